@@ -1,0 +1,53 @@
+#include "compression/codec.h"
+
+#include <cstddef>
+#include <cstdint>
+
+#include "compression/codecs.h"
+
+namespace gemma {
+namespace {
+
+// Decodes one block. Multiplies and adds as the format does, so that even the
+// signs of zeros agree: -0 + 0 would be +0.
+template <BlockCodec Codec>
+void DecodeBlock(const uint8_t* block, float* out) {
+  constexpr size_t kScales = Codec::kBlockValues / Codec::kScaleValues;
+  int8_t codes[Codec::kBlockValues];
+  float scales[kScales];
+  float offsets[kScales];
+  Codec::Unpack(block, codes, scales, offsets);
+  for (size_t s = 0; s < kScales; ++s) {
+    for (size_t i = 0; i < Codec::kScaleValues; ++i) {
+      const size_t at = s * Codec::kScaleValues + i;
+      out[at] = scales[s] * static_cast<float>(codes[at]);
+      if constexpr (Codec::kHasOffset) out[at] += offsets[s];
+    }
+  }
+}
+
+template <class Codec>
+void DecodeBlocks(const uint8_t* from, size_t size, float* out) {
+  for (size_t i = 0; i < size; i += Codec::kBlockValues) {
+    if constexpr (BlockCodec<Codec>) {
+      DecodeBlock<Codec>(from, out + i);
+    } else {
+      out[i] = Codec::Decode(from);
+    }
+    from += Codec::kBlockBytes;
+  }
+}
+
+}  // namespace
+
+void DecodeRow(const WeightView& w, size_t row, float* out) {
+  switch (w.format) {
+#define GEMMA_DECODE_CASE(name, codec, ...) \
+  case Format::name:                        \
+    return DecodeBlocks<codec>(w.Row(row), w.cols, out);
+    GEMMA_FORMATS(GEMMA_DECODE_CASE)
+#undef GEMMA_DECODE_CASE
+  }
+}
+
+}  // namespace gemma

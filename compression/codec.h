@@ -1,0 +1,32 @@
+// What a codec is, and decoding rows by format.
+//
+// A codec of a block format is a struct with
+//   kBlockValues, kBlockBytes   as in the table of format.h
+//   kScaleValues                consecutive values that share a scale: 16 or 32
+//   kHasOffset                  whether values have an offset besides the scale
+//   static void Unpack(const uint8_t* block, int8_t* codes, float* scales,
+//                      float* offsets);
+// Unpack writes kBlockValues codes and kBlockValues / kScaleValues scales and
+// offsets (zeros where kHasOffset is false) such that
+//   value[i] = scales[i / kScaleValues] * codes[i] + offsets[i / kScaleValues]
+// equals, bit for bit, what the Python package `gguf` dequantises. The product
+// is exact in float32 in every format, so it may also be fused.
+// (Without kHasOffset nothing is added: -0 + 0 would be +0.)
+// A codec whose layout has codes of 4 bits also has
+//   kMinCode                    the lowest code; PackPanels moves it to 0
+//
+// F32, F16 and BF16 have `static float Decode(const uint8_t* value)` instead.
+
+#ifndef GEMMA_COMPRESSION_CODEC_H_
+#define GEMMA_COMPRESSION_CODEC_H_
+
+#include "compression/weight_view.h"
+
+namespace gemma {
+
+// Decodes row `row` of w into out[0..w.cols).
+void DecodeRow(const WeightView& w, size_t row, float* out);
+
+}  // namespace gemma
+
+#endif  // GEMMA_COMPRESSION_CODEC_H_

@@ -1,0 +1,47 @@
+// Formats without blocks: each value stands alone, little-endian.
+//   F32     bytes 0..3    IEEE single
+//   F16     bytes 0..1    IEEE half
+//   BF16    bytes 0..1    upper half of an IEEE single
+// Values need no alignment.
+
+#ifndef GEMMA_COMPRESSION_CODEC_FLOAT_H_
+#define GEMMA_COMPRESSION_CODEC_FLOAT_H_
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "compression/codec_bytes.h"
+#include "compression/format.h"
+#include "compression/half.h"
+
+namespace gemma {
+
+struct F32 {
+  static constexpr size_t kBlockValues = BlockValues(Format::kF32);  // 1
+  static constexpr size_t kBlockBytes = BlockBytes(Format::kF32);    // 4
+
+  static float Decode(const uint8_t* value) {
+    return std::bit_cast<float>(ReadU32(value));
+  }
+};
+
+struct F16 {
+  static constexpr size_t kBlockValues = BlockValues(Format::kF16);  // 1
+  static constexpr size_t kBlockBytes = BlockBytes(Format::kF16);    // 2
+
+  static float Decode(const uint8_t* value) { return ReadHalf(value); }
+};
+
+struct BF16 {
+  static constexpr size_t kBlockValues = BlockValues(Format::kBF16);  // 1
+  static constexpr size_t kBlockBytes = BlockBytes(Format::kBF16);    // 2
+
+  static float Decode(const uint8_t* value) {
+    return BF16ToFloat(ReadU16(value));
+  }
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_COMPRESSION_CODEC_FLOAT_H_

@@ -1,0 +1,58 @@
+// GGUF Q4_0. A block is 18 bytes and holds 32 values (4.5 bits each):
+//   bytes 0..1    scale, half
+//   bytes 2..17   q: byte i holds q[i] in its low half, q[16 + i] in its high
+//   value[i] = scale * (q[i] - 8)
+//
+// GGUF Q4_1. A block is 20 bytes and holds 32 values (5 bits each):
+//   bytes 0..1    scale, half
+//   bytes 2..3    offset, half
+//   bytes 4..19   q, as above
+//   value[i] = scale * q[i] + offset
+
+#ifndef GEMMA_COMPRESSION_CODEC_Q4_H_
+#define GEMMA_COMPRESSION_CODEC_Q4_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "compression/codec_bytes.h"
+#include "compression/format.h"
+
+namespace gemma {
+
+struct Q4_0 {
+  static constexpr size_t kBlockValues = BlockValues(Format::kQ4_0);  // 32
+  static constexpr size_t kBlockBytes = BlockBytes(Format::kQ4_0);    // 18
+  static constexpr size_t kScaleValues = 32;
+  static constexpr bool kHasOffset = false;
+  static constexpr int kMinCode = -8;
+
+  static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
+                     float* __restrict scales, float* __restrict offsets) {
+    scales[0] = ReadHalf(block);
+    offsets[0] = 0.0f;
+    UnpackNibbles<16>(block + 2, codes);
+    for (size_t i = 0; i < kBlockValues; ++i) {
+      codes[i] = static_cast<int8_t>(codes[i] + kMinCode);
+    }
+  }
+};
+
+struct Q4_1 {
+  static constexpr size_t kBlockValues = BlockValues(Format::kQ4_1);  // 32
+  static constexpr size_t kBlockBytes = BlockBytes(Format::kQ4_1);    // 20
+  static constexpr size_t kScaleValues = 32;
+  static constexpr bool kHasOffset = true;
+  static constexpr int kMinCode = 0;
+
+  static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
+                     float* __restrict scales, float* __restrict offsets) {
+    scales[0] = ReadHalf(block);
+    offsets[0] = ReadHalf(block + 2);
+    UnpackNibbles<16>(block + 4, codes);
+  }
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_COMPRESSION_CODEC_Q4_H_

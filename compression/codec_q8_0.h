@@ -1,0 +1,34 @@
+// GGUF Q8_0. A block is 34 bytes and holds 32 values (8.5 bits each):
+//   bytes 0..1    scale, half
+//   bytes 2..33   q[0..31], int8
+//   value[i] = scale * q[i]
+
+#ifndef GEMMA_COMPRESSION_CODEC_Q8_0_H_
+#define GEMMA_COMPRESSION_CODEC_Q8_0_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "compression/codec_bytes.h"
+#include "compression/format.h"
+
+namespace gemma {
+
+struct Q8_0 {
+  static constexpr size_t kBlockValues = BlockValues(Format::kQ8_0);  // 32
+  static constexpr size_t kBlockBytes = BlockBytes(Format::kQ8_0);    // 34
+  static constexpr size_t kScaleValues = 32;
+  static constexpr bool kHasOffset = false;
+
+  static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
+                     float* __restrict scales, float* __restrict offsets) {
+    scales[0] = ReadHalf(block);
+    offsets[0] = 0.0f;
+    std::memcpy(codes, block + 2, kBlockValues);
+  }
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_COMPRESSION_CODEC_Q8_0_H_

@@ -1,0 +1,55 @@
+// Every codec. See codec.h for what one is.
+
+#ifndef GEMMA_COMPRESSION_CODECS_H_
+#define GEMMA_COMPRESSION_CODECS_H_
+
+#include "compression/codec_float.h"
+#include "compression/codec_iq4.h"
+#include "compression/codec_q2_k.h"
+#include "compression/codec_q3_k.h"
+#include "compression/codec_q4.h"
+#include "compression/codec_q4_k.h"
+#include "compression/codec_q5.h"
+#include "compression/codec_q6_k.h"
+#include "compression/codec_q8_0.h"
+#include "compression/format.h"
+
+namespace gemma {
+
+// Codecs of formats with blocks. The others have Decode instead.
+template <class Codec>
+concept BlockCodec = requires {
+  &Codec::Unpack;
+};
+
+// Whether the codec's constants fit its line in GEMMA_FORMATS.
+template <class Codec>
+constexpr bool CodecFits(Format format) {
+  const LayoutTraits layout = TraitsOf(LayoutOf(format));
+  bool fits = Codec::kBlockValues == BlockValues(format) &&
+              Codec::kBlockBytes == BlockBytes(format);
+  if constexpr (BlockCodec<Codec>) {
+    bool has_offset = Codec::kHasOffset;
+    if constexpr (requires { Codec::kMinCode; }) {
+      has_offset = has_offset || Codec::kMinCode != 0;
+    } else {
+      fits = fits && layout.code_bits == 8;
+    }
+    fits = fits && layout.has_scale && layout.has_offset == has_offset &&
+           layout.block_cols == Codec::kScaleValues &&
+           Codec::kBlockValues % Codec::kScaleValues == 0;
+  } else {
+    fits = fits && !layout.has_scale && Codec::kBlockValues == 1 &&
+           layout.code_bits == 8 * Codec::kBlockBytes;
+  }
+  return fits;
+}
+
+#define GEMMA_CHECK_CODEC(name, codec, ...) \
+  static_assert(CodecFits<codec>(Format::name));
+GEMMA_FORMATS(GEMMA_CHECK_CODEC)
+#undef GEMMA_CHECK_CODEC
+
+}  // namespace gemma
+
+#endif  // GEMMA_COMPRESSION_CODECS_H_

@@ -1,0 +1,15 @@
+// Everything of libgemma's public interface.
+
+#ifndef GEMMA_GEMMA_H_
+#define GEMMA_GEMMA_H_
+
+#include "gemma/generate.h"
+#include "gemma/model.h"
+#include "gemma/model_config.h"
+#include "gemma/sampler.h"
+#include "gemma/session.h"
+#include "gemma/taps.h"
+#include "gemma/tokenizer.h"
+#include "gemma/version.h"
+
+#endif  // GEMMA_GEMMA_H_

@@ -1,0 +1,101 @@
+// A model: configuration, weights, tokenizer.
+
+#ifndef GEMMA_MODEL_H_
+#define GEMMA_MODEL_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gemma/model_config.h"
+#include "gemma/tokenizer.h"
+
+namespace gemma {
+
+// How many keys RecurrentGemma's local attention sees. DeepMind's own code
+// attends to W earlier positions and the current one, transformers to W in all,
+// W being the file's attention window. Other models have one convention.
+enum class RecurrentWindow { kDeepMind, kTransformers };
+
+struct LoadProgress {
+  uint64_t done_bytes = 0;   // of weights prepared so far
+  uint64_t total_bytes = 0;  // of weights in the files
+};
+
+struct LoadOptions {
+  // Threads of all the model's sessions together; 0: one per core that this
+  // process may use.
+  size_t num_threads = 0;
+  RecurrentWindow recurrent_window = RecurrentWindow::kDeepMind;
+  // Tokens of a sequence that one pass takes at most: larger is faster and
+  // needs more scratch. Results do not depend on it.
+  size_t prefill_chunk = 256;
+  // Called now and then from the loading thread; returning false cancels.
+  std::function<bool(const LoadProgress&)> progress;
+};
+
+// What one tensor of the files is.
+struct TensorSummary {
+  std::string name;    // as in the file
+  std::string format;  // for example "Q4_K"
+  std::vector<size_t> shape;  // outermost first
+  uint64_t bytes = 0;  // in the file
+};
+
+// Bytes that a model takes in memory; see Model::MemoryFor.
+struct MemoryUse {
+  uint64_t weights = 0;
+  uint64_t cache = 0;    // of one session
+  uint64_t scratch = 0;  // of all sessions together
+  uint64_t total() const { return weights + cache + scratch; }
+};
+
+// Immutable and movable. Any number of sessions and threads may use one model;
+// it must outlive its sessions.
+class Model {
+ public:
+  // Loads a GGUF file (or the first of its parts) or a Hugging Face directory.
+  // Errors name file, field, what was found and what was wanted.
+  static absl::StatusOr<Model> Load(std::string_view path,
+                                    LoadOptions options = {});
+
+  ~Model();
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+
+  const ModelConfig& config() const;
+
+  // The tokenizer, or FailedPrecondition saying which file lacks it.
+  absl::StatusOr<const Tokenizer*> tokenizer() const;
+
+  // Whether the files carry a chat template: the model was tuned to chat.
+  bool is_instruction_tuned() const;
+
+  // Turns for chatting, or an error if there is no tokenizer or it has no turn
+  // markers.
+  absl::StatusOr<ChatTemplate> chat_template() const;
+
+  const std::vector<TensorSummary>& tensors() const;
+
+  // What a session of `max_tokens` positions makes the process take.
+  MemoryUse MemoryFor(size_t max_tokens) const;
+
+  size_t num_threads() const;
+
+  // The library's own; see src/model/model_impl.h.
+  class Impl;
+  Impl& impl() const { return *impl_; }
+
+ private:
+  explicit Model(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_MODEL_H_

@@ -1,0 +1,85 @@
+// One sequence of tokens and the state that a model keeps of it.
+
+#ifndef GEMMA_SESSION_H_
+#define GEMMA_SESSION_H_
+
+#include <cstddef>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "gemma/model.h"
+#include "gemma/taps.h"
+
+namespace gemma {
+
+struct SessionOptions {
+  // Positions that the caches of global layers hold; also the limit of the
+  // sequence, except for models without global layers, whose state has a fixed
+  // size and whose sequences may grow on.
+  size_t max_tokens = 4096;
+  // Rewinding by at most this many tokens is free; farther, the sequence is
+  // recomputed from a checkpoint.
+  size_t max_rollback = 16;
+  // Keep a checkpoint of local and recurrent layers every so many tokens; 0:
+  // only where Checkpoint() is called. The start of the sequence always is one.
+  size_t checkpoint_interval = 0;
+  // The oldest checkpoints are dropped beyond this number.
+  size_t max_checkpoints = 8;
+};
+
+// One sequence: its caches and its position. Movable. One thread at a time; the
+// sessions of a model may be used from different threads and take turns.
+class Session {
+ public:
+  // `model` must outlive the session. Fails if an option is out of range or
+  // the caches cannot be allocated.
+  static absl::StatusOr<Session> Create(const Model& model,
+                                        SessionOptions options = {});
+
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  // Appends tokens (at least one) and returns the logits [vocab_size] of the
+  // token that follows the last. They stay valid until the session's next
+  // call. Fails, and changes nothing, if a token is not in the vocabulary or
+  // max_tokens would be exceeded.
+  absl::StatusOr<absl::Span<float>> Forward(absl::Span<const TokenId> tokens);
+
+  // As Forward, and writes the logits of every appended position to `logits`,
+  // [tokens.size(), vocab_size].
+  absl::Status ForwardAll(absl::Span<const TokenId> tokens,
+                          absl::Span<float> logits);
+
+  // Tokens so far.
+  absl::Span<const TokenId> tokens() const;
+  size_t position() const { return tokens().size(); }
+  // Tokens that still fit; a large number for models without global layers.
+  size_t remaining() const;
+
+  // Forgets all but the first `position` tokens. What follows is the same, bit
+  // for bit, as if the others had never been. OutOfRange if position is larger
+  // than position().
+  absl::Status Rewind(size_t position);
+
+  // Keeps what is needed to come back to this position cheaply.
+  void Checkpoint();
+
+  // Calls `tap` in every Forward from now on; an empty function ends it.
+  void SetTap(TapFunction tap);
+
+  const Model& model() const;
+
+  // The library's own; see src/engine/session.cc.
+  class Impl;
+
+ private:
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SESSION_H_

@@ -1,0 +1,53 @@
+// Memory for weights, caches and activations.
+
+#ifndef GEMMA_OPS_ALIGNED_BUFFER_H_
+#define GEMMA_OPS_ALIGNED_BUFFER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+
+namespace gemma {
+
+// Zeroed bytes, aligned to 64. Large buffers take physical memory only where
+// they are touched.
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+
+  // Returns a buffer whose data() is null if there is no such memory.
+  static AlignedBuffer Allocate(size_t bytes) {
+    AlignedBuffer buffer;
+    if (bytes > SIZE_MAX - kAlignment) return buffer;
+    buffer.memory_.reset(std::calloc(bytes + kAlignment, 1));
+    if (buffer.memory_ == nullptr) return buffer;
+    const auto address = reinterpret_cast<uintptr_t>(buffer.memory_.get());
+    const size_t pad = (kAlignment - address % kAlignment) % kAlignment;
+    buffer.data_ = static_cast<uint8_t*>(buffer.memory_.get()) + pad;
+    buffer.bytes_ = bytes;
+    return buffer;
+  }
+
+  uint8_t* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+
+  template <class T>
+  T* As() const {
+    return reinterpret_cast<T*>(data_);
+  }
+
+ private:
+  static constexpr size_t kAlignment = 64;
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
+  };
+
+  std::unique_ptr<void, Free> memory_;
+  uint8_t* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_OPS_ALIGNED_BUFFER_H_

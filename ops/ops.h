@@ -1,0 +1,145 @@
+// The catalogue of operations that a forward pass is made of. Plain C++: which
+// SIMD instructions run is decided inside, per call, by what the CPU has.
+//
+// A row's result never depends on the number of rows, of threads, or on what
+// the other rows are: the order of every sum is fixed by the shape alone.
+
+#ifndef GEMMA_OPS_OPS_H_
+#define GEMMA_OPS_OPS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "compression/weight_view.h"
+#include "ops/matrix_view.h"
+#include "ops/workers.h"
+
+namespace gemma {
+
+// One product of a call of MatMul: out = x w^T + bias.
+struct MatMulJob {
+  MatrixView<const float> x;    // [rows, w.cols]
+  PackedView w;                 // [w.rows, w.cols]
+  std::span<const float> bias;  // [w.rows], or empty
+  MatrixView<float> out;        // [rows, w.rows], not overlapping x
+};
+
+// Runs all jobs in one fork-join. out[t][r] is the sum over columns in
+// ascending order of x[t][col] * w[r][col], one fused multiply-add each,
+// starting at 0; then the bias is added.
+void MatMul(std::span<const MatMulJob> jobs, Workers& workers);
+
+// One job on the calling thread.
+void MatMulInline(const MatMulJob& job);
+
+// gelu(x gate^T + gate_bias) * (x up^T + up_bias), the gated feed-forward
+// layer's first half, in one fork-join. GELU as in GatedGelu.
+struct GatedMatMulJob {
+  MatrixView<const float> x;         // [rows, model_dim]
+  PackedView gate, up;               // [ffw_dim, model_dim]
+  std::span<const float> gate_bias;  // [ffw_dim], or empty
+  std::span<const float> up_bias;    // [ffw_dim], or empty
+  MatrixView<float> scratch;         // [rows, ffw_dim]
+  MatrixView<float> out;             // [rows, ffw_dim]
+};
+void GatedMatMul(const GatedMatMulJob& job, Workers& workers);
+
+// gate[i] = gelu(gate[i]) * up[i], the GELU in its tanh form:
+// 0.5 z (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3))). Same sizes.
+void GatedGelu(std::span<float> gate, std::span<const float> up);
+
+// out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps). All of one size; out may
+// be x. weight as it multiplies; see src/model/canonicalize.h for checkpoints
+// that store it minus one.
+void RmsNorm(std::span<const float> x, std::span<const float> weight, float eps,
+             std::span<float> out);
+
+// x[i] += y[i].
+void AddTo(std::span<const float> y, std::span<float> x);
+
+// x[i] = cap * tanh(x[i] / cap), cap > 0.
+void SoftCap(float cap, std::span<float> x);
+
+// out = scale * row `row` of the table. out: [table.cols].
+void Embed(const PackedView& table, size_t row, float scale,
+           std::span<float> out);
+
+// The angles of one position: cosines and sines of position * frequency[i],
+// the product rounded to float32 as in transformers and DeepMind's code.
+// frequency, cos, sin: [rotary_dim / 2].
+void RopeAngles(size_t position, std::span<const float> frequency,
+                std::span<float> cos, std::span<float> sin);
+
+// Frequencies base^(-2i / rotary_dim) / factor, out: [rotary_dim / 2].
+void RopeFrequencies(float base, float factor, std::span<float> out);
+
+// Rotates pairs (i, i + n) of head[0..2n), n being cos.size(); what lies beyond
+// stays as it is.
+void Rope(std::span<const float> cos, std::span<const float> sin,
+          std::span<float> head);
+
+// How keys and values are kept.
+enum class CacheType { kF32, kBF16 };
+
+constexpr size_t CacheTypeBytes(CacheType type) {
+  return type == CacheType::kF32 ? 4 : 2;
+}
+
+// Writes a vector to a cache, rounding to nearest even for kBF16.
+void StoreCache(std::span<const float> from, CacheType type, void* to);
+
+// The keys and values of one key/value head. Position p is in slot
+// p % num_slots.
+struct HeadCache {
+  const void* keys = nullptr;    // [num_slots, head_dim]
+  const void* values = nullptr;  // [num_slots, head_dim]
+  CacheType type = CacheType::kF32;
+  size_t num_slots = 0;
+};
+
+// Attention of one query head over positions [begin, end), at least one and at
+// most num_slots: softmax(soft_cap(query_scale * q.k)) v. soft_cap 0: none.
+// q, out: [head_dim]. scores: scratch, at least end - begin.
+struct AttendJob {
+  std::span<const float> q;
+  HeadCache cache;
+  size_t begin = 0;
+  size_t end = 0;
+  float query_scale = 1.0f;
+  float soft_cap = 0.0f;
+  std::span<float> scores;
+  std::span<float> out;
+};
+void Attend(const AttendJob& job);
+
+// The recurrent block's causal convolution over time, one position, for
+// consecutive channels:
+// out[c] = bias[c] + sum over taps t of weight[t][c] * input[t][c],
+// input[t] being the rows of `taps` [conv_width] oldest first.
+// weight: [conv_width, channels].
+void Conv1d(std::span<const float* const> taps, MatrixView<const float> weight,
+            std::span<const float> bias, std::span<float> out);
+
+// One step of the real-gated linear recurrent unit (Griffin, arXiv 2402.19427,
+// section 2.4), for consecutive channels, all spans of one size:
+//   log_a = sigmoid(recurrent_gate) * log_a_scale
+//   state_out = exp(log_a) * state
+//             + sqrt(1 - exp(2 log_a)) * sigmoid(input_gate) * x
+// The gates come before their sigmoid. log_a_scale is -8 softplus(a_param).
+// `first`: the sequence starts here; state_out is sigmoid(input_gate) * x.
+// state_out may be state.
+struct RgLruJob {
+  std::span<const float> x;
+  std::span<const float> input_gate;
+  std::span<const float> recurrent_gate;
+  std::span<const float> log_a_scale;
+  std::span<const float> state;
+  std::span<float> state_out;
+  bool first = false;
+};
+void RgLru(const RgLruJob& job);
+
+}  // namespace gemma
+
+#endif  // GEMMA_OPS_OPS_H_

@@ -1,0 +1,40 @@
+// Soft-capping of logits (arXiv 2408.00118, section 2).
+#include "ops/ops.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/soft_cap.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+// After foreach_target.h.
+#include "hwy/highway.h"
+#include "hwy/contrib/math/math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace gemma {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+void SoftCapVector(float cap, size_t size, float* HWY_RESTRICT x) {
+  const hn::ScalableTag<float> df;
+  const auto caps = hn::Set(df, cap);
+  const auto inverse = hn::Set(df, 1.0f / cap);
+  for (size_t i = 0; i < size; i += hn::Lanes(df)) {
+    const auto v = hn::Mul(hn::LoadN(df, x + i, size - i), inverse);
+    hn::StoreN(hn::Mul(caps, hn::Tanh(df, v)), df, x + i, size - i);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace gemma {
+HWY_EXPORT(SoftCapVector);
+
+void SoftCap(float cap, std::span<float> x) {
+  HWY_ASSERT(cap > 0.0f);
+  HWY_DYNAMIC_DISPATCH(SoftCapVector)(cap, x.size(), x.data());
+}
+
+}  // namespace gemma
+#endif  // HWY_ONCE

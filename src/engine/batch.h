@@ -1,0 +1,49 @@
+// What one forward pass computes.
+
+#ifndef GEMMA_SRC_ENGINE_BATCH_H_
+#define GEMMA_SRC_ENGINE_BATCH_H_
+
+#include <cstddef>
+#include <span>
+
+#include "gemma/model_config.h"
+#include "gemma/taps.h"
+#include "src/engine/sequence_state.h"
+
+namespace gemma {
+
+enum class WantedLogits { kNone, kLast, kAll };
+
+// Consecutive tokens of one sequence. Several segments, each of a sequence of
+// its own, make a ragged batch: prefill of one prompt, decode of many
+// sequences, and verification of a draft are all the same call.
+struct Segment {
+  SequenceState* state = nullptr;
+  std::span<const TokenId> tokens;  // not empty, each in the vocabulary
+  size_t position = 0;              // of the first token
+  WantedLogits logits = WantedLogits::kLast;
+  const TapFunction* tap = nullptr;  // may be null
+};
+
+inline size_t NumLogits(const Segment& segment) {
+  switch (segment.logits) {
+    case WantedLogits::kNone:
+      return 0;
+    case WantedLogits::kLast:
+      return 1;
+    case WantedLogits::kAll:
+      return segment.tokens.size();
+  }
+  return 0;
+}
+
+// One token of the batch.
+struct BatchRow {
+  SequenceState* state = nullptr;
+  TokenId token = 0;
+  size_t position = 0;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_ENGINE_BATCH_H_

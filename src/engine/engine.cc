@@ -1,0 +1,67 @@
+#include "src/engine/engine.h"
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+
+#include "gemma/session.h"
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+
+absl::StatusOr<Engine*> Engine::For(Model::Impl& model) {
+  const std::lock_guard lock(model.engine_mutex);
+  if (model.engine == nullptr) {
+    GEMMA_ASSIGN_OR_RETURN(
+        Transformer transformer,
+        Transformer::Create(model.config, model.weights, model.prefill_chunk,
+                            *model.workers));
+    model.engine.reset(new Engine(model, std::move(transformer)));
+  }
+  return static_cast<Engine*>(model.engine.get());
+}
+
+CacheType Engine::CacheTypeOf(const Weights& weights) {
+  return weights.embedding.view.layout == Layout::kF32 ? CacheType::kF32
+                                                       : CacheType::kBF16;
+}
+
+size_t Engine::MaxKeys(const ModelConfig& config, size_t max_tokens) {
+  size_t keys = 0;
+  for (const BlockType type : config.blocks) {
+    if (type == BlockType::kGlobalAttention) keys = std::max(keys, max_tokens);
+    if (type == BlockType::kLocalAttention) {
+      keys = std::max(keys, config.sliding_window);
+    }
+  }
+  return keys;
+}
+
+absl::Status Engine::Reserve(size_t max_tokens) {
+  const std::lock_guard lock(model_.engine_mutex);
+  return transformer_.Reserve(MaxKeys(model_.config, max_tokens));
+}
+
+void Engine::Forward(std::span<const Segment> segments,
+                     MatrixView<float> logits) {
+  const std::lock_guard lock(model_.engine_mutex);
+  transformer_.Forward(segments, logits);
+}
+
+// Declared in gemma/model.h; here because this room knows the sizes.
+MemoryUse Model::MemoryFor(size_t max_tokens) const {
+  const Impl& model = *impl_;
+  const SequenceLimits limits = {max_tokens, SessionOptions().max_rollback,
+                                 model.prefill_chunk,
+                                 Engine::CacheTypeOf(model.weights)};
+  MemoryUse use;
+  use.weights = model.weights.bytes;
+  use.cache = SequenceState::Bytes(model.config, limits);
+  use.scratch = Scratch::Bytes(model.config, model.prefill_chunk) +
+                model.workers->num_threads() *
+                    Engine::MaxKeys(model.config, max_tokens) * sizeof(float) +
+                model.config.vocab_size * sizeof(float);
+  return use;
+}
+
+}  // namespace gemma

@@ -1,0 +1,51 @@
+// The part of a model that computes, shared by its sessions.
+
+#ifndef GEMMA_SRC_ENGINE_ENGINE_H_
+#define GEMMA_SRC_ENGINE_ENGINE_H_
+
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ops/matrix_view.h"
+#include "src/engine/batch.h"
+#include "src/engine/sequence_state.h"
+#include "src/engine/transformer.h"
+#include "src/model/model_impl.h"
+
+namespace gemma {
+
+class Engine : public Model::Impl::Engine {
+ public:
+  // The engine of the model, made on first use.
+  static absl::StatusOr<Engine*> For(Model::Impl& model);
+
+  // The type of cache that suits the model's weights.
+  static CacheType CacheTypeOf(const Weights& weights);
+
+  // Most positions that one row of the model may see, in a session of
+  // `max_tokens`.
+  static size_t MaxKeys(const ModelConfig& config, size_t max_tokens);
+
+  // Makes room for sessions of max_tokens positions.
+  absl::Status Reserve(size_t max_tokens);
+
+  // As Transformer::Forward; sessions that call it at once take turns.
+  void Forward(std::span<const Segment> segments, MatrixView<float> logits);
+
+  // Rows of one pass, at most.
+  size_t max_rows() const { return transformer_.max_rows(); }
+
+ private:
+  Engine(Model::Impl& model, Transformer transformer)
+      : model_(model), transformer_(std::move(transformer)) {}
+
+  Model::Impl& model_;
+  Transformer transformer_;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_ENGINE_ENGINE_H_

@@ -1,0 +1,19 @@
+// The gated feed-forward block.
+
+#ifndef GEMMA_SRC_ENGINE_FFW_BLOCK_H_
+#define GEMMA_SRC_ENGINE_FFW_BLOCK_H_
+
+#include "ops/matrix_view.h"
+#include "ops/workers.h"
+#include "src/engine/scratch.h"
+#include "src/model/weights.h"
+
+namespace gemma {
+
+// update = down(gelu(gate(normed)) * up(normed)), both [rows, model_dim].
+void FfwBlock(const LayerWeights& weights, MatrixView<const float> normed,
+              Scratch& scratch, MatrixView<float> update, Workers& workers);
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_ENGINE_FFW_BLOCK_H_

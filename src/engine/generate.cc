@@ -1,0 +1,158 @@
+#include "gemma/generate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Passes text on, but not a stop string nor what may become one.
+class StopFilter {
+ public:
+  StopFilter(const std::vector<std::string>& stops,
+             const std::function<bool(std::string_view)>& on_text)
+      : stops_(stops), on_text_(on_text) {}
+
+  bool stopped() const { return stopped_; }    // a stop string came
+  bool refused() const { return refused_; }    // on_text wants no more
+
+  void Append(std::string_view text) {
+    held_.append(text);
+    size_t end = std::string::npos;
+    for (const std::string& stop : stops_) end = std::min(end, held_.find(stop));
+    if (end != std::string::npos) {
+      stopped_ = true;
+      Emit(end);
+      held_.clear();
+      return;
+    }
+    Emit(held_.size() - LongestBeginning());
+  }
+
+  void Flush() {
+    if (!stopped_ && !refused_) Emit(held_.size());
+  }
+
+ private:
+  // Size of the longest end of held_ with which a stop string begins.
+  size_t LongestBeginning() const {
+    size_t longest = 0;
+    for (const std::string& stop : stops_) {
+      for (size_t size = std::min(stop.size() - 1, held_.size());
+           size > longest; --size) {
+        if (held_.ends_with(std::string_view(stop).substr(0, size))) {
+          longest = size;
+        }
+      }
+    }
+    return longest;
+  }
+
+  void Emit(size_t size) {
+    if (size == 0) return;
+    if (!on_text_(std::string_view(held_).substr(0, size))) refused_ = true;
+    held_.erase(0, size);
+  }
+
+  const std::vector<std::string>& stops_;
+  const std::function<bool(std::string_view)>& on_text_;
+  std::string held_;
+  bool stopped_ = false;
+  bool refused_ = false;
+};
+
+absl::Status CheckOptions(const GenerateOptions& options) {
+  for (const std::string& stop : options.stop_strings) {
+    if (stop.empty()) {
+      return absl::InvalidArgumentError(
+          "a stop string is empty, wanted at least one character");
+    }
+  }
+  return Validate(options.sampling);
+}
+
+bool Cancelled(const GenerateOptions& options) {
+  return options.cancelled && options.cancelled();
+}
+
+// Appends the prompt in pieces, so that a long one can be cancelled. Returns
+// the logits of its last token, or none if it was cancelled.
+absl::StatusOr<absl::Span<float>> Prefill(Session& session,
+                                          absl::Span<const TokenId> prompt,
+                                          const GenerateOptions& options) {
+  constexpr size_t kPiece = 256;
+  if (prompt.size() > session.remaining()) {
+    return absl::OutOfRangeError(absl::StrFormat(
+        "the prompt has %u tokens, the context has room for %u",
+        prompt.size(), session.remaining()));
+  }
+  absl::Span<float> logits;
+  do {
+    const absl::Span<const TokenId> piece = prompt.subspan(0, kPiece);
+    GEMMA_ASSIGN_OR_RETURN(logits, session.Forward(piece));
+    prompt.remove_prefix(piece.size());
+    if (Cancelled(options)) return absl::Span<float>();
+  } while (!prompt.empty());
+  return logits;
+}
+
+}  // namespace
+
+absl::StatusOr<GenerateStats> Generate(
+    Session& session, absl::Span<const TokenId> prompt,
+    const GenerateOptions& options,
+    const std::function<bool(std::string_view text)>& on_text) {
+  GEMMA_RETURN_IF_ERROR(CheckOptions(options));
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer,
+                         session.model().tokenizer());
+  GenerateStats stats;
+  stats.prompt_tokens = prompt.size();
+  const Clock::time_point start = Clock::now();
+  GEMMA_ASSIGN_OR_RETURN(absl::Span<float> logits,
+                         Prefill(session, prompt, options));
+  stats.prefill_seconds = SecondsSince(start);
+
+  const Clock::time_point decode_start = Clock::now();
+  const std::vector<TokenId>& stops = session.model().config().stop_tokens;
+  Sampler sampler(options.sampling);
+  StreamDecoder decoder(*tokenizer);
+  StopFilter filter(options.stop_strings, on_text);
+  stats.stop_reason = StopReason::kCancelled;
+  while (!logits.empty()) {
+    if (options.max_new_tokens != 0 &&
+        stats.new_tokens == options.max_new_tokens) {
+      stats.stop_reason = StopReason::kMaxTokens;
+      break;
+    }
+    if (session.remaining() == 0) {
+      stats.stop_reason = StopReason::kContextFull;
+      break;
+    }
+    const TokenId token = sampler.Sample(logits);
+    if (std::binary_search(stops.begin(), stops.end(), token)) {
+      stats.stop_reason = StopReason::kStopToken;
+      break;
+    }
+    filter.Append(decoder.Append(token));
+    ++stats.new_tokens;
+    GEMMA_ASSIGN_OR_RETURN(logits, session.Forward({&token, 1}));
+    if (filter.stopped()) stats.stop_reason = StopReason::kStopString;
+    if (filter.stopped() || filter.refused() || Cancelled(options)) break;
+  }
+  filter.Append(decoder.Finish());
+  filter.Flush();
+  stats.decode_seconds = SecondsSince(decode_start);
+  return stats;
+}
+
+}  // namespace gemma

@@ -1,0 +1,54 @@
+// Keys and values of one attention layer of one sequence.
+
+#ifndef GEMMA_SRC_ENGINE_KV_CACHE_H_
+#define GEMMA_SRC_ENGINE_KV_CACHE_H_
+
+#include <cstddef>
+#include <span>
+
+#include "ops/aligned_buffer.h"
+#include "ops/ops.h"
+
+namespace gemma {
+
+// A ring: position p is in slot p % num_slots. With as many slots as positions
+// nothing is ever overwritten.
+class KvCache {
+ public:
+  struct Shape {
+    size_t num_slots = 0;
+    size_t num_kv_heads = 0;
+    size_t head_dim = 0;
+    CacheType type = CacheType::kF32;
+
+    // Of keys and values together.
+    size_t Bytes() const {
+      return 2 * num_slots * num_kv_heads * head_dim * CacheTypeBytes(type);
+    }
+  };
+
+  // ok() is false if there is no memory for it.
+  explicit KvCache(const Shape& shape)
+      : shape_(shape), memory_(AlignedBuffer::Allocate(shape.Bytes())) {}
+  bool ok() const { return memory_.data() != nullptr; }
+
+  // Writes a position's keys and values, each [num_kv_heads, head_dim].
+  void Store(size_t position, std::span<const float> keys,
+             std::span<const float> values);
+
+  HeadCache Head(size_t kv_head) const;
+
+  // All bytes, for checkpoints.
+  std::span<uint8_t> bytes() const { return {memory_.data(), memory_.bytes()}; }
+
+ private:
+  // Start of one head's keys (half 0) or values (half 1).
+  uint8_t* HeadStart(size_t half, size_t kv_head) const;
+
+  Shape shape_;
+  AlignedBuffer memory_;  // [2, num_kv_heads, num_slots, head_dim]
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_ENGINE_KV_CACHE_H_

@@ -1,0 +1,49 @@
+#include "src/engine/scratch.h"
+
+namespace gemma {
+namespace {
+
+// Gives each buffer of `s` its place, beginning at `start` (null: only counts),
+// and returns the bytes of all.
+uint64_t Place(const ModelConfig& c, size_t max_rows, float* start,
+               Scratch* s) {
+  uint64_t used = 0;
+  const auto place = [&](MatrixView<float> Scratch::* view, size_t cols) {
+    if (s != nullptr) s->*view = {start + used, max_rows, cols};
+    // Each begins on a cache line.
+    used += (max_rows * cols + 15) / 16 * 16;
+  };
+  place(&Scratch::x, c.model_dim);
+  place(&Scratch::normed, c.model_dim);
+  place(&Scratch::update, c.model_dim);
+  place(&Scratch::gate, c.ffw_dim);
+  place(&Scratch::up, c.ffw_dim);
+  const size_t q_dim = c.num_heads * c.head_dim;
+  const size_t kv_dim = c.num_kv_heads * c.head_dim;
+  place(&Scratch::q, q_dim);
+  place(&Scratch::k, kv_dim);
+  place(&Scratch::v, kv_dim);
+  place(&Scratch::heads, q_dim);
+  for (auto view : {&Scratch::cos_local, &Scratch::sin_local,
+                    &Scratch::cos_global, &Scratch::sin_global}) {
+    place(view, c.rotary_dim / 2);
+  }
+  for (auto view : {&Scratch::rec_x, &Scratch::rec_y, &Scratch::conv,
+                    &Scratch::input_gate, &Scratch::recurrent_gate}) {
+    place(view, c.lru_width);
+  }
+  return used * sizeof(float);
+}
+
+}  // namespace
+
+Scratch::Scratch(const ModelConfig& config, size_t max_rows)
+    : memory(AlignedBuffer::Allocate(Bytes(config, max_rows))) {
+  if (ok()) Place(config, max_rows, memory.As<float>(), this);
+}
+
+uint64_t Scratch::Bytes(const ModelConfig& config, size_t max_rows) {
+  return Place(config, max_rows, nullptr, nullptr);
+}
+
+}  // namespace gemma

@@ -1,0 +1,90 @@
+#include "src/engine/sequence_state.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+
+namespace gemma {
+namespace {
+
+bool HasGlobal(const ModelConfig& config) {
+  return std::count(config.blocks.begin(), config.blocks.end(),
+                    BlockType::kGlobalAttention) != 0;
+}
+
+// A local layer keeps the window before the first row of a pass, the rows of
+// the pass, and as many positions more as may be taken back.
+KvCache::Shape KvShape(const ModelConfig& config, const SequenceLimits& limits,
+                       BlockType type) {
+  size_t slots = limits.max_tokens;
+  if (type == BlockType::kLocalAttention) {
+    const size_t ring =
+        config.sliding_window - 1 + limits.max_rows + limits.max_rollback;
+    slots = HasGlobal(config) ? std::min(ring, slots) : ring;
+  }
+  return {slots, config.num_kv_heads, config.head_dim, limits.cache_type};
+}
+
+RecurrentState::Shape RecurrentShape(const ModelConfig& config,
+                                     const SequenceLimits& limits) {
+  return {config.lru_width, config.conv_width, limits.max_rollback};
+}
+
+}  // namespace
+
+uint64_t SequenceState::Bytes(const ModelConfig& config,
+                              const SequenceLimits& limits) {
+  uint64_t bytes = 0;
+  for (const BlockType type : config.blocks) {
+    bytes += type == BlockType::kRecurrent
+                 ? RecurrentShape(config, limits).Bytes()
+                 : KvShape(config, limits, type).Bytes();
+  }
+  return bytes;
+}
+
+absl::StatusOr<SequenceState> SequenceState::Create(
+    const ModelConfig& config, const SequenceLimits& limits) {
+  SequenceState state;
+  bool ok = true;
+  for (const BlockType type : config.blocks) {
+    std::span<uint8_t> bytes;
+    if (type == BlockType::kRecurrent) {
+      state.index_.push_back(state.recurrent_states_.size());
+      RecurrentState& added =
+          state.recurrent_states_.emplace_back(RecurrentShape(config, limits));
+      ok = ok && added.ok();
+      bytes = added.bytes();
+    } else {
+      state.index_.push_back(state.kv_caches_.size());
+      KvCache& added =
+          state.kv_caches_.emplace_back(KvShape(config, limits, type));
+      ok = ok && added.ok();
+      bytes = added.bytes();
+    }
+    if (type != BlockType::kGlobalAttention) state.forgetting_.push_back(bytes);
+  }
+  if (!ok) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "no memory for %u bytes of caches of a sequence of %u tokens",
+        Bytes(config, limits), limits.max_tokens));
+  }
+  return state;
+}
+
+SequenceState::Snapshot SequenceState::Save() const {
+  Snapshot snapshot;
+  for (const std::span<uint8_t> bytes : forgetting_) {
+    snapshot.emplace_back(bytes.begin(), bytes.end());
+  }
+  return snapshot;
+}
+
+void SequenceState::Restore(const Snapshot& snapshot) {
+  for (size_t i = 0; i < forgetting_.size(); ++i) {
+    std::copy(snapshot[i].begin(), snapshot[i].end(), forgetting_[i].begin());
+  }
+}
+
+}  // namespace gemma

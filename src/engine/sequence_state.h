@@ -1,0 +1,58 @@
+// What the engine keeps of one sequence, for all layers.
+
+#ifndef GEMMA_SRC_ENGINE_SEQUENCE_STATE_H_
+#define GEMMA_SRC_ENGINE_SEQUENCE_STATE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "gemma/model_config.h"
+#include "src/engine/kv_cache.h"
+#include "src/engine/recurrent_state.h"
+
+namespace gemma {
+
+// Sizes of a sequence's state.
+struct SequenceLimits {
+  size_t max_tokens = 0;    // that global layers hold
+  size_t max_rollback = 0;  // positions
+  size_t max_rows = 0;      // of the sequence in one forward pass
+  CacheType cache_type = CacheType::kF32;
+};
+
+class SequenceState {
+ public:
+  // ResourceExhausted if there is no memory for it.
+  static absl::StatusOr<SequenceState> Create(const ModelConfig& config,
+                                              const SequenceLimits& limits);
+
+  // Bytes that Create would take.
+  static uint64_t Bytes(const ModelConfig& config,
+                        const SequenceLimits& limits);
+
+  // Of an attention layer.
+  KvCache& kv(size_t layer) { return kv_caches_[index_[layer]]; }
+  // Of a recurrent layer.
+  RecurrentState& recurrent(size_t layer) {
+    return recurrent_states_[index_[layer]];
+  }
+
+  // A copy of the layers that forget: local attention and recurrence.
+  using Snapshot = std::vector<std::vector<uint8_t>>;
+  Snapshot Save() const;
+  void Restore(const Snapshot& snapshot);
+  // Whether there is a layer that forgets.
+  bool Forgets() const { return !forgetting_.empty(); }
+
+ private:
+  std::vector<KvCache> kv_caches_;
+  std::vector<RecurrentState> recurrent_states_;
+  std::vector<size_t> index_;  // of each layer, in its vector
+  std::vector<std::span<uint8_t>> forgetting_;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_ENGINE_SEQUENCE_STATE_H_

@@ -1,0 +1,230 @@
+#include "gemma/session.h"
+
+#include <algorithm>
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "src/engine/engine.h"
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+namespace {
+
+constexpr size_t kMaxTokens = size_t{1} << 24;
+constexpr size_t kMaxRollback = size_t{1} << 16;
+
+absl::Status CheckOptions(const SessionOptions& options) {
+  if (options.max_tokens < 1 || options.max_tokens > kMaxTokens) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("max_tokens is %u, wanted 1 to %u", options.max_tokens,
+                        kMaxTokens));
+  }
+  if (options.max_rollback > kMaxRollback) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("max_rollback is %u, wanted 0 to %u",
+                        options.max_rollback, kMaxRollback));
+  }
+  return absl::OkStatus();
+}
+
+bool HasGlobal(const ModelConfig& config) {
+  return std::count(config.blocks.begin(), config.blocks.end(),
+                    BlockType::kGlobalAttention) != 0;
+}
+
+}  // namespace
+
+class Session::Impl {
+ public:
+  Impl(const Model& model, const SessionOptions& options, Engine& engine,
+       SequenceState state)
+      : model_(model),
+        options_(options),
+        bounded_(HasGlobal(model.config())),
+        engine_(engine),
+        state_(std::move(state)),
+        logits_(model.config().vocab_size) {
+    if (bounded_) tokens_.reserve(options.max_tokens);
+  }
+
+  const Model& model() const { return model_; }
+  absl::Span<const TokenId> tokens() const { return tokens_; }
+  absl::Span<float> logits() { return absl::MakeSpan(logits_); }
+  void set_tap(TapFunction tap) { tap_ = std::move(tap); }
+
+  size_t remaining() const {
+    if (!bounded_) return std::numeric_limits<size_t>::max() / 2;
+    return options_.max_tokens - tokens_.size();
+  }
+
+  absl::Status Check(absl::Span<const TokenId> tokens) const {
+    if (tokens.empty()) {
+      return absl::InvalidArgumentError("there are no tokens, wanted 1 or more");
+    }
+    if (tokens.size() > remaining()) {
+      return absl::OutOfRangeError(absl::StrFormat(
+          "%u tokens after %u do not fit in the context of %u tokens",
+          tokens.size(), tokens_.size(), options_.max_tokens));
+    }
+    const size_t vocab_size = model_.config().vocab_size;
+    for (const TokenId token : tokens) {
+      if (token >= 0 && static_cast<size_t>(token) < vocab_size) continue;
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "token is %d, wanted 0 to %u", token, vocab_size - 1));
+    }
+    return absl::OkStatus();
+  }
+
+  // Appends checked tokens. `all`: logits of every position, or null: of the
+  // last position, to logits().
+  void Append(absl::Span<const TokenId> tokens, float* all) {
+    const size_t vocab_size = logits_.size();
+    while (!tokens.empty()) {
+      const size_t count = std::min(tokens.size(), RowsToBoundary());
+      const bool last = count == tokens.size();
+      Segment segment = {&state_,
+                         {tokens.data(), count},
+                         tokens_.size(),
+                         last ? WantedLogits::kLast : WantedLogits::kNone,
+                         &tap_};
+      MatrixView<float> out(logits_.data(), 1, vocab_size);
+      if (all != nullptr) {
+        segment.logits = WantedLogits::kAll;
+        out = {all, count, vocab_size};
+        all += count * vocab_size;
+      }
+      engine_.Forward({&segment, 1}, out);
+      tokens_.insert(tokens_.end(), tokens.begin(), tokens.begin() + count);
+      if (tokens_.size() > options_.max_rollback) {
+        floor_ = std::max(floor_, tokens_.size() - options_.max_rollback);
+      }
+      if (options_.checkpoint_interval != 0 &&
+          tokens_.size() % options_.checkpoint_interval == 0) {
+        AddCheckpoint();
+      }
+      tokens.remove_prefix(count);
+    }
+  }
+
+  void AddCheckpoint() {
+    if (!state_.Forgets() || options_.max_checkpoints == 0) return;
+    if (!checkpoints_.empty() &&
+        checkpoints_.back().position == tokens_.size()) {
+      return;
+    }
+    if (checkpoints_.size() == options_.max_checkpoints) {
+      checkpoints_.erase(checkpoints_.begin());
+    }
+    checkpoints_.push_back({tokens_.size(), floor_, state_.Save()});
+  }
+
+  absl::Status Rewind(size_t position) {
+    if (position > tokens_.size()) {
+      return absl::OutOfRangeError(
+          absl::StrFormat("cannot rewind to %u, the sequence has %u tokens",
+                          position, tokens_.size()));
+    }
+    while (!checkpoints_.empty() && checkpoints_.back().position > position) {
+      checkpoints_.pop_back();
+    }
+    if (position == tokens_.size()) return absl::OkStatus();
+    if (!state_.Forgets() || position >= floor_) {
+      tokens_.resize(position);
+      return absl::OkStatus();
+    }
+    // Nothing is needed to begin at position 0.
+    size_t start = 0;
+    floor_ = 0;
+    if (!checkpoints_.empty()) {
+      start = checkpoints_.back().position;
+      floor_ = checkpoints_.back().floor;
+      state_.Restore(checkpoints_.back().snapshot);
+    }
+    const std::vector<TokenId> again(tokens_.begin() + start,
+                                     tokens_.begin() + position);
+    tokens_.resize(start);
+    Append(again, nullptr);
+    return absl::OkStatus();
+  }
+
+ private:
+  struct SavedState {
+    size_t position = 0;
+    size_t floor = 0;
+    SequenceState::Snapshot snapshot;
+  };
+
+  // Rows of the next pass, at most: passes end where a checkpoint is due.
+  size_t RowsToBoundary() const {
+    size_t rows = engine_.max_rows();
+    const size_t interval = options_.checkpoint_interval;
+    if (interval != 0) {
+      rows = std::min(rows, interval - tokens_.size() % interval);
+    }
+    return rows;
+  }
+
+  const Model& model_;
+  const SessionOptions options_;
+  const bool bounded_;  // global layers: max_tokens is the limit
+  Engine& engine_;
+  SequenceState state_;
+  std::vector<TokenId> tokens_;
+  std::vector<float> logits_;  // [vocab_size]
+  size_t floor_ = 0;  // first position that rings and states can go back to
+  std::vector<SavedState> checkpoints_;  // in ascending order
+  TapFunction tap_;
+};
+
+absl::StatusOr<Session> Session::Create(const Model& model,
+                                        SessionOptions options) {
+  GEMMA_RETURN_IF_ERROR(CheckOptions(options));
+  GEMMA_ASSIGN_OR_RETURN(Engine * engine, Engine::For(model.impl()));
+  GEMMA_RETURN_IF_ERROR(engine->Reserve(options.max_tokens));
+  const SequenceLimits limits = {
+      options.max_tokens, options.max_rollback, engine->max_rows(),
+      Engine::CacheTypeOf(model.impl().weights)};
+  GEMMA_ASSIGN_OR_RETURN(SequenceState state,
+                         SequenceState::Create(model.config(), limits));
+  return Session(
+      std::make_unique<Impl>(model, options, *engine, std::move(state)));
+}
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+absl::StatusOr<absl::Span<float>> Session::Forward(
+    absl::Span<const TokenId> tokens) {
+  GEMMA_RETURN_IF_ERROR(impl_->Check(tokens));
+  impl_->Append(tokens, nullptr);
+  return impl_->logits();
+}
+
+absl::Status Session::ForwardAll(absl::Span<const TokenId> tokens,
+                                 absl::Span<float> logits) {
+  GEMMA_RETURN_IF_ERROR(impl_->Check(tokens));
+  const size_t wanted = tokens.size() * model().config().vocab_size;
+  if (logits.size() != wanted) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("there is room for %u logits, wanted %u",
+                        logits.size(), wanted));
+  }
+  impl_->Append(tokens, logits.data());
+  return absl::OkStatus();
+}
+
+absl::Span<const TokenId> Session::tokens() const { return impl_->tokens(); }
+size_t Session::remaining() const { return impl_->remaining(); }
+absl::Status Session::Rewind(size_t position) {
+  return impl_->Rewind(position);
+}
+void Session::Checkpoint() { impl_->AddCheckpoint(); }
+void Session::SetTap(TapFunction tap) { impl_->set_tap(std::move(tap)); }
+const Model& Session::model() const { return impl_->model(); }
+
+}  // namespace gemma

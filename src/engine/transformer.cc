@@ -1,0 +1,169 @@
+#include "src/engine/transformer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "ops/ops.h"
+#include "src/engine/attention_block.h"
+#include "src/engine/ffw_block.h"
+#include "src/engine/recurrent_block.h"
+
+namespace gemma {
+namespace {
+
+// Shows each segment's rows of x to its tap, if it has one.
+void Tap(TapPoint point, size_t layer, std::span<const Segment> segments,
+         MatrixView<float> x) {
+  size_t row = 0;
+  for (const Segment& segment : segments) {
+    const size_t count = segment.tokens.size();
+    if (segment.tap != nullptr && *segment.tap) {
+      (*segment.tap)({point, layer, segment.position, count},
+                     {x.Row(row).data(), count * x.cols});
+    }
+    row += count;
+  }
+}
+
+}  // namespace
+
+Transformer::Transformer(const ModelConfig& config, const Weights& weights,
+                         size_t max_rows, Workers& workers)
+    : config_(config),
+      weights_(weights),
+      workers_(workers),
+      scratch_(config, max_rows),
+      local_frequency_(config.rotary_dim / 2),
+      global_frequency_(config.rotary_dim / 2) {
+  RopeFrequencies(config.rope_base_local, 1.0f, local_frequency_);
+  RopeFrequencies(config.rope_base_global, config.rope_factor_global,
+                  global_frequency_);
+  rows_.reserve(max_rows);
+}
+
+absl::StatusOr<Transformer> Transformer::Create(const ModelConfig& config,
+                                                const Weights& weights,
+                                                size_t max_rows,
+                                                Workers& workers) {
+  Transformer transformer(config, weights, max_rows, workers);
+  if (transformer.scratch_.ok()) return transformer;
+  return absl::ResourceExhaustedError(
+      absl::StrFormat("no memory for %u bytes of activations",
+                      Scratch::Bytes(config, max_rows)));
+}
+
+absl::Status Transformer::Reserve(size_t max_keys) {
+  if (max_keys <= max_keys_) return absl::OkStatus();
+  const size_t bytes = workers_.num_threads() * max_keys * sizeof(float);
+  AlignedBuffer scores = AlignedBuffer::Allocate(bytes);
+  if (scores.data() == nullptr) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "no memory for %u bytes of attention scores", bytes));
+  }
+  scores_ = std::move(scores);
+  max_keys_ = max_keys;
+  return absl::OkStatus();
+}
+
+void Transformer::Forward(std::span<const Segment> segments,
+                          MatrixView<float> logits) {
+  rows_.clear();
+  for (const Segment& segment : segments) {
+    for (size_t i = 0; i < segment.tokens.size(); ++i) {
+      rows_.push_back(
+          {segment.state, segment.tokens[i], segment.position + i});
+    }
+  }
+  Embed();
+  for (size_t layer = 0; layer < config_.num_layers(); ++layer) {
+    RunBlock(layer, segments);
+  }
+  Logits(segments, logits);
+}
+
+// Embeddings and the angles of each row's position.
+void Transformer::Embed() {
+  workers_.ForEach(rows_.size(), [&](size_t r, size_t) {
+    gemma::Embed(weights_.embedding.view, static_cast<size_t>(rows_[r].token),
+                 config_.embedding_scale, scratch_.x.Row(r));
+    RopeAngles(rows_[r].position, local_frequency_, scratch_.cos_local.Row(r),
+               scratch_.sin_local.Row(r));
+    RopeAngles(rows_[r].position, global_frequency_, scratch_.cos_global.Row(r),
+               scratch_.sin_global.Row(r));
+  });
+}
+
+// Runs one block in place on x, the residual stream. Norms and biases that a
+// model lacks are empty.
+void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
+  const LayerWeights& w = weights_.layers[layer];
+  const MatrixView<float> x = scratch_.x.Rows(0, rows_.size());
+  const MatrixView<float> normed = scratch_.normed.Rows(0, rows_.size());
+  const MatrixView<float> update = scratch_.update.Rows(0, rows_.size());
+
+  NormRows(x, w.pre_mix_norm, normed);
+  if (config_.blocks[layer] == BlockType::kRecurrent) {
+    RecurrentBlock(config_, w, layer, segments, normed, scratch_, update,
+                   workers_);
+  } else {
+    const MatrixView<float> scores(scores_.As<float>(), workers_.num_threads(),
+                                   max_keys_);
+    AttentionBlock(config_, w, layer, rows_, normed, scratch_, scores, update,
+                   workers_);
+  }
+  AddUpdate(w.post_mix_norm, TapPoint::kMixOutput, layer, segments);
+
+  NormRows(x, w.pre_ffw_norm, normed);
+  FfwBlock(w, normed, scratch_, update, workers_);
+  AddUpdate(w.post_ffw_norm, TapPoint::kFfwOutput, layer, segments);
+  Tap(TapPoint::kBlockOutput, layer, segments, x);
+}
+
+// x += post_norm(update), the norm only if the model has one.
+void Transformer::AddUpdate(std::span<const float> post_norm, TapPoint point,
+                            size_t layer, std::span<const Segment> segments) {
+  const MatrixView<float> x = scratch_.x.Rows(0, rows_.size());
+  const MatrixView<float> update = scratch_.update.Rows(0, rows_.size());
+  if (!post_norm.empty()) NormRows(update, post_norm, update);
+  Tap(point, layer, segments, update);
+  for (size_t r = 0; r < x.rows; ++r) AddTo(update.Row(r), x.Row(r));
+}
+
+void Transformer::Logits(std::span<const Segment> segments,
+                         MatrixView<float> logits) {
+  // The rows that want logits, normalized, gathered at the top of `normed`.
+  size_t row = 0;
+  size_t wanted = 0;
+  for (const Segment& segment : segments) {
+    row += segment.tokens.size();
+    const size_t count = NumLogits(segment);
+    NormRows(scratch_.x.Rows(row - count, count), weights_.final_norm,
+             scratch_.normed.Rows(wanted, count));
+    wanted += count;
+  }
+  if (wanted == 0) return;
+  const MatMulJob head = {scratch_.normed.Rows(0, wanted),
+                          weights_.HeadView(), {}, logits};
+  MatMul({&head, 1}, workers_);
+  if (config_.final_logits_soft_cap == 0.0f) return;
+  // Pieces that keep all threads busy even for one row.
+  constexpr size_t kPiece = 4096;
+  const size_t pieces = (logits.cols + kPiece - 1) / kPiece;
+  workers_.ForEach(wanted * pieces, [&](size_t task, size_t) {
+    const size_t begin = task % pieces * kPiece;
+    const size_t size = std::min(kPiece, logits.cols - begin);
+    SoftCap(config_.final_logits_soft_cap,
+            logits.Row(task / pieces).subspan(begin, size));
+  });
+}
+
+void Transformer::NormRows(MatrixView<const float> x,
+                           std::span<const float> weight,
+                           MatrixView<float> out) {
+  for (size_t r = 0; r < x.rows; ++r) {
+    RmsNorm(x.Row(r), weight, config_.rms_norm_eps, out.Row(r));
+  }
+}
+
+}  // namespace gemma

@@ -1,0 +1,68 @@
+// The forward pass.
+
+#ifndef GEMMA_SRC_ENGINE_TRANSFORMER_H_
+#define GEMMA_SRC_ENGINE_TRANSFORMER_H_
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gemma/model_config.h"
+#include "ops/aligned_buffer.h"
+#include "ops/matrix_view.h"
+#include "ops/workers.h"
+#include "src/engine/batch.h"
+#include "src/engine/scratch.h"
+#include "src/model/weights.h"
+
+namespace gemma {
+
+// Computes batches for all sessions of a model, one at a time. Holds scratch;
+// the sequences hold their states.
+class Transformer {
+ public:
+  // All must outlive the transformer. ResourceExhausted if there is no memory
+  // for max_rows rows of scratch.
+  static absl::StatusOr<Transformer> Create(const ModelConfig& config,
+                                            const Weights& weights,
+                                            size_t max_rows, Workers& workers);
+
+  // Makes room for attention over up to max_keys positions.
+  absl::Status Reserve(size_t max_keys);
+
+  // Runs the segments' tokens, at most max_rows() in all, each segment of a
+  // sequence of its own, and writes the wanted logits, in order, to
+  // `logits` [sum of NumLogits, vocab_size]. A row's results do not depend on
+  // what else is in the batch.
+  void Forward(std::span<const Segment> segments, MatrixView<float> logits);
+
+  size_t max_rows() const { return scratch_.x.rows; }
+
+ private:
+  Transformer(const ModelConfig& config, const Weights& weights,
+              size_t max_rows, Workers& workers);
+
+  void Embed();
+  void RunBlock(size_t layer, std::span<const Segment> segments);
+  void AddUpdate(std::span<const float> post_norm, TapPoint point, size_t layer,
+                 std::span<const Segment> segments);
+  void Logits(std::span<const Segment> segments, MatrixView<float> logits);
+  void NormRows(MatrixView<const float> x, std::span<const float> weight,
+                MatrixView<float> out);
+
+  const ModelConfig& config_;
+  const Weights& weights_;
+  Workers& workers_;
+  Scratch scratch_;
+  AlignedBuffer scores_;  // [threads, max_keys_]
+  size_t max_keys_ = 0;
+  std::vector<float> local_frequency_;   // [rotary_dim / 2]
+  std::vector<float> global_frequency_;  // [rotary_dim / 2]
+  std::vector<BatchRow> rows_;           // of the pass
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_ENGINE_TRANSFORMER_H_

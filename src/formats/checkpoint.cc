@@ -1,0 +1,381 @@
+#include "src/formats/checkpoint.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <map>
+#include <set>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "src/formats/messages.h"
+#include "src/formats/safetensors.h"
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kConfig = "config.json";
+constexpr std::string_view kWeights = "model.safetensors";
+constexpr std::string_view kIndex = "model.safetensors.index.json";
+
+std::string InDirectory(const std::string& directory, std::string_view name) {
+  return (fs::path(directory) / fs::path(name)).string();
+}
+
+std::string DirectoryOf(const std::string& path) {
+  const std::string directory = fs::path(path).parent_path().string();
+  return directory.empty() ? "." : directory;
+}
+
+bool Exists(const std::string& directory, std::string_view name) {
+  std::error_code error;
+  return fs::exists(InDirectory(directory, name), error);
+}
+
+// Moves the tensors of one file to those of the checkpoint.
+absl::Status AddTensors(TensorTable tensors, Checkpoint& checkpoint) {
+  for (auto& [name, tensor] : tensors) {
+    const auto [it, inserted] =
+        checkpoint.tensors.try_emplace(name, std::move(tensor));
+    if (!inserted) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(tensor.file, ": tensor ", Quoted(name), " is also in ",
+                       it->second.file));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// ---------------------------------------------------------------------------
+// GGUF
+
+// "model-00002-of-00003.gguf"
+struct SplitName {
+  std::string prefix;  // "model"
+  size_t number;       // from 1
+  size_t count;
+
+  std::string Part(size_t part) const {
+    return absl::StrFormat("%s-%05d-of-%05d.gguf", prefix, part, count);
+  }
+};
+
+std::optional<SplitName> ParseSplitName(std::string_view name) {
+  // "-00002-of-00003.gguf"
+  constexpr size_t kDigits = 5;
+  constexpr std::string_view kOf = "-of-";
+  constexpr std::string_view kEnd = ".gguf";
+  constexpr size_t kSize = 1 + kDigits + kOf.size() + kDigits + kEnd.size();
+  if (name.size() < kSize) return std::nullopt;
+  SplitName split;
+  split.prefix = std::string(name.substr(0, name.size() - kSize));
+  const std::string_view suffix = name.substr(name.size() - kSize);
+  const std::string_view number = suffix.substr(1, kDigits);
+  const std::string_view count =
+      suffix.substr(1 + kDigits + kOf.size(), kDigits);
+  if (!absl::SimpleAtoi(number, &split.number) ||
+      !absl::SimpleAtoi(count, &split.count) ||
+      split.Part(split.number) != name) {
+    return std::nullopt;
+  }
+  return split;
+}
+
+// Checks that a part of a split file says of itself what its name says.
+absl::Status CheckPart(const GgufFile& file, const SplitName& name,
+                       size_t part) {
+  size_t number = 0;
+  size_t count = 0;
+  GEMMA_RETURN_IF_ERROR(file.metadata.ReadRequired("split.no", number));
+  GEMMA_RETURN_IF_ERROR(file.metadata.ReadRequired("split.count", count));
+  if (number != part - 1 || count != name.count) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: split.no is %d and split.count %d, wanted %d and %d",
+        file.metadata.path(), number, count, part - 1, name.count));
+  }
+  return absl::OkStatus();
+}
+
+// Adds all parts to `checkpoint`, which has the directory.
+absl::Status AddParts(const SplitName& name, Checkpoint& checkpoint) {
+  std::optional<size_t> wanted_tensors;
+  for (size_t part = 1; part <= name.count; ++part) {
+    const std::string path = InDirectory(checkpoint.directory, name.Part(part));
+    absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+    if (!file.ok()) {
+      return absl::Status(
+          file.status().code(),
+          absl::StrFormat("%s (part %d of %d of the model)",
+                          file.status().message(), part, name.count));
+    }
+    GEMMA_ASSIGN_OR_RETURN(GgufFile gguf, ParseGguf(file->bytes(), path));
+    GEMMA_RETURN_IF_ERROR(CheckPart(gguf, name, part));
+    size_t tensors = wanted_tensors.value_or(0);
+    GEMMA_RETURN_IF_ERROR(gguf.metadata.Read("split.tensors.count", tensors));
+    if (gguf.metadata.Has("split.tensors.count")) {
+      if (tensors != wanted_tensors.value_or(tensors)) {
+        return absl::InvalidArgumentError(absl::StrFormat(
+            "%s: split.tensors.count is %d, but %d in another part", path,
+            tensors, *wanted_tensors));
+      }
+      wanted_tensors = tensors;
+    }
+    GEMMA_RETURN_IF_ERROR(AddTensors(std::move(gguf.tensors), checkpoint));
+    if (part == 1) checkpoint.metadata = std::move(gguf.metadata);
+    checkpoint.files.push_back(*std::move(file));
+  }
+  if (wanted_tensors.has_value() &&
+      checkpoint.tensors.size() != *wanted_tensors) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: split.tensors.count is %d, but the %d parts have %d tensors",
+        checkpoint.metadata->path(), *wanted_tensors, name.count,
+        checkpoint.tensors.size()));
+  }
+  return absl::OkStatus();
+}
+
+// Opens a GGUF file that is mapped already, and its other parts if it is one
+// of several.
+absl::StatusOr<Checkpoint> OpenGguf(std::string given, MappedFile file) {
+  Checkpoint checkpoint;
+  checkpoint.kind = CheckpointKind::kGguf;
+  checkpoint.path = std::move(given);
+  checkpoint.directory = DirectoryOf(file.path());
+
+  GEMMA_ASSIGN_OR_RETURN(GgufFile gguf, ParseGguf(file.bytes(), file.path()));
+  size_t split_count = 1;
+  GEMMA_RETURN_IF_ERROR(gguf.metadata.Read("split.count", split_count));
+  if (split_count <= 1) {
+    checkpoint.tensors = std::move(gguf.tensors);
+    checkpoint.metadata = std::move(gguf.metadata);
+    checkpoint.files.push_back(std::move(file));
+  } else {
+    const std::string name = fs::path(file.path()).filename().string();
+    const std::optional<SplitName> split = ParseSplitName(name);
+    if (!split.has_value() || split->count != split_count) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "%s: is one of %d parts (split.count), wanted a name that ends in "
+          "-00001-of-%05d.gguf or the like",
+          file.path(), split_count, split_count));
+    }
+    GEMMA_RETURN_IF_ERROR(CheckPart(gguf, *split, split->number));
+    GEMMA_RETURN_IF_ERROR(AddParts(*split, checkpoint));
+  }
+  checkpoint.has_chat_template =
+      checkpoint.metadata->Has("tokenizer.chat_template");
+  return checkpoint;
+}
+
+// ---------------------------------------------------------------------------
+// Hugging Face directories
+
+// The file as an object, or nothing if there is no such file.
+absl::StatusOr<std::optional<Json>> ReadJson(const std::string& directory,
+                                             std::string_view name) {
+  if (!Exists(directory, name)) return std::nullopt;
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file,
+                         MappedFile::Open(InDirectory(directory, name)));
+  GEMMA_ASSIGN_OR_RETURN(const Json json,
+                         Json::Parse(file.text(), file.path()));
+  if (!json.is_object()) return json.Unexpected("an object");
+  return json;
+}
+
+// Maps one safetensors file and adds its tensors. `skipped` becomes the names
+// of those that are not for weights.
+absl::Status AddSafetensors(std::string path, Checkpoint& checkpoint,
+                            absl::flat_hash_set<std::string>& skipped) {
+  GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(std::move(path)));
+  GEMMA_ASSIGN_OR_RETURN(SafetensorsFile parsed,
+                         ParseSafetensors(file.bytes(), file.path()));
+  GEMMA_RETURN_IF_ERROR(AddTensors(std::move(parsed.tensors), checkpoint));
+  skipped = std::move(parsed.skipped);
+  checkpoint.files.push_back(std::move(file));
+  return absl::OkStatus();
+}
+
+// The names of the shards, sorted, and of the tensors that each must hold.
+using Shards = std::map<std::string_view, std::vector<std::string_view>>;
+
+absl::StatusOr<Shards> ReadShards(const Json& index) {
+  GEMMA_ASSIGN_OR_RETURN(const std::optional<Json> weight_map,
+                         index.Object("weight_map"));
+  if (!weight_map.has_value() || weight_map->size() == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(index.Where(), ": 'weight_map' is missing or empty"));
+  }
+  Shards shards;
+  for (const auto& [tensor, value] : weight_map->Members()) {
+    std::string_view shard;
+    GEMMA_RETURN_IF_ERROR(value.Get(shard));
+    // The directory is the model: a file elsewhere is not of it.
+    const bool is_plain = std::all_of(shard.begin(), shard.end(), [](char c) {
+      return c != '/' && c != '\\' && !absl::ascii_iscntrl(c);
+    });
+    if (shard.empty() || shard == "." || shard == ".." || !is_plain) {
+      return value.Unexpected("the name of a file in the same directory");
+    }
+    shards[shard].push_back(tensor);
+  }
+  return shards;
+}
+
+absl::Status AddShards(const Json& index, Checkpoint& checkpoint) {
+  GEMMA_ASSIGN_OR_RETURN(const Shards shards, ReadShards(index));
+  for (const auto& [shard, tensors] : shards) {
+    const std::string path = InDirectory(checkpoint.directory, shard);
+    absl::flat_hash_set<std::string> skipped;
+    const absl::Status status = AddSafetensors(path, checkpoint, skipped);
+    if (absl::IsNotFound(status)) {
+      return absl::NotFoundError(
+          absl::StrCat(status.message(), " (wanted by ", index.Where(), ")"));
+    }
+    GEMMA_RETURN_IF_ERROR(status);
+    for (std::string_view name : tensors) {
+      if (skipped.contains(name)) continue;
+      const auto it = checkpoint.tensors.find(name);
+      if (it == checkpoint.tensors.end() || it->second.file != path) {
+        return absl::NotFoundError(absl::StrCat(path, ": no tensor ",
+                                                Quoted(name), ", which ",
+                                                index.Where(), " says it has"));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool HasWeights(const std::string& directory) {
+  return Exists(directory, kWeights) || Exists(directory, kIndex);
+}
+
+absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
+  Checkpoint checkpoint;
+  checkpoint.kind = CheckpointKind::kHuggingFace;
+  checkpoint.path = directory;
+  checkpoint.directory = std::move(directory);
+  const std::string& where = checkpoint.directory;
+
+  GEMMA_ASSIGN_OR_RETURN(checkpoint.config, ReadJson(where, kConfig));
+  if (!checkpoint.config.has_value()) {
+    return absl::NotFoundError(absl::StrCat(InDirectory(where, kConfig),
+                                            ": No such file, wanted beside ",
+                                            kWeights));
+  }
+  GEMMA_ASSIGN_OR_RETURN(checkpoint.generation_config,
+                         ReadJson(where, "generation_config.json"));
+  GEMMA_ASSIGN_OR_RETURN(checkpoint.tokenizer_config,
+                         ReadJson(where, "tokenizer_config.json"));
+  if (Exists(where, kWeights)) {
+    absl::flat_hash_set<std::string> skipped;
+    GEMMA_RETURN_IF_ERROR(
+        AddSafetensors(InDirectory(where, kWeights), checkpoint, skipped));
+  } else {
+    GEMMA_ASSIGN_OR_RETURN(const std::optional<Json> index,
+                           ReadJson(where, kIndex));
+    if (!index.has_value()) {
+      return absl::NotFoundError(
+          absl::StrCat(InDirectory(where, kIndex), ": No such file"));
+    }
+    GEMMA_RETURN_IF_ERROR(AddShards(*index, checkpoint));
+  }
+  checkpoint.has_chat_template =
+      Exists(where, "chat_template.jinja") ||
+      (checkpoint.tokenizer_config.has_value() &&
+       checkpoint.tokenizer_config->Has("chat_template") &&
+       !checkpoint.tokenizer_config->IsNull("chat_template"));
+  return checkpoint;
+}
+
+// ---------------------------------------------------------------------------
+// What a path is
+
+absl::Status NotAModel(const std::string& path, std::string_view found) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": not a GGUF file or a Hugging Face directory (found ", found,
+      ", wanted a .gguf file, or a directory with ", kConfig, " and ", kWeights,
+      " or ", kIndex, ")"));
+}
+
+// The names of the directory's GGUF files, sorted.
+absl::StatusOr<std::vector<std::string>> GgufNames(
+    const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  fs::directory_iterator it(directory, error);
+  while (!error && it != fs::directory_iterator()) {
+    std::string name = it->path().filename().string();
+    if (absl::EndsWith(name, ".gguf")) names.push_back(std::move(name));
+    it.increment(error);
+  }
+  if (error) {
+    return absl::UnknownError(absl::StrCat(directory, ": ", error.message()));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// Whether the names are those of the parts of one model.
+bool AreOneModel(const std::vector<std::string>& names) {
+  if (names.size() == 1) return true;
+  std::set<std::pair<std::string, size_t>> models;
+  for (const std::string& name : names) {
+    const std::optional<SplitName> split = ParseSplitName(name);
+    if (!split.has_value()) return false;
+    models.emplace(split->prefix, split->count);
+  }
+  return models.size() == 1;
+}
+
+absl::StatusOr<Checkpoint> OpenDirectory(std::string path) {
+  if (HasWeights(path)) return OpenHuggingFace(std::move(path));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> names, GgufNames(path));
+  if (names.empty()) {
+    return NotAModel(path, Exists(path, kConfig) ? "config.json without weights"
+                                                 : "a directory with neither");
+  }
+  if (!AreOneModel(names)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": has ", names.size(), " GGUF files (", Printable(names[0]),
+        ", ", Printable(names[1]), names.size() > 2 ? ", ..." : "",
+        "), wanted one model: give the path of the file"));
+  }
+  GEMMA_ASSIGN_OR_RETURN(MappedFile file,
+                         MappedFile::Open(InDirectory(path, names[0])));
+  return OpenGguf(std::move(path), std::move(file));
+}
+
+}  // namespace
+
+void Checkpoint::Release(const Tensor& tensor) const {
+  for (const MappedFile& file : files) {
+    if (file.path() == tensor.file) {
+      file.Release(absl::MakeConstSpan(tensor.data, tensor.bytes));
+    }
+  }
+}
+
+absl::StatusOr<Checkpoint> OpenCheckpoint(std::string path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) return OpenDirectory(std::move(path));
+  GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
+  if (IsGguf(file.bytes())) return OpenGguf(std::move(path), std::move(file));
+  if (absl::EndsWith(path, ".safetensors")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": is a safetensors file, wanted the directory with its ",
+        kConfig, ": give ", DirectoryOf(path)));
+  }
+  return NotAModel(path, absl::StrCat("a file that begins with ",
+                                      Quoted(file.text().substr(0, 4))));
+}
+
+}  // namespace gemma

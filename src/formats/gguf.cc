@@ -1,0 +1,715 @@
+#include "src/formats/gguf.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "compression/format.h"
+#include "src/formats/checked_reader.h"
+#include "src/formats/messages.h"
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+namespace {
+
+constexpr std::string_view kMagic = "GGUF";
+constexpr uint64_t kMaxTensors = 65536;
+constexpr uint64_t kMaxKeys = 65536;
+constexpr uint64_t kMaxKeyBytes = 65535;  // the specification's
+constexpr uint64_t kMaxNameBytes = 256;
+constexpr uint64_t kMaxStringBytes = uint64_t{16} << 20;
+constexpr uint32_t kMaxDims = 4;
+constexpr uint64_t kMaxAlignment = 65536;
+constexpr uint64_t kDefaultAlignment = 32;
+
+// The numbers that files give our formats.
+struct TensorType {
+  uint32_t number;
+  Format format;
+};
+constexpr TensorType kTensorTypes[] = {
+    {0, Format::kF32},     {1, Format::kF16},     {2, Format::kQ4_0},
+    {3, Format::kQ4_1},    {6, Format::kQ5_0},    {7, Format::kQ5_1},
+    {8, Format::kQ8_0},    {10, Format::kQ2_K},   {11, Format::kQ3_K},
+    {12, Format::kQ4_K},   {13, Format::kQ5_K},   {14, Format::kQ6_K},
+    {20, Format::kIQ4_NL}, {23, Format::kIQ4_XS}, {30, Format::kBF16},
+};
+
+std::optional<Format> FormatOf(uint32_t number) {
+  for (const TensorType& type : kTensorTypes) {
+    if (type.number == number) return type.format;
+  }
+  return std::nullopt;
+}
+
+// "F32 (0), F16 (1), ..."
+std::string KnownTensorTypes() {
+  return absl::StrJoin(
+      kTensorTypes, ", ", [](std::string* out, const TensorType& type) {
+        absl::StrAppend(out, FormatName(type.format), " (", type.number, ")");
+      });
+}
+
+std::string_view TypeName(GgufType type) {
+  switch (type) {
+    case GgufType::kUint8:
+      return "uint8";
+    case GgufType::kInt8:
+      return "int8";
+    case GgufType::kUint16:
+      return "uint16";
+    case GgufType::kInt16:
+      return "int16";
+    case GgufType::kUint32:
+      return "uint32";
+    case GgufType::kInt32:
+      return "int32";
+    case GgufType::kFloat32:
+      return "float32";
+    case GgufType::kBool:
+      return "bool";
+    case GgufType::kString:
+      return "string";
+    case GgufType::kArray:
+      return "array";
+    case GgufType::kUint64:
+      return "uint64";
+    case GgufType::kInt64:
+      return "int64";
+    case GgufType::kFloat64:
+      return "float64";
+  }
+  return "";
+}
+
+// Bytes that a value takes at least: all of them, but for strings those of
+// their length. 0 for what is no type of a value or an element.
+uint64_t MinBytes(GgufType type) {
+  switch (type) {
+    case GgufType::kUint8:
+    case GgufType::kInt8:
+    case GgufType::kBool:
+      return 1;
+    case GgufType::kUint16:
+    case GgufType::kInt16:
+      return 2;
+    case GgufType::kUint32:
+    case GgufType::kInt32:
+    case GgufType::kFloat32:
+      return 4;
+    case GgufType::kUint64:
+    case GgufType::kInt64:
+    case GgufType::kFloat64:
+    case GgufType::kString:
+      return 8;
+    case GgufType::kArray:
+      return 0;
+  }
+  return 0;
+}
+
+// "1 byte", "2 bytes".
+std::string Bytes(uint64_t count) {
+  return absl::StrCat(count, count == 1 ? " byte" : " bytes");
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------
+// Metadata
+
+namespace {
+
+using Scalar = std::variant<uint64_t, int64_t, double, bool, std::string_view>;
+
+template <class Stored, class Wide>
+bool ReadWide(CheckedReader& reader, Scalar& scalar) {
+  Stored stored{};
+  if (!reader.Read(stored)) return false;
+  scalar = static_cast<Wide>(stored);
+  return true;
+}
+
+// Reads one value of `type`, not an array.
+bool ReadScalar(CheckedReader& reader, GgufType type, Scalar& scalar) {
+  switch (type) {
+    case GgufType::kUint8:
+      return ReadWide<uint8_t, uint64_t>(reader, scalar);
+    case GgufType::kInt8:
+      return ReadWide<int8_t, int64_t>(reader, scalar);
+    case GgufType::kUint16:
+      return ReadWide<uint16_t, uint64_t>(reader, scalar);
+    case GgufType::kInt16:
+      return ReadWide<int16_t, int64_t>(reader, scalar);
+    case GgufType::kUint32:
+      return ReadWide<uint32_t, uint64_t>(reader, scalar);
+    case GgufType::kInt32:
+      return ReadWide<int32_t, int64_t>(reader, scalar);
+    case GgufType::kFloat32:
+      return ReadWide<float, double>(reader, scalar);
+    case GgufType::kBool:
+      return ReadWide<uint8_t, bool>(reader, scalar);
+    case GgufType::kUint64:
+      return ReadWide<uint64_t, uint64_t>(reader, scalar);
+    case GgufType::kInt64:
+      return ReadWide<int64_t, int64_t>(reader, scalar);
+    case GgufType::kFloat64:
+      return ReadWide<double, double>(reader, scalar);
+    case GgufType::kString: {
+      std::string_view text;
+      if (!reader.ReadString(std::numeric_limits<uint64_t>::max(), text)) {
+        return false;
+      }
+      scalar = text;
+      return true;
+    }
+    case GgufType::kArray:
+      return false;
+  }
+  return false;
+}
+
+std::string Describe(const Scalar& scalar) {
+  if (const auto* text = std::get_if<std::string_view>(&scalar)) {
+    return Quoted(*text);
+  }
+  if (const auto* flag = std::get_if<bool>(&scalar)) {
+    return *flag ? "true" : "false";
+  }
+  return std::visit(
+      [](const auto& value) -> std::string {
+        if constexpr (std::is_arithmetic_v<std::decay_t<decltype(value)>>) {
+          return absl::StrCat(value);
+        }
+        return "";
+      },
+      scalar);
+}
+
+// Each Convert says whether `value` can hold the scalar; then it does.
+
+template <class T>
+bool Convert(const Scalar& scalar, T& value) {
+  static_assert(std::is_integral_v<T>);
+  if (const auto* natural = std::get_if<uint64_t>(&scalar)) {
+    if (!std::in_range<T>(*natural)) return false;
+    value = static_cast<T>(*natural);
+    return true;
+  }
+  if (const auto* integer = std::get_if<int64_t>(&scalar)) {
+    if (!std::in_range<T>(*integer)) return false;
+    value = static_cast<T>(*integer);
+    return true;
+  }
+  return false;
+}
+
+bool Convert(const Scalar& scalar, bool& value) {
+  const auto* flag = std::get_if<bool>(&scalar);
+  if (flag == nullptr) return false;
+  value = *flag;
+  return true;
+}
+
+bool Convert(const Scalar& scalar, float& value) {
+  double wide = 0.0;
+  if (const auto* real = std::get_if<double>(&scalar)) {
+    wide = *real;
+  } else if (const auto* natural = std::get_if<uint64_t>(&scalar)) {
+    wide = static_cast<double>(*natural);
+  } else if (const auto* integer = std::get_if<int64_t>(&scalar)) {
+    wide = static_cast<double>(*integer);
+  } else {
+    return false;
+  }
+  // False for NaN too.
+  if (!(std::abs(wide) <= std::numeric_limits<float>::max())) return false;
+  value = static_cast<float>(wide);
+  return true;
+}
+
+bool Convert(const Scalar& scalar, std::string_view& value) {
+  const auto* text = std::get_if<std::string_view>(&scalar);
+  if (text == nullptr) return false;
+  value = *text;
+  return true;
+}
+
+template <class T>
+std::string Wanted() {
+  if constexpr (std::is_same_v<T, bool>) {
+    return "a bool";
+  } else if constexpr (std::is_same_v<T, float>) {
+    return "a finite number";
+  } else if constexpr (std::is_same_v<T, std::string_view>) {
+    return "a string";
+  } else {
+    return IntegerWanted<T>();
+  }
+}
+
+}  // namespace
+
+const GgufMetadata::Value* GgufMetadata::Find(std::string_view key) const {
+  const auto it = values_.find(key);
+  return it == values_.end() ? nullptr : &it->second;
+}
+
+bool GgufMetadata::IsArray(std::string_view key) const {
+  const Value* value = Find(key);
+  return value != nullptr && value->is_array;
+}
+
+std::optional<GgufType> GgufMetadata::TypeOf(std::string_view key) const {
+  const Value* value = Find(key);
+  if (value == nullptr) return std::nullopt;
+  return value->type;
+}
+
+std::vector<std::string_view> GgufMetadata::Keys() const {
+  std::vector<std::string_view> keys;
+  keys.reserve(values_.size());
+  for (const auto& [key, value] : values_) keys.push_back(key);
+  std::sort(keys.begin(), keys.end());
+  return keys;
+}
+
+absl::Status GgufMetadata::Missing(std::string_view key) const {
+  return absl::InvalidArgumentError(
+      absl::StrCat(path_, ": no key ", Quoted(key)));
+}
+
+absl::Status GgufMetadata::Unexpected(std::string_view key, const Value& value,
+                                      std::string_view wanted) const {
+  std::string found;
+  if (value.is_array) {
+    found = absl::StrCat("an array of ", value.count, " values of type ",
+                         TypeName(value.type));
+  } else {
+    CheckedReader reader(value.bytes);
+    Scalar scalar;
+    if (ReadScalar(reader, value.type, scalar)) found = Describe(scalar);
+    absl::StrAppend(&found, " of type ", TypeName(value.type));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      path_, ": key ", Quoted(key), " is ", found, ", wanted ", wanted));
+}
+
+template <class T>
+absl::Status GgufMetadata::ReadValue(std::string_view key, T& value) const {
+  const Value* found = Find(key);
+  if (found == nullptr) return absl::OkStatus();
+  CheckedReader reader(found->bytes);
+  Scalar scalar;
+  if (found->is_array || !ReadScalar(reader, found->type, scalar) ||
+      !Convert(scalar, value)) {
+    return Unexpected(key, *found, Wanted<T>());
+  }
+  return absl::OkStatus();
+}
+
+template <class T>
+absl::Status GgufMetadata::ReadArray(std::string_view key,
+                                     std::vector<T>& value) const {
+  const Value* found = Find(key);
+  if (found == nullptr) return absl::OkStatus();
+  if (!found->is_array) {
+    return Unexpected(key, *found,
+                      absl::StrCat("an array, each ", Wanted<T>()));
+  }
+  std::vector<T> elements;
+  elements.reserve(static_cast<size_t>(found->count));
+  CheckedReader reader(found->bytes);
+  for (uint64_t i = 0; i < found->count; ++i) {
+    Scalar scalar;
+    T element{};
+    if (!ReadScalar(reader, found->type, scalar) || !Convert(scalar, element)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path_, ": key ", Quoted(key), ": element ", i, " is ",
+                       Describe(scalar), " of type ", TypeName(found->type),
+                       ", wanted ", Wanted<T>()));
+    }
+    elements.push_back(element);
+  }
+  value = std::move(elements);
+  return absl::OkStatus();
+}
+
+absl::Status GgufMetadata::Read(std::string_view key, bool& value) const {
+  return ReadValue(key, value);
+}
+absl::Status GgufMetadata::Read(std::string_view key, int32_t& value) const {
+  return ReadValue(key, value);
+}
+absl::Status GgufMetadata::Read(std::string_view key, int64_t& value) const {
+  return ReadValue(key, value);
+}
+absl::Status GgufMetadata::Read(std::string_view key, uint32_t& value) const {
+  return ReadValue(key, value);
+}
+absl::Status GgufMetadata::Read(std::string_view key, size_t& value) const {
+  return ReadValue(key, value);
+}
+absl::Status GgufMetadata::Read(std::string_view key, float& value) const {
+  return ReadValue(key, value);
+}
+absl::Status GgufMetadata::Read(std::string_view key,
+                                std::string_view& value) const {
+  return ReadValue(key, value);
+}
+absl::Status GgufMetadata::Read(std::string_view key,
+                                std::string& value) const {
+  std::string_view text = value;
+  GEMMA_RETURN_IF_ERROR(ReadValue(key, text));
+  value = std::string(text);
+  return absl::OkStatus();
+}
+absl::Status GgufMetadata::Read(std::string_view key,
+                                std::vector<bool>& value) const {
+  return ReadArray(key, value);
+}
+absl::Status GgufMetadata::Read(std::string_view key,
+                                std::vector<int32_t>& value) const {
+  return ReadArray(key, value);
+}
+absl::Status GgufMetadata::Read(std::string_view key,
+                                std::vector<int64_t>& value) const {
+  return ReadArray(key, value);
+}
+absl::Status GgufMetadata::Read(std::string_view key,
+                                std::vector<size_t>& value) const {
+  return ReadArray(key, value);
+}
+absl::Status GgufMetadata::Read(std::string_view key,
+                                std::vector<float>& value) const {
+  return ReadArray(key, value);
+}
+absl::Status GgufMetadata::Read(std::string_view key,
+                                std::vector<std::string_view>& value) const {
+  return ReadArray(key, value);
+}
+
+// ---------------------------------------------------------------------------
+// Files
+
+// Parses one file, front to back:
+//   magic, version, number of tensors, number of keys
+//   for each key: name, type, value
+//   for each tensor: name, sizes (innermost first), type, offset
+//   padding, then the tensors' data, to which the offsets are relative
+class GgufParser {
+ public:
+  GgufParser(absl::Span<const uint8_t> bytes, std::string path)
+      : bytes_(bytes), path_(std::move(path)), reader_(bytes) {}
+
+  absl::StatusOr<GgufFile> Parse() {
+    file_.metadata.path_ = path_;
+    GEMMA_RETURN_IF_ERROR(ReadHeader());
+    for (uint64_t i = 0; i < num_keys_; ++i) {
+      GEMMA_RETURN_IF_ERROR(ReadKey(i));
+    }
+    GEMMA_RETURN_IF_ERROR(ReadAlignment());
+    for (uint64_t i = 0; i < num_tensors_; ++i) {
+      GEMMA_RETURN_IF_ERROR(ReadTensor(i));
+    }
+    GEMMA_RETURN_IF_ERROR(PlaceTensors());
+    return std::move(file_);
+  }
+
+ private:
+  absl::Status Invalid(std::string_view message) const {
+    return absl::InvalidArgumentError(absl::StrCat(path_, ": ", message));
+  }
+
+  absl::Status Truncated(std::string_view what) const {
+    return absl::DataLossError(absl::StrCat(path_, ": ends inside ", what,
+                                            ", after ", Bytes(bytes_.size())));
+  }
+
+  absl::Status ReadHeader();
+  absl::Status ReadKey(uint64_t index);
+  absl::Status ReadAlignment();
+  absl::Status ReadTensor(uint64_t index);
+  absl::Status ReadShape(const std::string& what, Tensor& tensor);
+  absl::Status SetBytes(const std::string& what, Tensor& tensor);
+  absl::Status PlaceTensors();
+  absl::Status ReadString(std::string_view what, uint64_t max_size,
+                          std::string_view& out);
+  absl::Status ReadValues(std::string_view what, GgufMetadata::Value& value);
+
+  const absl::Span<const uint8_t> bytes_;
+  const std::string path_;
+  CheckedReader reader_;
+  uint64_t num_tensors_ = 0;
+  uint64_t num_keys_ = 0;
+  uint64_t alignment_ = kDefaultAlignment;
+  std::vector<std::pair<std::string, Tensor>> tensors_;
+  std::vector<uint64_t> offsets_;  // of tensors_, in the data
+  absl::flat_hash_set<std::string_view> names_;
+  GgufFile file_;
+};
+
+absl::Status GgufParser::ReadHeader() {
+  absl::Span<const uint8_t> magic;
+  if (!IsGguf(bytes_) || !reader_.ReadBytes(kMagic.size(), magic)) {
+    return Invalid(absl::StrCat(
+        "begins with ",
+        Quoted(std::string_view(reinterpret_cast<const char*>(bytes_.data()),
+                                std::min(bytes_.size(), kMagic.size()))),
+        ", wanted ", Quoted(kMagic)));
+  }
+  uint32_t version = 0;
+  if (!reader_.Read(version)) return Truncated("the header");
+  if (version != 2 && version != 3) {
+    // 2 and 3 with their bytes the other way round.
+    const bool big_endian = version == 0x02000000 || version == 0x03000000;
+    return Invalid(absl::StrCat("GGUF version ", version,
+                                big_endian ? " (the file is big-endian)" : "",
+                                ", wanted 2 or 3"));
+  }
+  file_.version = version;
+  if (!reader_.Read(num_tensors_) || !reader_.Read(num_keys_)) {
+    return Truncated("the header");
+  }
+  if (num_tensors_ > kMaxTensors) {
+    return Invalid(
+        absl::StrCat(num_tensors_, " tensors, wanted at most ", kMaxTensors));
+  }
+  if (num_keys_ > kMaxKeys) {
+    return Invalid(absl::StrCat(num_keys_, " keys, wanted at most ", kMaxKeys));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GgufParser::ReadString(std::string_view what, uint64_t max_size,
+                                    std::string_view& out) {
+  uint64_t size = 0;
+  CheckedReader ahead = reader_;
+  if (!ahead.Read(size)) return Truncated(what);
+  if (size > max_size) {
+    return Invalid(absl::StrCat(what, " has ", Bytes(size), ", wanted at most ",
+                                max_size));
+  }
+  if (!reader_.ReadString(max_size, out)) {
+    return Invalid(absl::StrCat(what, " has ", Bytes(size), ", but ",
+                                Bytes(ahead.remaining()),
+                                " remain in the file"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GgufParser::ReadKey(uint64_t index) {
+  std::string_view key;
+  GEMMA_RETURN_IF_ERROR(
+      ReadString(absl::StrCat("the name of key ", index), kMaxKeyBytes, key));
+  const std::string what = absl::StrCat("key ", Quoted(key));
+  uint32_t type = 0;
+  if (!reader_.Read(type)) return Truncated(what);
+
+  GgufMetadata::Value value = {static_cast<GgufType>(type), false, 1, {}};
+  if (value.type == GgufType::kArray) {
+    if (!reader_.Read(type) || !reader_.Read(value.count)) {
+      return Truncated(what);
+    }
+    value.type = static_cast<GgufType>(type);
+    value.is_array = true;
+    if (value.type == GgufType::kArray) {
+      return Invalid(absl::StrCat(
+          what, " is an array of arrays, wanted an array of plain values"));
+    }
+  }
+  if (MinBytes(value.type) == 0) {
+    return Invalid(absl::StrCat(what, " has type ", type, ", wanted 0 to ",
+                                static_cast<uint32_t>(GgufType::kFloat64)));
+  }
+  GEMMA_RETURN_IF_ERROR(ReadValues(what, value));
+  if (!file_.metadata.values_.emplace(key, value).second) {
+    return Invalid(absl::StrCat(what, " is there twice"));
+  }
+  return absl::OkStatus();
+}
+
+// Finds the bytes of a value and checks that they are there.
+absl::Status GgufParser::ReadValues(std::string_view what,
+                                    GgufMetadata::Value& value) {
+  // This bounds the count also for strings, before anything is done for each.
+  const std::optional<uint64_t> min_bytes =
+      CheckedMul(value.count, MinBytes(value.type));
+  if (!min_bytes.has_value() || *min_bytes > reader_.remaining()) {
+    return value.is_array
+               ? Invalid(absl::StrCat(what, " is an array of ", value.count,
+                                      " values of type ", TypeName(value.type),
+                                      ", but ", Bytes(reader_.remaining()),
+                                      " remain in the file"))
+               : Truncated(what);
+  }
+  if (value.type != GgufType::kString) {
+    if (!reader_.ReadBytes(*min_bytes, value.bytes)) return Truncated(what);
+    if (value.type == GgufType::kBool) {
+      for (uint8_t byte : value.bytes) {
+        if (byte > 1) {
+          return Invalid(
+              absl::StrCat(what, " is a bool of ", byte, ", wanted 0 or 1"));
+        }
+      }
+    }
+    return absl::OkStatus();
+  }
+  const size_t start = reader_.position();
+  for (uint64_t i = 0; i < value.count; ++i) {
+    std::string_view text;
+    const uint64_t max_size = kMaxStringBytes;
+    if (!reader_.ReadString(max_size, text)) {
+      // Once more, for the message.
+      return ReadString(value.is_array ? absl::StrCat(what, ": string ", i)
+                                       : std::string(what),
+                        max_size, text);
+    }
+  }
+  value.bytes = bytes_.subspan(start, reader_.position() - start);
+  return absl::OkStatus();
+}
+
+absl::Status GgufParser::ReadAlignment() {
+  constexpr std::string_view kKey = "general.alignment";
+  GEMMA_RETURN_IF_ERROR(file_.metadata.Read(kKey, alignment_));
+  if (alignment_ == 0 || alignment_ > kMaxAlignment ||
+      (alignment_ & (alignment_ - 1)) != 0) {
+    return Invalid(absl::StrCat("key ", Quoted(kKey), " is ", alignment_,
+                                ", wanted a power of two, at most ",
+                                kMaxAlignment));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GgufParser::ReadTensor(uint64_t index) {
+  std::string_view name;
+  GEMMA_RETURN_IF_ERROR(ReadString(absl::StrCat("the name of tensor ", index),
+                                   kMaxNameBytes, name));
+  const std::string what = absl::StrCat("tensor ", Quoted(name));
+  if (!names_.insert(name).second) {
+    return Invalid(absl::StrCat(what, " is there twice"));
+  }
+  Tensor tensor;
+  tensor.file = path_;
+  GEMMA_RETURN_IF_ERROR(ReadShape(what, tensor));
+
+  uint32_t type = 0;
+  uint64_t offset = 0;
+  if (!reader_.Read(type) || !reader_.Read(offset)) return Truncated(what);
+  const std::optional<Format> format = FormatOf(type);
+  if (!format.has_value()) {
+    return Invalid(absl::StrCat(what, " has type ", type, ", wanted one of ",
+                                KnownTensorTypes()));
+  }
+  tensor.format = *format;
+  GEMMA_RETURN_IF_ERROR(SetBytes(what, tensor));
+  if (offset % alignment_ != 0) {
+    return Invalid(absl::StrCat(what, " starts at offset ", offset,
+                                ", wanted a multiple of ", alignment_));
+  }
+  tensors_.emplace_back(name, std::move(tensor));
+  offsets_.push_back(offset);
+  return absl::OkStatus();
+}
+
+absl::Status GgufParser::ReadShape(const std::string& what, Tensor& tensor) {
+  uint32_t dims = 0;
+  if (!reader_.Read(dims)) return Truncated(what);
+  if (dims == 0 || dims > kMaxDims) {
+    return Invalid(absl::StrCat(what, " has ", dims,
+                                " dimensions, wanted 1 to ", kMaxDims));
+  }
+  tensor.shape.resize(dims);
+  for (uint32_t i = 0; i < dims; ++i) {
+    uint64_t size = 0;
+    if (!reader_.Read(size)) return Truncated(what);
+    if (size == 0 || !std::in_range<size_t>(size)) {
+      return Invalid(absl::StrCat(what, ": dimension ", i, " is ", size,
+                                  ", wanted 1 or more"));
+    }
+    tensor.shape[dims - 1 - i] = static_cast<size_t>(size);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GgufParser::SetBytes(const std::string& what, Tensor& tensor) {
+  const uint64_t block_values = BlockValues(tensor.format);
+  const uint64_t cols = tensor.shape.back();
+  if (cols % block_values != 0) {
+    return Invalid(absl::StrCat(
+        what, " of type ", FormatName(tensor.format), " has rows of ", cols,
+        " values, wanted a multiple of ", block_values));
+  }
+  std::optional<uint64_t> values = 1;
+  for (size_t size : tensor.shape) {
+    if (values.has_value()) values = CheckedMul(*values, size);
+  }
+  std::optional<uint64_t> bytes;
+  if (values.has_value()) {
+    bytes = CheckedMul(*values / block_values, BlockBytes(tensor.format));
+  }
+  if (!bytes.has_value() || *bytes > bytes_.size()) {
+    return Invalid(absl::StrCat(
+        what, " of shape [", absl::StrJoin(tensor.shape, ", "), "] and type ",
+        FormatName(tensor.format), " is larger than the file, which has ",
+        Bytes(bytes_.size())));
+  }
+  tensor.bytes = static_cast<size_t>(*bytes);
+  return absl::OkStatus();
+}
+
+absl::Status GgufParser::PlaceTensors() {
+  if (tensors_.empty()) return absl::OkStatus();
+  const std::optional<uint64_t> data =
+      CheckedAlignUp(reader_.position(), alignment_);
+  if (!data.has_value() || *data > bytes_.size()) {
+    return Truncated("the padding before the data");
+  }
+  const uint64_t data_bytes = bytes_.size() - *data;
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    auto& [name, tensor] = tensors_[i];
+    const uint64_t offset = offsets_[i];
+    if (offset > data_bytes || tensor.bytes > data_bytes - offset) {
+      return absl::DataLossError(absl::StrFormat(
+          "%s: tensor %s takes %d bytes from offset %d, but the data has %d",
+          path_, Quoted(name), tensor.bytes, offset, data_bytes));
+    }
+    tensor.data = bytes_.data() + *data + offset;
+  }
+  std::sort(tensors_.begin(), tensors_.end(), [](const auto& a, const auto& b) {
+    return a.second.data < b.second.data;
+  });
+  for (size_t i = 1; i < tensors_.size(); ++i) {
+    const auto& [name, tensor] = tensors_[i];
+    const auto& [before_name, before] = tensors_[i - 1];
+    if (static_cast<size_t>(tensor.data - before.data) < before.bytes) {
+      return Invalid(absl::StrCat("tensors ", Quoted(before_name), " and ",
+                                  Quoted(name), " overlap"));
+    }
+  }
+  file_.tensors.reserve(tensors_.size());
+  for (auto& [name, tensor] : tensors_) {
+    file_.tensors.emplace(std::move(name), std::move(tensor));
+  }
+  return absl::OkStatus();
+}
+
+bool IsGguf(absl::Span<const uint8_t> bytes) {
+  return bytes.size() >= kMagic.size() &&
+         std::equal(kMagic.begin(), kMagic.end(), bytes.begin());
+}
+
+absl::StatusOr<GgufFile> ParseGguf(absl::Span<const uint8_t> bytes,
+                                   std::string path) {
+  return GgufParser(bytes, std::move(path)).Parse();
+}
+
+}  // namespace gemma

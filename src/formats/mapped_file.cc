@@ -1,0 +1,141 @@
+#include "src/formats/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace gemma {
+namespace {
+
+// "<path>: <what the system says of `error`>". The message is made by the
+// standard library because strerror is not safe in threads.
+absl::Status SystemError(const std::string& path, int error) {
+  const std::string message =
+      absl::StrCat(path, ": ", std::generic_category().message(error));
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      return absl::NotFoundError(message);
+    case EACCES:
+    case EPERM:
+      return absl::PermissionDeniedError(message);
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+      return absl::ResourceExhaustedError(message);
+    default:
+      return absl::UnknownError(message);
+  }
+}
+
+absl::Status CheckRegular(const std::string& path, const struct stat& info) {
+  if (S_ISREG(info.st_mode)) return absl::OkStatus();
+  const char* found = "a special file";
+  if (S_ISDIR(info.st_mode)) found = "a directory";
+  if (S_ISFIFO(info.st_mode)) found = "a pipe";
+  if (S_ISSOCK(info.st_mode)) found = "a socket";
+  if (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode)) found = "a device";
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": is ", found, ", wanted a regular file"));
+}
+
+// Closes a file descriptor at the end of a scope.
+class Closer {
+ public:
+  explicit Closer(int fd) : fd_(fd) {}
+  ~Closer() { close(fd_); }
+  Closer(const Closer&) = delete;
+  Closer& operator=(const Closer&) = delete;
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
+absl::StatusOr<MappedFile> MappedFile::Open(std::string path) {
+  if (path.find('\0') != std::string::npos) {
+    return absl::InvalidArgumentError("a file name holds a zero byte");
+  }
+  // Opening a device may do things, and opening a pipe may wait: look first.
+  // The second look is at the file that was opened, whatever happened between.
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return SystemError(path, errno);
+  if (absl::Status status = CheckRegular(path, info); !status.ok()) {
+    return status;
+  }
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return SystemError(path, errno);
+  const Closer closer(fd);
+  if (fstat(fd, &info) != 0) return SystemError(path, errno);
+  if (absl::Status status = CheckRegular(path, info); !status.ok()) {
+    return status;
+  }
+  if (info.st_size <= 0) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": is empty"));
+  }
+  const uint64_t size = static_cast<uint64_t>(info.st_size);
+  if (size > std::numeric_limits<size_t>::max()) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path, ": ", size, " bytes are too many to map"));
+  }
+  void* data = mmap(nullptr, static_cast<size_t>(size), PROT_READ, MAP_PRIVATE,
+                    fd, /*offset=*/0);
+  if (data == MAP_FAILED) return SystemError(path, errno);
+  return MappedFile(std::move(path), static_cast<const uint8_t*>(data),
+                    static_cast<size_t>(size));
+}
+
+MappedFile::~MappedFile() { Unmap(); }
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  if (this != &other) {
+    Unmap();
+    path_ = std::move(other.path_);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+  }
+  return *this;
+}
+
+void MappedFile::Unmap() {
+  if (data_ != nullptr) munmap(const_cast<uint8_t*>(data_), size_);
+}
+
+void MappedFile::Release(absl::Span<const uint8_t> part) const {
+  // Compared as numbers, for `part` may point anywhere.
+  const uintptr_t file_begin = reinterpret_cast<uintptr_t>(data_);
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(part.data());
+  if (begin < file_begin || begin - file_begin > size_ ||
+      part.size() > size_ - (begin - file_begin)) {
+    return;
+  }
+  const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  // The mapping starts on a page, so these are offsets of pages in the file.
+  const size_t offset = begin - file_begin;
+  const size_t first = (offset + page - 1) / page * page;
+  size_t last = (offset + part.size()) / page * page;
+  // The file's last page has no other owner.
+  if (offset + part.size() == size_) last = size_;
+  if (first >= last) return;
+  // A failure costs memory, nothing else.
+  madvise(const_cast<uint8_t*>(data_) + first, last - first, MADV_DONTNEED);
+}
+
+}  // namespace gemma

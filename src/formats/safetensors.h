@@ -1,0 +1,31 @@
+// Safetensors files.
+
+#ifndef GEMMA_SRC_FORMATS_SAFETENSORS_H_
+#define GEMMA_SRC_FORMATS_SAFETENSORS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "src/formats/tensor.h"
+
+namespace gemma {
+
+struct SafetensorsFile {
+  TensorTable tensors;  // F32, F16 and BF16
+  // Names of those of another type that the format knows (I64, BOOL, ...).
+  absl::flat_hash_set<std::string> skipped;
+};
+
+// Parses a whole file. `bytes` must outlive the result; `path` is for messages.
+// Holds files to the invariants of the reference implementation: the tensors
+// cover the data exactly, without holes or overlaps. Tensors may start at any
+// address, even an odd one. A shape may be empty: one value.
+absl::StatusOr<SafetensorsFile> ParseSafetensors(
+    absl::Span<const uint8_t> bytes, std::string path);
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_FORMATS_SAFETENSORS_H_

@@ -1,0 +1,56 @@
+#include "src/model/canonicalize.h"
+
+#include <cmath>
+
+#include "compression/codec.h"
+#include "compression/half.h"
+
+namespace gemma {
+
+void CanonicalizeNorm(CheckpointKind kind, std::vector<float>& weight) {
+  if (kind == CheckpointKind::kGguf) return;
+  for (float& w : weight) w += 1.0f;
+}
+
+std::vector<float> TransposeConv(const std::vector<float>& weight,
+                                 size_t taps) {
+  const size_t channels = weight.size() / taps;
+  std::vector<float> out(weight.size());
+  for (size_t c = 0; c < channels; ++c) {
+    for (size_t t = 0; t < taps; ++t) {
+      out[t * channels + c] = weight[c * taps + t];
+    }
+  }
+  return out;
+}
+
+void CanonicalizeRecurrentParam(std::vector<float>& a_param) {
+  for (float& a : a_param) {
+    // softplus(a) = ln(1 + e^a), written so that e^a cannot overflow.
+    const double x = a;
+    const double softplus =
+        x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
+    a = static_cast<float>(-8.0 * softplus);
+  }
+}
+
+std::vector<float> TransposeGate(const WeightView& strip) {
+  std::vector<float> row(strip.cols);
+  std::vector<float> out(strip.rows * strip.cols);
+  for (size_t in = 0; in < strip.rows; ++in) {
+    DecodeRow(strip, in, row.data());
+    for (size_t o = 0; o < strip.cols; ++o) out[o * strip.rows + in] = row[o];
+  }
+  return out;
+}
+
+float EmbeddingScale(const ModelConfig& config, Format table) {
+  const float scale = std::sqrt(static_cast<float>(config.model_dim));
+  if (config.lru_width != 0 || table == Format::kBF16) {
+    return BF16ToFloat(FloatToBF16(scale));
+  }
+  if (table == Format::kF16) return HalfToFloat(FloatToHalf(scale));
+  return scale;
+}
+
+}  // namespace gemma

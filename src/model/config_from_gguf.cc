@@ -1,0 +1,254 @@
+// ModelConfig from GGUF metadata. The keys are llama.cpp's; RecurrentGemma's,
+// which nobody else defines, are described in tools/reference/README.md.
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "src/formats/gguf.h"
+#include "src/formats/status_macros.h"
+#include "src/model/read_config.h"
+
+namespace gemma {
+namespace {
+
+// Reads "<architecture>.<key>".
+class Keys {
+ public:
+  Keys(const GgufMetadata& metadata, std::string architecture)
+      : metadata_(metadata), architecture_(std::move(architecture)) {}
+
+  template <class T>
+  absl::Status Read(std::string_view key, T& value) const {
+    return metadata_.Read(Name(key), value);
+  }
+  template <class T>
+  absl::Status ReadRequired(std::string_view key, T& value) const {
+    return metadata_.ReadRequired(Name(key), value);
+  }
+  bool Has(std::string_view key) const { return metadata_.Has(Name(key)); }
+  bool IsArray(std::string_view key) const {
+    return metadata_.IsArray(Name(key));
+  }
+  std::string Name(std::string_view key) const {
+    return absl::StrCat(architecture_, ".", key);
+  }
+  // "file: key <key>", for messages.
+  std::string Where(std::string_view key) const {
+    return absl::StrCat(metadata_.path(), ": key '", Name(key), "'");
+  }
+
+ private:
+  const GgufMetadata& metadata_;
+  std::string architecture_;
+};
+
+absl::Status ReadSizes(const Keys& keys, size_t& num_layers, ModelConfig& c) {
+  GEMMA_RETURN_IF_ERROR(keys.ReadRequired("embedding_length", c.model_dim));
+  GEMMA_RETURN_IF_ERROR(keys.ReadRequired("feed_forward_length", c.ffw_dim));
+  GEMMA_RETURN_IF_ERROR(
+      keys.ReadRequired("attention.head_count", c.num_heads));
+  c.num_kv_heads = c.num_heads;
+  GEMMA_RETURN_IF_ERROR(keys.Read("attention.head_count_kv", c.num_kv_heads));
+  if (c.num_heads != 0) c.head_dim = c.model_dim / c.num_heads;
+  GEMMA_RETURN_IF_ERROR(keys.Read("attention.key_length", c.head_dim));
+  size_t value_length = c.head_dim;
+  GEMMA_RETURN_IF_ERROR(keys.Read("attention.value_length", value_length));
+  if (value_length != c.head_dim) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s is %u, wanted attention.key_length %u",
+        keys.Where("attention.value_length"), value_length, c.head_dim));
+  }
+  GEMMA_RETURN_IF_ERROR(keys.Read("context_length", c.max_context));
+  GEMMA_RETURN_IF_ERROR(
+      keys.Read("attention.layer_norm_rms_epsilon", c.rms_norm_eps));
+  GEMMA_RETURN_IF_ERROR(keys.ReadRequired("block_count", num_layers));
+  if (num_layers < 1 || num_layers > kMaxLayers) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s is %u, wanted 1 to %u", keys.Where("block_count"),
+                        num_layers, kMaxLayers));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadRope(const Keys& keys, ModelConfig& c) {
+  GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base", c.rope_base_global));
+  std::string scaling = "none";
+  GEMMA_RETURN_IF_ERROR(keys.Read("rope.scaling.type", scaling));
+  if (scaling == "linear") {
+    return keys.ReadRequired("rope.scaling.factor", c.rope_factor_global);
+  }
+  if (scaling == "none") return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("%s is '%s', wanted 'none' or 'linear'",
+                      keys.Where("rope.scaling.type"), scaling));
+}
+
+// Blocks by period, or from a list of whether each layer is local.
+absl::Status ReadBlocks(const Keys& keys, size_t num_layers, size_t period,
+                        std::vector<BlockType>& blocks) {
+  constexpr std::string_view kKey = "attention.sliding_window_pattern";
+  if (!keys.IsArray(kKey)) {
+    GEMMA_RETURN_IF_ERROR(keys.Read(kKey, period));
+    if (period == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(keys.Where(kKey), " is 0, wanted at least 1"));
+    }
+    blocks = PeriodicBlocks(num_layers, period);
+    return absl::OkStatus();
+  }
+  std::vector<bool> local;
+  GEMMA_RETURN_IF_ERROR(keys.Read(kKey, local));
+  if (local.size() != num_layers) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s has %u elements, block_count is %u",
+                        keys.Where(kKey), local.size(), num_layers));
+  }
+  blocks.clear();
+  for (const bool is_local : local) {
+    blocks.push_back(is_local ? BlockType::kLocalAttention
+                              : BlockType::kGlobalAttention);
+  }
+  return absl::OkStatus();
+}
+
+float InverseRoot(size_t value) {
+  return 1.0f / std::sqrt(static_cast<float>(value));
+}
+
+// The files have no key for the query scale. It is head_dim^-0.5 but in the two
+// largest models, known by their depth, as in llama.cpp.
+float QueryScale(const ModelConfig& c, size_t depth_of_largest) {
+  return c.num_layers() == depth_of_largest
+             ? InverseRoot(c.model_dim / c.num_heads)
+             : InverseRoot(c.head_dim);
+}
+
+absl::Status ReadGemma2(const Keys& keys, size_t num_layers, ModelConfig& c) {
+  c.post_norms = true;
+  c.sliding_window = 4096;
+  c.attn_logits_soft_cap = 50.0f;  // the first files lack these keys
+  c.final_logits_soft_cap = 30.0f;
+  GEMMA_RETURN_IF_ERROR(
+      keys.Read("attention.sliding_window", c.sliding_window));
+  GEMMA_RETURN_IF_ERROR(
+      keys.Read("attn_logit_softcapping", c.attn_logits_soft_cap));
+  GEMMA_RETURN_IF_ERROR(
+      keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
+  GEMMA_RETURN_IF_ERROR(ReadRope(keys, c));
+  c.rope_base_local = c.rope_base_global;
+  GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base_swa", c.rope_base_local));
+  GEMMA_RETURN_IF_ERROR(ReadBlocks(keys, num_layers, /*period=*/2, c.blocks));
+  c.query_scale = QueryScale(c, /*depth_of_largest=*/46);
+  return absl::OkStatus();
+}
+
+absl::Status ReadGemma3(const Keys& keys, size_t num_layers, ModelConfig& c) {
+  c.post_norms = true;
+  c.qk_norm = true;
+  c.rope_base_global = 1000000.0f;
+  GEMMA_RETURN_IF_ERROR(
+      keys.Read("attention.sliding_window", c.sliding_window));
+  GEMMA_RETURN_IF_ERROR(
+      keys.Read("attn_logit_softcapping", c.attn_logits_soft_cap));
+  GEMMA_RETURN_IF_ERROR(
+      keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
+  GEMMA_RETURN_IF_ERROR(ReadRope(keys, c));
+  GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base_swa", c.rope_base_local));
+  if (c.sliding_window == 0) {
+    c.blocks.assign(num_layers, BlockType::kGlobalAttention);
+  } else {
+    GEMMA_RETURN_IF_ERROR(ReadBlocks(keys, num_layers, /*period=*/6, c.blocks));
+  }
+  c.query_scale = QueryScale(c, /*depth_of_largest=*/62);
+  return absl::OkStatus();
+}
+
+absl::Status ReadRecurrentGemma(const Keys& keys, size_t num_layers,
+                                RecurrentWindow window, ModelConfig& c) {
+  c.biases = true;
+  c.lru_width = c.model_dim;
+  c.conv_width = 4;
+  c.sliding_window = 2048;
+  c.final_logits_soft_cap = 30.0f;
+  c.rotary_dim = c.head_dim / 2;
+  GEMMA_RETURN_IF_ERROR(
+      keys.Read("attention.sliding_window", c.sliding_window));
+  c.sliding_window = RecurrentKeys(c.sliding_window, window);
+  GEMMA_RETURN_IF_ERROR(
+      keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
+  GEMMA_RETURN_IF_ERROR(ReadRope(keys, c));
+  c.rope_base_local = c.rope_base_global;
+  GEMMA_RETURN_IF_ERROR(keys.Read("rope.dimension_count", c.rotary_dim));
+  GEMMA_RETURN_IF_ERROR(keys.Read("recurrent.lru_width", c.lru_width));
+  GEMMA_RETURN_IF_ERROR(keys.Read("recurrent.conv_width", c.conv_width));
+  std::vector<std::string_view> words = {"recurrent", "recurrent", "attention"};
+  GEMMA_RETURN_IF_ERROR(keys.Read("recurrent.block_types", words));
+  const std::vector<std::string> pattern(words.begin(), words.end());
+  GEMMA_ASSIGN_OR_RETURN(
+      c.blocks, RepeatedBlocks(pattern, num_layers,
+                               keys.Where("recurrent.block_types")));
+  c.query_scale = InverseRoot(c.head_dim);
+  return absl::OkStatus();
+}
+
+absl::Status ReadTokens(const GgufMetadata& metadata, ModelConfig& c) {
+  GEMMA_RETURN_IF_ERROR(
+      metadata.Read("tokenizer.ggml.bos_token_id", c.bos_token));
+  for (const char* key :
+       {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
+    if (!metadata.Has(key)) continue;
+    TokenId token = 0;
+    GEMMA_RETURN_IF_ERROR(metadata.Read(key, token));
+    c.stop_tokens.push_back(token);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
+                                           RecurrentWindow window) {
+  const GgufMetadata& metadata = *checkpoint.metadata;
+  ModelConfig c;
+  c.max_context = 8192;
+  c.rms_norm_eps = 1e-6f;
+  c.rope_base_local = 10000.0f;
+  c.rope_base_global = 10000.0f;
+  GEMMA_RETURN_IF_ERROR(
+      metadata.ReadRequired("general.architecture", c.architecture));
+  if (c.architecture != "gemma" && c.architecture != "gemma2" &&
+      c.architecture != "gemma3" && c.architecture != "recurrentgemma") {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: key 'general.architecture' is '%s', wanted 'gemma', 'gemma2', "
+        "'gemma3' or 'recurrentgemma'",
+        metadata.path(), c.architecture));
+  }
+  const Keys keys(metadata, c.architecture);
+  size_t num_layers = 0;
+  GEMMA_RETURN_IF_ERROR(ReadSizes(keys, num_layers, c));
+  c.rotary_dim = c.head_dim;
+  if (c.num_heads == 0 || c.head_dim == 0) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: attention.head_count is %u and attention.key_length %u, wanted at "
+        "least 1",
+        metadata.path(), c.num_heads, c.head_dim));
+  }
+  if (c.architecture == "gemma2") {
+    GEMMA_RETURN_IF_ERROR(ReadGemma2(keys, num_layers, c));
+  } else if (c.architecture == "gemma3") {
+    GEMMA_RETURN_IF_ERROR(ReadGemma3(keys, num_layers, c));
+  } else if (c.architecture == "recurrentgemma") {
+    GEMMA_RETURN_IF_ERROR(ReadRecurrentGemma(keys, num_layers, window, c));
+  } else {
+    GEMMA_RETURN_IF_ERROR(ReadRope(keys, c));
+    c.blocks.assign(num_layers, BlockType::kGlobalAttention);
+    c.query_scale = InverseRoot(c.head_dim);
+  }
+  GEMMA_RETURN_IF_ERROR(ReadTokens(metadata, c));
+  return c;
+}
+
+}  // namespace gemma

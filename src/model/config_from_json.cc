@@ -1,0 +1,366 @@
+// ModelConfig from Hugging Face's config.json, old forms and new. Defaults are
+// those of the published configuration classes, for files that leave a key out.
+
+#include <cmath>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "src/formats/json.h"
+#include "src/formats/status_macros.h"
+#include "src/model/read_config.h"
+
+namespace gemma {
+namespace {
+
+absl::Status CheckLayers(const Json& json, size_t num_layers) {
+  if (num_layers >= 1 && num_layers <= kMaxLayers) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("%s: num_hidden_layers is %u, wanted 1 to %u",
+                      json.Where(), num_layers, kMaxLayers));
+}
+
+// The activation is GELU in its tanh form whatever name it goes by: models
+// whose file says "gelu" were trained with it too.
+absl::Status CheckActivation(const Json& json) {
+  for (const char* key : {"hidden_activation", "hidden_act"}) {
+    std::string name = "gelu";
+    GEMMA_RETURN_IF_ERROR(json.Read(key, name));
+    if (name != "gelu" && name != "gelu_pytorch_tanh" && name != "gelu_new" &&
+        name != "gelu_fast") {
+      return json.Find(key)->Unexpected("'gelu_pytorch_tanh' or 'gelu'");
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What this engine does not compute must not be silently left out.
+absl::Status CheckSupported(const Json& json, bool attention_bias_unused) {
+  bool attention_bias = false;
+  GEMMA_RETURN_IF_ERROR(json.Read("attention_bias", attention_bias));
+  if (attention_bias && !attention_bias_unused) {
+    return json.Find("attention_bias")->Unexpected("false");
+  }
+  if (const auto value = json.Find("use_bidirectional_attention")) {
+    bool bidirectional = false;
+    GEMMA_RETURN_IF_ERROR(
+        json.Read("use_bidirectional_attention", bidirectional));
+    if (bidirectional) {
+      return value->Unexpected("false: embedding models are not supported");
+    }
+  }
+  if (const auto value = json.Find("quantization_config");
+      value.has_value() && !value->is_null()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(value->Where(),
+                     " is set, wanted a checkpoint in F32, BF16 or F16 (or a "
+                     "quantized GGUF file)"));
+  }
+  return CheckActivation(json);
+}
+
+// Sizes that all families have, with the family's defaults already in `c`.
+absl::Status ReadSizes(const Json& json, size_t& num_layers, ModelConfig& c) {
+  GEMMA_RETURN_IF_ERROR(json.Read("vocab_size", c.vocab_size));
+  GEMMA_RETURN_IF_ERROR(json.Read("hidden_size", c.model_dim));
+  GEMMA_RETURN_IF_ERROR(json.Read("intermediate_size", c.ffw_dim));
+  GEMMA_RETURN_IF_ERROR(json.Read("num_attention_heads", c.num_heads));
+  GEMMA_RETURN_IF_ERROR(json.Read("num_key_value_heads", c.num_kv_heads));
+  GEMMA_RETURN_IF_ERROR(json.Read("max_position_embeddings", c.max_context));
+  GEMMA_RETURN_IF_ERROR(json.Read("rms_norm_eps", c.rms_norm_eps));
+  GEMMA_RETURN_IF_ERROR(json.Read("num_hidden_layers", num_layers));
+  return CheckLayers(json, num_layers);
+}
+
+// One set of RoPE parameters: {"rope_type", "rope_theta", "factor"}.
+absl::Status ReadRope(const Json& json, float& base, float& factor) {
+  GEMMA_RETURN_IF_ERROR(json.Read("rope_theta", base));
+  std::string type = "default";
+  GEMMA_RETURN_IF_ERROR(json.Read("type", type));
+  GEMMA_RETURN_IF_ERROR(json.Read("rope_type", type));
+  if (type == "linear") return json.ReadRequired("factor", factor);
+  if (type == "default") return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "%s: the type of RoPE is '%s', wanted 'default' or 'linear'",
+      json.Where(), type));
+}
+
+// transformers 5 writes rope_parameters, one set or one per kind of layer;
+// before, rope_theta, rope_local_base_freq and rope_scaling.
+absl::Status ReadAllRope(const Json& json, ModelConfig& c) {
+  GEMMA_RETURN_IF_ERROR(json.Read("rope_theta", c.rope_base_global));
+  GEMMA_RETURN_IF_ERROR(json.Read("rope_local_base_freq", c.rope_base_local));
+  GEMMA_ASSIGN_OR_RETURN(const auto scaling, json.Object("rope_scaling"));
+  if (scaling.has_value()) {
+    GEMMA_RETURN_IF_ERROR(
+        ReadRope(*scaling, c.rope_base_global, c.rope_factor_global));
+  }
+  GEMMA_ASSIGN_OR_RETURN(const auto parameters, json.Object("rope_parameters"));
+  if (!parameters.has_value()) return absl::OkStatus();
+  GEMMA_ASSIGN_OR_RETURN(const auto global,
+                         parameters->Object("full_attention"));
+  GEMMA_ASSIGN_OR_RETURN(const auto local,
+                         parameters->Object("sliding_attention"));
+  if (global.has_value() || local.has_value()) {
+    if (global.has_value()) {
+      GEMMA_RETURN_IF_ERROR(
+          ReadRope(*global, c.rope_base_global, c.rope_factor_global));
+    }
+    float local_factor = 1.0f;
+    if (local.has_value()) {
+      GEMMA_RETURN_IF_ERROR(ReadRope(*local, c.rope_base_local, local_factor));
+    }
+    if (local_factor != 1.0f) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "%s: factor is %g, wanted 1", local->Where(), local_factor));
+    }
+    return absl::OkStatus();
+  }
+  return ReadRope(*parameters, c.rope_base_global, c.rope_factor_global);
+}
+
+// Blocks from layer_types, or else by period.
+absl::Status ReadLayerTypes(const Json& json, size_t num_layers, size_t period,
+                            std::vector<BlockType>& blocks) {
+  std::vector<std::string> types;
+  GEMMA_RETURN_IF_ERROR(json.Read("layer_types", types));
+  if (types.empty()) {
+    blocks = PeriodicBlocks(num_layers, period);
+    return absl::OkStatus();
+  }
+  if (types.size() != num_layers) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: layer_types names %u layers, num_hidden_layers is %u",
+        json.Where(), types.size(), num_layers));
+  }
+  blocks.clear();
+  for (const std::string& type : types) {
+    if (type == "full_attention") {
+      blocks.push_back(BlockType::kGlobalAttention);
+    } else if (type == "sliding_attention") {
+      blocks.push_back(BlockType::kLocalAttention);
+    } else {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "%s: layer_types holds '%s', wanted 'full_attention' or "
+          "'sliding_attention'",
+          json.Where(), type));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadQueryScale(const Json& json, ModelConfig& c) {
+  float scalar = 256.0f;
+  GEMMA_RETURN_IF_ERROR(json.Read("query_pre_attn_scalar", scalar));
+  // Early files of Gemma 2 9B say 224; Google corrected it to 256.
+  if (scalar == 224.0f && c.model_dim == 3584) scalar = 256.0f;
+  if (!(scalar > 0.0f)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: query_pre_attn_scalar is %g, wanted a positive number",
+        json.Where(), scalar));
+  }
+  c.query_scale = 1.0f / std::sqrt(scalar);
+  return absl::OkStatus();
+}
+
+absl::Status ReadSoftCaps(const Json& json, ModelConfig& c) {
+  // null means none, which Read leaves as it is.
+  if (json.IsNull("attn_logit_softcapping")) c.attn_logits_soft_cap = 0.0f;
+  if (json.IsNull("final_logit_softcapping")) c.final_logits_soft_cap = 0.0f;
+  GEMMA_RETURN_IF_ERROR(
+      json.Read("attn_logit_softcapping", c.attn_logits_soft_cap));
+  return json.Read("final_logit_softcapping", c.final_logits_soft_cap);
+}
+
+absl::Status ReadGemma(const Json& json, ModelConfig& c) {
+  c.architecture = "gemma";
+  c.vocab_size = 256000;
+  c.model_dim = 3072;
+  c.ffw_dim = 24576;
+  c.num_heads = 16;
+  c.num_kv_heads = 16;
+  c.head_dim = 256;
+  c.max_context = 8192;
+  size_t num_layers = 28;
+  GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
+  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.head_dim));
+  GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
+  c.rotary_dim = c.head_dim;
+  c.query_scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
+  c.blocks.assign(num_layers, BlockType::kGlobalAttention);
+  return absl::OkStatus();
+}
+
+absl::Status ReadGemma2(const Json& json, ModelConfig& c) {
+  c.architecture = "gemma2";
+  c.post_norms = true;
+  c.vocab_size = 256000;
+  c.model_dim = 2304;
+  c.ffw_dim = 9216;
+  c.num_heads = 8;
+  c.num_kv_heads = 4;
+  c.head_dim = 256;
+  c.max_context = 8192;
+  c.sliding_window = 4096;
+  c.attn_logits_soft_cap = 50.0f;
+  c.final_logits_soft_cap = 30.0f;
+  size_t num_layers = 26;
+  GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
+  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.head_dim));
+  GEMMA_RETURN_IF_ERROR(json.Read("sliding_window", c.sliding_window));
+  GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
+  c.rope_base_local = c.rope_base_global;
+  c.rotary_dim = c.head_dim;
+  GEMMA_RETURN_IF_ERROR(ReadSoftCaps(json, c));
+  GEMMA_RETURN_IF_ERROR(ReadQueryScale(json, c));
+  // Even layers are local, odd layers global, unless the file lists them.
+  return ReadLayerTypes(json, num_layers, /*period=*/2, c.blocks);
+}
+
+absl::Status ReadGemma3(const Json& json, ModelConfig& c) {
+  c.architecture = "gemma3";
+  c.post_norms = true;
+  c.qk_norm = true;
+  c.vocab_size = 262208;
+  c.model_dim = 2304;
+  c.ffw_dim = 9216;
+  c.num_heads = 8;
+  c.num_kv_heads = 4;
+  c.head_dim = 256;
+  c.max_context = 131072;
+  c.sliding_window = 4096;
+  c.rope_base_local = 10000.0f;
+  c.rope_base_global = 1000000.0f;
+  size_t num_layers = 26;
+  GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
+  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.head_dim));
+  GEMMA_RETURN_IF_ERROR(json.Read("sliding_window", c.sliding_window));
+  GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
+  c.rotary_dim = c.head_dim;
+  GEMMA_RETURN_IF_ERROR(ReadSoftCaps(json, c));
+  GEMMA_RETURN_IF_ERROR(ReadQueryScale(json, c));
+  size_t period = 6;
+  GEMMA_RETURN_IF_ERROR(json.Read("_sliding_window_pattern", period));
+  GEMMA_RETURN_IF_ERROR(json.Read("sliding_window_pattern", period));
+  if (period == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        json.Where(), ": sliding_window_pattern is 0, wanted at least 1"));
+  }
+  return ReadLayerTypes(json, num_layers, period, c.blocks);
+}
+
+absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
+                                ModelConfig& c) {
+  c.architecture = "recurrentgemma";
+  c.biases = true;
+  c.vocab_size = 256000;
+  c.model_dim = 2560;
+  c.num_heads = 10;
+  c.num_kv_heads = 0;  // if missing: num_heads
+  c.max_context = 8192;
+  c.conv_width = 4;
+  c.sliding_window = 2048;
+  c.final_logits_soft_cap = 30.0f;
+  size_t intermediate_size = 7680;
+  c.ffw_dim = intermediate_size;
+  size_t num_layers = 26;
+  GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
+  // The key counts the gate's and the value's halves together.
+  if (c.ffw_dim % 2 != 0) {
+    return json.Find("intermediate_size")->Unexpected("an even number");
+  }
+  c.ffw_dim /= 2;
+  if (c.num_kv_heads == 0) c.num_kv_heads = c.num_heads;
+  if (c.num_heads == 0 || c.model_dim % c.num_heads != 0) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: hidden_size is %u, wanted a multiple of num_attention_heads %u",
+        json.Where(), c.model_dim, c.num_heads));
+  }
+  c.head_dim = c.model_dim / c.num_heads;  // the key head_dim does not count
+  c.lru_width = c.model_dim;
+  GEMMA_RETURN_IF_ERROR(json.Read("lru_width", c.lru_width));
+  GEMMA_RETURN_IF_ERROR(json.Read("conv1d_width", c.conv_width));
+  GEMMA_RETURN_IF_ERROR(json.Read("attention_window_size", c.sliding_window));
+  c.sliding_window = RecurrentKeys(c.sliding_window, window);
+  GEMMA_RETURN_IF_ERROR(json.Read("logits_soft_cap", c.final_logits_soft_cap));
+  GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
+  c.rope_base_local = c.rope_base_global;
+  float rotary_factor = 0.5f;
+  GEMMA_RETURN_IF_ERROR(json.Read("partial_rotary_factor", rotary_factor));
+  GEMMA_ASSIGN_OR_RETURN(const auto rope, json.Object("rope_parameters"));
+  if (rope.has_value()) {
+    GEMMA_RETURN_IF_ERROR(rope->Read("partial_rotary_factor", rotary_factor));
+  }
+  if (!(rotary_factor >= 0.0f && rotary_factor <= 1.0f)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: partial_rotary_factor is %g, wanted 0 to 1", json.Where(),
+        rotary_factor));
+  }
+  c.rotary_dim =
+      static_cast<size_t>(rotary_factor * static_cast<float>(c.head_dim));
+  c.query_scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
+  std::vector<std::string> pattern = {"recurrent", "recurrent", "attention"};
+  GEMMA_RETURN_IF_ERROR(json.Read("_block_types", pattern));
+  GEMMA_RETURN_IF_ERROR(json.Read("block_types", pattern));
+  GEMMA_ASSIGN_OR_RETURN(
+      c.blocks, RepeatedBlocks(pattern, num_layers,
+                               absl::StrCat(json.Where(), ": block_types")));
+  return absl::OkStatus();
+}
+
+// Token ids that config.json or generation_config.json name.
+absl::Status ReadTokens(const Json& json, ModelConfig& c) {
+  GEMMA_RETURN_IF_ERROR(json.Read("bos_token_id", c.bos_token));
+  const auto eos = json.Find("eos_token_id");
+  if (!eos.has_value() || eos->is_null()) return absl::OkStatus();
+  std::vector<TokenId> tokens;
+  if (eos->is_array()) {
+    GEMMA_RETURN_IF_ERROR(eos->Get(tokens));
+  } else {
+    GEMMA_RETURN_IF_ERROR(eos->Get(tokens.emplace_back()));
+  }
+  c.stop_tokens.insert(c.stop_tokens.end(), tokens.begin(), tokens.end());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
+                                           RecurrentWindow window) {
+  const Json& outer = *checkpoint.config;
+  std::string model_type;
+  GEMMA_RETURN_IF_ERROR(outer.ReadRequired("model_type", model_type));
+  ModelConfig c;
+  c.rms_norm_eps = 1e-6f;
+  c.rope_base_local = 10000.0f;
+  c.rope_base_global = 10000.0f;
+  GEMMA_RETURN_IF_ERROR(ReadTokens(outer, c));
+
+  // A model with vision keeps its text tower's keys one level down.
+  GEMMA_ASSIGN_OR_RETURN(const auto text, outer.Object("text_config"));
+  const Json& json =
+      model_type == "gemma3" && text.has_value() ? *text : outer;
+  GEMMA_RETURN_IF_ERROR(CheckSupported(json, model_type == "recurrent_gemma"));
+  if (model_type == "gemma") {
+    GEMMA_RETURN_IF_ERROR(ReadGemma(json, c));
+  } else if (model_type == "gemma2") {
+    GEMMA_RETURN_IF_ERROR(ReadGemma2(json, c));
+  } else if (model_type == "gemma3" || model_type == "gemma3_text") {
+    GEMMA_RETURN_IF_ERROR(ReadGemma3(json, c));
+  } else if (model_type == "recurrent_gemma") {
+    GEMMA_RETURN_IF_ERROR(ReadRecurrentGemma(json, window, c));
+  } else {
+    return outer.Find("model_type")
+        ->Unexpected(
+            "'gemma', 'gemma2', 'gemma3', 'gemma3_text' or 'recurrent_gemma'");
+  }
+  if (&json != &outer) GEMMA_RETURN_IF_ERROR(ReadTokens(json, c));
+  if (checkpoint.generation_config.has_value()) {
+    GEMMA_RETURN_IF_ERROR(ReadTokens(*checkpoint.generation_config, c));
+  }
+  return c;
+}
+
+}  // namespace gemma

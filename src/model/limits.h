@@ -1,0 +1,17 @@
+// Limits on what a file may claim of a model: far above any Gemma, and small
+// enough that a hostile file cannot make sizes overflow or buffers huge.
+
+#ifndef GEMMA_SRC_MODEL_LIMITS_H_
+#define GEMMA_SRC_MODEL_LIMITS_H_
+
+#include <cstddef>
+
+namespace gemma {
+
+inline constexpr size_t kMaxLayers = 1024;
+inline constexpr size_t kMaxTaps = 16;     // of ModelConfig::conv_width
+inline constexpr size_t kMaxStrip = 1024;  // channels that share a gate matrix
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_MODEL_LIMITS_H_

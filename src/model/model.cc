@@ -1,0 +1,126 @@
+#include "gemma/model.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "src/formats/checkpoint.h"
+#include "src/formats/status_macros.h"
+#include "src/model/load_tokenizer.h"
+#include "src/model/model_impl.h"
+#include "src/model/read_config.h"
+
+namespace gemma {
+namespace {
+
+constexpr size_t kMaxThreads = 1024;
+constexpr size_t kMaxPrefillChunk = 8192;
+
+absl::Status CheckOptions(const LoadOptions& options) {
+  if (options.num_threads > kMaxThreads) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("num_threads is %u, wanted 0 (all) to %u",
+                        options.num_threads, kMaxThreads));
+  }
+  if (options.prefill_chunk < 1 || options.prefill_chunk > kMaxPrefillChunk) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("prefill_chunk is %u, wanted 1 to %u",
+                        options.prefill_chunk, kMaxPrefillChunk));
+  }
+  return absl::OkStatus();
+}
+
+size_t NumThreads(const LoadOptions& options) {
+  if (options.num_threads != 0) return options.num_threads;
+  return std::clamp<size_t>(std::thread::hardware_concurrency(), 1,
+                            kMaxThreads);
+}
+
+std::vector<TensorSummary> Summaries(const Checkpoint& checkpoint) {
+  std::vector<TensorSummary> out;
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    out.push_back({name, std::string(FormatName(tensor.format)), tensor.shape,
+                   tensor.bytes});
+  }
+  std::sort(out.begin(), out.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  return out;
+}
+
+// Sorted, without repetition, without tokens that the model cannot produce, and
+// with the one that ends a turn.
+void CompleteStopTokens(Model::Impl& impl) {
+  std::vector<TokenId>& stops = impl.config.stop_tokens;
+  if (impl.tokenizer.ok()) {
+    if (const auto end = impl.tokenizer->Find("<end_of_turn>")) {
+      stops.push_back(*end);
+    }
+  }
+  std::sort(stops.begin(), stops.end());
+  stops.erase(std::unique(stops.begin(), stops.end()), stops.end());
+  std::erase_if(stops, [&](TokenId token) {
+    return token < 0 || static_cast<size_t>(token) >= impl.config.vocab_size;
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
+  GEMMA_RETURN_IF_ERROR(CheckOptions(options));
+  auto impl = std::make_unique<Impl>();
+  impl->prefill_chunk = options.prefill_chunk;
+  impl->workers = std::make_unique<Workers>(NumThreads(options));
+  GEMMA_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                         OpenCheckpoint(std::string(path)));
+  GEMMA_ASSIGN_OR_RETURN(impl->config,
+                         ReadConfig(checkpoint, options.recurrent_window));
+  impl->has_chat_template = checkpoint.has_chat_template;
+  impl->tensors = Summaries(checkpoint);
+  // A model without a tokenizer still computes; one with a broken tokenizer is
+  // a broken model.
+  impl->tokenizer = LoadTokenizer(checkpoint);
+  if (!impl->tokenizer.ok() && !absl::IsNotFound(impl->tokenizer.status())) {
+    return impl->tokenizer.status();
+  }
+  GEMMA_ASSIGN_OR_RETURN(
+      impl->weights, LoadWeights(checkpoint, impl->config, *impl->workers,
+                                 options.progress));
+  if (impl->tokenizer.ok() &&
+      impl->tokenizer->vocab_size() > impl->config.vocab_size) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: the tokenizer has %u tokens, the embedding table only %u", path,
+        impl->tokenizer->vocab_size(), impl->config.vocab_size));
+  }
+  CompleteStopTokens(*impl);
+  return Model(std::move(impl));
+}
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::~Model() = default;
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+
+const ModelConfig& Model::config() const { return impl_->config; }
+
+absl::StatusOr<const Tokenizer*> Model::tokenizer() const {
+  if (!impl_->tokenizer.ok()) {
+    return absl::FailedPreconditionError(impl_->tokenizer.status().message());
+  }
+  return &*impl_->tokenizer;
+}
+
+bool Model::is_instruction_tuned() const { return impl_->has_chat_template; }
+
+absl::StatusOr<ChatTemplate> Model::chat_template() const {
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, this->tokenizer());
+  return ChatTemplate::Create(*tokenizer);
+}
+
+const std::vector<TensorSummary>& Model::tensors() const {
+  return impl_->tensors;
+}
+
+size_t Model::num_threads() const { return impl_->workers->num_threads(); }
+
+}  // namespace gemma

@@ -1,0 +1,40 @@
+// What is behind Model's pointer.
+
+#ifndef GEMMA_SRC_MODEL_MODEL_IMPL_H_
+#define GEMMA_SRC_MODEL_MODEL_IMPL_H_
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gemma/model.h"
+#include "ops/workers.h"
+#include "src/model/weights.h"
+
+namespace gemma {
+
+class Model::Impl {
+ public:
+  // What the engine keeps for all sessions of a model. This room knows of it
+  // only that it ends with the model.
+  struct Engine {
+    virtual ~Engine() = default;
+  };
+
+  ModelConfig config;
+  Weights weights;
+  absl::StatusOr<Tokenizer> tokenizer = absl::NotFoundError("");
+  bool has_chat_template = false;
+  std::vector<TensorSummary> tensors;
+  size_t prefill_chunk = 0;
+  std::unique_ptr<Workers> workers;
+
+  std::mutex engine_mutex;  // guards `engine` and whoever computes with it
+  std::unique_ptr<Engine> engine;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_MODEL_MODEL_IMPL_H_

@@ -1,0 +1,44 @@
+// The configuration of a model, from its files.
+
+#ifndef GEMMA_SRC_MODEL_READ_CONFIG_H_
+#define GEMMA_SRC_MODEL_READ_CONFIG_H_
+
+#include "absl/status/statusor.h"
+#include "gemma/model.h"
+#include "gemma/model_config.h"
+#include "src/formats/checkpoint.h"
+#include "src/model/limits.h"
+
+namespace gemma {
+
+// Reads the configuration that the files state. vocab_size, where the files
+// have no such key (GGUF), and embedding_scale are left zero: they follow from
+// the embedding table.
+absl::StatusOr<ModelConfig> ReadConfig(const Checkpoint& checkpoint,
+                                       RecurrentWindow window);
+
+// The two sources that ReadConfig chooses from.
+absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
+                                           RecurrentWindow window);
+absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
+                                           RecurrentWindow window);
+
+// Keys that RecurrentGemma's local attention sees, for a window of `keys` in
+// the file; see RecurrentWindow.
+inline size_t RecurrentKeys(size_t keys, RecurrentWindow window) {
+  return window == RecurrentWindow::kDeepMind ? keys + 1 : keys;
+}
+
+// Blocks of which every `period`-th is global and the others local: (l + 1) mod
+// period == 0.
+std::vector<BlockType> PeriodicBlocks(size_t num_layers, size_t period);
+
+// Blocks that repeat "recurrent" and "attention" in the given order. Fails with
+// `where` if another word is in it.
+absl::StatusOr<std::vector<BlockType>> RepeatedBlocks(
+    const std::vector<std::string>& pattern, size_t num_layers,
+    std::string_view where);
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_MODEL_READ_CONFIG_H_

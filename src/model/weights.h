@@ -1,0 +1,79 @@
+// The weights of a model, in the form that the forward pass uses.
+
+#ifndef GEMMA_SRC_MODEL_WEIGHTS_H_
+#define GEMMA_SRC_MODEL_WEIGHTS_H_
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "compression/weight_view.h"
+#include "gemma/model.h"
+#include "gemma/model_config.h"
+#include "ops/aligned_buffer.h"
+#include "ops/workers.h"
+#include "src/formats/checkpoint.h"
+
+namespace gemma {
+
+// A packed matrix and its memory.
+struct Matrix {
+  AlignedBuffer memory;
+  PackedView view;  // no rows: the model has no such matrix
+};
+
+// Norm weights as they multiply. What a model lacks is empty.
+struct LayerWeights {
+  std::vector<float> pre_mix_norm, post_mix_norm;  // [model_dim]
+  std::vector<float> pre_ffw_norm, post_ffw_norm;  // [model_dim]
+
+  // Attention.
+  Matrix q_proj;                      // [num_heads * head_dim, model_dim]
+  Matrix k_proj, v_proj;              // [num_kv_heads * head_dim, model_dim]
+  Matrix o_proj;                      // [model_dim, num_heads * head_dim]
+  std::vector<float> o_bias;          // [model_dim]
+  std::vector<float> q_norm, k_norm;  // [head_dim]
+
+  // Feed forward.
+  Matrix gate_proj, up_proj;                // [ffw_dim, model_dim]
+  Matrix down_proj;                         // [model_dim, ffw_dim]
+  std::vector<float> gate_bias, up_bias;    // [ffw_dim]
+  std::vector<float> down_bias;             // [model_dim]
+
+  // Recurrence. The gates are one square matrix for each of num_heads strips of
+  // channels.
+  Matrix linear_x, linear_y;                      // [lru_width, model_dim]
+  std::vector<float> linear_x_bias, linear_y_bias;  // [lru_width]
+  Matrix linear_out;                              // [model_dim, lru_width]
+  std::vector<float> linear_out_bias;             // [model_dim]
+  std::vector<float> conv;       // [conv_width, lru_width], oldest tap first
+  std::vector<float> conv_bias;  // [lru_width]
+  std::vector<Matrix> input_gate, recurrent_gate;  // [strip, strip] each
+  std::vector<float> input_gate_bias, recurrent_gate_bias;  // [lru_width]
+  std::vector<float> log_a_scale;  // [lru_width], -8 softplus(a_param)
+};
+
+struct Weights {
+  Matrix embedding;  // [vocab_size, model_dim]
+  Matrix head;       // as embedding; no rows: the embedding is the head
+  std::vector<float> final_norm;  // [model_dim]
+  std::vector<LayerWeights> layers;
+  uint64_t bytes = 0;  // of memory that all of the above take
+
+  const PackedView& HeadView() const {
+    return head.view.rows != 0 ? head.view : embedding.view;
+  }
+};
+
+// Binds the checkpoint's tensors to their roles, checking every shape against
+// the configuration, and packs them on all workers. Memory of the mapped files
+// is given back as their values are packed. Completes config.vocab_size (if
+// zero) and config.embedding_scale from the embedding table.
+absl::StatusOr<Weights> LoadWeights(
+    const Checkpoint& checkpoint, ModelConfig& config, Workers& workers,
+    const std::function<bool(const LoadProgress&)>& progress);
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_MODEL_WEIGHTS_H_

@@ -1,0 +1,170 @@
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "gemma/tokenizer.h"
+
+namespace gemma {
+namespace {
+
+// What Python's str.strip removes, and so Jinja's trim, which the published
+// templates call.
+constexpr std::array<std::string_view, 29> kWhitespace = {
+    "\t",     "\n",     "\v",     "\f",     "\r",     "\x1C",
+    "\x1D",   "\x1E",   "\x1F",   " ",      "\u0085", "\u00A0",
+    "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004",
+    "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200A",
+    "\u2028", "\u2029", "\u202F", "\u205F", "\u3000"};
+
+std::string_view Trim(std::string_view text) {
+  const auto trim_once = [&text] {
+    for (std::string_view blank : kWhitespace) {
+      if (absl::StartsWith(text, blank)) {
+        text.remove_prefix(blank.size());
+        return true;
+      }
+      if (absl::EndsWith(text, blank)) {
+        text.remove_suffix(blank.size());
+        return true;
+      }
+    }
+    return false;
+  };
+  while (trim_once()) {
+  }
+  return text;
+}
+
+// Writes turns as the published templates do. The stretch between two markers
+// is encoded as one, so that "user\n" merges with what follows it.
+class TurnWriter {
+ public:
+  TurnWriter(const Tokenizer& tokenizer, TokenId start, TokenId end)
+      : tokenizer_(tokenizer), start_of_turn_(start), end_of_turn_(end) {}
+
+  void Bos() { tokens_.push_back(tokenizer_.bos()); }
+
+  // <start_of_turn>role\ntext
+  void Open(std::string_view role, std::string_view text) {
+    tokens_.push_back(start_of_turn_);
+    Text(absl::StrCat(role, "\n", text));
+  }
+
+  // <end_of_turn>\n
+  void Close() {
+    tokens_.push_back(end_of_turn_);
+    Text("\n");
+  }
+
+  // One turn of the user, and the opening of the model's.
+  void Ask(std::string_view text) {
+    Open("user", text);
+    Close();
+    Open("model", "");
+  }
+
+  absl::StatusOr<std::vector<TokenId>> Release() {
+    if (!status_.ok()) return status_;
+    return std::move(tokens_);
+  }
+
+ private:
+  void Text(std::string_view text) {
+    const absl::StatusOr<std::vector<TokenId>> tokens =
+        tokenizer_.Encode(text, ControlTokens::kAsText);
+    status_.Update(tokens.status());
+    if (tokens.ok()) {
+      tokens_.insert(tokens_.end(), tokens->begin(), tokens->end());
+    }
+  }
+
+  const Tokenizer& tokenizer_;
+  TokenId start_of_turn_;
+  TokenId end_of_turn_;
+  std::vector<TokenId> tokens_;
+  absl::Status status_;  // of the first failure
+};
+
+std::string_view RoleName(Role role) {
+  switch (role) {
+    case Role::kSystem:
+      return "system";
+    case Role::kUser:
+      return "user";
+    case Role::kModel:
+      return "model";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+absl::StatusOr<ChatTemplate> ChatTemplate::Create(const Tokenizer& tokenizer) {
+  const std::optional<TokenId> start = tokenizer.Find("<start_of_turn>");
+  const std::optional<TokenId> end = tokenizer.Find("<end_of_turn>");
+  if (!start.has_value() || !end.has_value()) {
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "the vocabulary has no piece '%s', wanted the markers of turns: the "
+        "model does not chat",
+        start.has_value() ? "<end_of_turn>" : "<start_of_turn>"));
+  }
+  return ChatTemplate(tokenizer, *start, *end);
+}
+
+absl::StatusOr<std::vector<TokenId>> ChatTemplate::Render(
+    absl::Span<const Message> messages) const {
+  // The published template of Gemma 3, which trims every text but this one.
+  std::string prefix;
+  if (!messages.empty() && messages.front().role == Role::kSystem) {
+    prefix = absl::StrCat(messages.front().text, "\n\n");
+    messages.remove_prefix(1);
+  }
+  if (messages.size() % 2 == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%d messages after the system's, wanted an odd number: "
+                        "the user's first and last",
+                        messages.size()));
+  }
+  TurnWriter turns(*tokenizer_, start_of_turn_, end_of_turn_);
+  turns.Bos();
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const Message& message = messages[i];
+    const Role wanted = i % 2 == 0 ? Role::kUser : Role::kModel;
+    if (message.role != wanted) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "message %d after the system's is of the role '%s', wanted '%s': "
+          "user and model alternate",
+          i, RoleName(message.role), RoleName(wanted)));
+    }
+    const std::string text =
+        absl::StrCat(i == 0 ? prefix : "", Trim(message.text));
+    if (i + 1 == messages.size()) {
+      turns.Ask(text);
+    } else {
+      turns.Open(RoleName(message.role), text);
+      turns.Close();
+    }
+  }
+  return turns.Release();
+}
+
+absl::StatusOr<std::vector<TokenId>> ChatTemplate::UserTurn(
+    std::string_view text, std::string_view system) const {
+  std::vector<Message> messages;
+  if (!system.empty()) messages.push_back({Role::kSystem, std::string(system)});
+  messages.push_back({Role::kUser, std::string(text)});
+  return Render(messages);
+}
+
+absl::StatusOr<std::vector<TokenId>> ChatTemplate::NextUserTurn(
+    std::string_view text) const {
+  TurnWriter turns(*tokenizer_, start_of_turn_, end_of_turn_);
+  turns.Close();
+  turns.Ask(Trim(text));
+  return turns.Release();
+}
+
+}  // namespace gemma

@@ -1,0 +1,68 @@
+// UTF-8 as sentencepiece sees it.
+
+#ifndef GEMMA_SRC_TEXT_UTF8_H_
+#define GEMMA_SRC_TEXT_UTF8_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace gemma {
+
+// U+FFFD, which stands for a byte that is not part of a character.
+inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
+
+// Bytes in a character that starts with `lead`; 0 if none starts so.
+inline size_t Utf8Length(char lead) {
+  const auto byte = static_cast<uint8_t>(lead);
+  if (byte < 0x80) return 1;
+  if (byte < 0xC2) return 0;  // trail bytes and overlong forms
+  if (byte < 0xE0) return 2;
+  if (byte < 0xF0) return 3;
+  return byte < 0xF5 ? 4 : 0;
+}
+
+// Number of leading bytes of `text` that begin one character, complete or not:
+// 0 if `text` is empty or cannot begin one. No surrogates, overlong forms or
+// values above U+10FFFF.
+inline size_t Utf8PrefixLength(std::string_view text) {
+  if (text.empty()) return 0;
+  const size_t length = Utf8Length(text[0]);
+  if (length == 0) return 0;
+  size_t i = 1;
+  for (; i < length && i < text.size(); ++i) {
+    const auto byte = static_cast<uint8_t>(text[i]);
+    uint8_t low = 0x80, high = 0xBF;
+    if (i == 1) {
+      switch (static_cast<uint8_t>(text[0])) {
+        case 0xE0:
+          low = 0xA0;
+          break;
+        case 0xED:
+          high = 0x9F;
+          break;
+        case 0xF0:
+          low = 0x90;
+          break;
+        case 0xF4:
+          high = 0x8F;
+          break;
+      }
+    }
+    if (byte < low || byte > high) return 0;
+  }
+  return i;
+}
+
+inline bool IsValidUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t length = Utf8PrefixLength(text);
+    if (length == 0 || length != Utf8Length(text[0])) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_TEXT_UTF8_H_

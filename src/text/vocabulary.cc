@@ -1,0 +1,385 @@
+#include "src/text/vocabulary.h"
+
+#include <algorithm>
+#include <array>
+#include <bitset>
+#include <cmath>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+#include "src/text/utf8.h"
+
+namespace gemma {
+namespace {
+
+constexpr std::string_view kBlank = "\u2581";
+
+// sentencepiece keeps this many matches of user-defined pieces at one place of
+// a text, and reads past its array if there are more (PrefixMatcher).
+constexpr size_t kMaxNestedUserDefined = 64;
+
+// sentencepiece builds a double array of them, in about a hundred times their
+// size.
+constexpr size_t kMaxUserDefinedBytes = size_t{1} << 22;
+
+// sentencepiece takes unused pieces apart recursively, one level per merge.
+constexpr size_t kMaxUnusedBytes = 1024;
+
+constexpr std::array<std::string_view, 13> kControlNames = {
+    "<pad>",
+    "<eos>",
+    "<bos>",
+    "<unk>",
+    "<mask>",
+    "<2mass>",
+    "[@BOS@]",
+    "[multimodal]",
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "<start_of_image>",
+    "<end_of_image>",
+    "<image_soft_token>"};
+
+bool IsUnusedName(std::string_view piece) {
+  return absl::ConsumePrefix(&piece, "<unused") &&
+         absl::ConsumeSuffix(&piece, ">") && !piece.empty() &&
+         piece.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// "<|fim_prefix|>". Such a piece may also be an ordinary one that merging made;
+// control tokens are those that merging did not make.
+bool IsBarName(std::string_view piece) {
+  return piece.size() > 4 && absl::StartsWith(piece, "<|") &&
+         absl::EndsWith(piece, "|>");
+}
+
+// Whether the piece is `unit` repeated at least `min_count` times.
+bool IsRun(std::string_view piece, std::string_view unit, size_t min_count) {
+  size_t count = 0;
+  while (absl::ConsumePrefix(&piece, unit)) ++count;
+  return piece.empty() && count >= min_count;
+}
+
+PieceType CanonicalType(const Vocabulary::Piece& piece) {
+  if (piece.type == PieceType::kUnused && piece.text.empty()) {
+    return PieceType::kUnused;
+  }
+  if (piece.type == PieceType::kControl || piece.type == PieceType::kUnknown) {
+    return PieceType::kControl;
+  }
+  if (std::find(kControlNames.begin(), kControlNames.end(), piece.text) !=
+          kControlNames.end() ||
+      IsUnusedName(piece.text)) {
+    return PieceType::kControl;
+  }
+  if (piece.type != PieceType::kNormal && IsBarName(piece.text)) {
+    return PieceType::kControl;
+  }
+  if (ByteOfPiece(piece.text).has_value()) return PieceType::kByte;
+  if (IsRun(piece.text, kBlank, 2) || IsRun(piece.text, "\n", 1) ||
+      IsRun(piece.text, "\t", 1)) {
+    return PieceType::kUserDefined;
+  }
+  return piece.type;
+}
+
+// The token that the file names for `role`, or else the control token with
+// Gemma's name for it.
+absl::StatusOr<TokenId> ResolveId(const Vocabulary& vocabulary, TokenId id,
+                                  std::string_view role,
+                                  std::string_view default_piece,
+                                  std::string_view path) {
+  const std::vector<Vocabulary::Piece>& pieces = vocabulary.pieces;
+  if (id != -1) {
+    if (id < 0 || static_cast<size_t>(id) >= pieces.size()) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "%s: the id of the %s token is %d, wanted less than the number of "
+          "pieces, %d",
+          path, role, id, pieces.size()));
+    }
+    return id;
+  }
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (pieces[i].text == default_piece) return static_cast<TokenId>(i);
+  }
+  return -1;
+}
+
+absl::Status CheckPiece(const Vocabulary::Piece& piece, size_t id,
+                        std::string_view path) {
+  const auto error = [&](std::string_view what) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: piece %d is %s, %s", path, id, QuotedPiece(piece.text), what));
+  };
+  const std::string& text = piece.text;
+  if (text.empty() && piece.type != PieceType::kUnused) {
+    return error("wanted at least one character");
+  }
+  if (text.size() > kMaxPieceBytes) {
+    return error(absl::StrFormat("%d bytes, wanted at most %d", text.size(),
+                                 kMaxPieceBytes));
+  }
+  if (!IsValidUtf8(text)) return error("wanted UTF-8");
+  // sentencepiece's matcher of user-defined pieces ends them at a NUL.
+  if (text.find('\0') != std::string::npos) {
+    return error("wanted no NUL character");
+  }
+  if (!std::isfinite(piece.score)) {
+    return error(
+        absl::StrFormat("its score is %f, wanted a finite one", piece.score));
+  }
+  switch (piece.type) {
+    case PieceType::kNormal:
+    case PieceType::kUserDefined:
+      return absl::OkStatus();
+    case PieceType::kUnused:
+      if (text.size() > kMaxUnusedBytes) {
+        return error(
+            absl::StrFormat("an unused piece of %d bytes, wanted at "
+                            "most %d",
+                            text.size(), kMaxUnusedBytes));
+      }
+      return absl::OkStatus();
+    case PieceType::kControl:
+    case PieceType::kUnknown:
+      // A single character of a text would match it.
+      if (Utf8Length(text[0]) == text.size()) {
+        return error("a control piece, wanted more than one character");
+      }
+      return absl::OkStatus();
+    case PieceType::kByte:
+      if (!ByteOfPiece(text).has_value()) {
+        return error("a byte piece, wanted '<0x00>' to '<0xFF>'");
+      }
+      return absl::OkStatus();
+  }
+  return error(absl::StrFormat("its type is %d, wanted 1 to 6",
+                               static_cast<int>(piece.type)));
+}
+
+// Checks the size of the user-defined pieces, and how many can match at one
+// place, each a prefix of the next.
+absl::Status CheckUserDefined(const Vocabulary& vocabulary,
+                              std::string_view path) {
+  size_t bytes = 0;
+  std::vector<std::string_view> texts;
+  for (const Vocabulary::Piece& piece : vocabulary.pieces) {
+    if (piece.type != PieceType::kUserDefined) continue;
+    bytes += piece.text.size();
+    texts.push_back(piece.text);
+  }
+  if (bytes > kMaxUserDefinedBytes) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: the user-defined pieces have %d bytes, wanted at most %d", path,
+        bytes, kMaxUserDefinedBytes));
+  }
+  std::sort(texts.begin(), texts.end());  // a prefix before what it begins
+  std::vector<std::string_view> open;
+  for (std::string_view text : texts) {
+    while (!open.empty() && !absl::StartsWith(text, open.back())) {
+      open.pop_back();
+    }
+    open.push_back(text);
+    if (open.size() > kMaxNestedUserDefined) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "%s: user-defined piece %s begins with %d others, wanted at most %d",
+          path, QuotedPiece(text), open.size() - 1, kMaxNestedUserDefined - 1));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::optional<uint8_t> ByteOfPiece(std::string_view piece) {
+  if (piece.size() != 6 || !absl::StartsWith(piece, "<0x") || piece[5] != '>') {
+    return std::nullopt;
+  }
+  int value = 0;
+  for (char c : piece.substr(3, 2)) {  // upper case only, as sentencepiece
+    if (c >= '0' && c <= '9') {
+      value = value * 16 + (c - '0');
+    } else if (c >= 'A' && c <= 'F') {
+      value = value * 16 + (c - 'A' + 10);
+    } else {
+      return std::nullopt;
+    }
+  }
+  return static_cast<uint8_t>(value);
+}
+
+std::string QuotedPiece(std::string_view piece) {
+  constexpr size_t kMaxSize = 64;
+  return absl::StrCat("'", absl::CHexEscape(piece.substr(0, kMaxSize)),
+                      piece.size() > kMaxSize ? "...'" : "'");
+}
+
+absl::StatusOr<Vocabulary> VocabularyFromGguf(const GgufTokenizerData& data,
+                                              std::string_view path) {
+  if (data.model != "llama") {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s: tokenizer.ggml.model is %s, wanted 'llama'", path,
+                        QuotedPiece(data.model)));
+  }
+  const size_t size = data.tokens.size();
+  if (size == 0 || size > kMaxPieces) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s: tokenizer.ggml.tokens has %d elements, wanted 1 "
+                        "to %d",
+                        path, size, kMaxPieces));
+  }
+  if (data.scores.size() != size || data.types.size() != size) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: tokenizer.ggml.scores has %d elements and "
+        "tokenizer.ggml.token_type %d, wanted %d as tokenizer.ggml.tokens",
+        path, data.scores.size(), data.types.size(), size));
+  }
+
+  Vocabulary vocabulary;
+  vocabulary.pieces.resize(size);
+  for (size_t i = 0; i < size; ++i) {
+    if (data.types[i] < 1 || data.types[i] > 6) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("%s: tokenizer.ggml.token_type[%d] is %d, wanted 1 "
+                          "to 6",
+                          path, i, data.types[i]));
+    }
+    vocabulary.pieces[i] = {.text = std::string(data.tokens[i]),
+                            .score = data.scores[i],
+                            .type = static_cast<PieceType>(data.types[i])};
+  }
+
+  struct Id {
+    std::string_view key;
+    const std::optional<int64_t>& value;
+    TokenId& id;
+  };
+  for (const Id& id : {Id{"bos", data.bos, vocabulary.bos},
+                       Id{"eos", data.eos, vocabulary.eos},
+                       Id{"unknown", data.unk, vocabulary.unk},
+                       Id{"padding", data.pad, vocabulary.pad}}) {
+    if (!id.value.has_value()) continue;
+    if (*id.value < 0 || static_cast<uint64_t>(*id.value) >= size) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "%s: tokenizer.ggml.%s_token_id is %d, wanted 0 to %d", path, id.key,
+          *id.value, size - 1));
+    }
+    id.id = static_cast<TokenId>(*id.value);
+  }
+  vocabulary.add_space_prefix = data.add_space_prefix;
+  const absl::Status status = Canonicalize(vocabulary, path);
+  if (!status.ok()) return status;
+  return vocabulary;
+}
+
+absl::Status Canonicalize(Vocabulary& vocabulary, std::string_view path) {
+  std::vector<Vocabulary::Piece>& pieces = vocabulary.pieces;
+  if (vocabulary.unk == -1) {
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      if (pieces[i].type == PieceType::kUnknown) {
+        vocabulary.unk = static_cast<TokenId>(i);
+        break;
+      }
+    }
+  }
+
+  struct Id {
+    TokenId& id;
+    std::string_view role, default_piece;
+  };
+  for (const Id& id :
+       {Id{vocabulary.bos, "BOS", "<bos>"}, Id{vocabulary.eos, "EOS", "<eos>"},
+        Id{vocabulary.unk, "unknown", "<unk>"},
+        Id{vocabulary.pad, "padding", "<pad>"}}) {
+    const absl::StatusOr<TokenId> resolved =
+        ResolveId(vocabulary, id.id, id.role, id.default_piece, path);
+    if (!resolved.ok()) return resolved.status();
+    id.id = *resolved;
+    if (id.id != -1) pieces[id.id].type = PieceType::kControl;
+  }
+  if (vocabulary.unk == -1) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: no unknown token, wanted one id or a piece '<unk>'", path));
+  }
+
+  for (Vocabulary::Piece& piece : pieces) {
+    if (piece.type != PieceType::kControl &&
+        piece.type != PieceType::kUnknown) {
+      absl::StrReplaceAll({{" ", kBlank}}, &piece.text);
+    }
+    piece.type = CanonicalType(piece);
+    if (piece.type != PieceType::kNormal) piece.score = 0.0f;  // unused
+  }
+  pieces[vocabulary.unk].type = PieceType::kUnknown;
+  return absl::OkStatus();
+}
+
+absl::Status Validate(const Vocabulary& vocabulary, std::string_view path) {
+  const std::vector<Vocabulary::Piece>& pieces = vocabulary.pieces;
+  if (pieces.empty() || pieces.size() > kMaxPieces) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s: the vocabulary has %d pieces, wanted 1 to %d",
+                        path, pieces.size(), kMaxPieces));
+  }
+
+  size_t bytes = 0;
+  size_t num_unknown = 0;
+  std::bitset<256> found_bytes;
+  absl::flat_hash_set<std::string_view> texts;
+  texts.reserve(pieces.size());
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const Vocabulary::Piece& piece = pieces[i];
+    const absl::Status status = CheckPiece(piece, i, path);
+    if (!status.ok()) return status;
+    if (!piece.text.empty() && !texts.insert(piece.text).second) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("%s: piece %d is %s, as an earlier one; wanted each "
+                          "only once",
+                          path, i, QuotedPiece(piece.text)));
+    }
+    bytes += piece.text.size();
+    num_unknown += piece.type == PieceType::kUnknown ? 1 : 0;
+    if (piece.type == PieceType::kByte)
+      found_bytes.set(*ByteOfPiece(piece.text));
+  }
+  if (bytes > kMaxVocabularyBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s: the pieces have %d bytes, wanted at most %d", path,
+                        bytes, kMaxVocabularyBytes));
+  }
+  if (!found_bytes.all()) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s: the vocabulary has %d byte pieces, wanted 256, "
+                        "'<0x00>' to '<0xFF>'",
+                        path, found_bytes.count()));
+  }
+  if (num_unknown != 1 || vocabulary.unk < 0 ||
+      static_cast<size_t>(vocabulary.unk) >= pieces.size() ||
+      pieces[vocabulary.unk].type != PieceType::kUnknown) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: the vocabulary has %d unknown pieces, wanted 1, with id %d", path,
+        num_unknown, vocabulary.unk));
+  }
+  struct Id {
+    std::string_view role;
+    TokenId id;
+  };
+  for (const Id& id : {Id{"BOS", vocabulary.bos}, Id{"EOS", vocabulary.eos}}) {
+    if (id.id < 0 || static_cast<size_t>(id.id) >= pieces.size() ||
+        (pieces[id.id].type != PieceType::kControl &&
+         id.id != vocabulary.unk)) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("%s: the id of the %s token is %d, wanted that of a "
+                          "control piece",
+                          path, id.role, id.id));
+    }
+  }
+  return CheckUserDefined(vocabulary, path);
+}
+
+}  // namespace gemma

@@ -1,0 +1,176 @@
+// Hugging Face's tokenizer.json has merges in place of scores and types.
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "src/text/utf8.h"
+#include "src/text/vocabulary.h"
+
+namespace gemma {
+namespace {
+
+// Builds a vocabulary from its entries, in any order.
+class HfReader {
+ public:
+  HfReader(const HfTokenizerData& data, std::string_view path)
+      : data_(data), path_(path) {}
+
+  absl::StatusOr<Vocabulary> Read() {
+    absl::Status status = ReadEntries();
+    if (status.ok()) status = ReadMerges();
+    if (!status.ok()) return status;
+    SetTypes();
+    vocabulary_.bos = IdOf(data_.bos_token);
+    vocabulary_.eos = IdOf(data_.eos_token);
+    vocabulary_.unk = IdOf(data_.unk_token);
+    vocabulary_.pad = IdOf(data_.pad_token);
+    vocabulary_.add_space_prefix = data_.add_space_prefix;
+    status = Canonicalize(vocabulary_, path_);
+    if (!status.ok()) return status;
+    return std::move(vocabulary_);
+  }
+
+ private:
+  // Fills ids_, and vocabulary_.pieces with the texts.
+  absl::Status ReadEntries() {
+    ids_.reserve(data_.vocab.size() + data_.added.size());
+    int64_t max_id = -1;
+    for (const auto& [text, id] : data_.vocab) {
+      const absl::Status status = CheckEntry("model.vocab", text, id);
+      if (!status.ok()) return status;
+      const auto [it, inserted] = ids_.try_emplace(text, id);
+      if (!inserted) return TwoIds("model.vocab", text, it->second, id);
+      max_id = std::max(max_id, id);
+    }
+    for (const HfTokenizerData::AddedToken& token : data_.added) {
+      const absl::Status status =
+          CheckEntry("added_tokens", token.content, token.id);
+      if (!status.ok()) return status;
+      const auto [it, inserted] = ids_.try_emplace(token.content, token.id);
+      if (it->second != token.id) {
+        return TwoIds("added_tokens", token.content, it->second, token.id);
+      }
+      max_id = std::max(max_id, token.id);
+    }
+
+    Vocabulary::Piece hole;
+    hole.type = PieceType::kUnused;
+    vocabulary_.pieces.assign(static_cast<size_t>(max_id + 1), hole);
+    for (const auto& [text, id] : ids_) {
+      Vocabulary::Piece& piece = vocabulary_.pieces[static_cast<size_t>(id)];
+      if (!piece.text.empty()) {
+        return absl::InvalidArgumentError(absl::StrFormat(
+            "%s: model.vocab gives the id %d to %s and to %s, wanted one piece",
+            path_, id,
+            QuotedPiece(std::min<std::string_view>(piece.text, text)),
+            QuotedPiece(std::max<std::string_view>(piece.text, text))));
+      }
+      piece.text = std::string(text);
+      piece.type = PieceType::kNormal;
+    }
+    return absl::OkStatus();
+  }
+
+  // The score of a piece is minus the place of the first merge that makes it.
+  absl::Status ReadMerges() {
+    if (data_.merges.empty() || data_.merges.size() > kMaxMerges) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("%s: model.merges has %d elements, wanted 1 to %d",
+                          path_, data_.merges.size(), kMaxMerges));
+    }
+    is_merged_.resize(vocabulary_.pieces.size());
+    std::string product;
+    for (size_t rank = 0; rank < data_.merges.size(); ++rank) {
+      const auto& [left, right] = data_.merges[rank];
+      product.assign(left);
+      product.append(right);
+      const auto it = ids_.find(product);
+      if (left.empty() || right.empty() || it == ids_.end()) {
+        return absl::InvalidArgumentError(absl::StrFormat(
+            "%s: model.merges[%d] is %s and %s, wanted two parts of a piece in "
+            "model.vocab",
+            path_, rank, QuotedPiece(left), QuotedPiece(right)));
+      }
+      const auto id = static_cast<size_t>(it->second);
+      if (is_merged_[id]) continue;
+      is_merged_[id] = true;
+      vocabulary_.pieces[id].score = -static_cast<float>(rank);
+    }
+    return absl::OkStatus();
+  }
+
+  // Every ordinary piece of more than one character comes from a merge. What
+  // does not is one that the sentencepiece model defines: a tag, a run of
+  // blanks, a name. Canonicalize tells control tokens among them by name.
+  void SetTypes() {
+    for (size_t id = 0; id < vocabulary_.pieces.size(); ++id) {
+      Vocabulary::Piece& piece = vocabulary_.pieces[id];
+      if (piece.text.empty() || is_merged_[id]) continue;
+      if (Utf8Length(piece.text[0]) != piece.text.size()) {
+        piece.type = PieceType::kUserDefined;
+      }
+    }
+    for (const HfTokenizerData::AddedToken& token : data_.added) {
+      vocabulary_.pieces[static_cast<size_t>(token.id)].type =
+          token.special ? PieceType::kControl : PieceType::kUserDefined;
+    }
+    FindTabByte();
+  }
+
+  // Hugging Face's converter renames '<0x09>' to a tab. In Gemma 3, which has a
+  // tab already, that leaves a hole.
+  void FindTabByte() {
+    const auto before = ids_.find("<0x08>");
+    const auto after = ids_.find("<0x0A>");
+    if (ids_.contains("<0x09>") || before == ids_.end() ||
+        after == ids_.end() || after->second != before->second + 2) {
+      return;
+    }
+    Vocabulary::Piece& piece =
+        vocabulary_.pieces[static_cast<size_t>(before->second + 1)];
+    if (piece.text.empty() || piece.text == "\t") {
+      piece.text = "<0x09>";
+      piece.type = PieceType::kByte;
+    }
+  }
+
+  TokenId IdOf(std::string_view text) const {
+    const auto it = ids_.find(text);
+    return it == ids_.end() ? -1 : static_cast<TokenId>(it->second);
+  }
+
+  absl::Status CheckEntry(std::string_view field, std::string_view text,
+                          int64_t id) const {
+    if (!text.empty() && id >= 0 && static_cast<uint64_t>(id) < kMaxPieces) {
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: %s gives %s the id %d, wanted a text and an id from 0 to %d",
+        path_, field, QuotedPiece(text), id, kMaxPieces - 1));
+  }
+
+  absl::Status TwoIds(std::string_view field, std::string_view text,
+                      int64_t first, int64_t second) const {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: %s gives %s the id %d, an earlier entry gives it %d; wanted one",
+        path_, field, QuotedPiece(text), second, first));
+  }
+
+  const HfTokenizerData& data_;
+  std::string_view path_;
+  absl::flat_hash_map<std::string_view, int64_t> ids_;
+  std::vector<bool> is_merged_;  // by id
+  Vocabulary vocabulary_;
+};
+
+}  // namespace
+
+absl::StatusOr<Vocabulary> VocabularyFromHf(const HfTokenizerData& data,
+                                            std::string_view path) {
+  return HfReader(data, path).Read();
+}
+
+}  // namespace gemma

@@ -1,0 +1,82 @@
+// Golden bytes of the file formats, and the values that the Python package gguf
+// decodes from them.
+
+#ifndef GEMMA_TESTS_COMPRESSION_GOLDEN_H_
+#define GEMMA_TESTS_COMPRESSION_GOLDEN_H_
+
+#include <cctype>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compression/format.h"
+#include "compression/weight_view.h"
+
+namespace gemma {
+
+inline constexpr Format kAllFormats[] = {
+#define GEMMA_FORMAT_ENTRY(name, ...) Format::name,
+    GEMMA_FORMATS(GEMMA_FORMAT_ENTRY)
+#undef GEMMA_FORMAT_ENTRY
+};
+
+// The bytes of a file, none if it cannot be read.
+inline std::vector<uint8_t> ReadTestFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::vector<uint8_t>(std::istreambuf_iterator<char>(file), {});
+}
+
+// A matrix in a file format and its values. The bytes end where the heap block
+// does, so that ASan sees one too many read, and start at an odd address.
+struct Golden {
+  static constexpr size_t kRows = 8;
+  static constexpr size_t kCols = 256;
+
+  explicit Golden(Format f) : format(f) {
+    // F32 needs no files: its bytes are its values.
+    const std::string path = Path(f == Format::kF32 ? Format::kF16 : f);
+    const std::vector<uint8_t> raw = ReadTestFile(path + ".f32");
+    values.resize(raw.size() / sizeof(float));
+    if (!values.empty()) {
+      std::memcpy(values.data(), raw.data(), values.size() * sizeof(float));
+    }
+    bytes = f == Format::kF32 ? raw : ReadTestFile(path + ".bin");
+    bytes.insert(bytes.begin(), 0);
+    bytes.shrink_to_fit();
+  }
+
+  // Where the files are, without .bin or .f32.
+  static std::string Path(Format format) {
+    std::string path = GEMMA_TESTDATA_DIR "/codecs/";
+    for (char c : FormatName(format)) {
+      path += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    }
+    return path;
+  }
+
+  // Whether the files were there and are as large as they should be.
+  bool IsComplete() const {
+    return bytes.size() == 1 + kRows * View().RowBytes() &&
+           values.size() == kRows * kCols;
+  }
+
+  WeightView View() const {
+    return {.format = format,
+            .rows = kRows,
+            .cols = kCols,
+            .data = bytes.data() + 1};
+  }
+
+  Format format;
+  std::vector<uint8_t> bytes;  // one byte, then the rows
+  std::vector<float> values;   // [kRows, kCols]
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_TESTS_COMPRESSION_GOLDEN_H_

@@ -1,0 +1,116 @@
+"""Runs the gemma command for the tests of this folder.
+
+GEMMA_BINARY     the command
+GEMMA_TESTDATA   tests/testdata, if it is elsewhere
+GEMMA_TEST_MODEL the real Gemma 3 270M as a GGUF file, for real_*_test.py
+"""
+import array
+import ast
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import tempfile
+import unittest
+import zipfile
+
+BINARY = os.environ.get("GEMMA_BINARY", "build/release/gemma")
+TESTDATA = pathlib.Path(os.environ.get(
+    "GEMMA_TESTDATA", pathlib.Path(__file__).resolve().parent.parent / "testdata"))
+MODELS = TESTDATA / "models"
+COMMANDS = ["run", "chat", "tokenize", "inspect", "logits", "perplexity", "verify", "bench"]
+TIMEOUT = 300
+
+
+def real_model():
+    """The real model's path; without it, tests that need it fail."""
+    path = os.environ.get("GEMMA_TEST_MODEL")
+    if not path:
+        raise AssertionError("GEMMA_TEST_MODEL is not set: see tools/fetch_model.sh")
+    return path
+
+
+def gemma(*arguments, stdin=b"", **options):
+    return subprocess.run([BINARY, *map(str, arguments)], input=stdin, capture_output=True,
+                          timeout=TIMEOUT, check=False, **options)
+
+
+class CommandTest(unittest.TestCase):
+    """Assertions on what the command prints and returns."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def succeeds(self, *arguments, **options):
+        """Returns standard output as text."""
+        result = gemma(*arguments, **options)
+        self.assertEqual(result.returncode, 0, result)
+        return result.stdout.decode()
+
+    def succeeds_quietly(self, *arguments, **options):
+        """As above, and standard error is empty: it is no terminal."""
+        result = gemma(*arguments, **options)
+        self.assertEqual((result.returncode, result.stderr), (0, b""), result)
+        return result.stdout.decode()
+
+    def fails(self, code, *arguments, says=(), stdout=b"", **options):
+        """Expects the exit code and one line on standard error, which is returned."""
+        result = gemma(*arguments, **options)
+        self.assertEqual(result.returncode, code, result)
+        if stdout is not None:
+            self.assertEqual(result.stdout, stdout, result)
+        line = result.stderr.decode()
+        self.assertRegex(line, r"\Agemma: [^\n]+\n\Z", result)
+        for text in [says] if isinstance(says, str) else says:
+            self.assertIn(text, line)
+        return line
+
+
+def read_npy(data):
+    """Shape and values of a float32 or int64 array."""
+    assert data[:8] == b"\x93NUMPY\x01\x00", data[:8]
+    size, = struct.unpack("<H", data[8:10])
+    assert (10 + size) % 64 == 0
+    header = ast.literal_eval(data[10:10 + size].decode())
+    assert not header["fortran_order"]
+    values = array.array({"<f4": "f", "<i8": "q"}[header["descr"]])
+    values.frombytes(data[10 + size:])
+    return header["shape"], values
+
+
+def write_npy(descr, shape, values):
+    header = repr({"descr": descr, "fortran_order": False, "shape": shape})
+    header += " " * (-(11 + len(header)) % 64) + "\n"
+    return (b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+            + array.array({"<f4": "f", "<i8": "q", "<i4": "i"}[descr], values).tobytes())
+
+
+def read_npz(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name.removesuffix(".npy"): read_npy(archive.read(name)) for name in archive.namelist()}
+
+
+def write_npz(path, compression=zipfile.ZIP_STORED, **arrays):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, data in arrays.items():
+            archive.writestr(name + ".npy", data)
+
+
+def toy_models():
+    """Folders of toy models in float32 that have a reference."""
+    models = []
+    for folder in sorted(MODELS.iterdir()):
+        config = folder / "config.json"
+        if not config.exists() or not (folder / "reference.npz").exists():
+            continue
+        text = config.read_text()
+        if '"float32"' in text and "bfloat16" not in text:
+            models.append(folder)
+    return models
+
+
+def config_of(folder):
+    return json.loads((folder / "config.json").read_text())

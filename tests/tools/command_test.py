@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""The command as a whole: help, usage errors, exit codes, what goes where. Needs only toy models."""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+from command import BINARY, COMMANDS, MODELS, CommandTest, gemma
+
+TOY = MODELS / "gemma2"
+
+
+class HelpTest(CommandTest):
+    def test_help_names_every_command(self):
+        text = self.succeeds_quietly("--help")
+        for command in COMMANDS:
+            self.assertRegex(text, rf"(?m)^  {command} ")
+        self.assertIn("Exit codes:", text)
+
+    def test_every_command_has_help_with_an_example(self):
+        for command in COMMANDS:
+            with self.subTest(command):
+                text = self.succeeds_quietly(command, "--help")
+                self.assertIn(f"gemma {command} ", text)
+                self.assertIn("Example", text)
+                self.assertIn("Exit codes:", text)
+                for option in ("MODEL", "--threads", "--context", "--recurrent-window"):
+                    self.assertIn(option, text)
+                for line in text.splitlines():
+                    self.assertLessEqual(len(line), 100, line)
+
+    def test_version(self):
+        self.assertRegex(self.succeeds_quietly("--version"), r"\Agemma \d+\.\d+\.\d+\n\Z")
+
+
+class UsageTest(CommandTest):
+    """Each is one line and exit code 2, before any model is loaded."""
+
+    def test_commands(self):
+        self.fails(2, says="--help")
+        self.fails(2, "fly", says="'fly'")
+        self.fails(2, "", says="''")
+        self.fails(2, "--fly", says="--fly")
+
+    def test_missing_arguments(self):
+        for command in COMMANDS:
+            self.fails(2, command, says="MODEL")
+        self.fails(2, "logits", TOY, "--tokens", "2", says="--output")
+        self.fails(2, "logits", TOY, "--output", "F.npy", says="--tokens")
+        self.fails(2, "verify", TOY, says="--reference")
+        self.fails(2, "perplexity", TOY, says="--file")
+        self.fails(2, "inspect", TOY, "--context", says="--context")
+
+    def test_unknown_and_surplus_arguments(self):
+        for command in COMMANDS:
+            self.fails(2, command, "MODEL", "--fly", says="--fly")
+        self.fails(2, "inspect", "MODEL", "surplus", says="surplus")
+        self.fails(2, "inspect", "MODEL", "--threads", "1", "--threads", "2", says="--threads")
+
+    def test_values(self):
+        bad = {
+            "--temperature": ["-1", "nan", "inf", "warm", ""],
+            "--top-k": ["-1", "1.5", "0x10", "99999999999999999999"],
+            "--top-p": ["-0.1", "1.1", "nan"],
+            "--min-p": ["-0.1", "1.1"],
+            "--seed": ["-1", "x"],
+            "--max-tokens": ["-1", "0", "many"],
+            "--threads": ["-1", "1e3", "100000"],
+            "--context": ["0", "-5", "4k"],
+            "--chunk": ["0", "-1"],
+            "--recurrent-window": ["google", ""],
+            "--stop": [""],
+        }
+        for option, values in bad.items():
+            for value in values:
+                with self.subTest(option=option, value=value):
+                    line = self.fails(2, "run", "MODEL", "PROMPT", option, value)
+                    self.assertIn(option.strip("-").replace("-", "_"), line.replace("-", "_"))
+        self.fails(2, "chat", "MODEL", "--context-policy", "forget", says="--context-policy")
+        self.fails(2, "inspect", "MODEL", "-o", "xml", says="'xml'")
+        self.fails(2, "bench", "MODEL", "-o", "text", says="'text'")
+        self.fails(2, "bench", "MODEL", "-p", "0", "-n", "0")
+        self.fails(2, "bench", "MODEL", "-p", "1,,2")
+        self.fails(2, "verify", "MODEL", "--reference", "F", "--tolerance", "-1", says="--tolerance")
+        self.fails(2, "verify", "MODEL", "--reference", "F", "--tolerance", "nan", says="--tolerance")
+        self.fails(2, "perplexity", "MODEL", "--file", "F", "--context", "1", says="--context")
+
+    def test_numbers_are_decimal(self):
+        # "010" is ten: 11 tokens do not fit.
+        self.fails(1, "logits", TOY, "--tokens", ",".join("2" * 11), "--context", "010",
+                   "--output", self.folder / "F.npy", says=["11", "10"])
+
+    def test_options_that_contradict(self):
+        self.fails(2, "run", "MODEL", "PROMPT", "--chat", "--raw", says="--raw")
+        self.fails(2, "run", "MODEL", "PROMPT", "--system", "S", "--raw", says="--system")
+        self.fails(2, "logits", "MODEL", "--tokens", "2", "--tokens-file", "F", "--output", "F.npy")
+
+    def test_text_that_is_not_utf8(self):
+        self.fails(2, "run", "MODEL", b"caf\xe9".decode("utf-8", "surrogateescape"),
+                   says=["PROMPT", "byte 3", "0xE9"])
+        self.fails(2, "tokenize", "MODEL", b"\xff".decode("utf-8", "surrogateescape"), says="TEXT")
+        self.fails(1, "run", "MODEL", stdin=b"caf\xe9", says=["standard input", "byte 3"])
+        self.fails(1, "tokenize", "MODEL", "-", stdin=b"\xc3", says="byte 0")
+
+    def test_a_prompt_may_look_like_anything_else(self):
+        # Each gets as far as the model, which is not there.
+        for prompt in ("chat", "run", "[a, b]", "{}", "a b", "--help me"):
+            arguments = ["--", prompt] if prompt.startswith("-") else [prompt]
+            self.fails(1, "run", "/no/model", *arguments, says="/no/model")
+        self.fails(1, "run", "/no/model", "x", "--stop", "[END]", "--stop", "{}", says="/no/model")
+
+
+class BadModelTest(CommandTest):
+    """Each is one line that names the file, and exit code 1."""
+
+    def bad(self, path, *says):
+        return self.fails(1, "inspect", path, says=[str(path), *says])
+
+    def copy(self, name):
+        return pathlib.Path(shutil.copytree(MODELS / name, self.folder / name))
+
+    def test_not_a_model(self):
+        self.bad("/no/such/model.gguf")
+        text = self.folder / "text.gguf"
+        text.write_text("Once upon a time there was a file that was no model at all.\n" * 10)
+        self.bad(text)
+        text.write_bytes(b"")
+        self.bad(text)
+        self.bad(self.folder)  # a directory without a model
+        self.bad("/dev/null")
+        line = self.fails(1, "inspect", "bad\nname\x1b[2J")
+        self.assertNotIn("\x1b", line)
+
+    def test_truncated_weights(self):
+        folder = self.copy("gemma2")
+        weights = folder / "model.safetensors"
+        data = weights.read_bytes()
+        for size in (0, 7, 8, 9, 100, len(data) // 2, len(data) - 1):
+            weights.write_bytes(data[:size])
+            self.fails(1, "inspect", folder, says="model.safetensors")
+
+    def test_missing_parts(self):
+        folder = self.copy("gemma2_sharded")
+        (folder / "model-00002-of-00002.safetensors").unlink()
+        self.fails(1, "inspect", folder, says="model-00002-of-00002.safetensors")
+        folder = self.copy("gemma2")
+        (folder / "config.json").unlink()
+        self.fails(1, "inspect", folder, says="config.json")
+
+    def test_a_config_that_contradicts_the_tensors(self):
+        folder = self.copy("gemma2")
+        config = folder / "config.json"
+        config.write_text(config.read_text().replace('"intermediate_size": 96', '"intermediate_size": 97'))
+        self.fails(1, "inspect", folder, says=["97", "96"])
+
+    def test_missing_tokenizer(self):
+        self.fails(1, "run", TOY, "Hello", says="tokenizer")
+        self.fails(1, "run", TOY, "Hello", "--chat", says="tokenizer")
+        self.fails(1, "tokenize", TOY, "Hello", says="tokenizer")
+        self.fails(1, "chat", TOY, "--chat", says="tokenizer")
+        text = self.folder / "text.txt"
+        text.write_text("Hello")
+        self.fails(1, "perplexity", TOY, "--file", text, says="tokenizer")
+
+    def test_chat_with_a_base_model(self):
+        self.fails(1, "chat", TOY, says=["not tuned to chat", "gemma run"])
+
+
+class OutputTest(CommandTest):
+    def test_a_full_disk_is_an_error(self):
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([BINARY, "inspect", TOY], stdout=full, stderr=subprocess.PIPE, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr.decode(), r"\Agemma: cannot write to standard output: [^\n]+\n\Z")
+
+    def test_a_reader_that_left_ends_it_quietly(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        result = subprocess.run([BINARY, "inspect", TOY], stdout=writer, stderr=subprocess.PIPE, check=False)
+        os.close(writer)
+        self.assertEqual((result.returncode, result.stderr), (1, b""))
+
+    def test_closed_standard_output_is_an_error(self):
+        result = subprocess.run(["sh", "-c", 'exec "$0" inspect "$1" >&-', BINARY, TOY],
+                                stderr=subprocess.PIPE, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"standard output", result.stderr)
+
+    def test_no_progress_unless_on_a_terminal(self):
+        self.succeeds_quietly("inspect", TOY)
+        self.succeeds_quietly("bench", TOY, "-p", 4, "-n", 4, "-r", 1)
+
+
+class InterruptTest(CommandTest):
+    def test_ctrl_c_ends_a_command_with_130(self):
+        process = subprocess.Popen([BINARY, "bench", TOY, "-p", "64", "-n", "64", "-r", "10000"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+        self.assertEqual((process.returncode, stdout, stderr), (130, b"", b""))
+
+    def test_ctrl_c_ends_the_wait_for_input(self):
+        process = subprocess.Popen([BINARY, "run", TOY], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=30), 130)
+        process.communicate()
+
+    def test_sigterm_removes_what_is_half_written(self):
+        tokens = self.folder / "tokens"
+        tokens.write_text("2 " * 200000)
+        output = self.folder / "F.npy"
+        process = subprocess.Popen([BINARY, "logits", TOY, "--tokens-file", tokens, "--output", output])
+        deadline = time.monotonic() + 60
+        while not list(self.folder.glob("F.npy.tmp*")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=60), 128 + signal.SIGTERM)
+        self.assertEqual(list(self.folder.iterdir()), [tokens])
+
+
+if __name__ == "__main__":
+    unittest.main()

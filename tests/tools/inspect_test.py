@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""gemma inspect and gemma bench on toy models."""
+import csv
+import io
+import json
+import math
+import statistics
+import unittest
+
+from command import MODELS, CommandTest, config_of, toy_models
+
+TOY = MODELS / "gemma2"
+
+# llama-bench's fields, as `llama-bench -o json` of llama.cpp writes them.
+BENCH_FIELDS = [
+    "build_commit", "build_number", "cpu_info", "gpu_info", "backends", "model_filename", "model_type", "model_size",
+    "model_n_params", "n_batch", "n_ubatch", "n_threads", "type_k", "type_v", "n_prompt", "n_gen", "n_depth",
+    "test_time", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts", "samples_ns", "samples_ts"]
+
+
+class InspectTest(CommandTest):
+    def inspect(self, *arguments):
+        return json.loads(self.succeeds_quietly("inspect", *arguments, "-o", "json"))
+
+    def test_configuration(self):
+        config = config_of(TOY)
+        report = self.inspect(TOY)
+        self.assertEqual(report["model"], str(TOY))
+        self.assertFalse(report["has_tokenizer"])
+        found = report["config"]
+        self.assertEqual(found["architecture"], "gemma2")
+        for ours, theirs in (("model_dim", "hidden_size"), ("ffw_dim", "intermediate_size"),
+                             ("num_heads", "num_attention_heads"), ("num_kv_heads", "num_key_value_heads"),
+                             ("head_dim", "head_dim"), ("vocab_size", "vocab_size"),
+                             ("sliding_window", "sliding_window"), ("num_layers", "num_hidden_layers")):
+            self.assertEqual(found[ours], config[theirs], ours)
+        self.assertEqual(len(found["blocks"]), config["num_hidden_layers"])
+        self.assertEqual(set(found["blocks"]), {"local", "global"})
+
+    def test_totals_are_sums(self):
+        for folder in toy_models():
+            with self.subTest(folder.name):
+                report = self.inspect(folder)
+                tensors, types = report["tensors"], report["types"]
+                values = sum(math.prod(tensor["shape"]) for tensor in tensors)
+                self.assertEqual(report["parameters"], values)
+                self.assertEqual(report["weight_bytes"], 4 * values)
+                self.assertEqual(report["bits_per_weight"], 32)
+                self.assertEqual([t["type"] for t in types], ["F32"])
+                self.assertEqual(types[0]["tensors"], len(tensors))
+                self.assertEqual(sum(tensor["bytes"] for tensor in tensors), 4 * values)
+                memory = report["memory"]
+                self.assertEqual(memory["total"], memory["weights"] + memory["cache"] + memory["scratch"])
+                self.assertGreaterEqual(memory["weights"], 4 * values)
+
+    def test_memory_grows_with_the_context(self):
+        small = self.inspect(TOY, "--context", 100)["memory"]
+        large = self.inspect(TOY, "--context", 10000)["memory"]
+        self.assertEqual((small["context"], large["context"]), (100, 10000))
+        self.assertGreater(large["cache"], 10 * small["cache"])
+        self.assertEqual(large["weights"], small["weights"])
+
+    def test_prints_a_report(self):
+        for folder in toy_models():
+            text = self.succeeds_quietly("inspect", folder)
+            for heading in ("configuration", "tensors", "types", "memory"):
+                self.assertRegex(text, rf"(?m)^{heading}\b")
+            self.assertIn("bits/weight", text)
+
+
+class BenchTest(CommandTest):
+    def bench(self, *arguments):
+        return self.succeeds_quietly("bench", TOY, "-p", 6, "-n", 3, "-r", 2, *arguments)
+
+    def test_json_has_the_fields_of_llama_bench(self):
+        results = json.loads(self.bench("-o", "json"))
+        self.assertEqual([(r["n_prompt"], r["n_gen"], r["n_depth"]) for r in results], [(6, 0, 0), (0, 3, 0)])
+        for result in results:
+            self.assertEqual([f for f in BENCH_FIELDS if f not in result], [])
+            self.assertEqual(len(result["samples_ns"]), 2)
+            self.assertEqual(len(result["samples_ts"]), 2)
+            self.assertAlmostEqual(result["avg_ns"], statistics.mean(result["samples_ns"]), delta=1)
+            self.assertAlmostEqual(result["stddev_ns"], statistics.stdev(result["samples_ns"]), delta=1)
+            self.assertAlmostEqual(result["avg_ts"], statistics.mean(result["samples_ts"]), places=3)
+            count = result["n_prompt"] + result["n_gen"]
+            self.assertAlmostEqual(result["samples_ts"][0], count * 1e9 / result["samples_ns"][0], places=3)
+            self.assertGreater(result["load_ms"], 0)
+            self.assertGreater(result["peak_memory_bytes"], 1 << 20)
+            self.assertRegex(result["test_time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+
+    def test_lists_make_all_combinations(self):
+        results = json.loads(self.succeeds_quietly(
+            "bench", TOY, "-p", "4,8", "-n", "0", "-d", "0,5", "-t", "1,2", "-r", 1, "-o", "json"))
+        self.assertEqual([(r["n_threads"], r["n_depth"], r["n_prompt"]) for r in results],
+                         [(t, d, p) for t in (1, 2) for d in (0, 5) for p in (4, 8)])
+
+    def test_csv(self):
+        rows = list(csv.DictReader(io.StringIO(self.bench("-o", "csv"))))
+        self.assertEqual([(r["n_prompt"], r["n_gen"]) for r in rows], [("6", "0"), ("0", "3")])
+        self.assertEqual([f for f in BENCH_FIELDS if f not in rows[0]], ["samples_ns", "samples_ts"])
+
+    def test_markdown(self):
+        text = self.bench("-d", 4)
+        table = [line for line in text.splitlines() if line.startswith("|")]
+        cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table]
+        self.assertEqual(cells[0], ["model", "size", "params", "threads", "test", "t/s"])
+        self.assertEqual([row[4] for row in cells[2:]], ["pp6 @ d4", "tg3 @ d4"])
+        self.assertRegex(cells[2][5], r"^\d+\.\d+ ± \d+\.\d+$")
+        self.assertEqual(len({len(line) for line in table}), 1)
+        self.assertIn("loaded in", text)
+
+    def test_context_too_small(self):
+        self.fails(1, "bench", TOY, "-p", 6, "-n", 0, "--context", 5, says=["6 tokens", "5 fit"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,246 @@
+#include "tools/gemma/npz.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/tools/zip_writer.h"
+
+namespace gemma::tools {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const std::vector<int64_t> kIds = {2, 17, -4};
+const std::vector<float> kValues = {0.5f, -1.0f, 2.0f, 3.0f, 4.0f, 1e30f};
+
+std::vector<uint8_t> Archive(Packing packing) {
+  ZipWriter zip;
+  zip.Add("ids.npy", Npy(NpyDictionary("<i8", "(1, 3)"), BytesOf(kIds)),
+          packing);
+  zip.Add("out.npy", Npy(NpyDictionary("<f4", "(3, 2)"), BytesOf(kValues)),
+          packing);
+  return zip.Finish();
+}
+
+// All of array `name`, whatever its type.
+absl::Status ReadArray(const Npz& npz, const std::string& name) {
+  absl::StatusOr<NpzArray> array = npz.Open(name);
+  if (!array.ok()) return array.status();
+  if (array->header().type != NpyType::kFloat32) {
+    if (auto read = array->ReadIntegers(1000); !read.ok()) return read.status();
+    return array->Finish();
+  }
+  std::vector<float> row(1);
+  for (uint64_t i = 0; i < array->header().num_values; ++i) {
+    absl::Status status = array->Read(absl::MakeSpan(row));
+    if (!status.ok()) return status;
+  }
+  return array->Finish();
+}
+
+// The first error in reading both arrays, or OK.
+absl::Status ReadAll(const std::vector<uint8_t>& bytes) {
+  const absl::StatusOr<Npz> npz = Npz::Parse(bytes, "F.npz");
+  if (!npz.ok()) return npz.status();
+  absl::Status status = ReadArray(*npz, "ids");
+  return status.ok() ? ReadArray(*npz, "out") : status;
+}
+
+// The error in reading an archive with one array "out".
+std::string Error(const std::string& contents, const ZipWriter::Lies& lies = {},
+                  Packing packing = Packing::kStored) {
+  ZipWriter zip;
+  zip.Add("out.npy", contents, packing, lies);
+  const std::vector<uint8_t> bytes = zip.Finish();
+  const absl::StatusOr<Npz> npz = Npz::Parse(bytes, "F.npz");
+  if (!npz.ok()) return std::string(npz.status().message());
+  return std::string(ReadArray(*npz, "out").message());
+}
+
+class NpzTest : public ::testing::TestWithParam<Packing> {};
+
+INSTANTIATE_TEST_SUITE_P(Packings, NpzTest,
+                         ::testing::Values(Packing::kStored,
+                                           Packing::kDeflated));
+
+TEST_P(NpzTest, ReadsArrays) {
+  const std::vector<uint8_t> bytes = Archive(GetParam());
+  const absl::StatusOr<Npz> npz = Npz::Parse(bytes, "F.npz");
+  ASSERT_TRUE(npz.ok()) << npz.status();
+
+  absl::StatusOr<NpzArray> ids = npz->Open("ids");
+  ASSERT_TRUE(ids.ok()) << ids.status();
+  EXPECT_THAT(ids->header().shape, ElementsAre(1, 3));
+  EXPECT_EQ(ids->ReadIntegers(3).value(), kIds);
+  EXPECT_TRUE(ids->Finish().ok());
+
+  absl::StatusOr<NpzArray> out = npz->Open("out");
+  ASSERT_TRUE(out.ok()) << out.status();
+  EXPECT_EQ(ShapeText(out->header()), "[3, 2]");
+  std::vector<float> first(4);
+  std::vector<float> second(2);
+  ASSERT_TRUE(out->Read(absl::MakeSpan(first)).ok());
+  EXPECT_FALSE(out->Finish().ok());  // too early
+  ASSERT_TRUE(out->Read(absl::MakeSpan(second)).ok());
+  EXPECT_TRUE(out->Finish().ok());
+  EXPECT_THAT(first, ElementsAre(0.5f, -1.0f, 2.0f, 3.0f));
+  EXPECT_THAT(second, ElementsAre(4.0f, 1e30f));
+  EXPECT_FALSE(out->Read(absl::MakeSpan(second)).ok());  // no more
+}
+
+TEST_P(NpzTest, RejectsEveryTruncation) {
+  const std::vector<uint8_t> good = Archive(GetParam());
+  ASSERT_TRUE(ReadAll(good).ok()) << ReadAll(good);
+  for (size_t size = 0; size < good.size(); ++size) {
+    // A fresh copy per size, so that ASan sees reads past its end.
+    const std::vector<uint8_t> cut(good.begin(), good.begin() + size);
+    EXPECT_FALSE(ReadAll(cut).ok()) << "first " << size << " bytes";
+  }
+}
+
+// A flipped byte may be one that means nothing. It must never be a crash, and
+// never change a value.
+TEST_P(NpzTest, SurvivesAnyFlippedByte) {
+  const std::vector<uint8_t> good = Archive(GetParam());
+  for (size_t i = 0; i < good.size(); ++i) {
+    for (const uint8_t flip : {0x01, 0x80, 0xFF}) {
+      std::vector<uint8_t> bad = good;
+      bad[i] ^= flip;
+      const absl::StatusOr<Npz> npz = Npz::Parse(bad, "F.npz");
+      if (!npz.ok()) continue;
+      absl::StatusOr<NpzArray> ids = npz->Open("ids");
+      if (!ids.ok()) continue;
+      const absl::StatusOr<std::vector<int64_t>> values =
+          ids->ReadIntegers(1000);
+      if (values.ok() && ids->Finish().ok()) {
+        EXPECT_EQ(*values, kIds) << "byte " << i;
+      }
+      ReadAll(bad).IgnoreError();
+    }
+  }
+}
+
+TEST_P(NpzTest, ChecksTheCrc) {
+  const std::string npy = Npy(NpyDictionary("<f4", "(3, 2)"), BytesOf(kValues));
+  EXPECT_EQ(Error(npy, {.crc32_xor = 1}, GetParam()),
+            "F.npz: array 'out': the checksum (CRC-32) is wrong");
+}
+
+TEST_P(NpzTest, RejectsDataThatContradictTheShape) {
+  for (const char* shape : {"(3, 3)", "(2, 2)", "(6,)", "(7,)", "()"}) {
+    const std::string npy = Npy(NpyDictionary("<f4", shape), BytesOf(kValues));
+    const std::string error = Error(npy, {}, GetParam());
+    if (shape == std::string("(6,)")) {
+      EXPECT_EQ(error, "");
+    } else {
+      EXPECT_THAT(error, HasSubstr("bytes, found 24")) << shape;
+    }
+  }
+}
+
+TEST(Npz, RejectsSizesThatTheDataContradict) {
+  const std::string npy = Npy(NpyDictionary("<f4", "(3, 2)"), BytesOf(kValues));
+  const uint32_t size = static_cast<uint32_t>(npy.size());
+  EXPECT_THAT(Error(npy, {.bytes = size + 1}), HasSubstr("two sizes differ"));
+  EXPECT_THAT(Error(npy, {.bytes = size + 4}, Packing::kDeflated),
+              HasSubstr("bytes, found 28"));
+  // As the header says, but more or less than the stream holds.
+  const std::string shorter = npy.substr(0, npy.size() - 4);
+  EXPECT_THAT(Error(shorter, {.bytes = size}, Packing::kDeflated),
+              HasSubstr("damaged"));
+  EXPECT_THAT(Error(npy + "more", {.bytes = size}, Packing::kDeflated),
+              HasSubstr("do not end there"));
+}
+
+// A few kilobytes that would become gigabytes.
+TEST(Npz, RejectsBombs) {
+  const std::string zeros(1 << 20, '\0');
+  const std::string npy = Npy(NpyDictionary("<f4", "(262144,)"), zeros);
+  EXPECT_EQ(Error(npy, {}, Packing::kDeflated), "");
+  EXPECT_THAT(Error(npy, {.bytes = 4000000000u}, Packing::kDeflated),
+              HasSubstr("more than"));
+  // Within what deflate could hold, but not what the array's header says.
+  EXPECT_THAT(Error(npy, {.bytes = 1100000}, Packing::kDeflated),
+              HasSubstr("bytes, found 1099"));
+  // A header that promises more than there is.
+  EXPECT_THAT(Error(Npy(NpyDictionary("<f4", "(1000000, 1000000)"), zeros)),
+              HasSubstr("4000000000000 bytes, found 1048576"));
+  EXPECT_THAT(Error(Npy(NpyDictionary("<i8", "(4294967296, 4294967296)"), "")),
+              HasSubstr("smaller"));
+  EXPECT_THAT(Error(Npy(NpyDictionary("<i8", "(2305843009213693952,)"), "")),
+              HasSubstr("smaller"));
+  EXPECT_THAT(Error(Npy(NpyDictionary("<i8", "(99999999999999999999,)"), "")),
+              HasSubstr("extent"));
+}
+
+TEST(Npz, LimitsTheNumberOfIntegers) {
+  const std::vector<uint8_t> bytes = Archive(Packing::kStored);
+  const absl::StatusOr<Npz> npz = Npz::Parse(bytes, "F.npz");
+  ASSERT_TRUE(npz.ok());
+  absl::StatusOr<NpzArray> ids = npz->Open("ids");
+  ASSERT_TRUE(ids.ok());
+  EXPECT_EQ(ids->ReadIntegers(2).status().message(),
+            "F.npz: array 'ids': found 3 values, wanted at most 2");
+}
+
+TEST(Npz, SaysWhatItDoesNotRead) {
+  const std::string npy = Npy(NpyDictionary("<f4", "(3, 2)"), BytesOf(kValues));
+  EXPECT_THAT(Error(npy, {.flags = 1}), HasSubstr("encrypted"));
+  EXPECT_THAT(Error(npy, {.method = 12}), HasSubstr("compression method 12"));
+  EXPECT_THAT(Error(npy, {.bytes = 0xFFFFFFFF}), HasSubstr("zip64"));
+  EXPECT_THAT(Error("{}"), HasSubstr("out"));
+  EXPECT_THAT(Error("some other text"), HasSubstr("not a NumPy array"));
+  EXPECT_THAT(Error(Npy(NpyDictionary("|O", "(1,)"), "x")), HasSubstr("'|O'"));
+  EXPECT_THAT(Error(Npy(NpyDictionary("<f8", "(1,)"), "12345678")),
+              HasSubstr("'<f8'"));
+  EXPECT_THAT(Error(Npy("{'descr': [('a', '<f4')], 'fortran_order': False, "
+                        "'shape': (1,)}",
+                        "1234")),
+              HasSubstr("structured"));
+  EXPECT_THAT(Error(Npy("{'descr': '<f4', 'fortran_order': True, "
+                        "'shape': (1,)}",
+                        "1234")),
+              HasSubstr("Fortran"));
+  EXPECT_THAT(ReadAll({'n', 'o', ' ', 'z', 'i', 'p'}).message(),
+              HasSubstr("not a zip archive"));
+}
+
+TEST(Npz, NamesTheArraysThatThereAre) {
+  const std::vector<uint8_t> bytes = Archive(Packing::kStored);
+  const absl::StatusOr<Npz> npz = Npz::Parse(bytes, "F.npz");
+  ASSERT_TRUE(npz.ok());
+  EXPECT_EQ(npz->Open("logits").status().message(),
+            "F.npz: no array 'logits', only ids.npy, out.npy");
+}
+
+TEST(Npz, RejectsTwoEntriesOfOneName) {
+  ZipWriter zip;
+  zip.Add("ids.npy", "one");
+  zip.Add("ids.npy", "two");
+  EXPECT_THAT(ReadAll(zip.Finish()).message(), HasSubstr("there twice"));
+}
+
+TEST(Npz, ReadsArchivesWithAComment) {
+  ZipWriter zip;
+  zip.Add("ids.npy", Npy(NpyDictionary("<i8", "(3,)"), BytesOf(kIds)));
+  zip.Add("out.npy", Npy(NpyDictionary("<f4", "(6,)"), BytesOf(kValues)));
+  EXPECT_TRUE(ReadAll(zip.Finish("PK\x05\x06 and more")).ok());
+}
+
+TEST(Npz, ReadsInt32) {
+  ZipWriter zip;
+  const std::vector<int32_t> ids = {2, -1, 2147483647};
+  zip.Add("ids.npy", Npy(NpyDictionary("<i4", "(3,)"), BytesOf(ids)));
+  const std::vector<uint8_t> bytes = zip.Finish();
+  absl::StatusOr<NpzArray> array = Npz::Parse(bytes, "F.npz")->Open("ids");
+  ASSERT_TRUE(array.ok()) << array.status();
+  EXPECT_THAT(array->ReadIntegers(3).value(), ElementsAre(2, -1, 2147483647));
+}
+
+}  // namespace
+}  // namespace gemma::tools

@@ -1,0 +1,56 @@
+// Makes .npz archives to test their reader with.
+
+#ifndef GEMMA_TESTS_TOOLS_ZIP_WRITER_H_
+#define GEMMA_TESTS_TOOLS_ZIP_WRITER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gemma::tools {
+
+enum class Packing { kStored, kDeflated };
+
+class ZipWriter {
+ public:
+  // What tests may falsify.
+  struct Lies {
+    uint32_t bytes = 0;      // 0: the truth
+    uint32_t crc32_xor = 0;  // 0: the truth
+    int flags = 0;
+    int method = -1;  // -1: the truth
+  };
+
+  void Add(const std::string& name, std::string_view contents, Packing packing,
+           const Lies& lies);
+  void Add(const std::string& name, std::string_view contents,
+           Packing packing = Packing::kStored) {
+    Add(name, contents, packing, Lies());
+  }
+
+  // The archive, with all that was added.
+  std::vector<uint8_t> Finish(std::string_view comment = "") const;
+
+ private:
+  std::string data_;
+  std::string table_;
+  size_t num_entries_ = 0;
+};
+
+// A file of numpy.save, version 1, with this dictionary.
+std::string Npy(const std::string& dictionary, std::string_view data);
+
+// The dictionary, for example of ("<f4", "(2, 3)").
+std::string NpyDictionary(const std::string& descr, const std::string& shape);
+
+template <typename T>
+std::string_view BytesOf(const std::vector<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()),
+          values.size() * sizeof(T)};
+}
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TESTS_TOOLS_ZIP_WRITER_H_

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Checks who includes whom, and what lies at the top level.
+
+Prints one line for each breach and exits with 1 if there is any.
+--self-test shows that each rule can fail.
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+TOP_LEVEL = set("""
+    .ci .clang-format .clang-tidy .gitignore ARCHITECTURE.md CHANGELOG.md
+    CMakeLists.txt CMakePresets.json LICENSE README.md SECURITY.md
+    benchmarks compression include ops src tests tools
+    """.split())
+
+# Tools that may look inside the library. All others use its public headers.
+INSIDERS = r"tools/gemma/(inspect|bench|logits|quantize|verify|npz|npy)\w*\."
+
+# The first pattern that matches a file's path tells which of our own headers,
+# and whether Highway, it may include. Other libraries are not listed here.
+ARROWS = [
+    (r"include/gemma/", r"gemma/"),
+    (r"compression/", r"(compression|hwy)/"),
+    (r"ops/", r"(ops|compression|hwy)/"),
+    (r"src/formats/", r"(gemma|src/formats|compression)/"),
+    (r"src/text/", r"(gemma|src/text|src/formats)/"),
+    (r"src/model/", r"(gemma|src/(model|text|formats)|ops|compression)/"),
+    (r"src/engine/", r"(gemma|src/(engine|model|text|formats)|ops|compression)/"),
+    (INSIDERS, r"(gemma|src|ops|compression|tools)/"),
+    (r"tools/", r"(gemma|tools)/"),
+    (r"benchmarks/", r"(gemma|src|ops|compression|hwy|tests/support|benchmarks)/"),
+    (r"tests/", r""),
+]
+OURS = r"(gemma|src|ops|compression|hwy|tests|tools|benchmarks)/"
+
+# Public headers: the standard library and abseil besides.
+PUBLIC = r"<\w+>|<std(def|int|bool)\.h>|\"(absl|gemma)/"
+
+
+def check(files):
+    """Returns the breaches in files, a dictionary of path to text."""
+    breaches = []
+    for path, text in files.items():
+        if path.split("/")[0] not in TOP_LEVEL:
+            breaches.append(f"{path}: not allowed at the top level")
+        if re.search(r"\.(h|cc|cpp|c)$", path):
+            breaches += [f"{path}:{line}: {what}" for line, what in check_code(path, text)]
+    return breaches
+
+
+def check_code(path, text):
+    allowed = next((a for p, a in ARROWS if re.match(p, path)), None)
+    if allowed is None:
+        yield 1, "code in a folder that has no rule"
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        include = re.match(r'\s*#\s*include\s+([<"]([^>"]+)[>"])', line)
+        if include:
+            quoted, name = include.groups()
+            if re.match(OURS, name) and not re.match(allowed, name):
+                yield number, f"must not include {quoted}"
+            elif path.startswith("include/") and not re.match(PUBLIC, quoted):
+                yield number, f"a public header must not include {quoted}"
+            elif "sentencepiece" in name and not re.match("src/text/|tests/", path):
+                yield number, f"only src/text may include {quoted}"
+        target = re.match(r"\s*#\s*define\s+HWY_TARGET_INCLUDE\s+(.*)", line)
+        if target and target[1].strip() != f'"{path}"':
+            yield number, f'HWY_TARGET_INCLUDE must be "{path}"'
+
+
+def repository_files():
+    """Tracked files, and new ones that git does not ignore."""
+    names = subprocess.run(
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached",
+         "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+    return {name: (ROOT / name).read_text(errors="replace")
+            if re.search(r"\.(h|cc|cpp|c)$", name) else ""
+            for name in names if name and (ROOT / name).is_file()}
+
+
+def self_test():
+    def one(path, line):
+        return check({path: line + "\n"})
+
+    good = [
+        ("README.md", ""),
+        ("include/gemma/a.h", '#include "absl/status/status.h"'),
+        ("include/gemma/a.h", "#include <vector>"),
+        ("ops/a.cc", '#define HWY_TARGET_INCLUDE "ops/a.cc"'),
+        ("ops/a.cc", '#include "compression/a.h"'),
+        ("src/engine/a.cc", '#include "src/model/a.h"'),
+        ("src/model/a.cc", '#include "src/text/a.h"'),
+        ("src/text/a.cc", "#include <sentencepiece_processor.h>"),
+        ("tools/gemma/chat.cc", '#include "gemma/gemma.h"'),
+        ("tools/gemma/inspect.cc", '#include "src/model/a.h"'),
+        ("tests/ops/a_test.cc", '#include "hwy/highway.h"'),
+    ]
+    bad = [
+        ("notes.txt", ""),
+        ("extra/a.cc", ""),
+        ("src/a.cc", ""),
+        ("include/gemma/a.h", '#include "src/model/a.h"'),
+        ("include/gemma/a.h", '#include "hwy/base.h"'),
+        ("include/gemma/a.h", "#include <nlohmann/json.hpp>"),
+        ("compression/a.cc", '#include "ops/ops.h"'),
+        ("compression/a.cc", '#include "gemma/gemma.h"'),
+        ("ops/a.cc", '#include "gemma/gemma.h"'),
+        ("ops/a.cc", '#include "src/model/a.h"'),
+        ("ops/a.cc", '#define HWY_TARGET_INCLUDE "ops/b.cc"'),
+        ("src/formats/a.cc", '#include "src/model/a.h"'),
+        ("src/text/a.cc", '#include "src/engine/a.h"'),
+        ("src/model/a.cc", '#include "src/engine/a.h"'),
+        ("src/model/a.cc", '#include "hwy/base.h"'),
+        ("src/model/a.cc", '#include "tests/support/a.h"'),
+        ("src/engine/a.cc", "#include <sentencepiece_processor.h>"),
+        ("tools/gemma/chat.cc", '#include "src/model/a.h"'),
+        ("tools/gemma/perplexity.cc", '#include "ops/ops.h"'),
+        ("tools/gemma/inspect.cc", '#include "hwy/base.h"'),
+        ("benchmarks/a_benchmark.cc", '#include "tools/gemma/a.h"'),
+    ]
+    wrong = [f"allowed, but reported: {case}" for case in good if one(*case)]
+    wrong += [f"forbidden, but not reported: {case}" for case in bad if not one(*case)]
+    return wrong
+
+
+def main():
+    breaches = self_test() if "--self-test" in sys.argv[1:] else check(repository_files())
+    print("\n".join(breaches) or "layout: no breach")
+    return 1 if breaches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

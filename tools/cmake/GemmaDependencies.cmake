@@ -1,0 +1,45 @@
+# Finds what gemma needs. tools/setup.sh provides all of it on Debian, under
+# build/deps for abseil and Highway.
+
+find_package(Threads REQUIRED)
+find_package(SentencePiece REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(absl QUIET)
+find_package(hwy 1.2 QUIET)
+
+if(NOT absl_FOUND OR NOT hwy_FOUND)
+  # For users who have the internet and not tools/setup.sh. Untried here.
+  include(FetchContent)
+  if(NOT absl_FOUND)
+    message(STATUS "abseil not found: fetching it")
+    set(ABSL_PROPAGATE_CXX_STD ON)
+    set(ABSL_ENABLE_INSTALL ON)
+    FetchContent_Declare(absl SYSTEM
+      URL https://github.com/abseil/abseil-cpp/archive/refs/tags/20240722.0.tar.gz
+      URL_HASH SHA256=f50e5ac311a81382da7fa75b97310e4b9006474f9560ac46f54a9967f07d4ae3)
+    FetchContent_MakeAvailable(absl)
+  endif()
+  if(NOT hwy_FOUND)
+    message(STATUS "Highway not found: fetching it")
+    set(HWY_ENABLE_CONTRIB OFF)
+    set(HWY_ENABLE_EXAMPLES OFF)
+    set(HWY_ENABLE_TESTS OFF)
+    FetchContent_Declare(hwy SYSTEM
+      URL https://github.com/google/highway/archive/refs/tags/1.2.0.tar.gz
+      URL_HASH SHA256=7e0be78b8318e8bdbf6fa545d2ecb4c90f947df03f7aadc42c1967f019e63343)
+    FetchContent_MakeAvailable(hwy)
+    add_library(hwy::hwy ALIAS hwy)
+  endif()
+endif()
+
+if(GEMMA_BUILD_TOOLS)
+  find_package(CLI11 REQUIRED)
+  find_package(ZLIB REQUIRED)
+endif()
+if(GEMMA_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+endif()
+if(GEMMA_BUILD_BENCHMARKS)
+  find_package(benchmark REQUIRED)
+endif()

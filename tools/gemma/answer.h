@@ -1,0 +1,33 @@
+// One answer of the model, streamed to standard output.
+
+#ifndef GEMMA_TOOLS_GEMMA_ANSWER_H_
+#define GEMMA_TOOLS_GEMMA_ANSWER_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "gemma/gemma.h"
+#include "tools/gemma/options.h"
+
+namespace gemma::tools {
+
+struct Answer {
+  std::string text;
+  GenerateStats stats;
+};
+
+// Appends `prompt` to the session, which must have room for it, and streams the
+// answer, followed by a line end if it has none. An interrupt while the prompt
+// is read is an InterruptedError; afterwards it ends the answer with
+// StopReason::kCancelled.
+absl::StatusOr<Answer> StreamAnswer(Session& session,
+                                    absl::Span<const TokenId> prompt,
+                                    const AnswerOptions& options);
+
+// "prompt: 12 tokens, 120.1 tok/s; answer: 35 tokens, 29.3 tok/s; end of turn".
+std::string StatsLine(const GenerateStats& stats);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_ANSWER_H_

@@ -1,0 +1,202 @@
+// gemma bench: how fast a model reads and writes.
+
+#include <algorithm>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gemma/gemma.h"
+#include "tools/gemma/bench_report.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/files.h"
+#include "tools/gemma/logit_rows.h"
+#include "tools/gemma/options.h"
+#include "tools/gemma/progress.h"
+#include "tools/gemma/signals.h"
+#include "tools/gemma/summary.h"
+#include "tools/gemma/text.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kMaxTokens = size_t{1} << 24;
+constexpr size_t kMaxRepetitions = 10000;
+// Between two of these an interrupt is heard.
+constexpr size_t kFillTokens = 512;
+
+struct BenchOptions {
+  ModelOptions model;
+  std::vector<size_t> prompts = {512};
+  std::vector<size_t> generated = {128};
+  std::vector<size_t> depths = {0};
+  std::vector<size_t> threads = {0};
+  size_t repetitions = 5;
+  std::string format = "md";
+};
+
+// What is measured: one of `prompt` and `generated` is 0.
+struct BenchTest {
+  size_t prompt = 0;
+  size_t generated = 0;
+  size_t depth = 0;
+
+  size_t tokens() const { return prompt + generated; }
+};
+
+std::vector<BenchTest> Tests(const BenchOptions& options) {
+  std::vector<BenchTest> tests;
+  for (const size_t depth : options.depths) {
+    for (const size_t prompt : options.prompts) {
+      if (prompt > 0) tests.push_back({prompt, 0, depth});
+    }
+    for (const size_t generated : options.generated) {
+      if (generated > 0) tests.push_back({0, generated, depth});
+    }
+  }
+  return tests;
+}
+
+// BOS and ids that are the same in every run.
+std::vector<TokenId> RandomTokens(const ModelConfig& config, size_t count) {
+  std::mt19937_64 random(/*seed=*/1);
+  std::vector<TokenId> tokens(count);
+  for (TokenId& token : tokens) {
+    token = static_cast<TokenId>(random() % config.vocab_size);
+  }
+  if (count > 0) tokens[0] = config.bos_token;
+  return tokens;
+}
+
+absl::Status Fill(Session& session, absl::Span<const TokenId> tokens) {
+  for (size_t at = 0; at < tokens.size(); at += kFillTokens) {
+    if (Interrupted()) return InterruptedError();
+    GEMMA_TOOLS_RETURN_IF_ERROR(
+        session.Forward(tokens.subspan(at, kFillTokens)).status());
+  }
+  return absl::OkStatus();
+}
+
+// Runs the test once, from its depth on, and returns how long it took.
+absl::StatusOr<uint64_t> Measure(Session& session, const BenchTest& test,
+                                 absl::Span<const TokenId> tokens) {
+  if (Interrupted()) return InterruptedError();
+  GEMMA_TOOLS_RETURN_IF_ERROR(session.Rewind(test.depth));
+  const Stopwatch stopwatch;
+  if (test.prompt > 0) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(session.Forward(tokens).status());
+  }
+  for (size_t i = 0; i < test.generated; ++i) {
+    if (Interrupted()) return InterruptedError();
+    GEMMA_TOOLS_RETURN_IF_ERROR(session.Forward(tokens.subspan(i, 1)).status());
+  }
+  return static_cast<uint64_t>(stopwatch.seconds() * 1e9);
+}
+
+absl::StatusOr<std::vector<uint64_t>> RunTest(const Model& model,
+                                              const BenchOptions& options,
+                                              const BenchTest& test) {
+  const size_t total = test.depth + test.tokens();
+  const std::vector<TokenId> tokens = RandomTokens(model.config(), total);
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(Session session,
+                               CreateSession(model, options.model, total));
+  GEMMA_TOOLS_RETURN_IF_ERROR(CheckFits(session, total));
+  const absl::Span<const TokenId> all = tokens;
+  Progress progress("measuring");
+  GEMMA_TOOLS_RETURN_IF_ERROR(Fill(session, all.first(test.depth)));
+  session.Checkpoint();  // makes coming back cheap
+  // The first run, which touches memory for the first time, does not count.
+  std::vector<uint64_t> samples;
+  for (size_t i = 0; i <= options.repetitions; ++i) {
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(
+        const uint64_t ns,
+        Measure(session, test, all.subspan(test.depth, test.tokens())));
+    if (i > 0) samples.push_back(std::max<uint64_t>(ns, 1));
+    progress.Update(i + 1, options.repetitions + 1);
+  }
+  return samples;
+}
+
+// Fills in what all tests of a model have in common.
+BenchResult Describe(const BenchOptions& options, const Model& model) {
+  const Totals totals = Summarize(model.tensors());
+  const bool all_float32 =
+      totals.types.size() == 1 && totals.types.begin()->first == "F32";
+  BenchResult result;
+  result.model_filename = options.model.path;
+  result.model_type =
+      absl::StrCat(model.config().architecture, " ", Count(totals.all.values),
+                   " ", totals.main_type);
+  result.model_size = totals.all.bytes;
+  result.model_n_params = totals.all.values;
+  result.n_ubatch = options.model.chunk;
+  result.n_threads = model.num_threads();
+  result.type_kv = all_float32 ? "f32" : "bf16";
+  return result;
+}
+
+// Measures with one number of threads.
+absl::Status BenchModel(const BenchOptions& options,
+                        const std::vector<BenchTest>& tests,
+                        std::vector<BenchResult>* results) {
+  const Stopwatch stopwatch;
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  const double load_ms = stopwatch.seconds() * 1e3;
+  for (const BenchTest& test : tests) {
+    BenchResult result = Describe(options, model);
+    result.load_ms = load_ms;
+    result.n_prompt = test.prompt;
+    result.n_gen = test.generated;
+    result.n_depth = test.depth;
+    result.test_time = TimeNow();
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(result.samples_ns,
+                                 RunTest(model, options, test));
+    result.peak_memory_bytes = PeakMemoryBytes();
+    results->push_back(std::move(result));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Bench(BenchOptions options) {
+  const std::vector<BenchTest> tests = Tests(options);
+  if (tests.empty()) return UsageError("-p and -n are 0: nothing to measure");
+  std::vector<BenchResult> results;
+  for (const size_t threads : options.threads) {
+    options.model.threads = threads;
+    GEMMA_TOOLS_RETURN_IF_ERROR(BenchModel(options, tests, &results));
+  }
+  const BenchFormat format = options.format == "md"     ? BenchFormat::kMarkdown
+                             : options.format == "json" ? BenchFormat::kJson
+                                                        : BenchFormat::kCsv;
+  return WriteOutput(ShowResults(results, format));
+}
+
+}  // namespace
+
+void AddBench(CLI::App& app, Action* action) {
+  auto options = std::make_shared<BenchOptions>();
+  CLI::App* command = app.add_subcommand(
+      "bench", "Measure prefill and decode, in llama-bench's words");
+  AddModelOptions(*command, &options->model, "as many as the test needs",
+                  &options->threads);
+  AddNumbers(*command, "-p,--n-prompt", &options->prompts, 0, kMaxTokens,
+             "Tokens of the prompt, read at once; 0: none");
+  AddNumbers(*command, "-n,--n-gen", &options->generated, 0, kMaxTokens,
+             "Tokens generated, one by one; 0: none");
+  AddNumbers(*command, "-d,--n-depth", &options->depths, 0, kMaxTokens,
+             "Tokens before them, whose time does not count");
+  AddNumber(*command, "-r,--repetitions", &options->repetitions, 1,
+            kMaxRepetitions, "Measurements of each test, after one in vain");
+  AddChoice(*command, "-o,--output", &options->format, {"md", "json", "csv"},
+            "Form of the result");
+  command->footer(
+      "Tokens are random, the same in every run; no tokenizer is needed.\n\n"
+      "Example:\n"
+      "  gemma bench gemma-3-270m.gguf -p 512 -n 128 -t 1,2 -o json\n\n");
+  command->callback([=] { *action = [=] { return Bench(*options); }; });
+}
+
+}  // namespace gemma::tools

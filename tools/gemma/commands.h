@@ -1,0 +1,28 @@
+// The subcommands, one a file.
+
+#ifndef GEMMA_TOOLS_GEMMA_COMMANDS_H_
+#define GEMMA_TOOLS_GEMMA_COMMANDS_H_
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "absl/status/status.h"
+
+namespace gemma::tools {
+
+// What the command line asks for; set while it is parsed, run afterwards.
+using Action = std::function<absl::Status()>;
+
+// Each adds its subcommand to `app`, which sets `*action` if it was chosen.
+void AddRun(CLI::App& app, Action* action);
+void AddChat(CLI::App& app, Action* action);
+void AddLogits(CLI::App& app, Action* action);
+void AddPerplexity(CLI::App& app, Action* action);
+void AddTokenize(CLI::App& app, Action* action);
+void AddInspect(CLI::App& app, Action* action);
+void AddVerify(CLI::App& app, Action* action);
+void AddBench(CLI::App& app, Action* action);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_COMMANDS_H_

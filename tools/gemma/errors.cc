@@ -1,0 +1,77 @@
+#include "tools/gemma/errors.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <string>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "tools/gemma/signals.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr std::string_view kUsage = "gemma.tools/usage";
+constexpr std::string_view kSilent = "gemma.tools/silent";
+
+// Control characters could move the cursor of a terminal, or add lines.
+std::string OneLine(std::string_view text) {
+  std::string line(text);
+  for (char& c : line) {
+    if (c == '\n' || c == '\t') {
+      c = ' ';
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      c = '?';
+    }
+  }
+  return line;
+}
+
+}  // namespace
+
+absl::Status UsageError(std::string_view message) {
+  absl::Status status = absl::InvalidArgumentError(message);
+  status.SetPayload(kUsage, absl::Cord());
+  return status;
+}
+
+absl::Status AsUsageError(const absl::Status& status) {
+  return status.ok() ? status : UsageError(status.message());
+}
+
+absl::Status SilentError() {
+  absl::Status status = absl::AbortedError("");
+  status.SetPayload(kSilent, absl::Cord());
+  return status;
+}
+
+absl::Status InterruptedError() { return absl::CancelledError("interrupted"); }
+
+absl::Status SystemError(std::string_view what, int error_number) {
+  return absl::UnavailableError(
+      absl::StrCat(what, ": ", std::strerror(error_number)));
+}
+
+int Report(const absl::Status& status) {
+  if (status.ok()) return kExitOk;
+  if (absl::IsCancelled(status)) {
+    const int signal_number = InterruptSignal();
+    return kExitSignal + (signal_number != 0 ? signal_number : SIGINT);
+  }
+  if (!status.GetPayload(kSilent).has_value()) Note(status.message());
+  return status.GetPayload(kUsage).has_value() ? kExitUsage : kExitFailure;
+}
+
+void Note(std::string_view message) {
+  // One write, so that lines of several processes do not mix.
+  ShowPrompt(absl::StrCat("gemma: ", OneLine(message), "\n"));
+}
+
+void ShowPrompt(std::string_view text) {
+  // Nobody could be told if it failed.
+  if (write(STDERR_FILENO, text.data(), text.size()) < 0) return;
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,73 @@
+// How the command tells of failures: one line and an exit code.
+
+#ifndef GEMMA_TOOLS_GEMMA_ERRORS_H_
+#define GEMMA_TOOLS_GEMMA_ERRORS_H_
+
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+// Returns the error of an absl::Status expression, if it is one.
+#define GEMMA_TOOLS_RETURN_IF_ERROR(expression)           \
+  do {                                                    \
+    if (absl::Status error = (expression); !error.ok()) { \
+      return error;                                       \
+    }                                                     \
+  } while (false)
+
+// Declares `lhs` as the value of an absl::StatusOr expression, or returns its
+// error.
+#define GEMMA_TOOLS_ASSIGN_OR_RETURN(lhs, expression)                         \
+  GEMMA_TOOLS_ASSIGN_OR_RETURN_IMPL(GEMMA_TOOLS_CONCAT(status_or_, __LINE__), \
+                                    lhs, expression)
+#define GEMMA_TOOLS_ASSIGN_OR_RETURN_IMPL(status_or, lhs, expression) \
+  auto status_or = (expression);                                      \
+  if (!status_or.ok()) return status_or.status();                     \
+  lhs = *std::move(status_or)
+#define GEMMA_TOOLS_CONCAT(a, b) GEMMA_TOOLS_CONCAT_IMPL(a, b)
+#define GEMMA_TOOLS_CONCAT_IMPL(a, b) a##b
+
+namespace gemma::tools {
+
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailure = 1;
+inline constexpr int kExitUsage = 2;
+// Plus the number of the signal that interrupted the command.
+inline constexpr int kExitSignal = 128;
+
+// What --help says about the above.
+inline constexpr std::string_view kExitCodesHelp =
+    "Exit codes: 0 done, 1 failed (a file, a model, a prompt too long, a\n"
+    "mismatch, output that nobody reads), 2 wrong use (an unknown command or\n"
+    "option, a value out of range), 130 interrupted by Ctrl-C.\n"
+    "Failures are one line on standard error: \"gemma: what is wrong\".\n";
+
+// The command was called in a wrong way: exit code 2.
+absl::Status UsageError(std::string_view message);
+// OK, or the same message as a usage error.
+absl::Status AsUsageError(const absl::Status& status);
+
+// A failure of which there is nothing to say, such as a reader of our output
+// that left.
+absl::Status SilentError();
+
+// A signal stopped the command: see signals.h.
+absl::Status InterruptedError();
+
+// `what`: the system's text for `error_number`.
+absl::Status SystemError(std::string_view what, int error_number);
+
+// Prints the error, if there is one, and returns the exit code.
+int Report(const absl::Status& status);
+
+// Prints "gemma: <message>" on standard error. Never more than one line:
+// control characters of the message become '?'.
+void Note(std::string_view message);
+
+// Prints `text` on standard error as it is.
+void ShowPrompt(std::string_view text);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_ERRORS_H_

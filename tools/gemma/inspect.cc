@@ -1,0 +1,227 @@
+// gemma inspect: what a model is and what it takes.
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "gemma/gemma.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/files.h"
+#include "tools/gemma/options.h"
+#include "tools/gemma/summary.h"
+#include "tools/gemma/text.h"
+
+namespace gemma::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct InspectOptions {
+  ModelOptions model;
+  std::string format = "text";
+};
+
+std::string_view Name(BlockType type) {
+  switch (type) {
+    case BlockType::kGlobalAttention:
+      return "global";
+    case BlockType::kLocalAttention:
+      return "local";
+    case BlockType::kRecurrent:
+      return "recurrent";
+  }
+  return "";
+}
+
+Json ConfigJson(const ModelConfig& config) {
+  std::vector<std::string> blocks;
+  for (const BlockType type : config.blocks) blocks.emplace_back(Name(type));
+  return {
+      {"architecture", config.architecture},
+      {"num_layers", config.num_layers()},
+      {"model_dim", config.model_dim},
+      {"ffw_dim", config.ffw_dim},
+      {"num_heads", config.num_heads},
+      {"num_kv_heads", config.num_kv_heads},
+      {"head_dim", config.head_dim},
+      {"vocab_size", config.vocab_size},
+      {"max_context", config.max_context},
+      {"sliding_window", config.sliding_window},
+      {"rotary_dim", config.rotary_dim},
+      {"lru_width", config.lru_width},
+      {"conv_width", config.conv_width},
+      {"rope_base_local", config.rope_base_local},
+      {"rope_base_global", config.rope_base_global},
+      {"rope_factor_global", config.rope_factor_global},
+      {"embedding_scale", config.embedding_scale},
+      {"query_scale", config.query_scale},
+      {"rms_norm_eps", config.rms_norm_eps},
+      {"attn_logits_soft_cap", config.attn_logits_soft_cap},
+      {"final_logits_soft_cap", config.final_logits_soft_cap},
+      {"post_norms", config.post_norms},
+      {"qk_norm", config.qk_norm},
+      {"biases", config.biases},
+      {"bos_token", config.bos_token},
+      {"stop_tokens", config.stop_tokens},
+      {"blocks", blocks},
+  };
+}
+
+Json TensorsJson(const Model& model) {
+  Json tensors = Json::array();
+  for (const TensorSummary& tensor : model.tensors()) {
+    tensors.push_back({{"name", tensor.name},
+                       {"type", tensor.format},
+                       {"shape", tensor.shape},
+                       {"bytes", tensor.bytes}});
+  }
+  return tensors;
+}
+
+Json TypeJson(const std::string& name, const TypeTotal& total) {
+  return {{"type", name},
+          {"tensors", total.tensors},
+          {"values", total.values},
+          {"bytes", total.bytes},
+          {"bits_per_weight", total.bits_per_weight()}};
+}
+
+std::string ShowJson(const InspectOptions& options, const Model& model,
+                     size_t context) {
+  const Totals totals = Summarize(model.tensors());
+  const MemoryUse memory = model.MemoryFor(context);
+  Json types = Json::array();
+  for (const auto& [name, total] : totals.types) {
+    types.push_back(TypeJson(name, total));
+  }
+  return ToText(Json{
+      {"model", options.model.path},
+      {"instruction_tuned", model.is_instruction_tuned()},
+      {"has_tokenizer", model.tokenizer().ok()},
+      {"config", ConfigJson(model.config())},
+      {"parameters", totals.all.values},
+      {"weight_bytes", totals.all.bytes},
+      {"bits_per_weight", totals.all.bits_per_weight()},
+      {"types", types},
+      {"memory",
+       {{"context", context},
+        {"threads", model.num_threads()},
+        {"weights", memory.weights},
+        {"cache", memory.cache},
+        {"scratch", memory.scratch},
+        {"total", memory.total()}}},
+      {"tensors", TensorsJson(model)},
+  });
+}
+
+void AppendConfig(const ModelConfig& config, std::string* text) {
+  for (const auto& [key, value] : ConfigJson(config).items()) {
+    if (key == "blocks") continue;
+    const std::string shown = value.is_string() ? value.get<std::string>()
+                              : value.is_number_float()
+                                  ? absl::StrCat(value.get<float>())
+                                  : value.dump();
+    absl::StrAppendFormat(text, "  %-22s %s\n", key, shown);
+  }
+  std::map<std::string_view, size_t> counts;
+  std::string letters;
+  for (const BlockType type : config.blocks) {
+    ++counts[Name(type)];
+    letters.push_back(Name(type)[0]);
+  }
+  absl::StrAppendFormat(
+      text, "  %-22s %s (%s)\n", "blocks", letters,
+      absl::StrJoin(counts, ", ", [](std::string* out, const auto& count) {
+        absl::StrAppend(out, count.second, " ", count.first);
+      }));
+}
+
+void AppendTensors(const Model& model, std::string* text) {
+  size_t name_width = 4;
+  for (const TensorSummary& tensor : model.tensors()) {
+    name_width = std::max(name_width, tensor.name.size());
+  }
+  for (const TensorSummary& tensor : model.tensors()) {
+    absl::StrAppendFormat(text, "  %-*s  %-7s %12d  [%s]\n",
+                          static_cast<int>(name_width), tensor.name,
+                          tensor.format, tensor.bytes,
+                          absl::StrJoin(tensor.shape, ", "));
+  }
+}
+
+void AppendTotal(std::string_view name, const TypeTotal& total,
+                 std::string* text) {
+  absl::StrAppendFormat(
+      text, "  %-7s %5d tensors %14d values %14d bytes  %6.3f bits/weight\n",
+      name, total.tensors, total.values, total.bytes, total.bits_per_weight());
+}
+
+std::string ShowText(const InspectOptions& options, const Model& model,
+                     size_t context) {
+  std::string text = absl::StrCat("model  ", options.model.path, "\n");
+  absl::StrAppend(&text, "  instruction-tuned      ",
+                  model.is_instruction_tuned() ? "yes" : "no", "\n");
+  absl::StrAppend(&text, "  tokenizer              ",
+                  model.tokenizer().ok() ? "yes" : "none", "\n");
+  absl::StrAppend(&text, "\nconfiguration\n");
+  AppendConfig(model.config(), &text);
+
+  absl::StrAppend(&text, "\ntensors (name, type, bytes, shape)\n");
+  AppendTensors(model, &text);
+
+  const Totals totals = Summarize(model.tensors());
+  absl::StrAppend(&text, "\ntypes\n");
+  for (const auto& [name, total] : totals.types) {
+    AppendTotal(name, total, &text);
+  }
+  AppendTotal("all", totals.all, &text);
+
+  const MemoryUse memory = model.MemoryFor(context);
+  absl::StrAppend(&text, "\nmemory (context of ", context, " tokens, ",
+                  model.num_threads(), " threads)\n");
+  const std::vector<std::pair<std::string_view, uint64_t>> parts = {
+      {"weights", memory.weights},
+      {"cache", memory.cache},
+      {"scratch", memory.scratch},
+      {"total", memory.total()}};
+  for (const auto& [name, bytes] : parts) {
+    absl::StrAppendFormat(&text, "  %-8s %14d  %s\n", name, bytes,
+                          Bytes(bytes));
+  }
+  return text;
+}
+
+absl::Status Inspect(const InspectOptions& options) {
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  const size_t context = options.model.context != 0 ? options.model.context
+                                                    : DefaultContext(model);
+  return WriteOutput(options.format == "json"
+                         ? ShowJson(options, model, context)
+                         : ShowText(options, model, context));
+}
+
+}  // namespace
+
+void AddInspect(CLI::App& app, Action* action) {
+  auto options = std::make_shared<InspectOptions>();
+  CLI::App* command = app.add_subcommand(
+      "inspect", "Show configuration, tensors and memory of a model");
+  AddModelOptions(*command, &options->model, "4096");
+  AddFormat(*command, &options->format);
+  command->footer(
+      "Examples:\n"
+      "  gemma inspect gemma-3-270m.gguf --context 32768\n"
+      "  gemma inspect gemma-3-270m.gguf -o json\n\n");
+  command->callback([=] { *action = [=] { return Inspect(*options); }; });
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,36 @@
+#include "tools/gemma/logit_rows.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/signals.h"
+
+namespace gemma::tools {
+
+absl::Status ForEachLogitRows(
+    Session& session, absl::Span<const TokenId> tokens, size_t rows_at_once,
+    const std::function<absl::Status(size_t first, absl::Span<const float>)>&
+        on_rows) {
+  const size_t vocab_size = session.model().config().vocab_size;
+  std::vector<float> logits(std::min(rows_at_once, tokens.size()) * vocab_size);
+  for (size_t first = 0; first < tokens.size(); first += rows_at_once) {
+    if (Interrupted()) return InterruptedError();
+    const absl::Span<const TokenId> rows = tokens.subspan(first, rows_at_once);
+    const absl::Span<float> out =
+        absl::MakeSpan(logits).first(rows.size() * vocab_size);
+    GEMMA_TOOLS_RETURN_IF_ERROR(session.ForwardAll(rows, out));
+    GEMMA_TOOLS_RETURN_IF_ERROR(on_rows(first, out));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFits(const Session& session, size_t num_tokens) {
+  if (num_tokens <= session.remaining()) return absl::OkStatus();
+  return absl::OutOfRangeError(absl::StrCat("the prompt has ", num_tokens,
+                                            " tokens, ", session.remaining(),
+                                            " fit in the context (--context)"));
+}
+
+}  // namespace gemma::tools

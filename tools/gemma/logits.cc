@@ -1,0 +1,84 @@
+// gemma logits: token ids to a matrix of logits.
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gemma/gemma.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/logit_rows.h"
+#include "tools/gemma/npy.h"
+#include "tools/gemma/options.h"
+#include "tools/gemma/progress.h"
+#include "tools/gemma/token_file.h"
+
+namespace gemma::tools {
+namespace {
+
+struct LogitsOptions {
+  ModelOptions model;
+  std::string tokens;
+  std::string tokens_file;
+  std::string output;
+};
+
+absl::StatusOr<std::vector<TokenId>> ReadTokens(const LogitsOptions& options) {
+  if (!options.tokens_file.empty()) return ReadTokenFile(options.tokens_file);
+  absl::StatusOr<std::vector<TokenId>> tokens =
+      ParseTokenIds(options.tokens, ", ", "--tokens");
+  if (!tokens.ok()) return AsUsageError(tokens.status());
+  return tokens;
+}
+
+absl::Status Logits(const LogitsOptions& options) {
+  if (options.tokens_file.empty() == options.tokens.empty()) {
+    return UsageError("wanted one of --tokens and --tokens-file");
+  }
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                               ReadTokens(options));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  const size_t vocab_size = model.config().vocab_size;
+  GEMMA_TOOLS_RETURN_IF_ERROR(CheckTokens(
+      tokens, vocab_size,
+      options.tokens_file.empty() ? "--tokens" : options.tokens_file));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      Session session, CreateSession(model, options.model, tokens.size()));
+  GEMMA_TOOLS_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
+
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      NpyWriter writer,
+      NpyWriter::Create(options.output, tokens.size(), vocab_size));
+  Progress progress("logits", "tok");
+  GEMMA_TOOLS_RETURN_IF_ERROR(ForEachLogitRows(
+      session, tokens, options.model.chunk,
+      [&](size_t first, absl::Span<const float> rows) {
+        progress.Update(first + rows.size() / vocab_size, tokens.size());
+        return writer.Append(rows);
+      }));
+  return writer.Finish();
+}
+
+}  // namespace
+
+void AddLogits(CLI::App& app, Action* action) {
+  auto options = std::make_shared<LogitsOptions>();
+  options->model.chunk = kDefaultLogitRows;
+  CLI::App* command = app.add_subcommand(
+      "logits", "Write the logits of every position to a NumPy file");
+  AddModelOptions(*command, &options->model, "as many as are given");
+  AddText(*command, "--tokens", "ID[,ID...]", &options->tokens, "Token ids");
+  AddText(*command, "--tokens-file", "FILE", &options->tokens_file,
+          "Token ids separated by blanks or line ends");
+  AddText(*command, "--output", "FILE.npy", &options->output,
+          "Receives float32 [tokens, vocabulary]")
+      ->required();
+  command->footer(
+      "Example:\n"
+      "  gemma logits gemma-3-270m.gguf --tokens 2,17,4 --output F.npy\n\n");
+  command->callback([=] { *action = [=] { return Logits(*options); }; });
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,5 @@
+#include "tools/gemma/command_line.h"
+
+int main(int argc, char** argv) {
+  return gemma::tools::RunCommandLine(argc, argv);
+}

@@ -1,0 +1,221 @@
+#include "tools/gemma/options.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/progress.h"
+#include "tools/gemma/signals.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kMaxThreads = 1024;
+// What a session accepts.
+constexpr size_t kMaxPositions = size_t{1} << 24;
+
+constexpr size_t kDefaultContext = 4096;
+
+[[noreturn]] void Refuse(const std::string& names, std::string_view found,
+                         std::string_view wanted) {
+  // The long name: the last of "-t,--threads".
+  const size_t comma = names.rfind(',');
+  throw CLI::ValidationError(
+      comma == std::string::npos ? names : names.substr(comma + 1),
+      absl::StrCat("'", found, "' is not ", wanted));
+}
+
+size_t ParseNumber(const std::string& names, const std::string& text,
+                   size_t least, size_t most) {
+  uint64_t number = 0;
+  if (!absl::SimpleAtoi(text, &number) || number < least || number > most) {
+    Refuse(names, text,
+           absl::StrCat("a whole number from ", least, " to ", most));
+  }
+  return number;
+}
+
+// CLI11's own conversions split texts in brackets and read "010" as octal, so
+// every option gets its words as they are.
+CLI::Option* AddRaw(CLI::App& app, const std::string& names,
+                    const std::string& type_name,
+                    const std::string& description,
+                    std::function<void(const std::string&)> set) {
+  return app
+      .add_option(
+          names,
+          [set = std::move(set)](const CLI::results_t& results) {
+            for (const std::string& result : results) set(result);
+            return true;
+          },
+          description)
+      ->type_name(type_name);
+}
+
+}  // namespace
+
+CLI::Option* AddNumber(CLI::App& app, const std::string& names, size_t* value,
+                       size_t least, size_t most,
+                       const std::string& description,
+                       const std::string& default_text) {
+  return AddRaw(app, names, "N", description,
+                [=](const std::string& text) {
+                  *value = ParseNumber(names, text, least, most);
+                })
+      ->default_str(default_text.empty() ? absl::StrCat(*value) : default_text);
+}
+
+CLI::Option* AddNumber(CLI::App& app, const std::string& names, float* value,
+                       const std::string& description) {
+  return AddRaw(
+             app, names, "X", description,
+             [=](const std::string& text) {
+               if (!absl::SimpleAtof(text, value) || !std::isfinite(*value)) {
+                 Refuse(names, text, "a number");
+               }
+             })
+      ->default_str(absl::StrCat(*value));
+}
+
+CLI::Option* AddSeed(CLI::App& app, const std::string& names, uint64_t* value,
+                     const std::string& description) {
+  return AddRaw(app, names, "N", description,
+                [=](const std::string& text) {
+                  *value = ParseNumber(names, text, 0, SIZE_MAX);
+                })
+      ->default_str(absl::StrCat(*value));
+}
+
+CLI::Option* AddNumbers(CLI::App& app, const std::string& names,
+                        std::vector<size_t>* values, size_t least, size_t most,
+                        const std::string& description) {
+  return AddRaw(app, names, "N[,N...]", description,
+                [=](const std::string& text) {
+                  values->clear();
+                  for (std::string_view part : absl::StrSplit(text, ',')) {
+                    values->push_back(
+                        ParseNumber(names, std::string(part), least, most));
+                  }
+                })
+      ->default_str(absl::StrJoin(*values, ","));
+}
+
+CLI::Option* AddText(CLI::App& app, const std::string& names,
+                     const std::string& type_name, std::string* value,
+                     const std::string& description) {
+  return AddRaw(app, names, type_name, description,
+                [value](const std::string& text) { *value = text; });
+}
+
+CLI::Option* AddTexts(CLI::App& app, const std::string& names,
+                      const std::string& type_name,
+                      std::vector<std::string>* values,
+                      const std::string& description) {
+  return AddRaw(app, names, type_name, description,
+                [values](const std::string& text) { values->push_back(text); })
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+CLI::Option* AddChoice(CLI::App& app, const std::string& names,
+                       std::string* value, std::vector<std::string> choices,
+                       const std::string& description) {
+  const std::string joined = absl::StrJoin(choices, "|");
+  return AddRaw(app, names, joined, description,
+                [=](const std::string& text) {
+                  if (std::find(choices.begin(), choices.end(), text) ==
+                      choices.end()) {
+                    Refuse(names, text, absl::StrCat("one of ", joined));
+                  }
+                  *value = text;
+                })
+      ->default_str(*value);
+}
+
+void AddModelOptions(CLI::App& app, ModelOptions* options,
+                     const std::string& default_context,
+                     std::vector<size_t>* threads) {
+  AddText(app, "model", "", &options->path,
+          "A GGUF file (of several: the first), or a Hugging Face directory")
+      ->option_text("MODEL")
+      ->required();
+  constexpr char kThreadsHelp[] = "Threads; 0: one per core";
+  if (threads != nullptr) {
+    AddNumbers(app, "-t,--threads", threads, 0, kMaxThreads, kThreadsHelp);
+  } else {
+    AddNumber(app, "-t,--threads", &options->threads, 0, kMaxThreads,
+              kThreadsHelp);
+  }
+  AddNumber(app, "-c,--context", &options->context, 1, kMaxPositions,
+            "Tokens that fit in memory", default_context);
+  AddNumber(app, "--chunk", &options->chunk, 1, 1 << 16,
+            "Tokens computed at once, at most; results do\nnot depend on it");
+  AddChoice(app, "--recurrent-window", &options->recurrent_window,
+            {"deepmind", "transformers"},
+            "Whose attention window RecurrentGemma follows");
+}
+
+absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
+  LoadOptions load;
+  load.num_threads = options.threads;
+  if (options.recurrent_window == "transformers") {
+    load.recurrent_window = RecurrentWindow::kTransformers;
+  }
+  load.prefill_chunk = options.chunk;
+  Progress progress("loading");
+  load.progress = [&progress](const LoadProgress& at) {
+    progress.Update(at.done_bytes, at.total_bytes);
+    return !Interrupted();
+  };
+  absl::StatusOr<Model> model = Model::Load(options.path, load);
+  if (Interrupted()) return InterruptedError();
+  return model;
+}
+
+size_t DefaultContext(const Model& model) {
+  return std::min(kDefaultContext, model.config().max_context);
+}
+
+absl::StatusOr<Session> CreateSession(const Model& model,
+                                      const ModelOptions& options,
+                                      size_t default_context) {
+  SessionOptions session;
+  session.max_tokens = options.context != 0 ? options.context : default_context;
+  return Session::Create(model, session);
+}
+
+void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
+                      const std::string& default_max_tokens) {
+  SamplingOptions& sampling = options->sampling;
+  AddNumber(app, "--temperature", &sampling.temperature,
+            "0: always the most probable token");
+  AddNumber(app, "--top-k", &sampling.top_k, 0, kMaxPositions,
+            "Choose among the N most probable; 0: all");
+  AddNumber(app, "--top-p", &sampling.top_p,
+            "Choose among the fewest whose probability\nreaches X; 1: all");
+  AddNumber(app, "--min-p", &sampling.min_p,
+            "Choose among those above X times the highest");
+  AddSeed(app, "--seed", &sampling.seed, "The same seed gives the same answer");
+  AddNumber(app, "-n,--max-tokens", &options->max_tokens, 1, kMaxPositions,
+            "Tokens of an answer, at most", default_max_tokens);
+  AddTexts(app, "--stop", "TEXT", &options->stop,
+           "End the answer before TEXT; may be repeated");
+}
+
+absl::Status Validate(const AnswerOptions& options) {
+  for (const std::string& stop : options.stop) {
+    if (stop.empty()) return UsageError("--stop: the text is empty");
+  }
+  return AsUsageError(gemma::Validate(options.sampling));
+}
+
+CLI::Option* AddFormat(CLI::App& app, std::string* format) {
+  return AddChoice(app, "-o,--output-format", format, {"text", "json"},
+                   "Form of the result");
+}
+
+}  // namespace gemma::tools

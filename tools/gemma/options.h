@@ -1,0 +1,97 @@
+// Options of the command line. Values out of range are usage errors that name
+// the option, what was found and what was wanted.
+
+#ifndef GEMMA_TOOLS_GEMMA_OPTIONS_H_
+#define GEMMA_TOOLS_GEMMA_OPTIONS_H_
+
+#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "gemma/gemma.h"
+
+namespace gemma::tools {
+
+// Numbers in decimal, so that "010" is ten. `default_text`: what --help says of
+// the default; empty: the value that `value` has now.
+CLI::Option* AddNumber(CLI::App& app, const std::string& names, size_t* value,
+                       size_t least, size_t most,
+                       const std::string& description,
+                       const std::string& default_text = "");
+CLI::Option* AddNumber(CLI::App& app, const std::string& names, float* value,
+                       const std::string& description);
+CLI::Option* AddSeed(CLI::App& app, const std::string& names, uint64_t* value,
+                     const std::string& description);
+
+// One or more numbers with commas between.
+CLI::Option* AddNumbers(CLI::App& app, const std::string& names,
+                        std::vector<size_t>* values, size_t least, size_t most,
+                        const std::string& description);
+
+// A text as it is, with whatever brackets and dashes it has.
+CLI::Option* AddText(CLI::App& app, const std::string& names,
+                     const std::string& type_name, std::string* value,
+                     const std::string& description);
+
+// Any number of such texts, each with its own option.
+CLI::Option* AddTexts(CLI::App& app, const std::string& names,
+                      const std::string& type_name,
+                      std::vector<std::string>* values,
+                      const std::string& description);
+
+// One of several words.
+CLI::Option* AddChoice(CLI::App& app, const std::string& names,
+                       std::string* value, std::vector<std::string> choices,
+                       const std::string& description);
+
+// What every command needs that loads a model.
+struct ModelOptions {
+  std::string path;
+  size_t threads = 0;
+  size_t context = 0;  // 0: the command decides
+  size_t chunk = LoadOptions().prefill_chunk;
+  std::string recurrent_window = "deepmind";
+};
+
+// Adds MODEL, --threads, --context, --recurrent-window and --chunk.
+// `default_context`: what --help says. With `threads`, --threads takes several
+// numbers, for that.
+void AddModelOptions(CLI::App& app, ModelOptions* options,
+                     const std::string& default_context,
+                     std::vector<size_t>* threads = nullptr);
+
+// Loads the model with a progress line; an interrupt stops it.
+absl::StatusOr<Model> LoadModel(const ModelOptions& options);
+
+// Tokens that a session holds unless --context says otherwise: 4096, or what
+// the model was made for if that is less.
+size_t DefaultContext(const Model& model);
+
+// A session of options.context positions, or of `default_context`.
+absl::StatusOr<Session> CreateSession(const Model& model,
+                                      const ModelOptions& options,
+                                      size_t default_context);
+
+// How `run` and `chat` choose tokens and end answers.
+struct AnswerOptions {
+  SamplingOptions sampling;
+  size_t max_tokens = 0;  // 0: the command decides
+  std::vector<std::string> stop;
+};
+
+void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
+                      const std::string& default_max_tokens);
+
+// OK, or a usage error that names the option.
+absl::Status Validate(const AnswerOptions& options);
+
+// Adds -o text|json.
+CLI::Option* AddFormat(CLI::App& app, std::string* format);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_OPTIONS_H_

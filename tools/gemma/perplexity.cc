@@ -1,0 +1,161 @@
+// gemma perplexity: how well a model predicts a text.
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "gemma/gemma.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/files.h"
+#include "tools/gemma/logit_rows.h"
+#include "tools/gemma/options.h"
+#include "tools/gemma/progress.h"
+#include "tools/gemma/scores.h"
+#include "tools/gemma/text.h"
+
+namespace gemma::tools {
+namespace {
+
+// Tokens of a window, BOS included.
+constexpr size_t kDefaultWindow = 2048;
+
+struct PerplexityOptions {
+  ModelOptions model;
+  std::string file;
+  std::string format = "text";
+};
+
+struct Score {
+  size_t tokens = 0;
+  size_t windows = 0;
+  double nll = 0;  // of all tokens, nats
+  double seconds = 0;
+
+  double mean_nll() const { return nll / static_cast<double>(tokens); }
+};
+
+absl::StatusOr<std::vector<TokenId>> ReadTokens(const Model& model,
+                                                const std::string& file) {
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadText(file));
+  GEMMA_TOOLS_RETURN_IF_ERROR(CheckUtf8(text, file));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
+                               tokenizer->Encode(text));
+  if (tokens.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(file, ": no text to score"));
+  }
+  return tokens;
+}
+
+// Adds the scores of BOS and `tokens`, at least one.
+absl::Status ScoreWindow(Session& session, absl::Span<const TokenId> tokens,
+                         size_t rows_at_once, size_t total, Progress& progress,
+                         Score* score) {
+  const ModelConfig& config = session.model().config();
+  // Nothing is scored after the last token, so the model need not see it.
+  std::vector<TokenId> inputs = {config.bos_token};
+  inputs.insert(inputs.end(), tokens.begin(), tokens.end() - 1);
+  GEMMA_TOOLS_RETURN_IF_ERROR(session.Rewind(0));
+  ++score->windows;
+  return ForEachLogitRows(
+      session, inputs, rows_at_once,
+      [&](size_t first, absl::Span<const float> rows) {
+        std::vector<double> nll(rows.size() / config.vocab_size);
+        ForEachRow(session.model().num_threads(), nll.size(), [&](size_t row) {
+          nll[row] = NegativeLogLikelihood(
+              rows.subspan(row * config.vocab_size, config.vocab_size),
+              tokens[first + row]);
+        });
+        // In the text's order, so that threads do not change the sum.
+        for (const double token_nll : nll) score->nll += token_nll;
+        score->tokens += nll.size();
+        progress.Update(score->tokens, total);
+        if (std::isfinite(score->nll)) return absl::OkStatus();
+        return absl::DataLossError(absl::StrCat(
+            "the model's logits are not finite near token ", score->tokens));
+      });
+}
+
+std::string Show(const PerplexityOptions& options, size_t window,
+                 const Score& score) {
+  const double rate = static_cast<double>(score.tokens) / score.seconds;
+  if (options.format == "json") {
+    const nlohmann::ordered_json json = {
+        {"model", options.model.path},
+        {"file", options.file},
+        {"context", window},
+        {"windows", score.windows},
+        {"scored_tokens", score.tokens},
+        {"mean_nll", score.mean_nll()},
+        {"perplexity", std::exp(score.mean_nll())},
+        {"seconds", score.seconds},
+        {"tokens_per_second", rate},
+    };
+    return ToText(json);
+  }
+  return absl::StrFormat(
+      "scored_tokens  %d\n"
+      "mean_nll       %.6f\n"
+      "perplexity     %.4f\n",
+      score.tokens, score.mean_nll(), std::exp(score.mean_nll()));
+}
+
+absl::Status Perplexity(const PerplexityOptions& options) {
+  if (options.model.context == 1) {
+    return UsageError("--context: '1' leaves no token to score after BOS");
+  }
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                               ReadTokens(model, options.file));
+  const size_t window =
+      options.model.context != 0
+          ? options.model.context
+          : std::min(kDefaultWindow, model.config().max_context);
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      Session session,
+      CreateSession(model, options.model, std::min(window, tokens.size() + 1)));
+
+  Score score;
+  {
+    Progress progress("perplexity", "tok");
+    Stopwatch stopwatch;
+    const size_t step = window - 1;
+    for (size_t at = 0; at < tokens.size(); at += step) {
+      GEMMA_TOOLS_RETURN_IF_ERROR(
+          ScoreWindow(session, absl::MakeSpan(tokens).subspan(at, step),
+                      options.model.chunk, tokens.size(), progress, &score));
+    }
+    score.seconds = stopwatch.seconds();
+  }
+  return WriteOutput(Show(options, window, score));
+}
+
+}  // namespace
+
+void AddPerplexity(CLI::App& app, Action* action) {
+  auto options = std::make_shared<PerplexityOptions>();
+  options->model.chunk = kDefaultLogitRows;
+  CLI::App* command = app.add_subcommand(
+      "perplexity", "Measure how well the model predicts a text");
+  AddModelOptions(*command, &options->model, "2048");
+  AddText(*command, "-f,--file", "FILE", &options->file,
+          "The text; \"-\": standard input. It is read in\n"
+          "windows of BOS and --context - 1 tokens; every\n"
+          "token after BOS is scored")
+      ->required();
+  AddFormat(*command, &options->format);
+  command->footer(
+      "Prints the number of scored tokens, the mean negative log-likelihood\n"
+      "in nats, and its exponential.\n\n"
+      "Example:\n"
+      "  gemma perplexity gemma-3-270m.gguf --file text.txt\n\n");
+  command->callback([=] { *action = [=] { return Perplexity(*options); }; });
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,155 @@
+// gemma run: one prompt, one answer.
+
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gemma/gemma.h"
+#include "tools/gemma/answer.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/files.h"
+#include "tools/gemma/logit_rows.h"
+#include "tools/gemma/options.h"
+#include "tools/gemma/progress.h"
+#include "tools/gemma/text.h"
+
+namespace gemma::tools {
+namespace {
+
+// A base model often goes on for ever.
+constexpr size_t kMaxCompletionTokens = 256;
+
+struct RunOptions {
+  ModelOptions model;
+  AnswerOptions answer;
+  std::string prompt = std::string(kStdinArgument);
+  std::string system;
+  bool chat = false;
+  bool raw = false;
+  bool quiet = false;
+  bool verbose = false;
+};
+
+absl::Status Check(const RunOptions& options) {
+  if (options.chat && options.raw) {
+    return UsageError("--chat and --raw exclude each other");
+  }
+  if (options.raw && !options.system.empty()) {
+    return UsageError("--system needs a chat, and --raw is none");
+  }
+  GEMMA_TOOLS_RETURN_IF_ERROR(
+      AsUsageError(CheckUtf8(options.system, "--system")));
+  return Validate(options.answer);
+}
+
+absl::StatusOr<std::string> ReadPrompt(const RunOptions& options) {
+  if (options.prompt != kStdinArgument) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(
+        AsUsageError(CheckUtf8(options.prompt, "PROMPT")));
+    return options.prompt;
+  }
+  if (isatty(STDIN_FILENO) == 1 && !options.quiet) {
+    Note("type the prompt, then Enter and Ctrl-D");
+  }
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::string text, ReadText(options.prompt));
+  GEMMA_TOOLS_RETURN_IF_ERROR(CheckUtf8(text, kStdinName));
+  // `echo` adds a line end that nobody meant.
+  if (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+absl::StatusOr<std::vector<TokenId>> Tokens(const Model& model,
+                                            const RunOptions& options,
+                                            const std::string& prompt,
+                                            bool chat) {
+  if (chat) {
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(const ChatTemplate turns,
+                                 model.chat_template());
+    return turns.UserTurn(prompt, options.system);
+  }
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
+                               tokenizer->Encode(prompt));
+  tokens.insert(tokens.begin(), model.config().bos_token);
+  return tokens;
+}
+
+std::string_view ModeNote(bool tuned, bool chat) {
+  if (tuned) {
+    return chat ? "the model is instruction-tuned: your prompt is a chat turn "
+                  "(--raw: completed as it is)"
+                : "the model is instruction-tuned, but the prompt is "
+                  "completed as it is";
+  }
+  return chat ? "a base model, but the prompt is a chat turn"
+              : "a base model: it completes your prompt (--chat: a chat turn)";
+}
+
+absl::Status Run(RunOptions options) {
+  GEMMA_TOOLS_RETURN_IF_ERROR(Check(options));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  const bool tuned = model.is_instruction_tuned();
+  const bool chat = options.chat || (tuned && !options.raw);
+  if (!chat && !options.system.empty()) {
+    return UsageError("--system needs a chat: a base model wants --chat too");
+  }
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                               Tokens(model, options, prompt, chat));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      Session session,
+      CreateSession(model, options.model, DefaultContext(model)));
+  GEMMA_TOOLS_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
+  if (options.answer.max_tokens == 0 && !chat) {
+    options.answer.max_tokens = kMaxCompletionTokens;
+  }
+
+  if (!options.quiet) Note(ModeNote(tuned, chat));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Answer answer,
+                               StreamAnswer(session, tokens, options.answer));
+  if (options.verbose || (StderrIsTerminal() && !options.quiet)) {
+    Note(StatsLine(answer.stats));
+  }
+  const bool cancelled = answer.stats.stop_reason == StopReason::kCancelled;
+  return cancelled ? InterruptedError() : absl::OkStatus();
+}
+
+}  // namespace
+
+void AddRun(CLI::App& app, Action* action) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* command =
+      app.add_subcommand("run", "Answer a prompt, or complete a text");
+  AddModelOptions(*command, &options->model, "4096");
+  AddText(*command, "prompt", "", &options->prompt,
+          "The prompt; standard input if none or \"-\"")
+      ->option_text("PROMPT");
+  command->add_flag("--chat", options->chat,
+                    "The prompt is a chat turn (the default for\n"
+                    "instruction-tuned models)");
+  command->add_flag("--raw", options->raw,
+                    "The prompt is a text to complete (the default\n"
+                    "for base models)");
+  AddText(*command, "--system", "TEXT", &options->system,
+          "What the model shall be told before the prompt");
+  AddAnswerOptions(*command, &options->answer,
+                   "256 for a completion, else what fits in --context");
+  command->add_flag("-q,--quiet", options->quiet,
+                    "Say nothing on standard error but failures");
+  command->add_flag("-v,--verbose", options->verbose,
+                    "Tell the speed on standard error, as on terminals");
+  command->footer(
+      "Standard output receives only what the model says. Ctrl-C ends the\n"
+      "answer; the exit code is then 130. A prompt that begins with a dash\n"
+      "comes after \"--\".\n\n"
+      "Examples:\n"
+      "  gemma run gemma-3-270m.gguf \"The capital of France is\"\n"
+      "  gemma run gemma-3-1b-it/ --system \"Be brief.\" < question.txt\n\n");
+  command->callback([=] { *action = [=] { return Run(*options); }; });
+}
+
+}  // namespace gemma::tools

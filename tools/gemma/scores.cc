@@ -1,0 +1,70 @@
+#include "tools/gemma/scores.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <thread>
+#include <vector>
+
+namespace gemma::tools {
+namespace {
+
+// log(sum(exp(logits))).
+double LogSum(absl::Span<const float> logits) {
+  const double max = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - max);
+  return max + std::log(sum);
+}
+
+}  // namespace
+
+double NegativeLogLikelihood(absl::Span<const float> logits, TokenId token) {
+  return LogSum(logits) - logits[static_cast<size_t>(token)];
+}
+
+TokenId MostProbable(absl::Span<const float> logits) {
+  return static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) -
+                              logits.begin());
+}
+
+RowError CompareRows(absl::Span<const float> logits,
+                     absl::Span<const float> reference) {
+  RowError error;
+  const double log_sum = LogSum(logits);
+  const double reference_log_sum = LogSum(reference);
+  for (size_t i = 0; i < logits.size(); ++i) {
+    const double difference = std::abs(double{logits[i]} - reference[i]);
+    // Comparisons with NaN are false: NaN wins and stays.
+    if (!(difference <= error.max_error) && !std::isnan(error.max_error)) {
+      error.max_error = difference;
+      error.token = static_cast<TokenId>(i);
+    }
+    const double magnitude = std::abs(double{reference[i]});
+    if (!(magnitude <= error.max_reference) &&
+        !std::isnan(error.max_reference)) {
+      error.max_reference = magnitude;
+    }
+    const double reference_log = reference[i] - reference_log_sum;
+    error.kl +=
+        std::exp(reference_log) * (reference_log - (logits[i] - log_sum));
+  }
+  error.same_top = MostProbable(logits) == MostProbable(reference);
+  return error;
+}
+
+void ForEachRow(size_t num_threads, size_t num_rows,
+                const std::function<void(size_t row)>& body) {
+  std::atomic<size_t> next = 0;
+  const auto work = [&] {
+    for (size_t row = next++; row < num_rows; row = next++) body(row);
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < std::min(num_threads, num_rows); ++i) {
+    threads.emplace_back(work);
+  }
+  work();
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,31 @@
+// Texts for people, and texts from them.
+
+#ifndef GEMMA_TOOLS_GEMMA_TEXT_H_
+#define GEMMA_TOOLS_GEMMA_TEXT_H_
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+
+namespace gemma::tools {
+
+// OK, or InvalidArgument that names `what` and the first byte that is not
+// UTF-8.
+absl::Status CheckUtf8(std::string_view text, std::string_view what);
+
+// "247.3 MiB".
+std::string Bytes(uint64_t bytes);
+
+// "268.10 M".
+std::string Count(uint64_t count);
+
+// JSON with two blanks of indentation and a line end. Strings that are not
+// UTF-8, for example of paths, become so.
+std::string ToText(const nlohmann::ordered_json& json);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_TEXT_H_

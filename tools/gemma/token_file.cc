@@ -1,0 +1,58 @@
+#include "tools/gemma/token_file.h"
+
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/files.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr std::string_view kBlanks = " \t\r\n\v\f";
+// A wrong file may be one long word.
+constexpr size_t kMaxQuotedBytes = 20;
+
+}  // namespace
+
+absl::StatusOr<std::vector<TokenId>> ParseTokenIds(std::string_view text,
+                                                   std::string_view separators,
+                                                   std::string_view what) {
+  std::vector<TokenId> tokens;
+  for (std::string_view word :
+       absl::StrSplit(text, absl::ByAnyChar(separators), absl::SkipEmpty())) {
+    TokenId token = 0;
+    // SimpleAtoi would also take signs.
+    const bool digits = word.find_first_not_of("0123456789") == word.npos;
+    if (!digits || !absl::SimpleAtoi(word, &token)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(what, ": token ", tokens.size(), " is '",
+                       word.substr(0, kMaxQuotedBytes), "', not an id"));
+    }
+    tokens.push_back(token);
+  }
+  if (tokens.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(what, ": no token ids"));
+  }
+  return tokens;
+}
+
+absl::StatusOr<std::vector<TokenId>> ReadTokenFile(std::string_view path) {
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
+  return ParseTokenIds(text, kBlanks, path);
+}
+
+absl::Status CheckTokens(absl::Span<const TokenId> tokens, size_t vocab_size,
+                         std::string_view what) {
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] >= 0 && static_cast<size_t>(tokens[i]) < vocab_size) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, ": token ", i, " is ", tokens[i],
+                     ", the model's ids are 0 to ", vocab_size - 1));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace gemma::tools

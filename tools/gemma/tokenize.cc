@@ -1,0 +1,63 @@
+// gemma tokenize: text to ids.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "gemma/gemma.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/files.h"
+#include "tools/gemma/options.h"
+#include "tools/gemma/text.h"
+
+namespace gemma::tools {
+namespace {
+
+struct TokenizeOptions {
+  ModelOptions model;
+  std::string text = std::string(kStdinArgument);
+  bool bos = false;
+  bool parse_control = false;
+};
+
+absl::Status Tokenize(const TokenizeOptions& options) {
+  std::string text = options.text;
+  if (text == kStdinArgument) {
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(text, ReadText(text));
+    GEMMA_TOOLS_RETURN_IF_ERROR(CheckUtf8(text, kStdinName));
+  } else {
+    GEMMA_TOOLS_RETURN_IF_ERROR(AsUsageError(CheckUtf8(text, "TEXT")));
+  }
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      std::vector<TokenId> tokens,
+      tokenizer->Encode(text, options.parse_control ? ControlTokens::kParse
+                                                    : ControlTokens::kAsText));
+  if (options.bos) tokens.insert(tokens.begin(), tokenizer->bos());
+  return WriteOutput(absl::StrCat(absl::StrJoin(tokens, " "), "\n"));
+}
+
+}  // namespace
+
+void AddTokenize(CLI::App& app, Action* action) {
+  auto options = std::make_shared<TokenizeOptions>();
+  CLI::App* command =
+      app.add_subcommand("tokenize", "Print the token ids of a text");
+  AddModelOptions(*command, &options->model, "not used");
+  AddText(*command, "text", "", &options->text,
+          "The text; standard input, as it is, if none or \"-\"")
+      ->option_text("TEXT");
+  command->add_flag("--bos", options->bos, "Begin with the BOS token");
+  command->add_flag(
+      "--parse-control", options->parse_control,
+      "Names of control tokens, such as <start_of_turn>,\nare those tokens");
+  command->footer(
+      "Example:\n  gemma tokenize gemma-3-270m.gguf \"Hello world\"\n\n");
+  command->callback([=] { *action = [=] { return Tokenize(*options); }; });
+}
+
+}  // namespace gemma::tools

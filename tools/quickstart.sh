@@ -1,0 +1,26 @@
+#!/bin/bash
+# From a fresh checkout to an answer:
+#
+#   tools/quickstart.sh ["prompt"]
+#
+# Installs what is missing, builds the command, fetches Gemma 3 270M unless
+# $GEMMA_MODEL names another model, and runs the prompt. Only what the model
+# says is on stdout.
+
+set -euo pipefail
+root="$(cd "$(dirname "$0")/.." && pwd)"
+
+run=(run)
+(($#)) || run+=(--max-tokens 64)
+prompt="${1:-The capital of France is}"
+
+"$root/tools/setup.sh" --release-only
+(
+  cd "$root"
+  cmake --preset release
+  cmake --build --preset release --target gemma_command
+) >&2
+model="${GEMMA_MODEL:-$("$root/tools/fetch_model.sh")}"
+
+echo "==> build/release/gemma ${run[*]} $model \"$prompt\"" >&2
+exec "$root/build/release/gemma" "${run[@]}" "$model" "$prompt"

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Writes tests/testdata/codecs: every block format's bytes and what the Python package `gguf` makes of them.
+
+For each type, e.g. q4_k.bin holds ROWS rows of 256 values in the format's own bytes and q4_k.f32 the
+ROWS x 256 dequantised values, float32, little-endian, row-major. The codes are random; the rows differ in
+their scales:
+
+  0 positive scales         2 every byte zero                     4 scales that are denormal in fp16
+  1 negative scales         3 every code bit one, scales one      5-7 scales of any sign and size
+
+  codec_goldens.py [--output DIR]
+"""
+import argparse
+import pathlib
+import sys
+
+import gguf
+import numpy as np
+
+TESTDATA = pathlib.Path(__file__).resolve().parents[2] / "tests" / "testdata"
+ROWS, VALUES = 8, 256
+
+# type -> offsets of the fp16 scales (and minima) inside a block; everything else is codes
+SCALES = {
+    "F16": None, "BF16": None,
+    "Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "IQ4_NL": [0],
+    "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "IQ4_XS": [0],
+}
+
+
+def fp16_scales(row, shape, random):
+    """Bit patterns of the scales of one row."""
+    size = np.exp2(random.uniform(-12, 1, shape))
+    if row == 1:
+        size = -size
+    elif row == 2:
+        size = np.zeros(shape)
+    elif row == 3:
+        size = np.ones(shape)
+    elif row == 4:
+        return random.integers(1, 0x400, shape).astype("<u2")
+    elif row > 4:
+        size *= random.choice([-1.0, 1.0], shape)
+    return size.astype("<f2").view("<u2")
+
+
+def block_rows(name, random):
+    """uint8 [ROWS, row bytes] of a block format."""
+    values, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[name]]
+    blocks = random.integers(0, 256, (ROWS, VALUES // values, size), dtype=np.uint8)
+    blocks[2], blocks[3] = 0x00, 0xFF
+    for row in range(ROWS):
+        for offset in SCALES[name]:
+            scales = fp16_scales(row, len(blocks[row]), random)
+            blocks[row, :, offset : offset + 2] = scales[:, None].view(np.uint8)
+    return blocks.reshape(ROWS, -1)
+
+
+def float_rows(name, random):
+    """uint8 [ROWS, row bytes] of F16 or BF16: random finite bit patterns and the borders of the format."""
+    infinity = 0x7C00 if name == "F16" else 0x7F80
+    bits = random.integers(0, infinity, (ROWS, VALUES), dtype=np.uint16)
+    bits |= random.integers(0, 2, (ROWS, VALUES), dtype=np.uint16) << 15
+    step = 0x0400 if name == "F16" else 0x0080
+    bits[2] = 0
+    bits[3] = infinity - 1
+    bits[4] = random.integers(1, step, VALUES)  # denormals
+    bits[5, :8] = [0x0000, 0x8000, 0x0001, 0x8001, step - 1, step, infinity - 1, 0x8000 | (infinity - 1)]
+    return bits.astype("<u2").view(np.uint8)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=pathlib.Path, default=TESTDATA / "codecs")
+    output = parser.parse_args().output
+    output.mkdir(parents=True, exist_ok=True)
+    for seed, name in enumerate(SCALES):
+        random = np.random.default_rng(seed)
+        rows = block_rows(name, random) if SCALES[name] else float_rows(name, random)
+        values = gguf.quants.dequantize(rows, gguf.GGMLQuantizationType[name])
+        if values.shape != (ROWS, VALUES) or not np.isfinite(values).all():
+            sys.exit(f"codec_goldens: {name}: got {values.shape}, finite: {bool(np.isfinite(values).all())}")
+        (output / f"{name.lower()}.bin").write_bytes(rows.tobytes())
+        (output / f"{name.lower()}.f32").write_bytes(values.astype("<f4").tobytes())
+        print(f"{name:7s} {rows.shape[1]:4d} bytes a row, values up to {np.abs(values).max():.4g}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"codec_goldens: {error}")

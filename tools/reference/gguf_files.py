@@ -1,0 +1,145 @@
+"""Writes Gemma models as GGUF files: names, metadata and the +1 of the norms as llama.cpp's converter has them.
+
+RecurrentGemma has no such convention. This is ours (arch `recurrentgemma`; N a block, d the model width, Lr the
+recurrent width, F the feed-forward width; shapes row-major, GGUF lists them in the opposite order):
+
+  token_embd.weight [vocab, d], output_norm.weight [d]                         norms are stored as 1 + w
+  blk.N.attn_norm.weight [d]              temporal_pre_norm, 1 + w              every block
+  blk.N.ffn_norm.weight [d]               channel_pre_norm, 1 + w
+  blk.N.ffn_gate, ffn_up .weight [F, d] .bias [F], blk.N.ffn_down.weight [d, F] .bias [d]
+  blk.N.attn_q, attn_k, attn_v .weight, blk.N.attn_output.weight .bias          attention blocks
+  blk.N.rec_x, rec_y .weight [Lr, d] .bias [Lr], rec_out.weight [d, Lr] .bias [d]   recurrent blocks
+  blk.N.rec_conv.weight [Lr, width] .bias [Lr]                                  the last tap is the current token
+  blk.N.rec_gate_in.weight, rec_gate_a.weight [heads, Lr/heads in, Lr/heads out] .bias [heads, Lr/heads]
+                                          input gate and recurrence gate, (block, in, out)
+  blk.N.rec_a_param.weight [Lr]           recurrent_param as it is, softplus not applied
+
+  Metadata recurrentgemma.*: context_length, embedding_length, block_count, feed_forward_length (F, not transformers'
+  2F), attention.head_count, attention.head_count_kv, attention.key_length, attention.value_length,
+  attention.sliding_window (W; DeepMind's code sees W + 1 keys), attention.layer_norm_rms_epsilon, rope.freq_base,
+  rope.dimension_count (rotated dimensions, half of key_length), final_logit_softcapping, recurrent.lru_width,
+  recurrent.conv_width, recurrent.block_types (array of strings, one period: "recurrent" or "attention").
+  Tensors of one dimension, biases, rec_conv, rec_gate_* and rec_a_param are F32.
+"""
+import gguf
+import numpy as np
+
+ARCHITECTURES = {"gemma": "gemma", "gemma2": "gemma2", "gemma3_text": "gemma3", "recurrent_gemma": "recurrentgemma"}
+
+# transformers' names inside a block -> GGUF's, without .weight or .bias
+_GEMMA = {
+    "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
+_GEMMA1 = _GEMMA | {"post_attention_layernorm": "ffn_norm"}
+_GEMMA23 = _GEMMA | {
+    "post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm",
+    "post_feedforward_layernorm": "post_ffw_norm",
+}
+_RECURRENT = {
+    "temporal_pre_norm": "attn_norm", "channel_pre_norm": "ffn_norm", "temporal_block.q_proj": "attn_q",
+    "temporal_block.k_proj": "attn_k", "temporal_block.v_proj": "attn_v", "temporal_block.o_proj": "attn_output",
+    "temporal_block.linear_x": "rec_x", "temporal_block.linear_y": "rec_y", "temporal_block.linear_out": "rec_out",
+    "temporal_block.conv_1d": "rec_conv", "mlp_block.gate_proj": "ffn_gate", "mlp_block.up_proj": "ffn_up",
+    "mlp_block.down_proj": "ffn_down",
+}
+_RG_LRU = {
+    "recurrent_param": "rec_a_param.weight", "input_gate_weight": "rec_gate_in.weight",
+    "input_gate_bias": "rec_gate_in.bias", "recurrent_gate_weight": "rec_gate_a.weight",
+    "recurrent_gate_bias": "rec_gate_a.bias",
+}
+_BLOCK_NAMES = {"gemma": _GEMMA1, "gemma2": _GEMMA23, "gemma3_text": _GEMMA23, "recurrent_gemma": _RECURRENT}
+
+
+def tensor_name(model_type, name):
+    """The GGUF name of a transformers tensor."""
+    outside = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
+               "model.final_norm.weight": "output_norm.weight"}
+    if name in outside:
+        return outside[name]
+    block, rest = name.removeprefix("model.layers.").split(".", 1)
+    if ".rg_lru." in rest:
+        return f"blk.{block}.{_RG_LRU[rest.rsplit('.', 1)[1]]}"
+    part, leaf = rest.rsplit(".", 1)
+    return f"blk.{block}.{_BLOCK_NAMES[model_type][part]}.{leaf}"
+
+
+def hf_name(model_type, name):
+    """The transformers name of a Gemma 1, 2 or 3 GGUF tensor."""
+    outside = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
+    if name in outside:
+        return outside[name]
+    _, block, part, leaf = name.split(".")
+    names = {ours: theirs for theirs, ours in _BLOCK_NAMES[model_type].items()}
+    return f"model.layers.{block}.{names[part]}.{leaf}"
+
+
+def is_norm(gguf_name):
+    return gguf_name.endswith("norm.weight")
+
+
+def tensor_values(gguf_name, values):
+    """float32 values as the file stores them."""
+    values = np.asarray(values, np.float32)
+    if is_norm(gguf_name):
+        return np.float32(1.0) + values
+    return values[:, 0, :] if gguf_name.endswith("rec_conv.weight") else values
+
+
+def keeps_float32(gguf_name, shape):
+    """Whether a tensor stays F32 in a file of another type."""
+    return len(shape) == 1 or gguf_name.endswith(".bias") or any(
+        part in gguf_name for part in ("rec_conv.", "rec_gate_", "rec_a_param"))
+
+
+def add_metadata(writer, config):
+    """The keys of llama.cpp's converter (or the ones above) for a transformers text configuration."""
+    a = ARCHITECTURES[config.model_type]
+    recurrent = config.model_type == "recurrent_gemma"
+    writer.add_uint32(f"{a}.context_length", 8192 if recurrent else config.max_position_embeddings)
+    writer.add_uint32(f"{a}.embedding_length", config.hidden_size)
+    writer.add_uint32(f"{a}.block_count", config.num_hidden_layers)
+    writer.add_uint32(f"{a}.feed_forward_length", config.intermediate_size // (2 if recurrent else 1))
+    writer.add_uint32(f"{a}.attention.head_count", config.num_attention_heads)
+    writer.add_uint32(f"{a}.attention.head_count_kv", config.num_key_value_heads)
+    writer.add_uint32(f"{a}.attention.key_length", config.head_dim)
+    writer.add_uint32(f"{a}.attention.value_length", config.head_dim)
+    writer.add_float32(f"{a}.attention.layer_norm_rms_epsilon", config.rms_norm_eps)
+    if config.model_type == "gemma2":
+        writer.add_uint32(f"{a}.attention.sliding_window", config.sliding_window)
+        writer.add_float32(f"{a}.attn_logit_softcapping", config.attn_logit_softcapping)
+        writer.add_float32(f"{a}.final_logit_softcapping", config.final_logit_softcapping)
+    elif config.model_type == "gemma3_text":
+        rope = config.rope_parameters["full_attention"]
+        writer.add_uint32(f"{a}.attention.sliding_window", config.sliding_window)
+        writer.add_float32(f"{a}.rope.freq_base", rope["rope_theta"])
+        if rope["rope_type"] == "linear":
+            writer.add_string(f"{a}.rope.scaling.type", "linear")
+            writer.add_float32(f"{a}.rope.scaling.factor", rope["factor"])
+    elif recurrent:
+        writer.add_uint32(f"{a}.attention.sliding_window", config.attention_window_size)
+        writer.add_float32(f"{a}.rope.freq_base", config.rope_parameters["rope_theta"])
+        writer.add_uint32(f"{a}.rope.dimension_count", config.head_dim // 2)
+        writer.add_float32(f"{a}.final_logit_softcapping", config.logits_soft_cap)
+        writer.add_uint32(f"{a}.recurrent.lru_width", config.lru_width)
+        writer.add_uint32(f"{a}.recurrent.conv_width", config.conv1d_width)
+        writer.add_array(f"{a}.recurrent.block_types", list(config.block_types))
+
+
+def add_tensor(writer, name, values, kind=gguf.GGMLQuantizationType.F32):
+    """Adds float32 values, quantised by the package where kind asks for it."""
+    if kind == gguf.GGMLQuantizationType.F32:
+        writer.add_tensor(name, np.ascontiguousarray(values, np.float32))
+    elif kind == gguf.GGMLQuantizationType.F16:
+        writer.add_tensor(name, values.astype(np.float16))
+    else:
+        writer.add_tensor(name, gguf.quants.quantize(np.ascontiguousarray(values), kind), raw_dtype=kind)
+
+
+def finish(writer):
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()

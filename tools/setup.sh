@@ -1,0 +1,200 @@
+#!/bin/bash
+# Makes a Debian 12 (or newer) machine ready to build: installs missing packages
+# and builds Highway and abseil once, into a cache that all checkouts share.
+# build/deps then points there, which is where the CMake presets look.
+#
+#   tools/setup.sh                  everything, for building and testing
+#   tools/setup.sh --release-only   only what a release build needs
+#
+# Safe to run again: it does only what is missing. All output is on stderr.
+
+set -euo pipefail
+exec 1>&2
+root="$(cd "$(dirname "$0")/.." && pwd)"
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/gemma"
+
+release_only=0
+case "${1:-}" in
+  "") ;;
+  --release-only) release_only=1 ;;
+  *) echo "usage: tools/setup.sh [--release-only]"; exit 2 ;;
+esac
+
+# Upstream release archives, as Debian 13's source packages carry them:
+# package, version, SHA-256.
+suite=trixie
+sources=(
+  "highway 1.2.0 7e0be78b8318e8bdbf6fa545d2ecb4c90f947df03f7aadc42c1967f019e63343"
+  "abseil 20240722.0 df6d1f5ef540725f3851201176a60486aab332410788465c9877910bb471c34a"
+)
+cxx_flags="-ffp-contract=off"
+
+packages=(
+  ca-certificates cmake dpkg-dev g++ git ninja-build pkg-config python3
+  python3-venv libbenchmark-dev libcli11-dev libgmock-dev libgtest-dev
+  libsentencepiece-dev nlohmann-json3-dev zlib1g-dev
+)
+((release_only)) || packages+=(clang-format)
+
+log() { echo "==> $*"; }
+fail() { echo "setup.sh: $*"; exit 1; }
+
+# Runs a command; shows its output on a terminal, else only if it fails.
+quietly() {
+  if [[ -t 2 ]]; then "$@"; return; fi
+  "$@" >"$tmp/log" 2>&1 || { tail -n 60 "$tmp/log"; fail "failed: $*"; }
+}
+
+is_installed() {
+  [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+install_packages() {
+  local missing=() package
+  for package in "${packages[@]}"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+
+  log "Installing ${missing[*]}"
+  [[ $EUID == 0 ]] ||
+    fail "as root, run: apt-get update && apt-get install ${missing[*]}"
+  local apt=(apt-get -o DPkg::Lock::Timeout=300)
+  export DEBIAN_FRONTEND=noninteractive
+  "${apt[@]}" update -q
+  "${apt[@]}" install -q -y --no-install-recommends "${missing[@]}"
+}
+
+# Prints the entries of this machine's own package sources for its Debian
+# release, rewritten to name the sources of $suite instead.
+private_sources_list() {
+  local codename
+  codename="$(. /etc/os-release && echo "$VERSION_CODENAME")"
+  local parts=/etc/apt/sources.list.d
+  # One line an entry: deb [options] URI suite component...
+  { cat /etc/apt/sources.list "$parts"/*.list 2>/dev/null || true; } |
+    awk -v codename="$codename" -v suite="$suite" '
+      $1 == "deb" {
+        i = 2
+        if ($2 ~ /^\[/) while ($i !~ /\]$/ && i < NF) i++
+        if ($2 ~ /^\[/) i++
+        if ($(i + 1) != codename) next
+        line = "deb-src"
+        for (j = 2; j <= i; j++) line = line " " $j
+        sub(/arch=[^] ]*/, "", line)
+        print line, suite, "main"
+      }' >"$1/private.list"
+  # One stanza an entry.
+  { awk 1 "$parts"/*.sources 2>/dev/null || true; } | sed '/^#/d' |
+    awk -v codename="$codename" -v suite="$suite" '
+      BEGIN { RS = ""; FS = "\n"; ORS = "\n\n" }
+      /(^|\n)Enabled: *no/ { next }
+      $0 ~ "(^|\n)Suites:([^\n]* )?" codename "( |\n|$)" {
+        stanza = "Types: deb-src\nSuites: " suite "\nComponents: main"
+        keep = 0
+        for (i = 1; i <= NF; i++) {
+          if ($i !~ /^[ \t]/)
+            keep = $i !~ /^(Types|Suites|Components|Architectures|Enabled):/
+          if (keep) stanza = stanza "\n" $i
+        }
+        print stanza
+      }' >"$1/private.sources"
+  [[ -s $1/private.list || -s $1/private.sources ]] ||
+    fail "found no entry for '$codename' in /etc/apt to take sources from"
+}
+
+# Downloads and unpacks every source into $tmp/<package>.
+fetch_sources() {
+  [[ ! -d $tmp/apt ]] || return 0
+  log "Fetching the sources of Highway and abseil"
+  local entry package version sha256 found archive
+  mkdir -p "$tmp/apt/lists/partial" "$tmp/apt/cache/archives/partial" "$tmp/apt/sources"
+  private_sources_list "$tmp/apt/sources"
+  local options=(
+    -o Dir::Etc::sourcelist=/dev/null
+    -o Dir::Etc::sourceparts="$tmp/apt/sources"
+    -o Dir::State::lists="$tmp/apt/lists"
+    -o Dir::Cache="$tmp/apt/cache"
+    -o APT::Sandbox::User="$(id -un)"
+  )
+  quietly apt-get "${options[@]}" update
+  for entry in "${sources[@]}"; do
+    read -r package version sha256 <<<"$entry"
+    found="$(apt-cache "${options[@]}" showsrc --only-source "$package" |
+      sed -n "s/^Version: \(${version//./\\.}-.*\)/\1/p" | head -n 1)"
+    [[ -n $found ]] || fail "$suite has no $package $version"
+    (cd "$tmp" && quietly apt-get "${options[@]}" source --only-source \
+      --download-only "$package=$found")
+    archive="$(echo "$tmp/${package}_$version".orig.tar.*)"
+    echo "$sha256  $archive" | sha256sum --check --quiet ||
+      fail "$package $version: not the archive that is expected"
+    mkdir "$tmp/$package"
+    tar -xf "$archive" -C "$tmp/$package" --strip-components=1
+  done
+}
+
+# build NAME SOURCE FLAGS [CMAKE_OPTION...]: installs into $tmp/install.
+build() {
+  local name="$1" source="$2" flags="$3" start=$SECONDS
+  shift 3
+  log "Building $name"
+  quietly cmake -S "$source" -B "$tmp/build-$name" -G Ninja \
+    -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_STANDARD=20 \
+    -DCMAKE_CXX_STANDARD_REQUIRED=ON -DCMAKE_CXX_EXTENSIONS=OFF \
+    -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DBUILD_SHARED_LIBS=OFF \
+    -DCMAKE_CXX_FLAGS="$flags" -DBUILD_TESTING=OFF \
+    -DCMAKE_INSTALL_PREFIX="$tmp/install" -DCMAKE_INSTALL_LIBDIR=lib "$@"
+  quietly cmake --build "$tmp/build-$name"
+  quietly cmake --install "$tmp/build-$name"
+  install -D -m 644 "$source/LICENSE" "$tmp/install/share/licenses/$name"
+  log "Built $name in $((SECONDS - start)) s"
+}
+
+# Makes $root/build/$1 a link to what function $2 installs in $tmp/install; the
+# result is kept under a name that tells versions, compiler, flags and recipe.
+provide() {
+  local link="$root/build/$1" compiler key final
+  compiler="$("${CXX:-c++}" --version | head -n 1)"
+  key="$(echo "${sources[*]} $compiler $cxx_flags $(declare -f build "$2")" |
+    sha256sum | cut -c 1-12)"
+  final="$cache/$1-$key"
+  if [[ ! -d $final ]]; then
+    rm -rf "$tmp/install"
+    "$2"
+    mv -T "$tmp/install" "$final"  # A directory that exists is complete.
+  fi
+  [[ ! -e $link || -L $link ]] || fail "$link is in the way"
+  ln -sfn "$final" "$link"
+}
+
+build_plain() {
+  fetch_sources
+  # Of Highway's contrib we use math, which is a header. The library of the
+  # rest is mostly sorting and takes minutes to build.
+  build highway "$tmp/highway" "$cxx_flags" -DHWY_ENABLE_CONTRIB=OFF \
+    -DHWY_ENABLE_TESTS=OFF -DHWY_ENABLE_EXAMPLES=OFF
+  install -D -m 644 -t "$tmp/install/include/hwy/contrib/math" \
+    "$tmp/highway/hwy/contrib/math/math-inl.h"
+  build abseil "$tmp/abseil" "$cxx_flags" -DABSL_PROPAGATE_CXX_STD=ON
+}
+
+# abseil's hash tables have another layout under ASan, so the dev preset needs
+# an abseil of its own.
+build_asan() {
+  fetch_sources
+  build abseil-asan "$tmp/abseil" "$cxx_flags -fsanitize=address -O1" \
+    -DABSL_PROPAGATE_CXX_STD=ON
+}
+
+mkdir -p "$cache" "$root/build"
+# One set-up at a time; a second one then finds the work done.
+exec 9>"$cache/setup.lock"
+flock 9
+rm -rf "$cache"/setup.tmp.*
+tmp="$(mktemp -d "$cache/setup.tmp.XXXXXX")"
+trap 'rm -rf "$tmp"' EXIT
+
+install_packages
+provide deps build_plain
+((release_only)) || provide deps-asan build_asan
+log "Ready: dependencies are in build/deps"

@@ -1,0 +1,66 @@
+#!/bin/bash
+# Installs what is missing, then builds and runs every test. Stops at the first
+# step that fails. Under half an hour on two cores.
+#
+#   tools/test.sh             all steps
+#   tools/test.sh STEP...     some: style, dev, tsan, portable, release
+
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() {
+  echo
+  echo "==> [$((SECONDS / 60)) min] $*"
+}
+
+build() {
+  step "Building: $*"
+  cmake --preset "$1"
+  cmake --build --preset "$@"
+}
+
+run_style() {
+  step "Checking format and layout"
+  tools/check_format.sh
+  tools/check_layout.py
+}
+
+# Under ASan and UBSan: all but the slow tests and those of a real model.
+run_dev() {
+  build dev
+  step "Testing: dev"
+  ctest --preset dev
+}
+
+# Under the thread sanitizer: what runs threads.
+run_tsan() {
+  build tsan --target ops_test engine_test
+  step "Testing: tsan"
+  ctest --preset tsan
+}
+
+# Without SIMD: is a kernel wrong, or its reference?
+run_portable() {
+  build portable --target compression_test ops_test
+  step "Testing: portable"
+  ctest --preset portable -R '^(compression|ops)/'
+}
+
+# As users run it: everything.
+run_release() {
+  build release
+  GEMMA_TEST_MODEL="$(tools/fetch_model.sh)"
+  export GEMMA_TEST_MODEL
+  step "Testing: release, with the real model"
+  ctest --preset all
+}
+
+steps=("$@")
+((${#steps[@]})) || steps=(style dev tsan portable release)
+for name in "${steps[@]}"; do
+  declare -F "run_$name" >/dev/null || { echo "test.sh: no step '$name'" >&2; exit 2; }
+done
+
+step "Setting up"
+tools/setup.sh
+for name in "${steps[@]}"; do "run_$name"; done
