@@ -27,7 +27,7 @@ if ! is_valid "$model"; then
   tmp="$(mktemp -d "$cache/fetch.tmp.XXXXXX")"
   trap 'rm -rf "$tmp"' EXIT
   python3 -m venv "$tmp/venv" >&2
-  "$tmp/venv/bin/pip" download --quiet --disable-pip-version-check \
+  "$tmp/venv/bin/pip" download -qq --disable-pip-version-check \
     --only-binary :all: --dest "$tmp/wheels" "$package" >&2
   python3 - "$tmp" <<'PYTHON' >&2
 import pathlib, shutil, sys, zipfile

@@ -65,7 +65,7 @@ install_packages() {
   "${apt[@]}" install -q -y --no-install-recommends "${missing[@]}"
 }
 
-# Prints the entries of this machine's own package sources for its Debian
+# Writes into $1 the entries of this machine's own package sources for its Debian
 # release, rewritten to name the sources of $suite instead.
 private_sources_list() {
   local codename
@@ -78,7 +78,7 @@ private_sources_list() {
         i = 2
         if ($2 ~ /^\[/) while ($i !~ /\]$/ && i < NF) i++
         if ($2 ~ /^\[/) i++
-        if ($(i + 1) != codename) next
+        if ($(i + 1) != codename || !/ main( |$)/) next
         line = "deb-src"
         for (j = 2; j <= i; j++) line = line " " $j
         sub(/arch=[^] ]*/, "", line)
@@ -89,6 +89,7 @@ private_sources_list() {
     awk -v codename="$codename" -v suite="$suite" '
       BEGIN { RS = ""; FS = "\n"; ORS = "\n\n" }
       /(^|\n)Enabled: *no/ { next }
+      !/(^|\n)Components:([^\n]* )?main( |\n|$)/ { next }
       $0 ~ "(^|\n)Suites:([^\n]* )?" codename "( |\n|$)" {
         stanza = "Types: deb-src\nSuites: " suite "\nComponents: main"
         keep = 0
@@ -117,7 +118,9 @@ fetch_sources() {
     -o Dir::Cache="$tmp/apt/cache"
     -o APT::Sandbox::User="$(id -un)"
   )
-  quietly apt-get "${options[@]}" update
+  # Some other archive of this machine may lack the suite: what counts is
+  # whether the sources are found.
+  apt-get "${options[@]}" update -q || true
   for entry in "${sources[@]}"; do
     read -r package version sha256 <<<"$entry"
     found="$(apt-cache "${options[@]}" showsrc --only-source "$package" |

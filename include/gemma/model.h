@@ -47,6 +47,8 @@ struct TensorSummary {
   uint64_t bytes = 0;  // in the file
 };
 
+struct SessionOptions;  // gemma/session.h
+
 // Bytes that a model takes in memory; see Model::MemoryFor.
 struct MemoryUse {
   uint64_t weights = 0;
@@ -82,8 +84,8 @@ class Model {
 
   const std::vector<TensorSummary>& tensors() const;
 
-  // What a session of `max_tokens` positions makes the process take.
-  MemoryUse MemoryFor(size_t max_tokens) const;
+  // What the model and one session of these options take.
+  MemoryUse MemoryFor(const SessionOptions& options) const;
 
   size_t num_threads() const;
 

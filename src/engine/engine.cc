@@ -4,7 +4,6 @@
 #include <memory>
 #include <mutex>
 
-#include "gemma/session.h"
 #include "src/formats/status_macros.h"
 
 namespace gemma {
@@ -21,7 +20,9 @@ absl::StatusOr<Engine*> Engine::For(Model::Impl& model) {
   return static_cast<Engine*>(model.engine.get());
 }
 
-CacheType Engine::CacheTypeOf(const Weights& weights) {
+CacheType Engine::CacheTypeOf(CacheFormat format, const Weights& weights) {
+  if (format == CacheFormat::kFloat32) return CacheType::kF32;
+  if (format == CacheFormat::kBFloat16) return CacheType::kBF16;
   return weights.embedding.view.layout == Layout::kF32 ? CacheType::kF32
                                                        : CacheType::kBF16;
 }
@@ -49,18 +50,19 @@ void Engine::Forward(std::span<const Segment> segments,
 }
 
 // Declared in gemma/model.h; here because this room knows the sizes.
-MemoryUse Model::MemoryFor(size_t max_tokens) const {
+MemoryUse Model::MemoryFor(const SessionOptions& options) const {
   const Impl& model = *impl_;
-  const SequenceLimits limits = {max_tokens, SessionOptions().max_rollback,
-                                 model.prefill_chunk,
-                                 Engine::CacheTypeOf(model.weights)};
+  const SequenceLimits limits = {
+      options.max_tokens, options.max_rollback, model.prefill_chunk,
+      Engine::CacheTypeOf(options.cache_format, model.weights)};
   MemoryUse use;
   use.weights = model.weights.bytes;
   use.cache = SequenceState::Bytes(model.config, limits);
-  use.scratch = Scratch::Bytes(model.config, model.prefill_chunk) +
-                model.workers->num_threads() *
-                    Engine::MaxKeys(model.config, max_tokens) * sizeof(float) +
-                model.config.vocab_size * sizeof(float);
+  use.scratch =
+      Scratch::Bytes(model.config, model.prefill_chunk) +
+      model.workers->num_threads() *
+          Engine::MaxKeys(model.config, options.max_tokens) * sizeof(float) +
+      model.config.vocab_size * sizeof(float);
   return use;
 }
 

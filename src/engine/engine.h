@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gemma/session.h"
 #include "ops/matrix_view.h"
 #include "src/engine/batch.h"
 #include "src/engine/sequence_state.h"
@@ -22,8 +23,8 @@ class Engine : public Model::Impl::Engine {
   // The engine of the model, made on first use.
   static absl::StatusOr<Engine*> For(Model::Impl& model);
 
-  // The type of cache that suits the model's weights.
-  static CacheType CacheTypeOf(const Weights& weights);
+  // The type of cache that a session's option means for these weights.
+  static CacheType CacheTypeOf(CacheFormat format, const Weights& weights);
 
   // Most positions that one row of the model may see, in a session of
   // `max_tokens`.

@@ -186,7 +186,7 @@ absl::StatusOr<Session> Session::Create(const Model& model,
   GEMMA_RETURN_IF_ERROR(engine->Reserve(options.max_tokens));
   const SequenceLimits limits = {
       options.max_tokens, options.max_rollback, engine->max_rows(),
-      Engine::CacheTypeOf(model.impl().weights)};
+      Engine::CacheTypeOf(options.cache_format, model.impl().weights)};
   GEMMA_ASSIGN_OR_RETURN(SequenceState state,
                          SequenceState::Create(model.config(), limits));
   return Session(

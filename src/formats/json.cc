@@ -1,5 +1,6 @@
 #include "src/formats/json.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <exception>

@@ -48,9 +48,14 @@ struct WireField {
 // Reads the fields of one message.
 class WireReader {
  public:
-  // `message` names it in errors.
-  WireReader(std::string_view bytes, std::string_view path, std::string message)
-      : bytes_(bytes), size_(bytes.size()), path_(path), message_(message) {}
+  // Errors name the message, and if it is one of several, which.
+  WireReader(std::string_view bytes, std::string_view path,
+             std::string_view name, std::optional<size_t> index = std::nullopt)
+      : bytes_(bytes),
+        size_(bytes.size()),
+        path_(path),
+        name_(name),
+        index_(index) {}
 
   bool Done() const { return bytes_.empty(); }
 
@@ -62,7 +67,7 @@ class WireReader {
     if (tag >> 3 == 0 || tag >> 32 != 0) {
       return absl::InvalidArgumentError(absl::StrFormat(
           "%s: %s at byte %d has field number %d, wanted 1 to 536870911", path_,
-          message_, offset, tag >> 3));
+          Message(), offset, tag >> 3));
     }
     field.number = static_cast<uint32_t>(tag >> 3);
     field.type = static_cast<uint32_t>(tag & 7);
@@ -82,7 +87,7 @@ class WireReader {
         if (length > bytes_.size()) {
           return absl::DataLossError(absl::StrFormat(
               "%s: field %d of %s at byte %d is %d bytes long, but %d are left",
-              path_, field.number, message_, offset, length, bytes_.size()));
+              path_, field.number, Message(), offset, length, bytes_.size()));
         }
         field.bytes = bytes_.substr(0, length);
         bytes_.remove_prefix(length);
@@ -92,7 +97,7 @@ class WireReader {
         return absl::InvalidArgumentError(absl::StrFormat(
             "%s: field %d of %s at byte %d has wire type %d, wanted 0, 1, 2 or "
             "5",
-            path_, field.number, message_, offset, field.type));
+            path_, field.number, Message(), offset, field.type));
     }
   }
 
@@ -102,10 +107,15 @@ class WireReader {
     if (field.type == type) return absl::OkStatus();
     return absl::InvalidArgumentError(
         absl::StrFormat("%s: %s of %s has wire type %d, wanted %d", path_, name,
-                        message_, field.type, static_cast<int>(type)));
+                        Message(), field.type, static_cast<int>(type)));
   }
 
  private:
+  std::string Message() const {
+    if (!index_.has_value()) return std::string(name_);
+    return absl::StrFormat("%s[%d]", name_, *index_);
+  }
+
   bool ReadVarint(uint64_t& value) {
     value = 0;
     for (int shift = 0; shift < 64; shift += 7) {
@@ -132,18 +142,19 @@ class WireReader {
 
   absl::Status CutOff(size_t offset) const {
     return absl::DataLossError(absl::StrFormat(
-        "%s: %s at byte %d ends inside a field", path_, message_, offset));
+        "%s: %s at byte %d ends inside a field", path_, Message(), offset));
   }
 
   std::string_view bytes_;  // what is left
   size_t size_;             // of the whole message
   std::string_view path_;
-  std::string message_;
+  std::string_view name_;
+  std::optional<size_t> index_;
 };
 
 absl::StatusOr<Vocabulary::Piece> ReadPiece(std::string_view bytes, size_t id,
                                             std::string_view path) {
-  WireReader reader(bytes, path, absl::StrFormat("pieces[%d]", id));
+  WireReader reader(bytes, path, "pieces", id);
   Vocabulary::Piece piece;
   while (!reader.Done()) {
     const absl::StatusOr<WireField> field = reader.Next();

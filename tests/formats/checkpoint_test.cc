@@ -162,6 +162,25 @@ TEST(Checkpoint, OpensShards) {
   EXPECT_TRUE(checkpoint->generation_config.has_value());
 }
 
+// Written by transformers and by the Python package gguf.
+TEST(Checkpoint, OpensFilesOfOtherWriters) {
+  size_t num_opened = 0;
+  for (const char* folder : {"/models", "/gguf"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(
+             std::string(GEMMA_TESTDATA_DIR) + folder)) {
+      const std::string path = entry.path().string();
+      if (!entry.is_directory() && entry.path().extension() != ".gguf") {
+        continue;
+      }
+      const absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(path);
+      ASSERT_EQ(ErrorOf(checkpoint), "OK");
+      EXPECT_GT(checkpoint->tensors.size(), 10u) << path;
+      ++num_opened;
+    }
+  }
+  EXPECT_GT(num_opened, 10u);
+}
+
 // Hugging Face's cache holds links to files elsewhere.
 TEST(Checkpoint, FollowsSymbolicLinks) {
   const std::string directory = TestDirectory();

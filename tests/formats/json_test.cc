@@ -290,7 +290,7 @@ TEST(JsonHostile, SurvivesTruncationAndFlippedBytes) {
     EXPECT_NE(ParseError({cut.data(), cut.size()}), "OK") << size;
   }
   for (size_t i = 0; i < good.size(); ++i) {
-    for (int value : {0x00, 0x01, 0x7F, 0x80, 0xFF, good[i] ^ 1, '"', '}'}) {
+    for (int value : {0x00, 0x01, 0x7F, 0x80, 0xFF, good[i] ^ 1}) {
       std::vector<char> bad(good.begin(), good.end());
       bad[i] = static_cast<char>(value);
       const absl::StatusOr<Json> json =

@@ -152,7 +152,7 @@ TEST(VocabularyFromModelProto, SurvivesAnyChangedByte) {
   testing::internal::CaptureStderr();
   size_t num_loaded = 0;
   for (size_t i = 0; i < good.size(); ++i) {
-    for (uint8_t mask : {0xFF, 0x80, 0x01, 0x06}) {
+    for (uint8_t mask : {0xFF, 0x80, 0x06}) {
       std::vector<uint8_t> bad(good.begin(), good.end());
       bad[i] ^= mask;
       absl::StatusOr<Vocabulary> vocabulary =

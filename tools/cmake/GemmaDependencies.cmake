@@ -7,6 +7,15 @@ find_package(nlohmann_json 3.11 REQUIRED)
 find_package(absl QUIET)
 find_package(hwy 1.2 QUIET)
 
+# abseil's hash tables have another layout under ASan.
+if(PROJECT_IS_TOP_LEVEL AND absl_FOUND AND NOT absl_DIR MATCHES "asan"
+   AND CMAKE_CXX_FLAGS MATCHES "fsanitize=[a-z,]*address")
+  set(found "${absl_DIR}")
+  unset(absl_DIR CACHE)
+  message(FATAL_ERROR "An ASan build needs an abseil built with ASan, but found "
+    "${found}. tools/setup.sh builds one into build/deps-asan.")
+endif()
+
 if(NOT absl_FOUND OR NOT hwy_FOUND)
   # For users who have the internet and not tools/setup.sh. Untried here.
   include(FetchContent)

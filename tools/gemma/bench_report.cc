@@ -114,7 +114,8 @@ std::string ShowCsv(const std::vector<BenchResult>& results) {
   for (size_t i = 0; i < results.size(); ++i) {
     std::string names;
     std::string values;
-    for (const auto& [key, value] : ToJson(results[i]).items()) {
+    const Json json = ToJson(results[i]);
+    for (const auto& [key, value] : json.items()) {
       if (value.is_array()) continue;
       const std::string_view comma = names.empty() ? "" : ",";
       absl::StrAppend(&names, comma, key);

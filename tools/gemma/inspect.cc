@@ -98,7 +98,7 @@ Json TypeJson(const std::string& name, const TypeTotal& total) {
 std::string ShowJson(const InspectOptions& options, const Model& model,
                      size_t context) {
   const Totals totals = Summarize(model.tensors());
-  const MemoryUse memory = model.MemoryFor(context);
+  const MemoryUse memory = model.MemoryFor({.max_tokens = context});
   Json types = Json::array();
   for (const auto& [name, total] : totals.types) {
     types.push_back(TypeJson(name, total));
@@ -124,7 +124,8 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
 }
 
 void AppendConfig(const ModelConfig& config, std::string* text) {
-  for (const auto& [key, value] : ConfigJson(config).items()) {
+  const Json json = ConfigJson(config);
+  for (const auto& [key, value] : json.items()) {
     if (key == "blocks") continue;
     const std::string shown = value.is_string() ? value.get<std::string>()
                               : value.is_number_float()
@@ -185,7 +186,7 @@ std::string ShowText(const InspectOptions& options, const Model& model,
   }
   AppendTotal("all", totals.all, &text);
 
-  const MemoryUse memory = model.MemoryFor(context);
+  const MemoryUse memory = model.MemoryFor({.max_tokens = context});
   absl::StrAppend(&text, "\nmemory (context of ", context, " tokens, ",
                   model.num_threads(), " threads)\n");
   const std::vector<std::pair<std::string_view, uint64_t>> parts = {

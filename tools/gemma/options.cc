@@ -139,7 +139,7 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
 void AddModelOptions(CLI::App& app, ModelOptions* options,
                      const std::string& default_context,
                      std::vector<size_t>* threads) {
-  AddText(app, "model", "", &options->path,
+  AddText(app, "MODEL", "", &options->path,
           "A GGUF file (of several: the first), or a Hugging Face directory")
       ->option_text("MODEL")
       ->required();
@@ -157,6 +157,10 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
   AddChoice(app, "--recurrent-window", &options->recurrent_window,
             {"deepmind", "transformers"},
             "Whose attention window RecurrentGemma follows");
+  AddChoice(app, "--cache-type", &options->cache_type,
+            {"auto", "float32", "bfloat16"},
+            "How keys and values are kept; auto: float32\nfor float32 weights, "
+            "else bfloat16");
 }
 
 absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
@@ -185,6 +189,11 @@ absl::StatusOr<Session> CreateSession(const Model& model,
                                       size_t default_context) {
   SessionOptions session;
   session.max_tokens = options.context != 0 ? options.context : default_context;
+  if (options.cache_type == "float32") {
+    session.cache_format = CacheFormat::kFloat32;
+  } else if (options.cache_type == "bfloat16") {
+    session.cache_format = CacheFormat::kBFloat16;
+  }
   return Session::Create(model, session);
 }
 

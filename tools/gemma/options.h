@@ -55,9 +55,11 @@ struct ModelOptions {
   size_t context = 0;  // 0: the command decides
   size_t chunk = LoadOptions().prefill_chunk;
   std::string recurrent_window = "deepmind";
+  std::string cache_type = "auto";
 };
 
-// Adds MODEL, --threads, --context, --recurrent-window and --chunk.
+// Adds MODEL, --threads, --context, --chunk, --recurrent-window and
+// --cache-type.
 // `default_context`: what --help says. With `threads`, --threads takes several
 // numbers, for that.
 void AddModelOptions(CLI::App& app, ModelOptions* options,

@@ -125,9 +125,8 @@ void AddRun(CLI::App& app, Action* action) {
   CLI::App* command =
       app.add_subcommand("run", "Answer a prompt, or complete a text");
   AddModelOptions(*command, &options->model, "4096");
-  AddText(*command, "prompt", "", &options->prompt,
-          "The prompt; standard input if none or \"-\"")
-      ->option_text("PROMPT");
+  AddText(*command, "PROMPT", "", &options->prompt,
+          "The prompt; standard input if none or \"-\"");
   command->add_flag("--chat", options->chat,
                     "The prompt is a chat turn (the default for\n"
                     "instruction-tuned models)");

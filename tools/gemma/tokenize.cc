@@ -48,9 +48,8 @@ void AddTokenize(CLI::App& app, Action* action) {
   CLI::App* command =
       app.add_subcommand("tokenize", "Print the token ids of a text");
   AddModelOptions(*command, &options->model, "not used");
-  AddText(*command, "text", "", &options->text,
-          "The text; standard input, as it is, if none or \"-\"")
-      ->option_text("TEXT");
+  AddText(*command, "TEXT", "", &options->text,
+          "The text; standard input, as it is, if none or \"-\"");
   command->add_flag("--bos", options->bos, "Begin with the BOS token");
   command->add_flag(
       "--parse-control", options->parse_control,

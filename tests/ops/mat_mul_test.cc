@@ -1,0 +1,235 @@
+// Matrix products, against double precision and against themselves.
+
+#include <algorithm>
+#include <cstddef>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "compression/codec.h"
+#include "compression/pack.h"
+#include "gtest/gtest.h"
+#include "ops/aligned_buffer.h"
+#include "ops/ops.h"
+#include "tests/support/for_each_target.h"
+#include "tests/support/near.h"
+
+namespace gemma {
+namespace {
+
+constexpr Format kAllFormats[] = {
+#define GEMMA_TEST_FORMAT(name, ...) Format::name,
+    GEMMA_FORMATS(GEMMA_TEST_FORMAT)
+#undef GEMMA_TEST_FORMAT
+};
+
+// A matrix of random bytes whose scales are tame, its packed form, and its
+// values.
+struct TestMatrix {
+  TestMatrix(Format format, size_t rows, size_t cols, uint64_t seed) {
+    WeightView view = {format, rows, cols, nullptr};
+    std::mt19937_64 random(seed);
+    bytes.resize(rows * view.RowBytes());
+    for (uint8_t& b : bytes) b = static_cast<uint8_t>(random());
+    // Halves and bfloat16s whose exponent's upper bits are those of small
+    // numbers: no infinities, whatever the byte is part of.
+    for (uint8_t& b : bytes) b &= 0xBF;
+    if (format == Format::kF32) {
+      const std::vector<float> from = RandomVector(rows * cols, seed);
+      std::memcpy(bytes.data(), from.data(), bytes.size());
+    }
+    view.data = bytes.data();
+    const size_t size = PackedBytes(format, rows, cols);
+    memory = AlignedBuffer::Allocate(size);
+    packed = {LayoutOf(format), rows, cols, memory.data()};
+    PackPanels(view, 0, packed.NumPanels(), memory.data());
+    values.resize(rows * cols);
+    for (size_t row = 0; row < rows; ++row) {
+      DecodeRow(view, row, values.data() + row * cols);
+    }
+  }
+
+  std::vector<uint8_t> bytes;
+  AlignedBuffer memory;
+  PackedView packed;
+  std::vector<float> values;
+};
+
+// x w^T + bias in double precision, and for each result the sum of magnitudes,
+// by which rounding errors are measured.
+struct Expected {
+  Expected(const std::vector<float>& x, size_t rows, const TestMatrix& w,
+           const std::vector<float>& bias) {
+    for (size_t t = 0; t < rows; ++t) {
+      for (size_t r = 0; r < w.packed.rows; ++r) {
+        double sum = bias.empty() ? 0.0 : bias[r];
+        double magnitude = std::abs(sum);
+        for (size_t c = 0; c < w.packed.cols; ++c) {
+          const double term = static_cast<double>(x[t * w.packed.cols + c]) *
+                              w.values[r * w.packed.cols + c];
+          sum += term;
+          magnitude += std::abs(term);
+        }
+        sums.push_back(sum);
+        magnitudes.push_back(magnitude);
+      }
+    }
+  }
+
+  double Error(const std::vector<float>& actual) const {
+    double error = 0;
+    for (size_t i = 0; i < sums.size(); ++i) {
+      error = std::max(error, std::abs(actual[i] - sums[i]) /
+                                  std::max(magnitudes[i], 1e-30));
+    }
+    return error;
+  }
+
+  std::vector<double> sums, magnitudes;
+};
+
+std::vector<float> Product(const std::vector<float>& x, size_t rows,
+                       const TestMatrix& w, const std::vector<float>& bias,
+                       Workers& workers) {
+  std::vector<float> out(rows * w.packed.rows, NAN);
+  const MatMulJob job = {{x.data(), rows, w.packed.cols},
+                         w.packed,
+                         bias,
+                         {out.data(), rows, w.packed.rows}};
+  MatMul({&job, 1}, workers);
+  return out;
+}
+
+TEST(MatMul, MatchesDoublePrecisionInEveryFormatOnEveryTarget) {
+  Workers workers(2);
+  for (const Format format : kAllFormats) {
+    const size_t step = BlockValues(format);
+    for (const size_t w_rows : {1, 15, 16, 17, 70}) {
+      const size_t cols = step == 1 ? 37 : step == 32 ? 288 : 512;
+      const TestMatrix w(format, w_rows, cols, w_rows);
+      const std::vector<float> bias = RandomVector(w_rows, 3);
+      for (const size_t rows : {1, 2, 3, 13}) {
+        const std::vector<float> x = RandomVector(rows * cols, rows);
+        const Expected expected(x, rows, w, bias);
+        ForEachTarget([&] {
+          EXPECT_LT(expected.Error(Product(x, rows, w, bias, workers)), 2e-6)
+              << FormatName(format) << " [" << w_rows << ", " << cols << "], "
+              << rows << " rows";
+        });
+      }
+    }
+  }
+}
+
+// What a row gives depends neither on how many rows there are, nor on threads.
+TEST(MatMul, GivesTheSameBitsForAnyRowsAndThreads) {
+  Workers one(1);
+  Workers three(3);
+  constexpr size_t kRows = 29;
+  for (const Format format : kAllFormats) {
+    const size_t cols = BlockValues(format) == 256 ? 512 : 288;
+    const TestMatrix w(format, 83, cols, 5);
+    const std::vector<float> bias = RandomVector(83, 6);
+    const std::vector<float> x = RandomVector(kRows * cols, 7);
+    ForEachTarget([&] {
+      const std::vector<float> all = Product(x, kRows, w, bias, one);
+      EXPECT_EQ(Product(x, kRows, w, bias, three), all) << FormatName(format);
+      for (size_t row = 0; row < kRows; ++row) {
+        const std::vector<float> one_x(x.begin() + row * cols,
+                                       x.begin() + (row + 1) * cols);
+        const std::vector<float> one_row(all.begin() + row * 83,
+                                         all.begin() + (row + 1) * 83);
+        EXPECT_EQ(Product(one_x, 1, w, bias, three), one_row)
+            << FormatName(format) << " row " << row;
+      }
+    });
+  }
+}
+
+// A quantized matrix gives the bits that its dequantized values give.
+TEST(MatMul, GivesTheBitsOfTheDequantizedValues) {
+  Workers workers(1);
+  for (const Format format : kAllFormats) {
+    const size_t cols = BlockValues(format) == 256 ? 512 : 288;
+    const TestMatrix w(format, 50, cols, 8);
+    TestMatrix plain(Format::kF32, 50, cols, 9);
+    const WeightView view = {
+        Format::kF32, 50, cols,
+        reinterpret_cast<const uint8_t*>(w.values.data())};
+    PackPanels(view, 0, plain.packed.NumPanels(), plain.memory.data());
+    for (const size_t rows : {1, 4}) {
+      const std::vector<float> x = RandomVector(rows * cols, 10);
+      ForEachTarget([&] {
+        EXPECT_EQ(Product(x, rows, w, {}, workers), Product(x, rows, plain, {}, workers))
+            << FormatName(format) << ", " << rows << " rows";
+      });
+    }
+  }
+}
+
+TEST(MatMul, RunsSeveralJobsInOneJoin) {
+  Workers workers(2);
+  const TestMatrix a(Format::kF32, 20, 64, 1);
+  const TestMatrix b(Format::kQ8_0, 100, 64, 2);
+  const std::vector<float> x = RandomVector(3 * 64, 3);
+  std::vector<float> out_a(3 * 20), out_b(3 * 100);
+  const MatMulJob jobs[] = {
+      {{x.data(), 3, 64}, a.packed, {}, {out_a.data(), 3, 20}},
+      {{x.data(), 3, 64}, b.packed, {}, {out_b.data(), 3, 100}}};
+  const uint64_t joins = workers.num_joins();
+  MatMul(jobs, workers);
+  EXPECT_EQ(workers.num_joins(), joins + 1);
+  EXPECT_EQ(out_a, Product(x, 3, a, {}, workers));
+  EXPECT_EQ(out_b, Product(x, 3, b, {}, workers));
+}
+
+TEST(MatMul, InlineGivesTheSameBits) {
+  Workers workers(2);
+  const TestMatrix w(Format::kBF16, 100, 70, 1);
+  const std::vector<float> bias = RandomVector(100, 2);
+  const std::vector<float> x = RandomVector(5 * 70, 3);
+  std::vector<float> out(5 * 100);
+  MatMulInline({{x.data(), 5, 70}, w.packed, bias, {out.data(), 5, 100}});
+  EXPECT_EQ(out, Product(x, 5, w, bias, workers));
+}
+
+TEST(GatedMatMul, IsTwoProductsAndAGatedGelu) {
+  Workers workers(2);
+  const TestMatrix gate(Format::kQ4_0, 150, 64, 1);
+  const TestMatrix up(Format::kQ5_0, 150, 64, 2);
+  const std::vector<float> gate_bias = RandomVector(150, 3);
+  for (const size_t rows : {1, 7}) {
+    const std::vector<float> x = RandomVector(rows * 64, 4);
+    std::vector<float> expected = Product(x, rows, gate, gate_bias, workers);
+    GatedGelu(expected, Product(x, rows, up, {}, workers));
+    std::vector<float> scratch(rows * 150), out(rows * 150);
+    GatedMatMul({{x.data(), rows, 64},
+                 gate.packed,
+                 up.packed,
+                 gate_bias,
+                 {},
+                 {scratch.data(), rows, 150},
+                 {out.data(), rows, 150}},
+                workers);
+    EXPECT_EQ(out, expected) << rows << " rows";
+  }
+}
+
+TEST(Embed, GivesScaledRowsInEveryFormat) {
+  for (const Format format : kAllFormats) {
+    const size_t cols = BlockValues(format) == 256 ? 512 : 288;
+    const TestMatrix table(format, 37, cols, 11);
+    std::vector<float> out(cols);
+    for (const size_t row : {0, 15, 16, 36}) {
+      Embed(table.packed, row, 1.5f, out);
+      for (size_t c = 0; c < cols; ++c) {
+        EXPECT_EQ(out[c], 1.5f * table.values[row * cols + c])
+            << FormatName(format) << " row " << row << " col " << c;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gemma

@@ -1,0 +1,62 @@
+#include "ops/workers.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace gemma {
+namespace {
+
+TEST(Workers, RunEachTaskOnce) {
+  for (const size_t threads : {1, 2, 5}) {
+    Workers workers(threads);
+    EXPECT_EQ(workers.num_threads(), threads);
+    for (const size_t tasks : {0, 1, 2, 7, 1000}) {
+      std::vector<std::atomic<int>> runs(tasks);
+      workers.ForEach(tasks, [&](size_t task, size_t worker) {
+        ASSERT_LT(worker, threads);
+        ++runs[task];
+      });
+      for (const auto& count : runs) EXPECT_EQ(count, 1);
+    }
+  }
+}
+
+// What one call writes, the next reads, on whichever thread.
+TEST(Workers, OneCallSeesWhatTheOneBeforeWrote) {
+  Workers workers(4);
+  std::vector<size_t> values(64, 0);
+  std::vector<size_t> next(values.size());
+  for (size_t round = 1; round <= 500; ++round) {
+    workers.ForEach(values.size(), [&](size_t task, size_t) {
+      next[task] = values[(task + 1) % values.size()] + 1;
+    });
+    values.swap(next);
+  }
+  for (const size_t value : values) EXPECT_EQ(value, 500u);
+}
+
+TEST(Workers, WakeAfterSleeping) {
+  Workers workers(2);
+  std::atomic<int> runs = 0;
+  for (int round = 0; round < 3; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    workers.ForEach(10, [&](size_t, size_t) { ++runs; });
+  }
+  EXPECT_EQ(runs, 30);
+}
+
+TEST(Workers, CountJoins) {
+  Workers workers(2);
+  workers.ForEach(1, [](size_t, size_t) {});
+  EXPECT_EQ(workers.num_joins(), 0u);
+  workers.ForEach(2, [](size_t, size_t) {});
+  EXPECT_EQ(workers.num_joins(), 1u);
+}
+
+}  // namespace
+}  // namespace gemma

@@ -1,0 +1,54 @@
+// The toy models of tests/testdata/models and what the references computed
+// with them; see tools/reference/toy_models.py.
+
+#ifndef GEMMA_TESTS_SUPPORT_TOY_MODELS_H_
+#define GEMMA_TESTS_SUPPORT_TOY_MODELS_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "gemma/gemma.h"
+
+namespace gemma {
+
+// A toy model and the reference that it must equal.
+struct Toy {
+  std::string name;    // of the test: letters, digits and underscores
+  std::string folder;  // in tests/testdata/models
+  RecurrentWindow window = RecurrentWindow::kDeepMind;
+  std::string logits = "out";  // array of reference.npz
+};
+
+// One of each architecture and shape, with float32 weights.
+const std::vector<Toy>& AllToys();
+
+// The folder's path.
+std::string ToyPath(const std::string& folder);
+
+// Loads a toy; the test fails and ends if that fails.
+Model LoadToy(const Toy& toy, size_t num_threads = 2, size_t chunk = 256);
+Model LoadOrDie(const std::string& path, const LoadOptions& options);
+
+// Arrays of an .npz file.
+std::vector<float> ReadFloats(const std::string& path, const std::string& name);
+std::vector<TokenId> ReadTokens(const std::string& path,
+                                const std::string& name);
+
+struct Reference {
+  std::vector<TokenId> tokens;
+  std::vector<float> logits;  // [tokens.size(), vocab_size]
+};
+Reference ReadReference(const Toy& toy);
+
+Session NewSession(const Model& model, SessionOptions options = {});
+
+// Logits [tokens.size(), vocab_size] of every position, appended to `session`.
+std::vector<float> AllLogits(Session& session,
+                             const std::vector<TokenId>& tokens);
+std::vector<float> AllLogits(const Model& model,
+                             const std::vector<TokenId>& tokens);
+
+}  // namespace gemma
+
+#endif  // GEMMA_TESTS_SUPPORT_TOY_MODELS_H_
