@@ -13,21 +13,21 @@ namespace gemma {
 
 // The only list of file formats.
 //  enum      codec   name      values/block bytes/block  packed layout
-#define GEMMA_FORMATS(X)                                \
-  X(kF32, F32, "F32", 1, 4, kF32)                       \
-  X(kF16, F16, "F16", 1, 2, kF16)                       \
-  X(kBF16, BF16, "BF16", 1, 2, kBF16)                   \
-  X(kQ8_0, Q8_0, "Q8_0", 32, 34, kI8Block32)            \
-  X(kQ4_0, Q4_0, "Q4_0", 32, 18, kU4Block32Offset)      \
-  X(kQ4_1, Q4_1, "Q4_1", 32, 20, kU4Block32Offset)      \
-  X(kQ5_0, Q5_0, "Q5_0", 32, 22, kI8Block32)            \
-  X(kQ5_1, Q5_1, "Q5_1", 32, 24, kI8Block32Offset)      \
-  X(kQ2_K, Q2_K, "Q2_K", 256, 84, kU4Block16Offset)     \
-  X(kQ3_K, Q3_K, "Q3_K", 256, 110, kI8Block16)          \
-  X(kQ4_K, Q4_K, "Q4_K", 256, 144, kU4Block32Offset)    \
-  X(kQ5_K, Q5_K, "Q5_K", 256, 176, kI8Block32Offset)    \
-  X(kQ6_K, Q6_K, "Q6_K", 256, 210, kI8Block16)          \
-  X(kIQ4_NL, IQ4_NL, "IQ4_NL", 32, 18, kI8Block32)      \
+#define GEMMA_FORMATS(X)                             \
+  X(kF32, F32, "F32", 1, 4, kF32)                    \
+  X(kF16, F16, "F16", 1, 2, kF16)                    \
+  X(kBF16, BF16, "BF16", 1, 2, kBF16)                \
+  X(kQ8_0, Q8_0, "Q8_0", 32, 34, kI8Block32)         \
+  X(kQ4_0, Q4_0, "Q4_0", 32, 18, kU4Block32Offset)   \
+  X(kQ4_1, Q4_1, "Q4_1", 32, 20, kU4Block32Offset)   \
+  X(kQ5_0, Q5_0, "Q5_0", 32, 22, kI8Block32)         \
+  X(kQ5_1, Q5_1, "Q5_1", 32, 24, kI8Block32Offset)   \
+  X(kQ2_K, Q2_K, "Q2_K", 256, 84, kU4Block16Offset)  \
+  X(kQ3_K, Q3_K, "Q3_K", 256, 110, kI8Block16)       \
+  X(kQ4_K, Q4_K, "Q4_K", 256, 144, kU4Block32Offset) \
+  X(kQ5_K, Q5_K, "Q5_K", 256, 176, kI8Block32Offset) \
+  X(kQ6_K, Q6_K, "Q6_K", 256, 210, kI8Block16)       \
+  X(kIQ4_NL, IQ4_NL, "IQ4_NL", 32, 18, kI8Block32)   \
   X(kIQ4_XS, IQ4_XS, "IQ4_XS", 256, 136, kI8Block32)
 
 enum class Format {

@@ -16,8 +16,8 @@ void AddVector(const float* HWY_RESTRICT y, size_t size,
                float* HWY_RESTRICT x) {
   const hn::ScalableTag<float> df;
   for (size_t i = 0; i < size; i += hn::Lanes(df)) {
-    const auto sum = hn::Add(hn::LoadN(df, x + i, size - i),
-                             hn::LoadN(df, y + i, size - i));
+    const auto sum =
+        hn::Add(hn::LoadN(df, x + i, size - i), hn::LoadN(df, y + i, size - i));
     hn::StoreN(sum, df, x + i, size - i);
   }
 }

@@ -148,12 +148,11 @@ struct U4Decoder {
     for (size_t col = 0; col < kCols; col += 2) {
       for (size_t v = 0; v < kColVectors; ++v) {
         const auto both = hn::PromoteTo(
-            du32,
-            hn::LoadU(d8, codes + col / 2 * kPanelRows + v * LanesF()));
-        const auto even = hn::ConvertTo(
-            df, hn::BitCast(d32, hn::And(both, low_half)));
-        const auto odd = hn::ConvertTo(
-            df, hn::BitCast(d32, hn::ShiftRight<4>(both)));
+            du32, hn::LoadU(d8, codes + col / 2 * kPanelRows + v * LanesF()));
+        const auto even =
+            hn::ConvertTo(df, hn::BitCast(d32, hn::And(both, low_half)));
+        const auto odd =
+            hn::ConvertTo(df, hn::BitCast(d32, hn::ShiftRight<4>(both)));
         use(col, v, Dequantize<true>(scale[v], offset[v], even));
         use(col + 1, v, Dequantize<true>(scale[v], offset[v], odd));
       }
@@ -224,11 +223,10 @@ HWY_INLINE void DecodePanel(const uint8_t* HWY_RESTRICT panel, size_t begin,
   const DF df;
   const uint8_t* HWY_RESTRICT block = panel + begin / kCols * kBytes;
   for (size_t col = begin; col < end; col += kCols) {
-    Decoder<kLayout>::Block(
-        block, [&](size_t c, size_t v, VF values) HWY_ATTR {
-          hn::Store(values, df,
-                    out + (col - begin + c) * kPanelRows + v * LanesF());
-        });
+    Decoder<kLayout>::Block(block, [&](size_t c, size_t v, VF values) HWY_ATTR {
+      hn::Store(values, df,
+                out + (col - begin + c) * kPanelRows + v * LanesF());
+    });
     block += kBytes;
   }
 }
@@ -272,23 +270,20 @@ HWY_INLINE void Tile(const float* HWY_RESTRICT panel, size_t cols,
 
 // Rows of a tile: 12 sums leave registers for a column and a row's value on
 // every target, and are enough to hide the latency of a multiply-add.
-inline constexpr size_t kTileRows =
-    kColVectors >= 12 ? 1 : 12 / kColVectors;
+inline constexpr size_t kTileRows = kColVectors >= 12 ? 1 : 12 / kColVectors;
 
 // All rows of x with one decoded panel.
 HWY_INLINE void AllRows(const MatMulJob& job, size_t panel, size_t begin,
                         size_t end, const float* HWY_RESTRICT decoded) {
   const size_t row = panel * kPanelRows;
   const size_t panel_rows = HWY_MIN(kPanelRows, job.w.rows - row);
-  const float* bias = job.bias.empty() || end != job.w.cols
-                          ? nullptr
-                          : job.bias.data() + row;
+  const float* bias =
+      job.bias.empty() || end != job.w.cols ? nullptr : job.bias.data() + row;
   const auto tile = [&](auto rows, size_t r) HWY_ATTR {
-    Tile<decltype(rows)::value>(decoded, end - begin,
-                                job.x.data + r * job.x.stride + begin,
-                                job.x.stride, begin == 0, bias, panel_rows,
-                                job.out.data + r * job.out.stride + row,
-                                job.out.stride);
+    Tile<decltype(rows)::value>(
+        decoded, end - begin, job.x.data + r * job.x.stride + begin,
+        job.x.stride, begin == 0, bias, panel_rows,
+        job.out.data + r * job.out.stride + row, job.out.stride);
   };
   size_t r = 0;
   for (; r + kTileRows <= job.x.rows; r += kTileRows) {
@@ -320,7 +315,8 @@ void ManyRows(const MatMulJob& job, size_t begin, size_t end) {
 template <Layout kLayout>
 void Panels(const MatMulJob& job, size_t begin, size_t end) {
   if (job.x.rows > 1) return ManyRows<kLayout>(job, begin, end);
-  if (end - begin == kTaskPanels) return OneRow<kLayout, kTaskPanels>(job, begin);
+  if (end - begin == kTaskPanels)
+    return OneRow<kLayout, kTaskPanels>(job, begin);
   for (size_t panel = begin; panel < end; ++panel) {
     OneRow<kLayout, 1>(job, panel);
   }
@@ -405,8 +401,7 @@ void GatedMatMul(const GatedMatMulJob& job, Workers& workers) {
     RunTask(gate, task);
     RunTask(up, task);
     const size_t begin = task * kTaskPanels * kPanelRows;
-    const size_t count =
-        HWY_MIN(kTaskPanels * kPanelRows, gate.w.rows - begin);
+    const size_t count = HWY_MIN(kTaskPanels * kPanelRows, gate.w.rows - begin);
     for (size_t row = 0; row < job.x.rows; ++row) {
       GatedGelu(job.out.Row(row).subspan(begin, count),
                 job.scratch.Row(row).subspan(begin, count));

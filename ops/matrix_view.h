@@ -22,9 +22,7 @@ struct MatrixView {
   MatrixView(T* data, size_t rows, size_t cols)
       : MatrixView(data, rows, cols, cols) {}
   // A view of values that may be written is one of values that may be read.
-  operator MatrixView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  operator MatrixView<const T>() const requires(!std::is_const_v<T>) {
     return {data, rows, cols, stride};
   }
 

@@ -5,8 +5,8 @@
 #define HWY_TARGET_INCLUDE "ops/rg_lru.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 // After foreach_target.h.
-#include "hwy/highway.h"
 #include "hwy/contrib/math/math-inl.h"
+#include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace gemma {
@@ -29,11 +29,10 @@ void RgLruStep(const RgLruJob& job) {
     };
     auto next = hn::Mul(Sigmoid(df, load(job.input_gate)), load(job.x));
     if (!job.first) {
-      const auto log_a = hn::Mul(Sigmoid(df, load(job.recurrent_gate)),
-                                 load(job.log_a_scale));
+      const auto log_a =
+          hn::Mul(Sigmoid(df, load(job.recurrent_gate)), load(job.log_a_scale));
       // 1 - a^2 loses digits as a approaches 1; Expm1 does not.
-      const auto rest =
-          hn::Neg(hn::Expm1(df, hn::Add(log_a, log_a)));
+      const auto rest = hn::Neg(hn::Expm1(df, hn::Add(log_a, log_a)));
       next = hn::MulAdd(hn::Exp(df, log_a), load(job.state),
                         hn::Mul(hn::Sqrt(rest), next));
     }

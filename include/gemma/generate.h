@@ -25,8 +25,13 @@ struct GenerateOptions {
   std::function<bool()> cancelled;
 };
 
-enum class StopReason { kStopToken, kStopString, kMaxTokens, kContextFull,
-                        kCancelled };
+enum class StopReason {
+  kStopToken,
+  kStopString,
+  kMaxTokens,
+  kContextFull,
+  kCancelled
+};
 
 struct GenerateStats {
   size_t prompt_tokens = 0;
@@ -37,9 +42,8 @@ struct GenerateStats {
 
   // Every new token is one pass; 0 if there are none.
   double decode_tokens_per_second() const {
-    return decode_seconds > 0
-               ? static_cast<double>(new_tokens) / decode_seconds
-               : 0;
+    return decode_seconds > 0 ? static_cast<double>(new_tokens) / decode_seconds
+                              : 0;
   }
 };
 

@@ -41,10 +41,10 @@ struct LoadOptions {
 
 // What one tensor of the files is.
 struct TensorSummary {
-  std::string name;    // as in the file
-  std::string format;  // for example "Q4_K"
+  std::string name;           // as in the file
+  std::string format;         // for example "Q4_K"
   std::vector<size_t> shape;  // outermost first
-  uint64_t bytes = 0;  // in the file
+  uint64_t bytes = 0;         // in the file
 };
 
 struct SessionOptions;  // gemma/session.h

@@ -17,9 +17,9 @@ namespace gemma {
 struct SamplingOptions {
   float temperature = 1.0f;  // 0: the most probable token; never negative
   size_t top_k = 64;         // keep the k most probable; 0: all
-  float top_p = 0.95f;       // keep the fewest whose probability reaches p; 1: all
-  float min_p = 0.0f;        // keep those above min_p * the highest; 0: all
-  uint64_t seed = 0;         // the same seed gives the same choices
+  float top_p = 0.95f;  // keep the fewest whose probability reaches p; 1: all
+  float min_p = 0.0f;   // keep those above min_p * the highest; 0: all
+  uint64_t seed = 0;    // the same seed gives the same choices
 };
 
 // Returns OK, or InvalidArgument naming the option, its value and its range.

@@ -61,8 +61,8 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
           .subspan(head * config.head_dim, config.head_dim);
     };
     Attend({slice(q), row.state->kv(layer).Head(head / group), begin, end,
-            config.query_scale, config.attn_logits_soft_cap,
-            scores.Row(worker), slice(heads)});
+            config.query_scale, config.attn_logits_soft_cap, scores.Row(worker),
+            slice(heads)});
   });
 
   const MatMulJob out = {heads, weights.o_proj.view, weights.o_bias, update};

@@ -58,11 +58,11 @@ MemoryUse Model::MemoryFor(const SessionOptions& options) const {
   MemoryUse use;
   use.weights = model.weights.bytes;
   use.cache = SequenceState::Bytes(model.config, limits);
-  use.scratch =
-      Scratch::Bytes(model.config, model.prefill_chunk) +
-      model.workers->num_threads() *
-          Engine::MaxKeys(model.config, options.max_tokens) * sizeof(float) +
-      model.config.vocab_size * sizeof(float);
+  use.scratch = Scratch::Bytes(model.config, model.prefill_chunk) +
+                model.workers->num_threads() *
+                    Engine::MaxKeys(model.config, options.max_tokens) *
+                    sizeof(float) +
+                model.config.vocab_size * sizeof(float);
   return use;
 }
 

@@ -23,13 +23,14 @@ class StopFilter {
              const std::function<bool(std::string_view)>& on_text)
       : stops_(stops), on_text_(on_text) {}
 
-  bool stopped() const { return stopped_; }    // a stop string came
-  bool refused() const { return refused_; }    // on_text wants no more
+  bool stopped() const { return stopped_; }  // a stop string came
+  bool refused() const { return refused_; }  // on_text wants no more
 
   void Append(std::string_view text) {
     held_.append(text);
     size_t end = std::string::npos;
-    for (const std::string& stop : stops_) end = std::min(end, held_.find(stop));
+    for (const std::string& stop : stops_)
+      end = std::min(end, held_.find(stop));
     if (end != std::string::npos) {
       stopped_ = true;
       Emit(end);
@@ -92,9 +93,9 @@ absl::StatusOr<absl::Span<float>> Prefill(Session& session,
                                           const GenerateOptions& options) {
   constexpr size_t kPiece = 256;
   if (prompt.size() > session.remaining()) {
-    return absl::OutOfRangeError(absl::StrFormat(
-        "the prompt has %u tokens, the context has room for %u",
-        prompt.size(), session.remaining()));
+    return absl::OutOfRangeError(
+        absl::StrFormat("the prompt has %u tokens, the context has room for %u",
+                        prompt.size(), session.remaining()));
   }
   absl::Span<float> logits;
   do {

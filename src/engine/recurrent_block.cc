@@ -15,10 +15,10 @@ struct Strip {
   const ModelConfig& config;
   const LayerWeights& weights;
   const RecurrentState& state;
-  size_t position;  // of the first row
-  size_t index;     // of the strip
-  size_t begin;     // first channel
-  size_t width;     // channels
+  size_t position;                                           // of the first row
+  size_t index;                                              // of the strip
+  size_t begin;                                              // first channel
+  size_t width;                                              // channels
   MatrixView<float> x, conv, input_gate, recurrent_gate, y;  // [rows, width]
 
   std::span<const float> Of(std::span<const float> channels) const {

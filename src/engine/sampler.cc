@@ -10,8 +10,8 @@ namespace {
 
 absl::Status CheckRange(const char* name, float value, float low, float high) {
   if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "%s is %g, wanted %g to %g", name, value, low, high));
+  return absl::InvalidArgumentError(
+      absl::StrFormat("%s is %g, wanted %g to %g", name, value, low, high));
 }
 
 // Keeps only the candidates whose weight counts, of weights in descending

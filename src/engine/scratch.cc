@@ -8,7 +8,7 @@ namespace {
 uint64_t Place(const ModelConfig& c, size_t max_rows, float* start,
                Scratch* s) {
   uint64_t used = 0;
-  const auto place = [&](MatrixView<float> Scratch::* view, size_t cols) {
+  const auto place = [&](MatrixView<float> Scratch::*view, size_t cols) {
     if (s != nullptr) s->*view = {start + used, max_rows, cols};
     // Each begins on a cache line.
     used += (max_rows * cols + 15) / 16 * 16;

@@ -21,22 +21,22 @@ struct Scratch {
   static uint64_t Bytes(const ModelConfig& config, size_t max_rows);
 
   AlignedBuffer memory;
-  MatrixView<float> x;        // [max_rows, model_dim], the residual stream
-  MatrixView<float> normed;   // [max_rows, model_dim]
-  MatrixView<float> update;   // [max_rows, model_dim]
-  MatrixView<float> gate;     // [max_rows, ffw_dim]
-  MatrixView<float> up;       // [max_rows, ffw_dim]
-  MatrixView<float> q;        // [max_rows, num_heads * head_dim]
-  MatrixView<float> k;        // [max_rows, num_kv_heads * head_dim]
-  MatrixView<float> v;        // [max_rows, num_kv_heads * head_dim]
-  MatrixView<float> heads;    // [max_rows, num_heads * head_dim]
+  MatrixView<float> x;       // [max_rows, model_dim], the residual stream
+  MatrixView<float> normed;  // [max_rows, model_dim]
+  MatrixView<float> update;  // [max_rows, model_dim]
+  MatrixView<float> gate;    // [max_rows, ffw_dim]
+  MatrixView<float> up;      // [max_rows, ffw_dim]
+  MatrixView<float> q;       // [max_rows, num_heads * head_dim]
+  MatrixView<float> k;       // [max_rows, num_kv_heads * head_dim]
+  MatrixView<float> v;       // [max_rows, num_kv_heads * head_dim]
+  MatrixView<float> heads;   // [max_rows, num_heads * head_dim]
   MatrixView<float> cos_local, sin_local;    // [max_rows, rotary_dim / 2]
   MatrixView<float> cos_global, sin_global;  // [max_rows, rotary_dim / 2]
-  MatrixView<float> rec_x;    // [max_rows, lru_width]
-  MatrixView<float> rec_y;    // [max_rows, lru_width]
-  MatrixView<float> conv;     // [max_rows, lru_width]
-  MatrixView<float> input_gate;      // [max_rows, lru_width]
-  MatrixView<float> recurrent_gate;  // [max_rows, lru_width]
+  MatrixView<float> rec_x;                   // [max_rows, lru_width]
+  MatrixView<float> rec_y;                   // [max_rows, lru_width]
+  MatrixView<float> conv;                    // [max_rows, lru_width]
+  MatrixView<float> input_gate;              // [max_rows, lru_width]
+  MatrixView<float> recurrent_gate;          // [max_rows, lru_width]
 };
 
 }  // namespace gemma

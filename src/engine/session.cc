@@ -18,9 +18,8 @@ constexpr size_t kMaxRollback = size_t{1} << 16;
 
 absl::Status CheckOptions(const SessionOptions& options) {
   if (options.max_tokens < 1 || options.max_tokens > kMaxTokens) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("max_tokens is %u, wanted 1 to %u", options.max_tokens,
-                        kMaxTokens));
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "max_tokens is %u, wanted 1 to %u", options.max_tokens, kMaxTokens));
   }
   if (options.max_rollback > kMaxRollback) {
     return absl::InvalidArgumentError(
@@ -62,7 +61,8 @@ class Session::Impl {
 
   absl::Status Check(absl::Span<const TokenId> tokens) const {
     if (tokens.empty()) {
-      return absl::InvalidArgumentError("there are no tokens, wanted 1 or more");
+      return absl::InvalidArgumentError(
+          "there are no tokens, wanted 1 or more");
     }
     if (tokens.size() > remaining()) {
       return absl::OutOfRangeError(absl::StrFormat(
@@ -210,9 +210,8 @@ absl::Status Session::ForwardAll(absl::Span<const TokenId> tokens,
   GEMMA_RETURN_IF_ERROR(impl_->Check(tokens));
   const size_t wanted = tokens.size() * model().config().vocab_size;
   if (logits.size() != wanted) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("there is room for %u logits, wanted %u",
-                        logits.size(), wanted));
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "there is room for %u logits, wanted %u", logits.size(), wanted));
   }
   impl_->Append(tokens, logits.data());
   return absl::OkStatus();

@@ -58,8 +58,8 @@ absl::Status Transformer::Reserve(size_t max_keys) {
   const size_t bytes = workers_.num_threads() * max_keys * sizeof(float);
   AlignedBuffer scores = AlignedBuffer::Allocate(bytes);
   if (scores.data() == nullptr) {
-    return absl::ResourceExhaustedError(absl::StrFormat(
-        "no memory for %u bytes of attention scores", bytes));
+    return absl::ResourceExhaustedError(
+        absl::StrFormat("no memory for %u bytes of attention scores", bytes));
   }
   scores_ = std::move(scores);
   max_keys_ = max_keys;
@@ -71,8 +71,7 @@ void Transformer::Forward(std::span<const Segment> segments,
   rows_.clear();
   for (const Segment& segment : segments) {
     for (size_t i = 0; i < segment.tokens.size(); ++i) {
-      rows_.push_back(
-          {segment.state, segment.tokens[i], segment.position + i});
+      rows_.push_back({segment.state, segment.tokens[i], segment.position + i});
     }
   }
   Embed();
@@ -143,8 +142,8 @@ void Transformer::Logits(std::span<const Segment> segments,
     wanted += count;
   }
   if (wanted == 0) return;
-  const MatMulJob head = {scratch_.normed.Rows(0, wanted),
-                          weights_.HeadView(), {}, logits};
+  const MatMulJob head = {
+      scratch_.normed.Rows(0, wanted), weights_.HeadView(), {}, logits};
   MatMul({&head, 1}, workers_);
   if (config_.final_logits_soft_cap == 0.0f) return;
   // Pieces that keep all threads busy even for one row.

@@ -48,8 +48,7 @@ class Keys {
 absl::Status ReadSizes(const Keys& keys, size_t& num_layers, ModelConfig& c) {
   GEMMA_RETURN_IF_ERROR(keys.ReadRequired("embedding_length", c.model_dim));
   GEMMA_RETURN_IF_ERROR(keys.ReadRequired("feed_forward_length", c.ffw_dim));
-  GEMMA_RETURN_IF_ERROR(
-      keys.ReadRequired("attention.head_count", c.num_heads));
+  GEMMA_RETURN_IF_ERROR(keys.ReadRequired("attention.head_count", c.num_heads));
   c.num_kv_heads = c.num_heads;
   GEMMA_RETURN_IF_ERROR(keys.Read("attention.head_count_kv", c.num_kv_heads));
   if (c.num_heads != 0) c.head_dim = c.model_dim / c.num_heads;
@@ -188,8 +187,8 @@ absl::Status ReadRecurrentGemma(const Keys& keys, size_t num_layers,
   GEMMA_RETURN_IF_ERROR(keys.Read("recurrent.block_types", words));
   const std::vector<std::string> pattern(words.begin(), words.end());
   GEMMA_ASSIGN_OR_RETURN(
-      c.blocks, RepeatedBlocks(pattern, num_layers,
-                               keys.Where("recurrent.block_types")));
+      c.blocks,
+      RepeatedBlocks(pattern, num_layers, keys.Where("recurrent.block_types")));
   c.query_scale = InverseRoot(c.head_dim);
   return absl::OkStatus();
 }

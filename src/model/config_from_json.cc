@@ -294,9 +294,9 @@ absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
     GEMMA_RETURN_IF_ERROR(rope->Read("partial_rotary_factor", rotary_factor));
   }
   if (!(rotary_factor >= 0.0f && rotary_factor <= 1.0f)) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: partial_rotary_factor is %g, wanted 0 to 1", json.Where(),
-        rotary_factor));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s: partial_rotary_factor is %g, wanted 0 to 1",
+                        json.Where(), rotary_factor));
   }
   c.rotary_dim =
       static_cast<size_t>(rotary_factor * static_cast<float>(c.head_dim));
@@ -340,8 +340,7 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
 
   // A model with vision keeps its text tower's keys one level down.
   GEMMA_ASSIGN_OR_RETURN(const auto text, outer.Object("text_config"));
-  const Json& json =
-      model_type == "gemma3" && text.has_value() ? *text : outer;
+  const Json& json = model_type == "gemma3" && text.has_value() ? *text : outer;
   GEMMA_RETURN_IF_ERROR(CheckSupported(json, model_type == "recurrent_gemma"));
   if (model_type == "gemma") {
     GEMMA_RETURN_IF_ERROR(ReadGemma(json, c));

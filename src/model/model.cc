@@ -84,8 +84,8 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
     return impl->tokenizer.status();
   }
   GEMMA_ASSIGN_OR_RETURN(
-      impl->weights, LoadWeights(checkpoint, impl->config, *impl->workers,
-                                 options.progress));
+      impl->weights,
+      LoadWeights(checkpoint, impl->config, *impl->workers, options.progress));
   if (impl->tokenizer.ok() &&
       impl->tokenizer->vocab_size() > impl->config.vocab_size) {
     return absl::InvalidArgumentError(absl::StrFormat(

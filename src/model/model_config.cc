@@ -16,8 +16,8 @@ constexpr size_t kMaxSize = size_t{1} << 24;
 
 absl::Status CheckSize(const char* name, size_t value) {
   if (value >= 1 && value <= kMaxSize) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "%s is %u, wanted 1 to %u", name, value, kMaxSize));
+  return absl::InvalidArgumentError(
+      absl::StrFormat("%s is %u, wanted 1 to %u", name, value, kMaxSize));
 }
 
 absl::Status CheckPositive(const char* name, float value) {
@@ -75,9 +75,8 @@ absl::Status CheckRecurrence(const ModelConfig& c) {
   if (!HasBlock(c, BlockType::kRecurrent)) return absl::OkStatus();
   GEMMA_RETURN_IF_ERROR(CheckSize("lru_width", c.lru_width));
   if (c.conv_width < 1 || c.conv_width > kMaxTaps) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("conv_width is %u, wanted 1 to %u", c.conv_width,
-                        kMaxTaps));
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "conv_width is %u, wanted 1 to %u", c.conv_width, kMaxTaps));
   }
   if (c.lru_width % c.num_heads != 0) {
     return absl::InvalidArgumentError(
@@ -85,9 +84,9 @@ absl::Status CheckRecurrence(const ModelConfig& c) {
                         c.lru_width, c.num_heads));
   }
   if (c.lru_width / c.num_heads > kMaxStrip) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "lru_width is %u, wanted at most %u times num_heads %u", c.lru_width,
-        kMaxStrip, c.num_heads));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("lru_width is %u, wanted at most %u times num_heads %u",
+                        c.lru_width, kMaxStrip, c.num_heads));
   }
   return absl::OkStatus();
 }

@@ -30,14 +30,14 @@ constexpr Row kRows[] = {
      "channel_pre_norm.weight", "ffn_norm.weight"},
     {R::kPostFfwNorm, true, "post_feedforward_layernorm.weight", "",
      "post_ffw_norm.weight"},
-    {R::kQProj, true, "self_attn.q_proj.weight",
-     "temporal_block.q_proj.weight", "attn_q.weight"},
-    {R::kKProj, true, "self_attn.k_proj.weight",
-     "temporal_block.k_proj.weight", "attn_k.weight"},
-    {R::kVProj, true, "self_attn.v_proj.weight",
-     "temporal_block.v_proj.weight", "attn_v.weight"},
-    {R::kOProj, true, "self_attn.o_proj.weight",
-     "temporal_block.o_proj.weight", "attn_output.weight"},
+    {R::kQProj, true, "self_attn.q_proj.weight", "temporal_block.q_proj.weight",
+     "attn_q.weight"},
+    {R::kKProj, true, "self_attn.k_proj.weight", "temporal_block.k_proj.weight",
+     "attn_k.weight"},
+    {R::kVProj, true, "self_attn.v_proj.weight", "temporal_block.v_proj.weight",
+     "attn_v.weight"},
+    {R::kOProj, true, "self_attn.o_proj.weight", "temporal_block.o_proj.weight",
+     "attn_output.weight"},
     {R::kOBias, true, "", "temporal_block.o_proj.bias", "attn_output.bias"},
     {R::kQNorm, true, "self_attn.q_norm.weight", "", "attn_q_norm.weight"},
     {R::kKNorm, true, "self_attn.k_norm.weight", "", "attn_k_norm.weight"},
@@ -104,8 +104,7 @@ TensorNames::TensorNames(const Checkpoint& checkpoint,
   if (config.biases) {
     naming_ = Naming::kRecurrent;
   } else {
-    naming_ =
-        config.post_norms ? Naming::kPreAndPostNorms : Naming::kPreNorms;
+    naming_ = config.post_norms ? Naming::kPreAndPostNorms : Naming::kPreNorms;
   }
 }
 

@@ -41,9 +41,9 @@ class Loader {
     const std::string name = names_.Name(role, layer);
     const auto found = checkpoint_.tensors.find(name);
     if (found == checkpoint_.tensors.end()) {
-      return absl::NotFoundError(absl::StrFormat(
-          "%s: no tensor '%s', which the configuration needs", checkpoint_.path,
-          name));
+      return absl::NotFoundError(
+          absl::StrFormat("%s: no tensor '%s', which the configuration needs",
+                          checkpoint_.path, name));
     }
     return &found->second;
   }
@@ -118,9 +118,8 @@ class Loader {
       WeightView stored = {tensor->format, width, width, tensor->data};
       stored.data += s * width * stored.RowBytes();
       const std::vector<float> values = TransposeGate(stored);
-      const WeightView view = {
-          Format::kF32, width, width,
-          reinterpret_cast<const uint8_t*>(values.data())};
+      const WeightView view = {Format::kF32, width, width,
+                               reinterpret_cast<const uint8_t*>(values.data())};
       GEMMA_RETURN_IF_ERROR(Allocate(view, out[s]));
       PackPanels(view, 0, out[s].view.NumPanels(), out[s].memory.data());
     }
@@ -143,8 +142,7 @@ class Loader {
       return absl::ResourceExhaustedError(absl::StrFormat(
           "%s: no memory for %u bytes of weights", checkpoint_.path, bytes));
     }
-    out.view = {LayoutOf(view.format), view.rows, view.cols,
-                out.memory.data()};
+    out.view = {LayoutOf(view.format), view.rows, view.cols, out.memory.data()};
     memory_ += bytes;
     return absl::OkStatus();
   }

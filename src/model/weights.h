@@ -36,17 +36,17 @@ struct LayerWeights {
   std::vector<float> q_norm, k_norm;  // [head_dim]
 
   // Feed forward.
-  Matrix gate_proj, up_proj;                // [ffw_dim, model_dim]
-  Matrix down_proj;                         // [model_dim, ffw_dim]
-  std::vector<float> gate_bias, up_bias;    // [ffw_dim]
-  std::vector<float> down_bias;             // [model_dim]
+  Matrix gate_proj, up_proj;              // [ffw_dim, model_dim]
+  Matrix down_proj;                       // [model_dim, ffw_dim]
+  std::vector<float> gate_bias, up_bias;  // [ffw_dim]
+  std::vector<float> down_bias;           // [model_dim]
 
   // Recurrence. The gates are one square matrix for each of num_heads strips of
   // channels.
-  Matrix linear_x, linear_y;                      // [lru_width, model_dim]
+  Matrix linear_x, linear_y;                        // [lru_width, model_dim]
   std::vector<float> linear_x_bias, linear_y_bias;  // [lru_width]
-  Matrix linear_out;                              // [model_dim, lru_width]
-  std::vector<float> linear_out_bias;             // [model_dim]
+  Matrix linear_out;                                // [model_dim, lru_width]
+  std::vector<float> linear_out_bias;               // [model_dim]
   std::vector<float> conv;       // [conv_width, lru_width], oldest tap first
   std::vector<float> conv_bias;  // [lru_width]
   std::vector<Matrix> input_gate, recurrent_gate;  // [strip, strip] each

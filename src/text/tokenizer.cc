@@ -11,8 +11,24 @@
 namespace gemma {
 namespace {
 
-// sentencepiece counts in int, and needs some 60 bytes for each of a text.
-constexpr size_t kMaxTextBytes = size_t{1} << 27;
+// sentencepiece needs some 60 bytes of memory for each of a text, and is
+// fastest when they stay in the cache.
+constexpr size_t kPartBytes = size_t{1} << 15;
+constexpr size_t kMaxPartBytes = size_t{1} << 25;
+
+// Whether the tokens of a text are those of its parts, if it is cut where a run
+// of newlines ends. They are if newlines never merge with anything else.
+bool NewlinesSeparate(const Vocabulary& vocabulary) {
+  if (vocabulary.add_space_prefix) return false;
+  bool has_newline = false;
+  for (const Vocabulary::Piece& piece : vocabulary.pieces) {
+    if (piece.type != PieceType::kUserDefined) continue;
+    if (piece.text.find('\n') == std::string::npos) continue;
+    if (piece.text.find_first_not_of('\n') != std::string::npos) return false;
+    has_newline |= piece.text.size() == 1;
+  }
+  return has_newline;
+}
 
 }  // namespace
 
@@ -32,6 +48,7 @@ absl::StatusOr<std::unique_ptr<const Tokenizer::Impl>> Tokenizer::Impl::Create(
   std::unique_ptr<Impl> impl(new Impl);
   impl->bos_ = vocabulary.bos;
   impl->eos_ = vocabulary.eos;
+  impl->newlines_separate_ = NewlinesSeparate(vocabulary);
   impl->types_.reserve(vocabulary.pieces.size());
   for (const Vocabulary::Piece& piece : vocabulary.pieces) {
     impl->types_.push_back(piece.type);
@@ -86,12 +103,27 @@ std::optional<TokenId> Tokenizer::Impl::Find(std::string_view piece) const {
 
 absl::Status Tokenizer::Impl::EncodeText(std::string_view text,
                                          std::vector<TokenId>& tokens) const {
-  if (text.size() > kMaxTextBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("the text to encode has %d bytes, wanted at most %d",
-                        text.size(), kMaxTextBytes));
+  while (newlines_separate_ && text.size() > kPartBytes) {
+    // To the end of the first run of newlines beyond kPartBytes.
+    size_t end = text.find('\n', kPartBytes);
+    if (end != std::string_view::npos) end = text.find_first_not_of('\n', end);
+    if (end == std::string_view::npos) break;
+    const absl::Status status = EncodePart(text.substr(0, end), tokens);
+    if (!status.ok()) return status;
+    text.remove_prefix(end);
   }
+  return EncodePart(text, tokens);
+}
+
+absl::Status Tokenizer::Impl::EncodePart(std::string_view text,
+                                         std::vector<TokenId>& tokens) const {
   if (text.empty()) return absl::OkStatus();
+  if (text.size() > kMaxPartBytes) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the text to encode has %d bytes without a newline to cut it at, "
+        "wanted at most %d",
+        text.size(), kMaxPartBytes));
+  }
   try {
     std::vector<int> ids;
     const sentencepiece::util::Status status = processor_.Encode(text, &ids);

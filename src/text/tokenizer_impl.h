@@ -45,6 +45,7 @@ class Tokenizer::Impl {
   std::optional<TokenId> Find(std::string_view piece) const;
 
   // Appends the tokens of `text`, in which no control token is looked for.
+  // Long texts go to sentencepiece in parts, which changes no token.
   absl::Status EncodeText(std::string_view text,
                           std::vector<TokenId>& tokens) const;
 
@@ -59,10 +60,15 @@ class Tokenizer::Impl {
  private:
   Impl() = default;
 
+  // As EncodeText, in one part.
+  absl::Status EncodePart(std::string_view text,
+                          std::vector<TokenId>& tokens) const;
+
   sentencepiece::SentencePieceProcessor processor_;  // owns the texts
   std::vector<PieceType> types_;                     // by token
   TokenId bos_ = -1;
   TokenId eos_ = -1;
+  bool newlines_separate_ = false;  // no token crosses the end of a newline run
   absl::flat_hash_map<std::string_view, TokenId> controls_;
   // Sizes of the control tokens that begin with a byte, longest first.
   std::array<std::vector<size_t>, 256> control_sizes_;

@@ -5,7 +5,7 @@
 #include <bitset>
 #include <cmath>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -160,6 +160,34 @@ absl::Status CheckPiece(const Vocabulary::Piece& piece, size_t id,
   }
   return error(absl::StrFormat("its type is %d, wanted 1 to 6",
                                static_cast<int>(piece.type)));
+}
+
+// Fails if two pieces are the same. Sorts hashes instead of filling a hash set,
+// which takes a quarter of the time.
+absl::Status CheckRepeats(const std::vector<Vocabulary::Piece>& pieces,
+                          std::string_view path) {
+  constexpr uint64_t kIdMask = kMaxPieces - 1;  // of the bits that hold the id
+  static_assert((kMaxPieces & kIdMask) == 0);
+  std::vector<uint64_t> keys;
+  keys.reserve(pieces.size());
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (pieces[i].text.empty()) continue;
+    const uint64_t hash = absl::HashOf(std::string_view(pieces[i].text));
+    keys.push_back((hash & ~kIdMask) | i);
+  }
+  std::sort(keys.begin(), keys.end());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    for (size_t j = i + 1; j < keys.size(); ++j) {
+      if ((keys[i] ^ keys[j]) > kIdMask) break;  // another hash
+      const size_t first = keys[i] & kIdMask;
+      const size_t second = keys[j] & kIdMask;
+      if (pieces[first].text != pieces[second].text) continue;
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "%s: pieces %d and %d are both %s, wanted each only once", path,
+          first, second, QuotedPiece(pieces[first].text)));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // Checks the size of the user-defined pieces, and how many can match at one
@@ -330,18 +358,10 @@ absl::Status Validate(const Vocabulary& vocabulary, std::string_view path) {
   size_t bytes = 0;
   size_t num_unknown = 0;
   std::bitset<256> found_bytes;
-  absl::flat_hash_set<std::string_view> texts;
-  texts.reserve(pieces.size());
   for (size_t i = 0; i < pieces.size(); ++i) {
     const Vocabulary::Piece& piece = pieces[i];
     const absl::Status status = CheckPiece(piece, i, path);
     if (!status.ok()) return status;
-    if (!piece.text.empty() && !texts.insert(piece.text).second) {
-      return absl::InvalidArgumentError(
-          absl::StrFormat("%s: piece %d is %s, as an earlier one; wanted each "
-                          "only once",
-                          path, i, QuotedPiece(piece.text)));
-    }
     bytes += piece.text.size();
     num_unknown += piece.type == PieceType::kUnknown ? 1 : 0;
     if (piece.type == PieceType::kByte)
@@ -379,6 +399,8 @@ absl::Status Validate(const Vocabulary& vocabulary, std::string_view path) {
                           path, id.role, id.id));
     }
   }
+  const absl::Status status = CheckRepeats(pieces, path);
+  if (!status.ok()) return status;
   return CheckUserDefined(vocabulary, path);
 }
 

@@ -19,9 +19,8 @@ constexpr double kTolerance = 1e-4;
 
 class Golden : public ::testing::TestWithParam<Toy> {};
 
-INSTANTIATE_TEST_SUITE_P(
-    Toys, Golden, ::testing::ValuesIn(AllToys()),
-    [](const auto& toy) { return toy.param.name; });
+INSTANTIATE_TEST_SUITE_P(Toys, Golden, ::testing::ValuesIn(AllToys()),
+                         [](const auto& toy) { return toy.param.name; });
 
 TEST_P(Golden, LogitsEqualTheReferenceAtEveryPosition) {
   const Reference reference = ReadReference(GetParam());
@@ -84,9 +83,8 @@ class NegativeControl : public Golden {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Toys, NegativeControl, ::testing::ValuesIn(AllToys()),
-    [](const auto& toy) { return toy.param.name; });
+INSTANTIATE_TEST_SUITE_P(Toys, NegativeControl, ::testing::ValuesIn(AllToys()),
+                         [](const auto& toy) { return toy.param.name; });
 
 TEST_P(NegativeControl, WindowOffByOneFails) {
   const auto change = [](int by) {

@@ -19,8 +19,8 @@ namespace {
 std::vector<TokenId> Prompt(size_t size, size_t seed = 0) {
   std::vector<TokenId> tokens = {2};
   for (size_t i = 1; i < size; ++i) {
-    tokens.push_back(static_cast<TokenId>(3 + (37 * i * i + 11 * i + seed) %
-                                                  250));
+    tokens.push_back(
+        static_cast<TokenId>(3 + (37 * i * i + 11 * i + seed) % 250));
   }
   return tokens;
 }
@@ -36,9 +36,8 @@ void Append(std::vector<float> more, std::vector<float>& all) {
 
 class SameBits : public ::testing::TestWithParam<Toy> {};
 
-INSTANTIATE_TEST_SUITE_P(
-    Toys, SameBits, ::testing::ValuesIn(AllToys()),
-    [](const auto& toy) { return toy.param.name; });
+INSTANTIATE_TEST_SUITE_P(Toys, SameBits, ::testing::ValuesIn(AllToys()),
+                         [](const auto& toy) { return toy.param.name; });
 
 TEST_P(SameBits, TokenByTokenOnEveryTarget) {
   const std::vector<TokenId> tokens = Prompt(30);
@@ -103,9 +102,8 @@ TEST_P(SameBits, AnyNeighboursInTheBatch) {
   Engine* engine = *Engine::For(model.impl());
   ASSERT_TRUE(engine->Reserve(128).ok());
   const SequenceLimits limits = {128, 16, engine->max_rows(), CacheType::kF32};
-  const std::vector<std::vector<TokenId>> prompts = {Prompt(25, 1),
-                                                     Prompt(13, 2),
-                                                     Prompt(31, 3)};
+  const std::vector<std::vector<TokenId>> prompts = {
+      Prompt(25, 1), Prompt(13, 2), Prompt(31, 3)};
   const size_t before[] = {24, 0, 9};  // tokens that are there already
   std::vector<SequenceState> states;
   std::vector<Segment> segments;
@@ -120,8 +118,8 @@ TEST_P(SameBits, AnyNeighboursInTheBatch) {
                              WantedLogits::kNone};
       engine->Forward({&first, 1}, {});
     }
-    segments.push_back({&states[i], tokens.subspan(before[i]), before[i],
-                        WantedLogits::kAll});
+    segments.push_back(
+        {&states[i], tokens.subspan(before[i]), before[i], WantedLogits::kAll});
     rows += tokens.size() - before[i];
     const std::vector<float> alone = AllLogits(model, prompts[i]);
     expected.insert(expected.end(), alone.begin() + before[i] * vocab_size,
@@ -148,10 +146,9 @@ TEST_P(SameBits, RollBackAndRedo) {
       EXPECT_EQ(session.position(), at - max_rollback);
       const std::vector<float> rest =
           AllLogits(session, Slice(tokens, at - max_rollback, 60));
-      EXPECT_EQ(rest,
-                std::vector<float>(
-                    expected.begin() + (at - max_rollback) * vocab_size,
-                    expected.end()))
+      EXPECT_EQ(rest, std::vector<float>(
+                          expected.begin() + (at - max_rollback) * vocab_size,
+                          expected.end()))
           << "back by " << max_rollback << " from " << at;
     }
   }
@@ -257,8 +254,8 @@ TEST(Taps, ChangesTakeEffect) {
   const std::vector<TokenId> tokens = Prompt(12);
   const Model model = LoadToy({"", "gemma2"});
   const std::vector<float> expected = AllLogits(model, tokens);
-  for (const TapPoint point : {TapPoint::kMixOutput, TapPoint::kFfwOutput,
-                               TapPoint::kBlockOutput}) {
+  for (const TapPoint point :
+       {TapPoint::kMixOutput, TapPoint::kFfwOutput, TapPoint::kBlockOutput}) {
     Session session = NewSession(model);
     size_t rows = 0;
     session.SetTap([&](const TapSite& site, absl::Span<float> x) {

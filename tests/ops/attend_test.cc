@@ -24,8 +24,7 @@ struct Ring {
 
   void Store(size_t position, const std::vector<float>& key,
              const std::vector<float>& value) {
-    const size_t offset =
-        position % slots * head_dim * CacheTypeBytes(type);
+    const size_t offset = position % slots * head_dim * CacheTypeBytes(type);
     StoreCache(key, type, keys.data() + offset);
     StoreCache(value, type, values.data() + offset);
   }
@@ -86,8 +85,8 @@ TEST(Attend, MatchesDoublePrecisionOnEveryTarget) {
       for (const size_t keys_seen : {1, 2, 15, 16, 17, 29}) {
         for (const float cap : {0.0f, 2.0f}) {
           const size_t begin = kPositions - keys_seen;
-          const auto expected = Reference(q, keys, values, type, begin,
-                                          kPositions, 0.5, cap);
+          const auto expected =
+              Reference(q, keys, values, type, begin, kPositions, 0.5, cap);
           ForEachTarget([&] {
             std::vector<float> scores(keys_seen);
             std::vector<float> out(head_dim, NAN);

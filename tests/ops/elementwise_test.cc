@@ -157,8 +157,8 @@ TEST(Conv1d, MatchesDoublePrecisionOnEveryTarget) {
       std::vector<double> expected(bias.begin(), bias.end());
       for (size_t t = 0; t < kTaps; ++t) {
         for (size_t i = 0; i < size; ++i) {
-          expected[i] += static_cast<double>(weight[t * size + i]) *
-                         inputs[t][i];
+          expected[i] +=
+              static_cast<double>(weight[t * size + i]) * inputs[t][i];
         }
       }
       EXPECT_LT(RelativeError(out, expected), 1e-6) << "size " << size;

@@ -1,8 +1,8 @@
 // Matrix products, against double precision and against themselves.
 
 #include <algorithm>
-#include <cstddef>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -90,8 +90,8 @@ struct Expected {
 };
 
 std::vector<float> Product(const std::vector<float>& x, size_t rows,
-                       const TestMatrix& w, const std::vector<float>& bias,
-                       Workers& workers) {
+                           const TestMatrix& w, const std::vector<float>& bias,
+                           Workers& workers) {
   std::vector<float> out(rows * w.packed.rows, NAN);
   const MatMulJob job = {{x.data(), rows, w.packed.cols},
                          w.packed,
@@ -154,14 +154,14 @@ TEST(MatMul, GivesTheBitsOfTheDequantizedValues) {
     const size_t cols = BlockValues(format) == 256 ? 512 : 288;
     const TestMatrix w(format, 50, cols, 8);
     TestMatrix plain(Format::kF32, 50, cols, 9);
-    const WeightView view = {
-        Format::kF32, 50, cols,
-        reinterpret_cast<const uint8_t*>(w.values.data())};
+    const WeightView view = {Format::kF32, 50, cols,
+                             reinterpret_cast<const uint8_t*>(w.values.data())};
     PackPanels(view, 0, plain.packed.NumPanels(), plain.memory.data());
     for (const size_t rows : {1, 4}) {
       const std::vector<float> x = RandomVector(rows * cols, 10);
       ForEachTarget([&] {
-        EXPECT_EQ(Product(x, rows, w, {}, workers), Product(x, rows, plain, {}, workers))
+        EXPECT_EQ(Product(x, rows, w, {}, workers),
+                  Product(x, rows, plain, {}, workers))
             << FormatName(format) << ", " << rows << " rows";
       });
     }

@@ -405,7 +405,7 @@ TEST(VocabularyFromHf, RejectsContradictions) {
   // A blank and its mark are one piece.
   data = good;
   data.vocab.emplace_back(" the", 1000);
-  EXPECT_THAT(error(data), HasSubstr("as an earlier one"));
+  EXPECT_THAT(error(data), HasSubstr("wanted each only once"));
 }
 
 // ------------------------------------------------------------------- Validate
@@ -427,7 +427,7 @@ TEST(MakeTokenizer, RejectsWhatSentencepieceCannotTake) {
 
   bad = good;
   bad.pieces[400] = bad.pieces[401];
-  EXPECT_THAT(LoadError(bad), HasSubstr("as an earlier one"));
+  EXPECT_THAT(LoadError(bad), HasSubstr("wanted each only once"));
 
   bad = good;
   bad.pieces[400].text = std::string("a\0b", 3);
