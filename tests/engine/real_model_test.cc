@@ -1,0 +1,149 @@
+// The real Gemma 3 270M, whose path is in $GEMMA_TEST_MODEL, against
+// transformers in float32 on the dequantized weights; see
+// tools/reference/real_model.py.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/support/toy_models.h"
+
+namespace gemma {
+namespace {
+
+class RealModel : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    const char* path = std::getenv("GEMMA_TEST_MODEL");
+    ASSERT_NE(path, nullptr) << "GEMMA_TEST_MODEL names no model";
+    model_ = new Model(LoadOrDie(path, {}));
+    std::ifstream file(GEMMA_TESTDATA_DIR "/real270m/reference.json");
+    reference_ = new nlohmann::json(nlohmann::json::parse(file));
+  }
+  static void TearDownTestSuite() {
+    delete model_;
+    delete reference_;
+  }
+
+  static size_t vocab_size() { return model_->config().vocab_size; }
+
+  static Model* model_;
+  static nlohmann::json* reference_;
+};
+
+Model* RealModel::model_ = nullptr;
+nlohmann::json* RealModel::reference_ = nullptr;
+
+// -log softmax(logits)[token].
+double Nll(const float* logits, size_t size, TokenId token) {
+  const double largest = *std::max_element(logits, logits + size);
+  double sum = 0;
+  for (size_t i = 0; i < size; ++i) sum += std::exp(logits[i] - largest);
+  return largest + std::log(sum) - logits[token];
+}
+
+// Mean over the tokens of `text` in windows of BOS and window - 1 tokens.
+double MeanNll(const Model& model, const std::vector<TokenId>& text,
+               size_t window, CacheFormat cache) {
+  constexpr size_t kRows = 32;  // of logits at once
+  const size_t vocab_size = model.config().vocab_size;
+  std::vector<float> logits;
+  double sum = 0;
+  for (size_t begin = 0; begin < text.size(); begin += window - 1) {
+    std::vector<TokenId> tokens = {model.config().bos_token};
+    const size_t end = std::min(text.size(), begin + window - 1);
+    tokens.insert(tokens.end(), text.begin() + begin, text.begin() + end);
+    Session session =
+        NewSession(model, {.max_tokens = window, .cache_format = cache});
+    for (size_t row = 0; row + 1 < tokens.size(); row += kRows) {
+      const size_t rows = std::min(kRows, tokens.size() - 1 - row);
+      logits = AllLogits(session,
+                         {tokens.begin() + row, tokens.begin() + row + rows});
+      for (size_t r = 0; r < rows; ++r) {
+        sum += Nll(logits.data() + r * vocab_size, vocab_size,
+                   tokens[row + r + 1]);
+      }
+    }
+  }
+  return sum / static_cast<double>(text.size());
+}
+
+TEST_F(RealModel, PerplexityEqualsTheReference) {
+  const nlohmann::json& perplexity = (*reference_)["perplexity"];
+  const std::vector<TokenId> ids = perplexity["ids"];
+  ASSERT_EQ(ids.front(), model_->config().bos_token);
+  const std::vector<TokenId> text(ids.begin() + 1, ids.end());
+  ASSERT_GE(text.size(), 1500u);
+  for (const nlohmann::json& window : perplexity["windows"]) {
+    const double expected = window["mean_nll"];
+    const double actual =
+        MeanNll(*model_, text, window["window"], CacheFormat::kAuto);
+    // A difference of nll is a ratio of perplexity.
+    EXPECT_NEAR(actual, expected, 0.005) << "window " << window["window"];
+  }
+}
+
+// With the cache in float32 nothing is left but the order of sums.
+TEST_F(RealModel, PerplexityWithAFloat32CacheIsExact) {
+  const nlohmann::json& perplexity = (*reference_)["perplexity"];
+  const std::vector<TokenId> ids = perplexity["ids"];
+  const nlohmann::json& window = perplexity["windows"][1];
+  ASSERT_EQ(window["window"], 512);
+  EXPECT_NEAR(MeanNll(*model_, {ids.begin() + 1, ids.end()}, 512,
+                      CacheFormat::kFloat32),
+              window["mean_nll"], 1e-5);
+}
+
+TEST_F(RealModel, GreedyTokensEqualTheReferenceWhereItIsSure) {
+  size_t compared = 0;
+  const nlohmann::json& prompts = (*reference_)["prompts"];
+  ASSERT_EQ(prompts.size(), 20u);
+  for (const nlohmann::json& prompt : prompts) {
+    std::vector<TokenId> tokens = prompt["ids"];
+    const std::vector<TokenId> greedy = prompt["greedy"];
+    const std::vector<double> margins = prompt["margins"];
+    ASSERT_EQ(greedy.size(), 32u);
+    Session session = NewSession(*model_);
+    // The reference's continuation is fed whatever ours would be, so that every
+    // step is compared.
+    for (size_t i = 0; i < greedy.size(); ++i) {
+      const auto logits = session.Forward(tokens);
+      ASSERT_TRUE(logits.ok()) << logits.status();
+      const auto best = std::max_element(logits->begin(), logits->end());
+      if (margins[i] > 0.5) {
+        EXPECT_EQ(best - logits->begin(), greedy[i])
+            << prompt["text"] << ", step " << i;
+        ++compared;
+      }
+      tokens = {greedy[i]};
+    }
+  }
+  EXPECT_GT(compared, 400u);
+}
+
+TEST_F(RealModel, GivesTheSameBitsInAnyChunks) {
+  const std::vector<TokenId> ids = (*reference_)["perplexity"]["ids"];
+  // Beyond the local layers' window of 512.
+  const std::vector<TokenId> tokens(ids.begin(), ids.begin() + 700);
+  Session whole = NewSession(*model_);
+  const auto expected = whole.Forward(tokens);
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  Session pieces = NewSession(*model_);
+  std::vector<float> actual;
+  for (size_t begin = 0; begin < tokens.size(); begin += 97) {
+    const size_t end = std::min(tokens.size(), begin + 97);
+    const auto logits =
+        pieces.Forward(absl::MakeConstSpan(tokens).subspan(begin, end - begin));
+    ASSERT_TRUE(logits.ok()) << logits.status();
+    actual.assign(logits->begin(), logits->end());
+  }
+  EXPECT_EQ(actual, std::vector<float>(expected->begin(), expected->end()));
+}
+
+}  // namespace
+}  // namespace gemma
