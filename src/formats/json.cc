@@ -145,9 +145,9 @@ class Json::Document::Builder {
   bool Fail(std::string_view message) {
     std::string path;
     for (size_t i = 0; i + 1 < open_.size(); ++i) {
-      const Node& node = document_.nodes[open_[i]];
-      if (node.kind == Kind::kArray) {
-        AppendIndex(path, node.size - 1);
+      const Node& parent = document_.nodes[open_[i]];
+      if (parent.kind == Kind::kArray) {
+        AppendIndex(path, parent.size - 1);
       } else {
         AppendName(path, document_.Text(open_[i + 1] - 1));
       }

@@ -72,7 +72,9 @@ absl::Status ReadSizes(const Keys& keys, size_t& num_layers, ModelConfig& c) {
   return absl::OkStatus();
 }
 
-absl::Status ReadRope(const Keys& keys, ModelConfig& c) {
+// Scaling of the global layers' frequencies, in Gemma 3 and in models that have
+// no others.
+absl::Status ReadScaledRope(const Keys& keys, ModelConfig& c) {
   GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base", c.rope_base_global));
   std::string scaling = "none";
   GEMMA_RETURN_IF_ERROR(keys.Read("rope.scaling.type", scaling));
@@ -83,6 +85,14 @@ absl::Status ReadRope(const Keys& keys, ModelConfig& c) {
   return absl::InvalidArgumentError(
       absl::StrFormat("%s is '%s', wanted 'none' or 'linear'",
                       keys.Where("rope.scaling.type"), scaling));
+}
+
+absl::Status ReadRope(const Keys& keys, ModelConfig& c) {
+  GEMMA_RETURN_IF_ERROR(ReadScaledRope(keys, c));
+  if (c.rope_factor_global == 1.0f) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("%s is %g, wanted 1", keys.Where("rope.scaling.factor"),
+                      c.rope_factor_global));
 }
 
 // Blocks by period, or from a list of whether each layer is local.
@@ -154,7 +164,7 @@ absl::Status ReadGemma3(const Keys& keys, size_t num_layers, ModelConfig& c) {
       keys.Read("attn_logit_softcapping", c.attn_logits_soft_cap));
   GEMMA_RETURN_IF_ERROR(
       keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
-  GEMMA_RETURN_IF_ERROR(ReadRope(keys, c));
+  GEMMA_RETURN_IF_ERROR(ReadScaledRope(keys, c));
   GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base_swa", c.rope_base_local));
   if (c.sliding_window == 0) {
     c.blocks.assign(num_layers, BlockType::kGlobalAttention);
@@ -242,7 +252,7 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   } else if (c.architecture == "recurrentgemma") {
     GEMMA_RETURN_IF_ERROR(ReadRecurrentGemma(keys, num_layers, window, c));
   } else {
-    GEMMA_RETURN_IF_ERROR(ReadRope(keys, c));
+    GEMMA_RETURN_IF_ERROR(ReadScaledRope(keys, c));
     c.blocks.assign(num_layers, BlockType::kGlobalAttention);
     c.query_scale = InverseRoot(c.head_dim);
   }

@@ -121,6 +121,17 @@ absl::Status ReadAllRope(const Json& json, ModelConfig& c) {
   return ReadRope(*parameters, c.rope_base_global, c.rope_factor_global);
 }
 
+// As ReadAllRope, for models whose local layers have the same base and which
+// were never published with scaled frequencies.
+absl::Status ReadOneRope(const Json& json, ModelConfig& c) {
+  GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
+  c.rope_base_local = c.rope_base_global;
+  if (c.rope_factor_global == 1.0f) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("%s: the factor of RoPE is %g, wanted 1", json.Where(),
+                      c.rope_factor_global));
+}
+
 // Blocks from layer_types, or else by period.
 absl::Status ReadLayerTypes(const Json& json, size_t num_layers, size_t period,
                             std::vector<BlockType>& blocks) {
@@ -210,8 +221,7 @@ absl::Status ReadGemma2(const Json& json, ModelConfig& c) {
   GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
   GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.head_dim));
   GEMMA_RETURN_IF_ERROR(json.Read("sliding_window", c.sliding_window));
-  GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
-  c.rope_base_local = c.rope_base_global;
+  GEMMA_RETURN_IF_ERROR(ReadOneRope(json, c));
   c.rotary_dim = c.head_dim;
   GEMMA_RETURN_IF_ERROR(ReadSoftCaps(json, c));
   GEMMA_RETURN_IF_ERROR(ReadQueryScale(json, c));
@@ -285,8 +295,7 @@ absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
   GEMMA_RETURN_IF_ERROR(json.Read("attention_window_size", c.sliding_window));
   c.sliding_window = RecurrentKeys(c.sliding_window, window);
   GEMMA_RETURN_IF_ERROR(json.Read("logits_soft_cap", c.final_logits_soft_cap));
-  GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
-  c.rope_base_local = c.rope_base_global;
+  GEMMA_RETURN_IF_ERROR(ReadOneRope(json, c));
   float rotary_factor = 0.5f;
   GEMMA_RETURN_IF_ERROR(json.Read("partial_rotary_factor", rotary_factor));
   GEMMA_ASSIGN_OR_RETURN(const auto rope, json.Object("rope_parameters"));

@@ -33,6 +33,12 @@ class Loader {
     }
   }
 
+  // Tells that all is loaded: tensors without a role are not waited for.
+  absl::Status Finish() {
+    done_bytes_ = total_bytes_;
+    return Report();
+  }
+
   uint64_t memory() const { return memory_; }
   const TensorNames& names() const { return names_; }
 
@@ -48,12 +54,15 @@ class Loader {
     return &found->second;
   }
 
-  // As Find, and checks the shape. Sizes of one in `want` may be left out of
-  // the file's shape.
+  // As Find, and checks the shape. Sizes of one may be left out or added, but
+  // not in the rows, whose blocks were checked by their size.
   absl::StatusOr<const Tensor*> Find(WeightRole role, size_t layer,
                                      const Shape& want) const {
     GEMMA_ASSIGN_OR_RETURN(const Tensor* tensor, Find(role, layer));
-    if (WithoutOnes(tensor->shape) == WithoutOnes(want)) return tensor;
+    if (!tensor->shape.empty() && tensor->shape.back() == want.back() &&
+        WithoutOnes(tensor->shape) == WithoutOnes(want)) {
+      return tensor;
+    }
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s: tensor '%s' is [%s], the configuration needs [%s]", tensor->file,
         names_.Name(role, layer), absl::StrJoin(tensor->shape, ", "),
@@ -149,6 +158,10 @@ class Loader {
 
   absl::Status Done(const Tensor& tensor) {
     done_bytes_ += tensor.bytes;
+    return Report();
+  }
+
+  absl::Status Report() const {
     if (progress_ && !progress_({done_bytes_, total_bytes_})) {
       return absl::CancelledError("loading was cancelled");
     }
@@ -258,12 +271,14 @@ absl::Status LoadLayer(Loader& load, const ModelConfig& c, size_t layer,
   return LoadFfw(load, c, layer, w);
 }
 
-// Whether the files say that the head is a matrix of its own. Files of tied
-// models may still carry a copy of the embedding under the head's name.
+// Whether the head is a matrix of its own. Directories say so, and may carry a
+// copy of the embedding under the head's name all the same; GGUF files have the
+// tensor or not.
 absl::StatusOr<bool> HasOwnHead(const Checkpoint& checkpoint,
                                 const TensorNames& names) {
-  if (!checkpoint.tensors.contains(names.Name(R::kHead))) return false;
-  if (checkpoint.kind == CheckpointKind::kGguf) return true;
+  if (checkpoint.kind == CheckpointKind::kGguf) {
+    return checkpoint.tensors.contains(names.Name(R::kHead));
+  }
   bool tied = true;
   GEMMA_RETURN_IF_ERROR(checkpoint.config->Read("tie_word_embeddings", tied));
   return !tied;
@@ -276,7 +291,9 @@ absl::StatusOr<Weights> LoadWeights(
     const std::function<bool(const LoadProgress&)>& progress) {
   Loader load(checkpoint, config, workers, progress);
   GEMMA_ASSIGN_OR_RETURN(const Tensor* table, load.Find(R::kEmbedding, 0));
-  if (config.vocab_size == 0) config.vocab_size = table->shape.front();
+  if (config.vocab_size == 0 && table->shape.size() == 2) {
+    config.vocab_size = table->shape[0];
+  }
   config.embedding_scale = EmbeddingScale(config, table->format);
   if (absl::Status status = Validate(config); !status.ok()) {
     return absl::InvalidArgumentError(
@@ -300,6 +317,7 @@ absl::StatusOr<Weights> LoadWeights(
         LoadLayer(load, config, layer, weights.layers[layer]));
   }
   weights.bytes = load.memory();
+  GEMMA_RETURN_IF_ERROR(load.Finish());
   return weights;
 }
 

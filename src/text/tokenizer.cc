@@ -1,11 +1,10 @@
 #include <algorithm>
 #include <exception>
 #include <functional>
-#include <new>
 #include <string>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
 #include "src/text/tokenizer_impl.h"
 
 namespace gemma {
@@ -62,7 +61,7 @@ absl::StatusOr<std::unique_ptr<const Tokenizer::Impl>> Tokenizer::Impl::Create(
     if (!loaded.ok()) {
       return absl::InvalidArgumentError(
           absl::StrFormat("%s: sentencepiece refuses the vocabulary: %s", path,
-                          loaded.message()));
+                          absl::CHexEscape(loaded.message())));
     }
   } catch (const std::exception& e) {  // out of memory
     return absl::ResourceExhaustedError(absl::StrFormat(

@@ -26,7 +26,7 @@ enum class PieceType : uint8_t {
   kControl = 3,      // never matches text, has none
   kUserDefined = 4,  // matched before any merging
   kUnused = 5,       // taken apart again after merging
-  kByte = 6,         // "<0x00>" to "<0xFF>", all or none
+  kByte = 6,         // "<0x00>" to "<0xFF>", all of them
 };
 
 // A sentencepiece BPE vocabulary. Blanks inside a piece are U+2581.

@@ -1,11 +1,10 @@
 // Hugging Face's tokenizer.json has merges in place of scores and types.
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
 #include "src/text/utf8.h"
 #include "src/text/vocabulary.h"
 

@@ -2,6 +2,7 @@
 // reads past what we can bound, and prints.
 
 #include <bit>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "src/text/vocabulary.h"

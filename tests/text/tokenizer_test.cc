@@ -277,8 +277,8 @@ TEST_F(TokenizerTest, LongTextsAreEncodedAsOne) {
     ASSERT_TRUE(processor.Encode(text, &expected).ok());
     ASSERT_EQ(*gguf_.Encode(text), expected);
   };
-  for (uint64_t seed = 0; seed < 3; ++seed) {
-    expect_as_one(FuzzedText(seed, 100000));
+  for (uint64_t seed = 0; seed < 2; ++seed) {
+    expect_as_one(FuzzedText(seed, 30000));
   }
   for (size_t size = 32766; size < 32771; ++size) {
     const std::string text(size, 'x');

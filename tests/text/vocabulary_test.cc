@@ -152,7 +152,10 @@ TEST(VocabularyFromModelProto, SurvivesAnyChangedByte) {
   testing::internal::CaptureStderr();
   size_t num_loaded = 0;
   for (size_t i = 0; i < good.size(); ++i) {
+    // All of both ends, a sample between: it takes milliseconds.
+    const bool is_end = i < 100 || i + 200 >= good.size();
     for (uint8_t mask : {0xFF, 0x80, 0x06}) {
+      if (!is_end && mask != 0xFF) break;
       std::vector<uint8_t> bad(good.begin(), good.end());
       bad[i] ^= mask;
       absl::StatusOr<Vocabulary> vocabulary =
@@ -161,8 +164,7 @@ TEST(VocabularyFromModelProto, SurvivesAnyChangedByte) {
         EXPECT_THAT(vocabulary.status().message(), HasSubstr(kPath));
         continue;
       }
-      // Loading takes milliseconds: all of both ends, a sample between.
-      if (i > 100 && i + 200 < good.size() && i % 31 != 0) continue;
+      if (!is_end && i % 31 != 0) continue;
       const absl::StatusOr<Tokenizer> tokenizer =
           MakeTokenizer(*std::move(vocabulary), kPath);
       if (!tokenizer.ok()) {
@@ -175,7 +177,7 @@ TEST(VocabularyFromModelProto, SurvivesAnyChangedByte) {
     }
   }
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
-  EXPECT_GT(num_loaded, 100u);
+  EXPECT_GT(num_loaded, 50u);
 }
 
 TEST(VocabularyFromModelProto, SurvivesRandomBytes) {

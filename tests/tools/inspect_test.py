@@ -51,7 +51,8 @@ class InspectTest(CommandTest):
                 self.assertEqual(sum(tensor["bytes"] for tensor in tensors), 4 * values)
                 memory = report["memory"]
                 self.assertEqual(memory["total"], memory["weights"] + memory["cache"] + memory["scratch"])
-                self.assertGreaterEqual(memory["weights"], 4 * values)
+                if "nested" not in folder.name:  # whose other tensors are not needed
+                    self.assertGreaterEqual(memory["weights"], 4 * values)
 
     def test_memory_grows_with_the_context(self):
         small = self.inspect(TOY, "--context", 100)["memory"]

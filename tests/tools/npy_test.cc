@@ -89,6 +89,7 @@ TEST(NpyHeader, ReadsTheSizeOfTheHeader) {
 
 TEST(NpyWriter, WritesRowsThatItsReaderReads) {
   const std::string path = TempPath("rows.npy");
+  std::filesystem::remove(path);  // of an earlier run
   absl::StatusOr<NpyWriter> writer = NpyWriter::Create(path, 3, 2);
   ASSERT_TRUE(writer.ok()) << writer.status();
   ASSERT_TRUE(writer->Append({1.0f, 2.0f}).ok());

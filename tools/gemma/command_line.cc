@@ -7,8 +7,10 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "gemma/version.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
@@ -47,9 +49,10 @@ void AddCommands(CLI::App& app, Action* action) {
       "\nMore on a command: gemma COMMAND --help\n", kExitCodesHelp));
 }
 
+constexpr std::string_view kSee = "see gemma --help";
+
 // Parses, and sets `*action` or answers --help and --version.
 absl::Status Parse(CLI::App& app, int argc, char** argv, Action* action) {
-  constexpr std::string_view kSee = "see gemma --help";
   if (argc < 2) return UsageError(absl::StrCat("which command? ", kSee));
   const std::string first = argv[1];
   const auto is_first = [&](CLI::App* command) {
@@ -67,7 +70,11 @@ absl::Status Parse(CLI::App& app, int argc, char** argv, Action* action) {
   } catch (const CLI::CallForVersion& version) {
     return WriteOutput(absl::StrCat(version.what(), "\n"));
   } catch (const CLI::ParseError& error) {
-    return UsageError(error.what());
+    // CLI11 would rather say that another argument is missing.
+    const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
+    if (unknown.empty()) return UsageError(error.what());
+    return UsageError(absl::StrCat(
+        "not understood: ", absl::StrJoin(unknown, " "), "; ", kSee));
   }
   return absl::OkStatus();
 }

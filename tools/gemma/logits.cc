@@ -18,6 +18,8 @@
 namespace gemma::tools {
 namespace {
 
+constexpr char kTokensOption[] = "--tokens";
+
 struct LogitsOptions {
   ModelOptions model;
   std::string tokens;
@@ -25,12 +27,21 @@ struct LogitsOptions {
   std::string output;
 };
 
+// The ids of --tokens; what is wrong with them is a usage error.
 absl::StatusOr<std::vector<TokenId>> ReadTokens(const LogitsOptions& options) {
   if (!options.tokens_file.empty()) return ReadTokenFile(options.tokens_file);
   absl::StatusOr<std::vector<TokenId>> tokens =
-      ParseTokenIds(options.tokens, ", ", "--tokens");
+      ParseTokenIds(options.tokens, ", ", kTokensOption);
   if (!tokens.ok()) return AsUsageError(tokens.status());
   return tokens;
+}
+
+absl::Status Check(const LogitsOptions& options,
+                   absl::Span<const TokenId> tokens, size_t vocab_size) {
+  if (!options.tokens_file.empty()) {
+    return CheckTokens(tokens, vocab_size, options.tokens_file);
+  }
+  return AsUsageError(CheckTokens(tokens, vocab_size, kTokensOption));
 }
 
 absl::Status Logits(const LogitsOptions& options) {
@@ -41,9 +52,7 @@ absl::Status Logits(const LogitsOptions& options) {
                                ReadTokens(options));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   const size_t vocab_size = model.config().vocab_size;
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckTokens(
-      tokens, vocab_size,
-      options.tokens_file.empty() ? "--tokens" : options.tokens_file));
+  GEMMA_TOOLS_RETURN_IF_ERROR(Check(options, tokens, vocab_size));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       Session session, CreateSession(model, options.model, tokens.size()));
   GEMMA_TOOLS_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
@@ -69,7 +78,7 @@ void AddLogits(CLI::App& app, Action* action) {
   CLI::App* command = app.add_subcommand(
       "logits", "Write the logits of every position to a NumPy file");
   AddModelOptions(*command, &options->model, "as many as are given");
-  AddText(*command, "--tokens", "ID[,ID...]", &options->tokens, "Token ids");
+  AddText(*command, kTokensOption, "ID[,ID...]", &options->tokens, "Token ids");
   AddText(*command, "--tokens-file", "FILE", &options->tokens_file,
           "Token ids separated by blanks or line ends");
   AddText(*command, "--output", "FILE.npy", &options->output,

@@ -1,6 +1,7 @@
 #include "tools/gemma/text.h"
 
 #include <cstddef>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_format.h"
 

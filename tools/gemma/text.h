@@ -4,7 +4,7 @@
 #define GEMMA_TOOLS_GEMMA_TEXT_H_
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 

@@ -1,0 +1,471 @@
+// Binding the tensors of the files to the model, and what LoadOptions do.
+
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/formats/error_of.h"
+#include "tests/support/hostile_model.h"
+#include "tests/support/tiny_files.h"
+#include "tests/support/toy_models.h"
+
+namespace gemma {
+namespace {
+
+using ::nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+absl::StatusOr<Model> Load(const std::string& path) {
+  return Model::Load(path, {.num_threads = 1, .prefill_chunk = 4});
+}
+
+std::string LoadError(const std::string& path) {
+  return ErrorOf(Load(path).status());
+}
+
+std::string HfError(const json& config, const TinyTensors& tensors) {
+  const std::string directory = TestDirectory();
+  WriteTinyDirectory(directory, config, tensors);
+  const std::string error = LoadError(directory);
+  if (error != "OK") {
+    EXPECT_THAT(error, StartsWith(directory));
+  }
+  return error;
+}
+
+std::string GgufError(const std::string& architecture,
+                      const TinyTensors& tensors) {
+  GgufWriter gguf = TinyGgufKeys(architecture);
+  AddTensors(tensors, gguf);
+  const std::string path = TestDirectory() + "/m.gguf";
+  WriteFile(path, gguf.Finish());
+  const std::string error = LoadError(path);
+  if (error != "OK") {
+    EXPECT_THAT(error, StartsWith(path));
+  }
+  return error;
+}
+
+const std::vector<TokenId> kTokens = {2, 5, 3};
+
+std::vector<float> HfLogits(const json& config, const TinyTensors& tensors) {
+  const std::string directory = TestDirectory();
+  WriteTinyDirectory(directory, config, tensors);
+  return AllLogits(LoadOrDie(directory, {.num_threads = 1}), kTokens);
+}
+
+TEST(Weights, EveryTensorIsNeeded) {
+  for (const char* type : kModelTypes) {
+    const TinyTensors all = TinyHfTensors(type);
+    for (size_t i = 0; i < all.size(); ++i) {
+      TinyTensors some = all;
+      some.erase(some.begin() + i);
+      EXPECT_THAT(HfError(TinyConfig(type), some),
+                  HasSubstr("no tensor '" + all[i].name + "'"))
+          << type;
+      // Its name a little wrong.
+      some = all;
+      some[i].name += "s";
+      EXPECT_THAT(HfError(TinyConfig(type), some),
+                  HasSubstr("no tensor '" + all[i].name + "'"))
+          << type;
+    }
+  }
+  for (const char* architecture : kArchitectures) {
+    const TinyTensors all = TinyGgufTensors(architecture);
+    for (size_t i = 0; i < all.size(); ++i) {
+      TinyTensors some = all;
+      some.erase(some.begin() + i);
+      EXPECT_THAT(GgufError(architecture, some),
+                  HasSubstr("no tensor '" + all[i].name + "'"))
+          << architecture;
+    }
+  }
+}
+
+// A tensor with one row more, or of as many values in another shape.
+TEST(Weights, EveryShapeIsChecked) {
+  for (const char* type : kModelTypes) {
+    const TinyTensors all = TinyHfTensors(type);
+    for (size_t i = 0; i < all.size(); ++i) {
+      std::vector<uint64_t> larger = all[i].shape;
+      ++larger.front();
+      std::vector<uint64_t> longer = all[i].shape;
+      longer.push_back(2);
+      for (const auto& shape : {larger, longer}) {
+        TinyTensors changed = all;
+        changed[i] = MakeTensor(all[i].name, shape);
+        EXPECT_THAT(HfError(TinyConfig(type), changed),
+                    AllOf(HasSubstr("/model.safetensors: tensor '" +
+                                    all[i].name + "' is ["),
+                          HasSubstr("], the configuration needs [")))
+            << type;
+      }
+    }
+  }
+}
+
+TEST(Weights, MessageNamesBothShapes) {
+  TinyTensors tensors = TinyHfTensors("gemma");
+  const std::string name = "model.layers.1.mlp.down_proj.weight";
+  Find(tensors, name) = MakeTensor(name, {6, 8});
+  EXPECT_THAT(HfError(TinyConfig("gemma"), tensors),
+              HasSubstr("/model.safetensors: tensor '" + name +
+                        "' is [6, 8], the configuration needs [8, 6]"));
+  tensors = TinyGgufTensors("recurrentgemma");
+  Find(tensors, "blk.0.rec_gate_in.weight") =
+      MakeTensor("blk.0.rec_gate_in.weight", {4, 4, 2});
+  EXPECT_THAT(GgufError("recurrentgemma", tensors),
+              HasSubstr("m.gguf: tensor 'blk.0.rec_gate_in.weight' is "
+                        "[4, 4, 2], the configuration needs [2, 4, 4]"));
+}
+
+TEST(Weights, OtherTensorsAreIgnored) {
+  for (const char* type : kModelTypes) {
+    TinyTensors tensors = TinyHfTensors(type);
+    const std::vector<float> expected = HfLogits(TinyConfig(type), tensors);
+    tensors.push_back(MakeTensor("vision_tower.patch_embed.weight", {3, 5}));
+    tensors.push_back(MakeTensor("model.layers.2.norm.weight", {8}));
+    tensors.push_back(MakeTensor("scalar", {}));
+    EXPECT_EQ(HfLogits(TinyConfig(type), tensors), expected) << type;
+  }
+}
+
+TEST(Weights, EveryPrefixOfNamesGivesTheSameModel) {
+  const TinyTensors tensors = TinyHfTensors("gemma3_text");
+  const json config = TinyConfig("gemma3_text");
+  const std::vector<float> expected = HfLogits(config, tensors);
+  for (const std::string prefix :
+       {"", "language_model.model.", "model.language_model."}) {
+    TinyTensors renamed = tensors;
+    for (TinyTensor& tensor : renamed) {
+      tensor.name = prefix + tensor.name.substr(std::string("model.").size());
+    }
+    EXPECT_EQ(HfLogits(config, renamed), expected) << prefix;
+  }
+}
+
+TEST(Weights, HeadOfItsOwnCountsOnlyIfTheConfigurationSaysSo) {
+  json config = TinyConfig("gemma");
+  TinyTensors tensors = TinyHfTensors("gemma");
+  const std::vector<float> tied = HfLogits(config, tensors);
+  TinyTensor head = Find(tensors, "model.embed_tokens.weight");
+  head.name = "lm_head.weight";
+  for (float& value : head.values) value *= -2.0f;
+  tensors.push_back(head);
+  EXPECT_EQ(HfLogits(config, tensors), tied);
+  config["tie_word_embeddings"] = true;
+  EXPECT_EQ(HfLogits(config, tensors), tied);
+  config["tie_word_embeddings"] = false;
+  std::vector<float> twice = tied;
+  for (float& logit : twice) logit *= -2.0f;
+  EXPECT_EQ(HfLogits(config, tensors), twice);
+}
+
+TEST(Weights, MissingHeadIsRefused) {
+  json config = TinyConfig("gemma");
+  config["tie_word_embeddings"] = false;
+  EXPECT_THAT(HfError(config, TinyHfTensors("gemma")),
+              HasSubstr("no tensor 'lm_head.weight'"));
+}
+
+TEST(Weights, HeadMustHaveTheShapeOfTheTable) {
+  json config = TinyConfig("gemma");
+  config["tie_word_embeddings"] = false;
+  TinyTensors tensors = TinyHfTensors("gemma");
+  tensors.push_back(MakeTensor("lm_head.weight", {9, 8}));
+  EXPECT_THAT(HfError(config, tensors),
+              HasSubstr("'lm_head.weight' is [9, 8], the configuration needs "
+                        "[8, 8]"));
+  tensors = TinyGgufTensors("gemma3");
+  tensors.push_back(MakeTensor("output.weight", {7, 8}));
+  EXPECT_THAT(GgufError("gemma3", tensors),
+              HasSubstr("'output.weight' is [7, 8]"));
+}
+
+TEST(Weights, VocabularyMustFitTheTable) {
+  for (const int size : {7, 9}) {
+    json config = TinyConfig("gemma");
+    config["vocab_size"] = size;
+    EXPECT_THAT(HfError(config, TinyHfTensors("gemma")),
+                HasSubstr("'model.embed_tokens.weight' is [8, 8], the "
+                          "configuration needs [" +
+                          std::to_string(size) + ", 8]"));
+  }
+}
+
+TEST(Weights, TokenizerMustFitTheTable) {
+  GgufWriter gguf = TinyGgufKeys("gemma");
+  AddTokenizer({"a", "b"}, gguf);  // 262 pieces
+  TinyTensors tensors = TinyGgufTensors("gemma");
+  const std::string path = TestDirectory() + "/m.gguf";
+  for (const uint64_t rows : {260, 261, 262, 263}) {
+    GgufWriter file = gguf;
+    Find(tensors, "token_embd.weight") =
+        MakeTensor("token_embd.weight", {rows, 8});
+    AddTensors(tensors, file);
+    WriteFile(path, file.Finish());
+    if (rows >= 262) {
+      EXPECT_EQ(LoadError(path), "OK");
+    } else {
+      EXPECT_EQ(LoadError(path), path +
+                                     ": the tokenizer has 262 tokens, the "
+                                     "embedding table only " +
+                                     std::to_string(rows));
+    }
+  }
+}
+
+TEST(Weights, BrokenTokenizerIsRefused) {
+  const std::string directory = TestDirectory();
+  WriteTinyDirectory(directory, TinyConfig("gemma"), TinyHfTensors("gemma"));
+  for (const char* name : {"tokenizer.json", "tokenizer.model"}) {
+    for (const char* text : {"", "{}", "\x01\x02\x03"}) {
+      WriteFile(directory + "/" + name, text);
+      EXPECT_THAT(LoadError(directory), StartsWith(directory + "/" + name));
+      std::filesystem::remove(directory + "/" + name);
+    }
+  }
+}
+
+TEST(Weights, ModelWithoutTokenizerComputes) {
+  const std::string directory = TestDirectory();
+  WriteTinyDirectory(directory, TinyConfig("gemma"), TinyHfTensors("gemma"));
+  const std::string file = directory + "/m.gguf";
+  WriteFile(file, TinyGgufModel("gemma"));
+  for (const auto& [path, wanted] :
+       {std::pair<std::string, std::string>{directory, "tokenizer.model"},
+        {file, "tokenizer.ggml.tokens"}}) {
+    const absl::StatusOr<Model> model = Load(path);
+    ASSERT_EQ(ErrorOf(model.status()), "OK");
+    EXPECT_EQ(AllLogits(*model, kTokens).size(), 24u);
+    EXPECT_TRUE(absl::IsFailedPrecondition(model->tokenizer().status()));
+    EXPECT_THAT(ErrorOf(model->tokenizer().status()),
+                AllOf(StartsWith(path), HasSubstr(wanted)));
+    EXPECT_TRUE(absl::IsFailedPrecondition(model->chat_template().status()));
+    EXPECT_FALSE(model->is_instruction_tuned());
+  }
+}
+
+TEST(Weights, MissingShardIsNamed) {
+  const std::string directory = TestDirectory();
+  const std::string source = ToyPath("gemma2_sharded");
+  for (const char* name : {"config.json", "model.safetensors.index.json",
+                           "model-00001-of-00002.safetensors"}) {
+    std::filesystem::copy_file(source + "/" + name, directory + "/" + name);
+  }
+  EXPECT_THAT(LoadError(directory),
+              StartsWith(directory + "/model-00002-of-00002.safetensors: "));
+  const std::string gguf = std::string(GEMMA_TESTDATA_DIR) + "/gguf/";
+  for (const char* part : {"1", "3"}) {
+    const std::string name =
+        std::string("/gemma_mha-0000") + part + "-of-00003.gguf";
+    std::filesystem::copy_file(gguf + name, directory + name);
+  }
+  EXPECT_THAT(LoadError(directory + "/gemma_mha-00001-of-00003.gguf"),
+              StartsWith(directory + "/gemma_mha-00002-of-00003.gguf: "));
+}
+
+TEST(Weights, NotAModelIsRefused) {
+  const std::string directory = TestDirectory();
+  EXPECT_THAT(LoadError(directory), StartsWith(directory + ": not a"));
+  EXPECT_THAT(LoadError(directory + "/none"), StartsWith(directory + "/none"));
+  WriteFile(directory + "/m.gguf", "GGML");
+  EXPECT_THAT(LoadError(directory + "/m.gguf"),
+              StartsWith(directory + "/m.gguf: not a"));
+}
+
+// ---------------------------------------------------------------------------
+// Sizes of one, which shapes may leave out
+
+// A model of width 1; `norm` is the shape of its norms.
+json NarrowConfig() {
+  json config = TinyConfig("gemma");
+  config["hidden_size"] = 1;
+  config["intermediate_size"] = 32;
+  return config;
+}
+
+TinyTensors NarrowTensors(const std::vector<uint64_t>& norm) {
+  TinyTensors tensors = TinyHfTensors("gemma");
+  for (TinyTensor& tensor : tensors) {
+    std::vector<uint64_t> shape = tensor.shape;
+    if (shape.size() == 1) {
+      shape = norm;
+    } else {
+      for (uint64_t& size : shape) size = size == 6 ? 32 : size;
+      // o_proj and down_proj give the residual stream, others take it.
+      const bool gives = tensor.name.find("o_proj") != std::string::npos ||
+                         tensor.name.find("down_proj") != std::string::npos;
+      shape[gives ? 0 : 1] = 1;
+    }
+    tensor = MakeTensor(tensor.name, shape);
+  }
+  return tensors;
+}
+
+TEST(Weights, WidthOfOneLoads) {
+  EXPECT_EQ(HfLogits(NarrowConfig(), NarrowTensors({1})).size(), 24u);
+  EXPECT_EQ(HfLogits(NarrowConfig(), NarrowTensors({1, 1})).size(), 24u);
+}
+
+TEST(Weights, ShapelessNormDoesNoHarm) {
+  // Loads or not; the sanitizers are the assertion.
+  HfError(NarrowConfig(), NarrowTensors({}));
+}
+
+TEST(Weights, ShapelessTableOfAnUnsaidVocabularyDoesNoHarm) {
+  json config = NarrowConfig();
+  config["vocab_size"] = 0;
+  TinyTensors tensors = NarrowTensors({1});
+  const std::string name = "model.embed_tokens.weight";
+  Find(tensors, name) = MakeTensor(name, {});
+  EXPECT_NE(HfError(config, tensors), "OK");
+}
+
+// A row of one quantized value is no row: blocks have 32.
+TEST(Weights, QuantizedRowsMustHoldWholeBlocks) {
+  const auto key = [](const char* name) {
+    return std::string("gemma.") + name;
+  };
+  GgufWriter gguf;
+  gguf.String("general.architecture", "gemma")
+      .Uint32(key("embedding_length"), 1)
+      .Uint32(key("block_count"), 1)
+      .Uint32(key("feed_forward_length"), 32)
+      .Uint32(key("attention.head_count"), 2)
+      .Uint32(key("attention.head_count_kv"), 1)
+      .Uint32(key("attention.key_length"), 4);
+  const TinyTensors tensors = {
+      MakeTensor("token_embd.weight", {8, 1}),
+      MakeTensor("output_norm.weight", {1}),
+      MakeTensor("blk.0.attn_norm.weight", {1}),
+      MakeTensor("blk.0.ffn_norm.weight", {1}),
+      MakeTensor("blk.0.attn_q.weight", {8, 1}),
+      MakeTensor("blk.0.attn_k.weight", {4, 1}),
+      MakeTensor("blk.0.attn_v.weight", {4, 1}),
+      MakeTensor("blk.0.attn_output.weight", {1, 8}),
+      MakeTensor("blk.0.ffn_up.weight", {32, 1}),
+      MakeTensor("blk.0.ffn_down.weight", {1, 32}),
+  };
+  AddTensors(tensors, gguf);
+  // [1, 32] where the configuration needs [32, 1].
+  gguf.Tensor("blk.0.ffn_gate.weight", {32, 1}, /*type: Q8_0*/ 8, Pattern(34));
+  const std::string path = TestDirectory() + "/m.gguf";
+  WriteFile(path, gguf.Finish());
+  EXPECT_THAT(LoadError(path), HasSubstr("'blk.0.ffn_gate.weight'"));
+}
+
+// The same for the gates: 32 strips of one channel.
+TEST(Weights, QuantizedGatesMustHoldWholeBlocks) {
+  TinyTensors tensors = TinyGgufTensors("recurrentgemma");
+  std::erase_if(tensors, [](const TinyTensor& t) {
+    return t.name == "blk.0.rec_gate_in.weight";
+  });
+  const auto resize = [&](const std::string& name,
+                          std::vector<uint64_t> shape) {
+    Find(tensors, name) = MakeTensor(name, std::move(shape));
+  };
+  resize("blk.0.rec_x.weight", {32, 8});
+  resize("blk.0.rec_y.weight", {32, 8});
+  resize("blk.0.rec_out.weight", {8, 32});
+  for (const char* name : {"blk.0.rec_x.bias", "blk.0.rec_y.bias",
+                           "blk.0.rec_conv.bias", "blk.0.rec_a_param.weight"}) {
+    resize(name, {32});
+  }
+  resize("blk.0.rec_conv.weight", {32, 4});
+  resize("blk.0.rec_gate_a.weight", {32, 1, 1});
+  resize("blk.0.rec_gate_in.bias", {32, 1});
+  resize("blk.0.rec_gate_a.bias", {32, 1});
+  resize("blk.1.attn_q.weight", {128, 8});
+  resize("blk.1.attn_output.weight", {8, 128});
+  GgufWriter gguf;
+  gguf.String("general.architecture", "recurrentgemma")
+      .Uint32("recurrentgemma.embedding_length", 8)
+      .Uint32("recurrentgemma.block_count", 2)
+      .Uint32("recurrentgemma.feed_forward_length", 6)
+      .Uint32("recurrentgemma.attention.head_count", 32)
+      .Uint32("recurrentgemma.attention.head_count_kv", 1)
+      .Uint32("recurrentgemma.attention.key_length", 4)
+      .Uint32("recurrentgemma.recurrent.lru_width", 32)
+      .Strings("recurrentgemma.recurrent.block_types",
+               {"recurrent", "attention"});
+  AddTensors(tensors, gguf);
+  const std::string path = TestDirectory() + "/m.gguf";
+  GgufWriter whole = gguf;
+  AddTensors({MakeTensor("blk.0.rec_gate_in.weight", {32, 1, 1})}, whole);
+  WriteFile(path, whole.Finish());
+  EXPECT_EQ(LoadError(path), "OK");
+  gguf.Tensor("blk.0.rec_gate_in.weight", {32}, /*type: Q8_0*/ 8, Pattern(34));
+  WriteFile(path, gguf.Finish());
+  EXPECT_THAT(LoadError(path), HasSubstr("'blk.0.rec_gate_in.weight'"));
+}
+
+// ---------------------------------------------------------------------------
+// Options
+
+TEST(LoadOptions, ProgressCountsUpToTheTotal) {
+  for (const char* folder : {"gemma3", "recurrent_gemma", "gemma2_sharded"}) {
+    std::vector<LoadProgress> reports;
+    LoadOptions options;
+    options.progress = [&](const LoadProgress& progress) {
+      reports.push_back(progress);
+      return true;
+    };
+    const Model model = LoadOrDie(ToyPath(folder), options);
+    uint64_t total = 0;
+    for (const TensorSummary& tensor : model.tensors()) total += tensor.bytes;
+    ASSERT_FALSE(reports.empty());
+    uint64_t last = 0;
+    for (const LoadProgress& report : reports) {
+      EXPECT_EQ(report.total_bytes, total);
+      EXPECT_GE(report.done_bytes, last);
+      EXPECT_LE(report.done_bytes, total);
+      last = report.done_bytes;
+    }
+    EXPECT_EQ(last, total) << folder;
+  }
+}
+
+TEST(LoadOptions, FalseFromProgressCancels) {
+  size_t total = 0;
+  LoadOptions options;
+  options.progress = [&](const LoadProgress&) { return ++total != 0; };
+  LoadOrDie(ToyPath("gemma"), options);
+  for (const size_t last : {size_t{1}, size_t{5}, total}) {
+    size_t calls = 0;
+    options.progress = [&](const LoadProgress&) { return ++calls < last; };
+    EXPECT_TRUE(
+        absl::IsCancelled(Model::Load(ToyPath("gemma"), options).status()));
+    EXPECT_EQ(calls, last);
+  }
+}
+
+TEST(LoadOptions, OutOfRangeIsRefused) {
+  const auto error = [](size_t threads, size_t chunk) {
+    return ErrorOf(Model::Load(ToyPath("gemma"),
+                               {.num_threads = threads, .prefill_chunk = chunk})
+                       .status());
+  };
+  EXPECT_EQ(error(1025, 256), "num_threads is 1025, wanted 0 (all) to 1024");
+  EXPECT_EQ(error(1, 0), "prefill_chunk is 0, wanted 1 to 8192");
+  EXPECT_EQ(error(1, 8193), "prefill_chunk is 8193, wanted 1 to 8192");
+  EXPECT_EQ(error(1, 1), "OK");
+  EXPECT_EQ(error(3, 8192), "OK");
+}
+
+TEST(LoadOptions, ThreadsAreAsManyAsAsked) {
+  EXPECT_EQ(LoadOrDie(ToyPath("gemma"), {.num_threads = 3}).num_threads(), 3u);
+  EXPECT_GE(LoadOrDie(ToyPath("gemma"), {}).num_threads(), 1u);
+}
+
+}  // namespace
+}  // namespace gemma

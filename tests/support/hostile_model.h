@@ -1,0 +1,67 @@
+// The smallest models of each architecture, built in memory, for tests that
+// break them. Their logits mean nothing.
+
+#ifndef GEMMA_TESTS_SUPPORT_HOSTILE_MODEL_H_
+#define GEMMA_TESTS_SUPPORT_HOSTILE_MODEL_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "gemma/gemma.h"
+#include "nlohmann/json.hpp"
+#include "tests/support/tiny_files.h"
+
+namespace gemma {
+
+// All of them are 8 wide, with 2 layers, 2 heads of 4 values, 1 kv head, a
+// feed-forward layer of 6, a window of 2 and 8 tokens.
+inline constexpr const char* kModelTypes[] = {"gemma", "gemma2", "gemma3_text",
+                                              "recurrent_gemma"};
+inline constexpr const char* kArchitectures[] = {"gemma", "gemma2", "gemma3",
+                                                 "recurrentgemma"};
+
+// A tensor in float32.
+struct TinyTensor {
+  std::string name;
+  std::vector<uint64_t> shape;  // outermost first
+  std::vector<float> values;
+
+  Bytes bytes() const;
+};
+using TinyTensors = std::vector<TinyTensor>;
+
+// A tensor of small values that differ.
+TinyTensor MakeTensor(std::string name, std::vector<uint64_t> shape);
+
+// The tensor of that name, which must be there.
+TinyTensor& Find(TinyTensors& tensors, const std::string& name);
+
+// Everything that a Hugging Face model needs.
+nlohmann::json TinyConfig(const std::string& model_type);
+TinyTensors TinyHfTensors(const std::string& model_type);
+void WriteTinyDirectory(const std::string& directory,
+                        const nlohmann::json& config,
+                        const TinyTensors& tensors);
+
+// Everything that a GGUF model needs, without a tokenizer.
+GgufWriter TinyGgufKeys(const std::string& architecture);
+TinyTensors TinyGgufTensors(const std::string& architecture);
+Bytes TinyGgufModel(const std::string& architecture);
+void AddTensors(const TinyTensors& tensors, GgufWriter& gguf);
+
+// Adds a vocabulary: <pad>, <eos>, <bos> and <unk>, then the 256 bytes, from
+// kFirstByte on, then `pieces`, from kFirstPiece on.
+inline constexpr TokenId kFirstByte = 4;
+inline constexpr TokenId kFirstPiece = 260;
+void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf);
+
+// A model with that vocabulary which, after a token, is nearly certain of the
+// token that `next` maps it to, or of <eos> if there is none.
+Bytes ScriptedModel(const std::vector<std::string>& pieces,
+                    const std::map<TokenId, TokenId>& next);
+
+}  // namespace gemma
+
+#endif  // GEMMA_TESTS_SUPPORT_HOSTILE_MODEL_H_
