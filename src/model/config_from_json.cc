@@ -36,6 +36,15 @@ absl::Status CheckActivation(const Json& json) {
   return absl::OkStatus();
 }
 
+absl::Status CheckNotQuantized(const Json& json) {
+  const auto value = json.Find("quantization_config");
+  if (!value.has_value() || value->is_null()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      value->Where(),
+      " is set, wanted a checkpoint in F32, BF16 or F16 (or a quantized GGUF "
+      "file)"));
+}
+
 // What this engine does not compute must not be silently left out.
 absl::Status CheckSupported(const Json& json, bool attention_bias_unused) {
   bool attention_bias = false;
@@ -51,13 +60,12 @@ absl::Status CheckSupported(const Json& json, bool attention_bias_unused) {
       return value->Unexpected("false: embedding models are not supported");
     }
   }
-  if (const auto value = json.Find("quantization_config");
-      value.has_value() && !value->is_null()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(value->Where(),
-                     " is set, wanted a checkpoint in F32, BF16 or F16 (or a "
-                     "quantized GGUF file)"));
+  bool scaled = true;
+  GEMMA_RETURN_IF_ERROR(json.Read("embeddings_scale_by_sqrt_dim", scaled));
+  if (!scaled) {
+    return json.Find("embeddings_scale_by_sqrt_dim")->Unexpected("true");
   }
+  GEMMA_RETURN_IF_ERROR(CheckNotQuantized(json));
   return CheckActivation(json);
 }
 
@@ -350,6 +358,7 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
   // A model with vision keeps its text tower's keys one level down.
   GEMMA_ASSIGN_OR_RETURN(const auto text, outer.Object("text_config"));
   const Json& json = model_type == "gemma3" && text.has_value() ? *text : outer;
+  GEMMA_RETURN_IF_ERROR(CheckNotQuantized(outer));
   GEMMA_RETURN_IF_ERROR(CheckSupported(json, model_type == "recurrent_gemma"));
   if (model_type == "gemma") {
     GEMMA_RETURN_IF_ERROR(ReadGemma(json, c));

@@ -72,8 +72,10 @@ absl::Status CheckAttention(const ModelConfig& c) {
 }
 
 absl::Status CheckRecurrence(const ModelConfig& c) {
-  if (!HasBlock(c, BlockType::kRecurrent)) return absl::OkStatus();
+  const bool recurrent = HasBlock(c, BlockType::kRecurrent);
+  if (!recurrent && c.lru_width == 0) return absl::OkStatus();
   GEMMA_RETURN_IF_ERROR(CheckSize("lru_width", c.lru_width));
+  if (!recurrent) return absl::OkStatus();
   if (c.conv_width < 1 || c.conv_width > kMaxTaps) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "conv_width is %u, wanted 1 to %u", c.conv_width, kMaxTaps));

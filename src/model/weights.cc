@@ -291,7 +291,7 @@ absl::StatusOr<Weights> LoadWeights(
     const std::function<bool(const LoadProgress&)>& progress) {
   Loader load(checkpoint, config, workers, progress);
   GEMMA_ASSIGN_OR_RETURN(const Tensor* table, load.Find(R::kEmbedding, 0));
-  if (config.vocab_size == 0 && table->shape.size() == 2) {
+  if (checkpoint.kind == CheckpointKind::kGguf && table->shape.size() == 2) {
     config.vocab_size = table->shape[0];
   }
   config.embedding_scale = EmbeddingScale(config, table->format);

@@ -35,7 +35,7 @@ class Folder {
     std::error_code error;
     if (!std::filesystem::is_directory("/dev/shm", error)) return;
     const std::string fast =
-        "/dev/shm/" + name + "_" + std::to_string(getpid());
+        "/dev/shm/gemma_hostile_" + name + "_" + std::to_string(getpid());
     std::filesystem::create_directories(fast, error);
     if (!error) path_ = fast;
   }
@@ -233,10 +233,11 @@ TEST_P(HostileDirectory, WeightsCutAnywhereAreRefused) {
   CutEverywhere(folder.path(), file, HeaderSize(weights));
 }
 
-TEST_P(HostileDirectory, AnyChangedByteOfWeightsDoesNoHarm) {
+// One type is enough: names apart, the headers are alike.
+TEST(HostileWeights, AnyChangedByteDoesNoHarm) {
   const Folder folder;
-  WriteTinyDirectory(folder.path(), TinyConfig(GetParam()), {});
-  const Bytes weights = TinyWeights(GetParam());
+  WriteTinyDirectory(folder.path(), TinyConfig("gemma"), {});
+  const Bytes weights = TinyWeights("gemma");
   ChangingFile file(folder.path() + "/model.safetensors", weights);
   ChangeEverywhere(folder.path(), file, HeaderSize(weights));
 }
