@@ -99,10 +99,10 @@ class ChatTemplate {
   // markers.
   static absl::StatusOr<ChatTemplate> Create(const Tokenizer& tokenizer);
 
-  // BOS, all messages, and the opening of the model's next turn. Text is
-  // trimmed. A system message may only come first and is put in front of the
-  // first user message, separated by a blank line. Roles must alternate,
-  // beginning and ending with the user; else InvalidArgument.
+  // BOS, all messages, and the opening of the model's next turn. Text of user
+  // and model is trimmed. A system message may only come first and is put, as
+  // it is, in front of the first user message, separated by a blank line. Roles
+  // must alternate, beginning and ending with the user; else InvalidArgument.
   absl::StatusOr<std::vector<TokenId>> Render(
       absl::Span<const Message> messages) const;
 

@@ -291,10 +291,12 @@ absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
   }
   c.ffw_dim /= 2;
   if (c.num_kv_heads == 0) c.num_kv_heads = c.num_heads;
-  if (c.num_heads == 0 || c.model_dim % c.num_heads != 0) {
+  if (c.num_heads == 0 || c.model_dim % c.num_heads != 0 ||
+      c.model_dim > kMaxSize) {
     return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: hidden_size is %u, wanted a multiple of num_attention_heads %u",
-        json.Where(), c.model_dim, c.num_heads));
+        "%s: hidden_size is %u, wanted a multiple of num_attention_heads %u up "
+        "to %u",
+        json.Where(), c.model_dim, c.num_heads, kMaxSize));
   }
   c.head_dim = c.model_dim / c.num_heads;  // the key head_dim does not count
   c.lru_width = c.model_dim;

@@ -8,6 +8,8 @@
 
 namespace gemma {
 
+// Of any size. Products of two sizes and a count of bytes cannot overflow.
+inline constexpr size_t kMaxSize = size_t{1} << 24;
 inline constexpr size_t kMaxLayers = 1024;
 inline constexpr size_t kMaxTaps = 16;     // of ModelConfig::conv_width
 inline constexpr size_t kMaxStrip = 1024;  // channels that share a gate matrix

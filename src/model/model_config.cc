@@ -10,10 +10,6 @@
 namespace gemma {
 namespace {
 
-// Far above any Gemma, and small enough that products of two sizes and a count
-// of bytes cannot overflow.
-constexpr size_t kMaxSize = size_t{1} << 24;
-
 absl::Status CheckSize(const char* name, size_t value) {
   if (value >= 1 && value <= kMaxSize) return absl::OkStatus();
   return absl::InvalidArgumentError(
