@@ -9,6 +9,7 @@ import ast
 import json
 import os
 import pathlib
+import signal
 import struct
 import subprocess
 import tempfile
@@ -43,6 +44,21 @@ class CommandTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
+
+    def start(self, *arguments, **options):
+        """Starts the command with pipes and with Ctrl-C enabled, which background jobs have not."""
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+                     preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        process = subprocess.Popen([BINARY, *map(str, arguments)], **{**pipes, **options})
+
+        def end():
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream:
+                    stream.close()
+        self.addCleanup(end)
+        return process
 
     def succeeds(self, *arguments, **options):
         """Returns standard output as text."""

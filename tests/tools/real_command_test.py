@@ -6,11 +6,10 @@ import os
 import pty
 import select
 import signal
-import subprocess
 import time
 import unittest
 
-from command import BINARY, CommandTest, gemma, read_npy, real_model
+from command import CommandTest, gemma, read_npy, real_model
 
 GREEDY = ["--temperature", "0"]
 
@@ -19,13 +18,6 @@ class RealTest(CommandTest):
     def setUp(self):
         super().setUp()
         self.model = real_model()
-
-    def start(self, *arguments, **options):
-        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
-        process = subprocess.Popen([BINARY, *map(str, arguments)], **{**pipes, **options})
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        return process
 
 
 def read_some(stream, seconds):
@@ -180,15 +172,15 @@ class ChatTest(RealTest):
         self.assertEqual(self.chat("").returncode, 0)
 
     def test_a_full_context_is_an_error(self):
-        result = self.chat("Hello\n" * 20, "-n", 8, "--context", 64)
+        result = self.chat("Hello\n" * 8, "-n", 4, "--context", 48)
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stderr.decode(), r"\Agemma: [^\n]*context[^\n]*--context-policy[^\n]*\n\Z")
 
     def test_oldest_turns_are_dropped(self):
-        result = self.chat("Hello\n" * 20, "-n", 8, "--context", 64, "--context-policy", "drop-oldest-turns",
+        result = self.chat("Hello\n" * 6, "-n", 4, "--context", 48, "--context-policy", "drop-oldest-turns",
                            "--system", "Be brief.", "--verbose")
         self.assertEqual(result.returncode, 0, result)
-        self.assertEqual(result.stderr.count(b"answer: "), 20)
+        self.assertEqual(result.stderr.count(b"answer: "), 6)
         self.assertIn(b"forgot the oldest turn", result.stderr)
 
     def test_a_message_that_never_fits(self):
