@@ -141,6 +141,7 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
                      std::vector<size_t>* threads) {
   AddText(app, "MODEL", "", &options->path,
           "A GGUF file (of several: the first), or a Hugging Face directory")
+      ->option_text("MODEL")
       ->required();
   constexpr char kThreadsHelp[] = "Threads; 0: one per core";
   if (threads != nullptr) {
