@@ -12,8 +12,9 @@
 // equals, bit for bit, what the Python package `gguf` dequantises. The product
 // is exact in float32 in every format, so it may also be fused.
 // (Without kHasOffset nothing is added: -0 + 0 would be +0.)
-// A codec whose layout has codes of 4 bits also has
-//   kMinCode                    the lowest code; PackPanels moves it to 0
+// A codec of blocks of 256 values also has
+//   static SuperScales Scales(const uint8_t* block);
+// the same scales before they are multiplied out.
 //
 // F32, F16 and BF16 have `static float Decode(const uint8_t* value)` instead.
 

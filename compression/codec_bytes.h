@@ -38,6 +38,27 @@ inline float ReadHalf(const uint8_t* from) {
   return HalfToFloat(ReadU16(from));
 }
 
+// Scales of a block of 256 values, whole numbers of a unit:
+//   scale[i] = unit * s[i], offset[i] = -(offset_unit * m[i])
+// Both products are exact in float.
+struct SuperScales {
+  uint16_t unit = 0;         // half
+  uint16_t offset_unit = 0;  // half
+  int8_t s[16] = {};
+  int8_t m[16] = {};
+};
+
+// The first `size` of them, multiplied out.
+inline void MultiplyOut(const SuperScales& from, size_t size,
+                        float* __restrict scales, float* __restrict offsets) {
+  const float unit = HalfToFloat(from.unit);
+  const float offset_unit = HalfToFloat(from.offset_unit);
+  for (size_t i = 0; i < size; ++i) {
+    scales[i] = unit * static_cast<float>(from.s[i]);
+    offsets[i] = -(offset_unit * static_cast<float>(from.m[i]));
+  }
+}
+
 // Splits `size` bytes into codes: the low halves of all, then the high halves.
 template <size_t size>
 inline void UnpackNibbles(const uint8_t* __restrict bytes,

@@ -70,15 +70,22 @@ struct IQ4_XS {
   static constexpr size_t kScaleValues = 32;
   static constexpr bool kHasOffset = false;
 
-  static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
-                     float* __restrict scales, float* __restrict offsets) {
-    const float scale = ReadHalf(block);
+  static SuperScales Scales(const uint8_t* block) {
+    SuperScales scales;
+    scales.unit = ReadU16(block);
     const int high_bits = ReadU16(block + 2);
     for (size_t k = 0; k < 8; ++k) {
       const int low = (block[4 + k / 2] >> (4 * (k % 2))) & 0xF;
       const int high = (high_bits >> (2 * k)) & 3;
-      scales[k] = scale * static_cast<float>((low | (high << 4)) - 32);
-      offsets[k] = 0.0f;
+      scales.s[k] = static_cast<int8_t>((low | (high << 4)) - 32);
+    }
+    return scales;
+  }
+
+  static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
+                     float* __restrict scales, float* __restrict offsets) {
+    MultiplyOut(Scales(block), 8, scales, offsets);
+    for (size_t k = 0; k < 8; ++k) {
       UnpackIQ4Codes(block + 8 + 16 * k, codes + 32 * k);
     }
   }

@@ -23,16 +23,21 @@ struct Q2_K {
   static constexpr size_t kBlockBytes = BlockBytes(Format::kQ2_K);    // 84
   static constexpr size_t kScaleValues = 16;
   static constexpr bool kHasOffset = true;
-  static constexpr int kMinCode = 0;
+
+  static SuperScales Scales(const uint8_t* block) {
+    SuperScales scales;
+    scales.unit = ReadU16(block + 80);
+    scales.offset_unit = ReadU16(block + 82);
+    for (size_t i = 0; i < 16; ++i) {
+      scales.s[i] = block[i] & 0xF;
+      scales.m[i] = block[i] >> 4;
+    }
+    return scales;
+  }
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {
-    const float scale = ReadHalf(block + 80);
-    const float offset_scale = ReadHalf(block + 82);
-    for (size_t s = 0; s < 16; ++s) {
-      scales[s] = scale * static_cast<float>(block[s] & 0xF);
-      offsets[s] = -(offset_scale * static_cast<float>(block[s] >> 4));
-    }
+    MultiplyOut(Scales(block), 16, scales, offsets);
     for (size_t k = 0; k < 8; ++k) {
       const uint8_t* q = block + 16 + 32 * (k / 4);
       for (size_t i = 0; i < 32; i += 8) {

@@ -26,15 +26,20 @@ struct Q3_K {
   static constexpr size_t kScaleValues = 16;
   static constexpr bool kHasOffset = false;
 
+  static SuperScales Scales(const uint8_t* block) {
+    SuperScales scales;
+    scales.unit = ReadU16(block + 108);
+    for (size_t i = 0; i < 16; ++i) {
+      const int low = (block[96 + i % 8] >> (4 * (i / 8))) & 0xF;
+      const int high = (block[104 + i % 4] >> (2 * (i / 4))) & 3;
+      scales.s[i] = static_cast<int8_t>((low | (high << 4)) - 32);
+    }
+    return scales;
+  }
+
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {
-    const float scale = ReadHalf(block + 108);
-    for (size_t s = 0; s < 16; ++s) {
-      const int low = (block[96 + s % 8] >> (4 * (s / 8))) & 0xF;
-      const int high = (block[104 + s % 4] >> (2 * (s / 4))) & 3;
-      scales[s] = scale * static_cast<float>((low | (high << 4)) - 32);
-      offsets[s] = 0.0f;
-    }
+    MultiplyOut(Scales(block), 16, scales, offsets);
     for (size_t k = 0; k < 8; ++k) {
       const uint8_t* q = block + 32 + 32 * (k / 4);
       for (size_t i = 0; i < 32; i += 8) {

@@ -25,7 +25,6 @@ struct Q4_0 {
   static constexpr size_t kBlockBytes = BlockBytes(Format::kQ4_0);    // 18
   static constexpr size_t kScaleValues = 32;
   static constexpr bool kHasOffset = false;
-  static constexpr int kMinCode = -8;
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {
@@ -33,7 +32,7 @@ struct Q4_0 {
     offsets[0] = 0.0f;
     UnpackNibbles<16>(block + 2, codes);
     for (size_t i = 0; i < kBlockValues; ++i) {
-      codes[i] = static_cast<int8_t>(codes[i] + kMinCode);
+      codes[i] = static_cast<int8_t>(codes[i] - 8);
     }
   }
 };
@@ -43,7 +42,6 @@ struct Q4_1 {
   static constexpr size_t kBlockBytes = BlockBytes(Format::kQ4_1);    // 20
   static constexpr size_t kScaleValues = 32;
   static constexpr bool kHasOffset = true;
-  static constexpr int kMinCode = 0;
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {

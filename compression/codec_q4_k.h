@@ -27,23 +27,19 @@
 
 namespace gemma {
 
-// Writes the eight scales and offsets that bytes 0..15 of a block hold.
-inline void UnpackSixBitScales(const uint8_t* __restrict block,
-                               float* __restrict scales,
-                               float* __restrict offsets) {
-  const float scale = ReadHalf(block);
-  const float offset_scale = ReadHalf(block + 2);
+// The eight scales and offsets that bytes 0..15 of a block hold.
+inline SuperScales UnpackSixBitScales(const uint8_t* __restrict block) {
+  SuperScales scales;
+  scales.unit = ReadU16(block);
+  scales.offset_unit = ReadU16(block + 2);
   const uint8_t* packed = block + 4;
   for (size_t i = 0; i < 4; ++i) {
-    const int s_low = packed[i] & 0x3F;
-    const int m_low = packed[4 + i] & 0x3F;
-    const int s_high = (packed[8 + i] & 0xF) | ((packed[i] >> 6) << 4);
-    const int m_high = (packed[8 + i] >> 4) | ((packed[4 + i] >> 6) << 4);
-    scales[i] = scale * static_cast<float>(s_low);
-    scales[4 + i] = scale * static_cast<float>(s_high);
-    offsets[i] = -(offset_scale * static_cast<float>(m_low));
-    offsets[4 + i] = -(offset_scale * static_cast<float>(m_high));
+    scales.s[i] = packed[i] & 0x3F;
+    scales.m[i] = packed[4 + i] & 0x3F;
+    scales.s[4 + i] = (packed[8 + i] & 0xF) | ((packed[i] >> 6) << 4);
+    scales.m[4 + i] = (packed[8 + i] >> 4) | ((packed[4 + i] >> 6) << 4);
   }
+  return scales;
 }
 
 struct Q4_K {
@@ -51,11 +47,14 @@ struct Q4_K {
   static constexpr size_t kBlockBytes = BlockBytes(Format::kQ4_K);    // 144
   static constexpr size_t kScaleValues = 32;
   static constexpr bool kHasOffset = true;
-  static constexpr int kMinCode = 0;
+
+  static SuperScales Scales(const uint8_t* block) {
+    return UnpackSixBitScales(block);
+  }
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {
-    UnpackSixBitScales(block, scales, offsets);
+    MultiplyOut(Scales(block), 8, scales, offsets);
     for (size_t n = 0; n < 4; ++n) {
       UnpackNibbles<32>(block + 16 + 32 * n, codes + 64 * n);
     }
@@ -68,9 +67,13 @@ struct Q5_K {
   static constexpr size_t kScaleValues = 32;
   static constexpr bool kHasOffset = true;
 
+  static SuperScales Scales(const uint8_t* block) {
+    return UnpackSixBitScales(block);
+  }
+
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {
-    UnpackSixBitScales(block, scales, offsets);
+    MultiplyOut(Scales(block), 8, scales, offsets);
     for (size_t k = 0; k < 8; ++k) {
       const uint8_t* q = block + 48 + 32 * (k / 2);
       for (size_t i = 0; i < 32; i += 8) {

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "compression/codec_bytes.h"
 #include "compression/format.h"
@@ -25,14 +26,16 @@ struct Q6_K {
   static constexpr size_t kScaleValues = 16;
   static constexpr bool kHasOffset = false;
 
+  static SuperScales Scales(const uint8_t* block) {
+    SuperScales scales;
+    scales.unit = ReadU16(block + 208);
+    std::memcpy(scales.s, block + 192, 16);
+    return scales;
+  }
+
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {
-    const float scale = ReadHalf(block + 208);
-    for (size_t s = 0; s < 16; ++s) {
-      scales[s] =
-          scale * static_cast<float>(static_cast<int8_t>(block[192 + s]));
-      offsets[s] = 0.0f;
-    }
+    MultiplyOut(Scales(block), 16, scales, offsets);
     for (size_t k = 0; k < 8; ++k) {
       const size_t n = k / 4;
       const size_t j = k % 4;

@@ -22,6 +22,12 @@ concept BlockCodec = requires {
   &Codec::Unpack;
 };
 
+// Codecs whose scales are whole numbers of a unit.
+template <class Codec>
+concept SuperCodec = requires {
+  &Codec::Scales;
+};
+
 // Whether the codec's constants fit its line in GEMMA_FORMATS.
 template <class Codec>
 constexpr bool CodecFits(Format format) {
@@ -29,18 +35,13 @@ constexpr bool CodecFits(Format format) {
   bool fits = Codec::kBlockValues == BlockValues(format) &&
               Codec::kBlockBytes == BlockBytes(format);
   if constexpr (BlockCodec<Codec>) {
-    bool has_offset = Codec::kHasOffset;
-    if constexpr (requires { Codec::kMinCode; }) {
-      has_offset = has_offset || Codec::kMinCode != 0;
-    } else {
-      fits = fits && layout.code_bits == 8;
-    }
-    fits = fits && layout.has_scale && layout.has_offset == has_offset &&
-           layout.block_cols == Codec::kScaleValues &&
-           Codec::kBlockValues % Codec::kScaleValues == 0;
+    fits = fits && layout.code_bits != 0 &&
+           layout.has_offset == Codec::kHasOffset &&
+           layout.scale_cols == Codec::kScaleValues &&
+           layout.block_cols == Codec::kBlockValues &&
+           layout.IsSuper() == SuperCodec<Codec>;
   } else {
-    fits = fits && !layout.has_scale && Codec::kBlockValues == 1 &&
-           layout.code_bits == 8 * Codec::kBlockBytes;
+    fits = fits && layout.code_bits == 0 && Codec::kBlockValues == 1;
   }
   return fits;
 }

@@ -1,11 +1,13 @@
 #include "compression/pack.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 #include "compression/codecs.h"
+#include "compression/half.h"
 
 namespace gemma {
 namespace {
@@ -48,8 +50,35 @@ void PackValues(const uint8_t* rows, size_t num_rows, size_t cols,
   }
 }
 
+// As PackValues, for kBF16: pairs of columns move as one value.
+void PackPairs(const uint8_t* rows, size_t num_rows, size_t cols,
+               uint8_t* out) {
+  if (cols % 2 == 0) {
+    return PackValues<uint32_t>(rows, num_rows, cols / 2, out);
+  }
+  for (size_t col = 0; col < cols; col += 2) {
+    uint16_t pairs[kPanelRows][2] = {};
+    const size_t size = std::min<size_t>(2, cols - col);
+    for (size_t row = 0; row < num_rows; ++row) {
+      std::memcpy(pairs[row], rows + (row * cols + col) * sizeof(uint16_t),
+                  size * sizeof(uint16_t));
+    }
+    std::memcpy(out, pairs, sizeof(pairs));
+    out += sizeof(pairs);
+  }
+}
+
 // Columns unpacked at a time: those of the largest block.
 constexpr size_t kChunkCols = 256;
+
+// The code of each value of kIQ4Codes, at index value + 128.
+constexpr std::array<uint8_t, 256> kIQ4Indices = [] {
+  std::array<uint8_t, 256> indices{};
+  for (uint8_t i = 0; i < 16; ++i) {
+    indices[static_cast<size_t>(kIQ4Codes[i] + 128)] = i;
+  }
+  return indices;
+}();
 
 // Up to kChunkCols columns of one panel, unpacked.
 template <class Codec, Layout layout>
@@ -58,76 +87,107 @@ struct Chunk {
   static constexpr size_t kScales = kChunkCols / Codec::kScaleValues;
 
   // Rows that are never unpacked stay zero.
-  alignas(64) int8_t codes[kPanelRows * kChunkCols] = {};
+  alignas(64) uint8_t codes[kPanelRows][kChunkCols] = {};
   float scales[kPanelRows][kScales] = {};
   float offsets[kPanelRows][kScales] = {};
+  SuperScales super_scales[kPanelRows] = {};
 
   // Unpacks `cols` columns, a multiple of kBlockValues, of one row.
   void UnpackRow(const uint8_t* block, size_t row, size_t cols) {
-    int8_t* row_codes = codes + row * kChunkCols;
+    int8_t values[kChunkCols];
     for (size_t col = 0; col < cols; col += Codec::kBlockValues) {
       const size_t s = col / Codec::kScaleValues;
-      Codec::Unpack(block, row_codes + col, scales[row] + s, offsets[row] + s);
+      Codec::Unpack(block, values + col, scales[row] + s, offsets[row] + s);
+      if constexpr (SuperCodec<Codec>) super_scales[row] = Codec::Scales(block);
       block += Codec::kBlockBytes;
     }
-    if constexpr (kTraits.code_bits == 4) MakeUnsigned(row, cols);
-  }
-
-  // Moves the codes of a row to 0..15. The value stays: both products and the
-  // sum are exact. (Only -0 becomes +0.)
-  void MakeUnsigned(size_t row, size_t cols) {
-    constexpr int kMin = Codec::kMinCode;
-    int8_t* row_codes = codes + row * kChunkCols;
-    if constexpr (kMin != 0) {
-      for (size_t i = 0; i < cols; ++i) {
-        row_codes[i] = static_cast<int8_t>(row_codes[i] - kMin);
-      }
-      for (size_t s = 0; s < cols / Codec::kScaleValues; ++s) {
-        offsets[row][s] += static_cast<float>(kMin) * scales[row][s];
-      }
-    }
-  }
-
-  // Writes the block of the layout that scale `s` belongs to.
-  void WriteBlock(size_t s, uint8_t* out) const {
-    WriteFloats(scales, s, out);
-    out += kPanelRows * sizeof(float);
-    if constexpr (kTraits.has_offset) {
-      WriteFloats(offsets, s, out);
-      out += kPanelRows * sizeof(float);
-    }
-    for (size_t i = 0; i < Codec::kScaleValues; i += kPanelRows) {
-      alignas(64) int8_t transposed[kPanelRows * kPanelRows];
-      Transpose(codes + s * Codec::kScaleValues + i, kChunkCols, transposed);
-      if constexpr (kTraits.code_bits == 4) {
-        out = WriteNibbles(transposed, out);
+    for (size_t col = 0; col < cols; ++col) {
+      if constexpr (kTraits.has_table) {
+        codes[row][col] = kIQ4Indices[static_cast<size_t>(values[col] + 128)];
       } else {
-        std::memcpy(out, transposed, sizeof(transposed));
-        out += sizeof(transposed);
+        codes[row][col] = static_cast<uint8_t>(values[col] + kTraits.zero);
       }
+    }
+  }
+
+  // Writes block `block` of the chunk.
+  void WriteBlock(size_t block, uint8_t* out) const {
+    if constexpr (kTraits.IsSuper()) {
+      WriteSuperHeader(out);
+    } else {
+      WriteHalves(scales, block, out);
+      if constexpr (kTraits.has_offset) {
+        WriteHalves(offsets, block, out + kPanelRows * sizeof(uint16_t));
+      }
+    }
+    out += HeaderBytes(layout);
+    for (size_t col = 0; col < kTraits.block_cols; col += kTileCols) {
+      WriteCodes(block * kTraits.block_cols + col, out);
+      out += TileBytes(layout);
     }
   }
 
  private:
-  static void WriteFloats(const float (&from)[kPanelRows][kScales], size_t s,
-                          uint8_t* out) {
-    float column[kPanelRows];
-    for (size_t row = 0; row < kPanelRows; ++row) column[row] = from[row][s];
-    std::memcpy(out, column, sizeof(column));
+  void WriteSuperHeader(uint8_t* out) const {
+    for (size_t row = 0; row < kPanelRows; ++row) {
+      const SuperScales& from = super_scales[row];
+      uint8_t* at = out + row * sizeof(uint16_t);
+      std::memcpy(at, &from.unit, sizeof(from.unit));
+      at = out + kPanelRows * sizeof(uint16_t);
+      if constexpr (kTraits.has_offset) {
+        std::memcpy(at + row * sizeof(uint16_t), &from.offset_unit,
+                    sizeof(from.offset_unit));
+        at += kPanelRows * sizeof(uint16_t);
+      }
+      for (size_t i = 0; i < kScales; ++i) {
+        at[row] = static_cast<uint8_t>(from.s[i]);
+        at += kPanelRows;
+        if constexpr (kTraits.has_offset) {
+          at[row] = static_cast<uint8_t>(from.m[i]);
+          at += kPanelRows;
+        }
+      }
+    }
   }
 
-  // Joins each two of 16 columns; returns where the next byte goes.
-  static uint8_t* WriteNibbles(const int8_t* __restrict columns,
-                               uint8_t* __restrict out) {
-    for (size_t pair = 0; pair < kPanelRows / 2; ++pair) {
-      const int8_t* even = columns + 2 * pair * kPanelRows;
-      const int8_t* odd = even + kPanelRows;
-      for (size_t row = 0; row < kPanelRows; ++row) {
-        out[row] = static_cast<uint8_t>(even[row] | (odd[row] << 4));
-      }
-      out += kPanelRows;
+  // The values come from halves, so narrowing is exact.
+  static void WriteHalves(const float (&from)[kPanelRows][kScales], size_t s,
+                          uint8_t* out) {
+    uint16_t halves[kPanelRows];
+    for (size_t row = 0; row < kPanelRows; ++row) {
+      halves[row] = FloatToHalf(from[row][s]);
     }
-    return out;
+    std::memcpy(out, halves, sizeof(halves));
+  }
+
+  // Writes the codes of kTileCols columns from `col` on; see Layout.
+  void WriteCodes(size_t col, uint8_t* out) const {
+    // Word w of vector g holds the codes of row w.
+    uint32_t g[kCodeVectors][kPanelRows];
+    for (size_t row = 0; row < kPanelRows; ++row) {
+      for (size_t i = 0; i < kCodeVectors; ++i) {
+        std::memcpy(&g[i][row], codes[row] + col + 4 * i, sizeof(uint32_t));
+      }
+    }
+    if constexpr (kTraits.code_bits == 8) {
+      std::memcpy(out, g, sizeof(g));
+      return;
+    }
+    constexpr uint32_t kLow = 0x0F0F0F0F;
+    uint32_t planes[6][kPanelRows] = {};
+    for (size_t row = 0; row < kPanelRows; ++row) {
+      for (size_t i = 0; i < 4; ++i) {
+        planes[i][row] = (g[i][row] & kLow) | ((g[4 + i][row] & kLow) << 4);
+      }
+      for (size_t i = 0; i < kCodeVectors; ++i) {
+        const uint32_t high = (g[i][row] >> 4) & kLow;
+        if constexpr (kTraits.code_bits == 5) planes[4][row] |= high << i;
+        if constexpr (kTraits.code_bits == 6) {
+          planes[4 + i / 4][row] |= high << 2 * (i % 4);
+        }
+      }
+    }
+    std::memcpy(out, planes, TileBytes(layout));
   }
 };
 
@@ -143,8 +203,8 @@ void PackBlocks(const uint8_t* rows, size_t num_rows, size_t cols,
     for (size_t row = 0; row < num_rows; ++row) {
       chunk.UnpackRow(from + row * row_bytes, row, size);
     }
-    for (size_t s = 0; s < size / Codec::kScaleValues; ++s) {
-      chunk.WriteBlock(s, out);
+    for (size_t block = 0; block < size / Codec::kBlockValues; ++block) {
+      chunk.WriteBlock(block, out);
       out += PanelBlockBytes(layout);
     }
   }
@@ -153,12 +213,14 @@ void PackBlocks(const uint8_t* rows, size_t num_rows, size_t cols,
 template <class Codec, Layout layout>
 void PackPanel(const uint8_t* rows, size_t num_rows, size_t cols,
                uint8_t* out) {
-  if constexpr (TraitsOf(layout).has_scale) {
+  if constexpr (BlockCodec<Codec>) {
     PackBlocks<Codec, layout>(rows, num_rows, cols, out);
-  } else if constexpr (TraitsOf(layout).code_bits == 32) {
+  } else if constexpr (layout == Layout::kF32) {
     PackValues<uint32_t>(rows, num_rows, cols, out);
-  } else {
+  } else if constexpr (layout == Layout::kF16) {
     PackValues<uint16_t>(rows, num_rows, cols, out);
+  } else {
+    PackPairs(rows, num_rows, cols, out);
   }
 }
 

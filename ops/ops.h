@@ -2,7 +2,8 @@
 // SIMD instructions run is decided inside, per call, by what the CPU has.
 //
 // A row's result never depends on the number of rows, of threads, or on what
-// the other rows are: the order of every sum is fixed by the shape alone.
+// the other rows are: the order of every sum is fixed by the shape alone. (Only
+// Arithmetic::kFastest may differ between few and many rows.)
 
 #ifndef GEMMA_OPS_OPS_H_
 #define GEMMA_OPS_OPS_H_
@@ -12,10 +13,47 @@
 #include <span>
 
 #include "compression/weight_view.h"
+#include "ops/aligned_buffer.h"
 #include "ops/matrix_view.h"
 #include "ops/workers.h"
 
 namespace gemma {
+
+// What the products of a MatMul are made of.
+enum class Arithmetic {
+  // The values of w and x, multiplied and summed in float32.
+  kFloat32,
+  // Quantized w: x is rounded to int8, one scale for each 32 columns, and
+  // products of codes are exact. Other w: as kFloat32.
+  kInt8,
+  // As kInt8, but where the CPU has tiles for bfloat16, many rows of x are
+  // rounded to it, and w too. Then a row's result is not the same bits in a
+  // call of many rows as in one of few.
+  kFastest,
+};
+
+// Where products run, and memory for rounded activations.
+class MatMulContext {
+ public:
+  // Has room for x of up to max_rows rows and max_cols columns.
+  MatMulContext(Arithmetic arithmetic, size_t max_rows, size_t max_cols,
+                Workers& workers);
+  bool ok() const { return buffer_.data() != nullptr; }
+
+  // What the buffer takes.
+  static size_t Bytes(size_t max_rows, size_t max_cols);
+
+  Arithmetic arithmetic() const { return arithmetic_; }
+  Workers& workers() const { return *workers_; }
+  std::span<uint8_t> buffer() const {
+    return {buffer_.data(), buffer_.bytes()};
+  }
+
+ private:
+  Arithmetic arithmetic_;
+  Workers* workers_;
+  AlignedBuffer buffer_;
+};
 
 // One product of a call of MatMul: out = x w^T + bias.
 struct MatMulJob {
@@ -25,16 +63,16 @@ struct MatMulJob {
   MatrixView<float> out;        // [rows, w.rows], not overlapping x
 };
 
-// Runs all jobs in one fork-join. out[t][r] is the sum over columns in
-// ascending order of x[t][col] * w[r][col], one fused multiply-add each,
-// starting at 0; then the bias is added.
-void MatMul(std::span<const MatMulJob> jobs, Workers& workers);
+// Runs all jobs, which have the same x. In kFloat32, out[t][r] is the sum over
+// columns in ascending order of x[t][col] * w[r][col], one fused multiply-add
+// each, starting at 0; then the bias is added.
+void MatMul(std::span<const MatMulJob> jobs, MatMulContext& context);
 
-// One job on the calling thread.
+// One job on the calling thread, in kFloat32.
 void MatMulInline(const MatMulJob& job);
 
 // gelu(x gate^T + gate_bias) * (x up^T + up_bias), the gated feed-forward
-// layer's first half, in one fork-join. GELU as in GatedGelu.
+// layer's first half. GELU as in GatedGelu.
 struct GatedMatMulJob {
   MatrixView<const float> x;         // [rows, model_dim]
   PackedView gate, up;               // [ffw_dim, model_dim]
@@ -43,7 +81,7 @@ struct GatedMatMulJob {
   MatrixView<float> scratch;         // [rows, ffw_dim]
   MatrixView<float> out;             // [rows, ffw_dim]
 };
-void GatedMatMul(const GatedMatMulJob& job, Workers& workers);
+void GatedMatMul(const GatedMatMulJob& job, MatMulContext& context);
 
 // gate[i] = gelu(gate[i]) * up[i], the GELU in its tanh form:
 // 0.5 z (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3))). Same sizes.

@@ -24,7 +24,7 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
                     size_t layer, std::span<const BatchRow> rows,
                     MatrixView<const float> normed, Scratch& scratch,
                     MatrixView<float> scores, MatrixView<float> update,
-                    Workers& workers) {
+                    MatMulContext& context) {
   const bool local = config.blocks[layer] == BlockType::kLocalAttention;
   const MatrixView<float> q = scratch.q.Rows(0, rows.size());
   const MatrixView<float> k = scratch.k.Rows(0, rows.size());
@@ -38,19 +38,19 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
       {normed, weights.k_proj.view, {}, k},
       {normed, weights.v_proj.view, {}, v},
   }};
-  MatMul(projections, workers);
+  MatMul(projections, context);
 
   // All rows' keys must be stored before any row attends: a ring has room for
   // the rows of a pass besides the windows that they see.
-  workers.ForEach(rows.size(), [&](size_t r, size_t) {
+  context.workers().ForEach(rows.size(), [&](size_t r, size_t) {
     PrepareHeads(config, weights.q_norm, cos.Row(r), sin.Row(r), q.Row(r));
     PrepareHeads(config, weights.k_norm, cos.Row(r), sin.Row(r), k.Row(r));
     rows[r].state->kv(layer).Store(rows[r].position, k.Row(r), v.Row(r));
   });
 
   const size_t group = config.num_heads / config.num_kv_heads;
-  workers.ForEach(rows.size() * config.num_heads, [&](size_t task,
-                                                      size_t worker) {
+  context.workers().ForEach(rows.size() * config.num_heads, [&](size_t task,
+                                                                size_t worker) {
     const BatchRow& row = rows[task / config.num_heads];
     const size_t head = task % config.num_heads;
     const size_t end = row.position + 1;
@@ -66,7 +66,7 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
   });
 
   const MatMulJob out = {heads, weights.o_proj.view, weights.o_bias, update};
-  MatMul({&out, 1}, workers);
+  MatMul({&out, 1}, context);
 }
 
 }  // namespace gemma

@@ -8,7 +8,7 @@
 
 #include "gemma/model_config.h"
 #include "ops/matrix_view.h"
-#include "ops/workers.h"
+#include "ops/ops.h"
 #include "src/engine/batch.h"
 #include "src/engine/scratch.h"
 #include "src/model/weights.h"
@@ -22,7 +22,7 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
                     size_t layer, std::span<const BatchRow> rows,
                     MatrixView<const float> normed, Scratch& scratch,
                     MatrixView<float> scores, MatrixView<float> update,
-                    Workers& workers);
+                    MatMulContext& context);
 
 }  // namespace gemma
 

@@ -13,8 +13,8 @@ absl::StatusOr<Engine*> Engine::For(Model::Impl& model) {
   if (model.engine == nullptr) {
     GEMMA_ASSIGN_OR_RETURN(
         Transformer transformer,
-        Transformer::Create(model.config, model.weights, model.prefill_chunk,
-                            *model.workers));
+        Transformer::Create(model.config, model.weights, model.arithmetic,
+                            model.prefill_chunk, *model.workers));
     model.engine.reset(new Engine(model, std::move(transformer)));
   }
   return static_cast<Engine*>(model.engine.get());
@@ -58,7 +58,7 @@ MemoryUse Model::MemoryFor(const SessionOptions& options) const {
   MemoryUse use;
   use.weights = model.weights.bytes;
   use.cache = SequenceState::Bytes(model.config, limits);
-  use.scratch = Scratch::Bytes(model.config, model.prefill_chunk) +
+  use.scratch = Transformer::ScratchBytes(model.config, model.prefill_chunk) +
                 model.workers->num_threads() *
                     Engine::MaxKeys(model.config, options.max_tokens) *
                     sizeof(float) +

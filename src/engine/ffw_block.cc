@@ -5,15 +5,16 @@
 namespace gemma {
 
 void FfwBlock(const LayerWeights& weights, MatrixView<const float> normed,
-              Scratch& scratch, MatrixView<float> update, Workers& workers) {
+              Scratch& scratch, MatrixView<float> update,
+              MatMulContext& context) {
   const MatrixView<float> gate = scratch.gate.Rows(0, normed.rows);
   GatedMatMul(
       {normed, weights.gate_proj.view, weights.up_proj.view, weights.gate_bias,
        weights.up_bias, scratch.up.Rows(0, normed.rows), gate},
-      workers);
+      context);
   const MatMulJob down = {gate, weights.down_proj.view, weights.down_bias,
                           update};
-  MatMul({&down, 1}, workers);
+  MatMul({&down, 1}, context);
 }
 
 }  // namespace gemma

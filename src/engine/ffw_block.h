@@ -4,7 +4,7 @@
 #define GEMMA_SRC_ENGINE_FFW_BLOCK_H_
 
 #include "ops/matrix_view.h"
-#include "ops/workers.h"
+#include "ops/ops.h"
 #include "src/engine/scratch.h"
 #include "src/model/weights.h"
 
@@ -12,7 +12,8 @@ namespace gemma {
 
 // update = down(gelu(gate(normed)) * up(normed)), both [rows, model_dim].
 void FfwBlock(const LayerWeights& weights, MatrixView<const float> normed,
-              Scratch& scratch, MatrixView<float> update, Workers& workers);
+              Scratch& scratch, MatrixView<float> update,
+              MatMulContext& context);
 
 }  // namespace gemma
 

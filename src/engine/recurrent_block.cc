@@ -70,18 +70,18 @@ struct Strip {
 void RecurrentBlock(const ModelConfig& config, const LayerWeights& weights,
                     size_t layer, std::span<const Segment> segments,
                     MatrixView<const float> normed, Scratch& scratch,
-                    MatrixView<float> update, Workers& workers) {
+                    MatrixView<float> update, MatMulContext& context) {
   const MatrixView<float> x = scratch.rec_x.Rows(0, normed.rows);
   const MatrixView<float> y = scratch.rec_y.Rows(0, normed.rows);
   const std::array<MatMulJob, 2> projections = {{
       {normed, weights.linear_x.view, weights.linear_x_bias, x},
       {normed, weights.linear_y.view, weights.linear_y_bias, y},
   }};
-  MatMul(projections, workers);
+  MatMul(projections, context);
 
   const size_t strips = config.num_heads;
   const size_t width = config.lru_width / strips;
-  workers.ForEach(segments.size() * strips, [&](size_t task, size_t) {
+  context.workers().ForEach(segments.size() * strips, [&](size_t task, size_t) {
     const Segment& segment = segments[task / strips];
     size_t first_row = 0;
     for (const Segment* s = segments.data(); s != &segment; ++s) {
@@ -110,7 +110,7 @@ void RecurrentBlock(const ModelConfig& config, const LayerWeights& weights,
 
   const MatMulJob out = {y, weights.linear_out.view, weights.linear_out_bias,
                          update};
-  MatMul({&out, 1}, workers);
+  MatMul({&out, 1}, context);
 }
 
 }  // namespace gemma

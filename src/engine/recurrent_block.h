@@ -8,7 +8,7 @@
 
 #include "gemma/model_config.h"
 #include "ops/matrix_view.h"
-#include "ops/workers.h"
+#include "ops/ops.h"
 #include "src/engine/batch.h"
 #include "src/engine/scratch.h"
 #include "src/model/weights.h"
@@ -20,7 +20,7 @@ namespace gemma {
 void RecurrentBlock(const ModelConfig& config, const LayerWeights& weights,
                     size_t layer, std::span<const Segment> segments,
                     MatrixView<const float> normed, Scratch& scratch,
-                    MatrixView<float> update, Workers& workers);
+                    MatrixView<float> update, MatMulContext& context);
 
 }  // namespace gemma
 

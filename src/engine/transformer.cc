@@ -12,6 +12,12 @@
 namespace gemma {
 namespace {
 
+// Columns of the widest x that is multiplied.
+size_t WidestInput(const ModelConfig& config) {
+  return std::max({config.model_dim, config.ffw_dim,
+                   config.num_heads * config.head_dim, config.lru_width});
+}
+
 // Shows each segment's rows of x to its tap, if it has one.
 void Tap(TapPoint point, size_t layer, std::span<const Segment> segments,
          MatrixView<float> x) {
@@ -29,10 +35,11 @@ void Tap(TapPoint point, size_t layer, std::span<const Segment> segments,
 }  // namespace
 
 Transformer::Transformer(const ModelConfig& config, const Weights& weights,
-                         size_t max_rows, Workers& workers)
+                         Arithmetic arithmetic, size_t max_rows,
+                         Workers& workers)
     : config_(config),
       weights_(weights),
-      workers_(workers),
+      context_(arithmetic, max_rows, WidestInput(config), workers),
       scratch_(config, max_rows),
       local_frequency_(config.rotary_dim / 2),
       global_frequency_(config.rotary_dim / 2) {
@@ -44,18 +51,26 @@ Transformer::Transformer(const ModelConfig& config, const Weights& weights,
 
 absl::StatusOr<Transformer> Transformer::Create(const ModelConfig& config,
                                                 const Weights& weights,
+                                                Arithmetic arithmetic,
                                                 size_t max_rows,
                                                 Workers& workers) {
-  Transformer transformer(config, weights, max_rows, workers);
-  if (transformer.scratch_.ok()) return transformer;
-  return absl::ResourceExhaustedError(
-      absl::StrFormat("no memory for %u bytes of activations",
-                      Scratch::Bytes(config, max_rows)));
+  Transformer transformer(config, weights, arithmetic, max_rows, workers);
+  if (transformer.scratch_.ok() && transformer.context_.ok()) {
+    return transformer;
+  }
+  return absl::ResourceExhaustedError(absl::StrFormat(
+      "no memory for %u bytes of activations", ScratchBytes(config, max_rows)));
+}
+
+uint64_t Transformer::ScratchBytes(const ModelConfig& config, size_t max_rows) {
+  return Scratch::Bytes(config, max_rows) +
+         MatMulContext::Bytes(max_rows, WidestInput(config));
 }
 
 absl::Status Transformer::Reserve(size_t max_keys) {
   if (max_keys <= max_keys_) return absl::OkStatus();
-  const size_t bytes = workers_.num_threads() * max_keys * sizeof(float);
+  const size_t bytes =
+      context_.workers().num_threads() * max_keys * sizeof(float);
   AlignedBuffer scores = AlignedBuffer::Allocate(bytes);
   if (scores.data() == nullptr) {
     return absl::ResourceExhaustedError(
@@ -83,7 +98,7 @@ void Transformer::Forward(std::span<const Segment> segments,
 
 // Embeddings and the angles of each row's position.
 void Transformer::Embed() {
-  workers_.ForEach(rows_.size(), [&](size_t r, size_t) {
+  context_.workers().ForEach(rows_.size(), [&](size_t r, size_t) {
     gemma::Embed(weights_.embedding.view, static_cast<size_t>(rows_[r].token),
                  config_.embedding_scale, scratch_.x.Row(r));
     RopeAngles(rows_[r].position, local_frequency_, scratch_.cos_local.Row(r),
@@ -104,17 +119,17 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
   NormRows(x, w.pre_mix_norm, normed);
   if (config_.blocks[layer] == BlockType::kRecurrent) {
     RecurrentBlock(config_, w, layer, segments, normed, scratch_, update,
-                   workers_);
+                   context_);
   } else {
-    const MatrixView<float> scores(scores_.As<float>(), workers_.num_threads(),
-                                   max_keys_);
+    const MatrixView<float> scores(scores_.As<float>(),
+                                   context_.workers().num_threads(), max_keys_);
     AttentionBlock(config_, w, layer, rows_, normed, scratch_, scores, update,
-                   workers_);
+                   context_);
   }
   AddUpdate(w.post_mix_norm, TapPoint::kMixOutput, layer, segments);
 
   NormRows(x, w.pre_ffw_norm, normed);
-  FfwBlock(w, normed, scratch_, update, workers_);
+  FfwBlock(w, normed, scratch_, update, context_);
   AddUpdate(w.post_ffw_norm, TapPoint::kFfwOutput, layer, segments);
   Tap(TapPoint::kBlockOutput, layer, segments, x);
 }
@@ -144,12 +159,12 @@ void Transformer::Logits(std::span<const Segment> segments,
   if (wanted == 0) return;
   const MatMulJob head = {
       scratch_.normed.Rows(0, wanted), weights_.HeadView(), {}, logits};
-  MatMul({&head, 1}, workers_);
+  MatMul({&head, 1}, context_);
   if (config_.final_logits_soft_cap == 0.0f) return;
   // Pieces that keep all threads busy even for one row.
   constexpr size_t kPiece = 4096;
   const size_t pieces = (logits.cols + kPiece - 1) / kPiece;
-  workers_.ForEach(wanted * pieces, [&](size_t task, size_t) {
+  context_.workers().ForEach(wanted * pieces, [&](size_t task, size_t) {
     const size_t begin = task % pieces * kPiece;
     const size_t size = std::min(kPiece, logits.cols - begin);
     SoftCap(config_.final_logits_soft_cap,

@@ -12,6 +12,7 @@
 #include "gemma/model_config.h"
 #include "ops/aligned_buffer.h"
 #include "ops/matrix_view.h"
+#include "ops/ops.h"
 #include "ops/workers.h"
 #include "src/engine/batch.h"
 #include "src/engine/scratch.h"
@@ -27,7 +28,11 @@ class Transformer {
   // for max_rows rows of scratch.
   static absl::StatusOr<Transformer> Create(const ModelConfig& config,
                                             const Weights& weights,
+                                            Arithmetic arithmetic,
                                             size_t max_rows, Workers& workers);
+
+  // What max_rows rows of scratch take, but for attention's.
+  static uint64_t ScratchBytes(const ModelConfig& config, size_t max_rows);
 
   // Makes room for attention over up to max_keys positions.
   absl::Status Reserve(size_t max_keys);
@@ -42,7 +47,7 @@ class Transformer {
 
  private:
   Transformer(const ModelConfig& config, const Weights& weights,
-              size_t max_rows, Workers& workers);
+              Arithmetic arithmetic, size_t max_rows, Workers& workers);
 
   void Embed();
   void RunBlock(size_t layer, std::span<const Segment> segments);
@@ -54,7 +59,7 @@ class Transformer {
 
   const ModelConfig& config_;
   const Weights& weights_;
-  Workers& workers_;
+  MatMulContext context_;
   Scratch scratch_;
   AlignedBuffer scores_;  // [threads, max_keys_]
   size_t max_keys_ = 0;

@@ -31,6 +31,11 @@ absl::Status CheckOptions(const LoadOptions& options) {
   return absl::OkStatus();
 }
 
+Arithmetic ArithmeticOf(const LoadOptions& options) {
+  if (options.activations == Activations::kFloat32) return Arithmetic::kFloat32;
+  return options.deterministic ? Arithmetic::kInt8 : Arithmetic::kFastest;
+}
+
 size_t NumThreads(const LoadOptions& options) {
   if (options.num_threads != 0) return options.num_threads;
   return std::clamp<size_t>(std::thread::hardware_concurrency(), 1,
@@ -70,6 +75,7 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
   GEMMA_RETURN_IF_ERROR(CheckOptions(options));
   auto impl = std::make_unique<Impl>();
   impl->prefill_chunk = options.prefill_chunk;
+  impl->arithmetic = ArithmeticOf(options);
   impl->workers = std::make_unique<Workers>(NumThreads(options));
   GEMMA_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
                          OpenCheckpoint(std::string(path)));

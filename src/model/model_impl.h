@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/model.h"
+#include "ops/ops.h"
 #include "ops/workers.h"
 #include "src/model/weights.h"
 
@@ -29,6 +30,7 @@ class Model::Impl {
   bool has_chat_template = false;
   std::vector<TensorSummary> tensors;
   size_t prefill_chunk = 0;
+  Arithmetic arithmetic = Arithmetic::kFloat32;
   std::unique_ptr<Workers> workers;
 
   std::mutex engine_mutex;  // guards `engine` and whoever computes with it

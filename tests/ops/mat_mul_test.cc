@@ -24,10 +24,31 @@ constexpr Format kAllFormats[] = {
 #undef GEMMA_TEST_FORMAT
 };
 
+// Where in a block of the file halves are.
+std::vector<size_t> HalvesOf(Format format) {
+  switch (format) {
+    case Format::kQ4_1:
+    case Format::kQ5_1:
+    case Format::kQ4_K:
+    case Format::kQ5_K:
+      return {0, 2};
+    case Format::kQ2_K:
+      return {80, 82};
+    case Format::kQ3_K:
+      return {108};
+    case Format::kQ6_K:
+      return {208};
+    default:
+      return {0};
+  }
+}
+
 // A matrix of random bytes whose scales are tame, its packed form, and its
 // values.
 struct TestMatrix {
-  TestMatrix(Format format, size_t rows, size_t cols, uint64_t seed) {
+  // `byte`, if not negative: all codes are of this byte.
+  TestMatrix(Format format, size_t rows, size_t cols, uint64_t seed,
+             int byte = -1) {
     WeightView view = {format, rows, cols, nullptr};
     std::mt19937_64 random(seed);
     bytes.resize(rows * view.RowBytes());
@@ -35,6 +56,7 @@ struct TestMatrix {
     // Halves and bfloat16s whose exponent's upper bits are those of small
     // numbers: no infinities, whatever the byte is part of.
     for (uint8_t& b : bytes) b &= 0xBF;
+    if (byte >= 0 && BlockValues(format) != 1) FillCodes(view, byte);
     if (format == Format::kF32) {
       const std::vector<float> from = RandomVector(rows * cols, seed);
       std::memcpy(bytes.data(), from.data(), bytes.size());
@@ -47,6 +69,17 @@ struct TestMatrix {
     values.resize(rows * cols);
     for (size_t row = 0; row < rows; ++row) {
       DecodeRow(view, row, values.data() + row * cols);
+    }
+  }
+
+  // Every byte is `byte`, but scales that are halves are 1.
+  void FillCodes(const WeightView& view, int byte) {
+    std::fill(bytes.begin(), bytes.end(), static_cast<uint8_t>(byte));
+    for (size_t at = 0; at < bytes.size(); at += BlockBytes(view.format)) {
+      for (const size_t half : HalvesOf(view.format)) {
+        bytes[at + half] = 0x00;
+        bytes[at + half + 1] = 0x3C;
+      }
     }
   }
 
@@ -91,13 +124,15 @@ struct Expected {
 
 std::vector<float> Product(const std::vector<float>& x, size_t rows,
                            const TestMatrix& w, const std::vector<float>& bias,
-                           Workers& workers) {
+                           Workers& workers,
+                           Arithmetic arithmetic = Arithmetic::kFloat32) {
   std::vector<float> out(rows * w.packed.rows, NAN);
+  MatMulContext context(arithmetic, rows, w.packed.cols, workers);
   const MatMulJob job = {{x.data(), rows, w.packed.cols},
                          w.packed,
                          bias,
                          {out.data(), rows, w.packed.rows}};
-  MatMul({&job, 1}, workers);
+  MatMul({&job, 1}, context);
   return out;
 }
 
@@ -168,6 +203,111 @@ TEST(MatMul, GivesTheBitsOfTheDequantizedValues) {
   }
 }
 
+// What Arithmetic::kInt8 makes of x.
+std::vector<float> RoundedToInt8(const std::vector<float>& x) {
+  std::vector<float> rounded(x.size());
+  for (size_t begin = 0; begin < x.size(); begin += 32) {
+    float largest = 0;
+    for (size_t i = 0; i < 32; ++i) {
+      largest = std::max(largest, std::abs(x[begin + i]));
+    }
+    const float scale = largest / 127.0f;
+    const float inverse = scale > 0 ? 1.0f / scale : 0.0f;
+    for (size_t i = 0; i < 32; ++i) {
+      rounded[begin + i] = scale * std::nearbyint(x[begin + i] * inverse);
+    }
+  }
+  return rounded;
+}
+
+// Whether the target in use fuses multiply-adds, as all but x86's baseline do.
+bool HasFma() { return hwy::SupportedTargets() & (HWY_AVX2 | HWY_AVX3_DL); }
+
+// Of the values that x is rounded to the products are nearly exact, and the
+// same bits on every target, for any rows and threads.
+TEST(MatMul, Int8IsExactOfRoundedActivations) {
+  Workers one(1);
+  Workers three(3);
+  constexpr size_t kRows = 15;  // 8, 4, 2 and 1 at a time
+  for (const Format format : kAllFormats) {
+    const size_t cols = BlockValues(format) == 256 ? 512 : 288;
+    for (const size_t w_rows : {1, 15, 16, 83}) {
+      const TestMatrix w(format, w_rows, cols, w_rows);
+      const std::vector<float> bias = RandomVector(w_rows, 3);
+      std::vector<float> x = RandomVector(kRows * cols, 4);
+      std::fill(x.begin(), x.begin() + 32, 0.0f);
+      const bool quantized = TraitsOf(w.packed.layout).code_bits != 0;
+      const Expected expected(quantized ? RoundedToInt8(x) : x, kRows, w, bias);
+      std::vector<float> first;
+      ForEachTarget([&] {
+        const std::vector<float> all =
+            Product(x, kRows, w, bias, one, Arithmetic::kInt8);
+        EXPECT_LT(expected.Error(all), 2e-6) << FormatName(format);
+        EXPECT_EQ(Product(x, kRows, w, bias, three, Arithmetic::kInt8), all);
+        if (quantized && HasFma()) {
+          if (first.empty()) first = all;
+          EXPECT_EQ(all, first) << FormatName(format);
+        }
+        for (size_t row = 0; row < kRows; ++row) {
+          const std::vector<float> one_x(x.begin() + row * cols,
+                                         x.begin() + (row + 1) * cols);
+          const std::vector<float> one_row(all.begin() + row * w_rows,
+                                           all.begin() + (row + 1) * w_rows);
+          EXPECT_EQ(Product(one_x, 1, w, bias, three, Arithmetic::kInt8),
+                    one_row)
+              << FormatName(format) << " row " << row;
+        }
+      });
+    }
+  }
+}
+
+// Extreme codes of w and x: sums of products in 16 bits must not saturate.
+TEST(MatMul, Int8SumsOfExtremeCodesDoNotSaturate) {
+  Workers workers(1);
+  for (const Format format : kAllFormats) {
+    const size_t cols = BlockValues(format) == 256 ? 256 : 64;
+    for (const int byte : {0x00, 0x7F, 0x80, 0xFF}) {
+      TestMatrix w(format, 16, cols, 1, byte);
+      for (const float x_value : {-1.0f, 1.0f}) {
+        const std::vector<float> x(2 * cols, x_value);
+        const Expected expected(x, 2, w, {});
+        ForEachTarget([&] {
+          EXPECT_LT(
+              expected.Error(Product(x, 2, w, {}, workers, Arithmetic::kInt8)),
+              2e-6)
+              << FormatName(format) << " of bytes " << byte;
+        });
+      }
+    }
+  }
+}
+
+// Many rows on tiles, where this CPU has them: both operands are rounded to 8
+// bits of significand.
+TEST(MatMul, FastestIsWithinTheRoundingOfBfloat16) {
+  Workers workers(2);
+  constexpr size_t kRows = 70;
+  for (const Format format : kAllFormats) {
+    for (const size_t cols : {256, 768}) {
+      const TestMatrix w(format, 83, cols, 5);
+      const std::vector<float> bias = RandomVector(83, 6);
+      const std::vector<float> x = RandomVector(kRows * cols, 7);
+      const Expected expected(x, kRows, w, bias);
+      ForEachTarget([&] {
+        const std::vector<float> all =
+            Product(x, kRows, w, bias, workers, Arithmetic::kFastest);
+        EXPECT_LT(expected.Error(all), 2.0 / 256) << FormatName(format);
+        // The number of rows does not matter as long as there are many.
+        const std::vector<float> most(x.begin(), x.begin() + 40 * cols);
+        EXPECT_EQ(Product(most, 40, w, bias, workers, Arithmetic::kFastest),
+                  std::vector<float>(all.begin(), all.begin() + 40 * 83))
+            << FormatName(format);
+      });
+    }
+  }
+}
+
 TEST(MatMul, RunsSeveralJobsInOneJoin) {
   Workers workers(2);
   const TestMatrix a(Format::kF32, 20, 64, 1);
@@ -177,8 +317,9 @@ TEST(MatMul, RunsSeveralJobsInOneJoin) {
   const MatMulJob jobs[] = {
       {{x.data(), 3, 64}, a.packed, {}, {out_a.data(), 3, 20}},
       {{x.data(), 3, 64}, b.packed, {}, {out_b.data(), 3, 100}}};
+  MatMulContext context(Arithmetic::kFloat32, 3, 64, workers);
   const uint64_t joins = workers.num_joins();
-  MatMul(jobs, workers);
+  MatMul(jobs, context);
   EXPECT_EQ(workers.num_joins(), joins + 1);
   EXPECT_EQ(out_a, Product(x, 3, a, {}, workers));
   EXPECT_EQ(out_b, Product(x, 3, b, {}, workers));
@@ -204,6 +345,7 @@ TEST(GatedMatMul, IsTwoProductsAndAGatedGelu) {
     std::vector<float> expected = Product(x, rows, gate, gate_bias, workers);
     GatedGelu(expected, Product(x, rows, up, {}, workers));
     std::vector<float> scratch(rows * 150), out(rows * 150);
+    MatMulContext context(Arithmetic::kFloat32, rows, 64, workers);
     GatedMatMul({{x.data(), rows, 64},
                  gate.packed,
                  up.packed,
@@ -211,7 +353,7 @@ TEST(GatedMatMul, IsTwoProductsAndAGatedGelu) {
                  {},
                  {scratch.data(), rows, 150},
                  {out.data(), rows, 150}},
-                workers);
+                context);
     EXPECT_EQ(out, expected) << rows << " rows";
   }
 }

@@ -70,6 +70,7 @@ Model LoadToy(const Toy& toy, size_t num_threads, size_t chunk) {
   options.num_threads = num_threads;
   options.prefill_chunk = chunk;
   options.recurrent_window = toy.window;
+  options.activations = Activations::kFloat32;
   return LoadOrDie(ToyPath(toy.folder), options);
 }
 

@@ -77,6 +77,7 @@ void AddLogits(CLI::App& app, Action* action) {
   options->model.chunk = kDefaultLogitRows;
   CLI::App* command = app.add_subcommand(
       "logits", "Write the logits of every position to a NumPy file");
+  options->model.activations = "float32";
   AddModelOptions(*command, &options->model, "as many as are given");
   AddText(*command, kTokensOption, "ID[,ID...]", &options->tokens, "Token ids");
   AddText(*command, "--tokens-file", "FILE", &options->tokens_file,

@@ -16,6 +16,7 @@ namespace gemma::tools {
 namespace {
 
 constexpr size_t kMaxThreads = 1024;
+constexpr size_t kMaxChunk = 8192;  // of LoadOptions
 // What a session accepts.
 constexpr size_t kMaxPositions = size_t{1} << 24;
 
@@ -152,8 +153,8 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
   }
   AddNumber(app, "-c,--context", &options->context, 1, kMaxPositions,
             "Tokens that fit in memory", default_context);
-  AddNumber(app, "--chunk", &options->chunk, 1, 1 << 16,
-            "Tokens computed at once, at most; results do\nnot depend on it");
+  AddNumber(app, "--chunk", &options->chunk, 1, kMaxChunk,
+            "Tokens computed at once, at most");
   AddChoice(app, "--recurrent-window", &options->recurrent_window,
             {"deepmind", "transformers"},
             "Whose attention window RecurrentGemma follows");
@@ -161,6 +162,10 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
             {"auto", "float32", "bfloat16"},
             "How keys and values are kept; auto: float32\nfor float32 weights, "
             "else bfloat16");
+  AddChoice(app, "--activations", &options->activations, {"float32", "int8"},
+            "What multiplies quantized weights: int8 is\nfast, float32 exact");
+  app.add_flag("--deterministic", options->deterministic,
+               "The same bits for any --chunk, on every CPU");
 }
 
 absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
@@ -170,6 +175,9 @@ absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
     load.recurrent_window = RecurrentWindow::kTransformers;
   }
   load.prefill_chunk = options.chunk;
+  load.activations = options.activations == "float32" ? Activations::kFloat32
+                                                      : Activations::kRounded;
+  load.deterministic = options.deterministic;
   Progress progress("loading");
   load.progress = [&progress](const LoadProgress& at) {
     progress.Update(at.done_bytes, at.total_bytes);

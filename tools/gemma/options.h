@@ -56,10 +56,12 @@ struct ModelOptions {
   size_t chunk = LoadOptions().prefill_chunk;
   std::string recurrent_window = "deepmind";
   std::string cache_type = "auto";
+  std::string activations = "int8";  // a command may choose another default
+  bool deterministic = false;
 };
 
-// Adds MODEL, --threads, --context, --chunk, --recurrent-window and
-// --cache-type.
+// Adds MODEL, --threads, --context, --chunk, --recurrent-window, --cache-type,
+// --activations and --deterministic.
 // `default_context`: what --help says. With `threads`, --threads takes several
 // numbers, for that.
 void AddModelOptions(CLI::App& app, ModelOptions* options,

@@ -211,6 +211,7 @@ void AddVerify(CLI::App& app, Action* action) {
   options->model.chunk = kDefaultLogitRows;
   CLI::App* command = app.add_subcommand(
       "verify", "Compare the model's logits with a reference");
+  options->model.activations = "float32";
   AddModelOptions(*command, &options->model, "as many as the reference has");
   AddText(*command, "--reference", "FILE.npz", &options->reference,
           "Holds ids [n] or [1, n], and float32 logits\n"

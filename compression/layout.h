@@ -1,0 +1,147 @@
+// The layouts that weights run from.
+
+#ifndef GEMMA_COMPRESSION_LAYOUT_H_
+#define GEMMA_COMPRESSION_LAYOUT_H_
+
+#include <cstddef>
+
+namespace gemma {
+
+// Rows of a matrix are packed in panels of this many, side by side, so that a
+// kernel multiplies one activation with a vector of rows and needs no
+// horizontal sums.
+inline constexpr size_t kPanelRows = 16;
+
+// What a panel of kPanelRows rows looks like in memory: a sequence of blocks of
+// columns. Rows beyond the matrix are zeros.
+//
+// kF32, kF16: a block is one column, its values row after row.
+// kBF16: a block is two columns; of each row the values of both. If the matrix
+// has an odd number of columns, the last column of the panel is zeros.
+//
+// The others hold what the file format holds, moved: codes of 4 to 8 bits, and
+// scales, in blocks of 32 columns or, if named Super, of 256. A value is
+//   scale * (code - zero) + offset, or scale * kIQ4Codes[code] if named Table.
+// A block is a header and the codes of each 32 columns. The header, for each of
+// the kPanelRows rows in turn:
+//   half scale, then half offset if named Offset
+// or, if named Super,
+//   half unit, then half offset_unit if named Offset,
+//   for each group of columns: int8 s, then int8 m if named Offset
+//   with scale = unit * s and offset = -(offset_unit * m)
+// the groups being of 16 columns if named 16, else of 32.
+//
+// The codes of 32 columns are eight vectors of 64 bytes, vector g having code
+// (col 4 * g + c, row) in byte 4 * row + c: what instructions that sum four
+// products of bytes want. They are stored in planes:
+//   8 bits: the eight vectors
+//   4 bits: four vectors; g in the low halves and 4 + g in the high halves
+//   5 bits: as 4 bits, then one vector whose bit g is the fifth bit of vector g
+//   6 bits: as 4 bits, then two vectors; bits 2 * (g % 4) and above of vector
+//           g / 4 are the upper two bits of vector g
+#define GEMMA_LAYOUTS(X) \
+  X(kF32)                \
+  X(kF16)                \
+  X(kBF16)               \
+  X(kU8)                 \
+  X(kU4)                 \
+  X(kU4Offset)           \
+  X(kU4Table)            \
+  X(kU5)                 \
+  X(kU5Offset)           \
+  X(kU4SuperOffset)      \
+  X(kU4SuperOffset16)    \
+  X(kU4Super16)          \
+  X(kU4SuperTable)       \
+  X(kU5SuperOffset)      \
+  X(kU6Super16)
+
+enum class Layout {
+#define GEMMA_LAYOUT_ENUM(layout) layout,
+  GEMMA_LAYOUTS(GEMMA_LAYOUT_ENUM)
+#undef GEMMA_LAYOUT_ENUM
+};
+
+// How a layout's blocks are built; see Layout.
+struct LayoutTraits {
+  size_t code_bits;   // of one code; 0: values, no codes
+  size_t block_cols;  // columns of a block
+  size_t scale_cols;  // columns that share a scale
+  int zero;           // code of the value 0, offset aside
+  bool has_offset;
+  bool has_table;
+
+  constexpr bool IsSuper() const { return block_cols == 256; }
+};
+
+constexpr LayoutTraits TraitsOf(Layout layout) {
+  switch (layout) {
+    case Layout::kF32:
+    case Layout::kF16:
+      return {0, 1, 1, 0, false, false};
+    case Layout::kBF16:
+      return {0, 2, 1, 0, false, false};
+    case Layout::kU8:
+      return {8, 32, 32, 128, false, false};
+    case Layout::kU4:
+      return {4, 32, 32, 8, false, false};
+    case Layout::kU4Offset:
+      return {4, 32, 32, 0, true, false};
+    case Layout::kU4Table:
+      return {4, 32, 32, 0, false, true};
+    case Layout::kU5:
+      return {5, 32, 32, 16, false, false};
+    case Layout::kU5Offset:
+      return {5, 32, 32, 0, true, false};
+    case Layout::kU4SuperOffset:
+      return {4, 256, 32, 0, true, false};
+    case Layout::kU4SuperOffset16:
+      return {4, 256, 16, 0, true, false};
+    case Layout::kU4Super16:
+      return {4, 256, 16, 4, false, false};
+    case Layout::kU4SuperTable:
+      return {4, 256, 32, 0, false, true};
+    case Layout::kU5SuperOffset:
+      return {5, 256, 32, 0, true, false};
+    case Layout::kU6Super16:
+      return {6, 256, 16, 32, false, false};
+  }
+  return {0, 1, 1, 0, false, false};
+}
+
+// Columns whose codes lie together, and bytes of one of their vectors.
+inline constexpr size_t kTileCols = 32;
+inline constexpr size_t kCodeVectorBytes = 4 * kPanelRows;
+inline constexpr size_t kCodeVectors = kTileCols / 4;
+
+// Bytes of the codes of kTileCols columns of a panel.
+constexpr size_t TileBytes(Layout layout) {
+  return TraitsOf(layout).code_bits * kTileCols * kPanelRows / 8;
+}
+
+// Bytes of a block's scales and offsets.
+constexpr size_t HeaderBytes(Layout layout) {
+  const LayoutTraits t = TraitsOf(layout);
+  if (t.code_bits == 0) return 0;
+  const size_t parts = t.has_offset ? 2 : 1;
+  const size_t steps = t.IsSuper() ? t.block_cols / t.scale_cols : 0;
+  return kPanelRows * parts * (2 + steps);
+}
+
+// Bytes of one block of one panel.
+constexpr size_t PanelBlockBytes(Layout layout) {
+  const LayoutTraits t = TraitsOf(layout);
+  if (t.code_bits == 0)
+    return kPanelRows * 4 / (layout == Layout::kF16 ? 2 : 1);
+  return HeaderBytes(layout) + t.block_cols / kTileCols * TileBytes(layout);
+}
+
+// Bytes of one panel of `cols` columns, whole blocks for layouts with codes.
+constexpr size_t PanelBytes(Layout layout, size_t cols) {
+  const size_t block_cols = TraitsOf(layout).block_cols;
+  return (cols + block_cols - 1) / block_cols * PanelBlockBytes(layout);
+}
+
+}  // namespace gemma
+
+#endif  // GEMMA_COMPRESSION_LAYOUT_H_

@@ -1,0 +1,98 @@
+#include "ops/mat_mul_amx.h"
+
+#if defined(__x86_64__) && defined(__linux__)
+
+#include <cpuid.h>
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace gemma {
+namespace {
+
+bool CpuHasTiles() {
+  unsigned eax, ebx, ecx, edx;
+  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
+  constexpr unsigned kAmxBf16 = 1u << 22;
+  constexpr unsigned kAmxTile = 1u << 24;
+  return (edx & kAmxBf16) && (edx & kAmxTile);
+}
+
+// Linux gives a process the tiles' registers only if it asks; see
+// Documentation/arch/x86/xstate.rst. All threads of the process get them.
+bool SystemGivesTiles() {
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+// The operand of LDTILECFG: all tiles have 16 rows of 64 bytes.
+struct alignas(64) TileConfig {
+  uint8_t palette = 1;
+  uint8_t start_row = 0;
+  uint8_t reserved[14] = {};
+  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+static_assert(sizeof(TileConfig) == 64);
+
+constexpr size_t kSumsStride = 32 * sizeof(float);
+
+}  // namespace
+
+bool HasAmx() {
+  static const bool has = CpuHasTiles() && SystemGivesTiles();
+  return has;
+}
+
+// Tiles 0..3 are sums, 4 and 5 rows of x, 6 and 7 panels of w: four products
+// for four loads.
+__attribute__((target("amx-tile,amx-bf16"))) void AmxTiles(const AmxJob& job) {
+  static constexpr TileConfig kConfig;
+  _tile_loadconfig(&kConfig);
+  const size_t x_bytes = job.x_stride * sizeof(uint16_t);
+  for (size_t row = 0; row < job.x_rows; row += 2 * kAmxRows) {
+    float* top = job.sums + row * 32;
+    float* bottom = top + kAmxRows * 32;
+    if (job.first) {
+      _tile_zero(0);
+      _tile_zero(1);
+      _tile_zero(2);
+      _tile_zero(3);
+    } else {
+      _tile_loadd(0, top, kSumsStride);
+      _tile_loadd(1, top + 16, kSumsStride);
+      _tile_loadd(2, bottom, kSumsStride);
+      _tile_loadd(3, bottom + 16, kSumsStride);
+    }
+    const uint16_t* x = job.x + row * job.x_stride;
+    for (size_t col = 0; col < job.cols; col += kAmxCols) {
+      _tile_loadd(4, x + col, x_bytes);
+      _tile_loadd(6, job.w[0] + col * 16, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_loadd(7, job.w[1] + col * 16, 64);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_loadd(5, x + kAmxRows * job.x_stride + col, x_bytes);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, top, kSumsStride);
+    _tile_stored(1, top + 16, kSumsStride);
+    _tile_stored(2, bottom, kSumsStride);
+    _tile_stored(3, bottom + 16, kSumsStride);
+  }
+  _tile_release();
+}
+
+}  // namespace gemma
+
+#else
+
+namespace gemma {
+
+bool HasAmx() { return false; }
+void AmxTiles(const AmxJob&) {}
+
+}  // namespace gemma
+
+#endif

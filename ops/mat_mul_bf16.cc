@@ -1,0 +1,153 @@
+// The kernels of MatMul for tiles of bfloat16: rounding x, decoding panels of w
+// and the walk over both. mat_mul_amx.cc has the products.
+
+#include "ops/mat_mul_kernels.h"
+
+// ---- 1. Compile part 2 once per SIMD target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/mat_mul_bf16.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+// After foreach_target.h.
+#include "hwy/highway.h"
+#include "ops/mat_mul_amx.h"
+#include "ops/packed-inl.h"
+
+#ifndef GEMMA_OPS_MAT_MUL_BF16_ONCE
+#define GEMMA_OPS_MAT_MUL_BF16_ONCE
+namespace gemma {
+
+// Columns at a time: two panels of them are 32 KiB.
+inline constexpr size_t kBf16Cols = 512;
+// Rows of x at a time, whose sums are 64 KiB.
+inline constexpr size_t kBf16Rows = 512;
+
+}  // namespace gemma
+#endif  // GEMMA_OPS_MAT_MUL_BF16_ONCE
+
+// ---- 2. Vectors, no threads.
+HWY_BEFORE_NAMESPACE();
+namespace gemma {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+void RoundOnTarget(std::span<const float> x, uint16_t* HWY_RESTRICT out) {
+  const hn::ScalableTag<float> df;
+  const hn::Rebind<hwy::bfloat16_t, decltype(df)> d16;
+  auto* to = reinterpret_cast<hwy::bfloat16_t*>(out);
+  const size_t N = hn::Lanes(df);
+  for (size_t i = 0; i < x.size(); i += N) {
+    const auto v = hn::LoadN(df, x.data() + i, x.size() - i);
+    hn::StoreN(hn::DemoteTo(d16, v), d16, to + i, x.size() - i);
+  }
+}
+
+// Decodes columns [begin, end) of a panel as Layout::kBF16 has them, rounding
+// to nearest (ties away from zero).
+template <Layout kLayout>
+void DecodeBf16(const uint8_t* HWY_RESTRICT panel, size_t begin, size_t end,
+                uint32_t* HWY_RESTRICT out) {
+  const DU32 d;
+  VU32 even[kColVectors];
+  DecodeCols<kLayout>(
+      panel, begin, end, [&](size_t col, size_t v, VF values) GEMMA_LAMBDA {
+        const VU32 rounded =
+            hn::Add(hn::BitCast(d, values), hn::Set(d, 0x8000u));
+        if (col % 2 == 0) {
+          even[v] = hn::ShiftRight<16>(rounded);
+        } else {
+          hn::Store(hn::OrAnd(even[v], rounded, hn::Set(d, 0xFFFF0000u)), d,
+                    out + col / 2 * kPanelRows + v * LanesF());
+        }
+      });
+}
+
+void DecodeBf16OnTarget(const PackedView& w, size_t panel, size_t begin,
+                        size_t end, uint32_t* HWY_RESTRICT out) {
+  switch (w.layout) {
+#define GEMMA_LAYOUT_CASE(layout) \
+  case Layout::layout:            \
+    return DecodeBf16<Layout::layout>(w.Panel(panel), begin, end, out);
+    GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
+#undef GEMMA_LAYOUT_CASE
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma
+HWY_AFTER_NAMESPACE();
+
+// ---- 3. Dispatch, and the walk.
+#if HWY_ONCE
+namespace gemma {
+namespace {
+
+HWY_EXPORT(RoundOnTarget);
+HWY_EXPORT(DecodeBf16OnTarget);
+
+// Writes the sums of one panel to job.out, with the bias.
+void StoreColumns(const MatMulJob& job, size_t first, size_t count,
+                  size_t panel, const float* sums) {
+  const size_t begin = panel * kPanelRows;
+  const size_t size = HWY_MIN(kPanelRows, job.w.rows - begin);
+  for (size_t r = 0; r < count; ++r) {
+    float* out = job.out.Row(first + r).data() + begin;
+    for (size_t i = 0; i < size; ++i) {
+      out[i] = sums[r * 2 * kPanelRows + i];
+      if (!job.bias.empty()) out[i] += job.bias[begin + i];
+    }
+  }
+}
+
+// Rows [first, first + count) of x with the panels `panel` and the next; if
+// that is `end`, its sums are computed from the former's values, and dropped.
+void PanelPair(const MatMulJob& job, const Bf16Rows& x, size_t first,
+               size_t count, size_t panel, size_t end) {
+  alignas(64) float sums[kBf16Rows * 2 * kPanelRows];
+  alignas(64) uint32_t decoded[2][kBf16Cols / 2 * kPanelRows];
+  const size_t num_panels = HWY_MIN(size_t{2}, end - panel);
+  for (size_t col = 0; col < job.w.cols; col += kBf16Cols) {
+    const size_t col_end = HWY_MIN(col + kBf16Cols, job.w.cols);
+    AmxJob tiles = {x.data + first * x.stride + col, x.stride,
+                    hwy::RoundUpTo(count, 2 * kAmxRows)};
+    for (size_t p = 0; p < 2; ++p) {
+      const size_t from = panel + HWY_MIN(p, num_panels - 1);
+      if (job.w.layout == Layout::kBF16) {
+        tiles.w[p] = reinterpret_cast<const uint16_t*>(job.w.Panel(from)) +
+                     col * kPanelRows;
+      } else {
+        tiles.w[p] = reinterpret_cast<const uint16_t*>(decoded[p]);
+        HWY_DYNAMIC_DISPATCH(DecodeBf16OnTarget)
+        (job.w, from, col, col_end, decoded[p]);
+      }
+    }
+    tiles.cols = col_end - col;
+    tiles.sums = sums;
+    tiles.first = col == 0;
+    AmxTiles(tiles);
+  }
+  for (size_t p = 0; p < num_panels; ++p) {
+    StoreColumns(job, first, count, panel + p, sums + p * kPanelRows);
+  }
+}
+
+}  // namespace
+
+bool HasBf16Tiles() { return HasAmx(); }
+
+void RoundRow(std::span<const float> x, uint16_t* out) {
+  HWY_DYNAMIC_DISPATCH(RoundOnTarget)(x, out);
+}
+
+void Bf16Panels(const MatMulJob& job, const Bf16Rows& x, size_t begin,
+                size_t end) {
+  HWY_ASSERT(job.w.cols % kAmxCols == 0);
+  for (size_t row = 0; row < job.x.rows; row += kBf16Rows) {
+    const size_t count = HWY_MIN(kBf16Rows, job.x.rows - row);
+    for (size_t panel = begin; panel < end; panel += 2) {
+      PanelPair(job, x, row, count, panel, end);
+    }
+  }
+}
+
+}  // namespace gemma
+#endif  // HWY_ONCE

@@ -1,0 +1,173 @@
+// The kernels of MatMul in float32. One row of x (decode) is limited by how
+// fast w can be read: weights are decoded in registers and used at once.
+// Several rows (prefill) are limited by multiply-adds: weights are decoded once
+// per block of columns into a buffer that stays in the L1 cache, and each is
+// used for all rows. Both sum the columns of a row in ascending order, one
+// fused multiply-add each, so they give the same bits.
+
+#include "ops/mat_mul_kernels.h"
+
+// ---- 1. Compile part 2 once per SIMD target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/mat_mul_float.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+// After foreach_target.h.
+#include "hwy/highway.h"
+#include "ops/packed-inl.h"
+
+#ifndef GEMMA_OPS_MAT_MUL_FLOAT_ONCE
+#define GEMMA_OPS_MAT_MUL_FLOAT_ONCE
+namespace gemma {
+
+// Columns decoded at once: a panel of them, in float, is 16 KiB.
+inline constexpr size_t kBlockCols = 256;
+
+}  // namespace gemma
+#endif  // GEMMA_OPS_MAT_MUL_FLOAT_ONCE
+
+// ---- 2. Vectors, no threads.
+HWY_BEFORE_NAMESPACE();
+namespace gemma {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// One row of x with one panel.
+template <Layout kLayout>
+HWY_INLINE void OneRow(const MatMulJob& job, size_t panel) {
+  const DF df;
+  const float* HWY_RESTRICT x = job.x.data;
+  VF sums[kColVectors];
+  for (size_t v = 0; v < kColVectors; ++v) sums[v] = hn::Zero(df);
+  DecodeCols<kLayout>(job.w.Panel(panel), 0, job.w.cols,
+                      [&](size_t col, size_t v, VF values) GEMMA_LAMBDA {
+                        sums[v] =
+                            hn::MulAdd(values, hn::Set(df, x[col]), sums[v]);
+                      });
+  const size_t row = panel * kPanelRows;
+  StoreSums(sums, job.bias.empty() ? nullptr : job.bias.data() + row,
+            job.w.rows - row, job.out.data + row);
+}
+
+// Decodes columns [begin, end) of a panel to out [end - begin, kPanelRows].
+template <Layout kLayout>
+HWY_INLINE void DecodePanel(const uint8_t* HWY_RESTRICT panel, size_t begin,
+                            size_t end, float* HWY_RESTRICT out) {
+  DecodeCols<kLayout>(
+      panel, begin, end, [&](size_t col, size_t v, VF values) GEMMA_LAMBDA {
+        hn::Store(values, DF(), out + col * kPanelRows + v * LanesF());
+      });
+}
+
+// Continues the sums of kRows rows of x with `cols` decoded columns. `first`:
+// the sums start at zero, else at what `out` holds. `bias`: null but for the
+// last columns.
+template <size_t kRows>
+HWY_INLINE void Tile(const float* HWY_RESTRICT panel, size_t cols,
+                     const float* HWY_RESTRICT x, size_t x_stride, bool first,
+                     const float* bias, size_t panel_rows,
+                     float* HWY_RESTRICT out, size_t out_stride) {
+  const DF df;
+  VF sums[kRows * kColVectors];
+  for (size_t r = 0; r < kRows; ++r) {
+    for (size_t v = 0; v < kColVectors; ++v) {
+      const size_t begin = v * LanesF();
+      sums[r * kColVectors + v] =
+          first || panel_rows <= begin
+              ? hn::Zero(df)
+              : hn::LoadN(df, out + r * out_stride + begin, panel_rows - begin);
+    }
+  }
+  for (size_t col = 0; col < cols; ++col) {
+    VF w[kColVectors];
+    for (size_t v = 0; v < kColVectors; ++v) {
+      w[v] = hn::Load(df, panel + col * kPanelRows + v * LanesF());
+    }
+    for (size_t r = 0; r < kRows; ++r) {
+      const VF xs = hn::Set(df, x[r * x_stride + col]);
+      for (size_t v = 0; v < kColVectors; ++v) {
+        VF& sum = sums[r * kColVectors + v];
+        sum = hn::MulAdd(w[v], xs, sum);
+      }
+    }
+  }
+  for (size_t r = 0; r < kRows; ++r) {
+    StoreSums(sums + r * kColVectors, bias, panel_rows, out + r * out_stride);
+  }
+}
+
+// Rows of a tile: 12 sums leave registers for a column and a row's value on
+// every target, and are enough to hide the latency of a multiply-add.
+inline constexpr size_t kTileRows = kColVectors >= 12 ? 1 : 12 / kColVectors;
+
+// All rows of x with one decoded panel.
+HWY_INLINE void AllRows(const MatMulJob& job, size_t panel, size_t begin,
+                        size_t end, const float* HWY_RESTRICT decoded) {
+  const size_t row = panel * kPanelRows;
+  const size_t panel_rows = HWY_MIN(kPanelRows, job.w.rows - row);
+  const float* bias =
+      job.bias.empty() || end != job.w.cols ? nullptr : job.bias.data() + row;
+  const auto tile = [&](auto rows, size_t r) GEMMA_LAMBDA {
+    Tile<decltype(rows)::value>(
+        decoded, end - begin, job.x.data + r * job.x.stride + begin,
+        job.x.stride, begin == 0, bias, panel_rows,
+        job.out.data + r * job.out.stride + row, job.out.stride);
+  };
+  size_t r = 0;
+  for (; r + kTileRows <= job.x.rows; r += kTileRows) {
+    tile(std::integral_constant<size_t, kTileRows>(), r);
+  }
+  for (; r + 2 <= job.x.rows; r += 2) {
+    tile(std::integral_constant<size_t, 2>(), r);
+  }
+  if (r < job.x.rows) tile(std::integral_constant<size_t, 1>(), r);
+}
+
+// Several rows of x with panels [begin, end), at most kTaskPanels.
+template <Layout kLayout>
+void ManyRows(const MatMulJob& job, size_t begin, size_t end) {
+  HWY_ALIGN float buffer[kTaskPanels * kBlockCols * kPanelRows];
+  for (size_t col = 0; col < job.w.cols; col += kBlockCols) {
+    const size_t col_end = HWY_MIN(col + kBlockCols, job.w.cols);
+    for (size_t panel = begin; panel < end; ++panel) {
+      float* decoded = buffer + (panel - begin) * kBlockCols * kPanelRows;
+      DecodePanel<kLayout>(job.w.Panel(panel), col, col_end, decoded);
+    }
+    for (size_t panel = begin; panel < end; ++panel) {
+      AllRows(job, panel, col, col_end,
+              buffer + (panel - begin) * kBlockCols * kPanelRows);
+    }
+  }
+}
+
+template <Layout kLayout>
+void Panels(const MatMulJob& job, size_t begin, size_t end) {
+  if (job.x.rows > 1) return ManyRows<kLayout>(job, begin, end);
+  for (size_t panel = begin; panel < end; ++panel) OneRow<kLayout>(job, panel);
+}
+
+// Chooses the layout once per call, so the loops above do not branch on it.
+void FloatPanelsOnTarget(const MatMulJob& job, size_t begin, size_t end) {
+  switch (job.w.layout) {
+#define GEMMA_LAYOUT_CASE(layout) \
+  case Layout::layout:            \
+    return Panels<Layout::layout>(job, begin, end);
+    GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
+#undef GEMMA_LAYOUT_CASE
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma
+HWY_AFTER_NAMESPACE();
+
+// ---- 3. Dispatch.
+#if HWY_ONCE
+namespace gemma {
+HWY_EXPORT(FloatPanelsOnTarget);
+
+void FloatPanels(const MatMulJob& job, size_t begin, size_t end) {
+  HWY_DYNAMIC_DISPATCH(FloatPanelsOnTarget)(job, begin, end);
+}
+
+}  // namespace gemma
+#endif  // HWY_ONCE

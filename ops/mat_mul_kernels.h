@@ -1,0 +1,60 @@
+// The kernels of MatMul, each for consecutive panels of one job on the calling
+// thread. See mat_mul.cc for who chooses among them.
+
+#ifndef GEMMA_OPS_MAT_MUL_KERNELS_H_
+#define GEMMA_OPS_MAT_MUL_KERNELS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "ops/ops.h"
+
+namespace gemma {
+
+// Panels that one task computes: a block of x is read once for all.
+inline constexpr size_t kTaskPanels = 4;
+
+// kTileCols activations, rounded to int8: x[i] is about scale * codes[i].
+struct Int8Block {
+  int8_t codes[kTileCols];  // -127..127
+  float scale;
+  int32_t sums[2];  // of the codes of each half
+};
+
+// Rounds x to nearest. x.size() is a multiple of kTileCols; infinities and NaN
+// give NaN scales.
+void QuantizeRow(std::span<const float> x, Int8Block* out);
+
+// Exact products of the values of w and x, in float32, columns in ascending
+// order.
+void FloatPanels(const MatMulJob& job, size_t begin, size_t end);
+
+// As FloatPanels for layouts with codes, x being what `x` holds: row r from
+// x + r * w.cols / kTileCols on. Products within a block are exact integers,
+// blocks are summed in ascending order in float32: the same bits on all CPUs.
+void Int8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
+                size_t end);
+
+// Rows of x rounded to bfloat16, `stride` apart; behind the last, as many rows
+// of anything readable as make kBf16RowMultiple divide their number.
+struct Bf16Rows {
+  const uint16_t* data;
+  size_t stride;
+};
+inline constexpr size_t kBf16RowMultiple = 32;
+
+// Whether Bf16Panels can run here.
+bool HasBf16Tiles();
+
+// Rounds to nearest even.
+void RoundRow(std::span<const float> x, uint16_t* out);
+
+// Products of x and w, both rounded to bfloat16, summed in float32 in an order
+// that only w.cols decides. w.cols is a multiple of 32. Needs HasBf16Tiles().
+void Bf16Panels(const MatMulJob& job, const Bf16Rows& x, size_t begin,
+                size_t end);
+
+}  // namespace gemma
+
+#endif  // GEMMA_OPS_MAT_MUL_KERNELS_H_

@@ -1,0 +1,313 @@
+// Reads packed panels into vectors whose lanes are rows. Included by kernels,
+// once per SIMD target.
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "compression/layout.h"
+
+#if defined(GEMMA_OPS_PACKED_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef GEMMA_OPS_PACKED_INL_H_
+#undef GEMMA_OPS_PACKED_INL_H_
+#else
+#define GEMMA_OPS_PACKED_INL_H_
+#endif
+
+#include "hwy/highway.h"
+
+// Of every lambda between a kernel and its vectors, which must stay in
+// registers.
+#ifndef GEMMA_LAMBDA
+#define GEMMA_LAMBDA HWY_ATTR __attribute__((always_inline))
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace gemma {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// At most a panel's rows, so that a vector never spans two columns.
+using DF = hn::CappedTag<float, kPanelRows>;
+using DI32 = hn::RebindToSigned<DF>;
+using DU32 = hn::RebindToUnsigned<DF>;
+using DU8 = hn::Repartition<uint8_t, DF>;
+using DI8 = hn::Repartition<int8_t, DF>;
+using VF = hn::Vec<DF>;
+using VI32 = hn::Vec<DI32>;
+using VU32 = hn::Vec<DU32>;
+using VU8 = hn::Vec<DU8>;
+
+HWY_INLINE constexpr size_t LanesF() { return HWY_MAX_LANES_D(DF); }
+// Vectors that hold a column of a panel.
+inline constexpr size_t kColVectors = kPanelRows / HWY_MAX_LANES_D(DF);
+
+// Calls body(std::integral_constant<size_t, i>()) for i = 0..kSize - 1.
+template <class Body, size_t... kIndex>
+HWY_INLINE void UnrollIndices(Body body, std::index_sequence<kIndex...>) {
+  (body(std::integral_constant<size_t, kIndex>()), ...);
+}
+template <size_t kSize, class Body>
+HWY_INLINE void Unroll(Body body) {
+  UnrollIndices(body, std::make_index_sequence<kSize>());
+}
+
+// v << kBits, or v >> -kBits.
+template <int kBits>
+HWY_INLINE VU32 Shift(VU32 v) {
+  if constexpr (kBits > 0) {
+    return hn::ShiftLeft<kBits>(v);
+  } else if constexpr (kBits < 0) {
+    return hn::ShiftRight<-kBits>(v);
+  } else {
+    return v;
+  }
+}
+
+// kIQ4Codes, moved to be unsigned.
+inline constexpr int kTableZero = 128;
+alignas(16) inline constexpr uint8_t kUnsignedIQ4Codes[16] = {
+    1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+
+// What stands for 0 in Codes().
+template <Layout kLayout>
+inline constexpr int kZero = TraitsOf(kLayout).has_table
+                                 ? kTableZero
+                                 : TraitsOf(kLayout).zero;
+
+// Code vector g of a tile, part v of the rows: lane r has the codes of row r at
+// columns 4 * g to 4 * g + 3, lowest byte first; indices of a table are looked
+// up. See Layout.
+template <Layout kLayout, size_t g>
+HWY_INLINE VU32 Codes(const uint8_t* HWY_RESTRICT tile, size_t v) {
+  const DU32 d;
+  const auto plane = [&](size_t i) GEMMA_LAMBDA {
+    return hn::LoadU(
+        d, reinterpret_cast<const uint32_t*>(tile + i * kCodeVectorBytes) +
+               v * LanesF());
+  };
+  constexpr LayoutTraits kTraits = TraitsOf(kLayout);
+  if constexpr (kTraits.code_bits == 8) {
+    return plane(g);
+  } else {
+    const VU32 low =
+        hn::And(Shift<(g < 4 ? 0 : -4)>(plane(g % 4)), hn::Set(d, 0x0F0F0F0Fu));
+    if constexpr (kTraits.has_table) {
+      const DU8 d8;
+      const auto table = hn::LoadDup128(d8, kUnsignedIQ4Codes);
+      return hn::BitCast(d, hn::TableLookupBytes(table, hn::BitCast(d8, low)));
+    } else if constexpr (kTraits.code_bits == 5) {
+      const VU32 high = Shift<4 - static_cast<int>(g)>(plane(4));
+      return hn::OrAnd(low, high, hn::Set(d, 0x10101010u));
+    } else if constexpr (kTraits.code_bits == 6) {
+      const VU32 high =
+          Shift<4 - 2 * static_cast<int>(g % 4)>(plane(4 + g / 4));
+      return hn::OrAnd(low, high, hn::Set(d, 0x30303030u));
+    } else {
+      return low;
+    }
+  }
+}
+
+HWY_INLINE VF LoadHalves(const uint8_t* HWY_RESTRICT from, size_t v) {
+  const DF df;
+  const hn::Rebind<hwy::float16_t, DF> d16;
+  return hn::PromoteTo(
+      df, hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(from) +
+                             v * LanesF()));
+}
+
+HWY_INLINE VF LoadSteps(const uint8_t* HWY_RESTRICT from, size_t v) {
+  const hn::Rebind<int8_t, DF> d8;
+  const auto steps =
+      hn::LoadU(d8, reinterpret_cast<const int8_t*>(from) + v * LanesF());
+  return hn::ConvertTo(DF(), hn::PromoteTo(DI32(), steps));
+}
+
+// Scale and offset of each row, part v, for a group of columns of a block.
+// Without an offset, that is unset.
+template <Layout kLayout>
+HWY_INLINE void LoadScale(const uint8_t* HWY_RESTRICT header, size_t group,
+                          size_t v, VF& scale, VF& offset) {
+  constexpr LayoutTraits kTraits = TraitsOf(kLayout);
+  constexpr size_t kParts = kTraits.has_offset ? 2 : 1;
+  constexpr size_t kHalves = kPanelRows * sizeof(uint16_t);
+  scale = LoadHalves(header, v);
+  if constexpr (kTraits.has_offset) offset = LoadHalves(header + kHalves, v);
+  if constexpr (kTraits.IsSuper()) {
+    const uint8_t* steps = header + kParts * (kHalves + group * kPanelRows);
+    scale = hn::Mul(scale, LoadSteps(steps, v));
+    if constexpr (kTraits.has_offset) {
+      offset = hn::Neg(hn::Mul(offset, LoadSteps(steps + kPanelRows, v)));
+    }
+  }
+}
+
+// Groups of columns of a tile that have scales of their own.
+template <Layout kLayout>
+inline constexpr size_t kTileGroups = kTileCols / TraitsOf(kLayout).scale_cols;
+
+// Calls body(header, first_group, tile) for each tile of columns [begin, end)
+// of a panel, multiples of kTileCols. The tile's groups are first_group + 0..
+// kTileGroups - 1 of the header.
+template <Layout kLayout, class Body>
+HWY_INLINE void ForEachTile(const uint8_t* HWY_RESTRICT panel, size_t begin,
+                            size_t end, Body body) {
+  constexpr size_t kBlockCols = TraitsOf(kLayout).block_cols;
+  constexpr size_t kTiles = kBlockCols / kTileCols;
+  const uint8_t* block = panel + begin / kBlockCols * PanelBlockBytes(kLayout);
+  size_t tile = begin % kBlockCols / kTileCols;
+  for (size_t col = begin; col < end; col += kTileCols) {
+    body(block, tile * kTileGroups<kLayout>,
+         block + HeaderBytes(kLayout) + tile * TileBytes(kLayout));
+    if (++tile == kTiles) {
+      tile = 0;
+      block += PanelBlockBytes(kLayout);
+    }
+  }
+}
+
+// A Decoder<layout> calls use(col, v, values) for each column of one unit of a
+// panel (a few columns whose values lie together) and each of its kColVectors
+// vectors, in ascending order of columns.
+template <Layout kLayout>
+struct Decoder;
+
+template <>
+struct Decoder<Layout::kF32> {
+  static constexpr size_t kCols = 1;
+  template <class Use>
+  static HWY_INLINE void Unit(const uint8_t* HWY_RESTRICT at, Use use) {
+    const float* from = reinterpret_cast<const float*>(at);
+    for (size_t v = 0; v < kColVectors; ++v) {
+      use(0, v, hn::Load(DF(), from + v * LanesF()));
+    }
+  }
+};
+
+template <>
+struct Decoder<Layout::kF16> {
+  static constexpr size_t kCols = 1;
+  template <class Use>
+  static HWY_INLINE void Unit(const uint8_t* HWY_RESTRICT at, Use use) {
+    for (size_t v = 0; v < kColVectors; ++v) use(0, v, LoadHalves(at, v));
+  }
+};
+
+template <>
+struct Decoder<Layout::kBF16> {
+  static constexpr size_t kCols = 2;
+  template <class Use>
+  static HWY_INLINE void Unit(const uint8_t* HWY_RESTRICT at, Use use) {
+    const DU32 d;
+    const auto* from = reinterpret_cast<const uint32_t*>(at);
+    VU32 pairs[kColVectors];
+    for (size_t v = 0; v < kColVectors; ++v) {
+      pairs[v] = hn::Load(d, from + v * LanesF());
+      use(0, v, hn::BitCast(DF(), hn::ShiftLeft<16>(pairs[v])));
+    }
+    for (size_t v = 0; v < kColVectors; ++v) {
+      use(1, v, hn::BitCast(DF(), hn::And(pairs[v], hn::Set(d, 0xFFFF0000u))));
+    }
+  }
+};
+
+// scale * level + offset is what the file format defines: the product is exact
+// in float32, so that fusing it changes nothing.
+template <Layout kLayout, class Use>
+HWY_INLINE void DecodeTile(const uint8_t* HWY_RESTRICT header, size_t group,
+                           const uint8_t* HWY_RESTRICT tile, Use use) {
+  const DF df;
+  const DU32 du32;
+  const DI32 di32;
+  constexpr size_t kGroups = kTileGroups<kLayout>;
+  VF scale[kGroups * kColVectors];
+  VF offset[kGroups * kColVectors];
+  for (size_t i = 0; i < kGroups; ++i) {
+    for (size_t v = 0; v < kColVectors; ++v) {
+      LoadScale<kLayout>(header, group + i, v, scale[i * kColVectors + v],
+                         offset[i * kColVectors + v]);
+    }
+  }
+  Unroll<kCodeVectors>([&](auto g) GEMMA_LAMBDA {
+    constexpr size_t kGroup = g * kGroups / kCodeVectors;
+    VU32 codes[kColVectors];
+    for (size_t v = 0; v < kColVectors; ++v)
+      codes[v] = Codes<kLayout, g>(tile, v);
+    for (size_t c = 0; c < 4; ++c) {
+      for (size_t v = 0; v < kColVectors; ++v) {
+        const VU32 code = hn::And(codes[v], hn::Set(du32, 0xFFu));
+        codes[v] = hn::ShiftRight<8>(codes[v]);
+        const VF level = hn::ConvertTo(
+            df,
+            hn::Sub(hn::BitCast(di32, code), hn::Set(di32, kZero<kLayout>)));
+        const size_t at = kGroup * kColVectors + v;
+        use(4 * g + c, v,
+            TraitsOf(kLayout).has_offset
+                ? hn::MulAdd(scale[at], level, offset[at])
+                : hn::Mul(scale[at], level));
+      }
+    }
+  });
+}
+
+// Calls use(col, v, values) for columns [begin, end) of a panel, col counted
+// from begin. begin is the first column of a unit or tile.
+template <Layout kLayout, class Use>
+HWY_INLINE void DecodeCols(const uint8_t* HWY_RESTRICT panel, size_t begin,
+                           size_t end, Use use) {
+  if constexpr (TraitsOf(kLayout).code_bits != 0) {
+    size_t col = 0;
+    ForEachTile<kLayout>(panel, begin, end,
+                         [&](const uint8_t* header, size_t group,
+                             const uint8_t* tile) GEMMA_LAMBDA {
+                           DecodeTile<kLayout>(
+                               header, group, tile,
+                               [&](size_t c, size_t v, VF values)
+                                   GEMMA_LAMBDA { use(col + c, v, values); });
+                           col += kTileCols;
+                         });
+  } else {
+    using D = Decoder<kLayout>;
+    const size_t size = end - begin;
+    const uint8_t* at = panel + begin / D::kCols * PanelBlockBytes(kLayout);
+    size_t col = 0;
+    for (; col + D::kCols <= size; col += D::kCols) {
+      D::Unit(at, [&](size_t c, size_t v, VF values)
+                      GEMMA_LAMBDA { use(col + c, v, values); });
+      at += PanelBlockBytes(kLayout);
+    }
+    if (col == size) return;
+    // What is left of the last unit.
+    D::Unit(at, [&](size_t c, size_t v, VF values) GEMMA_LAMBDA {
+      if (col + c < size) use(col + c, v, values);
+    });
+  }
+}
+
+// Writes sums of part v of a panel, and the bias, to the panel's row of out.
+// `rows` is how many of the panel's rows the matrix has from this one on.
+HWY_INLINE void StorePart(VF sum, size_t v, const float* bias, size_t rows,
+                          float* HWY_RESTRICT out) {
+  const DF df;
+  if (rows <= v * LanesF()) return;
+  const size_t count = rows - v * LanesF();
+  if (bias != nullptr) {
+    sum = hn::Add(sum, hn::LoadN(df, bias + v * LanesF(), count));
+  }
+  hn::StoreN(sum, df, out + v * LanesF(), count);
+}
+
+// As StorePart, for all parts.
+HWY_INLINE void StoreSums(const VF* HWY_RESTRICT sums, const float* bias,
+                          size_t rows, float* HWY_RESTRICT out) {
+  for (size_t v = 0; v < kColVectors; ++v) {
+    StorePart(sums[v], v, bias, rows, out);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma
+HWY_AFTER_NAMESPACE();
+
+#endif  // GEMMA_OPS_PACKED_INL_H_
