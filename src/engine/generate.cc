@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <utility>
 
 #include "absl/strings/str_format.h"
+#include "src/engine/stop_filter.h"
 #include "src/formats/status_macros.h"
 
 namespace gemma {
@@ -15,63 +15,6 @@ using Clock = std::chrono::steady_clock;
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-// Passes text on, but not a stop string nor what may become one.
-class StopFilter {
- public:
-  StopFilter(const std::vector<std::string>& stops,
-             const std::function<bool(std::string_view)>& on_text)
-      : stops_(stops), on_text_(on_text) {}
-
-  bool stopped() const { return stopped_; }  // a stop string came
-  bool refused() const { return refused_; }  // on_text wants no more
-
-  void Append(std::string_view text) {
-    if (stopped_ || refused_) return;
-    held_.append(text);
-    size_t end = std::string::npos;
-    for (const std::string& stop : stops_)
-      end = std::min(end, held_.find(stop));
-    if (end != std::string::npos) {
-      stopped_ = true;
-      Emit(end);
-      held_.clear();
-      return;
-    }
-    Emit(held_.size() - LongestBeginning());
-  }
-
-  void Flush() {
-    if (!stopped_ && !refused_) Emit(held_.size());
-  }
-
- private:
-  // Size of the longest end of held_ with which a stop string begins.
-  size_t LongestBeginning() const {
-    size_t longest = 0;
-    for (const std::string& stop : stops_) {
-      for (size_t size = std::min(stop.size() - 1, held_.size());
-           size > longest; --size) {
-        if (held_.ends_with(std::string_view(stop).substr(0, size))) {
-          longest = size;
-        }
-      }
-    }
-    return longest;
-  }
-
-  void Emit(size_t size) {
-    if (size == 0) return;
-    if (!on_text_(std::string_view(held_).substr(0, size))) refused_ = true;
-    held_.erase(0, size);
-  }
-
-  const std::vector<std::string>& stops_;
-  const std::function<bool(std::string_view)>& on_text_;
-  std::string held_;
-  bool stopped_ = false;
-  bool refused_ = false;
-};
 
 absl::Status CheckOptions(const GenerateOptions& options) {
   for (const std::string& stop : options.stop_strings) {
@@ -163,7 +106,11 @@ absl::StatusOr<GenerateStats> Generate(
     if (filter.stopped()) stats.stop_reason = StopReason::kStopString;
     if (filter.stopped() || filter.refused() || Cancelled(options)) break;
   }
+  const bool cancelled = stats.stop_reason == StopReason::kCancelled;
   filter.Append(decoder.Finish());
+  if (filter.stopped() && !cancelled) {
+    stats.stop_reason = StopReason::kStopString;
+  }
   filter.Flush();
   stats.decode_seconds = SecondsSince(decode_start);
   return stats;

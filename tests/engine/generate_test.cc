@@ -435,6 +435,17 @@ TEST(GenerateScript, StopStringInUnfinishedBytesCounts) {
   Script script({"x"}, {Piece(0), Byte(0xE2)});
   const Answer answer = script.SayUntil({"\uFFFD"});
   EXPECT_EQ(answer.text(), "x");
+  EXPECT_EQ(answer.stats.stop_reason, StopReason::kStopString);
+  // Also where something else ended the answer, but not where the caller did.
+  GenerateOptions options;
+  options.stop_strings = {"\uFFFD"};
+  options.max_new_tokens = 2;
+  EXPECT_EQ(script.Say(options).stats.stop_reason, StopReason::kStopString);
+  size_t calls = 0;
+  options.cancelled = [&] { return ++calls == 3; };
+  const Answer cancelled = script.Say(options);
+  EXPECT_EQ(cancelled.text(), "x");
+  EXPECT_EQ(cancelled.stats.stop_reason, StopReason::kCancelled);
 }
 
 TEST(GenerateScript, NothingComesAfterAStopString) {
