@@ -38,6 +38,8 @@ struct SessionOptions {
   CacheFormat cache_format = CacheFormat::kAuto;
 };
 
+class DraftPolicy;  // src/engine/draft_policy.h
+
 // One sequence: its caches and its position. Movable. One thread at a time; the
 // sessions of a model may be used from different threads and take turns.
 class Session {
@@ -78,11 +80,14 @@ class Session {
 
   // Calls `tap` in every Forward from now on; an empty function ends it.
   void SetTap(TapFunction tap);
+  bool has_tap() const;
 
   const Model& model() const;
+  const SessionOptions& options() const;
 
   // The library's own; see src/engine/session.cc.
   class Impl;
+  DraftPolicy& draft_policy() const;
 
  private:
   explicit Session(std::unique_ptr<Impl> impl);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 
+#include "src/engine/draft_policy.h"
 #include "src/formats/status_macros.h"
 
 namespace gemma {
@@ -58,11 +59,12 @@ MemoryUse Model::MemoryFor(const SessionOptions& options) const {
   MemoryUse use;
   use.weights = model.weights.bytes;
   use.cache = SequenceState::Bytes(model.config, limits);
-  use.scratch = Transformer::ScratchBytes(model.config, model.prefill_chunk) +
-                model.workers->num_threads() *
-                    Engine::MaxKeys(model.config, options.max_tokens) *
-                    sizeof(float) +
-                model.config.vocab_size * sizeof(float);
+  use.scratch =
+      Transformer::ScratchBytes(model.config, model.prefill_chunk) +
+      model.workers->num_threads() *
+          Engine::MaxKeys(model.config, options.max_tokens) * sizeof(float) +
+      // The session's logits, and those of a draft; see generate.h.
+      (DraftPolicy::kMaxDraft + 2) * model.config.vocab_size * sizeof(float);
   return use;
 }
 

@@ -1,9 +1,11 @@
-#include "gemma/generate.h"
+#include "src/engine/generate.h"
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "absl/strings/str_format.h"
+#include "src/engine/speculator.h"
 #include "src/engine/stop_filter.h"
 #include "src/formats/status_macros.h"
 
@@ -63,36 +65,28 @@ absl::StatusOr<absl::Span<float>> Prefill(Session& session,
   return logits;
 }
 
-}  // namespace
-
-absl::StatusOr<GenerateStats> Generate(
-    Session& session, absl::Span<const TokenId> prompt,
-    const GenerateOptions& options,
-    const std::function<bool(std::string_view text)>& on_text) {
-  GEMMA_RETURN_IF_ERROR(CheckOptions(options));
-  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer,
-                         session.model().tokenizer());
-  GenerateStats stats;
-  stats.prompt_tokens = prompt.size();
-  const Clock::time_point start = Clock::now();
-  GEMMA_ASSIGN_OR_RETURN(absl::Span<float> logits,
-                         Prefill(session, prompt, options));
-  stats.prefill_seconds = SecondsSince(start);
-
-  const Clock::time_point decode_start = Clock::now();
-  const std::vector<TokenId>& stops = session.model().config().stop_tokens;
+// Chooses tokens by the prompt's last logits [vocab_size], and by those of each
+// token chosen, until something ends the answer. None: it was cancelled before.
+absl::Status Decode(absl::Span<float> logits, const Model& model,
+                    const GenerateOptions& options, Speculator& speculator,
+                    const std::function<bool(std::string_view text)>& on_text,
+                    GenerateStats& stats) {
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
+  const std::vector<TokenId>& stops = model.config().stop_tokens;
+  const size_t max_tokens = options.max_new_tokens != 0
+                                ? options.max_new_tokens
+                                : std::numeric_limits<size_t>::max();
   Sampler sampler(options.sampling);
   StreamDecoder decoder(*tokenizer);
   StopFilter filter(options.stop_strings, on_text);
   stats.stop_reason = StopReason::kCancelled;
   while (!logits.empty()) {
-    if (options.max_new_tokens != 0 &&
-        stats.new_tokens == options.max_new_tokens) {
-      stats.stop_reason = StopReason::kMaxTokens;
-      break;
-    }
-    if (session.remaining() == 0) {
-      stats.stop_reason = StopReason::kContextFull;
+    const size_t left =
+        std::min(max_tokens - stats.new_tokens, speculator.remaining());
+    if (left == 0) {
+      stats.stop_reason = stats.new_tokens == max_tokens
+                              ? StopReason::kMaxTokens
+                              : StopReason::kContextFull;
       break;
     }
     const TokenId token = sampler.Sample(logits);
@@ -102,7 +96,7 @@ absl::StatusOr<GenerateStats> Generate(
     }
     filter.Append(decoder.Append(token));
     ++stats.new_tokens;
-    GEMMA_ASSIGN_OR_RETURN(logits, session.Forward({&token, 1}));
+    GEMMA_ASSIGN_OR_RETURN(logits, speculator.Append(token, left - 1));
     if (filter.stopped()) stats.stop_reason = StopReason::kStopString;
     if (filter.stopped() || filter.refused() || Cancelled(options)) break;
   }
@@ -112,8 +106,44 @@ absl::StatusOr<GenerateStats> Generate(
     stats.stop_reason = StopReason::kStopString;
   }
   filter.Flush();
+  return speculator.Finish();
+}
+
+}  // namespace
+
+absl::StatusOr<GenerateStats> GenerateWith(
+    Drafter* drafter, Session& session, absl::Span<const TokenId> prompt,
+    const GenerateOptions& options,
+    const std::function<bool(std::string_view text)>& on_text) {
+  GEMMA_RETURN_IF_ERROR(CheckOptions(options));
+  GEMMA_RETURN_IF_ERROR(session.model().tokenizer().status());
+  GenerateStats stats;
+  stats.prompt_tokens = prompt.size();
+  const Clock::time_point start = Clock::now();
+  GEMMA_ASSIGN_OR_RETURN(const absl::Span<float> logits,
+                         Prefill(session, prompt, options));
+  stats.prefill_seconds = SecondsSince(start);
+
+  const Clock::time_point decode_start = Clock::now();
+  if (drafter != nullptr) drafter->Begin(session.tokens());
+  Speculator speculator(session, drafter);
+  GEMMA_RETURN_IF_ERROR(
+      Decode(logits, session.model(), options, speculator, on_text, stats));
+  stats.drafted_tokens = speculator.num_drafted();
+  stats.accepted_tokens = speculator.num_accepted();
   stats.decode_seconds = SecondsSince(decode_start);
   return stats;
+}
+
+absl::StatusOr<GenerateStats> Generate(
+    Session& session, absl::Span<const TokenId> prompt,
+    const GenerateOptions& options,
+    const std::function<bool(std::string_view text)>& on_text) {
+  if (options.speculation == Speculation::kOff || session.has_tap()) {
+    return GenerateWith(nullptr, session, prompt, options, on_text);
+  }
+  NgramDrafter drafter(session);
+  return GenerateWith(&drafter, session, prompt, options, on_text);
 }
 
 }  // namespace gemma

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "src/engine/draft_policy.h"
 #include "src/engine/engine.h"
 #include "src/formats/status_macros.h"
 
@@ -50,9 +51,12 @@ class Session::Impl {
   }
 
   const Model& model() const { return model_; }
+  const SessionOptions& options() const { return options_; }
+  DraftPolicy& draft_policy() { return draft_policy_; }
   absl::Span<const TokenId> tokens() const { return tokens_; }
   absl::Span<float> logits() { return absl::MakeSpan(logits_); }
   void set_tap(TapFunction tap) { tap_ = std::move(tap); }
+  bool has_tap() const { return tap_ != nullptr; }
 
   size_t remaining() const {
     if (!bounded_) return std::numeric_limits<size_t>::max() / 2;
@@ -177,6 +181,7 @@ class Session::Impl {
   size_t floor_ = 0;  // first position that rings and states can go back to
   std::vector<SavedState> checkpoints_;  // in ascending order
   TapFunction tap_;
+  DraftPolicy draft_policy_;  // what Generate has measured
 };
 
 absl::StatusOr<Session> Session::Create(const Model& model,
@@ -224,6 +229,9 @@ absl::Status Session::Rewind(size_t position) {
 }
 void Session::Checkpoint() { impl_->AddCheckpoint(); }
 void Session::SetTap(TapFunction tap) { impl_->set_tap(std::move(tap)); }
+bool Session::has_tap() const { return impl_->has_tap(); }
 const Model& Session::model() const { return impl_->model(); }
+const SessionOptions& Session::options() const { return impl_->options(); }
+DraftPolicy& Session::draft_policy() const { return impl_->draft_policy(); }
 
 }  // namespace gemma

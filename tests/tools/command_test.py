@@ -29,6 +29,7 @@ class HelpTest(CommandTest):
                 self.assertIn("Exit codes:", text)
                 for option in ("MODEL", "--threads", "--context", "--recurrent-window"):
                     self.assertIn(option, text)
+                self.assertEqual("--speculate off|auto" in text, command in ("run", "chat"))
                 for line in text.splitlines():
                     self.assertLessEqual(len(line), 100, line)
 
@@ -73,6 +74,7 @@ class UsageTest(CommandTest):
             "--chunk": ["0", "-1"],
             "--recurrent-window": ["google", ""],
             "--stop": [""],
+            "--speculate": ["on", "", "AUTO"],
         }
         for option, values in bad.items():
             for value in values:

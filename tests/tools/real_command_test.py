@@ -62,6 +62,16 @@ class RunTest(RealTest):
         self.assertNotEqual(answer("--seed", 8), first)
         self.assertEqual(answer(), answer("--seed", 0))
 
+    def test_guessing_changes_no_answer(self):
+        prompt = "red, green, blue, cyan, teal, grey, pink\n" * 4
+        arguments = [prompt, "-n", 40, "--verbose", "--quiet"]
+        for sampling in (GREEDY, ["--seed", 3, "--temperature", "0.5"]):
+            off = self.run_model(*arguments, *sampling, "--speculate", "off")
+            auto = self.run_model(*arguments, *sampling, "--speculate", "auto")
+            self.assertEqual((off.returncode, auto.returncode), (0, 0))
+            self.assertEqual(auto.stdout, off.stdout)
+            self.assertNotIn(b"guessed", off.stderr)
+
     def test_stop(self):
         whole = self.run_model("1 2 3 4 5 6", *GREEDY, "-n", 24).stdout.decode()
         self.assertIn("9", whole)

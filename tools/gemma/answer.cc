@@ -59,6 +59,7 @@ absl::StatusOr<Answer> StreamAnswer(Session& session,
   generate.sampling = options.sampling;
   generate.stop_strings = options.stop;
   generate.cancelled = Interrupted;
+  if (options.speculate == "off") generate.speculation = Speculation::kOff;
   Answer answer;
   absl::Status written;
   const auto on_text = [&](std::string_view text) {
@@ -84,10 +85,15 @@ std::string StatsLine(const GenerateStats& stats) {
       stats.prefill_seconds > 0
           ? static_cast<double>(stats.prompt_tokens) / stats.prefill_seconds
           : 0;
+  std::string guessed;
+  if (stats.drafted_tokens > 0) {
+    guessed = absl::StrFormat(", %d of %d guessed right", stats.accepted_tokens,
+                              stats.drafted_tokens);
+  }
   return absl::StrFormat(
-      "prompt: %d tokens, %.1f tok/s; answer: %d tokens, %.1f tok/s; %s",
+      "prompt: %d tokens, %.1f tok/s; answer: %d tokens, %.1f tok/s%s; %s",
       stats.prompt_tokens, prompt_rate, stats.new_tokens,
-      stats.decode_tokens_per_second(), Name(stats.stop_reason));
+      stats.decode_tokens_per_second(), guessed, Name(stats.stop_reason));
 }
 
 }  // namespace gemma::tools

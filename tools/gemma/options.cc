@@ -221,6 +221,10 @@ void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
             "Tokens of an answer, at most", default_max_tokens);
   AddTexts(app, "--stop", "TEXT", &options->stop,
            "End the answer before TEXT; may be repeated");
+  AddChoice(app, "--speculate", &options->speculate, {"off", "auto"},
+            "Guess tokens from what the text repeats, and check\n"
+            "several at once where that is measured to be\n"
+            "faster; the answer is the same");
 }
 
 absl::Status Validate(const AnswerOptions& options) {

@@ -85,6 +85,7 @@ struct AnswerOptions {
   SamplingOptions sampling;
   size_t max_tokens = 0;  // 0: the command decides
   std::vector<std::string> stop;
+  std::string speculate = "auto";
 };
 
 void AddAnswerOptions(CLI::App& app, AnswerOptions* options,

@@ -1,0 +1,90 @@
+// Whether a draft is worth its time, and how long it should be.
+
+#ifndef GEMMA_SRC_ENGINE_DRAFT_POLICY_H_
+#define GEMMA_SRC_ENGINE_DRAFT_POLICY_H_
+
+#include <array>
+#include <cstddef>
+
+namespace gemma {
+
+// Decides by two measurements: the time of a pass by its rows, and how often
+// the token that once followed a match follows it again, by the match's length.
+// The second is seen at every token, drafted or not; only times must be tried.
+// What trying may lose is bounded: a few passes at first, then one in a
+// hundred.
+//
+// It has no clock and no dice: after the same calls it decides the same.
+class DraftPolicy {
+ public:
+  static constexpr size_t kMaxDraft = 15;  // tokens, checked by 16 rows
+
+  DraftPolicy();
+
+  // How many tokens to draft after a match of this length (0: there is none),
+  // at most `most`.
+  size_t DraftLength(size_t match_length, size_t most);
+
+  // A pass of 1 to kMaxDraft + 1 rows took this long.
+  void PassTook(size_t rows, double seconds);
+
+  // A token was chosen by the logits of the last pass. `as_foretold`: it is the
+  // one that followed the match before it, whose length is 0 if there was none.
+  void TokenCame(size_t match_length, bool as_foretold);
+
+ private:
+  // A mean that forgets.
+  struct Mean {
+    double value = 0;
+    size_t count = 0;
+    void Add(double measured, size_t memory);
+  };
+
+  struct Choice {
+    size_t length = 0;
+    double speed = 1;  // expected; 1: that of passes of one row
+  };
+
+  // How much to rely on measured times.
+  enum class Trust {
+    kMeasured,  // only lengths that were measured
+    kExplore,   // others too, at their guess
+    kDoubt,     // none: guess as at first
+  };
+
+  static size_t Bucket(size_t match_length);
+
+  // The fastest length of those up to `most`, and to little more than was
+  // tried.
+  Choice Fastest(size_t match_length, size_t most, Trust trust) const;
+
+  // The time of a pass, in passes of one row: measured, or a guess that is
+  // cheap enough to be tried.
+  double Cost(size_t rows) const;
+  double Guess(size_t rows) const;
+
+  // Enters what the last pass gained.
+  void Settle();
+
+  static constexpr size_t kBuckets = 7;
+  static constexpr size_t kPatience = 128;  // tokens
+
+  std::array<Mean, kBuckets> hits_;          // 0 to 1, by the match's length
+  std::array<Mean, kMaxDraft + 2> seconds_;  // by the rows of the pass
+  bool warm_ = false;                        // there was a pass
+  size_t longest_tried_ = 1;
+
+  // What may be lost by trying, in passes of one row.
+  double credit_;
+  size_t quiet_tokens_ = 0;  // since the last draft
+  size_t patience_ = kPatience;
+
+  // The last pass.
+  size_t last_rows_ = 0;
+  double last_cost_ = 0;     // in passes of one row
+  size_t last_brought_ = 0;  // tokens
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_ENGINE_DRAFT_POLICY_H_

@@ -1,0 +1,38 @@
+#include "src/engine/drafter.h"
+
+#include <algorithm>
+
+namespace gemma {
+
+NgramDrafter::NgramDrafter(Session& session)
+    : stop_tokens_(session.model().config().stop_tokens),
+      policy_(session.draft_policy()),
+      index_(session.position() + session.remaining()) {}
+
+void NgramDrafter::Begin(absl::Span<const TokenId> tokens) {
+  for (const TokenId token : tokens) index_.Append(token);
+  match_ = index_.FindEnd();
+}
+
+void NgramDrafter::Append(TokenId token) {
+  policy_.TokenCame(match_.length,
+                    match_.length != 0 && index_.Foretold(match_) == token);
+  index_.Append(token);
+  match_ = index_.FindEnd();
+}
+
+absl::Span<const TokenId> NgramDrafter::Draft(size_t most) {
+  draft_.clear();
+  const size_t length = policy_.DraftLength(match_.length, most);
+  while (draft_.size() < length) {
+    const TokenId token = index_.Foretold(match_, draft_.size());
+    // Nothing follows a stop token, so that its logits are of no use.
+    if (std::binary_search(stop_tokens_.begin(), stop_tokens_.end(), token)) {
+      break;
+    }
+    draft_.push_back(token);
+  }
+  return draft_;
+}
+
+}  // namespace gemma

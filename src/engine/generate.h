@@ -1,0 +1,24 @@
+// Generating text with any drafter.
+
+#ifndef GEMMA_SRC_ENGINE_GENERATE_H_
+#define GEMMA_SRC_ENGINE_GENERATE_H_
+
+#include <functional>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "gemma/generate.h"
+#include "src/engine/drafter.h"
+
+namespace gemma {
+
+// As Generate. The drafter, which may be null, does not change the answer.
+absl::StatusOr<GenerateStats> GenerateWith(
+    Drafter* drafter, Session& session, absl::Span<const TokenId> prompt,
+    const GenerateOptions& options,
+    const std::function<bool(std::string_view text)>& on_text);
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_ENGINE_GENERATE_H_

@@ -1,0 +1,84 @@
+#include "src/engine/speculator.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+}  // namespace
+
+Speculator::Speculator(Session& session, Drafter* drafter)
+    : session_(session), drafter_(drafter) {}
+
+Speculator::~Speculator() { Finish().IgnoreError(); }
+
+absl::StatusOr<absl::Span<float>> Speculator::Append(TokenId token,
+                                                     size_t most) {
+  if (drafter_ != nullptr) drafter_->Append(token);
+  if (num_ahead() > 0 && pass_[num_appended_] == token) {
+    ++num_accepted_;
+    return Row(num_appended_++);
+  }
+  GEMMA_RETURN_IF_ERROR(Finish());
+  pass_.assign(1, token);
+  AddDraft(most);
+  const Clock::time_point start = Clock::now();
+  const absl::StatusOr<absl::Span<float>> logits = RunPass();
+  if (!logits.ok()) {
+    pass_.clear();
+  } else if (drafter_ != nullptr) {
+    drafter_->PassTook(pass_.size(), SecondsSince(start));
+  }
+  num_appended_ = std::min<size_t>(pass_.size(), 1);
+  return logits;
+}
+
+absl::Status Speculator::Finish() {
+  const size_t ahead = num_ahead();
+  pass_.resize(num_appended_);
+  if (ahead == 0) return absl::OkStatus();
+  return session_.Rewind(session_.position() - ahead);
+}
+
+void Speculator::AddDraft(size_t most) {
+  if (drafter_ == nullptr || session_.remaining() == 0) return;
+  // No more than fit, nor than can be taken back for nothing.
+  const SessionOptions& options = session_.options();
+  most = std::min({most, session_.remaining() - 1, options.max_rollback});
+  // A pass ends where a checkpoint is due, which a guess is not worth.
+  if (const size_t interval = options.checkpoint_interval; interval != 0) {
+    most = std::min(most, interval - 1 - session_.position() % interval);
+  }
+  const absl::Span<const TokenId> draft = drafter_->Draft(most);
+  if (draft.empty()) return;
+  num_drafted_ += draft.size();
+  pass_.insert(pass_.end(), draft.begin(), draft.end());
+  const size_t vocab_size = session_.model().config().vocab_size;
+  if (logits_.size() < pass_.size() * vocab_size) {
+    logits_.resize(pass_.size() * vocab_size);
+  }
+}
+
+absl::StatusOr<absl::Span<float>> Speculator::RunPass() {
+  if (pass_.size() == 1) return session_.Forward(pass_);
+  const size_t vocab_size = session_.model().config().vocab_size;
+  GEMMA_RETURN_IF_ERROR(session_.ForwardAll(
+      pass_, absl::MakeSpan(logits_).first(pass_.size() * vocab_size)));
+  return Row(0);
+}
+
+absl::Span<float> Speculator::Row(size_t row) {
+  const size_t vocab_size = session_.model().config().vocab_size;
+  return absl::MakeSpan(logits_).subspan(row * vocab_size, vocab_size);
+}
+
+}  // namespace gemma
