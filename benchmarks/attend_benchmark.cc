@@ -1,0 +1,209 @@
+// Attention over caches of keys and values that do not fit into the CPU's.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "benchmark/benchmark.h"
+#include "benchmarks/command_line.h"
+#include "benchmarks/support.h"
+#include "compression/half.h"
+#include "ops/aligned_buffer.h"
+#include "ops/ops.h"
+
+namespace gemma {
+namespace {
+
+constexpr size_t kHeadDim = 256;
+constexpr float kQueryScale = 0.0625f;
+
+// Attention of one layer.
+struct AttentionShape {
+  const char* name;
+  size_t heads;
+  size_t kv_heads;
+  float soft_cap;
+};
+constexpr AttentionShape kShapes[] = {
+    {"gemma3_270m", 4, 1, 0.0f},
+    {"gemma2_2b", 8, 4, 50.0f},
+    {"recurrentgemma_2b", 10, 1, 0.0f},
+};
+
+// The keys and values of one layer, in as many copies as caches cannot hold.
+class LayerCaches {
+ public:
+  LayerCaches(CacheType type, size_t kv_heads, size_t keys)
+      : type_(type),
+        kv_heads_(kv_heads),
+        keys_(keys),
+        half_bytes_(keys * kHeadDim * CacheTypeBytes(type)),
+        num_copies_(BytesBeyondCaches() / bytes() + 1),
+        memory_(AlignedBuffer::Allocate(num_copies_ * bytes())) {
+    if (memory_.data() == nullptr) {
+      Fail(absl::StrFormat("no memory for %d caches of %d bytes", num_copies_,
+                           bytes()));
+    }
+    const std::vector<float> values =
+        RandomVector(2 * kv_heads * keys * kHeadDim, /*seed=*/1);
+    StoreCache(values, type, memory_.data());
+    for (size_t i = 1; i < num_copies_; ++i) {
+      std::memcpy(memory_.data() + i * bytes(), memory_.data(), bytes());
+    }
+  }
+
+  // Of one copy.
+  size_t bytes() const { return 2 * kv_heads_ * half_bytes_; }
+
+  HeadCache Head(size_t copy, size_t kv_head) const {
+    const uint8_t* keys = memory_.data() + copy % num_copies_ * bytes() +
+                          2 * kv_head * half_bytes_;
+    return {keys, keys + half_bytes_, type_, keys_};
+  }
+
+ private:
+  CacheType type_;
+  size_t kv_heads_, keys_;
+  size_t half_bytes_;  // of the keys, or the values, of one head
+  size_t num_copies_;
+  AlignedBuffer memory_;
+};
+
+// One call of what a layer does for `rows` positions that all see all keys.
+// The only place here that knows Attend.
+struct Layer {
+  Layer(const AttentionShape& shape, size_t rows, size_t keys)
+      : shape(shape),
+        rows(rows),
+        keys(keys),
+        q(RandomVector(rows * shape.heads * kHeadDim, /*seed=*/2)),
+        out(q.size()),
+        scores(BenchmarkWorkers().num_threads() * keys) {}
+
+  void Run(const LayerCaches& caches, size_t copy) {
+    const size_t group = shape.heads / shape.kv_heads;
+    BenchmarkWorkers().ForEach(rows * shape.heads, [&](size_t task,
+                                                       size_t worker) {
+      const size_t head = task % shape.heads;
+      const AttendJob job = {.q = {q.data() + task * kHeadDim, kHeadDim},
+                             .cache = caches.Head(copy, head / group),
+                             .begin = 0,
+                             .end = keys,
+                             .query_scale = kQueryScale,
+                             .soft_cap = shape.soft_cap,
+                             .scores = {scores.data() + worker * keys, keys},
+                             .out = {out.data() + task * kHeadDim, kHeadDim}};
+      Attend(job);
+    });
+  }
+
+  AttentionShape shape;
+  size_t rows, keys;
+  std::vector<float> q, out, scores;  // q, out: [rows, heads, head_dim]
+};
+
+double CacheValue(CacheType type, const void* from, size_t i) {
+  return type == CacheType::kF32
+             ? static_cast<const float*>(from)[i]
+             : BF16ToFloat(static_cast<const uint16_t*>(from)[i]);
+}
+
+// Attention of one query in double precision.
+std::vector<double> Reference(std::span<const float> q, const HeadCache& cache,
+                              double soft_cap) {
+  std::vector<double> out(kHeadDim);
+  std::vector<double> weights(cache.num_slots);
+  for (size_t key = 0; key < cache.num_slots; ++key) {
+    double score = 0;
+    for (size_t i = 0; i < kHeadDim; ++i) {
+      score += q[i] * CacheValue(cache.type, cache.keys, key * kHeadDim + i);
+    }
+    score *= kQueryScale;
+    if (soft_cap > 0) score = soft_cap * std::tanh(score / soft_cap);
+    weights[key] = std::exp(score);  // scores are below 16
+  }
+  double sum = 0;
+  for (const double weight : weights) sum += weight;
+  for (size_t key = 0; key < cache.num_slots; ++key) {
+    for (size_t i = 0; i < kHeadDim; ++i) {
+      out[i] += weights[key] / sum *
+                CacheValue(cache.type, cache.values, key * kHeadDim + i);
+    }
+  }
+  return out;
+}
+
+// Compares the last head of the last row. Values are below 1; float32 sums of
+// `keys` of them, and of head_dim products in a score, may be off by so much.
+bool Check(benchmark::State& state, const Layer& layer,
+           const LayerCaches& caches) {
+  const size_t last = layer.rows * layer.shape.heads - 1;
+  const std::span<const float> q(layer.q.data() + last * kHeadDim, kHeadDim);
+  const std::vector<double> expected = Reference(
+      q, caches.Head(0, layer.shape.kv_heads - 1), layer.shape.soft_cap);
+  const std::vector<double> tolerance(
+      kHeadDim, static_cast<double>(layer.keys + kHeadDim) * 0x1p-24);
+  return CheckNear(state, {layer.out.data() + last * kHeadDim, kHeadDim},
+                   expected, tolerance);
+}
+
+// state.range: rows, keys that each sees.
+void BM_Attend(benchmark::State& state, CacheType type,
+               const AttentionShape& shape) {
+  const auto rows = static_cast<size_t>(state.range(0));
+  const auto keys = static_cast<size_t>(state.range(1));
+  const LayerCaches caches(type, shape.kv_heads, keys);
+  Layer layer(shape, rows, keys);
+  layer.Run(caches, 0);
+  if (!Check(state, layer, caches)) return;
+  const double seconds = Time(state, [&](size_t i) { layer.Run(caches, i); });
+  // q.k and weight * v are a multiply-add for each value.
+  const double macs =
+      2.0 * static_cast<double>(rows * shape.heads * keys * kHeadDim);
+  Report(state, seconds, {static_cast<double>(caches.bytes()), 2 * macs});
+}
+
+void BM_StoreCache(benchmark::State& state, CacheType type) {
+  const std::vector<float> from = RandomVector(kHeadDim, /*seed=*/1);
+  std::vector<uint8_t> to(kHeadDim * CacheTypeBytes(type));
+  StoreCache(from, type, to.data());
+  std::vector<float> stored(kHeadDim);
+  for (size_t i = 0; i < kHeadDim; ++i) {
+    stored[i] = static_cast<float>(CacheValue(type, to.data(), i));
+  }
+  const std::vector<double> expected(from.begin(), from.end());
+  const double rounding = type == CacheType::kF32 ? 0 : 0x1p-8;
+  if (!CheckNear(state, stored, expected, rounding)) return;
+  const double seconds =
+      Time(state, [&](size_t) { StoreCache(from, type, to.data()); });
+  Report(state, seconds, {.bytes = kHeadDim * sizeof(float)});
+}
+
+void AddBenchmarks() {
+  for (const CacheType type : {CacheType::kBF16, CacheType::kF32}) {
+    const std::string name = type == CacheType::kBF16 ? "bf16" : "f32";
+    for (const AttentionShape& shape : kShapes) {
+      benchmark::RegisterBenchmark(
+          absl::StrCat("Attend/", name, "/", shape.name).c_str(), BM_Attend,
+          type, shape)
+          ->UseRealTime()
+          ->Unit(benchmark::kMicrosecond)
+          ->ArgNames({"rows", "keys"})
+          ->ArgsProduct({{1, 64}, {64, 512, 2048, 8192, 16384}});
+    }
+    benchmark::RegisterBenchmark(absl::StrCat("StoreCache/", name).c_str(),
+                                 BM_StoreCache, type);
+  }
+}
+
+}  // namespace
+}  // namespace gemma
+
+int main(int argc, char** argv) {
+  return gemma::RunBenchmarks(argc, argv, gemma::AddBenchmarks);
+}

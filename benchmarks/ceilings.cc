@@ -1,0 +1,182 @@
+#include "benchmarks/ceilings.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "benchmarks/command_line.h"
+#include "ops/aligned_buffer.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "benchmarks/ceilings.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+// After foreach_target.h.
+#include "hwy/highway.h"
+
+#ifndef GEMMA_BENCHMARKS_CEILINGS_ONCE
+#define GEMMA_BENCHMARKS_CEILINGS_ONCE
+namespace gemma {
+
+// Sums that do not wait for each other: more than the latency of a
+// multiply-add times the number per cycle, and few enough for 16 registers.
+inline constexpr size_t kChains = 12;
+// A multiple of what SumWords reads at once.
+inline constexpr size_t kReadTaskBytes = size_t{1} << 20;
+
+}  // namespace gemma
+#endif  // GEMMA_BENCHMARKS_CEILINGS_ONCE
+
+HWY_BEFORE_NAMESPACE();
+namespace gemma {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+const char* SimdTarget() { return hwy::TargetName(HWY_TARGET); }
+
+// The sum of kReadTaskBytes, so that every load is needed.
+uint64_t SumWords(const uint64_t* HWY_RESTRICT from) {
+  const hn::ScalableTag<uint64_t> d;
+  const size_t N = hn::Lanes(d);
+  auto s0 = hn::Zero(d);
+  auto s1 = s0;
+  auto s2 = s0;
+  auto s3 = s0;
+  for (size_t i = 0; i < kReadTaskBytes / sizeof(uint64_t); i += 4 * N) {
+    s0 = hn::Add(s0, hn::Load(d, from + i));
+    s1 = hn::Add(s1, hn::Load(d, from + i + N));
+    s2 = hn::Add(s2, hn::Load(d, from + i + 2 * N));
+    s3 = hn::Add(s3, hn::Load(d, from + i + 3 * N));
+  }
+  return hn::ReduceSum(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
+}
+
+size_t FloatLanes() { return hn::Lanes(hn::ScalableTag<float>()); }
+
+// kChains multiply-adds of FloatLanes() each, `steps` times. The values tend
+// to term / (1 - factor): neither infinite nor subnormal.
+float MultiplyAdd(size_t steps, float factor, float term) {
+  const hn::ScalableTag<float> df;
+  const auto factors = hn::Set(df, factor);
+  const auto terms = hn::Set(df, term);
+  hn::Vec<decltype(df)> sums[kChains];
+  for (size_t c = 0; c < kChains; ++c) {
+    sums[c] = hn::Set(df, static_cast<float>(c));
+  }
+  for (size_t step = 0; step < steps; ++step) {
+    for (size_t c = 0; c < kChains; ++c) {
+      sums[c] = hn::MulAdd(sums[c], factors, terms);
+    }
+  }
+  for (size_t c = 1; c < kChains; ++c) sums[0] = hn::Add(sums[0], sums[c]);
+  return hn::ReduceSum(df, sums[0]);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace gemma {
+namespace {
+
+HWY_EXPORT(SimdTarget);
+HWY_EXPORT(SumWords);
+HWY_EXPORT(FloatLanes);
+HWY_EXPORT(MultiplyAdd);
+
+constexpr int kRuns = 5;
+constexpr size_t kFmaSteps = size_t{1} << 21;
+// Tasks of a thread, so that one that is slow for a while gets fewer.
+constexpr size_t kFmaTasks = 8;
+
+// The time of the fastest run, in seconds. The first one, in which the CPU
+// finds its clock rate, does not count.
+template <class Run>
+double Fastest(Run run) {
+  double fastest = 0;
+  for (int i = 0; i <= kRuns; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    run();
+    const std::chrono::duration<double> took =
+        std::chrono::steady_clock::now() - start;
+    if (i == 1 || (i > 1 && took.count() < fastest)) fastest = took.count();
+  }
+  return fastest;
+}
+
+double ReadBytesPerSecond(Workers& workers, size_t bytes) {
+  const AlignedBuffer buffer = AlignedBuffer::Allocate(bytes);
+  if (buffer.data() == nullptr) {
+    Fail(absl::StrFormat("no memory for a buffer of %d bytes", bytes));
+  }
+  const size_t tasks = bytes / kReadTaskBytes;
+  // Until they are written to, all pages may be the same one.
+  workers.ForEach(tasks, [&](size_t task, size_t) {
+    std::memset(buffer.data() + task * kReadTaskBytes, 1, kReadTaskBytes);
+  });
+  std::vector<uint64_t> sums(tasks);
+  const double seconds = Fastest([&] {
+    workers.ForEach(tasks, [&](size_t task, size_t) {
+      const uint8_t* from = buffer.data() + task * kReadTaskBytes;
+      sums[task] = HWY_DYNAMIC_DISPATCH(SumWords)(
+          reinterpret_cast<const uint64_t*>(from));
+    });
+  });
+  const uint64_t expected = kReadTaskBytes / 8 * 0x0101010101010101;
+  if (std::ranges::any_of(sums, [&](uint64_t s) { return s != expected; })) {
+    Fail("memory was read wrongly");
+  }
+  return static_cast<double>(tasks * kReadTaskBytes) / seconds;
+}
+
+double FmaFlopsPerSecond(Workers& workers) {
+  const size_t tasks = kFmaTasks * workers.num_threads();
+  std::vector<float> sums(tasks);
+  const double seconds = Fastest([&] {
+    workers.ForEach(tasks, [&](size_t task, size_t) {
+      sums[task] = HWY_DYNAMIC_DISPATCH(MultiplyAdd)(kFmaSteps, 0.5f, 1.0f);
+    });
+  });
+  const size_t lanes = HWY_DYNAMIC_DISPATCH(FloatLanes)();
+  const auto expected = static_cast<float>(2 * kChains * lanes);
+  if (std::ranges::any_of(sums, [&](float s) { return s != expected; })) {
+    Fail("multiply-adds gave a wrong sum");
+  }
+  return 2.0 * static_cast<double>(tasks * kFmaSteps * kChains * lanes) /
+         seconds;
+}
+
+}  // namespace
+
+Ceilings MeasureCeilings(Workers& workers, size_t read_bytes) {
+  Ceilings ceilings;
+  ceilings.threads = workers.num_threads();
+  ceilings.simd_target = HWY_DYNAMIC_DISPATCH(SimdTarget)();
+  ceilings.read_bytes = read_bytes / kReadTaskBytes * kReadTaskBytes;
+  ceilings.read_bytes_per_second = ReadBytesPerSecond(workers, read_bytes);
+  ceilings.fma_flops_per_second = FmaFlopsPerSecond(workers);
+  return ceilings;
+}
+
+std::string ToText(const Ceilings& ceilings) {
+  return absl::StrFormat(
+      "ceilings, %d threads, %s: memory read %.1f GB/s, float32 multiply-add "
+      "%.0f GFLOP/s",
+      ceilings.threads, ceilings.simd_target,
+      ceilings.read_bytes_per_second / 1e9,
+      ceilings.fma_flops_per_second / 1e9);
+}
+
+std::string ToJson(const Ceilings& ceilings) {
+  return absl::StrFormat(
+      R"({"threads": %d, "simd_target": "%s", "read_bytes": %d, )"
+      R"("read_bytes_per_second": %.0f, "fma_flops_per_second": %.0f})",
+      ceilings.threads, ceilings.simd_target, ceilings.read_bytes,
+      ceilings.read_bytes_per_second, ceilings.fma_flops_per_second);
+}
+
+}  // namespace gemma
+#endif  // HWY_ONCE

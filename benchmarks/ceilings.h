@@ -1,0 +1,33 @@
+// What this machine can do at best, to hold the speed of operations against.
+
+#ifndef GEMMA_BENCHMARKS_CEILINGS_H_
+#define GEMMA_BENCHMARKS_CEILINGS_H_
+
+#include <cstddef>
+#include <string>
+
+#include "ops/workers.h"
+
+namespace gemma {
+
+// Measured with all the threads of one Workers at once, the best of five runs.
+struct Ceilings {
+  size_t threads = 0;
+  std::string simd_target;           // of Highway, for example "AVX3_SPR"
+  size_t read_bytes = 0;             // read per run, far more than caches hold
+  double read_bytes_per_second = 0;  // of memory
+  double fma_flops_per_second = 0;   // float32; one multiply-add is two
+};
+
+// Takes about two seconds and `read_bytes` of memory.
+Ceilings MeasureCeilings(Workers& workers, size_t read_bytes = size_t{1} << 30);
+
+// For people, on one line.
+std::string ToText(const Ceilings& ceilings);
+
+// A JSON object with the names of the fields.
+std::string ToJson(const Ceilings& ceilings);
+
+}  // namespace gemma
+
+#endif  // GEMMA_BENCHMARKS_CEILINGS_H_

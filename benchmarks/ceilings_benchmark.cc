@@ -1,0 +1,39 @@
+// What this machine can do at best: read from memory and multiply-add.
+
+#include <cstdio>
+#include <string>
+
+#include "benchmarks/ceilings.h"
+#include "benchmarks/command_line.h"
+#include "ops/workers.h"
+
+namespace {
+
+constexpr char kUsage[] =
+    "usage: ceilings_benchmark [--threads N] [--json]\n\n"
+    "Measures how fast all the threads together read memory (1 GiB) and\n"
+    "multiply and add float32 in registers: the best of five runs.\n"
+    "  --threads N   default: all the CPUs\n"
+    "  --json        print a JSON object\n";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (gemma::TakeFlag("--help", &argc, argv)) {
+    std::fputs(kUsage, stdout);
+    return 0;
+  }
+  const bool json = gemma::TakeFlag("--json", &argc, argv);
+  const size_t threads = gemma::TakeThreads(&argc, argv);
+  if (threads == 0) return 2;
+  if (argc > 1) {
+    std::fprintf(stderr, "unknown argument '%s'\n%s", argv[1], kUsage);
+    return 2;
+  }
+  gemma::Workers workers(threads);
+  const gemma::Ceilings ceilings = gemma::MeasureCeilings(workers);
+  const std::string text =
+      json ? gemma::ToJson(ceilings) : gemma::ToText(ceilings);
+  std::puts(text.c_str());
+  return 0;
+}

@@ -1,0 +1,70 @@
+// What the benchmarks of operations share: threads, ceilings, checks, results.
+
+#ifndef GEMMA_BENCHMARKS_SUPPORT_H_
+#define GEMMA_BENCHMARKS_SUPPORT_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "benchmark/benchmark.h"
+#include "benchmarks/ceilings.h"
+#include "ops/workers.h"
+
+namespace gemma {
+
+// Runs what `add_benchmarks` registers, with the options of Google Benchmark
+// and --threads. Measures the machine's ceilings first and prints them. Returns
+// the exit code: 1 also if an operation gave a wrong result.
+int RunBenchmarks(int argc, char** argv, void (*add_benchmarks)());
+
+// While RunBenchmarks runs:
+Workers& BenchmarkWorkers();
+const Ceilings& BenchmarkCeilings();
+
+// Bytes of memory that are certainly not all in a cache: for weights and keys,
+// which during decode come from memory.
+size_t BytesBeyondCaches();
+
+// `size` values in [-1, 1), the same for the same seed.
+std::vector<float> RandomVector(size_t size, uint64_t seed);
+
+// Returns whether each of `actual` is within `tolerance[i]` of `expected[i]`;
+// if not, the benchmark ends as an error.
+bool CheckNear(benchmark::State& state, std::span<const float> actual,
+               std::span<const double> expected,
+               std::span<const double> tolerance);
+
+// The same with the tolerance `relative` times the largest expected magnitude.
+bool CheckNear(benchmark::State& state, std::span<const float> actual,
+               std::span<const double> expected, double relative);
+
+// Calls body(i) for each iteration i; returns the seconds of one on average.
+template <class Body>
+double Time(benchmark::State& state, Body body) {
+  size_t i = 0;
+  const auto start = std::chrono::steady_clock::now();
+  for (auto _ : state) {
+    body(i++);
+    benchmark::ClobberMemory();
+  }
+  const std::chrono::duration<double> took =
+      std::chrono::steady_clock::now() - start;
+  return took.count() / static_cast<double>(i);
+}
+
+// What one iteration does; 0: not worth reporting.
+struct Work {
+  double bytes = 0;  // of weights, keys or vectors, each counted once
+  double flops = 0;  // a multiply-add is two
+};
+
+// Reports GB/s and GFLOP/s and their shares of the ceilings in percent. Shares
+// of reading above 100 mean that caches held the bytes.
+void Report(benchmark::State& state, double seconds, const Work& work);
+
+}  // namespace gemma
+
+#endif  // GEMMA_BENCHMARKS_SUPPORT_H_
