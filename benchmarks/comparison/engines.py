@@ -1,0 +1,176 @@
+"""The engines. A measurement is a process of its own, which loads the model, warms up and runs one test once."""
+import dataclasses
+import json
+import pathlib
+import subprocess
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+class EngineError(Exception):
+    pass
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Test:
+    """`prompt` tokens at once, or `generated` one by one in each of `batch` sequences, after `depth` others."""
+    prompt: int = 0
+    generated: int = 0
+    depth: int = 0
+    batch: int = 1
+
+    @property
+    def name(self):
+        name = f"pp{self.prompt}" if self.prompt else f"tg{self.generated}"
+        name += f" x {self.batch}" if self.batch > 1 else ""
+        return name + (f" @ d{self.depth}" if self.depth else "")
+
+    @property
+    def positions(self):
+        return self.depth + self.prompt + self.generated
+
+    @property
+    def tokens(self):
+        return self.prompt + self.generated * self.batch
+
+    def fields(self):
+        return {"name": self.name} | dataclasses.asdict(self)
+
+
+def run(command, what):
+    """Standard output of a command."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise EngineError(f"{what}: {lines[-1]}")
+    return done.stdout
+
+
+class Engine:
+    """What all engines have in common. Samples are dictionaries that go into the results as they are."""
+    name = ""
+
+    def reads(self, model):
+        """Whether the engine is to run this file or directory."""
+        raise NotImplementedError
+
+    def version(self):
+        """What goes into the results about the engine."""
+        raise NotImplementedError
+
+    def measure(self, model, test):
+        """Runs a test: {"tokens_per_second", "peak_memory_bytes", ...}."""
+        raise NotImplementedError
+
+    def first_token(self, model, prompt):
+        """From the start of the process to the first token: {"seconds", ...}; what is said of it in report.py."""
+        raise NotImplementedError
+
+    @staticmethod
+    def show(sample):
+        """A sample in a few words."""
+        if "tokens_per_second" in sample:
+            return f"{sample['tokens_per_second']:.2f} tokens/s"
+        return f"{sample['seconds']:.3f} s"
+
+
+class Gemma(Engine):
+    name = "gemma"
+
+    def __init__(self, binary, threads):
+        if not binary.exists():
+            raise EngineError(f"{binary} is missing; build the target gemma_command")
+        self._binary = binary
+        self._threads = threads
+        self._has_batches = "--batch" in run([binary, "bench", "--help"], "gemma bench --help")
+
+    def reads(self, model):
+        return True
+
+    def version(self):
+        return {"version": run([self._binary, "--version"], "gemma --version").strip(),
+                "has_batches": self._has_batches}
+
+    def describe(self, model):
+        """Sizes that the tables need."""
+        inspected = json.loads(run([self._binary, "inspect", model, "-o", "json"], "gemma inspect"))
+        config = inspected["config"]
+        return {
+            "architecture": config["architecture"],
+            "max_context": config["max_context"],
+            "parameters": inspected["parameters"],
+            "weight_bytes": inspected["weight_bytes"],
+            "embedding_parameters": config["vocab_size"] * config["model_dim"],
+            "types": {entry["type"]: entry["bytes"] for entry in inspected["types"]},
+        }
+
+    def measure(self, model, test):
+        command = [self._binary, "bench", model, "-p", test.prompt, "-n", test.generated, "-d", test.depth,
+                   "-t", self._threads, "-r", 1, "-o", "json"]
+        if test.batch > 1:
+            if not self._has_batches:
+                raise EngineError("gemma bench has no --batch yet")
+            command += ["--batch", test.batch]
+        [result] = json.loads(run(command, "gemma bench"))
+        return {"tokens_per_second": test.tokens * 1e9 / result["samples_ns"][0],
+                "peak_memory_bytes": result["peak_memory_bytes"], "load_seconds": result["load_ms"] / 1e3}
+
+    def first_token(self, model, prompt):
+        command = [self._binary, "run", "--raw", "--quiet", "--temperature", "0", "--max-tokens", "1",
+                   "--threads", self._threads, model, prompt]
+        start = time.monotonic()
+        with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            # A token that is no text shows only by the end.
+            process.stdout.read(1)
+            seconds = time.monotonic() - start
+            _, errors = process.communicate()
+        if process.returncode != 0:
+            raise EngineError(f"gemma run: {errors.decode(errors='replace').strip()}")
+        return {"seconds": seconds}
+
+
+class _Child(Engine):
+    """An engine that one of our scripts drives."""
+
+    def __init__(self, python, script, options):
+        self._command = [python, HERE / script, *options]
+
+    def _run(self, *arguments):
+        return json.loads(run([*self._command, *arguments], self.name).splitlines()[-1])
+
+    def version(self):
+        return self._run("--version")
+
+    def measure(self, model, test):
+        result = self._run(model, "--prompt", test.prompt, "--generate", test.generated, "--depth", test.depth,
+                           "--batch", test.batch)
+        return {"tokens_per_second": test.tokens / result.pop("seconds")} | result
+
+    def first_token(self, model, prompt):
+        start = time.monotonic()
+        result = self._run(model, "--text", prompt)
+        # The clock is the same in all processes.
+        return {"seconds": result["first_token_at"] - start, "imports_seconds": result["imported_at"] - start,
+                "prompt_tokens": result["prompt_tokens"]}
+
+
+class LlamaCpp(_Child):
+    name = "llama.cpp"
+
+    def __init__(self, python, threads):
+        super().__init__(python, "llama_cpp_child.py", ["--threads", threads])
+
+    def reads(self, model):
+        return model.is_file()
+
+
+class Transformers(_Child):
+    name = "transformers"
+
+    def __init__(self, python, threads, dtype):
+        super().__init__(python, "transformers_child.py", ["--threads", threads, "--dtype", dtype])
+
+    def reads(self, model):
+        return model.is_dir()

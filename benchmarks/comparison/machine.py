@@ -1,0 +1,46 @@
+"""What the measurements ran on."""
+import json
+import os
+import platform
+import re
+import subprocess
+
+# Of the CPU's flags, those that decide which kernels run.
+FLAGS = r"(avx|fma|f16c|amx|sse4_2|asimd|sve|i8mm|bf16|dotprod)\w*"
+
+
+def describe():
+    text = _read("/proc/cpuinfo")
+    flags = re.search(r"^(flags|Features)\s*:(.*)$", text, re.M)
+    return {
+        "cpu": _value(text, "model name") or platform.processor(),
+        "cpus": os.cpu_count(),
+        "flags": sorted(flag for flag in (flags[2].split() if flags else []) if re.fullmatch(FLAGS, flag)),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "transparent_huge_pages": _read("/sys/kernel/mm/transparent_hugepage/enabled").strip(),
+        "system": platform.platform(),
+    }
+
+
+def ceilings(build, threads):
+    """What ceilings_benchmark measures now."""
+    program = build / "benchmarks" / "ceilings_benchmark"
+    if not program.exists():
+        raise OSError(f"{program} is missing; build the target ceilings_benchmark")
+    done = subprocess.run([program, "--threads", str(threads), "--json"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise OSError(f"{program} failed: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _value(text, key):
+    found = re.search(rf"^{key}\s*:\s*(.*)$", text, re.M)
+    return found[1] if found else None
