@@ -46,9 +46,16 @@ constexpr size_t kMaxHeadBits = 16;
 
 // Sums of `cols` products are off by at most cols * 2^-24 times the sum of the
 // products' magnitudes, in whatever order they are added; twice that leaves
-// room for scales applied to sums. A kernel that rounds activations needs more.
-double Tolerance(size_t cols) {
-  return 2 * static_cast<double>(cols) * 0x1p-24;
+// room for scales applied to sums. Where activations are rounded, each is off
+// by at most 1/254 of the largest of its block, here about three times the
+// mean, or both factors by 2^-9.
+double Tolerance(const WeightView& w) {
+  const bool rounds = BlockValues(w.format) != 1 || w.format == Format::kBF16;
+  return rounds ? 0x1p-6 : 2 * static_cast<double>(w.cols) * 0x1p-24;
+}
+
+MatMulContext NewContext(size_t rows, size_t cols) {
+  return MatMulContext(Arithmetic::kFastest, rows, cols, BenchmarkWorkers());
 }
 
 // Row `row` of the weights times x in double precision.
@@ -102,7 +109,7 @@ bool CheckProduct(benchmark::State& state, const WeightView& w,
       const Dot dot(w, row, a.x_view.Row(t));
       actual.push_back(a.y_view.Row(t)[row]);
       expected.push_back(dot.sum);
-      tolerance.push_back(Tolerance(w.cols) * dot.magnitude);
+      tolerance.push_back(Tolerance(w) * dot.magnitude);
     }
     if (!CheckNear(state, actual, expected, tolerance)) return false;
   }
@@ -122,9 +129,10 @@ void BM_MatMul(benchmark::State& state, Format format,
   const auto rows = static_cast<size_t>(state.range(0));
   const WeightCopies& weights = GetWeights(format, shape.rows, shape.cols);
   const Activations a(rows, shape.cols, shape.rows);
+  MatMulContext context = NewContext(rows, shape.cols);
   const auto run = [&](size_t i) {
     const MatMulJob job = {a.x_view, weights[i], {}, a.y_view};
-    MatMul({&job, 1}, BenchmarkWorkers());
+    MatMul({&job, 1}, context);
   };
   run(0);
   if (!CheckProduct(state, weights.file(), a)) return;
@@ -145,7 +153,7 @@ bool CheckGatedProduct(benchmark::State& state, const WeightView& w,
   std::vector<double> expected, tolerance;
   for (const size_t row : Sample(w.rows)) {
     const Dot dot(w, row, a.x_view.Row(0));
-    const double d = Tolerance(w.cols) * dot.magnitude;
+    const double d = Tolerance(w) * dot.magnitude;
     const double gelu = Gelu(dot.sum);
     actual.push_back(a.y_view.Row(0)[row]);
     expected.push_back(gelu * dot.sum);
@@ -163,6 +171,7 @@ void BM_GatedMatMul(benchmark::State& state, Format format,
   const WeightCopies& weights = GetWeights(format, shape.rows, shape.cols);
   const Activations a(rows, shape.cols, shape.rows);
   std::vector<float> scratch(rows * shape.rows);
+  MatMulContext context = NewContext(rows, shape.cols);
   const auto run = [&](size_t i) {
     GatedMatMul({a.x_view,
                  weights[2 * i],
@@ -171,7 +180,7 @@ void BM_GatedMatMul(benchmark::State& state, Format format,
                  {},
                  {scratch.data(), rows, shape.rows},
                  a.y_view},
-                BenchmarkWorkers());
+                context);
   };
   run(0);
   if (!CheckGatedProduct(state, weights.file(), a)) return;

@@ -166,7 +166,7 @@ TEST(GoldenForms, MixedQuantizedFileEqualsTheReference) {
       std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed";
   const std::vector<TokenId> tokens = ReadTokens(base + ".npz", "ids");
   const std::vector<float> expected = ReadFloats(base + ".npz", "out");
-  const Model model = LoadOrDie(base + ".gguf", {});
+  const Model model = LoadExact(base + ".gguf");
   Session exact = NewSession(model, {.cache_format = CacheFormat::kFloat32});
   EXPECT_LE(RelativeError(AllLogits(exact, tokens), expected), kTolerance);
   // The cache in bfloat16, as a session keeps it unless told otherwise.
@@ -196,10 +196,38 @@ double MeanKl(const std::vector<float>& reference,
   return sum / static_cast<double>(rows);
 }
 
+// Rounded activations: int8 where weights are quantized, bfloat16 where the CPU
+// has tiles for it.
+TEST(GoldenForms, RoundedActivationsStayClose) {
+  const std::string mixed =
+      std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed";
+  const struct {
+    std::string path, reference;
+    double most;
+  } cases[] = {
+      {mixed + ".gguf", mixed + ".npz", 3.5e-3},
+      {ToyPath("gemma2_bf16"), ToyPath("gemma2_bf16") + "/reference.npz", 2e-4},
+      {ToyPath("gemma3_bf16"), ToyPath("gemma3_bf16") + "/reference.npz",
+       2e-4}};
+  for (const auto& [path, reference, most] : cases) {
+    const std::vector<TokenId> tokens = ReadTokens(reference, "ids");
+    for (const bool deterministic : {false, true}) {
+      LoadOptions options;
+      options.deterministic = deterministic;
+      const Model model = LoadOrDie(path, options);
+      const double kl =
+          MeanKl(ReadFloats(reference, "out"), AllLogits(model, tokens),
+                 model.config().vocab_size);
+      EXPECT_LE(kl, most) << path;
+      EXPECT_GT(kl, 0) << path;
+    }
+  }
+}
+
 TEST(GoldenForms, Bfloat16CheckpointsStayCloseToAFloat32Run) {
   for (const char* folder : {"gemma2_bf16", "gemma3_bf16"}) {
     const Reference reference = ReadReference({"", folder});
-    const Model model = LoadOrDie(ToyPath(folder), {});
+    const Model model = LoadExact(ToyPath(folder));
     const double kl =
         MeanKl(reference.logits, AllLogits(model, reference.tokens),
                model.config().vocab_size);

@@ -22,21 +22,25 @@ class RealModel : public ::testing::Test {
     const char* path = std::getenv("GEMMA_TEST_MODEL");
     ASSERT_NE(path, nullptr) << "GEMMA_TEST_MODEL names no model";
     model_ = new Model(LoadOrDie(path, {}));
+    exact_ = new Model(LoadExact(path));
     std::ifstream file(GEMMA_TESTDATA_DIR "/real270m/reference.json");
     reference_ = new nlohmann::json(nlohmann::json::parse(file));
   }
   static void TearDownTestSuite() {
     delete model_;
+    delete exact_;
     delete reference_;
   }
 
   static size_t vocab_size() { return model_->config().vocab_size; }
 
-  static Model* model_;
+  static Model* model_;  // as users run it
+  static Model* exact_;  // with activations in float32
   static nlohmann::json* reference_;
 };
 
 Model* RealModel::model_ = nullptr;
+Model* RealModel::exact_ = nullptr;
 nlohmann::json* RealModel::reference_ = nullptr;
 
 // -log softmax(logits)[token].
@@ -94,9 +98,44 @@ TEST_F(RealModel, PerplexityWithAFloat32CacheIsExact) {
   const std::vector<TokenId> ids = perplexity["ids"];
   const nlohmann::json& window = perplexity["windows"][1];
   ASSERT_EQ(window["window"], 512);
-  EXPECT_NEAR(MeanNll(*model_, {ids.begin() + 1, ids.end()}, 512,
+  EXPECT_NEAR(MeanNll(*exact_, {ids.begin() + 1, ids.end()}, 512,
                       CacheFormat::kFloat32),
               window["mean_nll"], 1e-5);
+}
+
+// KL(p || q) in nats of the softmax of two rows of logits.
+double Kl(const float* p, const float* q, size_t size) {
+  double sum = 0;
+  const double log_p = Nll(p, size, 0) + p[0];
+  const double log_q = Nll(q, size, 0) + q[0];
+  for (size_t i = 0; i < size; ++i) {
+    sum += std::exp(p[i] - log_p) * ((p[i] - log_p) - (q[i] - log_q));
+  }
+  return sum;
+}
+
+// Tokens one by one, as they are generated, and many at once.
+TEST_F(RealModel, RoundedActivationsKeepTheDistribution) {
+  const std::vector<TokenId> ids = (*reference_)["perplexity"]["ids"];
+  for (const size_t chunk : {1, 64}) {
+    Session exact = NewSession(*exact_);
+    Session rounded = NewSession(*model_);
+    double sum = 0;
+    constexpr size_t kTokens = 320;
+    for (size_t begin = 0; begin < kTokens; begin += chunk) {
+      const std::vector<TokenId> tokens(ids.begin() + begin,
+                                        ids.begin() + begin + chunk);
+      const std::vector<float> p = AllLogits(exact, tokens);
+      const std::vector<float> q = AllLogits(rounded, tokens);
+      for (size_t row = 0; row < chunk; ++row) {
+        sum += Kl(p.data() + row * vocab_size(), q.data() + row * vocab_size(),
+                  vocab_size());
+      }
+    }
+    EXPECT_LE(sum / kTokens, 3.5e-3) << "chunk " << chunk;
+    RecordProperty("kl_chunk_" + std::to_string(chunk),
+                   std::to_string(sum / kTokens));
+  }
 }
 
 TEST_F(RealModel, GreedyTokensEqualTheReferenceWhereItIsSure) {
@@ -130,10 +169,10 @@ TEST_F(RealModel, GivesTheSameBitsInAnyChunks) {
   const std::vector<TokenId> ids = (*reference_)["perplexity"]["ids"];
   // Beyond the local layers' window of 512.
   const std::vector<TokenId> tokens(ids.begin(), ids.begin() + 700);
-  Session whole = NewSession(*model_);
+  Session whole = NewSession(*exact_);
   const auto expected = whole.Forward(tokens);
   ASSERT_TRUE(expected.ok()) << expected.status();
-  Session pieces = NewSession(*model_);
+  Session pieces = NewSession(*exact_);
   std::vector<float> actual;
   for (size_t begin = 0; begin < tokens.size(); begin += 97) {
     const size_t end = std::min(tokens.size(), begin + 97);

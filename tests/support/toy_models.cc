@@ -65,6 +65,12 @@ Model LoadOrDie(const std::string& path, const LoadOptions& options) {
   return ValueOrDie(Model::Load(path, options));
 }
 
+Model LoadExact(const std::string& path) {
+  LoadOptions options;
+  options.activations = Activations::kFloat32;
+  return LoadOrDie(path, options);
+}
+
 Model LoadToy(const Toy& toy, size_t num_threads, size_t chunk) {
   LoadOptions options;
   options.num_threads = num_threads;

@@ -29,6 +29,8 @@ std::string ToyPath(const std::string& folder);
 // Loads a toy; the test fails and ends if that fails.
 Model LoadToy(const Toy& toy, size_t num_threads = 2, size_t chunk = 256);
 Model LoadOrDie(const std::string& path, const LoadOptions& options);
+// With activations in float32.
+Model LoadExact(const std::string& path);
 
 // Arrays of an .npz file.
 std::vector<float> ReadFloats(const std::string& path, const std::string& name);
