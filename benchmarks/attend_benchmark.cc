@@ -51,7 +51,12 @@ class LayerCaches {
     }
     const std::vector<float> values =
         RandomVector(2 * kv_heads * keys * kHeadDim, /*seed=*/1);
-    StoreCache(values, type, memory_.data());
+    const std::span<const float> all(values);
+    for (size_t i = 0; i < kv_heads * keys; ++i) {
+      StoreCache(all.subspan(2 * i * kHeadDim, kHeadDim),
+                 all.subspan((2 * i + 1) * kHeadDim, kHeadDim), i % keys,
+                 Head(0, i / keys));
+    }
     for (size_t i = 1; i < num_copies_; ++i) {
       std::memcpy(memory_.data() + i * bytes(), memory_.data(), bytes());
     }
@@ -61,8 +66,8 @@ class LayerCaches {
   size_t bytes() const { return 2 * kv_heads_ * half_bytes_; }
 
   HeadCache Head(size_t copy, size_t kv_head) const {
-    const uint8_t* keys = memory_.data() + copy % num_copies_ * bytes() +
-                          2 * kv_head * half_bytes_;
+    uint8_t* keys = memory_.data() + copy % num_copies_ * bytes() +
+                    2 * kv_head * half_bytes_;
     return {keys, keys + half_bytes_, type_, keys_};
   }
 
@@ -74,8 +79,8 @@ class LayerCaches {
   AlignedBuffer memory_;
 };
 
-// One call of what a layer does for `rows` positions that all see all keys.
-// The only place here that knows Attend.
+// One call of what a layer does for the last `rows` of `keys` positions. The
+// only place here that knows Attend.
 struct Layer {
   Layer(const AttentionShape& shape, size_t rows, size_t keys)
       : shape(shape),
@@ -83,28 +88,50 @@ struct Layer {
         keys(keys),
         q(RandomVector(rows * shape.heads * kHeadDim, /*seed=*/2)),
         out(q.size()),
-        scores(BenchmarkWorkers().num_threads() * keys) {}
+        scratch_size(AttendScratchSize(rows * Group(), kHeadDim)),
+        partial_size(AttendPartialSize(rows * Group(), kHeadDim)),
+        scratch(BenchmarkWorkers().num_threads() * scratch_size),
+        partials(shape.kv_heads * kMaxAttendSpans * partial_size) {}
 
+  size_t Group() const { return shape.heads / shape.kv_heads; }
+
+  AttendJob Job(const LayerCaches& caches, size_t copy, size_t kv_head) {
+    const size_t cols = Group() * kHeadDim;
+    const size_t stride = shape.heads * kHeadDim;
+    return {.q = {q.data() + kv_head * cols, rows, cols, stride},
+            .head_dim = kHeadDim,
+            .cache = caches.Head(copy, kv_head),
+            .position = keys - rows,
+            .window = keys,
+            .query_scale = kQueryScale,
+            .soft_cap = shape.soft_cap,
+            .out = {out.data() + kv_head * cols, rows, cols, stride}};
+  }
+
+  // Keys are divided where heads are too few for the threads, as in the model.
   void Run(const LayerCaches& caches, size_t copy) {
-    const size_t group = shape.heads / shape.kv_heads;
-    BenchmarkWorkers().ForEach(rows * shape.heads, [&](size_t task,
-                                                       size_t worker) {
-      const size_t head = task % shape.heads;
-      const AttendJob job = {.q = {q.data() + task * kHeadDim, kHeadDim},
-                             .cache = caches.Head(copy, head / group),
-                             .begin = 0,
-                             .end = keys,
-                             .query_scale = kQueryScale,
-                             .soft_cap = shape.soft_cap,
-                             .scores = {scores.data() + worker * keys, keys},
-                             .out = {out.data() + task * kHeadDim, kHeadDim}};
-      Attend(job);
+    Workers& workers = BenchmarkWorkers();
+    const size_t spans = NumAttendSpans(Job(caches, copy, 0));
+    workers.ForEach(shape.kv_heads * spans, [&](size_t task, size_t worker) {
+      const size_t head = task / spans;
+      AttendSpan(Job(caches, copy, head), task % spans,
+                 {scratch.data() + worker * scratch_size, scratch_size},
+                 {partials.data() +
+                      (head * kMaxAttendSpans + task % spans) * partial_size,
+                  partial_size});
+    });
+    workers.ForEach(shape.kv_heads, [&](size_t head, size_t) {
+      MergeSpans(Job(caches, copy, head),
+                 {partials.data() + head * kMaxAttendSpans * partial_size,
+                  spans * partial_size});
     });
   }
 
   AttentionShape shape;
   size_t rows, keys;
-  std::vector<float> q, out, scores;  // q, out: [rows, heads, head_dim]
+  std::vector<float> q, out;  // [rows, heads, head_dim]
+  size_t scratch_size, partial_size;
+  std::vector<float> scratch, partials;
 };
 
 double CacheValue(CacheType type, const void* from, size_t i) {
@@ -121,7 +148,9 @@ std::vector<double> Reference(std::span<const float> q, const HeadCache& cache,
   for (size_t key = 0; key < cache.num_slots; ++key) {
     double score = 0;
     for (size_t i = 0; i < kHeadDim; ++i) {
-      score += q[i] * CacheValue(cache.type, cache.keys, key * kHeadDim + i);
+      score += q[i] * CacheValue(cache.type, cache.keys,
+                                 key / kCacheBlock * kCacheBlock * kHeadDim +
+                                     i * kCacheBlock + key % kCacheBlock);
     }
     score *= kQueryScale;
     if (soft_cap > 0) score = soft_cap * std::tanh(score / soft_cap);
@@ -169,19 +198,24 @@ void BM_Attend(benchmark::State& state, CacheType type,
 }
 
 void BM_StoreCache(benchmark::State& state, CacheType type) {
-  const std::vector<float> from = RandomVector(kHeadDim, /*seed=*/1);
-  std::vector<uint8_t> to(kHeadDim * CacheTypeBytes(type));
-  StoreCache(from, type, to.data());
+  const std::vector<float> key = RandomVector(kHeadDim, /*seed=*/1);
+  const std::vector<float> value = RandomVector(kHeadDim, /*seed=*/2);
+  const size_t half = kCacheTile * kHeadDim * CacheTypeBytes(type);
+  std::vector<uint8_t> memory(2 * half);
+  const HeadCache cache = {memory.data(), memory.data() + half, type,
+                           kCacheTile};
+  StoreCache(key, value, /*position=*/0, cache);
   std::vector<float> stored(kHeadDim);
   for (size_t i = 0; i < kHeadDim; ++i) {
-    stored[i] = static_cast<float>(CacheValue(type, to.data(), i));
+    stored[i] =
+        static_cast<float>(CacheValue(type, cache.keys, i * kCacheBlock));
   }
-  const std::vector<double> expected(from.begin(), from.end());
+  const std::vector<double> expected(key.begin(), key.end());
   const double rounding = type == CacheType::kF32 ? 0 : 0x1p-8;
   if (!CheckNear(state, stored, expected, rounding)) return;
   const double seconds =
-      Time(state, [&](size_t) { StoreCache(from, type, to.data()); });
-  Report(state, seconds, {.bytes = kHeadDim * sizeof(float)});
+      Time(state, [&](size_t i) { StoreCache(key, value, i % 64, cache); });
+  Report(state, seconds, {.bytes = 2 * kHeadDim * sizeof(float)});
 }
 
 void AddBenchmarks() {

@@ -1,174 +1,390 @@
-// Attention of one query head over a cache.
+// Attention of several queries that share keys and values, a tile of
+// kCacheTile positions at a time: scores, weights with a running maximum and
+// sum, weighted values.
+//
+// Vectors run over the keys of a block for scores and over the values of a
+// head for weighted values, so that every sum has one order, whatever is
+// computed with it: scores add the products of a key in ascending order,
+// weighted values those of a tile's positions. Tiles and spans begin at fixed
+// positions. A position that a query does not see is left out of its sums.
+//
+// Few queries (decode) decode the cache in registers; for many (prefill), it
+// is decoded once for all into buffers that stay in the L1 cache.
+
 #include "ops/ops.h"
 
+// ---- 1. Compile part 2 once per SIMD target.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/attend.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 // After foreach_target.h.
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
+#include "ops/attend_task.h"
+#include "ops/attend_tile-inl.h"
 
+// ---- 2. Vectors, no threads.
 HWY_BEFORE_NAMESPACE();
 namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-template <class DF>
-HWY_INLINE hn::Vec<DF> LoadCache(DF df, const float* from, size_t count) {
-  return hn::LoadN(df, from, count);
+// Writes the scaled queries so that those of a register tile lie side by side:
+// the tile of queries [i, i + n) is at i * head_dim, [head_dim, n].
+void PackQueries(const AttendJob& job, size_t num_queries, float* packed) {
+  const size_t head_dim = job.head_dim;
+  const size_t group = job.q.cols / head_dim;
+  ForQueryTiles(num_queries, [&](auto size, size_t first) HWY_ATTR {
+    constexpr size_t kSize = decltype(size)::value;
+    const float* from[kSize];
+    for (size_t i = 0; i < kSize; ++i) {
+      const size_t query = first + i;
+      from[i] =
+          job.q.data + query / group * job.q.stride + query % group * head_dim;
+    }
+    float* HWY_RESTRICT to = packed + first * head_dim;
+    for (size_t d = 0; d < head_dim; ++d) {
+      for (size_t i = 0; i < kSize; ++i) {
+        *to++ = from[i][d] * job.query_scale;
+      }
+    }
+  });
 }
 
-template <class DF>
-HWY_INLINE hn::Vec<DF> LoadCache(DF df, const hwy::bfloat16_t* from,
-                                 size_t count) {
-  const hn::Rebind<hwy::bfloat16_t, DF> d16;
-  return hn::PromoteTo(df, hn::LoadN(d16, from, count));
-}
-
-// scores[i] = q . keys[i] for consecutive slots.
+// Scores of packed queries with whole blocks of keys.
 template <class T>
-void DotKeys(const float* HWY_RESTRICT q, size_t head_dim,
-             const T* HWY_RESTRICT keys, size_t num_keys,
-             float* HWY_RESTRICT scores) {
-  const hn::ScalableTag<float> df;
-  const size_t N = hn::Lanes(df);
-  for (size_t key = 0; key < num_keys; ++key) {
-    auto sum = hn::Zero(df);
-    for (size_t i = 0; i < head_dim; i += N) {
-      sum = hn::MulAdd(hn::LoadN(df, q + i, head_dim - i),
-                       LoadCache(df, keys + i, head_dim - i), sum);
-    }
-    scores[key] = hn::ReduceSum(df, sum);
-    keys += head_dim;
-  }
+HWY_INLINE void ScoreBlocks(const float* HWY_RESTRICT q, size_t num_queries,
+                            const T* HWY_RESTRICT keys, size_t num_keys,
+                            size_t head_dim, Ahead& ahead,
+                            float* HWY_RESTRICT scores) {
+  ForQueryTiles(num_queries, [&](auto size, size_t first) HWY_ATTR {
+    constexpr size_t kQueries = decltype(size)::value;
+    constexpr size_t kVectors = HWY_MIN(kSums / kQueries, kTileVectors);
+    ForVectors<kVectors>(
+        num_keys / kLanes, [&](auto vectors, size_t v) HWY_ATTR {
+          ScoreTile<kQueries, decltype(vectors)::value>(
+              q + first * head_dim, keys + KeyOffset(v, head_dim), head_dim,
+              ahead, scores + first * kCacheTile + v * kLanes);
+        });
+  });
 }
 
-// out[d] += sum over keys of weights[key] * values[key][d].
+// Scores of all queries with the tile's blocks that `range` touches.
 template <class T>
-void AddValues(const float* HWY_RESTRICT weights, size_t num_keys,
-               const T* HWY_RESTRICT values, size_t head_dim,
-               float* HWY_RESTRICT out) {
-  const hn::ScalableTag<float> df;
-  const size_t N = hn::Lanes(df);
-  // A cache line of values at a time: as many sums as stay in registers.
-  constexpr size_t kVectors = 4;
-  size_t i = 0;
-  for (; i + kVectors * N <= head_dim; i += kVectors * N) {
-    auto s0 = hn::LoadU(df, out + i);
-    auto s1 = hn::LoadU(df, out + i + N);
-    auto s2 = hn::LoadU(df, out + i + 2 * N);
-    auto s3 = hn::LoadU(df, out + i + 3 * N);
-    const T* HWY_RESTRICT v = values + i;
-    for (size_t key = 0; key < num_keys; ++key, v += head_dim) {
-      const auto w = hn::Set(df, weights[key]);
-      s0 = hn::MulAdd(w, LoadCache(df, v, N), s0);
-      s1 = hn::MulAdd(w, LoadCache(df, v + N, N), s1);
-      s2 = hn::MulAdd(w, LoadCache(df, v + 2 * N, N), s2);
-      s3 = hn::MulAdd(w, LoadCache(df, v + 3 * N, N), s3);
-    }
-    hn::StoreU(s0, df, out + i);
-    hn::StoreU(s1, df, out + i + N);
-    hn::StoreU(s2, df, out + i + 2 * N);
-    hn::StoreU(s3, df, out + i + 3 * N);
+void Scores(const AttendBuffers& buffers, size_t num_queries,
+            const T* HWY_RESTRICT keys, size_t head_dim, TileRange range,
+            Ahead ahead) {
+  const size_t end = hwy::RoundUpTo(range.end, kCacheBlock);
+  size_t begin = range.begin / kCacheBlock * kCacheBlock;
+  const bool decode = !std::is_same_v<T, float> && num_queries >= kManyQueries;
+  if (!decode) {
+    return ScoreBlocks(buffers.q, num_queries, keys + begin * head_dim,
+                       end - begin, head_dim, ahead, buffers.weights + begin);
   }
-  for (; i < head_dim; i += N) {
-    const size_t count = head_dim - i;
-    auto sum = hn::LoadN(df, out + i, count);
-    const T* HWY_RESTRICT v = values + i;
-    for (size_t key = 0; key < num_keys; ++key, v += head_dim) {
-      sum = hn::MulAdd(hn::Set(df, weights[key]), LoadCache(df, v, count), sum);
+  for (; begin < end; begin += kDecodedKeys) {
+    const size_t count = HWY_MIN(kDecodedKeys, end - begin);
+    for (size_t i = 0; i < count * head_dim; i += kLanes) {
+      hn::StoreU(LoadCache(keys + begin * head_dim + i), DF(),
+                 buffers.keys + i);
     }
-    hn::StoreN(sum, df, out + i, count);
+    ScoreBlocks(buffers.q, num_queries, buffers.keys, count, head_dim, ahead,
+                buffers.weights + begin);
   }
 }
 
-// Replaces scores by exp(soft_cap(scale * score) - largest) and returns their
-// sum.
-float SoftmaxWeights(float scale, float soft_cap, size_t size,
-                     float* HWY_RESTRICT scores) {
-  const hn::ScalableTag<float> df;
-  const size_t N = hn::Lanes(df);
-  const auto lowest = hn::Set(df, hwy::LowestValue<float>());
-  auto largest = lowest;
-  for (size_t i = 0; i < size; i += N) {
-    auto s = hn::Mul(hn::LoadN(df, scores + i, size - i), hn::Set(df, scale));
-    if (soft_cap > 0.0f) {
-      const auto inverse = hn::Set(df, 1.0f / soft_cap);
-      s = hn::Mul(hn::Set(df, soft_cap), hn::Tanh(df, hn::Mul(s, inverse)));
-    }
-    const auto inside = hn::FirstN(df, size - i);
-    largest = hn::Max(largest, hn::IfThenElse(inside, s, lowest));
-    hn::StoreN(s, df, scores + i, size - i);
-  }
-  const auto max = hn::Set(df, hn::ReduceMax(df, largest));
-  auto sum = hn::Zero(df);
-  for (size_t i = 0; i < size; i += N) {
-    const auto s = hn::LoadN(df, scores + i, size - i);
-    const auto e = hn::IfThenElseZero(hn::FirstN(df, size - i),
-                                      hn::Exp(df, hn::Sub(s, max)));
-    sum = hn::Add(sum, e);
-    hn::StoreN(e, df, scores + i, size - i);
-  }
-  return hn::ReduceSum(df, sum);
-}
+// Consecutive queries that see the same positions of a tile.
+struct QueryRun {
+  size_t first, count;
+  TileRange range;
+};
 
+// Adds a run's weighted values [range.end - range.begin, num_values].
 template <class T>
-void AttendTyped(const AttendJob& job) {
-  const size_t head_dim = job.q.size();
-  const T* keys = static_cast<const T*>(job.cache.keys);
-  const T* values = static_cast<const T*>(job.cache.values);
-  const size_t num_keys = job.end - job.begin;
-  // The ring's positions in order: from the first slot to the ring's end, then
-  // from its start.
-  const size_t slot = job.begin % job.cache.num_slots;
-  const size_t head = HWY_MIN(num_keys, job.cache.num_slots - slot);
-  float* scores = job.scores.data();
-
-  DotKeys(job.q.data(), head_dim, keys + slot * head_dim, head, scores);
-  DotKeys(job.q.data(), head_dim, keys, num_keys - head, scores + head);
-  const float sum =
-      SoftmaxWeights(job.query_scale, job.soft_cap, num_keys, scores);
-  float* out = job.out.data();
-  for (size_t i = 0; i < head_dim; ++i) out[i] = 0.0f;
-  AddValues(scores, head, values + slot * head_dim, head_dim, out);
-  AddValues(scores + head, num_keys - head, values, head_dim, out);
-  const float inverse = 1.0f / sum;
-  for (size_t i = 0; i < head_dim; ++i) out[i] *= inverse;
+HWY_INLINE void AddValues(const AttendBuffers& buffers, const QueryRun& run,
+                          const T* HWY_RESTRICT values, size_t key_stride,
+                          size_t vector_stride, size_t num_values, Ahead& ahead,
+                          float* HWY_RESTRICT sums, size_t sums_stride) {
+  const size_t num_vectors = num_values / kLanes;
+  const size_t num_keys = run.range.end - run.range.begin;
+  ForQueryTiles(run.count, [&](auto size, size_t first) HWY_ATTR {
+    constexpr size_t kQueries = decltype(size)::value;
+    const size_t query = run.first + first;
+    const float* weights =
+        buffers.weights + query * kCacheTile + run.range.begin;
+    const auto add = [&](auto vectors, auto tail, size_t v) HWY_ATTR {
+      ValueTile<kQueries, decltype(vectors)::value, decltype(tail)::value>(
+          weights, buffers.rescale + query, num_keys,
+          values + v * vector_stride, key_stride, vector_stride,
+          num_values - v * kLanes, ahead,
+          sums + query * sums_stride + v * kLanes, sums_stride);
+    };
+    ForVectors<HWY_MIN(kSums / kQueries, 8)>(
+        num_vectors, [&](auto vectors, size_t v)
+                         HWY_ATTR { add(vectors, std::false_type(), v); });
+    if (num_values % kLanes != 0) {
+      add(Constant<1>(), std::true_type(), num_vectors);
+    }
+  });
 }
 
-void AttendHead(const AttendJob& job) {
+// Adds the weighted values of a tile for all runs, which are not empty.
+template <class T>
+void WeightedValues(const AttendBuffers& buffers,
+                    std::span<const QueryRun> runs, size_t num_queries,
+                    const T* HWY_RESTRICT values, size_t head_dim, Ahead ahead,
+                    const AttendState& state) {
+  if (num_queries < kManyQueries) {
+    for (const QueryRun& run : runs) {
+      AddValues(buffers, run, values + run.range.begin * head_dim, head_dim,
+                kLanes, head_dim, ahead, state.values, state.stride);
+    }
+    return;
+  }
+  // Both ends of what a row sees are those of the row before or later.
+  const size_t begin = runs[0].range.begin;
+  const size_t end = runs[runs.size() - 1].range.end;
+  constexpr size_t kVectorStride = kCacheTile * kLanes;
+  for (size_t d = 0; d < head_dim; d += kWideVectors * kLanes) {
+    size_t num_vectors = 0;
+    for (; num_vectors < kWideVectors; ++num_vectors) {
+      const size_t at = d + num_vectors * kLanes;
+      if (at >= head_dim) break;
+      float* to = buffers.values + num_vectors * kVectorStride;
+      for (size_t key = begin; key < end; ++key) {
+        const T* from = values + key * head_dim + at;
+        hn::StoreU(at + kLanes <= head_dim ? LoadCache(from)
+                                           : LoadCacheN(from, head_dim - at),
+                   DF(), to + key * kLanes);
+      }
+    }
+    for (const QueryRun& run : runs) {
+      AddValues(buffers, run, buffers.values + run.range.begin * kLanes, kLanes,
+                kVectorStride, num_vectors * kLanes, ahead, state.values + d,
+                state.stride);
+    }
+  }
+}
+
+// Adds positions [tile, tile + kCacheTile) of [begin, end) to the state.
+template <class T>
+void AddTile(const AttendJob& job, size_t tile, size_t begin, size_t end,
+             const AttendBuffers& buffers, const AttendState& state) {
+  const size_t head_dim = job.head_dim;
+  const size_t group = job.q.cols / head_dim;
+  QueryRun runs[kMaxAttendRows];
+  size_t num_runs = 0;
+  for (size_t row = 0; row < job.q.rows; ++row) {
+    const SeenKeys seen(job, row);
+    const size_t first = HWY_MAX(tile, HWY_MAX(begin, seen.begin));
+    const size_t last = HWY_MIN(tile + kCacheTile, HWY_MIN(end, seen.end));
+    if (first >= last) continue;
+    const TileRange range = {first - tile, last - tile};
+    QueryRun* run = num_runs == 0 ? nullptr : &runs[num_runs - 1];
+    if (run == nullptr || run->range.begin != range.begin ||
+        run->range.end != range.end) {
+      run = &runs[num_runs++];
+      *run = {row * group, 0, range};
+    }
+    run->count += group;
+  }
+  if (num_runs == 0) return;
+
+  const size_t slot = tile % job.cache.num_slots;
+  const T* keys = static_cast<const T*>(job.cache.keys) + slot * head_dim;
+  const T* values = static_cast<const T*>(job.cache.values) + slot * head_dim;
+  const T* next_keys = static_cast<const T*>(job.cache.keys) +
+                       (tile + kCacheTile) % job.cache.num_slots * head_dim;
+  const size_t num_queries = NumQueries(job);
+  Scores(buffers, num_queries, keys, head_dim,
+         {runs[0].range.begin, runs[num_runs - 1].range.end},
+         Ahead(values, kCacheTile * head_dim * sizeof(T),
+               HWY_MAX(1, num_queries * kTileVectors / kSums) * head_dim));
+  for (size_t i = 0; i < num_runs; ++i) {
+    const size_t end_query = runs[i].first + runs[i].count;
+    for (size_t query = runs[i].first; query < end_query; ++query) {
+      buffers.rescale[query] = Weigh(job.soft_cap, runs[i].range,
+                                     buffers.weights + query * kCacheTile,
+                                     state.largest[query], state.sum[query]);
+    }
+  }
+  WeightedValues(
+      buffers, {runs, num_runs}, num_queries, values, head_dim,
+      Ahead(next_keys, kCacheTile * head_dim * sizeof(T),
+            HWY_MAX(1, num_queries * head_dim / kLanes / kSums) * kCacheTile),
+      state);
+}
+
+// Computes the state over one span, counted from the one in which the first
+// position is that the first row sees.
+template <class T>
+void AddSpan(const AttendJob& job, size_t span, const AttendBuffers& buffers,
+             const AttendState& state) {
+  const size_t num_queries = NumQueries(job);
+  for (size_t i = 0; i < num_queries * state.stride; ++i) state.values[i] = 0;
+  for (size_t i = 0; i < num_queries; ++i) {
+    state.largest[i] = hwy::LowestValue<float>();
+    state.sum[i] = 0.0f;
+  }
+  const size_t size = SpanSize(job);
+  const size_t first = SeenKeys(job, 0).begin;
+  const size_t begin = (first / size + span) * size;
+  const size_t end = HWY_MIN(begin + size, SeenKeys(job, job.q.rows - 1).end);
+  for (size_t tile = HWY_MAX(begin, first / kCacheTile * kCacheTile);
+       tile < end; tile += kCacheTile) {
+    AddTile<T>(job, tile, begin, end, buffers, state);
+  }
+}
+
+// Adds what `from` knows of later positions to `into`.
+void Merge(size_t num_queries, const AttendState& from,
+           const AttendState& into) {
+  const DF df;
+  for (size_t query = 0; query < num_queries; ++query) {
+    if (from.sum[query] == 0.0f) continue;
+    float* HWY_RESTRICT to = into.values + query * into.stride;
+    const float* HWY_RESTRICT more = from.values + query * from.stride;
+    if (into.sum[query] == 0.0f) {
+      hwy::CopyBytes(more, to, into.stride * sizeof(float));
+      into.sum[query] = from.sum[query];
+      into.largest[query] = from.largest[query];
+      continue;
+    }
+    const float largest = HWY_MAX(from.largest[query], into.largest[query]);
+    const VF a = hn::Exp(df, hn::Set(df, into.largest[query] - largest));
+    const VF b = hn::Exp(df, hn::Set(df, from.largest[query] - largest));
+    for (size_t i = 0; i < into.stride; i += kLanes) {
+      const VF scaled = hn::Mul(a, hn::LoadU(df, to + i));
+      hn::StoreU(hn::MulAdd(b, hn::LoadU(df, more + i), scaled), df, to + i);
+    }
+    into.sum[query] =
+        into.sum[query] * hn::GetLane(a) + from.sum[query] * hn::GetLane(b);
+    into.largest[query] = largest;
+  }
+}
+
+// out = values / sum.
+void Finish(const AttendJob& job, const AttendState& state) {
+  const size_t group = job.q.cols / job.head_dim;
+  for (size_t query = 0; query < job.q.rows * group; ++query) {
+    float* HWY_RESTRICT out = job.out.data + query / group * job.out.stride +
+                              query % group * job.head_dim;
+    const float* HWY_RESTRICT values = state.values + query * state.stride;
+    const float inverse = 1.0f / state.sum[query];
+    for (size_t i = 0; i < job.head_dim; ++i) out[i] = values[i] * inverse;
+  }
+}
+
+// Chooses the type once per span, so that no loop branches on it.
+void AddSpanOfType(const AttendJob& job, size_t span,
+                   const AttendBuffers& buffers, const AttendState& state) {
   switch (job.cache.type) {
     case CacheType::kF32:
-      return AttendTyped<float>(job);
+      return AddSpan<float>(job, span, buffers, state);
     case CacheType::kBF16:
-      return AttendTyped<hwy::bfloat16_t>(job);
+      return AddSpan<hwy::bfloat16_t>(job, span, buffers, state);
   }
+}
+
+void AttendSpanVectors(const AttendJob& job, size_t span, float* scratch,
+                       float* partial) {
+  const size_t num_queries = NumQueries(job);
+  const AttendBuffers buffers(scratch, num_queries, job.head_dim);
+  PackQueries(job, num_queries, buffers.q);
+  AddSpanOfType(job, span, buffers, {partial, num_queries, job.head_dim});
+}
+
+void MergeSpansVectors(const AttendJob& job, size_t num_spans,
+                       float* partials) {
+  const size_t num_queries = NumQueries(job);
+  const size_t size = AttendState::Size(num_queries, job.head_dim);
+  const AttendState all(partials, num_queries, job.head_dim);
+  for (size_t span = 1; span < num_spans; ++span) {
+    Merge(num_queries, {partials + span * size, num_queries, job.head_dim},
+          all);
+  }
+  Finish(job, all);
+}
+
+void AttendVectors(const AttendJob& job, size_t num_spans, float* scratch) {
+  const size_t num_queries = NumQueries(job);
+  const size_t size = AttendState::Size(num_queries, job.head_dim);
+  const AttendState all(scratch, num_queries, job.head_dim);
+  const AttendState one(scratch + size, num_queries, job.head_dim);
+  const AttendBuffers buffers(scratch + 2 * size, num_queries, job.head_dim);
+  PackQueries(job, num_queries, buffers.q);
+  AddSpanOfType(job, 0, buffers, all);
+  for (size_t span = 1; span < num_spans; ++span) {
+    AddSpanOfType(job, span, buffers, one);
+    Merge(num_queries, one, all);
+  }
+  Finish(job, all);
 }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma
 HWY_AFTER_NAMESPACE();
 
+// ---- 3. Checks, no vectors.
 #if HWY_ONCE
 namespace gemma {
-HWY_EXPORT(AttendHead);
+namespace {
 
-void Attend(const AttendJob& job) {
-  HWY_ASSERT(job.begin < job.end && job.q.size() == job.out.size());
-  HWY_ASSERT(job.end - job.begin <= job.cache.num_slots);
-  HWY_ASSERT(job.scores.size() >= job.end - job.begin);
-  HWY_DYNAMIC_DISPATCH(AttendHead)(job);
+HWY_EXPORT(AttendSpanVectors);
+HWY_EXPORT(MergeSpansVectors);
+HWY_EXPORT(AttendVectors);
+
+void CheckJob(const AttendJob& job) {
+  HWY_ASSERT(job.q.rows == job.out.rows && job.q.cols == job.out.cols);
+  HWY_ASSERT(job.q.rows > 0 && job.q.cols % job.head_dim == 0);
+  HWY_ASSERT(job.position % kMaxAttendRows + job.q.rows <= kMaxAttendRows);
+  HWY_ASSERT(job.window > 0 && job.cache.num_slots % kCacheTile == 0);
+  HWY_ASSERT(SeenKeys(job, job.q.rows - 1).end - SeenKeys(job, 0).begin <=
+             job.cache.num_slots);
 }
 
-void StoreCache(std::span<const float> from, CacheType type, void* to) {
-  if (type == CacheType::kF32) {
-    hwy::CopyBytes(from.data(), to, from.size_bytes());
-    return;
-  }
-  auto* values = static_cast<hwy::bfloat16_t*>(to);
-  for (size_t i = 0; i < from.size(); ++i) {
-    values[i] = hwy::BF16FromF32(from[i]);
-  }
+}  // namespace
+
+size_t AttendPartialSize(size_t num_queries, size_t head_dim) {
+  return AttendState::Size(num_queries, head_dim);
+}
+
+size_t AttendScratchSize(size_t num_queries, size_t head_dim) {
+  return AttendBuffers::Size(num_queries, head_dim) +
+         2 * AttendState::Size(num_queries, head_dim);
+}
+
+size_t NumAttendSpans(const AttendJob& job) {
+  const size_t size = SpanSize(job);
+  return (SeenKeys(job, job.q.rows - 1).end - 1) / size -
+         SeenKeys(job, 0).begin / size + 1;
+}
+
+void Attend(const AttendJob& job, std::span<float> scratch) {
+  CheckJob(job);
+  HWY_ASSERT(scratch.size() >=
+             AttendScratchSize(NumQueries(job), job.head_dim));
+  HWY_DYNAMIC_DISPATCH(AttendVectors)
+  (job, NumAttendSpans(job), scratch.data());
+}
+
+void AttendSpan(const AttendJob& job, size_t span, std::span<float> scratch,
+                std::span<float> partial) {
+  CheckJob(job);
+  HWY_ASSERT(span < NumAttendSpans(job));
+  HWY_ASSERT(scratch.size() >=
+             AttendScratchSize(NumQueries(job), job.head_dim));
+  HWY_ASSERT(partial.size() >=
+             AttendPartialSize(NumQueries(job), job.head_dim));
+  HWY_DYNAMIC_DISPATCH(AttendSpanVectors)
+  (job, span, scratch.data(), partial.data());
+}
+
+void MergeSpans(const AttendJob& job, std::span<float> partials) {
+  CheckJob(job);
+  const size_t num_spans = NumAttendSpans(job);
+  HWY_ASSERT(partials.size() >=
+             num_spans * AttendPartialSize(NumQueries(job), job.head_dim));
+  HWY_DYNAMIC_DISPATCH(MergeSpansVectors)(job, num_spans, partials.data());
 }
 
 }  // namespace gemma

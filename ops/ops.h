@@ -124,32 +124,61 @@ constexpr size_t CacheTypeBytes(CacheType type) {
   return type == CacheType::kF32 ? 4 : 2;
 }
 
-// Writes a vector to a cache, rounding to nearest even for kBF16.
-void StoreCache(std::span<const float> from, CacheType type, void* to);
+// Positions whose keys lie side by side in a cache: of each value of a key as
+// many as a vector holds, so that scores need no sums across lanes.
+inline constexpr size_t kCacheBlock = 16;
+// Positions that attention takes at once, from a multiple of it on.
+inline constexpr size_t kCacheTile = 64;
 
-// The keys and values of one key/value head. Position p is in slot
-// p % num_slots.
+// The keys and values of one key/value head, a ring: position p is in slot
+// p % num_slots. num_slots is a multiple of kCacheTile.
 struct HeadCache {
-  const void* keys = nullptr;    // [num_slots, head_dim]
-  const void* values = nullptr;  // [num_slots, head_dim]
+  void* keys = nullptr;    // [num_slots / kCacheBlock, head_dim, kCacheBlock]
+  void* values = nullptr;  // [num_slots, head_dim]
   CacheType type = CacheType::kF32;
   size_t num_slots = 0;
 };
 
-// Attention of one query head over positions [begin, end), at least one and at
-// most num_slots: softmax(soft_cap(query_scale * q.k)) v. soft_cap 0: none.
-// q, out: [head_dim]. scores: scratch, at least end - begin.
+// Writes a position's key and value, both [head_dim], rounding to nearest even
+// for kBF16.
+void StoreCache(std::span<const float> key, std::span<const float> value,
+                size_t position, const HeadCache& cache);
+
+// Attention of the query heads of one key/value head, for the rows of
+// consecutive positions:
+// out = softmax(soft_cap(query_scale * q.k)) v over the positions
+// p - window < key <= p that row p sees. soft_cap 0: none.
+//
+// All rows are between two multiples of kMaxAttendRows; the cache holds all
+// positions that they see. What a row computes depends on its position, its
+// window and what it sees, not on the other rows.
+inline constexpr size_t kMaxAttendRows = 64;
 struct AttendJob {
-  std::span<const float> q;
+  MatrixView<const float> q;  // [rows, heads * head_dim]
+  size_t head_dim = 0;
   HeadCache cache;
-  size_t begin = 0;
-  size_t end = 0;
+  size_t position = 0;  // of the first row
+  size_t window = 0;    // keys that a row sees at most, its own included
   float query_scale = 1.0f;
   float soft_cap = 0.0f;
-  std::span<float> scores;
-  std::span<float> out;
+  MatrixView<float> out;  // [rows, heads * head_dim]
 };
-void Attend(const AttendJob& job);
+
+// scratch: AttendScratchSize(rows * heads, head_dim) floats.
+void Attend(const AttendJob& job, std::span<float> scratch);
+size_t AttendScratchSize(size_t num_queries, size_t head_dim);
+
+// The same, and the same bits, in pieces that may run at once: the keys are
+// divided at fixed positions into at most kMaxAttendSpans spans. Each call of
+// AttendSpan writes one of the partial results
+// [NumAttendSpans(job), AttendPartialSize(rows * heads, head_dim)], which
+// MergeSpans then merges; they are of no use after.
+inline constexpr size_t kMaxAttendSpans = 17;
+size_t NumAttendSpans(const AttendJob& job);
+size_t AttendPartialSize(size_t num_queries, size_t head_dim);
+void AttendSpan(const AttendJob& job, size_t span, std::span<float> scratch,
+                std::span<float> partial);
+void MergeSpans(const AttendJob& job, std::span<float> partials);
 
 // The recurrent block's causal convolution over time, one position, for
 // consecutive channels:

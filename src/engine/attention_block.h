@@ -4,9 +4,12 @@
 #define GEMMA_SRC_ENGINE_ATTENTION_BLOCK_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <vector>
 
 #include "gemma/model_config.h"
+#include "ops/aligned_buffer.h"
 #include "ops/matrix_view.h"
 #include "ops/ops.h"
 #include "src/engine/batch.h"
@@ -15,13 +18,63 @@
 
 namespace gemma {
 
+// Rows [first, first + count) of a pass: consecutive positions of a sequence,
+// which attend together.
+struct RowBlock {
+  size_t first = 0;
+  size_t count = 0;
+};
+
+// What attention needs besides activations: how the rows of a pass are divided
+// among tasks, and memory for the tasks.
+class AttentionScratch {
+ public:
+  AttentionScratch(const ModelConfig& config, size_t max_rows,
+                   size_t num_threads);
+  bool ok() const { return memory_.data() != nullptr; }
+  static uint64_t Bytes(const ModelConfig& config, size_t num_threads);
+
+  // Divides the rows, at most max_rows, into blocks: as large as leaves each
+  // thread two tasks.
+  void Divide(std::span<const BatchRow> rows);
+  std::span<const RowBlock> blocks() const { return blocks_; }
+
+  // Whether the keys of a row are to be divided too, for want of rows.
+  bool divide_keys() const { return divide_keys_; }
+
+  // Of one task.
+  std::span<float> Task(size_t worker) const;
+  // The results of the spans of item block * num_kv_heads + kv head, and of one
+  // span; only if divide_keys().
+  std::span<float> Partials(size_t item) const;
+  std::span<float> Partial(size_t item, size_t span) const;
+
+ private:
+  struct Sizes {
+    explicit Sizes(const ModelConfig& config);
+    size_t max_count;  // rows of a block
+    size_t task;       // floats
+    size_t partial;    // floats
+  };
+
+  void Cut(std::span<const BatchRow> rows, size_t max_count);
+
+  size_t num_kv_heads_;
+  size_t num_threads_;
+  Sizes sizes_;
+  // [threads, task], [2 * threads, kMaxAttendSpans, partial].
+  AlignedBuffer memory_;
+  std::vector<RowBlock> blocks_;
+  bool divide_keys_ = false;
+};
+
 // update = attention of normed, both [rows.size(), model_dim], and stores the
-// rows' keys and values. The scratch holds the rows' RoPE angles. `scores`:
-// [threads, keys], at least as many keys as a row may see.
+// rows' keys and values. The scratch holds the rows' RoPE angles; `attention`
+// has divided the rows.
 void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
                     size_t layer, std::span<const BatchRow> rows,
                     MatrixView<const float> normed, Scratch& scratch,
-                    MatrixView<float> scores, MatrixView<float> update,
+                    const AttentionScratch& attention, MatrixView<float> update,
                     MatMulContext& context);
 
 }  // namespace gemma

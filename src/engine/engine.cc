@@ -1,6 +1,5 @@
 #include "src/engine/engine.h"
 
-#include <algorithm>
 #include <memory>
 #include <mutex>
 
@@ -28,22 +27,6 @@ CacheType Engine::CacheTypeOf(CacheFormat format, const Weights& weights) {
                                                        : CacheType::kBF16;
 }
 
-size_t Engine::MaxKeys(const ModelConfig& config, size_t max_tokens) {
-  size_t keys = 0;
-  for (const BlockType type : config.blocks) {
-    if (type == BlockType::kGlobalAttention) keys = std::max(keys, max_tokens);
-    if (type == BlockType::kLocalAttention) {
-      keys = std::max(keys, config.sliding_window);
-    }
-  }
-  return keys;
-}
-
-absl::Status Engine::Reserve(size_t max_tokens) {
-  const std::lock_guard lock(model_.engine_mutex);
-  return transformer_.Reserve(MaxKeys(model_.config, max_tokens));
-}
-
 void Engine::Forward(std::span<const Segment> segments,
                      MatrixView<float> logits) {
   const std::lock_guard lock(model_.engine_mutex);
@@ -60,9 +43,8 @@ MemoryUse Model::MemoryFor(const SessionOptions& options) const {
   use.weights = model.weights.bytes;
   use.cache = SequenceState::Bytes(model.config, limits);
   use.scratch =
-      Transformer::ScratchBytes(model.config, model.prefill_chunk) +
-      model.workers->num_threads() *
-          Engine::MaxKeys(model.config, options.max_tokens) * sizeof(float) +
+      Transformer::ScratchBytes(model.config, model.prefill_chunk,
+                                model.workers->num_threads()) +
       // The session's logits, and those of a draft; see generate.h.
       (DraftPolicy::kMaxDraft + 2) * model.config.vocab_size * sizeof(float);
   return use;

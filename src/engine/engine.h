@@ -7,7 +7,6 @@
 #include <span>
 #include <utility>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/session.h"
 #include "ops/matrix_view.h"
@@ -25,13 +24,6 @@ class Engine : public Model::Impl::Engine {
 
   // The type of cache that a session's option means for these weights.
   static CacheType CacheTypeOf(CacheFormat format, const Weights& weights);
-
-  // Most positions that one row of the model may see, in a session of
-  // `max_tokens`.
-  static size_t MaxKeys(const ModelConfig& config, size_t max_tokens);
-
-  // Makes room for sessions of max_tokens positions.
-  absl::Status Reserve(size_t max_tokens);
 
   // As Transformer::Forward; sessions that call it at once take turns.
   void Forward(std::span<const Segment> segments, MatrixView<float> logits);

@@ -4,26 +4,22 @@ namespace gemma {
 
 uint8_t* KvCache::HeadStart(size_t half, size_t kv_head) const {
   const size_t head_bytes =
-      shape_.num_slots * shape_.head_dim * CacheTypeBytes(shape_.type);
+      shape_.Slots() * shape_.head_dim * CacheTypeBytes(shape_.type);
   return memory_.data() + (half * shape_.num_kv_heads + kv_head) * head_bytes;
 }
 
 void KvCache::Store(size_t position, std::span<const float> keys,
                     std::span<const float> values) {
   const size_t dim = shape_.head_dim;
-  const size_t offset =
-      position % shape_.num_slots * dim * CacheTypeBytes(shape_.type);
   for (size_t head = 0; head < shape_.num_kv_heads; ++head) {
-    StoreCache(keys.subspan(head * dim, dim), shape_.type,
-               HeadStart(0, head) + offset);
-    StoreCache(values.subspan(head * dim, dim), shape_.type,
-               HeadStart(1, head) + offset);
+    StoreCache(keys.subspan(head * dim, dim), values.subspan(head * dim, dim),
+               position, Head(head));
   }
 }
 
 HeadCache KvCache::Head(size_t kv_head) const {
   return {HeadStart(0, kv_head), HeadStart(1, kv_head), shape_.type,
-          shape_.num_slots};
+          shape_.Slots()};
 }
 
 }  // namespace gemma

@@ -11,19 +11,22 @@
 
 namespace gemma {
 
-// A ring: position p is in slot p % num_slots. With as many slots as positions
-// nothing is ever overwritten.
+// A ring. With as many slots as positions nothing is ever overwritten.
 class KvCache {
  public:
   struct Shape {
-    size_t num_slots = 0;
+    size_t num_slots = 0;  // at least
     size_t num_kv_heads = 0;
     size_t head_dim = 0;
     CacheType type = CacheType::kF32;
 
+    // Whole tiles of them.
+    size_t Slots() const {
+      return (num_slots + kCacheTile - 1) / kCacheTile * kCacheTile;
+    }
     // Of keys and values together.
     size_t Bytes() const {
-      return 2 * num_slots * num_kv_heads * head_dim * CacheTypeBytes(type);
+      return 2 * Slots() * num_kv_heads * head_dim * CacheTypeBytes(type);
     }
   };
 
@@ -46,7 +49,7 @@ class KvCache {
   uint8_t* HeadStart(size_t half, size_t kv_head) const;
 
   Shape shape_;
-  AlignedBuffer memory_;  // [2, num_kv_heads, num_slots, head_dim]
+  AlignedBuffer memory_;  // [2, num_kv_heads, Slots(), head_dim]
 };
 
 }  // namespace gemma

@@ -188,7 +188,6 @@ absl::StatusOr<Session> Session::Create(const Model& model,
                                         SessionOptions options) {
   GEMMA_RETURN_IF_ERROR(CheckOptions(options));
   GEMMA_ASSIGN_OR_RETURN(Engine * engine, Engine::For(model.impl()));
-  GEMMA_RETURN_IF_ERROR(engine->Reserve(options.max_tokens));
   const SequenceLimits limits = {
       options.max_tokens, options.max_rollback, engine->max_rows(),
       Engine::CacheTypeOf(options.cache_format, model.impl().weights)};

@@ -1,11 +1,9 @@
 #include "src/engine/transformer.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "ops/ops.h"
-#include "src/engine/attention_block.h"
 #include "src/engine/ffw_block.h"
 #include "src/engine/recurrent_block.h"
 
@@ -41,6 +39,7 @@ Transformer::Transformer(const ModelConfig& config, const Weights& weights,
       weights_(weights),
       context_(arithmetic, max_rows, WidestInput(config), workers),
       scratch_(config, max_rows),
+      attention_(config, max_rows, workers.num_threads()),
       local_frequency_(config.rotary_dim / 2),
       global_frequency_(config.rotary_dim / 2) {
   RopeFrequencies(config.rope_base_local, 1.0f, local_frequency_);
@@ -55,30 +54,20 @@ absl::StatusOr<Transformer> Transformer::Create(const ModelConfig& config,
                                                 size_t max_rows,
                                                 Workers& workers) {
   Transformer transformer(config, weights, arithmetic, max_rows, workers);
-  if (transformer.scratch_.ok() && transformer.context_.ok()) {
+  if (transformer.scratch_.ok() && transformer.context_.ok() &&
+      transformer.attention_.ok()) {
     return transformer;
   }
-  return absl::ResourceExhaustedError(absl::StrFormat(
-      "no memory for %u bytes of activations", ScratchBytes(config, max_rows)));
+  return absl::ResourceExhaustedError(
+      absl::StrFormat("no memory for %u bytes of activations",
+                      ScratchBytes(config, max_rows, workers.num_threads())));
 }
 
-uint64_t Transformer::ScratchBytes(const ModelConfig& config, size_t max_rows) {
+uint64_t Transformer::ScratchBytes(const ModelConfig& config, size_t max_rows,
+                                   size_t num_threads) {
   return Scratch::Bytes(config, max_rows) +
-         MatMulContext::Bytes(max_rows, WidestInput(config));
-}
-
-absl::Status Transformer::Reserve(size_t max_keys) {
-  if (max_keys <= max_keys_) return absl::OkStatus();
-  const size_t bytes =
-      context_.workers().num_threads() * max_keys * sizeof(float);
-  AlignedBuffer scores = AlignedBuffer::Allocate(bytes);
-  if (scores.data() == nullptr) {
-    return absl::ResourceExhaustedError(
-        absl::StrFormat("no memory for %u bytes of attention scores", bytes));
-  }
-  scores_ = std::move(scores);
-  max_keys_ = max_keys;
-  return absl::OkStatus();
+         MatMulContext::Bytes(max_rows, WidestInput(config)) +
+         AttentionScratch::Bytes(config, num_threads);
 }
 
 void Transformer::Forward(std::span<const Segment> segments,
@@ -89,6 +78,7 @@ void Transformer::Forward(std::span<const Segment> segments,
       rows_.push_back({segment.state, segment.tokens[i], segment.position + i});
     }
   }
+  attention_.Divide(rows_);
   Embed();
   for (size_t layer = 0; layer < config_.num_layers(); ++layer) {
     RunBlock(layer, segments);
@@ -121,10 +111,8 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
     RecurrentBlock(config_, w, layer, segments, normed, scratch_, update,
                    context_);
   } else {
-    const MatrixView<float> scores(scores_.As<float>(),
-                                   context_.workers().num_threads(), max_keys_);
-    AttentionBlock(config_, w, layer, rows_, normed, scratch_, scores, update,
-                   context_);
+    AttentionBlock(config_, w, layer, rows_, normed, scratch_, attention_,
+                   update, context_);
   }
   AddUpdate(w.post_mix_norm, TapPoint::kMixOutput, layer, segments);
 

@@ -10,10 +10,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/model_config.h"
-#include "ops/aligned_buffer.h"
 #include "ops/matrix_view.h"
 #include "ops/ops.h"
 #include "ops/workers.h"
+#include "src/engine/attention_block.h"
 #include "src/engine/batch.h"
 #include "src/engine/scratch.h"
 #include "src/model/weights.h"
@@ -31,11 +31,9 @@ class Transformer {
                                             Arithmetic arithmetic,
                                             size_t max_rows, Workers& workers);
 
-  // What max_rows rows of scratch take, but for attention's.
-  static uint64_t ScratchBytes(const ModelConfig& config, size_t max_rows);
-
-  // Makes room for attention over up to max_keys positions.
-  absl::Status Reserve(size_t max_keys);
+  // What max_rows rows of scratch take.
+  static uint64_t ScratchBytes(const ModelConfig& config, size_t max_rows,
+                               size_t num_threads);
 
   // Runs the segments' tokens, at most max_rows() in all, each segment of a
   // sequence of its own, and writes the wanted logits, in order, to
@@ -61,8 +59,7 @@ class Transformer {
   const Weights& weights_;
   MatMulContext context_;
   Scratch scratch_;
-  AlignedBuffer scores_;  // [threads, max_keys_]
-  size_t max_keys_ = 0;
+  AttentionScratch attention_;
   std::vector<float> local_frequency_;   // [rotary_dim / 2]
   std::vector<float> global_frequency_;  // [rotary_dim / 2]
   std::vector<BatchRow> rows_;           // of the pass

@@ -100,7 +100,6 @@ TEST_P(SameBits, AnyNeighboursInTheBatch) {
   const Model model = LoadToy(GetParam());
   const size_t vocab_size = model.config().vocab_size;
   Engine* engine = *Engine::For(model.impl());
-  ASSERT_TRUE(engine->Reserve(128).ok());
   const SequenceLimits limits = {128, 16, engine->max_rows(), CacheType::kF32};
   const std::vector<std::vector<TokenId>> prompts = {
       Prompt(25, 1), Prompt(13, 2), Prompt(31, 3)};

@@ -1,7 +1,11 @@
-// Attention against double precision.
+// Attention against double precision, and against itself in other pieces.
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <ostream>
 #include <vector>
 
 #include "compression/half.h"
@@ -13,112 +17,369 @@
 namespace gemma {
 namespace {
 
-// A ring of keys and values, and the float32 values that it stands for.
+constexpr size_t kNoWindow = std::numeric_limits<size_t>::max();
+
+// A ring of one head.
 struct Ring {
   Ring(CacheType type, size_t slots, size_t head_dim)
       : type(type),
         slots(slots),
-        head_dim(head_dim),
         keys(slots * head_dim * CacheTypeBytes(type)),
         values(keys.size()) {}
 
-  void Store(size_t position, const std::vector<float>& key,
-             const std::vector<float>& value) {
-    const size_t offset = position % slots * head_dim * CacheTypeBytes(type);
-    StoreCache(key, type, keys.data() + offset);
-    StoreCache(value, type, values.data() + offset);
-  }
-
-  HeadCache view() const { return {keys.data(), values.data(), type, slots}; }
+  HeadCache view() { return {keys.data(), values.data(), type, slots}; }
 
   CacheType type;
-  size_t slots, head_dim;
+  size_t slots;
   std::vector<uint8_t> keys, values;
 };
 
-float Rounded(CacheType type, float x) {
-  return type == CacheType::kF32 ? x : BF16ToFloat(FloatToBF16(x));
+// Rows that attend, and everything that they see.
+struct Case {
+  size_t head_dim = 16;
+  size_t group = 1;
+  size_t position = 0;
+  size_t rows = 1;
+  size_t window = kNoWindow;
+  size_t slots = 64;
+  CacheType type = CacheType::kF32;
+  float cap = 0.0f;
+};
+
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << "head_dim " << c.head_dim << " group " << c.group
+             << " position " << c.position << " rows " << c.rows << " window "
+             << c.window << " slots " << c.slots << " bf16 "
+             << (c.type == CacheType::kBF16) << " cap " << c.cap;
 }
 
-std::vector<double> Reference(const std::vector<float>& q,
-                              const std::vector<std::vector<float>>& keys,
-                              const std::vector<std::vector<float>>& values,
-                              CacheType type, size_t begin, size_t end,
-                              double scale, double cap) {
-  std::vector<double> scores;
-  double largest = -INFINITY;
-  for (size_t p = begin; p < end; ++p) {
-    double dot = 0;
-    for (size_t i = 0; i < q.size(); ++i) {
-      dot += static_cast<double>(q[i]) * Rounded(type, keys[p][i]);
-    }
-    dot *= scale;
-    if (cap > 0) dot = cap * std::tanh(dot / cap);
-    scores.push_back(dot);
-    largest = std::max(largest, dot);
-  }
-  double sum = 0;
-  for (double& s : scores) sum += s = std::exp(s - largest);
-  std::vector<double> out(q.size());
-  for (size_t p = begin; p < end; ++p) {
-    for (size_t i = 0; i < q.size(); ++i) {
-      out[i] += scores[p - begin] / sum * Rounded(type, values[p][i]);
+constexpr float kScale = 0.5f;
+
+// A score of up to 4 is a sum of up to 256 products; each rounding of it is off
+// by 2^-24 * 4 / sqrt(3) in the mean, all together by sqrt(256) times as much
+// if every sum on the way is as large, half of that if they grow evenly: 1e-6.
+// A result is off by that times what values differ by, about 1.
+constexpr double kTolerance = 5e-6;
+
+class Fixture {
+ public:
+  // The ring has held all positions from 0 on.
+  explicit Fixture(const Case& c)
+      : c_(c),
+        ring_(c.type, c.slots, c.head_dim),
+        q_(RandomVector(c.rows * c.group * c.head_dim, 1)) {
+    // Scores of some units, whatever the size of a head.
+    for (float& v : q_) v *= 8.0f / std::sqrt(static_cast<float>(c.head_dim));
+    for (size_t p = 0; p < c.position + c.rows; ++p) {
+      keys_.push_back(RandomVector(c.head_dim, 2 * p + 2));
+      values_.push_back(RandomVector(c.head_dim, 2 * p + 3));
+      StoreCache(keys_.back(), values_.back(), p, ring_.view());
     }
   }
-  return out;
+
+  // Rows [begin, end).
+  AttendJob Job(size_t begin, size_t end, std::vector<float>& out) {
+    const size_t cols = c_.group * c_.head_dim;
+    out.assign((end - begin) * cols, NAN);
+    return {{q_.data() + begin * cols, end - begin, cols},
+            c_.head_dim,
+            ring_.view(),
+            c_.position + begin,
+            c_.window,
+            kScale,
+            c_.cap,
+            {out.data(), end - begin, cols}};
+  }
+
+  std::vector<float> Whole(size_t begin, size_t end) {
+    std::vector<float> out;
+    const AttendJob job = Job(begin, end, out);
+    std::vector<float> scratch(ScratchSize(end - begin), NAN);
+    Attend(job, scratch);
+    return out;
+  }
+
+  // Spans in an order that is not theirs.
+  std::vector<float> InSpans(size_t begin, size_t end) {
+    std::vector<float> out;
+    const AttendJob job = Job(begin, end, out);
+    const size_t size =
+        AttendPartialSize((end - begin) * c_.group, c_.head_dim);
+    const size_t num_spans = NumAttendSpans(job);
+    EXPECT_LE(num_spans, kMaxAttendSpans);
+    std::vector<float> partials(num_spans * size, NAN);
+    for (size_t span = num_spans; span-- > 0;) {
+      std::vector<float> scratch(ScratchSize(end - begin), NAN);
+      std::vector<float> partial(size, NAN);
+      AttendSpan(job, span, scratch, partial);
+      std::copy(partial.begin(), partial.end(), partials.begin() + span * size);
+    }
+    MergeSpans(job, partials);
+    return out;
+  }
+
+  std::vector<double> Reference() const {
+    std::vector<double> out;
+    for (size_t query = 0; query < c_.rows * c_.group; ++query) {
+      const size_t end = c_.position + query / c_.group + 1;
+      const size_t begin = end > c_.window ? end - c_.window : 0;
+      const std::vector<double> one =
+          ReferenceOfOne(q_.data() + query * c_.head_dim, begin, end);
+      out.insert(out.end(), one.begin(), one.end());
+    }
+    return out;
+  }
+
+  Ring& ring() { return ring_; }
+
+ private:
+  size_t ScratchSize(size_t rows) const {
+    return AttendScratchSize(rows * c_.group, c_.head_dim);
+  }
+
+  float Rounded(float x) const {
+    return c_.type == CacheType::kF32 ? x : BF16ToFloat(FloatToBF16(x));
+  }
+
+  std::vector<double> ReferenceOfOne(const float* q, size_t begin,
+                                     size_t end) const {
+    std::vector<double> scores;
+    double largest = -INFINITY;
+    for (size_t p = begin; p < end; ++p) {
+      double dot = 0;
+      for (size_t i = 0; i < c_.head_dim; ++i) {
+        dot += static_cast<double>(q[i]) * Rounded(keys_[p][i]);
+      }
+      dot *= kScale;
+      if (c_.cap > 0) dot = c_.cap * std::tanh(dot / c_.cap);
+      scores.push_back(dot);
+      largest = std::max(largest, dot);
+    }
+    double sum = 0;
+    for (double& s : scores) sum += s = std::exp(s - largest);
+    std::vector<double> out(c_.head_dim);
+    for (size_t p = begin; p < end; ++p) {
+      for (size_t i = 0; i < c_.head_dim; ++i) {
+        out[i] += scores[p - begin] / sum * Rounded(values_[p][i]);
+      }
+    }
+    return out;
+  }
+
+  Case c_;
+  Ring ring_;
+  std::vector<std::vector<float>> keys_, values_;  // of each position
+  std::vector<float> q_;
+};
+
+// Cases at odd places: the first position, both sides of blocks and tiles,
+// rings that have gone round, windows that begin within a tile.
+std::vector<Case> OddCases() {
+  std::vector<Case> cases;
+  for (const size_t head_dim : {1, 5, 16, 24, 64, 100, 256}) {
+    for (const size_t group : {1, 2, 3, 4, 8}) {
+      Case c = {.head_dim = head_dim, .group = group};
+      cases.push_back(c);
+      c.position = 62;
+      cases.push_back(c);
+      c.rows = 2;
+      cases.push_back(c);
+      c.position = 64;
+      c.rows = 17;
+      c.slots = 128;
+      cases.push_back(c);
+      c.window = 9;
+      cases.push_back(c);
+      c.position = 141;
+      c.window = 50;
+      cases.push_back(c);
+      c.window = 100;
+      c.rows = 1;
+      cases.push_back(c);
+    }
+  }
+  return cases;
 }
 
 TEST(Attend, MatchesDoublePrecisionOnEveryTarget) {
-  constexpr size_t kPositions = 41;
-  for (const CacheType type : {CacheType::kF32, CacheType::kBF16}) {
-    for (const size_t head_dim : {1, 5, 16, 24, 64, 100, 256}) {
-      std::vector<std::vector<float>> keys, values;
-      // A ring that has gone round: the window wraps.
-      Ring ring(type, 29, head_dim);
-      for (size_t p = 0; p < kPositions; ++p) {
-        keys.push_back(RandomVector(head_dim, 2 * p));
-        values.push_back(RandomVector(head_dim, 2 * p + 1));
-        ring.Store(p, keys.back(), values.back());
-      }
-      std::vector<float> q = RandomVector(head_dim, 99);
-      for (float& v : q) v *= 8.0f;
-      for (const size_t keys_seen : {1, 2, 15, 16, 17, 29}) {
-        for (const float cap : {0.0f, 2.0f}) {
-          const size_t begin = kPositions - keys_seen;
-          const auto expected =
-              Reference(q, keys, values, type, begin, kPositions, 0.5, cap);
-          ForEachTarget([&] {
-            std::vector<float> scores(keys_seen);
-            std::vector<float> out(head_dim, NAN);
-            Attend({q, ring.view(), begin, kPositions, 0.5f, cap, scores, out});
-            // Scores of some tens are known to a few times 1e-6.
-            EXPECT_LT(RelativeError(out, expected), 5e-6)
-                << "head_dim " << head_dim << " keys " << keys_seen << " cap "
-                << cap;
-          });
-        }
+  for (Case c : OddCases()) {
+    for (const CacheType type : {CacheType::kF32, CacheType::kBF16}) {
+      for (const float cap : {0.0f, 2.0f}) {
+        c.type = type;
+        c.cap = cap;
+        Fixture fixture(c);
+        const std::vector<double> expected = fixture.Reference();
+        ForEachTarget([&] {
+          EXPECT_LT(RelativeError(fixture.Whole(0, c.rows), expected),
+                    kTolerance)
+              << c;
+        });
       }
     }
+  }
+}
+
+// Several spans, whose size grows with the position.
+TEST(Attend, MatchesDoublePrecisionInLongContexts) {
+  for (const size_t position : {255, 256, 1000, 4095, 4096, 9000}) {
+    for (const size_t window : {kNoWindow, size_t{700}}) {
+      const Case c = {.head_dim = 12,
+                      .group = 2,
+                      .position = position,
+                      .window = window,
+                      .slots = 9024,
+                      .type = CacheType::kBF16};
+      Fixture fixture(c);
+      const std::vector<double> expected = fixture.Reference();
+      ForEachTarget([&] {
+        EXPECT_LT(RelativeError(fixture.Whole(0, 1), expected), kTolerance)
+            << c;
+      });
+    }
+  }
+}
+
+// Any division of the rows, and the keys divided or not.
+TEST(Attend, GivesTheSameBitsInAnyPieces) {
+  std::vector<Case> cases;
+  for (const size_t head_dim : {20, 64}) {
+    for (const size_t group : {1, 3, 8}) {
+      for (const CacheType type : {CacheType::kF32, CacheType::kBF16}) {
+        Case c = {.head_dim = head_dim,
+                  .group = group,
+                  .position = 576,
+                  .rows = 64,
+                  .slots = 640,
+                  .type = type,
+                  .cap = 5.0f};
+        cases.push_back(c);
+        c.window = 300;  // begins within the block's first span for some rows
+        c.slots = 384;
+        cases.push_back(c);
+        c.window = 65;
+        c.position = 520;
+        c.rows = 30;
+        cases.push_back(c);
+      }
+    }
+  }
+  for (const Case& c : cases) {
+    Fixture fixture(c);
+    const size_t cols = c.group * c.head_dim;
+    ForEachTarget([&] {
+      const std::vector<float> expected = fixture.Whole(0, c.rows);
+      EXPECT_EQ(fixture.InSpans(0, c.rows), expected) << c;
+      for (const size_t size : {1, 5, 16}) {
+        for (size_t begin = 0; begin < c.rows; begin += size) {
+          const size_t end = std::min(begin + size, c.rows);
+          const std::vector<float> wanted(expected.begin() + begin * cols,
+                                          expected.begin() + end * cols);
+          ASSERT_EQ(fixture.Whole(begin, end), wanted) << c << " row " << begin;
+          ASSERT_EQ(fixture.InSpans(begin, end), wanted)
+              << c << " row " << begin;
+        }
+      }
+    });
+  }
+}
+
+// What lies in slots that no row sees has no influence, even if no number.
+TEST(Attend, ReadsNothingUnseen) {
+  for (const size_t rows : {1, 20}) {
+    const Case c = {.head_dim = 20,
+                    .group = 2,
+                    .position = 80,
+                    .rows = rows,
+                    .window = 30,
+                    .slots = 128};
+    Fixture fixture(c);
+    const std::vector<double> expected = fixture.Reference();
+    const std::vector<float> nan(c.head_dim, NAN);
+    for (size_t p = 0; p <= c.position - c.window; ++p) {
+      StoreCache(nan, nan, p, fixture.ring().view());
+    }
+    for (size_t p = c.position + rows; p < c.slots; ++p) {
+      StoreCache(nan, nan, p, fixture.ring().view());
+    }
+    ForEachTarget([&] {
+      EXPECT_LT(RelativeError(fixture.Whole(0, rows), expected), kTolerance)
+          << c;
+    });
   }
 }
 
 // Scores far beyond what exp can take.
 TEST(Attend, DoesNotOverflow) {
-  Ring ring(CacheType::kF32, 2, 4);
-  ring.Store(0, {1e3f, 0, 0, 0}, {1, 2, 3, 4});
-  ring.Store(1, {-1e3f, 0, 0, 0}, {5, 6, 7, 8});
-  const std::vector<float> q = {1e3f, 0, 0, 0};
-  std::vector<float> scores(2), out(4);
-  Attend({q, ring.view(), 0, 2, 1.0f, 0.0f, scores, out});
-  EXPECT_EQ(out, (std::vector<float>{1, 2, 3, 4}));
+  Ring ring(CacheType::kF32, 64, 4);
+  const std::vector<float> keys = {1e3f, 0, 0, 0, -1e3f, 0, 0, 0};
+  const std::vector<float> values = {1, 2, 3, 4, 5, 6, 7, 8};
+  for (size_t p = 0; p < 2; ++p) {
+    StoreCache({keys.data() + 4 * p, 4}, {values.data() + 4 * p, 4}, p,
+               ring.view());
+  }
+  std::vector<float> q = {1e3f, 0, 0, 0};
+  std::vector<float> out(4);
+  std::vector<float> scratch(AttendScratchSize(1, 4));
+  ForEachTarget([&] {
+    Attend({{q.data(), 1, 4},
+            4,
+            ring.view(),
+            1,
+            kNoWindow,
+            1.0f,
+            0.0f,
+            {out.data(), 1, 4}},
+           scratch);
+    EXPECT_EQ(out, (std::vector<float>{1, 2, 3, 4}));
+  });
+}
+
+// The largest score rises, or falls, from each position to the next.
+TEST(Attend, FollowsTheLargestScore) {
+  constexpr size_t kKeys = 300;
+  for (const float slope : {0.5f, -0.5f, 20.0f, -20.0f}) {
+    Ring ring(CacheType::kF32, 320, 1);
+    const std::vector<float> values = RandomVector(kKeys, 1);
+    double sum = 0;
+    double expected = 0;
+    const double last = slope > 0 ? kKeys - 1 : 0;
+    for (size_t p = 0; p < kKeys; ++p) {
+      const std::vector<float> key = {slope * static_cast<float>(p)};
+      StoreCache(key, {values.data() + p, 1}, p, ring.view());
+      const double weight = std::exp(slope * (static_cast<double>(p) - last));
+      sum += weight;
+      expected += weight * values[p];
+    }
+    std::vector<float> q = {1.0f};
+    std::vector<float> out(1);
+    std::vector<float> scratch(AttendScratchSize(1, 1));
+    ForEachTarget([&] {
+      Attend({{q.data(), 1, 1},
+              1,
+              ring.view(),
+              kKeys - 1,
+              kNoWindow,
+              1.0f,
+              0.0f,
+              {out.data(), 1, 1}},
+             scratch);
+      // Scores are exact.
+      EXPECT_NEAR(out[0], expected / sum, 1e-6) << slope;
+    });
+  }
 }
 
 TEST(StoreCache, RoundsToNearestEven) {
   const std::vector<float> from = {1.0f, 1.00390625f, 1.01171875f, -3.3e38f};
-  std::vector<uint16_t> to(from.size());
-  StoreCache(from, CacheType::kBF16, to.data());
+  Ring ring(CacheType::kBF16, 64, from.size());
+  StoreCache(from, from, 64 + 18, ring.view());
+  const auto* keys = reinterpret_cast<const uint16_t*>(ring.keys.data());
+  const auto* values = reinterpret_cast<const uint16_t*>(ring.values.data());
   for (size_t i = 0; i < from.size(); ++i) {
-    EXPECT_EQ(to[i], FloatToBF16(from[i])) << from[i];
+    // Slot 18: the second block's third position.
+    EXPECT_EQ(keys[kCacheBlock * from.size() + i * kCacheBlock + 2],
+              FloatToBF16(from[i]));
+    EXPECT_EQ(values[18 * from.size() + i], FloatToBF16(from[i]));
   }
 }
 

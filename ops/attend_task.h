@@ -1,0 +1,81 @@
+// The memory of a task of attention, and which positions it is about.
+
+#ifndef GEMMA_OPS_ATTEND_TASK_H_
+#define GEMMA_OPS_ATTEND_TASK_H_
+
+#include <algorithm>
+#include <cstddef>
+
+#include "ops/ops.h"
+
+namespace gemma {
+
+// Keys decoded at once, at most: 32 KiB of them for a head of 256.
+inline constexpr size_t kMaxDecodedKeys = 32;
+// Values of a position decoded at once, at most: 8 KiB for a tile.
+inline constexpr size_t kMaxDecodedValues = 32;
+
+constexpr size_t RoundUpTo16(size_t x) { return (x + 15) / 16 * 16; }
+
+// What is known of each query's result after some tiles.
+struct AttendState {
+  AttendState(float* at, size_t num_queries, size_t head_dim)
+      : stride(RoundUpTo16(head_dim)),
+        values(at),
+        largest(values + num_queries * stride),
+        sum(largest + num_queries) {}
+  static size_t Size(size_t num_queries, size_t head_dim) {
+    return RoundUpTo16(num_queries * (RoundUpTo16(head_dim) + 2));
+  }
+
+  size_t stride;
+  float* values;   // [queries, stride], sums of weight * value
+  float* largest;  // [queries], the largest score
+  float* sum;      // [queries], of the weights exp(score - largest); 0: no key
+};
+
+// The parts of a task's scratch, each on a cache line.
+struct AttendBuffers {
+  AttendBuffers(float* at, size_t num_queries, size_t head_dim)
+      : weights(at),
+        rescale(weights + num_queries * kCacheTile),
+        values(rescale + RoundUpTo16(num_queries)),
+        keys(values + kCacheTile * kMaxDecodedValues),
+        q(keys + kMaxDecodedKeys * head_dim) {}
+  static size_t Size(size_t num_queries, size_t head_dim) {
+    return num_queries * kCacheTile + RoundUpTo16(num_queries) +
+           kCacheTile * kMaxDecodedValues + kMaxDecodedKeys * head_dim +
+           RoundUpTo16(num_queries * head_dim);
+  }
+
+  float* weights;  // [queries, kCacheTile], before that scores
+  float* rescale;  // [queries], for the sums of former tiles
+  float* values;   // decoded, see WeightedValues
+  float* keys;     // decoded, as the cache has them
+  float* q;        // [queries, head_dim], see PackQueries
+};
+
+inline size_t NumQueries(const AttendJob& job) {
+  return job.q.rows * (job.q.cols / job.head_dim);
+}
+
+// The positions [begin, end) that a row sees.
+struct SeenKeys {
+  SeenKeys(const AttendJob& job, size_t row)
+      : end(job.position + row + 1),
+        begin(end > job.window ? end - job.window : 0) {}
+  size_t end;
+  size_t begin;
+};
+
+// Positions of a span: as many as keep the spans of a row few.
+inline size_t SpanSize(const AttendJob& job) {
+  const size_t num_keys = std::min(job.position + 1, job.window);
+  size_t size = 256;
+  while (size * (kMaxAttendSpans - 1) < num_keys) size *= 2;
+  return size;
+}
+
+}  // namespace gemma
+
+#endif  // GEMMA_OPS_ATTEND_TASK_H_

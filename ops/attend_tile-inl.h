@@ -1,0 +1,258 @@
+// What attention computes of one tile of positions: register tiles of scores
+// and of weighted values, and between them the weights.
+
+// Per-target include guard.
+#if defined(GEMMA_OPS_ATTEND_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef GEMMA_OPS_ATTEND_TILE_INL_H_
+#undef GEMMA_OPS_ATTEND_TILE_INL_H_
+#else
+#define GEMMA_OPS_ATTEND_TILE_INL_H_
+#endif
+
+#include <cstddef>
+#include <type_traits>
+
+#include "hwy/cache_control.h"
+#include "hwy/contrib/math/math-inl.h"
+#include "hwy/highway.h"
+#include "ops/attend_task.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace gemma {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// At most a block's keys, so that a vector never spans two values of a key.
+using DF = hn::CappedTag<float, kCacheBlock>;
+using VF = hn::Vec<DF>;
+inline constexpr size_t kLanes = HWY_MAX_LANES_D(DF);
+inline constexpr size_t kTileVectors = kCacheTile / kLanes;
+
+// Sums of a register tile: enough to hide the latency of a multiply-add, and
+// few enough to leave registers for what is multiplied.
+#if HWY_ARCH_ARM_A64 || HWY_MAX_BYTES >= 64
+inline constexpr size_t kSums = 16;
+#else
+inline constexpr size_t kSums = 8;
+#endif
+// Vectors and queries of the largest register tile.
+inline constexpr size_t kWideVectors = 2;
+inline constexpr size_t kMaxTileQueries = kSums / kWideVectors;
+// From this many queries on, decoding into buffers pays.
+inline constexpr size_t kManyQueries = 16;
+inline constexpr size_t kDecodedKeys =
+    HWY_MAX(kCacheBlock, kWideVectors* kLanes);
+static_assert(kDecodedKeys <= kMaxDecodedKeys &&
+              kWideVectors * kLanes <= kMaxDecodedValues);
+
+HWY_INLINE VF LoadCache(const float* from) { return hn::LoadU(DF(), from); }
+HWY_INLINE VF LoadCache(const hwy::bfloat16_t* from) {
+  const hn::Rebind<hwy::bfloat16_t, DF> d16;
+  return hn::PromoteTo(DF(), hn::LoadU(d16, from));
+}
+// The first `count` values and zeros.
+HWY_INLINE VF LoadCacheN(const float* from, size_t count) {
+  return hn::LoadN(DF(), from, count);
+}
+HWY_INLINE VF LoadCacheN(const hwy::bfloat16_t* from, size_t count) {
+  const hn::Rebind<hwy::bfloat16_t, DF> d16;
+  return hn::PromoteTo(DF(), hn::LoadN(d16, from, count));
+}
+
+template <size_t kSize>
+using Constant = std::integral_constant<size_t, kSize>;
+
+// Divides queries [0, count) into register tiles: body(size, first), the size
+// being a Constant.
+template <class Body>
+HWY_INLINE void ForQueryTiles(size_t count, Body body) {
+  size_t i = 0;
+  for (; i + kMaxTileQueries <= count; i += kMaxTileQueries) {
+    body(Constant<kMaxTileQueries>(), i);
+  }
+  if constexpr (kMaxTileQueries > 4) {
+    if (i + 4 <= count) {
+      body(Constant<4>(), i);
+      i += 4;
+    }
+  }
+  if (i + 2 <= count) {
+    body(Constant<2>(), i);
+    i += 2;
+  }
+  if (i < count) body(Constant<1>(), i);
+}
+
+// Divides `count` vectors into pieces of kLargest, 2 or 1: body(size, first).
+template <size_t kLargest, class Body>
+HWY_INLINE void ForVectors(size_t count, Body body) {
+  size_t v = 0;
+  for (; v + kLargest <= count; v += kLargest) body(Constant<kLargest>(), v);
+  if constexpr (kLargest > 2) {
+    for (; v + 2 <= count; v += 2) body(Constant<2>(), v);
+  }
+  for (; v < count; ++v) body(Constant<1>(), v);
+}
+
+// Asks for memory that is needed soon while something else is computed: in each
+// step of a register tile some bytes more.
+struct Ahead {
+  // `bytes` from `from` on, in about so many steps.
+  Ahead(const void* from, size_t bytes, size_t steps)
+      : at(static_cast<const uint8_t*>(from)),
+        step((bytes + steps - 1) / steps) {}
+  HWY_INLINE void Step() {
+    for (size_t i = 0; i < step; i += 64) hwy::Prefetch(at + i);
+    at += step;
+  }
+  const uint8_t* HWY_RESTRICT at;
+  size_t step;
+};
+
+// Where vector v of a value of the keys lies after vector 0.
+HWY_INLINE size_t KeyOffset(size_t v, size_t head_dim) {
+  return v * kLanes / kCacheBlock * kCacheBlock * head_dim +
+         v * kLanes % kCacheBlock;
+}
+
+// Scores of one register tile. q: [head_dim, kQueries]; scores:
+// [kQueries, kVectors * kLanes] of rows of kCacheTile.
+template <size_t kQueries, size_t kVectors, class T>
+HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q,
+                          const T* HWY_RESTRICT keys, size_t head_dim,
+                          Ahead& ahead, float* HWY_RESTRICT scores) {
+  const DF df;
+  VF sums[kQueries * kVectors];
+  for (VF& sum : sums) sum = hn::Zero(df);
+  const T* from[kVectors];
+  for (size_t v = 0; v < kVectors; ++v) from[v] = keys + KeyOffset(v, head_dim);
+  for (size_t d = 0; d < head_dim; ++d) {
+    ahead.Step();
+    VF k[kVectors];
+    for (size_t v = 0; v < kVectors; ++v) {
+      k[v] = LoadCache(from[v] + d * kCacheBlock);
+    }
+    for (size_t i = 0; i < kQueries; ++i) {
+      const VF qs = hn::Set(df, q[d * kQueries + i]);
+      for (size_t v = 0; v < kVectors; ++v) {
+        VF& sum = sums[i * kVectors + v];
+        sum = hn::MulAdd(qs, k[v], sum);
+      }
+    }
+  }
+  for (size_t i = 0; i < kQueries; ++i) {
+    for (size_t v = 0; v < kVectors; ++v) {
+      hn::StoreU(sums[i * kVectors + v], df,
+                 scores + i * kCacheTile + v * kLanes);
+    }
+  }
+}
+
+// Positions [begin, end) of a tile, counted from its first.
+struct TileRange {
+  size_t begin, end;
+};
+
+// cap * tanh(s / cap). tanh as the odd rational function of degrees 9 and 8
+// whose relative error up to 9 is least, 2e-8, found by Lawson's iteration;
+// beyond 9 it is 1 in float32. With rounding, off by 3e-7 at most: as hn::Tanh,
+// at a third of its cost.
+HWY_INLINE VF SoftCapped(float cap, VF s) {
+  const DF df;
+  const auto set = [df](float x) HWY_ATTR { return hn::Set(df, x); };
+  const VF x = hn::Clamp(hn::Mul(s, set(1.0f / cap)), set(-9.0f), set(9.0f));
+  const VF z = hn::Mul(x, x);
+  VF above = hn::MulAdd(set(1.33532074e-8f), z, set(2.06080494e-5f));
+  above = hn::MulAdd(above, z, set(3.49552697e-3f));
+  above = hn::MulAdd(above, z, set(0.133809745f));
+  above = hn::MulAdd(above, z, set(1.0f));
+  VF below = hn::MulAdd(set(7.77596654e-7f), z, set(3.28553346e-4f));
+  below = hn::MulAdd(below, z, set(2.58767512e-2f));
+  below = hn::MulAdd(below, z, set(0.46714291f));
+  below = hn::MulAdd(below, z, set(1.0f));
+  return hn::Div(hn::Mul(hn::Mul(set(cap), x), above), below);
+}
+
+// Replaces the scores of one query in `range` by weights,
+// exp(score - largest), and updates `largest` and `sum`. Returns what the sums
+// of former tiles are to be multiplied by.
+HWY_INLINE float Weigh(float soft_cap, TileRange range,
+                       float* HWY_RESTRICT scores, float& largest, float& sum) {
+  const DF df;
+  const VF lowest = hn::Set(df, hwy::LowestValue<float>());
+  const size_t begin = range.begin / kLanes * kLanes;
+  VF tile_largest = lowest;
+  for (size_t i = begin; i < range.end; i += kLanes) {
+    VF s = hn::LoadU(df, scores + i);
+    if (soft_cap > 0.0f) s = SoftCapped(soft_cap, s);
+    if (i < range.begin) {
+      s = hn::IfThenElse(hn::FirstN(df, range.begin - i), lowest, s);
+    }
+    if (i + kLanes > range.end) {
+      s = hn::IfThenElse(hn::FirstN(df, range.end - i), s, lowest);
+    }
+    tile_largest = hn::Max(tile_largest, s);
+    hn::StoreU(s, df, scores + i);
+  }
+  float rescale = 1.0f;
+  const float before = largest;
+  largest = HWY_MAX(before, hn::ReduceMax(df, tile_largest));
+  const VF max = hn::Set(df, largest);
+  if (largest != before) {
+    rescale = hn::GetLane(hn::Exp(df, hn::Sub(hn::Set(df, before), max)));
+  }
+  VF weights = hn::Zero(df);
+  for (size_t i = begin; i < range.end; i += kLanes) {
+    // 0 for what is not seen.
+    const VF w = hn::Exp(df, hn::Sub(hn::LoadU(df, scores + i), max));
+    weights = hn::Add(weights, w);
+    hn::StoreU(w, df, scores + i);
+  }
+  sum = sum * rescale + hn::ReduceSum(df, weights);
+  return rescale;
+}
+
+// sums = sums * rescale + weights * values of one register tile, whose vectors
+// are vector_stride apart and whose positions key_stride. kTail: of the only
+// vector, `count` values.
+template <size_t kQueries, size_t kVectors, bool kTail, class T>
+HWY_INLINE void ValueTile(const float* HWY_RESTRICT weights,
+                          const float* HWY_RESTRICT rescale, size_t num_keys,
+                          const T* HWY_RESTRICT values, size_t key_stride,
+                          size_t vector_stride, size_t count, Ahead& ahead,
+                          float* HWY_RESTRICT sums, size_t sums_stride) {
+  const DF df;
+  VF s[kQueries * kVectors];
+  for (size_t i = 0; i < kQueries; ++i) {
+    for (size_t v = 0; v < kVectors; ++v) {
+      s[i * kVectors + v] =
+          hn::Mul(hn::LoadU(df, sums + i * sums_stride + v * kLanes),
+                  hn::Set(df, rescale[i]));
+    }
+  }
+  for (size_t key = 0; key < num_keys; ++key) {
+    ahead.Step();
+    VF x[kVectors];
+    for (size_t v = 0; v < kVectors; ++v) {
+      const T* from = values + key * key_stride + v * vector_stride;
+      x[v] = kTail ? LoadCacheN(from, count) : LoadCache(from);
+    }
+    for (size_t i = 0; i < kQueries; ++i) {
+      const VF w = hn::Set(df, weights[i * kCacheTile + key]);
+      for (size_t v = 0; v < kVectors; ++v) {
+        s[i * kVectors + v] = hn::MulAdd(w, x[v], s[i * kVectors + v]);
+      }
+    }
+  }
+  for (size_t i = 0; i < kQueries; ++i) {
+    for (size_t v = 0; v < kVectors; ++v) {
+      hn::StoreU(s[i * kVectors + v], df, sums + i * sums_stride + v * kLanes);
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma
+HWY_AFTER_NAMESPACE();
+
+#endif  // GEMMA_OPS_ATTEND_TILE_INL_H_
