@@ -44,8 +44,8 @@ void RoundOnTarget(std::span<const float> x, uint16_t* HWY_RESTRICT out) {
 // Decodes columns [begin, end) of a panel as Layout::kBF16 has them, rounding
 // to nearest (ties away from zero).
 template <Layout kLayout>
-void DecodeBf16(const uint8_t* HWY_RESTRICT panel, size_t begin, size_t end,
-                uint32_t* HWY_RESTRICT out) {
+HWY_NOINLINE void DecodeBf16(const uint8_t* HWY_RESTRICT panel, size_t begin,
+                             size_t end, uint32_t* HWY_RESTRICT out) {
   const DU32 d;
   VU32 even[kColVectors];
   DecodeCols<kLayout>(

@@ -1,8 +1,8 @@
 // The kernels of MatMul in float32. One row of x (decode) is limited by how
-// fast w can be read: weights are decoded in registers and used at once.
-// Several rows (prefill) are limited by multiply-adds: weights are decoded once
-// per block of columns into a buffer that stays in the L1 cache, and each is
-// used for all rows. Both sum the columns of a row in ascending order, one
+// fast w can be read: values are used as they are read. Several rows (prefill)
+// are limited by multiply-adds: weights are decoded once per block of columns
+// into a buffer that stays in the L1 cache, and each is used for all rows; so
+// are codes for one row. Both sum the columns of a row in ascending order, one
 // fused multiply-add each, so they give the same bits.
 
 #include "ops/mat_mul_kernels.h"
@@ -31,9 +31,9 @@ namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// One row of x with one panel.
+// One row of x with one panel of values.
 template <Layout kLayout>
-HWY_INLINE void OneRow(const MatMulJob& job, size_t panel) {
+HWY_NOINLINE void OneRow(const MatMulJob& job, size_t panel) {
   const DF df;
   const float* HWY_RESTRICT x = job.x.data;
   VF sums[kColVectors];
@@ -50,8 +50,8 @@ HWY_INLINE void OneRow(const MatMulJob& job, size_t panel) {
 
 // Decodes columns [begin, end) of a panel to out [end - begin, kPanelRows].
 template <Layout kLayout>
-HWY_INLINE void DecodePanel(const uint8_t* HWY_RESTRICT panel, size_t begin,
-                            size_t end, float* HWY_RESTRICT out) {
+HWY_NOINLINE void DecodePanel(const uint8_t* HWY_RESTRICT panel, size_t begin,
+                              size_t end, float* HWY_RESTRICT out) {
   DecodeCols<kLayout>(
       panel, begin, end, [&](size_t col, size_t v, VF values) GEMMA_LAMBDA {
         hn::Store(values, DF(), out + col * kPanelRows + v * LanesF());
@@ -100,8 +100,8 @@ HWY_INLINE void Tile(const float* HWY_RESTRICT panel, size_t cols,
 inline constexpr size_t kTileRows = kColVectors >= 12 ? 1 : 12 / kColVectors;
 
 // All rows of x with one decoded panel.
-HWY_INLINE void AllRows(const MatMulJob& job, size_t panel, size_t begin,
-                        size_t end, const float* HWY_RESTRICT decoded) {
+HWY_NOINLINE void AllRows(const MatMulJob& job, size_t panel, size_t begin,
+                          size_t end, const float* HWY_RESTRICT decoded) {
   const size_t row = panel * kPanelRows;
   const size_t panel_rows = HWY_MIN(kPanelRows, job.w.rows - row);
   const float* bias =
@@ -141,8 +141,15 @@ void ManyRows(const MatMulJob& job, size_t begin, size_t end) {
 
 template <Layout kLayout>
 void Panels(const MatMulJob& job, size_t begin, size_t end) {
-  if (job.x.rows > 1) return ManyRows<kLayout>(job, begin, end);
-  for (size_t panel = begin; panel < end; ++panel) OneRow<kLayout>(job, panel);
+  if constexpr (TraitsOf(kLayout).code_bits == 0) {
+    if (job.x.rows == 1) {
+      for (size_t panel = begin; panel < end; ++panel) {
+        OneRow<kLayout>(job, panel);
+      }
+      return;
+    }
+  }
+  ManyRows<kLayout>(job, begin, end);
 }
 
 // Chooses the layout once per call, so the loops above do not branch on it.

@@ -159,8 +159,8 @@ HWY_INLINE void TileDots(const uint8_t* HWY_RESTRICT tile, size_t v,
 // kRows rows of x, from row `first` on, with parts [v_begin, v_begin + kParts)
 // of a panel's rows.
 template <Layout kLayout, size_t kRows, size_t kParts>
-HWY_INLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
-                     size_t panel, size_t v_begin) {
+HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
+                       size_t panel, size_t v_begin) {
   constexpr LayoutTraits kTraits = TraitsOf(kLayout);
   const DF df;
   const Int8Block* rows[kRows];
@@ -211,8 +211,8 @@ HWY_INLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
 }
 
 template <Layout kLayout, size_t kRows>
-HWY_INLINE void PanelRows(const MatMulJob& job, const Int8Block* x,
-                          size_t first, size_t panel) {
+void PanelRows(const MatMulJob& job, const Int8Block* x, size_t first,
+               size_t panel) {
   // Where a panel takes more than one vector, many rows are computed for one
   // after the other: the sums stay in registers.
   if constexpr (kRows > 2) {
