@@ -133,12 +133,20 @@ def compare_model(arguments, engines, path):
     return result
 
 
+def set_up(arguments):
+    environment.python("plots")
+    if not arguments.no_llama_cpp:
+        environment.python("llama-cpp")
+    if arguments.transformers and not arguments.transformers_python:
+        environment.python("transformers")
+
+
 def make_engines(arguments):
     engines = [Gemma(arguments.build / "gemma", arguments.threads)]
     if not arguments.no_llama_cpp:
-        engines.append(LlamaCpp(environment.python(), arguments.threads))
+        engines.append(LlamaCpp(environment.python("llama-cpp"), arguments.threads))
     if arguments.transformers:
-        python = arguments.transformers_python or environment.python_with_transformers()
+        python = arguments.transformers_python or environment.python("transformers")
         engines.append(Transformers(python, arguments.threads, arguments.dtype))
     return engines
 
@@ -149,20 +157,22 @@ def write_results(arguments, results):
     file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     text = report.markdown(results)
     (arguments.output / "results.md").write_text(text, encoding="utf-8")
-    subprocess.run([environment.python(), HERE / "comparison" / "plot.py", file], check=True)
     print(text)
+    plot = subprocess.run([environment.python("plots"), HERE / "comparison" / "plot.py", file], check=False)
+    if plot.returncode != 0:
+        raise EngineError(f"no plots; the rest is in {arguments.output}")
     print(f"written to {arguments.output}", file=sys.stderr)
 
 
 def main():
     arguments = parse_arguments()
-    environment.ensure()
+    set_up(arguments)
     if arguments.setup:
         return
+    engines = make_engines(arguments)
     for model in arguments.models:
         if not pathlib.Path(model).exists():
             raise EngineError(f"{model}: no such file or directory")
-    engines = make_engines(arguments)
     results = {"date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "command": sys.argv,
                "threads": arguments.threads, "machine": machine.describe(),
                "engines": {engine.name: engine.version() for engine in engines}, "models": []}
