@@ -83,14 +83,12 @@ class Gemma(Engine):
             raise EngineError(f"{binary} is missing; build the target gemma_command")
         self._binary = binary
         self._threads = threads
-        self._has_batches = "--batch" in run([binary, "bench", "--help"], "gemma bench --help")
 
     def reads(self, model):
         return True
 
     def version(self):
-        return {"version": run([self._binary, "--version"], "gemma --version").strip(),
-                "has_batches": self._has_batches}
+        return {"version": run([self._binary, "--version"], "gemma --version").strip()}
 
     def describe(self, model):
         """Sizes that the tables need."""
@@ -107,11 +105,7 @@ class Gemma(Engine):
 
     def measure(self, model, test):
         command = [self._binary, "bench", model, "-p", test.prompt, "-n", test.generated, "-d", test.depth,
-                   "-t", self._threads, "-r", 1, "-o", "json"]
-        if test.batch > 1:
-            if not self._has_batches:
-                raise EngineError("gemma bench has no --batch yet")
-            command += ["--batch", test.batch]
+                   "-b", test.batch, "-t", self._threads, "-r", 1, "-o", "json"]
         [result] = json.loads(run(command, "gemma bench"))
         return {"tokens_per_second": test.tokens * 1e9 / result["samples_ns"][0],
                 "peak_memory_bytes": result["peak_memory_bytes"], "load_seconds": result["load_ms"] / 1e3}

@@ -64,6 +64,22 @@ class Session {
   absl::Status ForwardAll(absl::Span<const TokenId> tokens,
                           absl::Span<float> logits);
 
+  // What one sequence of a batch appends.
+  struct Continuation {
+    Session* session = nullptr;
+    absl::Span<const TokenId> tokens;
+  };
+
+  // As Forward for several sessions of one model at once, which reads the
+  // weights once for all. Writes the logits of the token that follows each
+  // continuation to `logits`, [batch.size(), vocab_size]: those that it would
+  // have alone, bit for bit unless a pass has 32 rows or more and
+  // LoadOptions::deterministic is not set. Fails, and changes nothing, where
+  // Forward would, if two continuations are of the same session or of different
+  // models, or if the size of `logits` is another.
+  static absl::Status ForwardBatch(absl::Span<const Continuation> batch,
+                                   absl::Span<float> logits);
+
   // Tokens so far.
   absl::Span<const TokenId> tokens() const;
   size_t position() const { return tokens().size(); }

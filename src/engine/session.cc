@@ -35,6 +35,12 @@ bool HasGlobal(const ModelConfig& config) {
                     BlockType::kGlobalAttention) != 0;
 }
 
+absl::Status CheckRoom(size_t wanted, size_t found) {
+  if (found == wanted) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("there is room for %u logits, wanted %u", found, wanted));
+}
+
 }  // namespace
 
 class Session::Impl {
@@ -82,35 +88,112 @@ class Session::Impl {
     return absl::OkStatus();
   }
 
+  // The first of checked tokens that the next pass may take, at most
+  // `max_rows`: the pass ends where a checkpoint is due.
+  Segment Next(absl::Span<const TokenId> tokens, size_t max_rows,
+               WantedLogits logits) {
+    size_t count = std::min(tokens.size(), max_rows);
+    if (const size_t interval = options_.checkpoint_interval; interval != 0) {
+      count = std::min(count, interval - tokens_.size() % interval);
+    }
+    if (logits == WantedLogits::kLast && count < tokens.size()) {
+      logits = WantedLogits::kNone;
+    }
+    return {&state_, {tokens.data(), count}, tokens_.size(), logits, &tap_};
+  }
+
+  // The engine has computed the segment.
+  void Commit(const Segment& segment) {
+    tokens_.insert(tokens_.end(), segment.tokens.begin(), segment.tokens.end());
+    if (tokens_.size() > options_.max_rollback) {
+      floor_ = std::max(floor_, tokens_.size() - options_.max_rollback);
+    }
+    if (options_.checkpoint_interval != 0 &&
+        tokens_.size() % options_.checkpoint_interval == 0) {
+      AddCheckpoint();
+    }
+  }
+
   // Appends checked tokens. `all`: logits of every position, or null: of the
   // last position, to logits().
   void Append(absl::Span<const TokenId> tokens, float* all) {
     const size_t vocab_size = logits_.size();
     while (!tokens.empty()) {
-      const size_t count = std::min(tokens.size(), RowsToBoundary());
-      const bool last = count == tokens.size();
-      Segment segment = {&state_,
-                         {tokens.data(), count},
-                         tokens_.size(),
-                         last ? WantedLogits::kLast : WantedLogits::kNone,
-                         &tap_};
+      const Segment segment =
+          Next(tokens, engine_.max_rows(),
+               all != nullptr ? WantedLogits::kAll : WantedLogits::kLast);
+      const size_t count = segment.tokens.size();
       MatrixView<float> out(logits_.data(), 1, vocab_size);
       if (all != nullptr) {
-        segment.logits = WantedLogits::kAll;
         out = {all, count, vocab_size};
         all += count * vocab_size;
       }
       engine_.Forward({&segment, 1}, out);
-      tokens_.insert(tokens_.end(), tokens.begin(), tokens.begin() + count);
-      if (tokens_.size() > options_.max_rollback) {
-        floor_ = std::max(floor_, tokens_.size() - options_.max_rollback);
-      }
-      if (options_.checkpoint_interval != 0 &&
-          tokens_.size() % options_.checkpoint_interval == 0) {
-        AddCheckpoint();
-      }
+      Commit(segment);
       tokens.remove_prefix(count);
     }
+  }
+
+  // Appends checked continuations of sessions of this engine. `logits`: of the
+  // last position of each.
+  static void AppendBatch(absl::Span<const Continuation> batch, float* logits) {
+    const Engine& engine = batch[0].session->impl_->engine_;
+    const size_t vocab_size = batch[0].session->impl_->logits_.size();
+    std::vector<Continuation> left(batch.begin(), batch.end());
+    std::vector<Segment> segments;
+    for (size_t first = 0; first < left.size();) {
+      // As many as fit; the last may be a part, whose rest begins the next
+      // pass, so that logits come in order.
+      segments.clear();
+      size_t rows = 0;
+      size_t whole = first;
+      while (whole < left.size() && rows < engine.max_rows()) {
+        const Continuation& c = left[whole];
+        segments.push_back(c.session->impl_->Next(
+            c.tokens, engine.max_rows() - rows, WantedLogits::kLast));
+        rows += segments.back().tokens.size();
+        if (segments.back().logits == WantedLogits::kNone) break;
+        ++whole;
+      }
+      batch[0].session->impl_->engine_.Forward(
+          segments, {logits, whole - first, vocab_size});
+      for (size_t i = 0; i < segments.size(); ++i) {
+        Continuation& c = left[first + i];
+        c.session->impl_->Commit(segments[i]);
+        c.tokens.remove_prefix(segments[i].tokens.size());
+      }
+      logits += (whole - first) * vocab_size;
+      first = whole;
+    }
+  }
+
+  static absl::Status CheckBatch(absl::Span<const Continuation> batch,
+                                 size_t logits_size) {
+    if (batch.empty()) {
+      return absl::InvalidArgumentError(
+          "there are no continuations, wanted 1 or more");
+    }
+    std::vector<const Session*> sessions;
+    for (const Continuation& c : batch) {
+      if (c.session == nullptr) {
+        return absl::InvalidArgumentError("a session is null");
+      }
+      if (&c.session->model().impl() != &batch[0].session->model().impl()) {
+        return absl::InvalidArgumentError(
+            "the sessions are of different models, wanted one");
+      }
+      GEMMA_RETURN_IF_ERROR(c.session->impl_->Check(c.tokens));
+      sessions.push_back(c.session);
+    }
+    std::sort(sessions.begin(), sessions.end());
+    if (std::adjacent_find(sessions.begin(), sessions.end()) !=
+        sessions.end()) {
+      return absl::InvalidArgumentError(
+          "two continuations are of the same session");
+    }
+    return CheckRoom(
+        batch.size() * batch[0].session->model().config().vocab_size,
+        logits_size);
   }
 
   void AddCheckpoint() {
@@ -161,16 +244,6 @@ class Session::Impl {
     SequenceState::Snapshot snapshot;
   };
 
-  // Rows of the next pass, at most: passes end where a checkpoint is due.
-  size_t RowsToBoundary() const {
-    size_t rows = engine_.max_rows();
-    const size_t interval = options_.checkpoint_interval;
-    if (interval != 0) {
-      rows = std::min(rows, interval - tokens_.size() % interval);
-    }
-    return rows;
-  }
-
   const Model& model_;
   const SessionOptions options_;
   const bool bounded_;  // global layers: max_tokens is the limit
@@ -212,12 +285,16 @@ absl::StatusOr<absl::Span<float>> Session::Forward(
 absl::Status Session::ForwardAll(absl::Span<const TokenId> tokens,
                                  absl::Span<float> logits) {
   GEMMA_RETURN_IF_ERROR(impl_->Check(tokens));
-  const size_t wanted = tokens.size() * model().config().vocab_size;
-  if (logits.size() != wanted) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "there is room for %u logits, wanted %u", logits.size(), wanted));
-  }
+  GEMMA_RETURN_IF_ERROR(
+      CheckRoom(tokens.size() * model().config().vocab_size, logits.size()));
   impl_->Append(tokens, logits.data());
+  return absl::OkStatus();
+}
+
+absl::Status Session::ForwardBatch(absl::Span<const Continuation> batch,
+                                   absl::Span<float> logits) {
+  GEMMA_RETURN_IF_ERROR(Impl::CheckBatch(batch, logits.size()));
+  Impl::AppendBatch(batch, logits.data());
   return absl::OkStatus();
 }
 

@@ -129,6 +129,63 @@ TEST_P(SameBits, AnyNeighboursInTheBatch) {
   EXPECT_EQ(actual, expected);
 }
 
+// Through passes of few rows, so that continuations are cut, and with
+// checkpoints, where a pass ends.
+TEST_P(SameBits, SessionsTogether) {
+  const Model model = LoadToy(GetParam(), 2, /*chunk=*/8);
+  const size_t vocab_size = model.config().vocab_size;
+  const std::vector<std::vector<TokenId>> prompts = {
+      Prompt(5, 1), Prompt(23, 2), Prompt(1), Prompt(12, 3)};
+  std::vector<Session> sessions;
+  std::vector<Session::Continuation> prefill;
+  std::vector<float> expected;
+  for (const std::vector<TokenId>& prompt : prompts) {
+    sessions.push_back(NewSession(model, {.checkpoint_interval = 10}));
+    const std::vector<float> alone = AllLogits(model, prompt);
+    expected.insert(expected.end(), alone.end() - vocab_size, alone.end());
+  }
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    prefill.push_back({&sessions[i], prompts[i]});
+  }
+  std::vector<float> actual(expected.size());
+  ASSERT_TRUE(Session::ForwardBatch(prefill, absl::MakeSpan(actual)).ok());
+  EXPECT_EQ(actual, expected);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    EXPECT_EQ(sessions[i].tokens(), absl::MakeConstSpan(prompts[i]));
+  }
+}
+
+TEST(SessionTest, RefusesBadBatches) {
+  const Model model = LoadToy(AllToys()[0]);
+  const Model other = LoadToy(AllToys()[0]);
+  Session a = NewSession(model);
+  Session b = NewSession(model, {.max_tokens = 2});
+  Session foreign = NewSession(other);
+  const std::vector<TokenId> one = {2};
+  const std::vector<TokenId> three = {2, 3, 4};
+  const std::vector<TokenId> unknown = {256};
+  std::vector<float> room(2 * model.config().vocab_size);
+  const auto error = [&](std::vector<Session::Continuation> batch) {
+    return std::string(
+        Session::ForwardBatch(batch, absl::MakeSpan(room)).message());
+  };
+  EXPECT_EQ(error({}), "there are no continuations, wanted 1 or more");
+  EXPECT_EQ(error({{&a, one}, {nullptr, one}}), "a session is null");
+  EXPECT_EQ(error({{&a, one}, {&foreign, one}}),
+            "the sessions are of different models, wanted one");
+  EXPECT_EQ(error({{&a, one}, {&a, one}}),
+            "two continuations are of the same session");
+  EXPECT_EQ(error({{&a, one}, {&b, three}}),
+            "3 tokens after 0 do not fit in the context of 2 tokens");
+  EXPECT_EQ(error({{&a, one}, {&b, unknown}}), "token is 256, wanted 0 to 255");
+  EXPECT_EQ(error({{&a, one}, {&b, {}}}),
+            "there are no tokens, wanted 1 or more");
+  EXPECT_EQ(error({{&a, one}}), "there is room for 512 logits, wanted 256");
+  // Nothing was changed by any of them.
+  EXPECT_EQ(a.position(), 0u);
+  EXPECT_EQ(error({{&a, one}, {&b, one}}), "");
+}
+
 // Back by 1 to max_rollback tokens, on with others, back again, and redone.
 TEST_P(SameBits, RollBackAndRedo) {
   const std::vector<TokenId> tokens = Prompt(60);

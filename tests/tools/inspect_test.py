@@ -95,6 +95,13 @@ class BenchTest(CommandTest):
         self.assertEqual([(r["n_threads"], r["n_depth"], r["n_prompt"]) for r in results],
                          [(t, d, p) for t in (1, 2) for d in (0, 5) for p in (4, 8)])
 
+    def test_sequences_together(self):
+        results = json.loads(self.succeeds_quietly(
+            "bench", TOY, "-p", 4, "-n", 3, "-d", 5, "-b", "1,4", "-r", 1, "-o", "json"))
+        self.assertEqual([(r["n_prompt"], r["n_gen"], r["n_parallel"]) for r in results],
+                         [(4, 0, 1), (0, 3, 1), (0, 3, 4)])
+        self.assertAlmostEqual(results[2]["samples_ts"][0], 12 * 1e9 / results[2]["samples_ns"][0], places=3)
+
     def test_csv(self):
         rows = list(csv.DictReader(io.StringIO(self.bench("-o", "csv"))))
         self.assertEqual([(r["n_prompt"], r["n_gen"]) for r in rows], [("6", "0"), ("0", "3")])

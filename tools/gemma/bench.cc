@@ -25,6 +25,7 @@ namespace {
 
 constexpr size_t kMaxTokens = size_t{1} << 24;
 constexpr size_t kMaxRepetitions = 10000;
+constexpr size_t kMaxBatch = 1024;
 // Between two of these an interrupt is heard.
 constexpr size_t kFillTokens = 512;
 
@@ -33,6 +34,7 @@ struct BenchOptions {
   std::vector<size_t> prompts = {512};
   std::vector<size_t> generated = {128};
   std::vector<size_t> depths = {0};
+  std::vector<size_t> batches = {1};
   std::vector<size_t> threads = {0};
   size_t repetitions = 5;
   std::string format = "md";
@@ -43,7 +45,9 @@ struct BenchTest {
   size_t prompt = 0;
   size_t generated = 0;
   size_t depth = 0;
+  size_t batch = 1;
 
+  // Of each sequence.
   size_t tokens() const { return prompt + generated; }
 };
 
@@ -54,7 +58,9 @@ std::vector<BenchTest> Tests(const BenchOptions& options) {
       if (prompt > 0) tests.push_back({prompt, 0, depth});
     }
     for (const size_t generated : options.generated) {
-      if (generated > 0) tests.push_back({0, generated, depth});
+      for (const size_t batch : options.batches) {
+        if (generated > 0) tests.push_back({0, generated, depth, batch});
+      }
     }
   }
   return tests;
@@ -80,40 +86,73 @@ absl::Status Fill(Session& session, absl::Span<const TokenId> tokens) {
   return absl::OkStatus();
 }
 
-// Runs the test once, from its depth on, and returns how long it took.
-absl::StatusOr<uint64_t> Measure(Session& session, const BenchTest& test,
-                                 absl::Span<const TokenId> tokens) {
-  if (Interrupted()) return InterruptedError();
-  GEMMA_TOOLS_RETURN_IF_ERROR(session.Rewind(test.depth));
-  const Stopwatch stopwatch;
-  if (test.prompt > 0) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(session.Forward(tokens).status());
+// The sequences of a test, filled to its depth.
+class Sequences {
+ public:
+  static absl::StatusOr<Sequences> Create(const Model& model,
+                                          const ModelOptions& options,
+                                          const BenchTest& test) {
+    const size_t total = test.depth + test.tokens();
+    Sequences result(RandomTokens(model.config(), total), test);
+    const absl::Span<const TokenId> tokens = result.tokens_;
+    for (size_t i = 0; i < test.batch; ++i) {
+      GEMMA_TOOLS_ASSIGN_OR_RETURN(Session session,
+                                   CreateSession(model, options, total));
+      GEMMA_TOOLS_RETURN_IF_ERROR(CheckFits(session, total));
+      GEMMA_TOOLS_RETURN_IF_ERROR(Fill(session, tokens.first(test.depth)));
+      session.Checkpoint();  // makes coming back cheap
+      result.sessions_.push_back(std::move(session));
+    }
+    result.logits_.resize(test.batch * model.config().vocab_size);
+    return result;
   }
-  for (size_t i = 0; i < test.generated; ++i) {
+
+  // Runs the test once, from its depth on, and returns how long it took.
+  absl::StatusOr<uint64_t> Measure() {
     if (Interrupted()) return InterruptedError();
-    GEMMA_TOOLS_RETURN_IF_ERROR(session.Forward(tokens.subspan(i, 1)).status());
+    for (Session& session : sessions_) {
+      GEMMA_TOOLS_RETURN_IF_ERROR(session.Rewind(test_.depth));
+    }
+    const absl::Span<const TokenId> tokens =
+        absl::MakeSpan(tokens_).subspan(test_.depth);
+    const Stopwatch stopwatch;
+    if (test_.prompt > 0) {
+      GEMMA_TOOLS_RETURN_IF_ERROR(sessions_[0].Forward(tokens).status());
+    }
+    for (size_t i = 0; i < test_.generated; ++i) {
+      if (Interrupted()) return InterruptedError();
+      GEMMA_TOOLS_RETURN_IF_ERROR(Append(tokens.subspan(i, 1)));
+    }
+    return static_cast<uint64_t>(stopwatch.seconds() * 1e9);
   }
-  return static_cast<uint64_t>(stopwatch.seconds() * 1e9);
-}
+
+ private:
+  Sequences(std::vector<TokenId> tokens, const BenchTest& test)
+      : tokens_(std::move(tokens)), test_(test) {}
+
+  // To each sequence.
+  absl::Status Append(absl::Span<const TokenId> tokens) {
+    std::vector<Session::Continuation> batch;
+    for (Session& session : sessions_) batch.push_back({&session, tokens});
+    return Session::ForwardBatch(batch, absl::MakeSpan(logits_));
+  }
+
+  std::vector<TokenId> tokens_;
+  BenchTest test_;
+  std::vector<Session> sessions_;
+  std::vector<float> logits_;  // [batch, vocab_size]
+};
 
 absl::StatusOr<std::vector<uint64_t>> RunTest(const Model& model,
                                               const BenchOptions& options,
                                               const BenchTest& test) {
-  const size_t total = test.depth + test.tokens();
-  const std::vector<TokenId> tokens = RandomTokens(model.config(), total);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(Session session,
-                               CreateSession(model, options.model, total));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckFits(session, total));
-  const absl::Span<const TokenId> all = tokens;
   Progress progress("measuring");
-  GEMMA_TOOLS_RETURN_IF_ERROR(Fill(session, all.first(test.depth)));
-  session.Checkpoint();  // makes coming back cheap
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(Sequences sequences,
+                               Sequences::Create(model, options.model, test));
   // The first run, which touches memory for the first time, does not count.
   std::vector<uint64_t> samples;
   for (size_t i = 0; i <= options.repetitions; ++i) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(
-        const uint64_t ns,
-        Measure(session, test, all.subspan(test.depth, test.tokens())));
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(const uint64_t ns, sequences.Measure());
     if (i > 0) samples.push_back(std::max<uint64_t>(ns, 1));
     progress.Update(i + 1, options.repetitions + 1);
   }
@@ -151,6 +190,7 @@ absl::Status BenchModel(const BenchOptions& options,
     result.n_prompt = test.prompt;
     result.n_gen = test.generated;
     result.n_depth = test.depth;
+    result.n_parallel = test.batch;
     result.test_time = TimeNow();
     GEMMA_TOOLS_ASSIGN_OR_RETURN(result.samples_ns,
                                  RunTest(model, options, test));
@@ -188,6 +228,8 @@ void AddBench(CLI::App& app, Action* action) {
              "Tokens generated, one by one; 0: none");
   AddNumbers(*command, "-d,--n-depth", &options->depths, 0, kMaxTokens,
              "Tokens before them, whose time does not count");
+  AddNumbers(*command, "-b,--batch", &options->batches, 1, kMaxBatch,
+             "Sequences that generate together; t/s is of all");
   AddNumber(*command, "-r,--repetitions", &options->repetitions, 1,
             kMaxRepetitions, "Measurements of each test, after one in vain");
   AddChoice(*command, "-o,--output", &options->format, {"md", "json", "csv"},

@@ -45,9 +45,9 @@ std::vector<double> Nanoseconds(const BenchResult& result) {
 
 std::vector<double> TokensPerSecond(const BenchResult& result) {
   std::vector<double> rates;
+  const size_t tokens = result.n_prompt + result.n_gen * result.n_parallel;
   for (const double ns : Nanoseconds(result)) {
-    rates.push_back(static_cast<double>(result.n_prompt + result.n_gen) * 1e9 /
-                    ns);
+    rates.push_back(static_cast<double>(tokens) * 1e9 / ns);
   }
   return rates;
 }
@@ -86,6 +86,7 @@ Json ToJson(const BenchResult& result) {
       {"n_prompt", result.n_prompt},
       {"n_gen", result.n_gen},
       {"n_depth", result.n_depth},
+      {"n_parallel", result.n_parallel},
       {"test_time", result.test_time},
       {"avg_ns", static_cast<uint64_t>(ns.mean)},
       {"stddev_ns", static_cast<uint64_t>(ns.deviation)},
@@ -132,6 +133,7 @@ std::string ShowCsv(const std::vector<BenchResult>& results) {
 std::string TestName(const BenchResult& result) {
   std::string name = result.n_prompt > 0 ? absl::StrCat("pp", result.n_prompt)
                                          : absl::StrCat("tg", result.n_gen);
+  if (result.n_parallel > 1) absl::StrAppend(&name, " x ", result.n_parallel);
   if (result.n_depth > 0) absl::StrAppend(&name, " @ d", result.n_depth);
   return name;
 }

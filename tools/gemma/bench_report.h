@@ -11,7 +11,8 @@
 
 namespace gemma::tools {
 
-// One test: n_prompt tokens at once or n_gen one by one, after n_depth others.
+// One test: n_prompt tokens at once, or n_gen one by one in each of n_parallel
+// sequences, after n_depth others.
 struct BenchResult {
   std::string model_filename;
   std::string model_type;       // for example "gemma3 268.10 M Q4_K"
@@ -23,6 +24,7 @@ struct BenchResult {
   size_t n_prompt = 0;
   size_t n_gen = 0;
   size_t n_depth = 0;
+  size_t n_parallel = 1;
   std::string test_time;  // ISO 8601
   std::vector<uint64_t> samples_ns;
   double load_ms = 0;
