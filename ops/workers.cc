@@ -1,5 +1,6 @@
 #include "ops/workers.h"
 
+#include <algorithm>
 #include <system_error>
 
 #include "hwy/cache_control.h"
@@ -28,7 +29,8 @@ uint32_t WaitForChange(std::atomic<uint32_t>& value, uint32_t old) {
 
 }  // namespace
 
-Workers::Workers(size_t num_threads) {
+Workers::Workers(size_t num_threads)
+    : workers_(new Worker[num_threads]), max_active_(num_threads) {
   try {
     threads_.reserve(num_threads - 1);
     for (size_t worker = 1; worker < num_threads; ++worker) {
@@ -41,24 +43,32 @@ Workers::Workers(size_t num_threads) {
 
 Workers::~Workers() {
   stop_ = true;
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
+  for (size_t worker = 1; worker < num_threads(); ++worker) {
+    workers_[worker].calls.fetch_add(1, std::memory_order_release);
+    workers_[worker].calls.notify_one();
+  }
   for (std::thread& thread : threads_) thread.join();
 }
 
 void Workers::ForEach(size_t num_tasks, Body body) {
-  if (threads_.empty() || num_tasks <= 1) {
+  const size_t active = std::min({num_threads(), max_active_, num_tasks});
+  if (active <= 1) {
     for (size_t task = 0; task < num_tasks; ++task) body(task, 0);
     return;
   }
   ++num_joins_;
   body_ = &body;
-  num_tasks_ = num_tasks;
-  next_task_.store(0, std::memory_order_relaxed);
-  running_.store(static_cast<uint32_t>(threads_.size()),
-                 std::memory_order_relaxed);
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
+  num_active_ = active;
+  running_.store(static_cast<uint32_t>(active - 1), std::memory_order_relaxed);
+  for (size_t worker = 0; worker < active; ++worker) {
+    workers_[worker].end = num_tasks * (worker + 1) / active;
+    workers_[worker].next.store(num_tasks * worker / active,
+                                std::memory_order_relaxed);
+  }
+  for (size_t worker = 1; worker < active; ++worker) {
+    workers_[worker].calls.fetch_add(1, std::memory_order_release);
+    workers_[worker].calls.notify_one();
+  }
 
   RunTasks(0);
   for (uint32_t left = running_.load(std::memory_order_acquire); left != 0;) {
@@ -68,8 +78,8 @@ void Workers::ForEach(size_t num_tasks, Body body) {
 
 void Workers::RunWorker(size_t worker) {
   for (uint32_t seen = 0;;) {
-    // A generation is never skipped: ForEach waits for all workers.
-    seen = WaitForChange(generation_, seen);
+    // A call is never skipped: ForEach waits for all that take part.
+    seen = WaitForChange(workers_[worker].calls, seen);
     if (stop_) return;
     RunTasks(worker);
     if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
@@ -78,11 +88,15 @@ void Workers::RunWorker(size_t worker) {
   }
 }
 
+// Runs the worker's share, then what is left of the shares of those behind it.
 void Workers::RunTasks(size_t worker) {
-  for (;;) {
-    const size_t task = next_task_.fetch_add(1, std::memory_order_relaxed);
-    if (task >= num_tasks_) return;
-    (*body_)(task, worker);
+  for (size_t i = 0; i < num_active_; ++i) {
+    Worker& share = workers_[(worker + i) % num_active_];
+    for (;;) {
+      const size_t task = share.next.fetch_add(1, std::memory_order_relaxed);
+      if (task >= share.end) break;
+      (*body_)(task, worker);
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -13,12 +14,14 @@
 
 namespace gemma {
 
-// A fixed set of threads that divide tasks among themselves. Tasks are handed
-// out one at a time, so that a thread that is interrupted delays only its own;
-// which thread runs a task must not matter to the result.
+// A fixed set of threads that divide tasks among themselves. Each begins with a
+// share of consecutive tasks, so that it reads memory in order, and then helps
+// with the shares of others, one task at a time, so that a thread that is
+// interrupted delays only its own; which thread runs a task must not matter to
+// the result.
 //
-// One thread at a time may call ForEach. Waiting threads spin for some
-// microseconds and then sleep.
+// One thread at a time may call ForEach and set_max_active. Waiting threads
+// spin for some microseconds and then sleep.
 class Workers {
  public:
   using Body = absl::FunctionRef<void(size_t task, size_t worker)>;
@@ -32,6 +35,10 @@ class Workers {
 
   size_t num_threads() const { return threads_.size() + 1; }
 
+  // The threads that later calls of ForEach use, at most; the others sleep. At
+  // least 1; at first all.
+  void set_max_active(size_t max_active) { max_active_ = max_active; }
+
   // Calls body(task, worker) for each task in [0, num_tasks), worker being in
   // [0, num_threads()), and returns when all are done.
   void ForEach(size_t num_tasks, Body body);
@@ -40,18 +47,25 @@ class Workers {
   uint64_t num_joins() const { return num_joins_; }
 
  private:
+  // What a thread waits for, and what is left of its share; on a cache line of
+  // its own, being written by different threads.
+  struct alignas(64) Worker {
+    std::atomic<uint32_t> calls{0};  // of ForEach that it takes part in
+    std::atomic<size_t> next{0};
+    size_t end = 0;
+  };
+
   void RunWorker(size_t worker);
   void RunTasks(size_t worker);
 
+  std::unique_ptr<Worker[]> workers_;  // the calling thread's is the first
   std::vector<std::thread> threads_;
+  size_t max_active_;
   const Body* body_ = nullptr;
-  size_t num_tasks_ = 0;
+  size_t num_active_ = 0;
   uint64_t num_joins_ = 0;
   bool stop_ = false;
-  // Each on a cache line of its own: written by different threads.
-  alignas(64) std::atomic<size_t> next_task_{0};
-  alignas(64) std::atomic<uint32_t> generation_{0};  // of calls of ForEach
-  alignas(64) std::atomic<uint32_t> running_{0};     // threads still at work
+  alignas(64) std::atomic<uint32_t> running_{0};  // threads still at work
 };
 
 }  // namespace gemma

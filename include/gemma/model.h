@@ -41,8 +41,12 @@ struct LoadProgress {
 
 struct LoadOptions {
   // Threads of all the model's sessions together; 0: one per core that this
-  // process may use.
+  // process may use, within its control group's quota.
   size_t num_threads = 0;
+  // Of them, those that compute passes of up to 16 tokens, which the memory's
+  // speed limits: where a few threads reach it, more only get in the way. 0:
+  // all.
+  size_t num_decode_threads = 0;
   RecurrentWindow recurrent_window = RecurrentWindow::kDeepMind;
   Activations activations = Activations::kRounded;
   // Never use what adds in another order for many tokens than for one. Then

@@ -7,6 +7,12 @@
 #include "src/formats/status_macros.h"
 
 namespace gemma {
+namespace {
+
+// Passes of so many are limited by the memory's speed; see LoadOptions.
+constexpr size_t kMaxDecodeRows = 16;
+
+}  // namespace
 
 absl::StatusOr<Engine*> Engine::For(Model::Impl& model) {
   const std::lock_guard lock(model.engine_mutex);
@@ -30,6 +36,11 @@ CacheType Engine::CacheTypeOf(CacheFormat format, const Weights& weights) {
 void Engine::Forward(std::span<const Segment> segments,
                      MatrixView<float> logits) {
   const std::lock_guard lock(model_.engine_mutex);
+  size_t rows = 0;
+  for (const Segment& segment : segments) rows += segment.tokens.size();
+  model_.workers->set_max_active(rows <= kMaxDecodeRows
+                                     ? model_.num_decode_threads
+                                     : model_.workers->num_threads());
   transformer_.Forward(segments, logits);
 }
 

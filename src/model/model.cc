@@ -1,10 +1,10 @@
 #include "gemma/model.h"
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "ops/cpus.h"
 #include "src/formats/checkpoint.h"
 #include "src/formats/status_macros.h"
 #include "src/model/load_tokenizer.h"
@@ -23,6 +23,11 @@ absl::Status CheckOptions(const LoadOptions& options) {
         absl::StrFormat("num_threads is %u, wanted 0 (all) to %u",
                         options.num_threads, kMaxThreads));
   }
+  if (options.num_decode_threads > kMaxThreads) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("num_decode_threads is %u, wanted 0 (all) to %u",
+                        options.num_decode_threads, kMaxThreads));
+  }
   if (options.prefill_chunk < 1 || options.prefill_chunk > kMaxPrefillChunk) {
     return absl::InvalidArgumentError(
         absl::StrFormat("prefill_chunk is %u, wanted 1 to %u",
@@ -38,8 +43,7 @@ Arithmetic ArithmeticOf(const LoadOptions& options) {
 
 size_t NumThreads(const LoadOptions& options) {
   if (options.num_threads != 0) return options.num_threads;
-  return std::clamp<size_t>(std::thread::hardware_concurrency(), 1,
-                            kMaxThreads);
+  return std::min(UsableCpus(), kMaxThreads);
 }
 
 std::vector<TensorSummary> Summaries(const Checkpoint& checkpoint) {
@@ -77,6 +81,9 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
   impl->prefill_chunk = options.prefill_chunk;
   impl->arithmetic = ArithmeticOf(options);
   impl->workers = std::make_unique<Workers>(NumThreads(options));
+  impl->num_decode_threads = options.num_decode_threads != 0
+                                 ? options.num_decode_threads
+                                 : impl->workers->num_threads();
   GEMMA_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
                          OpenCheckpoint(std::string(path)));
   GEMMA_ASSIGN_OR_RETURN(impl->config,

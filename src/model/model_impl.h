@@ -32,6 +32,7 @@ class Model::Impl {
   size_t prefill_chunk = 0;
   Arithmetic arithmetic = Arithmetic::kFloat32;
   std::unique_ptr<Workers> workers;
+  size_t num_decode_threads = 0;  // of the workers; see LoadOptions
 
   std::mutex engine_mutex;  // guards `engine` and whoever computes with it
   std::unique_ptr<Engine> engine;

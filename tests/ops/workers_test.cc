@@ -58,5 +58,32 @@ TEST(Workers, CountJoins) {
   EXPECT_EQ(workers.num_joins(), 1u);
 }
 
+TEST(Workers, NoMoreThanActive) {
+  Workers workers(4);
+  for (const size_t active : {1, 3, 2, 4, 9}) {
+    workers.set_max_active(active);
+    std::atomic<int> runs = 0;
+    std::atomic<size_t> largest = 0;
+    workers.ForEach(1000, [&](size_t, size_t worker) {
+      ++runs;
+      if (worker > largest) largest = worker;
+    });
+    EXPECT_EQ(runs, 1000);
+    EXPECT_LT(largest, active);
+  }
+}
+
+// A share that its thread does not get through is done by the others.
+TEST(Workers, HelpEachOther) {
+  Workers workers(3);
+  std::atomic<size_t> done = 0;
+  workers.ForEach(300, [&](size_t task, size_t) {
+    // The first task of a share waits for all other tasks of all shares.
+    while (task == 100 && done < 299) std::this_thread::yield();
+    ++done;
+  });
+  EXPECT_EQ(done, 300u);
+}
+
 }  // namespace
 }  // namespace gemma

@@ -144,13 +144,15 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
           "A GGUF file (of several: the first), or a Hugging Face directory")
       ->option_text("MODEL")
       ->required();
-  constexpr char kThreadsHelp[] = "Threads; 0: one per core";
+  constexpr char kThreadsHelp[] = "Threads; 0: one per core that may be used";
   if (threads != nullptr) {
     AddNumbers(app, "-t,--threads", threads, 0, kMaxThreads, kThreadsHelp);
   } else {
     AddNumber(app, "-t,--threads", &options->threads, 0, kMaxThreads,
               kThreadsHelp);
   }
+  AddNumber(app, "--decode-threads", &options->decode_threads, 0, kMaxThreads,
+            "Of them, for one token at a time; 0: all");
   AddNumber(app, "-c,--context", &options->context, 1, kMaxPositions,
             "Tokens that fit in memory", default_context);
   AddNumber(app, "--chunk", &options->chunk, 1, kMaxChunk,
@@ -171,6 +173,7 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
 absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
   LoadOptions load;
   load.num_threads = options.threads;
+  load.num_decode_threads = options.decode_threads;
   if (options.recurrent_window == "transformers") {
     load.recurrent_window = RecurrentWindow::kTransformers;
   }

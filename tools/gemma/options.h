@@ -52,6 +52,7 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
 struct ModelOptions {
   std::string path;
   size_t threads = 0;
+  size_t decode_threads = 0;
   size_t context = 0;  // 0: the command decides
   size_t chunk = LoadOptions().prefill_chunk;
   std::string recurrent_window = "deepmind";
@@ -60,7 +61,8 @@ struct ModelOptions {
   bool deterministic = false;
 };
 
-// Adds MODEL, --threads, --context, --chunk, --recurrent-window, --cache-type,
+// Adds MODEL, --threads, --decode-threads, --context, --chunk,
+// --recurrent-window, --cache-type,
 // --activations and --deterministic.
 // `default_context`: what --help says. With `threads`, --threads takes several
 // numbers, for that.

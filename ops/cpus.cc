@@ -1,0 +1,75 @@
+#include "ops/cpus.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <string_view>
+#include <thread>
+
+namespace gemma {
+namespace {
+
+constexpr double kNoQuota = std::numeric_limits<double>::infinity();
+
+// Microseconds of processor time allowed in each period; what is not written
+// like that is no quota ("max" in version 2, -1 in version 1).
+double Quota(std::istream&& allowed, std::istream&& period) {
+  double quota = 0;
+  double length = 0;
+  if (!(allowed >> quota) || !(period >> length)) return kNoQuota;
+  return quota > 0 && length > 0 ? quota / length : kNoQuota;
+}
+
+// Of a group's directory, whichever version's files it has.
+double QuotaOf(const std::string& directory) {
+  // Version 2: "150000 100000".
+  std::ifstream both(directory + "/cpu.max");
+  double quota = 0;
+  double length = 0;
+  if (both >> quota >> length && quota > 0 && length > 0) return quota / length;
+  return Quota(std::ifstream(directory + "/cpu.cfs_quota_us"),
+               std::ifstream(directory + "/cpu.cfs_period_us"));
+}
+
+// The least quota of a group and of those that it is in. `group` begins with a
+// slash.
+double LeastQuota(const std::string& mount, std::string group) {
+  double least = QuotaOf(mount);
+  while (group.size() > 1) {
+    least = std::min(least, QuotaOf(mount + group));
+    group.resize(group.rfind('/'));
+  }
+  return least;
+}
+
+}  // namespace
+
+size_t CpuQuota(const std::string& root) {
+  double least = kNoQuota;
+  // Lines such as "0::/user.slice" (version 2) and "4:cpu,cpuacct:/docker/1".
+  std::ifstream groups(root + "/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    const size_t first = line.find(':');
+    const size_t second = line.find(":/", first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers =
+        "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string group = line.substr(second + 1);
+    const std::string mount = root + "/sys/fs/cgroup";
+    if (controllers == ",,") least = std::min(least, LeastQuota(mount, group));
+    if (controllers.find(",cpu,") != std::string::npos) {
+      least = std::min(least, LeastQuota(mount + "/cpu", group));
+    }
+  }
+  if (least == kNoQuota) return 0;
+  return static_cast<size_t>(std::max(1.0, std::floor(least)));
+}
+
+size_t UsableCpus() {
+  const size_t cpus = std::max(1u, std::thread::hardware_concurrency());
+  const size_t quota = CpuQuota();
+  return quota == 0 ? cpus : std::min(cpus, quota);
+}
+
+}  // namespace gemma

@@ -1,0 +1,22 @@
+// How many processors this process may keep busy.
+
+#ifndef GEMMA_OPS_CPUS_H_
+#define GEMMA_OPS_CPUS_H_
+
+#include <cstddef>
+#include <string>
+
+namespace gemma {
+
+// Those that the system lets it run on, but no more than the quota of its
+// control group, as containers have one, pays for: threads beyond that stop all
+// others. At least 1.
+size_t UsableCpus();
+
+// The quota alone, in processors rounded down, at least 1; 0: there is none.
+// Reads proc/self/cgroup and sys/fs/cgroup, of either version, below `root`.
+size_t CpuQuota(const std::string& root = "/");
+
+}  // namespace gemma
+
+#endif  // GEMMA_OPS_CPUS_H_

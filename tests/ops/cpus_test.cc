@@ -1,0 +1,80 @@
+#include "ops/cpus.h"
+
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace gemma {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A file system of its own.
+class CpuQuotaTest : public ::testing::Test {
+ protected:
+  CpuQuotaTest()
+      : root_(fs::path(::testing::TempDir()) /
+              ::testing::UnitTest::GetInstance()->current_test_info()->name()) {
+    fs::remove_all(root_);
+  }
+  ~CpuQuotaTest() override { fs::remove_all(root_); }
+
+  void Write(const std::string& path, const std::string& text) {
+    fs::create_directories((root_ / path).parent_path());
+    std::ofstream(root_ / path) << text;
+  }
+
+  size_t Quota() const { return CpuQuota(root_.string()); }
+
+ private:
+  fs::path root_;
+};
+
+TEST_F(CpuQuotaTest, NoFiles) { EXPECT_EQ(Quota(), 0u); }
+
+TEST_F(CpuQuotaTest, Version2) {
+  Write("proc/self/cgroup", "0::/a/b\n");
+  Write("sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
+  EXPECT_EQ(Quota(), 0u);
+  Write("sys/fs/cgroup/a/b/cpu.max", "350000 100000\n");
+  EXPECT_EQ(Quota(), 3u);
+  Write("sys/fs/cgroup/a/b/cpu.max", "50000 100000\n");
+  EXPECT_EQ(Quota(), 1u);
+}
+
+TEST_F(CpuQuotaTest, TheLeastOfAllLevels) {
+  Write("proc/self/cgroup", "0::/a/b\n");
+  Write("sys/fs/cgroup/a/b/cpu.max", "800000 100000\n");
+  Write("sys/fs/cgroup/a/cpu.max", "200000 100000\n");
+  EXPECT_EQ(Quota(), 2u);
+}
+
+// Where a container sees its own group as the root.
+TEST_F(CpuQuotaTest, Root) {
+  Write("proc/self/cgroup", "0::/\n");
+  Write("sys/fs/cgroup/cpu.max", "400000 100000\n");
+  EXPECT_EQ(Quota(), 4u);
+}
+
+TEST_F(CpuQuotaTest, Version1) {
+  Write("proc/self/cgroup", "9:memory:/x\n4:cpu,cpuacct:/docker/1\n");
+  Write("sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "-1\n");
+  Write("sys/fs/cgroup/cpu/docker/1/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(Quota(), 0u);
+  Write("sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "250000\n");
+  EXPECT_EQ(Quota(), 2u);
+}
+
+TEST_F(CpuQuotaTest, Nonsense) {
+  Write("proc/self/cgroup", "\n0\n0:\n0::\n0::x\n:::/\n0::/a\n");
+  Write("sys/fs/cgroup/a/cpu.max", "-5 0\n");
+  EXPECT_EQ(Quota(), 0u);
+}
+
+TEST(UsableCpusTest, AtLeastOne) { EXPECT_GE(UsableCpus(), 1u); }
+
+}  // namespace
+}  // namespace gemma
