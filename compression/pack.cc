@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "compression/codec_bytes.h"
 #include "compression/codecs.h"
-#include "compression/half.h"
 
 namespace gemma {
 namespace {
@@ -88,17 +88,22 @@ struct Chunk {
 
   // Rows that are never unpacked stay zero.
   alignas(64) uint8_t codes[kPanelRows][kChunkCols] = {};
-  float scales[kPanelRows][kScales] = {};
-  float offsets[kPanelRows][kScales] = {};
+  uint16_t scales[kScales][kPanelRows] = {};  // halves
+  uint16_t offsets[kScales][kPanelRows] = {};
   SuperScales super_scales[kPanelRows] = {};
 
   // Unpacks `cols` columns, a multiple of kBlockValues, of one row.
   void UnpackRow(const uint8_t* block, size_t row, size_t cols) {
     int8_t values[kChunkCols];
     for (size_t col = 0; col < cols; col += Codec::kBlockValues) {
-      const size_t s = col / Codec::kScaleValues;
-      Codec::Unpack(block, values + col, scales[row] + s, offsets[row] + s);
-      if constexpr (SuperCodec<Codec>) super_scales[row] = Codec::Scales(block);
+      float unused[2][kScales];
+      Codec::Unpack(block, values + col, unused[0], unused[1]);
+      if constexpr (SuperCodec<Codec>) {
+        super_scales[row] = Codec::Scales(block);
+      } else {  // blocks of all other formats begin with them
+        scales[col / Codec::kScaleValues][row] = ReadU16(block);
+        offsets[col / Codec::kScaleValues][row] = ReadU16(block + 2);
+      }
       block += Codec::kBlockBytes;
     }
     for (size_t col = 0; col < cols; ++col) {
@@ -115,9 +120,10 @@ struct Chunk {
     if constexpr (kTraits.IsSuper()) {
       WriteSuperHeader(out);
     } else {
-      WriteHalves(scales, block, out);
+      std::memcpy(out, scales[block], sizeof(scales[block]));
       if constexpr (kTraits.has_offset) {
-        WriteHalves(offsets, block, out + kPanelRows * sizeof(uint16_t));
+        std::memcpy(out + sizeof(scales[block]), offsets[block],
+                    sizeof(offsets[block]));
       }
     }
     out += HeaderBytes(layout);
@@ -148,16 +154,6 @@ struct Chunk {
         }
       }
     }
-  }
-
-  // The values come from halves, so narrowing is exact.
-  static void WriteHalves(const float (&from)[kPanelRows][kScales], size_t s,
-                          uint8_t* out) {
-    uint16_t halves[kPanelRows];
-    for (size_t row = 0; row < kPanelRows; ++row) {
-      halves[row] = FloatToHalf(from[row][s]);
-    }
-    std::memcpy(out, halves, sizeof(halves));
   }
 
   // Writes the codes of kTileCols columns from `col` on; see Layout.

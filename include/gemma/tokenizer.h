@@ -26,6 +26,10 @@ enum class ControlTokens {
 // file they come from. Immutable: any number of threads may use one.
 class Tokenizer {
  public:
+  // Reads the tokenizer of a model alone, from a GGUF file or a Hugging Face
+  // directory: no weights are touched. NotFound if it has none.
+  static absl::StatusOr<Tokenizer> Load(std::string_view path);
+
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

@@ -186,4 +186,11 @@ absl::StatusOr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint) {
       checkpoint.path));
 }
 
+// Declared in gemma/tokenizer.h; here because this room knows files.
+absl::StatusOr<Tokenizer> Tokenizer::Load(std::string_view path) {
+  GEMMA_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                         OpenCheckpoint(std::string(path)));
+  return LoadTokenizer(checkpoint);
+}
+
 }  // namespace gemma

@@ -1,6 +1,8 @@
 #include "gemma/model.h"
 
 #include <algorithm>
+#include <future>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -57,6 +59,21 @@ std::vector<TensorSummary> Summaries(const Checkpoint& checkpoint) {
   return out;
 }
 
+// Loads the tokenizer at once with what the caller does until it asks for the
+// result, or then, if there is but one thread. `checkpoint` must outlive it.
+std::future<absl::StatusOr<Tokenizer>> TokenizerInBackground(
+    const Checkpoint& checkpoint, const Workers& workers) {
+  const auto load = [&checkpoint] { return LoadTokenizer(checkpoint); };
+  if (workers.num_threads() > 1) {
+    try {
+      return std::async(std::launch::async, load);
+    } catch (const std::system_error&) {
+      // The system has no more threads for us.
+    }
+  }
+  return std::async(std::launch::deferred, load);
+}
+
 // Sorted, without repetition, without tokens that the model cannot produce, and
 // with the one that ends a turn.
 void CompleteStopTokens(Model::Impl& impl) {
@@ -90,15 +107,19 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
                          ReadConfig(checkpoint, options.recurrent_window));
   impl->has_chat_template = checkpoint.has_chat_template;
   impl->tensors = Summaries(checkpoint);
+  // It takes about as long as packing the weights of a small model.
+  std::future<absl::StatusOr<Tokenizer>> tokenizer =
+      TokenizerInBackground(checkpoint, *impl->workers);
+  absl::StatusOr<Weights> weights =
+      LoadWeights(checkpoint, impl->config, *impl->workers, options.progress);
   // A model without a tokenizer still computes; one with a broken tokenizer is
   // a broken model.
-  impl->tokenizer = LoadTokenizer(checkpoint);
+  impl->tokenizer = tokenizer.get();
   if (!impl->tokenizer.ok() && !absl::IsNotFound(impl->tokenizer.status())) {
     return impl->tokenizer.status();
   }
-  GEMMA_ASSIGN_OR_RETURN(
-      impl->weights,
-      LoadWeights(checkpoint, impl->config, *impl->workers, options.progress));
+  GEMMA_RETURN_IF_ERROR(weights.status());
+  impl->weights = *std::move(weights);
   if (impl->tokenizer.ok() &&
       impl->tokenizer->vocab_size() > impl->config.vocab_size) {
     return absl::InvalidArgumentError(absl::StrFormat(

@@ -146,7 +146,7 @@ class Loader {
 
   absl::Status Allocate(const WeightView& view, Matrix& out) {
     const size_t bytes = PackedBytes(view.format, view.rows, view.cols);
-    out.memory = AlignedBuffer::Allocate(bytes);
+    out.memory = AlignedBuffer::AllocateWhole(bytes);
     if (out.memory.data() == nullptr) {
       return absl::ResourceExhaustedError(absl::StrFormat(
           "%s: no memory for %u bytes of weights", checkpoint_.path, bytes));

@@ -137,13 +137,17 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
       ->default_str(*value);
 }
 
-void AddModelOptions(CLI::App& app, ModelOptions* options,
-                     const std::string& default_context,
-                     std::vector<size_t>* threads) {
-  AddText(app, "MODEL", "", &options->path,
+void AddModelPath(CLI::App& app, std::string* path) {
+  AddText(app, "MODEL", "", path,
           "A GGUF file (of several: the first), or a Hugging Face directory")
       ->option_text("MODEL")
       ->required();
+}
+
+void AddModelOptions(CLI::App& app, ModelOptions* options,
+                     const std::string& default_context,
+                     std::vector<size_t>* threads) {
+  AddModelPath(app, &options->path);
   constexpr char kThreadsHelp[] = "Threads; 0: one per core that may be used";
   if (threads != nullptr) {
     AddNumbers(app, "-t,--threads", threads, 0, kMaxThreads, kThreadsHelp);

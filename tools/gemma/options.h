@@ -48,6 +48,9 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
                        std::string* value, std::vector<std::string> choices,
                        const std::string& description);
 
+// Adds MODEL.
+void AddModelPath(CLI::App& app, std::string* path);
+
 // What every command needs that loads a model.
 struct ModelOptions {
   std::string path;

@@ -17,7 +17,7 @@ namespace gemma::tools {
 namespace {
 
 struct TokenizeOptions {
-  ModelOptions model;
+  std::string model;
   std::string text = std::string(kStdinArgument);
   bool bos = false;
   bool parse_control = false;
@@ -31,13 +31,13 @@ absl::Status Tokenize(const TokenizeOptions& options) {
   } else {
     GEMMA_TOOLS_RETURN_IF_ERROR(AsUsageError(CheckUtf8(text, "TEXT")));
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer tokenizer,
+                               Tokenizer::Load(options.model));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       std::vector<TokenId> tokens,
-      tokenizer->Encode(text, options.parse_control ? ControlTokens::kParse
-                                                    : ControlTokens::kAsText));
-  if (options.bos) tokens.insert(tokens.begin(), tokenizer->bos());
+      tokenizer.Encode(text, options.parse_control ? ControlTokens::kParse
+                                                   : ControlTokens::kAsText));
+  if (options.bos) tokens.insert(tokens.begin(), tokenizer.bos());
   return WriteOutput(absl::StrCat(absl::StrJoin(tokens, " "), "\n"));
 }
 
@@ -47,7 +47,7 @@ void AddTokenize(CLI::App& app, Action* action) {
   auto options = std::make_shared<TokenizeOptions>();
   CLI::App* command =
       app.add_subcommand("tokenize", "Print the token ids of a text");
-  AddModelOptions(*command, &options->model, "not used");
+  AddModelPath(*command, &options->model);
   AddText(*command, "TEXT", "", &options->text,
           "The text; standard input, as it is, if none or \"-\"");
   command->add_flag("--bos", options->bos, "Begin with the BOS token");
