@@ -43,7 +43,8 @@ void Pack(const WeightView& file, uint8_t* out) {
   const size_t tasks = (panels + kTaskPanels - 1) / kTaskPanels;
   BenchmarkWorkers().ForEach(tasks, [&](size_t task, size_t) {
     const size_t begin = task * kTaskPanels;
-    PackPanels(file, begin, std::min(begin + kTaskPanels, panels), out);
+    PackPanels(file, LayoutOf(file.format), begin,
+               std::min(begin + kTaskPanels, panels), out);
   });
 }
 

@@ -74,6 +74,12 @@ constexpr Layout LayoutOf(Format format) {
   return Layout::kF32;
 }
 
+// The layout of a matrix of which mostly the largest products are wanted: that
+// of TopLogits where it can have it, else LayoutOf(format).
+constexpr Layout TopLayoutOf(Format format) {
+  return format == Format::kQ8_0 ? Layout::kU8Split : LayoutOf(format);
+}
+
 // The name that GGUF gives the type, for example "Q4_K".
 constexpr std::string_view FormatName(Format format) {
   switch (format) {

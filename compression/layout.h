@@ -39,11 +39,17 @@ inline constexpr size_t kPanelRows = 16;
 //   5 bits: as 4 bits, then one vector whose bit g is the fifth bit of vector g
 //   6 bits: as 4 bits, then two vectors; bits 2 * (g % 4) and above of vector
 //           g / 4 are the upper two bits of vector g
+//
+// kU8Split: as kU8, but the lower two bits of a panel's codes lie behind its
+// blocks, which have the upper six as 6 bits: so that these can be read alone
+// (see TopLogits). The lower bits of a block are two vectors; bits 2 * (g % 4)
+// and above of vector g / 4 are those of vector g.
 #define GEMMA_LAYOUTS(X) \
   X(kF32)                \
   X(kF16)                \
   X(kBF16)               \
   X(kU8)                 \
+  X(kU8Split)            \
   X(kU4)                 \
   X(kU4Offset)           \
   X(kU4Table)            \
@@ -82,6 +88,7 @@ constexpr LayoutTraits TraitsOf(Layout layout) {
     case Layout::kBF16:
       return {0, 2, 1, 0, false, false};
     case Layout::kU8:
+    case Layout::kU8Split:
       return {8, 32, 32, 128, false, false};
     case Layout::kU4:
       return {4, 32, 32, 8, false, false};
@@ -114,9 +121,17 @@ inline constexpr size_t kTileCols = 32;
 inline constexpr size_t kCodeVectorBytes = 4 * kPanelRows;
 inline constexpr size_t kCodeVectors = kTileCols / 4;
 
-// Bytes of the codes of kTileCols columns of a panel.
+// Bits of a code that lie in its block, and bytes of a block's other bits.
+constexpr size_t PlaneBits(Layout layout) {
+  return layout == Layout::kU8Split ? 6 : TraitsOf(layout).code_bits;
+}
+constexpr size_t RestBytes(Layout layout) {
+  return layout == Layout::kU8Split ? 2 * kCodeVectorBytes : 0;
+}
+
+// Bytes of the codes of kTileCols columns of a panel, in their block.
 constexpr size_t TileBytes(Layout layout) {
-  return TraitsOf(layout).code_bits * kTileCols * kPanelRows / 8;
+  return PlaneBits(layout) * kTileCols * kPanelRows / 8;
 }
 
 // Bytes of a block's scales and offsets.
@@ -128,7 +143,7 @@ constexpr size_t HeaderBytes(Layout layout) {
   return kPanelRows * parts * (2 + steps);
 }
 
-// Bytes of one block of one panel.
+// Bytes of one block of one panel, but for RestBytes.
 constexpr size_t PanelBlockBytes(Layout layout) {
   const LayoutTraits t = TraitsOf(layout);
   if (t.code_bits == 0)
@@ -139,7 +154,8 @@ constexpr size_t PanelBlockBytes(Layout layout) {
 // Bytes of one panel of `cols` columns, whole blocks for layouts with codes.
 constexpr size_t PanelBytes(Layout layout, size_t cols) {
   const size_t block_cols = TraitsOf(layout).block_cols;
-  return (cols + block_cols - 1) / block_cols * PanelBlockBytes(layout);
+  return (cols + block_cols - 1) / block_cols *
+         (PanelBlockBytes(layout) + RestBytes(layout));
 }
 
 }  // namespace gemma

@@ -115,8 +115,8 @@ struct Chunk {
     }
   }
 
-  // Writes block `block` of the chunk.
-  void WriteBlock(size_t block, uint8_t* out) const {
+  // Writes block `block` of the chunk, and its RestBytes to `rest`.
+  void WriteBlock(size_t block, uint8_t* out, uint8_t* rest) const {
     if constexpr (kTraits.IsSuper()) {
       WriteSuperHeader(out);
     } else {
@@ -128,7 +128,7 @@ struct Chunk {
     }
     out += HeaderBytes(layout);
     for (size_t col = 0; col < kTraits.block_cols; col += kTileCols) {
-      WriteCodes(block * kTraits.block_cols + col, out);
+      WriteCodes(block * kTraits.block_cols + col, out, rest);
       out += TileBytes(layout);
     }
   }
@@ -157,7 +157,8 @@ struct Chunk {
   }
 
   // Writes the codes of kTileCols columns from `col` on; see Layout.
-  void WriteCodes(size_t col, uint8_t* out) const {
+  void WriteCodes(size_t col, uint8_t* out,
+                  [[maybe_unused]] uint8_t* rest) const {
     // Word w of vector g holds the codes of row w.
     uint32_t g[kCodeVectors][kPanelRows];
     for (size_t row = 0; row < kPanelRows; ++row) {
@@ -165,9 +166,20 @@ struct Chunk {
         std::memcpy(&g[i][row], codes[row] + col + 4 * i, sizeof(uint32_t));
       }
     }
-    if constexpr (kTraits.code_bits == 8) {
+    if constexpr (PlaneBits(layout) == 8) {
       std::memcpy(out, g, sizeof(g));
       return;
+    }
+    if constexpr (RestBytes(layout) != 0) {
+      uint32_t lower[2][kPanelRows] = {};
+      for (size_t i = 0; i < kCodeVectors; ++i) {
+        for (size_t row = 0; row < kPanelRows; ++row) {
+          lower[i / 4][row] |= (g[i][row] & 0x03030303) << 2 * (i % 4);
+          g[i][row] = (g[i][row] >> 2) & 0x3F3F3F3F;
+        }
+      }
+      static_assert(sizeof(lower) == RestBytes(layout));
+      std::memcpy(rest, lower, sizeof(lower));
     }
     constexpr uint32_t kLow = 0x0F0F0F0F;
     uint32_t planes[6][kPanelRows] = {};
@@ -177,8 +189,8 @@ struct Chunk {
       }
       for (size_t i = 0; i < kCodeVectors; ++i) {
         const uint32_t high = (g[i][row] >> 4) & kLow;
-        if constexpr (kTraits.code_bits == 5) planes[4][row] |= high << i;
-        if constexpr (kTraits.code_bits == 6) {
+        if constexpr (PlaneBits(layout) == 5) planes[4][row] |= high << i;
+        if constexpr (PlaneBits(layout) == 6) {
           planes[4 + i / 4][row] |= high << 2 * (i % 4);
         }
       }
@@ -192,6 +204,7 @@ template <class Codec, Layout layout>
 void PackBlocks(const uint8_t* rows, size_t num_rows, size_t cols,
                 uint8_t* out) {
   const size_t row_bytes = cols / Codec::kBlockValues * Codec::kBlockBytes;
+  uint8_t* rest = out + cols / Codec::kBlockValues * PanelBlockBytes(layout);
   Chunk<Codec, layout> chunk;
   for (size_t col = 0; col < cols; col += kChunkCols) {
     const size_t size = std::min(kChunkCols, cols - col);
@@ -200,8 +213,9 @@ void PackBlocks(const uint8_t* rows, size_t num_rows, size_t cols,
       chunk.UnpackRow(from + row * row_bytes, row, size);
     }
     for (size_t block = 0; block < size / Codec::kBlockValues; ++block) {
-      chunk.WriteBlock(block, out);
+      chunk.WriteBlock(block, out, rest);
       out += PanelBlockBytes(layout);
+      rest += RestBytes(layout);
     }
   }
 }
@@ -236,7 +250,11 @@ size_t PackedBytes(Format format, size_t rows, size_t cols) {
   return panels * PanelBytes(LayoutOf(format), cols);
 }
 
-void PackPanels(const WeightView& w, size_t begin, size_t end, uint8_t* out) {
+void PackPanels(const WeightView& w, Layout layout, size_t begin, size_t end,
+                uint8_t* out) {
+  if (w.format == Format::kQ8_0 && layout == Layout::kU8Split) {
+    return PackRange<Q8_0, Layout::kU8Split>(w, begin, end, out);
+  }
   switch (w.format) {
 #define GEMMA_PACK_CASE(name, codec, text, values, bytes, layout) \
   case Format::name:                                              \

@@ -31,7 +31,7 @@ Scale ReadScale(const LayoutTraits& traits, const uint8_t* header, size_t row,
   return {unit * s, -(offset_unit * m)};
 }
 
-// Code (col, row) of a tile.
+// Code (col, row) of a tile, but for the bits that are elsewhere.
 int ReadCode(size_t code_bits, const uint8_t* tile, size_t col, size_t row) {
   const size_t byte = 4 * row + col % 4;
   const size_t vector = col / 4;
@@ -44,6 +44,13 @@ int ReadCode(size_t code_bits, const uint8_t* tile, size_t col, size_t row) {
   if (code_bits == 5) high = (plane(4) >> vector) & 1;
   if (code_bits == 6) high = (plane(4 + vector / 4) >> 2 * (vector % 4)) & 3;
   return low | (high << 4);
+}
+
+// The lower two bits of the code.
+int ReadRest(const uint8_t* rest, size_t col, size_t row) {
+  const size_t vector = col / 4;
+  const int four = rest[vector / 4 * kCodeVectorBytes + 4 * row + col % 4];
+  return (four >> 2 * (vector % 4)) & 3;
 }
 
 void DecodeValues(const PackedView& w, const uint8_t* panel, size_t row,
@@ -66,6 +73,7 @@ void DecodeValues(const PackedView& w, const uint8_t* panel, size_t row,
 void DecodePackedRow(const PackedView& w, size_t row, float* out) {
   const LayoutTraits traits = TraitsOf(w.layout);
   const uint8_t* block = w.Panel(row / kPanelRows);
+  const uint8_t* rest = w.Rest(row / kPanelRows);
   row %= kPanelRows;
   if (traits.code_bits == 0) return DecodeValues(w, block, row, out);
   for (size_t col = 0; col < w.cols; ++col) {
@@ -75,7 +83,11 @@ void DecodePackedRow(const PackedView& w, size_t row, float* out) {
         ReadScale(traits, block, row, in_block / traits.scale_cols);
     const uint8_t* tile = block + HeaderBytes(w.layout) +
                           in_block / kTileCols * TileBytes(w.layout);
-    const int code = ReadCode(traits.code_bits, tile, col % kTileCols, row);
+    int code = ReadCode(PlaneBits(w.layout), tile, col % kTileCols, row);
+    if (RestBytes(w.layout) != 0) {
+      const uint8_t* lower = rest + col / kTileCols * RestBytes(w.layout);
+      code = 4 * code + ReadRest(lower, col % kTileCols, row);
+    }
     const int level = traits.has_table ? kIQ4Codes[code] : code - traits.zero;
     // The product is exact; see compression/codec.h.
     out[col] = scale.scale * static_cast<float>(level);

@@ -36,6 +36,11 @@ struct PackedView {
   const uint8_t* Panel(size_t panel) const {
     return data + panel * PanelBytes(layout, cols);
   }
+  // The panel's bits that are not in its blocks; see kU8Split.
+  const uint8_t* Rest(size_t panel) const {
+    return Panel(panel) +
+           cols / TraitsOf(layout).block_cols * PanelBlockBytes(layout);
+  }
 };
 
 }  // namespace gemma

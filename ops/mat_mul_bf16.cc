@@ -44,12 +44,12 @@ void RoundOnTarget(std::span<const float> x, uint16_t* HWY_RESTRICT out) {
 // Decodes columns [begin, end) of a panel as Layout::kBF16 has them, rounding
 // to nearest (ties away from zero).
 template <Layout kLayout>
-HWY_NOINLINE void DecodeBf16(const uint8_t* HWY_RESTRICT panel, size_t begin,
+HWY_NOINLINE void DecodeBf16(const PackedView& w, size_t panel, size_t begin,
                              size_t end, uint32_t* HWY_RESTRICT out) {
   const DU32 d;
   VU32 even[kColVectors];
   DecodeCols<kLayout>(
-      panel, begin, end, [&](size_t col, size_t v, VF values) GEMMA_LAMBDA {
+      w, panel, begin, end, [&](size_t col, size_t v, VF values) GEMMA_LAMBDA {
         const VU32 rounded =
             hn::Add(hn::BitCast(d, values), hn::Set(d, 0x8000u));
         if (col % 2 == 0) {
@@ -66,7 +66,7 @@ void DecodeBf16OnTarget(const PackedView& w, size_t panel, size_t begin,
   switch (w.layout) {
 #define GEMMA_LAYOUT_CASE(layout) \
   case Layout::layout:            \
-    return DecodeBf16<Layout::layout>(w.Panel(panel), begin, end, out);
+    return DecodeBf16<Layout::layout>(w, panel, begin, end, out);
     GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
 #undef GEMMA_LAYOUT_CASE
   }

@@ -38,7 +38,7 @@ HWY_NOINLINE void OneRow(const MatMulJob& job, size_t panel) {
   const float* HWY_RESTRICT x = job.x.data;
   VF sums[kColVectors];
   for (size_t v = 0; v < kColVectors; ++v) sums[v] = hn::Zero(df);
-  DecodeCols<kLayout>(job.w.Panel(panel), 0, job.w.cols,
+  DecodeCols<kLayout>(job.w, panel, 0, job.w.cols,
                       [&](size_t col, size_t v, VF values) GEMMA_LAMBDA {
                         sums[v] =
                             hn::MulAdd(values, hn::Set(df, x[col]), sums[v]);
@@ -50,10 +50,10 @@ HWY_NOINLINE void OneRow(const MatMulJob& job, size_t panel) {
 
 // Decodes columns [begin, end) of a panel to out [end - begin, kPanelRows].
 template <Layout kLayout>
-HWY_NOINLINE void DecodePanel(const uint8_t* HWY_RESTRICT panel, size_t begin,
+HWY_NOINLINE void DecodePanel(const PackedView& w, size_t panel, size_t begin,
                               size_t end, float* HWY_RESTRICT out) {
   DecodeCols<kLayout>(
-      panel, begin, end, [&](size_t col, size_t v, VF values) GEMMA_LAMBDA {
+      w, panel, begin, end, [&](size_t col, size_t v, VF values) GEMMA_LAMBDA {
         hn::Store(values, DF(), out + col * kPanelRows + v * LanesF());
       });
 }
@@ -62,10 +62,10 @@ HWY_NOINLINE void DecodePanel(const uint8_t* HWY_RESTRICT panel, size_t begin,
 // the sums start at zero, else at what `out` holds. `bias`: null but for the
 // last columns.
 template <size_t kRows>
-HWY_INLINE void Tile(const float* HWY_RESTRICT panel, size_t cols,
-                     const float* HWY_RESTRICT x, size_t x_stride, bool first,
-                     const float* bias, size_t panel_rows,
-                     float* HWY_RESTRICT out, size_t out_stride) {
+HWY_INLINE void RowTile(const float* HWY_RESTRICT panel, size_t cols,
+                        const float* HWY_RESTRICT x, size_t x_stride,
+                        bool first, const float* bias, size_t panel_rows,
+                        float* HWY_RESTRICT out, size_t out_stride) {
   const DF df;
   VF sums[kRows * kColVectors];
   for (size_t r = 0; r < kRows; ++r) {
@@ -107,7 +107,7 @@ HWY_NOINLINE void AllRows(const MatMulJob& job, size_t panel, size_t begin,
   const float* bias =
       job.bias.empty() || end != job.w.cols ? nullptr : job.bias.data() + row;
   const auto tile = [&](auto rows, size_t r) GEMMA_LAMBDA {
-    Tile<decltype(rows)::value>(
+    RowTile<decltype(rows)::value>(
         decoded, end - begin, job.x.data + r * job.x.stride + begin,
         job.x.stride, begin == 0, bias, panel_rows,
         job.out.data + r * job.out.stride + row, job.out.stride);
@@ -130,7 +130,7 @@ void ManyRows(const MatMulJob& job, size_t begin, size_t end) {
     const size_t col_end = HWY_MIN(col + kBlockCols, job.w.cols);
     for (size_t panel = begin; panel < end; ++panel) {
       float* decoded = buffer + (panel - begin) * kBlockCols * kPanelRows;
-      DecodePanel<kLayout>(job.w.Panel(panel), col, col_end, decoded);
+      DecodePanel<kLayout>(job.w, panel, col, col_end, decoded);
     }
     for (size_t panel = begin; panel < end; ++panel) {
       AllRows(job, panel, col, col_end,

@@ -10,6 +10,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 // After foreach_target.h.
 #include "hwy/highway.h"
+#include "ops/int8_dot-inl.h"
 #include "ops/packed-inl.h"
 
 // ---- 2. Vectors, no threads.
@@ -53,109 +54,6 @@ void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
   }
 }
 
-#ifdef HWY_NATIVE_U8_I8_SUMOFMULQUADACCUMULATE
-inline constexpr bool kHasQuadDot = HWY_TARGET <= HWY_AVX3_DL;
-#else
-inline constexpr bool kHasQuadDot = false;
-#endif
-
-// Dot products of code vectors with the same columns of x, for kX pairs of a
-// vector of rows of w and a row of x. Codes whose products' sums fit int16 are
-// summed there, kFlush vectors at most.
-template <Layout kLayout>
-struct Dot {
-  static constexpr size_t kBits =
-      TraitsOf(kLayout).has_table ? 8 : TraitsOf(kLayout).code_bits;
-  // Without a four-byte dot, pairs are summed with saturation to int16. Codes
-  // of 8 bits would saturate: there codes are made signed, and their signs
-  // given to x.
-  static constexpr bool kIsSigned = !kHasQuadDot && kBits == 8;
-  static constexpr bool kUses16 = !kHasQuadDot;
-  // Of 2 * (2^kBits - 1) * 127 to a sum in int16.
-  static constexpr size_t kFlush = kBits == 4   ? 8
-                                   : kBits == 5 ? 4
-                                   : kBits == 6 ? 2
-                                                : 1;
-  // What remains to be subtracted, times the sum of x.
-  static constexpr int kDotZero = kIsSigned ? 0 : kZero<kLayout>;
-
-  using DI16 = hn::Repartition<int16_t, DF>;
-
-  // Of one code vector: what multiplies x, and what gives x its sign.
-  struct Operand {
-    VU8 magnitude;
-    hn::Vec<DI8> sign;
-  };
-  static HWY_INLINE Operand Prepare(VU32 codes) {
-    const DU8 du8;
-    const DI8 di8;
-    if constexpr (kIsSigned) {
-      const auto level = hn::BitCast(
-          di8, hn::Xor(hn::BitCast(du8, codes), hn::Set(du8, 0x80)));
-      return {hn::BitCast(du8, hn::Abs(level)), level};
-    } else {
-      return {hn::BitCast(du8, codes), hn::Zero(di8)};
-    }
-  }
-
-  static HWY_INLINE hn::Vec<DI16> Pairs(const Operand& w, hn::Vec<DI8> x) {
-    if constexpr (kIsSigned) x = hn::IfNegativeThenNegOrUndefIfZero(w.sign, x);
-    return hn::SatWidenMulPairwiseAdd(DI16(), w.magnitude, x);
-  }
-
-  static HWY_INLINE VI32 Quads(hn::Vec<DI16> pairs) {
-    return hn::WidenMulPairwiseAdd(DI32(), pairs, hn::Set(DI16(), 1));
-  }
-};
-
-// Four columns of x in every lane.
-HWY_INLINE hn::Vec<DI8> Broadcast(const int8_t* HWY_RESTRICT codes) {
-  int32_t four;
-  hwy::CopyBytes<sizeof(four)>(codes, &four);
-  return hn::BitCast(DI8(), hn::Set(DI32(), four));
-}
-
-// acc[group][r] = dot products of kRows rows of x with a tile, part v of its
-// rows, one for each group of columns.
-template <Layout kLayout, size_t kRows>
-HWY_INLINE void TileDots(const uint8_t* HWY_RESTRICT tile, size_t v,
-                         const Int8Block* const HWY_RESTRICT* x, size_t block,
-                         VI32 (&acc)[kTileGroups<kLayout>][kRows]) {
-  using D = Dot<kLayout>;
-  constexpr size_t kGroupVectors = kCodeVectors / kTileGroups<kLayout>;
-  constexpr size_t kFlush = HWY_MIN(D::kFlush, kGroupVectors);
-  const DI32 di32;
-  for (size_t i = 0; i < kTileGroups<kLayout>; ++i) {
-    for (size_t r = 0; r < kRows; ++r) {
-      const int zero = -D::kDotZero;
-      acc[i][r] = hn::Set(
-          di32, zero * (kTileGroups<kLayout> == 2
-                            ? x[r][block].sums[i]
-                            : x[r][block].sums[0] + x[r][block].sums[1]));
-    }
-  }
-  [[maybe_unused]] hn::Vec<typename D::DI16> pairs[kRows];
-  Unroll<kCodeVectors>([&](auto g) GEMMA_LAMBDA {
-    constexpr size_t kGroup = g / kGroupVectors;
-    const typename D::Operand w = D::Prepare(Codes<kLayout, g>(tile, v));
-    for (size_t r = 0; r < kRows; ++r) {
-      const auto xs = Broadcast(x[r][block].codes + 4 * g);
-#ifdef HWY_NATIVE_U8_I8_SUMOFMULQUADACCUMULATE
-      if constexpr (!D::kUses16) {
-        acc[kGroup][r] =
-            hn::SumOfMulQuadAccumulate(di32, w.magnitude, xs, acc[kGroup][r]);
-        continue;
-      }
-#endif
-      const auto products = D::Pairs(w, xs);
-      pairs[r] = g % kFlush == 0 ? products : hn::Add(pairs[r], products);
-      if (g % kFlush == kFlush - 1) {
-        acc[kGroup][r] = hn::Add(acc[kGroup][r], D::Quads(pairs[r]));
-      }
-    }
-  });
-}
-
 // kRows rows of x, from row `first` on, with parts [v_begin, v_begin + kParts)
 // of a panel's rows.
 template <Layout kLayout, size_t kRows, size_t kParts>
@@ -173,9 +71,8 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
   }
   size_t block = 0;
   ForEachTile<kLayout>(
-      job.w.Panel(panel), 0, job.w.cols,
-      [&](const uint8_t* header, size_t group,
-          const uint8_t* tile) GEMMA_LAMBDA {
+      job.w, panel, 0, job.w.cols,
+      [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
         for (size_t p = 0; p < kParts; ++p) {
           VI32 acc[kTileGroups<kLayout>][kRows];
           TileDots<kLayout, kRows>(tile, v_begin + p, rows, block, acc);

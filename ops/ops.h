@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "compression/weight_view.h"
 #include "ops/aligned_buffer.h"
@@ -67,6 +68,29 @@ struct MatMulJob {
 // columns in ascending order of x[t][col] * w[r][col], one fused multiply-add
 // each, starting at 0; then the bias is added.
 void MatMul(std::span<const MatMulJob> jobs, MatMulContext& context);
+
+// Finds the largest products of one row of x, reading less of w than MatMul
+// does. Holds scratch.
+class TopProducts {
+ public:
+  // Whether Find may be called: for codes of 8 bits (Layout::kU8Split), and
+  // activations rounded to int8.
+  static bool Supports(const PackedView& w, Arithmetic arithmetic);
+
+  // Writes x w^T to out [w.rows], as MatMul does, bit for bit, wherever a row
+  // may be among those with the k largest products (of equal ones, all), and
+  // -infinity elsewhere. Returns false, and leaves out alone, if fewer
+  // than k products are finite, or if k exceeds a sixteenth of the rows.
+  bool Find(std::span<const float> x, const PackedView& w, size_t k,
+            MatMulContext& context, std::span<float> out);
+
+ private:
+  std::vector<float> slack_;        // of each block
+  std::vector<float> lower_;        // of each panel
+  std::vector<float> upper_;        // of each panel
+  std::vector<float> ranked_;       // lower_ in another order
+  std::vector<size_t> candidates_;  // panels
+};
 
 // One job on the calling thread, in kFloat32.
 void MatMulInline(const MatMulJob& job);

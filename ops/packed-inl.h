@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "compression/layout.h"
+#include "compression/weight_view.h"
 
 #if defined(GEMMA_OPS_PACKED_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef GEMMA_OPS_PACKED_INL_H_
@@ -75,19 +75,28 @@ inline constexpr int kZero = TraitsOf(kLayout).has_table
                                  ? kTableZero
                                  : TraitsOf(kLayout).zero;
 
-// Code vector g of a tile, part v of the rows: lane r has the codes of row r at
-// columns 4 * g to 4 * g + 3, lowest byte first; indices of a table are looked
-// up. See Layout.
+// The codes of kTileCols columns of a panel.
+struct Tile {
+  const uint8_t* HWY_RESTRICT planes;  // in their block
+  const uint8_t* HWY_RESTRICT rest;    // behind the blocks, if there are any
+};
+
+// Vector `plane` of `planes`, part v of the rows.
+HWY_INLINE VU32 LoadPlane(const uint8_t* HWY_RESTRICT planes, size_t plane,
+                          size_t v) {
+  return hn::LoadU(DU32(), reinterpret_cast<const uint32_t*>(
+                               planes + plane * kCodeVectorBytes) +
+                               v * LanesF());
+}
+
+// As Codes, of the bits that lie in the block.
 template <Layout kLayout, size_t g>
-HWY_INLINE VU32 Codes(const uint8_t* HWY_RESTRICT tile, size_t v) {
+HWY_INLINE VU32 BlockCodes(const Tile& tile, size_t v) {
   const DU32 d;
-  const auto plane = [&](size_t i) GEMMA_LAMBDA {
-    return hn::LoadU(
-        d, reinterpret_cast<const uint32_t*>(tile + i * kCodeVectorBytes) +
-               v * LanesF());
-  };
+  const auto plane = [&](size_t i)
+                         GEMMA_LAMBDA { return LoadPlane(tile.planes, i, v); };
   constexpr LayoutTraits kTraits = TraitsOf(kLayout);
-  if constexpr (kTraits.code_bits == 8) {
+  if constexpr (PlaneBits(kLayout) == 8) {
     return plane(g);
   } else {
     const VU32 low =
@@ -96,16 +105,31 @@ HWY_INLINE VU32 Codes(const uint8_t* HWY_RESTRICT tile, size_t v) {
       const DU8 d8;
       const auto table = hn::LoadDup128(d8, kUnsignedIQ4Codes);
       return hn::BitCast(d, hn::TableLookupBytes(table, hn::BitCast(d8, low)));
-    } else if constexpr (kTraits.code_bits == 5) {
+    } else if constexpr (PlaneBits(kLayout) == 5) {
       const VU32 high = Shift<4 - static_cast<int>(g)>(plane(4));
       return hn::OrAnd(low, high, hn::Set(d, 0x10101010u));
-    } else if constexpr (kTraits.code_bits == 6) {
+    } else if constexpr (PlaneBits(kLayout) == 6) {
       const VU32 high =
           Shift<4 - 2 * static_cast<int>(g % 4)>(plane(4 + g / 4));
       return hn::OrAnd(low, high, hn::Set(d, 0x30303030u));
     } else {
       return low;
     }
+  }
+}
+
+// Code vector g of a tile, part v of the rows: lane r has the codes of row r at
+// columns 4 * g to 4 * g + 3, lowest byte first; indices of a table are looked
+// up. See Layout.
+template <Layout kLayout, size_t g>
+HWY_INLINE VU32 Codes(const Tile& tile, size_t v) {
+  const VU32 codes = BlockCodes<kLayout, g>(tile, v);
+  if constexpr (RestBytes(kLayout) == 0) {
+    return codes;
+  } else {
+    const VU32 lower =
+        Shift<-2 * static_cast<int>(g % 4)>(LoadPlane(tile.rest, g / 4, v));
+    return hn::OrAnd(Shift<2>(codes), lower, hn::Set(DU32(), 0x03030303u));
   }
 }
 
@@ -148,18 +172,24 @@ template <Layout kLayout>
 inline constexpr size_t kTileGroups = kTileCols / TraitsOf(kLayout).scale_cols;
 
 // Calls body(header, first_group, tile) for each tile of columns [begin, end)
-// of a panel, multiples of kTileCols. The tile's groups are first_group + 0..
-// kTileGroups - 1 of the header.
+// of a panel of w, multiples of kTileCols. The tile's groups are first_group +
+// 0..kTileGroups - 1 of the header.
 template <Layout kLayout, class Body>
-HWY_INLINE void ForEachTile(const uint8_t* HWY_RESTRICT panel, size_t begin,
+HWY_INLINE void ForEachTile(const PackedView& w, size_t panel, size_t begin,
                             size_t end, Body body) {
   constexpr size_t kBlockCols = TraitsOf(kLayout).block_cols;
   constexpr size_t kTiles = kBlockCols / kTileCols;
-  const uint8_t* block = panel + begin / kBlockCols * PanelBlockBytes(kLayout);
+  const uint8_t* block =
+      w.Panel(panel) + begin / kBlockCols * PanelBlockBytes(kLayout);
+  const uint8_t* rest = nullptr;
+  if constexpr (RestBytes(kLayout) != 0) {
+    rest = w.Rest(panel) + begin / kTileCols * RestBytes(kLayout);
+  }
   size_t tile = begin % kBlockCols / kTileCols;
   for (size_t col = begin; col < end; col += kTileCols) {
     body(block, tile * kTileGroups<kLayout>,
-         block + HeaderBytes(kLayout) + tile * TileBytes(kLayout));
+         Tile{block + HeaderBytes(kLayout) + tile * TileBytes(kLayout), rest});
+    if constexpr (RestBytes(kLayout) != 0) rest += RestBytes(kLayout);
     if (++tile == kTiles) {
       tile = 0;
       block += PanelBlockBytes(kLayout);
@@ -216,7 +246,7 @@ struct Decoder<Layout::kBF16> {
 // in float32, so that fusing it changes nothing.
 template <Layout kLayout, class Use>
 HWY_INLINE void DecodeTile(const uint8_t* HWY_RESTRICT header, size_t group,
-                           const uint8_t* HWY_RESTRICT tile, Use use) {
+                           const Tile& tile, Use use) {
   const DF df;
   const DU32 du32;
   const DI32 di32;
@@ -251,16 +281,16 @@ HWY_INLINE void DecodeTile(const uint8_t* HWY_RESTRICT header, size_t group,
   });
 }
 
-// Calls use(col, v, values) for columns [begin, end) of a panel, col counted
-// from begin. begin is the first column of a unit or tile.
+// Calls use(col, v, values) for columns [begin, end) of a panel of w, col
+// counted from begin. begin is the first column of a unit or tile.
 template <Layout kLayout, class Use>
-HWY_INLINE void DecodeCols(const uint8_t* HWY_RESTRICT panel, size_t begin,
+HWY_INLINE void DecodeCols(const PackedView& w, size_t panel, size_t begin,
                            size_t end, Use use) {
   if constexpr (TraitsOf(kLayout).code_bits != 0) {
     size_t col = 0;
-    ForEachTile<kLayout>(panel, begin, end,
+    ForEachTile<kLayout>(w, panel, begin, end,
                          [&](const uint8_t* header, size_t group,
-                             const uint8_t* tile) GEMMA_LAMBDA {
+                             const Tile& tile) GEMMA_LAMBDA {
                            DecodeTile<kLayout>(
                                header, group, tile,
                                [&](size_t c, size_t v, VF values)
@@ -270,7 +300,8 @@ HWY_INLINE void DecodeCols(const uint8_t* HWY_RESTRICT panel, size_t begin,
   } else {
     using D = Decoder<kLayout>;
     const size_t size = end - begin;
-    const uint8_t* at = panel + begin / D::kCols * PanelBlockBytes(kLayout);
+    const uint8_t* at =
+        w.Panel(panel) + begin / D::kCols * PanelBlockBytes(kLayout);
     size_t col = 0;
     for (; col + D::kCols <= size; col += D::kCols) {
       D::Unit(at, [&](size_t c, size_t v, VF values)

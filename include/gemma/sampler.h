@@ -32,6 +32,9 @@ class Sampler {
   // `options` must be valid.
   explicit Sampler(const SamplingOptions& options);
 
+  // How many of the largest logits decide; 0: all.
+  size_t num_candidates() const;
+
   // Returns a token of logits [vocab_size], at least one, which may be
   // overwritten.
   TokenId Sample(absl::Span<float> logits);

@@ -23,6 +23,9 @@ struct Segment {
   size_t position = 0;              // of the first token
   WantedLogits logits = WantedLogits::kLast;
   const TapFunction* tap = nullptr;  // may be null
+  // Of the logits, only so many of the largest are needed; the others may be
+  // -infinity. 0: all.
+  size_t top_k = 0;
 };
 
 inline size_t NumLogits(const Segment& segment) {

@@ -49,26 +49,27 @@ absl::Status CheckPrompt(const Session& session,
 }
 
 // Appends the prompt in pieces, so that a long one can be cancelled. Returns
-// the logits of its last token, or none if it was cancelled.
+// the top_k logits of its last token, or none if it was cancelled.
 absl::StatusOr<absl::Span<float>> Prefill(Session& session,
                                           absl::Span<const TokenId> prompt,
-                                          const GenerateOptions& options) {
+                                          const GenerateOptions& options,
+                                          size_t top_k) {
   constexpr size_t kPiece = 256;
   GEMMA_RETURN_IF_ERROR(CheckPrompt(session, prompt));
-  absl::Span<float> logits;
-  do {
-    const absl::Span<const TokenId> piece = prompt.subspan(0, kPiece);
-    GEMMA_ASSIGN_OR_RETURN(logits, session.Forward(piece));
-    prompt.remove_prefix(piece.size());
+  for (; prompt.size() > kPiece; prompt.remove_prefix(kPiece)) {
+    GEMMA_RETURN_IF_ERROR(session.Append(prompt.first(kPiece)));
     if (Cancelled(options)) return absl::Span<float>();
-  } while (!prompt.empty());
-  return logits;
+  }
+  GEMMA_ASSIGN_OR_RETURN(const absl::Span<float> logits,
+                         session.ForwardTop(prompt, top_k));
+  return Cancelled(options) ? absl::Span<float>() : logits;
 }
 
 // Chooses tokens by the prompt's last logits [vocab_size], and by those of each
 // token chosen, until something ends the answer. None: it was cancelled before.
 absl::Status Decode(absl::Span<float> logits, const Model& model,
-                    const GenerateOptions& options, Speculator& speculator,
+                    const GenerateOptions& options, Sampler& sampler,
+                    Speculator& speculator,
                     const std::function<bool(std::string_view text)>& on_text,
                     GenerateStats& stats) {
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
@@ -76,7 +77,6 @@ absl::Status Decode(absl::Span<float> logits, const Model& model,
   const size_t max_tokens = options.max_new_tokens != 0
                                 ? options.max_new_tokens
                                 : std::numeric_limits<size_t>::max();
-  Sampler sampler(options.sampling);
   StreamDecoder decoder(*tokenizer);
   StopFilter filter(options.stop_strings, on_text);
   stats.stop_reason = StopReason::kCancelled;
@@ -119,16 +119,18 @@ absl::StatusOr<GenerateStats> GenerateWith(
   GEMMA_RETURN_IF_ERROR(session.model().tokenizer().status());
   GenerateStats stats;
   stats.prompt_tokens = prompt.size();
+  Sampler sampler(options.sampling);
+  const size_t top_k = sampler.num_candidates();
   const Clock::time_point start = Clock::now();
   GEMMA_ASSIGN_OR_RETURN(const absl::Span<float> logits,
-                         Prefill(session, prompt, options));
+                         Prefill(session, prompt, options, top_k));
   stats.prefill_seconds = SecondsSince(start);
 
   const Clock::time_point decode_start = Clock::now();
   if (drafter != nullptr) drafter->Begin(session.tokens());
-  Speculator speculator(session, drafter);
-  GEMMA_RETURN_IF_ERROR(
-      Decode(logits, session.model(), options, speculator, on_text, stats));
+  Speculator speculator(session, drafter, top_k);
+  GEMMA_RETURN_IF_ERROR(Decode(logits, session.model(), options, sampler,
+                               speculator, on_text, stats));
   stats.drafted_tokens = speculator.num_drafted();
   stats.accepted_tokens = speculator.num_accepted();
   stats.decode_seconds = SecondsSince(decode_start);

@@ -47,6 +47,10 @@ absl::Status Validate(const SamplingOptions& options) {
 Sampler::Sampler(const SamplingOptions& options)
     : options_(options), random_(options.seed) {}
 
+size_t Sampler::num_candidates() const {
+  return options_.temperature == 0.0f ? 1 : options_.top_k;
+}
+
 TokenId Sampler::Sample(absl::Span<float> logits) {
   // Higher logits first, then lower tokens. A NaN is never chosen.
   const auto before = [](const Candidate& a, const Candidate& b) {
@@ -56,7 +60,7 @@ TokenId Sampler::Sample(absl::Span<float> logits) {
     return Candidate{std::isnan(logits[i]) ? -INFINITY : logits[i],
                      static_cast<TokenId>(i)};
   };
-  if (options_.temperature == 0.0f || options_.top_k == 1) {
+  if (num_candidates() == 1) {
     Candidate best = candidate(0);
     for (size_t i = 1; i < logits.size(); ++i) {
       if (logits[i] > best.logit) best = candidate(i);

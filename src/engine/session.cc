@@ -91,7 +91,7 @@ class Session::Impl {
   // The first of checked tokens that the next pass may take, at most
   // `max_rows`: the pass ends where a checkpoint is due.
   Segment Next(absl::Span<const TokenId> tokens, size_t max_rows,
-               WantedLogits logits) {
+               WantedLogits logits, size_t top_k = 0) {
     size_t count = std::min(tokens.size(), max_rows);
     if (const size_t interval = options_.checkpoint_interval; interval != 0) {
       count = std::min(count, interval - tokens_.size() % interval);
@@ -99,7 +99,8 @@ class Session::Impl {
     if (logits == WantedLogits::kLast && count < tokens.size()) {
       logits = WantedLogits::kNone;
     }
-    return {&state_, {tokens.data(), count}, tokens_.size(), logits, &tap_};
+    return {&state_, {tokens.data(), count}, tokens_.size(), logits, &tap_,
+            top_k};
   }
 
   // The engine has computed the segment.
@@ -114,23 +115,16 @@ class Session::Impl {
     }
   }
 
-  // Appends checked tokens. `all`: logits of every position, or null: of the
-  // last position, to logits().
-  void Append(absl::Span<const TokenId> tokens, float* all) {
-    const size_t vocab_size = logits_.size();
+  // Appends checked tokens. `out`: of the wanted logits.
+  void Append(absl::Span<const TokenId> tokens, WantedLogits wanted, float* out,
+              size_t top_k = 0) {
     while (!tokens.empty()) {
-      const Segment segment =
-          Next(tokens, engine_.max_rows(),
-               all != nullptr ? WantedLogits::kAll : WantedLogits::kLast);
-      const size_t count = segment.tokens.size();
-      MatrixView<float> out(logits_.data(), 1, vocab_size);
-      if (all != nullptr) {
-        out = {all, count, vocab_size};
-        all += count * vocab_size;
-      }
-      engine_.Forward({&segment, 1}, out);
+      const Segment segment = Next(tokens, engine_.max_rows(), wanted, top_k);
+      const size_t rows = NumLogits(segment);
+      engine_.Forward({&segment, 1}, {out, rows, logits_.size()});
+      out += rows * logits_.size();
       Commit(segment);
-      tokens.remove_prefix(count);
+      tokens.remove_prefix(segment.tokens.size());
     }
   }
 
@@ -233,7 +227,7 @@ class Session::Impl {
     const std::vector<TokenId> again(tokens_.begin() + start,
                                      tokens_.begin() + position);
     tokens_.resize(start);
-    Append(again, nullptr);
+    Append(again, WantedLogits::kNone, nullptr);
     return absl::OkStatus();
   }
 
@@ -277,9 +271,21 @@ Session& Session::operator=(Session&&) noexcept = default;
 
 absl::StatusOr<absl::Span<float>> Session::Forward(
     absl::Span<const TokenId> tokens) {
+  return ForwardTop(tokens, 0);
+}
+
+absl::StatusOr<absl::Span<float>> Session::ForwardTop(
+    absl::Span<const TokenId> tokens, size_t top_k) {
   GEMMA_RETURN_IF_ERROR(impl_->Check(tokens));
-  impl_->Append(tokens, nullptr);
-  return impl_->logits();
+  const absl::Span<float> logits = impl_->logits();
+  impl_->Append(tokens, WantedLogits::kLast, logits.data(), top_k);
+  return logits;
+}
+
+absl::Status Session::Append(absl::Span<const TokenId> tokens) {
+  GEMMA_RETURN_IF_ERROR(impl_->Check(tokens));
+  impl_->Append(tokens, WantedLogits::kNone, nullptr);
+  return absl::OkStatus();
 }
 
 absl::Status Session::ForwardAll(absl::Span<const TokenId> tokens,
@@ -287,7 +293,7 @@ absl::Status Session::ForwardAll(absl::Span<const TokenId> tokens,
   GEMMA_RETURN_IF_ERROR(impl_->Check(tokens));
   GEMMA_RETURN_IF_ERROR(
       CheckRoom(tokens.size() * model().config().vocab_size, logits.size()));
-  impl_->Append(tokens, logits.data());
+  impl_->Append(tokens, WantedLogits::kAll, logits.data());
   return absl::OkStatus();
 }
 

@@ -16,8 +16,8 @@ double SecondsSince(Clock::time_point start) {
 
 }  // namespace
 
-Speculator::Speculator(Session& session, Drafter* drafter)
-    : session_(session), drafter_(drafter) {}
+Speculator::Speculator(Session& session, Drafter* drafter, size_t top_k)
+    : session_(session), drafter_(drafter), top_k_(top_k) {}
 
 Speculator::~Speculator() { Finish().IgnoreError(); }
 
@@ -69,7 +69,7 @@ void Speculator::AddDraft(size_t most) {
 }
 
 absl::StatusOr<absl::Span<float>> Speculator::RunPass() {
-  if (pass_.size() == 1) return session_.Forward(pass_);
+  if (pass_.size() == 1) return session_.ForwardTop(pass_, top_k_);
   const size_t vocab_size = session_.model().config().vocab_size;
   GEMMA_RETURN_IF_ERROR(session_.ForwardAll(
       pass_, absl::MakeSpan(logits_).first(pass_.size() * vocab_size)));

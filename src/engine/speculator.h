@@ -21,8 +21,9 @@ namespace gemma {
 class Speculator {
  public:
   // The session must outlive the speculator, and nobody else may change it.
-  // `drafter` likewise, or null: then each token is a pass.
-  Speculator(Session& session, Drafter* drafter);
+  // `drafter` likewise, or null: then each token is a pass. `top_k`: how many
+  // of the largest logits are needed, see Session::ForwardTop.
+  Speculator(Session& session, Drafter* drafter, size_t top_k);
   ~Speculator();
   Speculator(const Speculator&) = delete;
   Speculator& operator=(const Speculator&) = delete;
@@ -56,6 +57,7 @@ class Speculator {
 
   Session& session_;
   Drafter* drafter_;
+  size_t top_k_;
   std::vector<TokenId> pass_;  // the last pass: a token, then its draft
   size_t num_appended_ = 0;    // of pass_
   std::vector<float> logits_;  // [pass_.size(), vocab_size] if there is a draft

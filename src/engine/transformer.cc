@@ -10,6 +10,9 @@
 namespace gemma {
 namespace {
 
+// More than so many of the largest logits are hardly faster to find than all.
+constexpr size_t kMaxTopK = 128;
+
 // Columns of the widest x that is multiplied.
 size_t WidestInput(const ModelConfig& config) {
   return std::max({config.model_dim, config.ffw_dim,
@@ -144,7 +147,7 @@ void Transformer::Logits(std::span<const Segment> segments,
              scratch_.normed.Rows(wanted, count));
     wanted += count;
   }
-  if (wanted == 0) return;
+  if (wanted == 0 || TopLogits(segments, logits)) return;
   const MatMulJob head = {
       scratch_.normed.Rows(0, wanted), weights_.HeadView(), {}, logits};
   MatMul({&head, 1}, context_);
@@ -158,6 +161,21 @@ void Transformer::Logits(std::span<const Segment> segments,
     SoftCap(config_.final_logits_soft_cap,
             logits.Row(task / pieces).subspan(begin, size));
   });
+}
+
+// As Logits, for what `normed` holds, where the largest are enough and can be
+// found faster than all. Reading the weights twice for two rows cannot; and
+// capped logits may be equal where products are not.
+bool Transformer::TopLogits(std::span<const Segment> segments,
+                            MatrixView<float> logits) {
+  const size_t top_k = segments[0].top_k;
+  if (segments.size() != 1 || top_k == 0 || top_k > kMaxTopK ||
+      NumLogits(segments[0]) != 1 || config_.final_logits_soft_cap != 0.0f ||
+      !TopProducts::Supports(weights_.HeadView(), context_.arithmetic())) {
+    return false;
+  }
+  return top_products_.Find(scratch_.normed.Row(0), weights_.HeadView(), top_k,
+                            context_, logits.Row(0));
 }
 
 void Transformer::NormRows(MatrixView<const float> x,

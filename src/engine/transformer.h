@@ -52,6 +52,7 @@ class Transformer {
   void AddUpdate(std::span<const float> post_norm, TapPoint point, size_t layer,
                  std::span<const Segment> segments);
   void Logits(std::span<const Segment> segments, MatrixView<float> logits);
+  bool TopLogits(std::span<const Segment> segments, MatrixView<float> logits);
   void NormRows(MatrixView<const float> x, std::span<const float> weight,
                 MatrixView<float> out);
 
@@ -60,6 +61,7 @@ class Transformer {
   MatMulContext context_;
   Scratch scratch_;
   AttentionScratch attention_;
+  TopProducts top_products_;
   std::vector<float> local_frequency_;   // [rotary_dim / 2]
   std::vector<float> global_frequency_;  // [rotary_dim / 2]
   std::vector<BatchRow> rows_;           // of the pass

@@ -97,7 +97,11 @@ class Loader {
     GEMMA_ASSIGN_OR_RETURN(const Tensor* tensor,
                            Find(role, layer, {rows, cols}));
     const WeightView view = {tensor->format, rows, cols, tensor->data};
-    GEMMA_RETURN_IF_ERROR(Allocate(view, out));
+    // Of the logits, mostly the largest are wanted.
+    const bool is_head =
+        role == WeightRole::kEmbedding || role == WeightRole::kHead;
+    GEMMA_RETURN_IF_ERROR(Allocate(
+        view, is_head ? TopLayoutOf(view.format) : LayoutOf(view.format), out));
     // A task packs about a megabyte and gives its source back, so that source
     // and packed matrix are never in memory together.
     const size_t panel_bytes = view.RowBytes() * kPanelRows;
@@ -106,7 +110,7 @@ class Loader {
     workers_.ForEach((panels + step - 1) / step, [&](size_t task, size_t) {
       const size_t begin = task * step;
       const size_t end = std::min(begin + step, panels);
-      PackPanels(view, begin, end, out.memory.data());
+      PackPanels(view, out.view.layout, begin, end, out.memory.data());
       Tensor part = *tensor;
       part.data = view.Row(begin * kPanelRows);
       part.bytes = (std::min(end * kPanelRows, rows) - begin * kPanelRows) *
@@ -129,8 +133,9 @@ class Loader {
       const std::vector<float> values = TransposeGate(stored);
       const WeightView view = {Format::kF32, width, width,
                                reinterpret_cast<const uint8_t*>(values.data())};
-      GEMMA_RETURN_IF_ERROR(Allocate(view, out[s]));
-      PackPanels(view, 0, out[s].view.NumPanels(), out[s].memory.data());
+      GEMMA_RETURN_IF_ERROR(Allocate(view, LayoutOf(view.format), out[s]));
+      PackPanels(view, out[s].view.layout, 0, out[s].view.NumPanels(),
+                 out[s].memory.data());
     }
     return Done(*tensor);
   }
@@ -144,14 +149,14 @@ class Loader {
     return out;
   }
 
-  absl::Status Allocate(const WeightView& view, Matrix& out) {
+  absl::Status Allocate(const WeightView& view, Layout layout, Matrix& out) {
     const size_t bytes = PackedBytes(view.format, view.rows, view.cols);
     out.memory = AlignedBuffer::AllocateWhole(bytes);
     if (out.memory.data() == nullptr) {
       return absl::ResourceExhaustedError(absl::StrFormat(
           "%s: no memory for %u bytes of weights", checkpoint_.path, bytes));
     }
-    out.view = {LayoutOf(view.format), view.rows, view.cols, out.memory.data()};
+    out.view = {layout, view.rows, view.cols, out.memory.data()};
     memory_ += bytes;
     return absl::OkStatus();
   }

@@ -66,17 +66,15 @@ class RandomMatrix {
   WeightView view_;
 };
 
-AlignedBytes Pack(const WeightView& w) {
+AlignedBytes Pack(const WeightView& w, Layout layout) {
   AlignedBytes out(PackedBytes(w.format, w.rows, w.cols));
-  PackPanels(w, 0, (w.rows + kPanelRows - 1) / kPanelRows, out.data());
+  PackPanels(w, layout, 0, (w.rows + kPanelRows - 1) / kPanelRows, out.data());
   return out;
 }
 
-PackedView View(const WeightView& w, const AlignedBytes& bytes) {
-  return {.layout = LayoutOf(w.format),
-          .rows = w.rows,
-          .cols = w.cols,
-          .data = bytes.data()};
+PackedView View(const WeightView& w, Layout layout, const AlignedBytes& bytes) {
+  return {
+      .layout = layout, .rows = w.rows, .cols = w.cols, .data = bytes.data()};
 }
 
 // Widths around the tiles and chunks that packing works in.
@@ -93,7 +91,8 @@ std::vector<size_t> Widths(Format format) {
 
 constexpr size_t kHeights[] = {1, 7, 15, 16, 17, 31, 32, 33, 48};
 
-// Calls body(matrix) for matrices of every format and many sizes.
+// Calls body(matrix, layout) for matrices of every format and many sizes, in
+// each layout that the format can have.
 template <class Body>
 void ForEachMatrix(Body body) {
   for (const Format format : kAllFormats) {
@@ -103,7 +102,11 @@ void ForEachMatrix(Body body) {
     for (const size_t cols : Widths(format)) {
       for (const size_t rows : kHeights) {
         SCOPED_TRACE(testing::Message() << rows << " rows, " << cols);
-        body(RandomMatrix(golden, rows, cols).view());
+        const RandomMatrix matrix(golden, rows, cols);
+        body(matrix.view(), LayoutOf(format));
+        if (TopLayoutOf(format) != LayoutOf(format)) {
+          body(matrix.view(), TopLayoutOf(format));
+        }
         if (testing::Test::HasFatalFailure()) return;
       }
     }
@@ -111,9 +114,9 @@ void ForEachMatrix(Body body) {
 }
 
 TEST(Pack, ReadsBackAsTheRowsDecode) {
-  ForEachMatrix([](const WeightView& w) {
-    const AlignedBytes bytes = Pack(w);
-    const PackedView packed = View(w, bytes);
+  ForEachMatrix([](const WeightView& w, Layout layout) {
+    const AlignedBytes bytes = Pack(w, layout);
+    const PackedView packed = View(w, layout, bytes);
     ASSERT_EQ(bytes.size(), packed.Bytes());
     for (size_t row = 0; row < w.rows; ++row) {
       std::vector<float> expected(w.cols);
@@ -138,9 +141,9 @@ TEST(Pack, TakesAboutTheBytesOfTheFile) {
 }
 
 TEST(Pack, RowsBeyondTheMatrixAreZeros) {
-  ForEachMatrix([](const WeightView& w) {
-    const AlignedBytes bytes = Pack(w);
-    const PackedView packed = View(w, bytes);
+  ForEachMatrix([](const WeightView& w, Layout layout) {
+    const AlignedBytes bytes = Pack(w, layout);
+    const PackedView packed = View(w, layout, bytes);
     for (size_t row = w.rows; row < packed.NumPanels() * kPanelRows; ++row) {
       std::vector<float> actual(w.cols, 1.0f);
       DecodePackedRow(packed, row, actual.data());
@@ -150,10 +153,10 @@ TEST(Pack, RowsBeyondTheMatrixAreZeros) {
 }
 
 TEST(Pack, WritesOnlyTheRangeAsked) {
-  ForEachMatrix([](const WeightView& w) {
-    const AlignedBytes whole = Pack(w);
-    const size_t panels = View(w, whole).NumPanels();
-    const size_t panel_bytes = PanelBytes(LayoutOf(w.format), w.cols);
+  ForEachMatrix([](const WeightView& w, Layout layout) {
+    const AlignedBytes whole = Pack(w, layout);
+    const size_t panels = View(w, layout, whole).NumPanels();
+    const size_t panel_bytes = PanelBytes(layout, w.cols);
     for (size_t begin = 0; begin <= panels; ++begin) {
       for (size_t end = begin; end <= panels; ++end) {
         std::vector<uint8_t> expected(whole.size(), 0xAA);
@@ -162,7 +165,7 @@ TEST(Pack, WritesOnlyTheRangeAsked) {
                   expected.begin() +
                       static_cast<std::ptrdiff_t>(begin * panel_bytes));
         AlignedBytes part(whole.size());
-        PackPanels(w, begin, end, part.data());
+        PackPanels(w, layout, begin, end, part.data());
         ASSERT_EQ(std::memcmp(part.data(), expected.data(), part.size()), 0)
             << "panels " << begin << " to " << end;
       }
@@ -171,11 +174,11 @@ TEST(Pack, WritesOnlyTheRangeAsked) {
 }
 
 TEST(Pack, PanelsPackedInAnyOrderEqualPackedAtOnce) {
-  ForEachMatrix([](const WeightView& w) {
-    const AlignedBytes whole = Pack(w);
+  ForEachMatrix([](const WeightView& w, Layout layout) {
+    const AlignedBytes whole = Pack(w, layout);
     AlignedBytes parts(whole.size());
-    for (size_t panel = View(w, whole).NumPanels(); panel-- > 0;) {
-      PackPanels(w, panel, panel + 1, parts.data());
+    for (size_t panel = View(w, layout, whole).NumPanels(); panel-- > 0;) {
+      PackPanels(w, layout, panel, panel + 1, parts.data());
     }
     ASSERT_EQ(std::memcmp(parts.data(), whole.data(), whole.size()), 0);
   });
@@ -187,9 +190,9 @@ TEST(Pack, NonFiniteScalesStayNonFinite) {
   for (size_t i = 2; i < sizeof(block); ++i) block[i] = 0x19;
   const WeightView w = {
       .format = Format::kQ4_0, .rows = 1, .cols = 32, .data = block};
-  const AlignedBytes bytes = Pack(w);
+  const AlignedBytes bytes = Pack(w, Layout::kU4);
   float values[32];
-  DecodePackedRow(View(w, bytes), 0, values);
+  DecodePackedRow(View(w, Layout::kU4, bytes), 0, values);
   for (const float value : values) EXPECT_FALSE(std::isfinite(value));
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -163,6 +164,38 @@ TEST_F(RealModel, GreedyTokensEqualTheReferenceWhereItIsSure) {
     }
   }
   EXPECT_GT(compared, 400u);
+}
+
+// At every step of the 20 continuations; and the scan must leave nearly all
+// rows out, or it is not worth its code.
+TEST_F(RealModel, TopLogitsAreThoseOfTheFullHead) {
+  for (const nlohmann::json& prompt : (*reference_)["prompts"]) {
+    const std::vector<TokenId> greedy = prompt["greedy"];
+    for (const size_t top_k : {1, 64}) {
+      std::vector<TokenId> tokens = prompt["ids"];
+      Session all = NewSession(*model_);
+      Session top = NewSession(*model_);
+      for (const TokenId next : greedy) {
+        const auto expected = all.Forward(tokens);
+        const auto actual = top.ForwardTop(tokens, top_k);
+        ASSERT_TRUE(expected.ok() && actual.ok());
+        std::vector<float> ranked(expected->begin(), expected->end());
+        std::nth_element(ranked.begin(), ranked.begin() + (top_k - 1),
+                         ranked.end(), std::greater<>());
+        size_t found = 0;
+        for (size_t i = 0; i < vocab_size(); ++i) {
+          if ((*actual)[i] == -INFINITY) {
+            ASSERT_LT((*expected)[i], ranked[top_k - 1]);
+          } else {
+            ASSERT_EQ((*actual)[i], (*expected)[i]);
+            ++found;
+          }
+        }
+        EXPECT_LT(found, vocab_size() / 2);
+        tokens = {next};
+      }
+    }
+  }
 }
 
 TEST_F(RealModel, GivesTheSameBitsInAnyChunks) {

@@ -105,7 +105,7 @@ void Choose(Session& session, Drafter* drafter,
   const auto prompted = session.Forward(Prompt());
   ASSERT_TRUE(prompted.ok());
   if (drafter != nullptr) drafter->Begin(session.tokens());
-  Speculator speculator(session, drafter);
+  Speculator speculator(session, drafter, /*top_k=*/0);
   Sampler sampler(sampling);
   absl::Span<float> logits = *prompted;
   for (size_t i = 0; i < kAnswer; ++i) {
@@ -189,7 +189,7 @@ TEST_P(Speculate, DraftsAreForgottenWithTheSpeculator) {
   {
     FaultyDrafter drafter({}, 200, 0, 5);
     drafter.Begin(session.tokens());
-    Speculator speculator(session, &drafter);
+    Speculator speculator(session, &drafter, /*top_k=*/0);
     while (speculator.num_drafted() == 0) {
       ASSERT_TRUE(speculator.Append(9, 16).ok());
     }

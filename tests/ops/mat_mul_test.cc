@@ -65,7 +65,7 @@ struct TestMatrix {
     const size_t size = PackedBytes(format, rows, cols);
     memory = AlignedBuffer::Allocate(size);
     packed = {LayoutOf(format), rows, cols, memory.data()};
-    PackPanels(view, 0, packed.NumPanels(), memory.data());
+    PackPanels(view, packed.layout, 0, packed.NumPanels(), memory.data());
     values.resize(rows * cols);
     for (size_t row = 0; row < rows; ++row) {
       DecodeRow(view, row, values.data() + row * cols);
@@ -191,7 +191,8 @@ TEST(MatMul, GivesTheBitsOfTheDequantizedValues) {
     TestMatrix plain(Format::kF32, 50, cols, 9);
     const WeightView view = {Format::kF32, 50, cols,
                              reinterpret_cast<const uint8_t*>(w.values.data())};
-    PackPanels(view, 0, plain.packed.NumPanels(), plain.memory.data());
+    PackPanels(view, plain.packed.layout, 0, plain.packed.NumPanels(),
+               plain.memory.data());
     for (const size_t rows : {1, 4}) {
       const std::vector<float> x = RandomVector(rows * cols, 10);
       ForEachTarget([&] {

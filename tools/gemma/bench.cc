@@ -36,6 +36,7 @@ struct BenchOptions {
   std::vector<size_t> depths = {0};
   std::vector<size_t> batches = {1};
   std::vector<size_t> threads = {0};
+  size_t top_k = 1;
   size_t repetitions = 5;
   std::string format = "md";
 };
@@ -91,9 +92,9 @@ class Sequences {
  public:
   static absl::StatusOr<Sequences> Create(const Model& model,
                                           const ModelOptions& options,
-                                          const BenchTest& test) {
+                                          const BenchTest& test, size_t top_k) {
     const size_t total = test.depth + test.tokens();
-    Sequences result(RandomTokens(model.config(), total), test);
+    Sequences result(RandomTokens(model.config(), total), test, top_k);
     const absl::Span<const TokenId> tokens = result.tokens_;
     for (size_t i = 0; i < test.batch; ++i) {
       GEMMA_TOOLS_ASSIGN_OR_RETURN(Session session,
@@ -127,11 +128,14 @@ class Sequences {
   }
 
  private:
-  Sequences(std::vector<TokenId> tokens, const BenchTest& test)
-      : tokens_(std::move(tokens)), test_(test) {}
+  Sequences(std::vector<TokenId> tokens, const BenchTest& test, size_t top_k)
+      : tokens_(std::move(tokens)), test_(test), top_k_(top_k) {}
 
   // To each sequence.
   absl::Status Append(absl::Span<const TokenId> tokens) {
+    if (sessions_.size() == 1) {
+      return sessions_[0].ForwardTop(tokens, top_k_).status();
+    }
     std::vector<Session::Continuation> batch;
     for (Session& session : sessions_) batch.push_back({&session, tokens});
     return Session::ForwardBatch(batch, absl::MakeSpan(logits_));
@@ -139,6 +143,7 @@ class Sequences {
 
   std::vector<TokenId> tokens_;
   BenchTest test_;
+  size_t top_k_;
   std::vector<Session> sessions_;
   std::vector<float> logits_;  // [batch, vocab_size]
 };
@@ -147,8 +152,9 @@ absl::StatusOr<std::vector<uint64_t>> RunTest(const Model& model,
                                               const BenchOptions& options,
                                               const BenchTest& test) {
   Progress progress("measuring");
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(Sequences sequences,
-                               Sequences::Create(model, options.model, test));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      Sequences sequences,
+      Sequences::Create(model, options.model, test, options.top_k));
   // The first run, which touches memory for the first time, does not count.
   std::vector<uint64_t> samples;
   for (size_t i = 0; i <= options.repetitions; ++i) {
@@ -230,6 +236,8 @@ void AddBench(CLI::App& app, Action* action) {
              "Tokens before them, whose time does not count");
   AddNumbers(*command, "-b,--batch", &options->batches, 1, kMaxBatch,
              "Sequences that generate together; t/s is of all");
+  AddNumber(*command, "-k,--top-k", &options->top_k, 0, kMaxTokens,
+            "Logits that a sequence alone needs of each token;\n0: all");
   AddNumber(*command, "-r,--repetitions", &options->repetitions, 1,
             kMaxRepetitions, "Measurements of each test, after one in vain");
   AddChoice(*command, "-o,--output", &options->format, {"md", "json", "csv"},

@@ -1,0 +1,144 @@
+// Dot products of packed codes with activations rounded to int8. Included by
+// kernels, once per SIMD target.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ops/mat_mul_kernels.h"
+
+#if defined(GEMMA_OPS_INT8_DOT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef GEMMA_OPS_INT8_DOT_INL_H_
+#undef GEMMA_OPS_INT8_DOT_INL_H_
+#else
+#define GEMMA_OPS_INT8_DOT_INL_H_
+#endif
+
+#include "hwy/highway.h"
+#include "ops/packed-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace gemma {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+#ifdef HWY_NATIVE_U8_I8_SUMOFMULQUADACCUMULATE
+inline constexpr bool kHasQuadDot = HWY_TARGET <= HWY_AVX3_DL;
+#else
+inline constexpr bool kHasQuadDot = false;
+#endif
+
+// Which bits of the codes are multiplied.
+enum class CodeBits {
+  kAll,
+  kInBlock,  // without the lower ones of kU8Split, which are taken as zeros
+};
+
+// Dot products of code vectors with the same columns of x. Codes whose
+// products' sums fit int16 are summed there, kFlush vectors at most.
+template <Layout kLayout, CodeBits kPart>
+struct Dot {
+  static constexpr bool kIsPart = kPart == CodeBits::kInBlock;
+  static constexpr size_t kBits = TraitsOf(kLayout).has_table ? 8
+                                  : kIsPart ? PlaneBits(kLayout)
+                                            : TraitsOf(kLayout).code_bits;
+  // Without a four-byte dot, pairs are summed with saturation to int16. Codes
+  // of 8 bits would saturate: there codes are made signed, and their signs
+  // given to x.
+  static constexpr bool kIsSigned = !kHasQuadDot && kBits == 8;
+  static constexpr bool kUses16 = !kHasQuadDot;
+  // Of 2 * (2^kBits - 1) * 127 to a sum in int16.
+  static constexpr size_t kFlush = kBits == 4   ? 8
+                                   : kBits == 5 ? 4
+                                   : kBits == 6 ? 2
+                                                : 1;
+  // What remains to be subtracted, times the sum of x.
+  static constexpr int kDotZero =
+      kIsSigned
+          ? 0
+          : kZero<kLayout> >> (TraitsOf(kLayout).code_bits -
+                               (kIsPart ? kBits : TraitsOf(kLayout).code_bits));
+
+  using DI16 = hn::Repartition<int16_t, DF>;
+
+  // Of one code vector: what multiplies x, and what gives x its sign.
+  struct Operand {
+    VU8 magnitude;
+    hn::Vec<DI8> sign;
+  };
+  static HWY_INLINE Operand Prepare(VU32 codes) {
+    const DU8 du8;
+    const DI8 di8;
+    if constexpr (kIsSigned) {
+      const auto level = hn::BitCast(
+          di8, hn::Xor(hn::BitCast(du8, codes), hn::Set(du8, 0x80)));
+      return {hn::BitCast(du8, hn::Abs(level)), level};
+    } else {
+      return {hn::BitCast(du8, codes), hn::Zero(di8)};
+    }
+  }
+
+  static HWY_INLINE hn::Vec<DI16> Pairs(const Operand& w, hn::Vec<DI8> x) {
+    if constexpr (kIsSigned) x = hn::IfNegativeThenNegOrUndefIfZero(w.sign, x);
+    return hn::SatWidenMulPairwiseAdd(DI16(), w.magnitude, x);
+  }
+
+  static HWY_INLINE VI32 Quads(hn::Vec<DI16> pairs) {
+    return hn::WidenMulPairwiseAdd(DI32(), pairs, hn::Set(DI16(), 1));
+  }
+};
+
+// Four columns of x in every lane.
+HWY_INLINE hn::Vec<DI8> Broadcast(const int8_t* HWY_RESTRICT codes) {
+  int32_t four;
+  hwy::CopyBytes<sizeof(four)>(codes, &four);
+  return hn::BitCast(DI8(), hn::Set(DI32(), four));
+}
+
+// acc[group][r] = dot products of kRows rows of x with a tile, part v of its
+// rows, one for each group of columns.
+template <Layout kLayout, size_t kRows, CodeBits kPart = CodeBits::kAll>
+HWY_INLINE void TileDots(const Tile& tile, size_t v,
+                         const Int8Block* const HWY_RESTRICT* x, size_t block,
+                         VI32 (&acc)[kTileGroups<kLayout>][kRows]) {
+  using D = Dot<kLayout, kPart>;
+  constexpr size_t kGroupVectors = kCodeVectors / kTileGroups<kLayout>;
+  constexpr size_t kFlush = HWY_MIN(D::kFlush, kGroupVectors);
+  const DI32 di32;
+  for (size_t i = 0; i < kTileGroups<kLayout>; ++i) {
+    for (size_t r = 0; r < kRows; ++r) {
+      const int zero = -D::kDotZero;
+      acc[i][r] = hn::Set(
+          di32, zero * (kTileGroups<kLayout> == 2
+                            ? x[r][block].sums[i]
+                            : x[r][block].sums[0] + x[r][block].sums[1]));
+    }
+  }
+  [[maybe_unused]] hn::Vec<typename D::DI16> pairs[kRows];
+  Unroll<kCodeVectors>([&](auto g) GEMMA_LAMBDA {
+    constexpr size_t kGroup = g / kGroupVectors;
+    const typename D::Operand w =
+        D::Prepare(D::kIsPart ? BlockCodes<kLayout, g>(tile, v)
+                              : Codes<kLayout, g>(tile, v));
+    for (size_t r = 0; r < kRows; ++r) {
+      const auto xs = Broadcast(x[r][block].codes + 4 * g);
+#ifdef HWY_NATIVE_U8_I8_SUMOFMULQUADACCUMULATE
+      if constexpr (!D::kUses16) {
+        acc[kGroup][r] =
+            hn::SumOfMulQuadAccumulate(di32, w.magnitude, xs, acc[kGroup][r]);
+        continue;
+      }
+#endif
+      const auto products = D::Pairs(w, xs);
+      pairs[r] = g % kFlush == 0 ? products : hn::Add(pairs[r], products);
+      if (g % kFlush == kFlush - 1) {
+        acc[kGroup][r] = hn::Add(acc[kGroup][r], D::Quads(pairs[r]));
+      }
+    }
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma
+HWY_AFTER_NAMESPACE();
+
+#endif  // GEMMA_OPS_INT8_DOT_INL_H_

@@ -1,0 +1,182 @@
+// The largest products of a row of x with the rows of w, from three quarters of
+// w's bits. All rows are multiplied by the upper six bits of their codes; how
+// far the lower two can move a product is known exactly:
+//   |scale * sum(x * (lower - 1.5))| <= |scale| * 1.5 * sum(|x|)
+// for each block. Rows that cannot be among the k largest are left at that, the
+// panels of the others (about 30 of Gemma 3 270M's 16384 for k = 1) are
+// multiplied by the whole codes.
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "ops/mat_mul_kernels.h"
+
+// ---- 1. Compile part 2 once per SIMD target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/top_products.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+// After foreach_target.h.
+#include "hwy/highway.h"
+#include "ops/int8_dot-inl.h"
+#include "ops/packed-inl.h"
+
+#ifndef GEMMA_OPS_TOP_PRODUCTS_ONCE
+#define GEMMA_OPS_TOP_PRODUCTS_ONCE
+namespace gemma {
+
+// What the lower bits of a code are taken for, and how far off that may be.
+inline constexpr float kMiddle = 1.5f;
+
+// A scan of w.
+struct TopScan {
+  const PackedView& w;
+  const Int8Block* x;  // [w.cols / kTileCols]
+  // How far a product of each block may be off, for a scale of 1.
+  const float* slack;
+  // Bounds of the largest product of each panel.
+  float* lower;
+  float* upper;
+};
+
+}  // namespace gemma
+#endif  // GEMMA_OPS_TOP_PRODUCTS_ONCE
+
+// ---- 2. Vectors, no threads.
+HWY_BEFORE_NAMESPACE();
+namespace gemma {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+void ScanPanel(const TopScan& scan, size_t panel) {
+  constexpr Layout kLayout = Layout::kU8Split;
+  const DF df;
+  VF sums[kColVectors];
+  VF errors[kColVectors];
+  for (size_t v = 0; v < kColVectors; ++v) sums[v] = errors[v] = hn::Zero(df);
+  size_t block = 0;
+  ForEachTile<kLayout>(
+      scan.w, panel, 0, scan.w.cols,
+      [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
+        const Int8Block& x = scan.x[block];
+        const auto middle = hn::Set(
+            df, kMiddle / 4 * static_cast<float>(x.sums[0] + x.sums[1]));
+        const auto x_scale = hn::Set(df, 4 * x.scale);
+        const auto slack = hn::Set(df, scan.slack[block]);
+        for (size_t v = 0; v < kColVectors; ++v) {
+          VI32 acc[1][1];
+          TileDots<kLayout, 1, CodeBits::kInBlock>(tile, v, &scan.x, block,
+                                                   acc);
+          VF scale;
+          VF unused;
+          LoadScale<kLayout>(header, group, v, scale, unused);
+          sums[v] = hn::MulAdd(hn::Mul(scale, x_scale),
+                               hn::Add(hn::ConvertTo(df, acc[0][0]), middle),
+                               sums[v]);
+          errors[v] = hn::MulAdd(hn::Abs(scale), slack, errors[v]);
+        }
+        ++block;
+      });
+  // A row that is no number is no bound for others, but may be a candidate.
+  const auto infinity = hn::Inf(df);
+  VF lower = hn::Neg(infinity);
+  VF upper = lower;
+  for (size_t v = 0; v < kColVectors; ++v) {
+    const VF least = hn::Sub(sums[v], errors[v]);
+    const VF most = hn::Add(sums[v], errors[v]);
+    const auto is_nan = hn::IsNaN(least);
+    lower = hn::Max(lower, hn::IfThenElse(is_nan, hn::Neg(infinity), least));
+    upper = hn::Max(
+        upper, hn::IfThenElse(hn::Or(is_nan, hn::IsNaN(most)), infinity, most));
+  }
+  scan.lower[panel] = hn::ReduceMax(df, lower);
+  scan.upper[panel] = hn::ReduceMax(df, upper);
+}
+
+void ScanOnTarget(const TopScan& scan, size_t begin, size_t end) {
+  for (size_t panel = begin; panel < end; ++panel) ScanPanel(scan, panel);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma
+HWY_AFTER_NAMESPACE();
+
+// ---- 3. Dispatch, and the choice of panels.
+#if HWY_ONCE
+namespace gemma {
+namespace {
+
+HWY_EXPORT(ScanOnTarget);
+
+// Panels of a task: as many rows as an L2 cache holds are read in order.
+constexpr size_t kScanPanels = 32;
+
+// Sums of blocks are rounded, in the scan and in the products themselves: a
+// term is at most 128 / kMiddle times its slack, and is rounded a few times for
+// each block.
+float RoundingFactor(size_t num_blocks) {
+  return 1.0f + static_cast<float>(num_blocks + 1) * 0x1p-14f;
+}
+
+void Slack(std::span<const Int8Block> x, std::span<float> slack) {
+  for (size_t block = 0; block < x.size(); ++block) {
+    int magnitude = 0;
+    for (const int8_t code : x[block].codes) magnitude += std::abs(code);
+    slack[block] = kMiddle * x[block].scale * static_cast<float>(magnitude) *
+                   RoundingFactor(x.size());
+  }
+}
+
+}  // namespace
+
+bool TopProducts::Supports(const PackedView& w, Arithmetic arithmetic) {
+  return w.layout == Layout::kU8Split && arithmetic != Arithmetic::kFloat32;
+}
+
+bool TopProducts::Find(std::span<const float> x, const PackedView& w, size_t k,
+                       MatMulContext& context, std::span<float> out) {
+  HWY_ASSERT(Supports(w, context.arithmetic()) && out.size() == w.rows);
+  HWY_ASSERT(x.size() == w.cols);
+  const size_t num_blocks = w.cols / kTileCols;
+  // Rows of a last, partial panel have no bounds.
+  const size_t num_whole = w.rows / kPanelRows;
+  if (k == 0 || k > num_whole) return false;
+  auto* blocks = reinterpret_cast<Int8Block*>(context.buffer().data());
+  HWY_ASSERT(num_blocks * sizeof(Int8Block) <= context.buffer().size());
+  QuantizeRow(x, blocks);
+  slack_.resize(num_blocks);
+  Slack({blocks, num_blocks}, slack_);
+  lower_.resize(num_whole);
+  upper_.resize(num_whole);
+  const TopScan scan = {w, blocks, slack_.data(), lower_.data(), upper_.data()};
+  context.workers().ForEach(
+      (num_whole + kScanPanels - 1) / kScanPanels, [&](size_t task, size_t) {
+        const size_t begin = task * kScanPanels;
+        HWY_DYNAMIC_DISPATCH(ScanOnTarget)
+        (scan, begin, std::min(begin + kScanPanels, num_whole));
+      });
+
+  // k panels have a product each that is no less.
+  ranked_.assign(lower_.begin(), lower_.end());
+  std::nth_element(ranked_.begin(), ranked_.begin() + (k - 1), ranked_.end(),
+                   std::greater<>());
+  const float threshold = ranked_[k - 1];
+  if (!std::isfinite(threshold)) return false;
+  candidates_.clear();
+  for (size_t panel = 0; panel < num_whole; ++panel) {
+    if (upper_[panel] >= threshold) candidates_.push_back(panel);
+  }
+  if (num_whole < w.NumPanels()) candidates_.push_back(num_whole);
+
+  std::fill(out.begin(), out.end(), -std::numeric_limits<float>::infinity());
+  const MatMulJob job = {
+      {x.data(), 1, x.size()}, w, {}, {out.data(), 1, w.rows}};
+  context.workers().ForEach(candidates_.size(), [&](size_t i, size_t) {
+    Int8Panels(job, blocks, candidates_[i], candidates_[i] + 1);
+  });
+  return true;
+}
+
+}  // namespace gemma
+#endif  // HWY_ONCE
