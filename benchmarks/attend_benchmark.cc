@@ -42,7 +42,7 @@ class LayerCaches {
       : type_(type),
         kv_heads_(kv_heads),
         keys_(keys),
-        half_bytes_(keys * kHeadDim * CacheTypeBytes(type)),
+        half_bytes_(keys * CacheRowBytes(type, kHeadDim)),
         num_copies_(BytesBeyondCaches() / bytes() + 1),
         memory_(AlignedBuffer::Allocate(num_copies_ * bytes())) {
     if (memory_.data() == nullptr) {
@@ -200,7 +200,7 @@ void BM_Attend(benchmark::State& state, CacheType type,
 void BM_StoreCache(benchmark::State& state, CacheType type) {
   const std::vector<float> key = RandomVector(kHeadDim, /*seed=*/1);
   const std::vector<float> value = RandomVector(kHeadDim, /*seed=*/2);
-  const size_t half = kCacheTile * kHeadDim * CacheTypeBytes(type);
+  const size_t half = kCacheTile * CacheRowBytes(type, kHeadDim);
   std::vector<uint8_t> memory(2 * half);
   const HeadCache cache = {memory.data(), memory.data() + half, type,
                            kCacheTile};

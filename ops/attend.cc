@@ -8,8 +8,8 @@
 // weighted values those of a tile's positions. Tiles and spans begin at fixed
 // positions. A position that a query does not see is left out of its sums.
 //
-// Few queries (decode) decode the cache in registers; for many (prefill), it
-// is decoded once for all into buffers that stay in the L1 cache.
+// Few queries (decode) decode the cache in registers; for many (prefill), and
+// from int8, it is decoded once for all into buffers that stay in the L1 cache.
 
 #include "ops/ops.h"
 
@@ -76,17 +76,16 @@ void Scores(const AttendBuffers& buffers, size_t num_queries,
             Ahead ahead) {
   const size_t end = hwy::RoundUpTo(range.end, kCacheBlock);
   size_t begin = range.begin / kCacheBlock * kCacheBlock;
-  const bool decode = !std::is_same_v<T, float> && num_queries >= kManyQueries;
-  if (!decode) {
-    return ScoreBlocks(buffers.q, num_queries, keys + begin * head_dim,
-                       end - begin, head_dim, ahead, buffers.weights + begin);
+  if constexpr (!std::is_same_v<T, CacheByte>) {
+    if (std::is_same_v<T, float> || num_queries < kManyQueries) {
+      return ScoreBlocks(buffers.q, num_queries, keys + begin * head_dim,
+                         end - begin, head_dim, ahead, buffers.weights + begin);
+    }
   }
   for (; begin < end; begin += kDecodedKeys) {
     const size_t count = HWY_MIN(kDecodedKeys, end - begin);
-    for (size_t i = 0; i < count * head_dim; i += kLanes) {
-      hn::StoreU(LoadCache(keys + begin * head_dim + i), DF(),
-                 buffers.keys + i);
-    }
+    DecodeKeys(keys + begin * CacheRow<T>(head_dim), count, head_dim,
+               buffers.keys);
     ScoreBlocks(buffers.q, num_queries, buffers.keys, count, head_dim, ahead,
                 buffers.weights + begin);
   }
@@ -133,12 +132,14 @@ void WeightedValues(const AttendBuffers& buffers,
                     std::span<const QueryRun> runs, size_t num_queries,
                     const T* HWY_RESTRICT values, size_t head_dim, Ahead ahead,
                     const AttendState& state) {
-  if (num_queries < kManyQueries) {
-    for (const QueryRun& run : runs) {
-      AddValues(buffers, run, values + run.range.begin * head_dim, head_dim,
-                kLanes, head_dim, ahead, state.values, state.stride);
+  if constexpr (!std::is_same_v<T, CacheByte>) {
+    if (num_queries < kManyQueries) {
+      for (const QueryRun& run : runs) {
+        AddValues(buffers, run, values + run.range.begin * head_dim, head_dim,
+                  kLanes, head_dim, ahead, state.values, state.stride);
+      }
+      return;
     }
-    return;
   }
   // Both ends of what a row sees are those of the row before or later.
   const size_t begin = runs[0].range.begin;
@@ -151,10 +152,9 @@ void WeightedValues(const AttendBuffers& buffers,
       if (at >= head_dim) break;
       float* to = buffers.values + num_vectors * kVectorStride;
       for (size_t key = begin; key < end; ++key) {
-        const T* from = values + key * head_dim + at;
-        hn::StoreU(at + kLanes <= head_dim ? LoadCache(from)
-                                           : LoadCacheN(from, head_dim - at),
-                   DF(), to + key * kLanes);
+        hn::StoreU(
+            LoadValues(values + key * CacheRow<T>(head_dim), at, head_dim),
+            DF(), to + key * kLanes);
       }
     }
     for (const QueryRun& run : runs) {
@@ -190,14 +190,15 @@ void AddTile(const AttendJob& job, size_t tile, size_t begin, size_t end,
   if (num_runs == 0) return;
 
   const size_t slot = tile % job.cache.num_slots;
-  const T* keys = static_cast<const T*>(job.cache.keys) + slot * head_dim;
-  const T* values = static_cast<const T*>(job.cache.values) + slot * head_dim;
+  const size_t row = CacheRow<T>(head_dim);
+  const T* keys = static_cast<const T*>(job.cache.keys) + slot * row;
+  const T* values = static_cast<const T*>(job.cache.values) + slot * row;
   const T* next_keys = static_cast<const T*>(job.cache.keys) +
-                       (tile + kCacheTile) % job.cache.num_slots * head_dim;
+                       (tile + kCacheTile) % job.cache.num_slots * row;
   const size_t num_queries = NumQueries(job);
   Scores(buffers, num_queries, keys, head_dim,
          {runs[0].range.begin, runs[num_runs - 1].range.end},
-         Ahead(values, kCacheTile * head_dim * sizeof(T),
+         Ahead(values, kCacheTile * row * sizeof(T),
                HWY_MAX(1, num_queries * kTileVectors / kSums) * head_dim));
   for (size_t i = 0; i < num_runs; ++i) {
     const size_t end_query = runs[i].first + runs[i].count;
@@ -209,7 +210,7 @@ void AddTile(const AttendJob& job, size_t tile, size_t begin, size_t end,
   }
   WeightedValues(
       buffers, {runs, num_runs}, num_queries, values, head_dim,
-      Ahead(next_keys, kCacheTile * head_dim * sizeof(T),
+      Ahead(next_keys, kCacheTile * row * sizeof(T),
             HWY_MAX(1, num_queries * head_dim / kLanes / kSums) * kCacheTile),
       state);
 }
@@ -282,6 +283,8 @@ void AddSpanOfType(const AttendJob& job, size_t span,
       return AddSpan<float>(job, span, buffers, state);
     case CacheType::kBF16:
       return AddSpan<hwy::bfloat16_t>(job, span, buffers, state);
+    case CacheType::kI8:
+      return AddSpan<CacheByte>(job, span, buffers, state);
   }
 }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <type_traits>
 
 #include "ops/ops.h"
 
@@ -14,6 +16,18 @@ namespace gemma {
 inline constexpr size_t kMaxDecodedKeys = 32;
 // Values of a position decoded at once, at most: 8 KiB for a tile.
 inline constexpr size_t kMaxDecodedValues = 32;
+
+// A byte of CacheType::kI8, codes or scales.
+struct CacheByte {
+  uint8_t byte;
+};
+
+// Elements of a key, or of a value, of one position.
+template <class T>
+constexpr size_t CacheRow(size_t head_dim) {
+  return std::is_same_v<T, CacheByte> ? CacheRowBytes(CacheType::kI8, head_dim)
+                                      : head_dim;
+}
 
 constexpr size_t RoundUpTo16(size_t x) { return (x + 15) / 16 * 16; }
 

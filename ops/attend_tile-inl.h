@@ -59,6 +59,55 @@ HWY_INLINE VF LoadCacheN(const hwy::bfloat16_t* from, size_t count) {
   return hn::PromoteTo(DF(), hn::LoadN(d16, from, count));
 }
 
+// Vector of values from `at` on, of a position's values; beyond head_dim, any.
+template <class T>
+HWY_INLINE VF LoadValues(const T* HWY_RESTRICT values, size_t at,
+                         size_t head_dim) {
+  return at + kLanes <= head_dim ? LoadCache(values + at)
+                                 : LoadCacheN(values + at, head_dim - at);
+}
+HWY_INLINE VF LoadCodes(const CacheByte* HWY_RESTRICT codes) {
+  const hn::Rebind<int8_t, DF> d8;
+  const hn::RebindToSigned<DF> d32;
+  const auto bytes = hn::LoadU(d8, reinterpret_cast<const int8_t*>(codes));
+  return hn::ConvertTo(DF(), hn::PromoteTo(d32, bytes));
+}
+HWY_INLINE VF LoadValues(const CacheByte* HWY_RESTRICT values, size_t at,
+                         size_t) {
+  const CacheByte* group = values + at / kCacheGroup * (kCacheGroup + 2);
+  hwy::bfloat16_t scale;
+  hwy::CopyBytes<sizeof(scale)>(group + kCacheGroup, &scale);
+  return hn::Mul(LoadCodes(group + at % kCacheGroup),
+                 hn::Set(DF(), hwy::F32FromBF16(scale)));
+}
+
+// Decodes whole blocks of keys to out [blocks, head_dim, kCacheBlock].
+template <class T>
+HWY_INLINE void DecodeKeys(const T* HWY_RESTRICT keys, size_t num_keys,
+                           size_t head_dim, float* HWY_RESTRICT out) {
+  for (size_t i = 0; i < num_keys * head_dim; i += kLanes) {
+    hn::StoreU(LoadCache(keys + i), DF(), out + i);
+  }
+}
+HWY_INLINE void DecodeKeys(const CacheByte* HWY_RESTRICT keys, size_t num_keys,
+                           size_t head_dim, float* HWY_RESTRICT out) {
+  for (size_t key = 0; key < num_keys; key += kCacheBlock) {
+    for (size_t d = 0; d < head_dim; d += kCacheGroup) {
+      const auto* scales = reinterpret_cast<const hwy::bfloat16_t*>(
+          keys + kCacheGroup * kCacheBlock);
+      const size_t count = HWY_MIN(kCacheGroup, head_dim - d) * kCacheBlock;
+      for (size_t v = 0; v < kCacheBlock; v += kLanes) {
+        const VF scale = LoadCache(scales + v);
+        for (size_t i = v; i < count; i += kCacheBlock) {
+          hn::StoreU(hn::Mul(LoadCodes(keys + i), scale), DF(), out + i);
+        }
+      }
+      keys += (kCacheGroup + 2) * kCacheBlock;
+      out += count;
+    }
+  }
+}
+
 template <size_t kSize>
 using Constant = std::integral_constant<size_t, kSize>;
 

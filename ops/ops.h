@@ -142,10 +142,16 @@ void Rope(std::span<const float> cos, std::span<const float> sin,
           std::span<float> head);
 
 // How keys and values are kept.
-enum class CacheType { kF32, kBF16 };
+enum class CacheType { kF32, kBF16, kI8 };
 
-constexpr size_t CacheTypeBytes(CacheType type) {
-  return type == CacheType::kF32 ? 4 : 2;
+// Values of a head that share a scale in kI8.
+inline constexpr size_t kCacheGroup = 32;
+
+// Bytes of a key, or of a value, of one position.
+constexpr size_t CacheRowBytes(CacheType type, size_t head_dim) {
+  if (type == CacheType::kF32) return head_dim * 4;
+  if (type == CacheType::kBF16) return head_dim * 2;
+  return (head_dim + kCacheGroup - 1) / kCacheGroup * (kCacheGroup + 2);
 }
 
 // Positions whose keys lie side by side in a cache: of each value of a key as
@@ -156,6 +162,10 @@ inline constexpr size_t kCacheTile = 64;
 
 // The keys and values of one key/value head, a ring: position p is in slot
 // p % num_slots. num_slots is a multiple of kCacheTile.
+//
+// kI8: head_dim is filled up with zeros to whole groups. A group of a block of
+// keys is int8 [kCacheGroup, kCacheBlock], then a bfloat16 scale of each key; a
+// group of a value is int8 [kCacheGroup], then its bfloat16 scale.
 struct HeadCache {
   void* keys = nullptr;    // [num_slots / kCacheBlock, head_dim, kCacheBlock]
   void* values = nullptr;  // [num_slots, head_dim]
@@ -163,8 +173,8 @@ struct HeadCache {
   size_t num_slots = 0;
 };
 
-// Writes a position's key and value, both [head_dim], rounding to nearest even
-// for kBF16.
+// Writes a position's key and value, both [head_dim], rounding to nearest (even
+// for kBF16; for kI8, to 127ths of about the largest magnitude of the group).
 void StoreCache(std::span<const float> key, std::span<const float> value,
                 size_t position, const HeadCache& cache);
 

@@ -1,30 +1,77 @@
 // Writing keys and values as attention reads them.
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
 #include "hwy/base.h"
 #include "ops/ops.h"
 
 namespace gemma {
+namespace {
+
+template <class T, class Convert>
+void Store(std::span<const float> key, std::span<const float> value,
+           size_t slot, const HeadCache& cache, Convert convert) {
+  const size_t head_dim = key.size();
+  T* keys = static_cast<T*>(cache.keys) +
+            slot / kCacheBlock * kCacheBlock * head_dim + slot % kCacheBlock;
+  T* values = static_cast<T*>(cache.values) + slot * head_dim;
+  for (size_t i = 0; i < head_dim; ++i) {
+    keys[i * kCacheBlock] = convert(key[i]);
+    values[i] = convert(value[i]);
+  }
+}
+
+// Rounds a group, whose codes are `stride` bytes apart. What it lacks is zeros.
+void StoreGroup(std::span<const float> from, size_t stride, uint8_t* codes,
+                uint8_t* scale_out) {
+  float largest = 0.0f;
+  for (const float x : from) largest = std::max(largest, std::abs(x));
+  const hwy::bfloat16_t rounded = hwy::BF16FromF32(largest / 127.0f);
+  const float scale = hwy::F32FromBF16(rounded);
+  std::memcpy(scale_out, &rounded, sizeof(rounded));
+  for (size_t i = 0; i < kCacheGroup; ++i) {
+    const float code = i < from.size() ? std::round(from[i] / scale) : 0.0f;
+    // 0 / 0 of a group of zeros, and what is no number, become 0.
+    const float limited = code >= -127.0f ? std::min(code, 127.0f)
+                          : code < 0.0f   ? -127.0f
+                                          : 0.0f;
+    codes[i * stride] = static_cast<uint8_t>(static_cast<int8_t>(limited));
+  }
+}
+
+void StoreI8(std::span<const float> key, std::span<const float> value,
+             size_t slot, const HeadCache& cache) {
+  const size_t row_bytes = CacheRowBytes(CacheType::kI8, key.size());
+  const size_t in_block = slot % kCacheBlock;
+  uint8_t* keys =
+      static_cast<uint8_t*>(cache.keys) + (slot - in_block) * row_bytes;
+  uint8_t* values = static_cast<uint8_t*>(cache.values) + slot * row_bytes;
+  for (size_t i = 0; i < key.size(); i += kCacheGroup) {
+    const size_t size = std::min(kCacheGroup, key.size() - i);
+    StoreGroup(key.subspan(i, size), kCacheBlock, keys + in_block,
+               keys + kCacheGroup * kCacheBlock + 2 * in_block);
+    StoreGroup(value.subspan(i, size), 1, values, values + kCacheGroup);
+    keys += (kCacheGroup + 2) * kCacheBlock;
+    values += kCacheGroup + 2;
+  }
+}
+
+}  // namespace
 
 void StoreCache(std::span<const float> key, std::span<const float> value,
                 size_t position, const HeadCache& cache) {
   HWY_DASSERT(key.size() == value.size());
-  const size_t head_dim = key.size();
   const size_t slot = position % cache.num_slots;
-  const size_t first_value = slot * head_dim;
-  const size_t first_key =
-      slot / kCacheBlock * kCacheBlock * head_dim + slot % kCacheBlock;
-  const auto store = [&](auto* keys, auto* values, auto convert) {
-    for (size_t i = 0; i < head_dim; ++i) {
-      keys[first_key + i * kCacheBlock] = convert(key[i]);
-      values[first_value + i] = convert(value[i]);
-    }
-  };
-  if (cache.type == CacheType::kF32) {
-    store(static_cast<float*>(cache.keys), static_cast<float*>(cache.values),
-          [](float x) { return x; });
-  } else {
-    store(static_cast<hwy::bfloat16_t*>(cache.keys),
-          static_cast<hwy::bfloat16_t*>(cache.values),
-          [](float x) { return hwy::BF16FromF32(x); });
+  switch (cache.type) {
+    case CacheType::kF32:
+      return Store<float>(key, value, slot, cache, [](float x) { return x; });
+    case CacheType::kBF16:
+      return Store<hwy::bfloat16_t>(
+          key, value, slot, cache, [](float x) { return hwy::BF16FromF32(x); });
+    case CacheType::kI8:
+      return StoreI8(key, value, slot, cache);
   }
 }
 

@@ -29,6 +29,7 @@ absl::StatusOr<Engine*> Engine::For(Model::Impl& model) {
 CacheType Engine::CacheTypeOf(CacheFormat format, const Weights& weights) {
   if (format == CacheFormat::kFloat32) return CacheType::kF32;
   if (format == CacheFormat::kBFloat16) return CacheType::kBF16;
+  if (format == CacheFormat::kInt8) return CacheType::kI8;
   return weights.embedding.view.layout == Layout::kF32 ? CacheType::kF32
                                                        : CacheType::kBF16;
 }

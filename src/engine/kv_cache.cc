@@ -4,7 +4,7 @@ namespace gemma {
 
 uint8_t* KvCache::HeadStart(size_t half, size_t kv_head) const {
   const size_t head_bytes =
-      shape_.Slots() * shape_.head_dim * CacheTypeBytes(shape_.type);
+      shape_.Slots() * CacheRowBytes(shape_.type, shape_.head_dim);
   return memory_.data() + (half * shape_.num_kv_heads + kv_head) * head_bytes;
 }
 

@@ -26,7 +26,7 @@ class KvCache {
     }
     // Of keys and values together.
     size_t Bytes() const {
-      return 2 * Slots() * num_kv_heads * head_dim * CacheTypeBytes(type);
+      return 2 * Slots() * num_kv_heads * CacheRowBytes(type, head_dim);
     }
   };
 

@@ -17,6 +17,8 @@
 namespace gemma {
 namespace {
 
+constexpr CacheType kTypes[] = {CacheType::kF32, CacheType::kBF16,
+                                CacheType::kI8};
 constexpr size_t kNoWindow = std::numeric_limits<size_t>::max();
 
 // A ring of one head.
@@ -24,7 +26,7 @@ struct Ring {
   Ring(CacheType type, size_t slots, size_t head_dim)
       : type(type),
         slots(slots),
-        keys(slots * head_dim * CacheTypeBytes(type)),
+        keys(slots * CacheRowBytes(type, head_dim)),
         values(keys.size()) {}
 
   HeadCache view() { return {keys.data(), values.data(), type, slots}; }
@@ -49,8 +51,8 @@ struct Case {
 std::ostream& operator<<(std::ostream& out, const Case& c) {
   return out << "head_dim " << c.head_dim << " group " << c.group
              << " position " << c.position << " rows " << c.rows << " window "
-             << c.window << " slots " << c.slots << " bf16 "
-             << (c.type == CacheType::kBF16) << " cap " << c.cap;
+             << c.window << " slots " << c.slots << " type "
+             << static_cast<int>(c.type) << " cap " << c.cap;
 }
 
 constexpr float kScale = 0.5f;
@@ -137,8 +139,19 @@ class Fixture {
     return AttendScratchSize(rows * c_.group, c_.head_dim);
   }
 
-  float Rounded(float x) const {
-    return c_.type == CacheType::kF32 ? x : BF16ToFloat(FloatToBF16(x));
+  // Value i of a key or value as the cache has it.
+  double Rounded(const std::vector<float>& from, size_t i) const {
+    if (c_.type == CacheType::kF32) return from[i];
+    if (c_.type == CacheType::kBF16) return BF16ToFloat(FloatToBF16(from[i]));
+    const size_t begin = i / kCacheGroup * kCacheGroup;
+    float largest = 0;
+    for (size_t j = begin; j < std::min(begin + kCacheGroup, from.size());
+         ++j) {
+      largest = std::max(largest, std::abs(from[j]));
+    }
+    const float scale = BF16ToFloat(FloatToBF16(largest / 127.0f));
+    const float code = std::round(from[i] / scale);
+    return static_cast<double>(std::clamp(code, -127.0f, 127.0f)) * scale;
   }
 
   std::vector<double> ReferenceOfOne(const float* q, size_t begin,
@@ -148,7 +161,7 @@ class Fixture {
     for (size_t p = begin; p < end; ++p) {
       double dot = 0;
       for (size_t i = 0; i < c_.head_dim; ++i) {
-        dot += static_cast<double>(q[i]) * Rounded(keys_[p][i]);
+        dot += static_cast<double>(q[i]) * Rounded(keys_[p], i);
       }
       dot *= kScale;
       if (c_.cap > 0) dot = c_.cap * std::tanh(dot / c_.cap);
@@ -160,7 +173,7 @@ class Fixture {
     std::vector<double> out(c_.head_dim);
     for (size_t p = begin; p < end; ++p) {
       for (size_t i = 0; i < c_.head_dim; ++i) {
-        out[i] += scores[p - begin] / sum * Rounded(values_[p][i]);
+        out[i] += scores[p - begin] / sum * Rounded(values_[p], i);
       }
     }
     return out;
@@ -203,7 +216,7 @@ std::vector<Case> OddCases() {
 
 TEST(Attend, MatchesDoublePrecisionOnEveryTarget) {
   for (Case c : OddCases()) {
-    for (const CacheType type : {CacheType::kF32, CacheType::kBF16}) {
+    for (const CacheType type : kTypes) {
       for (const float cap : {0.0f, 2.0f}) {
         c.type = type;
         c.cap = cap;
@@ -244,7 +257,7 @@ TEST(Attend, GivesTheSameBitsInAnyPieces) {
   std::vector<Case> cases;
   for (const size_t head_dim : {20, 64}) {
     for (const size_t group : {1, 3, 8}) {
-      for (const CacheType type : {CacheType::kF32, CacheType::kBF16}) {
+      for (const CacheType type : kTypes) {
         Case c = {.head_dim = head_dim,
                   .group = group,
                   .position = 576,

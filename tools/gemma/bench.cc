@@ -179,7 +179,11 @@ BenchResult Describe(const BenchOptions& options, const Model& model) {
   result.model_n_params = totals.all.values;
   result.n_ubatch = options.model.chunk;
   result.n_threads = model.num_threads();
-  result.type_kv = all_float32 ? "f32" : "bf16";
+  const std::string& cache = options.model.cache_type;
+  result.type_kv = cache == "int8"      ? "i8"
+                   : cache == "auto"    ? (all_float32 ? "f32" : "bf16")
+                   : cache == "float32" ? "f32"
+                                        : "bf16";
   return result;
 }
 

@@ -165,7 +165,7 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
             {"deepmind", "transformers"},
             "Whose attention window RecurrentGemma follows");
   AddChoice(app, "--cache-type", &options->cache_type,
-            {"auto", "float32", "bfloat16"},
+            {"auto", "float32", "bfloat16", "int8"},
             "How keys and values are kept; auto: float32\nfor float32 weights, "
             "else bfloat16");
   AddChoice(app, "--activations", &options->activations, {"float32", "int8"},
@@ -208,6 +208,8 @@ absl::StatusOr<Session> CreateSession(const Model& model,
     session.cache_format = CacheFormat::kFloat32;
   } else if (options.cache_type == "bfloat16") {
     session.cache_format = CacheFormat::kBFloat16;
+  } else if (options.cache_type == "int8") {
+    session.cache_format = CacheFormat::kInt8;
   }
   return Session::Create(model, session);
 }
