@@ -120,6 +120,10 @@ void RmsNorm(std::span<const float> x, std::span<const float> weight, float eps,
 // x[i] += y[i].
 void AddTo(std::span<const float> y, std::span<float> x);
 
+// The first i >= begin with x[i] > bound, which no NaN is; x.size() if there is
+// none.
+size_t FindAbove(std::span<const float> x, size_t begin, float bound);
+
 // x[i] = cap * tanh(x[i] / cap), cap > 0.
 void SoftCap(float cap, std::span<float> x);
 

@@ -27,13 +27,18 @@ void Store(std::span<const float> key, std::span<const float> value,
 void StoreGroup(std::span<const float> from, size_t stride, uint8_t* codes,
                 uint8_t* scale_out) {
   float largest = 0.0f;
-  for (const float x : from) largest = std::max(largest, std::abs(x));
+  for (const float x : from) {
+    const float magnitude = std::abs(x);
+    // What is no number makes the whole group so.
+    if (magnitude > largest || std::isnan(magnitude)) largest = magnitude;
+    if (std::isnan(largest)) break;
+  }
   const hwy::bfloat16_t rounded = hwy::BF16FromF32(largest / 127.0f);
   const float scale = hwy::F32FromBF16(rounded);
   std::memcpy(scale_out, &rounded, sizeof(rounded));
   for (size_t i = 0; i < kCacheGroup; ++i) {
     const float code = i < from.size() ? std::round(from[i] / scale) : 0.0f;
-    // 0 / 0 of a group of zeros, and what is no number, become 0.
+    // 0 / 0 becomes 0.
     const float limited = code >= -127.0f ? std::min(code, 127.0f)
                           : code < 0.0f   ? -127.0f
                                           : 0.0f;

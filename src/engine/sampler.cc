@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_format.h"
+#include "ops/ops.h"
 
 namespace gemma {
 namespace {
@@ -60,10 +61,14 @@ TokenId Sampler::Sample(absl::Span<float> logits) {
     return Candidate{std::isnan(logits[i]) ? -INFINITY : logits[i],
                      static_cast<TokenId>(i)};
   };
+  // The next from i on that comes before `last`, whose token is lower.
+  const auto next = [&](size_t i, const Candidate& last) {
+    return FindAbove(logits, i, last.logit);
+  };
   if (num_candidates() == 1) {
     Candidate best = candidate(0);
-    for (size_t i = 1; i < logits.size(); ++i) {
-      if (logits[i] > best.logit) best = candidate(i);
+    for (size_t i = next(1, best); i < logits.size(); i = next(i + 1, best)) {
+      best = candidate(i);
     }
     return best.token;
   }
@@ -73,14 +78,12 @@ TokenId Sampler::Sample(absl::Span<float> logits) {
                        ? logits.size()
                        : std::min(options_.top_k, logits.size());
   candidates_.clear();
-  for (size_t i = 0; i < logits.size(); ++i) {
-    const Candidate c = candidate(i);
-    if (candidates_.size() == k) {
-      if (!before(c, candidates_.front())) continue;
-      std::pop_heap(candidates_.begin(), candidates_.end(), before);
-      candidates_.pop_back();
-    }
-    candidates_.push_back(c);
+  for (size_t i = 0; i < k; ++i) candidates_.push_back(candidate(i));
+  std::make_heap(candidates_.begin(), candidates_.end(), before);
+  for (size_t i = next(k, candidates_.front()); i < logits.size();
+       i = next(i + 1, candidates_.front())) {
+    std::pop_heap(candidates_.begin(), candidates_.end(), before);
+    candidates_.back() = candidate(i);
     std::push_heap(candidates_.begin(), candidates_.end(), before);
   }
   std::sort_heap(candidates_.begin(), candidates_.end(), before);

@@ -299,25 +299,54 @@ TEST(Attend, GivesTheSameBitsInAnyPieces) {
 // What lies in slots that no row sees has no influence, even if no number.
 TEST(Attend, ReadsNothingUnseen) {
   for (const size_t rows : {1, 20}) {
-    const Case c = {.head_dim = 20,
-                    .group = 2,
-                    .position = 80,
-                    .rows = rows,
-                    .window = 30,
-                    .slots = 128};
-    Fixture fixture(c);
-    const std::vector<double> expected = fixture.Reference();
-    const std::vector<float> nan(c.head_dim, NAN);
-    for (size_t p = 0; p <= c.position - c.window; ++p) {
-      StoreCache(nan, nan, p, fixture.ring().view());
+    for (const CacheType type : kTypes) {
+      const Case c = {.head_dim = 20,
+                      .group = 2,
+                      .position = 80,
+                      .rows = rows,
+                      .window = 30,
+                      .slots = 128,
+                      .type = type};
+      Fixture fixture(c);
+      const std::vector<double> expected = fixture.Reference();
+      const std::vector<float> nan(c.head_dim, NAN);
+      for (size_t p = 0; p <= c.position - c.window; ++p) {
+        StoreCache(nan, nan, p, fixture.ring().view());
+      }
+      for (size_t p = c.position + rows; p < c.slots; ++p) {
+        StoreCache(nan, nan, p, fixture.ring().view());
+      }
+      ForEachTarget([&] {
+        EXPECT_LT(RelativeError(fixture.Whole(0, rows), expected), kTolerance)
+            << c;
+      });
     }
-    for (size_t p = c.position + rows; p < c.slots; ++p) {
-      StoreCache(nan, nan, p, fixture.ring().view());
+  }
+}
+
+// A model that breaks down must show it.
+TEST(Attend, WhatIsNoNumberStaysSo) {
+  for (const CacheType type : kTypes) {
+    for (const float bad : {NAN, INFINITY}) {
+      Ring ring(type, 64, 40);
+      std::vector<float> value(40, 1.0f);
+      value[3] = bad;
+      StoreCache(std::vector<float>(40, 1.0f), value, 0, ring.view());
+      const std::vector<float> q(40, 1.0f);
+      std::vector<float> out(40);
+      std::vector<float> scratch(AttendScratchSize(1, 40));
+      Attend({{q.data(), 1, 40},
+              40,
+              ring.view(),
+              0,
+              kNoWindow,
+              1.0f,
+              0.0f,
+              {out.data(), 1, 40}},
+             scratch);
+      EXPECT_FALSE(std::isfinite(out[3]));
+      EXPECT_NEAR(out[39], 1.0f, 1e-3);
     }
-    ForEachTarget([&] {
-      EXPECT_LT(RelativeError(fixture.Whole(0, rows), expected), kTolerance)
-          << c;
-    });
   }
 }
 

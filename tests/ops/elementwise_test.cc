@@ -62,6 +62,26 @@ TEST(RmsNorm, IsFiniteForZeros) {
   EXPECT_EQ(RelativeError(out, x), 0);
 }
 
+TEST(FindAbove, FindsTheFirstOnEveryTarget) {
+  ForEachTarget([] {
+    for (const size_t size : kSizes) {
+      std::vector<float> x(size, 1.0f);
+      EXPECT_EQ(FindAbove(x, 0, 1.0f), size);
+      EXPECT_EQ(FindAbove(x, size, 0.0f), size);
+      for (const size_t at : {size_t{0}, size / 2, size - 1}) {
+        x.assign(size, -INFINITY);
+        for (size_t i = 0; i < at; i += 3) x[i] = NAN;
+        x[at] = x[size - 1] = 2.0f;
+        EXPECT_EQ(FindAbove(x, 0, 1.5f), at);
+        EXPECT_EQ(FindAbove(x, at, 1.5f), at);
+        EXPECT_EQ(FindAbove(x, 0, -INFINITY), at);
+        EXPECT_EQ(FindAbove(x, at + 1, 1.5f), at + 1 < size ? size - 1 : size);
+        EXPECT_EQ(FindAbove(x, 0, NAN), size);
+      }
+    }
+  });
+}
+
 TEST(AddTo, AddsOnEveryTarget) {
   ForEachTarget([] {
     for (const size_t size : kSizes) {
