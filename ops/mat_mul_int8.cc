@@ -27,18 +27,24 @@ void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
   for (size_t begin = 0; begin < x.size(); begin += kTileCols, ++out) {
     const float* HWY_RESTRICT from = x.data() + begin;
     auto largest = hn::Zero(df);
+    // 0, or no number if any x is none or infinite, which Max may not tell.
+    auto poison = hn::Zero(df);
     for (size_t i = 0; i < kTileCols; i += N) {
-      largest = hn::Max(largest, hn::Abs(hn::LoadU(df, from + i)));
+      const auto v = hn::LoadU(df, from + i);
+      largest = hn::Max(largest, hn::Abs(v));
+      poison = hn::MulAdd(v, hn::Zero(df), poison);
     }
-    const float scale = hn::ReduceMax(df, largest) / 127.0f;
+    const float scale =
+        hn::ReduceMax(df, largest) / 127.0f + hn::ReduceSum(df, poison);
     const auto inverse = hn::Set(df, scale > 0.0f ? 1.0f / scale : 0.0f);
     // In case 1 / scale is infinite.
     const auto limit = hn::Set(df, 127.0f);
     int32_t sums[2] = {};
     for (size_t i = 0; i < kTileCols; i += N) {
       const auto scaled = hn::Mul(hn::LoadU(df, from + i), inverse);
+      const auto number = hn::IfThenZeroElse(hn::IsNaN(scaled), scaled);
       const auto codes =
-          hn::NearestInt(hn::Clamp(scaled, hn::Neg(limit), limit));
+          hn::NearestInt(hn::Clamp(number, hn::Neg(limit), limit));
       sums[2 * i / kTileCols] += hn::ReduceSum(di32, codes);
       hn::StoreU(hn::DemoteTo(d8, codes), d8, out->codes + i);
     }

@@ -1,6 +1,7 @@
 """The Python environment of the other engines and of the plots, made once and kept in the cache."""
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 import venv
@@ -13,8 +14,10 @@ PACKAGES = {
     "llama-cpp": ["--no-binary", "llama-cpp-python", "llama-cpp-python", "numpy"],
     "transformers": ["torch", "transformers"],
 }
-# For this CPU, and without the parts for images.
+# For this CPU, and without the parts for images. Without AMX too: with it, g++ 12 and version 0.3.36, llama.cpp crashes
+# in the first prefill (SIGSEGV in ggml_backend_amx_mul_mat, its issue 20824).
 CMAKE_ARGS = "-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF"
+X86_FLAGS = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
 
 
 class SetupError(Exception):
@@ -39,7 +42,9 @@ def _record(purpose):
 def _install(interpreter, purpose):
     log = DIRECTORY / f"{purpose}.log"
     print(f"installing what {purpose} needs into {DIRECTORY}; llama.cpp takes minutes; see {log}", file=sys.stderr)
-    variables = {"CMAKE_ARGS": CMAKE_ARGS, "CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count())}
+    flags = X86_FLAGS if platform.machine() == "x86_64" else ""
+    variables = {"CMAKE_ARGS": CMAKE_ARGS, "CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count()),
+                 "CFLAGS": flags, "CXXFLAGS": flags}
     with open(log, "wb") as file:
         done = subprocess.run([interpreter, "-m", "pip", "install", "--verbose", *PACKAGES[purpose]],
                               env=os.environ | variables, stdout=file, stderr=subprocess.STDOUT, check=False)

@@ -4,7 +4,8 @@ import statistics
 NOTES = """\
 Speeds are tokens/s, median (lowest - highest). pp: tokens of a prompt read at once; tg: tokens one by one; x: in so
 many sequences together; @ d: after so many other tokens. A ratio is ours over theirs, of neighbouring runs. Shares: for
-tg, bytes of the weights in the file x tokens/s of the memory read ceiling (keys and values not counted); for pp,
+tg, bytes of the weights in the file x tokens/s of the memory read ceiling (keys and values not counted; ours reads
+three quarters of a head in Q8_0, which counts as all of it here); for pp,
 2 x parameters without the embedding x tokens/s of the float32 multiply-add ceiling (above 100 % if matrix or integer
 instructions are used; attention not counted). Peak memory is the process's VmHWM, which counts mapped files.
 """

@@ -263,6 +263,24 @@ TEST(MatMul, Int8IsExactOfRoundedActivations) {
   }
 }
 
+// A model that breaks down must show it, wherever in a vector it does.
+TEST(MatMul, Int8KeepsWhatIsNoNumber) {
+  Workers workers(1);
+  const TestMatrix w(Format::kQ4_0, 16, 64, 1);
+  for (const float bad : {NAN, INFINITY, -INFINITY}) {
+    for (const size_t at : {0, 7, 17, 31, 32, 63}) {
+      std::vector<float> x = RandomVector(64, 2);
+      x[at] = bad;
+      ForEachTarget([&] {
+        for (const float value :
+             Product(x, 1, w, {}, workers, Arithmetic::kInt8)) {
+          EXPECT_TRUE(std::isnan(value)) << bad << " at " << at;
+        }
+      });
+    }
+  }
+}
+
 // Extreme codes of w and x: sums of products in 16 bits must not saturate.
 TEST(MatMul, Int8SumsOfExtremeCodesDoNotSaturate) {
   Workers workers(1);
