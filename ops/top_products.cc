@@ -162,7 +162,9 @@ bool TopProducts::Find(std::span<const float> x, const PackedView& w, size_t k,
   std::nth_element(ranked_.begin(), ranked_.begin() + (k - 1), ranked_.end(),
                    std::greater<>());
   const float threshold = ranked_[k - 1];
-  if (!std::isfinite(threshold)) return false;
+  // Without vectors, the largest of none is the lowest number.
+  constexpr float kLowest = std::numeric_limits<float>::lowest();
+  if (!(threshold > kLowest) || std::isinf(threshold)) return false;
   candidates_.clear();
   for (size_t panel = 0; panel < num_whole; ++panel) {
     if (upper_[panel] >= threshold) candidates_.push_back(panel);
