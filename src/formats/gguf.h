@@ -3,107 +3,15 @@
 #ifndef GEMMA_SRC_FORMATS_GGUF_H_
 #define GEMMA_SRC_FORMATS_GGUF_H_
 
-#include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "src/formats/gguf_metadata.h"
 #include "src/formats/tensor.h"
 
 namespace gemma {
-
-// Types of metadata values; the numbers are those in files.
-enum class GgufType : uint32_t {
-  kUint8 = 0,
-  kInt8 = 1,
-  kUint16 = 2,
-  kInt16 = 3,
-  kUint32 = 4,
-  kInt32 = 5,
-  kFloat32 = 6,
-  kBool = 7,
-  kString = 8,
-  kArray = 9,
-  kUint64 = 10,
-  kInt64 = 11,
-  kFloat64 = 12,
-};
-
-// The keys and values of a file. Strings are not copied: this and the views
-// that it hands out point into the bytes that were parsed.
-class GgufMetadata {
- public:
-  // Reads the value of `key`. A key that is missing leaves `value` as it was,
-  // which is no error; a value of the wrong type or range is one. Integers of
-  // any width and sign are integers; floats take integers too and must be
-  // finite; a bool is only a bool. Messages name file, key, what was found and
-  // what was wanted.
-  absl::Status Read(std::string_view key, bool& value) const;
-  absl::Status Read(std::string_view key, int32_t& value) const;
-  absl::Status Read(std::string_view key, int64_t& value) const;
-  absl::Status Read(std::string_view key, uint32_t& value) const;
-  absl::Status Read(std::string_view key, size_t& value) const;
-  absl::Status Read(std::string_view key, float& value) const;
-  absl::Status Read(std::string_view key, std::string& value) const;
-  absl::Status Read(std::string_view key, std::string_view& value) const;
-  // Arrays, whose elements must all fit.
-  absl::Status Read(std::string_view key, std::vector<bool>& value) const;
-  absl::Status Read(std::string_view key, std::vector<int32_t>& value) const;
-  absl::Status Read(std::string_view key, std::vector<int64_t>& value) const;
-  absl::Status Read(std::string_view key, std::vector<size_t>& value) const;
-  absl::Status Read(std::string_view key, std::vector<float>& value) const;
-  absl::Status Read(std::string_view key,
-                    std::vector<std::string_view>& value) const;
-
-  // As Read, but a missing key is an error.
-  template <class T>
-  absl::Status ReadRequired(std::string_view key, T& value) const {
-    if (!Has(key)) return Missing(key);
-    return Read(key, value);
-  }
-
-  bool Has(std::string_view key) const { return values_.contains(key); }
-  // Whether the key is there and its value an array.
-  bool IsArray(std::string_view key) const;
-  // The type of the value, or of an array's elements; nothing if the key is
-  // missing.
-  std::optional<GgufType> TypeOf(std::string_view key) const;
-  // The keys, sorted.
-  std::vector<std::string_view> Keys() const;
-
-  size_t size() const { return values_.size(); }
-  // The file, for messages.
-  const std::string& path() const { return path_; }
-
- private:
-  friend class GgufParser;
-
-  struct Value {
-    GgufType type;  // of the elements, if is_array
-    bool is_array;
-    uint64_t count;                   // elements; 1 if not is_array
-    absl::Span<const uint8_t> bytes;  // `count` values, each checked to lie
-                                      // inside
-  };
-
-  const Value* Find(std::string_view key) const;
-  absl::Status Missing(std::string_view key) const;
-  absl::Status Unexpected(std::string_view key, const Value& value,
-                          std::string_view wanted) const;
-  template <class T>
-  absl::Status ReadValue(std::string_view key, T& value) const;
-  template <class T>
-  absl::Status ReadArray(std::string_view key, std::vector<T>& value) const;
-
-  std::string path_;
-  absl::flat_hash_map<std::string_view, Value> values_;
-};
 
 struct GgufFile {
   uint32_t version = 0;
