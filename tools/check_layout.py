@@ -66,8 +66,8 @@ def check_code(path, text):
                 yield number, f"must not include {quoted}"
             elif path.startswith("include/") and not re.match(PUBLIC, quoted):
                 yield number, f"a public header must not include {quoted}"
-            elif "sentencepiece" in name and not re.match("src/text/|tests/", path):
-                yield number, f"only src/text may include {quoted}"
+            elif "sentencepiece" in name and not path.startswith("tests/"):
+                yield number, f"only tests may include {quoted}"
         target = re.match(r"\s*#\s*define\s+HWY_TARGET_INCLUDE\s+(.*)", line)
         if target and target[1].strip() != f'"{path}"':
             yield number, f'HWY_TARGET_INCLUDE must be "{path}"'
@@ -96,7 +96,7 @@ def self_test():
         ("ops/a.cc", '#include "compression/a.h"'),
         ("src/engine/a.cc", '#include "src/model/a.h"'),
         ("src/model/a.cc", '#include "src/text/a.h"'),
-        ("src/text/a.cc", "#include <sentencepiece_processor.h>"),
+        ("tests/text/a_test.cc", "#include <sentencepiece_processor.h>"),
         ("tools/gemma/chat.cc", '#include "gemma/gemma.h"'),
         ("tools/gemma/inspect.cc", '#include "src/model/a.h"'),
         ("tests/ops/a_test.cc", '#include "hwy/highway.h"'),
@@ -118,7 +118,7 @@ def self_test():
         ("src/model/a.cc", '#include "src/engine/a.h"'),
         ("src/model/a.cc", '#include "hwy/base.h"'),
         ("src/model/a.cc", '#include "tests/support/a.h"'),
-        ("src/engine/a.cc", "#include <sentencepiece_processor.h>"),
+        ("src/text/a.cc", "#include <sentencepiece_processor.h>"),
         ("tools/gemma/chat.cc", '#include "src/model/a.h"'),
         ("tools/gemma/perplexity.cc", '#include "ops/ops.h"'),
         ("tools/gemma/inspect.cc", '#include "hwy/base.h"'),

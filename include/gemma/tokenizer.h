@@ -41,7 +41,7 @@ class Tokenizer {
   TokenId eos() const;
 
   // Tokens of `text`, without BOS. Bytes that are not UTF-8 become U+FFFD, as
-  // in sentencepiece. Fails only if sentencepiece does.
+  // in sentencepiece. InvalidArgument if 32 MiB have no newline.
   absl::StatusOr<std::vector<TokenId>> Encode(
       std::string_view text,
       ControlTokens control_tokens = ControlTokens::kAsText) const;

@@ -3,26 +3,25 @@
 #ifndef GEMMA_SRC_TEXT_TOKENIZER_IMPL_H_
 #define GEMMA_SRC_TEXT_TOKENIZER_IMPL_H_
 
-#include <sentencepiece_processor.h>
-
-#include <array>
-#include <cstdint>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/tokenizer.h"
+#include "src/text/bpe_encoder.h"
+#include "src/text/piece_index.h"
+#include "src/text/prefix_matcher.h"
 #include "src/text/vocabulary.h"
 
 namespace gemma {
 
-// Loads the vocabulary into sentencepiece. Checks it first, so it may be
-// hostile. `path` names the file it came from, for messages.
+// Checks the vocabulary first, so it may be hostile. `path` names the file it
+// came from, for messages.
 absl::StatusOr<Tokenizer> MakeTokenizer(Vocabulary vocabulary,
                                         std::string_view path);
 
@@ -31,47 +30,42 @@ class Tokenizer::Impl {
   static absl::StatusOr<std::unique_ptr<const Impl>> Create(
       Vocabulary vocabulary, std::string_view path);
 
-  size_t vocab_size() const { return types_.size(); }
+  size_t vocab_size() const { return vocabulary_.pieces.size(); }
   bool Contains(TokenId token) const {
-    return token >= 0 && static_cast<size_t>(token) < types_.size();
+    return token >= 0 && static_cast<size_t>(token) < vocab_size();
   }
-  TokenId bos() const { return bos_; }
-  TokenId eos() const { return eos_; }
+  TokenId bos() const { return vocabulary_.bos; }
+  TokenId eos() const { return vocabulary_.eos; }
 
   // `token` must be in the vocabulary.
-  PieceType type(TokenId token) const { return types_[token]; }
-  std::string_view piece(TokenId token) const;
+  PieceType type(TokenId token) const { return vocabulary_.pieces[token].type; }
+  std::string_view piece(TokenId token) const {
+    return vocabulary_.pieces[token].text;
+  }
+  bool IsControl(TokenId token) const { return IsControlType(type(token)); }
 
-  std::optional<TokenId> Find(std::string_view piece) const;
+  std::optional<TokenId> Find(std::string_view piece) const {
+    return index_.Find(piece);
+  }
 
   // Appends the tokens of `text`, in which no control token is looked for.
-  // Long texts go to sentencepiece in parts, which changes no token.
   absl::Status EncodeText(std::string_view text,
                           std::vector<TokenId>& tokens) const;
 
-  // The longest control token that `text` begins with.
-  std::optional<TokenId> MatchControl(std::string_view text) const;
-
-  // Whether a control token begins with this character.
-  bool MayStartControl(char c) const {
-    return !control_sizes_[static_cast<uint8_t>(c)].empty();
+  // The longest control token that `text` begins with; null if there is none.
+  const PrefixMatcher::Entry* MatchControl(std::string_view text) const {
+    return controls_.Longest(text);
   }
 
  private:
-  Impl() = default;
+  explicit Impl(Vocabulary vocabulary)
+      : vocabulary_(std::move(vocabulary)), index_(&vocabulary_.pieces) {}
 
-  // As EncodeText, in one part.
-  absl::Status EncodePart(std::string_view text,
-                          std::vector<TokenId>& tokens) const;
-
-  sentencepiece::SentencePieceProcessor processor_;  // owns the texts
-  std::vector<PieceType> types_;                     // by token
-  TokenId bos_ = -1;
-  TokenId eos_ = -1;
+  const Vocabulary vocabulary_;
+  PieceIndex index_;
+  std::optional<BpeEncoder> encoder_;  // set by Create, as all below
+  PrefixMatcher controls_;
   bool newlines_separate_ = false;  // no token crosses the end of a newline run
-  absl::flat_hash_map<std::string_view, TokenId> controls_;
-  // Sizes of the control tokens that begin with a byte, longest first.
-  std::array<std::vector<size_t>, 256> control_sizes_;
 };
 
 }  // namespace gemma

@@ -5,7 +5,6 @@
 #include <bitset>
 #include <cmath>
 
-#include "absl/hash/hash.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -18,17 +17,6 @@ namespace gemma {
 namespace {
 
 constexpr std::string_view kBlank = "\u2581";
-
-// sentencepiece keeps this many matches of user-defined pieces at one place of
-// a text, and reads past its array if there are more (PrefixMatcher).
-constexpr size_t kMaxNestedUserDefined = 64;
-
-// sentencepiece builds a double array of them, in about a hundred times their
-// size.
-constexpr size_t kMaxUserDefinedBytes = size_t{1} << 22;
-
-// sentencepiece takes unused pieces apart recursively, one level per merge.
-constexpr size_t kMaxUnusedBytes = 1024;
 
 constexpr std::array<std::string_view, 13> kControlNames = {
     "<pad>",
@@ -125,101 +113,23 @@ absl::Status CheckPiece(const Vocabulary::Piece& piece, size_t id,
                                  kMaxPieceBytes));
   }
   if (!IsValidUtf8(text)) return error("wanted UTF-8");
-  // sentencepiece's matcher of user-defined pieces ends them at a NUL.
-  if (text.find('\0') != std::string::npos) {
-    return error("wanted no NUL character");
-  }
   if (!std::isfinite(piece.score)) {
     return error(
         absl::StrFormat("its score is %f, wanted a finite one", piece.score));
   }
   switch (piece.type) {
     case PieceType::kNormal:
-    case PieceType::kUserDefined:
-      return absl::OkStatus();
-    case PieceType::kUnused:
-      if (text.size() > kMaxUnusedBytes) {
-        return error(
-            absl::StrFormat("an unused piece of %d bytes, wanted at "
-                            "most %d",
-                            text.size(), kMaxUnusedBytes));
-      }
-      return absl::OkStatus();
-    case PieceType::kControl:
     case PieceType::kUnknown:
-      // A single character of a text would match it.
-      if (Utf8Length(text[0]) == text.size()) {
-        return error("a control piece, wanted more than one character");
-      }
+    case PieceType::kControl:
+    case PieceType::kUserDefined:
+    case PieceType::kUnused:
       return absl::OkStatus();
     case PieceType::kByte:
-      if (!ByteOfPiece(text).has_value()) {
-        return error("a byte piece, wanted '<0x00>' to '<0xFF>'");
-      }
-      return absl::OkStatus();
+      if (ByteOfPiece(text).has_value()) return absl::OkStatus();
+      return error("a byte piece, wanted '<0x00>' to '<0xFF>'");
   }
   return error(absl::StrFormat("its type is %d, wanted 1 to 6",
                                static_cast<int>(piece.type)));
-}
-
-// Fails if two pieces are the same. Sorts hashes instead of filling a hash set,
-// which takes a quarter of the time.
-absl::Status CheckRepeats(const std::vector<Vocabulary::Piece>& pieces,
-                          std::string_view path) {
-  constexpr uint64_t kIdMask = kMaxPieces - 1;  // of the bits that hold the id
-  static_assert((kMaxPieces & kIdMask) == 0);
-  std::vector<uint64_t> keys;
-  keys.reserve(pieces.size());
-  for (size_t i = 0; i < pieces.size(); ++i) {
-    if (pieces[i].text.empty()) continue;
-    const uint64_t hash = absl::HashOf(std::string_view(pieces[i].text));
-    keys.push_back((hash & ~kIdMask) | i);
-  }
-  std::sort(keys.begin(), keys.end());
-  for (size_t i = 0; i < keys.size(); ++i) {
-    for (size_t j = i + 1; j < keys.size(); ++j) {
-      if ((keys[i] ^ keys[j]) > kIdMask) break;  // another hash
-      const size_t first = keys[i] & kIdMask;
-      const size_t second = keys[j] & kIdMask;
-      if (pieces[first].text != pieces[second].text) continue;
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "%s: pieces %d and %d are both %s, wanted each only once", path,
-          first, second, QuotedPiece(pieces[first].text)));
-    }
-  }
-  return absl::OkStatus();
-}
-
-// Checks the size of the user-defined pieces, and how many can match at one
-// place, each a prefix of the next.
-absl::Status CheckUserDefined(const Vocabulary& vocabulary,
-                              std::string_view path) {
-  size_t bytes = 0;
-  std::vector<std::string_view> texts;
-  for (const Vocabulary::Piece& piece : vocabulary.pieces) {
-    if (piece.type != PieceType::kUserDefined) continue;
-    bytes += piece.text.size();
-    texts.push_back(piece.text);
-  }
-  if (bytes > kMaxUserDefinedBytes) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: the user-defined pieces have %d bytes, wanted at most %d", path,
-        bytes, kMaxUserDefinedBytes));
-  }
-  std::sort(texts.begin(), texts.end());  // a prefix before what it begins
-  std::vector<std::string_view> open;
-  for (std::string_view text : texts) {
-    while (!open.empty() && !absl::StartsWith(text, open.back())) {
-      open.pop_back();
-    }
-    open.push_back(text);
-    if (open.size() > kMaxNestedUserDefined) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "%s: user-defined piece %s begins with %d others, wanted at most %d",
-          path, QuotedPiece(text), open.size() - 1, kMaxNestedUserDefined - 1));
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -338,7 +248,9 @@ absl::Status Canonicalize(Vocabulary& vocabulary, std::string_view path) {
   for (Vocabulary::Piece& piece : pieces) {
     if (piece.type != PieceType::kControl &&
         piece.type != PieceType::kUnknown) {
-      absl::StrReplaceAll({{" ", kBlank}}, &piece.text);
+      if (piece.text.find(' ') != std::string::npos) {
+        absl::StrReplaceAll({{" ", kBlank}}, &piece.text);
+      }
     }
     piece.type = CanonicalType(piece);
     if (piece.type != PieceType::kNormal) piece.score = 0.0f;  // unused
@@ -399,9 +311,7 @@ absl::Status Validate(const Vocabulary& vocabulary, std::string_view path) {
                           path, id.role, id.id));
     }
   }
-  const absl::Status status = CheckRepeats(pieces, path);
-  if (!status.ok()) return status;
-  return CheckUserDefined(vocabulary, path);
+  return absl::OkStatus();
 }
 
 }  // namespace gemma

@@ -29,6 +29,11 @@ enum class PieceType : uint8_t {
   kByte = 6,         // "<0x00>" to "<0xFF>", all of them
 };
 
+// Whether tokens of the type have no text.
+inline bool IsControlType(PieceType type) {
+  return type == PieceType::kControl || type == PieceType::kUnknown;
+}
+
 // A sentencepiece BPE vocabulary. Blanks inside a piece are U+2581.
 struct Vocabulary {
   struct Piece {
@@ -107,12 +112,9 @@ absl::StatusOr<Vocabulary> VocabularyFromHf(const HfTokenizerData& data,
 // two ids to one thing.
 absl::Status Canonicalize(Vocabulary& vocabulary, std::string_view path);
 
-// Checks everything that sentencepiece would refuse, mistake or crash on.
+// Checks everything that encoding takes for granted but that no two pieces are
+// the same: PieceIndex finds that.
 absl::Status Validate(const Vocabulary& vocabulary, std::string_view path);
-
-// A sentencepiece ModelProto with the vocabulary's pieces and Gemma's settings:
-// BPE, byte fallback, identity normalizer, blanks kept.
-std::string SerializeModelProto(const Vocabulary& vocabulary);
 
 // The byte of "<0x0A>"; nothing if the piece is not of that form.
 std::optional<uint8_t> ByteOfPiece(std::string_view piece);

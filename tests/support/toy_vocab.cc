@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "tests/support/model_proto.h"
+
 namespace gemma {
 namespace {
 

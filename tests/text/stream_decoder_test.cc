@@ -1,3 +1,5 @@
+#include <sentencepiece_processor.h>
+
 #include <random>
 #include <string>
 #include <vector>
@@ -5,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "src/text/tokenizer_impl.h"
 #include "src/text/utf8.h"
+#include "tests/support/model_proto.h"
 #include "tests/support/toy_vocab.h"
 
 namespace gemma {

@@ -2,14 +2,18 @@
 
 #include <sentencepiece_processor.h>
 
+#include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/text/tokenizer_impl.h"
+#include "tests/support/model_proto.h"
 #include "tests/support/toy_vocab.h"
 
 namespace gemma {
@@ -25,6 +29,22 @@ constexpr std::string_view kPath = "toy.file";
 
 absl::Span<const uint8_t> AsBytes(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+// Only what every vocabulary has.
+Vocabulary ByteVocabulary() {
+  Vocabulary vocabulary;
+  vocabulary.pieces = {{"<unk>", 0.0f, PieceType::kUnknown},
+                       {"<bos>", 0.0f, PieceType::kControl},
+                       {"<eos>", 0.0f, PieceType::kControl}};
+  for (int byte = 0; byte < 256; ++byte) {
+    vocabulary.pieces.push_back(
+        {absl::StrFormat("<0x%02X>", byte), 0.0f, PieceType::kByte});
+  }
+  vocabulary.unk = 0;
+  vocabulary.bos = 1;
+  vocabulary.eos = 2;
+  return vocabulary;
 }
 
 // One tokenizer of each source.
@@ -110,6 +130,50 @@ TEST_F(TokenizerTest, EqualsSentencepieceOnTheFile) {
     ++num_compared;
   }
   EXPECT_GT(num_compared, 500);
+}
+
+// Pieces of two letters and a blank in all lengths, types and orders, with many
+// equal scores: what merges first, what is taken apart again, what a
+// user-defined piece hides.
+TEST(RandomVocabularies, EncodeAsInSentencepiece) {
+  constexpr std::string_view kLetters[] = {"a", "b", "\u2581", "\u00E9"};
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    std::mt19937_64 random(seed);
+    const auto letters = [&](size_t max_size) {
+      std::string text;
+      for (size_t n = 1 + random() % max_size; n > 0; --n) {
+        text += kLetters[random() % std::size(kLetters)];
+      }
+      return text;
+    };
+    Vocabulary vocabulary = ByteVocabulary();
+    vocabulary.add_space_prefix = seed % 4 == 0;
+    std::set<std::string> pieces;
+    while (pieces.size() < 40) pieces.insert(letters(5));
+    for (const std::string& piece : pieces) {
+      const uint64_t kind = random() % 12;
+      const PieceType type = kind == 0   ? PieceType::kUserDefined
+                             : kind <= 3 ? PieceType::kUnused
+                                         : PieceType::kNormal;
+      vocabulary.pieces.push_back(
+          {piece, -static_cast<float>(random() % 8), type});
+    }
+    sentencepiece::SentencePieceProcessor processor;
+    ASSERT_TRUE(
+        processor.LoadFromSerializedProto(SerializeModelProto(vocabulary))
+            .ok());
+    const absl::StatusOr<Tokenizer> tokenizer =
+        MakeTokenizer(vocabulary, kPath);
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+    for (int i = 0; i < 50; ++i) {
+      std::string text = letters(30);
+      if (i % 5 == 0) text[random() % text.size()] = '\xE2';
+      if (i % 7 == 0) text += ' ';
+      std::vector<int> expected;
+      ASSERT_TRUE(processor.Encode(text, &expected).ok());
+      ASSERT_EQ(*tokenizer->Encode(text), expected) << seed << ": " << text;
+    }
+  }
 }
 
 TEST_F(TokenizerTest, Encodes) {

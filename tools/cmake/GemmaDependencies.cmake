@@ -2,7 +2,6 @@
 # build/deps for abseil and Highway.
 
 find_package(Threads REQUIRED)
-find_package(SentencePiece REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(absl QUIET)
 find_package(hwy 1.2 QUIET)
@@ -47,6 +46,7 @@ if(GEMMA_BUILD_TOOLS)
 endif()
 if(GEMMA_BUILD_TESTS)
   find_package(GTest REQUIRED)
+  find_package(SentencePiece REQUIRED)  # the reference for tokens
   find_package(Python3 REQUIRED COMPONENTS Interpreter)
 endif()
 if(GEMMA_BUILD_BENCHMARKS)
