@@ -21,10 +21,15 @@ namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-#ifdef HWY_NATIVE_U8_I8_SUMOFMULQUADACCUMULATE
-inline constexpr bool kHasQuadDot = HWY_TARGET <= HWY_AVX3_DL;
+// What a dot product of four bytes, if there is one, takes for codes.
+enum class QuadDot { kNone, kUnsigned, kSigned };
+#if HWY_TARGET == HWY_NEON_BF16
+inline constexpr QuadDot kQuadDot = QuadDot::kSigned;
+#elif defined(HWY_NATIVE_U8_I8_SUMOFMULQUADACCUMULATE)
+inline constexpr QuadDot kQuadDot =
+    HWY_TARGET <= HWY_AVX3_DL ? QuadDot::kUnsigned : QuadDot::kNone;
 #else
-inline constexpr bool kHasQuadDot = false;
+inline constexpr QuadDot kQuadDot = QuadDot::kNone;
 #endif
 
 // Which bits of the codes are multiplied.
@@ -41,11 +46,13 @@ struct Dot {
   static constexpr size_t kBits = TraitsOf(kLayout).has_table ? 8
                                   : kIsPart ? PlaneBits(kLayout)
                                             : TraitsOf(kLayout).code_bits;
+  // Codes of 8 bits are made signed where they cannot be multiplied as they
+  // are.
+  static constexpr bool kIsSigned =
+      kQuadDot != QuadDot::kUnsigned && kBits == 8;
   // Without a four-byte dot, pairs are summed with saturation to int16. Codes
-  // of 8 bits would saturate: there codes are made signed, and their signs
-  // given to x.
-  static constexpr bool kIsSigned = !kHasQuadDot && kBits == 8;
-  static constexpr bool kUses16 = !kHasQuadDot;
+  // of 8 bits would saturate: their signs are given to x.
+  static constexpr bool kUses16 = kQuadDot == QuadDot::kNone;
   // Of 2 * (2^kBits - 1) * 127 to a sum in int16.
   static constexpr size_t kFlush = kBits == 4   ? 8
                                    : kBits == 5 ? 4
@@ -85,6 +92,18 @@ struct Dot {
   static HWY_INLINE VI32 Quads(hn::Vec<DI16> pairs) {
     return hn::WidenMulPairwiseAdd(DI32(), pairs, hn::Set(DI16(), 1));
   }
+
+  // sum + the dot products of four bytes in each lane. Not if kUses16.
+  static HWY_INLINE VI32 AddQuads(VI32 sum, const Operand& w, hn::Vec<DI8> x) {
+#if HWY_TARGET == HWY_NEON_BF16  // Highway 1.2 has no operation for it
+    const auto codes = kIsSigned ? w.sign : hn::BitCast(DI8(), w.magnitude);
+    return VI32(vdotq_s32(sum.raw, codes.raw, x.raw));
+#elif defined(HWY_NATIVE_U8_I8_SUMOFMULQUADACCUMULATE)
+    return hn::SumOfMulQuadAccumulate(DI32(), w.magnitude, x, sum);
+#else
+    return sum;
+#endif
+  }
 };
 
 // Four columns of x in every lane.
@@ -121,17 +140,14 @@ HWY_INLINE void TileDots(const Tile& tile, size_t v,
                               : Codes<kLayout, g>(tile, v));
     for (size_t r = 0; r < kRows; ++r) {
       const auto xs = Broadcast(x[r][block].codes + 4 * g);
-#ifdef HWY_NATIVE_U8_I8_SUMOFMULQUADACCUMULATE
-      if constexpr (!D::kUses16) {
-        acc[kGroup][r] =
-            hn::SumOfMulQuadAccumulate(di32, w.magnitude, xs, acc[kGroup][r]);
-        continue;
-      }
-#endif
-      const auto products = D::Pairs(w, xs);
-      pairs[r] = g % kFlush == 0 ? products : hn::Add(pairs[r], products);
-      if (g % kFlush == kFlush - 1) {
-        acc[kGroup][r] = hn::Add(acc[kGroup][r], D::Quads(pairs[r]));
+      if constexpr (D::kUses16) {
+        const auto products = D::Pairs(w, xs);
+        pairs[r] = g % kFlush == 0 ? products : hn::Add(pairs[r], products);
+        if (g % kFlush == kFlush - 1) {
+          acc[kGroup][r] = hn::Add(acc[kGroup][r], D::Quads(pairs[r]));
+        }
+      } else {
+        acc[kGroup][r] = D::AddQuads(acc[kGroup][r], w, xs);
       }
     }
   });
