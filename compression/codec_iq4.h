@@ -55,6 +55,7 @@ struct IQ4_NL {
   static constexpr size_t kBlockBytes = BlockBytes(Format::kIQ4_NL);    // 18
   static constexpr size_t kScaleValues = 32;
   static constexpr bool kHasOffset = false;
+  static constexpr size_t kNibbles = 2;  // as Q4_0's; indices of kIQ4Codes
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {

@@ -25,12 +25,15 @@ struct Q4_0 {
   static constexpr size_t kBlockBytes = BlockBytes(Format::kQ4_0);    // 18
   static constexpr size_t kScaleValues = 32;
   static constexpr bool kHasOffset = false;
+  // Of a block, the first of 16 bytes: their low halves are the codes of the
+  // first 16 values, their high halves those of the others.
+  static constexpr size_t kNibbles = 2;
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {
     scales[0] = ReadHalf(block);
     offsets[0] = 0.0f;
-    UnpackNibbles<16>(block + 2, codes);
+    UnpackNibbles<16>(block + kNibbles, codes);
     for (size_t i = 0; i < kBlockValues; ++i) {
       codes[i] = static_cast<int8_t>(codes[i] - 8);
     }
@@ -42,12 +45,13 @@ struct Q4_1 {
   static constexpr size_t kBlockBytes = BlockBytes(Format::kQ4_1);    // 20
   static constexpr size_t kScaleValues = 32;
   static constexpr bool kHasOffset = true;
+  static constexpr size_t kNibbles = 4;  // as Q4_0's
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {
     scales[0] = ReadHalf(block);
     offsets[0] = ReadHalf(block + 2);
-    UnpackNibbles<16>(block + 4, codes);
+    UnpackNibbles<16>(block + kNibbles, codes);
   }
 };
 

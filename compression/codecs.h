@@ -22,6 +22,12 @@ concept BlockCodec = requires {
   &Codec::Unpack;
 };
 
+// Codecs whose halves of bytes are what four-bit layouts want.
+template <class Codec>
+concept NibbleCodec = requires {
+  Codec::kNibbles;
+};
+
 // Codecs whose scales are whole numbers of a unit.
 template <class Codec>
 concept SuperCodec = requires {

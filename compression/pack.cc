@@ -80,6 +80,18 @@ constexpr std::array<uint8_t, 256> kIQ4Indices = [] {
   return indices;
 }();
 
+// Four words, in a vector that every CPU has.
+using Words = uint32_t __attribute__((vector_size(16)));
+
+// Writes a row's word of one of the vectors from `out` on.
+void WriteWord(uint32_t word, uint8_t* out, size_t vector, size_t row) {
+  std::memcpy(out + vector * kCodeVectorBytes + row * sizeof(word), &word,
+              sizeof(word));
+}
+void WriteWords(Words words, uint8_t* out, size_t vector, size_t row) {
+  for (size_t i = 0; i < 4; ++i) WriteWord(words[i], out, vector + i, row);
+}
+
 // Up to kChunkCols columns of one panel, unpacked.
 template <class Codec, Layout layout>
 struct Chunk {
@@ -159,43 +171,43 @@ struct Chunk {
   // Writes the codes of kTileCols columns from `col` on; see Layout.
   void WriteCodes(size_t col, uint8_t* out,
                   [[maybe_unused]] uint8_t* rest) const {
-    // Word w of vector g holds the codes of row w.
-    uint32_t g[kCodeVectors][kPanelRows];
     for (size_t row = 0; row < kPanelRows; ++row) {
-      for (size_t i = 0; i < kCodeVectors; ++i) {
-        std::memcpy(&g[i][row], codes[row] + col + 4 * i, sizeof(uint32_t));
+      // Word g has the codes of columns 4 * g to 4 * g + 3.
+      Words low, high;  // g = 0..3, g = 4..7
+      std::memcpy(&low, codes[row] + col, sizeof(low));
+      std::memcpy(&high, codes[row] + col + sizeof(low), sizeof(high));
+      if constexpr (PlaneBits(layout) == 8) {
+        WriteWords(low, out, 0, row);
+        WriteWords(high, out, 4, row);
+        continue;
+      }
+      if constexpr (RestBytes(layout) != 0) {
+        WriteQuarters(low & 0x03030303, high & 0x03030303, rest, 0, row);
+        low = (low >> 2) & 0x3F3F3F3F;
+        high = (high >> 2) & 0x3F3F3F3F;
+      }
+      WriteWords((low & 0x0F0F0F0F) | ((high & 0x0F0F0F0F) << 4), out, 0, row);
+      low = (low >> 4) & 0x0F0F0F0F;
+      high = (high >> 4) & 0x0F0F0F0F;
+      if constexpr (PlaneBits(layout) == 6) {
+        WriteQuarters(low, high, out, 4, row);
+      }
+      if constexpr (PlaneBits(layout) == 5) {
+        const Words bits = low | (high << 4);
+        WriteWord(bits[0] | bits[1] << 1 | bits[2] << 2 | bits[3] << 3, out, 4,
+                  row);
       }
     }
-    if constexpr (PlaneBits(layout) == 8) {
-      std::memcpy(out, g, sizeof(g));
-      return;
-    }
-    if constexpr (RestBytes(layout) != 0) {
-      uint32_t lower[2][kPanelRows] = {};
-      for (size_t i = 0; i < kCodeVectors; ++i) {
-        for (size_t row = 0; row < kPanelRows; ++row) {
-          lower[i / 4][row] |= (g[i][row] & 0x03030303) << 2 * (i % 4);
-          g[i][row] = (g[i][row] >> 2) & 0x3F3F3F3F;
-        }
-      }
-      static_assert(sizeof(lower) == RestBytes(layout));
-      std::memcpy(rest, lower, sizeof(lower));
-    }
-    constexpr uint32_t kLow = 0x0F0F0F0F;
-    uint32_t planes[6][kPanelRows] = {};
-    for (size_t row = 0; row < kPanelRows; ++row) {
-      for (size_t i = 0; i < 4; ++i) {
-        planes[i][row] = (g[i][row] & kLow) | ((g[4 + i][row] & kLow) << 4);
-      }
-      for (size_t i = 0; i < kCodeVectors; ++i) {
-        const uint32_t high = (g[i][row] >> 4) & kLow;
-        if constexpr (PlaneBits(layout) == 5) planes[4][row] |= high << i;
-        if constexpr (PlaneBits(layout) == 6) {
-          planes[4 + i / 4][row] |= high << 2 * (i % 4);
-        }
-      }
-    }
-    std::memcpy(out, planes, TileBytes(layout));
+  }
+
+  // Two bits of each byte: four words become one.
+  static void WriteQuarters(Words low, Words high, uint8_t* out, size_t vector,
+                            size_t row) {
+    const Words even = __builtin_shufflevector(low, high, 0, 2, 4, 6);
+    const Words odd = __builtin_shufflevector(low, high, 1, 3, 5, 7);
+    const Words pairs = even | (odd << 2);
+    WriteWord(pairs[0] | pairs[1] << 4, out, vector, row);
+    WriteWord(pairs[2] | pairs[3] << 4, out, vector + 1, row);
   }
 };
 
@@ -220,10 +232,37 @@ void PackBlocks(const uint8_t* rows, size_t num_rows, size_t cols,
   }
 }
 
+// As PackBlocks, for codes that need no unpacking.
+template <class Codec>
+void PackNibbles(const uint8_t* rows, size_t num_rows, size_t cols,
+                 uint8_t* out) {
+  constexpr uint8_t kZeros[Codec::kBlockBytes] = {};
+  constexpr size_t kHalfBytes = sizeof(uint16_t) * kPanelRows;
+  const size_t row_bytes = cols / Codec::kBlockValues * Codec::kBlockBytes;
+  for (size_t col = 0; col < cols; col += kTileCols) {
+    uint8_t* codes = out + (Codec::kHasOffset ? 2 : 1) * kHalfBytes;
+    for (size_t row = 0; row < kPanelRows; ++row) {
+      const uint8_t* block = row < num_rows ? rows + row * row_bytes : kZeros;
+      std::memcpy(out + row * sizeof(uint16_t), block, sizeof(uint16_t));
+      if constexpr (Codec::kHasOffset) {
+        std::memcpy(out + kHalfBytes + row * sizeof(uint16_t), block + 2,
+                    sizeof(uint16_t));
+      }
+      Words words;
+      std::memcpy(&words, block + Codec::kNibbles, sizeof(words));
+      WriteWords(words, codes, 0, row);
+    }
+    rows += Codec::kBlockBytes;
+    out = codes + 4 * kCodeVectorBytes;
+  }
+}
+
 template <class Codec, Layout layout>
 void PackPanel(const uint8_t* rows, size_t num_rows, size_t cols,
                uint8_t* out) {
-  if constexpr (BlockCodec<Codec>) {
+  if constexpr (NibbleCodec<Codec>) {
+    PackNibbles<Codec>(rows, num_rows, cols, out);
+  } else if constexpr (BlockCodec<Codec>) {
     PackBlocks<Codec, layout>(rows, num_rows, cols, out);
   } else if constexpr (layout == Layout::kF32) {
     PackValues<uint32_t>(rows, num_rows, cols, out);
