@@ -21,9 +21,27 @@ void CheckShapes(const MatMulJob& job) {
   HWY_ASSERT(job.bias.empty() || job.bias.size() == job.w.rows);
 }
 
-size_t NumTasks(const PackedView& w) {
-  return (w.NumPanels() + kTaskPanels - 1) / kTaskPanels;
-}
+// How the panels of w are divided: in tasks of at most kTaskPanels, as many for
+// each thread.
+class Tasks {
+ public:
+  Tasks(const PackedView& w, const Workers& workers)
+      : num_panels_(w.NumPanels()) {
+    const size_t least = hwy::DivCeil(num_panels_, kTaskPanels);
+    const size_t even = hwy::RoundUpTo(least, workers.num_threads());
+    task_panels_ = hwy::DivCeil(num_panels_, even);
+  }
+
+  size_t size() const { return hwy::DivCeil(num_panels_, task_panels_); }
+  size_t Begin(size_t task) const { return task * task_panels_; }
+  size_t End(size_t task) const {
+    return HWY_MIN((task + 1) * task_panels_, num_panels_);
+  }
+
+ private:
+  size_t num_panels_;
+  size_t task_panels_;
+};
 
 enum class Kernel { kFloat, kInt8, kBf16 };
 
@@ -50,10 +68,8 @@ class Rounded {
     }
   }
 
-  // Task `task` of a job.
-  void Run(const MatMulJob& job, size_t task) const {
-    const size_t begin = task * kTaskPanels;
-    const size_t end = HWY_MIN(begin + kTaskPanels, job.w.NumPanels());
+  // Panels [begin, end) of a job.
+  void Run(const MatMulJob& job, size_t begin, size_t end) const {
     switch (Choose(arithmetic_, job)) {
       case Kernel::kFloat:
         return FloatPanels(job, begin, end);
@@ -110,11 +126,17 @@ size_t MatMulContext::Bytes(size_t max_rows, size_t max_cols) {
 void MatMul(std::span<const MatMulJob> jobs, MatMulContext& context) {
   const Rounded rounded(jobs, context);
   size_t num_tasks = 0;
-  for (const MatMulJob& job : jobs) num_tasks += NumTasks(job.w);
+  for (const MatMulJob& job : jobs) {
+    num_tasks += Tasks(job.w, context.workers()).size();
+  }
   context.workers().ForEach(num_tasks, [&](size_t task, size_t) {
-    const MatMulJob* job = jobs.data();
-    for (; task >= NumTasks(job->w); ++job) task -= NumTasks(job->w);
-    rounded.Run(*job, task);
+    for (const MatMulJob& job : jobs) {
+      const Tasks tasks(job.w, context.workers());
+      if (task < tasks.size()) {
+        return rounded.Run(job, tasks.Begin(task), tasks.End(task));
+      }
+      task -= tasks.size();
+    }
   });
 }
 
@@ -130,14 +152,16 @@ void GatedMatMul(const GatedMatMulJob& job, MatMulContext& context) {
                             {job.x, job.up, job.up_bias, job.scratch}};
   HWY_ASSERT(job.gate.rows == job.up.rows);
   const Rounded rounded(jobs, context);
-  context.workers().ForEach(NumTasks(job.gate), [&](size_t task, size_t) {
-    for (const MatMulJob& part : jobs) rounded.Run(part, task);
-    const size_t begin = task * kTaskPanels * kPanelRows;
-    const size_t count =
-        HWY_MIN(kTaskPanels * kPanelRows, job.gate.rows - begin);
+  const Tasks tasks(job.gate, context.workers());
+  context.workers().ForEach(tasks.size(), [&](size_t task, size_t) {
+    const size_t begin = tasks.Begin(task);
+    const size_t end = tasks.End(task);
+    for (const MatMulJob& part : jobs) rounded.Run(part, begin, end);
+    const size_t first = begin * kPanelRows;
+    const size_t count = HWY_MIN(end * kPanelRows, job.gate.rows) - first;
     for (size_t row = 0; row < job.x.rows; ++row) {
-      GatedGelu(job.out.Row(row).subspan(begin, count),
-                job.scratch.Row(row).subspan(begin, count));
+      GatedGelu(job.out.Row(row).subspan(first, count),
+                job.scratch.Row(row).subspan(first, count));
     }
   });
 }

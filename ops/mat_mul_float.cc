@@ -1,8 +1,8 @@
-// The kernels of MatMul in float32. One row of x (decode) is limited by how
-// fast w can be read: values are used as they are read. Several rows (prefill)
-// are limited by multiply-adds: weights are decoded once per block of columns
-// into a buffer that stays in the L1 cache, and each is used for all rows; so
-// are codes for one row. Both sum the columns of a row in ascending order, one
+// The kernels of MatMul in float32. Few rows of x (decode) are limited by how
+// fast w can be read: values are used as they are read. Many rows (prefill) are
+// limited by multiply-adds: weights are decoded once per block of columns into
+// a buffer that stays in the L1 cache, and each is used for all rows; so are
+// codes for few rows. Both sum the columns of a row in ascending order, one
 // fused multiply-add each, so they give the same bits.
 
 #include "ops/mat_mul_kernels.h"
@@ -21,6 +21,8 @@ namespace gemma {
 
 // Columns decoded at once: a panel of them, in float, is 16 KiB.
 inline constexpr size_t kBlockCols = 256;
+// So many rows are faster without decoding.
+inline constexpr size_t kFewRows = 8;
 
 }  // namespace gemma
 #endif  // GEMMA_OPS_MAT_MUL_FLOAT_ONCE
@@ -31,21 +33,64 @@ namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// One row of x with one panel of values.
-template <Layout kLayout>
-HWY_NOINLINE void OneRow(const MatMulJob& job, size_t panel) {
+// kRows rows of x, from row `first` on, with kPanels panels of values.
+template <Layout kLayout, size_t kRows, size_t kPanels>
+HWY_NOINLINE void FewRows(const MatMulJob& job, size_t first, size_t panel) {
+  using D = Decoder<kLayout>;
   const DF df;
-  const float* HWY_RESTRICT x = job.x.data;
-  VF sums[kColVectors];
-  for (size_t v = 0; v < kColVectors; ++v) sums[v] = hn::Zero(df);
-  DecodeCols<kLayout>(job.w, panel, 0, job.w.cols,
-                      [&](size_t col, size_t v, VF values) GEMMA_LAMBDA {
-                        sums[v] =
-                            hn::MulAdd(values, hn::Set(df, x[col]), sums[v]);
-                      });
-  const size_t row = panel * kPanelRows;
-  StoreSums(sums, job.bias.empty() ? nullptr : job.bias.data() + row,
-            job.w.rows - row, job.out.data + row);
+  const size_t stride = PanelBytes(kLayout, job.w.cols);
+  const float* HWY_RESTRICT x[kRows];
+  for (size_t r = 0; r < kRows; ++r) x[r] = job.x.Row(first + r).data();
+  VF sums[kPanels][kRows][kColVectors];
+  for (size_t i = 0; i < kPanels; ++i) {
+    for (size_t r = 0; r < kRows; ++r) {
+      for (size_t v = 0; v < kColVectors; ++v) sums[i][r][v] = hn::Zero(df);
+    }
+  }
+  const uint8_t* from = job.w.Panel(panel);
+  size_t col = 0;
+  const auto unit = [&](size_t size) GEMMA_LAMBDA {
+    for (size_t i = 0; i < kPanels; ++i) {
+      FetchAhead<PanelBlockBytes(kLayout)>(from + i * stride);
+      D::Unit(from + i * stride, [&](size_t c, size_t v, VF w) GEMMA_LAMBDA {
+        if (c >= size) return;
+        for (size_t r = 0; r < kRows; ++r) {
+          VF& sum = sums[i][r][v];
+          sum = hn::MulAdd(w, hn::Set(df, x[r][col + c]), sum);
+        }
+      });
+    }
+    from += PanelBlockBytes(kLayout);
+    col += size;
+  };
+  while (col + D::kCols <= job.w.cols) unit(D::kCols);
+  if (col < job.w.cols) unit(job.w.cols - col);
+  for (size_t i = 0; i < kPanels; ++i) {
+    const size_t row = (panel + i) * kPanelRows;
+    for (size_t r = 0; r < kRows; ++r) {
+      StoreSums(sums[i][r], job.bias.empty() ? nullptr : job.bias.data() + row,
+                job.w.rows - row, job.out.Row(first + r).data() + row);
+    }
+  }
+}
+
+// All rows of x, kRows at a time, with panels [begin, end) of values. Returns
+// how many rows that were, from `first` on.
+template <Layout kLayout, size_t kRows>
+size_t FewRowsOf(const MatMulJob& job, size_t first, size_t begin, size_t end) {
+  // Sums stay in registers, of which there are 32 with AVX-512, else 16.
+  constexpr size_t kSums = kColVectors == 1 ? 16 : 8;
+  constexpr size_t kPanels =
+      HWY_MAX(1, HWY_MIN(kMaxStreams, kSums / (kRows * kColVectors)));
+  size_t row = first;
+  for (; row + kRows <= job.x.rows; row += kRows) {
+    size_t panel = begin;
+    for (; panel + kPanels <= end; panel += kPanels) {
+      FewRows<kLayout, kRows, kPanels>(job, row, panel);
+    }
+    for (; panel < end; ++panel) FewRows<kLayout, kRows, 1>(job, row, panel);
+  }
+  return row - first;
 }
 
 // Decodes columns [begin, end) of a panel to out [end - begin, kPanelRows].
@@ -142,10 +187,10 @@ void ManyRows(const MatMulJob& job, size_t begin, size_t end) {
 template <Layout kLayout>
 void Panels(const MatMulJob& job, size_t begin, size_t end) {
   if constexpr (TraitsOf(kLayout).code_bits == 0) {
-    if (job.x.rows == 1) {
-      for (size_t panel = begin; panel < end; ++panel) {
-        OneRow<kLayout>(job, panel);
-      }
+    if (job.x.rows <= kFewRows) {
+      size_t row = FewRowsOf<kLayout, 4>(job, 0, begin, end);
+      row += FewRowsOf<kLayout, 2>(job, row, begin, end);
+      FewRowsOf<kLayout, 1>(job, row, begin, end);
       return;
     }
   }

@@ -60,70 +60,95 @@ void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
   }
 }
 
+// Panels that kRows rows of x meet side by side; one where arithmetic is the
+// limit, not memory.
+template <size_t kRows>
+inline constexpr size_t kStreams = kRows == 8
+                                       ? 1
+                                       : HWY_MIN(16 / kRows, kMaxStreams);
+
 // kRows rows of x, from row `first` on, with parts [v_begin, v_begin + kParts)
-// of a panel's rows.
+// of the rows of `num_panels` panels, at most kStreams.
 template <Layout kLayout, size_t kRows, size_t kParts>
 HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
-                       size_t panel, size_t v_begin) {
+                       size_t panel, size_t num_panels, size_t v_begin) {
   constexpr LayoutTraits kTraits = TraitsOf(kLayout);
+  constexpr size_t kPanels = kStreams<kRows>;
   const DF df;
+  const size_t stride = PanelBytes(kLayout, job.w.cols);
   const Int8Block* rows[kRows];
   for (size_t r = 0; r < kRows; ++r) {
     rows[r] = x + (first + r) * (job.w.cols / kTileCols);
   }
-  VF sums[kRows][kParts];
-  for (size_t r = 0; r < kRows; ++r) {
-    for (size_t p = 0; p < kParts; ++p) sums[r][p] = hn::Zero(df);
+  VF sums[kPanels][kRows][kParts];
+  for (size_t i = 0; i < kPanels; ++i) {
+    for (size_t r = 0; r < kRows; ++r) {
+      for (size_t p = 0; p < kParts; ++p) sums[i][r][p] = hn::Zero(df);
+    }
   }
   size_t block = 0;
   ForEachTile<kLayout>(
       job.w, panel, 0, job.w.cols,
       [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
-        for (size_t p = 0; p < kParts; ++p) {
-          VI32 acc[kTileGroups<kLayout>][kRows];
-          TileDots<kLayout, kRows>(tile, v_begin + p, rows, block, acc);
-          for (size_t i = 0; i < kTileGroups<kLayout>; ++i) {
-            VF scale;
-            VF offset;
-            LoadScale<kLayout>(header, group + i, v_begin + p, scale, offset);
-            for (size_t r = 0; r < kRows; ++r) {
-              const Int8Block& xb = rows[r][block];
-              sums[r][p] = hn::MulAdd(hn::Mul(scale, hn::Set(df, xb.scale)),
-                                      hn::ConvertTo(df, acc[i][r]), sums[r][p]);
-              if constexpr (kTraits.has_offset) {
-                const int32_t sum = kTileGroups<kLayout> == 2
-                                        ? xb.sums[i]
-                                        : xb.sums[0] + xb.sums[1];
-                sums[r][p] = hn::MulAdd(
-                    offset, hn::Set(df, xb.scale * static_cast<float>(sum)),
-                    sums[r][p]);
+        for (size_t i = 0; i < (kPanels == 1 ? 1 : num_panels); ++i) {
+          const Tile t = {tile.planes + i * stride, tile.rest + i * stride};
+          FetchTileAhead<kLayout>(t);
+          for (size_t p = 0; p < kParts; ++p) {
+            VI32 acc[kTileGroups<kLayout>][kRows];
+            TileDots<kLayout, kRows>(t, v_begin + p, rows, block, acc);
+            for (size_t g = 0; g < kTileGroups<kLayout>; ++g) {
+              VF scale;
+              VF offset;
+              LoadScale<kLayout>(header + i * stride, group + g, v_begin + p,
+                                 scale, offset);
+              for (size_t r = 0; r < kRows; ++r) {
+                const Int8Block& xb = rows[r][block];
+                VF& sum = sums[i][r][p];
+                sum = hn::MulAdd(hn::Mul(scale, hn::Set(df, xb.scale)),
+                                 hn::ConvertTo(df, acc[g][r]), sum);
+                if constexpr (kTraits.has_offset) {
+                  const int32_t codes = kTileGroups<kLayout> == 2
+                                            ? xb.sums[g]
+                                            : xb.sums[0] + xb.sums[1];
+                  sum = hn::MulAdd(
+                      offset, hn::Set(df, xb.scale * static_cast<float>(codes)),
+                      sum);
+                }
               }
             }
           }
         }
         ++block;
       });
-  for (size_t r = 0; r < kRows; ++r) {
-    const size_t row = panel * kPanelRows;
-    for (size_t p = 0; p < kParts; ++p) {
-      StorePart(sums[r][p], v_begin + p,
-                job.bias.empty() ? nullptr : job.bias.data() + row,
-                job.w.rows - row, job.out.Row(first + r).data() + row);
+  for (size_t i = 0; i < (kPanels == 1 ? 1 : num_panels); ++i) {
+    const size_t row = (panel + i) * kPanelRows;
+    for (size_t r = 0; r < kRows; ++r) {
+      for (size_t p = 0; p < kParts; ++p) {
+        StorePart(sums[i][r][p], v_begin + p,
+                  job.bias.empty() ? nullptr : job.bias.data() + row,
+                  job.w.rows - row, job.out.Row(first + r).data() + row);
+      }
     }
   }
 }
 
+// kRows rows of x with panels [begin, end).
 template <Layout kLayout, size_t kRows>
 void PanelRows(const MatMulJob& job, const Int8Block* x, size_t first,
-               size_t panel) {
-  // Where a panel takes more than one vector, many rows are computed for one
-  // after the other: the sums stay in registers.
-  if constexpr (kRows > 2) {
-    for (size_t v = 0; v < kColVectors; ++v) {
-      Rows<kLayout, kRows, 1>(job, x, first, panel, v);
+               size_t begin, size_t end) {
+  if constexpr (kStreams < kRows >> 1) {
+    for (size_t panel = begin; panel < end; panel += kStreams<kRows>) {
+      Rows<kLayout, kRows, kColVectors>(
+          job, x, first, panel, HWY_MIN(kStreams<kRows>, end - panel), 0);
     }
   } else {
-    Rows<kLayout, kRows, kColVectors>(job, x, first, panel, 0);
+    // Where a panel takes more than one vector, many rows are computed for one
+    // after the other: the sums stay in registers.
+    for (size_t panel = begin; panel < end; ++panel) {
+      for (size_t v = 0; v < kColVectors; ++v) {
+        Rows<kLayout, kRows, 1>(job, x, first, panel, 1, v);
+      }
+    }
   }
 }
 
@@ -136,9 +161,7 @@ void Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
     const auto rows = [&](auto count) GEMMA_LAMBDA {
       constexpr size_t kRows = decltype(count)::value;
       for (; row + kRows <= job.x.rows; row += kRows) {
-        for (size_t panel = begin; panel < end; ++panel) {
-          PanelRows<kLayout, kRows>(job, x, row, panel);
-        }
+        PanelRows<kLayout, kRows>(job, x, row, begin, end);
       }
     };
     // Without vectors, rows together are no faster, only slow to compile.

@@ -12,8 +12,8 @@
 
 namespace gemma {
 
-// Panels that one task computes: a block of x is read once for all.
-inline constexpr size_t kTaskPanels = 4;
+// Panels that one task computes, at most: a block of x is read once for all.
+inline constexpr size_t kTaskPanels = 8;
 
 // kTileCols activations, rounded to int8: x[i] is about scale * codes[i].
 struct Int8Block {

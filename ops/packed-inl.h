@@ -14,6 +14,7 @@
 #define GEMMA_OPS_PACKED_INL_H_
 #endif
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 // Of every lambda between a kernel and its vectors, which must stay in
@@ -130,6 +131,32 @@ HWY_INLINE VU32 Codes(const Tile& tile, size_t v) {
     const VU32 lower =
         Shift<-2 * static_cast<int>(g % 4)>(LoadPlane(tile.rest, g / 4, v));
     return hn::OrAnd(Shift<2>(codes), lower, hn::Set(DU32(), 0x03030303u));
+  }
+}
+
+// A core reads several panels side by side, each fetched ahead of its use,
+// about twice as fast as one: what is missing at the same time is fetched at
+// the same time, and no stream of the hardware's own prefetcher goes beyond its
+// page.
+inline constexpr size_t kMaxStreams = 8;
+
+// Fetches the kBytes that lie ahead of those at `from`. They may lie beyond the
+// panel: fetching never fails.
+template <size_t kBytes>
+HWY_INLINE void FetchAhead(const uint8_t* from) {
+  constexpr size_t kAhead = 1024;
+  for (size_t line = 0; line < kBytes; line += 64) {
+    hwy::Prefetch(from + kAhead + line);
+  }
+}
+
+// As above, for a tile of a panel.
+template <Layout kLayout>
+HWY_INLINE void FetchTileAhead(const Tile& tile) {
+  constexpr size_t kTiles = TraitsOf(kLayout).block_cols / kTileCols;
+  FetchAhead<TileBytes(kLayout) + HeaderBytes(kLayout) / kTiles>(tile.planes);
+  if constexpr (RestBytes(kLayout) != 0) {
+    FetchAhead<RestBytes(kLayout)>(tile.rest);
   }
 }
 

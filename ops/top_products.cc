@@ -49,12 +49,18 @@ namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-void ScanPanel(const TopScan& scan, size_t panel) {
+// Bounds of `num_panels` panels, at most kMaxStreams.
+void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
   constexpr Layout kLayout = Layout::kU8Split;
   const DF df;
-  VF sums[kColVectors];
-  VF errors[kColVectors];
-  for (size_t v = 0; v < kColVectors; ++v) sums[v] = errors[v] = hn::Zero(df);
+  const size_t stride = PanelBytes(kLayout, scan.w.cols);
+  VF sums[kMaxStreams][kColVectors];
+  VF errors[kMaxStreams][kColVectors];
+  for (size_t i = 0; i < kMaxStreams; ++i) {
+    for (size_t v = 0; v < kColVectors; ++v) {
+      sums[i][v] = errors[i][v] = hn::Zero(df);
+    }
+  }
   size_t block = 0;
   ForEachTile<kLayout>(
       scan.w, panel, 0, scan.w.cols,
@@ -64,38 +70,45 @@ void ScanPanel(const TopScan& scan, size_t panel) {
             df, kMiddle / 4 * static_cast<float>(x.sums[0] + x.sums[1]));
         const auto x_scale = hn::Set(df, 4 * x.scale);
         const auto slack = hn::Set(df, scan.slack[block]);
-        for (size_t v = 0; v < kColVectors; ++v) {
-          VI32 acc[1][1];
-          TileDots<kLayout, 1, CodeBits::kInBlock>(tile, v, &scan.x, block,
-                                                   acc);
-          VF scale;
-          VF unused;
-          LoadScale<kLayout>(header, group, v, scale, unused);
-          sums[v] = hn::MulAdd(hn::Mul(scale, x_scale),
-                               hn::Add(hn::ConvertTo(df, acc[0][0]), middle),
-                               sums[v]);
-          errors[v] = hn::MulAdd(hn::Abs(scale), slack, errors[v]);
+        for (size_t i = 0; i < num_panels; ++i) {
+          const Tile t = {tile.planes + i * stride, nullptr};
+          FetchAhead<PanelBlockBytes(kLayout)>(t.planes);
+          for (size_t v = 0; v < kColVectors; ++v) {
+            VI32 acc[1][1];
+            TileDots<kLayout, 1, CodeBits::kInBlock>(t, v, &scan.x, block, acc);
+            VF scale;
+            VF unused;
+            LoadScale<kLayout>(header + i * stride, group, v, scale, unused);
+            sums[i][v] = hn::MulAdd(
+                hn::Mul(scale, x_scale),
+                hn::Add(hn::ConvertTo(df, acc[0][0]), middle), sums[i][v]);
+            errors[i][v] = hn::MulAdd(hn::Abs(scale), slack, errors[i][v]);
+          }
         }
         ++block;
       });
-  // A row that is no number is no bound for others, but may be a candidate.
-  const auto infinity = hn::Inf(df);
-  VF lower = hn::Neg(infinity);
-  VF upper = lower;
-  for (size_t v = 0; v < kColVectors; ++v) {
-    const VF least = hn::Sub(sums[v], errors[v]);
-    const VF most = hn::Add(sums[v], errors[v]);
-    const auto is_nan = hn::IsNaN(least);
-    lower = hn::Max(lower, hn::IfThenElse(is_nan, hn::Neg(infinity), least));
-    upper = hn::Max(
-        upper, hn::IfThenElse(hn::Or(is_nan, hn::IsNaN(most)), infinity, most));
+  for (size_t i = 0; i < num_panels; ++i) {
+    // A row that is no number is no bound for others, but may be a candidate.
+    const auto infinity = hn::Inf(df);
+    VF lower = hn::Neg(infinity);
+    VF upper = lower;
+    for (size_t v = 0; v < kColVectors; ++v) {
+      const VF least = hn::Sub(sums[i][v], errors[i][v]);
+      const VF most = hn::Add(sums[i][v], errors[i][v]);
+      const auto is_nan = hn::IsNaN(least);
+      lower = hn::Max(lower, hn::IfThenElse(is_nan, hn::Neg(infinity), least));
+      upper = hn::Max(upper, hn::IfThenElse(hn::Or(is_nan, hn::IsNaN(most)),
+                                            infinity, most));
+    }
+    scan.lower[panel + i] = hn::ReduceMax(df, lower);
+    scan.upper[panel + i] = hn::ReduceMax(df, upper);
   }
-  scan.lower[panel] = hn::ReduceMax(df, lower);
-  scan.upper[panel] = hn::ReduceMax(df, upper);
 }
 
 void ScanOnTarget(const TopScan& scan, size_t begin, size_t end) {
-  for (size_t panel = begin; panel < end; ++panel) ScanPanel(scan, panel);
+  for (size_t panel = begin; panel < end; panel += kMaxStreams) {
+    ScanPanels(scan, panel, HWY_MIN(kMaxStreams, end - panel));
+  }
 }
 
 }  // namespace HWY_NAMESPACE
