@@ -51,7 +51,7 @@ HWY_NOINLINE void FewRows(const MatMulJob& job, size_t first, size_t panel) {
   size_t col = 0;
   const auto unit = [&](size_t size) GEMMA_LAMBDA {
     for (size_t i = 0; i < kPanels; ++i) {
-      FetchAhead<PanelBlockBytes(kLayout)>(from + i * stride);
+      Fetch<PanelBlockBytes(kLayout)>(from + i * stride + kAheadBytes);
       D::Unit(from + i * stride, [&](size_t c, size_t v, VF w) GEMMA_LAMBDA {
         if (c >= size) return;
         for (size_t r = 0; r < kRows; ++r) {

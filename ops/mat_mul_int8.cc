@@ -90,9 +90,14 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
   ForEachTile<kLayout>(
       job.w, panel, 0, job.w.cols,
       [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
+        const size_t ahead =
+            AheadOf<kLayout>(block, job.w.cols / kTileCols, num_panels, stride);
         for (size_t i = 0; i < (kPanels == 1 ? 1 : num_panels); ++i) {
           const Tile t = {tile.planes + i * stride, tile.rest + i * stride};
-          FetchTileAhead<kLayout>(t);
+          Fetch<kTileStride<kLayout>>(t.planes + ahead);
+          if constexpr (RestBytes(kLayout) != 0) {
+            Fetch<RestBytes(kLayout)>(t.rest + kAheadBytes);
+          }
           for (size_t p = 0; p < kParts; ++p) {
             VI32 acc[kTileGroups<kLayout>][kRows];
             TileDots<kLayout, kRows>(t, v_begin + p, rows, block, acc);

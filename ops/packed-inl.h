@@ -140,24 +140,31 @@ HWY_INLINE VU32 Codes(const Tile& tile, size_t v) {
 // page.
 inline constexpr size_t kMaxStreams = 8;
 
-// Fetches the kBytes that lie ahead of those at `from`. They may lie beyond the
-// panel: fetching never fails.
+inline constexpr size_t kAheadBytes = 1024;
+
+// Fetches kBytes. They may lie beyond the matrix: fetching never fails.
 template <size_t kBytes>
-HWY_INLINE void FetchAhead(const uint8_t* from) {
-  constexpr size_t kAhead = 1024;
-  for (size_t line = 0; line < kBytes; line += 64) {
-    hwy::Prefetch(from + kAhead + line);
-  }
+HWY_INLINE void Fetch(const uint8_t* from) {
+  for (size_t line = 0; line < kBytes; line += 64) hwy::Prefetch(from + line);
 }
 
-// As above, for a tile of a panel.
+// Bytes of a tile and its share of the header.
 template <Layout kLayout>
-HWY_INLINE void FetchTileAhead(const Tile& tile) {
-  constexpr size_t kTiles = TraitsOf(kLayout).block_cols / kTileCols;
-  FetchAhead<TileBytes(kLayout) + HeaderBytes(kLayout) / kTiles>(tile.planes);
-  if constexpr (RestBytes(kLayout) != 0) {
-    FetchAhead<RestBytes(kLayout)>(tile.rest);
-  }
+inline constexpr size_t kTileStride = PanelBlockBytes(kLayout) /
+                                      HWY_MAX(1, TraitsOf(kLayout).block_cols /
+                                                     kTileCols);
+
+// How far ahead of tile `tile` of `num_tiles` to fetch, while `num_panels`
+// panels `stride` apart are read side by side. Behind the last tile the next
+// panels begin.
+template <Layout kLayout>
+HWY_INLINE size_t AheadOf(size_t tile, size_t num_tiles, size_t num_panels,
+                          size_t stride) {
+  constexpr size_t kTiles = hwy::DivCeil(kAheadBytes, kTileStride<kLayout>);
+  const size_t ahead = kTiles * kTileStride<kLayout>;
+  return tile + kTiles < num_tiles
+             ? ahead
+             : ahead + num_panels * stride - num_tiles * kTileStride<kLayout>;
 }
 
 HWY_INLINE VF LoadHalves(const uint8_t* HWY_RESTRICT from, size_t v) {

@@ -70,9 +70,11 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
             df, kMiddle / 4 * static_cast<float>(x.sums[0] + x.sums[1]));
         const auto x_scale = hn::Set(df, 4 * x.scale);
         const auto slack = hn::Set(df, scan.slack[block]);
+        const size_t ahead = AheadOf<kLayout>(block, scan.w.cols / kTileCols,
+                                              num_panels, stride);
         for (size_t i = 0; i < num_panels; ++i) {
           const Tile t = {tile.planes + i * stride, nullptr};
-          FetchAhead<PanelBlockBytes(kLayout)>(t.planes);
+          Fetch<kTileStride<kLayout>>(t.planes + ahead);
           for (size_t v = 0; v < kColVectors; ++v) {
             VI32 acc[1][1];
             TileDots<kLayout, 1, CodeBits::kInBlock>(t, v, &scan.x, block, acc);
