@@ -21,12 +21,13 @@ void CheckShapes(const MatMulJob& job) {
   HWY_ASSERT(job.bias.empty() || job.bias.size() == job.w.rows);
 }
 
-// How the panels of w are divided: in tasks of at most kTaskPanels, as many for
-// each thread.
+// How the panels of w are divided into tasks.
 class Tasks {
  public:
-  Tasks(const PackedView& w, const Workers& workers)
-      : num_panels_(w.NumPanels()) {
+  Tasks(const PackedView& w, size_t num_rows, const Workers& workers)
+      : num_panels_(w.NumPanels()), task_panels_(kTaskPanels / 2) {
+    if (num_rows > kFewRows) return;
+    // As many tasks for each thread, and these read more panels side by side.
     const size_t least = hwy::DivCeil(num_panels_, kTaskPanels);
     const size_t even = hwy::RoundUpTo(least, workers.num_threads());
     task_panels_ = hwy::DivCeil(num_panels_, even);
@@ -127,11 +128,11 @@ void MatMul(std::span<const MatMulJob> jobs, MatMulContext& context) {
   const Rounded rounded(jobs, context);
   size_t num_tasks = 0;
   for (const MatMulJob& job : jobs) {
-    num_tasks += Tasks(job.w, context.workers()).size();
+    num_tasks += Tasks(job.w, job.x.rows, context.workers()).size();
   }
   context.workers().ForEach(num_tasks, [&](size_t task, size_t) {
     for (const MatMulJob& job : jobs) {
-      const Tasks tasks(job.w, context.workers());
+      const Tasks tasks(job.w, job.x.rows, context.workers());
       if (task < tasks.size()) {
         return rounded.Run(job, tasks.Begin(task), tasks.End(task));
       }
@@ -152,7 +153,7 @@ void GatedMatMul(const GatedMatMulJob& job, MatMulContext& context) {
                             {job.x, job.up, job.up_bias, job.scratch}};
   HWY_ASSERT(job.gate.rows == job.up.rows);
   const Rounded rounded(jobs, context);
-  const Tasks tasks(job.gate, context.workers());
+  const Tasks tasks(job.gate, job.x.rows, context.workers());
   context.workers().ForEach(tasks.size(), [&](size_t task, size_t) {
     const size_t begin = tasks.Begin(task);
     const size_t end = tasks.End(task);

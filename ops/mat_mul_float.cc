@@ -21,8 +21,6 @@ namespace gemma {
 
 // Columns decoded at once: a panel of them, in float, is 16 KiB.
 inline constexpr size_t kBlockCols = 256;
-// So many rows are faster without decoding.
-inline constexpr size_t kFewRows = 8;
 
 }  // namespace gemma
 #endif  // GEMMA_OPS_MAT_MUL_FLOAT_ONCE

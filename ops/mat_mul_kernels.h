@@ -15,6 +15,9 @@ namespace gemma {
 // Panels that one task computes, at most: a block of x is read once for all.
 inline constexpr size_t kTaskPanels = 8;
 
+// So many rows of x, at most, are multiplied as fast as w can be read.
+inline constexpr size_t kFewRows = 8;
+
 // kTileCols activations, rounded to int8: x[i] is about scale * codes[i].
 struct Int8Block {
   int8_t codes[kTileCols];  // -127..127
