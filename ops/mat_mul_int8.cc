@@ -75,6 +75,7 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
   constexpr LayoutTraits kTraits = TraitsOf(kLayout);
   constexpr size_t kPanels = kStreams<kRows>;
   const DF df;
+  const size_t count = kPanels == 1 ? 1 : num_panels;
   const size_t stride = PanelBytes(kLayout, job.w.cols);
   const Int8Block* rows[kRows];
   for (size_t r = 0; r < kRows; ++r) {
@@ -91,9 +92,9 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
       job.w, panel, 0, job.w.cols,
       [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
         const size_t ahead =
-            AheadOf<kLayout>(block, job.w.cols / kTileCols, num_panels, stride);
-        for (size_t i = 0; i < (kPanels == 1 ? 1 : num_panels); ++i) {
-          const Tile t = {tile.planes + i * stride, tile.rest + i * stride};
+            AheadOf<kLayout>(block, job.w.cols / kTileCols, count, stride);
+        for (size_t i = 0; i < count; ++i) {
+          const Tile t = tile.At(i * stride);
           Fetch<kTileStride<kLayout>>(t.planes + ahead);
           if constexpr (RestBytes(kLayout) != 0) {
             Fetch<RestBytes(kLayout)>(t.rest + kAheadBytes);
@@ -125,7 +126,7 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
         }
         ++block;
       });
-  for (size_t i = 0; i < (kPanels == 1 ? 1 : num_panels); ++i) {
+  for (size_t i = 0; i < count; ++i) {
     const size_t row = (panel + i) * kPanelRows;
     for (size_t r = 0; r < kRows; ++r) {
       for (size_t p = 0; p < kParts; ++p) {
@@ -141,10 +142,11 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
 template <Layout kLayout, size_t kRows>
 void PanelRows(const MatMulJob& job, const Int8Block* x, size_t first,
                size_t begin, size_t end) {
-  if constexpr (kStreams < kRows >> 1) {
-    for (size_t panel = begin; panel < end; panel += kStreams<kRows>) {
-      Rows<kLayout, kRows, kColVectors>(
-          job, x, first, panel, HWY_MIN(kStreams<kRows>, end - panel), 0);
+  constexpr size_t kPanels = kStreams<kRows>;
+  if constexpr (kPanels > 1) {
+    for (size_t panel = begin; panel < end; panel += kPanels) {
+      Rows<kLayout, kRows, kColVectors>(job, x, first, panel,
+                                        HWY_MIN(kPanels, end - panel), 0);
     }
   } else {
     // Where a panel takes more than one vector, many rows are computed for one

@@ -79,7 +79,12 @@ inline constexpr int kZero = TraitsOf(kLayout).has_table
 // The codes of kTileCols columns of a panel.
 struct Tile {
   const uint8_t* HWY_RESTRICT planes;  // in their block
-  const uint8_t* HWY_RESTRICT rest;    // behind the blocks, if there are any
+  const uint8_t* HWY_RESTRICT rest;    // behind the blocks, or null
+
+  // The tile of the same columns, `offset` bytes further.
+  HWY_INLINE Tile At(size_t offset) const {
+    return {planes + offset, rest == nullptr ? nullptr : rest + offset};
+  }
 };
 
 // Vector `plane` of `planes`, part v of the rows.

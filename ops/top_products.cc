@@ -73,7 +73,7 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
         const size_t ahead = AheadOf<kLayout>(block, scan.w.cols / kTileCols,
                                               num_panels, stride);
         for (size_t i = 0; i < num_panels; ++i) {
-          const Tile t = {tile.planes + i * stride, nullptr};
+          const Tile t = tile.At(i * stride);
           Fetch<kTileStride<kLayout>>(t.planes + ahead);
           for (size_t v = 0; v < kColVectors; ++v) {
             VI32 acc[1][1];
