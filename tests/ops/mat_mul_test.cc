@@ -157,6 +157,9 @@ TEST(MatMul, MatchesDoublePrecisionInEveryFormatOnEveryTarget) {
   }
 }
 
+// Eight panels, which few rows of x meet side by side; the last is not full.
+constexpr size_t kEightPanels = 127;
+
 // What a row gives depends neither on how many rows there are, nor on threads.
 TEST(MatMul, GivesTheSameBitsForAnyRowsAndThreads) {
   Workers one(1);
@@ -164,20 +167,25 @@ TEST(MatMul, GivesTheSameBitsForAnyRowsAndThreads) {
   constexpr size_t kRows = 29;
   for (const Format format : kAllFormats) {
     const size_t cols = BlockValues(format) == 256 ? 512 : 288;
-    const TestMatrix w(format, 83, cols, 5);
-    const std::vector<float> bias = RandomVector(83, 6);
+    const TestMatrix w(format, kEightPanels, cols, 5);
+    const std::vector<float> bias = RandomVector(kEightPanels, 6);
     const std::vector<float> x = RandomVector(kRows * cols, 7);
     ForEachTarget([&] {
       const std::vector<float> all = Product(x, kRows, w, bias, one);
       EXPECT_EQ(Product(x, kRows, w, bias, three), all) << FormatName(format);
+      const auto expect_rows = [&](size_t row, size_t count, Workers& workers) {
+        const std::vector<float> some_x(x.begin() + row * cols,
+                                        x.begin() + (row + count) * cols);
+        const std::vector<float> some(
+            all.begin() + row * kEightPanels,
+            all.begin() + (row + count) * kEightPanels);
+        EXPECT_EQ(Product(some_x, count, w, bias, workers), some)
+            << FormatName(format) << " " << count << " rows from " << row;
+      };
       for (size_t row = 0; row < kRows; ++row) {
-        const std::vector<float> one_x(x.begin() + row * cols,
-                                       x.begin() + (row + 1) * cols);
-        const std::vector<float> one_row(all.begin() + row * 83,
-                                         all.begin() + (row + 1) * 83);
-        EXPECT_EQ(Product(one_x, 1, w, bias, three), one_row)
-            << FormatName(format) << " row " << row;
+        expect_rows(row, 1, row % 2 == 0 ? one : three);
       }
+      for (const size_t count : {2, 4, 7, 8, 9}) expect_rows(3, count, one);
     });
   }
 }
@@ -232,7 +240,7 @@ TEST(MatMul, Int8IsExactOfRoundedActivations) {
   constexpr size_t kRows = 15;  // 8, 4, 2 and 1 at a time
   for (const Format format : kAllFormats) {
     const size_t cols = BlockValues(format) == 256 ? 512 : 288;
-    for (const size_t w_rows : {1, 15, 16, 83}) {
+    for (const size_t w_rows : {size_t{1}, size_t{15}, kEightPanels}) {
       const TestMatrix w(format, w_rows, cols, w_rows);
       const std::vector<float> bias = RandomVector(w_rows, 3);
       std::vector<float> x = RandomVector(kRows * cols, 4);
