@@ -46,6 +46,9 @@ constexpr bool CodecFits(Format format) {
            layout.scale_cols == Codec::kScaleValues &&
            layout.block_cols == Codec::kBlockValues &&
            layout.IsSuper() == SuperCodec<Codec>;
+    if constexpr (NibbleCodec<Codec>) {
+      fits = fits && layout.code_bits == 4 && !layout.IsSuper();
+    }
   } else {
     fits = fits && layout.code_bits == 0 && Codec::kBlockValues == 1;
   }
