@@ -12,7 +12,6 @@
 namespace gemma {
 namespace {
 
-constexpr std::string_view kBlank = "\u2581";
 constexpr int32_t kNone = -1;  // no symbol, no token
 
 bool MatchesText(PieceType type) {
@@ -72,9 +71,8 @@ class BpeEncoder::Merger {
     }
   }
 
-  void AppendTokens(std::vector<TokenId>& tokens) const {
-    for (size_t i = 0; i < symbols_.size(); ++i) {
-      const Symbol& symbol = symbols_[i];
+  void AppendTokens(std::vector<TokenId>& tokens) {
+    for (const Symbol& symbol : symbols_) {
       if (symbol.size == 0) continue;
       if (symbol.token != kNone &&
           encoder_.type(symbol.token) != PieceType::kUnused) {
@@ -146,11 +144,11 @@ class BpeEncoder::Merger {
     }
   }
 
-  void AppendPiece(std::string_view text, std::vector<TokenId>& tokens) const {
-    std::vector<std::string_view> stack = {text};
-    while (!stack.empty()) {
-      const std::string_view piece = stack.back();
-      stack.pop_back();
+  void AppendPiece(std::string_view text, std::vector<TokenId>& tokens) {
+    pending_.push_back(text);
+    while (!pending_.empty()) {
+      const std::string_view piece = pending_.back();
+      pending_.pop_back();
       const std::optional<TokenId> token = encoder_.Find(piece);
       if (!token.has_value()) {
         for (char c : piece) {
@@ -163,8 +161,8 @@ class BpeEncoder::Merger {
         tokens.push_back(*token);
         continue;
       }
-      stack.push_back(parts->second.second);
-      stack.push_back(parts->second.first);
+      pending_.push_back(parts->second.second);
+      pending_.push_back(parts->second.first);
     }
   }
 
@@ -175,6 +173,7 @@ class BpeEncoder::Merger {
   // What the unused pieces were merged from.
   absl::flat_hash_map<TokenId, std::pair<std::string_view, std::string_view>>
       parts_;
+  std::vector<std::string_view> pending_;  // of AppendPiece: the next is last
 };
 
 BpeEncoder::BpeEncoder(const Vocabulary* vocabulary, const PieceIndex* index)

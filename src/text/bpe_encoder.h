@@ -22,8 +22,8 @@ namespace gemma {
 // make a piece. Unused pieces are taken apart again, and a character that is no
 // piece becomes its bytes.
 //
-// sentencepiece itself gives the same tokens (tests), but needs half a second
-// of one core to load 262,144 pieces.
+// sentencepiece itself gives the same tokens (tests), but needs a quarter of a
+// second of one core to load 262,144 pieces.
 class BpeEncoder {
  public:
   // `vocabulary` must be valid; it and `index` must stay where they are.

@@ -5,8 +5,6 @@
 namespace gemma {
 namespace {
 
-constexpr std::string_view kBlank = "\u2581";
-
 // Removes from `bytes` what can be told already, and returns it as text: whole
 // characters, and U+FFFD for each byte that is in none.
 std::string TakeText(std::string& bytes) {

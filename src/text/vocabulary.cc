@@ -16,8 +16,6 @@
 namespace gemma {
 namespace {
 
-constexpr std::string_view kBlank = "\u2581";
-
 constexpr std::array<std::string_view, 13> kControlNames = {
     "<pad>",
     "<eos>",

@@ -34,7 +34,10 @@ inline bool IsControlType(PieceType type) {
   return type == PieceType::kControl || type == PieceType::kUnknown;
 }
 
-// A sentencepiece BPE vocabulary. Blanks inside a piece are U+2581.
+// What stands for a blank inside a piece.
+inline constexpr std::string_view kBlank = "\u2581";
+
+// A sentencepiece BPE vocabulary.
 struct Vocabulary {
   struct Piece {
     std::string text;    // empty only if unused: an id without a piece

@@ -12,8 +12,6 @@
 namespace gemma {
 namespace {
 
-constexpr std::string_view kBlank = "\u2581";
-
 constexpr int32_t kGgufNormal = 1;
 constexpr int32_t kGgufControl = 3;
 constexpr int32_t kGgufUserDefined = 4;
