@@ -8,16 +8,22 @@
 namespace gemma {
 namespace {
 
-// About 20 to 50 microseconds of pauses: longer than the gaps between two ops
-// of a layer, far shorter than what a reader would notice of a busy core.
+// Half a millisecond or less of pauses: as long as a thread that was interrupted
+// for a moment needs to come back, since to sleep and be woken costs far more
+// than to wait, above all in virtual machines. Threads that are ready to run go
+// first.
+constexpr int kYields = 10;
 constexpr int kSpins = 1000;
 
 // Waits until value differs from `old` and returns it.
 uint32_t WaitForChange(std::atomic<uint32_t>& value, uint32_t old) {
-  for (int i = 0; i < kSpins; ++i) {
-    const uint32_t now = value.load(std::memory_order_acquire);
-    if (now != old) return now;
-    hwy::Pause();
+  for (int i = 0; i < kYields; ++i) {
+    for (int j = 0; j < kSpins; ++j) {
+      const uint32_t now = value.load(std::memory_order_acquire);
+      if (now != old) return now;
+      hwy::Pause();
+    }
+    std::this_thread::yield();
   }
   uint32_t now = value.load(std::memory_order_acquire);
   while (now == old) {
