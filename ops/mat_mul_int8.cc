@@ -77,6 +77,7 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
   const DF df;
   const size_t count = kPanels == 1 ? 1 : num_panels;
   const size_t stride = PanelBytes(kLayout, job.w.cols);
+  const size_t num_tiles = job.w.cols / kTileCols;
   const Int8Block* rows[kRows];
   for (size_t r = 0; r < kRows; ++r) {
     rows[r] = x + (first + r) * (job.w.cols / kTileCols);
@@ -91,13 +92,15 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
   ForEachTile<kLayout>(
       job.w, panel, 0, job.w.cols,
       [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
-        const size_t ahead =
-            AheadOf<kLayout>(block, job.w.cols / kTileCols, count, stride);
+        const size_t ahead = AheadOf<kTileStride<kLayout>>(block, num_tiles,
+                                                           count, stride);
         for (size_t i = 0; i < count; ++i) {
           const Tile t = tile.At(i * stride);
           Fetch<kTileStride<kLayout>>(t.planes + ahead);
           if constexpr (RestBytes(kLayout) != 0) {
-            Fetch<RestBytes(kLayout)>(t.rest + kAheadBytes);
+            Fetch<RestBytes(kLayout)>(
+                t.rest + AheadOf<RestBytes(kLayout)>(block, num_tiles, count,
+                                                     stride));
           }
           for (size_t p = 0; p < kParts; ++p) {
             VI32 acc[kTileGroups<kLayout>][kRows];

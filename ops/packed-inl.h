@@ -159,17 +159,17 @@ inline constexpr size_t kTileStride = PanelBlockBytes(kLayout) /
                                       HWY_MAX(1, TraitsOf(kLayout).block_cols /
                                                      kTileCols);
 
-// How far ahead of tile `tile` of `num_tiles` to fetch, while `num_panels`
-// panels `stride` apart are read side by side. Behind the last tile the next
-// panels begin.
-template <Layout kLayout>
+// How far ahead of tile `tile` of `num_tiles` to fetch, tiles being kBytes
+// apart, while `num_panels` panels `stride` apart are read side by side. Behind
+// the last tile the next panels begin.
+template <size_t kBytes>
 HWY_INLINE size_t AheadOf(size_t tile, size_t num_tiles, size_t num_panels,
                           size_t stride) {
-  constexpr size_t kTiles = hwy::DivCeil(kAheadBytes, kTileStride<kLayout>);
-  const size_t ahead = kTiles * kTileStride<kLayout>;
+  constexpr size_t kTiles = hwy::DivCeil(kAheadBytes, kBytes);
+  constexpr size_t kAhead = kTiles * kBytes;
   return tile + kTiles < num_tiles
-             ? ahead
-             : ahead + num_panels * stride - num_tiles * kTileStride<kLayout>;
+             ? kAhead
+             : kAhead + num_panels * stride - num_tiles * kBytes;
 }
 
 HWY_INLINE VF LoadHalves(const uint8_t* HWY_RESTRICT from, size_t v) {

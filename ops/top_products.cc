@@ -70,8 +70,8 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
             df, kMiddle / 4 * static_cast<float>(x.sums[0] + x.sums[1]));
         const auto x_scale = hn::Set(df, 4 * x.scale);
         const auto slack = hn::Set(df, scan.slack[block]);
-        const size_t ahead = AheadOf<kLayout>(block, scan.w.cols / kTileCols,
-                                              num_panels, stride);
+        const size_t ahead = AheadOf<kTileStride<kLayout>>(
+            block, scan.w.cols / kTileCols, num_panels, stride);
         for (size_t i = 0; i < num_panels; ++i) {
           const Tile t = tile.At(i * stride);
           Fetch<kTileStride<kLayout>>(t.planes + ahead);
