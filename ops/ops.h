@@ -77,12 +77,18 @@ class TopProducts {
   // activations rounded to int8.
   static bool Supports(const PackedView& w, Arithmetic arithmetic);
 
-  // Writes x w^T to out [w.rows], as MatMul does, bit for bit, wherever a row
-  // may be among those with the k largest products (of equal ones, all), and
-  // -infinity elsewhere. Returns false, and leaves out alone, if fewer
-  // than k products are finite, or if k exceeds a sixteenth of the rows.
+  // Whether Find is likely to be faster than MatMul. After it left out too few
+  // rows, no for a call of this function, then yes for another try; if that
+  // fails too, no for twice as many calls, and so on.
+  bool Pays();
+
+  // Writes x w^T, soft-capped if soft_cap is not 0, to out [w.rows], as MatMul
+  // and SoftCap do, bit for bit, wherever a row may be among those with the k
+  // largest results (of equal ones, all), and -infinity elsewhere. Returns
+  // false, and leaves out alone, if fewer than k products are finite, or if k
+  // exceeds a sixteenth of the rows.
   bool Find(std::span<const float> x, const PackedView& w, size_t k,
-            MatMulContext& context, std::span<float> out);
+            float soft_cap, MatMulContext& context, std::span<float> out);
 
  private:
   std::vector<float> slack_;        // of each block
@@ -90,6 +96,8 @@ class TopProducts {
   std::vector<float> upper_;        // of each panel
   std::vector<float> ranked_;       // lower_ in another order
   std::vector<size_t> candidates_;  // panels
+  size_t pause_ = 0;                // calls of Pays that say no, in all
+  size_t left_ = 0;                 // and from now on
 };
 
 // One job on the calling thread, in kFloat32.

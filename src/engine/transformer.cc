@@ -164,18 +164,19 @@ void Transformer::Logits(std::span<const Segment> segments,
 }
 
 // As Logits, for what `normed` holds, where the largest are enough and can be
-// found faster than all. Reading the weights twice for two rows cannot; and
-// capped logits may be equal where products are not.
+// found faster than all. Reading the weights twice for two rows cannot.
 bool Transformer::TopLogits(std::span<const Segment> segments,
                             MatrixView<float> logits) {
   const size_t top_k = segments[0].top_k;
   if (segments.size() != 1 || top_k == 0 || top_k > kMaxTopK ||
-      NumLogits(segments[0]) != 1 || config_.final_logits_soft_cap != 0.0f ||
-      !TopProducts::Supports(weights_.HeadView(), context_.arithmetic())) {
+      NumLogits(segments[0]) != 1 ||
+      !TopProducts::Supports(weights_.HeadView(), context_.arithmetic()) ||
+      !top_products_.Pays()) {
     return false;
   }
   return top_products_.Find(scratch_.normed.Row(0), weights_.HeadView(), top_k,
-                            context_, logits.Row(0));
+                            config_.final_logits_soft_cap, context_,
+                            logits.Row(0));
 }
 
 void Transformer::NormRows(MatrixView<const float> x,

@@ -81,11 +81,12 @@ std::vector<float> Full(const std::vector<float>& x, const PackedView& w,
 }
 
 // Checks what Find promises, against all products. Returns how many it found.
-size_t Check(Matrix& matrix, const std::vector<float>& x, size_t k) {
+size_t Check(Matrix& matrix, const std::vector<float>& x, size_t k,
+             float soft_cap = 0.0f) {
   Workers workers(2);
   MatMulContext context(Arithmetic::kInt8, 1, matrix.cols(), workers);
-  const std::vector<float> full =
-      Full(x, matrix.Pack(Layout::kU8Split), context);
+  std::vector<float> full = Full(x, matrix.Pack(Layout::kU8Split), context);
+  if (soft_cap != 0.0f) SoftCap(soft_cap, full);
   std::vector<float> ranked;
   for (const float value : full) {
     if (!std::isnan(value)) ranked.push_back(value);
@@ -93,7 +94,8 @@ size_t Check(Matrix& matrix, const std::vector<float>& x, size_t k) {
   std::sort(ranked.begin(), ranked.end(), std::greater<>());
   TopProducts top;
   std::vector<float> out(matrix.rows(), NAN);
-  EXPECT_TRUE(top.Find(x, matrix.Pack(Layout::kU8Split), k, context, out));
+  EXPECT_TRUE(
+      top.Find(x, matrix.Pack(Layout::kU8Split), k, soft_cap, context, out));
   size_t found = 0;
   for (size_t row = 0; row < out.size(); ++row) {
     if (out[row] == -INFINITY) {
@@ -131,6 +133,49 @@ TEST(TopProducts, LeaveOutMostRows) {
   EXPECT_LT(Check(matrix, x, 64), 8000u);
 }
 
+// Capped products may be equal where products are not, far above the cap all.
+TEST(TopProducts, CappedOnEveryTarget) {
+  ForEachTarget([] {
+    Matrix matrix(500, 640, 11);
+    std::vector<float> x = Activations(640, 12);
+    for (size_t i = 0; i < x.size(); i += 9) x[i] *= 30.0f;
+    for (const float soft_cap : {0.5f, 5.0f, 30.0f, 1e4f}) {
+      for (const size_t k : {1, 20}) {
+        SCOPED_TRACE(testing::Message() << soft_cap << ", " << k);
+        EXPECT_GE(Check(matrix, x, k, soft_cap), k);
+      }
+    }
+  });
+}
+
+TEST(TopProducts, PauseWhereTheyLeaveOutTooFew) {
+  Matrix matrix(16000, 640, 13);
+  Workers workers(2);
+  MatMulContext context(Arithmetic::kInt8, 1, 640, workers);
+  const PackedView w = matrix.Pack(Layout::kU8Split);
+  std::vector<float> out(16000);
+  TopProducts top;
+  std::vector<float> x = Activations(640, 14);
+  for (size_t i = 0; i < x.size(); i += 40) x[i] *= 300.0f;
+  ASSERT_TRUE(top.Pays());
+  ASSERT_TRUE(top.Find(x, w, 1, 0.0f, context, out));
+  EXPECT_TRUE(top.Pays());
+  // All are equal.
+  const std::vector<float> zeros(640);
+  for (const size_t expected : {1, 2, 4, 8, 16, 32, 64, 128, 128}) {
+    ASSERT_TRUE(top.Find(zeros, w, 1, 0.0f, context, out));
+    size_t pause = 0;
+    while (!top.Pays()) ++pause;
+    EXPECT_EQ(pause, expected);
+  }
+  // One that pays begins anew.
+  ASSERT_TRUE(top.Find(x, w, 1, 0.0f, context, out));
+  EXPECT_TRUE(top.Pays());
+  ASSERT_TRUE(top.Find(zeros, w, 1, 0.0f, context, out));
+  EXPECT_FALSE(top.Pays());
+  EXPECT_TRUE(top.Pays());
+}
+
 TEST(TopProducts, EqualOnesAreAllFound) {
   Matrix matrix(800, 64, 3);
   for (size_t row = 1; row < 800; row += 7) matrix.CopyRow(0, row);
@@ -164,11 +209,11 @@ TEST(TopProducts, RefuseWhatCannotBeProven) {
   TopProducts top;
   std::vector<float> out(320, 7.0f);
   const std::vector<float> x = Activations(64, 10);
-  EXPECT_FALSE(top.Find(x, w, 21, context, out));
-  EXPECT_FALSE(top.Find(x, w, 0, context, out));
-  EXPECT_FALSE(top.Find(std::vector<float>(64, NAN), w, 1, context, out));
+  EXPECT_FALSE(top.Find(x, w, 21, 0.0f, context, out));
+  EXPECT_FALSE(top.Find(x, w, 0, 0.0f, context, out));
+  EXPECT_FALSE(top.Find(std::vector<float>(64, NAN), w, 1, 0.0f, context, out));
   EXPECT_EQ(out, std::vector<float>(320, 7.0f));
-  EXPECT_TRUE(top.Find(x, w, 20, context, out));
+  EXPECT_TRUE(top.Find(x, w, 20, 0.0f, context, out));
 }
 
 // The layout only moves bits.
