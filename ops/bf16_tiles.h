@@ -1,35 +1,44 @@
-// Matrix products on the tiles of x86's AMX: bfloat16 inputs, float32 sums.
+// Matrix products of bfloat16 with float32 sums, on the CPUs that have
+// instructions for them.
 
-#ifndef GEMMA_OPS_MAT_MUL_AMX_H_
-#define GEMMA_OPS_MAT_MUL_AMX_H_
+#ifndef GEMMA_OPS_BF16_TILES_H_
+#define GEMMA_OPS_BF16_TILES_H_
 
 #include <cstddef>
 #include <cstdint>
 
 namespace gemma {
 
-// Rows of x and columns of both that one tile holds.
-inline constexpr size_t kAmxRows = 16;
-inline constexpr size_t kAmxCols = 32;
+// Rows of x and columns of both in a tile; products take two tiles of rows at
+// a time.
+inline constexpr size_t kBf16TileRows = 16;
+inline constexpr size_t kBf16TileCols = 32;
 
-// Whether this CPU has the tiles and the system lets this process use them.
-bool HasAmx();
-
-// Inputs of AmxTiles. Pointers in units of bfloat16.
-struct AmxJob {
-  const uint16_t* x;  // [num_tiles * kAmxRows, cols], rows x_stride apart
+// sums += x w^T, columns in ascending order. Pointers in units of bfloat16.
+struct Bf16Job {
+  const uint16_t* x;  // [x_rows, cols], rows x_stride apart
   size_t x_stride;
-  size_t x_rows;  // a multiple of 2 * kAmxRows
+  size_t x_rows;  // a multiple of 2 * kBf16TileRows
   // Two panels of 16 rows of w, `cols` columns each, packed as Layout::kBF16.
   const uint16_t* w[2];
-  size_t cols;  // a multiple of kAmxCols
+  size_t cols;  // a multiple of kBf16TileCols
   float* sums;  // [x_rows, 32], read unless `first`
   bool first;
 };
 
-// sums += x w^T, columns in ascending order. Needs HasAmx().
-void AmxTiles(const AmxJob& job);
+// On the tiles of x86's AMX. HasAmx: whether this CPU has them and the system
+// lets this process use them; AmxTiles needs it.
+bool HasAmx();
+void AmxTiles(const Bf16Job& job);
+// Makes HasAmx say no if not `allowed`, while nothing computes.
+void AllowAmxForTest(bool allowed);
+
+// With the dot products of x86's AVX-512 BF16, which take denormals for zeros.
+// HasAvx512Bf16: whether this CPU and system have them; Avx512Bf16Tiles needs
+// it.
+bool HasAvx512Bf16();
+void Avx512Bf16Tiles(const Bf16Job& job);
 
 }  // namespace gemma
 
-#endif  // GEMMA_OPS_MAT_MUL_AMX_H_
+#endif  // GEMMA_OPS_BF16_TILES_H_

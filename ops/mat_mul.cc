@@ -14,6 +14,17 @@ namespace {
 constexpr size_t kMinTileRows = 32;
 // A row of 2 * 2048 bytes would be where every other one is in the cache.
 constexpr size_t kBf16Padding = 32;
+constexpr size_t kCacheLine = 64;
+
+// Bytes of x rounded. What comes behind the former is aligned.
+size_t Int8Bytes(size_t rows, size_t cols) {
+  return hwy::RoundUpTo(
+      rows * hwy::DivCeil(cols, kTileCols) * sizeof(Int8Block), kCacheLine);
+}
+size_t Bf16Bytes(size_t rows, size_t cols) {
+  return hwy::RoundUpTo(rows, kBf16RowMultiple) * (cols + kBf16Padding) *
+         sizeof(uint16_t);
+}
 
 void CheckShapes(const MatMulJob& job) {
   HWY_ASSERT(job.x.cols == job.w.cols && job.out.cols == job.w.rows);
@@ -50,7 +61,7 @@ Kernel Choose(Arithmetic arithmetic, const MatMulJob& job) {
   const bool quantized = TraitsOf(job.w.layout).code_bits != 0;
   if (arithmetic == Arithmetic::kFastest && job.x.rows >= kMinTileRows &&
       (quantized || job.w.layout == Layout::kBF16) &&
-      job.w.cols % kTileCols == 0 && HasBf16Tiles()) {
+      job.w.cols % kTileCols == 0 && Bf16IsFast(job.w.layout)) {
     return Kernel::kBf16;
   }
   return quantized && arithmetic != Arithmetic::kFloat32 ? Kernel::kInt8
@@ -83,28 +94,28 @@ class Rounded {
 
  private:
   void Round(Kernel kernel, MatMulContext& context) {
-    uint8_t* buffer = context.buffer().data();
     if (kernel == Kernel::kInt8 && int8_ == nullptr) {
-      auto* blocks = reinterpret_cast<Int8Block*>(buffer);
+      auto* blocks = reinterpret_cast<Int8Block*>(context.buffer().data());
       int8_ = blocks;
-      HWY_ASSERT(x_.rows * x_.cols / kTileCols * sizeof(Int8Block) <=
-                 context.buffer().size());
+      HWY_ASSERT(Int8Bytes(x_.rows, x_.cols) <= context.buffer().size());
       context.workers().ForEach(x_.rows, [&](size_t row, size_t) {
         QuantizeRow(x_.Row(row), blocks + row * (x_.cols / kTileCols));
       });
     }
     if (kernel == Kernel::kBf16 && bf16_.data == nullptr) {
-      auto* values = reinterpret_cast<uint16_t*>(buffer);
-      bf16_ = {values, x_.cols + kBf16Padding};
-      HWY_ASSERT(hwy::RoundUpTo(x_.rows, kBf16RowMultiple) * bf16_.stride * 2 <=
+      // Jobs of one call may need both.
+      const size_t begin = Int8Bytes(x_.rows, x_.cols);
+      HWY_ASSERT(begin + Bf16Bytes(x_.rows, x_.cols) <=
                  context.buffer().size());
+      auto* values =
+          reinterpret_cast<uint16_t*>(context.buffer().data() + begin);
+      bf16_ = {values, x_.cols + kBf16Padding};
       context.workers().ForEach(x_.rows, [&](size_t row, size_t) {
         RoundRow(x_.Row(row), values + row * bf16_.stride);
       });
     }
   }
 
-  // At most one of the two: jobs differ in kFloat or not, no more.
   Arithmetic arithmetic_;
   MatrixView<const float> x_;
   const Int8Block* int8_ = nullptr;
@@ -120,8 +131,7 @@ MatMulContext::MatMulContext(Arithmetic arithmetic, size_t max_rows,
       buffer_(AlignedBuffer::Allocate(Bytes(max_rows, max_cols))) {}
 
 size_t MatMulContext::Bytes(size_t max_rows, size_t max_cols) {
-  const size_t rows = hwy::RoundUpTo(max_rows, kBf16RowMultiple);
-  return rows * (max_cols + kBf16Padding) * sizeof(uint16_t);
+  return Int8Bytes(max_rows, max_cols) + Bf16Bytes(max_rows, max_cols);
 }
 
 void MatMul(std::span<const MatMulJob> jobs, MatMulContext& context) {

@@ -1,4 +1,4 @@
-#include "ops/mat_mul_amx.h"
+#include "ops/bf16_tiles.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 
@@ -38,22 +38,26 @@ static_assert(sizeof(TileConfig) == 64);
 
 constexpr size_t kSumsStride = 32 * sizeof(float);
 
+bool amx_allowed = true;
+
 }  // namespace
 
 bool HasAmx() {
   static const bool has = CpuHasTiles() && SystemGivesTiles();
-  return has;
+  return has && amx_allowed;
 }
+
+void AllowAmxForTest(bool allowed) { amx_allowed = allowed; }
 
 // Tiles 0..3 are sums, 4 and 5 rows of x, 6 and 7 panels of w: four products
 // for four loads.
-__attribute__((target("amx-tile,amx-bf16"))) void AmxTiles(const AmxJob& job) {
+__attribute__((target("amx-tile,amx-bf16"))) void AmxTiles(const Bf16Job& job) {
   static constexpr TileConfig kConfig;
   _tile_loadconfig(&kConfig);
   const size_t x_bytes = job.x_stride * sizeof(uint16_t);
-  for (size_t row = 0; row < job.x_rows; row += 2 * kAmxRows) {
+  for (size_t row = 0; row < job.x_rows; row += 2 * kBf16TileRows) {
     float* top = job.sums + row * 32;
-    float* bottom = top + kAmxRows * 32;
+    float* bottom = top + kBf16TileRows * 32;
     if (job.first) {
       _tile_zero(0);
       _tile_zero(1);
@@ -66,13 +70,13 @@ __attribute__((target("amx-tile,amx-bf16"))) void AmxTiles(const AmxJob& job) {
       _tile_loadd(3, bottom + 16, kSumsStride);
     }
     const uint16_t* x = job.x + row * job.x_stride;
-    for (size_t col = 0; col < job.cols; col += kAmxCols) {
+    for (size_t col = 0; col < job.cols; col += kBf16TileCols) {
       _tile_loadd(4, x + col, x_bytes);
       _tile_loadd(6, job.w[0] + col * 16, 64);
       _tile_dpbf16ps(0, 4, 6);
       _tile_loadd(7, job.w[1] + col * 16, 64);
       _tile_dpbf16ps(1, 4, 7);
-      _tile_loadd(5, x + kAmxRows * job.x_stride + col, x_bytes);
+      _tile_loadd(5, x + kBf16TileRows * job.x_stride + col, x_bytes);
       _tile_dpbf16ps(2, 5, 6);
       _tile_dpbf16ps(3, 5, 7);
     }
@@ -91,7 +95,8 @@ __attribute__((target("amx-tile,amx-bf16"))) void AmxTiles(const AmxJob& job) {
 namespace gemma {
 
 bool HasAmx() { return false; }
-void AmxTiles(const AmxJob&) {}
+void AmxTiles(const Bf16Job&) {}
+void AllowAmxForTest(bool) {}
 
 }  // namespace gemma
 

@@ -1,5 +1,6 @@
 // The kernels of MatMul for tiles of bfloat16: rounding x, decoding panels of w
-// and the walk over both. mat_mul_amx.cc has the products.
+// and the walk over both. mat_mul_amx.cc and mat_mul_avx512_bf16.cc have the
+// products.
 
 #include "ops/mat_mul_kernels.h"
 
@@ -9,7 +10,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 // After foreach_target.h.
 #include "hwy/highway.h"
-#include "ops/mat_mul_amx.h"
+#include "ops/bf16_tiles.h"
 #include "ops/packed-inl.h"
 
 #ifndef GEMMA_OPS_MAT_MUL_BF16_ONCE
@@ -72,6 +73,22 @@ void DecodeBf16OnTarget(const PackedView& w, size_t panel, size_t begin,
   }
 }
 
+// Writes the sums [count, 2 * kPanelRows] of one panel to job.out, with the
+// bias.
+void StoreOnTarget(const MatMulJob& job, size_t first, size_t count,
+                   size_t panel, const float* HWY_RESTRICT sums) {
+  const size_t begin = panel * kPanelRows;
+  const float* bias = job.bias.empty() ? nullptr : job.bias.data() + begin;
+  for (size_t r = 0; r < count; ++r) {
+    VF row[kColVectors];
+    for (size_t v = 0; v < kColVectors; ++v) {
+      row[v] = hn::Load(DF(), sums + r * 2 * kPanelRows + v * LanesF());
+    }
+    StoreSums(row, bias, job.w.rows - begin,
+              job.out.Row(first + r).data() + begin);
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma
 HWY_AFTER_NAMESPACE();
@@ -83,20 +100,7 @@ namespace {
 
 HWY_EXPORT(RoundOnTarget);
 HWY_EXPORT(DecodeBf16OnTarget);
-
-// Writes the sums of one panel to job.out, with the bias.
-void StoreColumns(const MatMulJob& job, size_t first, size_t count,
-                  size_t panel, const float* sums) {
-  const size_t begin = panel * kPanelRows;
-  const size_t size = HWY_MIN(kPanelRows, job.w.rows - begin);
-  for (size_t r = 0; r < count; ++r) {
-    float* out = job.out.Row(first + r).data() + begin;
-    for (size_t i = 0; i < size; ++i) {
-      out[i] = sums[r * 2 * kPanelRows + i];
-      if (!job.bias.empty()) out[i] += job.bias[begin + i];
-    }
-  }
-}
+HWY_EXPORT(StoreOnTarget);
 
 // Rows [first, first + count) of x with the panels `panel` and the next; if
 // that is `end`, its sums are computed from the former's values, and dropped.
@@ -107,8 +111,8 @@ void PanelPair(const MatMulJob& job, const Bf16Rows& x, size_t first,
   const size_t num_panels = HWY_MIN(size_t{2}, end - panel);
   for (size_t col = 0; col < job.w.cols; col += kBf16Cols) {
     const size_t col_end = HWY_MIN(col + kBf16Cols, job.w.cols);
-    AmxJob tiles = {x.data + first * x.stride + col, x.stride,
-                    hwy::RoundUpTo(count, 2 * kAmxRows)};
+    Bf16Job tiles = {x.data + first * x.stride + col, x.stride,
+                     hwy::RoundUpTo(count, 2 * kBf16TileRows)};
     for (size_t p = 0; p < 2; ++p) {
       const size_t from = panel + HWY_MIN(p, num_panels - 1);
       if (job.w.layout == Layout::kBF16) {
@@ -123,16 +127,21 @@ void PanelPair(const MatMulJob& job, const Bf16Rows& x, size_t first,
     tiles.cols = col_end - col;
     tiles.sums = sums;
     tiles.first = col == 0;
-    AmxTiles(tiles);
+    (HasAmx() ? AmxTiles : Avx512Bf16Tiles)(tiles);
   }
   for (size_t p = 0; p < num_panels; ++p) {
-    StoreColumns(job, first, count, panel + p, sums + p * kPanelRows);
+    HWY_DYNAMIC_DISPATCH(StoreOnTarget)
+    (job, first, count, panel + p, sums + p * kPanelRows);
   }
 }
 
 }  // namespace
 
-bool HasBf16Tiles() { return HasAmx(); }
+bool Bf16IsFast(Layout layout) {
+  if (HasAmx()) return true;
+  // What integer dot products multiply is faster without being decoded.
+  return layout == Layout::kBF16 && HasAvx512Bf16();
+}
 
 void RoundRow(std::span<const float> x, uint16_t* out) {
   HWY_DYNAMIC_DISPATCH(RoundOnTarget)(x, out);
@@ -140,7 +149,7 @@ void RoundRow(std::span<const float> x, uint16_t* out) {
 
 void Bf16Panels(const MatMulJob& job, const Bf16Rows& x, size_t begin,
                 size_t end) {
-  HWY_ASSERT(job.w.cols % kAmxCols == 0);
+  HWY_ASSERT(job.w.cols % kBf16TileCols == 0);
   for (size_t row = 0; row < job.x.rows; row += kBf16Rows) {
     const size_t count = HWY_MIN(kBf16Rows, job.x.rows - row);
     for (size_t panel = begin; panel < end; panel += 2) {

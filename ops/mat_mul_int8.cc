@@ -92,15 +92,15 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
   ForEachTile<kLayout>(
       job.w, panel, 0, job.w.cols,
       [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
-        const size_t ahead = AheadOf<kTileStride<kLayout>>(block, num_tiles,
-                                                           count, stride);
+        const size_t ahead =
+            AheadOf<kTileStride<kLayout>>(block, num_tiles, count, stride);
         for (size_t i = 0; i < count; ++i) {
           const Tile t = tile.At(i * stride);
           Fetch<kTileStride<kLayout>>(t.planes + ahead);
           if constexpr (RestBytes(kLayout) != 0) {
             Fetch<RestBytes(kLayout)>(
-                t.rest + AheadOf<RestBytes(kLayout)>(block, num_tiles, count,
-                                                     stride));
+                t.rest +
+                AheadOf<RestBytes(kLayout)>(block, num_tiles, count, stride));
           }
           for (size_t p = 0; p < kParts; ++p) {
             VI32 acc[kTileGroups<kLayout>][kRows];

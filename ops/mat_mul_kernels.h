@@ -47,14 +47,14 @@ struct Bf16Rows {
 };
 inline constexpr size_t kBf16RowMultiple = 32;
 
-// Whether Bf16Panels can run here.
-bool HasBf16Tiles();
+// Whether Bf16Panels can run here, and is the fastest for many rows of x.
+bool Bf16IsFast(Layout layout);
 
 // Rounds to nearest even.
 void RoundRow(std::span<const float> x, uint16_t* out);
 
 // Products of x and w, both rounded to bfloat16, summed in float32 in an order
-// that only w.cols decides. w.cols is a multiple of 32. Needs HasBf16Tiles().
+// that only w.cols decides. w.cols is a multiple of 32. Needs Bf16IsFast().
 void Bf16Panels(const MatMulJob& job, const Bf16Rows& x, size_t begin,
                 size_t end);
 

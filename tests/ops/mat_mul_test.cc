@@ -3,14 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <random>
 #include <vector>
 
 #include "compression/codec.h"
+#include "compression/half.h"
 #include "compression/pack.h"
 #include "gtest/gtest.h"
 #include "ops/aligned_buffer.h"
+#include "ops/bf16_tiles.h"
 #include "ops/ops.h"
 #include "tests/support/for_each_target.h"
 #include "tests/support/near.h"
@@ -310,8 +313,19 @@ TEST(MatMul, Int8SumsOfExtremeCodesDoNotSaturate) {
   }
 }
 
-// Many rows on tiles, where this CPU has them: both operands are rounded to 8
-// bits of significand.
+// Runs a test with every kind of instructions for bfloat16 that this CPU has.
+template <class Body>
+void WithAndWithoutAmx(Body body) {
+  body();
+  if (!HasAmx()) return;
+  SCOPED_TRACE("without AMX");
+  AllowAmxForTest(false);
+  body();
+  AllowAmxForTest(true);
+}
+
+// Many rows in bfloat16, where this CPU has instructions for it: both operands
+// are rounded to 8 bits of significand.
 TEST(MatMul, FastestIsWithinTheRoundingOfBfloat16) {
   Workers workers(2);
   constexpr size_t kRows = 70;
@@ -321,7 +335,7 @@ TEST(MatMul, FastestIsWithinTheRoundingOfBfloat16) {
       const std::vector<float> bias = RandomVector(83, 6);
       const std::vector<float> x = RandomVector(kRows * cols, 7);
       const Expected expected(x, kRows, w, bias);
-      ForEachTarget([&] {
+      const auto check = [&] {
         const std::vector<float> all =
             Product(x, kRows, w, bias, workers, Arithmetic::kFastest);
         EXPECT_LT(expected.Error(all), 2.0 / 256) << FormatName(format);
@@ -330,7 +344,71 @@ TEST(MatMul, FastestIsWithinTheRoundingOfBfloat16) {
         EXPECT_EQ(Product(most, 40, w, bias, workers, Arithmetic::kFastest),
                   std::vector<float>(all.begin(), all.begin() + 40 * 83))
             << FormatName(format);
-      });
+      };
+      WithAndWithoutAmx([&] { ForEachTarget(check); });
+    }
+  }
+}
+
+// Jobs of one call that round x differently: on some CPUs, to int8 for one and
+// to bfloat16 for the other.
+TEST(MatMul, FastestOfSeveralFormats) {
+  Workers workers(2);
+  constexpr size_t kRows = 40;
+  const TestMatrix a(Format::kQ4_0, 20, 64, 1);
+  const TestMatrix b(Format::kBF16, 100, 64, 2);
+  const std::vector<float> x = RandomVector(kRows * 64, 3);
+  WithAndWithoutAmx([&] {
+    std::vector<float> out_a(kRows * 20), out_b(kRows * 100);
+    const MatMulJob jobs[] = {
+        {{x.data(), kRows, 64}, a.packed, {}, {out_a.data(), kRows, 20}},
+        {{x.data(), kRows, 64}, b.packed, {}, {out_b.data(), kRows, 100}}};
+    MatMulContext context(Arithmetic::kFastest, kRows, 64, workers);
+    MatMul(jobs, context);
+    EXPECT_EQ(out_a, Product(x, kRows, a, {}, workers, Arithmetic::kFastest));
+    EXPECT_EQ(out_b, Product(x, kRows, b, {}, workers, Arithmetic::kFastest));
+  });
+}
+
+// Small integers, whose sums are exact in any order.
+TEST(Bf16Tiles, EveryInstructionGivesTheProducts) {
+  std::vector<void (*)(const Bf16Job&)> kinds;
+  if (HasAmx()) kinds.push_back(AmxTiles);
+  if (HasAvx512Bf16()) kinds.push_back(Avx512Bf16Tiles);
+  constexpr size_t kRows = 64;
+  constexpr size_t kCols = 96;
+  constexpr size_t kStride = kCols + 32;
+  std::mt19937 random(1);
+  const auto number = [&] { return static_cast<int>(random() % 17) - 8; };
+  std::vector<uint16_t> x((kRows - 1) * kStride + kCols);
+  for (uint16_t& v : x) v = FloatToBF16(static_cast<float>(number()));
+  std::vector<uint16_t> w[2];
+  for (std::vector<uint16_t>& panel : w) {
+    for (size_t i = 0; i < kCols * 16; ++i) {
+      panel.push_back(FloatToBF16(static_cast<float>(number())));
+    }
+  }
+  for (const auto kind : kinds) {
+    for (const bool first : {true, false}) {
+      std::vector<float> sums(kRows * 32, 3.0f);
+      kind({x.data(),
+            kStride,
+            kRows,
+            {w[0].data(), w[1].data()},
+            kCols,
+            sums.data(),
+            first});
+      for (size_t row = 0; row < kRows; ++row) {
+        for (size_t i = 0; i < 32; ++i) {
+          float expected = first ? 0.0f : 3.0f;
+          for (size_t col = 0; col < kCols; ++col) {
+            expected +=
+                BF16ToFloat(x[row * kStride + col]) *
+                BF16ToFloat(w[i / 16][(col / 2 * 16 + i % 16) * 2 + col % 2]);
+          }
+          ASSERT_EQ(sums[row * 32 + i], expected) << row << ", " << i;
+        }
+      }
     }
   }
 }
