@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "gemma/export.h"
 #include "gemma/sampler.h"
 #include "gemma/session.h"
 
@@ -66,7 +67,7 @@ struct GenerateStats {
 // it may hold guessed tokens too.
 // Fails, and changes nothing, if the prompt does not fit or an option is out of
 // range. Needs the model's tokenizer.
-absl::StatusOr<GenerateStats> Generate(
+GEMMA_EXPORT absl::StatusOr<GenerateStats> Generate(
     Session& session, absl::Span<const TokenId> prompt,
     const GenerateOptions& options,
     const std::function<bool(std::string_view text)>& on_text);

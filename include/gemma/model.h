@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gemma/export.h"
 #include "gemma/model_config.h"
 #include "gemma/tokenizer.h"
 
@@ -30,7 +31,8 @@ enum class Activations {
   // Where weights are quantized: int8, one scale for each 32. Several times
   // faster; moves logits by a mean KL of about 3e-3 nats. Where the CPU has
   // tiles for bfloat16 (AMX): many tokens at once are rounded to that instead,
-  // for bfloat16 weights too. Float32 and float16 weights: not at all.
+  // for bfloat16 weights too. Where it has dot products for it (AVX-512 BF16):
+  // for bfloat16 weights only. Float32 and float16 weights: not at all.
   kRounded,
 };
 
@@ -80,7 +82,7 @@ struct MemoryUse {
 
 // Immutable and movable. Any number of sessions and threads may use one model;
 // it must outlive its sessions.
-class Model {
+class GEMMA_EXPORT Model {
  public:
   // Loads a GGUF file (or the first of its parts) or a Hugging Face directory.
   // Errors name file, field, what was found and what was wanted.

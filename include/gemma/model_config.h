@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "gemma/export.h"
 
 namespace gemma {
 
@@ -60,7 +61,7 @@ struct ModelConfig {
 };
 
 // Returns OK, or InvalidArgument naming the first pair of fields that disagree.
-absl::Status Validate(const ModelConfig& config);
+GEMMA_EXPORT absl::Status Validate(const ModelConfig& config);
 
 }  // namespace gemma
 

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "gemma/export.h"
 #include "gemma/model_config.h"
 
 namespace gemma {
@@ -23,11 +24,11 @@ struct SamplingOptions {
 };
 
 // Returns OK, or InvalidArgument naming the option, its value and its range.
-absl::Status Validate(const SamplingOptions& options);
+GEMMA_EXPORT absl::Status Validate(const SamplingOptions& options);
 
 // Samples by temperature, then top-k, top-p and min-p. Ties go to the lower
 // token.
-class Sampler {
+class GEMMA_EXPORT Sampler {
  public:
   // `options` must be valid.
   explicit Sampler(const SamplingOptions& options);

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "gemma/export.h"
 #include "gemma/model.h"
 #include "gemma/taps.h"
 
@@ -44,7 +45,7 @@ class DraftPolicy;  // src/engine/draft_policy.h
 
 // One sequence: its caches and its position. Movable. One thread at a time; the
 // sessions of a model may be used from different threads and take turns.
-class Session {
+class GEMMA_EXPORT Session {
  public:
   // `model` must outlive the session. Fails if an option is out of range or
   // the caches cannot be allocated.

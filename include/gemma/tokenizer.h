@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "gemma/export.h"
 #include "gemma/model_config.h"
 
 namespace gemma {
@@ -24,7 +25,7 @@ enum class ControlTokens {
 
 // The vocabulary of a model. Gemma's are sentencepiece BPE models, whatever
 // file they come from. Immutable: any number of threads may use one.
-class Tokenizer {
+class GEMMA_EXPORT Tokenizer {
  public:
   // Reads the tokenizer of a model alone, from a GGUF file or a Hugging Face
   // directory: no weights are touched. NotFound if it has none.
@@ -72,7 +73,7 @@ class Tokenizer {
 };
 
 // Turns tokens that arrive one by one into text, whole UTF-8 characters only.
-class StreamDecoder {
+class GEMMA_EXPORT StreamDecoder {
  public:
   // `tokenizer` must outlive the decoder.
   explicit StreamDecoder(const Tokenizer& tokenizer);
@@ -97,7 +98,7 @@ struct Message {
 
 // Gemma's turns: <start_of_turn>user\n...<end_of_turn>\n<start_of_turn>model\n.
 // The text of a message never becomes a control token.
-class ChatTemplate {
+class GEMMA_EXPORT ChatTemplate {
  public:
   // `tokenizer` must outlive the template. Fails if the vocabulary has no turn
   // markers.

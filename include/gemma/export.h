@@ -1,0 +1,12 @@
+// What the shared library shows of itself.
+
+#ifndef GEMMA_EXPORT_H_
+#define GEMMA_EXPORT_H_
+
+#if defined(__GNUC__)
+#define GEMMA_EXPORT __attribute__((visibility("default")))
+#else
+#define GEMMA_EXPORT
+#endif
+
+#endif  // GEMMA_EXPORT_H_
