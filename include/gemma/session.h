@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -91,6 +92,23 @@ class GEMMA_EXPORT Session {
   // models, or if the size of `logits` is another.
   static absl::Status ForwardBatch(absl::Span<const Continuation> batch,
                                    absl::Span<float> logits);
+
+  // A session of its own that goes on from here: the same tokens, options,
+  // caches and checkpoints, but for the tap. Fails if there is no memory.
+  absl::StatusOr<Session> Fork() const;
+
+  // Writes options, tokens and caches to a file, which replaces what was at the
+  // path when it is complete; not the checkpoints and the tap. Of constant size
+  // for RecurrentGemma, but for the tokens. The caller's data: whoever reads
+  // the file reads the text.
+  absl::Status Save(std::string_view path) const;
+
+  // The session that was saved: what follows is the same, bit for bit, as if it
+  // had gone on. Logits are not saved; to have those of the last token, Rewind
+  // by one and append it again. DataLoss if the file is damaged or no saved
+  // session, FailedPrecondition if it was saved with another model.
+  static absl::StatusOr<Session> Restore(const Model& model,
+                                         std::string_view path);
 
   // Tokens so far.
   absl::Span<const TokenId> tokens() const;

@@ -4,8 +4,10 @@
 #define GEMMA_SRC_ENGINE_KV_CACHE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
+#include "absl/functional/function_ref.h"
 #include "ops/aligned_buffer.h"
 #include "ops/ops.h"
 
@@ -16,6 +18,7 @@ class KvCache {
  public:
   struct Shape {
     size_t num_slots = 0;  // at least
+    size_t num_kept = 0;   // positions before the next that it may need
     size_t num_kv_heads = 0;
     size_t head_dim = 0;
     CacheType type = CacheType::kF32;
@@ -40,6 +43,12 @@ class KvCache {
              std::span<const float> values);
 
   HeadCache Head(size_t kv_head) const;
+
+  // Calls `use` with all that is needed when `position` comes next, in pieces
+  // whose sizes and order do not depend on the number of slots: those of a
+  // larger ring of the same positions are the same.
+  void ForEachPiece(size_t position,
+                    absl::FunctionRef<void(std::span<uint8_t>)> use) const;
 
   // All bytes, for checkpoints.
   std::span<uint8_t> bytes() const { return {memory_.data(), memory_.bytes()}; }

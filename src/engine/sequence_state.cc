@@ -13,17 +13,19 @@ bool HasGlobal(const ModelConfig& config) {
                     BlockType::kGlobalAttention) != 0;
 }
 
-// A local layer keeps the window before the first row of a pass, the rows of
-// the pass, and as many positions more as may be taken back.
+// A local layer keeps the window before the first row of a pass, and as many
+// positions more as may be taken back; and the rows of the pass, or the rest of
+// the first and last block of those positions.
 KvCache::Shape KvShape(const ModelConfig& config, const SequenceLimits& limits,
                        BlockType type) {
   size_t slots = limits.max_tokens;
+  size_t kept = limits.max_tokens;
   if (type == BlockType::kLocalAttention) {
-    const size_t ring =
-        config.sliding_window - 1 + limits.max_rows + limits.max_rollback;
+    kept = config.sliding_window - 1 + limits.max_rollback;
+    const size_t ring = kept + std::max(limits.max_rows, 2 * kCacheBlock);
     slots = HasGlobal(config) ? std::min(ring, slots) : ring;
   }
-  return {slots, config.num_kv_heads, config.head_dim, limits.cache_type};
+  return {slots, kept, config.num_kv_heads, config.head_dim, limits.cache_type};
 }
 
 RecurrentState::Shape RecurrentShape(const ModelConfig& config,
@@ -71,6 +73,12 @@ absl::StatusOr<SequenceState> SequenceState::Create(
         Bytes(config, limits), limits.max_tokens));
   }
   return state;
+}
+
+void SequenceState::ForEachPiece(
+    size_t position, absl::FunctionRef<void(std::span<uint8_t>)> use) const {
+  for (const KvCache& cache : kv_caches_) cache.ForEachPiece(position, use);
+  for (const RecurrentState& state : recurrent_states_) use(state.bytes());
 }
 
 SequenceState::Snapshot SequenceState::Save() const {

@@ -5,8 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "gemma/model_config.h"
 #include "src/engine/kv_cache.h"
@@ -38,6 +40,12 @@ class SequenceState {
   RecurrentState& recurrent(size_t layer) {
     return recurrent_states_[index_[layer]];
   }
+
+  // Calls `use` with all bytes that the sequence needs when `position` comes
+  // next, in pieces. States of one model, one cache_type and one max_rollback
+  // have the same pieces, in the same order.
+  void ForEachPiece(size_t position,
+                    absl::FunctionRef<void(std::span<uint8_t>)> use) const;
 
   // A copy of the layers that forget: local attention and recurrence.
   using Snapshot = std::vector<std::vector<uint8_t>>;

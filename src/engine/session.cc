@@ -3,13 +3,17 @@
 #include <algorithm>
 #include <limits>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_format.h"
 #include "src/engine/draft_policy.h"
 #include "src/engine/engine.h"
+#include "src/engine/session_file.h"
 #include "src/formats/status_macros.h"
+#include "src/model/fingerprint.h"
 
 namespace gemma {
 namespace {
@@ -202,6 +206,41 @@ class Session::Impl {
     checkpoints_.push_back({tokens_.size(), floor_, state_.Save()});
   }
 
+  // A session that has nothing yet becomes one that goes on from this one.
+  void ForkTo(Impl& fork) const {
+    std::vector<std::span<const uint8_t>> pieces;
+    state_.ForEachPiece(tokens_.size(), [&](std::span<uint8_t> piece) {
+      pieces.push_back(piece);
+    });
+    auto from = pieces.begin();
+    fork.state_.ForEachPiece(tokens_.size(), [&](std::span<uint8_t> piece) {
+      std::ranges::copy(*from++, piece.begin());
+    });
+    fork.tokens_.assign(tokens_.begin(), tokens_.end());
+    fork.floor_ = floor_;
+    fork.checkpoints_ = checkpoints_;
+    fork.draft_policy_ = draft_policy_;
+  }
+
+  absl::Status Save(const std::string& path) const {
+    return WriteSession(path, Fingerprint(model_.impl()),
+                        {options_, tokens_, floor_}, state_);
+  }
+
+  // A session that has nothing yet becomes the one that was saved.
+  absl::Status Restore(const SessionFile& file) {
+    const SavedSession& saved = file.session();
+    if (bounded_ && saved.tokens.size() > options_.max_tokens) {
+      return absl::DataLossError(
+          absl::StrFormat("a saved session has %u tokens, its context is of %u",
+                          saved.tokens.size(), options_.max_tokens));
+    }
+    GEMMA_RETURN_IF_ERROR(file.ReadState(state_));
+    tokens_.assign(saved.tokens.begin(), saved.tokens.end());
+    floor_ = saved.floor;
+    return absl::OkStatus();
+  }
+
   absl::Status Rewind(size_t position) {
     if (position > tokens_.size()) {
       return absl::OutOfRangeError(
@@ -214,6 +253,7 @@ class Session::Impl {
     if (position == tokens_.size()) return absl::OkStatus();
     if (!state_.Forgets() || position >= floor_) {
       tokens_.resize(position);
+      floor_ = std::min(floor_, position);
       return absl::OkStatus();
     }
     // Nothing is needed to begin at position 0.
@@ -302,6 +342,28 @@ absl::Status Session::ForwardBatch(absl::Span<const Continuation> batch,
   GEMMA_RETURN_IF_ERROR(Impl::CheckBatch(batch, logits.size()));
   Impl::AppendBatch(batch, logits.data());
   return absl::OkStatus();
+}
+
+absl::StatusOr<Session> Session::Fork() const {
+  GEMMA_ASSIGN_OR_RETURN(Session fork, Create(model(), options()));
+  impl_->ForkTo(*fork.impl_);
+  return fork;
+}
+
+absl::Status Session::Save(std::string_view path) const {
+  return impl_->Save(std::string(path));
+}
+
+absl::StatusOr<Session> Session::Restore(const Model& model,
+                                         std::string_view path) {
+  GEMMA_ASSIGN_OR_RETURN(
+      const SessionFile file,
+      SessionFile::Open(std::string(path), Fingerprint(model.impl()),
+                        model.config()));
+  GEMMA_ASSIGN_OR_RETURN(Session session,
+                         Create(model, file.session().options));
+  GEMMA_RETURN_IF_ERROR(session.impl_->Restore(file));
+  return session;
 }
 
 absl::Span<const TokenId> Session::tokens() const { return impl_->tokens(); }

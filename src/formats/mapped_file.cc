@@ -9,35 +9,14 @@
 #include <cstdint>
 #include <limits>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "src/formats/system_error.h"
 
 namespace gemma {
 namespace {
-
-// "<path>: <what the system says of `error`>". The message is made by the
-// standard library because strerror is not safe in threads.
-absl::Status SystemError(const std::string& path, int error) {
-  const std::string message =
-      absl::StrCat(path, ": ", std::generic_category().message(error));
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-      return absl::NotFoundError(message);
-    case EACCES:
-    case EPERM:
-      return absl::PermissionDeniedError(message);
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE:
-      return absl::ResourceExhaustedError(message);
-    default:
-      return absl::UnknownError(message);
-  }
-}
 
 absl::Status CheckRegular(const std::string& path, const struct stat& info) {
   if (S_ISREG(info.st_mode)) return absl::OkStatus();

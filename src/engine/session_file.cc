@@ -1,0 +1,168 @@
+#include "src/engine/session_file.h"
+
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "absl/crc/crc32c.h"
+#include "absl/strings/str_format.h"
+#include "src/formats/atomic_file.h"
+#include "src/formats/checked_reader.h"
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+namespace {
+
+constexpr std::string_view kMagic = "GEMMASES";
+constexpr uint32_t kVersion = 1;
+constexpr size_t kChecksumBytes = 4;
+
+std::string_view AsText(std::span<const uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+template <class T>
+void AppendNumber(T number, std::vector<uint8_t>& out) {
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    out.push_back(
+        static_cast<uint8_t>(static_cast<uint64_t>(number) >> (8 * i)));
+  }
+}
+
+// What comes before the state.
+std::vector<uint8_t> Header(uint64_t fingerprint, const SavedSession& session) {
+  std::vector<uint8_t> out(kMagic.begin(), kMagic.end());
+  AppendNumber(kVersion, out);
+  AppendNumber(static_cast<uint32_t>(session.options.cache_format), out);
+  AppendNumber(fingerprint, out);
+  for (const size_t size :
+       {session.options.max_tokens, session.options.max_rollback,
+        session.options.checkpoint_interval, session.options.max_checkpoints,
+        session.floor, session.tokens.size()}) {
+    AppendNumber(uint64_t{size}, out);
+  }
+  for (const TokenId token : session.tokens) AppendNumber(token, out);
+  return out;
+}
+
+absl::Status Damaged(const std::string& path, std::string_view what) {
+  return absl::DataLossError(
+      absl::StrFormat("%s: not a saved session: %s", path, what));
+}
+
+// What Header writes behind the fingerprint. False if there is less, or if a
+// number is out of range.
+bool ReadHeader(CheckedReader& reader, const ModelConfig& config,
+                SavedSession& session) {
+  uint64_t sizes[6];
+  for (uint64_t& size : sizes) {
+    if (!reader.Read(size)) return false;
+  }
+  session.options.max_tokens = sizes[0];
+  session.options.max_rollback = sizes[1];
+  session.options.checkpoint_interval = sizes[2];
+  session.options.max_checkpoints = sizes[3];
+  session.floor = sizes[4];
+  const uint64_t count = sizes[5];
+  if (session.floor > count ||
+      count - session.floor > session.options.max_rollback ||
+      count > reader.remaining() / sizeof(TokenId)) {
+    return false;
+  }
+  session.tokens.resize(count);
+  for (TokenId& token : session.tokens) {
+    if (!reader.Read(token) || token < 0 ||
+        static_cast<size_t>(token) >= config.vocab_size) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+absl::Status WriteSession(const std::string& path, uint64_t fingerprint,
+                          const SavedSession& session,
+                          const SequenceState& state) {
+  GEMMA_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(path));
+  absl::crc32c_t checksum{0};
+  absl::Status status;
+  const auto write = [&](std::span<const uint8_t> bytes) {
+    checksum = absl::ExtendCrc32c(checksum, AsText(bytes));
+    if (status.ok()) status = file.Write(bytes);
+  };
+  write(Header(fingerprint, session));
+  state.ForEachPiece(session.tokens.size(), write);
+  std::vector<uint8_t> end;
+  AppendNumber(static_cast<uint32_t>(checksum), end);
+  write(end);
+  GEMMA_RETURN_IF_ERROR(status);
+  return file.Commit();
+}
+
+absl::StatusOr<SessionFile> SessionFile::Open(const std::string& path,
+                                              uint64_t fingerprint,
+                                              const ModelConfig& config) {
+  GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
+  if (!file.text().starts_with(kMagic)) {
+    return Damaged(path, "it begins with other bytes");
+  }
+  if (file.size() < kMagic.size() + kChecksumBytes) {
+    return Damaged(path, "it is cut");
+  }
+  CheckedReader reader(file.bytes().subspan(kMagic.size()));
+  uint32_t version = 0;
+  if (!reader.Read(version) || version != kVersion) {
+    return absl::UnimplementedError(absl::StrFormat(
+        "%s: saved session of version %u, wanted %u", path, version, kVersion));
+  }
+  const size_t size = file.size() - kChecksumBytes;
+  CheckedReader end(file.bytes().subspan(size));
+  uint32_t checksum = 0;
+  if (!end.Read(checksum) ||
+      absl::crc32c_t{checksum} !=
+          absl::ComputeCrc32c(AsText(file.bytes().first(size)))) {
+    return Damaged(path, "its checksum is another, it was changed or cut");
+  }
+
+  uint32_t cache_format = 0;
+  uint64_t found = 0;
+  if (!reader.Read(cache_format) || !reader.Read(found)) {
+    return Damaged(path, "it is cut");
+  }
+  if (found != fingerprint) {
+    return absl::FailedPreconditionError(
+        absl::StrFormat("%s: saved with another model", path));
+  }
+  SavedSession session;
+  if (cache_format > static_cast<uint32_t>(CacheFormat::kInt8) ||
+      !ReadHeader(reader, config, session)) {
+    return Damaged(path, "a number is out of range");
+  }
+  session.options.cache_format = static_cast<CacheFormat>(cache_format);
+  const size_t state_begin = kMagic.size() + reader.position();
+  if (state_begin > size) return Damaged(path, "it is cut");
+  return SessionFile(std::move(file), std::move(session), state_begin);
+}
+
+absl::Status SessionFile::ReadState(const SequenceState& state) const {
+  const size_t position = session_.tokens.size();
+  size_t wanted = 0;
+  state.ForEachPiece(position,
+                     [&](std::span<uint8_t> piece) { wanted += piece.size(); });
+  const uint8_t* from = file_.bytes().data() + state_begin_;
+  const size_t found = file_.size() - kChecksumBytes - state_begin_;
+  if (found != wanted) {
+    return Damaged(
+        file_.path(),
+        absl::StrFormat("it has %u bytes of state, wanted %u", found, wanted));
+  }
+  state.ForEachPiece(position, [&](std::span<uint8_t> piece) {
+    std::memcpy(piece.data(), from, piece.size());
+    from += piece.size();
+  });
+  return absl::OkStatus();
+}
+
+}  // namespace gemma

@@ -1,0 +1,115 @@
+#include "src/model/fingerprint.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "src/model/model_impl.h"
+
+namespace gemma {
+namespace {
+
+// The hash FNV-1a of Fowler, Noll and Vo, with 64 bits.
+class Hash {
+ public:
+  void Byte(uint8_t byte) { value_ = (value_ ^ byte) * 0x00000100000001B3; }
+
+  void Number(uint64_t number) {
+    for (int shift = 0; shift < 64; shift += 8) {
+      Byte(static_cast<uint8_t>(number >> shift));
+    }
+  }
+
+  void Number(float number) {
+    Number(uint64_t{std::bit_cast<uint32_t>(number)});
+  }
+
+  void Text(std::string_view text) {
+    Number(text.size());
+    for (const char c : text) Byte(static_cast<uint8_t>(c));
+  }
+
+  uint64_t value() const { return value_; }
+
+ private:
+  uint64_t value_ = 0xCBF29CE484222325;
+};
+
+void AddConfig(const ModelConfig& config, Hash& hash) {
+  hash.Text(config.architecture);
+  for (const size_t size :
+       {config.model_dim, config.ffw_dim, config.num_heads, config.num_kv_heads,
+        config.head_dim, config.vocab_size, config.sliding_window,
+        config.rotary_dim, config.lru_width, config.conv_width}) {
+    hash.Number(uint64_t{size});
+  }
+  for (const float number :
+       {config.rope_base_local, config.rope_base_global,
+        config.rope_factor_global, config.embedding_scale, config.query_scale,
+        config.rms_norm_eps, config.attn_logits_soft_cap,
+        config.final_logits_soft_cap}) {
+    hash.Number(number);
+  }
+  for (const bool flag : {config.post_norms, config.qk_norm, config.biases}) {
+    hash.Byte(flag);
+  }
+  for (const BlockType block : config.blocks) {
+    hash.Byte(static_cast<uint8_t>(block));
+  }
+}
+
+// A few bytes from all over a matrix.
+void AddSample(const Matrix& matrix, Hash& hash) {
+  constexpr size_t kSamples = 256;
+  const size_t size = matrix.view.Bytes();
+  hash.Number(uint64_t{size});
+  const size_t count = std::min(size, kSamples);
+  for (size_t i = 0; i < count; ++i) {
+    hash.Byte(matrix.view.data[size / count * i]);
+  }
+}
+
+void AddNumbers(std::span<const float> numbers, Hash& hash) {
+  for (const float number : numbers) hash.Number(number);
+}
+
+void AddLayer(const LayerWeights& layer, Hash& hash) {
+  for (const Matrix* matrix :
+       {&layer.q_proj, &layer.k_proj, &layer.v_proj, &layer.o_proj,
+        &layer.gate_proj, &layer.up_proj, &layer.down_proj, &layer.linear_x,
+        &layer.linear_y, &layer.linear_out}) {
+    AddSample(*matrix, hash);
+  }
+  AddNumbers(layer.pre_mix_norm, hash);
+  AddNumbers(layer.pre_ffw_norm, hash);
+  AddNumbers(layer.log_a_scale, hash);
+}
+
+void AddTokenizer(const Tokenizer& tokenizer, Hash& hash) {
+  for (size_t token = 0; token < tokenizer.vocab_size(); ++token) {
+    hash.Text(tokenizer.Piece(static_cast<TokenId>(token)));
+  }
+}
+
+}  // namespace
+
+uint64_t Fingerprint(const Model::Impl& model) {
+  Hash hash;
+  AddConfig(model.config, hash);
+  for (const TensorSummary& tensor : model.tensors) {
+    hash.Text(tensor.name);
+    hash.Text(tensor.format);
+    hash.Number(tensor.bytes);
+  }
+  if (model.tokenizer.ok()) AddTokenizer(*model.tokenizer, hash);
+  AddSample(model.weights.embedding, hash);
+  AddSample(model.weights.head, hash);
+  for (const LayerWeights& layer : model.weights.layers) AddLayer(layer, hash);
+  AddNumbers(model.weights.final_norm, hash);
+  return hash.value();
+}
+
+}  // namespace gemma

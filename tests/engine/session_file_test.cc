@@ -1,0 +1,255 @@
+// Sessions that are forked, or saved and restored, go on as if nothing had
+// happened; files that are not what was saved are refused.
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "absl/crc/crc32c.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/formats/error_of.h"
+#include "tests/support/toy_models.h"
+
+namespace gemma {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::vector<TokenId> Prompt(size_t size, uint32_t seed = 1) {
+  std::vector<TokenId> tokens;
+  for (size_t i = 0; i < size; ++i) {
+    seed = seed * 1664525 + 1013904223;
+    tokens.push_back(static_cast<TokenId>(3 + (seed >> 16) % 40));
+  }
+  return tokens;
+}
+
+std::vector<TokenId> Tokens(const Session& session) {
+  return {session.tokens().begin(), session.tokens().end()};
+}
+
+// An empty folder that is gone after the test.
+class SessionFileTest : public ::testing::TestWithParam<Toy> {
+ protected:
+  void SetUp() override {
+    std::string name = ::testing::TempDir() + "sessionXXXXXX";
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string Path(const std::string& name = "saved") const {
+    return folder_ / name;
+  }
+  size_t NumFiles() const {
+    return std::distance(std::filesystem::directory_iterator(folder_), {});
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void WriteFile(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+// Each session appends the same, beyond windows, with ways back and forth.
+void ExpectSameFuture(Session& a, Session& b) {
+  ASSERT_EQ(Tokens(a), Tokens(b));
+  EXPECT_EQ(AllLogits(a, Prompt(3, 7)), AllLogits(b, Prompt(3, 7)));
+  const size_t position = a.position();
+  ASSERT_TRUE(a.Rewind(position - 5).ok());
+  ASSERT_TRUE(b.Rewind(position - 5).ok());
+  EXPECT_EQ(AllLogits(a, Prompt(20, 8)), AllLogits(b, Prompt(20, 8)));
+  // Farther than what is free.
+  ASSERT_TRUE(a.Rewind(4).ok());
+  ASSERT_TRUE(b.Rewind(4).ok());
+  EXPECT_EQ(AllLogits(a, Prompt(6, 9)), AllLogits(b, Prompt(6, 9)));
+}
+
+using EveryToy = SessionFileTest;
+INSTANTIATE_TEST_SUITE_P(Toys, EveryToy, ::testing::ValuesIn(AllToys()),
+                         [](const auto& toy) { return toy.param.name; });
+
+TEST_P(EveryToy, AForkGoesOnAlike) {
+  const Model model = LoadToy(GetParam());
+  for (const size_t size : {1, 5, 16, 40}) {
+    SCOPED_TRACE(size);
+    Session session = NewSession(model, {.max_tokens = 100});
+    ASSERT_TRUE(session.Append(Prompt(size)).ok());
+    auto fork = session.Fork();
+    ASSERT_TRUE(fork.ok()) << fork.status();
+    // What one does is nothing to the other.
+    auto other = session.Fork();
+    ASSERT_TRUE(other.ok() && other->Append(Prompt(30, 5)).ok());
+    if (size >= 5) ExpectSameFuture(session, *fork);
+  }
+}
+
+TEST_P(EveryToy, AForkHasTheCheckpoints) {
+  const Model model = LoadToy(GetParam());
+  Session session =
+      NewSession(model, {.max_tokens = 200, .checkpoint_interval = 16});
+  ASSERT_TRUE(session.Append(Prompt(60)).ok());
+  auto fork = session.Fork();
+  ASSERT_TRUE(fork.ok());
+  ASSERT_TRUE(session.Rewind(33).ok());
+  ASSERT_TRUE(fork->Rewind(33).ok());
+  EXPECT_EQ(AllLogits(session, Prompt(9, 3)), AllLogits(*fork, Prompt(9, 3)));
+}
+
+TEST_P(EveryToy, WhatIsRestoredGoesOnAlike) {
+  const Model model = LoadToy(GetParam());
+  for (const size_t size : {5, 16, 40}) {
+    SCOPED_TRACE(size);
+    Session session = NewSession(
+        model, {.max_tokens = 100, .cache_format = CacheFormat::kBFloat16});
+    ASSERT_TRUE(session.Append(Prompt(size)).ok());
+    ASSERT_EQ(ErrorOf(session.Save(Path())), "OK");
+    auto restored = Session::Restore(model, Path());
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    EXPECT_EQ(restored->options().max_tokens, 100u);
+    EXPECT_EQ(restored->options().cache_format, CacheFormat::kBFloat16);
+    ExpectSameFuture(session, *restored);
+  }
+}
+
+// Rings of other sizes, after a way back.
+TEST_P(EveryToy, RestoredWithAnotherChunk) {
+  const Model model = LoadToy(GetParam(), 2, /*chunk=*/64);
+  Session session = NewSession(model, {.max_tokens = 100});
+  ASSERT_TRUE(session.Append(Prompt(50)).ok());
+  ASSERT_TRUE(session.Rewind(41).ok());
+  ASSERT_TRUE(session.Save(Path()).ok());
+  for (const size_t chunk : {1, 3, 200}) {
+    SCOPED_TRACE(chunk);
+    const Model other = LoadToy(GetParam(), 1, chunk);
+    auto restored = Session::Restore(other, Path());
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    auto expected = session.Fork();
+    ASSERT_TRUE(expected.ok());
+    ExpectSameFuture(*expected, *restored);
+  }
+}
+
+TEST_P(EveryToy, AnEmptySession) {
+  const Model model = LoadToy(GetParam());
+  Session session = NewSession(model);
+  ASSERT_TRUE(session.Save(Path()).ok());
+  auto restored = Session::Restore(model, Path());
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(AllLogits(*restored, Prompt(10)), AllLogits(session, Prompt(10)));
+}
+
+TEST_F(SessionFileTest, OfARecurrentModelHasAConstantSize) {
+  const Model model = LoadOrDie(ToyPath("recurrent_gemma"), {});
+  Session session = NewSession(model);
+  size_t before = 0;
+  for (const size_t size : {300, 100}) {
+    ASSERT_TRUE(session.Append(Prompt(size)).ok());
+    ASSERT_TRUE(session.Save(Path()).ok());
+    const size_t bytes = std::filesystem::file_size(Path()) -
+                         session.position() * sizeof(TokenId);
+    // The first and the last block of a window may be begun.
+    if (before != 0) {
+      EXPECT_NEAR(bytes, before, before / 10);
+    }
+    before = bytes;
+  }
+}
+
+TEST_F(SessionFileTest, OfAnotherModelIsRefused) {
+  const Model model = LoadOrDie(ToyPath("gemma2"), {});
+  ASSERT_TRUE(NewSession(model).Save(Path()).ok());
+  for (const char* other : {"gemma2_odd", "gemma3", "recurrent_gemma"}) {
+    const auto restored =
+        Session::Restore(LoadOrDie(ToyPath(other), {}), Path());
+    EXPECT_EQ(restored.status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(ErrorOf(restored), Path() + ": saved with another model");
+  }
+}
+
+TEST_F(SessionFileTest, ReplacesWhatWasThereOrLeavesIt) {
+  const Model model = LoadOrDie(ToyPath("gemma2"), {});
+  Session session = NewSession(model);
+  ASSERT_TRUE(session.Append(Prompt(5)).ok());
+  WriteFile(Path(), "something else");
+  ASSERT_TRUE(session.Save(Path()).ok());
+  EXPECT_TRUE(Session::Restore(model, Path()).ok());
+  EXPECT_EQ(NumFiles(), 1u);
+
+  EXPECT_THAT(ErrorOf(session.Save(Path("no/such/folder"))),
+              HasSubstr(Path("no/such/folder")));
+  std::filesystem::create_directory(Path("folder"));
+  EXPECT_THAT(ErrorOf(session.Save(Path("folder"))), HasSubstr("folder: "));
+  EXPECT_EQ(NumFiles(), 2u);
+}
+
+TEST_F(SessionFileTest, DamageIsFound) {
+  const Model model = LoadOrDie(ToyPath("gemma2"), {});
+  Session session = NewSession(model, {.max_tokens = 20});
+  ASSERT_TRUE(session.Append(Prompt(5)).ok());
+  ASSERT_TRUE(session.Save(Path()).ok());
+  const std::string good = ReadFile(Path());
+  const size_t step = std::max<size_t>(1, good.size() / 500);
+  for (size_t i = 0; i < good.size(); i += i < 200 ? 1 : step) {
+    std::string changed = good;
+    changed[i] ^= 0x10;
+    WriteFile(Path("changed"), changed);
+    EXPECT_FALSE(Session::Restore(model, Path("changed")).ok()) << i;
+    WriteFile(Path("cut"), good.substr(0, i));
+    EXPECT_FALSE(Session::Restore(model, Path("cut")).ok()) << i;
+  }
+  WriteFile(Path("longer"), good + "x");
+  EXPECT_FALSE(Session::Restore(model, Path("longer")).ok());
+}
+
+// With a checksum that is right.
+TEST_F(SessionFileTest, HostileNumbersAreRefused) {
+  const Model model = LoadOrDie(ToyPath("gemma2"), {});
+  Session session = NewSession(model, {.max_tokens = 20});
+  ASSERT_TRUE(session.Append(Prompt(5)).ok());
+  ASSERT_TRUE(session.Save(Path()).ok());
+  const std::string good = ReadFile(Path());
+  const auto restore = [&](size_t at, uint64_t number, size_t size) {
+    std::string bytes = good.substr(0, good.size() - 4);
+    for (size_t i = 0; i < size; ++i) {
+      bytes[at + i] = static_cast<char>(number >> (8 * i));
+    }
+    const auto checksum = static_cast<uint32_t>(absl::ComputeCrc32c(bytes));
+    for (int i = 0; i < 4; ++i) {
+      bytes += static_cast<char>(checksum >> (8 * i));
+    }
+    WriteFile(Path("hostile"), bytes);
+    return ErrorOf(Session::Restore(model, Path("hostile")));
+  };
+  EXPECT_EQ(restore(0, 'G', 1), "OK");
+  EXPECT_THAT(restore(8, 2, 4), HasSubstr("version 2, wanted 1"));
+  EXPECT_THAT(restore(12, 9, 4), HasSubstr("out of range"));  // cache_format
+  for (const uint64_t number :
+       {uint64_t{0}, uint64_t{1} << 25, ~uint64_t{0}, ~uint64_t{0} >> 1}) {
+    EXPECT_THAT(restore(24, number, 8), HasSubstr("max_tokens"));
+    EXPECT_NE(restore(64, number, 8), "OK");  // number of tokens
+    if (number == 0) continue;
+    EXPECT_NE(restore(32, number, 8), "OK");  // max_rollback
+    EXPECT_NE(restore(56, number, 8), "OK");  // floor
+  }
+  EXPECT_THAT(restore(24, 4, 8), HasSubstr("5 tokens"));
+  EXPECT_THAT(restore(72, ~uint64_t{0}, 4), HasSubstr("out of range"));
+  EXPECT_THAT(restore(72, model.config().vocab_size, 4),
+              HasSubstr("out of range"));
+}
+
+}  // namespace
+}  // namespace gemma
