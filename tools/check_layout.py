@@ -30,6 +30,7 @@ ARROWS = [
     (r"src/formats/", r"(gemma|src/formats|compression)/"),
     (r"src/text/", r"(gemma|src/text|src/formats)/"),
     (r"src/model/", r"(gemma|src/(model|text|formats)|ops|compression)/"),
+    (r"src/c_api/", r"gemma/"),
     (r"src/engine/", r"(gemma|src/(engine|model|text|formats)|ops|compression)/"),
     (INSIDERS, r"(gemma|src|ops|compression|tools)/"),
     (r"tools/", r"(gemma|tools)/"),

@@ -1,0 +1,243 @@
+/* libgemma for C, and for languages that call C.
+ *
+ * Functions that can fail return a gemma_status; GEMMA_OK is 0. What went wrong
+ * is told by gemma_last_error(). Where that is not said, pointers must not be
+ * null; outputs are not touched on failure. Texts are UTF-8.
+ *
+ * Options are structs that begin with their size: call the ..._init function,
+ * then change what you like. A program that was compiled with an older header
+ * keeps working, since fields are only added at the end.
+ *
+ * A model may be used from many threads; a session from one at a time. Nothing
+ * here aborts, prints or throws.
+ *
+ *   gemma_model* model = NULL;
+ *   if (gemma_model_load("model.gguf", NULL, &model) != GEMMA_OK)
+ *     puts(gemma_last_error());
+ */
+
+#ifndef GEMMA_C_API_H_
+#define GEMMA_C_API_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gemma/export.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct gemma_model gemma_model;
+typedef struct gemma_session gemma_session;
+typedef struct gemma_cancellation gemma_cancellation;
+
+typedef enum gemma_status {
+  GEMMA_OK = 0,
+  GEMMA_CANCELLED = 1,
+  GEMMA_UNKNOWN = 2,
+  GEMMA_INVALID_ARGUMENT = 3,
+  GEMMA_DEADLINE_EXCEEDED = 4,
+  GEMMA_NOT_FOUND = 5,
+  GEMMA_RESOURCE_EXHAUSTED = 8,
+  GEMMA_FAILED_PRECONDITION = 9,
+  GEMMA_OUT_OF_RANGE = 11,
+  GEMMA_UNIMPLEMENTED = 12,
+  GEMMA_INTERNAL = 13,
+  GEMMA_UNAVAILABLE = 14,
+  GEMMA_DATA_LOSS = 15
+} gemma_status;
+
+/* One line on the calling thread's last failure; "" if there was none. Valid
+ * until the thread's next call. */
+GEMMA_EXPORT const char* gemma_last_error(void);
+
+/* For example "0.1.0". */
+GEMMA_EXPORT const char* gemma_version(void);
+
+/* ---- Models */
+
+typedef struct gemma_load_options {
+  size_t struct_size;
+  size_t num_threads;        /* 0: one per core that may be used */
+  size_t num_decode_threads; /* of them, for one token at a time; 0: all */
+  size_t prefill_chunk;      /* tokens that one pass takes at most */
+  bool float32_activations;  /* exact, and slower for quantized weights */
+  bool deterministic;        /* the same bits for any prefill_chunk */
+  /* Called now and then with bytes done and in all; false cancels. May be
+   * null. */
+  bool (*progress)(uint64_t done, uint64_t total, void* user);
+  void* user; /* for progress */
+} gemma_load_options;
+
+GEMMA_EXPORT void gemma_load_options_init(gemma_load_options* options);
+
+/* Loads a GGUF file or a Hugging Face directory. options: null for the
+ * defaults. */
+GEMMA_EXPORT gemma_status gemma_model_load(const char* path,
+                                           const gemma_load_options* options,
+                                           gemma_model** model);
+/* Sessions of the model keep what they need. Null is allowed. */
+GEMMA_EXPORT void gemma_model_free(gemma_model* model);
+
+GEMMA_EXPORT size_t gemma_model_vocab_size(const gemma_model* model);
+/* Positions that the model was made for. */
+GEMMA_EXPORT size_t gemma_model_max_context(const gemma_model* model);
+GEMMA_EXPORT bool gemma_model_is_instruction_tuned(const gemma_model* model);
+/* For example "gemma3". Valid as long as the model. */
+GEMMA_EXPORT const char* gemma_model_architecture(const gemma_model* model);
+
+/* ---- Tokens
+ *
+ * Functions that give tokens or text write as much as `capacity` allows, all or
+ * nothing, and set *size to what there is; where that is more than capacity
+ * they return GEMMA_OUT_OF_RANGE, so that a first call with capacity 0 and a
+ * null buffer tells the size. */
+
+/* Tokens of text[0, text_size), without BOS. Control tokens in it stay text
+ * unless parse_control. */
+GEMMA_EXPORT gemma_status gemma_tokenize(const gemma_model* model,
+                                         const char* text, size_t text_size,
+                                         bool parse_control, int32_t* tokens,
+                                         size_t capacity, size_t* size);
+/* The text of the tokens, not terminated. */
+GEMMA_EXPORT gemma_status gemma_detokenize(const gemma_model* model,
+                                           const int32_t* tokens,
+                                           size_t num_tokens, char* text,
+                                           size_t capacity, size_t* size);
+/* The token of a piece such as "<end_of_turn>", or -1. */
+GEMMA_EXPORT int32_t gemma_find_token(const gemma_model* model,
+                                      const char* piece);
+/* The token that begins every sequence, or -1 if there is no tokenizer. */
+GEMMA_EXPORT int32_t gemma_bos_token(const gemma_model* model);
+
+typedef enum gemma_role {
+  GEMMA_ROLE_SYSTEM = 0,
+  GEMMA_ROLE_USER = 1,
+  GEMMA_ROLE_MODEL = 2
+} gemma_role;
+
+typedef struct gemma_message {
+  gemma_role role;
+  const char* text; /* terminated by 0 */
+} gemma_message;
+
+/* A chat so far as a prompt: BOS, all messages, and the opening of the model's
+ * turn. A system message may only come first; then user and model alternate,
+ * and the user is last. */
+GEMMA_EXPORT gemma_status gemma_chat_prompt(const gemma_model* model,
+                                            const gemma_message* messages,
+                                            size_t num_messages,
+                                            int32_t* tokens, size_t capacity,
+                                            size_t* size);
+/* The next user turn of a session that ends in an answer of the model. */
+GEMMA_EXPORT gemma_status gemma_chat_next_turn(const gemma_model* model,
+                                               const char* text,
+                                               int32_t* tokens, size_t capacity,
+                                               size_t* size);
+
+/* ---- Sessions */
+
+typedef enum gemma_cache_format {
+  GEMMA_CACHE_AUTO = 0, /* float32 for a model in float32, else bfloat16 */
+  GEMMA_CACHE_FLOAT32 = 1,
+  GEMMA_CACHE_BFLOAT16 = 2,
+  GEMMA_CACHE_INT8 = 3
+} gemma_cache_format;
+
+typedef struct gemma_session_options {
+  size_t struct_size;
+  size_t max_tokens;          /* that fit in the context */
+  size_t max_rollback;        /* tokens that can be taken back for nothing */
+  size_t checkpoint_interval; /* tokens between checkpoints; 0: none */
+  size_t max_checkpoints;
+  gemma_cache_format cache_format;
+} gemma_session_options;
+
+GEMMA_EXPORT void gemma_session_options_init(gemma_session_options* options);
+
+GEMMA_EXPORT gemma_status gemma_session_create(
+    const gemma_model* model, const gemma_session_options* options,
+    gemma_session** session);
+/* Null is allowed. */
+GEMMA_EXPORT void gemma_session_free(gemma_session* session);
+
+/* Tokens so far, and how many more fit. */
+GEMMA_EXPORT size_t gemma_session_position(const gemma_session* session);
+GEMMA_EXPORT size_t gemma_session_remaining(const gemma_session* session);
+
+/* Appends tokens. logits: null, or set to the [vocab_size] logits of the token
+ * that follows, valid until the session's next call. */
+GEMMA_EXPORT gemma_status gemma_session_forward(gemma_session* session,
+                                                const int32_t* tokens,
+                                                size_t num_tokens,
+                                                const float** logits);
+/* Forgets all but the first `position` tokens. */
+GEMMA_EXPORT gemma_status gemma_session_rewind(gemma_session* session,
+                                               size_t position);
+/* Keeps what is needed to come back to this position cheaply. */
+GEMMA_EXPORT void gemma_session_checkpoint(gemma_session* session);
+
+/* ---- Answers */
+
+/* A switch that any thread may turn to end gemma_generate; it stays so until it
+ * is reset. Null if there is no memory. */
+GEMMA_EXPORT gemma_cancellation* gemma_cancellation_create(void);
+GEMMA_EXPORT void gemma_cancellation_free(gemma_cancellation* cancellation);
+GEMMA_EXPORT void gemma_cancellation_cancel(gemma_cancellation* cancellation);
+GEMMA_EXPORT void gemma_cancellation_reset(gemma_cancellation* cancellation);
+
+typedef struct gemma_generate_options {
+  size_t struct_size;
+  size_t max_new_tokens; /* 0: as many as fit */
+  float temperature;     /* 0: the most probable token */
+  size_t top_k;          /* 0: all */
+  float top_p;           /* 1: all */
+  float min_p;           /* 0: all */
+  uint64_t seed;
+  const char* const* stop_strings; /* texts that end the answer */
+  size_t num_stop_strings;
+  bool speculate; /* guess tokens where that pays; the answer is the same */
+  const gemma_cancellation* cancellation; /* may be null */
+} gemma_generate_options;
+
+GEMMA_EXPORT void gemma_generate_options_init(gemma_generate_options* options);
+
+typedef enum gemma_stop_reason {
+  GEMMA_STOP_TOKEN = 0,
+  GEMMA_STOP_STRING = 1,
+  GEMMA_STOP_MAX_TOKENS = 2,
+  GEMMA_STOP_CONTEXT_FULL = 3,
+  GEMMA_STOP_CANCELLED = 4
+} gemma_stop_reason;
+
+typedef struct gemma_generate_stats {
+  size_t struct_size;
+  size_t prompt_tokens;
+  size_t new_tokens;
+  double prefill_seconds;
+  double decode_seconds;
+  gemma_stop_reason stop_reason;
+} gemma_generate_stats;
+
+GEMMA_EXPORT void gemma_generate_stats_init(gemma_generate_stats* stats);
+
+/* Receives text[0, size), whole characters, not terminated; false ends the
+ * answer. */
+typedef bool (*gemma_text_callback)(const char* text, size_t size, void* user);
+
+/* Appends the prompt to the session, then tokens until something ends the
+ * answer, and gives its text to on_text (which may be null) as it grows. Being
+ * cancelled is no failure: it is the stop reason. options: null for the
+ * defaults. stats: may be null. */
+GEMMA_EXPORT gemma_status gemma_generate(
+    gemma_session* session, const int32_t* prompt, size_t prompt_size,
+    const gemma_generate_options* options, gemma_text_callback on_text,
+    void* user, gemma_generate_stats* stats);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* GEMMA_C_API_H_ */

@@ -1,0 +1,486 @@
+// gemma/c_api.h in terms of the C++ library.
+
+#include "gemma/c_api.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gemma/gemma.h"
+
+struct gemma_model {
+  std::shared_ptr<gemma::Model> model;
+};
+
+struct gemma_session {
+  std::shared_ptr<gemma::Model> model;  // outlives the session
+  gemma::Session session;
+};
+
+struct gemma_cancellation {
+  std::atomic<bool> cancelled = false;
+};
+
+namespace gemma {
+namespace {
+
+std::string& LastError() {
+  thread_local std::string message;
+  return message;
+}
+
+gemma_status Report(const absl::Status& status) {
+  if (status.ok()) return GEMMA_OK;
+  LastError() = std::string(status.message());
+  // The numbers are the same.
+  return static_cast<gemma_status>(status.code());
+}
+
+// Calls `body`, which returns a status, and lets nothing be thrown.
+template <class Body>
+gemma_status Guarded(Body body) noexcept {
+  try {
+    return Report(body());
+  } catch (const std::bad_alloc&) {
+    // A short text needs no memory.
+    LastError() = "out of memory";
+    return GEMMA_RESOURCE_EXHAUSTED;
+  } catch (const std::exception& error) {
+    return Report(absl::InternalError(error.what()));
+  }
+}
+
+absl::Status NullError(const char* name) {
+  return absl::InvalidArgumentError(absl::StrCat(name, " is null"));
+}
+
+#define GEMMA_C_REQUIRE(pointer) \
+  if ((pointer) == nullptr) return NullError(#pointer)
+
+#define GEMMA_C_RETURN_IF_ERROR(expression) \
+  if (absl::Status status = (expression); !status.ok()) return status
+
+// Copies as much of the caller's struct as both have onto `into`, which holds
+// defaults. What a newer header added must be zero.
+template <class Options>
+absl::Status ReadSized(const Options* from, const char* name, Options& into) {
+  if (from == nullptr) return absl::OkStatus();
+  const size_t size = from->struct_size;
+  if (size < sizeof(size_t)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ".struct_size is ", size, ", wanted ",
+                     sizeof(Options), ": call ", name, "_init"));
+  }
+  const auto* bytes = reinterpret_cast<const unsigned char*>(from);
+  for (size_t i = sizeof(Options); i < size; ++i) {
+    if (bytes[i] == 0) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        name, " sets a field that version ", GEMMA_VERSION_STRING, " lacks"));
+  }
+  std::memcpy(&into, from, std::min(size, sizeof(Options)));
+  return absl::OkStatus();
+}
+
+// As the header says of tokens and text.
+template <class From, class To>
+absl::Status Write(const From& from, To* to, size_t capacity, size_t* size) {
+  *size = from.size();
+  if (from.size() > capacity) {
+    return absl::OutOfRangeError(
+        absl::StrCat("there is room for ", capacity, ", wanted ", from.size()));
+  }
+  if (from.empty()) return absl::OkStatus();
+  GEMMA_C_REQUIRE(to);
+  std::copy(from.begin(), from.end(), to);
+  return absl::OkStatus();
+}
+
+absl::Status ReadMessages(const gemma_message* from, size_t count,
+                          std::vector<Message>& messages) {
+  for (size_t i = 0; i < count; ++i) {
+    Message& message = messages.emplace_back();
+    switch (from[i].role) {
+      case GEMMA_ROLE_SYSTEM:
+        message.role = Role::kSystem;
+        break;
+      case GEMMA_ROLE_USER:
+        message.role = Role::kUser;
+        break;
+      case GEMMA_ROLE_MODEL:
+        message.role = Role::kModel;
+        break;
+      default:
+        return absl::InvalidArgumentError(
+            absl::StrCat("messages[", i, "].role is ",
+                         static_cast<int>(from[i].role), ", wanted 0 to 2"));
+    }
+    if (from[i].text == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("messages[", i, "].text is null"));
+    }
+    message.text = from[i].text;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadCacheFormat(gemma_cache_format from, CacheFormat& format) {
+  constexpr CacheFormat kFormats[] = {CacheFormat::kAuto, CacheFormat::kFloat32,
+                                      CacheFormat::kBFloat16,
+                                      CacheFormat::kInt8};
+  const auto index = static_cast<size_t>(from);
+  if (index >= std::size(kFormats)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cache_format is ", static_cast<int>(from), ", wanted 0 to 3"));
+  }
+  format = kFormats[index];
+  return absl::OkStatus();
+}
+
+absl::Status ReadGenerateOptions(const gemma_generate_options& from,
+                                 GenerateOptions& options) {
+  options.max_new_tokens = from.max_new_tokens;
+  options.sampling.temperature = from.temperature;
+  options.sampling.top_k = from.top_k;
+  options.sampling.top_p = from.top_p;
+  options.sampling.min_p = from.min_p;
+  options.sampling.seed = from.seed;
+  options.speculation = from.speculate ? Speculation::kAuto : Speculation::kOff;
+  if (from.num_stop_strings != 0) GEMMA_C_REQUIRE(from.stop_strings);
+  for (size_t i = 0; i < from.num_stop_strings; ++i) {
+    GEMMA_C_REQUIRE(from.stop_strings[i]);
+    options.stop_strings.emplace_back(from.stop_strings[i]);
+  }
+  if (const gemma_cancellation* cancellation = from.cancellation) {
+    options.cancelled = [cancellation] {
+      return cancellation->cancelled.load(std::memory_order_relaxed);
+    };
+  }
+  return absl::OkStatus();
+}
+
+gemma_stop_reason StopReasonOf(StopReason reason) {
+  switch (reason) {
+    case StopReason::kStopToken:
+      return GEMMA_STOP_TOKEN;
+    case StopReason::kStopString:
+      return GEMMA_STOP_STRING;
+    case StopReason::kMaxTokens:
+      return GEMMA_STOP_MAX_TOKENS;
+    case StopReason::kContextFull:
+      return GEMMA_STOP_CONTEXT_FULL;
+    case StopReason::kCancelled:
+      break;
+  }
+  return GEMMA_STOP_CANCELLED;
+}
+
+// Writes as many fields as the caller's struct has.
+void WriteStats(const GenerateStats& from, gemma_generate_stats* to) {
+  gemma_generate_stats stats;
+  gemma_generate_stats_init(&stats);
+  stats.struct_size = to->struct_size;
+  stats.prompt_tokens = from.prompt_tokens;
+  stats.new_tokens = from.new_tokens;
+  stats.prefill_seconds = from.prefill_seconds;
+  stats.decode_seconds = from.decode_seconds;
+  stats.stop_reason = StopReasonOf(from.stop_reason);
+  std::memcpy(to, &stats, std::min(sizeof(stats), to->struct_size));
+}
+
+}  // namespace
+}  // namespace gemma
+
+using gemma::Guarded;
+using gemma::NullError;
+
+const char* gemma_last_error(void) { return gemma::LastError().c_str(); }
+const char* gemma_version(void) { return GEMMA_VERSION_STRING; }
+
+// ---- Models
+
+void gemma_load_options_init(gemma_load_options* options) {
+  const gemma::LoadOptions defaults;
+  *options = {};
+  options->struct_size = sizeof(*options);
+  options->num_threads = defaults.num_threads;
+  options->num_decode_threads = defaults.num_decode_threads;
+  options->prefill_chunk = defaults.prefill_chunk;
+  options->float32_activations =
+      defaults.activations == gemma::Activations::kFloat32;
+  options->deterministic = defaults.deterministic;
+}
+
+gemma_status gemma_model_load(const char* path,
+                              const gemma_load_options* options,
+                              gemma_model** model) {
+  return Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(path);
+    GEMMA_C_REQUIRE(model);
+    gemma_load_options from;
+    gemma_load_options_init(&from);
+    GEMMA_C_RETURN_IF_ERROR(
+        gemma::ReadSized(options, "gemma_load_options", from));
+    gemma::LoadOptions load;
+    load.num_threads = from.num_threads;
+    load.num_decode_threads = from.num_decode_threads;
+    load.prefill_chunk = from.prefill_chunk;
+    load.activations = from.float32_activations ? gemma::Activations::kFloat32
+                                                : gemma::Activations::kRounded;
+    load.deterministic = from.deterministic;
+    if (from.progress != nullptr) {
+      load.progress = [&from](const gemma::LoadProgress& progress) {
+        return from.progress(progress.done_bytes, progress.total_bytes,
+                             from.user);
+      };
+    }
+    auto loaded = gemma::Model::Load(path, std::move(load));
+    GEMMA_C_RETURN_IF_ERROR(loaded.status());
+    *model =
+        new gemma_model{std::make_shared<gemma::Model>(*std::move(loaded))};
+    return absl::OkStatus();
+  });
+}
+
+void gemma_model_free(gemma_model* model) { delete model; }
+
+size_t gemma_model_vocab_size(const gemma_model* model) {
+  return model->model->config().vocab_size;
+}
+
+size_t gemma_model_max_context(const gemma_model* model) {
+  return model->model->config().max_context;
+}
+
+bool gemma_model_is_instruction_tuned(const gemma_model* model) {
+  return model->model->is_instruction_tuned();
+}
+
+const char* gemma_model_architecture(const gemma_model* model) {
+  return model->model->config().architecture.c_str();
+}
+
+// ---- Tokens
+
+gemma_status gemma_tokenize(const gemma_model* model, const char* text,
+                            size_t text_size, bool parse_control,
+                            int32_t* tokens, size_t capacity, size_t* size) {
+  return Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(model);
+    if (text_size != 0) GEMMA_C_REQUIRE(text);
+    GEMMA_C_REQUIRE(size);
+    const auto tokenizer = model->model->tokenizer();
+    GEMMA_C_RETURN_IF_ERROR(tokenizer.status());
+    const auto encoded =
+        (*tokenizer)
+            ->Encode({text, text_size}, parse_control
+                                            ? gemma::ControlTokens::kParse
+                                            : gemma::ControlTokens::kAsText);
+    GEMMA_C_RETURN_IF_ERROR(encoded.status());
+    return gemma::Write(*encoded, tokens, capacity, size);
+  });
+}
+
+gemma_status gemma_detokenize(const gemma_model* model, const int32_t* tokens,
+                              size_t num_tokens, char* text, size_t capacity,
+                              size_t* size) {
+  return Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(model);
+    if (num_tokens != 0) GEMMA_C_REQUIRE(tokens);
+    GEMMA_C_REQUIRE(size);
+    const auto tokenizer = model->model->tokenizer();
+    GEMMA_C_RETURN_IF_ERROR(tokenizer.status());
+    return gemma::Write((*tokenizer)->Decode({tokens, num_tokens}), text,
+                        capacity, size);
+  });
+}
+
+int32_t gemma_find_token(const gemma_model* model, const char* piece) {
+  const auto tokenizer = model->model->tokenizer();
+  return tokenizer.ok() ? (*tokenizer)->Find(piece).value_or(-1) : -1;
+}
+
+int32_t gemma_bos_token(const gemma_model* model) {
+  const auto tokenizer = model->model->tokenizer();
+  return tokenizer.ok() ? (*tokenizer)->bos() : -1;
+}
+
+gemma_status gemma_chat_prompt(const gemma_model* model,
+                               const gemma_message* messages,
+                               size_t num_messages, int32_t* tokens,
+                               size_t capacity, size_t* size) {
+  return Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(model);
+    if (num_messages != 0) GEMMA_C_REQUIRE(messages);
+    GEMMA_C_REQUIRE(size);
+    std::vector<gemma::Message> read;
+    GEMMA_C_RETURN_IF_ERROR(gemma::ReadMessages(messages, num_messages, read));
+    const auto turns = model->model->chat_template();
+    GEMMA_C_RETURN_IF_ERROR(turns.status());
+    const auto rendered = turns->Render(read);
+    GEMMA_C_RETURN_IF_ERROR(rendered.status());
+    return gemma::Write(*rendered, tokens, capacity, size);
+  });
+}
+
+gemma_status gemma_chat_next_turn(const gemma_model* model, const char* text,
+                                  int32_t* tokens, size_t capacity,
+                                  size_t* size) {
+  return Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(model);
+    GEMMA_C_REQUIRE(text);
+    GEMMA_C_REQUIRE(size);
+    const auto turns = model->model->chat_template();
+    GEMMA_C_RETURN_IF_ERROR(turns.status());
+    const auto rendered = turns->NextUserTurn(text);
+    GEMMA_C_RETURN_IF_ERROR(rendered.status());
+    return gemma::Write(*rendered, tokens, capacity, size);
+  });
+}
+
+// ---- Sessions
+
+void gemma_session_options_init(gemma_session_options* options) {
+  const gemma::SessionOptions defaults;
+  *options = {};
+  options->struct_size = sizeof(*options);
+  options->max_tokens = defaults.max_tokens;
+  options->max_rollback = defaults.max_rollback;
+  options->checkpoint_interval = defaults.checkpoint_interval;
+  options->max_checkpoints = defaults.max_checkpoints;
+  options->cache_format = GEMMA_CACHE_AUTO;
+}
+
+gemma_status gemma_session_create(const gemma_model* model,
+                                  const gemma_session_options* options,
+                                  gemma_session** session) {
+  return Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(model);
+    GEMMA_C_REQUIRE(session);
+    gemma_session_options from;
+    gemma_session_options_init(&from);
+    GEMMA_C_RETURN_IF_ERROR(
+        gemma::ReadSized(options, "gemma_session_options", from));
+    gemma::SessionOptions create;
+    create.max_tokens = from.max_tokens;
+    create.max_rollback = from.max_rollback;
+    create.checkpoint_interval = from.checkpoint_interval;
+    create.max_checkpoints = from.max_checkpoints;
+    GEMMA_C_RETURN_IF_ERROR(
+        gemma::ReadCacheFormat(from.cache_format, create.cache_format));
+    auto created = gemma::Session::Create(*model->model, create);
+    GEMMA_C_RETURN_IF_ERROR(created.status());
+    *session = new gemma_session{model->model, *std::move(created)};
+    return absl::OkStatus();
+  });
+}
+
+void gemma_session_free(gemma_session* session) { delete session; }
+
+size_t gemma_session_position(const gemma_session* session) {
+  return session->session.position();
+}
+
+size_t gemma_session_remaining(const gemma_session* session) {
+  return session->session.remaining();
+}
+
+gemma_status gemma_session_forward(gemma_session* session,
+                                   const int32_t* tokens, size_t num_tokens,
+                                   const float** logits) {
+  return Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(session);
+    if (num_tokens != 0) GEMMA_C_REQUIRE(tokens);
+    if (logits == nullptr) return session->session.Append({tokens, num_tokens});
+    const auto computed = session->session.Forward({tokens, num_tokens});
+    GEMMA_C_RETURN_IF_ERROR(computed.status());
+    *logits = computed->data();
+    return absl::OkStatus();
+  });
+}
+
+gemma_status gemma_session_rewind(gemma_session* session, size_t position) {
+  return Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(session);
+    return session->session.Rewind(position);
+  });
+}
+
+void gemma_session_checkpoint(gemma_session* session) {
+  Guarded([&] {
+    session->session.Checkpoint();
+    return absl::OkStatus();
+  });
+}
+
+// ---- Answers
+
+gemma_cancellation* gemma_cancellation_create(void) {
+  return new (std::nothrow) gemma_cancellation;
+}
+
+void gemma_cancellation_free(gemma_cancellation* cancellation) {
+  delete cancellation;
+}
+
+void gemma_cancellation_cancel(gemma_cancellation* cancellation) {
+  cancellation->cancelled = true;
+}
+
+void gemma_cancellation_reset(gemma_cancellation* cancellation) {
+  cancellation->cancelled = false;
+}
+
+void gemma_generate_options_init(gemma_generate_options* options) {
+  const gemma::GenerateOptions defaults;
+  *options = {};
+  options->struct_size = sizeof(*options);
+  options->max_new_tokens = defaults.max_new_tokens;
+  options->temperature = defaults.sampling.temperature;
+  options->top_k = defaults.sampling.top_k;
+  options->top_p = defaults.sampling.top_p;
+  options->min_p = defaults.sampling.min_p;
+  options->seed = defaults.sampling.seed;
+  options->speculate = defaults.speculation == gemma::Speculation::kAuto;
+}
+
+void gemma_generate_stats_init(gemma_generate_stats* stats) {
+  *stats = {};
+  stats->struct_size = sizeof(*stats);
+}
+
+gemma_status gemma_generate(gemma_session* session, const int32_t* prompt,
+                            size_t prompt_size,
+                            const gemma_generate_options* options,
+                            gemma_text_callback on_text, void* user,
+                            gemma_generate_stats* stats) {
+  return Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(session);
+    if (prompt_size != 0) GEMMA_C_REQUIRE(prompt);
+    if (stats != nullptr && stats->struct_size < sizeof(size_t)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("gemma_generate_stats.struct_size is ",
+                       stats->struct_size, ", wanted ", sizeof(*stats)));
+    }
+    gemma_generate_options from;
+    gemma_generate_options_init(&from);
+    GEMMA_C_RETURN_IF_ERROR(
+        gemma::ReadSized(options, "gemma_generate_options", from));
+    gemma::GenerateOptions generate;
+    GEMMA_C_RETURN_IF_ERROR(gemma::ReadGenerateOptions(from, generate));
+    const auto generated = gemma::Generate(
+        session->session, {prompt, prompt_size}, generate,
+        [&](std::string_view text) {
+          return on_text == nullptr || on_text(text.data(), text.size(), user);
+        });
+    GEMMA_C_RETURN_IF_ERROR(generated.status());
+    if (stats != nullptr) gemma::WriteStats(*generated, stats);
+    return absl::OkStatus();
+  });
+}

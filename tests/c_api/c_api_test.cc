@@ -1,0 +1,395 @@
+// The C interface, which must give what the C++ one gives.
+
+#include "gemma/c_api.h"
+
+#include <atomic>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "gemma/gemma.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/toy_models.h"
+
+namespace gemma {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string ModelPath() {
+  return std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf";
+}
+
+class CApi : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    ASSERT_EQ(gemma_model_load(ModelPath().c_str(), nullptr, &model_), GEMMA_OK)
+        << gemma_last_error();
+  }
+  static void TearDownTestSuite() { gemma_model_free(model_); }
+
+  void SetUp() override {
+    ASSERT_EQ(gemma_session_create(model_, nullptr, &session_), GEMMA_OK);
+  }
+  void TearDown() override { gemma_session_free(session_); }
+
+  static std::vector<int32_t> Tokenize(std::string_view text) {
+    std::vector<int32_t> tokens(text.size() + 1);
+    size_t size = 0;
+    EXPECT_EQ(gemma_tokenize(model_, text.data(), text.size(), false,
+                             tokens.data(), tokens.size(), &size),
+              GEMMA_OK);
+    tokens.resize(size);
+    return tokens;
+  }
+
+  static std::vector<int32_t> Prompt() {
+    std::vector<int32_t> prompt = {gemma_bos_token(model_)};
+    const std::vector<int32_t> tokens = Tokenize("hello the cat");
+    prompt.insert(prompt.end(), tokens.begin(), tokens.end());
+    return prompt;
+  }
+
+  static gemma_model* model_;
+  gemma_session* session_ = nullptr;
+};
+
+gemma_model* CApi::model_ = nullptr;
+
+bool AppendText(const char* text, size_t size, void* user) {
+  static_cast<std::string*>(user)->append(text, size);
+  return true;
+}
+
+TEST_F(CApi, TellsOfTheModel) {
+  const Model model = LoadOrDie(ModelPath(), {});
+  EXPECT_EQ(gemma_model_vocab_size(model_), model.config().vocab_size);
+  EXPECT_EQ(gemma_model_max_context(model_), model.config().max_context);
+  EXPECT_EQ(gemma_model_architecture(model_), model.config().architecture);
+  EXPECT_EQ(gemma_model_is_instruction_tuned(model_),
+            model.is_instruction_tuned());
+  EXPECT_EQ(gemma_version(), std::string(GEMMA_VERSION_STRING));
+}
+
+TEST_F(CApi, SaysWhatIsWrongWithAFile) {
+  gemma_model* none = nullptr;
+  EXPECT_EQ(gemma_model_load("no/such/model.gguf", nullptr, &none),
+            GEMMA_NOT_FOUND);
+  EXPECT_THAT(gemma_last_error(), HasSubstr("no/such/model.gguf"));
+  EXPECT_EQ(none, nullptr);
+  EXPECT_EQ(gemma_model_load(nullptr, nullptr, &none), GEMMA_INVALID_ARGUMENT);
+  EXPECT_STREQ(gemma_last_error(), "path is null");
+}
+
+TEST_F(CApi, TokensAreThoseOfTheTokenizer) {
+  const Model model = LoadOrDie(ModelPath(), {});
+  const std::string text = "hello the cat <end_of_turn>";
+  const auto expected = (*model.tokenizer())->Encode(text);
+  ASSERT_TRUE(expected.ok());
+  EXPECT_EQ(Tokenize(text), *expected);
+
+  size_t size = 0;
+  EXPECT_EQ(gemma_tokenize(model_, text.data(), text.size(), false, nullptr, 0,
+                           &size),
+            GEMMA_OUT_OF_RANGE);
+  EXPECT_EQ(size, expected->size());
+  // All or nothing.
+  std::vector<int32_t> few(expected->size() - 1, -7);
+  EXPECT_EQ(gemma_tokenize(model_, text.data(), text.size(), false, few.data(),
+                           few.size(), &size),
+            GEMMA_OUT_OF_RANGE);
+  EXPECT_EQ(few, std::vector<int32_t>(few.size(), -7));
+
+  std::string back(text.size(), '\0');
+  ASSERT_EQ(gemma_detokenize(model_, expected->data(), expected->size(),
+                             back.data(), back.size(), &size),
+            GEMMA_OK);
+  EXPECT_EQ(back.substr(0, size), text);
+  EXPECT_EQ(gemma_find_token(model_, "<end_of_turn>"),
+            (*model.tokenizer())->Find("<end_of_turn>"));
+  EXPECT_EQ(gemma_find_token(model_, "<no such piece>"), -1);
+}
+
+TEST_F(CApi, TurnsAreThoseOfTheTemplate) {
+  const Model model = LoadOrDie(ModelPath(), {});
+  const auto turns = model.chat_template();
+  ASSERT_TRUE(turns.ok());
+  const gemma_message messages[] = {{GEMMA_ROLE_SYSTEM, "Be brief."},
+                                    {GEMMA_ROLE_USER, "hello"},
+                                    {GEMMA_ROLE_MODEL, "the cat"},
+                                    {GEMMA_ROLE_USER, "and?"}};
+  std::vector<int32_t> tokens(200);
+  size_t size = 0;
+  ASSERT_EQ(gemma_chat_prompt(model_, messages, 4, tokens.data(), tokens.size(),
+                              &size),
+            GEMMA_OK);
+  EXPECT_EQ(std::vector<int32_t>(tokens.begin(), tokens.begin() + size),
+            *turns->Render({{Role::kSystem, "Be brief."},
+                            {Role::kUser, "hello"},
+                            {Role::kModel, "the cat"},
+                            {Role::kUser, "and?"}}));
+  ASSERT_EQ(
+      gemma_chat_next_turn(model_, "and?", tokens.data(), tokens.size(), &size),
+      GEMMA_OK);
+  EXPECT_EQ(std::vector<int32_t>(tokens.begin(), tokens.begin() + size),
+            *turns->NextUserTurn("and?"));
+
+  const gemma_message wrong[] = {{static_cast<gemma_role>(9), "x"}};
+  EXPECT_EQ(
+      gemma_chat_prompt(model_, wrong, 1, tokens.data(), tokens.size(), &size),
+      GEMMA_INVALID_ARGUMENT);
+  EXPECT_STREQ(gemma_last_error(), "messages[0].role is 9, wanted 0 to 2");
+}
+
+TEST_F(CApi, LogitsAreThoseOfTheSession) {
+  const Model model = LoadOrDie(ModelPath(), {});
+  Session expected = NewSession(model);
+  const std::vector<int32_t> prompt = Prompt();
+  const auto want = expected.Forward(prompt);
+  ASSERT_TRUE(want.ok());
+  const float* logits = nullptr;
+  ASSERT_EQ(
+      gemma_session_forward(session_, prompt.data(), prompt.size(), &logits),
+      GEMMA_OK);
+  EXPECT_EQ(std::vector<float>(logits, logits + want->size()),
+            std::vector<float>(want->begin(), want->end()));
+  EXPECT_EQ(gemma_session_position(session_), prompt.size());
+  EXPECT_EQ(gemma_session_remaining(session_), expected.remaining());
+
+  // Back, and the last token again without logits.
+  ASSERT_EQ(gemma_session_rewind(session_, prompt.size() - 1), GEMMA_OK);
+  ASSERT_EQ(gemma_session_forward(session_, &prompt.back(), 1, nullptr),
+            GEMMA_OK);
+  EXPECT_EQ(gemma_session_position(session_), prompt.size());
+  const int32_t wrong = -1;
+  EXPECT_EQ(gemma_session_forward(session_, &wrong, 1, nullptr),
+            GEMMA_INVALID_ARGUMENT);
+  EXPECT_EQ(gemma_session_rewind(session_, 1000), GEMMA_OUT_OF_RANGE);
+}
+
+TEST_F(CApi, AnswersAreThoseOfGenerate) {
+  const Model model = LoadOrDie(ModelPath(), {});
+  GenerateOptions expected_options;
+  expected_options.max_new_tokens = 20;
+  expected_options.sampling.seed = 5;
+  Session expected = NewSession(model);
+  std::string expected_text;
+  const std::vector<int32_t> prompt = Prompt();
+  const auto expected_stats =
+      Generate(expected, prompt, expected_options, [&](std::string_view text) {
+        expected_text += text;
+        return true;
+      });
+  ASSERT_TRUE(expected_stats.ok());
+
+  gemma_generate_options options;
+  gemma_generate_options_init(&options);
+  options.max_new_tokens = 20;
+  options.seed = 5;
+  gemma_generate_stats stats;
+  gemma_generate_stats_init(&stats);
+  std::string text;
+  ASSERT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
+                           AppendText, &text, &stats),
+            GEMMA_OK);
+  EXPECT_EQ(text, expected_text);
+  EXPECT_EQ(stats.new_tokens, expected_stats->new_tokens);
+  EXPECT_EQ(stats.prompt_tokens, prompt.size());
+}
+
+TEST_F(CApi, StopsAtAText) {
+  const std::vector<int32_t> prompt = Prompt();
+  gemma_generate_options options;
+  gemma_generate_options_init(&options);
+  options.max_new_tokens = 20;
+  options.temperature = 0;
+  std::string whole;
+  ASSERT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
+                           AppendText, &whole, nullptr),
+            GEMMA_OK);
+  ASSERT_GT(whole.size(), 2u);
+  ASSERT_EQ(gemma_session_rewind(session_, 0), GEMMA_OK);
+  const std::string stop = whole.substr(whole.size() / 2, 2);
+  const char* stops[] = {stop.c_str()};
+  options.stop_strings = stops;
+  options.num_stop_strings = 1;
+  gemma_generate_stats stats;
+  gemma_generate_stats_init(&stats);
+  std::string text;
+  ASSERT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
+                           AppendText, &text, &stats),
+            GEMMA_OK);
+  EXPECT_EQ(stats.stop_reason, GEMMA_STOP_STRING);
+  EXPECT_EQ(text, whole.substr(0, whole.find(stop)));
+}
+
+bool Refuse(const char*, size_t, void* user) {
+  ++*static_cast<size_t*>(user);
+  return false;
+}
+
+TEST_F(CApi, StopsWhereTheCallerWantsNoMore) {
+  const std::vector<int32_t> prompt = Prompt();
+  gemma_generate_stats stats;
+  gemma_generate_stats_init(&stats);
+  size_t calls = 0;
+  ASSERT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), nullptr,
+                           Refuse, &calls, &stats),
+            GEMMA_OK);
+  EXPECT_EQ(calls, 1u);
+  EXPECT_EQ(stats.stop_reason, GEMMA_STOP_CANCELLED);
+}
+
+struct Started {
+  std::atomic<bool> answered = false;
+};
+
+bool NoteStart(const char*, size_t, void* user) {
+  static_cast<Started*>(user)->answered = true;
+  return true;
+}
+
+// A context so long that only cancelling ends the answer in time.
+TEST_F(CApi, AnotherThreadCancels) {
+  gemma_session_options session_options;
+  gemma_session_options_init(&session_options);
+  session_options.max_tokens = 1 << 20;
+  gemma_session* session = nullptr;
+  ASSERT_EQ(gemma_session_create(model_, &session_options, &session), GEMMA_OK);
+  gemma_cancellation* cancellation = gemma_cancellation_create();
+  ASSERT_NE(cancellation, nullptr);
+  gemma_generate_options options;
+  gemma_generate_options_init(&options);
+  options.cancellation = cancellation;
+  Started started;
+  std::thread canceller([&] {
+    while (!started.answered) std::this_thread::yield();
+    gemma_cancellation_cancel(cancellation);
+  });
+  const std::vector<int32_t> prompt = Prompt();
+  gemma_generate_stats stats;
+  gemma_generate_stats_init(&stats);
+  EXPECT_EQ(gemma_generate(session, prompt.data(), prompt.size(), &options,
+                           NoteStart, &started, &stats),
+            GEMMA_OK);
+  started.answered = true;  // in case it was a stop token at once
+  canceller.join();
+  EXPECT_EQ(stats.stop_reason, GEMMA_STOP_CANCELLED);
+  gemma_cancellation_free(cancellation);
+  gemma_session_free(session);
+}
+
+bool Count(uint64_t done, uint64_t total, void* user) {
+  EXPECT_LE(done, total);
+  ++*static_cast<size_t*>(user);
+  return false;
+}
+
+TEST_F(CApi, ProgressMayCancelLoading) {
+  gemma_load_options options;
+  gemma_load_options_init(&options);
+  size_t calls = 0;
+  options.progress = Count;
+  options.user = &calls;
+  gemma_model* none = nullptr;
+  EXPECT_EQ(gemma_model_load(ModelPath().c_str(), &options, &none),
+            GEMMA_CANCELLED);
+  EXPECT_EQ(calls, 1u);
+  EXPECT_EQ(none, nullptr);
+}
+
+// A session needs the model, whatever the order in which they are freed.
+TEST_F(CApi, ASessionOutlivesItsModel) {
+  gemma_model* model = nullptr;
+  ASSERT_EQ(gemma_model_load(ModelPath().c_str(), nullptr, &model), GEMMA_OK);
+  gemma_session* session = nullptr;
+  ASSERT_EQ(gemma_session_create(model, nullptr, &session), GEMMA_OK);
+  gemma_model_free(model);
+  const std::vector<int32_t> prompt = Prompt();
+  EXPECT_EQ(
+      gemma_session_forward(session, prompt.data(), prompt.size(), nullptr),
+      GEMMA_OK);
+  gemma_session_free(session);
+}
+
+// ---------------------------------------------------------------------------
+// Structs of other versions
+
+TEST_F(CApi, OptionsWithoutASizeAreRefused) {
+  gemma_session_options options = {};
+  gemma_session* none = nullptr;
+  EXPECT_EQ(gemma_session_create(model_, &options, &none),
+            GEMMA_INVALID_ARGUMENT);
+  EXPECT_THAT(gemma_last_error(), HasSubstr("gemma_session_options_init"));
+}
+
+TEST_F(CApi, OptionsOfAnOlderHeaderKeepDefaults) {
+  gemma_session_options options;
+  gemma_session_options_init(&options);
+  options.struct_size = offsetof(gemma_session_options, max_rollback);
+  options.max_tokens = 10;
+  options.max_rollback = size_t{1} << 40;  // out of range, and not read
+  gemma_session* session = nullptr;
+  ASSERT_EQ(gemma_session_create(model_, &options, &session), GEMMA_OK)
+      << gemma_last_error();
+  EXPECT_EQ(gemma_session_remaining(session), 10u);
+  gemma_session_free(session);
+}
+
+TEST_F(CApi, OptionsOfANewerHeaderMustBeUnset) {
+  struct {
+    gemma_session_options options;
+    uint64_t added;
+  } newer = {};
+  gemma_session_options_init(&newer.options);
+  newer.options.struct_size = sizeof(newer);
+  gemma_session* session = nullptr;
+  EXPECT_EQ(gemma_session_create(model_, &newer.options, &session), GEMMA_OK);
+  gemma_session_free(session);
+  newer.added = 1;
+  EXPECT_EQ(gemma_session_create(model_, &newer.options, &session),
+            GEMMA_INVALID_ARGUMENT);
+  EXPECT_THAT(gemma_last_error(), HasSubstr("a field that version"));
+}
+
+TEST_F(CApi, StatsOfAnOlderHeaderAreNotOverrun) {
+  gemma_generate_stats stats;
+  gemma_generate_stats_init(&stats);
+  stats.struct_size = offsetof(gemma_generate_stats, new_tokens);
+  stats.new_tokens = 77;
+  const std::vector<int32_t> prompt = Prompt();
+  gemma_generate_options options;
+  gemma_generate_options_init(&options);
+  options.max_new_tokens = 1;
+  ASSERT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
+                           nullptr, nullptr, &stats),
+            GEMMA_OK);
+  EXPECT_EQ(stats.prompt_tokens, prompt.size());
+  EXPECT_EQ(stats.new_tokens, 77u);
+}
+
+TEST_F(CApi, ValuesOutOfRangeAreRefused) {
+  gemma_generate_options options;
+  gemma_generate_options_init(&options);
+  options.temperature = -1;
+  const std::vector<int32_t> prompt = Prompt();
+  EXPECT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
+                           nullptr, nullptr, nullptr),
+            GEMMA_INVALID_ARGUMENT);
+  EXPECT_THAT(gemma_last_error(), HasSubstr("temperature"));
+  EXPECT_EQ(gemma_session_position(session_), 0u);
+
+  gemma_session_options session_options;
+  gemma_session_options_init(&session_options);
+  session_options.cache_format = static_cast<gemma_cache_format>(4);
+  gemma_session* none = nullptr;
+  EXPECT_EQ(gemma_session_create(model_, &session_options, &none),
+            GEMMA_INVALID_ARGUMENT);
+  EXPECT_STREQ(gemma_last_error(), "cache_format is 4, wanted 0 to 3");
+}
+
+}  // namespace
+}  // namespace gemma
