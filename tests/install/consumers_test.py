@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""What others link: an installed libgemma, from CMake and from pkg-config, static and shared, from a prefix that was
+moved, and out of packages. Each consumer is built and run.
+
+The build's folder is that of $GEMMA_BINARY."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ["GEMMA_BINARY"]).resolve().parent
+EXAMPLES = ROOT / "tools/examples"
+MODEL = ROOT / "tests/testdata/gguf/gemma3_mixed.gguf"
+
+
+def run(*command, **options):
+    """The command's standard output; the test fails if the command does."""
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    if result.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, command))}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def build(folder, *options):
+    run("cmake", "-S", EXAMPLES, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug", *options)
+    run("cmake", "--build", folder)
+
+
+class Consumers(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.prefix = cls.folder / "first"
+        run("cmake", "--install", BUILD, "--prefix", cls.prefix)
+        # Nothing may remember where it was installed.
+        cls.prefix = cls.prefix.rename(cls.folder / "moved")
+        cls.expected = run(cls.prefix / "bin/gemma", "run", MODEL, "hello the cat", "--chat", "--seed", 0, "-n", 256, "-q")
+
+    def check_examples(self, folder):
+        self.assertEqual(run(folder / "chat_in_c", MODEL, "hello the cat").rstrip("\n"), self.expected.rstrip("\n"))
+        spoken = run(folder / "chat", MODEL, input="hello\nthe cat\n")
+        self.assertEqual(spoken.count("> "), 3, spoken)
+        plain = run(folder / "steer", MODEL, "hello", "the cat", "0")
+        steered = run(folder / "steer", MODEL, "hello", "the cat", "30")
+        self.assertNotEqual(plain, steered)
+
+    def test_find_package(self):
+        folder = self.folder / "shared"
+        build(folder, f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        self.check_examples(folder)
+        self.assertIn("libgemma.so", run("ldd", folder / "chat"))
+
+    def test_find_package_static(self):
+        folder = self.folder / "static"
+        build(folder, f"-DCMAKE_PREFIX_PATH={self.prefix}", "-DGEMMA_COMPONENTS=static")
+        self.check_examples(folder)
+        self.assertNotIn("libgemma", run("ldd", folder / "chat"))
+
+    def test_pkg_config(self):
+        [pc] = self.prefix.glob("lib/**/pkgconfig/gemma.pc")
+        environment = dict(os.environ, PKG_CONFIG_PATH=str(pc.parent))
+        flags = run("pkg-config", "--cflags", "--libs", "gemma", env=environment).split()
+        program = self.folder / "with_cc"
+        run("cc", "-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", EXAMPLES / "chat_in_c.c", "-o", program, *flags)
+        answer = run(program, MODEL, "hello the cat", env=dict(os.environ, LD_LIBRARY_PATH=str(pc.parents[1])))
+        self.assertEqual(answer.rstrip("\n"), self.expected.rstrip("\n"))
+        version = run("pkg-config", "--modversion", "gemma", env=environment)
+        self.assertEqual(run(self.prefix / "bin/gemma", "--version").split(), ["gemma", version.strip()])
+
+    def test_another_version_is_not_found(self):
+        project = self.folder / "version"
+        project.mkdir()
+        (project / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.25)\nproject(p CXX)\nfind_package(gemma 99 REQUIRED)\n")
+        result = subprocess.run(["cmake", "-S", project, "-B", project / "build", f"-DCMAKE_PREFIX_PATH={self.prefix}"],
+                                capture_output=True, text=True)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("99", result.stderr)
+
+    def test_only_our_names_are_exported(self):
+        [library] = self.prefix.glob("lib/**/libgemma.so")
+        symbols = run("nm", "-D", "-C", "--defined-only", library)
+        self.assertIn(" T gemma_model_load\n", symbols)
+        self.assertIn(" T gemma::Model::Load(", symbols)
+        for line in symbols.splitlines():
+            _, kind, name = line.split(" ", 2)
+            # What headers, those of others too, put into every program, is weak or unique.
+            if kind not in "WVu":
+                self.assertRegex(name, r"^(gemma_|gemma::|(vtable|typeinfo|typeinfo name) for gemma::)", line)
+
+    def test_licences_are_there(self):
+        names = {path.name for path in (self.prefix / "share/doc/gemma").rglob("*") if path.is_file()}
+        self.assertLessEqual({"LICENSE", "highway", "abseil", "nlohmann-json", "CLI11"}, names)
+
+    def test_headers_stand_alone(self):
+        include = self.prefix / "include"
+        [absl] = {path.parents[1] for path in self.prefix.glob("lib/**/absl/status/status.h")}
+        for header in sorted(include.glob("gemma/*.h")):
+            with self.subTest(header=header.name):
+                run("c++", "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", include,
+                    "-isystem", absl.parent, "-x", "c++", header)
+        run("cc", "-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-pedantic", "-Werror", "-I", include, "-x", "c",
+            include / "gemma/c_api.h")
+
+    def test_packages(self):
+        out = self.folder / "packages"
+        run("cpack", "--config", BUILD / "CPackConfig.cmake", "-B", out)
+        [archive] = out.glob("*.tar.gz")
+        [package] = out.glob("*.deb")
+        unpacked = self.folder / "unpacked"
+        unpacked.mkdir()
+        run("tar", "-xzf", archive, "-C", unpacked, "--strip-components=1")
+        self.assertIn("gemma ", run(unpacked / "bin/gemma", "--version"))
+        listing = run("dpkg-deb", "--contents", package)
+        for wanted in ("usr/bin/gemma", "usr/include/gemma/c_api.h", "libgemma.so", "gemmaConfig.cmake", "gemma.pc"):
+            self.assertIn(wanted, listing)
+        fields = run("dpkg-deb", "--field", package)
+        self.assertRegex(fields, r"(?m)^Depends: .*libc6")
+        run("dpkg-deb", "--extract", package, self.folder / "deb")
+        folder = self.folder / "from_deb"
+        build(folder, f"-DCMAKE_PREFIX_PATH={self.folder / 'deb/usr'}")
+        self.check_examples(folder)
+
+
+if __name__ == "__main__":
+    unittest.main()

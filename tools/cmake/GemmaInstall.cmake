@@ -1,0 +1,86 @@
+# What `cmake --install` and cpack give to those who link the library: headers,
+# libgemma.so and libgemma.a, gemmaConfig.cmake with gemma::gemma, gemma.pc and
+# licences.
+
+include(CMakePackageConfigHelpers)
+
+# Each library is all of ours; nothing is compiled twice.
+set(objects $<TARGET_OBJECTS:gemma> $<TARGET_OBJECTS:gemma_ops>
+  $<TARGET_OBJECTS:gemma_compression>)
+add_library(gemma_shared SHARED ${objects})
+add_library(gemma_static STATIC ${objects})
+foreach(library gemma_shared gemma_static)
+  set_target_properties(${library} PROPERTIES OUTPUT_NAME gemma)
+  target_include_directories(${library}
+    INTERFACE "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+  target_compile_features(${library} INTERFACE cxx_std_20)
+  target_link_libraries(${library}
+    PUBLIC absl::span absl::status absl::statusor
+    PRIVATE absl::crc32c absl::flat_hash_map absl::flat_hash_set
+            absl::function_ref absl::str_format absl::strings hwy::hwy
+            Threads::Threads)
+endforeach()
+set_target_properties(gemma_shared PROPERTIES EXPORT_NAME shared
+  VERSION "${PROJECT_VERSION}"
+  # Until 1.0 a minor version may change the interface.
+  SOVERSION "${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}")
+set_target_properties(gemma_static PROPERTIES EXPORT_NAME static)
+if(UNIX AND NOT APPLE)
+  # abseil and Highway are in the library, and their names are its own affair.
+  target_link_options(gemma_shared PRIVATE
+    "LINKER:--exclude-libs,ALL" "LINKER:--no-undefined")
+endif()
+
+set(config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/gemma")
+install(TARGETS gemma_shared gemma_static EXPORT gemmaTargets)
+install(EXPORT gemmaTargets NAMESPACE gemma:: DESTINATION "${config_dir}")
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/gemma"
+  DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
+
+# Where tools/setup.sh built abseil and Highway for us, they come along, beside
+# the library: nobody else's packages of another version are in their way.
+set(dependencies "")
+set(built "${PROJECT_SOURCE_DIR}/build/deps")
+string(FIND "${absl_DIR}" "${built}/" at)
+if(at EQUAL 0)
+  set(dependencies "${CMAKE_INSTALL_LIBDIR}/gemma")
+  file(REAL_PATH "${built}" built)
+  install(DIRECTORY "${built}/include" "${built}/lib"
+    DESTINATION "${dependencies}" PATTERN "pkgconfig" EXCLUDE)
+  install(DIRECTORY "${built}/share/licenses/"
+    DESTINATION "${CMAKE_INSTALL_DOCDIR}/licenses")
+endif()
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE"
+  DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/tools/licenses/"
+  DESTINATION "${CMAKE_INSTALL_DOCDIR}/licenses")
+
+configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/gemmaConfig.cmake.in"
+  "${PROJECT_BINARY_DIR}/package/gemmaConfig.cmake"
+  INSTALL_DESTINATION "${config_dir}")
+write_basic_package_version_file(
+  "${PROJECT_BINARY_DIR}/package/gemmaConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/package/gemmaConfig.cmake"
+  "${PROJECT_BINARY_DIR}/package/gemmaConfigVersion.cmake"
+  DESTINATION "${config_dir}")
+
+# Relative to the file itself, so that the prefix may be moved.
+file(RELATIVE_PATH prefix_from_pc
+  "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+configure_file("${CMAKE_CURRENT_LIST_DIR}/gemma.pc.in"
+  "${PROJECT_BINARY_DIR}/package/gemma.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/package/gemma.pc"
+  DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+set(CPACK_GENERATOR TGZ DEB)
+set(CPACK_PACKAGE_NAME libgemma)
+set(CPACK_PACKAGE_VENDOR "libgemma")
+set(CPACK_PACKAGE_CONTACT "The libgemma authors")
+set(CPACK_RESOURCE_FILE_LICENSE "${PROJECT_SOURCE_DIR}/LICENSE")
+set(CPACK_RESOURCE_FILE_README "${PROJECT_SOURCE_DIR}/README.md")
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+include(CPack)
