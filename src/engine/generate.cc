@@ -18,14 +18,21 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-absl::Status CheckOptions(const GenerateOptions& options) {
+absl::Status CheckOptions(const GenerateOptions& options, size_t vocab_size) {
   for (const std::string& stop : options.stop_strings) {
     if (stop.empty()) {
       return absl::InvalidArgumentError(
           "a stop string is empty, wanted at least one character");
     }
   }
-  return Validate(options.sampling);
+  GEMMA_RETURN_IF_ERROR(Validate(options.sampling));
+  for (const LogitBias& b : options.sampling.logit_bias) {
+    if (static_cast<size_t>(b.token) < vocab_size) continue;
+    return absl::InvalidArgumentError(
+        absl::StrFormat("a token of logit_bias is %d, wanted 0 to %u", b.token,
+                        vocab_size - 1));
+  }
+  return absl::OkStatus();
 }
 
 bool Cancelled(const GenerateOptions& options) {
@@ -94,6 +101,7 @@ absl::Status Decode(absl::Span<float> logits, const Model& model,
       stats.stop_reason = StopReason::kStopToken;
       break;
     }
+    sampler.Accept({&token, 1});
     filter.Append(decoder.Append(token));
     ++stats.new_tokens;
     GEMMA_ASSIGN_OR_RETURN(logits, speculator.Append(token, left - 1));
@@ -115,7 +123,8 @@ absl::StatusOr<GenerateStats> GenerateWith(
     Drafter* drafter, Session& session, absl::Span<const TokenId> prompt,
     const GenerateOptions& options,
     const std::function<bool(std::string_view text)>& on_text) {
-  GEMMA_RETURN_IF_ERROR(CheckOptions(options));
+  GEMMA_RETURN_IF_ERROR(
+      CheckOptions(options, session.model().config().vocab_size));
   GEMMA_RETURN_IF_ERROR(session.model().tokenizer().status());
   GenerateStats stats;
   stats.prompt_tokens = prompt.size();
@@ -124,6 +133,7 @@ absl::StatusOr<GenerateStats> GenerateWith(
   const Clock::time_point start = Clock::now();
   GEMMA_ASSIGN_OR_RETURN(const absl::Span<float> logits,
                          Prefill(session, prompt, options, top_k));
+  sampler.Accept(session.tokens());
   stats.prefill_seconds = SecondsSince(start);
 
   const Clock::time_point decode_start = Clock::now();

@@ -2,110 +2,155 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
-#include "absl/strings/str_format.h"
-#include "ops/ops.h"
+#include "src/engine/top_tokens.h"
 
 namespace gemma {
 namespace {
 
-absl::Status CheckRange(const char* name, float value, float low, float high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrFormat("%s is %g, wanted %g to %g", name, value, low, high));
-}
+// More than any vocabulary has tokens.
+constexpr size_t kMany = size_t{1} << 32;
 
-// Keeps only the candidates whose weight counts, of weights in descending
-// order: the fewest that reach top_p of the sum, and of those the ones of at
-// least min_p times the first.
-void Truncate(float top_p, float min_p, std::vector<double>& weights) {
-  double sum = 0;
-  for (const double w : weights) sum += w;
-  double reached = 0;
-  size_t keep = 0;
-  while (keep < weights.size()) {
-    if (keep > 0 && weights[keep] < min_p * weights[0]) break;
-    reached += weights[keep++];
-    if (reached >= top_p * sum) break;
-  }
-  weights.resize(std::max<size_t>(keep, 1));
+double Sum(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
 }  // namespace
 
-absl::Status Validate(const SamplingOptions& options) {
-  if (!(options.temperature >= 0.0f) || !std::isfinite(options.temperature)) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "temperature is %g, wanted 0 or more", options.temperature));
-  }
-  if (absl::Status s = CheckRange("top_p", options.top_p, 0.0f, 1.0f);
-      !s.ok()) {
-    return s;
-  }
-  return CheckRange("min_p", options.min_p, 0.0f, 1.0f);
-}
-
 Sampler::Sampler(const SamplingOptions& options)
     : options_(options), random_(options.seed) {}
 
-size_t Sampler::num_candidates() const {
+bool Sampler::penalizes() const {
+  return options_.repetition_penalty != 1.0f ||
+         options_.frequency_penalty != 0.0f ||
+         options_.presence_penalty != 0.0f;
+}
+
+size_t Sampler::num_kept() const {
   return options_.temperature == 0.0f ? 1 : options_.top_k;
 }
 
+// What is lowered only makes room: of the n + k largest logits, at least k stay
+// as they are if n tokens are lowered. A token that is raised may come from
+// anywhere.
+size_t Sampler::num_candidates() const {
+  const size_t kept = std::min(num_kept(), kMany);
+  size_t lowered = options_.logit_bias.size();
+  for (const LogitBias& b : options_.logit_bias) {
+    if (b.bias > 0.0f) return 0;
+  }
+  if (penalizes()) {
+    const bool raises = options_.repetition_penalty < 1.0f ||
+                        options_.frequency_penalty < 0.0f ||
+                        options_.presence_penalty < 0.0f;
+    if (raises || options_.penalty_window == 0) return 0;
+    lowered += std::min(options_.penalty_window, kMany);
+  }
+  return kept == 0 || kept + lowered >= kMany ? 0 : kept + lowered;
+}
+
+void Sampler::Accept(absl::Span<const TokenId> tokens) {
+  if (!penalizes()) return;
+  const size_t window = options_.penalty_window;
+  for (const TokenId token : tokens) {
+    ++counts_[token];
+    if (window == 0) continue;
+    window_.push_back(token);
+    if (window_.size() <= window) continue;
+    const auto oldest = counts_.find(window_.front());
+    if (--oldest->second == 0) counts_.erase(oldest);
+    window_.pop_front();
+  }
+}
+
 TokenId Sampler::Sample(absl::Span<float> logits) {
-  // Higher logits first, then lower tokens. A NaN is never chosen.
-  const auto before = [](const Candidate& a, const Candidate& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-  };
-  const auto candidate = [&](size_t i) {
-    return Candidate{std::isnan(logits[i]) ? -INFINITY : logits[i],
-                     static_cast<TokenId>(i)};
-  };
-  // The next from i on that comes before `last`, whose token is lower.
-  const auto next = [&](size_t i, const Candidate& last) {
-    return FindAbove(logits, i, last.logit);
-  };
-  if (num_candidates() == 1) {
-    Candidate best = candidate(0);
-    for (size_t i = next(1, best); i < logits.size(); i = next(i + 1, best)) {
-      best = candidate(i);
-    }
-    return best.token;
-  }
-
-  // The k best, in a heap whose top is the worst of them.
-  const size_t k = options_.top_k == 0
-                       ? logits.size()
-                       : std::min(options_.top_k, logits.size());
-  candidates_.clear();
-  for (size_t i = 0; i < k; ++i) candidates_.push_back(candidate(i));
-  std::make_heap(candidates_.begin(), candidates_.end(), before);
-  for (size_t i = next(k, candidates_.front()); i < logits.size();
-       i = next(i + 1, candidates_.front())) {
-    std::pop_heap(candidates_.begin(), candidates_.end(), before);
-    candidates_.back() = candidate(i);
-    std::push_heap(candidates_.begin(), candidates_.end(), before);
-  }
-  std::sort_heap(candidates_.begin(), candidates_.end(), before);
-
+  Adjust(logits);
+  const size_t kept = num_kept();
+  FindTopTokens(logits, kept == 0 ? logits.size() : kept, candidates_);
   const double best = candidates_.front().logit;
-  if (!std::isfinite(best)) return candidates_.front().token;
+  if (kept == 1 || !std::isfinite(best)) return candidates_.front().token;
+
   weights_.clear();
-  for (const Candidate& c : candidates_) {
+  for (const TokenLogit& c : candidates_) {
     weights_.push_back(
         std::exp((c.logit - best) / static_cast<double>(options_.temperature)));
   }
-  Truncate(options_.top_p, options_.min_p, weights_);
+  // Rounding must not choose what has no probability.
+  while (weights_.back() == 0) weights_.pop_back();
+  if (options_.typical_p < 1.0f) KeepTypical();
+  KeepMostProbable();
 
-  double sum = 0;
-  for (const double w : weights_) sum += w;
   // 53 random bits: a number in [0, 1) that is the same on every platform.
-  double left = sum * std::ldexp(static_cast<double>(random_() >> 11), -53);
+  double left =
+      Sum(weights_) * std::ldexp(static_cast<double>(random_() >> 11), -53);
   size_t chosen = 0;
   while (chosen + 1 < weights_.size() && left >= weights_[chosen]) {
     left -= weights_[chosen++];
   }
   return candidates_[chosen].token;
+}
+
+// Only a few logits change: no pass over all.
+void Sampler::Adjust(absl::Span<float> logits) const {
+  for (const LogitBias& b : options_.logit_bias) {
+    const auto i = static_cast<size_t>(b.token);
+    if (i < logits.size()) logits[i] += b.bias;
+  }
+  const float repetition = options_.repetition_penalty;
+  for (const auto& [token, count] : counts_) {
+    const auto i = static_cast<size_t>(token);
+    if (i >= logits.size()) continue;
+    float& logit = logits[i];
+    logit = logit > 0.0f ? logit / repetition : logit * repetition;
+    logit -= static_cast<float>(count) * options_.frequency_penalty +
+             options_.presence_penalty;
+  }
+}
+
+// Weights stay in descending order.
+void Sampler::KeepTypical() {
+  const double sum = Sum(weights_);
+  const double log_sum = std::log(sum);
+  double entropy = log_sum;
+  for (const double w : weights_) entropy -= w * std::log(w) / sum;
+  std::vector<double> distances;
+  for (const double w : weights_) {
+    distances.push_back(std::abs(log_sum - std::log(w) - entropy));
+  }
+  std::vector<size_t> order(weights_.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return distances[a] != distances[b] ? distances[a] < distances[b] : a < b;
+  });
+
+  size_t keep = 0;
+  double reached = 0;
+  while (keep < order.size()) {
+    reached += weights_[order[keep++]];
+    if (reached >= options_.typical_p * sum) break;
+  }
+  order.resize(keep);
+  std::sort(order.begin(), order.end());
+  for (size_t i = 0; i < keep; ++i) {
+    candidates_[i] = candidates_[order[i]];
+    weights_[i] = weights_[order[i]];
+  }
+  weights_.resize(keep);
+}
+
+// The fewest that reach top_p of the sum, and of those the ones of at least
+// min_p times the first.
+void Sampler::KeepMostProbable() {
+  const double sum = Sum(weights_);
+  double reached = 0;
+  size_t keep = 0;
+  while (keep < weights_.size()) {
+    if (keep > 0 && weights_[keep] < options_.min_p * weights_[0]) break;
+    reached += weights_[keep++];
+    if (reached >= options_.top_p * sum) break;
+  }
+  weights_.resize(std::max<size_t>(keep, 1));
 }
 
 }  // namespace gemma

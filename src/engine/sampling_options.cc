@@ -1,0 +1,68 @@
+#include <cmath>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_format.h"
+#include "gemma/sampler.h"
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+namespace {
+
+absl::Status CheckRange(const char* name, float value, float low, float high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("%s is %g, wanted %g to %g", name, value, low, high));
+}
+
+absl::Status CheckFinite(const char* name, float value) {
+  if (std::isfinite(value)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("%s is %g, wanted a finite number", name, value));
+}
+
+absl::Status CheckBiases(const std::vector<LogitBias>& biases) {
+  absl::flat_hash_set<TokenId> tokens;
+  for (const LogitBias& b : biases) {
+    if (b.token < 0) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "a token of logit_bias is %d, wanted 0 or more", b.token));
+    }
+    if (!std::isfinite(b.bias) && b.bias != -INFINITY) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("logit_bias of token %d is %g, wanted a finite "
+                          "number or -infinity",
+                          b.token, b.bias));
+    }
+    if (!tokens.insert(b.token).second) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "logit_bias has token %d twice, wanted once", b.token));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Validate(const SamplingOptions& options) {
+  if (!(options.temperature >= 0.0f) || !std::isfinite(options.temperature)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "temperature is %g, wanted 0 or more", options.temperature));
+  }
+  GEMMA_RETURN_IF_ERROR(CheckRange("top_p", options.top_p, 0.0f, 1.0f));
+  GEMMA_RETURN_IF_ERROR(CheckRange("min_p", options.min_p, 0.0f, 1.0f));
+  GEMMA_RETURN_IF_ERROR(CheckRange("typical_p", options.typical_p, 0.0f, 1.0f));
+  if (!(options.repetition_penalty > 0.0f) ||
+      !std::isfinite(options.repetition_penalty)) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("repetition_penalty is %g, wanted more than 0",
+                        options.repetition_penalty));
+  }
+  GEMMA_RETURN_IF_ERROR(
+      CheckFinite("frequency_penalty", options.frequency_penalty));
+  GEMMA_RETURN_IF_ERROR(
+      CheckFinite("presence_penalty", options.presence_penalty));
+  return CheckBiases(options.logit_bias);
+}
+
+}  // namespace gemma
