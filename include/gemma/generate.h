@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,25 @@ enum class Speculation {
   kAuto,  // where it is measured to pay; never while the session has a tap
 };
 
+// A token and the natural logarithm of its probability by the model's logits as
+// they are: before bias, penalties, temperature and whatever drops tokens. NaN
+// if a logit is.
+struct TokenProbability {
+  TokenId token = 0;
+  std::string_view piece;  // Tokenizer::Piece; the model owns it
+  double log_probability = 0;
+};
+
+// A token of a sequence and what the model expected in its place.
+struct ScoredToken {
+  TokenId token = 0;
+  std::string_view piece;  // as above
+  // As above; none for the first token of a prompt.
+  std::optional<double> log_probability;
+  // The most probable first, of equals the lower token. `token` may be one.
+  std::vector<TokenProbability> alternatives;
+};
+
 struct GenerateOptions {
   size_t max_new_tokens = 0;  // 0: as many as the session's context allows
   SamplingOptions sampling;
@@ -34,6 +54,15 @@ struct GenerateOptions {
   // Asked after each token; true stops.
   std::function<bool()> cancelled;
   Speculation speculation = Speculation::kAuto;
+  // If set: receives each new token, before its text; a stop token is not one.
+  // All logits are computed for it, the answer is the same.
+  std::function<void(const ScoredToken& token)> on_token;
+  // How many alternatives on_token receives with each token.
+  size_t num_alternatives = 0;
+  // Whether on_token receives the prompt's tokens too. They are then computed
+  // at most 32 at once, which may move logits by what roundings do; see
+  // LoadOptions::deterministic.
+  bool score_prompt = false;
 };
 
 enum class StopReason {

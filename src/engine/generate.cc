@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "src/engine/speculator.h"
 #include "src/engine/stop_filter.h"
+#include "src/engine/token_reporter.h"
 #include "src/formats/status_macros.h"
 
 namespace gemma {
@@ -72,11 +73,36 @@ absl::StatusOr<absl::Span<float>> Prefill(Session& session,
   return Cancelled(options) ? absl::Span<float>() : logits;
 }
 
+// As Prefill with all logits, and reports the prompt's tokens. The logits are
+// in `rows`.
+absl::StatusOr<absl::Span<float>> PrefillScored(
+    Session& session, absl::Span<const TokenId> prompt,
+    const GenerateOptions& options, TokenReporter& reporter,
+    std::vector<float>& rows) {
+  constexpr size_t kPiece = 32;
+  GEMMA_RETURN_IF_ERROR(CheckPrompt(session, prompt));
+  const size_t vocab_size = session.model().config().vocab_size;
+  absl::Span<float> logits;
+  do {
+    const absl::Span<const TokenId> piece = prompt.subspan(0, kPiece);
+    rows.resize(piece.size() * vocab_size);
+    GEMMA_RETURN_IF_ERROR(session.ForwardAll(piece, absl::MakeSpan(rows)));
+    for (size_t i = 0; i < piece.size(); ++i) {
+      reporter.Report(piece[i]);
+      logits = absl::MakeSpan(rows).subspan(i * vocab_size, vocab_size);
+      reporter.Expect(logits);
+    }
+    if (Cancelled(options)) return absl::Span<float>();
+    prompt.remove_prefix(piece.size());
+  } while (!prompt.empty());
+  return logits;
+}
+
 // Chooses tokens by the prompt's last logits [vocab_size], and by those of each
 // token chosen, until something ends the answer. None: it was cancelled before.
 absl::Status Decode(absl::Span<float> logits, const Model& model,
                     const GenerateOptions& options, Sampler& sampler,
-                    Speculator& speculator,
+                    TokenReporter& reporter, Speculator& speculator,
                     const std::function<bool(std::string_view text)>& on_text,
                     GenerateStats& stats) {
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
@@ -96,12 +122,14 @@ absl::Status Decode(absl::Span<float> logits, const Model& model,
                               : StopReason::kContextFull;
       break;
     }
+    reporter.Expect(logits);
     const TokenId token = sampler.Sample(logits);
     if (std::binary_search(stops.begin(), stops.end(), token)) {
       stats.stop_reason = StopReason::kStopToken;
       break;
     }
     sampler.Accept({&token, 1});
+    reporter.Report(token);
     filter.Append(decoder.Append(token));
     ++stats.new_tokens;
     GEMMA_ASSIGN_OR_RETURN(logits, speculator.Append(token, left - 1));
@@ -123,23 +151,28 @@ absl::StatusOr<GenerateStats> GenerateWith(
     Drafter* drafter, Session& session, absl::Span<const TokenId> prompt,
     const GenerateOptions& options,
     const std::function<bool(std::string_view text)>& on_text) {
-  GEMMA_RETURN_IF_ERROR(
-      CheckOptions(options, session.model().config().vocab_size));
-  GEMMA_RETURN_IF_ERROR(session.model().tokenizer().status());
+  const Model& model = session.model();
+  GEMMA_RETURN_IF_ERROR(CheckOptions(options, model.config().vocab_size));
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
   GenerateStats stats;
   stats.prompt_tokens = prompt.size();
   Sampler sampler(options.sampling);
-  const size_t top_k = sampler.num_candidates();
+  TokenReporter reporter(options, *tokenizer);
+  const size_t top_k = reporter.wanted() ? 0 : sampler.num_candidates();
   const Clock::time_point start = Clock::now();
-  GEMMA_ASSIGN_OR_RETURN(const absl::Span<float> logits,
-                         Prefill(session, prompt, options, top_k));
+  std::vector<float> prompt_rows;
+  GEMMA_ASSIGN_OR_RETURN(
+      const absl::Span<float> logits,
+      reporter.wanted() && options.score_prompt
+          ? PrefillScored(session, prompt, options, reporter, prompt_rows)
+          : Prefill(session, prompt, options, top_k));
   sampler.Accept(session.tokens());
   stats.prefill_seconds = SecondsSince(start);
 
   const Clock::time_point decode_start = Clock::now();
   if (drafter != nullptr) drafter->Begin(session.tokens());
   Speculator speculator(session, drafter, top_k);
-  GEMMA_RETURN_IF_ERROR(Decode(logits, session.model(), options, sampler,
+  GEMMA_RETURN_IF_ERROR(Decode(logits, model, options, sampler, reporter,
                                speculator, on_text, stats));
   stats.drafted_tokens = speculator.num_drafted();
   stats.accepted_tokens = speculator.num_accepted();

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -222,6 +223,38 @@ TEST_F(RealModel, TopLogitsAreThoseOfTheFullHead) {
     }
   }
   EXPECT_GT(steps_that_pay, steps * 9 / 10) << steps;
+}
+
+// With on_token, Generate computes all logits.
+TEST_F(RealModel, TheLargestLogitsDecideAnyAnswer) {
+  std::vector<SamplingOptions> samplings(5);
+  samplings[0].seed = 1;
+  samplings[1] = {.temperature = 0.0f, .repetition_penalty = 1.3f};
+  samplings[2] = {.frequency_penalty = 0.5f, .presence_penalty = 0.5f};
+  samplings[3] = {.top_k = 20, .typical_p = 0.8f, .penalty_window = 5};
+  samplings[3].presence_penalty = 2.0f;
+  // The most probable tokens after any word.
+  samplings[4] = {.temperature = 0.0f,
+                  .logit_bias = {{107, -INFINITY}, {236761, -8.0f}}};
+  const std::vector<TokenId> prompt =
+      (*reference_)["prompts"][0]["ids"].get<std::vector<TokenId>>();
+  for (const SamplingOptions& sampling : samplings) {
+    GenerateOptions options;
+    options.max_new_tokens = 48;
+    options.sampling = sampling;
+    const auto answer = [&] {
+      Session session = NewSession(*model_);
+      EXPECT_TRUE(Generate(session, prompt, options, [](std::string_view) {
+                    return true;
+                  }).ok());
+      return std::vector<TokenId>(session.tokens().begin(),
+                                  session.tokens().end());
+    };
+    const std::vector<TokenId> expected = answer();
+    EXPECT_GT(expected.size(), prompt.size());
+    options.on_token = [](const ScoredToken&) {};
+    EXPECT_EQ(answer(), expected);
+  }
 }
 
 TEST_F(RealModel, GivesTheSameBitsInAnyChunks) {

@@ -2,6 +2,7 @@
 // after it.
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <map>
 #include <random>
@@ -107,10 +108,12 @@ void Choose(Session& session, Drafter* drafter,
   if (drafter != nullptr) drafter->Begin(session.tokens());
   Speculator speculator(session, drafter, /*top_k=*/0);
   Sampler sampler(sampling);
+  sampler.Accept(session.tokens());
   absl::Span<float> logits = *prompted;
   for (size_t i = 0; i < kAnswer; ++i) {
-    const auto next =
-        speculator.Append(sampler.Sample(logits), kAnswer - 1 - i);
+    const TokenId token = sampler.Sample(logits);
+    sampler.Accept({&token, 1});
+    const auto next = speculator.Append(token, kAnswer - 1 - i);
     ASSERT_TRUE(next.ok()) << next.status();
     logits = *next;
   }
@@ -131,6 +134,9 @@ TEST_P(Speculate, GivesTheSameTokensAndState) {
       const SamplingOptions sampling = {.temperature = temperature,
                                         .top_k = seed % 2 == 0 ? 0u : 20u,
                                         .top_p = seed % 3 == 0 ? 1.0f : 0.9f,
+                                        .typical_p = seed > 3 ? 0.9f : 1.0f,
+                                        .presence_penalty = seed % 2 * 0.5f,
+                                        .penalty_window = 10,
                                         .seed = seed};
       Session plain = NewSession(model, {.max_tokens = 64});
       Choose(plain, nullptr, sampling);
@@ -249,6 +255,7 @@ struct Seen {
   StopReason stop_reason = StopReason::kCancelled;
   size_t new_tokens = 0;
   size_t times_asked = 0;          // whether it is cancelled
+  std::vector<double> scores;      // log-probabilities, if wanted
   std::vector<float> next_logits;  // empty if the context is full
 
   bool operator==(const Seen&) const = default;
@@ -261,6 +268,7 @@ struct Question {
   size_t max_context = 256;
   size_t cancel_at = 0;  // the how many-eth time it is asked; 0: never
   size_t refuse_at = 0;  // the how many-eth text
+  bool scored = false;   // log-probabilities are wanted
 };
 
 // Asks in a session that is new. `drafter` makes a Drafter* for it.
@@ -272,6 +280,15 @@ Seen Ask(const Model& model, Question question, const MakeDrafter& drafter,
   question.options.cancelled = [&] {
     return ++seen.times_asked == question.cancel_at;
   };
+  if (question.scored) {
+    question.options.num_alternatives = 2;
+    question.options.on_token = [&](const ScoredToken& token) {
+      seen.scores.push_back(token.log_probability.value());
+      for (const TokenProbability& other : token.alternatives) {
+        seen.scores.push_back(other.log_probability);
+      }
+    };
+  }
   const auto stats =
       GenerateWith(drafter(session), session, question.prompt, question.options,
                    [&](std::string_view text) {
@@ -411,6 +428,54 @@ TEST(SpeculateMixed, SameAnswersForAnySeed) {
     new_tokens += seen.new_tokens;
   }
   EXPECT_GT(new_tokens, 0u);
+}
+
+// Everything that makes one token depend on those before.
+std::vector<SamplingOptions> DependentSamplings() {
+  const SamplingOptions warm = {.temperature = 1.2f, .top_k = 0, .top_p = 1.0f};
+  std::vector<SamplingOptions> out(7, warm);
+  out[0].typical_p = 0.7f;
+  out[1].repetition_penalty = 1.3f;
+  out[2].repetition_penalty = 0.6f;  // it repeats itself, so drafts are right
+  out[3].frequency_penalty = 0.5f;
+  out[4].presence_penalty = 1.0f;
+  out[4].penalty_window = 5;
+  out[5].logit_bias = {{300, 4.0f}, {301, -INFINITY}};
+  out[6] = {.temperature = 0.0f,
+            .repetition_penalty = 1.2f,
+            .frequency_penalty = 0.3f,
+            .presence_penalty = 0.2f,
+            .penalty_window = 0,
+            .logit_bias = {{310, 3.0f}}};
+  // And a few of the largest logits only.
+  out.push_back(out[1]);
+  out.back().top_k = 5;
+  return out;
+}
+
+TEST(SpeculateMixed, SameAnswersForAnyOption) {
+  const Model model =
+      LoadOrDie(std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf",
+                {.num_threads = 1});
+  size_t new_tokens = 0;
+  for (const SamplingOptions& sampling : DependentSamplings()) {
+    for (uint64_t seed = 0; seed < 2; ++seed) {
+      Question question = {.prompt = {2, 300, 310, 320, 300, 310}};
+      question.options.max_new_tokens = 40;
+      question.options.sampling = sampling;
+      question.options.sampling.seed = seed;
+      const Tokens truth = Ask(model, question, None).tokens;
+      const Seen plain = AskEachWay(model, question, truth);
+      new_tokens += plain.new_tokens;
+      // Nor do log-probabilities change it, whose own bits are the same.
+      question.scored = true;
+      Seen scored = AskEachWay(model, question, truth);
+      EXPECT_EQ(scored.scores.size(), 3 * scored.new_tokens);
+      scored.scores.clear();
+      EXPECT_TRUE(scored == plain);
+    }
+  }
+  EXPECT_GT(new_tokens, 100u);
 }
 
 // ---------------------------------------------------------------------------
