@@ -8,6 +8,7 @@
 #include "gemma/model.h"
 #include "gemma/model_config.h"
 #include "gemma/sampler.h"
+#include "gemma/score.h"
 #include "gemma/session.h"
 #include "gemma/taps.h"
 #include "gemma/tokenizer.h"
