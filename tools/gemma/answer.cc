@@ -1,5 +1,7 @@
 #include "tools/gemma/answer.h"
 
+#include <algorithm>
+#include <functional>
 #include <string_view>
 
 #include "absl/strings/match.h"
@@ -45,38 +47,84 @@ std::string_view Name(StopReason reason) {
   return "";
 }
 
-}  // namespace
+// Where the tokens of an answer with log-probabilities go.
+void SetScores(const WantedScores& wanted, size_t num_prompt_tokens,
+               GenerateOptions* generate, Answer* answer) {
+  if (!wanted.num_alternatives.has_value()) return;
+  generate->num_alternatives = *wanted.num_alternatives;
+  generate->score_prompt = wanted.of_prompt;
+  generate->on_token = [=](const ScoredToken& token) {
+    const bool of_prompt =
+        wanted.of_prompt && answer->prompt_tokens.size() < num_prompt_tokens;
+    (of_prompt ? answer->prompt_tokens : answer->tokens).push_back(token);
+  };
+}
 
-absl::StatusOr<Answer> StreamAnswer(Session& session,
-                                    absl::Span<const TokenId> prompt,
-                                    const AnswerOptions& options) {
-  Stopwatch stopwatch;
-  GEMMA_TOOLS_RETURN_IF_ERROR(Prefill(session, prompt));
-  const double prefill_seconds = stopwatch.seconds();
-
+// Appends `prompt` to the session and generates an answer to it.
+absl::StatusOr<Answer> Produce(
+    Session& session, absl::Span<const TokenId> prompt,
+    const AnswerOptions& options, const WantedScores& wanted,
+    const std::function<bool(std::string_view text)>& on_text) {
+  Answer answer;
   GenerateOptions generate;
   generate.max_new_tokens = options.max_tokens;
   generate.sampling = options.sampling;
   generate.stop_strings = options.stop;
   generate.cancelled = Interrupted;
   if (options.speculate == "off") generate.speculation = Speculation::kOff;
-  Answer answer;
+  SetScores(wanted, prompt.size(), &generate, &answer);
+
+  Stopwatch stopwatch;
+  absl::Span<const TokenId> rest = prompt;
+  // Tokens that are scored must all come to Generate.
+  if (!generate.score_prompt) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(Prefill(session, prompt));
+    rest = prompt.last(1);
+  }
+  const double prefill_seconds = stopwatch.seconds();
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      answer.stats,
+      Generate(session, rest, generate, [&](std::string_view text) {
+        answer.text.append(text);
+        return on_text(text);
+      }));
+  answer.stats.prompt_tokens = prompt.size();
+  answer.stats.prefill_seconds += prefill_seconds;
+  return answer;
+}
+
+}  // namespace
+
+absl::StatusOr<Answer> StreamAnswer(Session& session,
+                                    absl::Span<const TokenId> prompt,
+                                    const AnswerOptions& options) {
   absl::Status written;
-  const auto on_text = [&](std::string_view text) {
-    answer.text.append(text);
-    written = WriteOutput(text);
-    return written.ok();
-  };
-  absl::StatusOr<GenerateStats> stats =
-      Generate(session, prompt.last(1), generate, on_text);
-  GEMMA_TOOLS_RETURN_IF_ERROR(stats.status());
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      Answer answer,
+      Produce(session, prompt, options, {}, [&](std::string_view text) {
+        written = WriteOutput(text);
+        return written.ok();
+      }));
   GEMMA_TOOLS_RETURN_IF_ERROR(written);
   if (!absl::EndsWith(answer.text, "\n")) {
     GEMMA_TOOLS_RETURN_IF_ERROR(WriteOutput("\n"));
   }
-  answer.stats = *stats;
-  answer.stats.prompt_tokens = prompt.size();
-  answer.stats.prefill_seconds += prefill_seconds;
+  return answer;
+}
+
+absl::StatusOr<Answer> GatherAnswer(Session& session,
+                                    absl::Span<const TokenId> prompt,
+                                    const AnswerOptions& options,
+                                    const WantedScores& wanted) {
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(Answer answer,
+                               Produce(session, prompt, options, wanted,
+                                       [](std::string_view) { return true; }));
+  if (wanted.num_alternatives.has_value()) return answer;
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer,
+                               session.model().tokenizer());
+  for (const TokenId token : session.tokens().last(answer.stats.new_tokens)) {
+    answer.tokens.push_back({token, tokenizer->Piece(token)});
+  }
   return answer;
 }
 

@@ -1,9 +1,12 @@
-// One answer of the model, streamed to standard output.
+// One answer of the model.
 
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_H_
 
+#include <cstddef>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -15,6 +18,14 @@ namespace gemma::tools {
 struct Answer {
   std::string text;
   GenerateStats stats;
+  std::vector<ScoredToken> tokens;         // of the answer; see WantedScores
+  std::vector<ScoredToken> prompt_tokens;  // if they are scored
+};
+
+// Which log-probabilities an answer shall have.
+struct WantedScores {
+  std::optional<size_t> num_alternatives;  // none: no log-probabilities
+  bool of_prompt = false;
 };
 
 // Appends `prompt` to the session, which must have room for it, and streams the
@@ -24,6 +35,12 @@ struct Answer {
 absl::StatusOr<Answer> StreamAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,
                                     const AnswerOptions& options);
+
+// As StreamAnswer, but writes nothing and returns the tokens as well.
+absl::StatusOr<Answer> GatherAnswer(Session& session,
+                                    absl::Span<const TokenId> prompt,
+                                    const AnswerOptions& options,
+                                    const WantedScores& wanted);
 
 // "prompt: 12 tokens, 120.1 tok/s; answer: 35 tokens, 29.3 tok/s, 8 of 9
 // guessed right; the model ended it".

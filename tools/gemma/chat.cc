@@ -195,7 +195,7 @@ absl::Status Talk(Conversation& conversation) {
   }
 }
 
-absl::Status Chat(const ChatOptions& options) {
+absl::Status Chat(ChatOptions options) {
   GEMMA_TOOLS_RETURN_IF_ERROR(Validate(options.answer));
   GEMMA_TOOLS_RETURN_IF_ERROR(
       AsUsageError(CheckUtf8(options.system, "--system")));
@@ -207,6 +207,7 @@ absl::Status Chat(const ChatOptions& options) {
                      "--chat to try"));
   }
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const ChatTemplate turns, model.chat_template());
+  GEMMA_TOOLS_RETURN_IF_ERROR(FindTokens(model, &options.answer));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       Session session,
       CreateSession(model, options.model, DefaultContext(model)));

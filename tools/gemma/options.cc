@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "tools/gemma/errors.h"
+#include "tools/gemma/logit_bias.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/signals.h"
 
@@ -225,6 +226,21 @@ void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
             "Choose among the fewest whose probability\nreaches X; 1: all");
   AddNumber(app, "--min-p", &sampling.min_p,
             "Choose among those above X times the highest");
+  AddNumber(app, "--typical-p", &sampling.typical_p,
+            "Choose among those of about average surprise, the\nfewest whose "
+            "probability reaches X; 1: all");
+  AddNumber(app, "--repetition-penalty", &sampling.repetition_penalty,
+            "Divides positive logits of tokens that occurred,\n"
+            "multiplies negative ones; 1: off");
+  AddNumber(app, "--frequency-penalty", &sampling.frequency_penalty,
+            "Is subtracted for each time a token occurred; 0: off");
+  AddNumber(app, "--presence-penalty", &sampling.presence_penalty,
+            "Is subtracted once if a token occurred; 0: off");
+  AddNumber(app, "--penalty-window", &sampling.penalty_window, 0, kMaxPositions,
+            "Penalties count the last N tokens, the prompt's too;\n0: all");
+  AddTexts(app, "--logit-bias", "TOKEN=BIAS", &options->logit_bias,
+           "Add BIAS to the logit of TOKEN, an id or a piece in\n"
+           "double quotes; -inf: never choose it; may be repeated");
   AddSeed(app, "--seed", &sampling.seed, "The same seed gives the same answer");
   AddNumber(app, "-n,--max-tokens", &options->max_tokens, 1, kMaxPositions,
             "Tokens of an answer, at most", default_max_tokens);
@@ -240,7 +256,17 @@ absl::Status Validate(const AnswerOptions& options) {
   for (const std::string& stop : options.stop) {
     if (stop.empty()) return UsageError("--stop: the text is empty");
   }
+  for (const std::string& bias : options.logit_bias) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(ParseLogitBias(bias).status());
+  }
   return AsUsageError(gemma::Validate(options.sampling));
+}
+
+absl::Status FindTokens(const Model& model, AnswerOptions* options) {
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(options->sampling.logit_bias,
+                               FindLogitBiases(options->logit_bias, model));
+  // A token may be named twice, by its id and by its piece.
+  return AsUsageError(gemma::Validate(options->sampling));
 }
 
 CLI::Option* AddFormat(CLI::App& app, std::string* format) {

@@ -88,7 +88,8 @@ absl::StatusOr<Session> CreateSession(const Model& model,
 // How `run` and `chat` choose tokens and end answers.
 struct AnswerOptions {
   SamplingOptions sampling;
-  size_t max_tokens = 0;  // 0: the command decides
+  std::vector<std::string> logit_bias;  // TOKEN=BIAS, see FindTokens
+  size_t max_tokens = 0;                // 0: the command decides
   std::vector<std::string> stop;
   std::string speculate = "auto";
 };
@@ -98,6 +99,10 @@ void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
 
 // OK, or a usage error that names the option.
 absl::Status Validate(const AnswerOptions& options);
+
+// Looks the tokens of valid options up in the model, or returns a usage error
+// that names one which it has not.
+absl::Status FindTokens(const Model& model, AnswerOptions* options);
 
 // Adds -o text|json.
 CLI::Option* AddFormat(CLI::App& app, std::string* format);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
 #include "tools/gemma/answer.h"
+#include "tools/gemma/answer_report.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
@@ -22,10 +23,14 @@ namespace {
 
 // A base model often goes on for ever.
 constexpr size_t kMaxCompletionTokens = 256;
+constexpr size_t kMaxAlternatives = 1000;
 
 struct RunOptions {
   ModelOptions model;
   AnswerOptions answer;
+  std::string format = "text";
+  WantedScores wanted;
+  size_t num_alternatives = 0;  // of --logprobs, if that is given
   std::string prompt = std::string(kStdinArgument);
   std::string system;
   bool chat = false;
@@ -35,6 +40,13 @@ struct RunOptions {
 };
 
 absl::Status Check(const RunOptions& options) {
+  const bool scored = options.wanted.num_alternatives.has_value();
+  if (scored && options.format != "json") {
+    return UsageError("--logprobs needs --output-format json");
+  }
+  if (options.wanted.of_prompt && !scored) {
+    return UsageError("--score-prompt needs --logprobs");
+  }
   if (options.chat && options.raw) {
     return UsageError("--chat and --raw exclude each other");
   }
@@ -100,6 +112,7 @@ absl::Status Run(RunOptions options) {
   }
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
                                Tokens(model, options, prompt, chat));
+  GEMMA_TOOLS_RETURN_IF_ERROR(FindTokens(model, &options.answer));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       Session session,
       CreateSession(model, options.model, DefaultContext(model)));
@@ -109,8 +122,15 @@ absl::Status Run(RunOptions options) {
   }
 
   if (!options.quiet) Note(ModeNote(tuned, chat));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Answer answer,
-                               StreamAnswer(session, tokens, options.answer));
+  const bool json = options.format == "json";
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      const Answer answer,
+      json ? GatherAnswer(session, tokens, options.answer, options.wanted)
+           : StreamAnswer(session, tokens, options.answer));
+  if (json) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(
+        WriteOutput(AnswerJson(options.model.path, answer)));
+  }
   if (options.verbose || (StderrIsTerminal() && !options.quiet)) {
     Note(StatsLine(answer.stats));
   }
@@ -137,6 +157,14 @@ void AddRun(CLI::App& app, Action* action) {
           "What the model shall be told before the prompt");
   AddAnswerOptions(*command, &options->answer,
                    "256 for a completion, else what fits in --context");
+  AddFormat(*command, &options->format);
+  const CLI::Option* logprobs = AddNumber(
+      *command, "--logprobs", &options->num_alternatives, 0, kMaxAlternatives,
+      "With -o json: the log-probability of each token\n"
+      "and the N most probable in its place",
+      "none");
+  command->add_flag("--score-prompt", options->wanted.of_prompt,
+                    "With --logprobs: of the prompt's tokens, too");
   command->add_flag("-q,--quiet", options->quiet,
                     "Say nothing on standard error but failures");
   command->add_flag("-v,--verbose", options->verbose,
@@ -145,10 +173,36 @@ void AddRun(CLI::App& app, Action* action) {
       "Standard output receives only what the model says. Ctrl-C ends the\n"
       "answer; the exit code is then 130. A prompt that begins with a dash\n"
       "comes after \"--\".\n\n"
+      "With -o json, standard output receives an object when the answer has\n"
+      "ended:\n"
+      "  model                  MODEL\n"
+      "  text                   what the model said\n"
+      "  tokens                 of the answer, without the one that ended it:\n"
+      "    id, piece            the token, as a number and as the vocabulary\n"
+      "                         spells it\n"
+      "    logprob              with --logprobs: natural logarithm of its\n"
+      "                         probability by the model's logits, before any\n"
+      "                         sampling option\n"
+      "    alternatives         the most probable tokens there, as id, piece\n"
+      "                         and logprob\n"
+      "  prompt                 with --score-prompt: as tokens; the first has\n"
+      "                         no logprob\n"
+      "  stop_reason            stop_token, stop_string, max_tokens,\n"
+      "                         context_full or cancelled\n"
+      "  prompt_tokens          tokens of the prompt, BOS included\n"
+      "  new_tokens             tokens of the answer\n"
+      "  prefill_seconds        until the first token's logits\n"
+      "  decode_seconds         from then on\n\n"
       "Examples:\n"
       "  gemma run gemma-3-270m.gguf \"The capital of France is\"\n"
-      "  gemma run gemma-3-1b-it/ --system \"Be brief.\" < question.txt\n\n");
-  command->callback([=] { *action = [=] { return Run(*options); }; });
+      "  gemma run gemma-3-1b-it/ --system \"Be brief.\" < question.txt\n"
+      "  gemma run gemma-3-270m.gguf \"Once upon\" -o json --logprobs 3\n\n");
+  command->callback([=] {
+    if (logprobs->count() > 0) {
+      options->wanted.num_alternatives = options->num_alternatives;
+    }
+    *action = [=] { return Run(*options); };
+  });
 }
 
 }  // namespace gemma::tools

@@ -1,0 +1,18 @@
+// An answer as JSON.
+
+#ifndef GEMMA_TOOLS_GEMMA_ANSWER_REPORT_H_
+#define GEMMA_TOOLS_GEMMA_ANSWER_REPORT_H_
+
+#include <string>
+#include <string_view>
+
+#include "tools/gemma/answer.h"
+
+namespace gemma::tools {
+
+// The object that `gemma run --help` describes, and a line end.
+std::string AnswerJson(std::string_view model_path, const Answer& answer);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_ANSWER_REPORT_H_
