@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <deque>
 #include <random>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "gemma/export.h"
@@ -95,7 +95,7 @@ class GEMMA_EXPORT Sampler {
   SamplingOptions options_;
   std::mt19937_64 random_;
   // Tokens that penalties count; without penalties, none.
-  absl::flat_hash_map<TokenId, size_t> counts_;
+  std::unordered_map<TokenId, size_t> counts_;
   std::deque<TokenId> window_;  // the same in order; empty if all count
   // What may be chosen, reused from call to call.
   std::vector<TokenLogit> candidates_;

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "gemma/export.h"
 #include "gemma/session.h"
 
 namespace gemma {
@@ -26,7 +27,7 @@ struct ChoiceScore {
 // Fails, and changes nothing, if the prompt, the choices or one of them is
 // empty, if the prompt and the longest choice do not fit, if a token is not in
 // the vocabulary, or if a logit is not a number.
-absl::StatusOr<std::vector<ChoiceScore>> Score(
+GEMMA_EXPORT absl::StatusOr<std::vector<ChoiceScore>> Score(
     Session& session, absl::Span<const TokenId> prompt,
     absl::Span<const std::vector<TokenId>> choices);
 
