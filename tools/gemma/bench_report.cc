@@ -1,7 +1,6 @@
 #include "tools/gemma/bench_report.h"
 
 #include <cmath>
-#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -193,15 +192,6 @@ uint64_t PeakMemoryBytes() {
   const bool valid =
       absl::SimpleAtoi(std::string_view(line).substr(0, line.find(' ')), &kib);
   return valid ? kib * 1024 : 0;
-}
-
-std::string TimeNow() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc = {};
-  gmtime_r(&now, &utc);
-  char text[32] = {};
-  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text;
 }
 
 }  // namespace gemma::tools

@@ -39,9 +39,6 @@ std::string ShowResults(const std::vector<BenchResult>& results,
 // The largest resident memory of this process so far, or 0 if it is unknown.
 uint64_t PeakMemoryBytes();
 
-// The time now, "2026-01-31T12:00:00Z".
-std::string TimeNow();
-
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_BENCH_REPORT_H_

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kUsage = "gemma.tools/usage";
 constexpr std::string_view kSilent = "gemma.tools/silent";
+constexpr std::string_view kCure = "gemma.tools/cure";
 
 // Control characters could move the cursor of a terminal, or add lines.
 std::string OneLine(std::string_view text) {
@@ -49,6 +50,11 @@ absl::Status SilentError() {
 
 absl::Status InterruptedError() { return absl::CancelledError("interrupted"); }
 
+absl::Status WithCure(absl::Status status, std::string_view cure) {
+  if (!status.ok()) status.SetPayload(kCure, absl::Cord(cure));
+  return status;
+}
+
 absl::Status SystemError(std::string_view what, int error_number) {
   return absl::UnavailableError(
       absl::StrCat(what, ": ", std::strerror(error_number)));
@@ -61,6 +67,9 @@ int Report(const absl::Status& status) {
     return kExitSignal + (signal_number != 0 ? signal_number : SIGINT);
   }
   if (!status.GetPayload(kSilent).has_value()) Note(status.message());
+  if (const auto cure = status.GetPayload(kCure); cure.has_value()) {
+    Note(std::string(*cure));
+  }
   return status.GetPayload(kUsage).has_value() ? kExitUsage : kExitFailure;
 }
 

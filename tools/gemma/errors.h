@@ -55,10 +55,14 @@ absl::Status SilentError();
 // A signal stopped the command: see signals.h.
 absl::Status InterruptedError();
 
+// The same error with advice, which is printed as a second line.
+absl::Status WithCure(absl::Status status, std::string_view cure);
+
 // `what`: the system's text for `error_number`.
 absl::Status SystemError(std::string_view what, int error_number);
 
-// Prints the error, if there is one, and returns the exit code.
+// Prints the error, if there is one, with its cure, if it has one, and returns
+// the exit code.
 int Report(const absl::Status& status);
 
 // Prints "gemma: <message>" on standard error. Never more than one line:

@@ -35,9 +35,19 @@ void WriteTerminal(std::string_view text) {
 bool StderrIsTerminal() { return isatty(STDERR_FILENO) == 1; }
 
 Progress::Progress(std::string label, std::string unit)
+    : Progress(std::move(label), std::move(unit), /*unit_size=*/1,
+               StderrIsTerminal()) {}
+
+Progress::Progress(std::string label, std::string unit, double unit_size,
+                   bool enabled)
     : label_(std::move(label)),
       unit_(std::move(unit)),
-      enabled_(StderrIsTerminal()) {}
+      unit_size_(unit_size),
+      enabled_(enabled) {}
+
+Progress Progress::OfBytes(std::string label, bool quiet) {
+  return Progress(std::move(label), "MB", 1e6, !quiet && StderrIsTerminal());
+}
 
 Progress::~Progress() {
   if (shown_) WriteTerminal(kErase);
@@ -54,11 +64,11 @@ void Progress::Update(uint64_t done, uint64_t total) {
   const double part =
       static_cast<double>(done) / static_cast<double>(total) * 100;
   std::string line = absl::StrFormat("%s%s %3.0f %%", kErase, label_, part);
-  if (!unit_.empty() && done > 0 && done <= total) {
-    const double rate = static_cast<double>(done) / seconds;
+  if (!unit_.empty() && done > start_ && done <= total) {
+    const double rate = static_cast<double>(done - start_) / seconds;
     const double left = static_cast<double>(total - done) / rate;
-    absl::StrAppendFormat(&line, ", %.1f %s/s, %s left", rate, unit_,
-                          Duration(left));
+    absl::StrAppendFormat(&line, ", %.1f %s/s, %s left", rate / unit_size_,
+                          unit_, Duration(left));
   }
   WriteTerminal(line);
 }

@@ -1,6 +1,7 @@
 #include "tools/gemma/text.h"
 
 #include <cstddef>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_format.h"
@@ -70,6 +71,15 @@ std::string Count(uint64_t count) {
   if (count >= 1'000'000) return absl::StrFormat("%.2f M", value / 1e6);
   if (count >= 1'000) return absl::StrFormat("%.2f K", value / 1e3);
   return absl::StrFormat("%d", count);
+}
+
+std::string TimeNow() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc = {};
+  gmtime_r(&now, &utc);
+  char text[32] = {};
+  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
 }
 
 std::string ToText(const nlohmann::ordered_json& json) {

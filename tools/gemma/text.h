@@ -22,6 +22,9 @@ std::string Bytes(uint64_t bytes);
 // "268.10 M".
 std::string Count(uint64_t count);
 
+// The time now, "2026-01-31T12:00:00Z".
+std::string TimeNow();
+
 // JSON with two blanks of indentation and a line end. Strings that are not
 // UTF-8, for example of paths, become so.
 std::string ToText(const nlohmann::ordered_json& json);
