@@ -42,6 +42,8 @@ endif()
 
 if(GEMMA_BUILD_TOOLS)
   find_package(CLI11 REQUIRED)
+  find_package(CURL 7.87 REQUIRED)
+  find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
   find_package(ZLIB REQUIRED)
 endif()
 if(GEMMA_BUILD_TESTS)
