@@ -1,0 +1,187 @@
+#include "tools/gemma/model_store.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/files.h"
+#include "tools/gemma/model_record.h"
+#include "tools/gemma/partial_file.h"
+#include "tools/gemma/signals.h"
+
+namespace gemma::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kLocks = ".locks";
+constexpr int kLockMilliseconds = 100;
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+absl::Status MakeDirectory(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  return error ? WriteError(path, error.value()) : absl::OkStatus();
+}
+
+absl::Status RemoveAll(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);  // a link itself, not what it points to
+  if (!error) return absl::OkStatus();
+  return SystemError(absl::StrCat("cannot remove ", path.string()),
+                     error.value());
+}
+
+}  // namespace
+
+uint64_t StoredModel::bytes() const {
+  uint64_t sum = 0;
+  for (const StoredFile& file : files) sum += file.bytes;
+  return sum;
+}
+
+bool IsModelName(std::string_view name) {
+  constexpr size_t kMaxSize = 128;
+  if (name.empty() || name.size() > kMaxSize || !absl::ascii_isalnum(name[0])) {
+    return false;
+  }
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_';
+  });
+}
+
+ModelLock::~ModelLock() {
+  if (fd_ >= 0) close(fd_);
+}
+
+absl::StatusOr<ModelStore> ModelStore::Open() {
+  std::string directory = Environment("GEMMA_MODELS");
+  if (directory.empty()) {
+    std::string cache = Environment("XDG_CACHE_HOME");
+    const std::string home = Environment("HOME");
+    if (cache.empty() && !home.empty()) cache = absl::StrCat(home, "/.cache");
+    if (cache.empty()) {
+      return absl::FailedPreconditionError(
+          "HOME is not set: let GEMMA_MODELS name the directory of models");
+    }
+    directory = absl::StrCat(cache, "/gemma/models");
+  }
+  std::error_code error;
+  const fs::path absolute = fs::absolute(directory, error);
+  if (error) return SystemError(directory, error.value());
+  return ModelStore(absolute.lexically_normal().string());
+}
+
+std::string ModelStore::FolderOf(std::string_view name) const {
+  return (fs::path(directory_) / name).string();
+}
+
+std::string ModelStore::PathOf(const StoredModel& model) const {
+  const std::string folder = FolderOf(model.name);
+  if (model.main_file.empty()) return folder;
+  return absl::StrCat(folder, "/", model.main_file);
+}
+
+absl::StatusOr<std::optional<StoredModel>> ModelStore::Find(
+    std::string_view name) const {
+  if (!IsModelName(name)) return std::nullopt;
+  const std::string path = absl::StrCat(FolderOf(name), "/", kRecordFile);
+  if (access(path.c_str(), F_OK) != 0) return std::nullopt;
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(StoredModel model,
+                               ParseRecord(text, name, path));
+  return model;
+}
+
+std::vector<StoredModel> ModelStore::List() const {
+  std::vector<StoredModel> models;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory_, error)) {
+    absl::StatusOr<std::optional<StoredModel>> model =
+        Find(entry.path().filename().string());
+    if (model.ok() && model->has_value()) models.push_back(**std::move(model));
+  }
+  std::sort(models.begin(), models.end(),
+            [](const StoredModel& a, const StoredModel& b) {
+              return a.name < b.name;
+            });
+  return models;
+}
+
+absl::StatusOr<ModelLock> ModelStore::Lock(const std::string& name, bool wait,
+                                           bool quiet) const {
+  const std::string folder = absl::StrCat(directory_, "/", kLocks);
+  GEMMA_TOOLS_RETURN_IF_ERROR(MakeDirectory(folder));
+  // Never removed: who waits for it must find the same file.
+  const std::string path = absl::StrCat(folder, "/", name);
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) return WriteError(path, errno);
+  ModelLock lock(fd);
+  for (bool first = true; flock(fd, LOCK_EX | LOCK_NB) != 0; first = false) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return SystemError(path, errno);
+    if (!wait) {
+      return absl::UnavailableError(
+          absl::StrCat(name, ": another process is pulling it"));
+    }
+    if (first && !quiet) {
+      Note(absl::StrCat("another process is pulling ", name,
+                        ": waiting for it"));
+    }
+    pollfd interrupt = {InterruptFd(), POLLIN, 0};
+    poll(&interrupt, 1, kLockMilliseconds);
+    if (Interrupted()) return InterruptedError();
+  }
+  return lock;
+}
+
+absl::Status ModelStore::Save(const StoredModel& model) const {
+  const std::string folder = FolderOf(model.name);
+  GEMMA_TOOLS_RETURN_IF_ERROR(MakeDirectory(folder));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      PartialFile file,
+      PartialFile::Open(absl::StrCat(folder, "/", kRecordFile)));
+  GEMMA_TOOLS_RETURN_IF_ERROR(file.Restart({}));
+  GEMMA_TOOLS_RETURN_IF_ERROR(file.Append(RecordToText(model)));
+  return file.Commit();
+}
+
+absl::StatusOr<bool> ModelStore::Remove(const StoredModel& model) const {
+  const fs::path folder = FolderOf(model.name);
+  // While files are missing, the record should not say that all are there. A
+  // full disk, which is where models get removed, does not matter.
+  StoredModel incomplete = model;
+  incomplete.complete = false;
+  Save(incomplete).IgnoreError();
+  for (const StoredFile& file : model.files) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(RemoveAll(folder / file.name));
+  }
+  std::error_code failure;
+  std::vector<fs::path> partial;
+  for (const auto& entry : fs::directory_iterator(folder, failure)) {
+    if (absl::EndsWith(entry.path().string(), PartialFile::kSuffix)) {
+      partial.push_back(entry.path());
+    }
+  }
+  for (const fs::path& path : partial) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(RemoveAll(path));
+  }
+  GEMMA_TOOLS_RETURN_IF_ERROR(RemoveAll(folder / kRecordFile));
+  return !fs::remove(folder, failure);
+}
+
+}  // namespace gemma::tools
