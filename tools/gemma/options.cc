@@ -11,6 +11,7 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/logit_bias.h"
 #include "tools/gemma/progress.h"
+#include "tools/gemma/resolve.h"
 #include "tools/gemma/signals.h"
 
 namespace gemma::tools {
@@ -140,7 +141,8 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
 
 void AddModelPath(CLI::App& app, std::string* path) {
   AddText(app, "MODEL", "", path,
-          "A GGUF file (of several: the first), or a Hugging Face directory")
+          "A GGUF file (of several: the first), a Hugging Face directory,\n"
+          "or the name of a pulled model (gemma list)")
       ->option_text("MODEL")
       ->required();
 }
@@ -186,12 +188,14 @@ absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
   load.activations = options.activations == "float32" ? Activations::kFloat32
                                                       : Activations::kRounded;
   load.deterministic = options.deterministic;
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string path,
+                               ResolveModel(options.path));
   Progress progress("loading");
   load.progress = [&progress](const LoadProgress& at) {
     progress.Update(at.done_bytes, at.total_bytes);
     return !Interrupted();
   };
-  absl::StatusOr<Model> model = Model::Load(options.path, load);
+  absl::StatusOr<Model> model = Model::Load(path, load);
   if (Interrupted()) return InterruptedError();
   return model;
 }

@@ -11,6 +11,7 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/options.h"
+#include "tools/gemma/resolve.h"
 #include "tools/gemma/text.h"
 
 namespace gemma::tools {
@@ -31,8 +32,10 @@ absl::Status Tokenize(const TokenizeOptions& options) {
   } else {
     GEMMA_TOOLS_RETURN_IF_ERROR(AsUsageError(CheckUtf8(text, "TEXT")));
   }
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string path,
+                               ResolveModel(options.model));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer tokenizer,
-                               Tokenizer::Load(options.model));
+                               Tokenizer::Load(path));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       std::vector<TokenId> tokens,
       tokenizer.Encode(text, options.parse_control ? ControlTokens::kParse

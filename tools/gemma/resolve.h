@@ -1,0 +1,19 @@
+// Names in place of paths.
+
+#ifndef GEMMA_TOOLS_GEMMA_RESOLVE_H_
+#define GEMMA_TOOLS_GEMMA_RESOLVE_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace gemma::tools {
+
+// The path of MODEL: itself if there is such a file or directory, else that of
+// the pulled model of this name. What is neither and could not be a name is
+// returned as it is, for loading it tells what is wrong. Downloads nothing.
+absl::StatusOr<std::string> ResolveModel(const std::string& model);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_RESOLVE_H_
