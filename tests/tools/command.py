@@ -21,6 +21,7 @@ TESTDATA = pathlib.Path(os.environ.get(
     "GEMMA_TESTDATA", pathlib.Path(__file__).resolve().parent.parent / "testdata"))
 MODELS = TESTDATA / "models"
 COMMANDS = ["run", "chat", "tokenize", "inspect", "logits", "perplexity", "verify", "bench"]
+STORE_COMMANDS = ["pull", "list", "remove"]  # which load no model
 TIMEOUT = 300
 
 

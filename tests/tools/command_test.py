@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from command import BINARY, COMMANDS, MODELS, CommandTest, gemma
+from command import BINARY, COMMANDS, MODELS, STORE_COMMANDS, CommandTest, gemma
 
 TOY = MODELS / "gemma2"
 
@@ -16,23 +16,29 @@ TOY = MODELS / "gemma2"
 class HelpTest(CommandTest):
     def test_help_names_every_command(self):
         text = self.succeeds_quietly("--help")
-        for command in COMMANDS:
+        for command in COMMANDS + STORE_COMMANDS:
             self.assertRegex(text, rf"(?m)^  {command} ")
         self.assertIn("Exit codes:", text)
 
+    def help_of(self, command):
+        text = self.succeeds_quietly(command, "--help")
+        self.assertIn(f"gemma {command} ", text)
+        self.assertIn("Example", text)
+        self.assertIn("Exit codes:", text)
+        for line in text.splitlines():
+            self.assertLessEqual(len(line), 100, line)
+        return text
+
     def test_every_command_has_help_with_an_example(self):
+        for command in STORE_COMMANDS:
+            self.help_of(command)
         for command in COMMANDS:
             with self.subTest(command):
-                text = self.succeeds_quietly(command, "--help")
-                self.assertIn(f"gemma {command} ", text)
-                self.assertIn("Example", text)
-                self.assertIn("Exit codes:", text)
+                text = self.help_of(command)
                 self.assertIn("MODEL", text)
                 for option in ("--threads", "--context", "--recurrent-window"):
                     self.assertEqual(option in text, command != "tokenize", option)
                 self.assertEqual("--speculate off|auto" in text, command in ("run", "chat"))
-                for line in text.splitlines():
-                    self.assertLessEqual(len(line), 100, line)
 
     def test_version(self):
         self.assertRegex(self.succeeds_quietly("--version"), r"\Agemma \d+\.\d+\.\d+\n\Z")

@@ -41,6 +41,9 @@ void AddCommands(CLI::App& app, Action* action) {
   AddPerplexity(app, action);
   AddVerify(app, action);
   AddBench(app, action);
+  AddPull(app, action);
+  AddList(app, action);
+  AddRemove(app, action);
   for (CLI::App* command : app.get_subcommands({})) {
     command->footer(absl::StrCat(command->get_footer(), kExitCodesHelp));
   }

@@ -22,6 +22,9 @@ void AddTokenize(CLI::App& app, Action* action);
 void AddInspect(CLI::App& app, Action* action);
 void AddVerify(CLI::App& app, Action* action);
 void AddBench(CLI::App& app, Action* action);
+void AddPull(CLI::App& app, Action* action);
+void AddList(CLI::App& app, Action* action);
+void AddRemove(CLI::App& app, Action* action);
 
 }  // namespace gemma::tools
 

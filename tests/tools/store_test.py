@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""gemma list and remove, and names in place of paths."""
+import json
+import os
+import pty
+import shutil
+import subprocess
+import unittest
+
+from command import MODELS, gemma
+from hub_server import COMMIT
+from pulling import GGUF, PullTest, directory
+
+
+class ListTest(PullTest):
+    def test_what_was_pulled(self):
+        self.assertEqual(self.listing(), {})
+        self.assertRegex(self.succeeds_quietly("list"), r"\ANAME +KIND +SIZE +PULLED +PATH\n\Z")
+        self.hub.files = directory("gemma2")
+        self.pull("hf://owner/toy")
+        self.hub.files = {"a.gguf": (GGUF / "gemma3.gguf").read_bytes()}
+        self.pull("hf://owner/toy/a.gguf")
+        (self.store / "mine").mkdir()
+        rows = self.listing()
+        self.assertEqual(list(rows), ["a", "toy"])
+        self.assertEqual({key: rows["a"][key] for key in ("kind", "bytes", "path", "source", "complete", "revision")},
+                         {"kind": "GGUF", "bytes": len(self.hub.files["a.gguf"]), "path": str(self.store / "a/a.gguf"),
+                          "source": "hf://owner/toy/a.gguf", "complete": True, "revision": COMMIT})
+        self.assertRegex(rows["toy"]["pulled_at"], r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")
+        text = self.succeeds_quietly("list")
+        self.assertRegex(text, rf"(?m)^toy +safetensors +[\d.]+ KiB +\S+Z +{self.store}/toy$")
+
+    def test_the_catalogue(self):
+        rows = self.listing("--all")
+        self.assertEqual(list(rows)[0], "gemma-3-270m")
+        self.assertGreater(len(rows), 3)
+        for name, row in rows.items():
+            self.assertIsNone(row["path"])
+            self.assertEqual(row["licence"], "Gemma Terms of Use")
+            self.assertEqual(row["gated"], row["source"].startswith("hf://google/"))
+            self.assertGreater(row["bytes"], 10**8)
+            self.fails(1, "inspect", name, says=f"gemma pull {name}")
+        self.assertIn("not pulled", self.succeeds_quietly("list", "-a"))
+        self.fails(2, "list", "-o", "xml", says="'xml'")
+
+    def test_the_catalogue_pulls_from_the_endpoint(self):
+        self.pull_fails(1, "gemma-3-1b-it", cause="hf://google/gemma-3-1b-it", cure="models")
+        self.assertEqual([r.path for r in self.hub.take_requests()],
+                         ["/api/models/google/gemma-3-1b-it/revision/main?blobs=true"])
+
+    def test_where_models_are(self):
+        self.hub.files = directory("gemma2")
+        self.set_environment("GEMMA_MODELS", None)
+        self.set_environment("XDG_CACHE_HOME", str(self.folder / "cache"))
+        self.assertEqual(self.succeeds("pull", "hf://owner/toy"), f"{self.folder}/cache/gemma/models/toy\n")
+        self.set_environment("XDG_CACHE_HOME", None)
+        self.set_environment("HOME", str(self.folder / "home"))
+        self.assertEqual(self.succeeds("pull", "hf://owner/toy"), f"{self.folder}/home/.cache/gemma/models/toy\n")
+        self.set_environment("HOME", None)
+        self.fails(1, "list", says=["HOME", "GEMMA_MODELS"])
+        self.fails(1, "inspect", "toy", says="GEMMA_MODELS")
+        self.succeeds_quietly("inspect", MODELS / "gemma2")  # needs no store
+
+
+class NameTest(PullTest):
+    def test_a_path_wins(self):
+        self.hub.files = directory("gemma2")
+        self.pull("hf://owner/toy")
+        work = self.folder / "work"
+        work.mkdir()
+        shutil.copytree(MODELS / "gemma3", work / "toy")
+        config = json.loads(self.succeeds_quietly("inspect", "toy", "-o", "json", cwd=work))
+        self.assertEqual(config["config"]["architecture"], "gemma3")
+        config = json.loads(self.succeeds_quietly("inspect", "toy", "-o", "json", cwd=self.folder))
+        self.assertEqual(config["config"]["architecture"], "gemma2")
+
+    def test_neither_a_path_nor_a_name(self):
+        self.fails(1, "run", "gemma-3-270m", "x", says="gemma pull gemma-3-270m")
+        self.fails(1, "tokenize", "gemma-3-270m", "x", says="gemma pull gemma-3-270m")
+        line = self.fails(1, "run", "no-such", "x", says=["no-such: no such file", "gemma list"])
+        self.assertNotIn("gemma pull", line)
+        self.fails(1, "run", "hf://owner/toy", "x", says="gemma pull")
+        self.fails(1, "run", "./no-such", "x", says="./no-such")
+        self.assertEqual(self.hub.take_requests(), [])  # never downloads by itself
+
+
+class RemoveTest(PullTest):
+    def setUp(self):
+        super().setUp()
+        self.hub.files = directory("gemma2")
+        self.pull("hf://owner/toy")
+
+    def test_removes(self):
+        self.succeeds_quietly("remove", "toy", "--yes")
+        self.assertFalse((self.store / "toy").exists())
+        self.assertEqual(self.listing(), {})
+        self.fails(1, "remove", "toy", "--yes", says="toy: no model that gemma pull downloaded")
+        self.fails(1, "inspect", "toy", says="no such file")
+
+    def test_asks_on_a_terminal_only(self):
+        self.fails(2, "remove", "toy", says="--yes")
+        self.assertTrue((self.store / "toy").exists())
+        for answer, code in ((b"n\n", 1), (b"\n", 1), (b"yes\n", 0)):
+            terminal, child = pty.openpty()
+            process = self.start("remove", "toy", stdin=child, stderr=subprocess.PIPE)
+            os.close(child)
+            os.write(terminal, answer)
+            self.assertIn(b"Remove toy", process.stderr.read())
+            self.assertEqual(process.wait(timeout=60), code)
+            os.close(terminal)
+            self.assertEqual((self.store / "toy").exists(), code != 0)
+
+    def test_refuses_what_it_did_not_download(self):
+        mine = self.store / "mine"
+        shutil.copytree(MODELS / "gemma2", mine)
+        for name in ("mine", str(mine), "../models/toy", ".", "..", "", "gemma-3-270m"):
+            self.fails(1, "remove", name, "--yes", says="gemma list")
+        self.assertTrue((mine / "config.json").exists())
+
+    def test_leaves_files_of_others(self):
+        mine = self.store / "toy" / "mine.txt"
+        mine.write_text("mine")
+        result = gemma("remove", "toy", "--yes")
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(result.stderr.decode(), r"\Agemma: [^\n]+/toy: has other files, which stay\n\Z")
+        self.assertEqual(list((self.store / "toy").iterdir()), [mine])
+
+    def test_a_link_is_removed_not_its_target(self):
+        target = self.folder / "precious"
+        target.write_text("mine")
+        config = self.store / "toy" / "config.json"
+        config.unlink()
+        config.symlink_to(target)
+        self.succeeds_quietly("remove", "toy", "--yes")
+        self.assertEqual(target.read_text(), "mine")
+
+    def test_what_is_incomplete(self):
+        self.hub.cut_after = 1000
+        self.assertEqual(gemma("pull", "hf://owner/toy", "--name", "other").returncode, 1)
+        self.assertIn("incomplete", self.succeeds_quietly("list"))
+        self.succeeds_quietly("remove", "other", "--yes")
+        self.assertFalse((self.store / "other").exists())
+
+    def test_wrong_use(self):
+        self.fails(2, "remove", says="NAME")
+
+
+if __name__ == "__main__":
+    unittest.main()

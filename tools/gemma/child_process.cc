@@ -1,0 +1,180 @@
+#include "tools/gemma/child_process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/signals.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kMaxErrorBytes = size_t{64} << 10;
+constexpr int kWaitMilliseconds = 200;
+
+class Pipe {
+ public:
+  Pipe() { valid_ = pipe2(fds_, O_CLOEXEC) == 0; }
+  ~Pipe() {
+    CloseInput();
+    if (valid_) close(fds_[0]);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+
+  bool valid() const { return valid_; }
+  int output() const { return fds_[0]; }
+  int input() const { return fds_[1]; }
+  void CloseInput() {
+    if (valid_ && fds_[1] >= 0) close(fds_[1]);
+    fds_[1] = -1;
+  }
+
+ private:
+  int fds_[2] = {-1, -1};
+  bool valid_;
+};
+
+std::vector<char*> Pointers(std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (std::string& text : texts) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// Our variables but those that `command` sets.
+std::vector<std::string> Environment(const ChildCommand& command) {
+  std::vector<std::string> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    bool is_set = false;
+    for (const auto& [name, value] : command.environment) {
+      is_set |= absl::StartsWith(*variable, absl::StrCat(name, "="));
+    }
+    if (!is_set) variables.emplace_back(*variable);
+  }
+  for (const auto& [name, value] : command.environment) {
+    variables.push_back(absl::StrCat(name, "=", value));
+  }
+  return variables;
+}
+
+// Returns 0 or the system's error number. The child leads a process group, so
+// that a terminal's Ctrl-C reaches it through us, and all of it can be ended.
+int Spawn(const ChildCommand& command, const Pipe& out, const Pipe& err,
+          pid_t* pid) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
+                                   O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, out.input(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, err.input(), STDERR_FILENO);
+  posix_spawn_file_actions_addchdir_np(&actions, command.directory.c_str());
+
+  sigset_t defaults;
+  sigemptyset(&defaults);
+  sigaddset(&defaults, SIGPIPE);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+
+  std::vector<std::string> arguments = command.arguments;
+  std::vector<std::string> environment = Environment(command);
+  const int error_number =
+      posix_spawnp(pid, arguments[0].c_str(), &actions, &attributes,
+                   Pointers(arguments).data(), Pointers(environment).data());
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  return error_number;
+}
+
+// Passes on what can be read; false at the end.
+absl::StatusOr<bool> Drain(
+    int fd, const std::function<absl::Status(std::string_view)>& take) {
+  std::array<char, 64 << 10> buffer;
+  const ssize_t got = read(fd, buffer.data(), buffer.size());
+  if (got < 0 && errno == EINTR) return true;
+  if (got < 0) return SystemError("cannot read from a child process", errno);
+  if (got == 0) return false;
+  GEMMA_TOOLS_RETURN_IF_ERROR(take({buffer.data(), static_cast<size_t>(got)}));
+  return true;
+}
+
+absl::Status Listen(
+    const Pipe& out, const Pipe& err, std::string* errors,
+    const std::function<absl::Status(std::string_view)>& on_output,
+    const std::function<void()>& on_wait) {
+  const auto keep_end = [errors](std::string_view text) {
+    errors->append(text);
+    if (errors->size() > kMaxErrorBytes) {
+      errors->erase(0, errors->size() - kMaxErrorBytes);
+    }
+    return absl::OkStatus();
+  };
+  pollfd fds[3] = {{out.output(), POLLIN, 0},
+                   {err.output(), POLLIN, 0},
+                   {InterruptFd(), POLLIN, 0}};
+  while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+    if (poll(fds, 3, kWaitMilliseconds) < 0 && errno != EINTR) {
+      return SystemError("cannot wait for a child process", errno);
+    }
+    if (Interrupted()) return InterruptedError();
+    for (int i = 0; i < 2; ++i) {
+      if (fds[i].fd < 0 || fds[i].revents == 0) continue;
+      GEMMA_TOOLS_ASSIGN_OR_RETURN(
+          const bool goes_on,
+          i == 0 ? Drain(fds[i].fd, on_output) : Drain(fds[i].fd, keep_end));
+      if (!goes_on) fds[i].fd = -1;
+      fds[i].revents = 0;
+    }
+    on_wait();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ChildResult> RunChild(
+    const ChildCommand& command,
+    const std::function<absl::Status(std::string_view)>& on_output,
+    const std::function<void()>& on_wait) {
+  Pipe out;
+  Pipe err;
+  if (!out.valid() || !err.valid()) return SystemError("cannot pipe", errno);
+  const std::string& name = command.arguments[0];
+  pid_t pid = 0;
+  const int error_number = Spawn(command, out, err, &pid);
+  if (error_number == ENOENT) {
+    return absl::NotFoundError(absl::StrCat(name, ": not installed"));
+  }
+  if (error_number != 0) return SystemError(name, error_number);
+  out.CloseInput();
+  err.CloseInput();
+
+  ChildResult result;
+  const absl::Status status =
+      Listen(out, err, &result.errors, on_output, on_wait);
+  if (!status.ok()) kill(-pid, SIGTERM);
+  int state = 0;
+  while (waitpid(pid, &state, 0) < 0 && errno == EINTR) {
+  }
+  GEMMA_TOOLS_RETURN_IF_ERROR(status);
+  result.exit_code =
+      WIFEXITED(state) ? WEXITSTATUS(state) : kExitSignal + WTERMSIG(state);
+  return result;
+}
+
+}  // namespace gemma::tools
