@@ -17,20 +17,6 @@ namespace {
 // Between two of these an interrupt is heard and the progress line moves.
 constexpr size_t kPrefillTokens = 128;
 
-// Appends all of `prompt` but its last token, with which Generate begins.
-absl::Status Prefill(Session& session, absl::Span<const TokenId> prompt) {
-  Progress progress("reading the prompt", "tok");
-  for (size_t at = 0; at + 1 < prompt.size();) {
-    if (Interrupted()) return InterruptedError();
-    const size_t count = std::min(kPrefillTokens, prompt.size() - 1 - at);
-    GEMMA_TOOLS_RETURN_IF_ERROR(
-        session.Forward(prompt.subspan(at, count)).status());
-    at += count;
-    progress.Update(at, prompt.size());
-  }
-  return absl::OkStatus();
-}
-
 std::string_view Name(StopReason reason) {
   switch (reason) {
     case StopReason::kStopToken:
@@ -78,7 +64,8 @@ absl::StatusOr<Answer> Produce(
   absl::Span<const TokenId> rest = prompt;
   // Tokens that are scored must all come to Generate.
   if (!generate.score_prompt) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(Prefill(session, prompt));
+    GEMMA_TOOLS_RETURN_IF_ERROR(
+        AppendPrompt(session, prompt.first(prompt.size() - 1)));
     rest = prompt.last(1);
   }
   const double prefill_seconds = stopwatch.seconds();
@@ -94,6 +81,18 @@ absl::StatusOr<Answer> Produce(
 }
 
 }  // namespace
+
+absl::Status AppendPrompt(Session& session, absl::Span<const TokenId> prompt) {
+  Progress progress("reading the prompt", "tok");
+  for (size_t at = 0; at < prompt.size();) {
+    if (Interrupted()) return InterruptedError();
+    const absl::Span<const TokenId> piece = prompt.subspan(at, kPrefillTokens);
+    GEMMA_TOOLS_RETURN_IF_ERROR(session.Append(piece));
+    at += piece.size();
+    progress.Update(at, prompt.size());
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Answer> StreamAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,

@@ -28,6 +28,10 @@ struct WantedScores {
   bool of_prompt = false;
 };
 
+// Appends `prompt` to the session, which must have room for it, with a progress
+// line. An interrupt stops it with an InterruptedError.
+absl::Status AppendPrompt(Session& session, absl::Span<const TokenId> prompt);
+
 // Appends `prompt` to the session, which must have room for it, and streams the
 // answer, followed by a line end if it has none. An interrupt while the prompt
 // is read is an InterruptedError; afterwards it ends the answer with

@@ -28,8 +28,12 @@ absl::Status ForEachLogitRows(
 
 absl::Status CheckFits(const Session& session, size_t num_tokens) {
   if (num_tokens <= session.remaining()) return absl::OkStatus();
+  return PromptTooLong(num_tokens, session.remaining());
+}
+
+absl::Status PromptTooLong(size_t num_tokens, size_t room) {
   return absl::OutOfRangeError(absl::StrCat("the prompt has ", num_tokens,
-                                            " tokens, ", session.remaining(),
+                                            " tokens, ", room,
                                             " fit in the context (--context)"));
 }
 

@@ -27,6 +27,9 @@ absl::Status ForEachLogitRows(
 // OK, or an error that says that `num_tokens` more do not fit in the session.
 absl::Status CheckFits(const Session& session, size_t num_tokens);
 
+// That error, for a context that has `room` for so many tokens.
+absl::Status PromptTooLong(size_t num_tokens, size_t room);
+
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_LOGIT_ROWS_H_

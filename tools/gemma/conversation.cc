@@ -1,0 +1,244 @@
+#include "tools/gemma/conversation.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/logit_rows.h"
+#include "tools/gemma/progress.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kNoLimit = std::numeric_limits<size_t>::max() / 4;
+
+// What NextUserTurn puts in front of a turn.
+absl::StatusOr<std::vector<TokenId>> Closing(const ChatTemplate& turns) {
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> first,
+                               turns.UserTurn(""));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<TokenId> next,
+                               turns.NextUserTurn(""));
+  next.resize(next.size() - (first.size() - 1));  // BOS is not in `next`
+  return next;
+}
+
+absl::Status NothingSaid() {
+  return absl::FailedPreconditionError("there is no answer yet");
+}
+
+}  // namespace
+
+absl::StatusOr<Conversation> Conversation::Create(Session session,
+                                                  ChatTemplate chat_template,
+                                                  ContextPolicy policy,
+                                                  Answerer answerer) {
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<TokenId> closing,
+                               Closing(chat_template));
+  return Conversation(std::move(session), chat_template, policy,
+                      std::move(answerer), std::move(closing));
+}
+
+Conversation::Conversation(Session session, ChatTemplate chat_template,
+                           ContextPolicy policy, Answerer answerer,
+                           std::vector<TokenId> closing)
+    : session_(std::move(session)),
+      chat_template_(chat_template),
+      policy_(policy),
+      answerer_(std::move(answerer)),
+      closing_(std::move(closing)) {}
+
+absl::StatusOr<Reply> Conversation::Ask(std::string_view message,
+                                        const AnswerOptions& options) {
+  Reply reply;
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      Prompt prompt, MakeRoom(message, options, &reply.dropped_turns));
+  // What lies farther was taken back, or belongs to a turn that failed.
+  GEMMA_TOOLS_RETURN_IF_ERROR(session_.Rewind(read_position()));
+  const size_t num_tokens = prompt.tokens.size();
+  Stopwatch stopwatch;
+  GEMMA_TOOLS_RETURN_IF_ERROR(ReadTurns(&prompt));
+  const double seconds = stopwatch.seconds();
+
+  AnswerOptions dice = options;
+  dice.sampling.seed += num_answers_;
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(Answer answer,
+                               answerer_(session_, prompt.tokens, dice));
+  turns_.push_back({std::string(message), std::move(answer.text)});
+  ends_.push_back(session_.position());
+  session_.Checkpoint();
+  ++num_answers_;
+  reply.stats = answer.stats;
+  reply.stats.prompt_tokens = num_tokens;
+  reply.stats.prefill_seconds += seconds;
+  return reply;
+}
+
+absl::StatusOr<Reply> Conversation::AskAgain(const AnswerOptions& options) {
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(Turn last, Undo());
+  absl::StatusOr<Reply> reply = Ask(last.message, options);
+  // The old answer is then text that the session has yet to read.
+  if (!reply.ok()) turns_.push_back(std::move(last));
+  return reply;
+}
+
+absl::StatusOr<Turn> Conversation::Undo() {
+  if (turns_.empty()) return NothingSaid();
+  Turn last = std::move(turns_.back());
+  turns_.pop_back();
+  ends_.resize(std::min(ends_.size(), turns_.size()));
+  return last;
+}
+
+void Conversation::Clear() {
+  turns_.clear();
+  ends_.clear();
+}
+
+void Conversation::SetSystem(std::string_view text) {
+  system_ = std::string(text);
+  ends_.clear();
+}
+
+absl::Status Conversation::Replace(std::string_view system,
+                                   std::vector<Turn> turns) {
+  const std::string old_system = std::exchange(system_, std::string(system));
+  std::vector<Turn> old_turns = std::exchange(turns_, std::move(turns));
+  std::vector<size_t> old_ends = std::exchange(ends_, {});
+  const absl::StatusOr<ContextUse> use = Use();
+  absl::Status status = use.status();
+  if (use.ok() && use->left() == 0 && policy_ == ContextPolicy::kError) {
+    status = absl::OutOfRangeError(absl::StrCat(
+        turns_.size(), " turns have ", use->used, " tokens, fewer than ",
+        use->capacity, " fit in the context (--context)"));
+  }
+  if (status.ok()) return status;
+  system_ = old_system;
+  turns_ = std::move(old_turns);
+  ends_ = std::move(old_ends);
+  return status;
+}
+
+size_t Conversation::capacity() const {
+  const size_t left = session_.remaining();
+  return left > kNoLimit ? kNoLimit : left + session_.position();
+}
+
+size_t Conversation::Reserve(const AnswerOptions& options) const {
+  const size_t most = std::max<size_t>(1, capacity() / 4);
+  return options.max_tokens == 0 ? most : std::min(options.max_tokens, most);
+}
+
+absl::StatusOr<ContextUse> Conversation::Use() const {
+  ContextUse use;
+  use.capacity = capacity();
+  use.is_limited = use.capacity != kNoLimit;
+  const auto add = [&use](size_t end) {
+    use.turns.push_back(end - use.used);
+    use.used = end;
+  };
+  for (const size_t end : ends_) add(end);
+  if (ends_.size() == turns_.size()) return use;
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Prompt prompt, RenderUnread(""));
+  for (const size_t end : prompt.turn_ends) add(read_position() + end);
+  use.unread = use.used - read_position();
+  return use;
+}
+
+absl::Status Conversation::CheckRoom() const {
+  if (policy_ != ContextPolicy::kError || read_position() < capacity()) {
+    return absl::OkStatus();
+  }
+  return absl::OutOfRangeError(
+      absl::StrCat("the context of ", capacity(),
+                   " tokens is full (--context, or --context-policy "
+                   "drop-oldest-turns)"));
+}
+
+absl::StatusOr<Conversation::Prompt> Conversation::Render(
+    size_t first, bool anew, std::string_view message) const {
+  std::vector<Message> messages;
+  if (anew && !system_.empty()) messages.push_back({Role::kSystem, system_});
+  for (size_t i = first; i < turns_.size(); ++i) {
+    messages.push_back({Role::kUser, turns_[i].message});
+    messages.push_back({Role::kModel, turns_[i].answer});
+  }
+  messages.push_back({Role::kUser, std::string(message)});
+  Prompt prompt;
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(prompt.tokens, chat_template_.Render(messages));
+  if (!anew) {  // in place of BOS
+    prompt.tokens.erase(prompt.tokens.begin());
+    prompt.tokens.insert(prompt.tokens.begin(), closing_.begin(),
+                         closing_.end());
+  }
+  // No text has this token, so it ends user's and model's messages in turn, but
+  // for the one in closing_.
+  bool is_answer = !anew;
+  for (size_t i = 0; i < prompt.tokens.size(); ++i) {
+    if (prompt.tokens[i] != chat_template_.end_of_turn()) continue;
+    if (is_answer && i > 0) prompt.turn_ends.push_back(i);
+    is_answer = !is_answer;
+  }
+  return prompt;
+}
+
+absl::StatusOr<Conversation::Prompt> Conversation::RenderUnread(
+    std::string_view message) const {
+  return Render(ends_.size(), /*anew=*/ends_.empty(), message);
+}
+
+absl::StatusOr<Conversation::Prompt> Conversation::MakeRoom(
+    std::string_view message, const AnswerOptions& options,
+    size_t* dropped_turns) {
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(Prompt prompt, RenderUnread(message));
+  const size_t left = capacity() - read_position();
+  const size_t needed = prompt.tokens.size();
+  if (policy_ == ContextPolicy::kDropOldestTurns) {
+    const size_t reserve = Reserve(options);
+    if (needed + reserve <= left) return prompt;
+    return DropOldestTurns(message, reserve, dropped_turns);
+  }
+  if (needed <= left) return prompt;
+  if (turns_.empty()) return PromptTooLong(needed, left);
+  return absl::OutOfRangeError(
+      absl::StrCat("the message needs ", needed, " tokens, ", left,
+                   " of the context's ", capacity(),
+                   " are left (--context, or --context-policy "
+                   "drop-oldest-turns)"));
+}
+
+absl::StatusOr<Conversation::Prompt> Conversation::DropOldestTurns(
+    std::string_view message, size_t reserve, size_t* dropped_turns) {
+  // At least one, if there are any: else what was read could stay.
+  for (size_t first = turns_.empty() ? 0 : 1;; ++first) {
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(Prompt prompt,
+                                 Render(first, /*anew=*/true, message));
+    const size_t needed = prompt.tokens.size();
+    const bool is_last = first == turns_.size();
+    if (needed + reserve > capacity() && !is_last) continue;
+    if (needed > capacity()) return PromptTooLong(needed, capacity());
+    turns_.erase(turns_.begin(),
+                 turns_.begin() + static_cast<ptrdiff_t>(first));
+    ends_.clear();
+    *dropped_turns = first;
+    return prompt;
+  }
+}
+
+absl::Status Conversation::ReadTurns(Prompt* prompt) {
+  const absl::Span<const TokenId> tokens = prompt->tokens;
+  size_t begin = 0;
+  for (const size_t end : prompt->turn_ends) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(
+        AppendPrompt(session_, tokens.subspan(begin, end - begin)));
+    session_.Checkpoint();
+    ends_.push_back(session_.position());
+    begin = end;
+  }
+  prompt->tokens.erase(prompt->tokens.begin(),
+                       prompt->tokens.begin() + static_cast<ptrdiff_t>(begin));
+  return absl::OkStatus();
+}
+
+}  // namespace gemma::tools
