@@ -75,6 +75,18 @@ absl::StatusOr<std::string> ReadText(std::string_view path) {
   return text;
 }
 
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  // A pipe would wait for its writer.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return SystemError(path, errno);
+  struct stat info = {};
+  absl::StatusOr<std::string> text =
+      absl::InvalidArgumentError(absl::StrCat(path, ": not a file"));
+  if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) text = ReadAll(fd, path);
+  close(fd);
+  return text;
+}
+
 absl::Status WriteOutput(std::string_view text) {
   const int error_number = WriteAll(STDOUT_FILENO, text);
   if (error_number == 0) return absl::OkStatus();

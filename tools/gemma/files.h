@@ -29,6 +29,9 @@ absl::Status WaitForInput(int fd);
 // ends the wait for input.
 absl::StatusOr<std::string> ReadText(std::string_view path);
 
+// The bytes of a regular file, whatever its name.
+absl::StatusOr<std::string> ReadFile(const std::string& path);
+
 // Writes all of `text` to standard output at once. A reader that left is a
 // SilentError.
 absl::Status WriteOutput(std::string_view text);
