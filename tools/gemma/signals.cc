@@ -13,12 +13,18 @@ namespace {
 std::atomic<int> g_signal = 0;
 static_assert(std::atomic<int>::is_always_lock_free, "used by a handler");
 
+std::atomic<void (*)()> g_last_action = nullptr;
+static_assert(std::atomic<void (*)()>::is_always_lock_free);
+
 // Handlers write to [1], poll() waits for [0].
 int g_pipe[2] = {-1, -1};
 
 void OnSignal(int signal_number) {
   const int saved_errno = errno;
-  if (g_signal.exchange(signal_number) != 0) _exit(128 + signal_number);
+  if (g_signal.exchange(signal_number) != 0) {
+    if (void (*const action)() = g_last_action.load()) action();
+    _exit(128 + signal_number);
+  }
   const char byte = 0;
   // Full only if it is readable anyway.
   if (write(g_pipe[1], &byte, 1) < 0) errno = saved_errno;
@@ -56,6 +62,8 @@ void ClearInterrupt() {
   }
   g_signal.store(0);
 }
+
+void SetLastAction(void (*action)()) { g_last_action.store(action); }
 
 int InterruptFd() { return g_pipe[0]; }
 

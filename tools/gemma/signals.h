@@ -16,6 +16,10 @@ bool Interrupted();
 int InterruptSignal();
 void ClearInterrupt();
 
+// Calls `action` before a second signal ends the process; nullptr: nothing. It
+// runs in the signal's handler.
+void SetLastAction(void (*action)());
+
 // A file descriptor that poll() finds readable while Interrupted(); -1 if there
 // is none.
 int InterruptFd();

@@ -1,0 +1,127 @@
+#include "tools/gemma/input_history.h"
+
+#include <fcntl.h>
+#include <histedit.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tools/gemma/errors.h"
+
+namespace gemma::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+using HistoryPointer = std::unique_ptr<History, void (*)(History*)>;
+
+HistoryPointer NewHistory() {
+  HistoryPointer result(history_init(), history_end);
+  if (result == nullptr) throw std::bad_alloc();
+  HistEvent event;
+  history(result.get(), &event, H_SETSIZE, InputHistory::kMaxEntries);
+  history(result.get(), &event, H_SETUNIQUE, 1);
+  return result;
+}
+
+// The folder of `path`, and those above, for the user alone.
+absl::Status MakeFolder(const fs::path& path) {
+  const fs::path folder = path.parent_path();
+  struct stat info = {};
+  if (folder.empty() || stat(folder.c_str(), &info) == 0) {
+    return absl::OkStatus();
+  }
+  GEMMA_TOOLS_RETURN_IF_ERROR(MakeFolder(folder));
+  if (mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) {
+    return absl::OkStatus();
+  }
+  return SystemError(folder.string(), errno);
+}
+
+// Adds the entries of the file. A file that does not exist has none.
+absl::Status Load(const std::string& path, History* to) {
+  struct stat info = {};
+  if (stat(path.c_str(), &info) != 0) {
+    return errno == ENOENT ? absl::OkStatus() : SystemError(path, errno);
+  }
+  if (S_ISREG(info.st_mode) && info.st_size == 0) return absl::OkStatus();
+  HistEvent event;
+  if (S_ISREG(info.st_mode) && history(to, &event, H_LOAD, path.c_str()) >= 0) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, ": not a history of lines; none is kept"));
+}
+
+absl::Status Save(const std::string& path, History* from) {
+  const std::string temporary = absl::StrCat(path, ".tmp.", getpid());
+  const int fd =
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return SystemError(temporary, errno);
+  FILE* file = fdopen(fd, "w");
+  int error_number = file == nullptr ? errno : 0;
+  HistEvent event;
+  if (file == nullptr) {
+    close(fd);
+  } else {
+    if (history(from, &event, H_SAVE_FP, file) < 0) error_number = EIO;
+    if (fclose(file) != 0) error_number = errno;
+  }
+  if (error_number == 0 && rename(temporary.c_str(), path.c_str()) != 0) {
+    error_number = errno;
+  }
+  if (error_number == 0) return absl::OkStatus();
+  unlink(temporary.c_str());
+  return SystemError(path, error_number);
+}
+
+}  // namespace
+
+std::string HistoryPath() {
+  if (const char* path = std::getenv("GEMMA_HISTORY")) return path;
+  const char* state = std::getenv("XDG_STATE_HOME");
+  // The standard says that other paths than absolute ones count as none.
+  if (state != nullptr && state[0] == '/') {
+    return absl::StrCat(state, "/gemma/history");
+  }
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || home[0] != '/') return "";
+  return absl::StrCat(home, "/.local/state/gemma/history");
+}
+
+InputHistory::InputHistory() : history_(NewHistory().release()) {}
+
+InputHistory::~InputHistory() { history_end(history_); }
+
+absl::Status InputHistory::Open(const std::string& path) {
+  GEMMA_TOOLS_RETURN_IF_ERROR(MakeFolder(path));
+  GEMMA_TOOLS_RETURN_IF_ERROR(Load(path, history_));
+  path_ = path;
+  return absl::OkStatus();
+}
+
+absl::Status InputHistory::Add(const std::string& text) {
+  if (text.size() > kMaxEntryBytes) return absl::OkStatus();
+  HistEvent event;
+  const int added = history(history_, &event, H_ENTER, text.c_str());
+  if (added == 0 || path_.empty()) return absl::OkStatus();
+  const HistoryPointer all = NewHistory();
+  absl::Status status = Load(path_, all.get());
+  if (status.ok()) {
+    history(all.get(), &event, H_ENTER, text.c_str());
+    status = Save(path_, all.get());
+  }
+  if (!status.ok()) path_.clear();
+  return status;
+}
+
+}  // namespace gemma::tools
