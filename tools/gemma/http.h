@@ -3,7 +3,6 @@
 #ifndef GEMMA_TOOLS_GEMMA_HTTP_H_
 #define GEMMA_TOOLS_GEMMA_HTTP_H_
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>

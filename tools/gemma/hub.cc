@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/gguf_name.h"
 #include "tools/gemma/model_record.h"

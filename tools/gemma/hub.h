@@ -11,7 +11,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "tools/gemma/digest.h"
-#include "tools/gemma/download.h"
 #include "tools/gemma/http.h"
 #include "tools/gemma/model_source.h"
 

@@ -22,7 +22,7 @@ struct FileVersion {
 // `path` becomes durable, then gets the name `target`, durably.
 absl::Status MoveIntoPlace(const std::string& path, const std::string& target);
 
-// What has been made of `fd`'s errors by writing: advice for a full disk.
+// The error of writing to `path`, with a cure if the disk is full.
 absl::Status WriteError(const std::string& path, int error_number);
 
 class PartialFile {

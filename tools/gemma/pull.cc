@@ -16,7 +16,6 @@
 #include "tools/gemma/download.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
-#include "tools/gemma/gguf_name.h"
 #include "tools/gemma/http.h"
 #include "tools/gemma/hub.h"
 #include "tools/gemma/model_source.h"
