@@ -8,10 +8,10 @@
 namespace gemma {
 namespace {
 
-// Half a millisecond or less of pauses: as long as a thread that was interrupted
-// for a moment needs to come back, since to sleep and be woken costs far more
-// than to wait, above all in virtual machines. Threads that are ready to run go
-// first.
+// Half a millisecond or less of pauses: as long as a thread that was
+// interrupted for a moment needs to come back, since to sleep and be woken
+// costs far more than to wait, above all in virtual machines. Threads that are
+// ready to run go first.
 constexpr int kYields = 10;
 constexpr int kSpins = 1000;
 
