@@ -22,7 +22,7 @@ MARKERS = ("<mask>", "[multimodal]", "<start_of_turn>", "<end_of_turn>", "<start
 def cached_model():
     """The default model's GGUF where tools/quickstart.sh keeps it, or None."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "gemma"
-    return next(iter(sorted(cache.glob("*270m*.gguf"))), None)
+    return next(iter(sorted(cache.glob("models/*/*270m*.gguf"))), None)
 
 
 def is_marker(piece):
