@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstring>
 #include <exception>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <string>
@@ -102,44 +103,44 @@ absl::Status Write(const From& from, To* to, size_t capacity, size_t* size) {
   return absl::OkStatus();
 }
 
+// What a caller put where an enumerator belongs: any number.
+template <class Enum>
+unsigned NumberOf(const Enum& value) {
+  unsigned number;
+  static_assert(sizeof(number) == sizeof(value));
+  std::memcpy(&number, &value, sizeof(number));
+  return number;
+}
+
 absl::Status ReadMessages(const gemma_message* from, size_t count,
                           std::vector<Message>& messages) {
   for (size_t i = 0; i < count; ++i) {
-    Message& message = messages.emplace_back();
-    switch (from[i].role) {
-      case GEMMA_ROLE_SYSTEM:
-        message.role = Role::kSystem;
-        break;
-      case GEMMA_ROLE_USER:
-        message.role = Role::kUser;
-        break;
-      case GEMMA_ROLE_MODEL:
-        message.role = Role::kModel;
-        break;
-      default:
-        return absl::InvalidArgumentError(
-            absl::StrCat("messages[", i, "].role is ",
-                         static_cast<int>(from[i].role), ", wanted 0 to 2"));
+    constexpr Role kRoles[] = {Role::kSystem, Role::kUser, Role::kModel};
+    const unsigned role = NumberOf(from[i].role);
+    if (role >= std::size(kRoles)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("messages[", i, "].role is ", role, ", wanted 0 to 2"));
     }
     if (from[i].text == nullptr) {
       return absl::InvalidArgumentError(
           absl::StrCat("messages[", i, "].text is null"));
     }
-    message.text = from[i].text;
+    messages.push_back({kRoles[role], from[i].text});
   }
   return absl::OkStatus();
 }
 
-absl::Status ReadCacheFormat(gemma_cache_format from, CacheFormat& format) {
+absl::Status ReadCacheFormat(const gemma_session_options& from,
+                             CacheFormat& format) {
   constexpr CacheFormat kFormats[] = {CacheFormat::kAuto, CacheFormat::kFloat32,
                                       CacheFormat::kBFloat16,
                                       CacheFormat::kInt8};
-  const auto index = static_cast<size_t>(from);
-  if (index >= std::size(kFormats)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cache_format is ", static_cast<int>(from), ", wanted 0 to 3"));
+  const unsigned number = NumberOf(from.cache_format);
+  if (number >= std::size(kFormats)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cache_format is ", number, ", wanted 0 to 3"));
   }
-  format = kFormats[index];
+  format = kFormats[number];
   return absl::OkStatus();
 }
 
@@ -372,8 +373,7 @@ gemma_status gemma_session_create(const gemma_model* model,
     create.max_rollback = from.max_rollback;
     create.checkpoint_interval = from.checkpoint_interval;
     create.max_checkpoints = from.max_checkpoints;
-    GEMMA_C_RETURN_IF_ERROR(
-        gemma::ReadCacheFormat(from.cache_format, create.cache_format));
+    GEMMA_C_RETURN_IF_ERROR(gemma::ReadCacheFormat(from, create.cache_format));
     auto created = gemma::Session::Create(*model->model, create);
     GEMMA_C_RETURN_IF_ERROR(created.status());
     *session = new gemma_session{model->model, *std::move(created)};
