@@ -131,8 +131,9 @@ void LineEditor::Configure(History* history) {
   // terminal as it should be.
   el_set(edit_, EL_SETTY, "-d", "-isig", nullptr);
   el_set(edit_, EL_EDITOR, "emacs");
-  el_set(edit_, EL_ADDFN, "gemma-paste", "Insert pasted text", InsertPaste);
-  el_set(edit_, EL_ADDFN, "gemma-complete", "Complete a word", CompleteLine);
+  // Of narrow names libedit would keep copies for ever.
+  el_wset(edit_, EL_ADDFN, L"gemma-paste", L"Insert pasted text", InsertPaste);
+  el_wset(edit_, EL_ADDFN, L"gemma-complete", L"Complete a word", CompleteLine);
   el_source(edit_, nullptr);  // ~/.editrc: the user's keys
   constexpr const char* kKeys[][2] = {
       {kPasteBeginKey, "gemma-paste"},   {"^I", "gemma-complete"},
