@@ -364,6 +364,8 @@ class ColourTest(TerminalTest):
             terminal.wait_for(b"> ")
             terminal.type(b"/help\r")
             terminal.wait_for(b"completes commands")
+            # A Ctrl-C before the prompt would be for the command.
+            terminal.wait_for(b"\n> ", after=terminal.shown.index(b"completes commands"))
             terminal.type(CTRL_C)
             terminal.wait_for(b"Ctrl-C again")
             terminal.type(CTRL_D)
