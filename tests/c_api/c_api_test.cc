@@ -243,43 +243,56 @@ TEST_F(CApi, StopsWhereTheCallerWantsNoMore) {
   EXPECT_EQ(stats.stop_reason, GEMMA_STOP_CANCELLED);
 }
 
-struct Started {
+// An answer that waits at its first text until another thread has cancelled it.
+struct Meeting {
   std::atomic<bool> answered = false;
+  std::atomic<bool> cancelled = false;
+  size_t calls = 0;
 };
 
-bool NoteStart(const char*, size_t, void* user) {
-  static_cast<Started*>(user)->answered = true;
+bool WaitToBeCancelled(const char*, size_t, void* user) {
+  auto* meeting = static_cast<Meeting*>(user);
+  ++meeting->calls;
+  meeting->answered = true;
+  while (!meeting->cancelled) std::this_thread::yield();
   return true;
 }
 
-// A context so long that only cancelling ends the answer in time.
 TEST_F(CApi, AnotherThreadCancels) {
-  gemma_session_options session_options;
-  gemma_session_options_init(&session_options);
-  session_options.max_tokens = 1 << 20;
-  gemma_session* session = nullptr;
-  ASSERT_EQ(gemma_session_create(model_, &session_options, &session), GEMMA_OK);
   gemma_cancellation* cancellation = gemma_cancellation_create();
   ASSERT_NE(cancellation, nullptr);
   gemma_generate_options options;
   gemma_generate_options_init(&options);
   options.cancellation = cancellation;
-  Started started;
+  Meeting meeting;
   std::thread canceller([&] {
-    while (!started.answered) std::this_thread::yield();
+    while (!meeting.answered) std::this_thread::yield();
     gemma_cancellation_cancel(cancellation);
+    meeting.cancelled = true;
   });
   const std::vector<int32_t> prompt = Prompt();
   gemma_generate_stats stats;
   gemma_generate_stats_init(&stats);
-  EXPECT_EQ(gemma_generate(session, prompt.data(), prompt.size(), &options,
-                           NoteStart, &started, &stats),
+  EXPECT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
+                           WaitToBeCancelled, &meeting, &stats),
             GEMMA_OK);
-  started.answered = true;  // in case it was a stop token at once
+  meeting.answered = true;  // in case there was no text at all
   canceller.join();
   EXPECT_EQ(stats.stop_reason, GEMMA_STOP_CANCELLED);
+  EXPECT_EQ(meeting.calls, 1u);
+
+  // It stays cancelled until it is reset.
+  EXPECT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
+                           nullptr, nullptr, &stats),
+            GEMMA_OK);
+  EXPECT_EQ(stats.stop_reason, GEMMA_STOP_CANCELLED);
+  gemma_cancellation_reset(cancellation);
+  options.max_new_tokens = 1;
+  EXPECT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
+                           nullptr, nullptr, &stats),
+            GEMMA_OK);
+  EXPECT_EQ(stats.stop_reason, GEMMA_STOP_MAX_TOKENS);
   gemma_cancellation_free(cancellation);
-  gemma_session_free(session);
 }
 
 bool Count(uint64_t done, uint64_t total, void* user) {
