@@ -1,0 +1,100 @@
+#include "src/engine/answer.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+
+absl::Status Answer::Check(const GenerateOptions& options,
+                           const ModelConfig& config) {
+  for (const std::string& stop : options.stop_strings) {
+    if (stop.empty()) {
+      return absl::InvalidArgumentError(
+          "a stop string is empty, wanted at least one character");
+    }
+  }
+  GEMMA_RETURN_IF_ERROR(Validate(options.sampling));
+  for (const LogitBias& b : options.sampling.logit_bias) {
+    if (static_cast<size_t>(b.token) < config.vocab_size) continue;
+    return absl::InvalidArgumentError(
+        absl::StrFormat("a token of logit_bias is %d, wanted 0 to %u", b.token,
+                        config.vocab_size - 1));
+  }
+  return absl::OkStatus();
+}
+
+Answer::Answer(const ModelConfig& config, const Tokenizer& tokenizer,
+               const GenerateOptions& options,
+               const StopFilter::TextFunction& on_text)
+    : stop_tokens_(config.stop_tokens),
+      options_(options),
+      sampler_(options.sampling),
+      reporter_(options, tokenizer),
+      decoder_(tokenizer),
+      filter_(options.stop_strings, on_text) {}
+
+void Answer::Score(TokenId token, absl::Span<const float> logits) {
+  reporter_.Report(token);
+  reporter_.Expect(logits);
+}
+
+bool Answer::Interrupted() {
+  if (stop_reason_.has_value()) return true;
+  if (options_.cancelled && options_.cancelled()) {
+    return End(StopReason::kCancelled);
+  }
+  return false;
+}
+
+bool Answer::Ended(size_t room) {
+  if (stop_reason_.has_value()) return true;
+  if (filter_.stopped()) return End(StopReason::kStopString);
+  if (filter_.refused()) return End(StopReason::kCancelled);
+  if (Interrupted()) return true;
+  if (Left(room) != 0) return false;
+  const bool limited =
+      options_.max_new_tokens != 0 && num_tokens_ == options_.max_new_tokens;
+  return End(limited ? StopReason::kMaxTokens : StopReason::kContextFull);
+}
+
+size_t Answer::Left(size_t room) const {
+  if (options_.max_new_tokens == 0) return room;
+  return std::min(options_.max_new_tokens - num_tokens_, room);
+}
+
+std::optional<TokenId> Answer::Choose(absl::Span<float> logits) {
+  reporter_.Expect(logits);
+  const TokenId token = sampler_.Sample(logits);
+  if (std::binary_search(stop_tokens_.begin(), stop_tokens_.end(), token)) {
+    End(StopReason::kStopToken);
+    return std::nullopt;
+  }
+  sampler_.Accept({&token, 1});
+  reporter_.Report(token);
+  filter_.Append(decoder_.Append(token));
+  ++num_tokens_;
+  return token;
+}
+
+void Answer::Finish() {
+  filter_.Append(decoder_.Finish());
+  // Bytes without an end may complete a stop string, but who ended the answer
+  // himself did not see it.
+  if (filter_.stopped() && stop_reason_ != StopReason::kCancelled) {
+    stop_reason_ = StopReason::kStopString;
+  }
+  filter_.Flush();
+}
+
+StopReason Answer::stop_reason() const {
+  return stop_reason_.value_or(StopReason::kCancelled);
+}
+
+bool Answer::End(StopReason reason) {
+  stop_reason_ = reason;
+  return true;
+}
+
+}  // namespace gemma

@@ -1,0 +1,87 @@
+// An answer as it grows, whoever computes its logits.
+
+#ifndef GEMMA_SRC_ENGINE_ANSWER_H_
+#define GEMMA_SRC_ENGINE_ANSWER_H_
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "gemma/generate.h"
+#include "gemma/model.h"
+#include "gemma/sampler.h"
+#include "gemma/tokenizer.h"
+#include "src/engine/stop_filter.h"
+#include "src/engine/token_reporter.h"
+
+namespace gemma {
+
+// Chooses tokens, passes their text on, and knows when the answer ends. Whoever
+// has the sequence calls, for each token: Ended, Choose, and appends it.
+class Answer {
+ public:
+  // OK, or InvalidArgument that names the option.
+  static absl::Status Check(const GenerateOptions& options,
+                            const ModelConfig& config);
+
+  // All must outlive the answer. The options must be valid.
+  Answer(const ModelConfig& config, const Tokenizer& tokenizer,
+         const GenerateOptions& options,
+         const StopFilter::TextFunction& on_text);
+
+  // How many of the largest logits Choose needs; 0: all.
+  size_t top_k() const {
+    return reporter_.wanted() ? 0 : sampler_.num_candidates();
+  }
+
+  // Whether each token of the prompt must come to Score.
+  bool scores_prompt() const {
+    return reporter_.wanted() && options_.score_prompt;
+  }
+  // The next token of the prompt, and the logits [vocab_size] after it.
+  void Score(TokenId token, absl::Span<const float> logits);
+
+  // What the sequence holds before the answer, the prompt included.
+  void Begin(absl::Span<const TokenId> tokens) { sampler_.Accept(tokens); }
+
+  // Whether the caller ends it, who is asked. Once true, so is Ended.
+  bool Interrupted();
+
+  // Whether it has ended, all chosen tokens being in the sequence. `room`:
+  // tokens that still fit there. May ask the caller, as Interrupted.
+  bool Ended(size_t room);
+
+  // How many tokens may still be chosen, of which `room` fit.
+  size_t Left(size_t room) const;
+
+  // The next token, by the logits [vocab_size] of the sequence, which may be
+  // overwritten. None: it is a stop token, and the answer has ended.
+  std::optional<TokenId> Choose(absl::Span<float> logits);
+
+  // Passes on what text was held back. Once, when the answer has ended.
+  void Finish();
+
+  size_t num_tokens() const { return num_tokens_; }  // chosen
+  // Why it ended, after Finish.
+  StopReason stop_reason() const;
+
+ private:
+  bool End(StopReason reason);
+
+  const std::vector<TokenId>& stop_tokens_;
+  const GenerateOptions& options_;
+  Sampler sampler_;
+  TokenReporter reporter_;
+  StreamDecoder decoder_;
+  StopFilter filter_;
+  size_t num_tokens_ = 0;
+  std::optional<StopReason> stop_reason_;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_ENGINE_ANSWER_H_
