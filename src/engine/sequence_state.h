@@ -1,4 +1,4 @@
-// What the engine keeps of one sequence, for all layers.
+// What the executor keeps of one sequence, for all layers.
 
 #ifndef GEMMA_SRC_ENGINE_SEQUENCE_STATE_H_
 #define GEMMA_SRC_ENGINE_SEQUENCE_STATE_H_

@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_format.h"
 #include "src/engine/draft_policy.h"
-#include "src/engine/engine.h"
+#include "src/engine/executor.h"
 #include "src/engine/session_file.h"
 #include "src/formats/status_macros.h"
 #include "src/model/fingerprint.h"
@@ -49,12 +49,12 @@ absl::Status CheckRoom(size_t wanted, size_t found) {
 
 class Session::Impl {
  public:
-  Impl(const Model& model, const SessionOptions& options, Engine& engine,
+  Impl(const Model& model, const SessionOptions& options, Executor& executor,
        SequenceState state)
       : model_(model),
         options_(options),
         bounded_(HasGlobal(model.config())),
-        engine_(engine),
+        executor_(executor),
         state_(std::move(state)),
         logits_(model.config().vocab_size) {
     if (bounded_) tokens_.reserve(options.max_tokens);
@@ -107,7 +107,7 @@ class Session::Impl {
             top_k};
   }
 
-  // The engine has computed the segment.
+  // The executor has computed the segment.
   void Commit(const Segment& segment) {
     tokens_.insert(tokens_.end(), segment.tokens.begin(), segment.tokens.end());
     if (tokens_.size() > options_.max_rollback) {
@@ -123,9 +123,9 @@ class Session::Impl {
   void Append(absl::Span<const TokenId> tokens, WantedLogits wanted, float* out,
               size_t top_k = 0) {
     while (!tokens.empty()) {
-      const Segment segment = Next(tokens, engine_.max_rows(), wanted, top_k);
+      const Segment segment = Next(tokens, executor_.max_rows(), wanted, top_k);
       const size_t rows = NumLogits(segment);
-      engine_.Forward({&segment, 1}, {out, rows, logits_.size()});
+      executor_.Forward({&segment, 1}, {out, rows, logits_.size()});
       out += rows * logits_.size();
       Commit(segment);
       tokens.remove_prefix(segment.tokens.size());
@@ -135,7 +135,7 @@ class Session::Impl {
   // Appends checked continuations of sessions of this engine. `logits`: of the
   // last position of each.
   static void AppendBatch(absl::Span<const Continuation> batch, float* logits) {
-    const Engine& engine = batch[0].session->impl_->engine_;
+    const Executor& executor = batch[0].session->impl_->executor_;
     const size_t vocab_size = batch[0].session->impl_->logits_.size();
     std::vector<Continuation> left(batch.begin(), batch.end());
     std::vector<Segment> segments;
@@ -145,15 +145,15 @@ class Session::Impl {
       segments.clear();
       size_t rows = 0;
       size_t whole = first;
-      while (whole < left.size() && rows < engine.max_rows()) {
+      while (whole < left.size() && rows < executor.max_rows()) {
         const Continuation& c = left[whole];
         segments.push_back(c.session->impl_->Next(
-            c.tokens, engine.max_rows() - rows, WantedLogits::kLast));
+            c.tokens, executor.max_rows() - rows, WantedLogits::kLast));
         rows += segments.back().tokens.size();
         if (segments.back().logits == WantedLogits::kNone) break;
         ++whole;
       }
-      batch[0].session->impl_->engine_.Forward(
+      batch[0].session->impl_->executor_.Forward(
           segments, {logits, whole - first, vocab_size});
       for (size_t i = 0; i < segments.size(); ++i) {
         Continuation& c = left[first + i];
@@ -281,7 +281,7 @@ class Session::Impl {
   const Model& model_;
   const SessionOptions options_;
   const bool bounded_;  // global layers: max_tokens is the limit
-  Engine& engine_;
+  Executor& executor_;
   SequenceState state_;
   std::vector<TokenId> tokens_;
   std::vector<float> logits_;  // [vocab_size]
@@ -294,14 +294,14 @@ class Session::Impl {
 absl::StatusOr<Session> Session::Create(const Model& model,
                                         SessionOptions options) {
   GEMMA_RETURN_IF_ERROR(CheckOptions(options));
-  GEMMA_ASSIGN_OR_RETURN(Engine * engine, Engine::For(model.impl()));
+  GEMMA_ASSIGN_OR_RETURN(Executor * executor, Executor::For(model.impl()));
   const SequenceLimits limits = {
-      options.max_tokens, options.max_rollback, engine->max_rows(),
-      Engine::CacheTypeOf(options.cache_format, model.impl().weights)};
+      options.max_tokens, options.max_rollback, executor->max_rows(),
+      Executor::CacheTypeOf(options.cache_format, model.impl().weights)};
   GEMMA_ASSIGN_OR_RETURN(SequenceState state,
                          SequenceState::Create(model.config(), limits));
   return Session(
-      std::make_unique<Impl>(model, options, *engine, std::move(state)));
+      std::make_unique<Impl>(model, options, *executor, std::move(state)));
 }
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

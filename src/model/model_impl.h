@@ -18,10 +18,10 @@ namespace gemma {
 
 class Model::Impl {
  public:
-  // What the engine keeps for all sessions of a model. This room knows of it
+  // What the executor keeps for all sessions of a model. This room knows of it
   // only that it ends with the model.
-  struct Engine {
-    virtual ~Engine() = default;
+  struct Executor {
+    virtual ~Executor() = default;
   };
 
   ModelConfig config;
@@ -34,8 +34,8 @@ class Model::Impl {
   std::unique_ptr<Workers> workers;
   size_t num_decode_threads = 0;  // of the workers; see LoadOptions
 
-  std::mutex engine_mutex;  // guards `engine` and whoever computes with it
-  std::unique_ptr<Engine> engine;
+  std::mutex executor_mutex;  // guards `executor` and whoever computes with it
+  std::unique_ptr<Executor> executor;
 };
 
 }  // namespace gemma

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "src/engine/engine.h"
+#include "src/engine/executor.h"
 #include "tests/support/for_each_target.h"
 #include "tests/support/toy_models.h"
 
@@ -99,8 +99,8 @@ TEST_P(SameBits, LastLogitsAreThoseOfTheLastPosition) {
 TEST_P(SameBits, AnyNeighboursInTheBatch) {
   const Model model = LoadToy(GetParam());
   const size_t vocab_size = model.config().vocab_size;
-  Engine* engine = *Engine::For(model.impl());
-  const SequenceLimits limits = {128, 16, engine->max_rows(), CacheType::kF32};
+  Executor* executor = *Executor::For(model.impl());
+  const SequenceLimits limits = {128, 16, executor->max_rows(), CacheType::kF32};
   const std::vector<std::vector<TokenId>> prompts = {
       Prompt(25, 1), Prompt(13, 2), Prompt(31, 3)};
   const size_t before[] = {24, 0, 9};  // tokens that are there already
@@ -115,7 +115,7 @@ TEST_P(SameBits, AnyNeighboursInTheBatch) {
     if (before[i] != 0) {
       const Segment first = {&states[i], tokens.first(before[i]), 0,
                              WantedLogits::kNone};
-      engine->Forward({&first, 1}, {});
+      executor->Forward({&first, 1}, {});
     }
     segments.push_back(
         {&states[i], tokens.subspan(before[i]), before[i], WantedLogits::kAll});
@@ -125,7 +125,7 @@ TEST_P(SameBits, AnyNeighboursInTheBatch) {
                     alone.end());
   }
   std::vector<float> actual(rows * vocab_size);
-  engine->Forward(segments, {actual.data(), rows, vocab_size});
+  executor->Forward(segments, {actual.data(), rows, vocab_size});
   EXPECT_EQ(actual, expected);
 }
 

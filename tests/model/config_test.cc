@@ -776,7 +776,7 @@ TEST(ConfigJsonRefuses, QuantizationStatedOutsideTheTextTower) {
   EXPECT_THAT(ErrorOf(FromJson(config)), HasSubstr("quantization_config"));
 }
 
-// Sizes that no block uses must not reach the engine either.
+// Sizes that no block uses must not reach the forward pass either.
 TEST(ConfigJsonRefuses, HugeWidthOfARecurrenceThatNoBlockHas) {
   for (const uint64_t width : {uint64_t{1} << 40, uint64_t{1} << 62}) {
     absl::StatusOr<ModelConfig> config =

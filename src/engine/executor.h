@@ -1,7 +1,7 @@
 // The part of a model that computes, shared by its sessions.
 
-#ifndef GEMMA_SRC_ENGINE_ENGINE_H_
-#define GEMMA_SRC_ENGINE_ENGINE_H_
+#ifndef GEMMA_SRC_ENGINE_EXECUTOR_H_
+#define GEMMA_SRC_ENGINE_EXECUTOR_H_
 
 #include <cstddef>
 #include <span>
@@ -17,10 +17,10 @@
 
 namespace gemma {
 
-class Engine : public Model::Impl::Engine {
+class Executor : public Model::Impl::Executor {
  public:
-  // The engine of the model, made on first use.
-  static absl::StatusOr<Engine*> For(Model::Impl& model);
+  // The executor of the model, made on first use.
+  static absl::StatusOr<Executor*> For(Model::Impl& model);
 
   // The type of cache that a session's option means for these weights.
   static CacheType CacheTypeOf(CacheFormat format, const Weights& weights);
@@ -32,7 +32,7 @@ class Engine : public Model::Impl::Engine {
   size_t max_rows() const { return transformer_.max_rows(); }
 
  private:
-  Engine(Model::Impl& model, Transformer transformer)
+  Executor(Model::Impl& model, Transformer transformer)
       : model_(model), transformer_(std::move(transformer)) {}
 
   Model::Impl& model_;
@@ -41,4 +41,4 @@ class Engine : public Model::Impl::Engine {
 
 }  // namespace gemma
 
-#endif  // GEMMA_SRC_ENGINE_ENGINE_H_
+#endif  // GEMMA_SRC_ENGINE_EXECUTOR_H_

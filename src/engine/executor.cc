@@ -1,4 +1,4 @@
-#include "src/engine/engine.h"
+#include "src/engine/executor.h"
 
 #include <memory>
 #include <mutex>
@@ -14,19 +14,19 @@ constexpr size_t kMaxDecodeRows = 16;
 
 }  // namespace
 
-absl::StatusOr<Engine*> Engine::For(Model::Impl& model) {
-  const std::lock_guard lock(model.engine_mutex);
-  if (model.engine == nullptr) {
+absl::StatusOr<Executor*> Executor::For(Model::Impl& model) {
+  const std::lock_guard lock(model.executor_mutex);
+  if (model.executor == nullptr) {
     GEMMA_ASSIGN_OR_RETURN(
         Transformer transformer,
         Transformer::Create(model.config, model.weights, model.arithmetic,
                             model.prefill_chunk, *model.workers));
-    model.engine.reset(new Engine(model, std::move(transformer)));
+    model.executor.reset(new Executor(model, std::move(transformer)));
   }
-  return static_cast<Engine*>(model.engine.get());
+  return static_cast<Executor*>(model.executor.get());
 }
 
-CacheType Engine::CacheTypeOf(CacheFormat format, const Weights& weights) {
+CacheType Executor::CacheTypeOf(CacheFormat format, const Weights& weights) {
   if (format == CacheFormat::kFloat32) return CacheType::kF32;
   if (format == CacheFormat::kBFloat16) return CacheType::kBF16;
   if (format == CacheFormat::kInt8) return CacheType::kI8;
@@ -34,9 +34,9 @@ CacheType Engine::CacheTypeOf(CacheFormat format, const Weights& weights) {
                                                        : CacheType::kBF16;
 }
 
-void Engine::Forward(std::span<const Segment> segments,
+void Executor::Forward(std::span<const Segment> segments,
                      MatrixView<float> logits) {
-  const std::lock_guard lock(model_.engine_mutex);
+  const std::lock_guard lock(model_.executor_mutex);
   size_t rows = 0;
   for (const Segment& segment : segments) rows += segment.tokens.size();
   model_.workers->set_max_active(rows <= kMaxDecodeRows
@@ -50,7 +50,7 @@ MemoryUse Model::MemoryFor(const SessionOptions& options) const {
   const Impl& model = *impl_;
   const SequenceLimits limits = {
       options.max_tokens, options.max_rollback, model.prefill_chunk,
-      Engine::CacheTypeOf(options.cache_format, model.weights)};
+      Executor::CacheTypeOf(options.cache_format, model.weights)};
   MemoryUse use;
   use.weights = model.weights.bytes;
   use.cache = SequenceState::Bytes(model.config, limits);
