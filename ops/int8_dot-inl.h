@@ -21,13 +21,14 @@ namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// What a dot product of four bytes, if there is one, takes for codes.
+// What a dot product of four bytes, if there is one, takes for codes. (That
+// Highway defines HWY_NATIVE_U8_I8_SUMOFMULQUADACCUMULATE tells nothing: each
+// target toggles it.)
 enum class QuadDot { kNone, kUnsigned, kSigned };
 #if HWY_TARGET == HWY_NEON_BF16
 inline constexpr QuadDot kQuadDot = QuadDot::kSigned;
-#elif defined(HWY_NATIVE_U8_I8_SUMOFMULQUADACCUMULATE)
-inline constexpr QuadDot kQuadDot =
-    HWY_TARGET <= HWY_AVX3_DL ? QuadDot::kUnsigned : QuadDot::kNone;
+#elif HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
+inline constexpr QuadDot kQuadDot = QuadDot::kUnsigned;
 #else
 inline constexpr QuadDot kQuadDot = QuadDot::kNone;
 #endif
@@ -98,10 +99,8 @@ struct Dot {
 #if HWY_TARGET == HWY_NEON_BF16  // Highway 1.2 has no operation for it
     const auto codes = kIsSigned ? w.sign : hn::BitCast(DI8(), w.magnitude);
     return VI32(vdotq_s32(sum.raw, codes.raw, x.raw));
-#elif defined(HWY_NATIVE_U8_I8_SUMOFMULQUADACCUMULATE)
-    return hn::SumOfMulQuadAccumulate(DI32(), w.magnitude, x, sum);
 #else
-    return sum;
+    return hn::SumOfMulQuadAccumulate(DI32(), w.magnitude, x, sum);
 #endif
   }
 };
