@@ -1,6 +1,7 @@
 // Dot products of packed codes with activations rounded to int8. Included by
 // kernels, once per SIMD target.
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -112,41 +113,55 @@ HWY_INLINE hn::Vec<DI8> Broadcast(const int8_t* HWY_RESTRICT codes) {
   return hn::BitCast(DI8(), hn::Set(DI32(), four));
 }
 
-// acc[group][r] = dot products of kRows rows of x with a tile, part v of its
-// rows, one for each group of columns.
-template <Layout kLayout, size_t kRows, CodeBits kPart = CodeBits::kAll>
-HWY_INLINE void TileDots(const Tile& tile, size_t v,
-                         const Int8Block* const HWY_RESTRICT* x, size_t block,
-                         VI32 (&acc)[kTileGroups<kLayout>][kRows]) {
-  using D = Dot<kLayout, kPart>;
-  constexpr size_t kGroupVectors = kCodeVectors / kTileGroups<kLayout>;
-  constexpr size_t kFlush = HWY_MIN(D::kFlush, kGroupVectors);
+// -kDotZero * the sum of the codes of x that meet a group of columns.
+template <Layout kLayout, size_t kGroup, CodeBits kPart>
+HWY_INLINE VI32 LessZero(const Int8Block& x) {
+  constexpr int kZero = Dot<kLayout, kPart>::kDotZero;
   const DI32 di32;
-  for (size_t i = 0; i < kTileGroups<kLayout>; ++i) {
-    for (size_t r = 0; r < kRows; ++r) {
-      const int zero = -D::kDotZero;
-      acc[i][r] = hn::Set(
-          di32, zero * (kTileGroups<kLayout> == 2
-                            ? x[r][block].sums[i]
-                            : x[r][block].sums[0] + x[r][block].sums[1]));
-    }
+  if constexpr (kZero == 0) {
+    return hn::Zero(di32);
+  } else {
+    const int32_t sum = kTileGroups<kLayout> == 2 ? x.sums[kGroup] : x.sum;
+    return hn::Neg(
+        hn::ShiftLeft<std::countr_zero(size_t{kZero})>(hn::Set(di32, sum)));
   }
-  [[maybe_unused]] hn::Vec<typename D::DI16> pairs[kRows];
-  Unroll<kCodeVectors>([&](auto g) GEMMA_LAMBDA {
-    constexpr size_t kGroup = g / kGroupVectors;
-    const typename D::Operand w =
-        D::Prepare(D::kIsPart ? BlockCodes<kLayout, g>(tile, v)
-                              : Codes<kLayout, g>(tile, v));
+}
+
+// acc[i][r] = dot products of row r of x with group kGroup of tiles[i], part v
+// of its rows.
+template <Layout kLayout, size_t kGroup, size_t kTiles, size_t kRows,
+          CodeBits kPart = CodeBits::kAll>
+HWY_INLINE void GroupDots(const Tile (&tiles)[kTiles], size_t v,
+                          const Int8Block* const HWY_RESTRICT* x, size_t block,
+                          VI32 (&acc)[kTiles][kRows]) {
+  using D = Dot<kLayout, kPart>;
+  constexpr size_t kVectors = kCodeVectors / kTileGroups<kLayout>;
+  constexpr size_t kFlush = HWY_MIN(D::kFlush, kVectors);
+  for (size_t r = 0; r < kRows; ++r) {
+    const VI32 zero = LessZero<kLayout, kGroup, kPart>(x[r][block]);
+    for (size_t i = 0; i < kTiles; ++i) acc[i][r] = zero;
+  }
+  [[maybe_unused]] hn::Vec<typename D::DI16> pairs[kTiles][kRows];
+  Unroll<kVectors>([&](auto vector) GEMMA_LAMBDA {
+    constexpr size_t g = kGroup * kVectors + vector;
+    typename D::Operand w[kTiles];
+    for (size_t i = 0; i < kTiles; ++i) {
+      w[i] = D::Prepare(D::kIsPart ? BlockCodes<kLayout, g>(tiles[i], v)
+                                   : Codes<kLayout, g>(tiles[i], v));
+    }
     for (size_t r = 0; r < kRows; ++r) {
       const auto xs = Broadcast(x[r][block].codes + 4 * g);
-      if constexpr (D::kUses16) {
-        const auto products = D::Pairs(w, xs);
-        pairs[r] = g % kFlush == 0 ? products : hn::Add(pairs[r], products);
-        if (g % kFlush == kFlush - 1) {
-          acc[kGroup][r] = hn::Add(acc[kGroup][r], D::Quads(pairs[r]));
+      for (size_t i = 0; i < kTiles; ++i) {
+        if constexpr (D::kUses16) {
+          const auto products = D::Pairs(w[i], xs);
+          pairs[i][r] =
+              g % kFlush == 0 ? products : hn::Add(pairs[i][r], products);
+          if (g % kFlush == kFlush - 1) {
+            acc[i][r] = hn::Add(acc[i][r], D::Quads(pairs[i][r]));
+          }
+        } else {
+          acc[i][r] = D::AddQuads(acc[i][r], w[i], xs);
         }
-      } else {
-        acc[kGroup][r] = D::AddQuads(acc[kGroup][r], w, xs);
       }
     }
   });

@@ -57,35 +57,65 @@ void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
     out->scale = scale;
     out->sums[0] = sums[0];
     out->sums[1] = sums[1];
+    out->sum = sums[0] + sums[1];
   }
 }
 
-// Panels that kRows rows of x meet side by side; one where arithmetic is the
-// limit, not memory.
+// Rows of x that are so many that arithmetic is the limit, not memory.
+inline constexpr size_t kManyRows = 8;
+
+// Panels that kRows rows of x meet side by side. Many rows: as many as their
+// sums and what is added to them fit in registers.
 template <size_t kRows>
-inline constexpr size_t kStreams = kRows == 8
-                                       ? 1
-                                       : HWY_MIN(16 / kRows, kMaxStreams);
+inline constexpr size_t kStreams = kRows < kManyRows
+                                       ? HWY_MIN(16 / kRows, kMaxStreams)
+                                       : HWY_MAX(1, 2 / kColVectors);
+
+// Of the rows of a panel, so many vectors at a time meet kRows rows of x.
+template <size_t kRows>
+inline constexpr size_t kParts = kRows < kManyRows ? kColVectors : 1;
+
+// sums[r] += what row r of x gives with a group of columns of a panel, part v
+// of its rows: acc[r] are the products of codes.
+template <Layout kLayout, size_t kGroup, size_t kRows>
+HWY_INLINE void AddScaled(const uint8_t* header, size_t group, size_t v,
+                          const Int8Block* const HWY_RESTRICT* x, size_t block,
+                          const VI32 (&acc)[kRows], VF (&sums)[kRows]) {
+  const DF df;
+  VF scale;
+  VF offset;
+  LoadScale<kLayout>(header, group + kGroup, v, scale, offset);
+  for (size_t r = 0; r < kRows; ++r) {
+    const Int8Block& xb = x[r][block];
+    sums[r] = hn::MulAdd(hn::Mul(scale, hn::Set(df, xb.scale)),
+                         hn::ConvertTo(df, acc[r]), sums[r]);
+    if constexpr (TraitsOf(kLayout).has_offset) {
+      const int32_t codes =
+          kTileGroups<kLayout> == 2 ? xb.sums[kGroup] : xb.sum;
+      sums[r] = hn::MulAdd(
+          offset, hn::Set(df, xb.scale * static_cast<float>(codes)), sums[r]);
+    }
+  }
+}
 
 // kRows rows of x, from row `first` on, with parts [v_begin, v_begin + kParts)
-// of the rows of `num_panels` panels, at most kStreams.
-template <Layout kLayout, size_t kRows, size_t kParts>
+// of the rows of `num_panels` panels, at most kPanels, and exactly so many of
+// many rows.
+template <Layout kLayout, size_t kRows, size_t kPanels>
 HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
                        size_t panel, size_t num_panels, size_t v_begin) {
-  constexpr LayoutTraits kTraits = TraitsOf(kLayout);
-  constexpr size_t kPanels = kStreams<kRows>;
-  const DF df;
-  const size_t count = kPanels == 1 ? 1 : num_panels;
+  constexpr size_t kNumParts = kParts<kRows>;
+  // Tiles that meet x together.
+  constexpr size_t kTiles = kRows < kManyRows ? 1 : kPanels;
+  const size_t count = kRows < kManyRows ? num_panels : kPanels;
   const size_t stride = PanelBytes(kLayout, job.w.cols);
   const size_t num_tiles = job.w.cols / kTileCols;
   const Int8Block* rows[kRows];
-  for (size_t r = 0; r < kRows; ++r) {
-    rows[r] = x + (first + r) * (job.w.cols / kTileCols);
-  }
-  VF sums[kPanels][kRows][kParts];
-  for (size_t i = 0; i < kPanels; ++i) {
-    for (size_t r = 0; r < kRows; ++r) {
-      for (size_t p = 0; p < kParts; ++p) sums[i][r][p] = hn::Zero(df);
+  for (size_t r = 0; r < kRows; ++r) rows[r] = x + (first + r) * num_tiles;
+  VF sums[kNumParts][kPanels][kRows];
+  for (size_t p = 0; p < kNumParts; ++p) {
+    for (size_t i = 0; i < kPanels; ++i) {
+      for (size_t r = 0; r < kRows; ++r) sums[p][i][r] = hn::Zero(DF());
     }
   }
   size_t block = 0;
@@ -94,37 +124,27 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
       [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
         const size_t ahead =
             AheadOf<kTileStride<kLayout>>(block, num_tiles, count, stride);
-        for (size_t i = 0; i < count; ++i) {
-          const Tile t = tile.At(i * stride);
-          Fetch<kTileStride<kLayout>>(t.planes + ahead);
-          if constexpr (RestBytes(kLayout) != 0) {
-            Fetch<RestBytes(kLayout)>(
-                t.rest +
-                AheadOf<RestBytes(kLayout)>(block, num_tiles, count, stride));
-          }
-          for (size_t p = 0; p < kParts; ++p) {
-            VI32 acc[kTileGroups<kLayout>][kRows];
-            TileDots<kLayout, kRows>(t, v_begin + p, rows, block, acc);
-            for (size_t g = 0; g < kTileGroups<kLayout>; ++g) {
-              VF scale;
-              VF offset;
-              LoadScale<kLayout>(header + i * stride, group + g, v_begin + p,
-                                 scale, offset);
-              for (size_t r = 0; r < kRows; ++r) {
-                const Int8Block& xb = rows[r][block];
-                VF& sum = sums[i][r][p];
-                sum = hn::MulAdd(hn::Mul(scale, hn::Set(df, xb.scale)),
-                                 hn::ConvertTo(df, acc[g][r]), sum);
-                if constexpr (kTraits.has_offset) {
-                  const int32_t codes = kTileGroups<kLayout> == 2
-                                            ? xb.sums[g]
-                                            : xb.sums[0] + xb.sums[1];
-                  sum = hn::MulAdd(
-                      offset, hn::Set(df, xb.scale * static_cast<float>(codes)),
-                      sum);
-                }
-              }
+        for (size_t i = 0; i < count; i += kTiles) {
+          Tile tiles[kTiles];
+          for (size_t t = 0; t < kTiles; ++t) {
+            tiles[t] = tile.At((i + t) * stride);
+            Fetch<kTileStride<kLayout>>(tiles[t].planes + ahead);
+            if constexpr (RestBytes(kLayout) != 0) {
+              Fetch<RestBytes(kLayout)>(
+                  tiles[t].rest +
+                  AheadOf<RestBytes(kLayout)>(block, num_tiles, count, stride));
             }
+          }
+          for (size_t p = 0; p < kNumParts; ++p) {
+            Unroll<kTileGroups<kLayout>>([&](auto g) GEMMA_LAMBDA {
+              VI32 acc[kTiles][kRows];
+              GroupDots<kLayout, g>(tiles, v_begin + p, rows, block, acc);
+              for (size_t t = 0; t < kTiles; ++t) {
+                AddScaled<kLayout, g>(header + (i + t) * stride, group,
+                                      v_begin + p, rows, block, acc[t],
+                                      sums[p][i + t]);
+              }
+            });
           }
         }
         ++block;
@@ -132,8 +152,8 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
   for (size_t i = 0; i < count; ++i) {
     const size_t row = (panel + i) * kPanelRows;
     for (size_t r = 0; r < kRows; ++r) {
-      for (size_t p = 0; p < kParts; ++p) {
-        StorePart(sums[i][r][p], v_begin + p,
+      for (size_t p = 0; p < kNumParts; ++p) {
+        StorePart(sums[p][i][r], v_begin + p,
                   job.bias.empty() ? nullptr : job.bias.data() + row,
                   job.w.rows - row, job.out.Row(first + r).data() + row);
       }
@@ -146,18 +166,18 @@ template <Layout kLayout, size_t kRows>
 void PanelRows(const MatMulJob& job, const Int8Block* x, size_t first,
                size_t begin, size_t end) {
   constexpr size_t kPanels = kStreams<kRows>;
-  if constexpr (kPanels > 1) {
-    for (size_t panel = begin; panel < end; panel += kPanels) {
-      Rows<kLayout, kRows, kColVectors>(job, x, first, panel,
-                                        HWY_MIN(kPanels, end - panel), 0);
+  // Where a panel takes more vectors than parts, they are computed one after
+  // the other: the sums stay in registers.
+  for (size_t v = 0; v < kColVectors; v += kParts<kRows>) {
+    size_t panel = begin;
+    for (; panel + kPanels <= end; panel += kPanels) {
+      Rows<kLayout, kRows, kPanels>(job, x, first, panel, kPanels, v);
     }
-  } else {
-    // Where a panel takes more than one vector, many rows are computed for one
-    // after the other: the sums stay in registers.
-    for (size_t panel = begin; panel < end; ++panel) {
-      for (size_t v = 0; v < kColVectors; ++v) {
-        Rows<kLayout, kRows, 1>(job, x, first, panel, 1, v);
-      }
+    if (panel == end) continue;
+    if constexpr (kRows < kManyRows) {
+      Rows<kLayout, kRows, kPanels>(job, x, first, panel, end - panel, v);
+    } else {
+      Rows<kLayout, kRows, 1>(job, x, first, panel, 1, v);
     }
   }
 }

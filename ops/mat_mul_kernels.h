@@ -23,6 +23,7 @@ struct Int8Block {
   int8_t codes[kTileCols];  // -127..127
   float scale;
   int32_t sums[2];  // of the codes of each half
+  int32_t sum;      // of both
 };
 
 // Rounds x to nearest. x.size() is a multiple of kTileCols; infinities and NaN

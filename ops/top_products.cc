@@ -67,8 +67,8 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
       scan.w, panel, 0, scan.w.cols,
       [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
         const Int8Block& x = scan.x[block];
-        const auto middle = hn::Set(
-            df, kMiddle / 4 * static_cast<float>(x.sums[0] + x.sums[1]));
+        const auto middle =
+            hn::Set(df, kMiddle / 4 * static_cast<float>(x.sum));
         const auto x_scale = hn::Set(df, 4 * x.scale);
         const auto slack = hn::Set(df, scan.slack[block]);
         const size_t ahead = AheadOf<kTileStride<kLayout>>(
@@ -78,7 +78,8 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
           Fetch<kTileStride<kLayout>>(t.planes + ahead);
           for (size_t v = 0; v < kColVectors; ++v) {
             VI32 acc[1][1];
-            TileDots<kLayout, 1, CodeBits::kInBlock>(t, v, &scan.x, block, acc);
+            GroupDots<kLayout, 0, 1, 1, CodeBits::kInBlock>({t}, v, &scan.x,
+                                                            block, acc);
             VF scale;
             VF unused;
             LoadScale<kLayout>(header + i * stride, group, v, scale, unused);
