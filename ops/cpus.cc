@@ -1,6 +1,11 @@
 #include "ops/cpus.h"
 
+#ifdef __linux__
+#include <sched.h>
+#endif
+
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -66,10 +71,21 @@ size_t CpuQuota(const std::string& root) {
   return static_cast<size_t>(std::max(1.0, std::floor(least)));
 }
 
+size_t AllowedCpus() {
+#ifdef __linux__
+  // hardware_concurrency() counts those that are online. 16 sets are of more
+  // processors than a system has: fewer are refused.
+  std::array<cpu_set_t, 16> sets = {};
+  if (sched_getaffinity(0, sizeof(sets), sets.data()) == 0) {
+    return std::max(1, CPU_COUNT_S(sizeof(sets), sets.data()));
+  }
+#endif
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
 size_t UsableCpus() {
-  const size_t cpus = std::max(1u, std::thread::hardware_concurrency());
   const size_t quota = CpuQuota();
-  return quota == 0 ? cpus : std::min(cpus, quota);
+  return quota == 0 ? AllowedCpus() : std::min(AllowedCpus(), quota);
 }
 
 }  // namespace gemma

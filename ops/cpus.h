@@ -8,9 +8,11 @@
 
 namespace gemma {
 
-// Those that the system lets it run on, but no more than the quota of its
-// control group, as containers have one, pays for: threads beyond that stop all
-// others. At least 1.
+// Those that the system lets it run on (taskset, cpusets), at least 1.
+size_t AllowedCpus();
+
+// Of those, no more than the quota of its control group, as containers have
+// one, pays for: threads beyond that stop all others. At least 1.
 size_t UsableCpus();
 
 // The quota alone, in processors rounded down, at least 1; 0: there is none.

@@ -1,5 +1,9 @@
 #include "ops/cpus.h"
 
+#ifdef __linux__
+#include <sched.h>
+#endif
+
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
@@ -73,6 +77,23 @@ TEST_F(CpuQuotaTest, Nonsense) {
   Write("sys/fs/cgroup/a/cpu.max", "-5 0\n");
   EXPECT_EQ(Quota(), 0u);
 }
+
+#ifdef __linux__
+TEST(UsableCpusTest, FollowsTheAffinity) {
+  cpu_set_t before;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+  EXPECT_EQ(AllowedCpus(), static_cast<size_t>(CPU_COUNT(&before)));
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (size_t cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu) {
+    if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
+  }
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  EXPECT_EQ(AllowedCpus(), 1u);
+  EXPECT_EQ(UsableCpus(), 1u);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+#endif
 
 TEST(UsableCpusTest, AtLeastOne) { EXPECT_GE(UsableCpus(), 1u); }
 
