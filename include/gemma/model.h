@@ -41,6 +41,8 @@ struct LoadProgress {
   uint64_t total_bytes = 0;  // of weights in the files
 };
 
+class Model;
+
 struct LoadOptions {
   // Threads of all the model's sessions together; 0: one per core that this
   // process may use, within its control group's quota.
@@ -60,6 +62,13 @@ struct LoadOptions {
   size_t prefill_chunk = 256;
   // Called now and then from the loading thread; returning false cancels.
   std::function<bool(const LoadProgress&)> progress;
+  // Called once, when all shapes were checked and before memory is taken for
+  // weights: config, tensors and MemoryFor answer already. An error ends the
+  // loading, and is its result.
+  std::function<absl::Status(const Model&)> before_weights;
+  // Stop there: the model tells what it is and what it would take, and has no
+  // sessions.
+  bool skip_weights = false;
 };
 
 // What one tensor of the files is.

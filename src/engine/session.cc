@@ -294,6 +294,10 @@ class Session::Impl {
 absl::StatusOr<Session> Session::Create(const Model& model,
                                         SessionOptions options) {
   GEMMA_RETURN_IF_ERROR(CheckOptions(options));
+  if (!model.impl().has_weights) {
+    return absl::FailedPreconditionError(
+        "the model was loaded without its weights");
+  }
   GEMMA_ASSIGN_OR_RETURN(Executor * executor, Executor::For(model.impl()));
   const SequenceLimits limits = {
       options.max_tokens, options.max_rollback, executor->max_rows(),

@@ -94,40 +94,49 @@ void CompleteStopTokens(Model::Impl& impl) {
 
 absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
   GEMMA_RETURN_IF_ERROR(CheckOptions(options));
-  auto impl = std::make_unique<Impl>();
-  impl->prefill_chunk = options.prefill_chunk;
-  impl->arithmetic = ArithmeticOf(options);
-  impl->workers = std::make_unique<Workers>(NumThreads(options));
-  impl->num_decode_threads = options.num_decode_threads != 0
-                                 ? options.num_decode_threads
-                                 : impl->workers->num_threads();
+  Model model(std::make_unique<Impl>());
+  Impl& impl = *model.impl_;
+  impl.prefill_chunk = options.prefill_chunk;
+  impl.arithmetic = ArithmeticOf(options);
+  impl.workers = std::make_unique<Workers>(NumThreads(options));
+  impl.num_decode_threads = options.num_decode_threads != 0
+                                ? options.num_decode_threads
+                                : impl.workers->num_threads();
   GEMMA_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
                          OpenCheckpoint(std::string(path)));
-  GEMMA_ASSIGN_OR_RETURN(impl->config,
+  GEMMA_ASSIGN_OR_RETURN(impl.config,
                          ReadConfig(checkpoint, options.recurrent_window));
-  impl->has_chat_template = checkpoint.has_chat_template;
-  impl->tensors = Summaries(checkpoint);
+  impl.has_chat_template = checkpoint.has_chat_template;
+  impl.tensors = Summaries(checkpoint);
+  GEMMA_ASSIGN_OR_RETURN(impl.weights, PlanWeights(checkpoint, impl.config));
+  if (options.before_weights) {
+    GEMMA_RETURN_IF_ERROR(options.before_weights(model));
+  }
   // It takes about as long as packing the weights of a small model.
   std::future<absl::StatusOr<Tokenizer>> tokenizer =
-      TokenizerInBackground(checkpoint, *impl->workers);
-  absl::StatusOr<Weights> weights =
-      LoadWeights(checkpoint, impl->config, *impl->workers, options.progress);
+      TokenizerInBackground(checkpoint, *impl.workers);
+  absl::StatusOr<Weights> weights = std::move(impl.weights);
+  impl.has_weights = !options.skip_weights;
+  if (impl.has_weights) {
+    weights =
+        LoadWeights(checkpoint, impl.config, *impl.workers, options.progress);
+  }
   // A model without a tokenizer still computes; one with a broken tokenizer is
   // a broken model.
-  impl->tokenizer = tokenizer.get();
-  if (!impl->tokenizer.ok() && !absl::IsNotFound(impl->tokenizer.status())) {
-    return impl->tokenizer.status();
+  impl.tokenizer = tokenizer.get();
+  if (!impl.tokenizer.ok() && !absl::IsNotFound(impl.tokenizer.status())) {
+    return impl.tokenizer.status();
   }
   GEMMA_RETURN_IF_ERROR(weights.status());
-  impl->weights = *std::move(weights);
-  if (impl->tokenizer.ok() &&
-      impl->tokenizer->vocab_size() > impl->config.vocab_size) {
+  impl.weights = *std::move(weights);
+  if (impl.tokenizer.ok() &&
+      impl.tokenizer->vocab_size() > impl.config.vocab_size) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s: the tokenizer has %u tokens, the embedding table only %u", path,
-        impl->tokenizer->vocab_size(), impl->config.vocab_size));
+        impl.tokenizer->vocab_size(), impl.config.vocab_size));
   }
-  CompleteStopTokens(*impl);
-  return Model(std::move(impl));
+  CompleteStopTokens(impl);
+  return model;
 }
 
 Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

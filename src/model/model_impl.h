@@ -26,6 +26,7 @@ class Model::Impl {
 
   ModelConfig config;
   Weights weights;
+  bool has_weights = false;  // else `weights` is but a plan
   absl::StatusOr<Tokenizer> tokenizer = absl::NotFoundError("");
   bool has_chat_template = false;
   std::vector<TensorSummary> tensors;

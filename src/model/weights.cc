@@ -17,11 +17,12 @@ namespace {
 
 using Shape = std::vector<size_t>;
 
-// Loads tensors by role, counting what is done.
+// Loads tensors by role, counting what is done. Without workers, it checks all
+// that it would load, and counts the memory.
 class Loader {
  public:
   Loader(const Checkpoint& checkpoint, const ModelConfig& config,
-         Workers& workers,
+         Workers* workers,
          const std::function<bool(const LoadProgress&)>& progress)
       : checkpoint_(checkpoint),
         config_(config),
@@ -74,6 +75,8 @@ class Loader {
                       std::vector<float>& out) {
     GEMMA_ASSIGN_OR_RETURN(const Tensor* tensor, Find(role, layer, want));
     const size_t size = tensor->NumValues();
+    memory_ += size * sizeof(float);
+    if (workers_ == nullptr) return absl::OkStatus();
     out.resize(size);
     // Rows hold whole blocks; a tensor's innermost size is the row.
     const size_t cols = tensor->shape.back();
@@ -81,7 +84,6 @@ class Loader {
     for (size_t row = 0; row < view.rows; ++row) {
       DecodeRow(view, row, out.data() + row * cols);
     }
-    memory_ += size * sizeof(float);
     return Done(*tensor);
   }
 
@@ -102,12 +104,13 @@ class Loader {
         role == WeightRole::kEmbedding || role == WeightRole::kHead;
     GEMMA_RETURN_IF_ERROR(Allocate(
         view, is_head ? TopLayoutOf(view.format) : LayoutOf(view.format), out));
+    if (workers_ == nullptr) return absl::OkStatus();
     // A task packs about a megabyte and gives its source back, so that source
     // and packed matrix are never in memory together.
     const size_t panel_bytes = view.RowBytes() * kPanelRows;
     const size_t panels = out.view.NumPanels();
     const size_t step = std::max<size_t>(1, (size_t{1} << 20) / panel_bytes);
-    workers_.ForEach((panels + step - 1) / step, [&](size_t task, size_t) {
+    workers_->ForEach((panels + step - 1) / step, [&](size_t task, size_t) {
       const size_t begin = task * step;
       const size_t end = std::min(begin + step, panels);
       PackPanels(view, out.view.layout, begin, end, out.memory.data());
@@ -130,10 +133,11 @@ class Loader {
     for (size_t s = 0; s < strips; ++s) {
       WeightView stored = {tensor->format, width, width, tensor->data};
       stored.data += s * width * stored.RowBytes();
-      const std::vector<float> values = TransposeGate(stored);
-      const WeightView view = {Format::kF32, width, width,
-                               reinterpret_cast<const uint8_t*>(values.data())};
+      WeightView view = {Format::kF32, width, width, nullptr};
       GEMMA_RETURN_IF_ERROR(Allocate(view, LayoutOf(view.format), out[s]));
+      if (workers_ == nullptr) continue;
+      const std::vector<float> values = TransposeGate(stored);
+      view.data = reinterpret_cast<const uint8_t*>(values.data());
       PackPanels(view, out[s].view.layout, 0, out[s].view.NumPanels(),
                  out[s].memory.data());
     }
@@ -151,13 +155,15 @@ class Loader {
 
   absl::Status Allocate(const WeightView& view, Layout layout, Matrix& out) {
     const size_t bytes = PackedBytes(view.format, view.rows, view.cols);
-    out.memory = AlignedBuffer::AllocateWhole(bytes);
-    if (out.memory.data() == nullptr) {
-      return absl::ResourceExhaustedError(absl::StrFormat(
-          "%s: no memory for %u bytes of weights", checkpoint_.path, bytes));
+    memory_ += bytes;
+    if (workers_ != nullptr) {
+      out.memory = AlignedBuffer::AllocateWhole(bytes);
+      if (out.memory.data() == nullptr) {
+        return absl::ResourceExhaustedError(absl::StrFormat(
+            "%s: no memory for %u bytes of weights", checkpoint_.path, bytes));
+      }
     }
     out.view = {layout, view.rows, view.cols, out.memory.data()};
-    memory_ += bytes;
     return absl::OkStatus();
   }
 
@@ -176,7 +182,7 @@ class Loader {
   const Checkpoint& checkpoint_;
   const ModelConfig& config_;
   TensorNames names_;
-  Workers& workers_;
+  Workers* workers_;  // null: only plans
   const std::function<bool(const LoadProgress&)>& progress_;
   uint64_t done_bytes_ = 0;
   uint64_t total_bytes_ = 0;
@@ -289,10 +295,8 @@ absl::StatusOr<bool> HasOwnHead(const Checkpoint& checkpoint,
   return !tied;
 }
 
-}  // namespace
-
-absl::StatusOr<Weights> LoadWeights(
-    const Checkpoint& checkpoint, ModelConfig& config, Workers& workers,
+absl::StatusOr<Weights> Load(
+    const Checkpoint& checkpoint, ModelConfig& config, Workers* workers,
     const std::function<bool(const LoadProgress&)>& progress) {
   Loader load(checkpoint, config, workers, progress);
   GEMMA_ASSIGN_OR_RETURN(const Tensor* table, load.Find(R::kEmbedding, 0));
@@ -324,6 +328,19 @@ absl::StatusOr<Weights> LoadWeights(
   weights.bytes = load.memory();
   GEMMA_RETURN_IF_ERROR(load.Finish());
   return weights;
+}
+
+}  // namespace
+
+absl::StatusOr<Weights> PlanWeights(const Checkpoint& checkpoint,
+                                    ModelConfig& config) {
+  return Load(checkpoint, config, /*workers=*/nullptr, /*progress=*/nullptr);
+}
+
+absl::StatusOr<Weights> LoadWeights(
+    const Checkpoint& checkpoint, ModelConfig& config, Workers& workers,
+    const std::function<bool(const LoadProgress&)>& progress) {
+  return Load(checkpoint, config, &workers, progress);
 }
 
 }  // namespace gemma

@@ -66,6 +66,11 @@ struct Weights {
   }
 };
 
+// As LoadWeights, but reads and packs no values: views have no data, vectors
+// are empty, and `bytes` is what LoadWeights would take.
+absl::StatusOr<Weights> PlanWeights(const Checkpoint& checkpoint,
+                                    ModelConfig& config);
+
 // Binds the checkpoint's tensors to their roles, checking every shape against
 // the configuration, and packs them on all workers. Memory of the mapped files
 // is given back as their values are packed. Completes config.vocab_size (if

@@ -449,6 +449,61 @@ TEST(LoadOptions, FalseFromProgressCancels) {
   }
 }
 
+TEST(LoadOptions, TheOutlineIsThatOfTheLoadedModel) {
+  for (const Toy& toy : AllToys()) {
+    const Model loaded = LoadOrDie(ToyPath(toy.folder), {.num_threads = 2});
+    LoadOptions options = {.num_threads = 2};
+    options.skip_weights = true;
+    options.progress = [](const LoadProgress&) { return false; };  // no call
+    const Model outline = LoadOrDie(ToyPath(toy.folder), options);
+    EXPECT_EQ(outline.config().blocks, loaded.config().blocks);
+    EXPECT_EQ(outline.config().embedding_scale,
+              loaded.config().embedding_scale);
+    EXPECT_EQ(outline.config().vocab_size, loaded.config().vocab_size);
+    EXPECT_EQ(outline.config().stop_tokens, loaded.config().stop_tokens);
+    EXPECT_EQ(outline.tensors().size(), loaded.tensors().size());
+    EXPECT_EQ(outline.tokenizer().ok(), loaded.tokenizer().ok());
+    for (const size_t tokens : {1, 1000}) {
+      const MemoryUse found = outline.MemoryFor({.max_tokens = tokens});
+      const MemoryUse want = loaded.MemoryFor({.max_tokens = tokens});
+      EXPECT_GT(found.weights, 0u);
+      EXPECT_EQ(found.weights, want.weights) << toy.folder;
+      EXPECT_EQ(found.cache, want.cache) << toy.folder;
+      EXPECT_EQ(found.scratch, want.scratch) << toy.folder;
+    }
+  }
+}
+
+TEST(LoadOptions, AnOutlineHasNoSessions) {
+  LoadOptions options;
+  options.skip_weights = true;
+  const Model outline = LoadOrDie(ToyPath("gemma"), options);
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      Session::Create(outline, {.max_tokens = 4}).status()));
+}
+
+TEST(LoadOptions, BeforeWeightsMayRefuse) {
+  LoadOptions options;
+  size_t calls = 0;
+  uint64_t weights = 0;
+  options.before_weights = [&](const Model& model) {
+    ++calls;
+    weights = model.MemoryFor({.max_tokens = 1}).weights;
+    return absl::OkStatus();
+  };
+  const Model loaded = LoadOrDie(ToyPath("gemma"), options);
+  EXPECT_EQ(calls, 1u);
+  EXPECT_EQ(weights, loaded.MemoryFor({.max_tokens = 1}).weights);
+  bool began = false;
+  options.progress = [&](const LoadProgress&) { return began = true; };
+  options.before_weights = [](const Model&) {
+    return absl::ResourceExhaustedError("too large");
+  };
+  EXPECT_EQ(Model::Load(ToyPath("gemma"), options).status(),
+            absl::ResourceExhaustedError("too large"));
+  EXPECT_FALSE(began);
+}
+
 TEST(LoadOptions, OutOfRangeIsRefused) {
   const auto error = [](size_t threads, size_t chunk) {
     return ErrorOf(Model::Load(ToyPath("gemma"),
