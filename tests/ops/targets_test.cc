@@ -1,0 +1,42 @@
+// What is said of targets is what dispatch does.
+
+#include "ops/targets.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "hwy/targets.h"
+#include "tests/support/for_each_target.h"
+
+namespace gemma {
+namespace {
+
+TEST(Targets, EachThatRunsHereWasCompiled) {
+  const std::vector<std::string> compiled = CompiledTargets();
+  ForEachTarget(
+      [&] { EXPECT_THAT(compiled, ::testing::Contains(ChosenTarget())); });
+}
+
+TEST(Targets, TheChosenOneIsTheBestThatIsSupported) {
+  std::vector<std::string> supported;
+  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    supported.emplace_back(hwy::TargetName(target));
+  }
+  EXPECT_EQ(ChosenTarget(), supported.front());
+  // A smaller CPU would get another.
+  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    EXPECT_EQ(ChosenTarget(), hwy::TargetName(target));
+  }
+  hwy::SetSupportedTargetsForTest(0);
+}
+
+TEST(Targets, HighwayHasAVersion) {
+  EXPECT_THAT(HighwayVersion(),
+              ::testing::MatchesRegex("[0-9]+[.][0-9]+[.][0-9]+"));
+}
+
+}  // namespace
+}  // namespace gemma
