@@ -22,7 +22,13 @@ TESTDATA = pathlib.Path(os.environ.get(
 MODELS = TESTDATA / "models"
 COMMANDS = ["run", "chat", "tokenize", "inspect", "logits", "perplexity", "verify", "bench"]
 STORE_COMMANDS = ["pull", "list", "remove"]  # which load no model
+OTHER_COMMANDS = []
 TIMEOUT = 300
+
+# Variables set options, too: those of whoever runs the tests must not.
+for _name in [name for name in os.environ if name.startswith("GEMMA_")]:
+    if _name not in ("GEMMA_BINARY", "GEMMA_TESTDATA", "GEMMA_TEST_MODEL"):
+        del os.environ[_name]
 
 
 def real_model():
@@ -73,17 +79,30 @@ class CommandTest(unittest.TestCase):
         self.assertEqual((result.returncode, result.stderr), (0, b""), result)
         return result.stdout.decode()
 
-    def fails(self, code, *arguments, says=(), stdout=b"", **options):
-        """Expects the exit code and one line on standard error, which is returned."""
+    def fails(self, code, *arguments, says=(), cure=None, stdout=b"", **options):
+        """Expects the exit code and one line on standard error, which is returned, or, with `cure`, another one."""
         result = gemma(*arguments, **options)
         self.assertEqual(result.returncode, code, result)
         if stdout is not None:
             self.assertEqual(result.stdout, stdout, result)
-        line = result.stderr.decode()
-        self.assertRegex(line, r"\Agemma: [^\n]+\n\Z", result)
+        error = result.stderr.decode()
+        lines = 1 if cure is None else 2
+        self.assertRegex(error, r"\A(gemma: [^\n]+\n){%d}\Z" % lines, result)
+        line = error.splitlines(keepends=True)[0]
         for text in [says] if isinstance(says, str) else says:
             self.assertIn(text, line)
+        if cure is not None:
+            self.assertIn(cure, error.splitlines()[1])
         return line
+
+
+def write_record(store, name, complete=True):
+    """Puts the record of a pulled model into a store; there are no files."""
+    folder = store / name
+    folder.mkdir(parents=True)
+    (folder / "gemma-pull.json").write_text(json.dumps({
+        "version": 1, "source": "hf://a/b", "revision": "", "main_file": "m.gguf", "pulled_at": "2026-01-31T12:00:00Z",
+        "complete": complete, "files": [{"name": "m.gguf", "bytes": 1, "digest": "", "etag": ""}]}))
 
 
 def read_npy(data):

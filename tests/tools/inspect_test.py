@@ -118,7 +118,7 @@ class BenchTest(CommandTest):
         self.assertIn("loaded in", text)
 
     def test_context_too_small(self):
-        self.fails(1, "bench", TOY, "-p", 6, "-n", 0, "--context", 5, says=["6 tokens", "5 fit"])
+        self.fails(1, "bench", TOY, "-p", 6, "-n", 0, "--context", 5, says=["6 tokens", "5 fit"], cure="--context 512")
 
 
 if __name__ == "__main__":

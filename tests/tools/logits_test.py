@@ -66,7 +66,7 @@ class LogitsTest(CommandTest):
 
     def test_prompt_longer_than_the_context(self):
         self.fails(1, "logits", TOY, "--tokens", "2,3,4", "--context", 2, "--output", self.folder / "F.npy",
-                   says=["3 tokens", "2 fit", "--context"])
+                   says=["3 tokens", "2 fit"], cure="--context 512")
 
     def test_output_that_cannot_be_written(self):
         self.fails(1, "logits", TOY, "--tokens", "2", "--output", "/no/folder/F.npy", says="/no/folder/F.npy")

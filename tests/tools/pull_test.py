@@ -41,7 +41,7 @@ class HubTest(PullTest):
         text.write_text("abcab" * 9)
         answer = self.succeeds("run", "toy", "ab c", "-n", 4, "--temperature", 0)
         self.assertEqual(answer, self.succeeds("run", self.store / "toy", "ab c", "-n", 4, "--temperature", 0))
-        self.fails(1, "chat", "toy", says="not tuned to chat")
+        self.fails(1, "chat", "toy", says="not tuned to chat", cure="gemma run")
         self.assertEqual(self.succeeds_quietly("tokenize", "toy", "ab"),
                          self.succeeds_quietly("tokenize", self.store / "toy", "ab"))
         self.succeeds("perplexity", "toy", "--file", text)
@@ -175,7 +175,7 @@ class HostileTest(PullTest):
         right = sha256(self.hub.files["model.safetensors"])
         self.pull_fails(1, "hf://owner/toy", cause=["model.safetensors", right, wrong], cure="again")
         self.assertNotIn("model.safetensors.partial", self.partial_files())
-        self.fails(1, "inspect", "toy", says="gemma pull toy")
+        self.fails(1, "inspect", "toy", says="not all of it is here", cure="gemma pull toy")
         # A small file has only git's hash.
         self.hub.listing = {"config.json": {"blobId": "0" * 40}}
         self.pull_fails(1, "hf://owner/toy", cause=["config.json", git_blob(self.hub.files["config.json"])],
@@ -249,7 +249,7 @@ class ResumeTest(PullTest):
 
     def test_a_truncated_body_goes_on(self):
         self.cut()
-        self.fails(1, "inspect", "toy", says=["not all of it is here", "gemma pull toy"])
+        self.fails(1, "inspect", "toy", says="not all of it is here", cure="gemma pull toy")
         self.assertFalse(self.listing()["toy"]["complete"])
         request = self.check(100_000)
         self.assertEqual(request.headers["if-range"], self.hub.etag(self.NAME))

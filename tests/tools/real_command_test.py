@@ -94,8 +94,9 @@ class RunTest(RealTest):
                 piece.decode()  # every write by itself
 
     def test_prompt_longer_than_the_context(self):
-        self.fails(1, "run", self.model, "word " * 50, "--context", 20, says=["52 tokens", "20 fit", "--context"])
-        self.fails(1, "run", self.model, "word " * 50, "--chat", "--context", 20, says="20 fit")
+        self.fails(1, "run", self.model, "word " * 50, "--context", 20, says=["52 tokens", "20 fit"],
+                   cure="--context 512")
+        self.fails(1, "run", self.model, "word " * 50, "--chat", "--context", 20, says="20 fit", cure="--context 512")
 
     def test_full_context_ends_the_answer(self):
         result = self.run_model("Once upon a time", "-n", 50, "--context", 12, "--verbose", "--quiet")

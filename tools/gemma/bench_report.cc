@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "gemma/version.h"
+#include "tools/gemma/system_text.h"
 #include "tools/gemma/text.h"
 
 namespace gemma::tools {
@@ -51,18 +52,6 @@ std::vector<double> TokensPerSecond(const BenchResult& result) {
   return rates;
 }
 
-// The value of the line of `path` that begins with `key`.
-std::string ReadLine(const char* path, std::string_view key) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    if (!absl::StartsWith(line, key)) continue;
-    const size_t colon = line.find(':');
-    if (colon == std::string::npos) continue;
-    return std::string(absl::StripAsciiWhitespace(line.substr(colon + 1)));
-  }
-  return "";
-}
-
 Json ToJson(const BenchResult& result) {
   const Statistics ns = Summarize(Nanoseconds(result));
   const std::vector<double> rates = TokensPerSecond(result);
@@ -70,7 +59,7 @@ Json ToJson(const BenchResult& result) {
   return {
       {"build_commit", GEMMA_VERSION_STRING},
       {"build_number", 0},
-      {"cpu_info", ReadLine("/proc/cpuinfo", "model name")},
+      {"cpu_info", ReadField("/proc/cpuinfo", "model name")},
       {"gpu_info", ""},
       {"backends", "CPU"},
       {"model_filename", result.model_filename},
@@ -187,7 +176,7 @@ std::string ShowResults(const std::vector<BenchResult>& results,
 }
 
 uint64_t PeakMemoryBytes() {
-  const std::string line = ReadLine("/proc/self/status", "VmHWM:");
+  const std::string line = ReadField("/proc/self/status", "VmHWM");
   uint64_t kib = 0;
   const bool valid =
       absl::SimpleAtoi(std::string_view(line).substr(0, line.find(' ')), &kib);

@@ -1,5 +1,10 @@
 #include "tools/gemma/catalogue.h"
 
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/strip.h"
+
 namespace gemma::tools {
 namespace {
 
@@ -35,6 +40,24 @@ absl::Span<const CatalogueEntry> Catalogue() { return kCatalogue; }
 const CatalogueEntry* FindInCatalogue(std::string_view name) {
   for (const CatalogueEntry& entry : kCatalogue) {
     if (entry.name == name) return &entry;
+  }
+  return nullptr;
+}
+
+const CatalogueEntry* TunedSibling(std::string_view model) {
+  while (absl::ConsumeSuffix(&model, "/")) {
+  }
+  const std::string name =
+      absl::AsciiStrToLower(model.substr(model.rfind('/') + 1));
+  for (const CatalogueEntry& entry : kCatalogue) {
+    std::string_view base = entry.name;
+    if (!absl::ConsumeSuffix(&base, "-it")) continue;
+    std::string_view rest = name;
+    // "gemma-3-1b" begins "gemma-3-1b-pt", but not "gemma-3-1b5".
+    if (absl::ConsumePrefix(&rest, base) &&
+        (rest.empty() || !absl::ascii_isalnum(rest[0]))) {
+      return &entry;
+    }
   }
   return nullptr;
 }

@@ -26,6 +26,10 @@ absl::Span<const CatalogueEntry> Catalogue();
 // nullptr if there is none.
 const CatalogueEntry* FindInCatalogue(std::string_view name);
 
+// The instruction-tuned model of the same size as the base model that a path or
+// name means, by its beginning; nullptr if there is none.
+const CatalogueEntry* TunedSibling(std::string_view model);
+
 // The licence of all of them.
 inline constexpr std::string_view kLicence = "Gemma Terms of Use";
 inline constexpr std::string_view kTermsNotice =

@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
 #include "tools/gemma/chat_loop.h"
 #include "tools/gemma/chat_reader.h"
@@ -12,6 +11,7 @@
 #include "tools/gemma/commands.h"
 #include "tools/gemma/conversation.h"
 #include "tools/gemma/errors.h"
+#include "tools/gemma/model_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/text.h"
 
@@ -34,12 +34,9 @@ absl::Status Chat(ChatOptions options) {
       AsUsageError(CheckUtf8(options.system, "--system")));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   if (!model.is_instruction_tuned() && !options.chat) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(options.model.path,
-                     ": the model was not tuned to chat; use gemma run, or "
-                     "--chat to try"));
+    return NotTunedToChat(options.model.path);
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const ChatTemplate turns, model.chat_template());
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
   GEMMA_TOOLS_RETURN_IF_ERROR(FindTokens(model, &options.answer));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       Session session,

@@ -112,7 +112,7 @@ absl::Status ChatLoop::Run() {
     if (absl::IsCancelled(status)) {
       if (is_interactive) Remark("\nstopped before the answer began");
     } else if (is_interactive && !absl::IsAborted(status)) {
-      if (!status.ok()) Note(status.message());
+      if (!status.ok()) NoteError(status);
     } else {
       GEMMA_TOOLS_RETURN_IF_ERROR(status);
     }

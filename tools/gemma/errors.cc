@@ -38,6 +38,10 @@ absl::Status UsageError(std::string_view message) {
   return status;
 }
 
+bool IsUsageError(const absl::Status& status) {
+  return status.GetPayload(kUsage).has_value();
+}
+
 absl::Status AsUsageError(const absl::Status& status) {
   return status.ok() ? status : UsageError(status.message());
 }
@@ -55,9 +59,19 @@ absl::Status WithCure(absl::Status status, std::string_view cure) {
   return status;
 }
 
+std::string CureOf(const absl::Status& status) {
+  const std::optional<absl::Cord> cure = status.GetPayload(kCure);
+  return cure.has_value() ? std::string(*cure) : "";
+}
+
 absl::Status SystemError(std::string_view what, int error_number) {
   return absl::UnavailableError(
       absl::StrCat(what, ": ", std::strerror(error_number)));
+}
+
+void NoteError(const absl::Status& status) {
+  if (!status.GetPayload(kSilent).has_value()) Note(status.message());
+  if (const std::string cure = CureOf(status); !cure.empty()) Note(cure);
 }
 
 int Report(const absl::Status& status) {
@@ -66,11 +80,8 @@ int Report(const absl::Status& status) {
     const int signal_number = InterruptSignal();
     return kExitSignal + (signal_number != 0 ? signal_number : SIGINT);
   }
-  if (!status.GetPayload(kSilent).has_value()) Note(status.message());
-  if (const auto cure = status.GetPayload(kCure); cure.has_value()) {
-    Note(std::string(*cure));
-  }
-  return status.GetPayload(kUsage).has_value() ? kExitUsage : kExitFailure;
+  NoteError(status);
+  return IsUsageError(status) ? kExitUsage : kExitFailure;
 }
 
 void Note(std::string_view message) {

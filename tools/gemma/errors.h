@@ -1,8 +1,10 @@
-// How the command tells of failures: one line and an exit code.
+// How the command tells of failures: a line of cause, where it can a line of
+// cure, and an exit code.
 
 #ifndef GEMMA_TOOLS_GEMMA_ERRORS_H_
 #define GEMMA_TOOLS_GEMMA_ERRORS_H_
 
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -41,10 +43,12 @@ inline constexpr std::string_view kExitCodesHelp =
     "Exit codes: 0 done, 1 failed (a file, a model, a prompt too long, a\n"
     "mismatch, output that nobody reads), 2 wrong use (an unknown command or\n"
     "option, a value out of range), 130 interrupted by Ctrl-C.\n"
-    "Failures are one line on standard error: \"gemma: what is wrong\".\n";
+    "Failures are told on standard error, in a line that says what is wrong\n"
+    "and, often, a second that says what to do.\n";
 
 // The command was called in a wrong way: exit code 2.
 absl::Status UsageError(std::string_view message);
+bool IsUsageError(const absl::Status& status);
 // OK, or the same message as a usage error.
 absl::Status AsUsageError(const absl::Status& status);
 
@@ -57,12 +61,16 @@ absl::Status InterruptedError();
 
 // The same error with advice, which is printed as a second line.
 absl::Status WithCure(absl::Status status, std::string_view cure);
+// The advice, or "".
+std::string CureOf(const absl::Status& status);
 
 // `what`: the system's text for `error_number`.
 absl::Status SystemError(std::string_view what, int error_number);
 
-// Prints the error, if there is one, with its cure, if it has one, and returns
-// the exit code.
+// Prints the error, with its cure if it has one, as Note does.
+void NoteError(const absl::Status& status);
+
+// Prints the error, if there is one, and returns the exit code.
 int Report(const absl::Status& status);
 
 // Prints "gemma: <message>" on standard error. Never more than one line:

@@ -96,9 +96,9 @@ Json TypeJson(const std::string& name, const TypeTotal& total) {
 }
 
 std::string ShowJson(const InspectOptions& options, const Model& model,
-                     size_t context) {
+                     const SessionOptions& session) {
   const Totals totals = Summarize(model.tensors());
-  const MemoryUse memory = model.MemoryFor({.max_tokens = context});
+  const MemoryUse memory = model.MemoryFor(session);
   Json types = Json::array();
   for (const auto& [name, total] : totals.types) {
     types.push_back(TypeJson(name, total));
@@ -113,7 +113,7 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
       {"bits_per_weight", totals.all.bits_per_weight()},
       {"types", types},
       {"memory",
-       {{"context", context},
+       {{"context", session.max_tokens},
         {"threads", model.num_threads()},
         {"weights", memory.weights},
         {"cache", memory.cache},
@@ -167,7 +167,7 @@ void AppendTotal(std::string_view name, const TypeTotal& total,
 }
 
 std::string ShowText(const InspectOptions& options, const Model& model,
-                     size_t context) {
+                     const SessionOptions& session) {
   std::string text = absl::StrCat("model  ", options.model.path, "\n");
   absl::StrAppend(&text, "  instruction-tuned      ",
                   model.is_instruction_tuned() ? "yes" : "no", "\n");
@@ -186,9 +186,9 @@ std::string ShowText(const InspectOptions& options, const Model& model,
   }
   AppendTotal("all", totals.all, &text);
 
-  const MemoryUse memory = model.MemoryFor({.max_tokens = context});
-  absl::StrAppend(&text, "\nmemory (context of ", context, " tokens, ",
-                  model.num_threads(), " threads)\n");
+  const MemoryUse memory = model.MemoryFor(session);
+  absl::StrAppend(&text, "\nmemory (context of ", session.max_tokens,
+                  " tokens, ", model.num_threads(), " threads)\n");
   const std::vector<std::pair<std::string_view, uint64_t>> parts = {
       {"weights", memory.weights},
       {"cache", memory.cache},
@@ -202,12 +202,12 @@ std::string ShowText(const InspectOptions& options, const Model& model,
 }
 
 absl::Status Inspect(const InspectOptions& options) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
-  const size_t context = options.model.context != 0 ? options.model.context
-                                                    : DefaultContext(model);
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, ReadOutline(options.model));
+  const SessionOptions session =
+      SessionOptionsOf(options.model, DefaultContext(model));
   return WriteOutput(options.format == "json"
-                         ? ShowJson(options, model, context)
-                         : ShowText(options, model, context));
+                         ? ShowJson(options, model, session)
+                         : ShowText(options, model, session));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "tools/gemma/logit_rows.h"
 
 #include <algorithm>
+#include <bit>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -32,9 +33,12 @@ absl::Status CheckFits(const Session& session, size_t num_tokens) {
 }
 
 absl::Status PromptTooLong(size_t num_tokens, size_t room) {
-  return absl::OutOfRangeError(absl::StrCat("the prompt has ", num_tokens,
-                                            " tokens, ", room,
-                                            " fit in the context (--context)"));
+  // What people choose, with room for an answer.
+  const size_t context = std::bit_ceil(num_tokens + 256);
+  return WithCure(absl::OutOfRangeError(
+                      absl::StrCat("the prompt has ", num_tokens, " tokens, ",
+                                   room, " fit in the context")),
+                  absl::StrCat("--context ", context, " holds it"));
 }
 
 }  // namespace gemma::tools

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
@@ -19,6 +18,7 @@
 #include "tools/gemma/model_record.h"
 #include "tools/gemma/partial_file.h"
 #include "tools/gemma/signals.h"
+#include "tools/gemma/system_text.h"
 
 namespace gemma::tools {
 namespace {
@@ -27,11 +27,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kLocks = ".locks";
 constexpr int kLockMilliseconds = 100;
-
-std::string Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
 
 absl::Status MakeDirectory(const std::string& path) {
   std::error_code error;
@@ -70,10 +65,10 @@ ModelLock::~ModelLock() {
 }
 
 absl::StatusOr<ModelStore> ModelStore::Open() {
-  std::string directory = Environment("GEMMA_MODELS");
+  std::string directory = EnvironmentValue("GEMMA_MODELS");
   if (directory.empty()) {
-    std::string cache = Environment("XDG_CACHE_HOME");
-    const std::string home = Environment("HOME");
+    std::string cache = EnvironmentValue("XDG_CACHE_HOME");
+    const std::string home = EnvironmentValue("HOME");
     if (cache.empty() && !home.empty()) cache = absl::StrCat(home, "/.cache");
     if (cache.empty()) {
       return absl::FailedPreconditionError(

@@ -10,6 +10,8 @@
 #include "absl/strings/str_split.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/logit_bias.h"
+#include "tools/gemma/memory.h"
+#include "tools/gemma/model_error.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/resolve.h"
 #include "tools/gemma/signals.h"
@@ -58,6 +60,29 @@ CLI::Option* AddRaw(CLI::App& app, const std::string& names,
           },
           description)
       ->type_name(type_name);
+}
+
+LoadOptions LoadOptionsOf(const ModelOptions& options) {
+  LoadOptions load;
+  load.num_threads = options.threads;
+  load.num_decode_threads = options.decode_threads;
+  if (options.recurrent_window == "transformers") {
+    load.recurrent_window = RecurrentWindow::kTransformers;
+  }
+  load.prefill_chunk = options.chunk;
+  load.activations = options.activations == "float32" ? Activations::kFloat32
+                                                      : Activations::kRounded;
+  load.deterministic = options.deterministic;
+  return load;
+}
+
+absl::StatusOr<Model> Load(const ModelOptions& options,
+                           const LoadOptions& load) {
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string path,
+                               ResolveModel(options.path));
+  absl::StatusOr<Model> model = Model::Load(path, load);
+  if (!model.ok()) return ExplainModelError(model.status(), path);
+  return model;
 }
 
 }  // namespace
@@ -175,38 +200,41 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
             "What multiplies quantized weights: int8 is\nfast, float32 exact");
   app.add_flag("--deterministic", options->deterministic,
                "The same bits for any --chunk, on every CPU");
+  app.add_flag("--ignore-memory", options->ignore_memory,
+               "Go on where the model does not fit in memory");
 }
 
 absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
-  LoadOptions load;
-  load.num_threads = options.threads;
-  load.num_decode_threads = options.decode_threads;
-  if (options.recurrent_window == "transformers") {
-    load.recurrent_window = RecurrentWindow::kTransformers;
+  LoadOptions load = LoadOptionsOf(options);
+  if (!options.ignore_memory) {
+    load.before_weights = [&options](const Model& model) {
+      // Without --context, CreateSession knows how many tokens.
+      return CheckMemory(model, SessionOptionsOf(options, 1), /*loaded=*/false,
+                         options.path, ReadMemory());
+    };
   }
-  load.prefill_chunk = options.chunk;
-  load.activations = options.activations == "float32" ? Activations::kFloat32
-                                                      : Activations::kRounded;
-  load.deterministic = options.deterministic;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string path,
-                               ResolveModel(options.path));
   Progress progress("loading");
   load.progress = [&progress](const LoadProgress& at) {
     progress.Update(at.done_bytes, at.total_bytes);
     return !Interrupted();
   };
-  absl::StatusOr<Model> model = Model::Load(path, load);
+  absl::StatusOr<Model> model = Load(options, load);
   if (Interrupted()) return InterruptedError();
   return model;
+}
+
+absl::StatusOr<Model> ReadOutline(const ModelOptions& options) {
+  LoadOptions load = LoadOptionsOf(options);
+  load.skip_weights = true;
+  return Load(options, load);
 }
 
 size_t DefaultContext(const Model& model) {
   return std::min(kDefaultContext, model.config().max_context);
 }
 
-absl::StatusOr<Session> CreateSession(const Model& model,
-                                      const ModelOptions& options,
-                                      size_t default_context) {
+SessionOptions SessionOptionsOf(const ModelOptions& options,
+                                size_t default_context) {
   SessionOptions session;
   session.max_tokens = options.context != 0 ? options.context : default_context;
   if (options.cache_type == "float32") {
@@ -215,6 +243,17 @@ absl::StatusOr<Session> CreateSession(const Model& model,
     session.cache_format = CacheFormat::kBFloat16;
   } else if (options.cache_type == "int8") {
     session.cache_format = CacheFormat::kInt8;
+  }
+  return session;
+}
+
+absl::StatusOr<Session> CreateSession(const Model& model,
+                                      const ModelOptions& options,
+                                      size_t default_context) {
+  const SessionOptions session = SessionOptionsOf(options, default_context);
+  if (!options.ignore_memory) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(CheckMemory(model, session, /*loaded=*/true,
+                                            options.path, ReadMemory()));
   }
   return Session::Create(model, session);
 }

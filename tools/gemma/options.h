@@ -32,7 +32,8 @@ CLI::Option* AddNumbers(CLI::App& app, const std::string& names,
                         std::vector<size_t>* values, size_t least, size_t most,
                         const std::string& description);
 
-// A text as it is, with whatever brackets and dashes it has.
+// A text as it is, with whatever brackets and dashes it has. Shells complete
+// file names where `type_name` begins with FILE.
 CLI::Option* AddText(CLI::App& app, const std::string& names,
                      const std::string& type_name, std::string* value,
                      const std::string& description);
@@ -62,25 +63,35 @@ struct ModelOptions {
   std::string cache_type = "auto";
   std::string activations = "int8";  // a command may choose another default
   bool deterministic = false;
+  bool ignore_memory = false;
 };
 
 // Adds MODEL, --threads, --decode-threads, --context, --chunk,
-// --recurrent-window, --cache-type,
-// --activations and --deterministic.
+// --recurrent-window, --cache-type, --activations, --deterministic and
+// --ignore-memory.
 // `default_context`: what --help says. With `threads`, --threads takes several
 // numbers, for that.
 void AddModelOptions(CLI::App& app, ModelOptions* options,
                      const std::string& default_context,
                      std::vector<size_t>* threads = nullptr);
 
-// Loads the model with a progress line; an interrupt stops it.
+// Loads the model with a progress line; an interrupt stops it. One that does
+// not fit in memory is refused before, and failures have a cure.
 absl::StatusOr<Model> LoadModel(const ModelOptions& options);
+
+// The same without the weights: what the model is and would take.
+absl::StatusOr<Model> ReadOutline(const ModelOptions& options);
 
 // Tokens that a session holds unless --context says otherwise: 4096, or what
 // the model was made for if that is less.
 size_t DefaultContext(const Model& model);
 
-// A session of options.context positions, or of `default_context`.
+// What CreateSession gives to a session.
+SessionOptions SessionOptionsOf(const ModelOptions& options,
+                                size_t default_context);
+
+// A session of options.context positions, or of `default_context`. One that
+// does not fit in memory is refused.
 absl::StatusOr<Session> CreateSession(const Model& model,
                                       const ModelOptions& options,
                                       size_t default_context);

@@ -14,6 +14,7 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/logit_rows.h"
+#include "tools/gemma/model_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/scores.h"
@@ -44,7 +45,7 @@ absl::StatusOr<std::vector<TokenId>> ReadTokens(const Model& model,
                                                 const std::string& file) {
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadText(file));
   GEMMA_TOOLS_RETURN_IF_ERROR(CheckUtf8(text, file));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
                                tokenizer->Encode(text));
   if (tokens.empty()) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/line_reader.h"
 #include "tools/gemma/model_store.h"
+#include "tools/gemma/nearest.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/text.h"
 
@@ -44,8 +46,12 @@ absl::Status Remove(const RemoveOptions& options) {
   GEMMA_TOOLS_ASSIGN_OR_RETURN(std::optional<StoredModel> model,
                                store.Find(options.name));
   if (!model.has_value()) {
-    return absl::NotFoundError(absl::StrCat(
-        options.name, ": no model that gemma pull downloaded (gemma list)"));
+    std::vector<std::string> names;
+    for (const StoredModel& here : store.List()) names.push_back(here.name);
+    return WithCure(absl::NotFoundError(absl::StrCat(
+                        options.name, ": no model that gemma pull downloaded")),
+                    absl::StrCat("gemma list shows those",
+                                 DidYouMean(options.name, names)));
   }
   if (asks) {
     GEMMA_TOOLS_ASSIGN_OR_RETURN(const bool confirmed, Confirm(*model));

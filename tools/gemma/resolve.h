@@ -14,6 +14,11 @@ namespace gemma::tools {
 // returned as it is, for loading it tells what is wrong. Downloads nothing.
 absl::StatusOr<std::string> ResolveModel(const std::string& model);
 
+// Whether MODEL could mean a model: there is such a file or directory, a model
+// of this name was pulled or can be, or it is written as a source or the path
+// of a GGUF file.
+bool NamesModel(const std::string& text);
+
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_RESOLVE_H_

@@ -14,6 +14,7 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/logit_rows.h"
+#include "tools/gemma/model_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/text.h"
@@ -79,11 +80,10 @@ absl::StatusOr<std::vector<TokenId>> Tokens(const Model& model,
                                             const std::string& prompt,
                                             bool chat) {
   if (chat) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const ChatTemplate turns,
-                                 model.chat_template());
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
     return turns.UserTurn(prompt, options.system);
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
                                tokenizer->Encode(prompt));
   tokens.insert(tokens.begin(), model.config().bos_token);

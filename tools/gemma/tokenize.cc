@@ -10,6 +10,7 @@
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
+#include "tools/gemma/model_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/resolve.h"
 #include "tools/gemma/text.h"
@@ -34,13 +35,13 @@ absl::Status Tokenize(const TokenizeOptions& options) {
   }
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string path,
                                ResolveModel(options.model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer tokenizer,
-                               Tokenizer::Load(path));
+  const absl::StatusOr<Tokenizer> tokenizer = Tokenizer::Load(path);
+  if (!tokenizer.ok()) return ExplainModelError(tokenizer.status(), path);
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       std::vector<TokenId> tokens,
-      tokenizer.Encode(text, options.parse_control ? ControlTokens::kParse
-                                                   : ControlTokens::kAsText));
-  if (options.bos) tokens.insert(tokens.begin(), tokenizer.bos());
+      tokenizer->Encode(text, options.parse_control ? ControlTokens::kParse
+                                                    : ControlTokens::kAsText));
+  if (options.bos) tokens.insert(tokens.begin(), tokenizer->bos());
   return WriteOutput(absl::StrCat(absl::StrJoin(tokens, " "), "\n"));
 }
 

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""What is no model, or not the one that was meant: a line of cause, a line of cure."""
+import gzip
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import struct
+import unittest
+import zipfile
+
+from command import BINARY, MODELS, TESTDATA, CommandTest, gemma
+
+TOY = MODELS / "gemma2"
+GGUF = TESTDATA / "gguf/gemma3_mixed.gguf"
+
+
+def gguf_of(architecture):
+    """A GGUF file with one key and no tensors."""
+    def text(value):
+        return struct.pack("<Q", len(value)) + value
+    return (b"GGUF" + struct.pack("<IQQ", 3, 0, 1)
+            + text(b"general.architecture") + struct.pack("<I", 8) + text(architecture))
+
+
+class WrongFileTest(CommandTest):
+    def wrong(self, name, data, cure, says=()):
+        path = self.folder / name
+        path.write_bytes(data)
+        for command in (["inspect", path], ["run", path, "Hello"], ["tokenize", path, "Hello"]):
+            if command[0] == "tokenize" and data.startswith(b"GGUF"):
+                continue  # needs no more than a tokenizer
+            self.fails(1, *command, says=[name, *([says] if isinstance(says, str) else says)], cure=cure)
+
+    def test_files_of_others(self):
+        self.wrong("notes.txt", b"Once upon a time.\n", "it is a text")
+        self.wrong("m.gguf", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "git lfs pull")
+        self.wrong("m.gguf", b"\n<!DOCTYPE html><html><head>", "web page")
+        self.wrong("pytorch_model.bin", b"\x80\x02}q\x00.", "safetensors")
+        with zipfile.ZipFile(self.folder / "zip", "w") as archive:
+            archive.writestr("archive/data.pkl", b"x")
+        self.wrong("model.pt", (self.folder / "zip").read_bytes(), "safetensors")
+        self.wrong("old.bin", bytes(range(1, 200)), "safetensors")
+        self.wrong("2b-it-sfp.sbs", bytes(range(200)), "gemma.cpp")
+        self.wrong("ggml-model.bin", b"tjgg" + bytes(60), "before GGUF")
+        self.wrong("gemma.tflite", b"\x1c\0\0\0TFL3" + bytes(60), "TensorFlow Lite")
+        self.wrong("m.gguf.gz", gzip.compress(GGUF.read_bytes()[:1000]), "unpack it")
+        self.wrong("m.gguf.partial", b"\0" * 100, "gemma pull goes on")
+        self.wrong("m", b"\0" * 100, "gemma pull")
+        self.wrong("m.gguf", b"", "to its end", says="is empty")
+
+    def test_gguf_files_of_other_models(self):
+        self.wrong("llama.gguf", gguf_of(b"llama"), "only Gemma models", says="'llama'")
+        self.wrong("mmproj.gguf", gguf_of(b"clip"), "the part of a model that sees", says="'clip'")
+
+    def test_a_download_that_ended_early(self):
+        data = GGUF.read_bytes()
+        for size in (40, len(data) // 2, len(data) - 1):
+            self.wrong("m.gguf", data[:size], "to its end")
+
+    def test_directories(self):
+        folder = self.folder / "model"
+        folder.mkdir()
+        self.fails(1, "inspect", folder, says="model", cure="gemma pull")
+        shutil.copy(TOY / "config.json", folder)
+        self.fails(1, "inspect", folder, says="without weights", cure="gemma pull")
+        (folder / "pytorch_model.bin").write_bytes(b"\x80\x02")
+        self.fails(1, "inspect", folder, says="without weights", cure="PyTorch")
+        (folder / "pytorch_model.bin").unlink()
+        (folder / "a.safetensors").write_bytes(b"")
+        self.fails(1, "inspect", folder, says="without weights", cure="model.safetensors.index.json")
+        config = json.loads((TOY / "config.json").read_text())
+        other = pathlib.Path(shutil.copytree(TOY, self.folder / "other"))
+        (other / "config.json").write_text(json.dumps({**config, "model_type": "llama"}))
+        self.fails(1, "inspect", other, says="llama", cure="only Gemma models")
+
+    def test_parts(self):
+        parts = sorted(TESTDATA.rglob("*-of-*.gguf"))
+        self.assertTrue(parts)
+        copies = [pathlib.Path(shutil.copy(part, self.folder)) for part in parts if part.parent == parts[0].parent]
+        copies[-1].unlink()
+        self.fails(1, "inspect", copies[0], says="part ", cure="in one directory")
+
+    def test_names(self):
+        os.environ["GEMMA_MODELS"] = str(self.folder)
+        self.addCleanup(os.environ.pop, "GEMMA_MODELS")
+        self.fails(1, "run", "gemma-3-270m", "Hello", says="not pulled", cure="gemma pull gemma-3-270m fetches it")
+        self.fails(1, "run", "gemma-3-270n", "Hello", says="no pulled model", cure="did you mean gemma-3-270m?")
+        self.fails(1, "run", "hf://google/gemma-3-1b-it", "Hello", says="not a file", cure="gemma pull hf://")
+        (self.folder / "model.gguf").touch()
+        self.fails(1, "run", self.folder / "modle.gguf", "Hello", says="modle.gguf", cure="did you mean model.gguf?")
+        self.fails(1, "run", "gemma-3-270n", "Hello", cwd=self.folder, says="270n", cure="gemma list --all")
+
+
+class BaseModelTest(CommandTest):
+    def test_the_sibling_that_chats(self):
+        for name, sibling in (("gemma-3-1b-pt", "gemma-3-1b-it"), ("gemma-2-2b", "gemma-2-2b-it"),
+                              ("gemma-3-270m-q4_k_m", "gemma-3-270m-it"), ("recurrentgemma-2b", "recurrentgemma-2b-it")):
+            path = shutil.copytree(TOY, self.folder / name)
+            self.fails(1, "chat", path, says=[name, "base model"], cure=f"gemma pull {sibling}, and chat with that")
+        path = shutil.copytree(TOY, self.folder / "gemma-3-1b5")
+        self.fails(1, "chat", path, says="base model", cure="gemma list --all")
+
+
+class TooLargeTest(CommandTest):
+    """ulimit -v is one of the limits, and the only one that a test can set anywhere."""
+
+    LIMIT = 4 << 30
+
+    def setUp(self):
+        super().setUp()
+        if b"__asan_init" in pathlib.Path(BINARY).read_bytes():
+            self.skipTest("the sanitizer takes more addresses than there may be")
+
+    def limited(self):
+        return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_AS, (self.LIMIT, self.LIMIT))}
+
+    def context_over_the_limit(self, *options):
+        """A context with which the toy needs more than the limit, and half of which it does not."""
+        context = 1024
+        while True:
+            memory = json.loads(self.succeeds("inspect", TOY, "--context", context, *options, "-o", "json"))["memory"]
+            if memory["total"] > self.LIMIT:
+                return context
+            context *= 2
+
+    def test_it_is_refused_before_it_is_loaded(self):
+        context = self.context_over_the_limit()
+        arguments = ["logits", TOY, "--tokens", "2", "--output", self.folder / "F.npy", "--context"]
+        result = gemma(*arguments, context, **self.limited())
+        self.assertEqual((result.returncode, result.stdout), (1, b""), result)
+        cause, cure = result.stderr.decode().splitlines()
+        self.assertRegex(cause, r"needs \S+ GiB more memory \(weights \S+ \S+, cache \S+ GiB for a context of "
+                                rf"{context}, scratch \S+ \S+\), but the limit of ulimit -v has \S+ \S+ left$")
+        self.assertFalse((self.folder / "F.npy").exists())
+        # What fits is no less than a quarter, for half of it the limit would do but for the program itself.
+        fitting = int(re.search(r"--context (\d+) fits", cure)[1])
+        self.assertIn(fitting, (context // 2, context // 4))
+        self.succeeds_quietly(*arguments, fitting // 2, **self.limited())
+
+    def test_without_the_check_the_library_refuses(self):
+        context = self.context_over_the_limit()
+        self.fails(1, "logits", TOY, "--tokens", "2", "--output", self.folder / "F.npy", "--context", context,
+                   "--ignore-memory", **self.limited(), says=f"a sequence of {context} tokens")
+
+
+if __name__ == "__main__":
+    unittest.main()
