@@ -117,7 +117,9 @@ class Consumers(unittest.TestCase):
         run("tar", "-xzf", archive, "-C", unpacked, "--strip-components=1")
         self.assertIn("gemma ", run(unpacked / "bin/gemma", "--version"))
         listing = run("dpkg-deb", "--contents", package)
-        for wanted in ("usr/bin/gemma", "usr/include/gemma/c_api.h", "libgemma.so", "gemmaConfig.cmake", "gemma.pc"):
+        for wanted in ("usr/bin/gemma", "usr/include/gemma/c_api.h", "libgemma.so", "gemmaConfig.cmake", "gemma.pc",
+                       "usr/share/man/man1/gemma.1", "usr/share/bash-completion/completions/gemma",
+                       "usr/share/zsh/vendor-completions/_gemma", "usr/share/fish/vendor_completions.d/gemma.fish"):
             self.assertIn(wanted, listing)
         fields = run("dpkg-deb", "--field", package)
         self.assertRegex(fields, r"(?m)^Depends: .*libc6")

@@ -5,14 +5,16 @@
 
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "gemma/version.h"
-#include "tools/gemma/commands.h"
+#include "tools/gemma/command_tree.h"
+#include "tools/gemma/environment.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/signals.h"
@@ -29,43 +31,17 @@ void OccupyStandardDescriptors() {
   }
 }
 
-void AddCommands(CLI::App& app, Action* action) {
-  app.set_version_flag("--version", "gemma " GEMMA_VERSION_STRING);
-  app.get_formatter()->column_width(34);
-  app.require_subcommand(1);
-  AddRun(app, action);
-  AddChat(app, action);
-  AddTokenize(app, action);
-  AddInspect(app, action);
-  AddLogits(app, action);
-  AddPerplexity(app, action);
-  AddVerify(app, action);
-  AddBench(app, action);
-  AddPull(app, action);
-  AddList(app, action);
-  AddRemove(app, action);
-  for (CLI::App* command : app.get_subcommands({})) {
-    command->footer(absl::StrCat(command->get_footer(), kExitCodesHelp));
-  }
-  app.footer(absl::StrCat(
-      "Example:\n  gemma run gemma-3-270m.gguf \"The capital of France is\"\n",
-      "\nMore on a command: gemma COMMAND --help\n", kExitCodesHelp));
-}
-
 constexpr std::string_view kSee = "see gemma --help";
 
-// Parses, and sets `*action` or answers --help and --version.
-absl::Status Parse(CLI::App& app, int argc, char** argv, Action* action) {
-  if (argc < 2) return UsageError(absl::StrCat("which command? ", kSee));
-  const std::string first = argv[1];
-  const auto is_first = [&](CLI::App* command) {
-    return command->get_name() == first;
-  };
-  if ((first.empty() || first[0] != '-') &&
-      app.get_subcommands(is_first).empty()) {
-    return UsageError(absl::StrCat("no command '", first, "'; ", kSee));
-  }
-  *action = nullptr;
+// The command that the first word names, or nullptr.
+CLI::App* FindCommand(CLI::App& app, const std::string& name) {
+  const std::vector<CLI::App*> found = app.get_subcommands(
+      [&](CLI::App* command) { return command->get_name() == name; });
+  return found.empty() ? nullptr : found[0];
+}
+
+// Parses, and runs the command's callback or answers --help and --version.
+absl::Status Parse(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -84,10 +60,22 @@ absl::Status Parse(CLI::App& app, int argc, char** argv, Action* action) {
 
 absl::Status Run(int argc, char** argv) {
   Action action;
-  CLI::App app("Runs Gemma models on the CPU.", "gemma");
-  AddCommands(app, &action);
-  GEMMA_TOOLS_RETURN_IF_ERROR(Parse(app, argc, argv, &action));
-  return action != nullptr ? action() : absl::OkStatus();
+  const std::unique_ptr<CLI::App> app = MakeCommandTree(&action);
+  if (argc < 2) return UsageError(absl::StrCat("which command? ", kSee));
+  const std::string first = argv[1];
+  CLI::App* command = FindCommand(*app, first);
+  if (command == nullptr) {
+    if (!absl::StartsWith(first, "-")) {
+      return UsageError(absl::StrCat("no command '", first, "'; ", kSee));
+    }
+    return Parse(*app, argc, argv);
+  }
+  Environment environment(*command);
+  environment.Relax();
+  app->parse_complete_callback([&] { environment.Apply(); });
+  GEMMA_TOOLS_RETURN_IF_ERROR(Parse(*app, argc, argv));
+  if (action == nullptr) return absl::OkStatus();  // --help
+  return environment.Explain(action());
 }
 
 }  // namespace

@@ -5,10 +5,13 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string_view>
 
 #include "absl/status/status.h"
 
 namespace gemma::tools {
+
+inline constexpr std::string_view kCommandName = "gemma";
 
 // What the command line asks for; set while it is parsed, run afterwards.
 using Action = std::function<absl::Status()>;
@@ -25,6 +28,8 @@ void AddBench(CLI::App& app, Action* action);
 void AddPull(CLI::App& app, Action* action);
 void AddList(CLI::App& app, Action* action);
 void AddRemove(CLI::App& app, Action* action);
+void AddCompletion(CLI::App& app, Action* action);
+void AddMan(CLI::App& app, Action* action);
 
 }  // namespace gemma::tools
 

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Options that come from variables, as a shell sets them. See environment_test.cc for every option."""
+import os
+import unittest
+
+from command import MODELS, TESTDATA, CommandTest, read_npy
+
+TOY = MODELS / "gemma2"
+SPEAKING = TESTDATA / "gguf/gemma3_mixed.gguf"  # has a tokenizer
+
+
+def variables(**values):
+    return dict(os.environ, **{f"GEMMA_{name}": str(value) for name, value in values.items()})
+
+
+class EnvironmentTest(CommandTest):
+    def test_a_command_without_a_word(self):
+        output = self.folder / "F.npy"
+        self.succeeds_quietly("logits", env=variables(MODEL=TOY, TOKENS="2,5,3", OUTPUT=output, THREADS=1))
+        self.assertEqual(read_npy(output.read_bytes())[0][0], 3)
+        other = self.folder / "G.npy"
+        self.succeeds_quietly("logits", "--tokens", "2", "--output", other,
+                              env=variables(MODEL=TOY, TOKENS="2,5,3", OUTPUT=output))
+        self.assertEqual(read_npy(other.read_bytes())[0][0], 1)
+
+    def test_the_only_argument_is_the_text(self):
+        expected = self.succeeds_quietly("tokenize", SPEAKING, "hello the cat", "--bos")
+        environment = variables(MODEL=SPEAKING, BOS=1)
+        self.assertEqual(self.succeeds_quietly("tokenize", "hello the cat", env=environment), expected)
+        self.assertEqual(self.succeeds_quietly("tokenize", stdin=b"hello the cat", env=environment), expected)
+        # Any path of a model is the model.
+        environment = variables(MODEL="/no/model.gguf", BOS="true")
+        self.assertEqual(self.succeeds_quietly("tokenize", SPEAKING, stdin=b"hello the cat", env=environment), expected)
+
+    def test_bad_values_are_usage_errors(self):
+        self.fails(2, "run", "MODEL", "PROMPT", env=variables(MAX_TOKENS="many"),
+                   says=["GEMMA_MAX_TOKENS: 'many' is not a whole number from 1 to "])
+        self.fails(2, "run", "MODEL", "PROMPT", env=variables(RAW="yes"),
+                   says="GEMMA_RAW: 'yes' is not one of 1, true, 0 and false")
+        self.fails(2, "list", env=variables(OUTPUT_FORMAT="xml"), says="GEMMA_OUTPUT_FORMAT: 'xml' is not one of")
+        # What is found only later, too.
+        self.fails(2, "run", "MODEL", "PROMPT", env=variables(TEMPERATURE=-1), says="temperature is -1",
+                   cure="GEMMA_TEMPERATURE is '-1'")
+        self.fails(2, "run", "MODEL", "PROMPT", "--chat", env=variables(RAW=1), says="--chat and --raw",
+                   cure="GEMMA_RAW is '1'")
+        self.fails(2, "run", "MODEL", "PROMPT", "--temperature", "-1", env=variables(RAW=1), says="temperature is -1")
+
+    def test_help_needs_no_good_values(self):
+        text = self.succeeds_quietly("run", "--help", env=variables(MAX_TOKENS="many", MODEL="x", RAW="?"))
+        for name in ("GEMMA_MODEL", "GEMMA_MAX_TOKENS", "GEMMA_RAW"):
+            self.assertIn(f"[{name}]", text)
+
+    def test_models_of_variables_get_the_same_errors(self):
+        self.fails(1, "inspect", env=variables(MODEL="/no/model.gguf"), says="/no/model.gguf", cure="gemma list")
+        self.fails(2, "inspect", env=variables(MODEL=""), says="MODEL")
+
+
+if __name__ == "__main__":
+    unittest.main()

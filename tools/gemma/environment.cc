@@ -1,0 +1,141 @@
+#include "tools/gemma/environment.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/resolve.h"
+#include "tools/gemma/system_text.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr std::string_view kPrefix = "GEMMA_";
+constexpr std::string_view kModel = "MODEL";
+
+bool IsFlag(const CLI::Option& option) {
+  return option.get_items_expected_max() == 0;
+}
+
+bool Repeats(const CLI::Option& option) {
+  return option.get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll;
+}
+
+// The words of a variable as those of the command line; of a flag that is off,
+// none.
+std::vector<std::string> Words(const CLI::Option& option,
+                               const std::string& variable,
+                               const std::string& value) {
+  if (Repeats(option)) return absl::StrSplit(value, '\n', absl::SkipEmpty());
+  if (!IsFlag(option)) return {value};
+  if (value == "1" || value == "true") return {"true"};
+  if (value == "0" || value == "false") return {};
+  throw CLI::ValidationError(
+      variable,
+      absl::StrCat("'", value, "' is not one of 1, true, 0 and false"));
+}
+
+void Set(CLI::Option& option, const std::vector<std::string>& words) {
+  for (const std::string& word : words) option.add_result(word);
+  if (!words.empty()) option.run_callback();
+}
+
+// With a model from a variable, the first argument may be the second one.
+void ShiftArguments(CLI::App& command) {
+  const std::vector<CLI::Option*> arguments = command.get_options(
+      [](CLI::Option* option) { return option->get_positional(); });
+  if (arguments.size() < 2 || arguments[0]->get_name() != kModel ||
+      arguments[0]->count() == 0 || arguments[1]->count() != 0 ||
+      EnvironmentValue(VariableOf(*arguments[0])).empty()) {
+    return;
+  }
+  const std::string text = arguments[0]->results()[0];
+  if (NamesModel(text)) return;
+  arguments[0]->clear();
+  Set(*arguments[1], {text});
+}
+
+// Words with underscores for dashes, as options have them here and there.
+std::vector<std::string> NamesIn(std::string_view message) {
+  std::vector<std::string> names(1);
+  for (const char c : message) {
+    if (absl::ascii_isalnum(c) || c == '-' || c == '_') {
+      names.back() += c == '-' ? '_' : c;
+    } else {
+      names.emplace_back();
+    }
+  }
+  for (std::string& name : names) {
+    name = std::string(absl::StripPrefix(name, "__"));
+  }
+  return names;
+}
+
+}  // namespace
+
+std::string VariableOf(const CLI::Option& option) {
+  std::string name(kModel);
+  if (!option.get_positional()) {
+    if (option.get_lnames().empty()) return "";
+    name = option.get_lnames()[0];
+  } else if (option.get_name() != kModel) {
+    return "";
+  }
+  if (name == "help" || name == "version") return "";
+  return absl::StrCat(
+      kPrefix, absl::AsciiStrToUpper(absl::StrReplaceAll(name, {{"-", "_"}})));
+}
+
+void Environment::Relax() {
+  for (CLI::Option* option : command_.get_options({})) {
+    const std::string variable = VariableOf(*option);
+    if (!variable.empty() && !EnvironmentValue(variable).empty()) {
+      option->required(false);
+    }
+  }
+}
+
+void Environment::Apply() {
+  ShiftArguments(command_);
+  for (CLI::Option* option : command_.get_options({})) {
+    const std::string variable = VariableOf(*option);
+    if (variable.empty() || option->count() != 0) continue;
+    const std::string value = EnvironmentValue(variable);
+    if (value.empty()) continue;
+    applied_.push_back(option);
+    const std::vector<std::string> words = Words(*option, variable, value);
+    try {
+      Set(*option, words);
+    } catch (const CLI::ParseError& error) {
+      // "--top-k: 'x' is not a number"
+      throw CLI::ValidationError(
+          variable, std::string(absl::StripPrefix(
+                        error.what(), absl::StrCat(option->get_name(), ": "))));
+    }
+  }
+}
+
+absl::Status Environment::Explain(absl::Status status) const {
+  if (!IsUsageError(status)) return status;
+  const std::vector<std::string> names = NamesIn(status.message());
+  std::vector<std::string> culprits;
+  for (const CLI::Option* option : applied_) {
+    if (option->get_positional()) continue;
+    const std::string name =
+        absl::StrReplaceAll(option->get_lnames()[0], {{"-", "_"}});
+    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+    const std::string variable = VariableOf(*option);
+    culprits.push_back(
+        absl::StrCat(variable, " is '", EnvironmentValue(variable), "'"));
+  }
+  if (culprits.empty()) return status;
+  return WithCure(std::move(status), absl::StrJoin(culprits, ", "));
+}
+
+}  // namespace gemma::tools
