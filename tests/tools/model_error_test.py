@@ -145,6 +145,15 @@ class TooLargeTest(CommandTest):
         self.fails(1, "logits", TOY, "--tokens", "2", "--output", self.folder / "F.npy", "--context", context,
                    "--ignore-memory", **self.limited(), says=f"a sequence of {context} tokens")
 
+    def test_the_doctor_tells_it_too(self):
+        context = self.context_over_the_limit()
+        result = gemma("doctor", TOY, "--context", context, "-o", "json", **self.limited())
+        self.assertEqual(result.returncode, 1)
+        found = {finding["about"]: finding for finding in json.loads(result.stdout)}
+        self.assertEqual(found["memory"]["facts"]["address_limit"], self.LIMIT)
+        self.assertEqual((found["model"]["level"], found["model"]["facts"]["fits"]), ("problem", False))
+        self.assertIn("fits", found["model"]["cure"])
+
 
 if __name__ == "__main__":
     unittest.main()

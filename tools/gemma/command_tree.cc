@@ -65,6 +65,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(Action* action) {
   AddPull(*app, action);
   AddList(*app, action);
   AddRemove(*app, action);
+  AddDoctor(*app, action);
   AddCompletion(*app, action);
   AddMan(*app, action);
   for (CLI::App* command : app->get_subcommands({})) {

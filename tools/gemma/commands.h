@@ -28,6 +28,7 @@ void AddBench(CLI::App& app, Action* action);
 void AddPull(CLI::App& app, Action* action);
 void AddList(CLI::App& app, Action* action);
 void AddRemove(CLI::App& app, Action* action);
+void AddDoctor(CLI::App& app, Action* action);
 void AddCompletion(CLI::App& app, Action* action);
 void AddMan(CLI::App& app, Action* action);
 

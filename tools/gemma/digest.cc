@@ -1,6 +1,7 @@
 #include "tools/gemma/digest.h"
 
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -98,5 +99,7 @@ absl::StatusOr<Digest> DigestOfFile(
   close(fd);
   return digest;
 }
+
+std::string DigestVersion() { return OpenSSL_version(OPENSSL_VERSION_STRING); }
 
 }  // namespace gemma::tools

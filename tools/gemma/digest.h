@@ -37,6 +37,9 @@ absl::StatusOr<Digest> DigestOfFile(
     const std::string& path, DigestKind kind,
     const std::function<void(uint64_t, uint64_t)>& progress);
 
+// Of OpenSSL.
+std::string DigestVersion();
+
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_DIGEST_H_

@@ -263,4 +263,8 @@ absl::Status HttpClient::Perform(Transfer& transfer) {
   return absl::InternalError(curl_multi_strerror(code));
 }
 
+std::string HttpVersion() {
+  return curl_version_info(CURLVERSION_NOW)->version;
+}
+
 }  // namespace gemma::tools

@@ -78,6 +78,9 @@ class HttpClient {
   void* multi_;  // a CURLM, which <curl/curl.h> has no type for
 };
 
+// Of libcurl.
+std::string HttpVersion();
+
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_HTTP_H_

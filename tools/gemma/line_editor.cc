@@ -289,4 +289,8 @@ std::string LineEditor::Typed() const {
   return {line->buffer, static_cast<size_t>(line->lastchar - line->buffer)};
 }
 
+std::string LineEditorVersion() {
+  return absl::StrCat(LIBEDIT_MAJOR, ".", LIBEDIT_MINOR);
+}
+
 }  // namespace gemma::tools

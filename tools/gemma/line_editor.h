@@ -82,6 +82,9 @@ class LineEditor {
   bool interrupted_ = false;  // by Ctrl-C or a signal: no more characters
 };
 
+// Of libedit.
+std::string LineEditorVersion();
+
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_LINE_EDITOR_H_

@@ -1,34 +1,50 @@
 #include "tools/gemma/terminal_text.h"
 
+#include <unistd.h>
+
 #include <cstdint>
-#include <cstdlib>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/progress.h"
+#include "tools/gemma/system_text.h"
 
 namespace gemma::tools {
 namespace {
 
-std::string_view Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
+// A terminal that can do more than add lines.
+bool HasTerminalType() {
+  const std::string term = EnvironmentValue("TERM");
+  return !term.empty() && term != "dumb";
 }
+
+bool WantsColours() { return EnvironmentValue("NO_COLOR").empty(); }
 
 }  // namespace
 
-bool TerminalCanMove() {
-  const std::string_view term = Environment("TERM");
-  return StderrIsTerminal() && !term.empty() && term != "dumb";
-}
+bool TerminalCanMove() { return StderrIsTerminal() && HasTerminalType(); }
 
-bool TerminalHasColours() {
-  return TerminalCanMove() && Environment("NO_COLOR").empty();
+bool TerminalHasColours() { return TerminalCanMove() && WantsColours(); }
+
+bool OutputHasColours() {
+  return isatty(STDOUT_FILENO) == 1 && HasTerminalType() && WantsColours();
 }
 
 std::string_view Begin(Colour colour) {
-  return colour == Colour::kPrompt ? "\x1b[1;34m" : "\x1b[2m";
+  switch (colour) {
+    case Colour::kPrompt:
+      return "\x1b[1;34m";
+    case Colour::kNote:
+      return "\x1b[2m";
+    case Colour::kOk:
+      return "\x1b[32m";
+    case Colour::kWarning:
+      return "\x1b[33m";
+    case Colour::kProblem:
+      return "\x1b[1;31m";
+  }
+  return "";
 }
 
 std::string Printable(std::string_view text) {

@@ -15,7 +15,10 @@ bool TerminalCanMove();
 // Whether colours are welcome there: NO_COLOR is not set, or empty.
 bool TerminalHasColours();
 
-enum class Colour { kPrompt, kNote };
+// The same of standard output.
+bool OutputHasColours();
+
+enum class Colour { kPrompt, kNote, kOk, kWarning, kProblem };
 
 // What switches to a colour, and what ends it.
 std::string_view Begin(Colour colour);

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""gemma doctor: what it finds on this machine, and what it says of models."""
+import json
+import os
+import pathlib
+import platform
+import pty
+import re
+import unittest
+
+from command import BINARY, MODELS, CommandTest, gemma, write_record
+
+TOY = MODELS / "gemma2"
+ABOUT = ["cpu", "simd", "threads", "memory", "huge pages", "models", "versions"]
+
+
+class DoctorTest(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.environment = dict(os.environ, GEMMA_MODELS=str(self.folder / "models"))
+
+    def findings(self, *arguments, code=0, **environment):
+        result = gemma("doctor", *arguments, "-o", "json", env={**self.environment, **environment})
+        self.assertEqual((result.returncode, result.stderr), (code, b""), result)
+        return {finding["about"]: finding for finding in json.loads(result.stdout)}
+
+    def test_text(self):
+        lines = self.succeeds_quietly("doctor", env=self.environment).splitlines()
+        found = [line for line in lines if not line.startswith(" ")]
+        self.assertEqual([line[9:19].rstrip() for line in found], ABOUT)
+        for line in found:
+            self.assertRegex(line, r"^(ok     |warning|problem)  ")
+            self.assertNotIn("\x1b", line)
+
+    def test_the_machine(self):
+        found = self.findings()
+        self.assertEqual(list(found), ABOUT)
+        cpu = found["cpu"]["facts"]
+        self.assertEqual(cpu["allowed"], len(os.sched_getaffinity(0)))
+        self.assertEqual(cpu["processors"], os.sysconf("SC_NPROCESSORS_ONLN"))
+        self.assertLessEqual(cpu["usable"], cpu["allowed"])
+        simd = found["simd"]["facts"]
+        self.assertIn(simd["chosen"], simd["compiled"])
+        flags = re.search(r"flags\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+        if platform.machine() == "x86_64" and flags and len(simd["compiled"]) > 1:
+            flags = flags[1].split()
+            self.assertEqual(simd["chosen"] != "SSE2", "avx2" in flags)
+            self.assertEqual(simd["avx512_bf16"], "avx512_bf16" in flags)
+            if simd["amx"]:
+                self.assertIn("amx_bf16", flags)
+        memory = found["memory"]["facts"]
+        [total] = re.findall(r"MemTotal: +(\d+) kB", pathlib.Path("/proc/meminfo").read_text())
+        self.assertEqual(memory["total"], int(total) * 1024)
+        self.assertLessEqual(memory["available"], memory["total"])
+        self.assertEqual(memory["page_size"], os.sysconf("SC_PAGESIZE"))
+        setting = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
+        if setting.exists():
+            self.assertIn(f"[{found['huge pages']['facts']['setting']}]", setting.read_text())
+        versions = found["versions"]["facts"]
+        self.assertEqual(self.succeeds("--version").split()[1], versions["gemma"])
+        self.assertEqual(versions["Linux"], platform.release())
+        for name in ("compiler", "Highway", "abseil", "libcurl", "libedit", "OpenSSL"):
+            self.assertRegex(versions[name], r"\d")
+
+    def test_threads(self):
+        found = self.findings("-t", 3, "--decode-threads", 2)["threads"]
+        self.assertEqual(found["facts"], {"prefill": 3, "decode": 2})
+        found = self.findings("-t", 1024)["threads"]
+        self.assertEqual(found["level"], "warning")
+        self.assertIn("--threads", found["cure"])
+        usable = self.findings()["cpu"]["facts"]["usable"]
+        self.assertEqual(self.findings()["threads"]["facts"], {"prefill": usable, "decode": usable})
+
+    def test_affinity_counts(self):
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, allowed[:1])
+        self.addCleanup(os.sched_setaffinity, 0, allowed)
+        found = self.findings()
+        self.assertEqual((found["cpu"]["facts"]["allowed"], found["threads"]["facts"]["prefill"]), (1, 1))
+
+    def test_the_store(self):
+        store = self.findings()["models"]
+        self.assertEqual(store["facts"]["directory"], str(self.folder / "models"))
+        self.assertEqual(store["facts"]["models"], 0)
+        self.assertGreater(store["facts"]["free_bytes"], 0)
+        write_record(self.folder / "models", "half", complete=False)
+        store = self.findings()["models"]
+        self.assertEqual((store["level"], store["facts"]["incomplete"]), ("warning", ["half"]))
+        self.assertIn("half", store["cure"])
+
+    def test_a_model(self):
+        found = self.findings(TOY, "--context", 1000)["model"]
+        inspected = json.loads(self.succeeds("inspect", TOY, "--context", 1000, "-o", "json"))["memory"]
+        for part in ("weights", "cache", "scratch", "total", "context"):
+            self.assertEqual(found["facts"][part], inspected[part])
+        self.assertEqual(found["facts"]["instruction_tuned"], False)
+        self.assertEqual(found["facts"]["fits"], True)
+        # The toy lacks one, and so cannot run.
+        self.assertEqual(found["level"], "warning")
+        self.assertIn("tokenizer", found["cure"])
+        self.assertEqual(self.findings(GEMMA_MODEL=str(TOY))["model"]["facts"]["model"], str(TOY))
+
+    def test_problems_exit_with_1(self):
+        found = self.findings("/no/model.gguf", code=1)["model"]
+        self.assertEqual(found["level"], "problem")
+        self.assertIn("/no/model.gguf", found["text"])
+        self.assertIn("gemma list", found["cure"])
+        result = gemma("doctor", "/no/model.gguf", env=self.environment)
+        self.assertEqual((result.returncode, result.stderr), (1, b""))
+        self.assertRegex(result.stdout.decode(), r"(?m)^problem  model  .*\n {21}gemma list")
+
+    def terminal(self, **environment):
+        """What it prints on a terminal."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execvpe(BINARY, [BINARY, "doctor"], {**self.environment, **environment})
+        out = b""
+        while True:
+            try:
+                data = os.read(fd, 4096)
+            except OSError:
+                break
+            if not data:
+                break
+            out += data
+        os.close(fd)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+        return out
+
+    def test_colours_on_terminals_only(self):
+        self.assertIn(b"\x1b[32mok", self.terminal(TERM="xterm", NO_COLOR=""))
+        for environment in ({"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb", "NO_COLOR": ""}):
+            self.assertNotIn(b"\x1b", self.terminal(**environment))
+
+
+if __name__ == "__main__":
+    unittest.main()

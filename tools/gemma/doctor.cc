@@ -1,0 +1,128 @@
+// gemma doctor: what this machine has for models, and what is wrong with it.
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/doctor_findings.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/files.h"
+#include "tools/gemma/options.h"
+#include "tools/gemma/system_text.h"
+#include "tools/gemma/terminal_text.h"
+#include "tools/gemma/text.h"
+
+namespace gemma::tools {
+namespace {
+
+struct DoctorOptions {
+  ModelOptions model;
+  std::string format = "text";
+};
+
+std::string_view Name(Level level) {
+  switch (level) {
+    case Level::kOk:
+      return "ok";
+    case Level::kWarning:
+      return "warning";
+    case Level::kProblem:
+      return "problem";
+  }
+  return "";
+}
+
+Colour ColourOf(Level level) {
+  switch (level) {
+    case Level::kOk:
+      return Colour::kOk;
+    case Level::kWarning:
+      return Colour::kWarning;
+    case Level::kProblem:
+      return Colour::kProblem;
+  }
+  return Colour::kOk;
+}
+
+std::vector<Finding> FindAll(const ModelOptions& options) {
+  const Memory memory = ReadMemory();
+  std::vector<Finding> findings = {
+      FindCpu(),
+      FindSimd(),
+      FindThreads(options),
+      FindMemory(memory),
+      FindHugePages(
+          ReadFirstLine("/sys/kernel/mm/transparent_hugepage/enabled")),
+      FindStore(),
+      FindVersions()};
+  if (!options.path.empty()) findings.push_back(FindModel(options, memory));
+  return findings;
+}
+
+std::string ShowText(const std::vector<Finding>& findings) {
+  const bool colours = OutputHasColours();
+  std::string text;
+  for (const Finding& finding : findings) {
+    const std::string level = absl::StrFormat("%-7s", Name(finding.level));
+    absl::StrAppendFormat(&text, "%s  %-10s  %s\n",
+                          colours ? absl::StrCat(Begin(ColourOf(finding.level)),
+                                                 level, kEndColour)
+                                  : level,
+                          finding.about, Printable(finding.text));
+    if (!finding.cure.empty()) {
+      absl::StrAppendFormat(&text, "%21s%s\n", "", Printable(finding.cure));
+    }
+  }
+  return text;
+}
+
+std::string ShowJson(const std::vector<Finding>& findings) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const Finding& finding : findings) {
+    json.push_back({{"about", finding.about},
+                    {"level", Name(finding.level)},
+                    {"text", finding.text},
+                    {"cure", finding.cure},
+                    {"facts", finding.facts}});
+  }
+  return ToText(json);
+}
+
+absl::Status Doctor(const DoctorOptions& options) {
+  const std::vector<Finding> findings = FindAll(options.model);
+  GEMMA_TOOLS_RETURN_IF_ERROR(WriteOutput(
+      options.format == "json" ? ShowJson(findings) : ShowText(findings)));
+  for (const Finding& finding : findings) {
+    if (finding.level == Level::kProblem) return SilentError();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddDoctor(CLI::App& app, Action* action) {
+  auto options = std::make_shared<DoctorOptions>();
+  CLI::App* command = app.add_subcommand(
+      "doctor", "Tell what this machine has for models, and what is wrong");
+  AddModelOptions(*command, &options->model, "4096");
+  command->get_option("MODEL")->required(false);
+  AddFormat(*command, &options->format);
+  command->footer(
+      "Each line begins with ok, warning or problem; below a warning or "
+      "problem\n"
+      "is its cure. With MODEL, also whether that fits in memory, without "
+      "loading\n"
+      "it. Exits with 1 if there is a problem. With -o json, an array of "
+      "objects:\n"
+      "about, level, text, cure, and facts, whose sizes are in bytes.\n\n"
+      "Examples:\n"
+      "  gemma doctor\n"
+      "  gemma doctor gemma-3-270m.gguf --context 32768 -o json\n\n");
+  command->callback([=] { *action = [=] { return Doctor(*options); }; });
+}
+
+}  // namespace gemma::tools
