@@ -57,7 +57,7 @@ class WrongFileTest(CommandTest):
 
     def test_a_download_that_ended_early(self):
         data = GGUF.read_bytes()
-        for size in (40, len(data) // 2, len(data) - 1):
+        for size in (3, 40, len(data) // 2, len(data) - 1):
             self.wrong("m.gguf", data[:size], "to its end")
 
     def test_directories(self):

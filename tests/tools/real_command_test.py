@@ -164,7 +164,8 @@ class ChatTest(RealTest):
         return gemma("chat", self.model, "--chat", *GREEDY, *arguments, stdin=text.encode())
 
     def test_a_base_model_does_not_chat_unasked(self):
-        self.fails(1, "chat", self.model, stdin=b"Hello\n", says=["not tuned to chat", "gemma run", "--chat"])
+        self.fails(1, "chat", self.model, stdin=b"Hello\n", says="not tuned to chat",
+                   cure="gemma run completes texts, --chat tries")
 
     def test_answers_every_line(self):
         result = self.chat("Hello\n\nWhat is two plus two?\n", "-n", 6, "--verbose")
@@ -186,7 +187,7 @@ class ChatTest(RealTest):
     def test_a_full_context_is_an_error(self):
         result = self.chat("Hello\n" * 8, "-n", 4, "--context", 48)
         self.assertEqual(result.returncode, 1)
-        self.assertRegex(result.stderr.decode(), r"\Agemma: [^\n]*context[^\n]*--context-policy[^\n]*\n\Z")
+        self.assertRegex(result.stderr.decode(), r"\Agemma: [^\n]*context[^\n]*\ngemma: [^\n]*--context-policy[^\n]*\n\Z")
 
     def test_oldest_turns_are_dropped(self):
         result = self.chat("Hello\n" * 6, "-n", 4, "--context", 48, "--context-policy", "drop-oldest-turns",
@@ -199,7 +200,7 @@ class ChatTest(RealTest):
         for policy in ("error", "drop-oldest-turns"):
             result = self.chat("word " * 100 + "\n", "--context", 32, "--context-policy", policy)
             self.assertEqual(result.returncode, 1)
-            self.assertRegex(result.stderr.decode(), r"\Agemma: [^\n]* 32 fit in the context[^\n]*\n\Z")
+            self.assertRegex(result.stderr.decode(), r"\Agemma: [^\n]* 32 fit in the context\ngemma: --context 512 holds it\n\Z")
 
     def test_text_that_is_not_utf8(self):
         result = gemma("chat", self.model, "--chat", stdin=b"caf\xe9\n")
@@ -318,7 +319,7 @@ class InspectTest(RealTest):
         path = self.folder / "cut.gguf"
         for size in (3, 4, 100, 1 << 20, len(data) - 1):
             path.write_bytes(data[:size])
-            self.fails(1, "inspect", path, says=str(path))
+            self.fails(1, "inspect", path, says=str(path), cure="to its end")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 #include "tools/gemma/completion.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
+#include "tools/gemma/logit_rows.h"
 #include "tools/gemma/saved_chat.h"
 #include "tools/gemma/signals.h"
 #include "tools/gemma/terminal_text.h"
@@ -267,9 +268,11 @@ absl::Status ChatLoop::CheckRoomFor(const std::string& what,
                                     size_t num_tokens) const {
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
   if (num_tokens < use.left()) return absl::OkStatus();
-  return absl::OutOfRangeError(absl::StrCat(
-      what, ": ", Counted(num_tokens, "token"), ", fewer than ", use.left(),
-      " of the context's ", use.capacity, " fit (--context, /clear)"));
+  return WithCure(absl::OutOfRangeError(absl::StrCat(
+                      what, ": ", Counted(num_tokens, "token"), ", fewer than ",
+                      use.left(), " of the context's ", use.capacity, " fit")),
+                  absl::StrCat("/clear, or start with --context ",
+                               RoomyContext(use.used + num_tokens)));
 }
 
 absl::Status ChatLoop::Save(const std::string& path) {

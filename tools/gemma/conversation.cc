@@ -28,6 +28,14 @@ absl::Status NothingSaid() {
   return absl::FailedPreconditionError("there is no answer yet");
 }
 
+// Advises a context with room for an answer behind `num_tokens`.
+absl::Status ContextFull(std::string_view cause, size_t num_tokens) {
+  return WithCure(
+      absl::OutOfRangeError(cause),
+      absl::StrCat("start with --context ", RoomyContext(num_tokens),
+                   ", or with --context-policy drop-oldest-turns"));
+}
+
 }  // namespace
 
 absl::StatusOr<Conversation> Conversation::Create(Session session,
@@ -109,9 +117,10 @@ absl::Status Conversation::Replace(std::string_view system,
   const absl::StatusOr<ContextUse> use = Use();
   absl::Status status = use.status();
   if (use.ok() && use->left() == 0 && policy_ == ContextPolicy::kError) {
-    status = absl::OutOfRangeError(absl::StrCat(
-        turns_.size(), " turns have ", use->used, " tokens, fewer than ",
-        use->capacity, " fit in the context (--context)"));
+    status = ContextFull(absl::StrCat(turns_.size(), " turns have ", use->used,
+                                      " tokens, fewer than ", use->capacity,
+                                      " fit in the context"),
+                         use->used);
   }
   if (status.ok()) return status;
   system_ = old_system;
@@ -150,10 +159,9 @@ absl::Status Conversation::CheckRoom() const {
   if (policy_ != ContextPolicy::kError || read_position() < capacity()) {
     return absl::OkStatus();
   }
-  return absl::OutOfRangeError(
-      absl::StrCat("the context of ", capacity(),
-                   " tokens is full (--context, or --context-policy "
-                   "drop-oldest-turns)"));
+  return ContextFull(
+      absl::StrCat("the context of ", capacity(), " tokens is full"),
+      2 * capacity());
 }
 
 absl::StatusOr<Conversation::Prompt> Conversation::Render(
@@ -201,11 +209,10 @@ absl::StatusOr<Conversation::Prompt> Conversation::MakeRoom(
   }
   if (needed <= left) return prompt;
   if (turns_.empty()) return PromptTooLong(needed, left);
-  return absl::OutOfRangeError(
+  return ContextFull(
       absl::StrCat("the message needs ", needed, " tokens, ", left,
-                   " of the context's ", capacity(),
-                   " are left (--context, or --context-policy "
-                   "drop-oldest-turns)"));
+                   " of the context's ", capacity(), " are left"),
+      capacity() - left + needed);
 }
 
 absl::StatusOr<Conversation::Prompt> Conversation::DropOldestTurns(

@@ -60,11 +60,11 @@ Finding FindSimd() {
   finding.text = absl::StrCat(chosen, ", of ", absl::StrJoin(compiled, ", "));
   if (HasAmx()) absl::StrAppend(&finding.text, "; AMX");
   if (HasAvx512Bf16()) absl::StrAppend(&finding.text, "; AVX-512 BF16");
-  if (chosen == compiled.back()) {
+  if (compiled.size() > 1 && chosen == compiled.back()) {
     finding.level = Level::kWarning;
     finding.cure =
-        "the CPU, or its virtual machine, has only the oldest vector "
-        "instructions: another is several times faster";
+        "the CPU, or its virtual machine, has only the oldest of these "
+        "instructions: with newer ones, models run several times faster";
   }
   finding.facts = {{"chosen", chosen},
                    {"compiled", compiled},

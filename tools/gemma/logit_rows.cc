@@ -32,13 +32,16 @@ absl::Status CheckFits(const Session& session, size_t num_tokens) {
   return PromptTooLong(num_tokens, session.remaining());
 }
 
+size_t RoomyContext(size_t num_tokens) {
+  return std::bit_ceil(num_tokens + 256);
+}
+
 absl::Status PromptTooLong(size_t num_tokens, size_t room) {
-  // What people choose, with room for an answer.
-  const size_t context = std::bit_ceil(num_tokens + 256);
-  return WithCure(absl::OutOfRangeError(
-                      absl::StrCat("the prompt has ", num_tokens, " tokens, ",
-                                   room, " fit in the context")),
-                  absl::StrCat("--context ", context, " holds it"));
+  return WithCure(
+      absl::OutOfRangeError(absl::StrCat("the prompt has ", num_tokens,
+                                         " tokens, ", room,
+                                         " fit in the context")),
+      absl::StrCat("--context ", RoomyContext(num_tokens), " holds it"));
 }
 
 }  // namespace gemma::tools

@@ -27,6 +27,10 @@ absl::Status ForEachLogitRows(
 // OK, or an error that says that `num_tokens` more do not fit in the session.
 absl::Status CheckFits(const Session& session, size_t num_tokens);
 
+// The power of two, as people choose contexts, that has room for an answer
+// behind so many tokens.
+size_t RoomyContext(size_t num_tokens);
+
 // That error, for a context that has `room` for so many tokens.
 absl::Status PromptTooLong(size_t num_tokens, size_t room);
 

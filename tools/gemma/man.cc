@@ -100,7 +100,7 @@ std::string Head(const OptionEntry& option) {
 }
 
 std::string Details(const OptionEntry& option) {
-  std::string text = option.description;
+  std::string text = absl::StrCat(option.description, ".");
   if (!option.default_text.empty()) {
     absl::StrAppend(&text, "\nDefault: ", option.default_text, ".");
   }

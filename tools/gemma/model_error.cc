@@ -27,6 +27,9 @@ constexpr std::string_view kPickleCure =
     "PyTorch weights may run code when they are read, so they are not: take "
     "the model's safetensors or GGUF files (gemma pull hf://OWNER/REPO)";
 
+constexpr std::string_view kCutCure =
+    "the file was not downloaded or copied to its end: fetch it again (gemma "
+    "pull checks what it fetches)";
 constexpr std::string_view kTokenizerCure =
     "put tokenizer.model or tokenizer.json, as the model's repository has it, "
     "beside the weights; of GGUF files, take one that was made with it";
@@ -104,6 +107,7 @@ bool IsText(std::string_view bytes) {
 // Of a file that is no model.
 std::string CureOfFile(const std::string& path) {
   const std::string bytes = FirstBytes(path);
+  if (absl::StartsWith("GGUF", bytes)) return std::string(kCutCure);
   const std::string_view text = absl::StripLeadingAsciiWhitespace(bytes);
   for (const Beginning& beginning : kBeginnings) {
     const std::string_view found = beginning.offset == 0 ? text : bytes;
@@ -175,8 +179,7 @@ std::string FindCure(const absl::Status& status, const std::string& path) {
       absl::StrContains(message, "is larger than the file") ||
       absl::StrContains(message, "but the data has ") ||
       absl::StrContains(message, "remain in the file")) {
-    return "the file was not downloaded or copied to its end: fetch it again "
-           "(gemma pull checks what it fetches)";
+    return std::string(kCutCure);
   }
   if (absl::StrContains(message, "no tokenizer")) {
     return std::string(kTokenizerCure);
