@@ -2,6 +2,8 @@
 
 #include "tools/gemma/environment.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <memory>
 #include <set>
@@ -23,9 +25,21 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
-// Variables that are gone when the test ends.
+// Variables that are gone when the test ends, and no others: those of whoever
+// runs the tests set options, too.
 class Variables {
  public:
+  Variables() {
+    std::vector<std::string> others;
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+      const std::string_view name = *entry;
+      if (name.starts_with("GEMMA_") &&
+          !name.starts_with("GEMMA_TEST_MODEL=")) {
+        others.emplace_back(name.substr(0, name.find('=')));
+      }
+    }
+    for (const std::string& name : others) unsetenv(name.c_str());
+  }
   ~Variables() {
     for (const std::string& name : names_) unsetenv(name.c_str());
   }
