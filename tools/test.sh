@@ -20,9 +20,10 @@ build() {
 }
 
 run_style() {
-  step "Checking format and layout"
+  step "Checking format, layout and documentation"
   tools/check_format.sh
   tools/check_layout.py
+  doxygen tools/Doxyfile
 }
 
 # Under ASan and UBSan: all but the slow tests and those of a real model.

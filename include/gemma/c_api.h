@@ -11,9 +11,9 @@
  * A model may be used from many threads; a session from one at a time. Nothing
  * here aborts, prints or throws.
  *
- *   gemma_model* model = NULL;
- *   if (gemma_model_load("model.gguf", NULL, &model) != GEMMA_OK)
- *     puts(gemma_last_error());
+ *     gemma_model* model = NULL;
+ *     if (gemma_model_load("model.gguf", NULL, &model) != GEMMA_OK)
+ *       puts(gemma_last_error());
  */
 
 #ifndef GEMMA_C_API_H_
@@ -29,10 +29,15 @@
 extern "C" {
 #endif
 
+/* Weights and tokenizer. */
 typedef struct gemma_model gemma_model;
+/* One sequence of tokens and its caches. */
 typedef struct gemma_session gemma_session;
+/* A switch that ends an answer, off at first. */
 typedef struct gemma_cancellation gemma_cancellation;
 
+/* What a call came to; gemma_last_error() tells more. The numbers are those of
+ * absl::StatusCode. */
 typedef enum gemma_status {
   GEMMA_OK = 0,
   GEMMA_CANCELLED = 1,
@@ -58,8 +63,9 @@ GEMMA_EXPORT const char* gemma_version(void);
 
 /* ---- Models */
 
+/* How to load a model, and how its sessions will compute. */
 typedef struct gemma_load_options {
-  size_t struct_size;
+  size_t struct_size;        /* set by gemma_load_options_init */
   size_t num_threads;        /* 0: one per core that may be used */
   size_t num_decode_threads; /* of them, for one token at a time; 0: all */
   size_t prefill_chunk;      /* tokens that one pass takes at most */
@@ -71,6 +77,7 @@ typedef struct gemma_load_options {
   void* user; /* for progress */
 } gemma_load_options;
 
+/* Sets the defaults. */
 GEMMA_EXPORT void gemma_load_options_init(gemma_load_options* options);
 
 /* Loads a GGUF file or a Hugging Face directory. options: null for the
@@ -78,12 +85,14 @@ GEMMA_EXPORT void gemma_load_options_init(gemma_load_options* options);
 GEMMA_EXPORT gemma_status gemma_model_load(const char* path,
                                            const gemma_load_options* options,
                                            gemma_model** model);
-/* Sessions of the model keep what they need. Null is allowed. */
+/* Frees it; sessions of the model keep what they need. Null is allowed. */
 GEMMA_EXPORT void gemma_model_free(gemma_model* model);
 
+/* How many tokens there are, and logits of each. */
 GEMMA_EXPORT size_t gemma_model_vocab_size(const gemma_model* model);
 /* Positions that the model was made for. */
 GEMMA_EXPORT size_t gemma_model_max_context(const gemma_model* model);
+/* Whether it was tuned to chat. */
 GEMMA_EXPORT bool gemma_model_is_instruction_tuned(const gemma_model* model);
 /* For example "gemma3". Valid as long as the model. */
 GEMMA_EXPORT const char* gemma_model_architecture(const gemma_model* model);
@@ -112,14 +121,16 @@ GEMMA_EXPORT int32_t gemma_find_token(const gemma_model* model,
 /* The token that begins every sequence, or -1 if there is no tokenizer. */
 GEMMA_EXPORT int32_t gemma_bos_token(const gemma_model* model);
 
+/* Whose a message is. */
 typedef enum gemma_role {
   GEMMA_ROLE_SYSTEM = 0,
   GEMMA_ROLE_USER = 1,
   GEMMA_ROLE_MODEL = 2
 } gemma_role;
 
+/* One message of a chat. */
 typedef struct gemma_message {
-  gemma_role role;
+  gemma_role role;  /* who says it */
   const char* text; /* terminated by 0 */
 } gemma_message;
 
@@ -139,6 +150,7 @@ GEMMA_EXPORT gemma_status gemma_chat_next_turn(const gemma_model* model,
 
 /* ---- Sessions */
 
+/* How keys and values are kept. */
 typedef enum gemma_cache_format {
   GEMMA_CACHE_AUTO = 0, /* float32 for a model in float32, else bfloat16 */
   GEMMA_CACHE_FLOAT32 = 1,
@@ -146,25 +158,29 @@ typedef enum gemma_cache_format {
   GEMMA_CACHE_INT8 = 3
 } gemma_cache_format;
 
+/* How long a session may grow, and how it can go back. */
 typedef struct gemma_session_options {
-  size_t struct_size;
+  size_t struct_size;         /* set by gemma_session_options_init */
   size_t max_tokens;          /* that fit in the context */
   size_t max_rollback;        /* tokens that can be taken back for nothing */
   size_t checkpoint_interval; /* tokens between checkpoints; 0: none */
-  size_t max_checkpoints;
-  gemma_cache_format cache_format;
+  size_t max_checkpoints;     /* beyond them the oldest are dropped */
+  gemma_cache_format cache_format; /* how keys and values are kept */
 } gemma_session_options;
 
+/* Sets the defaults. */
 GEMMA_EXPORT void gemma_session_options_init(gemma_session_options* options);
 
+/* An empty sequence. options: null for the defaults. */
 GEMMA_EXPORT gemma_status gemma_session_create(
     const gemma_model* model, const gemma_session_options* options,
     gemma_session** session);
-/* Null is allowed. */
+/* Frees it. Null is allowed. */
 GEMMA_EXPORT void gemma_session_free(gemma_session* session);
 
-/* Tokens so far, and how many more fit. */
+/* Tokens so far. */
 GEMMA_EXPORT size_t gemma_session_position(const gemma_session* session);
+/* How many more fit. */
 GEMMA_EXPORT size_t gemma_session_remaining(const gemma_session* session);
 
 /* Appends tokens. logits: null, or set to the [vocab_size] logits of the token
@@ -184,43 +200,51 @@ GEMMA_EXPORT void gemma_session_checkpoint(gemma_session* session);
 /* A switch that any thread may turn to end gemma_generate; it stays so until it
  * is reset. Null if there is no memory. */
 GEMMA_EXPORT gemma_cancellation* gemma_cancellation_create(void);
+/* Frees it. Null is allowed. */
 GEMMA_EXPORT void gemma_cancellation_free(gemma_cancellation* cancellation);
+/* Turns it on. */
 GEMMA_EXPORT void gemma_cancellation_cancel(gemma_cancellation* cancellation);
+/* Turns it off again. */
 GEMMA_EXPORT void gemma_cancellation_reset(gemma_cancellation* cancellation);
 
+/* How to generate, and when to stop. */
 typedef struct gemma_generate_options {
-  size_t struct_size;
-  size_t max_new_tokens; /* 0: as many as fit */
-  float temperature;     /* 0: the most probable token */
-  size_t top_k;          /* 0: all */
-  float top_p;           /* 1: all */
-  float min_p;           /* 0: all */
-  uint64_t seed;
+  size_t struct_size;              /* set by gemma_generate_options_init */
+  size_t max_new_tokens;           /* 0: as many as fit */
+  float temperature;               /* 0: the most probable token */
+  size_t top_k;                    /* 0: all */
+  float top_p;                     /* 1: all */
+  float min_p;                     /* 0: all */
+  uint64_t seed;                   /* the same seed gives the same choices */
   const char* const* stop_strings; /* texts that end the answer */
-  size_t num_stop_strings;
+  size_t num_stop_strings;         /* how many there are */
   bool speculate; /* guess tokens where that pays; the answer is the same */
   const gemma_cancellation* cancellation; /* may be null */
 } gemma_generate_options;
 
+/* Sets the defaults. */
 GEMMA_EXPORT void gemma_generate_options_init(gemma_generate_options* options);
 
+/* What ended an answer. */
 typedef enum gemma_stop_reason {
-  GEMMA_STOP_TOKEN = 0,
-  GEMMA_STOP_STRING = 1,
-  GEMMA_STOP_MAX_TOKENS = 2,
-  GEMMA_STOP_CONTEXT_FULL = 3,
-  GEMMA_STOP_CANCELLED = 4
+  GEMMA_STOP_TOKEN = 0,        /* the end of a text or a turn */
+  GEMMA_STOP_STRING = 1,       /* one of the stop strings */
+  GEMMA_STOP_MAX_TOKENS = 2,   /* max_new_tokens */
+  GEMMA_STOP_CONTEXT_FULL = 3, /* no token fits into the session */
+  GEMMA_STOP_CANCELLED = 4     /* the caller */
 } gemma_stop_reason;
 
+/* What an answer took. */
 typedef struct gemma_generate_stats {
-  size_t struct_size;
-  size_t prompt_tokens;
-  size_t new_tokens;
-  double prefill_seconds;
-  double decode_seconds;
-  gemma_stop_reason stop_reason;
+  size_t struct_size;            /* set by gemma_generate_stats_init */
+  size_t prompt_tokens;          /* appended before the answer */
+  size_t new_tokens;             /* of the answer */
+  double prefill_seconds;        /* until the first token's logits */
+  double decode_seconds;         /* from then on */
+  gemma_stop_reason stop_reason; /* why it ended */
 } gemma_generate_stats;
 
+/* Sets its size, and the rest to nothing. */
 GEMMA_EXPORT void gemma_generate_stats_init(gemma_generate_stats* stats);
 
 /* Receives text[0, size), whole characters, not terminated; false ends the

@@ -3,6 +3,7 @@
 #ifndef GEMMA_EXPORT_H_
 #define GEMMA_EXPORT_H_
 
+// Marks what users of the shared library may call.
 #if defined(__GNUC__)
 #define GEMMA_EXPORT __attribute__((visibility("default")))
 #else

@@ -14,4 +14,7 @@
 #include "gemma/tokenizer.h"
 #include "gemma/version.h"
 
+// All of the library but its interface for C.
+namespace gemma {}
+
 #endif  // GEMMA_GEMMA_H_

@@ -31,14 +31,14 @@ enum class Speculation {
 // they are: before bias, penalties, temperature and whatever drops tokens. NaN
 // if a logit is.
 struct TokenProbability {
-  TokenId token = 0;
-  std::string_view piece;  // Tokenizer::Piece; the model owns it
-  double log_probability = 0;
+  TokenId token = 0;           // its index in the vocabulary
+  std::string_view piece;      // Tokenizer::Piece; the model owns it
+  double log_probability = 0;  // in nats, at most 0
 };
 
 // A token of a sequence and what the model expected in its place.
 struct ScoredToken {
-  TokenId token = 0;
+  TokenId token = 0;       // its index in the vocabulary
   std::string_view piece;  // as above
   // As above; none for the first token of a prompt.
   std::optional<double> log_probability;
@@ -46,13 +46,15 @@ struct ScoredToken {
   std::vector<TokenProbability> alternatives;
 };
 
+// How to generate, and when to stop.
 struct GenerateOptions {
   size_t max_new_tokens = 0;  // 0: as many as the session's context allows
-  SamplingOptions sampling;
+  SamplingOptions sampling;   // how a token is chosen
   // Texts that end generation; they are not part of the answer.
   std::vector<std::string> stop_strings;
   // Asked after each token; true stops.
   std::function<bool()> cancelled;
+  // Whether to guess ahead.
   Speculation speculation = Speculation::kAuto;
   // If set: receives each new token, before its text; a stop token is not one.
   // All logits are computed for it, the answer is the same.
@@ -65,24 +67,26 @@ struct GenerateOptions {
   bool score_prompt = false;
 };
 
+// What ended an answer.
 enum class StopReason {
-  kStopToken,
-  kStopString,
-  kMaxTokens,
-  kContextFull,
-  kCancelled
+  kStopToken,    // one of ModelConfig::stop_tokens
+  kStopString,   // one of GenerateOptions::stop_strings
+  kMaxTokens,    // GenerateOptions::max_new_tokens
+  kContextFull,  // no token fits into the session
+  kCancelled     // the caller: by `cancelled` or by `on_text`
 };
 
+// What an answer took.
 struct GenerateStats {
-  size_t prompt_tokens = 0;
+  size_t prompt_tokens = 0;    // appended before the answer
   size_t new_tokens = 0;       // a stop token is not counted
   double prefill_seconds = 0;  // until the first token's logits
   double decode_seconds = 0;   // from then on
   size_t drafted_tokens = 0;   // guessed
   size_t accepted_tokens = 0;  // of those: guessed right, and no pass needed
-  StopReason stop_reason = StopReason::kStopToken;
+  StopReason stop_reason = StopReason::kStopToken;  // why it ended
 
-  // 0 if there are no new tokens.
+  // New tokens a second; 0 if there are none.
   double decode_tokens_per_second() const {
     return decode_seconds > 0 ? static_cast<double>(new_tokens) / decode_seconds
                               : 0;

@@ -21,7 +21,10 @@ namespace gemma {
 // How many keys RecurrentGemma's local attention sees. DeepMind's own code
 // attends to W earlier positions and the current one, transformers to W in all,
 // W being the file's attention window. Other models have one convention.
-enum class RecurrentWindow { kDeepMind, kTransformers };
+enum class RecurrentWindow {
+  kDeepMind,      // W + 1 keys
+  kTransformers,  // W keys
+};
 
 // What activations are rounded to before they are multiplied with weights.
 enum class Activations {
@@ -36,6 +39,7 @@ enum class Activations {
   kRounded,
 };
 
+// How far loading is.
 struct LoadProgress {
   uint64_t done_bytes = 0;   // of weights prepared so far
   uint64_t total_bytes = 0;  // of weights in the files
@@ -43,6 +47,7 @@ struct LoadProgress {
 
 class Model;
 
+// How to load a model, and how its sessions will compute.
 struct LoadOptions {
   // Threads of all the model's sessions together; 0: one per core that this
   // process may use, within its control group's quota.
@@ -51,7 +56,9 @@ struct LoadOptions {
   // speed limits: where a few threads reach it, more only get in the way. 0:
   // all.
   size_t num_decode_threads = 0;
+  // For RecurrentGemma only.
   RecurrentWindow recurrent_window = RecurrentWindow::kDeepMind;
+  // Speed or exactness.
   Activations activations = Activations::kRounded;
   // Never use what adds in another order for many tokens than for one. Then
   // logits are the same bits for any prefill_chunk. Costs speed only on CPUs
@@ -83,9 +90,10 @@ struct SessionOptions;  // gemma/session.h
 
 // Bytes that a model takes in memory; see Model::MemoryFor.
 struct MemoryUse {
-  uint64_t weights = 0;
+  uint64_t weights = 0;  // packed
   uint64_t cache = 0;    // of one session
   uint64_t scratch = 0;  // of all sessions together
+  // All of it.
   uint64_t total() const { return weights + cache + scratch; }
 };
 
@@ -102,6 +110,7 @@ class GEMMA_EXPORT Model {
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
 
+  // The hyperparameters, as read from the files.
   const ModelConfig& config() const;
 
   // The tokenizer, or FailedPrecondition saying which file lacks it.
@@ -114,15 +123,18 @@ class GEMMA_EXPORT Model {
   // markers.
   absl::StatusOr<ChatTemplate> chat_template() const;
 
+  // What the files hold, in their order.
   const std::vector<TensorSummary>& tensors() const;
 
   // What the model and one session of these options take.
   MemoryUse MemoryFor(const SessionOptions& options) const;
 
+  // Threads that compute, the calling one included.
   size_t num_threads() const;
 
   // The library's own; see src/model/model_impl.h.
   class Impl;
+  // The library's own.
   Impl& impl() const { return *impl_; }
 
  private:

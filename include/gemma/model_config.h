@@ -40,23 +40,24 @@ struct ModelConfig {
   size_t lru_width = 0;       // 0 if no block is kRecurrent
   size_t conv_width = 0;      // taps of the recurrent block's convolution,
                               // the current position included; 0 as above
-  float rope_base_local = 0.0f;  // theta, e.g. 10000; Gemma 3 has two
-  float rope_base_global = 0.0f;
-  float rope_factor_global = 1.0f;  // divides the global blocks' frequencies
-  float embedding_scale = 0.0f;     // multiplies embeddings: sqrt(model_dim),
-                                    // rounded as the reference rounds it
-  float query_scale = 0.0f;         // multiplies q.k
-  float rms_norm_eps = 0.0f;
-  float attn_logits_soft_cap = 0.0f;   // 0: none, else cap * tanh(s / cap)
+  float rope_base_local = 0.0f;       // theta, e.g. 10000; Gemma 3 has two
+  float rope_base_global = 0.0f;      // the same of global blocks
+  float rope_factor_global = 1.0f;    // divides the global blocks' frequencies
+  float embedding_scale = 0.0f;       // multiplies embeddings: sqrt(model_dim),
+                                      // rounded as the reference rounds it
+  float query_scale = 0.0f;           // multiplies q.k
+  float rms_norm_eps = 0.0f;          // added to the mean of squares
+  float attn_logits_soft_cap = 0.0f;  // 0: none, else cap * tanh(s / cap)
   float final_logits_soft_cap = 0.0f;  // as above
   bool post_norms = false;  // Gemma 2, 3: sub-block outputs are normalized
   bool qk_norm = false;     // Gemma 3: each head's q and k are normalized
   bool biases = false;      // RecurrentGemma: projections have biases
   std::vector<BlockType> blocks;  // one per layer
 
-  TokenId bos_token = 2;
+  TokenId bos_token = 2;                   // begins a text
   std::vector<TokenId> stop_tokens = {1};  // each ends a text
 
+  // Blocks of the model.
   size_t num_layers() const { return blocks.size(); }
 };
 

@@ -19,7 +19,7 @@ namespace gemma {
 
 // What is added to the logit of a token.
 struct LogitBias {
-  TokenId token = 0;
+  TokenId token = 0;  // whose logit it is
   float bias = 0.0f;  // -infinity: the token is never chosen
 };
 
@@ -35,9 +35,10 @@ struct SamplingOptions {
   // Penalties are for tokens that occurred. This one divides their logits, or
   // multiplies negative ones, however often they did. More than 0; 1: off.
   float repetition_penalty = 1.0f;
-  // These are subtracted, the first as often as the token occurred, the second
-  // once; 0: off. Negative ones favour what occurred.
+  // Subtracted as often as the token occurred; 0: off. Negative ones favour
+  // what occurred.
   float frequency_penalty = 0.0f;
+  // As above, but subtracted once.
   float presence_penalty = 0.0f;
   // The tokens that penalties count: so many last ones of the sequence, be they
   // of the prompt, of earlier turns or of the answer; 0: all.
@@ -51,8 +52,8 @@ GEMMA_EXPORT absl::Status Validate(const SamplingOptions& options);
 
 // A token and its logit.
 struct TokenLogit {
-  TokenId token = 0;
-  float logit = 0.0f;
+  TokenId token = 0;   // its index in the vocabulary
+  float logit = 0.0f;  // its logit
 };
 
 // Samples in these steps, each of which sees what the one before left:

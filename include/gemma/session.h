@@ -20,12 +20,13 @@ namespace gemma {
 // to their bytes; bfloat16 moves logits by about 1e-2, KL by about 3e-5 nats;
 // int8 moves KL by about 1e-3.
 enum class CacheFormat {
-  kAuto,  // float32 for a model in float32, else bfloat16
-  kFloat32,
-  kBFloat16,
-  kInt8,  // with a scale for each 32 values of a head: 8.5 bits each
+  kAuto,      // float32 for a model in float32, else bfloat16
+  kFloat32,   // 32 bits a value
+  kBFloat16,  // 16 bits
+  kInt8,      // with a scale for each 32 values of a head: 8.5 bits each
 };
 
+// How long a session may grow, and how it can go back.
 struct SessionOptions {
   // Positions that the caches of global layers hold; also the limit of the
   // sequence, except for models without global layers, whose state has a fixed
@@ -39,6 +40,7 @@ struct SessionOptions {
   size_t checkpoint_interval = 0;
   // The oldest checkpoints are dropped beyond this number.
   size_t max_checkpoints = 8;
+  // How keys and values are kept.
   CacheFormat cache_format = CacheFormat::kAuto;
 };
 
@@ -79,8 +81,8 @@ class GEMMA_EXPORT Session {
 
   // What one sequence of a batch appends.
   struct Continuation {
-    Session* session = nullptr;
-    absl::Span<const TokenId> tokens;
+    Session* session = nullptr;        // not twice in a batch
+    absl::Span<const TokenId> tokens;  // at least one
   };
 
   // As Forward for several sessions of one model at once, which reads the
@@ -112,6 +114,7 @@ class GEMMA_EXPORT Session {
 
   // Tokens so far.
   absl::Span<const TokenId> tokens() const;
+  // How many there are.
   size_t position() const { return tokens().size(); }
   // Tokens that still fit; a large number for models without global layers.
   size_t remaining() const;
@@ -126,13 +129,17 @@ class GEMMA_EXPORT Session {
 
   // Calls `tap` in every Forward from now on; an empty function ends it.
   void SetTap(TapFunction tap);
+  // Whether a tap is set.
   bool has_tap() const;
 
+  // The model it was created with.
   const Model& model() const;
+  // The options it was created with.
   const SessionOptions& options() const;
 
   // The library's own; see src/engine/session.cc.
   class Impl;
+  // The library's own.
   DraftPolicy& draft_policy() const;
 
  private:

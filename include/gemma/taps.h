@@ -11,6 +11,7 @@
 
 namespace gemma {
 
+// What may be read and changed.
 enum class TapPoint {
   kMixOutput,    // what attention or recurrence adds to the residual stream
   kFfwOutput,    // what the feed-forward layer adds to it
@@ -19,10 +20,10 @@ enum class TapPoint {
 
 // Where activations come from.
 struct TapSite {
-  TapPoint point = TapPoint::kBlockOutput;
-  size_t layer = 0;     // 0-based
-  size_t position = 0;  // of the first row
-  size_t num_rows = 0;  // consecutive positions
+  TapPoint point = TapPoint::kBlockOutput;  // what they are
+  size_t layer = 0;                         // 0-based
+  size_t position = 0;                      // of the first row
+  size_t num_rows = 0;                      // consecutive positions
 };
 
 // Called with activations [num_rows, model_dim], row-major, from the thread

@@ -38,7 +38,9 @@ class GEMMA_EXPORT Tokenizer {
   // Number of pieces. The model's vocab_size may be larger (padding rows).
   size_t vocab_size() const;
 
+  // The token that begins a text.
   TokenId bos() const;
+  // The token that ends a text.
   TokenId eos() const;
 
   // Tokens of `text`, without BOS. Bytes that are not UTF-8 become U+FFFD, as
@@ -65,6 +67,7 @@ class GEMMA_EXPORT Tokenizer {
 
   // The library's own; see src/text/tokenizer_impl.h.
   class Impl;
+  // The library's own.
   explicit Tokenizer(std::unique_ptr<const Impl> impl);
 
  private:
@@ -89,11 +92,17 @@ class GEMMA_EXPORT StreamDecoder {
   std::string pending_;  // bytes of an incomplete UTF-8 character
 };
 
-enum class Role { kSystem, kUser, kModel };
+// Whose a message is.
+enum class Role {
+  kSystem,  // the program's: what the model shall keep to
+  kUser,    // what the model answers
+  kModel,   // an answer
+};
 
+// One message of a chat.
 struct Message {
-  Role role = Role::kUser;
-  std::string text;
+  Role role = Role::kUser;  // who says it
+  std::string text;         // UTF-8
 };
 
 // Gemma's turns: <start_of_turn>user\n...<end_of_turn>\n<start_of_turn>model\n.
