@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what is missing, then builds and runs every test. Stops at the first
-# step that fails. About three quarters of an hour on two cores.
+# step that fails. About half an hour on two cores.
 #
 #   tools/test.sh             all steps
 #   tools/test.sh STEP...     some: style, dev, tsan, portable, release
