@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """What others link: an installed libgemma, from CMake and from pkg-config, static and shared, from a prefix that was
-moved, and out of packages. Each consumer is built and run.
+moved, and out of packages. Each consumer is built and run. The programs and lines of README.md and of
+include/gemma/README.md are run as they stand.
 
 The build's folder is that of $GEMMA_BINARY."""
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +27,12 @@ def run(*command, **options):
     return result.stdout
 
 
+def blocks(page, language):
+    """The blocks of a page that are in a language."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
 def build(folder, *options):
     run("cmake", "-S", EXAMPLES, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug", *options)
     run("cmake", "--build", folder)
@@ -35,11 +43,17 @@ class Consumers(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp())
         cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.prefix = cls.folder / "first"
-        run("cmake", "--install", BUILD, "--prefix", cls.prefix)
+        cls.home = dict(os.environ, HOME=str(cls.folder))
+        [line] = re.findall("^cmake --install .*$", "".join(blocks("README.md", "sh")), re.MULTILINE)
+        run("sh", "-c", line.replace("build/release", str(BUILD)), env=cls.home)
         # Nothing may remember where it was installed.
-        cls.prefix = cls.prefix.rename(cls.folder / "moved")
+        cls.prefix = (cls.folder / "gemma").rename(cls.folder / "moved")
+        (cls.folder / "gemma").symlink_to(cls.prefix)
         cls.expected = run(cls.prefix / "bin/gemma", "run", MODEL, "hello the cat", "--chat", "--seed", 0, "-n", 256, "-q")
+
+    def abseil(self):
+        [path] = self.prefix.glob("lib/**/absl/status/status.h")
+        return path.parents[2]
 
     def check_examples(self, folder):
         self.assertEqual(run(folder / "chat_in_c", MODEL, "hello the cat").rstrip("\n"), self.expected.rstrip("\n"))
@@ -48,6 +62,45 @@ class Consumers(unittest.TestCase):
         plain = run(folder / "steer", MODEL, "hello", "the cat", "0")
         steered = run(folder / "steer", MODEL, "hello", "the cat", "30")
         self.assertNotEqual(plain, steered)
+
+    def test_readme(self):
+        project = self.folder / "hello"
+        project.mkdir()
+        [program] = blocks("README.md", "cpp")
+        [cmake] = blocks("README.md", "cmake")
+        self.assertLessEqual(len(program.splitlines()), 30)
+        self.assertLessEqual(len(cmake.splitlines()), 10)
+        (project / "hello.cc").write_text(program)
+        (project / "CMakeLists.txt").write_text(cmake)
+        (project / "model.gguf").symlink_to(MODEL)
+        [lines] = [block.splitlines() for block in blocks("README.md", "sh") if "build/hello" in block]
+        *building, running = lines
+        for line in building:
+            run("sh", "-c", line, cwd=project, env=self.home)
+        answer = run("sh", "-c", running, cwd=project, env=self.home)
+        expected = run(self.prefix / "bin/gemma", "run", MODEL, "Why is the sky blue?", "--chat", "--temperature", 0.7,
+                       "--top-k", 40, "--seed", 1, "-n", 256, "-q")
+        self.assertTrue(expected.strip())
+        self.assertEqual(answer.rstrip("\n"), expected.rstrip("\n"))
+
+    def test_page_on_using_the_library(self):
+        page = "include/gemma/README.md"
+        folder = self.folder / "page"
+        folder.mkdir()
+        shutil.copy(EXAMPLES / "chat_in_c.c", folder)
+        (folder / "model.gguf").symlink_to(MODEL)
+        [lines] = [block for block in blocks(page, "sh") if "chat_in_c" in block]
+        answer = run("sh", "-euc", lines, cwd=folder, env=self.home)
+        expected = run(self.prefix / "bin/gemma", "run", MODEL, "Why is the sky blue?", "--chat", "--seed", 0, "-n", 256,
+                       "-q")
+        self.assertTrue(expected.strip())
+        self.assertEqual(answer.rstrip("\n"), expected.rstrip("\n"))
+
+        [fragment] = blocks(page, "cpp")
+        program = folder / "fragment.cc"
+        program.write_text(f'#include "gemma/gemma.h"\nvoid F(absl::StatusOr<gemma::Model> model) {{\n{fragment}}}\n')
+        run("c++", "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", self.prefix / "include",
+            "-isystem", self.abseil(), program)
 
     def test_find_package(self):
         folder = self.folder / "shared"
@@ -99,11 +152,10 @@ class Consumers(unittest.TestCase):
 
     def test_headers_stand_alone(self):
         include = self.prefix / "include"
-        [absl] = {path.parents[1] for path in self.prefix.glob("lib/**/absl/status/status.h")}
         for header in sorted(include.glob("gemma/*.h")):
             with self.subTest(header=header.name):
                 run("c++", "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", include,
-                    "-isystem", absl.parent, "-x", "c++", header)
+                    "-isystem", self.abseil(), "-x", "c++", header)
         run("cc", "-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-pedantic", "-Werror", "-I", include, "-x", "c",
             include / "gemma/c_api.h")
 
