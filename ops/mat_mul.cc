@@ -9,9 +9,6 @@
 namespace gemma {
 namespace {
 
-// Fewer rows are as fast without tiles. And the rows of a checked draft, up to
-// 16, must give the bits that they give one by one.
-constexpr size_t kMinTileRows = 32;
 // A row of 2 * 2048 bytes would be where every other one is in the cache.
 constexpr size_t kBf16Padding = 32;
 constexpr size_t kCacheLine = 64;
@@ -57,15 +54,19 @@ class Tasks {
 
 enum class Kernel { kFloat, kInt8, kBf16 };
 
+bool IsQuantized(const PackedView& w) {
+  return TraitsOf(w.layout).code_bits != 0;
+}
+
+// Fewer rows than kMinTileRows are as fast without tiles. And the rows of a
+// checked draft, up to 16, must give the bits that they give one by one.
 Kernel Choose(Arithmetic arithmetic, const MatMulJob& job) {
-  const bool quantized = TraitsOf(job.w.layout).code_bits != 0;
-  if (arithmetic == Arithmetic::kFastest && job.x.rows >= kMinTileRows &&
-      (quantized || job.w.layout == Layout::kBF16) &&
-      job.w.cols % kTileCols == 0 && Bf16IsFast(job.w.layout)) {
+  if (job.x.rows >= kMinTileRows && RowsMatter(job.w, arithmetic)) {
     return Kernel::kBf16;
   }
-  return quantized && arithmetic != Arithmetic::kFloat32 ? Kernel::kInt8
-                                                         : Kernel::kFloat;
+  return IsQuantized(job.w) && arithmetic != Arithmetic::kFloat32
+             ? Kernel::kInt8
+             : Kernel::kFloat;
 }
 
 // The kernels that the jobs of one call take, and x rounded for them.
@@ -132,6 +133,12 @@ MatMulContext::MatMulContext(Arithmetic arithmetic, size_t max_rows,
 
 size_t MatMulContext::Bytes(size_t max_rows, size_t max_cols) {
   return Int8Bytes(max_rows, max_cols) + Bf16Bytes(max_rows, max_cols);
+}
+
+bool RowsMatter(const PackedView& w, Arithmetic arithmetic) {
+  return arithmetic == Arithmetic::kFastest &&
+         (IsQuantized(w) || w.layout == Layout::kBF16) &&
+         w.cols % kTileCols == 0 && Bf16IsFast(w.layout);
 }
 
 void MatMul(std::span<const MatMulJob> jobs, MatMulContext& context) {

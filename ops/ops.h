@@ -69,6 +69,12 @@ struct MatMulJob {
 // each, starting at 0; then the bias is added.
 void MatMul(std::span<const MatMulJob> jobs, MatMulContext& context);
 
+// Calls of fewer rows of x give a row the bits that it has alone. From so many
+// on they may be others, but the same for any such number, if this is true of
+// one of w.
+inline constexpr size_t kMinTileRows = 32;
+bool RowsMatter(const PackedView& w, Arithmetic arithmetic);
+
 // Finds the largest products of one row of x, reading less of w than MatMul
 // does. Holds scratch.
 class TopProducts {

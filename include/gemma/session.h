@@ -32,8 +32,9 @@ struct SessionOptions {
   // sequence, except for models without global layers, whose state has a fixed
   // size and whose sequences may grow on.
   size_t max_tokens = 4096;
-  // Rewinding by at most this many tokens is free; farther, the sequence is
-  // recomputed from a checkpoint.
+  // Rewinding by at most this many tokens is free, in front of a checkpoint
+  // too; farther, the sequence is recomputed from a checkpoint. Models without
+  // recurrent layers go back by about a prefill chunk more for free.
   size_t max_rollback = 16;
   // Keep a checkpoint of local and recurrent layers every so many tokens; 0:
   // only where Checkpoint() is called. The start of the sequence always is one.
@@ -43,8 +44,6 @@ struct SessionOptions {
   // How keys and values are kept.
   CacheFormat cache_format = CacheFormat::kAuto;
 };
-
-class DraftPolicy;  // src/engine/draft_policy.h
 
 // One sequence: its caches and its position. Movable. One thread at a time; the
 // sessions of a model may be used from different threads and take turns.
@@ -137,10 +136,10 @@ class GEMMA_EXPORT Session {
   // The options it was created with.
   const SessionOptions& options() const;
 
-  // The library's own; see src/engine/session.cc.
+  // The library's own; see src/engine/session_impl.h.
   class Impl;
   // The library's own.
-  DraftPolicy& draft_policy() const;
+  Impl& impl() const { return *impl_; }
 
  private:
   explicit Session(std::unique_ptr<Impl> impl);

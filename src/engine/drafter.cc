@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "src/engine/session_impl.h"
+
 namespace gemma {
 
 NgramDrafter::NgramDrafter(Session& session)
     : stop_tokens_(session.model().config().stop_tokens),
-      policy_(session.draft_policy()),
+      policy_(session.impl().draft_policy()),
       index_(session.position() + session.remaining()) {}
 
 void NgramDrafter::Begin(absl::Span<const TokenId> tokens) {

@@ -35,7 +35,7 @@ CacheType Executor::CacheTypeOf(CacheFormat format, const Weights& weights) {
 }
 
 void Executor::Forward(std::span<const Segment> segments,
-                     MatrixView<float> logits) {
+                       MatrixView<float> logits) {
   const std::lock_guard lock(model_.executor_mutex);
   size_t rows = 0;
   for (const Segment& segment : segments) rows += segment.tokens.size();

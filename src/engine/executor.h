@@ -30,6 +30,8 @@ class Executor : public Model::Impl::Executor {
 
   // Rows of one pass, at most.
   size_t max_rows() const { return transformer_.max_rows(); }
+  // As Transformer::few_rows.
+  size_t few_rows() const { return transformer_.few_rows(); }
 
  private:
   Executor(Model::Impl& model, Transformer transformer)

@@ -1,17 +1,13 @@
 #include "src/engine/sequence_state.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_format.h"
 
 namespace gemma {
 namespace {
-
-bool HasGlobal(const ModelConfig& config) {
-  return std::count(config.blocks.begin(), config.blocks.end(),
-                    BlockType::kGlobalAttention) != 0;
-}
 
 // A local layer keeps the window before the first row of a pass, and as many
 // positions more as may be taken back; and the rows of the pass, or the rest of
@@ -33,7 +29,25 @@ RecurrentState::Shape RecurrentShape(const ModelConfig& config,
   return {config.lru_width, config.conv_width, limits.max_rollback};
 }
 
+// What a layer still holds of the positions before the last. A local layer's
+// ring has room for the rows of a pass, which after the pass are as good as
+// any.
+size_t Rollback(const ModelConfig& config, const SequenceLimits& limits,
+                BlockType type) {
+  if (type == BlockType::kRecurrent) return limits.max_rollback;
+  const size_t slots = KvShape(config, limits, type).Slots();
+  const bool forgets = type == BlockType::kLocalAttention &&
+                       !(HasGlobal(config) && slots >= limits.max_tokens);
+  return forgets ? slots - (config.sliding_window - 1)
+                 : std::numeric_limits<size_t>::max();
+}
+
 }  // namespace
+
+bool HasGlobal(const ModelConfig& config) {
+  return std::count(config.blocks.begin(), config.blocks.end(),
+                    BlockType::kGlobalAttention) != 0;
+}
 
 uint64_t SequenceState::Bytes(const ModelConfig& config,
                               const SequenceLimits& limits) {
@@ -49,8 +63,10 @@ uint64_t SequenceState::Bytes(const ModelConfig& config,
 absl::StatusOr<SequenceState> SequenceState::Create(
     const ModelConfig& config, const SequenceLimits& limits) {
   SequenceState state;
+  state.rollback_ = std::numeric_limits<size_t>::max();
   bool ok = true;
   for (const BlockType type : config.blocks) {
+    state.rollback_ = std::min(state.rollback_, Rollback(config, limits, type));
     std::span<uint8_t> bytes;
     if (type == BlockType::kRecurrent) {
       state.index_.push_back(state.recurrent_states_.size());
@@ -87,6 +103,12 @@ SequenceState::Snapshot SequenceState::Save() const {
     snapshot.emplace_back(bytes.begin(), bytes.end());
   }
   return snapshot;
+}
+
+uint64_t SequenceState::SnapshotBytes() const {
+  uint64_t bytes = 0;
+  for (const std::span<uint8_t> layer : forgetting_) bytes += layer.size();
+  return bytes;
 }
 
 void SequenceState::Restore(const Snapshot& snapshot) {

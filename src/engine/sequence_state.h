@@ -24,6 +24,9 @@ struct SequenceLimits {
   CacheType cache_type = CacheType::kF32;
 };
 
+// Whether a layer keeps every position, so that the caches limit a sequence.
+bool HasGlobal(const ModelConfig& config);
+
 class SequenceState {
  public:
   // ResourceExhausted if there is no memory for it.
@@ -47,10 +50,15 @@ class SequenceState {
   void ForEachPiece(size_t position,
                     absl::FunctionRef<void(std::span<uint8_t>)> use) const;
 
+  // Positions behind the farthest one reached that can be returned to: what the
+  // layers that forget still hold, max_rollback at least.
+  size_t rollback() const { return rollback_; }
+
   // A copy of the layers that forget: local attention and recurrence.
   using Snapshot = std::vector<std::vector<uint8_t>>;
   Snapshot Save() const;
   void Restore(const Snapshot& snapshot);
+  uint64_t SnapshotBytes() const;
   // Whether there is a layer that forgets.
   bool Forgets() const { return !forgetting_.empty(); }
 
@@ -59,6 +67,7 @@ class SequenceState {
   std::vector<RecurrentState> recurrent_states_;
   std::vector<size_t> index_;  // of each layer, in its vector
   std::vector<std::span<uint8_t>> forgetting_;
+  size_t rollback_ = 0;
 };
 
 }  // namespace gemma

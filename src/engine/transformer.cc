@@ -19,6 +19,20 @@ size_t WidestInput(const ModelConfig& config) {
                    config.num_heads * config.head_dim, config.lru_width});
 }
 
+bool RowsMatter(const Weights& weights, Arithmetic arithmetic) {
+  const auto matters = [&](const Matrix& m) {
+    return m.view.rows != 0 && gemma::RowsMatter(m.view, arithmetic);
+  };
+  const auto any = [&](const LayerWeights& w) {
+    return matters(w.q_proj) || matters(w.k_proj) || matters(w.v_proj) ||
+           matters(w.o_proj) || matters(w.gate_proj) || matters(w.up_proj) ||
+           matters(w.down_proj) || matters(w.linear_x) || matters(w.linear_y) ||
+           matters(w.linear_out);
+  };
+  return gemma::RowsMatter(weights.HeadView(), arithmetic) ||
+         std::any_of(weights.layers.begin(), weights.layers.end(), any);
+}
+
 // Shows each segment's rows of x to its tap, if it has one.
 void Tap(TapPoint point, size_t layer, std::span<const Segment> segments,
          MatrixView<float> x) {
@@ -43,6 +57,9 @@ Transformer::Transformer(const ModelConfig& config, const Weights& weights,
       context_(arithmetic, max_rows, WidestInput(config), workers),
       scratch_(config, max_rows),
       attention_(config, max_rows, workers.num_threads()),
+      few_rows_(RowsMatter(weights, arithmetic)
+                    ? std::min(max_rows, kMinTileRows - 1)
+                    : max_rows),
       local_frequency_(config.rotary_dim / 2),
       global_frequency_(config.rotary_dim / 2) {
   RopeFrequencies(config.rope_base_local, 1.0f, local_frequency_);

@@ -43,6 +43,11 @@ class Transformer {
 
   size_t max_rows() const { return scratch_.x.rows; }
 
+  // A row has the bits that it has alone in any pass of at most so many rows;
+  // in larger ones it may have others, always the same. max_rows() if there are
+  // none such.
+  size_t few_rows() const { return few_rows_; }
+
  private:
   Transformer(const ModelConfig& config, const Weights& weights,
               Arithmetic arithmetic, size_t max_rows, Workers& workers);
@@ -62,6 +67,7 @@ class Transformer {
   Scratch scratch_;
   AttentionScratch attention_;
   TopProducts top_products_;
+  size_t few_rows_;
   std::vector<float> local_frequency_;   // [rotary_dim / 2]
   std::vector<float> global_frequency_;  // [rotary_dim / 2]
   std::vector<BatchRow> rows_;           // of the pass

@@ -100,7 +100,8 @@ TEST_P(SameBits, AnyNeighboursInTheBatch) {
   const Model model = LoadToy(GetParam());
   const size_t vocab_size = model.config().vocab_size;
   Executor* executor = *Executor::For(model.impl());
-  const SequenceLimits limits = {128, 16, executor->max_rows(), CacheType::kF32};
+  const SequenceLimits limits = {128, 16, executor->max_rows(),
+                                 CacheType::kF32};
   const std::vector<std::vector<TokenId>> prompts = {
       Prompt(25, 1), Prompt(13, 2), Prompt(31, 3)};
   const size_t before[] = {24, 0, 9};  // tokens that are there already
@@ -246,6 +247,30 @@ TEST_P(SameBits, RewindBeginsAtTheCheckpoint) {
   });
   ASSERT_TRUE(session.Rewind(30).ok());
   EXPECT_GE(first, 20u);
+}
+
+// Where a checkpoint behind the position still holds what it needs, nothing is
+// computed either.
+TEST_P(SameBits, RewindComputesNothingInFrontOfACheckpoint) {
+  const std::vector<TokenId> tokens = Prompt(90);
+  const Model model = LoadToy(GetParam(), 2, 8);
+  const size_t vocab_size = model.config().vocab_size;
+  const std::vector<float> expected = AllLogits(model, tokens);
+  for (const size_t back : {0, 1, 5}) {
+    Session session = NewSession(model, {.max_rollback = 5});
+    AllLogits(session, Slice(tokens, 0, 40));
+    session.Checkpoint();
+    AllLogits(session, Slice(tokens, 40, 90));
+    size_t rows = 0;
+    session.SetTap(
+        [&](const TapSite& site, absl::Span<float>) { rows += site.num_rows; });
+    ASSERT_TRUE(session.Rewind(40 - back).ok());
+    EXPECT_EQ(rows, 0u);
+    session.SetTap({});
+    EXPECT_EQ(AllLogits(session, Slice(tokens, 40 - back, 90)),
+              std::vector<float>(expected.begin() + (40 - back) * vocab_size,
+                                 expected.end()));
+  }
 }
 
 TEST(Session, RefusesBadArguments) {

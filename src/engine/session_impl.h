@@ -1,0 +1,112 @@
+// What is behind Session's pointer.
+
+#ifndef GEMMA_SRC_ENGINE_SESSION_IMPL_H_
+#define GEMMA_SRC_ENGINE_SESSION_IMPL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "gemma/session.h"
+#include "src/engine/batch.h"
+#include "src/engine/draft_policy.h"
+#include "src/engine/executor.h"
+#include "src/engine/sequence_state.h"
+#include "src/engine/session_file.h"
+
+namespace gemma {
+
+class Session::Impl {
+ public:
+  Impl(const Model& model, const SessionOptions& options, Executor& executor,
+       SequenceState state);
+
+  const Model& model() const { return model_; }
+  const SessionOptions& options() const { return options_; }
+  Executor& executor() const { return executor_; }
+  DraftPolicy& draft_policy() { return draft_policy_; }
+  absl::Span<const TokenId> tokens() const { return tokens_; }
+  absl::Span<float> logits() { return absl::MakeSpan(logits_); }
+  void set_tap(TapFunction tap) { tap_ = std::move(tap); }
+  bool has_tap() const { return tap_ != nullptr; }
+  size_t remaining() const;
+
+  // Whether Append may have the tokens.
+  absl::Status Check(absl::Span<const TokenId> tokens) const;
+
+  // The first of checked tokens that the next pass may take, at most
+  // `max_rows`: the pass ends where a checkpoint is due.
+  Segment Next(absl::Span<const TokenId> tokens, size_t max_rows,
+               WantedLogits logits, size_t top_k = 0);
+
+  // The executor has computed the segment.
+  void Commit(const Segment& segment);
+
+  // Appends checked tokens. `out`: of the wanted logits.
+  void Append(absl::Span<const TokenId> tokens, WantedLogits wanted, float* out,
+              size_t top_k = 0);
+
+  // OK if there is room for as many logits as are wanted.
+  static absl::Status CheckRoom(size_t wanted, size_t found);
+  // Whether AppendBatch may have the batch, with room for logits_size logits.
+  static absl::Status CheckBatch(absl::Span<const Continuation> batch,
+                                 size_t logits_size);
+
+  // Appends checked continuations of sessions of one executor. `logits`: of the
+  // last position of each.
+  static void AppendBatch(absl::Span<const Continuation> batch, float* logits);
+
+  void AddCheckpoint();
+  void DropOldestCheckpoint() { checkpoints_.erase(checkpoints_.begin()); }
+  size_t num_checkpoints() const { return checkpoints_.size(); }
+
+  // The farthest position, `position` at most, that Rewind and ForkTo reach
+  // without computing anything.
+  size_t Reachable(size_t position) const;
+
+  absl::Status Rewind(size_t position);
+
+  // A session of the same options that has nothing yet becomes one that goes on
+  // from `position`, which is reachable. It has no checkpoints.
+  void ForkTo(size_t position, Impl& fork) const;
+  // As ForkTo the end, but all of it.
+  void CopyTo(Impl& fork) const;
+
+  absl::Status Save(const std::string& path) const;
+  // A session that has nothing yet becomes the one that was saved.
+  absl::Status Restore(const SessionFile& file);
+
+ private:
+  struct SavedState {
+    size_t position = 0;
+    size_t floor = 0;
+    SequenceState::Snapshot snapshot;
+  };
+
+  // The checkpoint from which `position` is reached without computing; null if
+  // there is none.
+  const SavedState* CheckpointFor(size_t position) const;
+
+  // The first position that a copy of ForEachPiece at `position` can go back
+  // to.
+  size_t CopiedFloor(size_t position) const;
+
+  const Model& model_;
+  const SessionOptions options_;
+  const bool bounded_;  // global layers: max_tokens is the limit
+  Executor& executor_;
+  SequenceState state_;
+  std::vector<TokenId> tokens_;
+  std::vector<float> logits_;  // [vocab_size]
+  size_t floor_ = 0;  // first position that rings and states can go back to
+  std::vector<SavedState> checkpoints_;  // in ascending order
+  TapFunction tap_;
+  DraftPolicy draft_policy_;  // what Generate has measured
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_ENGINE_SESSION_IMPL_H_
