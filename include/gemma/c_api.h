@@ -220,6 +220,7 @@ typedef struct gemma_generate_options {
   size_t num_stop_strings;         /* how many there are */
   bool speculate; /* guess tokens where that pays; the answer is the same */
   const gemma_cancellation* cancellation; /* may be null */
+  double timeout_seconds; /* that the answer may take; 0: any time */
 } gemma_generate_options;
 
 /* Sets the defaults. */
@@ -231,7 +232,8 @@ typedef enum gemma_stop_reason {
   GEMMA_STOP_STRING = 1,       /* one of the stop strings */
   GEMMA_STOP_MAX_TOKENS = 2,   /* max_new_tokens */
   GEMMA_STOP_CONTEXT_FULL = 3, /* no token fits into the session */
-  GEMMA_STOP_CANCELLED = 4     /* the caller */
+  GEMMA_STOP_CANCELLED = 4,    /* the caller */
+  GEMMA_STOP_DEADLINE = 5      /* timeout_seconds */
 } gemma_stop_reason;
 
 /* What an answer took. */

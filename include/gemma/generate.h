@@ -3,6 +3,7 @@
 #ifndef GEMMA_GENERATE_H_
 #define GEMMA_GENERATE_H_
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <optional>
@@ -52,8 +53,11 @@ struct GenerateOptions {
   SamplingOptions sampling;   // how a token is chosen
   // Texts that end generation; they are not part of the answer.
   std::vector<std::string> stop_strings;
-  // Asked after each token; true stops.
+  // Asked after each piece of the prompt and each token; true stops. To stop
+  // from another thread, let that set an atomic flag.
   std::function<bool()> cancelled;
+  // Stops at the first of those moments after this one.
+  std::optional<std::chrono::steady_clock::time_point> deadline;
   // Whether to guess ahead.
   Speculation speculation = Speculation::kAuto;
   // If set: receives each new token, before its text; a stop token is not one.
@@ -73,12 +77,14 @@ enum class StopReason {
   kStopString,   // one of GenerateOptions::stop_strings
   kMaxTokens,    // GenerateOptions::max_new_tokens
   kContextFull,  // no token fits into the session
-  kCancelled     // the caller: by `cancelled` or by `on_text`
+  kCancelled,    // the caller: by `cancelled` or by `on_text`
+  kDeadline      // GenerateOptions::deadline
 };
 
 // What an answer took.
 struct GenerateStats {
   size_t prompt_tokens = 0;    // appended before the answer
+  size_t reused_tokens = 0;    // of them: not computed again; see engine.h
   size_t new_tokens = 0;       // a stop token is not counted
   double prefill_seconds = 0;  // until the first token's logits
   double decode_seconds = 0;   // from then on

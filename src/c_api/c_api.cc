@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <exception>
 #include <iterator>
@@ -158,6 +159,17 @@ absl::Status ReadGenerateOptions(const gemma_generate_options& from,
     GEMMA_C_REQUIRE(from.stop_strings[i]);
     options.stop_strings.emplace_back(from.stop_strings[i]);
   }
+  if (!(from.timeout_seconds >= 0)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "timeout_seconds is ", from.timeout_seconds, ", wanted 0 or more"));
+  }
+  // More than the clock can count are no deadline.
+  if (from.timeout_seconds > 0 && from.timeout_seconds < 1e9) {
+    options.deadline =
+        std::chrono::steady_clock::now() +
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+            std::chrono::duration<double>(from.timeout_seconds));
+  }
   if (const gemma_cancellation* cancellation = from.cancellation) {
     options.cancelled = [cancellation] {
       return cancellation->cancelled.load(std::memory_order_relaxed);
@@ -176,6 +188,8 @@ gemma_stop_reason StopReasonOf(StopReason reason) {
       return GEMMA_STOP_MAX_TOKENS;
     case StopReason::kContextFull:
       return GEMMA_STOP_CONTEXT_FULL;
+    case StopReason::kDeadline:
+      return GEMMA_STOP_DEADLINE;
     case StopReason::kCancelled:
       break;
   }

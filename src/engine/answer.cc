@@ -1,11 +1,21 @@
 #include "src/engine/answer.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "absl/strings/str_format.h"
 #include "src/formats/status_macros.h"
 
 namespace gemma {
+
+std::optional<StopReason> Interruption(const GenerateOptions& options) {
+  if (options.cancelled && options.cancelled()) return StopReason::kCancelled;
+  if (options.deadline.has_value() &&
+      std::chrono::steady_clock::now() >= *options.deadline) {
+    return StopReason::kDeadline;
+  }
+  return std::nullopt;
+}
 
 absl::Status Answer::Check(const GenerateOptions& options,
                            const ModelConfig& config) {
@@ -20,6 +30,26 @@ absl::Status Answer::Check(const GenerateOptions& options,
     if (static_cast<size_t>(b.token) < config.vocab_size) continue;
     return absl::InvalidArgumentError(
         absl::StrFormat("a token of logit_bias is %d, wanted 0 to %u", b.token,
+                        config.vocab_size - 1));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Answer::CheckPrompt(absl::Span<const TokenId> prompt, size_t room,
+                                 const ModelConfig& config) {
+  if (prompt.empty()) {
+    return absl::InvalidArgumentError(
+        "the prompt has no tokens, wanted 1 or more");
+  }
+  if (prompt.size() > room) {
+    return absl::OutOfRangeError(
+        absl::StrFormat("the prompt has %u tokens, the context has room for %u",
+                        prompt.size(), room));
+  }
+  for (const TokenId token : prompt) {
+    if (token >= 0 && static_cast<size_t>(token) < config.vocab_size) continue;
+    return absl::InvalidArgumentError(
+        absl::StrFormat("a token of the prompt is %d, wanted 0 to %u", token,
                         config.vocab_size - 1));
   }
   return absl::OkStatus();
@@ -41,11 +71,8 @@ void Answer::Score(TokenId token, absl::Span<const float> logits) {
 }
 
 bool Answer::Interrupted() {
-  if (stop_reason_.has_value()) return true;
-  if (options_.cancelled && options_.cancelled()) {
-    return End(StopReason::kCancelled);
-  }
-  return false;
+  if (!stop_reason_.has_value()) stop_reason_ = Interruption(options_);
+  return stop_reason_.has_value();
 }
 
 bool Answer::Ended(size_t room) {
@@ -80,9 +107,10 @@ std::optional<TokenId> Answer::Choose(absl::Span<float> logits) {
 
 void Answer::Finish() {
   filter_.Append(decoder_.Finish());
-  // Bytes without an end may complete a stop string, but who ended the answer
-  // himself did not see it.
-  if (filter_.stopped() && stop_reason_ != StopReason::kCancelled) {
+  // Bytes without an end may complete a stop string, but not for a caller who
+  // wants no more.
+  if (filter_.stopped() && stop_reason_ != StopReason::kCancelled &&
+      stop_reason_ != StopReason::kDeadline) {
     stop_reason_ = StopReason::kStopString;
   }
   filter_.Flush();

@@ -20,6 +20,9 @@
 
 namespace gemma {
 
+// What the caller wants by now, who is asked: to end the answer, and why.
+std::optional<StopReason> Interruption(const GenerateOptions& options);
+
 // Chooses tokens, passes their text on, and knows when the answer ends. Whoever
 // has the sequence calls, for each token: Ended, Choose, and appends it.
 class Answer {
@@ -27,6 +30,10 @@ class Answer {
   // OK, or InvalidArgument that names the option.
   static absl::Status Check(const GenerateOptions& options,
                             const ModelConfig& config);
+  // The same of a prompt for a sequence that has room for so many tokens;
+  // OutOfRange if it does not fit.
+  static absl::Status CheckPrompt(absl::Span<const TokenId> prompt, size_t room,
+                                  const ModelConfig& config);
 
   // All must outlive the answer. The options must be valid.
   Answer(const ModelConfig& config, const Tokenizer& tokenizer,

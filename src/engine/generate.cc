@@ -4,8 +4,8 @@
 #include <optional>
 #include <vector>
 
-#include "absl/strings/str_format.h"
 #include "src/engine/answer.h"
+#include "src/engine/prompt_pieces.h"
 #include "src/engine/speculator.h"
 #include "src/formats/status_macros.h"
 
@@ -18,30 +18,13 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-absl::Status CheckPrompt(const Session& session,
-                         absl::Span<const TokenId> prompt) {
-  if (prompt.size() > session.remaining()) {
-    return absl::OutOfRangeError(
-        absl::StrFormat("the prompt has %u tokens, the context has room for %u",
-                        prompt.size(), session.remaining()));
-  }
-  const size_t vocab_size = session.model().config().vocab_size;
-  for (const TokenId token : prompt) {
-    if (token >= 0 && static_cast<size_t>(token) < vocab_size) continue;
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "a token of the prompt is %d, wanted 0 to %u", token, vocab_size - 1));
-  }
-  return absl::OkStatus();
-}
-
 // Appends the prompt in pieces, so that a long one can be interrupted. Returns
 // the answer's logits of its last token, or none if it was.
 absl::StatusOr<absl::Span<float>> Prefill(Session& session,
                                           absl::Span<const TokenId> prompt,
                                           Answer& answer) {
-  constexpr size_t kPiece = 256;
-  for (; prompt.size() > kPiece; prompt.remove_prefix(kPiece)) {
-    GEMMA_RETURN_IF_ERROR(session.Append(prompt.first(kPiece)));
+  for (; prompt.size() > kPromptPiece; prompt.remove_prefix(kPromptPiece)) {
+    GEMMA_RETURN_IF_ERROR(session.Append(prompt.first(kPromptPiece)));
     if (answer.Interrupted()) return absl::Span<float>();
   }
   return session.ForwardTop(prompt, answer.top_k());
@@ -52,10 +35,9 @@ absl::StatusOr<absl::Span<float>> Prefill(Session& session,
 absl::StatusOr<absl::Span<float>> PrefillScored(
     Session& session, absl::Span<const TokenId> prompt, Answer& answer,
     std::vector<float>& rows) {
-  constexpr size_t kPiece = 32;
   const size_t vocab_size = session.model().config().vocab_size;
   for (;;) {
-    const absl::Span<const TokenId> piece = prompt.subspan(0, kPiece);
+    const absl::Span<const TokenId> piece = prompt.subspan(0, kScoredPiece);
     rows.resize(piece.size() * vocab_size);
     GEMMA_RETURN_IF_ERROR(session.ForwardAll(piece, absl::MakeSpan(rows)));
     absl::Span<float> logits;
@@ -92,7 +74,8 @@ absl::StatusOr<GenerateStats> GenerateWith(
   const Model& model = session.model();
   GEMMA_RETURN_IF_ERROR(Answer::Check(options, model.config()));
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
-  GEMMA_RETURN_IF_ERROR(CheckPrompt(session, prompt));
+  GEMMA_RETURN_IF_ERROR(
+      Answer::CheckPrompt(prompt, session.remaining(), model.config()));
   GenerateStats stats;
   stats.prompt_tokens = prompt.size();
   Answer answer(model.config(), *tokenizer, options, on_text);

@@ -3,6 +3,8 @@
 #include "gemma/c_api.h"
 
 #include <atomic>
+#include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -293,6 +295,35 @@ TEST_F(CApi, AnotherThreadCancels) {
             GEMMA_OK);
   EXPECT_EQ(stats.stop_reason, GEMMA_STOP_MAX_TOKENS);
   gemma_cancellation_free(cancellation);
+}
+
+bool Dawdle(const char*, size_t, void*) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  return true;
+}
+
+TEST_F(CApi, ATimeoutEndsTheAnswer) {
+  gemma_generate_options options;
+  gemma_generate_options_init(&options);
+  EXPECT_EQ(options.timeout_seconds, 0);
+  const std::vector<int32_t> prompt = Prompt();
+  gemma_generate_stats stats;
+  gemma_generate_stats_init(&stats);
+  const auto generate = [&](double timeout) {
+    options.timeout_seconds = timeout;
+    return gemma_generate(session_, prompt.data(), prompt.size(), &options,
+                          Dawdle, nullptr, &stats);
+  };
+  EXPECT_EQ(generate(0.005), GEMMA_OK);
+  EXPECT_EQ(stats.stop_reason, GEMMA_STOP_DEADLINE);
+  options.max_new_tokens = 2;
+  for (const double enough : {1e3, 1e300, HUGE_VAL}) {
+    EXPECT_EQ(generate(enough), GEMMA_OK);
+    EXPECT_NE(stats.stop_reason, GEMMA_STOP_DEADLINE);
+  }
+  EXPECT_EQ(generate(-1), GEMMA_INVALID_ARGUMENT);
+  EXPECT_STREQ(gemma_last_error(), "timeout_seconds is -1, wanted 0 or more");
+  EXPECT_EQ(generate(std::nan("")), GEMMA_INVALID_ARGUMENT);
 }
 
 bool Count(uint64_t done, uint64_t total, void* user) {

@@ -4,10 +4,15 @@
 #include "gemma/generate.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
 #include <cstddef>
+#include <latch>
 #include <map>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -271,6 +276,54 @@ TEST_F(GenerateMixed, CancelledDuringThePrompt) {
     EXPECT_GT(session.position(), 0u);
     EXPECT_LE(session.position(), prompt.size());
     EXPECT_EQ(session.position() == prompt.size(), last == 4);
+  }
+}
+
+TEST_F(GenerateMixed, CancelledFromAnotherThread) {
+  Session session = NewSession(*model_, {.max_tokens = 100'000});
+  std::atomic<bool> cancel = false;
+  std::latch reached(1);
+  size_t tokens = 0;
+  GenerateOptions options;
+  options.cancelled = [&] { return cancel.load(); };
+  options.on_token = [&](const ScoredToken&) {
+    if (++tokens == 3) reached.count_down();
+  };
+  options.sampling.logit_bias = {{1, -INFINITY}, {106, -INFINITY}};
+  std::thread other([&] {
+    reached.wait();
+    cancel = true;
+  });
+  const Answer answer = Ask(session, kPrompt, options);
+  other.join();
+  EXPECT_EQ(answer.stats.stop_reason, StopReason::kCancelled);
+  EXPECT_GE(answer.tokens.size(), 3u);
+}
+
+TEST_F(GenerateMixed, DeadlineDuringThePromptAndTheAnswer) {
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  Session session = NewSession(*model_);
+  GenerateOptions options;
+  options.deadline = now();
+  EXPECT_EQ(Ask(session, kPrompt, options).stats.stop_reason,
+            StopReason::kDeadline);
+  for (const size_t last : {1, 4, 5, 9}) {
+    session = NewSession(*model_);
+    size_t calls = 0;
+    options.sampling.logit_bias = {{1, -INFINITY}, {106, -INFINITY}};
+    options.deadline = now() + std::chrono::seconds(1000);
+    options.cancelled = [&] {
+      // Time passes.
+      if (++calls == last) options.deadline = now();
+      return false;
+    };
+    const absl::StatusOr<GenerateStats> stats =
+        Generate(session, std::vector<TokenId>(1000, 300), options,
+                 [](std::string_view) { return true; });
+    ASSERT_EQ(ErrorOf(stats.status()), "OK");
+    EXPECT_EQ(stats->stop_reason, StopReason::kDeadline);
+    EXPECT_EQ(stats->new_tokens, last - std::min<size_t>(last, 4));
+    EXPECT_EQ(calls, last);
   }
 }
 

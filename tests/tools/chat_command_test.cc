@@ -114,9 +114,10 @@ std::string Value(const AnswerOptions& options, std::string_view name) {
 }
 
 TEST(ChatSettings, HaveTheNamesOfTheFlags) {
-  EXPECT_THAT(SettingNames(), ::testing::IsSupersetOf(
-                                  {"temperature", "top-k", "top-p", "min-p",
-                                   "seed", "max-tokens", "stop", "speculate"}));
+  EXPECT_THAT(
+      SettingNames(),
+      ::testing::IsSupersetOf({"temperature", "top-k", "top-p", "min-p", "seed",
+                               "max-tokens", "stop", "speculate", "timeout"}));
 }
 
 TEST(ChatSettings, EachIsSetAndShown) {

@@ -1,6 +1,6 @@
 #include "tools/gemma/answer.h"
 
-#include <algorithm>
+#include <chrono>
 #include <functional>
 #include <string_view>
 
@@ -29,6 +29,8 @@ std::string_view Name(StopReason reason) {
       return "ended because the context is full (--context)";
     case StopReason::kCancelled:
       return "interrupted";
+    case StopReason::kDeadline:
+      return "ended by --timeout";
   }
   return "";
 }
@@ -52,12 +54,8 @@ absl::StatusOr<Answer> Produce(
     const AnswerOptions& options, const WantedScores& wanted,
     const std::function<bool(std::string_view text)>& on_text) {
   Answer answer;
-  GenerateOptions generate;
-  generate.max_new_tokens = options.max_tokens;
-  generate.sampling = options.sampling;
-  generate.stop_strings = options.stop;
+  GenerateOptions generate = ToGenerateOptions(options);
   generate.cancelled = Interrupted;
-  if (options.speculate == "off") generate.speculation = Speculation::kOff;
   SetScores(wanted, prompt.size(), &generate, &answer);
 
   Stopwatch stopwatch;
@@ -81,6 +79,21 @@ absl::StatusOr<Answer> Produce(
 }
 
 }  // namespace
+
+GenerateOptions ToGenerateOptions(const AnswerOptions& options) {
+  GenerateOptions generate;
+  generate.max_new_tokens = options.max_tokens;
+  generate.sampling = options.sampling;
+  generate.stop_strings = options.stop;
+  if (options.speculate == "off") generate.speculation = Speculation::kOff;
+  if (options.timeout > 0) {
+    using Clock = std::chrono::steady_clock;
+    generate.deadline =
+        Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                           std::chrono::duration<double>(options.timeout));
+  }
+  return generate;
+}
 
 absl::Status AppendPrompt(Session& session, absl::Span<const TokenId> prompt) {
   Progress progress("reading the prompt", "tok");

@@ -28,6 +28,9 @@ struct WantedScores {
   bool of_prompt = false;
 };
 
+// What the options mean for the library; a timeout begins now.
+GenerateOptions ToGenerateOptions(const AnswerOptions& options);
+
 // Appends `prompt` to the session, which must have room for it, with a progress
 // line. An interrupt stops it with an InterruptedError.
 absl::Status AppendPrompt(Session& session, absl::Span<const TokenId> prompt);

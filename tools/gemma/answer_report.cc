@@ -10,22 +10,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string_view Name(StopReason reason) {
-  switch (reason) {
-    case StopReason::kStopToken:
-      return "stop_token";
-    case StopReason::kStopString:
-      return "stop_string";
-    case StopReason::kMaxTokens:
-      return "max_tokens";
-    case StopReason::kContextFull:
-      return "context_full";
-    case StopReason::kCancelled:
-      return "cancelled";
-  }
-  return "";
-}
-
 Json ToJson(const ScoredToken& token) {
   Json json = {{"id", token.token}, {"piece", token.piece}};
   if (!token.log_probability.has_value()) return json;
@@ -47,6 +31,24 @@ Json ToJson(const std::vector<ScoredToken>& tokens) {
 
 }  // namespace
 
+std::string_view StopReasonName(StopReason reason) {
+  switch (reason) {
+    case StopReason::kStopToken:
+      return "stop_token";
+    case StopReason::kStopString:
+      return "stop_string";
+    case StopReason::kMaxTokens:
+      return "max_tokens";
+    case StopReason::kContextFull:
+      return "context_full";
+    case StopReason::kCancelled:
+      return "cancelled";
+    case StopReason::kDeadline:
+      return "deadline";
+  }
+  return "";
+}
+
 std::string AnswerJson(std::string_view model_path, const Answer& answer) {
   Json json = {
       {"model", model_path},
@@ -56,7 +58,7 @@ std::string AnswerJson(std::string_view model_path, const Answer& answer) {
   if (!answer.prompt_tokens.empty()) {
     json["prompt"] = ToJson(answer.prompt_tokens);
   }
-  json["stop_reason"] = Name(answer.stats.stop_reason);
+  json["stop_reason"] = StopReasonName(answer.stats.stop_reason);
   json["prompt_tokens"] = answer.stats.prompt_tokens;
   json["new_tokens"] = answer.stats.new_tokens;
   json["prefill_seconds"] = answer.stats.prefill_seconds;

@@ -10,6 +10,9 @@
 
 namespace gemma::tools {
 
+// "stop_token", ...
+std::string_view StopReasonName(StopReason reason);
+
 // The object that `gemma run --help` describes, and a line end.
 std::string AnswerJson(std::string_view model_path, const Answer& answer);
 

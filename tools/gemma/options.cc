@@ -26,6 +26,8 @@ constexpr size_t kMaxPositions = size_t{1} << 24;
 
 constexpr size_t kDefaultContext = 4096;
 
+constexpr float kMaxTimeout = 1e9f;  // seconds
+
 [[noreturn]] void Refuse(const std::string& names, std::string_view found,
                          std::string_view wanted) {
   // The long name: the last of "-t,--threads".
@@ -293,9 +295,15 @@ void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
             "Guess tokens from what the text repeats, and check\n"
             "several at once where that is measured to be\n"
             "faster; the answer is the same");
+  AddNumber(app, "--timeout", &options->timeout,
+            "Seconds that an answer may take, its prompt included;\n0: any");
 }
 
 absl::Status Validate(const AnswerOptions& options) {
+  if (options.timeout < 0 || options.timeout > kMaxTimeout) {
+    return UsageError(absl::StrCat("--timeout: ", options.timeout,
+                                   " is not a number from 0 to ", kMaxTimeout));
+  }
   for (const std::string& stop : options.stop) {
     if (stop.empty()) return UsageError("--stop: the text is empty");
   }

@@ -1,0 +1,59 @@
+// How a prompt is cut into passes.
+
+#ifndef GEMMA_SRC_ENGINE_PROMPT_PIECES_H_
+#define GEMMA_SRC_ENGINE_PROMPT_PIECES_H_
+
+#include <cstddef>
+
+namespace gemma {
+
+// Tokens of a prompt that Generate appends at once, and those if all their
+// logits are wanted.
+inline constexpr size_t kPromptPiece = 256;
+inline constexpr size_t kScoredPiece = 32;
+
+// The passes that Generate makes of a prompt in a new session. They matter
+// where passes of more than few_rows rows give other bits than those of fewer
+// (Transformer::few_rows): who computes the prompt in other company must put
+// each token into a pass of the same kind.
+class PromptPieces {
+ public:
+  // few_rows, max_rows: of the executor.
+  PromptPieces(size_t prompt_size, bool scored, size_t few_rows,
+               size_t max_rows);
+
+  // Whether there are two kinds of passes.
+  bool matter() const { return few_rows_ < max_rows_; }
+
+  size_t size() const { return size_; }  // of the prompt
+
+  // The end of the pass that the token is in; behind the prompt each has its
+  // own.
+  size_t End(size_t token) const;
+
+  // Whether that pass has more than few_rows rows.
+  bool Many(size_t token) const;
+
+  // The farthest position, `position` at most, where its pass can be divided:
+  // what is left has as many rows as matter.
+  size_t Resumable(size_t position) const;
+
+  // Whether a pass that begins at `begin` may end at `end`, before its time.
+  bool MayCut(size_t begin, size_t end) const;
+
+  // How many of the first `common` tokens, which another sequence has too, have
+  // the same bits there, and can be taken from it.
+  size_t Shared(const PromptPieces& other, size_t common) const;
+
+ private:
+  size_t Begin(size_t token) const;
+
+  size_t size_;
+  size_t piece_;
+  size_t few_rows_;
+  size_t max_rows_;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_ENGINE_PROMPT_PIECES_H_
