@@ -62,6 +62,13 @@ class Session::Impl {
   void AddCheckpoint();
   void DropOldestCheckpoint() { checkpoints_.erase(checkpoints_.begin()); }
   size_t num_checkpoints() const { return checkpoints_.size(); }
+  uint64_t checkpoint_bytes() const { return state_.SnapshotBytes(); }
+  // Its position; 0 if there is none.
+  size_t last_checkpoint() const {
+    return checkpoints_.empty() ? 0 : checkpoints_.back().position;
+  }
+  // As SequenceState::rollback.
+  size_t rollback() const { return state_.rollback(); }
 
   // The farthest position, `position` at most, that Rewind and ForkTo reach
   // without computing anything.

@@ -319,6 +319,37 @@ TEST(Session, SeveralTakeTurnsFromTheirThreads) {
   EXPECT_EQ(actual, expected);
 }
 
+// Each thread goes on with its sessions in turn, token by token.
+TEST(Session, SixteenOnFourThreads) {
+  constexpr size_t kThreads = 4;
+  constexpr size_t kSessions = 16;
+  const Model model = LoadToy({"", "gemma3"}, 2, 8);
+  std::vector<std::vector<float>> expected, actual(kSessions);
+  for (size_t i = 0; i < kSessions; ++i) {
+    expected.push_back(AllLogits(model, Prompt(20 + i, i)));
+  }
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      std::vector<Session> sessions;
+      for (size_t i = t; i < kSessions; i += kThreads) {
+        sessions.push_back(NewSession(model));
+        Append(AllLogits(sessions.back(), Slice(Prompt(20 + i, i), 0, 12)),
+               actual[i]);
+      }
+      for (size_t at = 12; at < 20 + kSessions; ++at) {
+        for (size_t s = 0; s < sessions.size(); ++s) {
+          const size_t i = t + s * kThreads;
+          if (at >= 20 + i) continue;
+          Append(AllLogits(sessions[s], {Prompt(20 + i, i)[at]}), actual[i]);
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(actual, expected);
+}
+
 TEST(Session, AtDecodeALayerJoinsAtMostSixTimes) {
   for (const Toy& toy : AllToys()) {
     const Model model = LoadToy(toy, 2);

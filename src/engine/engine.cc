@@ -1,0 +1,177 @@
+#include "gemma/engine.h"
+
+#include <condition_variable>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "src/engine/answer.h"
+#include "src/engine/batcher.h"
+#include "src/engine/guarded.h"
+#include "src/engine/request_queue.h"
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+namespace {
+
+constexpr size_t kMaxSequences = 1024;
+
+absl::Status Check(const EngineOptions& options) {
+  if (options.max_sequences < 1 || options.max_sequences > kMaxSequences) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("max_sequences is %u, wanted 1 to %u",
+                        options.max_sequences, kMaxSequences));
+  }
+  for (const auto& [name, value] :
+       {std::pair("max_queued", options.max_queued),
+        std::pair("max_queued_per_client", options.max_queued_per_client)}) {
+    if (value != 0) continue;
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s is 0, wanted 1 or more", name));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+class Engine::Impl {
+ public:
+  Impl(const Model& model, const Tokenizer& tokenizer, Executor& executor,
+       const EngineOptions& options)
+      : config_(model.config()),
+        options_(options),
+        batcher_(model, tokenizer, executor, options),
+        queue_(options.max_queued, options.max_queued_per_client),
+        thread_([this] { Run(); }) {}
+
+  ~Impl() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+  }
+
+  absl::StatusOr<Ticket> Submit(Request request) {
+    GEMMA_RETURN_IF_ERROR(Answer::Check(request.options, config_));
+    const size_t room = HasGlobal(config_) ? options_.max_tokens
+                                           : std::numeric_limits<size_t>::max();
+    GEMMA_RETURN_IF_ERROR(Answer::CheckPrompt(request.prompt, room, config_));
+    auto state =
+        std::make_shared<Ticket::State>(std::move(request), thread_.get_id());
+    {
+      const std::lock_guard lock(mutex_);
+      GEMMA_RETURN_IF_ERROR(queue_.Push(state));
+    }
+    wake_.notify_one();
+    return Ticket(std::move(state));
+  }
+
+ private:
+  void Run() {
+    while (Wait()) {
+      try {
+        Admit();
+        DropInterrupted();
+        batcher_.Step();
+      } catch (const std::bad_alloc&) {
+        batcher_.FailAll(absl::ResourceExhaustedError("out of memory"));
+      }
+    }
+    batcher_.CancelAll();
+    for (const RequestQueue::Item& item : queue_.items()) {
+      item->FinishUnbegun(StopReason::kCancelled);
+    }
+  }
+
+  // Waits for something to do. False: for nothing more.
+  bool Wait() {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [this] {
+      return stop_ || !queue_.empty() || batcher_.num_running() != 0;
+    });
+    return !stop_;
+  }
+
+  void Admit() {
+    while (batcher_.num_running() < options_.max_sequences) {
+      RequestQueue::Item item;
+      {
+        const std::lock_guard lock(mutex_);
+        item = queue_.Pop();
+      }
+      if (item == nullptr) return;
+      batcher_.Add(std::move(item));
+    }
+  }
+
+  // Ends requests that wait and shall not, or no longer.
+  void DropInterrupted() {
+    std::vector<RequestQueue::Item> items;
+    {
+      const std::lock_guard lock(mutex_);
+      items = queue_.items();
+    }
+    for (const RequestQueue::Item& item : items) {
+      std::optional<StopReason> reason;
+      const absl::Status asked =
+          Guarded([&] { reason = Interruption(item->request().options); });
+      if (asked.ok() && !reason.has_value()) continue;
+      {
+        const std::lock_guard lock(mutex_);
+        queue_.Remove(item);
+      }
+      if (asked.ok()) {
+        item->FinishUnbegun(*reason);
+      } else {
+        item->Finish(asked);
+      }
+    }
+  }
+
+  const ModelConfig& config_;
+  const EngineOptions options_;
+  Batcher batcher_;  // the thread's
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_;
+  RequestQueue queue_;
+  bool stop_ = false;
+
+  std::thread thread_;
+};
+
+absl::StatusOr<Engine> Engine::Create(const Model& model,
+                                      const EngineOptions& options) {
+  GEMMA_RETURN_IF_ERROR(Check(options));
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
+  // Tells what is wrong with the rest.
+  GEMMA_RETURN_IF_ERROR(
+      Session::Create(model, Batcher::SequenceOptions(options)).status());
+  GEMMA_ASSIGN_OR_RETURN(Executor * executor, Executor::For(model.impl()));
+  try {
+    return Engine(
+        std::make_unique<Impl>(model, *tokenizer, *executor, options));
+  } catch (const std::system_error& error) {
+    return absl::ResourceExhaustedError(
+        absl::StrFormat("no thread for the engine: %s", error.what()));
+  }
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+
+absl::StatusOr<Ticket> Engine::Submit(Request request) {
+  return impl_->Submit(std::move(request));
+}
+
+}  // namespace gemma

@@ -1,0 +1,134 @@
+#include "src/engine/running_request.h"
+
+#include <string_view>
+#include <utility>
+
+#include "src/engine/guarded.h"
+
+namespace gemma {
+namespace {
+
+double SecondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+}  // namespace
+
+RunningRequest::RunningRequest(std::shared_ptr<Ticket::State> ticket,
+                               const Model& model, const Tokenizer& tokenizer,
+                               const Executor& executor)
+    : ticket_(std::move(ticket)),
+      on_text_([this](std::string_view text) { return OnText(text); }),
+      answer_(model.config(), tokenizer, ticket_->request().options, on_text_),
+      pieces_(prompt().size(), scored(), executor.few_rows(),
+              executor.max_rows()) {
+  completion_.stats.prompt_tokens = prompt().size();
+}
+
+void RunningRequest::Start(Session session) {
+  session_ = std::move(session);
+  completion_.stats.reused_tokens = position();
+  completion_.queued_seconds = ticket_->seconds();
+  began_ = Clock::now();
+}
+
+Segment RunningRequest::NextOfPrompt(size_t end) {
+  const size_t begin = position();
+  const WantedLogits wanted = scored()                 ? WantedLogits::kAll
+                              : end == prompt().size() ? WantedLogits::kLast
+                                                       : WantedLogits::kNone;
+  return session().Next(prompt().subspan(begin, end - begin), end - begin,
+                        wanted);
+}
+
+Segment RunningRequest::NextToken() {
+  return session().Next({&next_, 1}, 1, WantedLogits::kLast);
+}
+
+void RunningRequest::Took(const Segment& segment, MatrixView<float> logits) {
+  const bool of_prompt = in_prompt();
+  session().Commit(segment);
+  Call([&] {
+    if (of_prompt) {
+      TookPrompt(segment, logits);
+    } else {
+      const auto row = logits.Row(0);
+      Choose({row.data(), row.size()});
+    }
+  });
+}
+
+void RunningRequest::TookPrompt(const Segment& segment,
+                                MatrixView<float> logits) {
+  if (scored()) {
+    for (size_t i = 0; i < logits.rows; ++i) {
+      const auto row = logits.Row(i);
+      answer_.Score(segment.tokens[i], {row.data(), row.size()});
+    }
+  }
+  if (in_prompt()) {
+    ended_ = answer_.Interrupted();
+    return;
+  }
+  answer_.Begin(prompt());
+  completion_.stats.prefill_seconds = SecondsSince(began_);
+  began_ = Clock::now();
+  ended_ = answer_.Ended(session().remaining());
+  if (ended_) return;
+  const auto last = logits.Row(logits.rows - 1);
+  Choose({last.data(), last.size()});
+}
+
+void RunningRequest::Choose(absl::Span<float> logits) {
+  const std::optional<TokenId> token = answer_.Choose(logits);
+  if (token.has_value()) {
+    next_ = *token;
+    completion_.tokens.push_back(next_);
+  }
+  // Where it ends the answer, it need not be computed.
+  ended_ = !token.has_value() || answer_.Ended(session().remaining() - 1);
+}
+
+bool RunningRequest::OnText(std::string_view text) {
+  completion_.text.append(text);
+  const Request& request = ticket_->request();
+  return !request.on_text || request.on_text(text);
+}
+
+void RunningRequest::CheckInterruption() {
+  Call([&] { ended_ = answer_.Interrupted(); });
+}
+
+void RunningRequest::Call(absl::FunctionRef<void()> body) {
+  absl::Status status = Guarded(body);
+  if (!status.ok()) Fail(std::move(status));
+}
+
+void RunningRequest::Fail(absl::Status status) {
+  status_ = std::move(status);
+  ended_ = true;
+}
+
+std::optional<Session> RunningRequest::Finish() {
+  if (status_.ok()) Call([&] { answer_.Finish(); });
+  GenerateStats& stats = completion_.stats;
+  stats.new_tokens = answer_.num_tokens();
+  stats.stop_reason = answer_.stop_reason();
+  if (!started()) {
+    completion_.queued_seconds = ticket_->seconds();
+  } else if (in_prompt()) {
+    stats.prefill_seconds = SecondsSince(began_);
+  } else {
+    stats.decode_seconds = SecondsSince(began_);
+  }
+  std::optional<Session> session = std::exchange(session_, std::nullopt);
+  if (status_.ok()) {
+    ticket_->Finish(std::move(completion_));
+  } else {
+    ticket_->Finish(std::move(status_));
+  }
+  return session;
+}
+
+}  // namespace gemma

@@ -1,0 +1,71 @@
+#include <functional>
+#include <utility>
+
+#include "src/engine/ticket_state.h"
+
+namespace gemma {
+
+Ticket::State::State(Request request, std::thread::id engine_thread)
+    : request_(std::move(request)),
+      engine_thread_(engine_thread),
+      came_(std::chrono::steady_clock::now()) {
+  std::function<bool()>& cancelled = request_.options.cancelled;
+  cancelled = [this, callers = std::move(cancelled)] {
+    return cancelled_.load(std::memory_order_relaxed) || (callers && callers());
+  };
+}
+
+double Ticket::State::seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - came_)
+      .count();
+}
+
+void Ticket::State::Finish(absl::StatusOr<Completion> result) {
+  const std::lock_guard lock(mutex_);
+  result_ = std::move(result);
+  finished_.notify_all();
+}
+
+void Ticket::State::FinishUnbegun(StopReason reason) {
+  Completion completion;
+  completion.stats.prompt_tokens = request_.prompt.size();
+  completion.stats.stop_reason = reason;
+  completion.queued_seconds = seconds();
+  Finish(std::move(completion));
+}
+
+bool Ticket::State::done() const {
+  const std::lock_guard lock(mutex_);
+  return result_.has_value();
+}
+
+const absl::StatusOr<Completion>& Ticket::State::Wait() const {
+  std::unique_lock lock(mutex_);
+  finished_.wait(lock, [this] { return result_.has_value(); });
+  return *result_;
+}
+
+Ticket::Ticket(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+Ticket::~Ticket() {
+  if (state_ == nullptr) return;
+  state_->Cancel();
+  if (!state_->on_engine_thread()) state_->Wait();
+}
+
+Ticket::Ticket(Ticket&&) noexcept = default;
+
+Ticket& Ticket::operator=(Ticket&& other) noexcept {
+  // What this held ends with `old`.
+  const Ticket old = std::move(*this);
+  state_ = std::move(other.state_);
+  return *this;
+}
+
+void Ticket::Cancel() { state_->Cancel(); }
+bool Ticket::done() const { return state_->done(); }
+const absl::StatusOr<Completion>& Ticket::Wait() const {
+  return state_->Wait();
+}
+
+}  // namespace gemma

@@ -1,0 +1,54 @@
+// What a ticket and the engine share of a request.
+
+#ifndef GEMMA_SRC_ENGINE_TICKET_STATE_H_
+#define GEMMA_SRC_ENGINE_TICKET_STATE_H_
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "absl/status/statusor.h"
+#include "gemma/engine.h"
+
+namespace gemma {
+
+class Ticket::State {
+ public:
+  // `engine_thread` calls the request's functions.
+  State(Request request, std::thread::id engine_thread);
+
+  // The request; it also ends when the ticket is cancelled.
+  const Request& request() const { return request_; }
+
+  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+
+  double seconds() const;  // since the request came
+
+  // Once: no function of the request will be called after it.
+  void Finish(absl::StatusOr<Completion> result);
+  // As Finish, for a request that was never begun.
+  void FinishUnbegun(StopReason reason);
+
+  bool done() const;
+  const absl::StatusOr<Completion>& Wait() const;
+  bool on_engine_thread() const {
+    return std::this_thread::get_id() == engine_thread_;
+  }
+
+ private:
+  Request request_;
+  const std::thread::id engine_thread_;
+  const std::chrono::steady_clock::time_point came_;
+  std::atomic<bool> cancelled_ = false;
+
+  mutable std::mutex mutex_;  // guards result_
+  mutable std::condition_variable finished_;
+  std::optional<absl::StatusOr<Completion>> result_;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_ENGINE_TICKET_STATE_H_
