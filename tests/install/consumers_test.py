@@ -59,6 +59,12 @@ class Consumers(unittest.TestCase):
         self.assertEqual(run(folder / "chat_in_c", MODEL, "hello the cat").rstrip("\n"), self.expected.rstrip("\n"))
         spoken = run(folder / "chat", MODEL, input="hello\nthe cat\n")
         self.assertEqual(spoken.count("> "), 3, spoken)
+        prompts = self.folder / "prompts.txt"
+        prompts.write_text("hello\nhello the cat\nhello\n")
+        answers = run(folder / "batch", MODEL, prompts).split("\n---\n")
+        self.assertEqual(len(answers), 4)
+        self.assertEqual(answers[0], answers[2])
+        self.assertEqual(answers[1].rstrip("\n"), self.expected.rstrip("\n"))
         plain = run(folder / "steer", MODEL, "hello", "the cat", "0")
         steered = run(folder / "steer", MODEL, "hello", "the cat", "30")
         self.assertNotEqual(plain, steered)

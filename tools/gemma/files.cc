@@ -94,6 +94,12 @@ absl::Status WriteOutput(std::string_view text) {
   return SystemError("cannot write to standard output", error_number);
 }
 
+absl::Status WriteTo(int fd, std::string_view bytes, std::string_view name) {
+  const int error_number = WriteAll(fd, bytes);
+  if (error_number == 0) return absl::OkStatus();
+  return SystemError(absl::StrCat("cannot write to ", name), error_number);
+}
+
 absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return SystemError(path, errno);
@@ -154,9 +160,7 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
       temporary_(std::move(other.temporary_)) {}
 
 absl::Status OutputFile::Write(std::string_view bytes) {
-  const int error_number = WriteAll(fd_, bytes);
-  if (error_number == 0) return absl::OkStatus();
-  return SystemError(absl::StrCat("cannot write to ", path_), error_number);
+  return WriteTo(fd_, bytes, path_);
 }
 
 absl::Status OutputFile::Commit() {

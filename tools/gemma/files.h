@@ -36,6 +36,9 @@ absl::StatusOr<std::string> ReadFile(const std::string& path);
 // SilentError.
 absl::Status WriteOutput(std::string_view text);
 
+// Writes all of `bytes` to an open file, whose name is for messages.
+absl::Status WriteTo(int fd, std::string_view bytes, std::string_view name);
+
 // A file's bytes, mapped.
 class MappedFile {
  public:

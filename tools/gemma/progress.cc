@@ -6,7 +6,9 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/gemma/errors.h"
 
 namespace gemma::tools {
 namespace {
@@ -14,6 +16,7 @@ namespace {
 // Short tasks show nothing; others do not spend their time on the line.
 constexpr double kFirstSeconds = 0.3;
 constexpr double kEverySeconds = 0.1;
+constexpr double kEveryLineSeconds = 10;
 
 constexpr std::string_view kErase = "\r\x1b[K";
 
@@ -39,38 +42,77 @@ Progress::Progress(std::string label, std::string unit)
                StderrIsTerminal()) {}
 
 Progress::Progress(std::string label, std::string unit, double unit_size,
-                   bool enabled)
+                   bool enabled, bool lines)
     : label_(std::move(label)),
       unit_(std::move(unit)),
       unit_size_(unit_size),
-      enabled_(enabled) {}
+      enabled_(enabled),
+      lines_(lines) {}
 
 Progress Progress::OfBytes(std::string label, bool quiet) {
   return Progress(std::move(label), "MB", 1e6, !quiet && StderrIsTerminal());
 }
 
+Progress Progress::OfCount(std::string label, bool quiet, bool verbose) {
+  const bool terminal = StderrIsTerminal();
+  return Progress(std::move(label), "", /*unit_size=*/1,
+                  !quiet && (terminal || verbose), !terminal);
+}
+
 Progress::~Progress() {
-  if (shown_) WriteTerminal(kErase);
+  if (shown_ && !lines_) WriteTerminal(kErase);
 }
 
 void Progress::Update(uint64_t done, uint64_t total) {
-  if (!enabled_ || total == 0) return;
   const double seconds = stopwatch_.seconds();
-  if (seconds < (shown_ ? last_seconds_ + kEverySeconds : kFirstSeconds)) {
-    return;
+  if (total == 0 || !Due(seconds)) return;
+  const double part =
+      static_cast<double>(done) / static_cast<double>(total) * 100;
+  std::string line = absl::StrFormat("%s %3.0f %%", label_, part);
+  if (!unit_.empty() && done > start_ && done <= total) {
+    const double rate = static_cast<double>(done - start_) / seconds;
+    absl::StrAppendFormat(&line, ", %.1f %s/s, %s left", rate / unit_size_,
+                          unit_, Duration(SecondsLeft(done, total, seconds)));
+  }
+  Show(line);
+}
+
+void Progress::UpdateCount(uint64_t done, uint64_t total,
+                           std::string_view detail) {
+  const double seconds = stopwatch_.seconds();
+  if (!Due(seconds)) return;
+  std::string line =
+      absl::StrFormat("%s %u/%u, %s", label_, done, total, detail);
+  if (done > start_) {
+    absl::StrAppendFormat(&line, ", %s left",
+                          Duration(SecondsLeft(done, total, seconds)));
+  }
+  Show(line);
+}
+
+bool Progress::Due(double seconds) {
+  const double every = lines_ ? kEveryLineSeconds : kEverySeconds;
+  const double first = lines_ ? kEveryLineSeconds : kFirstSeconds;
+  if (!enabled_ || seconds < (shown_ ? last_seconds_ + every : first)) {
+    return false;
   }
   last_seconds_ = seconds;
   shown_ = true;
-  const double part =
-      static_cast<double>(done) / static_cast<double>(total) * 100;
-  std::string line = absl::StrFormat("%s%s %3.0f %%", kErase, label_, part);
-  if (!unit_.empty() && done > start_ && done <= total) {
-    const double rate = static_cast<double>(done - start_) / seconds;
-    const double left = static_cast<double>(total - done) / rate;
-    absl::StrAppendFormat(&line, ", %.1f %s/s, %s left", rate / unit_size_,
-                          unit_, Duration(left));
+  return true;
+}
+
+double Progress::SecondsLeft(uint64_t done, uint64_t total,
+                             double seconds) const {
+  return static_cast<double>(total - done) * seconds /
+         static_cast<double>(done - start_);
+}
+
+void Progress::Show(std::string_view line) {
+  if (lines_) {
+    Note(line);
+  } else {
+    WriteTerminal(absl::StrCat(kErase, line));
   }
-  WriteTerminal(line);
 }
 
 }  // namespace gemma::tools

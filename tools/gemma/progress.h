@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace gemma::tools {
 
@@ -32,6 +33,9 @@ class Progress {
   explicit Progress(std::string label, std::string unit = "");
   // Of bytes, with a rate in MB/s. `quiet`: never shown.
   static Progress OfBytes(std::string label, bool quiet);
+  // Of things that are counted. `verbose`: where there is no terminal, a line
+  // of its own now and then.
+  static Progress OfCount(std::string label, bool quiet, bool verbose);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -40,14 +44,24 @@ class Progress {
   void StartAt(uint64_t done) { start_ = done; }
 
   void Update(uint64_t done, uint64_t total);
+  // "answering 3/10, <detail>, 5 s left".
+  void UpdateCount(uint64_t done, uint64_t total, std::string_view detail);
 
  private:
-  Progress(std::string label, std::string unit, double unit_size, bool enabled);
+  Progress(std::string label, std::string unit, double unit_size, bool enabled,
+           bool lines = false);
+
+  // Whether it is time to show something.
+  bool Due(double seconds);
+  // What is left, at the rate until now, something being done.
+  double SecondsLeft(uint64_t done, uint64_t total, double seconds) const;
+  void Show(std::string_view line);
 
   std::string label_;
   std::string unit_;
   double unit_size_;
   bool enabled_;
+  bool lines_;  // for want of a terminal
   uint64_t start_ = 0;
   bool shown_ = false;
   double last_seconds_ = 0;

@@ -4,12 +4,14 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
 #include "tools/gemma/answer.h"
 #include "tools/gemma/answer_report.h"
+#include "tools/gemma/batch.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
@@ -17,18 +19,19 @@
 #include "tools/gemma/model_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
+#include "tools/gemma/prompt.h"
 #include "tools/gemma/text.h"
 
 namespace gemma::tools {
 namespace {
 
-// A base model often goes on for ever.
-constexpr size_t kMaxCompletionTokens = 256;
+constexpr size_t kMaxBatchSize = 1024;  // of EngineOptions
 constexpr size_t kMaxAlternatives = 1000;
 
 struct RunOptions {
   ModelOptions model;
   AnswerOptions answer;
+  BatchOptions batch;  // if its input is not empty
   std::string format = "text";
   WantedScores wanted;
   size_t num_alternatives = 0;  // of --logprobs, if that is given
@@ -54,6 +57,16 @@ absl::Status Check(const RunOptions& options) {
   if (options.raw && !options.system.empty()) {
     return UsageError("--system needs a chat, and --raw is none");
   }
+  if (!options.batch.input.empty()) {
+    if (options.prompt != kStdinArgument) {
+      return UsageError("--batch and PROMPT exclude each other");
+    }
+    if (options.format != "text") {
+      return UsageError("--batch and --output-format exclude each other");
+    }
+  } else if (options.batch.output != BatchOptions().output) {
+    return UsageError("--output needs --batch");
+  }
   GEMMA_TOOLS_RETURN_IF_ERROR(
       AsUsageError(CheckUtf8(options.system, "--system")));
   return Validate(options.answer);
@@ -75,21 +88,6 @@ absl::StatusOr<std::string> ReadPrompt(const RunOptions& options) {
   return text;
 }
 
-absl::StatusOr<std::vector<TokenId>> Tokens(const Model& model,
-                                            const RunOptions& options,
-                                            const std::string& prompt,
-                                            bool chat) {
-  if (chat) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
-    return turns.UserTurn(prompt, options.system);
-  }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
-                               tokenizer->Encode(prompt));
-  tokens.insert(tokens.begin(), model.config().bos_token);
-  return tokens;
-}
-
 std::string_view ModeNote(bool tuned, bool chat) {
   if (tuned) {
     return chat ? "the model is instruction-tuned: your prompt is a chat turn "
@@ -101,17 +99,28 @@ std::string_view ModeNote(bool tuned, bool chat) {
               : "a base model: it completes your prompt (--chat: a chat turn)";
 }
 
+absl::Status RunLines(RunOptions options) {
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  options.batch.chat =
+      options.chat || (model.is_instruction_tuned() && !options.raw);
+  options.batch.quiet = options.quiet;
+  options.batch.verbose = options.verbose;
+  BatchRequest defaults;
+  defaults.system = options.system;
+  defaults.options = options.answer;
+  return RunBatch(model, options.model, options.batch, defaults);
+}
+
 absl::Status Run(RunOptions options) {
   GEMMA_TOOLS_RETURN_IF_ERROR(Check(options));
+  if (!options.batch.input.empty()) return RunLines(std::move(options));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   const bool tuned = model.is_instruction_tuned();
   const bool chat = options.chat || (tuned && !options.raw);
-  if (!chat && !options.system.empty()) {
-    return UsageError("--system needs a chat: a base model wants --chat too");
-  }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
-                               Tokens(model, options, prompt, chat));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      const std::vector<TokenId> tokens,
+      PromptTokens(model, prompt, options.system, chat));
   GEMMA_TOOLS_RETURN_IF_ERROR(FindTokens(model, &options.answer));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       Session session,
@@ -165,6 +174,15 @@ void AddRun(CLI::App& app, Action* action) {
       "none");
   command->add_flag("--score-prompt", options->wanted.of_prompt,
                     "With --logprobs: of the prompt's tokens, too");
+  AddText(*command, "--batch", "FILE", &options->batch.input,
+          "Answer the prompts of FILE (JSON, one a line; \"-\":\n"
+          "standard input), several at once");
+  AddText(*command, "--output", "FILE", &options->batch.output,
+          "With --batch: where the answers go; a file that is\n"
+          "there is continued")
+      ->default_str("standard output");
+  AddNumber(*command, "--batch-size", &options->batch.size, 1, kMaxBatchSize,
+            "With --batch: prompts computed together");
   command->add_flag("-q,--quiet", options->quiet,
                     "Say nothing on standard error but failures");
   command->add_flag("-v,--verbose", options->verbose,
@@ -188,15 +206,18 @@ void AddRun(CLI::App& app, Action* action) {
       "  prompt                 with --score-prompt: as tokens; the first has\n"
       "                         no logprob\n"
       "  stop_reason            stop_token, stop_string, max_tokens,\n"
-      "                         context_full or cancelled\n"
+      "                         context_full, deadline or cancelled\n"
       "  prompt_tokens          tokens of the prompt, BOS included\n"
       "  new_tokens             tokens of the answer\n"
       "  prefill_seconds        until the first token's logits\n"
-      "  decode_seconds         from then on\n\n"
+      "  decode_seconds         from then on\n\n" +
+      std::string(kBatchHelp) +
       "Examples:\n"
       "  gemma run gemma-3-270m.gguf \"The capital of France is\"\n"
       "  gemma run gemma-3-1b-it/ --system \"Be brief.\" < question.txt\n"
-      "  gemma run gemma-3-270m.gguf \"Once upon\" -o json --logprobs 3\n\n");
+      "  gemma run gemma-3-270m.gguf \"Once upon\" -o json --logprobs 3\n"
+      "  gemma run gemma-3-1b-it/ --batch prompts.jsonl --output "
+      "answers.jsonl\n\n");
   command->callback([=] {
     if (logprobs->count() > 0) {
       options->wanted.num_alternatives = options->num_alternatives;

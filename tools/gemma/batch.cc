@@ -1,0 +1,240 @@
+#include "tools/gemma/batch.h"
+
+#include <chrono>
+#include <list>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "tools/gemma/answer.h"
+#include "tools/gemma/answer_report.h"
+#include "tools/gemma/batch_answers.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/files.h"
+#include "tools/gemma/progress.h"
+#include "tools/gemma/prompt.h"
+#include "tools/gemma/signals.h"
+
+namespace gemma::tools {
+namespace {
+
+// Requests wait in the engine so that it never does.
+constexpr size_t kAhead = 2;
+// Between looks at what has ended.
+constexpr auto kPause = std::chrono::milliseconds(5);
+
+// Without line ends.
+std::vector<std::string_view> Lines(std::string_view text) {
+  std::vector<std::string_view> lines = absl::StrSplit(text, '\n');
+  if (lines.back().empty()) lines.pop_back();
+  for (std::string_view& line : lines) {
+    if (line.ends_with('\r')) line.remove_suffix(1);
+  }
+  return lines;
+}
+
+bool IsBlank(std::string_view line) {
+  return absl::StripAsciiWhitespace(line).empty();
+}
+
+class Batch {
+ public:
+  Batch(const Model& model, Engine& engine, const BatchOptions& options,
+        const BatchRequest& defaults, std::vector<std::string_view> lines,
+        BatchAnswers answers)
+      : model_(model),
+        engine_(engine),
+        options_(options),
+        defaults_(defaults),
+        lines_(std::move(lines)),
+        answers_(std::move(answers)),
+        progress_(
+            Progress::OfCount("answering", options.quiet, options.verbose)) {
+    for (size_t i = 0; i < lines_.size(); ++i) {
+      if (IsBlank(lines_[i])) continue;
+      ++total_;
+      if (answers_.Has(i)) ++done_;
+    }
+    failed_ = answers_.num_errors();
+    progress_.StartAt(done_);
+  }
+
+  absl::Status Run() {
+    while (done_ < total_) {
+      if (Interrupted()) return Stopped();
+      GEMMA_TOOLS_RETURN_IF_ERROR(Submit());
+      GEMMA_TOOLS_ASSIGN_OR_RETURN(const bool any, Collect());
+      progress_.UpdateCount(
+          done_, total_,
+          absl::StrFormat("%.1f tok/s", num_tokens_ / stopwatch_.seconds()));
+      if (!any && !running_.empty()) std::this_thread::sleep_for(kPause);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Summary() const {
+    if (options_.verbose) {
+      const double seconds = stopwatch_.seconds();
+      Note(absl::StrFormat("%u of %u lines answered; %u tokens, %.1f tok/s",
+                           total_ - failed_, total_, num_tokens_,
+                           num_tokens_ / seconds));
+    }
+    if (failed_ == 0) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat(failed_, " of ", total_, " lines could not be answered",
+                     options_.output == "-"
+                         ? ""
+                         : absl::StrCat("; see 'error' in ", options_.output)));
+  }
+
+ private:
+  struct Running {
+    size_t line;
+    std::string id;
+    Ticket ticket;
+  };
+
+  // Gives the engine as many lines as it shall have.
+  absl::Status Submit() {
+    for (; next_ < lines_.size(); ++next_) {
+      if (running_.size() >= kAhead * options_.size) return absl::OkStatus();
+      if (IsBlank(lines_[next_]) || answers_.Has(next_)) continue;
+      BatchRequest request;
+      absl::StatusOr<Ticket> ticket = Begin(lines_[next_], &request);
+      if (ticket.ok()) {
+        running_.push_back({next_, request.id, *std::move(ticket)});
+      } else {
+        GEMMA_TOOLS_RETURN_IF_ERROR(
+            WriteError(next_, request.id, ticket.status()));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Ticket> Begin(std::string_view line, BatchRequest* request) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(ParseBatchRequest(line, defaults_, request));
+    GEMMA_TOOLS_RETURN_IF_ERROR(FindTokens(model_, &request->options));
+    const bool chat = options_.chat || !request->messages.empty();
+    Request engine_request;
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(engine_request.prompt,
+                                 PromptTokens(model_, *request, chat));
+    if (request->options.max_tokens == 0 && !chat) {
+      request->options.max_tokens = kMaxCompletionTokens;
+    }
+    engine_request.options = ToGenerateOptions(request->options);
+    return engine_.Submit(std::move(engine_request));
+  }
+
+  // Writes what has ended. Whether anything had.
+  absl::StatusOr<bool> Collect() {
+    bool any = false;
+    for (auto it = running_.begin(); it != running_.end();) {
+      if (!it->ticket.done()) {
+        ++it;
+        continue;
+      }
+      any = true;
+      const absl::StatusOr<Completion>& completion = it->ticket.Wait();
+      GEMMA_TOOLS_RETURN_IF_ERROR(
+          completion.ok() ? WriteAnswer(it->line, it->id, *completion)
+                          : WriteError(it->line, it->id, completion.status()));
+      it = running_.erase(it);
+    }
+    return any;
+  }
+
+  absl::Status WriteAnswer(size_t line, const std::string& id,
+                           const Completion& completion) {
+    ++done_;
+    num_tokens_ += completion.tokens.size();
+    const GenerateStats& stats = completion.stats;
+    return answers_.Write(line, lines_[line], id,
+                          {{"text", completion.text},
+                           {"stop_reason", StopReasonName(stats.stop_reason)},
+                           {"prompt_tokens", stats.prompt_tokens},
+                           {"new_tokens", stats.new_tokens}});
+  }
+
+  absl::Status WriteError(size_t line, const std::string& id,
+                          const absl::Status& error) {
+    ++done_;
+    ++failed_;
+    return answers_.Write(line, lines_[line], id, {{"error", error.message()}});
+  }
+
+  absl::Status Stopped() const {
+    if (!options_.quiet && options_.output != "-") {
+      Note(absl::StrCat(done_, " of ", total_,
+                        " lines done; the same command does the rest"));
+    }
+    return InterruptedError();
+  }
+
+  const Model& model_;
+  Engine& engine_;
+  const BatchOptions& options_;
+  const BatchRequest& defaults_;
+  const std::vector<std::string_view> lines_;
+  BatchAnswers answers_;
+  Progress progress_;
+  Stopwatch stopwatch_;
+  std::list<Running> running_;
+  size_t next_ = 0;  // line
+  size_t total_ = 0;
+  size_t done_ = 0;
+  size_t failed_ = 0;
+  size_t num_tokens_ = 0;
+};
+
+}  // namespace
+
+const char kBatchHelp[] =
+    "With --batch, each line of FILE is a JSON object (or a text: the "
+    "prompt):\n"
+    "  id                     optional, a text or a number that comes back\n"
+    "  prompt, system         texts; or instead\n"
+    "  messages               [{\"role\", \"content\"}], roles system, user "
+    "and\n"
+    "                         assistant\n"
+    "  temperature, max_tokens, stop, ...\n"
+    "                         options of this line, named as the flags above\n"
+    "                         that concern the answer; a --timeout includes "
+    "the\n"
+    "                         time that the line waits for its turn\n"
+    "and gets a line of --output, in the order in which answers end:\n"
+    "  line, input, id        the line's number from 1 on, its CRC-32, its id\n"
+    "  text, stop_reason, prompt_tokens, new_tokens\n"
+    "  error                  instead of these: why there is no answer; the\n"
+    "                         other lines are answered, and the exit code is "
+    "1\n"
+    "Empty lines are skipped. An --output that exists is continued. Each "
+    "answer\n"
+    "is that of `gemma run` alone.\n\n";
+
+absl::Status RunBatch(const Model& model, const ModelOptions& model_options,
+                      const BatchOptions& options,
+                      const BatchRequest& defaults) {
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadText(options.input));
+  const std::vector<std::string_view> lines = Lines(text);
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(BatchAnswers answers,
+                               BatchAnswers::Open(options.output, lines));
+  const SessionOptions session =
+      SessionOptionsOf(model_options, DefaultContext(model));
+  EngineOptions engine_options;
+  engine_options.max_tokens = session.max_tokens;
+  engine_options.cache_format = session.cache_format;
+  engine_options.max_sequences = options.size;
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(Engine engine,
+                               Engine::Create(model, engine_options));
+  Batch batch(model, engine, options, defaults, lines, std::move(answers));
+  GEMMA_TOOLS_RETURN_IF_ERROR(batch.Run());
+  return batch.Summary();
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,203 @@
+#include "tools/gemma/batch_request.h"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/nearest.h"
+#include "tools/gemma/prompt.h"
+
+namespace gemma::tools {
+namespace {
+
+using Json = nlohmann::json;
+
+absl::Status Wrong(std::string_view name, const Json& found,
+                   std::string_view wanted) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "'", name, "' is of type ", found.type_name(), ", wanted ", wanted));
+}
+
+absl::Status ReadText(std::string_view name, const Json& json,
+                      std::string* text) {
+  if (!json.is_string()) return Wrong(name, json, "a text");
+  *text = json.get_ref<const std::string&>();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Role> RoleOf(std::string_view name) {
+  if (name == "system") return Role::kSystem;
+  if (name == "user") return Role::kUser;
+  if (name == "assistant" || name == "model") return Role::kModel;
+  return absl::InvalidArgumentError(
+      absl::StrCat("'role' is '", name, "', wanted system, user or assistant"));
+}
+
+absl::Status ReadMessages(const Json& json, std::vector<Message>* messages) {
+  if (!json.is_array() || json.empty()) {
+    return Wrong("messages", json, "an array of messages");
+  }
+  for (const Json& from : json) {
+    if (!from.is_object()) return Wrong("messages", from, "objects in it");
+    std::string role;
+    Message message;
+    for (const auto& [name, value] : from.items()) {
+      if (name == "role") {
+        GEMMA_TOOLS_RETURN_IF_ERROR(ReadText(name, value, &role));
+      } else if (name == "content") {
+        GEMMA_TOOLS_RETURN_IF_ERROR(ReadText(name, value, &message.text));
+      } else {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "a message has '", name, "', wanted 'role' and 'content'"));
+      }
+    }
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(message.role, RoleOf(role));
+    messages->push_back(std::move(message));
+  }
+  return absl::OkStatus();
+}
+
+// A value as the command line has it.
+absl::StatusOr<std::string> Word(std::string_view name, const Json& json) {
+  if (json.is_string()) return json.get<std::string>();
+  if (json.is_number()) return json.dump();
+  return Wrong(name, json, "a number or a text");
+}
+
+// The options of the command line know names, values and ranges.
+class OptionReader {
+ public:
+  explicit OptionReader(AnswerOptions* options) : options_(options) {
+    app_.set_help_flag();  // is none
+    AddAnswerOptions(app_, options, "");
+  }
+
+  absl::Status Read(const std::string& field, const Json& json) {
+    const std::string name = absl::StrReplaceAll(field, {{"_", "-"}});
+    const CLI::Option* option = app_.get_option_no_throw("--" + name);
+    if (option == nullptr || field.find('-') != std::string::npos) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("no field '", field, "'", DidYouMean(field, Fields())));
+    }
+    // What may be repeated takes the place of what the command line said.
+    if (name == "stop") options_->stop.clear();
+    if (name == "logit-bias") options_->logit_bias.clear();
+    const bool repeated =
+        option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll;
+    if (!repeated || !json.is_array()) return Add(field, name, json);
+    for (const Json& element : json) {
+      GEMMA_TOOLS_RETURN_IF_ERROR(Add(field, name, element));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Finish() {
+    try {
+      // CLI11 takes the last first.
+      app_.parse(std::vector<std::string>(words_.rbegin(), words_.rend()));
+    } catch (const CLI::ParseError& error) {
+      return absl::InvalidArgumentError(error.what());
+    }
+    return Validate(*options_);
+  }
+
+ private:
+  absl::Status Add(const std::string& field, const std::string& name,
+                   const Json& json) {
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string word, Word(field, json));
+    words_.push_back(absl::StrCat("--", name, "=", word));
+    return absl::OkStatus();
+  }
+
+  std::vector<std::string> Fields() const {
+    std::vector<std::string> fields = {"id", "prompt", "system", "messages"};
+    for (const CLI::Option* option : app_.get_options()) {
+      fields.push_back(
+          absl::StrReplaceAll(option->get_lnames()[0], {{"-", "_"}}));
+    }
+    return fields;
+  }
+
+  AnswerOptions* options_;
+  CLI::App app_;
+  std::vector<std::string> words_;
+};
+
+absl::Status ReadObject(const Json& json, BatchRequest* request) {
+  if (const auto id = json.find("id"); id != json.end()) {
+    if (!id->is_string() && !id->is_number()) {
+      return Wrong("id", *id, "a text or a number");
+    }
+    request->id = id->dump();
+  }
+  OptionReader options(&request->options);
+  bool has_prompt = false;
+  bool has_system = false;
+  for (const auto& [name, value] : json.items()) {
+    if (name == "id") continue;
+    if (name == "prompt") {
+      has_prompt = true;
+      GEMMA_TOOLS_RETURN_IF_ERROR(ReadText(name, value, &request->prompt));
+    } else if (name == "system") {
+      has_system = true;
+      GEMMA_TOOLS_RETURN_IF_ERROR(ReadText(name, value, &request->system));
+    } else if (name == "messages") {
+      GEMMA_TOOLS_RETURN_IF_ERROR(ReadMessages(value, &request->messages));
+    } else {
+      GEMMA_TOOLS_RETURN_IF_ERROR(options.Read(name, value));
+    }
+  }
+  GEMMA_TOOLS_RETURN_IF_ERROR(options.Finish());
+  const bool has_messages = !request->messages.empty();
+  if (has_messages && (has_prompt || has_system)) {
+    return absl::InvalidArgumentError(
+        "'messages' excludes 'prompt' and 'system'");
+  }
+  if (has_messages || has_prompt) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "there is no prompt, wanted 'prompt' or 'messages'");
+}
+
+}  // namespace
+
+absl::Status ParseBatchRequest(std::string_view line,
+                               const BatchRequest& defaults,
+                               BatchRequest* request) {
+  *request = defaults;
+  Json json;
+  try {
+    json = Json::parse(line);
+  } catch (const Json::parse_error& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("no JSON in UTF-8 from byte ", error.byte, " on"));
+  } catch (const Json::exception&) {
+    return absl::InvalidArgumentError("a number is too large");
+  }
+  if (json.is_string()) {
+    request->prompt = json.get<std::string>();
+    return absl::OkStatus();
+  }
+  if (!json.is_object()) return Wrong("the line", json, "an object or a text");
+  return ReadObject(json, request);
+}
+
+absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
+                                                  const BatchRequest& request,
+                                                  bool chat) {
+  if (request.messages.empty()) {
+    return PromptTokens(model, request.prompt, request.system, chat);
+  }
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const ChatTemplate turns, model.chat_template());
+  std::vector<Message> messages = request.messages;
+  // That of the command line, unless the line has another.
+  if (!request.system.empty() && messages[0].role != Role::kSystem) {
+    messages.insert(messages.begin(), {Role::kSystem, request.system});
+  }
+  return turns.Render(messages);
+}
+
+}  // namespace gemma::tools
