@@ -100,8 +100,8 @@ class GEMMA_EXPORT Ticket {
 // whatever else runs and whatever is reused. Where many tokens at once are
 // added in another order than few (see LoadOptions::deterministic), prompts are
 // computed apart from answers and cut as Generate cuts them, and only what was
-// computed in equal pieces is reused: an answer that comes back within the next
-// prompt is computed again, unless it is short.
+// computed in pieces of equal kind is reused: an answer that comes back within
+// the next prompt, token by token at first, is then mostly computed again.
 //
 // The functions of requests (on_text, on_token, cancelled) are called by the
 // engine's thread between passes: all requests wait while one runs, so slow

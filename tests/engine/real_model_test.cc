@@ -7,12 +7,14 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "tests/support/requests.h"
 #include "tests/support/toy_models.h"
 
 namespace gemma {
@@ -274,6 +276,36 @@ TEST_F(RealModel, GivesTheSameBitsInAnyChunks) {
     actual.assign(logits->begin(), logits->end());
   }
   EXPECT_EQ(actual, std::vector<float>(expected->begin(), expected->end()));
+}
+
+// Of requests that begin with the same 500 tokens, one computes them.
+TEST_F(RealModel, AnEngineComputesACommonBeginningOnce) {
+  std::ifstream file(GEMMA_TESTDATA_DIR "/real270m/text.txt");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  std::vector<TokenId> tokens = *(*model_->tokenizer())->Encode(text);
+  tokens.insert(tokens.begin(), model_->config().bos_token);
+  const auto request = [&](size_t i) {
+    // Questions that differ from the first token on.
+    Request request = Ask({tokens.begin(), tokens.begin() + 500}, 12);
+    request.prompt.insert(request.prompt.end(), tokens.begin() + 600 + 25 * i,
+                          tokens.begin() + 610 + 30 * i);
+    return request;
+  };
+  auto engine = Engine::Create(*model_, {.max_tokens = 1024});
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  // One after the other, then together.
+  std::vector<Ticket> tickets;
+  for (size_t i = 0; i < 6; ++i) {
+    tickets.push_back(*engine->Submit(request(i)));
+    if (i < 3) tickets.back().Wait();
+  }
+  for (size_t i = 0; i < 6; ++i) {
+    Outcome outcome;
+    Collect(tickets[i], &outcome);
+    EXPECT_EQ(outcome, Alone(*model_, request(i), {.max_tokens = 1024}));
+    const size_t reused = (*tickets[i].Wait()).stats.reused_tokens;
+    EXPECT_EQ(reused, i == 0 ? 0u : 500u) << i;
+  }
 }
 
 }  // namespace

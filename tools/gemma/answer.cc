@@ -62,8 +62,8 @@ absl::StatusOr<Answer> Produce(
   absl::Span<const TokenId> rest = prompt;
   // Tokens that are scored must all come to Generate.
   if (!generate.score_prompt) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(
-        AppendPrompt(session, prompt.first(prompt.size() - 1)));
+    GEMMA_TOOLS_RETURN_IF_ERROR(AppendPrompt(
+        session, prompt.first(prompt.size() - 1), generate.deadline));
     rest = prompt.last(1);
   }
   const double prefill_seconds = stopwatch.seconds();
@@ -95,10 +95,17 @@ GenerateOptions ToGenerateOptions(const AnswerOptions& options) {
   return generate;
 }
 
-absl::Status AppendPrompt(Session& session, absl::Span<const TokenId> prompt) {
+absl::Status AppendPrompt(Session& session, absl::Span<const TokenId> prompt,
+                          Deadline deadline) {
   Progress progress("reading the prompt", "tok");
   for (size_t at = 0; at < prompt.size();) {
     if (Interrupted()) return InterruptedError();
+    if (at > 0 && deadline.has_value() &&
+        std::chrono::steady_clock::now() >= *deadline) {
+      return absl::DeadlineExceededError(absl::StrFormat(
+          "--timeout: until then, %u of the prompt's %u tokens were read", at,
+          prompt.size()));
+    }
     const absl::Span<const TokenId> piece = prompt.subspan(at, kPrefillTokens);
     GEMMA_TOOLS_RETURN_IF_ERROR(session.Append(piece));
     at += piece.size();
