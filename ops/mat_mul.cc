@@ -158,6 +158,14 @@ void MatMul(std::span<const MatMulJob> jobs, MatMulContext& context) {
   });
 }
 
+void MatMulPanels(const MatMulJob& job, std::span<const size_t> panels,
+                  MatMulContext& context) {
+  const Rounded rounded({&job, 1}, context);
+  context.workers().ForEach(panels.size(), [&](size_t i, size_t) {
+    rounded.Run(job, panels[i], panels[i] + 1);
+  });
+}
+
 void MatMulInline(const MatMulJob& job) {
   CheckShapes(job);
   for (size_t begin = 0; begin < job.w.NumPanels(); begin += kTaskPanels) {

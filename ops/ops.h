@@ -75,6 +75,11 @@ void MatMul(std::span<const MatMulJob> jobs, MatMulContext& context);
 inline constexpr size_t kMinTileRows = 32;
 bool RowsMatter(const PackedView& w, Arithmetic arithmetic);
 
+// As MatMul, bit for bit, but for some panels of w only, of kPanelRows rows
+// each, which differ. The rest of out is left alone.
+void MatMulPanels(const MatMulJob& job, std::span<const size_t> panels,
+                  MatMulContext& context);
+
 // Finds the largest products of one row of x, reading less of w than MatMul
 // does. Holds scratch.
 class TopProducts {

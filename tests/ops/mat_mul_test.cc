@@ -193,6 +193,43 @@ TEST(MatMul, GivesTheSameBitsForAnyRowsAndThreads) {
   }
 }
 
+// Some panels are those of all, and nothing else is written.
+TEST(MatMulPanels, GivesTheBitsOfMatMulOnEveryTarget) {
+  Workers workers(3);
+  constexpr size_t kRows = 6 * kPanelRows + 5;  // the last panel is partial
+  const std::vector<std::vector<size_t>> choices = {
+      {}, {0}, {6}, {1, 2, 5}, {6, 0, 3}, {0, 1, 2, 3, 4, 5, 6}};
+  for (const Format format : kAllFormats) {
+    const size_t cols = BlockValues(format) == 256 ? 512 : 288;
+    const TestMatrix w(format, kRows, cols, 15);
+    const std::vector<float> bias = RandomVector(kRows, 16);
+    const std::vector<float> x = RandomVector(cols, 17);
+    ForEachTarget([&] {
+      for (const Arithmetic arithmetic :
+           {Arithmetic::kFloat32, Arithmetic::kInt8, Arithmetic::kFastest}) {
+        MatMulContext context(arithmetic, 1, cols, workers);
+        std::vector<float> all(kRows, NAN);
+        MatMulJob job = {
+            {x.data(), 1, cols}, w.packed, bias, {all.data(), 1, kRows}};
+        MatMul({&job, 1}, context);
+        for (const std::vector<size_t>& panels : choices) {
+          std::vector<float> some(kRows, 7.0f);
+          job.out.data = some.data();
+          MatMulPanels(job, panels, context);
+          std::vector<float> expected(kRows, 7.0f);
+          for (const size_t panel : panels) {
+            const size_t begin = panel * kPanelRows;
+            const size_t end = std::min(begin + kPanelRows, kRows);
+            std::copy(all.begin() + begin, all.begin() + end,
+                      expected.begin() + begin);
+          }
+          EXPECT_EQ(some, expected) << FormatName(format);
+        }
+      }
+    });
+  }
+}
+
 // A quantized matrix gives the bits that its dequantized values give.
 TEST(MatMul, GivesTheBitsOfTheDequantizedValues) {
   Workers workers(1);
