@@ -69,9 +69,9 @@ class GEMMA_EXPORT Tokenizer {
   class Impl;
   // The library's own.
   explicit Tokenizer(std::unique_ptr<const Impl> impl);
+  const Impl& impl() const { return *impl_; }
 
  private:
-  friend class StreamDecoder;
   std::unique_ptr<const Impl> impl_;
 };
 

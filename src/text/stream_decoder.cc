@@ -31,7 +31,7 @@ StreamDecoder::StreamDecoder(const Tokenizer& tokenizer)
     : tokenizer_(&tokenizer) {}
 
 std::string StreamDecoder::Append(TokenId token) {
-  const Tokenizer::Impl& impl = *tokenizer_->impl_;
+  const Tokenizer::Impl& impl = tokenizer_->impl();
   if (!impl.Contains(token)) return Finish();
   const std::string_view piece = impl.piece(token);
   switch (impl.type(token)) {

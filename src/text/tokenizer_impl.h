@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "src/text/bpe_encoder.h"
 #include "src/text/piece_index.h"
 #include "src/text/prefix_matcher.h"
+#include "src/text/token_trie.h"
 #include "src/text/vocabulary.h"
 
 namespace gemma {
@@ -52,6 +54,12 @@ class Tokenizer::Impl {
   absl::Status EncodeText(std::string_view text,
                           std::vector<TokenId>& tokens) const;
 
+  // The bytes of all tokens, as a tree that is made when it is first asked for.
+  const TokenTrie& trie() const {
+    std::call_once(trie_made_, [this] { trie_.emplace(vocabulary_.pieces); });
+    return *trie_;
+  }
+
   // The longest control token that `text` begins with; null if there is none.
   const PrefixMatcher::Entry* MatchControl(std::string_view text) const {
     return controls_.Longest(text);
@@ -66,6 +74,8 @@ class Tokenizer::Impl {
   std::optional<BpeEncoder> encoder_;  // set by Create, as all below
   PrefixMatcher controls_;
   bool newlines_separate_ = false;  // no token crosses the end of a newline run
+  mutable std::once_flag trie_made_;
+  mutable std::optional<TokenTrie> trie_;
 };
 
 }  // namespace gemma
