@@ -35,7 +35,7 @@ packages=(
   libedit-dev libgmock-dev libgtest-dev libsentencepiece-dev libssl-dev
   nlohmann-json3-dev zlib1g-dev
 )
-((release_only)) || packages+=(clang-format doxygen groff-base)
+((release_only)) || packages+=(clang-format doxygen groff-base python3-jsonschema)
 
 log() { echo "==> $*"; }
 fail() { echo "setup.sh: $*"; exit 1; }

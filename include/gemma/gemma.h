@@ -6,6 +6,7 @@
 #include "gemma/engine.h"
 #include "gemma/export.h"
 #include "gemma/generate.h"
+#include "gemma/grammar.h"
 #include "gemma/model.h"
 #include "gemma/model_config.h"
 #include "gemma/sampler.h"

@@ -1,0 +1,124 @@
+#include "src/grammar/allowed_tokens.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace gemma {
+namespace {
+
+// Of so many tokens, logits alone are faster to compute than to find the
+// largest among all.
+constexpr size_t kFew = 1024;
+// Nodes of the tree that are passed to find that there are more: some tens of
+// microseconds.
+constexpr size_t kMaxNodes = size_t{1} << 13;
+
+// Lists of few tokens, at most 4 KB each.
+constexpr size_t kMaxLists = 1024;
+
+}  // namespace
+
+AllowedTokens::AllowedTokens(const ByteGrammar& grammar, const TokenTrie& trie,
+                             absl::Span<const TokenId> stops)
+    : trie_(trie),
+      stops_(stops),
+      automaton_(grammar),
+      state_(automaton_.start()) {}
+
+bool AllowedTokens::IsStop(TokenId token) const {
+  return std::binary_search(stops_.begin(), stops_.end(), token);
+}
+
+Automaton::StateId AllowedTokens::After(Automaton::StateId state,
+                                        std::string_view bytes) {
+  for (const char byte : bytes) {
+    state = automaton_.Step(state, static_cast<uint8_t>(byte));
+    if (state == Automaton::kDead) break;
+  }
+  return state;
+}
+
+bool AllowedTokens::Contains(TokenId token) {
+  if (IsStop(token)) return automaton_.may_end(state_);
+  if (static_cast<size_t>(token) >= trie_.num_tokens()) return false;
+  const std::string_view bytes = trie_.bytes(token);
+  return !bytes.empty() && After(state_, bytes) != Automaton::kDead;
+}
+
+template <class Visit>
+bool AllowedTokens::Walk(size_t max_nodes, Visit visit) {
+  struct Level {
+    size_t end;  // the node after the children
+    Automaton::StateId state;
+  };
+  const absl::Span<const TokenTrie::Node> nodes = trie_.nodes();
+  std::vector<Level> levels = {{nodes.size(), state_}};
+  for (size_t node = 0; node < nodes.size();) {
+    if (max_nodes-- == 0) return false;
+    while (node >= levels.back().end) levels.pop_back();
+    const Automaton::StateId state =
+        automaton_.Step(levels.back().state, nodes[node].byte);
+    if (state == Automaton::kDead) {
+      node = nodes[node].next;
+      continue;
+    }
+    for (const TokenId token : trie_.tokens(node)) {
+      if (!IsStop(token) && !visit(token)) return false;
+    }
+    levels.push_back({nodes[node].next, state});
+    ++node;
+  }
+  return true;
+}
+
+const std::vector<TokenId>* AllowedTokens::Few() {
+  if (few_.size() > kMaxLists) few_.clear();
+  const auto [it, inserted] = few_.try_emplace(state_);
+  if (inserted) {
+    std::vector<TokenId> tokens;
+    const bool all = Walk(kMaxNodes, [&](TokenId token) {
+      tokens.push_back(token);
+      return tokens.size() < kFew;
+    });
+    if (all) {
+      if (automaton_.may_end(state_)) {
+        tokens.insert(tokens.end(), stops_.begin(), stops_.end());
+      }
+      std::sort(tokens.begin(), tokens.end());
+      it->second = std::move(tokens);
+    }
+  }
+  return it->second.has_value() ? &*it->second : nullptr;
+}
+
+const std::vector<bool>& AllowedTokens::All() {
+  if (state_of_all_ == state_) return all_;
+  const size_t end_of_stops = stops_.empty() ? 0 : stops_.back() + size_t{1};
+  all_.assign(std::max(trie_.num_tokens(), end_of_stops), false);
+  Walk(std::numeric_limits<size_t>::max(), [&](TokenId token) {
+    all_[static_cast<size_t>(token)] = true;
+    return true;
+  });
+  for (const TokenId stop : stops_) {
+    all_[static_cast<size_t>(stop)] = automaton_.may_end(state_);
+  }
+  state_of_all_ = state_;
+  return all_;
+}
+
+void AllowedTokens::Accept(TokenId token) {
+  state_ = After(state_, trie_.bytes(token));
+  if (!automaton_.Trim(state_)) return;
+  few_.clear();
+  state_of_all_.reset();
+}
+
+absl::Status AllowedTokens::status() const {
+  if (!automaton_.overflowed()) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      "the grammar is too ambiguous: there are thousands of ways to read the "
+      "answer");
+}
+
+}  // namespace gemma

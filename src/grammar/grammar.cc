@@ -1,0 +1,97 @@
+#include "gemma/grammar.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "src/formats/status_macros.h"
+#include "src/grammar/automaton.h"
+#include "src/grammar/characters.h"
+#include "src/grammar/grammar_impl.h"
+#include "src/grammar/json_schema.h"
+#include "src/grammar/json_values.h"
+#include "src/grammar/regex.h"
+#include "src/text/utf8.h"
+
+namespace gemma {
+namespace {
+
+constexpr size_t kMaxChoiceBytes = size_t{1} << 20;  // of all together
+
+// Completes the grammar. What cannot even be begun is refused now.
+absl::Status Finish(ExprId root, ByteGrammar& grammar) {
+  GEMMA_RETURN_IF_ERROR(grammar.Finish(root));
+  if (!Automaton(grammar).overflowed()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "the grammar is too ambiguous: there are thousands of ways to begin");
+}
+
+}  // namespace
+
+Grammar::Grammar(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Grammar::~Grammar() = default;
+Grammar::Grammar(Grammar&&) noexcept = default;
+Grammar& Grammar::operator=(Grammar&&) noexcept = default;
+
+absl::StatusOr<Grammar> Grammar::FromRegex(std::string_view expression) {
+  auto impl = std::make_unique<Impl>();
+  GEMMA_ASSIGN_OR_RETURN(
+      const ExprId root,
+      Regex(expression, RegexMatch::kAll, Writing::kPlain, impl->bytes));
+  GEMMA_RETURN_IF_ERROR(Finish(root, impl->bytes));
+  return Grammar(std::move(impl));
+}
+
+absl::StatusOr<Grammar> Grammar::FromChoices(
+    absl::Span<const std::string> choices) {
+  if (choices.empty()) {
+    return absl::InvalidArgumentError("there are no choices, wanted 1 or more");
+  }
+  size_t bytes = 0;
+  for (size_t i = 0; i < choices.size(); ++i) {
+    bytes += choices[i].size();
+    if (IsValidUtf8(choices[i])) continue;
+    return absl::InvalidArgumentError(
+        absl::StrFormat("choice %u is not UTF-8", i));
+  }
+  if (bytes > kMaxChoiceBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("the choices have %u bytes, wanted at most %u", bytes,
+                        kMaxChoiceBytes));
+  }
+  std::vector<std::string> sorted(choices.begin(), choices.end());
+  std::sort(sorted.begin(), sorted.end());
+  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+  auto impl = std::make_unique<Impl>();
+  const ExprId root = OneOf(sorted, impl->bytes);
+  GEMMA_RETURN_IF_ERROR(Finish(root, impl->bytes));
+  return Grammar(std::move(impl));
+}
+
+absl::StatusOr<Grammar> Grammar::FromJsonSchema(std::string_view schema) {
+  auto impl = std::make_unique<Impl>();
+  GEMMA_ASSIGN_OR_RETURN(const ExprId root, JsonSchema(schema, impl->bytes));
+  GEMMA_RETURN_IF_ERROR(Finish(root, impl->bytes));
+  return Grammar(std::move(impl));
+}
+
+Grammar Grammar::AnyJson() {
+  auto impl = std::make_unique<Impl>();
+  const ExprId root = JsonValues(impl->bytes).Any();
+  impl->bytes.Finish(root).IgnoreError();  // it is small, and has texts
+  return Grammar(std::move(impl));
+}
+
+bool Grammar::Matches(std::string_view text) const {
+  Automaton automaton(impl_->bytes);
+  Automaton::StateId state = automaton.start();
+  for (const char c : text) {
+    state = automaton.Step(state, static_cast<uint8_t>(c));
+    if (state == Automaton::kDead) return false;
+    automaton.Trim(state);
+  }
+  return automaton.may_end(state);
+}
+
+}  // namespace gemma

@@ -1,0 +1,194 @@
+#include "src/grammar/schema_keywords.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <limits>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_format.h"
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+namespace {
+
+// Keywords that are read somewhere, and those that only describe.
+constexpr std::string_view kKnown[] = {
+    "$comment",
+    "$defs",
+    "$id",
+    "$ref",
+    "$schema",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "contentEncoding",
+    "contentMediaType",
+    "contentSchema",
+    "default",
+    "definitions",
+    "deprecated",
+    "description",
+    "discriminator",
+    "enum",
+    "example",
+    "examples",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "oneOf",
+    "pattern",
+    "prefixItems",
+    "properties",
+    "readOnly",
+    "required",
+    "title",
+    "type",
+    "uniqueItems",
+    "writeOnly",
+};
+
+// Larger counts are never reached.
+constexpr uint32_t kMaxCount = uint32_t{1} << 30;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// A limit of integers, rounded into the range of the type. `up`: whether to the
+// next larger one.
+int64_t Rounded(const Json& json, bool up) {
+  int64_t integer = 0;
+  if (json.Get(integer).ok()) return integer;
+  double number = 0;
+  json.Get(number).IgnoreError();
+  number = up ? std::ceil(number) : std::floor(number);
+  if (number >= 0x1p63) return std::numeric_limits<int64_t>::max();
+  if (number < -0x1p63) return std::numeric_limits<int64_t>::min();
+  return static_cast<int64_t>(number);
+}
+
+bool IsInteger(const Json& json) {
+  double number = 0;
+  return json.Get(number).ok() && number == std::floor(number);
+}
+
+}  // namespace
+
+absl::Status CheckKeywords(const SchemaPart& part) {
+  for (const auto& [name, value] : part.schema.Members()) {
+    const std::string pointer = PointerTo(part.pointer, name);
+    if (absl::StartsWith(name, "x-")) continue;
+    if (!std::binary_search(std::begin(kKnown), std::end(kKnown), name)) {
+      return SchemaError(pointer, "this keyword is not supported");
+    }
+    if (name == "$id" && !part.pointer.empty()) {
+      return SchemaError(pointer,
+                         "a schema within the schema that has an $id "
+                         "of its own is not supported");
+    }
+    double number = 0;
+    if (name == "multipleOf" && (!value.Get(number).ok() || number != 1)) {
+      return SchemaError(pointer, "only multiples of 1 are supported");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CountRange> CountsOf(const SchemaParts& parts,
+                                    std::string_view least_name,
+                                    std::string_view most_name) {
+  constexpr std::string_view kWanted = "a number of 0 or more";
+  CountRange range;
+  for (const SchemaPart& part : parts) {
+    GEMMA_ASSIGN_OR_RETURN(const auto least,
+                           ReadKeyword<size_t>(part, least_name, kWanted));
+    GEMMA_ASSIGN_OR_RETURN(const auto most,
+                           ReadKeyword<size_t>(part, most_name, kWanted));
+    if (least.has_value()) {
+      if (*least > kMaxCount) {
+        return SchemaError(PointerTo(part.pointer, least_name),
+                           absl::StrFormat("wanted at most %u", kMaxCount));
+      }
+      range.least = std::max(range.least, static_cast<uint32_t>(*least));
+    }
+    if (most.has_value()) {
+      range.most = static_cast<uint32_t>(
+          std::min({size_t{range.most}, *most, size_t{kMaxCount}}));
+    }
+  }
+  return range;
+}
+
+absl::StatusOr<NumberRange> NumberRangeOf(const SchemaParts& parts) {
+  NumberRange range = {-kInfinity, kInfinity};
+  for (const SchemaPart& part : parts) {
+    for (const bool excluded : {false, true}) {
+      for (const bool is_least : {true, false}) {
+        const std::string_view name =
+            is_least ? (excluded ? "exclusiveMinimum" : "minimum")
+                     : (excluded ? "exclusiveMaximum" : "maximum");
+        GEMMA_ASSIGN_OR_RETURN(const auto limit,
+                               ReadKeyword<double>(part, name, "a number"));
+        if (!limit.has_value()) continue;
+        if (is_least &&
+            (*limit > range.least || (*limit == range.least && excluded))) {
+          range.least = *limit;
+          range.without_least = excluded;
+        }
+        if (!is_least &&
+            (*limit < range.most || (*limit == range.most && excluded))) {
+          range.most = *limit;
+          range.without_most = excluded;
+        }
+      }
+    }
+  }
+  return range;
+}
+
+absl::StatusOr<IntegerRange> IntegerRangeOf(const SchemaParts& parts) {
+  constexpr int64_t kLowest = std::numeric_limits<int64_t>::min();
+  constexpr int64_t kHighest = std::numeric_limits<int64_t>::max();
+  GEMMA_ASSIGN_OR_RETURN(const NumberRange numbers, NumberRangeOf(parts));
+  if (numbers.least >= 0x1p63 || numbers.most < -0x1p63) {
+    return IntegerRange{kHighest, kLowest};
+  }
+  IntegerRange range = {kLowest, kHighest};
+  for (const SchemaPart& part : parts) {
+    if (const auto json = part.schema.Find("minimum")) {
+      range.least = std::max(range.least, Rounded(*json, true));
+    }
+    if (const auto json = part.schema.Find("maximum")) {
+      range.most = std::min(range.most, Rounded(*json, false));
+    }
+    if (const auto json = part.schema.Find("exclusiveMinimum")) {
+      const int64_t limit = Rounded(*json, true);
+      const bool next = IsInteger(*json) && limit < kHighest;
+      range.least = std::max(range.least, limit + (next ? 1 : 0));
+    }
+    if (const auto json = part.schema.Find("exclusiveMaximum")) {
+      const int64_t limit = Rounded(*json, false);
+      const bool next = IsInteger(*json) && limit > kLowest;
+      range.most = std::min(range.most, limit - (next ? 1 : 0));
+    }
+  }
+  return range;
+}
+
+bool HasKeyword(const SchemaParts& parts, std::string_view name) {
+  return std::any_of(parts.begin(), parts.end(), [&](const SchemaPart& part) {
+    return part.schema.Has(name);
+  });
+}
+
+}  // namespace gemma
