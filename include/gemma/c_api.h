@@ -207,6 +207,15 @@ GEMMA_EXPORT void gemma_cancellation_cancel(gemma_cancellation* cancellation);
 /* Turns it off again. */
 GEMMA_EXPORT void gemma_cancellation_reset(gemma_cancellation* cancellation);
 
+/* What kind of text an answer shall be. */
+typedef enum gemma_grammar {
+  GEMMA_GRAMMAR_NONE = 0,        /* any text */
+  GEMMA_GRAMMAR_JSON = 1,        /* any value of JSON */
+  GEMMA_GRAMMAR_JSON_SCHEMA = 2, /* values that a schema calls valid */
+  GEMMA_GRAMMAR_REGEX = 3,       /* what a regular expression describes */
+  GEMMA_GRAMMAR_CHOICES = 4      /* one of several texts */
+} gemma_grammar;
+
 /* How to generate, and when to stop. */
 typedef struct gemma_generate_options {
   size_t struct_size;              /* set by gemma_generate_options_init */
@@ -221,6 +230,9 @@ typedef struct gemma_generate_options {
   bool speculate; /* guess tokens where that pays; the answer is the same */
   const gemma_cancellation* cancellation; /* may be null */
   double timeout_seconds; /* that the answer may take; 0: any time */
+  gemma_grammar grammar; /* what the answer shall be; gemma/grammar.h */
+  const char* const* grammar_texts; /* choices, or one schema or expression */
+  size_t num_grammar_texts; /* how many there are */
 } gemma_generate_options;
 
 /* Sets the defaults. */
@@ -233,7 +245,8 @@ typedef enum gemma_stop_reason {
   GEMMA_STOP_MAX_TOKENS = 2,   /* max_new_tokens */
   GEMMA_STOP_CONTEXT_FULL = 3, /* no token fits into the session */
   GEMMA_STOP_CANCELLED = 4,    /* the caller */
-  GEMMA_STOP_DEADLINE = 5      /* timeout_seconds */
+  GEMMA_STOP_DEADLINE = 5,     /* timeout_seconds */
+  GEMMA_STOP_GRAMMAR_END = 6   /* nothing more is allowed */
 } gemma_stop_reason;
 
 /* What an answer took. */

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "gemma/export.h"
+#include "gemma/grammar.h"
 #include "gemma/sampler.h"
 #include "gemma/session.h"
 
@@ -53,6 +54,12 @@ struct GenerateOptions {
   SamplingOptions sampling;   // how a token is chosen
   // Texts that end generation; they are not part of the answer.
   std::vector<std::string> stop_strings;
+  // If set: the answer is one of its texts. Tokens that cannot go on so are
+  // taken out before `sampling` does anything, control tokens among them; those
+  // that end an answer stay where a text may end. An answer that is not ended
+  // by kStopToken or kGrammarEnd is only the beginning of a text. Must outlive
+  // the call.
+  const Grammar* grammar = nullptr;
   // Asked after each piece of the prompt and each token; true stops. To stop
   // from another thread, let that set an atomic flag.
   std::function<bool()> cancelled;
@@ -78,7 +85,8 @@ enum class StopReason {
   kMaxTokens,    // GenerateOptions::max_new_tokens
   kContextFull,  // no token fits into the session
   kCancelled,    // the caller: by `cancelled` or by `on_text`
-  kDeadline      // GenerateOptions::deadline
+  kDeadline,     // GenerateOptions::deadline
+  kGrammarEnd    // nothing may follow
 };
 
 // What an answer took.
@@ -105,7 +113,8 @@ struct GenerateStats {
 // token except a stop token, so that a next prompt may continue it. Until then
 // it may hold guessed tokens too.
 // Fails, and changes nothing, if the prompt does not fit or an option is out of
-// range. Needs the model's tokenizer.
+// range. Needs the model's tokenizer. ResourceExhausted, in the midst of an
+// answer, if there are thousands of ways to read it by the grammar.
 GEMMA_EXPORT absl::StatusOr<GenerateStats> Generate(
     Session& session, absl::Span<const TokenId> prompt,
     const GenerateOptions& options,

@@ -10,6 +10,7 @@
 #include <iterator>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -178,6 +179,31 @@ absl::Status ReadGenerateOptions(const gemma_generate_options& from,
   return absl::OkStatus();
 }
 
+// Nothing for GEMMA_GRAMMAR_NONE.
+absl::StatusOr<std::optional<Grammar>> ReadGrammar(
+    const gemma_generate_options& from) {
+  const unsigned kind = NumberOf(from.grammar);
+  if (kind > GEMMA_GRAMMAR_CHOICES) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("grammar is ", kind, ", wanted 0 to 4"));
+  }
+  if (kind == GEMMA_GRAMMAR_NONE) return std::nullopt;
+  if (kind == GEMMA_GRAMMAR_JSON) return Grammar::AnyJson();
+  if (from.num_grammar_texts != 0) GEMMA_C_REQUIRE(from.grammar_texts);
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < from.num_grammar_texts; ++i) {
+    GEMMA_C_REQUIRE(from.grammar_texts[i]);
+    texts.emplace_back(from.grammar_texts[i]);
+  }
+  if (kind == GEMMA_GRAMMAR_CHOICES) return Grammar::FromChoices(texts);
+  if (texts.size() != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("num_grammar_texts is ", texts.size(), ", wanted 1"));
+  }
+  if (kind == GEMMA_GRAMMAR_REGEX) return Grammar::FromRegex(texts[0]);
+  return Grammar::FromJsonSchema(texts[0]);
+}
+
 gemma_stop_reason StopReasonOf(StopReason reason) {
   switch (reason) {
     case StopReason::kStopToken:
@@ -192,6 +218,8 @@ gemma_stop_reason StopReasonOf(StopReason reason) {
       return GEMMA_STOP_DEADLINE;
     case StopReason::kCancelled:
       break;
+    case StopReason::kGrammarEnd:
+      return GEMMA_STOP_GRAMMAR_END;
   }
   return GEMMA_STOP_CANCELLED;
 }
@@ -488,6 +516,9 @@ gemma_status gemma_generate(gemma_session* session, const int32_t* prompt,
         gemma::ReadSized(options, "gemma_generate_options", from));
     gemma::GenerateOptions generate;
     GEMMA_C_RETURN_IF_ERROR(gemma::ReadGenerateOptions(from, generate));
+    const auto grammar = gemma::ReadGrammar(from);
+    GEMMA_C_RETURN_IF_ERROR(grammar.status());
+    if (grammar->has_value()) generate.grammar = &**grammar;
     const auto generated = gemma::Generate(
         session->session, {prompt, prompt_size}, generate,
         [&](std::string_view text) {

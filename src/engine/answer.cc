@@ -62,6 +62,8 @@ Answer::Answer(const ModelConfig& config, const Tokenizer& tokenizer,
       options_(options),
       sampler_(options.sampling),
       reporter_(options, tokenizer),
+      constraint_(options.grammar, tokenizer, config.stop_tokens,
+                  sampler_.num_candidates(), reporter_.wanted()),
       decoder_(tokenizer),
       filter_(options.stop_strings, on_text) {}
 
@@ -80,6 +82,7 @@ bool Answer::Ended(size_t room) {
   if (filter_.stopped()) return End(StopReason::kStopString);
   if (filter_.refused()) return End(StopReason::kCancelled);
   if (Interrupted()) return true;
+  if (constraint_.must_end()) return End(StopReason::kGrammarEnd);
   if (Left(room) != 0) return false;
   const bool limited =
       options_.max_new_tokens != 0 && num_tokens_ == options_.max_new_tokens;
@@ -93,11 +96,18 @@ size_t Answer::Left(size_t room) const {
 
 std::optional<TokenId> Answer::Choose(absl::Span<float> logits) {
   reporter_.Expect(logits);
-  const TokenId token = sampler_.Sample(logits);
+  constraint_.Apply(logits);
+  const TokenId token = constraint_.Allowed(sampler_.Sample(logits));
+  status_ = constraint_.status();
+  if (!status_.ok()) {
+    End(StopReason::kCancelled);
+    return std::nullopt;
+  }
   if (std::binary_search(stop_tokens_.begin(), stop_tokens_.end(), token)) {
     End(StopReason::kStopToken);
     return std::nullopt;
   }
+  constraint_.Accept(token);
   sampler_.Accept({&token, 1});
   reporter_.Report(token);
   filter_.Append(decoder_.Append(token));

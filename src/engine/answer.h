@@ -15,6 +15,7 @@
 #include "gemma/model.h"
 #include "gemma/sampler.h"
 #include "gemma/tokenizer.h"
+#include "src/engine/constraint.h"
 #include "src/engine/stop_filter.h"
 #include "src/engine/token_reporter.h"
 
@@ -40,10 +41,8 @@ class Answer {
          const GenerateOptions& options,
          const StopFilter::TextFunction& on_text);
 
-  // How many of the largest logits Choose needs; 0: all.
-  size_t top_k() const {
-    return reporter_.wanted() ? 0 : sampler_.num_candidates();
-  }
+  // The logits that Choose needs. Valid until it is called.
+  const NeededLogits& needed() { return constraint_.needed(); }
 
   // Whether each token of the prompt must come to Score.
   bool scores_prompt() const {
@@ -66,12 +65,15 @@ class Answer {
   size_t Left(size_t room) const;
 
   // The next token, by the logits [vocab_size] of the sequence, which may be
-  // overwritten. None: it is a stop token, and the answer has ended.
+  // overwritten. None: it is a stop token, or `status` is not OK, and the
+  // answer has ended.
   std::optional<TokenId> Choose(absl::Span<float> logits);
 
   // Passes on what text was held back. Once, when the answer has ended.
   void Finish();
 
+  // Whether the grammar could be followed.
+  const absl::Status& status() const { return status_; }
   size_t num_tokens() const { return num_tokens_; }  // chosen
   // Why it ended, after Finish.
   StopReason stop_reason() const;
@@ -83,10 +85,12 @@ class Answer {
   const GenerateOptions& options_;
   Sampler sampler_;
   TokenReporter reporter_;
+  Constraint constraint_;
   StreamDecoder decoder_;
   StopFilter filter_;
   size_t num_tokens_ = 0;
   std::optional<StopReason> stop_reason_;
+  absl::Status status_;
 };
 
 }  // namespace gemma

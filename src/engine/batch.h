@@ -4,6 +4,7 @@
 #define GEMMA_SRC_ENGINE_BATCH_H_
 
 #include <cstddef>
+#include <functional>
 #include <span>
 
 #include "gemma/model_config.h"
@@ -14,6 +15,16 @@ namespace gemma {
 
 enum class WantedLogits { kNone, kLast, kAll };
 
+// Which logits of a row somebody needs; the others may be -infinity.
+struct NeededLogits {
+  size_t top_k = 0;  // the largest; 0: all
+  // If there are some: those of these tokens, ascending, and no others.
+  std::span<const TokenId> tokens;
+  // If set: asked whether the top_k largest are enough. If not, all are
+  // computed.
+  std::function<bool(std::span<const float> logits)> enough;
+};
+
 // Consecutive tokens of one sequence. Several segments, each of a sequence of
 // its own, make a ragged batch: prefill of one prompt, decode of many
 // sequences, and verification of a draft are all the same call.
@@ -22,10 +33,8 @@ struct Segment {
   std::span<const TokenId> tokens;  // not empty, each in the vocabulary
   size_t position = 0;              // of the first token
   WantedLogits logits = WantedLogits::kLast;
-  const TapFunction* tap = nullptr;  // may be null
-  // Of the logits, only so many of the largest are needed; the others may be
-  // -infinity. 0: all.
-  size_t top_k = 0;
+  const TapFunction* tap = nullptr;      // may be null
+  const NeededLogits* needed = nullptr;  // null: all
 };
 
 inline size_t NumLogits(const Segment& segment) {

@@ -179,7 +179,7 @@ void Batcher::RunPass(absl::Span<const Part> parts) {
     rows += NumLogits(part.segment);
   }
   // One row of logits can be found faster than all; see Transformer.
-  if (parts.size() == 1) segments[0].top_k = parts[0].request->top_k();
+  if (parts.size() == 1) segments[0].needed = &parts[0].request->needed();
   const size_t vocab_size = model_.config().vocab_size;
   logits_.resize(std::max(logits_.size(), rows * vocab_size));
   executor_.Forward(segments, {logits_.data(), rows, vocab_size});

@@ -6,6 +6,7 @@
 
 #include "src/engine/answer.h"
 #include "src/engine/prompt_pieces.h"
+#include "src/engine/session_impl.h"
 #include "src/engine/speculator.h"
 #include "src/formats/status_macros.h"
 
@@ -27,7 +28,7 @@ absl::StatusOr<absl::Span<float>> Prefill(Session& session,
     GEMMA_RETURN_IF_ERROR(session.Append(prompt.first(kPromptPiece)));
     if (answer.Interrupted()) return absl::Span<float>();
   }
-  return session.ForwardTop(prompt, answer.top_k());
+  return session.impl().Forward(prompt, answer.needed());
 }
 
 // As Prefill with all logits, and scores the prompt's tokens. The logits are in
@@ -59,10 +60,12 @@ absl::Status Decode(absl::Span<float> logits, Answer& answer,
     const size_t left = answer.Left(speculator.remaining());
     const std::optional<TokenId> token = answer.Choose(logits);
     if (!token.has_value()) break;
-    GEMMA_ASSIGN_OR_RETURN(logits, speculator.Append(*token, left - 1));
+    GEMMA_ASSIGN_OR_RETURN(
+        logits, speculator.Append(*token, left - 1, answer.needed()));
   }
   answer.Finish();
-  return speculator.Finish();
+  GEMMA_RETURN_IF_ERROR(speculator.Finish());
+  return answer.status();
 }
 
 }  // namespace
@@ -91,7 +94,7 @@ absl::StatusOr<GenerateStats> GenerateWith(
 
   const Clock::time_point decode_start = Clock::now();
   if (drafter != nullptr) drafter->Begin(session.tokens());
-  Speculator speculator(session, drafter, answer.top_k());
+  Speculator speculator(session, drafter);
   GEMMA_RETURN_IF_ERROR(Decode(logits, answer, speculator));
   stats.new_tokens = answer.num_tokens();
   stats.stop_reason = answer.stop_reason();

@@ -31,7 +31,8 @@ class RunningRequest {
   absl::Span<const TokenId> prompt() const { return ticket_->request().prompt; }
   const PromptPieces& pieces() const { return pieces_; }
   bool scored() const { return answer_.scores_prompt(); }
-  size_t top_k() const { return answer_.top_k(); }
+  // As Answer::needed.
+  const NeededLogits& needed() { return answer_.needed(); }
 
   // Gives it its sequence, which holds a beginning of the prompt.
   void Start(Session session);

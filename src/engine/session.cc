@@ -61,10 +61,7 @@ absl::StatusOr<absl::Span<float>> Session::Forward(
 
 absl::StatusOr<absl::Span<float>> Session::ForwardTop(
     absl::Span<const TokenId> tokens, size_t top_k) {
-  GEMMA_RETURN_IF_ERROR(impl_->Check(tokens));
-  const absl::Span<float> logits = impl_->logits();
-  impl_->Append(tokens, WantedLogits::kLast, logits.data(), top_k);
-  return logits;
+  return impl_->Forward(tokens, {top_k});
 }
 
 absl::Status Session::Append(absl::Span<const TokenId> tokens) {

@@ -46,7 +46,7 @@ absl::Status Session::Impl::Check(absl::Span<const TokenId> tokens) const {
 }
 
 Segment Session::Impl::Next(absl::Span<const TokenId> tokens, size_t max_rows,
-                            WantedLogits logits, size_t top_k) {
+                            WantedLogits logits, const NeededLogits* needed) {
   size_t count = std::min(tokens.size(), max_rows);
   if (const size_t interval = options_.checkpoint_interval; interval != 0) {
     count = std::min(count, interval - tokens_.size() % interval);
@@ -55,7 +55,7 @@ Segment Session::Impl::Next(absl::Span<const TokenId> tokens, size_t max_rows,
     logits = WantedLogits::kNone;
   }
   return {&state_, {tokens.data(), count}, tokens_.size(), logits, &tap_,
-          top_k};
+          needed};
 }
 
 void Session::Impl::Commit(const Segment& segment) {
@@ -70,15 +70,23 @@ void Session::Impl::Commit(const Segment& segment) {
 }
 
 void Session::Impl::Append(absl::Span<const TokenId> tokens,
-                           WantedLogits wanted, float* out, size_t top_k) {
+                           WantedLogits wanted, float* out,
+                           const NeededLogits* needed) {
   while (!tokens.empty()) {
-    const Segment segment = Next(tokens, executor_.max_rows(), wanted, top_k);
+    const Segment segment = Next(tokens, executor_.max_rows(), wanted, needed);
     const size_t rows = NumLogits(segment);
     executor_.Forward({&segment, 1}, {out, rows, logits_.size()});
     out += rows * logits_.size();
     Commit(segment);
     tokens.remove_prefix(segment.tokens.size());
   }
+}
+
+absl::StatusOr<absl::Span<float>> Session::Impl::Forward(
+    absl::Span<const TokenId> tokens, const NeededLogits& needed) {
+  GEMMA_RETURN_IF_ERROR(Check(tokens));
+  Append(tokens, WantedLogits::kLast, logits_.data(), &needed);
+  return logits();
 }
 
 void Session::Impl::AppendBatch(absl::Span<const Continuation> batch,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "gemma/session.h"
 #include "src/engine/batch.h"
@@ -40,14 +41,18 @@ class Session::Impl {
   // The first of checked tokens that the next pass may take, at most
   // `max_rows`: the pass ends where a checkpoint is due.
   Segment Next(absl::Span<const TokenId> tokens, size_t max_rows,
-               WantedLogits logits, size_t top_k = 0);
+               WantedLogits logits, const NeededLogits* needed = nullptr);
 
   // The executor has computed the segment.
   void Commit(const Segment& segment);
 
   // Appends checked tokens. `out`: of the wanted logits.
   void Append(absl::Span<const TokenId> tokens, WantedLogits wanted, float* out,
-              size_t top_k = 0);
+              const NeededLogits* needed = nullptr);
+
+  // As Session::Forward, for those who need some logits only.
+  absl::StatusOr<absl::Span<float>> Forward(absl::Span<const TokenId> tokens,
+                                            const NeededLogits& needed);
 
   // OK if there is room for as many logits as are wanted.
   static absl::Status CheckRoom(size_t wanted, size_t found);

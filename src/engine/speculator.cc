@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "src/engine/session_impl.h"
 #include "src/formats/status_macros.h"
 
 namespace gemma {
@@ -16,13 +17,13 @@ double SecondsSince(Clock::time_point start) {
 
 }  // namespace
 
-Speculator::Speculator(Session& session, Drafter* drafter, size_t top_k)
-    : session_(session), drafter_(drafter), top_k_(top_k) {}
+Speculator::Speculator(Session& session, Drafter* drafter)
+    : session_(session), drafter_(drafter) {}
 
 Speculator::~Speculator() { Finish().IgnoreError(); }
 
-absl::StatusOr<absl::Span<float>> Speculator::Append(TokenId token,
-                                                     size_t most) {
+absl::StatusOr<absl::Span<float>> Speculator::Append(
+    TokenId token, size_t most, const NeededLogits& needed) {
   if (drafter_ != nullptr) drafter_->Append(token);
   if (num_ahead() > 0 && pass_[num_appended_] == token) {
     ++num_accepted_;
@@ -32,7 +33,7 @@ absl::StatusOr<absl::Span<float>> Speculator::Append(TokenId token,
   pass_.assign(1, token);
   AddDraft(most);
   const Clock::time_point start = Clock::now();
-  const absl::StatusOr<absl::Span<float>> logits = RunPass();
+  const absl::StatusOr<absl::Span<float>> logits = RunPass(needed);
   if (!logits.ok()) {
     pass_.clear();
   } else if (drafter_ != nullptr) {
@@ -68,8 +69,9 @@ void Speculator::AddDraft(size_t most) {
   }
 }
 
-absl::StatusOr<absl::Span<float>> Speculator::RunPass() {
-  if (pass_.size() == 1) return session_.ForwardTop(pass_, top_k_);
+absl::StatusOr<absl::Span<float>> Speculator::RunPass(
+    const NeededLogits& needed) {
+  if (pass_.size() == 1) return session_.impl().Forward(pass_, needed);
   const size_t vocab_size = session_.model().config().vocab_size;
   GEMMA_RETURN_IF_ERROR(session_.ForwardAll(
       pass_, absl::MakeSpan(logits_).first(pass_.size() * vocab_size)));

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "gemma/session.h"
+#include "src/engine/batch.h"
 #include "src/engine/drafter.h"
 
 namespace gemma {
@@ -21,17 +22,17 @@ namespace gemma {
 class Speculator {
  public:
   // The session must outlive the speculator, and nobody else may change it.
-  // `drafter` likewise, or null: then each token is a pass. `top_k`: how many
-  // of the largest logits are needed, see Session::ForwardTop.
-  Speculator(Session& session, Drafter* drafter, size_t top_k);
+  // `drafter` likewise, or null: then each token is a pass.
+  Speculator(Session& session, Drafter* drafter);
   ~Speculator();
   Speculator(const Speculator&) = delete;
   Speculator& operator=(const Speculator&) = delete;
 
   // Appends `token` and returns the logits [vocab_size] of what follows it.
   // They may be overwritten and stay valid until the next call. `most`: how
-  // many tokens may still be appended after it.
-  absl::StatusOr<absl::Span<float>> Append(TokenId token, size_t most);
+  // many tokens may still be appended after it. `needed`: of the logits.
+  absl::StatusOr<absl::Span<float>> Append(TokenId token, size_t most,
+                                           const NeededLogits& needed);
 
   // Leaves the session with the appended tokens only.
   absl::Status Finish();
@@ -50,14 +51,13 @@ class Speculator {
   void AddDraft(size_t most);
 
   // Computes pass_. Returns the logits after its first token.
-  absl::StatusOr<absl::Span<float>> RunPass();
+  absl::StatusOr<absl::Span<float>> RunPass(const NeededLogits& needed);
 
   // Of logits_.
   absl::Span<float> Row(size_t row);
 
   Session& session_;
   Drafter* drafter_;
-  size_t top_k_;
   std::vector<TokenId> pass_;  // the last pass: a token, then its draft
   size_t num_appended_ = 0;    // of pass_
   std::vector<float> logits_;  // [pass_.size(), vocab_size] if there is a draft

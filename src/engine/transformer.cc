@@ -1,6 +1,7 @@
 #include "src/engine/transformer.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_format.h"
 #include "ops/ops.h"
@@ -164,7 +165,7 @@ void Transformer::Logits(std::span<const Segment> segments,
              scratch_.normed.Rows(wanted, count));
     wanted += count;
   }
-  if (wanted == 0 || TopLogits(segments, logits)) return;
+  if (wanted == 0 || NeededOnly(segments, logits)) return;
   const MatMulJob head = {
       scratch_.normed.Rows(0, wanted), weights_.HeadView(), {}, logits};
   MatMul({&head, 1}, context_);
@@ -180,20 +181,56 @@ void Transformer::Logits(std::span<const Segment> segments,
   });
 }
 
-// As Logits, for what `normed` holds, where the largest are enough and can be
-// found faster than all. Reading the weights twice for two rows cannot.
-bool Transformer::TopLogits(std::span<const Segment> segments,
-                            MatrixView<float> logits) {
-  const size_t top_k = segments[0].top_k;
-  if (segments.size() != 1 || top_k == 0 || top_k > kMaxTopK ||
-      NumLogits(segments[0]) != 1 ||
+// As Logits, for what `normed` holds, where one row's logits are wanted and
+// some of them are enough.
+bool Transformer::NeededOnly(std::span<const Segment> segments,
+                             MatrixView<float> logits) {
+  const NeededLogits* needed = segments[0].needed;
+  if (segments.size() != 1 || needed == nullptr ||
+      NumLogits(segments[0]) != 1) {
+    return false;
+  }
+  if (needed->tokens.empty()) return TopLogits(*needed, logits.Row(0));
+  TokenLogits(needed->tokens, logits.Row(0));
+  return true;
+}
+
+// The largest, where they are enough and can be found faster than all. Reading
+// the weights twice for two rows cannot.
+bool Transformer::TopLogits(const NeededLogits& needed,
+                            std::span<float> logits) {
+  if (needed.top_k == 0 || needed.top_k > kMaxTopK ||
       !TopProducts::Supports(weights_.HeadView(), context_.arithmetic()) ||
       !top_products_.Pays()) {
     return false;
   }
-  return top_products_.Find(scratch_.normed.Row(0), weights_.HeadView(), top_k,
-                            config_.final_logits_soft_cap, context_,
-                            logits.Row(0));
+  return top_products_.Find(scratch_.normed.Row(0), weights_.HeadView(),
+                            needed.top_k, config_.final_logits_soft_cap,
+                            context_, logits) &&
+         (!needed.enough || needed.enough(logits));
+}
+
+// Those of the tokens, and of their neighbours.
+void Transformer::TokenLogits(std::span<const TokenId> tokens,
+                              std::span<float> logits) {
+  panels_.clear();
+  for (const TokenId token : tokens) {
+    const size_t panel = static_cast<size_t>(token) / kPanelRows;
+    if (panels_.empty() || panels_.back() != panel) panels_.push_back(panel);
+  }
+  std::fill(logits.begin(), logits.end(),
+            -std::numeric_limits<float>::infinity());
+  const MatMulJob head = {scratch_.normed.Rows(0, 1),
+                          weights_.HeadView(),
+                          {},
+                          {logits.data(), 1, logits.size()}};
+  MatMulPanels(head, panels_, context_);
+  if (config_.final_logits_soft_cap == 0.0f) return;
+  for (const size_t panel : panels_) {
+    const size_t row = panel * kPanelRows;
+    SoftCap(config_.final_logits_soft_cap,
+            logits.subspan(row, std::min(kPanelRows, logits.size() - row)));
+  }
 }
 
 void Transformer::NormRows(MatrixView<const float> x,

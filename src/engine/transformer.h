@@ -57,7 +57,9 @@ class Transformer {
   void AddUpdate(std::span<const float> post_norm, TapPoint point, size_t layer,
                  std::span<const Segment> segments);
   void Logits(std::span<const Segment> segments, MatrixView<float> logits);
-  bool TopLogits(std::span<const Segment> segments, MatrixView<float> logits);
+  bool NeededOnly(std::span<const Segment> segments, MatrixView<float> logits);
+  bool TopLogits(const NeededLogits& needed, std::span<float> logits);
+  void TokenLogits(std::span<const TokenId> tokens, std::span<float> logits);
   void NormRows(MatrixView<const float> x, std::span<const float> weight,
                 MatrixView<float> out);
 
@@ -68,6 +70,7 @@ class Transformer {
   AttentionScratch attention_;
   TopProducts top_products_;
   size_t few_rows_;
+  std::vector<size_t> panels_;           // of TokenLogits
   std::vector<float> local_frequency_;   // [rotary_dim / 2]
   std::vector<float> global_frequency_;  // [rotary_dim / 2]
   std::vector<BatchRow> rows_;           // of the pass

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -226,6 +227,49 @@ TEST_F(CApi, StopsAtAText) {
             GEMMA_OK);
   EXPECT_EQ(stats.stop_reason, GEMMA_STOP_STRING);
   EXPECT_EQ(text, whole.substr(0, whole.find(stop)));
+}
+
+TEST_F(CApi, GivesOnlyWhatAGrammarAllows) {
+  const std::vector<int32_t> prompt = Prompt();
+  gemma_generate_options options;
+  gemma_generate_options_init(&options);
+  EXPECT_EQ(options.grammar, GEMMA_GRAMMAR_NONE);
+  std::string text;
+  const auto generate = [&](gemma_grammar grammar,
+                            std::vector<const char*> texts) {
+    options.grammar = grammar;
+    options.grammar_texts = texts.data();
+    options.num_grammar_texts = texts.size();
+    gemma_generate_stats stats;
+    gemma_generate_stats_init(&stats);
+    text.clear();
+    EXPECT_EQ(gemma_session_rewind(session_, 0), GEMMA_OK);
+    const gemma_status status =
+        gemma_generate(session_, prompt.data(), prompt.size(), &options,
+                       AppendText, &text, &stats);
+    if (status == GEMMA_OK) {
+      EXPECT_EQ(stats.stop_reason, GEMMA_STOP_GRAMMAR_END);
+    }
+    return status;
+  };
+  EXPECT_EQ(generate(GEMMA_GRAMMAR_CHOICES, {"left", "right"}), GEMMA_OK);
+  EXPECT_TRUE(text == "left" || text == "right") << text;
+  EXPECT_EQ(generate(GEMMA_GRAMMAR_REGEX, {"[0-9]{3}"}), GEMMA_OK);
+  EXPECT_EQ(text.size(), 3u);
+  EXPECT_EQ(generate(GEMMA_GRAMMAR_JSON_SCHEMA, {R"({"const":[1]})"}),
+            GEMMA_OK);
+  EXPECT_EQ(text, "[1]");
+  EXPECT_EQ(generate(GEMMA_GRAMMAR_JSON_SCHEMA, {R"({"not":{}})"}),
+            GEMMA_INVALID_ARGUMENT);
+  EXPECT_STREQ(gemma_last_error(), "'#/not': this keyword is not supported");
+  EXPECT_EQ(generate(GEMMA_GRAMMAR_REGEX, {}), GEMMA_INVALID_ARGUMENT);
+  EXPECT_EQ(generate(GEMMA_GRAMMAR_REGEX, {nullptr}), GEMMA_INVALID_ARGUMENT);
+  EXPECT_EQ(generate(GEMMA_GRAMMAR_CHOICES, {}), GEMMA_INVALID_ARGUMENT);
+  const int unknown = 9;
+  std::memcpy(&options.grammar, &unknown, sizeof(unknown));
+  EXPECT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
+                           nullptr, nullptr, nullptr),
+            GEMMA_INVALID_ARGUMENT);
 }
 
 bool Refuse(const char*, size_t, void* user) {

@@ -259,6 +259,49 @@ TEST_F(RealModel, TheLargestLogitsDecideAnyAnswer) {
   }
 }
 
+// With on_token, Generate computes all logits, and masks those.
+TEST_F(RealModel, GrammarsDecideAsIfAllLogitsWereMasked) {
+  const auto schema = Grammar::FromJsonSchema(
+      R"({"type":"object","properties":{"name":{"type":"string",)"
+      R"("maxLength":40},"kind":{"enum":["city","town","village"]},)"
+      R"("area":{"type":"number","minimum":0},"notes":{"type":"array",)"
+      R"("items":{"type":"string"},"maxItems":4}},)"
+      R"("required":["name","kind","area","notes"]})");
+  const auto lower = Grammar::FromRegex("[a-z ]{1,200}\\.");
+  // What the model seldom wants: too few of the largest logits are allowed.
+  const auto rare = Grammar::FromRegex("[^a-zA-Z0-9 \\n]{30}");
+  const std::vector<TokenId> prompt =
+      (*reference_)["prompts"][0]["ids"].get<std::vector<TokenId>>();
+  for (const auto* grammar : {&schema, &lower, &rare}) {
+    ASSERT_TRUE(grammar->ok()) << grammar->status();
+    for (const float temperature : {0.0f, 1.0f, 2.0f}) {
+      GenerateOptions options;
+      options.grammar = &**grammar;
+      options.max_new_tokens = 60;
+      options.sampling.temperature = temperature;
+      const auto answer = [&] {
+        Session session = NewSession(*model_);
+        std::string text;
+        const auto stats =
+            Generate(session, prompt, options, [&](std::string_view part) {
+              text += part;
+              return true;
+            });
+        EXPECT_TRUE(stats.ok()) << stats.status();
+        if (stats.ok() && stats->stop_reason != StopReason::kMaxTokens) {
+          EXPECT_TRUE((*grammar)->Matches(text)) << text;
+        }
+        return std::vector<TokenId>(session.tokens().begin(),
+                                    session.tokens().end());
+      };
+      const std::vector<TokenId> expected = answer();
+      EXPECT_GT(expected.size(), prompt.size());
+      options.on_token = [](const ScoredToken&) {};
+      EXPECT_EQ(answer(), expected);
+    }
+  }
+}
+
 TEST_F(RealModel, GivesTheSameBitsInAnyChunks) {
   const std::vector<TokenId> ids = (*reference_)["perplexity"]["ids"];
   // Beyond the local layers' window of 512.

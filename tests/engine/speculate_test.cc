@@ -106,14 +106,14 @@ void Choose(Session& session, Drafter* drafter,
   const auto prompted = session.Forward(Prompt());
   ASSERT_TRUE(prompted.ok());
   if (drafter != nullptr) drafter->Begin(session.tokens());
-  Speculator speculator(session, drafter, /*top_k=*/0);
+  Speculator speculator(session, drafter);
   Sampler sampler(sampling);
   sampler.Accept(session.tokens());
   absl::Span<float> logits = *prompted;
   for (size_t i = 0; i < kAnswer; ++i) {
     const TokenId token = sampler.Sample(logits);
     sampler.Accept({&token, 1});
-    const auto next = speculator.Append(token, kAnswer - 1 - i);
+    const auto next = speculator.Append(token, kAnswer - 1 - i, {});
     ASSERT_TRUE(next.ok()) << next.status();
     logits = *next;
   }
@@ -195,9 +195,9 @@ TEST_P(Speculate, DraftsAreForgottenWithTheSpeculator) {
   {
     FaultyDrafter drafter({}, 200, 0, 5);
     drafter.Begin(session.tokens());
-    Speculator speculator(session, &drafter, /*top_k=*/0);
+    Speculator speculator(session, &drafter);
     while (speculator.num_drafted() == 0) {
-      ASSERT_TRUE(speculator.Append(9, 16).ok());
+      ASSERT_TRUE(speculator.Append(9, 16, {}).ok());
     }
   }
   Tokens expected = TokensOf(session);
