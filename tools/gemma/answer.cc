@@ -31,6 +31,8 @@ std::string_view Name(StopReason reason) {
       return "interrupted";
     case StopReason::kDeadline:
       return "ended by --timeout";
+    case StopReason::kGrammarEnd:
+      return "complete";
   }
   return "";
 }
@@ -85,6 +87,7 @@ GenerateOptions ToGenerateOptions(const AnswerOptions& options) {
   generate.max_new_tokens = options.max_tokens;
   generate.sampling = options.sampling;
   generate.stop_strings = options.stop;
+  generate.grammar = options.grammar;
   if (options.speculate == "off") generate.speculation = Speculation::kOff;
   if (options.timeout > 0) {
     using Clock = std::chrono::steady_clock;

@@ -45,6 +45,8 @@ std::string_view StopReasonName(StopReason reason) {
       return "cancelled";
     case StopReason::kDeadline:
       return "deadline";
+    case StopReason::kGrammarEnd:
+      return "grammar_end";
   }
   return "";
 }

@@ -104,6 +104,7 @@ struct AnswerOptions {
   std::vector<std::string> stop;
   std::string speculate = "auto";
   float timeout = 0.0f;  // seconds; 0: none
+  const Grammar* grammar = nullptr;  // what the answer shall be; null: any text
 };
 
 void AddAnswerOptions(CLI::App& app, AnswerOptions* options,

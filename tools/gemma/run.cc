@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
+#include "tools/gemma/grammar_options.h"
 #include "tools/gemma/logit_rows.h"
 #include "tools/gemma/model_error.h"
 #include "tools/gemma/options.h"
@@ -32,6 +34,7 @@ struct RunOptions {
   ModelOptions model;
   AnswerOptions answer;
   BatchOptions batch;  // if its input is not empty
+  GrammarOptions grammar;
   std::string format = "text";
   WantedScores wanted;
   size_t num_alternatives = 0;  // of --logprobs, if that is given
@@ -113,6 +116,9 @@ absl::Status RunLines(RunOptions options) {
 
 absl::Status Run(RunOptions options) {
   GEMMA_TOOLS_RETURN_IF_ERROR(Check(options));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::optional<Grammar> grammar,
+                               ReadGrammar(options.grammar));
+  if (grammar.has_value()) options.answer.grammar = &*grammar;
   if (!options.batch.input.empty()) return RunLines(std::move(options));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
@@ -166,6 +172,7 @@ void AddRun(CLI::App& app, Action* action) {
           "What the model shall be told before the prompt");
   AddAnswerOptions(*command, &options->answer,
                    "256 for a completion, else what fits in --context");
+  AddGrammarOptions(*command, &options->grammar);
   AddFormat(*command, &options->format);
   const CLI::Option* logprobs = AddNumber(
       *command, "--logprobs", &options->num_alternatives, 0, kMaxAlternatives,
@@ -191,6 +198,12 @@ void AddRun(CLI::App& app, Action* action) {
       "Standard output receives only what the model says. Ctrl-C ends the\n"
       "answer; the exit code is then 130. A prompt that begins with a dash\n"
       "comes after \"--\".\n\n"
+      "With --format json, --regex or --choice, tokens that the answer cannot\n"
+      "go on with are never chosen. An answer that --max-tokens, --stop, the\n"
+      "context or Ctrl-C cuts short is only the beginning of what it should\n"
+      "be; -v and -o json tell. JSON is on one line; properties are in the\n"
+      "order of the schema, and keywords that cannot be enforced are refused.\n"
+      "A prompt that asks for such an answer helps.\n\n"
       "With -o json, standard output receives an object when the answer has\n"
       "ended:\n"
       "  model                  MODEL\n"
@@ -206,7 +219,7 @@ void AddRun(CLI::App& app, Action* action) {
       "  prompt                 with --score-prompt: as tokens; the first has\n"
       "                         no logprob\n"
       "  stop_reason            stop_token, stop_string, max_tokens,\n"
-      "                         context_full, deadline or cancelled\n"
+      "                         context_full, deadline, grammar_end or cancelled\n"
       "  prompt_tokens          tokens of the prompt, BOS included\n"
       "  new_tokens             tokens of the answer\n"
       "  prefill_seconds        until the first token's logits\n"
@@ -216,6 +229,10 @@ void AddRun(CLI::App& app, Action* action) {
       "  gemma run gemma-3-270m.gguf \"The capital of France is\"\n"
       "  gemma run gemma-3-1b-it/ --system \"Be brief.\" < question.txt\n"
       "  gemma run gemma-3-270m.gguf \"Once upon\" -o json --logprobs 3\n"
+      "  gemma run gemma-3-1b-it/ --format json --schema person.json \\\n"
+      "    \"Invent a person.\"\n"
+      "  gemma run gemma-3-1b-it/ --choice yes --choice no \"Is ice "
+      "cold?\"\n"
       "  gemma run gemma-3-1b-it/ --batch prompts.jsonl --output "
       "answers.jsonl\n\n");
   command->callback([=] {

@@ -1,0 +1,59 @@
+#include "tools/gemma/grammar_options.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/files.h"
+#include "tools/gemma/options.h"
+
+namespace gemma::tools {
+namespace {
+
+// The grammar, or a usage error that begins with `what`.
+absl::StatusOr<std::optional<Grammar>> Checked(absl::StatusOr<Grammar> grammar,
+                                               std::string_view what) {
+  if (grammar.ok()) return *std::move(grammar);
+  return UsageError(absl::StrCat(what, ": ", grammar.status().message()));
+}
+
+}  // namespace
+
+void AddGrammarOptions(CLI::App& app, GrammarOptions* options) {
+  AddChoice(app, "--format", &options->format, {"text", "json"},
+            "What the model says: anything, or a value of JSON\n"
+            "(for a report of the command, see -o)");
+  AddText(app, "--schema", "FILE", &options->schema,
+          "With --format json: a JSON schema of the value");
+  AddTexts(app, "--regex", "EXPR", &options->regexes,
+           "What the model says matches EXPR, all of it");
+  AddTexts(app, "--choice", "TEXT", &options->choices,
+           "The model says one of these; may be repeated");
+}
+
+absl::StatusOr<std::optional<Grammar>> ReadGrammar(
+    const GrammarOptions& options) {
+  const bool json = options.format == "json";
+  if (!options.schema.empty() && !json) {
+    return UsageError("--schema needs --format json");
+  }
+  const bool choices = !options.choices.empty();
+  if (options.regexes.size() + (json ? 1 : 0) + (choices ? 1 : 0) > 1) {
+    return UsageError(
+        "of --format json, --regex and --choice, only one may be given, and "
+        "--regex only once");
+  }
+  if (!options.regexes.empty()) {
+    return Checked(Grammar::FromRegex(options.regexes[0]), "--regex");
+  }
+  if (choices)
+    return Checked(Grammar::FromChoices(options.choices), "--choice");
+  if (!json) return std::nullopt;
+  if (options.schema.empty()) return Grammar::AnyJson();
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string schema,
+                               ReadText(options.schema));
+  return Checked(Grammar::FromJsonSchema(schema),
+                 absl::StrCat("--schema ", options.schema));
+}
+
+}  // namespace gemma::tools
