@@ -230,9 +230,9 @@ typedef struct gemma_generate_options {
   bool speculate; /* guess tokens where that pays; the answer is the same */
   const gemma_cancellation* cancellation; /* may be null */
   double timeout_seconds; /* that the answer may take; 0: any time */
-  gemma_grammar grammar; /* what the answer shall be; gemma/grammar.h */
+  gemma_grammar grammar;  /* what the answer shall be; gemma/grammar.h */
   const char* const* grammar_texts; /* choices, or one schema or expression */
-  size_t num_grammar_texts; /* how many there are */
+  size_t num_grammar_texts;         /* how many there are */
 } gemma_generate_options;
 
 /* Sets the defaults. */

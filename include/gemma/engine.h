@@ -20,15 +20,18 @@
 
 namespace gemma {
 
+// How many requests an engine takes, and what memory.
 struct EngineOptions {
   // Of each request's sequence; see SessionOptions.
   size_t max_tokens = 4096;
+  // The same.
   CacheFormat cache_format = CacheFormat::kAuto;
   // Requests that are computed together, 1 to 1024. Each takes the caches of a
   // session.
   size_t max_sequences = 8;
-  // Requests that wait, of all clients together and of one.
+  // Requests that wait, of all clients together.
   size_t max_queued = 1024;
+  // Of one client.
   size_t max_queued_per_client = 1024;
   // What may be kept so that a prompt's beginning is not computed again: the
   // caches of ended requests, the last used longest, and checkpoints of running
@@ -37,10 +40,12 @@ struct EngineOptions {
   uint64_t reuse_bytes = uint64_t{1} << 30;
 };
 
+// What an engine shall answer.
 struct Request {
-  std::vector<TokenId> prompt;
+  std::vector<TokenId> prompt;  // as Generate has it
   // All count but `speculation`: the engine does not guess. cancelled and
-  // deadline are also heard while the request waits.
+  // deadline are also heard while the request waits. A grammar must outlive the
+  // request.
   GenerateOptions options;
   // As that of Generate; may be empty.
   std::function<bool(std::string_view text)> on_text;
@@ -50,10 +55,10 @@ struct Request {
 
 // The answer to a request.
 struct Completion {
-  std::string text;
-  std::vector<TokenId> tokens;
-  GenerateStats stats;        // reused_tokens: what others had computed
-  double queued_seconds = 0;  // until the prompt was begun
+  std::string text;             // all that on_text receives
+  std::vector<TokenId> tokens;  // without a stop token
+  GenerateStats stats;          // reused_tokens: what others had computed
+  double queued_seconds = 0;    // until the prompt was begun
 };
 
 // Where the answer to a request comes. Movable. May be used from any thread,
@@ -63,6 +68,7 @@ class GEMMA_EXPORT Ticket {
  public:
   ~Ticket();
   Ticket(Ticket&&) noexcept;
+  // As if destroyed, and then moved into.
   Ticket& operator=(Ticket&& other) noexcept;
 
   // Ends the request soon, with StopReason::kCancelled and what text there is.
@@ -79,6 +85,7 @@ class GEMMA_EXPORT Ticket {
 
   // The library's own; see src/engine/ticket_state.h.
   class State;
+  // The library's own.
   explicit Ticket(std::shared_ptr<State> state);
 
  private:

@@ -67,6 +67,7 @@ class GEMMA_EXPORT Grammar {
 
   // The library's own; see src/grammar/grammar_impl.h.
   class Impl;
+  // The library's own.
   const Impl& impl() const { return *impl_; }
 
  private:

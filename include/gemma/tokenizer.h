@@ -69,6 +69,7 @@ class GEMMA_EXPORT Tokenizer {
   class Impl;
   // The library's own.
   explicit Tokenizer(std::unique_ptr<const Impl> impl);
+  // The library's own.
   const Impl& impl() const { return *impl_; }
 
  private:

@@ -103,7 +103,7 @@ struct AnswerOptions {
   size_t max_tokens = 0;                // 0: the command decides
   std::vector<std::string> stop;
   std::string speculate = "auto";
-  float timeout = 0.0f;  // seconds; 0: none
+  float timeout = 0.0f;              // seconds; 0: none
   const Grammar* grammar = nullptr;  // what the answer shall be; null: any text
 };
 
