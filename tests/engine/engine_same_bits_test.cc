@@ -12,6 +12,17 @@
 namespace gemma {
 namespace {
 
+const Grammar& Digits() {
+  static const Grammar& digits =
+      *new Grammar(*Grammar::FromRegex("( ?[0-9]{1,4}[a-z]?){3,}"));
+  return digits;
+}
+
+const Grammar& AnyJson() {
+  static const Grammar& json = *new Grammar(Grammar::AnyJson());
+  return json;
+}
+
 // Requests of all kinds and lengths; some begin as others do.
 std::vector<Request> MixedRequests() {
   const std::vector<TokenId> system = MakePrompt(290, 1);
@@ -50,6 +61,7 @@ std::vector<Request> MixedRequests() {
       options.num_alternatives = i % 4;
       options.score_prompt = i % 2 == 0;
     }
+    if (i % 4 == 0) options.grammar = i % 8 == 0 ? &Digits() : &AnyJson();
     request.client = std::string(1, static_cast<char>('a' + i % 3));
   }
   return requests;
