@@ -67,9 +67,9 @@ std::vector<Request> MixedRequests() {
   return requests;
 }
 
-class EngineSameBits : public ::testing::TestWithParam<Toy> {};
+class SameBitsTogether : public ::testing::TestWithParam<Toy> {};
 
-INSTANTIATE_TEST_SUITE_P(Toys, EngineSameBits,
+INSTANTIATE_TEST_SUITE_P(Toys, SameBitsTogether,
                          ::testing::ValuesIn(AllSpeakingToys()),
                          [](const auto& toy) { return toy.param.name; });
 
@@ -111,7 +111,7 @@ std::vector<Outcome> AllAlone(const Model& model,
   return outcomes;
 }
 
-TEST_P(EngineSameBits, InAnyCompanyAndWithAnyReuse) {
+TEST_P(SameBitsTogether, InAnyCompanyAndWithAnyReuse) {
   const std::vector<Request> requests = MixedRequests();
   const Model model = LoadSpeakingToy(GetParam(), 2, 256);
   EngineOptions options;
@@ -123,7 +123,7 @@ TEST_P(EngineSameBits, InAnyCompanyAndWithAnyReuse) {
   ExpectAnswers(model, options, requests, expected, 5);
 }
 
-TEST_P(EngineSameBits, InPassesOfFewRows) {
+TEST_P(SameBitsTogether, InPassesOfFewRows) {
   const std::vector<Request> requests = MixedRequests();
   for (const size_t chunk : {48, 7}) {
     SCOPED_TRACE(testing::Message() << "chunk " << chunk);
@@ -138,7 +138,7 @@ TEST_P(EngineSameBits, InPassesOfFewRows) {
 }
 
 // More running answers than a pass of few rows takes.
-TEST_P(EngineSameBits, ManyAnswersTogether) {
+TEST_P(SameBitsTogether, ManyAnswersTogether) {
   const Model model = LoadSpeakingToy(GetParam(), 2, 64);
   EngineOptions options;
   options.max_tokens = 100;

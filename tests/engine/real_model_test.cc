@@ -327,7 +327,7 @@ TEST_F(RealModel, AnEngineComputesACommonBeginningOnce) {
   const std::string text(std::istreambuf_iterator<char>(file), {});
   std::vector<TokenId> tokens = *(*model_->tokenizer())->Encode(text);
   tokens.insert(tokens.begin(), model_->config().bos_token);
-  const auto request = [&](size_t i) {
+  const auto question = [&](size_t i) {
     // Questions that differ from the first token on.
     Request request = Ask({tokens.begin(), tokens.begin() + 500}, 12);
     request.prompt.insert(request.prompt.end(), tokens.begin() + 600 + 25 * i,
@@ -339,13 +339,13 @@ TEST_F(RealModel, AnEngineComputesACommonBeginningOnce) {
   // One after the other, then together.
   std::vector<Ticket> tickets;
   for (size_t i = 0; i < 6; ++i) {
-    tickets.push_back(*engine->Submit(request(i)));
+    tickets.push_back(*engine->Submit(question(i)));
     if (i < 3) tickets.back().Wait();
   }
   for (size_t i = 0; i < 6; ++i) {
     Outcome outcome;
     Collect(tickets[i], &outcome);
-    EXPECT_EQ(outcome, Alone(*model_, request(i), {.max_tokens = 1024}));
+    EXPECT_EQ(outcome, Alone(*model_, question(i), {.max_tokens = 1024}));
     const size_t reused = (*tickets[i].Wait()).stats.reused_tokens;
     EXPECT_EQ(reused, i == 0 ? 0u : 500u) << i;
   }
