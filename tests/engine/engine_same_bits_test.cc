@@ -12,17 +12,6 @@
 namespace gemma {
 namespace {
 
-const Grammar& Digits() {
-  static const Grammar& digits =
-      *new Grammar(*Grammar::FromRegex("( ?[0-9]{1,4}[a-z]?){3,}"));
-  return digits;
-}
-
-const Grammar& AnyJson() {
-  static const Grammar& json = *new Grammar(Grammar::AnyJson());
-  return json;
-}
-
 // Requests of all kinds and lengths; some begin as others do.
 std::vector<Request> MixedRequests() {
   const std::vector<TokenId> system = MakePrompt(290, 1);
@@ -61,7 +50,6 @@ std::vector<Request> MixedRequests() {
       options.num_alternatives = i % 4;
       options.score_prompt = i % 2 == 0;
     }
-    if (i % 4 == 0) options.grammar = i % 8 == 0 ? &Digits() : &AnyJson();
     request.client = std::string(1, static_cast<char>('a' + i % 3));
   }
   return requests;
@@ -152,6 +140,26 @@ TEST_P(SameBitsTogether, ManyAnswersTogether) {
   }
   const std::vector<Outcome> expected = AllAlone(model, requests, options);
   ExpectAnswers(model, options, requests, expected, 1000);
+}
+
+// Of a model that has a vocabulary of its own, which grammars need.
+TEST(SameBitsWithGrammars, InAnyCompanyAndWithAnyReuse) {
+  const auto digits = Grammar::FromRegex("( ?[0-9]{1,4}[a-z]?){3,}");
+  ASSERT_TRUE(digits.ok()) << digits.status();
+  const Grammar json = Grammar::AnyJson();
+  std::vector<Request> requests = MixedRequests();
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (i % 5 != 4) requests[i].options.grammar = i % 2 == 0 ? &*digits : &json;
+  }
+  const Model model =
+      LoadOrDie(std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf",
+                {.num_threads = 2});
+  EngineOptions options;
+  options.max_tokens = 720;
+  const std::vector<Outcome> expected = AllAlone(model, requests, options);
+  ExpectAnswers(model, options, requests, expected, 100);
+  options.max_sequences = 1;
+  ExpectAnswers(model, options, requests, expected, 100);
 }
 
 }  // namespace
