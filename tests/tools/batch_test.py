@@ -112,7 +112,8 @@ class AnswersTest(BatchTest):
         self.assertEqual(self.answers()[2]["stop_reason"], "max_tokens")
         report = self.alone("x", "--raw", "--timeout", "1e-6")
         self.assertEqual((report["stop_reason"], report["text"]), ("deadline", ""))
-        self.fails(1, "run", MODEL, "word " * 400, "--raw", "--timeout", "1e-6", says=["--timeout", "tokens were read"])
+        self.fails(1, "run", MODEL, "word " * 400, "--raw", "--quiet", "--timeout", "1e-6",
+                   says=["--timeout", "tokens were read"])
         for value in ("-1", "nan", "inf", "1e30", "soon"):
             self.fails(2, "run", "MODEL", f"--timeout={value}", says="--timeout")
 
