@@ -7,6 +7,7 @@
 
 #include "absl/crc/crc32c.h"
 #include "absl/strings/str_format.h"
+#include "src/formats/append_number.h"
 #include "src/formats/atomic_file.h"
 #include "src/formats/checked_reader.h"
 #include "src/formats/status_macros.h"
@@ -20,14 +21,6 @@ constexpr size_t kChecksumBytes = 4;
 
 std::string_view AsText(std::span<const uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-template <class T>
-void AppendNumber(T number, std::vector<uint8_t>& out) {
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    out.push_back(
-        static_cast<uint8_t>(static_cast<uint64_t>(number) >> (8 * i)));
-  }
 }
 
 // What comes before the state.

@@ -1,58 +1,171 @@
 #include "src/formats/atomic_file.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
+#include <limits>
+#include <random>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "src/formats/status_macros.h"
 #include "src/formats/system_error.h"
 
 namespace gemma {
+namespace {
 
-absl::StatusOr<AtomicFile> AtomicFile::Create(std::string path) {
-  // Nobody else has this name, in this process or another.
-  std::string temporary = absl::StrCat(path, ".XXXXXX");
-  const int fd = mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) return SystemError(path, errno);
-  return AtomicFile(fd, std::move(path), std::move(temporary));
+constexpr int kMaxNames = 100;  // that are tried before one is free
+
+// A name beside `path` that hardly anybody else has.
+std::string TemporaryName(const std::string& path) {
+  constexpr char kLetters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+  std::random_device random;
+  std::uniform_int_distribution<size_t> letter(0, sizeof(kLetters) - 2);
+  std::string name = absl::StrCat(path, ".");
+  for (int i = 0; i < 6; ++i) name.push_back(kLetters[letter(random)]);
+  return name;
+}
+
+std::string DirectoryOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return path.substr(0, slash + 1);
+}
+
+// A name of the open file that any user may link from.
+std::string PathOf(int fd) { return absl::StrCat("/proc/self/fd/", fd); }
+
+// A file without a name; -1 where the system has none.
+int OpenUnnamed(const std::string& directory, mode_t mode) {
+  const int fd =
+      open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+  if (fd < 0 || access(PathOf(fd).c_str(), F_OK) == 0) return fd;
+  close(fd);  // without /proc it could never get a name
+  return -1;
+}
+
+// Asks that the directory's entries be on the disk. If that cannot be, a loss
+// of power may bring the old file back, whole.
+void SyncDirectory(const std::string& directory) {
+  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  fsync(fd);
+  close(fd);
+}
+
+}  // namespace
+
+absl::StatusOr<AtomicFile> AtomicFile::Create(std::string path, Access access) {
+  const mode_t mode = access == Access::kOwner ? 0600 : 0666;
+  int fd = OpenUnnamed(DirectoryOf(path), mode);
+  if (fd >= 0) return AtomicFile(fd, std::move(path), "");
+  for (int i = 0; i < kMaxNames; ++i) {
+    std::string name = TemporaryName(path);
+    fd = open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
+    if (fd >= 0) return AtomicFile(fd, std::move(path), std::move(name));
+    if (errno != EEXIST) break;
+  }
+  return SystemError(path, errno);
 }
 
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
   close(fd_);
-  unlink(temporary_.c_str());
+  if (!temporary_.empty()) unlink(temporary_.c_str());
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       path_(std::move(other.path_)),
-      temporary_(std::move(other.temporary_)) {}
+      temporary_(std::move(other.temporary_)),
+      written_(other.written_) {}
+
+absl::Status AtomicFile::Reserve(uint64_t size) {
+  if (size > static_cast<uint64_t>(std::numeric_limits<off_t>::max())) {
+    return SystemError(path_, EFBIG);
+  }
+  int error = 0;
+  do {
+    error = fallocate(fd_, 0, 0, static_cast<off_t>(size)) == 0 ? 0 : errno;
+  } while (error == EINTR);
+  if (error == 0) return absl::OkStatus();
+  if (error != EOPNOTSUPP && error != ENOSYS) return SystemError(path_, error);
+  if (ftruncate(fd_, static_cast<off_t>(size)) != 0) {
+    return SystemError(path_, errno);
+  }
+  return absl::OkStatus();
+}
 
 absl::Status AtomicFile::Write(std::span<const uint8_t> bytes) {
+  GEMMA_RETURN_IF_ERROR(WriteAt(written_, bytes));
+  written_ += bytes.size();
+  return absl::OkStatus();
+}
+
+absl::Status AtomicFile::WriteAt(uint64_t offset,
+                                 std::span<const uint8_t> bytes) {
   while (!bytes.empty()) {
-    const ssize_t written = write(fd_, bytes.data(), bytes.size());
+    const ssize_t written =
+        pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return SystemError(path_, errno);
+    offset += static_cast<uint64_t>(written);
     bytes = bytes.subspan(static_cast<size_t>(written));
   }
   return absl::OkStatus();
 }
 
-absl::Status AtomicFile::Commit() {
-  if (fsync(fd_) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {
-    return SystemError(path_, errno);
+absl::Status AtomicFile::Commit(Existing existing) {
+  if (fsync(fd_) != 0) return SystemError(path_, errno);
+  if (existing == Existing::kKeep && temporary_.empty()) {
+    GEMMA_RETURN_IF_ERROR(Link(path_));
+  } else if (existing == Existing::kKeep) {
+    if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(),
+                  RENAME_NOREPLACE) != 0) {
+      if (errno != EINVAL && errno != ENOSYS) return SystemError(path_, errno);
+      // The file system does not know how; a link replaces nothing either.
+      if (link(temporary_.c_str(), path_.c_str()) != 0) {
+        return SystemError(path_, errno);
+      }
+      unlink(temporary_.c_str());
+    }
+  } else {
+    GEMMA_RETURN_IF_ERROR(NameTemporary());
+    if (rename(temporary_.c_str(), path_.c_str()) != 0) {
+      return SystemError(path_, errno);
+    }
   }
   close(std::exchange(fd_, -1));
+  SyncDirectory(DirectoryOf(path_));
   return absl::OkStatus();
+}
+
+absl::Status AtomicFile::Link(const std::string& name) const {
+  if (linkat(AT_FDCWD, PathOf(fd_).c_str(), AT_FDCWD, name.c_str(),
+             AT_SYMLINK_FOLLOW) == 0) {
+    return absl::OkStatus();
+  }
+  return SystemError(path_, errno);
+}
+
+// A link replaces nothing, so what shall replace needs a name first.
+absl::Status AtomicFile::NameTemporary() {
+  if (!temporary_.empty()) return absl::OkStatus();
+  absl::Status status;
+  for (int i = 0; i < kMaxNames; ++i) {
+    const std::string name = TemporaryName(path_);
+    status = Link(name);
+    if (status.ok()) temporary_ = name;
+    if (!absl::IsAlreadyExists(status)) break;
+  }
+  return status;
 }
 
 }  // namespace gemma

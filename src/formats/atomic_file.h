@@ -13,29 +13,55 @@
 
 namespace gemma {
 
-// Written beside its place, under another name. Move-only.
+// Written beside its place, without a name where the file system can do so
+// (even a process that is killed then leaves nothing), else under the path and
+// a suffix of seven characters. Move-only.
 class AtomicFile {
  public:
+  // Who may read the file.
+  enum class Access {
+    kOwner,
+    kAll,  // but for whom the process's umask shuts out
+  };
+
+  // What becomes of a file that is at the path already.
+  enum class Existing {
+    kReplace,
+    kKeep,  // Commit fails: AlreadyExists
+  };
+
   // Messages begin with `path`.
-  static absl::StatusOr<AtomicFile> Create(std::string path);
+  static absl::StatusOr<AtomicFile> Create(std::string path,
+                                           Access access = Access::kOwner);
 
   // Removes what was written unless Commit succeeded.
   ~AtomicFile();
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;
 
-  absl::Status Write(std::span<const uint8_t> bytes);
+  // Takes the disk space for a file of `size` bytes, all zero, which it then
+  // is. Where the file system cannot, space is taken as it is written.
+  absl::Status Reserve(uint64_t size);
 
-  // Waits until the bytes are on the disk, then replaces what was at the path.
-  absl::Status Commit();
+  // Writes behind what Write wrote before.
+  absl::Status Write(std::span<const uint8_t> bytes);
+  // Writes at a place; what is left out in front is zero.
+  absl::Status WriteAt(uint64_t offset, std::span<const uint8_t> bytes);
+
+  // Waits until the bytes are on the disk, then gives the file its name.
+  absl::Status Commit(Existing existing = Existing::kReplace);
 
  private:
   AtomicFile(int fd, std::string path, std::string temporary)
       : fd_(fd), path_(std::move(path)), temporary_(std::move(temporary)) {}
 
+  absl::Status Link(const std::string& name) const;
+  absl::Status NameTemporary();
+
   int fd_;
   std::string path_;
-  std::string temporary_;
+  std::string temporary_;  // empty: the file has no name
+  uint64_t written_ = 0;   // by Write
 };
 
 }  // namespace gemma

@@ -15,7 +15,6 @@
 namespace gemma {
 namespace {
 
-constexpr std::string_view kMagic = "GGUF";
 constexpr uint64_t kMaxTensors = 65536;
 constexpr uint64_t kMaxKeys = 65536;
 constexpr uint64_t kMaxKeyBytes = 65535;  // the specification's
@@ -23,7 +22,6 @@ constexpr uint64_t kMaxNameBytes = 256;
 constexpr uint64_t kMaxStringBytes = uint64_t{16} << 20;
 constexpr uint32_t kMaxDims = 4;
 constexpr uint64_t kMaxAlignment = 65536;
-constexpr uint64_t kDefaultAlignment = 32;
 
 // The numbers that files give our formats.
 struct TensorType {
@@ -136,7 +134,7 @@ class GgufParser {
   CheckedReader reader_;
   uint64_t num_tensors_ = 0;
   uint64_t num_keys_ = 0;
-  uint64_t alignment_ = kDefaultAlignment;
+  uint64_t alignment_ = kDefaultGgufAlignment;
   std::vector<std::pair<std::string, Tensor>> tensors_;
   std::vector<uint64_t> offsets_;  // of tensors_, in the data
   absl::flat_hash_set<std::string_view> names_;
@@ -145,12 +143,12 @@ class GgufParser {
 
 absl::Status GgufParser::ReadHeader() {
   absl::Span<const uint8_t> magic;
-  if (!IsGguf(bytes_) || !reader_.ReadBytes(kMagic.size(), magic)) {
+  if (!IsGguf(bytes_) || !reader_.ReadBytes(kGgufMagic.size(), magic)) {
     return Invalid(absl::StrCat(
         "begins with ",
         Quoted(std::string_view(reinterpret_cast<const char*>(bytes_.data()),
-                                std::min(bytes_.size(), kMagic.size()))),
-        ", wanted ", Quoted(kMagic)));
+                                std::min(bytes_.size(), kGgufMagic.size()))),
+        ", wanted ", Quoted(kGgufMagic)));
   }
   uint32_t version = 0;
   if (!reader_.Read(version)) return Truncated("the header");
@@ -197,10 +195,11 @@ absl::Status GgufParser::ReadKey(uint64_t index) {
   GEMMA_RETURN_IF_ERROR(
       ReadString(absl::StrCat("the name of key ", index), kMaxKeyBytes, key));
   const std::string what = absl::StrCat("key ", Quoted(key));
+  const size_t start = reader_.position();
   uint32_t type = 0;
   if (!reader_.Read(type)) return Truncated(what);
 
-  GgufMetadata::Value value = {static_cast<GgufType>(type), false, 1, {}};
+  GgufMetadata::Value value = {static_cast<GgufType>(type), false, 1, {}, {}};
   if (value.type == GgufType::kArray) {
     if (!reader_.Read(type) || !reader_.Read(value.count)) {
       return Truncated(what);
@@ -217,6 +216,7 @@ absl::Status GgufParser::ReadKey(uint64_t index) {
                                 static_cast<uint32_t>(GgufType::kFloat64)));
   }
   GEMMA_RETURN_IF_ERROR(ReadValues(what, value));
+  value.raw = bytes_.subspan(start, reader_.position() - start);
   if (!file_.metadata.values_.emplace(key, value).second) {
     return Invalid(absl::StrCat(what, " is there twice"));
   }
@@ -265,12 +265,11 @@ absl::Status GgufParser::ReadValues(std::string_view what,
 }
 
 absl::Status GgufParser::ReadAlignment() {
-  constexpr std::string_view kKey = "general.alignment";
-  GEMMA_RETURN_IF_ERROR(file_.metadata.Read(kKey, alignment_));
+  GEMMA_RETURN_IF_ERROR(file_.metadata.Read(kGgufAlignmentKey, alignment_));
   if (alignment_ == 0 || alignment_ > kMaxAlignment ||
       (alignment_ & (alignment_ - 1)) != 0) {
-    return Invalid(absl::StrCat("key ", Quoted(kKey), " is ", alignment_,
-                                ", wanted a power of two, at most ",
+    return Invalid(absl::StrCat("key ", Quoted(kGgufAlignmentKey), " is ",
+                                alignment_, ", wanted a power of two, at most ",
                                 kMaxAlignment));
   }
   return absl::OkStatus();
@@ -389,9 +388,16 @@ absl::Status GgufParser::PlaceTensors() {
   return absl::OkStatus();
 }
 
+std::optional<uint32_t> GgufTypeNumber(Format format) {
+  for (const TensorType& type : kTensorTypes) {
+    if (type.format == format) return type.number;
+  }
+  return std::nullopt;
+}
+
 bool IsGguf(absl::Span<const uint8_t> bytes) {
-  return bytes.size() >= kMagic.size() &&
-         std::equal(kMagic.begin(), kMagic.end(), bytes.begin());
+  return bytes.size() >= kGgufMagic.size() &&
+         std::equal(kGgufMagic.begin(), kGgufMagic.end(), bytes.begin());
 }
 
 absl::StatusOr<GgufFile> ParseGguf(absl::Span<const uint8_t> bytes,

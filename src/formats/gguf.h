@@ -4,20 +4,33 @@
 #define GEMMA_SRC_FORMATS_GGUF_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "compression/format.h"
 #include "src/formats/gguf_metadata.h"
 #include "src/formats/tensor.h"
 
 namespace gemma {
+
+// What a file begins with.
+inline constexpr std::string_view kGgufMagic = "GGUF";
+
+// The key that says of what tensors' offsets are multiples, and its default.
+inline constexpr std::string_view kGgufAlignmentKey = "general.alignment";
+inline constexpr uint32_t kDefaultGgufAlignment = 32;
 
 struct GgufFile {
   uint32_t version = 0;
   GgufMetadata metadata;
   TensorTable tensors;
 };
+
+// The number that files give a format; nothing if it has none.
+std::optional<uint32_t> GgufTypeNumber(Format format);
 
 // Whether the bytes begin as a GGUF file does.
 bool IsGguf(absl::Span<const uint8_t> bytes);

@@ -193,6 +193,11 @@ std::optional<GgufType> GgufMetadata::TypeOf(std::string_view key) const {
   return value->type;
 }
 
+absl::Span<const uint8_t> GgufMetadata::RawValue(std::string_view key) const {
+  const Value* value = Find(key);
+  return value == nullptr ? absl::Span<const uint8_t>() : value->raw;
+}
+
 std::vector<std::string_view> GgufMetadata::Keys() const {
   std::vector<std::string_view> keys;
   keys.reserve(values_.size());

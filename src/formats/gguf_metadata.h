@@ -75,6 +75,9 @@ class GgufMetadata {
   // The type of the value, or of an array's elements; nothing if the key is
   // missing.
   std::optional<GgufType> TypeOf(std::string_view key) const;
+  // The bytes of the value, with its type in front, as they are in the file;
+  // empty if the key is missing.
+  absl::Span<const uint8_t> RawValue(std::string_view key) const;
   // The keys, sorted.
   std::vector<std::string_view> Keys() const;
 
@@ -91,6 +94,7 @@ class GgufMetadata {
     uint64_t count;                   // elements; 1 if not is_array
     absl::Span<const uint8_t> bytes;  // `count` values, each checked to lie
                                       // inside
+    absl::Span<const uint8_t> raw;    // type, count and `bytes`
   };
 
   const Value* Find(std::string_view key) const;

@@ -19,13 +19,17 @@ absl::Status SystemError(const std::string& path, int error) {
       return absl::NotFoundError(message);
     case EACCES:
     case EPERM:
+    case EROFS:
       return absl::PermissionDeniedError(message);
     case ENOMEM:
     case EMFILE:
     case ENFILE:
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
       return absl::ResourceExhaustedError(message);
+    case EEXIST:
+      return absl::AlreadyExistsError(message);
     default:
       return absl::UnknownError(message);
   }

@@ -1,0 +1,30 @@
+// Numbers as files hold them.
+
+#ifndef GEMMA_SRC_FORMATS_APPEND_NUMBER_H_
+#define GEMMA_SRC_FORMATS_APPEND_NUMBER_H_
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+namespace gemma {
+
+// Appends an integer or a float, little-endian.
+template <class T>
+void AppendNumber(T number, std::vector<uint8_t>& out) {
+  if constexpr (std::is_same_v<T, float>) {
+    AppendNumber(std::bit_cast<uint32_t>(number), out);
+  } else {
+    static_assert(std::is_integral_v<T>);
+    for (size_t i = 0; i < sizeof(T); ++i) {
+      out.push_back(
+          static_cast<uint8_t>(static_cast<uint64_t>(number) >> (8 * i)));
+    }
+  }
+}
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_FORMATS_APPEND_NUMBER_H_

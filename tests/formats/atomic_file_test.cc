@@ -1,0 +1,142 @@
+#include "src/formats/atomic_file.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/formats/error_of.h"
+#include "tests/support/tiny_files.h"
+
+namespace gemma {
+namespace {
+
+using ::testing::HasSubstr;
+
+namespace fs = std::filesystem;
+
+std::span<const uint8_t> BytesOf(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+std::string Contents(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file),
+          std::istreambuf_iterator<char>()};
+}
+
+class AtomicFileTest : public ::testing::Test {
+ protected:
+  std::string Path(const std::string& name = "file") const {
+    return directory_ + "/" + name;
+  }
+  size_t NumFiles() const {
+    const fs::directory_iterator files(directory_);
+    return static_cast<size_t>(std::distance(begin(files), end(files)));
+  }
+  AtomicFile Create(AtomicFile::Access access = AtomicFile::Access::kOwner) {
+    absl::StatusOr<AtomicFile> file = AtomicFile::Create(Path(), access);
+    EXPECT_EQ(ErrorOf(file), "OK");
+    return *std::move(file);
+  }
+
+  const std::string directory_ = TestDirectory();
+};
+
+TEST_F(AtomicFileTest, IsThereWhenItIsComplete) {
+  {
+    AtomicFile file = Create();
+    EXPECT_EQ(ErrorOf(file.Write(BytesOf("one, "))), "OK");
+    EXPECT_EQ(ErrorOf(file.Write(BytesOf("two"))), "OK");
+    EXPECT_FALSE(fs::exists(Path()));
+    EXPECT_EQ(ErrorOf(file.Commit()), "OK");
+  }
+  EXPECT_EQ(Contents(Path()), "one, two");
+  EXPECT_EQ(NumFiles(), 1u);
+}
+
+TEST_F(AtomicFileTest, LeavesNothingUnlessItIsCommitted) {
+  { EXPECT_EQ(ErrorOf(Create().Write(BytesOf("half"))), "OK"); }
+  EXPECT_EQ(NumFiles(), 0u);
+}
+
+TEST_F(AtomicFileTest, WritesAtPlacesOfReservedSpace) {
+  AtomicFile file = Create();
+  EXPECT_EQ(ErrorOf(file.Reserve(9)), "OK");
+  EXPECT_EQ(ErrorOf(file.WriteAt(6, BytesOf("b"))), "OK");
+  EXPECT_EQ(ErrorOf(file.WriteAt(1, BytesOf("a"))), "OK");
+  EXPECT_EQ(ErrorOf(file.Commit()), "OK");
+  EXPECT_EQ(Contents(Path()), std::string("\0a\0\0\0\0b\0\0", 9));
+}
+
+TEST_F(AtomicFileTest, ReplacesOrKeepsWhatIsThere) {
+  WriteFile(Path(), "old");
+  {
+    AtomicFile file = Create();
+    EXPECT_EQ(ErrorOf(file.Write(BytesOf("new"))), "OK");
+    const absl::Status status = file.Commit(AtomicFile::Existing::kKeep);
+    EXPECT_TRUE(absl::IsAlreadyExists(status)) << status;
+    EXPECT_THAT(ErrorOf(status), HasSubstr(Path()));
+  }
+  EXPECT_EQ(Contents(Path()), "old");
+  EXPECT_EQ(NumFiles(), 1u);
+  AtomicFile file = Create();
+  EXPECT_EQ(ErrorOf(file.Write(BytesOf("new"))), "OK");
+  EXPECT_EQ(ErrorOf(file.Commit()), "OK");
+  EXPECT_EQ(Contents(Path()), "new");
+  EXPECT_EQ(NumFiles(), 1u);
+}
+
+TEST_F(AtomicFileTest, OthersReadItOnlyIfTheyShall) {
+  const mode_t umask_before = umask(0022);
+  const auto mode = [&] {
+    struct stat info;
+    EXPECT_EQ(stat(Path().c_str(), &info), 0);
+    return info.st_mode & 0777;
+  };
+  EXPECT_EQ(ErrorOf(Create(AtomicFile::Access::kOwner).Commit()), "OK");
+  EXPECT_EQ(mode(), 0600u);
+  EXPECT_EQ(ErrorOf(Create(AtomicFile::Access::kAll).Commit()), "OK");
+  EXPECT_EQ(mode(), 0644u);
+  umask(umask_before);
+}
+
+TEST_F(AtomicFileTest, NeedsADirectoryToWriteTo) {
+  const std::string path = Path("no/file");
+  const absl::Status status = AtomicFile::Create(path).status();
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  EXPECT_EQ(ErrorOf(status), path + ": No such file or directory");
+}
+
+TEST_F(AtomicFileTest, NoMoreBytesThanTheLimit) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit = {1000, 1000};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    absl::StatusOr<AtomicFile> file = AtomicFile::Create(Path());
+    const bool refuses =
+        absl::IsResourceExhausted(file->Reserve(1001)) &&
+        absl::IsResourceExhausted(file->Write(BytesOf(std::string(1001, 'x'))));
+    file = absl::CancelledError();  // _exit destroys nothing
+    _exit(refuses ? 0 : 1);
+  }
+  int result = 0;
+  ASSERT_EQ(waitpid(child, &result, 0), child);
+  EXPECT_EQ(result, 0);
+  EXPECT_EQ(NumFiles(), 0u);
+}
+
+}  // namespace
+}  // namespace gemma
