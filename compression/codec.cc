@@ -8,16 +8,17 @@
 namespace gemma {
 namespace {
 
-// Decodes one block. Multiplies and adds as the format does, so that even the
-// signs of zeros agree: -0 + 0 would be +0.
+// Decodes one block of a row whose unit is `unit`. Multiplies and adds as the
+// format does, so that even the signs of zeros agree: -0 + 0 would be +0.
 template <BlockCodec Codec>
-void DecodeBlock(const uint8_t* block, float* out) {
+void DecodeBlock(const uint8_t* block, float unit, float* out) {
   constexpr size_t kScales = Codec::kBlockValues / Codec::kScaleValues;
   int8_t codes[Codec::kBlockValues];
   float scales[kScales];
   float offsets[kScales];
   Codec::Unpack(block, codes, scales, offsets);
   for (size_t s = 0; s < kScales; ++s) {
+    scales[s] *= unit;
     for (size_t i = 0; i < Codec::kScaleValues; ++i) {
       const size_t at = s * Codec::kScaleValues + i;
       out[at] = scales[s] * static_cast<float>(codes[at]);
@@ -27,10 +28,10 @@ void DecodeBlock(const uint8_t* block, float* out) {
 }
 
 template <class Codec>
-void DecodeBlocks(const uint8_t* from, size_t size, float* out) {
+void DecodeBlocks(const uint8_t* from, float unit, size_t size, float* out) {
   for (size_t i = 0; i < size; i += Codec::kBlockValues) {
     if constexpr (BlockCodec<Codec>) {
-      DecodeBlock<Codec>(from, out + i);
+      DecodeBlock<Codec>(from, unit, out + i);
     } else {
       out[i] = Codec::Decode(from);
     }
@@ -41,10 +42,14 @@ void DecodeBlocks(const uint8_t* from, size_t size, float* out) {
 }  // namespace
 
 void DecodeRow(const WeightView& w, size_t row, float* out) {
+  const uint8_t* unit = w.Row(row + 1) - RowUnitBytes(w.format);
   switch (w.format) {
-#define GEMMA_DECODE_CASE(name, codec, ...) \
-  case Format::name:                        \
-    return DecodeBlocks<codec>(w.Row(row), w.cols, out);
+#define GEMMA_DECODE_CASE(name, codec, ...)                                  \
+  case Format::name:                                                         \
+    return DecodeBlocks<codec>(                                              \
+        w.Row(row),                                                          \
+        RowUnitBytes(Format::name) != 0 ? BF16ToFloat(ReadU16(unit)) : 1.0f, \
+        w.cols, out);
     GEMMA_FORMATS(GEMMA_DECODE_CASE)
 #undef GEMMA_DECODE_CASE
   }

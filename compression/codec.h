@@ -12,6 +12,7 @@
 // equals, bit for bit, what the Python package `gguf` dequantises. The product
 // is exact in float32 in every format, so it may also be fused.
 // (Without kHasOffset nothing is added: -0 + 0 would be +0.)
+// Where rows have a unit (RowUnitBytes), scales are those of a unit of 1.
 // A codec of blocks of 256 values also has
 //   static SuperScales Scales(const uint8_t* block);
 // the same scales before they are multiplied out.

@@ -38,6 +38,10 @@ inline float ReadHalf(const uint8_t* from) {
   return HalfToFloat(ReadU16(from));
 }
 
+inline void WriteU16(uint16_t value, uint8_t* to) {
+  std::memcpy(to, &value, sizeof(value));
+}
+
 // Scales of a block of 256 values, whole numbers of a unit:
 //   scale[i] = unit * s[i], offset[i] = -(offset_unit * m[i])
 // Both products are exact in float.
@@ -66,6 +70,15 @@ inline void UnpackNibbles(const uint8_t* __restrict bytes,
   for (size_t i = 0; i < size; ++i) {
     codes[i] = static_cast<int8_t>(bytes[i] & 0xF);
     codes[size + i] = static_cast<int8_t>(bytes[i] >> 4);
+  }
+}
+
+// Its inverse, of codes of which only the low four bits count.
+template <size_t size>
+inline void PackNibbles(const uint8_t* __restrict codes,
+                        uint8_t* __restrict bytes) {
+  for (size_t i = 0; i < size; ++i) {
+    bytes[i] = static_cast<uint8_t>((codes[i] & 0xF) | (codes[size + i] << 4));
   }
 }
 

@@ -1,7 +1,7 @@
 // GGUF IQ4_NL. A block is 18 bytes and holds 32 values (4.5 bits each):
 //   bytes 0..1     scale, half
 //   bytes 2..17    q: byte i holds q[i] in its low half, q[16 + i] in its high
-//   value[i] = scale * kIQ4Codes[q[i]]
+//   value[i] = scale * kIQ4Levels[q[i]]
 //
 // GGUF IQ4_XS. A block is 136 bytes and holds 256 values (4.25 bits each):
 //   bytes 0..1     scale, half
@@ -9,7 +9,7 @@
 //   bytes 4..7     low four bits of s: byte k of these holds those of s[2 * k]
 //                  in its low half, those of s[2 * k + 1] in its high half
 //   bytes 8..135   16 bytes for each s, as q above
-//   value[i] = scale * (s[i / 32] - 32) * kIQ4Codes[q[i]]
+//   value[i] = scale * (s[i / 32] - 32) * kIQ4Levels[q[i]]
 
 #ifndef GEMMA_COMPRESSION_CODEC_IQ4_H_
 #define GEMMA_COMPRESSION_CODEC_IQ4_H_
@@ -23,24 +23,20 @@
 
 namespace gemma {
 
-// Levels denser around zero, where weights are.
-inline constexpr int8_t kIQ4Codes[16] = {
-    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-
 // For each byte of q the code of its low half and, above it, that of its high
 // half: looking up both at once is twice as fast.
 inline constexpr std::array<uint16_t, 256> kIQ4Pairs = [] {
   std::array<uint16_t, 256> pairs{};
   for (size_t byte = 0; byte < pairs.size(); ++byte) {
-    const uint8_t low = static_cast<uint8_t>(kIQ4Codes[byte & 0xF]);
-    const uint8_t high = static_cast<uint8_t>(kIQ4Codes[byte >> 4]);
+    const uint8_t low = static_cast<uint8_t>(kIQ4Levels[byte & 0xF]);
+    const uint8_t high = static_cast<uint8_t>(kIQ4Levels[byte >> 4]);
     pairs[byte] = static_cast<uint16_t>(low | (high << 8));
   }
   return pairs;
 }();
 
 // Writes the 32 codes that 16 bytes of q hold.
-inline void UnpackIQ4Codes(const uint8_t* __restrict q,
+inline void UnpackIQ4Levels(const uint8_t* __restrict q,
                            int8_t* __restrict codes) {
   uint16_t pairs[16];
   for (size_t i = 0; i < 16; ++i) pairs[i] = kIQ4Pairs[q[i]];
@@ -55,13 +51,13 @@ struct IQ4_NL {
   static constexpr size_t kBlockBytes = BlockBytes(Format::kIQ4_NL);    // 18
   static constexpr size_t kScaleValues = 32;
   static constexpr bool kHasOffset = false;
-  static constexpr size_t kNibbles = 2;  // as Q4_0's; indices of kIQ4Codes
+  static constexpr size_t kNibbles = 2;  // as Q4_0's; indices of kIQ4Levels
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {
     scales[0] = ReadHalf(block);
     offsets[0] = 0.0f;
-    UnpackIQ4Codes(block + 2, codes);
+    UnpackIQ4Levels(block + 2, codes);
   }
 };
 
@@ -87,7 +83,7 @@ struct IQ4_XS {
                      float* __restrict scales, float* __restrict offsets) {
     MultiplyOut(Scales(block), 8, scales, offsets);
     for (size_t k = 0; k < 8; ++k) {
-      UnpackIQ4Codes(block + 8 + 16 * k, codes + 32 * k);
+      UnpackIQ4Levels(block + 8 + 16 * k, codes + 32 * k);
     }
   }
 };

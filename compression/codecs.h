@@ -5,6 +5,7 @@
 
 #include "compression/codec_float.h"
 #include "compression/codec_iq4.h"
+#include "compression/codec_n.h"
 #include "compression/codec_q2_k.h"
 #include "compression/codec_q3_k.h"
 #include "compression/codec_q4.h"

@@ -1,4 +1,5 @@
 // The formats that weights have in files, and the layout each is packed into.
+// N4_32, N4_16 and N6_16 are ours, and only ever written packed.
 //
 // To add a format: a codec (see codec.h), one line in GEMMA_FORMATS, golden
 // bytes in tests/testdata/codecs.
@@ -30,7 +31,10 @@ namespace gemma {
   X(kQ5_K, Q5_K, "Q5_K", 256, 176, kU5SuperOffset)  \
   X(kQ6_K, Q6_K, "Q6_K", 256, 210, kU6Super16)      \
   X(kIQ4_NL, IQ4_NL, "IQ4_NL", 32, 18, kU4Table)    \
-  X(kIQ4_XS, IQ4_XS, "IQ4_XS", 256, 136, kU4SuperTable)
+  X(kIQ4_XS, IQ4_XS, "IQ4_XS", 256, 136, kU4SuperTable) \
+  X(kN4_32, N4_32, "N4_32", 32, 17, kN4Row)         \
+  X(kN4_16, N4_16, "N4_16", 32, 18, kN4Row16)       \
+  X(kN6_16, N6_16, "N6_16", 32, 26, kU6Row16)
 
 enum class Format {
 #define GEMMA_FORMAT_ENUM(name, ...) name,
@@ -60,6 +64,14 @@ constexpr size_t BlockBytes(Format format) {
 #undef GEMMA_FORMAT_CASE
   }
   return 0;
+}
+
+constexpr Layout LayoutOf(Format format);
+
+// Bytes behind the blocks of a row: its unit, a bfloat16 that multiplies the
+// scales of all, where the format has one.
+constexpr size_t RowUnitBytes(Format format) {
+  return TraitsOf(LayoutOf(format)).has_row_units ? sizeof(uint16_t) : 0;
 }
 
 // The layout that weights of this format run from.

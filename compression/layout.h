@@ -4,8 +4,19 @@
 #define GEMMA_COMPRESSION_LAYOUT_H_
 
 #include <cstddef>
+#include <cstdint>
 
 namespace gemma {
+
+// What four-bit codes stand for where levels lie denser around zero, where
+// weights are: those of GGUF's IQ4 formats, and ours. Ours fit six bits, so that
+// CPUs without a four-byte dot product can sum products of them in 16 bits; they
+// were chosen to lose least on groups of 16 to 32 values, half of them Gaussian,
+// half Student-t (5 degrees), whose scales may be negative.
+inline constexpr int8_t kIQ4Levels[16] = {
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+inline constexpr int8_t kN4Levels[16] = {-32, -27, -21, -16, -12, -9, -6, -3,
+                                        0,   3,   6,   9,   13,  17, 22, 28};
 
 // Rows of a matrix are packed in panels of this many, side by side, so that a
 // kernel multiplies one activation with a vector of rows and needs no
@@ -21,7 +32,8 @@ inline constexpr size_t kPanelRows = 16;
 //
 // The others hold what the file format holds, moved: codes of 4 to 8 bits, and
 // scales, in blocks of 32 columns or, if named Super, of 256. A value is
-//   scale * (code - zero) + offset, or scale * kIQ4Codes[code] if named Table.
+//   scale * (code - zero) + offset, or scale * kIQ4Levels[code] if named Table,
+//   or scale * kN4Levels[code] if named N4.
 // A block is a header and the codes of each 32 columns. The header, for each of
 // the kPanelRows rows in turn:
 //   half scale, then half offset if named Offset
@@ -29,6 +41,10 @@ inline constexpr size_t kPanelRows = 16;
 //   half unit, then half offset_unit if named Offset,
 //   for each group of columns: int8 s, then int8 m if named Offset
 //   with scale = unit * s and offset = -(offset_unit * m)
+// or, if named Row,
+//   for each group of columns: int8 s
+//   with scale = unit * s, the unit being the row's: behind the panel's blocks
+//   lie its units, a bfloat16 for each row,
 // the groups being of 16 columns if named 16, else of 32.
 //
 // The codes of 32 columns are eight vectors of 64 bytes, vector g having code
@@ -60,7 +76,10 @@ inline constexpr size_t kPanelRows = 16;
   X(kU4Super16)          \
   X(kU4SuperTable)       \
   X(kU5SuperOffset)      \
-  X(kU6Super16)
+  X(kU6Super16)          \
+  X(kN4Row)              \
+  X(kN4Row16)            \
+  X(kU6Row16)
 
 enum class Layout {
 #define GEMMA_LAYOUT_ENUM(layout) layout,
@@ -73,47 +92,64 @@ struct LayoutTraits {
   size_t code_bits;   // of one code; 0: values, no codes
   size_t block_cols;  // columns of a block
   size_t scale_cols;  // columns that share a scale
-  int zero;           // code of the value 0, offset aside
-  bool has_offset;
-  bool has_table;
+  int zero;           // what is added to a level to make it unsigned
+  bool has_offset = false;
+  bool has_row_units = false;
+  const int8_t* levels = nullptr;  // of each code; null: code - zero
+  size_t level_bits = code_bits;   // of a level plus zero
 
   constexpr bool IsSuper() const { return block_cols == 256; }
 };
 
 constexpr LayoutTraits TraitsOf(Layout layout) {
+  LayoutTraits iq4 = {4, 32, 32, 128};
+  iq4.levels = kIQ4Levels;
+  iq4.level_bits = 8;
+  LayoutTraits n4 = {4, 32, 32, 32};
+  n4.has_row_units = true;
+  n4.levels = kN4Levels;
+  n4.level_bits = 6;
   switch (layout) {
     case Layout::kF32:
     case Layout::kF16:
-      return {0, 1, 1, 0, false, false};
+      return {0, 1, 1, 0};
     case Layout::kBF16:
-      return {0, 2, 1, 0, false, false};
+      return {0, 2, 1, 0};
     case Layout::kU8:
     case Layout::kU8Split:
-      return {8, 32, 32, 128, false, false};
+      return {8, 32, 32, 128};
     case Layout::kU4:
-      return {4, 32, 32, 8, false, false};
+      return {4, 32, 32, 8};
     case Layout::kU4Offset:
-      return {4, 32, 32, 0, true, false};
+      return {4, 32, 32, 0, true};
     case Layout::kU4Table:
-      return {4, 32, 32, 0, false, true};
+      return iq4;
     case Layout::kU5:
-      return {5, 32, 32, 16, false, false};
+      return {5, 32, 32, 16};
     case Layout::kU5Offset:
-      return {5, 32, 32, 0, true, false};
+      return {5, 32, 32, 0, true};
     case Layout::kU4SuperOffset:
-      return {4, 256, 32, 0, true, false};
+      return {4, 256, 32, 0, true};
     case Layout::kU4SuperOffset16:
-      return {4, 256, 16, 0, true, false};
+      return {4, 256, 16, 0, true};
     case Layout::kU4Super16:
-      return {4, 256, 16, 4, false, false};
+      return {4, 256, 16, 4};
     case Layout::kU4SuperTable:
-      return {4, 256, 32, 0, false, true};
+      iq4.block_cols = 256;
+      return iq4;
     case Layout::kU5SuperOffset:
-      return {5, 256, 32, 0, true, false};
+      return {5, 256, 32, 0, true};
     case Layout::kU6Super16:
-      return {6, 256, 16, 32, false, false};
+      return {6, 256, 16, 32};
+    case Layout::kN4Row:
+      return n4;
+    case Layout::kN4Row16:
+      n4.scale_cols = 16;
+      return n4;
+    case Layout::kU6Row16:
+      return {6, 32, 16, 32, false, true};
   }
-  return {0, 1, 1, 0, false, false};
+  return {0, 1, 1, 0};
 }
 
 // Columns whose codes lie together, and bytes of one of their vectors.
@@ -138,9 +174,10 @@ constexpr size_t TileBytes(Layout layout) {
 constexpr size_t HeaderBytes(Layout layout) {
   const LayoutTraits t = TraitsOf(layout);
   if (t.code_bits == 0) return 0;
+  const size_t groups = t.block_cols / t.scale_cols;
+  if (t.has_row_units) return kPanelRows * groups;
   const size_t parts = t.has_offset ? 2 : 1;
-  const size_t steps = t.IsSuper() ? t.block_cols / t.scale_cols : 0;
-  return kPanelRows * parts * (2 + steps);
+  return kPanelRows * parts * (2 + (t.IsSuper() ? groups : 0));
 }
 
 // Bytes of one block of one panel, but for RestBytes.
@@ -151,11 +188,17 @@ constexpr size_t PanelBlockBytes(Layout layout) {
   return HeaderBytes(layout) + t.block_cols / kTileCols * TileBytes(layout);
 }
 
+// Bytes of a panel's row units.
+constexpr size_t UnitBytes(Layout layout) {
+  return TraitsOf(layout).has_row_units ? kPanelRows * sizeof(uint16_t) : 0;
+}
+
 // Bytes of one panel of `cols` columns, whole blocks for layouts with codes.
 constexpr size_t PanelBytes(Layout layout, size_t cols) {
   const size_t block_cols = TraitsOf(layout).block_cols;
   return (cols + block_cols - 1) / block_cols *
-         (PanelBlockBytes(layout) + RestBytes(layout));
+             (PanelBlockBytes(layout) + RestBytes(layout)) +
+         UnitBytes(layout);
 }
 
 }  // namespace gemma

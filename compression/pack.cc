@@ -71,13 +71,15 @@ void PackPairs(const uint8_t* rows, size_t num_rows, size_t cols,
 // Columns unpacked at a time: those of the largest block.
 constexpr size_t kChunkCols = 256;
 
-// The code of each value of kIQ4Codes, at index value + 128.
-constexpr std::array<uint8_t, 256> kIQ4Indices = [] {
-  std::array<uint8_t, 256> indices{};
-  for (uint8_t i = 0; i < 16; ++i) {
-    indices[static_cast<size_t>(kIQ4Codes[i] + 128)] = i;
+// The code of each level of a layout that has them, at index level + zero.
+template <Layout layout>
+constexpr std::array<uint8_t, 256> kCodeOfLevel = [] {
+  std::array<uint8_t, 256> codes{};
+  for (uint8_t code = 0; code < 16; ++code) {
+    const LayoutTraits traits = TraitsOf(layout);
+    codes[static_cast<size_t>(traits.levels[code] + traits.zero)] = code;
   }
-  return indices;
+  return codes;
 }();
 
 // Four words, in a vector that every CPU has.
@@ -102,6 +104,7 @@ struct Chunk {
   alignas(64) uint8_t codes[kPanelRows][kChunkCols] = {};
   uint16_t scales[kScales][kPanelRows] = {};  // halves
   uint16_t offsets[kScales][kPanelRows] = {};
+  uint8_t steps[kScales][kPanelRows] = {};  // int8, where rows have units
   SuperScales super_scales[kPanelRows] = {};
 
   // Unpacks `cols` columns, a multiple of kBlockValues, of one row.
@@ -112,6 +115,10 @@ struct Chunk {
       Codec::Unpack(block, values + col, unused[0], unused[1]);
       if constexpr (SuperCodec<Codec>) {
         super_scales[row] = Codec::Scales(block);
+      } else if constexpr (kTraits.has_row_units) {
+        for (size_t i = 0; i < Codec::kSteps; ++i) {
+          steps[col / Codec::kScaleValues + i][row] = block[i];
+        }
       } else {  // blocks of all other formats begin with them
         scales[col / Codec::kScaleValues][row] = ReadU16(block);
         offsets[col / Codec::kScaleValues][row] = ReadU16(block + 2);
@@ -119,10 +126,11 @@ struct Chunk {
       block += Codec::kBlockBytes;
     }
     for (size_t col = 0; col < cols; ++col) {
-      if constexpr (kTraits.has_table) {
-        codes[row][col] = kIQ4Indices[static_cast<size_t>(values[col] + 128)];
+      const auto level = static_cast<uint8_t>(values[col] + kTraits.zero);
+      if constexpr (kTraits.levels != nullptr) {
+        codes[row][col] = kCodeOfLevel<layout>[level];
       } else {
-        codes[row][col] = static_cast<uint8_t>(values[col] + kTraits.zero);
+        codes[row][col] = level;
       }
     }
   }
@@ -131,6 +139,9 @@ struct Chunk {
   void WriteBlock(size_t block, uint8_t* out, uint8_t* rest) const {
     if constexpr (kTraits.IsSuper()) {
       WriteSuperHeader(out);
+    } else if constexpr (kTraits.has_row_units) {
+      constexpr size_t kSteps = Codec::kSteps;
+      std::memcpy(out, steps[block * kSteps], kSteps * kPanelRows);
     } else {
       std::memcpy(out, scales[block], sizeof(scales[block]));
       if constexpr (kTraits.has_offset) {
@@ -215,8 +226,17 @@ struct Chunk {
 template <class Codec, Layout layout>
 void PackBlocks(const uint8_t* rows, size_t num_rows, size_t cols,
                 uint8_t* out) {
-  const size_t row_bytes = cols / Codec::kBlockValues * Codec::kBlockBytes;
+  constexpr size_t kUnitBytes = UnitBytes(layout) / kPanelRows;
+  const size_t block_bytes = cols / Codec::kBlockValues * Codec::kBlockBytes;
+  const size_t row_bytes = block_bytes + kUnitBytes;
   uint8_t* rest = out + cols / Codec::kBlockValues * PanelBlockBytes(layout);
+  if constexpr (kUnitBytes != 0) {
+    std::memset(rest, 0, UnitBytes(layout));
+    for (size_t row = 0; row < num_rows; ++row) {
+      std::memcpy(rest + row * kUnitBytes,
+                  rows + row * row_bytes + block_bytes, kUnitBytes);
+    }
+  }
   Chunk<Codec, layout> chunk;
   for (size_t col = 0; col < cols; col += kChunkCols) {
     const size_t size = std::min(kChunkCols, cols - col);

@@ -4,13 +4,14 @@
 #include <cstdint>
 
 #include "compression/codec_bytes.h"
-#include "compression/codec_iq4.h"
+
 #include "compression/half.h"
 
 namespace gemma {
 namespace {
 
-// Scale and offset of the group of columns `group` of a block; see Layout.
+// Scale, of a row's unit of 1, and offset of the group of columns `group` of a
+// block; see Layout.
 struct Scale {
   float scale;
   float offset;
@@ -19,6 +20,10 @@ struct Scale {
 Scale ReadScale(const LayoutTraits& traits, const uint8_t* header, size_t row,
                 size_t group) {
   constexpr size_t kHalves = kPanelRows * sizeof(uint16_t);
+  if (traits.has_row_units) {
+    const auto step = static_cast<int8_t>(header[group * kPanelRows + row]);
+    return {static_cast<float>(step), 0.0f};
+  }
   const size_t parts = traits.has_offset ? 2 : 1;
   const float unit = ReadHalf(header + 2 * row);
   const float offset_unit =
@@ -76,6 +81,8 @@ void DecodePackedRow(const PackedView& w, size_t row, float* out) {
   const uint8_t* rest = w.Rest(row / kPanelRows);
   row %= kPanelRows;
   if (traits.code_bits == 0) return DecodeValues(w, block, row, out);
+  const float unit =
+      traits.has_row_units ? BF16ToFloat(ReadU16(rest + 2 * row)) : 1.0f;
   for (size_t col = 0; col < w.cols; ++col) {
     const size_t in_block = col % traits.block_cols;
     if (col != 0 && in_block == 0) block += PanelBlockBytes(w.layout);
@@ -88,9 +95,10 @@ void DecodePackedRow(const PackedView& w, size_t row, float* out) {
       const uint8_t* lower = rest + col / kTileCols * RestBytes(w.layout);
       code = 4 * code + ReadRest(lower, col % kTileCols, row);
     }
-    const int level = traits.has_table ? kIQ4Codes[code] : code - traits.zero;
-    // The product is exact; see compression/codec.h.
-    out[col] = scale.scale * static_cast<float>(level);
+    const int level = traits.levels != nullptr ? traits.levels[code]
+                                               : code - traits.zero;
+    // The products are exact; see compression/codec.h.
+    out[col] = unit * scale.scale * static_cast<float>(level);
     if (traits.has_offset) out[col] += scale.offset;
   }
 }

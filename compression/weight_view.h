@@ -19,7 +19,8 @@ struct WeightView {
   const uint8_t* data = nullptr;
 
   size_t RowBytes() const {
-    return cols / BlockValues(format) * BlockBytes(format);
+    return cols / BlockValues(format) * BlockBytes(format) +
+           RowUnitBytes(format);
   }
   const uint8_t* Row(size_t row) const { return data + row * RowBytes(); }
 };
@@ -36,7 +37,8 @@ struct PackedView {
   const uint8_t* Panel(size_t panel) const {
     return data + panel * PanelBytes(layout, cols);
   }
-  // The panel's bits that are not in its blocks; see kU8Split.
+  // What of the panel lies behind its blocks: bits of codes (see kU8Split), or
+  // the units of its rows.
   const uint8_t* Rest(size_t panel) const {
     return Panel(panel) +
            cols / TraitsOf(layout).block_cols * PanelBlockBytes(layout);

@@ -45,9 +45,8 @@ enum class CodeBits {
 template <Layout kLayout, CodeBits kPart>
 struct Dot {
   static constexpr bool kIsPart = kPart == CodeBits::kInBlock;
-  static constexpr size_t kBits = TraitsOf(kLayout).has_table ? 8
-                                  : kIsPart ? PlaneBits(kLayout)
-                                            : TraitsOf(kLayout).code_bits;
+  static constexpr size_t kBits =
+      kIsPart ? PlaneBits(kLayout) : TraitsOf(kLayout).level_bits;
   // Codes of 8 bits are made signed where they cannot be multiplied as they
   // are.
   static constexpr bool kIsSigned =
@@ -64,8 +63,7 @@ struct Dot {
   static constexpr int kDotZero =
       kIsSigned
           ? 0
-          : kZero<kLayout> >> (TraitsOf(kLayout).code_bits -
-                               (kIsPart ? kBits : TraitsOf(kLayout).code_bits));
+          : kZero<kLayout> >> (TraitsOf(kLayout).level_bits - kBits);
 
   using DI16 = hn::Repartition<int16_t, DF>;
 

@@ -153,6 +153,10 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
     const size_t row = (panel + i) * kPanelRows;
     for (size_t r = 0; r < kRows; ++r) {
       for (size_t p = 0; p < kNumParts; ++p) {
+        if constexpr (TraitsOf(kLayout).has_row_units) {
+          const VF units = LoadUnits<kLayout>(job.w, panel + i, v_begin + p);
+          sums[p][i][r] = hn::Mul(sums[p][i][r], units);
+        }
         StorePart(sums[p][i][r], v_begin + p,
                   job.bias.empty() ? nullptr : job.bias.data() + row,
                   job.w.rows - row, job.out.Row(first + r).data() + row);

@@ -65,16 +65,24 @@ HWY_INLINE VU32 Shift(VU32 v) {
   }
 }
 
-// kIQ4Codes, moved to be unsigned.
-inline constexpr int kTableZero = 128;
-alignas(16) inline constexpr uint8_t kUnsignedIQ4Codes[16] = {
-    1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+// The levels of a layout that has them, moved to be unsigned.
+template <Layout kLayout>
+struct UnsignedLevels {
+  alignas(16) uint8_t values[16];
+
+  constexpr UnsignedLevels() : values() {
+    constexpr LayoutTraits kTraits = TraitsOf(kLayout);
+    for (size_t i = 0; i < 16; ++i) {
+      values[i] = static_cast<uint8_t>(kTraits.levels[i] + kTraits.zero);
+    }
+  }
+};
+template <Layout kLayout>
+inline constexpr UnsignedLevels<kLayout> kUnsignedLevels;
 
 // What stands for 0 in Codes().
 template <Layout kLayout>
-inline constexpr int kZero = TraitsOf(kLayout).has_table
-                                 ? kTableZero
-                                 : TraitsOf(kLayout).zero;
+inline constexpr int kZero = TraitsOf(kLayout).zero;
 
 // The codes of kTileCols columns of a panel.
 struct Tile {
@@ -107,9 +115,9 @@ HWY_INLINE VU32 BlockCodes(const Tile& tile, size_t v) {
   } else {
     const VU32 low =
         hn::And(Shift<(g < 4 ? 0 : -4)>(plane(g % 4)), hn::Set(d, 0x0F0F0F0Fu));
-    if constexpr (kTraits.has_table) {
+    if constexpr (kTraits.levels != nullptr) {
       const DU8 d8;
-      const auto table = hn::LoadDup128(d8, kUnsignedIQ4Codes);
+      const auto table = hn::LoadDup128(d8, kUnsignedLevels<kLayout>.values);
       return hn::BitCast(d, hn::TableLookupBytes(table, hn::BitCast(d8, low)));
     } else if constexpr (PlaneBits(kLayout) == 5) {
       const VU32 high = Shift<4 - static_cast<int>(g)>(plane(4));
@@ -187,14 +195,29 @@ HWY_INLINE VF LoadSteps(const uint8_t* HWY_RESTRICT from, size_t v) {
   return hn::ConvertTo(DF(), hn::PromoteTo(DI32(), steps));
 }
 
+// The units of a panel's rows, part v, where rows have units.
+template <Layout kLayout>
+HWY_INLINE VF LoadUnits(const PackedView& w, size_t panel, size_t v) {
+  const hn::Rebind<hwy::bfloat16_t, DF> d16;
+  return hn::PromoteTo(
+      DF(), hn::LoadU(d16, reinterpret_cast<const hwy::bfloat16_t*>(
+                               w.Rest(panel)) +
+                               v * LanesF()));
+}
+
 // Scale and offset of each row, part v, for a group of columns of a block.
-// Without an offset, that is unset.
+// Without an offset, that is unset. Where rows have units, the scale is that of
+// a unit of 1.
 template <Layout kLayout>
 HWY_INLINE void LoadScale(const uint8_t* HWY_RESTRICT header, size_t group,
                           size_t v, VF& scale, VF& offset) {
   constexpr LayoutTraits kTraits = TraitsOf(kLayout);
   constexpr size_t kParts = kTraits.has_offset ? 2 : 1;
   constexpr size_t kHalves = kPanelRows * sizeof(uint16_t);
+  if constexpr (kTraits.has_row_units) {
+    scale = LoadSteps(header + group * kPanelRows, v);
+    return;
+  }
   scale = LoadHalves(header, v);
   if constexpr (kTraits.has_offset) offset = LoadHalves(header + kHalves, v);
   if constexpr (kTraits.IsSuper()) {
@@ -282,10 +305,12 @@ struct Decoder<Layout::kBF16> {
 };
 
 // scale * level + offset is what the file format defines: the product is exact
-// in float32, so that fusing it changes nothing.
+// in float32, so that fusing it changes nothing. `units` are LoadUnits' of all
+// parts, where rows have units.
 template <Layout kLayout, class Use>
 HWY_INLINE void DecodeTile(const uint8_t* HWY_RESTRICT header, size_t group,
-                           const Tile& tile, Use use) {
+                           const Tile& tile, const VF* HWY_RESTRICT units,
+                           Use use) {
   const DF df;
   const DU32 du32;
   const DI32 di32;
@@ -296,6 +321,10 @@ HWY_INLINE void DecodeTile(const uint8_t* HWY_RESTRICT header, size_t group,
     for (size_t v = 0; v < kColVectors; ++v) {
       LoadScale<kLayout>(header, group + i, v, scale[i * kColVectors + v],
                          offset[i * kColVectors + v]);
+      if constexpr (TraitsOf(kLayout).has_row_units) {
+        VF& of_row = scale[i * kColVectors + v];
+        of_row = hn::Mul(of_row, units[v]);
+      }
     }
   }
   Unroll<kCodeVectors>([&](auto g) GEMMA_LAMBDA {
@@ -327,11 +356,17 @@ HWY_INLINE void DecodeCols(const PackedView& w, size_t panel, size_t begin,
                            size_t end, Use use) {
   if constexpr (TraitsOf(kLayout).code_bits != 0) {
     size_t col = 0;
+    VF units[kColVectors];
+    if constexpr (TraitsOf(kLayout).has_row_units) {
+      for (size_t v = 0; v < kColVectors; ++v) {
+        units[v] = LoadUnits<kLayout>(w, panel, v);
+      }
+    }
     ForEachTile<kLayout>(w, panel, begin, end,
                          [&](const uint8_t* header, size_t group,
                              const Tile& tile) GEMMA_LAMBDA {
                            DecodeTile<kLayout>(
-                               header, group, tile,
+                               header, group, tile, units,
                                [&](size_t c, size_t v, VF values)
                                    GEMMA_LAMBDA { use(col + c, v, values); });
                            col += kTileCols;

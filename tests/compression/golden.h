@@ -72,6 +72,16 @@ struct Golden {
             .data = bytes.data() + 1};
   }
 
+  // A row of that block of that row alone.
+  std::vector<uint8_t> RowOfBlock(size_t row, size_t block) const {
+    const size_t size = BlockBytes(format);
+    const uint8_t* from = View().Row(row) + block * size;
+    std::vector<uint8_t> out(from, from + size);
+    const uint8_t* end = View().Row(row + 1);
+    out.insert(out.end(), end - RowUnitBytes(format), end);
+    return out;
+  }
+
   Format format;
   std::vector<uint8_t> bytes;  // one byte, then the rows
   std::vector<float> values;   // [kRows, kCols]

@@ -47,14 +47,21 @@ class RandomMatrix {
  public:
   RandomMatrix(const Golden& golden, size_t rows, size_t cols) {
     const size_t block_bytes = BlockBytes(golden.format);
-    const size_t golden_blocks = (golden.bytes.size() - 1) / block_bytes;
+    const size_t unit_bytes = RowUnitBytes(golden.format);
+    const size_t row_blocks = Golden::kCols / BlockValues(golden.format);
     view_ = {.format = golden.format, .rows = rows, .cols = cols};
     bytes_.resize(1 + rows * view_.RowBytes());
     std::mt19937 random(static_cast<uint32_t>(rows * 1000 + cols));
-    for (size_t at = 1; at < bytes_.size(); at += block_bytes) {
-      const size_t block = random() % golden_blocks;
-      std::memcpy(&bytes_[at], &golden.bytes[1 + block * block_bytes],
-                  block_bytes);
+    for (size_t row = 0; row < rows; ++row) {
+      uint8_t* to = &bytes_[1 + row * view_.RowBytes()];
+      std::vector<uint8_t> from;
+      for (size_t col = 0; col < cols; col += BlockValues(golden.format)) {
+        from = golden.RowOfBlock(random() % Golden::kRows,
+                                 random() % row_blocks);
+        std::memcpy(to, from.data(), block_bytes);
+        to += block_bytes;
+      }
+      std::memcpy(to, from.data() + block_bytes, unit_bytes);
     }
     view_.data = bytes_.data() + 1;
   }

@@ -75,13 +75,23 @@ struct TestMatrix {
     }
   }
 
-  // Every byte is `byte`, but scales that are halves are 1.
+  // Every byte is `byte`, but scales that are halves, and units, are 1.
   void FillCodes(const WeightView& view, int byte) {
     std::fill(bytes.begin(), bytes.end(), static_cast<uint8_t>(byte));
-    for (size_t at = 0; at < bytes.size(); at += BlockBytes(view.format)) {
-      for (const size_t half : HalvesOf(view.format)) {
-        bytes[at + half] = 0x00;
-        bytes[at + half + 1] = 0x3C;
+    const size_t unit_bytes = RowUnitBytes(view.format);
+    for (size_t row = 0; row < view.rows; ++row) {
+      const size_t end = (row + 1) * view.RowBytes() - unit_bytes;
+      if (unit_bytes != 0) {
+        bytes[end] = 0x80;
+        bytes[end + 1] = 0x3F;
+        continue;
+      }
+      for (size_t at = row * view.RowBytes(); at < end;
+           at += BlockBytes(view.format)) {
+        for (const size_t half : HalvesOf(view.format)) {
+          bytes[at + half] = 0x00;
+          bytes[at + half + 1] = 0x3C;
+        }
       }
     }
   }

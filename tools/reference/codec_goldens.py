@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/testdata/codecs: every block format's bytes and what the Python package `gguf` makes of them.
+"""Writes tests/testdata/codecs: every block format's bytes and what the Python package `gguf` makes of them, or,
+for our own formats, what their description in compression/codec_n.h does.
 
 For each type, e.g. q4_k.bin holds ROWS rows of 256 values in the format's own bytes and q4_k.f32 the
 ROWS x 256 dequantised values, float32, little-endian, row-major. The codes are random; the rows differ in
@@ -26,6 +27,33 @@ SCALES = {
     "Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "IQ4_NL": [0],
     "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "IQ4_XS": [0],
 }
+
+
+N4_LEVELS = np.array([-32, -27, -21, -16, -12, -9, -6, -3, 0, 3, 6, 9, 13, 17, 22, 28])
+# our own formats: values that share a step, bits of a code; a row of blocks of 32 values ends with its unit
+OWN = {"N4_32": (32, 4), "N4_16": (16, 4), "N6_16": (16, 6)}
+
+
+def own_rows(name, random):
+    """uint8 [ROWS, row bytes] of one of our formats, and its values."""
+    group, bits = OWN[name]
+    blocks = random.integers(0, 256, (ROWS, VALUES // 32, 32 // group + 4 * bits), dtype=np.uint8)
+    blocks[2], blocks[3] = 0x00, 0xFF
+    units = np.exp2(random.uniform(-12, 1, ROWS)).astype("<f4").view("<u4") >> 16
+    units[4] = 0x0001  # denormal
+    units = units.astype("<u2")
+    rows = np.concatenate([blocks.reshape(ROWS, -1), units[:, None].view(np.uint8)], axis=1)
+
+    steps = blocks[:, :, : 32 // group].view(np.int8).astype(np.float32)
+    codes = blocks[:, :, 32 // group :]
+    q = np.concatenate([codes[:, :, :16] & 15, codes[:, :, :16] >> 4], axis=2)
+    if bits == 6:
+        high = np.concatenate([codes[:, :, 16:] >> 2 * j & 3 for j in range(4)], axis=2)
+        levels = (q | high << 4).astype(np.float32) - 32
+    else:
+        levels = N4_LEVELS[q].astype(np.float32)
+    unit = (units.astype("<u4") << 16).view("<f4")[:, None, None]
+    return rows, (unit * np.repeat(steps, group, axis=2) * levels).reshape(ROWS, VALUES)
 
 
 def fp16_scales(row, shape, random):
@@ -69,6 +97,12 @@ def float_rows(name, random):
     return bits.astype("<u2").view(np.uint8)
 
 
+def write(output, name, rows, values):
+    (output / f"{name.lower()}.bin").write_bytes(rows.tobytes())
+    (output / f"{name.lower()}.f32").write_bytes(values.astype("<f4").tobytes())
+    print(f"{name:7s} {rows.shape[1]:4d} bytes a row, values up to {np.abs(values).max():.4g}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=pathlib.Path, default=TESTDATA / "codecs")
@@ -80,9 +114,9 @@ def main():
         values = gguf.quants.dequantize(rows, gguf.GGMLQuantizationType[name])
         if values.shape != (ROWS, VALUES) or not np.isfinite(values).all():
             sys.exit(f"codec_goldens: {name}: got {values.shape}, finite: {bool(np.isfinite(values).all())}")
-        (output / f"{name.lower()}.bin").write_bytes(rows.tobytes())
-        (output / f"{name.lower()}.f32").write_bytes(values.astype("<f4").tobytes())
-        print(f"{name:7s} {rows.shape[1]:4d} bytes a row, values up to {np.abs(values).max():.4g}")
+        write(output, name, rows, values)
+    for seed, name in enumerate(OWN):
+        write(output, name, *own_rows(name, np.random.default_rng(1000 + seed)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+// Our own formats. The scales of a row are whole numbers of its unit, which
+// takes half the bits of scales that stand alone: groups of 16 values cost what
+// groups of 32 do in GGUF's formats, and lose less. A row is its blocks, then
+// its unit, bfloat16. All are for rows of a multiple of 32 values.
+//
+// N4_32. A block is 17 bytes and holds 32 values (4.25 bits each):
+//   byte 0         s, int8
+//   bytes 1..16    q: byte i holds q[i] in its low half, q[16 + i] in its high
+//   value[i] = unit * s * kN4Levels[q[i]]
+//
+// N4_16. A block is 18 bytes and holds 32 values (4.5 bits each):
+//   bytes 0..1     s[0..1], int8
+//   bytes 2..17    q, as above
+//   value[i] = unit * s[i / 16] * kN4Levels[q[i]]
+//
+// N6_16. A block is 26 bytes and holds 32 values (6.5 bits each):
+//   bytes 0..1     s[0..1], int8
+//   bytes 2..17    low four bits of q, as above
+//   bytes 18..25   high two bits of q: byte i holds those of q[8 * j + i] at
+//                  bit 2 * j, for j = 0..3
+//   value[i] = unit * s[i / 16] * (q[i] - 32)
+
+#ifndef GEMMA_COMPRESSION_CODEC_N_H_
+#define GEMMA_COMPRESSION_CODEC_N_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "compression/codec_bytes.h"
+#include "compression/format.h"
+
+namespace gemma {
+
+// The steps s that a block begins with, as scales: those of a unit of 1.
+template <size_t kSteps>
+inline void UnpackSteps(const uint8_t* __restrict block,
+                        float* __restrict scales, float* __restrict offsets) {
+  for (size_t i = 0; i < kSteps; ++i) {
+    scales[i] = static_cast<int8_t>(block[i]);
+    offsets[i] = 0.0f;
+  }
+}
+
+template <Format format>
+struct N4 {
+  static constexpr size_t kBlockValues = BlockValues(format);  // 32
+  static constexpr size_t kBlockBytes = BlockBytes(format);    // 17 or 18
+  static constexpr size_t kScaleValues =
+      TraitsOf(LayoutOf(format)).scale_cols;  // 32 or 16
+  static constexpr bool kHasOffset = false;
+  static constexpr size_t kSteps = kBlockValues / kScaleValues;
+
+  static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
+                     float* __restrict scales, float* __restrict offsets) {
+    UnpackSteps<kSteps>(block, scales, offsets);
+    UnpackNibbles<16>(block + kSteps, codes);
+    for (size_t i = 0; i < kBlockValues; ++i) codes[i] = kN4Levels[codes[i]];
+  }
+
+  static void Pack(const uint8_t* __restrict q, const uint8_t* __restrict steps,
+                   uint8_t* __restrict block) {
+    for (size_t i = 0; i < kSteps; ++i) block[i] = steps[i];
+    PackNibbles<16>(q, block + kSteps);
+  }
+};
+using N4_32 = N4<Format::kN4_32>;
+using N4_16 = N4<Format::kN4_16>;
+
+struct N6_16 {
+  static constexpr size_t kBlockValues = BlockValues(Format::kN6_16);  // 32
+  static constexpr size_t kBlockBytes = BlockBytes(Format::kN6_16);    // 26
+  static constexpr size_t kScaleValues = 16;
+  static constexpr bool kHasOffset = false;
+  static constexpr size_t kSteps = 2;
+
+  static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
+                     float* __restrict scales, float* __restrict offsets) {
+    UnpackSteps<kSteps>(block, scales, offsets);
+    UnpackNibbles<16>(block + 2, codes);
+    for (size_t i = 0; i < kBlockValues; ++i) {
+      const int high = (block[18 + i % 8] >> (2 * (i / 8))) & 3;
+      codes[i] = static_cast<int8_t>((codes[i] | (high << 4)) - 32);
+    }
+  }
+
+  static void Pack(const uint8_t* __restrict q, const uint8_t* __restrict steps,
+                   uint8_t* __restrict block) {
+    for (size_t i = 0; i < kSteps; ++i) block[i] = steps[i];
+    PackNibbles<16>(q, block + 2);
+    for (size_t i = 0; i < 8; ++i) {
+      block[18 + i] = static_cast<uint8_t>(
+          (q[i] >> 4) | (q[8 + i] >> 4) << 2 | (q[16 + i] >> 4) << 4 |
+          (q[24 + i] >> 4) << 6);
+    }
+  }
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_COMPRESSION_CODEC_N_H_
