@@ -7,9 +7,11 @@
 #ifndef GEMMA_COMPRESSION_CODEC_FLOAT_H_
 #define GEMMA_COMPRESSION_CODEC_FLOAT_H_
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "compression/codec_bytes.h"
 #include "compression/format.h"
@@ -24,6 +26,9 @@ struct F32 {
   static float Decode(const uint8_t* value) {
     return std::bit_cast<float>(ReadU32(value));
   }
+  static void Encode(float value, uint8_t* to) {
+    std::memcpy(to, &value, sizeof(value));
+  }
 };
 
 struct F16 {
@@ -31,6 +36,10 @@ struct F16 {
   static constexpr size_t kBlockBytes = BlockBytes(Format::kF16);    // 2
 
   static float Decode(const uint8_t* value) { return ReadHalf(value); }
+  static void Encode(float value, uint8_t* to) {
+    WriteU16(FloatToHalf(std::clamp(value, -kLargest, kLargest)), to);
+  }
+  static constexpr float kLargest = 65504.0f;
 };
 
 struct BF16 {
@@ -40,6 +49,10 @@ struct BF16 {
   static float Decode(const uint8_t* value) {
     return BF16ToFloat(ReadU16(value));
   }
+  static void Encode(float value, uint8_t* to) {
+    WriteU16(FloatToBF16(std::clamp(value, -kLargest, kLargest)), to);
+  }
+  static constexpr float kLargest = 0x1.FEp127f;
 };
 
 }  // namespace gemma

@@ -19,6 +19,7 @@
 #include <cstdint>
 
 #include "compression/codec_bytes.h"
+#include "compression/fit_groups.h"
 #include "compression/format.h"
 
 namespace gemma {
@@ -36,7 +37,7 @@ inline constexpr std::array<uint16_t, 256> kIQ4Pairs = [] {
 }();
 
 // Writes the 32 codes that 16 bytes of q hold.
-inline void UnpackIQ4Levels(const uint8_t* __restrict q,
+inline void UnpackIQ4Codes(const uint8_t* __restrict q,
                            int8_t* __restrict codes) {
   uint16_t pairs[16];
   for (size_t i = 0; i < 16; ++i) pairs[i] = kIQ4Pairs[q[i]];
@@ -57,7 +58,15 @@ struct IQ4_NL {
                      float* __restrict scales, float* __restrict offsets) {
     scales[0] = ReadHalf(block);
     offsets[0] = 0.0f;
-    UnpackIQ4Levels(block + 2, codes);
+    UnpackIQ4Codes(block + 2, codes);
+  }
+
+  static Levels MakeLevels() { return Levels(kIQ4Levels); }
+
+  static void Pack(const uint8_t* __restrict codes, uint16_t scale,
+                   uint8_t* __restrict block) {
+    WriteU16(scale, block);
+    PackNibbles<16>(codes, block + kNibbles);
   }
 };
 
@@ -83,7 +92,7 @@ struct IQ4_XS {
                      float* __restrict scales, float* __restrict offsets) {
     MultiplyOut(Scales(block), 8, scales, offsets);
     for (size_t k = 0; k < 8; ++k) {
-      UnpackIQ4Levels(block + 8 + 16 * k, codes + 32 * k);
+      UnpackIQ4Codes(block + 8 + 16 * k, codes + 32 * k);
     }
   }
 };

@@ -25,8 +25,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "compression/codec_bytes.h"
+#include "compression/fit_groups.h"
 #include "compression/format.h"
 
 namespace gemma {
@@ -49,6 +51,7 @@ struct N4 {
       TraitsOf(LayoutOf(format)).scale_cols;  // 32 or 16
   static constexpr bool kHasOffset = false;
   static constexpr size_t kSteps = kBlockValues / kScaleValues;
+  static constexpr bool kUnitIsHalf = false;
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {
@@ -57,9 +60,11 @@ struct N4 {
     for (size_t i = 0; i < kBlockValues; ++i) codes[i] = kN4Levels[codes[i]];
   }
 
-  static void Pack(const uint8_t* __restrict q, const uint8_t* __restrict steps,
-                   uint8_t* __restrict block) {
-    for (size_t i = 0; i < kSteps; ++i) block[i] = steps[i];
+  static Levels MakeLevels() { return Levels(kN4Levels); }
+
+  static void Pack(const uint8_t* __restrict q, const int8_t* __restrict steps,
+                   uint16_t /*unit*/, uint8_t* __restrict block) {
+    std::memcpy(block, steps, kSteps);
     PackNibbles<16>(q, block + kSteps);
   }
 };
@@ -72,6 +77,7 @@ struct N6_16 {
   static constexpr size_t kScaleValues = 16;
   static constexpr bool kHasOffset = false;
   static constexpr size_t kSteps = 2;
+  static constexpr bool kUnitIsHalf = false;
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {
@@ -83,14 +89,16 @@ struct N6_16 {
     }
   }
 
-  static void Pack(const uint8_t* __restrict q, const uint8_t* __restrict steps,
-                   uint8_t* __restrict block) {
-    for (size_t i = 0; i < kSteps; ++i) block[i] = steps[i];
+  static Levels MakeLevels() { return SixBitLevels(); }
+
+  static void Pack(const uint8_t* __restrict q, const int8_t* __restrict steps,
+                   uint16_t /*unit*/, uint8_t* __restrict block) {
+    std::memcpy(block, steps, kSteps);
     PackNibbles<16>(q, block + 2);
     for (size_t i = 0; i < 8; ++i) {
-      block[18 + i] = static_cast<uint8_t>(
-          (q[i] >> 4) | (q[8 + i] >> 4) << 2 | (q[16 + i] >> 4) << 4 |
-          (q[24 + i] >> 4) << 6);
+      block[18 + i] =
+          static_cast<uint8_t>((q[i] >> 4) | (q[8 + i] >> 4) << 2 |
+                               (q[16 + i] >> 4) << 4 | (q[24 + i] >> 4) << 6);
     }
   }
 };

@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "compression/codec_bytes.h"
+#include "compression/fit_groups.h"
 #include "compression/format.h"
 
 namespace gemma {
@@ -37,6 +38,20 @@ struct Q4_0 {
     for (size_t i = 0; i < kBlockValues; ++i) {
       codes[i] = static_cast<int8_t>(codes[i] - 8);
     }
+  }
+
+  // Finds scales whose largest code is 2 or more again: weights that were
+  // trained for this format keep their codes.
+  static Levels MakeLevels() {
+    Levels levels(-8, 7, /*zero=*/8);
+    levels.trials = {0.25f, 1.75f, 25};
+    return levels;
+  }
+
+  static void Pack(const uint8_t* __restrict codes, uint16_t scale,
+                   uint8_t* __restrict block) {
+    WriteU16(scale, block);
+    PackNibbles<16>(codes, block + kNibbles);
   }
 };
 

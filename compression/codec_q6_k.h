@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "compression/codec_bytes.h"
+#include "compression/fit_groups.h"
 #include "compression/format.h"
 
 namespace gemma {
@@ -47,6 +48,25 @@ struct Q6_K {
         WriteCodes(low | (high << 4), /*amount=*/32, codes + 32 * k + i);
       }
     }
+  }
+
+  static constexpr bool kUnitIsHalf = true;
+  static Levels MakeLevels() { return SixBitLevels(); }
+
+  static void Pack(const uint8_t* __restrict codes,
+                   const int8_t* __restrict steps, uint16_t unit,
+                   uint8_t* __restrict block) {
+    for (size_t n = 0; n < 2; ++n) {
+      const uint8_t* q = codes + 128 * n;
+      PackNibbles<64>(q, block + 64 * n);
+      for (size_t i = 0; i < 32; ++i) {
+        block[128 + 32 * n + i] =
+            static_cast<uint8_t>((q[i] >> 4) | (q[32 + i] >> 4) << 2 |
+                                 (q[64 + i] >> 4) << 4 | (q[96 + i] >> 4) << 6);
+      }
+    }
+    std::memcpy(block + 192, steps, 16);
+    WriteU16(unit, block + 208);
   }
 };
 

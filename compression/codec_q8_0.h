@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "compression/codec_bytes.h"
+#include "compression/fit_groups.h"
 #include "compression/format.h"
 
 namespace gemma {
@@ -26,6 +27,21 @@ struct Q8_0 {
     scales[0] = ReadHalf(block);
     offsets[0] = 0.0f;
     std::memcpy(codes, block + 2, kBlockValues);
+  }
+
+  // -128 is not used: where it would serve, -127 and a larger scale do.
+  static Levels MakeLevels() {
+    Levels levels(-127, 127, /*zero=*/128);
+    levels.trials = {0.95f, 1.1f, 20};
+    return levels;
+  }
+
+  static void Pack(const uint8_t* __restrict codes, uint16_t scale,
+                   uint8_t* __restrict block) {
+    WriteU16(scale, block);
+    for (size_t i = 0; i < kBlockValues; ++i) {
+      block[2 + i] = static_cast<uint8_t>(codes[i] - 128);
+    }
   }
 };
 

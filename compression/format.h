@@ -16,24 +16,24 @@ namespace gemma {
 
 // The only list of file formats.
 //  enum      codec   name      values/block bytes/block  packed layout
-#define GEMMA_FORMATS(X)                            \
-  X(kF32, F32, "F32", 1, 4, kF32)                   \
-  X(kF16, F16, "F16", 1, 2, kF16)                   \
-  X(kBF16, BF16, "BF16", 1, 2, kBF16)               \
-  X(kQ8_0, Q8_0, "Q8_0", 32, 34, kU8)               \
-  X(kQ4_0, Q4_0, "Q4_0", 32, 18, kU4)               \
-  X(kQ4_1, Q4_1, "Q4_1", 32, 20, kU4Offset)         \
-  X(kQ5_0, Q5_0, "Q5_0", 32, 22, kU5)               \
-  X(kQ5_1, Q5_1, "Q5_1", 32, 24, kU5Offset)         \
-  X(kQ2_K, Q2_K, "Q2_K", 256, 84, kU4SuperOffset16) \
-  X(kQ3_K, Q3_K, "Q3_K", 256, 110, kU4Super16)      \
-  X(kQ4_K, Q4_K, "Q4_K", 256, 144, kU4SuperOffset)  \
-  X(kQ5_K, Q5_K, "Q5_K", 256, 176, kU5SuperOffset)  \
-  X(kQ6_K, Q6_K, "Q6_K", 256, 210, kU6Super16)      \
-  X(kIQ4_NL, IQ4_NL, "IQ4_NL", 32, 18, kU4Table)    \
+#define GEMMA_FORMATS(X)                                \
+  X(kF32, F32, "F32", 1, 4, kF32)                       \
+  X(kF16, F16, "F16", 1, 2, kF16)                       \
+  X(kBF16, BF16, "BF16", 1, 2, kBF16)                   \
+  X(kQ8_0, Q8_0, "Q8_0", 32, 34, kU8)                   \
+  X(kQ4_0, Q4_0, "Q4_0", 32, 18, kU4)                   \
+  X(kQ4_1, Q4_1, "Q4_1", 32, 20, kU4Offset)             \
+  X(kQ5_0, Q5_0, "Q5_0", 32, 22, kU5)                   \
+  X(kQ5_1, Q5_1, "Q5_1", 32, 24, kU5Offset)             \
+  X(kQ2_K, Q2_K, "Q2_K", 256, 84, kU4SuperOffset16)     \
+  X(kQ3_K, Q3_K, "Q3_K", 256, 110, kU4Super16)          \
+  X(kQ4_K, Q4_K, "Q4_K", 256, 144, kU4SuperOffset)      \
+  X(kQ5_K, Q5_K, "Q5_K", 256, 176, kU5SuperOffset)      \
+  X(kQ6_K, Q6_K, "Q6_K", 256, 210, kU6Super16)          \
+  X(kIQ4_NL, IQ4_NL, "IQ4_NL", 32, 18, kU4Table)        \
   X(kIQ4_XS, IQ4_XS, "IQ4_XS", 256, 136, kU4SuperTable) \
-  X(kN4_32, N4_32, "N4_32", 32, 17, kN4Row)         \
-  X(kN4_16, N4_16, "N4_16", 32, 18, kN4Row16)       \
+  X(kN4_32, N4_32, "N4_32", 32, 17, kN4Row)             \
+  X(kN4_16, N4_16, "N4_16", 32, 18, kN4Row16)           \
   X(kN6_16, N6_16, "N6_16", 32, 26, kU6Row16)
 
 enum class Format {

@@ -9,14 +9,14 @@
 namespace gemma {
 
 // What four-bit codes stand for where levels lie denser around zero, where
-// weights are: those of GGUF's IQ4 formats, and ours. Ours fit six bits, so that
-// CPUs without a four-byte dot product can sum products of them in 16 bits; they
-// were chosen to lose least on groups of 16 to 32 values, half of them Gaussian,
-// half Student-t (5 degrees), whose scales may be negative.
+// weights are: those of GGUF's IQ4 formats, and ours. Ours fit six bits, so
+// that CPUs without a four-byte dot product can sum products of them in 16
+// bits; they were chosen to lose least on groups of 16 to 32 values, half of
+// them Gaussian, half Student-t (5 degrees), whose scales may be negative.
 inline constexpr int8_t kIQ4Levels[16] = {
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 inline constexpr int8_t kN4Levels[16] = {-32, -27, -21, -16, -12, -9, -6, -3,
-                                        0,   3,   6,   9,   13,  17, 22, 28};
+                                         0,   3,   6,   9,   13,  17, 22, 28};
 
 // Rows of a matrix are packed in panels of this many, side by side, so that a
 // kernel multiplies one activation with a vector of rows and needs no

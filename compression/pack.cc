@@ -233,8 +233,8 @@ void PackBlocks(const uint8_t* rows, size_t num_rows, size_t cols,
   if constexpr (kUnitBytes != 0) {
     std::memset(rest, 0, UnitBytes(layout));
     for (size_t row = 0; row < num_rows; ++row) {
-      std::memcpy(rest + row * kUnitBytes,
-                  rows + row * row_bytes + block_bytes, kUnitBytes);
+      std::memcpy(rest + row * kUnitBytes, rows + row * row_bytes + block_bytes,
+                  kUnitBytes);
     }
   }
   Chunk<Codec, layout> chunk;

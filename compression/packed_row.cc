@@ -95,8 +95,8 @@ void DecodePackedRow(const PackedView& w, size_t row, float* out) {
       const uint8_t* lower = rest + col / kTileCols * RestBytes(w.layout);
       code = 4 * code + ReadRest(lower, col % kTileCols, row);
     }
-    const int level = traits.levels != nullptr ? traits.levels[code]
-                                               : code - traits.zero;
+    const int level =
+        traits.levels != nullptr ? traits.levels[code] : code - traits.zero;
     // The products are exact; see compression/codec.h.
     out[col] = unit * scale.scale * static_cast<float>(level);
     if (traits.has_offset) out[col] += scale.offset;

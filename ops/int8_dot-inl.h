@@ -61,9 +61,7 @@ struct Dot {
                                                 : 1;
   // What remains to be subtracted, times the sum of x.
   static constexpr int kDotZero =
-      kIsSigned
-          ? 0
-          : kZero<kLayout> >> (TraitsOf(kLayout).level_bits - kBits);
+      kIsSigned ? 0 : kZero<kLayout> >> (TraitsOf(kLayout).level_bits - kBits);
 
   using DI16 = hn::Repartition<int16_t, DF>;
 

@@ -200,9 +200,9 @@ template <Layout kLayout>
 HWY_INLINE VF LoadUnits(const PackedView& w, size_t panel, size_t v) {
   const hn::Rebind<hwy::bfloat16_t, DF> d16;
   return hn::PromoteTo(
-      DF(), hn::LoadU(d16, reinterpret_cast<const hwy::bfloat16_t*>(
-                               w.Rest(panel)) +
-                               v * LanesF()));
+      DF(),
+      hn::LoadU(d16, reinterpret_cast<const hwy::bfloat16_t*>(w.Rest(panel)) +
+                         v * LanesF()));
 }
 
 // Scale and offset of each row, part v, for a group of columns of a block.

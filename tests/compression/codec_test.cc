@@ -45,9 +45,9 @@ TEST(Codec, DecodesRowsOfOneBlock) {
       for (size_t first = 0; first < Golden::kCols; first += cols) {
         const std::vector<uint8_t> bytes = golden.RowOfBlock(row, first / cols);
         std::vector<float> out(cols);
-        DecodeRow({.format = format, .rows = 1, .cols = cols,
-                   .data = bytes.data()},
-                  0, out.data());
+        DecodeRow(
+            {.format = format, .rows = 1, .cols = cols, .data = bytes.data()},
+            0, out.data());
         for (size_t i = 0; i < cols; ++i) {
           ASSERT_EQ(Bits(out[i]),
                     Bits(golden.values[row * Golden::kCols + first + i]))

@@ -56,8 +56,8 @@ class RandomMatrix {
       uint8_t* to = &bytes_[1 + row * view_.RowBytes()];
       std::vector<uint8_t> from;
       for (size_t col = 0; col < cols; col += BlockValues(golden.format)) {
-        from = golden.RowOfBlock(random() % Golden::kRows,
-                                 random() % row_blocks);
+        from =
+            golden.RowOfBlock(random() % Golden::kRows, random() % row_blocks);
         std::memcpy(to, from.data(), block_bytes);
         to += block_bytes;
       }
