@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "compression/format.h"
+#include "compression/weight_view.h"
 
 namespace gemma {
 
@@ -28,6 +29,12 @@ struct Tensor {
     return n;
   }
 };
+
+// The tensor as a matrix, whose rows are the innermost size.
+WeightView RowsOf(const Tensor& tensor);
+
+// Its values, in float32.
+std::vector<float> Decode(const Tensor& tensor);
 
 // The tensors of all files of a checkpoint, by the name the files give them.
 using TensorTable = absl::flat_hash_map<std::string, Tensor>;

@@ -70,7 +70,9 @@ absl::StatusOr<std::vector<BoundWeight>> BindWeights(
   if (checkpoint.kind == CheckpointKind::kGguf && table->shape.size() == 2) {
     config.vocab_size = table->shape[0];
   }
-  config.embedding_scale = EmbeddingScale(config, table->format);
+  if (config.embedding_scale == 0.0f) {
+    config.embedding_scale = EmbeddingScale(config, table->format);
+  }
   if (absl::Status status = Validate(config); !status.ok()) {
     return absl::InvalidArgumentError(
         absl::StrFormat("%s: %s", checkpoint.path, status.message()));

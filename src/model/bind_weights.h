@@ -19,7 +19,7 @@ struct BoundWeight {
 };
 
 // The tensors of all weights, in the order of WeightsOf. Completes
-// config.vocab_size (if zero) and config.embedding_scale from the embedding
+// config.vocab_size and config.embedding_scale, if zero, from the embedding
 // table. Errors name the tensor that is missing, or whose shape is not what the
 // configuration needs, or the fields of the configuration that disagree.
 absl::StatusOr<std::vector<BoundWeight>> BindWeights(

@@ -127,14 +127,6 @@ float InverseRoot(size_t value) {
   return 1.0f / std::sqrt(static_cast<float>(value));
 }
 
-// The files have no key for the query scale. It is head_dim^-0.5 but in the two
-// largest models, known by their depth, as in llama.cpp.
-float QueryScale(const ModelConfig& c, size_t depth_of_largest) {
-  return c.num_layers() == depth_of_largest
-             ? InverseRoot(c.model_dim / c.num_heads)
-             : InverseRoot(c.head_dim);
-}
-
 absl::Status ReadGemma2(const Keys& keys, size_t num_layers, ModelConfig& c) {
   c.post_norms = true;
   c.sliding_window = 4096;
@@ -150,7 +142,6 @@ absl::Status ReadGemma2(const Keys& keys, size_t num_layers, ModelConfig& c) {
   c.rope_base_local = c.rope_base_global;
   GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base_swa", c.rope_base_local));
   GEMMA_RETURN_IF_ERROR(ReadBlocks(keys, num_layers, /*period=*/2, c.blocks));
-  c.query_scale = QueryScale(c, /*depth_of_largest=*/46);
   return absl::OkStatus();
 }
 
@@ -171,7 +162,6 @@ absl::Status ReadGemma3(const Keys& keys, size_t num_layers, ModelConfig& c) {
   } else {
     GEMMA_RETURN_IF_ERROR(ReadBlocks(keys, num_layers, /*period=*/6, c.blocks));
   }
-  c.query_scale = QueryScale(c, /*depth_of_largest=*/62);
   return absl::OkStatus();
 }
 
@@ -199,7 +189,6 @@ absl::Status ReadRecurrentGemma(const Keys& keys, size_t num_layers,
   GEMMA_ASSIGN_OR_RETURN(
       c.blocks,
       RepeatedBlocks(pattern, num_layers, keys.Where("recurrent.block_types")));
-  c.query_scale = InverseRoot(c.head_dim);
   return absl::OkStatus();
 }
 
@@ -213,10 +202,22 @@ absl::Status ReadTokens(const GgufMetadata& metadata, ModelConfig& c) {
     GEMMA_RETURN_IF_ERROR(metadata.Read(key, token));
     c.stop_tokens.push_back(token);
   }
-  return absl::OkStatus();
+  GEMMA_RETURN_IF_ERROR(metadata.Read(kBosTokenKey, c.bos_token));
+  return metadata.Read(kStopTokensKey, c.stop_tokens);
 }
 
 }  // namespace
+
+// It is head_dim^-0.5 but in the two largest models, known by their depth, as
+// in llama.cpp.
+float GgufQueryScale(const ModelConfig& config) {
+  const size_t depth = config.num_layers();
+  if ((config.architecture == "gemma2" && depth == 46) ||
+      (config.architecture == "gemma3" && depth == 62)) {
+    return InverseRoot(config.model_dim / config.num_heads);
+  }
+  return InverseRoot(config.head_dim);
+}
 
 absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
                                            RecurrentWindow window) {
@@ -254,8 +255,11 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   } else {
     GEMMA_RETURN_IF_ERROR(ReadScaledRope(keys, c));
     c.blocks.assign(num_layers, BlockType::kGlobalAttention);
-    c.query_scale = InverseRoot(c.head_dim);
   }
+  c.query_scale = GgufQueryScale(c);
+  // Only our own files have these.
+  GEMMA_RETURN_IF_ERROR(keys.Read("attention.scale", c.query_scale));
+  GEMMA_RETURN_IF_ERROR(keys.Read("embedding_scale", c.embedding_scale));
   GEMMA_RETURN_IF_ERROR(ReadTokens(metadata, c));
   return c;
 }

@@ -3,6 +3,10 @@
 #ifndef GEMMA_SRC_MODEL_READ_CONFIG_H_
 #define GEMMA_SRC_MODEL_READ_CONFIG_H_
 
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "gemma/model.h"
 #include "gemma/model_config.h"
@@ -12,8 +16,8 @@
 namespace gemma {
 
 // Reads the configuration that the files state. vocab_size, where the files
-// have no such key (GGUF), and embedding_scale are left zero: they follow from
-// the embedding table.
+// have no such key (GGUF), and embedding_scale, unless a GGUF file states it,
+// are left zero: they follow from the embedding table.
 absl::StatusOr<ModelConfig> ReadConfig(const Checkpoint& checkpoint,
                                        RecurrentWindow window);
 
@@ -22,6 +26,14 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
                                            RecurrentWindow window);
 absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
                                            RecurrentWindow window);
+
+// The query scale of a GGUF file that states none.
+float GgufQueryScale(const ModelConfig& config);
+
+// Keys of GGUF files that nobody else has: the tokens that begin and end a
+// text, where the tokenizer's own keys do not say them all.
+inline constexpr std::string_view kBosTokenKey = "gemma.bos_token";
+inline constexpr std::string_view kStopTokensKey = "gemma.stop_tokens";
 
 // Keys that RecurrentGemma's local attention sees, for a window of `keys` in
 // the file; see RecurrentWindow.

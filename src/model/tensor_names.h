@@ -47,10 +47,12 @@ enum class WeightRole {
   kRecurrentParam,
 };
 
-// Names of one checkpoint's tensors.
+// Names of the tensors of one checkpoint or kind of file.
 class TensorNames {
  public:
   TensorNames(const Checkpoint& checkpoint, const ModelConfig& config);
+  // Those of GGUF files.
+  static TensorNames Gguf() { return TensorNames(); }
 
   // The tensor's name in the files; `layer` counts only for roles that each
   // layer has. Empty if the family has no such tensor.
@@ -58,6 +60,8 @@ class TensorNames {
 
  private:
   enum class Naming { kPreNorms, kPreAndPostNorms, kRecurrent, kGguf };
+
+  TensorNames() : naming_(Naming::kGguf) {}
 
   Naming naming_;
   std::string prefix_;  // of every name, in Hugging Face files

@@ -5,7 +5,6 @@
 #include <variant>
 
 #include "absl/strings/str_format.h"
-#include "compression/codec.h"
 #include "compression/pack.h"
 #include "src/formats/status_macros.h"
 #include "src/model/bind_weights.h"
@@ -128,19 +127,6 @@ class Loader {
       CanonicalizeRecurrentParam(out);
     }
     return Done(tensor);
-  }
-
-  // The values as stored.
-  static std::vector<float> Decode(const Tensor& tensor) {
-    std::vector<float> out(tensor.NumValues());
-    // Rows hold whole blocks; a tensor's innermost size is the row.
-    const size_t cols = tensor.shape.back();
-    const WeightView view = {tensor.format, out.size() / cols, cols,
-                             tensor.data};
-    for (size_t row = 0; row < view.rows; ++row) {
-      DecodeRow(view, row, out.data() + row * cols);
-    }
-    return out;
   }
 
   absl::Status Packed(const BoundWeight& weight, Matrix& out) {

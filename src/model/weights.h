@@ -73,8 +73,8 @@ absl::StatusOr<Weights> PlanWeights(const Checkpoint& checkpoint,
 
 // Binds the checkpoint's tensors to their roles, checking every shape against
 // the configuration, and packs them on all workers. Memory of the mapped files
-// is given back as their values are packed. Completes config.vocab_size (if
-// zero) and config.embedding_scale from the embedding table.
+// is given back as their values are packed. Completes config.vocab_size and
+// config.embedding_scale, if zero, from the embedding table.
 absl::StatusOr<Weights> LoadWeights(
     const Checkpoint& checkpoint, ModelConfig& config, Workers& workers,
     const std::function<bool(const LoadProgress&)>& progress);

@@ -32,6 +32,7 @@ class Tokenizer::Impl {
   static absl::StatusOr<std::unique_ptr<const Impl>> Create(
       Vocabulary vocabulary, std::string_view path);
 
+  const Vocabulary& vocabulary() const { return vocabulary_; }
   size_t vocab_size() const { return vocabulary_.pieces.size(); }
   bool Contains(TokenId token) const {
     return token >= 0 && static_cast<size_t>(token) < vocab_size();

@@ -1,0 +1,102 @@
+#include "src/model/describe.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "src/formats/gguf.h"
+#include "src/formats/json.h"
+#include "src/formats/mapped_file.h"
+#include "src/formats/status_macros.h"
+#include "src/model/canonicalize.h"
+#include "src/model/load_tokenizer.h"
+
+namespace gemma {
+namespace {
+
+// Whether a key tells of the file that it is in, not of the model.
+bool IsOfTheFile(std::string_view key) {
+  return key == "general.file_type" || key == "general.quantization_version" ||
+         key == kGgufAlignmentKey || key == kTensorChecksumsKey ||
+         key == kHeaderChecksumKey || absl::StartsWith(key, "split.");
+}
+
+// In the order of the file.
+void CopyMetadata(const GgufMetadata& metadata, GgufFileWriter& out) {
+  std::vector<std::string_view> keys = metadata.Keys();
+  std::sort(keys.begin(), keys.end(), [&](auto a, auto b) {
+    return metadata.RawValue(a).data() < metadata.RawValue(b).data();
+  });
+  for (const std::string_view key : keys) {
+    if (!IsOfTheFile(key)) out.Copy(metadata, key);
+  }
+}
+
+absl::Status DescribeDirectory(const Checkpoint& checkpoint,
+                               const ModelConfig& config, GgufFileWriter& out) {
+  DescribeConfig(config, out);
+  const absl::StatusOr<Tokenizer> tokenizer = LoadTokenizer(checkpoint);
+  if (!tokenizer.ok() && !absl::IsNotFound(tokenizer.status())) {
+    return tokenizer.status();
+  }
+  GEMMA_RETURN_IF_ERROR(
+      DescribeTokenizer(tokenizer.ok() ? &*tokenizer : nullptr, config, out));
+  return DescribeChatTemplate(checkpoint, out);
+}
+
+}  // namespace
+
+absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
+                      Format table, GgufFileWriter& out) {
+  if (checkpoint.kind == CheckpointKind::kGguf) {
+    CopyMetadata(*checkpoint.metadata, out);
+  } else {
+    GEMMA_RETURN_IF_ERROR(DescribeDirectory(checkpoint, config, out));
+  }
+  // The scale that the model was trained with was rounded as its table.
+  if (config.embedding_scale != EmbeddingScale(config, table)) {
+    out.SetFloat32(absl::StrCat(config.architecture, ".embedding_scale"),
+                   config.embedding_scale);
+  }
+  return absl::OkStatus();
+}
+
+// The template of a directory is a file, or else a key of
+// tokenizer_config.json: a text, or several with their names.
+absl::Status DescribeChatTemplate(const Checkpoint& checkpoint,
+                                  GgufFileWriter& out) {
+  constexpr std::string_view kKey = "tokenizer.chat_template";
+  const std::string path =
+      absl::StrCat(checkpoint.directory, "/chat_template.jinja");
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) {
+    GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+    out.SetString(kKey, file.text());
+    return absl::OkStatus();
+  }
+  if (!checkpoint.has_chat_template) return absl::OkStatus();
+  const std::optional<Json> value =
+      checkpoint.tokenizer_config->Find("chat_template");
+  std::string text;
+  if (!value->is_array()) {
+    GEMMA_RETURN_IF_ERROR(value->Get(text));
+    out.SetString(kKey, text);
+    return absl::OkStatus();
+  }
+  for (const Json& element : value->Elements()) {
+    std::string name;
+    GEMMA_RETURN_IF_ERROR(element.ReadRequired("name", name));
+    GEMMA_RETURN_IF_ERROR(element.ReadRequired("template", text));
+    out.SetString(name == "default" ? kKey : absl::StrCat(kKey, ".", name),
+                  text);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace gemma

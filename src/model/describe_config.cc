@@ -1,0 +1,146 @@
+// Metadata of a GGUF file from a ModelConfig.
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "src/model/describe.h"
+#include "src/model/read_config.h"
+
+namespace gemma {
+namespace {
+
+// Sets "<architecture>.<key>".
+class Keys {
+ public:
+  Keys(std::string architecture, GgufFileWriter& out)
+      : architecture_(std::move(architecture)), out_(out) {}
+
+  // Sizes of a valid configuration fit.
+  void Set(std::string_view key, size_t size) {
+    out_.SetUint32(Name(key), static_cast<uint32_t>(size));
+  }
+  void Set(std::string_view key, float value) {
+    out_.SetFloat32(Name(key), value);
+  }
+  void Set(std::string_view key, std::string_view text) {
+    out_.SetString(Name(key), text);
+  }
+  void Set(std::string_view key, const std::vector<bool>& values) {
+    out_.SetBools(Name(key), values);
+  }
+  void Set(std::string_view key, const std::vector<std::string_view>& values) {
+    out_.SetStrings(Name(key), values);
+  }
+
+ private:
+  std::string Name(std::string_view key) const {
+    return absl::StrCat(architecture_, ".", key);
+  }
+
+  std::string architecture_;
+  GgufFileWriter& out_;
+};
+
+void DescribeSizes(const ModelConfig& c, Keys& keys) {
+  keys.Set("context_length", c.max_context);
+  keys.Set("embedding_length", c.model_dim);
+  keys.Set("block_count", c.num_layers());
+  keys.Set("feed_forward_length", c.ffw_dim);
+  keys.Set("vocab_size", c.vocab_size);
+  keys.Set("attention.head_count", c.num_heads);
+  keys.Set("attention.head_count_kv", c.num_kv_heads);
+  keys.Set("attention.key_length", c.head_dim);
+  keys.Set("attention.value_length", c.head_dim);
+  keys.Set("attention.layer_norm_rms_epsilon", c.rms_norm_eps);
+}
+
+void DescribeRope(const ModelConfig& c, Keys& keys) {
+  keys.Set("rope.dimension_count", c.rotary_dim);
+  keys.Set("rope.freq_base", c.rope_base_global);
+  if (c.rope_factor_global != 1.0f) {
+    keys.Set("rope.scaling.type", std::string_view("linear"));
+    keys.Set("rope.scaling.factor", c.rope_factor_global);
+  }
+}
+
+// Blocks that are local and global, by a period where they have one.
+void DescribePattern(const std::vector<BlockType>& blocks, Keys& keys) {
+  constexpr std::string_view kKey = "attention.sliding_window_pattern";
+  for (size_t period = 1; period <= blocks.size() + 1; ++period) {
+    if (blocks != PeriodicBlocks(blocks.size(), period)) continue;
+    keys.Set(kKey, period);
+    return;
+  }
+  std::vector<bool> local;
+  for (const BlockType type : blocks) {
+    local.push_back(type == BlockType::kLocalAttention);
+  }
+  keys.Set(kKey, local);
+}
+
+void DescribeWindow(const ModelConfig& c, Keys& keys) {
+  keys.Set("attention.sliding_window", c.sliding_window);
+  keys.Set("rope.freq_base_swa", c.rope_base_local);
+  DescribePattern(c.blocks, keys);
+}
+
+// Files of Gemma 2 that leave them out have some all the same.
+void DescribeSoftCaps(const ModelConfig& c, bool always, Keys& keys) {
+  if (always || c.attn_logits_soft_cap != 0.0f) {
+    keys.Set("attn_logit_softcapping", c.attn_logits_soft_cap);
+  }
+  if (always || c.final_logits_soft_cap != 0.0f) {
+    keys.Set("final_logit_softcapping", c.final_logits_soft_cap);
+  }
+}
+
+// The shortest sequence that the blocks repeat.
+std::vector<std::string_view> RepeatedWords(
+    const std::vector<BlockType>& blocks) {
+  size_t period = 1;
+  while (!std::equal(blocks.begin() + static_cast<ptrdiff_t>(period),
+                     blocks.end(), blocks.begin())) {
+    ++period;
+  }
+  std::vector<std::string_view> words;
+  for (size_t i = 0; i < period; ++i) {
+    words.push_back(blocks[i] == BlockType::kRecurrent ? "recurrent"
+                                                       : "attention");
+  }
+  return words;
+}
+
+void DescribeRecurrence(const ModelConfig& c, Keys& keys) {
+  keys.Set("attention.sliding_window", c.sliding_window);
+  keys.Set("final_logit_softcapping", c.final_logits_soft_cap);
+  keys.Set("recurrent.lru_width", c.lru_width);
+  keys.Set("recurrent.conv_width", c.conv_width);
+  keys.Set("recurrent.block_types", RepeatedWords(c.blocks));
+}
+
+}  // namespace
+
+void DescribeConfig(const ModelConfig& config, GgufFileWriter& out) {
+  out.SetString("general.architecture", config.architecture);
+  out.SetString("general.type", "model");
+  Keys keys(config.architecture, out);
+  DescribeSizes(config, keys);
+  DescribeRope(config, keys);
+  if (config.architecture == "gemma2") {
+    DescribeWindow(config, keys);
+    DescribeSoftCaps(config, /*always=*/true, keys);
+  } else if (config.architecture == "gemma3") {
+    DescribeWindow(config, keys);
+    DescribeSoftCaps(config, /*always=*/false, keys);
+  } else if (config.architecture == "recurrentgemma") {
+    DescribeRecurrence(config, keys);
+  }
+  if (config.query_scale != GgufQueryScale(config)) {
+    keys.Set("attention.scale", config.query_scale);
+  }
+}
+
+}  // namespace gemma

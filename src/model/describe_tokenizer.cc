@@ -1,0 +1,115 @@
+// Metadata of a GGUF file from a vocabulary and a model's special tokens.
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "src/model/describe.h"
+#include "src/model/read_config.h"
+#include "src/text/tokenizer_impl.h"
+#include "src/text/vocabulary.h"
+
+namespace gemma {
+namespace {
+
+// As the file holds a piece: what is matched before blanks are replaced keeps
+// its blanks.
+std::string StoredText(const Vocabulary::Piece& piece) {
+  if (piece.type != PieceType::kUserDefined) return piece.text;
+  return absl::StrReplaceAll(piece.text, {{kBlank, " "}});
+}
+
+void DescribePieces(const Tokenizer& tokenizer, size_t vocab_size,
+                    GgufFileWriter& out) {
+  std::vector<std::string> texts;
+  std::vector<float> scores;
+  std::vector<int32_t> types;
+  for (const Vocabulary::Piece& piece : tokenizer.impl().vocabulary().pieces) {
+    texts.push_back(StoredText(piece));
+    scores.push_back(piece.score);
+    types.push_back(static_cast<int32_t>(piece.type));
+  }
+  while (texts.size() < vocab_size) {
+    std::string text = absl::StrCat("[PAD", texts.size(), "]");
+    // Two tokens never have one text.
+    while (tokenizer.Find(text).has_value()) text.insert(0, "[");
+    texts.push_back(std::move(text));
+    scores.push_back(0.0f);
+    types.push_back(static_cast<int32_t>(PieceType::kUnused));
+  }
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  out.SetStrings("tokenizer.ggml.tokens", views);
+  out.SetFloat32s("tokenizer.ggml.scores", scores);
+  out.SetInt32s("tokenizer.ggml.token_type", types);
+}
+
+void SetToken(std::string_view key, TokenId token, GgufFileWriter& out) {
+  if (token >= 0) out.SetUint32(key, static_cast<uint32_t>(token));
+}
+
+std::vector<TokenId> Sorted(std::vector<TokenId> tokens) {
+  std::sort(tokens.begin(), tokens.end());
+  tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+  return tokens;
+}
+
+// The tokens that end a text, and the one that begins it. A key of ours says
+// what llama.cpp's do not.
+void DescribeEnds(const Tokenizer* tokenizer, const ModelConfig& config,
+                  GgufFileWriter& out) {
+  TokenId bos = config.bos_token;
+  // A default that readers take in any case, and then what the files say.
+  std::vector<TokenId> stops = ModelConfig().stop_tokens;
+  TokenId eos = config.stop_tokens.size() > stops.size()
+                    ? config.stop_tokens[stops.size()]
+                    : stops[0];
+  if (tokenizer != nullptr) {
+    bos = tokenizer->bos();
+    eos = tokenizer->eos();
+    if (const auto end_of_turn = tokenizer->Find("<end_of_turn>")) {
+      SetToken("tokenizer.ggml.eot_token_id", *end_of_turn, out);
+      stops.push_back(*end_of_turn);
+    }
+  }
+  stops.push_back(eos);
+  SetToken("tokenizer.ggml.bos_token_id", bos, out);
+  SetToken("tokenizer.ggml.eos_token_id", eos, out);
+  if (bos != config.bos_token) SetToken(kBosTokenKey, config.bos_token, out);
+  if (Sorted(stops) != Sorted(config.stop_tokens)) {
+    out.SetInt32s(kStopTokensKey, Sorted(config.stop_tokens));
+  }
+}
+
+}  // namespace
+
+absl::Status DescribeTokenizer(const Tokenizer* tokenizer,
+                               const ModelConfig& config, GgufFileWriter& out) {
+  if (tokenizer == nullptr) {
+    out.SetString("tokenizer.ggml.model", "no_vocab");
+    DescribeEnds(tokenizer, config, out);
+    return absl::OkStatus();
+  }
+  const Vocabulary& vocabulary = tokenizer->impl().vocabulary();
+  if (vocabulary.pieces.size() > config.vocab_size) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the tokenizer has %u tokens, the embedding table only %u",
+        vocabulary.pieces.size(), config.vocab_size));
+  }
+  out.SetString("tokenizer.ggml.model", "llama");
+  out.SetString("tokenizer.ggml.pre", "default");
+  DescribePieces(*tokenizer, config.vocab_size, out);
+  DescribeEnds(tokenizer, config, out);
+  SetToken("tokenizer.ggml.unknown_token_id", vocabulary.unk, out);
+  SetToken("tokenizer.ggml.padding_token_id", vocabulary.pad, out);
+  out.SetBool("tokenizer.ggml.add_bos_token", true);
+  out.SetBool("tokenizer.ggml.add_eos_token", false);
+  out.SetBool("tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix);
+  return absl::OkStatus();
+}
+
+}  // namespace gemma

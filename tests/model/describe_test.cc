@@ -1,0 +1,328 @@
+// Metadata that is written is read as what it was.
+
+#include "src/model/describe.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "src/model/load_tokenizer.h"
+#include "src/model/read_config.h"
+#include "src/text/tokenizer_impl.h"
+#include "tests/formats/error_of.h"
+#include "tests/support/config_text.h"
+#include "tests/support/hostile_model.h"
+#include "tests/support/model_proto.h"
+#include "tests/support/tiny_files.h"
+#include "tests/support/toy_vocab.h"
+
+namespace gemma {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr auto kGlobal = BlockType::kGlobalAttention;
+constexpr auto kLocal = BlockType::kLocalAttention;
+constexpr auto kRecurrent = BlockType::kRecurrent;
+
+// What a file of these keys, and nothing else, is read as.
+Checkpoint Written(GgufFileWriter writer) {
+  const std::string path = TestDirectory() + "/m.gguf";
+  EXPECT_EQ(ErrorOf(writer.Begin(path)), "OK");
+  EXPECT_EQ(ErrorOf(writer.Commit(AtomicFile::Existing::kKeep)), "OK");
+  absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(path);
+  EXPECT_EQ(ErrorOf(checkpoint), "OK");
+  return *std::move(checkpoint);
+}
+
+// The configuration, by way of a file.
+ModelConfig ThereAndBack(const ModelConfig& config,
+                         const Tokenizer* tokenizer = nullptr) {
+  GgufFileWriter writer(kDefaultGgufAlignment);
+  DescribeConfig(config, writer);
+  EXPECT_EQ(ErrorOf(DescribeTokenizer(tokenizer, config, writer)), "OK");
+  const Checkpoint checkpoint = Written(std::move(writer));
+  absl::StatusOr<ModelConfig> read =
+      ReadConfig(checkpoint, RecurrentWindow::kTransformers);
+  EXPECT_EQ(ErrorOf(read), "OK");
+  // What follows from the embedding table.
+  read->vocab_size = config.vocab_size;
+  read->embedding_scale = config.embedding_scale;
+  return *read;
+}
+
+void ExpectSame(const ModelConfig& config) {
+  EXPECT_EQ(ConfigText(ThereAndBack(config)), ConfigText(config));
+}
+
+// One of which no field is a default.
+ModelConfig Odd(const std::string& architecture) {
+  ModelConfig c;
+  c.architecture = architecture;
+  c.model_dim = 40;
+  c.ffw_dim = 11;
+  c.num_heads = 6;
+  c.num_kv_heads = 3;
+  c.head_dim = 14;
+  c.vocab_size = 321;
+  c.max_context = 777;
+  c.rotary_dim = 14;
+  c.rope_base_local = 10000.0f;
+  c.rope_base_global = 12345.5f;
+  c.embedding_scale = 6.5f;
+  c.query_scale = 0.123f;
+  c.rms_norm_eps = 3e-5f;
+  c.blocks.assign(7, kGlobal);
+  c.bos_token = 5;
+  c.stop_tokens = {1, 8};
+  return c;
+}
+
+ModelConfig OddGemma2() {
+  ModelConfig c = Odd("gemma2");
+  c.post_norms = true;
+  c.sliding_window = 9;
+  c.attn_logits_soft_cap = 0.0f;
+  c.final_logits_soft_cap = 12.5f;
+  c.rope_base_local = c.rope_base_global;
+  c.blocks = PeriodicBlocks(7, 2);
+  return c;
+}
+
+ModelConfig OddGemma3() {
+  ModelConfig c = Odd("gemma3");
+  c.post_norms = true;
+  c.qk_norm = true;
+  c.sliding_window = 9;
+  c.rope_base_local = 11111.0f;
+  c.rope_factor_global = 8.0f;
+  c.blocks = PeriodicBlocks(7, 6);
+  return c;
+}
+
+ModelConfig OddRecurrent() {
+  ModelConfig c = Odd("recurrentgemma");
+  c.biases = true;
+  c.sliding_window = 9;
+  c.rotary_dim = 6;
+  c.lru_width = 36;
+  c.conv_width = 3;
+  c.final_logits_soft_cap = 25.0f;
+  c.rope_base_local = c.rope_base_global;
+  c.blocks = {kRecurrent, kLocal, kLocal, kRecurrent, kLocal, kLocal};
+  return c;
+}
+
+TEST(DescribeConfig, EveryFieldIsKept) {
+  ModelConfig gemma = Odd("gemma");
+  gemma.rope_factor_global = 2.0f;
+  ExpectSame(gemma);
+  ExpectSame(OddGemma2());
+  ExpectSame(OddGemma3());
+  ExpectSame(OddRecurrent());
+}
+
+TEST(DescribeConfig, EveryPatternOfBlocksIsKept) {
+  for (ModelConfig c : {OddGemma2(), OddGemma3()}) {
+    for (const size_t layers : {1, 2, 7}) {
+      for (size_t period = 1; period <= layers + 1; ++period) {
+        c.blocks = PeriodicBlocks(layers, period);
+        ExpectSame(c);
+      }
+    }
+    c.blocks = {kGlobal, kLocal, kLocal, kGlobal, kGlobal};
+    ExpectSame(c);
+    c.attn_logits_soft_cap = 50.0f;
+    ExpectSame(c);
+  }
+  ModelConfig c = OddGemma3();
+  c.sliding_window = 0;
+  c.blocks.assign(4, kGlobal);
+  ExpectSame(c);
+  c = OddRecurrent();
+  c.blocks = {kRecurrent, kRecurrent, kLocal, kRecurrent, kRecurrent};
+  ExpectSame(c);
+  c.blocks = {kRecurrent};
+  ExpectSame(c);
+  c.blocks = {kLocal, kRecurrent, kLocal, kLocal};
+  ExpectSame(c);
+}
+
+TEST(DescribeConfig, ScalesOfTheLargestModelsNeedNoKey) {
+  ModelConfig c = OddGemma2();
+  c.blocks = PeriodicBlocks(46, 2);
+  c.query_scale = GgufQueryScale(c);
+  GgufFileWriter writer(kDefaultGgufAlignment);
+  DescribeConfig(c, writer);
+  EXPECT_FALSE(
+      Written(std::move(writer)).metadata->Has("gemma2.attention.scale"));
+  ExpectSame(c);
+  c.blocks = PeriodicBlocks(45, 2);  // another depth, another default
+  ExpectSame(c);
+}
+
+TEST(DescribeConfig, EveryStopTokenIsKept) {
+  ModelConfig c = Odd("gemma");
+  for (const std::vector<TokenId>& stops : {std::vector<TokenId>{1},
+                                            {1, 1},
+                                            {1, 7},
+                                            {1, 7, 1},
+                                            {1, 7, 9, 300},
+                                            {7},
+                                            {}}) {
+    c.stop_tokens = stops;
+    ExpectSame(c);
+  }
+}
+
+// ---------------------------------------------------------------------------
+// Tokenizers
+
+Tokenizer LoadedTokenizer(const Checkpoint& checkpoint) {
+  absl::StatusOr<Tokenizer> tokenizer = LoadTokenizer(checkpoint);
+  EXPECT_EQ(ErrorOf(tokenizer), "OK");
+  return *std::move(tokenizer);
+}
+
+// The tokenizer by way of a file, for a table of `rows`.
+Tokenizer ThereAndBack(const Tokenizer& tokenizer, size_t rows) {
+  ModelConfig c = Odd("gemma");
+  c.vocab_size = rows;
+  GgufFileWriter writer(kDefaultGgufAlignment);
+  DescribeConfig(c, writer);
+  EXPECT_EQ(ErrorOf(DescribeTokenizer(&tokenizer, c, writer)), "OK");
+  return LoadedTokenizer(Written(std::move(writer)));
+}
+
+// The toy vocabulary from each kind of file that is no GGUF file.
+std::vector<Tokenizer> Tokenizers() {
+  const VocabularyForms forms = ToyVocabulary();
+  std::vector<Tokenizer> tokenizers;
+  for (absl::StatusOr<Vocabulary> vocabulary :
+       {VocabularyFromModelProto(
+            {reinterpret_cast<const uint8_t*>(forms.model_proto.data()),
+             forms.model_proto.size()},
+            "tokenizer.model"),
+        VocabularyFromHf(forms.hf, "tokenizer.json")}) {
+    EXPECT_EQ(ErrorOf(vocabulary), "OK");
+    absl::StatusOr<Tokenizer> tokenizer =
+        MakeTokenizer(*std::move(vocabulary), "toy");
+    EXPECT_EQ(ErrorOf(tokenizer), "OK");
+    tokenizers.push_back(*std::move(tokenizer));
+  }
+  return tokenizers;
+}
+
+TEST(DescribeTokenizer, EveryPieceIsKeptAndRowsAreFilled) {
+  for (const Tokenizer& tokenizer : Tokenizers()) {
+    const Vocabulary& before = tokenizer.impl().vocabulary();
+    for (const size_t extra : {0, 1, 70}) {
+      const Tokenizer written =
+          ThereAndBack(tokenizer, before.pieces.size() + extra);
+      const Vocabulary& after = written.impl().vocabulary();
+      ASSERT_EQ(after.pieces.size(), before.pieces.size() + extra);
+      for (size_t i = 0; i < after.pieces.size(); ++i) {
+        if (i >= before.pieces.size()) {
+          EXPECT_EQ(after.pieces[i].type, PieceType::kUnused);
+          EXPECT_THAT(after.pieces[i].text, StartsWith("[PAD"));
+          continue;
+        }
+        EXPECT_EQ(after.pieces[i], before.pieces[i]) << i;
+      }
+      EXPECT_EQ(after.bos, before.bos);
+      EXPECT_EQ(after.eos, before.eos);
+      EXPECT_EQ(after.unk, before.unk);
+      EXPECT_EQ(after.pad, before.pad);
+      EXPECT_EQ(after.add_space_prefix, before.add_space_prefix);
+    }
+  }
+}
+
+TEST(DescribeTokenizer, EncodesTheSame) {
+  for (const Tokenizer& tokenizer : Tokenizers()) {
+    const Tokenizer written =
+        ThereAndBack(tokenizer, tokenizer.vocab_size() + 5);
+    for (uint64_t seed = 0; seed < 1000; ++seed) {
+      const std::string text =
+          FuzzedText(seed, 20, {"[PAD", "455", "]", "[PAD455]"});
+      for (const auto controls :
+           {ControlTokens::kAsText, ControlTokens::kParse}) {
+        const auto tokens = tokenizer.Encode(text, controls);
+        ASSERT_EQ(ErrorOf(tokens), "OK");
+        const auto again = written.Encode(text, controls);
+        ASSERT_EQ(ErrorOf(again), "OK");
+        ASSERT_EQ(*again, *tokens) << text;
+        ASSERT_EQ(written.Decode(*again), tokenizer.Decode(*tokens));
+      }
+    }
+  }
+}
+
+TEST(DescribeTokenizer, EndsOfTheModelAreKept) {
+  const Tokenizer tokenizer = std::move(Tokenizers()[0]);
+  ModelConfig c = Odd("gemma");
+  c.vocab_size = tokenizer.vocab_size();
+  const TokenId turn = *tokenizer.Find("<end_of_turn>");
+  for (const std::vector<TokenId>& stops :
+       {std::vector<TokenId>{1, turn}, {1}, {1, 9}, {turn}}) {
+    c.stop_tokens = stops;
+    for (const TokenId bos : {tokenizer.bos(), 9}) {
+      c.bos_token = bos;
+      EXPECT_EQ(ConfigText(ThereAndBack(c, &tokenizer)), ConfigText(c));
+    }
+  }
+}
+
+TEST(DescribeTokenizer, RefusesMoreTokensThanRows) {
+  const Tokenizer tokenizer = std::move(Tokenizers()[0]);
+  ModelConfig c = Odd("gemma");
+  c.vocab_size = tokenizer.vocab_size() - 1;
+  GgufFileWriter writer(kDefaultGgufAlignment);
+  EXPECT_THAT(ErrorOf(DescribeTokenizer(&tokenizer, c, writer)),
+              HasSubstr("the embedding table only"));
+}
+
+// ---------------------------------------------------------------------------
+// Chat templates
+
+// The template that a directory with these files is described with, or "none".
+std::string TemplateOf(const std::string& jinja, const std::string& config) {
+  const std::string directory = TestDirectory();
+  WriteTinyDirectory(directory, TinyConfig("gemma"), TinyHfTensors("gemma"));
+  if (!jinja.empty()) WriteFile(directory + "/chat_template.jinja", jinja);
+  if (!config.empty()) WriteFile(directory + "/tokenizer_config.json", config);
+  const absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(directory);
+  EXPECT_EQ(ErrorOf(checkpoint), "OK");
+  GgufFileWriter writer(kDefaultGgufAlignment);
+  const absl::Status status = DescribeChatTemplate(*checkpoint, writer);
+  if (!status.ok()) return ErrorOf(status);
+  std::string text = "none";
+  const Checkpoint written = Written(std::move(writer));
+  EXPECT_EQ(written.has_chat_template, checkpoint->has_chat_template);
+  EXPECT_EQ(ErrorOf(written.metadata->Read("tokenizer.chat_template", text)),
+            "OK");
+  return text;
+}
+
+TEST(DescribeChatTemplate, IsFoundWhereverItIs) {
+  EXPECT_EQ(TemplateOf("", ""), "none");
+  EXPECT_EQ(TemplateOf("", "{}"), "none");
+  EXPECT_EQ(TemplateOf("", R"({"chat_template": null})"), "none");
+  EXPECT_EQ(TemplateOf("{{ file }}", ""), "{{ file }}");
+  EXPECT_EQ(TemplateOf("", R"({"chat_template": "{{ key }}"})"), "{{ key }}");
+  EXPECT_EQ(TemplateOf("{{ file }}", R"({"chat_template": "{{ key }}"})"),
+            "{{ file }}");
+  EXPECT_EQ(TemplateOf("", R"({"chat_template": [
+                {"name": "rag", "template": "r"},
+                {"name": "default", "template": "d"}]})"),
+            "d");
+  EXPECT_THAT(TemplateOf("", R"({"chat_template": 7})"),
+              HasSubstr("'chat_template' is 7, wanted"));
+}
+
+}  // namespace
+}  // namespace gemma

@@ -1,0 +1,51 @@
+#include "tests/support/config_text.h"
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+namespace gemma {
+
+std::string ConfigText(const ModelConfig& config) {
+  std::string text = absl::StrCat("architecture ", config.architecture, "\n");
+  const auto size = [&](const char* name, size_t value) {
+    absl::StrAppend(&text, name, " ", value, "\n");
+  };
+  const auto number = [&](const char* name, float value) {
+    absl::StrAppendFormat(&text, "%s %a (%g)\n", name, value, value);
+  };
+  size("model_dim", config.model_dim);
+  size("ffw_dim", config.ffw_dim);
+  size("num_heads", config.num_heads);
+  size("num_kv_heads", config.num_kv_heads);
+  size("head_dim", config.head_dim);
+  size("vocab_size", config.vocab_size);
+  size("max_context", config.max_context);
+  size("sliding_window", config.sliding_window);
+  size("rotary_dim", config.rotary_dim);
+  size("lru_width", config.lru_width);
+  size("conv_width", config.conv_width);
+  number("rope_base_local", config.rope_base_local);
+  number("rope_base_global", config.rope_base_global);
+  number("rope_factor_global", config.rope_factor_global);
+  number("embedding_scale", config.embedding_scale);
+  number("query_scale", config.query_scale);
+  number("rms_norm_eps", config.rms_norm_eps);
+  number("attn_logits_soft_cap", config.attn_logits_soft_cap);
+  number("final_logits_soft_cap", config.final_logits_soft_cap);
+  size("post_norms", config.post_norms);
+  size("qk_norm", config.qk_norm);
+  size("biases", config.biases);
+  for (const BlockType block : config.blocks) {
+    size("block", static_cast<size_t>(block));
+  }
+  absl::StrAppend(&text, "bos ", config.bos_token, "\n");
+  const std::set<TokenId> stops(config.stop_tokens.begin(),
+                                config.stop_tokens.end());
+  absl::StrAppend(&text, "stops ", absl::StrJoin(stops, " "), "\n");
+  return text;
+}
+
+}  // namespace gemma
