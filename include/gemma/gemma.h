@@ -9,11 +9,13 @@
 #include "gemma/grammar.h"
 #include "gemma/model.h"
 #include "gemma/model_config.h"
+#include "gemma/quantize.h"
 #include "gemma/sampler.h"
 #include "gemma/score.h"
 #include "gemma/session.h"
 #include "gemma/taps.h"
 #include "gemma/tokenizer.h"
+#include "gemma/verify_file.h"
 #include "gemma/version.h"
 
 // All of the library but its interface for C.

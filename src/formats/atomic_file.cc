@@ -21,6 +21,9 @@
 namespace gemma {
 namespace {
 
+// Writes of so many bytes go to the disk at once, so that Commit waits for few.
+constexpr size_t kLargeBytes = size_t{1} << 20;
+
 constexpr int kMaxNames = 100;  // that are tried before one is free
 
 // A name beside `path` that hardly anybody else has.
@@ -111,6 +114,7 @@ absl::Status AtomicFile::Write(std::span<const uint8_t> bytes) {
 
 absl::Status AtomicFile::WriteAt(uint64_t offset,
                                  std::span<const uint8_t> bytes) {
+  const uint64_t begin = offset;
   while (!bytes.empty()) {
     const ssize_t written =
         pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
@@ -118,6 +122,10 @@ absl::Status AtomicFile::WriteAt(uint64_t offset,
     if (written < 0) return SystemError(path_, errno);
     offset += static_cast<uint64_t>(written);
     bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+  if (offset - begin >= kLargeBytes) {
+    sync_file_range(fd_, static_cast<off_t>(begin),
+                    static_cast<off_t>(offset - begin), SYNC_FILE_RANGE_WRITE);
   }
   return absl::OkStatus();
 }

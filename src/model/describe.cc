@@ -38,26 +38,22 @@ void CopyMetadata(const GgufMetadata& metadata, GgufFileWriter& out) {
   }
 }
 
-absl::Status DescribeDirectory(const Checkpoint& checkpoint,
-                               const ModelConfig& config, GgufFileWriter& out) {
-  DescribeConfig(config, out);
-  const absl::StatusOr<Tokenizer> tokenizer = LoadTokenizer(checkpoint);
-  if (!tokenizer.ok() && !absl::IsNotFound(tokenizer.status())) {
-    return tokenizer.status();
-  }
-  GEMMA_RETURN_IF_ERROR(
-      DescribeTokenizer(tokenizer.ok() ? &*tokenizer : nullptr, config, out));
-  return DescribeChatTemplate(checkpoint, out);
-}
-
 }  // namespace
 
 absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
                       Format table, GgufFileWriter& out) {
+  const absl::StatusOr<Tokenizer> tokenizer = LoadTokenizer(checkpoint);
+  if (tokenizer.ok()) {
+    GEMMA_RETURN_IF_ERROR(CheckTokenizer(*tokenizer, config, checkpoint.path));
+  } else if (!absl::IsNotFound(tokenizer.status())) {
+    return tokenizer.status();
+  }
   if (checkpoint.kind == CheckpointKind::kGguf) {
     CopyMetadata(*checkpoint.metadata, out);
   } else {
-    GEMMA_RETURN_IF_ERROR(DescribeDirectory(checkpoint, config, out));
+    DescribeConfig(config, out);
+    DescribeTokenizer(tokenizer.ok() ? &*tokenizer : nullptr, config, out);
+    GEMMA_RETURN_IF_ERROR(DescribeChatTemplate(checkpoint, out));
   }
   // The scale that the model was trained with was rounded as its table.
   if (config.embedding_scale != EmbeddingScale(config, table)) {

@@ -25,8 +25,8 @@ absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
 void DescribeConfig(const ModelConfig& config, GgufFileWriter& out);
 // Tokens are as many as rows of the embedding table: unused ones are added. A
 // model without a tokenizer (null) gets the keys that llama.cpp wants then.
-absl::Status DescribeTokenizer(const Tokenizer* tokenizer,
-                               const ModelConfig& config, GgufFileWriter& out);
+void DescribeTokenizer(const Tokenizer* tokenizer, const ModelConfig& config,
+                       GgufFileWriter& out);
 absl::Status DescribeChatTemplate(const Checkpoint& checkpoint,
                                   GgufFileWriter& out);
 

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "src/model/describe.h"
 #include "src/model/read_config.h"
@@ -87,29 +86,22 @@ void DescribeEnds(const Tokenizer* tokenizer, const ModelConfig& config,
 
 }  // namespace
 
-absl::Status DescribeTokenizer(const Tokenizer* tokenizer,
-                               const ModelConfig& config, GgufFileWriter& out) {
+void DescribeTokenizer(const Tokenizer* tokenizer, const ModelConfig& config,
+                       GgufFileWriter& out) {
+  DescribeEnds(tokenizer, config, out);
   if (tokenizer == nullptr) {
     out.SetString("tokenizer.ggml.model", "no_vocab");
-    DescribeEnds(tokenizer, config, out);
-    return absl::OkStatus();
+    return;
   }
   const Vocabulary& vocabulary = tokenizer->impl().vocabulary();
-  if (vocabulary.pieces.size() > config.vocab_size) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "the tokenizer has %u tokens, the embedding table only %u",
-        vocabulary.pieces.size(), config.vocab_size));
-  }
   out.SetString("tokenizer.ggml.model", "llama");
   out.SetString("tokenizer.ggml.pre", "default");
   DescribePieces(*tokenizer, config.vocab_size, out);
-  DescribeEnds(tokenizer, config, out);
   SetToken("tokenizer.ggml.unknown_token_id", vocabulary.unk, out);
   SetToken("tokenizer.ggml.padding_token_id", vocabulary.pad, out);
   out.SetBool("tokenizer.ggml.add_bos_token", true);
   out.SetBool("tokenizer.ggml.add_eos_token", false);
   out.SetBool("tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix);
-  return absl::OkStatus();
 }
 
 }  // namespace gemma

@@ -186,6 +186,14 @@ absl::StatusOr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint) {
       checkpoint.path));
 }
 
+absl::Status CheckTokenizer(const Tokenizer& tokenizer,
+                            const ModelConfig& config, std::string_view path) {
+  if (tokenizer.vocab_size() <= config.vocab_size) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "%s: the tokenizer has %u tokens, the embedding table only %u", path,
+      tokenizer.vocab_size(), config.vocab_size));
+}
+
 // Declared in gemma/tokenizer.h; here because this room knows files.
 absl::StatusOr<Tokenizer> Tokenizer::Load(std::string_view path) {
   GEMMA_ASSIGN_OR_RETURN(const Checkpoint checkpoint,

@@ -3,7 +3,11 @@
 #ifndef GEMMA_SRC_MODEL_LOAD_TOKENIZER_H_
 #define GEMMA_SRC_MODEL_LOAD_TOKENIZER_H_
 
+#include <string_view>
+
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gemma/model_config.h"
 #include "gemma/tokenizer.h"
 #include "src/formats/checkpoint.h"
 
@@ -12,6 +16,11 @@ namespace gemma {
 // Reads the tokenizer from GGUF metadata, tokenizer.model or tokenizer.json, in
 // this order. NotFound if the checkpoint has none of them.
 absl::StatusOr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint);
+
+// OK, or an error that begins with `path` if the tokenizer has tokens that the
+// model has not.
+absl::Status CheckTokenizer(const Tokenizer& tokenizer,
+                            const ModelConfig& config, std::string_view path);
 
 }  // namespace gemma
 

@@ -129,11 +129,8 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
   }
   GEMMA_RETURN_IF_ERROR(weights.status());
   impl.weights = *std::move(weights);
-  if (impl.tokenizer.ok() &&
-      impl.tokenizer->vocab_size() > impl.config.vocab_size) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: the tokenizer has %u tokens, the embedding table only %u", path,
-        impl.tokenizer->vocab_size(), impl.config.vocab_size));
+  if (impl.tokenizer.ok()) {
+    GEMMA_RETURN_IF_ERROR(CheckTokenizer(*impl.tokenizer, impl.config, path));
   }
   CompleteStopTokens(impl);
   return model;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <string_view>
 #include <utility>
 
@@ -190,6 +191,7 @@ void WriteTinyDirectory(const std::string& directory,
   for (const TinyTensor& tensor : tensors) {
     weights.Tensor(tensor.name, "F32", tensor.shape, tensor.bytes());
   }
+  std::filesystem::create_directories(directory);
   WriteFile(directory + "/config.json", config.dump());
   WriteFile(directory + "/model.safetensors", weights.Finish());
 }

@@ -41,6 +41,7 @@ TinyTensor& Find(TinyTensors& tensors, const std::string& name);
 // Everything that a Hugging Face model needs.
 nlohmann::json TinyConfig(const std::string& model_type);
 TinyTensors TinyHfTensors(const std::string& model_type);
+// Makes the directory if it is not there.
 void WriteTinyDirectory(const std::string& directory,
                         const nlohmann::json& config,
                         const TinyTensors& tensors);

@@ -22,7 +22,8 @@ TESTDATA = pathlib.Path(os.environ.get(
 MODELS = TESTDATA / "models"
 COMMANDS = ["run", "chat", "tokenize", "inspect", "logits", "perplexity", "verify", "bench"]
 STORE_COMMANDS = ["pull", "list", "remove"]  # which load no model
-OTHER_COMMANDS = ["doctor", "completion", "man"]
+FILE_COMMANDS = ["quantize", "verify-file"]
+OTHER_COMMANDS = FILE_COMMANDS + ["doctor", "completion", "man"]
 TIMEOUT = 300
 
 # Variables set options, too: those of whoever runs the tests must not.

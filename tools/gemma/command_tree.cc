@@ -62,6 +62,8 @@ std::unique_ptr<CLI::App> MakeCommandTree(Action* action) {
   AddPerplexity(*app, action);
   AddVerify(*app, action);
   AddBench(*app, action);
+  AddQuantize(*app, action);
+  AddVerifyFile(*app, action);
   AddPull(*app, action);
   AddList(*app, action);
   AddRemove(*app, action);

@@ -25,6 +25,8 @@ void AddTokenize(CLI::App& app, Action* action);
 void AddInspect(CLI::App& app, Action* action);
 void AddVerify(CLI::App& app, Action* action);
 void AddBench(CLI::App& app, Action* action);
+void AddQuantize(CLI::App& app, Action* action);
+void AddVerifyFile(CLI::App& app, Action* action);
 void AddPull(CLI::App& app, Action* action);
 void AddList(CLI::App& app, Action* action);
 void AddRemove(CLI::App& app, Action* action);

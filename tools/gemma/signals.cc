@@ -47,6 +47,7 @@ void Handle(int signal_number) {
 void InstallSignalHandlers() {
   if (pipe2(g_pipe, O_CLOEXEC | O_NONBLOCK) != 0) g_pipe[0] = g_pipe[1] = -1;
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   Handle(SIGINT);
   Handle(SIGTERM);
   Handle(SIGHUP);

@@ -7,8 +7,8 @@
 namespace gemma::tools {
 
 // Lets SIGINT, SIGTERM and SIGHUP (unless the caller had them ignored) set the
-// flag below, and ignores SIGPIPE: a write then fails with EPIPE. Once, before
-// there are threads.
+// flag below, and ignores SIGPIPE and SIGXFSZ (a limit of file sizes): a write
+// then fails, and tells why. Once, before there are threads.
 void InstallSignalHandlers();
 
 // Whether a signal came since the last ClearInterrupt, and which (0: none).

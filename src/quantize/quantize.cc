@@ -1,0 +1,112 @@
+#include "gemma/quantize.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "ops/cpus.h"
+#include "ops/workers.h"
+#include "src/formats/checkpoint.h"
+#include "src/formats/status_macros.h"
+#include "src/quantize/write_model.h"
+
+namespace gemma {
+namespace {
+
+constexpr size_t kMaxThreads = 1024;
+
+struct NamedType {
+  WeightType type;
+  std::string_view name;
+};
+constexpr NamedType kTypes[] = {
+    {WeightType::kKeep, "keep"}, {WeightType::kBF16, "bf16"},
+    {WeightType::kQ8, "q8"},     {WeightType::kQ6, "q6"},
+    {WeightType::kQ4, "q4"},     {WeightType::kQ4_0, "q4_0"},
+};
+
+absl::Status CheckOptions(const QuantizeOptions& options) {
+  if (options.num_threads > kMaxThreads) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("num_threads is %u, wanted 0 (all) to %u",
+                        options.num_threads, kMaxThreads));
+  }
+  if (options.layout != FileLayout::kGguf) {
+    return absl::UnimplementedError("layout is packed, wanted gguf");
+  }
+  if (options.bits != 0) {
+    return absl::UnimplementedError("bits is set, wanted 0");
+  }
+  if (!options.importance.empty()) {
+    return absl::UnimplementedError("importance is set, wanted none");
+  }
+  return absl::OkStatus();
+}
+
+// What is at the target must be a file that may be replaced.
+absl::Status CheckTarget(const std::string& target, bool overwrite) {
+  if (target.find('\0') != std::string::npos) {
+    return absl::InvalidArgumentError("a file name holds a zero byte");
+  }
+  struct stat info;
+  if (lstat(target.c_str(), &info) != 0) return absl::OkStatus();
+  if (!overwrite) {
+    return absl::AlreadyExistsError(absl::StrCat(target, ": is there already"));
+  }
+  if (stat(target.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        target, ": is a directory or a special file, wanted a regular file"));
+  }
+  return absl::OkStatus();
+}
+
+// The source stays, for what is written may be less exact.
+absl::Status CheckIsNoSource(const std::string& target,
+                             const Checkpoint& checkpoint) {
+  struct stat info;
+  if (stat(target.c_str(), &info) != 0) return absl::OkStatus();
+  for (const MappedFile& file : checkpoint.files) {
+    struct stat source;
+    if (stat(file.path().c_str(), &source) == 0 &&
+        source.st_dev == info.st_dev && source.st_ino == info.st_ino) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          target, ": is the source's ", file.path(), ", wanted another file"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string_view WeightTypeName(WeightType type) {
+  for (const NamedType& entry : kTypes) {
+    if (entry.type == type) return entry.name;
+  }
+  return "";
+}
+
+std::optional<WeightType> ParseWeightType(std::string_view name) {
+  for (const NamedType& entry : kTypes) {
+    if (entry.name == name) return entry.type;
+  }
+  return std::nullopt;
+}
+
+absl::Status Quantize(std::string_view source, std::string_view target,
+                      const QuantizeOptions& options) {
+  GEMMA_RETURN_IF_ERROR(CheckOptions(options));
+  const std::string path(target);
+  GEMMA_RETURN_IF_ERROR(CheckTarget(path, options.overwrite));
+  GEMMA_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                         OpenCheckpoint(std::string(source)));
+  GEMMA_RETURN_IF_ERROR(CheckIsNoSource(path, checkpoint));
+  Workers workers(options.num_threads != 0
+                      ? options.num_threads
+                      : std::min(UsableCpus(), kMaxThreads));
+  return WriteModel(checkpoint, path, options, workers);
+}
+
+}  // namespace gemma

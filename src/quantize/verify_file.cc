@@ -1,0 +1,157 @@
+#include "gemma/verify_file.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/crc/crc32c.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "ops/cpus.h"
+#include "ops/workers.h"
+#include "src/formats/gguf.h"
+#include "src/formats/gguf_writer.h"
+#include "src/formats/mapped_file.h"
+#include "src/formats/messages.h"
+#include "src/formats/status_macros.h"
+#include "src/quantize/finite.h"
+
+namespace gemma {
+namespace {
+
+using NamedTensor = std::pair<std::string_view, const Tensor*>;
+
+// In the order of the file.
+std::vector<NamedTensor> SortedTensors(const TensorTable& table) {
+  std::vector<NamedTensor> tensors;
+  for (const auto& [name, tensor] : table) tensors.emplace_back(name, &tensor);
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
+    return a.second->data < b.second->data;
+  });
+  return tensors;
+}
+
+std::string_view AsText(absl::Span<const uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// The checksum of what is in front of the data, zeros in its own place.
+uint32_t HeaderChecksum(absl::Span<const uint8_t> header,
+                        absl::Span<const uint8_t> own) {
+  constexpr char kZeros[sizeof(uint32_t)] = {};
+  const size_t at = static_cast<size_t>(own.data() - header.data());
+  absl::crc32c_t sum = absl::ComputeCrc32c(AsText(header.first(at)));
+  sum = absl::ExtendCrc32c(sum, {kZeros, sizeof(kZeros)});
+  sum = absl::ExtendCrc32c(sum, AsText(header.subspan(at + sizeof(kZeros))));
+  return static_cast<uint32_t>(sum);
+}
+
+class Verifier {
+ public:
+  Verifier(const MappedFile& file, const GgufFile& gguf,
+           const std::function<bool(uint64_t, uint64_t)>& progress)
+      : file_(file),
+        gguf_(gguf),
+        tensors_(SortedTensors(gguf.tensors)),
+        progress_(progress) {
+    for (const auto& [name, tensor] : tensors_) total_bytes_ += tensor->bytes;
+  }
+
+  absl::StatusOr<FileCheck> Verify() {
+    FileCheck check;
+    check.has_checksums = gguf_.metadata.Has(kTensorChecksumsKey) ||
+                          gguf_.metadata.Has(kHeaderChecksumKey);
+    if (check.has_checksums) GEMMA_RETURN_IF_ERROR(ReadChecksums());
+    Workers workers(UsableCpus());
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      const auto& [name, tensor] = tensors_[i];
+      if (check.has_checksums) {
+        GEMMA_RETURN_IF_ERROR(CheckSum(name, *tensor, checksums_[i]));
+      }
+      GEMMA_RETURN_IF_ERROR(CheckFinite(name, *tensor, workers));
+      file_.Release({tensor->data, tensor->bytes});
+      check.bytes += tensor->bytes;
+      ++check.tensors;
+      if (progress_ && !progress_(check.bytes, total_bytes_)) {
+        return absl::CancelledError("verifying was cancelled");
+      }
+    }
+    return check;
+  }
+
+ private:
+  absl::Status Damaged(std::string_view what) const {
+    return absl::DataLossError(absl::StrCat(file_.path(), ": ", what));
+  }
+
+  // And checks that of the header.
+  absl::Status ReadChecksums() {
+    const GgufMetadata& metadata = gguf_.metadata;
+    uint32_t wanted = 0;
+    std::vector<int64_t> checksums;
+    GEMMA_RETURN_IF_ERROR(metadata.ReadRequired(kHeaderChecksumKey, wanted));
+    GEMMA_RETURN_IF_ERROR(
+        metadata.ReadRequired(kTensorChecksumsKey, checksums));
+    const absl::Span<const uint8_t> own = metadata.RawValue(kHeaderChecksumKey);
+    if (metadata.TypeOf(kHeaderChecksumKey) != GgufType::kUint32 ||
+        checksums.size() != tensors_.size()) {
+      return Damaged(absl::StrFormat(
+          "has %u checksums for %u tensors: another program changed the file",
+          checksums.size(), tensors_.size()));
+    }
+    const uint8_t* data_begin = tensors_.empty()
+                                    ? file_.bytes().data() + file_.size()
+                                    : tensors_[0].second->data;
+    const absl::Span<const uint8_t> header = file_.bytes().first(
+        static_cast<size_t>(data_begin - file_.bytes().data()));
+    if (HeaderChecksum(header, own.last(sizeof(wanted))) != wanted) {
+      return Damaged(
+          "what is in front of the weights (configuration, tokenizer, names) "
+          "has another checksum: it was changed");
+    }
+    checksums_.assign(checksums.begin(), checksums.end());
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckSum(std::string_view name, const Tensor& tensor,
+                        int64_t wanted) const {
+    const auto found = static_cast<uint32_t>(
+        absl::ComputeCrc32c(AsText({tensor.data, tensor.bytes})));
+    if (found == wanted) return absl::OkStatus();
+    return Damaged(absl::StrFormat(
+        "tensor %s has the checksum %08x, wanted %08x: it was changed",
+        Quoted(name), found, wanted));
+  }
+
+  absl::Status CheckFinite(std::string_view name, const Tensor& tensor,
+                           Workers& workers) const {
+    const auto at = FindNonFinite(RowsOf(tensor), workers);
+    if (!at.has_value()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: tensor %s has no finite value at row %u, column %u", file_.path(),
+        Quoted(name), at->row, at->col));
+  }
+
+  const MappedFile& file_;
+  const GgufFile& gguf_;
+  const std::vector<NamedTensor> tensors_;
+  const std::function<bool(uint64_t, uint64_t)>& progress_;
+  std::vector<int64_t> checksums_;  // of tensors_
+  uint64_t total_bytes_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<FileCheck> VerifyFile(
+    std::string_view path,
+    const std::function<bool(uint64_t, uint64_t)>& progress) {
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file,
+                         MappedFile::Open(std::string(path)));
+  GEMMA_ASSIGN_OR_RETURN(const GgufFile gguf,
+                         ParseGguf(file.bytes(), file.path()));
+  return Verifier(file, gguf, progress).Verify();
+}
+
+}  // namespace gemma

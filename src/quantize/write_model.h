@@ -1,0 +1,21 @@
+// Writes a checkpoint's model to a file, weight by weight.
+
+#ifndef GEMMA_SRC_QUANTIZE_WRITE_MODEL_H_
+#define GEMMA_SRC_QUANTIZE_WRITE_MODEL_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "gemma/quantize.h"
+#include "ops/workers.h"
+#include "src/formats/checkpoint.h"
+
+namespace gemma {
+
+// As Quantize, once the options and the target were checked.
+absl::Status WriteModel(const Checkpoint& checkpoint, std::string target,
+                        const QuantizeOptions& options, Workers& workers);
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_QUANTIZE_WRITE_MODEL_H_

@@ -1,0 +1,322 @@
+// Models that are written are the models that were read.
+
+#include "gemma/quantize.h"
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/formats/error_of.h"
+#include "tests/support/config_text.h"
+#include "tests/support/hostile_model.h"
+#include "tests/support/tiny_files.h"
+#include "tests/support/toy_models.h"
+
+namespace gemma {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+namespace fs = std::filesystem;
+
+std::string Contents(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file),
+          std::istreambuf_iterator<char>()};
+}
+
+QuantizeOptions As(WeightType type) {
+  QuantizeOptions options;
+  options.type = type;
+  options.layout = FileLayout::kGguf;
+  options.num_threads = 2;
+  return options;
+}
+
+std::string Error(const std::string& source, const std::string& target,
+                  const QuantizeOptions& options = As(WeightType::kKeep)) {
+  return ErrorOf(Quantize(source, target, options));
+}
+
+std::string ToyGguf(const std::string& name) {
+  return std::string(GEMMA_TESTDATA_DIR) + "/gguf/" + name;
+}
+
+std::vector<std::string> FormatsOf(const Model& model) {
+  std::vector<std::string> formats;
+  for (const TensorSummary& tensor : model.tensors()) {
+    formats.push_back(tensor.format);
+  }
+  return formats;
+}
+
+const std::vector<TokenId> kTokens = {2, 17, 4, 99, 5, 6, 7, 21, 4, 4, 3, 60};
+
+class QuantizeTest : public ::testing::Test {
+ protected:
+  std::string Path(const std::string& name = "m.gguf") const {
+    return directory_ + "/" + name;
+  }
+  size_t NumFiles() const {
+    const fs::directory_iterator files(directory_);
+    return static_cast<size_t>(std::distance(begin(files), end(files)));
+  }
+
+  const std::string directory_ = TestDirectory();
+};
+
+// A toy, as it is and written: configuration and logits are the same.
+void ExpectSameModel(const std::string& source, const std::string& written,
+                     RecurrentWindow window) {
+  LoadOptions options;
+  options.activations = Activations::kFloat32;
+  options.recurrent_window = window;
+  options.num_threads = 2;
+  const Model before = LoadOrDie(source, options);
+  const Model after = LoadOrDie(written, options);
+  EXPECT_EQ(ConfigText(after.config()), ConfigText(before.config()));
+  EXPECT_EQ(AllLogits(after, kTokens), AllLogits(before, kTokens));
+}
+
+TEST_F(QuantizeTest, ToysKeepTheirBits) {
+  for (const Toy& toy : AllToys()) {
+    SCOPED_TRACE(toy.name);
+    ASSERT_EQ(Error(ToyPath(toy.folder), Path(toy.name)), "OK");
+    ExpectSameModel(ToyPath(toy.folder), Path(toy.name), toy.window);
+  }
+}
+
+TEST_F(QuantizeTest, EveryFormOfFilesKeepsItsBits) {
+  const auto window = RecurrentWindow::kDeepMind;
+  for (const char* folder : {"gemma2_bf16", "gemma3_bf16", "gemma2_sharded"}) {
+    SCOPED_TRACE(folder);
+    ASSERT_EQ(Error(ToyPath(folder), Path(folder)), "OK");
+    ExpectSameModel(ToyPath(folder), Path(folder), window);
+  }
+  for (const char* name :
+       {"gemma.gguf", "gemma2.gguf", "gemma3.gguf", "recurrent_gemma.gguf",
+        "gemma3_mixed.gguf", "gemma_mha-v2.gguf",
+        "gemma_mha-00002-of-00003.gguf"}) {
+    SCOPED_TRACE(name);
+    ASSERT_EQ(Error(ToyGguf(name), Path(name)), "OK");
+    // One file: its name need not be that of a part.
+    fs::rename(Path(name), Path("one.gguf"));
+    ExpectSameModel(ToyGguf(name), Path("one.gguf"), window);
+  }
+}
+
+TEST_F(QuantizeTest, TheHeadIsKeptIfItIsAMatrixOfItsOwn) {
+  nlohmann::json config = TinyConfig("gemma3_text");
+  config["tie_word_embeddings"] = false;
+  TinyTensors tensors = TinyHfTensors("gemma3_text");
+  tensors.push_back(MakeTensor("lm_head.weight", {8, 8}));
+  tensors.back().values[3] = 7.0f;
+  WriteTinyDirectory(Path("hf"), config, tensors);
+  ASSERT_EQ(Error(Path("hf"), Path()), "OK");
+  const Model before = LoadExact(Path("hf"));
+  const Model after = LoadExact(Path());
+  EXPECT_EQ(after.tensors().size(), before.tensors().size());
+  EXPECT_EQ(AllLogits(after, {2, 3}), AllLogits(before, {2, 3}));
+}
+
+TEST_F(QuantizeTest, MatricesBecomeBfloat16AndNothingElseDoes) {
+  for (const char* toy : {"gemma3", "recurrent_gemma"}) {
+    ASSERT_EQ(Error(ToyPath(toy), Path(toy), As(WeightType::kBF16)), "OK");
+    const Model before = LoadExact(ToyPath(toy));
+    const Model after = LoadExact(Path(toy));
+    for (const TensorSummary& tensor : after.tensors()) {
+      const bool is_matrix = tensor.shape.size() == 2 &&
+                             tensor.name.find("conv") == std::string::npos &&
+                             tensor.name.find("bias") == std::string::npos;
+      EXPECT_EQ(tensor.format, is_matrix ? "BF16" : "F32") << tensor.name;
+    }
+    EXPECT_EQ(ConfigText(after.config()), ConfigText(before.config()));
+    const std::vector<float> exact = AllLogits(before, kTokens);
+    const std::vector<float> rounded = AllLogits(after, kTokens);
+    double error = 0, size = 0;
+    for (size_t i = 0; i < exact.size(); ++i) {
+      error += std::pow(exact[i] - rounded[i], 2);
+      size += std::pow(exact[i], 2);
+    }
+    EXPECT_GT(error, 0);
+    EXPECT_LT(std::sqrt(error / size), 0.02);  // some 8 bits are left
+  }
+}
+
+TEST_F(QuantizeTest, FewerBitsAreKeptAsTheyAre) {
+  ASSERT_EQ(Error(ToyGguf("gemma3_mixed.gguf"), Path(), As(WeightType::kBF16)),
+            "OK");
+  const Model before = LoadExact(ToyGguf("gemma3_mixed.gguf"));
+  const Model after = LoadExact(Path());
+  EXPECT_EQ(FormatsOf(after), FormatsOf(before));
+  EXPECT_EQ(AllLogits(after, kTokens), AllLogits(before, kTokens));
+}
+
+// That of the table, in the precision that the reference rounds it to, is the
+// model's, whatever the table becomes.
+TEST_F(QuantizeTest, TheEmbeddingScaleStaysTheModels) {
+  ASSERT_EQ(Error(ToyPath("gemma2_odd"), Path(), As(WeightType::kBF16)), "OK");
+  const float scale = LoadExact(Path()).config().embedding_scale;
+  EXPECT_EQ(scale, LoadExact(ToyPath("gemma2_odd")).config().embedding_scale);
+  // A second time, from the key.
+  ASSERT_EQ(Error(Path(), Path("again"), As(WeightType::kKeep)), "OK");
+  EXPECT_EQ(LoadExact(Path("again")).config().embedding_scale, scale);
+}
+
+TEST_F(QuantizeTest, TheSameBytesForAnyThreads) {
+  QuantizeOptions options = As(WeightType::kBF16);
+  options.num_threads = 1;
+  ASSERT_EQ(Error(ToyPath("recurrent_gemma"), Path("1"), options), "OK");
+  options.num_threads = 5;
+  ASSERT_EQ(Error(ToyPath("recurrent_gemma"), Path("5"), options), "OK");
+  EXPECT_EQ(Contents(Path("1")), Contents(Path("5")));
+  // What is written is a fixed point.
+  ASSERT_EQ(Error(Path("1"), Path("again"), options), "OK");
+  EXPECT_EQ(Contents(Path("again")), Contents(Path("1")));
+}
+
+TEST_F(QuantizeTest, ReplacesOnlyIfTold) {
+  WriteFile(Path(), "mine");
+  EXPECT_EQ(Error(ToyPath("gemma"), Path()), Path() + ": is there already");
+  EXPECT_EQ(Contents(Path()), "mine");
+  fs::create_symlink("nothing", Path("dangling"));
+  EXPECT_THAT(Error(ToyPath("gemma"), Path("dangling")),
+              HasSubstr("is there already"));
+  QuantizeOptions options = As(WeightType::kKeep);
+  options.overwrite = true;
+  EXPECT_EQ(Error(ToyPath("gemma"), Path(), options), "OK");
+  EXPECT_THAT(Contents(Path()), StartsWith("GGUF"));
+  fs::create_directory(Path("folder"));
+  EXPECT_THAT(Error(ToyPath("gemma"), Path("folder"), options),
+              AllOf(StartsWith(Path("folder")), HasSubstr("a directory")));
+  EXPECT_EQ(NumFiles(), 3u);
+}
+
+// Even if somebody else made the file meanwhile.
+TEST_F(QuantizeTest, ReplacesNothingThatCameMeanwhile) {
+  QuantizeOptions options = As(WeightType::kKeep);
+  options.progress = [&](const QuantizeProgress&) {
+    WriteFile(Path(), "theirs");
+    return true;
+  };
+  EXPECT_THAT(Error(ToyPath("gemma"), Path(), options), StartsWith(Path()));
+  EXPECT_EQ(Contents(Path()), "theirs");
+  EXPECT_EQ(NumFiles(), 1u);
+}
+
+TEST_F(QuantizeTest, TheSourceIsNoTarget) {
+  fs::copy_file(ToyGguf("gemma.gguf"), Path());
+  fs::create_symlink(Path(), Path("link"));
+  fs::create_hard_link(Path(), Path("same"));
+  const std::string before = Contents(Path());
+  QuantizeOptions options = As(WeightType::kBF16);
+  options.overwrite = true;
+  for (const char* name : {"m.gguf", "link", "same", "../"}) {
+    EXPECT_THAT(Error(Path(), Path(name), options), StartsWith(Path(name)));
+  }
+  EXPECT_THAT(Error(Path("link"), Path(), options),
+              HasSubstr("wanted another file"));
+  EXPECT_EQ(Contents(Path()), before);
+  EXPECT_EQ(NumFiles(), 3u);
+}
+
+TEST_F(QuantizeTest, TellsProgressAndStops) {
+  QuantizeOptions options = As(WeightType::kBF16);
+  std::vector<uint64_t> done;
+  uint64_t total = 0;
+  options.progress = [&](const QuantizeProgress& progress) {
+    done.push_back(progress.done_bytes);
+    total = progress.total_bytes;
+    return true;
+  };
+  ASSERT_EQ(Error(ToyPath("gemma2"), Path(), options), "OK");
+  EXPECT_TRUE(std::is_sorted(done.begin(), done.end()));
+  EXPECT_EQ(done.back(), total);
+
+  for (size_t stop = 0; stop < done.size(); stop += 7) {
+    size_t calls = 0;
+    options.progress = [&](const QuantizeProgress&) { return calls++ < stop; };
+    const absl::Status status =
+        Quantize(ToyPath("gemma2"), Path("stopped"), options);
+    EXPECT_TRUE(absl::IsCancelled(status)) << status;
+    EXPECT_EQ(calls, stop + 1);
+    EXPECT_EQ(NumFiles(), 1u);
+  }
+}
+
+TEST_F(QuantizeTest, RefusesWeightsThatAreNotFinite) {
+  const TinyTensors good = TinyHfTensors("recurrent_gemma");
+  for (size_t i = 0; i < good.size(); ++i) {
+    TinyTensors bad = good;
+    const size_t cols = bad[i].shape.back();
+    bad[i].values.back() = i % 2 == 0 ? std::nanf("") : -INFINITY;
+    WriteTinyDirectory(Path("hf"), TinyConfig("recurrent_gemma"), bad);
+    const absl::Status status =
+        Quantize(Path("hf"), Path(), As(WeightType::kKeep));
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(
+        ErrorOf(status),
+        AllOf(HasSubstr("hf/model.safetensors: tensor '" + good[i].name + "'"),
+              HasSubstr("row " +
+                        std::to_string(good[i].values.size() / cols - 1)),
+              HasSubstr("column " + std::to_string(cols - 1))));
+    EXPECT_FALSE(fs::exists(Path()));
+  }
+  // What is finite and too large to stay so.
+  TinyTensors large = TinyHfTensors("gemma");
+  large[0].values[9] = std::numeric_limits<float>::max();
+  WriteTinyDirectory(Path("large"), TinyConfig("gemma"), large);
+  EXPECT_EQ(Error(Path("large"), Path("kept")), "OK");
+  EXPECT_THAT(Error(Path("large"), Path(), As(WeightType::kBF16)),
+              AllOf(StartsWith(Path("large")), HasSubstr("row 1, column 1"),
+                    HasSubstr("too large for type BF16")));
+}
+
+TEST_F(QuantizeTest, RefusesTokenizersThatLoadingRefuses) {
+  GgufWriter gguf = TinyGgufKeys("gemma");
+  AddTokenizer({"more", "than", "rows"}, gguf);
+  AddTensors(TinyGgufTensors("gemma"), gguf);
+  WriteFile(Path("source"), gguf.Finish());
+  EXPECT_THAT(Error(Path("source"), Path()),
+              AllOf(StartsWith(Path("source")),
+                    HasSubstr("263 tokens, the embedding table only 8")));
+  EXPECT_EQ(Error(Path("source"), Path()),
+            ErrorOf(Model::Load(Path("source")).status()));
+  EXPECT_EQ(NumFiles(), 1u);
+}
+
+TEST_F(QuantizeTest, ErrorsNameWhatIsWrong) {
+  EXPECT_THAT(Error(Path("none"), Path()), StartsWith(Path("none")));
+  EXPECT_EQ(Error(ToyPath("gemma"), Path("no/m.gguf")),
+            Path("no/m.gguf") + ": No such file or directory");
+  EXPECT_NE(Error(ToyPath("gemma"), ""), "OK");
+  EXPECT_NE(Error(ToyPath("gemma"), std::string("a\0b", 3)), "OK");
+  QuantizeOptions options = As(WeightType::kKeep);
+  options.num_threads = 5000;
+  EXPECT_THAT(Error(ToyPath("gemma"), Path(), options),
+              StartsWith("num_threads is 5000"));
+  EXPECT_EQ(NumFiles(), 0u);
+}
+
+TEST(WeightType, NamesAreReadBack) {
+  for (const auto type :
+       {WeightType::kKeep, WeightType::kBF16, WeightType::kQ8, WeightType::kQ6,
+        WeightType::kQ4, WeightType::kQ4_0}) {
+    EXPECT_EQ(ParseWeightType(WeightTypeName(type)), type);
+  }
+  EXPECT_EQ(ParseWeightType("Q8"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace gemma

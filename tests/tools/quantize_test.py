@@ -1,0 +1,328 @@
+#!/usr/bin/env python3
+"""gemma quantize and gemma verify-file: what is written, and that nothing else is touched whatever happens."""
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import time
+import unittest
+
+from command import MODELS, TESTDATA, CommandTest, toy_models
+
+TOY = MODELS / "gemma2"
+GGUF = ["--layout", "gguf"]
+KEEP = ["--type", "keep", *GGUF]
+BF16 = ["--type", "bf16", *GGUF]
+
+
+def read_gguf(path):
+    """Keys and tensors (name: type, shape outermost first, data) of a GGUF file, read without the library."""
+    data = path.read_bytes()
+    at = 0
+
+    def number(form):
+        nonlocal at
+        value, = struct.unpack_from("<" + form, data, at)
+        at += struct.calcsize(form)
+        return value
+
+    def text():
+        nonlocal at
+        size = number("Q")
+        at += size
+        return data[at - size:at].decode()
+
+    def value(kind):
+        if kind == 8:
+            return text()
+        if kind == 9:
+            element, count = number("I"), number("Q")
+            return [value(element) for _ in range(count)]
+        return number({0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}[kind])
+
+    assert data[:4] == b"GGUF"
+    at = 4
+    assert number("I") == 3
+    num_tensors, num_keys = number("Q"), number("Q")
+    keys = {}
+    for _ in range(num_keys):
+        name = text()
+        keys[name] = value(number("I"))
+    infos = []
+    for _ in range(num_tensors):
+        name = text()
+        shape = [number("Q") for _ in range(number("I"))][::-1]
+        infos.append((name, shape, number("I"), number("Q")))
+    alignment = keys.get("general.alignment", 32)
+    begin = -(-at // alignment) * alignment
+    tensors = {}
+    for name, shape, kind, offset in infos:
+        size = {0: 4, 1: 2, 30: 2}[kind]
+        for n in shape:
+            size *= n
+        tensors[name] = (kind, shape, data[begin + offset:begin + offset + size])
+    return keys, tensors
+
+
+class QuantizeTest(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.target = self.folder / "m.gguf"
+
+    def quantize(self, source, *options, target=None):
+        return self.succeeds_quietly("quantize", source, target or self.target, *options)
+
+    def logits(self, model):
+        output = self.folder / "logits.npy"
+        self.succeeds("logits", model, "--tokens", "2,17,4,99,5,60,3", "--output", output)
+        data = output.read_bytes()
+        output.unlink()
+        return data
+
+    def files(self):
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def test_toys_keep_their_logits(self):
+        for folder in toy_models():
+            with self.subTest(folder.name):
+                self.quantize(folder, *KEEP, "--force")
+                self.assertEqual(self.logits(self.target), self.logits(folder))
+                self.assertIn("as they were written", self.succeeds_quietly("verify-file", self.target))
+
+    def test_says_what_was_written(self):
+        line = self.quantize(TOY, *BF16)
+        self.assertRegex(line, r"\A\S+/m\.gguf  [\d.]+ KiB, 16\.\d+ bits/weight\n\Z")
+
+    def test_names_and_keys_are_those_of_gguf(self):
+        for name, theirs in (("gemma2", "gemma2.gguf"), ("gemma3", "gemma3.gguf"),
+                             ("recurrent_gemma", "recurrent_gemma.gguf")):
+            self.quantize(MODELS / name, *KEEP, "--force")
+            keys, tensors = read_gguf(self.target)
+            wanted_keys, wanted = read_gguf(TESTDATA / "gguf" / theirs)
+            self.assertEqual(set(tensors), set(wanted))
+            for key, value in wanted_keys.items():
+                self.assertEqual(keys[key], value, key)
+            for tensor, (kind, shape, data) in wanted.items():
+                self.assertEqual(tensors[tensor], (kind, shape, data), tensor)
+
+    def test_a_gguf_files_keys_stay(self):
+        source = TESTDATA / "gguf" / "gemma3_mixed.gguf"
+        self.quantize(source, *KEEP)
+        text = self.target.read_bytes()
+        for words in (b"tokenizer.chat_template", b"<start_of_turn>", b"tokenizer.ggml.scores"):
+            self.assertIn(words, text)
+        prompt = "the model of 2 <h1>users</h1>\n\n\tand more"
+        self.assertEqual(self.succeeds("tokenize", self.target, prompt), self.succeeds("tokenize", source, prompt))
+        self.assertEqual(self.logits(self.target), self.logits(source))
+        # What it writes, it writes again.
+        again = self.folder / "again.gguf"
+        self.quantize(self.target, *KEEP, target=again)
+        self.assertEqual(again.read_bytes(), self.target.read_bytes())
+
+    def test_the_same_bytes_each_time(self):
+        self.quantize(MODELS / "recurrent_gemma", *BF16, "--threads", 1)
+        first = self.target.read_bytes()
+        for threads in (1, 2, 7):
+            self.quantize(MODELS / "recurrent_gemma", *BF16, "--threads", threads, "--force")
+            self.assertEqual(self.target.read_bytes(), first)
+
+    def test_replaces_only_with_force(self):
+        self.target.write_text("mine")
+        self.fails(1, "quantize", TOY, self.target, *KEEP, says="m.gguf: is there already", cure="--force")
+        self.assertEqual(self.target.read_text(), "mine")
+        self.quantize(TOY, *KEEP, "--force")
+        self.assertEqual(self.files(), ["m.gguf"])
+
+    def test_targets_that_cannot_be(self):
+        self.fails(1, "quantize", TOY, self.folder / "no" / "m.gguf", *KEEP, says="No such file", cure="directory")
+        self.fails(1, "quantize", TOY, self.folder, *KEEP, "--force", says="directory")
+        if os.getuid() != 0:
+            self.folder.chmod(0o500)
+            self.fails(1, "quantize", TOY, self.target, *KEEP, says="Permission denied")
+            self.folder.chmod(0o700)
+        self.assertEqual(self.files(), [])
+
+    def test_sources_that_cannot_be(self):
+        self.fails(1, "quantize", self.folder / "none", self.target, *KEEP, says="none", cure="gemma list")
+        self.fails(1, "quantize", self.folder, self.target, *KEEP, says="not a GGUF file", cure="gemma pull")
+        (self.folder / "text").write_text("no model")
+        self.fails(1, "quantize", self.folder / "text", self.target, *KEEP, says="not a GGUF file", cure="text")
+        self.assertEqual(self.files(), ["text"])
+
+    def test_the_source_is_no_target(self):
+        source = self.folder / "source.gguf"
+        shutil.copy(TESTDATA / "gguf" / "gemma.gguf", source)
+        (self.folder / "link").symlink_to("source.gguf")
+        (self.folder / "same").hardlink_to(source)
+        before = source.read_bytes()
+        for name in ("source.gguf", "link", "same"):
+            self.fails(1, "quantize", source, self.folder / name, *BF16, "--force", says="wanted another file")
+            self.fails(1, "quantize", source, self.folder / name, *BF16, says="already", cure="--force")
+        self.assertEqual(source.read_bytes(), before)
+        self.assertEqual(self.files(), ["link", "same", "source.gguf"])
+
+    def test_weights_that_are_not_finite(self):
+        folder = self.folder / "hf"
+        shutil.copytree(TOY, folder)
+        weights = folder / "model.safetensors"
+        data = bytearray(weights.read_bytes())
+        data[-4:] = struct.pack("<f", float("nan"))
+        weights.write_bytes(data)
+        self.fails(1, "quantize", folder, self.target, *KEEP,
+                   says=["model.safetensors: tensor 'model.", "row ", "column "])
+        self.assertEqual(self.files(), ["hf"])
+
+    def test_wrong_use(self):
+        self.fails(2, "quantize", TOY, self.target, says="--type")
+        self.fails(2, "quantize", TOY, says="FILE")
+        self.fails(2, "quantize", TOY, self.target, "--type", "q5", says="q5")
+        self.fails(2, "quantize", TOY, self.target, "--type", "bf16", "--layout", "zip", says="zip")
+        self.fails(2, "quantize", TOY, self.target, *BF16, "--bits", "few", says="few")
+        self.fails(2, "quantize", TOY, self.target, *BF16, "--threads", "-1", says="-1")
+        self.assertEqual(self.files(), [])
+
+    def test_type_from_a_variable(self):
+        environment = dict(os.environ, GEMMA_TYPE="bf16", GEMMA_LAYOUT="gguf")
+        self.succeeds_quietly("quantize", TOY, self.target, env=environment)
+        self.assertEqual(read_gguf(self.target)[0]["general.file_type"], 32)
+
+
+class EndsTest(CommandTest):
+    """The target is as before, or complete, and nothing lies beside it."""
+
+    def setUp(self):
+        super().setUp()
+        self.source = self.large_model()
+        self.target = self.folder / "out" / "m.gguf"
+        self.target.parent.mkdir()
+        self.target.write_text("old")
+
+    def large_model(self):
+        """The toy with more rows, some 64 MB in float32: long enough to be stopped at any step."""
+        folder = self.folder / "large"
+        folder.mkdir()
+        config = (TOY / "config.json").read_text()
+        data = (TOY / "model.safetensors").read_bytes()
+        size, = struct.unpack("<Q", data[:8])
+        header = json.loads(data[8:8 + size])
+        fields = json.loads(config)
+        body = data[8 + size:]
+        name = "model.embed_tokens.weight"
+        rows, cols = header[name]["shape"]
+        begin, end = header[name]["data_offsets"]
+        times = (64 << 20) // (end - begin)
+        rest = {key: body[slice(*value["data_offsets"])] for key, value in header.items() if key not in (name, "__metadata__")}
+        out = {name: {"dtype": "F32", "shape": [rows * times, cols], "data_offsets": [0, (end - begin) * times]}}
+        at = (end - begin) * times
+        for key, values in rest.items():
+            out[key] = dict(header[key], data_offsets=[at, at + len(values)])
+            at += len(values)
+        text = json.dumps(out).encode()
+        with open(folder / "model.safetensors", "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text)
+            for _ in range(times):
+                file.write(body[begin:end])
+            for values in rest.values():
+                file.write(values)
+        fields["vocab_size"] = rows * times
+        (folder / "config.json").write_text(json.dumps(fields))
+        return folder
+
+    def arguments(self):
+        return ["quantize", self.source, self.target, *BF16, "--force"]
+
+    def files(self):
+        return [path.name for path in self.target.parent.iterdir()]
+
+    def check_old_or_complete(self):
+        self.assertEqual(self.files(), ["m.gguf"])
+        if self.target.read_bytes() == b"old":
+            return "old"
+        self.assertIn("as they were written", self.succeeds_quietly("verify-file", self.target))
+        self.target.write_text("old")
+        return "new"
+
+    def duration(self):
+        start = time.monotonic()
+        self.succeeds_quietly(*self.arguments())
+        return time.monotonic() - start
+
+    def test_killed_at_any_moment(self):
+        duration = self.duration()
+        self.target.write_text("old")
+        moments = random.Random(0)
+        found = []
+        for _ in range(30):
+            process = self.start(*self.arguments())
+            time.sleep(moments.uniform(0, 1.2 * duration))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            found.append(self.check_old_or_complete())
+        self.assertIn("old", found)
+
+    def test_interrupted(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = self.start(*self.arguments())
+            time.sleep(0.02)
+            process.send_signal(number)
+            process.wait()
+            if process.returncode == 0:
+                self.check_old_or_complete()
+                continue
+            self.assertIn(process.returncode, (128 + number, -number))  # before there was a handler
+            self.assertEqual(self.check_old_or_complete(), "old")
+
+    def test_no_space(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        self.fails(1, *self.arguments(), says=["m.gguf: ", "large"], preexec_fn=limit)
+        self.assertEqual(self.check_old_or_complete(), "old")
+
+    def test_disk_full(self):
+        disk = self.folder / "disk"
+        disk.mkdir()
+        mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, check=False)
+        if mount.returncode != 0:
+            self.skipTest("mount is not permitted")
+        self.addCleanup(subprocess.run, ["umount", disk], check=True)
+        self.target = disk / "m.gguf"
+        self.target.write_text("old")
+        self.fails(1, *self.arguments(), says=["m.gguf: ", "No space left"])
+        self.assertEqual(self.check_old_or_complete(), "old")
+
+
+class VerifyFileTest(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.file = self.folder / "m.gguf"
+        self.succeeds_quietly("quantize", TOY, self.file, *KEEP)
+
+    def test_every_tensor_that_was_changed_is_named(self):
+        good = self.file.read_bytes()
+        _, tensors = read_gguf(self.file)
+        self.assertGreater(len(tensors), 10)
+        at = 0
+        for name, (_, _, data) in tensors.items():
+            at = good.index(data, at)
+            bad = bytearray(good)
+            bad[at + len(data) // 2] ^= 1
+            self.file.write_bytes(bad)
+            self.fails(1, "verify-file", self.file, says=f"tensor '{name}' has the checksum", cure="fetch it again")
+
+    def test_cut_and_foreign_files(self):
+        good = self.file.read_bytes()
+        self.file.write_bytes(good[:len(good) // 2])
+        self.fails(1, "verify-file", self.file, says="m.gguf", cure="fetch it again")
+        foreign = TESTDATA / "gguf" / "gemma.gguf"
+        self.assertIn("no checksums", self.succeeds_quietly("verify-file", foreign))
+        self.fails(1, "verify-file", self.folder / "none", says="No such file", cure="gemma list")
+        self.fails(1, "verify-file", TOY, says="directory")
+        self.fails(2, "verify-file", says="MODEL")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,64 @@
+// gemma verify-file: whether a file is as it was written.
+
+#include "gemma/verify_file.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/files.h"
+#include "tools/gemma/model_error.h"
+#include "tools/gemma/options.h"
+#include "tools/gemma/progress.h"
+#include "tools/gemma/resolve.h"
+#include "tools/gemma/signals.h"
+#include "tools/gemma/text.h"
+
+namespace gemma::tools {
+namespace {
+
+absl::StatusOr<FileCheck> Check(const std::string& path) {
+  Progress line = Progress::OfBytes("verifying", /*quiet=*/false);
+  return VerifyFile(path, [&line](uint64_t done, uint64_t total) {
+    line.Update(done, total);
+    return !Interrupted();
+  });
+}
+
+absl::Status Run(const std::string& model) {
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string path, ResolveModel(model));
+  const absl::StatusOr<FileCheck> check = Check(path);
+  if (absl::IsCancelled(check.status())) return InterruptedError();
+  if (!check.ok()) return ExplainModelError(check.status(), path);
+  return WriteOutput(absl::StrFormat(
+      "%s: %u tensors, %s: %s, and all weights are finite\n", path,
+      check->tensors, Bytes(check->bytes),
+      check->has_checksums
+          ? "as they were written"
+          : "the file has no checksums (only gemma quantize writes them)"));
+}
+
+}  // namespace
+
+void AddVerifyFile(CLI::App& app, Action* action) {
+  auto path = std::make_shared<std::string>();
+  CLI::App* command =
+      app.add_subcommand("verify-file", "Check a model's file for damage");
+  AddText(*command, "MODEL", "", path.get(),
+          "A GGUF file, or the name of a pulled model")
+      ->option_text("MODEL")
+      ->required();
+  command->footer(
+      "Compares the checksums of files that gemma quantize wrote, and looks\n"
+      "for weights that are not finite in any file. Exits with 1 if it finds\n"
+      "something, and names the first tensor.\n\n"
+      "Example:\n"
+      "  gemma verify-file gemma-3-1b-it-q8.gguf\n\n");
+  command->callback([=] { *action = [=] { return Run(*path); }; });
+}
+
+}  // namespace gemma::tools
