@@ -22,8 +22,8 @@ enum class WeightType {
   kKeep,  // as in the source
   kBF16,  // bfloat16: 16 bits
   kQ8,    // 8-bit blocks: 8.5 bits
-  kQ6,    // 6-bit blocks
-  kQ4,    // 4-bit blocks: 4.5 bits
+  kQ6,  // 6-bit blocks: 6.6 bits, where rows are multiples of 256; else as kQ8
+  kQ4,  // 4-bit blocks: 4.5 bits
   kQ4_0,  // GGUF's Q4_0, what Google's quantization-aware training was for
 };
 

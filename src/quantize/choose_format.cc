@@ -1,29 +1,40 @@
 #include "src/quantize/choose_format.h"
 
+#include <initializer_list>
+
 namespace gemma {
 namespace {
 
-double BitsPerWeight(Format format) {
-  return 8.0 * static_cast<double>(BlockBytes(format)) /
-         static_cast<double>(BlockValues(format));
+// Bytes of a row as long as the tensor's.
+size_t RowBytes(const Tensor& tensor, Format format) {
+  return WeightView{format, 1, tensor.shape.back(), nullptr}.RowBytes();
 }
 
-Format FormatOf(WeightType type, Format source) {
+// The first of GGUF's formats whose blocks rows of `cols` values consist of.
+Format FirstThatFits(std::initializer_list<Format> formats, size_t cols) {
+  for (const Format format : formats) {
+    if (cols % BlockValues(format) == 0) return format;
+  }
+  return Format::kBF16;
+}
+
+Format FormatOf(WeightType type, const Tensor& tensor) {
+  const size_t cols = tensor.shape.back();
   switch (type) {
     case WeightType::kKeep:
-      return source;
+      return tensor.format;
     case WeightType::kBF16:
       return Format::kBF16;
     case WeightType::kQ8:
-      return Format::kQ8_0;
+      return FirstThatFits({Format::kQ8_0}, cols);
     case WeightType::kQ6:
-      return Format::kQ6_K;
+      return FirstThatFits({Format::kQ6_K, Format::kQ8_0}, cols);
     case WeightType::kQ4:
-      return Format::kIQ4_NL;
+      return FirstThatFits({Format::kIQ4_NL}, cols);
     case WeightType::kQ4_0:
-      return Format::kQ4_0;
+      return FirstThatFits({Format::kQ4_0}, cols);
   }
-  return source;
+  return tensor.format;
 }
 
 }  // namespace
@@ -31,9 +42,10 @@ Format FormatOf(WeightType type, Format source) {
 Format ChooseFormat(const WeightSpec& spec, const Tensor& tensor,
                     const QuantizeOptions& options) {
   if (spec.kind != WeightKind::kMatrix) return Format::kF32;
-  const Format wanted = FormatOf(options.type, tensor.format);
-  return BitsPerWeight(tensor.format) <= BitsPerWeight(wanted) ? tensor.format
-                                                               : wanted;
+  const Format wanted = FormatOf(options.type, tensor);
+  const bool is_small_enough =
+      RowBytes(tensor, tensor.format) <= RowBytes(tensor, wanted);
+  return is_small_enough ? tensor.format : wanted;
 }
 
 }  // namespace gemma

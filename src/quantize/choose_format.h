@@ -10,8 +10,9 @@
 
 namespace gemma {
 
-// Float32 for what is no matrix; else what the options ask for, or the tensor's
-// own format if that takes no more bits.
+// Float32 for what is no matrix; else what the options ask for, or something
+// larger where its blocks do not divide rows, or the tensor's own format if
+// that takes no more bits.
 Format ChooseFormat(const WeightSpec& spec, const Tensor& tensor,
                     const QuantizeOptions& options);
 

@@ -18,11 +18,11 @@ namespace gemma {
 inline constexpr size_t kEncodeRows = kPanelRows;
 
 // Sets `out` to the rows of `from`, which are finite, in format `to`; of the
-// same format, they keep their bytes. `importance`: how much each column
+// same format, they keep their bytes. What is too large for it becomes the
+// largest that it has. `importance`: how much each column
 // matters, or empty. The bytes do not depend on the workers, nor on which rows
 // of a matrix are encoded together.
-// OutOfRange, telling row and column, if a value is too large for `to`;
-// Unimplemented if nothing encodes to it.
+// Unimplemented if nothing encodes to `to`.
 absl::Status Encode(const WeightView& from, Format to,
                     absl::Span<const float> importance, Workers& workers,
                     std::vector<uint8_t>& out);

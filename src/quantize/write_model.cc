@@ -111,8 +111,12 @@ class ModelWriter {
     bool has_blocks = false;
     for (const Plan& plan : plans_) {
       const uint64_t size = BytesOf(plan);
-      file_.Declare(plan.name, *GgufTypeNumber(plan.format),
-                    plan.from.spec.shape, size);
+      const std::optional<uint32_t> type = GgufTypeNumber(plan.format);
+      if (!type.has_value()) {
+        return absl::UnimplementedError(
+            absl::StrCat("GGUF files have no type ", FormatName(plan.format)));
+      }
+      file_.Declare(plan.name, *type, plan.from.spec.shape, size);
       has_blocks |= BlockValues(plan.format) > 1;
       if (plan.from.spec.kind == WeightKind::kMatrix) {
         bytes[plan.format] += size;

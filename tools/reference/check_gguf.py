@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Opens GGUF files that gemma quantize wrote with others' programs, and compares what they read.
 
-  check_gguf.py FILE.gguf... [--gemma build/release/gemma] [--tolerance 0.02]
+  check_gguf.py FILE.gguf... [--gemma build/release/gemma] [--tolerance 0.05]
 
 The Python package gguf must read every key and tensor, and dequantise the values that are finite. llama-cpp-python, where
 it is installed (benchmarks/compare.py makes such an environment), must load the file, but for RecurrentGemma's, which
@@ -76,7 +76,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE.gguf")
     parser.add_argument("--gemma", default="build/release/gemma")
-    parser.add_argument("--tolerance", type=float, default=0.02)
+    parser.add_argument("--tolerance", type=float, default=0.05)
     arguments = parser.parse_args()
     for path in arguments.files:
         architecture, rows = check_read(path)
