@@ -46,9 +46,9 @@ struct QuantizeProgress {
 
 // How to write a model.
 struct QuantizeOptions {
-  WeightType type = WeightType::kKeep;  // of matrices
-  double bits = 0;                      // for each weight; 0: by `type`
-  FileLayout layout = FileLayout::kPacked;
+  WeightType type = WeightType::kKeep;      // of matrices
+  double bits = 0;                          // for each weight; 0: by `type`
+  FileLayout layout = FileLayout::kPacked;  // of the file
   std::string importance;  // file of how much each channel matters; or none
   bool overwrite = false;  // a file that is there already
   size_t num_threads = 0;  // 0: one per core that this process may use
