@@ -11,24 +11,35 @@
 
 namespace gemma {
 
-// What may be read and changed.
+// What may be read and changed, in the order in which it is computed. The mix
+// is attention or recurrence. Inputs and hidden values are what the weights
+// multiply, all of a block's but the recurrence's gates.
 enum class TapPoint {
-  kMixOutput,    // what attention or recurrence adds to the residual stream
-  kFfwOutput,    // what the feed-forward layer adds to it
-  kBlockOutput,  // the residual stream after the block
+  kMixInput,     // [rows, model_dim]: the residual stream after the norm
+  kMixHidden,    // [rows, num_heads * head_dim]: the heads' values, or
+                 // [rows, lru_width]: the gated states
+  kMixOutput,    // [rows, model_dim]: what the mix adds to the residual stream
+  kFfwInput,     // [rows, model_dim]: the residual stream after the norm
+  kFfwHidden,    // [rows, ffw_dim]: gelu(gate) * up
+  kFfwOutput,    // [rows, model_dim]: what the feed-forward layer adds to the
+                 // residual stream
+  kBlockOutput,  // [rows, model_dim]: the residual stream after the block
+  kHeadInput,    // [rows, model_dim]: the residual stream after the last block
+                 // and the last norm, whether or not logits are wanted
 };
 
 // Where activations come from.
 struct TapSite {
   TapPoint point = TapPoint::kBlockOutput;  // what they are
-  size_t layer = 0;                         // 0-based
-  size_t position = 0;                      // of the first row
-  size_t num_rows = 0;                      // consecutive positions
+  size_t layer = 0;     // 0-based; of kHeadInput the number of layers
+  size_t position = 0;  // of the first row
+  size_t num_rows = 0;  // consecutive positions
 };
 
-// Called with activations [num_rows, model_dim], row-major, from the thread
-// that called Forward. Changes to them take effect. How many rows come at once
-// depends on the prefill chunk; which rows come does not.
+// Called with activations [num_rows, columns], row-major, of which TapPoint
+// tells the columns, from the thread that called Forward. Changes to them take
+// effect. How many rows come at once depends on the prefill chunk; which rows
+// come does not.
 using TapFunction =
     std::function<void(const TapSite& site, absl::Span<float> activations)>;
 

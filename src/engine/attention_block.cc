@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "ops/ops.h"
+#include "src/engine/tap.h"
 
 namespace gemma {
 namespace {
@@ -119,7 +120,8 @@ std::span<float> AttentionScratch::Partial(size_t item, size_t span) const {
 }
 
 void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
-                    size_t layer, std::span<const BatchRow> rows,
+                    size_t layer, std::span<const Segment> segments,
+                    std::span<const BatchRow> rows,
                     MatrixView<const float> normed, Scratch& scratch,
                     const AttentionScratch& attention, MatrixView<float> update,
                     MatMulContext& context) {
@@ -173,6 +175,7 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
             slice(heads)};
       });
 
+  Tap(TapPoint::kMixHidden, layer, segments, heads);
   const MatMulJob out = {heads, weights.o_proj.view, weights.o_bias, update};
   MatMul({&out, 1}, context);
 }

@@ -69,10 +69,11 @@ class AttentionScratch {
 };
 
 // update = attention of normed, both [rows.size(), model_dim], and stores the
-// rows' keys and values. The scratch holds the rows' RoPE angles; `attention`
-// has divided the rows.
+// rows' keys and values. `rows` are those of the segments. The scratch holds
+// the rows' RoPE angles; `attention` has divided the rows.
 void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
-                    size_t layer, std::span<const BatchRow> rows,
+                    size_t layer, std::span<const Segment> segments,
+                    std::span<const BatchRow> rows,
                     MatrixView<const float> normed, Scratch& scratch,
                     const AttentionScratch& attention, MatrixView<float> update,
                     MatMulContext& context);

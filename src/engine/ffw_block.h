@@ -3,15 +3,21 @@
 #ifndef GEMMA_SRC_ENGINE_FFW_BLOCK_H_
 #define GEMMA_SRC_ENGINE_FFW_BLOCK_H_
 
+#include <cstddef>
+#include <span>
+
 #include "ops/matrix_view.h"
 #include "ops/ops.h"
+#include "src/engine/batch.h"
 #include "src/engine/scratch.h"
 #include "src/model/weights.h"
 
 namespace gemma {
 
-// update = down(gelu(gate(normed)) * up(normed)), both [rows, model_dim].
-void FfwBlock(const LayerWeights& weights, MatrixView<const float> normed,
+// update = down(gelu(gate(normed)) * up(normed)), both [number of tokens,
+// model_dim].
+void FfwBlock(const LayerWeights& weights, size_t layer,
+              std::span<const Segment> segments, MatrixView<const float> normed,
               Scratch& scratch, MatrixView<float> update,
               MatMulContext& context);
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "ops/ops.h"
+#include "src/engine/tap.h"
 #include "src/model/limits.h"
 
 namespace gemma {
@@ -108,6 +109,7 @@ void RecurrentBlock(const ModelConfig& config, const LayerWeights& weights,
     strip.Scan();
   });
 
+  Tap(TapPoint::kMixHidden, layer, segments, y);
   const MatMulJob out = {y, weights.linear_out.view, weights.linear_out_bias,
                          update};
   MatMul({&out, 1}, context);

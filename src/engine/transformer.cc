@@ -7,6 +7,7 @@
 #include "ops/ops.h"
 #include "src/engine/ffw_block.h"
 #include "src/engine/recurrent_block.h"
+#include "src/engine/tap.h"
 
 namespace gemma {
 namespace {
@@ -32,20 +33,6 @@ bool RowsMatter(const Weights& weights, Arithmetic arithmetic) {
   };
   return gemma::RowsMatter(weights.HeadView(), arithmetic) ||
          std::any_of(weights.layers.begin(), weights.layers.end(), any);
-}
-
-// Shows each segment's rows of x to its tap, if it has one.
-void Tap(TapPoint point, size_t layer, std::span<const Segment> segments,
-         MatrixView<float> x) {
-  size_t row = 0;
-  for (const Segment& segment : segments) {
-    const size_t count = segment.tokens.size();
-    if (segment.tap != nullptr && *segment.tap) {
-      (*segment.tap)({point, layer, segment.position, count},
-                     {x.Row(row).data(), count * x.cols});
-    }
-    row += count;
-  }
 }
 
 }  // namespace
@@ -128,17 +115,19 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
   const MatrixView<float> update = scratch_.update.Rows(0, rows_.size());
 
   NormRows(x, w.pre_mix_norm, normed);
+  Tap(TapPoint::kMixInput, layer, segments, normed);
   if (config_.blocks[layer] == BlockType::kRecurrent) {
     RecurrentBlock(config_, w, layer, segments, normed, scratch_, update,
                    context_);
   } else {
-    AttentionBlock(config_, w, layer, rows_, normed, scratch_, attention_,
-                   update, context_);
+    AttentionBlock(config_, w, layer, segments, rows_, normed, scratch_,
+                   attention_, update, context_);
   }
   AddUpdate(w.post_mix_norm, TapPoint::kMixOutput, layer, segments);
 
   NormRows(x, w.pre_ffw_norm, normed);
-  FfwBlock(w, normed, scratch_, update, context_);
+  Tap(TapPoint::kFfwInput, layer, segments, normed);
+  FfwBlock(w, layer, segments, normed, scratch_, update, context_);
   AddUpdate(w.post_ffw_norm, TapPoint::kFfwOutput, layer, segments);
   Tap(TapPoint::kBlockOutput, layer, segments, x);
 }
@@ -153,18 +142,37 @@ void Transformer::AddUpdate(std::span<const float> post_norm, TapPoint point,
   for (size_t r = 0; r < x.rows; ++r) AddTo(update.Row(r), x.Row(r));
 }
 
-void Transformer::Logits(std::span<const Segment> segments,
-                         MatrixView<float> logits) {
-  // The rows that want logits, normalized, gathered at the top of `normed`.
+// Gathers the rows that want logits, normalized, at the top of `normed`, and
+// returns their number.
+size_t Transformer::HeadInputs(std::span<const Segment> segments) {
   size_t row = 0;
   size_t wanted = 0;
   for (const Segment& segment : segments) {
-    row += segment.tokens.size();
+    const size_t size = segment.tokens.size();
     const size_t count = NumLogits(segment);
-    NormRows(scratch_.x.Rows(row - count, count), weights_.final_norm,
-             scratch_.normed.Rows(wanted, count));
+    const MatrixView<float> out = scratch_.normed.Rows(wanted, count);
+    const size_t first = row + size - count;
+    if (HasTap(segment)) {
+      // The tap sees the other rows, too.
+      const MatrixView<float> all = scratch_.normed.Rows(row, size);
+      NormRows(scratch_.x.Rows(row, size), weights_.final_norm, all);
+      Tap(TapPoint::kHeadInput, config_.num_layers(), {&segment, 1}, all);
+      if (first != wanted) {
+        std::copy_n(scratch_.normed.Row(first).data(), count * all.cols,
+                    out.data);
+      }
+    } else {
+      NormRows(scratch_.x.Rows(first, count), weights_.final_norm, out);
+    }
+    row += size;
     wanted += count;
   }
+  return wanted;
+}
+
+void Transformer::Logits(std::span<const Segment> segments,
+                         MatrixView<float> logits) {
+  const size_t wanted = HeadInputs(segments);
   if (wanted == 0 || NeededOnly(segments, logits)) return;
   const MatMulJob head = {
       scratch_.normed.Rows(0, wanted), weights_.HeadView(), {}, logits};

@@ -56,6 +56,7 @@ class Transformer {
   void RunBlock(size_t layer, std::span<const Segment> segments);
   void AddUpdate(std::span<const float> post_norm, TapPoint point, size_t layer,
                  std::span<const Segment> segments);
+  size_t HeadInputs(std::span<const Segment> segments);
   void Logits(std::span<const Segment> segments, MatrixView<float> logits);
   bool NeededOnly(std::span<const Segment> segments, MatrixView<float> logits);
   bool TopLogits(const NeededLogits& needed, std::span<float> logits);

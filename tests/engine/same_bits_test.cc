@@ -362,50 +362,5 @@ TEST(Session, AtDecodeALayerJoinsAtMostSixTimes) {
   }
 }
 
-TEST(Taps, ChangesTakeEffect) {
-  const std::vector<TokenId> tokens = Prompt(12);
-  const Model model = LoadToy({"", "gemma2"});
-  const std::vector<float> expected = AllLogits(model, tokens);
-  for (const TapPoint point :
-       {TapPoint::kMixOutput, TapPoint::kFfwOutput, TapPoint::kBlockOutput}) {
-    Session session = NewSession(model);
-    size_t rows = 0;
-    session.SetTap([&](const TapSite& site, absl::Span<float> x) {
-      ASSERT_EQ(x.size(), site.num_rows * model.config().model_dim);
-      if (site.point != point || site.layer != 1) return;
-      rows += site.num_rows;
-      for (float& v : x) v += 0.5f;
-    });
-    EXPECT_NE(AllLogits(session, tokens), expected);
-    EXPECT_EQ(rows, tokens.size());
-    // Without the tap, all is as before.
-    session.SetTap({});
-    ASSERT_TRUE(session.Rewind(0).ok());
-    EXPECT_EQ(AllLogits(session, tokens), expected);
-  }
-}
-
-// What the residual stream gains in a block is what its two halves add.
-TEST(Taps, OutputsAddUpToTheResidualStream) {
-  const Model model = LoadToy({"", "gemma3"});
-  Session session = NewSession(model);
-  std::vector<float> stream;
-  std::vector<float> sum;
-  session.SetTap([&](const TapSite& site, absl::Span<float> x) {
-    if (site.point == TapPoint::kBlockOutput) {
-      if (site.layer > 0) {
-        for (size_t i = 0; i < x.size(); ++i) {
-          ASSERT_EQ(x[i], (stream[i] + sum[i]) + sum[x.size() + i]);
-        }
-      }
-      stream.assign(x.begin(), x.end());
-      sum.clear();
-    } else {
-      sum.insert(sum.end(), x.begin(), x.end());
-    }
-  });
-  AllLogits(session, Prompt(12));
-}
-
 }  // namespace
 }  // namespace gemma
