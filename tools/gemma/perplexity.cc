@@ -14,17 +14,14 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/logit_rows.h"
-#include "tools/gemma/model_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/scores.h"
 #include "tools/gemma/text.h"
+#include "tools/gemma/text_windows.h"
 
 namespace gemma::tools {
 namespace {
-
-// Tokens of a window, BOS included.
-constexpr size_t kDefaultWindow = 2048;
 
 struct PerplexityOptions {
   ModelOptions model;
@@ -41,37 +38,20 @@ struct Score {
   double mean_nll() const { return nll / static_cast<double>(tokens); }
 };
 
-absl::StatusOr<std::vector<TokenId>> ReadTokens(const Model& model,
-                                                const std::string& file) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadText(file));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckUtf8(text, file));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
-                               tokenizer->Encode(text));
-  if (tokens.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(file, ": no text to score"));
-  }
-  return tokens;
-}
-
-// Adds the scores of BOS and `tokens`, at least one.
-absl::Status ScoreWindow(Session& session, absl::Span<const TokenId> tokens,
+// Adds the scores of a window.
+absl::Status ScoreWindow(Session& session, const TextWindow& window,
                          size_t rows_at_once, size_t total, Progress& progress,
                          Score* score) {
-  const ModelConfig& config = session.model().config();
-  // Nothing is scored after the last token, so the model need not see it.
-  std::vector<TokenId> inputs = {config.bos_token};
-  inputs.insert(inputs.end(), tokens.begin(), tokens.end() - 1);
+  const size_t vocab_size = session.model().config().vocab_size;
   GEMMA_TOOLS_RETURN_IF_ERROR(session.Rewind(0));
-  ++score->windows;
   return ForEachLogitRows(
-      session, inputs, rows_at_once,
+      session, window.inputs, rows_at_once,
       [&](size_t first, absl::Span<const float> rows) {
-        std::vector<double> nll(rows.size() / config.vocab_size);
+        std::vector<double> nll(rows.size() / vocab_size);
         ForEachRow(session.model().num_threads(), nll.size(), [&](size_t row) {
-          nll[row] = NegativeLogLikelihood(
-              rows.subspan(row * config.vocab_size, config.vocab_size),
-              tokens[first + row]);
+          nll[row] =
+              NegativeLogLikelihood(rows.subspan(row * vocab_size, vocab_size),
+                                    window.targets[first + row]);
         });
         // In the text's order, so that threads do not change the sum.
         for (const double token_nll : nll) score->nll += token_nll;
@@ -108,16 +88,13 @@ std::string Show(const PerplexityOptions& options, size_t window,
 }
 
 absl::Status Perplexity(const PerplexityOptions& options) {
-  if (options.model.context == 1) {
-    return UsageError("--context: '1' leaves no token to score after BOS");
-  }
+  GEMMA_TOOLS_RETURN_IF_ERROR(CheckWindow(options.model));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text,
+                               ReadTextFile(options.file));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
-                               ReadTokens(model, options.file));
-  const size_t window =
-      options.model.context != 0
-          ? options.model.context
-          : std::min(kDefaultWindow, model.config().max_context);
+                               TokensOf(model, text, options.file));
+  const size_t window = WindowSize(options.model, model.config());
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       Session session,
       CreateSession(model, options.model, std::min(window, tokens.size() + 1)));
@@ -126,12 +103,13 @@ absl::Status Perplexity(const PerplexityOptions& options) {
   {
     Progress progress("perplexity", "tok");
     Stopwatch stopwatch;
-    const size_t step = window - 1;
-    for (size_t at = 0; at < tokens.size(); at += step) {
-      GEMMA_TOOLS_RETURN_IF_ERROR(
-          ScoreWindow(session, absl::MakeSpan(tokens).subspan(at, step),
-                      options.model.chunk, tokens.size(), progress, &score));
-    }
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(
+        score.windows, ForEachWindow(tokens, model.config().bos_token, window,
+                                     [&](const TextWindow& at) {
+                                       return ScoreWindow(
+                                           session, at, options.model.chunk,
+                                           tokens.size(), progress, &score);
+                                     }));
     score.seconds = stopwatch.seconds();
   }
   return WriteOutput(Show(options, window, score));
@@ -144,12 +122,8 @@ void AddPerplexity(CLI::App& app, Action* action) {
   options->model.chunk = kDefaultLogitRows;
   CLI::App* command = app.add_subcommand(
       "perplexity", "Measure how well the model predicts a text");
-  AddModelOptions(*command, &options->model, "2048");
-  AddText(*command, "-f,--file", "FILE", &options->file,
-          "The text; \"-\": standard input. It is read in\n"
-          "windows of BOS and --context - 1 tokens; every\n"
-          "token after BOS is scored")
-      ->required();
+  AddModelOptions(*command, &options->model, kDefaultWindowText);
+  AddTextFile(*command, &options->file);
   AddFormat(*command, &options->format);
   command->footer(
       "Prints the number of scored tokens, the mean negative log-likelihood\n"
