@@ -165,8 +165,8 @@ def write_mixed(path):
         greedy=np.array(tokens, np.int64), greedy_margin=np.array(margins, np.float32))
 
 
-def check_mixed(path):
-    """Reads the file back with the package: same logits."""
+def load_mixed(path):
+    """The quantised toy, read with the package and dequantised."""
     config = hf_models.CAUSAL_LM["gemma3_text"][0](**MIXED)
     config._attn_implementation = "eager"
     model = hf_models.new_model(config, torch.float32)
@@ -177,6 +177,12 @@ def check_mixed(path):
             values = values - np.float32(1)
         p = parameters[gguf_files.hf_name("gemma3_text", tensor.name)]
         p.copy_(torch.from_numpy(values.reshape(p.shape)))
+    return model
+
+
+def check_mixed(path):
+    """Reads the file back: same logits."""
+    model = load_mixed(path)
     reference = np.load(path.with_suffix(".npz"))
     error = np.abs(hf_models.logits(model, reference["ids"][0]).numpy() - reference["out"][0]).max()
     if error > 1e-5:

@@ -1,0 +1,140 @@
+#include "src/quantize/activation_sums.h"
+
+#include <cmath>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "src/formats/gguf.h"
+#include "src/formats/gguf_writer.h"
+#include "src/formats/status_macros.h"
+#include "src/model/tensor_names.h"
+#include "src/model/weight_list.h"
+#include "src/quantize/importance_format.h"
+
+namespace gemma {
+namespace {
+
+// Where the input of a matrix is seen; nothing if the role is of none.
+std::optional<TapPoint> InputOf(WeightRole role) {
+  switch (role) {
+    case WeightRole::kQProj:
+    case WeightRole::kKProj:
+    case WeightRole::kVProj:
+    case WeightRole::kLinearX:
+    case WeightRole::kLinearY:
+      return TapPoint::kMixInput;
+    case WeightRole::kOProj:
+    case WeightRole::kLinearOut:
+      return TapPoint::kMixHidden;
+    case WeightRole::kGateProj:
+    case WeightRole::kUpProj:
+      return TapPoint::kFfwInput;
+    case WeightRole::kDownProj:
+      return TapPoint::kFfwHidden;
+    case WeightRole::kHead:
+      return TapPoint::kHeadInput;
+    default:
+      return std::nullopt;
+  }
+}
+
+absl::Span<const uint8_t> AsBytes(const std::vector<float>& values) {
+  return {reinterpret_cast<const uint8_t*>(values.data()),
+          values.size() * sizeof(float)};
+}
+
+// What the file tells of one matrix.
+struct Entry {
+  std::string tensor;
+  std::vector<float> sums;
+  float count;
+};
+
+absl::Status WriteFile(const std::vector<Entry>& entries,
+                       const ImportanceSource& source,
+                       const std::string& path) {
+  const uint32_t f32 = *GgufTypeNumber(Format::kF32);
+  GgufFileWriter writer(kDefaultGgufAlignment);
+  writer.SetString(kTypeKey, kImportanceType);
+  const std::string_view dataset = source.dataset;
+  writer.SetStrings(kDatasetsKey, {&dataset, 1});
+  writer.SetUint32(kChunkCountKey, source.chunk_count);
+  writer.SetUint32(kChunkSizeKey, source.chunk_size);
+  for (const Entry& entry : entries) {
+    writer.Declare(absl::StrCat(entry.tensor, kSumsEnding), f32,
+                   {1, entry.sums.size()}, entry.sums.size() * sizeof(float));
+    writer.Declare(absl::StrCat(entry.tensor, kCountsEnding), f32, {1, 1},
+                   sizeof(float));
+  }
+  GEMMA_RETURN_IF_ERROR(writer.Begin(path));
+  for (const Entry& entry : entries) {
+    GEMMA_RETURN_IF_ERROR(writer.Write(absl::StrCat(entry.tensor, kSumsEnding),
+                                       AsBytes(entry.sums)));
+    GEMMA_RETURN_IF_ERROR(writer.Write(
+        absl::StrCat(entry.tensor, kCountsEnding), AsBytes({entry.count})));
+  }
+  return writer.Commit(AtomicFile::Existing::kReplace);
+}
+
+}  // namespace
+
+void ActivationSums::Add(const TapSite& site,
+                         absl::Span<const float> activations) {
+  switch (site.point) {
+    case TapPoint::kMixInput:
+    case TapPoint::kMixHidden:
+    case TapPoint::kFfwInput:
+    case TapPoint::kFfwHidden:
+    case TapPoint::kHeadInput:
+      break;
+    case TapPoint::kMixOutput:
+    case TapPoint::kFfwOutput:
+    case TapPoint::kBlockOutput:
+      return;
+  }
+  Sums& sums = sums_[{site.layer, site.point}];
+  const size_t columns = activations.size() / site.num_rows;
+  sums.squares.resize(columns);
+  for (size_t row = 0; row < site.num_rows; ++row) {
+    const float* x = activations.data() + row * columns;
+    for (size_t i = 0; i < columns; ++i) {
+      sums.squares[i] += double{x[i]} * double{x[i]};
+    }
+  }
+  sums.rows += site.num_rows;
+}
+
+absl::Status ActivationSums::Write(const ModelConfig& config, bool own_head,
+                                   const ImportanceSource& source,
+                                   const std::string& path) const {
+  std::vector<Entry> entries;
+  for (const WeightSpec& spec : WeightsOf(config, own_head)) {
+    const bool head = own_head ? spec.role == WeightRole::kHead
+                               : spec.role == WeightRole::kEmbedding;
+    const std::optional<TapPoint> point =
+        InputOf(head ? WeightRole::kHead : spec.role);
+    if (!point.has_value()) continue;
+    const auto found =
+        sums_.find({head ? config.num_layers() : spec.layer, *point});
+    if (found == sums_.end()) {
+      return absl::FailedPreconditionError(
+          "no activations were added, wanted those of a token or more");
+    }
+    Entry entry = {TensorNames::Gguf().Name(spec.role, spec.layer),
+                   {},
+                   static_cast<float>(found->second.rows)};
+    for (const double sum : found->second.squares) {
+      entry.sums.push_back(static_cast<float>(sum));
+      if (std::isfinite(entry.sums.back())) continue;
+      return absl::DataLossError(
+          absl::StrFormat("the squares of what '%s' multiplies sum up to %g in "
+                          "column %u, wanted a finite float32",
+                          entry.tensor, sum, entry.sums.size() - 1));
+    }
+    entries.push_back(std::move(entry));
+  }
+  return WriteFile(entries, source, path);
+}
+
+}  // namespace gemma

@@ -1,0 +1,235 @@
+#include "src/quantize/importance.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "src/formats/checked_reader.h"
+#include "src/formats/gguf.h"
+#include "src/formats/mapped_file.h"
+#include "src/formats/messages.h"
+#include "src/formats/status_macros.h"
+#include "src/quantize/importance_format.h"
+
+namespace gemma {
+namespace {
+
+// More than any model of ours has.
+constexpr int32_t kMaxMatrices = 65536;
+constexpr int32_t kMaxNameBytes = 256;
+
+using Means = absl::flat_hash_map<std::string, std::vector<float>>;
+
+absl::Status Invalid(const std::string& path, std::string_view tensor,
+                     std::string_view what) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": tensor ", Quoted(tensor), " ", what));
+}
+
+// Adds sums / count, or nothing if the count is 0.
+absl::Status AddMeans(const std::string& path, std::string_view tensor,
+                      std::vector<float> sums, float count, Means& means) {
+  // So a mean is no larger than its sum.
+  if (count != 0.0f && !(std::isfinite(count) && count >= 1.0f)) {
+    return Invalid(path, tensor,
+                   absl::StrFormat("has a count of %g, wanted 0, or a number "
+                                   "of 1 or more",
+                                   count));
+  }
+  for (size_t i = 0; i < sums.size(); ++i) {
+    if (std::isfinite(sums[i]) && sums[i] >= 0.0f) continue;
+    return Invalid(path, tensor,
+                   absl::StrFormat("has a sum of squares of %g for column %u, "
+                                   "wanted a finite number of 0 or more",
+                                   sums[i], i));
+  }
+  if (count == 0.0f) return absl::OkStatus();
+  for (float& sum : sums) sum = static_cast<float>(double{sum} / count);
+  if (!means.emplace(tensor, std::move(sums)).second) {
+    return Invalid(path, tensor, "is there twice");
+  }
+  return absl::OkStatus();
+}
+
+// The values of a tensor of one row.
+absl::StatusOr<std::vector<float>> ReadRow(const std::string& name,
+                                           const Tensor& tensor) {
+  if (tensor.format != Format::kF32) {
+    return Invalid(
+        tensor.file, name,
+        absl::StrCat("is of type ", FormatName(tensor.format), ", wanted F32"));
+  }
+  const size_t cols = tensor.shape.back();
+  if (tensor.NumValues() != cols) {
+    return Invalid(tensor.file, name,
+                   absl::StrFormat("is [%s], wanted one row",
+                                   absl::StrJoin(tensor.shape, ", ")));
+  }
+  // The file may have it at an odd address.
+  std::vector<float> values(cols);
+  std::memcpy(values.data(), tensor.data, tensor.bytes);
+  return values;
+}
+
+absl::StatusOr<Means> ReadGguf(absl::Span<const uint8_t> bytes,
+                               const std::string& path) {
+  GEMMA_ASSIGN_OR_RETURN(const GgufFile file, ParseGguf(bytes, path));
+  std::string type;
+  GEMMA_RETURN_IF_ERROR(file.metadata.ReadRequired(kTypeKey, type));
+  if (type != kImportanceType) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": key ", Quoted(kTypeKey), " is ", Quoted(type),
+                     ", wanted ", Quoted(kImportanceType)));
+  }
+  Means means;
+  for (const auto& [name, tensor] : file.tensors) {
+    std::string_view matrix = name;
+    if (absl::ConsumeSuffix(&matrix, kCountsEnding)) {
+      const std::string sums = absl::StrCat(matrix, kSumsEnding);
+      if (file.tensors.contains(sums)) continue;
+      return Invalid(path, name,
+                     absl::StrCat("is there without ", Quoted(sums)));
+    }
+    if (!absl::ConsumeSuffix(&matrix, kSumsEnding)) continue;
+    const std::string counts = absl::StrCat(matrix, kCountsEnding);
+    const auto found = file.tensors.find(counts);
+    if (found == file.tensors.end()) {
+      return Invalid(path, name,
+                     absl::StrCat("is there without ", Quoted(counts)));
+    }
+    GEMMA_ASSIGN_OR_RETURN(std::vector<float> sums, ReadRow(name, tensor));
+    GEMMA_ASSIGN_OR_RETURN(const std::vector<float> count,
+                           ReadRow(counts, found->second));
+    if (count.size() != 1) {
+      return Invalid(path, counts,
+                     absl::StrFormat("has %u values, wanted 1", count.size()));
+    }
+    GEMMA_RETURN_IF_ERROR(
+        AddMeans(path, matrix, std::move(sums), count[0], means));
+  }
+  return means;
+}
+
+// llama.cpp's older files, all numbers little-endian:
+//   int32 matrices
+//   for each: int32 bytes of the name, the name, int32 calls, int32 columns,
+//             float32 [columns], calls times the means
+//   newer ones also: int32 calls, int32 bytes of the text's name, the name
+class OldFile {
+ public:
+  OldFile(absl::Span<const uint8_t> bytes, const std::string& path)
+      : path_(path), reader_(bytes) {}
+
+  absl::StatusOr<Means> Read() {
+    int32_t count = 0;
+    if (!reader_.Read(count)) return Truncated("the number of matrices");
+    if (count < 1 || count > kMaxMatrices) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "%s: not a file of importance: no GGUF file, and as one of "
+          "llama.cpp's older ones it would have %d matrices, wanted 1 to %d",
+          path_, count, kMaxMatrices));
+    }
+    Means means;
+    for (int32_t i = 0; i < count; ++i) {
+      GEMMA_RETURN_IF_ERROR(ReadMatrix(i, means));
+    }
+    GEMMA_RETURN_IF_ERROR(ReadEnd());
+    return means;
+  }
+
+ private:
+  absl::Status Truncated(std::string_view what) const {
+    return absl::DataLossError(
+        absl::StrCat(path_, ": the file ends within ", what));
+  }
+
+  absl::Status ReadMatrix(int32_t index, Means& means) {
+    const std::string what = absl::StrCat("matrix ", index);
+    int32_t name_bytes = 0;
+    if (!reader_.Read(name_bytes)) return Truncated(what);
+    if (name_bytes < 1 || name_bytes > kMaxNameBytes) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("%s: the name of %s has %d bytes, wanted 1 to %d",
+                          path_, what, name_bytes, kMaxNameBytes));
+    }
+    absl::Span<const uint8_t> bytes;
+    int32_t calls = 0;
+    int32_t columns = 0;
+    if (!reader_.ReadBytes(name_bytes, bytes) || !reader_.Read(calls) ||
+        !reader_.Read(columns)) {
+      return Truncated(what);
+    }
+    const std::string name(bytes.begin(), bytes.end());
+    if (columns < 1) {
+      return Invalid(
+          path_, name,
+          absl::StrFormat("has %d columns, wanted 1 or more", columns));
+    }
+    if (!reader_.ReadBytes(uint64_t{4} * columns, bytes)) {
+      return Truncated(absl::StrCat("tensor ", Quoted(name)));
+    }
+    std::vector<float> sums(columns);
+    std::memcpy(sums.data(), bytes.data(), bytes.size());
+    return AddMeans(path_, name, std::move(sums), static_cast<float>(calls),
+                    means);
+  }
+
+  absl::Status ReadEnd() {
+    if (reader_.remaining() == 0) return absl::OkStatus();
+    int32_t calls = 0;
+    int32_t name_bytes = 0;
+    if (!reader_.Read(calls) || !reader_.Read(name_bytes)) {
+      return Truncated("the name of the text");
+    }
+    if (name_bytes >= 0 &&
+        reader_.remaining() == static_cast<size_t>(name_bytes)) {
+      return absl::OkStatus();
+    }
+    return absl::DataLossError(
+        absl::StrFormat("%s: the name of the text has %d bytes, but %u remain "
+                        "in the file",
+                        path_, name_bytes, reader_.remaining()));
+  }
+
+  const std::string& path_;
+  CheckedReader reader_;
+};
+
+}  // namespace
+
+absl::StatusOr<Importance> Importance::Load(std::string path) {
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  return Parse(file.bytes(), std::move(path));
+}
+
+absl::StatusOr<Importance> Importance::Parse(absl::Span<const uint8_t> bytes,
+                                             std::string path) {
+  GEMMA_ASSIGN_OR_RETURN(Means means, IsGguf(bytes)
+                                          ? ReadGguf(bytes, path)
+                                          : OldFile(bytes, path).Read());
+  if (means.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": tells the importance of no matrix"));
+  }
+  return Importance(std::move(path), std::move(means));
+}
+
+absl::Span<const float> Importance::Of(std::string_view tensor) const {
+  const auto found = means_.find(tensor);
+  if (found == means_.end()) return {};
+  return found->second;
+}
+
+absl::Status Importance::CheckColumns(std::string_view tensor,
+                                      size_t columns) const {
+  const size_t found = Of(tensor).size();
+  if (found == 0 || found == columns) return absl::OkStatus();
+  return Invalid(
+      path_, tensor,
+      absl::StrFormat("has %u columns, the model's has %u", found, columns));
+}
+
+}  // namespace gemma

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Writes what transformers multiplies with each matrix of the toys, squared and summed, to tests/testdata/importance.
+
+  gemma, gemma2, gemma3, recurrent_gemma .npz   of the ids of models/<name>/reference.npz
+  gemma3_mixed.npz                              of testdata/real270m/text.txt in windows of 64 positions, as
+                                                `gemma perplexity` reads it, with gguf/gemma3_mixed.gguf
+
+Each array is named after the matrix's tensor in GGUF files: float32 [columns], summed in double precision. `counts`,
+int64 [1], says over how many tokens. RecurrentGemma follows transformers' window.
+
+  importance.py [--testdata DIR] [--output DIR]
+"""
+import argparse
+import pathlib
+import sys
+
+import numpy as np
+import torch
+
+import gguf_files
+import gguf_toys
+import hf_models
+from hf_models import ReferenceError
+
+TOYS = ("gemma", "gemma2", "gemma3", "recurrent_gemma")
+WINDOW = 64
+BOS = 2
+
+
+def matrix_name(kind, module):
+    """The GGUF name of a linear layer's weight; the head is the embedding."""
+    if module == "lm_head":
+        return gguf_files.tensor_name(kind, "model.embed_tokens.weight")
+    return gguf_files.tensor_name(kind, module + ".weight")
+
+
+def sums_of_squares(model, windows):
+    """The arrays of a file."""
+    sums = {}
+
+    def hook(name):
+        def add(_module, inputs):
+            squares = inputs[0].reshape(-1, inputs[0].shape[-1]).double().square().sum(0).numpy()
+            sums[name] = sums.get(name, 0) + squares
+        return add
+
+    kind = model.config.model_type
+    hooks = [module.register_forward_pre_hook(hook(matrix_name(kind, name)))
+             for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    try:
+        for ids in windows:
+            hf_models.logits(model, ids)
+    finally:
+        for each in hooks:
+            each.remove()
+    arrays = {name: values.astype(np.float32) for name, values in sorted(sums.items())}
+    return arrays | dict(counts=np.array([sum(map(len, windows))], np.int64))
+
+
+def windows_of(tokens):
+    """What perplexity gives to a model: BOS and the tokens in front of the last that is scored."""
+    step = WINDOW - 1
+    return [[BOS] + tokens[at : at + step][:-1] for at in range(0, len(tokens), step)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--testdata", type=pathlib.Path, default=hf_models.TESTDATA)
+    parser.add_argument("--output", type=pathlib.Path, default=hf_models.TESTDATA / "importance")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    runs = {}
+    for name in TOYS:
+        folder = arguments.testdata / "models" / name
+        runs[name] = (hf_models.load(folder), [np.load(folder / "reference.npz")["ids"][0].tolist()])
+    text = (arguments.testdata / "real270m" / "text.txt").read_text(encoding="utf-8")
+    tokens = gguf_toys.toy_vocabulary().processor().encode(text)
+    runs["gemma3_mixed"] = (gguf_toys.load_mixed(arguments.testdata / "gguf" / "gemma3_mixed.gguf"), windows_of(tokens))
+    for name, (model, windows) in runs.items():
+        arrays = sums_of_squares(model, windows)
+        np.savez(arguments.output / f"{name}.npz", **arrays)
+        print(f"{name:20s} {arrays['counts'][0]} tokens, {len(arrays) - 1} matrices")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ReferenceError, OSError) as error:
+        sys.exit(f"importance: {error}")
