@@ -7,6 +7,7 @@ GEMMA_TEST_MODEL the real Gemma 3 270M as a GGUF file, for real_*_test.py
 import array
 import ast
 import json
+import math
 import os
 import pathlib
 import signal
@@ -20,7 +21,7 @@ BINARY = os.environ.get("GEMMA_BINARY", "build/release/gemma")
 TESTDATA = pathlib.Path(os.environ.get(
     "GEMMA_TESTDATA", pathlib.Path(__file__).resolve().parent.parent / "testdata"))
 MODELS = TESTDATA / "models"
-COMMANDS = ["run", "chat", "tokenize", "inspect", "logits", "perplexity", "verify", "bench"]
+COMMANDS = ["run", "chat", "tokenize", "inspect", "logits", "perplexity", "verify", "importance", "bench"]
 STORE_COMMANDS = ["pull", "list", "remove"]  # which load no model
 FILE_COMMANDS = ["quantize", "verify-file"]
 OTHER_COMMANDS = FILE_COMMANDS + ["doctor", "completion", "man"]
@@ -128,6 +129,48 @@ def write_npy(descr, shape, values):
 def read_npz(path):
     with zipfile.ZipFile(path) as archive:
         return {name.removesuffix(".npy"): read_npy(archive.read(name)) for name in archive.namelist()}
+
+
+def read_gguf(path):
+    """Keys of a GGUF file, and shape (innermost first) and values of its tensors, which are all in float32."""
+    forms = {4: "<I", 5: "<i", 6: "<f", 7: "<?"}
+    data, at = path.read_bytes(), 0
+
+    def read(form):
+        nonlocal at
+        value, = struct.unpack_from(form, data, at)
+        at += struct.calcsize(form)
+        return value
+
+    def read_string():
+        nonlocal at
+        size = read("<Q")
+        at += size
+        return data[at - size:at].decode()
+
+    def read_value(kind):
+        if kind == 8:
+            return read_string()
+        if kind == 9:
+            element, count = read("<I"), read("<Q")
+            return [read_value(element) for _ in range(count)]
+        return read(forms[kind])
+
+    assert (read("<I"), read("<I")) == (0x46554747, 3)
+    num_tensors, num_keys = read("<Q"), read("<Q")
+    keys = {}
+    for _ in range(num_keys):
+        name = read_string()
+        keys[name] = read_value(read("<I"))
+    listed = {}
+    for _ in range(num_tensors):
+        name = read_string()
+        shape = [read("<Q") for _ in range(read("<I"))]
+        assert read("<I") == 0, name
+        listed[name] = shape, read("<Q")
+    start = -(-at // 32) * 32
+    return keys, {name: (shape, array.array("f", data[start + offset:start + offset + 4 * math.prod(shape)]))
+                  for name, (shape, offset) in listed.items()}
 
 
 def write_npz(path, compression=zipfile.ZIP_STORED, **arrays):

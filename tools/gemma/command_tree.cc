@@ -61,6 +61,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(Action* action) {
   AddLogits(*app, action);
   AddPerplexity(*app, action);
   AddVerify(*app, action);
+  AddImportance(*app, action);
   AddBench(*app, action);
   AddQuantize(*app, action);
   AddVerifyFile(*app, action);
