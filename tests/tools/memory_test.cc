@@ -142,6 +142,20 @@ TEST_F(CheckMemoryTest, ToTheByte) {
   EXPECT_FALSE(Check(use_.cache + use_.scratch).ok());
 }
 
+TEST_F(CheckMemoryTest, OfSeveralModelsToTheByte) {
+  const Model other = LoadOrDie(ToyPath("gemma3"), {.num_threads = 1});
+  const uint64_t both = use_.total() + other.MemoryFor(session_).total();
+  Memory memory;
+  memory.available = both;
+  const auto check = [&] {
+    return CheckMemory({&model_, &other}, session_, false, "both", memory);
+  };
+  EXPECT_TRUE(check().ok());
+  memory.available = both - 1;
+  EXPECT_THAT(std::string(check().message()), HasSubstr("both: needs "));
+  EXPECT_THAT(CureOf(check()), HasSubstr("--context 32768 fits"));
+}
+
 TEST_F(CheckMemoryTest, NobodyKnows) {
   EXPECT_TRUE(CheckMemory(model_, session_, false, "toy", Memory()).ok());
 }

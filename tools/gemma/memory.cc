@@ -91,10 +91,23 @@ void ReadAddressLimit(const std::string& root, Memory* memory) {
       limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, used);
 }
 
-// The largest power of two of tokens with which a session fits into `room`, at
-// least 256; 0: none.
-size_t FittingContext(const Model& model, SessionOptions session,
-                      uint64_t weights, uint64_t room) {
+// Of all of them, with a session each.
+MemoryUse Sum(absl::Span<const Model* const> models,
+              const SessionOptions& session) {
+  MemoryUse sum;
+  for (const Model* model : models) {
+    const MemoryUse use = model->MemoryFor(session);
+    sum.weights += use.weights;
+    sum.cache += use.cache;
+    sum.scratch += use.scratch;
+  }
+  return sum;
+}
+
+// The largest power of two of tokens with which the sessions fit into `room`,
+// at least 256; 0: none.
+size_t FittingContext(absl::Span<const Model* const> models,
+                      SessionOptions session, uint64_t weights, uint64_t room) {
   constexpr size_t kLeast = 256;
   size_t context = kLeast;
   while (context <= session.max_tokens / 2) context *= 2;
@@ -102,7 +115,7 @@ size_t FittingContext(const Model& model, SessionOptions session,
     if (context >= session.max_tokens) continue;
     SessionOptions smaller = session;
     smaller.max_tokens = context;
-    const MemoryUse use = model.MemoryFor(smaller);
+    const MemoryUse use = Sum(models, smaller);
     if (weights + use.cache + use.scratch <= room) return context;
   }
   return 0;
@@ -151,12 +164,12 @@ Memory ReadMemory(const std::string& root) {
   return memory;
 }
 
-absl::Status CheckMemory(const Model& model, const SessionOptions& session,
-                         bool loaded, std::string_view name,
-                         const Memory& memory) {
+absl::Status CheckMemory(absl::Span<const Model* const> models,
+                         const SessionOptions& session, bool loaded,
+                         std::string_view name, const Memory& memory) {
   const std::optional<Memory::Room> room = memory.LeastRoom();
   if (!room.has_value()) return absl::OkStatus();
-  const MemoryUse use = model.MemoryFor(session);
+  const MemoryUse use = Sum(models, session);
   const uint64_t weights = loaded ? 0 : use.weights;
   const uint64_t needed = weights + use.cache + use.scratch;
   if (needed <= room->bytes) return absl::OkStatus();
@@ -167,13 +180,19 @@ absl::Status CheckMemory(const Model& model, const SessionOptions& session,
                    "cache ", Bytes(use.cache), " for a context of ",
                    session.max_tokens, ", scratch ", Bytes(use.scratch),
                    "), but ", room->of, " has ", Bytes(room->bytes), " left"));
-  const size_t context = FittingContext(model, session, weights, room->bytes);
+  const size_t context = FittingContext(models, session, weights, room->bytes);
   return WithCure(
       std::move(status),
       absl::StrCat(context != 0 ? absl::StrCat("--context ", context, " fits")
                                 : "take a smaller model, or one of a type with "
                                   "fewer bits (gemma list --all)",
                    "; --ignore-memory tries all the same"));
+}
+
+absl::Status CheckMemory(const Model& model, const SessionOptions& session,
+                         bool loaded, std::string_view name,
+                         const Memory& memory) {
+  return CheckMemory({&model}, session, loaded, name, memory);
 }
 
 }  // namespace gemma::tools

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "gemma/gemma.h"
 
 namespace gemma::tools {
@@ -37,9 +38,14 @@ struct Memory {
 // Reads proc and sys/fs/cgroup, of either version, below `root`.
 Memory ReadMemory(const std::string& root = "/");
 
-// OK if the model and a session of these options fit, or nobody knows. Else
-// ResourceExhausted with the numbers, and a cure. `model`: of a model named
-// `name`, whose weights are not yet in memory, or are (`loaded`).
+// OK if the models and a session of these options for each fit, or nobody
+// knows. Else ResourceExhausted with the numbers, and a cure. `models`: named
+// `name`, their weights not yet in memory, or there (`loaded`).
+absl::Status CheckMemory(absl::Span<const Model* const> models,
+                         const SessionOptions& session, bool loaded,
+                         std::string_view name, const Memory& memory);
+
+// The same of one model.
 absl::Status CheckMemory(const Model& model, const SessionOptions& session,
                          bool loaded, std::string_view name,
                          const Memory& memory);
