@@ -75,8 +75,12 @@ int Spawn(const ChildCommand& command, const Pipe& out, const Pipe& err,
           pid_t* pid) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
-                                   O_RDONLY, 0);
+  if (command.input >= 0) {
+    posix_spawn_file_actions_adddup2(&actions, command.input, STDIN_FILENO);
+  } else {
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
+                                     O_RDONLY, 0);
+  }
   posix_spawn_file_actions_adddup2(&actions, out.input(), STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err.input(), STDERR_FILENO);
   posix_spawn_file_actions_addchdir_np(&actions, command.directory.c_str());

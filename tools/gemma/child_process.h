@@ -19,6 +19,7 @@ struct ChildCommand {
   std::string directory;               // where it runs
   std::vector<std::pair<std::string, std::string>>
       environment;  // added to ours
+  int input = -1;   // a file, its standard input from here on; -1: none
 };
 
 struct ChildResult {
@@ -26,7 +27,7 @@ struct ChildResult {
   std::string errors;  // the end of its standard error
 };
 
-// Runs a program without input. `on_output` receives its standard output,
+// Runs a program. `on_output` receives its standard output,
 // `on_wait` is called several times a second; an error of the former, or an
 // interrupt, ends the program and is returned. NotFound: no such program.
 absl::StatusOr<ChildResult> RunChild(

