@@ -35,7 +35,9 @@ packages=(
   libedit-dev libgmock-dev libgtest-dev libsentencepiece-dev libssl-dev
   nlohmann-json3-dev zlib1g-dev
 )
-((release_only)) || packages+=(clang-format doxygen groff-base python3-jsonschema)
+((release_only)) || packages+=(
+  clang-format doxygen groff-base python3-jsonschema python3-matplotlib
+)
 
 log() { echo "==> $*"; }
 fail() { echo "setup.sh: $*"; exit 1; }

@@ -24,7 +24,7 @@ MODELS = TESTDATA / "models"
 COMMANDS = ["run", "chat", "tokenize", "inspect", "logits", "perplexity", "verify", "importance", "bench"]
 STORE_COMMANDS = ["pull", "list", "remove"]  # which load no model
 FILE_COMMANDS = ["quantize", "verify-file"]
-OTHER_COMMANDS = FILE_COMMANDS + ["doctor", "completion", "man"]
+OTHER_COMMANDS = FILE_COMMANDS + ["compare", "doctor", "completion", "man"]
 TIMEOUT = 300
 
 # Variables set options, too: those of whoever runs the tests must not.

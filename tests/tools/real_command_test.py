@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gemma run, chat, tokenize and perplexity on the real Gemma 3 270M, a base model."""
+"""gemma run, chat, tokenize, perplexity and compare on the real Gemma 3 270M, a base model."""
 import json
 import math
 import os
@@ -292,6 +292,16 @@ class PerplexityTest(RealTest):
         self.assertEqual(fields["scored_tokens"], str(len(ids) - 1))
         self.assertAlmostEqual(float(fields["mean_nll"]), nll / (len(ids) - 1), places=4)
         self.assertAlmostEqual(float(fields["perplexity"]), math.exp(nll / (len(ids) - 1)), places=1)
+
+    def test_a_comparison_has_the_same(self):
+        alone = [self.perplexity("--activations", activations)["perplexity"] for activations in ("float32", "int8")]
+        report = json.loads(self.succeeds_quietly(
+            "compare", self.model, self.model, "--file", self.folder / "text.txt", "-o", "json",
+            "--base-activations", "float32", "--activations", "int8"))
+        self.assertAlmostEqual(report["base_perplexity"], alone[0], delta=1e-9 * alone[0])
+        self.assertAlmostEqual(report["other_perplexity"], alone[1], delta=1e-9 * alone[1])
+        self.assertTrue(0 < report["mean_kl"] < 5e-3, report)
+        self.assertGreater(report["top1_agreement"], 0.9)
 
     def test_bad_texts(self):
         file = self.folder / "text.txt"

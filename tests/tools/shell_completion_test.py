@@ -88,6 +88,8 @@ class CompletionTest(CommandTest):
         self.assertEqual(self.bash("run", "mine", ""), set())
         self.assertEqual(self.bash("run", "--threads", ""), set())
         self.assertEqual(self.bash("remove", ""), {"mine"})
+        self.assertEqual(self.bash("compare", "mi"), {"mine"})
+        self.assertEqual(self.bash("compare", "mine", ""), files | {"mine"})
         self.assertIn("gemma-3-270m", self.bash("pull", "gemma-3"))
 
     def test_other_shells_know_every_word(self):

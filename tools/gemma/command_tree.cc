@@ -62,6 +62,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(Action* action) {
   AddPerplexity(*app, action);
   AddVerify(*app, action);
   AddImportance(*app, action);
+  AddCompare(*app, action);
   AddBench(*app, action);
   AddQuantize(*app, action);
   AddVerifyFile(*app, action);

@@ -25,6 +25,7 @@ void AddImportance(CLI::App& app, Action* action);
 void AddTokenize(CLI::App& app, Action* action);
 void AddInspect(CLI::App& app, Action* action);
 void AddVerify(CLI::App& app, Action* action);
+void AddCompare(CLI::App& app, Action* action);
 void AddBench(CLI::App& app, Action* action);
 void AddQuantize(CLI::App& app, Action* action);
 void AddVerifyFile(CLI::App& app, Action* action);

@@ -13,7 +13,9 @@ namespace {
 
 // What an argument is, its name says.
 ValueKind KindOfArgument(std::string_view name) {
-  if (name == "MODEL") return ValueKind::kModel;
+  if (name == "MODEL" || name == "BASE" || name == "OTHER") {
+    return ValueKind::kModel;
+  }
   if (name == "SOURCE") return ValueKind::kSource;
   if (name == "NAME") return ValueKind::kStored;
   return ValueKind::kText;

@@ -166,11 +166,11 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
       ->default_str(*value);
 }
 
-void AddModelPath(CLI::App& app, std::string* path) {
-  AddText(app, "MODEL", "", path,
+void AddModelPath(CLI::App& app, std::string* path, const std::string& name) {
+  AddText(app, name, "", path,
           "A GGUF file (of several: the first), a Hugging Face directory,\n"
           "or the name of a pulled model (gemma list)")
-      ->option_text("MODEL")
+      ->option_text(name)
       ->required();
 }
 
@@ -178,6 +178,12 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
                      const std::string& default_context,
                      std::vector<size_t>* threads) {
   AddModelPath(app, &options->path);
+  AddModelSettings(app, options, default_context, threads);
+}
+
+void AddModelSettings(CLI::App& app, ModelOptions* options,
+                      const std::string& default_context,
+                      std::vector<size_t>* threads) {
   constexpr char kThreadsHelp[] = "Threads; 0: one per core that may be used";
   if (threads != nullptr) {
     AddNumbers(app, "-t,--threads", threads, 0, kMaxThreads, kThreadsHelp);

@@ -49,8 +49,9 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
                        std::string* value, std::vector<std::string> choices,
                        const std::string& description);
 
-// Adds MODEL.
-void AddModelPath(CLI::App& app, std::string* path);
+// Adds MODEL, or an argument of another name that is a model.
+void AddModelPath(CLI::App& app, std::string* path,
+                  const std::string& name = "MODEL");
 
 // What every command needs that loads a model.
 struct ModelOptions {
@@ -66,14 +67,18 @@ struct ModelOptions {
   bool ignore_memory = false;
 };
 
-// Adds MODEL, --threads, --decode-threads, --context, --chunk,
-// --recurrent-window, --cache-type, --activations, --deterministic and
-// --ignore-memory.
-// `default_context`: what --help says. With `threads`, --threads takes several
-// numbers, for that.
+// Adds MODEL and the options of AddModelSettings.
 void AddModelOptions(CLI::App& app, ModelOptions* options,
                      const std::string& default_context,
                      std::vector<size_t>* threads = nullptr);
+
+// Adds --threads, --decode-threads, --context, --chunk, --recurrent-window,
+// --cache-type, --activations, --deterministic and --ignore-memory.
+// `default_context`: what --help says. With `threads`, --threads takes several
+// numbers, for that.
+void AddModelSettings(CLI::App& app, ModelOptions* options,
+                      const std::string& default_context,
+                      std::vector<size_t>* threads = nullptr);
 
 // Loads the model with a progress line; an interrupt stops it. One that does
 // not fit in memory is refused before, and failures have a cure.

@@ -17,6 +17,17 @@ double LogSum(absl::Span<const float> logits) {
   return max + std::log(sum);
 }
 
+// From `reference` to `logits`, given the LogSum of each.
+double KlDivergence(absl::Span<const float> reference, double reference_log_sum,
+                    absl::Span<const float> logits, double log_sum) {
+  double kl = 0;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    const double reference_log = reference[i] - reference_log_sum;
+    kl += std::exp(reference_log) * (reference_log - (logits[i] - log_sum));
+  }
+  return kl;
+}
+
 }  // namespace
 
 double NegativeLogLikelihood(absl::Span<const float> logits, TokenId token) {
@@ -31,8 +42,6 @@ TokenId MostProbable(absl::Span<const float> logits) {
 RowError CompareRows(absl::Span<const float> logits,
                      absl::Span<const float> reference) {
   RowError error;
-  const double log_sum = LogSum(logits);
-  const double reference_log_sum = LogSum(reference);
   for (size_t i = 0; i < logits.size(); ++i) {
     const double difference = std::abs(double{logits[i]} - reference[i]);
     // Comparisons with NaN are false: NaN wins and stays.
@@ -45,12 +54,25 @@ RowError CompareRows(absl::Span<const float> logits,
         !std::isnan(error.max_reference)) {
       error.max_reference = magnitude;
     }
-    const double reference_log = reference[i] - reference_log_sum;
-    error.kl +=
-        std::exp(reference_log) * (reference_log - (logits[i] - log_sum));
   }
+  error.kl = KlDivergence(reference, LogSum(reference), logits, LogSum(logits));
   error.same_top = MostProbable(logits) == MostProbable(reference);
   return error;
+}
+
+TokenScore CompareScores(absl::Span<const float> base,
+                         absl::Span<const float> other, TokenId token) {
+  const double base_log_sum = LogSum(base);
+  const double other_log_sum = LogSum(other);
+  const auto index = static_cast<size_t>(token);
+  TokenScore score;
+  score.token = token;
+  score.kl = KlDivergence(base, base_log_sum, other, other_log_sum);
+  score.base_nll = base_log_sum - base[index];
+  score.other_nll = other_log_sum - other[index];
+  score.base_top = MostProbable(base);
+  score.other_top = MostProbable(other);
+  return score;
 }
 
 void ForEachRow(size_t num_threads, size_t num_rows,

@@ -31,6 +31,21 @@ struct RowError {
 RowError CompareRows(absl::Span<const float> logits,
                      absl::Span<const float> reference);
 
+// One position of a text, as two models see it.
+struct TokenScore {
+  TokenId token = 0;  // what the text has there
+  double kl = 0;      // Kullback-Leibler divergence from base to other, nats
+  double base_nll = 0;
+  double other_nll = 0;
+  TokenId base_top = 0;  // the most probable token
+  TokenId other_top = 0;
+};
+
+// The two rows have the same size, at least one; they are the logits in front
+// of `token`. Numbers are not finite if a logit is not.
+TokenScore CompareScores(absl::Span<const float> base,
+                         absl::Span<const float> other, TokenId token);
+
 // Calls body(row) for each row below `num_rows`, on several threads.
 void ForEachRow(size_t num_threads, size_t num_rows,
                 const std::function<void(size_t row)>& body);
