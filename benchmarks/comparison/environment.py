@@ -12,6 +12,7 @@ DIRECTORY = CACHE / "compare-venv"
 PACKAGES = {
     "plots": ["matplotlib"],
     "llama-cpp": ["--no-binary", "llama-cpp-python", "llama-cpp-python", "numpy"],
+    "gguf": ["gguf"],
     "transformers": ["torch", "transformers"],
 }
 # For this CPU, and without the parts for images. Without AMX too: with it, g++ 12 and version 0.3.36, llama.cpp crashes

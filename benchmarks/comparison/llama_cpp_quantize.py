@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Writes a GGUF file in another type with llama.cpp, through its C API. A process of quality.py.
+
+  llama_cpp_quantize.py SOURCE TARGET Q4_K_M [--pure] [--importance FILE]
+"""
+import argparse
+import ctypes
+import sys
+
+import gguf
+import llama_cpp as llama
+import numpy
+
+LEVEL_ERROR = 4
+
+
+class Log:
+    """Keeps llama.cpp's errors, and is silent about the rest."""
+
+    def __init__(self):
+        self.errors = []
+        self._callback = llama.llama_log_callback(self._add)  # must live as long as the log
+        llama.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _add(self, level, text, _):
+        line = text.decode(errors="replace").strip()
+        if level == LEVEL_ERROR and line:
+            self.errors.append(line)
+
+
+def read_importance(path):
+    """{tensor's name: mean square of each input channel}, from the file that llama.cpp's imatrix tool writes too."""
+    tensors = {tensor.name: tensor.data for tensor in gguf.GGUFReader(path).tensors}
+    found = {}
+    for name, sums in tensors.items():
+        if name.endswith(".in_sum2"):
+            name = name.removesuffix(".in_sum2")
+            count = tensors[f"{name}.counts"].reshape(-1, 1)
+            means = sums.reshape(len(count), -1) / numpy.maximum(count, 1)
+            found[name] = numpy.ascontiguousarray(means.reshape(-1), numpy.float32)
+    if not found:
+        sys.exit(f"{path}: no tensor *.in_sum2")
+    return found
+
+
+def importance_data(found):
+    """What llama_model_quantize_params.imatrix points at, which an entry without a name ends."""
+    entries = (llama.llama_model_imatrix_data * (len(found) + 1))()
+    for entry, (name, values) in zip(entries, found.items()):
+        entry.name = name.encode()
+        entry.data = values.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+        entry.size = values.size
+    return entries
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source")
+    parser.add_argument("target")
+    parser.add_argument("type", help="what llama.cpp calls LLAMA_FTYPE_MOSTLY_...")
+    parser.add_argument("--pure", action="store_true", help="no tensor in another type that would fit this one")
+    parser.add_argument("--importance", metavar="FILE", help="a GGUF file as llama.cpp's imatrix tool writes")
+    arguments = parser.parse_args()
+    log = Log()
+    parameters = llama.llama_model_quantize_default_params()
+    parameters.ftype = getattr(llama, f"LLAMA_FTYPE_MOSTLY_{arguments.type}")
+    parameters.pure = arguments.pure
+    parameters.allow_requantize = True
+    found = read_importance(arguments.importance) if arguments.importance else {}
+    entries = importance_data(found)  # with `found`, must live until the end
+    if found:
+        parameters.imatrix = entries
+    llama.llama_backend_init()
+    if llama.llama_model_quantize(arguments.source.encode(), arguments.target.encode(), ctypes.byref(parameters)) != 0:
+        sys.exit(f"llama_model_quantize failed: {'; '.join(log.errors) or 'no reason given'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Results of quality.py as Markdown."""
+import statistics
+
+from comparison.report import table
+
+NOTES = """\
+Bits: of the file's tensors, for each weight. KL: the mean and the 99 % quantile of the Kullback-Leibler divergence from
+the reference, in nats, over {tokens} tokens of English that no calibration used, with activations and caches in
+float32; "int8": with activations rounded to int8, as the command computes by default. Top-1: how often the most
+probable token is the reference's. Perplexity: over the reference's, which is {perplexity:.3f}. Speeds are tokens/s of
+our engine, medians: a prompt of 512 tokens, 64 tokens one by one; in brackets llama.cpp's with the same file. On grid:
+the share of weights whose type is that of the file that the reference was made of. Such a type finds its own values
+again, almost free; the more of that, the less its quality says. + importance: told which channels matter, by
+`gemma importance` on another text.
+"""
+SYNTHETIC = """\
+Relative RMS error on random matrices of [9216, 2304], with no importance. gemma.cpp's SFP, 8 bits of which two or three
+are the mantissa, loses 2.7 % of either.
+"""
+
+
+def median(speeds, name):
+    return f"{statistics.median(speeds[name]):.0f}" if speeds and speeds[name] else "-"
+
+
+def speed_cell(entry, name):
+    """Ours, and theirs in brackets."""
+    speeds = entry.get("speed", {})
+    theirs = f" ({median(speeds['llama.cpp'], name)})" if "llama.cpp" in speeds else ""
+    return median(speeds.get("gemma"), name) + theirs
+
+
+def title_of(entry):
+    same = "".join(f", {title}" for title in entry.get("same_as", []))
+    return f"{entry['maker']} {entry['title']}{same}".strip()
+
+
+def cells(entry):
+    exact, rounded = entry["float32"], entry["int8"]
+    return [title_of(entry), f"{entry['bits']:.2f}", f"{entry['bytes'] / 1e6:.0f}",
+            f"{exact['mean_kl']:.2e} ± {exact['mean_kl_error']:.0e}", f"{exact['kl_99']:.2e}",
+            f"{100 * exact['top1_agreement']:.1f} %", f"{exact['perplexity_ratio']:.4f}", f"{rounded['mean_kl']:.2e}",
+            speed_cell(entry, "prefill"), speed_cell(entry, "decode"), f"{100 * entry['same_grid']:.0f} %"]
+
+
+def quality_table(results):
+    header = ["Format", "Bits", "MB", "Mean KL", "99 % KL", "Top-1", "Perplexity", "KL, int8", "Prefill", "Decode",
+              "On grid"]
+    measured = [entry for entry in results["rows"] if "error" not in entry]
+    return table(header, [cells(entry) for entry in sorted(measured, key=lambda entry: -entry["bits"])])
+
+
+def synthetic_table(results):
+    """Types of both, by bits."""
+    synthetic = results["synthetic"]
+    rows = []
+    for maker in ("gemma", "llama.cpp"):
+        for name, about in synthetic["gaussian"][maker].items():
+            errors = [synthetic[kind][maker][name]["error"] for kind in ("gaussian", "student_t5")]
+            rows.append((about["bits"], [f"{maker} {name}", f"{about['bits']:.2f}",
+                                         *(f"{100 * error:.2f} %" for error in errors)]))
+    rows.sort(key=lambda each: -each[0])
+    return table(["Format", "Bits", "Gaussian", "Student-t(5)"], [each for _, each in rows])
+
+
+def errors(results):
+    """A line for each thing that was not measured."""
+    return "".join(f"- {title_of(entry)}: {about['error']}\n" for entry in results["rows"]
+                   for about in (entry, *entry.get("speed", {}).values()) if "error" in about)
+
+
+def heading(results):
+    machine = results["machine"]
+    types = ", ".join(f"{each['type']} {100 * each['values'] / sum(t['values'] for t in results['types']):.0f} %"
+                      for each in results["types"])
+    return (f"# Quality, {results['date']}\n\n{results['model']} ({types} of its weights), on {machine['cpu']}, "
+            f"{results['threads']} threads. {results['gemma']}, {results['llama_cpp']}. The text's SHA-256 begins with "
+            f"{results['text_sha256'][:12]}.\n")
+
+
+def markdown(results):
+    first = next(entry["float32"] for entry in results["rows"] if "error" not in entry)
+    parts = [heading(results), quality_table(results),
+             NOTES.format(tokens=first["scored_tokens"], perplexity=first["base_perplexity"])]
+    if errors(results):
+        parts.append("Not measured:\n\n" + errors(results))
+    if "synthetic" in results:
+        parts += [synthetic_table(results), SYNTHETIC]
+    return "\n".join(parts)

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Measures what each format of weights costs: bits, quality and speed, ours beside llama.cpp's, on this machine.
+
+MODEL is a GGUF file. Its weights as bfloat16 are the reference, of which `gemma quantize` and llama.cpp make one file
+for each format. `gemma compare` tells how far each is from the reference on a text that no calibration used; `gemma
+bench` and llama.cpp read and write with it. Writes OUTPUT/quality.json (everything), OUTPUT/quality.md and the plot;
+prints the tables. A format that fails is told in them, and then the exit code is 1.
+
+  quality.py "$(tools/fetch_model.sh)"                    all formats: an hour or two
+  quality.py MODEL.gguf --only 'q4|Q4_0' --no-speed       some
+
+The first run builds llama.cpp from source (10 minutes on 2 cores) in ~/.cache/gemma/compare-venv, and fetches the texts
+with apt. What it needs of our own: cmake --build build/release --target gemma_command quantize_benchmark
+"""
+import argparse
+import hashlib
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+from comparison import environment, machine, quality_report, texts
+from comparison.engines import EngineError, Gemma, LlamaCpp, Test, run
+from comparison.formats import Makers, all_formats
+
+HERE = pathlib.Path(__file__).resolve().parent
+BUILD = HERE.parent / "build" / "release"
+PREFILL, DECODE = Test(prompt=512), Test(generated=64)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", metavar="MODEL", type=pathlib.Path, help="a GGUF file")
+    parser.add_argument("-t", "--threads", type=int, default=2, metavar="N", help="of every engine (default 2)")
+    parser.add_argument("-r", "--repetitions", type=int, default=3, metavar="N", help="of each speed (default 3)")
+    parser.add_argument("--only", type=re.compile, default=re.compile(""), metavar="REGEX",
+                        help="formats whose title, such as 'llama.cpp Q4_0 pure + importance', has a match")
+    parser.add_argument("--text", type=pathlib.Path, metavar="FILE", help="predict this one instead")
+    parser.add_argument("--no-speed", action="store_true", help="quality only")
+    parser.add_argument("--no-synthetic", action="store_true", help="no random matrices")
+    parser.add_argument("--keep", action="store_true", help="keep the files of the formats, in OUTPUT/models")
+    parser.add_argument("--build", type=pathlib.Path, default=BUILD, metavar="DIR",
+                        help="where gemma and benchmarks/quantize_benchmark are (default build/release)")
+    parser.add_argument("--output", type=pathlib.Path, default=BUILD.parent / "quality", metavar="DIR",
+                        help="where results go (default build/quality)")
+    parser.add_argument("--plot", type=pathlib.Path, default=HERE / "quality.png", metavar="FILE.png",
+                        help="where the plot goes (default benchmarks/quality.png)")
+    arguments = parser.parse_args()
+    if not arguments.model.is_file():
+        parser.error(f"{arguments.model}: no such file")
+    return arguments
+
+
+def note(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Quality:
+    """What `gemma` says of files, beside the reference."""
+
+    def __init__(self, gemma, threads, text):
+        self._gemma = gemma
+        self._threads = threads
+        self._text = text
+
+    def inspect(self, file):
+        return json.loads(run([self._gemma, "inspect", file, "-o", "json"], f"gemma inspect {file}"))
+
+    def compare(self, reference, file, activations):
+        """Caches are float32, so that only the weights, and the activations if they are int8, differ."""
+        command = [self._gemma, "compare", reference, file, "--file", self._text, "-o", "json",
+                   "--cache-type", "float32", "--base-activations", "float32", "--activations", activations,
+                   "--threads", self._threads]
+        return json.loads(run(command, f"gemma compare {file}"))
+
+    def measure(self, source, reference, file):
+        """`source`: what inspect says of the file that the reference was made of."""
+        about = self.inspect(file)
+        return {"bytes": file.stat().st_size, "bits": 8 * about["weight_bytes"] / about["parameters"],
+                "same_grid": same_grid(source, about),
+                "float32": self.compare(reference, file, "float32"), "int8": self.compare(reference, file, "int8")}
+
+
+def same_grid(source, about):
+    """The share of weights that stand on the grid on which the source's already stood."""
+    types = {tensor["name"]: tensor["type"] for tensor in source["tensors"] if len(tensor["shape"]) > 1}
+    total = same = 0
+    for tensor in about["tensors"]:
+        values = 1
+        for extent in tensor["shape"]:
+            values *= extent
+        total += values
+        same += values if types.get(tensor["name"]) == tensor["type"] else 0
+    return same / total
+
+
+def make_rows(arguments, makers, quality, source, reference):
+    """The formats' results but their speed; files of the same bytes are one row."""
+    rows, digests = [], {}
+    for wanted in all_formats():
+        title = f"{wanted.maker} {wanted.title}"
+        if not arguments.only.search(title):
+            continue
+        start = time.monotonic()
+        file = reference.parent / wanted.file_name
+        row = {"maker": wanted.maker, "title": wanted.title, "importance": wanted.importance, "file": str(file)}
+        try:
+            makers.make(wanted, reference, file)
+            row["make_seconds"] = time.monotonic() - start
+            weights = digest_of(file)
+            if weights in digests:
+                digests[weights].setdefault("same_as", []).append(wanted.title)
+                file.unlink()
+                continue
+            digests[weights] = row
+            row |= quality.measure(source, reference, file)
+            note(f"  {title}: {row['bits']:.3f} bits, mean KL {row['float32']['mean_kl']:.3e} "
+                 f"({time.monotonic() - start:.0f} s)")
+        except EngineError as error:
+            row["error"] = str(error)
+            note(f"  {title}: {error}")
+        rows.append(row)
+    return rows
+
+
+def digest_of(file):
+    """Of all bytes: llama.cpp's pure files are those of the usual mix, where no tensor has a choice."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def measure_speeds(arguments, rows):
+    """Engines and files take turns, so that what else the machine does hits all alike."""
+    ours = Gemma(arguments.build / "gemma", arguments.threads)
+    theirs = LlamaCpp(environment.python("llama-cpp"), arguments.threads)
+    runs = [(row, engine) for row in rows if "error" not in row
+            for engine in ([ours, theirs] if row["maker"] == "llama.cpp" else [ours])]
+    for repetition in range(arguments.repetitions):
+        for row, engine in runs:
+            measured = row.setdefault("speed", {}).setdefault(engine.name, {"prefill": [], "decode": []})
+            if "error" in measured:
+                continue
+            try:
+                for name, test in (("prefill", PREFILL), ("decode", DECODE)):
+                    measured[name].append(engine.measure(pathlib.Path(row["file"]), test)["tokens_per_second"])
+            except EngineError as error:
+                measured["error"] = f"speed of {engine.name}: {error}"
+        note(f"  speeds, {repetition + 1} of {arguments.repetitions}")
+
+
+def measure_synthetic(arguments):
+    """{distribution: {maker: {type: bits and error}}} of random matrices."""
+    python = environment.python("gguf")
+    found = json.loads(run([python, HERE / "comparison" / "synthetic.py", arguments.output], "synthetic.py"))
+    program = arguments.build / "benchmarks" / "quantize_benchmark"
+    results = {}
+    for distribution, about in found.items():
+        ours = run([program, about["file"], about["rows"], about["cols"]], "quantize_benchmark")
+        pathlib.Path(about["file"]).unlink()
+        kept = {name: each for name, each in json.loads(ours).items() if each["bits"] < 16}
+        results[distribution] = {"gemma": kept, "llama.cpp": about["types"]}
+    return results
+
+
+def measure_all(arguments):
+    environment.python("plots")
+    environment.python("llama-cpp")
+    python = environment.python("gguf")
+    gemma = arguments.build / "gemma"
+    models = arguments.output / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    text = arguments.text or arguments.output / "text.txt"
+    if not arguments.text:
+        text.write_text(texts.evaluation(), encoding="utf-8")
+    calibration = arguments.output / "calibration.txt"
+    calibration.write_text(texts.calibration(), encoding="utf-8")
+
+    makers = Makers(gemma, python, arguments.output / "importance.gguf")
+    quality = Quality(gemma, arguments.threads, text)
+    reference = models / "reference.gguf"
+    note(f"{arguments.model}: making the reference")
+    makers.make_reference(arguments.model, reference)
+    source = quality.inspect(arguments.model)
+    results = {"date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "command": sys.argv,
+               "threads": arguments.threads, "machine": machine.describe(), "model": arguments.model.name,
+               "text_sha256": digest_of(text), "types": source["types"],
+               "gemma": run([gemma, "--version"], "gemma --version").strip(),
+               "llama_cpp": LlamaCpp(environment.python("llama-cpp"), arguments.threads).version()["version"]}
+    makers.measure_importance(reference, calibration)
+    shipped = {"maker": "", "title": "as shipped", "importance": False, "file": str(arguments.model)}
+    shipped |= quality.measure(source, reference, arguments.model)
+    results["rows"] = [shipped] + make_rows(arguments, makers, quality, source, reference)
+    if not arguments.no_speed:
+        whole = {"maker": "", "title": "reference, BF16", "importance": False, "file": str(reference)}
+        results["rows"].insert(0, whole | quality.measure(source, reference, reference))
+        save(arguments, results)
+        measure_speeds(arguments, results["rows"])
+    if not arguments.no_synthetic:
+        results["synthetic"] = measure_synthetic(arguments)
+    return results
+
+
+def save(arguments, results):
+    file = arguments.output / "quality.json"
+    file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    return file
+
+
+def write_results(arguments, results):
+    file = save(arguments, results)
+    text = quality_report.markdown(results)
+    (arguments.output / "quality.md").write_text(text, encoding="utf-8")
+    print(text)
+    script = HERE / "comparison" / "quality_plot.py"
+    if subprocess.run([environment.python("plots"), script, file, arguments.plot], check=False).returncode != 0:
+        raise EngineError(f"no plot; the rest is in {arguments.output}")
+    note(f"written to {arguments.output} and {arguments.plot}")
+
+
+def main():
+    arguments = parse_arguments()
+    results = measure_all(arguments)
+    write_results(arguments, results)
+    if not arguments.keep:
+        for file in (arguments.output / "models").glob("*.gguf"):
+            file.unlink()
+    return 1 if quality_report.errors(results) else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (EngineError, environment.SetupError, texts.TextError, OSError) as error:
+        sys.exit(f"quality: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
