@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "compression/format.h"
 #include "src/formats/checked_reader.h"
+#include "src/formats/gguf_types.h"
 #include "src/formats/messages.h"
 #include "src/formats/status_macros.h"
 
@@ -22,34 +23,7 @@ constexpr uint64_t kMaxNameBytes = 256;
 constexpr uint64_t kMaxStringBytes = uint64_t{16} << 20;
 constexpr uint32_t kMaxDims = 4;
 constexpr uint64_t kMaxAlignment = 65536;
-
-// The numbers that files give our formats.
-struct TensorType {
-  uint32_t number;
-  Format format;
-};
-constexpr TensorType kTensorTypes[] = {
-    {0, Format::kF32},     {1, Format::kF16},     {2, Format::kQ4_0},
-    {3, Format::kQ4_1},    {6, Format::kQ5_0},    {7, Format::kQ5_1},
-    {8, Format::kQ8_0},    {10, Format::kQ2_K},   {11, Format::kQ3_K},
-    {12, Format::kQ4_K},   {13, Format::kQ5_K},   {14, Format::kQ6_K},
-    {20, Format::kIQ4_NL}, {23, Format::kIQ4_XS}, {30, Format::kBF16},
-};
-
-std::optional<Format> FormatOf(uint32_t number) {
-  for (const TensorType& type : kTensorTypes) {
-    if (type.number == number) return type.format;
-  }
-  return std::nullopt;
-}
-
-// "F32 (0), F16 (1), ..."
-std::string KnownTensorTypes() {
-  return absl::StrJoin(
-      kTensorTypes, ", ", [](std::string* out, const TensorType& type) {
-        absl::StrAppend(out, FormatName(type.format), " (", type.number, ")");
-      });
-}
+constexpr uint64_t kMaxPackedCols = uint64_t{1} << 32;
 
 // Bytes that a value takes at least: all of them, but for strings those of
 // their length. 0 for what is no type of a value or an element.
@@ -75,6 +49,31 @@ uint64_t MinBytes(GgufType type) {
       return 0;
   }
   return 0;
+}
+
+// Bytes of a tensor whose rows hold whole blocks; nothing if they are too many.
+std::optional<uint64_t> RowBytesOf(const Tensor& tensor) {
+  std::optional<uint64_t> values = 1;
+  for (size_t size : tensor.shape) {
+    if (values.has_value()) values = CheckedMul(*values, size);
+  }
+  if (!values.has_value()) return std::nullopt;
+  return CheckedMul(*values / BlockValues(tensor.format),
+                    BlockBytes(tensor.format));
+}
+
+// As RowBytesOf, of matrices packed one after the other. A vector is a row.
+std::optional<uint64_t> PackedBytesOf(const Tensor& tensor) {
+  const size_t dims = tensor.shape.size();
+  const uint64_t rows = dims < 2 ? 1 : tensor.shape[dims - 2];
+  if (tensor.shape.back() > kMaxPackedCols) return std::nullopt;
+  std::optional<uint64_t> bytes =
+      CheckedMul(rows / kPanelRows + (rows % kPanelRows != 0),
+                 PanelBytes(*tensor.packed, tensor.shape.back()));
+  for (size_t i = 0; i + 2 < dims; ++i) {
+    if (bytes.has_value()) bytes = CheckedMul(*bytes, tensor.shape[i]);
+  }
+  return bytes;
 }
 
 // "1 byte", "2 bytes".
@@ -290,12 +289,13 @@ absl::Status GgufParser::ReadTensor(uint64_t index) {
   uint32_t type = 0;
   uint64_t offset = 0;
   if (!reader_.Read(type) || !reader_.Read(offset)) return Truncated(what);
-  const std::optional<Format> format = FormatOf(type);
-  if (!format.has_value()) {
+  const std::optional<GgufTensorType> known = GgufTypeOf(type);
+  if (!known.has_value()) {
     return Invalid(absl::StrCat(what, " has type ", type, ", wanted one of ",
-                                KnownTensorTypes()));
+                                KnownGgufTypes()));
   }
-  tensor.format = *format;
+  tensor.format = known->format;
+  tensor.packed = known->packed;
   GEMMA_RETURN_IF_ERROR(SetBytes(what, tensor));
   if (offset % alignment_ != 0) {
     return Invalid(absl::StrCat(what, " starts at offset ", offset,
@@ -334,14 +334,8 @@ absl::Status GgufParser::SetBytes(const std::string& what, Tensor& tensor) {
         what, " of type ", FormatName(tensor.format), " has rows of ", cols,
         " values, wanted a multiple of ", block_values));
   }
-  std::optional<uint64_t> values = 1;
-  for (size_t size : tensor.shape) {
-    if (values.has_value()) values = CheckedMul(*values, size);
-  }
-  std::optional<uint64_t> bytes;
-  if (values.has_value()) {
-    bytes = CheckedMul(*values / block_values, BlockBytes(tensor.format));
-  }
+  const std::optional<uint64_t> bytes =
+      tensor.packed.has_value() ? PackedBytesOf(tensor) : RowBytesOf(tensor);
   if (!bytes.has_value() || *bytes > bytes_.size()) {
     return Invalid(absl::StrCat(
         what, " of shape [", absl::StrJoin(tensor.shape, ", "), "] and type ",
@@ -368,6 +362,12 @@ absl::Status GgufParser::PlaceTensors() {
           "%s: tensor %s takes %d bytes from offset %d, but the data has %d",
           path_, Quoted(name), tensor.bytes, offset, data_bytes));
     }
+    if (tensor.packed.has_value() && (*data + offset) % kPackedAlignment != 0) {
+      return Invalid(absl::StrCat("packed tensor ", Quoted(name),
+                                  " starts at byte ", *data + offset,
+                                  ", wanted a multiple of ",
+                                  kPackedAlignment));
+    }
     tensor.data = bytes_.data() + *data + offset;
   }
   std::sort(tensors_.begin(), tensors_.end(), [](const auto& a, const auto& b) {
@@ -386,13 +386,6 @@ absl::Status GgufParser::PlaceTensors() {
     file_.tensors.emplace(std::move(name), std::move(tensor));
   }
   return absl::OkStatus();
-}
-
-std::optional<uint32_t> GgufTypeNumber(Format format) {
-  for (const TensorType& type : kTensorTypes) {
-    if (type.format == format) return type.number;
-  }
-  return std::nullopt;
 }
 
 bool IsGguf(absl::Span<const uint8_t> bytes) {

@@ -4,13 +4,11 @@
 #define GEMMA_SRC_FORMATS_GGUF_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "compression/format.h"
 #include "src/formats/gguf_metadata.h"
 #include "src/formats/tensor.h"
 
@@ -28,9 +26,6 @@ struct GgufFile {
   GgufMetadata metadata;
   TensorTable tensors;
 };
-
-// The number that files give a format; nothing if it has none.
-std::optional<uint32_t> GgufTypeNumber(Format format);
 
 // Whether the bytes begin as a GGUF file does.
 bool IsGguf(absl::Span<const uint8_t> bytes);

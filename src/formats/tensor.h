@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ namespace gemma {
 // bytes that format and shape say, inside the mapped file.
 struct Tensor {
   Format format = Format::kF32;
+  // What matrices are packed for, of our own files; see compression/layout.h.
+  std::optional<Layout> packed;
   std::vector<size_t> shape;  // outermost first; no size is zero
   const uint8_t* data = nullptr;
   size_t bytes = 0;

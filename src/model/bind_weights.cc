@@ -47,6 +47,18 @@ absl::Status CheckShape(const Tensor& tensor, const std::string& name,
       name, absl::StrJoin(tensor.shape, ", "), absl::StrJoin(want, ", ")));
 }
 
+// Only matrices are multiplied from where they lie.
+absl::Status CheckPacked(const Tensor& tensor, const std::string& name,
+                         WeightKind kind) {
+  if (!tensor.packed.has_value() || kind == WeightKind::kMatrix ||
+      kind == WeightKind::kGates) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "%s: tensor '%s' is packed as a matrix, wanted rows of %s or the like",
+      tensor.file, name, FormatName(Format::kF32)));
+}
+
 // Whether the head is a matrix of its own. Directories say so, and may carry a
 // copy of the embedding under the head's name all the same; GGUF files have the
 // tensor or not.
@@ -83,6 +95,7 @@ absl::StatusOr<std::vector<BoundWeight>> BindWeights(
     const std::string name = names.Name(spec.role, spec.layer);
     GEMMA_ASSIGN_OR_RETURN(const Tensor* tensor, Find(checkpoint, name));
     GEMMA_RETURN_IF_ERROR(CheckShape(*tensor, name, spec.shape));
+    GEMMA_RETURN_IF_ERROR(CheckPacked(*tensor, name, spec.kind));
     out.push_back({std::move(spec), tensor});
   }
   return out;

@@ -59,6 +59,12 @@ std::vector<TensorSummary> Summaries(const Checkpoint& checkpoint) {
   return out;
 }
 
+bool HasPacked(const Checkpoint& checkpoint) {
+  return std::any_of(
+      checkpoint.tensors.begin(), checkpoint.tensors.end(),
+      [](const auto& entry) { return entry.second.packed.has_value(); });
+}
+
 // Loads the tokenizer at once with what the caller does until it asks for the
 // result, or then, if there is but one thread. `checkpoint` must outlive it.
 std::future<absl::StatusOr<Tokenizer>> TokenizerInBackground(
@@ -102,7 +108,7 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
   impl.num_decode_threads = options.num_decode_threads != 0
                                 ? options.num_decode_threads
                                 : impl.workers->num_threads();
-  GEMMA_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+  GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint,
                          OpenCheckpoint(std::string(path)));
   GEMMA_ASSIGN_OR_RETURN(impl.config,
                          ReadConfig(checkpoint, options.recurrent_window));
@@ -129,6 +135,9 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
   }
   GEMMA_RETURN_IF_ERROR(weights.status());
   impl.weights = *std::move(weights);
+  if (impl.has_weights && HasPacked(checkpoint)) {
+    impl.files = std::move(checkpoint.files);
+  }
   if (impl.tokenizer.ok()) {
     GEMMA_RETURN_IF_ERROR(CheckTokenizer(*impl.tokenizer, impl.config, path));
   }

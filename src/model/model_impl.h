@@ -12,6 +12,7 @@
 #include "gemma/model.h"
 #include "ops/ops.h"
 #include "ops/workers.h"
+#include "src/formats/mapped_file.h"
 #include "src/model/weights.h"
 
 namespace gemma {
@@ -25,6 +26,7 @@ class Model::Impl {
   };
 
   ModelConfig config;
+  std::vector<MappedFile> files;  // those that `weights` lie in
   Weights weights;
   bool has_weights = false;  // else `weights` is but a plan
   absl::StatusOr<Tokenizer> tokenizer = absl::NotFoundError("");

@@ -132,6 +132,10 @@ class Loader {
   absl::Status Packed(const BoundWeight& weight, Matrix& out) {
     const Tensor& tensor = *weight.tensor;
     const size_t rows = weight.spec.shape[0];
+    if (tensor.packed.has_value()) {
+      UseInPlace(tensor, rows, weight.spec.shape[1], /*index=*/0, out);
+      return Done(tensor);
+    }
     const WeightView view = {tensor.format, rows, weight.spec.shape[1],
                              tensor.data};
     // Of the logits, mostly the largest are wanted.
@@ -165,6 +169,10 @@ class Loader {
     const size_t width = weight.spec.shape[1];
     out.resize(strips);
     for (size_t s = 0; s < strips; ++s) {
+      if (tensor.packed.has_value()) {
+        UseInPlace(tensor, width, width, s, out[s]);
+        continue;
+      }
       WeightView stored = {tensor.format, width, width, tensor.data};
       stored.data += s * width * stored.RowBytes();
       WeightView view = {Format::kF32, width, width, nullptr};
@@ -176,6 +184,14 @@ class Loader {
                  out[s].memory.data());
     }
     return Done(tensor);
+  }
+
+  // Matrix `index` of those that the tensor has packed one after the other.
+  void UseInPlace(const Tensor& tensor, size_t rows, size_t cols, size_t index,
+                  Matrix& out) {
+    out.view = {*tensor.packed, rows, cols, tensor.data};
+    out.view.data += index * out.view.Bytes();
+    memory_ += out.view.Bytes();
   }
 
   absl::Status Allocate(const WeightView& view, Layout layout, Matrix& out) {

@@ -19,7 +19,7 @@ namespace gemma {
 
 // A packed matrix and its memory.
 struct Matrix {
-  AlignedBuffer memory;
+  AlignedBuffer memory;  // empty: it lies in the checkpoint's mapped file
   PackedView view;  // no rows: the model has no such matrix
 };
 
@@ -59,7 +59,7 @@ struct Weights {
   Matrix head;       // as embedding; no rows: the embedding is the head
   std::vector<float> final_norm;  // [model_dim]
   std::vector<LayerWeights> layers;
-  uint64_t bytes = 0;  // of memory that all of the above take
+  uint64_t bytes = 0;  // of memory that all of the above take, in files too
 
   const PackedView& HeadView() const {
     return head.view.rows != 0 ? head.view : embedding.view;
@@ -73,8 +73,10 @@ absl::StatusOr<Weights> PlanWeights(const Checkpoint& checkpoint,
 
 // Binds the checkpoint's tensors to their roles, checking every shape against
 // the configuration, and packs them on all workers. Memory of the mapped files
-// is given back as their values are packed. Completes config.vocab_size and
-// config.embedding_scale, if zero, from the embedding table.
+// is given back as their values are packed. Matrices that the files have packed
+// are used where they are: the files must outlive the weights. Completes
+// config.vocab_size and config.embedding_scale, if zero, from the embedding
+// table.
 absl::StatusOr<Weights> LoadWeights(
     const Checkpoint& checkpoint, ModelConfig& config, Workers& workers,
     const std::function<bool(const LoadProgress&)>& progress);

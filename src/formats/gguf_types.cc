@@ -1,0 +1,82 @@
+#include "src/formats/gguf_types.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace gemma {
+namespace {
+
+struct RowType {
+  uint32_t number;
+  Format format;
+};
+constexpr RowType kRowTypes[] = {
+    {0, Format::kF32},     {1, Format::kF16},     {2, Format::kQ4_0},
+    {3, Format::kQ4_1},    {6, Format::kQ5_0},    {7, Format::kQ5_1},
+    {8, Format::kQ8_0},    {10, Format::kQ2_K},   {11, Format::kQ3_K},
+    {12, Format::kQ4_K},   {13, Format::kQ5_K},   {14, Format::kQ6_K},
+    {20, Format::kIQ4_NL}, {23, Format::kIQ4_XS}, {30, Format::kBF16},
+};
+
+// A number stays what it is: a layout that changes gets another.
+struct PackedType {
+  uint32_t number;
+  Format format;
+  Layout layout;
+};
+constexpr PackedType kPackedTypes[] = {
+    {0x6E00, Format::kF32, Layout::kF32},
+    {0x6E01, Format::kF16, Layout::kF16},
+    {0x6E02, Format::kBF16, Layout::kBF16},
+    {0x6E03, Format::kQ8_0, Layout::kU8},
+    {0x6E04, Format::kQ8_0, Layout::kU8Split},
+    {0x6E05, Format::kQ4_0, Layout::kU4},
+    {0x6E06, Format::kQ4_1, Layout::kU4Offset},
+    {0x6E07, Format::kQ5_0, Layout::kU5},
+    {0x6E08, Format::kQ5_1, Layout::kU5Offset},
+    {0x6E09, Format::kQ2_K, Layout::kU4SuperOffset16},
+    {0x6E0A, Format::kQ3_K, Layout::kU4Super16},
+    {0x6E0B, Format::kQ4_K, Layout::kU4SuperOffset},
+    {0x6E0C, Format::kQ5_K, Layout::kU5SuperOffset},
+    {0x6E0D, Format::kQ6_K, Layout::kU6Super16},
+    {0x6E0E, Format::kIQ4_NL, Layout::kU4Table},
+    {0x6E0F, Format::kIQ4_XS, Layout::kU4SuperTable},
+    {0x6E10, Format::kN4_32, Layout::kN4Row},
+    {0x6E11, Format::kN4_16, Layout::kN4Row16},
+    {0x6E12, Format::kN6_16, Layout::kU6Row16},
+};
+
+}  // namespace
+
+std::optional<GgufTensorType> GgufTypeOf(uint32_t number) {
+  for (const RowType& type : kRowTypes) {
+    if (type.number == number) return GgufTensorType{type.format, std::nullopt};
+  }
+  for (const PackedType& type : kPackedTypes) {
+    if (type.number == number) return GgufTensorType{type.format, type.layout};
+  }
+  return std::nullopt;
+}
+
+std::optional<uint32_t> GgufTypeNumber(Format format) {
+  for (const RowType& type : kRowTypes) {
+    if (type.format == format) return type.number;
+  }
+  return std::nullopt;
+}
+
+uint32_t GgufTypeNumber(Format format, Layout packed) {
+  for (const PackedType& type : kPackedTypes) {
+    if (type.format == format && type.layout == packed) return type.number;
+  }
+  return 0;
+}
+
+std::string KnownGgufTypes() {
+  return absl::StrJoin(
+      kRowTypes, ", ", [](std::string* out, const RowType& type) {
+        absl::StrAppend(out, FormatName(type.format), " (", type.number, ")");
+      });
+}
+
+}  // namespace gemma
