@@ -13,6 +13,12 @@
 //   bytes 2..17    q, as above
 //   value[i] = unit * s[i / 16] * kN4Levels[q[i]]
 //
+// N5_16. A block is 22 bytes and holds 32 values (5.5 bits each):
+//   bytes 0..1     s[0..1], int8
+//   bytes 2..17    low four bits of q, as above
+//   bytes 18..21   bit i of these, the lowest first, is the fifth bit of q[i]
+//   value[i] = unit * s[i / 16] * (q[i] - 16)
+//
 // N6_16. A block is 26 bytes and holds 32 values (6.5 bits each):
 //   bytes 0..1     s[0..1], int8
 //   bytes 2..17    low four bits of q, as above
@@ -70,6 +76,43 @@ struct N4 {
 };
 using N4_32 = N4<Format::kN4_32>;
 using N4_16 = N4<Format::kN4_16>;
+
+struct N5_16 {
+  static constexpr size_t kBlockValues = BlockValues(Format::kN5_16);  // 32
+  static constexpr size_t kBlockBytes = BlockBytes(Format::kN5_16);    // 22
+  static constexpr size_t kScaleValues = 16;
+  static constexpr bool kHasOffset = false;
+  static constexpr size_t kSteps = 2;
+  static constexpr bool kUnitIsHalf = false;
+
+  static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
+                     float* __restrict scales, float* __restrict offsets) {
+    UnpackSteps<kSteps>(block, scales, offsets);
+    UnpackNibbles<16>(block + 2, codes);
+    const uint32_t fifth = ReadU32(block + 18);
+    for (size_t i = 0; i < kBlockValues; ++i) {
+      const int high = (fifth >> i) & 1;
+      codes[i] = static_cast<int8_t>((codes[i] | (high << 4)) - 16);
+    }
+  }
+
+  static Levels MakeLevels() {
+    Levels levels(-16, 15, /*zero=*/16);
+    levels.trials = {0.85f, 1.5f, 20};
+    return levels;
+  }
+
+  static void Pack(const uint8_t* __restrict q, const int8_t* __restrict steps,
+                   uint16_t /*unit*/, uint8_t* __restrict block) {
+    std::memcpy(block, steps, kSteps);
+    PackNibbles<16>(q, block + 2);
+    uint32_t fifth = 0;
+    for (size_t i = 0; i < kBlockValues; ++i) {
+      fifth |= uint32_t{q[i]} >> 4 << i;
+    }
+    std::memcpy(block + 18, &fifth, sizeof(fifth));
+  }
+};
 
 struct N6_16 {
   static constexpr size_t kBlockValues = BlockValues(Format::kN6_16);  // 32

@@ -79,6 +79,7 @@ inline constexpr size_t kPanelRows = 16;
   X(kU6Super16)          \
   X(kN4Row)              \
   X(kN4Row16)            \
+  X(kU5Row16)            \
   X(kU6Row16)
 
 enum class Layout {
@@ -146,6 +147,8 @@ constexpr LayoutTraits TraitsOf(Layout layout) {
     case Layout::kN4Row16:
       n4.scale_cols = 16;
       return n4;
+    case Layout::kU5Row16:
+      return {5, 32, 16, 16, false, true};
     case Layout::kU6Row16:
       return {6, 32, 16, 32, false, true};
   }

@@ -44,6 +44,7 @@ constexpr PackedType kPackedTypes[] = {
     {0x6E10, Format::kN4_32, Layout::kN4Row},
     {0x6E11, Format::kN4_16, Layout::kN4Row16},
     {0x6E12, Format::kN6_16, Layout::kU6Row16},
+    {0x6E13, Format::kN5_16, Layout::kU5Row16},
 };
 
 }  // namespace

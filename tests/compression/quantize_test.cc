@@ -99,6 +99,8 @@ double LargestError(Format format) {
     case Format::kQ6_K:
     case Format::kN6_16:
       return 0.0170;
+    case Format::kN5_16:
+      return 0.0345;
     case Format::kQ4_0:
       return 0.0815;
     case Format::kIQ4_NL:

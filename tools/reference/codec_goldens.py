@@ -31,7 +31,7 @@ SCALES = {
 
 N4_LEVELS = np.array([-32, -27, -21, -16, -12, -9, -6, -3, 0, 3, 6, 9, 13, 17, 22, 28])
 # our own formats: values that share a step, bits of a code; a row of blocks of 32 values ends with its unit
-OWN = {"N4_32": (32, 4), "N4_16": (16, 4), "N6_16": (16, 6)}
+OWN = {"N4_32": (32, 4), "N4_16": (16, 4), "N6_16": (16, 6), "N5_16": (16, 5)}
 
 
 def own_rows(name, random):
@@ -47,7 +47,10 @@ def own_rows(name, random):
     steps = blocks[:, :, : 32 // group].view(np.int8).astype(np.float32)
     codes = blocks[:, :, 32 // group :]
     q = np.concatenate([codes[:, :, :16] & 15, codes[:, :, :16] >> 4], axis=2)
-    if bits == 6:
+    if bits == 5:
+        fifth = np.unpackbits(codes[:, :, 16:], axis=2, bitorder="little")
+        levels = (q | fifth << 4).astype(np.float32) - 16
+    elif bits == 6:
         high = np.concatenate([codes[:, :, 16:] >> 2 * j & 3 for j in range(4)], axis=2)
         levels = (q | high << 4).astype(np.float32) - 32
     else:
