@@ -34,7 +34,7 @@ namespace gemma {
   X(kIQ4_XS, IQ4_XS, "IQ4_XS", 256, 136, kU4SuperTable) \
   X(kN4_32, N4_32, "N4_32", 32, 17, kN4Row)             \
   X(kN4_16, N4_16, "N4_16", 32, 18, kN4Row16)           \
-  X(kN5_16, N5_16, "N5_16", 32, 22, kU5Row16)       \
+  X(kN5_16, N5_16, "N5_16", 32, 22, kU5Row16)           \
   X(kN6_16, N6_16, "N6_16", 32, 26, kU6Row16)
 
 enum class Format {

@@ -17,6 +17,7 @@
 #include "gemma/tokenizer.h"
 #include "gemma/verify_file.h"
 #include "gemma/version.h"
+#include "gemma/weight_type.h"
 
 // All of the library but its interface for C.
 namespace gemma {}

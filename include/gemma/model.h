@@ -15,6 +15,7 @@
 #include "gemma/export.h"
 #include "gemma/model_config.h"
 #include "gemma/tokenizer.h"
+#include "gemma/weight_type.h"
 
 namespace gemma {
 
@@ -64,6 +65,10 @@ struct LoadOptions {
   // logits are the same bits for any prefill_chunk. Costs speed only on CPUs
   // with tiles, and changes nothing for Activations::kFloat32.
   bool deterministic = false;
+  // What the files' matrices become while they are loaded: for a checkpoint in
+  // bfloat16, less memory and more speed. Quantize (gemma/quantize.h) does it
+  // once and for all.
+  WeightType quantize = WeightType::kKeep;
   // Tokens of a sequence that one pass takes at most: larger is faster and
   // needs more scratch.
   size_t prefill_chunk = 256;

@@ -365,8 +365,7 @@ absl::Status GgufParser::PlaceTensors() {
     if (tensor.packed.has_value() && (*data + offset) % kPackedAlignment != 0) {
       return Invalid(absl::StrCat("packed tensor ", Quoted(name),
                                   " starts at byte ", *data + offset,
-                                  ", wanted a multiple of ",
-                                  kPackedAlignment));
+                                  ", wanted a multiple of ", kPackedAlignment));
     }
     tensor.data = bytes_.data() + *data + offset;
   }

@@ -26,9 +26,9 @@ std::optional<GgufTensorType> GgufTypeOf(uint32_t number);
 // The number of rows of a format; nothing if GGUF has none for it.
 std::optional<uint32_t> GgufTypeNumber(Format format);
 
-// The number of matrices packed for a layout, which is that of the format or its
-// TopLayoutOf. The numbers are ours, far from GGUF's own: a matrix of `rows`
-// rows takes PackedBytes, and its first byte is at a multiple of
+// The number of matrices packed for a layout, which is that of the format or
+// its TopLayoutOf. The numbers are ours, far from GGUF's own: a matrix of
+// `rows` rows takes PackedBytes, and its first byte is at a multiple of
 // kPackedAlignment in the file.
 uint32_t GgufTypeNumber(Format format, Layout packed);
 

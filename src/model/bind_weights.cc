@@ -92,11 +92,11 @@ absl::StatusOr<std::vector<BoundWeight>> BindWeights(
   GEMMA_ASSIGN_OR_RETURN(const bool own_head, HasOwnHead(checkpoint, names));
   std::vector<BoundWeight> out;
   for (WeightSpec& spec : WeightsOf(config, own_head)) {
-    const std::string name = names.Name(spec.role, spec.layer);
+    std::string name = names.Name(spec.role, spec.layer);
     GEMMA_ASSIGN_OR_RETURN(const Tensor* tensor, Find(checkpoint, name));
     GEMMA_RETURN_IF_ERROR(CheckShape(*tensor, name, spec.shape));
     GEMMA_RETURN_IF_ERROR(CheckPacked(*tensor, name, spec.kind));
-    out.push_back({std::move(spec), tensor});
+    out.push_back({std::move(spec), tensor, std::move(name)});
   }
   return out;
 }

@@ -3,6 +3,7 @@
 #ifndef GEMMA_SRC_MODEL_BIND_WEIGHTS_H_
 #define GEMMA_SRC_MODEL_BIND_WEIGHTS_H_
 
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -16,6 +17,7 @@ namespace gemma {
 struct BoundWeight {
   WeightSpec spec;
   const Tensor* tensor;  // of the checkpoint
+  std::string name;      // of the tensor
 };
 
 // The tensors of all weights, in the order of WeightsOf. Completes

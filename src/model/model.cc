@@ -114,7 +114,8 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
                          ReadConfig(checkpoint, options.recurrent_window));
   impl.has_chat_template = checkpoint.has_chat_template;
   impl.tensors = Summaries(checkpoint);
-  GEMMA_ASSIGN_OR_RETURN(impl.weights, PlanWeights(checkpoint, impl.config));
+  GEMMA_ASSIGN_OR_RETURN(
+      impl.weights, PlanWeights(checkpoint, impl.config, options.quantize));
   if (options.before_weights) {
     GEMMA_RETURN_IF_ERROR(options.before_weights(model));
   }
@@ -124,8 +125,8 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
   absl::StatusOr<Weights> weights = std::move(impl.weights);
   impl.has_weights = !options.skip_weights;
   if (impl.has_weights) {
-    weights =
-        LoadWeights(checkpoint, impl.config, *impl.workers, options.progress);
+    weights = LoadWeights(checkpoint, impl.config, options.quantize,
+                          *impl.workers, options.progress);
   }
   // A model without a tokenizer still computes; one with a broken tokenizer is
   // a broken model.

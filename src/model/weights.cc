@@ -1,14 +1,17 @@
 #include "src/model/weights.h"
 
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 #include <variant>
 
 #include "absl/strings/str_format.h"
 #include "compression/pack.h"
+#include "compression/quantize.h"
 #include "src/formats/status_macros.h"
 #include "src/model/bind_weights.h"
 #include "src/model/canonicalize.h"
+#include "src/model/wanted_format.h"
 
 namespace gemma {
 namespace {
@@ -80,9 +83,12 @@ std::vector<float>& VectorSlot(const WeightSpec& spec, Weights& weights) {
 // counts the memory.
 class Loader {
  public:
-  Loader(const Checkpoint& checkpoint, Workers* workers,
+  Loader(const Checkpoint& checkpoint, WeightType quantize, Workers* workers,
          const std::function<bool(const LoadProgress&)>& progress)
-      : checkpoint_(checkpoint), workers_(workers), progress_(progress) {
+      : checkpoint_(checkpoint),
+        quantize_(quantize),
+        workers_(workers),
+        progress_(progress) {
     for (const auto& [name, tensor] : checkpoint.tensors) {
       total_bytes_ += tensor.bytes;
     }
@@ -141,9 +147,12 @@ class Loader {
     // Of the logits, mostly the largest are wanted.
     const bool is_head = weight.spec.role == WeightRole::kEmbedding ||
                          weight.spec.role == WeightRole::kHead;
-    GEMMA_RETURN_IF_ERROR(Allocate(
-        view, is_head ? TopLayoutOf(view.format) : LayoutOf(view.format), out));
+    const Format format = WantedFormat(quantize_, view);
+    GEMMA_RETURN_IF_ERROR(
+        Allocate({format, rows, view.cols, nullptr},
+                 is_head ? TopLayoutOf(format) : LayoutOf(format), out));
     if (workers_ == nullptr) return absl::OkStatus();
+    std::atomic<size_t> bad_row = rows;
     // A task packs about a megabyte and gives its source back, so that source
     // and packed matrix are never in memory together.
     const size_t panel_bytes = view.RowBytes() * kPanelRows;
@@ -152,13 +161,25 @@ class Loader {
     workers_->ForEach((panels + step - 1) / step, [&](size_t task, size_t) {
       const size_t begin = task * step;
       const size_t end = std::min(begin + step, panels);
-      PackPanels(view, out.view.layout, begin, end, out.memory.data());
+      if (format == view.format) {
+        PackPanels(view, out.view.layout, begin, end, out.memory.data());
+      } else if (const auto bad = QuantizePanels(view, format, out.view.layout,
+                                                 /*importance=*/{}, begin, end,
+                                                 out.memory.data())) {
+        bad_row = *bad;
+      }
       Tensor part = tensor;
       part.data = view.Row(begin * kPanelRows);
       part.bytes = (std::min(end * kPanelRows, rows) - begin * kPanelRows) *
                    view.RowBytes();
       checkpoint_.Release(part);
     });
+    if (bad_row != rows) {
+      return absl::DataLossError(absl::StrFormat(
+          "%s: tensor '%s' has no finite value in row %u, and cannot be "
+          "quantized",
+          tensor.file, weight.name, bad_row.load()));
+    }
     return Done(tensor);
   }
 
@@ -221,6 +242,7 @@ class Loader {
   }
 
   const Checkpoint& checkpoint_;
+  WeightType quantize_;
   Workers* workers_;  // null: only plans
   const std::function<bool(const LoadProgress&)>& progress_;
   uint64_t done_bytes_ = 0;
@@ -229,11 +251,12 @@ class Loader {
 };
 
 absl::StatusOr<Weights> Load(
-    const Checkpoint& checkpoint, ModelConfig& config, Workers* workers,
+    const Checkpoint& checkpoint, ModelConfig& config, WeightType quantize,
+    Workers* workers,
     const std::function<bool(const LoadProgress&)>& progress) {
   GEMMA_ASSIGN_OR_RETURN(const std::vector<BoundWeight> bound,
                          BindWeights(checkpoint, config));
-  Loader load(checkpoint, workers, progress);
+  Loader load(checkpoint, quantize, workers, progress);
   Weights weights;
   weights.layers.resize(config.num_layers());
   for (const BoundWeight& weight : bound) {
@@ -247,14 +270,16 @@ absl::StatusOr<Weights> Load(
 }  // namespace
 
 absl::StatusOr<Weights> PlanWeights(const Checkpoint& checkpoint,
-                                    ModelConfig& config) {
-  return Load(checkpoint, config, /*workers=*/nullptr, /*progress=*/nullptr);
+                                    ModelConfig& config, WeightType quantize) {
+  return Load(checkpoint, config, quantize, /*workers=*/nullptr,
+              /*progress=*/nullptr);
 }
 
 absl::StatusOr<Weights> LoadWeights(
-    const Checkpoint& checkpoint, ModelConfig& config, Workers& workers,
+    const Checkpoint& checkpoint, ModelConfig& config, WeightType quantize,
+    Workers& workers,
     const std::function<bool(const LoadProgress&)>& progress) {
-  return Load(checkpoint, config, &workers, progress);
+  return Load(checkpoint, config, quantize, &workers, progress);
 }
 
 }  // namespace gemma

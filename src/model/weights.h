@@ -20,7 +20,7 @@ namespace gemma {
 // A packed matrix and its memory.
 struct Matrix {
   AlignedBuffer memory;  // empty: it lies in the checkpoint's mapped file
-  PackedView view;  // no rows: the model has no such matrix
+  PackedView view;       // no rows: the model has no such matrix
 };
 
 // Norm weights as they multiply. What a model lacks is empty.
@@ -69,17 +69,17 @@ struct Weights {
 // As LoadWeights, but reads and packs no values: views have no data, vectors
 // are empty, and `bytes` is what LoadWeights would take.
 absl::StatusOr<Weights> PlanWeights(const Checkpoint& checkpoint,
-                                    ModelConfig& config);
+                                    ModelConfig& config, WeightType quantize);
 
 // Binds the checkpoint's tensors to their roles, checking every shape against
 // the configuration, and packs them on all workers. Memory of the mapped files
 // is given back as their values are packed. Matrices that the files have packed
-// are used where they are: the files must outlive the weights. Completes
-// config.vocab_size and config.embedding_scale, if zero, from the embedding
-// table.
+// are used where they are: the files must outlive the weights. `quantize`: what
+// the others become. Completes config.vocab_size and config.embedding_scale, if
+// zero, from the embedding table.
 absl::StatusOr<Weights> LoadWeights(
-    const Checkpoint& checkpoint, ModelConfig& config, Workers& workers,
-    const std::function<bool(const LoadProgress&)>& progress);
+    const Checkpoint& checkpoint, ModelConfig& config, WeightType quantize,
+    Workers& workers, const std::function<bool(const LoadProgress&)>& progress);
 
 }  // namespace gemma
 

@@ -14,6 +14,7 @@
 #include "compression/codec.h"
 #include "compression/quantize.h"
 #include "src/formats/status_macros.h"
+#include "src/model/wanted_format.h"
 
 namespace gemma {
 namespace {
@@ -182,11 +183,6 @@ std::vector<size_t> TakeSteps(const std::vector<Choices>& choices,
 }
 
 }  // namespace
-
-double BitsPerWeight(Format format, size_t cols) {
-  const WeightView row = {format, 1, cols, nullptr};
-  return 8.0 * static_cast<double>(row.RowBytes()) / static_cast<double>(cols);
-}
 
 absl::StatusOr<std::vector<Format>> PlanFormats(
     absl::Span<const BoundWeight> weights, double bits,

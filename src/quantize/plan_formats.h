@@ -19,21 +19,18 @@ namespace gemma {
 using ImportanceOf =
     std::function<absl::Span<const float>(const WeightSpec& spec)>;
 
-// Bits that each of the matrix's values takes in the format.
-double BitsPerWeight(Format format, size_t cols);
-
-// A format for each of `weights`, of those of `ladder` (CanQuantize), or the one
-// that its tensor has: so that the model takes at most `bits` for each of its
-// values, and loses least. What is no matrix keeps its values, and counts as
-// float32.
+// A format for each of `weights`, of those of `ladder` (CanQuantize), or the
+// one that its tensor has: so that the model takes at most `bits` for each of
+// its values, and loses least. What is no matrix keeps its values, and counts
+// as float32.
 //
 // What a format loses in a matrix is measured on some of its rows: squared
 // errors, relative to the values, both by importance. How much that matters is
 // known for the role of the matrix: see kSensitivities. Of all matrices, what
 // saves most for its bits is taken first.
 //
-// Errors: InvalidArgument if even the smallest formats take more, or if a row is
-// not finite.
+// Errors: InvalidArgument if even the smallest formats take more, or if a row
+// is not finite.
 absl::StatusOr<std::vector<Format>> PlanFormats(
     absl::Span<const BoundWeight> weights, double bits,
     absl::Span<const Format> ladder, const ImportanceOf& importance,

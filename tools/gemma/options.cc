@@ -75,6 +75,7 @@ LoadOptions LoadOptionsOf(const ModelOptions& options) {
   load.activations = options.activations == "float32" ? Activations::kFloat32
                                                       : Activations::kRounded;
   load.deterministic = options.deterministic;
+  load.quantize = *ParseWeightType(options.quantize);
   return load;
 }
 
@@ -206,6 +207,9 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
             "else bfloat16");
   AddChoice(app, "--activations", &options->activations, {"float32", "int8"},
             "What multiplies quantized weights: int8 is\nfast, float32 exact");
+  AddChoice(app, "--quantize", &options->quantize,
+            {"keep", "bf16", "q8", "q6", "q5", "q4", "q4s", "q4_0"},
+            "Turn weights into this type while loading");
   app.add_flag("--deterministic", options->deterministic,
                "The same bits for any --chunk, on every CPU");
   app.add_flag("--ignore-memory", options->ignore_memory,

@@ -64,6 +64,7 @@ struct ModelOptions {
   std::string cache_type = "auto";
   std::string activations = "int8";  // a command may choose another default
   bool deterministic = false;
+  std::string quantize = "keep";  // as WeightTypeName has it
   bool ignore_memory = false;
 };
 

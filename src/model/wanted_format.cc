@@ -1,0 +1,103 @@
+#include "src/model/wanted_format.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <iterator>
+#include <vector>
+
+#include "compression/codec.h"
+#include "compression/quantize.h"
+
+namespace gemma {
+namespace {
+
+struct NamedType {
+  WeightType type;
+  std::string_view name;
+  Format format;  // of kKeep unused
+};
+constexpr NamedType kTypes[] = {
+    {WeightType::kKeep, "keep", Format::kF32},
+    {WeightType::kBF16, "bf16", Format::kBF16},
+    {WeightType::kQ8, "q8", Format::kQ8_0},
+    {WeightType::kQ6, "q6", Format::kN6_16},
+    {WeightType::kQ5, "q5", Format::kN5_16},
+    {WeightType::kQ4, "q4", Format::kN4_16},
+    {WeightType::kQ4S, "q4s", Format::kN4_32},
+    {WeightType::kQ4_0, "q4_0", Format::kQ4_0},
+};
+
+// Rounding to bfloat16 alone leaves 0.17 %; other weights have 8 % in Q4_0.
+constexpr double kOnGridError = 0.005;
+constexpr size_t kGridRows = 16;
+
+Format FormatOf(WeightType type) {
+  return std::find_if(std::begin(kTypes), std::end(kTypes),
+                      [&](const NamedType& t) { return t.type == type; })
+      ->format;
+}
+
+}  // namespace
+
+std::string_view WeightTypeName(WeightType type) {
+  for (const NamedType& entry : kTypes) {
+    if (entry.type == type) return entry.name;
+  }
+  return "";
+}
+
+std::optional<WeightType> ParseWeightType(std::string_view name) {
+  for (const NamedType& entry : kTypes) {
+    if (entry.name == name) return entry.type;
+  }
+  return std::nullopt;
+}
+
+double BitsPerWeight(Format format, size_t cols) {
+  const WeightView row = {format, 1, cols, nullptr};
+  return 8.0 * static_cast<double>(row.RowBytes()) / static_cast<double>(cols);
+}
+
+bool IsTrainedForQ4_0(const WeightView& w) {
+  if (BlockValues(w.format) != 1 || w.cols % 32 != 0) return false;
+  WeightView encoded = {Format::kQ4_0, 1, w.cols, nullptr};
+  std::vector<uint8_t> bytes(encoded.RowBytes());
+  encoded.data = bytes.data();
+  std::vector<float> from(w.cols);
+  std::vector<float> to(w.cols);
+  const size_t count = std::min(kGridRows, w.rows);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t row = i * w.rows / count;
+    if (QuantizeRows(w, Format::kQ4_0, {}, row, row + 1, bytes.data())) {
+      return false;
+    }
+    DecodeRow(w, row, from.data());
+    DecodeRow(encoded, 0, to.data());
+    double error = 0;
+    double power = 0;
+    for (size_t col = 0; col < w.cols; ++col) {
+      error += std::pow(double{from[col]} - to[col], 2);
+      power += std::pow(double{from[col]}, 2);
+    }
+    if (error > kOnGridError * kOnGridError * power) return false;
+  }
+  return true;
+}
+
+Format WantedFormat(WeightType type, const WeightView& w) {
+  if (type == WeightType::kKeep) return w.format;
+  Format wanted = FormatOf(type);
+  if (w.cols % BlockValues(wanted) != 0) wanted = Format::kBF16;
+  const double bits = BitsPerWeight(wanted, w.cols);
+  if (BitsPerWeight(w.format, w.cols) <= bits) return w.format;
+  if (BlockValues(wanted) != 1 && wanted != Format::kQ4_0 &&
+      (bits >= BitsPerWeight(Format::kQ4_0, w.cols) ||
+       type == WeightType::kQ4S) &&
+      IsTrainedForQ4_0(w)) {
+    return Format::kQ4_0;
+  }
+  return wanted;
+}
+
+}  // namespace gemma

@@ -1,0 +1,26 @@
+// Which format a matrix of weights becomes.
+
+#ifndef GEMMA_SRC_MODEL_WANTED_FORMAT_H_
+#define GEMMA_SRC_MODEL_WANTED_FORMAT_H_
+
+#include <cstddef>
+
+#include "compression/weight_view.h"
+#include "gemma/weight_type.h"
+
+namespace gemma {
+
+// Bits that each of a matrix's values takes in the format.
+double BitsPerWeight(Format format, size_t cols);
+
+// Whether Q4_0 holds all values of w, but for what a bfloat16 rounds off:
+// whether it was trained for that format. Looks at some rows.
+bool IsTrainedForQ4_0(const WeightView& w);
+
+// The format of `type` for w, as our own files and memory have it; w.format if
+// that takes no more bits. Rows that are no whole blocks become bfloat16.
+Format WantedFormat(WeightType type, const WeightView& w);
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_MODEL_WANTED_FORMAT_H_
