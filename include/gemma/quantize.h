@@ -6,31 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "gemma/export.h"
+#include "gemma/weight_type.h"
 
 namespace gemma {
-
-// What matrices are stored as. One that takes no more bits already is kept as
-// it is, code by code. Vectors (norms, biases) and the small matrices of
-// RecurrentGemma's gates are float32 in any case.
-enum class WeightType {
-  kKeep,  // as in the source
-  kBF16,  // bfloat16: 16 bits
-  kQ8,    // 8-bit blocks: 8.5 bits
-  kQ6,  // 6-bit blocks: 6.6 bits, where rows are multiples of 256; else as kQ8
-  kQ4,  // 4-bit blocks: 4.5 bits
-  kQ4_0,  // GGUF's Q4_0, what Google's quantization-aware training was for
-};
-
-// "keep", "bf16", "q8", "q6", "q4", "q4_0".
-GEMMA_EXPORT std::string_view WeightTypeName(WeightType type);
-// The type of a name; nothing if there is none.
-GEMMA_EXPORT std::optional<WeightType> ParseWeightType(std::string_view name);
 
 // How the file lays weights out.
 enum class FileLayout {
@@ -46,10 +29,14 @@ struct QuantizeProgress {
 
 // How to write a model.
 struct QuantizeOptions {
-  WeightType type = WeightType::kKeep;      // of matrices
-  double bits = 0;                          // for each weight; 0: by `type`
+  WeightType type = WeightType::kKeep;  // of matrices
+  // Not 0: each matrix gets the type that serves it best, so that the model
+  // takes at most so many bits for each weight. `type` is not asked then.
+  double bits = 0;
   FileLayout layout = FileLayout::kPacked;  // of the file
-  std::string importance;  // file of how much each channel matters; or none
+  // A file that tells how much each column of each matrix matters, of `gemma
+  // importance` or llama.cpp (imatrix); empty: none.
+  std::string importance;
   bool overwrite = false;  // a file that is there already
   size_t num_threads = 0;  // 0: one per core that this process may use
   // Called now and then from the calling thread; returning false cancels.
@@ -62,6 +49,10 @@ struct QuantizeOptions {
 //
 // Memory: the largest tensor, twice. Until all is written and on the disk,
 // `target` is as it was; if this fails or the process is killed, it stays so.
+//
+// A file that is packed can only be written packed again, as it is. GGUF has no
+// formats of our own: with FileLayout::kGguf, kQ4 is IQ4_NL, kQ6 is Q6_K (Q8_0
+// where rows are no multiples of 256), and there is no kQ5 or kQ4S.
 //
 // Errors: those of loading; AlreadyExists if there is a target and not
 // options.overwrite; InvalidArgument for a target that is no regular file or is

@@ -59,6 +59,11 @@ double BitsPerWeight(Format format, size_t cols) {
   return 8.0 * static_cast<double>(row.RowBytes()) / static_cast<double>(cols);
 }
 
+double BitsOfType(WeightType type) {
+  if (type == WeightType::kKeep) return HUGE_VAL;
+  return BitsPerWeight(FormatOf(type), /*cols=*/4096);
+}
+
 bool IsTrainedForQ4_0(const WeightView& w) {
   if (BlockValues(w.format) != 1 || w.cols % 32 != 0) return false;
   WeightView encoded = {Format::kQ4_0, 1, w.cols, nullptr};

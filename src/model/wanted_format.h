@@ -13,6 +13,9 @@ namespace gemma {
 // Bits that each of a matrix's values takes in the format.
 double BitsPerWeight(Format format, size_t cols);
 
+// Bits of the type where rows are long; infinite for kKeep.
+double BitsOfType(WeightType type);
+
 // Whether Q4_0 holds all values of w, but for what a bfloat16 rounds off:
 // whether it was trained for that format. Looks at some rows.
 bool IsTrainedForQ4_0(const WeightView& w);

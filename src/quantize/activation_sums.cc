@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "src/formats/gguf.h"
+#include "src/formats/gguf_types.h"
 #include "src/formats/gguf_writer.h"
 #include "src/formats/status_macros.h"
 #include "src/model/tensor_names.h"

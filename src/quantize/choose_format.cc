@@ -1,14 +1,21 @@
 #include "src/quantize/choose_format.h"
 
+#include <cstddef>
 #include <initializer_list>
+
+#include "absl/strings/str_format.h"
+#include "src/formats/status_macros.h"
+#include "src/model/wanted_format.h"
 
 namespace gemma {
 namespace {
 
-// Bytes of a row as long as the tensor's.
-size_t RowBytes(const Tensor& tensor, Format format) {
-  return WeightView{format, 1, tensor.shape.back(), nullptr}.RowBytes();
-}
+// What a budget of bits is divided among.
+constexpr Format kPackedLadder[] = {
+    Format::kN4_32, Format::kN4_16, Format::kQ4_0, Format::kN5_16,
+    Format::kN6_16, Format::kQ8_0,  Format::kBF16};
+constexpr Format kGgufLadder[] = {Format::kQ4_0, Format::kIQ4_NL, Format::kQ6_K,
+                                  Format::kQ8_0, Format::kBF16};
 
 // The first of GGUF's formats whose blocks rows of `cols` values consist of.
 Format FirstThatFits(std::initializer_list<Format> formats, size_t cols) {
@@ -18,34 +25,70 @@ Format FirstThatFits(std::initializer_list<Format> formats, size_t cols) {
   return Format::kBF16;
 }
 
-Format FormatOf(WeightType type, const Tensor& tensor) {
-  const size_t cols = tensor.shape.back();
-  switch (type) {
-    case WeightType::kKeep:
-      return tensor.format;
-    case WeightType::kBF16:
-      return Format::kBF16;
-    case WeightType::kQ8:
-      return FirstThatFits({Format::kQ8_0}, cols);
-    case WeightType::kQ6:
-      return FirstThatFits({Format::kQ6_K, Format::kQ8_0}, cols);
-    case WeightType::kQ4:
-      return FirstThatFits({Format::kIQ4_NL}, cols);
-    case WeightType::kQ4_0:
-      return FirstThatFits({Format::kQ4_0}, cols);
+// As WantedFormat, of GGUF's formats.
+Format WantedGgufFormat(WeightType type, const WeightView& w) {
+  Format wanted = WantedFormat(type, w);
+  if (wanted == w.format) return wanted;
+  if (type == WeightType::kQ6) {
+    wanted = FirstThatFits({Format::kQ6_K, Format::kQ8_0}, w.cols);
   }
-  return tensor.format;
+  if (wanted == Format::kN4_16) wanted = Format::kIQ4_NL;
+  const bool is_smaller =
+      BitsPerWeight(wanted, w.cols) < BitsPerWeight(w.format, w.cols);
+  return is_smaller ? wanted : w.format;
+}
+
+// What was packed has lost its rows.
+absl::Status CheckUnpacked(const BoundWeight& weight,
+                           const QuantizeOptions& options) {
+  const bool is_kept =
+      options.layout == FileLayout::kPacked && options.bits == 0 &&
+      BitsPerWeight(weight.tensor->format, weight.spec.shape.back()) <=
+          BitsOfType(options.type);
+  if (!weight.tensor->packed.has_value() || is_kept) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "%s: is packed already, wanted the file that it was made from",
+      weight.tensor->file));
+}
+
+Format ChooseFormat(const BoundWeight& weight, const QuantizeOptions& options) {
+  const Tensor& tensor = *weight.tensor;
+  const bool is_packed = options.layout == FileLayout::kPacked;
+  if (tensor.packed.has_value()) return tensor.format;
+  if (weight.spec.kind == WeightKind::kMatrix) {
+    return is_packed ? WantedFormat(options.type, RowsOf(tensor))
+                     : WantedGgufFormat(options.type, RowsOf(tensor));
+  }
+  const bool is_gate = weight.spec.kind == WeightKind::kGates;
+  return is_gate && is_packed && tensor.format == Format::kBF16 ? Format::kBF16
+                                                                : Format::kF32;
 }
 
 }  // namespace
 
-Format ChooseFormat(const WeightSpec& spec, const Tensor& tensor,
-                    const QuantizeOptions& options) {
-  if (spec.kind != WeightKind::kMatrix) return Format::kF32;
-  const Format wanted = FormatOf(options.type, tensor);
-  const bool is_small_enough =
-      RowBytes(tensor, tensor.format) <= RowBytes(tensor, wanted);
-  return is_small_enough ? tensor.format : wanted;
+absl::StatusOr<std::vector<Format>> ChooseFormats(
+    absl::Span<const BoundWeight> weights, const QuantizeOptions& options,
+    const ImportanceOf& importance, Workers& workers) {
+  std::vector<Format> out;
+  std::vector<Format> budgeted;
+  for (const BoundWeight& weight : weights) {
+    GEMMA_RETURN_IF_ERROR(CheckUnpacked(weight, options));
+  }
+  if (options.bits != 0) {
+    const absl::Span<const Format> ladder =
+        options.layout == FileLayout::kPacked
+            ? absl::Span<const Format>(kPackedLadder)
+            : absl::Span<const Format>(kGgufLadder);
+    GEMMA_ASSIGN_OR_RETURN(budgeted, PlanFormats(weights, options.bits, ladder,
+                                                 importance, workers));
+  }
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const bool is_matrix = weights[i].spec.kind == WeightKind::kMatrix;
+    out.push_back(is_matrix && !budgeted.empty()
+                      ? budgeted[i]
+                      : ChooseFormat(weights[i], options));
+  }
+  return out;
 }
 
 }  // namespace gemma

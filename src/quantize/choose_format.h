@@ -3,18 +3,25 @@
 #ifndef GEMMA_SRC_QUANTIZE_CHOOSE_FORMAT_H_
 #define GEMMA_SRC_QUANTIZE_CHOOSE_FORMAT_H_
 
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "compression/format.h"
 #include "gemma/quantize.h"
-#include "src/formats/tensor.h"
-#include "src/model/weight_list.h"
+#include "ops/workers.h"
+#include "src/model/bind_weights.h"
+#include "src/quantize/plan_formats.h"
 
 namespace gemma {
 
-// Float32 for what is no matrix; else what the options ask for, or something
-// larger where its blocks do not divide rows, or the tensor's own format if
-// that takes no more bits.
-Format ChooseFormat(const WeightSpec& spec, const Tensor& tensor,
-                    const QuantizeOptions& options);
+// Float32 for what is no matrix, but for gates in packed files: those of
+// bfloat16 stay that. For matrices, what the options ask for, or the tensor's
+// own format if that takes no more bits. InvalidArgument for a packed source
+// that would have to change.
+absl::StatusOr<std::vector<Format>> ChooseFormats(
+    absl::Span<const BoundWeight> weights, const QuantizeOptions& options,
+    const ImportanceOf& importance, Workers& workers);
 
 }  // namespace gemma
 

@@ -2,36 +2,61 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
+#include <span>
 
-#include "absl/strings/str_format.h"
+#include "compression/pack.h"
 #include "compression/quantize.h"
 
 namespace gemma {
+namespace {
 
-absl::Status Encode(const WeightView& from, Format to,
-                    absl::Span<const float> importance, Workers& workers,
-                    std::vector<uint8_t>& out) {
-  if (to == from.format) {
-    out.assign(from.data, from.Row(from.rows));
-    return absl::OkStatus();
+// Panels [begin, end).
+void EncodePanels(const WeightView& from, const Encoding& to,
+                  std::span<const float> importance, size_t begin, size_t end,
+                  uint8_t* out) {
+  if (to.format == from.format) {
+    PackPanels(from, *to.packed, begin, end, out);
+  } else {
+    QuantizePanels(from, to.format, *to.packed, importance, begin, end, out);
   }
-  if (!CanQuantize(to)) {
-    return absl::UnimplementedError(
-        absl::StrFormat("cannot turn weights of type %s into %s",
-                        FormatName(from.format), FormatName(to)));
+}
+
+// The rows of panel `panel`.
+void EncodeRows(const WeightView& from, const Encoding& to,
+                std::span<const float> importance, size_t panel, uint8_t* out) {
+  const size_t begin = panel * kEncodeRows;
+  const size_t end = std::min(begin + kEncodeRows, from.rows);
+  out += EncodedBytes(to, begin, from.cols);
+  if (to.format == from.format) {
+    std::memcpy(out, from.Row(begin), (end - begin) * from.RowBytes());
+  } else {
+    QuantizeRows(from, to.format, importance, begin, end, out);
   }
-  const size_t row_bytes =
-      WeightView{to, from.rows, from.cols, nullptr}.RowBytes();
-  out.resize(from.rows * row_bytes);
-  const size_t tasks = (from.rows + kEncodeRows - 1) / kEncodeRows;
-  workers.ForEach(tasks, [&](size_t task, size_t) {
-    const size_t begin = task * kEncodeRows;
-    // All are finite, so every row is encoded.
-    QuantizeRows(from, to, {importance.data(), importance.size()}, begin,
-                 std::min(begin + kEncodeRows, from.rows),
-                 out.data() + begin * row_bytes);
+}
+
+}  // namespace
+
+size_t EncodedBytes(const Encoding& encoding, size_t rows, size_t cols) {
+  if (encoding.packed.has_value()) {
+    return PackedBytes(encoding.format, rows, cols);
+  }
+  return rows * WeightView{encoding.format, rows, cols, nullptr}.RowBytes();
+}
+
+void Encode(const WeightView& from, const Encoding& to,
+            absl::Span<const float> importance, Workers& workers,
+            std::vector<uint8_t>& out) {
+  out.resize(EncodedBytes(to, from.rows, from.cols));
+  const std::span<const float> weights(importance.data(), importance.size());
+  const size_t panels = (from.rows + kEncodeRows - 1) / kEncodeRows;
+  workers.ForEach(panels, [&](size_t panel, size_t) {
+    if (to.packed.has_value()) {
+      EncodePanels(from, to, weights, panel, panel + 1, out.data());
+    } else {
+      EncodeRows(from, to, weights, panel, out.data());
+    }
   });
-  return absl::OkStatus();
 }
 
 }  // namespace gemma

@@ -4,9 +4,9 @@
 #define GEMMA_SRC_QUANTIZE_ENCODE_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "compression/weight_view.h"
 #include "ops/workers.h"
@@ -17,15 +17,22 @@ namespace gemma {
 // matrix: that of a panel.
 inline constexpr size_t kEncodeRows = kPanelRows;
 
-// Sets `out` to the rows of `from`, which are finite, in format `to`; of the
-// same format, they keep their bytes. What is too large for it becomes the
-// largest that it has. `importance`: how much each column
-// matters, or empty. The bytes do not depend on the workers, nor on which rows
-// of a matrix are encoded together.
-// Unimplemented if nothing encodes to `to`.
-absl::Status Encode(const WeightView& from, Format to,
-                    absl::Span<const float> importance, Workers& workers,
-                    std::vector<uint8_t>& out);
+// What a matrix is written as: rows of the format, or, if `packed`, panels.
+struct Encoding {
+  Format format;
+  std::optional<Layout> packed;
+};
+
+// Bytes that a matrix takes.
+size_t EncodedBytes(const Encoding& encoding, size_t rows, size_t cols);
+
+// Sets `out` to the rows of `from`, which are finite, in `to`, whose format is
+// theirs or CanQuantize. `importance`: how much each column matters, or empty.
+// The bytes do not depend on the workers, nor on which rows of a matrix are
+// encoded together.
+void Encode(const WeightView& from, const Encoding& to,
+            absl::Span<const float> importance, Workers& workers,
+            std::vector<uint8_t>& out);
 
 }  // namespace gemma
 

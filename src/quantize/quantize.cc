@@ -18,30 +18,23 @@ namespace {
 
 constexpr size_t kMaxThreads = 1024;
 
-struct NamedType {
-  WeightType type;
-  std::string_view name;
-};
-constexpr NamedType kTypes[] = {
-    {WeightType::kKeep, "keep"}, {WeightType::kBF16, "bf16"},
-    {WeightType::kQ8, "q8"},     {WeightType::kQ6, "q6"},
-    {WeightType::kQ4, "q4"},     {WeightType::kQ4_0, "q4_0"},
-};
-
 absl::Status CheckOptions(const QuantizeOptions& options) {
   if (options.num_threads > kMaxThreads) {
     return absl::InvalidArgumentError(
         absl::StrFormat("num_threads is %u, wanted 0 (all) to %u",
                         options.num_threads, kMaxThreads));
   }
-  if (options.layout != FileLayout::kGguf) {
-    return absl::UnimplementedError("layout is packed, wanted gguf");
+  const bool is_only_ours =
+      options.type == WeightType::kQ5 || options.type == WeightType::kQ4S;
+  if (options.layout == FileLayout::kGguf && is_only_ours) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "type is %s, which GGUF has no format for: wanted another, or layout "
+        "packed",
+        WeightTypeName(options.type)));
   }
-  if (options.bits != 0) {
-    return absl::UnimplementedError("bits is set, wanted 0");
-  }
-  if (!options.importance.empty()) {
-    return absl::UnimplementedError("importance is set, wanted none");
+  if (options.bits != 0 && !(options.bits >= 1 && options.bits <= 32)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "bits is %g, wanted 0 (none) or 1 to 32", options.bits));
   }
   return absl::OkStatus();
 }
@@ -80,20 +73,6 @@ absl::Status CheckIsNoSource(const std::string& target,
 }
 
 }  // namespace
-
-std::string_view WeightTypeName(WeightType type) {
-  for (const NamedType& entry : kTypes) {
-    if (entry.type == type) return entry.name;
-  }
-  return "";
-}
-
-std::optional<WeightType> ParseWeightType(std::string_view name) {
-  for (const NamedType& entry : kTypes) {
-    if (entry.name == name) return entry.type;
-  }
-  return std::nullopt;
-}
 
 absl::Status Quantize(std::string_view source, std::string_view target,
                       const QuantizeOptions& options) {

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/formats/gguf_types.h"
 #include "src/formats/gguf_writer.h"
 #include "src/formats/messages.h"
 #include "src/formats/status_macros.h"
@@ -21,6 +22,7 @@
 #include "src/quantize/choose_format.h"
 #include "src/quantize/encode.h"
 #include "src/quantize/finite.h"
+#include "src/quantize/importance.h"
 
 namespace gemma {
 namespace {
@@ -46,11 +48,26 @@ constexpr FileType kFileTypes[] = {
     {Format::kIQ4_NL, 25}, {Format::kIQ4_XS, 30}, {Format::kBF16, 32},
 };
 
+// Of packed tensors in their file: pages.
+constexpr uint32_t kPackedFileAlignment = 4096;
+
 // A weight, and what it becomes.
 struct Plan {
   BoundWeight from;
-  Format format;
+  Encoding to;
   std::string name;
+  absl::Span<const float> importance;
+};
+
+// The matrices that the weight's tensor is made of, one after the other, each
+// of shape [rows, cols].
+struct MatricesOf {
+  explicit MatricesOf(const WeightSpec& spec)
+      : count(spec.kind == WeightKind::kGates ? spec.shape[0] : 1),
+        rows(spec.shape[spec.shape.size() - 2]),
+        cols(spec.shape.back()) {}
+
+  size_t count, rows, cols;
 };
 
 // The rows [begin, end) of a tensor.
@@ -70,16 +87,15 @@ class ModelWriter {
       : checkpoint_(checkpoint),
         options_(options),
         workers_(workers),
-        file_(kDefaultGgufAlignment) {}
+        is_packed_(options.layout == FileLayout::kPacked),
+        file_(is_packed_ ? kPackedFileAlignment : kDefaultGgufAlignment) {}
 
   absl::Status Write(std::string target) {
     GEMMA_RETURN_IF_ERROR(MakePlans());
     GEMMA_RETURN_IF_ERROR(SetKeys());
     GEMMA_RETURN_IF_ERROR(file_.Begin(std::move(target)));
     for (const Plan& plan : plans_) {
-      GEMMA_RETURN_IF_ERROR(plan.from.spec.kind == WeightKind::kMatrix
-                                ? WriteMatrix(plan)
-                                : WriteVector(plan));
+      GEMMA_RETURN_IF_ERROR(WriteWeight(plan));
     }
     return file_.Commit(options_.overwrite ? AtomicFile::Existing::kReplace
                                            : AtomicFile::Existing::kKeep);
@@ -93,33 +109,77 @@ class ModelWriter {
         config_, ReadConfig(checkpoint_, RecurrentWindow::kTransformers));
     GEMMA_ASSIGN_OR_RETURN(std::vector<BoundWeight> weights,
                            BindWeights(checkpoint_, config_));
-    const TensorNames names = TensorNames::Gguf();
-    for (BoundWeight& weight : weights) {
-      const WeightSpec& spec = weight.spec;
-      const Format format = ChooseFormat(spec, *weight.tensor, options_);
-      std::string name = names.Name(spec.role, spec.layer);
-      total_bytes_ += weight.tensor->bytes;
-      plans_.push_back({std::move(weight), format, std::move(name)});
+    GEMMA_RETURN_IF_ERROR(ReadImportance(weights));
+    GEMMA_ASSIGN_OR_RETURN(
+        const std::vector<Format> formats,
+        ChooseFormats(
+            weights, options_,
+            [&](const WeightSpec& spec) { return ImportanceFor(spec); },
+            workers_));
+    for (size_t i = 0; i < weights.size(); ++i) {
+      const WeightSpec& spec = weights[i].spec;
+      total_bytes_ += weights[i].tensor->bytes;
+      const Encoding to = {formats[i], LayoutFor(weights[i], formats[i])};
+      std::string name = names_.Name(spec.role, spec.layer);
+      const absl::Span<const float> importance = ImportanceFor(spec);
+      plans_.push_back(
+          {std::move(weights[i]), to, std::move(name), importance});
     }
     return absl::OkStatus();
   }
 
+  // What the weight is packed for; nothing if it is not.
+  std::optional<Layout> LayoutFor(const BoundWeight& weight,
+                                  Format format) const {
+    const WeightSpec& spec = weight.spec;
+    if (weight.tensor->packed.has_value()) return weight.tensor->packed;
+    if (!is_packed_) return std::nullopt;
+    if (spec.role == WeightRole::kEmbedding || spec.role == WeightRole::kHead) {
+      return TopLayoutOf(format);
+    }
+    const bool is_multiplied =
+        spec.kind == WeightKind::kMatrix || spec.kind == WeightKind::kGates;
+    return is_multiplied ? std::optional(LayoutOf(format)) : std::nullopt;
+  }
+
+  // Loads the file of importance, if there is one, and checks it.
+  absl::Status ReadImportance(const std::vector<BoundWeight>& weights) {
+    if (options_.importance.empty()) return absl::OkStatus();
+    GEMMA_ASSIGN_OR_RETURN(importance_, Importance::Load(options_.importance));
+    size_t known = 0;
+    for (const BoundWeight& weight : weights) {
+      if (weight.spec.kind != WeightKind::kMatrix) continue;
+      const std::string name = names_.Name(weight.spec.role, weight.spec.layer);
+      GEMMA_RETURN_IF_ERROR(
+          importance_->CheckColumns(name, weight.spec.shape.back()));
+      known += !importance_->Of(name).empty();
+    }
+    if (known != 0) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat(options_.importance, ": tells of none of the matrices of ",
+                     checkpoint_.path));
+  }
+
+  absl::Span<const float> ImportanceFor(const WeightSpec& spec) const {
+    if (!importance_.has_value()) return {};
+    return importance_->Of(names_.Name(spec.role, spec.layer));
+  }
+
   absl::Status SetKeys() {
     GEMMA_RETURN_IF_ERROR(
-        Describe(checkpoint_, config_, plans_[0].format, file_));
+        Describe(checkpoint_, config_, plans_[0].to.format, file_));
     std::map<Format, uint64_t> bytes;
     bool has_blocks = false;
     for (const Plan& plan : plans_) {
       const uint64_t size = BytesOf(plan);
-      const std::optional<uint32_t> type = GgufTypeNumber(plan.format);
-      if (!type.has_value()) {
-        return absl::UnimplementedError(
-            absl::StrCat("GGUF files have no type ", FormatName(plan.format)));
-      }
-      file_.Declare(plan.name, *type, plan.from.spec.shape, size);
-      has_blocks |= BlockValues(plan.format) > 1;
+      const uint32_t type =
+          plan.to.packed.has_value()
+              ? GgufTypeNumber(plan.to.format, *plan.to.packed)
+              : *GgufTypeNumber(plan.to.format);
+      file_.Declare(plan.name, type, plan.from.spec.shape, size);
+      has_blocks |= BlockValues(plan.to.format) > 1;
       if (plan.from.spec.kind == WeightKind::kMatrix) {
-        bytes[plan.format] += size;
+        bytes[plan.to.format] += size;
       }
     }
     const Format most = std::max_element(bytes.begin(), bytes.end(),
@@ -135,9 +195,24 @@ class ModelWriter {
   }
 
   static uint64_t BytesOf(const Plan& plan) {
-    WeightView view = RowsOf(*plan.from.tensor);
-    view.format = plan.format;
-    return view.rows * view.RowBytes();
+    if (!plan.to.packed.has_value()) {
+      const WeightView rows = RowsOf(*plan.from.tensor);
+      return EncodedBytes(plan.to, rows.rows, rows.cols);
+    }
+    const MatricesOf matrices(plan.from.spec);
+    return matrices.count * EncodedBytes(plan.to, matrices.rows, matrices.cols);
+  }
+
+  absl::Status WriteWeight(const Plan& plan) {
+    const Tensor& tensor = *plan.from.tensor;
+    if (tensor.packed.has_value()) {
+      GEMMA_RETURN_IF_ERROR(
+          file_.Write(plan.name, {tensor.data, tensor.bytes}));
+      return Done(tensor);
+    }
+    if (plan.from.spec.kind == WeightKind::kMatrix) return WriteMatrix(plan);
+    if (plan.to.packed.has_value()) return WriteGates(plan);
+    return WriteVector(plan);
   }
 
   absl::Status WriteMatrix(const Plan& plan) {
@@ -157,18 +232,28 @@ class ModelWriter {
   }
 
   absl::Status WriteRows(const Plan& plan, const Tensor& part) {
-    if (plan.format == part.format) {
+    if (!plan.to.packed.has_value() && plan.to.format == part.format) {
       return file_.Write(plan.name, {part.data, part.bytes});
     }
-    const absl::Status status = Encode(RowsOf(part), plan.format,
-                                       /*importance=*/{}, workers_, encoded_);
-    if (!status.ok()) {
-      return absl::Status(
-          status.code(),
-          absl::StrCat(part.file, ": tensor ", Quoted(NameInSource(plan)), ": ",
-                       status.message()));
-    }
+    Encode(RowsOf(part), plan.to, plan.importance, workers_, encoded_);
     return file_.Write(plan.name, encoded_);
+  }
+
+  // The packed matrices of a gate, as they multiply.
+  absl::Status WriteGates(const Plan& plan) {
+    const Tensor& tensor = *plan.from.tensor;
+    GEMMA_RETURN_IF_ERROR(CheckFinite(plan, tensor, /*first_row=*/0));
+    const MatricesOf gates(plan.from.spec);
+    for (size_t i = 0; i < gates.count; ++i) {
+      WeightView stored = {tensor.format, gates.rows, gates.cols, tensor.data};
+      stored.data += i * gates.rows * stored.RowBytes();
+      const std::vector<float> values = TransposeGate(stored);
+      Encode({Format::kF32, gates.rows, gates.cols,
+              reinterpret_cast<const uint8_t*>(values.data())},
+             plan.to, /*importance=*/{}, workers_, encoded_);
+      GEMMA_RETURN_IF_ERROR(file_.Write(plan.name, encoded_));
+    }
+    return Done(tensor);
   }
 
   // As GGUF files have it, in float32.
@@ -211,7 +296,10 @@ class ModelWriter {
   const Checkpoint& checkpoint_;
   const QuantizeOptions& options_;
   Workers& workers_;
+  const bool is_packed_;
+  const TensorNames names_ = TensorNames::Gguf();
   ModelConfig config_;
+  std::optional<Importance> importance_;
   std::vector<Plan> plans_;  // the embedding table first
   GgufFileWriter file_;
   std::vector<uint8_t> encoded_;

@@ -27,7 +27,7 @@ constexpr size_t kMaxThreads = 1024;  // of QuantizeOptions
 struct Options {
   std::string source;
   std::string target;
-  std::string type;
+  std::string type = "keep";
   float bits = 0;
   std::string layout = "packed";
   std::string importance;
@@ -100,13 +100,12 @@ void AddQuantize(CLI::App& app, Action* action) {
       ->option_text("FILE")
       ->required();
   AddChoice(*command, "--type", &options->type,
-            {"keep", "bf16", "q8", "q6", "q4", "q4_0"},
+            {"keep", "bf16", "q8", "q6", "q5", "q4", "q4s", "q4_0"},
             "What matrices become, unless they take no\n"
-            "more bits already")
-      ->required();
+            "more bits already");
   AddNumber(*command, "--bits", &options->bits,
-            "For each weight on average, from a mix of\n"
-            "types; 0: as --type says");
+            "At most so many for each weight, from the mix\n"
+            "of types that loses least; 0: as --type says");
   AddChoice(*command, "--layout", &options->layout, {"packed", "gguf"},
             "packed: mapped and run without packing;\n"
             "gguf: for llama.cpp, too");
@@ -121,7 +120,8 @@ void AddQuantize(CLI::App& app, Action* action) {
       "tensor (gemma verify-file). Until it is complete, what is there stays.\n"
       "\n"
       "Examples:\n"
-      "  gemma quantize gemma-3-1b-it/ gemma-3-1b-it-q8.gguf --type q8\n"
+      "  gemma quantize gemma-3-1b-it/ gemma-3-1b-it-q4.gguf --type q4\n"
+      "  gemma quantize gemma-3-1b-it/ small.gguf --bits 4.75\n"
       "  gemma quantize gemma-3-1b-it/ bf16.gguf --type bf16 --layout gguf\n"
       "\n");
   command->callback([=] { *action = [=] { return Run(*options); }; });
