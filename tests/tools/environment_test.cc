@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -130,8 +131,9 @@ std::vector<std::string> NeededArguments(const CLI::App& command) {
 
 class EveryCommand : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Commands, EveryCommand,
-                         ::testing::ValuesIn(Commands()),
-                         [](const auto& test) { return test.param; });
+                         ::testing::ValuesIn(Commands()), [](const auto& test) {
+                           return absl::StrReplaceAll(test.param, {{"-", "_"}});
+                         });
 
 TEST_P(EveryCommand, OnlyHelpAndSomeArgumentsHaveNoVariable) {
   Parser parser(GetParam());

@@ -178,7 +178,7 @@ class QuantizeTest(CommandTest):
 
     def test_wrong_use(self):
         self.fails(2, "quantize", TOY, self.target, says="--type")
-        self.fails(2, "quantize", TOY, says="FILE")
+        self.fails(2, "quantize", TOY, says="DST")
         self.fails(2, "quantize", TOY, self.target, "--type", "q5", says="q5")
         self.fails(2, "quantize", TOY, self.target, "--type", "bf16", "--layout", "zip", says="zip")
         self.fails(2, "quantize", TOY, self.target, *BF16, "--bits", "few", says="few")

@@ -13,8 +13,8 @@ namespace {
 
 // What an argument is, its name says.
 ValueKind KindOfArgument(std::string_view name) {
-  if (name == "MODEL" || name == "BASE" || name == "OTHER") {
-    return ValueKind::kModel;
+  for (const std::string_view model : {"MODEL", "SRC", "BASE", "OTHER"}) {
+    if (name == model) return ValueKind::kModel;
   }
   if (name == "SOURCE") return ValueKind::kSource;
   if (name == "NAME") return ValueKind::kStored;

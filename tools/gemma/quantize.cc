@@ -95,9 +95,13 @@ void AddQuantize(CLI::App& app, Action* action) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "quantize", "Write a model to one file, with smaller weights");
-  AddModelPath(*command, &options->source);
-  AddText(*command, "FILE", "FILE", &options->target, "The file to write")
-      ->option_text("FILE")
+  AddText(*command, "SRC", "", &options->source,
+          "A GGUF file (of several: the first), a Hugging Face directory,\n"
+          "or the name of a pulled model (gemma list)")
+      ->option_text("SRC")
+      ->required();
+  AddText(*command, "DST", "FILE", &options->target, "The file to write")
+      ->option_text("DST")
       ->required();
   AddChoice(*command, "--type", &options->type,
             {"keep", "bf16", "q8", "q6", "q5", "q4", "q4s", "q4_0"},
@@ -112,11 +116,11 @@ void AddQuantize(CLI::App& app, Action* action) {
   AddText(*command, "--importance", "FILE", &options->importance,
           "How much each channel matters\n(gemma importance)");
   command->add_flag("-f,--force", options->force,
-                    "Replace FILE if it is there already");
+                    "Replace DST if it is there already");
   AddNumber(*command, "-t,--threads", &options->threads, 0, kMaxThreads,
             "Threads; 0: one per core that may be used");
   command->footer(
-      "FILE gets configuration and tokenizer, too, and a checksum for each\n"
+      "DST gets configuration and tokenizer, too, and a checksum for each\n"
       "tensor (gemma verify-file). Until it is complete, what is there stays.\n"
       "\n"
       "Examples:\n"
