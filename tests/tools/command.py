@@ -23,8 +23,7 @@ TESTDATA = pathlib.Path(os.environ.get(
 MODELS = TESTDATA / "models"
 COMMANDS = ["run", "chat", "tokenize", "inspect", "logits", "perplexity", "verify", "importance", "bench"]
 STORE_COMMANDS = ["pull", "list", "remove"]  # which load no model
-FILE_COMMANDS = ["quantize", "verify-file"]
-OTHER_COMMANDS = FILE_COMMANDS + ["compare", "doctor", "completion", "man"]
+OTHER_COMMANDS = ["compare", "quantize", "verify-file", "doctor", "completion", "man"]
 TIMEOUT = 300
 
 # Variables set options, too: those of whoever runs the tests must not.
