@@ -50,7 +50,9 @@ constexpr size_t kMaxHeadBits = 16;
 // by at most 1/254 of the largest of its block, here about three times the
 // mean, or both factors by 2^-9.
 double Tolerance(const WeightView& w) {
-  const bool rounds = BlockValues(w.format) != 1 || w.format == Format::kBF16;
+  const Layout layout = LayoutOf(w.format);
+  const bool rounds =
+      TraitsOf(layout).code_bits != 0 || layout == Layout::kBF16;
   return rounds ? 0x1p-6 : 2 * static_cast<double>(w.cols) * 0x1p-24;
 }
 

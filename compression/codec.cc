@@ -32,6 +32,12 @@ void DecodeBlocks(const uint8_t* from, float unit, size_t size, float* out) {
   for (size_t i = 0; i < size; i += Codec::kBlockValues) {
     if constexpr (BlockCodec<Codec>) {
       DecodeBlock<Codec>(from, unit, out + i);
+    } else if constexpr (BF16Codec<Codec>) {
+      uint16_t values[Codec::kBlockValues];
+      Codec::UnpackBF16(from, values);
+      for (size_t j = 0; j < Codec::kBlockValues; ++j) {
+        out[i + j] = BF16ToFloat(values[j]);
+      }
     } else {
       out[i] = Codec::Decode(from);
     }

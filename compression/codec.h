@@ -18,6 +18,10 @@
 // the same scales before they are multiplied out.
 //
 // F32, F16 and BF16 have `static float Decode(const uint8_t* value)` instead.
+//
+// A codec whose values all are bfloat16, and are packed as such, has
+//   static void UnpackBF16(const uint8_t* block, uint16_t* values);
+// instead, which writes kBlockValues of them.
 
 #ifndef GEMMA_COMPRESSION_CODEC_H_
 #define GEMMA_COMPRESSION_CODEC_H_

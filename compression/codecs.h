@@ -6,6 +6,7 @@
 #include "compression/codec_float.h"
 #include "compression/codec_iq4.h"
 #include "compression/codec_n.h"
+#include "compression/codec_nuq.h"
 #include "compression/codec_q2_k.h"
 #include "compression/codec_q3_k.h"
 #include "compression/codec_q4.h"
@@ -13,6 +14,7 @@
 #include "compression/codec_q5.h"
 #include "compression/codec_q6_k.h"
 #include "compression/codec_q8_0.h"
+#include "compression/codec_sfp.h"
 #include "compression/format.h"
 
 namespace gemma {
@@ -35,6 +37,12 @@ concept SuperCodec = requires {
   &Codec::Scales;
 };
 
+// Codecs whose values are bfloat16.
+template <class Codec>
+concept BF16Codec = requires {
+  &Codec::UnpackBF16;
+};
+
 // Whether the codec's constants fit its line in GEMMA_FORMATS.
 template <class Codec>
 constexpr bool CodecFits(Format format) {
@@ -50,6 +58,8 @@ constexpr bool CodecFits(Format format) {
     if constexpr (NibbleCodec<Codec>) {
       fits = fits && layout.code_bits == 4 && !layout.IsSuper();
     }
+  } else if constexpr (BF16Codec<Codec>) {
+    fits = fits && LayoutOf(format) == Layout::kBF16;
   } else {
     fits = fits && layout.code_bits == 0 && Codec::kBlockValues == 1;
   }

@@ -35,7 +35,9 @@ namespace gemma {
   X(kN4_32, N4_32, "N4_32", 32, 17, kN4Row)             \
   X(kN4_16, N4_16, "N4_16", 32, 18, kN4Row16)           \
   X(kN5_16, N5_16, "N5_16", 32, 22, kU5Row16)           \
-  X(kN6_16, N6_16, "N6_16", 32, 26, kU6Row16)
+  X(kN6_16, N6_16, "N6_16", 32, 26, kU6Row16)           \
+  X(kSFP, SFP, "SFP", 1, 1, kBF16)                      \
+  X(kNUQ, NUQ, "NUQ", 256, 144, kBF16)
 
 enum class Format {
 #define GEMMA_FORMAT_ENUM(name, ...) name,
@@ -93,7 +95,7 @@ constexpr Layout TopLayoutOf(Format format) {
   return format == Format::kQ8_0 ? Layout::kU8Split : LayoutOf(format);
 }
 
-// The name that GGUF gives the type, for example "Q4_K".
+// The name that GGUF or gemma.cpp gives the type, for example "Q4_K".
 constexpr std::string_view FormatName(Format format) {
   switch (format) {
 #define GEMMA_FORMAT_CASE(name, codec, text, values, bytes, layout) \

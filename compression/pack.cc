@@ -277,6 +277,27 @@ void PackNibbles(const uint8_t* rows, size_t num_rows, size_t cols,
   }
 }
 
+// As PackPairs, for formats whose values become bfloat16.
+template <class Codec>
+void PackAsBF16(const uint8_t* rows, size_t num_rows, size_t cols,
+                uint8_t* out) {
+  const size_t row_bytes = cols / Codec::kBlockValues * Codec::kBlockBytes;
+  uint16_t values[kPanelRows * kChunkCols];
+  for (size_t col = 0; col < cols; col += kChunkCols) {
+    const size_t size = std::min(kChunkCols, cols - col);
+    for (size_t row = 0; row < num_rows; ++row) {
+      const uint8_t* block = rows + row * row_bytes +
+                             col / Codec::kBlockValues * Codec::kBlockBytes;
+      for (size_t i = 0; i < size; i += Codec::kBlockValues) {
+        Codec::UnpackBF16(block, values + row * size + i);
+        block += Codec::kBlockBytes;
+      }
+    }
+    PackPairs(reinterpret_cast<const uint8_t*>(values), num_rows, size, out);
+    out += PanelBytes(Layout::kBF16, size);
+  }
+}
+
 template <class Codec, Layout layout>
 void PackPanel(const uint8_t* rows, size_t num_rows, size_t cols,
                uint8_t* out) {
@@ -284,6 +305,8 @@ void PackPanel(const uint8_t* rows, size_t num_rows, size_t cols,
     PackNibbles<Codec>(rows, num_rows, cols, out);
   } else if constexpr (BlockCodec<Codec>) {
     PackBlocks<Codec, layout>(rows, num_rows, cols, out);
+  } else if constexpr (BF16Codec<Codec>) {
+    PackAsBF16<Codec>(rows, num_rows, cols, out);
   } else if constexpr (layout == Layout::kF32) {
     PackValues<uint32_t>(rows, num_rows, cols, out);
   } else if constexpr (layout == Layout::kF16) {

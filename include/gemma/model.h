@@ -106,7 +106,8 @@ struct MemoryUse {
 // it must outlive its sessions.
 class GEMMA_EXPORT Model {
  public:
-  // Loads a GGUF file (or the first of its parts) or a Hugging Face directory.
+  // Loads a GGUF file (or the first of its parts), a Hugging Face directory, or
+  // a file of gemma.cpp (.sbs), whose tensors get GGUF's names.
   // Errors name file, field, what was found and what was wanted.
   static absl::StatusOr<Model> Load(std::string_view path,
                                     LoadOptions options = {});

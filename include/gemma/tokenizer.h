@@ -27,8 +27,8 @@ enum class ControlTokens {
 // file they come from. Immutable: any number of threads may use one.
 class GEMMA_EXPORT Tokenizer {
  public:
-  // Reads the tokenizer of a model alone, from a GGUF file or a Hugging Face
-  // directory: no weights are touched. NotFound if it has none.
+  // Reads the tokenizer of a model alone, from a file or directory that
+  // Model::Load takes: no weights are touched. NotFound if it has none.
   static absl::StatusOr<Tokenizer> Load(std::string_view path);
 
   ~Tokenizer();

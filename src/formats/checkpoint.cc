@@ -177,6 +177,20 @@ absl::StatusOr<Checkpoint> OpenGguf(std::string given, MappedFile file) {
 }
 
 // ---------------------------------------------------------------------------
+// gemma.cpp
+
+absl::StatusOr<Checkpoint> OpenSbs(std::string given, MappedFile file) {
+  Checkpoint checkpoint;
+  checkpoint.kind = CheckpointKind::kSbs;
+  checkpoint.path = std::move(given);
+  checkpoint.directory = DirectoryOf(file.path());
+  GEMMA_ASSIGN_OR_RETURN(checkpoint.sbs, ParseSbs(file.bytes(), file.path()));
+  checkpoint.has_chat_template = !checkpoint.sbs->is_pretrained;
+  checkpoint.files.push_back(std::move(file));
+  return checkpoint;
+}
+
+// ---------------------------------------------------------------------------
 // Hugging Face directories
 
 // The file as an object, or nothing if there is no such file.
@@ -301,20 +315,31 @@ absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
 
 absl::Status NotAModel(const std::string& path, std::string_view found) {
   return absl::InvalidArgumentError(absl::StrCat(
-      path, ": not a GGUF file or a Hugging Face directory (found ", found,
-      ", wanted a .gguf file, or a directory with ", kConfig, " and ", kWeights,
-      " or ", kIndex, ")"));
+      path,
+      ": not a GGUF or gemma.cpp file or a Hugging Face directory (found ",
+      found, ", wanted a .gguf or .sbs file, or a directory with ", kConfig,
+      " and ", kWeights, " or ", kIndex, ")"));
 }
 
-// The names of the directory's GGUF files, sorted.
-absl::StatusOr<std::vector<std::string>> GgufNames(
+// Opens a file by what it begins with.
+absl::StatusOr<Checkpoint> OpenFile(std::string given, MappedFile file) {
+  if (IsGguf(file.bytes())) return OpenGguf(std::move(given), std::move(file));
+  if (IsSbs(file.bytes())) return OpenSbs(std::move(given), std::move(file));
+  return NotAModel(file.path(), absl::StrCat("a file that begins with ",
+                                             Quoted(file.text().substr(0, 4))));
+}
+
+// The names of the directory's files that are models of their own, sorted.
+absl::StatusOr<std::vector<std::string>> FileNames(
     const std::string& directory) {
   std::vector<std::string> names;
   std::error_code error;
   fs::directory_iterator it(directory, error);
   while (!error && it != fs::directory_iterator()) {
     std::string name = it->path().filename().string();
-    if (absl::EndsWith(name, ".gguf")) names.push_back(std::move(name));
+    if (absl::EndsWith(name, ".gguf") || absl::EndsWith(name, ".sbs")) {
+      names.push_back(std::move(name));
+    }
     it.increment(error);
   }
   if (error) {
@@ -338,20 +363,20 @@ bool AreOneModel(const std::vector<std::string>& names) {
 
 absl::StatusOr<Checkpoint> OpenDirectory(std::string path) {
   if (HasWeights(path)) return OpenHuggingFace(std::move(path));
-  GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> names, GgufNames(path));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> names, FileNames(path));
   if (names.empty()) {
     return NotAModel(path, Exists(path, kConfig) ? "config.json without weights"
                                                  : "a directory with neither");
   }
   if (!AreOneModel(names)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        path, ": has ", names.size(), " GGUF files (", Printable(names[0]),
+        path, ": has ", names.size(), " model files (", Printable(names[0]),
         ", ", Printable(names[1]), names.size() > 2 ? ", ..." : "",
         "), wanted one model: give the path of the file"));
   }
   GEMMA_ASSIGN_OR_RETURN(MappedFile file,
                          MappedFile::Open(InDirectory(path, names[0])));
-  return OpenGguf(std::move(path), std::move(file));
+  return OpenFile(std::move(path), std::move(file));
 }
 
 }  // namespace
@@ -368,14 +393,12 @@ absl::StatusOr<Checkpoint> OpenCheckpoint(std::string path) {
   std::error_code error;
   if (fs::is_directory(path, error)) return OpenDirectory(std::move(path));
   GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
-  if (IsGguf(file.bytes())) return OpenGguf(std::move(path), std::move(file));
   if (absl::EndsWith(path, ".safetensors")) {
     return absl::InvalidArgumentError(absl::StrCat(
         path, ": is a safetensors file, wanted the directory with its ",
         kConfig, ": give ", DirectoryOf(path)));
   }
-  return NotAModel(path, absl::StrCat("a file that begins with ",
-                                      Quoted(file.text().substr(0, 4))));
+  return OpenFile(std::move(path), std::move(file));
 }
 
 }  // namespace gemma

@@ -11,11 +11,12 @@
 #include "src/formats/gguf.h"
 #include "src/formats/json.h"
 #include "src/formats/mapped_file.h"
+#include "src/formats/sbs.h"
 #include "src/formats/tensor.h"
 
 namespace gemma {
 
-enum class CheckpointKind { kGguf, kHuggingFace };
+enum class CheckpointKind { kGguf, kHuggingFace, kSbs };
 
 // Tensors and metadata point into the mapped files. Move-only.
 struct Checkpoint {
@@ -23,11 +24,14 @@ struct Checkpoint {
   std::string path;               // as given, for messages
   std::string directory;          // where the files are; "." if none was given
   std::vector<MappedFile> files;  // with tensors, in the order of the parts
-  TensorTable tensors;            // of all files
+  TensorTable tensors;            // of all files; kSbs: see sbs_tensors.h
   bool has_chat_template = false;
 
   // kGguf: of the first part.
   std::optional<GgufMetadata> metadata;
+
+  // kSbs: its tensors as they lie in the file.
+  std::optional<SbsFile> sbs;
 
   // kHuggingFace: config.json, always; the others if the file is there. All
   // are objects.
@@ -44,7 +48,8 @@ struct Checkpoint {
 //   parts must lie beside it;
 // - a directory with config.json and model.safetensors, or
 //   model.safetensors.index.json and its shards;
-// - a directory with one GGUF model.
+// - a file of gemma.cpp (.sbs);
+// - a directory with one GGUF model or one file of gemma.cpp.
 absl::StatusOr<Checkpoint> OpenCheckpoint(std::string path);
 
 }  // namespace gemma

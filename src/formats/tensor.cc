@@ -1,17 +1,23 @@
 #include "src/formats/tensor.h"
 
 #include "compression/codec.h"
+#include "src/formats/status_macros.h"
+#include "src/formats/tensor_values.h"
 
 namespace gemma {
 
 WeightView RowsOf(const Tensor& tensor) {
   // Rows hold whole blocks.
   const size_t cols = tensor.shape.back();
-  return {tensor.format, tensor.NumValues() / cols, cols, tensor.data};
+  return {tensor.format, tensor.NumValues() / cols, cols,
+          tensor.arrangement.has_value() ? nullptr : tensor.data};
 }
 
-std::vector<float> Decode(const Tensor& tensor) {
-  const WeightView view = RowsOf(tensor);
+absl::StatusOr<std::vector<float>> Decode(const Tensor& tensor) {
+  GEMMA_ASSIGN_OR_RETURN(const TensorValues values,
+                         TensorValues::Read(tensor));
+  WeightView view = RowsOf(tensor);
+  view.data = values.data();
   std::vector<float> out(view.rows * view.cols);
   for (size_t row = 0; row < view.rows; ++row) {
     DecodeRow(view, row, out.data() + row * view.cols);

@@ -60,11 +60,11 @@ absl::Status CheckPacked(const Tensor& tensor, const std::string& name,
 }
 
 // Whether the head is a matrix of its own. Directories say so, and may carry a
-// copy of the embedding under the head's name all the same; GGUF files have the
-// tensor or not.
+// copy of the embedding under the head's name all the same; other files have
+// the tensor or not.
 absl::StatusOr<bool> HasOwnHead(const Checkpoint& checkpoint,
                                 const TensorNames& names) {
-  if (checkpoint.kind == CheckpointKind::kGguf) {
+  if (checkpoint.kind != CheckpointKind::kHuggingFace) {
     return checkpoint.tensors.contains(names.Name(WeightRole::kHead));
   }
   bool tied = true;

@@ -24,13 +24,25 @@ std::vector<float> TransposeConv(const std::vector<float>& weight,
   return out;
 }
 
-void CanonicalizeRecurrentParam(std::vector<float>& a_param) {
+void CanonicalizeRecurrentParam(CheckpointKind kind,
+                                std::vector<float>& a_param) {
+  if (kind == CheckpointKind::kSbs) return;
   for (float& a : a_param) {
     // softplus(a) = ln(1 + e^a), written so that e^a cannot overflow.
     const double x = a;
     const double softplus =
         x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
     a = static_cast<float>(-8.0 * softplus);
+  }
+}
+
+void StoreRecurrentParam(CheckpointKind kind, std::vector<float>& values) {
+  if (kind != CheckpointKind::kSbs) return;
+  for (float& value : values) {
+    // y = softplus(a) = -value / 8, so a = ln(e^y - 1), written so that e^y
+    // cannot overflow.
+    const double y = double{value} / -8.0;
+    value = static_cast<float>(y + std::log(-std::expm1(-y)));
   }
 }
 

@@ -1,13 +1,16 @@
 #include "src/model/load_tokenizer.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/types/span.h"
 #include "src/formats/json.h"
 #include "src/formats/mapped_file.h"
 #include "src/formats/status_macros.h"
@@ -56,11 +59,37 @@ absl::StatusOr<Tokenizer> FromGguf(const Checkpoint& checkpoint) {
   return MakeTokenizer(std::move(vocabulary), checkpoint.path);
 }
 
-absl::StatusOr<Tokenizer> FromModelProto(std::string path) {
-  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+absl::StatusOr<Tokenizer> FromModelProto(absl::Span<const uint8_t> bytes,
+                                         const std::string& path) {
   GEMMA_ASSIGN_OR_RETURN(Vocabulary vocabulary,
-                         VocabularyFromModelProto(file.bytes(), path));
+                         VocabularyFromModelProto(bytes, path));
   return MakeTokenizer(std::move(vocabulary), path);
+}
+
+absl::StatusOr<Tokenizer> FromModelProto(const std::string& path) {
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  return FromModelProto(file.bytes(), path);
+}
+
+// From the file of gemma.cpp, or from one beside it under the names that its
+// older releases and Hugging Face give it.
+absl::StatusOr<Tokenizer> FromSbs(const Checkpoint& checkpoint) {
+  constexpr std::string_view kNone = "unavailable";  // gemma.cpp's, for none
+  const auto& blob = checkpoint.sbs->tokenizer;
+  if (blob.has_value() &&
+      !std::equal(blob->begin(), blob->end(), kNone.begin(), kNone.end())) {
+    return FromModelProto(
+        *blob, absl::StrCat(checkpoint.sbs->path, ": blob 'tokenizer'"));
+  }
+  for (const char* name : {"/tokenizer.spm", "/tokenizer.model"}) {
+    const std::string path = absl::StrCat(checkpoint.directory, name);
+    std::error_code error;
+    if (std::filesystem::exists(path, error)) return FromModelProto(path);
+  }
+  return absl::NotFoundError(absl::StrFormat(
+      "%s: no blob 'tokenizer', and neither tokenizer.spm nor tokenizer.model "
+      "beside it: the model has no tokenizer",
+      checkpoint.path));
 }
 
 // A token that tokenizer_config.json names, as text or as an object.
@@ -172,6 +201,7 @@ absl::StatusOr<Tokenizer> FromTokenizerJson(const Checkpoint& checkpoint,
 
 absl::StatusOr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint) {
   if (checkpoint.kind == CheckpointKind::kGguf) return FromGguf(checkpoint);
+  if (checkpoint.kind == CheckpointKind::kSbs) return FromSbs(checkpoint);
   const std::string base = absl::StrCat(checkpoint.directory, "/tokenizer.");
   std::error_code error;
   if (std::filesystem::exists(base + "model", error)) {

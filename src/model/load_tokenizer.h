@@ -14,7 +14,8 @@
 namespace gemma {
 
 // Reads the tokenizer from GGUF metadata, tokenizer.model or tokenizer.json, in
-// this order. NotFound if the checkpoint has none of them.
+// this order; of a file of gemma.cpp, from its blob, tokenizer.spm or
+// tokenizer.model. NotFound if the checkpoint has none of them.
 absl::StatusOr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint);
 
 // OK, or an error that begins with `path` if the tokenizer has tokens that the

@@ -12,6 +12,7 @@
 #include "src/model/load_tokenizer.h"
 #include "src/model/model_impl.h"
 #include "src/model/read_config.h"
+#include "src/model/sbs_tensors.h"
 
 namespace gemma {
 namespace {
@@ -51,8 +52,8 @@ size_t NumThreads(const LoadOptions& options) {
 std::vector<TensorSummary> Summaries(const Checkpoint& checkpoint) {
   std::vector<TensorSummary> out;
   for (const auto& [name, tensor] : checkpoint.tensors) {
-    out.push_back({name, std::string(FormatName(tensor.format)), tensor.shape,
-                   tensor.bytes});
+    out.push_back({name, std::string(FormatName(tensor.StoredFormat())),
+                   tensor.shape, tensor.bytes});
   }
   std::sort(out.begin(), out.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -112,6 +113,7 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
                          OpenCheckpoint(std::string(path)));
   GEMMA_ASSIGN_OR_RETURN(impl.config,
                          ReadConfig(checkpoint, options.recurrent_window));
+  GEMMA_RETURN_IF_ERROR(BindSbsTensors(impl.config, checkpoint));
   impl.has_chat_template = checkpoint.has_chat_template;
   impl.tensors = Summaries(checkpoint);
   GEMMA_ASSIGN_OR_RETURN(

@@ -151,9 +151,15 @@ absl::StatusOr<std::vector<BlockType>> RepeatedBlocks(
 
 absl::StatusOr<ModelConfig> ReadConfig(const Checkpoint& checkpoint,
                                        RecurrentWindow window) {
-  return checkpoint.kind == CheckpointKind::kGguf
-             ? ConfigFromGguf(checkpoint, window)
-             : ConfigFromJson(checkpoint, window);
+  switch (checkpoint.kind) {
+    case CheckpointKind::kGguf:
+      return ConfigFromGguf(checkpoint, window);
+    case CheckpointKind::kHuggingFace:
+      return ConfigFromJson(checkpoint, window);
+    case CheckpointKind::kSbs:
+      return ConfigFromSbs(checkpoint, window);
+  }
+  return absl::InternalError("a checkpoint of no kind");
 }
 
 }  // namespace gemma

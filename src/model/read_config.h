@@ -21,11 +21,13 @@ namespace gemma {
 absl::StatusOr<ModelConfig> ReadConfig(const Checkpoint& checkpoint,
                                        RecurrentWindow window);
 
-// The two sources that ReadConfig chooses from.
+// The three sources that ReadConfig chooses from.
 absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
                                            RecurrentWindow window);
 absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
                                            RecurrentWindow window);
+absl::StatusOr<ModelConfig> ConfigFromSbs(const Checkpoint& checkpoint,
+                                          RecurrentWindow window);
 
 // The query scale of a GGUF file that states none.
 float GgufQueryScale(const ModelConfig& config);

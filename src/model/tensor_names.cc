@@ -96,7 +96,8 @@ std::string FindPrefix(const Checkpoint& checkpoint) {
 
 TensorNames::TensorNames(const Checkpoint& checkpoint,
                          const ModelConfig& config) {
-  if (checkpoint.kind == CheckpointKind::kGguf) {
+  // gemma.cpp's tensors were given GGUF's names when they were bound.
+  if (checkpoint.kind != CheckpointKind::kHuggingFace) {
     naming_ = Naming::kGguf;
     return;
   }

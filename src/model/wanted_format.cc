@@ -64,8 +64,12 @@ double BitsOfType(WeightType type) {
   return BitsPerWeight(FormatOf(type), /*cols=*/4096);
 }
 
+Format KeptFormat(Format format) {
+  return LayoutOf(format) == Layout::kBF16 ? Format::kBF16 : format;
+}
+
 bool IsTrainedForQ4_0(const WeightView& w) {
-  if (BlockValues(w.format) != 1 || w.cols % 32 != 0) return false;
+  if (w.data == nullptr || BlockValues(w.format) != 1 || w.cols % 32 != 0) return false;
   WeightView encoded = {Format::kQ4_0, 1, w.cols, nullptr};
   std::vector<uint8_t> bytes(encoded.RowBytes());
   encoded.data = bytes.data();
@@ -92,10 +96,11 @@ bool IsTrainedForQ4_0(const WeightView& w) {
 
 Format WantedFormat(WeightType type, const WeightView& w) {
   if (type == WeightType::kKeep) return w.format;
+  const Format kept = KeptFormat(w.format);
   Format wanted = FormatOf(type);
   if (w.cols % BlockValues(wanted) != 0) wanted = Format::kBF16;
   const double bits = BitsPerWeight(wanted, w.cols);
-  if (BitsPerWeight(w.format, w.cols) <= bits) return w.format;
+  if (BitsPerWeight(kept, w.cols) <= bits) return kept;
   if (BlockValues(wanted) != 1 && wanted != Format::kQ4_0 &&
       (bits >= BitsPerWeight(Format::kQ4_0, w.cols) ||
        type == WeightType::kQ4S) &&

@@ -16,12 +16,18 @@ double BitsPerWeight(Format format, size_t cols);
 // Bits of the type where rows are long; infinite for kKeep.
 double BitsOfType(WeightType type);
 
+// What keeps all values of the format, in memory and in what we write: itself, or
+// bfloat16 for gemma.cpp's.
+Format KeptFormat(Format format);
+
 // Whether Q4_0 holds all values of w, but for what a bfloat16 rounds off:
-// whether it was trained for that format. Looks at some rows.
+// whether it was trained for that format. Looks at some rows; false without
+// w.data.
 bool IsTrainedForQ4_0(const WeightView& w);
 
-// The format of `type` for w, as our own files and memory have it; w.format if
-// that takes no more bits. Rows that are no whole blocks become bfloat16.
+// The format of `type` for w, as our own files and memory have it; that which
+// keeps its values if it takes no more bits. Rows that are no whole blocks
+// become bfloat16. Without w.data, w was not trained for Q4_0.
 Format WantedFormat(WeightType type, const WeightView& w);
 
 }  // namespace gemma

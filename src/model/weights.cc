@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <atomic>
 #include <iterator>
+#include <optional>
 #include <variant>
 
 #include "absl/strings/str_format.h"
 #include "compression/pack.h"
 #include "compression/quantize.h"
 #include "src/formats/status_macros.h"
+#include "src/formats/tensor_values.h"
 #include "src/model/bind_weights.h"
 #include "src/model/canonicalize.h"
 #include "src/model/wanted_format.h"
@@ -124,13 +126,13 @@ class Loader {
     const Tensor& tensor = *weight.tensor;
     memory_ += tensor.NumValues() * sizeof(float);
     if (workers_ == nullptr) return absl::OkStatus();
-    out = Decode(tensor);
+    GEMMA_ASSIGN_OR_RETURN(out, Decode(tensor));
     if (weight.spec.kind == WeightKind::kNorm) {
       CanonicalizeNorm(checkpoint_.kind, out);
     } else if (weight.spec.kind == WeightKind::kConv) {
       out = TransposeConv(out, weight.spec.shape[1]);
     } else if (weight.spec.kind == WeightKind::kRecurrentParam) {
-      CanonicalizeRecurrentParam(out);
+      CanonicalizeRecurrentParam(checkpoint_.kind, out);
     }
     return Done(tensor);
   }
@@ -142,8 +144,7 @@ class Loader {
       UseInPlace(tensor, rows, weight.spec.shape[1], /*index=*/0, out);
       return Done(tensor);
     }
-    const WeightView view = {tensor.format, rows, weight.spec.shape[1],
-                             tensor.data};
+    WeightView view = RowsOf(tensor);
     // Of the logits, mostly the largest are wanted.
     const bool is_head = weight.spec.role == WeightRole::kEmbedding ||
                          weight.spec.role == WeightRole::kHead;
@@ -152,6 +153,10 @@ class Loader {
         Allocate({format, rows, view.cols, nullptr},
                  is_head ? TopLayoutOf(format) : LayoutOf(format), out));
     if (workers_ == nullptr) return absl::OkStatus();
+    GEMMA_ASSIGN_OR_RETURN(const TensorValues values,
+                           TensorValues::Read(tensor));
+    view.data = values.data();
+    if (tensor.arrangement.has_value()) checkpoint_.Release(tensor);
     std::atomic<size_t> bad_row = rows;
     // A task packs about a megabyte and gives its source back, so that source
     // and packed matrix are never in memory together.
@@ -188,19 +193,23 @@ class Loader {
     const Tensor& tensor = *weight.tensor;
     const size_t strips = weight.spec.shape[0];
     const size_t width = weight.spec.shape[1];
+    std::optional<TensorValues> values;
+    if (workers_ != nullptr) {
+      GEMMA_ASSIGN_OR_RETURN(values, TensorValues::Read(tensor));
+    }
     out.resize(strips);
     for (size_t s = 0; s < strips; ++s) {
       if (tensor.packed.has_value()) {
         UseInPlace(tensor, width, width, s, out[s]);
         continue;
       }
-      WeightView stored = {tensor.format, width, width, tensor.data};
-      stored.data += s * width * stored.RowBytes();
       WeightView view = {Format::kF32, width, width, nullptr};
       GEMMA_RETURN_IF_ERROR(Allocate(view, LayoutOf(view.format), out[s]));
-      if (workers_ == nullptr) continue;
-      const std::vector<float> values = TransposeGate(stored);
-      view.data = reinterpret_cast<const uint8_t*>(values.data());
+      if (!values.has_value()) continue;
+      WeightView stored = {tensor.format, width, width, values->data()};
+      stored.data += s * width * stored.RowBytes();
+      const std::vector<float> gate = TransposeGate(stored);
+      view.data = reinterpret_cast<const uint8_t*>(gate.data());
       PackPanels(view, out[s].view.layout, 0, out[s].view.NumPanels(),
                  out[s].memory.data());
     }

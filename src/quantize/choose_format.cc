@@ -28,14 +28,15 @@ Format FirstThatFits(std::initializer_list<Format> formats, size_t cols) {
 // As WantedFormat, of GGUF's formats.
 Format WantedGgufFormat(WeightType type, const WeightView& w) {
   Format wanted = WantedFormat(type, w);
-  if (wanted == w.format) return wanted;
+  const Format kept = KeptFormat(w.format);
+  if (wanted == w.format || wanted == kept) return kept;
   if (type == WeightType::kQ6) {
     wanted = FirstThatFits({Format::kQ6_K, Format::kQ8_0}, w.cols);
   }
   if (wanted == Format::kN4_16) wanted = Format::kIQ4_NL;
   const bool is_smaller =
-      BitsPerWeight(wanted, w.cols) < BitsPerWeight(w.format, w.cols);
-  return is_smaller ? wanted : w.format;
+      BitsPerWeight(wanted, w.cols) < BitsPerWeight(kept, w.cols);
+  return is_smaller ? wanted : kept;
 }
 
 // What was packed has lost its rows.
@@ -56,8 +57,9 @@ Format ChooseFormat(const BoundWeight& weight, const QuantizeOptions& options) {
   const bool is_packed = options.layout == FileLayout::kPacked;
   if (tensor.packed.has_value()) return tensor.format;
   if (weight.spec.kind == WeightKind::kMatrix) {
-    return is_packed ? WantedFormat(options.type, RowsOf(tensor))
-                     : WantedGgufFormat(options.type, RowsOf(tensor));
+    const WeightView rows = RowsOf(tensor);
+    return is_packed ? KeptFormat(WantedFormat(options.type, rows))
+                     : WantedGgufFormat(options.type, rows);
   }
   const bool is_gate = weight.spec.kind == WeightKind::kGates;
   return is_gate && is_packed && tensor.format == Format::kBF16 ? Format::kBF16

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "compression/codec.h"
+#include "compression/packed_row.h"
 
 namespace gemma {
 namespace {
@@ -22,18 +23,18 @@ bool AllFinite(const std::vector<float>& values) {
   return bad == 0;
 }
 
-}  // namespace
-
-std::optional<WeightPosition> FindNonFinite(const WeightView& view,
-                                            Workers& workers) {
+// Of rows that decode(row, out) decodes.
+template <class Decode>
+std::optional<WeightPosition> FindInRows(size_t rows, size_t cols,
+                                         Workers& workers, Decode decode) {
   constexpr size_t kRows = 16;  // of a task
-  std::atomic<size_t> first_row = view.rows;
-  workers.ForEach((view.rows + kRows - 1) / kRows, [&](size_t task, size_t) {
-    std::vector<float> values(view.cols);
+  std::atomic<size_t> first_row = rows;
+  workers.ForEach((rows + kRows - 1) / kRows, [&](size_t task, size_t) {
+    std::vector<float> values(cols);
     const size_t begin = task * kRows;
     const size_t end = std::min(begin + kRows, first_row.load());
     for (size_t row = begin; row < end; ++row) {
-      DecodeRow(view, row, values.data());
+      decode(row, values.data());
       if (AllFinite(values)) continue;
       size_t before = first_row.load();
       while (row < before && !first_row.compare_exchange_weak(before, row)) {
@@ -42,11 +43,26 @@ std::optional<WeightPosition> FindNonFinite(const WeightView& view,
     }
   });
   const size_t row = first_row.load();
-  if (row == view.rows) return std::nullopt;
-  std::vector<float> values(view.cols);
-  DecodeRow(view, row, values.data());
+  if (row == rows) return std::nullopt;
+  std::vector<float> values(cols);
+  decode(row, values.data());
   const auto bad = std::find_if_not(values.begin(), values.end(), IsFinite);
   return WeightPosition{row, static_cast<size_t>(bad - values.begin())};
+}
+
+}  // namespace
+
+std::optional<WeightPosition> FindNonFinite(const WeightView& view,
+                                            Workers& workers) {
+  return FindInRows(view.rows, view.cols, workers,
+                    [&](size_t row, float* out) { DecodeRow(view, row, out); });
+}
+
+std::optional<WeightPosition> FindNonFinite(const PackedView& view,
+                                            Workers& workers) {
+  return FindInRows(
+      view.rows, view.cols, workers,
+      [&](size_t row, float* out) { DecodePackedRow(view, row, out); });
 }
 
 }  // namespace gemma

@@ -19,6 +19,8 @@ struct WeightPosition {
 // The first value, in the order of rows, that is infinite or not a number.
 std::optional<WeightPosition> FindNonFinite(const WeightView& view,
                                             Workers& workers);
+std::optional<WeightPosition> FindNonFinite(const PackedView& view,
+                                            Workers& workers);
 
 }  // namespace gemma
 

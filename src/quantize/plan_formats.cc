@@ -14,6 +14,7 @@
 #include "compression/codec.h"
 #include "compression/quantize.h"
 #include "src/formats/status_macros.h"
+#include "src/formats/tensor_values.h"
 #include "src/model/wanted_format.h"
 
 namespace gemma {
@@ -57,11 +58,6 @@ struct Choice {
 // The choices of a matrix that are worth it, by ascending bits: each saves less
 // for a bit than the one before it.
 using Choices = std::vector<Choice>;
-
-WeightView ViewOf(const BoundWeight& weight) {
-  const std::vector<size_t>& shape = weight.spec.shape;
-  return {weight.tensor->format, shape[0], shape[1], weight.tensor->data};
-}
 
 // Squared error of the rows that `encode` quantizes, relative to their squares,
 // both by importance.
@@ -130,21 +126,30 @@ Choices Hull(Choices all) {
   return hull;
 }
 
-// Nothing if a row is not finite. `share`: of the role's sensitivity.
-std::optional<Choices> ChoicesOf(const BoundWeight& weight,
-                                 absl::Span<const Format> ladder,
-                                 const ImportanceOf& importance, double share) {
-  const WeightView view = ViewOf(weight);
+// `share`: of the role's sensitivity.
+absl::StatusOr<Choices> ChoicesOf(const BoundWeight& weight,
+                                  absl::Span<const Format> ladder,
+                                  const ImportanceOf& importance,
+                                  double share) {
+  GEMMA_ASSIGN_OR_RETURN(const TensorValues stored,
+                         TensorValues::Read(*weight.tensor));
+  WeightView view = RowsOf(*weight.tensor);
+  view.data = stored.data();
   const double values = static_cast<double>(view.rows * view.cols);
-  const double own_bits = BitsPerWeight(view.format, view.cols);
+  const Format kept = KeptFormat(view.format);
+  const double own_bits = BitsPerWeight(kept, view.cols);
   const SampledError error(view, importance(weight.spec));
-  Choices all = {{view.format, own_bits * values, 0.0}};
+  Choices all = {{kept, own_bits * values, 0.0}};
   for (const Format format : ladder) {
     if (view.cols % BlockValues(format) != 0) continue;
     const double bits = BitsPerWeight(format, view.cols);
     if (bits >= own_bits) continue;  // it is kept code for code
     const std::optional<double> squared = error.Of(format);
-    if (!squared) return std::nullopt;
+    if (!squared) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("%s: tensor '%s' has values that are not finite",
+                          weight.tensor->file, weight.name));
+    }
     all.push_back({format, bits * values,
                    SensitivityOf(weight.spec.role) * share * *squared});
   }
@@ -199,7 +204,8 @@ absl::StatusOr<std::vector<Format>> PlanFormats(
       budget -= 32 * values;
     }
   }
-  std::vector<std::optional<Choices>> measured(weights.size());
+  std::vector<absl::StatusOr<Choices>> measured(
+      weights.size(), absl::StatusOr<Choices>(Choices()));
   workers.ForEach(weights.size(), [&](size_t i, size_t) {
     const BoundWeight& weight = weights[i];
     if (weight.spec.kind != WeightKind::kMatrix) {
@@ -213,10 +219,7 @@ absl::StatusOr<std::vector<Format>> PlanFormats(
   std::vector<Choices> choices;
   double least = 0;
   for (size_t i = 0; i < weights.size(); ++i) {
-    if (!measured[i]) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "%s: a weight is not finite", weights[i].tensor->file));
-    }
+    GEMMA_RETURN_IF_ERROR(measured[i].status());
     least += measured[i]->front().bits;
     choices.push_back(*std::move(measured[i]));
   }

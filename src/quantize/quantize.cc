@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -79,13 +80,13 @@ absl::Status Quantize(std::string_view source, std::string_view target,
   GEMMA_RETURN_IF_ERROR(CheckOptions(options));
   const std::string path(target);
   GEMMA_RETURN_IF_ERROR(CheckTarget(path, options.overwrite));
-  GEMMA_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+  GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint,
                          OpenCheckpoint(std::string(source)));
   GEMMA_RETURN_IF_ERROR(CheckIsNoSource(path, checkpoint));
   Workers workers(options.num_threads != 0
                       ? options.num_threads
                       : std::min(UsableCpus(), kMaxThreads));
-  return WriteModel(checkpoint, path, options, workers);
+  return WriteModel(std::move(checkpoint), path, options, workers);
 }
 
 }  // namespace gemma

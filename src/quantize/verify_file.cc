@@ -127,11 +127,32 @@ class Verifier {
 
   absl::Status CheckFinite(std::string_view name, const Tensor& tensor,
                            Workers& workers) const {
-    const auto at = FindNonFinite(RowsOf(tensor), workers);
+    std::optional<WeightPosition> at;
+    if (tensor.packed.has_value()) {
+      at = FindInPacked(tensor, workers);
+    } else {
+      at = FindNonFinite(RowsOf(tensor), workers);
+    }
     if (!at.has_value()) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s: tensor %s has no finite value at row %u, column %u", file_.path(),
         Quoted(name), at->row, at->col));
+  }
+
+  // In matrices packed one after the other, whose rows are counted through.
+  static std::optional<WeightPosition> FindInPacked(const Tensor& tensor,
+                                                    Workers& workers) {
+    const WeightView all = RowsOf(tensor);
+    const size_t dims = tensor.shape.size();
+    const size_t rows = dims < 2 ? 1 : tensor.shape[dims - 2];
+    PackedView matrix = {*tensor.packed, rows, all.cols, tensor.data};
+    for (size_t first = 0; first < all.rows; first += rows) {
+      if (auto at = FindNonFinite(matrix, workers)) {
+        return WeightPosition{first + at->row, at->col};
+      }
+      matrix.data += matrix.Bytes();
+    }
+    return std::nullopt;
   }
 
   const MappedFile& file_;

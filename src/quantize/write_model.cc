@@ -14,10 +14,12 @@
 #include "src/formats/gguf_writer.h"
 #include "src/formats/messages.h"
 #include "src/formats/status_macros.h"
+#include "src/formats/tensor_values.h"
 #include "src/model/bind_weights.h"
 #include "src/model/canonicalize.h"
 #include "src/model/describe.h"
 #include "src/model/read_config.h"
+#include "src/model/sbs_tensors.h"
 #include "src/model/tensor_names.h"
 #include "src/quantize/choose_format.h"
 #include "src/quantize/encode.h"
@@ -82,7 +84,7 @@ Tensor Part(const Tensor& tensor, size_t begin, size_t end) {
 
 class ModelWriter {
  public:
-  ModelWriter(const Checkpoint& checkpoint, const QuantizeOptions& options,
+  ModelWriter(Checkpoint& checkpoint, const QuantizeOptions& options,
               Workers& workers)
       : checkpoint_(checkpoint),
         options_(options),
@@ -94,7 +96,7 @@ class ModelWriter {
     GEMMA_RETURN_IF_ERROR(MakePlans());
     GEMMA_RETURN_IF_ERROR(SetKeys());
     GEMMA_RETURN_IF_ERROR(file_.Begin(std::move(target)));
-    for (const Plan& plan : plans_) {
+    for (Plan& plan : plans_) {
       GEMMA_RETURN_IF_ERROR(WriteWeight(plan));
     }
     return file_.Commit(options_.overwrite ? AtomicFile::Existing::kReplace
@@ -107,6 +109,7 @@ class ModelWriter {
     // choice.
     GEMMA_ASSIGN_OR_RETURN(
         config_, ReadConfig(checkpoint_, RecurrentWindow::kTransformers));
+    GEMMA_RETURN_IF_ERROR(BindSbsTensors(config_, checkpoint_));
     GEMMA_ASSIGN_OR_RETURN(std::vector<BoundWeight> weights,
                            BindWeights(checkpoint_, config_));
     GEMMA_RETURN_IF_ERROR(ReadImportance(weights));
@@ -203,16 +206,30 @@ class ModelWriter {
     return matrices.count * EncodedBytes(plan.to, matrices.rows, matrices.cols);
   }
 
-  absl::Status WriteWeight(const Plan& plan) {
+  absl::Status WriteWeight(Plan& plan) {
     const Tensor& tensor = *plan.from.tensor;
     if (tensor.packed.has_value()) {
       GEMMA_RETURN_IF_ERROR(
           file_.Write(plan.name, {tensor.data, tensor.bytes}));
       return Done(tensor);
     }
-    if (plan.from.spec.kind == WeightKind::kMatrix) return WriteMatrix(plan);
-    if (plan.to.packed.has_value()) return WriteGates(plan);
-    return WriteVector(plan);
+    // What has to move is moved as a whole, alone.
+    GEMMA_ASSIGN_OR_RETURN(const TensorValues values,
+                           TensorValues::Read(tensor));
+    Tensor in_order = tensor;
+    in_order.data = values.data();
+    in_order.arrangement.reset();
+    plan.from.tensor = &in_order;
+    if (plan.from.spec.kind == WeightKind::kMatrix) {
+      GEMMA_RETURN_IF_ERROR(WriteMatrix(plan));
+    } else if (plan.to.packed.has_value()) {
+      GEMMA_RETURN_IF_ERROR(WriteGates(plan));
+    } else {
+      GEMMA_RETURN_IF_ERROR(WriteVector(plan));
+    }
+    plan.from.tensor = &tensor;
+    checkpoint_.Release(tensor);
+    return absl::OkStatus();
   }
 
   absl::Status WriteMatrix(const Plan& plan) {
@@ -260,9 +277,11 @@ class ModelWriter {
   absl::Status WriteVector(const Plan& plan) {
     const Tensor& tensor = *plan.from.tensor;
     GEMMA_RETURN_IF_ERROR(CheckFinite(plan, tensor, /*first_row=*/0));
-    std::vector<float> values = Decode(tensor);
+    GEMMA_ASSIGN_OR_RETURN(std::vector<float> values, Decode(tensor));
     if (plan.from.spec.kind == WeightKind::kNorm) {
       CanonicalizeNorm(checkpoint_.kind, values);
+    } else if (plan.from.spec.kind == WeightKind::kRecurrentParam) {
+      StoreRecurrentParam(checkpoint_.kind, values);
     }
     const WeightView view = {Format::kF32, 1, values.size(),
                              reinterpret_cast<const uint8_t*>(values.data())};
@@ -293,7 +312,7 @@ class ModelWriter {
     return absl::OkStatus();
   }
 
-  const Checkpoint& checkpoint_;
+  Checkpoint& checkpoint_;
   const QuantizeOptions& options_;
   Workers& workers_;
   const bool is_packed_;
@@ -309,7 +328,7 @@ class ModelWriter {
 
 }  // namespace
 
-absl::Status WriteModel(const Checkpoint& checkpoint, std::string target,
+absl::Status WriteModel(Checkpoint checkpoint, std::string target,
                         const QuantizeOptions& options, Workers& workers) {
   return ModelWriter(checkpoint, options, workers).Write(std::move(target));
 }

@@ -13,7 +13,7 @@
 namespace gemma {
 
 // As Quantize, once the options and the target were checked.
-absl::Status WriteModel(const Checkpoint& checkpoint, std::string target,
+absl::Status WriteModel(Checkpoint checkpoint, std::string target,
                         const QuantizeOptions& options, Workers& workers);
 
 }  // namespace gemma

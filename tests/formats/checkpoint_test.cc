@@ -229,19 +229,19 @@ TEST(Checkpoint, HuggingFaceSaysWhetherItChats) {
 
 TEST(CheckpointHostile, F1NotAModel) {
   const std::string directory = TestDirectory();
-  const std::string sbs = directory + "/model.sbs";
-  WriteFile(sbs, "SBS\x01 more");
-  EXPECT_EQ(ErrorOf(OpenCheckpoint(sbs)),
-            sbs +
-                ": not a GGUF file or a Hugging Face directory (found a file "
-                "that begins with 'SBS\\x01', wanted a .gguf file, or a "
-                "directory with config.json and model.safetensors or "
-                "model.safetensors.index.json)");
-  WriteFile(sbs, "G");
-  EXPECT_THAT(ErrorOf(OpenCheckpoint(sbs)), HasSubstr("begins with 'G'"));
+  const std::string file = directory + "/model.bin";
+  WriteFile(file, "SBS\x01 more");
+  EXPECT_EQ(ErrorOf(OpenCheckpoint(file)),
+            file +
+                ": not a GGUF or gemma.cpp file or a Hugging Face directory "
+                "(found a file that begins with 'SBS\\x01', wanted a .gguf or "
+                ".sbs file, or a directory with config.json and "
+                "model.safetensors or model.safetensors.index.json)");
+  WriteFile(file, "G");
+  EXPECT_THAT(ErrorOf(OpenCheckpoint(file)), HasSubstr("begins with 'G'"));
   EXPECT_THAT(ErrorOf(OpenCheckpoint(directory)),
-              HasSubstr("not a GGUF file or a Hugging Face directory (found a "
-                        "directory with neither"));
+              HasSubstr("not a GGUF or gemma.cpp file or a Hugging Face "
+                        "directory (found a directory with neither"));
   WriteFile(directory + "/config.json", "{}");
   EXPECT_THAT(ErrorOf(OpenCheckpoint(directory)),
               HasSubstr("found config.json without weights"));
@@ -394,12 +394,12 @@ TEST(CheckpointHostile, ADirectoryOfSeveralModels) {
   WriteParts(directory);
   WriteFile(directory + "/other.gguf", TinyGguf());
   EXPECT_THAT(ErrorOf(OpenCheckpoint(directory)),
-              AllOf(StartsWith(directory + ": has 4 GGUF files ("),
+              AllOf(StartsWith(directory + ": has 4 model files ("),
                     HasSubstr("give the path of the file")));
   std::filesystem::remove(directory + "/other.gguf");
   WriteFile(directory + "/other-00001-of-00003.gguf", TinyGguf());
   EXPECT_THAT(ErrorOf(OpenCheckpoint(directory)),
-              HasSubstr("has 4 GGUF files"));
+              HasSubstr("has 4 model files"));
 }
 
 TEST(CheckpointHostile, F12EveryTruncation) {

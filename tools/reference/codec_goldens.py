@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/testdata/codecs: every block format's bytes and what the Python package `gguf` makes of them, or,
-for our own formats, what their description in compression/codec_n.h does.
+"""Writes tests/testdata/codecs: every format's bytes and what the Python package `gguf` makes of them, or, for
+our own formats, what their description in compression/codec_n.h does.
 
 For each type, e.g. q4_k.bin holds ROWS rows of 256 values in the format's own bytes and q4_k.f32 the
 ROWS x 256 dequantised values, float32, little-endian, row-major. The codes are random; the rows differ in
@@ -8,6 +8,9 @@ their scales:
 
   0 positive scales         2 every byte zero                     4 scales that are denormal in fp16
   1 negative scales         3 every code bit one, scales one      5-7 scales of any sign and size
+
+gemma.cpp's two formats, which `gguf` does not know, are decoded here: sfp.bin has all 256 codes in its first
+row and random ones in the others, nuq.bin a table of such codes and random indices in each row.
 
   codec_goldens.py [--output DIR]
 """
@@ -100,6 +103,38 @@ def float_rows(name, random):
     return bits.astype("<u2").view(np.uint8)
 
 
+def sfp_value(code):
+    """What a byte of gemma.cpp's "switching floating point" stands for.
+
+    A sign, then 7 bits: below 2^-7, 4 bits of exponent from -23 on and 2 bits of mantissa; from 2^-7 up to
+    2^0, 3 bits of exponent and 3 of mantissa. Zero stands where 2^-23 would.
+    """
+    sign = -1.0 if code & 0x80 else 1.0
+    bits = code & 0x7F
+    if bits == 0:
+        return sign * 0.0
+    exponent, mantissa, size = (bits >> 3, bits & 7, 8) if bits & 0x40 else (bits >> 2, bits & 3, 4)
+    return sign * (1.0 + mantissa / size) * 2.0 ** (exponent - (15 if size == 8 else 23))
+
+
+SFP_VALUES = np.array([sfp_value(code) for code in range(256)], np.float32)
+
+
+def sfp_rows(random):
+    codes = random.integers(0, 256, (ROWS, VALUES), dtype=np.uint8)
+    codes[0] = np.arange(256)
+    return codes, SFP_VALUES[codes]
+
+
+def nuq_rows(random):
+    """A table of 16 SFP codes, then the indices of 256 values, two to a byte, the first in the low half."""
+    tables = random.integers(0, 256, (ROWS, 16), dtype=np.uint8)
+    indices = random.integers(0, 16, (ROWS, VALUES), dtype=np.uint8)
+    indices[0], indices[1, ::2], indices[1, 1::2] = np.arange(VALUES) % 16, 0, 15
+    rows = np.concatenate([tables, indices[:, ::2] | indices[:, 1::2] << 4], axis=1)
+    return rows, np.take_along_axis(SFP_VALUES[tables], indices.astype(np.intp), axis=1)
+
+
 def write(output, name, rows, values):
     (output / f"{name.lower()}.bin").write_bytes(rows.tobytes())
     (output / f"{name.lower()}.f32").write_bytes(values.astype("<f4").tobytes())
@@ -120,6 +155,8 @@ def main():
         write(output, name, rows, values)
     for seed, name in enumerate(OWN):
         write(output, name, *own_rows(name, np.random.default_rng(1000 + seed)))
+    write(output, "SFP", *sfp_rows(np.random.default_rng(100)))
+    write(output, "NUQ", *nuq_rows(np.random.default_rng(101)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+// SFP, gemma.cpp's "switching floating point". A value is one byte, and every
+// byte is exactly a bfloat16:
+//   bit 7        sign
+//   bits 0..6    c, by size:
+//     0          0
+//     1..63      2^(c / 4 - 23) * (1 + c % 4 / 4)
+//     64..127    2^(c / 8 - 15) * (1 + c % 8 / 8), up to 1.875
+// gemma.cpp writes no negative zero; here it is one.
+
+#ifndef GEMMA_COMPRESSION_CODEC_SFP_H_
+#define GEMMA_COMPRESSION_CODEC_SFP_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "compression/format.h"
+#include "compression/half.h"
+
+namespace gemma {
+
+struct SFP {
+  static constexpr size_t kBlockValues = BlockValues(Format::kSFP);  // 1
+  static constexpr size_t kBlockBytes = BlockBytes(Format::kSFP);    // 1
+
+  // The bits of the bfloat16. c lies where the exponent's low bits and the
+  // mantissa's high bits meet, so it needs only a shift and an offset.
+  static uint16_t ToBF16(uint8_t code) {
+    const unsigned sign = (code & 0x80u) << 8;
+    const unsigned c = code & 0x7Fu;
+    unsigned magnitude = 0;
+    if (c >= 64) {
+      magnitude = 0x3800 + (c << 4);
+    } else if (c != 0) {
+      magnitude = 0x3400 + (c << 5);
+    }
+    return static_cast<uint16_t>(sign | magnitude);
+  }
+
+  static float ToFloat(uint8_t code) { return BF16ToFloat(ToBF16(code)); }
+
+  static void UnpackBF16(const uint8_t* block, uint16_t* values) {
+    values[0] = ToBF16(block[0]);
+  }
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_COMPRESSION_CODEC_SFP_H_

@@ -1,0 +1,425 @@
+// Models in files of gemma.cpp, which the tests write: they must compute what
+// the same weights compute in a Hugging Face directory.
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compression/codec.h"
+#include "compression/half.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "src/formats/checkpoint.h"
+#include "tests/formats/error_of.h"
+#include "tests/support/hostile_model.h"
+#include "tests/support/sbs_files.h"
+#include "tests/support/tiny_files.h"
+#include "tests/support/toy_models.h"
+#include "tests/support/toy_vocab.h"
+
+namespace gemma {
+namespace {
+
+using ::nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// A model as a Hugging Face directory has it.
+struct HfModel {
+  json config;
+  TinyTensors tensors;
+};
+
+HfModel ReadToy(const std::string& folder) {
+  const absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(ToyPath(folder));
+  EXPECT_EQ(ErrorOf(checkpoint), "OK");
+  HfModel model;
+  const Bytes text = [&] {
+    const absl::StatusOr<MappedFile> file =
+        MappedFile::Open(ToyPath(folder) + "/config.json");
+    return Bytes(file->bytes().begin(), file->bytes().end());
+  }();
+  model.config = json::parse(text);
+  // What the file cannot say: gemma.cpp has no factor, and we one by the width.
+  if (model.config.contains("rope_parameters")) {
+    auto& rope = model.config["rope_parameters"];
+    if (rope.contains("full_attention")) {
+      rope["full_attention"] = {{"rope_theta", 1000000.0},
+                                {"rope_type", "default"}};
+    }
+  }
+  for (const auto& [name, tensor] : checkpoint->tensors) {
+    TinyTensor& out = model.tensors.emplace_back();
+    out.name = name;
+    out.shape.assign(tensor.shape.begin(), tensor.shape.end());
+    out.values.resize(tensor.NumValues());
+    const WeightView view = {tensor.format, 1, out.values.size(), tensor.data};
+    DecodeRow(view, 0, out.values.data());
+  }
+  return model;
+}
+
+// The smallest model of a type, but with heads as wide as published ones.
+HfModel WithPublishedHeads(const std::string& type, size_t num_kv_heads) {
+  HfModel model = {TinyConfig(type), TinyHfTensors(type)};
+  model.config["head_dim"] = 256;
+  model.config["num_key_value_heads"] = num_kv_heads;
+  if (type == "gemma2") {
+    model.config["query_pre_attn_scalar"] = 256;
+    model.config["sliding_window"] = 4096;
+  }
+  for (TinyTensor& tensor : model.tensors) {
+    const auto is = [&](const char* name) {
+      return tensor.name.find(name) != std::string::npos;
+    };
+    if (is("q_proj")) tensor = MakeTensor(tensor.name, {512, 8});
+    if (is("o_proj")) tensor = MakeTensor(tensor.name, {8, 512});
+    if (is("k_proj") || is("v_proj")) {
+      tensor = MakeTensor(tensor.name, {256 * num_kv_heads, 8});
+    }
+  }
+  return model;
+}
+
+Bytes AsBF16(const std::vector<float>& values) {
+  return EncodeSbs(SbsType::kBF16, values);
+}
+
+// Writes the model as a directory, in bfloat16 what the form has so, and
+// returns what it is configured as.
+ModelConfig WriteDirectory(const std::string& path, const HfModel& model,
+                           const SbsForm& form) {
+  std::filesystem::create_directories(path);
+  SafetensorsWriter weights;
+  for (const TinyTensor& tensor : model.tensors) {
+    const bool bf16 = IsStoredAsBF16(tensor.name, form);
+    weights.Tensor(tensor.name, bf16 ? "BF16" : "F32", tensor.shape,
+                   bf16 ? AsBF16(tensor.values) : tensor.bytes());
+  }
+  WriteFile(path + "/config.json", model.config.dump());
+  WriteFile(path + "/model.safetensors", weights.Finish());
+  LoadOptions options;
+  options.skip_weights = true;
+  options.recurrent_window = RecurrentWindow::kTransformers;  // W keys
+  return LoadOrDie(path, options).config();
+}
+
+// Writes the model in both ways, loads both and compares all logits' bits.
+void ExpectSameLogits(HfModel model, const SbsForm& form,
+                      const std::vector<TokenId>& tokens) {
+  SCOPED_TRACE(form.name);
+  model.tensors = RoundedTensors(std::move(model.tensors), form);
+  const std::string path = TestDirectory();
+  const ModelConfig config = WriteDirectory(path + "/hf", model, form);
+  WriteFile(path + "/m.sbs", SbsModel(config, model.tensors, form));
+  const Model expected = LoadExact(path + "/hf");
+  const Model actual = LoadExact(path + "/m.sbs");
+  EXPECT_EQ(actual.config().blocks, expected.config().blocks);
+  EXPECT_EQ(actual.config().embedding_scale, expected.config().embedding_scale);
+  EXPECT_EQ(actual.config().architecture, expected.config().architecture);
+  EXPECT_EQ(AllLogits(actual, tokens), AllLogits(expected, tokens));
+}
+
+// Longer than the toys' windows; ids that every toy has.
+const std::vector<TokenId> kTokens = {2, 7, 4, 99, 5, 201, 33, 7, 1, 250, 8, 3};
+// No longer than them.
+const std::vector<TokenId> kFewTokens = {2, 7, 4, 99, 5, 201, 33, 7};
+// Of a vocabulary of 8.
+const std::vector<TokenId> kTinyTokens = {2, 7, 4, 5};
+
+std::vector<SbsForm> FormsWithToc() {
+  return {{.name = "f32"},
+          {.name = "f32 split", .directory_at_end = true, .split = true},
+          {.name = "f32 scaled", .scale = 2.0f},
+          {.name = "bf16", .type = SbsType::kBF16},
+          {.name = "bf16 scaled", .type = SbsType::kBF16, .scale = 1.7f},
+          {.name = "sfp", .type = SbsType::kSfp},
+          {.name = "sfp split", .type = SbsType::kSfp, .split = true},
+          {.name = "sfp scaled",
+           .type = SbsType::kSfp,
+           .directory_at_end = true,
+           .scale = 0.37f},
+          {.name = "nuq", .type = SbsType::kNuq},
+          {.name = "nuq split", .type = SbsType::kNuq, .split = true},
+          {.name = "nuq, tables first",
+           .type = SbsType::kNuq,
+           .tables_first = true},
+          {.name = "nuq scaled", .type = SbsType::kNuq, .scale = 1.3f}};
+}
+
+class SbsToy : public testing::TestWithParam<const char*> {};
+
+TEST_P(SbsToy, ComputesWhatTheDirectoryDoes) {
+  const HfModel model = ReadToy(GetParam());
+  for (const SbsForm& form : FormsWithToc()) {
+    ExpectSameLogits(model, form, kTokens);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, SbsToy,
+    testing::Values("gemma", "gemma_mha", "gemma2", "gemma2_bf16",
+                    "gemma2_wide_head", "gemma3_noscale", "gemma3_bf16",
+                    "recurrent_gemma", "recurrent_gemma_48"),
+    [](const auto& param) { return std::string(param.param); });
+
+// Files from before 2025, whose configuration is worked out.
+TEST(SbsModel, SizesTellTheModel) {
+  struct Case {
+    HfModel model;
+    std::vector<TokenId> tokens;
+    bool whole_tables;  // every matrix is a multiple of four groups of NUQ, as
+                        // in all published models: no padding behind tables
+  };
+  const Case cases[] = {
+      {WithPublishedHeads("gemma", 1), kTinyTokens, false},
+      {WithPublishedHeads("gemma", 2), kTinyTokens, false},
+      {WithPublishedHeads("gemma2", 1), kTinyTokens, false},
+      {ReadToy("gemma3_noscale"), kFewTokens, true},
+      {ReadToy("recurrent_gemma"), kFewTokens, true},
+      {ReadToy("recurrent_gemma_48"), kFewTokens, false},
+  };
+  for (const auto& [model, tokens, whole_tables] : cases) {
+    for (SbsForm form : FormsWithToc()) {
+      if (form.tables_first && !whole_tables) continue;
+      form.has_toc = false;
+      ExpectSameLogits(model, form, tokens);
+    }
+  }
+}
+
+// ---------------------------------------------------------------------------
+// Published models: files of their shapes, without values
+
+struct Published {
+  const char* name;
+  size_t layers, width, ffw, heads, kv_heads, head_dim, vocab, window, context;
+  bool qk_norm, post_norms;
+  float rope_factor;
+  double query_scalar;
+};
+
+// models.md of the design: sections 1.1, 1.2 and 1.4.
+constexpr Published kPublished[] = {
+    {"gemma 2b", 18, 2048, 16384, 8, 1, 256, 256000, 0, 8192, false, false, 1,
+     256},
+    {"gemma 7b", 28, 3072, 24576, 16, 16, 256, 256000, 0, 8192, false, false, 1,
+     256},
+    {"gemma2 2b", 26, 2304, 9216, 8, 4, 256, 256000, 4096, 8192, false, true, 1,
+     256},
+    {"gemma2 9b", 42, 3584, 14336, 16, 8, 256, 256000, 4096, 8192, false, true,
+     1, 256},
+    {"gemma2 27b", 46, 4608, 36864, 32, 16, 128, 256000, 4096, 8192, false,
+     true, 1, 144},
+    {"gemma3 270m", 18, 640, 2048, 4, 1, 256, 262144, 512, 32768, true, true, 1,
+     256},
+    {"gemma3 1b", 26, 1152, 6912, 4, 1, 256, 262144, 512, 32768, true, true, 1,
+     256},
+    {"gemma3 4b", 34, 2560, 10240, 8, 4, 256, 262144, 1024, 131072, true, true,
+     8, 256},
+    {"gemma3 12b", 48, 3840, 15360, 16, 8, 256, 262144, 1024, 131072, true,
+     true, 8, 256},
+    {"gemma3 27b", 62, 5376, 21504, 32, 16, 128, 262144, 1024, 131072, true,
+     true, 8, 168},
+};
+
+// Its blobs in SFP, with norms and table in bfloat16.
+std::vector<std::pair<std::string, uint64_t>> BlobsOf(const Published& p) {
+  std::vector<std::pair<std::string, uint64_t>> blobs = {
+      {"Bc_embedding", 2 * p.vocab * p.width}, {"Bc_final_norm", 2 * p.width}};
+  for (size_t i = 0; i < p.layers; ++i) {
+    const auto add = [&](const char* name, uint64_t bytes) {
+      blobs.emplace_back(name + std::to_string(i), bytes);
+    };
+    add("$att_ein_", p.heads * p.head_dim * p.width);
+    add("$qkv_ein_", (p.heads + 2 * p.kv_heads) * p.head_dim * p.width);
+    add("$gating_ein_", 2 * p.ffw * p.width);
+    add("$linear_w_", p.ffw * p.width);
+    add("Bpre_att_ns_", 2 * p.width);
+    add("Bpre_ff_ns_", 2 * p.width);
+    if (p.post_norms) add("Bpost_att_ns_", 2 * p.width);
+    if (p.post_norms) add("Bpost_ff_ns_", 2 * p.width);
+    if (p.qk_norm) add("Bquery_norm_", 2 * p.head_dim);
+    if (p.qk_norm) add("Bkey_norm_", 2 * p.head_dim);
+  }
+  return blobs;
+}
+
+TEST(SbsModel, SizesOfPublishedModelsAreKnown) {
+  const std::string path = TestDirectory() + "/m.sbs";
+  LoadOptions options;
+  options.skip_weights = true;
+  for (const Published& p : kPublished) {
+    SCOPED_TRACE(p.name);
+    WriteSparseSbs(path, BlobsOf(p));
+    const Model model = LoadOrDie(path, options);
+    const ModelConfig& c = model.config();
+    EXPECT_EQ(c.num_layers(), p.layers);
+    EXPECT_EQ(c.model_dim, p.width);
+    EXPECT_EQ(c.ffw_dim, p.ffw);
+    EXPECT_EQ(c.num_heads, p.heads);
+    EXPECT_EQ(c.num_kv_heads, p.kv_heads);
+    EXPECT_EQ(c.head_dim, p.head_dim);
+    EXPECT_EQ(c.vocab_size, p.vocab);
+    EXPECT_EQ(c.sliding_window, p.window);
+    EXPECT_EQ(c.max_context, p.context);
+    EXPECT_EQ(c.post_norms, p.post_norms);
+    EXPECT_EQ(c.rope_factor_global, p.rope_factor);
+    EXPECT_FLOAT_EQ(c.query_scale, 1.0 / std::sqrt(p.query_scalar));
+    EXPECT_EQ(c.rope_base_global, p.qk_norm ? 1e6f : 1e4f);
+    const bool gemma2 = p.post_norms && !p.qk_norm;
+    EXPECT_EQ(c.attn_logits_soft_cap, gemma2 ? 50.0f : 0.0f);
+    EXPECT_EQ(c.final_logits_soft_cap, gemma2 ? 30.0f : 0.0f);
+    const size_t period = p.qk_norm ? 6 : 2;
+    for (size_t i = 0; i < p.layers; ++i) {
+      const bool global = p.window == 0 || (i + 1) % period == 0;
+      EXPECT_EQ(c.blocks[i], global ? BlockType::kGlobalAttention
+                                    : BlockType::kLocalAttention);
+    }
+  }
+}
+
+// RecurrentGemma 2B; section 1.3.
+TEST(SbsModel, SizesOfRecurrentGemmaAreKnown) {
+  constexpr size_t kWidth = 2560;
+  constexpr size_t kFfw = 7680;
+  std::vector<std::pair<std::string, uint64_t>> blobs = {
+      {"Bc_embedding", 2 * 256000 * kWidth}, {"Bc_final_norm", 2 * kWidth}};
+  for (size_t i = 0; i < 26; ++i) {
+    const auto add = [&](const char* name, uint64_t bytes) {
+      blobs.emplace_back(name + std::to_string(i), bytes);
+    };
+    add("$gating_ein_", 2 * kFfw * kWidth);
+    add("$linear_w_", kFfw * kWidth);
+    add("Fffw_gat_b_", 4 * 2 * kFfw);
+    add("Fffw_out_b_", 4 * kWidth);
+    add("Bpre_att_ns_", 2 * kWidth);
+    add("Bpre_ff_ns_", 2 * kWidth);
+    if (i % 3 == 2) {
+      add("$att_ein_", kWidth * kWidth);
+      add("$qkv_ein_", 12 * 256 * kWidth);
+      add("Fattn_ob_", 4 * kWidth);
+      continue;
+    }
+    for (const char* name : {"x", "y", "out"}) {
+      add((std::string("$gr_lin_") + name + "_w_").c_str(), kWidth * kWidth);
+      add((std::string("Fgr_lin_") + name + "_b_").c_str(), 4 * kWidth);
+    }
+    add("Fgr_conv_w_", 4 * 4 * kWidth);
+    add("Fgr_conv_b_", 4 * kWidth);
+    add("$gr_gate_w_", 2 * 10 * 256 * 256);
+    add("Fgr_gate_b_", 4 * 2 * kWidth);
+    add("Fgr_a_", 4 * kWidth);
+  }
+  const std::string path = TestDirectory() + "/m.sbs";
+  WriteSparseSbs(path, blobs);
+  LoadOptions options;
+  options.skip_weights = true;
+  const Model model = LoadOrDie(path, options);
+  const ModelConfig& c = model.config();
+  EXPECT_EQ(c.architecture, "recurrentgemma");
+  EXPECT_EQ(c.num_heads, 10u);
+  EXPECT_EQ(c.num_kv_heads, 1u);
+  EXPECT_EQ(c.head_dim, 256u);
+  EXPECT_EQ(c.rotary_dim, 128u);
+  EXPECT_EQ(c.lru_width, kWidth);
+  EXPECT_EQ(c.conv_width, 4u);
+  EXPECT_EQ(c.ffw_dim, kFfw);
+  EXPECT_EQ(c.sliding_window, 2049u);
+  EXPECT_EQ(c.final_logits_soft_cap, 30.0f);
+  EXPECT_EQ(c.blocks[2], BlockType::kLocalAttention);
+  EXPECT_EQ(c.blocks[25], BlockType::kRecurrent);
+}
+
+// ---------------------------------------------------------------------------
+// What else files tell
+
+std::string WriteTiny(const std::string& type, const SbsForm& form) {
+  HfModel model = {TinyConfig(type), TinyHfTensors(type)};
+  const std::string path = TestDirectory();
+  const ModelConfig config = WriteDirectory(path + "/hf", model, form);
+  WriteFile(path + "/m.sbs", SbsModel(config, model.tensors, form));
+  return path + "/m.sbs";
+}
+
+TEST(SbsModel, SaysWhetherItChats) {
+  EXPECT_TRUE(LoadExact(WriteTiny("gemma2", {})).is_instruction_tuned());
+  EXPECT_FALSE(
+      LoadExact(WriteTiny("gemma2", {.wrapping = 1})).is_instruction_tuned());
+}
+
+TEST(SbsModel, TellsWhatItHolds) {
+  const Model model = LoadExact(WriteTiny("gemma2", {.type = SbsType::kSfp}));
+  for (const TensorSummary& tensor : model.tensors()) {
+    const bool matrix = tensor.name.find("attn_output") != std::string::npos;
+    if (!matrix) continue;
+    EXPECT_EQ(tensor.format, "SFP");
+    EXPECT_EQ(tensor.shape, (std::vector<size_t>{8, 8}));
+    EXPECT_EQ(tensor.bytes, 64u);
+  }
+}
+
+// A table that has as many rows as the toy vocabulary has pieces.
+std::string WriteWithVocabulary(const SbsForm& form) {
+  const size_t pieces = ToyVocabulary().tokens.size();
+  HfModel model = {TinyConfig("gemma"), TinyHfTensors("gemma")};
+  model.config["vocab_size"] = pieces;
+  Find(model.tensors, "model.embed_tokens.weight") =
+      MakeTensor("model.embed_tokens.weight", {pieces, 8});
+  const std::string path = TestDirectory();
+  const ModelConfig config = WriteDirectory(path + "/hf", model, form);
+  WriteFile(path + "/m.sbs", SbsModel(config, model.tensors, form));
+  return path + "/m.sbs";
+}
+
+TEST(SbsModel, TokenizerIsInTheFileOrBesideIt) {
+  const std::string proto = ToyVocabulary().model_proto;
+  SbsForm form;
+  form.tokenizer = proto;
+  std::string path = WriteWithVocabulary(form);
+  const absl::StatusOr<Tokenizer> inside = Tokenizer::Load(path);
+  ASSERT_EQ(ErrorOf(inside), "OK");
+  EXPECT_THAT(LoadExact(path).config().stop_tokens, testing::Contains(1));
+
+  for (const char* none : {"", "unavailable"}) {
+    form.tokenizer = none;
+    path = WriteWithVocabulary(form);
+    const std::string directory = std::filesystem::path(path).parent_path();
+    EXPECT_THAT(ErrorOf(Tokenizer::Load(path)),
+                HasSubstr("neither tokenizer.spm nor tokenizer.model"));
+    EXPECT_FALSE(LoadExact(path).tokenizer().ok());
+    for (const char* name : {"/tokenizer.spm", "/tokenizer.model"}) {
+      WriteFile(directory + name, proto);
+      const absl::StatusOr<Tokenizer> beside = Tokenizer::Load(path);
+      ASSERT_EQ(ErrorOf(beside), "OK");
+      EXPECT_EQ(beside->vocab_size(), inside->vocab_size());
+      std::filesystem::remove(directory + name);
+    }
+  }
+  form.tokenizer = "no proto";
+  path = WriteWithVocabulary(form);
+  EXPECT_THAT(ErrorOf(Model::Load(path).status()),
+              StartsWith(path + ": blob 'tokenizer'"));
+}
+
+TEST(SbsModel, DirectoryOfOneFileLoads) {
+  const std::string path = WriteTiny("gemma3_text", {});
+  const std::string directory = std::filesystem::path(path).parent_path();
+  EXPECT_EQ(AllLogits(LoadExact(directory), kTinyTokens),
+            AllLogits(LoadExact(path), kTinyTokens));
+}
+
+TEST(SbsModel, StopTokensAreThoseOfTheFile) {
+  const HfModel model = ReadToy("gemma2");
+  const std::string path = TestDirectory();
+  const ModelConfig config = WriteDirectory(path + "/hf", model, {});
+  WriteFile(path + "/m.sbs", SbsModel(config, model.tensors, {}));
+  EXPECT_THAT(LoadExact(path + "/m.sbs").config().stop_tokens,
+              ElementsAre(1, 107));
+}
+
+}  // namespace
+}  // namespace gemma

@@ -1,0 +1,58 @@
+// Models whose files are cut and changed byte by byte: loading and running them
+// may fail, but only with a Status. The sanitizers are the assertion.
+
+#ifndef GEMMA_TESTS_SUPPORT_HOSTILE_FILES_H_
+#define GEMMA_TESTS_SUPPORT_HOSTILE_FILES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "tests/support/tiny_files.h"
+
+namespace gemma {
+
+// A directory in memory, if there is one, that ends with the test.
+class Folder {
+ public:
+  Folder();
+  ~Folder();
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// A file that is changed in place, which is faster than writing it anew.
+class ChangingFile {
+ public:
+  ChangingFile(const std::string& path, const Bytes& bytes);
+  ~ChangingFile();
+
+  const Bytes& bytes() const { return bytes_; }
+  void Put(size_t offset, uint8_t byte);
+  void Cut(size_t size);
+  void Restore();
+
+ private:
+  Bytes bytes_;
+  int file_ = -1;
+};
+
+// Loads the model and, if that works, computes three positions and samples.
+// Returns whether it loaded.
+bool LoadAndRun(const std::string& path);
+
+// Cuts the file of the model at `path` at every structural byte, and in the
+// data after them now and then.
+void CutEverywhere(const std::string& path, ChangingFile& file,
+                   size_t structure);
+
+// Changes every structural byte, those from `begin` to `end`, in four ways. A
+// changed byte may still be a valid model.
+void ChangeEverywhere(const std::string& path, ChangingFile& file, size_t end,
+                      size_t begin = 0);
+
+}  // namespace gemma
+
+#endif  // GEMMA_TESTS_SUPPORT_HOSTILE_FILES_H_
