@@ -80,8 +80,8 @@ typedef struct gemma_load_options {
 /* Sets the defaults. */
 GEMMA_EXPORT void gemma_load_options_init(gemma_load_options* options);
 
-/* Loads a GGUF file or a Hugging Face directory. options: null for the
- * defaults. */
+/* Loads a GGUF file, a Hugging Face directory or a file of gemma.cpp.
+ * options: null for the defaults. */
 GEMMA_EXPORT gemma_status gemma_model_load(const char* path,
                                            const gemma_load_options* options,
                                            gemma_model** model);

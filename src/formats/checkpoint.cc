@@ -325,6 +325,11 @@ absl::Status NotAModel(const std::string& path, std::string_view found) {
 absl::StatusOr<Checkpoint> OpenFile(std::string given, MappedFile file) {
   if (IsGguf(file.bytes())) return OpenGguf(std::move(given), std::move(file));
   if (IsSbs(file.bytes())) return OpenSbs(std::move(given), std::move(file));
+  if (absl::EndsWith(given, ".safetensors")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        given, ": is a safetensors file, wanted the directory with its ",
+        kConfig, ": give ", DirectoryOf(given)));
+  }
   return NotAModel(file.path(), absl::StrCat("a file that begins with ",
                                              Quoted(file.text().substr(0, 4))));
 }
@@ -393,11 +398,6 @@ absl::StatusOr<Checkpoint> OpenCheckpoint(std::string path) {
   std::error_code error;
   if (fs::is_directory(path, error)) return OpenDirectory(std::move(path));
   GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
-  if (absl::EndsWith(path, ".safetensors")) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": is a safetensors file, wanted the directory with its ",
-        kConfig, ": give ", DirectoryOf(path)));
-  }
   return OpenFile(std::move(path), std::move(file));
 }
 

@@ -240,6 +240,8 @@ absl::Status Complete(const SbsFile& file, RecurrentWindow window,
     CompleteGemma3(c);
   } else {
     c.architecture = c.post_norms ? "gemma2" : "gemma";
+    // Gemma 1's was a setting of gemma.cpp's build.
+    if (!c.post_norms) c.max_context = 8192;
   }
   return absl::OkStatus();
 }

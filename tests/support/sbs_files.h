@@ -70,9 +70,11 @@ struct SbsForm {
   bool directory_at_end = false;
   bool split = false;         // qkv1_w, gating1_w, att_w, ...
   bool tables_first = false;  // of NUQ
-  float scale = 1.0f;         // of the matrices that gemma.cpp scales
-  std::string tokenizer;      // none if empty
-  uint32_t wrapping = 0;      // 0: tuned, 1: not
+  // Of the matrices that gemma.cpp scales; if not 1, times a power of two by
+  // their kind.
+  float scale = 1.0f;
+  std::string tokenizer;  // none if empty
+  uint32_t wrapping = 0;  // 0: tuned, 1: not
 };
 
 // A model's tensors, which have Hugging Face's names, with the values that a

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <string_view>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -46,6 +47,27 @@ SbsType TypeOf(const std::string& name, const SbsForm& form) {
   return form.type == SbsType::kF32 ? SbsType::kF32 : SbsType::kBF16;
 }
 
+// The scale of a tensor, ours or gemma.cpp's, in the form.
+float ScaleOf(std::string_view name, const SbsForm& form) {
+  if (form.scale == 1.0f) return 1.0f;
+  struct Kind {
+    std::string_view part;
+    float factor;
+  };
+  constexpr Kind kKinds[] = {
+      {"o_proj", 1.0f},    {"att_", 1.0f},     {"q_proj", 2.0f},
+      {"k_proj", 2.0f},    {"v_proj", 2.0f},   {"qkv", 2.0f},
+      {"gate_proj", 4.0f}, {"up_proj", 4.0f},  {"gating", 4.0f},
+      {"down_proj", 0.5f}, {"linear_x", 8.0f}, {"lin_x", 8.0f},
+      {"linear_y", 0.25f}, {"lin_y", 0.25f},   {"linear_out", 16.0f},
+      {"lin_out", 16.0f},  {"gate_w", 0.125f}, {"linear_w", 0.5f},
+  };
+  for (const Kind& kind : kKinds) {
+    if (absl::StrContains(name, kind.part)) return form.scale * kind.factor;
+  }
+  std::abort();
+}
+
 class Builder {
  public:
   Builder(const ModelConfig& config, const TinyTensors& tensors,
@@ -65,9 +87,9 @@ class Builder {
   // A matrix of the form's type, and its scale.
   void Matrix(const std::string& base, size_t layer, size_t rows, size_t cols,
               const Values& values) {
-    Add(absl::StrCat(base, "_", layer), form_.type, rows, cols, values,
-        form_.scale);
-    if (form_.scale != 1.0f) scales_.push_back(form_.scale);
+    const float scale = ScaleOf(base, form_);
+    Add(absl::StrCat(base, "_", layer), form_.type, rows, cols, values, scale);
+    if (form_.scale != 1.0f) scales_.push_back(scale);
   }
   void Vector(const std::string& base, size_t layer, const std::string& name) {
     const TinyTensor& tensor = At(layer, name);
@@ -355,8 +377,9 @@ Bytes Builder::Build() {
 
 TinyTensors RoundedTensors(TinyTensors tensors, const SbsForm& form) {
   for (TinyTensor& tensor : tensors) {
-    tensor.values = RoundToSbs(TypeOf(tensor.name, form), tensor.values,
-                               IsMatrix(tensor.name) ? form.scale : 1.0f);
+    const float scale =
+        IsMatrix(tensor.name) ? ScaleOf(tensor.name, form) : 1.0f;
+    tensor.values = RoundToSbs(TypeOf(tensor.name, form), tensor.values, scale);
   }
   return tensors;
 }

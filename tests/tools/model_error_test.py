@@ -30,7 +30,7 @@ class WrongFileTest(CommandTest):
         path = self.folder / name
         path.write_bytes(data)
         for command in (["inspect", path], ["run", path, "Hello"], ["tokenize", path, "Hello"]):
-            if command[0] == "tokenize" and data.startswith(b"GGUF"):
+            if command[0] == "tokenize" and data.startswith((b"GGUF", b"SBS")):
                 continue  # needs no more than a tokenizer
             self.fails(1, *command, says=[name, *([says] if isinstance(says, str) else says)], cure=cure)
 
@@ -43,13 +43,18 @@ class WrongFileTest(CommandTest):
             archive.writestr("archive/data.pkl", b"x")
         self.wrong("model.pt", (self.folder / "zip").read_bytes(), "safetensors")
         self.wrong("old.bin", bytes(range(1, 200)), "safetensors")
-        self.wrong("2b-it-sfp.sbs", bytes(range(200)), "gemma.cpp")
+        self.wrong("2b-it-sfp.sbs", bytes(range(200)), "to its end", says="not a GGUF or gemma.cpp file")
         self.wrong("ggml-model.bin", b"tjgg" + bytes(60), "before GGUF")
         self.wrong("gemma.tflite", b"\x1c\0\0\0TFL3" + bytes(60), "TensorFlow Lite")
         self.wrong("m.gguf.gz", gzip.compress(GGUF.read_bytes()[:1000]), "unpack it")
         self.wrong("m.gguf.partial", b"\0" * 100, "gemma pull goes on")
         self.wrong("m", b"\0" * 100, "gemma pull")
         self.wrong("m.gguf", b"", "to its end", says="is empty")
+
+    def test_files_of_gemma_cpp(self):
+        self.wrong("cut.sbs", b"SBS\n" + struct.pack("<IQ", 3, 4096), "to its end", says="its header says 4096")
+        blob = struct.pack("<IQ16sQQ", 1, 260, b"Fc_final_norm", 256, 4).ljust(252, b"\0") + bytes(4)
+        self.wrong("old.sbs", b"SBS\n" + blob, "migrate_weights", says="no tensor 'c_embedding'")
 
     def test_gguf_files_of_other_models(self):
         self.wrong("llama.gguf", gguf_of(b"llama"), "only Gemma models", says="'llama'")

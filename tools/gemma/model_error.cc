@@ -78,9 +78,7 @@ struct Ending {
 };
 
 constexpr Ending kEndings[] = {
-    {".sbs",
-     "it is of gemma.cpp: take the model's safetensors or GGUF files "
-     "(gemma pull hf://OWNER/REPO)"},
+    {".sbs", kCutCure},
     {".bin", kPickleCure},
     {".pt", kPickleCure},
     {".pth", kPickleCure},
@@ -175,6 +173,10 @@ std::string FindCure(const absl::Status& status, const std::string& path) {
       absl::StrContains(message, "model_type")) {
     return "only Gemma models run here (gemma list --all)";
   }
+  if (absl::StrContains(message, "no blob 'config'")) {
+    return "gemma.cpp's migrate_weights makes a file of it that says what it "
+           "is";
+  }
   if (absl::IsDataLoss(status) || absl::StrContains(message, ": is empty") ||
       absl::StrContains(message, "is larger than the file") ||
       absl::StrContains(message, "but the data has ") ||
@@ -187,7 +189,7 @@ std::string FindCure(const absl::Status& status, const std::string& path) {
   if (absl::IsNotFound(status)) {
     return "the model has more files: gemma pull hf://OWNER/REPO fetches all";
   }
-  if (absl::StrContains(message, ": not a GGUF file or")) {
+  if (absl::StrContains(message, ": not a GGUF or gemma.cpp file or")) {
     return fs::is_directory(file) ? CureOfDirectory(path) : CureOfFile(path);
   }
   return "";

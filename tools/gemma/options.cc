@@ -170,7 +170,8 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
 void AddModelPath(CLI::App& app, std::string* path, const std::string& name) {
   AddText(app, name, "", path,
           "A GGUF file (of several: the first), a Hugging Face directory,\n"
-          "or the name of a pulled model (gemma list)")
+          "a .sbs file of gemma.cpp, or the name of a pulled model (gemma\n"
+          "list)")
       ->option_text(name)
       ->required();
 }

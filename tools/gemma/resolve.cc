@@ -65,7 +65,8 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model) {
 
 bool NamesModel(const std::string& text) {
   if (access(text.c_str(), F_OK) == 0 || LooksLikeSource(text) ||
-      absl::EndsWith(text, ".gguf") || FindInCatalogue(text) != nullptr) {
+      absl::EndsWith(text, ".gguf") || absl::EndsWith(text, ".sbs") ||
+      FindInCatalogue(text) != nullptr) {
     return true;
   }
   const absl::StatusOr<ModelStore> store = ModelStore::Open();
