@@ -3,8 +3,8 @@
 //   bit 7        sign
 //   bits 0..6    c, by size:
 //     0          0
-//     1..63      2^(c / 4 - 23) * (1 + c % 4 / 4)
-//     64..127    2^(c / 8 - 15) * (1 + c % 8 / 8), up to 1.875
+//     1..63      2^(floor(c / 4) - 23) * (1 + (c mod 4) / 4)
+//     64..127    2^(floor(c / 8) - 15) * (1 + (c mod 8) / 8), up to 1.875
 // gemma.cpp writes no negative zero; here it is one.
 
 #ifndef GEMMA_COMPRESSION_CODEC_SFP_H_
