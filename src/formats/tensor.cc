@@ -14,8 +14,7 @@ WeightView RowsOf(const Tensor& tensor) {
 }
 
 absl::StatusOr<std::vector<float>> Decode(const Tensor& tensor) {
-  GEMMA_ASSIGN_OR_RETURN(const TensorValues values,
-                         TensorValues::Read(tensor));
+  GEMMA_ASSIGN_OR_RETURN(const TensorValues values, TensorValues::Read(tensor));
   WeightView view = RowsOf(tensor);
   view.data = values.data();
   std::vector<float> out(view.rows * view.cols);

@@ -69,7 +69,8 @@ Format KeptFormat(Format format) {
 }
 
 bool IsTrainedForQ4_0(const WeightView& w) {
-  if (w.data == nullptr || BlockValues(w.format) != 1 || w.cols % 32 != 0) return false;
+  if (w.data == nullptr || BlockValues(w.format) != 1 || w.cols % 32 != 0)
+    return false;
   WeightView encoded = {Format::kQ4_0, 1, w.cols, nullptr};
   std::vector<uint8_t> bytes(encoded.RowBytes());
   encoded.data = bytes.data();

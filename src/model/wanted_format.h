@@ -16,8 +16,8 @@ double BitsPerWeight(Format format, size_t cols);
 // Bits of the type where rows are long; infinite for kKeep.
 double BitsOfType(WeightType type);
 
-// What keeps all values of the format, in memory and in what we write: itself, or
-// bfloat16 for gemma.cpp's.
+// What keeps all values of the format, in memory and in what we write: itself,
+// or bfloat16 for gemma.cpp's.
 Format KeptFormat(Format format);
 
 // Whether Q4_0 holds all values of w, but for what a bfloat16 rounds off:

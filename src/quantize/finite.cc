@@ -60,9 +60,9 @@ std::optional<WeightPosition> FindNonFinite(const WeightView& view,
 
 std::optional<WeightPosition> FindNonFinite(const PackedView& view,
                                             Workers& workers) {
-  return FindInRows(
-      view.rows, view.cols, workers,
-      [&](size_t row, float* out) { DecodePackedRow(view, row, out); });
+  return FindInRows(view.rows, view.cols, workers, [&](size_t row, float* out) {
+    DecodePackedRow(view, row, out);
+  });
 }
 
 }  // namespace gemma
