@@ -70,7 +70,7 @@ Format ChooseFormat(const BoundWeight& weight, const QuantizeOptions& options) {
 
 absl::StatusOr<std::vector<Format>> ChooseFormats(
     absl::Span<const BoundWeight> weights, const QuantizeOptions& options,
-    const ImportanceOf& importance, Workers& workers) {
+    Workers& workers) {
   std::vector<Format> out;
   std::vector<Format> budgeted;
   for (const BoundWeight& weight : weights) {
@@ -81,8 +81,8 @@ absl::StatusOr<std::vector<Format>> ChooseFormats(
         options.layout == FileLayout::kPacked
             ? absl::Span<const Format>(kPackedLadder)
             : absl::Span<const Format>(kGgufLadder);
-    GEMMA_ASSIGN_OR_RETURN(budgeted, PlanFormats(weights, options.bits, ladder,
-                                                 importance, workers));
+    GEMMA_ASSIGN_OR_RETURN(budgeted,
+                           PlanFormats(weights, options.bits, ladder, workers));
   }
   for (size_t i = 0; i < weights.size(); ++i) {
     const bool is_matrix = weights[i].spec.kind == WeightKind::kMatrix;

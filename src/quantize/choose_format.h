@@ -21,7 +21,7 @@ namespace gemma {
 // that would have to change.
 absl::StatusOr<std::vector<Format>> ChooseFormats(
     absl::Span<const BoundWeight> weights, const QuantizeOptions& options,
-    const ImportanceOf& importance, Workers& workers);
+    Workers& workers);
 
 }  // namespace gemma
 

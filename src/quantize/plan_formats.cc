@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 
@@ -59,12 +58,11 @@ struct Choice {
 // for a bit than the one before it.
 using Choices = std::vector<Choice>;
 
-// Squared error of the rows that `encode` quantizes, relative to their squares,
-// both by importance.
+// Squared error of some of a matrix's rows in a format, relative to their
+// squares.
 class SampledError {
  public:
-  SampledError(const WeightView& w, absl::Span<const float> importance)
-      : w_(w), importance_(importance.data(), importance.size()) {}
+  explicit SampledError(const WeightView& w) : w_(w) {}
 
   // Nothing if a row is not finite.
   std::optional<double> Of(Format format) const {
@@ -78,7 +76,8 @@ class SampledError {
     const size_t count = std::min(kSampleRows, w_.rows);
     for (size_t i = 0; i < count; ++i) {
       const size_t row = i * w_.rows / count;
-      if (QuantizeRows(w_, format, importance_, row, row + 1, bytes.data())) {
+      if (QuantizeRows(w_, format, /*importance=*/{}, row, row + 1,
+                       bytes.data())) {
         return std::nullopt;
       }
       DecodeRow(w_, row, from.data());
@@ -92,15 +91,14 @@ class SampledError {
   void Add(const std::vector<float>& from, const std::vector<float>& to,
            double& error, double& power) const {
     for (size_t col = 0; col < w_.cols; ++col) {
-      const double weight = importance_.empty() ? 1.0 : importance_[col];
-      const double difference = double{from[col]} - to[col];
-      error += weight * difference * difference;
-      power += weight * from[col] * from[col];
+      const double value = from[col];
+      const double difference = value - to[col];
+      error += difference * difference;
+      power += value * value;
     }
   }
 
   const WeightView w_;
-  std::span<const float> importance_;
 };
 
 // Leaves only choices on the lower convex hull of loss over bits.
@@ -129,7 +127,6 @@ Choices Hull(Choices all) {
 // `share`: of the role's sensitivity.
 absl::StatusOr<Choices> ChoicesOf(const BoundWeight& weight,
                                   absl::Span<const Format> ladder,
-                                  const ImportanceOf& importance,
                                   double share) {
   GEMMA_ASSIGN_OR_RETURN(const TensorValues stored,
                          TensorValues::Read(*weight.tensor));
@@ -138,7 +135,7 @@ absl::StatusOr<Choices> ChoicesOf(const BoundWeight& weight,
   const double values = static_cast<double>(view.rows * view.cols);
   const Format kept = KeptFormat(view.format);
   const double own_bits = BitsPerWeight(kept, view.cols);
-  const SampledError error(view, importance(weight.spec));
+  const SampledError error(view);
   Choices all = {{kept, own_bits * values, 0.0}};
   for (const Format format : ladder) {
     if (view.cols % BlockValues(format) != 0) continue;
@@ -191,8 +188,7 @@ std::vector<size_t> TakeSteps(const std::vector<Choices>& choices,
 
 absl::StatusOr<std::vector<Format>> PlanFormats(
     absl::Span<const BoundWeight> weights, double bits,
-    absl::Span<const Format> ladder, const ImportanceOf& importance,
-    Workers& workers) {
+    absl::Span<const Format> ladder, Workers& workers) {
   std::map<WeightRole, double> role_weights;
   double budget = 0;
   for (const BoundWeight& weight : weights) {
@@ -212,8 +208,8 @@ absl::StatusOr<std::vector<Format>> PlanFormats(
       measured[i] = Choices{{weight.tensor->format, 0.0, 0.0}};
       return;
     }
-    measured[i] = ChoicesOf(weight, ladder, importance,
-                            1.0 / role_weights[weight.spec.role]);
+    measured[i] =
+        ChoicesOf(weight, ladder, 1.0 / role_weights[weight.spec.role]);
   });
 
   std::vector<Choices> choices;

@@ -113,12 +113,8 @@ class ModelWriter {
     GEMMA_ASSIGN_OR_RETURN(std::vector<BoundWeight> weights,
                            BindWeights(checkpoint_, config_));
     GEMMA_RETURN_IF_ERROR(ReadImportance(weights));
-    GEMMA_ASSIGN_OR_RETURN(
-        const std::vector<Format> formats,
-        ChooseFormats(
-            weights, options_,
-            [&](const WeightSpec& spec) { return ImportanceFor(spec); },
-            workers_));
+    GEMMA_ASSIGN_OR_RETURN(const std::vector<Format> formats,
+                           ChooseFormats(weights, options_, workers_));
     for (size_t i = 0; i < weights.size(); ++i) {
       const WeightSpec& spec = weights[i].spec;
       total_bytes_ += weights[i].tensor->bytes;
