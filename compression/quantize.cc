@@ -174,7 +174,10 @@ class RowEncoder {
 
   int8_t NearestStep(size_t g, float scale, int delta) const {
     if (units_[g] == 0.0f) return 0;
-    const float step = std::nearbyint(scale * largest_[g] / units_[g]);
+    constexpr float kLimit = kMaxStep;
+    // In float: what a limited unit leaves may be too large for an int.
+    const float step = std::nearbyint(
+        std::clamp(scale * largest_[g] / units_[g], -kLimit, kLimit));
     return static_cast<int8_t>(
         std::clamp(static_cast<int>(step) + delta, -kMaxStep, kMaxStep));
   }
