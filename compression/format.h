@@ -14,30 +14,33 @@
 
 namespace gemma {
 
+// Where GGUF has no type for a format.
+inline constexpr int kNoNumber = -1;
+
 // The only list of file formats.
-//  enum      codec   name      values/block bytes/block  packed layout
-#define GEMMA_FORMATS(X)                                \
-  X(kF32, F32, "F32", 1, 4, kF32)                       \
-  X(kF16, F16, "F16", 1, 2, kF16)                       \
-  X(kBF16, BF16, "BF16", 1, 2, kBF16)                   \
-  X(kQ8_0, Q8_0, "Q8_0", 32, 34, kU8)                   \
-  X(kQ4_0, Q4_0, "Q4_0", 32, 18, kU4)                   \
-  X(kQ4_1, Q4_1, "Q4_1", 32, 20, kU4Offset)             \
-  X(kQ5_0, Q5_0, "Q5_0", 32, 22, kU5)                   \
-  X(kQ5_1, Q5_1, "Q5_1", 32, 24, kU5Offset)             \
-  X(kQ2_K, Q2_K, "Q2_K", 256, 84, kU4SuperOffset16)     \
-  X(kQ3_K, Q3_K, "Q3_K", 256, 110, kU4Super16)          \
-  X(kQ4_K, Q4_K, "Q4_K", 256, 144, kU4SuperOffset)      \
-  X(kQ5_K, Q5_K, "Q5_K", 256, 176, kU5SuperOffset)      \
-  X(kQ6_K, Q6_K, "Q6_K", 256, 210, kU6Super16)          \
-  X(kIQ4_NL, IQ4_NL, "IQ4_NL", 32, 18, kU4Table)        \
-  X(kIQ4_XS, IQ4_XS, "IQ4_XS", 256, 136, kU4SuperTable) \
-  X(kN4_32, N4_32, "N4_32", 32, 17, kN4Row)             \
-  X(kN4_16, N4_16, "N4_16", 32, 18, kN4Row16)           \
-  X(kN5_16, N5_16, "N5_16", 32, 22, kU5Row16)           \
-  X(kN6_16, N6_16, "N6_16", 32, 26, kU6Row16)           \
-  X(kSFP, SFP, "SFP", 1, 1, kBF16)                      \
-  X(kNUQ, NUQ, "NUQ", 256, 144, kBF16)
+//  enum  codec  name  values/block  bytes/block  packed layout  GGUF number
+#define GEMMA_FORMATS(X)                                    \
+  X(kF32, F32, "F32", 1, 4, kF32, 0)                        \
+  X(kF16, F16, "F16", 1, 2, kF16, 1)                        \
+  X(kBF16, BF16, "BF16", 1, 2, kBF16, 30)                   \
+  X(kQ8_0, Q8_0, "Q8_0", 32, 34, kU8, 8)                    \
+  X(kQ4_0, Q4_0, "Q4_0", 32, 18, kU4, 2)                    \
+  X(kQ4_1, Q4_1, "Q4_1", 32, 20, kU4Offset, 3)              \
+  X(kQ5_0, Q5_0, "Q5_0", 32, 22, kU5, 6)                    \
+  X(kQ5_1, Q5_1, "Q5_1", 32, 24, kU5Offset, 7)              \
+  X(kQ2_K, Q2_K, "Q2_K", 256, 84, kU4SuperOffset16, 10)     \
+  X(kQ3_K, Q3_K, "Q3_K", 256, 110, kU4Super16, 11)          \
+  X(kQ4_K, Q4_K, "Q4_K", 256, 144, kU4SuperOffset, 12)      \
+  X(kQ5_K, Q5_K, "Q5_K", 256, 176, kU5SuperOffset, 13)      \
+  X(kQ6_K, Q6_K, "Q6_K", 256, 210, kU6Super16, 14)          \
+  X(kIQ4_NL, IQ4_NL, "IQ4_NL", 32, 18, kU4Table, 20)        \
+  X(kIQ4_XS, IQ4_XS, "IQ4_XS", 256, 136, kU4SuperTable, 23) \
+  X(kN4_32, N4_32, "N4_32", 32, 17, kN4Row, kNoNumber)      \
+  X(kN4_16, N4_16, "N4_16", 32, 18, kN4Row16, kNoNumber)    \
+  X(kN5_16, N5_16, "N5_16", 32, 22, kU5Row16, kNoNumber)    \
+  X(kN6_16, N6_16, "N6_16", 32, 26, kU6Row16, kNoNumber)    \
+  X(kSFP, SFP, "SFP", 1, 1, kBF16, kNoNumber)               \
+  X(kNUQ, NUQ, "NUQ", 256, 144, kBF16, kNoNumber)
 
 enum class Format {
 #define GEMMA_FORMAT_ENUM(name, ...) name,
@@ -48,8 +51,8 @@ enum class Format {
 // Values in one block of the file format; rows hold whole blocks.
 constexpr size_t BlockValues(Format format) {
   switch (format) {
-#define GEMMA_FORMAT_CASE(name, codec, text, values, bytes, layout) \
-  case Format::name:                                                \
+#define GEMMA_FORMAT_CASE(name, codec, text, values, bytes, layout, number) \
+  case Format::name:                                                        \
     return values;
     GEMMA_FORMATS(GEMMA_FORMAT_CASE)
 #undef GEMMA_FORMAT_CASE
@@ -60,8 +63,8 @@ constexpr size_t BlockValues(Format format) {
 // Bytes of one block of the file format.
 constexpr size_t BlockBytes(Format format) {
   switch (format) {
-#define GEMMA_FORMAT_CASE(name, codec, text, values, bytes, layout) \
-  case Format::name:                                                \
+#define GEMMA_FORMAT_CASE(name, codec, text, values, bytes, layout, number) \
+  case Format::name:                                                        \
     return bytes;
     GEMMA_FORMATS(GEMMA_FORMAT_CASE)
 #undef GEMMA_FORMAT_CASE
@@ -80,8 +83,8 @@ constexpr size_t RowUnitBytes(Format format) {
 // The layout that weights of this format run from.
 constexpr Layout LayoutOf(Format format) {
   switch (format) {
-#define GEMMA_FORMAT_CASE(name, codec, text, values, bytes, layout) \
-  case Format::name:                                                \
+#define GEMMA_FORMAT_CASE(name, codec, text, values, bytes, layout, number) \
+  case Format::name:                                                        \
     return Layout::layout;
     GEMMA_FORMATS(GEMMA_FORMAT_CASE)
 #undef GEMMA_FORMAT_CASE
@@ -98,8 +101,8 @@ constexpr Layout TopLayoutOf(Format format) {
 // The name that GGUF or gemma.cpp gives the type, for example "Q4_K".
 constexpr std::string_view FormatName(Format format) {
   switch (format) {
-#define GEMMA_FORMAT_CASE(name, codec, text, values, bytes, layout) \
-  case Format::name:                                                \
+#define GEMMA_FORMAT_CASE(name, codec, text, values, bytes, layout, number) \
+  case Format::name:                                                        \
     return text;
     GEMMA_FORMATS(GEMMA_FORMAT_CASE)
 #undef GEMMA_FORMAT_CASE

@@ -338,8 +338,8 @@ void PackPanels(const WeightView& w, Layout layout, size_t begin, size_t end,
     return PackRange<Q8_0, Layout::kU8Split>(w, begin, end, out);
   }
   switch (w.format) {
-#define GEMMA_PACK_CASE(name, codec, text, values, bytes, layout) \
-  case Format::name:                                              \
+#define GEMMA_PACK_CASE(name, codec, text, values, bytes, layout, ...) \
+  case Format::name:                                                   \
     return PackRange<codec, Layout::layout>(w, begin, end, out);
     GEMMA_FORMATS(GEMMA_PACK_CASE)
 #undef GEMMA_PACK_CASE

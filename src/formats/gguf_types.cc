@@ -1,5 +1,7 @@
 #include "src/formats/gguf_types.h"
 
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -7,15 +9,14 @@ namespace gemma {
 namespace {
 
 struct RowType {
-  uint32_t number;
+  int number;
   Format format;
 };
 constexpr RowType kRowTypes[] = {
-    {0, Format::kF32},     {1, Format::kF16},     {2, Format::kQ4_0},
-    {3, Format::kQ4_1},    {6, Format::kQ5_0},    {7, Format::kQ5_1},
-    {8, Format::kQ8_0},    {10, Format::kQ2_K},   {11, Format::kQ3_K},
-    {12, Format::kQ4_K},   {13, Format::kQ5_K},   {14, Format::kQ6_K},
-    {20, Format::kIQ4_NL}, {23, Format::kIQ4_XS}, {30, Format::kBF16},
+#define GEMMA_ROW_TYPE(name, codec, text, values, bytes, layout, number) \
+  {number, Format::name},
+    GEMMA_FORMATS(GEMMA_ROW_TYPE)
+#undef GEMMA_ROW_TYPE
 };
 
 // A number stays what it is: a layout that changes gets another.
@@ -51,7 +52,10 @@ constexpr PackedType kPackedTypes[] = {
 
 std::optional<GgufTensorType> GgufTypeOf(uint32_t number) {
   for (const RowType& type : kRowTypes) {
-    if (type.number == number) return GgufTensorType{type.format, std::nullopt};
+    if (type.number != kNoNumber &&
+        static_cast<uint32_t>(type.number) == number) {
+      return GgufTensorType{type.format, std::nullopt};
+    }
   }
   for (const PackedType& type : kPackedTypes) {
     if (type.number == number) return GgufTensorType{type.format, type.layout};
@@ -61,7 +65,9 @@ std::optional<GgufTensorType> GgufTypeOf(uint32_t number) {
 
 std::optional<uint32_t> GgufTypeNumber(Format format) {
   for (const RowType& type : kRowTypes) {
-    if (type.format == format) return type.number;
+    if (type.format == format && type.number != kNoNumber) {
+      return static_cast<uint32_t>(type.number);
+    }
   }
   return std::nullopt;
 }
@@ -74,10 +80,13 @@ uint32_t GgufTypeNumber(Format format, Layout packed) {
 }
 
 std::string KnownGgufTypes() {
-  return absl::StrJoin(
-      kRowTypes, ", ", [](std::string* out, const RowType& type) {
-        absl::StrAppend(out, FormatName(type.format), " (", type.number, ")");
-      });
+  std::vector<std::string> types;
+  for (const RowType& type : kRowTypes) {
+    if (type.number == kNoNumber) continue;
+    types.push_back(
+        absl::StrCat(FormatName(type.format), " (", type.number, ")"));
+  }
+  return absl::StrJoin(types, ", ");
 }
 
 }  // namespace gemma
