@@ -34,6 +34,13 @@ absl::StatusOr<const Tensor*> Find(const Checkpoint& checkpoint,
   return &found->second;
 }
 
+absl::Status OtherShape(const Tensor& tensor, const std::string& name,
+                        const Shape& want) {
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "%s: tensor '%s' is [%s], the configuration needs [%s]", tensor.file,
+      name, absl::StrJoin(tensor.shape, ", "), absl::StrJoin(want, ", ")));
+}
+
 // Sizes of one may be left out or added, but not in the rows, whose blocks were
 // checked by their size.
 absl::Status CheckShape(const Tensor& tensor, const std::string& name,
@@ -42,17 +49,17 @@ absl::Status CheckShape(const Tensor& tensor, const std::string& name,
       WithoutOnes(tensor.shape) == WithoutOnes(want)) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "%s: tensor '%s' is [%s], the configuration needs [%s]", tensor.file,
-      name, absl::StrJoin(tensor.shape, ", "), absl::StrJoin(want, ", ")));
+  return OtherShape(tensor, name, want);
 }
 
-// Only matrices are multiplied from where they lie.
+// Only matrices are multiplied from where they lie, and how many lie one after
+// the other is in the shape.
 absl::Status CheckPacked(const Tensor& tensor, const std::string& name,
-                         WeightKind kind) {
-  if (!tensor.packed.has_value() || kind == WeightKind::kMatrix ||
-      kind == WeightKind::kGates) {
-    return absl::OkStatus();
+                         const WeightSpec& spec) {
+  if (!tensor.packed.has_value()) return absl::OkStatus();
+  if (spec.kind == WeightKind::kMatrix || spec.kind == WeightKind::kGates) {
+    return tensor.shape == spec.shape ? absl::OkStatus()
+                                      : OtherShape(tensor, name, spec.shape);
   }
   return absl::InvalidArgumentError(absl::StrFormat(
       "%s: tensor '%s' is packed as a matrix, wanted rows of %s or the like",
@@ -95,7 +102,7 @@ absl::StatusOr<std::vector<BoundWeight>> BindWeights(
     std::string name = names.Name(spec.role, spec.layer);
     GEMMA_ASSIGN_OR_RETURN(const Tensor* tensor, Find(checkpoint, name));
     GEMMA_RETURN_IF_ERROR(CheckShape(*tensor, name, spec.shape));
-    GEMMA_RETURN_IF_ERROR(CheckPacked(*tensor, name, spec.kind));
+    GEMMA_RETURN_IF_ERROR(CheckPacked(*tensor, name, spec));
     out.push_back({std::move(spec), tensor, std::move(name)});
   }
   return out;
