@@ -190,9 +190,11 @@ absl::StatusOr<std::vector<Format>> PlanFormats(
     absl::Span<const BoundWeight> weights, double bits,
     absl::Span<const Format> ladder, Workers& workers) {
   std::map<WeightRole, double> role_weights;
+  double all_values = 0;
   double budget = 0;
   for (const BoundWeight& weight : weights) {
     const auto values = static_cast<double>(weight.tensor->NumValues());
+    all_values += values;
     budget += bits * values;
     if (weight.spec.kind == WeightKind::kMatrix) {
       role_weights[weight.spec.role] += 1;
@@ -222,7 +224,7 @@ absl::StatusOr<std::vector<Format>> PlanFormats(
   if (least > budget) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%g bits for each weight are too few, the smallest formats take %.3f",
-        bits, bits + (least - budget) * bits / (budget + 1)));
+        bits, bits + (least - budget) / all_values));
   }
   const std::vector<size_t> taken = TakeSteps(choices, budget - least);
   std::vector<Format> out;
