@@ -281,6 +281,12 @@ class ModelWriter {
     }
     const WeightView view = {Format::kF32, 1, values.size(),
                              reinterpret_cast<const uint8_t*>(values.data())};
+    if (FindNonFinite(view, workers_).has_value()) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "%s: tensor %s has values that are not below zero, which no a_param "
+          "gives",
+          tensor.file, Quoted(NameInSource(plan))));
+    }
     GEMMA_RETURN_IF_ERROR(file_.Write(plan.name, {view.data, view.RowBytes()}));
     return Done(tensor);
   }
