@@ -6,6 +6,7 @@
 #include <iterator>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "compression/codec.h"
 #include "compression/quantize.h"
 
@@ -59,11 +60,6 @@ double BitsPerWeight(Format format, size_t cols) {
   return 8.0 * static_cast<double>(row.RowBytes()) / static_cast<double>(cols);
 }
 
-double BitsOfType(WeightType type) {
-  if (type == WeightType::kKeep) return HUGE_VAL;
-  return BitsPerWeight(FormatOf(type), /*cols=*/4096);
-}
-
 Format KeptFormat(Format format) {
   return LayoutOf(format) == Layout::kBF16 ? Format::kBF16 : format;
 }
@@ -109,6 +105,24 @@ Format WantedFormat(WeightType type, const WeightView& w) {
     return Format::kQ4_0;
   }
   return wanted;
+}
+
+absl::Status PackedAlready(const Tensor& tensor) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      tensor.file,
+      ": is packed already, wanted the file that it was made from"));
+}
+
+absl::Status CheckStays(const BoundWeight& weight, WeightType type) {
+  const Tensor& tensor = *weight.tensor;
+  if (!tensor.packed.has_value() || weight.spec.kind != WeightKind::kMatrix) {
+    return absl::OkStatus();
+  }
+  // Its bytes are no rows to be looked at.
+  WeightView view = RowsOf(tensor);
+  view.data = nullptr;
+  return WantedFormat(type, view) == tensor.format ? absl::OkStatus()
+                                                   : PackedAlready(tensor);
 }
 
 }  // namespace gemma

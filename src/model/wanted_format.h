@@ -5,16 +5,16 @@
 
 #include <cstddef>
 
+#include "absl/status/status.h"
 #include "compression/weight_view.h"
 #include "gemma/weight_type.h"
+#include "src/formats/tensor.h"
+#include "src/model/bind_weights.h"
 
 namespace gemma {
 
 // Bits that each of a matrix's values takes in the format.
 double BitsPerWeight(Format format, size_t cols);
-
-// Bits of the type where rows are long; infinite for kKeep.
-double BitsOfType(WeightType type);
 
 // What keeps all values of the format, in memory and in what we write: itself,
 // or bfloat16 for gemma.cpp's.
@@ -29,6 +29,13 @@ bool IsTrainedForQ4_0(const WeightView& w);
 // keeps its values if it takes no more bits. Rows that are no whole blocks
 // become bfloat16. Without w.data, w was not trained for Q4_0.
 Format WantedFormat(WeightType type, const WeightView& w);
+
+// That a packed tensor cannot be changed, which is an error of the caller's:
+// what was packed has lost its rows.
+absl::Status PackedAlready(const Tensor& tensor);
+
+// PackedAlready if the weight is a packed matrix that `type` would change.
+absl::Status CheckStays(const BoundWeight& weight, WeightType type);
 
 }  // namespace gemma
 

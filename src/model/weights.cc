@@ -140,6 +140,7 @@ class Loader {
   absl::Status Packed(const BoundWeight& weight, Matrix& out) {
     const Tensor& tensor = *weight.tensor;
     const size_t rows = weight.spec.shape[0];
+    GEMMA_RETURN_IF_ERROR(CheckStays(weight, quantize_));
     if (tensor.packed.has_value()) {
       UseInPlace(tensor, rows, weight.spec.shape[1], /*index=*/0, out);
       return Done(tensor);

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <initializer_list>
 
-#include "absl/strings/str_format.h"
 #include "src/formats/status_macros.h"
 #include "src/model/wanted_format.h"
 
@@ -39,17 +38,15 @@ Format WantedGgufFormat(WeightType type, const WeightView& w) {
   return is_smaller ? wanted : kept;
 }
 
-// What was packed has lost its rows.
-absl::Status CheckUnpacked(const BoundWeight& weight,
-                           const QuantizeOptions& options) {
-  const bool is_kept =
-      options.layout == FileLayout::kPacked && options.bits == 0 &&
-      BitsPerWeight(weight.tensor->format, weight.spec.shape.back()) <=
-          BitsOfType(options.type);
-  if (!weight.tensor->packed.has_value() || is_kept) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "%s: is packed already, wanted the file that it was made from",
-      weight.tensor->file));
+// What was packed is only ever copied.
+absl::Status CheckPacked(const BoundWeight& weight,
+                         const QuantizeOptions& options) {
+  const bool is_copied =
+      options.layout == FileLayout::kPacked && options.bits == 0;
+  if (weight.tensor->packed.has_value() && !is_copied) {
+    return PackedAlready(*weight.tensor);
+  }
+  return CheckStays(weight, options.type);
 }
 
 Format ChooseFormat(const BoundWeight& weight, const QuantizeOptions& options) {
@@ -74,7 +71,7 @@ absl::StatusOr<std::vector<Format>> ChooseFormats(
   std::vector<Format> out;
   std::vector<Format> budgeted;
   for (const BoundWeight& weight : weights) {
-    GEMMA_RETURN_IF_ERROR(CheckUnpacked(weight, options));
+    GEMMA_RETURN_IF_ERROR(CheckPacked(weight, options));
   }
   if (options.bits != 0) {
     const absl::Span<const Format> ladder =
