@@ -29,7 +29,7 @@ Format WantedGgufFormat(WeightType type, const WeightView& w) {
   Format wanted = WantedFormat(type, w);
   const Format kept = KeptFormat(w.format);
   if (wanted == w.format || wanted == kept) return kept;
-  if (type == WeightType::kQ6) {
+  if (wanted == Format::kN6_16) {
     wanted = FirstThatFits({Format::kQ6_K, Format::kQ8_0}, w.cols);
   }
   if (wanted == Format::kN4_16) wanted = Format::kIQ4_NL;
