@@ -1,0 +1,275 @@
+#include "src/quantize/plan_formats.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compression/codec.h"
+#include "compression/quantize.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "src/model/wanted_format.h"
+#include "tests/formats/error_of.h"
+
+namespace gemma {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+using Values = std::vector<float>;
+
+constexpr Format kLadder[] = {Format::kN4_32, Format::kN4_16, Format::kN5_16,
+                              Format::kN6_16, Format::kQ8_0,  Format::kBF16};
+
+// A matrix or vector of float32, and its place in a model.
+struct Weight {
+  WeightRole role;
+  size_t rows, cols;  // of a vector: 0 rows
+  Values values;
+};
+
+Weight Gaussian(WeightRole role, size_t rows, size_t cols, unsigned seed = 1) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  Weight weight = {role, rows, cols, Values(std::max<size_t>(1, rows) * cols)};
+  for (float& value : weight.values) value = normal(random);
+  return weight;
+}
+
+class PlannedModel {
+ public:
+  explicit PlannedModel(std::vector<Weight> weights)
+      : weights_(std::move(weights)), tensors_(weights_.size()) {
+    for (size_t i = 0; i < weights_.size(); ++i) {
+      Weight& weight = weights_[i];
+      const bool is_matrix = weight.rows != 0;
+      Tensor& tensor = tensors_[i];
+      tensor.shape = {weight.cols};
+      if (is_matrix) tensor.shape = {weight.rows, weight.cols};
+      tensor.data = reinterpret_cast<const uint8_t*>(weight.values.data());
+      tensor.bytes = weight.values.size() * sizeof(float);
+      tensor.file = "m.gguf";
+      bound_.push_back(
+          {{weight.role, i, is_matrix ? WeightKind::kMatrix : WeightKind::kNorm,
+            tensor.shape},
+           &tensor,
+           "t" + std::to_string(i)});
+    }
+  }
+
+  absl::StatusOr<std::vector<Format>> Plan(
+      double bits, const ImportanceOf& importance = NoImportance,
+      size_t threads = 2) const {
+    Workers workers(threads);
+    return PlanFormats(bound_, bits, kLadder, importance, workers);
+  }
+
+  std::vector<Format> PlanOrFail(
+      double bits, const ImportanceOf& importance = NoImportance) const {
+    const auto plan = Plan(bits, importance);
+    EXPECT_EQ(ErrorOf(plan), "OK") << bits;
+    return plan.ok() ? *plan : std::vector<Format>(bound_.size());
+  }
+
+  // For each weight, vectors in float32.
+  double Bits(const std::vector<Format>& formats) const {
+    double bits = 0, values = 0;
+    for (size_t i = 0; i < bound_.size(); ++i) {
+      const auto count = static_cast<double>(weights_[i].values.size());
+      values += count;
+      bits += weights_[i].rows == 0
+                  ? 32 * count
+                  : count * BitsPerWeight(formats[i], weights_[i].cols);
+    }
+    return bits / values;
+  }
+
+  // Squared error of all matrices, relative to their squares.
+  double Loss(const std::vector<Format>& formats) const {
+    double loss = 0;
+    for (size_t i = 0; i < bound_.size(); ++i) {
+      if (weights_[i].rows != 0) loss += Error(RowsOf(tensors_[i]), formats[i]);
+    }
+    return loss;
+  }
+
+ private:
+  static absl::Span<const float> NoImportance(const WeightSpec&) { return {}; }
+
+  static double Error(const WeightView& from, Format format) {
+    if (format == from.format) return 0;
+    WeightView to = {format, from.rows, from.cols, nullptr};
+    std::vector<uint8_t> bytes(to.rows * to.RowBytes());
+    to.data = bytes.data();
+    EXPECT_EQ(QuantizeRows(from, format, {}, 0, to.rows, bytes.data()),
+              std::nullopt);
+    Values a(from.cols), b(from.cols);
+    double error = 0, power = 0;
+    for (size_t row = 0; row < from.rows; ++row) {
+      DecodeRow(from, row, a.data());
+      DecodeRow(to, row, b.data());
+      for (size_t col = 0; col < from.cols; ++col) {
+        error += std::pow(double{a[col]} - b[col], 2);
+        power += std::pow(double{a[col]}, 2);
+      }
+    }
+    return error / power;
+  }
+
+  std::vector<Weight> weights_;
+  std::vector<Tensor> tensors_;
+  std::vector<BoundWeight> bound_;
+};
+
+PlannedModel SmallModel() {
+  return PlannedModel({
+      Gaussian(WeightRole::kEmbedding, 100, 64, 1),
+      Gaussian(WeightRole::kFinalNorm, 0, 64, 2),
+      Gaussian(WeightRole::kQProj, 64, 64, 3),
+      Gaussian(WeightRole::kVProj, 32, 64, 4),
+      Gaussian(WeightRole::kDownProj, 64, 96, 5),
+      Gaussian(WeightRole::kOProj, 64, 32, 6),
+  });
+}
+
+TEST(PlanFormats, TakesAtMostTheBudget) {
+  const PlannedModel model = SmallModel();
+  double before = 0;
+  for (double bits = 5.0; bits < 33; bits *= 1.04) {
+    const double taken = model.Bits(model.PlanOrFail(bits));
+    EXPECT_LE(taken, bits);
+    EXPECT_GE(taken, before);
+    before = taken;
+  }
+  // Nothing is left to take.
+  EXPECT_THAT(model.PlanOrFail(32), Each(Format::kF32));
+}
+
+// One role: the sensitivity is the same, so errors tell.
+TEST(PlanFormats, MoreBitsNeverLoseMore) {
+  std::vector<Weight> weights;
+  for (unsigned i = 0; i < 5; ++i) {
+    weights.push_back(Gaussian(WeightRole::kUpProj, 48, 32 + 32 * i, i));
+  }
+  const PlannedModel model(std::move(weights));
+  double before = HUGE_VAL;
+  std::map<double, int> losses;
+  for (double bits = 4.6; bits < 17; bits += 0.3) {
+    const double loss = model.Loss(model.PlanOrFail(bits));
+    EXPECT_LE(loss, before) << bits;
+    before = loss;
+    ++losses[loss];
+  }
+  EXPECT_GT(losses.size(), 10u);
+}
+
+TEST(PlanFormats, TheSameForAnyThreads) {
+  const PlannedModel model = SmallModel();
+  for (const double bits : {5.2, 6.0, 9.0}) {
+    const std::vector<Format> expected = model.PlanOrFail(bits);
+    for (const size_t threads : {1, 3, 4}) {
+      const auto plan = model.Plan(
+          bits, [](const WeightSpec&) { return absl::Span<const float>(); },
+          threads);
+      ASSERT_EQ(ErrorOf(plan), "OK");
+      EXPECT_EQ(*plan, expected);
+    }
+  }
+}
+
+// Of two matrices of the same values, that of the role that matters more.
+TEST(PlanFormats, WhatMattersMoreGetsMoreBits) {
+  for (const auto& [more, less] :
+       {std::pair(WeightRole::kVProj, WeightRole::kQProj),
+        std::pair(WeightRole::kDownProj, WeightRole::kKProj),
+        std::pair(WeightRole::kEmbedding, WeightRole::kGateProj)}) {
+    const PlannedModel model({Gaussian(less, 64, 64), Gaussian(more, 64, 64)});
+    size_t differ = 0;
+    for (double bits = 4.6; bits < 16; bits += 0.2) {
+      const std::vector<Format> plan = model.PlanOrFail(bits);
+      EXPECT_GE(BitsPerWeight(plan[1], 64), BitsPerWeight(plan[0], 64)) << bits;
+      differ += plan[0] != plan[1];
+    }
+    EXPECT_GT(differ, 5u);
+  }
+}
+
+// Two matrices alike but that one has its large values, and so its errors,
+// where nothing matters.
+TEST(PlanFormats, UsesImportance) {
+  Weight first = Gaussian(WeightRole::kUpProj, 64, 64, 1);
+  for (size_t i = 0; i < first.values.size(); ++i) {
+    if (i % 64 < 32) first.values[i] = std::round(first.values[i]) / 4;
+  }
+  Weight second = first;
+  const PlannedModel model({std::move(first), std::move(second)});
+  // Half of the first one's columns hold a few values only.
+  Values low(64, 1.0f), high(64, 1.0f);
+  for (size_t col = 0; col < 64; ++col) (col < 32 ? high : low)[col] = 0.0f;
+  const auto importance = [&](const WeightSpec& spec) {
+    return absl::MakeConstSpan(spec.layer == 0 ? low : high);
+  };
+  const auto swapped = [&](const WeightSpec& spec) {
+    return absl::MakeConstSpan(spec.layer == 0 ? high : low);
+  };
+  size_t differ = 0;
+  for (double bits = 4.8; bits < 9; bits += 0.2) {
+    const std::vector<Format> plan = model.PlanOrFail(bits, importance);
+    const std::vector<Format> other = model.PlanOrFail(bits, swapped);
+    differ += plan[0] != plan[1];
+    // What decides is which columns matter, not which matrix comes first.
+    if (plan[0] != plan[1]) {
+      EXPECT_THAT(other, ElementsAre(plan[1], plan[0])) << bits;
+    }
+  }
+  EXPECT_GT(differ, 0u);
+}
+
+TEST(PlanFormats, RefusesABudgetThatIsTooSmall) {
+  const PlannedModel model = SmallModel();
+  // Even where vectors alone take it all.
+  for (const double bits : {0.01, 1.0, 4.0}) {
+    const auto plan = model.Plan(bits);
+    EXPECT_TRUE(absl::IsInvalidArgument(plan.status())) << plan.status();
+  }
+  EXPECT_THAT(ErrorOf(model.Plan(4)),
+              StartsWith("4 bits for each weight are too few, the smallest "
+                         "formats take "));
+  // What it names is enough, up to its digits, and less is not.
+  const std::string error = ErrorOf(model.Plan(1));
+  const double least = std::stod(error.substr(error.rfind(' ')));
+  EXPECT_EQ(ErrorOf(model.Plan(least + 0.001)), "OK") << error;
+  EXPECT_NE(ErrorOf(model.Plan(least - 0.001)), "OK") << error;
+}
+
+TEST(PlanFormats, RefusesRowsThatAreNotFinite) {
+  for (const float value : {std::nanf(""), INFINITY, -INFINITY}) {
+    Weight bad = Gaussian(WeightRole::kVProj, 64, 64);
+    bad.values[64 * 5 + 7] = value;
+    const PlannedModel model(
+        {Gaussian(WeightRole::kQProj, 64, 64), std::move(bad)});
+    const auto plan = model.Plan(6);
+    EXPECT_TRUE(absl::IsInvalidArgument(plan.status())) << plan.status();
+    EXPECT_THAT(ErrorOf(plan), AllOf(StartsWith("m.gguf: tensor 't1'"),
+                                     HasSubstr("not finite")));
+  }
+}
+
+// Rows of no blocks become bfloat16, or stay.
+TEST(PlanFormats, RowsOfNoBlocks) {
+  const PlannedModel model({Gaussian(WeightRole::kUpProj, 64, 48),
+                            Gaussian(WeightRole::kVProj, 64, 64)});
+  EXPECT_EQ(model.PlanOrFail(11)[0], Format::kBF16);
+  EXPECT_NE(ErrorOf(model.Plan(9)), "OK");
+}
+
+}  // namespace
+}  // namespace gemma
