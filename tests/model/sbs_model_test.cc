@@ -1,6 +1,8 @@
 // Models in files of gemma.cpp, which the tests write: they must compute what
 // the same weights compute in a Hugging Face directory.
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -8,11 +10,13 @@
 
 #include "compression/codec.h"
 #include "compression/half.h"
+#include "gemma/quantize.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "src/formats/checkpoint.h"
 #include "tests/formats/error_of.h"
+#include "tests/support/config_text.h"
 #include "tests/support/hostile_model.h"
 #include "tests/support/sbs_files.h"
 #include "tests/support/tiny_files.h"
@@ -189,6 +193,65 @@ TEST(SbsModel, SizesTellTheModel) {
       ExpectSameLogits(model, form, tokens);
     }
   }
+}
+
+// a_param is stored as -8 softplus(a_param), and GGUF wants it back: float32
+// rounds it twice. All else keeps its bits.
+void ExpectNearlySame(const std::vector<float>& actual,
+                      const std::vector<float>& expected, float error) {
+  ASSERT_EQ(actual.size(), expected.size());
+  float largest = 0;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    largest = std::max(largest, std::abs(actual[i] - expected[i]));
+  }
+  EXPECT_LE(largest, error);
+}
+
+TEST_P(SbsToy, WrittenToAnotherFileItComputesTheSame) {
+  const bool recurs = std::string(GetParam()).starts_with("recurrent");
+  for (const SbsForm& form : FormsWithToc()) {
+    SCOPED_TRACE(form.name);
+    HfModel model = ReadToy(GetParam());
+    model.tensors = RoundedTensors(std::move(model.tensors), form);
+    const std::string path = TestDirectory();
+    const ModelConfig config = WriteDirectory(path + "/hf", model, form);
+    WriteFile(path + "/m.sbs", SbsModel(config, model.tensors, form));
+    const Model source = LoadExact(path + "/m.sbs");
+    const std::vector<float> expected = AllLogits(source, kTokens);
+    for (const auto layout : {FileLayout::kGguf, FileLayout::kPacked}) {
+      QuantizeOptions options;
+      options.layout = layout;
+      options.overwrite = true;
+      const std::string written = path + "/m.gguf";
+      ASSERT_EQ(ErrorOf(Quantize(path + "/m.sbs", written, options)), "OK");
+      const Model copy = LoadExact(written);
+      EXPECT_EQ(ConfigText(copy.config()), ConfigText(source.config()));
+      const std::vector<float> logits = AllLogits(copy, kTokens);
+      if (recurs) {
+        ExpectNearlySame(logits, expected, 2e-5f);
+      } else {
+        EXPECT_EQ(logits, expected);
+      }
+    }
+  }
+}
+
+// Values that no a_param gives must not become a file's that are not finite.
+TEST(SbsModel, ParametersThatNothingGivesAreNotWritten) {
+  HfModel model = {TinyConfig("recurrent_gemma"),
+                   TinyHfTensors("recurrent_gemma")};
+  // Its softplus is below float32's range.
+  Find(model.tensors, "model.layers.0.temporal_block.rg_lru.recurrent_param")
+      .values[3] = -200.0f;
+  const std::string path = TestDirectory();
+  const ModelConfig config = WriteDirectory(path + "/hf", model, {});
+  WriteFile(path + "/m.sbs", SbsModel(config, model.tensors, {}));
+  ASSERT_EQ(ErrorOf(Model::Load(path + "/m.sbs")), "OK");
+  EXPECT_EQ(ErrorOf(Quantize(path + "/m.sbs", path + "/m.gguf", {})),
+            path +
+                "/m.sbs: tensor 'blk.0.rec_a_param.weight' has values that "
+                "are not below zero, which no a_param gives");
+  EXPECT_FALSE(std::filesystem::exists(path + "/m.gguf"));
 }
 
 // ---------------------------------------------------------------------------

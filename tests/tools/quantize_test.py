@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -61,7 +62,7 @@ def read_gguf(path):
     begin = -(-at // alignment) * alignment
     tensors = {}
     for name, shape, kind, offset in infos:
-        size = {0: 4, 1: 2, 30: 2}[kind]
+        size = {0: 4, 1: 2, 30: 2}.get(kind, 0)  # of blocks and panels, only types and shapes are read
         for n in shape:
             size *= n
         tensors[name] = (kind, shape, data[begin + offset:begin + offset + size])
@@ -148,9 +149,11 @@ class QuantizeTest(CommandTest):
 
     def test_sources_that_cannot_be(self):
         self.fails(1, "quantize", self.folder / "none", self.target, *KEEP, says="none", cure="gemma list")
-        self.fails(1, "quantize", self.folder, self.target, *KEEP, says="not a GGUF file", cure="gemma pull")
+        self.fails(1, "quantize", self.folder, self.target, *KEEP, says="not a GGUF or gemma.cpp file",
+                   cure="gemma pull")
         (self.folder / "text").write_text("no model")
-        self.fails(1, "quantize", self.folder / "text", self.target, *KEEP, says="not a GGUF file", cure="text")
+        self.fails(1, "quantize", self.folder / "text", self.target, *KEEP, says="not a GGUF or gemma.cpp file",
+                   cure="text")
         self.assertEqual(self.files(), ["text"])
 
     def test_the_source_is_no_target(self):
@@ -177,9 +180,8 @@ class QuantizeTest(CommandTest):
         self.assertEqual(self.files(), ["hf"])
 
     def test_wrong_use(self):
-        self.fails(2, "quantize", TOY, self.target, says="--type")
         self.fails(2, "quantize", TOY, says="DST")
-        self.fails(2, "quantize", TOY, self.target, "--type", "q5", says="q5")
+        self.fails(2, "quantize", TOY, self.target, "--type", "q7", says="q7")
         self.fails(2, "quantize", TOY, self.target, "--type", "bf16", "--layout", "zip", says="zip")
         self.fails(2, "quantize", TOY, self.target, *BF16, "--bits", "few", says="few")
         self.fails(2, "quantize", TOY, self.target, *BF16, "--threads", "-1", says="-1")
@@ -189,6 +191,79 @@ class QuantizeTest(CommandTest):
         environment = dict(os.environ, GEMMA_TYPE="bf16", GEMMA_LAYOUT="gguf")
         self.succeeds_quietly("quantize", TOY, self.target, env=environment)
         self.assertEqual(read_gguf(self.target)[0]["general.file_type"], 32)
+
+
+class TypesTest(CommandTest):
+    """Packed files, types and budgets; gemma3's rows are whole blocks, gemma2_odd's are none."""
+
+    def setUp(self):
+        super().setUp()
+        self.target = self.folder / "m.gguf"
+
+    def logits(self, model, *options):
+        output = self.folder / "logits.npy"
+        self.succeeds("logits", model, "--tokens", "2,17,4,99,5,60,3", "--output", output, *options)
+        data = output.read_bytes()
+        output.unlink()
+        return data
+
+    def test_packed_as_it_is_unless_told(self):
+        for folder in toy_models():
+            with self.subTest(folder.name):
+                self.succeeds_quietly("quantize", folder, self.target, "--force")
+                self.assertEqual(self.logits(self.target), self.logits(folder))
+                self.assertIn("as they were written", self.succeeds_quietly("verify-file", self.target))
+
+    def test_every_type_is_what_loading_makes_of_it(self):
+        sizes = []
+        for kind in ("bf16", "q8", "q6", "q5", "q4", "q4s"):
+            with self.subTest(kind):
+                self.succeeds_quietly("quantize", MODELS / "gemma3", self.target, "--type", kind, "--force")
+                self.assertEqual(self.logits(self.target), self.logits(MODELS / "gemma3", "--quantize", kind))
+                _, tensors = read_gguf(self.target)
+                packed = {number for number, shape, _ in tensors.values() if len(shape) == 2}
+                self.assertTrue(all(number >= 0x6E00 for number in packed), packed)
+                sizes.append(self.target.stat().st_size)
+        self.assertEqual(sizes, sorted(sizes, reverse=True))
+
+    def test_gguf_has_no_formats_of_ours(self):
+        for kind in ("q5", "q4s"):
+            self.fails(1, "quantize", MODELS / "gemma3", self.target, "--type", kind, *GGUF,
+                       says=["type is " + kind, "layout packed"])
+        self.assertFalse(self.target.exists())
+
+    def test_bits(self):
+        for bits in (6.5, 8):
+            line = self.succeeds_quietly("quantize", MODELS / "gemma3", self.target, "--bits", bits, "--force")
+            self.assertLessEqual(float(re.search(r"([\d.]+) bits/weight", line)[1]), bits)
+            self.logits(self.target)
+        # Norms in float32 and the units of rows are much of so small a model.
+        self.fails(1, "quantize", MODELS / "gemma3", self.target, "--bits", 4.5, "--force",
+                   says=["4.5 bits for each weight are too few", "the smallest formats take"])
+        self.fails(1, "quantize", MODELS / "gemma2_odd", self.target, "--bits", 4.5, "--force", says="are too few")
+        self.fails(1, "quantize", MODELS / "gemma3", self.target, "--bits", 99, "--force", says="bits is 99")
+
+    def test_packed_is_the_last_step(self):
+        self.succeeds_quietly("quantize", MODELS / "gemma3", self.target, "--type", "bf16")
+        other = self.folder / "other.gguf"
+        says = "m.gguf: is packed already"
+        self.fails(1, "quantize", self.target, other, "--type", "q4", says=says)
+        self.fails(1, "quantize", self.target, other, *GGUF, says=says)
+        self.fails(1, "quantize", self.target, other, "--bits", 8, says=says)
+        self.fails(1, "run", self.target, "Hi", "--quantize", "q4", says=says)
+        self.succeeds_quietly("quantize", self.target, other)
+        self.assertEqual(other.read_bytes(), self.target.read_bytes())
+
+    def test_quantize_while_loading(self):
+        source = TESTDATA / "gguf" / "gemma3_mixed.gguf"
+        self.succeeds("run", source, "the model", "--quantize", "q4", "-n", 4, "--temperature", 0)
+        text = self.folder / "text"
+        text.write_text("the model of 2 users and more")
+        lines = {kind: self.succeeds("perplexity", source, "--file", text, "--quantize", kind)
+                 for kind in ("keep", "q4")}
+        self.assertNotEqual(lines["keep"], lines["q4"])
+        self.assertEqual(lines["keep"], self.succeeds("perplexity", source, "--file", text))
+        self.fails(2, "run", source, "Hi", "--quantize", "q7", says="q7")
 
 
 class EndsTest(CommandTest):
