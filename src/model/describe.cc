@@ -63,6 +63,14 @@ absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
   return absl::OkStatus();
 }
 
+// Gemma's turns, for the files of gemma.cpp, which only tell that the model
+// knows them.
+constexpr std::string_view kTurns =
+    "{{ bos_token }}{% for message in messages %}{{ '<start_of_turn>' + "
+    "('model' if message['role'] == 'assistant' else message['role']) + "
+    "'\\n' + message['content'] | trim + '<end_of_turn>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}";
+
 // The template of a directory is a file, or else a key of
 // tokenizer_config.json: a text, or several with their names.
 absl::Status DescribeChatTemplate(const Checkpoint& checkpoint,
@@ -77,6 +85,10 @@ absl::Status DescribeChatTemplate(const Checkpoint& checkpoint,
     return absl::OkStatus();
   }
   if (!checkpoint.has_chat_template) return absl::OkStatus();
+  if (checkpoint.kind == CheckpointKind::kSbs) {
+    out.SetString(kKey, kTurns);
+    return absl::OkStatus();
+  }
   const std::optional<Json> value =
       checkpoint.tokenizer_config->Find("chat_template");
   std::string text;
