@@ -107,7 +107,7 @@ TEST_F(WriteImportanceTest, WhatMattersIsMoreExact) {
   }
 }
 
-TEST_F(WriteImportanceTest, CountsInPackedFilesAndBudgets) {
+TEST_F(WriteImportanceTest, CountsInPackedFiles) {
   WriteImportance(Path("i"), kMatrix, Uneven(kCols));
   for (const WeightType type : {WeightType::kQ5, WeightType::kQ4S}) {
     ASSERT_EQ(ErrorOf(Write("", type, FileLayout::kPacked)), "OK");
