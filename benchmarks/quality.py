@@ -6,13 +6,16 @@ for each format. `gemma compare` tells how far each is from the reference on a t
 bench` and llama.cpp read and write with it. Writes OUTPUT/quality.json (everything), OUTPUT/quality.md and the plot;
 prints the tables. A format that fails is told in them, and then the exit code is 1.
 
-  quality.py "$(tools/fetch_model.sh)"                    all formats: an hour or two
+  quality.py "$(tools/fetch_model.sh)"                    all formats: half an hour
   quality.py MODEL.gguf --only 'q4|Q4_0' --no-speed       some
+  quality.py MODEL.gguf --no-speed --keep                 while others use the machine, and then, while none does,
+  quality.py MODEL.gguf --speed-only --keep -r 1          once more for each repetition
 
 The first run builds llama.cpp from source (10 minutes on 2 cores) in ~/.cache/gemma/compare-venv, and fetches the texts
 with apt. What it needs of our own: cmake --build build/release --target gemma_command quantize_benchmark
 """
 import argparse
+import concurrent.futures
 import hashlib
 import json
 import pathlib
@@ -38,7 +41,10 @@ def parse_arguments():
     parser.add_argument("--only", type=re.compile, default=re.compile(""), metavar="REGEX",
                         help="formats whose title, such as 'llama.cpp Q4_0 pure + importance', has a match")
     parser.add_argument("--text", type=pathlib.Path, metavar="FILE", help="predict this one instead")
-    parser.add_argument("--no-speed", action="store_true", help="quality only")
+    speed = parser.add_mutually_exclusive_group()
+    speed.add_argument("--no-speed", action="store_true", help="quality only")
+    speed.add_argument("--speed-only", action="store_true",
+                       help="add speeds to OUTPUT/quality.json, with the files that --keep kept")
     parser.add_argument("--no-synthetic", action="store_true", help="no random matrices")
     parser.add_argument("--keep", action="store_true", help="keep the files of the formats, in OUTPUT/models")
     parser.add_argument("--build", type=pathlib.Path, default=BUILD, metavar="DIR",
@@ -60,19 +66,21 @@ def note(text):
 class Quality:
     """What `gemma` says of files, beside the reference."""
 
-    def __init__(self, gemma, threads, text):
+    def __init__(self, gemma, text):
         self._gemma = gemma
-        self._threads = threads
         self._text = text
 
     def inspect(self, file):
         return json.loads(run([self._gemma, "inspect", file, "-o", "json"], f"gemma inspect {file}"))
 
     def compare(self, reference, file, activations):
-        """Caches are float32, so that only the weights, and the activations if they are int8, differ."""
+        """Caches are float32, so that only the weights, and the activations if they are int8, differ.
+
+        The result is the same for any number of threads; files are compared side by side instead.
+        """
         command = [self._gemma, "compare", reference, file, "--file", self._text, "-o", "json",
                    "--cache-type", "float32", "--base-activations", "float32", "--activations", activations,
-                   "--threads", self._threads]
+                   "--threads", 1]
         return json.loads(run(command, f"gemma compare {file}"))
 
     def measure(self, source, reference, file):
@@ -96,33 +104,47 @@ def same_grid(source, about):
     return same / total
 
 
-def make_rows(arguments, makers, quality, source, reference):
-    """The formats' results but their speed; files of the same bytes are one row."""
+def make_rows(arguments, makers, reference):
+    """Files of the formats; those of the same bytes are one row."""
     rows, digests = [], {}
     for wanted in all_formats():
         title = f"{wanted.maker} {wanted.title}"
         if not arguments.only.search(title):
             continue
-        start = time.monotonic()
         file = reference.parent / wanted.file_name
         row = {"maker": wanted.maker, "title": wanted.title, "importance": wanted.importance, "file": str(file)}
+        start = time.monotonic()
         try:
             makers.make(wanted, reference, file)
             row["make_seconds"] = time.monotonic() - start
-            weights = digest_of(file)
-            if weights in digests:
-                digests[weights].setdefault("same_as", []).append(wanted.title)
+            first = digests.setdefault(digest_of(file), row)
+            if first is not row:
+                first.setdefault("same_as", []).append(wanted.title)
                 file.unlink()
                 continue
-            digests[weights] = row
-            row |= quality.measure(source, reference, file)
-            note(f"  {title}: {row['bits']:.3f} bits, mean KL {row['float32']['mean_kl']:.3e} "
-                 f"({time.monotonic() - start:.0f} s)")
         except EngineError as error:
             row["error"] = str(error)
             note(f"  {title}: {error}")
         rows.append(row)
     return rows
+
+
+def measure_quality(arguments, quality, reference, rows):
+    """As many files at once as there are threads. Each file's results go into its row."""
+    source = quality.inspect(arguments.model)
+
+    def measure(row):
+        start = time.monotonic()
+        try:
+            row |= quality.measure(source, reference, pathlib.Path(row["file"]))
+            note(f"  {row['maker']} {row['title']}: {row['bits']:.3f} bits, mean KL {row['float32']['mean_kl']:.3e} "
+                 f"({time.monotonic() - start:.0f} s)")
+        except EngineError as error:
+            row["error"] = str(error)
+            note(f"  {row['maker']} {row['title']}: {error}")
+
+    with concurrent.futures.ThreadPoolExecutor(arguments.threads) as workers:
+        list(workers.map(measure, [row for row in rows if "error" not in row]))
 
 
 def digest_of(file):
@@ -178,25 +200,21 @@ def measure_all(arguments):
     calibration.write_text(texts.calibration(), encoding="utf-8")
 
     makers = Makers(gemma, python, arguments.output / "importance.gguf")
-    quality = Quality(gemma, arguments.threads, text)
+    quality = Quality(gemma, text)
     reference = models / "reference.gguf"
-    note(f"{arguments.model}: making the reference")
-    makers.make_reference(arguments.model, reference)
+    note(f"{arguments.model}: making the reference and its formats")
     source = quality.inspect(arguments.model)
+    makers.make_reference(arguments.model, reference, source["config"])
+    makers.measure_importance(reference, calibration)
     results = {"date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "command": sys.argv,
                "threads": arguments.threads, "machine": machine.describe(), "model": arguments.model.name,
                "text_sha256": digest_of(text), "types": source["types"],
                "gemma": run([gemma, "--version"], "gemma --version").strip(),
                "llama_cpp": LlamaCpp(environment.python("llama-cpp"), arguments.threads).version()["version"]}
-    makers.measure_importance(reference, calibration)
+    whole = {"maker": "", "title": "reference, BF16", "importance": False, "file": str(reference)}
     shipped = {"maker": "", "title": "as shipped", "importance": False, "file": str(arguments.model)}
-    shipped |= quality.measure(source, reference, arguments.model)
-    results["rows"] = [shipped] + make_rows(arguments, makers, quality, source, reference)
-    if not arguments.no_speed:
-        whole = {"maker": "", "title": "reference, BF16", "importance": False, "file": str(reference)}
-        results["rows"].insert(0, whole | quality.measure(source, reference, reference))
-        save(arguments, results)
-        measure_speeds(arguments, results["rows"])
+    results["rows"] = [whole, shipped] + make_rows(arguments, makers, reference)
+    measure_quality(arguments, quality, reference, results["rows"])
     if not arguments.no_synthetic:
         results["synthetic"] = measure_synthetic(arguments)
     return results
@@ -206,6 +224,13 @@ def save(arguments, results):
     file = arguments.output / "quality.json"
     file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return file
+
+
+def saved(arguments):
+    file = arguments.output / "quality.json"
+    if not file.exists():
+        raise EngineError(f"{file} is missing; run --no-speed --keep first")
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def write_results(arguments, results):
@@ -221,7 +246,10 @@ def write_results(arguments, results):
 
 def main():
     arguments = parse_arguments()
-    results = measure_all(arguments)
+    results = saved(arguments) if arguments.speed_only else measure_all(arguments)
+    save(arguments, results)
+    if not arguments.no_speed:
+        measure_speeds(arguments, results["rows"])
     write_results(arguments, results)
     if not arguments.keep:
         for file in (arguments.output / "models").glob("*.gguf"):

@@ -24,41 +24,28 @@ class Format:
         return f"{self.maker}-{self.title}".replace(" ", "-") + ".gguf"
 
 
-def _ours(name, *options):
-    return Format("gemma", name, options)
+def _type(name):
+    return Format("gemma", name, ("--type", name))
+
+
+def _mix(bits):
+    return Format("gemma", f"{bits} bits", ("--bits", bits))
 
 
 def _theirs(name, pure=False):
     return Format("llama.cpp", name + (" pure" if pure else ""), (name, "--pure") if pure else (name,))
 
 
-OURS = [
-    _ours("q8", "--type", "q8"),
-    _ours("q6", "--type", "q6"),
-    _ours("6 bits", "--type", "q4", "--bits", "6"),
-    _ours("5.5 bits", "--type", "q4", "--bits", "5.5"),
-    _ours("5 bits", "--type", "q4", "--bits", "5"),
-    _ours("4.5 bits", "--type", "q4", "--bits", "4.5"),
-    _ours("q4", "--type", "q4"),
-    _ours("q4_0", "--type", "q4_0"),
-    _ours("q8, GGUF", "--type", "q8", "--layout", "gguf"),
-    _ours("q4, GGUF", "--type", "q4", "--layout", "gguf"),
-]
-THEIRS = [
-    _theirs(name, pure)
-    for name in ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "IQ4_NL")
-    for pure in (False, True)
-]
+OURS = [_type(name) for name in ("q8", "q6", "q5", "q4", "q4s", "q4_0")] + [_mix(bits) for bits in ("5.5", "5", "4.5")]
+THEIRS = [_theirs(name) for name in ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0")]
+THEIRS += [_theirs(name, pure=True) for name in ("Q5_K_M", "Q4_K_M", "IQ4_NL", "Q4_0")]
+WITH_IMPORTANCE = ("5 bits", "q4", "4.5 bits", "Q4_K_M pure", "IQ4_NL pure", "Q4_0 pure")
 
 
 def all_formats():
-    """Each, and the same with importance where that may help: at fewer than eight bits."""
-    formats = []
-    for plain in OURS + THEIRS:
-        formats.append(plain)
-        if not plain.name.startswith(("q8", "Q8_0")):
-            formats.append(dataclasses.replace(plain, importance=True))
-    return formats
+    """Each, and some once more with importance."""
+    plain = OURS + THEIRS
+    return plain + [dataclasses.replace(each, importance=True) for each in plain if each.name in WITH_IMPORTANCE]
 
 
 class Makers:
@@ -84,9 +71,16 @@ class Makers:
             what = "llama_cpp_quantize.py"
         run(command, " ".join([what, *wanted.options]))
 
-    def make_reference(self, source, target):
-        """The source's weights as bfloat16, written by llama.cpp, so that ours is not its own judge."""
-        self.make(_theirs("BF16"), source, target)
+    def make_reference(self, source, target, config):
+        """The source's weights as bfloat16, written by llama.cpp, so that ours is not its own judge.
+
+        A table in bfloat16 would mean a scale of embeddings that is rounded so, too, and every file made of the
+        reference would have to keep it. llama.cpp's do not, so the reference states the source's, as `config` has it.
+        """
+        key = f"{config['architecture']}.embedding_scale"
+        command = [self._python, HERE / "llama_cpp_quantize.py", source, target, "BF16",
+                   "--set", f"{key}={config['embedding_scale']!r}"]
+        run(command, "llama_cpp_quantize.py BF16")
 
     def measure_importance(self, source, text):
         """For formats that want it. If that fails, they tell why."""

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a GGUF file in another type with llama.cpp, through its C API. A process of quality.py.
 
-  llama_cpp_quantize.py SOURCE TARGET Q4_K_M [--pure] [--importance FILE]
+  llama_cpp_quantize.py SOURCE TARGET Q4_K_M [--pure] [--importance FILE] [--set KEY=NUMBER]
 """
 import argparse
 import ctypes
@@ -53,6 +53,16 @@ def importance_data(found):
     return entries
 
 
+def override_data(pairs):
+    """What llama_model_quantize_params.kv_overrides points at, which an entry without a key ends."""
+    entries = (llama.llama_model_kv_override * (len(pairs) + 1))()
+    for entry, (key, number) in zip(entries, pairs):
+        entry.tag = llama.LLAMA_KV_OVERRIDE_TYPE_FLOAT
+        entry.key = key.encode()
+        entry.value.val_f64 = float(number)
+    return entries
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source")
@@ -60,6 +70,8 @@ def main():
     parser.add_argument("type", help="what llama.cpp calls LLAMA_FTYPE_MOSTLY_...")
     parser.add_argument("--pure", action="store_true", help="no tensor in another type that would fit this one")
     parser.add_argument("--importance", metavar="FILE", help="a GGUF file as llama.cpp's imatrix tool writes")
+    parser.add_argument("--set", action="append", default=[], type=lambda pair: pair.split("=", 1), metavar="KEY=NUMBER",
+                        help="a number in the target's metadata")
     arguments = parser.parse_args()
     log = Log()
     parameters = llama.llama_model_quantize_default_params()
@@ -70,6 +82,9 @@ def main():
     entries = importance_data(found)  # with `found`, must live until the end
     if found:
         parameters.imatrix = entries
+    overrides = override_data(arguments.set)
+    if arguments.set:
+        parameters.kv_overrides = overrides
     llama.llama_backend_init()
     if llama.llama_model_quantize(arguments.source.encode(), arguments.target.encode(), ctypes.byref(parameters)) != 0:
         sys.exit(f"llama_model_quantize failed: {'; '.join(log.errors) or 'no reason given'}")
