@@ -19,6 +19,7 @@ import concurrent.futures
 import hashlib
 import json
 import pathlib
+import random
 import re
 import subprocess
 import sys
@@ -154,12 +155,13 @@ def digest_of(file):
 
 
 def measure_speeds(arguments, rows):
-    """Engines and files take turns, so that what else the machine does hits all alike."""
+    """Engines and files take turns, each time in another order, so that what else the machine does hits all alike."""
     ours = Gemma(arguments.build / "gemma", arguments.threads)
     theirs = LlamaCpp(environment.python("llama-cpp"), arguments.threads)
     runs = [(row, engine) for row in rows if "error" not in row
             for engine in ([ours, theirs] if row["maker"] == "llama.cpp" else [ours])]
     for repetition in range(arguments.repetitions):
+        random.shuffle(runs)
         for row, engine in runs:
             measured = row.setdefault("speed", {}).setdefault(engine.name, {"prefill": [], "decode": []})
             if "error" in measured:
