@@ -1,4 +1,6 @@
 """Results of quality.py as Markdown."""
+import statistics
+
 from comparison.report import table
 
 NOTES = """\
@@ -6,7 +8,7 @@ Bits: of the file's tensors, for each weight. KL: the mean and the 99 % quantile
 the reference, in nats, over {tokens} tokens of English that no calibration used, with activations and caches in
 float32; "int8": with activations rounded to int8, as the command computes by default. Top-1: how often the most
 probable token is the reference's. Perplexity: over the reference's, which is {perplexity:.3f}. Speeds are tokens/s of
-our engine, the fastest of all runs: a prompt of 512 tokens, 64 tokens one by one; in brackets llama.cpp's with the same file. On grid:
+our engine, medians: a prompt of 512 tokens, 64 tokens one by one; in brackets llama.cpp's with the same file. On grid:
 the share of weights whose type is that of the file that the reference was made of. Such a type finds its own values
 again, almost free; the more of that, the less its quality says. + importance: told which channels matter, by
 `gemma importance` on another text.
@@ -17,15 +19,15 @@ are the mantissa, loses 2.7 % of either.
 """
 
 
-def fastest(speeds, name):
-    return f"{max(speeds[name]):.0f}" if speeds and speeds[name] else "-"
+def median(speeds, name):
+    return f"{statistics.median(speeds[name]):.0f}" if speeds and speeds[name] else "-"
 
 
 def speed_cell(entry, name):
     """Ours, and theirs in brackets."""
     speeds = entry.get("speed", {})
-    theirs = f" ({fastest(speeds['llama.cpp'], name)})" if "llama.cpp" in speeds else ""
-    return fastest(speeds.get("gemma"), name) + theirs
+    theirs = f" ({median(speeds['llama.cpp'], name)})" if "llama.cpp" in speeds else ""
+    return median(speeds.get("gemma"), name) + theirs
 
 
 def title_of(entry):
