@@ -1,6 +1,7 @@
 #include "src/quantize/encode.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 #include <span>
@@ -11,28 +12,29 @@
 namespace gemma {
 namespace {
 
-// Panels [begin, end).
-void EncodePanels(const WeightView& from, const Encoding& to,
-                  std::span<const float> importance, size_t begin, size_t end,
-                  uint8_t* out) {
-  if (to.format == from.format) {
-    PackPanels(from, *to.packed, begin, end, out);
-  } else {
-    QuantizePanels(from, to.format, *to.packed, importance, begin, end, out);
+// One panel; false if it is not finite.
+bool EncodePanel(const WeightView& from, const Encoding& to,
+                 std::span<const float> importance, size_t panel,
+                 uint8_t* out) {
+  if (to.format != from.format) {
+    return !QuantizePanels(from, to.format, *to.packed, importance, panel,
+                           panel + 1, out);
   }
+  PackPanels(from, *to.packed, panel, panel + 1, out);
+  return true;
 }
 
-// The rows of panel `panel`.
-void EncodeRows(const WeightView& from, const Encoding& to,
+// The rows of a panel; false if they are not finite.
+bool EncodeRows(const WeightView& from, const Encoding& to,
                 std::span<const float> importance, size_t panel, uint8_t* out) {
   const size_t begin = panel * kEncodeRows;
   const size_t end = std::min(begin + kEncodeRows, from.rows);
   out += EncodedBytes(to, begin, from.cols);
-  if (to.format == from.format) {
-    std::memcpy(out, from.Row(begin), (end - begin) * from.RowBytes());
-  } else {
-    QuantizeRows(from, to.format, importance, begin, end, out);
+  if (to.format != from.format) {
+    return !QuantizeRows(from, to.format, importance, begin, end, out);
   }
+  std::memcpy(out, from.Row(begin), (end - begin) * from.RowBytes());
+  return true;
 }
 
 }  // namespace
@@ -44,19 +46,20 @@ size_t EncodedBytes(const Encoding& encoding, size_t rows, size_t cols) {
   return rows * WeightView{encoding.format, rows, cols, nullptr}.RowBytes();
 }
 
-void Encode(const WeightView& from, const Encoding& to,
+bool Encode(const WeightView& from, const Encoding& to,
             absl::Span<const float> importance, Workers& workers,
             std::vector<uint8_t>& out) {
   out.resize(EncodedBytes(to, from.rows, from.cols));
   const std::span<const float> weights(importance.data(), importance.size());
   const size_t panels = (from.rows + kEncodeRows - 1) / kEncodeRows;
+  std::atomic<bool> is_finite = true;
   workers.ForEach(panels, [&](size_t panel, size_t) {
-    if (to.packed.has_value()) {
-      EncodePanels(from, to, weights, panel, panel + 1, out.data());
-    } else {
-      EncodeRows(from, to, weights, panel, out.data());
-    }
+    const bool is_good = to.packed.has_value()
+                             ? EncodePanel(from, to, weights, panel, out.data())
+                             : EncodeRows(from, to, weights, panel, out.data());
+    if (!is_good) is_finite = false;
   });
+  return is_finite;
 }
 
 }  // namespace gemma

@@ -26,11 +26,12 @@ struct Encoding {
 // Bytes that a matrix takes.
 size_t EncodedBytes(const Encoding& encoding, size_t rows, size_t cols);
 
-// Sets `out` to the rows of `from`, which are finite, in `to`, whose format is
-// theirs or CanQuantize. `importance`: how much each column matters, or empty.
-// The bytes do not depend on the workers, nor on which rows of a matrix are
-// encoded together.
-void Encode(const WeightView& from, const Encoding& to,
+// Sets `out` to the rows of `from` in `to`, whose format is theirs or
+// CanQuantize. `importance`: how much each column matters, or empty. The bytes
+// do not depend on the workers, nor on which rows of a matrix are encoded
+// together. Returns false, and no use of `out`, if a value that changes its
+// format is not finite.
+bool Encode(const WeightView& from, const Encoding& to,
             absl::Span<const float> importance, Workers& workers,
             std::vector<uint8_t>& out);
 

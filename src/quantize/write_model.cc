@@ -57,7 +57,7 @@ constexpr uint32_t kPackedFileAlignment = 4096;
 struct Plan {
   BoundWeight from;
   Encoding to;
-  std::string name;
+  std::string name;  // in the file that is written
   absl::Span<const float> importance;
 };
 
@@ -96,7 +96,7 @@ class ModelWriter {
     GEMMA_RETURN_IF_ERROR(MakePlans());
     GEMMA_RETURN_IF_ERROR(SetKeys());
     GEMMA_RETURN_IF_ERROR(file_.Begin(std::move(target)));
-    for (Plan& plan : plans_) {
+    for (const Plan& plan : plans_) {
       GEMMA_RETURN_IF_ERROR(WriteWeight(plan));
     }
     return file_.Commit(options_.overwrite ? AtomicFile::Existing::kReplace
@@ -202,7 +202,7 @@ class ModelWriter {
     return matrices.count * EncodedBytes(plan.to, matrices.rows, matrices.cols);
   }
 
-  absl::Status WriteWeight(Plan& plan) {
+  absl::Status WriteWeight(const Plan& plan) {
     const Tensor& tensor = *plan.from.tensor;
     if (tensor.packed.has_value()) {
       GEMMA_RETURN_IF_ERROR(
@@ -215,21 +215,18 @@ class ModelWriter {
     Tensor in_order = tensor;
     in_order.data = values.data();
     in_order.arrangement.reset();
-    plan.from.tensor = &in_order;
     if (plan.from.spec.kind == WeightKind::kMatrix) {
-      GEMMA_RETURN_IF_ERROR(WriteMatrix(plan));
+      GEMMA_RETURN_IF_ERROR(WriteMatrix(plan, in_order));
     } else if (plan.to.packed.has_value()) {
-      GEMMA_RETURN_IF_ERROR(WriteGates(plan));
+      GEMMA_RETURN_IF_ERROR(WriteGates(plan, in_order));
     } else {
-      GEMMA_RETURN_IF_ERROR(WriteVector(plan));
+      GEMMA_RETURN_IF_ERROR(WriteVector(plan, in_order));
     }
-    plan.from.tensor = &tensor;
     checkpoint_.Release(tensor);
     return absl::OkStatus();
   }
 
-  absl::Status WriteMatrix(const Plan& plan) {
-    const Tensor& tensor = *plan.from.tensor;
+  absl::Status WriteMatrix(const Plan& plan, const Tensor& tensor) {
     const WeightView view = RowsOf(tensor);
     const size_t rows =
         std::max<size_t>(1, kPieceBytes / (view.RowBytes() * kEncodeRows)) *
@@ -237,24 +234,27 @@ class ModelWriter {
     for (size_t begin = 0; begin < view.rows; begin += rows) {
       const Tensor part =
           Part(tensor, begin, std::min(begin + rows, view.rows));
-      GEMMA_RETURN_IF_ERROR(CheckFinite(plan, part, begin));
-      GEMMA_RETURN_IF_ERROR(WriteRows(plan, part));
+      GEMMA_RETURN_IF_ERROR(WriteRows(plan, part, begin));
       GEMMA_RETURN_IF_ERROR(Done(part));
     }
     return absl::OkStatus();
   }
 
-  absl::Status WriteRows(const Plan& plan, const Tensor& part) {
-    if (!plan.to.packed.has_value() && plan.to.format == part.format) {
+  // `part` begins with row `begin`.
+  absl::Status WriteRows(const Plan& plan, const Tensor& part, size_t begin) {
+    const bool is_kept = plan.to.format == part.format;
+    if (is_kept) GEMMA_RETURN_IF_ERROR(CheckFinite(plan, part, begin));
+    if (is_kept && !plan.to.packed.has_value()) {
       return file_.Write(plan.name, {part.data, part.bytes});
     }
-    Encode(RowsOf(part), plan.to, plan.importance, workers_, encoded_);
+    if (!Encode(RowsOf(part), plan.to, plan.importance, workers_, encoded_)) {
+      return CheckFinite(plan, part, begin);  // names the place
+    }
     return file_.Write(plan.name, encoded_);
   }
 
   // The packed matrices of a gate, as they multiply.
-  absl::Status WriteGates(const Plan& plan) {
-    const Tensor& tensor = *plan.from.tensor;
+  absl::Status WriteGates(const Plan& plan, const Tensor& tensor) {
     GEMMA_RETURN_IF_ERROR(CheckFinite(plan, tensor, /*first_row=*/0));
     const MatricesOf gates(plan.from.spec);
     for (size_t i = 0; i < gates.count; ++i) {
@@ -270,8 +270,7 @@ class ModelWriter {
   }
 
   // As GGUF files have it, in float32.
-  absl::Status WriteVector(const Plan& plan) {
-    const Tensor& tensor = *plan.from.tensor;
+  absl::Status WriteVector(const Plan& plan, const Tensor& tensor) {
     GEMMA_RETURN_IF_ERROR(CheckFinite(plan, tensor, /*first_row=*/0));
     GEMMA_ASSIGN_OR_RETURN(std::vector<float> values, Decode(tensor));
     if (plan.from.spec.kind == WeightKind::kNorm) {
@@ -285,7 +284,7 @@ class ModelWriter {
       return absl::InvalidArgumentError(absl::StrFormat(
           "%s: tensor %s has values that are not below zero, which no a_param "
           "gives",
-          tensor.file, Quoted(NameInSource(plan))));
+          tensor.file, Quoted(plan.from.name)));
     }
     GEMMA_RETURN_IF_ERROR(file_.Write(plan.name, {view.data, view.RowBytes()}));
     return Done(tensor);
@@ -297,12 +296,7 @@ class ModelWriter {
     if (!at.has_value()) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s: tensor %s has no finite value at row %u, column %u", part.file,
-        Quoted(NameInSource(plan)), first_row + at->row, at->col));
-  }
-
-  std::string NameInSource(const Plan& plan) const {
-    const WeightSpec& spec = plan.from.spec;
-    return TensorNames(checkpoint_, config_).Name(spec.role, spec.layer);
+        Quoted(plan.from.name), first_row + at->row, at->col));
   }
 
   absl::Status Done(const Tensor& part) {
