@@ -1,14 +1,10 @@
 #include "src/model/wanted_format.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdint>
 #include <iterator>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "compression/codec.h"
-#include "compression/quantize.h"
+#include "src/model/sampled_error.h"
 
 namespace gemma {
 namespace {
@@ -65,30 +61,11 @@ Format KeptFormat(Format format) {
 }
 
 bool IsTrainedForQ4_0(const WeightView& w) {
-  if (w.data == nullptr || BlockValues(w.format) != 1 || w.cols % 32 != 0)
+  if (w.data == nullptr || BlockValues(w.format) != 1 || w.cols % 32 != 0) {
     return false;
-  WeightView encoded = {Format::kQ4_0, 1, w.cols, nullptr};
-  std::vector<uint8_t> bytes(encoded.RowBytes());
-  encoded.data = bytes.data();
-  std::vector<float> from(w.cols);
-  std::vector<float> to(w.cols);
-  const size_t count = std::min(kGridRows, w.rows);
-  for (size_t i = 0; i < count; ++i) {
-    const size_t row = i * w.rows / count;
-    if (QuantizeRows(w, Format::kQ4_0, {}, row, row + 1, bytes.data())) {
-      return false;
-    }
-    DecodeRow(w, row, from.data());
-    DecodeRow(encoded, 0, to.data());
-    double error = 0;
-    double power = 0;
-    for (size_t col = 0; col < w.cols; ++col) {
-      error += std::pow(double{from[col]} - to[col], 2);
-      power += std::pow(double{from[col]}, 2);
-    }
-    if (error > kOnGridError * kOnGridError * power) return false;
   }
-  return true;
+  const auto error = SampledError(w, Format::kQ4_0, kGridRows);
+  return error && *error <= kOnGridError * kOnGridError;
 }
 
 Format WantedFormat(WeightType type, const WeightView& w) {

@@ -1,19 +1,16 @@
 #include "src/quantize/plan_formats.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "compression/codec.h"
-#include "compression/quantize.h"
 #include "src/formats/status_macros.h"
 #include "src/formats/tensor_values.h"
+#include "src/model/sampled_error.h"
 #include "src/model/wanted_format.h"
 
 namespace gemma {
@@ -58,49 +55,6 @@ struct Choice {
 // for a bit than the one before it.
 using Choices = std::vector<Choice>;
 
-// Squared error of some of a matrix's rows in a format, relative to their
-// squares.
-class SampledError {
- public:
-  explicit SampledError(const WeightView& w) : w_(w) {}
-
-  // Nothing if a row is not finite.
-  std::optional<double> Of(Format format) const {
-    WeightView encoded = {format, 1, w_.cols, nullptr};
-    std::vector<uint8_t> bytes(encoded.RowBytes());
-    encoded.data = bytes.data();
-    std::vector<float> from(w_.cols);
-    std::vector<float> to(w_.cols);
-    double error = 0;
-    double power = 0;
-    const size_t count = std::min(kSampleRows, w_.rows);
-    for (size_t i = 0; i < count; ++i) {
-      const size_t row = i * w_.rows / count;
-      if (QuantizeRows(w_, format, /*importance=*/{}, row, row + 1,
-                       bytes.data())) {
-        return std::nullopt;
-      }
-      DecodeRow(w_, row, from.data());
-      DecodeRow(encoded, 0, to.data());
-      Add(from, to, error, power);
-    }
-    return power > 0 ? error / power : 0.0;
-  }
-
- private:
-  void Add(const std::vector<float>& from, const std::vector<float>& to,
-           double& error, double& power) const {
-    for (size_t col = 0; col < w_.cols; ++col) {
-      const double value = from[col];
-      const double difference = value - to[col];
-      error += difference * difference;
-      power += value * value;
-    }
-  }
-
-  const WeightView w_;
-};
-
 // Leaves only choices on the lower convex hull of loss over bits.
 Choices Hull(Choices all) {
   std::sort(all.begin(), all.end(), [](const Choice& a, const Choice& b) {
@@ -135,13 +89,13 @@ absl::StatusOr<Choices> ChoicesOf(const BoundWeight& weight,
   const double values = static_cast<double>(view.rows * view.cols);
   const Format kept = KeptFormat(view.format);
   const double own_bits = BitsPerWeight(kept, view.cols);
-  const SampledError error(view);
   Choices all = {{kept, own_bits * values, 0.0}};
   for (const Format format : ladder) {
     if (view.cols % BlockValues(format) != 0) continue;
     const double bits = BitsPerWeight(format, view.cols);
     if (bits >= own_bits) continue;  // it is kept code for code
-    const std::optional<double> squared = error.Of(format);
+    const std::optional<double> squared =
+        SampledError(view, format, kSampleRows);
     if (!squared) {
       return absl::InvalidArgumentError(
           absl::StrFormat("%s: tensor '%s' has values that are not finite",
