@@ -11,10 +11,10 @@
 namespace gemma {
 
 // What matrices become. One that takes no more bits already is kept as it is,
-// code by code; one of floats whose values Q4_0 holds exactly (Google's
-// checkpoints of quantization-aware training) becomes that where it is the
-// smaller. Norms, biases and the like stay float32. Bits are those of a weight,
-// errors relative RMS errors of Gaussian weights.
+// code by code, and so is one in Q4_0; one of floats whose values Q4_0 holds
+// exactly (Google's checkpoints of quantization-aware training) becomes that in
+// all types below kBF16. Norms, biases and the like stay float32. Bits are
+// those of a weight, errors relative RMS errors of Gaussian weights.
 enum class WeightType {
   kKeep,  // as in the source
   kBF16,  // bfloat16: 16 bits

@@ -64,8 +64,13 @@ bool IsTrainedForQ4_0(const WeightView& w) {
   if (w.data == nullptr || BlockValues(w.format) != 1 || w.cols % 32 != 0) {
     return false;
   }
-  const auto error = SampledError(w, Format::kQ4_0, kGridRows);
-  return error && *error <= kOnGridError * kOnGridError;
+  const size_t count = std::min(kGridRows, w.rows);
+  for (size_t i = 0; i < count; ++i) {
+    const WeightView row = {w.format, 1, w.cols, w.Row(i * w.rows / count)};
+    const auto error = SampledError(row, Format::kQ4_0, /*max_rows=*/1);
+    if (!error || *error > kOnGridError * kOnGridError) return false;
+  }
+  return true;
 }
 
 Format WantedFormat(WeightType type, const WeightView& w) {
@@ -73,15 +78,13 @@ Format WantedFormat(WeightType type, const WeightView& w) {
   const Format kept = KeptFormat(w.format);
   Format wanted = FormatOf(type);
   if (w.cols % BlockValues(wanted) != 0) wanted = Format::kBF16;
-  const double bits = BitsPerWeight(wanted, w.cols);
-  if (BitsPerWeight(kept, w.cols) <= bits) return kept;
-  if (BlockValues(wanted) != 1 && wanted != Format::kQ4_0 &&
-      (bits >= BitsPerWeight(Format::kQ4_0, w.cols) ||
-       type == WeightType::kQ4S) &&
-      IsTrainedForQ4_0(w)) {
-    return Format::kQ4_0;
+  if (BitsPerWeight(kept, w.cols) <= BitsPerWeight(wanted, w.cols)) {
+    return kept;
   }
-  return wanted;
+  // q4s would take a sixteenth less, and lose what training put there.
+  const bool has_codes = w.format == Format::kQ4_0 ||
+                         (BlockValues(wanted) != 1 && IsTrainedForQ4_0(w));
+  return has_codes ? Format::kQ4_0 : wanted;
 }
 
 absl::Status PackedAlready(const Tensor& tensor) {

@@ -112,6 +112,8 @@ TEST(WantedFormat, WhatTakesNoMoreBitsStays) {
   EXPECT_EQ(wanted(WeightType::kQ5, Format::kQ5_K), Format::kQ5_K);
   EXPECT_EQ(wanted(WeightType::kQ4, Format::kQ4_0), Format::kQ4_0);
   EXPECT_EQ(wanted(WeightType::kQ4_0, Format::kQ4_K), Format::kQ4_K);
+  // Training may have put its codes there.
+  EXPECT_EQ(wanted(WeightType::kQ4S, Format::kQ4_0), Format::kQ4_0);
   // And nothing else.
   EXPECT_EQ(wanted(WeightType::kQ6, Format::kQ8_0), Format::kN6_16);
   EXPECT_EQ(wanted(WeightType::kQ4, Format::kQ5_0), Format::kN4_16);

@@ -1,0 +1,61 @@
+#include "src/quantize/choose_format.h"
+
+#include <cstdint>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "ops/workers.h"
+
+namespace gemma {
+namespace {
+
+constexpr size_t kRows = 4;
+constexpr size_t kCols = 256;
+
+// Weights in float32 that Q4_0 holds exactly.
+std::vector<float> TrainedForQ4_0() {
+  std::vector<float> values(kRows * kCols);
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = 0.5f * (static_cast<float>(i * 7 % 16) - 8.0f);
+  }
+  return values;
+}
+
+// The format of one matrix of those values in a GGUF file.
+Format Chosen(const std::vector<float>& values, WeightType type) {
+  Tensor tensor;
+  tensor.shape = {kRows, kCols};
+  tensor.data = reinterpret_cast<const uint8_t*>(values.data());
+  tensor.bytes = values.size() * sizeof(float);
+  const BoundWeight weight = {
+      {WeightRole::kQProj, 0, WeightKind::kMatrix, tensor.shape}, &tensor, "q"};
+  QuantizeOptions options;
+  options.type = type;
+  options.layout = FileLayout::kGguf;
+  Workers workers(1);
+  const auto formats = ChooseFormats({&weight, 1}, options, workers);
+  return formats.ok() ? formats->front() : Format::kF32;
+}
+
+TEST(ChooseFormats, WeightsTrainedForQ4_0KeepTheirCodesInGguf) {
+  const std::vector<float> trained = TrainedForQ4_0();
+  for (const WeightType type :
+       {WeightType::kQ8, WeightType::kQ6, WeightType::kQ4, WeightType::kQ4_0}) {
+    EXPECT_EQ(Chosen(trained, type), Format::kQ4_0) << WeightTypeName(type);
+  }
+  EXPECT_EQ(Chosen(trained, WeightType::kBF16), Format::kBF16);
+}
+
+TEST(ChooseFormats, OthersGetTheTypesOfGguf) {
+  std::vector<float> values = TrainedForQ4_0();
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] += 0.01f * static_cast<float>(i % 13);
+  }
+  EXPECT_EQ(Chosen(values, WeightType::kQ8), Format::kQ8_0);
+  EXPECT_EQ(Chosen(values, WeightType::kQ6), Format::kQ6_K);
+  EXPECT_EQ(Chosen(values, WeightType::kQ4), Format::kIQ4_NL);
+  EXPECT_EQ(Chosen(values, WeightType::kQ4_0), Format::kQ4_0);
+}
+
+}  // namespace
+}  // namespace gemma
