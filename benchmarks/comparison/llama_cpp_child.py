@@ -5,7 +5,6 @@ As llama-bench does: fixed random tokens, no sampling, a warm-up before the time
 that are no larger than it. A process of compare.py; not for people.
 """
 import argparse
-import ctypes
 import importlib.metadata
 import json
 import random
@@ -15,26 +14,10 @@ import time
 import numpy
 import llama_cpp as llama
 
+from llama_cpp_log import Log
+
 IMPORTED_AT = time.monotonic()
 BATCH_TOKENS = 512
-LEVEL_ERROR = 4
-
-
-class Log:
-    """Keeps what llama.cpp says instead of printing it."""
-
-    def __init__(self):
-        self.errors = []
-        self.buffers = []
-        self._callback = llama.llama_log_callback(self._add)  # must live as long as the log
-        llama.llama_log_set(self._callback, ctypes.c_void_p(0))
-
-    def _add(self, level, text, _):
-        line = text.decode(errors="replace").strip()
-        if level == LEVEL_ERROR and line:
-            self.errors.append(line)
-        if "buffer size" in line:
-            self.buffers.append(line)
 
 
 LOG = Log()

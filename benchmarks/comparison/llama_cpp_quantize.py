@@ -11,21 +11,7 @@ import gguf
 import llama_cpp as llama
 import numpy
 
-LEVEL_ERROR = 4
-
-
-class Log:
-    """Keeps llama.cpp's errors, and is silent about the rest."""
-
-    def __init__(self):
-        self.errors = []
-        self._callback = llama.llama_log_callback(self._add)  # must live as long as the log
-        llama.llama_log_set(self._callback, ctypes.c_void_p(0))
-
-    def _add(self, level, text, _):
-        line = text.decode(errors="replace").strip()
-        if level == LEVEL_ERROR and line:
-            self.errors.append(line)
+from llama_cpp_log import Log
 
 
 def read_importance(path):

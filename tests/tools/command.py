@@ -7,7 +7,6 @@ GEMMA_TEST_MODEL the real Gemma 3 270M as a GGUF file, for real_*_test.py
 import array
 import ast
 import json
-import math
 import os
 import pathlib
 import signal
@@ -131,45 +130,52 @@ def read_npz(path):
 
 
 def read_gguf(path):
-    """Keys of a GGUF file, and shape (innermost first) and values of its tensors, which are all in float32."""
-    forms = {4: "<I", 5: "<i", 6: "<f", 7: "<?"}
-    data, at = path.read_bytes(), 0
+    """Keys and tensors (name: type, shape outermost first, data) of a GGUF file, read without the library."""
+    data = path.read_bytes()
+    at = 0
 
-    def read(form):
+    def number(form):
         nonlocal at
-        value, = struct.unpack_from(form, data, at)
+        value, = struct.unpack_from("<" + form, data, at)
         at += struct.calcsize(form)
         return value
 
-    def read_string():
+    def text():
         nonlocal at
-        size = read("<Q")
+        size = number("Q")
         at += size
         return data[at - size:at].decode()
 
-    def read_value(kind):
+    def value(kind):
         if kind == 8:
-            return read_string()
+            return text()
         if kind == 9:
-            element, count = read("<I"), read("<Q")
-            return [read_value(element) for _ in range(count)]
-        return read(forms[kind])
+            element, count = number("I"), number("Q")
+            return [value(element) for _ in range(count)]
+        return number({0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}[kind])
 
-    assert (read("<I"), read("<I")) == (0x46554747, 3)
-    num_tensors, num_keys = read("<Q"), read("<Q")
+    assert data[:4] == b"GGUF"
+    at = 4
+    assert number("I") == 3
+    num_tensors, num_keys = number("Q"), number("Q")
     keys = {}
     for _ in range(num_keys):
-        name = read_string()
-        keys[name] = read_value(read("<I"))
-    listed = {}
+        name = text()
+        keys[name] = value(number("I"))
+    infos = []
     for _ in range(num_tensors):
-        name = read_string()
-        shape = [read("<Q") for _ in range(read("<I"))]
-        assert read("<I") == 0, name
-        listed[name] = shape, read("<Q")
-    start = -(-at // 32) * 32
-    return keys, {name: (shape, array.array("f", data[start + offset:start + offset + 4 * math.prod(shape)]))
-                  for name, (shape, offset) in listed.items()}
+        name = text()
+        shape = [number("Q") for _ in range(number("I"))][::-1]
+        infos.append((name, shape, number("I"), number("Q")))
+    alignment = keys.get("general.alignment", 32)
+    begin = -(-at // alignment) * alignment
+    tensors = {}
+    for name, shape, kind, offset in infos:
+        size = {0: 4, 1: 2, 30: 2}.get(kind, 0)  # of blocks and panels, only types and shapes are read
+        for n in shape:
+            size *= n
+        tensors[name] = (kind, shape, data[begin + offset:begin + offset + size])
+    return keys, tensors
 
 
 def write_npz(path, compression=zipfile.ZIP_STORED, **arrays):

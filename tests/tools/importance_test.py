@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """gemma importance on a toy model that has a tokenizer, against the reference implementation's numbers."""
+import array
 import os
 import shutil
 import signal
@@ -34,9 +35,9 @@ class ImportanceTest(CommandTest):
     def means(self):
         """Of each matrix, and the keys and the count, which all matrices have alike."""
         keys, tensors = read_gguf(self.path)
-        sums = {name.removesuffix(".in_sum2"): values for name, (shape, values) in tensors.items()
-                if name.endswith(".in_sum2")}
-        counts = {tuple(values) for name, (shape, values) in tensors.items() if name.endswith(".counts")}
+        tensors = {name: array.array("f", data) for name, (_, _, data) in tensors.items()}
+        sums = {name.removesuffix(".in_sum2"): values for name, values in tensors.items() if name.endswith(".in_sum2")}
+        counts = {tuple(values) for name, values in tensors.items() if name.endswith(".counts")}
         self.assertEqual(len(tensors), 2 * len(sums))
         self.assertEqual(len(counts), 1)
         (count,), = counts

@@ -12,61 +12,12 @@ import subprocess
 import time
 import unittest
 
-from command import MODELS, TESTDATA, CommandTest, toy_models
+from command import MODELS, TESTDATA, CommandTest, read_gguf, toy_models
 
 TOY = MODELS / "gemma2"
 GGUF = ["--layout", "gguf"]
 KEEP = ["--type", "keep", *GGUF]
 BF16 = ["--type", "bf16", *GGUF]
-
-
-def read_gguf(path):
-    """Keys and tensors (name: type, shape outermost first, data) of a GGUF file, read without the library."""
-    data = path.read_bytes()
-    at = 0
-
-    def number(form):
-        nonlocal at
-        value, = struct.unpack_from("<" + form, data, at)
-        at += struct.calcsize(form)
-        return value
-
-    def text():
-        nonlocal at
-        size = number("Q")
-        at += size
-        return data[at - size:at].decode()
-
-    def value(kind):
-        if kind == 8:
-            return text()
-        if kind == 9:
-            element, count = number("I"), number("Q")
-            return [value(element) for _ in range(count)]
-        return number({0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}[kind])
-
-    assert data[:4] == b"GGUF"
-    at = 4
-    assert number("I") == 3
-    num_tensors, num_keys = number("Q"), number("Q")
-    keys = {}
-    for _ in range(num_keys):
-        name = text()
-        keys[name] = value(number("I"))
-    infos = []
-    for _ in range(num_tensors):
-        name = text()
-        shape = [number("Q") for _ in range(number("I"))][::-1]
-        infos.append((name, shape, number("I"), number("Q")))
-    alignment = keys.get("general.alignment", 32)
-    begin = -(-at // alignment) * alignment
-    tensors = {}
-    for name, shape, kind, offset in infos:
-        size = {0: 4, 1: 2, 30: 2}.get(kind, 0)  # of blocks and panels, only types and shapes are read
-        for n in shape:
-            size *= n
-        tensors[name] = (kind, shape, data[begin + offset:begin + offset + size])
-    return keys, tensors
 
 
 class QuantizeTest(CommandTest):

@@ -1,0 +1,23 @@
+"""What llama.cpp says of itself, for the processes that call its C API."""
+import ctypes
+
+import llama_cpp as llama
+
+LEVEL_ERROR = 4
+
+
+class Log:
+    """Keeps what llama.cpp says instead of printing it."""
+
+    def __init__(self):
+        self.errors = []
+        self.buffers = []
+        self._callback = llama.llama_log_callback(self._add)  # must live as long as the log
+        llama.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _add(self, level, text, _):
+        line = text.decode(errors="replace").strip()
+        if level == LEVEL_ERROR and line:
+            self.errors.append(line)
+        if "buffer size" in line:
+            self.buffers.append(line)
