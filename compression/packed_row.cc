@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "compression/codec_bytes.h"
-
 #include "compression/half.h"
 
 namespace gemma {

@@ -1,7 +1,6 @@
 #include "compression/quantize.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <vector>
 
@@ -63,8 +62,10 @@ class RowEncoder {
         trial_(stride_),
         errors_(stride_),
         least_(stride_),
+        units_(stride_),
         halves_(stride_),
         steps_(stride_),
+        trial_steps_(stride_),
         codes_(kValues * stride_),
         ordered_(cols) {
     if (!importance.empty()) SetWeights(importance);
@@ -132,8 +133,6 @@ class RowEncoder {
   // As RoundToHalves, to steps of a unit. A row's is written behind the blocks.
   void RoundToSteps(uint8_t* out) {
     const size_t per_unit = Codec::kUnitIsHalf ? kBlockGroups : num_groups_;
-    std::vector<float>& units = units_;
-    units.assign(stride_, 0.0f);
     for (size_t first = 0; first < num_groups_; first += per_unit) {
       float largest = 0.0f;
       for (size_t g = first; g < first + per_unit; ++g) {
@@ -144,7 +143,7 @@ class RowEncoder {
                                 ? HalfFromBelow(largest / kMaxStep)
                                 : BF16FromBelow(largest / kMaxStep);
       halves_[first / kBlockGroups] = unit;
-      std::fill_n(units.begin() + static_cast<std::ptrdiff_t>(first), per_unit,
+      std::fill_n(units_.begin() + static_cast<std::ptrdiff_t>(first), per_unit,
                   Codec::kUnitIsHalf ? HalfToFloat(unit) : BF16ToFloat(unit));
     }
     if constexpr (!Codec::kUnitIsHalf) {
@@ -160,14 +159,15 @@ class RowEncoder {
     std::fill(least_.begin(), least_.end(), HUGE_VALF);
     for (const int delta : {0, -1, 1}) {
       for (size_t g = 0; g < num_groups_; ++g) {
-        trial_[g] = ScaleOfStep(g, NearestStep(g, fitted[g], delta));
+        trial_steps_[g] = NearestStep(g, fitted[g], delta);
+        trial_[g] = ScaleOfStep(g, trial_steps_[g]);
       }
       FitErrors(groups(), levels_, trial_.data(), errors_.data());
       for (size_t g = 0; g < num_groups_; ++g) {
         if (!(errors_[g] < least_[g])) continue;
         least_[g] = errors_[g];
         scales_[g] = trial_[g];
-        steps_[g] = NearestStep(g, fitted[g], delta);
+        steps_[g] = trial_steps_[g];
       }
     }
   }
@@ -213,7 +213,7 @@ class RowEncoder {
   // Of each group.
   std::vector<float> largest_, scales_, trial_, errors_, least_, units_;
   std::vector<uint16_t> halves_;  // scales, or units of blocks
-  std::vector<int8_t> steps_;
+  std::vector<int8_t> steps_, trial_steps_;
   std::vector<uint8_t> codes_;    // as x_
   std::vector<uint8_t> ordered_;  // [cols]
 };
