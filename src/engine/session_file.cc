@@ -8,6 +8,7 @@
 #include "absl/crc/crc32c.h"
 #include "absl/strings/str_format.h"
 #include "src/formats/append_number.h"
+#include "src/formats/as_text.h"
 #include "src/formats/atomic_file.h"
 #include "src/formats/checked_reader.h"
 #include "src/formats/status_macros.h"
@@ -18,10 +19,6 @@ namespace {
 constexpr std::string_view kMagic = "GEMMASES";
 constexpr uint32_t kVersion = 1;
 constexpr size_t kChecksumBytes = 4;
-
-std::string_view AsText(std::span<const uint8_t> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 // What comes before the state.
 std::vector<uint8_t> Header(uint64_t fingerprint, const SavedSession& session) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "src/formats/append_number.h"
+#include "src/formats/as_text.h"
 #include "src/formats/checked_reader.h"
 #include "src/formats/gguf.h"
 #include "src/formats/messages.h"
@@ -53,10 +54,6 @@ std::vector<uint8_t> ArrayOf(GgufType type, absl::Span<const T> numbers) {
 // Sizes of one file, which no model makes too large for 64 bits.
 uint64_t AlignUp(uint64_t value, uint64_t alignment) {
   return CheckedAlignUp(value, alignment).value_or(UINT64_MAX);
-}
-
-std::string_view AsText(absl::Span<const uint8_t> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 }  // namespace

@@ -6,31 +6,23 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "ops/cpus.h"
 #include "src/formats/checkpoint.h"
 #include "src/formats/status_macros.h"
 #include "src/model/load_tokenizer.h"
 #include "src/model/model_impl.h"
+#include "src/model/num_threads.h"
 #include "src/model/read_config.h"
 #include "src/model/sbs_tensors.h"
 
 namespace gemma {
 namespace {
 
-constexpr size_t kMaxThreads = 1024;
 constexpr size_t kMaxPrefillChunk = 8192;
 
 absl::Status CheckOptions(const LoadOptions& options) {
-  if (options.num_threads > kMaxThreads) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("num_threads is %u, wanted 0 (all) to %u",
-                        options.num_threads, kMaxThreads));
-  }
-  if (options.num_decode_threads > kMaxThreads) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("num_decode_threads is %u, wanted 0 (all) to %u",
-                        options.num_decode_threads, kMaxThreads));
-  }
+  GEMMA_RETURN_IF_ERROR(CheckThreads("num_threads", options.num_threads));
+  GEMMA_RETURN_IF_ERROR(
+      CheckThreads("num_decode_threads", options.num_decode_threads));
   if (options.prefill_chunk < 1 || options.prefill_chunk > kMaxPrefillChunk) {
     return absl::InvalidArgumentError(
         absl::StrFormat("prefill_chunk is %u, wanted 1 to %u",
@@ -42,11 +34,6 @@ absl::Status CheckOptions(const LoadOptions& options) {
 Arithmetic ArithmeticOf(const LoadOptions& options) {
   if (options.activations == Activations::kFloat32) return Arithmetic::kFloat32;
   return options.deterministic ? Arithmetic::kInt8 : Arithmetic::kFastest;
-}
-
-size_t NumThreads(const LoadOptions& options) {
-  if (options.num_threads != 0) return options.num_threads;
-  return std::min(UsableCpus(), kMaxThreads);
 }
 
 std::vector<TensorSummary> Summaries(const Checkpoint& checkpoint) {
@@ -105,7 +92,7 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
   Impl& impl = *model.impl_;
   impl.prefill_chunk = options.prefill_chunk;
   impl.arithmetic = ArithmeticOf(options);
-  impl.workers = std::make_unique<Workers>(NumThreads(options));
+  impl.workers = std::make_unique<Workers>(NumThreads(options.num_threads));
   impl.num_decode_threads = options.num_decode_threads != 0
                                 ? options.num_decode_threads
                                 : impl.workers->num_threads();

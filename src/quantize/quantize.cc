@@ -2,29 +2,22 @@
 
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "ops/cpus.h"
 #include "ops/workers.h"
 #include "src/formats/checkpoint.h"
 #include "src/formats/status_macros.h"
+#include "src/model/num_threads.h"
 #include "src/quantize/write_model.h"
 
 namespace gemma {
 namespace {
 
-constexpr size_t kMaxThreads = 1024;
-
 absl::Status CheckOptions(const QuantizeOptions& options) {
-  if (options.num_threads > kMaxThreads) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("num_threads is %u, wanted 0 (all) to %u",
-                        options.num_threads, kMaxThreads));
-  }
+  GEMMA_RETURN_IF_ERROR(CheckThreads("num_threads", options.num_threads));
   const bool is_only_ours =
       options.type == WeightType::kQ5 || options.type == WeightType::kQ4S;
   if (options.layout == FileLayout::kGguf && is_only_ours) {
@@ -83,9 +76,7 @@ absl::Status Quantize(std::string_view source, std::string_view target,
   GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint,
                          OpenCheckpoint(std::string(source)));
   GEMMA_RETURN_IF_ERROR(CheckIsNoSource(path, checkpoint));
-  Workers workers(options.num_threads != 0
-                      ? options.num_threads
-                      : std::min(UsableCpus(), kMaxThreads));
+  Workers workers(NumThreads(options.num_threads));
   return WriteModel(std::move(checkpoint), path, options, workers);
 }
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "ops/cpus.h"
 #include "ops/workers.h"
+#include "src/formats/as_text.h"
 #include "src/formats/gguf.h"
 #include "src/formats/gguf_writer.h"
 #include "src/formats/mapped_file.h"
@@ -31,10 +32,6 @@ std::vector<NamedTensor> SortedTensors(const TensorTable& table) {
     return a.second->data < b.second->data;
   });
   return tensors;
-}
-
-std::string_view AsText(absl::Span<const uint8_t> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // The checksum of what is in front of the data, zeros in its own place.

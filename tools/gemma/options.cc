@@ -167,6 +167,17 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
       ->default_str(*value);
 }
 
+std::vector<std::string> WeightTypeNames() {
+  std::vector<std::string> names;
+  for (const WeightType type :
+       {WeightType::kKeep, WeightType::kBF16, WeightType::kQ8, WeightType::kQ6,
+        WeightType::kQ5, WeightType::kQ4, WeightType::kQ4S,
+        WeightType::kQ4_0}) {
+    names.emplace_back(WeightTypeName(type));
+  }
+  return names;
+}
+
 void AddModelPath(CLI::App& app, std::string* path, const std::string& name) {
   AddText(app, name, "", path,
           "A GGUF file (of several: the first), a Hugging Face directory,\n"
@@ -208,8 +219,7 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
             "else bfloat16");
   AddChoice(app, "--activations", &options->activations, {"float32", "int8"},
             "What multiplies quantized weights: int8 is\nfast, float32 exact");
-  AddChoice(app, "--quantize", &options->quantize,
-            {"keep", "bf16", "q8", "q6", "q5", "q4", "q4s", "q4_0"},
+  AddChoice(app, "--quantize", &options->quantize, WeightTypeNames(),
             "Turn weights into this type while loading");
   app.add_flag("--deterministic", options->deterministic,
                "The same bits for any --chunk, on every CPU");

@@ -49,6 +49,9 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
                        std::string* value, std::vector<std::string> choices,
                        const std::string& description);
 
+// The names of all types of weights.
+std::vector<std::string> WeightTypeNames();
+
 // Adds MODEL, or an argument of another name that is a model.
 void AddModelPath(CLI::App& app, std::string* path,
                   const std::string& name = "MODEL");
@@ -74,7 +77,7 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
                      std::vector<size_t>* threads = nullptr);
 
 // Adds --threads, --decode-threads, --context, --chunk, --recurrent-window,
-// --cache-type, --activations, --deterministic and --ignore-memory.
+// --cache-type, --activations, --quantize, --deterministic and --ignore-memory.
 // `default_context`: what --help says. With `threads`, --threads takes several
 // numbers, for that.
 void AddModelSettings(CLI::App& app, ModelOptions* options,

@@ -103,8 +103,7 @@ void AddQuantize(CLI::App& app, Action* action) {
   AddText(*command, "DST", "FILE", &options->target, "The file to write")
       ->option_text("DST")
       ->required();
-  AddChoice(*command, "--type", &options->type,
-            {"keep", "bf16", "q8", "q6", "q5", "q4", "q4s", "q4_0"},
+  AddChoice(*command, "--type", &options->type, WeightTypeNames(),
             "What matrices become, unless they take no\n"
             "more bits already");
   AddNumber(*command, "--bits", &options->bits,

@@ -1,0 +1,32 @@
+// How many threads a caller asked for.
+
+#ifndef GEMMA_SRC_MODEL_NUM_THREADS_H_
+#define GEMMA_SRC_MODEL_NUM_THREADS_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_format.h"
+#include "ops/cpus.h"
+
+namespace gemma {
+
+inline constexpr size_t kMaxThreads = 1024;
+
+// OK, or an error that names the option.
+inline absl::Status CheckThreads(std::string_view option, size_t threads) {
+  if (threads <= kMaxThreads) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "%s is %u, wanted 0 (all) to %u", option, threads, kMaxThreads));
+}
+
+// For 0, one for each core that this process may use.
+inline size_t NumThreads(size_t threads) {
+  return threads != 0 ? threads : std::min(UsableCpus(), kMaxThreads);
+}
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_MODEL_NUM_THREADS_H_
