@@ -118,6 +118,12 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
       for (size_t r = 0; r < kRows; ++r) sums[p][i][r] = hn::Zero(DF());
     }
   }
+  if constexpr (TraitsOf(kLayout).has_row_units) {
+    // They lie behind the tiles, where nothing else is fetched.
+    for (size_t i = 0; i < count; ++i) {
+      Fetch<UnitBytes(kLayout)>(Units<kLayout>(job.w, panel + i));
+    }
+  }
   size_t block = 0;
   ForEachTile<kLayout>(
       job.w, panel, 0, job.w.cols,

@@ -195,14 +195,25 @@ HWY_INLINE VF LoadSteps(const uint8_t* HWY_RESTRICT from, size_t v) {
   return hn::ConvertTo(DF(), hn::PromoteTo(DI32(), steps));
 }
 
-// The units of a panel's rows, part v, where rows have units.
+// Where the units of a panel's rows lie, where rows have units. All but the
+// width is constant: a kernel asks for each panel.
+template <Layout kLayout>
+HWY_INLINE const uint8_t* Units(const PackedView& w, size_t panel) {
+  constexpr size_t kBlockCols = TraitsOf(kLayout).block_cols;
+  constexpr size_t kBlockBytes = PanelBlockBytes(kLayout);
+  constexpr size_t kUnitBytes = UnitBytes(kLayout);
+  const size_t blocks = w.cols / kBlockCols * kBlockBytes;
+  return w.data + panel * (blocks + kUnitBytes) + blocks;
+}
+
+// Those of part v of the rows.
 template <Layout kLayout>
 HWY_INLINE VF LoadUnits(const PackedView& w, size_t panel, size_t v) {
   const hn::Rebind<hwy::bfloat16_t, DF> d16;
+  const uint8_t* units = Units<kLayout>(w, panel);
   return hn::PromoteTo(
-      DF(),
-      hn::LoadU(d16, reinterpret_cast<const hwy::bfloat16_t*>(w.Rest(panel)) +
-                         v * LanesF()));
+      DF(), hn::LoadU(d16, reinterpret_cast<const hwy::bfloat16_t*>(units) +
+                               v * LanesF()));
 }
 
 // Scale and offset of each row, part v, for a group of columns of a block.
