@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gemma/tokenizer.h"
+#include "src/text/token_writer.h"
 
 namespace gemma {
 namespace {
@@ -40,25 +41,28 @@ std::string_view Trim(std::string_view text) {
   return text;
 }
 
-// Writes turns as the published templates do. The stretch between two markers
-// is encoded as one, so that "user\n" merges with what follows it.
+// Writes turns as the published templates do: "user\n" merges with what follows
+// it.
 class TurnWriter {
  public:
   TurnWriter(const Tokenizer& tokenizer, TokenId start, TokenId end)
-      : tokenizer_(tokenizer), start_of_turn_(start), end_of_turn_(end) {}
+      : bos_(tokenizer.bos()),
+        start_of_turn_(start),
+        end_of_turn_(end),
+        tokens_(tokenizer) {}
 
-  void Bos() { tokens_.push_back(tokenizer_.bos()); }
+  void Bos() { tokens_.Token(bos_); }
 
   // <start_of_turn>role\ntext
   void Open(std::string_view role, std::string_view text) {
-    tokens_.push_back(start_of_turn_);
-    Text(absl::StrCat(role, "\n", text));
+    tokens_.Token(start_of_turn_);
+    tokens_.Text(absl::StrCat(role, "\n", text));
   }
 
   // <end_of_turn>\n
   void Close() {
-    tokens_.push_back(end_of_turn_);
-    Text("\n");
+    tokens_.Token(end_of_turn_);
+    tokens_.Text("\n");
   }
 
   // One turn of the user, and the opening of the model's.
@@ -68,26 +72,13 @@ class TurnWriter {
     Open("model", "");
   }
 
-  absl::StatusOr<std::vector<TokenId>> Release() {
-    if (!status_.ok()) return status_;
-    return std::move(tokens_);
-  }
+  absl::StatusOr<std::vector<TokenId>> Release() { return tokens_.Release(); }
 
  private:
-  void Text(std::string_view text) {
-    const absl::StatusOr<std::vector<TokenId>> tokens =
-        tokenizer_.Encode(text, ControlTokens::kAsText);
-    status_.Update(tokens.status());
-    if (tokens.ok()) {
-      tokens_.insert(tokens_.end(), tokens->begin(), tokens->end());
-    }
-  }
-
-  const Tokenizer& tokenizer_;
+  TokenId bos_;
   TokenId start_of_turn_;
   TokenId end_of_turn_;
-  std::vector<TokenId> tokens_;
-  absl::Status status_;  // of the first failure
+  TokenWriter tokens_;
 };
 
 std::string_view RoleName(Role role) {

@@ -1,0 +1,14 @@
+#include "src/text/token_writer.h"
+
+namespace gemma {
+
+void TokenWriter::Text(std::string_view text) {
+  const absl::StatusOr<std::vector<TokenId>> tokens =
+      tokenizer_.Encode(text, ControlTokens::kAsText);
+  status_.Update(tokens.status());
+  if (tokens.ok()) {
+    tokens_.insert(tokens_.end(), tokens->begin(), tokens->end());
+  }
+}
+
+}  // namespace gemma

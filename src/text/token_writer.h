@@ -1,0 +1,41 @@
+// Prompts that control tokens divide.
+
+#ifndef GEMMA_SRC_TEXT_TOKEN_WRITER_H_
+#define GEMMA_SRC_TEXT_TOKEN_WRITER_H_
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gemma/tokenizer.h"
+
+namespace gemma {
+
+// Writes control tokens, and texts in which their names stay text. The stretch
+// between two control tokens must be written as one text, so that all of it
+// merges.
+class TokenWriter {
+ public:
+  // `tokenizer` must outlive the writer.
+  explicit TokenWriter(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+  void Token(TokenId token) { tokens_.push_back(token); }
+  void Text(std::string_view text);
+
+  // What was written, or the first error of encoding a text.
+  absl::StatusOr<std::vector<TokenId>> Release() {
+    if (!status_.ok()) return status_;
+    return std::move(tokens_);
+  }
+
+ private:
+  const Tokenizer& tokenizer_;
+  std::vector<TokenId> tokens_;
+  absl::Status status_;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_TEXT_TOKEN_WRITER_H_
