@@ -3,6 +3,7 @@
 #ifndef GEMMA_GEMMA_H_
 #define GEMMA_GEMMA_H_
 
+#include "gemma/classifier.h"
 #include "gemma/engine.h"
 #include "gemma/export.h"
 #include "gemma/generate.h"

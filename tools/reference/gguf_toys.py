@@ -108,8 +108,8 @@ def random_blocks(kind, shape, random):
     return blocks.reshape(shape[0], -1)
 
 
-def toy_vocabulary():
-    """512 pieces in the order and with the kinds of Gemma 3's: markers, runs, tags, bytes, merges, letters."""
+def toy_vocabulary(size=MIXED["vocab_size"], more_words=()):
+    """Pieces in the order and with the kinds of Gemma 3's: markers, runs, tags, bytes, merges, letters."""
     pieces = [(p, CONTROL, -1000.0) for p in ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<start_of_turn>",
                                               "<end_of_turn>", "<unused0>", "<unused1>")]
     runs = ["\n" * n for n in range(1, 8)] + [" " * n for n in range(2, 9)] + ["\t" * n for n in range(1, 5)]
@@ -122,14 +122,14 @@ def toy_vocabulary():
              "model user one had all what when there can who will more if out so up no time").split()
     merges = []  # each from two pieces that exist, as byte-pair training would leave them
     known = set(letters)
-    for word in ["\u2581" + w for w in words] + ["er", "ing", "ed", "Hello", "\u65e5\u672c", "user", "model"]:
+    for word in ["\u2581" + w for w in words] + ["er", "ing", "ed", "Hello", "\u65e5\u672c", "user", "model", *more_words]:
         for end in range(2, len(word) + 1):
             if word[:end] not in known:
                 known.add(word[:end])
                 merges.append(word[:end])
     pieces += [(p, NORMAL, -float(i)) for i, p in enumerate(merges + letters)]
     names, types, scores = (list(column) for column in zip(*pieces))
-    return Vocabulary(names, scores, types).resized(MIXED["vocab_size"])
+    return Vocabulary(names, scores, types).resized(size)
 
 
 def write_mixed(path):

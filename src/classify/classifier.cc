@@ -1,0 +1,286 @@
+#include "gemma/classifier.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "src/classify/shield_prompt.h"
+#include "src/engine/batch.h"
+#include "src/engine/session_impl.h"
+#include "src/formats/messages.h"
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+namespace {
+
+using Result = absl::StatusOr<std::vector<double>>;
+
+// Tokens of the first session; there are few longer prompts.
+constexpr size_t kFirstTokens = 1024;
+
+// Tokens that both begin with.
+size_t CommonPrefix(absl::Span<const TokenId> a, absl::Span<const TokenId> b) {
+  return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first -
+         a.begin();
+}
+
+// An input with a policy.
+struct Query {
+  size_t policy = 0;
+  std::vector<TokenId> tokens;
+};
+
+// An input with all policies, those first whose tokens are.
+struct Job {
+  size_t input = 0;
+  std::vector<Query> queries;
+
+  // Tokens that all begin with; fewer than any has.
+  size_t Common() const {
+    const absl::Span<const TokenId> first = queries.front().tokens;
+    return CommonPrefix(first.first(first.size() - 1), queries.back().tokens);
+  }
+  size_t Longest() const {
+    size_t longest = 0;
+    for (const Query& query : queries) {
+      longest = std::max(longest, query.tokens.size());
+    }
+    return longest;
+  }
+};
+
+}  // namespace
+
+class Classifier::Impl {
+ public:
+  Impl(const Model& model, ClassifierOptions options, ShieldPrompt prompt,
+       TokenId yes, TokenId no, Session session)
+      : model_(model),
+        options_(std::move(options)),
+        prompt_(prompt),
+        yes_(yes),
+        no_(no),
+        needed_tokens_{std::min(yes, no), std::max(yes, no)},
+        session_(std::move(session)) {}
+
+  static absl::StatusOr<Session> NewSession(const Model& model,
+                                            const ClassifierOptions& options,
+                                            size_t tokens) {
+    return Session::Create(model,
+                           {.max_tokens = std::min(tokens, options.max_tokens),
+                            .max_checkpoints = 1,  // Keep's
+                            .cache_format = options.cache_format});
+  }
+
+  absl::StatusOr<std::vector<TokenId>> Prompt(const ClassifierInput& input,
+                                              const Policy& policy) const;
+
+  std::vector<Result> ClassifyAll(absl::Span<const ClassifierInput> inputs,
+                                  absl::Span<const Policy> policies);
+
+  const ClassifierStats& stats() const { return stats_; }
+
+ private:
+  absl::StatusOr<Job> MakeJob(const ClassifierInput& input, size_t index,
+                              absl::Span<const Policy> policies) const;
+
+  // Makes the session's context large enough.
+  absl::Status MakeRoom(const std::vector<Job>& jobs);
+
+  // Whether to go on.
+  absl::Status ShowProgress(size_t done, size_t total) const;
+
+  // The probabilities, by policy. `done`, `total`: for the progress.
+  Result Run(const Job& job, size_t done, size_t total);
+
+  // Keeps what all begin with, if coming back to it would compute it again.
+  absl::Status Keep(const Job& job);
+
+  // Goes back to what the session has of `tokens`, as far as it need not be
+  // computed again.
+  absl::Status GoBack(absl::Span<const TokenId> tokens);
+
+  // The probability of Yes behind `tokens`.
+  absl::StatusOr<double> Answer(absl::Span<const TokenId> tokens);
+
+  const Model& model_;
+  const ClassifierOptions options_;
+  const ShieldPrompt prompt_;
+  const TokenId yes_;
+  const TokenId no_;
+  const TokenId needed_tokens_[2];
+  Session session_;  // holds the last prompt
+  ClassifierStats stats_;
+};
+
+absl::StatusOr<std::vector<TokenId>> Classifier::Impl::Prompt(
+    const ClassifierInput& input, const Policy& policy) const {
+  GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
+                         prompt_.Tokens(input, policy));
+  if (tokens.size() > options_.max_tokens) {
+    return absl::OutOfRangeError(absl::StrFormat(
+        "the prompt for the policy %s has %u tokens, the context has room for "
+        "%u",
+        Quoted(policy.name), tokens.size(), options_.max_tokens));
+  }
+  return tokens;
+}
+
+absl::StatusOr<Job> Classifier::Impl::MakeJob(
+    const ClassifierInput& input, size_t index,
+    absl::Span<const Policy> policies) const {
+  if (policies.empty()) {
+    return absl::InvalidArgumentError(
+        "there are no policies, wanted 1 or more");
+  }
+  Job job = {index};
+  for (size_t i = 0; i < policies.size(); ++i) {
+    GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
+                           Prompt(input, policies[i]));
+    job.queries.push_back({i, std::move(tokens)});
+  }
+  std::sort(job.queries.begin(), job.queries.end(),
+            [](const Query& a, const Query& b) { return a.tokens < b.tokens; });
+  return job;
+}
+
+absl::Status Classifier::Impl::MakeRoom(const std::vector<Job>& jobs) {
+  size_t most = 0;
+  for (const Job& job : jobs) most = std::max(most, job.Longest());
+  const size_t now = session_.options().max_tokens;
+  if (most <= now) return absl::OkStatus();
+  GEMMA_ASSIGN_OR_RETURN(session_,
+                         NewSession(model_, options_, std::max(most, 2 * now)));
+  return absl::OkStatus();
+}
+
+absl::Status Classifier::Impl::ShowProgress(size_t done, size_t total) const {
+  if (!options_.progress || options_.progress(done, total)) {
+    return absl::OkStatus();
+  }
+  return absl::CancelledError("classifying was cancelled");
+}
+
+Result Classifier::Impl::Run(const Job& job, size_t done, size_t total) {
+  std::vector<double> probabilities(job.queries.size());
+  for (size_t i = 0; i < job.queries.size(); ++i) {
+    GEMMA_RETURN_IF_ERROR(ShowProgress(done + i, total));
+    if (i == 0) GEMMA_RETURN_IF_ERROR(Keep(job));
+    const Query& query = job.queries[i];
+    GEMMA_ASSIGN_OR_RETURN(probabilities[query.policy], Answer(query.tokens));
+  }
+  return probabilities;
+}
+
+absl::Status Classifier::Impl::Keep(const Job& job) {
+  const size_t common = job.Common();
+  if (job.Longest() - common <= session_.impl().rollback()) {
+    return absl::OkStatus();
+  }
+  const absl::Span<const TokenId> tokens =
+      absl::MakeConstSpan(job.queries[0].tokens).first(common);
+  GEMMA_RETURN_IF_ERROR(GoBack(tokens));
+  const absl::Span<const TokenId> rest = tokens.subspan(session_.position());
+  if (!rest.empty()) GEMMA_RETURN_IF_ERROR(session_.Append(rest));
+  stats_.computed_tokens += rest.size();
+  session_.Checkpoint();
+  return absl::OkStatus();
+}
+
+absl::Status Classifier::Impl::GoBack(absl::Span<const TokenId> tokens) {
+  return session_.Rewind(
+      session_.impl().Reachable(CommonPrefix(session_.tokens(), tokens)));
+}
+
+absl::StatusOr<double> Classifier::Impl::Answer(
+    absl::Span<const TokenId> tokens) {
+  // The last token gives the logits, which the session does not keep.
+  GEMMA_RETURN_IF_ERROR(GoBack(tokens.first(tokens.size() - 1)));
+  const absl::Span<const TokenId> rest = tokens.subspan(session_.position());
+  GEMMA_ASSIGN_OR_RETURN(
+      const absl::Span<const float> logits,
+      session_.impl().Forward(rest, {.tokens = needed_tokens_}));
+  ++stats_.num_prompts;
+  stats_.prompt_tokens += tokens.size();
+  stats_.computed_tokens += rest.size();
+  const double yes = logits[static_cast<size_t>(yes_)];
+  const double no = logits[static_cast<size_t>(no_)];
+  if (!std::isfinite(yes) || !std::isfinite(no)) {
+    return absl::DataLossError("the model's logits are not finite numbers");
+  }
+  return 1.0 / (1.0 + std::exp(no - yes));
+}
+
+std::vector<Result> Classifier::Impl::ClassifyAll(
+    absl::Span<const ClassifierInput> inputs,
+    absl::Span<const Policy> policies) {
+  std::vector<Result> results(inputs.size(), std::vector<double>());
+  std::vector<Job> jobs;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    absl::StatusOr<Job> job = MakeJob(inputs[i], i, policies);
+    if (job.ok()) {
+      jobs.push_back(*std::move(job));
+    } else {
+      results[i] = job.status();
+    }
+  }
+  // Neighbours then begin with the same.
+  std::sort(jobs.begin(), jobs.end(), [](const Job& a, const Job& b) {
+    return a.queries[0].tokens < b.queries[0].tokens;
+  });
+  absl::Status status = MakeRoom(jobs);
+  const size_t total = jobs.size() * policies.size();
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    Result& result = results[jobs[i].input];
+    result =
+        status.ok() ? Run(jobs[i], i * policies.size(), total) : Result(status);
+    if (absl::IsCancelled(result.status())) status = result.status();
+  }
+  return results;
+}
+
+absl::StatusOr<Classifier> Classifier::Create(const Model& model,
+                                              ClassifierOptions options) {
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
+  GEMMA_ASSIGN_OR_RETURN(const ShieldPrompt prompt,
+                         ShieldPrompt::Create(*tokenizer, options.wording));
+  constexpr std::string_view kPurpose = "the answers Yes and No as one token";
+  GEMMA_ASSIGN_OR_RETURN(const TokenId yes,
+                         RequireToken(*tokenizer, "Yes", kPurpose));
+  GEMMA_ASSIGN_OR_RETURN(const TokenId no,
+                         RequireToken(*tokenizer, "No", kPurpose));
+  GEMMA_ASSIGN_OR_RETURN(Session session,
+                         Impl::NewSession(model, options, kFirstTokens));
+  return Classifier(std::make_unique<Impl>(model, std::move(options), prompt,
+                                           yes, no, std::move(session)));
+}
+
+Classifier::Classifier(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Classifier::~Classifier() = default;
+Classifier::Classifier(Classifier&&) noexcept = default;
+Classifier& Classifier::operator=(Classifier&&) noexcept = default;
+
+absl::StatusOr<std::vector<double>> Classifier::Classify(
+    const ClassifierInput& input, absl::Span<const Policy> policies) {
+  return std::move(ClassifyAll({&input, 1}, policies)[0]);
+}
+
+std::vector<absl::StatusOr<std::vector<double>>> Classifier::ClassifyAll(
+    absl::Span<const ClassifierInput> inputs,
+    absl::Span<const Policy> policies) {
+  return impl_->ClassifyAll(inputs, policies);
+}
+
+absl::StatusOr<std::vector<TokenId>> Classifier::Prompt(
+    const ClassifierInput& input, const Policy& policy) const {
+  return impl_->Prompt(input, policy);
+}
+
+const ClassifierStats& Classifier::stats() const { return impl_->stats(); }
+
+}  // namespace gemma
