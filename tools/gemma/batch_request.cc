@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "tools/gemma/errors.h"
+#include "tools/gemma/json_line.h"
 #include "tools/gemma/nearest.h"
 #include "tools/gemma/prompt.h"
 
@@ -15,19 +16,6 @@ namespace gemma::tools {
 namespace {
 
 using Json = nlohmann::json;
-
-absl::Status Wrong(std::string_view name, const Json& found,
-                   std::string_view wanted) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "'", name, "' is of type ", found.type_name(), ", wanted ", wanted));
-}
-
-absl::Status ReadText(std::string_view name, const Json& json,
-                      std::string* text) {
-  if (!json.is_string()) return Wrong(name, json, "a text");
-  *text = json.get_ref<const std::string&>();
-  return absl::OkStatus();
-}
 
 absl::StatusOr<Role> RoleOf(std::string_view name) {
   if (name == "system") return Role::kSystem;
@@ -39,17 +27,17 @@ absl::StatusOr<Role> RoleOf(std::string_view name) {
 
 absl::Status ReadMessages(const Json& json, std::vector<Message>* messages) {
   if (!json.is_array() || json.empty()) {
-    return Wrong("messages", json, "an array of messages");
+    return WrongType("messages", json, "an array of messages");
   }
   for (const Json& from : json) {
-    if (!from.is_object()) return Wrong("messages", from, "objects in it");
+    if (!from.is_object()) return WrongType("messages", from, "objects in it");
     std::string role;
     Message message;
     for (const auto& [name, value] : from.items()) {
       if (name == "role") {
-        GEMMA_TOOLS_RETURN_IF_ERROR(ReadText(name, value, &role));
+        GEMMA_TOOLS_RETURN_IF_ERROR(ReadTextField(name, value, &role));
       } else if (name == "content") {
-        GEMMA_TOOLS_RETURN_IF_ERROR(ReadText(name, value, &message.text));
+        GEMMA_TOOLS_RETURN_IF_ERROR(ReadTextField(name, value, &message.text));
       } else {
         return absl::InvalidArgumentError(absl::StrCat(
             "a message has '", name, "', wanted 'role' and 'content'"));
@@ -65,7 +53,7 @@ absl::Status ReadMessages(const Json& json, std::vector<Message>* messages) {
 absl::StatusOr<std::string> Word(std::string_view name, const Json& json) {
   if (json.is_string()) return json.get<std::string>();
   if (json.is_number()) return json.dump();
-  return Wrong(name, json, "a number or a text");
+  return WrongType(name, json, "a number or a text");
 }
 
 // The options of the command line know names, values and ranges.
@@ -128,12 +116,7 @@ class OptionReader {
 };
 
 absl::Status ReadObject(const Json& json, BatchRequest* request) {
-  if (const auto id = json.find("id"); id != json.end()) {
-    if (!id->is_string() && !id->is_number()) {
-      return Wrong("id", *id, "a text or a number");
-    }
-    request->id = id->dump();
-  }
+  GEMMA_TOOLS_RETURN_IF_ERROR(ReadId(json, &request->id));
   OptionReader options(&request->options);
   bool has_prompt = false;
   bool has_system = false;
@@ -141,10 +124,10 @@ absl::Status ReadObject(const Json& json, BatchRequest* request) {
     if (name == "id") continue;
     if (name == "prompt") {
       has_prompt = true;
-      GEMMA_TOOLS_RETURN_IF_ERROR(ReadText(name, value, &request->prompt));
+      GEMMA_TOOLS_RETURN_IF_ERROR(ReadTextField(name, value, &request->prompt));
     } else if (name == "system") {
       has_system = true;
-      GEMMA_TOOLS_RETURN_IF_ERROR(ReadText(name, value, &request->system));
+      GEMMA_TOOLS_RETURN_IF_ERROR(ReadTextField(name, value, &request->system));
     } else if (name == "messages") {
       GEMMA_TOOLS_RETURN_IF_ERROR(ReadMessages(value, &request->messages));
     } else {
@@ -168,20 +151,13 @@ absl::Status ParseBatchRequest(std::string_view line,
                                const BatchRequest& defaults,
                                BatchRequest* request) {
   *request = defaults;
-  Json json;
-  try {
-    json = Json::parse(line);
-  } catch (const Json::parse_error& error) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("no JSON in UTF-8 from byte ", error.byte, " on"));
-  } catch (const Json::exception&) {
-    return absl::InvalidArgumentError("a number is too large");
-  }
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Json json, ParseJsonLine(line));
   if (json.is_string()) {
     request->prompt = json.get<std::string>();
     return absl::OkStatus();
   }
-  if (!json.is_object()) return Wrong("the line", json, "an object or a text");
+  if (!json.is_object())
+    return WrongType("the line", json, "an object or a text");
   return ReadObject(json, request);
 }
 

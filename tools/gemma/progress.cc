@@ -81,9 +81,9 @@ void Progress::UpdateCount(uint64_t done, uint64_t total,
                            std::string_view detail) {
   const double seconds = stopwatch_.seconds();
   if (!Due(seconds)) return;
-  std::string line =
-      absl::StrFormat("%s %u/%u, %s", label_, done, total, detail);
-  if (done > start_) {
+  const std::string of = total == 0 ? "" : absl::StrCat("/", total);
+  std::string line = absl::StrFormat("%s %u%s, %s", label_, done, of, detail);
+  if (done > start_ && total != 0) {
     absl::StrAppendFormat(&line, ", %s left",
                           Duration(SecondsLeft(done, total, seconds)));
   }

@@ -44,7 +44,7 @@ class Progress {
   void StartAt(uint64_t done) { start_ = done; }
 
   void Update(uint64_t done, uint64_t total);
-  // "answering 3/10, <detail>, 5 s left".
+  // "answering 3/10, <detail>, 5 s left". A total of 0 is not known.
   void UpdateCount(uint64_t done, uint64_t total, std::string_view detail);
 
  private:
