@@ -56,6 +56,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(Action* action) {
   app->require_subcommand(1);
   AddRun(*app, action);
   AddChat(*app, action);
+  AddClassify(*app, action);
   AddTokenize(*app, action);
   AddInspect(*app, action);
   AddLogits(*app, action);

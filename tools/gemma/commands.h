@@ -19,6 +19,7 @@ using Action = std::function<absl::Status()>;
 // Each adds its subcommand to `app`, which sets `*action` if it was chosen.
 void AddRun(CLI::App& app, Action* action);
 void AddChat(CLI::App& app, Action* action);
+void AddClassify(CLI::App& app, Action* action);
 void AddLogits(CLI::App& app, Action* action);
 void AddPerplexity(CLI::App& app, Action* action);
 void AddImportance(CLI::App& app, Action* action);

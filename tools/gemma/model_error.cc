@@ -218,6 +218,18 @@ absl::StatusOr<ChatTemplate> ChatTurns(const Model& model) {
   return turns;
 }
 
+absl::StatusOr<Classifier> NewClassifier(const Model& model,
+                                         ClassifierOptions options) {
+  GEMMA_TOOLS_RETURN_IF_ERROR(TokenizerOf(model).status());
+  absl::StatusOr<Classifier> classifier =
+      Classifier::Create(model, std::move(options));
+  if (absl::IsFailedPrecondition(classifier.status())) {
+    return WithCure(classifier.status(),
+                    "gemma pull hf://google/shieldgemma-2b, which is one");
+  }
+  return classifier;
+}
+
 absl::Status NotTunedToChat(std::string_view model) {
   const CatalogueEntry* tuned = TunedSibling(model);
   return WithCure(

@@ -20,6 +20,10 @@ absl::Status ExplainModelError(absl::Status status, const std::string& path);
 absl::StatusOr<const Tokenizer*> TokenizerOf(const Model& model);
 absl::StatusOr<ChatTemplate> ChatTurns(const Model& model);
 
+// Classifier::Create, whose errors get a cure.
+absl::StatusOr<Classifier> NewClassifier(const Model& model,
+                                         ClassifierOptions options);
+
 // The error of a base model named `model` that was asked to chat.
 absl::Status NotTunedToChat(std::string_view model);
 

@@ -1,0 +1,86 @@
+#include "tools/gemma/policy_options.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/files.h"
+#include "tools/gemma/nearest.h"
+#include "tools/gemma/options.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr std::string_view kAll = "all";
+
+std::vector<std::string> NamesOf(const std::vector<Policy>& policies) {
+  std::vector<std::string> names;
+  for (const Policy& policy : policies) names.push_back(policy.name);
+  return names;
+}
+
+absl::Status NoPolicy(std::string_view name,
+                      const std::vector<Policy>& policies) {
+  const std::vector<std::string> names = NamesOf(policies);
+  return UsageError(absl::StrCat("--policy: '", name, "' is not one of ",
+                                 absl::StrJoin(names, "|"), "|", kAll,
+                                 DidYouMean(name, names)));
+}
+
+}  // namespace
+
+const char kPolicyFileHelp[] =
+    "A --policy-file is an array of objects in JSON, of texts:\n"
+    "  name                   letters, digits, '_', '-' and '.'\n"
+    "  title                  what there shall be no ... of\n"
+    "  prompt_rule            \"The prompt shall not ...\", and for "
+    "--response\n"
+    "  response_rule          \"The chatbot shall not ...\": one or both\n"
+    "The model reads: \"No <title>\": <rule>. It was trained on its own four\n"
+    "policies; others are worth a test on texts of which you know the answer.\n"
+    "\n";
+
+void AddPolicyOptions(CLI::App& app, PolicyOptions* options) {
+  std::vector<std::string> names = NamesOf(ShieldPolicies());
+  names.emplace_back(kAll);
+  AddTexts(app, "--policy", absl::StrJoin(names, "|"), &options->names,
+           "What the text may violate, or a name of --policy-file;\n"
+           "may be repeated")
+      ->default_str(std::string(kAll));
+  AddText(app, "--policy-file", "FILE", &options->file,
+          "Policies of your own, in JSON, instead of those");
+  AddChoice(app, "--wording", &options->wording, {"hub", "example"},
+            "The words around text and policy: of the published\n"
+            "chat template, or of Google's example code");
+}
+
+absl::StatusOr<std::vector<Policy>> ReadPolicies(const PolicyOptions& options) {
+  std::vector<Policy> all = ShieldPolicies();
+  if (!options.file.empty()) {
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text,
+                                 ReadText(options.file));
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(all, ParsePolicies(text, options.file));
+  }
+  std::vector<Policy> chosen;
+  for (const std::string& name : options.names) {
+    if (name == kAll) return all;
+    const auto named = [&](const Policy& policy) {
+      return policy.name == name;
+    };
+    const auto policy = std::find_if(all.begin(), all.end(), named);
+    if (policy == all.end()) return NoPolicy(name, all);
+    if (std::none_of(chosen.begin(), chosen.end(), named)) {
+      chosen.push_back(*policy);
+    }
+  }
+  return chosen.empty() ? all : chosen;
+}
+
+ShieldWording WordingOf(const PolicyOptions& options) {
+  return options.wording == "example" ? ShieldWording::kExampleCode
+                                      : ShieldWording::kHubTemplate;
+}
+
+}  // namespace gemma::tools
