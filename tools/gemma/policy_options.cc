@@ -43,11 +43,10 @@ const char kPolicyFileHelp[] =
     "\n";
 
 void AddPolicyOptions(CLI::App& app, PolicyOptions* options) {
-  std::vector<std::string> names = NamesOf(ShieldPolicies());
-  names.emplace_back(kAll);
-  AddTexts(app, "--policy", absl::StrJoin(names, "|"), &options->names,
-           "What the text may violate, or a name of --policy-file;\n"
-           "may be repeated")
+  const std::string names = absl::StrJoin(NamesOf(ShieldPolicies()), ", ");
+  AddTexts(app, "--policy", "NAME", &options->names,
+           absl::StrCat("What the text may violate: ", names, ", ", kAll,
+                        ", or\na name of --policy-file; may be repeated"))
       ->default_str(std::string(kAll));
   AddText(app, "--policy-file", "FILE", &options->file,
           "Policies of your own, in JSON, instead of those");
