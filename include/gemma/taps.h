@@ -15,10 +15,12 @@ namespace gemma {
 // is attention or recurrence. Inputs and hidden values are what the weights
 // multiply, all of a block's but the recurrence's gates.
 enum class TapPoint {
+  kEmbedding,    // [rows, model_dim]: the scaled embeddings, of layer 0
   kMixInput,     // [rows, model_dim]: the residual stream after the norm
   kMixHidden,    // [rows, num_heads * head_dim]: the heads' values, or
                  // [rows, lru_width]: the gated states
   kMixOutput,    // [rows, model_dim]: what the mix adds to the residual stream
+  kMixedStream,  // [rows, model_dim]: the residual stream with the mix added
   kFfwInput,     // [rows, model_dim]: the residual stream after the norm
   kFfwHidden,    // [rows, ffw_dim]: gelu(gate) * up
   kFfwOutput,    // [rows, model_dim]: what the feed-forward layer adds to the
@@ -31,7 +33,8 @@ enum class TapPoint {
 // Where activations come from.
 struct TapSite {
   TapPoint point = TapPoint::kBlockOutput;  // what they are
-  size_t layer = 0;     // 0-based; of kHeadInput the number of layers
+  size_t layer = 0;     // 0-based; of kHeadInput the number of layers, of
+                        // kEmbedding 0
   size_t position = 0;  // of the first row
   size_t num_rows = 0;  // consecutive positions
 };

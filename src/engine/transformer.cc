@@ -88,6 +88,7 @@ void Transformer::Forward(std::span<const Segment> segments,
   }
   attention_.Divide(rows_);
   Embed();
+  Tap(TapPoint::kEmbedding, 0, segments, scratch_.x.Rows(0, rows_.size()));
   for (size_t layer = 0; layer < config_.num_layers(); ++layer) {
     RunBlock(layer, segments);
   }
@@ -124,6 +125,7 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
                    attention_, update, context_);
   }
   AddUpdate(w.post_mix_norm, TapPoint::kMixOutput, layer, segments);
+  Tap(TapPoint::kMixedStream, layer, segments, x);
 
   NormRows(x, w.pre_ffw_norm, normed);
   Tap(TapPoint::kFfwInput, layer, segments, normed);

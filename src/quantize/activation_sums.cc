@@ -88,7 +88,9 @@ void ActivationSums::Add(const TapSite& site,
     case TapPoint::kFfwHidden:
     case TapPoint::kHeadInput:
       break;
+    case TapPoint::kEmbedding:
     case TapPoint::kMixOutput:
+    case TapPoint::kMixedStream:
     case TapPoint::kFfwOutput:
     case TapPoint::kBlockOutput:
       return;

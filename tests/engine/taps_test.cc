@@ -7,15 +7,23 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "src/model/model_impl.h"
 #include "tests/support/toy_models.h"
 
 namespace gemma {
 namespace {
 
 constexpr TapPoint kAllPoints[] = {
-    TapPoint::kMixInput,    TapPoint::kMixHidden, TapPoint::kMixOutput,
-    TapPoint::kFfwInput,    TapPoint::kFfwHidden, TapPoint::kFfwOutput,
-    TapPoint::kBlockOutput, TapPoint::kHeadInput};
+    TapPoint::kEmbedding, TapPoint::kMixInput,    TapPoint::kMixHidden,
+    TapPoint::kMixOutput, TapPoint::kMixedStream, TapPoint::kFfwInput,
+    TapPoint::kFfwHidden, TapPoint::kFfwOutput,   TapPoint::kBlockOutput,
+    TapPoint::kHeadInput};
+
+// Of points that are of one layer only, that layer; else some layer.
+size_t LayerOf(const ModelConfig& config, TapPoint point) {
+  if (point == TapPoint::kEmbedding) return 0;
+  return point == TapPoint::kHeadInput ? config.num_layers() : 1;
+}
 
 std::vector<TokenId> Prompt(size_t size) {
   std::vector<TokenId> tokens = {2};
@@ -58,11 +66,12 @@ TEST_P(Taps, SeeEveryRowOnceInItsOrder) {
     ASSERT_TRUE(session.Append(all.first(20)).ok());
     ASSERT_TRUE(session.Forward(all.subspan(20, 4)).ok());
     AllLogits(session, {tokens.begin() + 24, tokens.end()});
-    EXPECT_EQ(rows.size(), 7 * config.num_layers() + 1);
+    EXPECT_EQ(rows.size(), 8 * config.num_layers() + 2);
     for (const auto& [where, count] : rows) {
+      const auto [layer, point] = where;
       EXPECT_EQ(count, tokens.size());
-      EXPECT_EQ(where.second == TapPoint::kHeadInput,
-                where.first == config.num_layers());
+      EXPECT_EQ(point == TapPoint::kHeadInput, layer == config.num_layers());
+      EXPECT_TRUE(point != TapPoint::kEmbedding || layer == 0);
     }
   }
 }
@@ -72,8 +81,7 @@ TEST_P(Taps, ChangesTakeEffect) {
   const Model model = LoadToy(GetParam());
   const std::vector<float> expected = AllLogits(model, tokens);
   for (const TapPoint point : kAllPoints) {
-    const size_t layer =
-        point == TapPoint::kHeadInput ? model.config().num_layers() : 1;
+    const size_t layer = LayerOf(model.config(), point);
     Session session = NewSession(model);
     session.SetTap([&](const TapSite& site, absl::Span<float> x) {
       if (site.point != point || site.layer != layer) return;
@@ -137,27 +145,56 @@ TEST(TapsTest, ZerosGiveZeros) {
             std::vector<float>(12 * model.config().vocab_size));
 }
 
-// What the residual stream gains in a block is what its two halves add.
-TEST(TapsTest, OutputsAddUpToTheResidualStream) {
-  const Model model = LoadToy({"", "gemma3"});
+// The residual stream begins as the embeddings, and gains in a block what its
+// two halves add.
+TEST_P(Taps, OutputsAddUpToTheResidualStream) {
+  const Model model = LoadToy(GetParam());
   Session session = NewSession(model);
   std::vector<float> stream;
-  std::vector<float> sum;
+  size_t compared = 0;
   session.SetTap([&](const TapSite& site, absl::Span<float> x) {
-    if (site.point == TapPoint::kBlockOutput) {
-      if (site.layer > 0) {
-        for (size_t i = 0; i < x.size(); ++i) {
-          ASSERT_EQ(x[i], (stream[i] + sum[i]) + sum[x.size() + i]);
-        }
-      }
-      stream.assign(x.begin(), x.end());
-      sum.clear();
-    } else if (site.point == TapPoint::kMixOutput ||
-               site.point == TapPoint::kFfwOutput) {
-      sum.insert(sum.end(), x.begin(), x.end());
+    switch (site.point) {
+      case TapPoint::kEmbedding:
+        stream.assign(x.begin(), x.end());
+        break;
+      case TapPoint::kMixOutput:
+      case TapPoint::kFfwOutput:
+        ASSERT_EQ(x.size(), stream.size());
+        for (size_t i = 0; i < x.size(); ++i) stream[i] += x[i];
+        break;
+      case TapPoint::kMixedStream:
+      case TapPoint::kBlockOutput:
+        EXPECT_EQ(std::vector<float>(x.begin(), x.end()), stream);
+        ++compared;
+        break;
+      default:
+        break;
     }
   });
   AllLogits(session, Prompt(12));
+  EXPECT_EQ(compared, 2 * model.config().num_layers());
+}
+
+// Of each token its row of the table, times the scale.
+TEST(TapsTest, EmbeddingsAreScaled) {
+  const Model model = LoadToy({"", "gemma3"});
+  Session session = NewSession(model);
+  std::vector<float> rows;
+  session.SetTap([&](const TapSite& site, absl::Span<float> x) {
+    if (site.point != TapPoint::kEmbedding) return;
+    rows.insert(rows.end(), x.begin(), x.end());
+  });
+  ASSERT_TRUE(session.Append(std::vector<TokenId>{2, 7, 2}).ok());
+  const size_t dim = model.config().model_dim;
+  ASSERT_EQ(rows.size(), 3 * dim);
+  EXPECT_TRUE(
+      std::equal(rows.begin(), rows.begin() + dim, rows.begin() + 2 * dim));
+  const std::vector<float> first(rows.begin(), rows.begin() + dim);
+  model.impl().config.embedding_scale *= 2;
+  rows.clear();
+  ASSERT_TRUE(session.Append(std::vector<TokenId>{2}).ok());
+  ASSERT_EQ(rows.size(), dim);
+  for (size_t i = 0; i < dim; ++i) EXPECT_EQ(rows[i], 2 * first[i]);
 }
 
 }  // namespace
