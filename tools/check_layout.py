@@ -19,7 +19,7 @@ TOP_LEVEL = set("""
     """.split())
 
 # Tools that may look inside the library. All others use its public headers.
-INSIDERS = r"tools/gemma/(inspect|bench|doctor|logits|importance|quantize|verify|npz|npy|saved_chat)\w*\."
+INSIDERS = r"tools/gemma/(inspect|bench|doctor|logits|importance|quantize|verify|npy|saved_chat)\w*\."
 
 # The first pattern that matches a file's path tells which of our own headers,
 # and whether Highway, it may include. Other libraries are not listed here.

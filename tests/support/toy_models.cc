@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "tools/gemma/npz.h"
+#include "src/formats/npz.h"
 
 namespace gemma {
 namespace {
@@ -83,8 +83,8 @@ Model LoadToy(const Toy& toy, size_t num_threads, size_t chunk) {
 std::vector<float> ReadFloats(const std::string& path,
                               const std::string& name) {
   const std::vector<uint8_t> bytes = ReadBytes(path);
-  const tools::Npz npz = ValueOrDie(tools::Npz::Parse(bytes, path));
-  tools::NpzArray array = ValueOrDie(npz.Open(name));
+  const Npz npz = ValueOrDie(Npz::Parse(bytes, path));
+  NpzArray array = ValueOrDie(npz.Open(name));
   size_t size = 1;
   for (const size_t n : array.header().shape) size *= n;
   std::vector<float> values(size);
@@ -96,8 +96,8 @@ std::vector<float> ReadFloats(const std::string& path,
 std::vector<TokenId> ReadTokens(const std::string& path,
                                 const std::string& name) {
   const std::vector<uint8_t> bytes = ReadBytes(path);
-  const tools::Npz npz = ValueOrDie(tools::Npz::Parse(bytes, path));
-  tools::NpzArray array = ValueOrDie(npz.Open(name));
+  const Npz npz = ValueOrDie(Npz::Parse(bytes, path));
+  NpzArray array = ValueOrDie(npz.Open(name));
   const auto values = ValueOrDie(array.ReadIntegers(1 << 20));
   return {values.begin(), values.end()};
 }

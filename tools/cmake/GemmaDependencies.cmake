@@ -3,6 +3,7 @@
 
 find_package(Threads REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
+find_package(ZLIB REQUIRED)
 find_package(absl QUIET)
 find_package(hwy 1.2 QUIET)
 
@@ -45,7 +46,6 @@ if(GEMMA_BUILD_TOOLS)
   find_package(CURL 7.87 REQUIRED)
   find_package(LibEdit REQUIRED)
   find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
-  find_package(ZLIB REQUIRED)
 endif()
 if(GEMMA_BUILD_TESTS)
   find_package(GTest REQUIRED)

@@ -18,7 +18,7 @@ foreach(library gemma_shared gemma_static)
     PUBLIC absl::span absl::status absl::statusor
     PRIVATE absl::crc32c absl::flat_hash_map absl::flat_hash_set
             absl::function_ref absl::str_format absl::strings hwy::hwy
-            Threads::Threads)
+            Threads::Threads ZLIB::ZLIB)
 endforeach()
 set_target_properties(gemma_shared PROPERTIES EXPORT_NAME shared
   VERSION "${PROJECT_VERSION}"

@@ -1,7 +1,7 @@
 // Makes .npz archives to test their reader with.
 
-#ifndef GEMMA_TESTS_TOOLS_ZIP_WRITER_H_
-#define GEMMA_TESTS_TOOLS_ZIP_WRITER_H_
+#ifndef GEMMA_TESTS_SUPPORT_ZIP_WRITER_H_
+#define GEMMA_TESTS_SUPPORT_ZIP_WRITER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace gemma::tools {
+namespace gemma {
 
 enum class Packing { kStored, kDeflated };
 
@@ -21,6 +21,10 @@ class ZipWriter {
     uint32_t crc32_xor = 0;  // 0: the truth
     int flags = 0;
     int method = -1;  // -1: the truth
+    // Sizes and offset are in the table's zip64 field; -1: in none, though the
+    // table refers to it.
+    int zip64 = 0;
+    std::string trailing = {};  // behind the packed bytes, as part of them
   };
 
   void Add(const std::string& name, std::string_view contents, Packing packing,
@@ -32,6 +36,8 @@ class ZipWriter {
 
   // The archive, with all that was added.
   std::vector<uint8_t> Finish(std::string_view comment = "") const;
+  // The same with zip64's records at the end.
+  std::vector<uint8_t> FinishZip64() const;
 
  private:
   std::string data_;
@@ -51,6 +57,6 @@ std::string_view BytesOf(const std::vector<T>& values) {
           values.size() * sizeof(T)};
 }
 
-}  // namespace gemma::tools
+}  // namespace gemma
 
-#endif  // GEMMA_TESTS_TOOLS_ZIP_WRITER_H_
+#endif  // GEMMA_TESTS_SUPPORT_ZIP_WRITER_H_

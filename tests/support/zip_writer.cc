@@ -1,11 +1,11 @@
-#include "tests/tools/zip_writer.h"
+#include "tests/support/zip_writer.h"
 
 #define ZLIB_CONST
 #include <zlib.h>
 
 #include "absl/strings/str_cat.h"
 
-namespace gemma::tools {
+namespace gemma {
 namespace {
 
 std::string U16(size_t value) {
@@ -14,6 +14,10 @@ std::string U16(size_t value) {
 
 std::string U32(size_t value) {
   return U16(value & 0xFFFF) + U16(value >> 16 & 0xFFFF);
+}
+
+std::string U64(uint64_t value) {
+  return U32(value & 0xFFFFFFFF) + U32(value >> 32);
 }
 
 std::string Deflate(std::string_view contents) {
@@ -35,8 +39,8 @@ std::string Deflate(std::string_view contents) {
 void ZipWriter::Add(const std::string& name, std::string_view contents,
                     Packing packing, const Lies& lies) {
   const bool deflated = packing == Packing::kDeflated;
-  const std::string packed =
-      deflated ? Deflate(contents) : std::string(contents);
+  const std::string packed = absl::StrCat(
+      deflated ? Deflate(contents) : std::string(contents), lies.trailing);
   const size_t method = lies.method >= 0 ? static_cast<size_t>(lies.method)
                         : deflated       ? 8
                                          : 0;
@@ -44,12 +48,28 @@ void ZipWriter::Add(const std::string& name, std::string_view contents,
                              contents.size()) ^
                      lies.crc32_xor;
   const size_t bytes = lies.bytes != 0 ? lies.bytes : contents.size();
-  const std::string common = absl::StrCat(
-      U16(20), U16(static_cast<size_t>(lies.flags)), U16(method), U32(0),
-      U32(crc), U32(packed.size()), U32(bytes), U16(name.size()));
-  absl::StrAppend(&table_, "PK\x01\x02", U16(20), common, U16(0), U16(0),
-                  U16(0), U16(0), U32(0), U32(data_.size()), name);
-  absl::StrAppend(&data_, "PK\x03\x04", common, U16(0), name, packed);
+  const auto common = [&](size_t packed_bytes, size_t contents_bytes) {
+    return absl::StrCat(U16(20), U16(static_cast<size_t>(lies.flags)),
+                        U16(method), U32(0), U32(crc), U32(packed_bytes),
+                        U32(contents_bytes), U16(name.size()));
+  };
+  if (lies.zip64 == 0) {
+    absl::StrAppend(&table_, "PK\x01\x02", U16(20),
+                    common(packed.size(), bytes), U16(0), U16(0), U16(0),
+                    U16(0), U32(0), U32(data_.size()), name);
+  } else {
+    // Behind a field that is of no interest.
+    std::string extra = absl::StrCat(U16(0x5455), U16(3), "abc");
+    if (lies.zip64 > 0) {
+      absl::StrAppend(&extra, U16(1), U16(24), U64(bytes), U64(packed.size()),
+                      U64(data_.size()));
+    }
+    absl::StrAppend(&table_, "PK\x01\x02", U16(45),
+                    common(0xFFFFFFFF, 0xFFFFFFFF), U16(extra.size()), U16(0),
+                    U16(0), U16(0), U32(0), U32(0xFFFFFFFF), name, extra);
+  }
+  absl::StrAppend(&data_, "PK\x03\x04", common(packed.size(), bytes), U16(0),
+                  name, packed);
   ++num_entries_;
 }
 
@@ -57,6 +77,16 @@ std::vector<uint8_t> ZipWriter::Finish(std::string_view comment) const {
   const std::string zip = absl::StrCat(
       data_, table_, "PK\x05\x06", U32(0), U16(num_entries_), U16(num_entries_),
       U32(table_.size()), U32(data_.size()), U16(comment.size()), comment);
+  return {zip.begin(), zip.end()};
+}
+
+std::vector<uint8_t> ZipWriter::FinishZip64() const {
+  const std::string zip = absl::StrCat(
+      data_, table_, "PK\x06\x06", U64(44), U16(45), U16(45), U32(0), U32(0),
+      U64(num_entries_), U64(num_entries_), U64(table_.size()),
+      U64(data_.size()), "PK\x06\x07", U32(0),
+      U64(data_.size() + table_.size()), U32(1), "PK\x05\x06", U32(0),
+      U16(0xFFFF), U16(0xFFFF), U32(0xFFFFFFFF), U32(0xFFFFFFFF), U16(0));
   return {zip.begin(), zip.end()};
 }
 
@@ -70,4 +100,4 @@ std::string NpyDictionary(const std::string& descr, const std::string& shape) {
                       "', 'fortran_order': False, 'shape': ", shape, ", }\n");
 }
 
-}  // namespace gemma::tools
+}  // namespace gemma

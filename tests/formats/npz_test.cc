@@ -1,5 +1,6 @@
-#include "tools/gemma/npz.h"
+#include "src/formats/npz.h"
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -7,9 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/tools/zip_writer.h"
+#include "tests/support/zip_writer.h"
 
-namespace gemma::tools {
+namespace gemma {
 namespace {
 
 using ::testing::ElementsAre;
@@ -31,7 +32,7 @@ std::vector<uint8_t> Archive(Packing packing) {
 absl::Status ReadArray(const Npz& npz, const std::string& name) {
   absl::StatusOr<NpzArray> array = npz.Open(name);
   if (!array.ok()) return array.status();
-  if (array->header().type != NpyType::kFloat32) {
+  if (!IsFloat(array->header().type)) {
     if (auto read = array->ReadIntegers(1000); !read.ok()) return read.status();
     return array->Finish();
   }
@@ -192,12 +193,13 @@ TEST(Npz, SaysWhatItDoesNotRead) {
   const std::string npy = Npy(NpyDictionary("<f4", "(3, 2)"), BytesOf(kValues));
   EXPECT_THAT(Error(npy, {.flags = 1}), HasSubstr("encrypted"));
   EXPECT_THAT(Error(npy, {.method = 12}), HasSubstr("compression method 12"));
-  EXPECT_THAT(Error(npy, {.bytes = 0xFFFFFFFF}), HasSubstr("zip64"));
   EXPECT_THAT(Error("{}"), HasSubstr("out"));
   EXPECT_THAT(Error("some other text"), HasSubstr("not a NumPy array"));
   EXPECT_THAT(Error(Npy(NpyDictionary("|O", "(1,)"), "x")), HasSubstr("'|O'"));
-  EXPECT_THAT(Error(Npy(NpyDictionary("<f8", "(1,)"), "12345678")),
-              HasSubstr("'<f8'"));
+  for (const char* descr : {">f4", "|V2", "<c8", "|b1", "<U4", "|S8"}) {
+    EXPECT_THAT(Error(Npy(NpyDictionary(descr, "(1,)"), "12345678")),
+                HasSubstr(absl::StrCat("type '", descr, "'; wanted '<f2'")));
+  }
   EXPECT_THAT(Error(Npy("{'descr': [('a', '<f4')], 'fortran_order': False, "
                         "'shape': (1,)}",
                         "1234")),
@@ -232,6 +234,85 @@ TEST(Npz, ReadsArchivesWithAComment) {
   EXPECT_TRUE(ReadAll(zip.Finish("PK\x05\x06 and more")).ok());
 }
 
+// All values of the only array of an archive of `contents`.
+std::vector<float> Floats(const std::string& contents) {
+  ZipWriter zip;
+  zip.Add("out.npy", contents);
+  const std::vector<uint8_t> bytes = zip.Finish();
+  absl::StatusOr<NpzArray> array = Npz::Parse(bytes, "F.npz")->Open("out");
+  if (!array.ok()) return {};
+  std::vector<float> values(array->header().num_values);
+  EXPECT_TRUE(array->Read(absl::MakeSpan(values)).ok());
+  EXPECT_TRUE(array->Finish().ok());
+  return values;
+}
+
+TEST(Npz, ReadsHalvesAndDoubles) {
+  const std::vector<uint16_t> halves = {0x3C00, 0xC000, 0x0001, 0x7C00};
+  EXPECT_THAT(Floats(Npy(NpyDictionary("<f2", "(4,)"), BytesOf(halves))),
+              ElementsAre(1.0f, -2.0f, 0x1p-24f, INFINITY));
+  std::vector<double> doubles = {0.1, -2.0, 1e300};
+  EXPECT_THAT(Floats(Npy(NpyDictionary("<f8", "(3,)"), BytesOf(doubles))),
+              ElementsAre(0.1f, -2.0f, INFINITY));
+  // More than are converted at once.
+  doubles.assign(5000, 0.0);
+  doubles[4999] = 7.0;
+  const std::vector<float> many =
+      Floats(Npy(NpyDictionary("<f8", "(5000,)"), BytesOf(doubles)));
+  ASSERT_EQ(many.size(), 5000u);
+  EXPECT_EQ(many[4999], 7.0f);
+}
+
+// As NumPy writes archives of more than 4 GiB.
+TEST(Npz, ReadsZip64) {
+  for (const int zip64 : {0, 1}) {
+    ZipWriter zip;
+    zip.Add("ids.npy", Npy(NpyDictionary("<i8", "(3,)"), BytesOf(kIds)),
+            Packing::kDeflated, {.zip64 = zip64});
+    zip.Add("out.npy", Npy(NpyDictionary("<f4", "(6,)"), BytesOf(kValues)),
+            Packing::kStored, {.zip64 = zip64});
+    EXPECT_EQ(ReadAll(zip.Finish()).message(), "");
+    const std::vector<uint8_t> good = zip.FinishZip64();
+    EXPECT_EQ(ReadAll(good).message(), "");
+    for (size_t size = 0; size < good.size(); ++size) {
+      const std::vector<uint8_t> cut(good.begin(), good.begin() + size);
+      EXPECT_FALSE(ReadAll(cut).ok()) << "first " << size << " bytes";
+    }
+    for (size_t i = 0; i < good.size(); ++i) {
+      std::vector<uint8_t> bad = good;
+      bad[i] ^= 0xFF;
+      ReadAll(bad).IgnoreError();
+    }
+  }
+}
+
+TEST(Npz, RejectsBrokenZip64) {
+  const std::string npy = Npy(NpyDictionary("<f4", "(3, 2)"), BytesOf(kValues));
+  EXPECT_EQ(Error(npy, {.bytes = 0xFFFFFFFF}),
+            "F.npz: 'out.npy' lacks its zip64 sizes");
+  EXPECT_EQ(Error(npy, {.zip64 = -1}),
+            "F.npz: 'out.npy' lacks its zip64 sizes");
+}
+
+TEST(Npz, RejectsNamesThatArePaths) {
+  for (const std::string& name :
+       {std::string("../out.npy"), std::string("/out.npy"),
+        std::string("a/out.npy"), std::string("a\\out.npy"),
+        std::string("C:out.npy"), std::string("out\0.npy", 8), std::string()}) {
+    ZipWriter zip;
+    zip.Add(name, Npy(NpyDictionary("<f4", "(6,)"), BytesOf(kValues)));
+    EXPECT_THAT(ReadAll(zip.Finish()).message(),
+                HasSubstr("is a path, wanted the name of an array"))
+        << name;
+  }
+}
+
+TEST(Npz, RejectsTrailingBytesOfAStream) {
+  const std::string npy = Npy(NpyDictionary("<f4", "(3, 2)"), BytesOf(kValues));
+  EXPECT_THAT(Error(npy, {.trailing = "more"}, Packing::kDeflated),
+              HasSubstr("do not end there"));
+}
+
 TEST(Npz, ReadsInt32) {
   ZipWriter zip;
   const std::vector<int32_t> ids = {2, -1, 2147483647};
@@ -243,4 +324,4 @@ TEST(Npz, ReadsInt32) {
 }
 
 }  // namespace
-}  // namespace gemma::tools
+}  // namespace gemma

@@ -1,0 +1,50 @@
+// The header of NumPy's array files:
+// https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+// The file is not trusted.
+
+#ifndef GEMMA_SRC_FORMATS_NPY_HEADER_H_
+#define GEMMA_SRC_FORMATS_NPY_HEADER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+
+namespace gemma {
+
+enum class NpyType { kFloat16, kFloat32, kFloat64, kInt32, kInt64 };
+
+size_t NpyTypeBytes(NpyType type);
+std::string_view NpyTypeName(NpyType type);
+inline bool IsFloat(NpyType type) { return type <= NpyType::kFloat64; }
+
+// An array in C order and little-endian; no other is read.
+struct NpyHeader {
+  NpyType type = NpyType::kFloat32;
+  std::vector<uint64_t> shape;  // outermost first
+  uint64_t num_values = 1;      // product of the shape
+  uint64_t data_bytes = 0;      // neither of them overflows
+};
+
+// "[1, 37, 256]".
+std::string ShapeText(const NpyHeader& header);
+
+// What every array file begins with.
+inline constexpr std::string_view kNpyMagic = "\x93NUMPY";
+// What precedes the header's text: the magic, the version, and the size of the
+// text in 2 bytes (version 1) or 4 (versions 2 and 3).
+inline constexpr size_t kNpyPrefixBytes = 10;
+// How many bytes of text follow `prefix` [kNpyPrefixBytes], including those of
+// version 2's longer size: at most 64 KiB, or an error.
+absl::StatusOr<size_t> NpyHeaderBytes(absl::Span<const uint8_t> prefix);
+
+// Reads the text: a Python dictionary with descr, fortran_order and shape.
+absl::StatusOr<NpyHeader> ParseNpyHeader(std::string_view text);
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_FORMATS_NPY_HEADER_H_
