@@ -143,6 +143,31 @@ void AddTo(std::span<const float> y, std::span<float> x);
 // none.
 size_t FindAbove(std::span<const float> x, size_t begin, float bound);
 
+// One of many values, most of which are zero.
+struct SparseValue {
+  uint32_t index = 0;
+  float value = 0.0f;
+};
+
+// out[t] becomes what of x[t] w^T + bias exceeds its threshold, indices
+// ascending; or the top_k largest of these, the largest first, of equals the
+// lower index. NaN exceeds nothing. Products are those of MatMul in kFloat32,
+// bit for bit; they are not kept. Returns false if there is no memory.
+struct EncodeSparseJob {
+  MatrixView<const float> x;         // [rows, w.cols]
+  PackedView w;                      // [w.rows, w.cols], fewer than 2^32 rows
+  std::span<const float> bias;       // [w.rows]
+  std::span<const float> threshold;  // [w.rows]
+  size_t top_k = 0;                  // 0: all
+  std::span<std::vector<SparseValue>> out;  // [rows]
+};
+bool EncodeSparse(const EncodeSparseJob& job, Workers& workers);
+
+// out[i] += sum over rows, in their order, of value * w[index][i], one fused
+// multiply-add each. w: F32, BF16 or Q8_0, of out.size() columns or more.
+void AddRows(const WeightView& w, std::span<const SparseValue> rows,
+             std::span<float> out);
+
 // x[i] = cap * tanh(x[i] / cap), cap > 0.
 void SoftCap(float cap, std::span<float> x);
 
