@@ -32,6 +32,7 @@ ARROWS = [
     (r"src/grammar/", r"(gemma|src/(grammar|text|formats))/"),
     (r"src/model/", r"(gemma|src/(model|text|formats)|ops|compression)/"),
     (r"src/quantize/", r"(gemma|src/(quantize|model|text|formats)|ops|compression)/"),
+    (r"src/scope/", r"(gemma|src/(scope|model|formats)|ops|compression)/"),
     (r"src/c_api/", r"gemma/"),
     (r"src/engine/", r"(gemma|src/(engine|grammar|model|text|formats)|ops|compression)/"),
     (r"src/classify/", r"(gemma|src/(classify|engine|text|formats))/"),

@@ -39,7 +39,7 @@ struct FeatureSite {
 enum class FeatureWeights {
   kFloat32,   // as in the files
   kBFloat16,  // half of that
-  kInt8,      // a quarter; a scale for each block of a feature's weights
+  kInt8,      // about a quarter; a scale for each 32 weights of a feature
 };
 
 // How to load an autoencoder.
@@ -51,8 +51,9 @@ struct SparseAutoencoderOptions {
 };
 
 // A JumpReLU autoencoder: with the row vector x [input_dim],
-//   pre = x W_enc + b_enc,   f = pre where pre > threshold, else 0,
+//   pre = x W_enc + b_enc,   f = pre where pre > max(threshold, 0), else 0,
 //   reconstruction = f W_dec + b_dec (+ x A, with an affine skip connection).
+// W_enc, W_dec and A are rounded to FeatureWeights; all else is float32.
 // Immutable and movable; threads may share it.
 class GEMMA_EXPORT SparseAutoencoder {
  public:
@@ -81,7 +82,9 @@ class GEMMA_EXPORT SparseAutoencoder {
 
   // The active features of each row of x, [rows, input_dim] (of what the site
   // says, before it is normalized): their indices ascending, or the `top_k`
-  // strongest, the strongest first, of equals the lower index; 0: all.
+  // strongest, the strongest first, of equals the lower index; 0: all. A row
+  // that holds NaN may have none. Computes on the calling thread alone; a
+  // FeatureTap uses the model's threads.
   // InvalidArgument if x has no whole rows.
   absl::StatusOr<std::vector<std::vector<Feature>>> Encode(
       absl::Span<const float> x, size_t top_k = 0) const;
@@ -102,6 +105,7 @@ class GEMMA_EXPORT SparseAutoencoder {
   const Impl& impl() const { return *impl_; }
 
  private:
+  absl::Status CheckFeature(size_t feature) const;
   explicit SparseAutoencoder(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -35,7 +35,8 @@ class NpzArray {
   // Fails unless all values were read and have the archive's CRC.
   absl::Status Finish();
 
-  // The archive's bytes that were read.
+  // What it takes in the archive, and what of that was read.
+  size_t packed_bytes() const { return stream_.packed().size(); }
   absl::Span<const uint8_t> packed_read() const {
     return stream_.packed_read();
   }

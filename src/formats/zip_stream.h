@@ -25,7 +25,8 @@ class ZipStream {
   // Bytes of contents that were not read yet.
   uint64_t left() const { return entry_.bytes - done_; }
 
-  // The archive's bytes that were read.
+  // The contents as they are in the archive, and what of that was read.
+  absl::Span<const uint8_t> packed() const { return entry_.packed; }
   absl::Span<const uint8_t> packed_read() const;
 
   // Fills `out` with what comes next; DataLoss if that is not all there.

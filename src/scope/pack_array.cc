@@ -1,0 +1,149 @@
+#include "src/scope/pack_array.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "compression/pack.h"
+#include "compression/quantize.h"
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+namespace {
+
+// Rows of a file's array that are in memory at once: as many columns of the
+// transpose as the largest block has.
+constexpr size_t kChunkCols = 32;
+// Panels and rows that one thread packs at a time.
+constexpr size_t kTaskPanels = 16;
+constexpr size_t kTaskRows = 8;
+constexpr size_t kChunkRows = 128;
+
+size_t DivideUp(size_t a, size_t b) { return (a + b - 1) / b; }
+
+// `cols` filled up to whole blocks.
+size_t WholeBlocks(Format format, size_t cols) {
+  return DivideUp(cols, BlockValues(format)) * BlockValues(format);
+}
+
+absl::Status NoMemory(const ArrayInFile& array, size_t bytes) {
+  return absl::ResourceExhaustedError(absl::StrCat(
+      array.where, ": there is no memory for its ", bytes, " bytes"));
+}
+
+// The first row in which a thread found a value that is not finite.
+class FirstBad {
+ public:
+  void Add(size_t row) {
+    size_t first = first_.load();
+    while (row < first && !first_.compare_exchange_weak(first, row)) {
+    }
+  }
+
+  absl::Status Check(const ArrayInFile& array, std::string_view what) const {
+    if (first_ == SIZE_MAX) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat(array.where, ": ", what, " ", first_.load(),
+                     " holds a value that is not finite"));
+  }
+
+ private:
+  std::atomic<size_t> first_{SIZE_MAX};
+};
+
+// Packs columns [col, col + cols) of one panel of `out`, which are the first
+// columns of chunk [kChunkCols, out.rows]. Returns the first bad row, if any.
+std::optional<size_t> PackPanelPart(absl::Span<const float> chunk, size_t cols,
+                                    Format format, const PackedView& out,
+                                    size_t panel, size_t col, uint8_t* data) {
+  const size_t first = panel * kPanelRows;
+  const size_t rows = std::min(kPanelRows, out.rows - first);
+  const size_t width = WholeBlocks(format, cols);
+  float tile[kPanelRows * kChunkCols] = {};
+  for (size_t c = 0; c < cols; ++c) {
+    const float* from = chunk.data() + c * out.rows + first;
+    for (size_t row = 0; row < rows; ++row) tile[row * width + c] = from[row];
+  }
+  const WeightView view = {Format::kF32, rows, width,
+                           reinterpret_cast<const uint8_t*>(tile)};
+  // Blocks of a panel follow each other.
+  uint8_t* to = data + panel * PanelBytes(out.layout, out.cols) +
+                PanelBytes(out.layout, col);
+  const auto bad = QuantizePanels(view, format, out.layout, {}, 0, 1, to);
+  if (!bad.has_value()) return std::nullopt;
+  return first + *bad;
+}
+
+}  // namespace
+
+absl::StatusOr<Matrix> PackTransposed(ArrayInFile& array, Format format,
+                                      Workers& workers) {
+  const size_t cols = array.shape[0];
+  const size_t rows = array.shape[1];
+  const size_t whole = WholeBlocks(format, cols);
+  const size_t bytes = PackedBytes(format, rows, whole);
+  Matrix out;
+  out.memory = AlignedBuffer::AllocateWhole(bytes);
+  if (out.memory.data() == nullptr) return NoMemory(array, bytes);
+  out.view = {LayoutOf(format), rows, whole, out.memory.data()};
+  std::vector<float> chunk(std::min(kChunkCols, cols) * rows);
+  FirstBad bad;
+  for (size_t col = 0; col < cols; col += kChunkCols) {
+    const size_t count = std::min(kChunkCols, cols - col);
+    const auto values = absl::MakeSpan(chunk).first(count * rows);
+    GEMMA_RETURN_IF_ERROR(array.values->Read(values));
+    const size_t num_panels = out.view.NumPanels();
+    workers.ForEach(
+        DivideUp(num_panels, kTaskPanels), [&](size_t task, size_t) {
+          const size_t end = std::min((task + 1) * kTaskPanels, num_panels);
+          for (size_t panel = task * kTaskPanels; panel < end; ++panel) {
+            const auto row = PackPanelPart(values, count, format, out.view,
+                                           panel, col, out.memory.data());
+            if (row.has_value()) bad.Add(*row);
+          }
+        });
+    GEMMA_RETURN_IF_ERROR(bad.Check(array, "column"));
+  }
+  GEMMA_RETURN_IF_ERROR(array.values->Finish());
+  return out;
+}
+
+absl::StatusOr<RowMatrix> PackRows(ArrayInFile& array, Format format,
+                                   Workers& workers) {
+  const size_t rows = array.shape[0];
+  const size_t cols = array.shape[1];
+  const size_t whole = WholeBlocks(format, cols);
+  RowMatrix out;
+  out.view = {format, rows, whole, nullptr};
+  const size_t row_bytes = out.view.RowBytes();
+  out.memory = AlignedBuffer::AllocateWhole(rows * row_bytes);
+  if (out.memory.data() == nullptr) return NoMemory(array, rows * row_bytes);
+  out.view.data = out.memory.data();
+  std::vector<float> chunk(std::min(kChunkRows, rows) * whole);
+  FirstBad bad;
+  for (size_t first = 0; first < rows; first += kChunkRows) {
+    const size_t count = std::min(kChunkRows, rows - first);
+    for (size_t row = 0; row < count; ++row) {
+      GEMMA_RETURN_IF_ERROR(
+          array.values->Read(absl::MakeSpan(chunk).subspan(row * whole, cols)));
+    }
+    const WeightView from = {Format::kF32, count, whole,
+                             reinterpret_cast<const uint8_t*>(chunk.data())};
+    workers.ForEach(DivideUp(count, kTaskRows), [&](size_t task, size_t) {
+      const size_t begin = task * kTaskRows;
+      const size_t end = std::min(begin + kTaskRows, count);
+      const auto row =
+          QuantizeRows(from, format, {}, begin, end,
+                       out.memory.data() + (first + begin) * row_bytes);
+      if (row.has_value()) bad.Add(first + *row);
+    });
+    GEMMA_RETURN_IF_ERROR(bad.Check(array, "row"));
+  }
+  GEMMA_RETURN_IF_ERROR(array.values->Finish());
+  return out;
+}
+
+}  // namespace gemma

@@ -1,0 +1,42 @@
+// Makes files of sparse autoencoders, valid ones and broken ones.
+
+#ifndef GEMMA_TESTS_SUPPORT_AUTOENCODER_FILES_H_
+#define GEMMA_TESTS_SUPPORT_AUTOENCODER_FILES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "gemma/sparse_autoencoder.h"
+#include "tests/support/tiny_files.h"
+#include "tests/support/zip_writer.h"
+
+namespace gemma {
+
+struct FileArray {
+  std::vector<uint64_t> shape;
+  std::vector<float> values;
+};
+
+// The arrays of a file, by the names of Gemma Scope 1.
+using FileArrays = std::map<std::string, FileArray>;
+
+// Random ones, of which about a tenth of the features is active for rows of
+// RandomVector. Adds an affine skip connection if asked for.
+FileArrays RandomArrays(size_t input_dim, size_t num_features,
+                        size_t output_dim, uint64_t seed, bool affine = false);
+
+Bytes NpzOf(const FileArrays& arrays, Packing packing = Packing::kDeflated);
+
+// In float32, by the names of Gemma Scope 2.
+Bytes SafetensorsOf(const FileArrays& arrays);
+
+// The site of what has no other: the stream behind layer 1.
+SparseAutoencoderOptions AtLayer1(
+    FeatureWeights weights = FeatureWeights::kFloat32);
+
+}  // namespace gemma
+
+#endif  // GEMMA_TESTS_SUPPORT_AUTOENCODER_FILES_H_
