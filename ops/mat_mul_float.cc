@@ -2,8 +2,8 @@
 // fast w can be read: values are used as they are read. Many rows (prefill) are
 // limited by multiply-adds: weights are decoded once per block of columns into
 // a buffer that stays in the L1 cache, and each is used for all rows; so are
-// codes for few rows. Both sum the columns of a row in ascending order, one
-// fused multiply-add each, so they give the same bits.
+// most codes for few rows. Both sum the columns of a row in ascending order,
+// one fused multiply-add each, so they give the same bits.
 
 #include "ops/mat_mul_kernels.h"
 
@@ -89,6 +89,42 @@ size_t FewRowsOf(const MatMulJob& job, size_t first, size_t begin, size_t end) {
     for (; panel < end; ++panel) FewRows<kLayout, kRows, 1>(job, row, panel);
   }
   return row - first;
+}
+
+// The only row of x with kPanels panels of codes, decoded as they are read:
+// while one panel's sums wait for each other, the next panel's begin.
+template <Layout kLayout, size_t kPanels>
+HWY_NOINLINE void OneRowOfCodes(const MatMulJob& job, size_t panel) {
+  static_assert(!TraitsOf(kLayout).has_row_units);
+  const DF df;
+  const size_t stride = PanelBytes(kLayout, job.w.cols);
+  const float* HWY_RESTRICT x = job.x.data;
+  VF sums[kPanels * kColVectors];
+  for (VF& sum : sums) sum = hn::Zero(df);
+  size_t tile_index = 0;
+  ForEachTile<kLayout>(
+      job.w, panel, 0, job.w.cols,
+      [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
+        const size_t ahead = AheadOf<kTileStride<kLayout>>(
+            tile_index++, job.w.cols / kTileCols, kPanels, stride);
+        for (size_t i = 0; i < kPanels; ++i) {
+          const Tile t = tile.At(i * stride);
+          Fetch<kTileStride<kLayout>>(t.planes + ahead);
+          VF* HWY_RESTRICT sum = sums + i * kColVectors;
+          DecodeTile<kLayout>(header + i * stride, group, t, nullptr,
+                              [&](size_t c, size_t v, VF w) GEMMA_LAMBDA {
+                                sum[v] =
+                                    hn::MulAdd(w, hn::Set(df, x[c]), sum[v]);
+                              });
+        }
+        x += kTileCols;
+      });
+  for (size_t i = 0; i < kPanels; ++i) {
+    const size_t first = (panel + i) * kPanelRows;
+    StoreSums(sums + i * kColVectors,
+              job.bias.empty() ? nullptr : job.bias.data() + first,
+              job.w.rows - first, job.out.data + first);
+  }
 }
 
 // Decodes columns [begin, end) of a panel to out [end - begin, kPanelRows].
@@ -189,6 +225,17 @@ void Panels(const MatMulJob& job, size_t begin, size_t end) {
       size_t row = FewRowsOf<kLayout, 4>(job, 0, begin, end);
       row += FewRowsOf<kLayout, 2>(job, row, begin, end);
       FewRowsOf<kLayout, 1>(job, row, begin, end);
+      return;
+    }
+  } else if constexpr (kLayout == Layout::kU8) {
+    // What autoencoders have, whose activations are not rounded.
+    constexpr size_t kPanels = kMaxStreams / 2;
+    if (job.x.rows == 1) {
+      size_t panel = begin;
+      for (; panel + kPanels <= end; panel += kPanels) {
+        OneRowOfCodes<kLayout, kPanels>(job, panel);
+      }
+      for (; panel < end; ++panel) OneRowOfCodes<kLayout, 1>(job, panel);
       return;
     }
   }
