@@ -99,7 +99,7 @@ TEST(SiteOfConfig, RefusesOthers) {
         "model.players.1.output", "model.layers.1.output.input"}) {
     EXPECT_THAT(ErrorOf(SiteOfHooks(hook, "model.layers.1.output")),
                 HasSubstr(absl::StrCat(
-                    "config.json: 'hf_hook_point_in' is '", hook,
+                    "config.json: 'hf_hook_point_in' is the string '", hook,
                     "', wanted 'model.layers.N.' and one of output")));
   }
   EXPECT_THAT(
@@ -121,8 +121,9 @@ TEST(CheckConfig, ComparesWithTheArrays) {
   EXPECT_EQ(error(R"({"type": "transcoder", "affine_connection": true})", true),
             "OK");
   EXPECT_EQ(error("{}"), "OK");
-  EXPECT_THAT(error(R"({"architecture": "topk"})"),
-              HasSubstr("'architecture' is 'topk', wanted 'jump_relu'"));
+  EXPECT_THAT(
+      error(R"({"architecture": "topk"})"),
+      HasSubstr("'architecture' is the string 'topk', wanted 'jump_relu'"));
   for (const std::string type : {"crosscoder", "clt"}) {
     EXPECT_THAT(error("{\"type\": \"" + type + "\"}"),
                 HasSubstr("wanted 'sae' or 'transcoder'"));

@@ -308,7 +308,7 @@ TEST_F(HostileAutoencoder, ConfigsThatContradict) {
   EXPECT_EQ(error("{}", FeatureSite()), "OK");
   // A site of one's own does not make another kind of it.
   EXPECT_THAT(error(R"({"type": "clt"})", FeatureSite()),
-              HasSubstr("'type' is 'clt'"));
+              HasSubstr("'type' is the string 'clt'"));
   EXPECT_THAT(error("[]"), HasSubstr("wanted an object"));
   EXPECT_THAT(error("{"), HasSubstr("is not JSON"));
   // Neither a config nor a path that tells.

@@ -228,7 +228,7 @@ TEST(SparseAutoencoder, OfTrueShapeEqualsDoublePrecision) {
         const double above = expected.pre[i] - threshold[i];
         if (std::abs(above) < 1e-5) continue;  // may round to either side
         EXPECT_EQ(dense[i] > 0, above > 0) << "feature " << i;
-        if (above > 0) EXPECT_NEAR(dense[i], expected.pre[i], 1e-4);
+        EXPECT_NEAR(dense[i], above > 0 ? expected.pre[i] : 0.0, 1e-4);
       }
       ASSERT_GT(features[row].size(), 500u);
       const double overlap = Overlap(features[row], exact[row]);
