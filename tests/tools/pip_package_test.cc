@@ -12,7 +12,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "tests/tools/zip_writer.h"
+#include "tests/support/zip_writer.h"
 
 namespace gemma::tools {
 namespace {
