@@ -44,7 +44,7 @@ enum class FeatureWeights {
 
 // How to load an autoencoder.
 struct SparseAutoencoderOptions {
-  FeatureWeights weights = FeatureWeights::kBFloat16;
+  FeatureWeights weights = FeatureWeights::kBFloat16;  // in memory
   // Where it is attached; none: as its config.json, or the path that Gemma
   // Scope publishes it under, says.
   std::optional<FeatureSite> site;
