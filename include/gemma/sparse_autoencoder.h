@@ -59,7 +59,8 @@ class GEMMA_EXPORT SparseAutoencoder {
  public:
   // Loads params.npz (Gemma Scope 1), or params.safetensors with the
   // config.json beside it (Gemma Scope 2), or a folder that holds one of them.
-  // Errors name file, array, what was found and what was wanted.
+  // Errors name file, array, what was found and what was wanted;
+  // FailedPrecondition: nothing tells where it is attached.
   static absl::StatusOr<SparseAutoencoder> Load(
       std::string_view path, const SparseAutoencoderOptions& options = {});
 

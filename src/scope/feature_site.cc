@@ -156,10 +156,10 @@ absl::StatusOr<FeatureSite> SiteOfPath(std::string_view path) {
     return FeatureSite{TapPoint::kEmbedding, TapPoint::kEmbedding};
   }
   if (!site.has_value() || !layer.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return absl::FailedPreconditionError(absl::StrCat(
         path,
-        ": does not say what it is attached to; wanted a site "
-        "(SparseAutoencoderOptions::site), or a path as Gemma Scope has them: "
+        ": does not say what it is attached to; wanted a site, or a path as "
+        "Gemma Scope has them: "
         "gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71/params.npz"));
   }
   site->layer = *layer;

@@ -26,7 +26,8 @@ absl::Status CheckConfig(const Json& config, size_t num_features,
 // What the path of Gemma Scope 1 says: the repository, whose name ends with
 // the site, and the layer, as in
 //   gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71/params.npz
-// A relative path is that of the working directory.
+// A relative path is that of the working directory. FailedPrecondition if it
+// says nothing.
 absl::StatusOr<FeatureSite> SiteOfPath(std::string_view path);
 
 }  // namespace gemma
