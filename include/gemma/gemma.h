@@ -6,6 +6,7 @@
 #include "gemma/classifier.h"
 #include "gemma/engine.h"
 #include "gemma/export.h"
+#include "gemma/feature_tap.h"
 #include "gemma/generate.h"
 #include "gemma/grammar.h"
 #include "gemma/model.h"

@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ["GEMMA_BINARY"]).resolve().parent
 EXAMPLES = ROOT / "tools/examples"
 MODEL = ROOT / "tests/testdata/gguf/gemma3_mixed.gguf"
+AUTOENCODER = ROOT / "tests/testdata/scope/gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4"
 
 
 def run(*command, **options):
@@ -68,6 +69,11 @@ class Consumers(unittest.TestCase):
         plain = run(folder / "steer", MODEL, "hello", "the cat", "0")
         steered = run(folder / "steer", MODEL, "hello", "the cat", "30")
         self.assertNotEqual(plain, steered)
+        lines = run(folder / "features", MODEL, AUTOENCODER, "hello the cat").splitlines()
+        self.assertGreater(len(lines), 1)
+        for line in lines:
+            self.assertRegex(line, r"^.*\t( \d+:[0-9.e+-]+){0,3}$")
+        self.assertIn(":", "".join(line.split("\t")[-1] for line in lines))
 
     def test_readme(self):
         project = self.folder / "hello"

@@ -1,0 +1,262 @@
+#include "gemma/feature_tap.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "ops/matrix_view.h"
+#include "ops/workers.h"
+#include "src/formats/status_macros.h"
+#include "src/model/model_impl.h"
+#include "src/scope/autoencoder_impl.h"
+
+namespace gemma {
+namespace {
+
+// For messages.
+std::string_view NameOf(TapPoint point) {
+  switch (point) {
+    case TapPoint::kEmbedding:
+      return "the embedding";
+    case TapPoint::kMixInput:
+      return "the mix's input";
+    case TapPoint::kMixHidden:
+      return "the heads' values";
+    case TapPoint::kMixOutput:
+      return "the mix's output";
+    case TapPoint::kMixedStream:
+      return "the residual stream behind the mix";
+    case TapPoint::kFfwInput:
+      return "the feed-forward layer's input";
+    case TapPoint::kFfwHidden:
+      return "the feed-forward layer's hidden values";
+    case TapPoint::kFfwOutput:
+      return "the feed-forward layer's output";
+    case TapPoint::kBlockOutput:
+      return "the residual stream behind the block";
+    case TapPoint::kHeadInput:
+      return "the head's input";
+  }
+  return "";
+}
+
+// The layers that a point is of, see TapSite: [first, last].
+std::pair<size_t, size_t> LayersOf(const ModelConfig& config, TapPoint point) {
+  const size_t num_layers = config.num_layers();
+  if (point == TapPoint::kEmbedding) return {0, 0};
+  if (point == TapPoint::kHeadInput) return {num_layers, num_layers};
+  return {0, num_layers - 1};
+}
+
+// Columns of the activations there, of a layer that there is.
+size_t ColumnsOf(const ModelConfig& config, TapPoint point, size_t layer) {
+  if (point == TapPoint::kFfwHidden) return config.ffw_dim;
+  if (point != TapPoint::kMixHidden) return config.model_dim;
+  return config.blocks[layer] == BlockType::kRecurrent
+             ? config.lru_width
+             : config.num_heads * config.head_dim;
+}
+
+// Whether there is such a place, and it has so many columns.
+absl::Status CheckPoint(const ModelConfig& config, TapPoint point, size_t layer,
+                        size_t columns, std::string_view does) {
+  const auto [first, last] = LayersOf(config, point);
+  if (layer < first || layer > last) {
+    const std::string wanted =
+        first == last ? absl::StrCat(first) : absl::StrCat(first, " to ", last);
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the autoencoder %s %s of layer %u, which the model has of layer %s",
+        does, NameOf(point), layer, wanted));
+  }
+  const size_t found = ColumnsOf(config, point, layer);
+  if (found == columns) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "the autoencoder %s %u columns, the model has %u at layer %u in %s", does,
+      columns, found, layer, NameOf(point)));
+}
+
+absl::Status CheckFeature(const SparseAutoencoder& autoencoder,
+                          size_t feature) {
+  if (feature < autoencoder.num_features()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("feature is %u, wanted 0 to %u", feature,
+                      autoencoder.num_features() - 1));
+}
+
+absl::Status Check(const Model& model, const FeatureReader& reader) {
+  if (reader.autoencoder == nullptr) {
+    return absl::InvalidArgumentError("there is no autoencoder");
+  }
+  GEMMA_RETURN_IF_ERROR(CheckFits(model, *reader.autoencoder));
+  for (const size_t feature : reader.features) {
+    GEMMA_RETURN_IF_ERROR(CheckFeature(*reader.autoencoder, feature));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const Model& model, const FeatureChange& change) {
+  if (change.autoencoder == nullptr) {
+    return absl::InvalidArgumentError("there is no autoencoder");
+  }
+  GEMMA_RETURN_IF_ERROR(CheckFits(model, *change.autoencoder));
+  GEMMA_RETURN_IF_ERROR(CheckFeature(*change.autoencoder, change.feature));
+  if (!std::isfinite(change.strength)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "strength is %g, wanted a finite number", change.strength));
+  }
+  const FeatureSite& site = change.autoencoder->site();
+  // TapPoint lists the points in the order in which they are computed.
+  if (change.ablate && site.output < site.input) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("cannot ablate in %s what is read from %s, later",
+                        NameOf(site.output), NameOf(site.input)));
+  }
+  return absl::OkStatus();
+}
+
+// Checks what `kind` names, and says which of them is wrong.
+template <class T>
+absl::Status CheckAll(const Model& model, const std::vector<T>& all,
+                      std::string_view kind) {
+  for (size_t i = 0; i < all.size(); ++i) {
+    const absl::Status status = Check(model, all[i]);
+    if (status.ok()) continue;
+    return absl::Status(
+        status.code(), absl::StrFormat("%s %u: %s", kind, i, status.message()));
+  }
+  return absl::OkStatus();
+}
+
+// The order in which the strongest are told.
+bool IsStronger(const Feature& a, const Feature& b) {
+  return a.value != b.value ? a.value > b.value : a.index < b.index;
+}
+
+// Reads and changes a session's features. What it keeps, it keeps from one
+// point of a pass to another.
+class FeatureTapper {
+ public:
+  FeatureTapper(Workers& workers, FeatureTapOptions options)
+      : workers_(&workers),
+        readers_(std::move(options.readers)),
+        on_features_(std::move(options.on_features)) {
+    for (FeatureReader& reader : readers_) {
+      std::sort(reader.features.begin(), reader.features.end());
+      reader.features.erase(
+          std::unique(reader.features.begin(), reader.features.end()),
+          reader.features.end());
+    }
+    for (const FeatureChange& change : options.changes) {
+      changes_.push_back(
+          {change, *change.autoencoder->Direction(change.feature), {}});
+    }
+  }
+
+  void operator()(const TapSite& site, absl::Span<float> x) {
+    for (size_t i = 0; i < readers_.size() && on_features_; ++i) {
+      if (IsAt(*readers_[i].autoencoder, &FeatureSite::input, site)) {
+        Read(i, site, x);
+      }
+    }
+    for (Change& change : changes_) {
+      const FeatureChange& what = change.what;
+      if (what.ablate && IsAt(*what.autoencoder, &FeatureSite::input, site)) {
+        change.values =
+            what.autoencoder->impl().EncodeSome(x, {&what.feature, 1});
+      }
+    }
+    for (const Change& change : changes_) {
+      if (IsAt(*change.what.autoencoder, &FeatureSite::output, site)) {
+        Apply(change, site, {x.data(), site.num_rows, change.direction.size()});
+      }
+    }
+  }
+
+ private:
+  struct Change {
+    FeatureChange what;
+    std::vector<float> direction;  // [output_dim]
+    std::vector<float> values;     // what to take away of each row of the pass
+  };
+
+  static bool IsAt(const SparseAutoencoder& autoencoder,
+                   TapPoint FeatureSite::*end, const TapSite& site) {
+    const FeatureSite& of = autoencoder.site();
+    return of.*end == site.point && of.layer == site.layer;
+  }
+
+  void Read(size_t index, const TapSite& site, absl::Span<const float> x) {
+    const FeatureReader& reader = readers_[index];
+    const absl::StatusOr<std::vector<std::vector<Feature>>> rows =
+        reader.features.empty()
+            ? reader.autoencoder->impl().Encode(x, reader.top_k, *workers_)
+            : EncodeSome(reader, x);
+    if (!rows.ok()) return;  // no memory, and nobody to tell
+    for (size_t r = 0; r < rows->size(); ++r) {
+      on_features_({index, site.position + r, (*rows)[r]});
+    }
+  }
+
+  // Of the features that the reader names, those that are active.
+  static std::vector<std::vector<Feature>> EncodeSome(
+      const FeatureReader& reader, absl::Span<const float> x) {
+    const std::vector<float> values =
+        reader.autoencoder->impl().EncodeSome(x, reader.features);
+    std::vector<std::vector<Feature>> rows(x.size() /
+                                           reader.autoencoder->input_dim());
+    const float* value = values.data();
+    for (std::vector<Feature>& active : rows) {
+      for (const size_t feature : reader.features) {
+        if (*value > 0.0f) active.push_back({feature, *value});
+        ++value;
+      }
+      if (reader.top_k == 0) continue;
+      std::sort(active.begin(), active.end(), IsStronger);
+      if (active.size() > reader.top_k) active.resize(reader.top_k);
+    }
+    return rows;
+  }
+
+  static void Apply(const Change& change, const TapSite& site,
+                    MatrixView<float> x) {
+    for (size_t r = site.position == 0 ? 1 : 0; r < x.rows; ++r) {
+      float strength = change.what.strength;
+      if (change.what.ablate) strength -= change.values[r];
+      if (strength == 0.0f) continue;
+      const std::span<float> row = x.Row(r);
+      for (size_t i = 0; i < row.size(); ++i) {
+        row[i] += strength * change.direction[i];
+      }
+    }
+  }
+
+  Workers* workers_;
+  std::vector<FeatureReader> readers_;
+  std::vector<Change> changes_;
+  std::function<void(const TokenFeatures&)> on_features_;
+};
+
+}  // namespace
+
+absl::Status CheckFits(const Model& model,
+                       const SparseAutoencoder& autoencoder) {
+  const FeatureSite& site = autoencoder.site();
+  GEMMA_RETURN_IF_ERROR(CheckPoint(model.config(), site.input, site.layer,
+                                   autoencoder.input_dim(), "reads"));
+  return CheckPoint(model.config(), site.output, site.layer,
+                    autoencoder.output_dim(), "reconstructs");
+}
+
+absl::StatusOr<TapFunction> FeatureTap(const Model& model,
+                                       FeatureTapOptions options) {
+  GEMMA_RETURN_IF_ERROR(CheckAll(model, options.readers, "reader"));
+  GEMMA_RETURN_IF_ERROR(CheckAll(model, options.changes, "change"));
+  return FeatureTapper(*model.impl().workers, std::move(options));
+}
+
+}  // namespace gemma

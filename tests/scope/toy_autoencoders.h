@@ -1,0 +1,105 @@
+// The toy autoencoders of tests/testdata/scope and what transformers and NumPy
+// make of them; see tools/reference/scope_sites.py.
+
+#ifndef GEMMA_TESTS_SCOPE_TOY_AUTOENCODERS_H_
+#define GEMMA_TESTS_SCOPE_TOY_AUTOENCODERS_H_
+
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gemma/gemma.h"
+#include "gtest/gtest.h"
+#include "tests/formats/error_of.h"
+#include "tests/support/toy_models.h"
+
+namespace gemma {
+
+inline std::string ScopePath(const std::string& name) {
+  return std::string(GEMMA_TESTDATA_DIR) + "/scope/" + name;
+}
+
+// An autoencoder of a toy, and where its files say that it belongs.
+struct ToySite {
+  std::string toy;
+  std::string name;  // in the arrays of the toy's reference
+  std::string file;
+  FeatureSite site;
+
+  std::string Reference() const { return ScopePath(toy + ".npz"); }
+  std::vector<float> Floats(const std::string& array) const {
+    return ReadFloats(Reference(), name + "_" + array);
+  }
+  std::vector<TokenId> Tokens() const { return ReadTokens(Reference(), "ids"); }
+  size_t Feature() const {
+    return ReadTokens(Reference(), name + "_feature")[0];
+  }
+  float Strength() const { return Floats("strength")[0]; }
+};
+
+inline std::ostream& operator<<(std::ostream& out, const ToySite& site) {
+  return out << site.toy << " " << site.name;
+}
+
+inline std::vector<ToySite> AllToySites() {
+  using enum TapPoint;
+  const std::string of_1 = "gemma-scope-toy-pt-";
+  const std::string layer = "/layer_1/width_24/average_l0_6/params.npz";
+  const std::string of_2 = "gemma-scope-2-toy-pt/";
+  const std::string file = "/layer_3_width_24_l0_small/params.safetensors";
+  return {
+      {"gemma2_odd",
+       "res",
+       of_1 + "res" + layer,
+       {kBlockOutput, kBlockOutput, 1}},
+      {"gemma2_odd", "att", of_1 + "att" + layer, {kMixHidden, kMixHidden, 1}},
+      {"gemma2_odd", "mlp", of_1 + "mlp" + layer, {kFfwOutput, kFfwOutput, 1}},
+      {"gemma2_odd",
+       "transcoder",
+       of_1 + "transcoders" + layer,
+       {kMixedStream, kFfwOutput, 1, /*normalize=*/true}},
+      {"gemma2_odd",
+       "embedding",
+       of_1 + "res/embedding/width_24/average_l0_6/params.npz",
+       {kEmbedding, kEmbedding, 0}},
+      {"gemma3_noscale",
+       "resid_post",
+       of_2 + "resid_post" + file,
+       {kBlockOutput, kBlockOutput, 3}},
+      {"gemma3_noscale",
+       "attn_out",
+       of_2 + "attn_out" + file,
+       {kMixHidden, kMixHidden, 3}},
+      {"gemma3_noscale",
+       "mlp_out",
+       of_2 + "mlp_out" + file,
+       {kFfwOutput, kFfwOutput, 3}},
+      {"gemma3_noscale",
+       "transcoder",
+       of_2 + "transcoder" + file,
+       {kFfwInput, kFfwOutput, 3}},
+  };
+}
+
+// Loads an autoencoder; the test fails if that fails.
+inline SparseAutoencoder LoadToyAutoencoder(
+    const std::string& file,
+    FeatureWeights weights = FeatureWeights::kFloat32) {
+  SparseAutoencoderOptions options;
+  options.weights = weights;
+  auto autoencoder = SparseAutoencoder::Load(ScopePath(file), options);
+  EXPECT_EQ(ErrorOf(autoencoder), "OK");
+  return *std::move(autoencoder);
+}
+
+// Sets a tap; the test fails if there is none.
+inline void Attach(FeatureTapOptions options, Session& session) {
+  auto tap = FeatureTap(session.model(), std::move(options));
+  EXPECT_EQ(ErrorOf(tap), "OK");
+  if (tap.ok()) session.SetTap(*std::move(tap));
+}
+
+}  // namespace gemma
+
+#endif  // GEMMA_TESTS_SCOPE_TOY_AUTOENCODERS_H_
