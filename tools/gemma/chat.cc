@@ -13,6 +13,7 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/model_error.h"
 #include "tools/gemma/options.h"
+#include "tools/gemma/steering.h"
 #include "tools/gemma/text.h"
 
 namespace gemma::tools {
@@ -21,6 +22,7 @@ namespace {
 struct ChatOptions {
   ModelOptions model;
   AnswerOptions answer;
+  SteeringOptions steering;
   std::string system;
   std::string context_policy = "error";
   bool chat = false;
@@ -32,6 +34,8 @@ absl::Status Chat(ChatOptions options) {
   GEMMA_TOOLS_RETURN_IF_ERROR(Validate(options.answer));
   GEMMA_TOOLS_RETURN_IF_ERROR(
       AsUsageError(CheckUtf8(options.system, "--system")));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Steering steering,
+                               Steering::Load(options.steering));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   if (!model.is_instruction_tuned() && !options.chat) {
     return NotTunedToChat(options.model.path);
@@ -41,6 +45,7 @@ absl::Status Chat(ChatOptions options) {
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       Session session,
       CreateSession(model, options.model, DefaultContext(model)));
+  GEMMA_TOOLS_RETURN_IF_ERROR(steering.Attach(session));
   const ContextPolicy policy = options.context_policy == "error"
                                    ? ContextPolicy::kError
                                    : ContextPolicy::kDropOldestTurns;
@@ -66,6 +71,7 @@ void AddChat(CLI::App& app, Action* action) {
   AddText(*command, "--system", "TEXT", &options->system,
           "What the model shall be told before the first message");
   AddAnswerOptions(*command, &options->answer, std::string(kChatMaxTokens));
+  AddSteeringOptions(*command, &options->steering);
   AddChoice(*command, "--context-policy", &options->context_policy,
             {"error", "drop-oldest-turns"},
             "What to do when the context is full: leave with\n"

@@ -22,6 +22,7 @@
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/prompt.h"
+#include "tools/gemma/steering.h"
 #include "tools/gemma/text.h"
 
 namespace gemma::tools {
@@ -35,6 +36,7 @@ struct RunOptions {
   AnswerOptions answer;
   BatchOptions batch;  // if its input is not empty
   GrammarOptions grammar;
+  SteeringOptions steering;
   std::string format = "text";
   WantedScores wanted;
   size_t num_alternatives = 0;  // of --logprobs, if that is given
@@ -66,6 +68,9 @@ absl::Status Check(const RunOptions& options) {
     }
     if (options.format != "text") {
       return UsageError("--batch and --output-format exclude each other");
+    }
+    if (!options.steering.empty()) {
+      return UsageError("--batch excludes --steer and --ablate");
     }
   } else if (options.batch.output != BatchOptions().output) {
     return UsageError("--output needs --batch");
@@ -121,6 +126,8 @@ absl::Status Run(RunOptions options) {
   if (grammar.has_value()) options.answer.grammar = &*grammar;
   if (!options.batch.input.empty()) return RunLines(std::move(options));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Steering steering,
+                               Steering::Load(options.steering));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   const bool tuned = model.is_instruction_tuned();
   const bool chat = options.chat || (tuned && !options.raw);
@@ -132,6 +139,7 @@ absl::Status Run(RunOptions options) {
       Session session,
       CreateSession(model, options.model, DefaultContext(model)));
   GEMMA_TOOLS_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
+  GEMMA_TOOLS_RETURN_IF_ERROR(steering.Attach(session));
   if (options.answer.max_tokens == 0 && !chat) {
     options.answer.max_tokens = kMaxCompletionTokens;
   }
@@ -173,6 +181,7 @@ void AddRun(CLI::App& app, Action* action) {
   AddAnswerOptions(*command, &options->answer,
                    "256 for a completion, else what fits in --context");
   AddGrammarOptions(*command, &options->grammar);
+  AddSteeringOptions(*command, &options->steering);
   AddFormat(*command, &options->format);
   const CLI::Option* logprobs = AddNumber(
       *command, "--logprobs", &options->num_alternatives, 0, kMaxAlternatives,
