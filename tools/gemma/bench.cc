@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
+#include "tools/gemma/autoencoders.h"
 #include "tools/gemma/bench_report.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
@@ -28,6 +29,7 @@ constexpr size_t kMaxRepetitions = 10000;
 constexpr size_t kMaxBatch = 1024;
 // Between two of these an interrupt is heard.
 constexpr size_t kFillTokens = 512;
+constexpr size_t kTopFeatures = 10;  // that an autoencoder tells of a token
 
 struct BenchOptions {
   ModelOptions model;
@@ -36,6 +38,8 @@ struct BenchOptions {
   std::vector<size_t> depths = {0};
   std::vector<size_t> batches = {1};
   std::vector<size_t> threads = {0};
+  std::vector<std::string> autoencoders;
+  std::string sae_type = "bfloat16";
   size_t top_k = 1;
   size_t repetitions = 5;
   std::string format = "md";
@@ -90,15 +94,23 @@ absl::Status Fill(Session& session, absl::Span<const TokenId> tokens) {
 // The sequences of a test, filled to its depth.
 class Sequences {
  public:
-  static absl::StatusOr<Sequences> Create(const Model& model,
-                                          const ModelOptions& options,
-                                          const BenchTest& test, size_t top_k) {
+  // `readers`: of what they compute.
+  static absl::StatusOr<Sequences> Create(
+      const Model& model, const BenchOptions& options, const BenchTest& test,
+      const std::vector<FeatureReader>& readers) {
     const size_t total = test.depth + test.tokens();
-    Sequences result(RandomTokens(model.config(), total), test, top_k);
+    Sequences result(RandomTokens(model.config(), total), test, options.top_k);
     const absl::Span<const TokenId> tokens = result.tokens_;
     for (size_t i = 0; i < test.batch; ++i) {
       GEMMA_TOOLS_ASSIGN_OR_RETURN(Session session,
-                                   CreateSession(model, options, total));
+                                   CreateSession(model, options.model, total));
+      if (!readers.empty()) {
+        GEMMA_TOOLS_ASSIGN_OR_RETURN(
+            TapFunction tap,
+            FeatureTap(model, {.readers = readers,
+                               .on_features = [](const TokenFeatures&) {}}));
+        session.SetTap(std::move(tap));
+      }
       GEMMA_TOOLS_RETURN_IF_ERROR(CheckFits(session, total));
       GEMMA_TOOLS_RETURN_IF_ERROR(Fill(session, tokens.first(test.depth)));
       session.Checkpoint();  // makes coming back cheap
@@ -148,13 +160,12 @@ class Sequences {
   std::vector<float> logits_;  // [batch, vocab_size]
 };
 
-absl::StatusOr<std::vector<uint64_t>> RunTest(const Model& model,
-                                              const BenchOptions& options,
-                                              const BenchTest& test) {
+absl::StatusOr<std::vector<uint64_t>> RunTest(
+    const Model& model, const BenchOptions& options, const BenchTest& test,
+    const std::vector<FeatureReader>& readers) {
   Progress progress("measuring");
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      Sequences sequences,
-      Sequences::Create(model, options.model, test, options.top_k));
+      Sequences sequences, Sequences::Create(model, options, test, readers));
   // The first run, which touches memory for the first time, does not count.
   std::vector<uint64_t> samples;
   for (size_t i = 0; i <= options.repetitions; ++i) {
@@ -187,13 +198,33 @@ BenchResult Describe(const BenchOptions& options, const Model& model) {
   return result;
 }
 
+// What --sae names.
+absl::StatusOr<std::vector<FeatureReader>> LoadReaders(
+    const BenchOptions& options, Autoencoders* autoencoders) {
+  std::vector<FeatureReader> readers;
+  for (const std::string& text : options.autoencoders) {
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(const AutoencoderName name,
+                                 ParseAutoencoder("--sae", text));
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(const SparseAutoencoder* autoencoder,
+                                 autoencoders->Load(name));
+    readers.push_back({autoencoder, kTopFeatures});
+  }
+  return readers;
+}
+
 // Measures with one number of threads.
 absl::Status BenchModel(const BenchOptions& options,
                         const std::vector<BenchTest>& tests,
+                        const std::vector<FeatureReader>& readers,
                         std::vector<BenchResult>* results) {
   const Stopwatch stopwatch;
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   const double load_ms = stopwatch.seconds() * 1e3;
+  for (size_t i = 0; i < readers.size(); ++i) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(
+        CheckFits(model, *readers[i].autoencoder,
+                  absl::StrCat("--sae ", options.autoencoders[i])));
+  }
   for (const BenchTest& test : tests) {
     BenchResult result = Describe(options, model);
     result.load_ms = load_ms;
@@ -201,9 +232,10 @@ absl::Status BenchModel(const BenchOptions& options,
     result.n_gen = test.generated;
     result.n_depth = test.depth;
     result.n_parallel = test.batch;
+    result.n_autoencoders = readers.size();
     result.test_time = TimeNow();
     GEMMA_TOOLS_ASSIGN_OR_RETURN(result.samples_ns,
-                                 RunTest(model, options, test));
+                                 RunTest(model, options, test, readers));
     result.peak_memory_bytes = PeakMemoryBytes();
     results->push_back(std::move(result));
   }
@@ -213,10 +245,13 @@ absl::Status BenchModel(const BenchOptions& options,
 absl::Status Bench(BenchOptions options) {
   const std::vector<BenchTest> tests = Tests(options);
   if (tests.empty()) return UsageError("-p and -n are 0: nothing to measure");
+  Autoencoders autoencoders(options.sae_type);
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<FeatureReader> readers,
+                               LoadReaders(options, &autoencoders));
   std::vector<BenchResult> results;
   for (const size_t threads : options.threads) {
     options.model.threads = threads;
-    GEMMA_TOOLS_RETURN_IF_ERROR(BenchModel(options, tests, &results));
+    GEMMA_TOOLS_RETURN_IF_ERROR(BenchModel(options, tests, readers, &results));
   }
   const BenchFormat format = options.format == "md"     ? BenchFormat::kMarkdown
                              : options.format == "json" ? BenchFormat::kJson
@@ -242,6 +277,10 @@ void AddBench(CLI::App& app, Action* action) {
              "Sequences that generate together; t/s is of all");
   AddNumber(*command, "-k,--top-k", &options->top_k, 0, kMaxTokens,
             "Logits that a sequence alone needs of each token;\n0: all");
+  AddTexts(*command, "--sae", "FILE[:SITE]", &options->autoencoders,
+           "An autoencoder that tells the strongest features of\n"
+           "each token, see gemma scope --help; may be repeated");
+  AddFeatureWeights(*command, &options->sae_type);
   AddNumber(*command, "-r,--repetitions", &options->repetitions, 1,
             kMaxRepetitions, "Measurements of each test, after one in vain");
   AddChoice(*command, "-o,--output", &options->format, {"md", "json", "csv"},

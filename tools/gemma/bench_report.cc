@@ -75,6 +75,7 @@ Json ToJson(const BenchResult& result) {
       {"n_gen", result.n_gen},
       {"n_depth", result.n_depth},
       {"n_parallel", result.n_parallel},
+      {"n_autoencoders", result.n_autoencoders},
       {"test_time", result.test_time},
       {"avg_ns", static_cast<uint64_t>(ns.mean)},
       {"stddev_ns", static_cast<uint64_t>(ns.deviation)},
@@ -123,6 +124,9 @@ std::string TestName(const BenchResult& result) {
                                          : absl::StrCat("tg", result.n_gen);
   if (result.n_parallel > 1) absl::StrAppend(&name, " x ", result.n_parallel);
   if (result.n_depth > 0) absl::StrAppend(&name, " @ d", result.n_depth);
+  if (result.n_autoencoders > 0) {
+    absl::StrAppend(&name, " + ", result.n_autoencoders, " SAE");
+  }
   return name;
 }
 

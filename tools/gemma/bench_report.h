@@ -25,7 +25,8 @@ struct BenchResult {
   size_t n_gen = 0;
   size_t n_depth = 0;
   size_t n_parallel = 1;
-  std::string test_time;  // ISO 8601
+  size_t n_autoencoders = 0;  // that looked at each sequence
+  std::string test_time;      // ISO 8601
   std::vector<uint64_t> samples_ns;
   double load_ms = 0;
   uint64_t peak_memory_bytes = 0;  // of the process so far
