@@ -62,6 +62,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(Action* action) {
   AddLogits(*app, action);
   AddPerplexity(*app, action);
   AddVerify(*app, action);
+  AddScope(*app, action);
   AddImportance(*app, action);
   AddCompare(*app, action);
   AddBench(*app, action);

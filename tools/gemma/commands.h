@@ -23,6 +23,7 @@ void AddClassify(CLI::App& app, Action* action);
 void AddLogits(CLI::App& app, Action* action);
 void AddPerplexity(CLI::App& app, Action* action);
 void AddImportance(CLI::App& app, Action* action);
+void AddScope(CLI::App& app, Action* action);
 void AddTokenize(CLI::App& app, Action* action);
 void AddInspect(CLI::App& app, Action* action);
 void AddVerify(CLI::App& app, Action* action);
