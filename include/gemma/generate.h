@@ -54,6 +54,9 @@ struct GenerateOptions {
   SamplingOptions sampling;   // how a token is chosen
   // Texts that end generation; they are not part of the answer.
   std::vector<std::string> stop_strings;
+  // Tokens that end generation besides ModelConfig::stop_tokens, in any order;
+  // they are not part of the answer.
+  std::vector<TokenId> stop_tokens;
   // If set: the answer is one of its texts. Tokens that cannot go on so are
   // taken out before `sampling` does anything, control tokens among them; those
   // that end an answer stay where a text may end. An answer that is not ended
@@ -80,7 +83,7 @@ struct GenerateOptions {
 
 // What ended an answer.
 enum class StopReason {
-  kStopToken,    // one of ModelConfig::stop_tokens
+  kStopToken,    // one of ModelConfig's or GenerateOptions::stop_tokens
   kStopString,   // one of GenerateOptions::stop_strings
   kMaxTokens,    // GenerateOptions::max_new_tokens
   kContextFull,  // no token fits into the session

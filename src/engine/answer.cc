@@ -17,6 +17,16 @@ std::optional<StopReason> Interruption(const GenerateOptions& options) {
   return std::nullopt;
 }
 
+std::vector<TokenId> StopTokens(const ModelConfig& config,
+                                const GenerateOptions& options) {
+  std::vector<TokenId> stops = config.stop_tokens;
+  stops.insert(stops.end(), options.stop_tokens.begin(),
+               options.stop_tokens.end());
+  std::sort(stops.begin(), stops.end());
+  stops.erase(std::unique(stops.begin(), stops.end()), stops.end());
+  return stops;
+}
+
 absl::Status Answer::Check(const GenerateOptions& options,
                            const ModelConfig& config) {
   for (const std::string& stop : options.stop_strings) {
@@ -24,6 +34,12 @@ absl::Status Answer::Check(const GenerateOptions& options,
       return absl::InvalidArgumentError(
           "a stop string is empty, wanted at least one character");
     }
+  }
+  for (const TokenId stop : options.stop_tokens) {
+    if (stop >= 0 && static_cast<size_t>(stop) < config.vocab_size) continue;
+    return absl::InvalidArgumentError(
+        absl::StrFormat("a token of stop_tokens is %d, wanted 0 to %u", stop,
+                        config.vocab_size - 1));
   }
   GEMMA_RETURN_IF_ERROR(Validate(options.sampling));
   for (const LogitBias& b : options.sampling.logit_bias) {
@@ -58,11 +74,11 @@ absl::Status Answer::CheckPrompt(absl::Span<const TokenId> prompt, size_t room,
 Answer::Answer(const ModelConfig& config, const Tokenizer& tokenizer,
                const GenerateOptions& options,
                const StopFilter::TextFunction& on_text)
-    : stop_tokens_(config.stop_tokens),
+    : stop_tokens_(StopTokens(config, options)),
       options_(options),
       sampler_(options.sampling),
       reporter_(options, tokenizer),
-      constraint_(options.grammar, tokenizer, config.stop_tokens,
+      constraint_(options.grammar, tokenizer, stop_tokens_,
                   sampler_.num_candidates(), reporter_.wanted()),
       decoder_(tokenizer),
       filter_(options.stop_strings, on_text) {}

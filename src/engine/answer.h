@@ -24,6 +24,10 @@ namespace gemma {
 // What the caller wants by now, who is asked: to end the answer, and why.
 std::optional<StopReason> Interruption(const GenerateOptions& options);
 
+// Tokens that end an answer: the model's and those of the options, ascending.
+std::vector<TokenId> StopTokens(const ModelConfig& config,
+                                const GenerateOptions& options);
+
 // Chooses tokens, passes their text on, and knows when the answer ends. Whoever
 // has the sequence calls, for each token: Ended, Choose, and appends it.
 class Answer {
@@ -81,7 +85,7 @@ class Answer {
  private:
   bool End(StopReason reason);
 
-  const std::vector<TokenId>& stop_tokens_;
+  const std::vector<TokenId> stop_tokens_;
   const GenerateOptions& options_;
   Sampler sampler_;
   TokenReporter reporter_;

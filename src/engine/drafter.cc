@@ -1,13 +1,14 @@
 #include "src/engine/drafter.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "src/engine/session_impl.h"
 
 namespace gemma {
 
-NgramDrafter::NgramDrafter(Session& session)
-    : stop_tokens_(session.model().config().stop_tokens),
+NgramDrafter::NgramDrafter(Session& session, std::vector<TokenId> stop_tokens)
+    : stop_tokens_(std::move(stop_tokens)),
       policy_(session.impl().draft_policy()),
       index_(session.position() + session.remaining()) {}
 

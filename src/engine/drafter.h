@@ -34,8 +34,9 @@ class Drafter {
 // Drafts what followed the sequence's last tokens when they last occurred.
 class NgramDrafter : public Drafter {
  public:
-  // For a sequence in `session`, which must outlive the drafter.
-  explicit NgramDrafter(Session& session);
+  // For a sequence in `session`, which must outlive the drafter. Each of
+  // `stop_tokens`, ascending, would end it.
+  NgramDrafter(Session& session, std::vector<TokenId> stop_tokens);
 
   void Begin(absl::Span<const TokenId> tokens) override;
   void Append(TokenId token) override;
@@ -45,7 +46,7 @@ class NgramDrafter : public Drafter {
   }
 
  private:
-  const std::vector<TokenId>& stop_tokens_;
+  const std::vector<TokenId> stop_tokens_;
   DraftPolicy& policy_;
   NgramIndex index_;
   NgramIndex::Match match_;  // of the sequence's end

@@ -111,7 +111,7 @@ absl::StatusOr<GenerateStats> Generate(
   if (options.speculation == Speculation::kOff || session.has_tap()) {
     return GenerateWith(nullptr, session, prompt, options, on_text);
   }
-  NgramDrafter drafter(session);
+  NgramDrafter drafter(session, StopTokens(session.model().config(), options));
   return GenerateWith(&drafter, session, prompt, options, on_text);
 }
 

@@ -254,6 +254,11 @@ TEST_F(GenerateMixed, BadOptionsChangeNothing) {
   options = {};
   options.stop_strings = {"a", ""};
   EXPECT_THAT(error(options), HasSubstr("stop string"));
+  options = {};
+  options.stop_tokens = {5, 512};
+  EXPECT_EQ(error(options), "a token of stop_tokens is 512, wanted 0 to 511");
+  options.stop_tokens = {-1};
+  EXPECT_THAT(error(options), HasSubstr("stop_tokens is -1"));
 }
 
 TEST_F(GenerateMixed, CancelledDuringThePrompt) {
@@ -406,6 +411,35 @@ TEST(GenerateScript, StopTokenAtOnceIsAnEmptyAnswer) {
   EXPECT_EQ(answer.stats.new_tokens, 0u);
   EXPECT_EQ(answer.stats.stop_reason, StopReason::kStopToken);
   EXPECT_EQ(answer.stats.decode_tokens_per_second(), 0);
+}
+
+TEST(GenerateScript, AnyStopTokenOfTheOptionsEndsTheAnswer) {
+  Script script({"a", "b", "c"}, {Piece(0), Piece(1), Piece(2)});
+  for (size_t i = 0; i < 3; ++i) {
+    GenerateOptions options;
+    // In any order, repeated, and one that the model has.
+    options.stop_tokens = {Piece(2), Piece(static_cast<int>(i)), 1, Piece(2)};
+    const Answer answer = script.Say(options);
+    EXPECT_EQ(answer.text(), std::string("abc").substr(0, i));
+    EXPECT_EQ(answer.stats.new_tokens, i);
+    EXPECT_EQ(answer.stats.stop_reason, StopReason::kStopToken);
+  }
+}
+
+// A stop token stays where a text may end, and only there.
+TEST(GenerateScript, AGrammarKnowsTheStopTokensOfTheOptions) {
+  Script script({"a", "b", "<end>"}, {Piece(0), Piece(2)});
+  const absl::StatusOr<Grammar> grammar = Grammar::FromRegex("a|ab+");
+  ASSERT_EQ(ErrorOf(grammar), "OK");
+  GenerateOptions options;
+  options.grammar = &*grammar;
+  options.stop_tokens = {Piece(2)};
+  const Answer answer = script.Say(options);
+  EXPECT_EQ(answer.text(), "a");
+  EXPECT_EQ(answer.stats.stop_reason, StopReason::kStopToken);
+  // Here the model wants it at once, where no text ends.
+  options.sampling.logit_bias = {{Piece(2), 1000.0f}};
+  EXPECT_EQ(script.Say(options).text(), "a");
 }
 
 TEST(GenerateScript, AnswerHasAtMostMaxNewTokens) {

@@ -81,7 +81,8 @@ class FaultyDrafter : public Drafter {
 // As NgramDrafter where checking a draft costs next to nothing.
 class EagerDrafter : public NgramDrafter {
  public:
-  using NgramDrafter::NgramDrafter;
+  explicit EagerDrafter(Session& session)
+      : NgramDrafter(session, session.model().config().stop_tokens) {}
   void PassTook(size_t rows, double) override {
     ++passes;
     NgramDrafter::PassTook(rows, 1 + 0.01 * static_cast<double>(rows));
