@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
@@ -69,6 +70,36 @@ absl::StatusOr<Tokenizer> FromModelProto(absl::Span<const uint8_t> bytes,
 absl::StatusOr<Tokenizer> FromModelProto(const std::string& path) {
   GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   return FromModelProto(file.bytes(), path);
+}
+
+// tokenizer_config.json may say what pieces are for that tokenizer.model leaves
+// free.
+absl::Status NameFreePieces(const Json& config, Vocabulary& vocabulary) {
+  GEMMA_ASSIGN_OR_RETURN(const auto added,
+                         config.Object("added_tokens_decoder"));
+  if (!added.has_value()) return absl::OkStatus();
+  for (const auto& [number, token] : added->Members()) {
+    int64_t id = 0;
+    std::string name;
+    bool special = false;
+    if (!absl::SimpleAtoi(number, &id)) continue;
+    GEMMA_RETURN_IF_ERROR(token.ReadRequired("content", name));
+    GEMMA_RETURN_IF_ERROR(token.Read("special", special));
+    NameFreePiece(id, name, special, vocabulary);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Tokenizer> FromHfModelProto(const Checkpoint& checkpoint,
+                                           const std::string& path) {
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  GEMMA_ASSIGN_OR_RETURN(Vocabulary vocabulary,
+                         VocabularyFromModelProto(file.bytes(), path));
+  if (checkpoint.tokenizer_config.has_value()) {
+    GEMMA_RETURN_IF_ERROR(
+        NameFreePieces(*checkpoint.tokenizer_config, vocabulary));
+  }
+  return MakeTokenizer(std::move(vocabulary), path);
 }
 
 // From the file of gemma.cpp, or from one beside it under the names that its
@@ -205,7 +236,7 @@ absl::StatusOr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint) {
   const std::string base = absl::StrCat(checkpoint.directory, "/tokenizer.");
   std::error_code error;
   if (std::filesystem::exists(base + "model", error)) {
-    return FromModelProto(base + "model");
+    return FromHfModelProto(checkpoint, base + "model");
   }
   if (std::filesystem::exists(base + "json", error)) {
     return FromTokenizerJson(checkpoint, base + "json");

@@ -257,6 +257,16 @@ absl::Status Canonicalize(Vocabulary& vocabulary, std::string_view path) {
   return absl::OkStatus();
 }
 
+void NameFreePiece(int64_t id, std::string_view name, bool special,
+                   Vocabulary& vocabulary) {
+  if (id < 0 || static_cast<uint64_t>(id) >= vocabulary.pieces.size()) return;
+  Vocabulary::Piece& piece = vocabulary.pieces[static_cast<size_t>(id)];
+  if (!IsUnusedName(piece.text)) return;
+  piece.text = absl::StrReplaceAll(name, {{" ", kBlank}});
+  piece.type = special ? PieceType::kControl : PieceType::kUserDefined;
+  piece.type = CanonicalType(piece);
+}
+
 absl::Status Validate(const Vocabulary& vocabulary, std::string_view path) {
   const std::vector<Vocabulary::Piece>& pieces = vocabulary.pieces;
   if (pieces.empty() || pieces.size() > kMaxPieces) {

@@ -115,6 +115,12 @@ absl::StatusOr<Vocabulary> VocabularyFromHf(const HfTokenizerData& data,
 // two ids to one thing.
 absl::Status Canonicalize(Vocabulary& vocabulary, std::string_view path);
 
+// Names a piece that was left free for a use of the model's own, such as
+// "<unused7>", and makes it a control token if it is `special`, as tokenizer
+// files say. Others, and ids that there are not, stay as they are.
+void NameFreePiece(int64_t id, std::string_view name, bool special,
+                   Vocabulary& vocabulary);
+
 // Checks everything that encoding takes for granted but that no two pieces are
 // the same: PieceIndex finds that.
 absl::Status Validate(const Vocabulary& vocabulary, std::string_view path);
