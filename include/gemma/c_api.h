@@ -148,6 +148,18 @@ GEMMA_EXPORT gemma_status gemma_chat_next_turn(const gemma_model* model,
                                                int32_t* tokens, size_t capacity,
                                                size_t* size);
 
+/* Asks a model such as CodeGemma for what belongs between a prefix and a
+ * suffix. path: of the file that they are from, or null. Fails if the model
+ * does not fill in. gemma/fill_in_middle.h tells the form, with more files. */
+GEMMA_EXPORT gemma_status gemma_fill_prompt(
+    const gemma_model* model, const char* prefix, size_t prefix_size,
+    const char* suffix, size_t suffix_size, const char* path, int32_t* tokens,
+    size_t capacity, size_t* size);
+/* The tokens that end what is filled in, for gemma_generate_options. */
+GEMMA_EXPORT gemma_status gemma_fill_stop_tokens(const gemma_model* model,
+                                                 int32_t* tokens,
+                                                 size_t capacity, size_t* size);
+
 /* ---- Sessions */
 
 /* How keys and values are kept. */
@@ -233,6 +245,8 @@ typedef struct gemma_generate_options {
   gemma_grammar grammar;  /* what the answer shall be; gemma/grammar.h */
   const char* const* grammar_texts; /* choices, or one schema or expression */
   size_t num_grammar_texts;         /* how many there are */
+  const int32_t* stop_tokens; /* that end the answer, beside the model's */
+  size_t num_stop_tokens;     /* how many there are */
 } gemma_generate_options;
 
 /* Sets the defaults. */

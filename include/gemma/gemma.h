@@ -7,6 +7,7 @@
 #include "gemma/engine.h"
 #include "gemma/export.h"
 #include "gemma/feature_tap.h"
+#include "gemma/fill_in_middle.h"
 #include "gemma/generate.h"
 #include "gemma/grammar.h"
 #include "gemma/model.h"

@@ -12,6 +12,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -132,6 +133,12 @@ absl::Status ReadMessages(const gemma_message* from, size_t count,
   return absl::OkStatus();
 }
 
+absl::StatusOr<FillInMiddle> FillOf(const Model& model) {
+  const auto tokenizer = model.tokenizer();
+  if (!tokenizer.ok()) return tokenizer.status();
+  return FillInMiddle::Create(**tokenizer);
+}
+
 absl::Status ReadCacheFormat(const gemma_session_options& from,
                              CacheFormat& format) {
   constexpr CacheFormat kFormats[] = {CacheFormat::kAuto, CacheFormat::kFloat32,
@@ -160,6 +167,9 @@ absl::Status ReadGenerateOptions(const gemma_generate_options& from,
     GEMMA_C_REQUIRE(from.stop_strings[i]);
     options.stop_strings.emplace_back(from.stop_strings[i]);
   }
+  if (from.num_stop_tokens != 0) GEMMA_C_REQUIRE(from.stop_tokens);
+  options.stop_tokens.assign(from.stop_tokens,
+                             from.stop_tokens + from.num_stop_tokens);
   if (!(from.timeout_seconds >= 0)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "timeout_seconds is ", from.timeout_seconds, ", wanted 0 or more"));
@@ -384,6 +394,37 @@ gemma_status gemma_chat_next_turn(const gemma_model* model, const char* text,
     const auto rendered = turns->NextUserTurn(text);
     GEMMA_C_RETURN_IF_ERROR(rendered.status());
     return gemma::Write(*rendered, tokens, capacity, size);
+  });
+}
+
+gemma_status gemma_fill_prompt(const gemma_model* model, const char* prefix,
+                               size_t prefix_size, const char* suffix,
+                               size_t suffix_size, const char* path,
+                               int32_t* tokens, size_t capacity, size_t* size) {
+  return Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(model);
+    if (prefix_size != 0) GEMMA_C_REQUIRE(prefix);
+    if (suffix_size != 0) GEMMA_C_REQUIRE(suffix);
+    GEMMA_C_REQUIRE(size);
+    const auto fill = gemma::FillOf(*model->model);
+    GEMMA_C_RETURN_IF_ERROR(fill.status());
+    const auto prompt =
+        fill->Prompt({.prefix = {prefix, prefix_size},
+                      .suffix = {suffix, suffix_size},
+                      .path = path == nullptr ? std::string_view() : path});
+    GEMMA_C_RETURN_IF_ERROR(prompt.status());
+    return gemma::Write(*prompt, tokens, capacity, size);
+  });
+}
+
+gemma_status gemma_fill_stop_tokens(const gemma_model* model, int32_t* tokens,
+                                    size_t capacity, size_t* size) {
+  return Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(model);
+    GEMMA_C_REQUIRE(size);
+    const auto fill = gemma::FillOf(*model->model);
+    GEMMA_C_RETURN_IF_ERROR(fill.status());
+    return gemma::Write(fill->stop_tokens(), tokens, capacity, size);
   });
 }
 

@@ -200,10 +200,10 @@ std::optional<TokenId> BpeEncoder::Find(std::string_view text) const {
   return token;
 }
 
-void BpeEncoder::Encode(std::string_view text,
+void BpeEncoder::Encode(std::string_view text, bool add_space_prefix,
                         std::vector<TokenId>& tokens) const {
   if (text.empty()) return;
-  const std::string normalized = Normalize(text, vocabulary_->add_space_prefix);
+  const std::string normalized = Normalize(text, add_space_prefix);
   Merger merger(*this, normalized);
   merger.MergeAll();
   merger.AppendTokens(tokens);

@@ -29,8 +29,10 @@ class BpeEncoder {
   // `vocabulary` must be valid; it and `index` must stay where they are.
   BpeEncoder(const Vocabulary* vocabulary, const PieceIndex* index);
 
-  // Appends the tokens of `text`, which has less than 2^31 bytes.
-  void Encode(std::string_view text, std::vector<TokenId>& tokens) const;
+  // Appends the tokens of `text`, which has less than 2^31 bytes; of a blank
+  // and the text if `add_space_prefix`, unless it is empty.
+  void Encode(std::string_view text, bool add_space_prefix,
+              std::vector<TokenId>& tokens) const;
 
  private:
   class Merger;

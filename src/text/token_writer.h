@@ -23,6 +23,8 @@ class TokenWriter {
 
   void Token(TokenId token) { tokens_.push_back(token); }
   void Text(std::string_view text);
+  // Without the blank that some vocabularies put in front of every text.
+  void ExactText(std::string_view text);
 
   // What was written, or the first error of encoding a text.
   absl::StatusOr<std::vector<TokenId>> Release() {

@@ -62,15 +62,16 @@ absl::StatusOr<std::unique_ptr<const Tokenizer::Impl>> Tokenizer::Impl::Create(
   return impl;
 }
 
-absl::Status Tokenizer::Impl::EncodeText(std::string_view text,
-                                         std::vector<TokenId>& tokens) const {
+absl::Status Tokenizer::Impl::EncodeParts(std::string_view text,
+                                          bool add_space_prefix,
+                                          std::vector<TokenId>& tokens) const {
   while (newlines_separate_ && text.size() > kPartBytes) {
     // To the end of the first run of newlines beyond kPartBytes.
     size_t end = text.find('\n', kPartBytes);
     if (end != std::string_view::npos) end = text.find_first_not_of('\n', end);
     if (end == std::string_view::npos) break;
     if (end > kMaxPartBytes) break;
-    encoder_->Encode(text.substr(0, end), tokens);
+    encoder_->Encode(text.substr(0, end), add_space_prefix, tokens);
     text.remove_prefix(end);
   }
   if (text.size() > kMaxPartBytes) {
@@ -79,7 +80,7 @@ absl::Status Tokenizer::Impl::EncodeText(std::string_view text,
         "wanted at most %d",
         text.size(), kMaxPartBytes));
   }
-  encoder_->Encode(text, tokens);
+  encoder_->Encode(text, add_space_prefix, tokens);
   return absl::OkStatus();
 }
 

@@ -53,7 +53,14 @@ class Tokenizer::Impl {
 
   // Appends the tokens of `text`, in which no control token is looked for.
   absl::Status EncodeText(std::string_view text,
-                          std::vector<TokenId>& tokens) const;
+                          std::vector<TokenId>& tokens) const {
+    return EncodeParts(text, vocabulary_.add_space_prefix, tokens);
+  }
+  // The same, without the blank that some vocabularies put in front.
+  absl::Status EncodeExactly(std::string_view text,
+                             std::vector<TokenId>& tokens) const {
+    return EncodeParts(text, /*add_space_prefix=*/false, tokens);
+  }
 
   // The bytes of all tokens, as a tree that is made when it is first asked for.
   const TokenTrie& trie() const {
@@ -69,6 +76,9 @@ class Tokenizer::Impl {
  private:
   explicit Impl(Vocabulary vocabulary)
       : vocabulary_(std::move(vocabulary)), index_(&vocabulary_.pieces) {}
+
+  absl::Status EncodeParts(std::string_view text, bool add_space_prefix,
+                           std::vector<TokenId>& tokens) const;
 
   const Vocabulary vocabulary_;
   PieceIndex index_;

@@ -2,6 +2,7 @@
 
 #include "gemma/c_api.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -227,6 +228,80 @@ TEST_F(CApi, StopsAtAText) {
             GEMMA_OK);
   EXPECT_EQ(stats.stop_reason, GEMMA_STOP_STRING);
   EXPECT_EQ(text, whole.substr(0, whole.find(stop)));
+}
+
+TEST_F(CApi, FillsIn) {
+  gemma_model* model = nullptr;
+  const std::string path =
+      std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma_fill.gguf";
+  ASSERT_EQ(gemma_model_load(path.c_str(), nullptr, &model), GEMMA_OK);
+  const Model same = LoadOrDie(path, {});
+  const auto fill = FillInMiddle::Create(**same.tokenizer());
+  ASSERT_TRUE(fill.ok());
+  std::vector<int32_t> tokens(100);
+  size_t size = 0;
+  const std::string prefix("the \0 of", 8);
+  for (const char* file : {"a.c", static_cast<const char*>(nullptr)}) {
+    ASSERT_EQ(gemma_fill_prompt(model, prefix.data(), prefix.size(), "\n", 1,
+                                file, tokens.data(), tokens.size(), &size),
+              GEMMA_OK);
+    EXPECT_EQ(std::vector<int32_t>(tokens.begin(), tokens.begin() + size),
+              *fill->Prompt({.prefix = prefix,
+                             .suffix = "\n",
+                             .path = file == nullptr ? "" : file}));
+  }
+  std::vector<int32_t> stops(4);
+  ASSERT_EQ(gemma_fill_stop_tokens(model, stops.data(), stops.size(), &size),
+            GEMMA_OK);
+  EXPECT_EQ(stops, fill->stop_tokens());
+  EXPECT_EQ(gemma_fill_stop_tokens(model, stops.data(), 3, &size),
+            GEMMA_OUT_OF_RANGE);
+  EXPECT_EQ(size, 4u);
+
+  EXPECT_EQ(gemma_fill_prompt(model, nullptr, 1, "", 0, nullptr, tokens.data(),
+                              tokens.size(), &size),
+            GEMMA_INVALID_ARGUMENT);
+  EXPECT_STREQ(gemma_last_error(), "prefix is null");
+  EXPECT_EQ(gemma_fill_prompt(model, nullptr, 0, nullptr, 0, nullptr,
+                              tokens.data(), tokens.size(), &size),
+            GEMMA_OK);
+  gemma_model_free(model);
+  // A model without the markers.
+  EXPECT_EQ(gemma_fill_prompt(model_, "", 0, "", 0, nullptr, tokens.data(),
+                              tokens.size(), &size),
+            GEMMA_FAILED_PRECONDITION);
+  EXPECT_THAT(gemma_last_error(), HasSubstr("'<|fim_prefix|>'"));
+}
+
+TEST_F(CApi, StopsAtAToken) {
+  const std::vector<int32_t> prompt = Prompt();
+  gemma_generate_options options;
+  gemma_generate_options_init(&options);
+  EXPECT_EQ(options.num_stop_tokens, 0u);
+  options.max_new_tokens = 3;
+  options.temperature = 0;
+  const float* logits = nullptr;
+  ASSERT_EQ(
+      gemma_session_forward(session_, prompt.data(), prompt.size(), &logits),
+      GEMMA_OK);
+  const int32_t stop = static_cast<int32_t>(
+      std::max_element(logits, logits + gemma_model_vocab_size(model_)) -
+      logits);
+  ASSERT_EQ(gemma_session_rewind(session_, 0), GEMMA_OK);
+  const int32_t stops[] = {5, stop};
+  options.stop_tokens = stops;
+  options.num_stop_tokens = 2;
+  gemma_generate_stats stats;
+  gemma_generate_stats_init(&stats);
+  ASSERT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
+                           nullptr, nullptr, &stats),
+            GEMMA_OK);
+  EXPECT_EQ(stats.stop_reason, GEMMA_STOP_TOKEN);
+  EXPECT_EQ(stats.new_tokens, 0u);
+  options.stop_tokens = nullptr;
+  EXPECT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
+                           nullptr, nullptr, &stats),
+            GEMMA_INVALID_ARGUMENT);
 }
 
 TEST_F(CApi, GivesOnlyWhatAGrammarAllows) {

@@ -15,8 +15,9 @@ PAD, EOS, BOS, UNK = 0, 1, 2, 3
 SPACE = "\u2581"
 
 # User-defined in Google's tokenizer.model or in GGUFs, yet no text of a message may become one of them.
+FILL_MARKERS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_separator|>")
 MARKERS = ("<mask>", "[multimodal]", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>",
-           "<image_soft_token>")
+           "<image_soft_token>") + FILL_MARKERS
 
 
 def cached_model():
