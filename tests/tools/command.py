@@ -16,7 +16,7 @@ import tempfile
 import unittest
 import zipfile
 
-BINARY = os.environ.get("GEMMA_BINARY", "build/release/gemma")
+BINARY = os.path.abspath(os.environ.get("GEMMA_BINARY", "build/release/gemma"))
 TESTDATA = pathlib.Path(os.environ.get(
     "GEMMA_TESTDATA", pathlib.Path(__file__).resolve().parent.parent / "testdata"))
 MODELS = TESTDATA / "models"

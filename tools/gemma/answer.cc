@@ -1,5 +1,7 @@
 #include "tools/gemma/answer.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <functional>
 #include <string_view>
@@ -80,6 +82,13 @@ absl::StatusOr<Answer> Produce(
   return answer;
 }
 
+// The line end that an answer shall have and has not.
+absl::Status WriteLineEnd(const Answer& answer, const AnswerOptions& options) {
+  const bool as_is = options.as_is && isatty(STDOUT_FILENO) != 1;
+  if (as_is || absl::EndsWith(answer.text, "\n")) return absl::OkStatus();
+  return WriteOutput("\n");
+}
+
 }  // namespace
 
 GenerateOptions ToGenerateOptions(const AnswerOptions& options) {
@@ -87,6 +96,7 @@ GenerateOptions ToGenerateOptions(const AnswerOptions& options) {
   generate.max_new_tokens = options.max_tokens;
   generate.sampling = options.sampling;
   generate.stop_strings = options.stop;
+  generate.stop_tokens = options.stop_tokens;
   generate.grammar = options.grammar;
   if (options.speculate == "off") generate.speculation = Speculation::kOff;
   if (options.timeout > 0) {
@@ -128,9 +138,7 @@ absl::StatusOr<Answer> StreamAnswer(Session& session,
         return written.ok();
       }));
   GEMMA_TOOLS_RETURN_IF_ERROR(written);
-  if (!absl::EndsWith(answer.text, "\n")) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(WriteOutput("\n"));
-  }
+  GEMMA_TOOLS_RETURN_IF_ERROR(WriteLineEnd(answer, options));
   return answer;
 }
 

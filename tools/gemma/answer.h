@@ -41,9 +41,10 @@ absl::Status AppendPrompt(Session& session, absl::Span<const TokenId> prompt,
                           Deadline deadline = std::nullopt);
 
 // Appends `prompt` to the session, which must have room for it, and streams the
-// answer, followed by a line end if it has none. An interrupt while the prompt
-// is read is an InterruptedError, a timeout DeadlineExceeded; afterwards they
-// end the answer with StopReason::kCancelled or kDeadline.
+// answer, followed by a line end if it has none, see AnswerOptions. An
+// interrupt while the prompt is read is an InterruptedError, a timeout
+// DeadlineExceeded; afterwards they end the answer with StopReason::kCancelled
+// or kDeadline.
 absl::StatusOr<Answer> StreamAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,
                                     const AnswerOptions& options);

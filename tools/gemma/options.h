@@ -111,9 +111,11 @@ struct AnswerOptions {
   std::vector<std::string> logit_bias;  // TOKEN=BIAS, see FindTokens
   size_t max_tokens = 0;                // 0: the command decides
   std::vector<std::string> stop;
+  std::vector<TokenId> stop_tokens;  // beside the model's
   std::string speculate = "auto";
   float timeout = 0.0f;              // seconds; 0: none
   const Grammar* grammar = nullptr;  // what the answer shall be; null: any text
+  bool as_is = false;  // a file gets no line end that the model did not write
 };
 
 void AddAnswerOptions(CLI::App& app, AnswerOptions* options,

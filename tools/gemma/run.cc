@@ -16,6 +16,7 @@
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
+#include "tools/gemma/fill.h"
 #include "tools/gemma/grammar_options.h"
 #include "tools/gemma/logit_rows.h"
 #include "tools/gemma/model_error.h"
@@ -35,6 +36,7 @@ struct RunOptions {
   ModelOptions model;
   AnswerOptions answer;
   BatchOptions batch;  // if its input is not empty
+  FillOptions fill;
   GrammarOptions grammar;
   SteeringOptions steering;
   std::string format = "text";
@@ -47,6 +49,21 @@ struct RunOptions {
   bool quiet = false;
   bool verbose = false;
 };
+
+// What makes no sense with options that have a gap filled in.
+absl::Status CheckFill(const RunOptions& options) {
+  GEMMA_TOOLS_RETURN_IF_ERROR(Validate(options.fill));
+  const std::string_view asked_by = options.fill.asked_by();
+  if (asked_by.empty()) return absl::OkStatus();
+  const char* other = options.prompt != kStdinArgument ? "PROMPT"
+                      : options.chat                   ? "--chat"
+                      : !options.system.empty()        ? "--system"
+                      : !options.batch.input.empty()   ? "--batch"
+                                                       : nullptr;
+  if (other == nullptr) return absl::OkStatus();
+  return UsageError(
+      absl::StrCat(asked_by, " and ", other, " exclude each other"));
+}
 
 absl::Status Check(const RunOptions& options) {
   const bool scored = options.wanted.num_alternatives.has_value();
@@ -77,6 +94,7 @@ absl::Status Check(const RunOptions& options) {
   }
   GEMMA_TOOLS_RETURN_IF_ERROR(
       AsUsageError(CheckUtf8(options.system, "--system")));
+  GEMMA_TOOLS_RETURN_IF_ERROR(CheckFill(options));
   return Validate(options.answer);
 }
 
@@ -125,15 +143,24 @@ absl::Status Run(RunOptions options) {
                                ReadGrammar(options.grammar));
   if (grammar.has_value()) options.answer.grammar = &*grammar;
   if (!options.batch.input.empty()) return RunLines(std::move(options));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options));
+  const bool fill = !options.fill.asked_by().empty();
+  std::string prompt;
+  FillTexts texts;
+  if (fill) {
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(texts, ReadFill(options.fill));
+  } else {
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(prompt, ReadPrompt(options));
+  }
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const Steering steering,
                                Steering::Load(options.steering));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   const bool tuned = model.is_instruction_tuned();
-  const bool chat = options.chat || (tuned && !options.raw);
+  const bool chat = !fill && (options.chat || (tuned && !options.raw));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       const std::vector<TokenId> tokens,
-      PromptTokens(model, prompt, options.system, chat));
+      fill ? FillTokens(model, options.model.path, options.fill, texts,
+                        &options.answer)
+           : PromptTokens(model, prompt, options.system, chat));
   GEMMA_TOOLS_RETURN_IF_ERROR(FindTokens(model, &options.answer));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       Session session,
@@ -144,7 +171,7 @@ absl::Status Run(RunOptions options) {
     options.answer.max_tokens = kMaxCompletionTokens;
   }
 
-  if (!options.quiet) Note(ModeNote(tuned, chat));
+  if (!options.quiet && !fill) Note(ModeNote(tuned, chat));
   const bool json = options.format == "json";
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       const Answer answer,
@@ -182,6 +209,7 @@ void AddRun(CLI::App& app, Action* action) {
                    "256 for a completion, else what fits in --context");
   AddGrammarOptions(*command, &options->grammar);
   AddSteeringOptions(*command, &options->steering);
+  AddFillOptions(*command, &options->fill);
   AddFormat(*command, &options->format);
   const CLI::Option* logprobs = AddNumber(
       *command, "--logprobs", &options->num_alternatives, 0, kMaxAlternatives,
@@ -234,7 +262,7 @@ void AddRun(CLI::App& app, Action* action) {
       "  new_tokens             tokens of the answer\n"
       "  prefill_seconds        until the first token's logits\n"
       "  decode_seconds         from then on\n\n" +
-      std::string(kBatchHelp) +
+      std::string(kFillHelp) + kBatchHelp +
       "Examples:\n"
       "  gemma run gemma-3-270m.gguf \"The capital of France is\"\n"
       "  gemma run gemma-3-1b-it/ --system \"Be brief.\" < question.txt\n"
