@@ -36,6 +36,7 @@ std::vector<TokenId> Join(std::vector<TokenId> a,
 // What the model was asked, and how many tokens it computed.
 struct Log {
   std::vector<std::vector<TokenId>> prompts;
+  std::vector<std::string> messages;  // that they end with
   std::vector<uint64_t> seeds;
   size_t computed = 0;
   absl::Status failure;     // of the next answer, after its prompt was read
@@ -99,7 +100,8 @@ class ConversationTest : public ::testing::Test {
     auto conversation = Conversation::Create(
         std::move(session), turns(), policy,
         [this](Session& s, absl::Span<const TokenId> prompt,
-               const AnswerOptions& options) {
+               std::string_view message, const AnswerOptions& options) {
+          log_.messages.emplace_back(message);
           return Speak(log_, s, prompt, options);
         });
     EXPECT_EQ(ErrorOf(conversation), "OK");

@@ -86,6 +86,7 @@ class CompletionTest(CommandTest):
         # Options and their values do not count as arguments, the prompt is anybody's.
         self.assertEqual(self.bash("run", "--threads", "2", "--raw", "--seed", "=", "3", "mi"), {"mine"})
         self.assertEqual(self.bash("run", "mine", ""), set())
+        self.assertEqual(self.bash("run", "mine", "--guard", ""), files | {"mine"})
         self.assertEqual(self.bash("run", "--threads", ""), set())
         self.assertEqual(self.bash("remove", ""), {"mine"})
         self.assertEqual(self.bash("compare", "mi"), {"mine"})

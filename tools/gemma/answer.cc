@@ -142,6 +142,11 @@ absl::StatusOr<Answer> StreamAnswer(Session& session,
   return answer;
 }
 
+absl::Status WriteAnswer(const Answer& answer, const AnswerOptions& options) {
+  GEMMA_TOOLS_RETURN_IF_ERROR(WriteOutput(answer.text));
+  return WriteLineEnd(answer, options);
+}
+
 absl::StatusOr<Answer> GatherAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,
                                     const AnswerOptions& options,

@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "gemma/gemma.h"
 #include "tools/gemma/options.h"
+#include "tools/gemma/verdict.h"
 
 namespace gemma::tools {
 
@@ -21,6 +22,7 @@ struct Answer {
   GenerateStats stats;
   std::vector<ScoredToken> tokens;         // of the answer; see WantedScores
   std::vector<ScoredToken> prompt_tokens;  // if they are scored
+  std::vector<Verdict> verdicts;           // of a guard; see guard.h
 };
 
 // Which log-probabilities an answer shall have.
@@ -48,6 +50,9 @@ absl::Status AppendPrompt(Session& session, absl::Span<const TokenId> prompt,
 absl::StatusOr<Answer> StreamAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,
                                     const AnswerOptions& options);
+
+// Writes the text of an answer, followed by a line end as above.
+absl::Status WriteAnswer(const Answer& answer, const AnswerOptions& options);
 
 // As StreamAnswer, but writes nothing and returns the tokens as well.
 absl::StatusOr<Answer> GatherAnswer(Session& session,

@@ -52,11 +52,11 @@ std::string_view StopReasonName(StopReason reason) {
 }
 
 std::string AnswerJson(std::string_view model_path, const Answer& answer) {
-  Json json = {
-      {"model", model_path},
-      {"text", answer.text},
-      {"tokens", ToJson(answer.tokens)},
-  };
+  Json json = {{"model", model_path}};
+  if (!answer.verdicts.empty()) json["guard"] = VerdictsJson(answer.verdicts);
+  if (!RefusalOf(answer.verdicts).ok()) return ToText(json);
+  json["text"] = answer.text;
+  json["tokens"] = ToJson(answer.tokens);
   if (!answer.prompt_tokens.empty()) {
     json["prompt"] = ToJson(answer.prompt_tokens);
   }

@@ -13,7 +13,8 @@ namespace gemma::tools {
 // "stop_token", ...
 std::string_view StopReasonName(StopReason reason);
 
-// The object that `gemma run --help` describes, and a line end.
+// The object that `gemma run --help` describes, and a line end. One that a
+// guard refused has nothing of the answer.
 std::string AnswerJson(std::string_view model_path, const Answer& answer);
 
 }  // namespace gemma::tools

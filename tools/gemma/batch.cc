@@ -98,6 +98,8 @@ class Batch {
     size_t line;
     std::string id;
     Ticket ticket;
+    std::string prompt;             // if there is a guard
+    std::vector<Verdict> verdicts;  // of a guard
   };
 
   // Gives the engine as many lines as it shall have.
@@ -106,9 +108,15 @@ class Batch {
       if (running_.size() >= kAhead * options_.size) return absl::OkStatus();
       if (IsBlank(lines_[next_]) || answers_.Has(next_)) continue;
       BatchRequest request;
-      absl::StatusOr<Ticket> ticket = Begin(lines_[next_], &request);
+      std::vector<Verdict> verdicts;
+      absl::StatusOr<Ticket> ticket = Begin(lines_[next_], &request, &verdicts);
       if (ticket.ok()) {
-        running_.push_back({next_, request.id, *std::move(ticket)});
+        running_.push_back({next_, request.id, *std::move(ticket),
+                            PromptText(request), std::move(verdicts)});
+      } else if (absl::IsCancelled(ticket.status())) {
+        return absl::OkStatus();
+      } else if (IsRefused(ticket.status())) {
+        GEMMA_TOOLS_RETURN_IF_ERROR(WriteRefusal(next_, request.id, verdicts));
       } else {
         GEMMA_TOOLS_RETURN_IF_ERROR(
             WriteError(next_, request.id, ticket.status()));
@@ -117,9 +125,16 @@ class Batch {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<Ticket> Begin(std::string_view line, BatchRequest* request) {
+  absl::StatusOr<Ticket> Begin(std::string_view line, BatchRequest* request,
+                               std::vector<Verdict>* verdicts) {
     GEMMA_TOOLS_RETURN_IF_ERROR(ParseBatchRequest(line, defaults_, request));
     GEMMA_TOOLS_RETURN_IF_ERROR(FindTokens(model_, &request->options));
+    if (options_.guard != nullptr) {
+      GEMMA_TOOLS_ASSIGN_OR_RETURN(
+          verdicts->emplace_back(),
+          options_.guard->JudgePrompt(PromptText(*request)));
+      GEMMA_TOOLS_RETURN_IF_ERROR(RefusalOf(*verdicts));
+    }
     const bool chat = options_.chat || !request->messages.empty();
     Request engine_request;
     GEMMA_TOOLS_ASSIGN_OR_RETURN(engine_request.prompt,
@@ -141,24 +156,53 @@ class Batch {
       }
       any = true;
       const absl::StatusOr<Completion>& completion = it->ticket.Wait();
-      GEMMA_TOOLS_RETURN_IF_ERROR(
-          completion.ok() ? WriteAnswer(it->line, it->id, *completion)
-                          : WriteError(it->line, it->id, completion.status()));
+      if (completion.ok()) {
+        const absl::Status status = Judge(completion->text, *it);
+        if (absl::IsCancelled(status)) return any;
+        GEMMA_TOOLS_RETURN_IF_ERROR(
+            IsRefused(status) ? WriteRefusal(it->line, it->id, it->verdicts)
+            : status.ok()     ? WriteAnswer(*it, *completion)
+                              : WriteError(it->line, it->id, status));
+      } else {
+        GEMMA_TOOLS_RETURN_IF_ERROR(
+            WriteError(it->line, it->id, completion.status()));
+      }
       it = running_.erase(it);
     }
     return any;
   }
 
-  absl::Status WriteAnswer(size_t line, const std::string& id,
+  // What the guard, if there is one, says of an answer.
+  absl::Status Judge(std::string_view answer, Running& running) const {
+    if (options_.guard == nullptr) return absl::OkStatus();
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(
+        running.verdicts.emplace_back(),
+        options_.guard->JudgeAnswer(running.prompt, answer));
+    return RefusalOf(running.verdicts);
+  }
+
+  absl::Status WriteAnswer(const Running& running,
                            const Completion& completion) {
     ++done_;
     num_tokens_ += completion.tokens.size();
     const GenerateStats& stats = completion.stats;
+    nlohmann::ordered_json fields = {
+        {"text", completion.text},
+        {"stop_reason", StopReasonName(stats.stop_reason)},
+        {"prompt_tokens", stats.prompt_tokens},
+        {"new_tokens", stats.new_tokens}};
+    if (!running.verdicts.empty()) {
+      fields["guard"] = VerdictsJson(running.verdicts);
+    }
+    return answers_.Write(running.line, lines_[running.line], running.id,
+                          fields);
+  }
+
+  absl::Status WriteRefusal(size_t line, const std::string& id,
+                            absl::Span<const Verdict> verdicts) {
+    ++done_;
     return answers_.Write(line, lines_[line], id,
-                          {{"text", completion.text},
-                           {"stop_reason", StopReasonName(stats.stop_reason)},
-                           {"prompt_tokens", stats.prompt_tokens},
-                           {"new_tokens", stats.new_tokens}});
+                          {{"guard", VerdictsJson(verdicts)}});
   }
 
   absl::Status WriteError(size_t line, const std::string& id,
@@ -210,6 +254,8 @@ const char kBatchHelp[] =
     "and gets a line of --output, in the order in which answers end:\n"
     "  line, input, id        the line's number from 1 on, its CRC-32, its id\n"
     "  text, stop_reason, prompt_tokens, new_tokens\n"
+    "  guard                  with --guard, as with -o json; what it refuses\n"
+    "                         gets this alone, and is no error\n"
     "  error                  instead of these: why there is no answer; the\n"
     "                         other lines are answered, and the exit code is "
     "1\n"

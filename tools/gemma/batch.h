@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "gemma/gemma.h"
 #include "tools/gemma/batch_request.h"
+#include "tools/gemma/guard.h"
 #include "tools/gemma/options.h"
 
 namespace gemma::tools {
@@ -20,14 +21,16 @@ struct BatchOptions {
   bool chat = false;     // prompts without messages are chat turns
   bool quiet = false;    // no progress
   bool verbose = false;  // progress also where it is no terminal, and a summary
+  Guard* guard = nullptr;  // judges prompts and answers
 };
 
 // What --help says of the files.
 extern const char kBatchHelp[];
 
-// Answers the lines of the input that the output has no answers to. Fails after
-// the last if one has no answer but an error. An interrupt ends it with an
-// InterruptedError; what was answered until then is in the output.
+// Answers the lines of the input that the output has no answers to, or refuses
+// them. Fails after the last if one has no answer but an error. An interrupt
+// ends it with an InterruptedError; what was answered until then is in the
+// output.
 absl::Status RunBatch(const Model& model, const ModelOptions& model_options,
                       const BatchOptions& options,
                       const BatchRequest& defaults);

@@ -161,6 +161,11 @@ absl::Status ParseBatchRequest(std::string_view line,
   return ReadObject(json, request);
 }
 
+std::string PromptText(const BatchRequest& request) {
+  return request.messages.empty() ? request.prompt
+                                  : request.messages.back().text;
+}
+
 absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
                                                   const BatchRequest& request,
                                                   bool chat) {

@@ -37,6 +37,9 @@ absl::Status ParseBatchRequest(std::string_view line,
                                const BatchRequest& defaults,
                                BatchRequest* request);
 
+// What the model is asked: the prompt, or the last message.
+std::string PromptText(const BatchRequest& request);
+
 // The request's tokens. A prompt without messages is a chat turn if `chat`.
 absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
                                                   const BatchRequest& request,

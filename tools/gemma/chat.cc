@@ -11,6 +11,7 @@
 #include "tools/gemma/commands.h"
 #include "tools/gemma/conversation.h"
 #include "tools/gemma/errors.h"
+#include "tools/gemma/guard.h"
 #include "tools/gemma/model_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/steering.h"
@@ -23,6 +24,7 @@ struct ChatOptions {
   ModelOptions model;
   AnswerOptions answer;
   SteeringOptions steering;
+  GuardOptions guard;
   std::string system;
   std::string context_policy = "error";
   bool chat = false;
@@ -30,8 +32,30 @@ struct ChatOptions {
   bool verbose = false;
 };
 
+// `guard` may be null. It must outlive the answerer, and holds each answer
+// until it has judged it.
+Conversation::Answerer AnswererWith(Guard* guard, bool verbose) {
+  if (guard == nullptr) {
+    return [](Session& session, absl::Span<const TokenId> prompt,
+              std::string_view, const AnswerOptions& options) {
+      return StreamAnswer(session, prompt, options);
+    };
+  }
+  return [=](Session& session, absl::Span<const TokenId> prompt,
+             std::string_view message,
+             const AnswerOptions& options) -> absl::StatusOr<Answer> {
+    GEMMA_TOOLS_ASSIGN_OR_RETURN(
+        Answer answer, guard->AnswerTo(message, session, prompt, options, {}));
+    if (verbose) Note(VerdictsLine(answer.verdicts));
+    GEMMA_TOOLS_RETURN_IF_ERROR(RefusalOf(answer.verdicts));
+    GEMMA_TOOLS_RETURN_IF_ERROR(WriteAnswer(answer, options));
+    return answer;
+  };
+}
+
 absl::Status Chat(ChatOptions options) {
   GEMMA_TOOLS_RETURN_IF_ERROR(Validate(options.answer));
+  GEMMA_TOOLS_RETURN_IF_ERROR(Validate(options.guard));
   GEMMA_TOOLS_RETURN_IF_ERROR(
       AsUsageError(CheckUtf8(options.system, "--system")));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const Steering steering,
@@ -46,12 +70,15 @@ absl::Status Chat(ChatOptions options) {
       Session session,
       CreateSession(model, options.model, DefaultContext(model)));
   GEMMA_TOOLS_RETURN_IF_ERROR(steering.Attach(session));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
+                               Guard::Load(options.guard, options.model));
   const ContextPolicy policy = options.context_policy == "error"
                                    ? ContextPolicy::kError
                                    : ContextPolicy::kDropOldestTurns;
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       Conversation conversation,
-      Conversation::Create(std::move(session), turns, policy));
+      Conversation::Create(std::move(session), turns, policy,
+                           AnswererWith(guard.get(), options.verbose)));
   conversation.SetSystem(options.system);
   GEMMA_TOOLS_ASSIGN_OR_RETURN(std::unique_ptr<ChatReader> reader,
                                ChatReader::Create(options.quiet));
@@ -72,6 +99,7 @@ void AddChat(CLI::App& app, Action* action) {
           "What the model shall be told before the first message");
   AddAnswerOptions(*command, &options->answer, std::string(kChatMaxTokens));
   AddSteeringOptions(*command, &options->steering);
+  AddGuardOptions(*command, &options->guard);
   AddChoice(*command, "--context-policy", &options->context_policy,
             {"error", "drop-oldest-turns"},
             "What to do when the context is full: leave with\n"
@@ -95,7 +123,11 @@ void AddChat(CLI::App& app, Action* action) {
       "line; at an empty one, twice on a terminal, it leaves with exit code "
       "130.\n"
       "A failure is told on a terminal, and the chat goes on; else it "
-      "leaves.\n\n"
+      "leaves.\n\n" +
+      std::string(kGuardHelp) +
+      "What is refused is no part of the chat, which goes on as if the "
+      "message\n"
+      "had not been sent.\n\n"
       "Example:\n"
       "  gemma chat gemma-3-1b-it.gguf --system \"Be brief.\"\n\n");
   command->callback([=] { *action = [=] { return Chat(*options); }; });

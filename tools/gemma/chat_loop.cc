@@ -112,7 +112,8 @@ absl::Status ChatLoop::Run() {
     if (Interrupted() && InterruptSignal() != SIGINT) return InterruptedError();
     if (absl::IsCancelled(status)) {
       if (is_interactive) Remark("\nstopped before the answer began");
-    } else if (is_interactive && !absl::IsAborted(status)) {
+    } else if (IsRefused(status) ||
+               (is_interactive && !absl::IsAborted(status))) {
       if (!status.ok()) NoteError(status);
     } else {
       GEMMA_TOOLS_RETURN_IF_ERROR(status);

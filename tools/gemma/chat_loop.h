@@ -37,7 +37,8 @@ class ChatLoop {
            const AnswerOptions& settings, bool verbose, bool quiet);
 
   // Goes on until the input ends or says so. On a terminal a failure is told
-  // and the chat goes on; elsewhere it ends the chat, and is the result.
+  // and the chat goes on; elsewhere it ends the chat, and is the result. What a
+  // guard refuses ends no chat.
   absl::Status Run();
 
  private:

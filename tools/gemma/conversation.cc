@@ -1,6 +1,7 @@
 #include "tools/gemma/conversation.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -59,9 +60,23 @@ Conversation::Conversation(Session session, ChatTemplate chat_template,
 
 absl::StatusOr<Reply> Conversation::Ask(std::string_view message,
                                         const AnswerOptions& options) {
-  Reply reply;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      Prompt prompt, MakeRoom(message, options, &reply.dropped_turns));
+  std::vector<Turn> dropped;
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(Prompt prompt,
+                               MakeRoom(message, options, &dropped));
+  absl::StatusOr<Reply> reply = AnswerTo(message, std::move(prompt), options);
+  if (reply.ok()) {
+    reply->dropped_turns = dropped.size();
+  } else if (!dropped.empty()) {
+    turns_.insert(turns_.begin(), std::make_move_iterator(dropped.begin()),
+                  std::make_move_iterator(dropped.end()));
+    ends_.clear();  // the session has read the later ones only
+  }
+  return reply;
+}
+
+absl::StatusOr<Reply> Conversation::AnswerTo(std::string_view message,
+                                             Prompt prompt,
+                                             const AnswerOptions& options) {
   // What lies farther was taken back, or belongs to a turn that failed.
   GEMMA_TOOLS_RETURN_IF_ERROR(session_.Rewind(read_position()));
   const size_t num_tokens = prompt.tokens.size();
@@ -71,12 +86,13 @@ absl::StatusOr<Reply> Conversation::Ask(std::string_view message,
 
   AnswerOptions dice = options;
   dice.sampling.seed += num_answers_;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(Answer answer,
-                               answerer_(session_, prompt.tokens, dice));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      Answer answer, answerer_(session_, prompt.tokens, message, dice));
   turns_.push_back({std::string(message), std::move(answer.text)});
   ends_.push_back(session_.position());
   session_.Checkpoint();
   ++num_answers_;
+  Reply reply;
   reply.stats = answer.stats;
   reply.stats.prompt_tokens = num_tokens;
   reply.stats.prefill_seconds += seconds;
@@ -198,14 +214,14 @@ absl::StatusOr<Conversation::Prompt> Conversation::RenderUnread(
 
 absl::StatusOr<Conversation::Prompt> Conversation::MakeRoom(
     std::string_view message, const AnswerOptions& options,
-    size_t* dropped_turns) {
+    std::vector<Turn>* dropped) {
   GEMMA_TOOLS_ASSIGN_OR_RETURN(Prompt prompt, RenderUnread(message));
   const size_t left = capacity() - read_position();
   const size_t needed = prompt.tokens.size();
   if (policy_ == ContextPolicy::kDropOldestTurns) {
     const size_t reserve = Reserve(options);
     if (needed + reserve <= left) return prompt;
-    return DropOldestTurns(message, reserve, dropped_turns);
+    return DropOldestTurns(message, reserve, dropped);
   }
   if (needed <= left) return prompt;
   if (turns_.empty()) return PromptTooLong(needed, left);
@@ -216,7 +232,7 @@ absl::StatusOr<Conversation::Prompt> Conversation::MakeRoom(
 }
 
 absl::StatusOr<Conversation::Prompt> Conversation::DropOldestTurns(
-    std::string_view message, size_t reserve, size_t* dropped_turns) {
+    std::string_view message, size_t reserve, std::vector<Turn>* dropped) {
   // At least one, if there are any: else what was read could stay.
   for (size_t first = turns_.empty() ? 0 : 1;; ++first) {
     GEMMA_TOOLS_ASSIGN_OR_RETURN(Prompt prompt,
@@ -225,10 +241,11 @@ absl::StatusOr<Conversation::Prompt> Conversation::DropOldestTurns(
     const bool is_last = first == turns_.size();
     if (needed + reserve > capacity() && !is_last) continue;
     if (needed > capacity()) return PromptTooLong(needed, capacity());
-    turns_.erase(turns_.begin(),
-                 turns_.begin() + static_cast<ptrdiff_t>(first));
+    const auto kept = turns_.begin() + static_cast<ptrdiff_t>(first);
+    dropped->assign(std::make_move_iterator(turns_.begin()),
+                    std::make_move_iterator(kept));
+    turns_.erase(turns_.begin(), kept);
     ends_.clear();
-    *dropped_turns = first;
     return prompt;
   }
 }

@@ -48,21 +48,22 @@ struct Reply {
 // with. It happens when the next message comes, once for any number of turns.
 class Conversation {
  public:
-  // Appends the prompt to the session and answers, as StreamAnswer does.
+  // Appends the prompt to the session and answers, as StreamAnswer does. The
+  // prompt ends with `message`.
   using Answerer = std::function<absl::StatusOr<Answer>(
       Session& session, absl::Span<const TokenId> prompt,
-      const AnswerOptions& options)>;
+      std::string_view message, const AnswerOptions& options)>;
 
   // `session` is empty. Fails if the tokenizer does.
   static absl::StatusOr<Conversation> Create(Session session,
                                              ChatTemplate chat_template,
                                              ContextPolicy policy,
-                                             Answerer answerer = StreamAnswer);
+                                             Answerer answerer);
 
   // Answers a message. Every answer has dice of its own, given by the seed and
   // the number of answers before. An answer that was cancelled stays, as far as
-  // it came. If this fails, the turn has not happened: OutOfRange if it does
-  // not fit, InterruptedError while the prompt is read.
+  // it came. If this fails, the turn has not happened, and none was dropped:
+  // OutOfRange if it does not fit, InterruptedError while the prompt is read.
   absl::StatusOr<Reply> Ask(std::string_view message,
                             const AnswerOptions& options);
 
@@ -119,12 +120,17 @@ class Conversation {
   // The same for all that is unread.
   absl::StatusOr<Prompt> RenderUnread(std::string_view message) const;
 
-  // The prompt of a message; may drop turns and then counts them.
+  // The prompt of a message; may move turns to `dropped`.
   absl::StatusOr<Prompt> MakeRoom(std::string_view message,
                                   const AnswerOptions& options,
-                                  size_t* dropped_turns);
+                                  std::vector<Turn>* dropped);
   absl::StatusOr<Prompt> DropOldestTurns(std::string_view message,
-                                         size_t reserve, size_t* dropped_turns);
+                                         size_t reserve,
+                                         std::vector<Turn>* dropped);
+
+  // Reads the prompt and adds a turn.
+  absl::StatusOr<Reply> AnswerTo(std::string_view message, Prompt prompt,
+                                 const AnswerOptions& options);
 
   // Appends the earlier turns of `prompt`, and leaves its last message.
   absl::Status ReadTurns(Prompt* prompt);

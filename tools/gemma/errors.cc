@@ -14,6 +14,7 @@ namespace gemma::tools {
 namespace {
 
 constexpr std::string_view kUsage = "gemma.tools/usage";
+constexpr std::string_view kRefused = "gemma.tools/refused";
 constexpr std::string_view kSilent = "gemma.tools/silent";
 constexpr std::string_view kCure = "gemma.tools/cure";
 
@@ -44,6 +45,16 @@ bool IsUsageError(const absl::Status& status) {
 
 absl::Status AsUsageError(const absl::Status& status) {
   return status.ok() ? status : UsageError(status.message());
+}
+
+absl::Status RefusedError(std::string_view message) {
+  absl::Status status = absl::PermissionDeniedError(message);
+  status.SetPayload(kRefused, absl::Cord());
+  return status;
+}
+
+bool IsRefused(const absl::Status& status) {
+  return status.GetPayload(kRefused).has_value();
 }
 
 absl::Status SilentError() {
@@ -81,6 +92,7 @@ int Report(const absl::Status& status) {
     return kExitSignal + (signal_number != 0 ? signal_number : SIGINT);
   }
   NoteError(status);
+  if (IsRefused(status)) return kExitRefused;
   return IsUsageError(status) ? kExitUsage : kExitFailure;
 }
 

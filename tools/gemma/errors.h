@@ -35,6 +35,7 @@ namespace gemma::tools {
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailure = 1;
 inline constexpr int kExitUsage = 2;
+inline constexpr int kExitRefused = 3;
 // Plus the number of the signal that interrupted the command.
 inline constexpr int kExitSignal = 128;
 
@@ -42,7 +43,8 @@ inline constexpr int kExitSignal = 128;
 inline constexpr std::string_view kExitCodesHelp =
     "Exit codes: 0 done, 1 failed (a file, a model, a prompt too long, a\n"
     "mismatch, output that nobody reads), 2 wrong use (an unknown command or\n"
-    "option, a value out of range), 130 interrupted by Ctrl-C.\n"
+    "option, a value out of range), 3 refused by --guard, 130 interrupted by\n"
+    "Ctrl-C.\n"
     "Failures are told on standard error, in a line that says what is wrong\n"
     "and, often, a second that says what to do.\n";
 
@@ -51,6 +53,10 @@ absl::Status UsageError(std::string_view message);
 bool IsUsageError(const absl::Status& status);
 // OK, or the same message as a usage error.
 absl::Status AsUsageError(const absl::Status& status);
+
+// A guard refused a prompt or an answer: exit code 3.
+absl::Status RefusedError(std::string_view message);
+bool IsRefused(const absl::Status& status);
 
 // A failure of which there is nothing to say, such as a reader of our output
 // that left.

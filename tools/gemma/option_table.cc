@@ -43,6 +43,8 @@ OptionEntry Describe(const CLI::Option& option) {
     entry.choices = absl::StrSplit(entry.value, '|');
   } else if (absl::StartsWith(entry.value, "FILE")) {
     entry.kind = ValueKind::kFile;
+  } else if (entry.value == "MODEL") {
+    entry.kind = ValueKind::kModel;
   } else if (!entry.argument.empty()) {
     entry.kind = KindOfArgument(entry.argument);
   }

@@ -21,12 +21,12 @@ std::vector<std::string> NamesOf(const std::vector<Policy>& policies) {
   return names;
 }
 
-absl::Status NoPolicy(std::string_view name,
+absl::Status NoPolicy(const PolicyOptions& options, std::string_view name,
                       const std::vector<Policy>& policies) {
   const std::vector<std::string> names = NamesOf(policies);
-  return UsageError(absl::StrCat("--policy: '", name, "' is not one of ",
-                                 absl::StrJoin(names, "|"), "|", kAll,
-                                 DidYouMean(name, names)));
+  return UsageError(absl::StrCat(options.prefix, "policy: '", name,
+                                 "' is not one of ", absl::StrJoin(names, "|"),
+                                 "|", kAll, DidYouMean(name, names)));
 }
 
 }  // namespace
@@ -43,14 +43,16 @@ const char kPolicyFileHelp[] =
     "\n";
 
 void AddPolicyOptions(CLI::App& app, PolicyOptions* options) {
+  const std::string& prefix = options->prefix;
   const std::string names = absl::StrJoin(NamesOf(ShieldPolicies()), ", ");
-  AddTexts(app, "--policy", "NAME", &options->names,
-           absl::StrCat("What the text may violate: ", names, ", ", kAll,
-                        ", or\na name of --policy-file; may be repeated"))
+  AddTexts(
+      app, prefix + "policy", "NAME", &options->names,
+      absl::StrCat("What the text may violate: ", names, ", ", kAll,
+                   ", or\na name of ", prefix, "policy-file; may be repeated"))
       ->default_str(std::string(kAll));
-  AddText(app, "--policy-file", "FILE", &options->file,
+  AddText(app, prefix + "policy-file", "FILE", &options->file,
           "Policies of your own, in JSON, instead of those");
-  AddChoice(app, "--wording", &options->wording, {"hub", "example"},
+  AddChoice(app, prefix + "wording", &options->wording, {"hub", "example"},
             "The words around text and policy: of the published\n"
             "chat template, or of Google's example code");
 }
@@ -69,7 +71,7 @@ absl::StatusOr<std::vector<Policy>> ReadPolicies(const PolicyOptions& options) {
       return policy.name == name;
     };
     const auto policy = std::find_if(all.begin(), all.end(), named);
-    if (policy == all.end()) return NoPolicy(name, all);
+    if (policy == all.end()) return NoPolicy(options, name, all);
     if (std::none_of(chosen.begin(), chosen.end(), named)) {
       chosen.push_back(*policy);
     }

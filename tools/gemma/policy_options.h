@@ -13,12 +13,13 @@
 namespace gemma::tools {
 
 struct PolicyOptions {
+  std::string prefix = "--";       // of the options' names
   std::vector<std::string> names;  // empty: all
   std::string file;                // empty: ShieldGemma's own policies
   std::string wording = "hub";
 };
 
-// Adds --policy, --policy-file and --wording.
+// Adds --policy, --policy-file and --wording, with the prefix of `options`.
 void AddPolicyOptions(CLI::App& app, PolicyOptions* options);
 
 // The policies, in the order of their names, each once. A name that there is

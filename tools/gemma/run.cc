@@ -18,6 +18,7 @@
 #include "tools/gemma/files.h"
 #include "tools/gemma/fill.h"
 #include "tools/gemma/grammar_options.h"
+#include "tools/gemma/guard.h"
 #include "tools/gemma/logit_rows.h"
 #include "tools/gemma/model_error.h"
 #include "tools/gemma/options.h"
@@ -37,6 +38,7 @@ struct RunOptions {
   AnswerOptions answer;
   BatchOptions batch;  // if its input is not empty
   FillOptions fill;
+  GuardOptions guard;
   GrammarOptions grammar;
   SteeringOptions steering;
   std::string format = "text";
@@ -59,6 +61,7 @@ absl::Status CheckFill(const RunOptions& options) {
                       : options.chat                   ? "--chat"
                       : !options.system.empty()        ? "--system"
                       : !options.batch.input.empty()   ? "--batch"
+                      : !options.guard.model.empty()   ? "--guard"
                                                        : nullptr;
   if (other == nullptr) return absl::OkStatus();
   return UsageError(
@@ -95,6 +98,7 @@ absl::Status Check(const RunOptions& options) {
   GEMMA_TOOLS_RETURN_IF_ERROR(
       AsUsageError(CheckUtf8(options.system, "--system")));
   GEMMA_TOOLS_RETURN_IF_ERROR(CheckFill(options));
+  GEMMA_TOOLS_RETURN_IF_ERROR(Validate(options.guard));
   return Validate(options.answer);
 }
 
@@ -127,6 +131,9 @@ std::string_view ModeNote(bool tuned, bool chat) {
 
 absl::Status RunLines(RunOptions options) {
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
+                               Guard::Load(options.guard, options.model));
+  options.batch.guard = guard.get();
   options.batch.chat =
       options.chat || (model.is_instruction_tuned() && !options.raw);
   options.batch.quiet = options.quiet;
@@ -135,6 +142,32 @@ absl::Status RunLines(RunOptions options) {
   defaults.system = options.system;
   defaults.options = options.answer;
   return RunBatch(model, options.model, options.batch, defaults);
+}
+
+// Answers `prompt`, which is `tokens`, and writes what there is to write.
+absl::StatusOr<Answer> AnswerPrompt(const RunOptions& options, Guard* guard,
+                                    std::string_view prompt, Session& session,
+                                    absl::Span<const TokenId> tokens) {
+  const bool json = options.format == "json";
+  if (guard == nullptr && !json) {
+    return StreamAnswer(session, tokens, options.answer);
+  }
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      Answer answer,
+      guard == nullptr
+          ? GatherAnswer(session, tokens, options.answer, options.wanted)
+          : guard->AnswerTo(prompt, session, tokens, options.answer,
+                            options.wanted));
+  if (guard != nullptr && options.verbose) Note(VerdictsLine(answer.verdicts));
+  const absl::Status refusal = RefusalOf(answer.verdicts);
+  if (json) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(
+        WriteOutput(AnswerJson(options.model.path, answer)));
+  } else if (refusal.ok()) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(WriteAnswer(answer, options.answer));
+  }
+  if (!refusal.ok()) return refusal;
+  return answer;
 }
 
 absl::Status Run(RunOptions options) {
@@ -162,6 +195,8 @@ absl::Status Run(RunOptions options) {
                         &options.answer)
            : PromptTokens(model, prompt, options.system, chat));
   GEMMA_TOOLS_RETURN_IF_ERROR(FindTokens(model, &options.answer));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
+                               Guard::Load(options.guard, options.model));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       Session session,
       CreateSession(model, options.model, DefaultContext(model)));
@@ -172,15 +207,9 @@ absl::Status Run(RunOptions options) {
   }
 
   if (!options.quiet && !fill) Note(ModeNote(tuned, chat));
-  const bool json = options.format == "json";
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       const Answer answer,
-      json ? GatherAnswer(session, tokens, options.answer, options.wanted)
-           : StreamAnswer(session, tokens, options.answer));
-  if (json) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(
-        WriteOutput(AnswerJson(options.model.path, answer)));
-  }
+      AnswerPrompt(options, guard.get(), prompt, session, tokens));
   if (options.verbose || (StderrIsTerminal() && !options.quiet)) {
     Note(StatsLine(answer.stats));
   }
@@ -210,6 +239,7 @@ void AddRun(CLI::App& app, Action* action) {
   AddGrammarOptions(*command, &options->grammar);
   AddSteeringOptions(*command, &options->steering);
   AddFillOptions(*command, &options->fill);
+  AddGuardOptions(*command, &options->guard);
   AddFormat(*command, &options->format);
   const CLI::Option* logprobs = AddNumber(
       *command, "--logprobs", &options->num_alternatives, 0, kMaxAlternatives,
@@ -244,6 +274,11 @@ void AddRun(CLI::App& app, Action* action) {
       "With -o json, standard output receives an object when the answer has\n"
       "ended:\n"
       "  model                  MODEL\n"
+      "  guard                  with --guard: threshold, and for prompt and\n"
+      "                         answer the probability of each policy; of "
+      "what\n"
+      "                         is refused, refused: text (prompt or answer),\n"
+      "                         policy, probability, and nothing below\n"
       "  text                   what the model said\n"
       "  tokens                 of the answer, without the one that ended it:\n"
       "    id, piece            the token, as a number and as the vocabulary\n"
@@ -262,7 +297,7 @@ void AddRun(CLI::App& app, Action* action) {
       "  new_tokens             tokens of the answer\n"
       "  prefill_seconds        until the first token's logits\n"
       "  decode_seconds         from then on\n\n" +
-      std::string(kFillHelp) + kBatchHelp +
+      std::string(kFillHelp) + kGuardHelp + kBatchHelp +
       "Examples:\n"
       "  gemma run gemma-3-270m.gguf \"The capital of France is\"\n"
       "  gemma run gemma-3-1b-it/ --system \"Be brief.\" < question.txt\n"
