@@ -75,16 +75,24 @@ inline size_t NumQueries(const AttendJob& job) {
 
 // The positions [begin, end) that a row sees.
 struct SeenKeys {
-  SeenKeys(const AttendJob& job, size_t row)
-      : end(job.position + row + 1),
-        begin(end > job.window ? end - job.window : 0) {}
-  size_t end;
+  SeenKeys(const AttendJob& job, size_t row) {
+    const size_t own_end = job.position + row + 1;
+    begin = own_end > job.window ? own_end - job.window : 0;
+    end = own_end;
+    if (job.text_size != 0) {
+      end += std::min(job.text_size - own_end, job.window - 1);
+    }
+  }
   size_t begin;
+  size_t end;
 };
 
-// Positions of a span: as many as keep the spans of a row few.
+// Positions of a span: as many as keep the spans of a row few, and the same for
+// all rows of a job.
 inline size_t SpanSize(const AttendJob& job) {
-  const size_t num_keys = std::min(job.position + 1, job.window);
+  const size_t num_keys = job.text_size != 0
+                              ? job.text_size
+                              : std::min(job.position + 1, job.window);
   size_t size = 256;
   while (size * (kMaxAttendSpans - 1) < num_keys) size *= 2;
   return size;

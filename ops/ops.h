@@ -229,7 +229,8 @@ void StoreCache(std::span<const float> key, std::span<const float> value,
 // Attention of the query heads of one key/value head, for the rows of
 // consecutive positions:
 // out = softmax(soft_cap(query_scale * q.k)) v over the positions
-// p - window < key <= p that row p sees. soft_cap 0: none.
+// p - window < key <= p that row p sees, or, of whole texts,
+// p - window < key < min(p + window, text_size). soft_cap 0: none.
 //
 // All rows are between two multiples of kMaxAttendRows; the cache holds all
 // positions that they see. What a row computes depends on its position, its
@@ -244,6 +245,7 @@ struct AttendJob {
   float query_scale = 1.0f;
   float soft_cap = 0.0f;
   MatrixView<float> out;  // [rows, heads * head_dim]
+  size_t text_size = 0;  // positions of a whole text; 0: no row sees later ones
 };
 
 // scratch: AttendScratchSize(rows * heads, head_dim) floats.

@@ -46,13 +46,15 @@ struct Case {
   size_t slots = 64;
   CacheType type = CacheType::kF32;
   float cap = 0.0f;
+  size_t text_size = 0;  // as AttendJob has it
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& c) {
   return out << "head_dim " << c.head_dim << " group " << c.group
              << " position " << c.position << " rows " << c.rows << " window "
              << c.window << " slots " << c.slots << " type "
-             << static_cast<int>(c.type) << " cap " << c.cap;
+             << static_cast<int>(c.type) << " cap " << c.cap << " text_size "
+             << c.text_size;
 }
 
 constexpr float kScale = 0.5f;
@@ -72,7 +74,7 @@ class Fixture {
         q_(RandomVector(c.rows * c.group * c.head_dim, 1)) {
     // Scores of some units, whatever the size of a head.
     for (float& v : q_) v *= 8.0f / std::sqrt(static_cast<float>(c.head_dim));
-    for (size_t p = 0; p < c.position + c.rows; ++p) {
+    for (size_t p = 0; p < std::max(c.position + c.rows, c.text_size); ++p) {
       keys_.push_back(RandomVector(c.head_dim, 2 * p + 2));
       values_.push_back(RandomVector(c.head_dim, 2 * p + 3));
       StoreCache(keys_.back(), values_.back(), p, ring_.view());
@@ -90,7 +92,8 @@ class Fixture {
             c_.window,
             kScale,
             c_.cap,
-            {out.data(), end - begin, cols}};
+            {out.data(), end - begin, cols},
+            c_.text_size};
   }
 
   std::vector<float> Whole(size_t begin, size_t end) {
@@ -123,8 +126,12 @@ class Fixture {
   std::vector<double> Reference() const {
     std::vector<double> out;
     for (size_t query = 0; query < c_.rows * c_.group; ++query) {
-      const size_t end = c_.position + query / c_.group + 1;
+      size_t end = c_.position + query / c_.group + 1;
       const size_t begin = end > c_.window ? end - c_.window : 0;
+      if (c_.text_size != 0) {
+        end =
+            c_.text_size - end < c_.window ? c_.text_size : end + c_.window - 1;
+      }
       const std::vector<double> one =
           ReferenceOfOne(q_.data() + query * c_.head_dim, begin, end);
       out.insert(out.end(), one.begin(), one.end());
@@ -232,6 +239,50 @@ TEST(Attend, MatchesDoublePrecisionOnEveryTarget) {
   }
 }
 
+// Rows at both ends and in the middle of texts, which end at both sides of
+// blocks and tiles.
+std::vector<Case> TextCases() {
+  std::vector<Case> cases;
+  for (const size_t text_size : {1, 15, 16, 17, 64, 65, 150}) {
+    for (const size_t group : {1, 3, 8}) {
+      for (const size_t window :
+           {size_t{1}, size_t{5}, size_t{33}, kNoWindow}) {
+        const size_t slots = (text_size + 63) / 64 * 64;
+        Case c = {.head_dim = 20,
+                  .group = group,
+                  .rows = std::min<size_t>(text_size, 16),
+                  .window = window,
+                  .slots = slots,
+                  .text_size = text_size};
+        cases.push_back(c);
+        c.rows = 1;
+        c.position = text_size - 1;
+        cases.push_back(c);
+        if (text_size < 65) continue;
+        c.position = 40;
+        c.rows = 24;
+        c.head_dim = 256;
+        cases.push_back(c);
+      }
+    }
+  }
+  return cases;
+}
+
+TEST(Attend, OfWholeTextsMatchesDoublePrecisionOnEveryTarget) {
+  for (Case c : TextCases()) {
+    for (const CacheType type : kTypes) {
+      c.type = type;
+      Fixture fixture(c);
+      const std::vector<double> expected = fixture.Reference();
+      ForEachTarget([&] {
+        EXPECT_LT(RelativeError(fixture.Whole(0, c.rows), expected), kTolerance)
+            << c;
+      });
+    }
+  }
+}
+
 // Several spans, whose size grows with the position.
 TEST(Attend, MatchesDoublePrecisionInLongContexts) {
   for (const size_t position : {255, 256, 1000, 4095, 4096, 9000}) {
@@ -275,6 +326,17 @@ TEST(Attend, GivesTheSameBitsInAnyPieces) {
         cases.push_back(c);
       }
     }
+  }
+  // Whole texts, of several spans and behind a first one that rows do not see.
+  for (const size_t window : {size_t{300}, kNoWindow}) {
+    cases.push_back({.head_dim = 20,
+                     .group = 3,
+                     .position = 576,
+                     .rows = 50,
+                     .window = window,
+                     .slots = 1088,
+                     .type = CacheType::kBF16,
+                     .text_size = 1050});
   }
   for (const Case& c : cases) {
     Fixture fixture(c);
@@ -321,6 +383,28 @@ TEST(Attend, ReadsNothingUnseen) {
             << c;
       });
     }
+  }
+}
+
+TEST(Attend, ReadsNothingBehindATextOrItsWindow) {
+  for (const size_t window : {size_t{9}, kNoWindow}) {
+    const Case c = {.head_dim = 20,
+                    .group = 2,
+                    .position = 30,
+                    .rows = 20,
+                    .window = window,
+                    .slots = 128,
+                    .text_size = 70};
+    Fixture fixture(c);
+    const std::vector<double> expected = fixture.Reference();
+    const std::vector<float> nan(c.head_dim, NAN);
+    for (size_t p = window == kNoWindow ? c.text_size : 58; p < c.slots; ++p) {
+      StoreCache(nan, nan, p, fixture.ring().view());
+    }
+    ForEachTarget([&] {
+      EXPECT_LT(RelativeError(fixture.Whole(0, c.rows), expected), kTolerance)
+          << c;
+    });
   }
 }
 
