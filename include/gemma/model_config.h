@@ -23,10 +23,17 @@ enum class BlockType {
   kRecurrent,        // RG-LRU (RecurrentGemma): a state of fixed size
 };
 
+// What becomes of a text's states after the last norm.
+enum class Pooling {
+  kNone,  // each gives the logits of the next token: a Session's model
+  kMean,  // their mean is one vector for the text: an Embedder's model
+};
+
 // The hyperparameters of one model. Every field must be set: zero is invalid
 // unless its comment gives zero a meaning.
 struct ModelConfig {
-  std::string architecture;   // "gemma", "gemma2", "gemma3", "recurrentgemma"
+  std::string architecture;   // "gemma", "gemma2", "gemma3", "recurrentgemma",
+                              // "gemma-embedding"
   size_t model_dim = 0;       // width of the residual stream
   size_t ffw_dim = 0;         // width inside the gated feed-forward layer
   size_t num_heads = 0;       // query heads
@@ -49,16 +56,26 @@ struct ModelConfig {
   float rms_norm_eps = 0.0f;          // added to the mean of squares
   float attn_logits_soft_cap = 0.0f;  // 0: none, else cap * tanh(s / cap)
   float final_logits_soft_cap = 0.0f;  // as above
-  bool post_norms = false;  // Gemma 2, 3: sub-block outputs are normalized
-  bool qk_norm = false;     // Gemma 3: each head's q and k are normalized
-  bool biases = false;      // RecurrentGemma: projections have biases
+  bool post_norms = false;     // Gemma 2, 3: sub-block outputs are normalized
+  bool qk_norm = false;        // Gemma 3: each head's q and k are normalized
+  bool biases = false;         // RecurrentGemma: projections have biases
+  bool bidirectional = false;  // EmbeddingGemma: attention also sees all later
+                               // positions; local, as many as before
   std::vector<BlockType> blocks;  // one per layer
+
+  Pooling pooling = Pooling::kNone;  // whether a text becomes one vector
+  std::vector<size_t> dense_dims;    // widths that a pooled vector is projected
+                                     // to, one after the other; may be empty
 
   TokenId bos_token = 2;                   // begins a text
   std::vector<TokenId> stop_tokens = {1};  // each ends a text
 
   // Blocks of the model.
   size_t num_layers() const { return blocks.size(); }
+  // Width of a text's embedding, of a model that pools.
+  size_t embedding_dim() const {
+    return dense_dims.empty() ? model_dim : dense_dims.back();
+  }
 };
 
 // Returns OK, or InvalidArgument naming the first pair of fields that disagree.

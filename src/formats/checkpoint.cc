@@ -9,12 +9,12 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
+#include "src/formats/directory.h"
 #include "src/formats/messages.h"
 #include "src/formats/safetensors.h"
 #include "src/formats/status_macros.h"
@@ -28,29 +28,22 @@ constexpr std::string_view kConfig = "config.json";
 constexpr std::string_view kWeights = "model.safetensors";
 constexpr std::string_view kIndex = "model.safetensors.index.json";
 
-std::string InDirectory(const std::string& directory, std::string_view name) {
-  return (fs::path(directory) / fs::path(name)).string();
-}
-
 std::string DirectoryOf(const std::string& path) {
   const std::string directory = fs::path(path).parent_path().string();
   return directory.empty() ? "." : directory;
 }
 
-bool Exists(const std::string& directory, std::string_view name) {
-  std::error_code error;
-  return fs::exists(InDirectory(directory, name), error);
-}
-
-// Moves the tensors of one file to those of the checkpoint.
-absl::Status AddTensors(TensorTable tensors, Checkpoint& checkpoint) {
+// Moves the tensors of one file to those of the checkpoint. `module`: whose
+// they are; null: the checkpoint's own.
+absl::Status AddTensors(TensorTable tensors, Checkpoint& checkpoint,
+                        const Module* module = nullptr) {
   for (auto& [name, tensor] : tensors) {
-    const auto [it, inserted] =
-        checkpoint.tensors.try_emplace(name, std::move(tensor));
+    const auto [it, inserted] = checkpoint.tensors.try_emplace(
+        module == nullptr ? name : module->TensorName(name), std::move(tensor));
     if (!inserted) {
       return absl::InvalidArgumentError(
-          absl::StrCat(tensor.file, ": tensor ", Quoted(name), " is also in ",
-                       it->second.file));
+          absl::StrCat(tensor.file, ": tensor ", Quoted(it->first),
+                       " is also in ", it->second.file));
     }
   }
   return absl::OkStatus();
@@ -193,26 +186,16 @@ absl::StatusOr<Checkpoint> OpenSbs(std::string given, MappedFile file) {
 // ---------------------------------------------------------------------------
 // Hugging Face directories
 
-// The file as an object, or nothing if there is no such file.
-absl::StatusOr<std::optional<Json>> ReadJson(const std::string& directory,
-                                             std::string_view name) {
-  if (!Exists(directory, name)) return std::nullopt;
-  GEMMA_ASSIGN_OR_RETURN(const MappedFile file,
-                         MappedFile::Open(InDirectory(directory, name)));
-  GEMMA_ASSIGN_OR_RETURN(const Json json,
-                         Json::Parse(file.text(), file.path()));
-  if (!json.is_object()) return json.Unexpected("an object");
-  return json;
-}
-
 // Maps one safetensors file and adds its tensors. `skipped` becomes the names
-// of those that are not for weights.
+// of those that are not for weights; `module` is as in AddTensors.
 absl::Status AddSafetensors(std::string path, Checkpoint& checkpoint,
-                            absl::flat_hash_set<std::string>& skipped) {
+                            absl::flat_hash_set<std::string>& skipped,
+                            const Module* module = nullptr) {
   GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(std::move(path)));
   GEMMA_ASSIGN_OR_RETURN(SafetensorsFile parsed,
                          ParseSafetensors(file.bytes(), file.path()));
-  GEMMA_RETURN_IF_ERROR(AddTensors(std::move(parsed.tensors), checkpoint));
+  GEMMA_RETURN_IF_ERROR(
+      AddTensors(std::move(parsed.tensors), checkpoint, module));
   skipped = std::move(parsed.skipped);
   checkpoint.files.push_back(std::move(file));
   return absl::OkStatus();
@@ -232,11 +215,7 @@ absl::StatusOr<Shards> ReadShards(const Json& index) {
   for (const auto& [tensor, value] : weight_map->Members()) {
     std::string_view shard;
     GEMMA_RETURN_IF_ERROR(value.Get(shard));
-    // The directory is the model: a file elsewhere is not of it.
-    const bool is_plain = std::all_of(shard.begin(), shard.end(), [](char c) {
-      return c != '/' && c != '\\' && !absl::ascii_iscntrl(c);
-    });
-    if (shard.empty() || shard == "." || shard == ".." || !is_plain) {
+    if (!IsPlainName(shard)) {
       return value.Unexpected("the name of a file in the same directory");
     }
     shards[shard].push_back(tensor);
@@ -268,6 +247,19 @@ absl::Status AddShards(const Json& index, Checkpoint& checkpoint) {
   return absl::OkStatus();
 }
 
+// The modules of the directory, with the tensors of their folders.
+absl::Status AddModules(Checkpoint& checkpoint) {
+  GEMMA_ASSIGN_OR_RETURN(checkpoint.modules, ReadModules(checkpoint.directory));
+  for (const Module& module : checkpoint.modules) {
+    const std::string folder = InDirectory(checkpoint.directory, module.path);
+    if (module.path.empty() || !Exists(folder, kWeights)) continue;
+    absl::flat_hash_set<std::string> skipped;
+    GEMMA_RETURN_IF_ERROR(AddSafetensors(InDirectory(folder, kWeights),
+                                         checkpoint, skipped, &module));
+  }
+  return absl::OkStatus();
+}
+
 bool HasWeights(const std::string& directory) {
   return Exists(directory, kWeights) || Exists(directory, kIndex);
 }
@@ -279,29 +271,32 @@ absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
   checkpoint.directory = std::move(directory);
   const std::string& where = checkpoint.directory;
 
-  GEMMA_ASSIGN_OR_RETURN(checkpoint.config, ReadJson(where, kConfig));
+  GEMMA_ASSIGN_OR_RETURN(checkpoint.config, ReadObject(where, kConfig));
   if (!checkpoint.config.has_value()) {
     return absl::NotFoundError(absl::StrCat(InDirectory(where, kConfig),
                                             ": No such file, wanted beside ",
                                             kWeights));
   }
   GEMMA_ASSIGN_OR_RETURN(checkpoint.generation_config,
-                         ReadJson(where, "generation_config.json"));
+                         ReadObject(where, "generation_config.json"));
   GEMMA_ASSIGN_OR_RETURN(checkpoint.tokenizer_config,
-                         ReadJson(where, "tokenizer_config.json"));
+                         ReadObject(where, "tokenizer_config.json"));
   if (Exists(where, kWeights)) {
     absl::flat_hash_set<std::string> skipped;
     GEMMA_RETURN_IF_ERROR(
         AddSafetensors(InDirectory(where, kWeights), checkpoint, skipped));
   } else {
     GEMMA_ASSIGN_OR_RETURN(const std::optional<Json> index,
-                           ReadJson(where, kIndex));
+                           ReadObject(where, kIndex));
     if (!index.has_value()) {
       return absl::NotFoundError(
           absl::StrCat(InDirectory(where, kIndex), ": No such file"));
     }
     GEMMA_RETURN_IF_ERROR(AddShards(*index, checkpoint));
   }
+  GEMMA_ASSIGN_OR_RETURN(checkpoint.sentence_config,
+                         ReadObject(where, "sentence_bert_config.json"));
+  GEMMA_RETURN_IF_ERROR(AddModules(checkpoint));
   checkpoint.has_chat_template =
       Exists(where, "chat_template.jinja") ||
       (checkpoint.tokenizer_config.has_value() &&
@@ -399,6 +394,15 @@ absl::StatusOr<Checkpoint> OpenCheckpoint(std::string path) {
   if (fs::is_directory(path, error)) return OpenDirectory(std::move(path));
   GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
   return OpenFile(std::move(path), std::move(file));
+}
+
+std::vector<const Module*> ModulesOf(const Checkpoint& checkpoint,
+                                     std::string_view type) {
+  std::vector<const Module*> found;
+  for (const Module& module : checkpoint.modules) {
+    if (module.type == type) found.push_back(&module);
+  }
+  return found;
 }
 
 }  // namespace gemma

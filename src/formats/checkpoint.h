@@ -5,12 +5,14 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "src/formats/gguf.h"
 #include "src/formats/json.h"
 #include "src/formats/mapped_file.h"
+#include "src/formats/modules.h"
 #include "src/formats/sbs.h"
 #include "src/formats/tensor.h"
 
@@ -38,6 +40,11 @@ struct Checkpoint {
   std::optional<Json> config;
   std::optional<Json> generation_config;
   std::optional<Json> tokenizer_config;
+  std::optional<Json> sentence_config;  // sentence_bert_config.json
+
+  // kHuggingFace: of modules.json. The tensors of their folders are among
+  // `tensors`, see Module::TensorName.
+  std::vector<Module> modules;
 
   // Gives back the memory of a tensor whose values are no longer needed.
   void Release(const Tensor& tensor) const;
@@ -51,6 +58,10 @@ struct Checkpoint {
 // - a file of gemma.cpp (.sbs);
 // - a directory with one GGUF model or one file of gemma.cpp.
 absl::StatusOr<Checkpoint> OpenCheckpoint(std::string path);
+
+// The modules of a type, in their order.
+std::vector<const Module*> ModulesOf(const Checkpoint& checkpoint,
+                                     std::string_view type);
 
 }  // namespace gemma
 

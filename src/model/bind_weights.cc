@@ -68,9 +68,11 @@ absl::Status CheckPacked(const Tensor& tensor, const std::string& name,
 
 // Whether the head is a matrix of its own. Directories say so, and may carry a
 // copy of the embedding under the head's name all the same; other files have
-// the tensor or not.
+// the tensor or not. What is pooled meets no head.
 absl::StatusOr<bool> HasOwnHead(const Checkpoint& checkpoint,
+                                const ModelConfig& config,
                                 const TensorNames& names) {
+  if (config.pooling != Pooling::kNone) return false;
   if (checkpoint.kind != CheckpointKind::kHuggingFace) {
     return checkpoint.tensors.contains(names.Name(WeightRole::kHead));
   }
@@ -96,7 +98,8 @@ absl::StatusOr<std::vector<BoundWeight>> BindWeights(
     return absl::InvalidArgumentError(
         absl::StrFormat("%s: %s", checkpoint.path, status.message()));
   }
-  GEMMA_ASSIGN_OR_RETURN(const bool own_head, HasOwnHead(checkpoint, names));
+  GEMMA_ASSIGN_OR_RETURN(const bool own_head,
+                         HasOwnHead(checkpoint, config, names));
   std::vector<BoundWeight> out;
   for (WeightSpec& spec : WeightsOf(config, own_head)) {
     std::string name = names.Name(spec.role, spec.layer);

@@ -10,6 +10,7 @@
 #include "src/formats/gguf.h"
 #include "src/formats/status_macros.h"
 #include "src/model/read_config.h"
+#include "src/model/tensor_names.h"
 
 namespace gemma {
 namespace {
@@ -165,6 +166,42 @@ absl::Status ReadGemma3(const Keys& keys, size_t num_layers, ModelConfig& c) {
   return absl::OkStatus();
 }
 
+// The dense layers behind pooling, of which a converter that was not told to
+// keep them leaves none.
+absl::Status ReadDense(const Keys& keys, const Checkpoint& checkpoint,
+                       ModelConfig& c) {
+  const TensorNames names = TensorNames::Gguf();
+  for (size_t i = 0; i < kMaxDense; ++i) {
+    size_t width = 0;
+    GEMMA_RETURN_IF_ERROR(keys.Read(GgufDenseKey(i, "out"), width));
+    const auto tensor =
+        checkpoint.tensors.find(names.Name(WeightRole::kDense, i));
+    if (width == 0 && tensor != checkpoint.tensors.end() &&
+        !tensor->second.shape.empty()) {
+      width = tensor->second.shape[0];
+    }
+    if (width == 0) break;
+    c.dense_dims.push_back(width);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadEmbedding(const Keys& keys, size_t num_layers,
+                           const Checkpoint& checkpoint, ModelConfig& c) {
+  GEMMA_RETURN_IF_ERROR(ReadGemma3(keys, num_layers, c));
+  c.bidirectional = true;
+  if (c.sliding_window != 0) c.sliding_window = HalfWindow(c.sliding_window);
+  c.pooling = Pooling::kMean;
+  size_t pooling = kGgufMeanPooling;
+  GEMMA_RETURN_IF_ERROR(keys.Read("pooling_type", pooling));
+  if (pooling != kGgufMeanPooling) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s is %u, wanted %u (mean)",
+                        keys.Where("pooling_type"), pooling, kGgufMeanPooling));
+  }
+  return ReadDense(keys, checkpoint, c);
+}
+
 absl::Status ReadRecurrentGemma(const Keys& keys, size_t num_layers,
                                 RecurrentWindow window, ModelConfig& c) {
   c.biases = true;
@@ -230,10 +267,11 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   GEMMA_RETURN_IF_ERROR(
       metadata.ReadRequired("general.architecture", c.architecture));
   if (c.architecture != "gemma" && c.architecture != "gemma2" &&
-      c.architecture != "gemma3" && c.architecture != "recurrentgemma") {
+      c.architecture != "gemma3" && c.architecture != "gemma-embedding" &&
+      c.architecture != "recurrentgemma") {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s: key 'general.architecture' is '%s', wanted 'gemma', 'gemma2', "
-        "'gemma3' or 'recurrentgemma'",
+        "'gemma3', 'gemma-embedding' or 'recurrentgemma'",
         metadata.path(), c.architecture));
   }
   const Keys keys(metadata, c.architecture);
@@ -250,6 +288,8 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
     GEMMA_RETURN_IF_ERROR(ReadGemma2(keys, num_layers, c));
   } else if (c.architecture == "gemma3") {
     GEMMA_RETURN_IF_ERROR(ReadGemma3(keys, num_layers, c));
+  } else if (c.architecture == "gemma-embedding") {
+    GEMMA_RETURN_IF_ERROR(ReadEmbedding(keys, num_layers, checkpoint, c));
   } else if (c.architecture == "recurrentgemma") {
     GEMMA_RETURN_IF_ERROR(ReadRecurrentGemma(keys, num_layers, window, c));
   } else {

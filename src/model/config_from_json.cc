@@ -46,18 +46,18 @@ absl::Status CheckNotQuantized(const Json& json) {
 }
 
 // What this engine does not compute must not be silently left out.
-absl::Status CheckSupported(const Json& json, bool attention_bias_unused) {
+absl::Status CheckSupported(const Json& json, std::string_view model_type) {
   bool attention_bias = false;
   GEMMA_RETURN_IF_ERROR(json.Read("attention_bias", attention_bias));
-  if (attention_bias && !attention_bias_unused) {
+  if (attention_bias && model_type != "recurrent_gemma") {  // which ignores it
     return json.Find("attention_bias")->Unexpected("false");
   }
   if (const auto value = json.Find("use_bidirectional_attention")) {
     bool bidirectional = false;
     GEMMA_RETURN_IF_ERROR(
         json.Read("use_bidirectional_attention", bidirectional));
-    if (bidirectional) {
-      return value->Unexpected("false: embedding models are not supported");
+    if (bidirectional && model_type != "gemma3_text") {
+      return value->Unexpected("false but for 'gemma3_text'");
     }
   }
   bool scaled = true;
@@ -237,6 +237,17 @@ absl::Status ReadGemma2(const Json& json, ModelConfig& c) {
   return ReadLayerTypes(json, num_layers, /*period=*/2, c.blocks);
 }
 
+// EmbeddingGemma is a Gemma 3 that looks both ways.
+absl::Status ReadDirections(const Json& json, ModelConfig& c) {
+  GEMMA_RETURN_IF_ERROR(
+      json.Read("use_bidirectional_attention", c.bidirectional));
+  if (!c.bidirectional) return absl::OkStatus();
+  c.architecture = "gemma-embedding";
+  c.sliding_window = HalfWindow(c.sliding_window);
+  c.pooling = Pooling::kMean;
+  return absl::OkStatus();
+}
+
 absl::Status ReadGemma3(const Json& json, ModelConfig& c) {
   c.architecture = "gemma3";
   c.post_norms = true;
@@ -255,6 +266,7 @@ absl::Status ReadGemma3(const Json& json, ModelConfig& c) {
   GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
   GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.head_dim));
   GEMMA_RETURN_IF_ERROR(json.Read("sliding_window", c.sliding_window));
+  GEMMA_RETURN_IF_ERROR(ReadDirections(json, c));
   GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
   c.rotary_dim = c.head_dim;
   GEMMA_RETURN_IF_ERROR(ReadSoftCaps(json, c));
@@ -361,7 +373,7 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
   GEMMA_ASSIGN_OR_RETURN(const auto text, outer.Object("text_config"));
   const Json& json = model_type == "gemma3" && text.has_value() ? *text : outer;
   GEMMA_RETURN_IF_ERROR(CheckNotQuantized(outer));
-  GEMMA_RETURN_IF_ERROR(CheckSupported(json, model_type == "recurrent_gemma"));
+  GEMMA_RETURN_IF_ERROR(CheckSupported(json, model_type));
   if (model_type == "gemma") {
     GEMMA_RETURN_IF_ERROR(ReadGemma(json, c));
   } else if (model_type == "gemma2") {
@@ -378,6 +390,9 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
   if (&json != &outer) GEMMA_RETURN_IF_ERROR(ReadTokens(json, c));
   if (checkpoint.generation_config.has_value()) {
     GEMMA_RETURN_IF_ERROR(ReadTokens(*checkpoint.generation_config, c));
+  }
+  if (c.pooling != Pooling::kNone) {
+    GEMMA_RETURN_IF_ERROR(ReadModuleConfigs(checkpoint, c));
   }
   return c;
 }

@@ -82,7 +82,8 @@ void DescribePattern(const std::vector<BlockType>& blocks, Keys& keys) {
 }
 
 void DescribeWindow(const ModelConfig& c, Keys& keys) {
-  keys.Set("attention.sliding_window", c.sliding_window);
+  keys.Set("attention.sliding_window",
+           c.bidirectional ? WholeWindow(c.sliding_window) : c.sliding_window);
   keys.Set("rope.freq_base_swa", c.rope_base_local);
   DescribePattern(c.blocks, keys);
 }
@@ -94,6 +95,16 @@ void DescribeSoftCaps(const ModelConfig& c, bool always, Keys& keys) {
   }
   if (always || c.final_logits_soft_cap != 0.0f) {
     keys.Set("final_logit_softcapping", c.final_logits_soft_cap);
+  }
+}
+
+void DescribePooling(const ModelConfig& c, Keys& keys) {
+  keys.Set("pooling_type", kGgufMeanPooling);
+  size_t width = c.model_dim;
+  for (size_t i = 0; i < c.dense_dims.size(); ++i) {
+    keys.Set(GgufDenseKey(i, "in"), width);
+    width = c.dense_dims[i];
+    keys.Set(GgufDenseKey(i, "out"), width);
   }
 }
 
@@ -135,6 +146,9 @@ void DescribeConfig(const ModelConfig& config, GgufFileWriter& out) {
   } else if (config.architecture == "gemma3") {
     DescribeWindow(config, keys);
     DescribeSoftCaps(config, /*always=*/false, keys);
+  } else if (config.architecture == "gemma-embedding") {
+    DescribeWindow(config, keys);
+    DescribePooling(config, keys);
   } else if (config.architecture == "recurrentgemma") {
     DescribeRecurrence(config, keys);
   }

@@ -100,7 +100,7 @@ void DescribeTokenizer(const Tokenizer* tokenizer, const ModelConfig& config,
   SetToken("tokenizer.ggml.unknown_token_id", vocabulary.unk, out);
   SetToken("tokenizer.ggml.padding_token_id", vocabulary.pad, out);
   out.SetBool("tokenizer.ggml.add_bos_token", true);
-  out.SetBool("tokenizer.ggml.add_eos_token", false);
+  out.SetBool("tokenizer.ggml.add_eos_token", config.pooling != Pooling::kNone);
   out.SetBool("tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix);
 }
 

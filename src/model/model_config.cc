@@ -89,12 +89,35 @@ absl::Status CheckRecurrence(const ModelConfig& c) {
   return absl::OkStatus();
 }
 
+absl::Status CheckPooling(const ModelConfig& c) {
+  const bool pools = c.pooling != Pooling::kNone;
+  if (c.bidirectional && !pools) {
+    return absl::InvalidArgumentError(
+        "attention is bidirectional, wanted pooling too: no next token can be "
+        "predicted from it");
+  }
+  if (pools && HasBlock(c, BlockType::kRecurrent)) {
+    return absl::InvalidArgumentError(
+        "the model pools and has recurrent blocks, wanted attention only");
+  }
+  if (c.dense_dims.size() > (pools ? kMaxDense : 0)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the model has %u dense layers, wanted at most %u behind pooling",
+        c.dense_dims.size(), pools ? kMaxDense : 0));
+  }
+  for (const size_t dim : c.dense_dims) {
+    GEMMA_RETURN_IF_ERROR(CheckSize("the width of a dense layer", dim));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Validate(const ModelConfig& config) {
   GEMMA_RETURN_IF_ERROR(CheckSizes(config));
   GEMMA_RETURN_IF_ERROR(CheckAttention(config));
   GEMMA_RETURN_IF_ERROR(CheckRecurrence(config));
+  GEMMA_RETURN_IF_ERROR(CheckPooling(config));
   GEMMA_RETURN_IF_ERROR(
       CheckPositive("rope_base_local", config.rope_base_local));
   GEMMA_RETURN_IF_ERROR(

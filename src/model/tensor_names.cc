@@ -102,6 +102,9 @@ TensorNames::TensorNames(const Checkpoint& checkpoint,
     return;
   }
   prefix_ = FindPrefix(checkpoint);
+  for (const Module* module : ModulesOf(checkpoint, "Dense")) {
+    dense_.push_back(module->TensorName("linear.weight"));
+  }
   if (config.biases) {
     naming_ = Naming::kRecurrent;
   } else {
@@ -112,6 +115,14 @@ TensorNames::TensorNames(const Checkpoint& checkpoint,
 std::string TensorNames::Name(WeightRole role, size_t layer) const {
   if (role == WeightRole::kHead) {
     return naming_ == Naming::kGguf ? "output.weight" : "lm_head.weight";
+  }
+  if (role == WeightRole::kDense) {
+    // llama.cpp has the numbers of sentence-transformers' modules: the first
+    // two are the transformer and pooling.
+    if (naming_ == Naming::kGguf) {
+      return absl::StrCat("dense_", layer + 2, ".weight");
+    }
+    return layer < dense_.size() ? dense_[layer] : "";
   }
   const Row* row = FindRow(role);
   if (naming_ == Naming::kGguf) {

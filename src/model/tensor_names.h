@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "gemma/model_config.h"
 #include "src/formats/checkpoint.h"
@@ -45,6 +46,7 @@ enum class WeightRole {
   kRecurrentGate,
   kRecurrentGateBias,
   kRecurrentParam,
+  kDense,
 };
 
 // Names of the tensors of one checkpoint or kind of file.
@@ -55,7 +57,8 @@ class TensorNames {
   static TensorNames Gguf() { return TensorNames(); }
 
   // The tensor's name in the files; `layer` counts only for roles that each
-  // layer has. Empty if the family has no such tensor.
+  // layer has, and is the number of a dense layer. Empty if the family has no
+  // such tensor.
   std::string Name(WeightRole role, size_t layer = 0) const;
 
  private:
@@ -64,7 +67,8 @@ class TensorNames {
   TensorNames() : naming_(Naming::kGguf) {}
 
   Naming naming_;
-  std::string prefix_;  // of every name, in Hugging Face files
+  std::string prefix_;              // of every name, in Hugging Face files
+  std::vector<std::string> dense_;  // names of the dense layers there
 };
 
 }  // namespace gemma

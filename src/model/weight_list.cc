@@ -93,6 +93,12 @@ std::vector<WeightSpec> WeightsOf(const ModelConfig& config, bool own_head) {
   for (size_t layer = 0; layer < config.num_layers(); ++layer) {
     LayerList(config, layer, out).AddAll();
   }
+  size_t width = config.model_dim;
+  for (size_t i = 0; i < config.dense_dims.size(); ++i) {
+    const Shape shape = {config.dense_dims[i], width};
+    out.push_back({R::kDense, i, WeightKind::kMatrix, shape});
+    width = config.dense_dims[i];
+  }
   return out;
 }
 

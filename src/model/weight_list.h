@@ -24,7 +24,8 @@ enum class WeightKind {
 // One weight, as files store it.
 struct WeightSpec {
   WeightRole role;
-  size_t layer;  // 0 for roles that the model has once
+  size_t layer;  // 0 for roles that the model has once; of dense layers, their
+                 // number
   WeightKind kind;
   std::vector<size_t> shape;  // outermost first
 };

@@ -73,6 +73,7 @@ T& LayerSlot(const WeightSpec& spec, Weights& weights) {
 Matrix& MatrixSlot(const WeightSpec& spec, Weights& weights) {
   if (spec.role == WeightRole::kEmbedding) return weights.embedding;
   if (spec.role == WeightRole::kHead) return weights.head;
+  if (spec.role == WeightRole::kDense) return weights.dense[spec.layer];
   return LayerSlot<Matrix>(spec, weights);
 }
 
@@ -269,6 +270,7 @@ absl::StatusOr<Weights> Load(
   Loader load(checkpoint, quantize, workers, progress);
   Weights weights;
   weights.layers.resize(config.num_layers());
+  weights.dense.resize(config.dense_dims.size());
   for (const BoundWeight& weight : bound) {
     GEMMA_RETURN_IF_ERROR(load.Load(weight, weights));
   }

@@ -59,6 +59,8 @@ struct Weights {
   Matrix head;       // as embedding; no rows: the embedding is the head
   std::vector<float> final_norm;  // [model_dim]
   std::vector<LayerWeights> layers;
+  std::vector<Matrix>
+      dense;           // [dense_dims[i], width before], of what is pooled
   uint64_t bytes = 0;  // of memory that all of the above take, in files too
 
   const PackedView& HeadView() const {

@@ -23,7 +23,8 @@ constexpr size_t kSampleRows = 64;
 // would cost, were it proportional: measured on Gemma 3 270M (1,508 tokens of
 // prose), one role at a time in Q4_0, whose errors are about 1 %. Roles that it
 // lacks have those of what they resemble: the recurrent block's inputs of
-// values, its output of the attention's.
+// values, its output of the attention's; dense layers of the head, which also
+// comes last.
 struct Sensitivity {
   WeightRole role;
   double nats;
@@ -35,6 +36,7 @@ constexpr Sensitivity kSensitivities[] = {
     {WeightRole::kGateProj, 5.3},   {WeightRole::kUpProj, 9.7},
     {WeightRole::kDownProj, 11.2},  {WeightRole::kLinearX, 10.8},
     {WeightRole::kLinearY, 10.8},   {WeightRole::kLinearOut, 4.3},
+    {WeightRole::kDense, 13.1},
 };
 
 double SensitivityOf(WeightRole role) {

@@ -580,7 +580,7 @@ TEST(ConfigJsonRefuses, WhatTheEngineDoesNotCompute) {
       {"gemma2",
        {{"attention_bias", true}},
        {"'attention_bias' is true, wanted false"}},
-      {"gemma3_text",
+      {"gemma2",
        {{"use_bidirectional_attention", true}},
        {"'use_bidirectional_attention' is true, wanted false"}},
       {"gemma",
@@ -961,8 +961,8 @@ TEST(ConfigGgufRefuses, UnknownArchitecture) {
                     HasSubstr("wanted 'gemma', 'gemma2'")));
   EXPECT_THAT(GgufError("gemma", GgufWriter()),
               HasSubstr("general.architecture"));
-  EXPECT_THAT(GgufError("gemma", TinyGgufKeys("gemma-embedding")),
-              HasSubstr("'gemma-embedding'"));
+  EXPECT_THAT(GgufError("gemma", TinyGgufKeys("gemma3n")),
+              HasSubstr("'gemma3n'"));
 }
 
 TEST(ConfigGgufRefuses, OtherScalingOfRope) {

@@ -38,9 +38,12 @@ std::string ConfigText(const ModelConfig& config) {
   size("post_norms", config.post_norms);
   size("qk_norm", config.qk_norm);
   size("biases", config.biases);
+  size("bidirectional", config.bidirectional);
   for (const BlockType block : config.blocks) {
     size("block", static_cast<size_t>(block));
   }
+  size("pooling", static_cast<size_t>(config.pooling));
+  for (const size_t dim : config.dense_dims) size("dense", dim);
   absl::StrAppend(&text, "bos ", config.bos_token, "\n");
   const std::set<TokenId> stops(config.stop_tokens.begin(),
                                 config.stop_tokens.end());

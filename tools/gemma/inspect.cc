@@ -42,6 +42,16 @@ std::string_view Name(BlockType type) {
   return "";
 }
 
+std::string_view Name(Pooling pooling) {
+  switch (pooling) {
+    case Pooling::kNone:
+      return "none";
+    case Pooling::kMean:
+      return "mean";
+  }
+  return "";
+}
+
 Json ConfigJson(const ModelConfig& config) {
   std::vector<std::string> blocks;
   for (const BlockType type : config.blocks) blocks.emplace_back(Name(type));
@@ -70,6 +80,9 @@ Json ConfigJson(const ModelConfig& config) {
       {"post_norms", config.post_norms},
       {"qk_norm", config.qk_norm},
       {"biases", config.biases},
+      {"bidirectional", config.bidirectional},
+      {"pooling", Name(config.pooling)},
+      {"dense_dims", config.dense_dims},
       {"bos_token", config.bos_token},
       {"stop_tokens", config.stop_tokens},
       {"blocks", blocks},

@@ -26,6 +26,13 @@ import numpy as np
 
 ARCHITECTURES = {"gemma": "gemma", "gemma2": "gemma2", "gemma3_text": "gemma3", "recurrent_gemma": "recurrentgemma"}
 
+DENSE = "dense_{}"  # EmbeddingGemma's layers behind pooling, numbered from 2 as its module folders are
+
+
+def architecture(config):
+    return "gemma-embedding" if getattr(config, "use_bidirectional_attention", False) else ARCHITECTURES[config.model_type]
+
+
 # transformers' names inside a block -> GGUF's, without .weight or .bias
 _GEMMA = {
     "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
@@ -96,7 +103,7 @@ def keeps_float32(gguf_name, shape):
 
 def add_metadata(writer, config):
     """The keys of llama.cpp's converter (or the ones above) for a transformers text configuration."""
-    a = ARCHITECTURES[config.model_type]
+    a = architecture(config)
     recurrent = config.model_type == "recurrent_gemma"
     writer.add_uint32(f"{a}.context_length", 8192 if recurrent else config.max_position_embeddings)
     writer.add_uint32(f"{a}.embedding_length", config.hidden_size)
@@ -113,7 +120,8 @@ def add_metadata(writer, config):
         writer.add_float32(f"{a}.final_logit_softcapping", config.final_logit_softcapping)
     elif config.model_type == "gemma3_text":
         rope = config.rope_parameters["full_attention"]
-        writer.add_uint32(f"{a}.attention.sliding_window", config.sliding_window)
+        # As in config.json: transformers keeps half of a bidirectional window.
+        writer.add_uint32(f"{a}.attention.sliding_window", config.to_dict()["sliding_window"])
         writer.add_float32(f"{a}.rope.freq_base", rope["rope_theta"])
         if rope["rope_type"] == "linear":
             writer.add_string(f"{a}.rope.scaling.type", "linear")
@@ -126,6 +134,15 @@ def add_metadata(writer, config):
         writer.add_uint32(f"{a}.recurrent.lru_width", config.lru_width)
         writer.add_uint32(f"{a}.recurrent.conv_width", config.conv1d_width)
         writer.add_array(f"{a}.recurrent.block_types", list(config.block_types))
+
+
+def add_pooling(writer, config, dense):
+    """The keys of a model that embeds texts; dense: [(in, out)] of the layers behind the mean."""
+    a = architecture(config)
+    writer.add_uint32(f"{a}.pooling_type", 1)
+    for i, (width, out) in enumerate(dense, 2):
+        writer.add_uint32(f"{a}.{DENSE.format(i)}_feat_in", width)
+        writer.add_uint32(f"{a}.{DENSE.format(i)}_feat_out", out)
 
 
 def add_tensor(writer, name, values, kind=gguf.GGMLQuantizationType.F32):

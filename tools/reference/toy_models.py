@@ -232,6 +232,8 @@ def write_config(directory, config, dtype, name="config.json"):
     fields = dict(config) if isinstance(config, dict) else config.to_diff_dict()
     if not isinstance(config, dict):
         fields["architectures"] = [hf_models.CAUSAL_LM[config.model_type][1].__name__]
+        if getattr(config, "use_bidirectional_attention", False):
+            fields["architectures"] = ["Gemma3TextModel"]
         fields["dtype"] = dtype
     (directory / name).write_text(json.dumps(fields, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 

@@ -104,7 +104,7 @@ class Vocabulary:
         """sentencepiece itself, over these pieces."""
         return sentencepiece.SentencePieceProcessor(model_proto=self.proto(markers).SerializeToString())
 
-    def add_to_gguf(self, writer):
+    def add_to_gguf(self, writer, add_eos=False):
         writer.add_tokenizer_model("llama")
         writer.add_tokenizer_pre("default")
         writer.add_token_list(self.pieces)
@@ -115,7 +115,7 @@ class Vocabulary:
         writer.add_unk_token_id(UNK)
         writer.add_pad_token_id(PAD)
         writer.add_add_bos_token(True)
-        writer.add_add_eos_token(False)
+        writer.add_add_eos_token(add_eos)
         writer.add_add_space_prefix(False)
 
     def merges(self):

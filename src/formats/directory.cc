@@ -1,0 +1,49 @@
+#include "src/formats/directory.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/ascii.h"
+#include "src/formats/mapped_file.h"
+#include "src/formats/status_macros.h"
+
+namespace gemma {
+
+namespace fs = std::filesystem;
+
+std::string InDirectory(const std::string& directory, std::string_view name) {
+  return (fs::path(directory) / fs::path(name)).string();
+}
+
+bool Exists(const std::string& directory, std::string_view name) {
+  std::error_code error;
+  return fs::exists(InDirectory(directory, name), error);
+}
+
+bool IsPlainName(std::string_view name) {
+  const bool is_one_part = std::all_of(name.begin(), name.end(), [](char c) {
+    return c != '/' && c != '\\' && !absl::ascii_iscntrl(c);
+  });
+  return !name.empty() && name != "." && name != ".." && is_one_part;
+}
+
+absl::StatusOr<std::optional<Json>> ReadJson(const std::string& directory,
+                                             std::string_view name) {
+  if (!Exists(directory, name)) return std::nullopt;
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file,
+                         MappedFile::Open(InDirectory(directory, name)));
+  return Json::Parse(file.text(), file.path());
+}
+
+absl::StatusOr<std::optional<Json>> ReadObject(const std::string& directory,
+                                               std::string_view name) {
+  GEMMA_ASSIGN_OR_RETURN(const std::optional<Json> json,
+                         ReadJson(directory, name));
+  if (json.has_value() && !json->is_object()) {
+    return json->Unexpected("an object");
+  }
+  return json;
+}
+
+}  // namespace gemma
