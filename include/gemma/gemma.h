@@ -4,6 +4,7 @@
 #define GEMMA_GEMMA_H_
 
 #include "gemma/classifier.h"
+#include "gemma/embedder.h"
 #include "gemma/engine.h"
 #include "gemma/export.h"
 #include "gemma/feature_tap.h"

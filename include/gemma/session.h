@@ -49,8 +49,8 @@ struct SessionOptions {
 // sessions of a model may be used from different threads and take turns.
 class GEMMA_EXPORT Session {
  public:
-  // `model` must outlive the session. Fails if an option is out of range or
-  // the caches cannot be allocated.
+  // `model` must outlive the session. Fails if an option is out of range, the
+  // model embeds texts, or the caches cannot be allocated.
   static absl::StatusOr<Session> Create(const Model& model,
                                         SessionOptions options = {});
 

@@ -172,7 +172,8 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
             local ? config.sliding_window : std::numeric_limits<size_t>::max(),
             config.query_scale,
             config.attn_logits_soft_cap,
-            slice(heads)};
+            slice(heads),
+            row.text_size};
       });
 
   Tap(TapPoint::kMixHidden, layer, segments, heads);

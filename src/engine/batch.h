@@ -27,7 +27,8 @@ struct NeededLogits {
 
 // Consecutive tokens of one sequence. Several segments, each of a sequence of
 // its own, make a ragged batch: prefill of one prompt, decode of many
-// sequences, and verification of a draft are all the same call.
+// sequences, and verification of a draft are all the same call. For a
+// bidirectional model it is a whole text.
 struct Segment {
   SequenceState* state = nullptr;
   std::span<const TokenId> tokens;  // not empty, each in the vocabulary
@@ -54,6 +55,7 @@ struct BatchRow {
   SequenceState* state = nullptr;
   TokenId token = 0;
   size_t position = 0;
+  size_t text_size = 0;  // as AttendJob has it
 };
 
 }  // namespace gemma

@@ -1,10 +1,12 @@
 #include "src/engine/executor.h"
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 
 #include "src/engine/draft_policy.h"
 #include "src/formats/status_macros.h"
+#include "src/model/limits.h"
 
 namespace gemma {
 namespace {
@@ -12,7 +14,17 @@ namespace {
 // Passes of so many are limited by the memory's speed; see LoadOptions.
 constexpr size_t kMaxDecodeRows = 16;
 
+// Rows that a pass must hold: a text that is pooled is never divided.
+size_t MaxRows(const Model::Impl& model) {
+  if (model.config.pooling == Pooling::kNone) return model.prefill_chunk;
+  return std::max(model.prefill_chunk, MaxPooledTokens(model.config));
+}
+
 }  // namespace
+
+size_t MaxPooledTokens(const ModelConfig& config) {
+  return std::min(config.max_context, kMaxPooledTokens);
+}
 
 absl::StatusOr<Executor*> Executor::For(Model::Impl& model) {
   const std::lock_guard lock(model.executor_mutex);
@@ -20,7 +32,7 @@ absl::StatusOr<Executor*> Executor::For(Model::Impl& model) {
     GEMMA_ASSIGN_OR_RETURN(
         Transformer transformer,
         Transformer::Create(model.config, model.weights, model.arithmetic,
-                            model.prefill_chunk, *model.workers));
+                            MaxRows(model), *model.workers));
     model.executor.reset(new Executor(model, std::move(transformer)));
   }
   return static_cast<Executor*>(model.executor.get());
@@ -37,28 +49,43 @@ CacheType Executor::CacheTypeOf(CacheFormat format, const Weights& weights) {
 void Executor::Forward(std::span<const Segment> segments,
                        MatrixView<float> logits) {
   const std::lock_guard lock(model_.executor_mutex);
+  ChooseThreads(segments);
+  transformer_.Forward(segments, logits);
+}
+
+void Executor::Embed(std::span<const Segment> segments, MatrixView<float> out) {
+  const std::lock_guard lock(model_.executor_mutex);
+  ChooseThreads(segments);
+  transformer_.Embed(segments, out);
+}
+
+void Executor::ChooseThreads(std::span<const Segment> segments) {
   size_t rows = 0;
   for (const Segment& segment : segments) rows += segment.tokens.size();
   model_.workers->set_max_active(rows <= kMaxDecodeRows
                                      ? model_.num_decode_threads
                                      : model_.workers->num_threads());
-  transformer_.Forward(segments, logits);
 }
 
 // Declared in gemma/model.h; here because this room knows the sizes.
 MemoryUse Model::MemoryFor(const SessionOptions& options) const {
   const Impl& model = *impl_;
+  const size_t max_rows = MaxRows(model);
+  const bool pools = model.config.pooling != Pooling::kNone;
   const SequenceLimits limits = {
-      options.max_tokens, options.max_rollback, model.prefill_chunk,
-      Executor::CacheTypeOf(options.cache_format, model.weights)};
+      options.max_tokens, options.max_rollback, max_rows,
+      pools ? CacheType::kF32
+            : Executor::CacheTypeOf(options.cache_format, model.weights)};
   MemoryUse use;
   use.weights = model.weights.bytes;
   use.cache = SequenceState::Bytes(model.config, limits);
-  use.scratch =
-      Transformer::ScratchBytes(model.config, model.prefill_chunk,
-                                model.workers->num_threads()) +
-      // The session's logits, and those of a draft; see generate.h.
-      (DraftPolicy::kMaxDraft + 2) * model.config.vocab_size * sizeof(float);
+  use.scratch = Transformer::ScratchBytes(model.config, max_rows,
+                                          model.workers->num_threads());
+  if (!pools) {
+    // The session's logits, and those of a draft; see generate.h.
+    use.scratch +=
+        (DraftPolicy::kMaxDraft + 2) * model.config.vocab_size * sizeof(float);
+  }
   return use;
 }
 

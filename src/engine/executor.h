@@ -17,6 +17,9 @@
 
 namespace gemma {
 
+// Tokens of a text that a model that pools embeds at most.
+size_t MaxPooledTokens(const ModelConfig& config);
+
 class Executor : public Model::Impl::Executor {
  public:
   // The executor of the model, made on first use.
@@ -28,6 +31,9 @@ class Executor : public Model::Impl::Executor {
   // As Transformer::Forward; sessions that call it at once take turns.
   void Forward(std::span<const Segment> segments, MatrixView<float> logits);
 
+  // As Transformer::Embed, and in turns with Forward.
+  void Embed(std::span<const Segment> segments, MatrixView<float> out);
+
   // Rows of one pass, at most.
   size_t max_rows() const { return transformer_.max_rows(); }
   // As Transformer::few_rows.
@@ -36,6 +42,9 @@ class Executor : public Model::Impl::Executor {
  private:
   Executor(Model::Impl& model, Transformer transformer)
       : model_(model), transformer_(std::move(transformer)) {}
+
+  // Lets as many threads compute as the pass is worth.
+  void ChooseThreads(std::span<const Segment> segments);
 
   Model::Impl& model_;
   Transformer transformer_;

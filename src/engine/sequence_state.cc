@@ -2,12 +2,19 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_format.h"
 
 namespace gemma {
 namespace {
+
+// Layers that have a state of their own.
+std::span<const BlockType> OwnStates(const ModelConfig& config) {
+  const std::span<const BlockType> all = config.blocks;
+  return config.bidirectional ? all.first(1) : all;
+}
 
 // A local layer keeps the window before the first row of a pass, and as many
 // positions more as may be taken back; and the rows of the pass, or the rest of
@@ -16,7 +23,7 @@ KvCache::Shape KvShape(const ModelConfig& config, const SequenceLimits& limits,
                        BlockType type) {
   size_t slots = limits.max_tokens;
   size_t kept = limits.max_tokens;
-  if (type == BlockType::kLocalAttention) {
+  if (type == BlockType::kLocalAttention && !config.bidirectional) {
     kept = config.sliding_window - 1 + limits.max_rollback;
     const size_t ring = kept + std::max(limits.max_rows, 2 * kCacheBlock);
     slots = HasGlobal(config) ? std::min(ring, slots) : ring;
@@ -52,7 +59,7 @@ bool HasGlobal(const ModelConfig& config) {
 uint64_t SequenceState::Bytes(const ModelConfig& config,
                               const SequenceLimits& limits) {
   uint64_t bytes = 0;
-  for (const BlockType type : config.blocks) {
+  for (const BlockType type : OwnStates(config)) {
     bytes += type == BlockType::kRecurrent
                  ? RecurrentShape(config, limits).Bytes()
                  : KvShape(config, limits, type).Bytes();
@@ -65,7 +72,7 @@ absl::StatusOr<SequenceState> SequenceState::Create(
   SequenceState state;
   state.rollback_ = std::numeric_limits<size_t>::max();
   bool ok = true;
-  for (const BlockType type : config.blocks) {
+  for (const BlockType type : OwnStates(config)) {
     state.rollback_ = std::min(state.rollback_, Rollback(config, limits, type));
     std::span<uint8_t> bytes;
     if (type == BlockType::kRecurrent) {
@@ -83,6 +90,7 @@ absl::StatusOr<SequenceState> SequenceState::Create(
     }
     if (type != BlockType::kGlobalAttention) state.forgetting_.push_back(bytes);
   }
+  state.index_.resize(config.num_layers(), 0);
   if (!ok) {
     return absl::ResourceExhaustedError(absl::StrFormat(
         "no memory for %u bytes of caches of a sequence of %u tokens",

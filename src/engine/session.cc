@@ -35,6 +35,10 @@ absl::Status CheckOptions(const SessionOptions& options) {
 absl::StatusOr<Session> Session::Create(const Model& model,
                                         SessionOptions options) {
   GEMMA_RETURN_IF_ERROR(CheckOptions(options));
+  if (model.config().pooling != Pooling::kNone) {
+    return absl::FailedPreconditionError(
+        "the model embeds texts (Embedder), wanted one that continues them");
+  }
   if (!model.impl().has_weights) {
     return absl::FailedPreconditionError(
         "the model was loaded without its weights");

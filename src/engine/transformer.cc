@@ -80,23 +80,30 @@ uint64_t Transformer::ScratchBytes(const ModelConfig& config, size_t max_rows,
 
 void Transformer::Forward(std::span<const Segment> segments,
                           MatrixView<float> logits) {
+  RunBlocks(segments);
+  Logits(segments, logits);
+}
+
+// Leaves the segments' states in x, the residual stream.
+void Transformer::RunBlocks(std::span<const Segment> segments) {
   rows_.clear();
   for (const Segment& segment : segments) {
-    for (size_t i = 0; i < segment.tokens.size(); ++i) {
-      rows_.push_back({segment.state, segment.tokens[i], segment.position + i});
+    const size_t size = segment.tokens.size();
+    for (size_t i = 0; i < size; ++i) {
+      rows_.push_back({segment.state, segment.tokens[i], segment.position + i,
+                       config_.bidirectional ? size : 0});
     }
   }
   attention_.Divide(rows_);
-  Embed();
+  EmbedTokens();
   Tap(TapPoint::kEmbedding, 0, segments, scratch_.x.Rows(0, rows_.size()));
   for (size_t layer = 0; layer < config_.num_layers(); ++layer) {
     RunBlock(layer, segments);
   }
-  Logits(segments, logits);
 }
 
 // Embeddings and the angles of each row's position.
-void Transformer::Embed() {
+void Transformer::EmbedTokens() {
   context_.workers().ForEach(rows_.size(), [&](size_t r, size_t) {
     gemma::Embed(weights_.embedding.view, static_cast<size_t>(rows_[r].token),
                  config_.embedding_scale, scratch_.x.Row(r));

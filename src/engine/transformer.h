@@ -41,6 +41,10 @@ class Transformer {
   // what else is in the batch.
   void Forward(std::span<const Segment> segments, MatrixView<float> logits);
 
+  // The same for a model that pools, of whole texts: writes their embeddings,
+  // in order, to `out` [segments.size(), embedding_dim()].
+  void Embed(std::span<const Segment> segments, MatrixView<float> out);
+
   size_t max_rows() const { return scratch_.x.rows; }
 
   // A row has the bits that it has alone in any pass of at most so many rows;
@@ -52,10 +56,13 @@ class Transformer {
   Transformer(const ModelConfig& config, const Weights& weights,
               Arithmetic arithmetic, size_t max_rows, Workers& workers);
 
-  void Embed();
+  void RunBlocks(std::span<const Segment> segments);
+  void EmbedTokens();
   void RunBlock(size_t layer, std::span<const Segment> segments);
   void AddUpdate(std::span<const float> post_norm, TapPoint point, size_t layer,
                  std::span<const Segment> segments);
+  void Pool(std::span<const Segment> segments, MatrixView<float> out);
+  void Project(MatrixView<const float> pooled, MatrixView<float> out);
   size_t HeadInputs(std::span<const Segment> segments);
   void Logits(std::span<const Segment> segments, MatrixView<float> logits);
   bool NeededOnly(std::span<const Segment> segments, MatrixView<float> logits);

@@ -1,0 +1,89 @@
+// Models that embed texts, written to one file.
+
+#include <string>
+#include <vector>
+
+#include "gemma/embedder.h"
+#include "gemma/quantize.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/formats/error_of.h"
+#include "tests/support/config_text.h"
+#include "tests/support/tiny_files.h"
+#include "tests/support/toy_models.h"
+
+namespace gemma {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Field;
+
+const std::vector<std::string> kTexts = {
+    "", "the model", "it is the time for all of them to have more than that"};
+
+std::vector<float> Values(const Model& model) {
+  const absl::StatusOr<Embedder> embedder = Embedder::Create(model);
+  EXPECT_TRUE(embedder.ok()) << embedder.status();
+  return embedder->Embed(kTexts)->values;
+}
+
+std::vector<std::string> Sources() {
+  const std::string gguf = std::string(GEMMA_TESTDATA_DIR) + "/gguf/";
+  return {ToyPath("embedding_gemma"), gguf + "gemma_embedding.gguf",
+          gguf + "gemma_embedding_bare.gguf"};
+}
+
+TEST(QuantizeEmbeddingTest, KeptWeightsKeepTheBits) {
+  const std::string target = TestDirectory() + "/m.gguf";
+  for (const std::string& source : Sources()) {
+    const Model before = LoadExact(source);
+    for (const FileLayout layout : {FileLayout::kGguf, FileLayout::kPacked}) {
+      QuantizeOptions options;
+      options.type = WeightType::kKeep;
+      options.layout = layout;
+      options.overwrite = true;
+      ASSERT_EQ(ErrorOf(Quantize(source, target, options)), "OK") << source;
+      const Model after = LoadExact(target);
+      EXPECT_EQ(ConfigText(after.config()), ConfigText(before.config()));
+      EXPECT_EQ(Values(after), Values(before)) << source;
+    }
+  }
+}
+
+TEST(QuantizeEmbeddingTest, EightBitsStayClose) {
+  const std::string target = TestDirectory() + "/m.gguf";
+  const std::string source = Sources()[1];  // widths of whole blocks
+  for (const FileLayout layout : {FileLayout::kGguf, FileLayout::kPacked}) {
+    QuantizeOptions options;
+    options.type = WeightType::kQ8;
+    options.layout = layout;
+    options.overwrite = true;
+    ASSERT_EQ(ErrorOf(Quantize(source, target, options)), "OK");
+    const Model model = LoadExact(target);
+    EXPECT_THAT(model.tensors(),
+                Contains(Field(&TensorSummary::name, "dense_3.weight")));
+    const std::vector<float> expected = Values(LoadExact(source));
+    const std::vector<float> found = Values(model);
+    ASSERT_EQ(found.size(), expected.size());
+    for (size_t i = 0; i < found.size(); ++i) {
+      EXPECT_NEAR(found[i], expected[i], 0.02);
+    }
+  }
+}
+
+TEST(QuantizeEmbeddingTest, ABudgetOfBitsKnowsTheDenseLayers) {
+  const std::string target = TestDirectory() + "/m.gguf";
+  QuantizeOptions options;
+  options.bits = 7.5;
+  ASSERT_EQ(ErrorOf(Quantize(Sources()[1], target, options)), "OK");
+  const Model model = LoadExact(target);
+  for (const TensorSummary& tensor : model.tensors()) {
+    if (tensor.name == "dense_2.weight" || tensor.name == "dense_3.weight") {
+      // Of all matrices, these lose the most for a bit.
+      EXPECT_THAT(tensor.format, ::testing::AnyOf("BF16", "Q8_0", "N6_16"));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gemma
