@@ -11,7 +11,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "tools/gemma/answer.h"
 #include "tools/gemma/answer_report.h"
 #include "tools/gemma/batch_answers.h"
@@ -20,6 +19,7 @@
 #include "tools/gemma/progress.h"
 #include "tools/gemma/prompt.h"
 #include "tools/gemma/signals.h"
+#include "tools/gemma/text.h"
 
 namespace gemma::tools {
 namespace {
@@ -28,16 +28,6 @@ namespace {
 constexpr size_t kAhead = 2;
 // Between looks at what has ended.
 constexpr auto kPause = std::chrono::milliseconds(5);
-
-// Without line ends.
-std::vector<std::string_view> Lines(std::string_view text) {
-  std::vector<std::string_view> lines = absl::StrSplit(text, '\n');
-  if (lines.back().empty()) lines.pop_back();
-  for (std::string_view& line : lines) {
-    if (line.ends_with('\r')) line.remove_suffix(1);
-  }
-  return lines;
-}
 
 bool IsBlank(std::string_view line) {
   return absl::StripAsciiWhitespace(line).empty();
@@ -267,7 +257,7 @@ absl::Status RunBatch(const Model& model, const ModelOptions& model_options,
                       const BatchOptions& options,
                       const BatchRequest& defaults) {
   GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadText(options.input));
-  const std::vector<std::string_view> lines = Lines(text);
+  const std::vector<std::string_view> lines = SplitLines(text);
   GEMMA_TOOLS_ASSIGN_OR_RETURN(BatchAnswers answers,
                                BatchAnswers::Open(options.output, lines));
   const SessionOptions session =

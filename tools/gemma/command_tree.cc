@@ -57,6 +57,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(Action* action) {
   AddRun(*app, action);
   AddChat(*app, action);
   AddClassify(*app, action);
+  AddEmbed(*app, action);
   AddTokenize(*app, action);
   AddInspect(*app, action);
   AddLogits(*app, action);

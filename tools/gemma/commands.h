@@ -20,6 +20,7 @@ using Action = std::function<absl::Status()>;
 void AddRun(CLI::App& app, Action* action);
 void AddChat(CLI::App& app, Action* action);
 void AddClassify(CLI::App& app, Action* action);
+void AddEmbed(CLI::App& app, Action* action);
 void AddLogits(CLI::App& app, Action* action);
 void AddPerplexity(CLI::App& app, Action* action);
 void AddImportance(CLI::App& app, Action* action);

@@ -230,6 +230,23 @@ absl::StatusOr<Classifier> NewClassifier(const Model& model,
   return classifier;
 }
 
+absl::Status CheckPurpose(const Model& model, bool embeds,
+                          std::string_view name) {
+  if (embeds == (model.config().pooling != Pooling::kNone)) {
+    return absl::OkStatus();
+  }
+  if (embeds) {
+    return WithCure(
+        absl::FailedPreconditionError(
+            absl::StrCat(name, ": continues texts, and does not embed them")),
+        "gemma pull embeddinggemma-300m fetches one that does; gemma "
+        "run continues texts");
+  }
+  return WithCure(absl::FailedPreconditionError(absl::StrCat(
+                      name, ": embeds texts, and does not continue them")),
+                  "gemma embed writes embeddings");
+}
+
 absl::Status NotTunedToChat(std::string_view model) {
   const CatalogueEntry* tuned = TunedSibling(model);
   return WithCure(

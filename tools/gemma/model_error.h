@@ -24,6 +24,11 @@ absl::StatusOr<ChatTemplate> ChatTurns(const Model& model);
 absl::StatusOr<Classifier> NewClassifier(const Model& model,
                                          ClassifierOptions options);
 
+// OK if the model, named `name`, is for what a command does with it: to embed
+// texts, or else to go on with them.
+absl::Status CheckPurpose(const Model& model, bool embeds,
+                          std::string_view name);
+
 // The error of a base model named `model` that was asked to chat.
 absl::Status NotTunedToChat(std::string_view model);
 

@@ -152,6 +152,14 @@ CLI::Option* AddTexts(CLI::App& app, const std::string& names,
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
+CLI::Option* AddTextArguments(CLI::App& app, const std::string& name,
+                              std::vector<std::string>* values,
+                              const std::string& description) {
+  return AddTexts(app, name, "", values, description)
+      ->expected(-1)
+      ->allow_extra_args();
+}
+
 CLI::Option* AddChoice(CLI::App& app, const std::string& names,
                        std::string* value, std::vector<std::string> choices,
                        const std::string& description) {
@@ -229,13 +237,14 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
 
 absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
   LoadOptions load = LoadOptionsOf(options);
-  if (!options.ignore_memory) {
-    load.before_weights = [&options](const Model& model) {
-      // Without --context, CreateSession knows how many tokens.
-      return CheckMemory(model, SessionOptionsOf(options, 1), /*loaded=*/false,
-                         options.path, ReadMemory());
-    };
-  }
+  load.before_weights = [&options](const Model& model) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(
+        CheckPurpose(model, options.embeds, options.path));
+    if (options.ignore_memory) return absl::OkStatus();
+    // Without --context, CreateSession knows how many tokens.
+    return CheckMemory(model, SessionOptionsOf(options, 1), /*loaded=*/false,
+                       options.path, ReadMemory());
+  };
   Progress progress("loading");
   load.progress = [&progress](const LoadProgress& at) {
     progress.Update(at.done_bytes, at.total_bytes);

@@ -44,6 +44,11 @@ CLI::Option* AddTexts(CLI::App& app, const std::string& names,
                       std::vector<std::string>* values,
                       const std::string& description);
 
+// The same for an argument: the words that no option takes.
+CLI::Option* AddTextArguments(CLI::App& app, const std::string& name,
+                              std::vector<std::string>* values,
+                              const std::string& description);
+
 // One of several words.
 CLI::Option* AddChoice(CLI::App& app, const std::string& names,
                        std::string* value, std::vector<std::string> choices,
@@ -69,6 +74,7 @@ struct ModelOptions {
   bool deterministic = false;
   std::string quantize = "keep";  // as WeightTypeName has it
   bool ignore_memory = false;
+  bool embeds = false;  // what the model is for: to embed texts, not go on
 };
 
 // Adds MODEL and the options of AddModelSettings.
@@ -84,8 +90,9 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
                       const std::string& default_context,
                       std::vector<size_t>* threads = nullptr);
 
-// Loads the model with a progress line; an interrupt stops it. One that does
-// not fit in memory is refused before, and failures have a cure.
+// Loads the model with a progress line; an interrupt stops it. One that is for
+// something else or does not fit in memory is refused before, and failures have
+// a cure.
 absl::StatusOr<Model> LoadModel(const ModelOptions& options);
 
 // The same without the weights: what the model is and would take.

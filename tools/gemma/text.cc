@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 
 namespace gemma::tools {
 namespace {
@@ -51,6 +52,15 @@ absl::Status CheckUtf8(std::string_view text, std::string_view what) {
     at += bytes;
   }
   return absl::OkStatus();
+}
+
+std::vector<std::string_view> SplitLines(std::string_view text) {
+  std::vector<std::string_view> lines = absl::StrSplit(text, '\n');
+  if (lines.back().empty()) lines.pop_back();
+  for (std::string_view& line : lines) {
+    if (line.ends_with('\r')) line.remove_suffix(1);
+  }
+  return lines;
 }
 
 std::string Bytes(uint64_t bytes) {

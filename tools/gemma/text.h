@@ -7,6 +7,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 
@@ -15,6 +16,9 @@ namespace gemma::tools {
 // OK, or InvalidArgument that names `what` and the first byte that is not
 // UTF-8.
 absl::Status CheckUtf8(std::string_view text, std::string_view what);
+
+// The lines of a text, without their ends, "\n" or "\r\n".
+std::vector<std::string_view> SplitLines(std::string_view text);
 
 // "247.3 MiB".
 std::string Bytes(uint64_t bytes);

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""gemma embed on toys of EmbeddingGemma, against what transformers computed."""
+import json
+import math
+import os
+import shutil
+import unittest
+
+from command import MODELS, TESTDATA, CommandTest, gemma, read_npy, read_npz
+
+TOY = MODELS / "embedding_gemma"
+BARE = TESTDATA / "gguf" / "gemma_embedding_bare.gguf"
+TEXTS = (TOY / "texts.txt").read_text(encoding="utf-8").splitlines()
+REFERENCE = read_npz(TOY / "embeddings.npz")
+EXACT = ("--activations", "float32")
+
+
+def rows(name):
+    (count, size), values = REFERENCE[name]
+    return [list(values[i * size:(i + 1) * size]) for i in range(count)]
+
+
+class EmbedTest(CommandTest):
+    def embed(self, *arguments, model=TOY, **options):
+        return self.succeeds_quietly("embed", model, *EXACT, *arguments, **options)
+
+    def lines(self, *arguments, **options):
+        return [json.loads(line) for line in self.embed(*arguments, **options).splitlines()]
+
+    def assert_near(self, actual, expected, limit=1e-5):
+        self.assertEqual([len(row) for row in actual], [len(row) for row in expected])
+        for found, wanted in zip(actual, expected):
+            self.assertLessEqual(max(abs(a - b) for a, b in zip(found, wanted)), limit)
+
+    def test_lines_of_a_file_equal_the_reference_in_their_order(self):
+        self.assert_near(self.lines("--file", TOY / "texts.txt"), rows("unit_40"))
+
+    def test_arguments_file_and_standard_input_are_one(self):
+        expected = self.embed("--file", TOY / "texts.txt")
+        text = (TOY / "texts.txt").read_bytes()
+        self.assertEqual(self.embed(stdin=text), expected)
+        self.assertEqual(self.embed("--file", "-", stdin=text), expected)
+        self.assertEqual(self.embed(stdin=text.replace(b"\n", b"\r\n")), expected)
+        self.assertEqual(self.embed(stdin=text.rstrip(b"\n")), expected)
+        self.assertEqual(self.embed("--", *TEXTS), expected)
+        self.assertEqual(self.embed(stdin=b""), "")
+
+    def test_numbers_are_whole_float32(self):
+        path = self.folder / "F.npy"
+        self.assertEqual(self.embed("--file", TOY / "texts.txt", "--output", path), "")
+        shape, values = read_npy(path.read_bytes())
+        self.assertEqual(shape, (len(TEXTS), 40))
+        printed = [value for row in self.lines("--file", TOY / "texts.txt") for value in row]
+        self.assertEqual(type(values)("f", printed), values)
+
+    def test_dimensions_and_lengths(self):
+        for size in (40, 32, 16, 1):
+            self.assert_near(self.lines("--file", TOY / "texts.txt", "--dimensions", size), rows(f"unit_{size}"))
+        self.assert_near(self.lines("--file", TOY / "texts.txt", "--no-normalize"), rows("embedding"), 2e-5)
+
+    def test_prompts_stand_in_front(self):
+        for arguments, words in ((["--prompt", "query"], "task: search result | query: "),
+                                 (["--prompt", "document"], "title: none | text: "),
+                                 (["--prompt", "document", "--title", "The end"], "title: The end | text: "),
+                                 (["--prompt", "STS"], "task: sentence similarity | query: "),
+                                 (["--prefix", "of {title} "], "of {title} ")):
+            self.assertEqual(self.embed("the user", *arguments), self.embed(words + "the user"))
+
+    def test_jsonl(self):
+        lines = [json.dumps("the user"), json.dumps({"text": "the user", "id": "a\n\u00e9"}), "  ",
+                 json.dumps({"text": "the user", "id": 7, "prompt": "document"}),
+                 json.dumps({"text": "the user", "title": "it", "prompt": "document"})]
+        found = self.lines("--jsonl", "--prompt", "query", "-o", "json", stdin="\n".join(lines).encode())
+        self.assertEqual([line.get("id") for line in found], [None, "a\n\u00e9", 7, None])
+        self.assertEqual([line["index"] for line in found], [0, 1, 2, 3])
+        for line, words in zip(found, ("task: search result | query: ", "task: search result | query: ",
+                                       "title: none | text: ", "title: it | text: ")):
+            self.assertEqual(line["embedding"], self.lines(words + "the user")[0])
+            self.assertFalse(line["truncated"])
+
+    def test_bad_jsonl_names_the_line(self):
+        path = self.folder / "lines.jsonl"
+        for line, says in (("{", "no JSON"), ("3", "of type number"), ("{}", "no 'text'"), ('{"text": 1}', "'text' is of type number"),
+                           ('{"text": "a", "id": []}', "'id' is of type array"), ('{"text": "a", "x": 1}', "no field 'x'"),
+                           ('{"text": "a", "prompt": "no"}', "no prompt 'no'"), ('{"text": "a", "title": "t"}', "a title needs"),
+                           ('{"text": "a", "prompt": "query", "title": "t"}', "no place for a title")):
+            path.write_text('"good"\n\n' + line + "\n")
+            self.fails(1, "embed", TOY, "--jsonl", "--file", path, says=[str(path), "line 3", says])
+        path.write_bytes(b'"\xff"\n')
+        self.fails(1, "embed", TOY, "--jsonl", "--file", path, says=[str(path), "UTF-8"])
+
+    def test_long_texts_are_cut_and_told(self):
+        result = gemma("embed", TOY, *EXACT, "--file", TOY / "texts.txt", "--context", 12, "--no-normalize", "-o", "json")
+        self.assertEqual(result.returncode, 0)
+        found = [json.loads(line) for line in result.stdout.splitlines()]
+        self.assert_near([line["embedding"] for line in found], rows("cut"), 2e-5)
+        lengths = [len(REFERENCE[f"ids_{i}"][1]) for i in range(len(TEXTS))]
+        self.assertEqual([line["truncated"] for line in found], [n > 12 for n in lengths])
+        self.assertEqual([line["tokens"] for line in found], [min(n, 12) for n in lengths])
+        numbers = ", ".join(str(i + 1) for i, n in enumerate(lengths) if n > 12)
+        self.assertIn(f"of 9 texts had more than 12 tokens and were cut: number {numbers}", result.stderr.decode())
+        self.assertEqual(gemma("embed", TOY, "the " * 400, "-q").stderr, b"")
+
+    def test_missing_dense_layers_are_told(self):
+        result = gemma("embed", BARE, *EXACT, "the user")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("has no dense layers", result.stderr.decode())
+        self.assertEqual(len(result.stderr.splitlines()), 1)
+        self.assertEqual(gemma("embed", BARE, *EXACT, "the user", "-q").stderr, b"")
+        self.assertEqual(gemma("embed", TOY, *EXACT, "the user").stderr, b"")
+
+    def test_verbose_tells_the_speed(self):
+        error = gemma("embed", TOY, "the user", "of it", "-v").stderr.decode()
+        self.assertRegex(error, r"gemma: 2 texts, \d+ tokens in [\d.]+ s: [\d.]+ texts/s, [\d.]+ tok/s\n")
+
+    def test_same_bytes_for_any_threads_and_chunk(self):
+        expected = self.embed("--file", TOY / "texts.txt")
+        for arguments in (["--threads", 1], ["--threads", 3], ["--chunk", 1], ["--chunk", 50]):
+            self.assertEqual(self.embed("--file", TOY / "texts.txt", *arguments), expected, arguments)
+
+    def test_vectors_have_length_one(self):
+        for vector in self.lines("--file", TOY / "texts.txt", "--dimensions", 7):
+            self.assertAlmostEqual(math.fsum(x * x for x in vector), 1, places=6)
+
+    def test_output_files_appear_when_complete(self):
+        path = self.folder / "vectors.txt"
+        self.embed("the user", "--output", path)
+        self.assertEqual(path.read_text(), self.embed("the user"))
+        self.fails(1, "embed", TOY, "the user", "--output", "/no/folder/F.npy", says="/no/folder/F.npy")
+        self.fails(1, "embed", TOY, "the user", "--output", "/dev/full", says="/dev/full")
+
+    def test_wrong_use(self):
+        for arguments, says in ((["--prompt", "no", "x"], ["--prompt", "no prompt 'no'", "query, document"]),
+                                (["--prompt", "query", "--title", "t", "x"], ["--prompt", "no place for a title"]),
+                                (["--title", "t", "x"], ["--title"]),
+                                (["--prefix", "a", "--prompt", "query", "x"], ["--prefix"]),
+                                (["--file", "a", "x"], ["--file"]), (["--jsonl", "x"], ["--jsonl"]),
+                                (["-o", "npy", "x"], ["--output"]), (["-o", "csv", "x"], ["csv"]),
+                                (["--dimensions", 41, "x"], ["--dimensions", "41", "40"]),
+                                (["--dimensions", 0, "x"], ["--dimensions"]),
+                                (["--context", 257, "x"], ["--context", "257", "2 to 256"]),
+                                (["--context", 1, "x"], ["--context", "2 to 256"])):
+            self.fails(2, "embed", TOY, *arguments, says=says)
+        self.fails(1, "embed", TOY, "--file", "/no/file", says="/no/file")
+        self.fails(1, "embed", "/no/model", "x", says="/no/model", cure="gemma list")
+
+    def test_models_are_for_one_thing(self):
+        text = MODELS / "gemma3"
+        self.fails(1, "embed", text, "x", says=[str(text), "does not embed"], cure="gemma pull embeddinggemma-300m")
+        for arguments in (["run", TOY, "x"], ["logits", TOY, "--tokens", "2", "--output", self.folder / "F.npy"],
+                          ["perplexity", TOY, "--file", TOY / "texts.txt"], ["bench", TOY]):
+            self.fails(1, *arguments, says=[str(TOY), "does not continue"], cure="gemma embed")
+        self.fails(1, "chat", TOY, says=[str(TOY), "does not continue"], cure="gemma embed")
+
+    def test_tokenizer_and_inspection_work(self):
+        self.assertTrue(self.succeeds("tokenize", TOY, "the user"))
+        config = json.loads(self.succeeds("inspect", TOY, "-o", "json"))["config"]
+        self.assertEqual((config["pooling"], config["bidirectional"], config["dense_dims"]), ("mean", True, [80, 40]))
+        self.assertIn("2_Dense/linear.weight", self.succeeds("inspect", TOY))
+
+    def test_quantized_files(self):
+        expected = self.embed("--file", TOY / "texts.txt")
+        for layout in ("packed", "gguf"):
+            path = self.folder / f"{layout}.gguf"
+            self.succeeds("quantize", TOY, path, "--type", "keep", "--layout", layout)
+            self.assertEqual(self.embed("--file", TOY / "texts.txt", model=path), expected)
+
+    def test_folders_that_are_not_there(self):
+        copy = self.folder / "model"
+        shutil.copytree(TOY, copy)
+        os.rename(copy / "3_Dense", copy / "4_Dense")
+        self.fails(1, "embed", copy, "x", says=["3_Dense/config.json"], cure="gemma pull")
+        modules = json.loads((copy / "modules.json").read_text())
+        modules[3]["path"] = "../4_Dense"
+        (copy / "modules.json").write_text(json.dumps(modules))
+        self.fails(1, "embed", copy, "x", says=["modules.json", "../4_Dense"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,155 @@
+#include "tools/gemma/embed_input.h"
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "gemma/embedder.h"
+#include "tools/gemma/errors.h"
+#include "tools/gemma/files.h"
+#include "tools/gemma/text.h"
+
+namespace gemma::tools {
+namespace {
+
+using Json = nlohmann::json;
+
+absl::StatusOr<std::string> PrefixOf(const std::string& prompt,
+                                     const std::string& title) {
+  if (!prompt.empty()) return EmbedPrefix(prompt, title);
+  if (title.empty()) return "";
+  return absl::InvalidArgumentError("a title needs a prompt");
+}
+
+// The words in front of all texts that have none of their own.
+absl::StatusOr<std::string> CommonPrefix(const EmbedInputOptions& options) {
+  if (!options.prefix.empty()) return options.prefix;
+  return PrefixOf(options.prompt, options.title);
+}
+
+absl::Status ReadField(const Json& object, const char* name,
+                       std::string* text) {
+  const auto field = object.find(name);
+  if (field == object.end()) return absl::OkStatus();
+  if (!field->is_string()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", name, "' is of type ", field->type_name(), ", wanted a text"));
+  }
+  *text = field->get_ref<const std::string&>();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<EmbedInput> FromObject(const Json& object,
+                                      const EmbedInputOptions& options) {
+  EmbedInput input;
+  for (const auto& [name, value] : object.items()) {
+    if (name == "text" || name == "title" || name == "prompt") continue;
+    if (name != "id") {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "no field '", name, "', wanted 'text', 'id', 'title' and 'prompt'"));
+    }
+    if (!value.is_string() && !value.is_number()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("'id' is of type ", value.type_name(),
+                       ", wanted a text or a number"));
+    }
+    input.id = value.dump();
+  }
+  if (!object.contains("text")) {
+    return absl::InvalidArgumentError("there is no 'text'");
+  }
+  std::string prompt = options.prompt;
+  std::string title = options.title;
+  GEMMA_TOOLS_RETURN_IF_ERROR(ReadField(object, "text", &input.text));
+  GEMMA_TOOLS_RETURN_IF_ERROR(ReadField(object, "prompt", &prompt));
+  GEMMA_TOOLS_RETURN_IF_ERROR(ReadField(object, "title", &title));
+  const bool own = object.contains("prompt") || object.contains("title");
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      const std::string prefix,
+      own ? PrefixOf(prompt, title) : CommonPrefix(options));
+  input.text.insert(0, prefix);
+  return input;
+}
+
+absl::StatusOr<EmbedInput> FromJson(std::string_view line,
+                                    const EmbedInputOptions& options) {
+  const Json json = Json::parse(line, /*cb=*/nullptr,
+                                /*allow_exceptions=*/false);
+  if (json.is_discarded()) {
+    return absl::InvalidArgumentError("no JSON in UTF-8");
+  }
+  if (json.is_object()) return FromObject(json, options);
+  if (!json.is_string()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "is of type ", json.type_name(), ", wanted an object or a text"));
+  }
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
+  return EmbedInput{absl::StrCat(prefix, json.get<std::string>()), ""};
+}
+
+absl::StatusOr<std::vector<EmbedInput>> ReadLines(
+    const EmbedInputOptions& options) {
+  const std::string path =
+      options.file.empty() ? std::string(kStdinArgument) : options.file;
+  const std::string name =
+      path == kStdinArgument ? std::string(kStdinName) : path;
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
+  GEMMA_TOOLS_RETURN_IF_ERROR(CheckUtf8(text, name));
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
+  std::vector<EmbedInput> inputs;
+  size_t number = 0;
+  for (const std::string_view line : SplitLines(text)) {
+    ++number;
+    if (!options.jsonl) {
+      inputs.push_back({absl::StrCat(prefix, line), ""});
+      continue;
+    }
+    if (absl::StripAsciiWhitespace(line).empty()) continue;
+    absl::StatusOr<EmbedInput> input = FromJson(line, options);
+    if (!input.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          name, ": line ", number, ": ", input.status().message()));
+    }
+    inputs.push_back(*std::move(input));
+  }
+  return inputs;
+}
+
+}  // namespace
+
+absl::Status Check(const EmbedInputOptions& options) {
+  if (!options.texts.empty() && !options.file.empty()) {
+    return UsageError("--file excludes texts on the command line");
+  }
+  if (!options.texts.empty() && options.jsonl) {
+    return UsageError("--jsonl is for --file and standard input");
+  }
+  if (!options.prefix.empty() &&
+      (!options.prompt.empty() || !options.title.empty())) {
+    return UsageError("--prefix excludes --prompt and --title");
+  }
+  if (options.prompt.empty() && !options.title.empty()) {
+    return UsageError("--title needs --prompt document");
+  }
+  if (const absl::Status status = CommonPrefix(options).status();
+      !status.ok()) {
+    return UsageError(absl::StrCat("--prompt: ", status.message()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<EmbedInput>> ReadInputs(
+    const EmbedInputOptions& options) {
+  if (options.texts.empty()) return ReadLines(options);
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
+  std::vector<EmbedInput> inputs;
+  for (const std::string& text : options.texts) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(AsUsageError(CheckUtf8(text, "TEXT")));
+    inputs.push_back({absl::StrCat(prefix, text), ""});
+  }
+  return inputs;
+}
+
+}  // namespace gemma::tools
