@@ -150,7 +150,9 @@ TEST(ModelRecord, RefusesEveryTruncation) {
 TEST(ModelRecord, NamesNoFileElsewhere) {
   for (const std::string& name :
        {std::string(), std::string("."), std::string(".."), std::string("../x"),
-        std::string("/x"), std::string("a/b"), std::string("a\\b"),
+        std::string("/x"), std::string("a/"), std::string("a/../b"),
+        std::string("../b"), std::string("a/b/c"), std::string("./b"),
+        std::string("a\\b"), std::string("a/gemma-pull.json"),
         std::string("a\nb"), std::string("a\0b", 3), std::string(kRecordFile),
         std::string(201, 'x')}) {
     EXPECT_FALSE(IsPlainFileName(name)) << name;
@@ -159,6 +161,21 @@ TEST(ModelRecord, NamesNoFileElsewhere) {
     EXPECT_FALSE(ParseRecord(RecordToText(model), "m", "record").ok()) << name;
   }
   EXPECT_TRUE(IsPlainFileName("model-00001-of-00002.safetensors"));
+  EXPECT_FALSE(IsPlainFileName("2_Dense/model.safetensors"));
+  EXPECT_TRUE(IsStoredFileName("2_Dense/model.safetensors"));
+}
+
+TEST(ModuleFiles, AreKnown) {
+  for (const char* path : {"1_Pooling/config.json", "2_Dense/model.safetensors",
+                           "10_Dense/config.json"}) {
+    EXPECT_TRUE(IsModuleFile(path)) << path;
+  }
+  for (const char* path :
+       {"config.json", "2_Dense/pytorch_model.bin", "onnx/config.json",
+        "_Dense/config.json", "2Dense/config.json", "2_Dense/a/config.json",
+        "2_Dense/", "2", ""}) {
+    EXPECT_FALSE(IsModuleFile(path)) << path;
+  }
 }
 
 }  // namespace

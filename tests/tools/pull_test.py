@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import resource
+import shutil
 import signal
 import socket
 import threading
@@ -33,6 +34,27 @@ class HubTest(PullTest):
         for request in self.hub.take_requests():
             self.assertNotIn("authorization", request.headers)
             self.assertNotIn("README", request.path)
+
+    def test_module_folders(self):
+        self.hub.files = directory("embedding_gemma") | {"onnx/config.json": b"{}", "2_Dense/pytorch_model.bin": b"no"}
+        path = self.pull("hf://owner/toy")
+        self.assertEqual({p.name for p in path.iterdir()},
+                         {"config.json", "model.safetensors", "tokenizer.json", "modules.json", "gemma-pull.json",
+                          "sentence_bert_config.json", "1_Pooling", "2_Dense", "3_Dense"})
+        self.assertEqual({p.name for p in (path / "2_Dense").iterdir()}, {"config.json", "model.safetensors"})
+        self.assertEqual(self.succeeds_quietly("embed", "toy", "the user"),
+                         self.succeeds_quietly("embed", MODELS / "embedding_gemma", "the user"))
+        self.pull("hf://owner/toy")  # finds that all is there
+
+    def test_a_link_is_no_module_folder(self):
+        self.hub.files = directory("embedding_gemma")
+        path = self.pull("hf://owner/toy")
+        outside = self.folder / "outside"
+        outside.mkdir()
+        shutil.rmtree(path / "2_Dense")
+        (path / "2_Dense").symlink_to(outside)
+        self.pull_fails(1, "hf://owner/toy", cause=["2_Dense", "Not a directory"])
+        self.assertEqual(list(outside.iterdir()), [])
 
     def test_every_command_takes_the_name(self):
         self.hub.files = directory("gemma2_odd") | {"tokenizer.json": tokenizer_json()}

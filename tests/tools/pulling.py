@@ -11,7 +11,8 @@ GGUF = TESTDATA / "gguf"
 
 
 def directory(name):
-    return {path.name: path.read_bytes() for path in sorted((MODELS / name).iterdir())}
+    return {str(path.relative_to(MODELS / name)): path.read_bytes()
+            for path in sorted((MODELS / name).rglob("*")) if path.is_file()}
 
 
 def tokenizer_json():

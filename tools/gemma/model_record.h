@@ -18,6 +18,8 @@ inline constexpr std::string_view kRecordFile = "gemma-pull.json";
 // A name without folders that is neither "." nor ".." nor the record's, nor
 // has control characters.
 bool IsPlainFileName(std::string_view name);
+// Such a name, or one in a folder that has one: "2_Dense/config.json".
+bool IsStoredFileName(std::string_view name);
 
 std::string RecordToText(const StoredModel& model);
 

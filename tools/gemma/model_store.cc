@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <set>
 #include <system_error>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -40,6 +42,20 @@ absl::Status RemoveAll(const fs::path& path) {
   if (!error) return absl::OkStatus();
   return SystemError(absl::StrCat("cannot remove ", path.string()),
                      error.value());
+}
+
+absl::Status RemovePartialFiles(const fs::path& folder) {
+  std::error_code failure;
+  std::vector<fs::path> partial;
+  for (const auto& entry : fs::directory_iterator(folder, failure)) {
+    if (absl::EndsWith(entry.path().string(), PartialFile::kSuffix)) {
+      partial.push_back(entry.path());
+    }
+  }
+  for (const fs::path& path : partial) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(RemoveAll(path));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -155,6 +171,17 @@ absl::Status ModelStore::Save(const StoredModel& model) const {
   return file.Commit();
 }
 
+absl::Status ModelStore::MakeFolderFor(std::string_view model,
+                                       std::string_view file) const {
+  const fs::path folder = (fs::path(FolderOf(model)) / file).parent_path();
+  std::error_code error;
+  const fs::file_status status = fs::symlink_status(folder, error);
+  if (fs::exists(status) && !fs::is_directory(status)) {
+    return WriteError(folder.string(), ENOTDIR);
+  }
+  return MakeDirectory(folder.string());
+}
+
 absl::StatusOr<bool> ModelStore::Remove(const StoredModel& model) const {
   const fs::path folder = FolderOf(model.name);
   // While files are missing, the record should not say that all are there. A
@@ -162,18 +189,19 @@ absl::StatusOr<bool> ModelStore::Remove(const StoredModel& model) const {
   StoredModel incomplete = model;
   incomplete.complete = false;
   Save(incomplete).IgnoreError();
-  for (const StoredFile& file : model.files) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(RemoveAll(folder / file.name));
-  }
   std::error_code failure;
-  std::vector<fs::path> partial;
-  for (const auto& entry : fs::directory_iterator(folder, failure)) {
-    if (absl::EndsWith(entry.path().string(), PartialFile::kSuffix)) {
-      partial.push_back(entry.path());
-    }
+  std::set<fs::path> folders = {folder};
+  for (const StoredFile& file : model.files) {
+    const fs::path path = folder / file.name;
+    // A link to a folder goes, not what is in that folder.
+    const bool is_link = path.parent_path() != folder &&
+                         fs::is_symlink(path.parent_path(), failure);
+    if (!is_link) folders.insert(path.parent_path());
+    GEMMA_TOOLS_RETURN_IF_ERROR(RemoveAll(is_link ? path.parent_path() : path));
   }
-  for (const fs::path& path : partial) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(RemoveAll(path));
+  for (const fs::path& of : folders) {
+    GEMMA_TOOLS_RETURN_IF_ERROR(RemovePartialFiles(of));
+    if (of != folder) fs::remove(of, failure);  // unless it has others
   }
   GEMMA_TOOLS_RETURN_IF_ERROR(RemoveAll(folder / kRecordFile));
   return !fs::remove(folder, failure);

@@ -81,6 +81,11 @@ class ModelStore {
   // Writes the record, and makes the folder if there is none.
   absl::Status Save(const StoredModel& model) const;
 
+  // Makes the folder of a model's file, if it is in one of its own. A link in
+  // its place is refused.
+  absl::Status MakeFolderFor(std::string_view model,
+                             std::string_view file) const;
+
   // Removes the model's files and its record, and partial files. Others stay,
   // and with them the folder; the result tells whether there are any.
   absl::StatusOr<bool> Remove(const StoredModel& model) const;

@@ -218,6 +218,7 @@ absl::StatusOr<FetchedFile> Puller::Fetch(const PullPlan& plan,
       return fetched;
     }
   }
+  GEMMA_TOOLS_RETURN_IF_ERROR(store_.MakeFolderFor(source_.name, file.name));
   GEMMA_TOOLS_ASSIGN_OR_RETURN(PartialFile partial, PartialFile::Open(path));
   const absl::StatusOr<bool> is_new =
       Transfer(plan, file, partial, &fetched.stored);

@@ -27,8 +27,9 @@ absl::StatusOr<PullPlan> PlanHub(const ModelSource& source, HttpClient& http,
   PullPlan plan;
   plan.revision = listing.commit;
   for (const HubFile& file : files) {
-    const std::string name(FileName(file.path));
-    if (!IsPlainFileName(name)) {
+    const std::string name(IsModuleFile(file.path) ? file.path
+                                                   : FileName(file.path));
+    if (!IsStoredFileName(name)) {
       return absl::InvalidArgumentError(absl::StrCat(
           source.text, ": '", name, "' cannot be the name of a file here"));
     }
