@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from gguf import GGMLQuantizationType as Type
 
+import embedding_toys
 import gguf_files
 import hf_models
 import toy_models
@@ -51,9 +52,12 @@ SHAPES = {
     "gemma3-4b": ("gemma3_text", _shape(GEMMA3, 2560, 34, 8, 4, 10240)),
     "gemma3-12b": ("gemma3_text", _shape(GEMMA3, 3840, 48, 16, 8, 15360)),
     "gemma3-27b": ("gemma3_text", _shape(GEMMA3, 5376, 62, 32, 16, 21504, head_dim=128, query_pre_attn_scalar=168)),
+    "embeddinggemma-300m": ("gemma3_text", _shape(GEMMA3_SMALL, 768, 24, 3, 1, 1152, max_position_embeddings=2048,
+                                                  use_bidirectional_attention=True)),
     "recurrentgemma-2b": ("recurrent_gemma", _shape(RECURRENT, 2560, 26, 10, 1, 2 * 7680, lru_width=2560)),
     "recurrentgemma-9b": ("recurrent_gemma", _shape(RECURRENT, 4096, 38, 16, 1, 2 * 12288, lru_width=4096)),
 }
+DENSE = {"embeddinggemma-300m": (3072, 768)}  # widths of the layers behind pooling
 TYPES = {"f32": Type.F32, "bf16": Type.BF16, "q8_0": Type.Q8_0, "q4_0": Type.Q4_0}
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant'"
@@ -74,10 +78,16 @@ def make_config(shape, vocab=None):
 
 
 def parameters(config):
-    """(name, shape) of every tensor of a checkpoint."""
+    """(name, shape) of every tensor of a checkpoint, without a directory's module folders."""
     with torch.device("meta"):
         model = hf_models.CAUSAL_LM[config.model_type][1](config)
     return [(n, tuple(p.shape)) for n, p in model.named_parameters() if not n.startswith("lm_head.")]
+
+
+def dense_shapes(shape):
+    """(out, in) of each layer behind pooling."""
+    widths = (SHAPES[shape][1]["hidden_size"], *DENSE.get(shape, ()))
+    return list(zip(widths[1:], widths))
 
 
 def mean_and_deviation(name, shape):
@@ -160,10 +170,16 @@ def write_json(path, fields):
     path.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
 
 
-def write_directory(directory, config, kind, pool, words, instruct):
+def write_directory(directory, config, dense, kind, pool, words, instruct):
     directory.mkdir(parents=True, exist_ok=True)
     toy_models.write_config(directory, config, {Type.F32: "float32", Type.BF16: "bfloat16"}[kind])
-    groups = shards(parameters(config), kind)
+    tensors = parameters(config)
+    if dense:  # the file of a bare Gemma3TextModel, and its modules
+        tensors = [(name.removeprefix("model."), shape) for name, shape in tensors]
+        embedding_toys.write_modules(directory, config, dense)
+        for i, shape in enumerate(dense, 2):
+            write_safetensors(directory / f"{i}_Dense" / "model.safetensors", [("linear.weight", shape)], kind, pool)
+    groups = shards(tensors, kind)
     weight_map = {}
     for i, group in enumerate(groups, 1):
         name = "model.safetensors" if len(groups) == 1 else f"model-{i:05d}-of-{len(groups):05d}.safetensors"
@@ -185,17 +201,20 @@ def write_directory(directory, config, kind, pool, words, instruct):
     write_json(directory / "generation_config.json", dict(bos_token_id=2, eos_token_id=stop, pad_token_id=0))
 
 
-def write_gguf(path, config, kind, pool, words, instruct):
-    writer = gguf.GGUFWriter(path, gguf_files.ARCHITECTURES[config.model_type])
+def write_gguf(path, config, dense, kind, pool, words, instruct):
+    writer = gguf.GGUFWriter(path, gguf_files.architecture(config))
     writer.add_name("random weights")
     gguf_files.add_metadata(writer, config)
+    if dense:
+        gguf_files.add_pooling(writer, config, [(width, out) for out, width in dense])
     if words:
-        words.add_to_gguf(writer)
+        words.add_to_gguf(writer, add_eos=bool(dense))
     if instruct:
         writer.add_chat_template(CHAT_TEMPLATE)
     tensors = []
-    for name, shape in parameters(config):
-        stored = gguf_files.tensor_name(config.model_type, name)
+    named = [(name, gguf_files.tensor_name(config.model_type, name), shape) for name, shape in parameters(config)]
+    named += [(f"{i}_Dense", gguf_files.DENSE.format(i) + ".weight", shape) for i, shape in enumerate(dense, 2)]
+    for name, stored, shape in named:
         stored_shape = (shape[0], shape[2]) if "conv_1d.weight" in name else shape
         each = Type.F32 if gguf_files.keeps_float32(stored, stored_shape) else kind
         tensors.append((name, stored, shape, each))
@@ -225,7 +244,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.list:
         for shape in SHAPES:
-            print(f"{shape:18s} {sum(int(np.prod(s)) for _, s in parameters(make_config(shape))):>14,} parameters")
+            shapes = [s for _, s in parameters(make_config(shape))] + dense_shapes(shape)
+            print(f"{shape:20s} {sum(int(np.prod(s)) for s in shapes):>14,} parameters")
         return
     if arguments.shape is None or arguments.output is None:
         parser.error("SHAPE and --output are needed")
@@ -244,8 +264,9 @@ def main():
         raise ReferenceError("--instruct needs a tokenizer")
     start = time.monotonic()
     write = write_gguf if arguments.format == "gguf" else write_directory
-    write(arguments.output, config, kind, Pool(arguments.seed), words, arguments.instruct)
-    files = [arguments.output] if arguments.output.is_file() else list(arguments.output.iterdir())
+    write(arguments.output, config, dense_shapes(arguments.shape), kind, Pool(arguments.seed), words, arguments.instruct)
+    files = [arguments.output] if arguments.output.is_file() else [
+        file for file in arguments.output.rglob("*") if file.is_file()]
     size = sum(file.stat().st_size for file in files)
     print(f"{arguments.output}: {size / 1e9:.2f} GB in {time.monotonic() - start:.0f} s")
 
