@@ -108,9 +108,12 @@ class Consumers(unittest.TestCase):
         self.assertTrue(expected.strip())
         self.assertEqual(answer.rstrip("\n"), expected.rstrip("\n"))
 
-        [fragment] = blocks(page, "cpp")
-        program = folder / "fragment.cc"
-        program.write_text(f'#include "gemma/gemma.h"\nvoid F(absl::StatusOr<gemma::Model> model) {{\n{fragment}}}\n')
+        fragments = blocks(page, "cpp")
+        self.assertGreaterEqual(len(fragments), 3)
+        functions = [f"void F{i}(absl::StatusOr<gemma::Model> model) {{\n{fragment}}}\n"
+                     for i, fragment in enumerate(fragments)]
+        program = folder / "fragments.cc"
+        program.write_text('#include <iostream>\n\n#include "gemma/gemma.h"\n\n' + "".join(functions))
         run("c++", "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", self.prefix / "include",
             "-isystem", self.abseil(), program)
 
