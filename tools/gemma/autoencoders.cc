@@ -74,7 +74,7 @@ std::string SiteText(const FeatureSite& site) {
                             : std::string(word);
     }
   }
-  return "";
+  return absl::StrCat("layer ", site.layer);
 }
 
 absl::StatusOr<AutoencoderName> ParseAutoencoder(std::string_view option,

@@ -35,7 +35,7 @@ inline constexpr char kAutoencoderHelp[] =
 // The site that such words name, or nothing.
 std::optional<FeatureSite> ParseSite(std::string_view text);
 
-// The words for a site; of one that has none, an empty text.
+// The words for a site; of one that has none, "layer 12".
 std::string SiteText(const FeatureSite& site);
 
 // An autoencoder that an option names.
