@@ -106,7 +106,6 @@ class GEMMA_EXPORT SparseAutoencoder {
   const Impl& impl() const { return *impl_; }
 
  private:
-  absl::Status CheckFeature(size_t feature) const;
   explicit SparseAutoencoder(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "ops/ops.h"
 
 namespace gemma {
@@ -110,6 +111,12 @@ void SparseAutoencoder::Impl::AddDirection(size_t feature, float strength,
 size_t SparseAutoencoder::Impl::MemoryBytes() const {
   return encoder.memory.bytes() + decoder.memory.bytes() + skip.memory.bytes() +
          BytesOf(encoder_bias) + BytesOf(threshold) + BytesOf(decoder_bias);
+}
+
+absl::Status SparseAutoencoder::Impl::CheckFeature(size_t feature) const {
+  if (feature < num_features) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "there is no feature ", feature, ", only 0 to ", num_features - 1));
 }
 
 }  // namespace gemma

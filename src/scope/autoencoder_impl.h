@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "compression/weight_view.h"
@@ -44,6 +45,9 @@ class SparseAutoencoder::Impl {
                     absl::Span<float> out) const;
 
   size_t MemoryBytes() const;
+
+  // OK, or InvalidArgument if there is no such feature.
+  absl::Status CheckFeature(size_t feature) const;
 
   FeatureSite site;
   size_t input_dim = 0;

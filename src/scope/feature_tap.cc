@@ -80,21 +80,13 @@ absl::Status CheckPoint(const ModelConfig& config, TapPoint point, size_t layer,
       columns, found, layer, NameOf(point)));
 }
 
-absl::Status CheckFeature(const SparseAutoencoder& autoencoder,
-                          size_t feature) {
-  if (feature < autoencoder.num_features()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrFormat("feature is %u, wanted 0 to %u", feature,
-                      autoencoder.num_features() - 1));
-}
-
 absl::Status Check(const Model& model, const FeatureReader& reader) {
   if (reader.autoencoder == nullptr) {
     return absl::InvalidArgumentError("there is no autoencoder");
   }
   GEMMA_RETURN_IF_ERROR(CheckFits(model, *reader.autoencoder));
   for (const size_t feature : reader.features) {
-    GEMMA_RETURN_IF_ERROR(CheckFeature(*reader.autoencoder, feature));
+    GEMMA_RETURN_IF_ERROR(reader.autoencoder->impl().CheckFeature(feature));
   }
   return absl::OkStatus();
 }
@@ -104,7 +96,8 @@ absl::Status Check(const Model& model, const FeatureChange& change) {
     return absl::InvalidArgumentError("there is no autoencoder");
   }
   GEMMA_RETURN_IF_ERROR(CheckFits(model, *change.autoencoder));
-  GEMMA_RETURN_IF_ERROR(CheckFeature(*change.autoencoder, change.feature));
+  GEMMA_RETURN_IF_ERROR(
+      change.autoencoder->impl().CheckFeature(change.feature));
   if (!std::isfinite(change.strength)) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "strength is %g, wanted a finite number", change.strength));

@@ -52,19 +52,13 @@ absl::StatusOr<std::vector<std::vector<Feature>>> SparseAutoencoder::Encode(
   return impl_->Encode(x, top_k, calling_thread);
 }
 
-absl::Status SparseAutoencoder::CheckFeature(size_t feature) const {
-  if (feature < num_features()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "there is no feature ", feature, ", only 0 to ", num_features() - 1));
-}
-
 absl::Status SparseAutoencoder::Decode(absl::Span<const Feature> features,
                                        absl::Span<const float> x,
                                        absl::Span<float> out) const {
   GEMMA_RETURN_IF_ERROR(CheckSize("out", out.size(), output_dim()));
   if (!x.empty()) GEMMA_RETURN_IF_ERROR(CheckSize("x", x.size(), input_dim()));
   for (const Feature& feature : features) {
-    GEMMA_RETURN_IF_ERROR(CheckFeature(feature.index));
+    GEMMA_RETURN_IF_ERROR(impl_->CheckFeature(feature.index));
   }
   impl_->Decode(features, x, out);
   return absl::OkStatus();
@@ -72,7 +66,7 @@ absl::Status SparseAutoencoder::Decode(absl::Span<const Feature> features,
 
 absl::StatusOr<std::vector<float>> SparseAutoencoder::Direction(
     size_t feature) const {
-  GEMMA_RETURN_IF_ERROR(CheckFeature(feature));
+  GEMMA_RETURN_IF_ERROR(impl_->CheckFeature(feature));
   std::vector<float> direction(output_dim());
   impl_->AddDirection(feature, 1.0f, absl::MakeSpan(direction));
   return direction;
