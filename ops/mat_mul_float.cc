@@ -49,7 +49,8 @@ HWY_NOINLINE void FewRows(const MatMulJob& job, size_t first, size_t panel) {
   size_t col = 0;
   const auto unit = [&](size_t size) GEMMA_LAMBDA {
     for (size_t i = 0; i < kPanels; ++i) {
-      Fetch<PanelBlockBytes(kLayout)>(from + i * stride + kAheadBytes);
+      Fetch<PanelBlockBytes(kLayout)>(from + i * stride +
+                                      kSideBySide.ahead_bytes);
       D::Unit(from + i * stride, [&](size_t c, size_t v, VF w) GEMMA_LAMBDA {
         if (c >= size) return;
         for (size_t r = 0; r < kRows; ++r) {
@@ -79,7 +80,7 @@ size_t FewRowsOf(const MatMulJob& job, size_t first, size_t begin, size_t end) {
   // Sums stay in registers, of which there are 32 with AVX-512, else 16.
   constexpr size_t kSums = kColVectors == 1 ? 16 : 8;
   constexpr size_t kPanels =
-      HWY_MAX(1, HWY_MIN(kMaxStreams, kSums / (kRows * kColVectors)));
+      HWY_MAX(1, HWY_MIN(kSideBySide.streams, kSums / (kRows * kColVectors)));
   size_t row = first;
   for (; row + kRows <= job.x.rows; row += kRows) {
     size_t panel = begin;
@@ -99,17 +100,18 @@ HWY_NOINLINE void OneRowOfCodes(const MatMulJob& job, size_t panel) {
   const DF df;
   const size_t stride = PanelBytes(kLayout, job.w.cols);
   const float* HWY_RESTRICT x = job.x.data;
+  const Ahead<kTileStride<kLayout>> ahead(
+      kSideBySide.ahead_bytes, job.w.cols / kTileCols, kPanels, stride);
   VF sums[kPanels * kColVectors];
   for (VF& sum : sums) sum = hn::Zero(df);
   size_t tile_index = 0;
   ForEachTile<kLayout>(
       job.w, panel, 0, job.w.cols,
       [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
-        const size_t ahead = AheadOf<kTileStride<kLayout>>(
-            tile_index++, job.w.cols / kTileCols, kPanels, stride);
+        const size_t ahead_bytes = ahead.Of(tile_index++);
         for (size_t i = 0; i < kPanels; ++i) {
           const Tile t = tile.At(i * stride);
-          Fetch<kTileStride<kLayout>>(t.planes + ahead);
+          Fetch<kTileStride<kLayout>>(t.planes + ahead_bytes);
           VF* HWY_RESTRICT sum = sums + i * kColVectors;
           DecodeTile<kLayout>(header + i * stride, group, t, nullptr,
                               [&](size_t c, size_t v, VF w) GEMMA_LAMBDA {
@@ -229,7 +231,7 @@ void Panels(const MatMulJob& job, size_t begin, size_t end) {
     }
   } else if constexpr (kLayout == Layout::kU8) {
     // What autoencoders have, whose activations are not rounded.
-    constexpr size_t kPanels = kMaxStreams / 2;
+    constexpr size_t kPanels = kSideBySide.streams / 2;
     if (job.x.rows == 1) {
       size_t panel = begin;
       for (; panel + kPanels <= end; panel += kPanels) {

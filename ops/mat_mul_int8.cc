@@ -64,11 +64,12 @@ void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
 // Rows of x that are so many that arithmetic is the limit, not memory.
 inline constexpr size_t kManyRows = 8;
 
-// Panels that kRows rows of x meet side by side. Many rows: as many as their
-// sums and what is added to them fit in registers.
+// Panels that kRows rows of x meet side by side, at most. Many rows: as many as
+// their sums and what is added to them fit in registers.
 template <size_t kRows>
 inline constexpr size_t kStreams = kRows < kManyRows
-                                       ? HWY_MIN(16 / kRows, kMaxStreams)
+                                       ? HWY_MIN(16 / kRows,
+                                                 kSideBySide.streams)
                                        : HWY_MAX(1, 2 / kColVectors);
 
 // Of the rows of a panel, so many vectors at a time meet kRows rows of x.
@@ -124,21 +125,23 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
       Fetch<UnitBytes(kLayout)>(Units<kLayout>(job.w, panel + i));
     }
   }
+  const size_t ahead_bytes = GetPanelReads().ahead_bytes;
+  const Ahead<kTileStride<kLayout>> ahead(ahead_bytes, num_tiles, count,
+                                          stride);
+  [[maybe_unused]] const Ahead<HWY_MAX(1, RestBytes(kLayout))> ahead_of_rest(
+      ahead_bytes, num_tiles, count, stride);
   size_t block = 0;
   ForEachTile<kLayout>(
       job.w, panel, 0, job.w.cols,
       [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
-        const size_t ahead =
-            AheadOf<kTileStride<kLayout>>(block, num_tiles, count, stride);
         for (size_t i = 0; i < count; i += kTiles) {
           Tile tiles[kTiles];
           for (size_t t = 0; t < kTiles; ++t) {
             tiles[t] = tile.At((i + t) * stride);
-            Fetch<kTileStride<kLayout>>(tiles[t].planes + ahead);
+            Fetch<kTileStride<kLayout>>(tiles[t].planes + ahead.Of(block));
             if constexpr (RestBytes(kLayout) != 0) {
-              Fetch<RestBytes(kLayout)>(
-                  tiles[t].rest +
-                  AheadOf<RestBytes(kLayout)>(block, num_tiles, count, stride));
+              Fetch<RestBytes(kLayout)>(tiles[t].rest +
+                                        ahead_of_rest.Of(block));
             }
           }
           for (size_t p = 0; p < kNumParts; ++p) {
@@ -176,12 +179,14 @@ template <Layout kLayout, size_t kRows>
 void PanelRows(const MatMulJob& job, const Int8Block* x, size_t first,
                size_t begin, size_t end) {
   constexpr size_t kPanels = kStreams<kRows>;
+  const size_t streams =
+      kRows < kManyRows ? HWY_MIN(kPanels, GetPanelReads().streams) : kPanels;
   // Where a panel takes more vectors than parts, they are computed one after
   // the other: the sums stay in registers.
   for (size_t v = 0; v < kColVectors; v += kParts<kRows>) {
     size_t panel = begin;
-    for (; panel + kPanels <= end; panel += kPanels) {
-      Rows<kLayout, kRows, kPanels>(job, x, first, panel, kPanels, v);
+    for (; panel + streams <= end; panel += streams) {
+      Rows<kLayout, kRows, kPanels>(job, x, first, panel, streams, v);
     }
     if (panel == end) continue;
     if constexpr (kRows < kManyRows) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "compression/weight_view.h"
+#include "ops/panel_reads.h"
 
 #if defined(GEMMA_OPS_PACKED_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef GEMMA_OPS_PACKED_INL_H_
@@ -147,14 +148,6 @@ HWY_INLINE VU32 Codes(const Tile& tile, size_t v) {
   }
 }
 
-// A core reads several panels side by side, each fetched ahead of its use,
-// about twice as fast as one: what is missing at the same time is fetched at
-// the same time, and no stream of the hardware's own prefetcher goes beyond its
-// page.
-inline constexpr size_t kMaxStreams = 8;
-
-inline constexpr size_t kAheadBytes = 1024;
-
 // Fetches kBytes. They may lie beyond the matrix: fetching never fails.
 template <size_t kBytes>
 HWY_INLINE void Fetch(const uint8_t* from) {
@@ -167,18 +160,29 @@ inline constexpr size_t kTileStride = PanelBlockBytes(kLayout) /
                                       HWY_MAX(1, TraitsOf(kLayout).block_cols /
                                                      kTileCols);
 
-// How far ahead of tile `tile` of `num_tiles` to fetch, tiles being kBytes
-// apart, while `num_panels` panels `stride` apart are read side by side. Behind
-// the last tile the next panels begin.
+// How far ahead of each of `num_tiles` tiles to fetch, tiles being kBytes
+// apart, while `num_panels` panels `stride` apart are read side by side:
+// `ahead_bytes`, or a little more. Behind the last tile the next panels begin.
 template <size_t kBytes>
-HWY_INLINE size_t AheadOf(size_t tile, size_t num_tiles, size_t num_panels,
-                          size_t stride) {
-  constexpr size_t kTiles = hwy::DivCeil(kAheadBytes, kBytes);
-  constexpr size_t kAhead = kTiles * kBytes;
-  return tile + kTiles < num_tiles
-             ? kAhead
-             : kAhead + num_panels * stride - num_tiles * kBytes;
-}
+class Ahead {
+ public:
+  HWY_INLINE Ahead(size_t ahead_bytes, size_t num_tiles, size_t num_panels,
+                   size_t stride) {
+    const size_t tiles = hwy::DivCeil(ahead_bytes, kBytes);
+    in_panel_ = tiles * kBytes;
+    behind_ = in_panel_ + num_panels * stride - num_tiles * kBytes;
+    num_in_panel_ = num_tiles - HWY_MIN(tiles, num_tiles);
+  }
+
+  HWY_INLINE size_t Of(size_t tile) const {
+    return tile < num_in_panel_ ? in_panel_ : behind_;
+  }
+
+ private:
+  size_t in_panel_;
+  size_t behind_;
+  size_t num_in_panel_;  // tiles that what is fetched for lies in the panel
+};
 
 HWY_INLINE VF LoadHalves(const uint8_t* HWY_RESTRICT from, size_t v) {
   const DF df;

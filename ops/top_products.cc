@@ -50,18 +50,20 @@ namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Bounds of `num_panels` panels, at most kMaxStreams.
+// Bounds of `num_panels` panels, at most kSideBySide.streams.
 void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
   constexpr Layout kLayout = Layout::kU8Split;
   const DF df;
   const size_t stride = PanelBytes(kLayout, scan.w.cols);
-  VF sums[kMaxStreams][kColVectors];
-  VF errors[kMaxStreams][kColVectors];
-  for (size_t i = 0; i < kMaxStreams; ++i) {
+  VF sums[kSideBySide.streams][kColVectors];
+  VF errors[kSideBySide.streams][kColVectors];
+  for (size_t i = 0; i < kSideBySide.streams; ++i) {
     for (size_t v = 0; v < kColVectors; ++v) {
       sums[i][v] = errors[i][v] = hn::Zero(df);
     }
   }
+  const Ahead<kTileStride<kLayout>> ahead(
+      GetPanelReads().ahead_bytes, scan.w.cols / kTileCols, num_panels, stride);
   size_t block = 0;
   ForEachTile<kLayout>(
       scan.w, panel, 0, scan.w.cols,
@@ -71,11 +73,9 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
             hn::Set(df, kMiddle / 4 * static_cast<float>(x.sum));
         const auto x_scale = hn::Set(df, 4 * x.scale);
         const auto slack = hn::Set(df, scan.slack[block]);
-        const size_t ahead = AheadOf<kTileStride<kLayout>>(
-            block, scan.w.cols / kTileCols, num_panels, stride);
         for (size_t i = 0; i < num_panels; ++i) {
           const Tile t = tile.At(i * stride);
-          Fetch<kTileStride<kLayout>>(t.planes + ahead);
+          Fetch<kTileStride<kLayout>>(t.planes + ahead.Of(block));
           for (size_t v = 0; v < kColVectors; ++v) {
             VI32 acc[1][1];
             GroupDots<kLayout, 0, 1, 1, CodeBits::kInBlock>({t}, v, &scan.x,
@@ -110,8 +110,9 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
 }
 
 void ScanOnTarget(const TopScan& scan, size_t begin, size_t end) {
-  for (size_t panel = begin; panel < end; panel += kMaxStreams) {
-    ScanPanels(scan, panel, HWY_MIN(kMaxStreams, end - panel));
+  const size_t streams = GetPanelReads().streams;
+  for (size_t panel = begin; panel < end; panel += streams) {
+    ScanPanels(scan, panel, HWY_MIN(streams, end - panel));
   }
 }
 

@@ -15,6 +15,7 @@
 #include "ops/aligned_buffer.h"
 #include "ops/bf16_tiles.h"
 #include "ops/ops.h"
+#include "tests/support/for_each_panel_reads.h"
 #include "tests/support/for_each_target.h"
 #include "tests/support/near.h"
 
@@ -316,6 +317,26 @@ TEST(MatMul, Int8IsExactOfRoundedActivations) {
                     one_row)
               << FormatName(format) << " row " << row;
         }
+      });
+    }
+  }
+}
+
+TEST(MatMul, GivesTheSameBitsHoweverPanelsAreRead) {
+  Workers workers(1);
+  for (const Format format : kAllFormats) {
+    const size_t cols = BlockValues(format) == 256 ? 512 : 288;
+    const TestMatrix w(format, kEightPanels, cols, 5);
+    for (const size_t rows : {1, 2, 4, 8}) {
+      const std::vector<float> x = RandomVector(rows * cols, rows);
+      ForEachTarget([&] {
+        const std::vector<float> expected =
+            Product(x, rows, w, {}, workers, Arithmetic::kInt8);
+        ForEachPanelReads([&] {
+          EXPECT_EQ(Product(x, rows, w, {}, workers, Arithmetic::kInt8),
+                    expected)
+              << FormatName(format) << ", " << rows << " rows";
+        });
       });
     }
   }
