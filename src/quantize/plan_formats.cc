@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -109,35 +110,73 @@ absl::StatusOr<Choices> ChoicesOf(const BoundWeight& weight,
   return Hull(std::move(all));
 }
 
+double BitsOf(const std::vector<Choices>& choices) {
+  double bits = 0;
+  for (const Choices& of : choices) bits += of.front().bits;
+  return bits;
+}
+
+// One choice of each matrix.
+struct Plan {
+  std::vector<Choice> taken;
+  double loss = std::numeric_limits<double>::infinity();
+};
+
 // Takes the steps along the hulls that save most for their bits while they fit
-// into `left` bits.
-std::vector<size_t> TakeSteps(const std::vector<Choices>& choices,
-                              double left) {
-  std::vector<size_t> taken(choices.size(), 0);
+// into `budget`.
+Plan TakeSteps(const std::vector<Choices>& choices, double budget) {
+  double left = budget - BitsOf(choices);
+  std::vector<size_t> at(choices.size(), 0);
   std::vector<bool> is_full(choices.size(), false);
   for (;;) {
     std::optional<size_t> best;
     double best_gain = 0;
     for (size_t i = 0; i < choices.size(); ++i) {
-      if (is_full[i] || taken[i] + 1 >= choices[i].size()) continue;
-      const Choice& now = choices[i][taken[i]];
-      const Choice& next = choices[i][taken[i] + 1];
+      if (is_full[i] || at[i] + 1 >= choices[i].size()) continue;
+      const Choice& now = choices[i][at[i]];
+      const Choice& next = choices[i][at[i] + 1];
       const double gain = (now.loss - next.loss) / (next.bits - now.bits);
       if (!best || gain > best_gain) {
         best = i;
         best_gain = gain;
       }
     }
-    if (!best) return taken;
+    if (!best) break;
     const Choices& of = choices[*best];
-    const double bits = of[taken[*best] + 1].bits - of[taken[*best]].bits;
+    const double bits = of[at[*best] + 1].bits - of[at[*best]].bits;
     if (bits > left) {
       is_full[*best] = true;
       continue;
     }
     left -= bits;
-    ++taken[*best];
+    ++at[*best];
   }
+  Plan plan = {{}, 0.0};
+  for (size_t i = 0; i < choices.size(); ++i) {
+    plan.taken.push_back(choices[i][at[i]]);
+    plan.loss += plan.taken.back().loss;
+  }
+  return plan;
+}
+
+// The best plan of those that steps lead to, which begin with each choice of
+// the largest matrix: the embeddings of a small model are most of its weights,
+// and their next step may be too large by what others took for little.
+Plan BestPlan(const std::vector<Choices>& choices, double budget) {
+  const auto less = [](const Choices& a, const Choices& b) {
+    return a.front().bits < b.front().bits;
+  };
+  const size_t largest =
+      std::max_element(choices.begin(), choices.end(), less) - choices.begin();
+  Plan best;
+  for (const Choice& choice : choices[largest]) {
+    std::vector<Choices> others = choices;
+    others[largest] = {choice};
+    if (BitsOf(others) > budget) break;
+    Plan plan = TakeSteps(others, budget);
+    if (plan.loss < best.loss) best = std::move(plan);
+  }
+  return best;
 }
 
 }  // namespace
@@ -171,21 +210,19 @@ absl::StatusOr<std::vector<Format>> PlanFormats(
   });
 
   std::vector<Choices> choices;
-  double least = 0;
-  for (size_t i = 0; i < weights.size(); ++i) {
-    GEMMA_RETURN_IF_ERROR(measured[i].status());
-    least += measured[i]->front().bits;
-    choices.push_back(*std::move(measured[i]));
+  for (absl::StatusOr<Choices>& of : measured) {
+    GEMMA_RETURN_IF_ERROR(of.status());
+    choices.push_back(*std::move(of));
   }
+  const double least = BitsOf(choices);
   if (least > budget) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%g bits for each weight are too few, the smallest formats take %.3f",
         bits, bits + (least - budget) / all_values));
   }
-  const std::vector<size_t> taken = TakeSteps(choices, budget - least);
   std::vector<Format> out;
-  for (size_t i = 0; i < choices.size(); ++i) {
-    out.push_back(choices[i][taken[i]].format);
+  for (const Choice& choice : BestPlan(choices, budget).taken) {
+    out.push_back(choice.format);
   }
   return out;
 }

@@ -19,6 +19,7 @@ namespace gemma {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -193,6 +194,21 @@ TEST(PlanFormats, WhatMattersMoreGetsMoreBits) {
     }
     EXPECT_GT(differ, 5u);
   }
+}
+
+// Just too few bits for N5_16 everywhere: a few small matrices do without,
+// rather than the table, whose bits nothing else could use as well.
+TEST(PlanFormats, ATableOfMostWeightsTakesItsTurn) {
+  std::vector<Weight> weights = {Gaussian(WeightRole::kEmbedding, 1000, 64, 1)};
+  for (unsigned i = 0; i < 16; ++i) {
+    weights.push_back(Gaussian(WeightRole::kUpProj, 32, 64, 2 + i));
+  }
+  const PlannedModel model(std::move(weights));
+  const double bits = BitsPerWeight(Format::kN5_16, 64);
+  const std::vector<Format> plan = model.PlanOrFail(bits - 0.01);
+  EXPECT_EQ(plan[0], Format::kN5_16);
+  EXPECT_THAT(std::vector<Format>(plan.begin() + 1, plan.end()),
+              Contains(Format::kN5_16));
 }
 
 TEST(PlanFormats, RefusesABudgetThatIsTooSmall) {
