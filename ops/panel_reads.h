@@ -16,7 +16,7 @@ struct PanelReads {
 // the same time, and sums of one panel do not wait for each other.
 inline constexpr PanelReads kSideBySide = {.streams = 8, .ahead_bytes = 1024};
 
-// What this CPU is fastest with where sums do not wait.
+// What this CPU is fastest with where sums do not wait and all is read.
 PanelReads GetPanelReads();
 
 // What GetPanelReads returns from now on, while nothing computes.

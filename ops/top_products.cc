@@ -63,7 +63,7 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
     }
   }
   const Ahead<kTileStride<kLayout>> ahead(
-      GetPanelReads().ahead_bytes, scan.w.cols / kTileCols, num_panels, stride);
+      kSideBySide.ahead_bytes, scan.w.cols / kTileCols, num_panels, stride);
   size_t block = 0;
   ForEachTile<kLayout>(
       scan.w, panel, 0, scan.w.cols,
@@ -109,10 +109,10 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
   }
 }
 
+// Always side by side: one stream would fetch the lower bits of codes, too.
 void ScanOnTarget(const TopScan& scan, size_t begin, size_t end) {
-  const size_t streams = GetPanelReads().streams;
-  for (size_t panel = begin; panel < end; panel += streams) {
-    ScanPanels(scan, panel, HWY_MIN(streams, end - panel));
+  for (size_t panel = begin; panel < end; panel += kSideBySide.streams) {
+    ScanPanels(scan, panel, HWY_MIN(kSideBySide.streams, end - panel));
   }
 }
 

@@ -11,7 +11,6 @@
 #include "compression/pack.h"
 #include "gtest/gtest.h"
 #include "ops/ops.h"
-#include "tests/support/for_each_panel_reads.h"
 #include "tests/support/for_each_target.h"
 
 namespace gemma {
@@ -121,13 +120,6 @@ TEST(TopProducts, AreThoseOfAllOnEveryTarget) {
         }
       }
     }
-  });
-}
-
-TEST(TopProducts, AreThoseOfAllHoweverPanelsAreRead) {
-  ForEachPanelReads([] {
-    Matrix matrix(500, 640, 1);
-    Check(matrix, Activations(640, 5), 5);
   });
 }
 
