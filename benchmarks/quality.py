@@ -6,7 +6,7 @@ for each format. `gemma compare` tells how far each is from the reference on a t
 bench` and llama.cpp read and write with it. Writes OUTPUT/quality.json (everything), OUTPUT/quality.md and the plot;
 prints the tables. A format that fails is told in them, and then the exit code is 1.
 
-  quality.py "$(tools/fetch_model.sh)"                    all formats: half an hour
+  quality.py "$(tools/fetch_model.sh)"                    all formats: an hour
   quality.py MODEL.gguf --only 'q4|Q4_0' --no-speed       some
   quality.py MODEL.gguf --no-speed --keep                 while others use the machine, and then, while none does,
   quality.py MODEL.gguf --speed-only --keep -r 1          once more for each repetition
@@ -32,13 +32,14 @@ from comparison.formats import Makers, all_formats
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = HERE.parent / "build" / "release"
 PREFILL, DECODE = Test(prompt=512), Test(generated=64)
+BESIDE = "q4"  # the title of the file that runs before each other one
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", metavar="MODEL", type=pathlib.Path, help="a GGUF file")
     parser.add_argument("-t", "--threads", type=int, default=2, metavar="N", help="of every engine (default 2)")
-    parser.add_argument("-r", "--repetitions", type=int, default=3, metavar="N", help="of each speed (default 3)")
+    parser.add_argument("-r", "--repetitions", type=int, default=9, metavar="N", help="of each speed (default 9)")
     parser.add_argument("--only", type=re.compile, default=re.compile(""), metavar="REGEX",
                         help="formats whose title, such as 'llama.cpp Q4_0 pure + importance', has a match")
     parser.add_argument("--text", type=pathlib.Path, metavar="FILE", help="predict this one instead")
@@ -155,20 +156,24 @@ def digest_of(file):
 
 
 def measure_speeds(arguments, rows):
-    """Engines and files take turns, each time in another order, so that what else the machine does hits all alike."""
+    """Engines and files take turns, each time in another order, and each after one file that all are compared with."""
     ours = Gemma(arguments.build / "gemma", arguments.threads)
     theirs = LlamaCpp(environment.python("llama-cpp"), arguments.threads)
-    runs = [(row, engine) for row in rows if "error" not in row
-            for engine in ([ours, theirs] if row["maker"] == "llama.cpp" else [ours])]
+    measurable = [row for row in rows if "error" not in row]
+    beside = pathlib.Path(next((row for row in measurable if row["title"] == BESIDE), measurable[0])["file"])
+    runs = [(row, engine, name, test) for row in measurable
+            for engine in ([ours, theirs] if row["maker"] == "llama.cpp" else [ours])
+            for name, test in (("prefill", PREFILL), ("decode", DECODE))]
     for repetition in range(arguments.repetitions):
         random.shuffle(runs)
-        for row, engine in runs:
+        for row, engine, name, test in runs:
             measured = row.setdefault("speed", {}).setdefault(engine.name, {"prefill": [], "decode": []})
             if "error" in measured:
                 continue
             try:
-                for name, test in (("prefill", PREFILL), ("decode", DECODE)):
-                    measured[name].append(engine.measure(pathlib.Path(row["file"]), test)["tokens_per_second"])
+                sample = {"beside": ours.measure(beside, test)["tokens_per_second"]}
+                sample["tokens_per_second"] = engine.measure(pathlib.Path(row["file"]), test)["tokens_per_second"]
+                measured[name].append(sample)
             except EngineError as error:
                 measured["error"] = f"speed of {engine.name}: {error}"
         note(f"  speeds, {repetition + 1} of {arguments.repetitions}")

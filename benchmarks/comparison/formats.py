@@ -36,7 +36,7 @@ def _theirs(name, pure=False):
     return Format("llama.cpp", name + (" pure" if pure else ""), (name, "--pure") if pure else (name,))
 
 
-OURS = [_type(name) for name in ("q8", "q6", "q5", "q4", "q4s", "q4_0")] + [_mix(bits) for bits in ("5.5", "5", "4.5")]
+OURS = [_type(name) for name in ("q8", "q6", "q5", "q4", "q4s", "q4_0")] + [_mix(bits) for bits in ("6.5", "5.5", "5", "4.5")]
 THEIRS = [_theirs(name) for name in ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0")]
 THEIRS += [_theirs(name, pure=True) for name in ("Q5_K_M", "Q4_K_M", "IQ4_NL", "Q4_0")]
 WITH_IMPORTANCE = ("5 bits", "q4", "4.5 bits", "Q4_K_M pure", "IQ4_NL pure", "Q4_0 pure")

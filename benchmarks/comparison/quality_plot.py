@@ -2,7 +2,6 @@
 """Plots KL against bits and against speed: quality_plot.py RESULTS.json PLOT.png"""
 import json
 import pathlib
-import statistics
 import sys
 
 import matplotlib
@@ -10,6 +9,8 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 from matplotlib.transforms import Bbox  # noqa: E402
+
+import speeds  # noqa: E402
 
 COLORS = {"gemma": "tab:blue", "llama.cpp": "tab:orange"}
 ON_GRID = 0.9  # the share of weights from which on a format is that of the source
@@ -26,12 +27,6 @@ def kl(row):
 
 def bits(row):
     return row["bits"]
-
-
-def decode(row):
-    """Of our engine; None if it was not measured."""
-    speeds = row.get("speed", {}).get("gemma", {}).get("decode")
-    return statistics.median(speeds) if speeds else None
 
 
 def lowest(rows, x, more_is_better):
@@ -85,6 +80,10 @@ def main():
     results = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
     rows = [row for row in results["rows"] if row["maker"] and "error" not in row]
     panels = [(bits, "bits per weight", False)]
+
+    def decode(row):
+        return speeds.typical(results["rows"], row, "gemma", "decode")
+
     if any(decode(row) for row in rows):
         panels.append((decode, "tokens/s, decoding with our engine", True))
     figure, axes = pyplot.subplots(1, len(panels), figsize=(7 * len(panels), 6), squeeze=False)

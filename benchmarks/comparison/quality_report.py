@@ -1,17 +1,21 @@
 """Results of quality.py as Markdown."""
-import statistics
-
+from comparison import speeds
 from comparison.report import table
 
 NOTES = """\
 Bits: of the file's tensors, for each weight. KL: the mean and the 99 % quantile of the Kullback-Leibler divergence from
 the reference, in nats, over {tokens} tokens of English that no calibration used, with activations and caches in
 float32; "int8": with activations rounded to int8, as the command computes by default. Top-1: how often the most
-probable token is the reference's. Perplexity: over the reference's, which is {perplexity:.3f}. Speeds are tokens/s of
-our engine, medians: a prompt of 512 tokens, 64 tokens one by one; in brackets llama.cpp's with the same file. On grid:
-the share of weights whose type is that of the file that the reference was made of. Such a type finds its own values
-again, almost free; the more of that, the less its quality says. + importance: told which channels matter, by
-`gemma importance` on another text.
+probable token is the reference's. Perplexity: over the reference's, which is {perplexity:.3f}. On grid: the share of
+weights whose type is that of the file that the reference was made of. Such a type finds its own values again, almost
+free; the more of that, the less its quality says. + importance: told which channels matter, by `gemma importance` on
+another text.
+"""
+SPEED_NOTES = """\
+Speeds are tokens/s of our engine: a prompt of 512 tokens, 64 tokens one by one; in brackets llama.cpp's with the same
+file. The machine's own speed changes meanwhile, so that `q4` ran before each measurement; a speed is the median of
+{repetitions} shares of `q4`'s, times the median of `q4`. Half of a file's shares lie within {prefill:.0f} % (prompts) and
+{decode:.0f} % (one by one), by the median file.
 """
 SYNTHETIC = """\
 Relative RMS error on random matrices of [9216, 2304], with no importance. gemma.cpp's SFP, 8 bits of which two or three
@@ -19,15 +23,12 @@ are the mantissa, loses 2.7 % of either.
 """
 
 
-def median(speeds, name):
-    return f"{statistics.median(speeds[name]):.0f}" if speeds and speeds[name] else "-"
-
-
-def speed_cell(entry, name):
+def speed_cell(rows, entry, test):
     """Ours, and theirs in brackets."""
-    speeds = entry.get("speed", {})
-    theirs = f" ({median(speeds['llama.cpp'], name)})" if "llama.cpp" in speeds else ""
-    return median(speeds.get("gemma"), name) + theirs
+    ours, theirs = (speeds.typical(rows, entry, engine, test) for engine in ("gemma", "llama.cpp"))
+    if ours is None:
+        return "-"
+    return f"{ours:.0f}" + (f" ({theirs:.0f})" if theirs else "")
 
 
 def title_of(entry):
@@ -35,19 +36,19 @@ def title_of(entry):
     return f"{entry['maker']} {entry['title']}{same}".strip()
 
 
-def cells(entry):
+def cells(rows, entry):
     exact, rounded = entry["float32"], entry["int8"]
     return [title_of(entry), f"{entry['bits']:.2f}", f"{entry['bytes'] / 1e6:.0f}",
             f"{exact['mean_kl']:.2e} ± {exact['mean_kl_error']:.0e}", f"{exact['kl_99']:.2e}",
             f"{100 * exact['top1_agreement']:.1f} %", f"{exact['perplexity_ratio']:.4f}", f"{rounded['mean_kl']:.2e}",
-            speed_cell(entry, "prefill"), speed_cell(entry, "decode"), f"{100 * entry['same_grid']:.0f} %"]
+            speed_cell(rows, entry, "prefill"), speed_cell(rows, entry, "decode"), f"{100 * entry['same_grid']:.0f} %"]
 
 
 def quality_table(results):
     header = ["Format", "Bits", "MB", "Mean KL", "99 % KL", "Top-1", "Perplexity", "KL, int8", "Prefill", "Decode",
               "On grid"]
     measured = [entry for entry in results["rows"] if "error" not in entry]
-    return table(header, [cells(entry) for entry in sorted(measured, key=lambda entry: -entry["bits"])])
+    return table(header, [cells(measured, entry) for entry in sorted(measured, key=lambda entry: -entry["bits"])])
 
 
 def synthetic_table(results):
@@ -78,10 +79,18 @@ def heading(results):
             f"{results['text_sha256'][:12]}.\n")
 
 
+def speed_facts(results):
+    rows = [entry for entry in results["rows"] if "error" not in entry]
+    return {"repetitions": len(speeds.samples(rows[:1], "gemma", "decode")),
+            **{test: 100 * speeds.spread(rows, "gemma", test) for test in ("prefill", "decode")}}
+
+
 def markdown(results):
     first = next(entry["float32"] for entry in results["rows"] if "error" not in entry)
     parts = [heading(results), quality_table(results),
              NOTES.format(tokens=first["scored_tokens"], perplexity=first["base_perplexity"])]
+    if any("speed" in entry for entry in results["rows"]):
+        parts.append(SPEED_NOTES.format(**speed_facts(results)))
     if errors(results):
         parts.append("Not measured:\n\n" + errors(results))
     if "synthetic" in results:
