@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -119,7 +118,7 @@ double BitsOf(const std::vector<Choices>& choices) {
 // One choice of each matrix.
 struct Plan {
   std::vector<Choice> taken;
-  double loss = std::numeric_limits<double>::infinity();
+  double loss = 0.0;
 };
 
 // Takes the steps along the hulls that save most for their bits while they fit
@@ -151,7 +150,7 @@ Plan TakeSteps(const std::vector<Choices>& choices, double budget) {
     left -= bits;
     ++at[*best];
   }
-  Plan plan = {{}, 0.0};
+  Plan plan;
   for (size_t i = 0; i < choices.size(); ++i) {
     plan.taken.push_back(choices[i][at[i]]);
     plan.loss += plan.taken.back().loss;
@@ -174,7 +173,7 @@ Plan BestPlan(const std::vector<Choices>& choices, double budget) {
     others[largest] = {choice};
     if (BitsOf(others) > budget) break;
     Plan plan = TakeSteps(others, budget);
-    if (plan.loss < best.loss) best = std::move(plan);
+    if (best.taken.empty() || plan.loss < best.loss) best = std::move(plan);
   }
   return best;
 }

@@ -211,6 +211,19 @@ TEST(PlanFormats, ATableOfMostWeightsTakesItsTurn) {
               Contains(Format::kN5_16));
 }
 
+// Of zeros nothing is lost; of the smallest floats all may be.
+TEST(PlanFormats, MatricesOfNextToNothing) {
+  for (const float value : {0.0f, 1e-45f, 1e-38f}) {
+    Weight nothing = Gaussian(WeightRole::kEmbedding, 1000, 64);
+    nothing.values.assign(nothing.values.size(), value);
+    const PlannedModel model(
+        {std::move(nothing), Gaussian(WeightRole::kVProj, 64, 64)});
+    for (const double bits : {4.6, 6.0, 20.0, 32.0}) {
+      EXPECT_LE(model.Bits(model.PlanOrFail(bits)), bits) << value;
+    }
+  }
+}
+
 TEST(PlanFormats, RefusesABudgetThatIsTooSmall) {
   const PlannedModel model = SmallModel();
   // Even where vectors alone take it all.
