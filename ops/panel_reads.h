@@ -13,7 +13,7 @@ struct PanelReads {
 };
 
 // The most streams there are. What is missing at the same time is fetched at
-// the same time, and sums of one panel do not wait for each other.
+// the same time, and while the sums of one panel wait, others are computed.
 inline constexpr PanelReads kSideBySide = {.streams = 8, .ahead_bytes = 1024};
 
 // What this CPU is fastest with where sums do not wait and all is read.

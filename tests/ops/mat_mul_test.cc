@@ -15,7 +15,7 @@
 #include "ops/aligned_buffer.h"
 #include "ops/bf16_tiles.h"
 #include "ops/ops.h"
-#include "tests/support/for_each_panel_reads.h"
+#include "ops/panel_reads.h"
 #include "tests/support/for_each_target.h"
 #include "tests/support/near.h"
 
@@ -320,6 +320,23 @@ TEST(MatMul, Int8IsExactOfRoundedActivations) {
       });
     }
   }
+}
+
+// One panel after the other, all of them side by side, and what is between;
+// fetched ahead by less than a tile and by more than a panel.
+constexpr PanelReads kPanelReads[] = {
+    {1, 4096}, {1, 64}, {3, 1}, kSideBySide, {8, 1 << 20}};
+
+template <class Body>
+void ForEachPanelReads(Body body) {
+  const PanelReads chosen = GetPanelReads();
+  for (const PanelReads& reads : kPanelReads) {
+    SCOPED_TRACE(testing::Message() << reads.streams << " streams, "
+                                    << reads.ahead_bytes << " bytes ahead");
+    SetPanelReadsForTest(reads);
+    body();
+  }
+  SetPanelReadsForTest(chosen);
 }
 
 TEST(MatMul, GivesTheSameBitsHoweverPanelsAreRead) {
