@@ -32,7 +32,7 @@ from comparison.formats import Makers, all_formats
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = HERE.parent / "build" / "release"
 PREFILL, DECODE = Test(prompt=512), Test(generated=64)
-BESIDE = "q4"  # the title of the file that runs before each other one
+BESIDE = "q4"  # the title of the file that runs before each other one; if it is not there, the first
 
 
 def parse_arguments():
@@ -155,12 +155,13 @@ def digest_of(file):
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def measure_speeds(arguments, rows):
+def measure_speeds(arguments, results):
     """Engines and files take turns, each time in another order, and each after one file that all are compared with."""
     ours = Gemma(arguments.build / "gemma", arguments.threads)
     theirs = LlamaCpp(environment.python("llama-cpp"), arguments.threads)
-    measurable = [row for row in rows if "error" not in row]
-    beside = pathlib.Path(next((row for row in measurable if row["title"] == BESIDE), measurable[0])["file"])
+    measurable = [row for row in results["rows"] if "error" not in row]
+    beside = next((row for row in measurable if row["title"] == BESIDE), measurable[0])
+    results["beside"] = beside["title"]
     runs = [(row, engine, name, test) for row in measurable
             for engine in ([ours, theirs] if row["maker"] == "llama.cpp" else [ours])
             for name, test in (("prefill", PREFILL), ("decode", DECODE))]
@@ -171,7 +172,7 @@ def measure_speeds(arguments, rows):
             if "error" in measured:
                 continue
             try:
-                sample = {"beside": ours.measure(beside, test)["tokens_per_second"]}
+                sample = {"beside": ours.measure(pathlib.Path(beside["file"]), test)["tokens_per_second"]}
                 sample["tokens_per_second"] = engine.measure(pathlib.Path(row["file"]), test)["tokens_per_second"]
                 measured[name].append(sample)
             except EngineError as error:
@@ -256,7 +257,7 @@ def main():
     results = saved(arguments) if arguments.speed_only else measure_all(arguments)
     save(arguments, results)
     if not arguments.no_speed:
-        measure_speeds(arguments, results["rows"])
+        measure_speeds(arguments, results)
     write_results(arguments, results)
     if not arguments.keep:
         for file in (arguments.output / "models").glob("*.gguf"):

@@ -13,8 +13,8 @@ another text.
 """
 SPEED_NOTES = """\
 Speeds are tokens/s of our engine: a prompt of 512 tokens, 64 tokens one by one; in brackets llama.cpp's with the same
-file. The machine's own speed changes meanwhile, so that `q4` ran before each measurement; a speed is the median of
-{repetitions} shares of `q4`'s, times the median of `q4`. Half of a file's shares lie within {prefill:.0f} % (prompts) and
+file. The machine's own speed changes meanwhile, so that {beside} ran before each measurement; a speed is the median of
+{repetitions} shares of its speed, times its median. Half of a file's shares lie within {prefill:.0f} % (prompts) and
 {decode:.0f} % (one by one), by the median file.
 """
 SYNTHETIC = """\
@@ -81,7 +81,7 @@ def heading(results):
 
 def speed_facts(results):
     rows = [entry for entry in results["rows"] if "error" not in entry]
-    return {"repetitions": len(speeds.samples(rows[:1], "gemma", "decode")),
+    return {"beside": results["beside"], "repetitions": len(speeds.samples(rows[:1], "gemma", "decode")),
             **{test: 100 * speeds.spread(rows, "gemma", test) for test in ("prefill", "decode")}}
 
 
