@@ -36,7 +36,7 @@ packages=(
   nlohmann-json3-dev zlib1g-dev
 )
 ((release_only)) || packages+=(
-  clang-format doxygen groff-base python3-jsonschema python3-matplotlib
+  ccache clang-format doxygen groff-base python3-jsonschema python3-matplotlib
 )
 
 log() { echo "==> $*"; }

@@ -1,0 +1,21 @@
+# Ways to compile in less time.
+
+# ccache, where it is installed, unless the user chose a launcher. Paths below
+# the source tree are kept relative, so that a clone in another folder finds
+# what this one compiled.
+find_program(GEMMA_CCACHE ccache)
+if(GEMMA_CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
+    "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1
+    "CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime"
+    "${GEMMA_CCACHE}")
+endif()
+
+# gemma_precompile(TARGET HEADER...): headers that most files of a target read.
+function(gemma_precompile target)
+  target_precompile_headers(${target} PRIVATE ${ARGN})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # ccache needs it with precompiled headers.
+    target_compile_options(${target} PRIVATE -fpch-preprocess)
+  endif()
+endfunction()
