@@ -18,8 +18,9 @@ TOP_LEVEL = set("""
     benchmarks compression include ops src tests tools
     """.split())
 
-# Tools that may look inside the library. All others use its public headers.
-INSIDERS = r"tools/gemma/(inspect|bench|doctor|logits|importance|quantize|verify|npy|saved_chat)\w*\."
+# Tools that may look inside the library. All others use its public headers,
+# and the rooms below it that know no model: src/base and src/os.
+INSIDERS = r"tools/gemma/(doctor|importance|npy|verify)\w*\."
 
 # The first pattern that matches a file's path tells which of our own headers,
 # and whether Highway, it may include. Other libraries are not listed here.
@@ -27,17 +28,19 @@ ARROWS = [
     (r"include/gemma/", r"gemma/"),
     (r"compression/", r"(compression|hwy)/"),
     (r"ops/", r"(ops|compression|hwy)/"),
-    (r"src/formats/", r"(gemma|src/formats|compression)/"),
-    (r"src/text/", r"(gemma|src/text|src/formats)/"),
-    (r"src/grammar/", r"(gemma|src/(grammar|text|formats))/"),
-    (r"src/model/", r"(gemma|src/(model|text|formats)|ops|compression)/"),
-    (r"src/quantize/", r"(gemma|src/(quantize|model|text|formats)|ops|compression)/"),
-    (r"src/scope/", r"(gemma|src/(scope|model|formats)|ops|compression)/"),
-    (r"src/c_api/", r"gemma/"),
-    (r"src/engine/", r"(gemma|src/(engine|grammar|model|text|formats)|ops|compression)/"),
-    (r"src/classify/", r"(gemma|src/(classify|engine|text|formats))/"),
+    (r"src/base/", r"src/base/"),
+    (r"src/os/", r"src/(os|base)/"),
+    (r"src/formats/", r"(gemma|src/(formats|os|base)|compression)/"),
+    (r"src/text/", r"(gemma|src/(text|formats|os|base))/"),
+    (r"src/grammar/", r"(gemma|src/(grammar|text|formats|os|base))/"),
+    (r"src/model/", r"(gemma|src/(model|text|formats|os|base)|ops|compression)/"),
+    (r"src/quantize/", r"(gemma|src/(quantize|model|text|formats|os|base)|ops|compression)/"),
+    (r"src/scope/", r"(gemma|src/(scope|model|formats|os|base)|ops|compression)/"),
+    (r"src/c_api/", r"(gemma|src/base)/"),
+    (r"src/engine/", r"(gemma|src/(engine|grammar|model|text|formats|os|base)|ops|compression)/"),
+    (r"src/classify/", r"(gemma|src/(classify|engine|text|formats|os|base))/"),
     (INSIDERS, r"(gemma|src|ops|compression|tools)/"),
-    (r"tools/", r"(gemma|tools)/"),
+    (r"tools/", r"(gemma|src/(os|base)|tools)/"),
     (r"benchmarks/", r"(gemma|src|ops|compression|hwy|tests/support|benchmarks)/"),
     (r"tests/", r""),
 ]
@@ -101,11 +104,14 @@ def self_test():
         ("ops/a.cc", '#include "compression/a.h"'),
         ("src/engine/a.cc", '#include "src/model/a.h"'),
         ("src/model/a.cc", '#include "src/text/a.h"'),
+        ("src/os/a.cc", '#include "src/base/a.h"'),
+        ("src/formats/a.cc", '#include "src/os/a.h"'),
+        ("tools/gemma/chat.cc", '#include "src/os/a.h"'),
         ("src/quantize/a.cc", '#include "src/model/a.h"'),
         ("src/classify/a.cc", '#include "src/engine/a.h"'),
         ("tests/text/a_test.cc", "#include <sentencepiece_processor.h>"),
         ("tools/gemma/chat.cc", '#include "gemma/gemma.h"'),
-        ("tools/gemma/inspect.cc", '#include "src/model/a.h"'),
+        ("tools/gemma/verify.cc", '#include "src/model/a.h"'),
         ("tests/ops/a_test.cc", '#include "hwy/highway.h"'),
     ]
     bad = [
@@ -120,6 +126,9 @@ def self_test():
         ("ops/a.cc", '#include "gemma/gemma.h"'),
         ("ops/a.cc", '#include "src/model/a.h"'),
         ("ops/a.cc", '#define HWY_TARGET_INCLUDE "ops/b.cc"'),
+        ("src/base/a.cc", '#include "src/os/a.h"'),
+        ("src/base/a.cc", '#include "gemma/a.h"'),
+        ("src/os/a.cc", '#include "src/formats/a.h"'),
         ("src/formats/a.cc", '#include "src/model/a.h"'),
         ("src/text/a.cc", '#include "src/engine/a.h"'),
         ("src/model/a.cc", '#include "src/engine/a.h"'),
@@ -131,7 +140,7 @@ def self_test():
         ("src/text/a.cc", "#include <sentencepiece_processor.h>"),
         ("tools/gemma/chat.cc", '#include "src/model/a.h"'),
         ("tools/gemma/perplexity.cc", '#include "ops/ops.h"'),
-        ("tools/gemma/inspect.cc", '#include "hwy/base.h"'),
+        ("tools/gemma/verify.cc", '#include "hwy/base.h"'),
         ("benchmarks/a_benchmark.cc", '#include "tools/gemma/a.h"'),
     ]
     wrong = [f"allowed, but reported: {case}" for case in good if one(*case)]

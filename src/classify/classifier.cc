@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 #include "src/classify/shield_prompt.h"
 #include "src/engine/batch.h"
 #include "src/engine/session_impl.h"
-#include "src/formats/messages.h"
-#include "src/formats/status_macros.h"
 
 namespace gemma {
 namespace {

@@ -7,9 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gemma/classifier.h"
-#include "src/formats/json.h"
-#include "src/formats/messages.h"
-#include "src/formats/status_macros.h"
+#include "src/base/json.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 
 namespace gemma {
 namespace {

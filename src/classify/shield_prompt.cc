@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "src/formats/messages.h"
-#include "src/formats/status_macros.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 #include "src/text/token_writer.h"
 
 namespace gemma {

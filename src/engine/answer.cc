@@ -4,7 +4,7 @@
 #include <chrono>
 
 #include "absl/strings/str_format.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 
 namespace gemma {
 

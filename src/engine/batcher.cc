@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 
 namespace gemma {
 namespace {

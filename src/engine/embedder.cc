@@ -7,10 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/engine/batch.h"
 #include "src/engine/executor.h"
 #include "src/engine/sequence_state.h"
-#include "src/formats/status_macros.h"
 #include "src/model/model_impl.h"
 
 namespace gemma {

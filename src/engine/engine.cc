@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/engine/answer.h"
 #include "src/engine/batcher.h"
 #include "src/engine/guarded.h"
 #include "src/engine/request_queue.h"
-#include "src/formats/status_macros.h"
 
 namespace gemma {
 namespace {

@@ -4,8 +4,8 @@
 #include <memory>
 #include <mutex>
 
+#include "src/base/status_macros.h"
 #include "src/engine/draft_policy.h"
-#include "src/formats/status_macros.h"
 #include "src/model/limits.h"
 
 namespace gemma {

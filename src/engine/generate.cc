@@ -4,11 +4,11 @@
 #include <optional>
 #include <vector>
 
+#include "src/base/status_macros.h"
 #include "src/engine/answer.h"
 #include "src/engine/prompt_pieces.h"
 #include "src/engine/session_impl.h"
 #include "src/engine/speculator.h"
-#include "src/formats/status_macros.h"
 
 namespace gemma {
 namespace {

@@ -4,7 +4,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_format.h"
 #include "gemma/sampler.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 
 namespace gemma {
 namespace {

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/engine/log_probabilities.h"
-#include "src/formats/status_macros.h"
 
 namespace gemma {
 namespace {

@@ -4,7 +4,7 @@
 #include <iterator>
 #include <utility>
 
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 
 namespace gemma {
 

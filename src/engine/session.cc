@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/engine/executor.h"
 #include "src/engine/session_file.h"
 #include "src/engine/session_impl.h"
-#include "src/formats/status_macros.h"
 #include "src/model/fingerprint.h"
 
 namespace gemma {

@@ -7,11 +7,11 @@
 
 #include "absl/crc/crc32c.h"
 #include "absl/strings/str_format.h"
-#include "src/formats/append_number.h"
-#include "src/formats/as_text.h"
-#include "src/formats/atomic_file.h"
-#include "src/formats/checked_reader.h"
-#include "src/formats/status_macros.h"
+#include "src/base/append_number.h"
+#include "src/base/as_text.h"
+#include "src/base/checked_reader.h"
+#include "src/base/status_macros.h"
+#include "src/os/atomic_file.h"
 
 namespace gemma {
 namespace {

@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "gemma/session.h"
 #include "src/engine/sequence_state.h"
-#include "src/formats/mapped_file.h"
+#include "src/os/mapped_file.h"
 
 namespace gemma {
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 #include "src/model/fingerprint.h"
 
 namespace gemma {

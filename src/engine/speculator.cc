@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "src/base/status_macros.h"
 #include "src/engine/session_impl.h"
-#include "src/formats/status_macros.h"
 
 namespace gemma {
 namespace {

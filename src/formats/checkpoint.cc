@@ -14,10 +14,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 #include "src/formats/directory.h"
-#include "src/formats/messages.h"
 #include "src/formats/safetensors.h"
-#include "src/formats/status_macros.h"
 
 namespace gemma {
 namespace {

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "src/base/json.h"
 #include "src/formats/gguf.h"
-#include "src/formats/json.h"
-#include "src/formats/mapped_file.h"
 #include "src/formats/modules.h"
 #include "src/formats/sbs.h"
 #include "src/formats/tensor.h"
+#include "src/os/mapped_file.h"
 
 namespace gemma {
 

@@ -5,8 +5,8 @@
 #include <system_error>
 
 #include "absl/strings/ascii.h"
-#include "src/formats/mapped_file.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
+#include "src/os/mapped_file.h"
 
 namespace gemma {
 

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "src/formats/json.h"
+#include "src/base/json.h"
 
 namespace gemma {
 

@@ -8,9 +8,9 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "src/formats/checked_reader.h"
-#include "src/formats/messages.h"
-#include "src/formats/status_macros.h"
+#include "src/base/checked_reader.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 
 namespace gemma {
 namespace {

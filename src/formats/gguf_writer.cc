@@ -6,12 +6,12 @@
 #include "absl/crc/crc32c.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "src/formats/append_number.h"
-#include "src/formats/as_text.h"
-#include "src/formats/checked_reader.h"
+#include "src/base/append_number.h"
+#include "src/base/as_text.h"
+#include "src/base/checked_reader.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
-#include "src/formats/messages.h"
-#include "src/formats/status_macros.h"
 
 namespace gemma {
 namespace {

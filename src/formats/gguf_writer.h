@@ -13,8 +13,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
-#include "src/formats/atomic_file.h"
 #include "src/formats/gguf_metadata.h"
+#include "src/os/atomic_file.h"
 
 namespace gemma {
 

@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/formats/directory.h"
-#include "src/formats/status_macros.h"
 
 namespace gemma {
 namespace {

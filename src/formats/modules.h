@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "src/formats/json.h"
+#include "src/base/json.h"
 
 namespace gemma {
 

@@ -8,10 +8,10 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "src/formats/checked_reader.h"
-#include "src/formats/messages.h"
+#include "src/base/checked_reader.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 #include "src/formats/sbs_fields.h"
-#include "src/formats/status_macros.h"
 #include "src/formats/tensor_values.h"
 
 namespace gemma {

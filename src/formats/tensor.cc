@@ -1,7 +1,7 @@
 #include "src/formats/tensor.h"
 
 #include "compression/codec.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 #include "src/formats/tensor_values.h"
 
 namespace gemma {

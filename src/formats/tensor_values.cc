@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "compression/codec.h"
 #include "compression/codec_nuq.h"
-#include "src/formats/checked_reader.h"
+#include "src/base/checked_reader.h"
 
 namespace gemma {
 namespace {

@@ -6,9 +6,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "src/formats/as_text.h"
-#include "src/formats/messages.h"
-#include "src/formats/status_macros.h"
+#include "src/base/as_text.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 
 namespace gemma {
 namespace {

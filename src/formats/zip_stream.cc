@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 
 namespace gemma {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 #include "src/grammar/automaton.h"
 #include "src/grammar/characters.h"
 #include "src/grammar/grammar_impl.h"

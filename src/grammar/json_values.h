@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "src/formats/json.h"
+#include "src/base/json.h"
 #include "src/grammar/byte_grammar.h"
 
 namespace gemma {

@@ -3,7 +3,7 @@
 #include <utility>
 #include <vector>
 
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 #include "src/grammar/regex_syntax.h"
 
 namespace gemma {

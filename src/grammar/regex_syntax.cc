@@ -7,7 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 #include "src/text/utf8.h"
 
 namespace gemma {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/container/flat_hash_map.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 
 namespace gemma {
 namespace {

@@ -11,8 +11,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "src/formats/messages.h"
-#include "src/formats/status_macros.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 #include "src/grammar/json_values.h"
 
 namespace gemma {

@@ -13,7 +13,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "src/formats/json.h"
+#include "src/base/json.h"
 
 namespace gemma {
 

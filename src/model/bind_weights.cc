@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 #include "src/model/canonicalize.h"
 #include "src/model/tensor_names.h"
 

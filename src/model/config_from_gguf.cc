@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
-#include "src/formats/status_macros.h"
 #include "src/model/read_config.h"
 #include "src/model/tensor_names.h"
 

@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "src/formats/json.h"
-#include "src/formats/status_macros.h"
+#include "src/base/json.h"
+#include "src/base/status_macros.h"
 #include "src/model/read_config.h"
 
 namespace gemma {

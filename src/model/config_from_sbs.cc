@@ -15,8 +15,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/formats/sbs_fields.h"
-#include "src/formats/status_macros.h"
 #include "src/model/read_config.h"
 #include "src/model/sbs_sizes.h"
 

@@ -10,12 +10,12 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/json.h"
+#include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
-#include "src/formats/json.h"
-#include "src/formats/mapped_file.h"
-#include "src/formats/status_macros.h"
 #include "src/model/canonicalize.h"
 #include "src/model/load_tokenizer.h"
+#include "src/os/mapped_file.h"
 
 namespace gemma {
 namespace {

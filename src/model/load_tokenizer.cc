@@ -12,9 +12,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
-#include "src/formats/json.h"
-#include "src/formats/mapped_file.h"
-#include "src/formats/status_macros.h"
+#include "src/base/json.h"
+#include "src/base/status_macros.h"
+#include "src/os/mapped_file.h"
 #include "src/text/tokenizer_impl.h"
 #include "src/text/vocabulary.h"
 

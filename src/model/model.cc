@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/formats/checkpoint.h"
-#include "src/formats/status_macros.h"
 #include "src/model/load_tokenizer.h"
 #include "src/model/model_impl.h"
 #include "src/model/num_threads.h"

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_format.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 #include "src/model/read_config.h"
 
 namespace gemma {

@@ -12,8 +12,8 @@
 #include "gemma/model.h"
 #include "ops/ops.h"
 #include "ops/workers.h"
-#include "src/formats/mapped_file.h"
 #include "src/model/weights.h"
+#include "src/os/mapped_file.h"
 
 namespace gemma {
 

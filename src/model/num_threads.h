@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
-#include "ops/cpus.h"
+#include "src/os/cpus.h"
 
 namespace gemma {
 

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "compression/codec_nuq.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 #include "src/model/limits.h"
 #include "src/model/read_config.h"
 

@@ -9,8 +9,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/formats/sbs.h"
-#include "src/formats/status_macros.h"
 #include "src/formats/tensor_values.h"
 #include "src/model/tensor_names.h"
 

@@ -9,7 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "compression/pack.h"
 #include "compression/quantize.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 #include "src/formats/tensor_values.h"
 #include "src/model/bind_weights.h"
 #include "src/model/canonicalize.h"

@@ -5,9 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/formats/gguf_types.h"
 #include "src/formats/gguf_writer.h"
-#include "src/formats/status_macros.h"
 #include "src/model/tensor_names.h"
 #include "src/model/weight_list.h"
 #include "src/quantize/importance_format.h"

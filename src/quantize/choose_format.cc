@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <initializer_list>
 
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 #include "src/model/wanted_format.h"
 
 namespace gemma {

@@ -7,11 +7,11 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
-#include "src/formats/checked_reader.h"
+#include "src/base/checked_reader.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
-#include "src/formats/mapped_file.h"
-#include "src/formats/messages.h"
-#include "src/formats/status_macros.h"
+#include "src/os/mapped_file.h"
 #include "src/quantize/importance_format.h"
 
 namespace gemma {

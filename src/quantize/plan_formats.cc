@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 #include "src/formats/tensor_values.h"
 #include "src/model/sampled_error.h"
 #include "src/model/wanted_format.h"

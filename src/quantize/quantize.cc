@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "ops/workers.h"
+#include "src/base/status_macros.h"
 #include "src/formats/checkpoint.h"
-#include "src/formats/status_macros.h"
 #include "src/model/num_threads.h"
 #include "src/quantize/write_model.h"
 

@@ -10,10 +10,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 #include "src/formats/gguf_types.h"
 #include "src/formats/gguf_writer.h"
-#include "src/formats/messages.h"
-#include "src/formats/status_macros.h"
 #include "src/formats/tensor_values.h"
 #include "src/model/bind_weights.h"
 #include "src/model/canonicalize.h"

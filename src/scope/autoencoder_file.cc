@@ -11,10 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "compression/codec.h"
-#include "src/formats/messages.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 #include "src/formats/npz.h"
 #include "src/formats/safetensors.h"
-#include "src/formats/status_macros.h"
 
 namespace gemma {
 namespace {

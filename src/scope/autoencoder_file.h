@@ -13,8 +13,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "src/formats/json.h"
-#include "src/formats/mapped_file.h"
+#include "src/base/json.h"
+#include "src/os/mapped_file.h"
 
 namespace gemma {
 

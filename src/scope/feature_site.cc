@@ -12,8 +12,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "src/formats/messages.h"
-#include "src/formats/status_macros.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 
 namespace gemma {
 namespace {

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/sparse_autoencoder.h"
-#include "src/formats/json.h"
+#include "src/base/json.h"
 
 namespace gemma {
 

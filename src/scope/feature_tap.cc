@@ -11,7 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "ops/matrix_view.h"
 #include "ops/workers.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 #include "src/model/model_impl.h"
 #include "src/scope/autoencoder_impl.h"
 

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "compression/pack.h"
 #include "compression/quantize.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 
 namespace gemma {
 namespace {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "src/formats/status_macros.h"
+#include "src/base/status_macros.h"
 #include "src/scope/autoencoder_impl.h"
 #include "src/scope/load_autoencoder.h"
 

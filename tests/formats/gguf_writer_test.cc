@@ -12,7 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/formats/gguf.h"
-#include "src/formats/mapped_file.h"
+#include "src/os/mapped_file.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/tiny_files.h"
 

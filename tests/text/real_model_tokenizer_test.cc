@@ -13,7 +13,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "src/formats/gguf.h"
-#include "src/formats/mapped_file.h"
+#include "src/os/mapped_file.h"
 #include "src/text/tokenizer_impl.h"
 #include "tests/support/toy_vocab.h"
 

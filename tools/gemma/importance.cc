@@ -9,8 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
-#include "src/formats/atomic_file.h"
 #include "src/model/model_impl.h"
+#include "src/os/atomic_file.h"
 #include "src/quantize/activation_sums.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "src/formats/json.h"
+#include "src/base/json.h"
 #include "tools/gemma/chat_settings.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"

@@ -1,4 +1,4 @@
-#include "src/formats/mapped_file.h"
+#include "src/os/mapped_file.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

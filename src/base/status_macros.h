@@ -1,7 +1,7 @@
 // Returning early from functions that return absl::Status or absl::StatusOr.
 
-#ifndef GEMMA_SRC_FORMATS_STATUS_MACROS_H_
-#define GEMMA_SRC_FORMATS_STATUS_MACROS_H_
+#ifndef GEMMA_SRC_BASE_STATUS_MACROS_H_
+#define GEMMA_SRC_BASE_STATUS_MACROS_H_
 
 #include <utility>
 
@@ -30,4 +30,4 @@
 #define GEMMA_STATUS_CONCAT(a, b) GEMMA_STATUS_CONCAT_EXPANDED(a, b)
 #define GEMMA_STATUS_CONCAT_EXPANDED(a, b) a##b
 
-#endif  // GEMMA_SRC_FORMATS_STATUS_MACROS_H_
+#endif  // GEMMA_SRC_BASE_STATUS_MACROS_H_

@@ -1,7 +1,7 @@
 // JSON from files: parsed strictly, read with checks.
 
-#ifndef GEMMA_SRC_FORMATS_JSON_H_
-#define GEMMA_SRC_FORMATS_JSON_H_
+#ifndef GEMMA_SRC_BASE_JSON_H_
+#define GEMMA_SRC_BASE_JSON_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -198,4 +198,4 @@ absl::Status Json::ReadRequired(std::string_view key, T& value) const {
 
 }  // namespace gemma
 
-#endif  // GEMMA_SRC_FORMATS_JSON_H_
+#endif  // GEMMA_SRC_BASE_JSON_H_

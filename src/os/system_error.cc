@@ -1,4 +1,4 @@
-#include "src/formats/system_error.h"
+#include "src/os/system_error.h"
 
 #include <cerrno>
 #include <string>

@@ -1,4 +1,4 @@
-#include "ops/cpus.h"
+#include "src/os/cpus.h"
 
 #ifdef __linux__
 #include <sched.h>

@@ -1,4 +1,4 @@
-#include "src/formats/checked_reader.h"
+#include "src/base/checked_reader.h"
 
 #include <cstdint>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "src/formats/atomic_file.h"
+#include "src/os/atomic_file.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,8 +15,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "src/formats/status_macros.h"
-#include "src/formats/system_error.h"
+#include "src/base/status_macros.h"
+#include "src/os/system_error.h"
 
 namespace gemma {
 namespace {

@@ -1,7 +1,7 @@
 // What the system says of files.
 
-#ifndef GEMMA_SRC_FORMATS_SYSTEM_ERROR_H_
-#define GEMMA_SRC_FORMATS_SYSTEM_ERROR_H_
+#ifndef GEMMA_SRC_OS_SYSTEM_ERROR_H_
+#define GEMMA_SRC_OS_SYSTEM_ERROR_H_
 
 #include <string>
 
@@ -14,4 +14,4 @@ absl::Status SystemError(const std::string& path, int error);
 
 }  // namespace gemma
 
-#endif  // GEMMA_SRC_FORMATS_SYSTEM_ERROR_H_
+#endif  // GEMMA_SRC_OS_SYSTEM_ERROR_H_

@@ -1,7 +1,7 @@
 // Numbers as files hold them.
 
-#ifndef GEMMA_SRC_FORMATS_APPEND_NUMBER_H_
-#define GEMMA_SRC_FORMATS_APPEND_NUMBER_H_
+#ifndef GEMMA_SRC_BASE_APPEND_NUMBER_H_
+#define GEMMA_SRC_BASE_APPEND_NUMBER_H_
 
 #include <bit>
 #include <cstddef>
@@ -27,4 +27,4 @@ void AppendNumber(T number, std::vector<uint8_t>& out) {
 
 }  // namespace gemma
 
-#endif  // GEMMA_SRC_FORMATS_APPEND_NUMBER_H_
+#endif  // GEMMA_SRC_BASE_APPEND_NUMBER_H_

@@ -1,4 +1,4 @@
-#include "src/formats/atomic_file.h"
+#include "src/os/atomic_file.h"
 
 #include <sys/resource.h>
 #include <sys/stat.h>

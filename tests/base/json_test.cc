@@ -1,4 +1,4 @@
-#include "src/formats/json.h"
+#include "src/base/json.h"
 
 #include <cstdint>
 #include <string>

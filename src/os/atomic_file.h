@@ -1,7 +1,7 @@
 // A file that appears under its name when it is complete, and not before.
 
-#ifndef GEMMA_SRC_FORMATS_ATOMIC_FILE_H_
-#define GEMMA_SRC_FORMATS_ATOMIC_FILE_H_
+#ifndef GEMMA_SRC_OS_ATOMIC_FILE_H_
+#define GEMMA_SRC_OS_ATOMIC_FILE_H_
 
 #include <cstdint>
 #include <span>
@@ -66,4 +66,4 @@ class AtomicFile {
 
 }  // namespace gemma
 
-#endif  // GEMMA_SRC_FORMATS_ATOMIC_FILE_H_
+#endif  // GEMMA_SRC_OS_ATOMIC_FILE_H_

@@ -1,7 +1,7 @@
 // Bounded reads and checked arithmetic: the only way file bytes become numbers.
 
-#ifndef GEMMA_SRC_FORMATS_CHECKED_READER_H_
-#define GEMMA_SRC_FORMATS_CHECKED_READER_H_
+#ifndef GEMMA_SRC_BASE_CHECKED_READER_H_
+#define GEMMA_SRC_BASE_CHECKED_READER_H_
 
 #include <bit>
 #include <cstddef>
@@ -96,4 +96,4 @@ class CheckedReader {
 
 }  // namespace gemma
 
-#endif  // GEMMA_SRC_FORMATS_CHECKED_READER_H_
+#endif  // GEMMA_SRC_BASE_CHECKED_READER_H_

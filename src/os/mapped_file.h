@@ -1,7 +1,7 @@
 // Files mapped into memory, read-only.
 
-#ifndef GEMMA_SRC_FORMATS_MAPPED_FILE_H_
-#define GEMMA_SRC_FORMATS_MAPPED_FILE_H_
+#ifndef GEMMA_SRC_OS_MAPPED_FILE_H_
+#define GEMMA_SRC_OS_MAPPED_FILE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -51,4 +51,4 @@ class MappedFile {
 
 }  // namespace gemma
 
-#endif  // GEMMA_SRC_FORMATS_MAPPED_FILE_H_
+#endif  // GEMMA_SRC_OS_MAPPED_FILE_H_

@@ -1,7 +1,7 @@
 // How many processors this process may keep busy.
 
-#ifndef GEMMA_OPS_CPUS_H_
-#define GEMMA_OPS_CPUS_H_
+#ifndef GEMMA_SRC_OS_CPUS_H_
+#define GEMMA_SRC_OS_CPUS_H_
 
 #include <cstddef>
 #include <string>
@@ -21,4 +21,4 @@ size_t CpuQuota(const std::string& root = "/");
 
 }  // namespace gemma
 
-#endif  // GEMMA_OPS_CPUS_H_
+#endif  // GEMMA_SRC_OS_CPUS_H_

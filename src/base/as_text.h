@@ -1,7 +1,7 @@
 // Bytes for functions that take text.
 
-#ifndef GEMMA_SRC_FORMATS_AS_TEXT_H_
-#define GEMMA_SRC_FORMATS_AS_TEXT_H_
+#ifndef GEMMA_SRC_BASE_AS_TEXT_H_
+#define GEMMA_SRC_BASE_AS_TEXT_H_
 
 #include <cstdint>
 #include <string_view>
@@ -17,4 +17,4 @@ inline std::string_view AsText(absl::Span<const uint8_t> bytes) {
 
 }  // namespace gemma
 
-#endif  // GEMMA_SRC_FORMATS_AS_TEXT_H_
+#endif  // GEMMA_SRC_BASE_AS_TEXT_H_

@@ -1,4 +1,4 @@
-#include "src/formats/mapped_file.h"
+#include "src/os/mapped_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -13,7 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "src/formats/system_error.h"
+#include "src/os/system_error.h"
 
 namespace gemma {
 namespace {

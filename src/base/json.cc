@@ -1,4 +1,4 @@
-#include "src/formats/json.h"
+#include "src/base/json.h"
 
 #include <algorithm>
 #include <bit>
@@ -10,8 +10,8 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "src/formats/messages.h"
-#include "src/formats/status_macros.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 
 namespace gemma {
 namespace {

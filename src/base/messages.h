@@ -1,7 +1,7 @@
 // Parts of messages about files.
 
-#ifndef GEMMA_SRC_FORMATS_MESSAGES_H_
-#define GEMMA_SRC_FORMATS_MESSAGES_H_
+#ifndef GEMMA_SRC_BASE_MESSAGES_H_
+#define GEMMA_SRC_BASE_MESSAGES_H_
 
 #include <cstddef>
 #include <limits>
@@ -34,4 +34,4 @@ std::string IntegerWanted() {
 
 }  // namespace gemma
 
-#endif  // GEMMA_SRC_FORMATS_MESSAGES_H_
+#endif  // GEMMA_SRC_BASE_MESSAGES_H_
