@@ -1,7 +1,10 @@
 #include "ops/workers.h"
 
 #include <algorithm>
+#include <exception>
+#include <new>
 #include <system_error>
+#include <utility>
 
 #include "hwy/cache_control.h"
 
@@ -44,6 +47,8 @@ Workers::Workers(size_t num_threads)
     }
   } catch (const std::system_error&) {
     // The system has no more threads for us: go on with those there are.
+  } catch (const std::bad_alloc&) {
+    // Nor memory for them.
   }
 }
 
@@ -80,6 +85,10 @@ void Workers::ForEach(size_t num_tasks, Body body) {
   for (uint32_t left = running_.load(std::memory_order_acquire); left != 0;) {
     left = WaitForChange(running_, left);
   }
+  if (failed_.load(std::memory_order_relaxed)) {
+    failed_.store(false, std::memory_order_relaxed);
+    std::rethrow_exception(std::exchange(failure_, nullptr));
+  }
 }
 
 void Workers::RunWorker(size_t worker) {
@@ -95,14 +104,30 @@ void Workers::RunWorker(size_t worker) {
 }
 
 // Runs the worker's share, then what is left of the shares of those behind it.
-void Workers::RunTasks(size_t worker) {
-  for (size_t i = 0; i < num_active_; ++i) {
-    Worker& share = workers_[(worker + i) % num_active_];
-    for (;;) {
-      const size_t task = share.next.fetch_add(1, std::memory_order_relaxed);
-      if (task >= share.end) break;
-      (*body_)(task, worker);
+void Workers::RunTasks(size_t worker) noexcept {
+  try {
+    for (size_t i = 0; i < num_active_; ++i) {
+      Worker& share = workers_[(worker + i) % num_active_];
+      for (;;) {
+        const size_t task = share.next.fetch_add(1, std::memory_order_relaxed);
+        if (task >= share.end) break;
+        (*body_)(task, worker);
+      }
     }
+  } catch (...) {
+    Fail();
+  }
+}
+
+// Keeps the exception that is being handled, if it is the first, and ends all
+// shares. ForEach sees both after the thread's last change of running_.
+void Workers::Fail() noexcept {
+  if (!failed_.exchange(true, std::memory_order_relaxed)) {
+    failure_ = std::current_exception();
+  }
+  for (size_t worker = 0; worker < num_active_; ++worker) {
+    workers_[worker].next.store(workers_[worker].end,
+                                std::memory_order_relaxed);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -27,7 +28,7 @@ class Workers {
   using Body = absl::FunctionRef<void(size_t task, size_t worker)>;
 
   // `num_threads`, at least one, counts the calling thread. If the system
-  // refuses threads, there are fewer.
+  // refuses threads, or memory for them, there are fewer.
   explicit Workers(size_t num_threads);
   ~Workers();
   Workers(const Workers&) = delete;
@@ -41,6 +42,9 @@ class Workers {
 
   // Calls body(task, worker) for each task in [0, num_tasks), worker being in
   // [0, num_threads()), and returns when all are done.
+  //
+  // If a call of body throws, tasks that have not begun are skipped, and
+  // ForEach throws the first exception again once every thread has left body.
   void ForEach(size_t num_tasks, Body body);
 
   // Fork-joins so far. Calls of ForEach that need one thread are none.
@@ -56,7 +60,8 @@ class Workers {
   };
 
   void RunWorker(size_t worker);
-  void RunTasks(size_t worker);
+  void RunTasks(size_t worker) noexcept;
+  void Fail() noexcept;
 
   std::unique_ptr<Worker[]> workers_;  // the calling thread's is the first
   std::vector<std::thread> threads_;
@@ -65,6 +70,8 @@ class Workers {
   size_t num_active_ = 0;
   uint64_t num_joins_ = 0;
   bool stop_ = false;
+  std::atomic<bool> failed_{false};
+  std::exception_ptr failure_;  // what ForEach throws, if failed_
   alignas(64) std::atomic<uint32_t> running_{0};  // threads still at work
 };
 

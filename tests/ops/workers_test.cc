@@ -3,6 +3,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -83,6 +85,115 @@ TEST(Workers, HelpEachOther) {
     ++done;
   });
   EXPECT_EQ(done, 300u);
+}
+
+// The message of the exception that ForEach throws, or "" if it throws none.
+std::string MessageOf(Workers& workers, size_t tasks, Workers::Body body) {
+  try {
+    workers.ForEach(tasks, body);
+  } catch (const std::runtime_error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+void ExpectRunEachTask(Workers& workers) {
+  std::vector<std::atomic<int>> runs(100);
+  EXPECT_EQ(MessageOf(workers, runs.size(),
+                      [&](size_t task, size_t) { ++runs[task]; }),
+            "");
+  for (const auto& count : runs) EXPECT_EQ(count, 1);
+}
+
+TEST(Workers, ExceptionOfOneThread) {
+  for (const size_t threads : {1, 3}) {
+    Workers workers(threads);
+    workers.set_max_active(1);
+    size_t runs = 0;
+    EXPECT_EQ(MessageOf(workers, 10,
+                        [&](size_t task, size_t) {
+                          ++runs;
+                          if (task == 4) throw std::runtime_error("four");
+                        }),
+              "four");
+    EXPECT_EQ(runs, 5u);
+    ExpectRunEachTask(workers);
+  }
+}
+
+// The caller's frame outlives the body's use by the other threads.
+TEST(Workers, ExceptionOfTheCaller) {
+  Workers workers(3);
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<int> inside = 0;
+    std::atomic<bool> thrown = false;
+    EXPECT_EQ(
+        MessageOf(workers, 3,
+                  [&](size_t, size_t worker) {
+                    if (worker == 0) {
+                      while (inside < 2) std::this_thread::yield();
+                      thrown = true;
+                      throw std::runtime_error("caller");
+                    }
+                    ++inside;
+                    while (!thrown) std::this_thread::yield();
+                    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                    --inside;
+                  }),
+        "caller");
+    EXPECT_EQ(inside, 0);
+  }
+  ExpectRunEachTask(workers);
+}
+
+TEST(Workers, ExceptionOfAnotherThread) {
+  Workers workers(2);
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<bool> thrown = false;
+    EXPECT_EQ(MessageOf(workers, 2,
+                        [&](size_t, size_t worker) {
+                          if (worker == 1) {
+                            thrown = true;
+                            throw std::runtime_error("other");
+                          }
+                          while (!thrown) std::this_thread::yield();
+                        }),
+              "other");
+  }
+  ExpectRunEachTask(workers);
+}
+
+TEST(Workers, ExceptionsOfSeveralThreads) {
+  Workers workers(4);
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<int> inside = 0;
+    const std::string message = MessageOf(workers, 4, [&](size_t, size_t) {
+      ++inside;
+      while (inside < 4) std::this_thread::yield();
+      throw std::runtime_error("each");
+    });
+    EXPECT_EQ(message, "each");
+    EXPECT_EQ(inside, 4);
+  }
+  ExpectRunEachTask(workers);
+}
+
+TEST(Workers, ExceptionSkipsOtherTasks) {
+  Workers workers(2);
+  std::atomic<size_t> runs = 0;
+  std::atomic<bool> thrown = false;
+  EXPECT_EQ(MessageOf(workers, 1000000,
+                      [&](size_t task, size_t) {
+                        if (task == 0) {
+                          thrown = true;
+                          throw std::runtime_error("first");
+                        }
+                        while (!thrown) std::this_thread::yield();
+                        ++runs;
+                      }),
+            "first");
+  EXPECT_LT(runs, 999999u);
+  ExpectRunEachTask(workers);
 }
 
 }  // namespace
