@@ -44,7 +44,8 @@ class DecimalRange {
       Limit least = least_;
       Limit most = most_;
       if (length > shortest) {
-        least = {"1" + std::string(length - 1, '0'), "", false, false};
+        least = {std::string(length, '0'), "", false, false};
+        least.whole[0] = '1';
       }
       if (length < longest) most = {std::string(length, '9'), "", false, false};
       if (least.whole > most.whole) continue;
