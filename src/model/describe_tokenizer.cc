@@ -36,7 +36,7 @@ void DescribePieces(const Tokenizer& tokenizer, size_t vocab_size,
   while (texts.size() < vocab_size) {
     std::string text = absl::StrCat("[PAD", texts.size(), "]");
     // Two tokens never have one text.
-    while (tokenizer.Find(text).has_value()) text.insert(0, "[");
+    while (tokenizer.Find(text).has_value()) text.insert(text.begin(), '[');
     texts.push_back(std::move(text));
     scores.push_back(0.0f);
     types.push_back(static_cast<int32_t>(PieceType::kUnused));
