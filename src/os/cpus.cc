@@ -12,6 +12,8 @@
 #include <string_view>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
+
 namespace gemma {
 namespace {
 
@@ -59,7 +61,7 @@ size_t CpuQuota(const std::string& root) {
     const size_t second = line.find(":/", first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
     const std::string controllers =
-        "," + line.substr(first + 1, second - first - 1) + ",";
+        absl::StrCat(",", line.substr(first + 1, second - first - 1), ",");
     const std::string group = line.substr(second + 1);
     const std::string mount = root + "/sys/fs/cgroup";
     if (controllers == ",,") least = std::min(least, LeastQuota(mount, group));
