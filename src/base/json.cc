@@ -10,6 +10,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
@@ -420,28 +421,45 @@ Json::Range<Json::Member>::Iterator::operator++() {
 // ---------------------------------------------------------------------------
 // Messages
 
-std::string Json::Where() const {
-  // From the outermost value inwards, always into the child that holds node_.
-  std::string path;
+template <class Name, class Index>
+void Json::Descend(Name name, Index index) const {
+  // Always into the child that holds node_.
   size_t node = 0;
   while (node != node_) {
     const bool is_object = document_->nodes[node].kind == Kind::kObject;
-    size_t index = 0;
+    size_t count = 0;
     size_t child = node + 1;
     if (is_object) ++child;
     while (document_->Next(child) <= node_) {
       child = document_->Next(child);
       if (is_object) ++child;
-      ++index;
+      ++count;
     }
     if (is_object) {
-      AppendName(path, document_->Text(child - 1));
+      name(document_->Text(child - 1));
     } else {
-      AppendIndex(path, index);
+      index(count);
     }
     node = child;
   }
+}
+
+std::string Json::Where() const {
+  std::string path;
+  Descend([&](std::string_view name) { AppendName(path, name); },
+          [&](size_t index) { AppendIndex(path, index); });
   return WhereOf(document_->path, path);
+}
+
+std::string Json::Pointer() const {
+  std::string pointer;
+  Descend(
+      [&](std::string_view name) {
+        absl::StrAppend(&pointer, "/",
+                        absl::StrReplaceAll(name, {{"~", "~0"}, {"/", "~1"}}));
+      },
+      [&](size_t index) { absl::StrAppend(&pointer, "/", index); });
+  return pointer;
 }
 
 absl::Status Json::Unexpected(std::string_view wanted) const {

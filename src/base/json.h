@@ -100,9 +100,14 @@ class Json {
   Range<Json> Elements() const;
   Range<Member> Members() const;
 
+  // Differs between the values of a document, and ascends in their order.
+  size_t id() const { return node_; }
+
   // Where this value is, for messages: "config.json: 'rope_scaling.factor'",
   // or the file alone for the outermost value.
   std::string Where() const;
+  // The same as a JSON pointer (RFC 6901): "/rope_scaling/factor", or nothing.
+  std::string Pointer() const;
   // An error about this value: "<Where()> is <what it is>, wanted <wanted>".
   absl::Status Unexpected(std::string_view wanted) const;
 
@@ -111,6 +116,10 @@ class Json {
 
   Json(std::shared_ptr<const Document> document, size_t node)
       : document_(std::move(document)), node_(node) {}
+  // Calls name(n) for each member and index(i) for each element on the way from
+  // the outermost value to this one.
+  template <class Name, class Index>
+  void Descend(Name name, Index index) const;
   absl::Status RequireObject() const;
   absl::Status Missing(std::string_view key) const;
 

@@ -150,6 +150,19 @@ TEST(Json, ChildrenKnowWhereTheyAre) {
   EXPECT_EQ(json.Where(), "f.json");
 }
 
+TEST(Json, PointersNamePlaces) {
+  const Json json = MustParse(R"({"a": {"b/c~": [1, {"": 2}]}})");
+  const Json list = *json.Find("a")->Find("b/c~");
+  std::vector<std::string> pointers = {json.Pointer(), list.Pointer()};
+  for (const Json& element : list.Elements()) {
+    pointers.push_back(element.Pointer());
+    const std::optional<Json> inner = element.Find("");
+    if (inner.has_value()) pointers.push_back(inner->Pointer());
+  }
+  EXPECT_THAT(pointers, ElementsAre("", "/a/b~1c~0", "/a/b~1c~0/0",
+                                    "/a/b~1c~0/1", "/a/b~1c~0/1/"));
+}
+
 TEST(Json, ChildrenOutliveTheDocument) {
   std::optional<Json> child;
   {
