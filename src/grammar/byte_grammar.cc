@@ -2,43 +2,41 @@
 
 #include <algorithm>
 #include <array>
-#include <string>
-
-#include "absl/strings/str_format.h"
 
 namespace gemma {
 namespace {
 
-// Expressions and parts, each: some 32 MB.
-constexpr size_t kMaxSize = size_t{1} << 20;
+// What one of each takes until the grammar is finished.
+constexpr size_t kExprBytes =
+    sizeof(ByteGrammar::Expr) + sizeof(std::vector<ExprId>) + 16;
+constexpr size_t kPartBytes = 2 * sizeof(ExprId);
+constexpr size_t kSetBytes = 3 * sizeof(ByteSet);
 
 }  // namespace
 
-ByteGrammar::ByteGrammar() {
+ByteGrammar::ByteGrammar(const Budget::Limits& limits) : budget_(limits) {
   exprs_.push_back({Kind::kNothing});
   exprs_.push_back({Kind::kEmpty, /*nullable=*/true});
 }
 
 ExprId ByteGrammar::Add(const Expr& expr) {
-  if (exprs_.size() >= kMaxSize) too_large_ = true;
-  if (too_large_) return kNothingId;
+  if (!budget_.Spend(1, kExprBytes)) return kNothingId;
   exprs_.push_back(expr);
   return static_cast<ExprId>(exprs_.size() - 1);
 }
 
 ExprId ByteGrammar::AddParts(Kind kind, bool nullable,
                              absl::Span<const ExprId> parts) {
-  if (parts_.size() + parts.size() > kMaxSize) too_large_ = true;
-  if (too_large_) return kNothingId;
+  if (!budget_.Spend(0, parts.size() * kPartBytes)) return kNothingId;
   const auto first = static_cast<uint32_t>(parts_.size());
   parts_.insert(parts_.end(), parts.begin(), parts.end());
   return Add({kind, nullable, first, static_cast<uint32_t>(parts.size())});
 }
 
 ExprId ByteGrammar::Bytes(const ByteSet& set) {
-  if (set.none()) return kNothingId;
-  const auto [it, inserted] = ids_of_sets_.try_emplace(set.to_string());
-  if (inserted) {
+  if (set.none() || !budget_.Spend(1)) return kNothingId;
+  const auto [it, inserted] = ids_of_sets_.try_emplace(set);
+  if (inserted && budget_.Spend(1, kSetBytes)) {
     const auto index = static_cast<uint32_t>(sets_.size());
     sets_.push_back(set);
     it->second = Add({Kind::kBytes, /*nullable=*/false, index});
@@ -53,6 +51,7 @@ ExprId ByteGrammar::Byte(uint8_t first, uint8_t last) {
 }
 
 ExprId ByteGrammar::Text(std::string_view bytes) {
+  if (!budget_.Spend(bytes.size())) return kNothingId;
   std::vector<ExprId> parts;
   for (const char c : bytes) {
     parts.push_back(Byte(static_cast<uint8_t>(c), static_cast<uint8_t>(c)));
@@ -61,6 +60,7 @@ ExprId ByteGrammar::Text(std::string_view bytes) {
 }
 
 ExprId ByteGrammar::Sequence(absl::Span<const ExprId> parts) {
+  if (!budget_.Spend(parts.size())) return kNothingId;
   std::vector<ExprId> kept;
   bool nullable = true;
   for (const ExprId part : parts) {
@@ -75,6 +75,7 @@ ExprId ByteGrammar::Sequence(absl::Span<const ExprId> parts) {
 }
 
 ExprId ByteGrammar::Choice(absl::Span<const ExprId> parts) {
+  if (!budget_.Spend(parts.size())) return kNothingId;
   std::vector<ExprId> kept;
   ByteSet set;  // those of single bytes become one
   bool nullable = false;
@@ -120,8 +121,8 @@ ExprId ByteGrammar::Repeat(ExprId body, uint32_t least, uint32_t most) {
 }
 
 uint32_t ByteGrammar::NewRule() {
-  if (rules_.size() >= kMaxSize) too_large_ = true;
-  if (!too_large_) rules_.push_back(kNothingId);
+  budget_.Spend(1, sizeof(ExprId));
+  rules_.push_back(kNothingId);
   return static_cast<uint32_t>(rules_.size() - 1);
 }
 
@@ -147,7 +148,7 @@ ExprId ByteGrammar::NonEmpty(ExprId id) {
     result = Choice(alternatives);
   } else if (expr.kind == Kind::kSequence) {
     // By the first part that is not empty.
-    for (size_t i = 0; i < old.size() && !too_large_; ++i) {
+    for (size_t i = 0; i < old.size() && !budget_.exhausted(); ++i) {
       std::vector<ExprId> rest(old.begin() + i, old.end());
       rest[0] = NonEmpty(rest[0]);
       alternatives.push_back(Sequence(rest));
@@ -159,9 +160,8 @@ ExprId ByteGrammar::NonEmpty(ExprId id) {
 }
 
 absl::Status ByteGrammar::Finish(ExprId root) {
-  if (too_large_) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "the grammar has more than %u parts, wanted fewer", kMaxSize));
+  if (budget_.exhausted()) {
+    return absl::InvalidArgumentError(budget_.Excess());
   }
   root_ = root;
   ids_of_sets_.clear();

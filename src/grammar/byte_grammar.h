@@ -6,14 +6,15 @@
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "src/grammar/budget.h"
 
 namespace gemma {
 
@@ -48,7 +49,12 @@ class ByteGrammar {
     uint32_t most = 0;
   };
 
-  ByteGrammar();
+  explicit ByteGrammar(const Budget::Limits& limits = {});
+
+  // What compiling costs. Who makes expressions in a loop looks at it: once it
+  // is exhausted, makers do nothing and return Nothing().
+  Budget& budget() { return budget_; }
+  const Budget& budget() const { return budget_; }
 
   // Makers simplify: what has no text vanishes from choices, and so on.
   ExprId Nothing() const { return kNothingId; }
@@ -66,9 +72,8 @@ class ByteGrammar {
   ExprId Rule(uint32_t rule);
   void SetRule(uint32_t rule, ExprId body) { rules_[rule] = body; }
 
-  // Completes the grammar of what `root` stands for. InvalidArgument if it
-  // takes too much memory, or if there is no text: every one would go on
-  // forever.
+  // Completes the grammar of what `root` stands for. InvalidArgument if the
+  // budget is exhausted, or if there is no text: every one would go on forever.
   absl::Status Finish(ExprId root);
 
   // The rest is valid after Finish.
@@ -97,13 +102,13 @@ class ByteGrammar {
   void FindProductive();
   void FindByteClasses();
 
+  Budget budget_;
   std::vector<Expr> exprs_;
   std::vector<ExprId> parts_;
   std::vector<ByteSet> sets_;
   std::vector<ExprId> rules_;  // bodies
-  absl::flat_hash_map<std::string, ExprId> ids_of_sets_;
+  absl::flat_hash_map<ByteSet, ExprId, std::hash<ByteSet>> ids_of_sets_;
   absl::flat_hash_map<ExprId, ExprId> non_empty_;
-  bool too_large_ = false;
   ExprId root_ = kNothingId;
   std::vector<bool> productive_;
   std::vector<uint8_t> byte_classes_;

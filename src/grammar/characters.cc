@@ -67,6 +67,7 @@ void AppendEncodings(Range range, ByteGrammar& grammar,
 // One of sorted texts, which agree in their first `begin` bytes.
 ExprId OneOfRest(absl::Span<const std::string> texts, size_t begin,
                  ByteGrammar& grammar) {
+  if (!grammar.budget().Spend(texts.size())) return grammar.Nothing();
   const std::string_view first = texts.front();
   const std::string_view last = texts.back();
   size_t end = begin;
@@ -119,12 +120,6 @@ CharacterSet CharacterSet::Complement() const {
   }
   if (next <= kLastCharacter) gaps.push_back({next, kLastCharacter});
   return CharacterSet(std::move(gaps)).Common(All());
-}
-
-CharacterSet CharacterSet::With(const CharacterSet& other) const {
-  std::vector<Range> both = ranges_;
-  both.insert(both.end(), other.ranges_.begin(), other.ranges_.end());
-  return CharacterSet(std::move(both));
 }
 
 CharacterSet CharacterSet::Without(const CharacterSet& other) const {

@@ -31,7 +31,6 @@ class CharacterSet {
   }
 
   CharacterSet Complement() const;
-  CharacterSet With(const CharacterSet& other) const;
   CharacterSet Without(const CharacterSet& other) const;
   CharacterSet Common(const CharacterSet& other) const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "src/grammar/characters.h"
@@ -17,7 +18,8 @@ constexpr uint32_t kMaxExponentDigits = 2;
 // the quote that ends them. `names`: what is left of each.
 ExprId CharactersBut(absl::Span<const std::vector<uint32_t>> names,
                      size_t begin, ExprId any, ByteGrammar& grammar) {
-  CharacterSet begun;
+  if (!grammar.budget().Spend(names.size())) return grammar.Nothing();
+  std::vector<CharacterSet::Range> begun;
   std::vector<ExprId> alternatives;
   bool may_end = true;
   for (size_t i = 0; i < names.size();) {
@@ -30,7 +32,7 @@ ExprId CharactersBut(absl::Span<const std::vector<uint32_t>> names,
     size_t end = i + 1;
     while (end < names.size() && names[end][begin] == next) ++end;
     const CharacterSet one = CharacterSet::One(next);
-    begun = begun.With(one);
+    begun.push_back({next, next});
     alternatives.push_back(grammar.Sequence(
         {OneOf(one, Writing::kJson, grammar),
          CharactersBut(names.subspan(i, end - i), begin + 1, any, grammar)}));
@@ -38,8 +40,9 @@ ExprId CharactersBut(absl::Span<const std::vector<uint32_t>> names,
   }
   if (may_end) alternatives.push_back(grammar.Text("\""));
   alternatives.push_back(
-      grammar.Sequence({OneOf(begun.Complement(), Writing::kJson, grammar), any,
-                        grammar.Text("\"")}));
+      grammar.Sequence({OneOf(CharacterSet(std::move(begun)).Complement(),
+                              Writing::kJson, grammar),
+                        any, grammar.Text("\"")}));
   return grammar.Choice(alternatives);
 }
 

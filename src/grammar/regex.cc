@@ -28,6 +28,13 @@ class Converter {
   }
 
   absl::StatusOr<ExprId> Convert(const RegexNode& node, Place place) {
+    GEMMA_ASSIGN_OR_RETURN(const ExprId expr, ConvertNode(node, place));
+    if (grammar_.budget().Spend(1)) return expr;
+    return RegexError(node.offset, grammar_.budget().Excess());
+  }
+
+ private:
+  absl::StatusOr<ExprId> ConvertNode(const RegexNode& node, Place place) {
     switch (node.kind) {
       case Kind::kSet:
         return OneOf(node.set, writing_, grammar_);
@@ -53,7 +60,6 @@ class Converter {
     return grammar_.Nothing();
   }
 
- private:
   // At an end of the text without an anchor there may be anything around what
   // only describes a part. A group there has anchors of its own.
   absl::StatusOr<ExprId> ConvertSequence(const RegexNode& node, Place place) {

@@ -18,7 +18,8 @@ enum class RegexMatch {
 };
 
 // The texts that match. The dialect is described in gemma/grammar.h.
-// InvalidArgument as ParseRegex, or if an anchor stands where it cannot hold.
+// InvalidArgument as ParseRegex, if an anchor stands where it cannot hold, or
+// with the offset of what exhausts the grammar's budget.
 absl::StatusOr<ExprId> Regex(std::string_view expression, RegexMatch match,
                              Writing writing, ByteGrammar& grammar);
 

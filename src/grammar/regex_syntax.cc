@@ -299,6 +299,7 @@ class Parser {
   absl::StatusOr<RegexNode> ParseClass(RegexNode node) {
     const bool negated = Take("^");
     if (peek() == ']') return Error("']' begins a class, wanted '\\]'");
+    std::vector<CharacterSet::Range> ranges;
     while (!Take("]")) {
       if (done()) return RegexError(node.offset, "'[' without a ']'");
       if (text_.substr(at_, 2) == "[:") {
@@ -311,8 +312,9 @@ class Parser {
         GEMMA_ASSIGN_OR_RETURN(const CharacterSet last, ParseClassItem());
         GEMMA_ASSIGN_OR_RETURN(first, RangeOf(first, last, dash));
       }
-      node.set = node.set.With(first);
+      ranges.insert(ranges.end(), first.ranges().begin(), first.ranges().end());
     }
+    node.set = CharacterSet(std::move(ranges));
     if (negated) node.set = node.set.Complement();
     return node;
   }

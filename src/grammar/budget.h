@@ -1,0 +1,67 @@
+// What compiling a grammar may cost.
+
+#ifndef GEMMA_SRC_GRAMMAR_BUDGET_H_
+#define GEMMA_SRC_GRAMMAR_BUDGET_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/str_format.h"
+
+namespace gemma {
+
+// Counts what a compile has done and taken, the same for the same text on every
+// machine. Whatever may grow faster than the text asks first, and all give up
+// where a limit would be passed.
+class Budget {
+ public:
+  struct Limits {
+    // Looks at a byte, a keyword or a part: some 20 to 200 ns each.
+    size_t steps = size_t{1} << 24;
+    // Of expressions, parts and places, about; memory that was given back is
+    // counted too.
+    size_t bytes = size_t{1} << 26;
+  };
+
+  Budget() = default;
+  explicit Budget(const Limits& limits) : limits_(limits) {}
+
+  // Counts steps and bytes, and returns true, while they are within the limits.
+  // Otherwise, and from then on, counts nothing and returns false.
+  bool Spend(size_t steps, size_t bytes = 0) {
+    if (exhausted()) return false;
+    if (steps > limits_.steps - steps_) {
+      passed_ = Passed::kSteps;
+    } else if (bytes > limits_.bytes - bytes_) {
+      passed_ = Passed::kBytes;
+    } else {
+      steps_ += steps;
+      bytes_ += bytes;
+    }
+    return !exhausted();
+  }
+  bool exhausted() const { return passed_ != Passed::kNothing; }
+
+  size_t steps() const { return steps_; }
+  size_t bytes() const { return bytes_; }
+
+  // The limit that was passed, for messages.
+  std::string Excess() const {
+    const bool steps = passed_ == Passed::kSteps;
+    return absl::StrFormat(
+        "compiling takes more than %u %s, wanted a smaller grammar",
+        steps ? limits_.steps : limits_.bytes, steps ? "steps" : "bytes");
+  }
+
+ private:
+  enum class Passed { kNothing, kSteps, kBytes };
+
+  Limits limits_;
+  Passed passed_ = Passed::kNothing;
+  size_t steps_ = 0;
+  size_t bytes_ = 0;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_GRAMMAR_BUDGET_H_
