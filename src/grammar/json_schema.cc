@@ -38,7 +38,9 @@ constexpr Json::Limits kLimits = {.max_bytes = size_t{1} << 20,
 class SchemaBuilder {
  public:
   SchemaBuilder(Json root, ByteGrammar& grammar)
-      : document_(std::move(root)), grammar_(grammar), values_(grammar) {}
+      : grammar_(grammar),
+        document_(std::move(root), grammar.budget()),
+        values_(grammar) {}
 
   absl::StatusOr<ExprId> Build() {
     const ExprId root = RuleFor({document_.root()});
@@ -56,16 +58,17 @@ class SchemaBuilder {
     uint32_t rule;
     SchemaParts parts;
   };
+  struct WrittenValue {
+    Json json;
+    std::string text;
+  };
 
   // What is right for all parts.
   ExprId RuleFor(const SchemaParts& parts) {
     if (parts.empty()) return values_.Any();
-    std::vector<std::string> pointers;
-    for (const SchemaPart& part : parts) pointers.push_back(part.pointer);
-    std::sort(pointers.begin(), pointers.end());
-    const auto [it, inserted] =
-        rules_.try_emplace(absl::StrJoin(pointers, "\n"));
+    const auto [it, inserted] = rules_.try_emplace(KeyOf(parts));
     if (inserted) {
+      grammar_.budget().Spend(parts.size(), BytesOf(parts));
       const uint32_t rule = grammar_.NewRule();
       it->second = grammar_.Rule(rule);
       waiting_.push_back({rule, parts});
@@ -75,24 +78,42 @@ class SchemaBuilder {
 
   absl::StatusOr<ExprId> BuildPlace(const SchemaParts& parts) {
     GEMMA_ASSIGN_OR_RETURN(const auto alternatives,
-                           document_.Alternatives(parts));
+                           document_.AlternativesOf(parts));
     std::vector<ExprId> choices;
-    for (const SchemaParts& alternative : alternatives) {
-      GEMMA_ASSIGN_OR_RETURN(const ExprId choice, BuildAll(alternative));
+    for (const SchemaParts& alternative : *alternatives) {
+      GEMMA_ASSIGN_OR_RETURN(const ExprId choice,
+                             BuildAlternative(alternative));
       choices.push_back(choice);
     }
-    return grammar_.Choice(choices);
+    const ExprId choice = grammar_.Choice(choices);
+    GEMMA_RETURN_IF_ERROR(Spend(grammar_.budget(), parts.front(), 0));
+    return choice;
   }
 
-  // One value that has all keywords' consent.
+  // The same alternative, perhaps of many places, is made once.
+  absl::StatusOr<ExprId> BuildAlternative(const SchemaParts& parts) {
+    if (parts.empty()) return values_.Any();
+    const auto [it, inserted] = built_.try_emplace(KeyOf(parts));
+    if (inserted) {
+      GEMMA_ASSIGN_OR_RETURN(const ExprId built, BuildAll(parts));
+      GEMMA_RETURN_IF_ERROR(Spend(grammar_.budget(), parts.front(),
+                                  parts.size(), BytesOf(parts)));
+      it->second = built;
+    }
+    return it->second;
+  }
+
+  // One value that has all keywords' consent; at least one part.
   absl::StatusOr<ExprId> BuildAll(const SchemaParts& parts) {
     TypeSet types = kAnyType;
     bool has_values = false;
-    for (const SchemaPart& part : parts) {
-      GEMMA_RETURN_IF_ERROR(CheckKeywords(part));
+    for (const Json& part : parts) {
+      GEMMA_RETURN_IF_ERROR(
+          Spend(grammar_.budget(), part, 4 * StepsToRead(part)));
       GEMMA_ASSIGN_OR_RETURN(const TypeSet own, TypesOf(part));
       types &= own;
-      GEMMA_ASSIGN_OR_RETURN(const auto values, ValuesOf(part));
+      GEMMA_ASSIGN_OR_RETURN(const auto values,
+                             ValuesOf(part, grammar_.budget()));
       has_values |= values.has_value();
     }
     if (has_values) return BuildValues(parts, types);
@@ -120,32 +141,37 @@ class SchemaBuilder {
     return grammar_.Choice(choices);
   }
 
-  // "const" and "enum".
+  // "const" and "enum": values that all parts have.
   absl::StatusOr<ExprId> BuildValues(const SchemaParts& parts, TypeSet types) {
-    // Those that all parts have.
-    std::optional<std::vector<Json>> common;
-    for (const SchemaPart& part : parts) {
-      GEMMA_RETURN_IF_ERROR(CheckBesideValues(part));
-      GEMMA_ASSIGN_OR_RETURN(auto values, ValuesOf(part));
+    std::optional<std::vector<WrittenValue>> common;
+    for (const Json& part : parts) {
+      if (const auto keyword = ShapeKeyword(part)) {
+        return SchemaError(*keyword,
+                           "this keyword is not supported together with enum "
+                           "or const");
+      }
+      GEMMA_ASSIGN_OR_RETURN(const auto values,
+                             ValuesOf(part, grammar_.budget()));
       if (!values.has_value()) continue;
+      GEMMA_ASSIGN_OR_RETURN(auto written, Write(*values, part));
       if (!common.has_value()) {
-        common = std::move(values);
+        common = std::move(written);
         continue;
       }
-      absl::flat_hash_set<std::string> texts;
-      for (const Json& value : *values) texts.insert(JsonText(value));
-      std::erase_if(*common, [&](const Json& value) {
-        return !texts.contains(JsonText(value));
+      absl::flat_hash_set<std::string_view> texts;
+      for (const WrittenValue& value : written) texts.insert(value.text);
+      std::erase_if(*common, [&](const WrittenValue& value) {
+        return !texts.contains(value.text);
       });
     }
     std::vector<ExprId> choices;
     std::vector<std::string> scalars;
-    for (const Json& value : *common) {
-      if ((TypeOf(value) & types) == 0) continue;
-      if (value.is_array() || value.is_object()) {
-        choices.push_back(values_.Literal(value));
+    for (WrittenValue& value : *common) {
+      if ((TypeOf(value.json) & types) == 0) continue;
+      if (value.json.is_array() || value.json.is_object()) {
+        choices.push_back(values_.Literal(value.json));
       } else {
-        scalars.push_back(JsonText(value));
+        scalars.push_back(std::move(value.text));
       }
     }
     std::sort(scalars.begin(), scalars.end());
@@ -154,34 +180,16 @@ class SchemaBuilder {
     return grammar_.Choice(choices);
   }
 
-  // Values are compared with no keyword but "type".
-  static absl::Status CheckBesideValues(const SchemaPart& part) {
-    constexpr std::string_view kAsserting[] = {"additionalProperties",
-                                               "exclusiveMaximum",
-                                               "exclusiveMinimum",
-                                               "format",
-                                               "items",
-                                               "maxItems",
-                                               "maxLength",
-                                               "maxProperties",
-                                               "maximum",
-                                               "minItems",
-                                               "minLength",
-                                               "minProperties",
-                                               "minimum",
-                                               "multipleOf",
-                                               "pattern",
-                                               "prefixItems",
-                                               "properties",
-                                               "required",
-                                               "uniqueItems"};
-    for (const std::string_view name : kAsserting) {
-      if (!part.schema.Has(name)) continue;
-      return SchemaError(PointerTo(part.pointer, name),
-                         "this keyword is not supported together with enum or "
-                         "const");
+  absl::StatusOr<std::vector<WrittenValue>> Write(
+      const std::vector<Json>& values, const Json& place) {
+    std::vector<WrittenValue> written;
+    for (const Json& value : values) {
+      written.push_back({value, JsonText(value)});
+      const size_t size = written.back().text.size();
+      GEMMA_RETURN_IF_ERROR(Spend(grammar_.budget(), place, 1 + size,
+                                  sizeof(WrittenValue) + size));
     }
-    return absl::OkStatus();
+    return written;
   }
 
   absl::StatusOr<ExprId> BuildNumber(const SchemaParts& parts, TypeSet types) {
@@ -196,9 +204,8 @@ class SchemaBuilder {
     }
     if (!IsShort(range.least) || !IsShort(range.most)) {
       return SchemaError(
-          parts.back().pointer,
-          absl::StrCat("a limit of a number has more than ", kMaxLimitDigits,
-                       " digits, wanted fewer"));
+          parts.back(), absl::StrCat("a limit of a number has more than ",
+                                     kMaxLimitDigits, " digits, wanted fewer"));
     }
     return NumbersBetween(range, grammar_);
   }
@@ -207,22 +214,22 @@ class SchemaBuilder {
     GEMMA_ASSIGN_OR_RETURN(const CountRange length,
                            CountsOf(parts, "minLength", "maxLength"));
     std::optional<ExprId> characters;
-    for (const SchemaPart& part : parts) {
+    for (const Json& part : parts) {
       for (const std::string_view name : {"pattern", "format"}) {
         GEMMA_ASSIGN_OR_RETURN(
             const auto text, ReadKeyword<std::string>(part, name, "a string"));
         if (!text.has_value()) continue;
-        const std::string pointer = PointerTo(part.pointer, name);
+        const Json place = *part.Find(name);
         if (characters.has_value()) {
-          return SchemaError(pointer,
+          return SchemaError(place,
                              "a second pattern or format is not supported");
         }
         if (length.least > 0 || length.most < kNoLimit) {
-          return SchemaError(pointer,
+          return SchemaError(place,
                              "a pattern or format is not supported together "
                              "with minLength or maxLength");
         }
-        GEMMA_ASSIGN_OR_RETURN(characters, BuildShape(name, *text, pointer));
+        GEMMA_ASSIGN_OR_RETURN(characters, BuildShape(name, *text, place));
       }
     }
     if (characters.has_value()) return values_.Quoted(*characters);
@@ -230,26 +237,26 @@ class SchemaBuilder {
   }
 
   absl::StatusOr<ExprId> BuildShape(std::string_view keyword,
-                                    std::string_view text,
-                                    std::string_view pointer) {
+                                    std::string_view text, const Json& place) {
     RegexMatch match = RegexMatch::kPart;
     if (keyword == "format") {
       const auto expression = FormatExpression(text);
       if (!expression.has_value()) {
-        return SchemaError(pointer, absl::StrCat("the format ", Quoted(text),
-                                                 " is not supported"));
+        return SchemaError(place, absl::StrCat("the format ", Quoted(text),
+                                               " is not supported"));
       }
       text = *expression;
       match = RegexMatch::kAll;
     }
     const absl::StatusOr<ExprId> expr =
         Regex(text, match, Writing::kJson, grammar_);
-    if (!expr.ok()) return SchemaError(pointer, expr.status().message());
+    if (!expr.ok()) return SchemaError(place, expr.status().message());
     return *expr;
   }
 
   absl::StatusOr<ExprId> BuildArray(const SchemaParts& parts) {
-    GEMMA_ASSIGN_OR_RETURN(const ArrayShape shape, ArrayShapeOf(parts));
+    GEMMA_ASSIGN_OR_RETURN(const ArrayShape shape,
+                           ArrayShapeOf(parts, grammar_.budget()));
     std::vector<ExprId> first;
     for (const auto& item : shape.first) first.push_back(Value(item));
     return values_.Array(Elements(first, Value(shape.rest), shape.count));
@@ -282,17 +289,20 @@ class SchemaBuilder {
   }
 
   absl::StatusOr<ExprId> BuildObject(const SchemaParts& parts) {
-    GEMMA_ASSIGN_OR_RETURN(const ObjectShape shape, ObjectShapeOf(parts));
+    GEMMA_ASSIGN_OR_RETURN(const ObjectShape shape,
+                           ObjectShapeOf(parts, grammar_.budget()));
     ExprId more = grammar_.Nothing();
     if (shape.more.has_value()) {
       std::vector<std::string> names;
       for (const auto& p : shape.properties) {
         if (p.name.size() > kMaxNameBytes) {
           return SchemaError(
-              parts[0].pointer,
+              parts.front(),
               absl::StrFormat("the name of a property has more than %u bytes",
                               kMaxNameBytes));
         }
+        GEMMA_RETURN_IF_ERROR(Spend(grammar_.budget(), parts.front(), 1,
+                                    p.name.size() * sizeof(uint32_t)));
         names.push_back(p.name);
       }
       more = values_.Member(values_.StringBut(names), Value(*shape.more));
@@ -316,6 +326,8 @@ class SchemaBuilder {
       }
       first_tail = grammar_.Choice(first);
       later_tail = grammar_.Choice(later);
+      const Json& place = p->value.empty() ? parts.front() : p->value.front();
+      GEMMA_RETURN_IF_ERROR(Spend(grammar_.budget(), place, 0));
     }
     return values_.Object(first_tail);
   }
@@ -325,10 +337,12 @@ class SchemaBuilder {
     return parts.has_value() ? RuleFor(*parts) : grammar_.Nothing();
   }
 
-  SchemaDocument document_;
   ByteGrammar& grammar_;
+  SchemaDocument document_;
   JsonValues values_;
-  absl::flat_hash_map<std::string, ExprId> rules_;  // by pointers
+  // By parts: rules of those that a place has, and expressions of alternatives.
+  absl::flat_hash_map<SchemaKey, ExprId> rules_;
+  absl::flat_hash_map<SchemaKey, ExprId> built_;
   std::vector<Place> waiting_;
 };
 

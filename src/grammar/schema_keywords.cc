@@ -12,52 +12,70 @@
 namespace gemma {
 namespace {
 
-// Keywords that are read somewhere, and those that only describe.
-constexpr std::string_view kKnown[] = {
-    "$comment",
-    "$defs",
-    "$id",
-    "$ref",
-    "$schema",
-    "additionalProperties",
-    "allOf",
-    "anyOf",
-    "const",
-    "contentEncoding",
-    "contentMediaType",
-    "contentSchema",
-    "default",
-    "definitions",
-    "deprecated",
-    "description",
-    "discriminator",
-    "enum",
-    "example",
-    "examples",
-    "exclusiveMaximum",
-    "exclusiveMinimum",
-    "format",
-    "items",
-    "maxItems",
-    "maxLength",
-    "maxProperties",
-    "maximum",
-    "minItems",
-    "minLength",
-    "minProperties",
-    "minimum",
-    "multipleOf",
-    "oneOf",
-    "pattern",
-    "prefixItems",
-    "properties",
-    "readOnly",
-    "required",
-    "title",
-    "type",
-    "uniqueItems",
-    "writeOnly",
+// What a keyword does to the values of its place.
+enum class Role {
+  kOther,  // it describes, refers to a place or combines places
+  kValue,  // it restricts their types, or lists them
+  kShape,  // it restricts them otherwise
 };
+
+struct Keyword {
+  std::string_view name;
+  Role role;
+};
+constexpr Keyword kKeywords[] = {
+    {"$comment", Role::kOther},
+    {"$defs", Role::kOther},
+    {"$id", Role::kOther},
+    {"$ref", Role::kOther},
+    {"$schema", Role::kOther},
+    {"additionalProperties", Role::kShape},
+    {"allOf", Role::kOther},
+    {"anyOf", Role::kOther},
+    {"const", Role::kValue},
+    {"contentEncoding", Role::kOther},
+    {"contentMediaType", Role::kOther},
+    {"contentSchema", Role::kOther},
+    {"default", Role::kOther},
+    {"definitions", Role::kOther},
+    {"deprecated", Role::kOther},
+    {"description", Role::kOther},
+    {"discriminator", Role::kOther},
+    {"enum", Role::kValue},
+    {"example", Role::kOther},
+    {"examples", Role::kOther},
+    {"exclusiveMaximum", Role::kShape},
+    {"exclusiveMinimum", Role::kShape},
+    {"format", Role::kShape},
+    {"items", Role::kShape},
+    {"maxItems", Role::kShape},
+    {"maxLength", Role::kShape},
+    {"maxProperties", Role::kShape},
+    {"maximum", Role::kShape},
+    {"minItems", Role::kShape},
+    {"minLength", Role::kShape},
+    {"minProperties", Role::kShape},
+    {"minimum", Role::kShape},
+    {"multipleOf", Role::kShape},
+    {"oneOf", Role::kOther},
+    {"pattern", Role::kShape},
+    {"prefixItems", Role::kShape},
+    {"properties", Role::kShape},
+    {"readOnly", Role::kOther},
+    {"required", Role::kShape},
+    {"title", Role::kOther},
+    {"type", Role::kValue},
+    {"uniqueItems", Role::kShape},
+    {"writeOnly", Role::kOther},
+};
+
+// Null if the keyword is not known.
+const Keyword* FindKeyword(std::string_view name) {
+  const auto found = std::lower_bound(
+      std::begin(kKeywords), std::end(kKeywords), name,
+      [](const Keyword& k, std::string_view n) { return k.name < n; });
+  return found != std::end(kKeywords) && found->name == name ? found : nullptr;
+}
 
 // Larger counts are never reached.
 constexpr uint32_t kMaxCount = uint32_t{1} << 30;
@@ -84,24 +102,39 @@ bool IsInteger(const Json& json) {
 
 }  // namespace
 
-absl::Status CheckKeywords(const SchemaPart& part) {
-  for (const auto& [name, value] : part.schema.Members()) {
-    const std::string pointer = PointerTo(part.pointer, name);
+absl::Status CheckKeywords(const Json& place) {
+  for (const auto& [name, value] : place.Members()) {
     if (absl::StartsWith(name, "x-")) continue;
-    if (!std::binary_search(std::begin(kKnown), std::end(kKnown), name)) {
-      return SchemaError(pointer, "this keyword is not supported");
+    if (FindKeyword(name) == nullptr) {
+      return SchemaError(value, "this keyword is not supported");
     }
-    if (name == "$id" && !part.pointer.empty()) {
-      return SchemaError(pointer,
+    if (name == "$id" && place.id() != 0) {
+      return SchemaError(value,
                          "a schema within the schema that has an $id "
                          "of its own is not supported");
     }
     double number = 0;
     if (name == "multipleOf" && (!value.Get(number).ok() || number != 1)) {
-      return SchemaError(pointer, "only multiples of 1 are supported");
+      return SchemaError(value, "only multiples of 1 are supported");
     }
   }
   return absl::OkStatus();
+}
+
+bool HasAssertion(const Json& place) {
+  for (const auto& [name, value] : place.Members()) {
+    const Keyword* keyword = FindKeyword(name);
+    if (keyword != nullptr && keyword->role != Role::kOther) return true;
+  }
+  return false;
+}
+
+std::optional<Json> ShapeKeyword(const Json& place) {
+  for (const auto& [name, value] : place.Members()) {
+    const Keyword* keyword = FindKeyword(name);
+    if (keyword != nullptr && keyword->role == Role::kShape) return value;
+  }
+  return std::nullopt;
 }
 
 absl::StatusOr<CountRange> CountsOf(const SchemaParts& parts,
@@ -109,14 +142,14 @@ absl::StatusOr<CountRange> CountsOf(const SchemaParts& parts,
                                     std::string_view most_name) {
   constexpr std::string_view kWanted = "a number of 0 or more";
   CountRange range;
-  for (const SchemaPart& part : parts) {
+  for (const Json& part : parts) {
     GEMMA_ASSIGN_OR_RETURN(const auto least,
                            ReadKeyword<size_t>(part, least_name, kWanted));
     GEMMA_ASSIGN_OR_RETURN(const auto most,
                            ReadKeyword<size_t>(part, most_name, kWanted));
     if (least.has_value()) {
       if (*least > kMaxCount) {
-        return SchemaError(PointerTo(part.pointer, least_name),
+        return MemberError(part, least_name,
                            absl::StrFormat("wanted at most %u", kMaxCount));
       }
       range.least = std::max(range.least, static_cast<uint32_t>(*least));
@@ -131,7 +164,7 @@ absl::StatusOr<CountRange> CountsOf(const SchemaParts& parts,
 
 absl::StatusOr<NumberRange> NumberRangeOf(const SchemaParts& parts) {
   NumberRange range = {-kInfinity, kInfinity};
-  for (const SchemaPart& part : parts) {
+  for (const Json& part : parts) {
     for (const bool excluded : {false, true}) {
       for (const bool is_least : {true, false}) {
         const std::string_view name =
@@ -164,19 +197,19 @@ absl::StatusOr<IntegerRange> IntegerRangeOf(const SchemaParts& parts) {
     return IntegerRange{kHighest, kLowest};
   }
   IntegerRange range = {kLowest, kHighest};
-  for (const SchemaPart& part : parts) {
-    if (const auto json = part.schema.Find("minimum")) {
+  for (const Json& part : parts) {
+    if (const auto json = part.Find("minimum")) {
       range.least = std::max(range.least, Rounded(*json, true));
     }
-    if (const auto json = part.schema.Find("maximum")) {
+    if (const auto json = part.Find("maximum")) {
       range.most = std::min(range.most, Rounded(*json, false));
     }
-    if (const auto json = part.schema.Find("exclusiveMinimum")) {
+    if (const auto json = part.Find("exclusiveMinimum")) {
       const int64_t limit = Rounded(*json, true);
       const bool next = IsInteger(*json) && limit < kHighest;
       range.least = std::max(range.least, limit + (next ? 1 : 0));
     }
-    if (const auto json = part.schema.Find("exclusiveMaximum")) {
+    if (const auto json = part.Find("exclusiveMaximum")) {
       const int64_t limit = Rounded(*json, false);
       const bool next = IsInteger(*json) && limit > kLowest;
       range.most = std::min(range.most, limit - (next ? 1 : 0));
@@ -186,9 +219,8 @@ absl::StatusOr<IntegerRange> IntegerRangeOf(const SchemaParts& parts) {
 }
 
 bool HasKeyword(const SchemaParts& parts, std::string_view name) {
-  return std::any_of(parts.begin(), parts.end(), [&](const SchemaPart& part) {
-    return part.schema.Has(name);
-  });
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](const Json& part) { return part.Has(name); });
 }
 
 }  // namespace gemma

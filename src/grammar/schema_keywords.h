@@ -18,7 +18,13 @@ namespace gemma {
 // InvalidArgument naming the first keyword that would not be enforced. Those
 // that only describe are fine; so are some that say nothing, as
 // "uniqueItems": false.
-absl::Status CheckKeywords(const SchemaPart& part);
+absl::Status CheckKeywords(const Json& place);
+
+// Whether a keyword restricts the values by itself: neither by what it refers
+// to or combines, nor does it only describe.
+bool HasAssertion(const Json& place);
+// A keyword that restricts values, but for "type", "const" and "enum".
+std::optional<Json> ShapeKeyword(const Json& place);
 
 // How many of something there may be, for example by minItems and maxItems.
 struct CountRange {

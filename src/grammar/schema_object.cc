@@ -1,6 +1,8 @@
 #include "src/grammar/schema_object.h"
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "src/base/status_macros.h"
@@ -8,51 +10,37 @@
 namespace gemma {
 namespace {
 
-using Properties = absl::flat_hash_map<std::string, SchemaPart>;
-
-// A member that is a schema, if there is one.
-std::optional<SchemaPart> Child(const SchemaPart& part, std::string_view name) {
-  const std::optional<Json> json = part.schema.Find(name);
-  if (!json.has_value()) return std::nullopt;
-  return SchemaPart{*json, PointerTo(part.pointer, name)};
-}
+using Properties = absl::flat_hash_map<std::string_view, Json>;
 
 // The schemas of prefixItems.
-absl::StatusOr<std::vector<SchemaPart>> FirstItems(const SchemaPart& part) {
-  std::vector<SchemaPart> items;
-  const std::optional<SchemaPart> list = Child(part, "prefixItems");
+absl::StatusOr<std::vector<Json>> FirstItems(const Json& part) {
+  std::vector<Json> items;
+  const std::optional<Json> list = part.Find("prefixItems");
   if (!list.has_value()) return items;
-  if (!list->schema.is_array()) {
-    return SchemaError(list->pointer, "wanted a list of schemas");
-  }
-  for (const Json& item : list->schema.Elements()) {
-    const std::string index = std::to_string(items.size());
-    items.push_back({item, PointerTo(list->pointer, index)});
-  }
+  if (!list->is_array()) return SchemaError(*list, "wanted a list of schemas");
+  for (const Json& item : list->Elements()) items.push_back(item);
   return items;
 }
 
-absl::Status CheckUnique(const SchemaPart& part, uint32_t most) {
+absl::Status CheckUnique(const Json& part, uint32_t most) {
   GEMMA_ASSIGN_OR_RETURN(
       const auto unique,
       ReadKeyword<bool>(part, "uniqueItems", "true or false"));
   if (!unique.value_or(false) || most <= 1) return absl::OkStatus();
-  return SchemaError(PointerTo(part.pointer, "uniqueItems"),
+  return MemberError(part, "uniqueItems",
                      "this is supported for at most one element only");
 }
 
-// The properties of a part, in the order of the schema.
-absl::StatusOr<std::vector<std::string>> ReadProperties(const SchemaPart& part,
-                                                        Properties& into) {
-  std::vector<std::string> names;
-  const std::optional<SchemaPart> list = Child(part, "properties");
+// The properties of a part, whose document outlives them, in its order.
+absl::StatusOr<std::vector<std::string_view>> ReadProperties(const Json& part,
+                                                             Properties& into) {
+  std::vector<std::string_view> names;
+  const std::optional<Json> list = part.Find("properties");
   if (!list.has_value()) return names;
-  if (!list->schema.is_object()) {
-    return SchemaError(list->pointer, "wanted an object");
-  }
-  for (const auto& [name, schema] : list->schema.Members()) {
-    names.emplace_back(name);
-    into.insert({names.back(), {schema, PointerTo(list->pointer, name)}});
+  if (!list->is_object()) return SchemaError(*list, "wanted an object");
+  for (const auto& [name, schema] : list->Members()) {
+    names.push_back(name);
+    into.insert({name, schema});
   }
   return names;
 }
@@ -70,9 +58,9 @@ absl::Status CheckCounts(const SchemaParts& parts, const ObjectShape& shape) {
       (shape.more.has_value() || count.most < shape.properties.size())) {
     wrong = "maxProperties";
   }
-  for (const SchemaPart& part : parts) {
-    if (wrong == nullptr || !part.schema.Has(wrong)) continue;
-    return SchemaError(PointerTo(part.pointer, wrong),
+  for (const Json& part : parts) {
+    if (wrong == nullptr || !part.Has(wrong)) continue;
+    return MemberError(part, wrong,
                        "this is supported only where properties, required and "
                        "additionalProperties say the same");
   }
@@ -81,23 +69,28 @@ absl::Status CheckCounts(const SchemaParts& parts, const ObjectShape& shape) {
 
 }  // namespace
 
-absl::StatusOr<ArrayShape> ArrayShapeOf(const SchemaParts& parts) {
+absl::StatusOr<ArrayShape> ArrayShapeOf(const SchemaParts& parts,
+                                        Budget& budget) {
   ArrayShape shape;
   GEMMA_ASSIGN_OR_RETURN(shape.count, CountsOf(parts, "minItems", "maxItems"));
-  std::vector<std::vector<SchemaPart>> firsts;
-  for (const SchemaPart& part : parts) {
+  std::vector<std::vector<Json>> firsts;
+  for (const Json& part : parts) {
     GEMMA_RETURN_IF_ERROR(CheckUnique(part, shape.count.most));
     GEMMA_ASSIGN_OR_RETURN(firsts.emplace_back(), FirstItems(part));
     if (firsts.back().size() > shape.first.size()) {
       shape.first.resize(firsts.back().size());
     }
-    if (const auto items = Child(part, "items")) shape.rest.push_back(*items);
+    if (const auto items = part.Find("items")) shape.rest.push_back(*items);
   }
-  for (size_t i = 0; i < shape.first.size(); ++i) {
-    for (size_t p = 0; p < parts.size(); ++p) {
+  const size_t places = shape.first.size() * parts.size();
+  GEMMA_RETURN_IF_ERROR(
+      Spend(budget, parts.front(), places, places * sizeof(Json)));
+  for (size_t p = 0; p < parts.size(); ++p) {
+    const std::optional<Json> items = parts[p].Find("items");
+    for (size_t i = 0; i < shape.first.size(); ++i) {
       if (i < firsts[p].size()) {
         shape.first[i].push_back(firsts[p][i]);
-      } else if (const auto items = Child(parts[p], "items")) {
+      } else if (items.has_value()) {
         shape.first[i].push_back(*items);
       }
     }
@@ -105,22 +98,23 @@ absl::StatusOr<ArrayShape> ArrayShapeOf(const SchemaParts& parts) {
   return shape;
 }
 
-absl::StatusOr<ObjectShape> ObjectShapeOf(const SchemaParts& parts) {
+absl::StatusOr<ObjectShape> ObjectShapeOf(const SchemaParts& parts,
+                                          Budget& budget) {
   ObjectShape shape;
   absl::flat_hash_map<std::string, size_t> indices;
-  const auto add = [&](const std::string& name) {
+  const auto add = [&](std::string_view name) {
     const auto [it, inserted] =
         indices.try_emplace(name, shape.properties.size());
-    if (inserted) shape.properties.push_back({name});
+    if (inserted) shape.properties.push_back({std::string(name)});
     return it->second;
   };
   std::vector<Properties> properties(parts.size());
   for (size_t i = 0; i < parts.size(); ++i) {
     GEMMA_ASSIGN_OR_RETURN(const auto names,
                            ReadProperties(parts[i], properties[i]));
-    for (const std::string& name : names) add(name);
+    for (const std::string_view name : names) add(name);
   }
-  for (const SchemaPart& part : parts) {
+  for (const Json& part : parts) {
     GEMMA_ASSIGN_OR_RETURN(const auto required,
                            ReadKeyword<std::vector<std::string>>(
                                part, "required", "a list of names"));
@@ -129,11 +123,14 @@ absl::StatusOr<ObjectShape> ObjectShapeOf(const SchemaParts& parts) {
       shape.properties[add(name)].required = true;
     }
   }
+  const size_t places = shape.properties.size() * parts.size();
+  GEMMA_RETURN_IF_ERROR(
+      Spend(budget, parts.front(), places, places * sizeof(Json)));
   bool open = shape.properties.empty();
   bool closed = false;
   SchemaParts more;
   for (size_t i = 0; i < parts.size(); ++i) {
-    const auto rest = Child(parts[i], "additionalProperties");
+    const auto rest = parts[i].Find("additionalProperties");
     for (ObjectShape::Property& p : shape.properties) {
       if (const auto it = properties[i].find(p.name);
           it != properties[i].end()) {
@@ -144,7 +141,7 @@ absl::StatusOr<ObjectShape> ObjectShapeOf(const SchemaParts& parts) {
     }
     if (!rest.has_value()) continue;
     bool any = true;
-    closed |= rest->schema.Get(any).ok() && !any;
+    closed |= rest->Get(any).ok() && !any;
     open = true;
     more.push_back(*rest);
   }

@@ -19,7 +19,10 @@ struct ArrayShape {
   CountRange count;
 };
 
-absl::StatusOr<ArrayShape> ArrayShapeOf(const SchemaParts& parts);
+// Of at least one part, as below. An error names what is wrong, or the part
+// that exhausts the budget.
+absl::StatusOr<ArrayShape> ArrayShapeOf(const SchemaParts& parts,
+                                        Budget& budget);
 
 struct ObjectShape {
   struct Property {
@@ -31,7 +34,8 @@ struct ObjectShape {
   std::optional<SchemaParts> more;   // properties of other names, if allowed
 };
 
-absl::StatusOr<ObjectShape> ObjectShapeOf(const SchemaParts& parts);
+absl::StatusOr<ObjectShape> ObjectShapeOf(const SchemaParts& parts,
+                                          Budget& budget);
 
 }  // namespace gemma
 

@@ -4,45 +4,58 @@
 #ifndef GEMMA_SRC_GRAMMAR_SCHEMA_PARTS_H_
 #define GEMMA_SRC_GRAMMAR_SCHEMA_PARTS_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/json.h"
+#include "src/grammar/budget.h"
 
 namespace gemma {
 
-// A schema and its JSON pointer in the document.
-struct SchemaPart {
-  Json schema;
-  std::string pointer;
-};
+// Places of one document that must hold at once; nothing: any value is right.
+using SchemaParts = std::vector<Json>;
 
-// What must hold at once; nothing: any value is right.
-using SchemaParts = std::vector<SchemaPart>;
+// What tells sets of places apart.
+using SchemaKey = std::vector<size_t>;
+SchemaKey KeyOf(const SchemaParts& parts);
+
+// What the parts and their key take.
+size_t BytesOf(const SchemaParts& parts);
 
 // An error about a place: "'#/properties/a': <what>".
 absl::Status SchemaError(std::string_view pointer, std::string_view what);
+absl::Status SchemaError(const Json& place, std::string_view what);
+// The same about one of its members, which need not be there.
+absl::Status MemberError(const Json& place, std::string_view name,
+                         std::string_view what);
 
-// The pointer of a member.
-std::string PointerTo(std::string_view pointer, std::string_view name);
+// What reading a place's keywords takes: each is looked for among all members.
+size_t StepsToRead(const Json& place);
+
+// Spends of the budget. InvalidArgument names the place where it ends, and the
+// limit.
+absl::Status Spend(Budget& budget, const Json& place, size_t steps,
+                   size_t bytes = 0);
 
 // The value of a keyword if it is there, or an error that says what it must be.
 template <class T>
-absl::StatusOr<std::optional<T>> ReadKeyword(const SchemaPart& part,
+absl::StatusOr<std::optional<T>> ReadKeyword(const Json& place,
                                              std::string_view name,
                                              std::string_view wanted) {
-  const std::optional<Json> json = part.schema.Find(name);
+  const std::optional<Json> json = place.Find(name);
   if (!json.has_value()) return std::nullopt;
   T value{};
   if (!json->Get(value).ok()) {
-    return SchemaError(PointerTo(part.pointer, name),
-                       absl::StrCat("wanted ", wanted));
+    return SchemaError(*json, absl::StrCat("wanted ", wanted));
   }
   return value;
 }
@@ -60,38 +73,43 @@ inline constexpr TypeSet kObjectType = 64;
 inline constexpr TypeSet kAnyType = 127;
 
 // The types of "type", or all.
-absl::StatusOr<TypeSet> TypesOf(const SchemaPart& part);
+absl::StatusOr<TypeSet> TypesOf(const Json& place);
 TypeSet TypeOf(const Json& value);
 
-// The values of "const" and "enum", if the schema has one of them.
-absl::StatusOr<std::optional<std::vector<Json>>> ValuesOf(
-    const SchemaPart& part);
+// The values of "const" and "enum", if the place has one of them.
+absl::StatusOr<std::optional<std::vector<Json>>> ValuesOf(const Json& place,
+                                                          Budget& budget);
 
 class SchemaDocument {
  public:
-  explicit SchemaDocument(Json root) : root_(std::move(root)) {}
+  // The budget must outlive the document.
+  SchemaDocument(Json root, Budget& budget)
+      : root_(std::move(root)), budget_(budget) {}
 
-  SchemaPart root() const { return {root_, ""}; }
+  const Json& root() const { return root_; }
 
   // The alternatives that parts allow: one of them must hold. The keywords
-  // $ref, allOf, anyOf and oneOf are then done with. An error names the first
-  // place that cannot be resolved, or where branches of a oneOf may overlap.
-  absl::StatusOr<std::vector<SchemaParts>> Alternatives(
-      const SchemaParts& parts);
+  // $ref, allOf, anyOf and oneOf are then done with, and no keyword is left
+  // that is not supported. An error names the first place that cannot be
+  // resolved, that exhausts the budget, or where branches of a oneOf may
+  // overlap. Places that say nothing but a reference share what it stands for.
+  using Alternatives = std::shared_ptr<const std::vector<SchemaParts>>;
+  absl::StatusOr<Alternatives> AlternativesOf(const SchemaParts& parts);
 
  private:
-  using Dnf = std::vector<SchemaParts>;
-
-  absl::StatusOr<Dnf> Expand(const SchemaPart& part);
-  absl::StatusOr<Dnf> ExpandMembers(const SchemaPart& part);
-  absl::StatusOr<Dnf> ExpandBranches(const SchemaPart& part,
-                                     std::string_view name);
-  absl::StatusOr<SchemaPart> Follow(const SchemaPart& part,
-                                    std::string_view reference) const;
+  absl::StatusOr<Alternatives> Expand(const Json& place);
+  absl::StatusOr<Alternatives> ExpandMembers(const Json& place);
+  absl::StatusOr<Alternatives> ExpandBranches(const Json& place,
+                                              std::string_view name);
+  // What holds where both do; `place` is for messages.
+  absl::StatusOr<Alternatives> Both(const Alternatives& a,
+                                    const Alternatives& b, const Json& place);
+  absl::StatusOr<Json> Follow(const Json& place, std::string_view reference);
 
   Json root_;
-  absl::flat_hash_map<std::string, Dnf> expanded_;  // by pointer
-  std::vector<std::string> open_;  // pointers that are being expanded
+  Budget& budget_;
+  absl::flat_hash_map<size_t, Alternatives> expanded_;  // by place
+  std::vector<size_t> open_;  // places that are being expanded
 };
 
 }  // namespace gemma
