@@ -117,7 +117,8 @@ struct GenerateStats {
 // it may hold guessed tokens too.
 // Fails, and changes nothing, if the prompt does not fit or an option is out of
 // range. Needs the model's tokenizer. ResourceExhausted, in the midst of an
-// answer, if there are thousands of ways to read it by the grammar.
+// answer, if there are too many ways to read it by the grammar: the limits are
+// those of Grammar::Matches, with steps counted for each token.
 GEMMA_EXPORT absl::StatusOr<GenerateStats> Generate(
     Session& session, absl::Span<const TokenId> prompt,
     const GenerateOptions& options,

@@ -20,6 +20,12 @@ namespace gemma {
 // comma and no other white space between tokens. Strings are UTF-8; what must
 // be escaped is, as \", \\, \b, \f, \n, \r, \t or \u00XX, and nothing else.
 // Numbers have up to 19 digits, a point and 16 more, and an exponent of two.
+//
+// A grammar from a stranger cannot take all time and memory: making one takes
+// at most 2^24 steps, of some 20 to 200 ns each, and about 64 MiB. One that
+// takes more is refused: InvalidArgument names the limit, and the place that
+// passed it. Both are counted, so that a grammar is refused everywhere or
+// nowhere.
 class GEMMA_EXPORT Grammar {
  public:
   // Texts that the expression describes from beginning to end. Alternatives,
@@ -29,10 +35,10 @@ class GEMMA_EXPORT Grammar {
   // \xHH \uHHHH \u{H...}. ^ and $ (\A, \Z, \z) may stand at the ends.
   // Look-around, back-references, word boundaries, flags, possessive
   // repetition, properties of Unicode and named classes are refused.
-  // InvalidArgument names what is wrong and at which byte.
+  // InvalidArgument names what is wrong and at which byte. Up to 64 KiB.
   static absl::StatusOr<Grammar> FromRegex(std::string_view expression);
 
-  // One of the texts, which are UTF-8; at least one.
+  // One of the texts, which are UTF-8; at least one, up to 1 MiB together.
   static absl::StatusOr<Grammar> FromChoices(
       absl::Span<const std::string> choices);
 
@@ -52,7 +58,7 @@ class GEMMA_EXPORT Grammar {
   //     oneOf, if types or required constants tell the branches apart
   // Keywords that only describe are ignored. Any other is refused, since
   // it would not be enforced. InvalidArgument names the place by its JSON
-  // pointer.
+  // pointer. Up to 1 MiB, 2^16 values, and 256 alternatives at a place.
   static absl::StatusOr<Grammar> FromJsonSchema(std::string_view schema);
 
   // Any value of JSON.
@@ -62,8 +68,10 @@ class GEMMA_EXPORT Grammar {
   Grammar(Grammar&&) noexcept;
   Grammar& operator=(Grammar&&) noexcept;
 
-  // Whether the text is one of the set.
-  bool Matches(std::string_view text) const;
+  // Whether the text is one of the set. ResourceExhausted names the limit if
+  // there are too many ways to read it: 2^14 at a byte, or what 2^26 steps at a
+  // byte or 128 MiB can follow.
+  absl::StatusOr<bool> Matches(std::string_view text) const;
 
   // The library's own; see src/grammar/grammar_impl.h.
   class Impl;

@@ -14,8 +14,9 @@ constexpr size_t kFew = 1024;
 // microseconds.
 constexpr size_t kMaxNodes = size_t{1} << 13;
 
-// Lists of few tokens, at most 4 KB each.
-constexpr size_t kMaxLists = 1024;
+// Of all lists of few tokens together.
+constexpr size_t kMaxListBytes = size_t{1} << 22;
+constexpr size_t kListBytes = 64;  // of one without tokens
 
 }  // namespace
 
@@ -73,23 +74,29 @@ bool AllowedTokens::Walk(size_t max_nodes, Visit visit) {
 }
 
 const std::vector<TokenId>* AllowedTokens::Few() {
-  if (few_.size() > kMaxLists) few_.clear();
-  const auto [it, inserted] = few_.try_emplace(state_);
-  if (inserted) {
-    std::vector<TokenId> tokens;
-    const bool all = Walk(kMaxNodes, [&](TokenId token) {
-      tokens.push_back(token);
-      return tokens.size() < kFew;
-    });
-    if (all) {
-      if (automaton_.may_end(state_)) {
-        tokens.insert(tokens.end(), stops_.begin(), stops_.end());
-      }
-      std::sort(tokens.begin(), tokens.end());
-      it->second = std::move(tokens);
-    }
+  const auto known = few_.find(state_);
+  if (known != few_.end()) return known->second ? &*known->second : nullptr;
+  if (few_bytes_ > kMaxListBytes) ForgetFew();
+  std::optional<std::vector<TokenId>>& few = few_[state_];
+  few_bytes_ += kListBytes;
+  std::vector<TokenId> tokens;
+  const bool all = Walk(kMaxNodes, [&](TokenId token) {
+    tokens.push_back(token);
+    return tokens.size() < kFew;
+  });
+  if (!all) return nullptr;
+  if (automaton_.may_end(state_)) {
+    tokens.insert(tokens.end(), stops_.begin(), stops_.end());
   }
-  return it->second.has_value() ? &*it->second : nullptr;
+  std::sort(tokens.begin(), tokens.end());
+  few_bytes_ += tokens.capacity() * sizeof(TokenId);
+  few = std::move(tokens);
+  return &*few;
+}
+
+void AllowedTokens::ForgetFew() {
+  few_.clear();
+  few_bytes_ = 0;
 }
 
 const std::vector<bool>& AllowedTokens::All() {
@@ -110,15 +117,8 @@ const std::vector<bool>& AllowedTokens::All() {
 void AllowedTokens::Accept(TokenId token) {
   state_ = After(state_, trie_.bytes(token));
   if (!automaton_.Trim(state_)) return;
-  few_.clear();
+  ForgetFew();
   state_of_all_.reset();
-}
-
-absl::Status AllowedTokens::status() const {
-  if (!automaton_.overflowed()) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      "the grammar is too ambiguous: there are thousands of ways to read the "
-      "answer");
 }
 
 }  // namespace gemma

@@ -41,9 +41,12 @@ class AllowedTokens {
   // A token that is allowed comes next, and does not end the answer.
   void Accept(TokenId token);
 
-  // ResourceExhausted if the grammar is too ambiguous to be followed; all
-  // answers since the last Accept may then be wrong.
-  absl::Status status() const;
+  // ResourceExhausted if the grammar is too ambiguous to be followed: names the
+  // limit that was passed. All answers since the last Accept may then be wrong.
+  absl::Status status() const { return automaton_.status(); }
+
+  // What the lists of Few take, about.
+  size_t list_bytes() const { return few_bytes_; }
 
  private:
   bool IsStop(TokenId token) const;
@@ -53,6 +56,7 @@ class AllowedTokens {
   // the tree, and returns whether that was all.
   template <class Visit>
   bool Walk(size_t max_nodes, Visit visit);
+  void ForgetFew();
 
   const TokenTrie& trie_;
   absl::Span<const TokenId> stops_;
@@ -61,6 +65,7 @@ class AllowedTokens {
   // What Few found, by state; nothing: many.
   absl::flat_hash_map<Automaton::StateId, std::optional<std::vector<TokenId>>>
       few_;
+  size_t few_bytes_ = 0;  // about
   std::vector<bool> all_;
   std::optional<Automaton::StateId> state_of_all_;
 };

@@ -1,9 +1,11 @@
 #include "src/grammar/automaton.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "absl/hash/hash.h"
+#include "absl/strings/str_format.h"
 #include "absl/types/span.h"
 
 namespace gemma {
@@ -11,13 +13,8 @@ namespace {
 
 using Kind = ByteGrammar::Kind;
 
-// Ways to read one text so far, and what may be tried to find them.
-constexpr size_t kMaxWays = size_t{1} << 14;
-constexpr size_t kMaxTasks = size_t{1} << 19;
-// Of all states together; some 100 MB at worst.
-constexpr size_t kMaxSize = size_t{1} << 22;
-// So many are kept, between two tokens.
-constexpr size_t kTrimSize = size_t{1} << 20;
+// For each way that a state may have, so many may be tried to find them.
+constexpr size_t kTasksPerWay = 32;
 
 }  // namespace
 
@@ -36,11 +33,40 @@ bool Automaton::StateEqual::operator()(StateId a, StateId b) const {
          ways.subspan(x.begin, x.size) == ways.subspan(y.begin, y.size);
 }
 
-Automaton::Automaton(const ByteGrammar& grammar)
-    : grammar_(grammar), ids_of_states_(0, StateHash{this}, StateEqual{this}) {
+Automaton::Automaton(const ByteGrammar& grammar, const Limits& limits)
+    : grammar_(grammar),
+      limits_(limits),
+      ids_of_states_(0, StateHash{this}, StateEqual{this}) {
   Clear();
   Enter(grammar.root(), kRoot);
   start_ = TakeState();
+}
+
+size_t Automaton::bytes() const {
+  // Vectors and tables have room for more, half of it on average.
+  constexpr size_t kFrameBytes =
+      2 * (sizeof(Frame) + sizeof(uint32_t) + sizeof(Frame) + sizeof(FrameId));
+  constexpr size_t kStateBytes = 2 * (sizeof(State) + sizeof(StateId));
+  return frames_.size() * kFrameBytes + states_.size() * kStateBytes +
+         ways_.size() * sizeof(FrameId) + next_.size() * sizeof(StateId);
+}
+
+absl::Status Automaton::status() const {
+  const std::string_view why = "the grammar is too ambiguous: ";
+  switch (passed_) {
+    case Passed::kNone:
+      return absl::OkStatus();
+    case Passed::kWays:
+      return absl::ResourceExhaustedError(absl::StrFormat(
+          "%sthere are more than %u ways to read the text", why, limits_.ways));
+    case Passed::kSteps:
+      return absl::ResourceExhaustedError(absl::StrFormat(
+          "%sthe next token takes more than %u steps", why, limits_.steps));
+    case Passed::kBytes:
+      return absl::ResourceExhaustedError(absl::StrFormat(
+          "%sits states take more than %u bytes", why, limits_.bytes));
+  }
+  return absl::OkStatus();
 }
 
 void Automaton::Clear() {
@@ -50,10 +76,10 @@ void Automaton::Clear() {
   ids_of_states_.clear();
   states_.clear();
   ways_.clear();
-  steps_.clear();
+  next_.clear();
   // kDead: nothing may come. It has no next state but itself.
   TakeState();
-  std::fill(steps_.begin(), steps_.end(), kDead);
+  std::fill(next_.begin(), next_.end(), kDead);
 }
 
 Automaton::FrameId Automaton::FrameOf(const Frame& frame) {
@@ -67,14 +93,15 @@ Automaton::FrameId Automaton::FrameOf(const Frame& frame) {
 }
 
 Automaton::StateId Automaton::MakeStep(StateId state, uint8_t byte) {
-  const State& from = states_[state];
+  if (overflowed()) return kDead;
+  const State from = states_[state];
+  steps_ += from.size;
   for (size_t i = 0; i < from.size; ++i) {
     const Frame& way = frames_[ways_[from.begin + i]];
     if (grammar_.set(grammar_.expr(way.expr))[byte]) Continue(way.parent);
   }
   const StateId next = TakeState();
-  steps_[state * grammar_.num_byte_classes() + grammar_.byte_class(byte)] =
-      next;
+  next_[state * grammar_.num_byte_classes() + grammar_.byte_class(byte)] = next;
   return next;
 }
 
@@ -137,9 +164,12 @@ void Automaton::RunContinue(FrameId id) {
 }
 
 Automaton::StateId Automaton::TakeState() {
+  const size_t max_tasks = kTasksPerWay * limits_.ways;
   for (size_t count = 0; !tasks_.empty(); ++count) {
-    if (count == kMaxTasks || found_.size() > 4 * kMaxWays) {
-      overflowed_ = true;
+    ++steps_;
+    if (count == max_tasks || tasks_.size() > max_tasks ||
+        found_.size() > 4 * limits_.ways) {
+      passed_ = Passed::kWays;
       tasks_.clear();
       break;
     }
@@ -154,15 +184,17 @@ Automaton::StateId Automaton::TakeState() {
   ++turn_;
   std::sort(found_.begin(), found_.end());
   found_.erase(std::unique(found_.begin(), found_.end()), found_.end());
-  if (found_.size() > kMaxWays || size() > kMaxSize) overflowed_ = true;
+  if (found_.size() > limits_.ways) passed_ = Passed::kWays;
+  if (steps_ > limits_.steps) passed_ = Passed::kSteps;
+  if (bytes() > limits_.bytes) passed_ = Passed::kBytes;
   StateId id = kDead;
-  if (!overflowed_) {
+  if (!overflowed()) {
     id = static_cast<StateId>(states_.size());
     states_.push_back({ways_.size(), found_.size(), found_end_});
     ways_.insert(ways_.end(), found_.begin(), found_.end());
     const auto [it, inserted] = ids_of_states_.insert(id);
     if (inserted) {
-      steps_.resize(steps_.size() + grammar_.num_byte_classes(), kUnknown);
+      next_.resize(next_.size() + grammar_.num_byte_classes(), kUnknown);
     } else {
       ways_.resize(states_.back().begin);
       states_.pop_back();
@@ -175,27 +207,32 @@ Automaton::StateId Automaton::TakeState() {
 }
 
 bool Automaton::Trim(StateId& state) {
-  if (size() < kTrimSize || overflowed_) return false;
-  // The stack of each way, from its top down.
-  std::vector<std::vector<Frame>> stacks;
+  if (overflowed()) return false;
+  steps_ = 0;
+  if (bytes() < std::max(trim_bytes_, limits_.bytes / 4)) return false;
+  // The frames of its ways and all that come after them. A parent is older than
+  // its children.
   const State kept = states_[state];
-  for (size_t i = 0; i < kept.size; ++i) {
-    std::vector<Frame>& stack = stacks.emplace_back();
-    for (FrameId id = ways_[kept.begin + i]; id != kRoot;
-         id = frames_[id].parent) {
-      stack.push_back(frames_[id]);
-    }
+  std::vector<bool> needed(frames_.size());
+  for (size_t i = 0; i < kept.size; ++i) needed[ways_[kept.begin + i]] = true;
+  for (size_t id = frames_.size(); --id > kRoot;) {
+    if (needed[id]) needed[frames_[id].parent] = true;
   }
+  const std::vector<FrameId> ways(ways_.begin() + kept.begin,
+                                  ways_.begin() + kept.begin + kept.size);
+  const std::vector<Frame> frames = std::move(frames_);
   Clear();
-  for (const std::vector<Frame>& stack : stacks) {
-    FrameId id = kRoot;
-    for (auto frame = stack.rbegin(); frame != stack.rend(); ++frame) {
-      id = FrameOf({frame->expr, frame->done, id});
-    }
-    found_.push_back(id);
+  std::vector<FrameId> moved(frames.size(), kRoot);
+  for (size_t id = kRoot + 1; id < frames.size(); ++id) {
+    if (!needed[id]) continue;
+    const Frame& frame = frames[id];
+    moved[id] = FrameOf({frame.expr, frame.done, moved[frame.parent]});
   }
+  for (const FrameId way : ways) found_.push_back(moved[way]);
   found_end_ = kept.may_end;
   state = start_ = TakeState();
+  // What is left may be much, too: the next time there is more of it.
+  trim_bytes_ = (bytes() + std::min(3 * bytes(), limits_.bytes)) / 2;
   return true;
 }
 

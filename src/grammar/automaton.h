@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
 #include "src/grammar/byte_grammar.h"
 
 namespace gemma {
@@ -24,8 +25,20 @@ class Automaton {
   // No text begins so.
   static constexpr StateId kDead = 0;
 
+  struct Limits {
+    // Of one state: ways to read the text so far.
+    size_t ways = size_t{1} << 14;
+    // Between two calls of Trim: ways and unfinished expressions that are
+    // looked at; some 20 ns each.
+    size_t steps = size_t{1} << 26;
+    // What all states take, about.
+    size_t bytes = size_t{1} << 27;
+  };
+
   // The grammar is finished and must outlive the automaton.
-  explicit Automaton(const ByteGrammar& grammar);
+  Automaton(const ByteGrammar& grammar, const Limits& limits);
+  explicit Automaton(const ByteGrammar& grammar)
+      : Automaton(grammar, Limits()) {}
   Automaton(const Automaton&) = delete;
   Automaton& operator=(const Automaton&) = delete;
 
@@ -34,7 +47,7 @@ class Automaton {
   StateId Step(StateId state, uint8_t byte) {
     const size_t index =
         state * grammar_.num_byte_classes() + grammar_.byte_class(byte);
-    const StateId next = steps_[index];
+    const StateId next = next_[index];
     return next != kUnknown ? next : MakeStep(state, byte);
   }
 
@@ -44,13 +57,19 @@ class Automaton {
     return states_[state].size == 0 && state != kDead;
   }
 
-  // Whether there were so many ways to read a text, or so many states, that
-  // some were given up: what is allowed is not known any more.
-  bool overflowed() const { return overflowed_; }
+  // Whether a limit was passed, so that states were given up: whatever was
+  // answered since the last Trim may be wrong, and so is all that follows.
+  bool overflowed() const { return passed_ != Passed::kNone; }
+  // ResourceExhausted that names the limit, once it was.
+  absl::Status status() const;
 
+  // To be called between two tokens, in `state`: steps are counted anew.
   // Forgets all other states if they take much memory. Returns whether it did;
   // then the start is the state, under the id that it has now.
   bool Trim(StateId& state);
+
+  size_t steps() const { return steps_; }
+  size_t bytes() const;
 
  private:
   static constexpr StateId kUnknown = ~StateId{0};
@@ -86,8 +105,6 @@ class Automaton {
     bool operator()(StateId a, StateId b) const;
   };
 
-  // What the states take, as a number of frames, ways to read and next states.
-  size_t size() const { return frames_.size() + ways_.size() + steps_.size(); }
   // Forgets all states.
   void Clear();
   StateId MakeStep(StateId state, uint8_t byte);
@@ -104,14 +121,18 @@ class Automaton {
   StateId TakeState();
 
   const ByteGrammar& grammar_;
+  const Limits limits_;
   std::vector<Frame> frames_;
   absl::flat_hash_map<Frame, FrameId> ids_of_frames_;
   std::vector<State> states_;
   std::vector<FrameId> ways_;
-  std::vector<StateId> steps_;  // [states, byte classes]
+  std::vector<StateId> next_;  // [states, byte classes]
   absl::flat_hash_set<StateId, StateHash, StateEqual> ids_of_states_;
   StateId start_ = kDead;
-  bool overflowed_ = false;
+  enum class Passed { kNone, kWays, kSteps, kBytes };
+  Passed passed_ = Passed::kNone;
+  size_t steps_ = 0;
+  size_t trim_bytes_ = 0;  // so many are kept
 
   // The state that is being made.
   struct Task {

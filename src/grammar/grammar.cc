@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/grammar/automaton.h"
 #include "src/grammar/characters.h"
@@ -22,29 +23,12 @@ constexpr size_t kMaxChoiceBytes = size_t{1} << 20;  // of all together
 // Completes the grammar. What cannot even be begun is refused now.
 absl::Status Finish(ExprId root, ByteGrammar& grammar) {
   GEMMA_RETURN_IF_ERROR(grammar.Finish(root));
-  if (!Automaton(grammar).overflowed()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "the grammar is too ambiguous: there are thousands of ways to begin");
+  const Automaton automaton(grammar);
+  if (!automaton.overflowed()) return absl::OkStatus();
+  return absl::InvalidArgumentError(automaton.status().message());
 }
 
-}  // namespace
-
-Grammar::Grammar(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
-Grammar::~Grammar() = default;
-Grammar::Grammar(Grammar&&) noexcept = default;
-Grammar& Grammar::operator=(Grammar&&) noexcept = default;
-
-absl::StatusOr<Grammar> Grammar::FromRegex(std::string_view expression) {
-  auto impl = std::make_unique<Impl>();
-  GEMMA_ASSIGN_OR_RETURN(
-      const ExprId root,
-      Regex(expression, RegexMatch::kAll, Writing::kPlain, impl->bytes));
-  GEMMA_RETURN_IF_ERROR(Finish(root, impl->bytes));
-  return Grammar(std::move(impl));
-}
-
-absl::StatusOr<Grammar> Grammar::FromChoices(
-    absl::Span<const std::string> choices) {
+absl::Status CheckChoices(absl::Span<const std::string> choices) {
   if (choices.empty()) {
     return absl::InvalidArgumentError("there are no choices, wanted 1 or more");
   }
@@ -60,20 +44,48 @@ absl::StatusOr<Grammar> Grammar::FromChoices(
         absl::StrFormat("the choices have %u bytes, wanted at most %u", bytes,
                         kMaxChoiceBytes));
   }
-  std::vector<std::string> sorted(choices.begin(), choices.end());
-  std::sort(sorted.begin(), sorted.end());
-  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-  auto impl = std::make_unique<Impl>();
-  const ExprId root = OneOf(sorted, impl->bytes);
-  GEMMA_RETURN_IF_ERROR(Finish(root, impl->bytes));
-  return Grammar(std::move(impl));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Grammar::Grammar(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Grammar::~Grammar() = default;
+Grammar::Grammar(Grammar&&) noexcept = default;
+Grammar& Grammar::operator=(Grammar&&) noexcept = default;
+
+absl::StatusOr<Grammar> Grammar::FromRegex(std::string_view expression) {
+  return NoThrow([&]() -> absl::StatusOr<Grammar> {
+    auto impl = std::make_unique<Impl>();
+    GEMMA_ASSIGN_OR_RETURN(
+        const ExprId root,
+        Regex(expression, RegexMatch::kAll, Writing::kPlain, impl->bytes));
+    GEMMA_RETURN_IF_ERROR(Finish(root, impl->bytes));
+    return Grammar(std::move(impl));
+  });
+}
+
+absl::StatusOr<Grammar> Grammar::FromChoices(
+    absl::Span<const std::string> choices) {
+  return NoThrow([&]() -> absl::StatusOr<Grammar> {
+    GEMMA_RETURN_IF_ERROR(CheckChoices(choices));
+    std::vector<std::string> sorted(choices.begin(), choices.end());
+    std::sort(sorted.begin(), sorted.end());
+    sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+    auto impl = std::make_unique<Impl>();
+    const ExprId root = OneOf(sorted, impl->bytes);
+    GEMMA_RETURN_IF_ERROR(Finish(root, impl->bytes));
+    return Grammar(std::move(impl));
+  });
 }
 
 absl::StatusOr<Grammar> Grammar::FromJsonSchema(std::string_view schema) {
-  auto impl = std::make_unique<Impl>();
-  GEMMA_ASSIGN_OR_RETURN(const ExprId root, JsonSchema(schema, impl->bytes));
-  GEMMA_RETURN_IF_ERROR(Finish(root, impl->bytes));
-  return Grammar(std::move(impl));
+  return NoThrow([&]() -> absl::StatusOr<Grammar> {
+    auto impl = std::make_unique<Impl>();
+    GEMMA_ASSIGN_OR_RETURN(const ExprId root, JsonSchema(schema, impl->bytes));
+    GEMMA_RETURN_IF_ERROR(Finish(root, impl->bytes));
+    return Grammar(std::move(impl));
+  });
 }
 
 Grammar Grammar::AnyJson() {
@@ -83,15 +95,18 @@ Grammar Grammar::AnyJson() {
   return Grammar(std::move(impl));
 }
 
-bool Grammar::Matches(std::string_view text) const {
-  Automaton automaton(impl_->bytes);
-  Automaton::StateId state = automaton.start();
-  for (const char c : text) {
-    state = automaton.Step(state, static_cast<uint8_t>(c));
-    if (state == Automaton::kDead) return false;
-    automaton.Trim(state);
-  }
-  return automaton.may_end(state);
+absl::StatusOr<bool> Grammar::Matches(std::string_view text) const {
+  return NoThrow([&]() -> absl::StatusOr<bool> {
+    Automaton automaton(impl_->bytes);
+    Automaton::StateId state = automaton.start();
+    for (const char c : text) {
+      state = automaton.Step(state, static_cast<uint8_t>(c));
+      GEMMA_RETURN_IF_ERROR(automaton.status());
+      if (state == Automaton::kDead) return false;
+      automaton.Trim(state);
+    }
+    return automaton.may_end(state);
+  });
 }
 
 }  // namespace gemma

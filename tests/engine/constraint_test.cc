@@ -292,7 +292,7 @@ TEST_F(GenerateGrammar, WholeAnswersAreValid) {
       const Seen seen = Ask(*model_, options, kPrompt);
       if (!Whole(seen.stop_reason)) continue;
       ++num_whole;
-      EXPECT_TRUE(grammar->Matches(seen.text)) << seen.text;
+      EXPECT_TRUE(Matches(*grammar, seen.text)) << seen.text;
       validation.Add({{"schema", c["schema"]},
                       {"text", seen.text},
                       {"matches", true},

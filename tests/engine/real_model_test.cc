@@ -289,7 +289,7 @@ TEST_F(RealModel, GrammarsDecideAsIfAllLogitsWereMasked) {
             });
         EXPECT_TRUE(stats.ok()) << stats.status();
         if (stats.ok() && stats->stop_reason != StopReason::kMaxTokens) {
-          EXPECT_TRUE((*grammar)->Matches(text)) << text;
+          EXPECT_TRUE((*grammar)->Matches(text).value_or(false)) << text;
         }
         return std::vector<TokenId>(session.tokens().begin(),
                                     session.tokens().end());

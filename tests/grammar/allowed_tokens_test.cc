@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/grammar/grammar_impl.h"
 #include "tests/formats/error_of.h"
@@ -15,6 +16,8 @@
 
 namespace gemma {
 namespace {
+
+using ::testing::HasSubstr;
 
 constexpr TokenId kStop = 1;
 
@@ -76,7 +79,7 @@ class AllowedTokensTest : public ::testing::Test {
       const auto token = static_cast<TokenId>(i);
       const std::string bytes(trie_.bytes(token));
       const bool wanted =
-          token == kStop ? grammar.Matches(so_far)
+          token == kStop ? Matches(grammar, so_far)
                          : !bytes.empty() && Begins(grammar, so_far + bytes);
       EXPECT_EQ(allowed.Contains(token), wanted) << token;
       if (wanted) expected.push_back(token);
@@ -166,6 +169,23 @@ TEST_F(AllowedTokensTest, SaysThatItCannotFollow) {
   }
   EXPECT_LT(count, 2000u);
   EXPECT_EQ(allowed.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(ErrorOf(allowed.status()), HasSubstr("more than 16384 ways"));
+}
+
+// A stop token is listed in every state that may be the last.
+TEST_F(AllowedTokensTest, ListsTakeBoundedMemory) {
+  const auto grammar = Grammar::FromRegex("a{0,1000}");
+  std::vector<TokenId> stops;
+  for (TokenId token = 1000; token < 101000; ++token) stops.push_back(token);
+  AllowedTokens allowed(grammar->impl().bytes, trie_, stops);
+  for (size_t i = 0; i < 100; ++i) {
+    const std::vector<TokenId>* few = allowed.Few();
+    ASSERT_NE(few, nullptr);
+    EXPECT_EQ(few->size(), 100000u + 2);  // and "a", twice
+    EXPECT_EQ(allowed.Few(), few);
+    EXPECT_LT(allowed.list_bytes(), size_t{1} << 23);
+    allowed.Accept(2 + 'a');
+  }
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ TEST(JsonSchema, AcceptsAndRejectsAsTheValidatorDoes) {
     const Grammar grammar = FromSchema(c["schema"]);
     for (const std::string list : {"accepted", "rejected", "unwritten"}) {
       for (const std::string text : c[list]) {
-        const bool matches = grammar.Matches(text);
+        const bool matches = Matches(grammar, text);
         EXPECT_EQ(matches, list == "accepted") << list << ": " << text;
         // The validator does not know all formats.
         Json expected = list != "rejected";
@@ -71,7 +71,7 @@ TEST(JsonSchema, AgreesOnTheTextsOfOtherSchemas) {
     for (const std::string& text : texts) {
       validation.Add({{"schema", c["schema"]},
                       {"text", text},
-                      {"matches", grammar.Matches(text)},
+                      {"matches", Matches(grammar, text)},
                       {"exact", !c["subset"].get<bool>()},
                       {"valid", nullptr}});
     }
@@ -87,7 +87,7 @@ TEST(JsonSchema, RandomTextsAreValid) {
     const Grammar grammar = FromSchema(c["schema"]);
     for (size_t i = 0; i < 50; ++i) {
       const std::string text = RandomText(grammar, random);
-      EXPECT_TRUE(grammar.Matches(text)) << text;
+      EXPECT_TRUE(Matches(grammar, text)) << text;
       validation.Add({{"schema", c["schema"]},
                       {"text", text},
                       {"matches", true},
@@ -131,7 +131,7 @@ TEST(JsonSchema, RangesAreExact) {
     const auto add = [&](const std::string& text, bool exact) {
       validation.Add({{"schema", schema},
                       {"text", text},
-                      {"matches", grammar.ok() && grammar->Matches(text)},
+                      {"matches", grammar.ok() && Matches(*grammar, text)},
                       {"exact", exact},
                       {"valid", nullptr}});
     };
@@ -227,7 +227,7 @@ TEST(JsonSchema, LargeOnesTakeBoundedTime) {
         {"allOf", {{{"$ref", next}}, {{"$ref", next}}}}};
   }
   doubling["$defs"]["d40"] = {{"type", "null"}};
-  EXPECT_TRUE(FromSchema(doubling).Matches("null"));
+  EXPECT_TRUE(Matches(FromSchema(doubling), "null"));
   // As many alternatives.
   for (int i = 0; i < 40; ++i) {
     Json& d = doubling["$defs"]["d" + std::to_string(i)];
@@ -237,7 +237,7 @@ TEST(JsonSchema, LargeOnesTakeBoundedTime) {
 
   Json deep = {{"type", "null"}};
   for (int i = 0; i < 25; ++i) deep = {{"items", deep}, {"type", "array"}};
-  EXPECT_TRUE(FromSchema(deep).Matches("[[[]]]"));
+  EXPECT_TRUE(Matches(FromSchema(deep), "[[[]]]"));
   std::string deeper;
   for (int i = 0; i < 50000; ++i) deeper += R"({"items":)";
   EXPECT_NE(SchemaError(deeper), "OK");
@@ -247,22 +247,22 @@ TEST(JsonSchema, LargeOnesTakeBoundedTime) {
     wide["properties"]["name" + std::to_string(i)] = {{"type", "null"}};
   }
   const Grammar grammar = FromSchema(wide);
-  EXPECT_TRUE(grammar.Matches(R"({"name0":null,"name999":null})"));
-  EXPECT_FALSE(grammar.Matches(R"({"name999":null,"name0":null})"));
+  EXPECT_TRUE(Matches(grammar, R"({"name0":null,"name999":null})"));
+  EXPECT_FALSE(Matches(grammar, R"({"name999":null,"name0":null})"));
 
   // Names of which others are told apart.
   Json open = {{"additionalProperties", true}};
   open["properties"][std::string(4000, 'x')] = true;
   const std::string last(3999, 'x');
-  EXPECT_TRUE(FromSchema(open).Matches("{\"" + last + "y\":1}"));
+  EXPECT_TRUE(Matches(FromSchema(open), "{\"" + last + "y\":1}"));
   open["properties"][std::string(500000, 'x')] = true;
   EXPECT_THAT(SchemaError(open.dump()), HasSubstr("4096 bytes"));
 
   const Grammar counted = FromSchema(
       {{"type", "string"}, {"minLength", 100000}, {"maxLength", 100002}});
-  EXPECT_TRUE(counted.Matches("\"" + std::string(100001, 'x') + "\""));
-  EXPECT_FALSE(counted.Matches("\"" + std::string(99999, 'x') + "\""));
-  EXPECT_FALSE(counted.Matches("\"" + std::string(100003, 'x') + "\""));
+  EXPECT_TRUE(Matches(counted, "\"" + std::string(100001, 'x') + "\""));
+  EXPECT_FALSE(Matches(counted, "\"" + std::string(99999, 'x') + "\""));
+  EXPECT_FALSE(Matches(counted, "\"" + std::string(100003, 'x') + "\""));
 }
 
 // Whatever is cut or changed, it is an error or a grammar.
@@ -301,8 +301,8 @@ TEST(JsonSchema, AnyJsonIsAnyValue) {
                     {"valid", true}});
   }
   validation.Run();
-  EXPECT_TRUE(any.Matches(R"({"a": [1, {"b":"\n"}, null], "": -1e3})"));
-  EXPECT_FALSE(any.Matches(R"({"a": [1)"));
+  EXPECT_TRUE(Matches(any, R"({"a": [1, {"b":"\n"}, null], "": -1e3})"));
+  EXPECT_FALSE(Matches(any, R"({"a": [1)"));
 }
 
 }  // namespace

@@ -28,6 +28,12 @@ std::string OutputOf(const std::string& command) {
 
 }  // namespace
 
+bool Matches(const Grammar& grammar, std::string_view text) {
+  const absl::StatusOr<bool> matches = grammar.Matches(text);
+  EXPECT_TRUE(matches.ok()) << matches.status();
+  return matches.value_or(false);
+}
+
 std::string RandomText(const Grammar& grammar, std::mt19937_64& random,
                        size_t max_bytes) {
   // Ends of strings, containers and lists, and short values.

@@ -7,12 +7,17 @@
 #include <cstdint>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gemma/grammar.h"
 #include "nlohmann/json.hpp"
 
 namespace gemma {
+
+// Whether the text is one of the grammar's. Fails the test where that cannot be
+// found out.
+bool Matches(const Grammar& grammar, std::string_view text);
 
 // A text that is made byte by byte of those that may come next. Beyond
 // `max_bytes`, bytes that mostly lead to an end are preferred; far beyond, the
