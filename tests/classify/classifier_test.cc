@@ -100,7 +100,8 @@ class ClassifierOfChunk : public ::testing::TestWithParam<size_t> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Chunks, ClassifierOfChunk,
-                         ::testing::Values(16, 100, 1024));
+                         ::testing::Values(16, 100, 1024),
+                         ::testing::PrintToStringParamName());
 
 TEST_P(ClassifierOfChunk, PoliciesTogetherAreThoseAlone) {
   const std::string response = Words(20, 3);

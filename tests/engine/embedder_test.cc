@@ -5,6 +5,7 @@
 #include <fstream>
 #include <functional>
 #include <limits>
+#include <ostream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,6 +31,10 @@ struct EmbeddingToy {
   const char* name;
   std::string path;
   std::string reference;  // .npz
+
+  friend void PrintTo(const EmbeddingToy& toy, std::ostream* out) {
+    *out << toy.name;
+  }
 };
 
 std::vector<EmbeddingToy> Toys() {

@@ -49,7 +49,7 @@ struct Filled {
   GenerateStats stats;
 };
 
-class FillInMiddleModel : public ::testing::TestWithParam<const char*> {
+class FillInMiddleModel : public ::testing::TestWithParam<std::string> {
  protected:
   Filled Fill(const json& gap, const GenerateOptions& options) const {
     Session session = NewSession(model_);
@@ -75,16 +75,17 @@ class FillInMiddleModel : public ::testing::TestWithParam<const char*> {
     return options;
   }
 
-  const Model model_ = LoadExact(GetParam());
+  const Model model_ = LoadExact(GEMMA_TESTDATA_DIR "/" + GetParam());
   const FillInMiddle fill_ = *FillInMiddle::Create(**model_.tokenizer());
   const json cases_ = Cases();
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Files, FillInMiddleModel,
-    ::testing::Values(GEMMA_TESTDATA_DIR "/models/gemma_fill",
-                      GEMMA_TESTDATA_DIR "/gguf/gemma_fill.gguf"),
-    [](const auto& path) { return path.index == 0 ? "HuggingFace" : "Gguf"; });
+INSTANTIATE_TEST_SUITE_P(Files, FillInMiddleModel,
+                         ::testing::Values("models/gemma_fill",
+                                           "gguf/gemma_fill.gguf"),
+                         [](const auto& path) {
+                           return path.index == 0 ? "HuggingFace" : "Gguf";
+                         });
 
 TEST_P(FillInMiddleModel, PromptsAreThoseOfTransformers) {
   for (const json& gap : cases_) {

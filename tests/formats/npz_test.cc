@@ -67,7 +67,8 @@ class NpzTest : public ::testing::TestWithParam<Packing> {};
 
 INSTANTIATE_TEST_SUITE_P(Packings, NpzTest,
                          ::testing::Values(Packing::kStored,
-                                           Packing::kDeflated));
+                                           Packing::kDeflated),
+                         ::testing::PrintToStringParamName());
 
 TEST_P(NpzTest, ReadsArrays) {
   const std::vector<uint8_t> bytes = Archive(GetParam());

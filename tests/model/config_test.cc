@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <ostream>
 #include <set>
 #include <string>
 #include <utility>
@@ -371,6 +372,10 @@ struct Published {
   json config;
   ModelConfig expected;
   RecurrentWindow window = kDeepMind;
+
+  friend void PrintTo(const Published& published, std::ostream* out) {
+    *out << published.name;
+  }
 };
 
 ModelConfig WithStops(ModelConfig c, std::vector<TokenId> stops) {

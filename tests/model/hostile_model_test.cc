@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <random>
 #include <string>
@@ -20,11 +21,13 @@
 namespace gemma {
 namespace {
 
-class HostileGguf : public ::testing::TestWithParam<const char*> {};
+class HostileGguf : public ::testing::TestWithParam<std::string> {};
 
-INSTANTIATE_TEST_SUITE_P(Architectures, HostileGguf,
-                         ::testing::ValuesIn(kArchitectures),
-                         [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(
+    Architectures, HostileGguf,
+    ::testing::ValuesIn(std::vector<std::string>(std::begin(kArchitectures),
+                                                 std::end(kArchitectures))),
+    [](const auto& test) { return test.param; });
 
 size_t StructureOf(const std::string& architecture) {
   GgufWriter gguf = TinyGgufKeys(architecture);
@@ -71,10 +74,11 @@ TEST(HostileTokenizer, ChangedByteDoesNoHarm) {
   }
 }
 
-class HostileDirectory : public ::testing::TestWithParam<const char*> {};
+class HostileDirectory : public ::testing::TestWithParam<std::string> {};
 
 INSTANTIATE_TEST_SUITE_P(Types, HostileDirectory,
-                         ::testing::ValuesIn(kModelTypes),
+                         ::testing::ValuesIn(std::vector<std::string>(
+                             std::begin(kModelTypes), std::end(kModelTypes))),
                          [](const auto& test) { return test.param; });
 
 Bytes TextBytes(const std::string& text) {

@@ -68,7 +68,7 @@ size_t HeaderEnd(const Bytes& file) {
   return end + 8;
 }
 
-class HostilePacked : public ::testing::TestWithParam<const char*> {};
+class HostilePacked : public ::testing::TestWithParam<std::string> {};
 
 INSTANTIATE_TEST_SUITE_P(Types, HostilePacked,
                          ::testing::Values("gemma3_text", "recurrent_gemma"),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,9 +57,11 @@ struct Structure {
   size_t back = 0;
 };
 
-class SbsHostile : public testing::TestWithParam<const char*> {};
+class SbsHostile : public testing::TestWithParam<std::string> {};
 
-INSTANTIATE_TEST_SUITE_P(Types, SbsHostile, testing::ValuesIn(kModelTypes),
+INSTANTIATE_TEST_SUITE_P(Types, SbsHostile,
+                         testing::ValuesIn(std::vector<std::string>(
+                             std::begin(kModelTypes), std::end(kModelTypes))),
                          [](const auto& test) { return test.param; });
 
 TEST_P(SbsHostile, CutAnywhereIsRefused) {

@@ -154,7 +154,7 @@ std::vector<SbsForm> FormsWithToc() {
           {.name = "nuq scaled", .type = SbsType::kNuq, .scale = 1.3f}};
 }
 
-class SbsToy : public testing::TestWithParam<const char*> {};
+class SbsToy : public testing::TestWithParam<std::string> {};
 
 TEST_P(SbsToy, ComputesWhatTheDirectoryDoes) {
   const HfModel model = ReadToy(GetParam());
@@ -163,12 +163,13 @@ TEST_P(SbsToy, ComputesWhatTheDirectoryDoes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, SbsToy,
-    testing::Values("gemma", "gemma_mha", "gemma2", "gemma2_bf16",
-                    "gemma2_wide_head", "gemma3_noscale", "gemma3_bf16",
-                    "recurrent_gemma", "recurrent_gemma_48"),
-    [](const auto& param) { return std::string(param.param); });
+INSTANTIATE_TEST_SUITE_P(All, SbsToy,
+                         testing::Values("gemma", "gemma_mha", "gemma2",
+                                         "gemma2_bf16", "gemma2_wide_head",
+                                         "gemma3_noscale", "gemma3_bf16",
+                                         "recurrent_gemma",
+                                         "recurrent_gemma_48"),
+                         [](const auto& param) { return param.param; });
 
 // Files from before 2025, whose configuration is worked out.
 TEST(SbsModel, SizesTellTheModel) {
@@ -208,7 +209,7 @@ void ExpectNearlySame(const std::vector<float>& actual,
 }
 
 TEST_P(SbsToy, WrittenToAnotherFileItComputesTheSame) {
-  const bool recurs = std::string(GetParam()).starts_with("recurrent");
+  const bool recurs = GetParam().starts_with("recurrent");
   for (const SbsForm& form : FormsWithToc()) {
     SCOPED_TRACE(form.name);
     HfModel model = ReadToy(GetParam());

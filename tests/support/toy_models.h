@@ -5,6 +5,7 @@
 #define GEMMA_TESTS_SUPPORT_TOY_MODELS_H_
 
 #include <cstddef>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct Toy {
   std::string folder;  // in tests/testdata/models
   RecurrentWindow window = RecurrentWindow::kDeepMind;
   std::string logits = "out";  // array of reference.npz
+
+  friend void PrintTo(const Toy& toy, std::ostream* out) { *out << toy.name; }
 };
 
 // One of each architecture and shape, with float32 weights.

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,10 @@
 namespace gemma {
 
 enum class Packing { kStored, kDeflated };
+
+inline void PrintTo(Packing packing, std::ostream* out) {
+  *out << (packing == Packing::kStored ? "stored" : "deflated");
+}
 
 class ZipWriter {
  public:

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -191,6 +192,10 @@ TEST(VocabularyFromModelProto, SurvivesRandomBytes) {
 
 struct BadProto {
   std::string_view name, bytes, message;
+
+  friend void PrintTo(const BadProto& proto, std::ostream* out) {
+    *out << proto.name;
+  }
 };
 
 class VocabularyFromModelProtoRejects
