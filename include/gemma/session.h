@@ -4,6 +4,7 @@
 #define GEMMA_SESSION_H_
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -72,6 +73,11 @@ class GEMMA_EXPORT Session {
 
   // As Forward, and computes no logits.
   absl::Status Append(absl::Span<const TokenId> tokens);
+  // The same, and calls `on_pass` after each pass, of at most
+  // LoadOptions::prefill_chunk tokens, with the number of those appended until
+  // then. Once it returns false, the rest is not appended, which is no error.
+  absl::Status Append(absl::Span<const TokenId> tokens,
+                      const std::function<bool(size_t done)>& on_pass);
 
   // As Forward, and writes the logits of every appended position to `logits`,
   // [tokens.size(), vocab_size].

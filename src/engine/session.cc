@@ -69,8 +69,17 @@ absl::StatusOr<absl::Span<float>> Session::ForwardTop(
 }
 
 absl::Status Session::Append(absl::Span<const TokenId> tokens) {
+  return Append(tokens, nullptr);
+}
+
+absl::Status Session::Append(absl::Span<const TokenId> tokens,
+                             const std::function<bool(size_t done)>& on_pass) {
   GEMMA_RETURN_IF_ERROR(impl_->Check(tokens));
-  impl_->Append(tokens, WantedLogits::kNone, nullptr);
+  for (size_t done = 0; done < tokens.size();) {
+    done += impl_->AppendPass(tokens.subspan(done), WantedLogits::kNone,
+                              /*out=*/nullptr);
+    if (on_pass && !on_pass(done)) break;
+  }
   return absl::OkStatus();
 }
 

@@ -69,16 +69,23 @@ void Session::Impl::Commit(const Segment& segment) {
   }
 }
 
+size_t Session::Impl::AppendPass(absl::Span<const TokenId> tokens,
+                                 WantedLogits wanted, float* out,
+                                 const NeededLogits* needed, size_t max_rows) {
+  const Segment segment =
+      Next(tokens, std::min(max_rows, executor_.max_rows()), wanted, needed);
+  executor_.Forward({&segment, 1}, {out, NumLogits(segment), logits_.size()});
+  Commit(segment);
+  return segment.tokens.size();
+}
+
 void Session::Impl::Append(absl::Span<const TokenId> tokens,
                            WantedLogits wanted, float* out,
                            const NeededLogits* needed) {
   while (!tokens.empty()) {
-    const Segment segment = Next(tokens, executor_.max_rows(), wanted, needed);
-    const size_t rows = NumLogits(segment);
-    executor_.Forward({&segment, 1}, {out, rows, logits_.size()});
-    out += rows * logits_.size();
-    Commit(segment);
-    tokens.remove_prefix(segment.tokens.size());
+    const size_t count = AppendPass(tokens, wanted, out, needed);
+    if (wanted == WantedLogits::kAll) out += count * logits_.size();
+    tokens.remove_prefix(count);
   }
 }
 

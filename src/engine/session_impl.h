@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,12 @@ class Session::Impl {
 
   // The executor has computed the segment.
   void Commit(const Segment& segment);
+
+  // Appends the first of checked tokens, as many as a pass takes, `max_rows` at
+  // most; returns how many. `out`: of the wanted logits.
+  size_t AppendPass(absl::Span<const TokenId> tokens, WantedLogits wanted,
+                    float* out, const NeededLogits* needed = nullptr,
+                    size_t max_rows = std::numeric_limits<size_t>::max());
 
   // Appends checked tokens. `out`: of the wanted logits.
   void Append(absl::Span<const TokenId> tokens, WantedLogits wanted, float* out,
