@@ -36,16 +36,17 @@ struct EngineOptions {
   // What may be kept so that a prompt's beginning is not computed again: the
   // caches of ended requests, the last used longest, and checkpoints of running
   // ones (copies of the local and recurrent layers, about every 256 tokens of
-  // the prompt). 0: nothing.
+  // the prompt, or at the end of each pass that has more). 0: nothing.
   uint64_t reuse_bytes = uint64_t{1} << 30;
 };
 
 // What an engine shall answer.
 struct Request {
   std::vector<TokenId> prompt;  // as Generate has it
-  // All count but `speculation`: the engine does not guess. cancelled and
-  // deadline are also heard while the request waits. A grammar must outlive the
-  // request.
+  // All count but `speculation` and `checkpoints`: the engine does not guess,
+  // and keeps checkpoints of its own. on_prompt counts what is reused.
+  // cancelled and deadline are also heard while the request waits. A grammar
+  // must outlive the request.
   GenerateOptions options;
   // As that of Generate; may be empty.
   std::function<bool(std::string_view text)> on_text;
@@ -110,9 +111,10 @@ class GEMMA_EXPORT Ticket {
 // computed in pieces of equal kind is reused: an answer that comes back within
 // the next prompt, token by token at first, is then mostly computed again.
 //
-// The functions of requests (on_text, on_token, cancelled) are called by the
-// engine's thread between passes: all requests wait while one runs, so slow
-// consumers should be handed the text. One that throws fails its request only.
+// The functions of requests (on_text, on_prompt, on_token, cancelled) are
+// called by the engine's thread between passes: all requests wait while one
+// runs, so slow consumers should be handed the text. One that throws fails its
+// request only.
 class GEMMA_EXPORT Engine {
  public:
   // `model` must outlive the engine and have a tokenizer. Fails if an option is

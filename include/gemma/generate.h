@@ -63,8 +63,13 @@ struct GenerateOptions {
   // by kStopToken or kGrammarEnd is only the beginning of a text. Must outlive
   // the call.
   const Grammar* grammar = nullptr;
-  // Asked after each piece of the prompt and each token; true stops. To stop
-  // from another thread, let that set an atomic flag.
+  // Called after each pass of the prompt with the tokens of it that the session
+  // has, and their number in all; the last time they are equal. A pass takes
+  // LoadOptions::prefill_chunk tokens at most.
+  std::function<void(size_t done, size_t total)> on_prompt;
+  // Asked after each pass of the prompt and each token; true stops. A pass is
+  // never broken off: with a smaller prefill_chunk, a slow machine stops
+  // sooner. To stop from another thread, let that set an atomic flag.
   std::function<bool()> cancelled;
   // Stops at the first of those moments after this one.
   std::optional<std::chrono::steady_clock::time_point> deadline;
@@ -79,6 +84,10 @@ struct GenerateOptions {
   // at most 32 at once, which may move logits by what roundings do; see
   // LoadOptions::deterministic.
   bool score_prompt = false;
+  // Numbers of tokens, ascending and at most all of the prompt: after each, a
+  // pass ends and the session keeps a checkpoint, as the end of a turn may be
+  // worth. See Session::Checkpoint.
+  std::vector<size_t> checkpoints;
 };
 
 // What ended an answer.
@@ -94,10 +103,12 @@ enum class StopReason {
 
 // What an answer took.
 struct GenerateStats {
-  size_t prompt_tokens = 0;    // appended before the answer
+  // Of the prompt, in the session: all of them, unless kCancelled or kDeadline
+  // ended it before.
+  size_t prompt_tokens = 0;
   size_t reused_tokens = 0;    // of them: not computed again; see engine.h
   size_t new_tokens = 0;       // a stop token is not counted
-  double prefill_seconds = 0;  // until the first token's logits
+  double prefill_seconds = 0;  // until the first token's logits, or that end
   double decode_seconds = 0;   // from then on
   size_t drafted_tokens = 0;   // guessed
   size_t accepted_tokens = 0;  // of those: guessed right, and no pass needed
@@ -110,11 +121,11 @@ struct GenerateStats {
   }
 };
 
-// Appends `prompt` to the session and generates until a stop token, a stop
-// string or a limit. `on_text` receives whole UTF-8 characters as they come;
-// returning false stops. The session then holds the prompt and every generated
-// token except a stop token, so that a next prompt may continue it. Until then
-// it may hold guessed tokens too.
+// Appends `prompt` to the session, in the passes of Session::Forward, and
+// generates until a stop token, a stop string or a limit. `on_text` receives
+// whole UTF-8 characters as they come; returning false stops. The session then
+// holds the prompt and every generated token except a stop token, so that a
+// next prompt may continue it. Until then it may hold guessed tokens too.
 // Fails, and changes nothing, if the prompt does not fit or an option is out of
 // range. Needs the model's tokenizer. ResourceExhausted, in the midst of an
 // answer, if there are too many ways to read it by the grammar: the limits are

@@ -71,6 +71,20 @@ absl::Status Answer::CheckPrompt(absl::Span<const TokenId> prompt, size_t room,
   return absl::OkStatus();
 }
 
+absl::Status Answer::CheckCheckpoints(const GenerateOptions& options,
+                                      size_t prompt_size) {
+  size_t last = 0;
+  for (const size_t checkpoint : options.checkpoints) {
+    if (checkpoint <= last || checkpoint > prompt_size) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "a number of checkpoints is %u, wanted %u to %u, in ascending order",
+          checkpoint, last + 1, prompt_size));
+    }
+    last = checkpoint;
+  }
+  return absl::OkStatus();
+}
+
 Answer::Answer(const ModelConfig& config, const Tokenizer& tokenizer,
                const GenerateOptions& options,
                const StopFilter::TextFunction& on_text)
@@ -86,6 +100,11 @@ Answer::Answer(const ModelConfig& config, const Tokenizer& tokenizer,
 void Answer::Score(TokenId token, absl::Span<const float> logits) {
   reporter_.Report(token);
   reporter_.Expect(logits);
+}
+
+bool Answer::EndsPrompt(size_t done, size_t total) {
+  if (options_.on_prompt) options_.on_prompt(done, total);
+  return done < total && Interrupted();
 }
 
 bool Answer::Interrupted() {

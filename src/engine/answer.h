@@ -39,6 +39,9 @@ class Answer {
   // OutOfRange if it does not fit.
   static absl::Status CheckPrompt(absl::Span<const TokenId> prompt, size_t room,
                                   const ModelConfig& config);
+  // The same of GenerateOptions::checkpoints.
+  static absl::Status CheckCheckpoints(const GenerateOptions& options,
+                                       size_t prompt_size);
 
   // All must outlive the answer. The options must be valid.
   Answer(const ModelConfig& config, const Tokenizer& tokenizer,
@@ -54,6 +57,11 @@ class Answer {
   }
   // The next token of the prompt, and the logits [vocab_size] after it.
   void Score(TokenId token, absl::Span<const float> logits);
+
+  // A pass of the prompt has ended: tells the caller how many of its `total`
+  // tokens the sequence has. Whether the caller, who is asked, ends it before
+  // the rest.
+  bool EndsPrompt(size_t done, size_t total);
 
   // What the sequence holds before the answer, the prompt included.
   void Begin(absl::Span<const TokenId> tokens) { sampler_.Accept(tokens); }

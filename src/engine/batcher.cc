@@ -200,8 +200,7 @@ void Batcher::AddCheckpoint(RunningRequest& request) {
   const size_t last = session.last_checkpoint();
   const size_t prompt_size = request.prompt().size();
   if (last >= prompt_size) return;
-  const size_t next_rows =
-      request.in_prompt() ? std::min(executor_.max_rows(), kPromptPiece) : 1;
+  const size_t next_rows = request.in_prompt() ? executor_.max_rows() : 1;
   const bool due =
       position - last + next_rows > kCheckpointInterval ||
       (position == prompt_size && session.rollback() < kCheckpointInterval) ||

@@ -1,5 +1,6 @@
 #include "src/engine/generate.h"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <vector>
@@ -19,36 +20,40 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Appends the prompt in pieces, so that a long one can be interrupted. Returns
-// the answer's logits of its last token, or none if it was.
-absl::StatusOr<absl::Span<float>> Prefill(Session& session,
-                                          absl::Span<const TokenId> prompt,
-                                          Answer& answer) {
-  for (; prompt.size() > kPromptPiece; prompt.remove_prefix(kPromptPiece)) {
-    GEMMA_RETURN_IF_ERROR(session.Append(prompt.first(kPromptPiece)));
-    if (answer.Interrupted()) return absl::Span<float>();
-  }
-  return session.impl().Forward(prompt, answer.needed());
-}
-
-// As Prefill with all logits, and scores the prompt's tokens. The logits are in
-// `rows`.
-absl::StatusOr<absl::Span<float>> PrefillScored(
-    Session& session, absl::Span<const TokenId> prompt, Answer& answer,
-    std::vector<float>& rows) {
+// Appends the prompt pass by pass, and tells the answer of each. Returns the
+// logits of the prompt's last token, or none if the answer ended before. They
+// are in `rows` if the prompt is scored.
+absl::Span<float> Prefill(Session& session, absl::Span<const TokenId> prompt,
+                          absl::Span<const size_t> checkpoints, Answer& answer,
+                          std::vector<float>& rows) {
+  Session::Impl& impl = session.impl();
   const size_t vocab_size = session.model().config().vocab_size;
-  for (;;) {
-    const absl::Span<const TokenId> piece = prompt.subspan(0, kScoredPiece);
-    rows.resize(piece.size() * vocab_size);
-    GEMMA_RETURN_IF_ERROR(session.ForwardAll(piece, absl::MakeSpan(rows)));
-    absl::Span<float> logits;
-    for (size_t i = 0; i < piece.size(); ++i) {
-      logits = absl::MakeSpan(rows).subspan(i * vocab_size, vocab_size);
-      answer.Score(piece[i], logits);
+  const bool scored = answer.scores_prompt();
+  const size_t max_rows = PromptRows(scored, impl.executor().max_rows());
+  if (scored) rows.resize(std::min(max_rows, prompt.size()) * vocab_size);
+  const absl::Span<float> logits =
+      scored ? absl::MakeSpan(rows) : impl.logits();
+  for (size_t done = 0;;) {
+    const auto next = std::ranges::upper_bound(checkpoints, done);
+    const size_t end = next == checkpoints.end() ? prompt.size() : *next;
+    const WantedLogits wanted = scored                 ? WantedLogits::kAll
+                                : end == prompt.size() ? WantedLogits::kLast
+                                                       : WantedLogits::kNone;
+    const size_t count =
+        impl.AppendPass(prompt.subspan(done, end - done), wanted, logits.data(),
+                        scored ? nullptr : &answer.needed(), max_rows);
+    const size_t num_scored = scored ? count : 0;
+    for (size_t i = 0; i < num_scored; ++i) {
+      answer.Score(prompt[done + i],
+                   logits.subspan(i * vocab_size, vocab_size));
     }
-    prompt.remove_prefix(piece.size());
-    if (prompt.empty()) return logits;
-    if (answer.Interrupted()) return absl::Span<float>();
+    done += count;
+    if (std::ranges::binary_search(checkpoints, done)) session.Checkpoint();
+    if (answer.EndsPrompt(done, prompt.size())) return {};
+    if (done == prompt.size()) {
+      return scored ? logits.subspan((count - 1) * vocab_size, vocab_size)
+                    : logits;
+    }
   }
 }
 
@@ -79,16 +84,15 @@ absl::StatusOr<GenerateStats> GenerateWith(
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
   GEMMA_RETURN_IF_ERROR(
       Answer::CheckPrompt(prompt, session.remaining(), model.config()));
+  GEMMA_RETURN_IF_ERROR(Answer::CheckCheckpoints(options, prompt.size()));
   GenerateStats stats;
-  stats.prompt_tokens = prompt.size();
+  const size_t position = session.position();
   Answer answer(model.config(), *tokenizer, options, on_text);
   const Clock::time_point start = Clock::now();
   std::vector<float> prompt_rows;
-  GEMMA_ASSIGN_OR_RETURN(
-      const absl::Span<float> logits,
-      answer.scores_prompt()
-          ? PrefillScored(session, prompt, answer, prompt_rows)
-          : Prefill(session, prompt, answer));
+  const absl::Span<float> logits =
+      Prefill(session, prompt, options.checkpoints, answer, prompt_rows);
+  stats.prompt_tokens = session.position() - position;
   answer.Begin(session.tokens());
   stats.prefill_seconds = SecondsSince(start);
 

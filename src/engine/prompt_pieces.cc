@@ -7,20 +7,17 @@ namespace gemma {
 PromptPieces::PromptPieces(size_t prompt_size, bool scored, size_t few_rows,
                            size_t max_rows)
     : size_(prompt_size),
-      piece_(scored ? kScoredPiece : kPromptPiece),
+      rows_(PromptRows(scored, max_rows)),
       few_rows_(few_rows),
-      max_rows_(max_rows) {}
+      matter_(few_rows < max_rows) {}
 
-// A piece begins at each multiple of piece_, a pass in it after each max_rows_.
 size_t PromptPieces::Begin(size_t token) const {
-  if (token >= size_) return token;
-  return token - token % piece_ % max_rows_;
+  return token < size_ ? token - token % rows_ : token;
 }
 
 size_t PromptPieces::End(size_t token) const {
   if (token >= size_) return token + 1;
-  const size_t piece_end = token - token % piece_ + piece_;
-  return std::min({Begin(token) + max_rows_, piece_end, size_});
+  return std::min(Begin(token) + rows_, size_);
 }
 
 bool PromptPieces::Many(size_t token) const {

@@ -3,14 +3,17 @@
 #ifndef GEMMA_SRC_ENGINE_PROMPT_PIECES_H_
 #define GEMMA_SRC_ENGINE_PROMPT_PIECES_H_
 
+#include <algorithm>
 #include <cstddef>
 
 namespace gemma {
 
-// Tokens of a prompt that Generate appends at once, and those if all their
-// logits are wanted.
-inline constexpr size_t kPromptPiece = 256;
-inline constexpr size_t kScoredPiece = 32;
+// Rows of a pass of a prompt that Generate makes, at most; of those, with
+// logits. A row of a vocabulary of 262,144 takes a megabyte.
+inline constexpr size_t kScoredRows = 32;
+inline size_t PromptRows(bool scored, size_t max_rows) {
+  return scored ? std::min(kScoredRows, max_rows) : max_rows;
+}
 
 // The passes that Generate makes of a prompt in a new session. They matter
 // where passes of more than few_rows rows give other bits than those of fewer
@@ -18,12 +21,13 @@ inline constexpr size_t kScoredPiece = 32;
 // each token into a pass of the same kind.
 class PromptPieces {
  public:
-  // few_rows, max_rows: of the executor.
+  // few_rows, max_rows: of the executor, whose passes take
+  // LoadOptions::prefill_chunk tokens.
   PromptPieces(size_t prompt_size, bool scored, size_t few_rows,
                size_t max_rows);
 
   // Whether there are two kinds of passes.
-  bool matter() const { return few_rows_ < max_rows_; }
+  bool matter() const { return matter_; }
 
   size_t size() const { return size_; }  // of the prompt
 
@@ -49,9 +53,9 @@ class PromptPieces {
   size_t Begin(size_t token) const;
 
   size_t size_;
-  size_t piece_;
+  size_t rows_;  // of a pass
   size_t few_rows_;
-  size_t max_rows_;
+  bool matter_;
 };
 
 }  // namespace gemma

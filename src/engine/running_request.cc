@@ -1,5 +1,6 @@
 #include "src/engine/running_request.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -22,9 +23,7 @@ RunningRequest::RunningRequest(std::shared_ptr<Ticket::State> ticket,
       on_text_([this](std::string_view text) { return OnText(text); }),
       answer_(model.config(), tokenizer, ticket_->request().options, on_text_),
       pieces_(prompt().size(), scored(), executor.few_rows(),
-              executor.max_rows()) {
-  completion_.stats.prompt_tokens = prompt().size();
-}
+              executor.max_rows()) {}
 
 void RunningRequest::Start(Session session) {
   session_ = std::move(session);
@@ -67,10 +66,8 @@ void RunningRequest::TookPrompt(const Segment& segment,
       answer_.Score(segment.tokens[i], {row.data(), row.size()});
     }
   }
-  if (in_prompt()) {
-    ended_ = answer_.Interrupted();
-    return;
-  }
+  ended_ = answer_.EndsPrompt(position(), prompt().size());
+  if (in_prompt()) return;
   answer_.Begin(prompt());
   completion_.stats.prefill_seconds = SecondsSince(began_);
   began_ = Clock::now();
@@ -116,6 +113,7 @@ std::optional<Session> RunningRequest::Finish() {
   GenerateStats& stats = completion_.stats;
   stats.new_tokens = answer_.num_tokens();
   stats.stop_reason = answer_.stop_reason();
+  stats.prompt_tokens = started() ? std::min(position(), prompt().size()) : 0;
   if (!started()) {
     completion_.queued_seconds = ticket_->seconds();
   } else if (in_prompt()) {

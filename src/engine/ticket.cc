@@ -28,7 +28,6 @@ void Ticket::State::Finish(absl::StatusOr<Completion> result) {
 
 void Ticket::State::FinishUnbegun(StopReason reason) {
   Completion completion;
-  completion.stats.prompt_tokens = request_.prompt.size();
   completion.stats.stop_reason = reason;
   completion.queued_seconds = seconds();
   Finish(std::move(completion));

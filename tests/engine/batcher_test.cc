@@ -70,6 +70,32 @@ TEST(Batcher, AnswersAndPromptsAdvanceTogether) {
   EXPECT_TRUE(steps.done(reader));
 }
 
+TEST(Batcher, ProgressOfPrompts) {
+  const Model model = LoadSpeakingToy(kToy, 1, 64);
+  Steps steps(model);
+  std::vector<size_t> told;
+  Request request = Ask(MakePrompt(150, 1), 1);
+  request.options.on_prompt = [&](size_t done, size_t total) {
+    EXPECT_EQ(total, 150u);
+    told.push_back(done);
+  };
+  steps.Add(request);
+  steps.Finish();
+  EXPECT_EQ(told, (std::vector<size_t>{64, 128, 150}));
+  // What is reused counts, and what was read until the end.
+  told.clear();
+  request.prompt = Concat(MakePrompt(100, 1), MakePrompt(50, 2));
+  request.options.cancelled = [&] { return !told.empty(); };
+  const size_t cancelled = steps.Add(request);
+  steps.Finish();
+  ASSERT_EQ(told.size(), 1u);
+  const GenerateStats& stats = steps.Result(cancelled).stats;
+  EXPECT_EQ(stats.stop_reason, StopReason::kCancelled);
+  EXPECT_GT(stats.reused_tokens, 0u);
+  EXPECT_GT(stats.prompt_tokens, stats.reused_tokens);
+  EXPECT_EQ(stats.prompt_tokens, told[0]);
+}
+
 TEST(Batcher, AShortPromptDoesNotWaitForALongOne) {
   const Model model = LoadSpeakingToy(kToy, 1, 64);
   Steps steps(model);

@@ -190,6 +190,7 @@ TEST(Engine, DeadlinesEndRequestsWhereverTheyAre) {
     const Completion answer = Answer(waiting);
     EXPECT_EQ(answer.stats.stop_reason, StopReason::kDeadline);
     EXPECT_EQ(answer.stats.prefill_seconds, 0);
+    EXPECT_EQ(answer.stats.prompt_tokens, 0u);
   }
   // In the prompt, and in the answer.
   for (const size_t prompt : {1000, 10}) {
@@ -209,7 +210,7 @@ TEST(Engine, DeadlinesEndRequestsWhereverTheyAre) {
 TEST(Engine, AFunctionThatThrowsFailsItsRequestOnly) {
   const Model model = LoadSpeakingToy(kToy, 2, 64);
   Engine engine = MakeEngine(model);
-  std::vector<Request> requests(4, Ask(MakePrompt(50, 1), 20));
+  std::vector<Request> requests(5, Ask(MakePrompt(50, 1), 20));
   requests[0].on_text = [](std::string_view) -> bool {
     throw std::runtime_error("no more paper");
   };
@@ -219,18 +220,21 @@ TEST(Engine, AFunctionThatThrowsFailsItsRequestOnly) {
   requests[2].options.cancelled = []() -> bool {
     throw std::runtime_error("who asks?");
   };
+  requests[3].options.on_prompt = [](size_t, size_t) {
+    throw std::runtime_error("too slow");
+  };
   std::vector<Ticket> tickets;
   for (const Request& request : requests) {
     tickets.push_back(Submit(engine, request));
   }
-  const char* expected[] = {"threw: no more paper", "threw",
-                            "threw: who asks?"};
-  for (size_t i = 0; i < 3; ++i) {
+  const char* expected[] = {"threw: no more paper", "threw", "threw: who asks?",
+                            "threw: too slow"};
+  for (size_t i = 0; i < 4; ++i) {
     const absl::Status status = tickets[i].Wait().status();
     EXPECT_TRUE(absl::IsInternal(status));
     EXPECT_THAT(ErrorOf(status), HasSubstr(expected[i]));
   }
-  EXPECT_EQ(Answer(tickets[3]).tokens.size(), 20u);
+  EXPECT_EQ(Answer(tickets[4]).tokens.size(), 20u);
 }
 
 TEST(Engine, ACallerWhoHasEnoughGetsNoMore) {

@@ -30,6 +30,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
 
 std::vector<TokenId> Tokens(const Session& session) {
   return {session.tokens().begin(), session.tokens().end()};
@@ -259,6 +260,14 @@ TEST_F(GenerateMixed, BadOptionsChangeNothing) {
   EXPECT_EQ(error(options), "a token of stop_tokens is 512, wanted 0 to 511");
   options.stop_tokens = {-1};
   EXPECT_THAT(error(options), HasSubstr("stop_tokens is -1"));
+  options = {};
+  options.checkpoints = {2, 2};
+  EXPECT_EQ(error(options),
+            "a number of checkpoints is 2, wanted 3 to 4, in ascending order");
+  options.checkpoints = {0};
+  EXPECT_THAT(error(options), HasSubstr("is 0, wanted 1 to 4"));
+  options.checkpoints = {1, 5};
+  EXPECT_THAT(error(options), HasSubstr("is 5, wanted 2 to 4"));
 }
 
 TEST_F(GenerateMixed, CancelledDuringThePrompt) {
@@ -278,9 +287,37 @@ TEST_F(GenerateMixed, CancelledDuringThePrompt) {
     EXPECT_EQ(stats->new_tokens, 0u);
     EXPECT_EQ(calls, last);
     // A beginning of the prompt.
-    EXPECT_GT(session.position(), 0u);
-    EXPECT_LE(session.position(), prompt.size());
-    EXPECT_EQ(session.position() == prompt.size(), last == 4);
+    EXPECT_EQ(session.position(), std::min(256 * last, prompt.size()));
+    EXPECT_EQ(stats->prompt_tokens, session.position());
+    EXPECT_GT(stats->prefill_seconds, 0);
+  }
+}
+
+TEST_F(GenerateMixed, CheckpointsOfThePrompt) {
+  const std::vector<TokenId> prompt(300, 300);
+  for (const bool scored : {false, true}) {
+    Session session = NewSession(*model_, {.max_rollback = 4});
+    size_t computed = 0;
+    session.SetTap([&](const TapSite& site, absl::Span<float>) {
+      if (site.point == TapPoint::kMixOutput && site.layer == 0) {
+        computed += site.num_rows;
+      }
+    });
+    GenerateOptions options;
+    options.max_new_tokens = 300;  // the rings forget the prompt
+    options.sampling.logit_bias = {{1, -INFINITY}, {106, -INFINITY}};
+    options.checkpoints = {17, 100, 299};
+    options.score_prompt = scored;
+    options.on_token = [](const ScoredToken&) {};
+    std::vector<size_t> told;
+    options.on_prompt = [&](size_t done, size_t) { told.push_back(done); };
+    Ask(session, prompt, options);
+    EXPECT_THAT(told, IsSupersetOf({17, 100, 299, 300}));
+    for (const size_t position : {299, 100, 17}) {
+      computed = 0;
+      ASSERT_TRUE(session.Rewind(position).ok());
+      EXPECT_EQ(computed, 0u) << "back to " << position;
+    }
   }
 }
 

@@ -11,14 +11,11 @@ namespace {
 
 constexpr size_t kFew = 31;
 
-// The passes of Generate, as Session cuts its pieces.
-std::vector<size_t> PassEnds(size_t prompt, size_t piece, size_t max_rows) {
+// Of passes of so many rows.
+std::vector<size_t> PassEnds(size_t prompt, size_t rows) {
   std::vector<size_t> ends;
-  for (size_t begin = 0; begin < prompt; begin += piece) {
-    const size_t end = std::min(begin + piece, prompt);
-    for (size_t at = begin; at < end; at = ends.back()) {
-      ends.push_back(std::min(at + max_rows, end));
-    }
+  for (size_t begin = 0; begin < prompt; begin += rows) {
+    ends.push_back(std::min(begin + rows, prompt));
   }
   return ends;
 }
@@ -36,7 +33,7 @@ TEST(PromptPieces, AreThePassesOfGenerate) {
             EXPECT_EQ(pieces.Many(token), ends.back() - at > kFew);
           }
         }
-        EXPECT_EQ(ends, PassEnds(prompt, scored ? 32 : 256, max_rows));
+        EXPECT_EQ(ends, PassEnds(prompt, scored ? 32 : max_rows));
         EXPECT_EQ(pieces.End(prompt), prompt + 1);
         EXPECT_FALSE(pieces.Many(prompt));
       }

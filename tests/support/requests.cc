@@ -14,6 +14,10 @@ Model LoadSpeakingToy(const Toy& toy, size_t num_threads, size_t chunk) {
   LoadOptions options;
   options.num_threads = num_threads;
   options.prefill_chunk = chunk;
+  return LoadSpeakingToy(toy, std::move(options));
+}
+
+Model LoadSpeakingToy(const Toy& toy, LoadOptions options) {
   options.recurrent_window = toy.window;
   Model model = LoadOrDie(ToyPath(toy.folder), options);
   model.impl().tokenizer = Tokenizer::Load(std::string(GEMMA_TESTDATA_DIR) +
@@ -26,6 +30,24 @@ std::vector<Toy> AllSpeakingToys() {
   toys.push_back({"gemma2_bf16", "gemma2_bf16"});
   toys.push_back({"gemma3_bf16", "gemma3_bf16"});
   return toys;
+}
+
+std::vector<ToyArithmetic> AllArithmetics() {
+  std::vector<ToyArithmetic> all;
+  for (const bool deterministic : {false, true}) {
+    const std::string suffix = deterministic ? "_deterministic" : "";
+    LoadOptions options;
+    options.num_threads = 1;
+    options.deterministic = deterministic;
+    options.activations = Activations::kFloat32;
+    all.push_back({"float32" + suffix, options});
+    options.activations = Activations::kRounded;
+    options.quantize = WeightType::kQ8;
+    all.push_back({"int8" + suffix, options});
+    options.quantize = WeightType::kBF16;
+    all.push_back({"bfloat16" + suffix, options});
+  }
+  return all;
 }
 
 std::vector<TokenId> MakePrompt(size_t size, uint64_t seed) {

@@ -5,7 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <iosfwd>
+#include <ostream>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -18,7 +18,21 @@ namespace gemma {
 // A toy of AllToys, or one in bfloat16, with a vocabulary of 512 pieces, of
 // which it knows about half.
 Model LoadSpeakingToy(const Toy& toy, size_t num_threads, size_t chunk);
+Model LoadSpeakingToy(const Toy& toy, LoadOptions options);
 std::vector<Toy> AllSpeakingToys();
+
+// How to load a toy so that it is computed in each arithmetic that a CPU may
+// have. The number of rows of a pass matters with AMX, and for bfloat16 with
+// AVX-512 BF16, but where options are deterministic.
+struct ToyArithmetic {
+  std::string name;  // of the test
+  LoadOptions options;
+
+  friend void PrintTo(const ToyArithmetic& of, std::ostream* out) {
+    *out << of.name;
+  }
+};
+std::vector<ToyArithmetic> AllArithmetics();
 
 // `size` tokens; those of another seed differ from the second on.
 std::vector<TokenId> MakePrompt(size_t size, uint64_t seed);
