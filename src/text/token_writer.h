@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/tokenizer.h"
+#include "src/text/tokenizer_impl.h"
 
 namespace gemma {
 
@@ -22,9 +23,18 @@ class TokenWriter {
   explicit TokenWriter(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
   void Token(TokenId token) { tokens_.push_back(token); }
-  void Text(std::string_view text);
+  void Text(std::string_view text) {
+    const absl::StatusOr<std::vector<TokenId>> tokens =
+        tokenizer_.Encode(text, ControlTokens::kAsText);
+    status_.Update(tokens.status());
+    if (tokens.ok()) {
+      tokens_.insert(tokens_.end(), tokens->begin(), tokens->end());
+    }
+  }
   // Without the blank that some vocabularies put in front of every text.
-  void ExactText(std::string_view text);
+  void ExactText(std::string_view text) {
+    status_.Update(tokenizer_.impl().EncodeExactly(text, tokens_));
+  }
 
   // What was written, or the first error of encoding a text.
   absl::StatusOr<std::vector<TokenId>> Release() {
