@@ -151,9 +151,8 @@ TEST(SameBitsWithGrammars, InAnyCompanyAndWithAnyReuse) {
   for (size_t i = 0; i < requests.size(); ++i) {
     if (i % 5 != 4) requests[i].options.grammar = i % 2 == 0 ? &*digits : &json;
   }
-  const Model model =
-      LoadOrDie(std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf",
-                {.num_threads = 2});
+  const Model model = LoadOrDie(GEMMA_TESTDATA_DIR "/gguf/gemma3_mixed.gguf",
+                                {.num_threads = 2});
   EngineOptions options;
   options.max_tokens = 720;
   const std::vector<Outcome> expected = AllAlone(model, requests, options);

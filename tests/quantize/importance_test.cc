@@ -268,7 +268,10 @@ TEST(Importance, SurvivesAnyChangedByte) {
         Bytes bad = good;
         bad[i] ^= change;
         const absl::StatusOr<Importance> importance = Parse(bad);
-        if (!importance.ok()) continue;
+        if (!importance.ok()) {
+          EXPECT_THAT(ErrorOf(importance), StartsWith("F: ")) << i;
+          continue;
+        }
         for (const char* name : {"blk.0.attn_q.weight", "output.weight"}) {
           for (const float mean : importance->Of(name)) {
             EXPECT_TRUE(std::isfinite(mean) && mean >= 0) << i;

@@ -1,5 +1,5 @@
-// Models whose files are cut and changed byte by byte: loading and running them
-// may fail, but only with a Status. The sanitizers are the assertion.
+// Models whose files are cut and changed byte by byte: loading them may fail,
+// with a status that blames and names the file; what loads runs.
 
 #ifndef GEMMA_TESTS_SUPPORT_HOSTILE_FILES_H_
 #define GEMMA_TESTS_SUPPORT_HOSTILE_FILES_H_
@@ -49,7 +49,7 @@ void CutEverywhere(const std::string& path, ChangingFile& file,
                    size_t structure);
 
 // Changes every structural byte, those from `begin` to `end`, in four ways. A
-// changed byte may still be a valid model.
+// changed byte may still be a valid model; the test fails if all of them are.
 void ChangeEverywhere(const std::string& path, ChangingFile& file, size_t end,
                       size_t begin = 0);
 

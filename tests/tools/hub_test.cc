@@ -69,7 +69,10 @@ TEST(HubListing, SurvivesAnyChangedByte) {
       std::string bad = good;
       bad[i] = c;
       const absl::StatusOr<HubListing> listing = ParseListing(bad, "hub");
-      if (!listing.ok()) continue;
+      if (!listing.ok()) {
+        EXPECT_THAT(listing.status().message(), HasSubstr("hub: ")) << i;
+        continue;
+      }
       for (const HubFile& file : listing->files) {
         EXPECT_NE(file.path, "");
         EXPECT_NE(file.path[0], '/');
