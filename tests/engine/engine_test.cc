@@ -157,7 +157,7 @@ TEST(Engine, CancelledFromAnotherThread) {
   }
 }
 
-TEST(Engine, ADroppedTicketCallsNobody) {
+TEST(Engine, DroppedTicketsCallNobody) {
   const Model model = LoadSpeakingToy(kToy, 2, 64);
   std::atomic<size_t> late = 0;
   {

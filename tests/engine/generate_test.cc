@@ -141,7 +141,7 @@ TEST_F(GenerateMixed, TemperatureZeroIsTheGreedyAnswer) {
 }
 
 // Every stop string that is in the answer, wherever tokens begin in it.
-TEST_F(GenerateMixed, StopStringsEndTheAnswerWhereverTheyBegin) {
+TEST_F(GenerateMixed, StopStringsEndAnswers) {
   GenerateOptions options;
   options.max_new_tokens = 30;
   options.sampling = {.top_k = 0, .seed = 3};
@@ -597,7 +597,7 @@ TEST(GenerateScript, NothingComesAfterTheCallerHasEnough) {
   }
 }
 
-TEST(GenerateScript, HeldTextIsNotFlushedToACallerWhoHasEnough) {
+TEST(GenerateScript, StoppedCallerGetsNoMore) {
   Script script({"ab", "c"}, {Piece(0), Piece(1)});
   Session session = NewSession(script.model(), {.max_tokens = 64});
   GenerateOptions options;

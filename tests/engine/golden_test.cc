@@ -31,7 +31,7 @@ TEST_P(Golden, LogitsEqualTheReferenceAtEveryPosition) {
             kTolerance);
 }
 
-TEST_P(Golden, ResidualStreamEqualsTheReferenceAfterEveryBlock) {
+TEST_P(Golden, ResidualStreamEqualsReference) {
   const Toy& toy = GetParam();
   if (toy.logits != "out") return;  // DeepMind's are logits only
   const Reference reference = ReadReference(toy);
@@ -224,7 +224,7 @@ TEST(GoldenForms, RoundedActivationsStayClose) {
   }
 }
 
-TEST(GoldenForms, Bfloat16CheckpointsStayCloseToAFloat32Run) {
+TEST(GoldenForms, Bfloat16StaysCloseToFloat32) {
   for (const char* folder : {"gemma2_bf16", "gemma3_bf16"}) {
     const Reference reference = ReadReference({"", folder});
     const Model model = LoadExact(ToyPath(folder));
@@ -246,7 +246,7 @@ TEST(GoldenForms, Bfloat16CheckpointsStayCloseToAFloat32Run) {
 
 // The scale of embeddings is rounded to the checkpoint's type; a width of 48
 // shows it: sqrt(48) is 6.9282, in bfloat16 6.9375.
-TEST(GoldenForms, EmbeddingScaleIsRoundedAsTransformersRoundsIt) {
+TEST(GoldenForms, EmbeddingScaleRoundsAsTransformers) {
   const float root = std::sqrt(48.0f);
   EXPECT_EQ(LoadOrDie(ToyPath("gemma_mha"), {}).config().embedding_scale, root);
   EXPECT_EQ(LoadOrDie(ToyPath("gemma3_bf16"), {}).config().embedding_scale,

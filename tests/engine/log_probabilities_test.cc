@@ -305,7 +305,7 @@ TEST_F(GenerateScored, BadPromptsTellNothing) {
   }
 }
 
-TEST_F(GenerateScored, BiasOfATokenOutsideTheVocabularyIsRefused) {
+TEST_F(GenerateScored, BiasOutsideVocabularyIsRefused) {
   GenerateOptions options;
   options.sampling.logit_bias = {{511, 1.0f}, {512, 1.0f}};
   Session session = NewSession(*model_);

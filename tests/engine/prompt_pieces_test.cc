@@ -41,7 +41,7 @@ TEST(PromptPieces, AreThePassesOfGenerate) {
   }
 }
 
-TEST(PromptPieces, ArePassesOfTheirKindWhereverTheyAreDivided) {
+TEST(PromptPieces, AnyDivisionKeepsKinds) {
   for (const size_t prompt : {20, 256, 280, 300, 512}) {
     const PromptPieces pieces(prompt, false, kFew, 256);
     for (size_t position = 0; position < prompt; ++position) {

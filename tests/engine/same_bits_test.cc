@@ -251,7 +251,7 @@ TEST_P(SameBits, RewindBeginsAtTheCheckpoint) {
 
 // Where a checkpoint behind the position still holds what it needs, nothing is
 // computed either.
-TEST_P(SameBits, RewindComputesNothingInFrontOfACheckpoint) {
+TEST_P(SameBits, RewindStartsAtCheckpoint) {
   const std::vector<TokenId> tokens = Prompt(90);
   const Model model = LoadToy(GetParam(), 2, 8);
   const size_t vocab_size = model.config().vocab_size;

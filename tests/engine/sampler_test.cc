@@ -357,7 +357,7 @@ TokenId Greedy(std::vector<float> logits, SamplingOptions options,
   return sampler.Sample(absl::MakeSpan(logits));
 }
 
-TEST(Sampler, RepetitionPenaltyDividesOnceAndMultipliesBelowZero) {
+TEST(Sampler, RepetitionPenaltyFormula) {
   const SamplingOptions options = {.repetition_penalty = 2.0f};
   EXPECT_EQ(Greedy({1.0f, 0.6f}, options, {}), 0);
   EXPECT_EQ(Greedy({1.0f, 0.6f}, options, {0}), 1);
@@ -367,7 +367,7 @@ TEST(Sampler, RepetitionPenaltyDividesOnceAndMultipliesBelowZero) {
   EXPECT_EQ(Greedy({-1.0f, -1.5f}, {.repetition_penalty = 0.5f}, {1}), 1);
 }
 
-TEST(Sampler, FrequencyAndPresenceArePaidByTheirFormula) {
+TEST(Sampler, FrequencyAndPresenceFormula) {
   // 2 - 3 * 0.25 - 0.5 = 0.75.
   const SamplingOptions options = {.frequency_penalty = 0.25f,
                                    .presence_penalty = 0.5f};

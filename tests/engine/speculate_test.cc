@@ -166,7 +166,7 @@ TEST_P(Speculate, GivesTheSameTokensAndState) {
   EXPECT_LE(passes, answers * kAnswer / 2);
 }
 
-TEST_P(Speculate, DraftsNoFartherThanItCanGoBackForNothing) {
+TEST_P(Speculate, DraftsWithinFreeRollback) {
   const Model model = LoadToy(GetParam(), 1);
   const auto vocab_size = static_cast<TokenId>(model.config().vocab_size);
   Session plain = NewSession(model);
