@@ -132,7 +132,7 @@ TEST(SbsFileHostile, RefusesEveryTruncation) {
   }
 }
 
-TEST(SbsFileHostile, SurvivesAnyChangedByte) {
+TEST(SbsFileHostile, ChangedByteParsesOrNamesFile) {
   for (const bool at_end : {false, true}) {
     const Bytes good = Tiny().Finish(at_end);
     for (size_t i = 0; i < good.size(); ++i) {

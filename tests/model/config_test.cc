@@ -463,7 +463,7 @@ TEST_P(PublishedConfig, IsValidOnceTheTableIsKnown) {
   EXPECT_EQ(ErrorOf(Validate(*config)), "OK");
 }
 
-TEST(ConfigJson, LastLayersOfRecurrentGemma2bAreRecurrent) {
+TEST(ConfigJson, RecurrentGemma2bEndsRecurrent) {
   const absl::StatusOr<ModelConfig> config =
       FromJson(OldGriffin(Griffin(26, 2560, 10, 7680, 2049)));
   ASSERT_EQ(ErrorOf(config), "OK");

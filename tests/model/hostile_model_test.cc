@@ -42,7 +42,7 @@ TEST_P(HostileGguf, CutAnywhereIsRefused) {
   CutEverywhere(path, file, StructureOf(GetParam()));
 }
 
-TEST_P(HostileGguf, AnyChangedByteDoesNoHarm) {
+TEST_P(HostileGguf, ChangedByteRunsOrNamesFile) {
   const Folder folder;
   const std::string path = folder.path() + "/m.gguf";
   ChangingFile file(path, TinyGgufModel(GetParam()));
@@ -50,7 +50,7 @@ TEST_P(HostileGguf, AnyChangedByteDoesNoHarm) {
 }
 
 // The vocabulary is long and regular, so only some of its bytes are changed.
-TEST(HostileTokenizer, ChangedByteDoesNoHarm) {
+TEST(HostileTokenizer, ChangedByteRunsOrNamesFile) {
   GgufWriter gguf = TinyGgufKeys("gemma");
   AddTokenizer({"ab",
                 "\xE2\x96\x81"
@@ -97,7 +97,7 @@ size_t HeaderSize(const Bytes& weights) {
   return 8 + weights[0] + 256 * weights[1];  // a length of 8 bytes, and text
 }
 
-TEST_P(HostileDirectory, ConfigCutOrChangedDoesNoHarm) {
+TEST_P(HostileDirectory, ChangedConfigRunsOrNamesFile) {
   const Folder folder;
   const auto config = TinyConfig(GetParam());
   WriteTinyDirectory(folder.path(), config, TinyHfTensors(GetParam()));
@@ -115,7 +115,7 @@ TEST_P(HostileDirectory, WeightsCutAnywhereAreRefused) {
 }
 
 // One type is enough: names apart, the headers are alike.
-TEST(HostileWeights, AnyChangedByteDoesNoHarm) {
+TEST(HostileWeights, ChangedByteRunsOrNamesFile) {
   const Folder folder;
   WriteTinyDirectory(folder.path(), TinyConfig("gemma"), {});
   const Bytes weights = TinyWeights("gemma");

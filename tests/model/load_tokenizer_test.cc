@@ -37,7 +37,7 @@ json Named(std::string_view name, bool special = true) {
   return {{"content", name}, {"special", special}};
 }
 
-TEST(LoadTokenizer, PiecesLeftFreeGetTheNamesThatTheModelUses) {
+TEST(LoadTokenizer, FreePiecesGetModelNames) {
   const auto plain = LoadWith(json::object());
   ASSERT_EQ(ErrorOf(plain), "OK");
   ASSERT_EQ(plain->Piece(kFree), "<unused0>");

@@ -74,7 +74,7 @@ TEST_P(SbsHostile, CutAnywhereIsRefused) {
   }
 }
 
-TEST_P(SbsHostile, AnyChangedByteDoesNoHarm) {
+TEST_P(SbsHostile, ChangedByteRunsOrNamesFile) {
   const Folder folder;
   const std::string path = folder.path() + "/m.sbs";
   // The directory at the end, the configuration and the toc in front of it.
@@ -86,7 +86,7 @@ TEST_P(SbsHostile, AnyChangedByteDoesNoHarm) {
 
 // The directory in front, with the types in its keys. Only these two say how
 // large their heads are.
-TEST(SbsHostile, AnyChangedByteOfAnOldFileDoesNoHarm) {
+TEST(SbsHostile, ChangedOldByteRunsOrNamesFile) {
   const Folder folder;
   const std::string path = folder.path() + "/m.sbs";
   for (const char* type : {"gemma3_text", "recurrent_gemma"}) {

@@ -153,7 +153,7 @@ TEST(Weights, EveryPrefixOfNamesGivesTheSameModel) {
   }
 }
 
-TEST(Weights, HeadOfItsOwnCountsOnlyIfTheConfigurationSaysSo) {
+TEST(Weights, OwnHeadNeedsConfiguration) {
   json config = TinyConfig("gemma");
   TinyTensors tensors = TinyHfTensors("gemma");
   const std::vector<float> tied = HfLogits(config, tensors);
@@ -317,12 +317,12 @@ TEST(Weights, WidthOfOneLoads) {
   EXPECT_EQ(HfLogits(NarrowConfig(), NarrowTensors({1, 1})).size(), 24u);
 }
 
-TEST(Weights, ShapelessNormDoesNoHarm) {
+TEST(Weights, ShapelessNormIsRefused) {
   EXPECT_THAT(HfError(NarrowConfig(), NarrowTensors({})),
               HasSubstr("'model.norm.weight' is [], the configuration needs"));
 }
 
-TEST(Weights, ShapelessTableOfAnUnsaidVocabularyDoesNoHarm) {
+TEST(Weights, ShapelessTableIsRefused) {
   json config = NarrowConfig();
   config["vocab_size"] = 0;
   TinyTensors tensors = NarrowTensors({1});

@@ -37,7 +37,7 @@ Format Chosen(const std::vector<float>& values, WeightType type) {
   return formats.ok() ? formats->front() : Format::kF32;
 }
 
-TEST(ChooseFormats, WeightsTrainedForQ4_0KeepTheirCodesInGguf) {
+TEST(ChooseFormats, TrainedQ4_0KeepsCodes) {
   const std::vector<float> trained = TrainedForQ4_0();
   for (const WeightType type :
        {WeightType::kQ8, WeightType::kQ6, WeightType::kQ4, WeightType::kQ4_0}) {

@@ -261,7 +261,7 @@ TEST(Importance, RefusesEveryTruncation) {
 
 // A changed byte may still give a valid file. It must never give a number that
 // is none.
-TEST(Importance, SurvivesAnyChangedByte) {
+TEST(Importance, ChangedByteStaysFiniteOrFails) {
   for (const Bytes& good : {TinyImportance(), TinyOldImportance()}) {
     for (size_t i = 0; i < good.size(); ++i) {
       for (const uint8_t change : {0x01, 0x80, 0xFF}) {

@@ -142,7 +142,7 @@ TEST_F(QuantizeTest, TheHeadIsKeptIfItIsAMatrixOfItsOwn) {
   EXPECT_EQ(AllLogits(after, {2, 3}), AllLogits(before, {2, 3}));
 }
 
-TEST_F(QuantizeTest, MatricesBecomeBfloat16AndNothingElseDoes) {
+TEST_F(QuantizeTest, OnlyMatricesBecomeBfloat16) {
   for (const char* toy : {"gemma3", "recurrent_gemma"}) {
     ASSERT_EQ(Error(ToyPath(toy), Path(toy), As(WeightType::kBF16)), "OK");
     const Model before = LoadExact(ToyPath(toy));

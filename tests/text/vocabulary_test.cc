@@ -149,7 +149,7 @@ TEST(VocabularyFromModelProto, RejectsEveryTruncation) {
 
 // A changed byte may still be a valid file. It must never be a crash, nor
 // anything printed.
-TEST(VocabularyFromModelProto, SurvivesAnyChangedByte) {
+TEST(VocabularyFromModelProto, ChangedByteLoadsOrNamesFile) {
   const std::string good = ToyVocabulary().model_proto;
   testing::internal::CaptureStderr();
   size_t num_loaded = 0;
