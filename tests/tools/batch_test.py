@@ -44,7 +44,7 @@ class BatchTest(CommandTest):
 
 
 class AnswersTest(BatchTest):
-    def test_answers_are_those_of_each_prompt_alone(self):
+    def test_answers_equal_single_runs(self):
         requests = [
             ({"prompt": "the cat"}, []),
             ({"prompt": "the cat", "seed": 7, "temperature": 1.5}, ["--seed", 7, "--temperature", 1.5]),
@@ -171,7 +171,7 @@ class BadLinesTest(BatchTest):
         (json.dumps({"prompt": "word " * 3000}).encode(), "room for"),
     ]
 
-    def test_one_bad_line_does_not_stop_the_rest(self):
+    def test_bad_line_fails_alone(self):
         good = json.dumps({"prompt": "x", "id": 1}).encode()
         lines = [line for bad, _ in self.BAD for line in (bad, good)]
         self.write(lines)

@@ -144,7 +144,7 @@ class EditingTest(TerminalTest):
 
 
 class HistoryTest(TerminalTest):
-    def test_lines_are_found_again_by_the_next_chat(self):
+    def test_next_chat_finds_lines(self):
         chat = self.open()
         chat.line("first caf\u00e9")
         chat.line("second")
@@ -159,7 +159,7 @@ class HistoryTest(TerminalTest):
         chat.line(UP + UP)
         self.assertEqual(self.messages(chat), ["first caf\u00e9!", "second", "first caf\u00e9!"])
 
-    def test_a_chat_that_was_killed_left_its_lines(self):
+    def test_killed_chat_keeps_lines(self):
         chat = self.open()
         chat.line("first")
         os.kill(chat.pid, signal.SIGKILL)
@@ -180,7 +180,7 @@ class HistoryTest(TerminalTest):
         self.assertEqual(chat.end(), 0)
         self.assertIn("first", (self.folder / "elsewhere").read_text())
 
-    def test_a_file_that_is_no_history_is_left_alone(self):
+    def test_foreign_history_file_is_kept(self):
         path = self.folder / "notes"
         path.write_text("important\n")
         chat = self.open(GEMMA_HISTORY=str(path))
@@ -287,7 +287,7 @@ class InterruptTest(TerminalTest):
         self.assertEqual(chat.end(), 130)
         self.assert_paste_is_off(chat)
 
-    def test_signals_leave_the_terminal_as_it_was(self):
+    def test_signals_restore_terminal(self):
         for number in (signal.SIGTERM, signal.SIGHUP):
             chat = self.open()
             chat.type(b"some text")
@@ -301,7 +301,7 @@ class InterruptTest(TerminalTest):
             chat.end()
             self.assert_paste_is_off(chat)
 
-    def test_a_signal_named_as_ctrl_c_clears_the_line(self):
+    def test_sigint_clears_line(self):
         chat = self.open()
         chat.type(b"not this")
         chat.wait_for(b"this")
@@ -310,7 +310,7 @@ class InterruptTest(TerminalTest):
         chat.line("this")
         self.assertEqual(self.messages(chat), ["this"])
 
-    def test_ctrl_d_leaves_at_an_empty_prompt_only(self):
+    def test_ctrl_d_leaves_empty_prompt(self):
         chat = self.open()
         chat.line(b"text" + CTRL_D + HOME + CTRL_D)
         chat.type(CTRL_D)
@@ -322,7 +322,7 @@ class InterruptTest(TerminalTest):
 
 
 class ErrorTest(TerminalTest):
-    def test_failures_are_told_and_the_chat_goes_on(self):
+    def test_chat_survives_failures(self):
         chat = self.open("-n", "3", "--context", "64")
         for line, says in (("/sve x", b"did you mean /save?"), ("/load none", b"none"), ("/undo", b"no answer yet"),
                            ("word " * 100, b"64 fit in the context"), ("/set top-k x", b"'x'")):
@@ -331,7 +331,7 @@ class ErrorTest(TerminalTest):
         chat.line("this")
         self.assertEqual(self.messages(chat), ["this"])
 
-    def test_a_full_context_is_told_and_can_be_undone(self):
+    def test_full_context_can_be_undone(self):
         chat = self.open("--context", "40")
         chat.line("one")
         self.assertIn(b"is full", chat.shown)

@@ -34,7 +34,7 @@ class ChatTest(CommandTest):
     def test_a_line_is_a_message(self):
         self.assertEqual(self.messages("one", "", '"""', "  two  ", "//three"), ["one", '"""', "two", "/three"])
 
-    def test_says_nothing_on_standard_error_unasked(self):
+    def test_standard_error_is_silent(self):
         self.assertEqual(self.says("one", "two"), "")
 
     def test_verbose_tells_speed_and_context(self):
@@ -60,7 +60,7 @@ class ChatTest(CommandTest):
         self.assertIn("reads all 1 turn anew", text)
         self.assertEqual(self.saved("/system Be brief.", "Hello")["system"], "Be brief.")
 
-    def test_the_system_message_changes_the_answer_and_keeps_the_turns(self):
+    def test_system_message_keeps_turns(self):
         plain = self.saved("one", "two")["messages"]
         other = self.saved("one", "/system Say other things.", "two")["messages"]
         self.assertEqual(plain[:3], other[:3])
@@ -127,7 +127,7 @@ class ChatTest(CommandTest):
         self.assertEqual(path.read_text(), "hello")
         self.assertEqual(self.chat(f"/load {self.folder}/none").returncode, 1)
 
-    def test_a_loaded_escape_sequence_does_not_reach_the_terminal(self):
+    def test_loaded_escape_sequence_is_shown(self):
         path = self.folder / "chat.json"
         path.write_text(json.dumps({"format": "gemma chat", "version": 1, "system": "a\x1b[2Jb\x9b",
                                     "messages": [{"role": "user", "text": "\x1b[31m"},
@@ -173,7 +173,7 @@ class ChatTest(CommandTest):
         text = self.says("/system S", "/system", "one", "/undo", arguments=["--quiet"])
         self.assertEqual(text, "S\n")
 
-    def test_turns_that_do_not_fit_are_not_loaded(self):
+    def test_too_long_turns_are_refused(self):
         path = self.folder / "chat.json"
         self.says(*["a message of some words"] * 12, f"/save {path}")
         result = self.chat(f"/load {path}", arguments=["--context", "64"])

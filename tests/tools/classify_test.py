@@ -98,7 +98,7 @@ class TextsTest(ClassifyTest):
         result = gemma("classify", MODEL, TEXT, "-v")
         self.assertRegex(result.stderr.decode(), r"\Agemma: 4 prompts of \d+ tokens, \d+ of them computed, [\d.]+ s\n\Z")
 
-    def test_numbers_do_not_depend_on_chunks_and_threads(self):
+    def test_same_for_chunks_and_threads(self):
         wanted = self.report(TEXT * 20)["probabilities"]
         self.assertEqual(self.report(TEXT * 20, "--chunk", 16, "--threads", 1)["probabilities"], wanted)
 

@@ -29,7 +29,7 @@ class HelpTest(CommandTest):
             self.assertLessEqual(len(line), 80, line)
         return text
 
-    def test_every_command_has_help_with_an_example(self):
+    def test_help_has_examples(self):
         for command in STORE_COMMANDS + OTHER_COMMANDS:
             self.help_of(command)
         for command in COMMANDS:
@@ -114,7 +114,7 @@ class UsageTest(CommandTest):
         self.fails(1, "run", "MODEL", stdin=b"caf\xe9", says=["standard input", "byte 3"])
         self.fails(1, "tokenize", "MODEL", "-", stdin=b"\xc3", says="byte 0")
 
-    def test_a_prompt_may_look_like_anything_else(self):
+    def test_prompt_like_an_option(self):
         # Each gets as far as the model, which is not there.
         for prompt in ("chat", "run", "[a, b]", "{}", "a b", "--help me"):
             arguments = ["--", prompt] if prompt.startswith("-") else [prompt]
@@ -159,7 +159,7 @@ class BadModelTest(CommandTest):
         (folder / "config.json").unlink()
         self.fails(1, "inspect", folder, says="config.json", cure="more files")
 
-    def test_a_config_that_contradicts_the_tensors(self):
+    def test_config_contradicts_tensors(self):
         folder = self.copy("gemma2")
         config = folder / "config.json"
         config.write_text(config.read_text().replace('"intermediate_size": 96', '"intermediate_size": 97'))
@@ -204,7 +204,7 @@ class OutputTest(CommandTest):
 
 
 class InterruptTest(CommandTest):
-    def test_a_background_job_stays_deaf_to_ctrl_c(self):
+    def test_background_job_ignores_ctrl_c(self):
         process = self.start("run", TOY, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
         time.sleep(1)
         process.send_signal(signal.SIGINT)
@@ -224,7 +224,7 @@ class InterruptTest(CommandTest):
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(timeout=30), 130)
 
-    def test_sigterm_removes_what_is_half_written(self):
+    def test_sigterm_removes_partial_output(self):
         tokens = self.folder / "tokens"
         tokens.write_text("2 " * 30000)
         output = self.folder / "F.npy"

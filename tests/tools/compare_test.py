@@ -142,7 +142,7 @@ class NumbersTest(CompareTest):
         self.assertGreater(report["mean_kl"], 0)
         self.assertEqual(self.compare(TOY, TOY, "--activations", "int8")["max_kl"], 0)
 
-    def test_perplexities_are_those_of_gemma_perplexity(self):
+    def test_equals_gemma_perplexity(self):
         other = self.other()
         report = self.compare(TOY, other, "--context", 40)
         for key, model in (("base_perplexity", TOY), ("other_perplexity", other)):
@@ -150,7 +150,7 @@ class NumbersTest(CompareTest):
                                              "--activations", "float32", "-o", "json"))
             self.assertAlmostEqual(report[key], alone["perplexity"], delta=1e-9 * report[key])
 
-    def test_any_threads_and_chunk_give_the_same(self):
+    def test_same_for_threads_and_chunks(self):
         other = self.other()
         expected = self.per_token(TOY, other)
         for arguments in (["--threads", 1], ["--threads", 3], ["--chunk", 1], ["--chunk", 7],
@@ -255,7 +255,7 @@ class RefusalTest(CompareTest):
         self.refused(TOY, TOY, "--context", context, says=[f"{TOY} and {TOY}: needs ", "ulimit -v"],
                      cure="--context ", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
 
-    def test_outputs_that_cannot_be_written_are_told_first(self):
+    def test_unwritable_outputs_fail_first(self):
         for option in ("--per-token", "--plot"):
             self.refused("/no/model", "/no/model", option, "/no/folder/F", says="/no/folder/F", env=WITH_MATPLOTLIB)
         self.refused(TOY, TOY, "--per-token", "/dev/full", says="/dev/full", stdout=None)

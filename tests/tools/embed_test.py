@@ -32,10 +32,10 @@ class EmbedTest(CommandTest):
         for found, wanted in zip(actual, expected):
             self.assertLessEqual(max(abs(a - b) for a, b in zip(found, wanted)), limit)
 
-    def test_lines_of_a_file_equal_the_reference_in_their_order(self):
+    def test_file_lines_equal_reference(self):
         self.assert_near(self.lines("--file", TOY / "texts.txt"), rows("unit_40"))
 
-    def test_arguments_file_and_standard_input_are_one(self):
+    def test_all_inputs_are_alike(self):
         expected = self.embed("--file", TOY / "texts.txt")
         text = (TOY / "texts.txt").read_bytes()
         self.assertEqual(self.embed(stdin=text), expected)
@@ -113,7 +113,7 @@ class EmbedTest(CommandTest):
         error = gemma("embed", TOY, "the user", "of it", "-v").stderr.decode()
         self.assertRegex(error, r"gemma: 2 texts, \d+ tokens in [\d.]+ s: [\d.]+ texts/s, [\d.]+ tok/s\n")
 
-    def test_same_bytes_for_any_threads_and_chunk(self):
+    def test_same_for_threads_and_chunks(self):
         expected = self.embed("--file", TOY / "texts.txt")
         for arguments in (["--threads", 1], ["--threads", 3], ["--chunk", 1], ["--chunk", 50]):
             self.assertEqual(self.embed("--file", TOY / "texts.txt", *arguments), expected, arguments)

@@ -50,7 +50,7 @@ class EnvironmentTest(CommandTest):
         for name in ("GEMMA_MODEL", "GEMMA_MAX_TOKENS", "GEMMA_RAW"):
             self.assertIn(f"[{name}]", text)
 
-    def test_models_of_variables_get_the_same_errors(self):
+    def test_model_variable_errors(self):
         self.fails(1, "inspect", env=variables(MODEL="/no/model.gguf"), says="/no/model.gguf", cure="gemma list")
         self.fails(2, "inspect", env=variables(MODEL=""), says="MODEL")
 

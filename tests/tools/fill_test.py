@@ -63,7 +63,7 @@ class FillTest(CommandTest):
             out = self.succeeds_quietly("run", GGUF, *self.texts, "--logit-bias", f'"{marker}"=1000')
             self.assertEqual(out, "")
 
-    def test_texts_come_from_standard_input_and_pipes(self):
+    def test_texts_from_standard_input(self):
         expected = self.succeeds_quietly("run", GGUF, *EXACT, *self.texts)
         self.assertEqual(self.succeeds_quietly("run", GGUF, *EXACT, "--fill-prefix", "-", *self.texts[2:], stdin=b"the "),
                          expected)

@@ -237,7 +237,7 @@ TEST_F(GuardedChat, NoTurnIsDroppedForWhatIsRefused) {
   }
 }
 
-TEST(Verdict, TheHighestProbabilityAboveTheThresholdIsRefused) {
+TEST(Verdict, HighestAboveThresholdIsRefused) {
   Verdict verdict = {.text = "prompt",
                      .threshold = 0.5,
                      .scores = {{"a", 0.2}, {"b", 0.5}, {"c", 0.4}}};

@@ -64,7 +64,7 @@ class GuardTest(CommandTest):
 
 
 class RunTest(GuardTest):
-    def test_what_is_allowed_is_as_without_a_guard(self):
+    def test_allowed_equals_unguarded(self):
         for prompt in PROMPTS:
             result = self.guarded(prompt, threshold=1)
             self.assertEqual((result.returncode, result.stderr), (0, b""))
@@ -75,7 +75,7 @@ class RunTest(GuardTest):
         for least in (0, threshold):
             self.assert_refused(self.guarded(prompt, threshold=least), "prompt", self.score(prompt))
 
-    def test_an_answer_is_refused_and_nothing_of_it_shown(self):
+    def test_refused_answer_is_hidden(self):
         prompt, threshold = self.prompt_where(answer_is_worse=True)
         self.assertTrue(self.free(prompt))
         self.assert_refused(self.guarded(prompt, threshold=threshold), "answer",
@@ -88,7 +88,7 @@ class RunTest(GuardTest):
         self.assertEqual(self.guarded(prompt, threshold=f"{most + 1e-6}").returncode, 0)
         self.assertEqual(self.guarded(prompt, threshold=f"{most - 1e-6}").returncode, 3)
 
-    def test_only_the_policies_that_are_asked_for(self):
+    def test_chosen_policies_only(self):
         prompt = PROMPTS[0]
         for policy in POLICIES:
             result = self.guarded(prompt, "--guard-policy", policy, threshold=0)
@@ -118,7 +118,7 @@ class RunTest(GuardTest):
             for policy in POLICIES:
                 self.assertAlmostEqual(scores[policy], wanted[policy], delta=1e-6)
 
-    def test_json_of_a_refusal_has_nothing_of_the_answer(self):
+    def test_refusal_json_hides_answer(self):
         for answer_is_worse in (True, False):
             prompt, threshold = self.prompt_where(answer_is_worse)
             result = self.guarded(prompt, "-o", "json", threshold=threshold)
@@ -160,7 +160,7 @@ class RunTest(GuardTest):
         self.fails(1, "run", MODEL, "x", "--quiet", "--guard", "/no/shield", says="/no/shield", cure="")
         self.fails(1, "run", MODEL, "x", "--quiet", "--guard", MODEL, says="Yes", cure="")
 
-    def test_what_is_too_long_to_be_judged_is_not_answered(self):
+    def test_too_long_is_refused(self):
         text = "word " * 9000
         result = self.guarded("--context", "100000", text, threshold=1)
         self.assertEqual((result.returncode, result.stdout), (1, b""))
@@ -219,7 +219,7 @@ class ChatTest(GuardTest):
         guard = [] if threshold is None else ["--guard", SHIELD, "--guard-threshold", threshold]
         return gemma("chat", MODEL, *ANSWER, *guard, *arguments, stdin="".join(line + "\n" for line in lines).encode())
 
-    def test_the_chat_goes_on_as_if_nothing_was_refused(self):
+    def test_chat_forgets_refused_turns(self):
         for answer_is_worse in (False, True):
             refused, threshold = self.prompt_where(answer_is_worse)
             allowed = next(prompt for prompt in PROMPTS

@@ -43,7 +43,7 @@ class ImportanceTest(CommandTest):
         (count,), = counts
         return {name: [value / count for value in values] for name, values in sums.items()}, keys, count
 
-    def test_equals_what_transformers_multiplies(self):
+    def test_equals_transformers(self):
         reference = read_npz(TESTDATA / "importance/gemma3_mixed.npz")
         _, (count,) = reference.pop("counts")
         self.importance("--cache-type", "float32")
@@ -60,7 +60,7 @@ class ImportanceTest(CommandTest):
         # Of each window, the last position is only scored.
         self.assertEqual(keys["imatrix.chunk_count"], -(-count // (WINDOW - 1)))
 
-    def test_same_bytes_for_any_threads_and_chunk(self):
+    def test_same_for_threads_and_chunks(self):
         file = self.short_text(TEXT.read_text()[:700])
         expected = self.importance(file=file)
         for arguments in (["--threads", 1], ["--threads", 3], ["--chunk", 1], ["--chunk", 7],
@@ -112,7 +112,7 @@ class ImportanceTest(CommandTest):
             self.fails(1, "importance", "/no/model", "--file", TEXT, "-o", path, says=str(path))
         self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
 
-    def test_output_replaces_files_but_not_links(self):
+    def test_output_replaces_files_only(self):
         file = self.short_text()
         expected = self.importance(file=file)
         link = self.folder / "link.gguf"
@@ -123,7 +123,7 @@ class ImportanceTest(CommandTest):
         self.assertEqual(self.path.read_bytes(), expected)
         self.assertEqual(sorted(self.folder.iterdir()), [self.path, link, file])
 
-    def test_interrupted_it_leaves_what_was_there(self):
+    def test_interrupt_keeps_old_file(self):
         file = self.short_text(TEXT.read_text() * 300)
         self.path.write_text("old")
         process = self.start("importance", MODEL, "--file", file, "-o", self.path)

@@ -24,7 +24,7 @@ class LogitsTest(CommandTest):
         self.assertEqual(self.succeeds_quietly("logits", model, "--output", path, *arguments), "")
         return path.read_bytes()
 
-    def test_equal_the_reference_on_every_toy_model(self):
+    def test_toys_equal_reference(self):
         self.assertGreaterEqual(len(toy_models()), 4)
         for folder in toy_models():
             with self.subTest(folder.name):
@@ -37,7 +37,7 @@ class LogitsTest(CommandTest):
                 worst = max(abs(a - b) for a, b in zip(actual, expected))
                 self.assertLessEqual(worst, limit)
 
-    def test_same_bytes_for_any_threads_and_chunk(self):
+    def test_same_for_threads_and_chunks(self):
         for folder in toy_models():
             with self.subTest(folder.name):
                 tokens = ",".join(map(str, read_npz(folder / "reference.npz")["ids"][1]))
@@ -73,7 +73,7 @@ class LogitsTest(CommandTest):
         self.fails(1, "logits", TOY, "--tokens", "2", "--output", self.folder, says=str(self.folder))
         self.fails(1, "logits", TOY, "--tokens", "2", "--output", "/dev/full", says="/dev/full")
 
-    def test_output_replaces_files_but_not_devices_or_links(self):
+    def test_output_replaces_files_only(self):
         self.succeeds("logits", TOY, "--tokens", "2", "--output", "/dev/null")
         self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
         path, link = self.folder / "F.npy", self.folder / "link.npy"

@@ -145,7 +145,7 @@ class TooLargeTest(CommandTest):
         self.assertIn(fitting, (context // 2, context // 4))
         self.succeeds_quietly(*arguments, fitting // 2, **self.limited())
 
-    def test_without_the_check_the_library_refuses(self):
+    def test_library_refuses_without_check(self):
         context = self.context_over_the_limit()
         self.fails(1, "logits", TOY, "--tokens", "2", "--output", self.folder / "F.npy", "--context", context,
                    "--ignore-memory", **self.limited(), says=f"a sequence of {context} tokens")

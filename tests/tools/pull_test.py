@@ -139,7 +139,7 @@ class HubTest(PullTest):
         self.assertEqual(self.listing()["toy"]["revision"], self.hub.commit)
         self.succeeds_quietly("inspect", "toy")
 
-    def test_an_old_model_stays_whole_until_the_new_one_is(self):
+    def test_old_model_stays_until_replaced(self):
         self.hub.files = directory("gemma2_sharded")
         path = self.pull("hf://owner/toy")
         self.hub.files["model-00001-of-00002.safetensors"] += b"new"
@@ -156,7 +156,7 @@ class HubTest(PullTest):
         self.assertEqual(self.pull("hf://owner/toy@v1", "--name", "toy-v1"), self.store / "toy-v1")
         self.assertEqual(self.listing()["toy-v1"]["source"], "hf://owner/toy@v1")
 
-    def test_a_folder_of_someone_else_is_left_alone(self):
+    def test_foreign_folder_is_kept(self):
         self.hub.files = directory("gemma2")
         (self.store / "toy").mkdir()
         (self.store / "toy" / "config.json").write_text("mine")
@@ -285,7 +285,7 @@ class ResumeTest(PullTest):
         self.assertEqual(tries, self.size // 150_000)
         self.assertEqual((self.store / "toy" / self.NAME).read_bytes(), self.hub.files[self.NAME])
 
-    def test_a_changed_file_is_not_glued_together(self):
+    def test_changed_file_starts_anew(self):
         self.cut()
         self.hub.files[self.NAME] = bytes(reversed(self.hub.files[self.NAME]))
         path = self.pull("hf://owner/toy")
@@ -385,7 +385,7 @@ class TokenTest(PullTest):
         self.pull_fails(1, "hf://owner/toy", cause=["hf://owner/toy", "gated", "401"],
                         cure=f"accept the terms at {self.hub.url}/owner/toy, then let HF_TOKEN")
 
-    def test_the_token_goes_to_the_endpoint_alone(self):
+    def test_token_stays_at_endpoint(self):
         for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
             self.set_environment("HF_TOKEN", None)
             self.set_environment(name, TOKEN)
@@ -508,7 +508,7 @@ class UrlTest(PullTest):
         self.pull("toy")
         self.assertEqual(path.read_bytes(), self.data + b"more")
 
-    def test_a_file_that_is_gone_is_fetched_again(self):
+    def test_missing_file_is_fetched(self):
         path = self.pull(self.url)
         path.unlink()
         self.pull(self.url)
@@ -524,7 +524,7 @@ class UrlTest(PullTest):
             self.assertEqual([r.headers.get("range") for r in self.hub.take_requests()], [first])
             self.succeeds_quietly("remove", "toy", "--yes")
 
-    def test_a_changed_file_is_not_glued_together(self):
+    def test_changed_file_starts_anew(self):
         self.hub.cut_after = 100_000
         self.pull_fails(1, self.url, cure="goes on")
         self.hub.cut_after = None

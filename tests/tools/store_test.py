@@ -43,7 +43,7 @@ class ListTest(PullTest):
         self.assertIn("not pulled", self.succeeds_quietly("list", "-a"))
         self.fails(2, "list", "-o", "xml", says="'xml'")
 
-    def test_the_catalogue_pulls_from_the_endpoint(self):
+    def test_catalogue_uses_endpoint(self):
         self.pull_fails(1, "gemma-3-1b-it", cause="hf://google/gemma-3-1b-it", cure="models")
         self.assertEqual([r.path for r in self.hub.take_requests()],
                          ["/api/models/google/gemma-3-1b-it/revision/main?blobs=true"])
