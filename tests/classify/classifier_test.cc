@@ -190,7 +190,7 @@ TEST_P(ClassifierOfChunk, ManyInputsAreThoseAlone) {
   }
 }
 
-TEST(Classifier, TextsThatAreTooLongAreToldAndHarmNoOthers) {
+TEST(Classifier, TooLongFailsAlone) {
   const Model model = LoadShield();
   const std::string fits = Words(10);
   const std::string too_long = Words(2000);

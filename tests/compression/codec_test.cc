@@ -104,7 +104,7 @@ void CheckUnpackOfAnyBytes() {
   }
 }
 
-TEST(Codec, UnpacksAnyBytesWithExactProducts) {
+TEST(Codec, AnyBytesHaveExactProducts) {
 #define GEMMA_CHECK_FORMAT(name, codec, text, ...) \
   {                                                \
     SCOPED_TRACE(text);                            \

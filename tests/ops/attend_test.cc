@@ -269,7 +269,7 @@ std::vector<Case> TextCases() {
   return cases;
 }
 
-TEST(Attend, OfWholeTextsMatchesDoublePrecisionOnEveryTarget) {
+TEST(Attend, WholeTextsMatchDoublePrecision) {
   for (Case c : TextCases()) {
     for (const CacheType type : kTypes) {
       c.type = type;

@@ -150,7 +150,7 @@ std::vector<float> Product(const std::vector<float>& x, size_t rows,
   return out;
 }
 
-TEST(MatMul, MatchesDoublePrecisionInEveryFormatOnEveryTarget) {
+TEST(MatMul, MatchesDoublePrecision) {
   Workers workers(2);
   for (const Format format : kAllFormats) {
     const size_t step = BlockValues(format);

@@ -110,7 +110,7 @@ TEST_P(Sites, FeaturesEqualThoseOfNumPy) {
   }
 }
 
-TEST_P(Sites, AddedAFeatureChangesLogitsAsInTransformers) {
+TEST_P(Sites, SteeredLogitsEqualTransformers) {
   const std::vector<float> expected = GetParam().Floats("steered");
   EXPECT_LE(RelativeError(LastLogits({&autoencoder_, GetParam().Feature(),
                                       GetParam().Strength()},
@@ -119,7 +119,7 @@ TEST_P(Sites, AddedAFeatureChangesLogitsAsInTransformers) {
             kTolerance);
 }
 
-TEST_P(Sites, WithoutAFeatureLogitsAreThoseOfTransformers) {
+TEST_P(Sites, AblatedLogitsEqualTransformers) {
   const std::vector<float> expected = GetParam().Floats("ablated");
   EXPECT_LE(RelativeError(
                 LastLogits({&autoencoder_, GetParam().Feature(), 0.0f, true},
