@@ -22,10 +22,10 @@ namespace gemma {
 // Numbers have up to 19 digits, a point and 16 more, and an exponent of two.
 //
 // A grammar from a stranger cannot take all time and memory: making one takes
-// at most 2^24 steps, of some 20 to 200 ns each, and about 64 MiB. One that
+// at most 2^24 steps and 2^26 bytes, a few seconds and some 100 MB. One that
 // takes more is refused: InvalidArgument names the limit, and the place that
-// passed it. Both are counted, so that a grammar is refused everywhere or
-// nowhere.
+// would pass it. Steps and bytes are counted, not measured, so that a grammar
+// is refused everywhere or nowhere.
 class GEMMA_EXPORT Grammar {
  public:
   // Texts that the expression describes from beginning to end. Alternatives,
