@@ -27,8 +27,6 @@ namespace {
 constexpr size_t kMaxTokens = size_t{1} << 24;
 constexpr size_t kMaxRepetitions = 10000;
 constexpr size_t kMaxBatch = 1024;
-// Between two of these an interrupt is heard.
-constexpr size_t kFillTokens = 512;
 constexpr size_t kTopFeatures = 10;  // that an autoencoder tells of a token
 
 struct BenchOptions {
@@ -83,12 +81,10 @@ std::vector<TokenId> RandomTokens(const ModelConfig& config, size_t count) {
 }
 
 absl::Status Fill(Session& session, absl::Span<const TokenId> tokens) {
-  for (size_t at = 0; at < tokens.size(); at += kFillTokens) {
-    if (Interrupted()) return InterruptedError();
-    GEMMA_TOOLS_RETURN_IF_ERROR(
-        session.Forward(tokens.subspan(at, kFillTokens)).status());
-  }
-  return absl::OkStatus();
+  if (tokens.empty()) return absl::OkStatus();
+  GEMMA_TOOLS_RETURN_IF_ERROR(
+      session.Append(tokens, [](size_t) { return !Interrupted(); }));
+  return Interrupted() ? InterruptedError() : absl::OkStatus();
 }
 
 // The sequences of a test, filled to its depth.
@@ -130,7 +126,8 @@ class Sequences {
         absl::MakeSpan(tokens_).subspan(test_.depth);
     const Stopwatch stopwatch;
     if (test_.prompt > 0) {
-      GEMMA_TOOLS_RETURN_IF_ERROR(sessions_[0].Forward(tokens).status());
+      GEMMA_TOOLS_RETURN_IF_ERROR(
+          sessions_[0].ForwardTop(tokens, top_k_).status());
     }
     for (size_t i = 0; i < test_.generated; ++i) {
       if (Interrupted()) return InterruptedError();

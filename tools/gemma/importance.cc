@@ -52,15 +52,13 @@ std::string DatasetOf(const std::string& file) {
 
 // Reads a window, whose activations the session's tap sees.
 absl::Status ReadWindow(Session& session, const TextWindow& window,
-                        size_t chunk, size_t total, Progress& progress) {
+                        size_t total, Progress& progress) {
   GEMMA_TOOLS_RETURN_IF_ERROR(session.Rewind(0));
-  const absl::Span<const TokenId> inputs = window.inputs;
-  for (size_t first = 0; first < inputs.size(); first += chunk) {
-    if (Interrupted()) return InterruptedError();
-    GEMMA_TOOLS_RETURN_IF_ERROR(session.Append(inputs.subspan(first, chunk)));
-    progress.Update(window.first + session.position(), total);
-  }
-  return absl::OkStatus();
+  GEMMA_TOOLS_RETURN_IF_ERROR(session.Append(window.inputs, [&](size_t done) {
+    progress.Update(window.first + done, total);
+    return !Interrupted();
+  }));
+  return Interrupted() ? InterruptedError() : absl::OkStatus();
 }
 
 absl::Status Importance(const ImportanceOptions& options) {
@@ -86,8 +84,7 @@ absl::Status Importance(const ImportanceOptions& options) {
       const size_t windows,
       ForEachWindow(tokens, model.config().bos_token, window,
                     [&](const TextWindow& at) {
-                      return ReadWindow(session, at, options.model.chunk,
-                                        tokens.size(), progress);
+                      return ReadWindow(session, at, tokens.size(), progress);
                     }));
   return sums.Write(model.config(), model.impl().weights.head.view.rows != 0,
                     {DatasetOf(options.file), static_cast<uint32_t>(windows),
