@@ -40,7 +40,7 @@ struct Log {
   std::vector<uint64_t> seeds;
   size_t computed = 0;
   absl::Status failure;     // of the next answer, after its prompt was read
-  size_t cancel_after = 0;  // tokens of an answer; 0: never
+  size_t cancel_after = 0;  // turns and tokens of an answer; 0: never
 };
 
 absl::StatusOr<Answer> Speak(Log& log, Session& session,
@@ -55,7 +55,8 @@ absl::StatusOr<Answer> Speak(Log& log, Session& session,
   GenerateOptions generate;
   generate.max_new_tokens = options.max_tokens;
   generate.sampling = options.sampling;
-  size_t asked = 0;  // once for the prompt, then after each token
+  generate.checkpoints = options.checkpoints;
+  size_t asked = 0;  // after each turn of the prompt, then after each token
   generate.cancelled = [&] {
     return log.cancel_after != 0 && ++asked > log.cancel_after;
   };
@@ -66,6 +67,7 @@ absl::StatusOr<Answer> Speak(Log& log, Session& session,
         answer.text += text;
         return true;
       }));
+  if (answer.stats.prompt_tokens < prompt.size()) return InterruptedError();
   return answer;
 }
 
@@ -251,7 +253,11 @@ TEST_F(ConversationTest, AFailedOtherAnswerKeepsTheOldOne) {
   EXPECT_EQ(chat.turns()[1].answer, answer);
   // It is read as text, then the message.
   Ask(chat, "three");
-  EXPECT_EQ(log_.prompts.back(), *turns().NextUserTurn("three"));
+  const std::vector<TokenId> message = *turns().NextUserTurn("three");
+  const std::vector<TokenId>& prompt = log_.prompts.back();
+  ASSERT_GT(prompt.size(), message.size());
+  EXPECT_EQ(std::vector<TokenId>(prompt.end() - message.size(), prompt.end()),
+            message);
   EXPECT_EQ(chat.Use()->turns.size(), 3u);
 }
 
@@ -268,6 +274,26 @@ TEST_F(ConversationTest, ACancelledAnswerStays) {
   log_.cancel_after = 0;
   Ask(chat, "two");
   EXPECT_EQ(log_.prompts.back(), *turns().NextUserTurn("two"));
+}
+
+TEST_F(ConversationTest, TurnsReadBeforeAnInterruptStayRead) {
+  const std::vector<Turn> history = {{"a", "b"}, {"c", "d"}, {"e", "f"}};
+  Conversation chat = New();
+  ASSERT_EQ(ErrorOf(chat.Replace("", history)), "OK");
+  log_.cancel_after = 1;
+  EXPECT_TRUE(absl::IsCancelled(chat.Ask("one", greedy_).status()));
+  EXPECT_EQ(chat.turns().size(), 3u);
+  EXPECT_EQ(chat.Use()->unread, chat.Use()->turns[2]);
+  log_.cancel_after = 0;
+  const size_t read = chat.Use()->used - chat.Use()->unread;
+  log_.computed = 0;
+  Ask(chat, "one");
+  EXPECT_EQ(log_.computed, chat.session().position() - read);
+
+  Conversation other = New();
+  ASSERT_EQ(ErrorOf(other.Replace("", history)), "OK");
+  Ask(other, "one");
+  EXPECT_EQ(Tokens(chat.session()), Tokens(other.session()));
 }
 
 TEST_F(ConversationTest, ANewSystemMessageKeepsTheTurns) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string_view>
 
 #include "absl/strings/match.h"
@@ -15,9 +16,6 @@
 
 namespace gemma::tools {
 namespace {
-
-// Between two of these an interrupt is heard and the progress line moves.
-constexpr size_t kPrefillTokens = 128;
 
 std::string_view Name(StopReason reason) {
   switch (reason) {
@@ -52,6 +50,14 @@ void SetScores(const WantedScores& wanted, size_t num_prompt_tokens,
   };
 }
 
+// What stopped the answer while the prompt was read.
+absl::Status StoppedInPrompt(const GenerateStats& stats, size_t prompt_size) {
+  if (stats.stop_reason != StopReason::kDeadline) return InterruptedError();
+  return absl::DeadlineExceededError(absl::StrFormat(
+      "--timeout: until then, %u of the prompt's %u tokens were read",
+      stats.prompt_tokens, prompt_size));
+}
+
 // Appends `prompt` to the session and generates an answer to it.
 absl::StatusOr<Answer> Produce(
     Session& session, absl::Span<const TokenId> prompt,
@@ -61,24 +67,20 @@ absl::StatusOr<Answer> Produce(
   GenerateOptions generate = ToGenerateOptions(options);
   generate.cancelled = Interrupted;
   SetScores(wanted, prompt.size(), &generate, &answer);
-
-  Stopwatch stopwatch;
-  absl::Span<const TokenId> rest = prompt;
-  // Tokens that are scored must all come to Generate.
-  if (!generate.score_prompt) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(AppendPrompt(
-        session, prompt.first(prompt.size() - 1), generate.deadline));
-    rest = prompt.last(1);
-  }
-  const double prefill_seconds = stopwatch.seconds();
+  auto progress = std::make_unique<Progress>("reading the prompt", "tok");
+  generate.on_prompt = [&progress](size_t done, size_t total) {
+    progress->Update(done, total);
+    if (done == total) progress.reset();  // the answer may come
+  };
   GEMMA_TOOLS_ASSIGN_OR_RETURN(
       answer.stats,
-      Generate(session, rest, generate, [&](std::string_view text) {
+      Generate(session, prompt, generate, [&](std::string_view text) {
         answer.text.append(text);
         return on_text(text);
       }));
-  answer.stats.prompt_tokens = prompt.size();
-  answer.stats.prefill_seconds += prefill_seconds;
+  if (answer.stats.prompt_tokens < prompt.size()) {
+    return StoppedInPrompt(answer.stats, prompt.size());
+  }
   return answer;
 }
 
@@ -98,6 +100,7 @@ GenerateOptions ToGenerateOptions(const AnswerOptions& options) {
   generate.stop_strings = options.stop;
   generate.stop_tokens = options.stop_tokens;
   generate.grammar = options.grammar;
+  generate.checkpoints = options.checkpoints;
   if (options.speculate == "off") generate.speculation = Speculation::kOff;
   if (options.timeout > 0) {
     using Clock = std::chrono::steady_clock;
@@ -106,25 +109,6 @@ GenerateOptions ToGenerateOptions(const AnswerOptions& options) {
                            std::chrono::duration<double>(options.timeout));
   }
   return generate;
-}
-
-absl::Status AppendPrompt(Session& session, absl::Span<const TokenId> prompt,
-                          Deadline deadline) {
-  Progress progress("reading the prompt", "tok");
-  for (size_t at = 0; at < prompt.size();) {
-    if (Interrupted()) return InterruptedError();
-    if (at > 0 && deadline.has_value() &&
-        std::chrono::steady_clock::now() >= *deadline) {
-      return absl::DeadlineExceededError(absl::StrFormat(
-          "--timeout: until then, %u of the prompt's %u tokens were read", at,
-          prompt.size()));
-    }
-    const absl::Span<const TokenId> piece = prompt.subspan(at, kPrefillTokens);
-    GEMMA_TOOLS_RETURN_IF_ERROR(session.Append(piece));
-    at += piece.size();
-    progress.Update(at, prompt.size());
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<Answer> StreamAnswer(Session& session,

@@ -3,7 +3,6 @@
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_H_
 
-#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -34,19 +33,11 @@ struct WantedScores {
 // What the options mean for the library; a timeout begins now.
 GenerateOptions ToGenerateOptions(const AnswerOptions& options);
 
-using Deadline = std::optional<std::chrono::steady_clock::time_point>;
-
 // Appends `prompt` to the session, which must have room for it, with a progress
-// line. An interrupt stops it with an InterruptedError, the deadline with
-// DeadlineExceeded.
-absl::Status AppendPrompt(Session& session, absl::Span<const TokenId> prompt,
-                          Deadline deadline = std::nullopt);
-
-// Appends `prompt` to the session, which must have room for it, and streams the
-// answer, followed by a line end if it has none, see AnswerOptions. An
-// interrupt while the prompt is read is an InterruptedError, a timeout
-// DeadlineExceeded; afterwards they end the answer with StopReason::kCancelled
-// or kDeadline.
+// line, and streams the answer, followed by a line end if it has none, see
+// AnswerOptions. An interrupt while the prompt is read is an InterruptedError,
+// a timeout DeadlineExceeded; afterwards they end the answer with
+// StopReason::kCancelled or kDeadline.
 absl::StatusOr<Answer> StreamAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,
                                     const AnswerOptions& options);

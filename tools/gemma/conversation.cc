@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/logit_rows.h"
-#include "tools/gemma/progress.h"
 
 namespace gemma::tools {
 namespace {
@@ -61,9 +60,9 @@ Conversation::Conversation(Session session, ChatTemplate chat_template,
 absl::StatusOr<Reply> Conversation::Ask(std::string_view message,
                                         const AnswerOptions& options) {
   std::vector<Turn> dropped;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(Prompt prompt,
+  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Prompt prompt,
                                MakeRoom(message, options, &dropped));
-  absl::StatusOr<Reply> reply = AnswerTo(message, std::move(prompt), options);
+  absl::StatusOr<Reply> reply = AnswerTo(message, prompt, options);
   if (reply.ok()) {
     reply->dropped_turns = dropped.size();
   } else if (!dropped.empty()) {
@@ -75,28 +74,25 @@ absl::StatusOr<Reply> Conversation::Ask(std::string_view message,
 }
 
 absl::StatusOr<Reply> Conversation::AnswerTo(std::string_view message,
-                                             Prompt prompt,
+                                             const Prompt& prompt,
                                              const AnswerOptions& options) {
   // What lies farther was taken back, or belongs to a turn that failed.
-  GEMMA_TOOLS_RETURN_IF_ERROR(session_.Rewind(read_position()));
-  const size_t num_tokens = prompt.tokens.size();
-  Stopwatch stopwatch;
-  GEMMA_TOOLS_RETURN_IF_ERROR(ReadTurns(&prompt));
-  const double seconds = stopwatch.seconds();
-
+  const size_t begin = read_position();
+  GEMMA_TOOLS_RETURN_IF_ERROR(session_.Rewind(begin));
   AnswerOptions dice = options;
   dice.sampling.seed += num_answers_;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      Answer answer, answerer_(session_, prompt.tokens, message, dice));
-  turns_.push_back({std::string(message), std::move(answer.text)});
+  dice.checkpoints = prompt.turn_ends;
+  absl::StatusOr<Answer> answer =
+      answerer_(session_, prompt.tokens, message, dice);
+  for (const size_t end : prompt.turn_ends) {
+    if (begin + end <= session_.position()) ends_.push_back(begin + end);
+  }
+  GEMMA_TOOLS_RETURN_IF_ERROR(answer.status());
+  turns_.push_back({std::string(message), std::move(answer->text)});
   ends_.push_back(session_.position());
   session_.Checkpoint();
   ++num_answers_;
-  Reply reply;
-  reply.stats = answer.stats;
-  reply.stats.prompt_tokens = num_tokens;
-  reply.stats.prefill_seconds += seconds;
-  return reply;
+  return Reply{.stats = answer->stats};
 }
 
 absl::StatusOr<Reply> Conversation::AskAgain(const AnswerOptions& options) {
@@ -248,21 +244,6 @@ absl::StatusOr<Conversation::Prompt> Conversation::DropOldestTurns(
     ends_.clear();
     return prompt;
   }
-}
-
-absl::Status Conversation::ReadTurns(Prompt* prompt) {
-  const absl::Span<const TokenId> tokens = prompt->tokens;
-  size_t begin = 0;
-  for (const size_t end : prompt->turn_ends) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(
-        AppendPrompt(session_, tokens.subspan(begin, end - begin)));
-    session_.Checkpoint();
-    ends_.push_back(session_.position());
-    begin = end;
-  }
-  prompt->tokens.erase(prompt->tokens.begin(),
-                       prompt->tokens.begin() + static_cast<ptrdiff_t>(begin));
-  return absl::OkStatus();
 }
 
 }  // namespace gemma::tools

@@ -49,7 +49,8 @@ struct Reply {
 class Conversation {
  public:
   // Appends the prompt to the session and answers, as StreamAnswer does. The
-  // prompt ends with `message`.
+  // prompt ends with `message`, after turns that are not read yet; `options`
+  // has a checkpoint at the end of each.
   using Answerer = std::function<absl::StatusOr<Answer>(
       Session& session, absl::Span<const TokenId> prompt,
       std::string_view message, const AnswerOptions& options)>;
@@ -128,12 +129,9 @@ class Conversation {
                                          size_t reserve,
                                          std::vector<Turn>* dropped);
 
-  // Reads the prompt and adds a turn.
-  absl::StatusOr<Reply> AnswerTo(std::string_view message, Prompt prompt,
+  // Reads the prompt and adds a turn. If this fails, turns that were read stay.
+  absl::StatusOr<Reply> AnswerTo(std::string_view message, const Prompt& prompt,
                                  const AnswerOptions& options);
-
-  // Appends the earlier turns of `prompt`, and leaves its last message.
-  absl::Status ReadTurns(Prompt* prompt);
 
   Session session_;
   ChatTemplate chat_template_;

@@ -122,6 +122,7 @@ struct AnswerOptions {
   std::string speculate = "auto";
   float timeout = 0.0f;              // seconds; 0: none
   const Grammar* grammar = nullptr;  // what the answer shall be; null: any text
+  std::vector<size_t> checkpoints;   // as GenerateOptions has them
   bool as_is = false;  // a file gets no line end that the model did not write
 };
 

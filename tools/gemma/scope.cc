@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
-#include "tools/gemma/answer.h"
 #include "tools/gemma/autoencoders.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
@@ -17,8 +16,10 @@
 #include "tools/gemma/logit_rows.h"
 #include "tools/gemma/model_error.h"
 #include "tools/gemma/options.h"
+#include "tools/gemma/progress.h"
 #include "tools/gemma/scope_html.h"
 #include "tools/gemma/scope_report.h"
+#include "tools/gemma/signals.h"
 #include "tools/gemma/text.h"
 
 namespace gemma::tools {
@@ -131,7 +132,12 @@ absl::StatusOr<ScopedText> Read(const ScopeOptions& options, const Model& model,
   GEMMA_TOOLS_ASSIGN_OR_RETURN(TapFunction function,
                                FeatureTap(model, std::move(tap)));
   session.SetTap(std::move(function));
-  GEMMA_TOOLS_RETURN_IF_ERROR(AppendPrompt(session, tokens));
+  Progress progress("reading the text", "tok");
+  GEMMA_TOOLS_RETURN_IF_ERROR(session.Append(tokens, [&](size_t done) {
+    progress.Update(done, tokens.size());
+    return !Interrupted();
+  }));
+  if (Interrupted()) return InterruptedError();
   return text;
 }
 
