@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "src/text/utf8.h"
+#include "src/base/utf8.h"
 
 namespace gemma {
 namespace {

@@ -7,13 +7,13 @@
 #include "absl/strings/str_format.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
+#include "src/base/utf8.h"
 #include "src/grammar/automaton.h"
 #include "src/grammar/characters.h"
 #include "src/grammar/grammar_impl.h"
 #include "src/grammar/json_schema.h"
 #include "src/grammar/json_values.h"
 #include "src/grammar/regex.h"
-#include "src/text/utf8.h"
 
 namespace gemma {
 namespace {

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "src/base/status_macros.h"
-#include "src/text/utf8.h"
+#include "src/base/utf8.h"
 
 namespace gemma {
 namespace {

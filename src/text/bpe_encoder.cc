@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "src/text/utf8.h"
+#include "src/base/utf8.h"
 
 namespace gemma {
 namespace {

@@ -1,6 +1,6 @@
 #include "absl/strings/str_replace.h"
+#include "src/base/utf8.h"
 #include "src/text/tokenizer_impl.h"
-#include "src/text/utf8.h"
 
 namespace gemma {
 namespace {

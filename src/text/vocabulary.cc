@@ -11,7 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
-#include "src/text/utf8.h"
+#include "src/base/utf8.h"
 
 namespace gemma {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_format.h"
-#include "src/text/utf8.h"
+#include "src/base/utf8.h"
 #include "src/text/vocabulary.h"
 
 namespace gemma {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "src/base/utf8.h"
 #include "src/text/tokenizer_impl.h"
-#include "src/text/utf8.h"
 #include "tests/support/model_proto.h"
 #include "tests/support/toy_vocab.h"
 

@@ -1,7 +1,7 @@
 // UTF-8 as sentencepiece sees it.
 
-#ifndef GEMMA_SRC_TEXT_UTF8_H_
-#define GEMMA_SRC_TEXT_UTF8_H_
+#ifndef GEMMA_SRC_BASE_UTF8_H_
+#define GEMMA_SRC_BASE_UTF8_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -65,4 +65,4 @@ inline bool IsValidUtf8(std::string_view text) {
 
 }  // namespace gemma
 
-#endif  // GEMMA_SRC_TEXT_UTF8_H_
+#endif  // GEMMA_SRC_BASE_UTF8_H_
