@@ -1,11 +1,11 @@
 #include "src/engine/generate.h"
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <vector>
 
 #include "src/base/status_macros.h"
+#include "src/base/stopwatch.h"
 #include "src/engine/answer.h"
 #include "src/engine/prompt_pieces.h"
 #include "src/engine/session_impl.h"
@@ -13,12 +13,6 @@
 
 namespace gemma {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Appends the prompt pass by pass, and tells the answer of each. Returns the
 // logits of the prompt's last token, or none if the answer ended before. They
@@ -88,15 +82,15 @@ absl::StatusOr<GenerateStats> GenerateWith(
   GenerateStats stats;
   const size_t position = session.position();
   Answer answer(model.config(), *tokenizer, options, on_text);
-  const Clock::time_point start = Clock::now();
+  Stopwatch stopwatch;
   std::vector<float> prompt_rows;
   const absl::Span<float> logits =
       Prefill(session, prompt, options.checkpoints, answer, prompt_rows);
   stats.prompt_tokens = session.position() - position;
   answer.Begin(session.tokens());
-  stats.prefill_seconds = SecondsSince(start);
+  stats.prefill_seconds = stopwatch.seconds();
 
-  const Clock::time_point decode_start = Clock::now();
+  stopwatch = Stopwatch();
   if (drafter != nullptr) drafter->Begin(session.tokens());
   Speculator speculator(session, drafter);
   GEMMA_RETURN_IF_ERROR(Decode(logits, answer, speculator));
@@ -104,7 +98,7 @@ absl::StatusOr<GenerateStats> GenerateWith(
   stats.stop_reason = answer.stop_reason();
   stats.drafted_tokens = speculator.num_drafted();
   stats.accepted_tokens = speculator.num_accepted();
-  stats.decode_seconds = SecondsSince(decode_start);
+  stats.decode_seconds = stopwatch.seconds();
   return stats;
 }
 

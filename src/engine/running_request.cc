@@ -7,15 +7,6 @@
 #include "src/engine/guarded.h"
 
 namespace gemma {
-namespace {
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-      .count();
-}
-
-}  // namespace
-
 RunningRequest::RunningRequest(std::shared_ptr<Ticket::State> ticket,
                                const Model& model, const Tokenizer& tokenizer,
                                const Executor& executor)
@@ -29,7 +20,7 @@ void RunningRequest::Start(Session session) {
   session_ = std::move(session);
   completion_.stats.reused_tokens = position();
   completion_.queued_seconds = ticket_->seconds();
-  began_ = Clock::now();
+  stopwatch_ = Stopwatch();
 }
 
 Segment RunningRequest::NextOfPrompt(size_t end) {
@@ -69,8 +60,8 @@ void RunningRequest::TookPrompt(const Segment& segment,
   ended_ = answer_.EndsPrompt(position(), prompt().size());
   if (in_prompt()) return;
   answer_.Begin(prompt());
-  completion_.stats.prefill_seconds = SecondsSince(began_);
-  began_ = Clock::now();
+  completion_.stats.prefill_seconds = stopwatch_.seconds();
+  stopwatch_ = Stopwatch();
   ended_ = answer_.Ended(session().remaining());
   if (ended_) return;
   const auto last = logits.Row(logits.rows - 1);
@@ -117,9 +108,9 @@ std::optional<Session> RunningRequest::Finish() {
   if (!started()) {
     completion_.queued_seconds = ticket_->seconds();
   } else if (in_prompt()) {
-    stats.prefill_seconds = SecondsSince(began_);
+    stats.prefill_seconds = stopwatch_.seconds();
   } else {
-    stats.decode_seconds = SecondsSince(began_);
+    stats.decode_seconds = stopwatch_.seconds();
   }
   std::optional<Session> session = std::exchange(session_, std::nullopt);
   if (status_.ok()) {

@@ -3,7 +3,6 @@
 #ifndef GEMMA_SRC_ENGINE_RUNNING_REQUEST_H_
 #define GEMMA_SRC_ENGINE_RUNNING_REQUEST_H_
 
-#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "gemma/session.h"
+#include "src/base/stopwatch.h"
 #include "src/engine/answer.h"
 #include "src/engine/executor.h"
 #include "src/engine/prompt_pieces.h"
@@ -74,8 +74,6 @@ class RunningRequest {
   void Choose(absl::Span<float> logits);
   bool OnText(std::string_view text);
 
-  using Clock = std::chrono::steady_clock;
-
   const std::shared_ptr<Ticket::State> ticket_;
   const StopFilter::TextFunction on_text_;  // OnText
   Answer answer_;
@@ -86,7 +84,7 @@ class RunningRequest {
   bool ended_ = false;
   absl::Status status_;
   Completion completion_;
-  Clock::time_point began_;  // the prompt, then the answer
+  Stopwatch stopwatch_;  // of the prompt, then the answer
 };
 
 }  // namespace gemma

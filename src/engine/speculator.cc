@@ -1,22 +1,12 @@
 #include "src/engine/speculator.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "src/base/status_macros.h"
+#include "src/base/stopwatch.h"
 #include "src/engine/session_impl.h"
 
 namespace gemma {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-}  // namespace
-
 Speculator::Speculator(Session& session, Drafter* drafter)
     : session_(session), drafter_(drafter) {}
 
@@ -32,12 +22,12 @@ absl::StatusOr<absl::Span<float>> Speculator::Append(
   GEMMA_RETURN_IF_ERROR(Finish());
   pass_.assign(1, token);
   AddDraft(most);
-  const Clock::time_point start = Clock::now();
+  const Stopwatch stopwatch;
   const absl::StatusOr<absl::Span<float>> logits = RunPass(needed);
   if (!logits.ok()) {
     pass_.clear();
   } else if (drafter_ != nullptr) {
-    drafter_->PassTook(pass_.size(), SecondsSince(start));
+    drafter_->PassTook(pass_.size(), stopwatch.seconds());
   }
   num_appended_ = std::min<size_t>(pass_.size(), 1);
   return logits;

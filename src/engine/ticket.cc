@@ -6,18 +6,11 @@
 namespace gemma {
 
 Ticket::State::State(Request request, std::thread::id engine_thread)
-    : request_(std::move(request)),
-      engine_thread_(engine_thread),
-      came_(std::chrono::steady_clock::now()) {
+    : request_(std::move(request)), engine_thread_(engine_thread) {
   std::function<bool()>& cancelled = request_.options.cancelled;
   cancelled = [this, callers = std::move(cancelled)] {
     return cancelled_.load(std::memory_order_relaxed) || (callers && callers());
   };
-}
-
-double Ticket::State::seconds() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - came_)
-      .count();
 }
 
 void Ticket::State::Finish(absl::StatusOr<Completion> result) {

@@ -4,7 +4,6 @@
 #define GEMMA_SRC_ENGINE_TICKET_STATE_H_
 
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -12,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "gemma/engine.h"
+#include "src/base/stopwatch.h"
 
 namespace gemma {
 
@@ -25,7 +25,8 @@ class Ticket::State {
 
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
-  double seconds() const;  // since the request came
+  // Since the request came.
+  double seconds() const { return stopwatch_.seconds(); }
 
   // Once: no function of the request will be called after it.
   void Finish(absl::StatusOr<Completion> result);
@@ -41,7 +42,7 @@ class Ticket::State {
  private:
   Request request_;
   const std::thread::id engine_thread_;
-  const std::chrono::steady_clock::time_point came_;
+  const Stopwatch stopwatch_;
   std::atomic<bool> cancelled_ = false;
 
   mutable std::mutex mutex_;  // guards result_

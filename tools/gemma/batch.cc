@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/stopwatch.h"
 #include "tools/gemma/answer.h"
 #include "tools/gemma/answer_report.h"
 #include "tools/gemma/batch_answers.h"

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
+#include "src/base/stopwatch.h"
 #include "tools/gemma/autoencoders.h"
 #include "tools/gemma/bench_report.h"
 #include "tools/gemma/commands.h"

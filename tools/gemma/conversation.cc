@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/stopwatch.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/logit_rows.h"
 

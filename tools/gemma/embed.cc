@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "gemma/gemma.h"
+#include "src/base/stopwatch.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/embed_input.h"
 #include "tools/gemma/embed_output.h"

@@ -3,24 +3,13 @@
 #ifndef GEMMA_TOOLS_GEMMA_PROGRESS_H_
 #define GEMMA_TOOLS_GEMMA_PROGRESS_H_
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "src/base/stopwatch.h"
+
 namespace gemma::tools {
-
-// Seconds from construction on.
-class Stopwatch {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(Clock::now() - start_).count();
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
-};
 
 bool StderrIsTerminal();
 

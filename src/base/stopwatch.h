@@ -1,0 +1,24 @@
+// Time that passed.
+
+#ifndef GEMMA_SRC_BASE_STOPWATCH_H_
+#define GEMMA_SRC_BASE_STOPWATCH_H_
+
+#include <chrono>
+
+namespace gemma {
+
+// Starts when it is made, or another is assigned to it.
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(Clock::now() - start_).count();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_ = Clock::now();
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_BASE_STOPWATCH_H_
