@@ -18,6 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 
 struct gemma_model {
   std::shared_ptr<gemma::Model> model;
@@ -67,9 +68,6 @@ absl::Status NullError(const char* name) {
 
 #define GEMMA_C_REQUIRE(pointer) \
   if ((pointer) == nullptr) return NullError(#pointer)
-
-#define GEMMA_C_RETURN_IF_ERROR(expression) \
-  if (absl::Status status = (expression); !status.ok()) return status
 
 // Copies as much of the caller's struct as both have onto `into`, which holds
 // defaults. What a newer header added must be zero.
@@ -278,7 +276,7 @@ gemma_status gemma_model_load(const char* path,
     GEMMA_C_REQUIRE(model);
     gemma_load_options from;
     gemma_load_options_init(&from);
-    GEMMA_C_RETURN_IF_ERROR(
+    GEMMA_RETURN_IF_ERROR(
         gemma::ReadSized(options, "gemma_load_options", from));
     gemma::LoadOptions load;
     load.num_threads = from.num_threads;
@@ -294,7 +292,7 @@ gemma_status gemma_model_load(const char* path,
       };
     }
     auto loaded = gemma::Model::Load(path, std::move(load));
-    GEMMA_C_RETURN_IF_ERROR(loaded.status());
+    GEMMA_RETURN_IF_ERROR(loaded.status());
     *model =
         new gemma_model{std::make_shared<gemma::Model>(*std::move(loaded))};
     return absl::OkStatus();
@@ -329,13 +327,13 @@ gemma_status gemma_tokenize(const gemma_model* model, const char* text,
     if (text_size != 0) GEMMA_C_REQUIRE(text);
     GEMMA_C_REQUIRE(size);
     const auto tokenizer = model->model->tokenizer();
-    GEMMA_C_RETURN_IF_ERROR(tokenizer.status());
+    GEMMA_RETURN_IF_ERROR(tokenizer.status());
     const auto encoded =
         (*tokenizer)
             ->Encode({text, text_size}, parse_control
                                             ? gemma::ControlTokens::kParse
                                             : gemma::ControlTokens::kAsText);
-    GEMMA_C_RETURN_IF_ERROR(encoded.status());
+    GEMMA_RETURN_IF_ERROR(encoded.status());
     return gemma::Write(*encoded, tokens, capacity, size);
   });
 }
@@ -348,7 +346,7 @@ gemma_status gemma_detokenize(const gemma_model* model, const int32_t* tokens,
     if (num_tokens != 0) GEMMA_C_REQUIRE(tokens);
     GEMMA_C_REQUIRE(size);
     const auto tokenizer = model->model->tokenizer();
-    GEMMA_C_RETURN_IF_ERROR(tokenizer.status());
+    GEMMA_RETURN_IF_ERROR(tokenizer.status());
     return gemma::Write((*tokenizer)->Decode({tokens, num_tokens}), text,
                         capacity, size);
   });
@@ -373,11 +371,11 @@ gemma_status gemma_chat_prompt(const gemma_model* model,
     if (num_messages != 0) GEMMA_C_REQUIRE(messages);
     GEMMA_C_REQUIRE(size);
     std::vector<gemma::Message> read;
-    GEMMA_C_RETURN_IF_ERROR(gemma::ReadMessages(messages, num_messages, read));
+    GEMMA_RETURN_IF_ERROR(gemma::ReadMessages(messages, num_messages, read));
     const auto turns = model->model->chat_template();
-    GEMMA_C_RETURN_IF_ERROR(turns.status());
+    GEMMA_RETURN_IF_ERROR(turns.status());
     const auto rendered = turns->Render(read);
-    GEMMA_C_RETURN_IF_ERROR(rendered.status());
+    GEMMA_RETURN_IF_ERROR(rendered.status());
     return gemma::Write(*rendered, tokens, capacity, size);
   });
 }
@@ -390,9 +388,9 @@ gemma_status gemma_chat_next_turn(const gemma_model* model, const char* text,
     GEMMA_C_REQUIRE(text);
     GEMMA_C_REQUIRE(size);
     const auto turns = model->model->chat_template();
-    GEMMA_C_RETURN_IF_ERROR(turns.status());
+    GEMMA_RETURN_IF_ERROR(turns.status());
     const auto rendered = turns->NextUserTurn(text);
-    GEMMA_C_RETURN_IF_ERROR(rendered.status());
+    GEMMA_RETURN_IF_ERROR(rendered.status());
     return gemma::Write(*rendered, tokens, capacity, size);
   });
 }
@@ -407,12 +405,12 @@ gemma_status gemma_fill_prompt(const gemma_model* model, const char* prefix,
     if (suffix_size != 0) GEMMA_C_REQUIRE(suffix);
     GEMMA_C_REQUIRE(size);
     const auto fill = gemma::FillOf(*model->model);
-    GEMMA_C_RETURN_IF_ERROR(fill.status());
+    GEMMA_RETURN_IF_ERROR(fill.status());
     const auto prompt =
         fill->Prompt({.prefix = {prefix, prefix_size},
                       .suffix = {suffix, suffix_size},
                       .path = path == nullptr ? std::string_view() : path});
-    GEMMA_C_RETURN_IF_ERROR(prompt.status());
+    GEMMA_RETURN_IF_ERROR(prompt.status());
     return gemma::Write(*prompt, tokens, capacity, size);
   });
 }
@@ -423,7 +421,7 @@ gemma_status gemma_fill_stop_tokens(const gemma_model* model, int32_t* tokens,
     GEMMA_C_REQUIRE(model);
     GEMMA_C_REQUIRE(size);
     const auto fill = gemma::FillOf(*model->model);
-    GEMMA_C_RETURN_IF_ERROR(fill.status());
+    GEMMA_RETURN_IF_ERROR(fill.status());
     return gemma::Write(fill->stop_tokens(), tokens, capacity, size);
   });
 }
@@ -449,16 +447,16 @@ gemma_status gemma_session_create(const gemma_model* model,
     GEMMA_C_REQUIRE(session);
     gemma_session_options from;
     gemma_session_options_init(&from);
-    GEMMA_C_RETURN_IF_ERROR(
+    GEMMA_RETURN_IF_ERROR(
         gemma::ReadSized(options, "gemma_session_options", from));
     gemma::SessionOptions create;
     create.max_tokens = from.max_tokens;
     create.max_rollback = from.max_rollback;
     create.checkpoint_interval = from.checkpoint_interval;
     create.max_checkpoints = from.max_checkpoints;
-    GEMMA_C_RETURN_IF_ERROR(gemma::ReadCacheFormat(from, create.cache_format));
+    GEMMA_RETURN_IF_ERROR(gemma::ReadCacheFormat(from, create.cache_format));
     auto created = gemma::Session::Create(*model->model, create);
-    GEMMA_C_RETURN_IF_ERROR(created.status());
+    GEMMA_RETURN_IF_ERROR(created.status());
     *session = new gemma_session{model->model, *std::move(created)};
     return absl::OkStatus();
   });
@@ -482,7 +480,7 @@ gemma_status gemma_session_forward(gemma_session* session,
     if (num_tokens != 0) GEMMA_C_REQUIRE(tokens);
     if (logits == nullptr) return session->session.Append({tokens, num_tokens});
     const auto computed = session->session.Forward({tokens, num_tokens});
-    GEMMA_C_RETURN_IF_ERROR(computed.status());
+    GEMMA_RETURN_IF_ERROR(computed.status());
     *logits = computed->data();
     return absl::OkStatus();
   });
@@ -553,19 +551,19 @@ gemma_status gemma_generate(gemma_session* session, const int32_t* prompt,
     }
     gemma_generate_options from;
     gemma_generate_options_init(&from);
-    GEMMA_C_RETURN_IF_ERROR(
+    GEMMA_RETURN_IF_ERROR(
         gemma::ReadSized(options, "gemma_generate_options", from));
     gemma::GenerateOptions generate;
-    GEMMA_C_RETURN_IF_ERROR(gemma::ReadGenerateOptions(from, generate));
+    GEMMA_RETURN_IF_ERROR(gemma::ReadGenerateOptions(from, generate));
     const auto grammar = gemma::ReadGrammar(from);
-    GEMMA_C_RETURN_IF_ERROR(grammar.status());
+    GEMMA_RETURN_IF_ERROR(grammar.status());
     if (grammar->has_value()) generate.grammar = &**grammar;
     const auto generated = gemma::Generate(
         session->session, {prompt, prompt_size}, generate,
         [&](std::string_view text) {
           return on_text == nullptr || on_text(text.data(), text.size(), user);
         });
-    GEMMA_C_RETURN_IF_ERROR(generated.status());
+    GEMMA_RETURN_IF_ERROR(generated.status());
     if (stats != nullptr) gemma::WriteStats(*generated, stats);
     return absl::OkStatus();
   });

@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
@@ -73,12 +74,11 @@ absl::StatusOr<Answer> Produce(
     progress->Update(done, total);
     if (done == total) progress.reset();  // the answer may come
   };
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      answer.stats,
-      Generate(session, prompt, generate, [&](std::string_view text) {
-        answer.text.append(text);
-        return on_text(text);
-      }));
+  GEMMA_ASSIGN_OR_RETURN(answer.stats, Generate(session, prompt, generate,
+                                                [&](std::string_view text) {
+                                                  answer.text.append(text);
+                                                  return on_text(text);
+                                                }));
   if (answer.stats.prompt_tokens < prompt.size()) {
     return StoppedInPrompt(answer.stats, prompt.size());
   }
@@ -116,19 +116,18 @@ absl::StatusOr<Answer> StreamAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,
                                     const AnswerOptions& options) {
   absl::Status written;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      Answer answer,
-      Produce(session, prompt, options, {}, [&](std::string_view text) {
-        written = WriteOutput(text);
-        return written.ok();
-      }));
-  GEMMA_TOOLS_RETURN_IF_ERROR(written);
-  GEMMA_TOOLS_RETURN_IF_ERROR(WriteLineEnd(answer, options));
+  GEMMA_ASSIGN_OR_RETURN(Answer answer, Produce(session, prompt, options, {},
+                                                [&](std::string_view text) {
+                                                  written = WriteOutput(text);
+                                                  return written.ok();
+                                                }));
+  GEMMA_RETURN_IF_ERROR(written);
+  GEMMA_RETURN_IF_ERROR(WriteLineEnd(answer, options));
   return answer;
 }
 
 absl::Status WriteAnswer(const Answer& answer, const AnswerOptions& options) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(WriteOutput(answer.text));
+  GEMMA_RETURN_IF_ERROR(WriteOutput(answer.text));
   return WriteLineEnd(answer, options);
 }
 
@@ -136,12 +135,12 @@ absl::StatusOr<Answer> GatherAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,
                                     const AnswerOptions& options,
                                     const WantedScores& wanted) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(Answer answer,
-                               Produce(session, prompt, options, wanted,
-                                       [](std::string_view) { return true; }));
+  GEMMA_ASSIGN_OR_RETURN(Answer answer,
+                         Produce(session, prompt, options, wanted,
+                                 [](std::string_view) { return true; }));
   if (wanted.num_alternatives.has_value()) return answer;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer,
-                               session.model().tokenizer());
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer,
+                         session.model().tokenizer());
   for (const TokenId token : session.tokens().last(answer.stats.new_tokens)) {
     answer.tokens.push_back({token, tokenizer->Piece(token)});
   }

@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "tools/gemma/answer.h"
 #include "tools/gemma/answer_report.h"
@@ -59,8 +60,8 @@ class Batch {
   absl::Status Run() {
     while (done_ < total_) {
       if (Interrupted()) return Stopped();
-      GEMMA_TOOLS_RETURN_IF_ERROR(Submit());
-      GEMMA_TOOLS_ASSIGN_OR_RETURN(const bool any, Collect());
+      GEMMA_RETURN_IF_ERROR(Submit());
+      GEMMA_ASSIGN_OR_RETURN(const bool any, Collect());
       progress_.UpdateCount(
           done_, total_,
           absl::StrFormat("%.1f tok/s", num_tokens_ / stopwatch_.seconds()));
@@ -107,10 +108,9 @@ class Batch {
       } else if (absl::IsCancelled(ticket.status())) {
         return absl::OkStatus();
       } else if (IsRefused(ticket.status())) {
-        GEMMA_TOOLS_RETURN_IF_ERROR(WriteRefusal(next_, request.id, verdicts));
+        GEMMA_RETURN_IF_ERROR(WriteRefusal(next_, request.id, verdicts));
       } else {
-        GEMMA_TOOLS_RETURN_IF_ERROR(
-            WriteError(next_, request.id, ticket.status()));
+        GEMMA_RETURN_IF_ERROR(WriteError(next_, request.id, ticket.status()));
       }
     }
     return absl::OkStatus();
@@ -118,18 +118,17 @@ class Batch {
 
   absl::StatusOr<Ticket> Begin(std::string_view line, BatchRequest* request,
                                std::vector<Verdict>* verdicts) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(ParseBatchRequest(line, defaults_, request));
-    GEMMA_TOOLS_RETURN_IF_ERROR(FindTokens(model_, &request->options));
+    GEMMA_RETURN_IF_ERROR(ParseBatchRequest(line, defaults_, request));
+    GEMMA_RETURN_IF_ERROR(FindTokens(model_, &request->options));
     if (options_.guard != nullptr) {
-      GEMMA_TOOLS_ASSIGN_OR_RETURN(
-          verdicts->emplace_back(),
-          options_.guard->JudgePrompt(PromptText(*request)));
-      GEMMA_TOOLS_RETURN_IF_ERROR(RefusalOf(*verdicts));
+      GEMMA_ASSIGN_OR_RETURN(verdicts->emplace_back(),
+                             options_.guard->JudgePrompt(PromptText(*request)));
+      GEMMA_RETURN_IF_ERROR(RefusalOf(*verdicts));
     }
     const bool chat = options_.chat || !request->messages.empty();
     Request engine_request;
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(engine_request.prompt,
-                                 PromptTokens(model_, *request, chat));
+    GEMMA_ASSIGN_OR_RETURN(engine_request.prompt,
+                           PromptTokens(model_, *request, chat));
     if (request->options.max_tokens == 0 && !chat) {
       request->options.max_tokens = kMaxCompletionTokens;
     }
@@ -150,12 +149,12 @@ class Batch {
       if (completion.ok()) {
         const absl::Status status = Judge(completion->text, *it);
         if (absl::IsCancelled(status)) return any;
-        GEMMA_TOOLS_RETURN_IF_ERROR(
+        GEMMA_RETURN_IF_ERROR(
             IsRefused(status) ? WriteRefusal(it->line, it->id, it->verdicts)
             : status.ok()     ? WriteAnswer(*it, *completion)
                               : WriteError(it->line, it->id, status));
       } else {
-        GEMMA_TOOLS_RETURN_IF_ERROR(
+        GEMMA_RETURN_IF_ERROR(
             WriteError(it->line, it->id, completion.status()));
       }
       it = running_.erase(it);
@@ -166,9 +165,8 @@ class Batch {
   // What the guard, if there is one, says of an answer.
   absl::Status Judge(std::string_view answer, Running& running) const {
     if (options_.guard == nullptr) return absl::OkStatus();
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(
-        running.verdicts.emplace_back(),
-        options_.guard->JudgeAnswer(running.prompt, answer));
+    GEMMA_ASSIGN_OR_RETURN(running.verdicts.emplace_back(),
+                           options_.guard->JudgeAnswer(running.prompt, answer));
     return RefusalOf(running.verdicts);
   }
 
@@ -257,20 +255,19 @@ const char kBatchHelp[] =
 absl::Status RunBatch(const Model& model, const ModelOptions& model_options,
                       const BatchOptions& options,
                       const BatchRequest& defaults) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadText(options.input));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(options.input));
   const std::vector<std::string_view> lines = SplitLines(text);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(BatchAnswers answers,
-                               BatchAnswers::Open(options.output, lines));
+  GEMMA_ASSIGN_OR_RETURN(BatchAnswers answers,
+                         BatchAnswers::Open(options.output, lines));
   const SessionOptions session =
       SessionOptionsOf(model_options, DefaultContext(model));
   EngineOptions engine_options;
   engine_options.max_tokens = session.max_tokens;
   engine_options.cache_format = session.cache_format;
   engine_options.max_sequences = options.size;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(Engine engine,
-                               Engine::Create(model, engine_options));
+  GEMMA_ASSIGN_OR_RETURN(Engine engine, Engine::Create(model, engine_options));
   Batch batch(model, engine, options, defaults, lines, std::move(answers));
-  GEMMA_TOOLS_RETURN_IF_ERROR(batch.Run());
+  GEMMA_RETURN_IF_ERROR(batch.Run());
   return batch.Summary();
 }
 

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 
@@ -47,21 +48,20 @@ absl::StatusOr<BatchAnswers> BatchAnswers::Open(
     return absl::UnavailableError(
         absl::StrCat(path, ": another process writes to it"));
   }
-  GEMMA_TOOLS_RETURN_IF_ERROR(answers.Continue(lines));
+  GEMMA_RETURN_IF_ERROR(answers.Continue(lines));
   return answers;
 }
 
 absl::Status BatchAnswers::Continue(
     const std::vector<std::string_view>& lines) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path_));
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path_));
   const std::string_view text(
       reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   size_t begin = 0;
   for (size_t number = 1;; ++number) {
     const size_t end = text.find('\n', begin);
     if (end == std::string_view::npos) break;
-    GEMMA_TOOLS_RETURN_IF_ERROR(
-        Read(text.substr(begin, end - begin), number, lines));
+    GEMMA_RETURN_IF_ERROR(Read(text.substr(begin, end - begin), number, lines));
     begin = end + 1;
   }
   if (begin == text.size()) return absl::OkStatus();

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/json_line.h"
 #include "tools/gemma/nearest.h"
@@ -35,15 +36,15 @@ absl::Status ReadMessages(const Json& json, std::vector<Message>* messages) {
     Message message;
     for (const auto& [name, value] : from.items()) {
       if (name == "role") {
-        GEMMA_TOOLS_RETURN_IF_ERROR(ReadTextField(name, value, &role));
+        GEMMA_RETURN_IF_ERROR(ReadTextField(name, value, &role));
       } else if (name == "content") {
-        GEMMA_TOOLS_RETURN_IF_ERROR(ReadTextField(name, value, &message.text));
+        GEMMA_RETURN_IF_ERROR(ReadTextField(name, value, &message.text));
       } else {
         return absl::InvalidArgumentError(absl::StrCat(
             "a message has '", name, "', wanted 'role' and 'content'"));
       }
     }
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(message.role, RoleOf(role));
+    GEMMA_ASSIGN_OR_RETURN(message.role, RoleOf(role));
     messages->push_back(std::move(message));
   }
   return absl::OkStatus();
@@ -78,7 +79,7 @@ class OptionReader {
         option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll;
     if (!repeated || !json.is_array()) return Add(field, name, json);
     for (const Json& element : json) {
-      GEMMA_TOOLS_RETURN_IF_ERROR(Add(field, name, element));
+      GEMMA_RETURN_IF_ERROR(Add(field, name, element));
     }
     return absl::OkStatus();
   }
@@ -96,7 +97,7 @@ class OptionReader {
  private:
   absl::Status Add(const std::string& field, const std::string& name,
                    const Json& json) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string word, Word(field, json));
+    GEMMA_ASSIGN_OR_RETURN(const std::string word, Word(field, json));
     words_.push_back(absl::StrCat("--", name, "=", word));
     return absl::OkStatus();
   }
@@ -116,7 +117,7 @@ class OptionReader {
 };
 
 absl::Status ReadObject(const Json& json, BatchRequest* request) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(ReadId(json, &request->id));
+  GEMMA_RETURN_IF_ERROR(ReadId(json, &request->id));
   OptionReader options(&request->options);
   bool has_prompt = false;
   bool has_system = false;
@@ -124,17 +125,17 @@ absl::Status ReadObject(const Json& json, BatchRequest* request) {
     if (name == "id") continue;
     if (name == "prompt") {
       has_prompt = true;
-      GEMMA_TOOLS_RETURN_IF_ERROR(ReadTextField(name, value, &request->prompt));
+      GEMMA_RETURN_IF_ERROR(ReadTextField(name, value, &request->prompt));
     } else if (name == "system") {
       has_system = true;
-      GEMMA_TOOLS_RETURN_IF_ERROR(ReadTextField(name, value, &request->system));
+      GEMMA_RETURN_IF_ERROR(ReadTextField(name, value, &request->system));
     } else if (name == "messages") {
-      GEMMA_TOOLS_RETURN_IF_ERROR(ReadMessages(value, &request->messages));
+      GEMMA_RETURN_IF_ERROR(ReadMessages(value, &request->messages));
     } else {
-      GEMMA_TOOLS_RETURN_IF_ERROR(options.Read(name, value));
+      GEMMA_RETURN_IF_ERROR(options.Read(name, value));
     }
   }
-  GEMMA_TOOLS_RETURN_IF_ERROR(options.Finish());
+  GEMMA_RETURN_IF_ERROR(options.Finish());
   const bool has_messages = !request->messages.empty();
   if (has_messages && (has_prompt || has_system)) {
     return absl::InvalidArgumentError(
@@ -151,7 +152,7 @@ absl::Status ParseBatchRequest(std::string_view line,
                                const BatchRequest& defaults,
                                BatchRequest* request) {
   *request = defaults;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Json json, ParseJsonLine(line));
+  GEMMA_ASSIGN_OR_RETURN(const Json json, ParseJsonLine(line));
   if (json.is_string()) {
     request->prompt = json.get<std::string>();
     return absl::OkStatus();
@@ -172,7 +173,7 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
   if (request.messages.empty()) {
     return PromptTokens(model, request.prompt, request.system, chat);
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const ChatTemplate turns, model.chat_template());
+  GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, model.chat_template());
   std::vector<Message> messages = request.messages;
   // That of the command line, unless the line has another.
   if (!request.system.empty() && messages[0].role != Role::kSystem) {

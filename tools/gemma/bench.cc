@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "tools/gemma/autoencoders.h"
 #include "tools/gemma/bench_report.h"
@@ -83,7 +84,7 @@ std::vector<TokenId> RandomTokens(const ModelConfig& config, size_t count) {
 
 absl::Status Fill(Session& session, absl::Span<const TokenId> tokens) {
   if (tokens.empty()) return absl::OkStatus();
-  GEMMA_TOOLS_RETURN_IF_ERROR(
+  GEMMA_RETURN_IF_ERROR(
       session.Append(tokens, [](size_t) { return !Interrupted(); }));
   return Interrupted() ? InterruptedError() : absl::OkStatus();
 }
@@ -99,17 +100,17 @@ class Sequences {
     Sequences result(RandomTokens(model.config(), total), test, options.top_k);
     const absl::Span<const TokenId> tokens = result.tokens_;
     for (size_t i = 0; i < test.batch; ++i) {
-      GEMMA_TOOLS_ASSIGN_OR_RETURN(Session session,
-                                   CreateSession(model, options.model, total));
+      GEMMA_ASSIGN_OR_RETURN(Session session,
+                             CreateSession(model, options.model, total));
       if (!readers.empty()) {
-        GEMMA_TOOLS_ASSIGN_OR_RETURN(
+        GEMMA_ASSIGN_OR_RETURN(
             TapFunction tap,
             FeatureTap(model, {.readers = readers,
                                .on_features = [](const TokenFeatures&) {}}));
         session.SetTap(std::move(tap));
       }
-      GEMMA_TOOLS_RETURN_IF_ERROR(CheckFits(session, total));
-      GEMMA_TOOLS_RETURN_IF_ERROR(Fill(session, tokens.first(test.depth)));
+      GEMMA_RETURN_IF_ERROR(CheckFits(session, total));
+      GEMMA_RETURN_IF_ERROR(Fill(session, tokens.first(test.depth)));
       session.Checkpoint();  // makes coming back cheap
       result.sessions_.push_back(std::move(session));
     }
@@ -121,18 +122,17 @@ class Sequences {
   absl::StatusOr<uint64_t> Measure() {
     if (Interrupted()) return InterruptedError();
     for (Session& session : sessions_) {
-      GEMMA_TOOLS_RETURN_IF_ERROR(session.Rewind(test_.depth));
+      GEMMA_RETURN_IF_ERROR(session.Rewind(test_.depth));
     }
     const absl::Span<const TokenId> tokens =
         absl::MakeSpan(tokens_).subspan(test_.depth);
     const Stopwatch stopwatch;
     if (test_.prompt > 0) {
-      GEMMA_TOOLS_RETURN_IF_ERROR(
-          sessions_[0].ForwardTop(tokens, top_k_).status());
+      GEMMA_RETURN_IF_ERROR(sessions_[0].ForwardTop(tokens, top_k_).status());
     }
     for (size_t i = 0; i < test_.generated; ++i) {
       if (Interrupted()) return InterruptedError();
-      GEMMA_TOOLS_RETURN_IF_ERROR(Append(tokens.subspan(i, 1)));
+      GEMMA_RETURN_IF_ERROR(Append(tokens.subspan(i, 1)));
     }
     return static_cast<uint64_t>(stopwatch.seconds() * 1e9);
   }
@@ -162,12 +162,12 @@ absl::StatusOr<std::vector<uint64_t>> RunTest(
     const Model& model, const BenchOptions& options, const BenchTest& test,
     const std::vector<FeatureReader>& readers) {
   Progress progress("measuring");
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      Sequences sequences, Sequences::Create(model, options, test, readers));
+  GEMMA_ASSIGN_OR_RETURN(Sequences sequences,
+                         Sequences::Create(model, options, test, readers));
   // The first run, which touches memory for the first time, does not count.
   std::vector<uint64_t> samples;
   for (size_t i = 0; i <= options.repetitions; ++i) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const uint64_t ns, sequences.Measure());
+    GEMMA_ASSIGN_OR_RETURN(const uint64_t ns, sequences.Measure());
     if (i > 0) samples.push_back(std::max<uint64_t>(ns, 1));
     progress.Update(i + 1, options.repetitions + 1);
   }
@@ -201,10 +201,10 @@ absl::StatusOr<std::vector<FeatureReader>> LoadReaders(
     const BenchOptions& options, Autoencoders* autoencoders) {
   std::vector<FeatureReader> readers;
   for (const std::string& text : options.autoencoders) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const AutoencoderName name,
-                                 ParseAutoencoder("--sae", text));
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const SparseAutoencoder* autoencoder,
-                                 autoencoders->Load(name));
+    GEMMA_ASSIGN_OR_RETURN(const AutoencoderName name,
+                           ParseAutoencoder("--sae", text));
+    GEMMA_ASSIGN_OR_RETURN(const SparseAutoencoder* autoencoder,
+                           autoencoders->Load(name));
     readers.push_back({autoencoder, kTopFeatures});
   }
   return readers;
@@ -216,10 +216,10 @@ absl::Status BenchModel(const BenchOptions& options,
                         const std::vector<FeatureReader>& readers,
                         std::vector<BenchResult>* results) {
   const Stopwatch stopwatch;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   const double load_ms = stopwatch.seconds() * 1e3;
   for (size_t i = 0; i < readers.size(); ++i) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(
+    GEMMA_RETURN_IF_ERROR(
         CheckFits(model, *readers[i].autoencoder,
                   absl::StrCat("--sae ", options.autoencoders[i])));
   }
@@ -232,8 +232,8 @@ absl::Status BenchModel(const BenchOptions& options,
     result.n_parallel = test.batch;
     result.n_autoencoders = readers.size();
     result.test_time = TimeNow();
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(result.samples_ns,
-                                 RunTest(model, options, test, readers));
+    GEMMA_ASSIGN_OR_RETURN(result.samples_ns,
+                           RunTest(model, options, test, readers));
     result.peak_memory_bytes = PeakMemoryBytes();
     results->push_back(std::move(result));
   }
@@ -244,12 +244,12 @@ absl::Status Bench(BenchOptions options) {
   const std::vector<BenchTest> tests = Tests(options);
   if (tests.empty()) return UsageError("-p and -n are 0: nothing to measure");
   Autoencoders autoencoders(options.sae_type);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<FeatureReader> readers,
-                               LoadReaders(options, &autoencoders));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<FeatureReader> readers,
+                         LoadReaders(options, &autoencoders));
   std::vector<BenchResult> results;
   for (const size_t threads : options.threads) {
     options.model.threads = threads;
-    GEMMA_TOOLS_RETURN_IF_ERROR(BenchModel(options, tests, readers, &results));
+    GEMMA_RETURN_IF_ERROR(BenchModel(options, tests, readers, &results));
   }
   const BenchFormat format = options.format == "md"     ? BenchFormat::kMarkdown
                              : options.format == "json" ? BenchFormat::kJson

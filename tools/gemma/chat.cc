@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/chat_loop.h"
 #include "tools/gemma/chat_reader.h"
 #include "tools/gemma/chat_settings.h"
@@ -44,44 +45,42 @@ Conversation::Answerer AnswererWith(Guard* guard, bool verbose) {
   return [=](Session& session, absl::Span<const TokenId> prompt,
              std::string_view message,
              const AnswerOptions& options) -> absl::StatusOr<Answer> {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(
+    GEMMA_ASSIGN_OR_RETURN(
         Answer answer, guard->AnswerTo(message, session, prompt, options, {}));
     if (verbose) Note(VerdictsLine(answer.verdicts));
-    GEMMA_TOOLS_RETURN_IF_ERROR(RefusalOf(answer.verdicts));
-    GEMMA_TOOLS_RETURN_IF_ERROR(WriteAnswer(answer, options));
+    GEMMA_RETURN_IF_ERROR(RefusalOf(answer.verdicts));
+    GEMMA_RETURN_IF_ERROR(WriteAnswer(answer, options));
     return answer;
   };
 }
 
 absl::Status Chat(ChatOptions options) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(Validate(options.answer));
-  GEMMA_TOOLS_RETURN_IF_ERROR(Validate(options.guard));
-  GEMMA_TOOLS_RETURN_IF_ERROR(
-      AsUsageError(CheckUtf8(options.system, "--system")));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Steering steering,
-                               Steering::Load(options.steering));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_RETURN_IF_ERROR(Validate(options.answer));
+  GEMMA_RETURN_IF_ERROR(Validate(options.guard));
+  GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.system, "--system")));
+  GEMMA_ASSIGN_OR_RETURN(const Steering steering,
+                         Steering::Load(options.steering));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   if (!model.is_instruction_tuned() && !options.chat) {
     return NotTunedToChat(options.model.path);
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
-  GEMMA_TOOLS_RETURN_IF_ERROR(FindTokens(model, &options.answer));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      Session session,
-      CreateSession(model, options.model, DefaultContext(model)));
-  GEMMA_TOOLS_RETURN_IF_ERROR(steering.Attach(session));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
-                               Guard::Load(options.guard, options.model));
+  GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
+  GEMMA_RETURN_IF_ERROR(FindTokens(model, &options.answer));
+  GEMMA_ASSIGN_OR_RETURN(Session session, CreateSession(model, options.model,
+                                                        DefaultContext(model)));
+  GEMMA_RETURN_IF_ERROR(steering.Attach(session));
+  GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
+                         Guard::Load(options.guard, options.model));
   const ContextPolicy policy = options.context_policy == "error"
                                    ? ContextPolicy::kError
                                    : ContextPolicy::kDropOldestTurns;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       Conversation conversation,
       Conversation::Create(std::move(session), turns, policy,
                            AnswererWith(guard.get(), options.verbose)));
   conversation.SetSystem(options.system);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::unique_ptr<ChatReader> reader,
-                               ChatReader::Create(options.quiet));
+  GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<ChatReader> reader,
+                         ChatReader::Create(options.quiet));
   ChatLoop loop(std::move(conversation), std::move(reader), options.answer,
                 options.verbose, options.quiet);
   return loop.Run();

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/chat_settings.h"
 #include "tools/gemma/completion.h"
 #include "tools/gemma/errors.h"
@@ -105,8 +106,8 @@ absl::Status ChatLoop::Run() {
   const bool is_interactive = reader_->is_interactive();
   if (is_interactive) Remark("/help lists commands, /exit or Ctrl-D leaves");
   while (!leaves_) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::optional<ChatInput> input,
-                                 reader_->Next());
+    GEMMA_ASSIGN_OR_RETURN(const std::optional<ChatInput> input,
+                           reader_->Next());
     if (!input.has_value()) return absl::OkStatus();
     const absl::Status status = Handle(*input);
     if (Interrupted() && InterruptSignal() != SIGINT) return InterruptedError();
@@ -116,7 +117,7 @@ absl::Status ChatLoop::Run() {
                (is_interactive && !absl::IsAborted(status))) {
       if (!status.ok()) NoteError(status);
     } else {
-      GEMMA_TOOLS_RETURN_IF_ERROR(status);
+      GEMMA_RETURN_IF_ERROR(status);
     }
     ClearInterrupt();
   }
@@ -124,9 +125,9 @@ absl::Status ChatLoop::Run() {
 }
 
 absl::Status ChatLoop::Handle(const ChatInput& input) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckUtf8(input.text, "the message"));
+  GEMMA_RETURN_IF_ERROR(CheckUtf8(input.text, "the message"));
   if (input.is_block) return Answer(input.text);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const ChatLine line, ParseChatLine(input.text));
+  GEMMA_ASSIGN_OR_RETURN(const ChatLine line, ParseChatLine(input.text));
   return Do(line);
 }
 
@@ -179,7 +180,7 @@ absl::Status ChatLoop::Regenerate() {
 }
 
 absl::Status ChatLoop::Finish(const absl::StatusOr<Reply>& reply) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(reply.status());
+  GEMMA_RETURN_IF_ERROR(reply.status());
   const GenerateStats& stats = reply->stats;
   Add(stats, &totals_);
   if (reply->dropped_turns > 0 && !quiet_) {
@@ -193,7 +194,7 @@ absl::Status ChatLoop::Finish(const absl::StatusOr<Reply>& reply) {
     Remark("stopped; what was said stays (/undo takes it back)");
   }
   if (verbose_) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
+    GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
     Note(absl::StrCat(StatsLine(stats), "; context: ", ContextLine(use)));
   }
   return conversation_.CheckRoom();
@@ -223,7 +224,7 @@ absl::Status ChatLoop::Set(const std::string& argument) {
   const size_t blank = argument.find(' ');
   const std::string name = argument.substr(0, blank);
   if (blank == std::string::npos) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(CopySetting(name, first_settings_, &settings_));
+    GEMMA_RETURN_IF_ERROR(CopySetting(name, first_settings_, &settings_));
     Remark(absl::StrCat(name, " is as at the start"));
     return absl::OkStatus();
   }
@@ -242,21 +243,21 @@ void ChatLoop::ShowSettings() {
 }
 
 absl::Status ChatLoop::Undo() {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Turn turn, conversation_.Undo());
+  GEMMA_ASSIGN_OR_RETURN(const Turn turn, conversation_.Undo());
   Remark(absl::StrCat("took back: ", Shortened(turn.message)));
   return absl::OkStatus();
 }
 
 absl::Status ChatLoop::Read(const std::string& path) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckUtf8(text, path));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, path));
   const std::string all =
       read_text_.empty() ? text : absl::StrCat(read_text_, "\n\n", text);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer,
-                               conversation_.session().model().tokenizer());
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
-                               tokenizer->Encode(all));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckRoomFor(path, tokens.size()));
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer,
+                         conversation_.session().model().tokenizer());
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                         tokenizer->Encode(all));
+  GEMMA_RETURN_IF_ERROR(CheckRoomFor(path, tokens.size()));
   const bool is_first = read_text_.empty();
   read_text_ = all;
   Remark(absl::StrCat(path, is_first ? ": " : " and what was read before: ",
@@ -267,7 +268,7 @@ absl::Status ChatLoop::Read(const std::string& path) {
 
 absl::Status ChatLoop::CheckRoomFor(const std::string& what,
                                     size_t num_tokens) const {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
+  GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
   if (num_tokens < use.left()) return absl::OkStatus();
   return WithCure(absl::OutOfRangeError(absl::StrCat(
                       what, ": ", Counted(num_tokens, "token"), ", fewer than ",
@@ -278,27 +279,27 @@ absl::Status ChatLoop::CheckRoomFor(const std::string& what,
 
 absl::Status ChatLoop::Save(const std::string& path) {
   const std::vector<Turn>& turns = conversation_.turns();
-  GEMMA_TOOLS_RETURN_IF_ERROR(
+  GEMMA_RETURN_IF_ERROR(
       SaveChat(path, {conversation_.system(), turns, settings_}));
   Remark(absl::StrCat(path, ": saved ", Counted(turns.size(), "turn")));
   return absl::OkStatus();
 }
 
 absl::Status ChatLoop::Load(const std::string& path) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(SavedChat chat, LoadChat(path, settings_));
+  GEMMA_ASSIGN_OR_RETURN(SavedChat chat, LoadChat(path, settings_));
   const size_t num_turns = chat.turns.size();
-  GEMMA_TOOLS_RETURN_IF_ERROR(
+  GEMMA_RETURN_IF_ERROR(
       conversation_.Replace(chat.system, std::move(chat.turns)));
   settings_ = std::move(chat.settings);
   read_text_.clear();
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
+  GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
   Remark(absl::StrCat(path, ": loaded ", Counted(num_turns, "turn"),
                       "; context: ", ContextLine(use)));
   return absl::OkStatus();
 }
 
 absl::Status ChatLoop::ShowTokens() {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
+  GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
   Tell(UseText(use, conversation_.turns()));
   return absl::OkStatus();
 }

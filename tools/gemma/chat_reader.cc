@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/signals.h"
 #include "tools/gemma/terminal_text.h"
@@ -34,8 +35,8 @@ absl::StatusOr<std::unique_ptr<ChatReader>> ChatReader::Create(bool quiet) {
   const bool is_interactive = isatty(STDIN_FILENO) == 1;
   std::unique_ptr<ChatReader> reader(new ChatReader(is_interactive, quiet));
   if (!LineEditor::Works()) return reader;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(reader->editor_,
-                               LineEditor::Create(&reader->history_, Complete));
+  GEMMA_ASSIGN_OR_RETURN(reader->editor_,
+                         LineEditor::Create(&reader->history_, Complete));
   if (const std::string path = HistoryPath(); !path.empty()) {
     const absl::Status status = reader->history_.Open(path);
     if (!status.ok() && !quiet) Note(status.message());
@@ -45,12 +46,12 @@ absl::StatusOr<std::unique_ptr<ChatReader>> ChatReader::Create(bool quiet) {
 
 absl::StatusOr<std::optional<ChatInput>> ChatReader::Next() {
   for (;;) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(InputLine line, ReadLine(kPrompt));
+    GEMMA_ASSIGN_OR_RETURN(InputLine line, ReadLine(kPrompt));
     const bool is_block =
         is_interactive_ &&
         absl::StartsWith(absl::StripLeadingAsciiWhitespace(line.text), kFence);
     if (line.end == LineEnd::kEnter && is_block) {
-      GEMMA_TOOLS_ASSIGN_OR_RETURN(line, ReadBlock(std::move(line)));
+      GEMMA_ASSIGN_OR_RETURN(line, ReadBlock(std::move(line)));
     }
     if (line.end == LineEnd::kEndOfInput) return std::nullopt;
     if (line.end == LineEnd::kInterrupt) {
@@ -85,7 +86,7 @@ absl::StatusOr<InputLine> ChatReader::ReadLine(std::string_view prompt) {
 
 absl::StatusOr<InputLine> ChatReader::ReadBlock(InputLine line) {
   while (!BlockText(line.text).has_value()) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const InputLine next, ReadLine(kBlockPrompt));
+    GEMMA_ASSIGN_OR_RETURN(const InputLine next, ReadLine(kBlockPrompt));
     absl::StrAppend(&line.text, "\n", next.text);
     line.end = next.end;
     if (line.end != LineEnd::kEnter) break;

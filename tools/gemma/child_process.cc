@@ -14,6 +14,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/signals.h"
 
@@ -114,7 +115,7 @@ absl::StatusOr<bool> Drain(
   if (got < 0 && errno == EINTR) return true;
   if (got < 0) return SystemError("cannot read from a child process", errno);
   if (got == 0) return false;
-  GEMMA_TOOLS_RETURN_IF_ERROR(take({buffer.data(), static_cast<size_t>(got)}));
+  GEMMA_RETURN_IF_ERROR(take({buffer.data(), static_cast<size_t>(got)}));
   return true;
 }
 
@@ -139,7 +140,7 @@ absl::Status Listen(
     if (Interrupted()) return InterruptedError();
     for (int i = 0; i < 2; ++i) {
       if (fds[i].fd < 0 || fds[i].revents == 0) continue;
-      GEMMA_TOOLS_ASSIGN_OR_RETURN(
+      GEMMA_ASSIGN_OR_RETURN(
           const bool goes_on,
           i == 0 ? Drain(fds[i].fd, on_output) : Drain(fds[i].fd, keep_end));
       if (!goes_on) fds[i].fd = -1;
@@ -176,7 +177,7 @@ absl::StatusOr<ChildResult> RunChild(
   int state = 0;
   while (waitpid(pid, &state, 0) < 0 && errno == EINTR) {
   }
-  GEMMA_TOOLS_RETURN_IF_ERROR(status);
+  GEMMA_RETURN_IF_ERROR(status);
   result.exit_code =
       WIFEXITED(state) ? WEXITSTATUS(state) : kExitSignal + WTERMSIG(state);
   return result;

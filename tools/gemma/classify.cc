@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "tools/gemma/classify_lines.h"
 #include "tools/gemma/commands.h"
@@ -66,16 +67,16 @@ absl::Status Check(const ClassifyOptions& options) {
 
 absl::StatusOr<std::string> ReadInput(const ClassifyOptions& options) {
   if (options.text != kStdinArgument) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.text, "TEXT")));
+    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.text, "TEXT")));
     return options.text;
   }
   const bool from_stdin = options.file.empty() || options.file == options.text;
   if (from_stdin && isatty(STDIN_FILENO) == 1 && !options.quiet) {
     Note("type the text, then Enter and Ctrl-D");
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      std::string text, ReadText(from_stdin ? kStdinArgument : options.file));
-  GEMMA_TOOLS_RETURN_IF_ERROR(
+  GEMMA_ASSIGN_OR_RETURN(std::string text,
+                         ReadText(from_stdin ? kStdinArgument : options.file));
+  GEMMA_RETURN_IF_ERROR(
       CheckUtf8(text, from_stdin ? kStdinName : options.file));
   // `echo` adds a line end that nobody meant.
   if (!text.empty() && text.back() == '\n') text.pop_back();
@@ -119,9 +120,8 @@ absl::Status ClassifyText(const Model& model, const ClassifyOptions& options,
     if (!options.quiet) progress->Update(done, total);
     return !Interrupted();
   };
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      Classifier classifier,
-      NewClassifier(model, std::move(classifier_options)));
+  GEMMA_ASSIGN_OR_RETURN(Classifier classifier,
+                         NewClassifier(model, std::move(classifier_options)));
   ClassifierInput input = {text, std::nullopt};
   if (options.has_response) input.response = options.response;
   const absl::StatusOr<std::vector<double>> probabilities =
@@ -137,7 +137,7 @@ absl::Status ClassifyText(const Model& model, const ClassifyOptions& options,
 
   const ClassifierStats& stats = classifier.stats();
   const double seconds = stopwatch.seconds();
-  GEMMA_TOOLS_RETURN_IF_ERROR(WriteOutput(
+  GEMMA_RETURN_IF_ERROR(WriteOutput(
       options.format == "json"
           ? JsonOf(options, policies, *probabilities, stats, seconds)
           : TextOf(policies, *probabilities)));
@@ -150,16 +150,16 @@ absl::Status ClassifyText(const Model& model, const ClassifyOptions& options,
 }
 
 absl::Status Classify(const ClassifyOptions& options) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(Check(options));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<Policy> policies,
-                               ReadPolicies(options.policy));
+  GEMMA_RETURN_IF_ERROR(Check(options));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<Policy> policies,
+                         ReadPolicies(options.policy));
   std::string text;
   if (!options.lines) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(text, ReadInput(options));
+    GEMMA_ASSIGN_OR_RETURN(text, ReadInput(options));
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   if (!options.model.ignore_memory) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(
+    GEMMA_RETURN_IF_ERROR(
         CheckMemory(model, SessionOptionsOf(options.model, kUsualTokens),
                     /*loaded=*/true, options.model.path, ReadMemory()));
   }

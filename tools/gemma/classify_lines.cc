@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
@@ -32,15 +33,15 @@ struct Line {
 };
 
 absl::Status ParseObject(const nlohmann::json& json, Line& line) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(ReadId(json, &line.id));
+  GEMMA_RETURN_IF_ERROR(ReadId(json, &line.id));
   bool has_text = false;
   for (const auto& [name, value] : json.items()) {
     if (name == "text") {
       has_text = true;
-      GEMMA_TOOLS_RETURN_IF_ERROR(ReadTextField(name, value, &line.text));
+      GEMMA_RETURN_IF_ERROR(ReadTextField(name, value, &line.text));
     } else if (name == "response") {
       line.response.emplace();
-      GEMMA_TOOLS_RETURN_IF_ERROR(ReadTextField(name, value, &*line.response));
+      GEMMA_RETURN_IF_ERROR(ReadTextField(name, value, &*line.response));
     } else if (name != "id") {
       return absl::InvalidArgumentError(absl::StrCat(
           "no field '", name, "', wanted 'text', 'response' and 'id'"));
@@ -51,7 +52,7 @@ absl::Status ParseObject(const nlohmann::json& json, Line& line) {
 }
 
 absl::Status Parse(std::string_view text, Line& line) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const nlohmann::json json, ParseJsonLine(text));
+  GEMMA_ASSIGN_OR_RETURN(const nlohmann::json json, ParseJsonLine(text));
   if (json.is_string()) return ReadTextField("text", json, &line.text);
   if (json.is_object()) return ParseObject(json, line);
   return WrongType("the line", json, "an object or a text");
@@ -69,9 +70,9 @@ class Lines {
 
   absl::Status Run(Classifier& classifier) {
     for (;;) {
-      GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<Line> lines, Read());
+      GEMMA_ASSIGN_OR_RETURN(std::vector<Line> lines, Read());
       if (lines.empty()) return Summary();
-      GEMMA_TOOLS_RETURN_IF_ERROR(Classify(classifier, lines));
+      GEMMA_RETURN_IF_ERROR(Classify(classifier, lines));
     }
   }
 
@@ -92,11 +93,11 @@ class Lines {
     num_at_once_ = 0;
     while (lines.size() < kLinesAtOnce) {
       if (!lines.empty()) {
-        GEMMA_TOOLS_ASSIGN_OR_RETURN(const bool ready, reader_.Ready());
+        GEMMA_ASSIGN_OR_RETURN(const bool ready, reader_.Ready());
         if (!ready) break;
       }
-      GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::optional<std::string> text,
-                                   reader_.Next());
+      GEMMA_ASSIGN_OR_RETURN(const std::optional<std::string> text,
+                             reader_.Next());
       if (!text.has_value()) break;
       ++num_read_;
       ++num_at_once_;
@@ -118,7 +119,7 @@ class Lines {
     if (Interrupted()) return InterruptedError();
     auto result = results.begin();
     for (const Line& line : lines) {
-      GEMMA_TOOLS_RETURN_IF_ERROR(
+      GEMMA_RETURN_IF_ERROR(
           Write(line, line.status.ok() ? *result++ : line.status));
     }
     return absl::OkStatus();
@@ -184,14 +185,14 @@ nlohmann::ordered_json ProbabilitiesJson(
 absl::Status ClassifyLines(const Model& model, ClassifierOptions options,
                            absl::Span<const Policy> policies,
                            const ClassifyLinesOptions& lines_options) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(LineReader reader,
-                               LineReader::Open(lines_options.input));
+  GEMMA_ASSIGN_OR_RETURN(LineReader reader,
+                         LineReader::Open(lines_options.input));
   Lines lines(policies, lines_options, std::move(reader));
   options.progress = [&lines](size_t done, size_t total) {
     return lines.Show(done, total);
   };
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(Classifier classifier,
-                               NewClassifier(model, std::move(options)));
+  GEMMA_ASSIGN_OR_RETURN(Classifier classifier,
+                         NewClassifier(model, std::move(options)));
   return lines.Run(classifier);
 }
 

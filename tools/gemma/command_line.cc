@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/command_tree.h"
 #include "tools/gemma/environment.h"
 #include "tools/gemma/errors.h"
@@ -73,7 +74,7 @@ absl::Status Run(int argc, char** argv) {
   Environment environment(*command);
   environment.Relax();
   app->parse_complete_callback([&] { environment.Apply(); });
-  GEMMA_TOOLS_RETURN_IF_ERROR(Parse(*app, argc, argv));
+  GEMMA_RETURN_IF_ERROR(Parse(*app, argc, argv));
   if (action == nullptr) return absl::OkStatus();  // --help
   return environment.Explain(action());
 }

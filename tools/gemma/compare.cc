@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/comparison.h"
@@ -80,9 +81,9 @@ absl::StatusOr<Task> MakeTask(const CompareOptions& options, const Model& base,
                        config.bos_token, other.config().bos_token);
   }
   Task task;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(task.tokens, TokensOf(base, text, options.file));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
-                               TokensOf(other, text, options.file));
+  GEMMA_ASSIGN_OR_RETURN(task.tokens, TokensOf(base, text, options.file));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                         TokensOf(other, text, options.file));
   const auto [ours, theirs] = std::mismatch(
       task.tokens.begin(), task.tokens.end(), tokens.begin(), tokens.end());
   if (ours != task.tokens.end() || theirs != tokens.end()) {
@@ -103,15 +104,13 @@ absl::StatusOr<Task> MakeTask(const CompareOptions& options, const Model& base,
 
 // The task, and that both models fit in memory, before either is loaded.
 absl::StatusOr<Task> Prepare(const CompareOptions& options) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckWindow(options.other));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text,
-                               ReadTextFile(options.file));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model base,
-                               ReadOutline(BaseOptions(options)));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model other, ReadOutline(options.other));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(Task task, MakeTask(options, base, other, text));
+  GEMMA_RETURN_IF_ERROR(CheckWindow(options.other));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.file));
+  GEMMA_ASSIGN_OR_RETURN(const Model base, ReadOutline(BaseOptions(options)));
+  GEMMA_ASSIGN_OR_RETURN(const Model other, ReadOutline(options.other));
+  GEMMA_ASSIGN_OR_RETURN(Task task, MakeTask(options, base, other, text));
   if (!options.other.ignore_memory) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(CheckMemory(
+    GEMMA_RETURN_IF_ERROR(CheckMemory(
         {&base, &other}, SessionOptionsOf(options.other, task.max_context),
         /*loaded=*/false,
         absl::StrCat(options.base, " and ", options.other.path), ReadMemory()));
@@ -143,15 +142,15 @@ absl::Status ScoreWindow(const CompareOptions& options, Pair& sessions,
                          Progress& progress, std::vector<TokenScore>* scores) {
   const Model& base = sessions.base.model();
   const size_t vocab_size = base.config().vocab_size;
-  GEMMA_TOOLS_RETURN_IF_ERROR(sessions.base.Rewind(0));
-  GEMMA_TOOLS_RETURN_IF_ERROR(sessions.other.Rewind(0));
+  GEMMA_RETURN_IF_ERROR(sessions.base.Rewind(0));
+  GEMMA_RETURN_IF_ERROR(sessions.other.Rewind(0));
   std::vector<float> others;  // the other model's rows
   return ForEachLogitRows(
       sessions.base, window.inputs, options.other.chunk,
       [&](size_t first, absl::Span<const float> rows) {
         const size_t num_rows = rows.size() / vocab_size;
         others.resize(rows.size());
-        GEMMA_TOOLS_RETURN_IF_ERROR(sessions.other.ForwardAll(
+        GEMMA_RETURN_IF_ERROR(sessions.other.ForwardAll(
             absl::MakeConstSpan(window.inputs).subspan(first, num_rows),
             absl::MakeSpan(others)));
         const size_t begin = scores->size();
@@ -163,7 +162,7 @@ absl::Status ScoreWindow(const CompareOptions& options, Pair& sessions,
               window.targets[first + row]);
         });
         for (size_t i = begin; i < scores->size(); ++i) {
-          GEMMA_TOOLS_RETURN_IF_ERROR(CheckFinite(options, (*scores)[i], i));
+          GEMMA_RETURN_IF_ERROR(CheckFinite(options, (*scores)[i], i));
         }
         progress.Update(scores->size(), total);
         return absl::OkStatus();
@@ -253,14 +252,13 @@ struct Outputs {
 absl::StatusOr<Outputs> OpenOutputs(const CompareOptions& options) {
   Outputs outputs;
   if (!options.per_token.empty()) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(OutputFile file,
-                                 OutputFile::Create(options.per_token));
+    GEMMA_ASSIGN_OR_RETURN(OutputFile file,
+                           OutputFile::Create(options.per_token));
     outputs.per_token.emplace(std::move(file));
   }
   if (!options.plot.empty()) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(CheckPlot());
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(OutputFile file,
-                                 OutputFile::Create(options.plot));
+    GEMMA_RETURN_IF_ERROR(CheckPlot());
+    GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(options.plot));
     outputs.plot.emplace(std::move(file));
   }
   return outputs;
@@ -269,13 +267,13 @@ absl::StatusOr<Outputs> OpenOutputs(const CompareOptions& options) {
 absl::Status WriteOutputs(const CompareOptions& options,
                           const std::string& lines, Outputs& outputs) {
   if (outputs.per_token.has_value()) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(outputs.per_token->Write(lines));
-    GEMMA_TOOLS_RETURN_IF_ERROR(outputs.per_token->Commit());
+    GEMMA_RETURN_IF_ERROR(outputs.per_token->Write(lines));
+    GEMMA_RETURN_IF_ERROR(outputs.per_token->Commit());
   }
   if (outputs.plot.has_value()) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(
+    GEMMA_RETURN_IF_ERROR(
         WritePlot(lines, options.base, options.other.path, *outputs.plot));
-    GEMMA_TOOLS_RETURN_IF_ERROR(outputs.plot->Commit());
+    GEMMA_RETURN_IF_ERROR(outputs.plot->Commit());
   }
   return absl::OkStatus();
 }
@@ -287,7 +285,7 @@ absl::StatusOr<std::vector<TokenScore>> Score(const CompareOptions& options,
   std::vector<TokenScore> scores;
   Progress progress("comparing", "tok");
   const TokenId bos = sessions.base.model().config().bos_token;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       *windows, ForEachWindow(task.tokens, bos, task.window,
                               [&](const TextWindow& window) {
                                 return ScoreWindow(options, sessions, window,
@@ -298,33 +296,31 @@ absl::StatusOr<std::vector<TokenScore>> Score(const CompareOptions& options,
 }
 
 absl::Status Compare(const CompareOptions& options) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(Outputs outputs, OpenOutputs(options));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Task task, Prepare(options));
+  GEMMA_ASSIGN_OR_RETURN(Outputs outputs, OpenOutputs(options));
+  GEMMA_ASSIGN_OR_RETURN(const Task task, Prepare(options));
   const ModelOptions base_options = BaseOptions(options);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model base, LoadModel(base_options));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model other, LoadModel(options.other));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      Session base_session,
-      CreateSession(base, base_options, task.max_context));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      Session other_session,
-      CreateSession(other, options.other, task.max_context));
+  GEMMA_ASSIGN_OR_RETURN(const Model base, LoadModel(base_options));
+  GEMMA_ASSIGN_OR_RETURN(const Model other, LoadModel(options.other));
+  GEMMA_ASSIGN_OR_RETURN(Session base_session,
+                         CreateSession(base, base_options, task.max_context));
+  GEMMA_ASSIGN_OR_RETURN(Session other_session,
+                         CreateSession(other, options.other, task.max_context));
   Pair sessions = {std::move(base_session), std::move(other_session)};
 
   Stopwatch stopwatch;
   size_t windows = 0;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenScore> scores,
-                               Score(options, task, sessions, &windows));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenScore> scores,
+                         Score(options, task, sessions, &windows));
   const double seconds = stopwatch.seconds();
   const Comparison sum = Summarize(scores);
-  GEMMA_TOOLS_RETURN_IF_ERROR(
+  GEMMA_RETURN_IF_ERROR(
       WriteOutput(options.format == "json"
                       ? ToText(ToJson(options, task, windows, sum, seconds))
                       : ToTable(sum)));
   if (!outputs.per_token.has_value() && !outputs.plot.has_value()) {
     return absl::OkStatus();
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, base.tokenizer());
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, base.tokenizer());
   return WriteOutputs(options, PerTokenLines(scores, *tokenizer), outputs);
 }
 

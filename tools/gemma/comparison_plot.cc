@@ -11,6 +11,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/child_process.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/python.h"
@@ -57,7 +58,7 @@ absl::Status WritePlot(std::string_view scores, const std::string& base,
   constexpr std::string_view kName = "a temporary file";
   if (file == nullptr) return SystemError(kName, errno);
   const int fd = fileno(file.get());
-  GEMMA_TOOLS_RETURN_IF_ERROR(WriteTo(fd, scores, kName));
+  GEMMA_RETURN_IF_ERROR(WriteTo(fd, scores, kName));
   if (lseek(fd, 0, SEEK_SET) != 0) return SystemError(kName, errno);
   return RunScript({base, other}, fd,
                    [&](std::string_view bytes) { return output.Write(bytes); });

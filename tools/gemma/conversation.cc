@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/logit_rows.h"
@@ -17,10 +18,8 @@ constexpr size_t kNoLimit = std::numeric_limits<size_t>::max() / 4;
 
 // What NextUserTurn puts in front of a turn.
 absl::StatusOr<std::vector<TokenId>> Closing(const ChatTemplate& turns) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> first,
-                               turns.UserTurn(""));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<TokenId> next,
-                               turns.NextUserTurn(""));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> first, turns.UserTurn(""));
+  GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> next, turns.NextUserTurn(""));
   next.resize(next.size() - (first.size() - 1));  // BOS is not in `next`
   return next;
 }
@@ -43,8 +42,7 @@ absl::StatusOr<Conversation> Conversation::Create(Session session,
                                                   ChatTemplate chat_template,
                                                   ContextPolicy policy,
                                                   Answerer answerer) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<TokenId> closing,
-                               Closing(chat_template));
+  GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> closing, Closing(chat_template));
   return Conversation(std::move(session), chat_template, policy,
                       std::move(answerer), std::move(closing));
 }
@@ -61,8 +59,8 @@ Conversation::Conversation(Session session, ChatTemplate chat_template,
 absl::StatusOr<Reply> Conversation::Ask(std::string_view message,
                                         const AnswerOptions& options) {
   std::vector<Turn> dropped;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Prompt prompt,
-                               MakeRoom(message, options, &dropped));
+  GEMMA_ASSIGN_OR_RETURN(const Prompt prompt,
+                         MakeRoom(message, options, &dropped));
   absl::StatusOr<Reply> reply = AnswerTo(message, prompt, options);
   if (reply.ok()) {
     reply->dropped_turns = dropped.size();
@@ -79,7 +77,7 @@ absl::StatusOr<Reply> Conversation::AnswerTo(std::string_view message,
                                              const AnswerOptions& options) {
   // What lies farther was taken back, or belongs to a turn that failed.
   const size_t begin = read_position();
-  GEMMA_TOOLS_RETURN_IF_ERROR(session_.Rewind(begin));
+  GEMMA_RETURN_IF_ERROR(session_.Rewind(begin));
   AnswerOptions dice = options;
   dice.sampling.seed += num_answers_;
   dice.checkpoints = prompt.turn_ends;
@@ -88,7 +86,7 @@ absl::StatusOr<Reply> Conversation::AnswerTo(std::string_view message,
   for (const size_t end : prompt.turn_ends) {
     if (begin + end <= session_.position()) ends_.push_back(begin + end);
   }
-  GEMMA_TOOLS_RETURN_IF_ERROR(answer.status());
+  GEMMA_RETURN_IF_ERROR(answer.status());
   turns_.push_back({std::string(message), std::move(answer->text)});
   ends_.push_back(session_.position());
   session_.Checkpoint();
@@ -97,7 +95,7 @@ absl::StatusOr<Reply> Conversation::AnswerTo(std::string_view message,
 }
 
 absl::StatusOr<Reply> Conversation::AskAgain(const AnswerOptions& options) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(Turn last, Undo());
+  GEMMA_ASSIGN_OR_RETURN(Turn last, Undo());
   absl::StatusOr<Reply> reply = Ask(last.message, options);
   // The old answer is then text that the session has yet to read.
   if (!reply.ok()) turns_.push_back(std::move(last));
@@ -162,7 +160,7 @@ absl::StatusOr<ContextUse> Conversation::Use() const {
   };
   for (const size_t end : ends_) add(end);
   if (ends_.size() == turns_.size()) return use;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Prompt prompt, RenderUnread(""));
+  GEMMA_ASSIGN_OR_RETURN(const Prompt prompt, RenderUnread(""));
   for (const size_t end : prompt.turn_ends) add(read_position() + end);
   use.unread = use.used - read_position();
   return use;
@@ -187,7 +185,7 @@ absl::StatusOr<Conversation::Prompt> Conversation::Render(
   }
   messages.push_back({Role::kUser, std::string(message)});
   Prompt prompt;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(prompt.tokens, chat_template_.Render(messages));
+  GEMMA_ASSIGN_OR_RETURN(prompt.tokens, chat_template_.Render(messages));
   if (!anew) {  // in place of BOS
     prompt.tokens.erase(prompt.tokens.begin());
     prompt.tokens.insert(prompt.tokens.begin(), closing_.begin(),
@@ -212,7 +210,7 @@ absl::StatusOr<Conversation::Prompt> Conversation::RenderUnread(
 absl::StatusOr<Conversation::Prompt> Conversation::MakeRoom(
     std::string_view message, const AnswerOptions& options,
     std::vector<Turn>* dropped) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(Prompt prompt, RenderUnread(message));
+  GEMMA_ASSIGN_OR_RETURN(Prompt prompt, RenderUnread(message));
   const size_t left = capacity() - read_position();
   const size_t needed = prompt.tokens.size();
   if (policy_ == ContextPolicy::kDropOldestTurns) {
@@ -232,8 +230,8 @@ absl::StatusOr<Conversation::Prompt> Conversation::DropOldestTurns(
     std::string_view message, size_t reserve, std::vector<Turn>* dropped) {
   // At least one, if there are any: else what was read could stay.
   for (size_t first = turns_.empty() ? 0 : 1;; ++first) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(Prompt prompt,
-                                 Render(first, /*anew=*/true, message));
+    GEMMA_ASSIGN_OR_RETURN(Prompt prompt,
+                           Render(first, /*anew=*/true, message));
     const size_t needed = prompt.tokens.size();
     const bool is_last = first == turns_.size();
     if (needed + reserve > capacity() && !is_last) continue;

@@ -13,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/signals.h"
 
@@ -72,7 +73,7 @@ absl::StatusOr<Digest> DigestOfDescriptor(
     progress(done, size);
   }
   Digest digest{.kind = kind, .hex = ""};
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(digest.hex, hash.Finish());
+  GEMMA_ASSIGN_OR_RETURN(digest.hex, hash.Finish());
   return digest;
 }
 

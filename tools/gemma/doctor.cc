@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/doctor_findings.h"
 #include "tools/gemma/errors.h"
@@ -94,7 +95,7 @@ std::string ShowJson(const std::vector<Finding>& findings) {
 
 absl::Status Doctor(const DoctorOptions& options) {
   const std::vector<Finding> findings = FindAll(options.model);
-  GEMMA_TOOLS_RETURN_IF_ERROR(WriteOutput(
+  GEMMA_RETURN_IF_ERROR(WriteOutput(
       options.format == "json" ? ShowJson(findings) : ShowText(findings)));
   for (const Finding& finding : findings) {
     if (finding.level == Level::kProblem) return SilentError();

@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/progress.h"
 
@@ -84,7 +85,7 @@ class FileBody : public HttpBody {
             "'"));
       }
     } else {
-      GEMMA_TOOLS_RETURN_IF_ERROR(partial_.Restart(
+      GEMMA_RETURN_IF_ERROR(partial_.Restart(
           {.etag = StrongEtag(response),
            .digest = file_.digest.has_value() ? file_.digest->hex : ""}));
     }
@@ -99,7 +100,7 @@ class FileBody : public HttpBody {
                                            *total_, " bytes that it has")),
           kAgain);
     }
-    GEMMA_TOOLS_RETURN_IF_ERROR(partial_.Append(bytes));
+    GEMMA_RETURN_IF_ERROR(partial_.Append(bytes));
     progress_.Update(partial_.bytes(), total_.value_or(0));
     return absl::OkStatus();
   }
@@ -148,7 +149,7 @@ absl::Status CheckLength(const WantedFile& file, const PartialFile& partial) {
 absl::StatusOr<Downloaded> Download(HttpClient& http, const WantedFile& file,
                                     PartialFile& partial, bool quiet) {
   if (!CanGoOn(file, partial)) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(partial.Restart({}));
+    GEMMA_RETURN_IF_ERROR(partial.Restart({}));
   } else if (file.digest.has_value() && partial.bytes() == file.bytes) {
     return Downloaded{.etag = partial.version().etag, .status = kOk};
   }
@@ -158,8 +159,8 @@ absl::StatusOr<Downloaded> Download(HttpClient& http, const WantedFile& file,
     headers.push_back(absl::StrCat("If-None-Match: ", file.known_etag));
   }
   FileBody body(file, partial, quiet);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(HttpResponse response,
-                               http.Get(file.url, headers, body));
+  GEMMA_ASSIGN_OR_RETURN(HttpResponse response,
+                         http.Get(file.url, headers, body));
   if (response.status == kRangeNotSatisfiable && partial.bytes() > 0) {
     const ContentRange range =
         ParseContentRange(response.Header("content-range"));
@@ -167,13 +168,13 @@ absl::StatusOr<Downloaded> Download(HttpClient& http, const WantedFile& file,
     if (range.total == partial.bytes()) {
       return Downloaded{.etag = partial.version().etag, .status = kOk};
     }
-    GEMMA_TOOLS_RETURN_IF_ERROR(partial.Restart({}));
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(response, http.Get(file.url, {}, body));
+    GEMMA_RETURN_IF_ERROR(partial.Restart({}));
+    GEMMA_ASSIGN_OR_RETURN(response, http.Get(file.url, {}, body));
   }
   Downloaded downloaded = {.etag = partial.version().etag,
                            .status = response.status};
   if (downloaded.is_complete()) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(CheckLength(file, partial));
+    GEMMA_RETURN_IF_ERROR(CheckLength(file, partial));
   }
   return downloaded;
 }
@@ -192,7 +193,7 @@ absl::Status CheckContents(const std::string& path, const WantedFile& file,
   if (!file.digest.has_value()) return absl::OkStatus();
   Progress progress =
       Progress::OfBytes(absl::StrCat("checking ", file.name), quiet);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       const Digest found,
       DigestOfFile(path, file.digest->kind, [&](uint64_t done, uint64_t total) {
         progress.Update(done, total);

@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/embed_input.h"
@@ -55,15 +56,15 @@ class Run {
   absl::Status Write() {
     const size_t dimensions =
         options_.dimensions != 0 ? options_.dimensions : embedder_.dimensions();
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(
+    GEMMA_ASSIGN_OR_RETURN(
         EmbedOutput output,
         EmbedOutput::Open(options_.output, inputs_.size(), dimensions));
     const absl::Span<const EmbedInput> inputs = inputs_;
     while (totals_.texts < inputs.size()) {
       const absl::Span<const EmbedInput> block =
           inputs.subspan(totals_.texts, kBlock);
-      GEMMA_TOOLS_ASSIGN_OR_RETURN(const Embeddings embeddings, Embed(block));
-      GEMMA_TOOLS_RETURN_IF_ERROR(output.Append(block, embeddings));
+      GEMMA_ASSIGN_OR_RETURN(const Embeddings embeddings, Embed(block));
+      GEMMA_RETURN_IF_ERROR(output.Append(block, embeddings));
       Count(embeddings);
     }
     return output.Finish();
@@ -127,7 +128,7 @@ class Run {
 
 absl::StatusOr<Embedder> CreateEmbedder(const Model& model,
                                         const EmbedCommandOptions& options) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(TokenizerOf(model).status());
+  GEMMA_RETURN_IF_ERROR(TokenizerOf(model).status());
   absl::StatusOr<Embedder> embedder =
       Embedder::Create(model, {.max_tokens = options.model.context});
   if (absl::IsInvalidArgument(embedder.status())) {
@@ -142,13 +143,13 @@ absl::StatusOr<Embedder> CreateEmbedder(const Model& model,
 }
 
 absl::Status Embed(const EmbedCommandOptions& options) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(Check(options.input));
-  GEMMA_TOOLS_RETURN_IF_ERROR(Check(options.output));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<EmbedInput> inputs,
-                               ReadInputs(options.input));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Embedder embedder,
-                               CreateEmbedder(model, options));
+  GEMMA_RETURN_IF_ERROR(Check(options.input));
+  GEMMA_RETURN_IF_ERROR(Check(options.output));
+  GEMMA_ASSIGN_OR_RETURN(std::vector<EmbedInput> inputs,
+                         ReadInputs(options.input));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const Embedder embedder,
+                         CreateEmbedder(model, options));
   if (!embedder.has_dense_layers() && !options.quiet) {
     Note(absl::StrCat(
         options.model.path,
@@ -156,7 +157,7 @@ absl::Status Embed(const EmbedCommandOptions& options) {
         "cannot be compared with those of the published model"));
   }
   Run run(options, embedder, std::move(inputs));
-  GEMMA_TOOLS_RETURN_IF_ERROR(run.Write());
+  GEMMA_RETURN_IF_ERROR(run.Write());
   if (!options.quiet) run.Tell();
   return absl::OkStatus();
 }

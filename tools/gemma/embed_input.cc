@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "gemma/embedder.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/text.h"
@@ -62,13 +63,12 @@ absl::StatusOr<EmbedInput> FromObject(const Json& object,
   }
   std::string prompt = options.prompt;
   std::string title = options.title;
-  GEMMA_TOOLS_RETURN_IF_ERROR(ReadField(object, "text", &input.text));
-  GEMMA_TOOLS_RETURN_IF_ERROR(ReadField(object, "prompt", &prompt));
-  GEMMA_TOOLS_RETURN_IF_ERROR(ReadField(object, "title", &title));
+  GEMMA_RETURN_IF_ERROR(ReadField(object, "text", &input.text));
+  GEMMA_RETURN_IF_ERROR(ReadField(object, "prompt", &prompt));
+  GEMMA_RETURN_IF_ERROR(ReadField(object, "title", &title));
   const bool own = object.contains("prompt") || object.contains("title");
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      const std::string prefix,
-      own ? PrefixOf(prompt, title) : CommonPrefix(options));
+  GEMMA_ASSIGN_OR_RETURN(const std::string prefix,
+                         own ? PrefixOf(prompt, title) : CommonPrefix(options));
   input.text.insert(0, prefix);
   return input;
 }
@@ -85,7 +85,7 @@ absl::StatusOr<EmbedInput> FromJson(std::string_view line,
     return absl::InvalidArgumentError(absl::StrCat(
         "is of type ", json.type_name(), ", wanted an object or a text"));
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
+  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
   return EmbedInput{absl::StrCat(prefix, json.get<std::string>()), ""};
 }
 
@@ -95,9 +95,9 @@ absl::StatusOr<std::vector<EmbedInput>> ReadLines(
       options.file.empty() ? std::string(kStdinArgument) : options.file;
   const std::string name =
       path == kStdinArgument ? std::string(kStdinName) : path;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckUtf8(text, name));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
+  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, name));
+  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
   std::vector<EmbedInput> inputs;
   size_t number = 0;
   for (const std::string_view line : SplitLines(text)) {
@@ -143,10 +143,10 @@ absl::Status Check(const EmbedInputOptions& options) {
 absl::StatusOr<std::vector<EmbedInput>> ReadInputs(
     const EmbedInputOptions& options) {
   if (options.texts.empty()) return ReadLines(options);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
+  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
   std::vector<EmbedInput> inputs;
   for (const std::string& text : options.texts) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(AsUsageError(CheckUtf8(text, "TEXT")));
+    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(text, "TEXT")));
     inputs.push_back({absl::StrCat(prefix, text), ""});
   }
   return inputs;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 
 namespace gemma::tools {
@@ -47,12 +48,11 @@ absl::StatusOr<EmbedOutput> EmbedOutput::Open(const EmbedOutputOptions& options,
   const std::string_view format = FormatOf(options);
   EmbedOutput output(format == "json");
   if (format == "npy") {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(
-        NpyWriter npy, NpyWriter::Create(options.path, texts, dimensions));
+    GEMMA_ASSIGN_OR_RETURN(NpyWriter npy,
+                           NpyWriter::Create(options.path, texts, dimensions));
     output.npy_.emplace(std::move(npy));
   } else if (!options.path.empty()) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(OutputFile file,
-                                 OutputFile::Create(options.path));
+    GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(options.path));
     output.file_.emplace(std::move(file));
   }
   return output;

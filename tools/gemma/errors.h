@@ -9,26 +9,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "src/base/status_macros.h"
 
-// Returns the error of an absl::Status expression, if it is one.
-#define GEMMA_TOOLS_RETURN_IF_ERROR(expression)           \
-  do {                                                    \
-    if (absl::Status error = (expression); !error.ok()) { \
-      return error;                                       \
-    }                                                     \
-  } while (false)
-
-// Declares `lhs` as the value of an absl::StatusOr expression, or returns its
-// error.
-#define GEMMA_TOOLS_ASSIGN_OR_RETURN(lhs, expression)                         \
-  GEMMA_TOOLS_ASSIGN_OR_RETURN_IMPL(GEMMA_TOOLS_CONCAT(status_or_, __LINE__), \
-                                    lhs, expression)
-#define GEMMA_TOOLS_ASSIGN_OR_RETURN_IMPL(status_or, lhs, expression) \
-  auto status_or = (expression);                                      \
-  if (!status_or.ok()) return status_or.status();                     \
-  lhs = *std::move(status_or)
-#define GEMMA_TOOLS_CONCAT(a, b) GEMMA_TOOLS_CONCAT_IMPL(a, b)
-#define GEMMA_TOOLS_CONCAT_IMPL(a, b) a##b
+// For files that have not changed to the names of src/base/status_macros.h.
+#define GEMMA_TOOLS_RETURN_IF_ERROR GEMMA_RETURN_IF_ERROR
+#define GEMMA_TOOLS_ASSIGN_OR_RETURN GEMMA_ASSIGN_OR_RETURN
 
 namespace gemma::tools {
 

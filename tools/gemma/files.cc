@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/signals.h"
 
@@ -23,7 +24,7 @@ absl::StatusOr<std::string> ReadAll(int fd, std::string_view name) {
   std::string text;
   std::string buffer(64 << 10, '\0');
   for (;;) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(WaitForInput(fd));
+    GEMMA_RETURN_IF_ERROR(WaitForInput(fd));
     const ssize_t got = read(fd, buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return SystemError(name, errno);

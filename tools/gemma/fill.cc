@@ -1,6 +1,7 @@
 #include "tools/gemma/fill.h"
 
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/model_error.h"
@@ -10,8 +11,8 @@ namespace gemma::tools {
 namespace {
 
 absl::StatusOr<std::string> ReadUtf8(const std::string& path) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::string text, ReadText(path));
-  GEMMA_TOOLS_RETURN_IF_ERROR(
+  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(path));
+  GEMMA_RETURN_IF_ERROR(
       CheckUtf8(text, path == kStdinArgument ? kStdinName : path));
   return text;
 }
@@ -58,8 +59,7 @@ absl::Status Validate(const FillOptions& options) {
   all.insert(all.end(), {options.prefix, options.suffix});
   for (const std::string& file : all) {
     stdins += file == kStdinArgument ? 1 : 0;
-    GEMMA_TOOLS_RETURN_IF_ERROR(
-        AsUsageError(CheckUtf8(file, "the name of a file")));
+    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(file, "the name of a file")));
   }
   if (stdins > 1) {
     return UsageError(
@@ -72,13 +72,13 @@ absl::Status Validate(const FillOptions& options) {
 absl::StatusOr<FillTexts> ReadFill(const FillOptions& options) {
   FillTexts texts;
   if (!options.prefix.empty()) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(texts.prefix, ReadUtf8(options.prefix));
+    GEMMA_ASSIGN_OR_RETURN(texts.prefix, ReadUtf8(options.prefix));
   }
   if (!options.suffix.empty()) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(texts.suffix, ReadUtf8(options.suffix));
+    GEMMA_ASSIGN_OR_RETURN(texts.suffix, ReadUtf8(options.suffix));
   }
   for (const std::string& file : options.files) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(texts.files.emplace_back(), ReadUtf8(file));
+    GEMMA_ASSIGN_OR_RETURN(texts.files.emplace_back(), ReadUtf8(file));
   }
   return texts;
 }
@@ -88,7 +88,7 @@ absl::StatusOr<std::vector<TokenId>> FillTokens(const Model& model,
                                                 const FillOptions& options,
                                                 const FillTexts& texts,
                                                 AnswerOptions* answer) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
   const absl::StatusOr<FillInMiddle> fill = FillInMiddle::Create(*tokenizer);
   if (!fill.ok()) {
     return WithCure(

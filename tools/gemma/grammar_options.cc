@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/options.h"
@@ -50,8 +51,7 @@ absl::StatusOr<std::optional<Grammar>> ReadGrammar(
     return Checked(Grammar::FromChoices(options.choices), "--choice");
   if (!json) return std::nullopt;
   if (options.schema.empty()) return Grammar::AnyJson();
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string schema,
-                               ReadText(options.schema));
+  GEMMA_ASSIGN_OR_RETURN(const std::string schema, ReadText(options.schema));
   return Checked(Grammar::FromJsonSchema(schema),
                  absl::StrCat("--schema ", options.schema));
 }

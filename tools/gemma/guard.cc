@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/memory.h"
@@ -85,12 +86,12 @@ Guard::Guard(Model model, double threshold, const std::vector<Policy>& policies)
 absl::StatusOr<std::unique_ptr<Guard>> Guard::Load(
     const GuardOptions& options, const ModelOptions& answering) {
   if (options.model.empty()) return nullptr;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<Policy> policies,
-                               ReadPolicies(options.policy));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<Policy> policies,
+                         ReadPolicies(options.policy));
   const ModelOptions shield = ShieldOptions(options, answering);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(Model model, LoadModel(shield));
+  GEMMA_ASSIGN_OR_RETURN(Model model, LoadModel(shield));
   if (!shield.ignore_memory) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(
+    GEMMA_RETURN_IF_ERROR(
         CheckMemory(model, SessionOptionsOf(shield, kUsualTokens),
                     /*loaded=*/true, shield.path, ReadMemory()));
   }
@@ -101,8 +102,8 @@ absl::StatusOr<std::unique_ptr<Guard>> Guard::Load(
   classifier.max_tokens =
       std::min(classifier.max_tokens, guard->model_.config().max_context);
   classifier.progress = [](size_t, size_t) { return !Interrupted(); };
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      Classifier created, NewClassifier(guard->model_, std::move(classifier)));
+  GEMMA_ASSIGN_OR_RETURN(Classifier created,
+                         NewClassifier(guard->model_, std::move(classifier)));
   guard->classifier_.emplace(std::move(created));
   return guard;
 }
@@ -141,14 +142,14 @@ absl::StatusOr<Answer> Guard::AnswerTo(std::string_view prompt,
                                        const AnswerOptions& options,
                                        const WantedScores& wanted) {
   std::vector<Verdict> verdicts;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(verdicts.emplace_back(), JudgePrompt(prompt));
+  GEMMA_ASSIGN_OR_RETURN(verdicts.emplace_back(), JudgePrompt(prompt));
   Answer answer;
   if (!verdicts[0].violated().has_value()) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(
-        answer, GatherAnswer(session, tokens, options, wanted));
+    GEMMA_ASSIGN_OR_RETURN(answer,
+                           GatherAnswer(session, tokens, options, wanted));
     if (Interrupted()) return InterruptedError();
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(verdicts.emplace_back(),
-                                 JudgeAnswer(prompt, answer.text));
+    GEMMA_ASSIGN_OR_RETURN(verdicts.emplace_back(),
+                           JudgeAnswer(prompt, answer.text));
     if (verdicts[1].violated().has_value()) answer = {};
   }
   answer.verdicts = std::move(verdicts);

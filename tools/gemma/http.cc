@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gemma/version.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/signals.h"
 
@@ -174,10 +175,10 @@ absl::StatusOr<HttpResponse> HttpClient::Get(
     std::string url, const std::vector<std::string>& headers, HttpBody& body) {
   for (int hop = 0; hop <= kMaxRedirects; ++hop) {
     std::string redirect;
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(HttpResponse response,
-                                 GetOnce(url, headers, body, &redirect));
+    GEMMA_ASSIGN_OR_RETURN(HttpResponse response,
+                           GetOnce(url, headers, body, &redirect));
     if (redirect.empty()) return response;
-    GEMMA_TOOLS_RETURN_IF_ERROR(CheckUrl(redirect));
+    GEMMA_RETURN_IF_ERROR(CheckUrl(redirect));
     if (absl::StartsWithIgnoreCase(url, "https:") &&
         !absl::StartsWithIgnoreCase(redirect, "https:")) {
       return absl::PermissionDeniedError(absl::StrCat(
@@ -223,8 +224,8 @@ absl::StatusOr<HttpResponse> HttpClient::GetOnce(
   // An interrupt does not wait for the resolver.
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 
-  GEMMA_TOOLS_RETURN_IF_ERROR(Perform(transfer));
-  GEMMA_TOOLS_RETURN_IF_ERROR(transfer.status);
+  GEMMA_RETURN_IF_ERROR(Perform(transfer));
+  GEMMA_RETURN_IF_ERROR(transfer.status);
   transfer.ReadStatus();
   const bool was_dropped = transfer.dropped_bytes > kMaxDroppedBytes;
   if (transfer.result != CURLE_OK && !was_dropped) {
@@ -238,7 +239,7 @@ absl::StatusOr<HttpResponse> HttpClient::GetOnce(
   char* target = nullptr;
   curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &target);
   if (target != nullptr) *redirect = target;
-  if (transfer.is_success()) GEMMA_TOOLS_RETURN_IF_ERROR(transfer.Begin());
+  if (transfer.is_success()) GEMMA_RETURN_IF_ERROR(transfer.Begin());
   return std::move(transfer.response);
 }
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/gguf_name.h"
 #include "tools/gemma/model_record.h"
@@ -207,8 +208,7 @@ absl::StatusOr<HubListing> ListHub(HttpClient& http,
       absl::StrCat(endpoint, "/api/models/", EscapePath(source.repository),
                    "/revision/", EscapeUrlPart(source.revision), "?blobs=true");
   TextBody body;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const HttpResponse response,
-                               http.Get(url, {}, body));
+  GEMMA_ASSIGN_OR_RETURN(const HttpResponse response, http.Get(url, {}, body));
   if (response.status != 200) {
     return HubRefusal(response.status, http, endpoint, source);
   }

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 #include "src/model/model_impl.h"
 #include "src/os/atomic_file.h"
 #include "src/quantize/activation_sums.h"
@@ -40,7 +41,7 @@ absl::StatusOr<std::string> OutputPath(const std::string& path) {
     }
     target = std::filesystem::canonical(path, ignored).string();
   }
-  GEMMA_TOOLS_RETURN_IF_ERROR(AtomicFile::Create(target).status());
+  GEMMA_RETURN_IF_ERROR(AtomicFile::Create(target).status());
   return target;
 }
 
@@ -53,8 +54,8 @@ std::string DatasetOf(const std::string& file) {
 // Reads a window, whose activations the session's tap sees.
 absl::Status ReadWindow(Session& session, const TextWindow& window,
                         size_t total, Progress& progress) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(session.Rewind(0));
-  GEMMA_TOOLS_RETURN_IF_ERROR(session.Append(window.inputs, [&](size_t done) {
+  GEMMA_RETURN_IF_ERROR(session.Rewind(0));
+  GEMMA_RETURN_IF_ERROR(session.Append(window.inputs, [&](size_t done) {
     progress.Update(window.first + done, total);
     return !Interrupted();
   }));
@@ -62,16 +63,14 @@ absl::Status ReadWindow(Session& session, const TextWindow& window,
 }
 
 absl::Status Importance(const ImportanceOptions& options) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckWindow(options.model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string output,
-                               OutputPath(options.output));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text,
-                               ReadTextFile(options.file));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
-                               TokensOf(model, text, options.file));
+  GEMMA_RETURN_IF_ERROR(CheckWindow(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const std::string output, OutputPath(options.output));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.file));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                         TokensOf(model, text, options.file));
   const size_t window = WindowSize(options.model, model.config());
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       Session session,
       CreateSession(model, options.model, std::min(window, tokens.size() + 1)));
   ActivationSums sums;
@@ -80,7 +79,7 @@ absl::Status Importance(const ImportanceOptions& options) {
   });
 
   Progress progress("importance", "tok");
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       const size_t windows,
       ForEachWindow(tokens, model.config().bos_token, window,
                     [&](const TextWindow& at) {

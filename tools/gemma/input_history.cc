@@ -15,6 +15,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 
 namespace gemma::tools {
@@ -40,7 +41,7 @@ absl::Status MakeFolder(const fs::path& path) {
   if (folder.empty() || stat(folder.c_str(), &info) == 0) {
     return absl::OkStatus();
   }
-  GEMMA_TOOLS_RETURN_IF_ERROR(MakeFolder(folder));
+  GEMMA_RETURN_IF_ERROR(MakeFolder(folder));
   if (mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) {
     return absl::OkStatus();
   }
@@ -103,8 +104,8 @@ InputHistory::InputHistory() : history_(NewHistory().release()) {}
 InputHistory::~InputHistory() { history_end(history_); }
 
 absl::Status InputHistory::Open(const std::string& path) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(MakeFolder(path));
-  GEMMA_TOOLS_RETURN_IF_ERROR(Load(path, history_));
+  GEMMA_RETURN_IF_ERROR(MakeFolder(path));
+  GEMMA_RETURN_IF_ERROR(Load(path, history_));
   path_ = path;
   return absl::OkStatus();
 }

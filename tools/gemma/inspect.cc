@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
@@ -215,7 +216,7 @@ std::string ShowText(const InspectOptions& options, const Model& model,
 }
 
 absl::Status Inspect(const InspectOptions& options) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, ReadOutline(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, ReadOutline(options.model));
   const SessionOptions session =
       SessionOptionsOf(options.model, DefaultContext(model));
   return WriteOutput(options.format == "json"

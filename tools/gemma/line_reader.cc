@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 
@@ -48,7 +49,7 @@ absl::StatusOr<std::optional<std::string>> LineReader::Next() {
       return std::exchange(buffer_, "");
     }
     searched = buffer_.size();
-    GEMMA_TOOLS_RETURN_IF_ERROR(Fill());
+    GEMMA_RETURN_IF_ERROR(Fill());
   }
 }
 
@@ -57,7 +58,7 @@ absl::StatusOr<bool> LineReader::Ready() {
     if (at_end_) return !buffer_.empty();
     pollfd now = {fd_, POLLIN, 0};
     if (poll(&now, 1, /*timeout=*/0) < 1) return false;
-    GEMMA_TOOLS_RETURN_IF_ERROR(Fill());
+    GEMMA_RETURN_IF_ERROR(Fill());
   }
   return true;
 }
@@ -84,7 +85,7 @@ absl::Status LineReader::Fill() {
     return absl::InvalidArgumentError(absl::StrCat(
         name_, ": a line of more than ", kMaxTextBytes >> 20, " MiB"));
   }
-  GEMMA_TOOLS_RETURN_IF_ERROR(WaitForInput(fd_));
+  GEMMA_RETURN_IF_ERROR(WaitForInput(fd_));
   char bytes[4096];
   const ssize_t got = read(fd_, bytes, sizeof(bytes));
   if (got < 0 && errno != EINTR) return SystemError(name_, errno);

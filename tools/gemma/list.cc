@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/catalogue.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
@@ -124,7 +125,7 @@ std::string ShowText(const std::vector<Row>& rows, const ModelStore& store) {
 }
 
 absl::Status List(const ListOptions& options) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
+  GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
   const std::vector<StoredModel> models = store.List();
   const std::vector<Row> rows = MakeRows(models, options.all);
   return WriteOutput(options.format == "json" ? ShowJson(rows, store)

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 
 namespace gemma::tools {
@@ -64,10 +65,9 @@ absl::StatusOr<std::vector<LogitBias>> FindLogitBiases(
     const std::vector<std::string>& texts, const Model& model) {
   std::vector<LogitBias> biases;
   for (const std::string& text : texts) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(NamedBias named, ParseLogitBias(text));
+    GEMMA_ASSIGN_OR_RETURN(NamedBias named, ParseLogitBias(text));
     if (!named.piece.empty()) {
-      GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer,
-                                   model.tokenizer());
+      GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
       const std::optional<TokenId> token = Find(*tokenizer, named.piece);
       if (!token.has_value()) {
         return Refuse(text, named.piece, "no piece of the model's vocabulary");

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/signals.h"
 
@@ -21,8 +22,8 @@ absl::Status ForEachLogitRows(
     const absl::Span<const TokenId> rows = tokens.subspan(first, rows_at_once);
     const absl::Span<float> out =
         absl::MakeSpan(logits).first(rows.size() * vocab_size);
-    GEMMA_TOOLS_RETURN_IF_ERROR(session.ForwardAll(rows, out));
-    GEMMA_TOOLS_RETURN_IF_ERROR(on_rows(first, out));
+    GEMMA_RETURN_IF_ERROR(session.ForwardAll(rows, out));
+    GEMMA_RETURN_IF_ERROR(on_rows(first, out));
   }
   return absl::OkStatus();
 }

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/logit_rows.h"
@@ -48,20 +49,20 @@ absl::Status Logits(const LogitsOptions& options) {
   if (options.tokens_file.empty() == options.tokens.empty()) {
     return UsageError("wanted one of --tokens and --tokens-file");
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
-                               ReadTokens(options));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                         ReadTokens(options));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   const size_t vocab_size = model.config().vocab_size;
-  GEMMA_TOOLS_RETURN_IF_ERROR(Check(options, tokens, vocab_size));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      Session session, CreateSession(model, options.model, tokens.size()));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
+  GEMMA_RETURN_IF_ERROR(Check(options, tokens, vocab_size));
+  GEMMA_ASSIGN_OR_RETURN(Session session,
+                         CreateSession(model, options.model, tokens.size()));
+  GEMMA_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
 
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       NpyWriter writer,
       NpyWriter::Create(options.output, tokens.size(), vocab_size));
   Progress progress("logits", "tok");
-  GEMMA_TOOLS_RETURN_IF_ERROR(ForEachLogitRows(
+  GEMMA_RETURN_IF_ERROR(ForEachLogitRows(
       session, tokens, options.model.chunk,
       [&](size_t first, absl::Span<const float> rows) {
         progress.Update(first + rows.size() / vocab_size, tokens.size());

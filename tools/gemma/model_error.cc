@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/catalogue.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/nearest.h"
@@ -209,7 +210,7 @@ absl::StatusOr<const Tokenizer*> TokenizerOf(const Model& model) {
 }
 
 absl::StatusOr<ChatTemplate> ChatTurns(const Model& model) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(TokenizerOf(model).status());
+  GEMMA_RETURN_IF_ERROR(TokenizerOf(model).status());
   absl::StatusOr<ChatTemplate> turns = model.chat_template();
   if (!turns.ok()) {
     return WithCure(turns.status(),
@@ -220,7 +221,7 @@ absl::StatusOr<ChatTemplate> ChatTurns(const Model& model) {
 
 absl::StatusOr<Classifier> NewClassifier(const Model& model,
                                          ClassifierOptions options) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(TokenizerOf(model).status());
+  GEMMA_RETURN_IF_ERROR(TokenizerOf(model).status());
   absl::StatusOr<Classifier> classifier =
       Classifier::Create(model, std::move(options));
   if (absl::IsFailedPrecondition(classifier.status())) {

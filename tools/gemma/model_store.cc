@@ -15,6 +15,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/model_record.h"
@@ -53,7 +54,7 @@ absl::Status RemovePartialFiles(const fs::path& folder) {
     }
   }
   for (const fs::path& path : partial) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(RemoveAll(path));
+    GEMMA_RETURN_IF_ERROR(RemoveAll(path));
   }
   return absl::OkStatus();
 }
@@ -113,9 +114,8 @@ absl::StatusOr<std::optional<StoredModel>> ModelStore::Find(
   if (!IsModelName(name)) return std::nullopt;
   const std::string path = absl::StrCat(FolderOf(name), "/", kRecordFile);
   if (access(path.c_str(), F_OK) != 0) return std::nullopt;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(StoredModel model,
-                               ParseRecord(text, name, path));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
+  GEMMA_ASSIGN_OR_RETURN(StoredModel model, ParseRecord(text, name, path));
   return model;
 }
 
@@ -137,7 +137,7 @@ std::vector<StoredModel> ModelStore::List() const {
 absl::StatusOr<ModelLock> ModelStore::Lock(const std::string& name, bool wait,
                                            bool quiet) const {
   const std::string folder = absl::StrCat(directory_, "/", kLocks);
-  GEMMA_TOOLS_RETURN_IF_ERROR(MakeDirectory(folder));
+  GEMMA_RETURN_IF_ERROR(MakeDirectory(folder));
   // Never removed: who waits for it must find the same file.
   const std::string path = absl::StrCat(folder, "/", name);
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -162,12 +162,11 @@ absl::StatusOr<ModelLock> ModelStore::Lock(const std::string& name, bool wait,
 
 absl::Status ModelStore::Save(const StoredModel& model) const {
   const std::string folder = FolderOf(model.name);
-  GEMMA_TOOLS_RETURN_IF_ERROR(MakeDirectory(folder));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      PartialFile file,
-      PartialFile::Open(absl::StrCat(folder, "/", kRecordFile)));
-  GEMMA_TOOLS_RETURN_IF_ERROR(file.Restart({}));
-  GEMMA_TOOLS_RETURN_IF_ERROR(file.Append(RecordToText(model)));
+  GEMMA_RETURN_IF_ERROR(MakeDirectory(folder));
+  GEMMA_ASSIGN_OR_RETURN(PartialFile file, PartialFile::Open(absl::StrCat(
+                                               folder, "/", kRecordFile)));
+  GEMMA_RETURN_IF_ERROR(file.Restart({}));
+  GEMMA_RETURN_IF_ERROR(file.Append(RecordToText(model)));
   return file.Commit();
 }
 
@@ -197,13 +196,13 @@ absl::StatusOr<bool> ModelStore::Remove(const StoredModel& model) const {
     const bool is_link = path.parent_path() != folder &&
                          fs::is_symlink(path.parent_path(), failure);
     if (!is_link) folders.insert(path.parent_path());
-    GEMMA_TOOLS_RETURN_IF_ERROR(RemoveAll(is_link ? path.parent_path() : path));
+    GEMMA_RETURN_IF_ERROR(RemoveAll(is_link ? path.parent_path() : path));
   }
   for (const fs::path& of : folders) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(RemovePartialFiles(of));
+    GEMMA_RETURN_IF_ERROR(RemovePartialFiles(of));
     if (of != folder) fs::remove(of, failure);  // unless it has others
   }
-  GEMMA_TOOLS_RETURN_IF_ERROR(RemoveAll(folder / kRecordFile));
+  GEMMA_RETURN_IF_ERROR(RemoveAll(folder / kRecordFile));
   return !fs::remove(folder, failure);
 }
 

@@ -1,6 +1,7 @@
 #include "tools/gemma/npy.h"
 
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "src/formats/npy_header.h"
 #include "tools/gemma/errors.h"
 
@@ -24,9 +25,9 @@ absl::StatusOr<NpyWriter> NpyWriter::Create(const std::string& path,
   prefix.push_back(static_cast<char>(header.size() & 0xFF));
   prefix.push_back(static_cast<char>(header.size() >> 8));
 
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(path));
-  GEMMA_TOOLS_RETURN_IF_ERROR(file.Write(prefix));
-  GEMMA_TOOLS_RETURN_IF_ERROR(file.Write(header));
+  GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(path));
+  GEMMA_RETURN_IF_ERROR(file.Write(prefix));
+  GEMMA_RETURN_IF_ERROR(file.Write(header));
   return NpyWriter(std::move(file), uint64_t{rows} * cols);
 }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/logit_bias.h"
 #include "tools/gemma/memory.h"
@@ -81,8 +82,7 @@ LoadOptions LoadOptionsOf(const ModelOptions& options) {
 
 absl::StatusOr<Model> Load(const ModelOptions& options,
                            const LoadOptions& load) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string path,
-                               ResolveModel(options.path));
+  GEMMA_ASSIGN_OR_RETURN(const std::string path, ResolveModel(options.path));
   absl::StatusOr<Model> model = Model::Load(path, load);
   if (!model.ok()) return ExplainModelError(model.status(), path);
   return model;
@@ -238,8 +238,7 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
 absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
   LoadOptions load = LoadOptionsOf(options);
   load.before_weights = [&options](const Model& model) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(
-        CheckPurpose(model, options.embeds, options.path));
+    GEMMA_RETURN_IF_ERROR(CheckPurpose(model, options.embeds, options.path));
     if (options.ignore_memory) return absl::OkStatus();
     // Without --context, CreateSession knows how many tokens.
     return CheckMemory(model, SessionOptionsOf(options, 1), /*loaded=*/false,
@@ -284,8 +283,8 @@ absl::StatusOr<Session> CreateSession(const Model& model,
                                       size_t default_context) {
   const SessionOptions session = SessionOptionsOf(options, default_context);
   if (!options.ignore_memory) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(CheckMemory(model, session, /*loaded=*/true,
-                                            options.path, ReadMemory()));
+    GEMMA_RETURN_IF_ERROR(CheckMemory(model, session, /*loaded=*/true,
+                                      options.path, ReadMemory()));
   }
   return Session::Create(model, session);
 }
@@ -338,14 +337,14 @@ absl::Status Validate(const AnswerOptions& options) {
     if (stop.empty()) return UsageError("--stop: the text is empty");
   }
   for (const std::string& bias : options.logit_bias) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(ParseLogitBias(bias).status());
+    GEMMA_RETURN_IF_ERROR(ParseLogitBias(bias).status());
   }
   return AsUsageError(gemma::Validate(options.sampling));
 }
 
 absl::Status FindTokens(const Model& model, AnswerOptions* options) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(options->sampling.logit_bias,
-                               FindLogitBiases(options->logit_bias, model));
+  GEMMA_ASSIGN_OR_RETURN(options->sampling.logit_bias,
+                         FindLogitBiases(options->logit_bias, model));
   // A token may be named twice, by its id and by its piece.
   return AsUsageError(gemma::Validate(options->sampling));
 }

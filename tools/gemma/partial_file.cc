@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/text.h"
@@ -109,7 +110,7 @@ absl::Status PartialFile::Append(std::string_view bytes) {
 }
 
 absl::Status PartialFile::Commit() {
-  GEMMA_TOOLS_RETURN_IF_ERROR(MoveIntoPlace(path_, target_));
+  GEMMA_RETURN_IF_ERROR(MoveIntoPlace(path_, target_));
   unlink(NotePath().c_str());
   return absl::OkStatus();
 }
@@ -134,8 +135,8 @@ void PartialFile::ReadNote() {
 }
 
 absl::Status PartialFile::WriteNote() const {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(NotePath()));
-  GEMMA_TOOLS_RETURN_IF_ERROR(file.Write(
+  GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(NotePath()));
+  GEMMA_RETURN_IF_ERROR(file.Write(
       ToText({{"etag", version_.etag}, {"digest", version_.digest}})));
   return file.Commit();
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
@@ -44,7 +45,7 @@ absl::Status ScoreWindow(Session& session, const TextWindow& window,
                          size_t rows_at_once, size_t total, Progress& progress,
                          Score* score) {
   const size_t vocab_size = session.model().config().vocab_size;
-  GEMMA_TOOLS_RETURN_IF_ERROR(session.Rewind(0));
+  GEMMA_RETURN_IF_ERROR(session.Rewind(0));
   return ForEachLogitRows(
       session, window.inputs, rows_at_once,
       [&](size_t first, absl::Span<const float> rows) {
@@ -89,14 +90,13 @@ std::string Show(const PerplexityOptions& options, size_t window,
 }
 
 absl::Status Perplexity(const PerplexityOptions& options) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckWindow(options.model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text,
-                               ReadTextFile(options.file));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
-                               TokensOf(model, text, options.file));
+  GEMMA_RETURN_IF_ERROR(CheckWindow(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.file));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                         TokensOf(model, text, options.file));
   const size_t window = WindowSize(options.model, model.config());
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       Session session,
       CreateSession(model, options.model, std::min(window, tokens.size() + 1)));
 
@@ -104,7 +104,7 @@ absl::Status Perplexity(const PerplexityOptions& options) {
   {
     Progress progress("perplexity", "tok");
     Stopwatch stopwatch;
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(
+    GEMMA_ASSIGN_OR_RETURN(
         score.windows, ForEachWindow(tokens, model.config().bos_token, window,
                                      [&](const TextWindow& at) {
                                        return ScoreWindow(

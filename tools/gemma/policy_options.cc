@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/nearest.h"
@@ -60,9 +61,8 @@ void AddPolicyOptions(CLI::App& app, PolicyOptions* options) {
 absl::StatusOr<std::vector<Policy>> ReadPolicies(const PolicyOptions& options) {
   std::vector<Policy> all = ShieldPolicies();
   if (!options.file.empty()) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text,
-                                 ReadText(options.file));
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(all, ParsePolicies(text, options.file));
+    GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(options.file));
+    GEMMA_ASSIGN_OR_RETURN(all, ParsePolicies(text, options.file));
   }
   std::vector<Policy> chosen;
   for (const std::string& name : options.names) {

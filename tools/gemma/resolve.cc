@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/catalogue.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/model_source.h"
@@ -42,9 +43,9 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model) {
         absl::StrCat("gemma pull ", model, " fetches it and gives it a name"));
   }
   if (!IsModelName(model)) return model;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
-                               store.Find(model));
+  GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
+  GEMMA_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
+                         store.Find(model));
   if (stored.has_value() && stored->complete) return store.PathOf(*stored);
   if (stored.has_value()) {
     return WithCure(absl::FailedPreconditionError(

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/answer.h"
 #include "tools/gemma/answer_report.h"
 #include "tools/gemma/batch.h"
@@ -54,7 +55,7 @@ struct RunOptions {
 
 // What makes no sense with options that have a gap filled in.
 absl::Status CheckFill(const RunOptions& options) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(Validate(options.fill));
+  GEMMA_RETURN_IF_ERROR(Validate(options.fill));
   const std::string_view asked_by = options.fill.asked_by();
   if (asked_by.empty()) return absl::OkStatus();
   const char* other = options.prompt != kStdinArgument ? "PROMPT"
@@ -95,24 +96,22 @@ absl::Status Check(const RunOptions& options) {
   } else if (options.batch.output != BatchOptions().output) {
     return UsageError("--output needs --batch");
   }
-  GEMMA_TOOLS_RETURN_IF_ERROR(
-      AsUsageError(CheckUtf8(options.system, "--system")));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckFill(options));
-  GEMMA_TOOLS_RETURN_IF_ERROR(Validate(options.guard));
+  GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.system, "--system")));
+  GEMMA_RETURN_IF_ERROR(CheckFill(options));
+  GEMMA_RETURN_IF_ERROR(Validate(options.guard));
   return Validate(options.answer);
 }
 
 absl::StatusOr<std::string> ReadPrompt(const RunOptions& options) {
   if (options.prompt != kStdinArgument) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(
-        AsUsageError(CheckUtf8(options.prompt, "PROMPT")));
+    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.prompt, "PROMPT")));
     return options.prompt;
   }
   if (isatty(STDIN_FILENO) == 1 && !options.quiet) {
     Note("type the prompt, then Enter and Ctrl-D");
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::string text, ReadText(options.prompt));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckUtf8(text, kStdinName));
+  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(options.prompt));
+  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, kStdinName));
   // `echo` adds a line end that nobody meant.
   if (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
@@ -130,9 +129,9 @@ std::string_view ModeNote(bool tuned, bool chat) {
 }
 
 absl::Status RunLines(RunOptions options) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
-                               Guard::Load(options.guard, options.model));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
+                         Guard::Load(options.guard, options.model));
   options.batch.guard = guard.get();
   options.batch.chat =
       options.chat || (model.is_instruction_tuned() && !options.raw);
@@ -152,7 +151,7 @@ absl::StatusOr<Answer> AnswerPrompt(const RunOptions& options, Guard* guard,
   if (guard == nullptr && !json) {
     return StreamAnswer(session, tokens, options.answer);
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       Answer answer,
       guard == nullptr
           ? GatherAnswer(session, tokens, options.answer, options.wanted)
@@ -161,53 +160,51 @@ absl::StatusOr<Answer> AnswerPrompt(const RunOptions& options, Guard* guard,
   if (guard != nullptr && options.verbose) Note(VerdictsLine(answer.verdicts));
   const absl::Status refusal = RefusalOf(answer.verdicts);
   if (json) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(
-        WriteOutput(AnswerJson(options.model.path, answer)));
+    GEMMA_RETURN_IF_ERROR(WriteOutput(AnswerJson(options.model.path, answer)));
   } else if (refusal.ok()) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(WriteAnswer(answer, options.answer));
+    GEMMA_RETURN_IF_ERROR(WriteAnswer(answer, options.answer));
   }
   if (!refusal.ok()) return refusal;
   return answer;
 }
 
 absl::Status Run(RunOptions options) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(Check(options));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::optional<Grammar> grammar,
-                               ReadGrammar(options.grammar));
+  GEMMA_RETURN_IF_ERROR(Check(options));
+  GEMMA_ASSIGN_OR_RETURN(const std::optional<Grammar> grammar,
+                         ReadGrammar(options.grammar));
   if (grammar.has_value()) options.answer.grammar = &*grammar;
   if (!options.batch.input.empty()) return RunLines(std::move(options));
   const bool fill = !options.fill.asked_by().empty();
   std::string prompt;
   FillTexts texts;
   if (fill) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(texts, ReadFill(options.fill));
+    GEMMA_ASSIGN_OR_RETURN(texts, ReadFill(options.fill));
   } else {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(prompt, ReadPrompt(options));
+    GEMMA_ASSIGN_OR_RETURN(prompt, ReadPrompt(options));
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Steering steering,
-                               Steering::Load(options.steering));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const Steering steering,
+                         Steering::Load(options.steering));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   const bool tuned = model.is_instruction_tuned();
   const bool chat = !fill && (options.chat || (tuned && !options.raw));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       const std::vector<TokenId> tokens,
       fill ? FillTokens(model, options.model.path, options.fill, texts,
                         &options.answer)
            : PromptTokens(model, prompt, options.system, chat));
-  GEMMA_TOOLS_RETURN_IF_ERROR(FindTokens(model, &options.answer));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
-                               Guard::Load(options.guard, options.model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      Session session,
-      CreateSession(model, options.model, DefaultContext(model)));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
-  GEMMA_TOOLS_RETURN_IF_ERROR(steering.Attach(session));
+  GEMMA_RETURN_IF_ERROR(FindTokens(model, &options.answer));
+  GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
+                         Guard::Load(options.guard, options.model));
+  GEMMA_ASSIGN_OR_RETURN(Session session, CreateSession(model, options.model,
+                                                        DefaultContext(model)));
+  GEMMA_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
+  GEMMA_RETURN_IF_ERROR(steering.Attach(session));
   if (options.answer.max_tokens == 0 && !chat) {
     options.answer.max_tokens = kMaxCompletionTokens;
   }
 
   if (!options.quiet && !fill) Note(ModeNote(tuned, chat));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       const Answer answer,
       AnswerPrompt(options, guard.get(), prompt, session, tokens));
   if (options.verbose || (StderrIsTerminal() && !options.quiet)) {

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/json.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/chat_settings.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
@@ -27,17 +28,17 @@ absl::Status CheckFormat(const Json& json) {
   std::string format;
   int32_t version = 0;
   if (!json.is_object()) return json.Unexpected("a saved chat");
-  GEMMA_TOOLS_RETURN_IF_ERROR(json.ReadRequired("format", format));
+  GEMMA_RETURN_IF_ERROR(json.ReadRequired("format", format));
   if (format != kFormat) {
     return json.Find("format")->Unexpected(absl::StrCat("'", kFormat, "'"));
   }
-  GEMMA_TOOLS_RETURN_IF_ERROR(json.ReadRequired("version", version));
+  GEMMA_RETURN_IF_ERROR(json.ReadRequired("version", version));
   if (version == kVersion) return absl::OkStatus();
   return json.Find("version")->Unexpected(absl::StrCat(kVersion));
 }
 
 absl::StatusOr<std::vector<Turn>> ReadTurns(const Json& json) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const auto messages, json.Array("messages"));
+  GEMMA_ASSIGN_OR_RETURN(const auto messages, json.Array("messages"));
   std::vector<Turn> turns;
   if (!messages.has_value()) return turns;
   bool from_user = true;
@@ -45,8 +46,8 @@ absl::StatusOr<std::vector<Turn>> ReadTurns(const Json& json) {
     const std::string_view wanted = from_user ? "user" : "model";
     std::string role;
     std::string text;
-    GEMMA_TOOLS_RETURN_IF_ERROR(message.ReadRequired("role", role));
-    GEMMA_TOOLS_RETURN_IF_ERROR(message.ReadRequired("text", text));
+    GEMMA_RETURN_IF_ERROR(message.ReadRequired("role", role));
+    GEMMA_RETURN_IF_ERROR(message.ReadRequired("text", text));
     if (role != wanted) {
       return message.Find("role")->Unexpected(absl::StrCat("'", wanted, "'"));
     }
@@ -66,26 +67,26 @@ absl::StatusOr<std::string> SettingValue(const Json& json) {
   std::string text;
   if (json.is_array()) {
     std::vector<std::string> texts;
-    GEMMA_TOOLS_RETURN_IF_ERROR(json.Get(texts));
+    GEMMA_RETURN_IF_ERROR(json.Get(texts));
     return nlohmann::json(texts).dump();
   }
   if (json.type() != Json::Type::kNumber) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(json.Get(text));
+    GEMMA_RETURN_IF_ERROR(json.Get(text));
     return text;
   }
   uint64_t whole = 0;
   if (json.Get(whole).ok()) return absl::StrCat(whole);
   double number = 0;
-  GEMMA_TOOLS_RETURN_IF_ERROR(json.Get(number));
+  GEMMA_RETURN_IF_ERROR(json.Get(number));
   return absl::StrCat(number);
 }
 
 absl::Status ReadSettings(const Json& json, const std::string& path,
                           AnswerOptions* settings) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const auto object, json.Object("settings"));
+  GEMMA_ASSIGN_OR_RETURN(const auto object, json.Object("settings"));
   if (!object.has_value()) return absl::OkStatus();
   for (const auto& [name, member] : object->Members()) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string value, SettingValue(member));
+    GEMMA_ASSIGN_OR_RETURN(const std::string value, SettingValue(member));
     const absl::Status status = ChangeSetting(name, value, settings);
     if (!status.ok()) {
       return absl::InvalidArgumentError(
@@ -131,27 +132,26 @@ std::string ToJson(const SavedChat& chat) {
 absl::StatusOr<SavedChat> ParseSavedChat(std::string_view json,
                                          const std::string& path,
                                          const AnswerOptions& settings) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Json root,
-                               Json::Parse(json, path, kLimits));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckFormat(root));
+  GEMMA_ASSIGN_OR_RETURN(const Json root, Json::Parse(json, path, kLimits));
+  GEMMA_RETURN_IF_ERROR(CheckFormat(root));
   SavedChat chat;
   chat.settings = settings;
-  GEMMA_TOOLS_RETURN_IF_ERROR(root.Read("system", chat.system));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(chat.turns, ReadTurns(root));
-  GEMMA_TOOLS_RETURN_IF_ERROR(ReadSettings(root, path, &chat.settings));
+  GEMMA_RETURN_IF_ERROR(root.Read("system", chat.system));
+  GEMMA_ASSIGN_OR_RETURN(chat.turns, ReadTurns(root));
+  GEMMA_RETURN_IF_ERROR(ReadSettings(root, path, &chat.settings));
   return chat;
 }
 
 absl::Status SaveChat(const std::string& path, const SavedChat& chat) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckReplaceable(path));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(path));
-  GEMMA_TOOLS_RETURN_IF_ERROR(file.Write(ToJson(chat)));
+  GEMMA_RETURN_IF_ERROR(CheckReplaceable(path));
+  GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(path));
+  GEMMA_RETURN_IF_ERROR(file.Write(ToJson(chat)));
   return file.Commit();
 }
 
 absl::StatusOr<SavedChat> LoadChat(const std::string& path,
                                    const AnswerOptions& settings) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string json, ReadFile(path));
+  GEMMA_ASSIGN_OR_RETURN(const std::string json, ReadFile(path));
   return ParseSavedChat(json, path, settings);
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/autoencoders.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
@@ -55,8 +56,8 @@ absl::StatusOr<std::string> ReadScopeText(const ScopeOptions& options) {
     return options.text;
   }
   const std::string path = options.file.empty() ? options.text : options.file;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::string text, ReadText(path));
-  GEMMA_TOOLS_RETURN_IF_ERROR(
+  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(path));
+  GEMMA_RETURN_IF_ERROR(
       CheckUtf8(text, path == kStdinArgument ? kStdinName : path));
   return text;
 }
@@ -71,10 +72,10 @@ absl::StatusOr<Readers> LoadReaders(const ScopeOptions& options,
                                     Autoencoders* autoencoders) {
   Readers result;
   for (const std::string& text : options.autoencoders) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const AutoencoderName name,
-                                 ParseAutoencoder("--sae", text));
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const SparseAutoencoder* autoencoder,
-                                 autoencoders->Load(name));
+    GEMMA_ASSIGN_OR_RETURN(const AutoencoderName name,
+                           ParseAutoencoder("--sae", text));
+    GEMMA_ASSIGN_OR_RETURN(const SparseAutoencoder* autoencoder,
+                           autoencoders->Load(name));
     const size_t num_features = autoencoder->num_features();
     for (const size_t feature : options.features) {
       if (feature < num_features) continue;
@@ -98,7 +99,7 @@ absl::StatusOr<Readers> LoadReaders(const ScopeOptions& options,
 absl::StatusOr<std::vector<TokenId>> TokensOf(const ScopeOptions& options,
                                               const Tokenizer& tokenizer,
                                               std::string_view text) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       std::vector<TokenId> tokens,
       tokenizer.Encode(text, options.parse_control ? ControlTokens::kParse
                                                    : ControlTokens::kAsText));
@@ -110,11 +111,11 @@ absl::StatusOr<std::vector<TokenId>> TokensOf(const ScopeOptions& options,
 absl::StatusOr<ScopedText> Read(const ScopeOptions& options, const Model& model,
                                 const Tokenizer& tokenizer, Readers readers,
                                 absl::Span<const TokenId> tokens) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       Session session,
       CreateSession(model, options.model,
                     std::min(tokens.size(), model.config().max_context)));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
+  GEMMA_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
   const size_t num_readers = readers.readers.size();
   ScopedText text = {
       options.model.path, std::move(readers.named), {}, options.features};
@@ -129,11 +130,11 @@ absl::StatusOr<ScopedText> Read(const ScopeOptions& options, const Model& model,
     text.tokens[of.position].features[of.reader].assign(of.features.begin(),
                                                         of.features.end());
   };
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(TapFunction function,
-                               FeatureTap(model, std::move(tap)));
+  GEMMA_ASSIGN_OR_RETURN(TapFunction function,
+                         FeatureTap(model, std::move(tap)));
   session.SetTap(std::move(function));
   Progress progress("reading the text", "tok");
-  GEMMA_TOOLS_RETURN_IF_ERROR(session.Append(tokens, [&](size_t done) {
+  GEMMA_RETURN_IF_ERROR(session.Append(tokens, [&](size_t done) {
     progress.Update(done, tokens.size());
     return !Interrupted();
   }));
@@ -142,33 +143,31 @@ absl::StatusOr<ScopedText> Read(const ScopeOptions& options, const Model& model,
 }
 
 absl::Status Scope(ScopeOptions options) {
-  GEMMA_TOOLS_RETURN_IF_ERROR(Check(options));
+  GEMMA_RETURN_IF_ERROR(Check(options));
   std::sort(options.features.begin(), options.features.end());
   std::optional<OutputFile> page;
   if (!options.html.empty()) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(OutputFile file,
-                                 OutputFile::Create(options.html));
+    GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(options.html));
     page.emplace(std::move(file));
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadScopeText(options));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadScopeText(options));
   Autoencoders autoencoders(options.sae_type);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(Readers readers,
-                               LoadReaders(options, &autoencoders));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(Readers readers, LoadReaders(options, &autoencoders));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   for (size_t i = 0; i < readers.readers.size(); ++i) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(
+    GEMMA_RETURN_IF_ERROR(
         CheckFits(model, *readers.readers[i].autoencoder,
                   absl::StrCat("--sae ", options.autoencoders[i])));
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
-                               TokensOf(options, *tokenizer, text));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                         TokensOf(options, *tokenizer, text));
+  GEMMA_ASSIGN_OR_RETURN(
       const ScopedText scoped,
       Read(options, model, *tokenizer, std::move(readers), tokens));
   if (page.has_value()) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(page->Write(ScopePage(scoped)));
-    GEMMA_TOOLS_RETURN_IF_ERROR(page->Commit());
+    GEMMA_RETURN_IF_ERROR(page->Write(ScopePage(scoped)));
+    GEMMA_RETURN_IF_ERROR(page->Commit());
   }
   return WriteOutput(options.format == "json"
                          ? ScopeJson(scoped, options.top)

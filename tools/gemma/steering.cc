@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/options.h"
 
@@ -60,7 +61,7 @@ absl::StatusOr<FeatureName> ParseSteer(std::string_view text) {
   if (equals == text.npos) {
     return Refuse(kSteer, text, text, absl::StrCat("not ", kForm));
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       FeatureName name,
       ParseFeature(kSteer, text, text.substr(0, equals), kForm));
   const std::string_view strength = text.substr(equals + 1);
@@ -78,24 +79,22 @@ absl::StatusOr<FeatureName> ParseAblate(std::string_view text) {
 absl::StatusOr<Steering> Steering::Load(const SteeringOptions& options) {
   Steering steering((Autoencoders(options.sae_type)));
   for (const std::string& text : options.steer) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const FeatureName name, ParseSteer(text));
-    GEMMA_TOOLS_RETURN_IF_ERROR(
-        steering.Add(kSteer, text, name, /*ablate=*/false));
+    GEMMA_ASSIGN_OR_RETURN(const FeatureName name, ParseSteer(text));
+    GEMMA_RETURN_IF_ERROR(steering.Add(kSteer, text, name, /*ablate=*/false));
   }
   for (const std::string& text : options.ablate) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(const FeatureName name, ParseAblate(text));
-    GEMMA_TOOLS_RETURN_IF_ERROR(
-        steering.Add(kAblate, text, name, /*ablate=*/true));
+    GEMMA_ASSIGN_OR_RETURN(const FeatureName name, ParseAblate(text));
+    GEMMA_RETURN_IF_ERROR(steering.Add(kAblate, text, name, /*ablate=*/true));
   }
   return steering;
 }
 
 absl::Status Steering::Add(std::string_view option, const std::string& text,
                            const FeatureName& name, bool ablate) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const AutoencoderName file,
-                               ParseAutoencoder(option, name.autoencoder));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const SparseAutoencoder* autoencoder,
-                               autoencoders_.Load(file));
+  GEMMA_ASSIGN_OR_RETURN(const AutoencoderName file,
+                         ParseAutoencoder(option, name.autoencoder));
+  GEMMA_ASSIGN_OR_RETURN(const SparseAutoencoder* autoencoder,
+                         autoencoders_.Load(file));
   if (name.feature >= autoencoder->num_features()) {
     return UsageError(absl::StrCat(option, " ", text, ": feature ",
                                    name.feature, " is not from 0 to ",
@@ -110,12 +109,12 @@ absl::Status Steering::Attach(Session& session) const {
   if (changes_.empty()) return absl::OkStatus();
   FeatureTapOptions options;
   for (const Change& change : changes_) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(
+    GEMMA_RETURN_IF_ERROR(
         CheckFits(session.model(), *change.what.autoencoder, change.text));
     options.changes.push_back(change.what);
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(TapFunction tap,
-                               FeatureTap(session.model(), std::move(options)));
+  GEMMA_ASSIGN_OR_RETURN(TapFunction tap,
+                         FeatureTap(session.model(), std::move(options)));
   session.SetTap(std::move(tap));
   return absl::OkStatus();
 }

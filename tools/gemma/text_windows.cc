@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/model_error.h"
@@ -24,17 +25,16 @@ CLI::Option* AddTextFile(CLI::App& app, std::string* file) {
 }
 
 absl::StatusOr<std::string> ReadTextFile(const std::string& file) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::string text, ReadText(file));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckUtf8(text, file));
+  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(file));
+  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, file));
   return text;
 }
 
 absl::StatusOr<std::vector<TokenId>> TokensOf(const Model& model,
                                               std::string_view text,
                                               const std::string& file) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
-                               tokenizer->Encode(text));
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
+  GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens, tokenizer->Encode(text));
   if (tokens.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(file, ": no text to score"));
   }
@@ -61,7 +61,7 @@ absl::StatusOr<size_t> ForEachWindow(
     // Nothing is scored after the last token, so the model need not see it.
     window.inputs.insert(window.inputs.end(), targets.begin(),
                          targets.end() - 1);
-    GEMMA_TOOLS_RETURN_IF_ERROR(body(window));
+    GEMMA_RETURN_IF_ERROR(body(window));
     ++windows;
   }
   return windows;

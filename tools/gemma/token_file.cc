@@ -5,6 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 
@@ -40,7 +41,7 @@ absl::StatusOr<std::vector<TokenId>> ParseTokenIds(std::string_view text,
 }
 
 absl::StatusOr<std::vector<TokenId>> ReadTokenFile(std::string_view path) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
   return ParseTokenIds(text, kBlanks, path);
 }
 

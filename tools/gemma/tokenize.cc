@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
@@ -28,16 +29,15 @@ struct TokenizeOptions {
 absl::Status Tokenize(const TokenizeOptions& options) {
   std::string text = options.text;
   if (text == kStdinArgument) {
-    GEMMA_TOOLS_ASSIGN_OR_RETURN(text, ReadText(text));
-    GEMMA_TOOLS_RETURN_IF_ERROR(CheckUtf8(text, kStdinName));
+    GEMMA_ASSIGN_OR_RETURN(text, ReadText(text));
+    GEMMA_RETURN_IF_ERROR(CheckUtf8(text, kStdinName));
   } else {
-    GEMMA_TOOLS_RETURN_IF_ERROR(AsUsageError(CheckUtf8(text, "TEXT")));
+    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(text, "TEXT")));
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string path,
-                               ResolveModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const std::string path, ResolveModel(options.model));
   const absl::StatusOr<Tokenizer> tokenizer = Tokenizer::Load(path);
   if (!tokenizer.ok()) return ExplainModelError(tokenizer.status(), path);
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_ASSIGN_OR_RETURN(
       std::vector<TokenId> tokens,
       tokenizer->Encode(text, options.parse_control ? ControlTokens::kParse
                                                     : ControlTokens::kAsText));

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gemma/gemma.h"
+#include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "src/formats/npz.h"
 #include "tools/gemma/commands.h"
@@ -52,7 +53,7 @@ struct Comparison {
 absl::StatusOr<std::vector<TokenId>> ReadIds(const Npz& npz,
                                              std::string_view name,
                                              const Model& model) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(NpzArray array, npz.Open("ids"));
+  GEMMA_ASSIGN_OR_RETURN(NpzArray array, npz.Open("ids"));
   const NpyHeader& header = array.header();
   const std::string where = absl::StrCat(name, ": array 'ids'");
   const bool is_row = header.shape.size() == 2 && header.shape[0] == 1;
@@ -60,17 +61,16 @@ absl::StatusOr<std::vector<TokenId>> ReadIds(const Npz& npz,
     return absl::InvalidArgumentError(absl::StrCat(
         where, " is ", ShapeText(header), ", wanted [n] or [1, n]"));
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<int64_t> ids,
-                               array.ReadIntegers(kMaxTokens));
-  GEMMA_TOOLS_RETURN_IF_ERROR(array.Finish());
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<int64_t> ids,
+                         array.ReadIntegers(kMaxTokens));
+  GEMMA_RETURN_IF_ERROR(array.Finish());
   std::vector<TokenId> tokens;
   for (const int64_t id : ids) {
     // What TokenId does not hold becomes -1, which CheckTokens refuses.
     tokens.push_back(id == static_cast<TokenId>(id) ? static_cast<TokenId>(id)
                                                     : TokenId{-1});
   }
-  GEMMA_TOOLS_RETURN_IF_ERROR(
-      CheckTokens(tokens, model.config().vocab_size, where));
+  GEMMA_RETURN_IF_ERROR(CheckTokens(tokens, model.config().vocab_size, where));
   return tokens;
 }
 
@@ -110,7 +110,7 @@ absl::StatusOr<Comparison> Compare(Session& session,
   const auto compare_rows = [&](size_t first, absl::Span<const float> rows) {
     const double begin = stopwatch.seconds();
     expected.resize(rows.size());
-    GEMMA_TOOLS_RETURN_IF_ERROR(reference.Read(absl::MakeSpan(expected)));
+    GEMMA_RETURN_IF_ERROR(reference.Read(absl::MakeSpan(expected)));
     std::vector<RowError> errors(rows.size() / vocab_size);
     ForEachRow(session.model().num_threads(), errors.size(), [&](size_t row) {
       errors[row] = CompareRows(
@@ -129,10 +129,10 @@ absl::StatusOr<Comparison> Compare(Session& session,
     outside_seconds += stopwatch.seconds() - begin;
     return absl::OkStatus();
   };
-  GEMMA_TOOLS_RETURN_IF_ERROR(
+  GEMMA_RETURN_IF_ERROR(
       ForEachLogitRows(session, tokens, rows_at_once, compare_rows));
   sum.seconds = stopwatch.seconds() - outside_seconds;
-  GEMMA_TOOLS_RETURN_IF_ERROR(reference.Finish());
+  GEMMA_RETURN_IF_ERROR(reference.Finish());
   return sum;
 }
 
@@ -174,29 +174,29 @@ absl::Status Verify(const VerifyOptions& options) {
     return UsageError(
         absl::StrCat("--tolerance: ", options.tolerance, " is less than 0"));
   }
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const MappedFile file,
-                               MappedFile::Open(options.reference));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Npz npz,
-                               Npz::Parse(file.bytes(), options.reference));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(NpzArray reference, npz.Open(options.array));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
-                               ReadIds(npz, options.reference, model));
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file,
+                         MappedFile::Open(options.reference));
+  GEMMA_ASSIGN_OR_RETURN(const Npz npz,
+                         Npz::Parse(file.bytes(), options.reference));
+  GEMMA_ASSIGN_OR_RETURN(NpzArray reference, npz.Open(options.array));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                         ReadIds(npz, options.reference, model));
   const std::string where =
       absl::StrCat(options.reference, ": array '", options.array, "'");
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckShape(
-      reference.header(), where, tokens.size(), model.config().vocab_size));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      Session session, CreateSession(model, options.model, tokens.size()));
-  GEMMA_TOOLS_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
+  GEMMA_RETURN_IF_ERROR(CheckShape(reference.header(), where, tokens.size(),
+                                   model.config().vocab_size));
+  GEMMA_ASSIGN_OR_RETURN(Session session,
+                         CreateSession(model, options.model, tokens.size()));
+  GEMMA_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
+  GEMMA_ASSIGN_OR_RETURN(
       const Comparison sum,
       Compare(session, tokens, options.model.chunk, reference, where));
 
   const double limit =
       double{options.tolerance} * std::max(1.0, sum.max_reference);
   const bool passed = sum.max_error <= limit;  // not if NaN
-  GEMMA_TOOLS_RETURN_IF_ERROR(WriteOutput(Show(options, sum, limit, passed)));
+  GEMMA_RETURN_IF_ERROR(WriteOutput(Show(options, sum, limit, passed)));
   if (passed) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrFormat(
       "%s: the logits differ from %s by %.3e at position %d, token %d; "

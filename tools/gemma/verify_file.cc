@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
@@ -30,7 +31,7 @@ absl::StatusOr<FileCheck> Check(const std::string& path) {
 }
 
 absl::Status Run(const std::string& model) {
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(const std::string path, ResolveModel(model));
+  GEMMA_ASSIGN_OR_RETURN(const std::string path, ResolveModel(model));
   const absl::StatusOr<FileCheck> check = Check(path);
   if (absl::IsCancelled(check.status())) return InterruptedError();
   if (!check.ok()) return ExplainModelError(check.status(), path);
