@@ -9,10 +9,10 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
-#include <string_view>
+#include <string>
 #include <thread>
 
-#include "absl/strings/str_cat.h"
+#include "src/os/control_groups.h"
 
 namespace gemma {
 namespace {
@@ -39,35 +39,12 @@ double QuotaOf(const std::string& directory) {
                std::ifstream(directory + "/cpu.cfs_period_us"));
 }
 
-// The least quota of a group and of those that it is in. `group` begins with a
-// slash.
-double LeastQuota(const std::string& mount, std::string group) {
-  double least = QuotaOf(mount);
-  while (group.size() > 1) {
-    least = std::min(least, QuotaOf(mount + group));
-    group.resize(group.rfind('/'));
-  }
-  return least;
-}
-
 }  // namespace
 
 size_t CpuQuota(const std::string& root) {
   double least = kNoQuota;
-  // Lines such as "0::/user.slice" (version 2) and "4:cpu,cpuacct:/docker/1".
-  std::ifstream groups(root + "/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    const size_t first = line.find(':');
-    const size_t second = line.find(":/", first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers =
-        absl::StrCat(",", line.substr(first + 1, second - first - 1), ",");
-    const std::string group = line.substr(second + 1);
-    const std::string mount = root + "/sys/fs/cgroup";
-    if (controllers == ",,") least = std::min(least, LeastQuota(mount, group));
-    if (controllers.find(",cpu,") != std::string::npos) {
-      least = std::min(least, LeastQuota(mount + "/cpu", group));
-    }
+  for (const ControlGroup& group : ControlGroups("cpu", root)) {
+    least = std::min(least, QuotaOf(group.directory));
   }
   if (least == kNoQuota) return 0;
   return static_cast<size_t>(std::max(1.0, std::floor(least)));

@@ -16,7 +16,7 @@ size_t AllowedCpus();
 size_t UsableCpus();
 
 // The quota alone, in processors rounded down, at least 1; 0: there is none.
-// Reads proc/self/cgroup and sys/fs/cgroup, of either version, below `root`.
+// Reads the files of control groups below `root`.
 size_t CpuQuota(const std::string& root = "/");
 
 }  // namespace gemma

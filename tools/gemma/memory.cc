@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "src/os/control_groups.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/text.h"
 
@@ -29,13 +30,13 @@ Bytes64 ReadNumber(const std::string& path) {
   return std::nullopt;
 }
 
-// The number behind a word at the start of a line: "MemTotal:  32 kB".
-Bytes64 ReadField(const std::string& path, std::string_view field) {
+// The number after a word at the start of a line: "MemTotal:  32 kB".
+Bytes64 NumberAfter(const std::string& path, std::string_view first) {
   std::ifstream file(path);
   std::string word;
   uint64_t number = 0;
   for (std::string line; file >> word; std::getline(file, line)) {
-    if (word == field && file >> number) return number;
+    if (word == first && file >> number) return number;
   }
   return std::nullopt;
 }
@@ -60,21 +61,11 @@ void ReadGroup(const std::string& directory, const GroupFiles& files,
     return;
   }
   const std::string stat = absl::StrCat(directory, "/memory.stat");
-  const uint64_t caches = ReadField(stat, files.inactive).value_or(0) +
-                          ReadField(stat, files.active).value_or(0);
+  const uint64_t caches = NumberAfter(stat, files.inactive).value_or(0) +
+                          NumberAfter(stat, files.active).value_or(0);
   const uint64_t kept = *used - std::min(*used, caches);
   Lower(*limit, &memory->group_limit);
   Lower(*limit - std::min(*limit, kept), &memory->group_available);
-}
-
-// Of a group, which begins with a slash, and of those that it is in.
-void ReadGroups(const std::string& mount, std::string group,
-                const GroupFiles& files, Memory* memory) {
-  ReadGroup(mount, files, memory);
-  while (group.size() > 1) {
-    ReadGroup(mount + group, files, memory);
-    group.resize(group.rfind('/'));
-  }
 }
 
 void ReadAddressLimit(const std::string& root, Memory* memory) {
@@ -140,25 +131,14 @@ std::optional<Memory::Room> Memory::LeastRoom() const {
 Memory ReadMemory(const std::string& root) {
   Memory memory;
   const std::string info = root + "/proc/meminfo";
-  memory.total = ReadField(info, "MemTotal:");
-  memory.available = ReadField(info, "MemAvailable:");
+  memory.total = NumberAfter(info, "MemTotal:");
+  memory.available = NumberAfter(info, "MemAvailable:");
   for (Bytes64* kib : {&memory.total, &memory.available}) {
     if (kib->has_value()) **kib *= 1024;
   }
-  const std::string mount = root + "/sys/fs/cgroup";
-  // Lines such as "0::/user.slice" (version 2) and "9:memory:/docker/1".
-  std::ifstream groups(root + "/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    const size_t first = line.find(':');
-    const size_t second = line.find(":/", first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers =
-        "," + line.substr(first + 1, second - first - 1) + ",";
-    const std::string group = line.substr(second + 1);
-    if (controllers == ",,") ReadGroups(mount, group, kVersion2, &memory);
-    if (controllers.find(",memory,") != std::string::npos) {
-      ReadGroups(mount + "/memory", group, kVersion1, &memory);
-    }
+  for (const ControlGroup& group : ControlGroups("memory", root)) {
+    ReadGroup(group.directory, group.version == 1 ? kVersion1 : kVersion2,
+              &memory);
   }
   ReadAddressLimit(root, &memory);
   return memory;
