@@ -10,11 +10,11 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
 #include "src/base/messages.h"
+#include "src/base/part_name.h"
 #include "src/base/status_macros.h"
 #include "src/formats/directory.h"
 #include "src/formats/safetensors.h"
@@ -52,40 +52,8 @@ absl::Status AddTensors(TensorTable tensors, Checkpoint& checkpoint,
 // ---------------------------------------------------------------------------
 // GGUF
 
-// "model-00002-of-00003.gguf"
-struct SplitName {
-  std::string prefix;  // "model"
-  size_t number;       // from 1
-  size_t count;
-
-  std::string Part(size_t part) const {
-    return absl::StrFormat("%s-%05d-of-%05d.gguf", prefix, part, count);
-  }
-};
-
-std::optional<SplitName> ParseSplitName(std::string_view name) {
-  // "-00002-of-00003.gguf"
-  constexpr size_t kDigits = 5;
-  constexpr std::string_view kOf = "-of-";
-  constexpr std::string_view kEnd = ".gguf";
-  constexpr size_t kSize = 1 + kDigits + kOf.size() + kDigits + kEnd.size();
-  if (name.size() < kSize) return std::nullopt;
-  SplitName split;
-  split.prefix = std::string(name.substr(0, name.size() - kSize));
-  const std::string_view suffix = name.substr(name.size() - kSize);
-  const std::string_view number = suffix.substr(1, kDigits);
-  const std::string_view count =
-      suffix.substr(1 + kDigits + kOf.size(), kDigits);
-  if (!absl::SimpleAtoi(number, &split.number) ||
-      !absl::SimpleAtoi(count, &split.count) ||
-      split.Part(split.number) != name) {
-    return std::nullopt;
-  }
-  return split;
-}
-
 // Checks that a part of a split file says of itself what its name says.
-absl::Status CheckPart(const GgufFile& file, const SplitName& name,
+absl::Status CheckPart(const GgufFile& file, const PartName& name,
                        size_t part) {
   size_t number = 0;
   size_t count = 0;
@@ -100,7 +68,7 @@ absl::Status CheckPart(const GgufFile& file, const SplitName& name,
 }
 
 // Adds all parts to `checkpoint`, which has the directory.
-absl::Status AddParts(const SplitName& name, Checkpoint& checkpoint) {
+absl::Status AddParts(const PartName& name, Checkpoint& checkpoint) {
   std::optional<size_t> wanted_tensors;
   for (size_t part = 1; part <= name.count; ++part) {
     const std::string path = InDirectory(checkpoint.directory, name.Part(part));
@@ -154,7 +122,7 @@ absl::StatusOr<Checkpoint> OpenGguf(std::string given, MappedFile file) {
     checkpoint.files.push_back(std::move(file));
   } else {
     const std::string name = fs::path(file.path()).filename().string();
-    const std::optional<SplitName> split = ParseSplitName(name);
+    const std::optional<PartName> split = ParsePartName(name);
     if (!split.has_value() || split->count != split_count) {
       return absl::InvalidArgumentError(absl::StrFormat(
           "%s: is one of %d parts (split.count), wanted a name that ends in "
@@ -354,7 +322,7 @@ bool AreOneModel(const std::vector<std::string>& names) {
   if (names.size() == 1) return true;
   std::set<std::pair<std::string, size_t>> models;
   for (const std::string& name : names) {
-    const std::optional<SplitName> split = ParseSplitName(name);
+    const std::optional<PartName> split = ParsePartName(name);
     if (!split.has_value()) return false;
     models.emplace(split->prefix, split->count);
   }

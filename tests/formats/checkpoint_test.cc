@@ -372,21 +372,19 @@ TEST(CheckpointHostile, SplitGgufThatDisagrees) {
 
 TEST(CheckpointHostile, SplitGgufWithTheWrongName) {
   const std::string directory = TestDirectory();
-  for (const char* name : {"/x.gguf", "/x-00001-of-00004.gguf",
-                           "/x-0001-of-0003.gguf", "/x-00001-of-00003"}) {
+  for (const char* name :
+       {"/x.gguf", "/x-00001-of-00004.gguf", "/x-0001-of-0003.gguf",
+        "/x-00001-of-00003", "/x-00000-of-00003.gguf",
+        "/x-00004-of-00003.gguf"}) {
     WriteFile(directory + name, Part(1, 3, 3).Finish());
     EXPECT_EQ(ErrorOf(OpenCheckpoint(directory + name)),
               absl::StrCat(directory, name,
                            ": is one of 3 parts (split.count), wanted a name "
                            "that ends in -00001-of-00003.gguf or the like"));
   }
-  for (const char* name : {"/x-00000-of-00003.gguf", "/x-00004-of-00003.gguf",
-                           "/x-00002-of-00003.gguf"}) {
-    WriteFile(directory + name, Part(1, 3, 3).Finish());
-    EXPECT_THAT(ErrorOf(OpenCheckpoint(directory + name)),
-                HasSubstr("split.no is 0"))
-        << name;
-  }
+  const std::string other = directory + "/x-00002-of-00003.gguf";
+  WriteFile(other, Part(1, 3, 3).Finish());
+  EXPECT_THAT(ErrorOf(OpenCheckpoint(other)), HasSubstr("split.no is 0"));
 }
 
 TEST(CheckpointHostile, ADirectoryOfSeveralModels) {

@@ -95,21 +95,6 @@ TEST(PublicPart, CutsSecretsOnly) {
   EXPECT_EQ(PublicPart("a@b"), "a@b");
 }
 
-TEST(GgufName, TellsPartsOfAFile) {
-  const auto part = ParseGgufPart("d/m-00002-of-00012.gguf");
-  ASSERT_TRUE(part.has_value());
-  EXPECT_EQ(part->model, "d/m");
-  EXPECT_EQ(part->number, 2);
-  EXPECT_EQ(part->count, 12);
-  EXPECT_EQ(part->Name(11), "d/m-00011-of-00012.gguf");
-  for (const std::string_view name :
-       {"m.gguf", "m-00000-of-00003.gguf", "m-00004-of-00003.gguf",
-        "m-2-of-3.gguf", "m-0000a-of-00003.gguf", "-00001-of-00003.gguf",
-        "m-00001-of-00003.bin", "m_00001-of-00003.gguf", ""}) {
-    EXPECT_FALSE(ParseGgufPart(name).has_value()) << name;
-  }
-}
-
 TEST(Catalogue, EntriesCanBePulled) {
   for (const CatalogueEntry& entry : Catalogue()) {
     SCOPED_TRACE(entry.name);

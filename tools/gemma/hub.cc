@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "src/base/part_name.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/gguf_name.h"
@@ -114,10 +115,10 @@ absl::Status NotThere(const ModelSource& source, std::string_view path) {
 absl::StatusOr<std::vector<HubFile>> WithParts(const HubListing& listing,
                                                const ModelSource& source,
                                                const std::string& path) {
-  const std::optional<GgufPart> part = ParseGgufPart(path);
+  const std::optional<PartName> part = ParsePartName(path);
   std::vector<HubFile> files;
   for (size_t i = 1; i <= (part.has_value() ? part->count : 1); ++i) {
-    const std::string name = part.has_value() ? part->Name(i) : path;
+    const std::string name = part.has_value() ? part->Part(i) : path;
     const HubFile* file = FindFile(listing, name);
     if (file == nullptr) return NotThere(source, name);
     files.push_back(*file);
@@ -131,7 +132,7 @@ bool BeginsModel(const HubFile& file) {
   if (!IsGguf(file.path) || absl::StartsWith(FileName(file.path), "mmproj")) {
     return false;
   }
-  const std::optional<GgufPart> part = ParseGgufPart(file.path);
+  const std::optional<PartName> part = ParsePartName(file.path);
   return !part.has_value() || part->number == 1;
 }
 

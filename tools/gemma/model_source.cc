@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "src/base/part_name.h"
 #include "tools/gemma/gguf_name.h"
 #include "tools/gemma/http.h"
 #include "tools/gemma/model_store.h"
@@ -29,7 +30,7 @@ absl::Status Wrong(std::string_view text, std::string_view wanted) {
 // The file's name without its end, and, of a part, without its number.
 std::string NameOfGguf(std::string_view path) {
   const std::string_view file = FileName(path);
-  if (const auto part = ParseGgufPart(file)) return part->model;
+  if (const auto part = ParsePartName(file)) return part->prefix;
   return std::string(absl::StripSuffix(file, ".gguf"));
 }
 

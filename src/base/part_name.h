@@ -1,0 +1,28 @@
+// Names of the parts that a GGUF model is split into.
+
+#ifndef GEMMA_SRC_BASE_PART_NAME_H_
+#define GEMMA_SRC_BASE_PART_NAME_H_
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace gemma {
+
+// "dir/model-00002-of-00003.gguf".
+struct PartName {
+  std::string prefix;  // "dir/model"
+  size_t number = 0;   // from 1 to `count`
+  size_t count = 0;
+
+  // The name of another part.
+  std::string Part(size_t part) const;
+};
+
+// Nothing if `name` is not that of a part.
+std::optional<PartName> ParsePartName(std::string_view name);
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_BASE_PART_NAME_H_
