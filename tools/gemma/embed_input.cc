@@ -10,6 +10,7 @@
 #include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
+#include "tools/gemma/json_line.h"
 #include "tools/gemma/text.h"
 
 namespace gemma::tools {
@@ -30,60 +31,41 @@ absl::StatusOr<std::string> CommonPrefix(const EmbedInputOptions& options) {
   return PrefixOf(options.prompt, options.title);
 }
 
-absl::Status ReadField(const Json& object, const char* name,
-                       std::string* text) {
-  const auto field = object.find(name);
-  if (field == object.end()) return absl::OkStatus();
-  if (!field->is_string()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "'", name, "' is of type ", field->type_name(), ", wanted a text"));
-  }
-  *text = field->get_ref<const std::string&>();
-  return absl::OkStatus();
-}
-
 absl::StatusOr<EmbedInput> FromObject(const Json& object,
                                       const EmbedInputOptions& options) {
   EmbedInput input;
+  std::string prompt = options.prompt;
+  std::string title = options.title;
+  bool has_text = false;
+  bool has_own_prefix = false;
+  GEMMA_RETURN_IF_ERROR(ReadId(object, &input.id));
   for (const auto& [name, value] : object.items()) {
-    if (name == "text" || name == "title" || name == "prompt") continue;
-    if (name != "id") {
+    if (name == "text") {
+      GEMMA_RETURN_IF_ERROR(ReadTextField(name, value, &input.text));
+      has_text = true;
+    } else if (name == "prompt" || name == "title") {
+      GEMMA_RETURN_IF_ERROR(
+          ReadTextField(name, value, name == "title" ? &title : &prompt));
+      has_own_prefix = true;
+    } else if (name != "id") {
       return absl::InvalidArgumentError(absl::StrCat(
           "no field '", name, "', wanted 'text', 'id', 'title' and 'prompt'"));
     }
-    if (!value.is_string() && !value.is_number()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("'id' is of type ", value.type_name(),
-                       ", wanted a text or a number"));
-    }
-    input.id = value.dump();
   }
-  if (!object.contains("text")) {
-    return absl::InvalidArgumentError("there is no 'text'");
-  }
-  std::string prompt = options.prompt;
-  std::string title = options.title;
-  GEMMA_RETURN_IF_ERROR(ReadField(object, "text", &input.text));
-  GEMMA_RETURN_IF_ERROR(ReadField(object, "prompt", &prompt));
-  GEMMA_RETURN_IF_ERROR(ReadField(object, "title", &title));
-  const bool own = object.contains("prompt") || object.contains("title");
-  GEMMA_ASSIGN_OR_RETURN(const std::string prefix,
-                         own ? PrefixOf(prompt, title) : CommonPrefix(options));
+  if (!has_text) return absl::InvalidArgumentError("there is no 'text'");
+  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, has_own_prefix
+                                                       ? PrefixOf(prompt, title)
+                                                       : CommonPrefix(options));
   input.text.insert(0, prefix);
   return input;
 }
 
 absl::StatusOr<EmbedInput> FromJson(std::string_view line,
                                     const EmbedInputOptions& options) {
-  const Json json = Json::parse(line, /*cb=*/nullptr,
-                                /*allow_exceptions=*/false);
-  if (json.is_discarded()) {
-    return absl::InvalidArgumentError("no JSON in UTF-8");
-  }
+  GEMMA_ASSIGN_OR_RETURN(const Json json, ParseJsonLine(line));
   if (json.is_object()) return FromObject(json, options);
   if (!json.is_string()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "is of type ", json.type_name(), ", wanted an object or a text"));
+    return WrongType("the line", json, "an object or a text");
   }
   GEMMA_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
   return EmbedInput{absl::StrCat(prefix, json.get<std::string>()), ""};
