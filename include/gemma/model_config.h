@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ using TokenId = int32_t;
 // What moves information between positions in one block.
 enum class BlockType {
   kGlobalAttention,  // attends to every earlier position
-  kLocalAttention,   // attends to the last `sliding_window` positions
+  kLocalAttention,   // attends to the layer's last `sliding_window` positions
   kRecurrent,        // RG-LRU (RecurrentGemma): a state of fixed size
 };
 
@@ -29,27 +30,56 @@ enum class Pooling {
   kMean,  // their mean is one vector for the text: an Embedder's model
 };
 
+// How a layer's queries and keys turn with their position: pair i of a head,
+// its values i and i + rotary_dim / 2, by
+//   position * base^(-2 i / rotary_dim) / factor   radians.
+struct RopeConfig {
+  size_t rotary_dim = 0;  // leading values of a head that form pairs; may be 0
+  size_t num_rotating = 0;  // pairs that turn, the first of them; 0: all
+  float base = 0.0f;        // theta, e.g. 10000
+  float factor = 1.0f;      // divides the frequencies
+
+  friend bool operator==(const RopeConfig&, const RopeConfig&) = default;
+};
+
+// The hyperparameters that may differ between the layers of a model. Every
+// field must be set: zero is invalid unless its comment gives zero a meaning.
+struct LayerConfig {
+  BlockType type = BlockType::kGlobalAttention;
+  size_t num_heads = 0;       // query heads; of kRecurrent, the strips of
+                              // channels that have gates of their own
+  size_t num_kv_heads = 0;    // key/value heads; divides num_heads
+  size_t head_dim = 0;        // num_heads * head_dim may differ from model_dim
+  size_t sliding_window = 0;  // positions attended, the current one included;
+                              // unused unless kLocalAttention
+  RopeConfig rope;
+  size_t ffw_dim = 0;  // width inside the gated feed-forward layer
+
+  // What no model that is supported has yet: Validate refuses other values.
+  size_t num_experts = 0;           // of a mixture; 0: none
+  size_t experts_used = 0;          // by each token; 0: none
+  size_t expert_dim = 0;            // width inside an expert; 0: none
+  size_t per_layer_dim = 0;         // of the layer's own embeddings; 0: none
+  std::optional<size_t> kv_source;  // the layer whose keys and values it reads;
+                                    // none: its own
+
+  size_t q_dim() const { return num_heads * head_dim; }
+  size_t kv_dim() const { return num_kv_heads * head_dim; }
+
+  friend bool operator==(const LayerConfig&, const LayerConfig&) = default;
+};
+
 // The hyperparameters of one model. Every field must be set: zero is invalid
 // unless its comment gives zero a meaning.
 struct ModelConfig {
-  std::string architecture;   // "gemma", "gemma2", "gemma3", "recurrentgemma",
-                              // "gemma-embedding"
-  size_t model_dim = 0;       // width of the residual stream
-  size_t ffw_dim = 0;         // width inside the gated feed-forward layer
-  size_t num_heads = 0;       // query heads
-  size_t num_kv_heads = 0;    // key/value heads; divides num_heads
-  size_t head_dim = 0;        // num_heads * head_dim may differ from model_dim
-  size_t vocab_size = 0;      // tokens
-  size_t max_context = 0;     // positions the model was made for
-  size_t sliding_window = 0;  // positions attended, the current one included;
-                              // 0 if no block is kLocalAttention
-  size_t rotary_dim = 0;      // leading values of a head that RoPE rotates
-  size_t lru_width = 0;       // 0 if no block is kRecurrent
-  size_t conv_width = 0;      // taps of the recurrent block's convolution,
-                              // the current position included; 0 as above
-  float rope_base_local = 0.0f;       // theta, e.g. 10000; Gemma 3 has two
-  float rope_base_global = 0.0f;      // the same of global blocks
-  float rope_factor_global = 1.0f;    // divides the global blocks' frequencies
+  std::string architecture;  // "gemma", "gemma2", "gemma3", "recurrentgemma",
+                             // "gemma-embedding"
+  size_t model_dim = 0;      // width of the residual stream
+  size_t vocab_size = 0;     // tokens
+  size_t max_context = 0;    // positions the model was made for
+  size_t lru_width = 0;      // 0 if no block is kRecurrent
+  size_t conv_width = 0;     // taps of the recurrent block's convolution,
+                             // the current position included; 0 as above
   float embedding_scale = 0.0f;       // multiplies embeddings: sqrt(model_dim),
                                       // rounded as the reference rounds it
   float query_scale = 0.0f;           // multiplies q.k
@@ -61,7 +91,7 @@ struct ModelConfig {
   bool biases = false;         // RecurrentGemma: projections have biases
   bool bidirectional = false;  // EmbeddingGemma: attention also sees all later
                                // positions; local, as many as before
-  std::vector<BlockType> blocks;  // one per layer
+  std::vector<LayerConfig> layers;
 
   Pooling pooling = Pooling::kNone;  // whether a text becomes one vector
   std::vector<size_t> dense_dims;    // widths that a pooled vector is projected
@@ -70,8 +100,7 @@ struct ModelConfig {
   TokenId bos_token = 2;                   // begins a text
   std::vector<TokenId> stop_tokens = {1};  // each ends a text
 
-  // Blocks of the model.
-  size_t num_layers() const { return blocks.size(); }
+  size_t num_layers() const { return layers.size(); }
   // Width of a text's embedding, of a model that pools.
   size_t embedding_dim() const {
     return dense_dims.empty() ? model_dim : dense_dims.back();

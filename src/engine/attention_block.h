@@ -13,6 +13,7 @@
 #include "ops/matrix_view.h"
 #include "ops/ops.h"
 #include "src/engine/batch.h"
+#include "src/engine/rope_tables.h"
 #include "src/engine/scratch.h"
 #include "src/model/weights.h"
 
@@ -25,6 +26,40 @@ struct RowBlock {
   size_t count = 0;
 };
 
+// How the rows of a pass are divided among tasks, in layers of one shape of
+// heads.
+class RowDivision {
+ public:
+  RowDivision(const LayerConfig& layer, size_t max_rows);
+
+  // Divides the rows, at most max_rows, into blocks: as large as leaves each of
+  // the threads two tasks.
+  void Divide(std::span<const BatchRow> rows, size_t num_threads);
+  std::span<const RowBlock> blocks() const { return blocks_; }
+
+  // Whether the keys of a row are to be divided too, for want of rows.
+  bool divide_keys() const { return divide_keys_; }
+
+  // Whether it is that of the layer.
+  bool Fits(const LayerConfig& layer) const;
+
+  // Floats that a task needs, and a block's results of one span of keys.
+  size_t task_size() const { return task_size_; }
+  size_t partial_size() const { return partial_size_; }
+
+ private:
+  void Cut(std::span<const BatchRow> rows, size_t max_count);
+
+  size_t num_heads_;
+  size_t num_kv_heads_;
+  size_t head_dim_;
+  size_t max_count_;  // rows of a block
+  size_t task_size_;
+  size_t partial_size_;
+  std::vector<RowBlock> blocks_;
+  bool divide_keys_ = false;
+};
+
 // What attention needs besides activations: how the rows of a pass are divided
 // among tasks, and memory for the tasks.
 class AttentionScratch {
@@ -34,46 +69,36 @@ class AttentionScratch {
   bool ok() const { return memory_.data() != nullptr; }
   static uint64_t Bytes(const ModelConfig& config, size_t num_threads);
 
-  // Divides the rows, at most max_rows, into blocks: as large as leaves each
-  // thread two tasks.
+  // Divides the rows, at most max_rows, for all layers.
   void Divide(std::span<const BatchRow> rows);
-  std::span<const RowBlock> blocks() const { return blocks_; }
 
-  // Whether the keys of a row are to be divided too, for want of rows.
-  bool divide_keys() const { return divide_keys_; }
+  const RowDivision& DivisionOf(size_t layer) const {
+    return divisions_[index_[layer]];
+  }
 
   // Of one task.
   std::span<float> Task(size_t worker) const;
   // The results of the spans of item block * num_kv_heads + kv head, and of one
-  // span; only if divide_keys().
-  std::span<float> Partials(size_t item) const;
-  std::span<float> Partial(size_t item, size_t span) const;
+  // span; only if the division divides keys.
+  std::span<float> Partials(const RowDivision& division, size_t item) const;
+  std::span<float> Partial(const RowDivision& division, size_t item,
+                           size_t span) const;
 
  private:
-  struct Sizes {
-    explicit Sizes(const ModelConfig& config);
-    size_t max_count;  // rows of a block
-    size_t task;       // floats
-    size_t partial;    // floats
-  };
-
-  void Cut(std::span<const BatchRow> rows, size_t max_count);
-
-  size_t num_kv_heads_;
   size_t num_threads_;
-  Sizes sizes_;
-  // [threads, task], [2 * threads, kMaxAttendSpans, partial].
+  std::vector<RowDivision> divisions_;  // one for each shape of heads
+  std::vector<size_t> index_;           // of each layer, in divisions_
+  size_t task_size_ = 0;                // of the largest layer
+  // [threads, task size], [2 * threads, kMaxAttendSpans, partial size].
   AlignedBuffer memory_;
-  std::vector<RowBlock> blocks_;
-  bool divide_keys_ = false;
 };
 
 // update = attention of normed, both [rows.size(), model_dim], and stores the
-// rows' keys and values. `rows` are those of the segments. The scratch holds
-// the rows' RoPE angles; `attention` has divided the rows.
+// rows' keys and values. `rows` are those of the segments. `rope` holds the
+// rows' angles; `attention` has divided the rows.
 void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
                     size_t layer, std::span<const Segment> segments,
-                    std::span<const BatchRow> rows,
+                    std::span<const BatchRow> rows, const RopeTables& rope,
                     MatrixView<const float> normed, Scratch& scratch,
                     const AttentionScratch& attention, MatrixView<float> update,
                     MatMulContext& context);

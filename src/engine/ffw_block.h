@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <span>
 
+#include "gemma/model_config.h"
 #include "ops/matrix_view.h"
 #include "ops/ops.h"
 #include "src/engine/batch.h"
@@ -16,10 +17,10 @@ namespace gemma {
 
 // update = down(gelu(gate(normed)) * up(normed)), both [number of tokens,
 // model_dim].
-void FfwBlock(const LayerWeights& weights, size_t layer,
-              std::span<const Segment> segments, MatrixView<const float> normed,
-              Scratch& scratch, MatrixView<float> update,
-              MatMulContext& context);
+void FfwBlock(const LayerConfig& config, const LayerWeights& weights,
+              size_t layer, std::span<const Segment> segments,
+              MatrixView<const float> normed, Scratch& scratch,
+              MatrixView<float> update, MatMulContext& context);
 
 }  // namespace gemma
 

@@ -80,7 +80,7 @@ void RecurrentBlock(const ModelConfig& config, const LayerWeights& weights,
   }};
   MatMul(projections, context);
 
-  const size_t strips = config.num_heads;
+  const size_t strips = config.layers[layer].num_heads;
   const size_t width = config.lru_width / strips;
   context.workers().ForEach(segments.size() * strips, [&](size_t task, size_t) {
     const Segment& segment = segments[task / strips];

@@ -1,5 +1,7 @@
 #include "src/engine/scratch.h"
 
+#include <algorithm>
+
 namespace gemma {
 namespace {
 
@@ -16,18 +18,20 @@ uint64_t Place(const ModelConfig& c, size_t max_rows, float* start,
   place(&Scratch::x, c.model_dim);
   place(&Scratch::normed, c.model_dim);
   place(&Scratch::update, c.model_dim);
-  place(&Scratch::gate, c.ffw_dim);
-  place(&Scratch::up, c.ffw_dim);
-  const size_t q_dim = c.num_heads * c.head_dim;
-  const size_t kv_dim = c.num_kv_heads * c.head_dim;
+  size_t ffw_dim = 0;
+  size_t q_dim = 0;
+  size_t kv_dim = 0;
+  for (const LayerConfig& layer : c.layers) {
+    ffw_dim = std::max(ffw_dim, layer.ffw_dim);
+    q_dim = std::max(q_dim, layer.q_dim());
+    kv_dim = std::max(kv_dim, layer.kv_dim());
+  }
+  place(&Scratch::gate, ffw_dim);
+  place(&Scratch::up, ffw_dim);
   place(&Scratch::q, q_dim);
   place(&Scratch::k, kv_dim);
   place(&Scratch::v, kv_dim);
   place(&Scratch::heads, q_dim);
-  for (auto view : {&Scratch::cos_local, &Scratch::sin_local,
-                    &Scratch::cos_global, &Scratch::sin_global}) {
-    place(view, c.rotary_dim / 2);
-  }
   for (auto view : {&Scratch::rec_x, &Scratch::rec_y, &Scratch::conv,
                     &Scratch::input_gate, &Scratch::recurrent_gate}) {
     place(view, c.lru_width);

@@ -12,8 +12,16 @@
 
 namespace gemma {
 
-// Buffers for up to max_rows rows. The views have max_rows rows; a pass takes
-// the first of them.
+// The part of a buffer that `rows` rows of `cols` values take, without gaps:
+// layers may be narrower than the widest, for which the buffer was made.
+inline MatrixView<float> Narrowed(MatrixView<float> buffer, size_t rows,
+                                  size_t cols) {
+  return {buffer.data, rows, cols};
+}
+
+// Buffers for up to max_rows rows. The views have max_rows rows and the columns
+// of the widest layer; a pass takes the first rows, and a layer what Narrowed
+// gives it.
 struct Scratch {
   Scratch(const ModelConfig& config, size_t max_rows);
   bool ok() const { return memory.data() != nullptr; }
@@ -21,22 +29,20 @@ struct Scratch {
   static uint64_t Bytes(const ModelConfig& config, size_t max_rows);
 
   AlignedBuffer memory;
-  MatrixView<float> x;       // [max_rows, model_dim], the residual stream
-  MatrixView<float> normed;  // [max_rows, model_dim]
-  MatrixView<float> update;  // [max_rows, model_dim]
-  MatrixView<float> gate;    // [max_rows, ffw_dim]
-  MatrixView<float> up;      // [max_rows, ffw_dim]
-  MatrixView<float> q;       // [max_rows, num_heads * head_dim]
-  MatrixView<float> k;       // [max_rows, num_kv_heads * head_dim]
-  MatrixView<float> v;       // [max_rows, num_kv_heads * head_dim]
-  MatrixView<float> heads;   // [max_rows, num_heads * head_dim]
-  MatrixView<float> cos_local, sin_local;    // [max_rows, rotary_dim / 2]
-  MatrixView<float> cos_global, sin_global;  // [max_rows, rotary_dim / 2]
-  MatrixView<float> rec_x;                   // [max_rows, lru_width]
-  MatrixView<float> rec_y;                   // [max_rows, lru_width]
-  MatrixView<float> conv;                    // [max_rows, lru_width]
-  MatrixView<float> input_gate;              // [max_rows, lru_width]
-  MatrixView<float> recurrent_gate;          // [max_rows, lru_width]
+  MatrixView<float> x;           // [max_rows, model_dim], the residual stream
+  MatrixView<float> normed;      // [max_rows, model_dim]
+  MatrixView<float> update;      // [max_rows, model_dim]
+  MatrixView<float> gate;        // [max_rows, ffw_dim]
+  MatrixView<float> up;          // [max_rows, ffw_dim]
+  MatrixView<float> q;           // [max_rows, num_heads * head_dim]
+  MatrixView<float> k;           // [max_rows, num_kv_heads * head_dim]
+  MatrixView<float> v;           // [max_rows, num_kv_heads * head_dim]
+  MatrixView<float> heads;       // [max_rows, num_heads * head_dim]
+  MatrixView<float> rec_x;       // [max_rows, lru_width]
+  MatrixView<float> rec_y;       // [max_rows, lru_width]
+  MatrixView<float> conv;        // [max_rows, lru_width]
+  MatrixView<float> input_gate;  // [max_rows, lru_width]
+  MatrixView<float> recurrent_gate;  // [max_rows, lru_width]
 };
 
 }  // namespace gemma

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <span>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -10,25 +9,33 @@
 namespace gemma {
 namespace {
 
-// Layers that have a state of their own.
-std::span<const BlockType> OwnStates(const ModelConfig& config) {
-  const std::span<const BlockType> all = config.blocks;
-  return config.bidirectional ? all.first(1) : all;
+// Whether layers of this shape can use the same cache, in turns.
+bool IsSameShape(const LayerConfig& a, const LayerConfig& b) {
+  return a.num_kv_heads == b.num_kv_heads && a.head_dim == b.head_dim;
+}
+
+// The layer whose state `layer` uses: its own, or in a bidirectional model that
+// of the first layer of its shape.
+size_t OwnerOf(const ModelConfig& config, size_t layer) {
+  if (!config.bidirectional) return layer;
+  size_t owner = 0;
+  while (!IsSameShape(config.layers[owner], config.layers[layer])) ++owner;
+  return owner;
 }
 
 // A local layer keeps the window before the first row of a pass, and as many
 // positions more as may be taken back; and the rows of the pass, or the rest of
 // the first and last block of those positions.
 KvCache::Shape KvShape(const ModelConfig& config, const SequenceLimits& limits,
-                       BlockType type) {
+                       const LayerConfig& layer) {
   size_t slots = limits.max_tokens;
   size_t kept = limits.max_tokens;
-  if (type == BlockType::kLocalAttention && !config.bidirectional) {
-    kept = config.sliding_window - 1 + limits.max_rollback;
+  if (layer.type == BlockType::kLocalAttention && !config.bidirectional) {
+    kept = layer.sliding_window - 1 + limits.max_rollback;
     const size_t ring = kept + std::max(limits.max_rows, 2 * kCacheBlock);
     slots = HasGlobal(config) ? std::min(ring, slots) : ring;
   }
-  return {slots, kept, config.num_kv_heads, config.head_dim, limits.cache_type};
+  return {slots, kept, layer.num_kv_heads, layer.head_dim, limits.cache_type};
 }
 
 RecurrentState::Shape RecurrentShape(const ModelConfig& config,
@@ -40,29 +47,33 @@ RecurrentState::Shape RecurrentShape(const ModelConfig& config,
 // ring has room for the rows of a pass, which after the pass are as good as
 // any.
 size_t Rollback(const ModelConfig& config, const SequenceLimits& limits,
-                BlockType type) {
-  if (type == BlockType::kRecurrent) return limits.max_rollback;
-  const size_t slots = KvShape(config, limits, type).Slots();
-  const bool forgets = type == BlockType::kLocalAttention &&
+                const LayerConfig& layer) {
+  if (layer.type == BlockType::kRecurrent) return limits.max_rollback;
+  const size_t slots = KvShape(config, limits, layer).Slots();
+  const bool forgets = layer.type == BlockType::kLocalAttention &&
                        !(HasGlobal(config) && slots >= limits.max_tokens);
-  return forgets ? slots - (config.sliding_window - 1)
+  return forgets ? slots - (layer.sliding_window - 1)
                  : std::numeric_limits<size_t>::max();
 }
 
 }  // namespace
 
 bool HasGlobal(const ModelConfig& config) {
-  return std::count(config.blocks.begin(), config.blocks.end(),
-                    BlockType::kGlobalAttention) != 0;
+  return std::any_of(config.layers.begin(), config.layers.end(),
+                     [](const LayerConfig& layer) {
+                       return layer.type == BlockType::kGlobalAttention;
+                     });
 }
 
 uint64_t SequenceState::Bytes(const ModelConfig& config,
                               const SequenceLimits& limits) {
   uint64_t bytes = 0;
-  for (const BlockType type : OwnStates(config)) {
-    bytes += type == BlockType::kRecurrent
+  for (size_t i = 0; i < config.num_layers(); ++i) {
+    if (OwnerOf(config, i) != i) continue;
+    const LayerConfig& layer = config.layers[i];
+    bytes += layer.type == BlockType::kRecurrent
                  ? RecurrentShape(config, limits).Bytes()
-                 : KvShape(config, limits, type).Bytes();
+                 : KvShape(config, limits, layer).Bytes();
   }
   return bytes;
 }
@@ -72,10 +83,16 @@ absl::StatusOr<SequenceState> SequenceState::Create(
   SequenceState state;
   state.rollback_ = std::numeric_limits<size_t>::max();
   bool ok = true;
-  for (const BlockType type : OwnStates(config)) {
-    state.rollback_ = std::min(state.rollback_, Rollback(config, limits, type));
+  for (size_t i = 0; i < config.num_layers(); ++i) {
+    if (const size_t owner = OwnerOf(config, i); owner != i) {
+      state.index_.push_back(state.index_[owner]);
+      continue;
+    }
+    const LayerConfig& layer = config.layers[i];
+    state.rollback_ =
+        std::min(state.rollback_, Rollback(config, limits, layer));
     std::span<uint8_t> bytes;
-    if (type == BlockType::kRecurrent) {
+    if (layer.type == BlockType::kRecurrent) {
       state.index_.push_back(state.recurrent_states_.size());
       RecurrentState& added =
           state.recurrent_states_.emplace_back(RecurrentShape(config, limits));
@@ -84,13 +101,14 @@ absl::StatusOr<SequenceState> SequenceState::Create(
     } else {
       state.index_.push_back(state.kv_caches_.size());
       KvCache& added =
-          state.kv_caches_.emplace_back(KvShape(config, limits, type));
+          state.kv_caches_.emplace_back(KvShape(config, limits, layer));
       ok = ok && added.ok();
       bytes = added.bytes();
     }
-    if (type != BlockType::kGlobalAttention) state.forgetting_.push_back(bytes);
+    if (layer.type != BlockType::kGlobalAttention) {
+      state.forgetting_.push_back(bytes);
+    }
   }
-  state.index_.resize(config.num_layers(), 0);
   if (!ok) {
     return absl::ResourceExhaustedError(absl::StrFormat(
         "no memory for %u bytes of caches of a sequence of %u tokens",

@@ -1,6 +1,6 @@
 // What the executor keeps of one sequence, for all layers. Of a text that a
 // bidirectional model reads in one pass, layers need nothing after their turn,
-// and share one cache.
+// and those of one shape share a cache.
 
 #ifndef GEMMA_SRC_ENGINE_SEQUENCE_STATE_H_
 #define GEMMA_SRC_ENGINE_SEQUENCE_STATE_H_

@@ -17,7 +17,7 @@ namespace gemma {
 namespace {
 
 constexpr std::string_view kMagic = "GEMMASES";
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr size_t kChecksumBytes = 4;
 
 // What comes before the state.

@@ -17,8 +17,11 @@ constexpr size_t kMaxTopK = 128;
 
 // Columns of the widest x that is multiplied.
 size_t WidestInput(const ModelConfig& config) {
-  return std::max({config.model_dim, config.ffw_dim,
-                   config.num_heads * config.head_dim, config.lru_width});
+  size_t widest = std::max(config.model_dim, config.lru_width);
+  for (const LayerConfig& layer : config.layers) {
+    widest = std::max({widest, layer.ffw_dim, layer.q_dim()});
+  }
+  return widest;
 }
 
 bool RowsMatter(const Weights& weights, Arithmetic arithmetic) {
@@ -48,11 +51,7 @@ Transformer::Transformer(const ModelConfig& config, const Weights& weights,
       few_rows_(RowsMatter(weights, arithmetic)
                     ? std::min(max_rows, kMinTileRows - 1)
                     : max_rows),
-      local_frequency_(config.rotary_dim / 2),
-      global_frequency_(config.rotary_dim / 2) {
-  RopeFrequencies(config.rope_base_local, 1.0f, local_frequency_);
-  RopeFrequencies(config.rope_base_global, config.rope_factor_global,
-                  global_frequency_);
+      rope_(config, max_rows) {
   rows_.reserve(max_rows);
 }
 
@@ -63,7 +62,7 @@ absl::StatusOr<Transformer> Transformer::Create(const ModelConfig& config,
                                                 Workers& workers) {
   Transformer transformer(config, weights, arithmetic, max_rows, workers);
   if (transformer.scratch_.ok() && transformer.context_.ok() &&
-      transformer.attention_.ok()) {
+      transformer.attention_.ok() && transformer.rope_.ok()) {
     return transformer;
   }
   return absl::ResourceExhaustedError(
@@ -75,7 +74,8 @@ uint64_t Transformer::ScratchBytes(const ModelConfig& config, size_t max_rows,
                                    size_t num_threads) {
   return Scratch::Bytes(config, max_rows) +
          MatMulContext::Bytes(max_rows, WidestInput(config)) +
-         AttentionScratch::Bytes(config, num_threads);
+         AttentionScratch::Bytes(config, num_threads) +
+         RopeTables::Bytes(config, max_rows);
 }
 
 void Transformer::Forward(std::span<const Segment> segments,
@@ -107,10 +107,7 @@ void Transformer::EmbedTokens() {
   context_.workers().ForEach(rows_.size(), [&](size_t r, size_t) {
     gemma::Embed(weights_.embedding.view, static_cast<size_t>(rows_[r].token),
                  config_.embedding_scale, scratch_.x.Row(r));
-    RopeAngles(rows_[r].position, local_frequency_, scratch_.cos_local.Row(r),
-               scratch_.sin_local.Row(r));
-    RopeAngles(rows_[r].position, global_frequency_, scratch_.cos_global.Row(r),
-               scratch_.sin_global.Row(r));
+    rope_.SetRow(r, rows_[r].position);
   });
 }
 
@@ -124,11 +121,11 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
 
   NormRows(x, w.pre_mix_norm, normed);
   Tap(TapPoint::kMixInput, layer, segments, normed);
-  if (config_.blocks[layer] == BlockType::kRecurrent) {
+  if (config_.layers[layer].type == BlockType::kRecurrent) {
     RecurrentBlock(config_, w, layer, segments, normed, scratch_, update,
                    context_);
   } else {
-    AttentionBlock(config_, w, layer, segments, rows_, normed, scratch_,
+    AttentionBlock(config_, w, layer, segments, rows_, rope_, normed, scratch_,
                    attention_, update, context_);
   }
   AddUpdate(w.post_mix_norm, TapPoint::kMixOutput, layer, segments);
@@ -136,7 +133,8 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
 
   NormRows(x, w.pre_ffw_norm, normed);
   Tap(TapPoint::kFfwInput, layer, segments, normed);
-  FfwBlock(w, layer, segments, normed, scratch_, update, context_);
+  FfwBlock(config_.layers[layer], w, layer, segments, normed, scratch_, update,
+           context_);
   AddUpdate(w.post_ffw_norm, TapPoint::kFfwOutput, layer, segments);
   Tap(TapPoint::kBlockOutput, layer, segments, x);
 }

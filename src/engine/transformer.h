@@ -15,6 +15,7 @@
 #include "ops/workers.h"
 #include "src/engine/attention_block.h"
 #include "src/engine/batch.h"
+#include "src/engine/rope_tables.h"
 #include "src/engine/scratch.h"
 #include "src/model/weights.h"
 
@@ -78,10 +79,9 @@ class Transformer {
   AttentionScratch attention_;
   TopProducts top_products_;
   size_t few_rows_;
-  std::vector<size_t> panels_;           // of TokenLogits
-  std::vector<float> local_frequency_;   // [rotary_dim / 2]
-  std::vector<float> global_frequency_;  // [rotary_dim / 2]
-  std::vector<BatchRow> rows_;           // of the pass
+  std::vector<size_t> panels_;  // of TokenLogits
+  RopeTables rope_;
+  std::vector<BatchRow> rows_;  // of the pass
 };
 
 }  // namespace gemma

@@ -1,8 +1,8 @@
 // ModelConfig from GGUF metadata. The keys are llama.cpp's; RecurrentGemma's,
 // which nobody else defines, are described in tools/reference/README.md.
 
-#include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +14,11 @@
 
 namespace gemma {
 namespace {
+
+// Keys that may hold one number for each layer.
+constexpr std::string_view kFfwKey = "feed_forward_length";
+constexpr std::string_view kHeadsKey = "attention.head_count";
+constexpr std::string_view kKvHeadsKey = "attention.head_count_kv";
 
 // Reads "<architecture>.<key>".
 class Keys {
@@ -46,21 +51,60 @@ class Keys {
   std::string architecture_;
 };
 
-absl::Status ReadSizes(const Keys& keys, size_t& num_layers, ModelConfig& c) {
-  GEMMA_RETURN_IF_ERROR(keys.ReadRequired("embedding_length", c.model_dim));
-  GEMMA_RETURN_IF_ERROR(keys.ReadRequired("feed_forward_length", c.ffw_dim));
-  GEMMA_RETURN_IF_ERROR(keys.ReadRequired("attention.head_count", c.num_heads));
-  c.num_kv_heads = c.num_heads;
-  GEMMA_RETURN_IF_ERROR(keys.Read("attention.head_count_kv", c.num_kv_heads));
-  if (c.num_heads != 0) c.head_dim = c.model_dim / c.num_heads;
-  GEMMA_RETURN_IF_ERROR(keys.Read("attention.key_length", c.head_dim));
-  size_t value_length = c.head_dim;
-  GEMMA_RETURN_IF_ERROR(keys.Read("attention.value_length", value_length));
-  if (value_length != c.head_dim) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s is %u, wanted attention.key_length %u",
-        keys.Where("attention.value_length"), value_length, c.head_dim));
+// The first size of a key that must be there: one number, or an array of a
+// number for each layer.
+absl::Status ReadFirst(const Keys& keys, std::string_view key, size_t& size) {
+  if (!keys.IsArray(key)) return keys.ReadRequired(key, size);
+  std::vector<size_t> sizes;
+  GEMMA_RETURN_IF_ERROR(keys.Read(key, sizes));
+  if (!sizes.empty()) size = sizes[0];
+  return absl::OkStatus();
+}
+
+// The sizes of each layer where the key is an array.
+absl::Status ReadEach(const Keys& keys, std::string_view key,
+                      size_t LayerConfig::*member, ModelConfig& c) {
+  if (!keys.IsArray(key)) return absl::OkStatus();
+  std::vector<size_t> sizes;
+  GEMMA_RETURN_IF_ERROR(keys.Read(key, sizes));
+  if (sizes.size() != c.num_layers()) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s has %u elements, block_count is %u",
+                        keys.Where(key), sizes.size(), c.num_layers()));
   }
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    if (sizes[i] == 0) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "%s is 0 for layer %u, wanted at least 1", keys.Where(key), i));
+    }
+    c.layers[i].*member = sizes[i];
+  }
+  return absl::OkStatus();
+}
+
+// Reads the size of a head of keys, which is that of one of values, too.
+absl::Status ReadHeadDim(const Keys& keys, std::string_view key_length,
+                         std::string_view value_length, size_t& head_dim) {
+  GEMMA_RETURN_IF_ERROR(keys.Read(key_length, head_dim));
+  size_t of_values = head_dim;
+  GEMMA_RETURN_IF_ERROR(keys.Read(value_length, of_values));
+  if (of_values == head_dim) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("%s is %u, wanted %s %u", keys.Where(value_length),
+                      of_values, key_length, head_dim));
+}
+
+absl::Status ReadSizes(const Keys& keys, size_t& num_layers, ConfigDraft& c) {
+  GEMMA_RETURN_IF_ERROR(keys.ReadRequired("embedding_length", c.model_dim));
+  GEMMA_RETURN_IF_ERROR(ReadFirst(keys, kFfwKey, c.all.ffw_dim));
+  GEMMA_RETURN_IF_ERROR(ReadFirst(keys, kHeadsKey, c.all.num_heads));
+  c.all.num_kv_heads = c.all.num_heads;
+  if (keys.Has(kKvHeadsKey)) {
+    GEMMA_RETURN_IF_ERROR(ReadFirst(keys, kKvHeadsKey, c.all.num_kv_heads));
+  }
+  if (c.all.num_heads != 0) c.all.head_dim = c.model_dim / c.all.num_heads;
+  GEMMA_RETURN_IF_ERROR(ReadHeadDim(keys, "attention.key_length",
+                                    "attention.value_length", c.all.head_dim));
   GEMMA_RETURN_IF_ERROR(keys.Read("context_length", c.max_context));
   GEMMA_RETURN_IF_ERROR(
       keys.Read("attention.layer_norm_rms_epsilon", c.rms_norm_eps));
@@ -73,9 +117,30 @@ absl::Status ReadSizes(const Keys& keys, size_t& num_layers, ModelConfig& c) {
   return absl::OkStatus();
 }
 
+// What layers have for themselves: sizes in arrays, and the heads of local
+// layers where they differ from the others'.
+absl::Status ReadDifferences(const Keys& keys, ModelConfig& c) {
+  GEMMA_RETURN_IF_ERROR(ReadEach(keys, kFfwKey, &LayerConfig::ffw_dim, c));
+  GEMMA_RETURN_IF_ERROR(ReadEach(keys, kHeadsKey, &LayerConfig::num_heads, c));
+  GEMMA_RETURN_IF_ERROR(
+      ReadEach(keys, kKvHeadsKey, &LayerConfig::num_kv_heads, c));
+  size_t head_dim = 0;
+  GEMMA_RETURN_IF_ERROR(
+      ReadHeadDim(keys, kLocalKeyLength, kLocalValueLength, head_dim));
+  if (head_dim == 0) return absl::OkStatus();
+  size_t rotary_dim = head_dim;
+  GEMMA_RETURN_IF_ERROR(keys.Read(kLocalRotaryDim, rotary_dim));
+  for (LayerConfig& layer : c.layers) {
+    if (layer.type != BlockType::kLocalAttention) continue;
+    layer.head_dim = head_dim;
+    layer.rope.rotary_dim = rotary_dim;
+  }
+  return absl::OkStatus();
+}
+
 // Scaling of the global layers' frequencies, in Gemma 3 and in models that have
 // no others.
-absl::Status ReadScaledRope(const Keys& keys, ModelConfig& c) {
+absl::Status ReadScaledRope(const Keys& keys, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base", c.rope_base_global));
   std::string scaling = "none";
   GEMMA_RETURN_IF_ERROR(keys.Read("rope.scaling.type", scaling));
@@ -88,7 +153,7 @@ absl::Status ReadScaledRope(const Keys& keys, ModelConfig& c) {
                       keys.Where("rope.scaling.type"), scaling));
 }
 
-absl::Status ReadRope(const Keys& keys, ModelConfig& c) {
+absl::Status ReadRope(const Keys& keys, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(ReadScaledRope(keys, c));
   if (c.rope_factor_global == 1.0f) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -124,11 +189,7 @@ absl::Status ReadBlocks(const Keys& keys, size_t num_layers, size_t period,
   return absl::OkStatus();
 }
 
-float InverseRoot(size_t value) {
-  return 1.0f / std::sqrt(static_cast<float>(value));
-}
-
-absl::Status ReadGemma2(const Keys& keys, size_t num_layers, ModelConfig& c) {
+absl::Status ReadGemma2(const Keys& keys, size_t num_layers, ConfigDraft& c) {
   c.post_norms = true;
   c.sliding_window = 4096;
   c.attn_logits_soft_cap = 50.0f;  // the first files lack these keys
@@ -146,7 +207,7 @@ absl::Status ReadGemma2(const Keys& keys, size_t num_layers, ModelConfig& c) {
   return absl::OkStatus();
 }
 
-absl::Status ReadGemma3(const Keys& keys, size_t num_layers, ModelConfig& c) {
+absl::Status ReadGemma3(const Keys& keys, size_t num_layers, ConfigDraft& c) {
   c.post_norms = true;
   c.qk_norm = true;
   c.rope_base_global = 1000000.0f;
@@ -169,7 +230,7 @@ absl::Status ReadGemma3(const Keys& keys, size_t num_layers, ModelConfig& c) {
 // The dense layers behind pooling, of which a converter that was not told to
 // keep them leaves none.
 absl::Status ReadDense(const Keys& keys, const Checkpoint& checkpoint,
-                       ModelConfig& c) {
+                       ConfigDraft& c) {
   const TensorNames names = TensorNames::Gguf();
   for (size_t i = 0; i < kMaxDense; ++i) {
     size_t width = 0;
@@ -187,7 +248,7 @@ absl::Status ReadDense(const Keys& keys, const Checkpoint& checkpoint,
 }
 
 absl::Status ReadEmbedding(const Keys& keys, size_t num_layers,
-                           const Checkpoint& checkpoint, ModelConfig& c) {
+                           const Checkpoint& checkpoint, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(ReadGemma3(keys, num_layers, c));
   c.bidirectional = true;
   if (c.sliding_window != 0) c.sliding_window = HalfWindow(c.sliding_window);
@@ -203,13 +264,13 @@ absl::Status ReadEmbedding(const Keys& keys, size_t num_layers,
 }
 
 absl::Status ReadRecurrentGemma(const Keys& keys, size_t num_layers,
-                                RecurrentWindow window, ModelConfig& c) {
+                                RecurrentWindow window, ConfigDraft& c) {
   c.biases = true;
   c.lru_width = c.model_dim;
   c.conv_width = 4;
   c.sliding_window = 2048;
   c.final_logits_soft_cap = 30.0f;
-  c.rotary_dim = c.head_dim / 2;
+  c.all.rope.rotary_dim = c.all.head_dim / 2;
   GEMMA_RETURN_IF_ERROR(
       keys.Read("attention.sliding_window", c.sliding_window));
   c.sliding_window = RecurrentKeys(c.sliding_window, window);
@@ -217,7 +278,8 @@ absl::Status ReadRecurrentGemma(const Keys& keys, size_t num_layers,
       keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
   GEMMA_RETURN_IF_ERROR(ReadRope(keys, c));
   c.rope_base_local = c.rope_base_global;
-  GEMMA_RETURN_IF_ERROR(keys.Read("rope.dimension_count", c.rotary_dim));
+  GEMMA_RETURN_IF_ERROR(
+      keys.Read("rope.dimension_count", c.all.rope.rotary_dim));
   GEMMA_RETURN_IF_ERROR(keys.Read("recurrent.lru_width", c.lru_width));
   GEMMA_RETURN_IF_ERROR(keys.Read("recurrent.conv_width", c.conv_width));
   std::vector<std::string_view> words = {"recurrent", "recurrent", "attention"};
@@ -229,7 +291,7 @@ absl::Status ReadRecurrentGemma(const Keys& keys, size_t num_layers,
   return absl::OkStatus();
 }
 
-absl::Status ReadTokens(const GgufMetadata& metadata, ModelConfig& c) {
+absl::Status ReadTokens(const GgufMetadata& metadata, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(
       metadata.Read("tokenizer.ggml.bos_token_id", c.bos_token));
   for (const char* key :
@@ -249,17 +311,28 @@ absl::Status ReadTokens(const GgufMetadata& metadata, ModelConfig& c) {
 // in llama.cpp.
 float GgufQueryScale(const ModelConfig& config) {
   const size_t depth = config.num_layers();
+  const LayerConfig& layer = GgufMainLayer(config);
   if ((config.architecture == "gemma2" && depth == 46) ||
       (config.architecture == "gemma3" && depth == 62)) {
-    return InverseRoot(config.model_dim / config.num_heads);
+    return InverseRoot(config.model_dim / layer.num_heads);
   }
-  return InverseRoot(config.head_dim);
+  return InverseRoot(layer.head_dim);
+}
+
+const LayerConfig& GgufMainLayer(const ModelConfig& config) {
+  for (const BlockType type :
+       {BlockType::kGlobalAttention, BlockType::kLocalAttention}) {
+    for (const LayerConfig& layer : config.layers) {
+      if (layer.type == type) return layer;
+    }
+  }
+  return config.layers[0];
 }
 
 absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
                                            RecurrentWindow window) {
   const GgufMetadata& metadata = *checkpoint.metadata;
-  ModelConfig c;
+  ConfigDraft c;
   c.max_context = 8192;
   c.rms_norm_eps = 1e-6f;
   c.rope_base_local = 10000.0f;
@@ -277,12 +350,12 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   const Keys keys(metadata, c.architecture);
   size_t num_layers = 0;
   GEMMA_RETURN_IF_ERROR(ReadSizes(keys, num_layers, c));
-  c.rotary_dim = c.head_dim;
-  if (c.num_heads == 0 || c.head_dim == 0) {
+  c.all.rope.rotary_dim = c.all.head_dim;
+  if (c.all.num_heads == 0 || c.all.head_dim == 0) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s: attention.head_count is %u and attention.key_length %u, wanted at "
         "least 1",
-        metadata.path(), c.num_heads, c.head_dim));
+        metadata.path(), c.all.num_heads, c.all.head_dim));
   }
   if (c.architecture == "gemma2") {
     GEMMA_RETURN_IF_ERROR(ReadGemma2(keys, num_layers, c));
@@ -296,12 +369,14 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
     GEMMA_RETURN_IF_ERROR(ReadScaledRope(keys, c));
     c.blocks.assign(num_layers, BlockType::kGlobalAttention);
   }
-  c.query_scale = GgufQueryScale(c);
   // Only our own files have these.
-  GEMMA_RETURN_IF_ERROR(keys.Read("attention.scale", c.query_scale));
   GEMMA_RETURN_IF_ERROR(keys.Read("embedding_scale", c.embedding_scale));
   GEMMA_RETURN_IF_ERROR(ReadTokens(metadata, c));
-  return c;
+  ModelConfig config = Finished(std::move(c));
+  GEMMA_RETURN_IF_ERROR(ReadDifferences(keys, config));
+  config.query_scale = GgufQueryScale(config);
+  GEMMA_RETURN_IF_ERROR(keys.Read("attention.scale", config.query_scale));
+  return config;
 }
 
 }  // namespace gemma

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -70,12 +71,12 @@ absl::Status CheckSupported(const Json& json, std::string_view model_type) {
 }
 
 // Sizes that all families have, with the family's defaults already in `c`.
-absl::Status ReadSizes(const Json& json, size_t& num_layers, ModelConfig& c) {
+absl::Status ReadSizes(const Json& json, size_t& num_layers, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(json.Read("vocab_size", c.vocab_size));
   GEMMA_RETURN_IF_ERROR(json.Read("hidden_size", c.model_dim));
-  GEMMA_RETURN_IF_ERROR(json.Read("intermediate_size", c.ffw_dim));
-  GEMMA_RETURN_IF_ERROR(json.Read("num_attention_heads", c.num_heads));
-  GEMMA_RETURN_IF_ERROR(json.Read("num_key_value_heads", c.num_kv_heads));
+  GEMMA_RETURN_IF_ERROR(json.Read("intermediate_size", c.all.ffw_dim));
+  GEMMA_RETURN_IF_ERROR(json.Read("num_attention_heads", c.all.num_heads));
+  GEMMA_RETURN_IF_ERROR(json.Read("num_key_value_heads", c.all.num_kv_heads));
   GEMMA_RETURN_IF_ERROR(json.Read("max_position_embeddings", c.max_context));
   GEMMA_RETURN_IF_ERROR(json.Read("rms_norm_eps", c.rms_norm_eps));
   GEMMA_RETURN_IF_ERROR(json.Read("num_hidden_layers", num_layers));
@@ -97,7 +98,7 @@ absl::Status ReadRope(const Json& json, float& base, float& factor) {
 
 // transformers 5 writes rope_parameters, one set or one per kind of layer;
 // before, rope_theta, rope_local_base_freq and rope_scaling.
-absl::Status ReadAllRope(const Json& json, ModelConfig& c) {
+absl::Status ReadAllRope(const Json& json, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(json.Read("rope_theta", c.rope_base_global));
   GEMMA_RETURN_IF_ERROR(json.Read("rope_local_base_freq", c.rope_base_local));
   GEMMA_ASSIGN_OR_RETURN(const auto scaling, json.Object("rope_scaling"));
@@ -131,7 +132,7 @@ absl::Status ReadAllRope(const Json& json, ModelConfig& c) {
 
 // As ReadAllRope, for models whose local layers have the same base and which
 // were never published with scaled frequencies.
-absl::Status ReadOneRope(const Json& json, ModelConfig& c) {
+absl::Status ReadOneRope(const Json& json, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
   c.rope_base_local = c.rope_base_global;
   if (c.rope_factor_global == 1.0f) return absl::OkStatus();
@@ -170,7 +171,7 @@ absl::Status ReadLayerTypes(const Json& json, size_t num_layers, size_t period,
   return absl::OkStatus();
 }
 
-absl::Status ReadQueryScale(const Json& json, ModelConfig& c) {
+absl::Status ReadQueryScale(const Json& json, ConfigDraft& c) {
   float scalar = 256.0f;
   GEMMA_RETURN_IF_ERROR(json.Read("query_pre_attn_scalar", scalar));
   // Early files of Gemma 2 9B say 224; Google corrected it to 256.
@@ -184,7 +185,7 @@ absl::Status ReadQueryScale(const Json& json, ModelConfig& c) {
   return absl::OkStatus();
 }
 
-absl::Status ReadSoftCaps(const Json& json, ModelConfig& c) {
+absl::Status ReadSoftCaps(const Json& json, ConfigDraft& c) {
   // null means none, which Read leaves as it is.
   if (json.IsNull("attn_logit_softcapping")) c.attn_logits_soft_cap = 0.0f;
   if (json.IsNull("final_logit_softcapping")) c.final_logits_soft_cap = 0.0f;
@@ -193,44 +194,44 @@ absl::Status ReadSoftCaps(const Json& json, ModelConfig& c) {
   return json.Read("final_logit_softcapping", c.final_logits_soft_cap);
 }
 
-absl::Status ReadGemma(const Json& json, ModelConfig& c) {
+absl::Status ReadGemma(const Json& json, ConfigDraft& c) {
   c.architecture = "gemma";
   c.vocab_size = 256000;
   c.model_dim = 3072;
-  c.ffw_dim = 24576;
-  c.num_heads = 16;
-  c.num_kv_heads = 16;
-  c.head_dim = 256;
+  c.all.ffw_dim = 24576;
+  c.all.num_heads = 16;
+  c.all.num_kv_heads = 16;
+  c.all.head_dim = 256;
   c.max_context = 8192;
   size_t num_layers = 28;
   GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
-  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.head_dim));
+  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
   GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
-  c.rotary_dim = c.head_dim;
-  c.query_scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
+  c.all.rope.rotary_dim = c.all.head_dim;
+  c.query_scale = InverseRoot(c.all.head_dim);
   c.blocks.assign(num_layers, BlockType::kGlobalAttention);
   return absl::OkStatus();
 }
 
-absl::Status ReadGemma2(const Json& json, ModelConfig& c) {
+absl::Status ReadGemma2(const Json& json, ConfigDraft& c) {
   c.architecture = "gemma2";
   c.post_norms = true;
   c.vocab_size = 256000;
   c.model_dim = 2304;
-  c.ffw_dim = 9216;
-  c.num_heads = 8;
-  c.num_kv_heads = 4;
-  c.head_dim = 256;
+  c.all.ffw_dim = 9216;
+  c.all.num_heads = 8;
+  c.all.num_kv_heads = 4;
+  c.all.head_dim = 256;
   c.max_context = 8192;
   c.sliding_window = 4096;
   c.attn_logits_soft_cap = 50.0f;
   c.final_logits_soft_cap = 30.0f;
   size_t num_layers = 26;
   GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
-  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.head_dim));
+  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
   GEMMA_RETURN_IF_ERROR(json.Read("sliding_window", c.sliding_window));
   GEMMA_RETURN_IF_ERROR(ReadOneRope(json, c));
-  c.rotary_dim = c.head_dim;
+  c.all.rope.rotary_dim = c.all.head_dim;
   GEMMA_RETURN_IF_ERROR(ReadSoftCaps(json, c));
   GEMMA_RETURN_IF_ERROR(ReadQueryScale(json, c));
   // Even layers are local, odd layers global, unless the file lists them.
@@ -238,7 +239,7 @@ absl::Status ReadGemma2(const Json& json, ModelConfig& c) {
 }
 
 // EmbeddingGemma is a Gemma 3 that looks both ways.
-absl::Status ReadDirections(const Json& json, ModelConfig& c) {
+absl::Status ReadDirections(const Json& json, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(
       json.Read("use_bidirectional_attention", c.bidirectional));
   if (!c.bidirectional) return absl::OkStatus();
@@ -248,27 +249,27 @@ absl::Status ReadDirections(const Json& json, ModelConfig& c) {
   return absl::OkStatus();
 }
 
-absl::Status ReadGemma3(const Json& json, ModelConfig& c) {
+absl::Status ReadGemma3(const Json& json, ConfigDraft& c) {
   c.architecture = "gemma3";
   c.post_norms = true;
   c.qk_norm = true;
   c.vocab_size = 262208;
   c.model_dim = 2304;
-  c.ffw_dim = 9216;
-  c.num_heads = 8;
-  c.num_kv_heads = 4;
-  c.head_dim = 256;
+  c.all.ffw_dim = 9216;
+  c.all.num_heads = 8;
+  c.all.num_kv_heads = 4;
+  c.all.head_dim = 256;
   c.max_context = 131072;
   c.sliding_window = 4096;
   c.rope_base_local = 10000.0f;
   c.rope_base_global = 1000000.0f;
   size_t num_layers = 26;
   GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
-  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.head_dim));
+  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
   GEMMA_RETURN_IF_ERROR(json.Read("sliding_window", c.sliding_window));
   GEMMA_RETURN_IF_ERROR(ReadDirections(json, c));
   GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
-  c.rotary_dim = c.head_dim;
+  c.all.rope.rotary_dim = c.all.head_dim;
   GEMMA_RETURN_IF_ERROR(ReadSoftCaps(json, c));
   GEMMA_RETURN_IF_ERROR(ReadQueryScale(json, c));
   size_t period = 6;
@@ -282,35 +283,36 @@ absl::Status ReadGemma3(const Json& json, ModelConfig& c) {
 }
 
 absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
-                                ModelConfig& c) {
+                                ConfigDraft& c) {
   c.architecture = "recurrentgemma";
   c.biases = true;
   c.vocab_size = 256000;
   c.model_dim = 2560;
-  c.num_heads = 10;
-  c.num_kv_heads = 0;  // if missing: num_heads
+  c.all.num_heads = 10;
+  c.all.num_kv_heads = 0;  // if missing: num_heads
   c.max_context = 8192;
   c.conv_width = 4;
   c.sliding_window = 2048;
   c.final_logits_soft_cap = 30.0f;
   size_t intermediate_size = 7680;
-  c.ffw_dim = intermediate_size;
+  c.all.ffw_dim = intermediate_size;
   size_t num_layers = 26;
   GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
   // The key counts the gate's and the value's halves together.
-  if (c.ffw_dim % 2 != 0) {
+  if (c.all.ffw_dim % 2 != 0) {
     return json.Find("intermediate_size")->Unexpected("an even number");
   }
-  c.ffw_dim /= 2;
-  if (c.num_kv_heads == 0) c.num_kv_heads = c.num_heads;
-  if (c.num_heads == 0 || c.model_dim % c.num_heads != 0 ||
+  c.all.ffw_dim /= 2;
+  if (c.all.num_kv_heads == 0) c.all.num_kv_heads = c.all.num_heads;
+  if (c.all.num_heads == 0 || c.model_dim % c.all.num_heads != 0 ||
       c.model_dim > kMaxSize) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s: hidden_size is %u, wanted a multiple of num_attention_heads %u up "
         "to %u",
-        json.Where(), c.model_dim, c.num_heads, kMaxSize));
+        json.Where(), c.model_dim, c.all.num_heads, kMaxSize));
   }
-  c.head_dim = c.model_dim / c.num_heads;  // the key head_dim does not count
+  c.all.head_dim =
+      c.model_dim / c.all.num_heads;  // the key head_dim does not count
   c.lru_width = c.model_dim;
   GEMMA_RETURN_IF_ERROR(json.Read("lru_width", c.lru_width));
   GEMMA_RETURN_IF_ERROR(json.Read("conv1d_width", c.conv_width));
@@ -329,9 +331,9 @@ absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
         absl::StrFormat("%s: partial_rotary_factor is %g, wanted 0 to 1",
                         json.Where(), rotary_factor));
   }
-  c.rotary_dim =
-      static_cast<size_t>(rotary_factor * static_cast<float>(c.head_dim));
-  c.query_scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
+  c.all.rope.rotary_dim =
+      static_cast<size_t>(rotary_factor * static_cast<float>(c.all.head_dim));
+  c.query_scale = InverseRoot(c.all.head_dim);
   std::vector<std::string> pattern = {"recurrent", "recurrent", "attention"};
   GEMMA_RETURN_IF_ERROR(json.Read("_block_types", pattern));
   GEMMA_RETURN_IF_ERROR(json.Read("block_types", pattern));
@@ -342,7 +344,7 @@ absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
 }
 
 // Token ids that config.json or generation_config.json name.
-absl::Status ReadTokens(const Json& json, ModelConfig& c) {
+absl::Status ReadTokens(const Json& json, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(json.Read("bos_token_id", c.bos_token));
   const auto eos = json.Find("eos_token_id");
   if (!eos.has_value() || eos->is_null()) return absl::OkStatus();
@@ -363,7 +365,7 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
   const Json& outer = *checkpoint.config;
   std::string model_type;
   GEMMA_RETURN_IF_ERROR(outer.ReadRequired("model_type", model_type));
-  ModelConfig c;
+  ConfigDraft c;
   c.rms_norm_eps = 1e-6f;
   c.rope_base_local = 10000.0f;
   c.rope_base_global = 10000.0f;
@@ -394,7 +396,7 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
   if (c.pooling != Pooling::kNone) {
     GEMMA_RETURN_IF_ERROR(ReadModuleConfigs(checkpoint, c));
   }
-  return c;
+  return Finished(std::move(c));
 }
 
 }  // namespace gemma

@@ -9,8 +9,8 @@
 // logits of RecurrentGemma.
 
 #include <algorithm>
-#include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -67,7 +67,7 @@ absl::Status ReadLayer(SbsFields& fields, Layer& layer) {
 }
 
 // Layers may differ in their kind only.
-absl::Status ReadLayers(SbsFields& fields, size_t num_layers, ModelConfig& c) {
+absl::Status ReadLayers(SbsFields& fields, size_t num_layers, ConfigDraft& c) {
   size_t count = 0;
   GEMMA_RETURN_IF_ERROR(fields.ReadCount("layer_configs", count));
   if (count != num_layers || count < 1 || count > kMaxLayers) {
@@ -85,18 +85,18 @@ absl::Status ReadLayers(SbsFields& fields, size_t num_layers, ModelConfig& c) {
     if (recurrent) c.lru_width = layer.lru_width;
     if (recurrent) c.conv_width = layer.conv_width;
     if (i == 0) {
-      c.ffw_dim = layer.ffw_dim;
-      c.num_heads = layer.num_heads;
-      c.num_kv_heads = layer.num_kv_heads;
-      c.head_dim = layer.head_dim;
+      c.all.ffw_dim = layer.ffw_dim;
+      c.all.num_heads = layer.num_heads;
+      c.all.num_kv_heads = layer.num_kv_heads;
+      c.all.head_dim = layer.head_dim;
       c.biases = layer.biases;
       c.post_norms = layer.post_norms;
       c.qk_norm = layer.qk_norm;
     }
-    if (layer.ffw_dim != c.ffw_dim || layer.num_heads != c.num_heads ||
-        layer.num_kv_heads != c.num_kv_heads || layer.head_dim != c.head_dim ||
-        layer.biases != c.biases || layer.post_norms != c.post_norms ||
-        layer.qk_norm != c.qk_norm) {
+    if (layer.ffw_dim != c.all.ffw_dim || layer.num_heads != c.all.num_heads ||
+        layer.num_kv_heads != c.all.num_kv_heads ||
+        layer.head_dim != c.all.head_dim || layer.biases != c.biases ||
+        layer.post_norms != c.post_norms || layer.qk_norm != c.qk_norm) {
       return fields.Error(absl::StrFormat(
           "layer %u has other sizes than layer 0, wanted the same", i));
     }
@@ -106,13 +106,13 @@ absl::Status ReadLayers(SbsFields& fields, size_t num_layers, ModelConfig& c) {
 
 // A layer whose window is the model's whole context is global.
 absl::Status ReadWindows(SbsFields& fields, size_t max_context,
-                         ModelConfig& c) {
+                         ConfigDraft& c) {
   size_t count = 0;
   GEMMA_RETURN_IF_ERROR(fields.ReadCount("attention_window_sizes", count));
-  if (count != c.num_layers()) {
+  if (count != c.blocks.size()) {
     return fields.Error(
         absl::StrFormat("there are %u attention_window_sizes, wanted %u", count,
-                        c.num_layers()));
+                        c.blocks.size()));
   }
   for (BlockType& block : c.blocks) {
     size_t window = 0;
@@ -138,7 +138,7 @@ absl::Status ReadVit(SbsFields& fields) {
   return fields.Skip("pool_dim");
 }
 
-absl::Status ReadStopTokens(SbsFields& fields, ModelConfig& c) {
+absl::Status ReadStopTokens(SbsFields& fields, ConfigDraft& c) {
   for (const char* name : {"eos_id", "secondary_eos_id"}) {
     uint32_t token = 1;
     GEMMA_RETURN_IF_ERROR(fields.Read(name, token));
@@ -150,7 +150,7 @@ absl::Status ReadStopTokens(SbsFields& fields, ModelConfig& c) {
 
 // The record of the configuration.
 absl::Status ReadRecord(SbsFields& fields, SbsConfig& out) {
-  ModelConfig& c = out.model;
+  ConfigDraft& c = out.model;
   std::string name;
   size_t num_layers = 0;
   uint32_t query_scale = 0;
@@ -189,11 +189,7 @@ absl::Status ReadRecord(SbsFields& fields, SbsConfig& out) {
   return ReadStopTokens(fields, c);
 }
 
-float InverseRoot(size_t value) {
-  return 1.0f / std::sqrt(static_cast<float>(value));
-}
-
-void CompleteGemma3(ModelConfig& c) {
+void CompleteGemma3(ConfigDraft& c) {
   constexpr size_t kLayersOfLargest = 62;  // as in config_from_gguf.cc
   constexpr size_t kWidthOf1B = 1152;
   c.architecture = "gemma3";
@@ -203,20 +199,20 @@ void CompleteGemma3(ModelConfig& c) {
     c.rope_factor_global = 8.0f;
     c.max_context = 131072;
   }
-  if (c.num_layers() == kLayersOfLargest) {
-    c.query_scale = InverseRoot(c.model_dim / c.num_heads);
+  if (c.blocks.size() == kLayersOfLargest) {
+    c.query_scale = InverseRoot(c.model_dim / c.all.num_heads);
   }
 }
 
 // Adds what a family always has, and its files do not say.
 absl::Status Complete(const SbsFile& file, RecurrentWindow window,
                       SbsConfig& config) {
-  ModelConfig& c = config.model;
-  for (const size_t size : {c.num_heads, c.head_dim, c.model_dim}) {
+  ConfigDraft& c = config.model;
+  for (const size_t size : {c.all.num_heads, c.all.head_dim, c.model_dim}) {
     if (size >= 1 && size <= kMaxSize) continue;
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s: %u heads of %u values and a width of %u, wanted 1 to %u each",
-        file.path, c.num_heads, c.head_dim, c.model_dim, kMaxSize));
+        file.path, c.all.num_heads, c.all.head_dim, c.model_dim, kMaxSize));
   }
   if (file.tensors.contains("img_emb_kernel") && !c.qk_norm) {
     return absl::InvalidArgumentError(
@@ -227,12 +223,13 @@ absl::Status Complete(const SbsFile& file, RecurrentWindow window,
   c.rms_norm_eps = 1e-6f;
   c.rope_base_local = 10000.0f;
   c.rope_base_global = 10000.0f;
-  c.rotary_dim = c.head_dim;
-  c.query_scale = InverseRoot(
-      config.scale_by_model_dim ? c.model_dim / c.num_heads : c.head_dim);
+  c.all.rope.rotary_dim = c.all.head_dim;
+  c.query_scale =
+      InverseRoot(config.scale_by_model_dim ? c.model_dim / c.all.num_heads
+                                            : c.all.head_dim);
   if (c.biases) {
     c.architecture = "recurrentgemma";
-    c.rotary_dim = c.head_dim / 2;
+    c.all.rope.rotary_dim = c.all.head_dim / 2;
     c.final_logits_soft_cap = 30.0f;
     c.sliding_window = RecurrentKeys(c.sliding_window, window);
     c.max_context = 8192;
@@ -259,7 +256,7 @@ absl::StatusOr<ModelConfig> ConfigFromSbs(const Checkpoint& checkpoint,
     GEMMA_ASSIGN_OR_RETURN(config, ConfigFromSizes(file));
   }
   GEMMA_RETURN_IF_ERROR(Complete(file, window, config));
-  return config.model;
+  return Finished(std::move(config.model));
 }
 
 }  // namespace gemma

@@ -51,7 +51,7 @@ absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
   if (checkpoint.kind == CheckpointKind::kGguf) {
     CopyMetadata(*checkpoint.metadata, out);
   } else {
-    DescribeConfig(config, out);
+    GEMMA_RETURN_IF_ERROR(DescribeConfig(config, out));
     DescribeTokenizer(tokenizer.ok() ? &*tokenizer : nullptr, config, out);
     GEMMA_RETURN_IF_ERROR(DescribeChatTemplate(checkpoint, out));
   }

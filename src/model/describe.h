@@ -21,8 +21,9 @@ absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
                       Format table, GgufFileWriter& out);
 
 // The parts of Describe for what is no GGUF file: llama.cpp's keys, and where
-// there are none for something, ours (tools/reference/README.md).
-void DescribeConfig(const ModelConfig& config, GgufFileWriter& out);
+// there are none for something, ours (tools/reference/README.md). Unimplemented
+// if layers differ in what both have one key for.
+absl::Status DescribeConfig(const ModelConfig& config, GgufFileWriter& out);
 // Tokens are as many as rows of the embedding table: unused ones are added. A
 // model without a tokenizer (null) gets the keys that llama.cpp wants then.
 void DescribeTokenizer(const Tokenizer* tokenizer, const ModelConfig& config,

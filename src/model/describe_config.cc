@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
 #include "src/model/describe.h"
 #include "src/model/read_config.h"
 
@@ -28,6 +30,19 @@ class Keys {
   void Set(std::string_view key, std::string_view text) {
     out_.SetString(Name(key), text);
   }
+  // A size of each layer; one number if it is the same in all.
+  void Set(std::string_view key, const ModelConfig& c,
+           size_t LayerConfig::*member) {
+    std::vector<uint32_t> sizes;
+    for (const LayerConfig& layer : c.layers) {
+      sizes.push_back(static_cast<uint32_t>(layer.*member));
+    }
+    if (std::count(sizes.begin(), sizes.end(), sizes[0]) ==
+        static_cast<ptrdiff_t>(sizes.size())) {
+      return Set(key, size_t{sizes[0]});
+    }
+    out_.SetUint32s(Name(key), sizes);
+  }
   void Set(std::string_view key, const std::vector<bool>& values) {
     out_.SetBools(Name(key), values);
   }
@@ -44,25 +59,53 @@ class Keys {
   GgufFileWriter& out_;
 };
 
+// The first layer of the type; null if the model has none.
+const LayerConfig* FirstOf(const ModelConfig& c, BlockType type) {
+  const auto found =
+      std::find_if(c.layers.begin(), c.layers.end(),
+                   [&](const LayerConfig& l) { return l.type == type; });
+  return found != c.layers.end() ? &*found : nullptr;
+}
+
+// Keys say the rest once for all layers of a type: that they are right.
+absl::Status CheckLayers(const ModelConfig& c) {
+  for (size_t i = 0; i < c.num_layers(); ++i) {
+    LayerConfig said = *FirstOf(c, c.layers[i].type);
+    said.ffw_dim = c.layers[i].ffw_dim;
+    said.num_heads = c.layers[i].num_heads;
+    said.num_kv_heads = c.layers[i].num_kv_heads;
+    said.rope.num_rotating = 0;
+    if (said.type == BlockType::kLocalAttention) said.rope.factor = 1.0f;
+    if (said == c.layers[i]) continue;
+    return absl::UnimplementedError(absl::StrFormat(
+        "layer %u has heads, a window or RoPE of its own, which the keys of "
+        "GGUF files cannot say",
+        i));
+  }
+  return absl::OkStatus();
+}
+
 void DescribeSizes(const ModelConfig& c, Keys& keys) {
+  const LayerConfig& main = GgufMainLayer(c);
   keys.Set("context_length", c.max_context);
   keys.Set("embedding_length", c.model_dim);
   keys.Set("block_count", c.num_layers());
-  keys.Set("feed_forward_length", c.ffw_dim);
+  keys.Set("feed_forward_length", c, &LayerConfig::ffw_dim);
   keys.Set("vocab_size", c.vocab_size);
-  keys.Set("attention.head_count", c.num_heads);
-  keys.Set("attention.head_count_kv", c.num_kv_heads);
-  keys.Set("attention.key_length", c.head_dim);
-  keys.Set("attention.value_length", c.head_dim);
+  keys.Set("attention.head_count", c, &LayerConfig::num_heads);
+  keys.Set("attention.head_count_kv", c, &LayerConfig::num_kv_heads);
+  keys.Set("attention.key_length", main.head_dim);
+  keys.Set("attention.value_length", main.head_dim);
   keys.Set("attention.layer_norm_rms_epsilon", c.rms_norm_eps);
 }
 
 void DescribeRope(const ModelConfig& c, Keys& keys) {
-  keys.Set("rope.dimension_count", c.rotary_dim);
-  keys.Set("rope.freq_base", c.rope_base_global);
-  if (c.rope_factor_global != 1.0f) {
+  const RopeConfig& rope = GgufMainLayer(c).rope;
+  keys.Set("rope.dimension_count", rope.rotary_dim);
+  keys.Set("rope.freq_base", rope.base);
+  if (rope.factor != 1.0f) {
     keys.Set("rope.scaling.type", std::string_view("linear"));
-    keys.Set("rope.scaling.factor", c.rope_factor_global);
+    keys.Set("rope.scaling.factor", rope.factor);
   }
 }
 
@@ -81,11 +124,23 @@ void DescribePattern(const std::vector<BlockType>& blocks, Keys& keys) {
   keys.Set(kKey, local);
 }
 
-void DescribeWindow(const ModelConfig& c, Keys& keys) {
-  keys.Set("attention.sliding_window",
-           c.bidirectional ? WholeWindow(c.sliding_window) : c.sliding_window);
-  keys.Set("rope.freq_base_swa", c.rope_base_local);
-  DescribePattern(c.blocks, keys);
+// The window and whatever else local layers have for themselves.
+void DescribeLocal(const ModelConfig& c, Keys& keys) {
+  const LayerConfig* local = FirstOf(c, BlockType::kLocalAttention);
+  const size_t window = local != nullptr ? local->sliding_window : 0;
+  const bool whole = c.bidirectional && local != nullptr;
+  keys.Set("attention.sliding_window", whole ? WholeWindow(window) : window);
+  if (local != nullptr) keys.Set("rope.freq_base_swa", local->rope.base);
+  DescribePattern(BlocksOf(c), keys);
+  if (local == nullptr) return;
+  const LayerConfig& main = GgufMainLayer(c);
+  if (local->head_dim == main.head_dim &&
+      local->rope.rotary_dim == main.rope.rotary_dim) {
+    return;
+  }
+  keys.Set(kLocalKeyLength, local->head_dim);
+  keys.Set(kLocalValueLength, local->head_dim);
+  keys.Set(kLocalRotaryDim, local->rope.rotary_dim);
 }
 
 // Files of Gemma 2 that leave them out have some all the same.
@@ -125,29 +180,33 @@ std::vector<std::string_view> RepeatedWords(
 }
 
 void DescribeRecurrence(const ModelConfig& c, Keys& keys) {
-  keys.Set("attention.sliding_window", c.sliding_window);
+  const LayerConfig* local = FirstOf(c, BlockType::kLocalAttention);
+  if (local != nullptr) {
+    keys.Set("attention.sliding_window", local->sliding_window);
+  }
   keys.Set("final_logit_softcapping", c.final_logits_soft_cap);
   keys.Set("recurrent.lru_width", c.lru_width);
   keys.Set("recurrent.conv_width", c.conv_width);
-  keys.Set("recurrent.block_types", RepeatedWords(c.blocks));
+  keys.Set("recurrent.block_types", RepeatedWords(BlocksOf(c)));
 }
 
 }  // namespace
 
-void DescribeConfig(const ModelConfig& config, GgufFileWriter& out) {
+absl::Status DescribeConfig(const ModelConfig& config, GgufFileWriter& out) {
+  GEMMA_RETURN_IF_ERROR(CheckLayers(config));
   out.SetString("general.architecture", config.architecture);
   out.SetString("general.type", "model");
   Keys keys(config.architecture, out);
   DescribeSizes(config, keys);
   DescribeRope(config, keys);
   if (config.architecture == "gemma2") {
-    DescribeWindow(config, keys);
+    DescribeLocal(config, keys);
     DescribeSoftCaps(config, /*always=*/true, keys);
   } else if (config.architecture == "gemma3") {
-    DescribeWindow(config, keys);
+    DescribeLocal(config, keys);
     DescribeSoftCaps(config, /*always=*/false, keys);
   } else if (config.architecture == "gemma-embedding") {
-    DescribeWindow(config, keys);
+    DescribeLocal(config, keys);
     DescribePooling(config, keys);
   } else if (config.architecture == "recurrentgemma") {
     DescribeRecurrence(config, keys);
@@ -155,6 +214,7 @@ void DescribeConfig(const ModelConfig& config, GgufFileWriter& out) {
   if (config.query_scale != GgufQueryScale(config)) {
     keys.Set("attention.scale", config.query_scale);
   }
+  return absl::OkStatus();
 }
 
 }  // namespace gemma

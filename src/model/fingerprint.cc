@@ -38,27 +38,33 @@ class Hash {
   uint64_t value_ = 0xCBF29CE484222325;
 };
 
+void AddLayerConfig(const LayerConfig& layer, Hash& hash) {
+  hash.Byte(static_cast<uint8_t>(layer.type));
+  for (const size_t size : {layer.num_heads, layer.num_kv_heads, layer.head_dim,
+                            layer.sliding_window, layer.rope.rotary_dim,
+                            layer.rope.num_rotating, layer.ffw_dim}) {
+    hash.Number(uint64_t{size});
+  }
+  hash.Number(layer.rope.base);
+  hash.Number(layer.rope.factor);
+}
+
 void AddConfig(const ModelConfig& config, Hash& hash) {
   hash.Text(config.architecture);
   for (const size_t size :
-       {config.model_dim, config.ffw_dim, config.num_heads, config.num_kv_heads,
-        config.head_dim, config.vocab_size, config.sliding_window,
-        config.rotary_dim, config.lru_width, config.conv_width}) {
+       {config.model_dim, config.vocab_size, config.lru_width,
+        config.conv_width, config.num_layers()}) {
     hash.Number(uint64_t{size});
   }
   for (const float number :
-       {config.rope_base_local, config.rope_base_global,
-        config.rope_factor_global, config.embedding_scale, config.query_scale,
-        config.rms_norm_eps, config.attn_logits_soft_cap,
-        config.final_logits_soft_cap}) {
+       {config.embedding_scale, config.query_scale, config.rms_norm_eps,
+        config.attn_logits_soft_cap, config.final_logits_soft_cap}) {
     hash.Number(number);
   }
   for (const bool flag : {config.post_norms, config.qk_norm, config.biases}) {
     hash.Byte(flag);
   }
-  for (const BlockType block : config.blocks) {
-    hash.Byte(static_cast<uint8_t>(block));
-  }
+  for (const LayerConfig& layer : config.layers) AddLayerConfig(layer, hash);
 }
 
 // A few bytes from all over a matrix.

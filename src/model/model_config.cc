@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "src/base/status_macros.h"
@@ -29,64 +30,113 @@ absl::Status CheckCap(const char* name, float value) {
 }
 
 bool HasBlock(const ModelConfig& c, BlockType type) {
-  return std::find(c.blocks.begin(), c.blocks.end(), type) != c.blocks.end();
+  return std::any_of(c.layers.begin(), c.layers.end(),
+                     [&](const LayerConfig& l) { return l.type == type; });
 }
 
 absl::Status CheckSizes(const ModelConfig& c) {
   GEMMA_RETURN_IF_ERROR(CheckSize("model_dim", c.model_dim));
-  GEMMA_RETURN_IF_ERROR(CheckSize("ffw_dim", c.ffw_dim));
-  GEMMA_RETURN_IF_ERROR(CheckSize("num_heads", c.num_heads));
-  GEMMA_RETURN_IF_ERROR(CheckSize("num_kv_heads", c.num_kv_heads));
-  GEMMA_RETURN_IF_ERROR(CheckSize("head_dim", c.head_dim));
   GEMMA_RETURN_IF_ERROR(CheckSize("vocab_size", c.vocab_size));
   GEMMA_RETURN_IF_ERROR(CheckSize("max_context", c.max_context));
-  GEMMA_RETURN_IF_ERROR(
-      CheckSize("num_heads * head_dim", c.num_heads * c.head_dim));
-  if (c.blocks.empty() || c.blocks.size() > kMaxLayers) {
+  if (c.layers.empty() || c.layers.size() > kMaxLayers) {
     return absl::InvalidArgumentError(
         absl::StrFormat("the model has %u layers, wanted 1 to %u",
-                        c.blocks.size(), kMaxLayers));
+                        c.layers.size(), kMaxLayers));
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckAttention(const ModelConfig& c) {
-  if (c.num_heads % c.num_kv_heads != 0) {
+absl::Status CheckLayerSizes(const LayerConfig& layer) {
+  GEMMA_RETURN_IF_ERROR(CheckSize("ffw_dim", layer.ffw_dim));
+  GEMMA_RETURN_IF_ERROR(CheckSize("num_heads", layer.num_heads));
+  GEMMA_RETURN_IF_ERROR(CheckSize("num_kv_heads", layer.num_kv_heads));
+  GEMMA_RETURN_IF_ERROR(CheckSize("head_dim", layer.head_dim));
+  GEMMA_RETURN_IF_ERROR(CheckSize("num_heads * head_dim", layer.q_dim()));
+  if (layer.num_heads % layer.num_kv_heads != 0) {
     return absl::InvalidArgumentError(
         absl::StrFormat("num_heads is %u, wanted a multiple of num_kv_heads %u",
-                        c.num_heads, c.num_kv_heads));
+                        layer.num_heads, layer.num_kv_heads));
   }
-  if (c.rotary_dim > c.head_dim || c.rotary_dim % 2 != 0) {
+  if (layer.type != BlockType::kLocalAttention) return absl::OkStatus();
+  return CheckSize("sliding_window", layer.sliding_window);
+}
+
+absl::Status CheckRope(const RopeConfig& rope, size_t head_dim) {
+  if (rope.rotary_dim > head_dim || rope.rotary_dim % 2 != 0) {
     return absl::InvalidArgumentError(absl::StrFormat(
-        "rotary_dim is %u, wanted an even number up to head_dim %u",
-        c.rotary_dim, c.head_dim));
+        "rope.rotary_dim is %u, wanted an even number up to head_dim %u",
+        rope.rotary_dim, head_dim));
   }
-  if (HasBlock(c, BlockType::kLocalAttention)) {
-    GEMMA_RETURN_IF_ERROR(CheckSize("sliding_window", c.sliding_window));
+  if (rope.num_rotating > rope.rotary_dim / 2) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "rope.num_rotating is %u, wanted at most the %u pairs of rotary_dim %u",
+        rope.num_rotating, rope.rotary_dim / 2, rope.rotary_dim));
+  }
+  GEMMA_RETURN_IF_ERROR(CheckPositive("rope.base", rope.base));
+  return CheckPositive("rope.factor", rope.factor);
+}
+
+// Fields that no block computes yet must have the values that mean nothing.
+absl::Status CheckComputed(const LayerConfig& layer, size_t index) {
+  const std::pair<const char*, size_t> fields[] = {
+      {"num_experts", layer.num_experts},
+      {"experts_used", layer.experts_used},
+      {"expert_dim", layer.expert_dim},
+      {"per_layer_dim", layer.per_layer_dim}};
+  for (const auto& [name, value] : fields) {
+    if (value == 0) continue;
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s is %u, wanted 0: it is not supported", name, value));
+  }
+  if (layer.kv_source.value_or(index) == index) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "kv_source is %u, wanted none or %u: that a layer reads the keys of "
+      "another is not supported",
+      *layer.kv_source, index));
+}
+
+absl::Status CheckRecurrence(const ModelConfig& c, const LayerConfig& layer) {
+  if (layer.type != BlockType::kRecurrent) return absl::OkStatus();
+  if (c.lru_width % layer.num_heads != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("lru_width is %u, wanted a multiple of num_heads %u",
+                        c.lru_width, layer.num_heads));
+  }
+  if (c.lru_width / layer.num_heads > kMaxStrip) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("lru_width is %u, wanted at most %u times num_heads %u",
+                        c.lru_width, kMaxStrip, layer.num_heads));
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckRecurrence(const ModelConfig& c) {
+absl::Status CheckLayer(const ModelConfig& c, size_t index) {
+  const LayerConfig& layer = c.layers[index];
+  GEMMA_RETURN_IF_ERROR(CheckLayerSizes(layer));
+  GEMMA_RETURN_IF_ERROR(CheckRope(layer.rope, layer.head_dim));
+  GEMMA_RETURN_IF_ERROR(CheckComputed(layer, index));
+  return CheckRecurrence(c, layer);
+}
+
+absl::Status CheckLayers(const ModelConfig& c) {
+  for (size_t i = 0; i < c.num_layers(); ++i) {
+    if (const absl::Status status = CheckLayer(c, i); !status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("layer %u: %s", i, status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLru(const ModelConfig& c) {
   const bool recurrent = HasBlock(c, BlockType::kRecurrent);
   if (!recurrent && c.lru_width == 0) return absl::OkStatus();
   GEMMA_RETURN_IF_ERROR(CheckSize("lru_width", c.lru_width));
-  if (!recurrent) return absl::OkStatus();
-  if (c.conv_width < 1 || c.conv_width > kMaxTaps) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "conv_width is %u, wanted 1 to %u", c.conv_width, kMaxTaps));
+  if (!recurrent || (c.conv_width >= 1 && c.conv_width <= kMaxTaps)) {
+    return absl::OkStatus();
   }
-  if (c.lru_width % c.num_heads != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("lru_width is %u, wanted a multiple of num_heads %u",
-                        c.lru_width, c.num_heads));
-  }
-  if (c.lru_width / c.num_heads > kMaxStrip) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("lru_width is %u, wanted at most %u times num_heads %u",
-                        c.lru_width, kMaxStrip, c.num_heads));
-  }
-  return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "conv_width is %u, wanted 1 to %u", c.conv_width, kMaxTaps));
 }
 
 absl::Status CheckPooling(const ModelConfig& c) {
@@ -115,15 +165,9 @@ absl::Status CheckPooling(const ModelConfig& c) {
 
 absl::Status Validate(const ModelConfig& config) {
   GEMMA_RETURN_IF_ERROR(CheckSizes(config));
-  GEMMA_RETURN_IF_ERROR(CheckAttention(config));
-  GEMMA_RETURN_IF_ERROR(CheckRecurrence(config));
+  GEMMA_RETURN_IF_ERROR(CheckLru(config));
+  GEMMA_RETURN_IF_ERROR(CheckLayers(config));
   GEMMA_RETURN_IF_ERROR(CheckPooling(config));
-  GEMMA_RETURN_IF_ERROR(
-      CheckPositive("rope_base_local", config.rope_base_local));
-  GEMMA_RETURN_IF_ERROR(
-      CheckPositive("rope_base_global", config.rope_base_global));
-  GEMMA_RETURN_IF_ERROR(
-      CheckPositive("rope_factor_global", config.rope_factor_global));
   GEMMA_RETURN_IF_ERROR(
       CheckPositive("embedding_scale", config.embedding_scale));
   GEMMA_RETURN_IF_ERROR(CheckPositive("query_scale", config.query_scale));
@@ -139,6 +183,12 @@ absl::Status Validate(const ModelConfig& config) {
                         config.bos_token, config.vocab_size));
   }
   return absl::OkStatus();
+}
+
+std::vector<BlockType> BlocksOf(const ModelConfig& config) {
+  std::vector<BlockType> blocks;
+  for (const LayerConfig& layer : config.layers) blocks.push_back(layer.type);
+  return blocks;
 }
 
 std::vector<BlockType> PeriodicBlocks(size_t num_layers, size_t period) {
@@ -170,6 +220,24 @@ absl::StatusOr<std::vector<BlockType>> RepeatedBlocks(
                     : BlockType::kLocalAttention;
   }
   return blocks;
+}
+
+ModelConfig Finished(ConfigDraft draft) {
+  for (const BlockType type : draft.blocks) {
+    LayerConfig& layer = draft.layers.emplace_back(draft.all);
+    layer.type = type;
+    const bool global = type == BlockType::kGlobalAttention;
+    layer.rope.base = global ? draft.rope_base_global : draft.rope_base_local;
+    if (global) layer.rope.factor = draft.rope_factor_global;
+    if (type == BlockType::kLocalAttention) {
+      layer.sliding_window = draft.sliding_window;
+    }
+  }
+  return draft;
+}
+
+float InverseRoot(size_t value) {
+  return 1.0f / std::sqrt(static_cast<float>(value));
 }
 
 absl::StatusOr<ModelConfig> ReadConfig(const Checkpoint& checkpoint,

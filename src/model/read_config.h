@@ -17,6 +17,23 @@
 
 namespace gemma {
 
+// A configuration while it is read: files say most of what is a layer's once
+// for all layers, or once for each kind of attention.
+struct ConfigDraft : ModelConfig {
+  LayerConfig all;                // what the layers share
+  std::vector<BlockType> blocks;  // one per layer
+  size_t sliding_window = 0;      // of local layers
+  float rope_base_local = 0.0f;   // of local and recurrent layers
+  float rope_base_global = 0.0f;
+  float rope_factor_global = 1.0f;
+};
+
+// The configuration with its layers.
+ModelConfig Finished(ConfigDraft draft);
+
+// value^-0.5, the scale of queries whose heads have so many values.
+float InverseRoot(size_t value);
+
 // Reads the configuration that the files state. vocab_size, where the files
 // have no such key (GGUF), and embedding_scale, unless a GGUF file states it,
 // are left zero: they follow from the embedding table.
@@ -37,6 +54,15 @@ absl::Status ReadModuleConfigs(const Checkpoint& checkpoint, ModelConfig& c);
 
 // The query scale of a GGUF file that states none.
 float GgufQueryScale(const ModelConfig& config);
+
+// The layer whose heads a GGUF file's key_length is about: the first that
+// attends to all positions, or else to some. Local layers besides global ones
+// may have other heads, and then have keys of their own.
+const LayerConfig& GgufMainLayer(const ModelConfig& config);
+inline constexpr std::string_view kLocalKeyLength = "attention.key_length_swa";
+inline constexpr std::string_view kLocalValueLength =
+    "attention.value_length_swa";
+inline constexpr std::string_view kLocalRotaryDim = "rope.dimension_count_swa";
 
 // Keys of GGUF files that nobody else has: the tokens that begin and end a
 // text, where the tokenizer's own keys do not say them all.
@@ -63,6 +89,9 @@ inline constexpr size_t kGgufMeanPooling = 1;
 inline std::string GgufDenseKey(size_t index, std::string_view end) {
   return absl::StrCat("dense_", index + 2, "_feat_", end);
 }
+
+// The type of each layer.
+std::vector<BlockType> BlocksOf(const ModelConfig& config);
 
 // Blocks of which every `period`-th is global and the others local: (l + 1) mod
 // period == 0.

@@ -8,7 +8,6 @@
 #include "compression/codec_nuq.h"
 #include "src/base/status_macros.h"
 #include "src/model/limits.h"
-#include "src/model/read_config.h"
 
 namespace gemma {
 namespace {
@@ -67,7 +66,7 @@ class Sizes {
   const SbsFile& file_;
 };
 
-absl::Status FindLayers(const Sizes& sizes, ModelConfig& c) {
+absl::Status FindLayers(const Sizes& sizes, ConfigDraft& c) {
   size_t layers = 0;
   while (layers < kMaxLayers && sizes.Has("pre_ff_ns", layers)) ++layers;
   if (layers == 0) return sizes.Values("pre_ff_ns_0", 1).status();
@@ -89,13 +88,13 @@ absl::Status FindLayers(const Sizes& sizes, ModelConfig& c) {
   return absl::OkStatus();
 }
 
-absl::Status FindHeadDim(const Sizes& sizes, ModelConfig& c) {
+absl::Status FindHeadDim(const Sizes& sizes, ConfigDraft& c) {
   if (c.qk_norm) {
-    GEMMA_ASSIGN_OR_RETURN(c.head_dim, sizes.Values("query_norm_0", 1));
+    GEMMA_ASSIGN_OR_RETURN(c.all.head_dim, sizes.Values("query_norm_0", 1));
     return absl::OkStatus();
   }
   if (!c.biases) {
-    c.head_dim = c.model_dim == kWidthOfGemma2_27B ? 128 : 256;
+    c.all.head_dim = c.model_dim == kWidthOfGemma2_27B ? 128 : 256;
     return absl::OkStatus();
   }
   // Two gates of a square matrix for each head: 2 * width^2 / heads.
@@ -110,17 +109,17 @@ absl::Status FindHeadDim(const Sizes& sizes, ModelConfig& c) {
         "gates of %u values a channel for %u channels and a width of %u", gate,
         c.lru_width, c.model_dim));
   }
-  c.head_dim = c.model_dim / heads;
+  c.all.head_dim = c.model_dim / heads;
   return absl::OkStatus();
 }
 
 // Of the first layer that attends.
-absl::Status FindHeads(const Sizes& sizes, ModelConfig& c) {
+absl::Status FindHeads(const Sizes& sizes, ConfigDraft& c) {
   size_t layer = 0;
-  while (layer < c.num_layers() && c.blocks[layer] == BlockType::kRecurrent) {
+  while (layer < c.blocks.size() && c.blocks[layer] == BlockType::kRecurrent) {
     ++layer;
   }
-  if (layer == c.num_layers()) {
+  if (layer == c.blocks.size()) {
     return sizes.Unclear("no layer attends");
   }
   const auto name = [&](std::string_view base) {
@@ -139,14 +138,14 @@ absl::Status FindHeads(const Sizes& sizes, ModelConfig& c) {
                            sizes.Values(name("qkv_ein"), c.model_dim));
     keys_and_values = all > queries ? all - queries : 0;
   }
-  if (queries % c.head_dim != 0 || keys_and_values == 0 ||
-      keys_and_values % (2 * c.head_dim) != 0) {
+  if (queries % c.all.head_dim != 0 || keys_and_values == 0 ||
+      keys_and_values % (2 * c.all.head_dim) != 0) {
     return sizes.Unclear(absl::StrFormat(
         "%u rows of queries and %u of keys and values, wanted heads of %u",
-        queries, keys_and_values, c.head_dim));
+        queries, keys_and_values, c.all.head_dim));
   }
-  c.num_heads = queries / c.head_dim;
-  c.num_kv_heads = keys_and_values / 2 / c.head_dim;
+  c.all.num_heads = queries / c.all.head_dim;
+  c.all.num_kv_heads = keys_and_values / 2 / c.all.head_dim;
   return absl::OkStatus();
 }
 
@@ -155,18 +154,19 @@ absl::Status FindHeads(const Sizes& sizes, ModelConfig& c) {
 absl::StatusOr<SbsConfig> ConfigFromSizes(const SbsFile& file) {
   const Sizes sizes(file);
   SbsConfig out;
-  ModelConfig& c = out.model;
+  ConfigDraft& c = out.model;
   GEMMA_ASSIGN_OR_RETURN(c.model_dim, sizes.Values("c_final_norm", 1));
   GEMMA_ASSIGN_OR_RETURN(c.vocab_size,
                          sizes.Values("c_embedding", c.model_dim));
-  GEMMA_ASSIGN_OR_RETURN(c.ffw_dim, sizes.Values("linear_w_0", c.model_dim));
+  GEMMA_ASSIGN_OR_RETURN(c.all.ffw_dim,
+                         sizes.Values("linear_w_0", c.model_dim));
   GEMMA_RETURN_IF_ERROR(FindLayers(sizes, c));
   GEMMA_RETURN_IF_ERROR(FindHeadDim(sizes, c));
-  if (c.model_dim > kMaxSize || c.head_dim > kMaxSize) {
+  if (c.model_dim > kMaxSize || c.all.head_dim > kMaxSize) {
     return sizes.Unclear(
         absl::StrFormat("a width of %u and heads of %u values, wanted at most "
                         "%u",
-                        c.model_dim, c.head_dim, kMaxSize));
+                        c.model_dim, c.all.head_dim, kMaxSize));
   }
   GEMMA_RETURN_IF_ERROR(FindHeads(sizes, c));
   c.max_context = 8192;

@@ -4,15 +4,15 @@
 #define GEMMA_SRC_MODEL_SBS_SIZES_H_
 
 #include "absl/status/statusor.h"
-#include "gemma/model_config.h"
 #include "src/formats/sbs.h"
+#include "src/model/read_config.h"
 
 namespace gemma {
 
 // What a file of gemma.cpp tells of its model, by itself or by its sizes.
 // ConfigFromSbs adds what a family always has.
 struct SbsConfig {
-  ModelConfig model;
+  ConfigDraft model;
   bool scale_by_model_dim = false;  // queries by (width / heads)^-0.5
 };
 

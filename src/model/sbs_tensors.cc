@@ -195,10 +195,11 @@ absl::Status Binder::TakeScales(SbsFile& file) const {
 // three alternate by head; else all queries come first, and keys and values
 // alternate by head, in the same tensor or in one of their own.
 absl::Status BindQkv(Binder& bind, const ModelConfig& c, size_t layer) {
+  const LayerConfig& l = c.layers[layer];
   const size_t d = c.model_dim;
-  const size_t head = c.head_dim * d;
-  const size_t q_rows = c.num_heads * c.head_dim;
-  const size_t kv_rows = c.num_kv_heads * c.head_dim;
+  const size_t head = l.head_dim * d;
+  const size_t q_rows = l.q_dim();
+  const size_t kv_rows = l.kv_dim();
   const auto heads = [&](size_t begin, size_t count, size_t step) {
     return Part{begin, {count, 1, head}, {step, 0, 1}};
   };
@@ -207,28 +208,29 @@ absl::Status BindQkv(Binder& bind, const ModelConfig& c, size_t layer) {
     GEMMA_ASSIGN_OR_RETURN(const Source kv,
                            bind.Find("qkv2_w", layer, 2 * kv_rows, d));
     bind.Add(R::kKProj, layer, kv, {kv_rows, d},
-             heads(0, c.num_kv_heads, 2 * head));
+             heads(0, l.num_kv_heads, 2 * head));
     bind.Add(R::kVProj, layer, kv, {kv_rows, d},
-             heads(head, c.num_kv_heads, 2 * head));
+             heads(head, l.num_kv_heads, 2 * head));
     return absl::OkStatus();
   }
   GEMMA_ASSIGN_OR_RETURN(const Source qkv,
                          bind.Find("qkv_ein", layer, q_rows + 2 * kv_rows, d));
-  const bool by_head = c.num_heads == c.num_kv_heads;
+  const bool by_head = l.num_heads == l.num_kv_heads;
   const size_t kv_step = (by_head ? 3 : 2) * head;
   const size_t k_begin = by_head ? head : q_rows * d;
   bind.Add(R::kQProj, layer, qkv, {q_rows, d},
-           by_head ? heads(0, c.num_heads, kv_step) : Run(0, q_rows * d));
+           by_head ? heads(0, l.num_heads, kv_step) : Run(0, q_rows * d));
   bind.Add(R::kKProj, layer, qkv, {kv_rows, d},
-           heads(k_begin, c.num_kv_heads, kv_step));
+           heads(k_begin, l.num_kv_heads, kv_step));
   bind.Add(R::kVProj, layer, qkv, {kv_rows, d},
-           heads(k_begin + head, c.num_kv_heads, kv_step));
+           heads(k_begin + head, l.num_kv_heads, kv_step));
   return absl::OkStatus();
 }
 
 absl::Status BindAttention(Binder& bind, const ModelConfig& c, size_t layer) {
+  const LayerConfig& l = c.layers[layer];
   const size_t d = c.model_dim;
-  const size_t q_rows = c.num_heads * c.head_dim;
+  const size_t q_rows = l.q_dim();
   GEMMA_RETURN_IF_ERROR(BindQkv(bind, c, layer));
   if (bind.Has("att_w", layer)) {
     GEMMA_RETURN_IF_ERROR(bind.Whole(R::kOProj, layer, "att_w", d, q_rows));
@@ -236,35 +238,36 @@ absl::Status BindAttention(Binder& bind, const ModelConfig& c, size_t layer) {
     // [heads, width, head size] becomes [width, heads * head size].
     GEMMA_ASSIGN_OR_RETURN(
         const Source by_head,
-        bind.Find("att_ein", layer, c.num_heads * d, c.head_dim));
+        bind.Find("att_ein", layer, l.num_heads * d, l.head_dim));
     bind.Add(
         R::kOProj, layer, by_head, {d, q_rows},
-        {0, {d, c.num_heads, c.head_dim}, {c.head_dim, d * c.head_dim, 1}});
+        {0, {d, l.num_heads, l.head_dim}, {l.head_dim, d * l.head_dim, 1}});
   }
   if (c.biases) {
     GEMMA_RETURN_IF_ERROR(bind.Whole(R::kOBias, layer, "attn_ob", 1, d));
   }
   if (!c.qk_norm) return absl::OkStatus();
   GEMMA_RETURN_IF_ERROR(
-      bind.Whole(R::kQNorm, layer, "query_norm", 1, c.head_dim));
-  return bind.Whole(R::kKNorm, layer, "key_norm", 1, c.head_dim);
+      bind.Whole(R::kQNorm, layer, "query_norm", 1, l.head_dim));
+  return bind.Whole(R::kKNorm, layer, "key_norm", 1, l.head_dim);
 }
 
 // The gates are square matrices, one for each head, [out, in] where other files
 // have [in, out]; all of the input gate's, then all of the recurrent gate's.
 absl::Status BindGates(Binder& bind, const ModelConfig& c, size_t layer) {
+  const LayerConfig& l = c.layers[layer];
   const size_t width = c.lru_width;
-  const size_t strip = width / c.num_heads;
+  const size_t strip = width / l.num_heads;
   GEMMA_ASSIGN_OR_RETURN(const Source gates,
                          bind.Find("gr_gate_w", layer, 2 * width, strip));
-  const Shape shape = {c.num_heads, strip, strip};
-  Part part = {0, {c.num_heads, strip, strip}, {strip * strip, 1, strip}};
+  const Shape shape = {l.num_heads, strip, strip};
+  Part part = {0, {l.num_heads, strip, strip}, {strip * strip, 1, strip}};
   bind.Add(R::kInputGate, layer, gates, shape, part);
   part.begin = width * strip;
   bind.Add(R::kRecurrentGate, layer, gates, shape, part);
   GEMMA_ASSIGN_OR_RETURN(const Source biases,
                          bind.Find("gr_gate_b", layer, 1, 2 * width));
-  const Shape by_strip = {c.num_heads, strip};
+  const Shape by_strip = {l.num_heads, strip};
   bind.Add(R::kInputGateBias, layer, biases, by_strip, Run(0, width));
   bind.Add(R::kRecurrentGateBias, layer, biases, by_strip, Run(width, width));
   return absl::OkStatus();
@@ -295,21 +298,22 @@ absl::Status BindRecurrence(Binder& bind, const ModelConfig& c, size_t layer) {
 }
 
 absl::Status BindFfw(Binder& bind, const ModelConfig& c, size_t layer) {
+  const LayerConfig& l = c.layers[layer];
   const size_t d = c.model_dim;
   GEMMA_RETURN_IF_ERROR(
-      bind.Whole(R::kDownProj, layer, "linear_w", d, c.ffw_dim));
+      bind.Whole(R::kDownProj, layer, "linear_w", d, l.ffw_dim));
   if (bind.Has("gating1_w", layer)) {
     GEMMA_RETURN_IF_ERROR(
-        bind.Whole(R::kGateProj, layer, "gating1_w", c.ffw_dim, d));
+        bind.Whole(R::kGateProj, layer, "gating1_w", l.ffw_dim, d));
     GEMMA_RETURN_IF_ERROR(
-        bind.Whole(R::kUpProj, layer, "gating2_w", c.ffw_dim, d));
+        bind.Whole(R::kUpProj, layer, "gating2_w", l.ffw_dim, d));
   } else {
     GEMMA_RETURN_IF_ERROR(bind.Halves(R::kGateProj, R::kUpProj, layer,
-                                      "gating_ein", c.ffw_dim, d));
+                                      "gating_ein", l.ffw_dim, d));
   }
   if (!c.biases) return absl::OkStatus();
   GEMMA_RETURN_IF_ERROR(
-      bind.Halves(R::kGateBias, R::kUpBias, layer, "ffw_gat_b", 1, c.ffw_dim));
+      bind.Halves(R::kGateBias, R::kUpBias, layer, "ffw_gat_b", 1, l.ffw_dim));
   return bind.Whole(R::kDownBias, layer, "ffw_out_b", 1, d);
 }
 
@@ -323,7 +327,7 @@ absl::Status BindLayer(Binder& bind, const ModelConfig& c, size_t layer) {
     GEMMA_RETURN_IF_ERROR(
         bind.Whole(R::kPostFfwNorm, layer, "post_ff_ns", 1, d));
   }
-  GEMMA_RETURN_IF_ERROR(c.blocks[layer] == BlockType::kRecurrent
+  GEMMA_RETURN_IF_ERROR(c.layers[layer].type == BlockType::kRecurrent
                             ? BindRecurrence(bind, c, layer)
                             : BindAttention(bind, c, layer));
   return BindFfw(bind, c, layer);

@@ -13,7 +13,7 @@ class LayerList {
  public:
   LayerList(const ModelConfig& config, size_t layer,
             std::vector<WeightSpec>& out)
-      : c_(config), layer_(layer), out_(out) {}
+      : c_(config), l_(config.layers[layer]), layer_(layer), out_(out) {}
 
   void AddAll() {
     Add(R::kPreMixNorm, WeightKind::kNorm, {c_.model_dim});
@@ -22,7 +22,7 @@ class LayerList {
       Add(R::kPostMixNorm, WeightKind::kNorm, {c_.model_dim});
       Add(R::kPostFfwNorm, WeightKind::kNorm, {c_.model_dim});
     }
-    if (c_.blocks[layer_] == BlockType::kRecurrent) {
+    if (l_.type == BlockType::kRecurrent) {
       AddRecurrence();
     } else {
       AddAttention();
@@ -36,22 +36,22 @@ class LayerList {
   }
 
   void AddAttention() {
-    const size_t q_dim = c_.num_heads * c_.head_dim;
-    const size_t kv_dim = c_.num_kv_heads * c_.head_dim;
+    const size_t q_dim = l_.q_dim();
+    const size_t kv_dim = l_.kv_dim();
     Add(R::kQProj, WeightKind::kMatrix, {q_dim, c_.model_dim});
     Add(R::kKProj, WeightKind::kMatrix, {kv_dim, c_.model_dim});
     Add(R::kVProj, WeightKind::kMatrix, {kv_dim, c_.model_dim});
     Add(R::kOProj, WeightKind::kMatrix, {c_.model_dim, q_dim});
     if (c_.biases) Add(R::kOBias, WeightKind::kVector, {c_.model_dim});
     if (c_.qk_norm) {
-      Add(R::kQNorm, WeightKind::kNorm, {c_.head_dim});
-      Add(R::kKNorm, WeightKind::kNorm, {c_.head_dim});
+      Add(R::kQNorm, WeightKind::kNorm, {l_.head_dim});
+      Add(R::kKNorm, WeightKind::kNorm, {l_.head_dim});
     }
   }
 
   void AddRecurrence() {
     const size_t width = c_.lru_width;
-    const size_t strip = width / c_.num_heads;
+    const size_t strip = width / l_.num_heads;
     Add(R::kLinearX, WeightKind::kMatrix, {width, c_.model_dim});
     Add(R::kLinearXBias, WeightKind::kVector, {width});
     Add(R::kLinearY, WeightKind::kMatrix, {width, c_.model_dim});
@@ -60,24 +60,25 @@ class LayerList {
     Add(R::kLinearOutBias, WeightKind::kVector, {c_.model_dim});
     Add(R::kConv, WeightKind::kConv, {width, c_.conv_width});
     Add(R::kConvBias, WeightKind::kVector, {width});
-    Add(R::kInputGate, WeightKind::kGates, {c_.num_heads, strip, strip});
-    Add(R::kRecurrentGate, WeightKind::kGates, {c_.num_heads, strip, strip});
-    Add(R::kInputGateBias, WeightKind::kVector, {c_.num_heads, strip});
-    Add(R::kRecurrentGateBias, WeightKind::kVector, {c_.num_heads, strip});
+    Add(R::kInputGate, WeightKind::kGates, {l_.num_heads, strip, strip});
+    Add(R::kRecurrentGate, WeightKind::kGates, {l_.num_heads, strip, strip});
+    Add(R::kInputGateBias, WeightKind::kVector, {l_.num_heads, strip});
+    Add(R::kRecurrentGateBias, WeightKind::kVector, {l_.num_heads, strip});
     Add(R::kRecurrentParam, WeightKind::kRecurrentParam, {width});
   }
 
   void AddFfw() {
-    Add(R::kGateProj, WeightKind::kMatrix, {c_.ffw_dim, c_.model_dim});
-    Add(R::kUpProj, WeightKind::kMatrix, {c_.ffw_dim, c_.model_dim});
-    Add(R::kDownProj, WeightKind::kMatrix, {c_.model_dim, c_.ffw_dim});
+    Add(R::kGateProj, WeightKind::kMatrix, {l_.ffw_dim, c_.model_dim});
+    Add(R::kUpProj, WeightKind::kMatrix, {l_.ffw_dim, c_.model_dim});
+    Add(R::kDownProj, WeightKind::kMatrix, {c_.model_dim, l_.ffw_dim});
     if (!c_.biases) return;
-    Add(R::kGateBias, WeightKind::kVector, {c_.ffw_dim});
-    Add(R::kUpBias, WeightKind::kVector, {c_.ffw_dim});
+    Add(R::kGateBias, WeightKind::kVector, {l_.ffw_dim});
+    Add(R::kUpBias, WeightKind::kVector, {l_.ffw_dim});
     Add(R::kDownBias, WeightKind::kVector, {c_.model_dim});
   }
 
   const ModelConfig& c_;
+  const LayerConfig& l_;
   const size_t layer_;
   std::vector<WeightSpec>& out_;
 };

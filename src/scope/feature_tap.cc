@@ -55,11 +55,11 @@ std::pair<size_t, size_t> LayersOf(const ModelConfig& config, TapPoint point) {
 
 // Columns of the activations there, of a layer that there is.
 size_t ColumnsOf(const ModelConfig& config, TapPoint point, size_t layer) {
-  if (point == TapPoint::kFfwHidden) return config.ffw_dim;
+  if (point == TapPoint::kFfwHidden) return config.layers[layer].ffw_dim;
   if (point != TapPoint::kMixHidden) return config.model_dim;
-  return config.blocks[layer] == BlockType::kRecurrent
+  return config.layers[layer].type == BlockType::kRecurrent
              ? config.lru_width
-             : config.num_heads * config.head_dim;
+             : config.layers[layer].q_dim();
 }
 
 // Whether there is such a place, and it has so many columns.

@@ -185,8 +185,12 @@ TEST_P(EmbedderTest, SeveralThreadsMayUseOne) {
 // The comparison must see what is easy to get wrong.
 TEST_P(EmbedderTest, WrongModelsAreSeen) {
   const std::function<void(Model::Impl&)> changes[] = {
-      [](Model::Impl& m) { ++m.config.sliding_window; },
-      [](Model::Impl& m) { --m.config.sliding_window; },
+      [](Model::Impl& m) {
+        for (LayerConfig& layer : m.config.layers) ++layer.sliding_window;
+      },
+      [](Model::Impl& m) {
+        for (LayerConfig& layer : m.config.layers) --layer.sliding_window;
+      },
       [](Model::Impl& m) { m.config.bidirectional = false; },
       [](Model::Impl& m) { m.config.bos_token = 5; },
       [](Model::Impl& m) {

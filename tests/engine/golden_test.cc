@@ -89,11 +89,17 @@ INSTANTIATE_TEST_SUITE_P(Toys, NegativeControl, ::testing::ValuesIn(AllToys()),
 TEST_P(NegativeControl, WindowOffByOneFails) {
   const auto change = [](int by) {
     return [by](Model::Impl& m) {
-      if (m.config.sliding_window != 0) m.config.sliding_window += by;
+      for (LayerConfig& layer : m.config.layers) {
+        if (layer.sliding_window != 0) layer.sliding_window += by;
+      }
     };
   };
   const Model model = LoadToy(GetParam());
-  if (model.config().sliding_window == 0) return;
+  if (std::none_of(
+          model.config().layers.begin(), model.config().layers.end(),
+          [](const LayerConfig& l) { return l.sliding_window != 0; })) {
+    return;
+  }
   EXPECT_GT(Error(change(+1)), kTolerance);
   EXPECT_GT(Error(change(-1)), kTolerance);
 }

@@ -235,7 +235,7 @@ TEST_F(SessionFileTest, HostileNumbersAreRefused) {
     return ErrorOf(Session::Restore(model, Path("hostile")));
   };
   EXPECT_EQ(restore(0, 'G', 1), "OK");
-  EXPECT_THAT(restore(8, 2, 4), HasSubstr("version 2, wanted 1"));
+  EXPECT_THAT(restore(8, 3, 4), HasSubstr("version 3, wanted 2"));
   EXPECT_THAT(restore(12, 9, 4), HasSubstr("out of range"));  // cache_format
   for (const uint64_t number :
        {uint64_t{0}, uint64_t{1} << 25, ~uint64_t{0}, ~uint64_t{0} >> 1}) {

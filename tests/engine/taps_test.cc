@@ -35,11 +35,11 @@ std::vector<TokenId> Prompt(size_t size) {
 
 // What taps.h says.
 size_t Columns(const ModelConfig& config, TapPoint point, size_t layer) {
-  if (point == TapPoint::kFfwHidden) return config.ffw_dim;
+  if (point == TapPoint::kFfwHidden) return config.layers[layer].ffw_dim;
   if (point != TapPoint::kMixHidden) return config.model_dim;
-  return config.blocks[layer] == BlockType::kRecurrent
+  return config.layers[layer].type == BlockType::kRecurrent
              ? config.lru_width
-             : config.num_heads * config.head_dim;
+             : config.layers[layer].q_dim();
 }
 
 class Taps : public ::testing::TestWithParam<Toy> {};

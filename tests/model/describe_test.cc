@@ -2,6 +2,7 @@
 
 #include "src/model/describe.h"
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,7 +44,7 @@ Checkpoint Written(GgufFileWriter writer) {
 ModelConfig ThereAndBack(const ModelConfig& config,
                          const Tokenizer* tokenizer = nullptr) {
   GgufFileWriter writer(kDefaultGgufAlignment);
-  DescribeConfig(config, writer);
+  EXPECT_EQ(ErrorOf(DescribeConfig(config, writer)), "OK");
   DescribeTokenizer(tokenizer, config, writer);
   const Checkpoint checkpoint = Written(std::move(writer));
   absl::StatusOr<ModelConfig> read =
@@ -55,22 +56,23 @@ ModelConfig ThereAndBack(const ModelConfig& config,
   return *read;
 }
 
-void ExpectSame(const ModelConfig& config) {
+void ExpectSame(const ConfigDraft& draft) {
+  const ModelConfig config = Finished(draft);
   EXPECT_EQ(ConfigText(ThereAndBack(config)), ConfigText(config));
 }
 
 // One of which no field is a default.
-ModelConfig Odd(const std::string& architecture) {
-  ModelConfig c;
+ConfigDraft Odd(const std::string& architecture) {
+  ConfigDraft c;
   c.architecture = architecture;
   c.model_dim = 40;
-  c.ffw_dim = 11;
-  c.num_heads = 6;
-  c.num_kv_heads = 3;
-  c.head_dim = 14;
+  c.all.ffw_dim = 11;
+  c.all.num_heads = 6;
+  c.all.num_kv_heads = 3;
+  c.all.head_dim = 14;
   c.vocab_size = 321;
   c.max_context = 777;
-  c.rotary_dim = 14;
+  c.all.rope.rotary_dim = 14;
   c.rope_base_local = 10000.0f;
   c.rope_base_global = 12345.5f;
   c.embedding_scale = 6.5f;
@@ -82,8 +84,8 @@ ModelConfig Odd(const std::string& architecture) {
   return c;
 }
 
-ModelConfig OddGemma2() {
-  ModelConfig c = Odd("gemma2");
+ConfigDraft OddGemma2() {
+  ConfigDraft c = Odd("gemma2");
   c.post_norms = true;
   c.sliding_window = 9;
   c.attn_logits_soft_cap = 0.0f;
@@ -93,8 +95,8 @@ ModelConfig OddGemma2() {
   return c;
 }
 
-ModelConfig OddGemma3() {
-  ModelConfig c = Odd("gemma3");
+ConfigDraft OddGemma3() {
+  ConfigDraft c = Odd("gemma3");
   c.post_norms = true;
   c.qk_norm = true;
   c.sliding_window = 9;
@@ -104,11 +106,11 @@ ModelConfig OddGemma3() {
   return c;
 }
 
-ModelConfig OddRecurrent() {
-  ModelConfig c = Odd("recurrentgemma");
+ConfigDraft OddRecurrent() {
+  ConfigDraft c = Odd("recurrentgemma");
   c.biases = true;
   c.sliding_window = 9;
-  c.rotary_dim = 6;
+  c.all.rope.rotary_dim = 6;
   c.lru_width = 36;
   c.conv_width = 3;
   c.final_logits_soft_cap = 25.0f;
@@ -118,7 +120,7 @@ ModelConfig OddRecurrent() {
 }
 
 TEST(DescribeConfig, EveryFieldIsKept) {
-  ModelConfig gemma = Odd("gemma");
+  ConfigDraft gemma = Odd("gemma");
   gemma.rope_factor_global = 2.0f;
   ExpectSame(gemma);
   ExpectSame(OddGemma2());
@@ -127,7 +129,7 @@ TEST(DescribeConfig, EveryFieldIsKept) {
 }
 
 TEST(DescribeConfig, EveryPatternOfBlocksIsKept) {
-  for (ModelConfig c : {OddGemma2(), OddGemma3()}) {
+  for (ConfigDraft c : {OddGemma2(), OddGemma3()}) {
     for (const size_t layers : {1, 2, 7}) {
       for (size_t period = 1; period <= layers + 1; ++period) {
         c.blocks = PeriodicBlocks(layers, period);
@@ -139,7 +141,7 @@ TEST(DescribeConfig, EveryPatternOfBlocksIsKept) {
     c.attn_logits_soft_cap = 50.0f;
     ExpectSame(c);
   }
-  ModelConfig c = OddGemma3();
+  ConfigDraft c = OddGemma3();
   c.sliding_window = 0;
   c.blocks.assign(4, kGlobal);
   ExpectSame(c);
@@ -152,12 +154,53 @@ TEST(DescribeConfig, EveryPatternOfBlocksIsKept) {
   ExpectSame(c);
 }
 
+TEST(DescribeConfig, LayersThatDifferAreKept) {
+  for (const ConfigDraft& draft : {OddGemma2(), OddGemma3()}) {
+    ModelConfig config = Finished(draft);
+    size_t size = 3;
+    for (LayerConfig& layer : config.layers) {
+      layer.ffw_dim = ++size;
+      layer.num_kv_heads = size;
+      layer.num_heads = size % 3 * size + size;
+      if (layer.type == kGlobal) continue;
+      layer.head_dim = 30;
+      layer.rope.rotary_dim = 22;
+    }
+    EXPECT_EQ(ConfigText(ThereAndBack(config)), ConfigText(config));
+  }
+}
+
+// GGUF's keys say these once for all layers of a kind.
+TEST(DescribeConfig, LayersWithoutKeysAreRefused) {
+  const std::function<void(LayerConfig&)> changes[] = {
+      [](LayerConfig& l) { l.head_dim = 30; },
+      [](LayerConfig& l) { ++l.sliding_window; },
+      [](LayerConfig& l) { l.rope.rotary_dim = 4; },
+      [](LayerConfig& l) { l.rope.num_rotating = 1; },
+      [](LayerConfig& l) { l.rope.base = 7.0f; },
+      [](LayerConfig& l) { l.rope.factor = 7.0f; },
+  };
+  const auto error = [](const ModelConfig& config) {
+    GgufFileWriter writer(kDefaultGgufAlignment);
+    return ErrorOf(DescribeConfig(config, writer));
+  };
+  for (const auto& change : changes) {
+    ModelConfig config = Finished(OddGemma3());
+    change(config.layers[3]);
+    EXPECT_THAT(error(config),
+                HasSubstr("layer 3 has heads, a window or RoPE"));
+  }
+  ModelConfig config = Finished(OddGemma3());
+  config.layers[5].rope.num_rotating = 1;  // the only global one
+  EXPECT_THAT(error(config), HasSubstr("layer 5 has"));
+}
+
 TEST(DescribeConfig, ScalesOfTheLargestModelsNeedNoKey) {
-  ModelConfig c = OddGemma2();
+  ConfigDraft c = OddGemma2();
   c.blocks = PeriodicBlocks(46, 2);
-  c.query_scale = GgufQueryScale(c);
+  c.query_scale = GgufQueryScale(Finished(c));
   GgufFileWriter writer(kDefaultGgufAlignment);
-  DescribeConfig(c, writer);
+  ASSERT_EQ(ErrorOf(DescribeConfig(Finished(c), writer)), "OK");
   EXPECT_FALSE(
       Written(std::move(writer)).metadata->Has("gemma2.attention.scale"));
   ExpectSame(c);
@@ -166,7 +209,7 @@ TEST(DescribeConfig, ScalesOfTheLargestModelsNeedNoKey) {
 }
 
 TEST(DescribeConfig, EveryStopTokenIsKept) {
-  ModelConfig c = Odd("gemma");
+  ConfigDraft c = Odd("gemma");
   for (const std::vector<TokenId>& stops : {std::vector<TokenId>{1},
                                             {1, 1},
                                             {1, 7},
@@ -190,10 +233,10 @@ Tokenizer LoadedTokenizer(const Checkpoint& checkpoint) {
 
 // The tokenizer by way of a file, for a table of `rows`.
 Tokenizer ThereAndBack(const Tokenizer& tokenizer, size_t rows) {
-  ModelConfig c = Odd("gemma");
+  ConfigDraft c = Odd("gemma");
   c.vocab_size = rows;
   GgufFileWriter writer(kDefaultGgufAlignment);
-  DescribeConfig(c, writer);
+  EXPECT_EQ(ErrorOf(DescribeConfig(Finished(c), writer)), "OK");
   DescribeTokenizer(&tokenizer, c, writer);
   return LoadedTokenizer(Written(std::move(writer)));
 }
@@ -264,7 +307,7 @@ TEST(DescribeTokenizer, EncodesTheSame) {
 
 TEST(DescribeTokenizer, EndsOfTheModelAreKept) {
   const Tokenizer tokenizer = std::move(Tokenizers()[0]);
-  ModelConfig c = Odd("gemma");
+  ConfigDraft c = Odd("gemma");
   c.vocab_size = tokenizer.vocab_size();
   const TokenId turn = *tokenizer.Find("<end_of_turn>");
   for (const std::vector<TokenId>& stops :
@@ -272,7 +315,9 @@ TEST(DescribeTokenizer, EndsOfTheModelAreKept) {
     c.stop_tokens = stops;
     for (const TokenId bos : {tokenizer.bos(), 9}) {
       c.bos_token = bos;
-      EXPECT_EQ(ConfigText(ThereAndBack(c, &tokenizer)), ConfigText(c));
+      const ModelConfig config = Finished(c);
+      EXPECT_EQ(ConfigText(ThereAndBack(config, &tokenizer)),
+                ConfigText(config));
     }
   }
 }

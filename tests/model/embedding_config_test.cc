@@ -66,7 +66,8 @@ TEST_F(ModulesTest, AreRead) {
   EXPECT_EQ(config.architecture, "gemma-embedding");
   EXPECT_TRUE(config.bidirectional);
   EXPECT_EQ(config.pooling, Pooling::kMean);
-  EXPECT_EQ(config.sliding_window, 5u);  // 8 / 2 to each side, and its own
+  // 8 / 2 to each side, and its own
+  EXPECT_EQ(config.layers[0].sliding_window, 5u);
   EXPECT_EQ(config.dense_dims, (std::vector<size_t>{80, 40}));
   EXPECT_EQ(config.embedding_dim(), 40u);
   EXPECT_EQ(config.max_context, 256u);  // of sentence_bert_config.json
@@ -204,7 +205,7 @@ TEST_F(ModulesTest, BelongToNoModelThatContinuesTexts) {
   Set("config.json", "use_bidirectional_attention", false);
   const Model model = LoadOrDie(directory_, {});
   EXPECT_EQ(model.config().pooling, Pooling::kNone);
-  EXPECT_EQ(model.config().sliding_window, 8u);
+  EXPECT_EQ(model.config().layers[0].sliding_window, 8u);
   EXPECT_TRUE(model.config().dense_dims.empty());
 }
 
@@ -265,17 +266,18 @@ TEST_F(ModulesTest, ThePublishedModelIsKnown) {
   const absl::StatusOr<ModelConfig> read =
       ReadConfig(*checkpoint, RecurrentWindow::kDeepMind);
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->sliding_window, 257u);
   EXPECT_EQ(read->max_context, 2048u);
   EXPECT_EQ(read->dense_dims, (std::vector<size_t>{3072, 768}));
   EXPECT_EQ(read->query_scale, 1.0f / 16);
-  EXPECT_EQ(read->rope_base_local, 10000.0f);
-  EXPECT_EQ(read->rope_base_global, 1000000.0f);
-  EXPECT_EQ(read->rope_factor_global, 1.0f);
   ASSERT_EQ(read->num_layers(), 24u);
   for (size_t l = 0; l < 24; ++l) {
-    EXPECT_EQ(read->blocks[l], l % 6 == 5 ? BlockType::kGlobalAttention
-                                          : BlockType::kLocalAttention);
+    const bool global = l % 6 == 5;
+    const LayerConfig& layer = read->layers[l];
+    EXPECT_EQ(layer.type, global ? BlockType::kGlobalAttention
+                                 : BlockType::kLocalAttention);
+    EXPECT_EQ(layer.sliding_window, global ? 0u : 257u);
+    EXPECT_EQ(layer.rope.base, global ? 1000000.0f : 10000.0f);
+    EXPECT_EQ(layer.rope.factor, 1.0f);
   }
 }
 
@@ -304,7 +306,7 @@ TEST(GgufEmbeddingConfig, IsRead) {
   EXPECT_EQ(model.config().architecture, "gemma-embedding");
   EXPECT_TRUE(model.config().bidirectional);
   EXPECT_EQ(model.config().pooling, Pooling::kMean);
-  EXPECT_EQ(model.config().sliding_window, 5u);
+  EXPECT_EQ(model.config().layers[0].sliding_window, 5u);
   EXPECT_EQ(model.config().dense_dims, (std::vector<size_t>{64, 32}));
   const Model bare = LoadOrDie(base + "_bare.gguf", {});
   EXPECT_TRUE(bare.config().dense_dims.empty());

@@ -81,25 +81,26 @@ TEST(SbsSizes, SizesOfPublishedModelsAreKnown) {
     const ModelConfig& c = model.config();
     EXPECT_EQ(c.num_layers(), p.layers);
     EXPECT_EQ(c.model_dim, p.width);
-    EXPECT_EQ(c.ffw_dim, p.ffw);
-    EXPECT_EQ(c.num_heads, p.heads);
-    EXPECT_EQ(c.num_kv_heads, p.kv_heads);
-    EXPECT_EQ(c.head_dim, p.head_dim);
     EXPECT_EQ(c.vocab_size, p.vocab);
-    EXPECT_EQ(c.sliding_window, p.window);
     EXPECT_EQ(c.max_context, p.context);
     EXPECT_EQ(c.post_norms, p.post_norms);
-    EXPECT_EQ(c.rope_factor_global, p.rope_factor);
     EXPECT_FLOAT_EQ(c.query_scale, 1.0 / std::sqrt(p.query_scalar));
-    EXPECT_EQ(c.rope_base_global, p.qk_norm ? 1e6f : 1e4f);
     const bool gemma2 = p.post_norms && !p.qk_norm;
     EXPECT_EQ(c.attn_logits_soft_cap, gemma2 ? 50.0f : 0.0f);
     EXPECT_EQ(c.final_logits_soft_cap, gemma2 ? 30.0f : 0.0f);
     const size_t period = p.qk_norm ? 6 : 2;
     for (size_t i = 0; i < p.layers; ++i) {
       const bool global = p.window == 0 || (i + 1) % period == 0;
-      EXPECT_EQ(c.blocks[i], global ? BlockType::kGlobalAttention
-                                    : BlockType::kLocalAttention);
+      const LayerConfig& layer = c.layers[i];
+      EXPECT_EQ(layer.type, global ? BlockType::kGlobalAttention
+                                   : BlockType::kLocalAttention);
+      EXPECT_EQ(layer.ffw_dim, p.ffw);
+      EXPECT_EQ(layer.num_heads, p.heads);
+      EXPECT_EQ(layer.num_kv_heads, p.kv_heads);
+      EXPECT_EQ(layer.head_dim, p.head_dim);
+      EXPECT_EQ(layer.sliding_window, global ? 0 : p.window);
+      EXPECT_EQ(layer.rope.factor, global ? p.rope_factor : 1.0f);
+      EXPECT_EQ(layer.rope.base, global && p.qk_norm ? 1e6f : 1e4f);
     }
   }
 }
@@ -142,17 +143,19 @@ TEST(SbsSizes, SizesOfRecurrentGemmaAreKnown) {
   const Model model = LoadOrDie(path, options);
   const ModelConfig& c = model.config();
   EXPECT_EQ(c.architecture, "recurrentgemma");
-  EXPECT_EQ(c.num_heads, 10u);
-  EXPECT_EQ(c.num_kv_heads, 1u);
-  EXPECT_EQ(c.head_dim, 256u);
-  EXPECT_EQ(c.rotary_dim, 128u);
   EXPECT_EQ(c.lru_width, kWidth);
   EXPECT_EQ(c.conv_width, 4u);
-  EXPECT_EQ(c.ffw_dim, kFfw);
-  EXPECT_EQ(c.sliding_window, 2049u);
   EXPECT_EQ(c.final_logits_soft_cap, 30.0f);
-  EXPECT_EQ(c.blocks[2], BlockType::kLocalAttention);
-  EXPECT_EQ(c.blocks[25], BlockType::kRecurrent);
+  for (const LayerConfig& layer : c.layers) {
+    EXPECT_EQ(layer.num_heads, 10u);
+    EXPECT_EQ(layer.num_kv_heads, 1u);
+    EXPECT_EQ(layer.head_dim, 256u);
+    EXPECT_EQ(layer.rope.rotary_dim, 128u);
+    EXPECT_EQ(layer.ffw_dim, kFfw);
+  }
+  EXPECT_EQ(c.layers[2].type, BlockType::kLocalAttention);
+  EXPECT_EQ(c.layers[2].sliding_window, 2049u);
+  EXPECT_EQ(c.layers[25].type, BlockType::kRecurrent);
 }
 
 }  // namespace

@@ -105,11 +105,11 @@ class OneBlock : public ::testing::Test {
  protected:
   OneBlock() {
     config_.model_dim = 2;
-    config_.ffw_dim = 3;
-    config_.num_heads = config_.num_kv_heads = 1;
-    config_.head_dim = 1;
     config_.vocab_size = 8;
-    config_.blocks = {BlockType::kGlobalAttention};
+    LayerConfig& layer = config_.layers.emplace_back();
+    layer.ffw_dim = 3;
+    layer.num_heads = layer.num_kv_heads = 1;
+    layer.head_dim = 1;
   }
 
   void Add(TapPoint point, size_t layer, std::vector<float> rows,

@@ -17,19 +17,10 @@ std::string ConfigText(const ModelConfig& config) {
     absl::StrAppendFormat(&text, "%s %a (%g)\n", name, value, value);
   };
   size("model_dim", config.model_dim);
-  size("ffw_dim", config.ffw_dim);
-  size("num_heads", config.num_heads);
-  size("num_kv_heads", config.num_kv_heads);
-  size("head_dim", config.head_dim);
   size("vocab_size", config.vocab_size);
   size("max_context", config.max_context);
-  size("sliding_window", config.sliding_window);
-  size("rotary_dim", config.rotary_dim);
   size("lru_width", config.lru_width);
   size("conv_width", config.conv_width);
-  number("rope_base_local", config.rope_base_local);
-  number("rope_base_global", config.rope_base_global);
-  number("rope_factor_global", config.rope_factor_global);
   number("embedding_scale", config.embedding_scale);
   number("query_scale", config.query_scale);
   number("rms_norm_eps", config.rms_norm_eps);
@@ -39,8 +30,22 @@ std::string ConfigText(const ModelConfig& config) {
   size("qk_norm", config.qk_norm);
   size("biases", config.biases);
   size("bidirectional", config.bidirectional);
-  for (const BlockType block : config.blocks) {
-    size("block", static_cast<size_t>(block));
+  for (const LayerConfig& layer : config.layers) {
+    size("layer", static_cast<size_t>(layer.type));
+    size("num_heads", layer.num_heads);
+    size("num_kv_heads", layer.num_kv_heads);
+    size("head_dim", layer.head_dim);
+    size("sliding_window", layer.sliding_window);
+    size("rotary_dim", layer.rope.rotary_dim);
+    size("num_rotating", layer.rope.num_rotating);
+    number("rope_base", layer.rope.base);
+    number("rope_factor", layer.rope.factor);
+    size("ffw_dim", layer.ffw_dim);
+    size("num_experts", layer.num_experts);
+    size("experts_used", layer.experts_used);
+    size("expert_dim", layer.expert_dim);
+    size("per_layer_dim", layer.per_layer_dim);
+    size("kv_source", layer.kv_source.value_or(~size_t{0}));
   }
   size("pooling", static_cast<size_t>(config.pooling));
   for (const size_t dim : config.dense_dims) size("dense", dim);

@@ -157,27 +157,28 @@ void Builder::Norms(size_t layer) {
 }
 
 void Builder::Qkv(size_t layer, const std::string& block) {
-  const size_t size = c_.head_dim;
+  const LayerConfig& l = c_.layers[layer];
+  const size_t size = l.head_dim;
   const TinyTensor& q = At(layer, block + "q_proj.weight");
   const TinyTensor& k = At(layer, block + "k_proj.weight");
   const TinyTensor& v = At(layer, block + "v_proj.weight");
   Values queries;
   Values others;
-  for (size_t head = 0; head < c_.num_heads; ++head) {
+  for (size_t head = 0; head < l.num_heads; ++head) {
     Append(Rows(q, head * size, size), queries);
     // Of as many key heads as query heads, all three alternate.
-    if (c_.num_heads != c_.num_kv_heads || form_.split) continue;
+    if (l.num_heads != l.num_kv_heads || form_.split) continue;
     Append(Rows(k, head * size, size), queries);
     Append(Rows(v, head * size, size), queries);
   }
-  if (c_.num_heads != c_.num_kv_heads || form_.split) {
-    for (size_t head = 0; head < c_.num_kv_heads; ++head) {
+  if (l.num_heads != l.num_kv_heads || form_.split) {
+    for (size_t head = 0; head < l.num_kv_heads; ++head) {
       Append(Rows(k, head * size, size), others);
       Append(Rows(v, head * size, size), others);
     }
   }
-  const size_t q_rows = c_.num_heads * size;
-  const size_t kv_rows = 2 * c_.num_kv_heads * size;
+  const size_t q_rows = l.num_heads * size;
+  const size_t kv_rows = 2 * l.num_kv_heads * size;
   if (form_.split) {
     Matrix("qkv1_w", layer, q_rows, c_.model_dim, queries);
     Matrix("qkv2_w", layer, kv_rows, c_.model_dim, others);
@@ -188,21 +189,22 @@ void Builder::Qkv(size_t layer, const std::string& block) {
 }
 
 void Builder::Attention(size_t layer) {
+  const LayerConfig& l = c_.layers[layer];
   const std::string block = c_.biases ? "temporal_block." : "self_attn.";
   const TinyTensor& o = At(layer, block + "o_proj.weight");
-  const size_t q_rows = c_.num_heads * c_.head_dim;
+  const size_t q_rows = l.num_heads * l.head_dim;
   if (form_.split) {
     Matrix("att_w", layer, c_.model_dim, q_rows, o.values);
   } else {
     Values by_head;
-    for (size_t head = 0; head < c_.num_heads; ++head) {
+    for (size_t head = 0; head < l.num_heads; ++head) {
       for (size_t row = 0; row < c_.model_dim; ++row) {
-        for (size_t i = 0; i < c_.head_dim; ++i) {
-          by_head.push_back(o.values[row * q_rows + head * c_.head_dim + i]);
+        for (size_t i = 0; i < l.head_dim; ++i) {
+          by_head.push_back(o.values[row * q_rows + head * l.head_dim + i]);
         }
       }
     }
-    Matrix("att_ein", layer, c_.num_heads * c_.model_dim, c_.head_dim, by_head);
+    Matrix("att_ein", layer, l.num_heads * c_.model_dim, l.head_dim, by_head);
   }
   Qkv(layer, block);
   if (c_.qk_norm) {
@@ -213,9 +215,10 @@ void Builder::Attention(size_t layer) {
 }
 
 void Builder::Recurrence(size_t layer) {
+  const LayerConfig& l = c_.layers[layer];
   const std::string block = "temporal_block.";
   const size_t width = c_.lru_width;
-  const size_t strip = width / c_.num_heads;
+  const size_t strip = width / l.num_heads;
   const auto matrix = [&](const std::string& base, const std::string& name,
                           size_t rows, size_t cols) {
     Matrix(base + "_w", layer, rows, cols,
@@ -257,17 +260,18 @@ void Builder::Recurrence(size_t layer) {
 }
 
 void Builder::Ffw(size_t layer) {
+  const LayerConfig& l = c_.layers[layer];
   const std::string block = c_.biases ? "mlp_block." : "mlp.";
   Values gate = At(layer, block + "gate_proj.weight").values;
   const Values& up = At(layer, block + "up_proj.weight").values;
   if (form_.split) {
-    Matrix("gating1_w", layer, c_.ffw_dim, c_.model_dim, gate);
-    Matrix("gating2_w", layer, c_.ffw_dim, c_.model_dim, up);
+    Matrix("gating1_w", layer, l.ffw_dim, c_.model_dim, gate);
+    Matrix("gating2_w", layer, l.ffw_dim, c_.model_dim, up);
   } else {
     Append(up, gate);
-    Matrix("gating_ein", layer, 2 * c_.ffw_dim, c_.model_dim, gate);
+    Matrix("gating_ein", layer, 2 * l.ffw_dim, c_.model_dim, gate);
   }
-  Matrix("linear_w", layer, c_.model_dim, c_.ffw_dim,
+  Matrix("linear_w", layer, c_.model_dim, l.ffw_dim,
          At(layer, block + "down_proj.weight").values);
   if (!c_.biases) return;
   Values biases = At(layer, block + "gate_proj.bias").values;
@@ -277,15 +281,16 @@ void Builder::Ffw(size_t layer) {
 }
 
 SbsRecord Builder::LayerRecord(size_t layer) const {
-  const bool recurrent = c_.blocks[layer] == BlockType::kRecurrent;
+  const LayerConfig& l = c_.layers[layer];
+  const bool recurrent = l.type == BlockType::kRecurrent;
   const auto number = [](size_t n) { return static_cast<uint32_t>(n); };
   return SbsRecord()
       .Number(number(c_.model_dim))
       .Number(number(recurrent ? c_.lru_width : 0))
-      .Number(number(c_.ffw_dim))
-      .Number(number(c_.num_heads))
-      .Number(number(c_.num_kv_heads))
-      .Number(number(c_.head_dim))
+      .Number(number(l.ffw_dim))
+      .Number(number(l.num_heads))
+      .Number(number(l.num_kv_heads))
+      .Number(number(l.head_dim))
       .Number(number(c_.conv_width))
       .Number(c_.biases)
       .Number(c_.biases)
@@ -299,9 +304,13 @@ SbsRecord Builder::LayerRecord(size_t layer) const {
 
 Bytes Builder::Config() const {
   const auto layers = static_cast<uint32_t>(c_.num_layers());
+  size_t window = 0;
+  for (const LayerConfig& layer : c_.layers) {
+    window = std::max(window, layer.sliding_window);
+  }
   // Griffin's "context" is its window.
   const auto context =
-      static_cast<uint32_t>(c_.biases ? c_.sliding_window : c_.max_context);
+      static_cast<uint32_t>(c_.biases ? window : c_.max_context);
   SbsRecord out;
   out.Number(1)
       .Text(c_.architecture)
@@ -321,9 +330,9 @@ Bytes Builder::Config() const {
       .Number(layers);
   for (size_t i = 0; i < layers; ++i) out.Record(LayerRecord(i));
   out.Number(layers);
-  for (const BlockType block : c_.blocks) {
-    out.Number(block == BlockType::kLocalAttention
-                   ? static_cast<uint32_t>(c_.sliding_window)
+  for (const LayerConfig& layer : c_.layers) {
+    out.Number(layer.type == BlockType::kLocalAttention
+                   ? static_cast<uint32_t>(layer.sliding_window)
                    : context);
   }
   return out
@@ -355,7 +364,7 @@ Bytes Builder::Build() {
           .values);
   for (size_t layer = 0; layer < c_.num_layers(); ++layer) {
     Norms(layer);
-    if (c_.blocks[layer] == BlockType::kRecurrent) {
+    if (c_.layers[layer].type == BlockType::kRecurrent) {
       Recurrence(layer);
     } else {
       Attention(layer);

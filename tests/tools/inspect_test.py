@@ -5,6 +5,7 @@ import io
 import json
 import math
 import statistics
+import struct
 import unittest
 
 from command import MODELS, CommandTest, config_of, toy_models
@@ -16,6 +17,51 @@ BENCH_FIELDS = [
     "build_commit", "build_number", "cpu_info", "gpu_info", "backends", "model_filename", "model_type", "model_size",
     "model_n_params", "n_batch", "n_ubatch", "n_threads", "type_k", "type_v", "n_prompt", "n_gen", "n_depth",
     "test_time", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts", "samples_ns", "samples_ts"]
+
+
+def text_of(text):
+    return struct.pack("<Q", len(text)) + text.encode()
+
+
+def value_of(value):
+    if isinstance(value, str):
+        return struct.pack("<I", 8) + text_of(value)
+    if isinstance(value, list):
+        return struct.pack(f"<IIQ{len(value)}I", 9, 4, len(value), *value)
+    return struct.pack("<II", 4, value)
+
+
+def write_gguf(path, keys, shapes):
+    """A GGUF file of these keys, and of tensors full of zeros; shapes are outermost first."""
+    header = struct.pack("<4sIQQ", b"GGUF", 3, len(shapes), len(keys))
+    for key, value in keys.items():
+        header += text_of(key) + value_of(value)
+    offset = 0
+    for name, shape in shapes.items():
+        header += text_of(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *reversed(shape), 0, offset)
+        offset += (4 * math.prod(shape) + 31) // 32 * 32
+    path.write_bytes(header + bytes(-len(header) % 32 + offset))
+
+
+def write_mixed(path):
+    """A Gemma 3 whose middle layer has other sizes."""
+    heads, kv_heads, ffw, local = [4, 2, 4], [2, 1, 2], [32, 48, 32], [8, 16, 8]
+    keys = {"general.architecture": "gemma3"}
+    keys.update({f"gemma3.{key}": value for key, value in {
+        "embedding_length": 24, "block_count": 3, "feed_forward_length": ffw, "attention.head_count": heads,
+        "attention.head_count_kv": kv_heads, "attention.key_length": 16, "attention.value_length": 16,
+        "attention.key_length_swa": 8, "attention.value_length_swa": 8, "attention.sliding_window": 4,
+        "attention.sliding_window_pattern": 2}.items()})
+    shapes = {"token_embd.weight": (40, 24), "output_norm.weight": (24,)}
+    for i in range(3):
+        for name, shape in {
+                "attn_norm": (24,), "post_attention_norm": (24,), "ffn_norm": (24,), "post_ffw_norm": (24,),
+                "attn_q": (heads[i] * local[i], 24), "attn_k": (kv_heads[i] * local[i], 24),
+                "attn_v": (kv_heads[i] * local[i], 24), "attn_output": (24, heads[i] * local[i]),
+                "attn_q_norm": (local[i],), "attn_k_norm": (local[i],), "ffn_gate": (ffw[i], 24),
+                "ffn_up": (ffw[i], 24), "ffn_down": (24, ffw[i])}.items():
+            shapes[f"blk.{i}.{name}.weight"] = shape
+    write_gguf(path, keys, shapes)
 
 
 class InspectTest(CommandTest):
@@ -36,6 +82,20 @@ class InspectTest(CommandTest):
             self.assertEqual(found[ours], config[theirs], ours)
         self.assertEqual(len(found["blocks"]), config["num_hidden_layers"])
         self.assertEqual(set(found["blocks"]), {"local", "global"})
+
+    def test_layers_that_differ_are_listed(self):
+        path = self.folder / "mixed.gguf"
+        write_mixed(path)
+        config = self.inspect(path)["config"]
+        self.assertEqual(config["num_heads"], [4, 2, 4])
+        self.assertEqual(config["num_kv_heads"], [2, 1, 2])
+        self.assertEqual(config["ffw_dim"], [32, 48, 32])
+        self.assertEqual(config["head_dim"], [8, 16, 8])
+        self.assertEqual(config["rotary_dim"], [8, 16, 8])
+        self.assertEqual(config["sliding_window"], 4)
+        text = self.succeeds_quietly("inspect", path)
+        self.assertRegex(text, r"(?m)^  head_dim +8 \(layers 0, 2\), 16 \(layers 1\)$")
+        self.assertRegex(text, r"(?m)^  sliding_window +4$")
 
     def test_totals_are_sums(self):
         for folder in toy_models():

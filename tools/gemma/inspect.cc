@@ -53,26 +53,60 @@ std::string_view Name(Pooling pooling) {
   return "";
 }
 
+bool IsGlobal(const LayerConfig& layer) {
+  return layer.type == BlockType::kGlobalAttention;
+}
+bool IsLocal(const LayerConfig& layer) {
+  return layer.type == BlockType::kLocalAttention;
+}
+bool IsAny(const LayerConfig& /*layer*/) { return true; }
+
+// A value of those layers that `has` names: one if they agree, else a list with
+// null for the other layers. 0 if there are no such layers.
+template <class Value>
+Json Layers(const ModelConfig& config, bool (*has)(const LayerConfig&),
+            Value value) {
+  Json each = Json::array();
+  Json first;
+  bool same = true;
+  for (const LayerConfig& layer : config.layers) {
+    const Json of_layer = has(layer) ? Json(value(layer)) : Json();
+    each.push_back(of_layer);
+    if (of_layer.is_null()) continue;
+    if (first.is_null()) first = of_layer;
+    same = same && of_layer == first;
+  }
+  if (first.is_null()) return 0;
+  return same ? first : each;
+}
+
 Json ConfigJson(const ModelConfig& config) {
   std::vector<std::string> blocks;
-  for (const BlockType type : config.blocks) blocks.emplace_back(Name(type));
+  for (const LayerConfig& l : config.layers) blocks.emplace_back(Name(l.type));
+  const auto sizes = [&](size_t LayerConfig::*member) {
+    return Layers(config, IsAny, [&](const auto& l) { return l.*member; });
+  };
+  const auto rotary_dim = [](const auto& l) { return l.rope.rotary_dim; };
+  const auto rope_base = [](const auto& l) { return l.rope.base; };
+  const auto rope_factor = [](const auto& l) { return l.rope.factor; };
+  const auto window = [](const auto& l) { return l.sliding_window; };
   return {
       {"architecture", config.architecture},
       {"num_layers", config.num_layers()},
       {"model_dim", config.model_dim},
-      {"ffw_dim", config.ffw_dim},
-      {"num_heads", config.num_heads},
-      {"num_kv_heads", config.num_kv_heads},
-      {"head_dim", config.head_dim},
+      {"ffw_dim", sizes(&LayerConfig::ffw_dim)},
+      {"num_heads", sizes(&LayerConfig::num_heads)},
+      {"num_kv_heads", sizes(&LayerConfig::num_kv_heads)},
+      {"head_dim", sizes(&LayerConfig::head_dim)},
       {"vocab_size", config.vocab_size},
       {"max_context", config.max_context},
-      {"sliding_window", config.sliding_window},
-      {"rotary_dim", config.rotary_dim},
+      {"sliding_window", Layers(config, IsLocal, window)},
+      {"rotary_dim", Layers(config, IsAny, rotary_dim)},
       {"lru_width", config.lru_width},
       {"conv_width", config.conv_width},
-      {"rope_base_local", config.rope_base_local},
-      {"rope_base_global", config.rope_base_global},
-      {"rope_factor_global", config.rope_factor_global},
+      {"rope_base_local", Layers(config, IsLocal, rope_base)},
+      {"rope_base_global", Layers(config, IsGlobal, rope_base)},
+      {"rope_factor_global", Layers(config, IsGlobal, rope_factor)},
       {"embedding_scale", config.embedding_scale},
       {"query_scale", config.query_scale},
       {"rms_norm_eps", config.rms_norm_eps},
@@ -137,21 +171,56 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
   });
 }
 
+// Whether the value of ConfigJson's key is a list of one for each layer.
+bool IsPerLayer(std::string_view key, const Json& value) {
+  return value.is_array() && key != "dense_dims" && key != "stop_tokens";
+}
+
+std::string Shown(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_float()) return absl::StrCat(value.get<float>());
+  return value.dump();
+}
+
+// "256 (layers 0-4, 6-10), 512 (layers 5, 11)", for a list of a value for each
+// layer.
+std::string ShownByLayer(const Json& values) {
+  std::vector<Json> different;
+  for (const Json& value : values) {
+    if (!value.is_null() && std::find(different.begin(), different.end(),
+                                      value) == different.end()) {
+      different.push_back(value);
+    }
+  }
+  std::vector<std::string> parts;
+  for (const Json& value : different) {
+    std::vector<std::string> runs;
+    for (size_t begin = 0, end = 0; begin < values.size(); begin = end + 1) {
+      end = begin;
+      while (end < values.size() && values[end] == value) ++end;
+      if (end == begin) continue;
+      runs.push_back(end - begin == 1 ? absl::StrCat(begin)
+                                      : absl::StrCat(begin, "-", end - 1));
+    }
+    parts.push_back(absl::StrCat(Shown(value), " (layers ",
+                                 absl::StrJoin(runs, ", "), ")"));
+  }
+  return absl::StrJoin(parts, ", ");
+}
+
 void AppendConfig(const ModelConfig& config, std::string* text) {
   const Json json = ConfigJson(config);
   for (const auto& [key, value] : json.items()) {
     if (key == "blocks") continue;
-    const std::string shown = value.is_string() ? value.get<std::string>()
-                              : value.is_number_float()
-                                  ? absl::StrCat(value.get<float>())
-                                  : value.dump();
-    absl::StrAppendFormat(text, "  %-22s %s\n", key, shown);
+    absl::StrAppendFormat(
+        text, "  %-22s %s\n", key,
+        IsPerLayer(key, value) ? ShownByLayer(value) : Shown(value));
   }
   std::map<std::string_view, size_t> counts;
   std::string letters;
-  for (const BlockType type : config.blocks) {
-    ++counts[Name(type)];
-    letters.push_back(Name(type)[0]);
+  for (const LayerConfig& layer : config.layers) {
+    ++counts[Name(layer.type)];
+    letters.push_back(Name(layer.type)[0]);
   }
   absl::StrAppendFormat(
       text, "  %-22s %s (%s)\n", "blocks", letters,
