@@ -28,7 +28,7 @@ std::vector<float> Values(const Model& model) {
 }
 
 std::vector<std::string> Sources() {
-  const std::string gguf = std::string(GEMMA_TESTDATA_DIR) + "/gguf/";
+  const std::string gguf = GEMMA_TESTDATA_DIR "/gguf/";
   return {ToyPath("embedding_gemma"), gguf + "gemma_embedding.gguf",
           gguf + "gemma_embedding_bare.gguf"};
 }
