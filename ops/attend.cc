@@ -341,7 +341,9 @@ void CheckJob(const AttendJob& job) {
   HWY_ASSERT(job.q.rows > 0 && job.q.cols % job.head_dim == 0);
   HWY_ASSERT(job.position % kMaxAttendRows + job.q.rows <= kMaxAttendRows);
   HWY_ASSERT(job.window > 0 && job.cache.num_slots % kCacheTile == 0);
-  HWY_ASSERT(job.text_size == 0 || job.position + job.q.rows <= job.text_size);
+  HWY_ASSERT(job.mutual.empty() ||
+             (job.mutual.begin <= job.position &&
+              job.position + job.q.rows <= job.mutual.end));
   HWY_ASSERT(SeenKeys(job, job.q.rows - 1).end - SeenKeys(job, 0).begin <=
              job.cache.num_slots);
 }

@@ -79,8 +79,8 @@ struct SeenKeys {
     const size_t own_end = job.position + row + 1;
     begin = own_end > job.window ? own_end - job.window : 0;
     end = own_end;
-    if (job.text_size != 0) {
-      end += std::min(job.text_size - own_end, job.window - 1);
+    if (!job.mutual.empty()) {
+      end += std::min(job.mutual.end - own_end, job.ahead);
     }
   }
   size_t begin;
@@ -90,9 +90,10 @@ struct SeenKeys {
 // Positions of a span: as many as keep the spans of a row few, and the same for
 // all rows of a job.
 inline size_t SpanSize(const AttendJob& job) {
-  const size_t num_keys = job.text_size != 0
-                              ? job.text_size
-                              : std::min(job.position + 1, job.window);
+  size_t num_keys = std::min(job.position + 1, job.window);
+  if (const MutualRange m = job.mutual; !m.empty()) {
+    num_keys = m.end - m.begin + std::min(m.begin, job.window - 1);
+  }
   size_t size = 256;
   while (size * (kMaxAttendSpans - 1) < num_keys) size *= 2;
   return size;

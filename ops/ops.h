@@ -229,13 +229,23 @@ void StoreCache(std::span<const float> key, std::span<const float> value,
 // Attention of the query heads of one key/value head, for the rows of
 // consecutive positions:
 // out = softmax(soft_cap(query_scale * q.k)) v over the positions
-// p - window < key <= p that row p sees, or, of whole texts,
-// p - window < key < min(p + window, text_size). soft_cap 0: none.
+// p - window < key <= p that row p sees, or, of rows that see each other,
+// p - window < key < min(p + 1 + ahead, mutual.end). soft_cap 0: none.
 //
 // All rows are between two multiples of kMaxAttendRows; the cache holds all
 // positions that they see. What a row computes depends on its position, its
 // window and what it sees, not on the other rows.
 inline constexpr size_t kMaxAttendRows = 64;
+
+// Positions [begin, end) that see each other, later ones too; empty: none do.
+struct MutualRange {
+  size_t begin = 0;
+  size_t end = 0;
+
+  bool empty() const { return begin == end; }
+  bool operator==(const MutualRange&) const = default;
+};
+
 struct AttendJob {
   MatrixView<const float> q;  // [rows, heads * head_dim]
   size_t head_dim = 0;
@@ -245,7 +255,8 @@ struct AttendJob {
   float query_scale = 1.0f;
   float soft_cap = 0.0f;
   MatrixView<float> out;  // [rows, heads * head_dim]
-  size_t text_size = 0;  // positions of a whole text; 0: no row sees later ones
+  MutualRange mutual;     // if not empty: all rows are of it
+  size_t ahead = 0;       // keys after its own that a row of it sees at most
 };
 
 // scratch: AttendScratchSize(rows * heads, head_dim) floats.

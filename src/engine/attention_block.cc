@@ -98,11 +98,13 @@ void RowDivision::Divide(std::span<const BatchRow> rows, size_t num_threads) {
   divide_keys_ = blocks_.size() * num_kv_heads_ < wanted;
 }
 
-// A block begins with a sequence and at each multiple of max_count.
+// A block begins with a sequence, at both ends of rows that see each other, and
+// at each multiple of max_count.
 void RowDivision::Cut(std::span<const BatchRow> rows, size_t max_count) {
   blocks_.clear();
   for (size_t r = 0; r < rows.size(); ++r) {
     if (r == 0 || rows[r].state != rows[r - 1].state ||
+        rows[r].mutual != rows[r - 1].mutual ||
         rows[r].position % max_count == 0) {
       blocks_.push_back({r, 0});
     }
@@ -198,6 +200,10 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
   const size_t window = shape.type == BlockType::kLocalAttention
                             ? shape.sliding_window
                             : std::numeric_limits<size_t>::max();
+  // The window of a text reaches as far ahead as back; that of given rows only
+  // back.
+  const size_t ahead =
+      config.bidirectional ? window - 1 : std::numeric_limits<size_t>::max();
   AttendRows(attention, division, num_kv_heads, context.workers(),
              [&](size_t item) {
                const RowBlock& block = blocks[item / num_kv_heads];
@@ -215,7 +221,8 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
                                 config.query_scale,
                                 config.attn_logits_soft_cap,
                                 slice(heads),
-                                row.text_size};
+                                row.mutual,
+                                ahead};
              });
 
   Tap(TapPoint::kMixHidden, layer, segments, heads);

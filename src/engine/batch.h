@@ -9,6 +9,7 @@
 
 #include "gemma/model_config.h"
 #include "gemma/taps.h"
+#include "ops/ops.h"
 #include "src/engine/sequence_state.h"
 
 namespace gemma {
@@ -55,7 +56,7 @@ struct BatchRow {
   SequenceState* state = nullptr;
   TokenId token = 0;
   size_t position = 0;
-  size_t text_size = 0;  // as AttendJob has it
+  MutualRange mutual;  // as AttendJob has it
 };
 
 }  // namespace gemma

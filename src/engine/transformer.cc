@@ -88,10 +88,12 @@ void Transformer::Forward(std::span<const Segment> segments,
 void Transformer::RunBlocks(std::span<const Segment> segments) {
   rows_.clear();
   for (const Segment& segment : segments) {
-    const size_t size = segment.tokens.size();
-    for (size_t i = 0; i < size; ++i) {
-      rows_.push_back({segment.state, segment.tokens[i], segment.position + i,
-                       config_.bidirectional ? size : 0});
+    const size_t begin = segment.position;
+    const size_t end = begin + segment.tokens.size();
+    const MutualRange text =
+        config_.bidirectional ? MutualRange{begin, end} : MutualRange{};
+    for (size_t p = begin; p < end; ++p) {
+      rows_.push_back({segment.state, segment.tokens[p - begin], p, text});
     }
   }
   attention_.Divide(rows_);

@@ -46,15 +46,17 @@ struct Case {
   size_t slots = 64;
   CacheType type = CacheType::kF32;
   float cap = 0.0f;
-  size_t text_size = 0;  // as AttendJob has it
+  MutualRange mutual;        // as AttendJob has it
+  size_t ahead = kNoWindow;  // likewise
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& c) {
   return out << "head_dim " << c.head_dim << " group " << c.group
              << " position " << c.position << " rows " << c.rows << " window "
              << c.window << " slots " << c.slots << " type "
-             << static_cast<int>(c.type) << " cap " << c.cap << " text_size "
-             << c.text_size;
+             << static_cast<int>(c.type) << " cap " << c.cap << " mutual "
+             << c.mutual.begin << " to " << c.mutual.end << " ahead "
+             << c.ahead;
 }
 
 constexpr float kScale = 0.5f;
@@ -74,7 +76,7 @@ class Fixture {
         q_(RandomVector(c.rows * c.group * c.head_dim, 1)) {
     // Scores of some units, whatever the size of a head.
     for (float& v : q_) v *= 8.0f / std::sqrt(static_cast<float>(c.head_dim));
-    for (size_t p = 0; p < std::max(c.position + c.rows, c.text_size); ++p) {
+    for (size_t p = 0; p < std::max(c.position + c.rows, c.mutual.end); ++p) {
       keys_.push_back(RandomVector(c.head_dim, 2 * p + 2));
       values_.push_back(RandomVector(c.head_dim, 2 * p + 3));
       StoreCache(keys_.back(), values_.back(), p, ring_.view());
@@ -93,7 +95,8 @@ class Fixture {
             kScale,
             c_.cap,
             {out.data(), end - begin, cols},
-            c_.text_size};
+            c_.mutual,
+            c_.ahead};
   }
 
   std::vector<float> Whole(size_t begin, size_t end) {
@@ -128,9 +131,8 @@ class Fixture {
     for (size_t query = 0; query < c_.rows * c_.group; ++query) {
       size_t end = c_.position + query / c_.group + 1;
       const size_t begin = end > c_.window ? end - c_.window : 0;
-      if (c_.text_size != 0) {
-        end =
-            c_.text_size - end < c_.window ? c_.text_size : end + c_.window - 1;
+      if (!c_.mutual.empty()) {
+        end = c_.mutual.end - end <= c_.ahead ? c_.mutual.end : end + c_.ahead;
       }
       const std::vector<double> one =
           ReferenceOfOne(q_.data() + query * c_.head_dim, begin, end);
@@ -253,7 +255,8 @@ std::vector<Case> TextCases() {
                   .rows = std::min<size_t>(text_size, 16),
                   .window = window,
                   .slots = slots,
-                  .text_size = text_size};
+                  .mutual = {0, text_size},
+                  .ahead = window - 1};
         cases.push_back(c);
         c.rows = 1;
         c.position = text_size - 1;
@@ -271,6 +274,53 @@ std::vector<Case> TextCases() {
 
 TEST(Attend, WholeTextsMatchDoublePrecision) {
   for (Case c : TextCases()) {
+    for (const CacheType type : kTypes) {
+      c.type = type;
+      Fixture fixture(c);
+      const std::vector<double> expected = fixture.Reference();
+      ForEachTarget([&] {
+        EXPECT_LT(RelativeError(fixture.Whole(0, c.rows), expected), kTolerance)
+            << c;
+      });
+    }
+  }
+}
+
+// Rows at both ends and in the middle of ranges that see each other, after
+// other positions: ranges shorter and longer than the window, in one tile and
+// over several, in a ring that has gone round.
+std::vector<Case> RangeCases() {
+  std::vector<Case> cases;
+  for (const size_t begin : {3, 16, 63, 130}) {
+    for (const size_t size : {1, 2, 17, 64, 100}) {
+      for (const size_t window : {size_t{1}, size_t{20}, kNoWindow}) {
+        for (const size_t ahead : {size_t{0}, size_t{30}, kNoWindow}) {
+          Case c = {.head_dim = 20,
+                    .group = 3,
+                    .position = begin,
+                    .rows = std::min<size_t>(size, 1),
+                    .window = window,
+                    .slots = window == kNoWindow ? size_t{256} : size_t{128},
+                    .mutual = {begin, begin + size},
+                    .ahead = ahead};
+          const size_t last = begin + size - 1;
+          cases.push_back(c);
+          c.position = last;
+          cases.push_back(c);
+          // What is left of the range in the middle's 64 positions.
+          c.position = begin + size / 2;
+          c.rows = std::min(64 - c.position % 64, begin + size - c.position);
+          c.group = 8;
+          cases.push_back(c);
+        }
+      }
+    }
+  }
+  return cases;
+}
+
+TEST(Attend, RangesMatchDoublePrecisionOnEveryTarget) {
+  for (Case c : RangeCases()) {
     for (const CacheType type : kTypes) {
       c.type = type;
       Fixture fixture(c);
@@ -336,7 +386,19 @@ TEST(Attend, GivesTheSameBitsInAnyPieces) {
                      .window = window,
                      .slots = 1088,
                      .type = CacheType::kBF16,
-                     .text_size = 1050});
+                     .mutual = {0, 1050},
+                     .ahead = window - 1});
+  }
+  // Ranges that begin before the rows and end after them.
+  for (const size_t window : {size_t{300}, kNoWindow}) {
+    cases.push_back({.head_dim = 20,
+                     .group = 3,
+                     .position = 576,
+                     .rows = 60,
+                     .window = window,
+                     .slots = 1088,
+                     .type = CacheType::kBF16,
+                     .mutual = {570, 1050}});
   }
   for (const Case& c : cases) {
     Fixture fixture(c);
@@ -386,6 +448,26 @@ TEST(Attend, ReadsNothingUnseen) {
   }
 }
 
+TEST(Attend, ReadsNothingBehindARange) {
+  const Case c = {.head_dim = 20,
+                  .group = 2,
+                  .position = 80,
+                  .rows = 10,
+                  .window = 30,
+                  .slots = 128,
+                  .mutual = {75, 101}};
+  Fixture fixture(c);
+  const std::vector<double> expected = fixture.Reference();
+  const std::vector<float> nan(c.head_dim, NAN);
+  for (size_t p = c.mutual.end; p < c.slots; ++p) {
+    StoreCache(nan, nan, p, fixture.ring().view());
+  }
+  ForEachTarget([&] {
+    EXPECT_LT(RelativeError(fixture.Whole(0, c.rows), expected), kTolerance)
+        << c;
+  });
+}
+
 TEST(Attend, ReadsNothingBehindATextOrItsWindow) {
   for (const size_t window : {size_t{9}, kNoWindow}) {
     const Case c = {.head_dim = 20,
@@ -394,11 +476,12 @@ TEST(Attend, ReadsNothingBehindATextOrItsWindow) {
                     .rows = 20,
                     .window = window,
                     .slots = 128,
-                    .text_size = 70};
+                    .mutual = {0, 70},
+                    .ahead = window - 1};
     Fixture fixture(c);
     const std::vector<double> expected = fixture.Reference();
     const std::vector<float> nan(c.head_dim, NAN);
-    for (size_t p = window == kNoWindow ? c.text_size : 58; p < c.slots; ++p) {
+    for (size_t p = window == kNoWindow ? c.mutual.end : 58; p < c.slots; ++p) {
       StoreCache(nan, nan, p, fixture.ring().view());
     }
     ForEachTarget([&] {
