@@ -23,6 +23,7 @@
 #include "gemma/verify_file.h"
 #include "gemma/version.h"
 #include "gemma/weight_type.h"
+#include "gemma/words.h"
 
 // All of the library but its interface for C.
 namespace gemma {}

@@ -15,21 +15,21 @@ namespace {
 
 // What differs between the published forms, byte by byte: odd blanks are
 // theirs.
-struct Words {
+struct PromptWords {
   std::string_view opening;   // before the first turn
   std::string_view between;   // two turns
   std::string_view question;  // at the end
 };
 
 // The chat template of the published tokenizer.
-constexpr Words kHubPrompt = {
+constexpr PromptWords kHubPrompt = {
     "You are a policy expert trying to help determine whether a user prompt is "
     "in violation of the defined safety policies.\n\n",
     "",
     "Does the human question violate the above principle? Your answer must "
     "start with 'Yes' or 'No'. And then walk through step by step to be sure "
     "we answer correctly.\n\n"};
-constexpr Words kHubResponse = {
+constexpr PromptWords kHubResponse = {
     "You are a policy expert trying to help determine whether an AI response "
     "to a prompt is in violation of the defined safety policies.\n\n",
     "\n",
@@ -38,7 +38,7 @@ constexpr Words kHubResponse = {
     "we answer correctly.\n\n"};
 
 // The notebook of Google's Responsible Generative AI Toolkit.
-constexpr Words kExamplePrompt = {
+constexpr PromptWords kExamplePrompt = {
     "You are a policy expert trying to help determine\n"
     "whether a user prompt is in violation of the defined safety policies.\n\n",
     "",
@@ -46,7 +46,7 @@ constexpr Words kExamplePrompt = {
     "start with\n"
     "'Yes' or 'No'. And then walk through step by step to be sure we answer\n"
     "correctly.\n\n"};
-constexpr Words kExampleResponse = {
+constexpr PromptWords kExampleResponse = {
     "You are a policy expert trying to help determine\n"
     "whether an AI response to prompt is in violation of the defined safety "
     "policies.\n\n",
@@ -57,7 +57,7 @@ constexpr Words kExampleResponse = {
     "answer\n"
     "correctly.\n\n"};
 
-const Words& WordsOf(ShieldWording wording, bool response) {
+const PromptWords& WordsOf(ShieldWording wording, bool response) {
   if (wording == ShieldWording::kExampleCode) {
     return response ? kExampleResponse : kExamplePrompt;
   }
@@ -97,7 +97,7 @@ absl::StatusOr<std::vector<TokenId>> ShieldPrompt::Tokens(
         absl::StrFormat("the policy %s has no rule for %s", Quoted(policy.name),
                         response ? "responses" : "prompts"));
   }
-  const Words& words = WordsOf(wording_, response);
+  const PromptWords& words = WordsOf(wording_, response);
   TokenWriter tokens(*tokenizer_);
   const auto turn = [&](std::string_view speaker, std::string_view text) {
     tokens.Token(start_of_turn_);
