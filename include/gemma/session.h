@@ -1,4 +1,4 @@
-// One sequence of tokens and the state that a model keeps of it.
+// One sequence of words and the state that a model keeps of it.
 
 #ifndef GEMMA_SESSION_H_
 #define GEMMA_SESSION_H_
@@ -14,6 +14,7 @@
 #include "gemma/export.h"
 #include "gemma/model.h"
 #include "gemma/taps.h"
+#include "gemma/words.h"
 
 namespace gemma {
 
@@ -84,10 +85,27 @@ class GEMMA_EXPORT Session {
   absl::Status ForwardAll(absl::Span<const TokenId> tokens,
                           absl::Span<float> logits);
 
+  // The same for words. These fail also if a row does not have the model's
+  // model_dim values, or if there are more bidirectional rows in one InputRows
+  // than LoadOptions::prefill_chunk, for a pass computes all of them. The
+  // session keeps the rows, which are shared and not copied, as long as it has
+  // their words; Model::MemoryFor does not count them.
+  absl::StatusOr<absl::Span<float>> Forward(const Words& words);
+  // See above.
+  absl::StatusOr<absl::Span<float>> ForwardTop(const Words& words,
+                                               size_t top_k);
+  // See above.
+  absl::Status Append(
+      const Words& words,
+      const std::function<bool(size_t done)>& on_pass = nullptr);
+  // See above.
+  absl::Status ForwardAll(const Words& words, absl::Span<float> logits);
+
   // What one sequence of a batch appends.
   struct Continuation {
     Session* session = nullptr;        // not twice in a batch
     absl::Span<const TokenId> tokens;  // at least one
+    const Words* words = nullptr;      // if not null: in place of tokens
   };
 
   // As Forward for several sessions of one model at once, which reads the
@@ -104,7 +122,7 @@ class GEMMA_EXPORT Session {
   // caches and checkpoints, but for the tap. Fails if there is no memory.
   absl::StatusOr<Session> Fork() const;
 
-  // Writes options, tokens and caches to a file, which replaces what was at the
+  // Writes options, words and caches to a file, which replaces what was at the
   // path when it is complete; not the checkpoints and the tap. Of constant size
   // for RecurrentGemma, but for the tokens. The caller's data: whoever reads
   // the file reads the text.
@@ -117,16 +135,19 @@ class GEMMA_EXPORT Session {
   static absl::StatusOr<Session> Restore(const Model& model,
                                          std::string_view path);
 
-  // Tokens so far.
+  // Words so far.
+  const Words& words() const;
+  // Their tokens; kRowToken, which is no token, where a word is a row.
   absl::Span<const TokenId> tokens() const;
   // How many there are.
   size_t position() const { return tokens().size(); }
   // Tokens that still fit; a large number for models without global layers.
   size_t remaining() const;
 
-  // Forgets all but the first `position` tokens. What follows is the same, bit
+  // Forgets all but the first `position` words. What follows is the same, bit
   // for bit, as if the others had never been. OutOfRange if position is larger
-  // than position().
+  // than position(). InvalidArgument if it is within bidirectional rows, which
+  // have seen what would be forgotten; Words::Whole gives where they begin.
   absl::Status Rewind(size_t position);
 
   // Keeps what is needed to come back to this position cheaply.

@@ -11,6 +11,7 @@
 #include "gemma/taps.h"
 #include "ops/ops.h"
 #include "src/engine/sequence_state.h"
+#include "src/engine/word_view.h"
 
 namespace gemma {
 
@@ -26,14 +27,14 @@ struct NeededLogits {
   std::function<bool(std::span<const float> logits)> enough;
 };
 
-// Consecutive tokens of one sequence. Several segments, each of a sequence of
-// its own, make a ragged batch: prefill of one prompt, decode of many
-// sequences, and verification of a draft are all the same call. For a
-// bidirectional model it is a whole text.
+// Consecutive words of one sequence, which divide no bidirectional rows.
+// Several segments, each of a sequence of its own, make a ragged batch: prefill
+// of one prompt, decode of many sequences, and verification of a draft are all
+// the same call. For a bidirectional model it is a whole text.
 struct Segment {
   SequenceState* state = nullptr;
-  std::span<const TokenId> tokens;  // not empty, each in the vocabulary
-  size_t position = 0;              // of the first token
+  WordView words;       // not empty, and CheckWords finds them good
+  size_t position = 0;  // of the first word
   WantedLogits logits = WantedLogits::kLast;
   const TapFunction* tap = nullptr;      // may be null
   const NeededLogits* needed = nullptr;  // null: all
@@ -46,17 +47,18 @@ inline size_t NumLogits(const Segment& segment) {
     case WantedLogits::kLast:
       return 1;
     case WantedLogits::kAll:
-      return segment.tokens.size();
+      return segment.words.size();
   }
   return 0;
 }
 
-// One token of the batch.
+// One word of the batch.
 struct BatchRow {
   SequenceState* state = nullptr;
   TokenId token = 0;
   size_t position = 0;
-  MutualRange mutual;  // as AttendJob has it
+  MutualRange mutual;             // as AttendJob has it
+  const float* vector = nullptr;  // [model_dim]; null: the token's embedding
 };
 
 }  // namespace gemma

@@ -115,7 +115,7 @@ absl::StatusOr<std::optional<Session>> Batcher::Begin(RunningRequest& request) {
     if (!other->started()) continue;
     const size_t shared =
         SharedPrefix(request.prompt(), request.pieces(),
-                     other->session().tokens(), other->pieces());
+                     other->session().words().tokens(), other->pieces());
     const size_t reusable =
         ReusablePrefix(shared, request.pieces(), other->session());
     branch = std::max(branch, shared);

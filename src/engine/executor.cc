@@ -61,7 +61,7 @@ void Executor::Embed(std::span<const Segment> segments, MatrixView<float> out) {
 
 void Executor::ChooseThreads(std::span<const Segment> segments) {
   size_t rows = 0;
-  for (const Segment& segment : segments) rows += segment.tokens.size();
+  for (const Segment& segment : segments) rows += segment.words.size();
   model_.workers->set_max_active(rows <= kMaxDecodeRows
                                      ? model_.num_decode_threads
                                      : model_.workers->num_threads());

@@ -86,11 +86,11 @@ void RecurrentBlock(const ModelConfig& config, const LayerWeights& weights,
     const Segment& segment = segments[task / strips];
     size_t first_row = 0;
     for (const Segment* s = segments.data(); s != &segment; ++s) {
-      first_row += s->tokens.size();
+      first_row += s->words.size();
     }
     const size_t begin = task % strips * width;
     const auto part = [&](MatrixView<float> m) {
-      return m.Rows(first_row, segment.tokens.size()).Cols(begin, width);
+      return m.Rows(first_row, segment.words.size()).Cols(begin, width);
     };
     const Strip strip = {config,
                          weights,

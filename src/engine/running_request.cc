@@ -29,11 +29,12 @@ Segment RunningRequest::NextOfPrompt(size_t end) {
                               : end == prompt().size() ? WantedLogits::kLast
                                                        : WantedLogits::kNone;
   return session().Next(prompt().subspan(begin, end - begin), end - begin,
-                        wanted);
+                        end - begin, wanted);
 }
 
 Segment RunningRequest::NextToken() {
-  return session().Next({&next_, 1}, 1, WantedLogits::kLast);
+  return session().Next(absl::MakeConstSpan(&next_, 1), 1, 1,
+                        WantedLogits::kLast);
 }
 
 void RunningRequest::Took(const Segment& segment, MatrixView<float> logits) {
@@ -54,7 +55,7 @@ void RunningRequest::TookPrompt(const Segment& segment,
   if (scored()) {
     for (size_t i = 0; i < logits.rows; ++i) {
       const auto row = logits.Row(i);
-      answer_.Score(segment.tokens[i], {row.data(), row.size()});
+      answer_.Score(segment.words.tokens()[i], {row.data(), row.size()});
     }
   }
   ended_ = answer_.EndsPrompt(position(), prompt().size());

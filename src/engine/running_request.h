@@ -38,7 +38,7 @@ class RunningRequest {
   void Start(Session session);
   bool started() const { return session_.has_value(); }
   Session::Impl& session() const { return session_->impl(); }
-  size_t position() const { return session().tokens().size(); }
+  size_t position() const { return session().words().size(); }
 
   // Where its prompt leaves what others have, if it had to begin before; 0: it
   // had not.

@@ -68,28 +68,36 @@ absl::StatusOr<absl::Span<float>> Session::ForwardTop(
   return impl_->Forward(tokens, {top_k});
 }
 
+absl::StatusOr<absl::Span<float>> Session::Forward(const Words& words) {
+  return ForwardTop(words, 0);
+}
+
+absl::StatusOr<absl::Span<float>> Session::ForwardTop(const Words& words,
+                                                      size_t top_k) {
+  return impl_->Forward(words, {top_k});
+}
+
 absl::Status Session::Append(absl::Span<const TokenId> tokens) {
   return Append(tokens, nullptr);
 }
 
 absl::Status Session::Append(absl::Span<const TokenId> tokens,
                              const std::function<bool(size_t done)>& on_pass) {
-  GEMMA_RETURN_IF_ERROR(impl_->Check(tokens));
-  for (size_t done = 0; done < tokens.size();) {
-    done += impl_->AppendPass(tokens.subspan(done), WantedLogits::kNone,
-                              /*out=*/nullptr);
-    if (on_pass && !on_pass(done)) break;
-  }
-  return absl::OkStatus();
+  return impl_->CheckAndAppend(tokens, WantedLogits::kNone, {}, on_pass);
+}
+
+absl::Status Session::Append(const Words& words,
+                             const std::function<bool(size_t done)>& on_pass) {
+  return impl_->CheckAndAppend(words, WantedLogits::kNone, {}, on_pass);
 }
 
 absl::Status Session::ForwardAll(absl::Span<const TokenId> tokens,
                                  absl::Span<float> logits) {
-  GEMMA_RETURN_IF_ERROR(impl_->Check(tokens));
-  GEMMA_RETURN_IF_ERROR(Impl::CheckRoom(
-      tokens.size() * model().config().vocab_size, logits.size()));
-  impl_->Append(tokens, WantedLogits::kAll, logits.data());
-  return absl::OkStatus();
+  return impl_->CheckAndAppend(tokens, WantedLogits::kAll, logits);
+}
+
+absl::Status Session::ForwardAll(const Words& words, absl::Span<float> logits) {
+  return impl_->CheckAndAppend(words, WantedLogits::kAll, logits);
 }
 
 absl::Status Session::ForwardBatch(absl::Span<const Continuation> batch,
@@ -121,7 +129,10 @@ absl::StatusOr<Session> Session::Restore(const Model& model,
   return session;
 }
 
-absl::Span<const TokenId> Session::tokens() const { return impl_->tokens(); }
+absl::Span<const TokenId> Session::tokens() const {
+  return impl_->words().tokens();
+}
+const Words& Session::words() const { return impl_->words(); }
 size_t Session::remaining() const { return impl_->remaining(); }
 absl::Status Session::Rewind(size_t position) {
   return impl_->Rewind(position);

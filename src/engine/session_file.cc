@@ -1,16 +1,20 @@
 #include "src/engine/session_file.h"
 
+#include <bit>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "absl/crc/crc32c.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_format.h"
 #include "src/base/append_number.h"
 #include "src/base/as_text.h"
 #include "src/base/checked_reader.h"
 #include "src/base/status_macros.h"
+#include "src/engine/word_view.h"
 #include "src/os/atomic_file.h"
 
 namespace gemma {
@@ -20,7 +24,10 @@ constexpr std::string_view kMagic = "GEMMASES";
 constexpr uint32_t kVersion = 2;
 constexpr size_t kChecksumBytes = 4;
 
-// What comes before the state.
+// Floats in memory are as files hold them.
+static_assert(std::endian::native == std::endian::little);
+
+// What comes before the rows.
 std::vector<uint8_t> Header(uint64_t fingerprint, const SavedSession& session) {
   std::vector<uint8_t> out(kMagic.begin(), kMagic.end());
   AppendNumber(kVersion, out);
@@ -29,16 +36,80 @@ std::vector<uint8_t> Header(uint64_t fingerprint, const SavedSession& session) {
   for (const size_t size :
        {session.options.max_tokens, session.options.max_rollback,
         session.options.checkpoint_interval, session.options.max_checkpoints,
-        session.floor, session.tokens.size()}) {
+        session.floor, session.words.size()}) {
     AppendNumber(uint64_t{size}, out);
   }
-  for (const TokenId token : session.tokens) AppendNumber(token, out);
+  for (const TokenId token : session.words.tokens()) AppendNumber(token, out);
+  AppendNumber(uint64_t{session.words.rows().size()}, out);
   return out;
+}
+
+void WriteRows(const PlacedRows& placed,
+               absl::FunctionRef<void(std::span<const uint8_t>)> write) {
+  const size_t count = placed.end - placed.begin;
+  std::vector<uint8_t> numbers;
+  AppendNumber(uint64_t{placed.begin}, numbers);
+  AppendNumber(uint64_t{count}, numbers);
+  AppendNumber(static_cast<uint32_t>(placed.rows.mask()), numbers);
+  write(numbers);
+  const size_t model_dim = placed.rows.model_dim();
+  const absl::Span<const float> values =
+      placed.rows.values().subspan(placed.first * model_dim, count * model_dim);
+  write({reinterpret_cast<const uint8_t*>(values.data()),
+         values.size() * sizeof(float)});
 }
 
 absl::Status Damaged(const std::string& path, std::string_view what) {
   return absl::DataLossError(
       absl::StrFormat("%s: not a saved session: %s", path, what));
+}
+
+// Adds what WriteRows wrote, and the tokens before it, to `words`. False if
+// there is less, or if a number is out of range.
+bool ReadRows(CheckedReader& reader, const ModelConfig& config,
+              absl::Span<const TokenId> tokens, Words& words) {
+  uint64_t begin = 0;
+  uint64_t count = 0;
+  uint32_t mask = 0;
+  if (!reader.Read(begin) || !reader.Read(count) || !reader.Read(mask)) {
+    return false;
+  }
+  const uint64_t row_bytes = config.model_dim * sizeof(float);
+  if (begin < words.size() || begin > tokens.size() ||
+      count > tokens.size() - begin || count > reader.remaining() / row_bytes ||
+      mask > static_cast<uint32_t>(RowMask::kBidirectional)) {
+    return false;
+  }
+  absl::Span<const uint8_t> bytes;
+  if (!reader.ReadBytes(count * row_bytes, bytes)) return false;
+  std::vector<float> values(count * config.model_dim);
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  const absl::StatusOr<InputRows> rows = InputRows::Create(
+      std::move(values), config.model_dim, static_cast<RowMask>(mask));
+  if (!rows.ok()) return false;
+  words.Append(tokens.subspan(words.size(), begin - words.size()));
+  words.Append(*rows);
+  return true;
+}
+
+// The words that Header and WriteRows wrote; none as ReadRows.
+std::optional<Words> ReadWords(CheckedReader& reader, const ModelConfig& config,
+                               uint64_t count) {
+  if (count > reader.remaining() / sizeof(TokenId)) return std::nullopt;
+  std::vector<TokenId> tokens(count);
+  for (TokenId& token : tokens) {
+    if (!reader.Read(token)) return std::nullopt;
+  }
+  uint64_t num_rows = 0;
+  if (!reader.Read(num_rows)) return std::nullopt;
+  Words words;
+  for (uint64_t i = 0; i < num_rows; ++i) {
+    if (!ReadRows(reader, config, tokens, words)) return std::nullopt;
+  }
+  words.Append(absl::MakeConstSpan(tokens).subspan(words.size()));
+  // A row where there is a token, or the other way round.
+  if (words.tokens() != absl::MakeConstSpan(tokens)) return std::nullopt;
+  return words;
 }
 
 // What Header writes behind the fingerprint. False if there is less, or if a
@@ -56,18 +127,14 @@ bool ReadHeader(CheckedReader& reader, const ModelConfig& config,
   session.floor = sizes[4];
   const uint64_t count = sizes[5];
   if (session.floor > count ||
-      count - session.floor > session.options.max_rollback ||
-      count > reader.remaining() / sizeof(TokenId)) {
+      count - session.floor > session.options.max_rollback) {
     return false;
   }
-  session.tokens.resize(count);
-  for (TokenId& token : session.tokens) {
-    if (!reader.Read(token) || token < 0 ||
-        static_cast<size_t>(token) >= config.vocab_size) {
-      return false;
-    }
-  }
-  return true;
+  std::optional<Words> words = ReadWords(reader, config, count);
+  if (!words.has_value()) return false;
+  session.words = *std::move(words);
+  // Any rows fit; Session::Restore knows how many a pass takes.
+  return CheckWords(session.words, config, count, "").ok();
 }
 
 }  // namespace
@@ -83,7 +150,10 @@ absl::Status WriteSession(const std::string& path, uint64_t fingerprint,
     if (status.ok()) status = file.Write(bytes);
   };
   write(Header(fingerprint, session));
-  state.ForEachPiece(session.tokens.size(), write);
+  for (const PlacedRows& placed : session.words.rows()) {
+    WriteRows(placed, write);
+  }
+  state.ForEachPiece(session.words.size(), write);
   std::vector<uint8_t> end;
   AppendNumber(static_cast<uint32_t>(checksum), end);
   write(end);
@@ -137,7 +207,7 @@ absl::StatusOr<SessionFile> SessionFile::Open(const std::string& path,
 }
 
 absl::Status SessionFile::ReadState(const SequenceState& state) const {
-  const size_t position = session_.tokens.size();
+  const size_t position = session_.words.size();
   size_t wanted = 0;
   state.ForEachPiece(position,
                      [&](std::span<uint8_t> piece) { wanted += piece.size(); });

@@ -7,11 +7,11 @@
 #include <cstdint>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/session.h"
+#include "gemma/words.h"
 #include "src/engine/sequence_state.h"
 #include "src/os/mapped_file.h"
 
@@ -20,16 +20,19 @@ namespace gemma {
 // What is saved of a session besides its state.
 struct SavedSession {
   SessionOptions options;
-  std::vector<TokenId> tokens;
+  Words words;
   size_t floor = 0;  // first position that the state can go back to
 };
 
 // The file, all numbers little-endian:
-//   "GEMMASES", uint32 version (1), uint32 cache_format
+//   "GEMMASES", uint32 version (2), uint32 cache_format
 //   uint64 fingerprint of the model
 //   uint64 max_tokens, max_rollback, checkpoint_interval, max_checkpoints
-//   uint64 floor, uint64 number of tokens
-//   int32 tokens
+//   uint64 floor, uint64 number of words
+//   int32 tokens, kRowToken where a row is
+//   uint64 number of PlacedRows, and of each, in order:
+//     uint64 begin, uint64 number of rows, uint32 mask
+//     float32 values [rows, model_dim]
 //   the pieces of SequenceState::ForEachPiece
 //   uint32 CRC-32C of all before
 // Messages begin with `path`.
@@ -46,6 +49,7 @@ class SessionFile {
                                           const ModelConfig& config);
 
   const SavedSession& session() const { return session_; }
+  const std::string& path() const { return file_.path(); }
 
   // Fills a state made for session().options. Fails, and has
   // changed nothing, if the file holds more or less.

@@ -19,88 +19,107 @@ Session::Impl::Impl(const Model& model, const SessionOptions& options,
       executor_(executor),
       state_(std::move(state)),
       logits_(model.config().vocab_size) {
-  if (bounded_) tokens_.reserve(options.max_tokens);
+  if (bounded_) words_.Reserve(options.max_tokens);
 }
 
 size_t Session::Impl::remaining() const {
   if (!bounded_) return std::numeric_limits<size_t>::max() / 2;
-  return options_.max_tokens - tokens_.size();
+  return options_.max_tokens - words_.size();
 }
 
-absl::Status Session::Impl::Check(absl::Span<const TokenId> tokens) const {
-  if (tokens.empty()) {
+absl::Status Session::Impl::Check(const WordView& words) const {
+  if (words.empty()) {
     return absl::InvalidArgumentError("there are no tokens, wanted 1 or more");
   }
-  if (tokens.size() > remaining()) {
+  if (words.size() > remaining()) {
     return absl::OutOfRangeError(absl::StrFormat(
         "%u tokens after %u do not fit in the context of %u tokens",
-        tokens.size(), tokens_.size(), options_.max_tokens));
+        words.size(), words_.size(), options_.max_tokens));
   }
-  const size_t vocab_size = model_.config().vocab_size;
-  for (const TokenId token : tokens) {
-    if (token >= 0 && static_cast<size_t>(token) < vocab_size) continue;
-    return absl::InvalidArgumentError(
-        absl::StrFormat("token is %d, wanted 0 to %u", token, vocab_size - 1));
-  }
-  return absl::OkStatus();
+  return CheckWords(words, model_.config(), executor_.max_rows(), "token");
 }
 
-Segment Session::Impl::Next(absl::Span<const TokenId> tokens, size_t max_rows,
+Segment Session::Impl::Next(const WordView& words, size_t most, size_t max_rows,
                             WantedLogits logits, const NeededLogits* needed) {
-  size_t count = std::min(tokens.size(), max_rows);
   if (const size_t interval = options_.checkpoint_interval; interval != 0) {
-    count = std::min(count, interval - tokens_.size() % interval);
+    most = std::min(most, interval - words_.size() % interval);
   }
-  if (logits == WantedLogits::kLast && count < tokens.size()) {
+  const size_t count = words.PassSize(most, max_rows);
+  if (logits == WantedLogits::kLast && count < words.size()) {
     logits = WantedLogits::kNone;
   }
-  return {&state_, {tokens.data(), count}, tokens_.size(), logits, &tap_,
-          needed};
+  return {&state_, words.First(count), words_.size(), logits, &tap_, needed};
 }
 
 void Session::Impl::Commit(const Segment& segment) {
-  tokens_.insert(tokens_.end(), segment.tokens.begin(), segment.tokens.end());
-  if (tokens_.size() > state_.rollback()) {
-    floor_ = std::max(floor_, tokens_.size() - state_.rollback());
+  segment.words.AppendTo(words_);
+  if (words_.size() > state_.rollback()) {
+    floor_ = std::max(floor_, words_.size() - state_.rollback());
   }
-  if (options_.checkpoint_interval != 0 &&
-      tokens_.size() % options_.checkpoint_interval == 0) {
+  // Bidirectional rows may end after the position where one was due.
+  const size_t interval = options_.checkpoint_interval;
+  if (interval != 0 &&
+      words_.size() / interval != segment.position / interval) {
     AddCheckpoint();
   }
 }
 
-size_t Session::Impl::AppendPass(absl::Span<const TokenId> tokens,
-                                 WantedLogits wanted, float* out,
-                                 const NeededLogits* needed, size_t max_rows) {
+size_t Session::Impl::AppendPass(const WordView& words, WantedLogits wanted,
+                                 float* out, const NeededLogits* needed,
+                                 size_t most) {
+  const size_t max_rows = executor_.max_rows();
   const Segment segment =
-      Next(tokens, std::min(max_rows, executor_.max_rows()), wanted, needed);
+      Next(words, std::min(most, max_rows), max_rows, wanted, needed);
   executor_.Forward({&segment, 1}, {out, NumLogits(segment), logits_.size()});
   Commit(segment);
-  return segment.tokens.size();
+  return segment.words.size();
 }
 
-void Session::Impl::Append(absl::Span<const TokenId> tokens,
-                           WantedLogits wanted, float* out,
+void Session::Impl::Append(WordView words, WantedLogits wanted, float* out,
                            const NeededLogits* needed) {
-  while (!tokens.empty()) {
-    const size_t count = AppendPass(tokens, wanted, out, needed);
+  while (!words.empty()) {
+    const size_t count = AppendPass(words, wanted, out, needed);
     if (wanted == WantedLogits::kAll) out += count * logits_.size();
-    tokens.remove_prefix(count);
+    words = words.From(count);
   }
 }
 
+absl::Status Session::Impl::CheckAndAppend(
+    const WordView& words, WantedLogits wanted, absl::Span<float> out,
+    const std::function<bool(size_t done)>& on_pass) {
+  GEMMA_RETURN_IF_ERROR(Check(words));
+  const size_t rows = wanted == WantedLogits::kAll ? words.size() : 0;
+  GEMMA_RETURN_IF_ERROR(CheckRoom(rows * logits_.size(), out.size()));
+  for (size_t done = 0; done < words.size();) {
+    float* const row = rows == 0 ? nullptr : out.data() + done * logits_.size();
+    done += AppendPass(words.From(done), wanted, row);
+    if (on_pass && !on_pass(done)) break;
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<absl::Span<float>> Session::Impl::Forward(
-    absl::Span<const TokenId> tokens, const NeededLogits& needed) {
-  GEMMA_RETURN_IF_ERROR(Check(tokens));
-  Append(tokens, WantedLogits::kLast, logits_.data(), &needed);
+    const WordView& words, const NeededLogits& needed) {
+  GEMMA_RETURN_IF_ERROR(Check(words));
+  Append(words, WantedLogits::kLast, logits_.data(), &needed);
   return logits();
 }
+
+namespace {
+
+WordView WordsOf(const Session::Continuation& continuation) {
+  if (continuation.words != nullptr) return *continuation.words;
+  return continuation.tokens;
+}
+
+}  // namespace
 
 void Session::Impl::AppendBatch(absl::Span<const Continuation> batch,
                                 float* logits) {
   Executor& executor = batch[0].session->impl_->executor_;
   const size_t vocab_size = batch[0].session->impl_->logits_.size();
-  std::vector<Continuation> left(batch.begin(), batch.end());
+  std::vector<WordView> left;
+  for (const Continuation& c : batch) left.push_back(WordsOf(c));
   std::vector<Segment> segments;
   for (size_t first = 0; first < left.size();) {
     // As many as fit; the last may be a part, whose rest begins the next
@@ -109,18 +128,20 @@ void Session::Impl::AppendBatch(absl::Span<const Continuation> batch,
     size_t rows = 0;
     size_t whole = first;
     while (whole < left.size() && rows < executor.max_rows()) {
-      const Continuation& c = left[whole];
-      segments.push_back(c.session->impl_->Next(
-          c.tokens, executor.max_rows() - rows, WantedLogits::kLast));
-      rows += segments.back().tokens.size();
+      Impl& session = *batch[whole].session->impl_;
+      const size_t room = executor.max_rows() - rows;
+      const Segment next =
+          session.Next(left[whole], room, room, WantedLogits::kLast);
+      if (next.words.empty()) break;
+      segments.push_back(next);
+      rows += next.words.size();
       if (segments.back().logits == WantedLogits::kNone) break;
       ++whole;
     }
     executor.Forward(segments, {logits, whole - first, vocab_size});
     for (size_t i = 0; i < segments.size(); ++i) {
-      Continuation& c = left[first + i];
-      c.session->impl_->Commit(segments[i]);
-      c.tokens.remove_prefix(segments[i].tokens.size());
+      batch[first + i].session->impl_->Commit(segments[i]);
+      left[first + i] = left[first + i].From(segments[i].words.size());
     }
     logits += (whole - first) * vocab_size;
     first = whole;
@@ -148,7 +169,11 @@ absl::Status Session::Impl::CheckBatch(absl::Span<const Continuation> batch,
       return absl::InvalidArgumentError(
           "the sessions are of different models, wanted one");
     }
-    GEMMA_RETURN_IF_ERROR(c.session->impl_->Check(c.tokens));
+    if (c.words != nullptr && !c.tokens.empty()) {
+      return absl::InvalidArgumentError(
+          "a continuation has tokens and words, wanted one of them");
+    }
+    GEMMA_RETURN_IF_ERROR(c.session->impl_->Check(WordsOf(c)));
     sessions.push_back(c.session);
   }
   std::sort(sessions.begin(), sessions.end());
@@ -160,13 +185,21 @@ absl::Status Session::Impl::CheckBatch(absl::Span<const Continuation> batch,
                    logits_size);
 }
 
+uint64_t Session::Impl::row_bytes() const {
+  uint64_t bytes = 0;
+  for (const PlacedRows& placed : words_.rows()) {
+    bytes += placed.rows.values().size() * sizeof(float);
+  }
+  return bytes;
+}
+
 void Session::Impl::AddCheckpoint() {
   if (!state_.Forgets() || options_.max_checkpoints == 0) return;
-  if (!checkpoints_.empty() && checkpoints_.back().position == tokens_.size()) {
+  if (!checkpoints_.empty() && checkpoints_.back().position == words_.size()) {
     return;
   }
   if (checkpoints_.size() == options_.max_checkpoints) DropOldestCheckpoint();
-  checkpoints_.push_back({tokens_.size(), floor_, state_.Save()});
+  checkpoints_.push_back({words_.size(), floor_, state_.Save()});
 }
 
 const Session::Impl::SavedState* Session::Impl::CheckpointFor(
@@ -178,7 +211,7 @@ const Session::Impl::SavedState* Session::Impl::CheckpointFor(
 }
 
 size_t Session::Impl::Reachable(size_t position) const {
-  position = std::min(position, tokens_.size());
+  position = words_.Whole(std::min(position, words_.size()));
   if (!state_.Forgets() || position >= floor_) return position;
   size_t reachable = 0;
   for (const SavedState& saved : checkpoints_) {
@@ -189,10 +222,15 @@ size_t Session::Impl::Reachable(size_t position) const {
 }
 
 absl::Status Session::Impl::Rewind(size_t position) {
-  if (position > tokens_.size()) {
+  if (position > words_.size()) {
     return absl::OutOfRangeError(
         absl::StrFormat("cannot rewind to %u, the sequence has %u tokens",
-                        position, tokens_.size()));
+                        position, words_.size()));
+  }
+  if (const size_t whole = words_.Whole(position); whole != position) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "cannot rewind to %u, within bidirectional rows that begin at %u",
+        position, whole));
   }
   const size_t start = Reachable(position);
   if (state_.Forgets() && start < floor_) {
@@ -207,9 +245,9 @@ absl::Status Session::Impl::Rewind(size_t position) {
   while (!checkpoints_.empty() && checkpoints_.back().position > start) {
     checkpoints_.pop_back();
   }
-  const std::vector<TokenId> again(tokens_.begin() + start,
-                                   tokens_.begin() + position);
-  tokens_.resize(start);
+  Words again;
+  WordView(words_).First(position).From(start).AppendTo(again);
+  words_.Truncate(start);
   Append(again, WantedLogits::kNone, nullptr);
   return absl::OkStatus();
 }
@@ -234,31 +272,39 @@ void Session::Impl::ForkTo(size_t position, Impl& fork) const {
       fork.state_.Restore(saved->snapshot);
     }
   }
-  fork.tokens_.assign(tokens_.begin(), tokens_.begin() + position);
+  fork.words_.Truncate(0);
+  WordView(words_).First(position).AppendTo(fork.words_);
   fork.floor_ = std::max(std::min(floor, position), CopiedFloor(position));
 }
 
 void Session::Impl::CopyTo(Impl& fork) const {
-  ForkTo(tokens_.size(), fork);
+  ForkTo(words_.size(), fork);
   fork.checkpoints_ = checkpoints_;
   fork.draft_policy_ = draft_policy_;
 }
 
 absl::Status Session::Impl::Save(const std::string& path) const {
-  const size_t floor = std::max(floor_, CopiedFloor(tokens_.size()));
+  const size_t floor = std::max(floor_, CopiedFloor(words_.size()));
   return WriteSession(path, Fingerprint(model_.impl()),
-                      {options_, tokens_, floor}, state_);
+                      {options_, words_, floor}, state_);
 }
 
 absl::Status Session::Impl::Restore(const SessionFile& file) {
   const SavedSession& saved = file.session();
-  if (bounded_ && saved.tokens.size() > options_.max_tokens) {
+  if (bounded_ && saved.words.size() > options_.max_tokens) {
     return absl::DataLossError(
         absl::StrFormat("a saved session has %u tokens, its context is of %u",
-                        saved.tokens.size(), options_.max_tokens));
+                        saved.words.size(), options_.max_tokens));
+  }
+  // A smaller prefill_chunk than before may not hold rows that see each other.
+  const absl::Status fit =
+      CheckWords(saved.words, model_.config(), executor_.max_rows(), "a token");
+  if (!fit.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrFormat("%s: %s", file.path(), fit.message()));
   }
   GEMMA_RETURN_IF_ERROR(file.ReadState(state_));
-  tokens_.assign(saved.tokens.begin(), saved.tokens.end());
+  WordView(saved.words).AppendTo(words_);
   floor_ = saved.floor;
   return absl::OkStatus();
 }

@@ -30,35 +30,42 @@ class Session::Impl {
   const SessionOptions& options() const { return options_; }
   Executor& executor() const { return executor_; }
   DraftPolicy& draft_policy() { return draft_policy_; }
-  absl::Span<const TokenId> tokens() const { return tokens_; }
+  const Words& words() const { return words_; }
   absl::Span<float> logits() { return absl::MakeSpan(logits_); }
   void set_tap(TapFunction tap) { tap_ = std::move(tap); }
   bool has_tap() const { return tap_ != nullptr; }
   size_t remaining() const;
 
-  // Whether Append may have the tokens.
-  absl::Status Check(absl::Span<const TokenId> tokens) const;
+  // Whether Append may have the words.
+  absl::Status Check(const WordView& words) const;
 
-  // The first of checked tokens that the next pass may take, at most
-  // `max_rows`: the pass ends where a checkpoint is due.
-  Segment Next(absl::Span<const TokenId> tokens, size_t max_rows,
+  // The first of checked words that the next pass takes: `most`, or up to where
+  // a checkpoint is due, or fewer or more as WordView::PassSize has it.
+  Segment Next(const WordView& words, size_t most, size_t max_rows,
                WantedLogits logits, const NeededLogits* needed = nullptr);
 
   // The executor has computed the segment.
   void Commit(const Segment& segment);
 
-  // Appends the first of checked tokens, as many as a pass takes, `max_rows` at
-  // most; returns how many. `out`: of the wanted logits.
-  size_t AppendPass(absl::Span<const TokenId> tokens, WantedLogits wanted,
-                    float* out, const NeededLogits* needed = nullptr,
-                    size_t max_rows = std::numeric_limits<size_t>::max());
+  // Appends the first of checked words, as many as a pass takes, `most` at
+  // most, or more as PassSize has it; returns how many. `out`: of the wanted
+  // logits.
+  size_t AppendPass(const WordView& words, WantedLogits wanted, float* out,
+                    const NeededLogits* needed = nullptr,
+                    size_t most = std::numeric_limits<size_t>::max());
 
-  // Appends checked tokens. `out`: of the wanted logits.
-  void Append(absl::Span<const TokenId> tokens, WantedLogits wanted, float* out,
+  // Appends checked words. `out`: of the wanted logits.
+  void Append(WordView words, WantedLogits wanted, float* out,
               const NeededLogits* needed = nullptr);
 
+  // As Append, and checks the words and that there is room for the logits.
+  // `on_pass` as Session::Append has it; may be empty.
+  absl::Status CheckAndAppend(
+      const WordView& words, WantedLogits wanted, absl::Span<float> out,
+      const std::function<bool(size_t done)>& on_pass = nullptr);
+
   // As Session::Forward, for those who need some logits only.
-  absl::StatusOr<absl::Span<float>> Forward(absl::Span<const TokenId> tokens,
+  absl::StatusOr<absl::Span<float>> Forward(const WordView& words,
                                             const NeededLogits& needed);
 
   // OK if there is room for as many logits as are wanted.
@@ -74,6 +81,8 @@ class Session::Impl {
   void AddCheckpoint();
   void DropOldestCheckpoint() { checkpoints_.erase(checkpoints_.begin()); }
   size_t num_checkpoints() const { return checkpoints_.size(); }
+  // Of the vectors of its rows, which others may have, too.
+  uint64_t row_bytes() const;
   uint64_t checkpoint_bytes() const { return state_.SnapshotBytes(); }
   // Its position; 0 if there is none.
   size_t last_checkpoint() const {
@@ -83,7 +92,7 @@ class Session::Impl {
   size_t rollback() const { return state_.rollback(); }
 
   // The farthest position, `position` at most, that Rewind and ForkTo reach
-  // without computing anything.
+  // without computing anything; not within bidirectional rows.
   size_t Reachable(size_t position) const;
 
   absl::Status Rewind(size_t position);
@@ -118,7 +127,7 @@ class Session::Impl {
   const bool bounded_;  // global layers: max_tokens is the limit
   Executor& executor_;
   SequenceState state_;
-  std::vector<TokenId> tokens_;
+  Words words_;
   std::vector<float> logits_;  // [vocab_size]
   size_t floor_ = 0;  // first position that rings and states can go back to
   std::vector<SavedState> checkpoints_;  // in ascending order

@@ -6,7 +6,7 @@ void Tap(TapPoint point, size_t layer, std::span<const Segment> segments,
          MatrixView<float> x) {
   size_t row = 0;
   for (const Segment& segment : segments) {
-    const size_t count = segment.tokens.size();
+    const size_t count = segment.words.size();
     if (HasTap(segment)) {
       (*segment.tap)({point, layer, segment.position, count},
                      {x.Row(row).data(), count * x.cols});

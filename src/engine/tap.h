@@ -17,7 +17,7 @@ inline bool HasTap(const Segment& segment) {
 }
 
 // Shows each segment's rows of x to its tap, if it has one. x: a row for each
-// token of the segments.
+// word of the segments.
 void Tap(TapPoint point, size_t layer, std::span<const Segment> segments,
          MatrixView<float> x);
 

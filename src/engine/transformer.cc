@@ -87,28 +87,47 @@ void Transformer::Forward(std::span<const Segment> segments,
 // Leaves the segments' states in x, the residual stream.
 void Transformer::RunBlocks(std::span<const Segment> segments) {
   rows_.clear();
-  for (const Segment& segment : segments) {
-    const size_t begin = segment.position;
-    const size_t end = begin + segment.tokens.size();
-    const MutualRange text =
-        config_.bidirectional ? MutualRange{begin, end} : MutualRange{};
-    for (size_t p = begin; p < end; ++p) {
-      rows_.push_back({segment.state, segment.tokens[p - begin], p, text});
-    }
-  }
+  for (const Segment& segment : segments) AddRows(segment);
   attention_.Divide(rows_);
-  EmbedTokens();
+  EmbedWords();
   Tap(TapPoint::kEmbedding, 0, segments, scratch_.x.Rows(0, rows_.size()));
   for (size_t layer = 0; layer < config_.num_layers(); ++layer) {
     RunBlock(layer, segments);
   }
 }
 
-// Embeddings and the angles of each row's position.
-void Transformer::EmbedTokens() {
+// Adds the segment's words to the rows of the pass.
+void Transformer::AddRows(const Segment& segment) {
+  const size_t first = rows_.size();
+  const size_t begin = segment.position;
+  const size_t end = begin + segment.words.size();
+  const MutualRange text =
+      config_.bidirectional ? MutualRange{begin, end} : MutualRange{};
+  for (size_t p = begin; p < end; ++p) {
+    const TokenId token = segment.words.tokens()[p - begin];
+    rows_.push_back({segment.state, token, p, text, nullptr});
+  }
+  segment.words.ForEachRun([&](const WordView::Run& run) {
+    const size_t at = begin + run.begin;
+    for (size_t i = 0; i < run.count; ++i) {
+      BatchRow& row = rows_[first + run.begin + i];
+      row.vector =
+          run.rows.values().data() + (run.first + i) * config_.model_dim;
+      if (run.bidirectional()) row.mutual = {at, at + run.count};
+    }
+  });
+}
+
+// Embeddings, or the vectors in their place, and the angles of each row's
+// position.
+void Transformer::EmbedWords() {
   context_.workers().ForEach(rows_.size(), [&](size_t r, size_t) {
-    gemma::Embed(weights_.embedding.view, static_cast<size_t>(rows_[r].token),
-                 config_.embedding_scale, scratch_.x.Row(r));
+    if (rows_[r].vector != nullptr) {
+      std::copy_n(rows_[r].vector, config_.model_dim, scratch_.x.Row(r).data());
+    } else {
+      gemma::Embed(weights_.embedding.view, static_cast<size_t>(rows_[r].token),
+                   config_.embedding_scale, scratch_.x.Row(r));
+    }
     rope_.SetRow(r, rows_[r].position);
   });
 }
@@ -157,7 +176,7 @@ size_t Transformer::HeadInputs(std::span<const Segment> segments) {
   size_t row = 0;
   size_t wanted = 0;
   for (const Segment& segment : segments) {
-    const size_t size = segment.tokens.size();
+    const size_t size = segment.words.size();
     const size_t count = NumLogits(segment);
     const MatrixView<float> out = scratch_.normed.Rows(wanted, count);
     const size_t first = row + size - count;

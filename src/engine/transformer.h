@@ -36,7 +36,7 @@ class Transformer {
   static uint64_t ScratchBytes(const ModelConfig& config, size_t max_rows,
                                size_t num_threads);
 
-  // Runs the segments' tokens, at most max_rows() in all, each segment of a
+  // Runs the segments' words, at most max_rows() in all, each segment of a
   // sequence of its own, and writes the wanted logits, in order, to
   // `logits` [sum of NumLogits, vocab_size]. A row's results do not depend on
   // what else is in the batch.
@@ -58,7 +58,8 @@ class Transformer {
               Arithmetic arithmetic, size_t max_rows, Workers& workers);
 
   void RunBlocks(std::span<const Segment> segments);
-  void EmbedTokens();
+  void AddRows(const Segment& segment);
+  void EmbedWords();
   void RunBlock(size_t layer, std::span<const Segment> segments);
   void AddUpdate(std::span<const float> post_norm, TapPoint point, size_t layer,
                  std::span<const Segment> segments);

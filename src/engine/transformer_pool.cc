@@ -29,7 +29,7 @@ void Transformer::Pool(std::span<const Segment> segments,
   for (size_t i = 0; i < segments.size(); ++i) {
     const std::span<float> mean = out.Row(i);
     std::fill(mean.begin(), mean.end(), 0.0f);
-    const size_t count = segments[i].tokens.size();
+    const size_t count = segments[i].words.size();
     for (const size_t end = row + count; row < end; ++row) {
       AddTo(normed.Row(row), mean);
     }

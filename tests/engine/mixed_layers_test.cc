@@ -464,7 +464,7 @@ TEST(MixedLayers, EmbeddingsAreReference) {
     ASSERT_TRUE(state.ok()) << state.status();
     Segment segment;
     segment.state = &*state;
-    segment.tokens = tokens;
+    segment.words = tokens;
     std::vector<float> found(kDim);
     (*executor)->Embed({&segment, 1}, {found.data(), 1, kDim});
     EXPECT_LE(RelativeError(found, Plain(model.config()).Mean(tokens)),

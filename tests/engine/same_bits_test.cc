@@ -279,7 +279,8 @@ TEST(Session, RefusesBadArguments) {
   EXPECT_FALSE(Session::Create(model, {.max_tokens = SIZE_MAX}).ok());
   EXPECT_FALSE(Session::Create(model, {.max_rollback = SIZE_MAX}).ok());
   Session session = NewSession(model, {.max_tokens = 4});
-  EXPECT_FALSE(session.Forward({}).ok());
+  EXPECT_FALSE(session.Forward(std::vector<TokenId>()).ok());
+  EXPECT_FALSE(session.Forward(Words()).ok());
   const std::vector<TokenId> bad = {2, 256};
   const std::vector<TokenId> negative = {-1};
   const std::vector<TokenId> long_one = {2, 3, 4, 5, 6};

@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/formats/error_of.h"
+#include "tests/support/input_rows.h"
 #include "tests/support/toy_models.h"
 
 namespace gemma {
@@ -215,7 +216,18 @@ TEST_F(SessionFileTest, DamageIsFound) {
   EXPECT_FALSE(Session::Restore(model, Path("longer")).ok());
 }
 
-// With a checksum that is right.
+// The file with a number of `size` bytes changed, and a checksum that is right.
+std::string Changed(const std::string& good, size_t at, uint64_t number,
+                    size_t size) {
+  std::string bytes = good.substr(0, good.size() - 4);
+  for (size_t i = 0; i < size; ++i) {
+    bytes[at + i] = static_cast<char>(number >> (8 * i));
+  }
+  const auto checksum = static_cast<uint32_t>(absl::ComputeCrc32c(bytes));
+  for (int i = 0; i < 4; ++i) bytes += static_cast<char>(checksum >> (8 * i));
+  return bytes;
+}
+
 TEST_F(SessionFileTest, HostileNumbersAreRefused) {
   const Model model = LoadOrDie(ToyPath("gemma2"), {});
   Session session = NewSession(model, {.max_tokens = 20});
@@ -223,19 +235,11 @@ TEST_F(SessionFileTest, HostileNumbersAreRefused) {
   ASSERT_TRUE(session.Save(Path()).ok());
   const std::string good = ReadFile(Path());
   const auto restore = [&](size_t at, uint64_t number, size_t size) {
-    std::string bytes = good.substr(0, good.size() - 4);
-    for (size_t i = 0; i < size; ++i) {
-      bytes[at + i] = static_cast<char>(number >> (8 * i));
-    }
-    const auto checksum = static_cast<uint32_t>(absl::ComputeCrc32c(bytes));
-    for (int i = 0; i < 4; ++i) {
-      bytes += static_cast<char>(checksum >> (8 * i));
-    }
-    WriteFile(Path("hostile"), bytes);
+    WriteFile(Path("hostile"), Changed(good, at, number, size));
     return ErrorOf(Session::Restore(model, Path("hostile")));
   };
   EXPECT_EQ(restore(0, 'G', 1), "OK");
-  EXPECT_THAT(restore(8, 3, 4), HasSubstr("version 3, wanted 2"));
+  EXPECT_THAT(restore(8, 1, 4), HasSubstr("version 1, wanted 2"));
   EXPECT_THAT(restore(12, 9, 4), HasSubstr("out of range"));  // cache_format
   for (const uint64_t number :
        {uint64_t{0}, uint64_t{1} << 25, ~uint64_t{0}, ~uint64_t{0} >> 1}) {
@@ -249,6 +253,59 @@ TEST_F(SessionFileTest, HostileNumbersAreRefused) {
   EXPECT_THAT(restore(72, ~uint64_t{0}, 4), HasSubstr("out of range"));
   EXPECT_THAT(restore(72, model.config().vocab_size, 4),
               HasSubstr("out of range"));
+  EXPECT_THAT(restore(92, 1, 8), HasSubstr("out of range"));  // number of rows
+}
+
+TEST_F(SessionFileTest, HostileRowsAreRefused) {
+  const Model model = LoadOrDie(ToyPath("gemma2"), {});
+  Session session = NewSession(model, {.max_tokens = 20});
+  Words words(Prompt(2));
+  words.Append(RandomRows(model, 3, RowMask::kBidirectional, 1));
+  words.Append({7});
+  ASSERT_TRUE(session.Append(words).ok());
+  ASSERT_TRUE(session.Save(Path()).ok());
+  const std::string good = ReadFile(Path());
+  const auto restore = [&](size_t at, uint64_t number, size_t size) {
+    WriteFile(Path("hostile"), Changed(good, at, number, size));
+    return ErrorOf(Session::Restore(model, Path("hostile")));
+  };
+  EXPECT_EQ(restore(0, 'G', 1), "OK");
+  constexpr size_t kTokens = 72;
+  constexpr size_t kRows = kTokens + 6 * sizeof(TokenId);
+  EXPECT_EQ(restore(kRows + 24, 0, 4), "OK");  // the mask, which is 1
+  const auto expect_refused = [&](size_t at, uint64_t number, size_t size) {
+    EXPECT_THAT(restore(at, number, size), HasSubstr("out of range"))
+        << number << " at " << at;
+  };
+  expect_refused(kRows + 24, 2, 4);
+  for (const uint64_t number :
+       {uint64_t{0}, uint64_t{1}, uint64_t{4}, uint64_t{1} << 60, ~uint64_t{0},
+        ~uint64_t{0} / 256, ~uint64_t{0} - 2}) {
+    if (number != 1) expect_refused(kRows, number, 8);
+    expect_refused(kRows + 8, number, 8);   // begin
+    expect_refused(kRows + 16, number, 8);  // count
+  }
+  expect_refused(kRows + 28, 0x7f800000, 4);            // an infinite value
+  expect_refused(kTokens + 2 * sizeof(TokenId), 5, 4);  // a token for a row
+  expect_refused(kTokens, ~uint64_t{0}, 4);             // a row for a token
+}
+
+TEST_F(SessionFileTest, RowsBeyondAPassAreRefused) {
+  LoadOptions options;
+  options.prefill_chunk = 40;
+  const Model model = LoadOrDie(ToyPath("gemma2"), options);
+  Session session = NewSession(model);
+  Words words;
+  words.Append(RandomRows(model, 40, RowMask::kBidirectional, 1));
+  ASSERT_TRUE(session.Append(words).ok());
+  ASSERT_TRUE(session.Save(Path()).ok());
+  EXPECT_EQ(ErrorOf(Session::Restore(model, Path())), "OK");
+  options.prefill_chunk = 39;
+  EXPECT_EQ(
+      ErrorOf(Session::Restore(LoadOrDie(ToyPath("gemma2"), options), Path())),
+      Path() +
+          ": there are 40 bidirectional rows, wanted at most 39 "
+          "(LoadOptions::prefill_chunk)");
 }
 
 }  // namespace
