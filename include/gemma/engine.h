@@ -17,6 +17,7 @@
 #include "gemma/generate.h"
 #include "gemma/model.h"
 #include "gemma/session.h"
+#include "gemma/words.h"
 
 namespace gemma {
 
@@ -43,6 +44,7 @@ struct EngineOptions {
 // What an engine shall answer.
 struct Request {
   std::vector<TokenId> prompt;  // as Generate has it
+  Words words;  // if not empty: the prompt, in place of `prompt`
   // All count but `speculation` and `checkpoints`: the engine does not guess,
   // and keeps checkpoints of its own. on_prompt counts what is reused.
   // cancelled and deadline are also heard while the request waits. A grammar

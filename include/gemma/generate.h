@@ -17,6 +17,7 @@
 #include "gemma/grammar.h"
 #include "gemma/sampler.h"
 #include "gemma/session.h"
+#include "gemma/words.h"
 
 namespace gemma {
 
@@ -133,6 +134,11 @@ struct GenerateStats {
 GEMMA_EXPORT absl::StatusOr<GenerateStats> Generate(
     Session& session, absl::Span<const TokenId> prompt,
     const GenerateOptions& options,
+    const std::function<bool(std::string_view text)>& on_text);
+// The same for a prompt of words. Rows are not among the tokens that penalties
+// count and that on_token receives.
+GEMMA_EXPORT absl::StatusOr<GenerateStats> Generate(
+    Session& session, const Words& prompt, const GenerateOptions& options,
     const std::function<bool(std::string_view text)>& on_text);
 
 }  // namespace gemma

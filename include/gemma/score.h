@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "gemma/export.h"
 #include "gemma/session.h"
+#include "gemma/words.h"
 
 namespace gemma {
 
@@ -29,6 +30,10 @@ struct ChoiceScore {
 // the vocabulary, or if a logit is not a number.
 GEMMA_EXPORT absl::StatusOr<std::vector<ChoiceScore>> Score(
     Session& session, absl::Span<const TokenId> prompt,
+    absl::Span<const std::vector<TokenId>> choices);
+// The same after a prompt of words.
+GEMMA_EXPORT absl::StatusOr<std::vector<ChoiceScore>> Score(
+    Session& session, const Words& prompt,
     absl::Span<const std::vector<TokenId>> choices);
 
 }  // namespace gemma

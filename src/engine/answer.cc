@@ -51,8 +51,8 @@ absl::Status Answer::Check(const GenerateOptions& options,
   return absl::OkStatus();
 }
 
-absl::Status Answer::CheckPrompt(absl::Span<const TokenId> prompt, size_t room,
-                                 const ModelConfig& config) {
+absl::Status Answer::CheckPrompt(const WordView& prompt, size_t room,
+                                 const ModelConfig& config, size_t max_rows) {
   if (prompt.empty()) {
     return absl::InvalidArgumentError(
         "the prompt has no tokens, wanted 1 or more");
@@ -62,23 +62,22 @@ absl::Status Answer::CheckPrompt(absl::Span<const TokenId> prompt, size_t room,
         absl::StrFormat("the prompt has %u tokens, the context has room for %u",
                         prompt.size(), room));
   }
-  for (const TokenId token : prompt) {
-    if (token >= 0 && static_cast<size_t>(token) < config.vocab_size) continue;
-    return absl::InvalidArgumentError(
-        absl::StrFormat("a token of the prompt is %d, wanted 0 to %u", token,
-                        config.vocab_size - 1));
-  }
-  return absl::OkStatus();
+  return CheckWords(prompt, config, max_rows, "a token of the prompt");
 }
 
 absl::Status Answer::CheckCheckpoints(const GenerateOptions& options,
-                                      size_t prompt_size) {
+                                      const WordView& prompt) {
   size_t last = 0;
   for (const size_t checkpoint : options.checkpoints) {
-    if (checkpoint <= last || checkpoint > prompt_size) {
+    if (checkpoint <= last || checkpoint > prompt.size()) {
       return absl::InvalidArgumentError(absl::StrFormat(
           "a number of checkpoints is %u, wanted %u to %u, in ascending order",
-          checkpoint, last + 1, prompt_size));
+          checkpoint, last + 1, prompt.size()));
+    }
+    if (prompt.Whole(checkpoint) != checkpoint) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "a number of checkpoints is %u, within bidirectional rows",
+          checkpoint));
     }
     last = checkpoint;
   }
@@ -98,13 +97,28 @@ Answer::Answer(const ModelConfig& config, const Tokenizer& tokenizer,
       filter_(options.stop_strings, on_text) {}
 
 void Answer::Score(TokenId token, absl::Span<const float> logits) {
-  reporter_.Report(token);
+  if (token != kRowToken) reporter_.Report(token);
   reporter_.Expect(logits);
 }
 
 bool Answer::EndsPrompt(size_t done, size_t total) {
   if (options_.on_prompt) options_.on_prompt(done, total);
   return done < total && Interrupted();
+}
+
+void Answer::Begin(absl::Span<const TokenId> tokens) {
+  // Penalties are for tokens, not for rows.
+  for (size_t i = 0; i < tokens.size();) {
+    if (tokens[i] == kRowToken) {
+      ++i;
+      continue;
+    }
+    const absl::Span<const TokenId> rest = tokens.subspan(i);
+    const size_t count =
+        std::find(rest.begin(), rest.end(), kRowToken) - rest.begin();
+    sampler_.Accept(rest.first(count));
+    i += count;
+  }
 }
 
 bool Answer::Interrupted() {

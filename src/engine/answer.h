@@ -18,6 +18,7 @@
 #include "src/engine/constraint.h"
 #include "src/engine/stop_filter.h"
 #include "src/engine/token_reporter.h"
+#include "src/engine/word_view.h"
 
 namespace gemma {
 
@@ -35,13 +36,13 @@ class Answer {
   // OK, or InvalidArgument that names the option.
   static absl::Status Check(const GenerateOptions& options,
                             const ModelConfig& config);
-  // The same of a prompt for a sequence that has room for so many tokens;
-  // OutOfRange if it does not fit.
-  static absl::Status CheckPrompt(absl::Span<const TokenId> prompt, size_t room,
-                                  const ModelConfig& config);
+  // The same of a prompt for a sequence that has room for so many words and is
+  // computed in passes of max_rows; OutOfRange if it does not fit.
+  static absl::Status CheckPrompt(const WordView& prompt, size_t room,
+                                  const ModelConfig& config, size_t max_rows);
   // The same of GenerateOptions::checkpoints.
   static absl::Status CheckCheckpoints(const GenerateOptions& options,
-                                       size_t prompt_size);
+                                       const WordView& prompt);
 
   // All must outlive the answer. The options must be valid.
   Answer(const ModelConfig& config, const Tokenizer& tokenizer,
@@ -55,7 +56,8 @@ class Answer {
   bool scores_prompt() const {
     return reporter_.wanted() && options_.score_prompt;
   }
-  // The next token of the prompt, and the logits [vocab_size] after it.
+  // The next token of the prompt, or kRowToken, and the logits [vocab_size]
+  // after it.
   void Score(TokenId token, absl::Span<const float> logits);
 
   // A pass of the prompt has ended: tells the caller how many of its `total`
@@ -63,8 +65,9 @@ class Answer {
   // the rest.
   bool EndsPrompt(size_t done, size_t total);
 
-  // What the sequence holds before the answer, the prompt included.
-  void Begin(absl::Span<const TokenId> tokens) { sampler_.Accept(tokens); }
+  // What the sequence holds before the answer, the prompt included, with
+  // kRowToken where a row is.
+  void Begin(absl::Span<const TokenId> tokens);
 
   // Whether the caller ends it, who is asked. Once true, so is Ended.
   bool Interrupted();

@@ -115,7 +115,7 @@ absl::StatusOr<std::optional<Session>> Batcher::Begin(RunningRequest& request) {
     if (!other->started()) continue;
     const size_t shared =
         SharedPrefix(request.prompt(), request.pieces(),
-                     other->session().words().tokens(), other->pieces());
+                     other->session().words(), other->pieces());
     const size_t reusable =
         ReusablePrefix(shared, request.pieces(), other->session());
     branch = std::max(branch, shared);
@@ -143,8 +143,10 @@ size_t Batcher::PieceEnd(const RunningRequest& request, size_t room) const {
   if (!pieces.matter() && !request.scored()) {
     // A pass of half as many rows takes more than half the time.
     const size_t max_rows = executor_.max_rows();
-    end = std::min(begin + (room >= max_rows / 2 ? room : max_rows),
-                   pieces.size());
+    end =
+        begin + WordView(request.prompt())
+                    .From(begin)
+                    .PassSize(room >= max_rows / 2 ? room : max_rows, max_rows);
   }
   for (const size_t branch : Branches(request)) {
     if (branch >= begin + kWorthSharing && branch < end &&

@@ -13,7 +13,12 @@ NgramDrafter::NgramDrafter(Session& session, std::vector<TokenId> stop_tokens)
       index_(session.position() + session.remaining()) {}
 
 void NgramDrafter::Begin(absl::Span<const TokenId> tokens) {
-  for (const TokenId token : tokens) index_.Append(token);
+  // No row is found again, whatever its hash: each gets a name of its own,
+  // which is not in the vocabulary.
+  TokenId row = kRowToken;
+  for (const TokenId token : tokens) {
+    index_.Append(token == kRowToken ? row-- : token);
+  }
   match_ = index_.FindEnd();
 }
 
@@ -29,6 +34,7 @@ absl::Span<const TokenId> NgramDrafter::Draft(size_t most) {
   const size_t length = policy_.DraftLength(match_.length, most);
   while (draft_.size() < length) {
     const TokenId token = index_.Foretold(match_, draft_.size());
+    if (token < 0) break;  // a row
     // Nothing follows a stop token, so that its logits are of no use.
     if (std::binary_search(stop_tokens_.begin(), stop_tokens_.end(), token)) {
       break;

@@ -17,7 +17,7 @@ class Drafter {
  public:
   virtual ~Drafter() = default;
 
-  // The sequence begins with `tokens`.
+  // The sequence begins with `tokens`, of which kRowToken stands for a row.
   virtual void Begin(absl::Span<const TokenId> tokens) = 0;
 
   // It goes on with `token`.

@@ -46,6 +46,7 @@ class Engine::Impl {
        const EngineOptions& options)
       : config_(model.config()),
         options_(options),
+        max_rows_(executor.max_rows()),
         batcher_(model, tokenizer, executor, options),
         queue_(options.max_queued, options.max_queued_per_client),
         thread_([this] { Run(); }) {}
@@ -63,7 +64,14 @@ class Engine::Impl {
     GEMMA_RETURN_IF_ERROR(Answer::Check(request.options, config_));
     const size_t room = HasGlobal(config_) ? options_.max_tokens
                                            : std::numeric_limits<size_t>::max();
-    GEMMA_RETURN_IF_ERROR(Answer::CheckPrompt(request.prompt, room, config_));
+    if (!request.words.empty() && !request.prompt.empty()) {
+      return absl::InvalidArgumentError(
+          "a request has a prompt and words, wanted one of them");
+    }
+    const WordView prompt = request.words.empty() ? WordView(request.prompt)
+                                                  : WordView(request.words);
+    GEMMA_RETURN_IF_ERROR(
+        Answer::CheckPrompt(prompt, room, config_, max_rows_));
     auto state =
         std::make_shared<Ticket::State>(std::move(request), thread_.get_id());
     {
@@ -138,7 +146,8 @@ class Engine::Impl {
 
   const ModelConfig& config_;
   const EngineOptions options_;
-  Batcher batcher_;  // the thread's
+  const size_t max_rows_;  // of a pass
+  Batcher batcher_;        // the thread's
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;

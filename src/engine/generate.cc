@@ -14,17 +14,26 @@
 namespace gemma {
 namespace {
 
+// Rows of a pass of the prompt, if one that may be divided has at most `most`.
+size_t LargestPass(const WordView& prompt, size_t most) {
+  size_t largest = std::min(most, prompt.size());
+  prompt.ForEachRun([&](const WordView::Run& run) {
+    if (run.bidirectional()) largest = std::max(largest, run.count);
+  });
+  return largest;
+}
+
 // Appends the prompt pass by pass, and tells the answer of each. Returns the
 // logits of the prompt's last token, or none if the answer ended before. They
 // are in `rows` if the prompt is scored.
-absl::Span<float> Prefill(Session& session, absl::Span<const TokenId> prompt,
+absl::Span<float> Prefill(Session& session, const WordView& prompt,
                           absl::Span<const size_t> checkpoints, Answer& answer,
                           std::vector<float>& rows) {
   Session::Impl& impl = session.impl();
   const size_t vocab_size = session.model().config().vocab_size;
   const bool scored = answer.scores_prompt();
-  const size_t max_rows = PromptRows(scored, impl.executor().max_rows());
-  if (scored) rows.resize(std::min(max_rows, prompt.size()) * vocab_size);
+  const size_t most = PromptRows(scored, impl.executor().max_rows());
+  if (scored) rows.resize(LargestPass(prompt, most) * vocab_size);
   const absl::Span<float> logits =
       scored ? absl::MakeSpan(rows) : impl.logits();
   for (size_t done = 0;;) {
@@ -34,11 +43,11 @@ absl::Span<float> Prefill(Session& session, absl::Span<const TokenId> prompt,
                                 : end == prompt.size() ? WantedLogits::kLast
                                                        : WantedLogits::kNone;
     const size_t count =
-        impl.AppendPass(prompt.subspan(done, end - done), wanted, logits.data(),
-                        scored ? nullptr : &answer.needed(), max_rows);
+        impl.AppendPass(prompt.First(end).From(done), wanted, logits.data(),
+                        scored ? nullptr : &answer.needed(), most);
     const size_t num_scored = scored ? count : 0;
     for (size_t i = 0; i < num_scored; ++i) {
-      answer.Score(prompt[done + i],
+      answer.Score(prompt.tokens()[done + i],
                    logits.subspan(i * vocab_size, vocab_size));
     }
     done += count;
@@ -70,15 +79,16 @@ absl::Status Decode(absl::Span<float> logits, Answer& answer,
 }  // namespace
 
 absl::StatusOr<GenerateStats> GenerateWith(
-    Drafter* drafter, Session& session, absl::Span<const TokenId> prompt,
+    Drafter* drafter, Session& session, const WordView& prompt,
     const GenerateOptions& options,
     const std::function<bool(std::string_view text)>& on_text) {
   const Model& model = session.model();
   GEMMA_RETURN_IF_ERROR(Answer::Check(options, model.config()));
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
   GEMMA_RETURN_IF_ERROR(
-      Answer::CheckPrompt(prompt, session.remaining(), model.config()));
-  GEMMA_RETURN_IF_ERROR(Answer::CheckCheckpoints(options, prompt.size()));
+      Answer::CheckPrompt(prompt, session.remaining(), model.config(),
+                          session.impl().executor().max_rows()));
+  GEMMA_RETURN_IF_ERROR(Answer::CheckCheckpoints(options, prompt));
   GenerateStats stats;
   const size_t position = session.position();
   Answer answer(model.config(), *tokenizer, options, on_text);
@@ -102,15 +112,31 @@ absl::StatusOr<GenerateStats> GenerateWith(
   return stats;
 }
 
-absl::StatusOr<GenerateStats> Generate(
-    Session& session, absl::Span<const TokenId> prompt,
-    const GenerateOptions& options,
+namespace {
+
+absl::StatusOr<GenerateStats> GenerateWords(
+    Session& session, const WordView& prompt, const GenerateOptions& options,
     const std::function<bool(std::string_view text)>& on_text) {
   if (options.speculation == Speculation::kOff || session.has_tap()) {
     return GenerateWith(nullptr, session, prompt, options, on_text);
   }
   NgramDrafter drafter(session, StopTokens(session.model().config(), options));
   return GenerateWith(&drafter, session, prompt, options, on_text);
+}
+
+}  // namespace
+
+absl::StatusOr<GenerateStats> Generate(
+    Session& session, absl::Span<const TokenId> prompt,
+    const GenerateOptions& options,
+    const std::function<bool(std::string_view text)>& on_text) {
+  return GenerateWords(session, prompt, options, on_text);
+}
+
+absl::StatusOr<GenerateStats> Generate(
+    Session& session, const Words& prompt, const GenerateOptions& options,
+    const std::function<bool(std::string_view text)>& on_text) {
+  return GenerateWords(session, prompt, options, on_text);
 }
 
 }  // namespace gemma

@@ -10,12 +10,13 @@
 #include "absl/types/span.h"
 #include "gemma/generate.h"
 #include "src/engine/drafter.h"
+#include "src/engine/word_view.h"
 
 namespace gemma {
 
 // As Generate. The drafter, which may be null, does not change the answer.
 absl::StatusOr<GenerateStats> GenerateWith(
-    Drafter* drafter, Session& session, absl::Span<const TokenId> prompt,
+    Drafter* drafter, Session& session, const WordView& prompt,
     const GenerateOptions& options,
     const std::function<bool(std::string_view text)>& on_text);
 

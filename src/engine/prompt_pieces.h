@@ -5,6 +5,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <vector>
+
+#include "gemma/words.h"
+#include "ops/ops.h"
 
 namespace gemma {
 
@@ -23,7 +27,7 @@ class PromptPieces {
  public:
   // few_rows, max_rows: of the executor, whose passes take
   // LoadOptions::prefill_chunk tokens.
-  PromptPieces(size_t prompt_size, bool scored, size_t few_rows,
+  PromptPieces(const Words& prompt, bool scored, size_t few_rows,
                size_t max_rows);
 
   // Whether there are two kinds of passes.
@@ -39,7 +43,7 @@ class PromptPieces {
   bool Many(size_t token) const;
 
   // The farthest position, `position` at most, where its pass can be divided:
-  // what is left has as many rows as matter.
+  // what is left has as many rows as matter, and no bidirectional rows are cut.
   size_t Resumable(size_t position) const;
 
   // Whether a pass that begins at `begin` may end at `end`, before its time.
@@ -50,10 +54,23 @@ class PromptPieces {
   size_t Shared(const PromptPieces& other, size_t common) const;
 
  private:
+  // Passes that follow each other, all of `rows` rows but the last.
+  struct Stretch {
+    size_t begin = 0;
+    size_t rows = 0;
+  };
+
+  void AddUndivided(const MutualRange& range);
+  // Of a token of the prompt.
+  std::vector<Stretch>::const_iterator StretchOf(size_t token) const;
   size_t Begin(size_t token) const;
+  // As Words::Whole.
+  size_t Whole(size_t position) const;
 
   size_t size_;
   size_t rows_;  // of a pass
+  std::vector<Stretch> stretches_;
+  std::vector<MutualRange> undivided_;  // bidirectional rows
   size_t few_rows_;
   bool matter_;
 };

@@ -13,8 +13,7 @@ RunningRequest::RunningRequest(std::shared_ptr<Ticket::State> ticket,
     : ticket_(std::move(ticket)),
       on_text_([this](std::string_view text) { return OnText(text); }),
       answer_(model.config(), tokenizer, ticket_->request().options, on_text_),
-      pieces_(prompt().size(), scored(), executor.few_rows(),
-              executor.max_rows()) {}
+      pieces_(prompt(), scored(), executor.few_rows(), executor.max_rows()) {}
 
 void RunningRequest::Start(Session session) {
   session_ = std::move(session);
@@ -28,7 +27,7 @@ Segment RunningRequest::NextOfPrompt(size_t end) {
   const WantedLogits wanted = scored()                 ? WantedLogits::kAll
                               : end == prompt().size() ? WantedLogits::kLast
                                                        : WantedLogits::kNone;
-  return session().Next(prompt().subspan(begin, end - begin), end - begin,
+  return session().Next(WordView(prompt()).First(end).From(begin), end - begin,
                         end - begin, wanted);
 }
 
@@ -60,7 +59,7 @@ void RunningRequest::TookPrompt(const Segment& segment,
   }
   ended_ = answer_.EndsPrompt(position(), prompt().size());
   if (in_prompt()) return;
-  answer_.Begin(prompt());
+  answer_.Begin(prompt().tokens());
   completion_.stats.prefill_seconds = stopwatch_.seconds();
   stopwatch_ = Stopwatch();
   ended_ = answer_.Ended(session().remaining());

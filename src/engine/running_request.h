@@ -28,7 +28,7 @@ class RunningRequest {
   RunningRequest(std::shared_ptr<Ticket::State> ticket, const Model& model,
                  const Tokenizer& tokenizer, const Executor& executor);
 
-  absl::Span<const TokenId> prompt() const { return ticket_->request().prompt; }
+  const Words& prompt() const { return ticket_->prompt(); }
   const PromptPieces& pieces() const { return pieces_; }
   bool scored() const { return answer_.scores_prompt(); }
   // As Answer::needed.

@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "src/base/status_macros.h"
 #include "src/engine/log_probabilities.h"
+#include "src/engine/session_impl.h"
 
 namespace gemma {
 namespace {
@@ -81,11 +82,12 @@ absl::Status AddRest(Session& session, absl::Span<const TokenId> choice,
 }
 
 // As Score, of checked choices; if it fails, the session may hold more.
-absl::StatusOr<std::vector<ChoiceScore>> ScoreChecked(
-    Session& session, absl::Span<const TokenId> prompt, Choices choices) {
+absl::StatusOr<std::vector<ChoiceScore>> ScoreChecked(Session& session,
+                                                      const WordView& prompt,
+                                                      Choices choices) {
   std::vector<ChoiceScore> scores(choices.size());
   GEMMA_ASSIGN_OR_RETURN(const absl::Span<float> logits,
-                         session.Forward(prompt));
+                         session.impl().Forward(prompt, {}));
   const LogProbabilities first(logits);
   size_t longest = 0;
   for (size_t i = 0; i < choices.size(); ++i) {
@@ -103,17 +105,29 @@ absl::StatusOr<std::vector<ChoiceScore>> ScoreChecked(
   return scores;
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<ChoiceScore>> Score(Session& session,
-                                               absl::Span<const TokenId> prompt,
-                                               Choices choices) {
+absl::StatusOr<std::vector<ChoiceScore>> ScoreWords(Session& session,
+                                                    const WordView& prompt,
+                                                    Choices choices) {
   GEMMA_RETURN_IF_ERROR(CheckChoices(session, prompt.size(), choices));
   const size_t begin = session.position();
   absl::StatusOr<std::vector<ChoiceScore>> scores =
       ScoreChecked(session, prompt, choices);
   if (!scores.ok()) GEMMA_RETURN_IF_ERROR(session.Rewind(begin));
   return scores;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<ChoiceScore>> Score(Session& session,
+                                               absl::Span<const TokenId> prompt,
+                                               Choices choices) {
+  return ScoreWords(session, prompt, choices);
+}
+
+absl::StatusOr<std::vector<ChoiceScore>> Score(Session& session,
+                                               const Words& prompt,
+                                               Choices choices) {
+  return ScoreWords(session, prompt, choices);
 }
 
 }  // namespace gemma

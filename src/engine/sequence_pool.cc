@@ -8,14 +8,11 @@
 
 namespace gemma {
 
-size_t SharedPrefix(absl::Span<const TokenId> prompt,
-                    const PromptPieces& pieces,
-                    absl::Span<const TokenId> tokens,
-                    const PromptPieces& tokens_pieces) {
-  const size_t most = std::min(prompt.size() - 1, tokens.size());
-  const auto end =
-      std::mismatch(prompt.begin(), prompt.begin() + most, tokens.begin());
-  return pieces.Shared(tokens_pieces, end.first - prompt.begin());
+size_t SharedPrefix(const Words& prompt, const PromptPieces& pieces,
+                    const Words& words, const PromptPieces& words_pieces) {
+  const size_t common =
+      std::min(CommonPrefix(prompt, words), prompt.size() - 1);
+  return pieces.Shared(words_pieces, prompt.Whole(common));
 }
 
 size_t ReusablePrefix(size_t shared, const PromptPieces& pieces,
@@ -35,12 +32,12 @@ SequencePool::SequencePool(const Model& model, const SessionOptions& options,
       max_bytes_(max_bytes),
       sequence_bytes_(model.MemoryFor(options).cache) {}
 
-SequencePool::Prefix SequencePool::Find(absl::Span<const TokenId> prompt,
+SequencePool::Prefix SequencePool::Find(const Words& prompt,
                                         const PromptPieces& pieces) {
   Prefix best;
   for (auto kept = kept_.begin(); kept != kept_.end(); ++kept) {
     const size_t shared =
-        SharedPrefix(prompt, pieces, kept->session.tokens(), kept->pieces);
+        SharedPrefix(prompt, pieces, kept->session.words(), kept->pieces);
     const size_t size = ReusablePrefix(shared, pieces, kept->session.impl());
     best.shared = std::max(best.shared, shared);
     if (size <= best.size) continue;
@@ -107,7 +104,8 @@ void SequencePool::Checkpoint(Session::Impl& sequence, size_t checkpoints) {
 
 uint64_t SequencePool::Bytes(const Session& session) const {
   const Session::Impl& impl = session.impl();
-  return sequence_bytes_ + impl.num_checkpoints() * impl.checkpoint_bytes();
+  return sequence_bytes_ + impl.row_bytes() +
+         impl.num_checkpoints() * impl.checkpoint_bytes();
 }
 
 uint64_t SequencePool::KeptBytes() const {

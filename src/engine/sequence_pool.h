@@ -8,19 +8,17 @@
 #include <list>
 
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "gemma/session.h"
+#include "gemma/words.h"
 #include "src/engine/prompt_pieces.h"
 #include "src/engine/session_impl.h"
 
 namespace gemma {
 
-// How many of a prompt's first tokens a sequence of `tokens` has, or will have,
+// How many of a prompt's first words a sequence of `words` has, or will have,
 // with the same bits. Not the last: its logits are wanted.
-size_t SharedPrefix(absl::Span<const TokenId> prompt,
-                    const PromptPieces& pieces,
-                    absl::Span<const TokenId> tokens,
-                    const PromptPieces& tokens_pieces);
+size_t SharedPrefix(const Words& prompt, const PromptPieces& pieces,
+                    const Words& words, const PromptPieces& words_pieces);
 
 // How many of these can be taken from the sequence: it goes back to them
 // without computing.
@@ -43,7 +41,7 @@ class SequencePool {
     size_t size = 0;    // as ReusablePrefix; 0: there is none
     size_t shared = 0;  // the largest SharedPrefix of any
   };
-  Prefix Find(absl::Span<const TokenId> prompt, const PromptPieces& pieces);
+  Prefix Find(const Words& prompt, const PromptPieces& pieces);
 
   // A sequence that goes on from what was found. That is kept, too, where more
   // of its prompt would be lost than is used.

@@ -6,7 +6,10 @@
 namespace gemma {
 
 Ticket::State::State(Request request, std::thread::id engine_thread)
-    : request_(std::move(request)), engine_thread_(engine_thread) {
+    : request_(std::move(request)),
+      prompt_(request_.words.empty() ? Words(std::move(request_.prompt))
+                                     : std::move(request_.words)),
+      engine_thread_(engine_thread) {
   std::function<bool()>& cancelled = request_.options.cancelled;
   cancelled = [this, callers = std::move(cancelled)] {
     return cancelled_.load(std::memory_order_relaxed) || (callers && callers());

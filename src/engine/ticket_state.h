@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "gemma/engine.h"
+#include "gemma/words.h"
 #include "src/base/stopwatch.h"
 
 namespace gemma {
@@ -22,6 +23,8 @@ class Ticket::State {
 
   // The request; it also ends when the ticket is cancelled.
   const Request& request() const { return request_; }
+  // Request::words, or Request::prompt, which both are gone.
+  const Words& prompt() const { return prompt_; }
 
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
@@ -41,6 +44,7 @@ class Ticket::State {
 
  private:
   Request request_;
+  const Words prompt_;
   const std::thread::id engine_thread_;
   const Stopwatch stopwatch_;
   std::atomic<bool> cancelled_ = false;

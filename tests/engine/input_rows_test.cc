@@ -4,10 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "src/engine/drafter.h"
+#include "src/engine/session_impl.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/input_rows.h"
 #include "tests/support/near.h"
@@ -267,6 +270,233 @@ TEST_P(BidirectionalRows, MoreThanAPassAreRefused) {
       "(LoadOptions::prefill_chunk)";
   EXPECT_EQ(ErrorOf(session.Append(words)), error);
   EXPECT_EQ(ErrorOf(session.Forward(words)), error);
+  EXPECT_EQ(session.position(), 0u);
+}
+
+// ---------------------------------------------------------------------------
+// Prompts
+
+// 40 tokens, rows, and `tail` more tokens.
+Words ImagePrompt(const InputRows& rows, size_t tail, uint64_t seed) {
+  Words words(MakePrompt(40, 1));
+  words.Append(rows);
+  words.Append(absl::MakeConstSpan(MakePrompt(50, seed)).first(tail));
+  return words;
+}
+
+Request AskAbout(Words words) {
+  Request request = Ask({}, 6);
+  request.words = std::move(words);
+  return request;
+}
+
+class RowPrompts : public ::testing::TestWithParam<Toy> {};
+
+INSTANTIATE_TEST_SUITE_P(Toys, RowPrompts,
+                         ::testing::ValuesIn(AllSpeakingToys()),
+                         [](const auto& toy) { return toy.param.name; });
+
+// Requests of all kinds, alone and together, with any reuse.
+TEST_P(RowPrompts, EngineAnswersAsGenerate) {
+  for (const size_t chunk : {256, 40}) {
+    SCOPED_TRACE(chunk);
+    const Model model = LoadSpeakingToy(GetParam(), 2, chunk);
+    std::vector<Request> requests;
+    for (const RowMask mask : {RowMask::kCausal, kBidirectional}) {
+      for (const size_t seed : {1, 2}) {
+        const InputRows rows = RandomRows(model, 38, mask, seed);
+        for (const size_t tail : {0, 1, 50}) {
+          requests.push_back(AskAbout(ImagePrompt(rows, tail, 3)));
+        }
+        Request& last = requests.back();
+        last.options.on_token = [](const ScoredToken&) {};
+        last.options.score_prompt = true;
+        Words two = ImagePrompt(rows, 20, 4);
+        two.Append(rows);
+        requests.push_back(AskAbout(two));
+        requests.back().options.sampling.repetition_penalty = 1.3f;
+      }
+    }
+    requests.push_back(Ask(MakePrompt(60, 1), 6));
+    EngineOptions options;
+    options.max_tokens = 400;
+    std::vector<Outcome> expected;
+    for (const Request& request : requests) {
+      expected.push_back(Alone(model, request, options));
+      ASSERT_EQ(expected.back().error, "");
+    }
+    for (const size_t max_sequences : {1, 20}) {
+      options.max_sequences = max_sequences;
+      auto engine = Engine::Create(model, options);
+      ASSERT_TRUE(engine.ok()) << engine.status();
+      std::vector<Outcome> actual(2 * requests.size());
+      std::vector<Ticket> tickets;
+      for (size_t i = 0; i < actual.size(); ++i) {
+        auto ticket =
+            engine->Submit(Scored(requests[i % requests.size()], &actual[i]));
+        ASSERT_TRUE(ticket.ok()) << ticket.status();
+        tickets.push_back(*std::move(ticket));
+      }
+      for (size_t i = 0; i < actual.size(); ++i) {
+        Collect(tickets[i], &actual[i]);
+        EXPECT_EQ(actual[i], expected[i % requests.size()]) << i;
+      }
+    }
+  }
+}
+
+// How many words of the prompt were not computed again.
+size_t Reused(Engine& engine, const Words& words) {
+  auto ticket = engine.Submit(AskAbout(words));
+  EXPECT_TRUE(ticket.ok()) << ticket.status();
+  const auto& completion = ticket->Wait();
+  EXPECT_TRUE(completion.ok()) << completion.status();
+  return completion->stats.reused_tokens;
+}
+
+// Attention without windows goes back to any position.
+TEST(RowPrompts, OnlyTheSameRowsShareCaches) {
+  const Model model = LoadSpeakingToy({"", "gemma"}, 2, 256);
+  for (const RowMask mask : {RowMask::kCausal, kBidirectional}) {
+    const InputRows rows = RandomRows(model, 38, mask, 1);
+    // The same but for the last value of the last row.
+    std::vector<float> values(rows.values().begin(), rows.values().end());
+    values.back() += 1.0f;
+    const InputRows other = *InputRows::Create(values, rows.model_dim(), mask);
+    auto engine = Engine::Create(model, {.max_tokens = 400});
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    EXPECT_EQ(Reused(*engine, ImagePrompt(rows, 50, 3)), 0u);
+    EXPECT_EQ(Reused(*engine, ImagePrompt(rows, 50, 3)), 127u);
+    // Of the two tails, the first token is the same.
+    EXPECT_EQ(Reused(*engine, ImagePrompt(rows, 50, 4)), 79u);
+    // The last word is always computed, and rows that see it with it.
+    EXPECT_EQ(Reused(*engine, ImagePrompt(rows, 0, 0)),
+              mask == kBidirectional ? 40u : 77u);
+    EXPECT_EQ(Reused(*engine, ImagePrompt(other, 50, 3)),
+              mask == kBidirectional ? 40u : 77u);
+    // Rows of another mask, and tokens, are other words.
+    const InputRows masked = *InputRows::Create(
+        {rows.values().begin(), rows.values().end()}, rows.model_dim(),
+        mask == kBidirectional ? RowMask::kCausal : kBidirectional);
+    EXPECT_EQ(Reused(*engine, ImagePrompt(masked, 50, 3)), 40u);
+  }
+}
+
+TEST(RowPrompts, RowsAreNoTokensOfTheAnswer) {
+  const Model model = LoadSpeakingToy({"", "gemma3"}, 2, 64);
+  const Words words =
+      ImagePrompt(RandomRows(model, 10, kBidirectional, 1), 8, 3);
+  Tokens without = MakePrompt(40, 1);
+  const Tokens tail = MakePrompt(8, 3);
+  without.insert(without.end(), tail.begin(), tail.end());
+
+  // Each token of the prompt is scored, and no row.
+  GenerateOptions options;
+  options.max_new_tokens = 12;
+  options.sampling.temperature = 0.0f;
+  options.sampling.repetition_penalty = 1.5f;
+  options.score_prompt = true;
+  Tokens scored;
+  options.on_token = [&](const ScoredToken& token) {
+    scored.push_back(token.token);
+  };
+  Session session = NewSession(model);
+  const auto stats =
+      Generate(session, words, options, [](std::string_view) { return true; });
+  ASSERT_TRUE(stats.ok()) << stats.status();
+  const Tokens answer(session.tokens().begin() + words.size(),
+                      session.tokens().end());
+  Tokens expected = without;
+  expected.insert(expected.end(), answer.begin(), answer.end());
+  EXPECT_EQ(scored, expected);
+
+  // Penalties are those of the tokens.
+  Session again = NewSession(model);
+  Sampler sampler(options.sampling);
+  sampler.Accept(without);
+  absl::StatusOr<absl::Span<float>> logits = again.Forward(words);
+  for (const TokenId token : answer) {
+    ASSERT_TRUE(logits.ok()) << logits.status();
+    EXPECT_EQ(sampler.Sample(*logits), token);
+    sampler.Accept({token});
+    logits = again.Forward({token});
+  }
+}
+
+TEST(RowPrompts, NoRowIsDrafted) {
+  const Model model = LoadSpeakingToy({"", "gemma3"}, 2, 64);
+  Session session = NewSession(model);
+  // For 20 tokens, those between, and the 20 again.
+  const auto draft = [&](const Tokens& between) {
+    NgramDrafter drafter(session, {});
+    // The second one is measured: passes are worth it.
+    for (size_t i = 0; i < 2; ++i) drafter.PassTook(1, 1.0);
+    const Tokens same = MakePrompt(20, 1);
+    Tokens tokens = same;
+    tokens.insert(tokens.end(), between.begin(), between.end());
+    tokens.insert(tokens.end(), same.begin(), same.end());
+    drafter.Begin(tokens);
+    const auto drafted = drafter.Draft(2);
+    return Tokens(drafted.begin(), drafted.end());
+  };
+  EXPECT_EQ(draft({20, 9, 10}), (Tokens{20, 9}));
+  EXPECT_EQ(draft({20, kRowToken, 10}), Tokens{20});
+  EXPECT_EQ(draft({kRowToken, 9, 10}), Tokens());
+  // Rows do not match rows.
+  NgramDrafter drafter(session, {});
+  for (size_t i = 0; i < 2; ++i) drafter.PassTook(1, 1.0);
+  Tokens rows(20, kRowToken);
+  rows.push_back(9);
+  rows.insert(rows.end(), 19, kRowToken);
+  drafter.Begin(rows);
+  EXPECT_TRUE(drafter.Draft(2).empty());
+}
+
+TEST(RowPrompts, ScoreTakesThem) {
+  const Model model = LoadToy({"", "gemma3"});
+  const Tokens tokens = MakePrompt(30, 1);
+  const std::vector<Tokens> choices = {{5, 6, 7}, {8}};
+  Session with_tokens = NewSession(model);
+  Session with_rows = NewSession(model);
+  const auto expected = Score(with_tokens, tokens, choices);
+  const auto actual =
+      Score(with_rows, WithEmbeddings(model, tokens, 4, 20), choices);
+  ASSERT_TRUE(expected.ok() && actual.ok());
+  for (size_t i = 0; i < choices.size(); ++i) {
+    EXPECT_EQ((*actual)[i].token_log_probabilities,
+              (*expected)[i].token_log_probabilities);
+  }
+}
+
+TEST(RowPrompts, BadOnesAreRefused) {
+  const Model model = LoadSpeakingToy({"", "gemma3"}, 2, 32);
+  auto engine = Engine::Create(model, {.max_tokens = 100});
+  ASSERT_TRUE(engine.ok());
+  const auto error = [&](Request request) {
+    return ErrorOf(engine->Submit(std::move(request)));
+  };
+  Request both = AskAbout(Words(MakePrompt(3, 1)));
+  both.prompt = {2};
+  EXPECT_EQ(error(both),
+            "a request has a prompt and words, wanted one of them");
+  Words words;
+  words.Append(RandomRows(model, 33, kBidirectional, 1));
+  const std::string too_many =
+      "there are 33 bidirectional rows, wanted at most 32 "
+      "(LoadOptions::prefill_chunk)";
+  EXPECT_EQ(error(AskAbout(words)), too_many);
+  Session session = NewSession(model);
+  EXPECT_EQ(ErrorOf(Generate(session, words, {}, nullptr)), too_many);
+  Words narrow;
+  narrow.Append(*InputRows::Create({1, 2}, 2));
+  const std::string wrong = "a row has 2 values, wanted model_dim, which is 64";
+  EXPECT_EQ(error(AskAbout(narrow)), wrong);
+  EXPECT_EQ(ErrorOf(session.Append(narrow)), wrong);
+  std::vector<float> room(model.config().vocab_size);
+  const Tokens one = {2};
+  const Session::Continuation twice = {&session, one, &words};
+  EXPECT_EQ(ErrorOf(Session::ForwardBatch({&twice, 1}, absl::MakeSpan(room))),
+            "a continuation has tokens and words, wanted one of them");
   EXPECT_EQ(session.position(), 0u);
 }
 

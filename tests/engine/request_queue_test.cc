@@ -41,7 +41,7 @@ TEST(RequestQueue, TheOldestOfAClientIsFirst) {
     ASSERT_TRUE(queue.Push(FromClient("a", i)).ok());
   }
   for (TokenId i = 0; i < 5; ++i) {
-    EXPECT_EQ(queue.Pop()->request().prompt[0], i);
+    EXPECT_EQ(queue.Pop()->prompt().tokens()[0], i);
   }
 }
 

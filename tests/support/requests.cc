@@ -107,11 +107,13 @@ Outcome Alone(const Model& model, const Request& request,
   const Request scored = Scored(request, &outcome);
   Session session = NewSession(model, {.max_tokens = options.max_tokens,
                                        .cache_format = options.cache_format});
-  const auto stats = Generate(session, scored.prompt, scored.options,
-                              [&](std::string_view text) {
-                                outcome.text += text;
-                                return !scored.on_text || scored.on_text(text);
-                              });
+  const Words prompt =
+      scored.words.empty() ? Words(scored.prompt) : scored.words;
+  const auto stats =
+      Generate(session, prompt, scored.options, [&](std::string_view text) {
+        outcome.text += text;
+        return !scored.on_text || scored.on_text(text);
+      });
   outcome.error = std::string(stats.status().message());
   if (!stats.ok()) return outcome;
   const auto answer = session.tokens().last(stats->new_tokens);
