@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "gemma/export.h"
 
 namespace gemma {
@@ -100,6 +102,10 @@ struct ModelConfig {
   TokenId bos_token = 2;                   // begins a text
   std::vector<TokenId> stop_tokens = {1};  // each ends a text
 
+  // Whether the vocabulary has the token.
+  bool has_token(TokenId token) const {
+    return token >= 0 && static_cast<size_t>(token) < vocab_size;
+  }
   size_t num_layers() const { return layers.size(); }
   // Width of a text's embedding, of a model that pools.
   size_t embedding_dim() const {
@@ -109,6 +115,13 @@ struct ModelConfig {
 
 // Returns OK, or InvalidArgument naming the first pair of fields that disagree.
 GEMMA_EXPORT absl::Status Validate(const ModelConfig& config);
+
+// OK, or InvalidArgument naming the first of `tokens` that the vocabulary
+// lacks. `what` names them, `first` is the place of the first among them:
+// "token 3 of <what> is 512, wanted 0 to 511".
+GEMMA_EXPORT absl::Status CheckTokens(absl::Span<const TokenId> tokens,
+                                      const ModelConfig& config,
+                                      std::string_view what, size_t first = 0);
 
 }  // namespace gemma
 

@@ -35,20 +35,14 @@ absl::Status Answer::Check(const GenerateOptions& options,
           "a stop string is empty, wanted at least one character");
     }
   }
-  for (const TokenId stop : options.stop_tokens) {
-    if (stop >= 0 && static_cast<size_t>(stop) < config.vocab_size) continue;
-    return absl::InvalidArgumentError(
-        absl::StrFormat("a token of stop_tokens is %d, wanted 0 to %u", stop,
-                        config.vocab_size - 1));
-  }
+  GEMMA_RETURN_IF_ERROR(
+      CheckTokens(options.stop_tokens, config, "stop_tokens"));
   GEMMA_RETURN_IF_ERROR(Validate(options.sampling));
+  std::vector<TokenId> biased;
   for (const LogitBias& b : options.sampling.logit_bias) {
-    if (static_cast<size_t>(b.token) < config.vocab_size) continue;
-    return absl::InvalidArgumentError(
-        absl::StrFormat("a token of logit_bias is %d, wanted 0 to %u", b.token,
-                        config.vocab_size - 1));
+    biased.push_back(b.token);
   }
-  return absl::OkStatus();
+  return CheckTokens(biased, config, "logit_bias");
 }
 
 absl::Status Answer::CheckPrompt(const WordView& prompt, size_t room,
@@ -62,7 +56,7 @@ absl::Status Answer::CheckPrompt(const WordView& prompt, size_t room,
         absl::StrFormat("the prompt has %u tokens, the context has room for %u",
                         prompt.size(), room));
   }
-  return CheckWords(prompt, config, max_rows, "a token of the prompt");
+  return CheckWords(prompt, config, max_rows, "the prompt");
 }
 
 absl::Status Answer::CheckCheckpoints(const GenerateOptions& options,

@@ -23,13 +23,8 @@ absl::Status CheckChoice(const Session& session, size_t prompt_tokens,
     return absl::InvalidArgumentError(
         absl::StrFormat("choice %u has no tokens, wanted 1 or more", index));
   }
-  const size_t vocab_size = session.model().config().vocab_size;
-  for (const TokenId token : choice) {
-    if (token >= 0 && static_cast<size_t>(token) < vocab_size) continue;
-    return absl::InvalidArgumentError(
-        absl::StrFormat("a token of choice %u is %d, wanted 0 to %u", index,
-                        token, vocab_size - 1));
-  }
+  GEMMA_RETURN_IF_ERROR(CheckTokens(choice, session.model().config(),
+                                    absl::StrFormat("choice %u", index)));
   const size_t room = session.remaining();
   if (prompt_tokens > room || choice.size() > room - prompt_tokens) {
     return absl::OutOfRangeError(absl::StrFormat(

@@ -134,7 +134,7 @@ bool ReadHeader(CheckedReader& reader, const ModelConfig& config,
   if (!words.has_value()) return false;
   session.words = *std::move(words);
   // Any rows fit; Session::Restore knows how many a pass takes.
-  return CheckWords(session.words, config, count, "").ok();
+  return CheckWords(session.words, config, count, "the session").ok();
 }
 
 }  // namespace

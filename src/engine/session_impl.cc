@@ -36,7 +36,7 @@ absl::Status Session::Impl::Check(const WordView& words) const {
         "%u tokens after %u do not fit in the context of %u tokens",
         words.size(), words_.size(), options_.max_tokens));
   }
-  return CheckWords(words, model_.config(), executor_.max_rows(), "token");
+  return CheckWords(words, model_.config(), executor_.max_rows(), "the input");
 }
 
 Segment Session::Impl::Next(const WordView& words, size_t most, size_t max_rows,
@@ -297,8 +297,8 @@ absl::Status Session::Impl::Restore(const SessionFile& file) {
                         saved.words.size(), options_.max_tokens));
   }
   // A smaller prefill_chunk than before may not hold rows that see each other.
-  const absl::Status fit =
-      CheckWords(saved.words, model_.config(), executor_.max_rows(), "a token");
+  const absl::Status fit = CheckWords(saved.words, model_.config(),
+                                      executor_.max_rows(), "the session");
   if (!fit.ok()) {
     return absl::FailedPreconditionError(
         absl::StrFormat("%s: %s", file.path(), fit.message()));

@@ -8,16 +8,6 @@
 namespace gemma {
 namespace {
 
-absl::Status CheckTokens(absl::Span<const TokenId> tokens, size_t vocab_size,
-                         std::string_view what) {
-  for (const TokenId token : tokens) {
-    if (token >= 0 && static_cast<size_t>(token) < vocab_size) continue;
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s is %d, wanted 0 to %u", what, token, vocab_size - 1));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CheckRows(const InputRows& rows, size_t model_dim,
                        size_t max_rows) {
   if (rows.model_dim() != model_dim) {
@@ -102,12 +92,13 @@ absl::Status CheckWords(const WordView& words, const ModelConfig& config,
   absl::Status status;
   words.ForEachRun([&](const WordView::Run& run) {
     status.Update(CheckTokens(words.tokens().subspan(done, run.begin - done),
-                              config.vocab_size, what));
+                              config, what, /*first=*/done));
     status.Update(CheckRows(run.rows, config.model_dim, max_rows));
     done = run.begin + run.count;
   });
   GEMMA_RETURN_IF_ERROR(status);
-  return CheckTokens(words.tokens().subspan(done), config.vocab_size, what);
+  return CheckTokens(words.tokens().subspan(done), config, what,
+                     /*first=*/done);
 }
 
 }  // namespace gemma

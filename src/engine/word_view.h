@@ -66,8 +66,7 @@ class WordView {
 };
 
 // OK if a model can read the words in passes of max_rows rows. Else an error
-// that names the word and begins with `what`, such as "token" or "a token of
-// the prompt".
+// that names the word; as CheckTokens, where it is a token.
 absl::Status CheckWords(const WordView& words, const ModelConfig& config,
                         size_t max_rows, std::string_view what);
 

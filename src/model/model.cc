@@ -79,9 +79,8 @@ void CompleteStopTokens(Model::Impl& impl) {
   }
   std::sort(stops.begin(), stops.end());
   stops.erase(std::unique(stops.begin(), stops.end()), stops.end());
-  std::erase_if(stops, [&](TokenId token) {
-    return token < 0 || static_cast<size_t>(token) >= impl.config.vocab_size;
-  });
+  std::erase_if(stops,
+                [&](TokenId token) { return !impl.config.has_token(token); });
 }
 
 }  // namespace

@@ -253,4 +253,16 @@ absl::StatusOr<ModelConfig> ReadConfig(const Checkpoint& checkpoint,
   return absl::InternalError("a checkpoint of no kind");
 }
 
+absl::Status CheckTokens(absl::Span<const TokenId> tokens,
+                         const ModelConfig& config, std::string_view what,
+                         size_t first) {
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (config.has_token(tokens[i])) continue;
+    return absl::InvalidArgumentError(
+        absl::StrFormat("token %u of %s is %d, wanted 0 to %u", first + i, what,
+                        tokens[i], config.vocab_size - 1));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace gemma

@@ -257,9 +257,9 @@ TEST_F(GenerateMixed, BadOptionsChangeNothing) {
   EXPECT_THAT(error(options), HasSubstr("stop string"));
   options = {};
   options.stop_tokens = {5, 512};
-  EXPECT_EQ(error(options), "a token of stop_tokens is 512, wanted 0 to 511");
+  EXPECT_EQ(error(options), "token 1 of stop_tokens is 512, wanted 0 to 511");
   options.stop_tokens = {-1};
-  EXPECT_THAT(error(options), HasSubstr("stop_tokens is -1"));
+  EXPECT_THAT(error(options), HasSubstr("token 0 of stop_tokens is -1"));
   options = {};
   options.checkpoints = {2, 2};
   EXPECT_EQ(error(options),

@@ -313,7 +313,7 @@ TEST_F(GenerateScored, BiasOutsideVocabularyIsRefused) {
                               [](std::string_view) { return true; });
   EXPECT_TRUE(absl::IsInvalidArgument(stats.status()));
   EXPECT_EQ(ErrorOf(stats.status()),
-            "a token of logit_bias is 512, wanted 0 to 511");
+            "token 1 of logit_bias is 512, wanted 0 to 511");
   EXPECT_EQ(session.position(), 0u);
 }
 

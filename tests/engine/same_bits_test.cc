@@ -178,7 +178,8 @@ TEST(SessionTest, RefusesBadBatches) {
             "two continuations are of the same session");
   EXPECT_EQ(error({{&a, one}, {&b, three}}),
             "3 tokens after 0 do not fit in the context of 2 tokens");
-  EXPECT_EQ(error({{&a, one}, {&b, unknown}}), "token is 256, wanted 0 to 255");
+  EXPECT_EQ(error({{&a, one}, {&b, unknown}}),
+            "token 0 of the input is 256, wanted 0 to 255");
   EXPECT_EQ(error({{&a, one}, {&b, {}}}),
             "there are no tokens, wanted 1 or more");
   EXPECT_EQ(error({{&a, one}}), "there is room for 512 logits, wanted 256");
@@ -285,7 +286,7 @@ TEST(Session, RefusesBadArguments) {
   const std::vector<TokenId> negative = {-1};
   const std::vector<TokenId> long_one = {2, 3, 4, 5, 6};
   EXPECT_EQ(session.Forward(bad).status().message(),
-            "token is 256, wanted 0 to 255");
+            "token 1 of the input is 256, wanted 0 to 255");
   EXPECT_FALSE(session.Forward(negative).ok());
   EXPECT_EQ(session.Forward(long_one).status().code(),
             absl::StatusCode::kOutOfRange);

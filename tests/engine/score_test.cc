@@ -174,14 +174,14 @@ TEST(Score, BadArgumentsChangeNothing) {
   EXPECT_EQ(error({3}, {{4}, {}}), "choice 1 has no tokens, wanted 1 or more");
   EXPECT_EQ(error({}, {{4}}), "there are no tokens, wanted 1 or more");
   EXPECT_EQ(error({3}, {{4}, {4, -1}}),
-            "a token of choice 1 is -1, wanted 0 to " +
+            "token 1 of choice 1 is -1, wanted 0 to " +
                 std::to_string(vocab_size - 1));
   EXPECT_EQ(error({3}, {{4, vocab_size}}),
-            "a token of choice 0 is " + std::to_string(vocab_size) +
+            "token 1 of choice 0 is " + std::to_string(vocab_size) +
                 ", wanted 0 to " + std::to_string(vocab_size - 1));
   EXPECT_EQ(error({3, vocab_size}, {{4}}),
-            "token is " + std::to_string(vocab_size) + ", wanted 0 to " +
-                std::to_string(vocab_size - 1));
+            "token 1 of the input is " + std::to_string(vocab_size) +
+                ", wanted 0 to " + std::to_string(vocab_size - 1));
   EXPECT_EQ(error({3, 4, 5}, {{6, 7, 8}, {6, 7, 8, 9}}),
             "the prompt has 3 tokens and choice 1 4, the context has room for "
             "6");

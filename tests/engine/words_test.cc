@@ -183,7 +183,7 @@ TEST(CheckWords, NamesWhatIsWrong) {
   config.vocab_size = 10;
   config.model_dim = 2;
   const auto error = [&](const Words& words, size_t max_rows) {
-    return std::string(CheckWords(words, config, max_rows, "token").message());
+    return std::string(CheckWords(words, config, max_rows, "F").message());
   };
   Words words(std::vector<TokenId>{5});
   words.Append(MakeRows(4, kBidirectional));
@@ -192,9 +192,9 @@ TEST(CheckWords, NamesWhatIsWrong) {
             "there are 4 bidirectional rows, wanted at most 3 "
             "(LoadOptions::prefill_chunk)");
   words.Append({10});
-  EXPECT_EQ(error(words, 4), "token is 10, wanted 0 to 9");
+  EXPECT_EQ(error(words, 4), "token 5 of F is 10, wanted 0 to 9");
   EXPECT_EQ(error(Words(std::vector<TokenId>{kRowToken}), 4),
-            "token is -1, wanted 0 to 9");
+            "token 0 of F is -1, wanted 0 to 9");
   Words causal;
   causal.Append(MakeRows(4, kCausal));
   EXPECT_EQ(error(causal, 1), "");

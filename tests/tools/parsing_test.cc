@@ -26,13 +26,6 @@ TEST(TokenIds, AreSeparatedByBlanks) {
   }
 }
 
-TEST(TokenIds, AreInTheVocabulary) {
-  EXPECT_TRUE(CheckTokens({0, 255}, 256, "F").ok());
-  EXPECT_EQ(CheckTokens({0, 256}, 256, "F").message(),
-            "F: token 1 is 256, the model's ids are 0 to 255");
-  EXPECT_FALSE(CheckTokens({-1}, 256, "F").ok());
-}
-
 TEST(Utf8, IsChecked) {
   EXPECT_TRUE(CheckUtf8("", "X").ok());
   EXPECT_TRUE(CheckUtf8("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", "X").ok());

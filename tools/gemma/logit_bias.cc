@@ -74,10 +74,11 @@ absl::StatusOr<std::vector<LogitBias>> FindLogitBiases(
       }
       named.token = *token;
     }
-    const size_t vocab_size = model.config().vocab_size;
-    if (static_cast<size_t>(named.token) >= vocab_size) {
-      return Refuse(text, absl::StrCat(named.token),
-                    absl::StrCat("not a token from 0 to ", vocab_size - 1));
+    const ModelConfig& config = model.config();
+    if (!config.has_token(named.token)) {
+      return Refuse(
+          text, absl::StrCat(named.token),
+          absl::StrCat("not a token from 0 to ", config.vocab_size - 1));
     }
     biases.push_back({named.token, named.bias});
   }

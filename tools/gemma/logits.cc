@@ -38,11 +38,13 @@ absl::StatusOr<std::vector<TokenId>> ReadTokens(const LogitsOptions& options) {
 }
 
 absl::Status Check(const LogitsOptions& options,
-                   absl::Span<const TokenId> tokens, size_t vocab_size) {
+                   absl::Span<const TokenId> tokens,
+                   const ModelConfig& config) {
   if (!options.tokens_file.empty()) {
-    return CheckTokens(tokens, vocab_size, options.tokens_file);
+    return CheckTokens(tokens, config, options.tokens_file);
   }
-  return AsUsageError(CheckTokens(tokens, vocab_size, kTokensOption));
+  return WithOptions(AsUsageError(CheckTokens(tokens, config, kTokensOption)),
+                     {kTokensOption});
 }
 
 absl::Status Logits(const LogitsOptions& options) {
@@ -53,7 +55,7 @@ absl::Status Logits(const LogitsOptions& options) {
                          ReadTokens(options));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   const size_t vocab_size = model.config().vocab_size;
-  GEMMA_RETURN_IF_ERROR(Check(options, tokens, vocab_size));
+  GEMMA_RETURN_IF_ERROR(Check(options, tokens, model.config()));
   GEMMA_ASSIGN_OR_RETURN(Session session,
                          CreateSession(model, options.model, tokens.size()));
   GEMMA_RETURN_IF_ERROR(CheckFits(session, tokens.size()));

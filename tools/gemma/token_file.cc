@@ -45,15 +45,4 @@ absl::StatusOr<std::vector<TokenId>> ReadTokenFile(std::string_view path) {
   return ParseTokenIds(text, kBlanks, path);
 }
 
-absl::Status CheckTokens(absl::Span<const TokenId> tokens, size_t vocab_size,
-                         std::string_view what) {
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    if (tokens[i] >= 0 && static_cast<size_t>(tokens[i]) < vocab_size) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat(what, ": token ", i, " is ", tokens[i],
-                     ", the model's ids are 0 to ", vocab_size - 1));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace gemma::tools

@@ -3,13 +3,11 @@
 #ifndef GEMMA_TOOLS_GEMMA_TOKEN_FILE_H_
 #define GEMMA_TOOLS_GEMMA_TOKEN_FILE_H_
 
-#include <cstddef>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "gemma/model_config.h"
 
 namespace gemma::tools {
@@ -22,10 +20,6 @@ absl::StatusOr<std::vector<TokenId>> ParseTokenIds(std::string_view text,
 
 // Ids separated by blanks or line ends.
 absl::StatusOr<std::vector<TokenId>> ReadTokenFile(std::string_view path);
-
-// OK, or InvalidArgument naming the first token outside the vocabulary.
-absl::Status CheckTokens(absl::Span<const TokenId> tokens, size_t vocab_size,
-                         std::string_view what);
 
 }  // namespace gemma::tools
 

@@ -70,7 +70,7 @@ absl::StatusOr<std::vector<TokenId>> ReadIds(const Npz& npz,
     tokens.push_back(id == static_cast<TokenId>(id) ? static_cast<TokenId>(id)
                                                     : TokenId{-1});
   }
-  GEMMA_RETURN_IF_ERROR(CheckTokens(tokens, model.config().vocab_size, where));
+  GEMMA_RETURN_IF_ERROR(CheckTokens(tokens, model.config(), where));
   return tokens;
 }
 
