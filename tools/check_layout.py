@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks who includes whom, and what lies at the top level.
+"""Checks who includes whom, what lies at the top level, and that no code reads
+words of messages.
 
 Prints one line for each breach and exits with 1 if there is any.
 --self-test shows that each rule can fail.
@@ -28,8 +29,8 @@ ARROWS = [
     (r"include/gemma/", r"gemma/"),
     (r"compression/", r"(compression|hwy)/"),
     (r"ops/", r"(ops|compression|hwy)/"),
-    (r"src/base/", r"src/base/"),
-    (r"src/os/", r"src/(os|base)/"),
+    (r"src/base/", r"(gemma/error_reason\.h|src/base/)"),
+    (r"src/os/", r"(gemma/error_reason\.h|src/(os|base)/)"),
     (r"src/formats/", r"(gemma|src/(formats|os|base)|compression)/"),
     (r"src/text/", r"(gemma|src/(text|formats|os|base))/"),
     (r"src/grammar/", r"(gemma|src/(grammar|text|formats|os|base))/"),
@@ -45,6 +46,13 @@ ARROWS = [
     (r"tests/", r""),
 ]
 OURS = r"(gemma|src|ops|compression|hwy|tests|tools|benchmarks)/"
+
+# Messages are for people. What programs want to know of an error, its code and
+# its payload say (gemma/error_reason.h).
+WORDS = re.compile(
+    r"(?:StrContains|StartsWith|EndsWith|ConsumePrefix|ConsumeSuffix|StripPrefix)\w*\(\s*[\w.>()*-]*\bmessage\b"
+    r"|\bmessage\(\)\s*(?:[=!]=|\.\s*(?:find|rfind|starts_with|ends_with|contains|compare)\b)")
+READERS = r"(src|ops|compression|include|tools|benchmarks)/"
 
 # Public headers: the standard library and abseil besides.
 PUBLIC = r"<\w+>|<std(def|int|bool)\.h>|\"(absl|gemma)/"
@@ -66,6 +74,9 @@ def check_code(path, text):
     if allowed is None:
         yield 1, "code in a folder that has no rule"
         return
+    if re.match(READERS, path):
+        for match in WORDS.finditer(text):
+            yield text.count("\n", 0, match.start()) + 1, "must not match words of a message"
     for number, line in enumerate(text.splitlines(), 1):
         include = re.match(r'\s*#\s*include\s+([<"]([^>"]+)[>"])', line)
         if include:
@@ -113,6 +124,8 @@ def self_test():
         ("tools/gemma/chat.cc", '#include "gemma/gemma.h"'),
         ("tools/gemma/verify.cc", '#include "src/model/a.h"'),
         ("tests/ops/a_test.cc", '#include "hwy/highway.h"'),
+        ("tests/ops/a_test.cc", 'EXPECT_TRUE(status.message() == "late");'),
+        ("tools/gemma/a.cc", "Note(absl::StrCat(path, status.message()));"),
     ]
     bad = [
         ("notes.txt", ""),
@@ -142,6 +155,10 @@ def self_test():
         ("tools/gemma/perplexity.cc", '#include "ops/ops.h"'),
         ("tools/gemma/verify.cc", '#include "hwy/base.h"'),
         ("benchmarks/a_benchmark.cc", '#include "tools/gemma/a.h"'),
+        ("src/text/a.cc", 'if (status.message() == "late") {'),
+        ("tools/gemma/a.cc", 'if (absl::StrContains(message, "late")) {'),
+        ("tools/gemma/a.cc", 'if (absl::StartsWith(\n  error->status().message(), "late")) {'),
+        ("tools/gemma/a.cc", 'if (status.message().find("late") != npos) {'),
     ]
     wrong = [f"allowed, but reported: {case}" for case in good if one(*case)]
     wrong += [f"forbidden, but not reported: {case}" for case in bad if not one(*case)]

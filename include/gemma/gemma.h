@@ -6,6 +6,7 @@
 #include "gemma/classifier.h"
 #include "gemma/embedder.h"
 #include "gemma/engine.h"
+#include "gemma/error_reason.h"
 #include "gemma/export.h"
 #include "gemma/feature_tap.h"
 #include "gemma/fill_in_middle.h"

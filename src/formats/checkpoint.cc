@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
+#include "gemma/error_reason.h"
 #include "src/base/messages.h"
 #include "src/base/part_name.h"
 #include "src/base/status_macros.h"
@@ -28,9 +29,8 @@ constexpr std::string_view kConfig = "config.json";
 constexpr std::string_view kWeights = "model.safetensors";
 constexpr std::string_view kIndex = "model.safetensors.index.json";
 
-std::string DirectoryOf(const std::string& path) {
-  const std::string directory = fs::path(path).parent_path().string();
-  return directory.empty() ? "." : directory;
+absl::Status MissingFile(std::string_view message) {
+  return WithReason(absl::NotFoundError(message), ErrorReason::kMissingFile);
 }
 
 // Moves the tensors of one file to those of the checkpoint. `module`: whose
@@ -74,10 +74,12 @@ absl::Status AddParts(const PartName& name, Checkpoint& checkpoint) {
     const std::string path = InDirectory(checkpoint.directory, name.Part(part));
     absl::StatusOr<MappedFile> file = MappedFile::Open(path);
     if (!file.ok()) {
-      return absl::Status(
-          file.status().code(),
-          absl::StrFormat("%s (part %d of %d of the model)",
-                          file.status().message(), part, name.count));
+      return WithReason(
+          absl::Status(
+              file.status().code(),
+              absl::StrFormat("%s (part %d of %d of the model)",
+                              file.status().message(), part, name.count)),
+          ErrorReason::kMissingPart);
     }
     GEMMA_ASSIGN_OR_RETURN(GgufFile gguf, ParseGguf(file->bytes(), path));
     GEMMA_RETURN_IF_ERROR(CheckPart(gguf, name, part));
@@ -198,7 +200,7 @@ absl::Status AddShards(const Json& index, Checkpoint& checkpoint) {
     absl::flat_hash_set<std::string> skipped;
     const absl::Status status = AddSafetensors(path, checkpoint, skipped);
     if (absl::IsNotFound(status)) {
-      return absl::NotFoundError(
+      return MissingFile(
           absl::StrCat(status.message(), " (wanted by ", index.Where(), ")"));
     }
     GEMMA_RETURN_IF_ERROR(status);
@@ -206,9 +208,9 @@ absl::Status AddShards(const Json& index, Checkpoint& checkpoint) {
       if (skipped.contains(name)) continue;
       const auto it = checkpoint.tensors.find(name);
       if (it == checkpoint.tensors.end() || it->second.file != path) {
-        return absl::NotFoundError(absl::StrCat(path, ": no tensor ",
-                                                Quoted(name), ", which ",
-                                                index.Where(), " says it has"));
+        return MissingFile(absl::StrCat(path, ": no tensor ", Quoted(name),
+                                        ", which ", index.Where(),
+                                        " says it has"));
       }
     }
   }
@@ -241,9 +243,9 @@ absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
 
   GEMMA_ASSIGN_OR_RETURN(checkpoint.config, ReadObject(where, kConfig));
   if (!checkpoint.config.has_value()) {
-    return absl::NotFoundError(absl::StrCat(InDirectory(where, kConfig),
-                                            ": No such file, wanted beside ",
-                                            kWeights));
+    return MissingFile(absl::StrCat(InDirectory(where, kConfig),
+                                    ": No such file, wanted beside ",
+                                    kWeights));
   }
   GEMMA_ASSIGN_OR_RETURN(checkpoint.generation_config,
                          ReadObject(where, "generation_config.json"));
@@ -257,7 +259,7 @@ absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
     GEMMA_ASSIGN_OR_RETURN(const std::optional<Json> index,
                            ReadObject(where, kIndex));
     if (!index.has_value()) {
-      return absl::NotFoundError(
+      return MissingFile(
           absl::StrCat(InDirectory(where, kIndex), ": No such file"));
     }
     GEMMA_RETURN_IF_ERROR(AddShards(*index, checkpoint));
@@ -277,11 +279,13 @@ absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
 // What a path is
 
 absl::Status NotAModel(const std::string& path, std::string_view found) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      path,
-      ": not a GGUF or gemma.cpp file or a Hugging Face directory (found ",
-      found, ", wanted a .gguf or .sbs file, or a directory with ", kConfig,
-      " and ", kWeights, " or ", kIndex, ")"));
+  return WithReason(
+      absl::InvalidArgumentError(absl::StrCat(
+          path,
+          ": not a GGUF or gemma.cpp file or a Hugging Face directory (found ",
+          found, ", wanted a .gguf or .sbs file, or a directory with ", kConfig,
+          " and ", kWeights, " or ", kIndex, ")")),
+      ErrorReason::kNotAModel);
 }
 
 // Opens a file by what it begins with.

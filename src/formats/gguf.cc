@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "compression/format.h"
+#include "gemma/error_reason.h"
 #include "src/base/checked_reader.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
@@ -112,9 +113,14 @@ class GgufParser {
     return absl::InvalidArgumentError(absl::StrCat(path_, ": ", message));
   }
 
+  // The file holds less than it says.
+  absl::Status Incomplete(absl::Status status) const {
+    return WithReason(std::move(status), ErrorReason::kIncompleteFile);
+  }
+
   absl::Status Truncated(std::string_view what) const {
-    return absl::DataLossError(absl::StrCat(path_, ": ends inside ", what,
-                                            ", after ", Bytes(bytes_.size())));
+    return Incomplete(absl::DataLossError(absl::StrCat(
+        path_, ": ends inside ", what, ", after ", Bytes(bytes_.size()))));
   }
 
   absl::Status ReadHeader();
@@ -182,9 +188,9 @@ absl::Status GgufParser::ReadString(std::string_view what, uint64_t max_size,
                                 max_size));
   }
   if (!reader_.ReadString(max_size, out)) {
-    return Invalid(absl::StrCat(what, " has ", Bytes(size), ", but ",
-                                Bytes(ahead.remaining()),
-                                " remain in the file"));
+    return Incomplete(
+        Invalid(absl::StrCat(what, " has ", Bytes(size), ", but ",
+                             Bytes(ahead.remaining()), " remain in the file")));
   }
   return absl::OkStatus();
 }
@@ -230,10 +236,10 @@ absl::Status GgufParser::ReadValues(std::string_view what,
       CheckedMul(value.count, MinBytes(value.type));
   if (!min_bytes.has_value() || *min_bytes > reader_.remaining()) {
     return value.is_array
-               ? Invalid(absl::StrCat(what, " is an array of ", value.count,
-                                      " values of type ", TypeName(value.type),
-                                      ", but ", Bytes(reader_.remaining()),
-                                      " remain in the file"))
+               ? Incomplete(Invalid(absl::StrCat(
+                     what, " is an array of ", value.count, " values of type ",
+                     TypeName(value.type), ", but ", Bytes(reader_.remaining()),
+                     " remain in the file")))
                : Truncated(what);
   }
   if (value.type != GgufType::kString) {
@@ -337,10 +343,10 @@ absl::Status GgufParser::SetBytes(const std::string& what, Tensor& tensor) {
   const std::optional<uint64_t> bytes =
       tensor.packed.has_value() ? PackedBytesOf(tensor) : RowBytesOf(tensor);
   if (!bytes.has_value() || *bytes > bytes_.size()) {
-    return Invalid(absl::StrCat(
+    return Incomplete(Invalid(absl::StrCat(
         what, " of shape [", absl::StrJoin(tensor.shape, ", "), "] and type ",
         FormatName(tensor.format), " is larger than the file, which has ",
-        Bytes(bytes_.size())));
+        Bytes(bytes_.size()))));
   }
   tensor.bytes = static_cast<size_t>(*bytes);
   return absl::OkStatus();
@@ -358,9 +364,9 @@ absl::Status GgufParser::PlaceTensors() {
     auto& [name, tensor] = tensors_[i];
     const uint64_t offset = offsets_[i];
     if (offset > data_bytes || tensor.bytes > data_bytes - offset) {
-      return absl::DataLossError(absl::StrFormat(
+      return Incomplete(absl::DataLossError(absl::StrFormat(
           "%s: tensor %s takes %d bytes from offset %d, but the data has %d",
-          path_, Quoted(name), tensor.bytes, offset, data_bytes));
+          path_, Quoted(name), tensor.bytes, offset, data_bytes)));
     }
     if (tensor.packed.has_value() && (*data + offset) % kPackedAlignment != 0) {
       return Invalid(absl::StrCat("packed tensor ", Quoted(name),

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "compression/format.h"
+#include "gemma/error_reason.h"
 #include "src/base/checked_reader.h"
 #include "src/base/json.h"
 #include "src/base/messages.h"
@@ -115,8 +116,9 @@ absl::StatusOr<Entry> ReadEntry(std::string_view name, const Json& json,
   entry.begin = offsets[0];
   entry.end = offsets[1];
   if (entry.begin > entry.end || entry.end > data_bytes) {
-    return invalid("data_offsets is [", entry.begin, ", ", entry.end,
-                   "], but the data has ", data_bytes, " bytes");
+    return WithReason(invalid("data_offsets is [", entry.begin, ", ", entry.end,
+                              "], but the data has ", data_bytes, " bytes"),
+                      ErrorReason::kIncompleteFile);
   }
   if (BytesOf(entry) != entry.end - entry.begin) {
     return invalid("data_offsets is [", entry.begin, ", ", entry.end,
@@ -159,8 +161,10 @@ absl::StatusOr<Json> ReadHeader(absl::Span<const uint8_t> bytes,
   CheckedReader reader(bytes);
   uint64_t header_bytes = 0;
   if (!reader.Read(header_bytes)) {
-    return absl::DataLossError(
-        absl::StrCat(path, ": has ", bytes.size(), " bytes, wanted 8 or more"));
+    return WithReason(
+        absl::DataLossError(absl::StrCat(path, ": has ", bytes.size(),
+                                         " bytes, wanted 8 or more")),
+        ErrorReason::kIncompleteFile);
   }
   if (header_bytes > kMaxHeaderBytes) {
     return absl::InvalidArgumentError(
@@ -170,9 +174,10 @@ absl::StatusOr<Json> ReadHeader(absl::Span<const uint8_t> bytes,
   const size_t remaining = reader.remaining();
   absl::Span<const uint8_t> header;
   if (!reader.ReadBytes(header_bytes, header)) {
-    return absl::DataLossError(absl::StrCat(path, ": the header has ",
-                                            header_bytes, " bytes, but ",
-                                            remaining, " remain in the file"));
+    return WithReason(absl::DataLossError(absl::StrCat(
+                          path, ": the header has ", header_bytes,
+                          " bytes, but ", remaining, " remain in the file")),
+                      ErrorReason::kIncompleteFile);
   }
   if (header.empty() || header.front() != '{') {
     return absl::InvalidArgumentError(

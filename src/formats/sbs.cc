@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "gemma/error_reason.h"
 #include "src/base/checked_reader.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
@@ -42,6 +43,11 @@ struct Blob {
   absl::Span<const uint8_t> data;
 };
 
+// Of a file that holds less than it says.
+absl::Status Incomplete(std::string_view message) {
+  return WithReason(absl::DataLossError(message), ErrorReason::kIncompleteFile);
+}
+
 struct Header {
   uint32_t num_blobs = 0;
   uint64_t file_bytes = 0;
@@ -54,9 +60,9 @@ absl::StatusOr<Header> ReadHeader(absl::Span<const uint8_t> bytes,
   Header header;
   if (!reader.ReadBytes(kMagic.size(), magic) ||
       !reader.Read(header.num_blobs) || !reader.Read(header.file_bytes)) {
-    return absl::DataLossError(absl::StrCat(path, ": has ", bytes.size(),
-                                            " bytes, wanted ", kHeaderBytes,
-                                            " or more"));
+    return Incomplete(absl::StrCat(path, ": has ", bytes.size(),
+                                   " bytes, wanted ", kHeaderBytes,
+                                   " or more"));
   }
   const std::string_view found(reinterpret_cast<const char*>(magic.data()),
                                magic.size());
@@ -71,9 +77,9 @@ absl::StatusOr<Header> ReadHeader(absl::Span<const uint8_t> bytes,
 absl::Status CheckHeader(const Header& header, size_t file_bytes,
                          std::string_view path) {
   if (header.file_bytes != file_bytes) {
-    return absl::DataLossError(absl::StrCat(path, ": has ", file_bytes,
-                                            " bytes, its header says ",
-                                            header.file_bytes));
+    return Incomplete(absl::StrCat(path, ": has ", file_bytes,
+                                   " bytes, its header says ",
+                                   header.file_bytes));
   }
   if (header.num_blobs == 0 || header.num_blobs > kMaxBlobs) {
     return absl::InvalidArgumentError(
@@ -81,7 +87,7 @@ absl::Status CheckHeader(const Header& header, size_t file_bytes,
                      " blobs, wanted 1 to ", kMaxBlobs));
   }
   if (header.num_blobs > (file_bytes - kHeaderBytes) / kEntryBytes) {
-    return absl::DataLossError(absl::StrCat(
+    return Incomplete(absl::StrCat(
         path, ": the header counts ", header.num_blobs,
         " blobs, whose directory is larger than the file, which has ",
         file_bytes, " bytes"));
@@ -131,9 +137,8 @@ absl::StatusOr<std::vector<Blob>> ReadDirectory(
                        ", behind the one before it"));
     }
     if (offset > end || size == 0 || size > end - offset) {
-      return absl::DataLossError(
-          absl::StrCat(where, " has ", size, " bytes from ", offset,
-                       ", wanted 1 or more up to ", end));
+      return Incomplete(absl::StrCat(where, " has ", size, " bytes from ",
+                                     offset, ", wanted 1 or more up to ", end));
     }
     blob.data = bytes.subspan(offset, size);
     begin = *CheckedAlignUp(offset + size, kAlignment);

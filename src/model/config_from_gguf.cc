@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "gemma/error_reason.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
 #include "src/model/read_config.h"
@@ -338,14 +339,19 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   c.rope_base_local = 10000.0f;
   c.rope_base_global = 10000.0f;
   GEMMA_RETURN_IF_ERROR(
-      metadata.ReadRequired("general.architecture", c.architecture));
+      WithReason(metadata.ReadRequired("general.architecture", c.architecture),
+                 ErrorReason::kOtherArchitecture));
   if (c.architecture != "gemma" && c.architecture != "gemma2" &&
       c.architecture != "gemma3" && c.architecture != "gemma-embedding" &&
       c.architecture != "recurrentgemma") {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: key 'general.architecture' is '%s', wanted 'gemma', 'gemma2', "
-        "'gemma3', 'gemma-embedding' or 'recurrentgemma'",
-        metadata.path(), c.architecture));
+    return WithReason(
+        absl::InvalidArgumentError(absl::StrFormat(
+            "%s: key 'general.architecture' is '%s', wanted 'gemma', 'gemma2', "
+            "'gemma3', 'gemma-embedding' or 'recurrentgemma'",
+            metadata.path(), c.architecture)),
+        // The name that llama.cpp gives to vision towers.
+        c.architecture == "clip" ? ErrorReason::kVisionTower
+                                 : ErrorReason::kOtherArchitecture);
   }
   const Keys keys(metadata, c.architecture);
   size_t num_layers = 0;

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "gemma/error_reason.h"
 #include "src/base/json.h"
 #include "src/base/status_macros.h"
 #include "src/model/read_config.h"
@@ -364,7 +365,8 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
                                            RecurrentWindow window) {
   const Json& outer = *checkpoint.config;
   std::string model_type;
-  GEMMA_RETURN_IF_ERROR(outer.ReadRequired("model_type", model_type));
+  GEMMA_RETURN_IF_ERROR(WithReason(outer.ReadRequired("model_type", model_type),
+                                   ErrorReason::kOtherArchitecture));
   ConfigDraft c;
   c.rms_norm_eps = 1e-6f;
   c.rope_base_local = 10000.0f;
@@ -385,9 +387,11 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
   } else if (model_type == "recurrent_gemma") {
     GEMMA_RETURN_IF_ERROR(ReadRecurrentGemma(json, window, c));
   } else {
-    return outer.Find("model_type")
-        ->Unexpected(
-            "'gemma', 'gemma2', 'gemma3', 'gemma3_text' or 'recurrent_gemma'");
+    return WithReason(
+        outer.Find("model_type")
+            ->Unexpected("'gemma', 'gemma2', 'gemma3', 'gemma3_text' or "
+                         "'recurrent_gemma'"),
+        ErrorReason::kOtherArchitecture);
   }
   if (&json != &outer) GEMMA_RETURN_IF_ERROR(ReadTokens(json, c));
   if (checkpoint.generation_config.has_value()) {

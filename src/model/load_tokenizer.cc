@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
+#include "gemma/error_reason.h"
 #include "src/base/json.h"
 #include "src/base/status_macros.h"
 #include "src/os/mapped_file.h"
@@ -20,6 +21,13 @@
 
 namespace gemma {
 namespace {
+
+absl::Status NoTokenizer(const Checkpoint& checkpoint, std::string_view lacks) {
+  return WithReason(
+      absl::NotFoundError(absl::StrFormat("%s: %s: the model has no tokenizer",
+                                          checkpoint.path, lacks)),
+      ErrorReason::kNoTokenizer);
+}
 
 absl::Status ReadId(const GgufMetadata& metadata, std::string_view key,
                     std::optional<int64_t>& id) {
@@ -30,9 +38,7 @@ absl::Status ReadId(const GgufMetadata& metadata, std::string_view key,
 absl::StatusOr<Tokenizer> FromGguf(const Checkpoint& checkpoint) {
   const GgufMetadata& metadata = *checkpoint.metadata;
   if (!metadata.Has("tokenizer.ggml.tokens")) {
-    return absl::NotFoundError(absl::StrFormat(
-        "%s: no key 'tokenizer.ggml.tokens': the file has no tokenizer",
-        checkpoint.path));
+    return NoTokenizer(checkpoint, "no key 'tokenizer.ggml.tokens'");
   }
   GgufTokenizerData data;
   std::vector<std::string_view> tokens;
@@ -117,10 +123,9 @@ absl::StatusOr<Tokenizer> FromSbs(const Checkpoint& checkpoint) {
     std::error_code error;
     if (std::filesystem::exists(path, error)) return FromModelProto(path);
   }
-  return absl::NotFoundError(absl::StrFormat(
-      "%s: no blob 'tokenizer', and neither tokenizer.spm nor tokenizer.model "
-      "beside it: the model has no tokenizer",
-      checkpoint.path));
+  return NoTokenizer(checkpoint,
+                     "no blob 'tokenizer', and neither tokenizer.spm nor "
+                     "tokenizer.model beside it");
 }
 
 // A token that tokenizer_config.json names, as text or as an object.
@@ -241,10 +246,7 @@ absl::StatusOr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint) {
   if (std::filesystem::exists(base + "json", error)) {
     return FromTokenizerJson(checkpoint, base + "json");
   }
-  return absl::NotFoundError(absl::StrFormat(
-      "%s: neither tokenizer.model nor tokenizer.json: the model has no "
-      "tokenizer",
-      checkpoint.path));
+  return NoTokenizer(checkpoint, "neither tokenizer.model nor tokenizer.json");
 }
 
 absl::Status CheckTokenizer(const Tokenizer& tokenizer,

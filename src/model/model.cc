@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "gemma/error_reason.h"
+#include "gemma/limits.h"
 #include "src/base/status_macros.h"
 #include "src/formats/checkpoint.h"
 #include "src/model/load_tokenizer.h"
@@ -143,7 +145,9 @@ const ModelConfig& Model::config() const { return impl_->config; }
 
 absl::StatusOr<const Tokenizer*> Model::tokenizer() const {
   if (!impl_->tokenizer.ok()) {
-    return absl::FailedPreconditionError(impl_->tokenizer.status().message());
+    const absl::Status& status = impl_->tokenizer.status();
+    return WithReason(absl::FailedPreconditionError(status.message()),
+                      ReasonOf(status));
   }
   return &*impl_->tokenizer;
 }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "compression/codec_nuq.h"
+#include "gemma/error_reason.h"
 #include "src/base/status_macros.h"
 #include "src/model/limits.h"
 
@@ -41,10 +42,12 @@ class Sizes {
   absl::StatusOr<size_t> Values(const std::string& name, size_t divisor) const {
     const auto found = file_.tensors.find(name);
     if (found == file_.tensors.end()) {
-      return absl::NotFoundError(absl::StrFormat(
-          "%s: no tensor '%s', and no blob 'config' that would tell the "
-          "model's sizes",
-          file_.path, name));
+      return WithReason(
+          absl::NotFoundError(absl::StrFormat(
+              "%s: no tensor '%s', and no blob 'config' that would tell the "
+              "model's sizes",
+              file_.path, name)),
+          ErrorReason::kUnknownSizes);
     }
     const size_t values = NumValues(found->second);
     if (divisor == 0 || values == 0 || values % divisor != 0) {
@@ -57,9 +60,11 @@ class Sizes {
   }
 
   absl::Status Unclear(std::string_view what) const {
-    return absl::InvalidArgumentError(absl::StrCat(
-        file_.path,
-        ": no blob 'config', and the sizes of no known model: ", what));
+    return WithReason(
+        absl::InvalidArgumentError(absl::StrCat(
+            file_.path,
+            ": no blob 'config', and the sizes of no known model: ", what)),
+        ErrorReason::kUnknownSizes);
   }
 
  private:

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "gemma/error_reason.h"
 #include "src/os/system_error.h"
 
 namespace gemma {
@@ -62,7 +63,9 @@ absl::StatusOr<MappedFile> MappedFile::Open(std::string path) {
     return status;
   }
   if (info.st_size <= 0) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": is empty"));
+    return WithReason(
+        absl::InvalidArgumentError(absl::StrCat(path, ": is empty")),
+        ErrorReason::kIncompleteFile);
   }
   const uint64_t size = static_cast<uint64_t>(info.st_size);
   if (size > std::numeric_limits<size_t>::max()) {

@@ -9,6 +9,7 @@
 #include "absl/crc/crc32c.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "gemma/error_reason.h"
 #include "ops/workers.h"
 #include "src/base/as_text.h"
 #include "src/base/messages.h"
@@ -80,7 +81,9 @@ class Verifier {
 
  private:
   absl::Status Damaged(std::string_view what) const {
-    return absl::DataLossError(absl::StrCat(file_.path(), ": ", what));
+    return WithReason(
+        absl::DataLossError(absl::StrCat(file_.path(), ": ", what)),
+        ErrorReason::kDamagedFile);
   }
 
   // And checks that of the header.

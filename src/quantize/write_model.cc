@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "gemma/error_reason.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf_types.h"
@@ -95,15 +96,25 @@ class ModelWriter {
   absl::Status Write(std::string target) {
     GEMMA_RETURN_IF_ERROR(MakePlans());
     GEMMA_RETURN_IF_ERROR(SetKeys());
-    GEMMA_RETURN_IF_ERROR(file_.Begin(std::move(target)));
+    GEMMA_RETURN_IF_ERROR(OfOutput(file_.Begin(std::move(target))));
     for (const Plan& plan : plans_) {
       GEMMA_RETURN_IF_ERROR(WriteWeight(plan));
     }
-    return file_.Commit(options_.overwrite ? AtomicFile::Existing::kReplace
-                                           : AtomicFile::Existing::kKeep);
+    return OfOutput(file_.Commit(options_.overwrite
+                                     ? AtomicFile::Existing::kReplace
+                                     : AtomicFile::Existing::kKeep));
   }
 
  private:
+  static absl::Status OfOutput(absl::Status status) {
+    return WithReason(std::move(status), ErrorReason::kOutputFile);
+  }
+
+  // The next bytes of the plan's tensor.
+  absl::Status Append(const Plan& plan, absl::Span<const uint8_t> bytes) {
+    return OfOutput(file_.Write(plan.name, bytes));
+  }
+
   absl::Status MakePlans() {
     // The window as files have it: which keys it stands for is the reader's
     // choice.
@@ -205,8 +216,7 @@ class ModelWriter {
   absl::Status WriteWeight(const Plan& plan) {
     const Tensor& tensor = *plan.from.tensor;
     if (tensor.packed.has_value()) {
-      GEMMA_RETURN_IF_ERROR(
-          file_.Write(plan.name, {tensor.data, tensor.bytes}));
+      GEMMA_RETURN_IF_ERROR(Append(plan, {tensor.data, tensor.bytes}));
       return Done(tensor);
     }
     // What has to move is moved as a whole, alone.
@@ -245,12 +255,12 @@ class ModelWriter {
     const bool is_kept = plan.to.format == part.format;
     if (is_kept) GEMMA_RETURN_IF_ERROR(CheckFinite(plan, part, begin));
     if (is_kept && !plan.to.packed.has_value()) {
-      return file_.Write(plan.name, {part.data, part.bytes});
+      return Append(plan, {part.data, part.bytes});
     }
     if (!Encode(RowsOf(part), plan.to, plan.importance, workers_, encoded_)) {
       return CheckFinite(plan, part, begin);  // names the place
     }
-    return file_.Write(plan.name, encoded_);
+    return Append(plan, encoded_);
   }
 
   // The packed matrices of a gate, as they multiply.
@@ -264,7 +274,7 @@ class ModelWriter {
       Encode({Format::kF32, gates.rows, gates.cols,
               reinterpret_cast<const uint8_t*>(values.data())},
              plan.to, /*importance=*/{}, workers_, encoded_);
-      GEMMA_RETURN_IF_ERROR(file_.Write(plan.name, encoded_));
+      GEMMA_RETURN_IF_ERROR(Append(plan, encoded_));
     }
     return Done(tensor);
   }
@@ -286,7 +296,7 @@ class ModelWriter {
           "gives",
           tensor.file, Quoted(plan.from.name)));
     }
-    GEMMA_RETURN_IF_ERROR(file_.Write(plan.name, {view.data, view.RowBytes()}));
+    GEMMA_RETURN_IF_ERROR(Append(plan, {view.data, view.RowBytes()}));
     return Done(tensor);
   }
 

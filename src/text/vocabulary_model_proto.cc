@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "gemma/error_reason.h"
 #include "src/text/vocabulary.h"
 
 namespace gemma {
@@ -82,7 +83,7 @@ class WireReader {
         uint64_t length = 0;
         if (!ReadVarint(length)) return CutOff(offset);
         if (length > bytes_.size()) {
-          return absl::DataLossError(absl::StrFormat(
+          return Incomplete(absl::StrFormat(
               "%s: field %d of %s at byte %d is %d bytes long, but %d are left",
               path_, field.number, Message(), offset, length, bytes_.size()));
         }
@@ -138,8 +139,13 @@ class WireReader {
   }
 
   absl::Status CutOff(size_t offset) const {
-    return absl::DataLossError(absl::StrFormat(
-        "%s: %s at byte %d ends inside a field", path_, Message(), offset));
+    return Incomplete(absl::StrFormat("%s: %s at byte %d ends inside a field",
+                                      path_, Message(), offset));
+  }
+
+  static absl::Status Incomplete(std::string_view message) {
+    return WithReason(absl::DataLossError(message),
+                      ErrorReason::kIncompleteFile);
   }
 
   std::string_view bytes_;  // what is left

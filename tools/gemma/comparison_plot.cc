@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/child_process.h"
@@ -20,6 +19,7 @@ namespace gemma::tools {
 namespace {
 
 constexpr char kMatplotlib[] = "python3-matplotlib";
+constexpr int kNoMatplotlib = 3;  // exit code of the script
 
 // `names`: of the models, or nothing.
 absl::Status RunScript(
@@ -35,7 +35,7 @@ absl::Status RunScript(
       RunChild(command, on_output, [] {});
   if (!result.ok()) return PythonError(result.status(), kMatplotlib);
   if (result->exit_code == 0) return absl::OkStatus();
-  if (absl::StrContains(result->errors, "No module named 'matplotlib'")) {
+  if (result->exit_code == kNoMatplotlib) {
     return WithCure(
         absl::NotFoundError("matplotlib: not installed, --plot needs it"),
         absl::StrCat("install ", kMatplotlib,

@@ -158,40 +158,35 @@ std::string CureOfNothing(const fs::path& path) {
 }
 
 std::string FindCure(const absl::Status& status, const std::string& path) {
-  const std::string_view message = status.message();
   std::error_code error;
   const fs::file_status file = fs::status(path, error);
   if (!fs::exists(file)) return CureOfNothing(path);
-  if (absl::StrContains(message, "(part ")) {
-    return "all parts of the model must lie in one directory, under the names "
-           "that they were published with";
-  }
-  if (absl::StrContains(message, "'general.architecture' is 'clip'")) {
-    return "it is the part of a model that sees: give the file of the language "
-           "model, whose name has no mmproj";
-  }
-  if (absl::StrContains(message, "'general.architecture' is") ||
-      absl::StrContains(message, "model_type")) {
-    return "only Gemma models run here (gemma list --all)";
-  }
-  if (absl::StrContains(message, "no blob 'config'")) {
-    return "gemma.cpp's migrate_weights makes a file of it that says what it "
-           "is";
-  }
-  if (absl::IsDataLoss(status) || absl::StrContains(message, ": is empty") ||
-      absl::StrContains(message, "is larger than the file") ||
-      absl::StrContains(message, "but the data has ") ||
-      absl::StrContains(message, "remain in the file")) {
-    return std::string(kCutCure);
-  }
-  if (absl::StrContains(message, "no tokenizer")) {
-    return std::string(kTokenizerCure);
-  }
-  if (absl::IsNotFound(status)) {
-    return "the model has more files: gemma pull hf://OWNER/REPO fetches all";
-  }
-  if (absl::StrContains(message, ": not a GGUF or gemma.cpp file or")) {
-    return fs::is_directory(file) ? CureOfDirectory(path) : CureOfFile(path);
+  switch (ReasonOf(status)) {
+    case ErrorReason::kNotAModel:
+      return fs::is_directory(file) ? CureOfDirectory(path) : CureOfFile(path);
+    case ErrorReason::kIncompleteFile:
+      return std::string(kCutCure);
+    case ErrorReason::kDamagedFile:
+      return "the file is damaged: fetch it again (gemma pull checks what it "
+             "fetches)";
+    case ErrorReason::kMissingPart:
+      return "all parts of the model must lie in one directory, under the "
+             "names that they were published with";
+    case ErrorReason::kMissingFile:
+      return "the model has more files: gemma pull hf://OWNER/REPO fetches all";
+    case ErrorReason::kOtherArchitecture:
+      return "only Gemma models run here (gemma list --all)";
+    case ErrorReason::kVisionTower:
+      return "it is the part of a model that sees: give the file of the "
+             "language model, whose name has no mmproj";
+    case ErrorReason::kUnknownSizes:
+      return "gemma.cpp's migrate_weights makes a file of it that says what it "
+             "is";
+    case ErrorReason::kNoTokenizer:
+      return std::string(kTokenizerCure);
+    case ErrorReason::kNone:
+    case ErrorReason::kOutputFile:
+      break;
   }
   return "";
 }

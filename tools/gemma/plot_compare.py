@@ -10,7 +10,14 @@ import json
 import pathlib
 import sys
 
-import matplotlib
+NO_MATPLOTLIB = 3  # exit code; see comparison_plot.cc
+
+try:
+    import matplotlib
+except ModuleNotFoundError as error:
+    if error.name != "matplotlib":
+        raise
+    sys.exit(NO_MATPLOTLIB)
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402

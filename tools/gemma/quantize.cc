@@ -5,8 +5,6 @@
 #include <memory>
 #include <string>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/commands.h"
@@ -49,12 +47,11 @@ QuantizeOptions QuantizeOptionsOf(const Options& options) {
 }
 
 // With a cure where one is known.
-absl::Status Explain(const absl::Status& status, const std::string& source,
-                     const std::string& target) {
+absl::Status Explain(const absl::Status& status, const std::string& source) {
   if (absl::IsAlreadyExists(status)) {
     return WithCure(status, "--force replaces it");
   }
-  if (absl::StartsWith(status.message(), absl::StrCat(target, ": "))) {
+  if (ReasonOf(status) == ErrorReason::kOutputFile) {
     return absl::IsNotFound(status)
                ? WithCure(status, "make its directory first")
                : status;
@@ -85,7 +82,7 @@ absl::Status Run(const Options& options) {
     };
     const absl::Status status = Quantize(source, options.target, quantize);
     if (absl::IsCancelled(status)) return InterruptedError();
-    if (!status.ok()) return Explain(status, source, options.target);
+    if (!status.ok()) return Explain(status, source);
   }
   return ShowResult(options.target);
 }

@@ -1,0 +1,33 @@
+#include "gemma/error_reason.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace gemma {
+namespace {
+
+constexpr std::string_view kUrl = "libgemma/error_reason";
+
+}  // namespace
+
+ErrorReason ReasonOf(const absl::Status& status) {
+  const std::optional<absl::Cord> payload = status.GetPayload(kUrl);
+  int number = 0;
+  if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &number))
+    return ErrorReason::kNone;
+  return static_cast<ErrorReason>(number);
+}
+
+absl::Status WithReason(absl::Status status, ErrorReason reason) {
+  status.ErasePayload(kUrl);
+  if (reason == ErrorReason::kNone) return status;
+  status.SetPayload(kUrl, absl::Cord(absl::StrCat(static_cast<int>(reason))));
+  return status;
+}
+
+}  // namespace gemma
