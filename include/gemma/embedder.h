@@ -71,6 +71,9 @@ class GEMMA_EXPORT Embedder {
   static absl::StatusOr<Embedder> Create(const Model& model,
                                          EmbedderOptions options = {});
 
+  // What the model and a pass of an embedder of these options take.
+  static MemoryUse MemoryFor(const Model& model, EmbedderOptions options = {});
+
   // The texts' vectors. A text never becomes a control token, and "" is one,
   // too. Texts of about the same length are computed together, as many as
   // LoadOptions::prefill_chunk holds. A vector does not depend on the others,

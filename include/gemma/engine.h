@@ -124,6 +124,11 @@ class GEMMA_EXPORT Engine {
   static absl::StatusOr<Engine> Create(const Model& model,
                                        const EngineOptions& options = {});
 
+  // What the model and an engine of these options take when all sequences run;
+  // without what reuse_bytes lets it keep, and without the logits of prompts
+  // that are scored.
+  static MemoryUse MemoryFor(const Model& model, const EngineOptions& options);
+
   // Cancels all requests and waits for that. Not to be called from a function
   // of a request.
   ~Engine();

@@ -12,6 +12,7 @@
 #include "gemma/fill_in_middle.h"
 #include "gemma/generate.h"
 #include "gemma/grammar.h"
+#include "gemma/limits.h"
 #include "gemma/model.h"
 #include "gemma/model_config.h"
 #include "gemma/quantize.h"

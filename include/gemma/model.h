@@ -83,6 +83,15 @@ struct LoadOptions {
   bool skip_weights = false;
 };
 
+// Threads that compute, the calling one included; see LoadOptions.
+struct ThreadCounts {
+  size_t prefill = 0;  // passes of many tokens
+  size_t decode = 0;   // passes of up to 16
+};
+
+// Those of a model that these options load.
+GEMMA_EXPORT ThreadCounts ThreadsFor(const LoadOptions& options);
+
 // What one tensor of the files is.
 struct TensorSummary {
   std::string name;           // as in the file
@@ -96,8 +105,8 @@ struct SessionOptions;  // gemma/session.h
 // Bytes that a model takes in memory; see Model::MemoryFor.
 struct MemoryUse {
   uint64_t weights = 0;  // packed
-  uint64_t cache = 0;    // of one session
-  uint64_t scratch = 0;  // of all sessions together
+  uint64_t cache = 0;    // of the sessions
+  uint64_t scratch = 0;  // of passes, and for logits
   // All of it.
   uint64_t total() const { return weights + cache + scratch; }
 };
@@ -108,7 +117,8 @@ class GEMMA_EXPORT Model {
  public:
   // Loads a GGUF file (or the first of its parts), a Hugging Face directory, or
   // a file of gemma.cpp (.sbs), whose tensors get GGUF's names.
-  // Errors name file, field, what was found and what was wanted.
+  // Errors name file, field, what was found and what was wanted; see also
+  // gemma/error_reason.h.
   static absl::StatusOr<Model> Load(std::string_view path,
                                     LoadOptions options = {});
 
@@ -132,8 +142,9 @@ class GEMMA_EXPORT Model {
   // What the files hold, in their order.
   const std::vector<TensorSummary>& tensors() const;
 
-  // What the model and one session of these options take.
-  MemoryUse MemoryFor(const SessionOptions& options) const;
+  // What the model and so many sessions of these options take.
+  MemoryUse MemoryFor(const SessionOptions& options,
+                      size_t num_sessions = 1) const;
 
   // Threads that compute, the calling one included.
   size_t num_threads() const;

@@ -28,6 +28,10 @@ enum class CacheFormat {
   kInt8,      // with a scale for each 32 values of a head: 8.5 bits each
 };
 
+// What the format means for sessions of a model: kAuto becomes one of the
+// others, which stay as they are.
+GEMMA_EXPORT CacheFormat CacheFormatFor(const Model& model, CacheFormat format);
+
 // How long a session may grow, and how it can go back.
 struct SessionOptions {
   // Positions that the caches of global layers hold; also the limit of the

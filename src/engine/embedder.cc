@@ -139,6 +139,14 @@ absl::StatusOr<Embedder> Embedder::Create(const Model& model,
   return Embedder(model, options.max_tokens != 0 ? options.max_tokens : most);
 }
 
+MemoryUse Embedder::MemoryFor(const Model& model, EmbedderOptions options) {
+  const size_t most = MaxPooledTokens(model.config());
+  const size_t text = options.max_tokens != 0 ? options.max_tokens : most;
+  // The texts of a pass together have no more tokens than this.
+  return model.MemoryFor(
+      {.max_tokens = std::max(text, model.impl().prefill_chunk)});
+}
+
 absl::StatusOr<Embeddings> Embedder::Embed(absl::Span<const std::string> texts,
                                            const EmbedOptions& options) const {
   GEMMA_RETURN_IF_ERROR(CheckOptions(options, dimensions()));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "gemma/limits.h"
 #include "src/base/status_macros.h"
 #include "src/engine/answer.h"
 #include "src/engine/batcher.h"
@@ -19,8 +20,6 @@
 
 namespace gemma {
 namespace {
-
-constexpr size_t kMaxSequences = 1024;
 
 absl::Status Check(const EngineOptions& options) {
   if (options.max_sequences < 1 || options.max_sequences > kMaxSequences) {
@@ -172,6 +171,15 @@ absl::StatusOr<Engine> Engine::Create(const Model& model,
     return absl::ResourceExhaustedError(
         absl::StrFormat("no thread for the engine: %s", error.what()));
   }
+}
+
+MemoryUse Engine::MemoryFor(const Model& model, const EngineOptions& options) {
+  MemoryUse use =
+      model.MemoryFor(Batcher::SequenceOptions(options), options.max_sequences);
+  // The logits of a pass: of each answer, and of a piece of a prompt.
+  use.scratch +=
+      (options.max_sequences + 1) * model.config().vocab_size * sizeof(float);
+  return use;
 }
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

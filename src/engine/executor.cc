@@ -4,9 +4,9 @@
 #include <memory>
 #include <mutex>
 
+#include "gemma/limits.h"
 #include "src/base/status_macros.h"
 #include "src/engine/draft_policy.h"
-#include "src/model/limits.h"
 
 namespace gemma {
 namespace {
@@ -23,7 +23,7 @@ size_t MaxRows(const Model::Impl& model) {
 }  // namespace
 
 size_t MaxPooledTokens(const ModelConfig& config) {
-  return std::min(config.max_context, kMaxPooledTokens);
+  return std::min(config.max_context, kMaxEmbedderTokens);
 }
 
 absl::StatusOr<Executor*> Executor::For(Model::Impl& model) {
@@ -67,8 +67,16 @@ void Executor::ChooseThreads(std::span<const Segment> segments) {
                                      : model_.workers->num_threads());
 }
 
+// Declared in gemma/session.h.
+CacheFormat CacheFormatFor(const Model& model, CacheFormat format) {
+  const CacheType type = Executor::CacheTypeOf(format, model.impl().weights);
+  if (type == CacheType::kF32) return CacheFormat::kFloat32;
+  return type == CacheType::kI8 ? CacheFormat::kInt8 : CacheFormat::kBFloat16;
+}
+
 // Declared in gemma/model.h; here because this room knows the sizes.
-MemoryUse Model::MemoryFor(const SessionOptions& options) const {
+MemoryUse Model::MemoryFor(const SessionOptions& options,
+                           size_t num_sessions) const {
   const Impl& model = *impl_;
   const size_t max_rows = MaxRows(model);
   const bool pools = model.config.pooling != Pooling::kNone;
@@ -78,13 +86,13 @@ MemoryUse Model::MemoryFor(const SessionOptions& options) const {
             : Executor::CacheTypeOf(options.cache_format, model.weights)};
   MemoryUse use;
   use.weights = model.weights.bytes;
-  use.cache = SequenceState::Bytes(model.config, limits);
+  use.cache = num_sessions * SequenceState::Bytes(model.config, limits);
   use.scratch = Transformer::ScratchBytes(model.config, max_rows,
                                           model.workers->num_threads());
   if (!pools) {
-    // The session's logits, and those of a draft; see generate.h.
-    use.scratch +=
-        (DraftPolicy::kMaxDraft + 2) * model.config.vocab_size * sizeof(float);
+    // The sessions' logits, and those of a draft; see generate.h.
+    use.scratch += (DraftPolicy::kMaxDraft + 1 + num_sessions) *
+                   model.config.vocab_size * sizeof(float);
   }
   return use;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "gemma/limits.h"
 #include "src/base/status_macros.h"
 #include "src/engine/executor.h"
 #include "src/engine/session_file.h"
@@ -14,13 +15,13 @@
 namespace gemma {
 namespace {
 
-constexpr size_t kMaxTokens = size_t{1} << 24;
 constexpr size_t kMaxRollback = size_t{1} << 16;
 
 absl::Status CheckOptions(const SessionOptions& options) {
-  if (options.max_tokens < 1 || options.max_tokens > kMaxTokens) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "max_tokens is %u, wanted 1 to %u", options.max_tokens, kMaxTokens));
+  if (options.max_tokens < 1 || options.max_tokens > kMaxSessionTokens) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("max_tokens is %u, wanted 1 to %u", options.max_tokens,
+                        kMaxSessionTokens));
   }
   if (options.max_rollback > kMaxRollback) {
     return absl::InvalidArgumentError(

@@ -14,8 +14,6 @@ inline constexpr size_t kMaxLayers = 1024;
 inline constexpr size_t kMaxTaps = 16;     // of ModelConfig::conv_width
 inline constexpr size_t kMaxStrip = 1024;  // channels that share a gate matrix
 inline constexpr size_t kMaxDense = 8;     // of ModelConfig::dense_dims
-// Tokens of a text that is embedded: all are in one pass.
-inline constexpr size_t kMaxPooledTokens = 8192;
 
 }  // namespace gemma
 

@@ -19,8 +19,6 @@
 namespace gemma {
 namespace {
 
-constexpr size_t kMaxPrefillChunk = 8192;
-
 absl::Status CheckOptions(const LoadOptions& options) {
   GEMMA_RETURN_IF_ERROR(CheckThreads("num_threads", options.num_threads));
   GEMMA_RETURN_IF_ERROR(
@@ -87,16 +85,21 @@ void CompleteStopTokens(Model::Impl& impl) {
 
 }  // namespace
 
+ThreadCounts ThreadsFor(const LoadOptions& options) {
+  const size_t all = NumThreads(options.num_threads);
+  const size_t decode = options.num_decode_threads;
+  return {all, decode != 0 ? std::min(decode, all) : all};
+}
+
 absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
   GEMMA_RETURN_IF_ERROR(CheckOptions(options));
   Model model(std::make_unique<Impl>());
   Impl& impl = *model.impl_;
   impl.prefill_chunk = options.prefill_chunk;
   impl.arithmetic = ArithmeticOf(options);
-  impl.workers = std::make_unique<Workers>(NumThreads(options.num_threads));
-  impl.num_decode_threads = options.num_decode_threads != 0
-                                ? options.num_decode_threads
-                                : impl.workers->num_threads();
+  const ThreadCounts threads = ThreadsFor(options);
+  impl.workers = std::make_unique<Workers>(threads.prefill);
+  impl.num_decode_threads = threads.decode;
   GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint,
                          OpenCheckpoint(std::string(path)));
   GEMMA_ASSIGN_OR_RETURN(impl.config,

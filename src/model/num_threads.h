@@ -9,11 +9,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
+#include "gemma/limits.h"
 #include "src/os/cpus.h"
 
 namespace gemma {
-
-inline constexpr size_t kMaxThreads = 1024;
 
 // OK, or an error that names the option.
 inline absl::Status CheckThreads(std::string_view option, size_t threads) {

@@ -75,10 +75,10 @@ Finding FindSimd() {
 
 Finding FindThreads(const ModelOptions& options) {
   const size_t usable = UsableCpus();
-  const size_t threads = options.threads != 0 ? options.threads : usable;
-  const size_t decode = options.decode_threads != 0
-                            ? std::min(options.decode_threads, threads)
-                            : threads;
+  LoadOptions load;
+  load.num_threads = options.threads;
+  load.num_decode_threads = options.decode_threads;
+  const auto [threads, decode] = ThreadsFor(load);
   Finding finding;
   finding.about = "threads";
   finding.text = absl::StrCat(threads, " for prompts, ", decode,
