@@ -159,6 +159,14 @@ class GEMMA_EXPORT Model {
   std::unique_ptr<Impl> impl_;
 };
 
+// OK if writing to `output` changes no file of the model at `path`, or
+// InvalidArgument that names `output` and the file which it is, also by way of
+// links. A model's files are those that Load may read and, in a Hugging Face
+// directory and its folders, all others but GGUF files. What is no model has
+// none.
+GEMMA_EXPORT absl::Status CheckIsNoModelFile(std::string_view output,
+                                             std::string_view path);
+
 }  // namespace gemma
 
 #endif  // GEMMA_MODEL_H_

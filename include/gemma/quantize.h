@@ -55,9 +55,11 @@ struct QuantizeOptions {
 // where rows are no multiples of 256), and there is no kQ5 or kQ4S.
 //
 // Errors: those of loading; AlreadyExists if there is a target and not
-// options.overwrite; InvalidArgument for a target that is no regular file or is
-// one of the source's, and, naming file, tensor, row and column, for a weight
-// that is not finite; Cancelled; what the system says of the target.
+// options.overwrite; InvalidArgument for a target that is no regular file, is
+// one of the source's (see CheckIsNoModelFile) or is options.importance, and,
+// naming file, tensor, row and column, for a weight that is not finite;
+// Cancelled; what the system says of the target, with
+// ErrorReason::kOutputFile.
 GEMMA_EXPORT absl::Status Quantize(std::string_view source,
                                    std::string_view target,
                                    const QuantizeOptions& options);

@@ -17,6 +17,7 @@
 #include "src/base/messages.h"
 #include "src/base/part_name.h"
 #include "src/base/status_macros.h"
+#include "src/formats/checkpoint_files.h"
 #include "src/formats/directory.h"
 #include "src/formats/safetensors.h"
 
@@ -230,10 +231,6 @@ absl::Status AddModules(Checkpoint& checkpoint) {
   return absl::OkStatus();
 }
 
-bool HasWeights(const std::string& directory) {
-  return Exists(directory, kWeights) || Exists(directory, kIndex);
-}
-
 absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
   Checkpoint checkpoint;
   checkpoint.kind = CheckpointKind::kHuggingFace;
@@ -301,26 +298,6 @@ absl::StatusOr<Checkpoint> OpenFile(std::string given, MappedFile file) {
                                              Quoted(file.text().substr(0, 4))));
 }
 
-// The names of the directory's files that are models of their own, sorted.
-absl::StatusOr<std::vector<std::string>> FileNames(
-    const std::string& directory) {
-  std::vector<std::string> names;
-  std::error_code error;
-  fs::directory_iterator it(directory, error);
-  while (!error && it != fs::directory_iterator()) {
-    std::string name = it->path().filename().string();
-    if (absl::EndsWith(name, ".gguf") || absl::EndsWith(name, ".sbs")) {
-      names.push_back(std::move(name));
-    }
-    it.increment(error);
-  }
-  if (error) {
-    return absl::UnknownError(absl::StrCat(directory, ": ", error.message()));
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 // Whether the names are those of the parts of one model.
 bool AreOneModel(const std::vector<std::string>& names) {
   if (names.size() == 1) return true;
@@ -334,8 +311,9 @@ bool AreOneModel(const std::vector<std::string>& names) {
 }
 
 absl::StatusOr<Checkpoint> OpenDirectory(std::string path) {
-  if (HasWeights(path)) return OpenHuggingFace(std::move(path));
-  GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> names, FileNames(path));
+  if (HasSafetensors(path)) return OpenHuggingFace(std::move(path));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                         ModelFileNames(path));
   if (names.empty()) {
     return NotAModel(path, Exists(path, kConfig) ? "config.json without weights"
                                                  : "a directory with neither");

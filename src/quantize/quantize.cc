@@ -4,13 +4,17 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "gemma/error_reason.h"
 #include "ops/workers.h"
 #include "src/base/status_macros.h"
 #include "src/formats/checkpoint.h"
+#include "src/formats/checkpoint_files.h"
 #include "src/model/num_threads.h"
+#include "src/os/same_file.h"
 #include "src/quantize/write_model.h"
 
 namespace gemma {
@@ -52,18 +56,11 @@ absl::Status CheckTarget(const std::string& target, bool overwrite) {
 
 // The source stays, for what is written may be less exact.
 absl::Status CheckIsNoSource(const std::string& target,
-                             const Checkpoint& checkpoint) {
-  struct stat info;
-  if (stat(target.c_str(), &info) != 0) return absl::OkStatus();
-  for (const MappedFile& file : checkpoint.files) {
-    struct stat source;
-    if (stat(file.path().c_str(), &source) == 0 &&
-        source.st_dev == info.st_dev && source.st_ino == info.st_ino) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          target, ": is the source's ", file.path(), ", wanted another file"));
-    }
-  }
-  return absl::OkStatus();
+                             const std::string& source,
+                             const std::string& importance) {
+  std::vector<std::string> files = CheckpointFiles(source);
+  if (!importance.empty()) files.push_back(importance);
+  return CheckIsNoneOf(target, files);
 }
 
 }  // namespace
@@ -72,10 +69,11 @@ absl::Status Quantize(std::string_view source, std::string_view target,
                       const QuantizeOptions& options) {
   GEMMA_RETURN_IF_ERROR(CheckOptions(options));
   const std::string path(target);
-  GEMMA_RETURN_IF_ERROR(CheckTarget(path, options.overwrite));
-  GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint,
-                         OpenCheckpoint(std::string(source)));
-  GEMMA_RETURN_IF_ERROR(CheckIsNoSource(path, checkpoint));
+  const std::string from(source);
+  absl::Status status = CheckTarget(path, options.overwrite);
+  if (status.ok()) status = CheckIsNoSource(path, from, options.importance);
+  if (!status.ok()) return WithReason(status, ErrorReason::kOutputFile);
+  GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint, OpenCheckpoint(from));
   Workers workers(NumThreads(options.num_threads));
   return WriteModel(std::move(checkpoint), path, options, workers);
 }

@@ -119,6 +119,32 @@ class QuantizeTest(CommandTest):
         self.assertEqual(source.read_bytes(), before)
         self.assertEqual(self.files(), ["link", "same", "source.gguf"])
 
+    def test_no_file_of_the_source_is_a_target(self):
+        folder = self.folder / "hf"
+        shutil.copytree(MODELS / "embedding_gemma", folder)
+        (folder / "tokenizer.json").rename(self.folder / "blob")
+        (folder / "tokenizer.json").symlink_to(self.folder / "blob")
+        (folder / "README.md").write_text("mine")
+        (self.folder / "link").symlink_to(folder / "config.json")
+        (self.folder / "same").hardlink_to(folder / "config.json")
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        self.assertGreater(len({path.parent for path in files}), 2)  # of modules, too
+        before = {path: path.read_bytes() for path in files}
+        for path in [*files, *(self.folder / name for name in ("blob", "link", "same"))]:
+            self.fails(1, "quantize", folder, path, "--force", says=[str(path), "wanted another file"])
+        self.assertEqual({path: path.read_bytes() for path in files}, before)
+        self.assertTrue((folder / "tokenizer.json").is_symlink())
+        # What was made of it there is another model.
+        target = folder / "m.gguf"
+        self.quantize(folder, target=target)
+        self.quantize(folder, "--force", target=target)
+
+    def test_the_importance_is_no_target(self):
+        path = self.folder / "importance.gguf"
+        path.write_bytes(b"mine")
+        self.fails(1, "quantize", TOY, path, "--importance", path, "--force", says="wanted another file")
+        self.assertEqual(path.read_bytes(), b"mine")
+
     def test_weights_that_are_not_finite(self):
         folder = self.folder / "hf"
         shutil.copytree(TOY, folder)

@@ -21,8 +21,6 @@
 namespace gemma::tools {
 namespace {
 
-constexpr size_t kMaxThreads = 1024;  // of QuantizeOptions
-
 struct Options {
   std::string source;
   std::string target;
@@ -117,14 +115,15 @@ void AddQuantize(CLI::App& app, Action* action) {
   AddNumber(*command, "-t,--threads", &options->threads, 0, kMaxThreads,
             "Threads; 0: one per core that may be used");
   command->footer(
-      "DST gets configuration and tokenizer, too, and a checksum for each\n"
-      "tensor (gemma verify-file). Until it is complete, what is there stays.\n"
-      "\n"
-      "Examples:\n"
-      "  gemma quantize gemma-3-1b-it/ gemma-3-1b-it-q4.gguf --type q4\n"
-      "  gemma quantize gemma-3-1b-it/ small.gguf --bits 4.75\n"
-      "  gemma quantize gemma-3-1b-it/ bf16.gguf --type bf16 --layout gguf\n"
-      "\n");
+      R"(DST gets configuration and tokenizer, too, and a checksum for each
+tensor (gemma verify-file). Until it is complete, what is there stays.
+
+Examples:
+  gemma quantize gemma-3-1b-it/ gemma-3-1b-it-q4.gguf --type q4
+  gemma quantize gemma-3-1b-it/ small.gguf --bits 4.75
+  gemma quantize gemma-3-1b-it/ bf16.gguf --type bf16 --layout gguf
+
+)");
   command->callback([=] { *action = [=] { return Run(*options); }; });
 }
 
