@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "gemma/gemma.h"
-#include "tools/gemma/options.h"
+#include "tools/gemma/answer_options.h"
 #include "tools/gemma/verdict.h"
 
 namespace gemma::tools {

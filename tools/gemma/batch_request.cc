@@ -1,6 +1,5 @@
 #include "tools/gemma/batch_request.h"
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -57,68 +56,43 @@ absl::StatusOr<std::string> Word(std::string_view name, const Json& json) {
   return WrongType(name, json, "a number or a text");
 }
 
-// The options of the command line know names, values and ranges.
-class OptionReader {
- public:
-  explicit OptionReader(AnswerOptions* options) : options_(options) {
-    app_.set_help_flag();  // is none
-    AddAnswerOptions(app_, options, "");
-  }
+std::string FieldOf(const AnswerOption& option) {
+  return absl::StrReplaceAll(option.name(), {{"-", "_"}});
+}
 
-  absl::Status Read(const std::string& field, const Json& json) {
-    const std::string name = absl::StrReplaceAll(field, {{"_", "-"}});
-    const CLI::Option* option = app_.get_option_no_throw("--" + name);
-    if (option == nullptr || field.find('-') != std::string::npos) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("no field '", field, "'", DidYouMean(field, Fields())));
-    }
-    // What may be repeated takes the place of what the command line said.
-    if (name == "stop") options_->stop.clear();
-    if (name == "logit-bias") options_->logit_bias.clear();
-    const bool repeated =
-        option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll;
-    if (!repeated || !json.is_array()) return Add(field, name, json);
-    for (const Json& element : json) {
-      GEMMA_RETURN_IF_ERROR(Add(field, name, element));
-    }
-    return absl::OkStatus();
+std::vector<std::string> Fields() {
+  std::vector<std::string> fields = {"id", "prompt", "system", "messages"};
+  for (const AnswerOption& option : AllAnswerOptions()) {
+    fields.push_back(FieldOf(option));
   }
+  return fields;
+}
 
-  absl::Status Finish() {
-    try {
-      // CLI11 takes the last first.
-      app_.parse(std::vector<std::string>(words_.rbegin(), words_.rend()));
-    } catch (const CLI::ParseError& error) {
-      return absl::InvalidArgumentError(error.what());
-    }
-    return Validate(*options_);
+absl::Status SetOption(const AnswerOption& option, const Json& json,
+                       AnswerOptions* options) {
+  GEMMA_ASSIGN_OR_RETURN(const std::string word, Word(FieldOf(option), json));
+  return option.Set(word, options);
+}
+
+absl::Status ReadOption(const std::string& field, const Json& json,
+                        AnswerOptions* options) {
+  const AnswerOption* option =
+      FindAnswerOption(absl::StrReplaceAll(field, {{"_", "-"}}));
+  if (option == nullptr || field.find('-') != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("no field '", field, "'", DidYouMean(field, Fields())));
   }
-
- private:
-  absl::Status Add(const std::string& field, const std::string& name,
-                   const Json& json) {
-    GEMMA_ASSIGN_OR_RETURN(const std::string word, Word(field, json));
-    words_.push_back(absl::StrCat("--", name, "=", word));
-    return absl::OkStatus();
+  if (!option->is_repeated()) return SetOption(*option, json, options);
+  // Takes the place of what the command line said.
+  option->Clear(options);
+  for (const Json& element : json.is_array() ? json : Json::array({json})) {
+    GEMMA_RETURN_IF_ERROR(SetOption(*option, element, options));
   }
-
-  std::vector<std::string> Fields() const {
-    std::vector<std::string> fields = {"id", "prompt", "system", "messages"};
-    for (const CLI::Option* option : app_.get_options()) {
-      fields.push_back(
-          absl::StrReplaceAll(option->get_lnames()[0], {{"-", "_"}}));
-    }
-    return fields;
-  }
-
-  AnswerOptions* options_;
-  CLI::App app_;
-  std::vector<std::string> words_;
-};
+  return absl::OkStatus();
+}
 
 absl::Status ReadObject(const Json& json, BatchRequest* request) {
   GEMMA_RETURN_IF_ERROR(ReadId(json, &request->id));
-  OptionReader options(&request->options);
   bool has_prompt = false;
   bool has_system = false;
   for (const auto& [name, value] : json.items()) {
@@ -132,10 +106,10 @@ absl::Status ReadObject(const Json& json, BatchRequest* request) {
     } else if (name == "messages") {
       GEMMA_RETURN_IF_ERROR(ReadMessages(value, &request->messages));
     } else {
-      GEMMA_RETURN_IF_ERROR(options.Read(name, value));
+      GEMMA_RETURN_IF_ERROR(ReadOption(name, value, &request->options));
     }
   }
-  GEMMA_RETURN_IF_ERROR(options.Finish());
+  GEMMA_RETURN_IF_ERROR(Validate(request->options));
   const bool has_messages = !request->messages.empty();
   if (has_messages && (has_prompt || has_system)) {
     return absl::InvalidArgumentError(

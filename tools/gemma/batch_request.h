@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/gemma.h"
-#include "tools/gemma/options.h"
+#include "tools/gemma/answer_options.h"
 
 namespace gemma::tools {
 

@@ -9,10 +9,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "tools/gemma/answer_options.h"
 #include "tools/gemma/chat_command.h"
 #include "tools/gemma/chat_reader.h"
 #include "tools/gemma/conversation.h"
-#include "tools/gemma/options.h"
 
 namespace gemma::tools {
 

@@ -1,11 +1,12 @@
 #include "tools/gemma/chat_settings.h"
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/errors.h"
 #include "tools/gemma/nearest.h"
-#include "tools/gemma/text.h"
 
 namespace gemma::tools {
 namespace {
@@ -15,25 +16,28 @@ using Json = nlohmann::ordered_json;
 constexpr std::string_view kStop = "stop";
 constexpr std::string_view kMaxTokens = "max-tokens";
 
-// The options of the command line, which know names, values and ranges. They
-// parse into `options`.
-void AddSettings(CLI::App& app, AnswerOptions* options) {
-  app.set_help_flag();  // is none
-  AddAnswerOptions(app, options, std::string(kChatMaxTokens));
-}
-
-absl::Status CheckName(std::string_view name) {
-  const std::vector<std::string> names = SettingNames();
-  for (const std::string& known : names) {
-    if (known == name) return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat("no setting '", name, "'",
-                                                 DidYouMean(name, names),
-                                                 " (/set lists them)"));
-}
-
 std::string Dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// Whether /set shows it. What is repeated has no one value, but for texts in
+// JSON.
+bool IsSetting(const AnswerOption& option) {
+  return !option.is_repeated() || option.name() == kStop;
+}
+
+absl::StatusOr<const AnswerOption*> Find(std::string_view name) {
+  const AnswerOption* option = FindAnswerOption(name);
+  if (option != nullptr && IsSetting(*option)) return option;
+  return absl::InvalidArgumentError(
+      absl::StrCat("no setting '", name, "'", DidYouMean(name, SettingNames()),
+                   " (/set lists them)"));
+}
+
+std::string ValueOf(const AnswerOption& option, const AnswerOptions& options) {
+  if (option.name() == kStop) return Dump(Json(options.stop));
+  if (option.name() == kMaxTokens && options.max_tokens == 0) return "";
+  return option.Get(options);
 }
 
 // Makes `changed` the options, if they are in range.
@@ -72,60 +76,35 @@ absl::Status SetStop(std::string_view value, AnswerOptions* options) {
 
 std::vector<std::string> SettingNames() {
   std::vector<std::string> names;
-  for (const auto& [name, value] : Settings(AnswerOptions())) {
-    names.push_back(name);
+  for (const AnswerOption& option : AllAnswerOptions()) {
+    if (IsSetting(option)) names.emplace_back(option.name());
   }
   return names;
 }
 
 std::vector<std::pair<std::string, std::string>> Settings(
     const AnswerOptions& options) {
-  AnswerOptions copy = options;
-  CLI::App app;
-  AddSettings(app, &copy);
   std::vector<std::pair<std::string, std::string>> settings;
-  for (const CLI::Option* option : app.get_options()) {
-    const std::string& name = option->get_lnames()[0];
-    // What may be repeated has no one value, but for that in JSON.
-    if (option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll &&
-        name != kStop) {
-      continue;
-    }
-    std::string value = option->get_default_str();
-    if (name == kStop) value = Dump(Json(options.stop));
-    if (name == kMaxTokens) {
-      value = options.max_tokens == 0 ? "" : absl::StrCat(options.max_tokens);
-    }
-    settings.emplace_back(name, std::move(value));
+  for (const AnswerOption& option : AllAnswerOptions()) {
+    if (!IsSetting(option)) continue;
+    settings.emplace_back(option.name(), ValueOf(option, options));
   }
   return settings;
 }
 
 absl::Status ChangeSetting(std::string_view name, std::string_view value,
                            AnswerOptions* options) {
-  if (absl::Status status = CheckName(name); !status.ok()) return status;
+  GEMMA_ASSIGN_OR_RETURN(const AnswerOption* option, Find(name));
   if (name == kStop) return SetStop(value, options);
   AnswerOptions changed = *options;
-  CLI::App app;
-  AddSettings(app, &changed);
-  try {
-    app.parse(std::vector<std::string>{absl::StrCat("--", name, "=", value)});
-  } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(error.what());
-  }
+  GEMMA_RETURN_IF_ERROR(option->Set(value, &changed));
   return Accept(std::move(changed), options);
 }
 
 absl::Status CopySetting(std::string_view name, const AnswerOptions& from,
                          AnswerOptions* options) {
-  if (absl::Status status = CheckName(name); !status.ok()) return status;
-  if (name == kMaxTokens) {
-    options->max_tokens = from.max_tokens;
-    return absl::OkStatus();
-  }
-  for (const auto& [known, value] : Settings(from)) {
-    if (known == name) return ChangeSetting(name, value, options);
-  }
+  GEMMA_ASSIGN_OR_RETURN(const AnswerOption* option, Find(name));
+  option->Copy(from, options);
   return absl::OkStatus();
 }
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "tools/gemma/options.h"
+#include "tools/gemma/answer_options.h"
 
 namespace gemma::tools {
 

@@ -14,7 +14,7 @@
 #include "absl/types/span.h"
 #include "gemma/gemma.h"
 #include "tools/gemma/answer.h"
-#include "tools/gemma/options.h"
+#include "tools/gemma/answer_options.h"
 
 namespace gemma::tools {
 

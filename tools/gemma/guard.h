@@ -16,6 +16,7 @@
 #include "absl/types/span.h"
 #include "gemma/gemma.h"
 #include "tools/gemma/answer.h"
+#include "tools/gemma/answer_options.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/policy_options.h"
 #include "tools/gemma/verdict.h"

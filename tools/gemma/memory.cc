@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <fstream>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "src/os/control_groups.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/text.h"
@@ -82,34 +84,68 @@ void ReadAddressLimit(const std::string& root, Memory* memory) {
       limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, used);
 }
 
-// Of all of them, with a session each.
-MemoryUse Sum(absl::Span<const Model* const> models,
-              const SessionOptions& session) {
-  MemoryUse sum;
-  for (const Model* model : models) {
-    const MemoryUse use = model->MemoryFor(session);
-    sum.weights += use.weights;
-    sum.cache += use.cache;
-    sum.scratch += use.scratch;
-  }
-  return sum;
+// What is not in memory yet.
+uint64_t Needed(const MemoryPlan& plan, const Amounts& amounts) {
+  const MemoryUse use = plan.use(amounts);
+  return (plan.loaded ? 0 : use.weights) + use.cache + use.scratch;
 }
 
-// The largest power of two of tokens with which the sessions fit into `room`,
-// at least 256; 0: none.
-size_t FittingContext(absl::Span<const Model* const> models,
-                      SessionOptions session, uint64_t weights, uint64_t room) {
-  constexpr size_t kLeast = 256;
-  size_t context = kLeast;
-  while (context <= session.max_tokens / 2) context *= 2;
-  for (; context >= kLeast; context /= 2) {
-    if (context >= session.max_tokens) continue;
-    SessionOptions smaller = session;
-    smaller.max_tokens = context;
-    const MemoryUse use = Sum(models, smaller);
-    if (weights + use.cache + use.scratch <= room) return context;
+// One of the amounts, which a cure may lower.
+struct Lowered {
+  std::string_view option;
+  size_t Amounts::*amount;
+  size_t least;
+};
+
+// Lowers one amount to the largest power of two below it that fits into `room`,
+// or to the least if none does. Whether one does.
+bool LowerAmount(const MemoryPlan& plan, const Lowered& lowered, uint64_t room,
+                 Amounts* amounts) {
+  size_t& amount = amounts->*lowered.amount;
+  for (size_t value = std::bit_floor(amount - 1); value >= lowered.least;
+       value /= 2) {
+    amount = value;
+    if (Needed(plan, *amounts) <= room) return true;
   }
-  return 0;
+  return false;
+}
+
+// The options that fit into `room`: one of them if that is enough, or several;
+// "" if none fit.
+std::string FittingOptions(const MemoryPlan& plan, uint64_t room) {
+  std::vector<Lowered> all = {{"--chunk", &Amounts::chunk, 1},
+                              {"--batch-size", &Amounts::sequences, 1},
+                              {"--context", &Amounts::context, 256}};
+  std::erase_if(all, [&](const Lowered& lowered) {
+    Amounts lowest = plan.amounts;
+    lowest.*lowered.amount = lowered.least;
+    return plan.amounts.*lowered.amount <= lowered.least ||
+           (lowered.amount == &Amounts::context && !plan.may_lower_context) ||
+           Needed(plan, lowest) == Needed(plan, plan.amounts);
+  });
+  for (const Lowered& lowered : all) {
+    Amounts amounts = plan.amounts;
+    if (!LowerAmount(plan, lowered, room, &amounts)) continue;
+    return absl::StrCat(lowered.option, " ", amounts.*lowered.amount);
+  }
+  Amounts amounts = plan.amounts;
+  std::vector<std::string> options;
+  for (const Lowered& lowered : all) {
+    const bool fits = LowerAmount(plan, lowered, room, &amounts);
+    options.push_back(
+        absl::StrCat(lowered.option, " ", amounts.*lowered.amount));
+    if (fits) return absl::StrJoin(options, " ");
+  }
+  return "";
+}
+
+// "cache 3.0 GiB for 64 contexts of 4096".
+std::string CacheText(const MemoryPlan& plan, uint64_t bytes) {
+  const auto& [context, sequences, chunk] = plan.amounts;
+  return absl::StrCat("cache ", Bytes(bytes), " for ",
+                      sequences == 1 ? std::string("a context")
+                                     : absl::StrCat(sequences, " contexts"),
+                      " of ", context);
 }
 
 }  // namespace
@@ -144,35 +180,51 @@ Memory ReadMemory(const std::string& root) {
   return memory;
 }
 
-absl::Status CheckMemory(absl::Span<const Model* const> models,
-                         const SessionOptions& session, bool loaded,
-                         std::string_view name, const Memory& memory) {
+absl::Status CheckMemory(const MemoryPlan& plan, const Memory& memory) {
   const std::optional<Memory::Room> room = memory.LeastRoom();
   if (!room.has_value()) return absl::OkStatus();
-  const MemoryUse use = Sum(models, session);
-  const uint64_t weights = loaded ? 0 : use.weights;
-  const uint64_t needed = weights + use.cache + use.scratch;
+  const uint64_t needed = Needed(plan, plan.amounts);
   if (needed <= room->bytes) return absl::OkStatus();
-  const std::string parts =
-      loaded ? "" : absl::StrCat("weights ", Bytes(use.weights), ", ");
-  absl::Status status = absl::ResourceExhaustedError(
-      absl::StrCat(name, ": needs ", Bytes(needed), " more memory (", parts,
-                   "cache ", Bytes(use.cache), " for a context of ",
-                   session.max_tokens, ", scratch ", Bytes(use.scratch),
-                   "), but ", room->of, " has ", Bytes(room->bytes), " left"));
-  const size_t context = FittingContext(models, session, weights, room->bytes);
+  const MemoryUse use = plan.use(plan.amounts);
+  const std::string weights =
+      plan.loaded ? "" : absl::StrCat("weights ", Bytes(use.weights), ", ");
+  absl::Status status = absl::ResourceExhaustedError(absl::StrCat(
+      plan.name, ": needs ", Bytes(needed), " more memory (", weights,
+      CacheText(plan, use.cache), ", scratch ", Bytes(use.scratch), "), but ",
+      room->of, " has ", Bytes(room->bytes), " left"));
+  const std::string fitting = FittingOptions(plan, room->bytes);
   return WithCure(
       std::move(status),
-      absl::StrCat(context != 0 ? absl::StrCat("--context ", context, " fits")
-                                : "take a smaller model, or one of a type with "
-                                  "fewer bits (gemma list --all)",
+      absl::StrCat(fitting.empty()
+                       ? "take a smaller model, or one of a type with "
+                         "fewer bits (gemma list --all)"
+                       : absl::StrCat(fitting, " fits"),
                    "; --ignore-memory tries all the same"));
 }
 
-absl::Status CheckMemory(const Model& model, const SessionOptions& session,
-                         bool loaded, std::string_view name,
-                         const Memory& memory) {
-  return CheckMemory({&model}, session, loaded, name, memory);
+uint64_t BytesLeft(const MemoryPlan& plan, const Memory& memory) {
+  const std::optional<Memory::Room> room = memory.LeastRoom();
+  if (!room.has_value()) return UINT64_MAX;
+  return room->bytes - std::min(room->bytes, Needed(plan, plan.amounts));
+}
+
+std::function<MemoryUse(const Amounts&)> UseOfSessions(
+    std::vector<const Model*> models, const SessionOptions& session,
+    size_t logits) {
+  return [=](const Amounts& amounts) {
+    SessionOptions options = session;
+    options.max_tokens = amounts.context;
+    MemoryUse sum;
+    for (const Model* model : models) {
+      const MemoryUse use = model->MemoryFor(options, amounts.sequences);
+      sum.weights += use.weights;
+      sum.cache += use.cache;
+      sum.scratch += use.scratch + uint64_t{logits} * amounts.chunk *
+                                       model->config().vocab_size *
+                                       sizeof(float);
+    }
+    return sum;
+  };
 }
 
 }  // namespace gemma::tools

@@ -3,13 +3,15 @@
 #ifndef GEMMA_TOOLS_GEMMA_MEMORY_H_
 #define GEMMA_TOOLS_GEMMA_MEMORY_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
-#include "absl/types/span.h"
 #include "gemma/gemma.h"
 
 namespace gemma::tools {
@@ -38,17 +40,37 @@ struct Memory {
 // Reads proc and sys/fs/cgroup, of either version, below `root`.
 Memory ReadMemory(const std::string& root = "/");
 
-// OK if the models and a session of these options for each fit, or nobody
-// knows. Else ResourceExhausted with the numbers, and a cure. `models`: named
-// `name`, their weights not yet in memory, or there (`loaded`).
-absl::Status CheckMemory(absl::Span<const Model* const> models,
-                         const SessionOptions& session, bool loaded,
-                         std::string_view name, const Memory& memory);
+// How much a command works on at once, by the options that choose it.
+struct Amounts {
+  size_t context = 0;    // --context: tokens of a sequence
+  size_t sequences = 1;  // --batch-size
+  size_t chunk = 0;      // --chunk, where that many rows of logits are kept
+};
 
-// The same of one model.
-absl::Status CheckMemory(const Model& model, const SessionOptions& session,
-                         bool loaded, std::string_view name,
-                         const Memory& memory);
+// What a command is about to take.
+struct MemoryPlan {
+  std::string name;     // of the models, for messages
+  bool loaded = false;  // whether their weights are in memory already
+  Amounts amounts;
+  // Whether a lower context does, too.
+  bool may_lower_context = true;
+  // In all, with the weights.
+  std::function<MemoryUse(const Amounts&)> use;
+};
+
+// OK if it fits, or nobody knows. Else ResourceExhausted with the numbers, and
+// a cure: lower amounts that fit.
+absl::Status CheckMemory(const MemoryPlan& plan, const Memory& memory);
+
+// What is left beside it; the largest number if nobody knows.
+uint64_t BytesLeft(const MemoryPlan& plan, const Memory& memory);
+
+// What models and sessions of these options take: for each model, so many
+// sessions and `logits` matrices [amounts.chunk, vocab_size]. `models` must
+// outlive it; the session's max_tokens does not count.
+std::function<MemoryUse(const Amounts&)> UseOfSessions(
+    std::vector<const Model*> models, const SessionOptions& session,
+    size_t logits = 0);
 
 }  // namespace gemma::tools
 

@@ -10,7 +10,6 @@
 #include "absl/strings/str_split.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
-#include "tools/gemma/logit_bias.h"
 #include "tools/gemma/memory.h"
 #include "tools/gemma/model_error.h"
 #include "tools/gemma/progress.h"
@@ -20,32 +19,15 @@
 namespace gemma::tools {
 namespace {
 
-constexpr size_t kMaxThreads = 1024;
-constexpr size_t kMaxChunk = 8192;  // of LoadOptions
-// What a session accepts.
-constexpr size_t kMaxPositions = size_t{1} << 24;
-
-constexpr size_t kDefaultContext = 4096;
-
-constexpr float kMaxTimeout = 1e9f;  // seconds
-
-[[noreturn]] void Refuse(const std::string& names, std::string_view found,
-                         std::string_view wanted) {
+// Throws what a parser says: "" or what was wanted.
+void Check(const std::string& names, std::string_view found,
+           std::string_view wanted) {
+  if (wanted.empty()) return;
   // The long name: the last of "-t,--threads".
   const size_t comma = names.rfind(',');
   throw CLI::ValidationError(
       comma == std::string::npos ? names : names.substr(comma + 1),
       absl::StrCat("'", found, "' is not ", wanted));
-}
-
-size_t ParseNumber(const std::string& names, const std::string& text,
-                   size_t least, size_t most) {
-  uint64_t number = 0;
-  if (!absl::SimpleAtoi(text, &number) || number < least || number > most) {
-    Refuse(names, text,
-           absl::StrCat("a whole number from ", least, " to ", most));
-  }
-  return number;
 }
 
 // CLI11's own conversions split texts in brackets and read "010" as octal, so
@@ -90,34 +72,51 @@ absl::StatusOr<Model> Load(const ModelOptions& options,
 
 }  // namespace
 
+std::string ParseCount(std::string_view text, size_t least, size_t most,
+                       size_t* value) {
+  uint64_t number = 0;
+  if (!absl::SimpleAtoi(text, &number) || number < least || number > most) {
+    return absl::StrCat("a whole number from ", least, " to ", most);
+  }
+  *value = number;
+  return "";
+}
+
+std::string ParseReal(std::string_view text, float* value) {
+  float number = 0;
+  if (!absl::SimpleAtof(text, &number) || !std::isfinite(number)) {
+    return "a number";
+  }
+  *value = number;
+  return "";
+}
+
+std::string ParseChoice(std::string_view text,
+                        const std::vector<std::string>& choices,
+                        std::string* value) {
+  if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
+    return absl::StrCat("one of ", absl::StrJoin(choices, "|"));
+  }
+  *value = text;
+  return "";
+}
+
 CLI::Option* AddNumber(CLI::App& app, const std::string& names, size_t* value,
                        size_t least, size_t most,
                        const std::string& description,
                        const std::string& default_text) {
   return AddRaw(app, names, "N", description,
                 [=](const std::string& text) {
-                  *value = ParseNumber(names, text, least, most);
+                  Check(names, text, ParseCount(text, least, most, value));
                 })
       ->default_str(default_text.empty() ? absl::StrCat(*value) : default_text);
 }
 
 CLI::Option* AddNumber(CLI::App& app, const std::string& names, float* value,
                        const std::string& description) {
-  return AddRaw(
-             app, names, "X", description,
-             [=](const std::string& text) {
-               if (!absl::SimpleAtof(text, value) || !std::isfinite(*value)) {
-                 Refuse(names, text, "a number");
-               }
-             })
-      ->default_str(absl::StrCat(*value));
-}
-
-CLI::Option* AddSeed(CLI::App& app, const std::string& names, uint64_t* value,
-                     const std::string& description) {
-  return AddRaw(app, names, "N", description,
+  return AddRaw(app, names, "X", description,
                 [=](const std::string& text) {
-                  *value = ParseNumber(names, text, 0, SIZE_MAX);
+                  Check(names, text, ParseReal(text, value));
                 })
       ->default_str(absl::StrCat(*value));
 }
@@ -129,8 +128,8 @@ CLI::Option* AddNumbers(CLI::App& app, const std::string& names,
                 [=](const std::string& text) {
                   values->clear();
                   for (std::string_view part : absl::StrSplit(text, ',')) {
-                    values->push_back(
-                        ParseNumber(names, std::string(part), least, most));
+                    size_t& value = values->emplace_back();
+                    Check(names, part, ParseCount(part, least, most, &value));
                   }
                 })
       ->default_str(absl::StrJoin(*values, ","));
@@ -166,11 +165,7 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
   const std::string joined = absl::StrJoin(choices, "|");
   return AddRaw(app, names, joined, description,
                 [=](const std::string& text) {
-                  if (std::find(choices.begin(), choices.end(), text) ==
-                      choices.end()) {
-                    Refuse(names, text, absl::StrCat("one of ", joined));
-                  }
-                  *value = text;
+                  Check(names, text, ParseChoice(text, choices, value));
                 })
       ->default_str(*value);
 }
@@ -214,9 +209,9 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
   }
   AddNumber(app, "--decode-threads", &options->decode_threads, 0, kMaxThreads,
             "Of them, for one token at a time; 0: all");
-  AddNumber(app, "-c,--context", &options->context, 1, kMaxPositions,
+  AddNumber(app, "-c,--context", &options->context, 1, kMaxSessionTokens,
             "Tokens that fit in memory", default_context);
-  AddNumber(app, "--chunk", &options->chunk, 1, kMaxChunk,
+  AddNumber(app, "--chunk", &options->chunk, 1, kMaxPrefillChunk,
             "Tokens computed at once, at most");
   AddChoice(app, "--recurrent-window", &options->recurrent_window,
             {"deepmind", "transformers"},
@@ -235,14 +230,41 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
                "Go on where the model does not fit in memory");
 }
 
+MemoryPlan PlanOf(const Model& model, const ModelOptions& options,
+                  size_t default_context, size_t sessions) {
+  MemoryPlan plan;
+  plan.name = options.path;
+  plan.loaded = true;
+  if (model.config().pooling != Pooling::kNone) {
+    plan.amounts.context =
+        options.context != 0
+            ? options.context
+            : std::min(model.config().max_context, kMaxEmbedderTokens);
+    plan.use = [&model](const Amounts& amounts) {
+      return Embedder::MemoryFor(model, {.max_tokens = amounts.context});
+    };
+    return plan;
+  }
+  const SessionOptions session = SessionOptionsOf(options, default_context);
+  plan.amounts = {session.max_tokens, sessions,
+                  std::min(options.chunk, session.max_tokens)};
+  plan.use = UseOfSessions({&model}, session, options.logits);
+  return plan;
+}
+
+absl::Status CheckMemory(const ModelOptions& options, const MemoryPlan& plan) {
+  return options.ignore_memory ? absl::OkStatus()
+                               : CheckMemory(plan, ReadMemory());
+}
+
 absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
   LoadOptions load = LoadOptionsOf(options);
   load.before_weights = [&options](const Model& model) {
     GEMMA_RETURN_IF_ERROR(CheckPurpose(model, options.embeds, options.path));
-    if (options.ignore_memory) return absl::OkStatus();
     // Without --context, CreateSession knows how many tokens.
-    return CheckMemory(model, SessionOptionsOf(options, 1), /*loaded=*/false,
-                       options.path, ReadMemory());
+    MemoryPlan plan = PlanOf(model, options, /*default_context=*/1);
+    plan.loaded = false;
+    return CheckMemory(options, plan);
   };
   Progress progress("loading");
   load.progress = [&progress](const LoadProgress& at) {
@@ -261,7 +283,7 @@ absl::StatusOr<Model> ReadOutline(const ModelOptions& options) {
 }
 
 size_t DefaultContext(const Model& model) {
-  return std::min(kDefaultContext, model.config().max_context);
+  return std::min(SessionOptions().max_tokens, model.config().max_context);
 }
 
 SessionOptions SessionOptionsOf(const ModelOptions& options,
@@ -281,72 +303,9 @@ SessionOptions SessionOptionsOf(const ModelOptions& options,
 absl::StatusOr<Session> CreateSession(const Model& model,
                                       const ModelOptions& options,
                                       size_t default_context) {
-  const SessionOptions session = SessionOptionsOf(options, default_context);
-  if (!options.ignore_memory) {
-    GEMMA_RETURN_IF_ERROR(CheckMemory(model, session, /*loaded=*/true,
-                                      options.path, ReadMemory()));
-  }
-  return Session::Create(model, session);
-}
-
-void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
-                      const std::string& default_max_tokens) {
-  SamplingOptions& sampling = options->sampling;
-  AddNumber(app, "--temperature", &sampling.temperature,
-            "0: always the most probable token");
-  AddNumber(app, "--top-k", &sampling.top_k, 0, kMaxPositions,
-            "Choose among the N most probable; 0: all");
-  AddNumber(app, "--top-p", &sampling.top_p,
-            "Choose among the fewest whose probability\nreaches X; 1: all");
-  AddNumber(app, "--min-p", &sampling.min_p,
-            "Choose among those above X times the highest");
-  AddNumber(app, "--typical-p", &sampling.typical_p,
-            "Choose among those of about average surprise, the\nfewest whose "
-            "probability reaches X; 1: all");
-  AddNumber(app, "--repetition-penalty", &sampling.repetition_penalty,
-            "Divides positive logits of tokens that occurred,\n"
-            "multiplies negative ones; 1: off");
-  AddNumber(app, "--frequency-penalty", &sampling.frequency_penalty,
-            "Is subtracted for each time a token occurred; 0: off");
-  AddNumber(app, "--presence-penalty", &sampling.presence_penalty,
-            "Is subtracted once if a token occurred; 0: off");
-  AddNumber(app, "--penalty-window", &sampling.penalty_window, 0, kMaxPositions,
-            "Penalties count the last N tokens, the prompt's too;\n0: all");
-  AddTexts(app, "--logit-bias", "TOKEN=BIAS", &options->logit_bias,
-           "Add BIAS to the logit of TOKEN, an id or a piece in\n"
-           "double quotes; -inf: never choose it; may be repeated");
-  AddSeed(app, "--seed", &sampling.seed, "The same seed gives the same answer");
-  AddNumber(app, "-n,--max-tokens", &options->max_tokens, 1, kMaxPositions,
-            "Tokens of an answer, at most", default_max_tokens);
-  AddTexts(app, "--stop", "TEXT", &options->stop,
-           "End the answer before TEXT; may be repeated");
-  AddChoice(app, "--speculate", &options->speculate, {"off", "auto"},
-            "Guess tokens from what the text repeats, and check\n"
-            "several at once where that is measured to be\n"
-            "faster; the answer is the same");
-  AddNumber(app, "--timeout", &options->timeout,
-            "Seconds that an answer may take, its prompt included;\n0: any");
-}
-
-absl::Status Validate(const AnswerOptions& options) {
-  if (options.timeout < 0 || options.timeout > kMaxTimeout) {
-    return UsageError(absl::StrCat("--timeout: ", options.timeout,
-                                   " is not a number from 0 to ", kMaxTimeout));
-  }
-  for (const std::string& stop : options.stop) {
-    if (stop.empty()) return UsageError("--stop: the text is empty");
-  }
-  for (const std::string& bias : options.logit_bias) {
-    GEMMA_RETURN_IF_ERROR(ParseLogitBias(bias).status());
-  }
-  return AsUsageError(gemma::Validate(options.sampling));
-}
-
-absl::Status FindTokens(const Model& model, AnswerOptions* options) {
-  GEMMA_ASSIGN_OR_RETURN(options->sampling.logit_bias,
-                         FindLogitBiases(options->logit_bias, model));
-  // A token may be named twice, by its id and by its piece.
-  return AsUsageError(gemma::Validate(options->sampling));
+  GEMMA_RETURN_IF_ERROR(
+      CheckMemory(options, PlanOf(model, options, default_context)));
+  return Session::Create(model, SessionOptionsOf(options, default_context));
 }
 
 CLI::Option* AddFormat(CLI::App& app, std::string* format) {

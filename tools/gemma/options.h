@@ -13,19 +13,27 @@
 
 #include "absl/status/statusor.h"
 #include "gemma/gemma.h"
+#include "tools/gemma/memory.h"
 
 namespace gemma::tools {
 
-// Numbers in decimal, so that "010" is ten. `default_text`: what --help says of
-// the default; empty: the value that `value` has now.
+// Set `value` and return "", or return what was wanted: "a number". Numbers are
+// decimal, so that "010" is ten.
+std::string ParseCount(std::string_view text, size_t least, size_t most,
+                       size_t* value);
+std::string ParseReal(std::string_view text, float* value);
+std::string ParseChoice(std::string_view text,
+                        const std::vector<std::string>& choices,
+                        std::string* value);
+
+// Numbers, as ParseCount and ParseReal read them. `default_text`: what --help
+// says of the default; empty: the value that `value` has now.
 CLI::Option* AddNumber(CLI::App& app, const std::string& names, size_t* value,
                        size_t least, size_t most,
                        const std::string& description,
                        const std::string& default_text = "");
 CLI::Option* AddNumber(CLI::App& app, const std::string& names, float* value,
                        const std::string& description);
-CLI::Option* AddSeed(CLI::App& app, const std::string& names, uint64_t* value,
-                     const std::string& description);
 
 // One or more numbers with commas between.
 CLI::Option* AddNumbers(CLI::App& app, const std::string& names,
@@ -75,6 +83,8 @@ struct ModelOptions {
   std::string quantize = "keep";  // as WeightTypeName has it
   bool ignore_memory = false;
   bool embeds = false;  // what the model is for: to embed texts, not go on
+  // Matrices of logits, of --chunk rows each, that the command keeps.
+  size_t logits = 0;
 };
 
 // Adds MODEL and the options of AddModelSettings.
@@ -89,6 +99,14 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
 void AddModelSettings(CLI::App& app, ModelOptions* options,
                       const std::string& default_context,
                       std::vector<size_t>* threads = nullptr);
+
+// What the model takes, with so many sessions of at most options.context
+// tokens, or `default_context`; see CheckMemory.
+MemoryPlan PlanOf(const Model& model, const ModelOptions& options,
+                  size_t default_context, size_t sessions = 1);
+
+// OK, also with --ignore-memory, or as the other CheckMemory.
+absl::Status CheckMemory(const ModelOptions& options, const MemoryPlan& plan);
 
 // Loads the model with a progress line; an interrupt stops it. One that is for
 // something else or does not fit in memory is refused before, and failures have
@@ -111,30 +129,6 @@ SessionOptions SessionOptionsOf(const ModelOptions& options,
 absl::StatusOr<Session> CreateSession(const Model& model,
                                       const ModelOptions& options,
                                       size_t default_context);
-
-// How `run` and `chat` choose tokens and end answers.
-struct AnswerOptions {
-  SamplingOptions sampling;
-  std::vector<std::string> logit_bias;  // TOKEN=BIAS, see FindTokens
-  size_t max_tokens = 0;                // 0: the command decides
-  std::vector<std::string> stop;
-  std::vector<TokenId> stop_tokens;  // beside the model's
-  std::string speculate = "auto";
-  float timeout = 0.0f;              // seconds; 0: none
-  const Grammar* grammar = nullptr;  // what the answer shall be; null: any text
-  std::vector<size_t> checkpoints;   // as GenerateOptions has them
-  bool as_is = false;  // a file gets no line end that the model did not write
-};
-
-void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
-                      const std::string& default_max_tokens);
-
-// OK, or a usage error that names the option.
-absl::Status Validate(const AnswerOptions& options);
-
-// Looks the tokens of valid options up in the model, or returns a usage error
-// that names one which it has not.
-absl::Status FindTokens(const Model& model, AnswerOptions* options);
 
 // Adds -o text|json.
 CLI::Option* AddFormat(CLI::App& app, std::string* format);

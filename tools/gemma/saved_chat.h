@@ -15,8 +15,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "tools/gemma/answer_options.h"
 #include "tools/gemma/conversation.h"
-#include "tools/gemma/options.h"
 
 namespace gemma::tools {
 
