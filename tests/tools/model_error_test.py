@@ -145,6 +145,24 @@ class TooLargeTest(CommandTest):
         self.assertIn(fitting, (context // 2, context // 4))
         self.succeeds_quietly(*arguments, fitting // 2, **self.limited())
 
+    def test_sequences_that_do_not_fit(self):
+        # Sixteenth of what is too much for one: that many of them are too much.
+        context = self.context_over_the_limit() // 16
+        model = GGUF  # whose caches are not larger than those of the toy by far
+        lines = self.folder / "lines"
+        lines.write_text('"hello"\n' * 1024)
+        answers = self.folder / "answers"
+        batch = ["run", model, "--batch", lines, "--output", answers, "--context", context, "--max-tokens", 1]
+        self.fails(1, *batch, "--batch-size", 1024, **self.limited(),
+                   says=[f"for 1024 contexts of {context}", "ulimit -v"], cure="--batch-size ")
+        self.assertFalse(answers.exists())
+        bench = ["bench", TOY, "-p", 0, "-n", context, "-r", 1]
+        self.fails(1, *bench, "-b", 1024, **self.limited(), says=f"for 1024 contexts of {context}",
+                   cure="--batch-size ")
+        # As many sequences as there are lines.
+        lines.write_text('"hello"\n')
+        self.succeeds_quietly(*batch, "--batch-size", 1024, **self.limited())
+
     def test_library_refuses_without_check(self):
         context = self.context_over_the_limit()
         self.fails(1, "logits", TOY, "--tokens", "2", "--output", self.folder / "F.npy", "--context", context,

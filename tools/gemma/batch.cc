@@ -1,5 +1,6 @@
 #include "tools/gemma/batch.h"
 
+#include <algorithm>
 #include <chrono>
 #include <list>
 #include <nlohmann/json.hpp>
@@ -18,6 +19,8 @@
 #include "tools/gemma/batch_answers.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
+#include "tools/gemma/memory.h"
+#include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/prompt.h"
 #include "tools/gemma/signals.h"
@@ -225,46 +228,68 @@ class Batch {
   size_t num_tokens_ = 0;
 };
 
+// An engine for the lines that fits in memory, or why there is none.
+absl::StatusOr<EngineOptions> OptionsOfEngine(
+    const Model& model, const ModelOptions& model_options, size_t size,
+    const std::vector<std::string_view>& lines) {
+  const size_t count = lines.size() - static_cast<size_t>(std::count_if(
+                                          lines.begin(), lines.end(), IsBlank));
+  const SessionOptions session =
+      SessionOptionsOf(model_options, DefaultContext(model));
+  EngineOptions engine;
+  engine.max_tokens = session.max_tokens;
+  engine.cache_format = session.cache_format;
+  engine.max_sequences = std::min(size, std::max<size_t>(count, 1));
+  if (model_options.ignore_memory) return engine;
+  MemoryPlan plan =
+      PlanOf(model, model_options, session.max_tokens, engine.max_sequences);
+  plan.use = [&](const Amounts& amounts) {
+    EngineOptions smaller = engine;
+    smaller.max_tokens = amounts.context;
+    smaller.max_sequences = amounts.sequences;
+    return Engine::MemoryFor(model, smaller);
+  };
+  const Memory memory = ReadMemory();
+  GEMMA_RETURN_IF_ERROR(CheckMemory(plan, memory));
+  // Beginnings of prompts are kept in what is left.
+  engine.reuse_bytes = std::min(engine.reuse_bytes, BytesLeft(plan, memory));
+  return engine;
+}
+
 }  // namespace
 
 const char kBatchHelp[] =
-    "With --batch, each line of FILE is a JSON object (or a text: the "
-    "prompt):\n"
-    "  id                     optional, a text or a number that comes back\n"
-    "  prompt, system         texts; or instead\n"
-    "  messages               [{\"role\", \"content\"}], roles system, user "
-    "and\n"
-    "                         assistant\n"
-    "  temperature, max_tokens, stop, ...\n"
-    "                         options of this line, named as the flags above\n"
-    "                         that concern the answer; a --timeout includes "
-    "the\n"
-    "                         time that the line waits for its turn\n"
-    "and gets a line of --output, in the order in which answers end:\n"
-    "  line, input, id        the line's number from 1 on, its CRC-32, its id\n"
-    "  text, stop_reason, prompt_tokens, new_tokens\n"
-    "  guard                  with --guard, as with -o json; what it refuses\n"
-    "                         gets this alone, and is no error\n"
-    "  error                  instead of these: why there is no answer; the\n"
-    "                         other lines are answered, and the exit code is "
-    "1\n"
-    "Empty lines are skipped. An --output that exists is continued. Each "
-    "answer\n"
-    "is that of `gemma run` alone.\n\n";
+    R"(With --batch, each line of FILE is a JSON object (or a text: the prompt):
+  id                     optional, a text or a number that comes back
+  prompt, system         texts; or instead
+  messages               [{"role", "content"}], roles system, user and
+                         assistant
+  temperature, max_tokens, stop, ...
+                         options of this line, named as the flags above
+                         that concern the answer; a --timeout includes the
+                         time that the line waits for its turn
+and gets a line of --output, in the order in which answers end:
+  line, input, id        the line's number from 1 on, its CRC-32, its id
+  text, stop_reason, prompt_tokens, new_tokens
+  guard                  with --guard, as with -o json; what it refuses
+                         gets this alone, and is no error
+  error                  instead of these: why there is no answer; the
+                         other lines are answered, and the exit code is 1
+Empty lines are skipped. An --output that exists is continued. Each answer
+is that of `gemma run` alone.
+
+)";
 
 absl::Status RunBatch(const Model& model, const ModelOptions& model_options,
                       const BatchOptions& options,
                       const BatchRequest& defaults) {
   GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(options.input));
   const std::vector<std::string_view> lines = SplitLines(text);
+  GEMMA_ASSIGN_OR_RETURN(
+      const EngineOptions engine_options,
+      OptionsOfEngine(model, model_options, options.size, lines));
   GEMMA_ASSIGN_OR_RETURN(BatchAnswers answers,
                          BatchAnswers::Open(options.output, lines));
-  const SessionOptions session =
-      SessionOptionsOf(model_options, DefaultContext(model));
-  EngineOptions engine_options;
-  engine_options.max_tokens = session.max_tokens;
-  engine_options.cache_format = session.cache_format;
-  engine_options.max_sequences = options.size;
   GEMMA_ASSIGN_OR_RETURN(Engine engine, Engine::Create(model, engine_options));
   Batch batch(model, engine, options, defaults, lines, std::move(answers));
   GEMMA_RETURN_IF_ERROR(batch.Run());

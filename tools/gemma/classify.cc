@@ -19,8 +19,8 @@
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
-#include "tools/gemma/memory.h"
 #include "tools/gemma/model_error.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/policy_options.h"
 #include "tools/gemma/progress.h"
@@ -30,7 +30,7 @@
 namespace gemma::tools {
 namespace {
 
-// A usual text with a policy. What is longer takes memory when it comes.
+// Of a usual text with a policy.
 constexpr size_t kUsualTokens = 1024;
 
 struct ClassifyOptions {
@@ -49,18 +49,20 @@ struct ClassifyOptions {
 absl::Status Check(const ClassifyOptions& options) {
   const bool has_text = options.text != kStdinArgument;
   if (has_text && !options.file.empty()) {
-    return UsageError("TEXT and --file exclude each other");
+    return Exclude("TEXT", "--file");
   }
   if (!options.lines) {
-    return AsUsageError(CheckUtf8(options.response, "--response"));
+    return WithOptions(AsUsageError(CheckUtf8(options.response, "--response")),
+                       {"--response"});
   }
-  if (has_text) return UsageError("--jsonl and TEXT exclude each other");
+  if (has_text) return Exclude("--jsonl", "TEXT");
   if (options.has_response) {
-    return UsageError(
+    return OptionError(
+        {"--jsonl", "--response"},
         "--jsonl and --response exclude each other: a line has its own");
   }
   if (options.format != "text") {
-    return UsageError("--jsonl and --output-format exclude each other");
+    return Exclude("--jsonl", "--output-format");
   }
   return absl::OkStatus();
 }
@@ -149,6 +151,24 @@ absl::Status ClassifyText(const Model& model, const ClassifyOptions& options,
   return absl::OkStatus();
 }
 
+// Unless --context says otherwise.
+size_t DefaultTokens(const Model& model) {
+  return std::min(ClassifierOptions().max_tokens, model.config().max_context);
+}
+
+// Tokens of the longest sequence, about: of the text and the words around it.
+// Those of lines are not known, and what is longer than usual takes memory when
+// it comes.
+absl::StatusOr<size_t> TokensToExpect(const Model& model,
+                                      const ClassifyOptions& options,
+                                      const std::string& text) {
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
+  GEMMA_ASSIGN_OR_RETURN(
+      const std::vector<TokenId> tokens,
+      tokenizer->Encode(absl::StrCat(text, options.response)));
+  return std::min(kUsualTokens + tokens.size(), DefaultTokens(model));
+}
+
 absl::Status Classify(const ClassifyOptions& options) {
   GEMMA_RETURN_IF_ERROR(Check(options));
   GEMMA_ASSIGN_OR_RETURN(const std::vector<Policy> policies,
@@ -158,16 +178,14 @@ absl::Status Classify(const ClassifyOptions& options) {
     GEMMA_ASSIGN_OR_RETURN(text, ReadInput(options));
   }
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
-  if (!options.model.ignore_memory) {
-    GEMMA_RETURN_IF_ERROR(
-        CheckMemory(model, SessionOptionsOf(options.model, kUsualTokens),
-                    /*loaded=*/true, options.model.path, ReadMemory()));
-  }
+  GEMMA_ASSIGN_OR_RETURN(const size_t tokens,
+                         TokensToExpect(model, options, text));
+  GEMMA_RETURN_IF_ERROR(
+      CheckMemory(options.model, PlanOf(model, options.model, tokens)));
   ClassifierOptions classifier;
   classifier.wording = WordingOf(options.policy);
-  const SessionOptions session = SessionOptionsOf(
-      options.model,
-      std::min(classifier.max_tokens, model.config().max_context));
+  const SessionOptions session =
+      SessionOptionsOf(options.model, DefaultTokens(model));
   classifier.max_tokens = session.max_tokens;
   classifier.cache_format = session.cache_format;
   if (!options.lines) {
@@ -203,26 +221,27 @@ void AddClassify(CLI::App& app, Action* action) {
   command->add_flag("-v,--verbose", options->verbose,
                     "Tell tokens and time on standard error");
   command->footer(
-      "Prints the probability of each policy: that of \"Yes\" against \"No\" "
-      "as\n"
-      "the model's next token. What is too high is for you to say; the exit\n"
-      "code tells nothing of it. Names of control tokens in the text are "
-      "text.\n"
-      "What the prompts of several policies have in common is computed once.\n"
-      "\n"
-      "With -o json, standard output receives an object:\n"
-      "  model, wording         MODEL, and --wording\n"
-      "  probabilities          of each policy, by its name\n"
-      "  prompt_tokens          of the prompts for all policies\n"
-      "  computed_tokens        of them, those that no other had before\n"
-      "  seconds                that this took, after loading\n\n" +
-      std::string(kClassifyLinesHelp) + kPolicyFileHelp +
-      "Examples:\n"
-      "  gemma classify shieldgemma-2b/ \"How do I pick a lock?\"\n"
-      "  gemma classify shieldgemma-2b/ --policy dangerous \\\n"
-      "    --response \"Use a tension wrench.\" \"How do I pick a lock?\"\n"
-      "  gemma classify shieldgemma-2b/ --jsonl < texts.jsonl > "
-      "scores.jsonl\n\n");
+      R"(Prints the probability of each policy: that of "Yes" against "No" as
+the model's next token. What is too high is for you to say; the exit
+code tells nothing of it. Names of control tokens in the text are text.
+What the prompts of several policies have in common is computed once.
+
+With -o json, standard output receives an object:
+  model, wording         MODEL, and --wording
+  probabilities          of each policy, by its name
+  prompt_tokens          of the prompts for all policies
+  computed_tokens        of them, those that no other had before
+  seconds                that this took, after loading
+
+)" + std::string(kClassifyLinesHelp) +
+      kPolicyFileHelp +
+      R"(Examples:
+  gemma classify shieldgemma-2b/ "How do I pick a lock?"
+  gemma classify shieldgemma-2b/ --policy dangerous \
+    --response "Use a tension wrench." "How do I pick a lock?"
+  gemma classify shieldgemma-2b/ --jsonl < texts.jsonl > scores.jsonl
+
+)");
   command->callback([=] {
     options->has_response = response->count() > 0;
     *action = [=] { return Classify(*options); };

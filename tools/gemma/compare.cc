@@ -109,12 +109,13 @@ absl::StatusOr<Task> Prepare(const CompareOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(const Model base, ReadOutline(BaseOptions(options)));
   GEMMA_ASSIGN_OR_RETURN(const Model other, ReadOutline(options.other));
   GEMMA_ASSIGN_OR_RETURN(Task task, MakeTask(options, base, other, text));
-  if (!options.other.ignore_memory) {
-    GEMMA_RETURN_IF_ERROR(CheckMemory(
-        {&base, &other}, SessionOptionsOf(options.other, task.max_context),
-        /*loaded=*/false,
-        absl::StrCat(options.base, " and ", options.other.path), ReadMemory()));
-  }
+  MemoryPlan plan = PlanOf(base, options.other, task.max_context);
+  plan.name = absl::StrCat(options.base, " and ", options.other.path);
+  plan.loaded = false;
+  plan.use = UseOfSessions({&base, &other},
+                           SessionOptionsOf(options.other, task.max_context),
+                           options.other.logits);
+  GEMMA_RETURN_IF_ERROR(CheckMemory(options.other, plan));
   return task;
 }
 
@@ -335,6 +336,7 @@ void AddCompare(CLI::App& app, Action* action) {
   AddModelPath(*command, &options->base, "BASE");
   AddModelPath(*command, &options->other.path, "OTHER");
   AddModelSettings(*command, &options->other, kDefaultWindowText);
+  options->other.logits = 1;
   AddChoice(*command, "--base-activations", &options->base_activations,
             {"float32", "int8"}, "The same, of BASE alone")
       ->default_str("as --activations");

@@ -137,16 +137,15 @@ Finding FindModel(const ModelOptions& options, const Memory& memory) {
     finding.cure = CureOf(model.status());
     return finding;
   }
-  const SessionOptions session =
-      SessionOptionsOf(options, DefaultContext(*model));
-  const MemoryUse use = model->MemoryFor(session);
   const bool tuned = model->is_instruction_tuned();
-  const absl::Status fits =
-      CheckMemory(*model, session, /*loaded=*/false, options.path, memory);
+  MemoryPlan plan = PlanOf(*model, options, DefaultContext(*model));
+  plan.loaded = false;
+  const absl::Status fits = CheckMemory(plan, memory);
+  const MemoryUse use = plan.use(plan.amounts);
   finding.text = absl::StrCat(options.path, ": ", model->config().architecture,
                               ", ", tuned ? "instruction-tuned" : "base",
                               ", needs ", Bytes(use.total()),
-                              " for a context of ", session.max_tokens);
+                              " for a context of ", plan.amounts.context);
   if (!fits.ok()) {
     finding.level = Level::kProblem;
     finding.text = std::string(fits.message());
@@ -158,7 +157,7 @@ Finding FindModel(const ModelOptions& options, const Memory& memory) {
   finding.facts.update({{"architecture", model->config().architecture},
                         {"instruction_tuned", tuned},
                         {"has_tokenizer", model->tokenizer().ok()},
-                        {"context", session.max_tokens},
+                        {"context", plan.amounts.context},
                         {"weights", use.weights},
                         {"cache", use.cache},
                         {"scratch", use.scratch},

@@ -157,6 +157,8 @@ absl::Status Embed(const EmbedCommandOptions& options) {
         "cannot be compared with those of the published model"));
   }
   Run run(options, embedder, std::move(inputs));
+  GEMMA_RETURN_IF_ERROR(
+      CheckMemory(options.model, PlanOf(model, options.model, 0)));
   GEMMA_RETURN_IF_ERROR(run.Write());
   if (!options.quiet) run.Tell();
   return absl::OkStatus();

@@ -90,11 +90,8 @@ absl::StatusOr<std::unique_ptr<Guard>> Guard::Load(
                          ReadPolicies(options.policy));
   const ModelOptions shield = ShieldOptions(options, answering);
   GEMMA_ASSIGN_OR_RETURN(Model model, LoadModel(shield));
-  if (!shield.ignore_memory) {
-    GEMMA_RETURN_IF_ERROR(
-        CheckMemory(model, SessionOptionsOf(shield, kUsualTokens),
-                    /*loaded=*/true, shield.path, ReadMemory()));
-  }
+  GEMMA_RETURN_IF_ERROR(
+      CheckMemory(shield, PlanOf(model, shield, kUsualTokens)));
   std::unique_ptr<Guard> guard(
       new Guard(std::move(model), options.threshold, policies));
   ClassifierOptions classifier;

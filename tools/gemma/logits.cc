@@ -85,6 +85,7 @@ void AddLogits(CLI::App& app, Action* action) {
   AddText(*command, kTokensOption, "ID[,ID...]", &options->tokens, "Token ids");
   AddText(*command, "--tokens-file", "FILE", &options->tokens_file,
           "Token ids separated by blanks or line ends");
+  options->model.logits = 1;
   AddText(*command, "--output", "FILE.npy", &options->output,
           "Receives float32 [tokens, vocabulary]")
       ->required();

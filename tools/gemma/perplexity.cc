@@ -121,16 +121,20 @@ absl::Status Perplexity(const PerplexityOptions& options) {
 void AddPerplexity(CLI::App& app, Action* action) {
   auto options = std::make_shared<PerplexityOptions>();
   options->model.chunk = kDefaultLogitRows;
+  options->model.logits = 1;
   CLI::App* command = app.add_subcommand(
       "perplexity", "Measure how well the model predicts a text");
   AddModelOptions(*command, &options->model, kDefaultWindowText);
   AddTextFile(*command, &options->file);
   AddFormat(*command, &options->format);
   command->footer(
-      "Prints the number of scored tokens, the mean negative log-likelihood\n"
-      "in nats, and its exponential.\n\n"
-      "Example:\n"
-      "  gemma perplexity gemma-3-270m.gguf --file text.txt\n\n");
+      R"(Prints the number of scored tokens, the mean negative log-likelihood
+in nats, and its exponential.
+
+Example:
+  gemma perplexity gemma-3-270m.gguf --file text.txt
+
+)");
   command->callback([=] { *action = [=] { return Perplexity(*options); }; });
 }
 

@@ -213,6 +213,7 @@ void AddVerify(CLI::App& app, Action* action) {
   CLI::App* command = app.add_subcommand(
       "verify", "Compare the model's logits with a reference");
   options->model.activations = "float32";
+  options->model.logits = 2;  // the model's and the reference's
   AddModelOptions(*command, &options->model, "as many as the reference has");
   AddText(*command, "--reference", "FILE.npz", &options->reference,
           "Holds ids [n] or [1, n], and float32 logits\n"
