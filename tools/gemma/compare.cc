@@ -23,6 +23,7 @@
 #include "tools/gemma/logit_rows.h"
 #include "tools/gemma/memory.h"
 #include "tools/gemma/options.h"
+#include "tools/gemma/output_check.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/scores.h"
 #include "tools/gemma/text.h"
@@ -298,6 +299,10 @@ absl::StatusOr<std::vector<TokenScore>> Score(const CompareOptions& options,
 
 absl::Status Compare(const CompareOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(Outputs outputs, OpenOutputs(options));
+  for (const std::string& output : {options.per_token, options.plot}) {
+    GEMMA_RETURN_IF_ERROR(CheckOutput(
+        output, {options.base, options.other.path}, {options.file}));
+  }
   GEMMA_ASSIGN_OR_RETURN(const Task task, Prepare(options));
   const ModelOptions base_options = BaseOptions(options);
   GEMMA_ASSIGN_OR_RETURN(const Model base, LoadModel(base_options));

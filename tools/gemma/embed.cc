@@ -19,6 +19,7 @@
 #include "tools/gemma/model_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
+#include "tools/gemma/output_check.h"
 #include "tools/gemma/signals.h"
 
 namespace gemma::tools {
@@ -149,6 +150,8 @@ absl::Status Embed(const EmbedCommandOptions& options) {
                          ReadInputs(options.input));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const Embedder embedder,
+  GEMMA_RETURN_IF_ERROR(CheckOutput(options.output.path, {options.model.path},
+                                    {options.input.file}));
                          CreateEmbedder(model, options));
   if (!embedder.has_dense_layers() && !options.quiet) {
     Note(absl::StrCat(

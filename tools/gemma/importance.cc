@@ -17,6 +17,7 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/options.h"
+#include "tools/gemma/output_check.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/signals.h"
 #include "tools/gemma/text_windows.h"
@@ -64,6 +65,8 @@ absl::Status ReadWindow(Session& session, const TextWindow& window,
 
 absl::Status Importance(const ImportanceOptions& options) {
   GEMMA_RETURN_IF_ERROR(CheckWindow(options.model));
+  GEMMA_RETURN_IF_ERROR(
+      CheckOutput(options.output, {options.model.path}, {options.file}));
   GEMMA_ASSIGN_OR_RETURN(const std::string output, OutputPath(options.output));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.file));

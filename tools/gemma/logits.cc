@@ -14,6 +14,7 @@
 #include "tools/gemma/npy.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
+#include "tools/gemma/output_check.h"
 #include "tools/gemma/token_file.h"
 
 namespace gemma::tools {
@@ -55,6 +56,8 @@ absl::Status Logits(const LogitsOptions& options) {
                          ReadTokens(options));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   const size_t vocab_size = model.config().vocab_size;
+  GEMMA_RETURN_IF_ERROR(
+      CheckOutput(options.output, {options.model.path}, {options.tokens_file}));
   GEMMA_RETURN_IF_ERROR(Check(options, tokens, model.config()));
   GEMMA_ASSIGN_OR_RETURN(Session session,
                          CreateSession(model, options.model, tokens.size()));

@@ -25,6 +25,7 @@
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/prompt.h"
+#include "tools/gemma/output_check.h"
 #include "tools/gemma/steering.h"
 #include "tools/gemma/text.h"
 
@@ -127,6 +128,10 @@ std::string_view ModeNote(bool tuned, bool chat) {
   return chat ? "a base model, but the prompt is a chat turn"
               : "a base model: it completes your prompt (--chat: a chat turn)";
 }
+  GEMMA_RETURN_IF_ERROR(CheckOutput(
+      options.batch.output, {options.model.path, options.guard.model},
+      {options.batch.input, options.guard.policy.file,
+       options.grammar.schema}));
 
 absl::Status RunLines(RunOptions options) {
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));

@@ -18,6 +18,7 @@
 #include "tools/gemma/model_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
+#include "tools/gemma/output_check.h"
 #include "tools/gemma/scope_html.h"
 #include "tools/gemma/scope_report.h"
 #include "tools/gemma/signals.h"
@@ -144,9 +145,21 @@ absl::StatusOr<ScopedText> Read(const ScopeOptions& options, const Model& model,
 
 absl::Status Scope(ScopeOptions options) {
   GEMMA_RETURN_IF_ERROR(Check(options));
+// OK if --html writes over nothing that is read.
+absl::Status CheckPage(const ScopeOptions& options) {
+  std::vector<std::string> files = {options.file};
+  for (const std::string& text : options.autoencoders) {
+    GEMMA_ASSIGN_OR_RETURN(const AutoencoderName name,
+                           ParseAutoencoder("--sae", text));
+    files.push_back(name.path);
+  }
+  return CheckOutput(options.html, {options.model.path}, std::move(files));
+}
+
   std::sort(options.features.begin(), options.features.end());
   std::optional<OutputFile> page;
   if (!options.html.empty()) {
+  GEMMA_RETURN_IF_ERROR(CheckPage(options));
     GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(options.html));
     page.emplace(std::move(file));
   }
