@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "tools/gemma/errors.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
 
 namespace gemma::tools {
@@ -89,8 +90,9 @@ absl::StatusOr<AutoencoderName> ParseAutoencoder(std::string_view option,
   if (site.has_value()) return AutoencoderName{path, site};
   // No path: the message of loading it would not tell what is wrong.
   if (Exists(path)) {
-    return UsageError(absl::StrCat(option, " ", text, ": '", behind,
-                                   "' is not ", kWantedSite));
+    return OptionError({std::string(option)},
+                       absl::StrCat(option, " ", text, ": '", behind,
+                                    "' is not ", kWantedSite));
   }
   return AutoencoderName{text, std::nullopt};
 }

@@ -6,6 +6,7 @@
 
 #include "gemma/gemma.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/answer_options.h"
 #include "tools/gemma/chat_loop.h"
 #include "tools/gemma/chat_reader.h"
 #include "tools/gemma/chat_settings.h"
@@ -14,6 +15,7 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/guard.h"
 #include "tools/gemma/model_error.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/steering.h"
 #include "tools/gemma/text.h"
@@ -57,7 +59,8 @@ Conversation::Answerer AnswererWith(Guard* guard, bool verbose) {
 absl::Status Chat(ChatOptions options) {
   GEMMA_RETURN_IF_ERROR(Validate(options.answer));
   GEMMA_RETURN_IF_ERROR(Validate(options.guard));
-  GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.system, "--system")));
+  GEMMA_RETURN_IF_ERROR(WithOptions(
+      AsUsageError(CheckUtf8(options.system, "--system")), {"--system"}));
   GEMMA_ASSIGN_OR_RETURN(const Steering steering,
                          Steering::Load(options.steering));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));

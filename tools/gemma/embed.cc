@@ -17,6 +17,7 @@
 #include "tools/gemma/embed_output.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/model_error.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/output_check.h"
@@ -133,12 +134,15 @@ absl::StatusOr<Embedder> CreateEmbedder(const Model& model,
   absl::StatusOr<Embedder> embedder =
       Embedder::Create(model, {.max_tokens = options.model.context});
   if (absl::IsInvalidArgument(embedder.status())) {
-    return UsageError(absl::StrCat("--context: ", embedder.status().message()));
+    return OptionError(
+        {"--context"},
+        absl::StrCat("--context: ", embedder.status().message()));
   }
   if (embedder.ok() && options.dimensions > embedder->dimensions()) {
-    return UsageError(absl::StrCat("--dimensions: ", options.dimensions,
-                                   " is more than the model's ",
-                                   embedder->dimensions()));
+    return OptionError(
+        {"--dimensions"},
+        absl::StrCat("--dimensions: ", options.dimensions,
+                     " is more than the model's ", embedder->dimensions()));
   }
   return embedder;
 }

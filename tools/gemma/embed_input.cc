@@ -11,6 +11,7 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/json_line.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/text.h"
 
 namespace gemma::tools {
@@ -103,21 +104,23 @@ absl::StatusOr<std::vector<EmbedInput>> ReadLines(
 
 absl::Status Check(const EmbedInputOptions& options) {
   if (!options.texts.empty() && !options.file.empty()) {
-    return UsageError("--file excludes texts on the command line");
+    return OptionError({"--file"}, "--file excludes texts on the command line");
   }
   if (!options.texts.empty() && options.jsonl) {
-    return UsageError("--jsonl is for --file and standard input");
+    return OptionError({"--jsonl"}, "--jsonl is for --file and standard input");
   }
   if (!options.prefix.empty() &&
       (!options.prompt.empty() || !options.title.empty())) {
-    return UsageError("--prefix excludes --prompt and --title");
+    return OptionError({"--prefix", "--prompt", "--title"},
+                       "--prefix excludes --prompt and --title");
   }
   if (options.prompt.empty() && !options.title.empty()) {
-    return UsageError("--title needs --prompt document");
+    return Needs("--title", "--prompt document");
   }
   if (const absl::Status status = CommonPrefix(options).status();
       !status.ok()) {
-    return UsageError(absl::StrCat("--prompt: ", status.message()));
+    return OptionError({"--prompt", "--title"},
+                       absl::StrCat("--prompt: ", status.message()));
   }
   return absl::OkStatus();
 }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
+#include "tools/gemma/option_error.h"
 
 namespace gemma::tools {
 namespace {
@@ -38,7 +39,7 @@ std::string Array(absl::Span<const float> values) {
 
 absl::Status Check(const EmbedOutputOptions& options) {
   if (FormatOf(options) == "npy" && options.path.empty()) {
-    return UsageError("-o npy needs --output FILE.npy");
+    return OptionError({"--output-format"}, "-o npy needs --output FILE.npy");
   }
   return absl::OkStatus();
 }

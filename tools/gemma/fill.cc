@@ -5,6 +5,7 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/model_error.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/text.h"
 
 namespace gemma::tools {
@@ -51,8 +52,7 @@ absl::Status Validate(const FillOptions& options) {
                        : !options.files.empty() ? "--fill-file"
                                                 : nullptr;
     if (what == nullptr) return absl::OkStatus();
-    return UsageError(
-        absl::StrCat(what, " needs --fill-prefix or --fill-suffix"));
+    return Needs(what, "--fill-prefix or --fill-suffix");
   }
   size_t stdins = 0;
   std::vector<std::string> all = options.files;
@@ -62,11 +62,13 @@ absl::Status Validate(const FillOptions& options) {
     GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(file, "the name of a file")));
   }
   if (stdins > 1) {
-    return UsageError(
+    return OptionError(
+        {"--fill-prefix", "--fill-suffix", "--fill-file"},
         "of --fill-prefix, --fill-suffix and --fill-file, only one may be "
         "\"-\", standard input");
   }
-  return AsUsageError(CheckUtf8(options.path, "--fill-path"));
+  return WithOptions(AsUsageError(CheckUtf8(options.path, "--fill-path")),
+                     {"--fill-path"});
 }
 
 absl::StatusOr<FillTexts> ReadFill(const FillOptions& options) {

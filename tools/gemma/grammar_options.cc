@@ -6,16 +6,20 @@
 #include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
 
 namespace gemma::tools {
 namespace {
 
-// The grammar, or a usage error that begins with `what`.
+// The grammar, or a usage error about `option`. `value`: more of it, or "".
 absl::StatusOr<std::optional<Grammar>> Checked(absl::StatusOr<Grammar> grammar,
-                                               std::string_view what) {
+                                               const std::string& option,
+                                               std::string_view value = "") {
   if (grammar.ok()) return *std::move(grammar);
-  return UsageError(absl::StrCat(what, ": ", grammar.status().message()));
+  return OptionError({option},
+                     absl::StrCat(option, value.empty() ? "" : " ", value, ": ",
+                                  grammar.status().message()));
 }
 
 }  // namespace
@@ -36,11 +40,12 @@ absl::StatusOr<std::optional<Grammar>> ReadGrammar(
     const GrammarOptions& options) {
   const bool json = options.format == "json";
   if (!options.schema.empty() && !json) {
-    return UsageError("--schema needs --format json");
+    return Needs("--schema", "--format json");
   }
   const bool choices = !options.choices.empty();
   if (options.regexes.size() + (json ? 1 : 0) + (choices ? 1 : 0) > 1) {
-    return UsageError(
+    return OptionError(
+        {"--format", "--regex", "--choice"},
         "of --format json, --regex and --choice, only one may be given, and "
         "--regex only once");
   }
@@ -52,8 +57,7 @@ absl::StatusOr<std::optional<Grammar>> ReadGrammar(
   if (!json) return std::nullopt;
   if (options.schema.empty()) return Grammar::AnyJson();
   GEMMA_ASSIGN_OR_RETURN(const std::string schema, ReadText(options.schema));
-  return Checked(Grammar::FromJsonSchema(schema),
-                 absl::StrCat("--schema ", options.schema));
+  return Checked(Grammar::FromJsonSchema(schema), "--schema", options.schema);
 }
 
 }  // namespace gemma::tools

@@ -9,6 +9,7 @@
 #include "tools/gemma/files.h"
 #include "tools/gemma/memory.h"
 #include "tools/gemma/model_error.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/signals.h"
 
@@ -55,8 +56,9 @@ void AddGuardOptions(CLI::App& app, GuardOptions* options) {
 
 absl::Status Validate(const GuardOptions& options) {
   if (options.threshold < 0 || options.threshold > 1) {
-    return UsageError(absl::StrCat("--guard-threshold: ", options.threshold,
-                                   " is not a number from 0 to 1"));
+    return OptionError({"--guard-threshold"},
+                       absl::StrCat("--guard-threshold: ", options.threshold,
+                                    " is not a number from 0 to 1"));
   }
   if (!options.model.empty()) {
     // Early: Load comes after the model that answers. But what standard input
@@ -72,7 +74,7 @@ absl::Status Validate(const GuardOptions& options) {
       : options.policy.wording != defaults.policy.wording ? "--guard-wording"
                                                           : nullptr;
   if (option == nullptr) return absl::OkStatus();
-  return UsageError(absl::StrCat(option, " needs --guard"));
+  return Needs(option, "--guard");
 }
 
 Guard::Guard(Model model, double threshold, const std::vector<Policy>& policies)

@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
+#include "tools/gemma/option_error.h"
 
 namespace gemma::tools {
 namespace {
@@ -34,7 +35,8 @@ std::optional<TokenId> Find(const Tokenizer& tokenizer,
 
 absl::Status Refuse(std::string_view text, std::string_view found,
                     std::string_view wanted) {
-  return UsageError(
+  return OptionError(
+      {"--logit-bias"},
       absl::StrCat("--logit-bias ", text, ": '", found, "' is ", wanted));
 }
 

@@ -12,9 +12,10 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/logit_rows.h"
 #include "tools/gemma/npy.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
-#include "tools/gemma/progress.h"
 #include "tools/gemma/output_check.h"
+#include "tools/gemma/progress.h"
 #include "tools/gemma/token_file.h"
 
 namespace gemma::tools {
@@ -34,7 +35,9 @@ absl::StatusOr<std::vector<TokenId>> ReadTokens(const LogitsOptions& options) {
   if (!options.tokens_file.empty()) return ReadTokenFile(options.tokens_file);
   absl::StatusOr<std::vector<TokenId>> tokens =
       ParseTokenIds(options.tokens, ", ", kTokensOption);
-  if (!tokens.ok()) return AsUsageError(tokens.status());
+  if (!tokens.ok()) {
+    return WithOptions(AsUsageError(tokens.status()), {kTokensOption});
+  }
   return tokens;
 }
 
@@ -50,14 +53,15 @@ absl::Status Check(const LogitsOptions& options,
 
 absl::Status Logits(const LogitsOptions& options) {
   if (options.tokens_file.empty() == options.tokens.empty()) {
-    return UsageError("wanted one of --tokens and --tokens-file");
+    return OptionError({"--tokens", "--tokens-file"},
+                       "wanted one of --tokens and --tokens-file");
   }
+  GEMMA_RETURN_IF_ERROR(
+      CheckOutput(options.output, {options.model.path}, {options.tokens_file}));
   GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
                          ReadTokens(options));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   const size_t vocab_size = model.config().vocab_size;
-  GEMMA_RETURN_IF_ERROR(
-      CheckOutput(options.output, {options.model.path}, {options.tokens_file}));
   GEMMA_RETURN_IF_ERROR(Check(options, tokens, model.config()));
   GEMMA_ASSIGN_OR_RETURN(Session session,
                          CreateSession(model, options.model, tokens.size()));
@@ -81,6 +85,7 @@ absl::Status Logits(const LogitsOptions& options) {
 void AddLogits(CLI::App& app, Action* action) {
   auto options = std::make_shared<LogitsOptions>();
   options->model.chunk = kDefaultLogitRows;
+  options->model.logits = 1;
   CLI::App* command = app.add_subcommand(
       "logits", "Write the logits of every position to a NumPy file");
   options->model.activations = "float32";
@@ -88,7 +93,6 @@ void AddLogits(CLI::App& app, Action* action) {
   AddText(*command, kTokensOption, "ID[,ID...]", &options->tokens, "Token ids");
   AddText(*command, "--tokens-file", "FILE", &options->tokens_file,
           "Token ids separated by blanks or line ends");
-  options->model.logits = 1;
   AddText(*command, "--output", "FILE.npy", &options->output,
           "Receives float32 [tokens, vocabulary]")
       ->required();

@@ -9,6 +9,7 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/nearest.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
 
 namespace gemma::tools {
@@ -25,23 +26,25 @@ std::vector<std::string> NamesOf(const std::vector<Policy>& policies) {
 absl::Status NoPolicy(const PolicyOptions& options, std::string_view name,
                       const std::vector<Policy>& policies) {
   const std::vector<std::string> names = NamesOf(policies);
-  return UsageError(absl::StrCat(options.prefix, "policy: '", name,
-                                 "' is not one of ", absl::StrJoin(names, "|"),
-                                 "|", kAll, DidYouMean(name, names)));
+  const std::string option = absl::StrCat(options.prefix, "policy");
+  return OptionError({option},
+                     absl::StrCat(option, ": '", name, "' is not one of ",
+                                  absl::StrJoin(names, "|"), "|", kAll,
+                                  DidYouMean(name, names)));
 }
 
 }  // namespace
 
 const char kPolicyFileHelp[] =
-    "A --policy-file is an array of objects in JSON, of texts:\n"
-    "  name                   letters, digits, '_', '-' and '.'\n"
-    "  title                  what there shall be no ... of\n"
-    "  prompt_rule            \"The prompt shall not ...\", and for "
-    "--response\n"
-    "  response_rule          \"The chatbot shall not ...\": one or both\n"
-    "The model reads: \"No <title>\": <rule>. It was trained on its own four\n"
-    "policies; others are worth a test on texts of which you know the answer.\n"
-    "\n";
+    R"(A --policy-file is an array of objects in JSON, of texts:
+  name                   letters, digits, '_', '-' and '.'
+  title                  what there shall be no ... of
+  prompt_rule            "The prompt shall not ...", and for --response
+  response_rule          "The chatbot shall not ...": one or both
+The model reads: "No <title>": <rule>. It was trained on its own four
+policies; others are worth a test on texts of which you know the answer.
+
+)";
 
 void AddPolicyOptions(CLI::App& app, PolicyOptions* options) {
   const std::string& prefix = options->prefix;

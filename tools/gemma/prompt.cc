@@ -3,6 +3,7 @@
 #include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/model_error.h"
+#include "tools/gemma/option_error.h"
 
 namespace gemma::tools {
 
@@ -15,7 +16,8 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
     return turns.UserTurn(prompt, system);
   }
   if (!system.empty()) {
-    return UsageError("--system needs a chat: a base model wants --chat too");
+    return OptionError({"--system"},
+                       "--system needs a chat: a base model wants --chat too");
   }
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
   GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,

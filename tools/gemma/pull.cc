@@ -21,6 +21,7 @@
 #include "tools/gemma/hub.h"
 #include "tools/gemma/model_source.h"
 #include "tools/gemma/model_store.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/partial_file.h"
 #include "tools/gemma/pip_package.h"
@@ -75,18 +76,21 @@ absl::StatusOr<ModelSource> FindSource(const std::string& model,
 
 absl::Status Check(const PullOptions& options, const ModelSource& source) {
   if (!IsModelName(source.name)) {
-    return UsageError(absl::StrCat(
-        "'", source.name,
-        "' is not a name for a model: wanted letters, digits, dots, dashes and "
-        "underscores (--name gives another)"));
+    return OptionError({"--name"},
+                       absl::StrCat("'", source.name,
+                                    "' is not a name for a model: wanted "
+                                    "letters, digits, dots, dashes and "
+                                    "underscores (--name gives another)"));
   }
   if (options.sha256.empty()) return absl::OkStatus();
   if (source.kind != SourceKind::kUrl) {
-    return UsageError("--sha256 is for a URL: other sources tell it");
+    return OptionError({"--sha256"},
+                       "--sha256 is for a URL: other sources tell it");
   }
   if (!IsDigest(DigestKind::kSha256, absl::AsciiStrToLower(options.sha256))) {
-    return UsageError(absl::StrCat("--sha256: '", options.sha256,
-                                   "' is not 64 hexadecimal digits"));
+    return OptionError({"--sha256"},
+                       absl::StrCat("--sha256: '", options.sha256,
+                                    "' is not 64 hexadecimal digits"));
   }
   return absl::OkStatus();
 }

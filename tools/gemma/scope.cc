@@ -16,6 +16,7 @@
 #include "tools/gemma/files.h"
 #include "tools/gemma/logit_rows.h"
 #include "tools/gemma/model_error.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/output_check.h"
@@ -45,7 +46,7 @@ struct ScopeOptions {
 
 absl::Status Check(const ScopeOptions& options) {
   if (!options.file.empty() && options.text != kStdinArgument) {
-    return UsageError("--file and TEXT exclude each other");
+    return Exclude("--file", "TEXT");
   }
   return options.text == kStdinArgument
              ? absl::OkStatus()
@@ -80,9 +81,10 @@ absl::StatusOr<Readers> LoadReaders(const ScopeOptions& options,
     const size_t num_features = autoencoder->num_features();
     for (const size_t feature : options.features) {
       if (feature < num_features) continue;
-      return UsageError(absl::StrCat("--features: ", feature,
-                                     " is not from 0 to ", num_features - 1,
-                                     ", which ", text, " has"));
+      return OptionError(
+          {"--features"},
+          absl::StrCat("--features: ", feature, " is not from 0 to ",
+                       num_features - 1, ", which ", text, " has"));
     }
     // A page has more than what is printed.
     size_t top = options.features.empty() ? options.top : 0;

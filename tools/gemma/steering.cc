@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
 
 namespace gemma::tools {
@@ -17,7 +18,8 @@ constexpr std::string_view kAblate = "--ablate";
 
 absl::Status Refuse(std::string_view option, std::string_view text,
                     std::string_view found, std::string_view wanted) {
-  return UsageError(
+  return OptionError(
+      {std::string(option)},
       absl::StrCat(option, " ", text, ": '", found, "' is ", wanted));
 }
 
@@ -96,9 +98,10 @@ absl::Status Steering::Add(std::string_view option, const std::string& text,
   GEMMA_ASSIGN_OR_RETURN(const SparseAutoencoder* autoencoder,
                          autoencoders_.Load(file));
   if (name.feature >= autoencoder->num_features()) {
-    return UsageError(absl::StrCat(option, " ", text, ": feature ",
-                                   name.feature, " is not from 0 to ",
-                                   autoencoder->num_features() - 1));
+    return OptionError(
+        {std::string(option)},
+        absl::StrCat(option, " ", text, ": feature ", name.feature,
+                     " is not from 0 to ", autoencoder->num_features() - 1));
   }
   changes_.push_back({absl::StrCat(option, " ", text),
                       {autoencoder, name.feature, name.strength, ablate}});

@@ -7,6 +7,7 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/model_error.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/text.h"
 
 namespace gemma::tools {
@@ -43,7 +44,8 @@ absl::StatusOr<std::vector<TokenId>> TokensOf(const Model& model,
 
 absl::Status CheckWindow(const ModelOptions& options) {
   if (options.context != 1) return absl::OkStatus();
-  return UsageError("--context: '1' leaves no token to score after BOS");
+  return OptionError({"--context"},
+                     "--context: '1' leaves no token to score after BOS");
 }
 
 size_t WindowSize(const ModelOptions& options, const ModelConfig& config) {

@@ -18,6 +18,7 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/logit_rows.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/scores.h"
@@ -171,7 +172,8 @@ std::string Show(const VerifyOptions& options, const Comparison& sum,
 
 absl::Status Verify(const VerifyOptions& options) {
   if (!(options.tolerance >= 0)) {
-    return UsageError(
+    return OptionError(
+        {"--tolerance"},
         absl::StrCat("--tolerance: ", options.tolerance, " is less than 0"));
   }
   GEMMA_ASSIGN_OR_RETURN(const MappedFile file,
