@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string_view>
 #include <utility>
@@ -20,15 +21,6 @@ constexpr double kEveryLineSeconds = 10;
 
 constexpr std::string_view kErase = "\r\x1b[K";
 
-std::string Duration(double seconds) {
-  const auto whole = static_cast<int64_t>(std::ceil(seconds));
-  if (whole < 60) return absl::StrFormat("%d s", whole);
-  if (whole < 3600) {
-    return absl::StrFormat("%d min %02d s", whole / 60, whole % 60);
-  }
-  return absl::StrFormat("%d h %02d min", whole / 3600, whole / 60 % 60);
-}
-
 void WriteTerminal(std::string_view text) {
   if (write(STDERR_FILENO, text.data(), text.size()) < 0) return;
 }
@@ -36,6 +28,24 @@ void WriteTerminal(std::string_view text) {
 }  // namespace
 
 bool StderrIsTerminal() { return isatty(STDERR_FILENO) == 1; }
+
+std::optional<double> SecondsLeft(uint64_t start, uint64_t done, uint64_t total,
+                                  double seconds) {
+  if (done <= start || done > total) return std::nullopt;
+  return static_cast<double>(total - done) * seconds /
+         static_cast<double>(done - start);
+}
+
+std::string DurationText(double seconds) {
+  // More than anybody waits for, and an integer.
+  constexpr double kMost = 1e9;
+  const auto whole = static_cast<int64_t>(std::ceil(std::min(seconds, kMost)));
+  if (whole < 60) return absl::StrFormat("%d s", whole);
+  if (whole < 3600) {
+    return absl::StrFormat("%d min %02d s", whole / 60, whole % 60);
+  }
+  return absl::StrFormat("%d h %02d min", whole / 3600, whole / 60 % 60);
+}
 
 Progress::Progress(std::string label, std::string unit)
     : Progress(std::move(label), std::move(unit), /*unit_size=*/1,
@@ -69,10 +79,11 @@ void Progress::Update(uint64_t done, uint64_t total) {
   const double part =
       static_cast<double>(done) / static_cast<double>(total) * 100;
   std::string line = absl::StrFormat("%s %3.0f %%", label_, part);
-  if (!unit_.empty() && done > start_ && done <= total) {
+  const std::optional<double> left = SecondsLeft(start_, done, total, seconds);
+  if (!unit_.empty() && left.has_value()) {
     const double rate = static_cast<double>(done - start_) / seconds;
     absl::StrAppendFormat(&line, ", %.1f %s/s, %s left", rate / unit_size_,
-                          unit_, Duration(SecondsLeft(done, total, seconds)));
+                          unit_, DurationText(*left));
   }
   Show(line);
 }
@@ -83,9 +94,9 @@ void Progress::UpdateCount(uint64_t done, uint64_t total,
   if (!Due(seconds)) return;
   const std::string of = total == 0 ? "" : absl::StrCat("/", total);
   std::string line = absl::StrFormat("%s %u%s, %s", label_, done, of, detail);
-  if (done > start_ && total != 0) {
-    absl::StrAppendFormat(&line, ", %s left",
-                          Duration(SecondsLeft(done, total, seconds)));
+  const std::optional<double> left = SecondsLeft(start_, done, total, seconds);
+  if (left.has_value()) {
+    absl::StrAppendFormat(&line, ", %s left", DurationText(*left));
   }
   Show(line);
 }
@@ -99,12 +110,6 @@ bool Progress::Due(double seconds) {
   last_seconds_ = seconds;
   shown_ = true;
   return true;
-}
-
-double Progress::SecondsLeft(uint64_t done, uint64_t total,
-                             double seconds) const {
-  return static_cast<double>(total - done) * seconds /
-         static_cast<double>(done - start_);
 }
 
 void Progress::Show(std::string_view line) {

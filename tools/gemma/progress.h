@@ -4,6 +4,7 @@
 #define GEMMA_TOOLS_GEMMA_PROGRESS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,14 @@
 namespace gemma::tools {
 
 bool StderrIsTerminal();
+
+// What is left, at the rate of what was done since `start` in `seconds`;
+// nothing if nothing was, or if that is all and more.
+std::optional<double> SecondsLeft(uint64_t start, uint64_t done, uint64_t total,
+                                  double seconds);
+
+// "5 s", "1 min 05 s", "2 h 00 min".
+std::string DurationText(double seconds);
 
 // Shown on standard error if that is a terminal, and erased at the end. Nothing
 // else may be printed meanwhile.
@@ -42,8 +51,6 @@ class Progress {
 
   // Whether it is time to show something.
   bool Due(double seconds);
-  // What is left, at the rate until now, something being done.
-  double SecondsLeft(uint64_t done, uint64_t total, double seconds) const;
   void Show(std::string_view line);
 
   std::string label_;

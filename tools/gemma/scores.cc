@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -82,8 +83,12 @@ void ForEachRow(size_t num_threads, size_t num_rows,
     for (size_t row = next++; row < num_rows; row = next++) body(row);
   };
   std::vector<std::thread> threads;
-  for (size_t i = 1; i < std::min(num_threads, num_rows); ++i) {
-    threads.emplace_back(work);
+  const size_t most = std::min(num_threads, num_rows);
+  threads.reserve(most);
+  try {
+    while (threads.size() + 1 < most) threads.emplace_back(work);
+  } catch (const std::system_error&) {
+    // The system has no more threads for us: those that there are do it all.
   }
   work();
   for (std::thread& thread : threads) thread.join();

@@ -46,7 +46,8 @@ struct TokenScore {
 TokenScore CompareScores(absl::Span<const float> base,
                          absl::Span<const float> other, TokenId token);
 
-// Calls body(row) for each row below `num_rows`, on several threads.
+// Calls body(row), which must not throw, for each row below `num_rows`, on up
+// to `num_threads` threads: as many as the system gives.
 void ForEachRow(size_t num_threads, size_t num_rows,
                 const std::function<void(size_t row)>& body);
 
