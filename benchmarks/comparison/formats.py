@@ -84,7 +84,7 @@ class Makers:
 
     def measure_importance(self, source, text):
         """For formats that want it. If that fails, they tell why."""
-        command = [self._gemma, "importance", source, "--file", text, "-o", self._importance]
+        command = [self._gemma, "importance", source, "--file", text, "--output", self._importance]
         try:
             run(command, "gemma importance")
             self._why_no_importance = ""

@@ -90,7 +90,7 @@ class UsageTest(CommandTest):
                     self.assertIn(option.strip("-").replace("-", "_"), line.replace("-", "_"))
         self.fails(2, "chat", "MODEL", "--context-policy", "forget", says="--context-policy")
         self.fails(2, "inspect", "MODEL", "-o", "xml", says="'xml'")
-        self.fails(2, "bench", "MODEL", "-o", "text", says="'text'")
+        self.fails(2, "bench", "MODEL", "-o", "xml", says="'xml'")
         self.fails(2, "bench", "MODEL", "-p", "0", "-n", "0")
         self.fails(2, "bench", "MODEL", "-p", "1,,2")
         self.fails(2, "verify", "MODEL", "--reference", "F", "--tolerance", "-1", says="--tolerance")

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -17,6 +18,7 @@
 #include "gtest/gtest.h"
 #include "tools/gemma/command_tree.h"
 #include "tools/gemma/errors.h"
+#include "tools/gemma/option_error.h"
 
 namespace gemma::tools {
 namespace {
@@ -24,6 +26,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // Variables that are gone when the test ends, and no others: those of whoever
@@ -217,6 +220,7 @@ TEST_P(EveryCommand, ABadValueNamesTheVariableAndLeavesHelp) {
   }
   for (const std::string& variable : wrong) {
     Variables variables;
+    variables.Set("GEMMA_LOGPROBS", "1");  // for --score-prompt
     variables.Set(variable, "no such");
     variables.Set("GEMMA_MODEL", "m");
     Parser parser(GetParam());
@@ -301,13 +305,83 @@ TEST(Environment, AnErrorThatComesLaterNamesTheVariable) {
   const auto cure = [&](const absl::Status& status) {
     return CureOf(parser.Explain(status));
   };
-  EXPECT_EQ(cure(UsageError("top_p is 7, wanted 0 to 1")),
+  EXPECT_EQ(cure(OptionError({"--top-p"}, "wanted 0 to 1")),
             "GEMMA_TOP_P is '7'");
-  EXPECT_EQ(cure(UsageError("--top-p and --min-p exclude each other")),
+  EXPECT_EQ(cure(Exclude("--top-p", "--min-p")),
             "GEMMA_TOP_P is '7', GEMMA_MIN_P is '0.5'");
-  EXPECT_EQ(cure(UsageError("--top is wrong")), "");
+  EXPECT_EQ(cure(OptionError({"--top-k"}, "wanted 1")), "");
+  // Words are not read.
+  EXPECT_EQ(cure(UsageError("--top-p is 7")), "");
   EXPECT_EQ(cure(absl::InternalError("top_p")), "");
   EXPECT_EQ(cure(absl::OkStatus()), "");
+}
+
+// As in a shell's start file, for one of the commands.
+TEST(Environment, WaitsForTheNeededOption) {
+  Variables variables;
+  variables.Set("GEMMA_OUTPUT", "x.npy");
+  variables.Set("GEMMA_SCORE_PROMPT", "1");
+  {
+    Parser parser("run");
+    EXPECT_EQ(parser.Parse({"MODEL"}), "");
+    EXPECT_THAT(parser.Found("--output"), IsEmpty());
+    EXPECT_THAT(parser.Found("--score-prompt"), IsEmpty());
+  }
+  {
+    Parser parser("run");
+    EXPECT_EQ(parser.Parse({"MODEL", "--batch", "p", "--logprobs", "1"}), "");
+    EXPECT_THAT(parser.Found("--output"), ElementsAre("x.npy"));
+    EXPECT_THAT(parser.Found("--score-prompt"), ElementsAre("true"));
+  }
+  // The command line is heard in any case.
+  EXPECT_THAT(Parser("run").Parse({"MODEL", "--output", "y"}),
+              HasSubstr("--batch"));
+  variables.Set("GEMMA_BATCH", "p");
+  Parser parser("run");
+  EXPECT_EQ(parser.Parse({"MODEL", "--output", "y"}), "");
+  EXPECT_THAT(parser.Found("--batch"), ElementsAre("p"));
+  EXPECT_THAT(parser.Found("--output"), ElementsAre("y"));
+}
+
+// What an option takes: "FILE", "N", ..., or of words "|".
+std::string KindOf(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  if (IsFlag(option)) return "flag";
+  if (type.starts_with("FILE")) return "FILE";
+  if (type.starts_with("N")) return "N";
+  return type.find('|') != std::string::npos ? "|" : type;
+}
+
+// A variable that is set for all commands means the same to each.
+TEST(Environment, OneNameOneMeaning) {
+  std::map<std::string, std::string> kinds;
+  std::map<std::string, std::set<std::string>> words;
+  for (const std::string& name : Commands()) {
+    Parser parser(name);
+    for (const CLI::Option* option : parser.command().get_options({})) {
+      const std::string variable = VariableOf(*option);
+      if (variable.empty()) continue;
+      const std::string kind = KindOf(*option);
+      EXPECT_EQ(kinds.try_emplace(variable, kind).first->second, kind)
+          << name << " " << variable;
+      if (kind == "|") {
+        // Some words go for all.
+        const std::vector<std::string> choices =
+            absl::StrSplit(option->get_type_name(), '|');
+        std::set<std::string> common(choices.begin(), choices.end());
+        const auto [known, is_new] = words.try_emplace(variable, common);
+        if (!is_new) {
+          std::erase_if(known->second, [&](const std::string& word) {
+            return !common.contains(word);
+          });
+        }
+        EXPECT_THAT(known->second, Not(IsEmpty())) << name << " " << variable;
+      }
+      EXPECT_EQ(option->check_sname("o"), variable == "GEMMA_OUTPUT_FORMAT")
+          << name << " " << variable;
+    }
+  }
+  EXPECT_THAT(words["GEMMA_OUTPUT_FORMAT"], ElementsAre("json", "text"));
 }
 
 }  // namespace

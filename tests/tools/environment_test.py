@@ -32,6 +32,14 @@ class EnvironmentTest(CommandTest):
         environment = variables(MODEL="/no/model.gguf", BOS="true")
         self.assertEqual(self.succeeds_quietly("tokenize", SPEAKING, stdin=b"hello the cat", env=environment), expected)
 
+    def test_the_output_of_one_command_is_no_error_of_another(self):
+        environment = variables(OUTPUT=self.folder / "F.npy", OUTPUT_FORMAT="json")
+        self.succeeds_quietly("run", SPEAKING, "hello", "-q", "--max-tokens", 1, env=environment)
+        self.succeeds_quietly("bench", TOY, "-p", 2, "-n", 0, "-r", 1, env=environment)
+        self.succeeds_quietly("bench", TOY, "-p", 2, "-n", 0, "-r", 1, env=variables(OUTPUT_FORMAT="text"))
+        self.succeeds_quietly("list", env=environment)
+        self.assertFalse((self.folder / "F.npy").exists())
+
     def test_bad_values_are_usage_errors(self):
         self.fails(2, "run", "MODEL", "PROMPT", env=variables(MAX_TOKENS="many"),
                    says=["GEMMA_MAX_TOKENS: 'many' is not a whole number from 1 to "])

@@ -23,7 +23,7 @@ class ImportanceTest(CommandTest):
     def importance(self, *arguments, file=TEXT, **options):
         """The bytes of the file that the command writes."""
         self.path.unlink(missing_ok=True)
-        self.assertEqual(self.succeeds_quietly("importance", MODEL, "--file", file, "--context", WINDOW, "-o",
+        self.assertEqual(self.succeeds_quietly("importance", MODEL, "--file", file, "--context", WINDOW, "--output",
                                                self.path, *arguments, **options), "")
         return self.path.read_bytes()
 
@@ -96,11 +96,11 @@ class ImportanceTest(CommandTest):
 
     def test_bad_texts(self):
         file = self.short_text("")
-        self.fails(1, "importance", MODEL, "--file", file, "-o", self.path, says=[str(file), "no text"])
+        self.fails(1, "importance", MODEL, "--file", file, "--output", self.path, says=[str(file), "no text"])
         file.write_bytes(b"caf\xe9")
-        self.fails(1, "importance", MODEL, "--file", file, "-o", self.path, says=[str(file), "byte 3"])
-        self.fails(1, "importance", MODEL, "--file", "/no/file", "-o", self.path, says="/no/file")
-        self.fails(1, "importance", MODELS / "gemma2", "--file", self.short_text(), "-o", self.path,
+        self.fails(1, "importance", MODEL, "--file", file, "--output", self.path, says=[str(file), "byte 3"])
+        self.fails(1, "importance", MODEL, "--file", "/no/file", "--output", self.path, says="/no/file")
+        self.fails(1, "importance", MODELS / "gemma2", "--file", self.short_text(), "--output", self.path,
                    says="tokenizer", cure="tokenizer.model")
         self.fails(2, "importance", MODEL, "--file", file, "--context", 1, says="--context")
         self.fails(2, "importance", MODEL, says="--file")
@@ -109,7 +109,7 @@ class ImportanceTest(CommandTest):
     def test_output_that_cannot_be_written(self):
         # Each before the model is loaded, which is not there.
         for path in ("/no/folder/F.gguf", self.folder, "/dev/null"):
-            self.fails(1, "importance", "/no/model", "--file", TEXT, "-o", path, says=str(path))
+            self.fails(1, "importance", "/no/model", "--file", TEXT, "--output", path, says=str(path))
         self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
 
     def test_output_replaces_files_only(self):
@@ -118,7 +118,7 @@ class ImportanceTest(CommandTest):
         link = self.folder / "link.gguf"
         link.symlink_to(self.path)
         self.path.write_text("old")
-        self.succeeds_quietly("importance", MODEL, "--file", file, "--context", WINDOW, "-o", link)
+        self.succeeds_quietly("importance", MODEL, "--file", file, "--context", WINDOW, "--output", link)
         self.assertTrue(link.is_symlink())
         self.assertEqual(self.path.read_bytes(), expected)
         self.assertEqual(sorted(self.folder.iterdir()), [self.path, link, file])
@@ -126,7 +126,7 @@ class ImportanceTest(CommandTest):
     def test_interrupt_keeps_old_file(self):
         file = self.short_text(TEXT.read_text() * 300)
         self.path.write_text("old")
-        process = self.start("importance", MODEL, "--file", file, "-o", self.path)
+        process = self.start("importance", MODEL, "--file", file, "--output", self.path)
         time.sleep(1)
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(60), 130)

@@ -17,6 +17,8 @@
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/logit_rows.h"
+#include "tools/gemma/memory.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/signals.h"
@@ -26,9 +28,7 @@
 namespace gemma::tools {
 namespace {
 
-constexpr size_t kMaxTokens = size_t{1} << 24;
 constexpr size_t kMaxRepetitions = 10000;
-constexpr size_t kMaxBatch = 1024;
 constexpr size_t kTopFeatures = 10;  // that an autoencoder tells of a token
 
 struct BenchOptions {
@@ -89,6 +89,21 @@ absl::Status Fill(Session& session, absl::Span<const TokenId> tokens) {
   return Interrupted() ? InterruptedError() : absl::OkStatus();
 }
 
+// OK if all sequences of the test fit in memory together.
+absl::Status CheckTest(const Model& model, const ModelOptions& options,
+                       const BenchTest& test) {
+  MemoryPlan plan =
+      PlanOf(model, options, test.depth + test.tokens(), test.batch);
+  plan.may_lower_context = false;  // the test needs it
+  plan.use = [&, sessions = plan.use](const Amounts& amounts) {
+    MemoryUse use = sessions(amounts);
+    use.scratch +=
+        amounts.sequences * model.config().vocab_size * sizeof(float);
+    return use;
+  };
+  return CheckMemory(options, plan);
+}
+
 // The sequences of a test, filled to its depth.
 class Sequences {
  public:
@@ -97,6 +112,7 @@ class Sequences {
       const Model& model, const BenchOptions& options, const BenchTest& test,
       const std::vector<FeatureReader>& readers) {
     const size_t total = test.depth + test.tokens();
+    GEMMA_RETURN_IF_ERROR(CheckTest(model, options.model, test));
     Sequences result(RandomTokens(model.config(), total), test, options.top_k);
     const absl::Span<const TokenId> tokens = result.tokens_;
     for (size_t i = 0; i < test.batch; ++i) {
@@ -177,8 +193,6 @@ absl::StatusOr<std::vector<uint64_t>> RunTest(
 // Fills in what all tests of a model have in common.
 BenchResult Describe(const BenchOptions& options, const Model& model) {
   const Totals totals = Summarize(model.tensors());
-  const bool all_float32 =
-      totals.types.size() == 1 && totals.types.begin()->first == "F32";
   BenchResult result;
   result.model_filename = options.model.path;
   result.model_type =
@@ -188,11 +202,11 @@ BenchResult Describe(const BenchOptions& options, const Model& model) {
   result.model_n_params = totals.all.values;
   result.n_ubatch = options.model.chunk;
   result.n_threads = model.num_threads();
-  const std::string& cache = options.model.cache_type;
-  result.type_kv = cache == "int8"      ? "i8"
-                   : cache == "auto"    ? (all_float32 ? "f32" : "bf16")
-                   : cache == "float32" ? "f32"
-                                        : "bf16";
+  const CacheFormat cache =
+      CacheFormatFor(model, SessionOptionsOf(options.model, 1).cache_format);
+  result.type_kv = cache == CacheFormat::kFloat32 ? "f32"
+                   : cache == CacheFormat::kInt8  ? "i8"
+                                                  : "bf16";
   return result;
 }
 
@@ -242,7 +256,9 @@ absl::Status BenchModel(const BenchOptions& options,
 
 absl::Status Bench(BenchOptions options) {
   const std::vector<BenchTest> tests = Tests(options);
-  if (tests.empty()) return UsageError("-p and -n are 0: nothing to measure");
+  if (tests.empty())
+    return OptionError({"--n-prompt", "--n-gen"},
+                       "-p and -n are 0: nothing to measure");
   Autoencoders autoencoders(options.sae_type);
   GEMMA_ASSIGN_OR_RETURN(const std::vector<FeatureReader> readers,
                          LoadReaders(options, &autoencoders));
@@ -251,9 +267,9 @@ absl::Status Bench(BenchOptions options) {
     options.model.threads = threads;
     GEMMA_RETURN_IF_ERROR(BenchModel(options, tests, readers, &results));
   }
-  const BenchFormat format = options.format == "md"     ? BenchFormat::kMarkdown
-                             : options.format == "json" ? BenchFormat::kJson
-                                                        : BenchFormat::kCsv;
+  const BenchFormat format = options.format == "json"  ? BenchFormat::kJson
+                             : options.format == "csv" ? BenchFormat::kCsv
+                                                       : BenchFormat::kMarkdown;
   return WriteOutput(ShowResults(results, format));
 }
 
@@ -265,15 +281,15 @@ void AddBench(CLI::App& app, Action* action) {
       "bench", "Measure prefill and decode, in llama-bench's words");
   AddModelOptions(*command, &options->model, "as many as the test needs",
                   &options->threads);
-  AddNumbers(*command, "-p,--n-prompt", &options->prompts, 0, kMaxTokens,
+  AddNumbers(*command, "-p,--n-prompt", &options->prompts, 0, kMaxSessionTokens,
              "Tokens of the prompt, read at once; 0: none");
-  AddNumbers(*command, "-n,--n-gen", &options->generated, 0, kMaxTokens,
+  AddNumbers(*command, "-n,--n-gen", &options->generated, 0, kMaxSessionTokens,
              "Tokens generated, one by one; 0: none");
-  AddNumbers(*command, "-d,--n-depth", &options->depths, 0, kMaxTokens,
+  AddNumbers(*command, "-d,--n-depth", &options->depths, 0, kMaxSessionTokens,
              "Tokens before them, whose time does not count");
-  AddNumbers(*command, "-b,--batch", &options->batches, 1, kMaxBatch,
+  AddNumbers(*command, "-b,--batch-size", &options->batches, 1, kMaxSequences,
              "Sequences that generate together; t/s is of all");
-  AddNumber(*command, "-k,--top-k", &options->top_k, 0, kMaxTokens,
+  AddNumber(*command, "-k,--top-k", &options->top_k, 0, kMaxSessionTokens,
             "Logits that a sequence alone needs of each token;\n0: all");
   AddTexts(*command, "--sae", "FILE[:SITE]", &options->autoencoders,
            "An autoencoder that tells the strongest features of\n"
@@ -281,12 +297,15 @@ void AddBench(CLI::App& app, Action* action) {
   AddFeatureWeights(*command, &options->sae_type);
   AddNumber(*command, "-r,--repetitions", &options->repetitions, 1,
             kMaxRepetitions, "Measurements of each test, after one in vain");
-  AddChoice(*command, "-o,--output", &options->format, {"md", "json", "csv"},
-            "Form of the result");
+  AddChoice(*command, "-o,--output-format", &options->format,
+            {"text", "md", "json", "csv"}, "Form of the result; text: as md");
   command->footer(
-      "Tokens are random, the same in every run; no tokenizer is needed.\n\n"
-      "Example:\n"
-      "  gemma bench gemma-3-270m.gguf -p 512 -n 128 -t 1,2 -o json\n\n");
+      R"(Tokens are random, the same in every run; no tokenizer is needed.
+
+Example:
+  gemma bench gemma-3-270m.gguf -p 512 -n 128 -t 1,2 -o json
+
+)");
   command->callback([=] { *action = [=] { return Bench(*options); }; });
 }
 

@@ -1,15 +1,16 @@
 #include "tools/gemma/environment.h"
 
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "tools/gemma/errors.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/resolve.h"
 #include "tools/gemma/system_text.h"
 
@@ -46,6 +47,14 @@ void Set(CLI::Option& option, const std::vector<std::string>& words) {
   if (!words.empty()) option.run_callback();
 }
 
+// Whether it is for use with another option, which is not given.
+bool LacksNeeded(const CLI::Option& option) {
+  const std::set<CLI::Option*> needs = option.get_needs();
+  return std::any_of(needs.begin(), needs.end(), [](const CLI::Option* needed) {
+    return needed->count() == 0;
+  });
+}
+
 // With a model from a variable, the first argument may be the second one.
 void ShiftArguments(CLI::App& command) {
   const std::vector<CLI::Option*> arguments = command.get_options(
@@ -59,22 +68,6 @@ void ShiftArguments(CLI::App& command) {
   if (NamesModel(text)) return;
   arguments[0]->clear();
   Set(*arguments[1], {text});
-}
-
-// Words with underscores for dashes, as options have them here and there.
-std::vector<std::string> NamesIn(std::string_view message) {
-  std::vector<std::string> names(1);
-  for (const char c : message) {
-    if (absl::ascii_isalnum(c) || c == '-' || c == '_') {
-      names.back() += c == '-' ? '_' : c;
-    } else {
-      names.emplace_back();
-    }
-  }
-  for (std::string& name : names) {
-    name = std::string(absl::StripPrefix(name, "__"));
-  }
-  return names;
 }
 
 }  // namespace
@@ -98,6 +91,12 @@ void Environment::Relax() {
     if (!variable.empty() && !EnvironmentValue(variable).empty()) {
       option->required(false);
     }
+    const std::set<CLI::Option*> needs = option->get_needs();
+    for (CLI::Option* needed : needs) {
+      if (!EnvironmentValue(VariableOf(*needed)).empty()) {
+        option->remove_needs(needed);
+      }
+    }
   }
 }
 
@@ -107,7 +106,7 @@ void Environment::Apply() {
     const std::string variable = VariableOf(*option);
     if (variable.empty() || option->count() != 0) continue;
     const std::string value = EnvironmentValue(variable);
-    if (value.empty()) continue;
+    if (value.empty() || LacksNeeded(*option)) continue;
     applied_.push_back(option);
     const std::vector<std::string> words = Words(*option, variable, value);
     try {
@@ -123,13 +122,12 @@ void Environment::Apply() {
 
 absl::Status Environment::Explain(absl::Status status) const {
   if (!IsUsageError(status)) return status;
-  const std::vector<std::string> names = NamesIn(status.message());
+  const std::vector<std::string> wrong = OptionsOf(status);
   std::vector<std::string> culprits;
   for (const CLI::Option* option : applied_) {
     if (option->get_positional()) continue;
-    const std::string name =
-        absl::StrReplaceAll(option->get_lnames()[0], {{"-", "_"}});
-    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+    const std::string name = absl::StrCat("--", option->get_lnames()[0]);
+    if (std::find(wrong.begin(), wrong.end(), name) == wrong.end()) continue;
     const std::string variable = VariableOf(*option);
     culprits.push_back(
         absl::StrCat(variable, " is '", EnvironmentValue(variable), "'"));

@@ -1,6 +1,8 @@
 // Options that come from environment variables. Every option has one, the same
 // in all commands: --max-tokens is GEMMA_MAX_TOKENS, MODEL is GEMMA_MODEL. A
-// command reads those of its own options; the command line wins.
+// command reads those of its own options; the command line wins. What is for
+// use with another option (CLI::Option::needs) is not heard without it: one
+// that is set for all calls shall not make some of them wrong.
 
 #ifndef GEMMA_TOOLS_GEMMA_ENVIRONMENT_H_
 #define GEMMA_TOOLS_GEMMA_ENVIRONMENT_H_
@@ -41,8 +43,8 @@ class Environment {
   // wanted.
   void Apply();
 
-  // The same status; of a usage error about options which variables set, with
-  // the variables as its cure.
+  // The same status; of a usage error about options which variables set (see
+  // option_error.h), with the variables as its cure.
   absl::Status Explain(absl::Status status) const;
 
  private:

@@ -107,14 +107,15 @@ void AddImportance(CLI::App& app, Action* action) {
           "standard input. It is read in windows of BOS and\n"
           "--context - 1 tokens, as perplexity does")
       ->required();
-  AddText(*command, "-o,--output", "FILE", &options->output,
+  AddText(*command, "--output", "FILE", &options->output,
           "Receives, for each matrix, the mean square of what\n"
           "each of its columns is multiplied with; a GGUF file\n"
           "as llama.cpp's imatrix writes and reads them")
       ->default_str(options->output);
   command->footer(
       "Example:\n"
-      "  gemma importance gemma-3-270m.gguf --file text.txt -o F.gguf\n\n");
+      "  gemma importance gemma-3-270m.gguf --file text.txt --output "
+      "F.gguf\n\n");
   command->callback([=] { *action = [=] { return Importance(*options); }; });
 }
 

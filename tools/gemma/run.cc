@@ -12,6 +12,7 @@
 #include "gemma/gemma.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/answer.h"
+#include "tools/gemma/answer_options.h"
 #include "tools/gemma/answer_report.h"
 #include "tools/gemma/batch.h"
 #include "tools/gemma/commands.h"
@@ -22,6 +23,7 @@
 #include "tools/gemma/guard.h"
 #include "tools/gemma/logit_rows.h"
 #include "tools/gemma/model_error.h"
+#include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/prompt.h"
@@ -66,38 +68,37 @@ absl::Status CheckFill(const RunOptions& options) {
                       : !options.guard.model.empty()   ? "--guard"
                                                        : nullptr;
   if (other == nullptr) return absl::OkStatus();
-  return UsageError(
-      absl::StrCat(asked_by, " and ", other, " exclude each other"));
+  return Exclude(std::string(asked_by), other);
 }
 
 absl::Status Check(const RunOptions& options) {
   const bool scored = options.wanted.num_alternatives.has_value();
   if (scored && options.format != "json") {
-    return UsageError("--logprobs needs --output-format json");
-  }
-  if (options.wanted.of_prompt && !scored) {
-    return UsageError("--score-prompt needs --logprobs");
+    return Needs("--logprobs", "--output-format json");
   }
   if (options.chat && options.raw) {
-    return UsageError("--chat and --raw exclude each other");
+    return Exclude("--chat", "--raw");
   }
   if (options.raw && !options.system.empty()) {
-    return UsageError("--system needs a chat, and --raw is none");
+    return OptionError({"--system", "--raw"},
+                       "--system needs a chat, and --raw has none");
   }
   if (!options.batch.input.empty()) {
     if (options.prompt != kStdinArgument) {
-      return UsageError("--batch and PROMPT exclude each other");
+      return Exclude("--batch", "PROMPT");
     }
     if (options.format != "text") {
-      return UsageError("--batch and --output-format exclude each other");
+      return Exclude("--batch", "--output-format");
     }
     if (!options.steering.empty()) {
-      return UsageError("--batch excludes --steer and --ablate");
+      return OptionError({"--batch", "--steer", "--ablate"},
+                         "--batch excludes --steer and --ablate");
     }
   } else if (options.batch.output != BatchOptions().output) {
     return UsageError("--output needs --batch");
   }
-  GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.system, "--system")));
+  GEMMA_RETURN_IF_ERROR(WithOptions(
+      AsUsageError(CheckUtf8(options.system, "--system")), {"--system"}));
   GEMMA_RETURN_IF_ERROR(CheckFill(options));
   GEMMA_RETURN_IF_ERROR(Validate(options.guard));
   return Validate(options.answer);
@@ -243,21 +244,25 @@ void AddRun(CLI::App& app, Action* action) {
   AddFillOptions(*command, &options->fill);
   AddGuardOptions(*command, &options->guard);
   AddFormat(*command, &options->format);
-  const CLI::Option* logprobs = AddNumber(
+  CLI::Option* logprobs = AddNumber(
       *command, "--logprobs", &options->num_alternatives, 0, kMaxAlternatives,
       "With -o json: the log-probability of each token\n"
       "and the N most probable in its place",
       "none");
-  command->add_flag("--score-prompt", options->wanted.of_prompt,
-                    "With --logprobs: of the prompt's tokens, too");
-  AddText(*command, "--batch", "FILE", &options->batch.input,
-          "Answer the prompts of FILE (JSON, one a line; \"-\":\n"
-          "standard input), several at once");
+  command
+      ->add_flag("--score-prompt", options->wanted.of_prompt,
+                 "With --logprobs: of the prompt's tokens, too")
+      ->needs(logprobs);
+  CLI::Option* batch =
+      AddText(*command, "--batch", "FILE", &options->batch.input,
+              "Answer the prompts of FILE (JSON, one a line; \"-\":\n"
+              "standard input), several at once");
   AddText(*command, "--output", "FILE", &options->batch.output,
           "With --batch: where the answers go; a file that is\n"
           "there is continued")
-      ->default_str("standard output");
-  AddNumber(*command, "--batch-size", &options->batch.size, 1, kMaxBatchSize,
+      ->default_str("standard output")
+      ->needs(batch);
+  AddNumber(*command, "--batch-size", &options->batch.size, 1, kMaxSequences,
             "With --batch: prompts computed together");
   command->add_flag("-q,--quiet", options->quiet,
                     "Say nothing on standard error but failures");
