@@ -19,18 +19,19 @@ namespace gemma::tools {
 
 // What --help says of FILE[:SITE].
 inline constexpr char kAutoencoderHelp[] =
-    "An autoencoder (SAE) is FILE or FILE:SITE. FILE is params.npz, as Gemma\n"
-    "Scope has it, params.safetensors beside a config.json, as Gemma Scope 2\n"
-    "has it, or the folder of either. SITE tells where it belongs, if neither\n"
-    "config.json nor the folders' names do:\n"
-    "  res@12                 the residual stream behind layer 12, counted "
-    "from 0\n"
-    "  att@12                 the heads' values, before the output matrix\n"
-    "  mlp@12                 what the feed-forward layer adds\n"
-    "  transcoder@12          from what the feed-forward layer reads, without\n"
-    "                         the gain of its norm, to what it adds\n"
-    "  transcoder2@12         the same with the gain, as Gemma Scope 2 has it\n"
-    "  embedding              the scaled embeddings\n\n";
+    R"(An autoencoder (SAE) is FILE or FILE:SITE. FILE is params.npz, as Gemma
+Scope has it, params.safetensors beside a config.json, as Gemma Scope 2
+has it, or the folder of either. SITE tells where it belongs, if neither
+config.json nor the folders' names do:
+  res@12                 the residual stream behind layer 12, counted from 0
+  att@12                 the heads' values, before the output matrix
+  mlp@12                 what the feed-forward layer adds
+  transcoder@12          from what the feed-forward layer reads, without
+                         the gain of its norm, to what it adds
+  transcoder2@12         the same with the gain, as Gemma Scope 2 has it
+  embedding              the scaled embeddings
+
+)";
 
 // The site that such words name, or nothing.
 std::optional<FeatureSite> ParseSite(std::string_view text);

@@ -112,26 +112,23 @@ void AddChat(CLI::App& app, Action* action) {
                     "Tell speed and context use after each answer, on\n"
                     "standard error");
   command->footer(
-      "Each line is a message, or a command: /help lists them. /exit, /quit "
-      "and\n"
-      "the end of input leave. On a terminal, lines are edited as in a shell, "
-      "a\n"
-      "block between \"\"\" or a paste is one message, and what was typed is "
-      "kept\n"
-      "in $GEMMA_HISTORY, by default ~/.local/state/gemma/history; nothing is\n"
-      "if GEMMA_HISTORY is empty. NO_COLOR switches colours off.\n"
-      "Ctrl-C stops an answer; what was said stays. At the prompt it clears "
-      "the\n"
-      "line; at an empty one, twice on a terminal, it leaves with exit code "
-      "130.\n"
-      "A failure is told on a terminal, and the chat goes on; else it "
-      "leaves.\n\n" +
-      std::string(kGuardHelp) +
-      "What is refused is no part of the chat, which goes on as if the "
-      "message\n"
-      "had not been sent.\n\n"
-      "Example:\n"
-      "  gemma chat gemma-3-1b-it.gguf --system \"Be brief.\"\n\n");
+      R"(Each line is a message, or a command: /help lists them. /exit, /quit and
+the end of input leave. On a terminal, lines are edited as in a shell, a
+block between """ or a paste is one message, and what was typed is kept
+in $GEMMA_HISTORY, by default ~/.local/state/gemma/history; nothing is
+if GEMMA_HISTORY is empty. NO_COLOR switches colours off.
+Ctrl-C stops an answer; what was said stays. At the prompt it clears the
+line; at an empty one, twice on a terminal, it leaves with exit code 130.
+A failure is told on a terminal, and the chat goes on; else it leaves.
+
+)" + std::string(kGuardHelp) +
+      R"(What is refused is no part of the chat, which goes on as if the message
+had not been sent.
+
+Example:
+  gemma chat gemma-3-1b-it.gguf --system "Be brief."
+
+)");
   command->callback([=] { *action = [=] { return Chat(*options); }; });
 }
 

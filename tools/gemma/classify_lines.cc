@@ -162,16 +162,18 @@ class Lines {
 }  // namespace
 
 const char kClassifyLinesHelp[] =
-    "With --jsonl, each line is a JSON object (or a text):\n"
-    "  text                   what is classified, or the prompt before it\n"
-    "  response               optional: what is classified\n"
-    "  id                     optional, a text or a number that comes back\n"
-    "and gets one on standard output, in order and as soon as it is computed:\n"
-    "  line, id               the line's number from 1 on, its id\n"
-    "  probabilities          of each policy, by its name\n"
-    "  error                  instead of these: why there are none; the other\n"
-    "                         lines are classified, and the exit code is 1\n"
-    "Empty lines are skipped.\n\n";
+    R"(With --jsonl, each line is a JSON object (or a text):
+  text                   what is classified, or the prompt before it
+  response               optional: what is classified
+  id                     optional, a text or a number that comes back
+and gets one on standard output, in order and as soon as it is computed:
+  line, id               the line's number from 1 on, its id
+  probabilities          of each policy, by its name
+  error                  instead of these: why there are none; the other
+                         lines are classified, and the exit code is 1
+Empty lines are skipped.
+
+)";
 
 nlohmann::ordered_json ProbabilitiesJson(
     absl::Span<const Policy> policies, absl::Span<const double> probabilities) {

@@ -225,17 +225,18 @@ nlohmann::ordered_json ToJson(const CompareOptions& options, const Task& task,
 
 std::string ToTable(const Comparison& sum) {
   return absl::StrFormat(
-      "scored tokens     %d\n"
-      "mean KL           %.3e +- %.1e nats\n"
-      "median KL         %.3e\n"
-      "90 %% KL           %.3e\n"
-      "99 %% KL           %.3e\n"
-      "99.9 %% KL         %.3e\n"
-      "largest KL        %.3e (token %d of the text)\n"
-      "top-1 agreement   %.2f +- %.2f %%\n"
-      "base perplexity   %.4f +- %.4f\n"
-      "other perplexity  %.4f +- %.4f\n"
-      "other / base      %.5f +- %.5f\n",
+      R"(scored tokens     %d
+mean KL           %.3e +- %.1e nats
+median KL         %.3e
+90 %% KL           %.3e
+99 %% KL           %.3e
+99.9 %% KL         %.3e
+largest KL        %.3e (token %d of the text)
+top-1 agreement   %.2f +- %.2f %%
+base perplexity   %.4f +- %.4f
+other perplexity  %.4f +- %.4f
+other / base      %.5f +- %.5f
+)",
       sum.tokens, sum.mean_kl.value, sum.mean_kl.error, sum.median_kl,
       sum.kl_90, sum.kl_99, sum.kl_99_9, sum.max_kl, sum.max_kl_position,
       100 * sum.top1_agreement.value, 100 * sum.top1_agreement.error,
@@ -298,11 +299,11 @@ absl::StatusOr<std::vector<TokenScore>> Score(const CompareOptions& options,
 }
 
 absl::Status Compare(const CompareOptions& options) {
-  GEMMA_ASSIGN_OR_RETURN(Outputs outputs, OpenOutputs(options));
   for (const std::string& output : {options.per_token, options.plot}) {
     GEMMA_RETURN_IF_ERROR(CheckOutput(
         output, {options.base, options.other.path}, {options.file}));
   }
+  GEMMA_ASSIGN_OR_RETURN(Outputs outputs, OpenOutputs(options));
   GEMMA_ASSIGN_OR_RETURN(const Task task, Prepare(options));
   const ModelOptions base_options = BaseOptions(options);
   GEMMA_ASSIGN_OR_RETURN(const Model base, LoadModel(base_options));
@@ -335,13 +336,13 @@ absl::Status Compare(const CompareOptions& options) {
 void AddCompare(CLI::App& app, Action* action) {
   auto options = std::make_shared<CompareOptions>();
   options->other.chunk = kDefaultLogitRows;
+  options->other.logits = 1;
   options->other.activations = "float32";
   CLI::App* command = app.add_subcommand(
       "compare", "Measure how far a model's predictions are from another's");
   AddModelPath(*command, &options->base, "BASE");
   AddModelPath(*command, &options->other.path, "OTHER");
   AddModelSettings(*command, &options->other, kDefaultWindowText);
-  options->other.logits = 1;
   AddChoice(*command, "--base-activations", &options->base_activations,
             {"float32", "int8"}, "The same, of BASE alone")
       ->default_str("as --activations");
@@ -355,17 +356,18 @@ void AddCompare(CLI::App& app, Action* action) {
           "and matplotlib");
   AddFormat(*command, &options->format);
   command->footer(
-      "Of every token of the text, BASE and OTHER predict the probabilities "
-      "of\n"
-      "the whole vocabulary. Prints how far OTHER's are from BASE's: the\n"
-      "Kullback-Leibler divergence in nats (mean, quantiles, largest), how "
-      "often\n"
-      "the most probable token is the same, and perplexities. Behind +- stand\n"
-      "standard errors, as if tokens were independent. Both models must have\n"
-      "the same vocabulary; the options hold for both.\n\n"
-      "Example:\n"
-      "  gemma compare gemma-3-270m-bf16.gguf gemma-3-270m-q4_0.gguf \\\n"
-      "    --file text.txt --per-token tokens.jsonl --plot kl.png\n\n");
+      R"(Of every token of the text, BASE and OTHER predict the probabilities of
+the whole vocabulary. Prints how far OTHER's are from BASE's: the
+Kullback-Leibler divergence in nats (mean, quantiles, largest), how often
+the most probable token is the same, and perplexities. Behind +- stand
+standard errors, as if tokens were independent. Both models must have
+the same vocabulary; the options hold for both.
+
+Example:
+  gemma compare gemma-3-270m-bf16.gguf gemma-3-270m-q4_0.gguf \
+    --file text.txt --per-token tokens.jsonl --plot kl.png
+
+)");
   command->callback([=] { *action = [=] { return Compare(*options); }; });
 }
 

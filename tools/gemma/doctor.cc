@@ -113,16 +113,16 @@ void AddDoctor(CLI::App& app, Action* action) {
   command->get_option("MODEL")->required(false);
   AddFormat(*command, &options->format);
   command->footer(
-      "Each line begins with ok, warning or problem; below a warning or "
-      "problem\n"
-      "is its cure. With MODEL, also whether that fits in memory, without "
-      "loading\n"
-      "it. Exits with 1 if there is a problem. With -o json, an array of "
-      "objects:\n"
-      "about, level, text, cure, and facts, whose sizes are in bytes.\n\n"
-      "Examples:\n"
-      "  gemma doctor\n"
-      "  gemma doctor gemma-3-270m.gguf --context 32768 -o json\n\n");
+      R"(Each line begins with ok, warning or problem; below a warning or problem
+is its cure. With MODEL, also whether that fits in memory, without loading
+it. Exits with 1 if there is a problem. With -o json, an array of objects:
+about, level, text, cure, and facts, whose sizes are in bytes.
+
+Examples:
+  gemma doctor
+  gemma doctor gemma-3-270m.gguf --context 32768 -o json
+
+)");
   command->callback([=] { *action = [=] { return Doctor(*options); }; });
 }
 

@@ -19,8 +19,8 @@
 #include "tools/gemma/model_error.h"
 #include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
-#include "tools/gemma/progress.h"
 #include "tools/gemma/output_check.h"
+#include "tools/gemma/progress.h"
 #include "tools/gemma/signals.h"
 
 namespace gemma::tools {
@@ -150,13 +150,15 @@ absl::StatusOr<Embedder> CreateEmbedder(const Model& model,
 absl::Status Embed(const EmbedCommandOptions& options) {
   GEMMA_RETURN_IF_ERROR(Check(options.input));
   GEMMA_RETURN_IF_ERROR(Check(options.output));
+  GEMMA_RETURN_IF_ERROR(CheckOutput(options.output.path, {options.model.path},
+                                    {options.input.file}));
   GEMMA_ASSIGN_OR_RETURN(std::vector<EmbedInput> inputs,
                          ReadInputs(options.input));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const Embedder embedder,
-  GEMMA_RETURN_IF_ERROR(CheckOutput(options.output.path, {options.model.path},
-                                    {options.input.file}));
                          CreateEmbedder(model, options));
+  GEMMA_RETURN_IF_ERROR(
+      CheckMemory(options.model, PlanOf(model, options.model, 0)));
   if (!embedder.has_dense_layers() && !options.quiet) {
     Note(absl::StrCat(
         options.model.path,
@@ -164,8 +166,6 @@ absl::Status Embed(const EmbedCommandOptions& options) {
         "cannot be compared with those of the published model"));
   }
   Run run(options, embedder, std::move(inputs));
-  GEMMA_RETURN_IF_ERROR(
-      CheckMemory(options.model, PlanOf(model, options.model, 0)));
   GEMMA_RETURN_IF_ERROR(run.Write());
   if (!options.quiet) run.Tell();
   return absl::OkStatus();
@@ -230,23 +230,26 @@ void AddEmbed(CLI::App& app, Action* action) {
   command->add_flag("-v,--verbose", options->verbose,
                     "Tell the speed on standard error, as on terminals");
   command->footer(
-      "Prints a line for each text, in their order: a JSON array of numbers,\n"
-      "of length 1 unless --no-normalize is given, so that the sum of the\n"
-      "products of two vectors is their cosine. With -o json, an object:\n"
-      "  index, id              the text's number from 0 on; its id\n"
-      "  tokens, truncated      how many it has; whether it was cut\n"
-      "  embedding              the array\n"
-      "A NumPy file holds float32 [texts, dimensions]. EmbeddingGemma was\n"
-      "trained for 768 dimensions and for the first 512, 256 and 128 of "
-      "them.\n\n"
-      "Search wants --prompt query for questions and --prompt document for\n"
-      "what is searched. All prompts:\n" +
-      PromptNames() +
-      "\n\nExamples:\n"
-      "  gemma embed embeddinggemma-300m/ --prompt query \"Who was Ada?\"\n"
-      "  gemma embed embeddinggemma-300m/ --prompt document --file "
-      "lines.txt \\\n"
-      "    --dimensions 256 --output vectors.npy\n\n");
+      R"(Prints a line for each text, in their order: a JSON array of numbers,
+of length 1 unless --no-normalize is given, so that the sum of the
+products of two vectors is their cosine. With -o json, an object:
+  index, id              the text's number from 0 on; its id
+  tokens, truncated      how many it has; whether it was cut
+  embedding              the array
+A NumPy file holds float32 [texts, dimensions]. EmbeddingGemma was
+trained for 768 dimensions and for the first 512, 256 and 128 of them.
+
+Search wants --prompt query for questions and --prompt document for
+what is searched. All prompts:
+)" + PromptNames() +
+      R"(
+
+Examples:
+  gemma embed embeddinggemma-300m/ --prompt query "Who was Ada?"
+  gemma embed embeddinggemma-300m/ --prompt document --file lines.txt \
+    --dimensions 256 --output vectors.npy
+
+)");
   command->callback([=] { *action = [=] { return Embed(*options); }; });
 }
 

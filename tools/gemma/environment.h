@@ -22,13 +22,13 @@ std::string VariableOf(const CLI::Option& option);
 
 // What --help says about it.
 inline constexpr std::string_view kVariablesHelp =
-    "Every option can be set by an environment variable too: --max-tokens by\n"
-    "GEMMA_MAX_TOKENS, MODEL by GEMMA_MODEL. The command line wins. Options\n"
-    "without a value take 1, true, 0 or false, those that may be repeated a\n"
-    "value a line; an empty variable counts as none. Where GEMMA_MODEL is "
-    "set,\n"
-    "the only argument of run and tokenize is the text, unless it names a\n"
-    "model.\n";
+    R"(Every option can be set by an environment variable too: --max-tokens by
+GEMMA_MAX_TOKENS, MODEL by GEMMA_MODEL. The command line wins. Options
+without a value take 1, true, 0 or false, those that may be repeated a
+value a line; an empty variable counts as none. Where GEMMA_MODEL is set,
+the only argument of run and tokenize is the text, unless it names a
+model.
+)";
 
 // The variables of one command's options.
 class Environment {

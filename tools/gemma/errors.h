@@ -26,12 +26,13 @@ inline constexpr int kExitSignal = 128;
 
 // What --help says about the above.
 inline constexpr std::string_view kExitCodesHelp =
-    "Exit codes: 0 done, 1 failed (a file, a model, a prompt too long, a\n"
-    "mismatch, output that nobody reads), 2 wrong use (an unknown command or\n"
-    "option, a value out of range), 3 refused by --guard, 130 interrupted by\n"
-    "Ctrl-C.\n"
-    "Failures are told on standard error, in a line that says what is wrong\n"
-    "and, often, a second that says what to do.\n";
+    R"(Exit codes: 0 done, 1 failed (a file, a model, a prompt too long, a
+mismatch, output that nobody reads), 2 wrong use (an unknown command or
+option, a value out of range), 3 refused by --guard, 130 interrupted by
+Ctrl-C.
+Failures are told on standard error, in a line that says what is wrong
+and, often, a second that says what to do.
+)";
 
 // The command was called in a wrong way: exit code 2.
 absl::Status UsageError(std::string_view message);

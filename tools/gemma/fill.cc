@@ -21,16 +21,17 @@ absl::StatusOr<std::string> ReadUtf8(const std::string& path) {
 }  // namespace
 
 const char kFillHelp[] =
-    "With --fill-prefix, --fill-suffix or both, a model such as CodeGemma 2B\n"
-    "or 7B writes what belongs between the two texts, which are read as they\n"
-    "are, to the last line end. So is the answer: it gets no line end of its\n"
-    "own, unless it goes to a terminal, and prefix, answer and suffix make a\n"
-    "whole. The model knows more if it is told the file's path, and of other\n"
-    "files, each under the name that --fill-file has. For a file with a gap\n"
-    "before line 12, in bash:\n"
-    "  gemma run codegemma-2b.gguf --fill-path a.py \\\n"
-    "    --fill-prefix <(head -n 11 a.py) --fill-suffix <(tail -n +12 "
-    "a.py)\n\n";
+    R"(With --fill-prefix, --fill-suffix or both, a model such as CodeGemma 2B
+or 7B writes what belongs between the two texts, which are read as they
+are, to the last line end. So is the answer: it gets no line end of its
+own, unless it goes to a terminal, and prefix, answer and suffix make a
+whole. The model knows more if it is told the file's path, and of other
+files, each under the name that --fill-file has. For a file with a gap
+before line 12, in bash:
+  gemma run codegemma-2b.gguf --fill-path a.py \
+    --fill-prefix <(head -n 11 a.py) --fill-suffix <(tail -n +12 a.py)
+
+)";
 
 void AddFillOptions(CLI::App& app, FillOptions* options) {
   AddText(app, "--fill-prefix", "FILE", &options->prefix,

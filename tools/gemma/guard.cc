@@ -35,15 +35,16 @@ ModelOptions ShieldOptions(const GuardOptions& options,
 }  // namespace
 
 const char kGuardHelp[] =
-    "With --guard, a ShieldGemma model scores the prompt (in a chat each\n"
-    "message, alone) before it is answered, and the answer, as one to that\n"
-    "prompt, before anything of it is shown. What violates a policy with a\n"
-    "probability above --guard-threshold is refused: a line on standard\n"
-    "error tells what, by which policy and how probably, and standard output\n"
-    "gets nothing of it. 1 refuses nothing; -v tells the highest "
-    "probabilities.\n"
-    "Both models must fit in memory together; the guard's has the threads of\n"
-    "MODEL, and --quantize does not concern it.\n\n";
+    R"(With --guard, a ShieldGemma model scores the prompt (in a chat each
+message, alone) before it is answered, and the answer, as one to that
+prompt, before anything of it is shown. What violates a policy with a
+probability above --guard-threshold is refused: a line on standard
+error tells what, by which policy and how probably, and standard output
+gets nothing of it. 1 refuses nothing; -v tells the highest probabilities.
+Both models must fit in memory together; the guard's has the threads of
+MODEL, and --quantize does not concern it.
+
+)";
 
 void AddGuardOptions(CLI::App& app, GuardOptions* options) {
   AddText(app, "--guard", "MODEL", &options->model,

@@ -302,9 +302,11 @@ void AddInspect(CLI::App& app, Action* action) {
   AddModelOptions(*command, &options->model, "4096");
   AddFormat(*command, &options->format);
   command->footer(
-      "Examples:\n"
-      "  gemma inspect gemma-3-270m.gguf --context 32768\n"
-      "  gemma inspect gemma-3-270m.gguf -o json\n\n");
+      R"(Examples:
+  gemma inspect gemma-3-270m.gguf --context 32768
+  gemma inspect gemma-3-270m.gguf -o json
+
+)");
   command->callback([=] { *action = [=] { return Inspect(*options); }; });
 }
 

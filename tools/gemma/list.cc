@@ -141,9 +141,11 @@ void AddList(CLI::App& app, Action* action) {
                     "Also what gemma pull knows by name");
   AddFormat(*command, &options->format);
   command->footer(
-      "Examples:\n"
-      "  gemma list --all\n"
-      "  gemma list -o json\n\n");
+      R"(Examples:
+  gemma list --all
+  gemma list -o json
+
+)");
   command->callback([=] { *action = [=] { return List(*options); }; });
 }
 

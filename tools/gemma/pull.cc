@@ -345,21 +345,21 @@ void AddPull(CLI::App& app, Action* action) {
   command->add_flag("-q,--quiet", options->quiet,
                     "Say nothing on standard error but failures");
   command->footer(
-      "Prints the path of the model, for which NAME can stand from now on. Of "
-      "a\n"
-      "repository, the only GGUF file is taken, else its safetensors with "
-      "what\n"
-      "belongs to them. Files are checked by the hashes that the repository\n"
-      "states. What was interrupted goes on when the command is run again; a\n"
-      "failure is told with a line more, on what to do about it.\n\n"
-      "Models are kept in $GEMMA_MODELS, else in ~/.cache/gemma/models. "
-      "HF_TOKEN\n"
-      "or HUGGING_FACE_HUB_TOKEN opens gated repositories, HF_ENDPOINT names\n"
-      "another server.\n\n"
-      "Examples:\n"
-      "  gemma pull gemma-3-270m && gemma run gemma-3-270m \"Once upon a "
-      "time\"\n"
-      "  gemma pull hf://google/gemma-3-1b-it\n\n");
+      R"(Prints the path of the model, for which NAME can stand from now on. Of a
+repository, the only GGUF file is taken, else its safetensors with what
+belongs to them. Files are checked by the hashes that the repository
+states. What was interrupted goes on when the command is run again; a
+failure is told with a line more, on what to do about it.
+
+Models are kept in $GEMMA_MODELS, else in ~/.cache/gemma/models. HF_TOKEN
+or HUGGING_FACE_HUB_TOKEN opens gated repositories, HF_ENDPOINT names
+another server.
+
+Examples:
+  gemma pull gemma-3-270m && gemma run gemma-3-270m "Once upon a time"
+  gemma pull hf://google/gemma-3-1b-it
+
+)");
   command->callback([=] { *action = [=] { return Pull(*options); }; });
 }
 

@@ -25,16 +25,15 @@
 #include "tools/gemma/model_error.h"
 #include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
+#include "tools/gemma/output_check.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/prompt.h"
-#include "tools/gemma/output_check.h"
 #include "tools/gemma/steering.h"
 #include "tools/gemma/text.h"
 
 namespace gemma::tools {
 namespace {
 
-constexpr size_t kMaxBatchSize = 1024;  // of EngineOptions
 constexpr size_t kMaxAlternatives = 1000;
 
 struct RunOptions {
@@ -94,8 +93,6 @@ absl::Status Check(const RunOptions& options) {
       return OptionError({"--batch", "--steer", "--ablate"},
                          "--batch excludes --steer and --ablate");
     }
-  } else if (options.batch.output != BatchOptions().output) {
-    return UsageError("--output needs --batch");
   }
   GEMMA_RETURN_IF_ERROR(WithOptions(
       AsUsageError(CheckUtf8(options.system, "--system")), {"--system"}));
@@ -129,12 +126,12 @@ std::string_view ModeNote(bool tuned, bool chat) {
   return chat ? "a base model, but the prompt is a chat turn"
               : "a base model: it completes your prompt (--chat: a chat turn)";
 }
+
+absl::Status RunLines(RunOptions options) {
   GEMMA_RETURN_IF_ERROR(CheckOutput(
       options.batch.output, {options.model.path, options.guard.model},
       {options.batch.input, options.guard.policy.file,
        options.grammar.schema}));
-
-absl::Status RunLines(RunOptions options) {
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
                          Guard::Load(options.guard, options.model));
@@ -269,52 +266,54 @@ void AddRun(CLI::App& app, Action* action) {
   command->add_flag("-v,--verbose", options->verbose,
                     "Tell the speed on standard error, as on terminals");
   command->footer(
-      "Standard output receives only what the model says. Ctrl-C ends the\n"
-      "answer; the exit code is then 130. A prompt that begins with a dash\n"
-      "comes after \"--\".\n\n"
-      "With --format json, --regex or --choice, tokens that the answer cannot\n"
-      "go on with are never chosen. An answer that --max-tokens, --stop, the\n"
-      "context or Ctrl-C cuts short is only the beginning of what it should\n"
-      "be; -v and -o json tell. JSON is on one line; properties are in the\n"
-      "order of the schema, and keywords that cannot be enforced are refused.\n"
-      "A prompt that asks for such an answer helps.\n\n"
-      "With -o json, standard output receives an object when the answer has\n"
-      "ended:\n"
-      "  model                  MODEL\n"
-      "  guard                  with --guard: threshold, and for prompt and\n"
-      "                         answer the probability of each policy; of "
-      "what\n"
-      "                         is refused, refused: text (prompt or answer),\n"
-      "                         policy, probability, and nothing below\n"
-      "  text                   what the model said\n"
-      "  tokens                 of the answer, without the one that ended it:\n"
-      "    id, piece            the token, as a number and as the vocabulary\n"
-      "                         spells it\n"
-      "    logprob              with --logprobs: natural logarithm of its\n"
-      "                         probability by the model's logits, before any\n"
-      "                         sampling option\n"
-      "    alternatives         the most probable tokens there, as id, piece\n"
-      "                         and logprob\n"
-      "  prompt                 with --score-prompt: as tokens; the first has\n"
-      "                         no logprob\n"
-      "  stop_reason            stop_token, stop_string, max_tokens,\n"
-      "                         context_full, deadline, grammar_end or "
-      "cancelled\n"
-      "  prompt_tokens          tokens of the prompt, BOS included\n"
-      "  new_tokens             tokens of the answer\n"
-      "  prefill_seconds        until the first token's logits\n"
-      "  decode_seconds         from then on\n\n" +
-      std::string(kFillHelp) + kGuardHelp + kBatchHelp +
-      "Examples:\n"
-      "  gemma run gemma-3-270m.gguf \"The capital of France is\"\n"
-      "  gemma run gemma-3-1b-it/ --system \"Be brief.\" < question.txt\n"
-      "  gemma run gemma-3-270m.gguf \"Once upon\" -o json --logprobs 3\n"
-      "  gemma run gemma-3-1b-it/ --format json --schema person.json \\\n"
-      "    \"Invent a person.\"\n"
-      "  gemma run gemma-3-1b-it/ --choice yes --choice no \"Is ice "
-      "cold?\"\n"
-      "  gemma run gemma-3-1b-it/ --batch prompts.jsonl --output "
-      "answers.jsonl\n\n");
+      R"(Standard output receives only what the model says. Ctrl-C ends the
+answer; the exit code is then 130. A prompt that begins with a dash
+comes after "--".
+
+With --format json, --regex or --choice, tokens that the answer cannot
+go on with are never chosen. An answer that --max-tokens, --stop, the
+context or Ctrl-C cuts short is only the beginning of what it should
+be; -v and -o json tell. JSON is on one line; properties are in the
+order of the schema, and keywords that cannot be enforced are refused.
+A prompt that asks for such an answer helps.
+
+With -o json, standard output receives an object when the answer has
+ended:
+  model                  MODEL
+  guard                  with --guard: threshold, and for prompt and
+                         answer the probability of each policy; of what
+                         is refused, refused: text (prompt or answer),
+                         policy, probability, and nothing below
+  text                   what the model said
+  tokens                 of the answer, without the one that ended it:
+    id, piece            the token, as a number and as the vocabulary
+                         spells it
+    logprob              with --logprobs: natural logarithm of its
+                         probability by the model's logits, before any
+                         sampling option
+    alternatives         the most probable tokens there, as id, piece
+                         and logprob
+  prompt                 with --score-prompt: as tokens; the first has
+                         no logprob
+  stop_reason            stop_token, stop_string, max_tokens,
+                         context_full, deadline, grammar_end or cancelled
+  prompt_tokens          tokens of the prompt, BOS included
+  new_tokens             tokens of the answer
+  prefill_seconds        until the first token's logits
+  decode_seconds         from then on
+
+)" + std::string(kFillHelp) +
+      kGuardHelp + kBatchHelp +
+      R"(Examples:
+  gemma run gemma-3-270m.gguf "The capital of France is"
+  gemma run gemma-3-1b-it/ --system "Be brief." < question.txt
+  gemma run gemma-3-270m.gguf "Once upon" -o json --logprobs 3
+  gemma run gemma-3-1b-it/ --format json --schema person.json \
+    "Invent a person."
+  gemma run gemma-3-1b-it/ --choice yes --choice no "Is ice cold?"
+  gemma run gemma-3-1b-it/ --batch prompts.jsonl --output answers.jsonl
+
+)");
   command->callback([=] {
     if (logprobs->count() > 0) {
       options->wanted.num_alternatives = options->num_alternatives;

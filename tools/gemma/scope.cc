@@ -18,8 +18,8 @@
 #include "tools/gemma/model_error.h"
 #include "tools/gemma/option_error.h"
 #include "tools/gemma/options.h"
-#include "tools/gemma/progress.h"
 #include "tools/gemma/output_check.h"
+#include "tools/gemma/progress.h"
 #include "tools/gemma/scope_html.h"
 #include "tools/gemma/scope_report.h"
 #include "tools/gemma/signals.h"
@@ -145,8 +145,6 @@ absl::StatusOr<ScopedText> Read(const ScopeOptions& options, const Model& model,
   return text;
 }
 
-absl::Status Scope(ScopeOptions options) {
-  GEMMA_RETURN_IF_ERROR(Check(options));
 // OK if --html writes over nothing that is read.
 absl::Status CheckPage(const ScopeOptions& options) {
   std::vector<std::string> files = {options.file};
@@ -158,10 +156,12 @@ absl::Status CheckPage(const ScopeOptions& options) {
   return CheckOutput(options.html, {options.model.path}, std::move(files));
 }
 
+absl::Status Scope(ScopeOptions options) {
+  GEMMA_RETURN_IF_ERROR(Check(options));
   std::sort(options.features.begin(), options.features.end());
+  GEMMA_RETURN_IF_ERROR(CheckPage(options));
   std::optional<OutputFile> page;
   if (!options.html.empty()) {
-  GEMMA_RETURN_IF_ERROR(CheckPage(options));
     GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(options.html));
     page.emplace(std::move(file));
   }
@@ -219,26 +219,26 @@ void AddScope(CLI::App& app, Action* action) {
           "strength; it needs no network");
   command->footer(
       std::string(kAutoencoderHelp) +
-      "Prints a line for each token, BOS first: its position and piece, and\n"
-      "its strongest features with their values, as index:value. The values "
-      "of\n"
-      "BOS are far from those of all other tokens.\n\n"
-      "With -o json, standard output receives an object:\n"
-      "  model                  MODEL\n"
-      "  autoencoders           file, site and number of features of each\n"
-      "  tokens                 of the text:\n"
-      "    id, piece            the token, as a number and as the vocabulary\n"
-      "                         spells it\n"
-      "    features             of each autoencoder a list of index and "
-      "value\n\n"
-      "Examples:\n"
-      "  gemma scope gemma-2-2b.gguf \"The cat sat.\" \\\n"
-      "    --sae layer_12/width_16k/average_l0_82/params.npz:res@12\n"
-      "  gemma scope gemma-2-2b.gguf --file text.txt --sae params.npz:mlp@5 "
-      "\\\n"
-      "    --html features.html\n"
-      "  gemma run gemma-2-2b.gguf \"I am\" --steer "
-      "params.npz:res@12:345=80\n\n");
+      R"(Prints a line for each token, BOS first: its position and piece, and
+its strongest features with their values, as index:value. The values of
+BOS are far from those of all other tokens.
+
+With -o json, standard output receives an object:
+  model                  MODEL
+  autoencoders           file, site and number of features of each
+  tokens                 of the text:
+    id, piece            the token, as a number and as the vocabulary
+                         spells it
+    features             of each autoencoder a list of index and value
+
+Examples:
+  gemma scope gemma-2-2b.gguf "The cat sat." \
+    --sae layer_12/width_16k/average_l0_82/params.npz:res@12
+  gemma scope gemma-2-2b.gguf --file text.txt --sae params.npz:mlp@5 \
+    --html features.html
+  gemma run gemma-2-2b.gguf "I am" --steer params.npz:res@12:345=80
+
+)");
   command->callback([=] { *action = [=] { return Scope(*options); }; });
 }
 

@@ -29,14 +29,17 @@ void AddCompletion(CLI::App& app, Action* action) {
             "The shell that reads it")
       ->required();
   command->footer(
-      "It completes commands, options, their values, files and the names of\n"
-      "models. Installed packages have it; else a line in the shell's start "
-      "file\n"
-      "does:\n"
-      "  bash  ~/.bashrc                    source <(gemma completion bash)\n"
-      "  zsh   ~/.zshrc, behind compinit    source <(gemma completion zsh)\n"
-      "  fish  ~/.config/fish/config.fish   gemma completion fish | source\n\n"
-      "Example:\n  source <(gemma completion bash)\n\n");
+      R"(It completes commands, options, their values, files and the names of
+models. Installed packages have it; else a line in the shell's start file
+does:
+  bash  ~/.bashrc                    source <(gemma completion bash)
+  zsh   ~/.zshrc, behind compinit    source <(gemma completion zsh)
+  fish  ~/.config/fish/config.fish   gemma completion fish | source
+
+Example:
+  source <(gemma completion bash)
+
+)");
   command->callback(
       [=, &app] { *action = [=, &app] { return PrintScript(app, *shell); }; });
 }

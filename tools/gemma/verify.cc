@@ -161,11 +161,12 @@ std::string Show(const VerifyOptions& options, const Comparison& sum,
     return ToText(json);
   }
   return absl::StrFormat(
-      "positions            %d\n"
-      "largest logit error  %.3e (position %d, token %d; limit %.3e)\n"
-      "mean KL              %.3e nats\n"
-      "top-1 agreement      %.2f %% (%d of %d)\n"
-      "tokens per second    %.1f\n",
+      R"(positions            %d
+largest logit error  %.3e (position %d, token %d; limit %.3e)
+mean KL              %.3e nats
+top-1 agreement      %.2f %% (%d of %d)
+tokens per second    %.1f
+)",
       sum.positions, sum.max_error, sum.position, sum.token, limit,
       sum.mean_kl(), 100 * agreement, sum.same_top, sum.positions, rate);
 }
@@ -212,10 +213,10 @@ absl::Status Verify(const VerifyOptions& options) {
 void AddVerify(CLI::App& app, Action* action) {
   auto options = std::make_shared<VerifyOptions>();
   options->model.chunk = kDefaultLogitRows;
+  options->model.logits = 2;  // the model's and the reference's
   CLI::App* command = app.add_subcommand(
       "verify", "Compare the model's logits with a reference");
   options->model.activations = "float32";
-  options->model.logits = 2;  // the model's and the reference's
   AddModelOptions(*command, &options->model, "as many as the reference has");
   AddText(*command, "--reference", "FILE.npz", &options->reference,
           "Holds ids [n] or [1, n], and float32 logits\n"
@@ -229,9 +230,12 @@ void AddVerify(CLI::App& app, Action* action) {
       ->default_str(options->array);
   AddFormat(*command, &options->format);
   command->footer(
-      "Exits with 1 if the error is larger, or a logit is not a number.\n\n"
-      "Example:\n"
-      "  gemma verify gemma-2-2b/ --reference reference.npz\n\n");
+      R"(Exits with 1 if the error is larger, or a logit is not a number.
+
+Example:
+  gemma verify gemma-2-2b/ --reference reference.npz
+
+)");
   command->callback([=] { *action = [=] { return Verify(*options); }; });
 }
 

@@ -54,11 +54,14 @@ void AddVerifyFile(CLI::App& app, Action* action) {
       ->option_text("MODEL")
       ->required();
   command->footer(
-      "Compares the checksums of files that gemma quantize wrote, and looks\n"
-      "for weights that are not finite in any file. Exits with 1 if it finds\n"
-      "something, and names the first tensor.\n\n"
-      "Example:\n"
-      "  gemma verify-file gemma-3-1b-it-q8.gguf\n\n");
+      R"(Compares the checksums of files that gemma quantize wrote, and looks
+for weights that are not finite in any file. Exits with 1 if it finds
+something, and names the first tensor.
+
+Example:
+  gemma verify-file gemma-3-1b-it-q8.gguf
+
+)");
   command->callback([=] { *action = [=] { return Run(*path); }; });
 }
 
