@@ -10,7 +10,6 @@
 #include "src/engine/executor.h"
 #include "src/engine/session_file.h"
 #include "src/engine/session_impl.h"
-#include "src/model/fingerprint.h"
 
 namespace gemma {
 namespace {
@@ -122,7 +121,7 @@ absl::StatusOr<Session> Session::Restore(const Model& model,
                                          std::string_view path) {
   GEMMA_ASSIGN_OR_RETURN(
       const SessionFile file,
-      SessionFile::Open(std::string(path), Fingerprint(model.impl()),
+      SessionFile::Open(std::string(path), Impl::FingerprintOf(model),
                         model.config()));
   GEMMA_ASSIGN_OR_RETURN(Session session,
                          Create(model, file.session().options));

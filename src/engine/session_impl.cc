@@ -283,10 +283,17 @@ void Session::Impl::CopyTo(Impl& fork) const {
   fork.draft_policy_ = draft_policy_;
 }
 
+uint64_t Session::Impl::FingerprintOf(const Model& model) {
+  const Model::Impl& impl = model.impl();
+  return Fingerprint(impl.config, impl.tensors,
+                     impl.tokenizer.ok() ? &*impl.tokenizer : nullptr,
+                     impl.weights);
+}
+
 absl::Status Session::Impl::Save(const std::string& path) const {
   const size_t floor = std::max(floor_, CopiedFloor(words_.size()));
-  return WriteSession(path, Fingerprint(model_.impl()),
-                      {options_, words_, floor}, state_);
+  return WriteSession(path, FingerprintOf(model_), {options_, words_, floor},
+                      state_);
 }
 
 absl::Status Session::Impl::Restore(const SessionFile& file) {

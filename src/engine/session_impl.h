@@ -103,6 +103,9 @@ class Session::Impl {
   // As ForkTo the end, but all of it.
   void CopyTo(Impl& fork) const;
 
+  // What a saved session of the model must have.
+  static uint64_t FingerprintOf(const Model& model);
+
   absl::Status Save(const std::string& path) const;
   // A session that has nothing yet becomes the one that was saved.
   absl::Status Restore(const SessionFile& file);

@@ -7,8 +7,6 @@
 #include <span>
 #include <string_view>
 
-#include "src/model/model_impl.h"
-
 namespace gemma {
 namespace {
 
@@ -102,19 +100,21 @@ void AddTokenizer(const Tokenizer& tokenizer, Hash& hash) {
 
 }  // namespace
 
-uint64_t Fingerprint(const Model::Impl& model) {
+uint64_t Fingerprint(const ModelConfig& config,
+                     const std::vector<TensorSummary>& tensors,
+                     const Tokenizer* tokenizer, const Weights& weights) {
   Hash hash;
-  AddConfig(model.config, hash);
-  for (const TensorSummary& tensor : model.tensors) {
+  AddConfig(config, hash);
+  for (const TensorSummary& tensor : tensors) {
     hash.Text(tensor.name);
     hash.Text(tensor.format);
     hash.Number(tensor.bytes);
   }
-  if (model.tokenizer.ok()) AddTokenizer(*model.tokenizer, hash);
-  AddSample(model.weights.embedding, hash);
-  AddSample(model.weights.head, hash);
-  for (const LayerWeights& layer : model.weights.layers) AddLayer(layer, hash);
-  AddNumbers(model.weights.final_norm, hash);
+  if (tokenizer != nullptr) AddTokenizer(*tokenizer, hash);
+  AddSample(weights.embedding, hash);
+  AddSample(weights.head, hash);
+  for (const LayerWeights& layer : weights.layers) AddLayer(layer, hash);
+  AddNumbers(weights.final_norm, hash);
   return hash.value();
 }
 

@@ -4,14 +4,19 @@
 #define GEMMA_SRC_MODEL_FINGERPRINT_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "gemma/model.h"
+#include "src/model/weights.h"
 
 namespace gemma {
 
 // Of the configuration, the files' tensors, the tokenizer's pieces and a sample
 // of the weights' bytes: the same for the same files, whatever the machine.
-uint64_t Fingerprint(const Model::Impl& model);
+// `tokenizer` may be null; the weights must be loaded.
+uint64_t Fingerprint(const ModelConfig& config,
+                     const std::vector<TensorSummary>& tensors,
+                     const Tokenizer* tokenizer, const Weights& weights);
 
 }  // namespace gemma
 
