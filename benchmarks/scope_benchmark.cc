@@ -11,7 +11,7 @@
 
 #include "benchmarks/command_line.h"
 #include "gemma/gemma.h"
-#include "src/model/model_impl.h"
+#include "src/engine/model_impl.h"
 #include "src/scope/autoencoder_impl.h"
 
 namespace gemma {

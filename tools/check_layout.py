@@ -36,7 +36,7 @@ ARROWS = [
     (r"src/grammar/", r"(gemma|src/(grammar|text|formats|os|base))/"),
     (r"src/model/", r"(gemma|src/(model|text|formats|os|base)|ops|compression)/"),
     (r"src/quantize/", r"(gemma|src/(quantize|model|text|formats|os|base)|ops|compression)/"),
-    (r"src/scope/", r"(gemma|src/(scope|model|formats|os|base)|ops|compression)/"),
+    (r"src/scope/", r"(gemma|src/(scope|engine|model|formats|os|base)|ops|compression)/"),
     (r"src/c_api/", r"(gemma|src/base)/"),
     (r"src/engine/", r"(gemma|src/(engine|grammar|model|text|formats|os|base)|ops|compression)/"),
     (r"src/classify/", r"(gemma|src/(classify|engine|text|formats|os|base))/"),

@@ -10,8 +10,8 @@
 #include "src/base/status_macros.h"
 #include "src/engine/batch.h"
 #include "src/engine/executor.h"
+#include "src/engine/model_impl.h"
 #include "src/engine/sequence_state.h"
-#include "src/model/model_impl.h"
 
 namespace gemma {
 namespace {

@@ -11,9 +11,9 @@
 #include "gemma/session.h"
 #include "ops/matrix_view.h"
 #include "src/engine/batch.h"
+#include "src/engine/model_impl.h"
 #include "src/engine/sequence_state.h"
 #include "src/engine/transformer.h"
-#include "src/model/model_impl.h"
 
 namespace gemma {
 

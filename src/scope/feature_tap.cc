@@ -12,7 +12,7 @@
 #include "ops/matrix_view.h"
 #include "ops/workers.h"
 #include "src/base/status_macros.h"
-#include "src/model/model_impl.h"
+#include "src/engine/model_impl.h"
 #include "src/scope/autoencoder_impl.h"
 
 namespace gemma {

@@ -13,7 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/engine/executor.h"
-#include "src/model/model_impl.h"
+#include "src/engine/model_impl.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/near.h"
 #include "tests/support/toy_models.h"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "src/model/model_impl.h"
+#include "src/engine/model_impl.h"
 #include "tests/support/toy_models.h"
 
 namespace gemma {

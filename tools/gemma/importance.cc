@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
 #include "src/base/status_macros.h"
-#include "src/model/model_impl.h"
+#include "src/engine/model_impl.h"
 #include "src/os/atomic_file.h"
 #include "src/quantize/activation_sums.h"
 #include "tools/gemma/commands.h"

@@ -1,7 +1,7 @@
 // What is behind Model's pointer.
 
-#ifndef GEMMA_SRC_MODEL_MODEL_IMPL_H_
-#define GEMMA_SRC_MODEL_MODEL_IMPL_H_
+#ifndef GEMMA_SRC_ENGINE_MODEL_IMPL_H_
+#define GEMMA_SRC_ENGINE_MODEL_IMPL_H_
 
 #include <memory>
 #include <mutex>
@@ -43,4 +43,4 @@ class Model::Impl {
 
 }  // namespace gemma
 
-#endif  // GEMMA_SRC_MODEL_MODEL_IMPL_H_
+#endif  // GEMMA_SRC_ENGINE_MODEL_IMPL_H_
