@@ -6,6 +6,8 @@
 #include <array>
 #include <cstddef>
 
+#include "src/engine/batch.h"
+
 namespace gemma {
 
 // Decides by two measurements: the time of a pass by its rows, and how often
@@ -17,7 +19,8 @@ namespace gemma {
 // It has no clock and no dice: after the same calls it decides the same.
 class DraftPolicy {
  public:
-  static constexpr size_t kMaxDraft = 15;  // tokens, checked by 16 rows
+  // Tokens; one row more checks them.
+  static constexpr size_t kMaxDraft = kMaxDraftRows - 1;
 
   DraftPolicy();
 

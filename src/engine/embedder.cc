@@ -135,7 +135,7 @@ absl::StatusOr<Embedder> Embedder::Create(const Model& model,
     return absl::InvalidArgumentError(absl::StrFormat(
         "max_tokens is %u, wanted %u to %u", options.max_tokens, kEnds, most));
   }
-  GEMMA_RETURN_IF_ERROR(Executor::For(model.impl()).status());
+  GEMMA_RETURN_IF_ERROR(model.impl().executor().status());
   return Embedder(model, options.max_tokens != 0 ? options.max_tokens : most);
 }
 
@@ -168,7 +168,7 @@ absl::StatusOr<Embeddings> Embedder::Embed(absl::Span<const std::string> texts,
   }
   result.values.resize(texts.size() * result.dimensions);
 
-  GEMMA_ASSIGN_OR_RETURN(Executor * executor, Executor::For(model_->impl()));
+  GEMMA_ASSIGN_OR_RETURN(Executor * executor, model_->impl().executor());
   const std::vector<size_t> order = ByLength(tokens);
   std::vector<float> vectors;
   for (size_t begin = 0; begin < order.size();) {

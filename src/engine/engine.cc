@@ -16,6 +16,7 @@
 #include "src/engine/answer.h"
 #include "src/engine/batcher.h"
 #include "src/engine/guarded.h"
+#include "src/engine/model_impl.h"
 #include "src/engine/request_queue.h"
 
 namespace gemma {
@@ -163,7 +164,7 @@ absl::StatusOr<Engine> Engine::Create(const Model& model,
   // Tells what is wrong with the rest.
   GEMMA_RETURN_IF_ERROR(
       Session::Create(model, Batcher::SequenceOptions(options)).status());
-  GEMMA_ASSIGN_OR_RETURN(Executor * executor, Executor::For(model.impl()));
+  GEMMA_ASSIGN_OR_RETURN(Executor * executor, model.impl().executor());
   try {
     return Engine(
         std::make_unique<Impl>(model, *tokenizer, *executor, options));

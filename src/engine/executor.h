@@ -1,34 +1,42 @@
-// The part of a model that computes, shared by its sessions.
+// Where the sequences of a model are computed, one pass at a time.
 
 #ifndef GEMMA_SRC_ENGINE_EXECUTOR_H_
 #define GEMMA_SRC_ENGINE_EXECUTOR_H_
 
 #include <cstddef>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "gemma/session.h"
+#include "gemma/model_config.h"
 #include "ops/matrix_view.h"
+#include "ops/ops.h"
+#include "ops/workers.h"
 #include "src/engine/batch.h"
-#include "src/engine/model_impl.h"
-#include "src/engine/sequence_state.h"
 #include "src/engine/transformer.h"
+#include "src/model/weights.h"
 
 namespace gemma {
 
 // Tokens of a text that a model that pools embeds at most.
 size_t MaxPooledTokens(const ModelConfig& config);
 
-class Executor : public Model::Impl::Executor {
+class Executor {
  public:
-  // The executor of the model, made on first use.
-  static absl::StatusOr<Executor*> For(Model::Impl& model);
+  struct Options {
+    Arithmetic arithmetic = Arithmetic::kFloat32;
+    size_t max_rows = 0;            // of one pass, at most
+    size_t num_decode_threads = 0;  // of the workers; see LoadOptions
+  };
 
-  // The type of cache that a session's option means for these weights.
-  static CacheType CacheTypeOf(CacheFormat format, const Weights& weights);
+  // All must outlive the executor. ResourceExhausted as Transformer::Create.
+  static absl::StatusOr<std::unique_ptr<Executor>> Create(
+      const ModelConfig& config, const Weights& weights, Workers& workers,
+      const Options& options);
 
-  // As Transformer::Forward; sessions that call it at once take turns.
+  // As Transformer::Forward; threads that call it at once take turns.
   void Forward(std::span<const Segment> segments, MatrixView<float> logits);
 
   // As Transformer::Embed, and in turns with Forward.
@@ -40,14 +48,18 @@ class Executor : public Model::Impl::Executor {
   size_t few_rows() const { return transformer_.few_rows(); }
 
  private:
-  Executor(Model::Impl& model, Transformer transformer)
-      : model_(model), transformer_(std::move(transformer)) {}
+  Executor(Transformer transformer, Workers& workers, const Options& options)
+      : transformer_(std::move(transformer)),
+        workers_(workers),
+        num_decode_threads_(options.num_decode_threads) {}
 
   // Lets as many threads compute as the pass is worth.
   void ChooseThreads(std::span<const Segment> segments);
 
-  Model::Impl& model_;
+  std::mutex mutex_;  // whoever computes has it
   Transformer transformer_;
+  Workers& workers_;
+  const size_t num_decode_threads_;
 };
 
 }  // namespace gemma

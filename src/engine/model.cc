@@ -9,7 +9,10 @@
 #include "gemma/error_reason.h"
 #include "gemma/limits.h"
 #include "src/base/status_macros.h"
+#include "src/engine/batch.h"
 #include "src/engine/model_impl.h"
+#include "src/engine/sequence_state.h"
+#include "src/engine/transformer.h"
 #include "src/formats/checkpoint.h"
 #include "src/model/load_tokenizer.h"
 #include "src/model/num_threads.h"
@@ -167,5 +170,57 @@ const std::vector<TensorSummary>& Model::tensors() const {
 }
 
 size_t Model::num_threads() const { return impl_->workers->num_threads(); }
+
+// Declared in gemma/session.h.
+CacheFormat CacheFormatFor(const Model& model, CacheFormat format) {
+  const CacheType type = model.impl().CacheTypeOf(format);
+  if (type == CacheType::kF32) return CacheFormat::kFloat32;
+  return type == CacheType::kI8 ? CacheFormat::kInt8 : CacheFormat::kBFloat16;
+}
+
+MemoryUse Model::MemoryFor(const SessionOptions& options,
+                           size_t num_sessions) const {
+  const Impl& model = *impl_;
+  const size_t max_rows = model.MaxRows();
+  const bool pools = model.config.pooling != Pooling::kNone;
+  const SequenceLimits limits = {
+      options.max_tokens, options.max_rollback, max_rows,
+      pools ? CacheType::kF32 : model.CacheTypeOf(options.cache_format)};
+  MemoryUse use;
+  use.weights = model.weights.bytes;
+  use.cache = num_sessions * SequenceState::Bytes(model.config, limits);
+  use.scratch = Transformer::ScratchBytes(model.config, max_rows,
+                                          model.workers->num_threads());
+  if (!pools) {
+    // The sessions' logits, and those of a draft; see generate.h.
+    use.scratch += (kMaxDraftRows + num_sessions) * model.config.vocab_size *
+                   sizeof(float);
+  }
+  return use;
+}
+
+absl::StatusOr<Executor*> Model::Impl::executor() {
+  const std::lock_guard lock(mutex_);
+  if (executor_ == nullptr) {
+    GEMMA_ASSIGN_OR_RETURN(
+        executor_,
+        Executor::Create(config, weights, *workers,
+                         {arithmetic, MaxRows(), num_decode_threads}));
+  }
+  return executor_.get();
+}
+
+size_t Model::Impl::MaxRows() const {
+  if (config.pooling == Pooling::kNone) return prefill_chunk;
+  return std::max(prefill_chunk, MaxPooledTokens(config));
+}
+
+CacheType Model::Impl::CacheTypeOf(CacheFormat format) const {
+  if (format == CacheFormat::kFloat32) return CacheType::kF32;
+  if (format == CacheFormat::kBFloat16) return CacheType::kBF16;
+  if (format == CacheFormat::kInt8) return CacheType::kI8;
+  return weights.embedding.view.layout == Layout::kF32 ? CacheType::kF32
+                                                       : CacheType::kBF16;
+}
 
 }  // namespace gemma

@@ -1,8 +1,9 @@
-// What is behind Model's pointer.
+// What all copies of a Model share.
 
 #ifndef GEMMA_SRC_ENGINE_MODEL_IMPL_H_
 #define GEMMA_SRC_ENGINE_MODEL_IMPL_H_
 
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -10,8 +11,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/model.h"
+#include "gemma/session.h"
 #include "ops/ops.h"
 #include "ops/workers.h"
+#include "src/engine/executor.h"
 #include "src/model/weights.h"
 #include "src/os/mapped_file.h"
 
@@ -19,11 +22,14 @@ namespace gemma {
 
 class Model::Impl {
  public:
-  // What the executor keeps for all sessions of a model. This room knows of it
-  // only that it ends with the model.
-  struct Executor {
-    virtual ~Executor() = default;
-  };
+  // Computes for all sessions. Made on first use; never waits for a pass.
+  absl::StatusOr<Executor*> executor();
+
+  // Rows that a pass must hold: a text that is pooled is never divided.
+  size_t MaxRows() const;
+
+  // The type of cache that a session's option means for these weights.
+  CacheType CacheTypeOf(CacheFormat format) const;
 
   ModelConfig config;
   std::vector<MappedFile> files;  // those that `weights` lie in
@@ -37,8 +43,9 @@ class Model::Impl {
   std::unique_ptr<Workers> workers;
   size_t num_decode_threads = 0;  // of the workers; see LoadOptions
 
-  std::mutex executor_mutex;  // guards `executor` and whoever computes with it
-  std::unique_ptr<Executor> executor;
+ private:
+  std::mutex mutex_;  // guards executor_
+  std::unique_ptr<Executor> executor_;
 };
 
 }  // namespace gemma

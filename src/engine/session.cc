@@ -8,6 +8,7 @@
 #include "gemma/limits.h"
 #include "src/base/status_macros.h"
 #include "src/engine/executor.h"
+#include "src/engine/model_impl.h"
 #include "src/engine/session_file.h"
 #include "src/engine/session_impl.h"
 
@@ -43,10 +44,10 @@ absl::StatusOr<Session> Session::Create(const Model& model,
     return absl::FailedPreconditionError(
         "the model was loaded without its weights");
   }
-  GEMMA_ASSIGN_OR_RETURN(Executor * executor, Executor::For(model.impl()));
+  GEMMA_ASSIGN_OR_RETURN(Executor * executor, model.impl().executor());
   const SequenceLimits limits = {
       options.max_tokens, options.max_rollback, executor->max_rows(),
-      Executor::CacheTypeOf(options.cache_format, model.impl().weights)};
+      model.impl().CacheTypeOf(options.cache_format)};
   GEMMA_ASSIGN_OR_RETURN(SequenceState state,
                          SequenceState::Create(model.config(), limits));
   return Session(

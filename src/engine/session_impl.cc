@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "src/base/status_macros.h"
+#include "src/engine/model_impl.h"
 #include "src/model/fingerprint.h"
 
 namespace gemma {

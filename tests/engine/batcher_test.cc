@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "src/engine/model_impl.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/requests.h"
 
@@ -21,7 +22,7 @@ const Toy kToy = {"", "gemma3"};
 class Steps {
  public:
   explicit Steps(const Model& model, const EngineOptions& options = {})
-      : batcher_(model, **model.tokenizer(), **Executor::For(model.impl()),
+      : batcher_(model, **model.tokenizer(), **model.impl().executor(),
                  options) {}
 
   // A request; Result() is its answer.

@@ -113,7 +113,7 @@ TEST_P(EmbedderTest, HiddenStatesEqualTheReference) {
   constexpr size_t kProbed = 4;  // of tools/reference/embedding_toys.py
   const std::vector<TokenId> ids = Ids(kProbed);
   const Model model = LoadExact(GetParam().path);
-  const absl::StatusOr<Executor*> executor = Executor::For(model.impl());
+  const absl::StatusOr<Executor*> executor = model.impl().executor();
   ASSERT_TRUE(executor.ok()) << executor.status();
   absl::StatusOr<SequenceState> state = SequenceState::Create(
       model.config(), {ids.size(), 0, ids.size(), CacheType::kF32});

@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "src/engine/executor.h"
+#include "src/engine/model_impl.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/near.h"
 #include "tests/support/tiny_files.h"
@@ -454,7 +454,7 @@ TEST(MixedLayers, EmbeddingsAreReference) {
   for (const size_t num_threads : {1, 3}) {
     const Model model = LoadMixed("gemma-embedding", num_threads, 256);
     ASSERT_TRUE(model.config().bidirectional);
-    absl::StatusOr<Executor*> executor = Executor::For(model.impl());
+    absl::StatusOr<Executor*> executor = model.impl().executor();
     ASSERT_TRUE(executor.ok()) << executor.status();
     absl::StatusOr<SequenceState> state =
         SequenceState::Create(model.config(), {.max_tokens = tokens.size(),

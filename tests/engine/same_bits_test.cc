@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "src/engine/executor.h"
+#include "src/engine/model_impl.h"
 #include "tests/support/for_each_target.h"
 #include "tests/support/toy_models.h"
 
@@ -99,7 +99,7 @@ TEST_P(SameBits, LastLogitsAreThoseOfTheLastPosition) {
 TEST_P(SameBits, AnyNeighboursInTheBatch) {
   const Model model = LoadToy(GetParam());
   const size_t vocab_size = model.config().vocab_size;
-  Executor* executor = *Executor::For(model.impl());
+  Executor* executor = *model.impl().executor();
   const SequenceLimits limits = {128, 16, executor->max_rows(),
                                  CacheType::kF32};
   const std::vector<std::vector<TokenId>> prompts = {
