@@ -34,9 +34,9 @@ struct Gap {
 // were. What the model generates is the text that belongs into the gap.
 class GEMMA_EXPORT FillInMiddle {
  public:
-  // `tokenizer` must outlive it. FailedPrecondition, naming what is lacking, if
-  // <|fim_prefix|>, <|fim_suffix|>, <|fim_middle|> and <|file_separator|> are
-  // not all control tokens of the vocabulary.
+  // FailedPrecondition, naming what is lacking, if <|fim_prefix|>,
+  // <|fim_suffix|>, <|fim_middle|> and <|file_separator|> are not all control
+  // tokens of the vocabulary.
   static absl::StatusOr<FillInMiddle> Create(const Tokenizer& tokenizer);
 
   // BOS; for each other file its path, a newline, its text and
@@ -55,9 +55,9 @@ class GEMMA_EXPORT FillInMiddle {
   }
 
  private:
-  explicit FillInMiddle(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+  explicit FillInMiddle(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
-  const Tokenizer* tokenizer_;
+  Tokenizer tokenizer_;
   TokenId prefix_ = -1;
   TokenId suffix_ = -1;
   TokenId middle_ = -1;

@@ -14,7 +14,8 @@
 namespace gemma {
 
 // A set of texts. GenerateOptions::grammar makes an answer one of them.
-// Immutable and movable; any number of threads and answers may use one.
+// Immutable, and cheap to copy: copies share the set. Any number of threads and
+// answers may use one.
 //
 // JSON is written on one line, with one blank or none behind each colon and
 // comma and no other white space between tokens. Strings are UTF-8; what must
@@ -65,6 +66,9 @@ class GEMMA_EXPORT Grammar {
   static Grammar AnyJson();
 
   ~Grammar();
+  Grammar(const Grammar&) noexcept;
+  Grammar& operator=(const Grammar&) noexcept;
+  // A grammar that was moved from may only be assigned to or destroyed.
   Grammar(Grammar&&) noexcept;
   Grammar& operator=(Grammar&&) noexcept;
 
@@ -79,8 +83,8 @@ class GEMMA_EXPORT Grammar {
   const Impl& impl() const { return *impl_; }
 
  private:
-  explicit Grammar(std::unique_ptr<const Impl> impl);
-  std::unique_ptr<const Impl> impl_;
+  explicit Grammar(std::shared_ptr<const Impl> impl);
+  std::shared_ptr<const Impl> impl_;
 };
 
 }  // namespace gemma

@@ -54,7 +54,7 @@ struct SparseAutoencoderOptions {
 //   pre = x W_enc + b_enc,   f = pre where pre > max(threshold, 0), else 0,
 //   reconstruction = f W_dec + b_dec (+ x A, with an affine skip connection).
 // W_enc, W_dec and A are rounded to FeatureWeights; all else is float32.
-// Immutable and movable; threads may share it.
+// Immutable, and cheap to copy: copies share the weights. Threads may share it.
 class GEMMA_EXPORT SparseAutoencoder {
  public:
   // Loads params.npz (Gemma Scope 1), or params.safetensors with the
@@ -65,6 +65,9 @@ class GEMMA_EXPORT SparseAutoencoder {
       std::string_view path, const SparseAutoencoderOptions& options = {});
 
   ~SparseAutoencoder();
+  SparseAutoencoder(const SparseAutoencoder&) noexcept;
+  SparseAutoencoder& operator=(const SparseAutoencoder&) noexcept;
+  // One that was moved from may only be assigned to or destroyed.
   SparseAutoencoder(SparseAutoencoder&&) noexcept;
   SparseAutoencoder& operator=(SparseAutoencoder&&) noexcept;
 
@@ -106,8 +109,8 @@ class GEMMA_EXPORT SparseAutoencoder {
   const Impl& impl() const { return *impl_; }
 
  private:
-  explicit SparseAutoencoder(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit SparseAutoencoder(std::shared_ptr<const Impl> impl);
+  std::shared_ptr<const Impl> impl_;
 };
 
 }  // namespace gemma

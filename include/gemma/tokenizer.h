@@ -24,7 +24,8 @@ enum class ControlTokens {
 };
 
 // The vocabulary of a model. Gemma's are sentencepiece BPE models, whatever
-// file they come from. Immutable: any number of threads may use one.
+// file they come from. Immutable, and cheap to copy: copies share the
+// vocabulary. Any number of threads may use one.
 class GEMMA_EXPORT Tokenizer {
  public:
   // Reads the tokenizer of a model alone, from a file or directory that
@@ -32,6 +33,9 @@ class GEMMA_EXPORT Tokenizer {
   static absl::StatusOr<Tokenizer> Load(std::string_view path);
 
   ~Tokenizer();
+  Tokenizer(const Tokenizer&) noexcept;
+  Tokenizer& operator=(const Tokenizer&) noexcept;
+  // A tokenizer that was moved from may only be assigned to or destroyed.
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
@@ -59,7 +63,8 @@ class GEMMA_EXPORT Tokenizer {
   std::optional<TokenId> Find(std::string_view piece) const;
 
   // The piece of a token as the vocabulary spells it ("\u2581the", "<0x0A>"),
-  // empty if there is no such token.
+  // empty if there is no such token. Valid while any copy of the tokenizer
+  // lives.
   std::string_view Piece(TokenId token) const;
 
   // Whether the token is a control token: it has no text.
@@ -68,18 +73,18 @@ class GEMMA_EXPORT Tokenizer {
   // The library's own; see src/text/tokenizer_impl.h.
   class Impl;
   // The library's own.
-  explicit Tokenizer(std::unique_ptr<const Impl> impl);
+  explicit Tokenizer(std::shared_ptr<const Impl> impl);
   // The library's own.
   const Impl& impl() const { return *impl_; }
 
  private:
-  std::unique_ptr<const Impl> impl_;
+  std::shared_ptr<const Impl> impl_;
 };
 
 // Turns tokens that arrive one by one into text, whole UTF-8 characters only.
 class GEMMA_EXPORT StreamDecoder {
  public:
-  // `tokenizer` must outlive the decoder.
+  // Decodes what the tokenizer encodes.
   explicit StreamDecoder(const Tokenizer& tokenizer);
 
   // Text that `token` completes, possibly empty.
@@ -89,7 +94,7 @@ class GEMMA_EXPORT StreamDecoder {
   std::string Finish();
 
  private:
-  const Tokenizer* tokenizer_;
+  Tokenizer tokenizer_;
   std::string pending_;  // bytes of an incomplete UTF-8 character
 };
 
@@ -110,8 +115,7 @@ struct Message {
 // The text of a message never becomes a control token.
 class GEMMA_EXPORT ChatTemplate {
  public:
-  // `tokenizer` must outlive the template. Fails if the vocabulary has no turn
-  // markers.
+  // Fails if the vocabulary has no turn markers.
   static absl::StatusOr<ChatTemplate> Create(const Tokenizer& tokenizer);
 
   // BOS, all messages, and the opening of the model's next turn. Text of user
@@ -135,9 +139,9 @@ class GEMMA_EXPORT ChatTemplate {
 
  private:
   ChatTemplate(const Tokenizer& tokenizer, TokenId start, TokenId end)
-      : tokenizer_(&tokenizer), start_of_turn_(start), end_of_turn_(end) {}
+      : tokenizer_(tokenizer), start_of_turn_(start), end_of_turn_(end) {}
 
-  const Tokenizer* tokenizer_;
+  Tokenizer tokenizer_;
   TokenId start_of_turn_;
   TokenId end_of_turn_;
 };

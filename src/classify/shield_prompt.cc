@@ -98,13 +98,13 @@ absl::StatusOr<std::vector<TokenId>> ShieldPrompt::Tokens(
                         response ? "responses" : "prompts"));
   }
   const PromptWords& words = WordsOf(wording_, response);
-  TokenWriter tokens(*tokenizer_);
+  TokenWriter tokens(tokenizer_);
   const auto turn = [&](std::string_view speaker, std::string_view text) {
     tokens.Token(start_of_turn_);
     tokens.Text(absl::StrCat("\n", speaker, ": ", text, "\n"));
     tokens.Token(end_of_turn_);
   };
-  tokens.Token(tokenizer_->bos());
+  tokens.Token(tokenizer_.bos());
   tokens.Text(words.opening);
   turn("Human Question", input.text);
   if (response) {

@@ -14,8 +14,7 @@ namespace gemma {
 // The prompt after which ShieldGemma says Yes or No.
 class ShieldPrompt {
  public:
-  // `tokenizer` must outlive the prompt. FailedPrecondition if the vocabulary
-  // has no markers of turns.
+  // FailedPrecondition if the vocabulary has no markers of turns.
   static absl::StatusOr<ShieldPrompt> Create(const Tokenizer& tokenizer,
                                              ShieldWording wording);
 
@@ -27,12 +26,12 @@ class ShieldPrompt {
  private:
   ShieldPrompt(const Tokenizer& tokenizer, TokenId start, TokenId end,
                ShieldWording wording)
-      : tokenizer_(&tokenizer),
+      : tokenizer_(tokenizer),
         start_of_turn_(start),
         end_of_turn_(end),
         wording_(wording) {}
 
-  const Tokenizer* tokenizer_;
+  Tokenizer tokenizer_;
   TokenId start_of_turn_;
   TokenId end_of_turn_;
   ShieldWording wording_;

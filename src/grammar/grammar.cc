@@ -49,14 +49,16 @@ absl::Status CheckChoices(absl::Span<const std::string> choices) {
 
 }  // namespace
 
-Grammar::Grammar(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Grammar::Grammar(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 Grammar::~Grammar() = default;
+Grammar::Grammar(const Grammar&) noexcept = default;
+Grammar& Grammar::operator=(const Grammar&) noexcept = default;
 Grammar::Grammar(Grammar&&) noexcept = default;
 Grammar& Grammar::operator=(Grammar&&) noexcept = default;
 
 absl::StatusOr<Grammar> Grammar::FromRegex(std::string_view expression) {
   return NoThrow([&]() -> absl::StatusOr<Grammar> {
-    auto impl = std::make_unique<Impl>();
+    auto impl = std::make_shared<Impl>();
     GEMMA_ASSIGN_OR_RETURN(
         const ExprId root,
         Regex(expression, RegexMatch::kAll, Writing::kPlain, impl->bytes));
@@ -72,7 +74,7 @@ absl::StatusOr<Grammar> Grammar::FromChoices(
     std::vector<std::string> sorted(choices.begin(), choices.end());
     std::sort(sorted.begin(), sorted.end());
     sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-    auto impl = std::make_unique<Impl>();
+    auto impl = std::make_shared<Impl>();
     const ExprId root = OneOf(sorted, impl->bytes);
     GEMMA_RETURN_IF_ERROR(Finish(root, impl->bytes));
     return Grammar(std::move(impl));
@@ -81,7 +83,7 @@ absl::StatusOr<Grammar> Grammar::FromChoices(
 
 absl::StatusOr<Grammar> Grammar::FromJsonSchema(std::string_view schema) {
   return NoThrow([&]() -> absl::StatusOr<Grammar> {
-    auto impl = std::make_unique<Impl>();
+    auto impl = std::make_shared<Impl>();
     GEMMA_ASSIGN_OR_RETURN(const ExprId root, JsonSchema(schema, impl->bytes));
     GEMMA_RETURN_IF_ERROR(Finish(root, impl->bytes));
     return Grammar(std::move(impl));
@@ -89,7 +91,7 @@ absl::StatusOr<Grammar> Grammar::FromJsonSchema(std::string_view schema) {
 }
 
 Grammar Grammar::AnyJson() {
-  auto impl = std::make_unique<Impl>();
+  auto impl = std::make_shared<Impl>();
   const ExprId root = JsonValues(impl->bytes).Any();
   impl->bytes.Finish(root).IgnoreError();  // it is small, and has texts
   return Grammar(std::move(impl));

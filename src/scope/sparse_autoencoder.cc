@@ -19,9 +19,13 @@ absl::Status CheckSize(std::string_view what, size_t found, size_t wanted) {
 
 }  // namespace
 
-SparseAutoencoder::SparseAutoencoder(std::unique_ptr<Impl> impl)
+SparseAutoencoder::SparseAutoencoder(std::shared_ptr<const Impl> impl)
     : impl_(std::move(impl)) {}
 SparseAutoencoder::~SparseAutoencoder() = default;
+SparseAutoencoder::SparseAutoencoder(const SparseAutoencoder&) noexcept =
+    default;
+SparseAutoencoder& SparseAutoencoder::operator=(
+    const SparseAutoencoder&) noexcept = default;
 SparseAutoencoder::SparseAutoencoder(SparseAutoencoder&&) noexcept = default;
 SparseAutoencoder& SparseAutoencoder::operator=(SparseAutoencoder&&) noexcept =
     default;

@@ -121,7 +121,7 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::Render(
                         "the user's first and last",
                         messages.size()));
   }
-  TurnWriter turns(*tokenizer_, start_of_turn_, end_of_turn_);
+  TurnWriter turns(tokenizer_, start_of_turn_, end_of_turn_);
   turns.Bos();
   for (size_t i = 0; i < messages.size(); ++i) {
     const Message& message = messages[i];
@@ -154,7 +154,7 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::UserTurn(
 
 absl::StatusOr<std::vector<TokenId>> ChatTemplate::NextUserTurn(
     std::string_view text) const {
-  TurnWriter turns(*tokenizer_, start_of_turn_, end_of_turn_);
+  TurnWriter turns(tokenizer_, start_of_turn_, end_of_turn_);
   turns.Close();
   turns.Ask(Trim(text));
   return turns.Release();

@@ -50,8 +50,8 @@ absl::StatusOr<FillInMiddle> FillInMiddle::Create(const Tokenizer& tokenizer) {
 absl::StatusOr<std::vector<TokenId>> FillInMiddle::Prompt(
     const Gap& gap) const {
   absl::Status status = CheckPath(gap.path);
-  TokenWriter prompt(*tokenizer_);
-  prompt.Token(tokenizer_->bos());
+  TokenWriter prompt(tokenizer_);
+  prompt.Token(tokenizer_.bos());
   for (const SourceFile& file : gap.files) {
     status.Update(CheckPath(file.path));
     prompt.ExactText(absl::StrCat(PathLine(file.path), file.text));

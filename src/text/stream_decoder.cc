@@ -28,10 +28,10 @@ std::string TakeText(std::string& bytes) {
 }  // namespace
 
 StreamDecoder::StreamDecoder(const Tokenizer& tokenizer)
-    : tokenizer_(&tokenizer) {}
+    : tokenizer_(tokenizer) {}
 
 std::string StreamDecoder::Append(TokenId token) {
-  const Tokenizer::Impl& impl = tokenizer_->impl();
+  const Tokenizer::Impl& impl = tokenizer_.impl();
   if (!impl.Contains(token)) return Finish();
   const std::string_view piece = impl.piece(token);
   switch (impl.type(token)) {

@@ -84,9 +84,11 @@ absl::Status Tokenizer::Impl::EncodeParts(std::string_view text,
   return absl::OkStatus();
 }
 
-Tokenizer::Tokenizer(std::unique_ptr<const Impl> impl)
+Tokenizer::Tokenizer(std::shared_ptr<const Impl> impl)
     : impl_(std::move(impl)) {}
 Tokenizer::~Tokenizer() = default;
+Tokenizer::Tokenizer(const Tokenizer&) noexcept = default;
+Tokenizer& Tokenizer::operator=(const Tokenizer&) noexcept = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
