@@ -77,9 +77,9 @@ struct ClassifierStats {
 // Asks a model of ShieldGemma's family. Movable. One thread at a time.
 class GEMMA_EXPORT Classifier {
  public:
-  // `model` must outlive the classifier. FailedPrecondition if it has no
-  // tokenizer, or if its vocabulary has no markers of turns or has `Yes` or
-  // `No` not as one token; InvalidArgument if max_tokens is out of range.
+  // FailedPrecondition if the model has no tokenizer, or if its vocabulary has
+  // no markers of turns or has `Yes` or `No` not as one token; InvalidArgument
+  // if max_tokens is out of range.
   static absl::StatusOr<Classifier> Create(const Model& model,
                                            ClassifierOptions options = {});
 

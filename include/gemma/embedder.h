@@ -66,8 +66,8 @@ struct EmbedderOptions {
 // model projects it by. Several threads may use one embedder.
 class GEMMA_EXPORT Embedder {
  public:
-  // `model` must outlive the embedder. FailedPrecondition if it has no
-  // tokenizer, or if it continues texts and does not embed them.
+  // FailedPrecondition if the model has no tokenizer, or if it continues texts
+  // and does not embed them.
   static absl::StatusOr<Embedder> Create(const Model& model,
                                          EmbedderOptions options = {});
 
@@ -96,9 +96,9 @@ class GEMMA_EXPORT Embedder {
 
  private:
   Embedder(const Model& model, size_t max_tokens)
-      : model_(&model), max_tokens_(max_tokens) {}
+      : model_(model), max_tokens_(max_tokens) {}
 
-  const Model* model_;
+  Model model_;
   size_t max_tokens_;
 };
 

@@ -47,8 +47,8 @@ struct Request {
   Words words;  // if not empty: the prompt, in place of `prompt`
   // All count but `speculation` and `checkpoints`: the engine does not guess,
   // and keeps checkpoints of its own. on_prompt counts what is reused.
-  // cancelled and deadline are also heard while the request waits. A grammar
-  // must outlive the request.
+  // cancelled and deadline are also heard while the request waits. The engine
+  // keeps a copy of the grammar.
   GenerateOptions options;
   // As that of Generate; may be empty.
   std::function<bool(std::string_view text)> on_text;
@@ -119,8 +119,8 @@ class GEMMA_EXPORT Ticket {
 // request only.
 class GEMMA_EXPORT Engine {
  public:
-  // `model` must outlive the engine and have a tokenizer. Fails if an option is
-  // out of range or there is no memory for one sequence.
+  // Fails if an option is out of range, the model has no tokenizer, or there is
+  // no memory for one sequence.
   static absl::StatusOr<Engine> Create(const Model& model,
                                        const EngineOptions& options = {});
 

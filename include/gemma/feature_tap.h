@@ -27,7 +27,7 @@ struct TokenFeatures {
 
 // An autoencoder whose features are told.
 struct FeatureReader {
-  const SparseAutoencoder* autoencoder = nullptr;  // must outlive the tap
+  const SparseAutoencoder* autoencoder = nullptr;  // the tap keeps a copy
   // So many, the strongest first, of equals the lower index; 0: all, their
   // indices ascending.
   size_t top_k = 0;
@@ -39,7 +39,7 @@ struct FeatureReader {
 // What happens to one feature, at every position but the first of a sequence:
 // the activations of BOS are an outlier, which models depend on.
 struct FeatureChange {
-  const SparseAutoencoder* autoencoder = nullptr;  // must outlive the tap
+  const SparseAutoencoder* autoencoder = nullptr;  // the tap keeps a copy
   size_t feature = 0;                              // its index
   // Is added, times the feature's direction, to what the site's output is. A
   // feature's value counts in the same unit.
@@ -66,11 +66,10 @@ struct FeatureTapOptions {
 GEMMA_EXPORT absl::Status CheckFits(const Model& model,
                                     const SparseAutoencoder& autoencoder);
 
-// A function for Session::SetTap of the model's sessions; the model must
-// outlive it. InvalidArgument names the reader or change whose autoencoder does
-// not fit the model, which names a feature that there is not or a strength that
-// is no finite number, or that would ablate what is computed before the feature
-// is read.
+// A function for Session::SetTap of the model's sessions. InvalidArgument names
+// the reader or change whose autoencoder does not fit the model, which names a
+// feature that there is not or a strength that is no finite number, or that
+// would ablate what is computed before the feature is read.
 GEMMA_EXPORT absl::StatusOr<TapFunction> FeatureTap(const Model& model,
                                                     FeatureTapOptions options);
 

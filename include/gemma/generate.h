@@ -61,8 +61,8 @@ struct GenerateOptions {
   // If set: the answer is one of its texts. Tokens that cannot go on so are
   // taken out before `sampling` does anything, control tokens among them; those
   // that end an answer stay where a text may end. An answer that is not ended
-  // by kStopToken or kGrammarEnd is only the beginning of a text. Must outlive
-  // the call.
+  // by kStopToken or kGrammarEnd is only the beginning of a text. Read during
+  // the call only.
   const Grammar* grammar = nullptr;
   // Called after each pass of the prompt with the tokens of it that the session
   // has, and their number in all; the last time they are equal. A pass takes

@@ -76,7 +76,7 @@ struct LoadOptions {
   std::function<bool(const LoadProgress&)> progress;
   // Called once, when all shapes were checked and before memory is taken for
   // weights: config, tensors and MemoryFor answer already. An error ends the
-  // loading, and is its result.
+  // loading, and is its result. The model has no sessions yet.
   std::function<absl::Status(const Model&)> before_weights;
   // Stop there: the model tells what it is and what it would take, and has no
   // sessions.
@@ -111,8 +111,9 @@ struct MemoryUse {
   uint64_t total() const { return weights + cache + scratch; }
 };
 
-// Immutable and movable. Any number of sessions and threads may use one model;
-// it must outlive its sessions.
+// A loaded model, immutable and cheap to copy: copies share what was loaded,
+// and so do its sessions, engines, embedders, classifiers and taps. It is freed
+// with the last of them. Any number of threads may use one model.
 class GEMMA_EXPORT Model {
  public:
   // Loads a GGUF file (or the first of its parts), a Hugging Face directory, or
@@ -123,13 +124,18 @@ class GEMMA_EXPORT Model {
                                     LoadOptions options = {});
 
   ~Model();
+  Model(const Model&) noexcept;
+  Model& operator=(const Model&) noexcept;
+  // A model that was moved from may only be assigned to or destroyed.
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
 
   // The hyperparameters, as read from the files.
   const ModelConfig& config() const;
 
-  // The tokenizer, or FailedPrecondition saying which file lacks it.
+  // The tokenizer, or FailedPrecondition saying which file lacks it. The
+  // pointer is good while any copy of the model or anything that shares it
+  // lives.
   absl::StatusOr<const Tokenizer*> tokenizer() const;
 
   // Whether the files carry a chat template: the model was tuned to chat.
@@ -142,7 +148,8 @@ class GEMMA_EXPORT Model {
   // What the files hold, in their order.
   const std::vector<TensorSummary>& tensors() const;
 
-  // What the model and so many sessions of these options take.
+  // What the model and num_sessions sessions of these options take, without
+  // checkpoints.
   MemoryUse MemoryFor(const SessionOptions& options,
                       size_t num_sessions = 1) const;
 
@@ -155,8 +162,8 @@ class GEMMA_EXPORT Model {
   Impl& impl() const { return *impl_; }
 
  private:
-  explicit Model(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Model(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
 };
 
 // OK if writing to `output` changes no file of the model at `path`, or

@@ -55,8 +55,9 @@ struct SessionOptions {
 // sessions of a model may be used from different threads and take turns.
 class GEMMA_EXPORT Session {
  public:
-  // `model` must outlive the session. Fails if an option is out of range, the
-  // model embeds texts, or the caches cannot be allocated.
+  // An empty sequence. Fails if an option is out of range, the model embeds
+  // texts, or the caches cannot be allocated. Does not wait for passes of other
+  // sessions.
   static absl::StatusOr<Session> Create(const Model& model,
                                         SessionOptions options = {});
 
@@ -162,7 +163,7 @@ class GEMMA_EXPORT Session {
   // Whether a tap is set.
   bool has_tap() const;
 
-  // The model it was created with.
+  // Its share of the model it was created with.
   const Model& model() const;
   // The options it was created with.
   const SessionOptions& options() const;

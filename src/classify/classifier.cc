@@ -108,7 +108,7 @@ class Classifier::Impl {
   // The probability of Yes behind `tokens`.
   absl::StatusOr<double> Answer(absl::Span<const TokenId> tokens);
 
-  const Model& model_;
+  const Model model_;
   const ClassifierOptions options_;
   const ShieldPrompt prompt_;
   const TokenId yes_;

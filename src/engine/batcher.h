@@ -24,7 +24,7 @@ namespace gemma {
 // calls it does the same.
 class Batcher {
  public:
-  // All must outlive it.
+  // The tokenizer and the executor are the model's.
   Batcher(const Model& model, const Tokenizer& tokenizer, Executor& executor,
           const EngineOptions& options);
 
@@ -76,7 +76,7 @@ class Batcher {
   // Tells the tickets of those that have ended.
   void Sweep();
 
-  const Model& model_;
+  const Model model_;
   const Tokenizer& tokenizer_;
   Executor& executor_;
   SequencePool pool_;

@@ -160,23 +160,23 @@ absl::StatusOr<Embeddings> Embedder::Embed(absl::Span<const std::string> texts,
   std::vector<Tokens> tokens;
   for (size_t i = 0; i < texts.size(); ++i) {
     bool is_cut = false;
-    GEMMA_ASSIGN_OR_RETURN(tokens.emplace_back(),
-                           TokensOf(*model_, absl::StrCat(prefix, texts[i]),
-                                    max_tokens_, &is_cut));
+    GEMMA_ASSIGN_OR_RETURN(
+        tokens.emplace_back(),
+        TokensOf(model_, absl::StrCat(prefix, texts[i]), max_tokens_, &is_cut));
     result.num_tokens.push_back(tokens.back().size());
     if (is_cut) result.truncated.push_back(i);
   }
   result.values.resize(texts.size() * result.dimensions);
 
-  GEMMA_ASSIGN_OR_RETURN(Executor * executor, model_->impl().executor());
+  GEMMA_ASSIGN_OR_RETURN(Executor * executor, model_.impl().executor());
   const std::vector<size_t> order = ByLength(tokens);
   std::vector<float> vectors;
   for (size_t begin = 0; begin < order.size();) {
     const size_t end =
-        EndOfPass(tokens, order, begin, model_->impl().prefill_chunk);
+        EndOfPass(tokens, order, begin, model_.impl().prefill_chunk);
     const auto pass = absl::MakeSpan(order).subspan(begin, end - begin);
     GEMMA_RETURN_IF_ERROR(
-        RunPass(*executor, model_->config(), tokens, pass, vectors));
+        RunPass(*executor, model_.config(), tokens, pass, vectors));
     for (size_t i = 0; i < pass.size(); ++i) {
       GEMMA_RETURN_IF_ERROR(Finish(
           absl::MakeSpan(vectors).subspan(i * dimensions(), dimensions()),
@@ -192,10 +192,10 @@ absl::StatusOr<Embeddings> Embedder::Embed(absl::Span<const std::string> texts,
   return result;
 }
 
-size_t Embedder::dimensions() const { return model_->config().embedding_dim(); }
+size_t Embedder::dimensions() const { return model_.config().embedding_dim(); }
 
 bool Embedder::has_dense_layers() const {
-  return !model_->config().dense_dims.empty();
+  return !model_.config().dense_dims.empty();
 }
 
 }  // namespace gemma

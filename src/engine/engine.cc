@@ -44,7 +44,7 @@ class Engine::Impl {
  public:
   Impl(const Model& model, const Tokenizer& tokenizer, Executor& executor,
        const EngineOptions& options)
-      : config_(model.config()),
+      : model_(model),
         options_(options),
         max_rows_(executor.max_rows()),
         batcher_(model, tokenizer, executor, options),
@@ -61,17 +61,17 @@ class Engine::Impl {
   }
 
   absl::StatusOr<Ticket> Submit(Request request) {
-    GEMMA_RETURN_IF_ERROR(Answer::Check(request.options, config_));
-    const size_t room = HasGlobal(config_) ? options_.max_tokens
-                                           : std::numeric_limits<size_t>::max();
+    const ModelConfig& config = model_.config();
+    GEMMA_RETURN_IF_ERROR(Answer::Check(request.options, config));
+    const size_t room = HasGlobal(config) ? options_.max_tokens
+                                          : std::numeric_limits<size_t>::max();
     if (!request.words.empty() && !request.prompt.empty()) {
       return absl::InvalidArgumentError(
           "a request has a prompt and words, wanted one of them");
     }
     const WordView prompt = request.words.empty() ? WordView(request.prompt)
                                                   : WordView(request.words);
-    GEMMA_RETURN_IF_ERROR(
-        Answer::CheckPrompt(prompt, room, config_, max_rows_));
+    GEMMA_RETURN_IF_ERROR(Answer::CheckPrompt(prompt, room, config, max_rows_));
     auto state =
         std::make_shared<Ticket::State>(std::move(request), thread_.get_id());
     {
@@ -144,7 +144,7 @@ class Engine::Impl {
     }
   }
 
-  const ModelConfig& config_;
+  const Model model_;
   const EngineOptions options_;
   const size_t max_rows_;  // of a pass
   Batcher batcher_;        // the thread's

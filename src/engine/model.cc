@@ -96,7 +96,7 @@ ThreadCounts ThreadsFor(const LoadOptions& options) {
 
 absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
   GEMMA_RETURN_IF_ERROR(CheckOptions(options));
-  Model model(std::make_unique<Impl>());
+  Model model(std::make_shared<Impl>());
   Impl& impl = *model.impl_;
   impl.prefill_chunk = options.prefill_chunk;
   impl.arithmetic = ArithmeticOf(options);
@@ -119,8 +119,7 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
   std::future<absl::StatusOr<Tokenizer>> tokenizer =
       TokenizerInBackground(checkpoint, *impl.workers);
   absl::StatusOr<Weights> weights = std::move(impl.weights);
-  impl.has_weights = !options.skip_weights;
-  if (impl.has_weights) {
+  if (!options.skip_weights) {
     weights = LoadWeights(checkpoint, impl.config, options.quantize,
                           *impl.workers, options.progress);
   }
@@ -132,6 +131,7 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
   }
   GEMMA_RETURN_IF_ERROR(weights.status());
   impl.weights = *std::move(weights);
+  impl.has_weights = !options.skip_weights;
   if (impl.has_weights && HasPacked(checkpoint)) {
     impl.files = std::move(checkpoint.files);
   }
@@ -142,8 +142,10 @@ absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
   return model;
 }
 
-Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::Model(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Model::~Model() = default;
+Model::Model(const Model&) noexcept = default;
+Model& Model::operator=(const Model&) noexcept = default;
 Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 

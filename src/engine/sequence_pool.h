@@ -68,7 +68,7 @@ class SequencePool {
   // Drops sequences until `more` bytes fit, if they ever do.
   bool MakeRoom(uint64_t more);
 
-  const Model& model_;
+  const Model model_;
   const SessionOptions options_;
   const uint64_t max_bytes_;
   const uint64_t sequence_bytes_;  // without checkpoints

@@ -125,7 +125,7 @@ class Session::Impl {
   // to.
   size_t CopiedFloor(size_t position) const;
 
-  const Model& model_;
+  const Model model_;
   const SessionOptions options_;
   const bool bounded_;  // global layers: max_tokens is the limit
   Executor& executor_;

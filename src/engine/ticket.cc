@@ -10,6 +10,8 @@ Ticket::State::State(Request request, std::thread::id engine_thread)
       prompt_(request_.words.empty() ? Words(std::move(request_.prompt))
                                      : std::move(request_.words)),
       engine_thread_(engine_thread) {
+  const Grammar*& grammar = request_.options.grammar;
+  if (grammar != nullptr) grammar = &grammar_.emplace(*grammar);
   std::function<bool()>& cancelled = request_.options.cancelled;
   cancelled = [this, callers = std::move(cancelled)] {
     return cancelled_.load(std::memory_order_relaxed) || (callers && callers());

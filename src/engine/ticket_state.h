@@ -45,6 +45,7 @@ class Ticket::State {
  private:
   Request request_;
   const Words prompt_;
+  std::optional<Grammar> grammar_;  // the request's, whatever its caller does
   const std::thread::id engine_thread_;
   const Stopwatch stopwatch_;
   std::atomic<bool> cancelled_ = false;

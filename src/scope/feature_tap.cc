@@ -134,44 +134,53 @@ bool IsStronger(const Feature& a, const Feature& b) {
 // point of a pass to another.
 class FeatureTapper {
  public:
-  FeatureTapper(Workers& workers, FeatureTapOptions options)
-      : workers_(&workers),
-        readers_(std::move(options.readers)),
-        on_features_(std::move(options.on_features)) {
-    for (FeatureReader& reader : readers_) {
-      std::sort(reader.features.begin(), reader.features.end());
-      reader.features.erase(
-          std::unique(reader.features.begin(), reader.features.end()),
-          reader.features.end());
+  FeatureTapper(const Model& model, FeatureTapOptions options)
+      : model_(model), on_features_(std::move(options.on_features)) {
+    for (FeatureReader& reader : options.readers) {
+      std::vector<size_t>& features = reader.features;
+      std::sort(features.begin(), features.end());
+      features.erase(std::unique(features.begin(), features.end()),
+                     features.end());
+      readers_.push_back(
+          {*reader.autoencoder, reader.top_k, std::move(features)});
     }
     for (const FeatureChange& change : options.changes) {
-      changes_.push_back(
-          {change, *change.autoencoder->Direction(change.feature), {}});
+      changes_.push_back({*change.autoencoder,
+                          change,
+                          *change.autoencoder->Direction(change.feature),
+                          {}});
     }
   }
 
   void operator()(const TapSite& site, absl::Span<float> x) {
     for (size_t i = 0; i < readers_.size() && on_features_; ++i) {
-      if (IsAt(*readers_[i].autoencoder, &FeatureSite::input, site)) {
+      if (IsAt(readers_[i].autoencoder, &FeatureSite::input, site)) {
         Read(i, site, x);
       }
     }
     for (Change& change : changes_) {
-      const FeatureChange& what = change.what;
-      if (what.ablate && IsAt(*what.autoencoder, &FeatureSite::input, site)) {
+      if (change.what.ablate &&
+          IsAt(change.autoencoder, &FeatureSite::input, site)) {
         change.values =
-            what.autoencoder->impl().EncodeSome(x, {&what.feature, 1});
+            change.autoencoder.impl().EncodeSome(x, {&change.what.feature, 1});
       }
     }
     for (const Change& change : changes_) {
-      if (IsAt(*change.what.autoencoder, &FeatureSite::output, site)) {
+      if (IsAt(change.autoencoder, &FeatureSite::output, site)) {
         Apply(change, site, {x.data(), site.num_rows, change.direction.size()});
       }
     }
   }
 
  private:
+  struct Reader {
+    SparseAutoencoder autoencoder;
+    size_t top_k;
+    std::vector<size_t> features;  // ascending; as FeatureReader has them
+  };
+
   struct Change {
+    SparseAutoencoder autoencoder;
     FeatureChange what;
     std::vector<float> direction;  // [output_dim]
     std::vector<float> values;     // what to take away of each row of the pass
@@ -184,11 +193,11 @@ class FeatureTapper {
   }
 
   void Read(size_t index, const TapSite& site, absl::Span<const float> x) {
-    const FeatureReader& reader = readers_[index];
+    const Reader& reader = readers_[index];
     const absl::StatusOr<std::vector<std::vector<Feature>>> rows =
-        reader.features.empty()
-            ? reader.autoencoder->impl().Encode(x, reader.top_k, *workers_)
-            : EncodeSome(reader, x);
+        reader.features.empty() ? reader.autoencoder.impl().Encode(
+                                      x, reader.top_k, *model_.impl().workers)
+                                : EncodeSome(reader, x);
     if (!rows.ok()) return;  // no memory, and nobody to tell
     for (size_t r = 0; r < rows->size(); ++r) {
       on_features_({index, site.position + r, (*rows)[r]});
@@ -197,11 +206,11 @@ class FeatureTapper {
 
   // Of the features that the reader names, those that are active.
   static std::vector<std::vector<Feature>> EncodeSome(
-      const FeatureReader& reader, absl::Span<const float> x) {
+      const Reader& reader, absl::Span<const float> x) {
     const std::vector<float> values =
-        reader.autoencoder->impl().EncodeSome(x, reader.features);
+        reader.autoencoder.impl().EncodeSome(x, reader.features);
     std::vector<std::vector<Feature>> rows(x.size() /
-                                           reader.autoencoder->input_dim());
+                                           reader.autoencoder.input_dim());
     const float* value = values.data();
     for (std::vector<Feature>& active : rows) {
       for (const size_t feature : reader.features) {
@@ -228,8 +237,8 @@ class FeatureTapper {
     }
   }
 
-  Workers* workers_;
-  std::vector<FeatureReader> readers_;
+  Model model_;  // whose workers it uses
+  std::vector<Reader> readers_;
   std::vector<Change> changes_;
   std::function<void(const TokenFeatures&)> on_features_;
 };
@@ -249,7 +258,7 @@ absl::StatusOr<TapFunction> FeatureTap(const Model& model,
                                        FeatureTapOptions options) {
   GEMMA_RETURN_IF_ERROR(CheckAll(model, options.readers, "reader"));
   GEMMA_RETURN_IF_ERROR(CheckAll(model, options.changes, "change"));
-  return FeatureTapper(*model.impl().workers, std::move(options));
+  return FeatureTapper(model, std::move(options));
 }
 
 }  // namespace gemma

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -53,6 +54,19 @@ std::vector<double> Alone(const Model& model, const ClassifierInput& input,
     probabilities.push_back(result.ok() ? (*result)[0] : -1);
   }
   return probabilities;
+}
+
+TEST(Classifier, OutlivesItsModel) {
+  const ClassifierInput input = {Words(5)};
+  const absl::Span<const Policy> policies = ShieldPolicies();
+  auto model = std::make_unique<Model>(LoadShield());
+  const std::vector<double> expected = Alone(*model, input, policies);
+  Classifier classifier = NewClassifier(*model);
+  { const Model moved = std::move(*model); }
+  model.reset();
+  const auto found = classifier.Classify(input, policies);
+  ASSERT_EQ(ErrorOf(found), "OK");
+  EXPECT_EQ(*found, expected);
 }
 
 // Tokens of the prompts that are not, with all before them, of another.

@@ -7,6 +7,7 @@
 #include <functional>
 #include <iterator>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -81,6 +82,25 @@ std::vector<float> LogitsOfPlainTap(
     }
   });
   return AllLogits(session, Prompt());
+}
+
+TEST(FeatureTap, OutlivesWhatItWasMadeOf) {
+  auto model = std::make_unique<Model>(LoadToy(kToy));
+  auto res = std::make_unique<SparseAutoencoder>(LoadToyAutoencoder(kRes));
+  const Told expected = FeaturesOf(*model, Prompt(), {{res.get()}});
+  const std::vector<float> expected_logits =
+      LogitsWith(*model, {.changes = {{res.get(), 5, 2.0f, true}}});
+  Told told;
+  auto tap = FeatureTap(*model, {.readers = {{res.get()}},
+                                 .changes = {{res.get(), 5, 2.0f, true}},
+                                 .on_features = Into(&told)});
+  ASSERT_EQ(ErrorOf(tap), "OK");
+  Session session = NewSession(*model);
+  session.SetTap(*std::move(tap));
+  { const SparseAutoencoder moved = std::move(*res); }
+  { const Model moved = std::move(*model); }
+  EXPECT_EQ(AllLogits(session, Prompt()), expected_logits);
+  EXPECT_EQ(told, expected);
 }
 
 TEST(FeatureTap, ThreadsAndChunkDoNotMatter) {
