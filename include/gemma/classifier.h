@@ -100,7 +100,8 @@ class GEMMA_EXPORT Classifier {
   // As Classify, of many inputs: their results in order, each as if it were
   // alone. What inputs begin with in common is computed once, in whatever order
   // they come, unless a text is longer than the model's window: responses to
-  // one prompt cost little more than one.
+  // one prompt cost little more than one. Empty if there is no memory even for
+  // the results.
   std::vector<absl::StatusOr<std::vector<double>>> ClassifyAll(
       absl::Span<const ClassifierInput> inputs,
       absl::Span<const Policy> policies);

@@ -79,7 +79,8 @@ class GEMMA_EXPORT Embedder {
   // LoadOptions::prefill_chunk holds. A vector does not depend on the others,
   // but for rounding, see LoadOptions::deterministic.
   // InvalidArgument if an option is wrong, DataLoss if the weights give no
-  // numbers, Cancelled if the caller wanted it.
+  // numbers, Cancelled if the caller wanted it, ResourceExhausted if there is
+  // no memory, FailedPrecondition if a tap of the model calls it.
   absl::StatusOr<Embeddings> Embed(absl::Span<const std::string> texts,
                                    const EmbedOptions& options = {}) const;
 
@@ -97,6 +98,9 @@ class GEMMA_EXPORT Embedder {
  private:
   Embedder(const Model& model, size_t max_tokens)
       : model_(model), max_tokens_(max_tokens) {}
+
+  absl::StatusOr<Embeddings> EmbedTexts(absl::Span<const std::string> texts,
+                                        const EmbedOptions& options) const;
 
   Model model_;
   size_t max_tokens_;

@@ -57,7 +57,7 @@ struct FeatureTapOptions {
   // pass site by site, in the order in which they are computed, readers of one
   // site in the order above, positions ascending. Readers and ablations see
   // what is at their site before anything is changed there; changes at earlier
-  // sites and tokens have had their effect.
+  // sites and tokens have had their effect. It may do what a TapFunction may.
   std::function<void(const TokenFeatures& features)> on_features;
 };
 

@@ -128,9 +128,12 @@ struct GenerateStats {
 // holds the prompt and every generated token except a stop token, so that a
 // next prompt may continue it. Until then it may hold guessed tokens too.
 // Fails, and changes nothing, if the prompt does not fit or an option is out of
-// range. Needs the model's tokenizer. ResourceExhausted, in the midst of an
-// answer, if there are too many ways to read it by the grammar: the limits are
-// those of Grammar::Matches, with steps counted for each token.
+// range, and with FailedPrecondition in a tap of the model. Needs the model's
+// tokenizer. ResourceExhausted, in the midst of an answer, if there is no
+// memory or there are too many ways to read the answer by the grammar: the
+// limits are those of Grammar::Matches, with steps counted for each token.
+// Internal if a function of the caller throws. The session then holds what was
+// computed.
 GEMMA_EXPORT absl::StatusOr<GenerateStats> Generate(
     Session& session, absl::Span<const TokenId> prompt,
     const GenerateOptions& options,

@@ -66,8 +66,8 @@ class GEMMA_EXPORT Grammar {
   static Grammar AnyJson();
 
   ~Grammar();
-  Grammar(const Grammar&) noexcept;
-  Grammar& operator=(const Grammar&) noexcept;
+  Grammar(const Grammar&) noexcept;             // shares it
+  Grammar& operator=(const Grammar&) noexcept;  // as above
   // A grammar that was moved from may only be assigned to or destroyed.
   Grammar(Grammar&&) noexcept;
   Grammar& operator=(Grammar&&) noexcept;

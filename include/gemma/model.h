@@ -124,8 +124,8 @@ class GEMMA_EXPORT Model {
                                     LoadOptions options = {});
 
   ~Model();
-  Model(const Model&) noexcept;
-  Model& operator=(const Model&) noexcept;
+  Model(const Model&) noexcept;             // shares it
+  Model& operator=(const Model&) noexcept;  // as above
   // A model that was moved from may only be assigned to or destroyed.
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
@@ -163,6 +163,9 @@ class GEMMA_EXPORT Model {
 
  private:
   explicit Model(std::shared_ptr<Impl> impl);
+  // As Load, but throws if an allocation fails.
+  static absl::StatusOr<Model> LoadOrThrow(std::string_view path,
+                                           const LoadOptions& options);
   std::shared_ptr<Impl> impl_;
 };
 

@@ -53,6 +53,13 @@ struct SessionOptions {
 
 // One sequence: its caches and its position. Movable. One thread at a time; the
 // sessions of a model may be used from different threads and take turns.
+//
+// What a call takes is allocated before it computes: it fails with
+// ResourceExhausted, and changes nothing, if there is no memory. A call whose
+// tap throws fails, too; the sequence is then as before the pass, or, for
+// RecurrentGemma, may be shorter: see position(). In a tap, functions that
+// compute, change or copy a session of the same model fail with
+// FailedPrecondition, see TapFunction.
 class GEMMA_EXPORT Session {
  public:
   // An empty sequence. Fails if an option is out of range, the model embeds
@@ -153,12 +160,15 @@ class GEMMA_EXPORT Session {
   // for bit, as if the others had never been. OutOfRange if position is larger
   // than position(). InvalidArgument if it is within bidirectional rows, which
   // have seen what would be forgotten; Words::Whole gives where they begin.
+  // ResourceExhausted if there is no memory.
   absl::Status Rewind(size_t position);
 
-  // Keeps what is needed to come back to this position cheaply.
-  void Checkpoint();
+  // Keeps what is needed to come back to this position cheaply. If it fails,
+  // coming back takes more time, and nothing else.
+  absl::Status Checkpoint();
 
-  // Calls `tap` in every Forward from now on; an empty function ends it.
+  // Calls `tap` in every Forward from now on; an empty function ends it. A tap
+  // may set another, for the next call.
   void SetTap(TapFunction tap);
   // Whether a tap is set.
   bool has_tap() const;

@@ -65,8 +65,8 @@ class GEMMA_EXPORT SparseAutoencoder {
       std::string_view path, const SparseAutoencoderOptions& options = {});
 
   ~SparseAutoencoder();
-  SparseAutoencoder(const SparseAutoencoder&) noexcept;
-  SparseAutoencoder& operator=(const SparseAutoencoder&) noexcept;
+  SparseAutoencoder(const SparseAutoencoder&) noexcept;             // shares it
+  SparseAutoencoder& operator=(const SparseAutoencoder&) noexcept;  // as above
   // One that was moved from may only be assigned to or destroyed.
   SparseAutoencoder(SparseAutoencoder&&) noexcept;
   SparseAutoencoder& operator=(SparseAutoencoder&&) noexcept;

@@ -43,6 +43,17 @@ struct TapSite {
 // tells the columns, from the thread that called Forward. Changes to them take
 // effect. How many rows come at once depends on the prefill chunk; which rows
 // come does not.
+//
+// The model computes nothing else meanwhile. On the thread of the tap,
+// functions that compute with the model (Forward, Append, Generate, Embed,
+// ...), change a session of it (Rewind, Checkpoint) or copy one (Fork, Save),
+// and Ticket::Wait of its engines, fail with FailedPrecondition;
+// Session::Create, SetTap, Engine::Submit and other models may be used. A tap
+// must not wait for another thread that computes with the model: that thread
+// waits for the tap.
+//
+// If it throws, Forward fails with Internal and the exception's text, or with
+// ResourceExhausted for std::bad_alloc; see Session.
 using TapFunction =
     std::function<void(const TapSite& site, absl::Span<float> activations)>;
 

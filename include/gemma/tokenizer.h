@@ -33,8 +33,8 @@ class GEMMA_EXPORT Tokenizer {
   static absl::StatusOr<Tokenizer> Load(std::string_view path);
 
   ~Tokenizer();
-  Tokenizer(const Tokenizer&) noexcept;
-  Tokenizer& operator=(const Tokenizer&) noexcept;
+  Tokenizer(const Tokenizer&) noexcept;             // shares it
+  Tokenizer& operator=(const Tokenizer&) noexcept;  // as above
   // A tokenizer that was moved from may only be assigned to or destroyed.
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

@@ -494,10 +494,7 @@ gemma_status gemma_session_rewind(gemma_session* session, size_t position) {
 }
 
 void gemma_session_checkpoint(gemma_session* session) {
-  Guarded([&] {
-    session->session.Checkpoint();
-    return absl::OkStatus();
-  });
+  Guarded([&] { return session->session.Checkpoint(); });
 }
 
 // ---- Answers

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_format.h"
 #include "src/base/messages.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/classify/shield_prompt.h"
 #include "src/engine/batch.h"
@@ -80,8 +81,10 @@ class Classifier::Impl {
   absl::StatusOr<std::vector<TokenId>> Prompt(const ClassifierInput& input,
                                               const Policy& policy) const;
 
-  std::vector<Result> ClassifyAll(absl::Span<const ClassifierInput> inputs,
-                                  absl::Span<const Policy> policies);
+  // Writes the inputs' results to as many `results`.
+  void ClassifyAll(absl::Span<const ClassifierInput> inputs,
+                   absl::Span<const Policy> policies,
+                   std::vector<Result>& results);
 
   const ClassifierStats& stats() const { return stats_; }
 
@@ -188,8 +191,7 @@ absl::Status Classifier::Impl::Keep(const Job& job) {
   const absl::Span<const TokenId> rest = tokens.subspan(session_.position());
   if (!rest.empty()) GEMMA_RETURN_IF_ERROR(session_.Append(rest));
   stats_.computed_tokens += rest.size();
-  session_.Checkpoint();
-  return absl::OkStatus();
+  return session_.Checkpoint();
 }
 
 absl::Status Classifier::Impl::GoBack(absl::Span<const TokenId> tokens) {
@@ -216,13 +218,13 @@ absl::StatusOr<double> Classifier::Impl::Answer(
   return 1.0 / (1.0 + std::exp(no - yes));
 }
 
-std::vector<Result> Classifier::Impl::ClassifyAll(
-    absl::Span<const ClassifierInput> inputs,
-    absl::Span<const Policy> policies) {
-  std::vector<Result> results(inputs.size(), std::vector<double>());
+void Classifier::Impl::ClassifyAll(absl::Span<const ClassifierInput> inputs,
+                                   absl::Span<const Policy> policies,
+                                   std::vector<Result>& results) {
   std::vector<Job> jobs;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    absl::StatusOr<Job> job = MakeJob(inputs[i], i, policies);
+    absl::StatusOr<Job> job =
+        NoThrow([&] { return MakeJob(inputs[i], i, policies); });
     if (job.ok()) {
       jobs.push_back(*std::move(job));
     } else {
@@ -237,27 +239,30 @@ std::vector<Result> Classifier::Impl::ClassifyAll(
   const size_t total = jobs.size() * policies.size();
   for (size_t i = 0; i < jobs.size(); ++i) {
     Result& result = results[jobs[i].input];
-    result =
-        status.ok() ? Run(jobs[i], i * policies.size(), total) : Result(status);
+    result = NoThrow([&]() -> Result {
+      GEMMA_RETURN_IF_ERROR(status);
+      return Run(jobs[i], i * policies.size(), total);
+    });
     if (absl::IsCancelled(result.status())) status = result.status();
   }
-  return results;
 }
 
 absl::StatusOr<Classifier> Classifier::Create(const Model& model,
                                               ClassifierOptions options) {
-  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
-  GEMMA_ASSIGN_OR_RETURN(const ShieldPrompt prompt,
-                         ShieldPrompt::Create(*tokenizer, options.wording));
-  constexpr std::string_view kPurpose = "the answers Yes and No as one token";
-  GEMMA_ASSIGN_OR_RETURN(const TokenId yes,
-                         RequireToken(*tokenizer, "Yes", kPurpose));
-  GEMMA_ASSIGN_OR_RETURN(const TokenId no,
-                         RequireToken(*tokenizer, "No", kPurpose));
-  GEMMA_ASSIGN_OR_RETURN(Session session,
-                         Impl::NewSession(model, options, kFirstTokens));
-  return Classifier(std::make_unique<Impl>(model, std::move(options), prompt,
-                                           yes, no, std::move(session)));
+  return NoThrow([&]() -> absl::StatusOr<Classifier> {
+    GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
+    GEMMA_ASSIGN_OR_RETURN(const ShieldPrompt prompt,
+                           ShieldPrompt::Create(*tokenizer, options.wording));
+    constexpr std::string_view kPurpose = "the answers Yes and No as one token";
+    GEMMA_ASSIGN_OR_RETURN(const TokenId yes,
+                           RequireToken(*tokenizer, "Yes", kPurpose));
+    GEMMA_ASSIGN_OR_RETURN(const TokenId no,
+                           RequireToken(*tokenizer, "No", kPurpose));
+    GEMMA_ASSIGN_OR_RETURN(Session session,
+                           Impl::NewSession(model, options, kFirstTokens));
+    return Classifier(std::make_unique<Impl>(model, std::move(options), prompt,
+                                             yes, no, std::move(session)));
+  });
 }
 
 Classifier::Classifier(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -267,18 +272,29 @@ Classifier& Classifier::operator=(Classifier&&) noexcept = default;
 
 absl::StatusOr<std::vector<double>> Classifier::Classify(
     const ClassifierInput& input, absl::Span<const Policy> policies) {
-  return std::move(ClassifyAll({&input, 1}, policies)[0]);
+  std::vector<Result> results = ClassifyAll({&input, 1}, policies);
+  if (results.empty())
+    return StatusOf(absl::StatusCode::kResourceExhausted, "out of memory");
+  return std::move(results[0]);
 }
 
 std::vector<absl::StatusOr<std::vector<double>>> Classifier::ClassifyAll(
     absl::Span<const ClassifierInput> inputs,
     absl::Span<const Policy> policies) {
-  return impl_->ClassifyAll(inputs, policies);
+  std::vector<Result> results;
+  const absl::Status status = NoThrow([&] {
+    results.assign(inputs.size(), std::vector<double>());
+    impl_->ClassifyAll(inputs, policies, results);
+    return absl::OkStatus();
+  });
+  if (status.ok()) return results;
+  for (Result& result : results) result = status;
+  return results;
 }
 
 absl::StatusOr<std::vector<TokenId>> Classifier::Prompt(
     const ClassifierInput& input, const Policy& policy) const {
-  return impl_->Prompt(input, policy);
+  return NoThrow([&] { return impl_->Prompt(input, policy); });
 }
 
 const ClassifierStats& Classifier::stats() const { return impl_->stats(); }

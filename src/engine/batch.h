@@ -25,8 +25,8 @@ struct NeededLogits {
   size_t top_k = 0;  // the largest; 0: all
   // If there are some: those of these tokens, ascending, and no others.
   std::span<const TokenId> tokens;
-  // If set: asked whether the top_k largest are enough. If not, all are
-  // computed.
+  // If set: asked at the end of the pass whether the top_k largest are enough.
+  // If not, all are computed.
   std::function<bool(std::span<const float> logits)> enough;
 };
 

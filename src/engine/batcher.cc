@@ -175,16 +175,23 @@ bool Batcher::IsBranch(const RunningRequest& request, size_t position) const {
 
 void Batcher::RunPass(absl::Span<const Part> parts) {
   std::vector<Segment> segments;
+  std::vector<Session::Impl*> sessions;
   size_t rows = 0;
   for (const Part& part : parts) {
     segments.push_back(part.segment);
+    sessions.push_back(&part.request->session());
     rows += NumLogits(part.segment);
   }
   // One row of logits can be found faster than all; see Transformer.
   if (parts.size() == 1) segments[0].needed = &parts[0].request->needed();
   const size_t vocab_size = model_.config().vocab_size;
   logits_.resize(std::max(logits_.size(), rows * vocab_size));
-  executor_.Forward(segments, {logits_.data(), rows, vocab_size});
+  const absl::Status status = Session::Impl::RunPass(
+      sessions, segments, {logits_.data(), rows, vocab_size});
+  if (!status.ok()) {
+    for (const Part& part : parts) part.request->Fail(status);
+    return;
+  }
   float* logits = logits_.data();
   for (const Part& part : parts) {
     const size_t count = NumLogits(part.segment);

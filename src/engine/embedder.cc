@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/engine/batch.h"
 #include "src/engine/executor.h"
@@ -89,8 +90,8 @@ absl::Status RunPass(Executor& executor, const ModelConfig& config,
         {&states.back(), texts[text], /*position=*/0, WantedLogits::kNone});
   }
   out.resize(which.size() * config.embedding_dim());
-  executor.Embed(segments, {out.data(), which.size(), config.embedding_dim()});
-  return absl::OkStatus();
+  return executor.Embed(segments,
+                        {out.data(), which.size(), config.embedding_dim()});
 }
 
 // The first out.size() values of `from`, as options want them.
@@ -149,6 +150,11 @@ MemoryUse Embedder::MemoryFor(const Model& model, EmbedderOptions options) {
 
 absl::StatusOr<Embeddings> Embedder::Embed(absl::Span<const std::string> texts,
                                            const EmbedOptions& options) const {
+  return NoThrow([&] { return EmbedTexts(texts, options); });
+}
+
+absl::StatusOr<Embeddings> Embedder::EmbedTexts(
+    absl::Span<const std::string> texts, const EmbedOptions& options) const {
   GEMMA_RETURN_IF_ERROR(CheckOptions(options, dimensions()));
   std::string prefix;
   if (!options.prompt.empty()) {

@@ -9,6 +9,8 @@
 #include <span>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/model_config.h"
 #include "ops/matrix_view.h"
@@ -36,11 +38,22 @@ class Executor {
       const ModelConfig& config, const Weights& weights, Workers& workers,
       const Options& options);
 
-  // As Transformer::Forward; threads that call it at once take turns.
-  void Forward(std::span<const Segment> segments, MatrixView<float> logits);
+  // As Transformer::Forward; threads that call it at once take turns. If it
+  // fails, as CheckCaller, nothing was computed. Throws what functions of the
+  // segments throw: the pass then ended in its midst.
+  absl::Status Forward(std::span<const Segment> segments,
+                       MatrixView<float> logits);
 
   // As Transformer::Embed, and in turns with Forward.
-  void Embed(std::span<const Segment> segments, MatrixView<float> out);
+  absl::Status Embed(std::span<const Segment> segments, MatrixView<float> out);
+
+  // Whether the calling thread is in a pass of `executor`, in a tap for
+  // example. The executor need no longer exist.
+  static bool InPassOf(const Executor* executor);
+
+  // FailedPrecondition if the calling thread is in a pass: it can neither
+  // compute another nor change a sequence.
+  absl::Status CheckCaller() const;
 
   // Rows of one pass, at most.
   size_t max_rows() const { return transformer_.max_rows(); }
@@ -52,6 +65,9 @@ class Executor {
       : transformer_(std::move(transformer)),
         workers_(workers),
         num_decode_threads_(options.num_decode_threads) {}
+
+  absl::Status RunPass(std::span<const Segment> segments,
+                       absl::FunctionRef<void()> pass);
 
   // Lets as many threads compute as the pass is worth.
   void ChooseThreads(std::span<const Segment> segments);

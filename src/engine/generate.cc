@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "src/engine/answer.h"
@@ -26,9 +27,11 @@ size_t LargestPass(const WordView& prompt, size_t most) {
 // Appends the prompt pass by pass, and tells the answer of each. Returns the
 // logits of the prompt's last token, or none if the answer ended before. They
 // are in `rows` if the prompt is scored.
-absl::Span<float> Prefill(Session& session, const WordView& prompt,
-                          absl::Span<const size_t> checkpoints, Answer& answer,
-                          std::vector<float>& rows) {
+absl::StatusOr<absl::Span<float>> Prefill(Session& session,
+                                          const WordView& prompt,
+                                          absl::Span<const size_t> checkpoints,
+                                          Answer& answer,
+                                          std::vector<float>& rows) {
   Session::Impl& impl = session.impl();
   const size_t vocab_size = session.model().config().vocab_size;
   const bool scored = answer.scores_prompt();
@@ -36,23 +39,27 @@ absl::Span<float> Prefill(Session& session, const WordView& prompt,
   if (scored) rows.resize(LargestPass(prompt, most) * vocab_size);
   const absl::Span<float> logits =
       scored ? absl::MakeSpan(rows) : impl.logits();
+  GEMMA_RETURN_IF_ERROR(impl.Reserve(prompt));
   for (size_t done = 0;;) {
     const auto next = std::ranges::upper_bound(checkpoints, done);
     const size_t end = next == checkpoints.end() ? prompt.size() : *next;
     const WantedLogits wanted = scored                 ? WantedLogits::kAll
                                 : end == prompt.size() ? WantedLogits::kLast
                                                        : WantedLogits::kNone;
-    const size_t count =
+    GEMMA_ASSIGN_OR_RETURN(
+        const size_t count,
         impl.AppendPass(prompt.First(end).From(done), wanted, logits.data(),
-                        scored ? nullptr : &answer.needed(), most);
+                        scored ? nullptr : &answer.needed(), most));
     const size_t num_scored = scored ? count : 0;
     for (size_t i = 0; i < num_scored; ++i) {
       answer.Score(prompt.tokens()[done + i],
                    logits.subspan(i * vocab_size, vocab_size));
     }
     done += count;
-    if (std::ranges::binary_search(checkpoints, done)) session.Checkpoint();
-    if (answer.EndsPrompt(done, prompt.size())) return {};
+    if (std::ranges::binary_search(checkpoints, done)) {
+      GEMMA_RETURN_IF_ERROR(session.Checkpoint());
+    }
+    if (answer.EndsPrompt(done, prompt.size())) return absl::Span<float>();
     if (done == prompt.size()) {
       return scored ? logits.subspan((count - 1) * vocab_size, vocab_size)
                     : logits;
@@ -94,8 +101,9 @@ absl::StatusOr<GenerateStats> GenerateWith(
   Answer answer(model.config(), *tokenizer, options, on_text);
   Stopwatch stopwatch;
   std::vector<float> prompt_rows;
-  const absl::Span<float> logits =
-      Prefill(session, prompt, options.checkpoints, answer, prompt_rows);
+  GEMMA_ASSIGN_OR_RETURN(
+      const absl::Span<float> logits,
+      Prefill(session, prompt, options.checkpoints, answer, prompt_rows));
   stats.prompt_tokens = session.position() - position;
   answer.Begin(session.tokens());
   stats.prefill_seconds = stopwatch.seconds();
@@ -117,11 +125,14 @@ namespace {
 absl::StatusOr<GenerateStats> GenerateWords(
     Session& session, const WordView& prompt, const GenerateOptions& options,
     const std::function<bool(std::string_view text)>& on_text) {
-  if (options.speculation == Speculation::kOff || session.has_tap()) {
-    return GenerateWith(nullptr, session, prompt, options, on_text);
-  }
-  NgramDrafter drafter(session, StopTokens(session.model().config(), options));
-  return GenerateWith(&drafter, session, prompt, options, on_text);
+  return NoThrow([&]() -> absl::StatusOr<GenerateStats> {
+    if (options.speculation == Speculation::kOff || session.has_tap()) {
+      return GenerateWith(nullptr, session, prompt, options, on_text);
+    }
+    NgramDrafter drafter(session,
+                         StopTokens(session.model().config(), options));
+    return GenerateWith(&drafter, session, prompt, options, on_text);
+  });
 }
 
 }  // namespace

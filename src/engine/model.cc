@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "gemma/error_reason.h"
 #include "gemma/limits.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/engine/batch.h"
 #include "src/engine/model_impl.h"
@@ -95,6 +96,11 @@ ThreadCounts ThreadsFor(const LoadOptions& options) {
 }
 
 absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
+  return NoThrow([&] { return LoadOrThrow(path, options); });
+}
+
+absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
+                                         const LoadOptions& options) {
   GEMMA_RETURN_IF_ERROR(CheckOptions(options));
   Model model(std::make_shared<Impl>());
   Impl& impl = *model.impl_;
@@ -202,14 +208,16 @@ MemoryUse Model::MemoryFor(const SessionOptions& options,
 }
 
 absl::StatusOr<Executor*> Model::Impl::executor() {
-  const std::lock_guard lock(mutex_);
-  if (executor_ == nullptr) {
-    GEMMA_ASSIGN_OR_RETURN(
-        executor_,
-        Executor::Create(config, weights, *workers,
-                         {arithmetic, MaxRows(), num_decode_threads}));
-  }
-  return executor_.get();
+  return NoThrow([&]() -> absl::StatusOr<Executor*> {
+    const std::lock_guard lock(mutex_);
+    if (executor_ == nullptr) {
+      GEMMA_ASSIGN_OR_RETURN(
+          executor_,
+          Executor::Create(config, weights, *workers,
+                           {arithmetic, MaxRows(), num_decode_threads}));
+    }
+    return executor_.get();
+  });
 }
 
 size_t Model::Impl::MaxRows() const {

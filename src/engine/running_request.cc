@@ -37,8 +37,7 @@ Segment RunningRequest::NextToken() {
 }
 
 void RunningRequest::Took(const Segment& segment, MatrixView<float> logits) {
-  const bool of_prompt = in_prompt();
-  session().Commit(segment);
+  const bool of_prompt = segment.position < prompt().size();
   Call([&] {
     if (of_prompt) {
       TookPrompt(segment, logits);

@@ -52,7 +52,7 @@ class RunningRequest {
   Segment NextOfPrompt(size_t end);
   Segment NextToken();
 
-  // The segment was computed; its logits [NumLogits, vocab_size].
+  // The sequence has the segment; its logits [NumLogits, vocab_size].
   void Took(const Segment& segment, MatrixView<float> logits);
 
   // Asks the caller whether to go on; for a request that waits.

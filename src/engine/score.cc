@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_format.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/engine/log_probabilities.h"
 #include "src/engine/session_impl.h"
@@ -89,7 +90,9 @@ absl::StatusOr<std::vector<ChoiceScore>> ScoreChecked(Session& session,
     GEMMA_RETURN_IF_ERROR(Add(first[choices[i][0]], scores[i]));
     longest = std::max(longest, choices[i].size());
   }
-  if (longest - 1 > session.options().max_rollback) session.Checkpoint();
+  if (longest - 1 > session.options().max_rollback) {
+    GEMMA_RETURN_IF_ERROR(session.Checkpoint());
+  }
 
   const size_t end = session.position();
   std::vector<float> rows;
@@ -103,11 +106,14 @@ absl::StatusOr<std::vector<ChoiceScore>> ScoreChecked(Session& session,
 absl::StatusOr<std::vector<ChoiceScore>> ScoreWords(Session& session,
                                                     const WordView& prompt,
                                                     Choices choices) {
-  GEMMA_RETURN_IF_ERROR(CheckChoices(session, prompt.size(), choices));
   const size_t begin = session.position();
   absl::StatusOr<std::vector<ChoiceScore>> scores =
-      ScoreChecked(session, prompt, choices);
-  if (!scores.ok()) GEMMA_RETURN_IF_ERROR(session.Rewind(begin));
+      NoThrow([&]() -> absl::StatusOr<std::vector<ChoiceScore>> {
+        GEMMA_RETURN_IF_ERROR(CheckChoices(session, prompt.size(), choices));
+        return ScoreChecked(session, prompt, choices);
+      });
+  if (scores.ok() || session.position() == begin) return scores;
+  GEMMA_RETURN_IF_ERROR(session.Rewind(begin));
   return scores;
 }
 

@@ -98,7 +98,8 @@ void SequencePool::Keep(Session session, const PromptPieces& pieces,
 
 void SequencePool::Checkpoint(Session::Impl& sequence, size_t checkpoints) {
   if (MakeRoom((checkpoints + 1) * sequence.checkpoint_bytes())) {
-    sequence.AddCheckpoint();
+    // Without memory for it, others begin earlier.
+    sequence.AddCheckpoint().IgnoreError();
   }
 }
 

@@ -123,12 +123,19 @@ void SequenceState::ForEachPiece(
   for (const RecurrentState& state : recurrent_states_) use(state.bytes());
 }
 
-SequenceState::Snapshot SequenceState::Save() const {
+SequenceState::Snapshot SequenceState::NewSnapshot() const {
   Snapshot snapshot;
   for (const std::span<uint8_t> bytes : forgetting_) {
-    snapshot.emplace_back(bytes.begin(), bytes.end());
+    snapshot.emplace_back(bytes.size());
   }
   return snapshot;
+}
+
+void SequenceState::Save(Snapshot& snapshot) const {
+  for (size_t i = 0; i < forgetting_.size(); ++i) {
+    std::copy(forgetting_[i].begin(), forgetting_[i].end(),
+              snapshot[i].begin());
+  }
 }
 
 uint64_t SequenceState::SnapshotBytes() const {

@@ -58,7 +58,9 @@ class SequenceState {
 
   // A copy of the layers that forget: local attention and recurrence.
   using Snapshot = std::vector<std::vector<uint8_t>>;
-  Snapshot Save() const;
+  // Memory for one; Save fills it.
+  Snapshot NewSnapshot() const;
+  void Save(Snapshot& snapshot) const;
   void Restore(const Snapshot& snapshot);
   uint64_t SnapshotBytes() const;
   // Whether there is a layer that forgets.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "gemma/limits.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/engine/executor.h"
 #include "src/engine/model_impl.h"
@@ -31,11 +32,8 @@ absl::Status CheckOptions(const SessionOptions& options) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<Session> Session::Create(const Model& model,
-                                        SessionOptions options) {
-  GEMMA_RETURN_IF_ERROR(CheckOptions(options));
+// Whether it may have sessions.
+absl::Status CheckModel(const Model& model) {
   if (model.config().pooling != Pooling::kNone) {
     return absl::FailedPreconditionError(
         "the model embeds texts (Embedder), wanted one that continues them");
@@ -44,14 +42,25 @@ absl::StatusOr<Session> Session::Create(const Model& model,
     return absl::FailedPreconditionError(
         "the model was loaded without its weights");
   }
-  GEMMA_ASSIGN_OR_RETURN(Executor * executor, model.impl().executor());
-  const SequenceLimits limits = {
-      options.max_tokens, options.max_rollback, executor->max_rows(),
-      model.impl().CacheTypeOf(options.cache_format)};
-  GEMMA_ASSIGN_OR_RETURN(SequenceState state,
-                         SequenceState::Create(model.config(), limits));
-  return Session(
-      std::make_unique<Impl>(model, options, *executor, std::move(state)));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Session> Session::Create(const Model& model,
+                                        SessionOptions options) {
+  return NoThrow([&]() -> absl::StatusOr<Session> {
+    GEMMA_RETURN_IF_ERROR(CheckOptions(options));
+    GEMMA_RETURN_IF_ERROR(CheckModel(model));
+    GEMMA_ASSIGN_OR_RETURN(Executor * executor, model.impl().executor());
+    const SequenceLimits limits = {
+        options.max_tokens, options.max_rollback, executor->max_rows(),
+        model.impl().CacheTypeOf(options.cache_format)};
+    GEMMA_ASSIGN_OR_RETURN(SequenceState state,
+                           SequenceState::Create(model.config(), limits));
+    return Session(
+        std::make_unique<Impl>(model, options, *executor, std::move(state)));
+  });
 }
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -66,7 +75,7 @@ absl::StatusOr<absl::Span<float>> Session::Forward(
 
 absl::StatusOr<absl::Span<float>> Session::ForwardTop(
     absl::Span<const TokenId> tokens, size_t top_k) {
-  return impl_->Forward(tokens, {top_k});
+  return NoThrow([&] { return impl_->Forward(tokens, {top_k}); });
 }
 
 absl::StatusOr<absl::Span<float>> Session::Forward(const Words& words) {
@@ -75,7 +84,7 @@ absl::StatusOr<absl::Span<float>> Session::Forward(const Words& words) {
 
 absl::StatusOr<absl::Span<float>> Session::ForwardTop(const Words& words,
                                                       size_t top_k) {
-  return impl_->Forward(words, {top_k});
+  return NoThrow([&] { return impl_->Forward(words, {top_k}); });
 }
 
 absl::Status Session::Append(absl::Span<const TokenId> tokens) {
@@ -84,50 +93,78 @@ absl::Status Session::Append(absl::Span<const TokenId> tokens) {
 
 absl::Status Session::Append(absl::Span<const TokenId> tokens,
                              const std::function<bool(size_t done)>& on_pass) {
-  return impl_->CheckAndAppend(tokens, WantedLogits::kNone, {}, on_pass);
+  return NoThrow([&] {
+    return impl_->CheckAndAppend(tokens, WantedLogits::kNone, {}, on_pass);
+  });
 }
 
 absl::Status Session::Append(const Words& words,
                              const std::function<bool(size_t done)>& on_pass) {
-  return impl_->CheckAndAppend(words, WantedLogits::kNone, {}, on_pass);
+  return NoThrow([&] {
+    return impl_->CheckAndAppend(words, WantedLogits::kNone, {}, on_pass);
+  });
 }
 
 absl::Status Session::ForwardAll(absl::Span<const TokenId> tokens,
                                  absl::Span<float> logits) {
-  return impl_->CheckAndAppend(tokens, WantedLogits::kAll, logits);
+  return NoThrow([&] {
+    return impl_->CheckAndAppend(tokens, WantedLogits::kAll, logits);
+  });
 }
 
 absl::Status Session::ForwardAll(const Words& words, absl::Span<float> logits) {
-  return impl_->CheckAndAppend(words, WantedLogits::kAll, logits);
+  return NoThrow(
+      [&] { return impl_->CheckAndAppend(words, WantedLogits::kAll, logits); });
 }
 
 absl::Status Session::ForwardBatch(absl::Span<const Continuation> batch,
                                    absl::Span<float> logits) {
-  GEMMA_RETURN_IF_ERROR(Impl::CheckBatch(batch, logits.size()));
-  Impl::AppendBatch(batch, logits.data());
-  return absl::OkStatus();
+  return NoThrow([&]() -> absl::Status {
+    GEMMA_RETURN_IF_ERROR(Impl::CheckBatch(batch, logits.size()));
+    return Impl::AppendBatch(batch, logits.data());
+  });
 }
 
 absl::StatusOr<Session> Session::Fork() const {
-  GEMMA_ASSIGN_OR_RETURN(Session fork, Create(model(), options()));
-  impl_->CopyTo(*fork.impl_);
-  return fork;
+  return NoThrow([&]() -> absl::StatusOr<Session> {
+    GEMMA_RETURN_IF_ERROR(impl_->CheckCaller());
+    GEMMA_ASSIGN_OR_RETURN(Session fork, Create(model(), options()));
+    impl_->CopyTo(*fork.impl_);
+    return fork;
+  });
 }
 
 absl::Status Session::Save(std::string_view path) const {
-  return impl_->Save(std::string(path));
+  return NoThrow([&]() -> absl::Status {
+    GEMMA_RETURN_IF_ERROR(impl_->CheckCaller());
+    return impl_->Save(std::string(path));
+  });
 }
 
 absl::StatusOr<Session> Session::Restore(const Model& model,
                                          std::string_view path) {
-  GEMMA_ASSIGN_OR_RETURN(
-      const SessionFile file,
-      SessionFile::Open(std::string(path), Impl::FingerprintOf(model),
-                        model.config()));
-  GEMMA_ASSIGN_OR_RETURN(Session session,
-                         Create(model, file.session().options));
-  GEMMA_RETURN_IF_ERROR(session.impl_->Restore(file));
-  return session;
+  return NoThrow([&]() -> absl::StatusOr<Session> {
+    GEMMA_ASSIGN_OR_RETURN(
+        const SessionFile file,
+        SessionFile::Open(std::string(path), Impl::FingerprintOf(model),
+                          model.config()));
+    GEMMA_ASSIGN_OR_RETURN(Session session,
+                           Create(model, file.session().options));
+    GEMMA_RETURN_IF_ERROR(session.impl_->Restore(file));
+    return session;
+  });
+}
+
+absl::Status Session::Rewind(size_t position) {
+  return NoThrow([&]() -> absl::Status {
+    GEMMA_RETURN_IF_ERROR(impl_->CheckCaller());
+    return impl_->Rewind(position);
+  });
+}
+
+absl::Status Session::Checkpoint() {
+  GEMMA_RETURN_IF_ERROR(impl_->CheckCaller());
+  return impl_->AddCheckpoint();
 }
 
 absl::Span<const TokenId> Session::tokens() const {
@@ -135,10 +172,6 @@ absl::Span<const TokenId> Session::tokens() const {
 }
 const Words& Session::words() const { return impl_->words(); }
 size_t Session::remaining() const { return impl_->remaining(); }
-absl::Status Session::Rewind(size_t position) {
-  return impl_->Rewind(position);
-}
-void Session::Checkpoint() { impl_->AddCheckpoint(); }
 void Session::SetTap(TapFunction tap) { impl_->set_tap(std::move(tap)); }
 bool Session::has_tap() const { return impl_->has_tap(); }
 const Model& Session::model() const { return impl_->model(); }

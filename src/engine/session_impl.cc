@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "src/base/grow_to.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/engine/model_impl.h"
 #include "src/model/fingerprint.h"
@@ -49,40 +51,104 @@ Segment Session::Impl::Next(const WordView& words, size_t most, size_t max_rows,
   if (logits == WantedLogits::kLast && count < words.size()) {
     logits = WantedLogits::kNone;
   }
-  return {&state_, words.First(count), words_.size(), logits, &tap_, needed};
+  return {&state_, words.First(count), words_.size(),
+          logits,  tap_.get(),         needed};
+}
+
+void Session::Impl::set_tap(TapFunction tap) {
+  tap_ = tap ? std::make_shared<const TapFunction>(std::move(tap)) : nullptr;
+}
+
+absl::Status Session::Impl::Reserve(const WordView& words) {
+  return NoThrow([&] {
+    words.ReserveIn(words_);
+    ReserveDue(words_.size(), words_.size() + words.size(),
+               checkpoints_.size());
+    return absl::OkStatus();
+  });
+}
+
+void Session::Impl::ReserveDue(size_t begin, size_t end, size_t kept) {
+  const size_t interval = options_.checkpoint_interval;
+  if (interval == 0) return;
+  ReserveCheckpoints(kept, end / interval - begin / interval);
+}
+
+void Session::Impl::ReserveCheckpoints(size_t kept, size_t more) {
+  if (!HasCheckpoints()) return;
+  // Beyond this number, the oldest gives its memory.
+  more = std::min(more, options_.max_checkpoints - kept);
+  GrowTo(kept + more, checkpoints_);
+  GrowTo(more, spare_);
+  while (spare_.size() < more) spare_.push_back(state_.NewSnapshot());
+}
+
+absl::Status Session::Impl::RunPass(absl::Span<Impl* const> sessions,
+                                    absl::Span<const Segment> segments,
+                                    MatrixView<float> logits) {
+  for (size_t i = 0; i < segments.size(); ++i) {
+    GEMMA_RETURN_IF_ERROR(sessions[i]->Reserve(segments[i].words));
+  }
+  try {
+    GEMMA_RETURN_IF_ERROR(sessions[0]->executor_.Forward(segments, logits));
+  } catch (...) {
+    for (size_t i = 0; i < segments.size(); ++i) {
+      sessions[i]->TakeBack(segments[i]);
+    }
+    throw;
+  }
+  for (size_t i = 0; i < segments.size(); ++i) {
+    sessions[i]->Commit(segments[i]);
+  }
+  return absl::OkStatus();
+}
+
+void Session::Impl::Reached(size_t position) {
+  if (position <= state_.rollback()) return;
+  floor_ = std::max(floor_, position - state_.rollback());
 }
 
 void Session::Impl::Commit(const Segment& segment) {
   segment.words.AppendTo(words_);
-  if (words_.size() > state_.rollback()) {
-    floor_ = std::max(floor_, words_.size() - state_.rollback());
-  }
+  Reached(words_.size());
   // Bidirectional rows may end after the position where one was due.
   const size_t interval = options_.checkpoint_interval;
   if (interval != 0 &&
       words_.size() / interval != segment.position / interval) {
-    AddCheckpoint();
+    KeepCheckpoint();
   }
 }
 
-size_t Session::Impl::AppendPass(const WordView& words, WantedLogits wanted,
-                                 float* out, const NeededLogits* needed,
-                                 size_t most) {
+void Session::Impl::TakeBack(const Segment& segment) {
+  Reached(segment.position + segment.words.size());
+  GoBack(Reachable(segment.position));
+}
+
+absl::StatusOr<size_t> Session::Impl::AppendPass(const WordView& words,
+                                                 WantedLogits wanted,
+                                                 float* out,
+                                                 const NeededLogits* needed,
+                                                 size_t most) {
+  const std::shared_ptr<const TapFunction> tap = tap_;  // it may set another
   const size_t max_rows = executor_.max_rows();
   const Segment segment =
       Next(words, std::min(most, max_rows), max_rows, wanted, needed);
-  executor_.Forward({&segment, 1}, {out, NumLogits(segment), logits_.size()});
-  Commit(segment);
+  Impl* const session = this;
+  GEMMA_RETURN_IF_ERROR(RunPass({&session, 1}, {&segment, 1},
+                                {out, NumLogits(segment), logits_.size()}));
   return segment.words.size();
 }
 
-void Session::Impl::Append(WordView words, WantedLogits wanted, float* out,
-                           const NeededLogits* needed) {
+absl::Status Session::Impl::Append(WordView words, WantedLogits wanted,
+                                   float* out, const NeededLogits* needed) {
+  GEMMA_RETURN_IF_ERROR(Reserve(words));
   while (!words.empty()) {
-    const size_t count = AppendPass(words, wanted, out, needed);
+    GEMMA_ASSIGN_OR_RETURN(const size_t count,
+                           AppendPass(words, wanted, out, needed));
     if (wanted == WantedLogits::kAll) out += count * logits_.size();
     words = words.From(count);
   }
+  return absl::OkStatus();
 }
 
 absl::Status Session::Impl::CheckAndAppend(
@@ -91,9 +157,12 @@ absl::Status Session::Impl::CheckAndAppend(
   GEMMA_RETURN_IF_ERROR(Check(words));
   const size_t rows = wanted == WantedLogits::kAll ? words.size() : 0;
   GEMMA_RETURN_IF_ERROR(CheckRoom(rows * logits_.size(), out.size()));
+  GEMMA_RETURN_IF_ERROR(Reserve(words));
   for (size_t done = 0; done < words.size();) {
     float* const row = rows == 0 ? nullptr : out.data() + done * logits_.size();
-    done += AppendPass(words.From(done), wanted, row);
+    GEMMA_ASSIGN_OR_RETURN(const size_t count,
+                           AppendPass(words.From(done), wanted, row));
+    done += count;
     if (on_pass && !on_pass(done)) break;
   }
   return absl::OkStatus();
@@ -102,7 +171,8 @@ absl::Status Session::Impl::CheckAndAppend(
 absl::StatusOr<absl::Span<float>> Session::Impl::Forward(
     const WordView& words, const NeededLogits& needed) {
   GEMMA_RETURN_IF_ERROR(Check(words));
-  Append(words, WantedLogits::kLast, logits_.data(), &needed);
+  GEMMA_RETURN_IF_ERROR(
+      Append(words, WantedLogits::kLast, logits_.data(), &needed));
   return logits();
 }
 
@@ -115,13 +185,22 @@ WordView WordsOf(const Session::Continuation& continuation) {
 
 }  // namespace
 
-void Session::Impl::AppendBatch(absl::Span<const Continuation> batch,
-                                float* logits) {
+absl::Status Session::Impl::AppendBatch(absl::Span<const Continuation> batch,
+                                        float* logits) {
   Executor& executor = batch[0].session->impl_->executor_;
   const size_t vocab_size = batch[0].session->impl_->logits_.size();
   std::vector<WordView> left;
   for (const Continuation& c : batch) left.push_back(WordsOf(c));
   std::vector<Segment> segments;
+  std::vector<Impl*> sessions;
+  std::vector<std::shared_ptr<const TapFunction>> taps;  // they may set others
+  segments.reserve(batch.size());
+  for (const Continuation& c : batch) {
+    Impl& session = *c.session->impl_;
+    sessions.push_back(&session);
+    taps.push_back(session.tap_);
+    GEMMA_RETURN_IF_ERROR(session.Reserve(WordsOf(c)));
+  }
   for (size_t first = 0; first < left.size();) {
     // As many as fit; the last may be a part, whose rest begins the next
     // pass, so that logits come in order.
@@ -139,14 +218,16 @@ void Session::Impl::AppendBatch(absl::Span<const Continuation> batch,
       if (segments.back().logits == WantedLogits::kNone) break;
       ++whole;
     }
-    executor.Forward(segments, {logits, whole - first, vocab_size});
+    GEMMA_RETURN_IF_ERROR(
+        RunPass(absl::MakeSpan(sessions).subspan(first, segments.size()),
+                segments, {logits, whole - first, vocab_size}));
     for (size_t i = 0; i < segments.size(); ++i) {
-      batch[first + i].session->impl_->Commit(segments[i]);
       left[first + i] = left[first + i].From(segments[i].words.size());
     }
     logits += (whole - first) * vocab_size;
     first = whole;
   }
+  return absl::OkStatus();
 }
 
 absl::Status Session::Impl::CheckRoom(size_t wanted, size_t found) {
@@ -194,13 +275,30 @@ uint64_t Session::Impl::row_bytes() const {
   return bytes;
 }
 
-void Session::Impl::AddCheckpoint() {
-  if (!state_.Forgets() || options_.max_checkpoints == 0) return;
-  if (!checkpoints_.empty() && checkpoints_.back().position == words_.size()) {
-    return;
+absl::Status Session::Impl::AddCheckpoint() {
+  if (!WantsCheckpoint()) return absl::OkStatus();
+  GEMMA_RETURN_IF_ERROR(NoThrow([&] {
+    ReserveCheckpoints(checkpoints_.size(), 1);
+    return absl::OkStatus();
+  }));
+  KeepCheckpoint();
+  spare_.clear();
+  return absl::OkStatus();
+}
+
+void Session::Impl::KeepCheckpoint() {
+  if (!WantsCheckpoint()) return;
+  if (checkpoints_.size() == options_.max_checkpoints) {
+    std::rotate(checkpoints_.begin(), checkpoints_.begin() + 1,
+                checkpoints_.end());
+  } else {
+    checkpoints_.push_back({0, 0, std::move(spare_.back())});
+    spare_.pop_back();
   }
-  if (checkpoints_.size() == options_.max_checkpoints) DropOldestCheckpoint();
-  checkpoints_.push_back({words_.size(), floor_, state_.Save()});
+  SavedState& saved = checkpoints_.back();
+  saved.position = words_.size();
+  saved.floor = floor_;
+  state_.Save(saved.snapshot);
 }
 
 const Session::Impl::SavedState* Session::Impl::CheckpointFor(
@@ -234,23 +332,35 @@ absl::Status Session::Impl::Rewind(size_t position) {
         position, whole));
   }
   const size_t start = Reachable(position);
-  if (state_.Forgets() && start < floor_) {
+  Words again;
+  GEMMA_RETURN_IF_ERROR(NoThrow([&] {
+    WordView(words_).First(position).From(start).AppendTo(again);
+    ReserveDue(start, position, NumCheckpoints(start));
+    return absl::OkStatus();
+  }));
+  GoBack(start);
+  return Append(again, WantedLogits::kNone, nullptr);
+}
+
+void Session::Impl::GoBack(size_t position) {
+  if (state_.Forgets() && position < floor_) {
     // Nothing is needed to begin at position 0.
     floor_ = 0;
-    if (const SavedState* saved = CheckpointFor(start); saved != nullptr) {
+    if (const SavedState* saved = CheckpointFor(position); saved != nullptr) {
       floor_ = saved->floor;
       state_.Restore(saved->snapshot);
     }
   }
-  floor_ = std::min(floor_, start);
-  while (!checkpoints_.empty() && checkpoints_.back().position > start) {
-    checkpoints_.pop_back();
-  }
-  Words again;
-  WordView(words_).First(position).From(start).AppendTo(again);
-  words_.Truncate(start);
-  Append(again, WantedLogits::kNone, nullptr);
-  return absl::OkStatus();
+  floor_ = std::min(floor_, position);
+  checkpoints_.erase(checkpoints_.begin() + NumCheckpoints(position),
+                     checkpoints_.end());
+  words_.Truncate(position);
+}
+
+size_t Session::Impl::NumCheckpoints(size_t position) const {
+  size_t count = checkpoints_.size();
+  while (count != 0 && checkpoints_[count - 1].position > position) --count;
+  return count;
 }
 
 size_t Session::Impl::CopiedFloor(size_t position) const {

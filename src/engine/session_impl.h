@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "gemma/session.h"
+#include "ops/matrix_view.h"
 #include "src/engine/batch.h"
 #include "src/engine/draft_policy.h"
 #include "src/engine/executor.h"
@@ -32,7 +34,7 @@ class Session::Impl {
   DraftPolicy& draft_policy() { return draft_policy_; }
   const Words& words() const { return words_; }
   absl::Span<float> logits() { return absl::MakeSpan(logits_); }
-  void set_tap(TapFunction tap) { tap_ = std::move(tap); }
+  void set_tap(TapFunction tap);
   bool has_tap() const { return tap_ != nullptr; }
   size_t remaining() const;
 
@@ -44,19 +46,29 @@ class Session::Impl {
   Segment Next(const WordView& words, size_t most, size_t max_rows,
                WantedLogits logits, const NeededLogits* needed = nullptr);
 
-  // The executor has computed the segment.
-  void Commit(const Segment& segment);
+  // Allocates what appending the words takes. If it fails, nothing has changed.
+  absl::Status Reserve(const WordView& words);
+
+  // Computes a segment of each of some sessions, made by Next, and adds their
+  // words. If it fails, nothing has changed. If a function of a segment
+  // throws, so does this; the sessions then hold what they held, or, where
+  // states of recurrent layers were overwritten, as much of it as Reachable.
+  static absl::Status RunPass(absl::Span<Impl* const> sessions,
+                              absl::Span<const Segment> segments,
+                              MatrixView<float> logits);
 
   // Appends the first of checked words, as many as a pass takes, `most` at
   // most, or more as PassSize has it; returns how many. `out`: of the wanted
-  // logits.
-  size_t AppendPass(const WordView& words, WantedLogits wanted, float* out,
-                    const NeededLogits* needed = nullptr,
-                    size_t most = std::numeric_limits<size_t>::max());
+  // logits. Fails and throws as RunPass.
+  absl::StatusOr<size_t> AppendPass(
+      const WordView& words, WantedLogits wanted, float* out,
+      const NeededLogits* needed = nullptr,
+      size_t most = std::numeric_limits<size_t>::max());
 
-  // Appends checked words. `out`: of the wanted logits.
-  void Append(WordView words, WantedLogits wanted, float* out,
-              const NeededLogits* needed = nullptr);
+  // Appends checked words, pass by pass. `out`: of the wanted logits. If it
+  // fails, nothing has changed; throws as RunPass.
+  absl::Status Append(WordView words, WantedLogits wanted, float* out,
+                      const NeededLogits* needed = nullptr);
 
   // As Append, and checks the words and that there is room for the logits.
   // `on_pass` as Session::Append has it; may be empty.
@@ -75,10 +87,16 @@ class Session::Impl {
                                  size_t logits_size);
 
   // Appends checked continuations of sessions of one executor. `logits`: of the
-  // last position of each.
-  static void AppendBatch(absl::Span<const Continuation> batch, float* logits);
+  // last position of each. Fails and throws as Append.
+  static absl::Status AppendBatch(absl::Span<const Continuation> batch,
+                                  float* logits);
 
-  void AddCheckpoint();
+  // OK, or FailedPrecondition if the calling thread is in a pass of the model.
+  absl::Status CheckCaller() const { return executor_.CheckCaller(); }
+
+  // Keeps a checkpoint at the end, unless there is one. ResourceExhausted if
+  // there is no memory for it.
+  absl::Status AddCheckpoint();
   void DropOldestCheckpoint() { checkpoints_.erase(checkpoints_.begin()); }
   size_t num_checkpoints() const { return checkpoints_.size(); }
   // Of the vectors of its rows, which others may have, too.
@@ -95,6 +113,7 @@ class Session::Impl {
   // without computing anything; not within bidirectional rows.
   size_t Reachable(size_t position) const;
 
+  // If it fails for want of memory, the session holds fewer tokens than wanted.
   absl::Status Rewind(size_t position);
 
   // A session of the same options that has nothing yet becomes one that goes on
@@ -117,6 +136,34 @@ class Session::Impl {
     SequenceState::Snapshot snapshot;
   };
 
+  // Whether checkpoints serve anything.
+  bool HasCheckpoints() const {
+    return state_.Forgets() && options_.max_checkpoints != 0;
+  }
+  // Whether one at the end does: the start of the sequence needs none.
+  bool WantsCheckpoint() const {
+    return HasCheckpoints() && last_checkpoint() != words_.size();
+  }
+
+  // Allocates memory for the checkpoints that are due from `begin` to `end`, if
+  // the `kept` first of those that there are stay. Throws if there is none.
+  void ReserveDue(size_t begin, size_t end, size_t kept);
+  // The same for `more` checkpoints.
+  void ReserveCheckpoints(size_t kept, size_t more);
+  // How many checkpoints are at `position` or before.
+  size_t NumCheckpoints(size_t position) const;
+  // AddCheckpoint, when memory for it is reserved.
+  void KeepCheckpoint();
+
+  // The caches hold what they do after a pass that ends at `position`.
+  void Reached(size_t position);
+  // The executor has computed the segment.
+  void Commit(const Segment& segment);
+  // The pass ended in its midst.
+  void TakeBack(const Segment& segment);
+  // Rewind to a position that is Reachable.
+  void GoBack(size_t position);
+
   // The checkpoint from which `position` is reached without computing; null if
   // there is none.
   const SavedState* CheckpointFor(size_t position) const;
@@ -133,9 +180,10 @@ class Session::Impl {
   Words words_;
   std::vector<float> logits_;  // [vocab_size]
   size_t floor_ = 0;  // first position that rings and states can go back to
-  std::vector<SavedState> checkpoints_;  // in ascending order
-  TapFunction tap_;
-  DraftPolicy draft_policy_;  // what Generate has measured
+  std::vector<SavedState> checkpoints_;         // in ascending order
+  std::vector<SequenceState::Snapshot> spare_;  // for the next ones
+  std::shared_ptr<const TapFunction> tap_;      // a pass keeps it, too
+  DraftPolicy draft_policy_;                    // what Generate has measured
 };
 
 }  // namespace gemma

@@ -20,16 +20,15 @@ absl::StatusOr<absl::Span<float>> Speculator::Append(
     return Row(num_appended_++);
   }
   GEMMA_RETURN_IF_ERROR(Finish());
-  pass_.assign(1, token);
+  next_.assign(1, token);
   AddDraft(most);
   const Stopwatch stopwatch;
-  const absl::StatusOr<absl::Span<float>> logits = RunPass(needed);
-  if (!logits.ok()) {
-    pass_.clear();
-  } else if (drafter_ != nullptr) {
+  GEMMA_ASSIGN_OR_RETURN(const absl::Span<float> logits, RunPass(needed));
+  pass_.swap(next_);
+  num_appended_ = 1;
+  if (drafter_ != nullptr) {
     drafter_->PassTook(pass_.size(), stopwatch.seconds());
   }
-  num_appended_ = std::min<size_t>(pass_.size(), 1);
   return logits;
 }
 
@@ -52,19 +51,19 @@ void Speculator::AddDraft(size_t most) {
   const absl::Span<const TokenId> draft = drafter_->Draft(most);
   if (draft.empty()) return;
   num_drafted_ += draft.size();
-  pass_.insert(pass_.end(), draft.begin(), draft.end());
+  next_.insert(next_.end(), draft.begin(), draft.end());
   const size_t vocab_size = session_.model().config().vocab_size;
-  if (logits_.size() < pass_.size() * vocab_size) {
-    logits_.resize(pass_.size() * vocab_size);
+  if (logits_.size() < next_.size() * vocab_size) {
+    logits_.resize(next_.size() * vocab_size);
   }
 }
 
 absl::StatusOr<absl::Span<float>> Speculator::RunPass(
     const NeededLogits& needed) {
-  if (pass_.size() == 1) return session_.impl().Forward(pass_, needed);
+  if (next_.size() == 1) return session_.impl().Forward(next_, needed);
   const size_t vocab_size = session_.model().config().vocab_size;
   GEMMA_RETURN_IF_ERROR(session_.ForwardAll(
-      pass_, absl::MakeSpan(logits_).first(pass_.size() * vocab_size)));
+      next_, absl::MakeSpan(logits_).first(next_.size() * vocab_size)));
   return Row(0);
 }
 

@@ -47,10 +47,10 @@ class Speculator {
   // Drafted tokens in the session that were not appended yet.
   size_t num_ahead() const { return pass_.size() - num_appended_; }
 
-  // Adds a draft of at most `most` tokens to the pass, and room for its logits.
+  // Adds a draft of at most `most` tokens to next_, and room for its logits.
   void AddDraft(size_t most);
 
-  // Computes pass_. Returns the logits after its first token.
+  // Computes next_. Returns the logits after its first token.
   absl::StatusOr<absl::Span<float>> RunPass(const NeededLogits& needed);
 
   // Of logits_.
@@ -60,6 +60,7 @@ class Speculator {
   Drafter* drafter_;
   std::vector<TokenId> pass_;  // the last pass: a token, then its draft
   size_t num_appended_ = 0;    // of pass_
+  std::vector<TokenId> next_;  // the next one, not yet in the session
   std::vector<float> logits_;  // [pass_.size(), vocab_size] if there is a draft
   size_t num_drafted_ = 0;
   size_t num_accepted_ = 0;

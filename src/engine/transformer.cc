@@ -52,7 +52,9 @@ Transformer::Transformer(const ModelConfig& config, const Weights& weights,
                     ? std::min(max_rows, kMinTileRows - 1)
                     : max_rows),
       rope_(config, max_rows) {
+  // So that no pass allocates anything.
   rows_.reserve(max_rows);
+  panels_.reserve(weights.HeadView().NumPanels());
 }
 
 absl::StatusOr<Transformer> Transformer::Create(const ModelConfig& config,

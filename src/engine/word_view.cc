@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
+#include "src/base/grow_to.h"
 #include "src/base/status_macros.h"
 
 namespace gemma {
@@ -74,6 +75,11 @@ size_t WordView::PassSize(size_t wanted, size_t max_rows) const {
     if (run.begin == 0 && run.count <= max_rows) count = run.count;
   });
   return count;
+}
+
+void WordView::ReserveIn(Words& words) const {
+  GrowTo(words.tokens_.size() + size(), words.tokens_);
+  GrowTo(words.rows_.size() + rows_.size(), words.rows_);
 }
 
 void WordView::AppendTo(Words& words) const {

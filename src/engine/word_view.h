@@ -56,6 +56,9 @@ class WordView {
   // As Words::Whole.
   size_t Whole(size_t size) const;
 
+  // Allocates what AppendTo takes, which then does not throw.
+  void ReserveIn(Words& words) const;
+
   // Adds them to a list of which they are the next words.
   void AppendTo(Words& words) const;
 

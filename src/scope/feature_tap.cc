@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "ops/matrix_view.h"
 #include "ops/workers.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/engine/model_impl.h"
 #include "src/scope/autoencoder_impl.h"
@@ -198,7 +200,7 @@ class FeatureTapper {
         reader.features.empty() ? reader.autoencoder.impl().Encode(
                                       x, reader.top_k, *model_.impl().workers)
                                 : EncodeSome(reader, x);
-    if (!rows.ok()) return;  // no memory, and nobody to tell
+    if (!rows.ok()) throw std::bad_alloc();  // the pass fails
     for (size_t r = 0; r < rows->size(); ++r) {
       on_features_({index, site.position + r, (*rows)[r]});
     }
@@ -256,9 +258,11 @@ absl::Status CheckFits(const Model& model,
 
 absl::StatusOr<TapFunction> FeatureTap(const Model& model,
                                        FeatureTapOptions options) {
-  GEMMA_RETURN_IF_ERROR(CheckAll(model, options.readers, "reader"));
-  GEMMA_RETURN_IF_ERROR(CheckAll(model, options.changes, "change"));
-  return FeatureTapper(model, std::move(options));
+  return NoThrow([&]() -> absl::StatusOr<TapFunction> {
+    GEMMA_RETURN_IF_ERROR(CheckAll(model, options.readers, "reader"));
+    GEMMA_RETURN_IF_ERROR(CheckAll(model, options.changes, "change"));
+    return FeatureTapper(model, std::move(options));
+  });
 }
 
 }  // namespace gemma

@@ -131,7 +131,8 @@ TEST_P(EmbedderTest, HiddenStatesEqualTheReference) {
   };
   const Segment segment = {&*state, ids, 0, WantedLogits::kNone, &tap};
   std::vector<float> out(model.config().embedding_dim());
-  (*executor)->Embed({&segment, 1}, {out.data(), 1, out.size()});
+  ASSERT_TRUE(
+      (*executor)->Embed({&segment, 1}, {out.data(), 1, out.size()}).ok());
   EXPECT_EQ(num_seen, model.config().num_layers() + 1);
 }
 

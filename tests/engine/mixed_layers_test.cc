@@ -466,7 +466,8 @@ TEST(MixedLayers, EmbeddingsAreReference) {
     segment.state = &*state;
     segment.words = tokens;
     std::vector<float> found(kDim);
-    (*executor)->Embed({&segment, 1}, {found.data(), 1, kDim});
+    ASSERT_TRUE(
+        (*executor)->Embed({&segment, 1}, {found.data(), 1, kDim}).ok());
     EXPECT_LE(RelativeError(found, Plain(model.config()).Mean(tokens)),
               kTolerance);
   }

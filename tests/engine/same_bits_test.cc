@@ -116,7 +116,7 @@ TEST_P(SameBits, AnyNeighboursInTheBatch) {
     if (before[i] != 0) {
       const Segment first = {&states[i], tokens.first(before[i]), 0,
                              WantedLogits::kNone};
-      executor->Forward({&first, 1}, {});
+      ASSERT_TRUE(executor->Forward({&first, 1}, {}).ok());
     }
     segments.push_back(
         {&states[i], tokens.subspan(before[i]), before[i], WantedLogits::kAll});
@@ -126,7 +126,8 @@ TEST_P(SameBits, AnyNeighboursInTheBatch) {
                     alone.end());
   }
   std::vector<float> actual(rows * vocab_size);
-  executor->Forward(segments, {actual.data(), rows, vocab_size});
+  ASSERT_TRUE(
+      executor->Forward(segments, {actual.data(), rows, vocab_size}).ok());
   EXPECT_EQ(actual, expected);
 }
 
@@ -240,7 +241,7 @@ TEST_P(SameBits, RewindBeginsAtTheCheckpoint) {
   const Model model = LoadToy(GetParam());
   Session session = NewSession(model, {.max_rollback = 2});
   AllLogits(session, Slice(tokens, 0, 20));
-  session.Checkpoint();
+  ASSERT_TRUE(session.Checkpoint().ok());
   AllLogits(session, Slice(tokens, 20, 60));
   size_t first = 60;
   session.SetTap([&](const TapSite& site, absl::Span<float>) {
@@ -260,7 +261,7 @@ TEST_P(SameBits, RewindStartsAtCheckpoint) {
   for (const size_t back : {0, 1, 5}) {
     Session session = NewSession(model, {.max_rollback = 5});
     AllLogits(session, Slice(tokens, 0, 40));
-    session.Checkpoint();
+    ASSERT_TRUE(session.Checkpoint().ok());
     AllLogits(session, Slice(tokens, 40, 90));
     size_t rows = 0;
     session.SetTap(

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
 #include "gtest/gtest.h"
 #include "tests/formats/error_of.h"
@@ -17,7 +18,7 @@
 namespace gemma {
 
 inline std::string ScopePath(const std::string& name) {
-  return std::string(GEMMA_TESTDATA_DIR) + "/scope/" + name;
+  return absl::StrCat(GEMMA_TESTDATA_DIR, "/scope/", name);
 }
 
 // An autoencoder of a toy, and where its files say that it belongs.

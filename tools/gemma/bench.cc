@@ -127,7 +127,8 @@ class Sequences {
       }
       GEMMA_RETURN_IF_ERROR(CheckFits(session, total));
       GEMMA_RETURN_IF_ERROR(Fill(session, tokens.first(test.depth)));
-      session.Checkpoint();  // makes coming back cheap
+      // Makes coming back cheap.
+      GEMMA_RETURN_IF_ERROR(session.Checkpoint());
       result.sessions_.push_back(std::move(session));
     }
     result.logits_.resize(test.batch * model.config().vocab_size);

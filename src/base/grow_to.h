@@ -1,0 +1,22 @@
+// Room in vectors.
+
+#ifndef GEMMA_SRC_BASE_GROW_TO_H_
+#define GEMMA_SRC_BASE_GROW_TO_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+namespace gemma {
+
+// Makes room for `size` elements, and for more if the vector grows by few: many
+// calls take about as long as one.
+template <class T>
+void GrowTo(size_t size, std::vector<T>& vector) {
+  if (size <= vector.capacity()) return;
+  vector.reserve(std::max(size, 2 * vector.capacity()));
+}
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_BASE_GROW_TO_H_
