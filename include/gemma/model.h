@@ -107,8 +107,11 @@ struct MemoryUse {
   uint64_t weights = 0;  // packed
   uint64_t cache = 0;    // of the sessions
   uint64_t scratch = 0;  // of passes, and for logits
+  // The checkpoints that SessionOptions::checkpoint_interval makes. A call of
+  // Session::Checkpoint may add one more, up to max_checkpoints.
+  uint64_t checkpoints = 0;
   // All of it.
-  uint64_t total() const { return weights + cache + scratch; }
+  uint64_t total() const { return weights + cache + scratch + checkpoints; }
 };
 
 // A loaded model, immutable and cheap to copy: copies share what was loaded,
@@ -148,8 +151,9 @@ class GEMMA_EXPORT Model {
   // What the files hold, in their order.
   const std::vector<TensorSummary>& tensors() const;
 
-  // What the model and num_sessions sessions of these options take, without
-  // checkpoints.
+  // What the model and num_sessions sessions of these options take. With
+  // options that no session may have, the cache takes 2^62 bytes: more than
+  // any memory has.
   MemoryUse MemoryFor(const SessionOptions& options,
                       size_t num_sessions = 1) const;
 

@@ -45,7 +45,7 @@ struct SessionOptions {
   // Keep a checkpoint of local and recurrent layers every so many tokens; 0:
   // only where Checkpoint() is called. The start of the sequence always is one.
   size_t checkpoint_interval = 0;
-  // The oldest checkpoints are dropped beyond this number.
+  // The oldest checkpoints are dropped beyond this number, 4096 at most.
   size_t max_checkpoints = 8;
   // How keys and values are kept.
   CacheFormat cache_format = CacheFormat::kAuto;
@@ -143,7 +143,9 @@ class GEMMA_EXPORT Session {
   // The session that was saved: what follows is the same, bit for bit, as if it
   // had gone on. Logits are not saved; to have those of the last token, Rewind
   // by one and append it again. DataLoss if the file is damaged or no saved
-  // session, FailedPrecondition if it was saved with another model.
+  // session, FailedPrecondition if it was saved with another model or the model
+  // was loaded without weights. The options are those of the file, within the
+  // limits of Create: Model::MemoryFor counts what they may take.
   static absl::StatusOr<Session> Restore(const Model& model,
                                          std::string_view path);
 

@@ -1,7 +1,6 @@
 #include "src/engine/batcher.h"
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <utility>
 
@@ -38,7 +37,7 @@ SessionOptions Batcher::SequenceOptions(const EngineOptions& options) {
   sequence.max_tokens = options.max_tokens;
   sequence.cache_format = options.cache_format;
   // What the pool has room for.
-  sequence.max_checkpoints = std::numeric_limits<size_t>::max();
+  sequence.max_checkpoints = Session::Impl::kMaxCheckpoints;
   return sequence;
 }
 

@@ -10,6 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "ops/aligned_buffer.h"
 #include "ops/ops.h"
+#include "src/base/saturating.h"
 
 namespace gemma {
 
@@ -29,7 +30,7 @@ class KvCache {
     }
     // Of keys and values together.
     size_t Bytes() const {
-      return 2 * Slots() * num_kv_heads * CacheRowBytes(type, head_dim);
+      return Product({2, Slots(), num_kv_heads, CacheRowBytes(type, head_dim)});
     }
   };
 

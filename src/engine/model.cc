@@ -9,10 +9,12 @@
 #include "gemma/error_reason.h"
 #include "gemma/limits.h"
 #include "src/base/no_throw.h"
+#include "src/base/saturating.h"
 #include "src/base/status_macros.h"
 #include "src/engine/batch.h"
 #include "src/engine/model_impl.h"
 #include "src/engine/sequence_state.h"
+#include "src/engine/session_impl.h"
 #include "src/engine/transformer.h"
 #include "src/formats/checkpoint.h"
 #include "src/model/load_tokenizer.h"
@@ -85,6 +87,15 @@ void CompleteStopTokens(Model::Impl& impl) {
   stops.erase(std::unique(stops.begin(), stops.end()), stops.end());
   std::erase_if(stops,
                 [&](TokenId token) { return !impl.config.has_token(token); });
+}
+
+// How many checkpoints a session makes on its own, at most.
+size_t NumCheckpoints(const ModelConfig& config,
+                      const SessionOptions& options) {
+  if (options.checkpoint_interval == 0) return 0;
+  if (!HasGlobal(config)) return options.max_checkpoints;
+  return std::min(options.max_checkpoints,
+                  options.max_tokens / options.checkpoint_interval);
 }
 
 }  // namespace
@@ -196,7 +207,15 @@ MemoryUse Model::MemoryFor(const SessionOptions& options,
       pools ? CacheType::kF32 : model.CacheTypeOf(options.cache_format)};
   MemoryUse use;
   use.weights = model.weights.bytes;
-  use.cache = num_sessions * SequenceState::Bytes(model.config, limits);
+  if (Session::Impl::CheckOptions(options).ok()) {
+    use.cache =
+        Product({num_sessions, SequenceState::Bytes(model.config, limits)});
+    use.checkpoints =
+        Product({num_sessions, NumCheckpoints(model.config, options),
+                 SequenceState::SnapshotBytes(model.config, limits)});
+  } else {
+    use.cache = kTooMuch;
+  }
   use.scratch = Transformer::ScratchBytes(model.config, max_rows,
                                           model.workers->num_threads());
   if (!pools) {

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "ops/aligned_buffer.h"
+#include "src/base/saturating.h"
 
 namespace gemma {
 
@@ -27,7 +28,7 @@ class RecurrentState {
     // The inputs that the oldest of those positions' successors need.
     size_t InputSlots() const { return max_rollback + conv_width; }
     size_t Bytes() const {
-      return (StateSlots() + InputSlots()) * lru_width * sizeof(float);
+      return Product({StateSlots() + InputSlots(), lru_width, sizeof(float)});
     }
   };
 

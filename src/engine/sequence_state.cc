@@ -43,6 +43,15 @@ RecurrentState::Shape RecurrentShape(const ModelConfig& config,
   return {config.lru_width, config.conv_width, limits.max_rollback};
 }
 
+// Bytes of the state that is the layer's own.
+uint64_t BytesOf(const ModelConfig& config, const SequenceLimits& limits,
+                 size_t layer) {
+  if (OwnerOf(config, layer) != layer) return 0;
+  return config.layers[layer].type == BlockType::kRecurrent
+             ? RecurrentShape(config, limits).Bytes()
+             : KvShape(config, limits, config.layers[layer]).Bytes();
+}
+
 // What a layer still holds of the positions before the last. A local layer's
 // ring has room for the rows of a pass, which after the pass are as good as
 // any.
@@ -69,11 +78,17 @@ uint64_t SequenceState::Bytes(const ModelConfig& config,
                               const SequenceLimits& limits) {
   uint64_t bytes = 0;
   for (size_t i = 0; i < config.num_layers(); ++i) {
-    if (OwnerOf(config, i) != i) continue;
-    const LayerConfig& layer = config.layers[i];
-    bytes += layer.type == BlockType::kRecurrent
-                 ? RecurrentShape(config, limits).Bytes()
-                 : KvShape(config, limits, layer).Bytes();
+    bytes = Sum({bytes, BytesOf(config, limits, i)});
+  }
+  return bytes;
+}
+
+uint64_t SequenceState::SnapshotBytes(const ModelConfig& config,
+                                      const SequenceLimits& limits) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < config.num_layers(); ++i) {
+    if (config.layers[i].type == BlockType::kGlobalAttention) continue;
+    bytes = Sum({bytes, BytesOf(config, limits, i)});
   }
   return bytes;
 }

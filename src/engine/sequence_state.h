@@ -46,6 +46,10 @@ class SequenceState {
     return recurrent_states_[index_[layer]];
   }
 
+  // Bytes that a Snapshot of it would take.
+  static uint64_t SnapshotBytes(const ModelConfig& config,
+                                const SequenceLimits& limits);
+
   // Calls `use` with all bytes that the sequence needs when `position` comes
   // next, in pieces. States of one model, one cache_type and one max_rollback
   // have the same pieces, in the same order.

@@ -4,8 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/strings/str_format.h"
-#include "gemma/limits.h"
+#include "absl/strings/str_cat.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/engine/executor.h"
@@ -15,22 +14,6 @@
 
 namespace gemma {
 namespace {
-
-constexpr size_t kMaxRollback = size_t{1} << 16;
-
-absl::Status CheckOptions(const SessionOptions& options) {
-  if (options.max_tokens < 1 || options.max_tokens > kMaxSessionTokens) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("max_tokens is %u, wanted 1 to %u", options.max_tokens,
-                        kMaxSessionTokens));
-  }
-  if (options.max_rollback > kMaxRollback) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("max_rollback is %u, wanted 0 to %u",
-                        options.max_rollback, kMaxRollback));
-  }
-  return absl::OkStatus();
-}
 
 // Whether it may have sessions.
 absl::Status CheckModel(const Model& model) {
@@ -50,7 +33,7 @@ absl::Status CheckModel(const Model& model) {
 absl::StatusOr<Session> Session::Create(const Model& model,
                                         SessionOptions options) {
   return NoThrow([&]() -> absl::StatusOr<Session> {
-    GEMMA_RETURN_IF_ERROR(CheckOptions(options));
+    GEMMA_RETURN_IF_ERROR(Impl::CheckOptions(options));
     GEMMA_RETURN_IF_ERROR(CheckModel(model));
     GEMMA_ASSIGN_OR_RETURN(Executor * executor, model.impl().executor());
     const SequenceLimits limits = {
@@ -144,12 +127,17 @@ absl::Status Session::Save(std::string_view path) const {
 absl::StatusOr<Session> Session::Restore(const Model& model,
                                          std::string_view path) {
   return NoThrow([&]() -> absl::StatusOr<Session> {
+    GEMMA_RETURN_IF_ERROR(CheckModel(model));
     GEMMA_ASSIGN_OR_RETURN(
         const SessionFile file,
         SessionFile::Open(std::string(path), Impl::FingerprintOf(model),
                           model.config()));
-    GEMMA_ASSIGN_OR_RETURN(Session session,
-                           Create(model, file.session().options));
+    const SessionOptions& options = file.session().options;
+    if (const absl::Status status = Impl::CheckOptions(options); !status.ok()) {
+      return absl::DataLossError(
+          absl::StrCat(path, ": not a saved session: ", status.message()));
+    }
+    GEMMA_ASSIGN_OR_RETURN(Session session, Create(model, options));
     GEMMA_RETURN_IF_ERROR(session.impl_->Restore(file));
     return session;
   });

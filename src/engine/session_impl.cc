@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <limits>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "gemma/limits.h"
 #include "src/base/grow_to.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
@@ -23,6 +25,24 @@ Session::Impl::Impl(const Model& model, const SessionOptions& options,
       state_(std::move(state)),
       logits_(model.config().vocab_size) {
   if (bounded_) words_.Reserve(options.max_tokens);
+}
+
+absl::Status Session::Impl::CheckOptions(const SessionOptions& options) {
+  if (options.max_tokens < 1 || options.max_tokens > kMaxSessionTokens) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "max_tokens is %u, wanted 1 to %u", options.max_tokens, kMaxSessionTokens));
+  }
+  for (const auto& [name, value, most] :
+       {std::tuple("max_rollback", options.max_rollback, kMaxRollback),
+        std::tuple("checkpoint_interval", options.checkpoint_interval,
+                   kMaxSessionTokens),
+        std::tuple("max_checkpoints", options.max_checkpoints,
+                   kMaxCheckpoints)}) {
+    if (value <= most) continue;
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s is %u, wanted 0 to %u", name, value, most));
+  }
+  return absl::OkStatus();
 }
 
 size_t Session::Impl::remaining() const {

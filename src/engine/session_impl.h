@@ -25,8 +25,15 @@ namespace gemma {
 
 class Session::Impl {
  public:
+  // Of any session.
+  static constexpr size_t kMaxRollback = size_t{1} << 16;
+  static constexpr size_t kMaxCheckpoints = size_t{1} << 12;
+
   Impl(const Model& model, const SessionOptions& options, Executor& executor,
        SequenceState state);
+
+  // OK, or InvalidArgument that names the option that is out of range.
+  static absl::Status CheckOptions(const SessionOptions& options);
 
   const Model& model() const { return model_; }
   const SessionOptions& options() const { return options_; }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
@@ -10,6 +12,7 @@
 
 #include "gtest/gtest.h"
 #include "src/engine/model_impl.h"
+#include "src/engine/session_impl.h"
 #include "tests/support/for_each_target.h"
 #include "tests/support/toy_models.h"
 
@@ -298,6 +301,64 @@ TEST(Session, RefusesBadArguments) {
   EXPECT_EQ(session.position(), 0u);
   EXPECT_TRUE(session.Forward({2, 3, 4, 5}).ok());
   EXPECT_EQ(session.remaining(), 0u);
+}
+
+TEST(Session, CheckpointOptionsAreBounded) {
+  const Model model = LoadOrDie(ToyPath("gemma2"), {});
+  constexpr size_t kMost = std::numeric_limits<size_t>::max();
+  const auto code = [&](const SessionOptions& options) {
+    return Session::Create(model, options).status().code();
+  };
+  using enum absl::StatusCode;
+  EXPECT_EQ(code({.max_checkpoints = 4096}), kOk);
+  EXPECT_EQ(code({.max_checkpoints = 4097}), kInvalidArgument);
+  EXPECT_EQ(code({.max_checkpoints = kMost}), kInvalidArgument);
+  EXPECT_EQ(code({.checkpoint_interval = size_t{1} << 24}), kOk);
+  EXPECT_EQ(code({.checkpoint_interval = kMost}), kInvalidArgument);
+}
+
+// Beyond the bound, each takes the place of the oldest.
+TEST(Session, CheckpointsAreCounted) {
+  const Model model = LoadOrDie(ToyPath("recurrent_gemma"), {});
+  const SessionOptions options = {.checkpoint_interval = 4,
+                                  .max_checkpoints = 3};
+  Session session = NewSession(model, options);
+  const std::vector<TokenId> tokens = Prompt(40, 1);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    ASSERT_TRUE(session.Append({tokens[i]}).ok());
+    EXPECT_EQ(session.impl().num_checkpoints(),
+              std::min<size_t>((i + 1) / 4, 3));
+  }
+  const uint64_t each = session.impl().checkpoint_bytes();
+  EXPECT_EQ(model.MemoryFor(options).checkpoints, 3 * each);
+  EXPECT_EQ(model.MemoryFor({}).checkpoints, 0u);
+  const Model bounded = LoadOrDie(ToyPath("gemma2"), {});
+  EXPECT_EQ(bounded
+                .MemoryFor({.max_tokens = 64,
+                            .checkpoint_interval = 40,
+                            .max_checkpoints = 3})
+                .checkpoints,
+            NewSession(bounded, {.max_tokens = 64}).impl().checkpoint_bytes());
+}
+
+TEST(Session, MemoryNeverWraps) {
+  for (const Toy& toy : AllToys()) {
+    const Model model = LoadToy(toy);
+    const uint64_t least = model.MemoryFor({.max_tokens = 1}).total();
+    EXPECT_GE(model.MemoryFor({.max_tokens = size_t{1} << 24}).total(), least);
+    for (int bits = 0; bits < 64; ++bits) {
+      const size_t many = std::numeric_limits<size_t>::max() >> bits;
+      if (many <= size_t{1} << 24) break;
+      for (const SessionOptions& options :
+           {SessionOptions{.max_tokens = many},
+            SessionOptions{.max_rollback = many},
+            SessionOptions{.max_tokens = many, .max_rollback = many}}) {
+        const MemoryUse use = model.MemoryFor(options);
+        EXPECT_GE(use.cache, uint64_t{1} << 62) << toy.name << bits;
+        EXPECT_GE(use.total(), uint64_t{1} << 62) << toy.name << bits;
+      }
+    }
+  }
 }
 
 TEST(Session, SequencesWithoutGlobalLayersGrowOn) {

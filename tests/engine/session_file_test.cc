@@ -197,6 +197,19 @@ TEST_F(SessionFileTest, ReplacesWhatWasThereOrLeavesIt) {
   EXPECT_EQ(NumFiles(), 2u);
 }
 
+TEST_F(SessionFileTest, NeedsWeights) {
+  const Model model = LoadOrDie(ToyPath("gemma2"), {});
+  Session session = NewSession(model, {.max_tokens = 20});
+  ASSERT_TRUE(session.Append(Prompt(5)).ok());
+  ASSERT_TRUE(session.Save(Path()).ok());
+  LoadOptions options;
+  options.skip_weights = true;
+  const Model outline = LoadOrDie(ToyPath("gemma2"), options);
+  const absl::Status status = Session::Restore(outline, Path()).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status));
+  EXPECT_THAT(ErrorOf(status), HasSubstr("without its weights"));
+}
+
 TEST_F(SessionFileTest, DamageIsFound) {
   const Model model = LoadOrDie(ToyPath("gemma2"), {});
   Session session = NewSession(model, {.max_tokens = 20});
@@ -249,6 +262,10 @@ TEST_F(SessionFileTest, HostileNumbersAreRefused) {
     EXPECT_NE(restore(32, number, 8), "OK");  // max_rollback
     EXPECT_NE(restore(56, number, 8), "OK");  // floor
   }
+  for (const uint64_t number : {uint64_t{4097}, ~uint64_t{0}}) {
+    EXPECT_THAT(restore(48, number, 8), HasSubstr("max_checkpoints"));
+  }
+  EXPECT_THAT(restore(40, ~uint64_t{0}, 8), HasSubstr("checkpoint_interval"));
   EXPECT_THAT(restore(24, 4, 8), HasSubstr("5 tokens"));
   EXPECT_THAT(restore(72, ~uint64_t{0}, 4), HasSubstr("out of range"));
   EXPECT_THAT(restore(72, model.config().vocab_size, 4),
