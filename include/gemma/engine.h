@@ -66,7 +66,8 @@ struct Completion {
 
 // Where the answer to a request comes. Movable. May be used from any thread,
 // and may outlive the engine. Destroying it cancels the request and waits until
-// its functions are no longer called, unless one of them destroys it.
+// its functions are no longer called; only where the request waits for the
+// caller, see Wait, it does not wait.
 class GEMMA_EXPORT Ticket {
  public:
   ~Ticket();
@@ -82,8 +83,9 @@ class GEMMA_EXPORT Ticket {
 
   // Waits for the answer; valid as long as the ticket. To be cancelled or late
   // is no failure but a stop reason. Internal if a function of the request
-  // threw, ResourceExhausted if there was no memory for its caches. Not to be
-  // called from a function of a request.
+  // threw, ResourceExhausted if there was no memory. FailedPrecondition, at
+  // once, while the request waits for the caller: in a function of a request of
+  // the same engine, and in a tap of a session of the same model.
   const absl::StatusOr<Completion>& Wait() const;
 
   // The library's own; see src/engine/ticket_state.h.
@@ -116,7 +118,8 @@ class GEMMA_EXPORT Ticket {
 // The functions of requests (on_text, on_prompt, on_token, cancelled) are
 // called by the engine's thread between passes: all requests wait while one
 // runs, so slow consumers should be handed the text. One that throws fails its
-// request only.
+// request only. They may use sessions of the model, which computes for them
+// meanwhile.
 class GEMMA_EXPORT Engine {
  public:
   // Fails if an option is out of range, the model has no tokenizer, or there is
@@ -129,8 +132,8 @@ class GEMMA_EXPORT Engine {
   // that are scored.
   static MemoryUse MemoryFor(const Model& model, const EngineOptions& options);
 
-  // Cancels all requests and waits for that. Not to be called from a function
-  // of a request.
+  // Cancels all requests and waits for that; where requests wait for the
+  // caller, see Ticket::Wait, they end soon after.
   ~Engine();
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
@@ -142,8 +145,8 @@ class GEMMA_EXPORT Engine {
 
  private:
   class Impl;
-  explicit Engine(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Engine(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace gemma

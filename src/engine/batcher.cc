@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "src/base/status_macros.h"
+#include "src/engine/guarded.h"
 
 namespace gemma {
 namespace {
@@ -41,9 +42,12 @@ SessionOptions Batcher::SequenceOptions(const EngineOptions& options) {
   return sequence;
 }
 
-void Batcher::Add(std::shared_ptr<Ticket::State> ticket) {
-  running_.push_back(std::make_unique<RunningRequest>(std::move(ticket), model_,
-                                                      tokenizer_, executor_));
+void Batcher::Add(std::shared_ptr<Ticket::State> ticket) noexcept {
+  absl::Status status = Guarded([&] {
+    running_.push_back(std::make_unique<RunningRequest>(ticket, model_,
+                                                        tokenizer_, executor_));
+  });
+  if (!status.ok()) ticket->Finish(std::move(status));
 }
 
 void Batcher::Step() {
@@ -224,7 +228,7 @@ size_t Batcher::NumCheckpoints() const {
   return count;
 }
 
-void Batcher::CancelAll() {
+void Batcher::CancelAll() noexcept {
   for (const auto& request : running_) {
     request->Cancel();
     request->CheckInterruption();
@@ -232,12 +236,12 @@ void Batcher::CancelAll() {
   Sweep();
 }
 
-void Batcher::FailAll(const absl::Status& status) {
+void Batcher::FailAll(const absl::Status& status) noexcept {
   for (const auto& request : running_) request->Fail(status);
   Sweep();
 }
 
-void Batcher::Sweep() {
+void Batcher::Sweep() noexcept {
   for (auto it = running_.begin(); it != running_.end();) {
     if (!(*it)->ended()) {
       ++it;
@@ -247,7 +251,10 @@ void Batcher::Sweep() {
     it = running_.erase(it);
     std::optional<Session> session = request->Finish();
     if (!session.has_value()) continue;
-    pool_.Keep(*std::move(session), request->pieces(), NumCheckpoints());
+    // Without memory for it, nobody begins with what it has.
+    Guarded([&] {
+      pool_.Keep(*std::move(session), request->pieces(), NumCheckpoints());
+    }).IgnoreError();
   }
 }
 

@@ -33,14 +33,16 @@ class Batcher {
 
   size_t num_running() const { return running_.size(); }
 
-  void Add(std::shared_ptr<Ticket::State> ticket);
+  // The ticket is finished at once if there is no memory for its request.
+  void Add(std::shared_ptr<Ticket::State> ticket) noexcept;
 
-  // Computes a token of each running answer, and a piece of one prompt.
+  // Computes a token of each running answer, and a piece of one prompt. May
+  // throw; all requests can be ended then.
   void Step();
 
   // Ends all requests.
-  void CancelAll();
-  void FailAll(const absl::Status& status);
+  void CancelAll() noexcept;
+  void FailAll(const absl::Status& status) noexcept;
 
  private:
   using Running = std::list<std::unique_ptr<RunningRequest>>;
@@ -74,7 +76,7 @@ class Batcher {
   size_t NumCheckpoints() const;
 
   // Tells the tickets of those that have ended.
-  void Sweep();
+  void Sweep() noexcept;
 
   const Model model_;
   const Tokenizer& tokenizer_;

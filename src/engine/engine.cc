@@ -4,7 +4,6 @@
 #include <limits>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -12,6 +11,8 @@
 
 #include "absl/strings/str_format.h"
 #include "gemma/limits.h"
+#include "src/base/no_throw.h"
+#include "src/base/saturating.h"
 #include "src/base/status_macros.h"
 #include "src/engine/answer.h"
 #include "src/engine/batcher.h"
@@ -40,24 +41,38 @@ absl::Status Check(const EngineOptions& options) {
 
 }  // namespace
 
+// Shared by the engine and its thread, so that functions of requests may
+// destroy the engine.
 class Engine::Impl {
  public:
   Impl(const Model& model, const Tokenizer& tokenizer, Executor& executor,
        const EngineOptions& options)
       : model_(model),
+        executor_(executor),
         options_(options),
         max_rows_(executor.max_rows()),
         batcher_(model, tokenizer, executor, options),
-        queue_(options.max_queued, options.max_queued_per_client),
-        thread_([this] { Run(); }) {}
+        queue_(options.max_queued, options.max_queued_per_client) {}
 
-  ~Impl() {
+  // Throws if there is no thread.
+  static void Start(const std::shared_ptr<Impl>& impl) {
+    impl->thread_ = std::thread([impl] { impl->Run(); });
+    impl->thread_id_ = impl->thread_.get_id();
+  }
+
+  void Stop() {
     {
       const std::lock_guard lock(mutex_);
       stop_ = true;
     }
     wake_.notify_one();
-    thread_.join();
+    // It cannot end while this thread waits: then it ends on its own.
+    if (std::this_thread::get_id() == thread_id_ ||
+        Executor::InPassOf(&executor_)) {
+      thread_.detach();
+    } else {
+      thread_.join();
+    }
   }
 
   absl::StatusOr<Ticket> Submit(Request request) {
@@ -72,8 +87,8 @@ class Engine::Impl {
     const WordView prompt = request.words.empty() ? WordView(request.prompt)
                                                   : WordView(request.words);
     GEMMA_RETURN_IF_ERROR(Answer::CheckPrompt(prompt, room, config, max_rows_));
-    auto state =
-        std::make_shared<Ticket::State>(std::move(request), thread_.get_id());
+    auto state = std::make_shared<Ticket::State>(std::move(request), thread_id_,
+                                                 &executor_);
     {
       const std::lock_guard lock(mutex_);
       GEMMA_RETURN_IF_ERROR(queue_.Push(state));
@@ -83,18 +98,18 @@ class Engine::Impl {
   }
 
  private:
-  void Run() {
+  // Whatever throws, each request ends.
+  void Run() noexcept {
     while (Wait()) {
-      try {
+      const absl::Status status = Guarded([this] {
         Admit();
         DropInterrupted();
         batcher_.Step();
-      } catch (const std::bad_alloc&) {
-        batcher_.FailAll(absl::ResourceExhaustedError("out of memory"));
-      }
+      });
+      if (!status.ok()) batcher_.FailAll(status);
     }
     batcher_.CancelAll();
-    for (const RequestQueue::Item& item : queue_.items()) {
+    while (const RequestQueue::Item item = Pop()) {
       item->FinishUnbegun(StopReason::kCancelled);
     }
   }
@@ -110,14 +125,16 @@ class Engine::Impl {
 
   void Admit() {
     while (batcher_.num_running() < options_.max_sequences) {
-      RequestQueue::Item item;
-      {
-        const std::lock_guard lock(mutex_);
-        item = queue_.Pop();
-      }
+      RequestQueue::Item item = Pop();
       if (item == nullptr) return;
       batcher_.Add(std::move(item));
     }
+  }
+
+  // The next request that waits, or null.
+  RequestQueue::Item Pop() {
+    const std::lock_guard lock(mutex_);
+    return queue_.Pop();
   }
 
   // Ends requests that wait and shall not, or no longer.
@@ -145,6 +162,7 @@ class Engine::Impl {
   }
 
   const Model model_;
+  const Executor& executor_;
   const EngineOptions options_;
   const size_t max_rows_;  // of a pass
   Batcher batcher_;        // the thread's
@@ -155,41 +173,53 @@ class Engine::Impl {
   bool stop_ = false;
 
   std::thread thread_;
+  std::thread::id thread_id_;  // also when detached
 };
 
 absl::StatusOr<Engine> Engine::Create(const Model& model,
                                       const EngineOptions& options) {
-  GEMMA_RETURN_IF_ERROR(Check(options));
-  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
-  // Tells what is wrong with the rest.
-  GEMMA_RETURN_IF_ERROR(
-      Session::Create(model, Batcher::SequenceOptions(options)).status());
-  GEMMA_ASSIGN_OR_RETURN(Executor * executor, model.impl().executor());
-  try {
-    return Engine(
-        std::make_unique<Impl>(model, *tokenizer, *executor, options));
-  } catch (const std::system_error& error) {
-    return absl::ResourceExhaustedError(
-        absl::StrFormat("no thread for the engine: %s", error.what()));
-  }
+  return NoThrow([&]() -> absl::StatusOr<Engine> {
+    GEMMA_RETURN_IF_ERROR(Check(options));
+    GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
+    // Tells what is wrong with the rest.
+    GEMMA_RETURN_IF_ERROR(
+        Session::Create(model, Batcher::SequenceOptions(options)).status());
+    GEMMA_ASSIGN_OR_RETURN(Executor * executor, model.impl().executor());
+    auto impl = std::make_shared<Impl>(model, *tokenizer, *executor, options);
+    try {
+      Impl::Start(impl);
+    } catch (const std::system_error& error) {
+      return absl::ResourceExhaustedError(
+          absl::StrFormat("no thread for the engine: %s", error.what()));
+    }
+    return Engine(std::move(impl));
+  });
 }
 
 MemoryUse Engine::MemoryFor(const Model& model, const EngineOptions& options) {
   MemoryUse use =
       model.MemoryFor(Batcher::SequenceOptions(options), options.max_sequences);
   // The logits of a pass: of each answer, and of a piece of a prompt.
-  use.scratch +=
-      (options.max_sequences + 1) * model.config().vocab_size * sizeof(float);
+  use.scratch = Sum({use.scratch, Product({Sum({options.max_sequences, 1}),
+                                           model.config().vocab_size,
+                                           sizeof(float)})});
   return use;
 }
 
-Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Engine::~Engine() = default;
+Engine::Engine(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() {
+  if (impl_ != nullptr) impl_->Stop();
+}
 Engine::Engine(Engine&&) noexcept = default;
-Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&& other) noexcept {
+  // What this held ends with `old`.
+  const Engine old = std::move(*this);
+  impl_ = std::move(other.impl_);
+  return *this;
+}
 
 absl::StatusOr<Ticket> Engine::Submit(Request request) {
-  return impl_->Submit(std::move(request));
+  return NoThrow([&] { return impl_->Submit(std::move(request)); });
 }
 
 }  // namespace gemma

@@ -3,25 +3,25 @@
 #ifndef GEMMA_SRC_ENGINE_GUARDED_H_
 #define GEMMA_SRC_ENGINE_GUARDED_H_
 
-#include <exception>
-
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/no_throw.h"
 
 namespace gemma {
 
-// Calls `body`. Internal if that throws.
-inline absl::Status Guarded(absl::FunctionRef<void()> body) {
-  try {
+// Calls `body`. ResourceExhausted if memory ends in it, Internal if it throws
+// anything else.
+inline absl::Status Guarded(absl::FunctionRef<void()> body) noexcept {
+  absl::Status status = NoThrow([&] {
     body();
     return absl::OkStatus();
-  } catch (const std::exception& error) {
+  });
+  if (!absl::IsInternal(status)) return status;
+  return NoThrow([&] {
     return absl::InternalError(
-        absl::StrCat("a function of the request threw: ", error.what()));
-  } catch (...) {
-    return absl::InternalError("a function of the request threw");
-  }
+        absl::StrCat("a function of the request threw: ", status.message()));
+  });
 }
 
 }  // namespace gemma

@@ -220,8 +220,9 @@ MemoryUse Model::MemoryFor(const SessionOptions& options,
                                           model.workers->num_threads());
   if (!pools) {
     // The sessions' logits, and those of a draft; see generate.h.
-    use.scratch += (kMaxDraftRows + num_sessions) * model.config.vocab_size *
-                   sizeof(float);
+    use.scratch +=
+        Product({Sum({kMaxDraftRows, num_sessions}), model.config.vocab_size,
+                 sizeof(float)});
   }
   return use;
 }

@@ -23,9 +23,13 @@ absl::Status RequestQueue::Push(Item item) {
                         waiting, name));
   }
   if (client == clients_.end()) {
-    client = clients_.insert(clients_.end(), {name, {}});
+    // Nothing has changed if this throws: no client is without items.
+    std::list<Client> added;
+    added.push_back({name, {std::move(item)}});
+    clients_.splice(clients_.end(), added);
+  } else {
+    client->items.push_back(std::move(item));
   }
-  client->items.push_back(std::move(item));
   ++size_;
   return absl::OkStatus();
 }

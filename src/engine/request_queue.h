@@ -23,7 +23,8 @@ class RequestQueue {
   RequestQueue(size_t max_size, size_t max_per_client)
       : max_size_(max_size), max_per_client_(max_per_client) {}
 
-  // ResourceExhausted that names the bound if there is no room.
+  // ResourceExhausted that names the bound if there is no room. Changes nothing
+  // if it throws.
   absl::Status Push(Item item);
 
   // The next one, which leaves the queue; null if it is empty.

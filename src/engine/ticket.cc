@@ -5,11 +5,15 @@
 
 namespace gemma {
 
-Ticket::State::State(Request request, std::thread::id engine_thread)
+Ticket::State::State(Request request, std::thread::id engine_thread,
+                     const Executor* executor)
     : request_(std::move(request)),
       prompt_(request_.words.empty() ? Words(std::move(request_.prompt))
                                      : std::move(request_.words)),
-      engine_thread_(engine_thread) {
+      engine_thread_(engine_thread),
+      executor_(executor),
+      held_up_(absl::FailedPreconditionError(
+          "waited for by a function that the request waits for")) {
   const Grammar*& grammar = request_.options.grammar;
   if (grammar != nullptr) grammar = &grammar_.emplace(*grammar);
   std::function<bool()>& cancelled = request_.options.cancelled;
@@ -38,6 +42,7 @@ bool Ticket::State::done() const {
 
 const absl::StatusOr<Completion>& Ticket::State::Wait() const {
   std::unique_lock lock(mutex_);
+  if (!result_.has_value() && HoldsUp()) return held_up_;
   finished_.wait(lock, [this] { return result_.has_value(); });
   return *result_;
 }
@@ -47,7 +52,7 @@ Ticket::Ticket(std::shared_ptr<State> state) : state_(std::move(state)) {}
 Ticket::~Ticket() {
   if (state_ == nullptr) return;
   state_->Cancel();
-  if (!state_->on_engine_thread()) state_->Wait();
+  if (!state_->HoldsUp()) state_->Wait();
 }
 
 Ticket::Ticket(Ticket&&) noexcept = default;

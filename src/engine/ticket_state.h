@@ -13,13 +13,16 @@
 #include "gemma/engine.h"
 #include "gemma/words.h"
 #include "src/base/stopwatch.h"
+#include "src/engine/executor.h"
 
 namespace gemma {
 
 class Ticket::State {
  public:
-  // `engine_thread` calls the request's functions.
-  State(Request request, std::thread::id engine_thread);
+  // `engine_thread` calls the request's functions, and computes it with
+  // `executor`.
+  State(Request request, std::thread::id engine_thread,
+        const Executor* executor = nullptr);
 
   // The request; it also ends when the ticket is cancelled.
   const Request& request() const { return request_; }
@@ -37,9 +40,12 @@ class Ticket::State {
   void FinishUnbegun(StopReason reason);
 
   bool done() const;
+  // FailedPrecondition if HoldsUp and not done.
   const absl::StatusOr<Completion>& Wait() const;
-  bool on_engine_thread() const {
-    return std::this_thread::get_id() == engine_thread_;
+  // Whether the request cannot end while the calling thread waits.
+  bool HoldsUp() const {
+    return std::this_thread::get_id() == engine_thread_ ||
+           Executor::InPassOf(executor_);
   }
 
  private:
@@ -47,6 +53,8 @@ class Ticket::State {
   const Words prompt_;
   std::optional<Grammar> grammar_;  // the request's, whatever its caller does
   const std::thread::id engine_thread_;
+  const Executor* const executor_;            // only compared: it may be gone
+  const absl::StatusOr<Completion> held_up_;  // what Wait returns then
   const Stopwatch stopwatch_;
   std::atomic<bool> cancelled_ = false;
 

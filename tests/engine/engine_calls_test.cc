@@ -1,0 +1,120 @@
+// What functions of requests and taps may do with an engine: it works, or it is
+// refused, and nobody waits for ever.
+
+#include <cstddef>
+#include <functional>
+#include <latch>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/formats/error_of.h"
+#include "tests/support/requests.h"
+#include "tests/support/without_hanging.h"
+
+namespace gemma {
+namespace {
+
+const Toy kToy = {"", "gemma3"};
+
+// Calls `once` in the first call of a tap while `session` appends tokens.
+void InTap(Session& session, const std::function<void()>& once) {
+  bool called = false;
+  session.SetTap([&](const TapSite&, absl::Span<float>) {
+    if (!std::exchange(called, true)) once();
+  });
+  EXPECT_EQ(ErrorOf(session.Append({2, 5, 7})), "OK");
+  EXPECT_TRUE(called);
+  session.SetTap(nullptr);
+}
+
+TEST(EngineCalls, TapsMayNotWait) {
+  WithoutHanging([] {
+    const Model model = LoadSpeakingToy(kToy, 2, 64);
+    absl::StatusOr<Engine> engine = Engine::Create(model);
+    ASSERT_EQ(ErrorOf(engine), "OK");
+    std::optional<Ticket> kept;
+    Session session = NewSession(model);
+    InTap(session, [&] {
+      absl::StatusOr<Ticket> ticket = engine->Submit(Ask(MakePrompt(20, 1)));
+      ASSERT_EQ(ErrorOf(ticket), "OK");
+      kept = *std::move(ticket);
+      EXPECT_EQ(kept->Wait().status().code(),
+                absl::StatusCode::kFailedPrecondition);
+      EXPECT_FALSE(kept->done());
+      // Nor is one waited for that is dropped, or an engine that ends.
+      EXPECT_TRUE(engine->Submit(Ask(MakePrompt(20, 2))).ok());
+      absl::StatusOr<Engine> dropped = Engine::Create(model);
+      ASSERT_EQ(ErrorOf(dropped), "OK");
+      EXPECT_TRUE(dropped->Submit(Ask(MakePrompt(20, 3))).ok());
+    });
+    EXPECT_EQ(ErrorOf(kept->Wait()), "OK");
+  });
+}
+
+TEST(EngineCalls, FunctionsUseSessions) {
+  WithoutHanging([] {
+    const Model model = LoadSpeakingToy(kToy, 2, 64);
+    const std::vector<float> expected = AllLogits(model, MakePrompt(9, 4));
+    absl::StatusOr<Engine> engine = Engine::Create(model);
+    ASSERT_EQ(ErrorOf(engine), "OK");
+    Request request = Ask(MakePrompt(20, 1));
+    size_t calls = 0;
+    request.options.on_token = [&](const ScoredToken&) {
+      ++calls;
+      EXPECT_EQ(AllLogits(model, MakePrompt(9, 4)), expected);
+    };
+    absl::StatusOr<Ticket> ticket = engine->Submit(request);
+    ASSERT_EQ(ErrorOf(ticket), "OK");
+    EXPECT_EQ(ErrorOf(ticket->Wait()), "OK");
+    EXPECT_EQ(calls, 4u);
+  });
+}
+
+TEST(EngineCalls, FunctionsMayNotWait) {
+  WithoutHanging([] {
+    const Model model = LoadSpeakingToy(kToy, 2, 64);
+    absl::StatusOr<Engine> engine = Engine::Create(model);
+    ASSERT_EQ(ErrorOf(engine), "OK");
+    std::optional<Ticket> second;
+    Request request = Ask(MakePrompt(20, 1), 1);
+    request.options.on_token = [&](const ScoredToken&) {
+      absl::StatusOr<Ticket> ticket = engine->Submit(Ask(MakePrompt(20, 2)));
+      ASSERT_EQ(ErrorOf(ticket), "OK");
+      second = *std::move(ticket);
+      EXPECT_EQ(second->Wait().status().code(),
+                absl::StatusCode::kFailedPrecondition);
+    };
+    absl::StatusOr<Ticket> first = engine->Submit(request);
+    ASSERT_EQ(ErrorOf(first), "OK");
+    EXPECT_EQ(ErrorOf(first->Wait()), "OK");
+    EXPECT_EQ(ErrorOf(second->Wait()), "OK");
+  });
+}
+
+TEST(EngineCalls, FunctionsMayEndTheEngine) {
+  WithoutHanging([] {
+    const Model model = LoadSpeakingToy(kToy, 2, 64);
+    absl::StatusOr<Engine> created = Engine::Create(model);
+    ASSERT_EQ(ErrorOf(created), "OK");
+    std::optional<Engine> engine = *std::move(created);
+    std::latch submitted(1);
+    Request request = Ask(MakePrompt(20, 1), 100);
+    request.options.on_token = [&](const ScoredToken&) {
+      submitted.wait();
+      engine.reset();
+    };
+    absl::StatusOr<Ticket> first = engine->Submit(request);
+    ASSERT_EQ(ErrorOf(first), "OK");
+    submitted.count_down();
+    absl::StatusOr<Completion> answer = first->Wait();
+    ASSERT_EQ(ErrorOf(answer), "OK");
+    EXPECT_EQ(answer->stats.stop_reason, StopReason::kCancelled);
+    EXPECT_EQ(answer->tokens.size(), 1u);
+    EXPECT_FALSE(engine.has_value());
+  });
+}
+
+}  // namespace
+}  // namespace gemma
