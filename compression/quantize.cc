@@ -233,13 +233,6 @@ class ValueRowEncoder {
   size_t cols_;
 };
 
-bool IsFinite(std::span<const float> values) {
-  // Infinities and NaN give NaN.
-  float sum = 0.0f;
-  for (const float value : values) sum += value * 0.0f;
-  return sum == 0.0f;
-}
-
 // Calls take(row, bytes) for each of rows [begin, end).
 template <class Encoder, class Take>
 std::optional<size_t> EncodeRows(const WeightView& w,
@@ -249,7 +242,7 @@ std::optional<size_t> EncodeRows(const WeightView& w,
   std::vector<float> values(w.cols);
   for (size_t row = begin; row < end; ++row) {
     DecodeRow(w, row, values.data());
-    if (!IsFinite(values)) return row;
+    if (!AllFinite(values)) return row;
     encoder.Encode(values.data(), take(row));
   }
   return std::nullopt;
@@ -269,6 +262,13 @@ std::optional<size_t> EncodeAs(const WeightView& w,
 }
 
 }  // namespace
+
+bool AllFinite(std::span<const float> values) {
+  // Infinities and NaN give NaN.
+  float sum = 0.0f;
+  for (const float value : values) sum += value * 0.0f;
+  return sum == 0.0f;
+}
 
 bool CanQuantize(Format format) {
   switch (format) {

@@ -16,6 +16,9 @@ namespace gemma {
 // IQ4_NL, Q6_K and our own formats.
 bool CanQuantize(Format format);
 
+// Whether no value is infinite or NaN.
+bool AllFinite(std::span<const float> values);
+
 // Encodes rows [begin, end) of w in `format` (CanQuantize, w.cols a multiple of
 // its blocks) into out, the place of row `begin`.
 //

@@ -11,6 +11,7 @@
 #include "ops/aligned_buffer.h"
 #include "ops/ops.h"
 #include "src/base/saturating.h"
+#include "src/base/divide_up.h"
 
 namespace gemma {
 
@@ -25,9 +26,7 @@ class KvCache {
     CacheType type = CacheType::kF32;
 
     // Whole tiles of them.
-    size_t Slots() const {
-      return (num_slots + kCacheTile - 1) / kCacheTile * kCacheTile;
-    }
+    size_t Slots() const { return RoundUp(num_slots, kCacheTile); }
     // Of keys and values together.
     size_t Bytes() const {
       return Product({2, Slots(), num_kv_heads, CacheRowBytes(type, head_dim)});

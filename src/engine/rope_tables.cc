@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/ops.h"
+#include "src/base/divide_up.h"
 
 namespace gemma {
 namespace {
@@ -20,7 +21,7 @@ std::vector<RopeConfig> Distinct(const ModelConfig& config) {
 
 // Values of cosines or sines, each table beginning on a cache line.
 size_t TableSize(const RopeConfig& rope, size_t max_rows) {
-  return (max_rows * (rope.rotary_dim / 2) + 15) / 16 * 16;
+  return RoundUp(max_rows * (rope.rotary_dim / 2), 16);
 }
 
 std::vector<float> Frequencies(const RopeConfig& rope) {

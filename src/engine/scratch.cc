@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "src/base/divide_up.h"
+
 namespace gemma {
 namespace {
 
@@ -13,7 +15,7 @@ uint64_t Place(const ModelConfig& c, size_t max_rows, float* start,
   const auto place = [&](MatrixView<float> Scratch::*view, size_t cols) {
     if (s != nullptr) s->*view = {start + used, max_rows, cols};
     // Each begins on a cache line.
-    used += (max_rows * cols + 15) / 16 * 16;
+    used += RoundUp(max_rows * cols, 16);
   };
   place(&Scratch::x, c.model_dim);
   place(&Scratch::normed, c.model_dim);

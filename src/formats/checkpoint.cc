@@ -20,6 +20,7 @@
 #include "src/formats/checkpoint_files.h"
 #include "src/formats/directory.h"
 #include "src/formats/safetensors.h"
+#include "src/os/path.h"
 
 namespace gemma {
 namespace {

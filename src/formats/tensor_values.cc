@@ -9,20 +9,19 @@
 #include "compression/codec.h"
 #include "compression/codec_nuq.h"
 #include "src/base/checked_reader.h"
+#include "src/base/divide_up.h"
 
 namespace gemma {
 namespace {
 
 constexpr size_t kTablesAlignment = 64;
 
-size_t NumTables(size_t values) {
-  return (values + NUQ::kBlockValues - 1) / NUQ::kBlockValues;
-}
+size_t NumTables(size_t values) { return DivideUp(values, NUQ::kBlockValues); }
 
 // Where the codes begin if all tables come first.
 size_t TablesFirstBytes(size_t values) {
   const size_t tables = NumTables(values) * NUQ::kTableBytes;
-  return (tables + kTablesAlignment - 1) / kTablesAlignment * kTablesAlignment;
+  return RoundUp(tables, kTablesAlignment);
 }
 
 // The values of a NUQ stream, as SFP.

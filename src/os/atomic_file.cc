@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
+#include "src/os/path.h"
 #include "src/os/system_error.h"
 
 namespace gemma {
@@ -34,12 +35,6 @@ std::string TemporaryName(const std::string& path) {
   std::string name = absl::StrCat(path, ".");
   for (int i = 0; i < 6; ++i) name.push_back(kLetters[letter(random)]);
   return name;
-}
-
-std::string DirectoryOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return path.substr(0, slash + 1);
 }
 
 // A name of the open file that any user may link from.

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "gemma/error_reason.h"
+#include "src/base/divide_up.h"
 #include "src/os/system_error.h"
 
 namespace gemma {
@@ -111,7 +112,7 @@ void MappedFile::Release(absl::Span<const uint8_t> part) const {
   const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   // The mapping starts on a page, so these are offsets of pages in the file.
   const size_t offset = begin - file_begin;
-  const size_t first = (offset + page - 1) / page * page;
+  const size_t first = RoundUp(offset, page);
   size_t last = (offset + part.size()) / page * page;
   // The file's last page has no other owner.
   if (offset + part.size() == size_) last = size_;

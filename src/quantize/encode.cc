@@ -8,6 +8,7 @@
 
 #include "compression/pack.h"
 #include "compression/quantize.h"
+#include "src/base/divide_up.h"
 
 namespace gemma {
 namespace {
@@ -51,7 +52,7 @@ bool Encode(const WeightView& from, const Encoding& to,
             std::vector<uint8_t>& out) {
   out.resize(EncodedBytes(to, from.rows, from.cols));
   const std::span<const float> weights(importance.data(), importance.size());
-  const size_t panels = (from.rows + kEncodeRows - 1) / kEncodeRows;
+  const size_t panels = DivideUp(from.rows, kEncodeRows);
   std::atomic<bool> is_finite = true;
   workers.ForEach(panels, [&](size_t panel, size_t) {
     const bool is_good = to.packed.has_value()

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "compression/pack.h"
 #include "compression/quantize.h"
+#include "src/base/divide_up.h"
 #include "src/base/status_macros.h"
 
 namespace gemma {
@@ -22,11 +23,9 @@ constexpr size_t kTaskPanels = 16;
 constexpr size_t kTaskRows = 8;
 constexpr size_t kChunkRows = 128;
 
-size_t DivideUp(size_t a, size_t b) { return (a + b - 1) / b; }
-
 // `cols` filled up to whole blocks.
 size_t WholeBlocks(Format format, size_t cols) {
-  return DivideUp(cols, BlockValues(format)) * BlockValues(format);
+  return RoundUp(cols, BlockValues(format));
 }
 
 absl::Status NoMemory(const ArrayInFile& array, size_t bytes) {
