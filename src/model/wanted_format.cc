@@ -1,7 +1,6 @@
 #include "src/model/wanted_format.h"
 
 #include <algorithm>
-#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "src/model/sampled_error.h"
@@ -9,47 +8,33 @@
 namespace gemma {
 namespace {
 
-struct NamedType {
-  WeightType type;
-  std::string_view name;
-  Format format;  // of kKeep unused
-};
-constexpr NamedType kTypes[] = {
-    {WeightType::kKeep, "keep", Format::kF32},
-    {WeightType::kBF16, "bf16", Format::kBF16},
-    {WeightType::kQ8, "q8", Format::kQ8_0},
-    {WeightType::kQ6, "q6", Format::kN6_16},
-    {WeightType::kQ5, "q5", Format::kN5_16},
-    {WeightType::kQ4, "q4", Format::kN4_16},
-    {WeightType::kQ4S, "q4s", Format::kN4_32},
-    {WeightType::kQ4_0, "q4_0", Format::kQ4_0},
-};
-
 // Rounding to bfloat16 alone leaves 0.17 %; other weights have 8 % in Q4_0.
 constexpr double kOnGridError = 0.005;
 constexpr size_t kGridRows = 16;
 
+// Of all types but kKeep.
 Format FormatOf(WeightType type) {
-  return std::find_if(std::begin(kTypes), std::end(kTypes),
-                      [&](const NamedType& t) { return t.type == type; })
-      ->format;
+  switch (type) {
+    case WeightType::kKeep:
+    case WeightType::kBF16:
+      return Format::kBF16;
+    case WeightType::kQ8:
+      return Format::kQ8_0;
+    case WeightType::kQ6:
+      return Format::kN6_16;
+    case WeightType::kQ5:
+      return Format::kN5_16;
+    case WeightType::kQ4:
+      return Format::kN4_16;
+    case WeightType::kQ4S:
+      return Format::kN4_32;
+    case WeightType::kQ4_0:
+      return Format::kQ4_0;
+  }
+  return Format::kBF16;
 }
 
 }  // namespace
-
-std::string_view WeightTypeName(WeightType type) {
-  for (const NamedType& entry : kTypes) {
-    if (entry.type == type) return entry.name;
-  }
-  return "";
-}
-
-std::optional<WeightType> ParseWeightType(std::string_view name) {
-  for (const NamedType& entry : kTypes) {
-    if (entry.name == name) return entry.type;
-  }
-  return std::nullopt;
-}
 
 double BitsPerWeight(Format format, size_t cols) {
   const WeightView row = {format, 1, cols, nullptr};
