@@ -17,10 +17,10 @@
 #include "src/engine/session_impl.h"
 #include "src/engine/transformer.h"
 #include "src/formats/checkpoint.h"
-#include "src/model/load_tokenizer.h"
 #include "src/model/num_threads.h"
 #include "src/model/read_config.h"
 #include "src/model/sbs_tensors.h"
+#include "src/text/load_tokenizer.h"
 
 namespace gemma {
 namespace {
@@ -220,9 +220,8 @@ MemoryUse Model::MemoryFor(const SessionOptions& options,
                                           model.workers->num_threads());
   if (!pools) {
     // The sessions' logits, and those of a draft; see generate.h.
-    use.scratch +=
-        Product({Sum({kMaxDraftRows, num_sessions}), model.config.vocab_size,
-                 sizeof(float)});
+    use.scratch += Product({Sum({kMaxDraftRows, num_sessions}),
+                            model.config.vocab_size, sizeof(float)});
   }
   return use;
 }

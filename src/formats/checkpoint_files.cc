@@ -12,6 +12,7 @@
 #include "src/formats/directory.h"
 #include "src/formats/sbs.h"
 #include "src/os/mapped_file.h"
+#include "src/os/path.h"
 #include "src/os/same_file.h"
 
 namespace gemma {
@@ -58,11 +59,6 @@ bool IsSbsFile(const std::string& path) {
 }
 
 }  // namespace
-
-std::string DirectoryOf(const std::string& path) {
-  const std::string directory = fs::path(path).parent_path().string();
-  return directory.empty() ? "." : directory;
-}
 
 bool HasSafetensors(const std::string& directory) {
   return Exists(directory, "model.safetensors") ||

@@ -11,9 +11,6 @@
 
 namespace gemma {
 
-// Where a file is; "." if its path names no directory.
-std::string DirectoryOf(const std::string& path);
-
 // Whether it is a directory as Hugging Face has them, with weights.
 bool HasSafetensors(const std::string& directory);
 

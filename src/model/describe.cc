@@ -14,7 +14,7 @@
 #include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
 #include "src/model/canonicalize.h"
-#include "src/model/load_tokenizer.h"
+#include "src/text/load_tokenizer.h"
 #include "src/os/mapped_file.h"
 
 namespace gemma {

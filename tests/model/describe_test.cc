@@ -10,7 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/model/load_tokenizer.h"
+#include "src/text/load_tokenizer.h"
 #include "src/model/read_config.h"
 #include "src/text/tokenizer_impl.h"
 #include "tests/formats/error_of.h"

@@ -1,4 +1,4 @@
-#include "src/model/load_tokenizer.h"
+#include "src/text/load_tokenizer.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -257,7 +257,6 @@ absl::Status CheckTokenizer(const Tokenizer& tokenizer,
       tokenizer.vocab_size(), config.vocab_size));
 }
 
-// Declared in gemma/tokenizer.h; here because this room knows files.
 absl::StatusOr<Tokenizer> Tokenizer::Load(std::string_view path) {
   GEMMA_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
                          OpenCheckpoint(std::string(path)));

@@ -1,4 +1,4 @@
-#include "src/model/load_tokenizer.h"
+#include "src/text/load_tokenizer.h"
 
 #include <string>
 #include <vector>

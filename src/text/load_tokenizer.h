@@ -1,7 +1,7 @@
 // The tokenizer of a checkpoint.
 
-#ifndef GEMMA_SRC_MODEL_LOAD_TOKENIZER_H_
-#define GEMMA_SRC_MODEL_LOAD_TOKENIZER_H_
+#ifndef GEMMA_SRC_TEXT_LOAD_TOKENIZER_H_
+#define GEMMA_SRC_TEXT_LOAD_TOKENIZER_H_
 
 #include <string_view>
 
@@ -25,4 +25,4 @@ absl::Status CheckTokenizer(const Tokenizer& tokenizer,
 
 }  // namespace gemma
 
-#endif  // GEMMA_SRC_MODEL_LOAD_TOKENIZER_H_
+#endif  // GEMMA_SRC_TEXT_LOAD_TOKENIZER_H_
