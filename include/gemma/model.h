@@ -75,8 +75,8 @@ struct LoadOptions {
   // Called now and then from the loading thread; returning false cancels.
   std::function<bool(const LoadProgress&)> progress;
   // Called once, when all shapes were checked and before memory is taken for
-  // weights: config, tensors and MemoryFor answer already. An error ends the
-  // loading, and is its result. The model has no sessions yet.
+  // weights: config, tokenizer, tensors and MemoryFor answer already. An error
+  // ends the loading, and is its result. The model has no sessions yet.
   std::function<absl::Status(const Model&)> before_weights;
   // Stop there: the model tells what it is and what it would take, and has no
   // sessions.

@@ -65,8 +65,8 @@ struct LayerConfig {
   std::optional<size_t> kv_source;  // the layer whose keys and values it reads;
                                     // none: its own
 
-  size_t q_dim() const { return num_heads * head_dim; }
-  size_t kv_dim() const { return num_kv_heads * head_dim; }
+  size_t q_dim() const { return num_heads * head_dim; }      // of all queries
+  size_t kv_dim() const { return num_kv_heads * head_dim; }  // of all keys
 
   friend bool operator==(const LayerConfig&, const LayerConfig&) = default;
 };

@@ -18,8 +18,7 @@
 #include "src/engine/transformer.h"
 #include "src/formats/checkpoint.h"
 #include "src/model/num_threads.h"
-#include "src/model/read_config.h"
-#include "src/model/sbs_tensors.h"
+#include "src/model/outline.h"
 #include "src/text/load_tokenizer.h"
 
 namespace gemma {
@@ -98,6 +97,21 @@ size_t NumCheckpoints(const ModelConfig& config,
                   options.max_tokens / options.checkpoint_interval);
 }
 
+// Gives the model its tokenizer and the tokens that end a text. A model without
+// a tokenizer still computes; one with a broken tokenizer is a broken model.
+absl::Status TakeTokenizer(absl::StatusOr<Tokenizer> tokenizer,
+                           std::string_view path, Model::Impl& impl) {
+  if (!tokenizer.ok() && !absl::IsNotFound(tokenizer.status())) {
+    return tokenizer.status();
+  }
+  impl.tokenizer = std::move(tokenizer);
+  if (impl.tokenizer.ok()) {
+    GEMMA_RETURN_IF_ERROR(CheckTokenizer(*impl.tokenizer, impl.config, path));
+  }
+  CompleteStopTokens(impl);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 ThreadCounts ThreadsFor(const LoadOptions& options) {
@@ -122,29 +136,27 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   impl.num_decode_threads = threads.decode;
   GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint,
                          OpenCheckpoint(std::string(path)));
-  GEMMA_ASSIGN_OR_RETURN(impl.config,
-                         ReadConfig(checkpoint, options.recurrent_window));
-  GEMMA_RETURN_IF_ERROR(BindSbsTensors(impl.config, checkpoint));
+  GEMMA_ASSIGN_OR_RETURN(const Outline outline,
+                         ReadOutline(checkpoint, options.recurrent_window));
+  impl.config = outline.config;
   impl.has_chat_template = checkpoint.has_chat_template;
   impl.tensors = Summaries(checkpoint);
-  GEMMA_ASSIGN_OR_RETURN(
-      impl.weights, PlanWeights(checkpoint, impl.config, options.quantize));
-  if (options.before_weights) {
-    GEMMA_RETURN_IF_ERROR(options.before_weights(model));
-  }
+  GEMMA_ASSIGN_OR_RETURN(impl.weights,
+                         PlanWeights(checkpoint, outline, options.quantize));
   // It takes about as long as packing the weights of a small model.
   std::future<absl::StatusOr<Tokenizer>> tokenizer =
       TokenizerInBackground(checkpoint, *impl.workers);
+  if (options.before_weights) {
+    GEMMA_RETURN_IF_ERROR(TakeTokenizer(tokenizer.get(), path, impl));
+    GEMMA_RETURN_IF_ERROR(options.before_weights(model));
+  }
   absl::StatusOr<Weights> weights = std::move(impl.weights);
   if (!options.skip_weights) {
-    weights = LoadWeights(checkpoint, impl.config, options.quantize,
-                          *impl.workers, options.progress);
+    weights = LoadWeights(checkpoint, outline, options.quantize, *impl.workers,
+                          options.progress);
   }
-  // A model without a tokenizer still computes; one with a broken tokenizer is
-  // a broken model.
-  impl.tokenizer = tokenizer.get();
-  if (!impl.tokenizer.ok() && !absl::IsNotFound(impl.tokenizer.status())) {
-    return impl.tokenizer.status();
+  if (tokenizer.valid()) {
+    GEMMA_RETURN_IF_ERROR(TakeTokenizer(tokenizer.get(), path, impl));
   }
   GEMMA_RETURN_IF_ERROR(weights.status());
   impl.weights = *std::move(weights);
@@ -152,10 +164,6 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   if (impl.has_weights && HasPacked(checkpoint)) {
     impl.files = std::move(checkpoint.files);
   }
-  if (impl.tokenizer.ok()) {
-    GEMMA_RETURN_IF_ERROR(CheckTokenizer(*impl.tokenizer, impl.config, path));
-  }
-  CompleteStopTokens(impl);
   return model;
 }
 

@@ -5,9 +5,11 @@
 
 #include "absl/strings/str_format.h"
 #include "ops/ops.h"
+#include "src/base/divide_up.h"
 #include "src/engine/ffw_block.h"
 #include "src/engine/recurrent_block.h"
 #include "src/engine/tap.h"
+#include "src/model/weight_table.h"
 
 namespace gemma {
 namespace {
@@ -28,14 +30,11 @@ bool RowsMatter(const Weights& weights, Arithmetic arithmetic) {
   const auto matters = [&](const Matrix& m) {
     return m.view.rows != 0 && gemma::RowsMatter(m.view, arithmetic);
   };
-  const auto any = [&](const LayerWeights& w) {
-    return matters(w.q_proj) || matters(w.k_proj) || matters(w.v_proj) ||
-           matters(w.o_proj) || matters(w.gate_proj) || matters(w.up_proj) ||
-           matters(w.down_proj) || matters(w.linear_x) || matters(w.linear_y) ||
-           matters(w.linear_out);
-  };
-  return gemma::RowsMatter(weights.HeadView(), arithmetic) ||
-         std::any_of(weights.layers.begin(), weights.layers.end(), any);
+  bool any = gemma::RowsMatter(weights.HeadView(), arithmetic);
+  for (const LayerWeights& layer : weights.layers) {
+    ForEachOf<Matrix>(layer, [&](const Matrix& m) { any = any || matters(m); });
+  }
+  return any;
 }
 
 }  // namespace
@@ -210,7 +209,7 @@ void Transformer::Logits(std::span<const Segment> segments,
   if (config_.final_logits_soft_cap == 0.0f) return;
   // Pieces that keep all threads busy even for one row.
   constexpr size_t kPiece = 4096;
-  const size_t pieces = (logits.cols + kPiece - 1) / kPiece;
+  const size_t pieces = DivideUp(logits.cols, kPiece);
   context_.workers().ForEach(wanted * pieces, [&](size_t task, size_t) {
     const size_t begin = task % pieces * kPiece;
     const size_t size = std::min(kPiece, logits.cols - begin);

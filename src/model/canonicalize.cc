@@ -7,8 +7,9 @@
 
 namespace gemma {
 
-void CanonicalizeNorm(CheckpointKind kind, std::vector<float>& weight) {
-  if (kind == CheckpointKind::kGguf) return;
+void CanonicalizeNorm(const Conventions& conventions,
+                      std::vector<float>& weight) {
+  if (!conventions.norms_minus_one) return;
   for (float& w : weight) w += 1.0f;
 }
 
@@ -24,9 +25,9 @@ std::vector<float> TransposeConv(const std::vector<float>& weight,
   return out;
 }
 
-void CanonicalizeRecurrentParam(CheckpointKind kind,
+void CanonicalizeRecurrentParam(const Conventions& conventions,
                                 std::vector<float>& a_param) {
-  if (kind == CheckpointKind::kSbs) return;
+  if (conventions.stores_log_a) return;
   for (float& a : a_param) {
     // softplus(a) = ln(1 + e^a), written so that e^a cannot overflow.
     const double x = a;
@@ -36,8 +37,9 @@ void CanonicalizeRecurrentParam(CheckpointKind kind,
   }
 }
 
-void StoreRecurrentParam(CheckpointKind kind, std::vector<float>& values) {
-  if (kind != CheckpointKind::kSbs) return;
+void StoreRecurrentParam(const Conventions& conventions,
+                         std::vector<float>& values) {
+  if (!conventions.stores_log_a) return;
   for (float& value : values) {
     // y = softplus(a) = -value / 8, so a = ln(e^y - 1), written so that e^y
     // cannot overflow.

@@ -10,25 +10,26 @@
 
 #include "compression/weight_view.h"
 #include "gemma/model_config.h"
-#include "src/formats/checkpoint.h"
+#include "src/model/conventions.h"
 
 namespace gemma {
 
-// Norm weights as they multiply: Hugging Face and gemma.cpp store them minus
-// one, GGUF not.
-void CanonicalizeNorm(CheckpointKind kind, std::vector<float>& weight);
+// Norm weights as they multiply.
+void CanonicalizeNorm(const Conventions& conventions,
+                      std::vector<float>& weight);
 
 // [channels, taps] as stored, to [taps, channels].
 std::vector<float> TransposeConv(const std::vector<float>& weight, size_t taps);
 
 // -8 softplus(a_param), the RG-LRU's log a at a fully open recurrent gate
-// (Griffin, arXiv 2402.19427, equation 3, with c = 8). gemma.cpp stores that.
-void CanonicalizeRecurrentParam(CheckpointKind kind,
+// (Griffin, arXiv 2402.19427, equation 3, with c = 8).
+void CanonicalizeRecurrentParam(const Conventions& conventions,
                                 std::vector<float>& a_param);
 
 // Its inverse: a_param as GGUF and Hugging Face files store it, of what a file
-// of that kind stores.
-void StoreRecurrentParam(CheckpointKind kind, std::vector<float>& values);
+// of these conventions stores.
+void StoreRecurrentParam(const Conventions& conventions,
+                         std::vector<float>& values);
 
 // Rows of a gate's strip, stored [in, out], as float32 [out, in].
 // `strip` is the view of one strip's `in` rows.

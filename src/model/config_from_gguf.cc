@@ -16,15 +16,15 @@
 namespace gemma {
 namespace {
 
-// Keys that may hold one number for each layer.
+// KeyReader that may hold one number for each layer.
 constexpr std::string_view kFfwKey = "feed_forward_length";
 constexpr std::string_view kHeadsKey = "attention.head_count";
 constexpr std::string_view kKvHeadsKey = "attention.head_count_kv";
 
 // Reads "<architecture>.<key>".
-class Keys {
+class KeyReader {
  public:
-  Keys(const GgufMetadata& metadata, std::string architecture)
+  KeyReader(const GgufMetadata& metadata, std::string architecture)
       : metadata_(metadata), architecture_(std::move(architecture)) {}
 
   template <class T>
@@ -40,7 +40,7 @@ class Keys {
     return metadata_.IsArray(Name(key));
   }
   std::string Name(std::string_view key) const {
-    return absl::StrCat(architecture_, ".", key);
+    return GgufKey(architecture_, key);
   }
   // "file: key <key>", for messages.
   std::string Where(std::string_view key) const {
@@ -54,7 +54,8 @@ class Keys {
 
 // The first size of a key that must be there: one number, or an array of a
 // number for each layer.
-absl::Status ReadFirst(const Keys& keys, std::string_view key, size_t& size) {
+absl::Status ReadFirst(const KeyReader& keys, std::string_view key,
+                       size_t& size) {
   if (!keys.IsArray(key)) return keys.ReadRequired(key, size);
   std::vector<size_t> sizes;
   GEMMA_RETURN_IF_ERROR(keys.Read(key, sizes));
@@ -63,7 +64,7 @@ absl::Status ReadFirst(const Keys& keys, std::string_view key, size_t& size) {
 }
 
 // The sizes of each layer where the key is an array.
-absl::Status ReadEach(const Keys& keys, std::string_view key,
+absl::Status ReadEach(const KeyReader& keys, std::string_view key,
                       size_t LayerConfig::*member, ModelConfig& c) {
   if (!keys.IsArray(key)) return absl::OkStatus();
   std::vector<size_t> sizes;
@@ -84,7 +85,7 @@ absl::Status ReadEach(const Keys& keys, std::string_view key,
 }
 
 // Reads the size of a head of keys, which is that of one of values, too.
-absl::Status ReadHeadDim(const Keys& keys, std::string_view key_length,
+absl::Status ReadHeadDim(const KeyReader& keys, std::string_view key_length,
                          std::string_view value_length, size_t& head_dim) {
   GEMMA_RETURN_IF_ERROR(keys.Read(key_length, head_dim));
   size_t of_values = head_dim;
@@ -95,7 +96,8 @@ absl::Status ReadHeadDim(const Keys& keys, std::string_view key_length,
                       of_values, key_length, head_dim));
 }
 
-absl::Status ReadSizes(const Keys& keys, size_t& num_layers, ConfigDraft& c) {
+absl::Status ReadSizes(const KeyReader& keys, size_t& num_layers,
+                       ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(keys.ReadRequired("embedding_length", c.model_dim));
   GEMMA_RETURN_IF_ERROR(ReadFirst(keys, kFfwKey, c.all.ffw_dim));
   GEMMA_RETURN_IF_ERROR(ReadFirst(keys, kHeadsKey, c.all.num_heads));
@@ -120,7 +122,7 @@ absl::Status ReadSizes(const Keys& keys, size_t& num_layers, ConfigDraft& c) {
 
 // What layers have for themselves: sizes in arrays, and the heads of local
 // layers where they differ from the others'.
-absl::Status ReadDifferences(const Keys& keys, ModelConfig& c) {
+absl::Status ReadDifferences(const KeyReader& keys, ModelConfig& c) {
   GEMMA_RETURN_IF_ERROR(ReadEach(keys, kFfwKey, &LayerConfig::ffw_dim, c));
   GEMMA_RETURN_IF_ERROR(ReadEach(keys, kHeadsKey, &LayerConfig::num_heads, c));
   GEMMA_RETURN_IF_ERROR(
@@ -141,7 +143,7 @@ absl::Status ReadDifferences(const Keys& keys, ModelConfig& c) {
 
 // Scaling of the global layers' frequencies, in Gemma 3 and in models that have
 // no others.
-absl::Status ReadScaledRope(const Keys& keys, ConfigDraft& c) {
+absl::Status ReadScaledRope(const KeyReader& keys, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base", c.rope_base_global));
   std::string scaling = "none";
   GEMMA_RETURN_IF_ERROR(keys.Read("rope.scaling.type", scaling));
@@ -154,7 +156,7 @@ absl::Status ReadScaledRope(const Keys& keys, ConfigDraft& c) {
                       keys.Where("rope.scaling.type"), scaling));
 }
 
-absl::Status ReadRope(const Keys& keys, ConfigDraft& c) {
+absl::Status ReadRope(const KeyReader& keys, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(ReadScaledRope(keys, c));
   if (c.rope_factor_global == 1.0f) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -163,7 +165,7 @@ absl::Status ReadRope(const Keys& keys, ConfigDraft& c) {
 }
 
 // Blocks by period, or from a list of whether each layer is local.
-absl::Status ReadBlocks(const Keys& keys, size_t num_layers, size_t period,
+absl::Status ReadBlocks(const KeyReader& keys, size_t num_layers, size_t period,
                         std::vector<BlockType>& blocks) {
   constexpr std::string_view kKey = "attention.sliding_window_pattern";
   if (!keys.IsArray(kKey)) {
@@ -190,7 +192,8 @@ absl::Status ReadBlocks(const Keys& keys, size_t num_layers, size_t period,
   return absl::OkStatus();
 }
 
-absl::Status ReadGemma2(const Keys& keys, size_t num_layers, ConfigDraft& c) {
+absl::Status ReadGemma2(const KeyReader& keys, size_t num_layers,
+                        ConfigDraft& c) {
   c.post_norms = true;
   c.sliding_window = 4096;
   c.attn_logits_soft_cap = 50.0f;  // the first files lack these keys
@@ -208,7 +211,8 @@ absl::Status ReadGemma2(const Keys& keys, size_t num_layers, ConfigDraft& c) {
   return absl::OkStatus();
 }
 
-absl::Status ReadGemma3(const Keys& keys, size_t num_layers, ConfigDraft& c) {
+absl::Status ReadGemma3(const KeyReader& keys, size_t num_layers,
+                        ConfigDraft& c) {
   c.post_norms = true;
   c.qk_norm = true;
   c.rope_base_global = 1000000.0f;
@@ -230,7 +234,7 @@ absl::Status ReadGemma3(const Keys& keys, size_t num_layers, ConfigDraft& c) {
 
 // The dense layers behind pooling, of which a converter that was not told to
 // keep them leaves none.
-absl::Status ReadDense(const Keys& keys, const Checkpoint& checkpoint,
+absl::Status ReadDense(const KeyReader& keys, const Checkpoint& checkpoint,
                        ConfigDraft& c) {
   const TensorNames names = TensorNames::Gguf();
   for (size_t i = 0; i < kMaxDense; ++i) {
@@ -248,7 +252,7 @@ absl::Status ReadDense(const Keys& keys, const Checkpoint& checkpoint,
   return absl::OkStatus();
 }
 
-absl::Status ReadEmbedding(const Keys& keys, size_t num_layers,
+absl::Status ReadEmbedding(const KeyReader& keys, size_t num_layers,
                            const Checkpoint& checkpoint, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(ReadGemma3(keys, num_layers, c));
   c.bidirectional = true;
@@ -264,7 +268,7 @@ absl::Status ReadEmbedding(const Keys& keys, size_t num_layers,
   return ReadDense(keys, checkpoint, c);
 }
 
-absl::Status ReadRecurrentGemma(const Keys& keys, size_t num_layers,
+absl::Status ReadRecurrentGemma(const KeyReader& keys, size_t num_layers,
                                 RecurrentWindow window, ConfigDraft& c) {
   c.biases = true;
   c.lru_width = c.model_dim;
@@ -353,7 +357,7 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
         c.architecture == "clip" ? ErrorReason::kVisionTower
                                  : ErrorReason::kOtherArchitecture);
   }
-  const Keys keys(metadata, c.architecture);
+  const KeyReader keys(metadata, c.architecture);
   size_t num_layers = 0;
   GEMMA_RETURN_IF_ERROR(ReadSizes(keys, num_layers, c));
   c.all.rope.rotary_dim = c.all.head_dim;

@@ -359,7 +359,50 @@ absl::Status ReadTokens(const Json& json, ConfigDraft& c) {
   return absl::OkStatus();
 }
 
+// RecurrentGemma alone has a choice of windows.
+using ReadFamily = absl::Status (*)(const Json& json, RecurrentWindow window,
+                                    ConfigDraft& c);
+
+template <absl::Status (*kRead)(const Json&, ConfigDraft&)>
+absl::Status WithoutWindow(const Json& json, RecurrentWindow /*window*/,
+                           ConfigDraft& c) {
+  return kRead(json, c);
+}
+
+// Those of the families that store norm weights minus one.
+constexpr Conventions MinusOne(Naming naming) {
+  return {.naming = naming, .norms_minus_one = true};
+}
+
+struct Family {
+  std::string_view model_type;
+  ReadFamily read;
+  Conventions conventions;
+};
+constexpr Family kFamilies[] = {
+    {"gemma", WithoutWindow<ReadGemma>, MinusOne(Naming::kHfGemma1)},
+    {"gemma2", WithoutWindow<ReadGemma2>, MinusOne(Naming::kHf)},
+    {"gemma3", WithoutWindow<ReadGemma3>, MinusOne(Naming::kHf)},
+    {"gemma3_text", WithoutWindow<ReadGemma3>, MinusOne(Naming::kHf)},
+    {"recurrent_gemma", ReadRecurrentGemma, MinusOne(Naming::kHfRecurrent)},
+};
+
+// Null if there is none of that name.
+const Family* FindFamily(std::string_view model_type) {
+  for (const Family& family : kFamilies) {
+    if (family.model_type == model_type) return &family;
+  }
+  return nullptr;
+}
+
 }  // namespace
+
+Conventions HfConventionsOf(const Checkpoint& checkpoint) {
+  std::string model_type;
+  checkpoint.config->Read("model_type", model_type).IgnoreError();
+  const Family* family = FindFamily(model_type);
+  return family != nullptr ? family->conventions : Conventions{};
+}
 
 absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
                                            RecurrentWindow window) {
@@ -378,21 +421,15 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
   const Json& json = model_type == "gemma3" && text.has_value() ? *text : outer;
   GEMMA_RETURN_IF_ERROR(CheckNotQuantized(outer));
   GEMMA_RETURN_IF_ERROR(CheckSupported(json, model_type));
-  if (model_type == "gemma") {
-    GEMMA_RETURN_IF_ERROR(ReadGemma(json, c));
-  } else if (model_type == "gemma2") {
-    GEMMA_RETURN_IF_ERROR(ReadGemma2(json, c));
-  } else if (model_type == "gemma3" || model_type == "gemma3_text") {
-    GEMMA_RETURN_IF_ERROR(ReadGemma3(json, c));
-  } else if (model_type == "recurrent_gemma") {
-    GEMMA_RETURN_IF_ERROR(ReadRecurrentGemma(json, window, c));
-  } else {
+  const Family* family = FindFamily(model_type);
+  if (family == nullptr) {
     return WithReason(
         outer.Find("model_type")
             ->Unexpected("'gemma', 'gemma2', 'gemma3', 'gemma3_text' or "
                          "'recurrent_gemma'"),
         ErrorReason::kOtherArchitecture);
   }
+  GEMMA_RETURN_IF_ERROR(family->read(json, window, c));
   if (&json != &outer) GEMMA_RETURN_IF_ERROR(ReadTokens(json, c));
   if (checkpoint.generation_config.has_value()) {
     GEMMA_RETURN_IF_ERROR(ReadTokens(*checkpoint.generation_config, c));

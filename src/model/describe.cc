@@ -14,8 +14,9 @@
 #include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
 #include "src/model/canonicalize.h"
-#include "src/text/load_tokenizer.h"
+#include "src/model/read_config.h"
 #include "src/os/mapped_file.h"
+#include "src/text/load_tokenizer.h"
 
 namespace gemma {
 namespace {
@@ -57,7 +58,7 @@ absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
   }
   // The scale that the model was trained with was rounded as its table.
   if (config.embedding_scale != EmbeddingScale(config, table)) {
-    out.SetFloat32(absl::StrCat(config.architecture, ".embedding_scale"),
+    out.SetFloat32(GgufKey(config.architecture, "embedding_scale"),
                    config.embedding_scale);
   }
   return absl::OkStatus();

@@ -15,7 +15,8 @@ namespace gemma {
 
 // Sets all keys that say what the checkpoint's model is, but for those of the
 // types that its tensors get. What a GGUF file says is kept, byte by byte.
-// `config` is what BindWeights completed, of RecurrentWindow::kTransformers;
+// `config` is that of the checkpoint's outline, of
+// RecurrentWindow::kTransformers;
 // `table` the format that the embedding table gets.
 absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
                       Format table, GgufFileWriter& out);

@@ -15,9 +15,9 @@ namespace gemma {
 namespace {
 
 // Sets "<architecture>.<key>".
-class Keys {
+class KeyWriter {
  public:
-  Keys(std::string architecture, GgufFileWriter& out)
+  KeyWriter(std::string architecture, GgufFileWriter& out)
       : architecture_(std::move(architecture)), out_(out) {}
 
   // Sizes of a valid configuration fit.
@@ -52,7 +52,7 @@ class Keys {
 
  private:
   std::string Name(std::string_view key) const {
-    return absl::StrCat(architecture_, ".", key);
+    return GgufKey(architecture_, key);
   }
 
   std::string architecture_;
@@ -67,7 +67,7 @@ const LayerConfig* FirstOf(const ModelConfig& c, BlockType type) {
   return found != c.layers.end() ? &*found : nullptr;
 }
 
-// Keys say the rest once for all layers of a type: that they are right.
+// KeyWriter say the rest once for all layers of a type: that they are right.
 absl::Status CheckLayers(const ModelConfig& c) {
   for (size_t i = 0; i < c.num_layers(); ++i) {
     LayerConfig said = *FirstOf(c, c.layers[i].type);
@@ -85,7 +85,7 @@ absl::Status CheckLayers(const ModelConfig& c) {
   return absl::OkStatus();
 }
 
-void DescribeSizes(const ModelConfig& c, Keys& keys) {
+void DescribeSizes(const ModelConfig& c, KeyWriter& keys) {
   const LayerConfig& main = GgufMainLayer(c);
   keys.Set("context_length", c.max_context);
   keys.Set("embedding_length", c.model_dim);
@@ -99,7 +99,7 @@ void DescribeSizes(const ModelConfig& c, Keys& keys) {
   keys.Set("attention.layer_norm_rms_epsilon", c.rms_norm_eps);
 }
 
-void DescribeRope(const ModelConfig& c, Keys& keys) {
+void DescribeRope(const ModelConfig& c, KeyWriter& keys) {
   const RopeConfig& rope = GgufMainLayer(c).rope;
   keys.Set("rope.dimension_count", rope.rotary_dim);
   keys.Set("rope.freq_base", rope.base);
@@ -110,7 +110,7 @@ void DescribeRope(const ModelConfig& c, Keys& keys) {
 }
 
 // Blocks that are local and global, by a period where they have one.
-void DescribePattern(const std::vector<BlockType>& blocks, Keys& keys) {
+void DescribePattern(const std::vector<BlockType>& blocks, KeyWriter& keys) {
   constexpr std::string_view kKey = "attention.sliding_window_pattern";
   for (size_t period = 1; period <= blocks.size() + 1; ++period) {
     if (blocks != PeriodicBlocks(blocks.size(), period)) continue;
@@ -125,7 +125,7 @@ void DescribePattern(const std::vector<BlockType>& blocks, Keys& keys) {
 }
 
 // The window and whatever else local layers have for themselves.
-void DescribeLocal(const ModelConfig& c, Keys& keys) {
+void DescribeLocal(const ModelConfig& c, KeyWriter& keys) {
   const LayerConfig* local = FirstOf(c, BlockType::kLocalAttention);
   const size_t window = local != nullptr ? local->sliding_window : 0;
   const bool whole = c.bidirectional && local != nullptr;
@@ -143,8 +143,7 @@ void DescribeLocal(const ModelConfig& c, Keys& keys) {
   keys.Set(kLocalRotaryDim, local->rope.rotary_dim);
 }
 
-// Files of Gemma 2 that leave them out have some all the same.
-void DescribeSoftCaps(const ModelConfig& c, bool always, Keys& keys) {
+void DescribeSoftCaps(const ModelConfig& c, bool always, KeyWriter& keys) {
   if (always || c.attn_logits_soft_cap != 0.0f) {
     keys.Set("attn_logit_softcapping", c.attn_logits_soft_cap);
   }
@@ -153,7 +152,7 @@ void DescribeSoftCaps(const ModelConfig& c, bool always, Keys& keys) {
   }
 }
 
-void DescribePooling(const ModelConfig& c, Keys& keys) {
+void DescribePooling(const ModelConfig& c, KeyWriter& keys) {
   keys.Set("pooling_type", kGgufMeanPooling);
   size_t width = c.model_dim;
   for (size_t i = 0; i < c.dense_dims.size(); ++i) {
@@ -179,7 +178,7 @@ std::vector<std::string_view> RepeatedWords(
   return words;
 }
 
-void DescribeRecurrence(const ModelConfig& c, Keys& keys) {
+void DescribeRecurrence(const ModelConfig& c, KeyWriter& keys) {
   const LayerConfig* local = FirstOf(c, BlockType::kLocalAttention);
   if (local != nullptr) {
     keys.Set("attention.sliding_window", local->sliding_window);
@@ -196,20 +195,19 @@ absl::Status DescribeConfig(const ModelConfig& config, GgufFileWriter& out) {
   GEMMA_RETURN_IF_ERROR(CheckLayers(config));
   out.SetString("general.architecture", config.architecture);
   out.SetString("general.type", "model");
-  Keys keys(config.architecture, out);
+  KeyWriter keys(config.architecture, out);
   DescribeSizes(config, keys);
   DescribeRope(config, keys);
-  if (config.architecture == "gemma2") {
-    DescribeLocal(config, keys);
-    DescribeSoftCaps(config, /*always=*/true, keys);
-  } else if (config.architecture == "gemma3") {
-    DescribeLocal(config, keys);
-    DescribeSoftCaps(config, /*always=*/false, keys);
-  } else if (config.architecture == "gemma-embedding") {
-    DescribeLocal(config, keys);
-    DescribePooling(config, keys);
-  } else if (config.architecture == "recurrentgemma") {
+  if (config.lru_width != 0) {
     DescribeRecurrence(config, keys);
+  } else if (config.post_norms) {
+    DescribeLocal(config, keys);
+    if (config.pooling != Pooling::kNone) {
+      DescribePooling(config, keys);
+    } else {
+      // Files of Gemma 2 that leave them out have some all the same.
+      DescribeSoftCaps(config, /*always=*/!config.qk_norm, keys);
+    }
   }
   if (config.query_scale != GgufQueryScale(config)) {
     keys.Set("attention.scale", config.query_scale);

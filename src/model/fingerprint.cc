@@ -7,6 +7,8 @@
 #include <span>
 #include <string_view>
 
+#include "src/model/weight_table.h"
+
 namespace gemma {
 namespace {
 
@@ -81,15 +83,12 @@ void AddNumbers(std::span<const float> numbers, Hash& hash) {
 }
 
 void AddLayer(const LayerWeights& layer, Hash& hash) {
-  for (const Matrix* matrix :
-       {&layer.q_proj, &layer.k_proj, &layer.v_proj, &layer.o_proj,
-        &layer.gate_proj, &layer.up_proj, &layer.down_proj, &layer.linear_x,
-        &layer.linear_y, &layer.linear_out}) {
-    AddSample(*matrix, hash);
-  }
-  AddNumbers(layer.pre_mix_norm, hash);
-  AddNumbers(layer.pre_ffw_norm, hash);
-  AddNumbers(layer.log_a_scale, hash);
+  ForEachOf<Matrix>(layer, [&](const Matrix& m) { AddSample(m, hash); });
+  ForEachOf<std::vector<Matrix>>(layer, [&](const std::vector<Matrix>& gates) {
+    for (const Matrix& gate : gates) AddSample(gate, hash);
+  });
+  ForEachOf<std::vector<float>>(
+      layer, [&](std::span<const float> x) { AddNumbers(x, hash); });
 }
 
 void AddTokenizer(const Tokenizer& tokenizer, Hash& hash) {

@@ -265,4 +265,16 @@ absl::Status CheckTokens(absl::Span<const TokenId> tokens,
   return absl::OkStatus();
 }
 
+Conventions ConventionsOf(const Checkpoint& checkpoint) {
+  switch (checkpoint.kind) {
+    case CheckpointKind::kGguf:
+      return {};
+    case CheckpointKind::kHuggingFace:
+      return HfConventionsOf(checkpoint);
+    case CheckpointKind::kSbs:
+      return {.norms_minus_one = true, .stores_log_a = true};
+  }
+  return {};
+}
+
 }  // namespace gemma

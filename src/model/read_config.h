@@ -13,6 +13,7 @@
 #include "gemma/model.h"
 #include "gemma/model_config.h"
 #include "src/formats/checkpoint.h"
+#include "src/model/conventions.h"
 #include "src/model/limits.h"
 
 namespace gemma {
@@ -40,6 +41,10 @@ float InverseRoot(size_t value);
 absl::StatusOr<ModelConfig> ReadConfig(const Checkpoint& checkpoint,
                                        RecurrentWindow window);
 
+// How the checkpoint's files write weights down, whose configuration could be
+// read.
+Conventions ConventionsOf(const Checkpoint& checkpoint);
+
 // The three sources that ReadConfig chooses from.
 absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
                                            RecurrentWindow window);
@@ -48,9 +53,18 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
 absl::StatusOr<ModelConfig> ConfigFromSbs(const Checkpoint& checkpoint,
                                           RecurrentWindow window);
 
+// Those of the family that a config.json names.
+Conventions HfConventionsOf(const Checkpoint& checkpoint);
+
 // Completes the configuration of a model that pools by the directory's modules,
 // if it has some. Refuses those that compute something else than Embedder.
 absl::Status ReadModuleConfigs(const Checkpoint& checkpoint, ModelConfig& c);
+
+// A key of a GGUF file that belongs to the architecture: "gemma3.block_count".
+inline std::string GgufKey(std::string_view architecture,
+                           std::string_view key) {
+  return absl::StrCat(architecture, ".", key);
+}
 
 // The query scale of a GGUF file that states none.
 float GgufQueryScale(const ModelConfig& config);

@@ -48,7 +48,7 @@ class Binder {
       : config_(config),
         file_(*checkpoint.sbs),
         tensors_(checkpoint.tensors),
-        names_(checkpoint, config) {}
+        names_(TensorNames::Gguf()) {}
 
   bool Has(std::string_view base, size_t layer) const {
     return file_.tensors.contains(NameOf(base, layer));
@@ -62,7 +62,9 @@ class Binder {
   void Add(R role, size_t layer, const Source& source, Shape shape,
            const Part& part);
 
-  // A whole tensor, [rows, cols], or [cols] if there is one row.
+  // A whole tensor, under the name that the table of weights has for it.
+  absl::Status Whole(const WeightSpec& spec);
+  // The same of another name.
   absl::Status Whole(R role, size_t layer, std::string_view base, size_t rows,
                      size_t cols);
 
@@ -147,6 +149,12 @@ void Binder::Add(R role, size_t layer, const Source& source, Shape shape,
                                     static_cast<double>(source.values));
   }
   tensors_.insert_or_assign(names_.Name(role, layer), std::move(out));
+}
+
+absl::Status Binder::Whole(const WeightSpec& spec) {
+  const bool is_row = spec.shape.size() == 1;
+  return Whole(spec.role, spec.layer, RowOf(spec.role).names.sbs,
+               is_row ? 1 : spec.shape[0], spec.shape.back());
 }
 
 absl::Status Binder::Whole(R role, size_t layer, std::string_view base,
@@ -243,13 +251,7 @@ absl::Status BindAttention(Binder& bind, const ModelConfig& c, size_t layer) {
         R::kOProj, layer, by_head, {d, q_rows},
         {0, {d, l.num_heads, l.head_dim}, {l.head_dim, d * l.head_dim, 1}});
   }
-  if (c.biases) {
-    GEMMA_RETURN_IF_ERROR(bind.Whole(R::kOBias, layer, "attn_ob", 1, d));
-  }
-  if (!c.qk_norm) return absl::OkStatus();
-  GEMMA_RETURN_IF_ERROR(
-      bind.Whole(R::kQNorm, layer, "query_norm", 1, l.head_dim));
-  return bind.Whole(R::kKNorm, layer, "key_norm", 1, l.head_dim);
+  return absl::OkStatus();
 }
 
 // The gates are square matrices, one for each head, [out, in] where other files
@@ -274,34 +276,18 @@ absl::Status BindGates(Binder& bind, const ModelConfig& c, size_t layer) {
 }
 
 absl::Status BindRecurrence(Binder& bind, const ModelConfig& c, size_t layer) {
-  const size_t d = c.model_dim;
   const size_t width = c.lru_width;
-  GEMMA_RETURN_IF_ERROR(bind.Whole(R::kLinearX, layer, "gr_lin_x_w", width, d));
-  GEMMA_RETURN_IF_ERROR(
-      bind.Whole(R::kLinearXBias, layer, "gr_lin_x_b", 1, width));
-  GEMMA_RETURN_IF_ERROR(bind.Whole(R::kLinearY, layer, "gr_lin_y_w", width, d));
-  GEMMA_RETURN_IF_ERROR(
-      bind.Whole(R::kLinearYBias, layer, "gr_lin_y_b", 1, width));
-  GEMMA_RETURN_IF_ERROR(
-      bind.Whole(R::kLinearOut, layer, "gr_lin_out_w", d, width));
-  GEMMA_RETURN_IF_ERROR(
-      bind.Whole(R::kLinearOutBias, layer, "gr_lin_out_b", 1, d));
   // [taps, channels] becomes [channels, taps].
   GEMMA_ASSIGN_OR_RETURN(const Source conv,
                          bind.Find("gr_conv_w", layer, c.conv_width, width));
   bind.Add(R::kConv, layer, conv, {width, c.conv_width},
            {0, {1, width, c.conv_width}, {0, 1, width}});
-  GEMMA_RETURN_IF_ERROR(bind.Whole(R::kConvBias, layer, "gr_conv_b", 1, width));
-  GEMMA_RETURN_IF_ERROR(
-      bind.Whole(R::kRecurrentParam, layer, "gr_a", 1, width));
   return BindGates(bind, c, layer);
 }
 
 absl::Status BindFfw(Binder& bind, const ModelConfig& c, size_t layer) {
   const LayerConfig& l = c.layers[layer];
   const size_t d = c.model_dim;
-  GEMMA_RETURN_IF_ERROR(
-      bind.Whole(R::kDownProj, layer, "linear_w", d, l.ffw_dim));
   if (bind.Has("gating1_w", layer)) {
     GEMMA_RETURN_IF_ERROR(
         bind.Whole(R::kGateProj, layer, "gating1_w", l.ffw_dim, d));
@@ -312,20 +298,14 @@ absl::Status BindFfw(Binder& bind, const ModelConfig& c, size_t layer) {
                                       "gating_ein", l.ffw_dim, d));
   }
   if (!c.biases) return absl::OkStatus();
-  GEMMA_RETURN_IF_ERROR(
-      bind.Halves(R::kGateBias, R::kUpBias, layer, "ffw_gat_b", 1, l.ffw_dim));
-  return bind.Whole(R::kDownBias, layer, "ffw_out_b", 1, d);
+  return bind.Halves(R::kGateBias, R::kUpBias, layer, "ffw_gat_b", 1,
+                     l.ffw_dim);
 }
 
 absl::Status BindLayer(Binder& bind, const ModelConfig& c, size_t layer) {
-  const size_t d = c.model_dim;
-  GEMMA_RETURN_IF_ERROR(bind.Whole(R::kPreMixNorm, layer, "pre_att_ns", 1, d));
-  GEMMA_RETURN_IF_ERROR(bind.Whole(R::kPreFfwNorm, layer, "pre_ff_ns", 1, d));
-  if (c.post_norms) {
-    GEMMA_RETURN_IF_ERROR(
-        bind.Whole(R::kPostMixNorm, layer, "post_att_ns", 1, d));
-    GEMMA_RETURN_IF_ERROR(
-        bind.Whole(R::kPostFfwNorm, layer, "post_ff_ns", 1, d));
+  for (const WeightSpec& spec : LayerWeightsOf(c, layer)) {
+    if (RowOf(spec.role).names.sbs.empty()) continue;  // a part, see below
+    GEMMA_RETURN_IF_ERROR(bind.Whole(spec));
   }
   GEMMA_RETURN_IF_ERROR(c.layers[layer].type == BlockType::kRecurrent
                             ? BindRecurrence(bind, c, layer)
@@ -347,10 +327,10 @@ absl::Status BindSbsTensors(const ModelConfig& config, Checkpoint& checkpoint) {
   }
   Binder bind(config, checkpoint);
   GEMMA_RETURN_IF_ERROR(bind.TakeScales(*checkpoint.sbs));
-  GEMMA_RETURN_IF_ERROR(bind.Whole(R::kEmbedding, 0, "c_embedding",
-                                   config.vocab_size, config.model_dim));
-  GEMMA_RETURN_IF_ERROR(
-      bind.Whole(R::kFinalNorm, 0, "c_final_norm", 1, config.model_dim));
+  for (const WeightSpec& spec : WeightsOf(config, /*own_head=*/false)) {
+    if (RowOf(spec.role).scope != WeightScope::kModel) continue;
+    GEMMA_RETURN_IF_ERROR(bind.Whole(spec));
+  }
   for (size_t layer = 0; layer < config.num_layers(); ++layer) {
     GEMMA_RETURN_IF_ERROR(BindLayer(bind, config, layer));
   }

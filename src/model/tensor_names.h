@@ -1,4 +1,4 @@
-// Our names for the weights, and what each kind of file calls them.
+// What the files of a checkpoint call the weights.
 
 #ifndef GEMMA_SRC_MODEL_TENSOR_NAMES_H_
 #define GEMMA_SRC_MODEL_TENSOR_NAMES_H_
@@ -7,52 +7,16 @@
 #include <string>
 #include <vector>
 
-#include "gemma/model_config.h"
 #include "src/formats/checkpoint.h"
+#include "src/model/conventions.h"
+#include "src/model/weight_table.h"
 
 namespace gemma {
-
-enum class WeightRole {
-  kEmbedding,
-  kHead,
-  kFinalNorm,
-  kPreMixNorm,
-  kPostMixNorm,
-  kPreFfwNorm,
-  kPostFfwNorm,
-  kQProj,
-  kKProj,
-  kVProj,
-  kOProj,
-  kOBias,
-  kQNorm,
-  kKNorm,
-  kGateProj,
-  kGateBias,
-  kUpProj,
-  kUpBias,
-  kDownProj,
-  kDownBias,
-  kLinearX,
-  kLinearXBias,
-  kLinearY,
-  kLinearYBias,
-  kLinearOut,
-  kLinearOutBias,
-  kConv,
-  kConvBias,
-  kInputGate,
-  kInputGateBias,
-  kRecurrentGate,
-  kRecurrentGateBias,
-  kRecurrentParam,
-  kDense,
-};
 
 // Names of the tensors of one checkpoint or kind of file.
 class TensorNames {
  public:
-  TensorNames(const Checkpoint& checkpoint, const ModelConfig& config);
+  TensorNames(const Checkpoint& checkpoint, Naming naming);
   // Those of GGUF files.
   static TensorNames Gguf() { return TensorNames(); }
 
@@ -62,11 +26,9 @@ class TensorNames {
   std::string Name(WeightRole role, size_t layer = 0) const;
 
  private:
-  enum class Naming { kPreNorms, kPreAndPostNorms, kRecurrent, kGguf };
+  TensorNames() = default;
 
-  TensorNames() : naming_(Naming::kGguf) {}
-
-  Naming naming_;
+  Naming naming_ = Naming::kGguf;
   std::string prefix_;              // of every name, in Hugging Face files
   std::vector<std::string> dense_;  // names of the dense layers there
 };

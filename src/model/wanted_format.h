@@ -9,7 +9,7 @@
 #include "compression/weight_view.h"
 #include "gemma/weight_type.h"
 #include "src/formats/tensor.h"
-#include "src/model/bind_weights.h"
+#include "src/model/outline.h"
 
 namespace gemma {
 

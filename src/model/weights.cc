@@ -2,93 +2,37 @@
 
 #include <algorithm>
 #include <atomic>
-#include <iterator>
 #include <optional>
-#include <variant>
 
 #include "absl/strings/str_format.h"
 #include "compression/pack.h"
 #include "compression/quantize.h"
+#include "src/base/divide_up.h"
 #include "src/base/status_macros.h"
 #include "src/formats/tensor_values.h"
-#include "src/model/bind_weights.h"
 #include "src/model/canonicalize.h"
+#include "src/model/outline.h"
 #include "src/model/wanted_format.h"
 
 namespace gemma {
 namespace {
 
-// Where a role's weight goes. Roles that the model has once are not here.
-struct Slot {
-  WeightRole role;
-  std::variant<Matrix LayerWeights::*, std::vector<float> LayerWeights::*,
-               std::vector<Matrix> LayerWeights::*>
-      member;
-};
-
-using R = WeightRole;
-using W = LayerWeights;
-constexpr Slot kSlots[] = {
-    {R::kPreMixNorm, &W::pre_mix_norm},
-    {R::kPostMixNorm, &W::post_mix_norm},
-    {R::kPreFfwNorm, &W::pre_ffw_norm},
-    {R::kPostFfwNorm, &W::post_ffw_norm},
-    {R::kQProj, &W::q_proj},
-    {R::kKProj, &W::k_proj},
-    {R::kVProj, &W::v_proj},
-    {R::kOProj, &W::o_proj},
-    {R::kOBias, &W::o_bias},
-    {R::kQNorm, &W::q_norm},
-    {R::kKNorm, &W::k_norm},
-    {R::kGateProj, &W::gate_proj},
-    {R::kGateBias, &W::gate_bias},
-    {R::kUpProj, &W::up_proj},
-    {R::kUpBias, &W::up_bias},
-    {R::kDownProj, &W::down_proj},
-    {R::kDownBias, &W::down_bias},
-    {R::kLinearX, &W::linear_x},
-    {R::kLinearXBias, &W::linear_x_bias},
-    {R::kLinearY, &W::linear_y},
-    {R::kLinearYBias, &W::linear_y_bias},
-    {R::kLinearOut, &W::linear_out},
-    {R::kLinearOutBias, &W::linear_out_bias},
-    {R::kConv, &W::conv},
-    {R::kConvBias, &W::conv_bias},
-    {R::kInputGate, &W::input_gate},
-    {R::kInputGateBias, &W::input_gate_bias},
-    {R::kRecurrentGate, &W::recurrent_gate},
-    {R::kRecurrentGateBias, &W::recurrent_gate_bias},
-    {R::kRecurrentParam, &W::log_a_scale},
-};
-
-// The place of a layer's weight, whose role has one of type T.
-template <class T>
-T& LayerSlot(const WeightSpec& spec, Weights& weights) {
-  const auto slot =
-      std::find_if(std::begin(kSlots), std::end(kSlots),
-                   [&](const Slot& s) { return s.role == spec.role; });
-  return weights.layers[spec.layer].*std::get<T LayerWeights::*>(slot->member);
-}
-
 Matrix& MatrixSlot(const WeightSpec& spec, Weights& weights) {
-  if (spec.role == WeightRole::kEmbedding) return weights.embedding;
-  if (spec.role == WeightRole::kHead) return weights.head;
-  if (spec.role == WeightRole::kDense) return weights.dense[spec.layer];
-  return LayerSlot<Matrix>(spec, weights);
-}
-
-std::vector<float>& VectorSlot(const WeightSpec& spec, Weights& weights) {
-  if (spec.role == WeightRole::kFinalNorm) return weights.final_norm;
-  return LayerSlot<std::vector<float>>(spec, weights);
+  if (RowOf(spec.role).scope != WeightScope::kDense) {
+    return SlotOf<Matrix>(spec, weights);
+  }
+  return SlotOf<std::vector<Matrix>>(spec, weights)[spec.layer];
 }
 
 // Loads weights one by one, counting what is done. Without workers, it only
 // counts the memory.
 class Loader {
  public:
-  Loader(const Checkpoint& checkpoint, WeightType quantize, Workers* workers,
+  Loader(const Checkpoint& checkpoint, const Conventions& conventions,
+         WeightType quantize, Workers* workers,
          const std::function<bool(const LoadProgress&)>& progress)
       : checkpoint_(checkpoint),
+        conventions_(conventions),
         quantize_(quantize),
         workers_(workers),
         progress_(progress) {
@@ -106,9 +50,9 @@ class Loader {
       case WeightKind::kNorm:
       case WeightKind::kConv:
       case WeightKind::kRecurrentParam:
-        return Vector(weight, VectorSlot(spec, out));
+        return Vector(weight, SlotOf<std::vector<float>>(spec, out));
       case WeightKind::kGates:
-        return Gates(weight, LayerSlot<std::vector<Matrix>>(spec, out));
+        return Gates(weight, SlotOf<std::vector<Matrix>>(spec, out));
     }
     return absl::OkStatus();
   }
@@ -129,11 +73,11 @@ class Loader {
     if (workers_ == nullptr) return absl::OkStatus();
     GEMMA_ASSIGN_OR_RETURN(out, Decode(tensor));
     if (weight.spec.kind == WeightKind::kNorm) {
-      CanonicalizeNorm(checkpoint_.kind, out);
+      CanonicalizeNorm(conventions_, out);
     } else if (weight.spec.kind == WeightKind::kConv) {
       out = TransposeConv(out, weight.spec.shape[1]);
     } else if (weight.spec.kind == WeightKind::kRecurrentParam) {
-      CanonicalizeRecurrentParam(checkpoint_.kind, out);
+      CanonicalizeRecurrentParam(conventions_, out);
     }
     return Done(tensor);
   }
@@ -165,7 +109,7 @@ class Loader {
     const size_t panel_bytes = view.RowBytes() * kPanelRows;
     const size_t panels = out.view.NumPanels();
     const size_t step = std::max<size_t>(1, (size_t{1} << 20) / panel_bytes);
-    workers_->ForEach((panels + step - 1) / step, [&](size_t task, size_t) {
+    workers_->ForEach(DivideUp(panels, step), [&](size_t task, size_t) {
       const size_t begin = task * step;
       const size_t end = std::min(begin + step, panels);
       if (format == view.format) {
@@ -253,6 +197,7 @@ class Loader {
   }
 
   const Checkpoint& checkpoint_;
+  const Conventions& conventions_;
   WeightType quantize_;
   Workers* workers_;  // null: only plans
   const std::function<bool(const LoadProgress&)>& progress_;
@@ -262,16 +207,14 @@ class Loader {
 };
 
 absl::StatusOr<Weights> Load(
-    const Checkpoint& checkpoint, ModelConfig& config, WeightType quantize,
+    const Checkpoint& checkpoint, const Outline& outline, WeightType quantize,
     Workers* workers,
     const std::function<bool(const LoadProgress&)>& progress) {
-  GEMMA_ASSIGN_OR_RETURN(const std::vector<BoundWeight> bound,
-                         BindWeights(checkpoint, config));
-  Loader load(checkpoint, quantize, workers, progress);
+  Loader load(checkpoint, outline.conventions, quantize, workers, progress);
   Weights weights;
-  weights.layers.resize(config.num_layers());
-  weights.dense.resize(config.dense_dims.size());
-  for (const BoundWeight& weight : bound) {
+  weights.layers.resize(outline.config.num_layers());
+  weights.dense.resize(outline.config.dense_dims.size());
+  for (const BoundWeight& weight : outline.weights) {
     GEMMA_RETURN_IF_ERROR(load.Load(weight, weights));
   }
   weights.bytes = load.memory();
@@ -282,16 +225,17 @@ absl::StatusOr<Weights> Load(
 }  // namespace
 
 absl::StatusOr<Weights> PlanWeights(const Checkpoint& checkpoint,
-                                    ModelConfig& config, WeightType quantize) {
-  return Load(checkpoint, config, quantize, /*workers=*/nullptr,
+                                    const Outline& outline,
+                                    WeightType quantize) {
+  return Load(checkpoint, outline, quantize, /*workers=*/nullptr,
               /*progress=*/nullptr);
 }
 
 absl::StatusOr<Weights> LoadWeights(
-    const Checkpoint& checkpoint, ModelConfig& config, WeightType quantize,
+    const Checkpoint& checkpoint, const Outline& outline, WeightType quantize,
     Workers& workers,
     const std::function<bool(const LoadProgress&)>& progress) {
-  return Load(checkpoint, config, quantize, &workers, progress);
+  return Load(checkpoint, outline, quantize, &workers, progress);
 }
 
 }  // namespace gemma

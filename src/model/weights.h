@@ -17,6 +17,8 @@
 
 namespace gemma {
 
+struct Outline;
+
 // A packed matrix and its memory.
 struct Matrix {
   AlignedBuffer memory;  // empty: it lies in the checkpoint's mapped file
@@ -71,16 +73,15 @@ struct Weights {
 // As LoadWeights, but reads and packs no values: views have no data, vectors
 // are empty, and `bytes` is what LoadWeights would take.
 absl::StatusOr<Weights> PlanWeights(const Checkpoint& checkpoint,
-                                    ModelConfig& config, WeightType quantize);
+                                    const Outline& outline,
+                                    WeightType quantize);
 
-// Binds the checkpoint's tensors to their roles, checking every shape against
-// the configuration, and packs them on all workers. Memory of the mapped files
+// Packs the tensors of the outline on all workers. Memory of the mapped files
 // is given back as their values are packed. Matrices that the files have packed
 // are used where they are: the files must outlive the weights. `quantize`: what
-// the others become. Completes config.vocab_size and config.embedding_scale, if
-// zero, from the embedding table.
+// the others become.
 absl::StatusOr<Weights> LoadWeights(
-    const Checkpoint& checkpoint, ModelConfig& config, WeightType quantize,
+    const Checkpoint& checkpoint, const Outline& outline, WeightType quantize,
     Workers& workers, const std::function<bool(const LoadProgress&)>& progress);
 
 }  // namespace gemma

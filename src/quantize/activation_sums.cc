@@ -1,5 +1,6 @@
 #include "src/quantize/activation_sums.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -9,34 +10,17 @@
 #include "src/formats/gguf_types.h"
 #include "src/formats/gguf_writer.h"
 #include "src/model/tensor_names.h"
-#include "src/model/weight_list.h"
+#include "src/model/weight_table.h"
 #include "src/quantize/importance_format.h"
 
 namespace gemma {
 namespace {
 
-// Where the input of a matrix is seen; nothing if the role is of none.
-std::optional<TapPoint> InputOf(WeightRole role) {
-  switch (role) {
-    case WeightRole::kQProj:
-    case WeightRole::kKProj:
-    case WeightRole::kVProj:
-    case WeightRole::kLinearX:
-    case WeightRole::kLinearY:
-      return TapPoint::kMixInput;
-    case WeightRole::kOProj:
-    case WeightRole::kLinearOut:
-      return TapPoint::kMixHidden;
-    case WeightRole::kGateProj:
-    case WeightRole::kUpProj:
-      return TapPoint::kFfwInput;
-    case WeightRole::kDownProj:
-      return TapPoint::kFfwHidden;
-    case WeightRole::kHead:
-      return TapPoint::kHeadInput;
-    default:
-      return std::nullopt;
-  }
+// Whether a matrix multiplies what is seen there.
+bool IsInput(TapPoint point) {
+  const auto table = WeightTable();
+  return std::any_of(table.begin(), table.end(),
+                     [&](const WeightRow& row) { return row.input == point; });
 }
 
 absl::Span<const uint8_t> AsBytes(const std::vector<float>& values) {
@@ -81,20 +65,7 @@ absl::Status WriteFile(const std::vector<Entry>& entries,
 
 void ActivationSums::Add(const TapSite& site,
                          absl::Span<const float> activations) {
-  switch (site.point) {
-    case TapPoint::kMixInput:
-    case TapPoint::kMixHidden:
-    case TapPoint::kFfwInput:
-    case TapPoint::kFfwHidden:
-    case TapPoint::kHeadInput:
-      break;
-    case TapPoint::kEmbedding:
-    case TapPoint::kMixOutput:
-    case TapPoint::kMixedStream:
-    case TapPoint::kFfwOutput:
-    case TapPoint::kBlockOutput:
-      return;
-  }
+  if (!IsInput(site.point)) return;
   Sums& sums = sums_[{site.layer, site.point}];
   const size_t columns = activations.size() / site.num_rows;
   sums.squares.resize(columns);
@@ -112,11 +83,10 @@ absl::Status ActivationSums::Write(const ModelConfig& config, bool own_head,
                                    const std::string& path) const {
   std::vector<Entry> entries;
   for (const WeightSpec& spec : WeightsOf(config, own_head)) {
-    const bool head = own_head ? spec.role == WeightRole::kHead
-                               : spec.role == WeightRole::kEmbedding;
-    const std::optional<TapPoint> point =
-        InputOf(head ? WeightRole::kHead : spec.role);
-    if (!point.has_value()) continue;
+    const std::optional<TapPoint> point = RowOf(spec.role).input;
+    const bool looked_up = spec.role == WeightRole::kEmbedding && own_head;
+    if (!point.has_value() || looked_up) continue;
+    const bool head = *point == TapPoint::kHeadInput;
     const auto found =
         sums_.find({head ? config.num_layers() : spec.layer, *point});
     if (found == sums_.end()) {

@@ -19,33 +19,6 @@ namespace {
 // Rows of a matrix that errors are measured on.
 constexpr size_t kSampleRows = 64;
 
-// Nats of mean KL that a relative squared error of 1 in all matrices of a role
-// would cost, were it proportional: measured on Gemma 3 270M (1,508 tokens of
-// prose), one role at a time in Q4_0, whose errors are about 1 %. Roles that it
-// lacks have those of what they resemble: the recurrent block's inputs of
-// values, its output of the attention's; dense layers of the head, which also
-// comes last.
-struct Sensitivity {
-  WeightRole role;
-  double nats;
-};
-constexpr Sensitivity kSensitivities[] = {
-    {WeightRole::kEmbedding, 13.1}, {WeightRole::kHead, 13.1},
-    {WeightRole::kQProj, 1.8},      {WeightRole::kKProj, 2.0},
-    {WeightRole::kVProj, 10.8},     {WeightRole::kOProj, 4.3},
-    {WeightRole::kGateProj, 5.3},   {WeightRole::kUpProj, 9.7},
-    {WeightRole::kDownProj, 11.2},  {WeightRole::kLinearX, 10.8},
-    {WeightRole::kLinearY, 10.8},   {WeightRole::kLinearOut, 4.3},
-    {WeightRole::kDense, 13.1},
-};
-
-double SensitivityOf(WeightRole role) {
-  for (const Sensitivity& s : kSensitivities) {
-    if (s.role == role) return s.nats;
-  }
-  return 0.0;
-}
-
 // What a matrix may become.
 struct Choice {
   Format format;
@@ -104,7 +77,7 @@ absl::StatusOr<Choices> ChoicesOf(const BoundWeight& weight,
                           weight.tensor->file, weight.name));
     }
     all.push_back({format, bits * values,
-                   SensitivityOf(weight.spec.role) * share * *squared});
+                   RowOf(weight.spec.role).sensitivity * share * *squared});
   }
   return Hull(std::move(all));
 }

@@ -9,7 +9,7 @@
 #include "absl/types/span.h"
 #include "compression/format.h"
 #include "ops/workers.h"
-#include "src/model/bind_weights.h"
+#include "src/model/outline.h"
 
 namespace gemma {
 
@@ -20,10 +20,10 @@ namespace gemma {
 //
 // What a format loses in a matrix is measured on some of its rows: squared
 // errors, relative to the values. How much that matters is known for the role
-// of the matrix: see kSensitivities. Of all matrices, what saves most for its
-// bits is taken first. (Errors weighted by the importance of columns say less:
-// with them, mixes of 5 bits lost a quarter more of Gemma 3 270M, those of 6.5
-// twice as much.)
+// of the matrix: see WeightRow::sensitivity. Of all matrices, what saves most
+// for its bits is taken first. (Errors weighted by the importance of columns
+// say less: with them, mixes of 5 bits lost a quarter more of Gemma 3 270M,
+// those of 6.5 twice as much.)
 //
 // Errors: InvalidArgument if even the smallest formats take more, or if a row
 // is not finite.

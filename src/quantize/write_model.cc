@@ -16,11 +16,9 @@
 #include "src/formats/gguf_types.h"
 #include "src/formats/gguf_writer.h"
 #include "src/formats/tensor_values.h"
-#include "src/model/bind_weights.h"
 #include "src/model/canonicalize.h"
 #include "src/model/describe.h"
-#include "src/model/read_config.h"
-#include "src/model/sbs_tensors.h"
+#include "src/model/outline.h"
 #include "src/model/tensor_names.h"
 #include "src/quantize/choose_format.h"
 #include "src/quantize/encode.h"
@@ -119,10 +117,8 @@ class ModelWriter {
     // The window as files have it: which keys it stands for is the reader's
     // choice.
     GEMMA_ASSIGN_OR_RETURN(
-        config_, ReadConfig(checkpoint_, RecurrentWindow::kTransformers));
-    GEMMA_RETURN_IF_ERROR(BindSbsTensors(config_, checkpoint_));
-    GEMMA_ASSIGN_OR_RETURN(std::vector<BoundWeight> weights,
-                           BindWeights(checkpoint_, config_));
+        outline_, ReadOutline(checkpoint_, RecurrentWindow::kTransformers));
+    const std::vector<BoundWeight>& weights = outline_.weights;
     GEMMA_RETURN_IF_ERROR(ReadImportance(weights));
     GEMMA_ASSIGN_OR_RETURN(const std::vector<Format> formats,
                            ChooseFormats(weights, options_, workers_));
@@ -132,8 +128,7 @@ class ModelWriter {
       const Encoding to = {formats[i], LayoutFor(weights[i], formats[i])};
       std::string name = names_.Name(spec.role, spec.layer);
       const absl::Span<const float> importance = ImportanceFor(spec);
-      plans_.push_back(
-          {std::move(weights[i]), to, std::move(name), importance});
+      plans_.push_back({weights[i], to, std::move(name), importance});
     }
     return absl::OkStatus();
   }
@@ -177,7 +172,7 @@ class ModelWriter {
 
   absl::Status SetKeys() {
     GEMMA_RETURN_IF_ERROR(
-        Describe(checkpoint_, config_, plans_[0].to.format, file_));
+        Describe(checkpoint_, outline_.config, plans_[0].to.format, file_));
     std::map<Format, uint64_t> bytes;
     bool has_blocks = false;
     for (const Plan& plan : plans_) {
@@ -284,9 +279,9 @@ class ModelWriter {
     GEMMA_RETURN_IF_ERROR(CheckFinite(plan, tensor, /*first_row=*/0));
     GEMMA_ASSIGN_OR_RETURN(std::vector<float> values, Decode(tensor));
     if (plan.from.spec.kind == WeightKind::kNorm) {
-      CanonicalizeNorm(checkpoint_.kind, values);
+      CanonicalizeNorm(outline_.conventions, values);
     } else if (plan.from.spec.kind == WeightKind::kRecurrentParam) {
-      StoreRecurrentParam(checkpoint_.kind, values);
+      StoreRecurrentParam(outline_.conventions, values);
     }
     const WeightView view = {Format::kF32, 1, values.size(),
                              reinterpret_cast<const uint8_t*>(values.data())};
@@ -323,7 +318,7 @@ class ModelWriter {
   Workers& workers_;
   const bool is_packed_;
   const TensorNames names_ = TensorNames::Gguf();
-  ModelConfig config_;
+  Outline outline_;
   std::optional<Importance> importance_;
   std::vector<Plan> plans_;  // the embedding table first
   GgufFileWriter file_;

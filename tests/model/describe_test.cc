@@ -10,8 +10,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/text/load_tokenizer.h"
 #include "src/model/read_config.h"
+#include "src/text/load_tokenizer.h"
 #include "src/text/tokenizer_impl.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/config_text.h"

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/formats/error_of.h"
+#include "tests/support/config_text.h"
 #include "tests/support/hostile_model.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
@@ -20,6 +21,7 @@ namespace {
 
 using ::nlohmann::json;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -502,6 +504,22 @@ TEST(LoadOptions, BeforeWeightsMayRefuse) {
   EXPECT_EQ(Model::Load(ToyPath("gemma"), options).status(),
             absl::ResourceExhaustedError("too large"));
   EXPECT_FALSE(began);
+}
+
+// With the tokens that end a text, one of which only the tokenizer knows.
+TEST(LoadOptions, BeforeWeightsSeesFinalConfig) {
+  const std::string path = TestDirectory() + "/m.gguf";
+  WriteFile(path, ScriptedModel({"<end_of_turn>"}, {}));
+  std::string seen;
+  LoadOptions options;
+  options.before_weights = [&](const Model& model) {
+    seen = ConfigText(model.config());
+    EXPECT_TRUE(model.tokenizer().ok());
+    return absl::OkStatus();
+  };
+  const Model model = LoadOrDie(path, options);
+  EXPECT_EQ(seen, ConfigText(model.config()));
+  EXPECT_THAT(model.config().stop_tokens, Contains(kFirstPiece));
 }
 
 TEST(LoadOptions, OutOfRangeIsRefused) {

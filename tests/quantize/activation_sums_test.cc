@@ -14,7 +14,7 @@
 #include "gtest/gtest.h"
 #include "src/formats/gguf.h"
 #include "src/model/tensor_names.h"
-#include "src/model/weight_list.h"
+#include "src/model/weight_table.h"
 #include "src/quantize/importance.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/tiny_files.h"

@@ -1,4 +1,4 @@
-#include "src/model/bind_weights.h"
+#include "src/model/outline.h"
 
 #include <string>
 #include <utility>
@@ -7,6 +7,8 @@
 #include "absl/strings/str_join.h"
 #include "src/base/status_macros.h"
 #include "src/model/canonicalize.h"
+#include "src/model/read_config.h"
+#include "src/model/sbs_tensors.h"
 #include "src/model/tensor_names.h"
 
 namespace gemma {
@@ -81,32 +83,48 @@ absl::StatusOr<bool> HasOwnHead(const Checkpoint& checkpoint,
   return !tied;
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<BoundWeight>> BindWeights(
-    const Checkpoint& checkpoint, ModelConfig& config) {
-  const TensorNames names(checkpoint, config);
-  GEMMA_ASSIGN_OR_RETURN(const Tensor* table,
-                         Find(checkpoint, names.Name(WeightRole::kEmbedding)));
-  if (checkpoint.kind == CheckpointKind::kGguf && table->shape.size() == 2) {
-    config.vocab_size = table->shape[0];
+// Adds what follows from the embedding table.
+void CompleteFrom(const Tensor& table, CheckpointKind kind,
+                  ModelConfig& config) {
+  if (kind == CheckpointKind::kGguf && table.shape.size() == 2) {
+    config.vocab_size = table.shape[0];
   }
   if (config.embedding_scale == 0.0f) {
-    config.embedding_scale = EmbeddingScale(config, table->format);
+    config.embedding_scale = EmbeddingScale(config, table.format);
   }
-  if (absl::Status status = Validate(config); !status.ok()) {
+}
+
+absl::StatusOr<BoundWeight> Bind(const Checkpoint& checkpoint,
+                                 const TensorNames& names, WeightSpec spec) {
+  std::string name = names.Name(spec.role, spec.layer);
+  GEMMA_ASSIGN_OR_RETURN(const Tensor* tensor, Find(checkpoint, name));
+  GEMMA_RETURN_IF_ERROR(CheckShape(*tensor, name, spec.shape));
+  GEMMA_RETURN_IF_ERROR(CheckPacked(*tensor, name, spec));
+  return BoundWeight{std::move(spec), tensor, std::move(name)};
+}
+
+}  // namespace
+
+absl::StatusOr<Outline> ReadOutline(Checkpoint& checkpoint,
+                                    RecurrentWindow window) {
+  Outline out;
+  GEMMA_ASSIGN_OR_RETURN(out.config, ReadConfig(checkpoint, window));
+  out.conventions = ConventionsOf(checkpoint);
+  GEMMA_RETURN_IF_ERROR(BindSbsTensors(out.config, checkpoint));
+  const TensorNames names(checkpoint, out.conventions.naming);
+  GEMMA_ASSIGN_OR_RETURN(const Tensor* table,
+                         Find(checkpoint, names.Name(WeightRole::kEmbedding)));
+  CompleteFrom(*table, checkpoint.kind, out.config);
+  if (absl::Status status = Validate(out.config); !status.ok()) {
     return absl::InvalidArgumentError(
         absl::StrFormat("%s: %s", checkpoint.path, status.message()));
   }
   GEMMA_ASSIGN_OR_RETURN(const bool own_head,
-                         HasOwnHead(checkpoint, config, names));
-  std::vector<BoundWeight> out;
-  for (WeightSpec& spec : WeightsOf(config, own_head)) {
-    std::string name = names.Name(spec.role, spec.layer);
-    GEMMA_ASSIGN_OR_RETURN(const Tensor* tensor, Find(checkpoint, name));
-    GEMMA_RETURN_IF_ERROR(CheckShape(*tensor, name, spec.shape));
-    GEMMA_RETURN_IF_ERROR(CheckPacked(*tensor, name, spec));
-    out.push_back({std::move(spec), tensor, std::move(name)});
+                         HasOwnHead(checkpoint, out.config, names));
+  for (WeightSpec& spec : WeightsOf(out.config, own_head)) {
+    GEMMA_ASSIGN_OR_RETURN(BoundWeight weight,
+                           Bind(checkpoint, names, std::move(spec)));
+    out.weights.push_back(std::move(weight));
   }
   return out;
 }

@@ -1,0 +1,159 @@
+// The one table of a model's weights: what there is to know of each, once.
+
+#ifndef GEMMA_SRC_MODEL_WEIGHT_TABLE_H_
+#define GEMMA_SRC_MODEL_WEIGHT_TABLE_H_
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "gemma/model_config.h"
+#include "gemma/taps.h"
+#include "src/model/weights.h"
+
+namespace gemma {
+
+// Our names for the weights, in the order of the table.
+enum class WeightRole {
+  kEmbedding,
+  kHead,
+  kFinalNorm,
+  kPreMixNorm,
+  kPreFfwNorm,
+  kPostMixNorm,
+  kPostFfwNorm,
+  kQProj,
+  kKProj,
+  kVProj,
+  kOProj,
+  kOBias,
+  kQNorm,
+  kKNorm,
+  kLinearX,
+  kLinearXBias,
+  kLinearY,
+  kLinearYBias,
+  kLinearOut,
+  kLinearOutBias,
+  kConv,
+  kConvBias,
+  kInputGate,
+  kRecurrentGate,
+  kInputGateBias,
+  kRecurrentGateBias,
+  kRecurrentParam,
+  kGateProj,
+  kUpProj,
+  kDownProj,
+  kGateBias,
+  kUpBias,
+  kDownBias,
+  kDense,
+};
+
+// Whose a weight is, and so how its name is put together.
+enum class WeightScope {
+  kModel,  // the model has it once
+  kLayer,  // each layer, or some
+  kDense,  // each dense layer after pooling
+};
+
+// What a weight's values are, and so how containers arrange them and what
+// becomes of them when they are loaded.
+enum class WeightKind {
+  kMatrix,          // [rows, cols], multiplies activations: may be quantized
+  kVector,          // added, or multiplied element by element: float32
+  kNorm,            // as kVector; containers differ in what they store
+  kConv,            // [channels, taps], oldest tap first
+  kGates,           // [strips, in, out], a square matrix for each strip
+  kRecurrentParam,  // as kVector; the RG-LRU's a_param
+};
+
+// A weight's name in each container, without what stands in front of it there:
+// "model." and "layers.N." in Hugging Face's, "blk.N." in GGUF files. Empty
+// where no such file has it.
+struct WeightNames {
+  std::string_view hf;         // Hugging Face: Gemma
+  std::string_view recurrent;  // Hugging Face: RecurrentGemma
+  std::string_view gguf;
+  std::string_view sbs;  // gemma.cpp, "NAME_N"; empty if it is but a part of a
+                         // tensor, see sbs_tensors.cc
+  std::string_view hf_gemma1;  // Hugging Face: Gemma 1; empty: as `hf`
+};
+
+// Where the forward pass keeps a weight.
+using WeightSlot =
+    std::variant<Matrix Weights::*, std::vector<float> Weights::*,
+                 std::vector<Matrix> Weights::*, Matrix LayerWeights::*,
+                 std::vector<float> LayerWeights::*,
+                 std::vector<Matrix> LayerWeights::*>;
+
+// A size of a weight; null: it has fewer.
+using WeightSize = size_t (*)(const ModelConfig&, const LayerConfig&);
+
+// One row of the table.
+struct WeightRow {
+  WeightRole role;
+  WeightScope scope;
+  WeightKind kind;
+  // Whether a layer has it; null: each has.
+  bool (*has)(const ModelConfig&, const LayerConfig&);
+  std::array<WeightSize, 3> shape;  // outermost first; of kDense, unused
+  WeightSlot slot;
+  WeightNames names;
+  // Of a matrix: where the activations that it multiplies are seen; the
+  // embedding's only if it is the head.
+  std::optional<TapPoint> input = std::nullopt;
+  // Of a matrix: nats of mean KL that a relative squared error of 1 in all
+  // matrices of the role would cost, were it proportional; see PlanFormats.
+  double sensitivity = 0.0;
+};
+
+// All rows, a WeightRole's at its index.
+std::span<const WeightRow> WeightTable();
+const WeightRow& RowOf(WeightRole role);
+
+// One weight of a model, as files store it.
+struct WeightSpec {
+  WeightRole role;
+  size_t layer;  // 0 for roles that the model has once; of dense layers, their
+                 // number
+  WeightKind kind;
+  std::vector<size_t> shape;  // outermost first
+};
+
+// All weights of a valid `config`, in the order in which they are used first.
+// `own_head`: the head is a matrix of its own, not the embedding.
+std::vector<WeightSpec> WeightsOf(const ModelConfig& config, bool own_head);
+
+// The weights of one layer.
+std::vector<WeightSpec> LayerWeightsOf(const ModelConfig& config, size_t layer);
+
+// The place of a weight whose role keeps one of type T: Matrix,
+// std::vector<float>, or std::vector<Matrix> of gates.
+template <class T>
+T& SlotOf(const WeightSpec& spec, Weights& weights) {
+  const WeightSlot& slot = RowOf(spec.role).slot;
+  if (const auto* member = std::get_if<T LayerWeights::*>(&slot)) {
+    return weights.layers[spec.layer].**member;
+  }
+  return weights.*std::get<T Weights::*>(slot);
+}
+
+// Calls use(const T&) for what the layer's weights of type T are kept in, in
+// the order of the table; those that the layer lacks are empty.
+template <class T, class Use>
+void ForEachOf(const LayerWeights& layer, Use use) {
+  for (const WeightRow& row : WeightTable()) {
+    const auto* member = std::get_if<T LayerWeights::*>(&row.slot);
+    if (member != nullptr) use(layer.**member);
+  }
+}
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_MODEL_WEIGHT_TABLE_H_
