@@ -37,7 +37,7 @@ ARROWS = [
     (r"src/model/", r"(gemma|src/(model|text|formats|os|base)|ops|compression)/"),
     (r"src/quantize/", r"(gemma|src/(quantize|model|text|formats|os|base)|ops|compression)/"),
     (r"src/scope/", r"(gemma|src/(scope|engine|model|formats|os|base)|ops|compression)/"),
-    (r"src/c_api/", r"(gemma|src/base)/"),
+    (r"src/c_api/", r"(gemma|src/(c_api|base))/"),
     (r"src/engine/", r"(gemma|src/(engine|grammar|model|text|formats|os|base)|ops|compression)/"),
     (r"src/classify/", r"(gemma|src/(classify|engine|text|formats|os|base))/"),
     (INSIDERS, r"(gemma|src|ops|compression|tools)/"),

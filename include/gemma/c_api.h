@@ -1,8 +1,10 @@
 /* libgemma for C, and for languages that call C.
  *
- * Functions that can fail return a gemma_status; GEMMA_OK is 0. What went wrong
- * is told by gemma_last_error(). Where that is not said, pointers must not be
- * null; outputs are not touched on failure. Texts are UTF-8.
+ * Functions that can fail return a gemma_status; GEMMA_OK is 0, and
+ * gemma_last_error() returns the message. A pointer may be null only where its
+ * function says so: else the status is GEMMA_INVALID_ARGUMENT, and a function
+ * without a status returns 0, false, -1 or "", or does nothing. Outputs are not
+ * touched on failure. Texts are UTF-8.
  *
  * Options are structs that begin with their size: call the ..._init function,
  * then change what you like. A program that was compiled with an older header
@@ -36,8 +38,9 @@ typedef struct gemma_session gemma_session;
 /* A switch that ends an answer, off at first. */
 typedef struct gemma_cancellation gemma_cancellation;
 
-/* What a call came to; gemma_last_error() tells more. The numbers are those of
- * absl::StatusCode. */
+/* What a call came to. The numbers are those of absl::StatusCode, all of which
+ * are here; no function returns another. Without memory, the status is
+ * GEMMA_RESOURCE_EXHAUSTED. */
 typedef enum gemma_status {
   GEMMA_OK = 0,
   GEMMA_CANCELLED = 1,
@@ -45,17 +48,21 @@ typedef enum gemma_status {
   GEMMA_INVALID_ARGUMENT = 3,
   GEMMA_DEADLINE_EXCEEDED = 4,
   GEMMA_NOT_FOUND = 5,
+  GEMMA_ALREADY_EXISTS = 6,
+  GEMMA_PERMISSION_DENIED = 7,
   GEMMA_RESOURCE_EXHAUSTED = 8,
   GEMMA_FAILED_PRECONDITION = 9,
+  GEMMA_ABORTED = 10,
   GEMMA_OUT_OF_RANGE = 11,
   GEMMA_UNIMPLEMENTED = 12,
   GEMMA_INTERNAL = 13,
   GEMMA_UNAVAILABLE = 14,
-  GEMMA_DATA_LOSS = 15
+  GEMMA_DATA_LOSS = 15,
+  GEMMA_UNAUTHENTICATED = 16
 } gemma_status;
 
-/* One line on the calling thread's last failure; "" if there was none. Valid
- * until the thread's next call. */
+/* The message of the calling thread's last failure, one line of at most 4095
+ * bytes; "" if there was none. Valid until the thread's next call. */
 GEMMA_EXPORT const char* gemma_last_error(void);
 
 /* For example "0.1.0". */

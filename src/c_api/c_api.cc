@@ -6,7 +6,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
-#include <exception>
 #include <iterator>
 #include <memory>
 #include <new>
@@ -19,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
 #include "src/base/status_macros.h"
+#include "src/c_api/c_status.h"
 
 struct gemma_model {
   std::shared_ptr<gemma::Model> model;
@@ -35,32 +35,6 @@ struct gemma_cancellation {
 
 namespace gemma {
 namespace {
-
-std::string& LastError() {
-  thread_local std::string message;
-  return message;
-}
-
-gemma_status Report(const absl::Status& status) {
-  if (status.ok()) return GEMMA_OK;
-  LastError() = std::string(status.message());
-  // The numbers are the same.
-  return static_cast<gemma_status>(status.code());
-}
-
-// Calls `body`, which returns a status, and lets nothing be thrown.
-template <class Body>
-gemma_status Guarded(Body body) noexcept {
-  try {
-    return Report(body());
-  } catch (const std::bad_alloc&) {
-    // A short text needs no memory.
-    LastError() = "out of memory";
-    return GEMMA_RESOURCE_EXHAUSTED;
-  } catch (const std::exception& error) {
-    return Report(absl::InternalError(error.what()));
-  }
-}
 
 absl::Status NullError(const char* name) {
   return absl::InvalidArgumentError(absl::StrCat(name, " is null"));
@@ -99,7 +73,7 @@ absl::Status Write(const From& from, To* to, size_t capacity, size_t* size) {
         absl::StrCat("there is room for ", capacity, ", wanted ", from.size()));
   }
   if (from.empty()) return absl::OkStatus();
-  GEMMA_C_REQUIRE(to);
+  if (to == nullptr) return NullError("the buffer");
   std::copy(from.begin(), from.end(), to);
   return absl::OkStatus();
 }
@@ -251,12 +225,13 @@ void WriteStats(const GenerateStats& from, gemma_generate_stats* to) {
 using gemma::Guarded;
 using gemma::NullError;
 
-const char* gemma_last_error(void) { return gemma::LastError().c_str(); }
+const char* gemma_last_error(void) { return gemma::LastError(); }
 const char* gemma_version(void) { return GEMMA_VERSION_STRING; }
 
 // ---- Models
 
 void gemma_load_options_init(gemma_load_options* options) {
+  if (options == nullptr) return;
   const gemma::LoadOptions defaults;
   *options = {};
   options->struct_size = sizeof(*options);
@@ -302,18 +277,22 @@ gemma_status gemma_model_load(const char* path,
 void gemma_model_free(gemma_model* model) { delete model; }
 
 size_t gemma_model_vocab_size(const gemma_model* model) {
+  if (model == nullptr) return 0;
   return model->model->config().vocab_size;
 }
 
 size_t gemma_model_max_context(const gemma_model* model) {
+  if (model == nullptr) return 0;
   return model->model->config().max_context;
 }
 
 bool gemma_model_is_instruction_tuned(const gemma_model* model) {
+  if (model == nullptr) return false;
   return model->model->is_instruction_tuned();
 }
 
 const char* gemma_model_architecture(const gemma_model* model) {
+  if (model == nullptr) return "";
   return model->model->config().architecture.c_str();
 }
 
@@ -353,13 +332,28 @@ gemma_status gemma_detokenize(const gemma_model* model, const int32_t* tokens,
 }
 
 int32_t gemma_find_token(const gemma_model* model, const char* piece) {
-  const auto tokenizer = model->model->tokenizer();
-  return tokenizer.ok() ? (*tokenizer)->Find(piece).value_or(-1) : -1;
+  int32_t token = -1;
+  Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(model);
+    GEMMA_C_REQUIRE(piece);
+    const auto tokenizer = model->model->tokenizer();
+    GEMMA_C_RETURN_IF_ERROR(tokenizer.status());
+    token = (*tokenizer)->Find(piece).value_or(-1);
+    return absl::OkStatus();
+  });
+  return token;
 }
 
 int32_t gemma_bos_token(const gemma_model* model) {
-  const auto tokenizer = model->model->tokenizer();
-  return tokenizer.ok() ? (*tokenizer)->bos() : -1;
+  int32_t token = -1;
+  Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(model);
+    const auto tokenizer = model->model->tokenizer();
+    GEMMA_C_RETURN_IF_ERROR(tokenizer.status());
+    token = (*tokenizer)->bos();
+    return absl::OkStatus();
+  });
+  return token;
 }
 
 gemma_status gemma_chat_prompt(const gemma_model* model,
@@ -429,6 +423,7 @@ gemma_status gemma_fill_stop_tokens(const gemma_model* model, int32_t* tokens,
 // ---- Sessions
 
 void gemma_session_options_init(gemma_session_options* options) {
+  if (options == nullptr) return;
   const gemma::SessionOptions defaults;
   *options = {};
   options->struct_size = sizeof(*options);
@@ -465,10 +460,12 @@ gemma_status gemma_session_create(const gemma_model* model,
 void gemma_session_free(gemma_session* session) { delete session; }
 
 size_t gemma_session_position(const gemma_session* session) {
+  if (session == nullptr) return 0;
   return session->session.position();
 }
 
 size_t gemma_session_remaining(const gemma_session* session) {
+  if (session == nullptr) return 0;
   return session->session.remaining();
 }
 
@@ -494,7 +491,10 @@ gemma_status gemma_session_rewind(gemma_session* session, size_t position) {
 }
 
 void gemma_session_checkpoint(gemma_session* session) {
-  Guarded([&] { return session->session.Checkpoint(); });
+  Guarded([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(session);
+    return session->session.Checkpoint();
+  });
 }
 
 // ---- Answers
@@ -508,14 +508,15 @@ void gemma_cancellation_free(gemma_cancellation* cancellation) {
 }
 
 void gemma_cancellation_cancel(gemma_cancellation* cancellation) {
-  cancellation->cancelled = true;
+  if (cancellation != nullptr) cancellation->cancelled = true;
 }
 
 void gemma_cancellation_reset(gemma_cancellation* cancellation) {
-  cancellation->cancelled = false;
+  if (cancellation != nullptr) cancellation->cancelled = false;
 }
 
 void gemma_generate_options_init(gemma_generate_options* options) {
+  if (options == nullptr) return;
   const gemma::GenerateOptions defaults;
   *options = {};
   options->struct_size = sizeof(*options);
@@ -529,6 +530,7 @@ void gemma_generate_options_init(gemma_generate_options* options) {
 }
 
 void gemma_generate_stats_init(gemma_generate_stats* stats) {
+  if (stats == nullptr) return;
   *stats = {};
   stats->struct_size = sizeof(*stats);
 }

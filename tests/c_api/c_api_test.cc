@@ -554,5 +554,120 @@ TEST_F(CApi, ValuesOutOfRangeAreRefused) {
   EXPECT_STREQ(gemma_last_error(), "cache_format is 4, wanted 0 to 3");
 }
 
+// ---------------------------------------------------------------------------
+// What a caller does wrong
+
+// Each function with each pointer null that may not be.
+TEST_F(CApi, NullPointersAreRefused) {
+  const auto refuses = [](gemma_status status, const char* message) {
+    EXPECT_EQ(status, GEMMA_INVALID_ARGUMENT);
+    EXPECT_STREQ(gemma_last_error(), message);
+  };
+  gemma_model* model = nullptr;
+  gemma_session* session = nullptr;
+  int32_t token = 0;
+  size_t size = 0;
+  char text = 0;
+  const gemma_message message = {GEMMA_ROLE_USER, "hi"};
+  const gemma_message no_text = {GEMMA_ROLE_USER, nullptr};
+
+  refuses(gemma_model_load(nullptr, nullptr, &model), "path is null");
+  refuses(gemma_model_load("x", nullptr, nullptr), "model is null");
+
+  refuses(gemma_tokenize(nullptr, "a", 1, false, &token, 1, &size),
+          "model is null");
+  refuses(gemma_tokenize(model_, nullptr, 1, false, &token, 1, &size),
+          "text is null");
+  refuses(gemma_tokenize(model_, "a", 1, false, &token, 1, nullptr),
+          "size is null");
+  refuses(gemma_tokenize(model_, "a", 1, false, nullptr, 9, &size),
+          "the buffer is null");
+  refuses(gemma_detokenize(nullptr, &token, 1, &text, 1, &size),
+          "model is null");
+  refuses(gemma_detokenize(model_, nullptr, 1, &text, 1, &size),
+          "tokens is null");
+  refuses(gemma_detokenize(model_, &token, 1, &text, 1, nullptr),
+          "size is null");
+
+  refuses(gemma_chat_prompt(nullptr, &message, 1, &token, 1, &size),
+          "model is null");
+  refuses(gemma_chat_prompt(model_, nullptr, 1, &token, 1, &size),
+          "messages is null");
+  refuses(gemma_chat_prompt(model_, &no_text, 1, &token, 1, &size),
+          "messages[0].text is null");
+  refuses(gemma_chat_prompt(model_, &message, 1, &token, 1, nullptr),
+          "size is null");
+  refuses(gemma_chat_next_turn(nullptr, "a", &token, 1, &size),
+          "model is null");
+  refuses(gemma_chat_next_turn(model_, nullptr, &token, 1, &size),
+          "text is null");
+  refuses(gemma_chat_next_turn(model_, "a", &token, 1, nullptr),
+          "size is null");
+
+  refuses(gemma_fill_prompt(nullptr, "", 0, "", 0, nullptr, &token, 1, &size),
+          "model is null");
+  refuses(
+      gemma_fill_prompt(model_, nullptr, 1, "", 0, nullptr, &token, 1, &size),
+      "prefix is null");
+  refuses(
+      gemma_fill_prompt(model_, "", 0, nullptr, 1, nullptr, &token, 1, &size),
+      "suffix is null");
+  refuses(gemma_fill_prompt(model_, "", 0, "", 0, nullptr, &token, 1, nullptr),
+          "size is null");
+  refuses(gemma_fill_stop_tokens(nullptr, &token, 1, &size), "model is null");
+  refuses(gemma_fill_stop_tokens(model_, &token, 1, nullptr), "size is null");
+
+  refuses(gemma_session_create(nullptr, nullptr, &session), "model is null");
+  refuses(gemma_session_create(model_, nullptr, nullptr), "session is null");
+  refuses(gemma_session_forward(nullptr, &token, 1, nullptr),
+          "session is null");
+  refuses(gemma_session_forward(session_, nullptr, 1, nullptr),
+          "tokens is null");
+  refuses(gemma_session_rewind(nullptr, 0), "session is null");
+  refuses(
+      gemma_generate(nullptr, &token, 1, nullptr, nullptr, nullptr, nullptr),
+      "session is null");
+  refuses(
+      gemma_generate(session_, nullptr, 1, nullptr, nullptr, nullptr, nullptr),
+      "prompt is null");
+}
+
+TEST_F(CApi, NullHasNoValues) {
+  EXPECT_EQ(gemma_model_vocab_size(nullptr), 0u);
+  EXPECT_EQ(gemma_model_max_context(nullptr), 0u);
+  EXPECT_FALSE(gemma_model_is_instruction_tuned(nullptr));
+  EXPECT_STREQ(gemma_model_architecture(nullptr), "");
+  EXPECT_EQ(gemma_find_token(nullptr, "a"), -1);
+  EXPECT_EQ(gemma_find_token(model_, nullptr), -1);
+  EXPECT_STREQ(gemma_last_error(), "piece is null");
+  EXPECT_EQ(gemma_bos_token(nullptr), -1);
+  EXPECT_EQ(gemma_session_position(nullptr), 0u);
+  EXPECT_EQ(gemma_session_remaining(nullptr), 0u);
+}
+
+TEST_F(CApi, NullChangesNothing) {
+  gemma_load_options_init(nullptr);
+  gemma_session_options_init(nullptr);
+  gemma_generate_options_init(nullptr);
+  gemma_generate_stats_init(nullptr);
+  gemma_session_checkpoint(nullptr);
+  EXPECT_STREQ(gemma_last_error(), "session is null");
+  gemma_cancellation_cancel(nullptr);
+  gemma_cancellation_reset(nullptr);
+  gemma_cancellation_free(nullptr);
+  gemma_session_free(nullptr);
+  gemma_model_free(nullptr);
+}
+
+bool Throw(const char*, size_t, void*) { throw 7; }
+
+TEST_F(CApi, CallbacksMayThrow) {
+  const std::vector<int32_t> prompt = Prompt();
+  EXPECT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), nullptr,
+                           Throw, nullptr, nullptr),
+            GEMMA_INTERNAL);
+  EXPECT_EQ(gemma_session_rewind(session_, 0), GEMMA_OK);
+}
+
 }  // namespace
 }  // namespace gemma
