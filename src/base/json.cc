@@ -7,10 +7,10 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "src/base/hash_table.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
@@ -118,7 +118,7 @@ class Json::Document::Builder {
   }
   bool end_object() {
     const size_t object = open_.back();
-    absl::flat_hash_set<std::string_view> names;
+    HashSet<std::string_view> names;
     names.reserve(document_.nodes[object].size);
     for (size_t name = object + 1; name < document_.nodes.size();
          name = document_.Next(name + 1)) {

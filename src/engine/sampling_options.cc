@@ -1,9 +1,9 @@
 #include <cmath>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_format.h"
 #include "gemma/sampler.h"
+#include "src/base/hash_table.h"
 #include "src/base/status_macros.h"
 
 namespace gemma {
@@ -22,7 +22,7 @@ absl::Status CheckFinite(const char* name, float value) {
 }
 
 absl::Status CheckBiases(const std::vector<LogitBias>& biases) {
-  absl::flat_hash_set<TokenId> tokens;
+  HashSet<TokenId> tokens;
   for (const LogitBias& b : biases) {
     if (b.token < 0) {
       return absl::InvalidArgumentError(absl::StrFormat(

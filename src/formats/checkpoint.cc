@@ -14,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
 #include "gemma/error_reason.h"
+#include "src/base/hash_table.h"
 #include "src/base/messages.h"
 #include "src/base/part_name.h"
 #include "src/base/status_macros.h"
@@ -161,7 +162,7 @@ absl::StatusOr<Checkpoint> OpenSbs(std::string given, MappedFile file) {
 // Maps one safetensors file and adds its tensors. `skipped` becomes the names
 // of those that are not for weights; `module` is as in AddTensors.
 absl::Status AddSafetensors(std::string path, Checkpoint& checkpoint,
-                            absl::flat_hash_set<std::string>& skipped,
+                            HashSet<std::string>& skipped,
                             const Module* module = nullptr) {
   GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(std::move(path)));
   GEMMA_ASSIGN_OR_RETURN(SafetensorsFile parsed,
@@ -199,7 +200,7 @@ absl::Status AddShards(const Json& index, Checkpoint& checkpoint) {
   GEMMA_ASSIGN_OR_RETURN(const Shards shards, ReadShards(index));
   for (const auto& [shard, tensors] : shards) {
     const std::string path = InDirectory(checkpoint.directory, shard);
-    absl::flat_hash_set<std::string> skipped;
+    HashSet<std::string> skipped;
     const absl::Status status = AddSafetensors(path, checkpoint, skipped);
     if (absl::IsNotFound(status)) {
       return MissingFile(
@@ -225,7 +226,7 @@ absl::Status AddModules(Checkpoint& checkpoint) {
   for (const Module& module : checkpoint.modules) {
     const std::string folder = InDirectory(checkpoint.directory, module.path);
     if (module.path.empty() || !Exists(folder, kWeights)) continue;
-    absl::flat_hash_set<std::string> skipped;
+    HashSet<std::string> skipped;
     GEMMA_RETURN_IF_ERROR(AddSafetensors(InDirectory(folder, kWeights),
                                          checkpoint, skipped, &module));
   }
@@ -250,7 +251,7 @@ absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
   GEMMA_ASSIGN_OR_RETURN(checkpoint.tokenizer_config,
                          ReadObject(where, "tokenizer_config.json"));
   if (Exists(where, kWeights)) {
-    absl::flat_hash_set<std::string> skipped;
+    HashSet<std::string> skipped;
     GEMMA_RETURN_IF_ERROR(
         AddSafetensors(InDirectory(where, kWeights), checkpoint, skipped));
   } else {

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "compression/format.h"
 #include "gemma/error_reason.h"
 #include "src/base/checked_reader.h"
+#include "src/base/hash_table.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf_types.h"
@@ -142,7 +142,7 @@ class GgufParser {
   uint64_t alignment_ = kDefaultGgufAlignment;
   std::vector<std::pair<std::string, Tensor>> tensors_;
   std::vector<uint64_t> offsets_;  // of tensors_, in the data
-  absl::flat_hash_set<std::string_view> names_;
+  HashSet<std::string_view> names_;
   GgufFile file_;
 };
 

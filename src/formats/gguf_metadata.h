@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "src/base/hash_table.h"
 
 namespace gemma {
 
@@ -107,7 +107,7 @@ class GgufMetadata {
   absl::Status ReadArray(std::string_view key, std::vector<T>& value) const;
 
   std::string path_;
-  absl::flat_hash_map<std::string_view, Value> values_;
+  HashMap<std::string_view, Value> values_;
 };
 
 }  // namespace gemma

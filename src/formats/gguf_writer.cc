@@ -111,7 +111,8 @@ void GgufFileWriter::Copy(const GgufMetadata& metadata, std::string_view key) {
 }
 
 void GgufFileWriter::Set(std::string_view key, std::vector<uint8_t> value) {
-  const auto [place, is_new] = places_.try_emplace(key, keys_.size());
+  const auto [place, is_new] =
+      places_.try_emplace(std::string(key), keys_.size());
   if (is_new) {
     keys_.push_back({std::string(key), std::move(value)});
   } else {

@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "src/base/hash_table.h"
 #include "src/formats/gguf_metadata.h"
 #include "src/os/atomic_file.h"
 
@@ -88,7 +88,7 @@ class GgufFileWriter {
 
   uint32_t alignment_;
   std::vector<Key> keys_;
-  absl::flat_hash_map<std::string, size_t> places_;  // in keys_
+  HashMap<std::string, size_t> places_;  // in keys_
   std::vector<DeclaredTensor> tensors_;
   uint64_t data_bytes_ = 0;
   std::optional<AtomicFile> file_;

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <string>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "src/base/hash_table.h"
 #include "src/formats/tensor.h"
 
 namespace gemma {
@@ -16,7 +16,7 @@ namespace gemma {
 struct SafetensorsFile {
   TensorTable tensors;  // F32, F16 and BF16
   // Names of those of another type that the format knows (I64, BOOL, ...).
-  absl::flat_hash_set<std::string> skipped;
+  HashSet<std::string> skipped;
 };
 
 // Parses a whole file. `bytes` must outlive the result; `path` is for messages.

@@ -5,11 +5,11 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "gemma/error_reason.h"
 #include "src/base/checked_reader.h"
+#include "src/base/hash_table.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/formats/sbs_fields.h"
@@ -117,7 +117,7 @@ absl::StatusOr<std::vector<Blob>> ReadDirectory(
   const size_t count = directory.size() / kEntryBytes;
   CheckedReader ranges(directory.subspan(count * kKeyBytes));
   std::vector<Blob> blobs;
-  absl::flat_hash_set<std::string> seen;
+  HashSet<std::string> seen;
   for (size_t i = 0; i < count; ++i) {
     Blob blob;
     GEMMA_ASSIGN_OR_RETURN(
@@ -218,7 +218,7 @@ bool FitsShape(const SbsTensor& tensor) {
   return StoredBytes(*tensor.format, values) == tensor.data.size();
 }
 
-using BlobTable = absl::flat_hash_map<std::string, absl::Span<const uint8_t>>;
+using BlobTable = HashMap<std::string, absl::Span<const uint8_t>>;
 
 absl::Status ReadToc(absl::Span<const uint8_t> toc, const BlobTable& blobs,
                      SbsFile& file) {

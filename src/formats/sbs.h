@@ -26,10 +26,10 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "compression/format.h"
+#include "src/base/hash_table.h"
 
 namespace gemma {
 
@@ -46,7 +46,7 @@ struct SbsTensor {
 
 struct SbsFile {
   std::string path;
-  absl::flat_hash_map<std::string, SbsTensor> tensors;  // without the letters
+  HashMap<std::string, SbsTensor> tensors;  // without the letters
   std::optional<absl::Span<const uint8_t>> config;
   std::optional<absl::Span<const uint8_t>> tokenizer;
   bool has_toc = false;

@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "compression/format.h"
 #include "compression/weight_view.h"
+#include "src/base/hash_table.h"
 
 namespace gemma {
 
@@ -64,7 +64,7 @@ WeightView RowsOf(const Tensor& tensor);
 absl::StatusOr<std::vector<float>> Decode(const Tensor& tensor);
 
 // The tensors of all files of a checkpoint, by the name the files give them.
-using TensorTable = absl::flat_hash_map<std::string, Tensor>;
+using TensorTable = HashMap<std::string, Tensor>;
 
 }  // namespace gemma
 

@@ -8,10 +8,10 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "gemma/model_config.h"
+#include "src/base/hash_table.h"
 #include "src/grammar/automaton.h"
 #include "src/text/token_trie.h"
 
@@ -63,8 +63,7 @@ class AllowedTokens {
   Automaton automaton_;
   Automaton::StateId state_;
   // What Few found, by state; nothing: many.
-  absl::flat_hash_map<Automaton::StateId, std::optional<std::vector<TokenId>>>
-      few_;
+  HashMap<Automaton::StateId, std::optional<std::vector<TokenId>>> few_;
   size_t few_bytes_ = 0;  // about
   std::vector<bool> all_;
   std::optional<Automaton::StateId> state_of_all_;

@@ -8,9 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "src/base/hash_table.h"
 #include "src/grammar/byte_grammar.h"
 
 namespace gemma {
@@ -123,11 +122,11 @@ class Automaton {
   const ByteGrammar& grammar_;
   const Limits limits_;
   std::vector<Frame> frames_;
-  absl::flat_hash_map<Frame, FrameId> ids_of_frames_;
+  HashMap<Frame, FrameId> ids_of_frames_;
   std::vector<State> states_;
   std::vector<FrameId> ways_;
   std::vector<StateId> next_;  // [states, byte classes]
-  absl::flat_hash_set<StateId, StateHash, StateEqual> ids_of_states_;
+  HashSet<StateId, StateHash, StateEqual> ids_of_states_;
   StateId start_ = kDead;
   enum class Passed { kNone, kWays, kSteps, kBytes };
   Passed passed_ = Passed::kNone;

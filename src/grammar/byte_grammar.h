@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "src/base/hash_table.h"
 #include "src/grammar/budget.h"
 
 namespace gemma {
@@ -107,8 +107,8 @@ class ByteGrammar {
   std::vector<ExprId> parts_;
   std::vector<ByteSet> sets_;
   std::vector<ExprId> rules_;  // bodies
-  absl::flat_hash_map<ByteSet, ExprId, std::hash<ByteSet>> ids_of_sets_;
-  absl::flat_hash_map<ExprId, ExprId> non_empty_;
+  HashMap<ByteSet, ExprId, std::hash<ByteSet>> ids_of_sets_;
+  HashMap<ExprId, ExprId> non_empty_;
   ExprId root_ = kNothingId;
   std::vector<bool> productive_;
   std::vector<uint8_t> byte_classes_;

@@ -7,11 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "src/base/hash_table.h"
 #include "src/base/json.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
@@ -158,7 +157,7 @@ class SchemaBuilder {
         common = std::move(written);
         continue;
       }
-      absl::flat_hash_set<std::string_view> texts;
+      HashSet<std::string_view> texts;
       for (const WrittenValue& value : written) texts.insert(value.text);
       std::erase_if(*common, [&](const WrittenValue& value) {
         return !texts.contains(value.text);
@@ -341,8 +340,8 @@ class SchemaBuilder {
   SchemaDocument document_;
   JsonValues values_;
   // By parts: rules of those that a place has, and expressions of alternatives.
-  absl::flat_hash_map<SchemaKey, ExprId> rules_;
-  absl::flat_hash_map<SchemaKey, ExprId> built_;
+  HashMap<SchemaKey, ExprId> rules_;
+  HashMap<SchemaKey, ExprId> built_;
   std::vector<Place> waiting_;
 };
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
+#include "src/base/hash_table.h"
 #include "src/base/status_macros.h"
 #include "src/grammar/json_values.h"
 
@@ -23,7 +23,7 @@ TypeSet TypesOf(const std::vector<Json>& values) {
 absl::StatusOr<bool> AreDisjoint(const std::vector<Json>& a,
                                  const std::vector<Json>& b, const Json& place,
                                  Budget& budget) {
-  absl::flat_hash_set<std::string> texts;
+  HashSet<std::string> texts;
   for (const Json& value : a) {
     std::string text = JsonText(value);
     GEMMA_RETURN_IF_ERROR(Spend(budget, place, 1 + text.size()));
@@ -56,8 +56,7 @@ absl::StatusOr<bool> HaveDisjointProperty(const Json& a, const Json& b,
   }
   GEMMA_RETURN_IF_ERROR(
       Spend(budget, b, a_required->size() + b_required->size()));
-  const absl::flat_hash_set<std::string_view> both(b_required->begin(),
-                                                   b_required->end());
+  const HashSet<std::string_view> both(b_required->begin(), b_required->end());
   for (const std::string& name : *a_required) {
     if (!both.contains(name)) continue;
     GEMMA_RETURN_IF_ERROR(

@@ -4,13 +4,13 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
+#include "src/base/hash_table.h"
 #include "src/base/status_macros.h"
 
 namespace gemma {
 namespace {
 
-using Properties = absl::flat_hash_map<std::string_view, Json>;
+using Properties = HashMap<std::string_view, Json>;
 
 // The schemas of prefixItems.
 absl::StatusOr<std::vector<Json>> FirstItems(const Json& part) {
@@ -101,10 +101,10 @@ absl::StatusOr<ArrayShape> ArrayShapeOf(const SchemaParts& parts,
 absl::StatusOr<ObjectShape> ObjectShapeOf(const SchemaParts& parts,
                                           Budget& budget) {
   ObjectShape shape;
-  absl::flat_hash_map<std::string, size_t> indices;
+  HashMap<std::string, size_t> indices;
   const auto add = [&](std::string_view name) {
     const auto [it, inserted] =
-        indices.try_emplace(name, shape.properties.size());
+        indices.try_emplace(std::string(name), shape.properties.size());
     if (inserted) shape.properties.push_back({std::string(name)});
     return it->second;
   };

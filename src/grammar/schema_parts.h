@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/hash_table.h"
 #include "src/base/json.h"
 #include "src/grammar/budget.h"
 
@@ -108,8 +108,8 @@ class SchemaDocument {
 
   Json root_;
   Budget& budget_;
-  absl::flat_hash_map<size_t, Alternatives> expanded_;  // by place
-  std::vector<size_t> open_;  // places that are being expanded
+  HashMap<size_t, Alternatives> expanded_;  // by place
+  std::vector<size_t> open_;                // places that are being expanded
 };
 
 }  // namespace gemma

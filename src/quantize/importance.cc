@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "src/base/checked_reader.h"
+#include "src/base/hash_table.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
@@ -21,7 +22,7 @@ namespace {
 constexpr int32_t kMaxMatrices = 65536;
 constexpr int32_t kMaxNameBytes = 256;
 
-using Means = absl::flat_hash_map<std::string, std::vector<float>>;
+using Means = HashMap<std::string, std::vector<float>>;
 
 absl::Status Invalid(const std::string& path, std::string_view tensor,
                      std::string_view what) {

@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "src/base/hash_table.h"
 
 namespace gemma {
 
@@ -44,7 +44,7 @@ class Importance {
   const std::string& path() const { return path_; }
 
  private:
-  using Means = absl::flat_hash_map<std::string, std::vector<float>>;
+  using Means = HashMap<std::string, std::vector<float>>;
 
   Importance(std::string path, Means means)
       : path_(std::move(path)), means_(std::move(means)) {}

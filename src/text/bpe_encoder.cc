@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
+#include "src/base/hash_table.h"
 #include "src/base/utf8.h"
 
 namespace gemma {
@@ -171,8 +171,7 @@ class BpeEncoder::Merger {
   std::vector<Symbol> symbols_;
   std::priority_queue<Merge> merges_;
   // What the unused pieces were merged from.
-  absl::flat_hash_map<TokenId, std::pair<std::string_view, std::string_view>>
-      parts_;
+  HashMap<TokenId, std::pair<std::string_view, std::string_view>> parts_;
   std::vector<std::string_view> pending_;  // of AppendPiece: the next is last
 };
 

@@ -3,12 +3,13 @@
 #ifndef GEMMA_SRC_TEXT_PIECE_INDEX_H_
 #define GEMMA_SRC_TEXT_PIECE_INDEX_H_
 
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/hash/hash.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
@@ -16,60 +17,63 @@
 
 namespace gemma {
 
-// A hash set of ids, four bytes a piece: the texts stay in the vocabulary.
+// A hash table of ids with open addressing: the texts stay in the vocabulary.
 class PieceIndex {
  public:
   // The vector that `pieces` points to must stay where it is.
   explicit PieceIndex(const std::vector<Vocabulary::Piece>* pieces)
-      : ids_(0, Hash{pieces}, Equal{pieces}) {}
+      : pieces_(pieces), slots_(1) {}
 
   // Enters every piece that has a text. InvalidArgument if two are the same;
   // `path` names their file.
   absl::Status Fill(std::string_view path) {
-    const std::vector<Vocabulary::Piece>& pieces = *ids_.hash_function().pieces;
-    ids_.reserve(pieces.size());
-    for (size_t i = 0; i < pieces.size(); ++i) {
-      if (pieces[i].text.empty()) continue;
-      const auto [it, inserted] = ids_.insert(static_cast<TokenId>(i));
-      if (inserted) continue;
+    // At most half full, so that a search ends soon.
+    slots_.assign(std::bit_ceil(2 * pieces_->size() + 1), {});
+    for (size_t i = 0; i < pieces_->size(); ++i) {
+      const std::string_view text = (*pieces_)[i].text;
+      if (text.empty()) continue;
+      const uint32_t hash = HashOf(text);
+      Slot& slot = slots_[Search(text, hash)];
+      if (slot.id == kNone) {
+        slot = {static_cast<TokenId>(i), hash};
+        continue;
+      }
       return absl::InvalidArgumentError(absl::StrFormat(
-          "%s: pieces %d and %d are both %s, wanted each only once", path, *it,
-          i, QuotedPiece(pieces[i].text)));
+          "%s: pieces %d and %d are both %s, wanted each only once", path,
+          slot.id, i, QuotedPiece(text)));
     }
     return absl::OkStatus();
   }
 
   std::optional<TokenId> Find(std::string_view text) const {
-    const auto it = ids_.find(text);
-    if (it == ids_.end()) return std::nullopt;
-    return *it;
+    const TokenId id = slots_[Search(text, HashOf(text))].id;
+    if (id == kNone) return std::nullopt;
+    return id;
   }
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const {
-      return absl::HashOf(text);
-    }
-    size_t operator()(TokenId id) const {
-      return absl::HashOf(std::string_view((*pieces)[id].text));
-    }
-    const std::vector<Vocabulary::Piece>* pieces;
-  };
-  struct Equal {
-    using is_transparent = void;
-    bool operator()(TokenId a, TokenId b) const { return (*this)(text(a), b); }
-    bool operator()(TokenId a, std::string_view b) const {
-      return text(a) == b;
-    }
-    bool operator()(std::string_view a, TokenId b) const {
-      return a == text(b);
-    }
-    std::string_view text(TokenId id) const { return (*pieces)[id].text; }
-    const std::vector<Vocabulary::Piece>* pieces;
+  static constexpr TokenId kNone = -1;
+  struct Slot {
+    TokenId id = kNone;
+    uint32_t hash = 0;  // of its text
   };
 
-  absl::flat_hash_set<TokenId, Hash, Equal> ids_;
+  static uint32_t HashOf(std::string_view text) {
+    return static_cast<uint32_t>(absl::HashOf(text));
+  }
+
+  // The slot of the text, or the one where it belongs.
+  size_t Search(std::string_view text, uint32_t hash) const {
+    for (size_t i = hash;; ++i) {
+      const size_t slot = i & (slots_.size() - 1);
+      const auto& [id, found] = slots_[slot];
+      if (id == kNone) return slot;
+      if (found == hash && (*pieces_)[id].text == text) return slot;
+    }
+  }
+
+  const std::vector<Vocabulary::Piece>* pieces_;
+  std::vector<Slot> slots_;  // a power of two
 };
 
 }  // namespace gemma

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_format.h"
+#include "src/base/hash_table.h"
 #include "src/base/utf8.h"
 #include "src/text/vocabulary.h"
 
@@ -160,7 +160,7 @@ class HfReader {
 
   const HfTokenizerData& data_;
   std::string_view path_;
-  absl::flat_hash_map<std::string_view, int64_t> ids_;
+  HashMap<std::string_view, int64_t> ids_;
   std::vector<bool> is_merged_;  // by id
   Vocabulary vocabulary_;
 };
