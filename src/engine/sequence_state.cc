@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 
 namespace gemma {
 namespace {
@@ -125,7 +125,7 @@ absl::StatusOr<SequenceState> SequenceState::Create(
     }
   }
   if (!ok) {
-    return absl::ResourceExhaustedError(absl::StrFormat(
+    return absl::ResourceExhaustedError(FormatText(
         "no memory for %u bytes of caches of a sequence of %u tokens",
         Bytes(config, limits), limits.max_tokens));
   }

@@ -1,13 +1,13 @@
 #include "src/model/weights.h"
 
 #include <algorithm>
-#include <atomic>
 #include <optional>
 
-#include "absl/strings/str_format.h"
 #include "compression/pack.h"
 #include "compression/quantize.h"
+#include "ops/first_found.h"
 #include "src/base/divide_up.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/formats/tensor_values.h"
 #include "src/model/canonicalize.h"
@@ -103,7 +103,7 @@ class Loader {
                            TensorValues::Read(tensor));
     view.data = values.data();
     if (tensor.arrangement.has_value()) checkpoint_.Release(tensor);
-    std::atomic<size_t> bad_row = rows;
+    FirstFound bad_row;
     // A task packs about a megabyte and gives its source back, so that source
     // and packed matrix are never in memory together.
     const size_t panel_bytes = view.RowBytes() * kPanelRows;
@@ -117,7 +117,7 @@ class Loader {
       } else if (const auto bad = QuantizePanels(view, format, out.view.layout,
                                                  /*importance=*/{}, begin, end,
                                                  out.memory.data())) {
-        bad_row = *bad;
+        bad_row.Add(*bad);
       }
       Tensor part = tensor;
       part.data = view.Row(begin * kPanelRows);
@@ -125,11 +125,11 @@ class Loader {
                    view.RowBytes();
       checkpoint_.Release(part);
     });
-    if (bad_row != rows) {
-      return absl::DataLossError(absl::StrFormat(
+    if (const auto row = bad_row.Get()) {
+      return absl::DataLossError(FormatText(
           "%s: tensor '%s' has no finite value in row %u, and cannot be "
           "quantized",
-          tensor.file, weight.name, bad_row.load()));
+          tensor.file, weight.name, *row));
     }
     return Done(tensor);
   }
@@ -176,7 +176,7 @@ class Loader {
     if (workers_ != nullptr) {
       out.memory = AlignedBuffer::AllocateWhole(bytes);
       if (out.memory.data() == nullptr) {
-        return absl::ResourceExhaustedError(absl::StrFormat(
+        return absl::ResourceExhaustedError(FormatText(
             "%s: no memory for %u bytes of weights", checkpoint_.path, bytes));
       }
     }

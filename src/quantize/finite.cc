@@ -1,13 +1,14 @@
 #include "src/quantize/finite.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
 #include "compression/codec.h"
 #include "compression/packed_row.h"
 #include "compression/quantize.h"
+#include "ops/first_found.h"
 #include "src/base/divide_up.h"
 
 namespace gemma {
@@ -18,28 +19,25 @@ template <class Decode>
 std::optional<WeightPosition> FindInRows(size_t rows, size_t cols,
                                          Workers& workers, Decode decode) {
   constexpr size_t kRows = 16;  // of a task
-  std::atomic<size_t> first_row = rows;
+  FirstFound first_row;
   workers.ForEach(DivideUp(rows, kRows), [&](size_t task, size_t) {
     std::vector<float> values(cols);
     const size_t begin = task * kRows;
-    const size_t end = std::min(begin + kRows, first_row.load());
+    const size_t end = std::min(begin + kRows, first_row.Get().value_or(rows));
     for (size_t row = begin; row < end; ++row) {
       decode(row, values.data());
       if (AllFinite(values)) continue;
-      size_t before = first_row.load();
-      while (row < before && !first_row.compare_exchange_weak(before, row)) {
-      }
-      return;
+      return first_row.Add(row);
     }
   });
-  const size_t row = first_row.load();
-  if (row == rows) return std::nullopt;
+  const std::optional<size_t> row = first_row.Get();
+  if (!row.has_value()) return std::nullopt;
   std::vector<float> values(cols);
-  decode(row, values.data());
+  decode(*row, values.data());
   const auto bad =
       std::find_if_not(values.begin(), values.end(),
                        [](float value) { return std::isfinite(value); });
-  return WeightPosition{row, static_cast<size_t>(bad - values.begin())};
+  return WeightPosition{*row, static_cast<size_t>(bad - values.begin())};
 }
 
 }  // namespace

@@ -1,14 +1,16 @@
 #include "src/scope/pack_array.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "compression/pack.h"
 #include "compression/quantize.h"
+#include "ops/first_found.h"
 #include "src/base/divide_up.h"
 #include "src/base/status_macros.h"
 
@@ -33,25 +35,14 @@ absl::Status NoMemory(const ArrayInFile& array, size_t bytes) {
       array.where, ": there is no memory for its ", bytes, " bytes"));
 }
 
-// The first row in which a thread found a value that is not finite.
-class FirstBad {
- public:
-  void Add(size_t row) {
-    size_t first = first_.load();
-    while (row < first && !first_.compare_exchange_weak(first, row)) {
-    }
-  }
-
-  absl::Status Check(const ArrayInFile& array, std::string_view what) const {
-    if (first_ == SIZE_MAX) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat(array.where, ": ", what, " ", first_.load(),
-                     " holds a value that is not finite"));
-  }
-
- private:
-  std::atomic<size_t> first_{SIZE_MAX};
-};
+absl::Status CheckFinite(const FirstFound& bad, const ArrayInFile& array,
+                         std::string_view what) {
+  const std::optional<size_t> first = bad.Get();
+  if (!first.has_value()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(array.where, ": ", what, " ", *first,
+                   " holds a value that is not finite"));
+}
 
 // Packs columns [col, col + cols) of one panel of `out`, which are the first
 // columns of chunk [kChunkCols, out.rows]. Returns the first bad row, if any.
@@ -89,7 +80,7 @@ absl::StatusOr<Matrix> PackTransposed(ArrayInFile& array, Format format,
   if (out.memory.data() == nullptr) return NoMemory(array, bytes);
   out.view = {LayoutOf(format), rows, whole, out.memory.data()};
   std::vector<float> chunk(std::min(kChunkCols, cols) * rows);
-  FirstBad bad;
+  FirstFound bad;
   for (size_t col = 0; col < cols; col += kChunkCols) {
     const size_t count = std::min(kChunkCols, cols - col);
     const auto values = absl::MakeSpan(chunk).first(count * rows);
@@ -104,7 +95,7 @@ absl::StatusOr<Matrix> PackTransposed(ArrayInFile& array, Format format,
             if (row.has_value()) bad.Add(*row);
           }
         });
-    GEMMA_RETURN_IF_ERROR(bad.Check(array, "column"));
+    GEMMA_RETURN_IF_ERROR(CheckFinite(bad, array, "column"));
   }
   GEMMA_RETURN_IF_ERROR(array.values->Finish());
   return out;
@@ -122,7 +113,7 @@ absl::StatusOr<RowMatrix> PackRows(ArrayInFile& array, Format format,
   if (out.memory.data() == nullptr) return NoMemory(array, rows * row_bytes);
   out.view.data = out.memory.data();
   std::vector<float> chunk(std::min(kChunkRows, rows) * whole);
-  FirstBad bad;
+  FirstFound bad;
   for (size_t first = 0; first < rows; first += kChunkRows) {
     const size_t count = std::min(kChunkRows, rows - first);
     for (size_t row = 0; row < count; ++row) {
@@ -139,7 +130,7 @@ absl::StatusOr<RowMatrix> PackRows(ArrayInFile& array, Format format,
                        out.memory.data() + (first + begin) * row_bytes);
       if (row.has_value()) bad.Add(first + *row);
     });
-    GEMMA_RETURN_IF_ERROR(bad.Check(array, "row"));
+    GEMMA_RETURN_IF_ERROR(CheckFinite(bad, array, "row"));
   }
   GEMMA_RETURN_IF_ERROR(array.values->Finish());
   return out;

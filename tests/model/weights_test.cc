@@ -367,6 +367,30 @@ TEST(Weights, QuantizedRowsMustHoldWholeBlocks) {
 }
 
 // The same for the gates: 32 strips of one channel.
+// Of bad rows in several tasks, the first is named.
+TEST(Weights, FirstBadRowIsNamed) {
+  constexpr uint64_t kRows = 100000;  // about three tasks
+  TinyTensors tensors = TinyGgufTensors("gemma");
+  TinyTensor& table = Find(tensors, "token_embd.weight");
+  table = MakeTensor("token_embd.weight", {kRows, 8});
+  for (const size_t row : {size_t{7}, size_t{50000}, size_t{kRows - 1}}) {
+    table.values[row * 8] = NAN;
+  }
+  GgufWriter gguf = TinyGgufKeys("gemma");
+  AddTensors(tensors, gguf);
+  const std::string path = TestDirectory() + "/m.gguf";
+  WriteFile(path, gguf.Finish());
+  LoadOptions options;
+  options.quantize = WeightType::kBF16;
+  for (const size_t threads : {1, 3}) {
+    options.num_threads = threads;
+    EXPECT_EQ(ErrorOf(Model::Load(path, options)),
+              path +
+                  ": tensor 'token_embd.weight' has no finite value in row 7, "
+                  "and cannot be quantized");
+  }
+}
+
 TEST(Weights, QuantizedGatesMustHoldWholeBlocks) {
   TinyTensors tensors = TinyGgufTensors("recurrentgemma");
   std::erase_if(tensors, [](const TinyTensor& t) {
