@@ -39,6 +39,9 @@ class ZipStream::Inflater {
     if (!started_) return absl::ResourceExhaustedError("zlib does not start");
     while (!out.empty()) {
       const size_t written = Step(out);
+      if (result_ == Z_MEM_ERROR) {
+        return absl::ResourceExhaustedError("no memory to inflate it");
+      }
       if (written == 0) {
         return absl::DataLossError("the compressed data are damaged");
       }
@@ -50,21 +53,21 @@ class ZipStream::Inflater {
   // Whether the stream's end mark follows, and nothing after it.
   bool AtEnd() {
     uint8_t one_more = 0;
-    return started_ && Step(absl::MakeSpan(&one_more, 1)) == 0 && ended_ &&
-           packed_.empty();
+    return started_ && Step(absl::MakeSpan(&one_more, 1)) == 0 &&
+           result_ == Z_STREAM_END && packed_.empty();
   }
 
  private:
   // Inflates to the front of `out`; returns how much. 0: end or damage.
   size_t Step(absl::Span<uint8_t> out) {
-    if (ended_) return 0;
+    if (result_ == Z_STREAM_END) return 0;
     const uInt room = Piece(out.size());
     const uInt given = Piece(packed_.size());
     zlib_.next_in = packed_.data();
     zlib_.avail_in = given;
     zlib_.next_out = out.data();
     zlib_.avail_out = room;
-    ended_ = inflate(&zlib_, Z_NO_FLUSH) == Z_STREAM_END;
+    result_ = inflate(&zlib_, Z_NO_FLUSH);
     packed_.remove_prefix(given - zlib_.avail_in);
     return room - zlib_.avail_out;
   }
@@ -72,7 +75,7 @@ class ZipStream::Inflater {
   absl::Span<const uint8_t> packed_;  // what is left
   z_stream zlib_ = {};
   bool started_ = false;
-  bool ended_ = false;
+  int result_ = Z_OK;  // of the last step
 };
 
 ZipStream::ZipStream(const ZipEntry& entry)

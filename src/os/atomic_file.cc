@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "src/base/status_macros.h"
 #include "src/os/path.h"
 #include "src/os/system_error.h"
@@ -37,14 +38,20 @@ std::string TemporaryName(const std::string& path) {
   return name;
 }
 
-// A name of the open file that any user may link from.
-std::string PathOf(int fd) { return absl::StrCat("/proc/self/fd/", fd); }
+// A name of the open file that any user may link from; it takes no memory.
+struct PathOf {
+  explicit PathOf(int fd) {
+    absl::SNPrintF(text, sizeof(text), "/proc/self/fd/%d", fd);
+  }
+  char text[32];
+};
 
 // A file without a name; -1 where the system has none.
 int OpenUnnamed(const std::string& directory, mode_t mode) {
-  const int fd =
-      open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
-  if (fd < 0 || access(PathOf(fd).c_str(), F_OK) == 0) return fd;
+  const int fd = Uninterrupted([&] {
+    return open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+  });
+  if (fd < 0 || access(PathOf(fd).text, F_OK) == 0) return fd;
   close(fd);  // without /proc it could never get a name
   return -1;
 }
@@ -66,7 +73,9 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(std::string path, Access access) {
   if (fd >= 0) return AtomicFile(fd, std::move(path), "");
   for (int i = 0; i < kMaxNames; ++i) {
     std::string name = TemporaryName(path);
-    fd = open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
+    fd = Uninterrupted([&] {
+      return open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
+    });
     if (fd >= 0) return AtomicFile(fd, std::move(path), std::move(name));
     if (errno != EEXIST) break;
   }
@@ -95,7 +104,8 @@ absl::Status AtomicFile::Reserve(uint64_t size) {
   } while (error == EINTR);
   if (error == 0) return absl::OkStatus();
   if (error != EOPNOTSUPP && error != ENOSYS) return SystemError(path_, error);
-  if (ftruncate(fd_, static_cast<off_t>(size)) != 0) {
+  if (Uninterrupted([&] { return ftruncate(fd_, static_cast<off_t>(size)); }) !=
+      0) {
     return SystemError(path_, errno);
   }
   return absl::OkStatus();
@@ -126,7 +136,10 @@ absl::Status AtomicFile::WriteAt(uint64_t offset,
 }
 
 absl::Status AtomicFile::Commit(Existing existing) {
-  if (fsync(fd_) != 0) return SystemError(path_, errno);
+  const std::string directory = DirectoryOf(path_);
+  if (Uninterrupted([&] { return fsync(fd_); }) != 0) {
+    return SystemError(path_, errno);
+  }
   if (existing == Existing::kKeep && temporary_.empty()) {
     GEMMA_RETURN_IF_ERROR(Link(path_));
   } else if (existing == Existing::kKeep) {
@@ -146,12 +159,12 @@ absl::Status AtomicFile::Commit(Existing existing) {
     }
   }
   close(std::exchange(fd_, -1));
-  SyncDirectory(DirectoryOf(path_));
+  SyncDirectory(directory);
   return absl::OkStatus();
 }
 
 absl::Status AtomicFile::Link(const std::string& name) const {
-  if (linkat(AT_FDCWD, PathOf(fd_).c_str(), AT_FDCWD, name.c_str(),
+  if (linkat(AT_FDCWD, PathOf(fd_).text, AT_FDCWD, name.c_str(),
              AT_SYMLINK_FOLLOW) == 0) {
     return absl::OkStatus();
   }
@@ -163,9 +176,9 @@ absl::Status AtomicFile::NameTemporary() {
   if (!temporary_.empty()) return absl::OkStatus();
   absl::Status status;
   for (int i = 0; i < kMaxNames; ++i) {
-    const std::string name = TemporaryName(path_);
+    std::string name = TemporaryName(path_);
     status = Link(name);
-    if (status.ok()) temporary_ = name;
+    if (status.ok()) temporary_ = std::move(name);
     if (!absl::IsAlreadyExists(status)) break;
   }
   return status;

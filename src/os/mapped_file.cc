@@ -56,7 +56,8 @@ absl::StatusOr<MappedFile> MappedFile::Open(std::string path) {
   if (absl::Status status = CheckRegular(path, info); !status.ok()) {
     return status;
   }
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const int fd = Uninterrupted(
+      [&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
   if (fd < 0) return SystemError(path, errno);
   const Closer closer(fd);
   if (fstat(fd, &info) != 0) return SystemError(path, errno);
