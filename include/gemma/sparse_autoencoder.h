@@ -48,6 +48,8 @@ struct SparseAutoencoderOptions {
   // Where it is attached; none: as its config.json, or the path that Gemma
   // Scope publishes it under, says.
   std::optional<FeatureSite> site;
+  // That pack the weights; 0: one per core that this process may use.
+  size_t num_threads = 0;
 };
 
 // A JumpReLU autoencoder: with the row vector x [input_dim],

@@ -21,18 +21,23 @@ struct FileCheck {
   uint64_t bytes = 0;          // of their data
 };
 
+// How to read it.
+struct VerifyOptions {
+  size_t num_threads = 0;  // 0: one per core that this process may use
+  // Called now and then from the calling thread with bytes done and bytes in
+  // all; returning false cancels.
+  std::function<bool(uint64_t done, uint64_t total)> progress;
+};
+
 // Reads all weights of a GGUF file, compares the checksums that Quantize put
-// into it and looks for weights that are not finite. `progress`, if not empty,
-// is called now and then with bytes done and bytes in all; returning false
-// cancels.
+// into it and looks for weights that are not finite.
 //
 // Errors: those of reading a GGUF file; DataLoss, naming the first tensor whose
 // data have another checksum, or saying that the part in front of the data has;
-// InvalidArgument, naming the first tensor with a weight that is not finite;
-// Cancelled.
+// InvalidArgument, naming the first tensor with a weight that is not finite, or
+// num_threads if it is above 1024; Cancelled.
 GEMMA_EXPORT absl::StatusOr<FileCheck> VerifyFile(
-    std::string_view path,
-    const std::function<bool(uint64_t, uint64_t)>& progress = {});
+    std::string_view path, const VerifyOptions& options = {});
 
 }  // namespace gemma
 

@@ -9,6 +9,7 @@
 #include "gemma/classifier.h"
 #include "src/base/json.h"
 #include "src/base/messages.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 
 namespace gemma {
@@ -64,21 +65,23 @@ absl::StatusOr<Policy> ReadPolicy(const Json& json) {
 
 absl::StatusOr<std::vector<Policy>> ParsePolicies(std::string_view text,
                                                   std::string_view path) {
-  GEMMA_ASSIGN_OR_RETURN(const Json json,
-                         Json::Parse(text, std::string(path), kLimits));
-  if (!json.is_array() || json.size() == 0) {
-    return json.Unexpected("an array of one policy or more");
-  }
-  std::vector<Policy> policies;
-  for (const Json& element : json.Elements()) {
-    GEMMA_ASSIGN_OR_RETURN(Policy policy, ReadPolicy(element));
-    for (const Policy& other : policies) {
-      if (other.name != policy.name) continue;
-      return element.Find("name")->Unexpected("another name for each policy");
+  return NoThrow([&]() -> absl::StatusOr<std::vector<Policy>> {
+    GEMMA_ASSIGN_OR_RETURN(const Json json,
+                           Json::Parse(text, std::string(path), kLimits));
+    if (!json.is_array() || json.size() == 0) {
+      return json.Unexpected("an array of one policy or more");
     }
-    policies.push_back(std::move(policy));
-  }
-  return policies;
+    std::vector<Policy> policies;
+    for (const Json& element : json.Elements()) {
+      GEMMA_ASSIGN_OR_RETURN(Policy policy, ReadPolicy(element));
+      for (const Policy& other : policies) {
+        if (other.name != policy.name) continue;
+        return element.Find("name")->Unexpected("another name for each policy");
+      }
+      policies.push_back(std::move(policy));
+    }
+    return policies;
+  });
 }
 
 }  // namespace gemma

@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "gemma/error_reason.h"
 #include "ops/workers.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/formats/checkpoint.h"
 #include "src/formats/checkpoint_files.h"
@@ -67,15 +68,17 @@ absl::Status CheckIsNoSource(const std::string& target,
 
 absl::Status Quantize(std::string_view source, std::string_view target,
                       const QuantizeOptions& options) {
-  GEMMA_RETURN_IF_ERROR(CheckOptions(options));
-  const std::string path(target);
-  const std::string from(source);
-  absl::Status status = CheckTarget(path, options.overwrite);
-  if (status.ok()) status = CheckIsNoSource(path, from, options.importance);
-  if (!status.ok()) return WithReason(status, ErrorReason::kOutputFile);
-  GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint, OpenCheckpoint(from));
-  Workers workers(NumThreads(options.num_threads));
-  return WriteModel(std::move(checkpoint), path, options, workers);
+  return NoThrow([&]() -> absl::Status {
+    GEMMA_RETURN_IF_ERROR(CheckOptions(options));
+    const std::string path(target);
+    const std::string from(source);
+    absl::Status status = CheckTarget(path, options.overwrite);
+    if (status.ok()) status = CheckIsNoSource(path, from, options.importance);
+    if (!status.ok()) return WithReason(status, ErrorReason::kOutputFile);
+    GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint, OpenCheckpoint(from));
+    Workers workers(NumThreads(options.num_threads));
+    return WriteModel(std::move(checkpoint), path, options, workers);
+  });
 }
 
 }  // namespace gemma

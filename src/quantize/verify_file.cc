@@ -13,10 +13,11 @@
 #include "ops/workers.h"
 #include "src/base/as_text.h"
 #include "src/base/messages.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
 #include "src/formats/gguf_writer.h"
-#include "src/os/cpus.h"
+#include "src/model/num_threads.h"
 #include "src/os/mapped_file.h"
 #include "src/quantize/finite.h"
 
@@ -49,11 +50,11 @@ uint32_t HeaderChecksum(absl::Span<const uint8_t> header,
 class Verifier {
  public:
   Verifier(const MappedFile& file, const GgufFile& gguf,
-           const std::function<bool(uint64_t, uint64_t)>& progress)
+           const VerifyOptions& options)
       : file_(file),
         gguf_(gguf),
         tensors_(SortedTensors(gguf.tensors)),
-        progress_(progress) {
+        options_(options) {
     for (const auto& [name, tensor] : tensors_) total_bytes_ += tensor->bytes;
   }
 
@@ -62,7 +63,7 @@ class Verifier {
     check.has_checksums = gguf_.metadata.Has(kTensorChecksumsKey) ||
                           gguf_.metadata.Has(kHeaderChecksumKey);
     if (check.has_checksums) GEMMA_RETURN_IF_ERROR(ReadChecksums());
-    Workers workers(UsableCpus());
+    Workers workers(NumThreads(options_.num_threads));
     for (size_t i = 0; i < tensors_.size(); ++i) {
       const auto& [name, tensor] = tensors_[i];
       if (check.has_checksums) {
@@ -72,7 +73,7 @@ class Verifier {
       file_.Release({tensor->data, tensor->bytes});
       check.bytes += tensor->bytes;
       ++check.tensors;
-      if (progress_ && !progress_(check.bytes, total_bytes_)) {
+      if (options_.progress && !options_.progress(check.bytes, total_bytes_)) {
         return absl::CancelledError("verifying was cancelled");
       }
     }
@@ -158,21 +159,23 @@ class Verifier {
   const MappedFile& file_;
   const GgufFile& gguf_;
   const std::vector<NamedTensor> tensors_;
-  const std::function<bool(uint64_t, uint64_t)>& progress_;
+  const VerifyOptions& options_;
   std::vector<int64_t> checksums_;  // of tensors_
   uint64_t total_bytes_ = 0;
 };
 
 }  // namespace
 
-absl::StatusOr<FileCheck> VerifyFile(
-    std::string_view path,
-    const std::function<bool(uint64_t, uint64_t)>& progress) {
-  GEMMA_ASSIGN_OR_RETURN(const MappedFile file,
-                         MappedFile::Open(std::string(path)));
-  GEMMA_ASSIGN_OR_RETURN(const GgufFile gguf,
-                         ParseGguf(file.bytes(), file.path()));
-  return Verifier(file, gguf, progress).Verify();
+absl::StatusOr<FileCheck> VerifyFile(std::string_view path,
+                                     const VerifyOptions& options) {
+  return NoThrow([&]() -> absl::StatusOr<FileCheck> {
+    GEMMA_RETURN_IF_ERROR(CheckThreads("num_threads", options.num_threads));
+    GEMMA_ASSIGN_OR_RETURN(const MappedFile file,
+                           MappedFile::Open(std::string(path)));
+    GEMMA_ASSIGN_OR_RETURN(const GgufFile gguf,
+                           ParseGguf(file.bytes(), file.path()));
+    return Verifier(file, gguf, options).Verify();
+  });
 }
 
 }  // namespace gemma

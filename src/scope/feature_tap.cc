@@ -147,10 +147,11 @@ class FeatureTapper {
           {*reader.autoencoder, reader.top_k, std::move(features)});
     }
     for (const FeatureChange& change : options.changes) {
-      changes_.push_back({*change.autoencoder,
-                          change,
-                          *change.autoencoder->Direction(change.feature),
-                          {}});
+      auto direction = change.autoencoder->Direction(change.feature);
+      // The feature exists, so a failure is one of memory.
+      if (!direction.ok()) throw std::bad_alloc();
+      changes_.push_back(
+          {*change.autoencoder, change, *std::move(direction), {}});
     }
   }
 
@@ -249,11 +250,13 @@ class FeatureTapper {
 
 absl::Status CheckFits(const Model& model,
                        const SparseAutoencoder& autoencoder) {
-  const FeatureSite& site = autoencoder.site();
-  GEMMA_RETURN_IF_ERROR(CheckPoint(model.config(), site.input, site.layer,
-                                   autoencoder.input_dim(), "reads"));
-  return CheckPoint(model.config(), site.output, site.layer,
-                    autoencoder.output_dim(), "reconstructs");
+  return NoThrow([&]() -> absl::Status {
+    const FeatureSite& site = autoencoder.site();
+    GEMMA_RETURN_IF_ERROR(CheckPoint(model.config(), site.input, site.layer,
+                                     autoencoder.input_dim(), "reads"));
+    return CheckPoint(model.config(), site.output, site.layer,
+                      autoencoder.output_dim(), "reconstructs");
+  });
 }
 
 absl::StatusOr<TapFunction> FeatureTap(const Model& model,

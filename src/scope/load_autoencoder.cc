@@ -69,6 +69,7 @@ absl::StatusOr<FeatureSite> SiteOf(const AutoencoderFile& file,
 
 absl::StatusOr<std::unique_ptr<SparseAutoencoder::Impl>> LoadAutoencoder(
     const std::string& path, const SparseAutoencoderOptions& options) {
+  GEMMA_RETURN_IF_ERROR(CheckThreads("num_threads", options.num_threads));
   GEMMA_ASSIGN_OR_RETURN(AutoencoderFile file, OpenAutoencoder(path));
   auto impl = std::make_unique<SparseAutoencoder::Impl>();
   GEMMA_ASSIGN_OR_RETURN(impl->site, SiteOf(file, options));
@@ -85,7 +86,7 @@ absl::StatusOr<std::unique_ptr<SparseAutoencoder::Impl>> LoadAutoencoder(
     threshold = std::max(threshold, 0.0f);
   }
   const Format format = FormatOf(options.weights);
-  Workers workers(NumThreads(0));
+  Workers workers(NumThreads(options.num_threads));
   GEMMA_ASSIGN_OR_RETURN(impl->encoder,
                          PackTransposed(file.w_enc, format, workers));
   GEMMA_ASSIGN_OR_RETURN(impl->decoder, PackRows(file.w_dec, format, workers));

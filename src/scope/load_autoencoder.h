@@ -12,8 +12,8 @@
 
 namespace gemma {
 
-// As SparseAutoencoder::Load. Files are read a few rows at a time, on all
-// cores, so that weights are in memory once.
+// As SparseAutoencoder::Load. Files are read a few rows at a time, so that
+// weights are in memory once.
 absl::StatusOr<std::unique_ptr<SparseAutoencoder::Impl>> LoadAutoencoder(
     const std::string& path, const SparseAutoencoderOptions& options);
 

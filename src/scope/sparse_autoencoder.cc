@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/scope/autoencoder_impl.h"
 #include "src/scope/load_autoencoder.h"
@@ -32,9 +33,11 @@ SparseAutoencoder& SparseAutoencoder::operator=(SparseAutoencoder&&) noexcept =
 
 absl::StatusOr<SparseAutoencoder> SparseAutoencoder::Load(
     std::string_view path, const SparseAutoencoderOptions& options) {
-  GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<Impl> impl,
-                         LoadAutoencoder(std::string(path), options));
-  return SparseAutoencoder(std::move(impl));
+  return NoThrow([&]() -> absl::StatusOr<SparseAutoencoder> {
+    GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<Impl> impl,
+                           LoadAutoencoder(std::string(path), options));
+    return SparseAutoencoder(std::move(impl));
+  });
 }
 
 const FeatureSite& SparseAutoencoder::site() const { return impl_->site; }
@@ -48,32 +51,40 @@ bool SparseAutoencoder::has_affine_skip() const {
 
 absl::StatusOr<std::vector<std::vector<Feature>>> SparseAutoencoder::Encode(
     absl::Span<const float> x, size_t top_k) const {
-  if (x.size() % input_dim() != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "x has ", x.size(), " values, wanted whole rows of ", input_dim()));
-  }
-  Workers calling_thread(1);
-  return impl_->Encode(x, top_k, calling_thread);
+  return NoThrow([&]() -> absl::StatusOr<std::vector<std::vector<Feature>>> {
+    if (x.size() % input_dim() != 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "x has ", x.size(), " values, wanted whole rows of ", input_dim()));
+    }
+    Workers calling_thread(1);
+    return impl_->Encode(x, top_k, calling_thread);
+  });
 }
 
 absl::Status SparseAutoencoder::Decode(absl::Span<const Feature> features,
                                        absl::Span<const float> x,
                                        absl::Span<float> out) const {
-  GEMMA_RETURN_IF_ERROR(CheckSize("out", out.size(), output_dim()));
-  if (!x.empty()) GEMMA_RETURN_IF_ERROR(CheckSize("x", x.size(), input_dim()));
-  for (const Feature& feature : features) {
-    GEMMA_RETURN_IF_ERROR(impl_->CheckFeature(feature.index));
-  }
-  impl_->Decode(features, x, out);
-  return absl::OkStatus();
+  return NoThrow([&]() -> absl::Status {
+    GEMMA_RETURN_IF_ERROR(CheckSize("out", out.size(), output_dim()));
+    if (!x.empty()) {
+      GEMMA_RETURN_IF_ERROR(CheckSize("x", x.size(), input_dim()));
+    }
+    for (const Feature& feature : features) {
+      GEMMA_RETURN_IF_ERROR(impl_->CheckFeature(feature.index));
+    }
+    impl_->Decode(features, x, out);
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<std::vector<float>> SparseAutoencoder::Direction(
     size_t feature) const {
-  GEMMA_RETURN_IF_ERROR(impl_->CheckFeature(feature));
-  std::vector<float> direction(output_dim());
-  impl_->AddDirection(feature, 1.0f, absl::MakeSpan(direction));
-  return direction;
+  return NoThrow([&]() -> absl::StatusOr<std::vector<float>> {
+    GEMMA_RETURN_IF_ERROR(impl_->CheckFeature(feature));
+    std::vector<float> direction(output_dim());
+    impl_->AddDirection(feature, 1.0f, absl::MakeSpan(direction));
+    return direction;
+  });
 }
 
 }  // namespace gemma

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gemma/tokenizer.h"
+#include "src/base/no_throw.h"
 #include "src/text/token_writer.h"
 
 namespace gemma {
@@ -96,68 +97,77 @@ std::string_view RoleName(Role role) {
 }  // namespace
 
 absl::StatusOr<ChatTemplate> ChatTemplate::Create(const Tokenizer& tokenizer) {
-  const std::optional<TokenId> start = tokenizer.Find("<start_of_turn>");
-  const std::optional<TokenId> end = tokenizer.Find("<end_of_turn>");
-  if (!start.has_value() || !end.has_value()) {
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "the vocabulary has no piece '%s', wanted the markers of turns: the "
-        "model does not chat",
-        start.has_value() ? "<end_of_turn>" : "<start_of_turn>"));
-  }
-  return ChatTemplate(tokenizer, *start, *end);
+  return NoThrow([&]() -> absl::StatusOr<ChatTemplate> {
+    const std::optional<TokenId> start = tokenizer.Find("<start_of_turn>");
+    const std::optional<TokenId> end = tokenizer.Find("<end_of_turn>");
+    if (!start.has_value() || !end.has_value()) {
+      return absl::FailedPreconditionError(absl::StrFormat(
+          "the vocabulary has no piece '%s', wanted the markers of turns: the "
+          "model does not chat",
+          start.has_value() ? "<end_of_turn>" : "<start_of_turn>"));
+    }
+    return ChatTemplate(tokenizer, *start, *end);
+  });
 }
 
 absl::StatusOr<std::vector<TokenId>> ChatTemplate::Render(
     absl::Span<const Message> messages) const {
-  // The published template of Gemma 3, which trims every text but this one.
-  std::string prefix;
-  if (!messages.empty() && messages.front().role == Role::kSystem) {
-    prefix = absl::StrCat(messages.front().text, "\n\n");
-    messages.remove_prefix(1);
-  }
-  if (messages.size() % 2 == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("%d messages after the system's, wanted an odd number: "
-                        "the user's first and last",
-                        messages.size()));
-  }
-  TurnWriter turns(tokenizer_, start_of_turn_, end_of_turn_);
-  turns.Bos();
-  for (size_t i = 0; i < messages.size(); ++i) {
-    const Message& message = messages[i];
-    const Role wanted = i % 2 == 0 ? Role::kUser : Role::kModel;
-    if (message.role != wanted) {
+  return NoThrow([&]() -> absl::StatusOr<std::vector<TokenId>> {
+    // The published template of Gemma 3, which trims every text but this one.
+    std::string prefix;
+    if (!messages.empty() && messages.front().role == Role::kSystem) {
+      prefix = absl::StrCat(messages.front().text, "\n\n");
+      messages.remove_prefix(1);
+    }
+    if (messages.size() % 2 == 0) {
       return absl::InvalidArgumentError(absl::StrFormat(
-          "message %d after the system's is of the role '%s', wanted '%s': "
-          "user and model alternate",
-          i, RoleName(message.role), RoleName(wanted)));
+          "%d messages after the system's, wanted an odd number: "
+          "the user's first and last",
+          messages.size()));
     }
-    const std::string text =
-        absl::StrCat(i == 0 ? prefix : "", Trim(message.text));
-    if (i + 1 == messages.size()) {
-      turns.Ask(text);
-    } else {
-      turns.Open(RoleName(message.role), text);
-      turns.Close();
+    TurnWriter turns(tokenizer_, start_of_turn_, end_of_turn_);
+    turns.Bos();
+    for (size_t i = 0; i < messages.size(); ++i) {
+      const Message& message = messages[i];
+      const Role wanted = i % 2 == 0 ? Role::kUser : Role::kModel;
+      if (message.role != wanted) {
+        return absl::InvalidArgumentError(absl::StrFormat(
+            "message %d after the system's is of the role '%s', wanted '%s': "
+            "user and model alternate",
+            i, RoleName(message.role), RoleName(wanted)));
+      }
+      const std::string text =
+          absl::StrCat(i == 0 ? prefix : "", Trim(message.text));
+      if (i + 1 == messages.size()) {
+        turns.Ask(text);
+      } else {
+        turns.Open(RoleName(message.role), text);
+        turns.Close();
+      }
     }
-  }
-  return turns.Release();
+    return turns.Release();
+  });
 }
 
 absl::StatusOr<std::vector<TokenId>> ChatTemplate::UserTurn(
     std::string_view text, std::string_view system) const {
-  std::vector<Message> messages;
-  if (!system.empty()) messages.push_back({Role::kSystem, std::string(system)});
-  messages.push_back({Role::kUser, std::string(text)});
-  return Render(messages);
+  return NoThrow([&]() -> absl::StatusOr<std::vector<TokenId>> {
+    std::vector<Message> messages;
+    if (!system.empty())
+      messages.push_back({Role::kSystem, std::string(system)});
+    messages.push_back({Role::kUser, std::string(text)});
+    return Render(messages);
+  });
 }
 
 absl::StatusOr<std::vector<TokenId>> ChatTemplate::NextUserTurn(
     std::string_view text) const {
-  TurnWriter turns(tokenizer_, start_of_turn_, end_of_turn_);
-  turns.Close();
-  turns.Ask(Trim(text));
-  return turns.Release();
+  return NoThrow([&]() -> absl::StatusOr<std::vector<TokenId>> {
+    TurnWriter turns(tokenizer_, start_of_turn_, end_of_turn_);
+    turns.Close();
+    turns.Ask(Trim(text));
+    return turns.Release();
+  });
 }
 
 }  // namespace gemma

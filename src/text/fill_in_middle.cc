@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "src/base/no_throw.h"
 #include "src/text/token_writer.h"
 #include "src/text/vocabulary.h"
 
@@ -28,43 +29,48 @@ std::string PathLine(std::string_view path) {
 }  // namespace
 
 absl::StatusOr<FillInMiddle> FillInMiddle::Create(const Tokenizer& tokenizer) {
-  FillInMiddle fill(tokenizer);
-  std::vector<std::string> missing;
-  const auto find = [&](std::string_view piece) {
-    const std::optional<TokenId> token = tokenizer.Find(piece);
-    if (token.has_value() && tokenizer.IsControl(*token)) return *token;
-    missing.push_back(QuotedPiece(piece));
-    return TokenId{-1};
-  };
-  fill.prefix_ = find("<|fim_prefix|>");
-  fill.suffix_ = find("<|fim_suffix|>");
-  fill.middle_ = find("<|fim_middle|>");
-  fill.separator_ = find("<|file_separator|>");
-  if (missing.empty()) return fill;
-  return absl::FailedPreconditionError(absl::StrFormat(
-      "the vocabulary has no control token %s, wanted CodeGemma's markers: the "
-      "model does not fill in",
-      absl::StrJoin(missing, ", ")));
+  return NoThrow([&]() -> absl::StatusOr<FillInMiddle> {
+    FillInMiddle fill(tokenizer);
+    std::vector<std::string> missing;
+    const auto find = [&](std::string_view piece) {
+      const std::optional<TokenId> token = tokenizer.Find(piece);
+      if (token.has_value() && tokenizer.IsControl(*token)) return *token;
+      missing.push_back(QuotedPiece(piece));
+      return TokenId{-1};
+    };
+    fill.prefix_ = find("<|fim_prefix|>");
+    fill.suffix_ = find("<|fim_suffix|>");
+    fill.middle_ = find("<|fim_middle|>");
+    fill.separator_ = find("<|file_separator|>");
+    if (missing.empty()) return fill;
+    return absl::FailedPreconditionError(
+        absl::StrFormat("the vocabulary has no control token %s, wanted "
+                        "CodeGemma's markers: the "
+                        "model does not fill in",
+                        absl::StrJoin(missing, ", ")));
+  });
 }
 
 absl::StatusOr<std::vector<TokenId>> FillInMiddle::Prompt(
     const Gap& gap) const {
-  absl::Status status = CheckPath(gap.path);
-  TokenWriter prompt(tokenizer_);
-  prompt.Token(tokenizer_.bos());
-  for (const SourceFile& file : gap.files) {
-    status.Update(CheckPath(file.path));
-    prompt.ExactText(absl::StrCat(PathLine(file.path), file.text));
-    prompt.Token(separator_);
-  }
-  if (!status.ok()) return status;
-  prompt.ExactText(PathLine(gap.path));
-  prompt.Token(prefix_);
-  prompt.ExactText(gap.prefix);
-  prompt.Token(suffix_);
-  prompt.ExactText(gap.suffix);
-  prompt.Token(middle_);
-  return prompt.Release();
+  return NoThrow([&]() -> absl::StatusOr<std::vector<TokenId>> {
+    absl::Status status = CheckPath(gap.path);
+    TokenWriter prompt(tokenizer_);
+    prompt.Token(tokenizer_.bos());
+    for (const SourceFile& file : gap.files) {
+      status.Update(CheckPath(file.path));
+      prompt.ExactText(absl::StrCat(PathLine(file.path), file.text));
+      prompt.Token(separator_);
+    }
+    if (!status.ok()) return status;
+    prompt.ExactText(PathLine(gap.path));
+    prompt.Token(prefix_);
+    prompt.ExactText(gap.prefix);
+    prompt.Token(suffix_);
+    prompt.ExactText(gap.suffix);
+    prompt.Token(middle_);
+    return prompt.Release();
+  });
 }
 
 }  // namespace gemma

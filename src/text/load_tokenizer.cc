@@ -14,6 +14,7 @@
 #include "absl/types/span.h"
 #include "gemma/error_reason.h"
 #include "src/base/json.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/os/mapped_file.h"
 #include "src/text/tokenizer_impl.h"
@@ -258,9 +259,11 @@ absl::Status CheckTokenizer(const Tokenizer& tokenizer,
 }
 
 absl::StatusOr<Tokenizer> Tokenizer::Load(std::string_view path) {
-  GEMMA_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
-                         OpenCheckpoint(std::string(path)));
-  return LoadTokenizer(checkpoint);
+  return NoThrow([&]() -> absl::StatusOr<Tokenizer> {
+    GEMMA_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                           OpenCheckpoint(std::string(path)));
+    return LoadTokenizer(checkpoint);
+  });
 }
 
 }  // namespace gemma

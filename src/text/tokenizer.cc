@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "src/base/no_throw.h"
 #include "src/text/tokenizer_impl.h"
 
 namespace gemma {
@@ -98,30 +99,32 @@ TokenId Tokenizer::eos() const { return impl_->eos(); }
 
 absl::StatusOr<std::vector<TokenId>> Tokenizer::Encode(
     std::string_view text, ControlTokens control_tokens) const {
-  std::vector<TokenId> tokens;
-  if (control_tokens == ControlTokens::kAsText) {
-    const absl::Status status = impl_->EncodeText(text, tokens);
+  return NoThrow([&]() -> absl::StatusOr<std::vector<TokenId>> {
+    std::vector<TokenId> tokens;
+    if (control_tokens == ControlTokens::kAsText) {
+      const absl::Status status = impl_->EncodeText(text, tokens);
+      if (!status.ok()) return status;
+      return tokens;
+    }
+
+    size_t begin = 0;  // of the stretch that is not encoded yet
+    for (size_t i = 0; i < text.size();) {
+      const PrefixMatcher::Entry* control = impl_->MatchControl(text.substr(i));
+      if (control == nullptr) {
+        ++i;
+        continue;
+      }
+      const absl::Status status =
+          impl_->EncodeText(text.substr(begin, i - begin), tokens);
+      if (!status.ok()) return status;
+      tokens.push_back(control->token);
+      i += control->text.size();
+      begin = i;
+    }
+    const absl::Status status = impl_->EncodeText(text.substr(begin), tokens);
     if (!status.ok()) return status;
     return tokens;
-  }
-
-  size_t begin = 0;  // of the stretch that is not encoded yet
-  for (size_t i = 0; i < text.size();) {
-    const PrefixMatcher::Entry* control = impl_->MatchControl(text.substr(i));
-    if (control == nullptr) {
-      ++i;
-      continue;
-    }
-    const absl::Status status =
-        impl_->EncodeText(text.substr(begin, i - begin), tokens);
-    if (!status.ok()) return status;
-    tokens.push_back(control->token);
-    i += control->text.size();
-    begin = i;
-  }
-  const absl::Status status = impl_->EncodeText(text.substr(begin), tokens);
-  if (!status.ok()) return status;
-  return tokens;
+  });
 }
 
 std::string Tokenizer::Decode(absl::Span<const TokenId> tokens) const {

@@ -58,19 +58,23 @@ TEST_F(VerifyFileTest, AcceptsWhatWasWritten) {
   const absl::StatusOr<GgufFile> gguf = ParseGguf(bytes, Path());
   ASSERT_EQ(ErrorOf(gguf), "OK");
   uint64_t done = 0, total = 0;
-  const absl::StatusOr<FileCheck> check =
-      VerifyFile(Path(), [&](uint64_t done_bytes, uint64_t total_bytes) {
-        done = done_bytes;
-        total = total_bytes;
-        return true;
-      });
+  VerifyOptions options;
+  options.progress = [&](uint64_t done_bytes, uint64_t total_bytes) {
+    done = done_bytes;
+    total = total_bytes;
+    return true;
+  };
+  const absl::StatusOr<FileCheck> check = VerifyFile(Path(), options);
   ASSERT_EQ(ErrorOf(check), "OK");
   EXPECT_TRUE(check->has_checksums);
   EXPECT_EQ(check->tensors, gguf->tensors.size());
   EXPECT_EQ(check->bytes, total);
   EXPECT_EQ(done, total);
-  EXPECT_TRUE(absl::IsCancelled(
-      VerifyFile(Path(), [](uint64_t, uint64_t) { return false; }).status()));
+  options.progress = [](uint64_t, uint64_t) { return false; };
+  EXPECT_TRUE(absl::IsCancelled(VerifyFile(Path(), options).status()));
+  options.num_threads = 1025;
+  EXPECT_EQ(ErrorOf(VerifyFile(Path(), options)),
+            "num_threads is 1025, wanted 0 (all) to 1024");
 }
 
 TEST_F(VerifyFileTest, FindsTheTensorThatWasChanged) {

@@ -24,10 +24,12 @@ namespace {
 
 absl::StatusOr<FileCheck> Check(const std::string& path) {
   Progress line = Progress::OfBytes("verifying", /*quiet=*/false);
-  return VerifyFile(path, [&line](uint64_t done, uint64_t total) {
+  VerifyOptions options;
+  options.progress = [&line](uint64_t done, uint64_t total) {
     line.Update(done, total);
     return !Interrupted();
-  });
+  };
+  return VerifyFile(path, options);
 }
 
 absl::Status Run(const std::string& model) {
