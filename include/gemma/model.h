@@ -121,6 +121,9 @@ class GEMMA_EXPORT Model {
  public:
   // Loads a GGUF file (or the first of its parts), a Hugging Face directory, or
   // a file of gemma.cpp (.sbs), whose tensors get GGUF's names.
+  // Files are mapped while they are loaded, and a packed one (gemma/quantize.h)
+  // as long as anything uses the model. A part that is cut off meanwhile raises
+  // SIGBUS where it is read: replace files by renaming.
   // Errors name file, field, what was found and what was wanted; see also
   // gemma/error_reason.h.
   static absl::StatusOr<Model> Load(std::string_view path,

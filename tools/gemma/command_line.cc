@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/bus_error.h"
 #include "tools/gemma/command_tree.h"
 #include "tools/gemma/environment.h"
 #include "tools/gemma/errors.h"
@@ -84,6 +85,7 @@ absl::Status Run(int argc, char** argv) {
 int RunCommandLine(int argc, char** argv) noexcept {
   OccupyStandardDescriptors();
   InstallSignalHandlers();
+  InstallBusErrorHandler();
   try {
     return Report(Run(argc, argv));
   } catch (const std::bad_alloc&) {

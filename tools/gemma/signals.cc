@@ -22,7 +22,7 @@ int g_pipe[2] = {-1, -1};
 void OnSignal(int signal_number) {
   const int saved_errno = errno;
   if (g_signal.exchange(signal_number) != 0) {
-    if (void (*const action)() = g_last_action.load()) action();
+    RunLastAction();
     _exit(128 + signal_number);
   }
   const char byte = 0;
@@ -65,6 +65,10 @@ void ClearInterrupt() {
 }
 
 void SetLastAction(void (*action)()) { g_last_action.store(action); }
+
+void RunLastAction() {
+  if (void (*const action)() = g_last_action.load()) action();
+}
 
 int InterruptFd() { return g_pipe[0]; }
 

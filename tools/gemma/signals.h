@@ -19,6 +19,8 @@ void ClearInterrupt();
 // Calls `action` before a second signal ends the process; nullptr: nothing. It
 // runs in the signal's handler.
 void SetLastAction(void (*action)());
+// Calls it, for other handlers that end the process.
+void RunLastAction();
 
 // A file descriptor that poll() finds readable while Interrupted(); -1 if there
 // is none.
