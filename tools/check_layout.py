@@ -87,6 +87,8 @@ def check_code(path, text):
                 yield number, f"a public header must not include {quoted}"
             elif "sentencepiece" in name and not path.startswith("tests/"):
                 yield number, f"only tests may include {quoted}"
+            elif re.match("absl/container/(flat|node)_hash", name) and path.startswith("src/"):
+                yield number, f"{quoted} does not stay whole where memory ends: see src/base/hash_table.h"
         target = re.match(r"\s*#\s*define\s+HWY_TARGET_INCLUDE\s+(.*)", line)
         if target and target[1].strip() != f'"{path}"':
             yield number, f'HWY_TARGET_INCLUDE must be "{path}"'
@@ -151,6 +153,7 @@ def self_test():
         ("src/model/a.cc", '#include "hwy/base.h"'),
         ("src/model/a.cc", '#include "tests/support/a.h"'),
         ("src/text/a.cc", "#include <sentencepiece_processor.h>"),
+        ("src/text/a.cc", '#include "absl/container/flat_hash_map.h"'),
         ("tools/gemma/chat.cc", '#include "src/model/a.h"'),
         ("tools/gemma/perplexity.cc", '#include "ops/ops.h"'),
         ("tools/gemma/verify.cc", '#include "hwy/base.h"'),
