@@ -1,0 +1,96 @@
+#include "tests/fault/fault_toys.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "gemma/quantize.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/support/hostile_model.h"
+#include "tests/support/sbs_files.h"
+#include "tests/support/tiny_files.h"
+#include "tests/support/toy_models.h"
+#include "tests/support/toy_vocab.h"
+
+namespace gemma {
+
+std::string WriteFaultGguf(const std::string& directory,
+                           const std::string& architecture) {
+  const std::vector<std::string> pieces = {"ab", "cd"};
+  GgufWriter gguf = TinyGgufKeys(architecture);
+  AddTokenizer(pieces, gguf);
+  TinyTensors tensors = TinyGgufTensors(architecture);
+  Find(tensors, "token_embd.weight") =
+      MakeTensor("token_embd.weight", {kFirstPiece + pieces.size(), 8});
+  AddTensors(tensors, gguf);
+  const std::string path = directory + "/" + architecture + ".gguf";
+  WriteFile(path, gguf.Finish());
+  return path;
+}
+
+std::string WriteFaultPacked(const std::string& directory,
+                             const std::string& architecture) {
+  const std::string source = WriteFaultGguf(directory, architecture);
+  const std::string path = directory + "/packed.gguf";
+  QuantizeOptions options;
+  options.type = WeightType::kQ4;
+  options.num_threads = 1;
+  options.overwrite = true;
+  EXPECT_TRUE(Quantize(source, path, options).ok());
+  return path;
+}
+
+std::string WriteFaultSbs(const std::string& directory) {
+  const VocabularyForms vocabulary = ToyVocabulary();
+  const uint64_t size = vocabulary.tokens.size();
+  nlohmann::json json = TinyConfig("gemma3_text");
+  json["vocab_size"] = size;
+  TinyTensors tensors = TinyHfTensors("gemma3_text");
+  Find(tensors, "model.embed_tokens.weight") =
+      MakeTensor("model.embed_tokens.weight", {size, 8});
+  const std::string folder = directory + "/source";
+  WriteTinyDirectory(folder, json, tensors);
+  LoadOptions outline;
+  outline.skip_weights = true;
+  const ModelConfig config = LoadOrDie(folder, outline).config();
+  SbsForm form;
+  form.type = SbsType::kSfp;
+  form.tokenizer = vocabulary.model_proto;
+  const std::string path = directory + "/m.sbs";
+  WriteFile(path, SbsModel(config, RoundedTensors(tensors, form), form));
+  return path;
+}
+
+LoadOptions FaultOptions() {
+  LoadOptions options;
+  options.num_threads = 1;
+  options.prefill_chunk = 4;
+  return options;
+}
+
+std::vector<float> FaultLogits(const Model& model) {
+  Session session = NewSession(model, {.max_tokens = 16});
+  const auto logits = session.Forward(kFaultTokens);
+  EXPECT_TRUE(logits.ok()) << logits.status();
+  if (!logits.ok()) return {};
+  return {logits->begin(), logits->end()};
+}
+
+std::string ContentsOf(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file),
+          std::istreambuf_iterator<char>()};
+}
+
+std::vector<std::string> NamesIn(const std::string& directory) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace gemma

@@ -1,0 +1,98 @@
+// Memory that ends while files are written and checked.
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "gemma/quantize.h"
+#include "gemma/verify_file.h"
+#include "gtest/gtest.h"
+#include "src/base/no_throw.h"
+#include "src/quantize/activation_sums.h"
+#include "src/quantize/importance.h"
+#include "tests/fault/fault_toys.h"
+#include "tests/fault/faults.h"
+#include "tests/formats/error_of.h"
+#include "tests/support/tiny_files.h"
+#include "tests/support/toy_models.h"
+
+namespace gemma {
+namespace {
+
+// Quantizes at every fault, to a file that is there already: it is as it was,
+// or complete, and there is no other.
+void SweepQuantize(const std::string& source, QuantizeOptions options) {
+  const std::string directory = TestDirectory();
+  const std::string path = directory + "/target";
+  options.num_threads = 1;
+  options.overwrite = true;
+  ASSERT_EQ(ErrorOf(Quantize(source, path, options)), "OK");
+  const std::string expected = ContentsOf(path);
+  SweepMemory([&](Injector& faults) -> absl::Status {
+    WriteFile(path, "as it was");
+    const absl::Status status =
+        faults([&] { return Quantize(source, path, options); });
+    EXPECT_TRUE(ContentsOf(path) == (status.ok() ? expected : "as it was"));
+    EXPECT_EQ(NamesIn(directory), std::vector<std::string>{"target"});
+    return status;
+  });
+}
+
+std::string SourceGguf(const std::string& architecture) {
+  const std::string directory = testing::TempDir() + "/gemma_fault_source";
+  std::filesystem::create_directories(directory);
+  return WriteFaultGguf(directory, architecture);
+}
+
+TEST(WriteFaults, Packed) {
+  SweepQuantize(SourceGguf("gemma3"), {.type = WeightType::kQ4});
+}
+
+TEST(WriteFaults, PackedDirectory) {
+  SweepQuantize(ToyPath("gemma_fill"), {.type = WeightType::kQ8});
+}
+
+TEST(WriteFaults, Gguf) {
+  SweepQuantize(SourceGguf("recurrentgemma"),
+                {.type = WeightType::kBF16, .layout = FileLayout::kGguf});
+}
+
+TEST(WriteFaults, Planned) {
+  SweepQuantize(SourceGguf("gemma2"), {.bits = 20});
+}
+
+TEST(WriteFaults, CheckedFile) {
+  const std::string path = WriteFaultPacked(TestDirectory(), "gemma3");
+  SweepMemory([&](Injector& faults) -> absl::Status {
+    const auto check =
+        faults([&] { return VerifyFile(path, {.num_threads = 1}); });
+    if (!check.ok()) return check.status();
+    EXPECT_TRUE(check->has_checksums);
+    return absl::OkStatus();
+  });
+}
+
+TEST(WriteFaults, Importance) {
+  const std::string directory = TestDirectory();
+  const Model model =
+      LoadOrDie(WriteFaultGguf(directory, "gemma3"), FaultOptions());
+  const std::string path = directory + "/importance";
+  ActivationSums sums;
+  Session session = NewSession(model, {.max_tokens = 16});
+  session.SetTap(
+      [&](const TapSite& site, absl::Span<float> x) { sums.Add(site, x); });
+  ASSERT_TRUE(session.Append(kFaultTokens).ok());
+  SweepMemory([&](Injector& faults) -> absl::Status {
+    std::remove(path.c_str());
+    return faults([&] {
+      return NoThrow([&]() -> absl::Status {
+        absl::Status written = sums.Write(model.config(), false, {}, path);
+        return written.ok() ? Importance::Load(path).status() : written;
+      });
+    });
+  });
+}
+
+}  // namespace
+}  // namespace gemma
