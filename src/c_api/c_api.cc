@@ -337,7 +337,7 @@ int32_t gemma_find_token(const gemma_model* model, const char* piece) {
     GEMMA_C_REQUIRE(model);
     GEMMA_C_REQUIRE(piece);
     const auto tokenizer = model->model->tokenizer();
-    GEMMA_C_RETURN_IF_ERROR(tokenizer.status());
+    GEMMA_RETURN_IF_ERROR(tokenizer.status());
     token = (*tokenizer)->Find(piece).value_or(-1);
     return absl::OkStatus();
   });
@@ -349,7 +349,7 @@ int32_t gemma_bos_token(const gemma_model* model) {
   Guarded([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
     const auto tokenizer = model->model->tokenizer();
-    GEMMA_C_RETURN_IF_ERROR(tokenizer.status());
+    GEMMA_RETURN_IF_ERROR(tokenizer.status());
     token = (*tokenizer)->bos();
     return absl::OkStatus();
   });
