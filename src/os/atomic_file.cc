@@ -1,7 +1,10 @@
 #include "src/os/atomic_file.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,13 +31,17 @@ constexpr size_t kLargeBytes = size_t{1} << 20;
 
 constexpr int kMaxNames = 100;  // that are tried before one is free
 
+constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
+constexpr size_t kSuffixLetters = 6;
+
 // A name beside `path` that hardly anybody else has.
 std::string TemporaryName(const std::string& path) {
-  constexpr char kLetters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
   std::random_device random;
-  std::uniform_int_distribution<size_t> letter(0, sizeof(kLetters) - 2);
+  std::uniform_int_distribution<size_t> letter(0, kLetters.size() - 1);
   std::string name = absl::StrCat(path, ".");
-  for (int i = 0; i < 6; ++i) name.push_back(kLetters[letter(random)]);
+  for (size_t i = 0; i < kSuffixLetters; ++i) {
+    name.push_back(kLetters[letter(random)]);
+  }
   return name;
 }
 
@@ -82,6 +89,29 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(std::string path, Access access) {
   return SystemError(path, errno);
 }
 
+absl::StatusOr<AtomicFile> AtomicFile::CreateOutput(std::string path,
+                                                    Access access) {
+  struct stat info = {};
+  if (stat(path.c_str(), &info) != 0) return Create(std::move(path), access);
+  if (!S_ISREG(info.st_mode)) {
+    const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return SystemError(path, errno);
+    return AtomicFile(fd, std::move(path), "", /*is_direct=*/true);
+  }
+  char target[PATH_MAX];
+  if (realpath(path.c_str(), target) == nullptr) {
+    return SystemError(path, errno);
+  }
+  return Create(target, access);
+}
+
+bool AtomicFile::IsLeftover(std::string_view name, std::string_view path) {
+  return name.size() == path.size() + 1 + kSuffixLetters &&
+         name.substr(0, path.size()) == path && name[path.size()] == '.' &&
+         name.find_first_not_of(kLetters, path.size() + 1) ==
+             std::string_view::npos;
+}
+
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
   close(fd_);
@@ -92,6 +122,7 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       path_(std::move(other.path_)),
       temporary_(std::move(other.temporary_)),
+      is_direct_(other.is_direct_),
       written_(other.written_) {}
 
 absl::Status AtomicFile::Reserve(uint64_t size) {
@@ -111,9 +142,30 @@ absl::Status AtomicFile::Reserve(uint64_t size) {
   return absl::OkStatus();
 }
 
+absl::Status AtomicFile::Write(std::string_view bytes) {
+  return Write(std::span<const uint8_t>(
+      reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()));
+}
+
 absl::Status AtomicFile::Write(std::span<const uint8_t> bytes) {
-  GEMMA_RETURN_IF_ERROR(WriteAt(written_, bytes));
+  GEMMA_RETURN_IF_ERROR(is_direct_ ? WriteDirectly(bytes)
+                                   : WriteAt(written_, bytes));
   written_ += bytes.size();
+  return absl::OkStatus();
+}
+
+absl::Status AtomicFile::WriteDirectly(std::span<const uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd_, bytes.data(), bytes.size());
+    if (written >= 0) {
+      bytes = bytes.subspan(static_cast<size_t>(written));
+    } else if (errno == EAGAIN) {
+      pollfd waiting = {fd_, POLLOUT, 0};
+      poll(&waiting, 1, /*timeout=*/-1);
+    } else if (errno != EINTR) {
+      return SystemError(path_, errno);
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -136,31 +188,44 @@ absl::Status AtomicFile::WriteAt(uint64_t offset,
 }
 
 absl::Status AtomicFile::Commit(Existing existing) {
+  if (is_direct_) {
+    if (close(std::exchange(fd_, -1)) == 0) return absl::OkStatus();
+    return SystemError(path_, errno);
+  }
   const std::string directory = DirectoryOf(path_);
   if (Uninterrupted([&] { return fsync(fd_); }) != 0) {
     return SystemError(path_, errno);
   }
-  if (existing == Existing::kKeep && temporary_.empty()) {
-    GEMMA_RETURN_IF_ERROR(Link(path_));
-  } else if (existing == Existing::kKeep) {
-    if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(),
-                  RENAME_NOREPLACE) != 0) {
-      if (errno != EINVAL && errno != ENOSYS) return SystemError(path_, errno);
-      // The file system does not know how; a link replaces nothing either.
-      if (link(temporary_.c_str(), path_.c_str()) != 0) {
-        return SystemError(path_, errno);
-      }
-      unlink(temporary_.c_str());
-    }
-  } else {
-    GEMMA_RETURN_IF_ERROR(NameTemporary());
-    if (rename(temporary_.c_str(), path_.c_str()) != 0) {
-      return SystemError(path_, errno);
-    }
-  }
+  GEMMA_RETURN_IF_ERROR(existing == Existing::kKeep ? Keep() : Replace());
   close(std::exchange(fd_, -1));
   SyncDirectory(directory);
   return absl::OkStatus();
+}
+
+absl::Status AtomicFile::Keep() {
+  if (temporary_.empty()) return Link(path_);
+  if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(),
+                RENAME_NOREPLACE) == 0) {
+    return absl::OkStatus();
+  }
+  if (errno != EINVAL && errno != ENOSYS) return SystemError(path_, errno);
+  // The file system does not know how; a link replaces nothing either.
+  if (link(temporary_.c_str(), path_.c_str()) != 0) {
+    return SystemError(path_, errno);
+  }
+  unlink(temporary_.c_str());
+  return absl::OkStatus();
+}
+
+absl::Status AtomicFile::Replace() {
+  if (temporary_.empty()) {
+    // Where nothing is replaced, no other name is needed on the way.
+    const absl::Status status = Link(path_);
+    if (!absl::IsAlreadyExists(status)) return status;
+    GEMMA_RETURN_IF_ERROR(NameTemporary());
+  }
+  if (rename(temporary_.c_str(), path_.c_str()) == 0) return absl::OkStatus();
+  return SystemError(path_, errno);
 }
 
 absl::Status AtomicFile::Link(const std::string& name) const {
@@ -171,7 +236,7 @@ absl::Status AtomicFile::Link(const std::string& name) const {
   return SystemError(path_, errno);
 }
 
-// A link replaces nothing, so what shall replace needs a name first.
+// A link replaces nothing, so a file that replaces another needs a name first.
 absl::Status AtomicFile::NameTemporary() {
   if (!temporary_.empty()) return absl::OkStatus();
   absl::Status status;
@@ -182,6 +247,19 @@ absl::Status AtomicFile::NameTemporary() {
     if (!absl::IsAlreadyExists(status)) break;
   }
   return status;
+}
+
+absl::Status RenameDurably(const std::string& path, const std::string& target) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return SystemError(path, errno);
+  const int error = fsync(fd) == 0 ? 0 : errno;
+  close(fd);
+  if (error != 0) return SystemError(path, error);
+  if (rename(path.c_str(), target.c_str()) != 0) {
+    return SystemError(target, errno);
+  }
+  SyncDirectory(DirectoryOf(target));
+  return absl::OkStatus();
 }
 
 }  // namespace gemma

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -30,9 +31,19 @@ class AtomicFile {
     kKeep,  // Commit fails: AlreadyExists
   };
 
-  // Messages begin with `path`.
+  // Replaces what is at the path, also a link. Messages begin with `path`.
   static absl::StatusOr<AtomicFile> Create(std::string path,
                                            Access access = Access::kOwner);
+
+  // For a path that a user named. Where it is a link, the file that the link
+  // points to is replaced. What exists and is no regular file (a pipe,
+  // /dev/stdout) is written directly, and then by Write alone.
+  static absl::StatusOr<AtomicFile> CreateOutput(std::string path,
+                                                 Access access = Access::kAll);
+
+  // Whether `name` may be what a process that was killed while it wrote `path`
+  // left beside it.
+  static bool IsLeftover(std::string_view name, std::string_view path);
 
   // Removes what was written unless Commit succeeded.
   ~AtomicFile();
@@ -43,8 +54,9 @@ class AtomicFile {
   // is. Where the file system cannot, space is taken as it is written.
   absl::Status Reserve(uint64_t size);
 
-  // Writes behind what Write wrote before.
+  // Writes after what Write wrote before.
   absl::Status Write(std::span<const uint8_t> bytes);
+  absl::Status Write(std::string_view bytes);
   // Writes at a place; what is left out in front is zero.
   absl::Status WriteAt(uint64_t offset, std::span<const uint8_t> bytes);
 
@@ -52,17 +64,29 @@ class AtomicFile {
   absl::Status Commit(Existing existing = Existing::kReplace);
 
  private:
-  AtomicFile(int fd, std::string path, std::string temporary)
-      : fd_(fd), path_(std::move(path)), temporary_(std::move(temporary)) {}
+  AtomicFile(int fd, std::string path, std::string temporary,
+             bool is_direct = false)
+      : fd_(fd),
+        path_(std::move(path)),
+        temporary_(std::move(temporary)),
+        is_direct_(is_direct) {}
 
+  absl::Status WriteDirectly(std::span<const uint8_t> bytes);
+  absl::Status Keep();
+  absl::Status Replace();
   absl::Status Link(const std::string& name) const;
   absl::Status NameTemporary();
 
   int fd_;
   std::string path_;
   std::string temporary_;  // empty: the file has no name
+  bool is_direct_;         // `fd_` is that of `path_`
   uint64_t written_ = 0;   // by Write
 };
+
+// Waits until the file at `path` is on the disk, then gives it the name
+// `target`, replacing what has that name.
+absl::Status RenameDurably(const std::string& path, const std::string& target);
 
 }  // namespace gemma
 

@@ -1,38 +1,66 @@
 #include "src/os/system_error.h"
 
 #include <cerrno>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace gemma {
+namespace {
 
-absl::Status SystemError(const std::string& path, int error) {
-  // Made by the standard library because strerror is not safe in threads.
-  const std::string message =
-      absl::StrCat(path, ": ", std::generic_category().message(error));
+constexpr std::string_view kPayload = "gemma/errno";
+
+absl::StatusCode CodeOf(int error) {
   switch (error) {
     case ENOENT:
     case ENOTDIR:
-      return absl::NotFoundError(message);
+      return absl::StatusCode::kNotFound;
     case EACCES:
     case EPERM:
     case EROFS:
-      return absl::PermissionDeniedError(message);
+      return absl::StatusCode::kPermissionDenied;
     case ENOMEM:
     case EMFILE:
     case ENFILE:
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-      return absl::ResourceExhaustedError(message);
+      return absl::StatusCode::kResourceExhausted;
     case EEXIST:
-      return absl::AlreadyExistsError(message);
+      return absl::StatusCode::kAlreadyExists;
     default:
-      return absl::UnknownError(message);
+      return absl::StatusCode::kUnknown;
   }
+}
+
+}  // namespace
+
+absl::Status SystemError(std::string_view what, int error) {
+  // Made by the standard library because strerror is not safe in threads.
+  absl::Status status(
+      CodeOf(error),
+      absl::StrCat(what, ": ", std::generic_category().message(error)));
+  status.SetPayload(kPayload, absl::Cord(absl::StrCat(error)));
+  return status;
+}
+
+absl::Status WriteError(std::string_view path, int error) {
+  return SystemError(absl::StrCat("cannot write to ", path), error);
+}
+
+int SystemErrorNumber(const absl::Status& status) {
+  const std::optional<absl::Cord> payload = status.GetPayload(kPayload);
+  int error = 0;
+  if (payload.has_value() && absl::SimpleAtoi(std::string(*payload), &error)) {
+    return error;
+  }
+  return 0;
 }
 
 }  // namespace gemma

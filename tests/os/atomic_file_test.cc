@@ -1,5 +1,6 @@
 #include "src/os/atomic_file.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -136,6 +137,64 @@ TEST_F(AtomicFileTest, NoMoreBytesThanTheLimit) {
   ASSERT_EQ(waitpid(child, &result, 0), child);
   EXPECT_EQ(result, 0);
   EXPECT_EQ(NumFiles(), 0u);
+}
+
+TEST_F(AtomicFileTest, OutputReplacesALinksTarget) {
+  std::ofstream(Path("target")) << "old";
+  fs::create_symlink("target", Path());
+  absl::StatusOr<AtomicFile> file = AtomicFile::CreateOutput(Path());
+  ASSERT_EQ(ErrorOf(file), "OK");
+  EXPECT_EQ(ErrorOf(file->Write("new")), "OK");
+  EXPECT_EQ(Contents(Path("target")), "old");
+  EXPECT_EQ(ErrorOf(file->Commit()), "OK");
+  EXPECT_TRUE(fs::is_symlink(Path()));
+  EXPECT_EQ(Contents(Path("target")), "new");
+
+  AtomicFile other = Create();
+  EXPECT_EQ(ErrorOf(other.Commit()), "OK");
+  EXPECT_FALSE(fs::is_symlink(Path()));
+  EXPECT_EQ(Contents(Path("target")), "new");
+}
+
+TEST_F(AtomicFileTest, OutputWritesAPipeDirectly) {
+  ASSERT_EQ(mkfifo(Path().c_str(), 0600), 0);
+  const int reader = open(Path().c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  absl::StatusOr<AtomicFile> file = AtomicFile::CreateOutput(Path());
+  ASSERT_EQ(ErrorOf(file), "OK");
+  EXPECT_EQ(ErrorOf(file->Write("a, ")), "OK");
+  EXPECT_EQ(ErrorOf(file->Write("b")), "OK");
+  char bytes[8];
+  EXPECT_EQ(read(reader, bytes, sizeof(bytes)), 4);
+  EXPECT_EQ(std::string(bytes, 4), "a, b");
+  EXPECT_EQ(ErrorOf(file->Commit()), "OK");
+  close(reader);
+  EXPECT_TRUE(fs::is_fifo(Path()));
+  EXPECT_EQ(NumFiles(), 1u);
+}
+
+TEST_F(AtomicFileTest, OutputRefusesADirectory) {
+  EXPECT_EQ(ErrorOf(AtomicFile::CreateOutput(directory_)),
+            directory_ + ": Is a directory");
+}
+
+TEST_F(AtomicFileTest, LeftoversAreKnown) {
+  EXPECT_TRUE(AtomicFile::IsLeftover("a.json.x7qz01", "a.json"));
+  for (const char* name :
+       {"a.json", "a.json.", "a.json.x7qz0", "a.json.x7qz012", "a.json.X7qz01",
+        "a.json_x7qz01", "b.json.x7qz01"}) {
+    EXPECT_FALSE(AtomicFile::IsLeftover(name, "a.json")) << name;
+  }
+}
+
+TEST_F(AtomicFileTest, RenameReplaces) {
+  std::ofstream(Path("from")) << "new";
+  std::ofstream(Path()) << "old";
+  EXPECT_EQ(ErrorOf(RenameDurably(Path("from"), Path())), "OK");
+  EXPECT_EQ(Contents(Path()), "new");
+  EXPECT_EQ(NumFiles(), 1u);
+  EXPECT_EQ(ErrorOf(RenameDurably(Path("from"), Path())),
+            Path("from") + ": No such file or directory");
 }
 
 }  // namespace

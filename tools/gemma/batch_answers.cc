@@ -14,6 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "src/base/status_macros.h"
+#include "src/os/mapped_file.h"
+#include "src/os/system_error.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 
@@ -54,9 +56,10 @@ absl::StatusOr<BatchAnswers> BatchAnswers::Open(
 
 absl::Status BatchAnswers::Continue(
     const std::vector<std::string_view>& lines) {
+  struct stat info = {};
+  if (fstat(fd_, &info) == 0 && info.st_size == 0) return absl::OkStatus();
   GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path_));
-  const std::string_view text(
-      reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  const std::string_view text = file.text();
   size_t begin = 0;
   for (size_t number = 1;; ++number) {
     const size_t end = text.find('\n', begin);

@@ -15,6 +15,7 @@
 #include "gemma/gemma.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
+#include "src/os/atomic_file.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/comparison.h"
 #include "tools/gemma/comparison_plot.h"
@@ -247,21 +248,22 @@ other / base      %.5f +- %.5f
 
 // Where the scores of tokens go, besides standard output.
 struct Outputs {
-  std::optional<OutputFile> per_token;
-  std::optional<OutputFile> plot;
+  std::optional<AtomicFile> per_token;
+  std::optional<AtomicFile> plot;
 };
 
 // What cannot be written is told before anything is computed.
 absl::StatusOr<Outputs> OpenOutputs(const CompareOptions& options) {
   Outputs outputs;
   if (!options.per_token.empty()) {
-    GEMMA_ASSIGN_OR_RETURN(OutputFile file,
-                           OutputFile::Create(options.per_token));
+    GEMMA_ASSIGN_OR_RETURN(AtomicFile file,
+                           AtomicFile::CreateOutput(options.per_token));
     outputs.per_token.emplace(std::move(file));
   }
   if (!options.plot.empty()) {
     GEMMA_RETURN_IF_ERROR(CheckPlot());
-    GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(options.plot));
+    GEMMA_ASSIGN_OR_RETURN(AtomicFile file,
+                           AtomicFile::CreateOutput(options.plot));
     outputs.plot.emplace(std::move(file));
   }
   return outputs;

@@ -11,6 +11,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
+#include "src/os/atomic_file.h"
+#include "src/os/system_error.h"
 #include "tools/gemma/child_process.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/python.h"
@@ -52,7 +54,7 @@ absl::Status CheckPlot() {
 }
 
 absl::Status WritePlot(std::string_view scores, const std::string& base,
-                       const std::string& other, OutputFile& output) {
+                       const std::string& other, AtomicFile& output) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(),
                                                              std::fclose);
   constexpr std::string_view kName = "a temporary file";

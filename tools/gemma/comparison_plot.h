@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "src/os/atomic_file.h"
 #include "tools/gemma/files.h"
 
 namespace gemma::tools {
@@ -20,7 +21,7 @@ absl::Status CheckPlot();
 // Writes the plot, a PNG. `scores`: a line of JSON a token, as --per-token has
 // them; `base` and `other`: the models' paths.
 absl::Status WritePlot(std::string_view scores, const std::string& base,
-                       const std::string& other, OutputFile& output);
+                       const std::string& other, AtomicFile& output);
 
 }  // namespace gemma::tools
 

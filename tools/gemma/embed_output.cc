@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
+#include "src/os/atomic_file.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/option_error.h"
 
@@ -53,7 +54,8 @@ absl::StatusOr<EmbedOutput> EmbedOutput::Open(const EmbedOutputOptions& options,
                            NpyWriter::Create(options.path, texts, dimensions));
     output.npy_.emplace(std::move(npy));
   } else if (!options.path.empty()) {
-    GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(options.path));
+    GEMMA_ASSIGN_OR_RETURN(AtomicFile file,
+                           AtomicFile::CreateOutput(options.path));
     output.file_.emplace(std::move(file));
   }
   return output;

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "gemma/embedder.h"
+#include "src/os/atomic_file.h"
 #include "tools/gemma/embed_input.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/npy.h"
@@ -47,7 +48,7 @@ class EmbedOutput {
   bool json_;
   size_t done_ = 0;  // texts
   std::optional<NpyWriter> npy_;
-  std::optional<OutputFile> file_;  // neither: standard output
+  std::optional<AtomicFile> file_;  // neither: standard output
 };
 
 }  // namespace gemma::tools

@@ -2,18 +2,14 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
-#include <cstdio>
-#include <cstdlib>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
+#include "src/os/system_error.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/signals.h"
 
@@ -92,90 +88,13 @@ absl::Status WriteOutput(std::string_view text) {
   const int error_number = WriteAll(STDOUT_FILENO, text);
   if (error_number == 0) return absl::OkStatus();
   if (error_number == EPIPE) return SilentError();
-  return SystemError("cannot write to standard output", error_number);
+  return WriteError("standard output", error_number);
 }
 
 absl::Status WriteTo(int fd, std::string_view bytes, std::string_view name) {
   const int error_number = WriteAll(fd, bytes);
   if (error_number == 0) return absl::OkStatus();
-  return SystemError(absl::StrCat("cannot write to ", name), error_number);
-}
-
-absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return SystemError(path, errno);
-  struct stat info = {};
-  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    close(fd);
-    return absl::InvalidArgumentError(absl::StrCat(path, ": not a file"));
-  }
-  const size_t size = static_cast<size_t>(info.st_size);
-  void* data = nullptr;
-  int error_number = 0;
-  if (size > 0) {
-    data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (data == MAP_FAILED) error_number = errno;
-  }
-  close(fd);
-  if (error_number != 0) return SystemError(path, error_number);
-  return MappedFile({static_cast<const uint8_t*>(data), size});
-}
-
-MappedFile::~MappedFile() {
-  if (bytes_.empty()) return;
-  munmap(const_cast<uint8_t*>(bytes_.data()), bytes_.size());
-}
-
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : bytes_(std::exchange(other.bytes_, {})) {}
-
-absl::StatusOr<OutputFile> OutputFile::Create(const std::string& path) {
-  struct stat info = {};
-  const bool exists = stat(path.c_str(), &info) == 0;
-  if (exists && !S_ISREG(info.st_mode)) {
-    const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return SystemError(path, errno);
-    return OutputFile(fd, path, "");
-  }
-  std::string target = path;
-  char resolved[PATH_MAX];
-  // The file that a link points to is replaced, not the link.
-  if (exists && realpath(path.c_str(), resolved) != nullptr) target = resolved;
-
-  const std::string temporary = absl::StrCat(target, ".tmp.", getpid());
-  const int fd =
-      open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd < 0) return SystemError(temporary, errno);
-  return OutputFile(fd, target, temporary);
-}
-
-OutputFile::~OutputFile() {
-  if (fd_ < 0) return;
-  close(fd_);
-  if (!temporary_.empty()) unlink(temporary_.c_str());
-}
-
-OutputFile::OutputFile(OutputFile&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)),
-      path_(std::move(other.path_)),
-      temporary_(std::move(other.temporary_)) {}
-
-absl::Status OutputFile::Write(std::string_view bytes) {
-  return WriteTo(fd_, bytes, path_);
-}
-
-absl::Status OutputFile::Commit() {
-  int error_number = close(std::exchange(fd_, -1)) != 0 ? errno : 0;
-  if (temporary_.empty()) {
-    return error_number == 0 ? absl::OkStatus()
-                             : SystemError(path_, error_number);
-  }
-  if (error_number == 0 && rename(temporary_.c_str(), path_.c_str()) != 0) {
-    error_number = errno;
-  }
-  if (error_number == 0) return absl::OkStatus();
-  unlink(temporary_.c_str());
-  return SystemError(path_, error_number);
+  return WriteError(name, error_number);
 }
 
 }  // namespace gemma::tools

@@ -4,13 +4,11 @@
 #define GEMMA_TOOLS_GEMMA_FILES_H_
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 
 namespace gemma::tools {
 
@@ -38,47 +36,6 @@ absl::Status WriteOutput(std::string_view text);
 
 // Writes all of `bytes` to an open file, whose name is for messages.
 absl::Status WriteTo(int fd, std::string_view bytes, std::string_view name);
-
-// A file's bytes, mapped.
-class MappedFile {
- public:
-  static absl::StatusOr<MappedFile> Open(const std::string& path);
-
-  ~MappedFile();
-  MappedFile(MappedFile&& other) noexcept;
-  MappedFile& operator=(MappedFile&&) = delete;
-
-  absl::Span<const uint8_t> bytes() const { return bytes_; }
-
- private:
-  explicit MappedFile(absl::Span<const uint8_t> bytes) : bytes_(bytes) {}
-
-  absl::Span<const uint8_t> bytes_;
-};
-
-// A file that appears under its name when it is complete, and not before.
-class OutputFile {
- public:
-  // A path that exists and is no regular file (a pipe, /dev/null) is written
-  // directly.
-  static absl::StatusOr<OutputFile> Create(const std::string& path);
-
-  // Removes what was written unless Commit succeeded.
-  ~OutputFile();
-  OutputFile(OutputFile&& other) noexcept;
-  OutputFile& operator=(OutputFile&&) = delete;
-
-  absl::Status Write(std::string_view bytes);
-  absl::Status Commit();
-
- private:
-  OutputFile(int fd, std::string path, std::string temporary)
-      : fd_(fd), path_(std::move(path)), temporary_(std::move(temporary)) {}
-
-  int fd_;
-  std::string path_;
-  std::string temporary_;  // empty if `path_` is written directly
-};
 
 }  // namespace gemma::tools
 

@@ -16,6 +16,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
+#include "src/os/atomic_file.h"
+#include "src/os/system_error.h"
 #include "tools/gemma/errors.h"
 
 namespace gemma::tools {
@@ -63,26 +65,29 @@ absl::Status Load(const std::string& path, History* to) {
       absl::StrCat(path, ": not a history of lines; none is kept"));
 }
 
-absl::Status Save(const std::string& path, History* from) {
-  const std::string temporary = absl::StrCat(path, ".tmp.", getpid());
-  const int fd =
-      open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return SystemError(temporary, errno);
-  FILE* file = fdopen(fd, "w");
-  int error_number = file == nullptr ? errno : 0;
+// The lines of a history's file.
+absl::StatusOr<std::string> ToText(History* from) {
+  char* text = nullptr;
+  size_t size = 0;
+  FILE* file = open_memstream(&text, &size);
+  if (file == nullptr) return absl::ResourceExhaustedError("no memory");
   HistEvent event;
-  if (file == nullptr) {
-    close(fd);
-  } else {
-    if (history(from, &event, H_SAVE_FP, file) < 0) error_number = EIO;
-    if (fclose(file) != 0) error_number = errno;
+  const bool is_saved = history(from, &event, H_SAVE_FP, file) >= 0;
+  const bool is_closed = std::fclose(file) == 0;
+  const std::unique_ptr<char, decltype(&std::free)> owner(text, std::free);
+  if (!is_saved || !is_closed) {
+    return absl::ResourceExhaustedError("no memory to write the history");
   }
-  if (error_number == 0 && rename(temporary.c_str(), path.c_str()) != 0) {
-    error_number = errno;
-  }
-  if (error_number == 0) return absl::OkStatus();
-  unlink(temporary.c_str());
-  return SystemError(path, error_number);
+  return std::string(text, size);
+}
+
+absl::Status Save(const std::string& path, History* from) {
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ToText(from));
+  GEMMA_ASSIGN_OR_RETURN(
+      AtomicFile file,
+      AtomicFile::CreateOutput(path, AtomicFile::Access::kOwner));
+  GEMMA_RETURN_IF_ERROR(file.Write(text));
+  return file.Commit();
 }
 
 }  // namespace

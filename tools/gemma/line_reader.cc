@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
+#include "src/os/system_error.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 

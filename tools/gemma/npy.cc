@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
 #include "src/formats/npy_header.h"
+#include "src/os/atomic_file.h"
 #include "tools/gemma/errors.h"
 
 namespace gemma::tools {
@@ -25,7 +26,7 @@ absl::StatusOr<NpyWriter> NpyWriter::Create(const std::string& path,
   prefix.push_back(static_cast<char>(header.size() & 0xFF));
   prefix.push_back(static_cast<char>(header.size() >> 8));
 
-  GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(path));
+  GEMMA_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::CreateOutput(path));
   GEMMA_RETURN_IF_ERROR(file.Write(prefix));
   GEMMA_RETURN_IF_ERROR(file.Write(header));
   return NpyWriter(std::move(file), uint64_t{rows} * cols);

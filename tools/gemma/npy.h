@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "src/os/atomic_file.h"
 #include "tools/gemma/files.h"
 
 namespace gemma::tools {
@@ -28,10 +29,10 @@ class NpyWriter {
   absl::Status Finish();
 
  private:
-  NpyWriter(OutputFile file, uint64_t values_left)
+  NpyWriter(AtomicFile file, uint64_t values_left)
       : file_(std::move(file)), values_left_(values_left) {}
 
-  OutputFile file_;
+  AtomicFile file_;
   uint64_t values_left_;
 };
 

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
 #include "src/base/status_macros.h"
+#include "src/os/atomic_file.h"
 #include "tools/gemma/autoencoders.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
@@ -160,9 +161,10 @@ absl::Status Scope(ScopeOptions options) {
   GEMMA_RETURN_IF_ERROR(Check(options));
   std::sort(options.features.begin(), options.features.end());
   GEMMA_RETURN_IF_ERROR(CheckPage(options));
-  std::optional<OutputFile> page;
+  std::optional<AtomicFile> page;
   if (!options.html.empty()) {
-    GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(options.html));
+    GEMMA_ASSIGN_OR_RETURN(AtomicFile file,
+                           AtomicFile::CreateOutput(options.html));
     page.emplace(std::move(file));
   }
   GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadScopeText(options));

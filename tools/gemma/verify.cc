@@ -14,6 +14,7 @@
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "src/formats/npz.h"
+#include "src/os/mapped_file.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
