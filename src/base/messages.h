@@ -1,4 +1,4 @@
-// Parts of messages about files.
+// Parts of messages about files and servers.
 
 #ifndef GEMMA_SRC_BASE_MESSAGES_H_
 #define GEMMA_SRC_BASE_MESSAGES_H_
@@ -8,24 +8,32 @@
 #include <string>
 #include <string_view>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
 namespace gemma {
 
-// Text from a file, safe to print: on one line, control characters and bytes
-// beyond ASCII escaped, cut if it is long.
-inline std::string Printable(std::string_view text, size_t max_size = 96) {
-  return absl::StrCat(absl::CHexEscape(text.substr(0, max_size)),
-                      text.size() > max_size ? "..." : "");
-}
+// A max_size that cuts nothing.
+inline constexpr size_t kUncut = std::string_view::npos;
 
-// The same in quotes.
+// Text that others wrote, safe to print: on one line, at most `max_size` bytes
+// of it. Control characters (those above U+007F too) and bytes that are not
+// UTF-8 become escapes, "\n" or "\x1b", so nothing moves the cursor of a
+// terminal. Printing the result again changes nothing.
+std::string Printable(std::string_view text, size_t max_size = 96);
+
+// All of the text, the same but for line ends and tabs, which stay.
+std::string PrintableLines(std::string_view text);
+
+// Whether Printable changes nothing but the length: a name that fails this
+// has no honest use.
+bool IsPrintable(std::string_view text);
+
+// Printable text in quotes.
 inline std::string Quoted(std::string_view text) {
   return absl::StrCat("'", Printable(text), "'");
 }
 
-// What an integer of type T may be.
+// The values that an integer of type T can have.
 template <class T>
 std::string IntegerWanted() {
   return absl::StrCat("an integer from ", std::numeric_limits<T>::min(), " to ",

@@ -54,10 +54,16 @@ inline size_t Utf8PrefixLength(std::string_view text) {
   return i;
 }
 
+// Bytes of the whole character at the start of `text`; 0 if there is none.
+inline size_t Utf8CharacterLength(std::string_view text) {
+  const size_t length = Utf8PrefixLength(text);
+  return length != 0 && length == Utf8Length(text[0]) ? length : 0;
+}
+
 inline bool IsValidUtf8(std::string_view text) {
   while (!text.empty()) {
-    const size_t length = Utf8PrefixLength(text);
-    if (length == 0 || length != Utf8Length(text[0])) return false;
+    const size_t length = Utf8CharacterLength(text);
+    if (length == 0) return false;
     text.remove_prefix(length);
   }
   return true;

@@ -1,10 +1,9 @@
 #include "src/formats/directory.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
-#include "absl/strings/ascii.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/os/mapped_file.h"
 
@@ -22,10 +21,9 @@ bool Exists(const std::string& directory, std::string_view name) {
 }
 
 bool IsPlainName(std::string_view name) {
-  const bool is_one_part = std::all_of(name.begin(), name.end(), [](char c) {
-    return c != '/' && c != '\\' && !absl::ascii_iscntrl(c);
-  });
-  return !name.empty() && name != "." && name != ".." && is_one_part;
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of("/\\") == std::string_view::npos &&
+         IsPrintable(name);
 }
 
 absl::StatusOr<std::optional<Json>> ReadJson(const std::string& directory,

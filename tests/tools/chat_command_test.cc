@@ -14,7 +14,6 @@
 #include "tools/gemma/chat_settings.h"
 #include "tools/gemma/completion.h"
 #include "tools/gemma/nearest.h"
-#include "tools/gemma/terminal_text.h"
 
 namespace gemma::tools {
 namespace {
@@ -196,13 +195,6 @@ TEST(BlockText, IsBetweenTheFences) {
                            "\"\"\"a\n\"\"", "\"\"\"a\"\"\"b"}) {
     EXPECT_EQ(BlockText(open), std::nullopt) << open;
   }
-}
-
-TEST(TerminalText, HasNoControlCharacters) {
-  EXPECT_EQ(Printable("a\tb\nc\u00E9\u20AC"), "a\tb\nc\u00E9\u20AC");
-  EXPECT_EQ(Printable("\x1b[2J\r\x7F\x07"), "?[2J???");
-  EXPECT_EQ(Printable("\u009B31m\u00A0"), "?31m\u00A0");
-  EXPECT_EQ(Printable("\xC2"), "\xC2");
 }
 
 class CompletionTest : public ::testing::Test {

@@ -133,7 +133,7 @@ class ChatTest(CommandTest):
                                     "messages": [{"role": "user", "text": "\x1b[31m"},
                                                  {"role": "model", "text": "x"}]}))
         text = self.says(f"/load {path}", "/system", "/tokens", "/undo")
-        self.assertIn("a?[2Jb?", text)
+        self.assertIn(r"a\x1b[2Jb\xc2\x9b", text)
         self.assertNotRegex(text, "[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
     def test_read(self):

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tools/gemma/scores.h"
@@ -36,6 +38,14 @@ TEST(Utf8, IsChecked) {
         "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF0\x9F\x98"}) {
     EXPECT_FALSE(CheckUtf8(bad, "X").ok()) << bad;
   }
+}
+
+TEST(JsonText, EscapesEveryControlCharacter) {
+  const nlohmann::ordered_json json = {"\x1b\x7F\u0080\u009b[2J\u00A0\xC2"};
+  EXPECT_EQ(ToText(json),
+            "[\n  \"\\u001b\\u007f\\u0080\\u009b[2J\u00A0\uFFFD\"\n]\n");
+  EXPECT_EQ(nlohmann::ordered_json::parse(ToText(json))[0],
+            "\x1b\x7F\u0080\u009b[2J\u00A0\uFFFD");
 }
 
 TEST(Scores, AreThoseOfTheSoftmax) {

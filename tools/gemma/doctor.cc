@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/doctor_findings.h"
@@ -73,9 +74,10 @@ std::string ShowText(const std::vector<Finding>& findings) {
                           colours ? absl::StrCat(Begin(ColourOf(finding.level)),
                                                  level, kEndColour)
                                   : level,
-                          finding.about, Printable(finding.text));
+                          finding.about, Printable(finding.text, kUncut));
     if (!finding.cure.empty()) {
-      absl::StrAppendFormat(&text, "%21s%s\n", "", Printable(finding.cure));
+      absl::StrAppendFormat(&text, "%21s%s\n", "",
+                            Printable(finding.cure, kUncut));
     }
   }
   return text;

@@ -3,11 +3,12 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstring>
 #include <string>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "src/base/messages.h"
 #include "tools/gemma/signals.h"
 
 namespace gemma::tools {
@@ -18,17 +19,10 @@ constexpr std::string_view kRefused = "gemma.tools/refused";
 constexpr std::string_view kSilent = "gemma.tools/silent";
 constexpr std::string_view kCure = "gemma.tools/cure";
 
-// Control characters could move the cursor of a terminal, or add lines.
+// A message of several lines, as those of CLI11 may be, becomes one.
 std::string OneLine(std::string_view text) {
-  std::string line(text);
-  for (char& c : line) {
-    if (c == '\n' || c == '\t') {
-      c = ' ';
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-      c = '?';
-    }
-  }
-  return line;
+  return Printable(absl::StrReplaceAll(text, {{"\n", " "}, {"\t", " "}}),
+                   kUncut);
 }
 
 }  // namespace
@@ -73,11 +67,6 @@ absl::Status WithCure(absl::Status status, std::string_view cure) {
 std::string CureOf(const absl::Status& status) {
   const std::optional<absl::Cord> cure = status.GetPayload(kCure);
   return cure.has_value() ? std::string(*cure) : "";
-}
-
-absl::Status SystemError(std::string_view what, int error_number) {
-  return absl::UnavailableError(
-      absl::StrCat(what, ": ", std::strerror(error_number)));
 }
 
 void NoteError(const absl::Status& status) {

@@ -56,17 +56,14 @@ absl::Status WithCure(absl::Status status, std::string_view cure);
 // The advice, or "".
 std::string CureOf(const absl::Status& status);
 
-// `what`: the system's text for `error_number`.
-absl::Status SystemError(std::string_view what, int error_number);
-
 // Prints the error, with its cure if it has one, as Note does.
 void NoteError(const absl::Status& status);
 
 // Prints the error, if there is one, and returns the exit code.
 int Report(const absl::Status& status);
 
-// Prints "gemma: <message>" on standard error. Never more than one line:
-// control characters of the message become '?'.
+// Prints "gemma: <message>" on standard error, one line: line ends and tabs
+// become blanks, all else that Printable escapes an escape.
 void Note(std::string_view message);
 
 // Prints `text` on standard error as it is.

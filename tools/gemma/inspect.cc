@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "gemma/gemma.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/errors.h"
@@ -177,7 +178,7 @@ bool IsPerLayer(std::string_view key, const Json& value) {
 }
 
 std::string Shown(const Json& value) {
-  if (value.is_string()) return value.get<std::string>();
+  if (value.is_string()) return Printable(value.get<std::string>());
   if (value.is_number_float()) return absl::StrCat(value.get<float>());
   return value.dump();
 }
@@ -236,7 +237,7 @@ void AppendTensors(const Model& model, std::string* text) {
   }
   for (const TensorSummary& tensor : model.tensors()) {
     absl::StrAppendFormat(text, "  %-*s  %-7s %12d  [%s]\n",
-                          static_cast<int>(name_width), tensor.name,
+                          static_cast<int>(name_width), Printable(tensor.name),
                           tensor.format, tensor.bytes,
                           absl::StrJoin(tensor.shape, ", "));
   }
@@ -251,7 +252,8 @@ void AppendTotal(std::string_view name, const TypeTotal& total,
 
 std::string ShowText(const InspectOptions& options, const Model& model,
                      const SessionOptions& session) {
-  std::string text = absl::StrCat("model  ", options.model.path, "\n");
+  std::string text =
+      absl::StrCat("model  ", Printable(options.model.path, kUncut), "\n");
   absl::StrAppend(&text, "  instruction-tuned      ",
                   model.is_instruction_tuned() ? "yes" : "no", "\n");
   absl::StrAppend(&text, "  tokenizer              ",

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/catalogue.h"
 #include "tools/gemma/commands.h"
@@ -90,10 +91,11 @@ std::string ShowJson(const std::vector<Row>& rows, const ModelStore& store) {
 
 std::vector<std::string> Cells(const Row& row, const ModelStore& store) {
   if (row.stored != nullptr) {
-    return {row.stored->name, std::string(row.stored->kind()),
-            Bytes(row.stored->bytes()),
-            row.stored->complete ? row.stored->pulled_at : "incomplete",
-            store.PathOf(*row.stored)};
+    return {
+        row.stored->name, std::string(row.stored->kind()),
+        Bytes(row.stored->bytes()),
+        row.stored->complete ? Printable(row.stored->pulled_at) : "incomplete",
+        store.PathOf(*row.stored)};
   }
   return {std::string(row.known->name), "-",
           absl::StrCat(row.known->sha256.empty() ? "~" : "",

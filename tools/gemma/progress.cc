@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/messages.h"
 #include "tools/gemma/errors.h"
 
 namespace gemma::tools {
@@ -116,7 +117,7 @@ void Progress::Show(std::string_view line) {
   if (lines_) {
     Note(line);
   } else {
-    WriteTerminal(absl::StrCat(kErase, line));
+    WriteTerminal(absl::StrCat(kErase, Printable(line, kUncut)));
   }
 }
 

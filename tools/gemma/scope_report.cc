@@ -5,8 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
-#include "tools/gemma/terminal_text.h"
+#include "src/base/messages.h"
 #include "tools/gemma/text.h"
 
 namespace gemma::tools {
@@ -35,7 +34,7 @@ std::vector<Feature> ToTell(const ScopedText& text, const ScopedToken& token,
 
 // A piece on one line.
 std::string PieceText(std::string_view piece) {
-  return Printable(absl::StrReplaceAll(piece, {{"\n", "\\n"}, {"\t", "\\t"}}));
+  return Printable(piece, kUncut);
 }
 
 // Characters of UTF-8.

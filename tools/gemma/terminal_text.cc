@@ -2,10 +2,11 @@
 
 #include <unistd.h>
 
-#include <cstdint>
+#include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/messages.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/progress.h"
 #include "tools/gemma/system_text.h"
@@ -47,26 +48,8 @@ std::string_view Begin(Colour colour) {
   return "";
 }
 
-std::string Printable(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<uint8_t>(text[i]);
-    const auto next =
-        static_cast<uint8_t>(i + 1 < text.size() ? text[i + 1] : 0);
-    if (byte == 0xC2 && next >= 0x80 && next < 0xA0) {  // U+0080 to U+009F
-      out += '?';
-      ++i;
-    } else if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7F) {
-      out += '?';
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
 void Tell(std::string_view text) {
-  std::string lines = Printable(text);
+  std::string lines = PrintableLines(text);
   if (absl::EndsWith(lines, "\n")) lines.pop_back();
   // One write, so that lines of several processes do not mix.
   if (TerminalHasColours()) {

@@ -3,7 +3,6 @@
 #ifndef GEMMA_TOOLS_GEMMA_TERMINAL_TEXT_H_
 #define GEMMA_TOOLS_GEMMA_TERMINAL_TEXT_H_
 
-#include <string>
 #include <string_view>
 
 namespace gemma::tools {
@@ -24,12 +23,8 @@ enum class Colour { kPrompt, kNote, kOk, kWarning, kProblem };
 std::string_view Begin(Colour colour);
 inline constexpr std::string_view kEndColour = "\x1b[0m";
 
-// The text with every control character but line ends and tabs as '?': others
-// could move the cursor, or worse.
-std::string Printable(std::string_view text);
-
-// Prints lines on standard error, made printable and, where there are colours,
-// as a note. Adds the last line end if it lacks.
+// Prints lines on standard error, by PrintableLines and, where there are
+// colours, as a note. Adds the last line end if it lacks.
 void Tell(std::string_view text);
 
 }  // namespace gemma::tools

@@ -6,44 +6,35 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "src/base/utf8.h"
 
 namespace gemma::tools {
 namespace {
 
-bool IsContinuation(std::string_view text, size_t at, uint8_t least = 0x80,
-                    uint8_t most = 0xBF) {
-  if (at >= text.size()) return false;
-  const auto byte = static_cast<uint8_t>(text[at]);
-  return byte >= least && byte <= most;
-}
-
-// Bytes of the character at the start of `text`, or 0 if it is not UTF-8
-// (Unicode 15, table 3-7).
-size_t CharacterBytes(std::string_view text) {
-  const auto first = static_cast<uint8_t>(text[0]);
-  if (first < 0x80) return 1;
-  if (first < 0xC2) return 0;
-  if (first < 0xE0) return IsContinuation(text, 1) ? 2 : 0;
-  if (first < 0xF0) {
-    const uint8_t least = first == 0xE0 ? 0xA0 : 0x80;
-    const uint8_t most = first == 0xED ? 0x9F : 0xBF;
-    const bool valid =
-        IsContinuation(text, 1, least, most) && IsContinuation(text, 2);
-    return valid ? 3 : 0;
+// JSON whose strings hold DEL or U+0080 to U+009F, with escapes for them.
+std::string EscapeControls(std::string_view json) {
+  std::string out;
+  for (size_t i = 0; i < json.size(); ++i) {
+    auto code = static_cast<uint8_t>(json[i]);
+    const bool is_pair = code == 0xC2 && i + 1 < json.size();
+    const auto next = static_cast<uint8_t>(is_pair ? json[i + 1] : 0);
+    if (is_pair && next < 0xA0) {
+      code = next;
+      ++i;
+    } else if (code != 0x7F) {
+      out += json[i];
+      continue;
+    }
+    absl::StrAppendFormat(&out, "\\u%04x", code);
   }
-  if (first > 0xF4) return 0;
-  const uint8_t least = first == 0xF0 ? 0x90 : 0x80;
-  const uint8_t most = first == 0xF4 ? 0x8F : 0xBF;
-  const bool valid = IsContinuation(text, 1, least, most) &&
-                     IsContinuation(text, 2) && IsContinuation(text, 3);
-  return valid ? 4 : 0;
+  return out;
 }
 
 }  // namespace
 
 absl::Status CheckUtf8(std::string_view text, std::string_view what) {
   for (size_t at = 0; at < text.size();) {
-    const size_t bytes = CharacterBytes(text.substr(at));
+    const size_t bytes = Utf8CharacterLength(text.substr(at));
     if (bytes == 0) {
       return absl::InvalidArgumentError(
           absl::StrFormat("%s: byte %d (0x%02X) is not UTF-8; the text must be",
@@ -94,7 +85,9 @@ std::string TimeNow() {
 
 std::string ToText(const nlohmann::ordered_json& json) {
   using Json = nlohmann::ordered_json;
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return EscapeControls(
+             json.dump(2, ' ', false, Json::error_handler_t::replace)) +
+         "\n";
 }
 
 }  // namespace gemma::tools

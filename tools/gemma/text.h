@@ -30,7 +30,8 @@ std::string Count(uint64_t count);
 std::string TimeNow();
 
 // JSON with two blanks of indentation and a line end. Strings that are not
-// UTF-8, for example of paths, become so.
+// UTF-8, for example of paths, become so; control characters are escaped, also
+// those above U+007F that JSON allows.
 std::string ToText(const nlohmann::ordered_json& json);
 
 }  // namespace gemma::tools
