@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -15,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
+#include "src/os/system_error.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/signals.h"
 
@@ -23,6 +25,8 @@ namespace {
 
 constexpr size_t kMaxErrorBytes = size_t{64} << 10;
 constexpr int kWaitMilliseconds = 200;
+// From SIGTERM until SIGKILL.
+constexpr int kGraceMilliseconds = 2000;
 
 class Pipe {
  public:
@@ -107,9 +111,50 @@ int Spawn(const ChildCommand& command, const Pipe& out, const Pipe& err,
   return error_number;
 }
 
+// A program that runs. Ends it, if it still does, when this is destroyed.
+class Child {
+ public:
+  explicit Child(pid_t pid) : pid_(pid) {}
+  ~Child() { End(); }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  bool HasExited() {
+    if (!has_exited_) has_exited_ = waitpid(pid_, &state_, WNOHANG) == pid_;
+    return has_exited_;
+  }
+
+  // 128 and the signal's number if one ended it. For one that has exited.
+  int exit_code() const {
+    return WIFEXITED(state_) ? WEXITSTATUS(state_)
+                             : kExitSignal + WTERMSIG(state_);
+  }
+
+  // With all that it started and that is still in its process group.
+  void End() {
+    if (HasExited()) return;
+    kill(-pid_, SIGTERM);
+    constexpr int kStep = 10;
+    for (int waited = 0; waited < kGraceMilliseconds; waited += kStep) {
+      if (HasExited()) return;
+      poll(nullptr, 0, kStep);
+    }
+    kill(-pid_, SIGKILL);
+    while (waitpid(pid_, &state_, 0) < 0 && errno == EINTR) {
+    }
+    has_exited_ = true;
+  }
+
+ private:
+  const pid_t pid_;
+  bool has_exited_ = false;
+  int state_ = 0;
+};
+
+using TakeOutput = std::function<absl::Status(std::string_view)>;
+
 // Passes on what can be read; false at the end.
-absl::StatusOr<bool> Drain(
-    int fd, const std::function<absl::Status(std::string_view)>& take) {
+absl::StatusOr<bool> Drain(int fd, const TakeOutput& take) {
   std::array<char, 64 << 10> buffer;
   const ssize_t got = read(fd, buffer.data(), buffer.size());
   if (got < 0 && errno == EINTR) return true;
@@ -119,36 +164,35 @@ absl::StatusOr<bool> Drain(
   return true;
 }
 
-absl::Status Listen(
-    const Pipe& out, const Pipe& err, std::string* errors,
-    const std::function<absl::Status(std::string_view)>& on_output,
-    const std::function<void()>& on_wait) {
-  const auto keep_end = [errors](std::string_view text) {
-    errors->append(text);
-    if (errors->size() > kMaxErrorBytes) {
-      errors->erase(0, errors->size() - kMaxErrorBytes);
-    }
-    return absl::OkStatus();
-  };
+// Passes on what the child writes until it has exited.
+absl::Status Listen(const Pipe& out, const Pipe& err, Child& child,
+                    const TakeOutput& on_output, const TakeOutput& on_errors,
+                    const std::function<void()>& on_wait) {
   pollfd fds[3] = {{out.output(), POLLIN, 0},
                    {err.output(), POLLIN, 0},
                    {InterruptFd(), POLLIN, 0}};
-  while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-    if (poll(fds, 3, kWaitMilliseconds) < 0 && errno != EINTR) {
+  // A child that has closed its outputs will exit soon, but nothing says when.
+  for (int wait = 1;; wait = std::min(2 * wait, kWaitMilliseconds)) {
+    // Asked before the pipes: what it wrote is in them now.
+    const bool has_exited = child.HasExited();
+    const bool is_open = fds[0].fd >= 0 || fds[1].fd >= 0;
+    const int timeout = has_exited ? 0 : is_open ? kWaitMilliseconds : wait;
+    if (poll(fds, 3, timeout) < 0 && errno != EINTR) {
       return SystemError("cannot wait for a child process", errno);
     }
     if (Interrupted()) return InterruptedError();
+    bool was_read = false;
     for (int i = 0; i < 2; ++i) {
       if (fds[i].fd < 0 || fds[i].revents == 0) continue;
-      GEMMA_ASSIGN_OR_RETURN(
-          const bool goes_on,
-          i == 0 ? Drain(fds[i].fd, on_output) : Drain(fds[i].fd, keep_end));
+      GEMMA_ASSIGN_OR_RETURN(const bool goes_on,
+                             Drain(fds[i].fd, i == 0 ? on_output : on_errors));
       if (!goes_on) fds[i].fd = -1;
       fds[i].revents = 0;
+      was_read = true;
     }
+    if (has_exited && !was_read) return absl::OkStatus();
     on_wait();
   }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -167,19 +211,20 @@ absl::StatusOr<ChildResult> RunChild(
     return absl::NotFoundError(absl::StrCat(name, ": not installed"));
   }
   if (error_number != 0) return SystemError(name, error_number);
+  Child child(pid);
   out.CloseInput();
   err.CloseInput();
 
   ChildResult result;
-  const absl::Status status =
-      Listen(out, err, &result.errors, on_output, on_wait);
-  if (!status.ok()) kill(-pid, SIGTERM);
-  int state = 0;
-  while (waitpid(pid, &state, 0) < 0 && errno == EINTR) {
-  }
-  GEMMA_RETURN_IF_ERROR(status);
-  result.exit_code =
-      WIFEXITED(state) ? WEXITSTATUS(state) : kExitSignal + WTERMSIG(state);
+  const auto keep_end = [&result](std::string_view text) {
+    result.errors.append(text);
+    if (result.errors.size() > kMaxErrorBytes) {
+      result.errors.erase(0, result.errors.size() - kMaxErrorBytes);
+    }
+    return absl::OkStatus();
+  };
+  GEMMA_RETURN_IF_ERROR(Listen(out, err, child, on_output, keep_end, on_wait));
+  result.exit_code = child.exit_code();
   return result;
 }
 

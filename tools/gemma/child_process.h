@@ -27,9 +27,11 @@ struct ChildResult {
   std::string errors;  // the end of its standard error
 };
 
-// Runs a program. `on_output` receives its standard output,
-// `on_wait` is called several times a second; an error of the former, or an
-// interrupt, ends the program and is returned. NotFound: no such program.
+// Runs a program. `on_output` receives its standard output, `on_wait` is called
+// several times a second; an error of the former, or an interrupt, ends the
+// program and is returned. Returns when the program has exited, even if one
+// that it started still holds its output. A program that does not end at
+// SIGTERM is killed. NotFound: no such program.
 absl::StatusOr<ChildResult> RunChild(
     const ChildCommand& command,
     const std::function<absl::Status(std::string_view)>& on_output,
