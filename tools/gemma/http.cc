@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gemma/version.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/signals.h"
@@ -22,6 +23,7 @@ constexpr long kConnectSeconds = 30;
 constexpr long kStallSeconds = 60;
 // Of the body of a redirect or an error, which nobody reads.
 constexpr size_t kMaxDroppedBytes = size_t{64} << 10;
+constexpr size_t kMaxHeaderBytes = size_t{256} << 10;
 
 constexpr std::string_view kNetworkCure =
     "check the network (and https_proxy, if you need one), then run the same "
@@ -75,8 +77,9 @@ struct HttpClient::Transfer {
   std::unique_ptr<CURL, FreeEasy> easy{curl_easy_init()};
   HttpResponse response;
   HttpBody* body = nullptr;
-  absl::Status status;  // of `body`
+  absl::Status status;  // of the callbacks
   bool begun = false;
+  size_t header_bytes = 0;
   size_t dropped_bytes = 0;
   CURLcode result = CURLE_OK;
   char error[CURL_ERROR_SIZE] = "";
@@ -93,38 +96,55 @@ struct HttpClient::Transfer {
     return body->Begin(response);
   }
 
+  // What an answer consists of; false ends the transfer, which is no error.
+  absl::StatusOr<bool> TakeHeader(std::string_view line);
+  absl::StatusOr<bool> TakeBody(std::string_view bytes);
+
   // libcurl's callbacks: anything but `size` ends the transfer.
-  static size_t OnHeader(char* data, size_t, size_t size, void* user);
-  static size_t OnBody(char* data, size_t, size_t size, void* user);
+  static size_t OnHeader(char* data, size_t, size_t size, void* user) noexcept {
+    return Guard(&Transfer::TakeHeader, {data, size}, user);
+  }
+  static size_t OnBody(char* data, size_t, size_t size, void* user) noexcept {
+    return Guard(&Transfer::TakeBody, {data, size}, user);
+  }
+
+  // libcurl is C, which no exception may pass.
+  static size_t Guard(absl::StatusOr<bool> (Transfer::*take)(std::string_view),
+                      std::string_view data, void* user) noexcept {
+    auto* transfer = static_cast<Transfer*>(user);
+    const absl::StatusOr<bool> goes_on =
+        NoThrow([&] { return (transfer->*take)(data); });
+    if (!goes_on.ok()) transfer->status = goes_on.status();
+    return goes_on.ok() && *goes_on ? data.size() : 0;
+  }
 };
 
-size_t HttpClient::Transfer::OnHeader(char* data, size_t, size_t size,
-                                      void* user) {
-  auto* transfer = static_cast<Transfer*>(user);
-  const std::string_view line(data, size);
+absl::StatusOr<bool> HttpClient::Transfer::TakeHeader(std::string_view line) {
+  header_bytes += line.size();
+  if (header_bytes > kMaxHeaderBytes) {
+    return absl::DataLossError(absl::StrCat("the server sends more than ",
+                                            kMaxHeaderBytes >> 10,
+                                            " KiB of headers"));
+  }
   // An answer may come after another, such as "100 Continue".
-  if (absl::StartsWith(line, "HTTP/")) transfer->response.headers.clear();
+  if (absl::StartsWith(line, "HTTP/")) response.headers.clear();
   const size_t colon = line.find(':');
   if (colon != std::string_view::npos) {
-    transfer->response.headers[absl::AsciiStrToLower(line.substr(0, colon))] =
+    response.headers[absl::AsciiStrToLower(line.substr(0, colon))] =
         std::string(absl::StripAsciiWhitespace(line.substr(colon + 1)));
   }
-  return size;
+  return true;
 }
 
-size_t HttpClient::Transfer::OnBody(char* data, size_t, size_t size,
-                                    void* user) {
-  auto* transfer = static_cast<Transfer*>(user);
-  transfer->ReadStatus();
-  if (!transfer->is_success()) {
-    transfer->dropped_bytes += size;
-    return transfer->dropped_bytes <= kMaxDroppedBytes ? size : 0;
+absl::StatusOr<bool> HttpClient::Transfer::TakeBody(std::string_view bytes) {
+  ReadStatus();
+  if (!is_success()) {
+    dropped_bytes += bytes.size();
+    return dropped_bytes <= kMaxDroppedBytes;
   }
-  transfer->status = transfer->Begin();
-  if (transfer->status.ok()) {
-    transfer->status = transfer->body->Append({data, size});
-  }
-  return transfer->status.ok() ? size : 0;
+  GEMMA_RETURN_IF_ERROR(Begin());
+  GEMMA_RETURN_IF_ERROR(body->Append(bytes));
+  return true;
 }
 
 absl::Status CheckUrl(const std::string& url) {

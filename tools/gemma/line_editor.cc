@@ -37,6 +37,9 @@ constexpr char kInvisible = '\x01';
 
 constexpr size_t kMaxShownChoices = 100;
 
+// What ends the line when a key's function fails.
+constexpr unsigned char kFailed = CC_EOF;
+
 // The terminal's mode before and outside of Read, for LeaveTerminal.
 termios g_usual_mode = {};
 
@@ -162,6 +165,7 @@ absl::StatusOr<InputLine> LineEditor::Read(std::string_view prompt) {
   const char* line = el_gets(edit_, &count);
   ShowPrompt(kPasteModeOff);
   SetLastAction(nullptr);
+  if (!failure_.ok()) return std::exchange(failure_, absl::OkStatus());
 
   if (interrupted_) {
     std::string typed = Typed();
@@ -185,14 +189,30 @@ LineEditor& LineEditor::Of(EditLine* edit) {
   return *static_cast<LineEditor*>(self);
 }
 
-char* LineEditor::Prompt(EditLine* edit) { return Of(edit).prompt_.data(); }
+char* LineEditor::Prompt(EditLine* edit) noexcept {
+  return Of(edit).prompt_.data();
+}
 
-int LineEditor::GetCharacter(EditLine* edit, wchar_t* character) {
+int LineEditor::GetCharacter(EditLine* edit, wchar_t* character) noexcept {
   LineEditor& self = Of(edit);
+  return self.Guard([&] { return self.NextCharacter(character); }, -1);
+}
+
+unsigned char LineEditor::InsertPaste(EditLine* edit, int) noexcept {
+  LineEditor& self = Of(edit);
+  return self.Guard([&] { return self.InsertPasted(); }, kFailed);
+}
+
+unsigned char LineEditor::CompleteLine(EditLine* edit, int) noexcept {
+  LineEditor& self = Of(edit);
+  return self.Guard([&] { return self.Complete(); }, kFailed);
+}
+
+int LineEditor::NextCharacter(wchar_t* character) {
   std::mbstate_t state = {};
   for (;;) {
-    const std::optional<char> byte = self.NextByte();
-    if (!byte.has_value()) return self.interrupted_ ? -1 : 0;
+    const std::optional<char> byte = NextByte();
+    if (!byte.has_value()) return interrupted_ ? -1 : 0;
     const size_t size = std::mbrtowc(character, &*byte, 1, &state);
     if (size == static_cast<size_t>(-2)) continue;  // more bytes to come
     if (size == static_cast<size_t>(-1)) {          // not UTF-8: dropped
@@ -200,11 +220,11 @@ int LineEditor::GetCharacter(EditLine* edit, wchar_t* character) {
       continue;
     }
     if (*character == kControlZ) {
-      self.Suspend();
+      Suspend();
       continue;
     }
-    self.interrupted_ = *character == kControlC;
-    return self.interrupted_ ? -1 : 1;
+    interrupted_ = *character == kControlC;
+    return interrupted_ ? -1 : 1;
   }
 }
 
@@ -243,30 +263,29 @@ void LineEditor::OnResize() {
   el_set(edit_, EL_REFRESH);
 }
 
-unsigned char LineEditor::InsertPaste(EditLine* edit, int) {
+unsigned char LineEditor::InsertPasted() {
   std::wstring pasted;
   while (!std::wstring_view(pasted).ends_with(kPasteEnd)) {
     wchar_t character = 0;
-    if (el_wgetc(edit, &character) != 1) return CC_ERROR;
+    if (el_wgetc(edit_, &character) != 1) return CC_ERROR;
     pasted += character;
   }
   pasted.resize(pasted.size() - kPasteEnd.size());
   const std::wstring text = CleanPaste(pasted);
-  if (!text.empty() && el_winsertstr(edit, text.c_str()) != 0) return CC_ERROR;
+  if (!text.empty() && el_winsertstr(edit_, text.c_str()) != 0) return CC_ERROR;
   return CC_REFRESH;
 }
 
-unsigned char LineEditor::CompleteLine(EditLine* edit, int) {
-  LineEditor& self = Of(edit);
-  const LineInfo* line = el_line(edit);
-  const Completion completion = self.complete_(
+unsigned char LineEditor::Complete() {
+  const LineInfo* line = el_line(edit_);
+  const Completion completion = complete_(
       {line->buffer, static_cast<size_t>(line->cursor - line->buffer)});
   if (!completion.insert.empty()) {
-    el_insertstr(edit, completion.insert.c_str());
+    el_insertstr(edit_, completion.insert.c_str());
     return CC_REFRESH;
   }
   if (completion.choices.empty()) return CC_ERROR;  // beeps
-  self.ShowChoices(completion);
+  ShowChoices(completion);
   return CC_REDISPLAY;
 }
 

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "src/base/no_throw.h"
 #include "tools/gemma/completion.h"
 #include "tools/gemma/input_history.h"
 
@@ -47,7 +48,8 @@ class LineEditor {
 
   // Shows `prompt`, which is ASCII, and reads a line. Ctrl-C ends it with
   // LineEnd::kInterrupt and sets no Interrupted(); a signal of that name does
-  // the same. InterruptedError for other signals.
+  // the same. InterruptedError for other signals,
+  // ResourceExhausted if memory ends.
   absl::StatusOr<InputLine> Read(std::string_view prompt);
 
  private:
@@ -57,11 +59,27 @@ class LineEditor {
   void Configure(struct history* history);
 
   // What libedit calls.
-  static char* Prompt(struct editline* edit);
-  static int GetCharacter(struct editline* edit, wchar_t* character);
-  static unsigned char InsertPaste(struct editline* edit, int);
-  static unsigned char CompleteLine(struct editline* edit, int);
+  static char* Prompt(struct editline* edit) noexcept;
+  static int GetCharacter(struct editline* edit, wchar_t* character) noexcept;
+  static unsigned char InsertPaste(struct editline* edit, int) noexcept;
+  static unsigned char CompleteLine(struct editline* edit, int) noexcept;
   static LineEditor& Of(struct editline* edit);
+
+  // Calls what may throw; then the result is `failed`, and Read fails: libedit
+  // is C, which no exception may pass.
+  template <class Body, class Result>
+  Result Guard(Body body, Result failed) noexcept {
+    const absl::StatusOr<Result> result =
+        NoThrow([&]() -> absl::StatusOr<Result> { return body(); });
+    if (result.ok()) return *result;
+    failure_ = result.status();
+    return failed;
+  }
+
+  // 1, 0 at the end of input, or -1 if a signal or Ctrl-C ended it.
+  int NextCharacter(wchar_t* character);
+  unsigned char InsertPasted();
+  unsigned char Complete();
 
   // The next byte of standard input, or nothing at its end or at a signal.
   std::optional<char> NextByte();
@@ -80,6 +98,7 @@ class LineEditor {
   size_t next_ = 0;
   bool is_ready_ = false;     // the terminal is in the mode for editing
   bool interrupted_ = false;  // by Ctrl-C or a signal: no more characters
+  absl::Status failure_;      // of what libedit called
 };
 
 // Of libedit.
