@@ -74,6 +74,7 @@ class Hub:
         self.hold = None           # an event: bodies stop after cut_after until it is set
         self.redirect = None       # where large files are, in place of the second port
         self.status = None         # of every answer
+        self.content_range = None  # in place of the true one
         self.requests = []
         self.lock = threading.Lock()
         self.servers = []
@@ -149,7 +150,8 @@ class Hub:
                 return handler.reply(416, Content_Range=f"bytes */{len(data)}")
         handler.send_response(206 if start else 200)
         if start:
-            handler.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+            handler.send_header("Content-Range",
+                                self.content_range or f"bytes {start}-{len(data) - 1}/{len(data)}")
         if self.etags:
             handler.send_header("ETag", etag)
         handler.send_header("Content-Length", str(len(data) - start))

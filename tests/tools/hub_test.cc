@@ -62,6 +62,39 @@ TEST(HubListing, RefusesEveryTruncation) {
   }
 }
 
+TEST(HubListing, IsLimited) {
+  const std::string deep(size_t{64} << 20, '[');
+  EXPECT_THAT(ParseListing(deep, "hub").status().message(),
+              HasSubstr("nested more than 32 deep"));
+  std::string wide = R"({"siblings": [0)";
+  for (int i = 0; i < 1 << 20; ++i) wide += ",0";
+  EXPECT_THAT(ParseListing(wide, "hub").status().message(),
+              HasSubstr("more than 1048576 values"));
+  EXPECT_THAT(ParseListing(deep + "[", "hub").status().message(),
+              HasSubstr("wanted at most 67108864"));
+}
+
+TEST(HubListing, NamesWhatIsWrong) {
+  const std::string file =
+      R"({"rfilename": "a", "size": 1, "blobId": ")" + std::string(40, 'a');
+  const auto error = [](const std::string& entry) {
+    return std::string(ParseListing(R"({"sha": ")" + std::string(40, 'c') +
+                                        R"(", "siblings": [)" + entry + "]}",
+                                    "hub")
+                           .status()
+                           .message());
+  };
+  EXPECT_EQ(error(file + R"("}, {"rfilename": "b"})"),
+            "hub: the server's list of files: 'siblings[1]': no key 'size'");
+  EXPECT_EQ(error(file + R"(", "lfs": {"sha256": "x\u009b"}})"),
+            "hub: the server's list of files: 'siblings[0].lfs.sha256' is the "
+            "string 'x\\xc2\\x9b', wanted SHA-256");
+  EXPECT_EQ(
+      error(R"({"rfilename": "a\u009b2J"})"),
+      "hub: the server's list of files: 'siblings[0]': 'a\\xc2\\x9b2J' is "
+      "not a path inside of a repository");
+}
+
 TEST(HubListing, ChangedByteParsesOrNamesHub) {
   const std::string good = Listing();
   for (size_t i = 0; i < good.size(); ++i) {
@@ -156,7 +189,8 @@ TEST(ModelRecord, NamesNoFileElsewhere) {
         std::string("/x"), std::string("a/"), std::string("a/../b"),
         std::string("../b"), std::string("a/b/c"), std::string("./b"),
         std::string("a\\b"), std::string("a/gemma-pull.json"),
-        std::string("a\nb"), std::string("a\0b", 3), std::string(kRecordFile),
+        std::string("a\nb"), std::string("a\0b", 3), std::string("a\u009b2J"),
+        std::string("a\xff"), std::string(kRecordFile),
         std::string(201, 'x')}) {
     EXPECT_FALSE(IsPlainFileName(name)) << name;
     StoredModel model = Model();

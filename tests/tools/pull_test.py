@@ -164,10 +164,56 @@ class HubTest(PullTest):
         self.assertEqual((self.store / "toy" / "config.json").read_text(), "mine")
 
 
+class KilledTest(PullTest):
+    """A process that was killed while it gave a file its name leaves another name of it."""
+    LEFTOVERS = ("gemma-pull.json.note.partial.tmp.4711", "gemma-pull.json.a1b2c3", "gemma-pull.json.partial",
+                 "m.gguf.note.partial.z9y8x7", "m.gguf.note.partial.tmp.12")
+
+    def setUp(self):
+        super().setUp()
+        self.hub.files = directory("gemma2")
+        self.path = self.store / "toy"
+
+    def leave(self, *names):
+        self.path.mkdir(exist_ok=True)
+        for name in names:
+            (self.path / name).write_text("half")
+
+    def test_the_name_is_free(self):
+        for name in self.LEFTOVERS:
+            with self.subTest(name):
+                self.leave(name)
+                self.pull("hf://owner/toy")
+                self.succeeds_quietly("remove", "toy", "--yes")
+                self.assertFalse(self.path.exists())
+
+    def test_the_next_pull_cleans_up(self):
+        self.pull("hf://owner/toy")
+        names = {path.name for path in self.path.iterdir()}
+        self.leave(*self.LEFTOVERS)
+        self.pull("hf://owner/toy")
+        self.assertEqual({path.name for path in self.path.iterdir()}, names)
+
+    def test_remove_needs_no_record(self):
+        self.leave(*self.LEFTOVERS)
+        self.succeeds_quietly("remove", "toy", "--yes")
+        self.assertFalse(self.path.exists())
+        self.fails(1, "remove", "toy", "--yes", says="no model that gemma pull downloaded", cure="gemma list")
+
+    def test_other_files_stay(self):
+        for name in ("gemma-pull.json.mine", "notes.tmp.1", "x.partial.txt", "m.gguf.a1b2c3"):
+            with self.subTest(name):
+                self.leave(self.LEFTOVERS[0], name)
+                self.pull_fails(1, "hf://owner/toy", cause="did not put there")
+                self.fails(1, "remove", "toy", "--yes", says="no model that gemma pull downloaded", cure="gemma list")
+                (self.path / name).unlink()
+
+
 class HostileTest(PullTest):
     def test_paths_that_escape(self):
         for path in ("../evil.gguf", "/etc/evil.gguf", "a/../../evil.gguf", "a//evil.gguf", "..", ".", "",
-                     "a\\..\\evil.gguf", "evil\n.gguf", "./evil.gguf", "evil\0.gguf", "a/"):
+                     "a\\..\\evil.gguf", "evil\n.gguf", "./evil.gguf", "evil\0.gguf", "a/",
+                     "evil\x1b[2J.gguf", "evil\u009b2J.gguf", "evil\x7f/a.gguf"):
             with self.subTest(path):
                 self.hub.files = directory("gemma2") | {path: b"GGUF"}
                 lines = self.pull_fails(1, "hf://owner/toy", cause="is not a path inside")
@@ -189,6 +235,14 @@ class HostileTest(PullTest):
         self.hub.listing = {}
         self.hub.commit = "main"
         self.pull_fails(1, "hf://owner/toy", cause="'sha'")
+
+    def test_a_redirect_that_moves_the_cursor(self):
+        self.hub.files = directory("gemma2")
+        for target in ("ftp://127.0.0.1/\xc2\x9b2J", "http://127.0.0.1:1/\xc2\x9b2J"):  # bytes of U+009B
+            self.hub.redirect = target
+            result = gemma("pull", "hf://owner/toy")
+            self.assertEqual(result.returncode, 1)
+            self.assertNotRegex(result.stderr.decode(), "[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
     def test_a_wrong_hash(self):
         self.hub.files = directory("gemma2")
@@ -275,6 +329,17 @@ class ResumeTest(PullTest):
         self.assertFalse(self.listing()["toy"]["complete"])
         request = self.check(100_000)
         self.assertEqual(request.headers["if-range"], self.hub.etag(self.NAME))
+
+    def test_a_range_that_moves_the_cursor(self):
+        self.cut()
+        for stated, shown in (("bytes \xc2\x9b2J", r"'bytes \xc2\x9b2J'"), ("\x1b]0;x\x07", r"'\x1b]0;x\x07'"),
+                              ("\x9b2J", r"'\x9b2J'")):
+            self.hub.content_range = stated
+            lines = self.pull_fails(1, "hf://owner/toy", cause="what follows byte 100000, got")
+            self.assertIn(shown, lines[0])
+        self.hub.content_range = None
+        self.hub.take_requests()
+        self.check(100_000)
 
     def test_truncated_again_and_again(self):
         self.hub.cut_after = 150_000

@@ -65,6 +65,7 @@ class PullTest(CommandTest):
         self.assertEqual(len(lines), 1 if cure is None else 2, result)
         for line in lines:
             self.assertRegex(line, r"\Agemma: .")
+            self.assertNotRegex(line, "[\x00-\x1f\x7f-\x9f]")
         for text in [cause] if isinstance(cause, str) else cause:
             self.assertIn(text, lines[0])
         if cure is not None:

@@ -11,7 +11,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
+#include "src/os/system_error.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/progress.h"
 
@@ -27,8 +29,10 @@ constexpr std::string_view kAgain =
     "not the one that was published";
 
 std::string StrongEtag(const HttpResponse& response) {
+  constexpr size_t kMaxBytes = 1024;
   const std::string etag = response.Header("etag");
-  return absl::StartsWith(etag, "\"") ? etag : "";
+  const bool is_strong = absl::StartsWith(etag, "\"");
+  return is_strong && etag.size() <= kMaxBytes && IsPrintable(etag) ? etag : "";
 }
 
 std::optional<uint64_t> ToNumber(std::string_view text) {
@@ -81,8 +85,8 @@ class FileBody : public HttpBody {
       if (first != partial_.bytes()) {
         return absl::UnavailableError(absl::StrCat(
             file_.name, ": asked the server for what follows byte ",
-            partial_.bytes(), ", got '", response.Header("content-range"),
-            "'"));
+            partial_.bytes(), ", got ",
+            Quoted(response.Header("content-range"))));
       }
     } else {
       GEMMA_RETURN_IF_ERROR(partial_.Restart(

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
@@ -11,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "src/base/json.h"
+#include "src/base/messages.h"
 #include "src/base/part_name.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/errors.h"
@@ -20,10 +21,14 @@
 namespace gemma::tools {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr char kDefaultEndpoint[] = "https://huggingface.co";
 constexpr size_t kMaxListingBytes = size_t{64} << 20;
+// Each file of a listing takes some twenty values.
+constexpr Json::Limits kListingLimits = {
+    .max_bytes = kMaxListingBytes, .max_depth = 32, .max_values = 1 << 20};
+
+// Of the names of models that an error lists.
+constexpr size_t kMaxNamesBytes = 4096;
 
 constexpr std::string_view kIndex = "model.safetensors.index.json";
 // Besides the weights, what loading a directory reads.
@@ -56,35 +61,48 @@ bool StaysInside(std::string_view path) {
   const std::vector<std::string_view> parts = absl::StrSplit(path, '/');
   return std::all_of(parts.begin(), parts.end(), [](std::string_view part) {
     return !part.empty() && part != "." && part != ".." &&
-           std::none_of(part.begin(), part.end(), [](char c) {
-             return c == '\\' || absl::ascii_iscntrl(c);
-           });
+           !absl::StrContains(part, '\\') && IsPrintable(part);
   });
 }
 
-// The member of an object, or null.
-const Json& Member(const Json& json, const char* key) {
-  static const Json kNull;
-  if (!json.is_object()) return kNull;
-  const auto it = json.find(key);
-  return it == json.end() ? kNull : *it;
-}
-
-std::string Text(const Json& json) {
-  return json.is_string() ? json.get<std::string>() : "";
-}
-
 // Large files have a SHA-256, which git knows only a pointer to.
-std::optional<Digest> ReadDigest(const Json& entry) {
-  const Json& lfs = Member(entry, "lfs");
-  Digest digest;
-  if (lfs.is_object()) {
-    digest = {DigestKind::kSha256, Text(Member(lfs, "sha256"))};
-  } else {
-    digest = {DigestKind::kGitBlob, Text(Member(entry, "blobId"))};
+absl::StatusOr<Digest> ReadDigest(const Json& entry) {
+  GEMMA_ASSIGN_OR_RETURN(const std::optional<Json> lfs, entry.Object("lfs"));
+  Digest digest = {lfs.has_value() ? DigestKind::kSha256 : DigestKind::kGitBlob,
+                   ""};
+  const std::string_view key = lfs.has_value() ? "sha256" : "blobId";
+  const Json& from = lfs.has_value() ? *lfs : entry;
+  GEMMA_RETURN_IF_ERROR(from.ReadRequired(key, digest.hex));
+  if (IsDigest(digest.kind, digest.hex)) return digest;
+  return from.Find(key)->Unexpected(Name(digest.kind));
+}
+
+absl::StatusOr<HubFile> ReadEntry(const Json& entry) {
+  HubFile file;
+  GEMMA_RETURN_IF_ERROR(entry.ReadRequired("rfilename", file.path));
+  if (!StaysInside(file.path)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(entry.Where(), ": ", Quoted(file.path),
+                     " is not a path inside of a repository"));
   }
-  if (!IsDigest(digest.kind, digest.hex)) return std::nullopt;
-  return digest;
+  GEMMA_RETURN_IF_ERROR(entry.ReadRequired("size", file.bytes));
+  GEMMA_ASSIGN_OR_RETURN(file.digest, ReadDigest(entry));
+  return file;
+}
+
+absl::StatusOr<HubListing> ReadListing(const Json& json) {
+  HubListing listing;
+  GEMMA_RETURN_IF_ERROR(json.ReadRequired("sha", listing.commit));
+  if (!IsDigest(DigestKind::kGitBlob, listing.commit)) {
+    return json.Find("sha")->Unexpected("a commit");
+  }
+  GEMMA_ASSIGN_OR_RETURN(const auto siblings, json.Array("siblings"));
+  if (!siblings.has_value()) return json.Unexpected("a key 'siblings'");
+  for (const Json& entry : siblings->Elements()) {
+    GEMMA_ASSIGN_OR_RETURN(HubFile file, ReadEntry(entry));
+    listing.files.push_back(std::move(file));
+  }
+  return listing;
 }
 
 std::string EnvironmentOr(const char* name, const char* otherwise) {
@@ -218,35 +236,13 @@ absl::StatusOr<HubListing> ListHub(HttpClient& http,
 
 absl::StatusOr<HubListing> ParseListing(std::string_view text,
                                         std::string_view where) {
-  const auto wrong = [where](std::string_view what) {
-    return absl::DataLossError(
-        absl::StrCat(where, ": the server's list of files: ", what));
-  };
-  const Json json = Json::parse(text, /*cb=*/nullptr,
-                                /*allow_exceptions=*/false);
-  HubListing listing;
-  listing.commit = Text(Member(json, "sha"));
-  const Json& siblings = Member(json, "siblings");
-  if (!IsDigest(DigestKind::kGitBlob, listing.commit) || !siblings.is_array()) {
-    return wrong("wanted JSON with 'sha', a commit, and 'siblings', a list");
-  }
-  for (const Json& entry : siblings) {
-    HubFile file;
-    file.path = Text(Member(entry, "rfilename"));
-    if (!StaysInside(file.path)) {
-      return wrong(absl::StrCat("'", file.path,
-                                "' is not a path inside of a repository"));
-    }
-    const Json& size = Member(entry, "size");
-    std::optional<Digest> digest = ReadDigest(entry);
-    if (!size.is_number_unsigned() || !digest.has_value()) {
-      return wrong(absl::StrCat("'", file.path, "' has no size or no hash"));
-    }
-    file.bytes = size.get<uint64_t>();
-    file.digest = *std::move(digest);
-    listing.files.push_back(std::move(file));
-  }
-  return listing;
+  const absl::StatusOr<Json> json =
+      Json::Parse(text, absl::StrCat(where, ": the server's list of files"),
+                  kListingLimits);
+  absl::StatusOr<HubListing> listing =
+      json.ok() ? ReadListing(*json) : json.status();
+  if (listing.ok()) return listing;
+  return absl::DataLossError(listing.status().message());
 }
 
 absl::StatusOr<std::vector<HubFile>> ChooseFiles(const HubListing& listing,
@@ -258,10 +254,10 @@ absl::StatusOr<std::vector<HubFile>> ChooseFiles(const HubListing& listing,
   }
   if (models.empty()) return ChooseDirectory(listing, source);
   if (models.size() == 1) return WithParts(listing, source, models[0]);
-  return absl::InvalidArgumentError(
-      absl::StrCat(source.text, ": the repository has ", models.size(),
-                   " models, name one: hf://", source.repository,
-                   "/FILE, where FILE is ", absl::StrJoin(models, ", ")));
+  return absl::InvalidArgumentError(absl::StrCat(
+      source.text, ": the repository has ", models.size(),
+      " models, name one: hf://", source.repository, "/FILE, where FILE is ",
+      Printable(absl::StrJoin(models, ", "), kMaxNamesBytes)));
 }
 
 std::string HubFileUrl(const std::string& endpoint, const ModelSource& source,

@@ -1,60 +1,54 @@
 #include "tools/gemma/model_record.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/json.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/text.h"
 
 namespace gemma::tools {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr int kVersion = 1;
 
-// The members below are read one by one; the first that is missing or has
-// another type is remembered.
-class Reader {
- public:
-  explicit Reader(const Json& json) : json_(json) {}
+constexpr Json::Limits kLimits = {
+    .max_bytes = size_t{16} << 20, .max_depth = 4, .max_values = 1 << 20};
 
-  std::string String(const char* key) {
-    const Json* value = Find(key, &Json::is_string);
-    return value != nullptr ? value->get<std::string>() : "";
-  }
-  uint64_t Number(const char* key) {
-    const Json* value = Find(key, &Json::is_number_unsigned);
-    return value != nullptr ? value->get<uint64_t>() : 0;
-  }
-  bool Bool(const char* key) {
-    const Json* value = Find(key, &Json::is_boolean);
-    return value != nullptr && value->get<bool>();
-  }
-  Json Array(const char* key) {
-    const Json* value = Find(key, &Json::is_array);
-    return value != nullptr ? *value : Json::array();
-  }
+absl::StatusOr<StoredFile> ReadFileEntry(const Json& json) {
+  StoredFile file;
+  GEMMA_RETURN_IF_ERROR(json.ReadRequired("name", file.name));
+  GEMMA_RETURN_IF_ERROR(json.ReadRequired("bytes", file.bytes));
+  GEMMA_RETURN_IF_ERROR(json.ReadRequired("digest", file.digest));
+  GEMMA_RETURN_IF_ERROR(json.ReadRequired("etag", file.etag));
+  if (IsStoredFileName(file.name)) return file;
+  return json.Find("name")->Unexpected("the name of a file");
+}
 
-  // "" or the first member that was wrong.
-  const std::string& wrong() const { return wrong_; }
-
- private:
-  const Json* Find(const char* key, bool (Json::*has_type)() const noexcept) {
-    const auto it = json_.find(key);
-    if (it != json_.end() && ((*it).*has_type)()) return &*it;
-    if (wrong_.empty()) wrong_ = key;
-    return nullptr;
+absl::StatusOr<StoredModel> ReadModel(const Json& json) {
+  StoredModel model;
+  uint64_t version = 0;
+  GEMMA_RETURN_IF_ERROR(json.ReadRequired("version", version));
+  if (version != kVersion) {
+    return json.Find("version")->Unexpected(absl::StrCat(kVersion));
   }
-
-  const Json& json_;
-  std::string wrong_;
-};
-
-absl::Status Wrong(std::string_view where, std::string_view what) {
-  return absl::DataLossError(
-      absl::StrCat(where, ": not a record of gemma pull: ", what));
+  GEMMA_RETURN_IF_ERROR(json.ReadRequired("source", model.source));
+  GEMMA_RETURN_IF_ERROR(json.ReadRequired("revision", model.revision));
+  GEMMA_RETURN_IF_ERROR(json.ReadRequired("main_file", model.main_file));
+  GEMMA_RETURN_IF_ERROR(json.ReadRequired("pulled_at", model.pulled_at));
+  GEMMA_RETURN_IF_ERROR(json.ReadRequired("complete", model.complete));
+  if (!model.main_file.empty() && !IsPlainFileName(model.main_file)) {
+    return json.Find("main_file")->Unexpected("the name of a file");
+  }
+  GEMMA_ASSIGN_OR_RETURN(const auto files, json.Array("files"));
+  if (!files.has_value()) return json.Unexpected("a key 'files'");
+  for (const Json& entry : files->Elements()) {
+    GEMMA_ASSIGN_OR_RETURN(StoredFile file, ReadFileEntry(entry));
+    model.files.push_back(std::move(file));
+  }
+  return model;
 }
 
 }  // namespace
@@ -64,9 +58,8 @@ bool IsPlainFileName(std::string_view name) {
       name == kRecordFile) {
     return false;
   }
-  return std::none_of(name.begin(), name.end(), [](char c) {
-    return c == '/' || c == '\\' || absl::ascii_iscntrl(c);
-  });
+  return name.find_first_of("/\\") == std::string_view::npos &&
+         IsPrintable(name);
 }
 
 bool IsStoredFileName(std::string_view name) {
@@ -77,7 +70,7 @@ bool IsStoredFileName(std::string_view name) {
 }
 
 std::string RecordToText(const StoredModel& model) {
-  Json files = Json::array();
+  nlohmann::ordered_json files = nlohmann::ordered_json::array();
   for (const StoredFile& file : model.files) {
     files.push_back({{"name", file.name},
                      {"bytes", file.bytes},
@@ -96,39 +89,15 @@ std::string RecordToText(const StoredModel& model) {
 absl::StatusOr<StoredModel> ParseRecord(std::string_view text,
                                         std::string_view name,
                                         std::string_view where) {
-  const Json json = Json::parse(text, /*cb=*/nullptr,
-                                /*allow_exceptions=*/false);
-  if (!json.is_object()) return Wrong(where, "wanted an object of JSON");
-  Reader reader(json);
-  StoredModel model;
-  model.name = std::string(name);
-  const uint64_t version = reader.Number("version");
-  model.source = reader.String("source");
-  model.revision = reader.String("revision");
-  model.main_file = reader.String("main_file");
-  model.pulled_at = reader.String("pulled_at");
-  model.complete = reader.Bool("complete");
-  for (const Json& entry : reader.Array("files")) {
-    if (!entry.is_object()) return Wrong(where, "'files'");
-    Reader member(entry);
-    StoredFile file = {.name = member.String("name"),
-                       .bytes = member.Number("bytes"),
-                       .digest = member.String("digest"),
-                       .etag = member.String("etag")};
-    if (!member.wrong().empty() || !IsStoredFileName(file.name)) {
-      return Wrong(where, "'files'");
-    }
-    model.files.push_back(std::move(file));
+  const absl::StatusOr<Json> json =
+      Json::Parse(text, std::string(where), kLimits);
+  absl::StatusOr<StoredModel> model =
+      json.ok() ? ReadModel(*json) : json.status();
+  if (!model.ok()) {
+    return absl::DataLossError(absl::StrCat(model.status().message(),
+                                            " (not a record of gemma pull)"));
   }
-  if (!reader.wrong().empty()) {
-    return Wrong(where, absl::StrCat("'", reader.wrong(), "'"));
-  }
-  if (version != kVersion) {
-    return Wrong(where, absl::StrCat("version ", version));
-  }
-  if (!model.main_file.empty() && !IsPlainFileName(model.main_file)) {
-    return Wrong(where, "'main_file'");
-  }
+  model->name = std::string(name);
   return model;
 }
 

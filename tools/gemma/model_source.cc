@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "src/base/messages.h"
 #include "src/base/part_name.h"
 #include "tools/gemma/gguf_name.h"
 #include "tools/gemma/http.h"
@@ -36,9 +37,7 @@ std::string NameOfGguf(std::string_view path) {
 
 bool IsPathPart(std::string_view part) {
   return !part.empty() && part != "." && part != ".." &&
-         std::none_of(part.begin(), part.end(), [](char c) {
-           return c == '\\' || absl::ascii_iscntrl(c);
-         });
+         !absl::StrContains(part, '\\') && IsPrintable(part);
 }
 
 // Letters, digits, dots, dashes, underscores and slashes, as git allows.

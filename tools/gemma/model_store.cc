@@ -16,6 +16,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
+#include "src/os/atomic_file.h"
+#include "src/os/system_error.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/model_record.h"
@@ -45,18 +47,49 @@ absl::Status RemoveAll(const fs::path& path) {
                      error.value());
 }
 
-absl::Status RemovePartialFiles(const fs::path& folder) {
-  std::error_code failure;
-  std::vector<fs::path> partial;
-  for (const auto& entry : fs::directory_iterator(folder, failure)) {
-    if (absl::EndsWith(entry.path().string(), PartialFile::kSuffix)) {
-      partial.push_back(entry.path());
-    }
+// FILE.partial and FILE.note.partial.
+bool IsPartial(std::string_view name) {
+  return absl::EndsWith(name, PartialFile::kSuffix);
+}
+
+// What a process leaves that is killed while it gives a record or a note its
+// name. Earlier versions ended it in ".tmp." and the process's number, and the
+// record was a partial file.
+bool IsTemporary(std::string_view name) {
+  constexpr std::string_view kOld = ".tmp.";
+  const std::string_view path = name.substr(0, name.rfind('.'));
+  if (AtomicFile::IsLeftover(name, path)) {
+    return path == kRecordFile || IsPartial(path);
   }
-  for (const fs::path& path : partial) {
+  if (IsPartial(name)) return absl::StartsWith(name, kRecordFile);
+  const size_t old = name.rfind(kOld);
+  return old != std::string_view::npos && IsPartial(name.substr(0, old)) &&
+         name.find_first_not_of("0123456789", old + kOld.size()) ==
+             std::string_view::npos;
+}
+
+std::vector<fs::path> Entries(const fs::path& folder) {
+  std::error_code failure;
+  std::vector<fs::path> paths;
+  for (const auto& entry : fs::directory_iterator(folder, failure)) {
+    paths.push_back(entry.path());
+  }
+  return paths;
+}
+
+// Removes the files of a folder whose names are so.
+absl::Status RemoveFiles(const fs::path& folder,
+                         bool (*is_so)(std::string_view)) {
+  for (const fs::path& path : Entries(folder)) {
+    if (!is_so(path.filename().string())) continue;
     GEMMA_RETURN_IF_ERROR(RemoveAll(path));
   }
   return absl::OkStatus();
+}
+
+absl::Status RemovePartialFiles(const fs::path& folder) {
+  GEMMA_RETURN_IF_ERROR(RemoveFiles(folder, IsTemporary));
+  return RemoveFiles(folder, IsPartial);
 }
 
 }  // namespace
@@ -163,11 +196,32 @@ absl::StatusOr<ModelLock> ModelStore::Lock(const std::string& name, bool wait,
 absl::Status ModelStore::Save(const StoredModel& model) const {
   const std::string folder = FolderOf(model.name);
   GEMMA_RETURN_IF_ERROR(MakeDirectory(folder));
-  GEMMA_ASSIGN_OR_RETURN(PartialFile file, PartialFile::Open(absl::StrCat(
-                                               folder, "/", kRecordFile)));
-  GEMMA_RETURN_IF_ERROR(file.Restart({}));
-  GEMMA_RETURN_IF_ERROR(file.Append(RecordToText(model)));
+  GEMMA_ASSIGN_OR_RETURN(
+      AtomicFile file,
+      AtomicFile::Create(absl::StrCat(folder, "/", kRecordFile),
+                         AtomicFile::Access::kAll));
+  GEMMA_RETURN_IF_ERROR(file.Write(RecordToText(model)));
   return file.Commit();
+}
+
+absl::Status ModelStore::RemoveTemporaries(std::string_view name) const {
+  return RemoveFiles(FolderOf(name), IsTemporary);
+}
+
+bool ModelStore::HasOnlyLeftovers(std::string_view name) const {
+  const std::vector<fs::path> paths = Entries(FolderOf(name));
+  return std::all_of(paths.begin(), paths.end(), [](const fs::path& path) {
+    const std::string file = path.filename().string();
+    return IsPartial(file) || IsTemporary(file);
+  });
+}
+
+absl::StatusOr<bool> ModelStore::RemoveLeftovers(std::string_view name) const {
+  const fs::path folder = FolderOf(name);
+  std::error_code error;
+  if (!fs::is_directory(folder, error) || !HasOnlyLeftovers(name)) return false;
+  GEMMA_RETURN_IF_ERROR(RemovePartialFiles(folder));
+  return fs::remove(folder, error);
 }
 
 absl::Status ModelStore::MakeFolderFor(std::string_view model,

@@ -81,6 +81,18 @@ class ModelStore {
   // Writes the record, and makes the folder if there is none.
   absl::Status Save(const StoredModel& model) const;
 
+  // Removes the temporary files of processes that were killed. The partial
+  // files stay, to go on with.
+  absl::Status RemoveTemporaries(std::string_view name) const;
+
+  // Whether the model's folder, if there is one, holds nothing but partial and
+  // temporary files: what a pull leaves that was killed before it wrote the
+  // record.
+  bool HasOnlyLeftovers(std::string_view name) const;
+
+  // Removes such a folder. False if there is none.
+  absl::StatusOr<bool> RemoveLeftovers(std::string_view name) const;
+
   // Makes the folder of a model's file, if it is in one of its own. A link in
   // its place is refused.
   absl::Status MakeFolderFor(std::string_view model,

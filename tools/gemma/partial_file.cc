@@ -5,13 +5,14 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/json.h"
 #include "src/base/status_macros.h"
+#include "src/os/atomic_file.h"
+#include "src/os/system_error.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
 #include "tools/gemma/text.h"
@@ -19,46 +20,11 @@
 namespace gemma::tools {
 namespace {
 
-constexpr std::string_view kDiskCure =
-    "make room, or let GEMMA_MODELS name a directory that has some, then run "
-    "the same command again: it goes on where this one stopped";
-
-// Returns 0 or the system's error number.
-int Sync(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return errno;
-  const int error_number = fsync(fd) == 0 ? 0 : errno;
-  close(fd);
-  return error_number;
-}
-
-std::string StringOr(const nlohmann::json& json, const char* key) {
-  const auto it = json.find(key);
-  return it != json.end() && it->is_string() ? it->get<std::string>() : "";
-}
+// The note is small: two short texts.
+constexpr Json::Limits kNoteLimits = {
+    .max_bytes = size_t{64} << 10, .max_depth = 2, .max_values = 16};
 
 }  // namespace
-
-absl::Status WriteError(const std::string& path, int error_number) {
-  absl::Status status =
-      SystemError(absl::StrCat("cannot write to ", path), error_number);
-  const bool is_full =
-      error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
-  return is_full ? WithCure(std::move(status), kDiskCure) : status;
-}
-
-absl::Status MoveIntoPlace(const std::string& path, const std::string& target) {
-  int error_number = Sync(path);
-  if (error_number != 0) return WriteError(path, error_number);
-  if (rename(path.c_str(), target.c_str()) != 0) {
-    return WriteError(target, errno);
-  }
-  const std::string folder =
-      std::filesystem::path(target).parent_path().string();
-  error_number = Sync(folder);
-  return error_number == 0 ? absl::OkStatus()
-                           : WriteError(folder, error_number);
-}
 
 absl::StatusOr<PartialFile> PartialFile::Open(const std::string& target) {
   const std::string path = absl::StrCat(target, kSuffix);
@@ -110,7 +76,7 @@ absl::Status PartialFile::Append(std::string_view bytes) {
 }
 
 absl::Status PartialFile::Commit() {
-  GEMMA_RETURN_IF_ERROR(MoveIntoPlace(path_, target_));
+  GEMMA_RETURN_IF_ERROR(RenameDurably(path_, target_));
   unlink(NotePath().c_str());
   return absl::OkStatus();
 }
@@ -125,17 +91,20 @@ std::string PartialFile::NotePath() const {
 }
 
 void PartialFile::ReadNote() {
-  const absl::StatusOr<std::string> text = ReadText(NotePath());
+  const absl::StatusOr<std::string> text = ReadFile(NotePath());
   if (!text.ok()) return;
-  const auto json = nlohmann::json::parse(*text, /*cb=*/nullptr,
-                                          /*allow_exceptions=*/false);
-  if (!json.is_object()) return;
-  version_ = {.etag = StringOr(json, "etag"),
-              .digest = StringOr(json, "digest")};
+  const absl::StatusOr<Json> json = Json::Parse(*text, NotePath(), kNoteLimits);
+  FileVersion version;
+  if (json.ok() && json->Read("etag", version.etag).ok() &&
+      json->Read("digest", version.digest).ok()) {
+    version_ = std::move(version);
+  }
 }
 
 absl::Status PartialFile::WriteNote() const {
-  GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(NotePath()));
+  GEMMA_ASSIGN_OR_RETURN(
+      AtomicFile file,
+      AtomicFile::Create(NotePath(), AtomicFile::Access::kAll));
   GEMMA_RETURN_IF_ERROR(file.Write(
       ToText({{"etag", version_.etag}, {"digest", version_.digest}})));
   return file.Commit();

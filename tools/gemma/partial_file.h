@@ -19,12 +19,6 @@ struct FileVersion {
   std::string digest;  // in hexadecimal digits
 };
 
-// `path` becomes durable, then gets the name `target`, durably.
-absl::Status MoveIntoPlace(const std::string& path, const std::string& target);
-
-// The error of writing to `path`, with a cure if the disk is full.
-absl::Status WriteError(const std::string& path, int error_number);
-
 class PartialFile {
  public:
   // The suffix of such files' names.

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
+#include "src/os/system_error.h"
 #include "tools/gemma/child_process.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/progress.h"

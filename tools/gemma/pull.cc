@@ -1,5 +1,6 @@
 // gemma pull: downloads a model.
 
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -12,6 +13,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
+#include "src/os/atomic_file.h"
+#include "src/os/mapped_file.h"
+#include "src/os/system_error.h"
 #include "tools/gemma/catalogue.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/download.h"
@@ -104,16 +108,11 @@ absl::Status CheckFolder(const ModelStore& store, const ModelSource& source,
         absl::StrCat(source.name, ": pulled from ", stored->source,
                      " already; --name gives ", source.text, " another name"));
   }
-  const std::string folder = store.FolderOf(source.name);
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (absl::EndsWith(entry.path().string(), PartialFile::kSuffix)) continue;
-    return absl::AlreadyExistsError(absl::StrCat(
-        folder,
-        ": has files that gemma pull did not put there; --name gives "
-        "the model another name"));
-  }
-  return absl::OkStatus();
+  if (store.HasOnlyLeftovers(source.name)) return absl::OkStatus();
+  return absl::AlreadyExistsError(
+      absl::StrCat(store.FolderOf(source.name),
+                   ": has files that gemma pull did not put there; --name "
+                   "gives the model another name"));
 }
 
 // Once for a directory of models.
@@ -123,7 +122,7 @@ void ShowTerms(const ModelStore& store, bool quiet) {
   if (quiet || fs::exists(marker, error)) return;
   Note(kTermsNotice);
   // If this fails, the notice is shown again.
-  absl::StatusOr<OutputFile> file = OutputFile::Create(marker);
+  absl::StatusOr<AtomicFile> file = AtomicFile::Create(marker);
   if (file.ok()) file->Commit().IgnoreError();
 }
 
@@ -267,12 +266,11 @@ absl::Status Puller::CheckFetched(const WantedFile& file,
   GEMMA_RETURN_IF_ERROR(CheckContents(partial.path(), file, options_.quiet));
   if (file.digest.has_value()) return absl::OkStatus();
   // What a server sends in place of a file is often a page that says why.
-  GEMMA_ASSIGN_OR_RETURN(const MappedFile contents,
-                         MappedFile::Open(partial.path()));
-  const absl::Span<const uint8_t> bytes = contents.bytes();
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()),
-                              bytes.size());
-  if (absl::StartsWith(text, "GGUF")) return absl::OkStatus();
+  if (partial.bytes() > 0) {
+    GEMMA_ASSIGN_OR_RETURN(const MappedFile contents,
+                           MappedFile::Open(partial.path()));
+    if (absl::StartsWith(contents.text(), "GGUF")) return absl::OkStatus();
+  }
   return WithCure(
       absl::DataLossError(absl::StrCat(source_.text,
                                        ": what the server sends is not a GGUF "
@@ -300,6 +298,16 @@ absl::Status Puller::Commit(std::vector<FetchedFile>& files,
   return store_.Save(model);
 }
 
+// A cure for a disk that got full.
+absl::Status WithRoomCure(absl::Status status) {
+  const int error = SystemErrorNumber(status);
+  if (error != ENOSPC && error != EDQUOT && error != EFBIG) return status;
+  return WithCure(
+      std::move(status),
+      "make room, or let GEMMA_MODELS name a directory that has some, then run "
+      "the same command again: it goes on where this one stopped");
+}
+
 absl::Status Pull(const PullOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
   GEMMA_ASSIGN_OR_RETURN(ModelSource source, FindSource(options.model, store));
@@ -313,6 +321,7 @@ absl::Status Pull(const PullOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
                          store.Find(source.name));
   GEMMA_RETURN_IF_ERROR(CheckFolder(store, source, stored));
+  GEMMA_RETURN_IF_ERROR(store.RemoveTemporaries(source.name));
   ShowTerms(store, options.quiet);
   HttpClient http(std::move(token));
   GEMMA_ASSIGN_OR_RETURN(
@@ -360,7 +369,8 @@ Examples:
   gemma pull hf://google/gemma-3-1b-it
 
 )");
-  command->callback([=] { *action = [=] { return Pull(*options); }; });
+  command->callback(
+      [=] { *action = [=] { return WithRoomCure(Pull(*options)); }; });
 }
 
 }  // namespace gemma::tools

@@ -37,6 +37,17 @@ absl::StatusOr<bool> Confirm(const StoredModel& model) {
   return answer == "y" || answer == "yes";
 }
 
+// Removes what a pull left that never wrote its record, if it did.
+absl::StatusOr<bool> RemoveLeftovers(const ModelStore& store,
+                                     const std::string& name) {
+  if (!IsModelName(name) || access(store.FolderOf(name).c_str(), F_OK) != 0) {
+    return false;
+  }
+  GEMMA_ASSIGN_OR_RETURN(const ModelLock lock,
+                         store.Lock(name, /*wait=*/false, /*quiet=*/true));
+  return store.RemoveLeftovers(name);
+}
+
 absl::Status Remove(const RemoveOptions& options) {
   const bool asks = !options.yes;
   if (asks && isatty(STDIN_FILENO) != 1) {
@@ -46,6 +57,9 @@ absl::Status Remove(const RemoveOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(std::optional<StoredModel> model,
                          store.Find(options.name));
   if (!model.has_value()) {
+    GEMMA_ASSIGN_OR_RETURN(const bool had_leftovers,
+                           RemoveLeftovers(store, options.name));
+    if (had_leftovers) return absl::OkStatus();
     std::vector<std::string> names;
     for (const StoredModel& here : store.List()) names.push_back(here.name);
     return WithCure(absl::NotFoundError(absl::StrCat(

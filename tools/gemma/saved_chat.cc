@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/json.h"
 #include "src/base/status_macros.h"
+#include "src/os/atomic_file.h"
 #include "tools/gemma/chat_settings.h"
 #include "tools/gemma/errors.h"
 #include "tools/gemma/files.h"
@@ -144,7 +145,7 @@ absl::StatusOr<SavedChat> ParseSavedChat(std::string_view json,
 
 absl::Status SaveChat(const std::string& path, const SavedChat& chat) {
   GEMMA_RETURN_IF_ERROR(CheckReplaceable(path));
-  GEMMA_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(path));
+  GEMMA_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::CreateOutput(path));
   GEMMA_RETURN_IF_ERROR(file.Write(ToJson(chat)));
   return file.Commit();
 }
