@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "src/base/status_macros.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/toy_models.h"
 #include "tools/gemma/errors.h"
@@ -49,7 +50,7 @@ absl::StatusOr<Answer> Speak(Log& log, Session& session,
   log.prompts.emplace_back(prompt.begin(), prompt.end());
   log.seeds.push_back(options.sampling.seed);
   if (!log.failure.ok()) {
-    GEMMA_TOOLS_RETURN_IF_ERROR(session.Append(prompt));
+    GEMMA_RETURN_IF_ERROR(session.Append(prompt));
     return std::exchange(log.failure, absl::OkStatus());
   }
   GenerateOptions generate;
@@ -61,12 +62,11 @@ absl::StatusOr<Answer> Speak(Log& log, Session& session,
     return log.cancel_after != 0 && ++asked > log.cancel_after;
   };
   Answer answer;
-  GEMMA_TOOLS_ASSIGN_OR_RETURN(
-      answer.stats,
-      Generate(session, prompt, generate, [&](std::string_view text) {
-        answer.text += text;
-        return true;
-      }));
+  GEMMA_ASSIGN_OR_RETURN(answer.stats, Generate(session, prompt, generate,
+                                                [&](std::string_view text) {
+                                                  answer.text += text;
+                                                  return true;
+                                                }));
   if (answer.stats.prompt_tokens < prompt.size()) return InterruptedError();
   return answer;
 }

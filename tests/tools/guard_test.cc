@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "src/base/status_macros.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/toy_models.h"
 #include "tools/gemma/conversation.h"
@@ -162,10 +163,10 @@ class GuardedChat : public GuardTest {
           if (guard_ == nullptr) {
             return GatherAnswer(session, tokens, options, {});
           }
-          GEMMA_TOOLS_ASSIGN_OR_RETURN(
+          GEMMA_ASSIGN_OR_RETURN(
               Answer answer,
               guard_->AnswerTo(message, session, tokens, options, {}));
-          GEMMA_TOOLS_RETURN_IF_ERROR(RefusalOf(answer.verdicts));
+          GEMMA_RETURN_IF_ERROR(RefusalOf(answer.verdicts));
           return answer;
         });
     EXPECT_EQ(ErrorOf(chat), "OK");
