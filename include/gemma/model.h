@@ -69,8 +69,8 @@ struct LoadOptions {
   // bfloat16, less memory and more speed. Quantize (gemma/quantize.h) does it
   // once and for all.
   WeightType quantize = WeightType::kKeep;
-  // Tokens of a sequence that one pass takes at most: larger is faster and
-  // needs more scratch.
+  // Tokens of a sequence that one pass takes at most. Few are slow; beyond some
+  // hundreds, more need more scratch and are faster only on some machines.
   size_t prefill_chunk = 256;
   // Called now and then from the loading thread; returning false cancels.
   std::function<bool(const LoadProgress&)> progress;
