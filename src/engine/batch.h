@@ -15,9 +15,6 @@
 
 namespace gemma {
 
-// Rows of a pass that checks a draft, at most; see generate.h.
-inline constexpr size_t kMaxDraftRows = 16;
-
 enum class WantedLogits { kNone, kLast, kAll };
 
 // Which logits of a row somebody needs; the others may be -infinity.

@@ -12,19 +12,14 @@ namespace {
 constexpr double kWorthwhile = 1.1;
 constexpr double kWorthwhileInDebt = 1.3;
 
-// What a row more costs before it was measured, in passes of one row. Where
-// weights are read from memory it is less, where arithmetic counts more.
-constexpr double kGuessedRow = 0.25;
-
 // How often the token after a match of 2, 3, 4, 5, 7, 11, 19 tokens or more is
 // right, before it was measured: little faith in the short ones, which are
 // everywhere in prose. It counts as much as this many measurements.
 constexpr double kGuessedHits[] = {0.1, 0.2, 0.4, 0.55, 0.7, 0.85, 0.9};
 constexpr size_t kGuessWeight = 3;
 
-// Measurements that a mean remembers.
+// Tokens that a mean remembers.
 constexpr size_t kHitsMemory = 64;
-constexpr size_t kTimesMemory = 8;
 
 // The most that trying may lose at once, and what each pass without a draft
 // adds, in passes of one row.
@@ -33,23 +28,25 @@ constexpr double kCreditPerPass = 0.01;
 
 }  // namespace
 
-DraftPolicy::DraftPolicy() : credit_(kMostCredit) {
+DraftPolicy::DraftPolicy(SharedPassCosts& costs)
+    : costs_(&costs), credit_(kMostCredit) {
   for (size_t i = 0; i < kBuckets; ++i) {
     hits_[i] = {kGuessedHits[i], kGuessWeight};
   }
 }
 
 size_t DraftPolicy::DraftLength(size_t match_length, size_t most) {
-  if (match_length == 0 || seconds_[1].count == 0) return 0;
+  if (match_length == 0 || one_row_.count == 0) return 0;
+  const PassCosts costs = costs_->Get();
   if (credit_ <= 0) {
-    const Choice sure = Fastest(match_length, most, Trust::kMeasured);
+    const Choice sure = Fastest(match_length, most, costs, Trust::kMeasured);
     return sure.speed > kWorthwhileInDebt ? sure.length : 0;
   }
-  const Choice best = Fastest(match_length, most, Trust::kExplore);
+  const Choice best = Fastest(match_length, most, costs, Trust::kExplore);
   if (best.speed > kWorthwhile) return best.length;
   if (quiet_tokens_ < patience_) return 0;
   // Long ago it was slow. Perhaps it no longer is.
-  const Choice hoped = Fastest(match_length, most, Trust::kDoubt);
+  const Choice hoped = Fastest(match_length, most, costs, Trust::kDoubt);
   if (hoped.speed <= kWorthwhile) return 0;
   patience_ *= 2;
   return hoped.length;
@@ -60,30 +57,19 @@ void DraftPolicy::PassTook(size_t rows, double seconds) {
   last_rows_ = rows;
   last_brought_ = 0;
   quiet_tokens_ = rows > 1 ? 0 : quiet_tokens_ + 1;
-  longest_tried_ = std::max(longest_tried_, rows - 1);
   // The first one finds cold caches.
   if (!std::exchange(warm_, true)) return;
-
-  Mean& mean = seconds_[rows];
-  const double one = seconds_[1].value;
+  if (rows == 1) return one_row_.AddTime(seconds);
+  const double cost = seconds / one_row_.value;
   // However long it was held up, it is not to blame for more than that.
-  if (rows > 1) last_cost_ = std::min(seconds / one, 2.0 * rows);
-  // A guess counts as one measurement, lest the first one be off.
-  if (rows > 1 && mean.count == 0) mean = {Guess(rows) * one, 1};
-  // What interrupts a pass makes it longer, never shorter.
-  if (mean.count > 1) seconds = std::min(seconds, 2 * mean.value);
-  mean.Add(seconds, kTimesMemory);
+  last_cost_ = std::min(cost, 2.0 * static_cast<double>(rows));
+  costs_->Add(rows, cost);
 }
 
 void DraftPolicy::TokenCame(size_t match_length, bool as_foretold) {
   ++last_brought_;
   if (match_length == 0) return;
   hits_[Bucket(match_length)].Add(as_foretold ? 1 : 0, kHitsMemory);
-}
-
-void DraftPolicy::Mean::Add(double measured, size_t memory) {
-  count = std::min(count + 1, memory);
-  value += (measured - value) / static_cast<double>(count);
 }
 
 // 2, 3, 4, 5-6, 7-10, 11-18, 19 and more.
@@ -93,8 +79,9 @@ size_t DraftPolicy::Bucket(size_t match_length) {
 }
 
 DraftPolicy::Choice DraftPolicy::Fastest(size_t match_length, size_t most,
+                                         const PassCosts& costs,
                                          Trust trust) const {
-  most = std::min({most, kMaxDraft, longest_tried_ + 2});
+  most = std::min({most, kMaxDraft, costs.most_rows() + 1});
   Choice best;
   double all_right = 1;  // probability
   double tokens = 1;     // expected of the pass
@@ -102,35 +89,12 @@ DraftPolicy::Choice DraftPolicy::Fastest(size_t match_length, size_t most,
     all_right *= hits_[Bucket(match_length + length - 1)].value;
     tokens += all_right;
     const size_t rows = length + 1;
-    if (trust == Trust::kMeasured && seconds_[rows].count == 0) continue;
-    const double cost = trust == Trust::kDoubt
-                            ? 1 + kGuessedRow * static_cast<double>(length)
-                            : Cost(rows);
+    if (trust == Trust::kMeasured && !costs.measured(rows)) continue;
+    const double cost =
+        trust == Trust::kDoubt ? PassCosts::FirstGuess(rows) : costs.Cost(rows);
     if (tokens > best.speed * cost) best = {length, tokens / cost};
   }
   return best;
-}
-
-double DraftPolicy::Cost(size_t rows) const {
-  return seconds_[rows].count == 0 ? Guess(rows)
-                                   : seconds_[rows].value / seconds_[1].value;
-}
-
-double DraftPolicy::Guess(size_t rows) const {
-  // As dear as the next fewer rows that were measured, and so much a row more.
-  size_t fewer = rows - 1;
-  while (seconds_[fewer].count == 0) --fewer;
-  double row = kGuessedRow;
-  if (fewer > 1) {
-    const double measured = (Cost(fewer) - 1) / static_cast<double>(fewer - 1);
-    row = std::clamp(measured, 0.0, kGuessedRow);
-  }
-  const double guess = Cost(fewer) + row * static_cast<double>(rows - fewer);
-  // Not dearer than more rows are.
-  for (size_t more = rows + 1; more < seconds_.size(); ++more) {
-    if (seconds_[more].count != 0) return std::min(guess, Cost(more));
-  }
-  return guess;
 }
 
 void DraftPolicy::Settle() {

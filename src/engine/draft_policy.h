@@ -6,7 +6,7 @@
 #include <array>
 #include <cstddef>
 
-#include "src/engine/batch.h"
+#include "src/engine/pass_costs.h"
 
 namespace gemma {
 
@@ -16,13 +16,15 @@ namespace gemma {
 // What trying may lose is bounded: a few passes at first, then one in a
 // hundred.
 //
-// It has no clock and no dice: after the same calls it decides the same.
+// It has no clock and no dice: after the same calls, with the same costs, it
+// decides the same.
 class DraftPolicy {
  public:
-  // Tokens; one row more checks them.
-  static constexpr size_t kMaxDraft = kMaxDraftRows - 1;
+  // Tokens, checked by a row each and one for the token before them.
+  static constexpr size_t kMaxDraft = PassCosts::kMaxRows - 1;
 
-  DraftPolicy();
+  // `costs`, which it adds to, must outlive it.
+  explicit DraftPolicy(SharedPassCosts& costs);
 
   // How many tokens to draft after a match of this length (0: there is none),
   // at most `most`.
@@ -36,13 +38,6 @@ class DraftPolicy {
   void TokenCame(size_t match_length, bool as_foretold);
 
  private:
-  // A mean that forgets.
-  struct Mean {
-    double value = 0;
-    size_t count = 0;
-    void Add(double measured, size_t memory);
-  };
-
   struct Choice {
     size_t length = 0;
     double speed = 1;  // expected; 1: that of passes of one row
@@ -59,12 +54,8 @@ class DraftPolicy {
 
   // The fastest length of those up to `most`, and to little more than was
   // tried.
-  Choice Fastest(size_t match_length, size_t most, Trust trust) const;
-
-  // The time of a pass, in passes of one row: measured, or a guess that is
-  // cheap enough to be tried.
-  double Cost(size_t rows) const;
-  double Guess(size_t rows) const;
+  Choice Fastest(size_t match_length, size_t most, const PassCosts& costs,
+                 Trust trust) const;
 
   // Enters what the last pass gained.
   void Settle();
@@ -72,10 +63,10 @@ class DraftPolicy {
   static constexpr size_t kBuckets = 7;
   static constexpr size_t kPatience = 128;  // tokens
 
-  std::array<Mean, kBuckets> hits_;          // 0 to 1, by the match's length
-  std::array<Mean, kMaxDraft + 2> seconds_;  // by the rows of the pass
-  bool warm_ = false;                        // there was a pass
-  size_t longest_tried_ = 1;
+  SharedPassCosts* costs_;
+  std::array<FadingMean, kBuckets> hits_;  // 0 to 1, by the match's length
+  FadingMean one_row_;                     // seconds of a pass of one row
+  bool warm_ = false;                      // there was a pass
 
   // What may be lost by trying, in passes of one row.
   double credit_;

@@ -4,7 +4,6 @@
 
 #include "gemma/limits.h"
 #include "src/base/status_macros.h"
-#include "src/engine/draft_policy.h"
 
 namespace gemma {
 namespace {

@@ -17,6 +17,7 @@
 #include "ops/ops.h"
 #include "ops/workers.h"
 #include "src/engine/batch.h"
+#include "src/engine/pass_costs.h"
 #include "src/engine/transformer.h"
 #include "src/model/weights.h"
 
@@ -60,6 +61,9 @@ class Executor {
   // As Transformer::few_rows.
   size_t few_rows() const { return transformer_.few_rows(); }
 
+  // What sessions have measured of its passes; see Generate.
+  SharedPassCosts& pass_costs() { return pass_costs_; }
+
  private:
   Executor(Transformer transformer, Workers& workers, const Options& options)
       : transformer_(std::move(transformer)),
@@ -76,6 +80,7 @@ class Executor {
   Transformer transformer_;
   Workers& workers_;
   const size_t num_decode_threads_;
+  SharedPassCosts pass_costs_;
 };
 
 }  // namespace gemma

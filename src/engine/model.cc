@@ -13,6 +13,7 @@
 #include "src/base/status_macros.h"
 #include "src/engine/batch.h"
 #include "src/engine/model_impl.h"
+#include "src/engine/pass_costs.h"
 #include "src/engine/sequence_state.h"
 #include "src/engine/session_impl.h"
 #include "src/engine/transformer.h"
@@ -228,7 +229,7 @@ MemoryUse Model::MemoryFor(const SessionOptions& options,
                                           model.workers->num_threads());
   if (!pools) {
     // The sessions' logits, and those of a draft; see generate.h.
-    use.scratch += Product({Sum({kMaxDraftRows, num_sessions}),
+    use.scratch += Product({Sum({PassCosts::kMaxRows, num_sessions}),
                             model.config.vocab_size, sizeof(float)});
   }
   return use;

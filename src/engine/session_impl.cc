@@ -23,7 +23,8 @@ Session::Impl::Impl(const Model& model, const SessionOptions& options,
       bounded_(HasGlobal(model.config())),
       executor_(executor),
       state_(std::move(state)),
-      logits_(model.config().vocab_size) {
+      logits_(model.config().vocab_size),
+      draft_policy_(executor.pass_costs()) {
   if (bounded_) words_.Reserve(options.max_tokens);
 }
 

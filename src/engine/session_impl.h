@@ -190,7 +190,7 @@ class Session::Impl {
   std::vector<SavedState> checkpoints_;         // in ascending order
   std::vector<SequenceState::Snapshot> spare_;  // for the next ones
   std::shared_ptr<const TapFunction> tap_;      // a pass keeps it, too
-  DraftPolicy draft_policy_;                    // what Generate has measured
+  DraftPolicy draft_policy_;  // what Generate has measured of the text
 };
 
 }  // namespace gemma

@@ -35,6 +35,10 @@ double Awful(size_t rows) {
 // token is foretold with a probability; matches grow by what was foretold.
 class Simulation {
  public:
+  Simulation() : Simulation(own_costs_) {}
+  // Of another session of the same model.
+  explicit Simulation(SharedPassCosts& costs) : policy_(costs) {}
+
   // Writes `tokens` tokens.
   void Write(size_t tokens, double probability, const Cost& cost) {
     for (size_t i = 0; i < tokens; ++i) {
@@ -68,6 +72,7 @@ class Simulation {
   double seconds = 0;
 
  private:
+  SharedPassCosts own_costs_;
   DraftPolicy policy_;
   std::mt19937 random_;
   size_t match_ = 2;
@@ -75,7 +80,8 @@ class Simulation {
 };
 
 TEST(DraftPolicy, DraftsNothingWithoutAMatchOrRoomOrTimes) {
-  DraftPolicy policy;
+  SharedPassCosts costs;
+  DraftPolicy policy(costs);
   EXPECT_EQ(policy.DraftLength(32, 15), 0u);
   policy.PassTook(1, 1.0);  // the first pass is no measure
   EXPECT_EQ(policy.DraftLength(32, 15), 0u);
@@ -87,7 +93,8 @@ TEST(DraftPolicy, DraftsNothingWithoutAMatchOrRoomOrTimes) {
 }
 
 TEST(DraftPolicy, TrustsLongMatchesMore) {
-  DraftPolicy policy;
+  SharedPassCosts costs;
+  DraftPolicy policy(costs);
   policy.PassTook(1, 1.0);
   policy.PassTook(1, 1.0);
   EXPECT_EQ(policy.DraftLength(2, 15), 0u);
@@ -182,6 +189,29 @@ TEST(DraftPolicy, NoticesThatPassesBecameDear) {
   const double before = text.seconds;
   text.Write(1000, 0.8, Awful);
   EXPECT_LT(text.seconds - before, 1.5 * 1000);
+}
+
+TEST(DraftPolicy, SessionsShareCosts) {
+  const auto until_full_draft = [](const Simulation& text) {
+    return std::find(text.drafts.begin(), text.drafts.end(),
+                     DraftPolicy::kMaxDraft) -
+           text.drafts.begin();
+  };
+  SharedPassCosts cheap;
+  Simulation first(cheap);
+  first.Write(300, 1.0, Good);
+  // Slower by its deeper context, which changes no ratio.
+  Simulation second(cheap);
+  second.Write(300, 1.0, [](size_t rows) { return 3 * Good(rows); });
+  EXPECT_LT(until_full_draft(second), until_full_draft(first));
+
+  SharedPassCosts dear;
+  Simulation third(dear);
+  third.Write(100, 0.9, Awful);
+  EXPECT_GT(third.NumDrafts(), 0u);
+  Simulation fourth(dear);
+  fourth.Write(100, 0.9, Awful);
+  EXPECT_EQ(fourth.NumDrafts(), 0u);
 }
 
 TEST(DraftPolicy, ABreakInOnePassDoesNotEndDrafting) {
