@@ -8,6 +8,7 @@
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "src/engine/answer.h"
+#include "src/engine/ngram_drafter.h"
 #include "src/engine/prompt_pieces.h"
 #include "src/engine/session_impl.h"
 #include "src/engine/speculator.h"

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "gemma/generate.h"
-#include "src/engine/drafter.h"
+#include "src/engine/speculator.h"
 #include "src/engine/word_view.h"
 
 namespace gemma {

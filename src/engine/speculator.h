@@ -11,9 +11,27 @@
 #include "absl/types/span.h"
 #include "gemma/session.h"
 #include "src/engine/batch.h"
-#include "src/engine/drafter.h"
 
 namespace gemma {
+
+// Guesses the tokens that follow, for checking them in one pass.
+class Drafter {
+ public:
+  virtual ~Drafter() = default;
+
+  // The sequence begins with `tokens`, of which kRowToken stands for a row.
+  virtual void Begin(absl::Span<const TokenId> tokens) = 0;
+
+  // It goes on with `token`.
+  virtual void Append(TokenId token) = 0;
+
+  // Tokens of the vocabulary that may follow, at most `most`. They stay valid
+  // until the next call.
+  virtual absl::Span<const TokenId> Draft(size_t most) = 0;
+
+  // A pass over the last token and its draft, `rows` in all, took this long.
+  virtual void PassTook(size_t rows, double seconds) = 0;
+};
 
 // Appends tokens to a session one by one, as Session::Forward does, and gives
 // the same logits, bit for bit: a draft only decides which of them are computed

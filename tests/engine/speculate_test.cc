@@ -13,6 +13,7 @@
 
 #include "gtest/gtest.h"
 #include "src/engine/generate.h"
+#include "src/engine/ngram_drafter.h"
 #include "src/engine/speculator.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/hostile_model.h"

@@ -1,14 +1,18 @@
-// Where the end of a sequence occurred in it before.
+// Guesses tokens by what followed in a sequence when its last ones occurred
+// before.
 
-#ifndef GEMMA_SRC_ENGINE_NGRAM_INDEX_H_
-#define GEMMA_SRC_ENGINE_NGRAM_INDEX_H_
+#ifndef GEMMA_SRC_ENGINE_NGRAM_DRAFTER_H_
+#define GEMMA_SRC_ENGINE_NGRAM_DRAFTER_H_
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include "gemma/model_config.h"
+#include "absl/types/span.h"
+#include "gemma/session.h"
+#include "src/engine/draft_policy.h"
+#include "src/engine/speculator.h"
 
 namespace gemma {
 
@@ -59,6 +63,28 @@ class NgramIndex {
   std::array<std::vector<uint32_t>, kSizes.size()> tables_;
 };
 
+// Drafts what followed the sequence's last tokens when they last occurred.
+class NgramDrafter : public Drafter {
+ public:
+  // For a sequence in `session`, which must outlive the drafter. Each of
+  // `stop_tokens`, ascending, would end it.
+  NgramDrafter(Session& session, std::vector<TokenId> stop_tokens);
+
+  void Begin(absl::Span<const TokenId> tokens) override;
+  void Append(TokenId token) override;
+  absl::Span<const TokenId> Draft(size_t most) override;
+  void PassTook(size_t rows, double seconds) override {
+    policy_.PassTook(rows, seconds);
+  }
+
+ private:
+  const std::vector<TokenId> stop_tokens_;
+  DraftPolicy& policy_;
+  NgramIndex index_;
+  NgramIndex::Match match_;  // of the sequence's end
+  std::vector<TokenId> draft_;
+};
+
 }  // namespace gemma
 
-#endif  // GEMMA_SRC_ENGINE_NGRAM_INDEX_H_
+#endif  // GEMMA_SRC_ENGINE_NGRAM_DRAFTER_H_

@@ -1,4 +1,4 @@
-#include "src/engine/ngram_index.h"
+#include "src/engine/ngram_drafter.h"
 
 #include <algorithm>
 #include <cstddef>
