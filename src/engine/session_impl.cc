@@ -30,8 +30,9 @@ Session::Impl::Impl(const Model& model, const SessionOptions& options,
 
 absl::Status Session::Impl::CheckOptions(const SessionOptions& options) {
   if (options.max_tokens < 1 || options.max_tokens > kMaxSessionTokens) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "max_tokens is %u, wanted 1 to %u", options.max_tokens, kMaxSessionTokens));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("max_tokens is %u, wanted 1 to %u", options.max_tokens,
+                        kMaxSessionTokens));
   }
   for (const auto& [name, value, most] :
        {std::tuple("max_rollback", options.max_rollback, kMaxRollback),
