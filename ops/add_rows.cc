@@ -1,4 +1,4 @@
-// Adds a few rows of a matrix, weighted: the decoder of a sparse autoencoder.
+// Adds a few weighted rows of a matrix: the decoder of a sparse autoencoder.
 #include "compression/half.h"
 #include "ops/ops.h"
 

@@ -7,7 +7,7 @@
 namespace gemma {
 namespace {
 
-// The address of the next multiple of `size`, a power of two.
+// Rounds `address` up to a multiple of `size`, a power of two.
 uintptr_t RoundUp(uintptr_t address, size_t size) {
   return (address + size - 1) & ~(size - 1);
 }
@@ -29,8 +29,8 @@ AlignedBuffer AlignedBuffer::Allocate(size_t bytes) {
 AlignedBuffer AlignedBuffer::AllocateWhole(size_t bytes) {
   AlignedBuffer buffer = Allocate(bytes);
 #ifdef __linux__
-  // The whole pages inside. That there are none, or that the system refuses,
-  // costs only speed.
+  // Asks for large pages for the whole ones inside. If the buffer holds none,
+  // or the system refuses, only speed is lost.
   constexpr size_t kLargePage = size_t{1} << 21;
   const auto address = reinterpret_cast<uintptr_t>(buffer.data_);
   const uintptr_t begin = RoundUp(address, kLargePage);

@@ -10,17 +10,17 @@
 
 namespace gemma {
 
-// Zeroed bytes, aligned to 64. Large buffers take physical memory only where
-// they are touched.
+// Zeroed bytes, aligned to 64. The system gives a large buffer physical memory
+// only where it is touched.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
 
-  // Returns a buffer whose data() is null if there is no such memory.
+  // Returns a buffer whose data() is null if memory runs out.
   static AlignedBuffer Allocate(size_t bytes);
 
-  // As Allocate, for a buffer that will be touched as a whole: in large pages
-  // where the system has them, which takes far fewer page faults.
+  // As Allocate, for a buffer that will be touched as a whole. Uses large pages
+  // where the system has them, which causes far fewer page faults.
   static AlignedBuffer AllocateWhole(size_t bytes);
 
   uint8_t* data() const { return data_; }

@@ -1,15 +1,16 @@
-// Attention of several queries that share keys and values, a tile of
-// kCacheTile positions at a time: scores, weights with a running maximum and
-// sum, weighted values.
+// Attention of several queries that share keys and values, a tile of kCacheTile
+// positions at a time: scores, weights with a running maximum and sum, weighted
+// values.
 //
-// Vectors run over the keys of a block for scores and over the values of a
-// head for weighted values, so that every sum has one order, whatever is
-// computed with it: scores add the products of a key in ascending order,
-// weighted values those of a tile's positions. Tiles and spans begin at fixed
-// positions. A position that a query does not see is left out of its sums.
+// Vectors hold the keys of a block for scores and the values of a head for
+// weighted values. So every sum has one fixed order, whatever else is computed:
+// scores add the products of a key in ascending order, weighted values add
+// those of a tile's positions. Tiles and spans begin at fixed positions. A
+// query's sums leave out the positions that it does not see.
 //
-// Few queries (decode) decode the cache in registers; for many (prefill), and
-// from int8, it is decoded once for all into buffers that stay in the L1 cache.
+// With few queries (decode), the cache is decoded in registers. With many
+// (prefill), or from int8, it is decoded once for all queries into buffers that
+// stay in the L1 cache.
 
 #include "ops/ops.h"
 
@@ -29,8 +30,9 @@ namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Writes the scaled queries so that those of a register tile lie side by side:
-// the tile of queries [i, i + n) is at i * head_dim, [head_dim, n].
+// Writes the scaled queries so that the queries of a register tile are
+// interleaved: the tile of queries [i, i + n) is at i * head_dim,
+// [head_dim, n].
 void PackQueries(const AttendJob& job, size_t num_queries, float* packed) {
   const size_t head_dim = job.head_dim;
   const size_t group = job.q.cols / head_dim;
@@ -51,7 +53,7 @@ void PackQueries(const AttendJob& job, size_t num_queries, float* packed) {
   });
 }
 
-// Scores of packed queries with whole blocks of keys.
+// Computes the scores of packed queries with whole blocks of keys.
 template <class T>
 HWY_INLINE void ScoreBlocks(const float* HWY_RESTRICT q, size_t num_queries,
                             const T* HWY_RESTRICT keys, size_t num_keys,
@@ -69,7 +71,8 @@ HWY_INLINE void ScoreBlocks(const float* HWY_RESTRICT q, size_t num_queries,
   });
 }
 
-// Scores of all queries with the tile's blocks that `range` touches.
+// Computes the scores of all queries with the tile's blocks that `range`
+// touches.
 template <class T>
 void Scores(const AttendBuffers& buffers, size_t num_queries,
             const T* HWY_RESTRICT keys, size_t head_dim, TileRange range,
@@ -126,7 +129,7 @@ HWY_INLINE void AddValues(const AttendBuffers& buffers, const QueryRun& run,
   });
 }
 
-// Adds the weighted values of a tile for all runs, which are not empty.
+// Adds the weighted values of a tile for all runs. There is at least one run.
 template <class T>
 void WeightedValues(const AttendBuffers& buffers,
                     std::span<const QueryRun> runs, size_t num_queries,
@@ -141,7 +144,8 @@ void WeightedValues(const AttendBuffers& buffers,
       return;
     }
   }
-  // Both ends of what a row sees are those of the row before or later.
+  // Each row sees a range that begins and ends no earlier than that of the row
+  // before it.
   const size_t begin = runs[0].range.begin;
   const size_t end = runs[runs.size() - 1].range.end;
   constexpr size_t kVectorStride = kCacheTile * kLanes;
@@ -215,8 +219,8 @@ void AddTile(const AttendJob& job, size_t tile, size_t begin, size_t end,
       state);
 }
 
-// Computes the state over one span, counted from the one in which the first
-// position is that the first row sees.
+// Computes the state over one span. Span 0 contains the first position that the
+// first row sees.
 template <class T>
 void AddSpan(const AttendJob& job, size_t span, const AttendBuffers& buffers,
              const AttendState& state) {
@@ -236,7 +240,7 @@ void AddSpan(const AttendJob& job, size_t span, const AttendBuffers& buffers,
   }
 }
 
-// Adds what `from` knows of later positions to `into`.
+// Merges the state `from`, of later positions, into `into`.
 void Merge(size_t num_queries, const AttendState& from,
            const AttendState& into) {
   const DF df;

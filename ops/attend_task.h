@@ -1,4 +1,4 @@
-// The memory of a task of attention, and which positions it is about.
+// The memory of an attention task, and the positions that it covers.
 
 #ifndef GEMMA_OPS_ATTEND_TASK_H_
 #define GEMMA_OPS_ATTEND_TASK_H_
@@ -12,9 +12,9 @@
 
 namespace gemma {
 
-// Keys decoded at once, at most: 32 KiB of them for a head of 256.
+// The most keys decoded at once: 32 KiB for a head of 256.
 inline constexpr size_t kMaxDecodedKeys = 32;
-// Values of a position decoded at once, at most: 8 KiB for a tile.
+// The most values of a position decoded at once: 8 KiB for a tile.
 inline constexpr size_t kMaxDecodedValues = 32;
 
 // A byte of CacheType::kI8, codes or scales.
@@ -22,7 +22,7 @@ struct CacheByte {
   uint8_t byte;
 };
 
-// Elements of a key, or of a value, of one position.
+// Returns the elements of a key, or of a value, of one position.
 template <class T>
 constexpr size_t CacheRow(size_t head_dim) {
   return std::is_same_v<T, CacheByte> ? CacheRowBytes(CacheType::kI8, head_dim)
@@ -31,7 +31,7 @@ constexpr size_t CacheRow(size_t head_dim) {
 
 constexpr size_t RoundUpTo16(size_t x) { return (x + 15) / 16 * 16; }
 
-// What is known of each query's result after some tiles.
+// The partial result of each query after some tiles.
 struct AttendState {
   AttendState(float* at, size_t num_queries, size_t head_dim)
       : stride(RoundUpTo16(head_dim)),
@@ -45,10 +45,10 @@ struct AttendState {
   size_t stride;
   float* values;   // [queries, stride], sums of weight * value
   float* largest;  // [queries], the largest score
-  float* sum;      // [queries], of the weights exp(score - largest); 0: no key
+  float* sum;      // [queries], the sum of exp(score - largest); 0: no key
 };
 
-// The parts of a task's scratch, each on a cache line.
+// The parts of a task's scratch. Each begins on a cache line.
 struct AttendBuffers {
   AttendBuffers(float* at, size_t num_queries, size_t head_dim)
       : weights(at),
@@ -62,10 +62,10 @@ struct AttendBuffers {
            RoundUpTo16(num_queries * head_dim);
   }
 
-  float* weights;  // [queries, kCacheTile], before that scores
-  float* rescale;  // [queries], for the sums of former tiles
-  float* values;   // decoded, see WeightedValues
-  float* keys;     // decoded, as the cache has them
+  float* weights;  // [queries, kCacheTile], scores at first
+  float* rescale;  // [queries], factors for the sums of earlier tiles
+  float* values;   // decoded; see WeightedValues
+  float* keys;     // decoded, in the order of the cache
   float* q;        // [queries, head_dim], see PackQueries
 };
 
@@ -87,8 +87,8 @@ struct SeenKeys {
   size_t end;
 };
 
-// Positions of a span: as many as keep the spans of a row few, and the same for
-// all rows of a job.
+// Returns the positions of a span: enough to keep the spans of a row few, and
+// the same number for all rows of a job.
 inline size_t SpanSize(const AttendJob& job) {
   size_t num_keys = std::min(job.position + 1, job.window);
   if (const MutualRange m = job.mutual; !m.empty()) {

@@ -1,5 +1,5 @@
-// What attention computes of one tile of positions: register tiles of scores
-// and of weighted values, and between them the weights.
+// The computations of attention on one tile of positions: register tiles of
+// scores, then the weights, then register tiles of weighted values.
 
 // Per-target include guard.
 #if defined(GEMMA_OPS_ATTEND_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -22,20 +22,21 @@ namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// At most a block's keys, so that a vector never spans two values of a key.
+// At most as many lanes as a block has keys, so that a vector never spans two
+// values of a key.
 using DF = hn::CappedTag<float, kCacheBlock>;
 using VF = hn::Vec<DF>;
 inline constexpr size_t kLanes = HWY_MAX_LANES_D(DF);
 inline constexpr size_t kTileVectors = kCacheTile / kLanes;
 
-// Sums of a register tile: enough to hide the latency of a multiply-add, and
-// few enough to leave registers for what is multiplied.
+// The sums of a register tile: enough to hide the latency of a multiply-add,
+// and few enough to leave registers for the operands.
 #if HWY_ARCH_ARM_A64 || HWY_MAX_BYTES >= 64
 inline constexpr size_t kSums = 16;
 #else
 inline constexpr size_t kSums = 8;
 #endif
-// Vectors and queries of the largest register tile.
+// The vectors and queries of the largest register tile.
 inline constexpr size_t kWideVectors = 2;
 inline constexpr size_t kMaxTileQueries = kSums / kWideVectors;
 // From this many queries on, decoding into buffers pays.
@@ -50,7 +51,7 @@ HWY_INLINE VF LoadCache(const hwy::bfloat16_t* from) {
   const hn::Rebind<hwy::bfloat16_t, DF> d16;
   return hn::PromoteTo(DF(), hn::LoadU(d16, from));
 }
-// The first `count` values and zeros.
+// Loads the first `count` values, then zeros.
 HWY_INLINE VF LoadCacheN(const float* from, size_t count) {
   return hn::LoadN(DF(), from, count);
 }
@@ -59,7 +60,8 @@ HWY_INLINE VF LoadCacheN(const hwy::bfloat16_t* from, size_t count) {
   return hn::PromoteTo(DF(), hn::LoadN(d16, from, count));
 }
 
-// Vector of values from `at` on, of a position's values; beyond head_dim, any.
+// Loads a vector of a position's values from `at` on. Values beyond head_dim
+// are arbitrary.
 template <class T>
 HWY_INLINE VF LoadValues(const T* HWY_RESTRICT values, size_t at,
                          size_t head_dim) {
@@ -111,8 +113,8 @@ HWY_INLINE void DecodeKeys(const CacheByte* HWY_RESTRICT keys, size_t num_keys,
 template <size_t kSize>
 using Constant = std::integral_constant<size_t, kSize>;
 
-// Divides queries [0, count) into register tiles: body(size, first), the size
-// being a Constant.
+// Divides queries [0, count) into register tiles and calls body(size, first)
+// for each. The size is a Constant.
 template <class Body>
 HWY_INLINE void ForQueryTiles(size_t count, Body body) {
   size_t i = 0;
@@ -132,7 +134,8 @@ HWY_INLINE void ForQueryTiles(size_t count, Body body) {
   if (i < count) body(Constant<1>(), i);
 }
 
-// Divides `count` vectors into pieces of kLargest, 2 or 1: body(size, first).
+// Divides `count` vectors into pieces of kLargest, 2 or 1 and calls
+// body(size, first) for each.
 template <size_t kLargest, class Body>
 HWY_INLINE void ForVectors(size_t count, Body body) {
   size_t v = 0;
@@ -143,10 +146,10 @@ HWY_INLINE void ForVectors(size_t count, Body body) {
   for (; v < count; ++v) body(Constant<1>(), v);
 }
 
-// Asks for memory that is needed soon while something else is computed: in each
-// step of a register tile some bytes more.
+// Fetches memory that is needed soon while the CPU computes something else:
+// each step of a register tile fetches some bytes more.
 struct Ahead {
-  // `bytes` from `from` on, in about so many steps.
+  // Fetches `bytes` from `from` on, in about `steps` steps.
   Ahead(const void* from, size_t bytes, size_t steps)
       : at(static_cast<const uint8_t*>(from)),
         step((bytes + steps - 1) / steps) {}
@@ -158,14 +161,14 @@ struct Ahead {
   size_t step;
 };
 
-// Where vector v of a value of the keys lies after vector 0.
+// Returns the offset of vector v of a value of the keys from vector 0.
 HWY_INLINE size_t KeyOffset(size_t v, size_t head_dim) {
   return v * kLanes / kCacheBlock * kCacheBlock * head_dim +
          v * kLanes % kCacheBlock;
 }
 
-// Scores of one register tile. q: [head_dim, kQueries]; scores:
-// [kQueries, kVectors * kLanes] of rows of kCacheTile.
+// Computes the scores of one register tile. q: [head_dim, kQueries]; scores:
+// [kQueries, kVectors * kLanes], in rows of kCacheTile.
 template <size_t kQueries, size_t kVectors, class T>
 HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q,
                           const T* HWY_RESTRICT keys, size_t head_dim,
@@ -202,10 +205,10 @@ struct TileRange {
   size_t begin, end;
 };
 
-// cap * tanh(s / cap). tanh as the odd rational function of degrees 9 and 8
-// whose relative error up to 9 is least, 2e-8, found by Lawson's iteration;
-// beyond 9 it is 1 in float32. With rounding, off by 3e-7 at most: as hn::Tanh,
-// at a third of its cost.
+// Returns cap * tanh(s / cap). Approximates tanh by the odd rational function
+// of degrees 9 and 8 with the least relative error up to 9 (2e-8), found by
+// Lawson's iteration; beyond 9, tanh is 1 in float32. With rounding the error
+// is at most 3e-7, like hn::Tanh, at a third of the cost.
 HWY_INLINE VF SoftCapped(float cap, VF s) {
   const DF df;
   const auto set = [df](float x) HWY_ATTR { return hn::Set(df, x); };
@@ -222,9 +225,9 @@ HWY_INLINE VF SoftCapped(float cap, VF s) {
   return hn::Div(hn::Mul(hn::Mul(set(cap), x), above), below);
 }
 
-// Replaces the scores of one query in `range` by weights,
-// exp(score - largest), and updates `largest` and `sum`. Returns what the sums
-// of former tiles are to be multiplied by.
+// Replaces the scores of one query in `range` by weights, exp(score - largest),
+// and updates `largest` and `sum`. Returns the factor for the sums of earlier
+// tiles.
 HWY_INLINE float Weigh(float soft_cap, TileRange range,
                        float* HWY_RESTRICT scores, float& largest, float& sum) {
   const DF df;
@@ -252,7 +255,7 @@ HWY_INLINE float Weigh(float soft_cap, TileRange range,
   }
   VF weights = hn::Zero(df);
   for (size_t i = begin; i < range.end; i += kLanes) {
-    // 0 for what is not seen.
+    // Positions outside the range get weight 0.
     const VF w = hn::Exp(df, hn::Sub(hn::LoadU(df, scores + i), max));
     weights = hn::Add(weights, w);
     hn::StoreU(w, df, scores + i);
@@ -261,9 +264,9 @@ HWY_INLINE float Weigh(float soft_cap, TileRange range,
   return rescale;
 }
 
-// sums = sums * rescale + weights * values of one register tile, whose vectors
-// are vector_stride apart and whose positions key_stride. kTail: of the only
-// vector, `count` values.
+// Computes sums = sums * rescale + weights * values for one register tile,
+// whose vectors are vector_stride apart and whose positions are key_stride
+// apart. kTail: the tile has one vector, of which `count` values exist.
 template <size_t kQueries, size_t kVectors, bool kTail, class T>
 HWY_INLINE void ValueTile(const float* HWY_RESTRICT weights,
                           const float* HWY_RESTRICT rescale, size_t num_keys,

@@ -1,5 +1,5 @@
-// Matrix products of bfloat16 with float32 sums, on the CPUs that have
-// instructions for them.
+// Matrix products of bfloat16 with float32 sums, on CPUs that have instructions
+// for them.
 
 #ifndef GEMMA_OPS_BF16_TILES_H_
 #define GEMMA_OPS_BF16_TILES_H_
@@ -9,12 +9,13 @@
 
 namespace gemma {
 
-// Rows of x and columns of both in a tile; products take two tiles of rows at
-// a time.
+// The rows of x in a tile, and the columns of x and w. Products take two tiles
+// of rows at a time.
 inline constexpr size_t kBf16TileRows = 16;
 inline constexpr size_t kBf16TileCols = 32;
 
-// sums += x w^T, columns in ascending order. Pointers in units of bfloat16.
+// sums += x w^T, columns in ascending order. Pointers and strides count
+// bfloat16.
 struct Bf16Job {
   const uint16_t* x;  // [x_rows, cols], rows x_stride apart
   size_t x_stride;
@@ -26,16 +27,16 @@ struct Bf16Job {
   bool first;
 };
 
-// On the tiles of x86's AMX. HasAmx: whether this CPU has them and the system
-// lets this process use them; AmxTiles needs it.
+// Runs a job on the tiles of x86's AMX. HasAmx returns whether this CPU has
+// them and the system lets this process use them; AmxTiles needs it.
 bool HasAmx();
 void AmxTiles(const Bf16Job& job);
-// Makes HasAmx say no if not `allowed`, while nothing computes.
+// Makes HasAmx return false if not `allowed`. Only while no kernel runs.
 void AllowAmxForTest(bool allowed);
 
-// With the dot products of x86's AVX-512 BF16, which take denormals for zeros.
-// HasAvx512Bf16: whether this CPU and system have them; Avx512Bf16Tiles needs
-// it.
+// Runs a job with the dot products of x86's AVX-512 BF16, which treat denormals
+// as zeros. HasAvx512Bf16 returns whether this CPU and the system support them;
+// Avx512Bf16Tiles needs it.
 bool HasAvx512Bf16();
 void Avx512Bf16Tiles(const Bf16Job& job);
 

@@ -1,4 +1,4 @@
-// Causal convolution over time, each channel by itself.
+// Causal convolution over time of each channel on its own.
 #include "ops/ops.h"
 
 #undef HWY_TARGET_INCLUDE

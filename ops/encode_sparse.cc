@@ -1,6 +1,7 @@
-// The encoder of a sparse autoencoder: a product of which only what exceeds its
-// threshold is wanted, some hundred values of many thousands. A task multiplies
-// a few panels, into memory that stays in the L1 cache, and keeps what passes.
+// The encoder of a sparse autoencoder: a product of which only the values above
+// their thresholds are kept, some hundred of many thousands. A task multiplies
+// a few panels into memory that stays in the L1 cache, and keeps the values
+// that pass.
 
 #include <algorithm>
 
@@ -19,8 +20,8 @@ namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Writes what of x exceeds its threshold to out, with indices from `first` on.
-// Returns how many.
+// Writes the values of x that exceed their thresholds to out, with indices from
+// `first` on. Returns their number.
 size_t SelectAbove(const float* HWY_RESTRICT x,
                    const float* HWY_RESTRICT threshold, size_t size,
                    size_t first, SparseValue* HWY_RESTRICT out) {
@@ -29,7 +30,7 @@ size_t SelectAbove(const float* HWY_RESTRICT x,
   size_t found = 0;
   for (size_t i = 0; i < size; i += N) {
     const size_t count = HWY_MIN(N, size - i);
-    // Zeros beyond the end, which exceed nothing.
+    // Loads zeros beyond the end; they exceed no threshold.
     const auto values = hn::LoadN(df, x + i, count);
     const auto bounds = hn::LoadN(df, threshold + i, count);
     if (hn::AllFalse(df, hn::Gt(values, bounds))) continue;
@@ -52,17 +53,17 @@ namespace {
 
 HWY_EXPORT(SelectAbove);
 
-// Rows of w that a task multiplies.
+// The rows of w that a task multiplies.
 constexpr size_t kTaskRows = kTaskPanels * kPanelRows;
-// Rows of x at once: their products with a task's rows take 32 KiB.
+// The rows of x at once: their products with a task's rows take 32 KiB.
 constexpr size_t kMaxRows = 64;
 
 bool IsStronger(const SparseValue& a, const SparseValue& b) {
   return a.value != b.value ? a.value > b.value : a.index < b.index;
 }
 
-// What the tasks found for some rows of x. Large where nothing is found, too,
-// but touched only where something is.
+// The values that the tasks found for some rows of x. The buffer has room for
+// all values, but only the found ones touch memory.
 class Found {
  public:
   Found(size_t rows, size_t num_tasks)
@@ -98,7 +99,7 @@ class Found {
   std::vector<size_t> counts_;  // [rows, num_tasks]
 };
 
-// Rows [first, first + rows) of x with the rows of w that are the task's.
+// Multiplies rows [first, first + rows) of x with the task's rows of w.
 void RunTask(const EncodeSparseJob& job, size_t first, size_t rows, size_t task,
              Found& found) {
   alignas(64) float products[kMaxRows * kTaskRows];

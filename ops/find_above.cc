@@ -1,4 +1,4 @@
-// Searches a vector.
+// Finds the first value of a vector above a bound.
 #include "ops/ops.h"
 
 #undef HWY_TARGET_INCLUDE

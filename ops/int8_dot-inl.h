@@ -1,5 +1,5 @@
-// Dot products of packed codes with activations rounded to int8. Included by
-// kernels, once per SIMD target.
+// Dot products of packed codes with activations rounded to int8. Kernels
+// include this file once per SIMD target.
 
 #include <bit>
 #include <cstddef>
@@ -22,9 +22,9 @@ namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// What a dot product of four bytes, if there is one, takes for codes. (That
-// Highway defines HWY_NATIVE_U8_I8_SUMOFMULQUADACCUMULATE tells nothing: each
-// target toggles it.)
+// The signedness of the codes in this target's dot product of four bytes, if it
+// has one. (Highway toggles HWY_NATIVE_U8_I8_SUMOFMULQUADACCUMULATE for each
+// target, so it cannot be tested.)
 enum class QuadDot { kNone, kUnsigned, kSigned };
 #if HWY_TARGET == HWY_NEON_BF16
 inline constexpr QuadDot kQuadDot = QuadDot::kSigned;
@@ -34,38 +34,40 @@ inline constexpr QuadDot kQuadDot = QuadDot::kUnsigned;
 inline constexpr QuadDot kQuadDot = QuadDot::kNone;
 #endif
 
-// Which bits of the codes are multiplied.
+// The bits of the codes that are multiplied.
 enum class CodeBits {
   kAll,
-  kInBlock,  // without the lower ones of kU8Split, which are taken as zeros
+  kInBlock,  // the lower bits of kU8Split count as zeros
 };
 
-// Dot products of code vectors with the same columns of x. Codes whose
-// products' sums fit int16 are summed there, kFlush vectors at most.
+// Dot products of code vectors with the same columns of x. Where the sums of
+// products fit int16, they are summed there, over at most kFlush vectors.
 template <Layout kLayout, CodeBits kPart>
 struct Dot {
   static constexpr bool kIsPart = kPart == CodeBits::kInBlock;
   static constexpr size_t kBits =
       kIsPart ? PlaneBits(kLayout) : TraitsOf(kLayout).level_bits;
-  // Codes of 8 bits are made signed where they cannot be multiplied as they
-  // are.
+  // Codes of 8 bits become signed where the target cannot multiply unsigned
+  // ones.
   static constexpr bool kIsSigned =
       kQuadDot != QuadDot::kUnsigned && kBits == 8;
-  // Without a four-byte dot, pairs are summed with saturation to int16. Codes
-  // of 8 bits would saturate: their signs are given to x.
+  // Without a four-byte dot product, pairs of products are summed in int16 with
+  // saturation. Codes of 8 bits would saturate, so x gets their signs and their
+  // magnitudes are multiplied.
   static constexpr bool kUses16 = kQuadDot == QuadDot::kNone;
-  // Of 2 * (2^kBits - 1) * 127 to a sum in int16.
+  // Pairs of up to 2 * (2^kBits - 1) * 127 that a sum in int16 holds.
   static constexpr size_t kFlush = kBits == 4   ? 8
                                    : kBits == 5 ? 4
                                    : kBits == 6 ? 2
                                                 : 1;
-  // What remains to be subtracted, times the sum of x.
+  // The zero of the codes as they are multiplied. Its product with the sum of x
+  // must be subtracted.
   static constexpr int kDotZero =
       kIsSigned ? 0 : kZero<kLayout> >> (TraitsOf(kLayout).level_bits - kBits);
 
   using DI16 = hn::Repartition<int16_t, DF>;
 
-  // Of one code vector: what multiplies x, and what gives x its sign.
+  // A code vector as it is multiplied: its magnitudes, and the signs for x.
   struct Operand {
     VU8 magnitude;
     hn::Vec<DI8> sign;
@@ -91,7 +93,8 @@ struct Dot {
     return hn::WidenMulPairwiseAdd(DI32(), pairs, hn::Set(DI16(), 1));
   }
 
-  // sum + the dot products of four bytes in each lane. Not if kUses16.
+  // Returns sum plus the dot products of four bytes in each lane. Not if
+  // kUses16.
   static HWY_INLINE VI32 AddQuads(VI32 sum, const Operand& w, hn::Vec<DI8> x) {
 #if HWY_TARGET == HWY_NEON_BF16  // Highway 1.2 has no operation for it
     const auto codes = kIsSigned ? w.sign : hn::BitCast(DI8(), w.magnitude);
@@ -102,14 +105,14 @@ struct Dot {
   }
 };
 
-// Four columns of x in every lane.
+// Returns four columns of x in every lane.
 HWY_INLINE hn::Vec<DI8> Broadcast(const int8_t* HWY_RESTRICT codes) {
   int32_t four;
   hwy::CopyBytes<sizeof(four)>(codes, &four);
   return hn::BitCast(DI8(), hn::Set(DI32(), four));
 }
 
-// -kDotZero * the sum of the codes of x that meet a group of columns.
+// Returns -kDotZero * the sum of the codes of x for a group of columns.
 template <Layout kLayout, size_t kGroup, CodeBits kPart>
 HWY_INLINE VI32 LessZero(const Int8Block& x) {
   constexpr int kZero = Dot<kLayout, kPart>::kDotZero;
@@ -123,8 +126,8 @@ HWY_INLINE VI32 LessZero(const Int8Block& x) {
   }
 }
 
-// acc[i][r] = dot products of row r of x with group kGroup of tiles[i], part v
-// of its rows.
+// Computes acc[i][r], the dot products of row r of x with group kGroup of
+// tiles[i], for part v of its rows.
 template <Layout kLayout, size_t kGroup, size_t kTiles, size_t kRows,
           CodeBits kPart = CodeBits::kAll>
 HWY_INLINE void GroupDots(const Tile (&tiles)[kTiles], size_t v,

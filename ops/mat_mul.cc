@@ -1,6 +1,6 @@
-// out = x w^T + bias for packed w. Nearly all time of a forward pass goes here:
-// rounds x as the arithmetic asks, chooses a kernel, and divides the panels of
-// w among the threads.
+// out = x w^T + bias for packed w. Most of the time of a forward pass is spent
+// here. Rounds x as the arithmetic asks, chooses a kernel, and divides the
+// panels of w among the threads.
 
 #include "hwy/base.h"
 #include "ops/mat_mul_kernels.h"
@@ -9,11 +9,12 @@
 namespace gemma {
 namespace {
 
-// A row of 2 * 2048 bytes would be where every other one is in the cache.
+// Padding of a row: rows 2 * 2048 bytes apart would share cache sets.
 constexpr size_t kBf16Padding = 32;
 constexpr size_t kCacheLine = 64;
 
-// Bytes of x rounded. What comes behind the former is aligned.
+// Return the bytes of the rounded x. The int8 blocks come first; rounding up
+// keeps the bfloat16 rows after them aligned.
 size_t Int8Bytes(size_t rows, size_t cols) {
   return hwy::RoundUpTo(
       rows * hwy::DivCeil(cols, kTileCols) * sizeof(Int8Block), kCacheLine);
@@ -35,7 +36,8 @@ class Tasks {
   Tasks(const PackedView& w, size_t num_rows, const Workers& workers)
       : num_panels_(w.NumPanels()), task_panels_(kTaskPanels / 2) {
     if (num_rows > kFewRows) return;
-    // As many tasks for each thread, and these read more panels side by side.
+    // Gives each thread equally many tasks, of more panels, which are read side
+    // by side.
     const size_t least = hwy::DivCeil(num_panels_, kTaskPanels);
     const size_t even = hwy::RoundUpTo(least, workers.num_threads());
     task_panels_ = hwy::DivCeil(num_panels_, even);
@@ -58,8 +60,8 @@ bool IsQuantized(const PackedView& w) {
   return TraitsOf(w.layout).code_bits != 0;
 }
 
-// Fewer rows than kMinTileRows are as fast without tiles. And the rows of a
-// checked draft, up to 16, must give the bits that they give one by one.
+// Below kMinTileRows rows, tiles gain no speed. And the rows of a checked
+// draft, up to 16, must give the same bits as one row at a time.
 Kernel Choose(Arithmetic arithmetic, const MatMulJob& job) {
   if (job.x.rows >= kMinTileRows && RowsMatter(job.w, arithmetic)) {
     return Kernel::kBf16;
@@ -69,7 +71,7 @@ Kernel Choose(Arithmetic arithmetic, const MatMulJob& job) {
              : Kernel::kFloat;
 }
 
-// The kernels that the jobs of one call take, and x rounded for them.
+// The kernels that the jobs of one call use, and x rounded for them.
 class Rounded {
  public:
   Rounded(std::span<const MatMulJob> jobs, MatMulContext& context)
@@ -81,7 +83,7 @@ class Rounded {
     }
   }
 
-  // Panels [begin, end) of a job.
+  // Computes panels [begin, end) of a job.
   void Run(const MatMulJob& job, size_t begin, size_t end) const {
     switch (Choose(arithmetic_, job)) {
       case Kernel::kFloat:

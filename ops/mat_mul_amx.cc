@@ -18,7 +18,7 @@ bool CpuHasTiles() {
   return (edx & kAmxBf16) && (edx & kAmxTile);
 }
 
-// Linux gives a process the tiles' registers only if it asks; see
+// Linux gives a process the tiles' registers only on request; see
 // Documentation/arch/x86/xstate.rst. All threads of the process get them.
 bool SystemGivesTiles() {
   constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
@@ -49,7 +49,7 @@ bool HasAmx() {
 
 void AllowAmxForTest(bool allowed) { amx_allowed = allowed; }
 
-// Tiles 0..3 are sums, 4 and 5 rows of x, 6 and 7 panels of w: four products
+// Tiles 0..3 hold sums, 4 and 5 rows of x, 6 and 7 panels of w: four products
 // for four loads.
 __attribute__((target("amx-tile,amx-bf16"))) void AmxTiles(const Bf16Job& job) {
   static constexpr TileConfig kConfig;

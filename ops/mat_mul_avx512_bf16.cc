@@ -9,14 +9,15 @@
 namespace gemma {
 namespace {
 
-// Rows of x at a time: their sums with two panels are half of the registers.
+// The rows of x at a time: their sums with two panels take half of the
+// registers.
 constexpr size_t kRows = 8;
 static_assert(2 * kBf16TileRows % kRows == 0);
 
 }  // namespace
 
 bool HasAvx512Bf16() {
-  // Also whether the system saves the registers.
+  // This also checks whether the system saves the registers.
   return __builtin_cpu_supports("avx512f") &&
          __builtin_cpu_supports("avx512bf16");
 }

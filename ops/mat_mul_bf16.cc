@@ -1,6 +1,5 @@
-// The kernels of MatMul for tiles of bfloat16: rounding x, decoding panels of w
-// and the walk over both. mat_mul_amx.cc and mat_mul_avx512_bf16.cc have the
-// products.
+// The kernels of MatMul for tiles of bfloat16: they round x, decode panels of w
+// and loop over both. mat_mul_amx.cc and mat_mul_avx512_bf16.cc multiply.
 
 #include "ops/mat_mul_kernels.h"
 
@@ -17,9 +16,9 @@
 #define GEMMA_OPS_MAT_MUL_BF16_ONCE
 namespace gemma {
 
-// Columns at a time: two panels of them are 32 KiB.
+// The columns at a time: two panels of them take 32 KiB.
 inline constexpr size_t kBf16Cols = 512;
-// Rows of x at a time, whose sums are 64 KiB.
+// The rows of x at a time: their sums take 64 KiB.
 inline constexpr size_t kBf16Rows = 512;
 
 }  // namespace gemma
@@ -42,8 +41,8 @@ void RoundOnTarget(std::span<const float> x, uint16_t* HWY_RESTRICT out) {
   }
 }
 
-// Decodes columns [begin, end) of a panel as Layout::kBF16 has them, rounding
-// to nearest (ties away from zero).
+// Decodes columns [begin, end) of a panel to the order of Layout::kBF16,
+// rounded to nearest (ties away from zero).
 template <Layout kLayout>
 HWY_NOINLINE void DecodeBf16(const PackedView& w, size_t panel, size_t begin,
                              size_t end, uint32_t* HWY_RESTRICT out) {
@@ -73,8 +72,8 @@ void DecodeBf16OnTarget(const PackedView& w, size_t panel, size_t begin,
   }
 }
 
-// Writes the sums [count, 2 * kPanelRows] of one panel to job.out, with the
-// bias.
+// Writes the sums [count, 2 * kPanelRows] of one panel, plus the bias, to
+// job.out.
 void StoreOnTarget(const MatMulJob& job, size_t first, size_t count,
                    size_t panel, const float* HWY_RESTRICT sums) {
   const size_t begin = panel * kPanelRows;
@@ -93,7 +92,7 @@ void StoreOnTarget(const MatMulJob& job, size_t first, size_t count,
 }  // namespace gemma
 HWY_AFTER_NAMESPACE();
 
-// ---- 3. Dispatch, and the walk.
+// ---- 3. Dispatch, and the loop over panels.
 #if HWY_ONCE
 namespace gemma {
 namespace {
@@ -102,8 +101,8 @@ HWY_EXPORT(RoundOnTarget);
 HWY_EXPORT(DecodeBf16OnTarget);
 HWY_EXPORT(StoreOnTarget);
 
-// Rows [first, first + count) of x with the panels `panel` and the next; if
-// that is `end`, its sums are computed from the former's values, and dropped.
+// Multiplies rows [first, first + count) of x with `panel` and the next panel.
+// If that is `end`, uses the values of `panel` twice and drops the second sums.
 void PanelPair(const MatMulJob& job, const Bf16Rows& x, size_t first,
                size_t count, size_t panel, size_t end) {
   alignas(64) float sums[kBf16Rows * 2 * kPanelRows];
@@ -139,7 +138,7 @@ void PanelPair(const MatMulJob& job, const Bf16Rows& x, size_t first,
 
 bool Bf16IsFast(Layout layout) {
   if (HasAmx()) return true;
-  // What integer dot products multiply is faster without being decoded.
+  // Quantized weights are faster with integer dot products than decoded.
   return layout == Layout::kBF16 && HasAvx512Bf16();
 }
 

@@ -1,9 +1,10 @@
-// The kernels of MatMul in float32. Few rows of x (decode) are limited by how
-// fast w can be read: values are used as they are read. Many rows (prefill) are
-// limited by multiply-adds: weights are decoded once per block of columns into
-// a buffer that stays in the L1 cache, and each is used for all rows; so are
-// most codes for few rows. Both sum the columns of a row in ascending order,
-// one fused multiply-add each, so they give the same bits.
+// The kernels of MatMul in float32. The speed of reading w limits few rows of x
+// (decode): values are used as they are read. Multiply-adds limit many rows
+// (prefill): weights are decoded once per block of columns into a buffer that
+// stays in the L1 cache, and used for all rows; most layouts with codes are
+// decoded this way for few rows, too. Both ways sum the columns of a row in
+// ascending order, with one fused multiply-add each, so they give the same
+// bits.
 
 #include "ops/mat_mul_kernels.h"
 
@@ -19,7 +20,7 @@
 #define GEMMA_OPS_MAT_MUL_FLOAT_ONCE
 namespace gemma {
 
-// Columns decoded at once: a panel of them, in float, is 16 KiB.
+// The columns decoded at once: a panel of them, in float, takes 16 KiB.
 inline constexpr size_t kBlockCols = 256;
 
 }  // namespace gemma
@@ -31,7 +32,8 @@ namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// kRows rows of x, from row `first` on, with kPanels panels of values.
+// Multiplies kRows rows of x, from row `first` on, with kPanels panels of
+// values.
 template <Layout kLayout, size_t kRows, size_t kPanels>
 HWY_NOINLINE void FewRows(const MatMulJob& job, size_t first, size_t panel) {
   using D = Decoder<kLayout>;
@@ -73,11 +75,11 @@ HWY_NOINLINE void FewRows(const MatMulJob& job, size_t first, size_t panel) {
   }
 }
 
-// All rows of x, kRows at a time, with panels [begin, end) of values. Returns
-// how many rows that were, from `first` on.
+// Multiplies the rows of x from `first` on, kRows at a time, with panels
+// [begin, end) of values. Returns the number of rows done.
 template <Layout kLayout, size_t kRows>
 size_t FewRowsOf(const MatMulJob& job, size_t first, size_t begin, size_t end) {
-  // Sums stay in registers, of which there are 32 with AVX-512, else 16.
+  // Sums stay in registers: AVX-512 has 32, other targets 16.
   constexpr size_t kSums = kColVectors == 1 ? 16 : 8;
   constexpr size_t kPanels =
       HWY_MAX(1, HWY_MIN(kSideBySide.streams, kSums / (kRows * kColVectors)));
@@ -92,8 +94,8 @@ size_t FewRowsOf(const MatMulJob& job, size_t first, size_t begin, size_t end) {
   return row - first;
 }
 
-// The only row of x with kPanels panels of codes, decoded as they are read:
-// while one panel's sums wait for each other, the next panel's begin.
+// Multiplies the only row of x with kPanels panels of codes, decoded as they
+// are read: while one panel's sums wait for each other, the next panel's begin.
 template <Layout kLayout, size_t kPanels>
 HWY_NOINLINE void OneRowOfCodes(const MatMulJob& job, size_t panel) {
   static_assert(!TraitsOf(kLayout).has_row_units);
@@ -139,9 +141,9 @@ HWY_NOINLINE void DecodePanel(const PackedView& w, size_t panel, size_t begin,
       });
 }
 
-// Continues the sums of kRows rows of x with `cols` decoded columns. `first`:
-// the sums start at zero, else at what `out` holds. `bias`: null but for the
-// last columns.
+// Continues the sums of kRows rows of x with `cols` decoded columns. The sums
+// start at zero if `first`, else at the values in `out`. `bias` is null except
+// for the last columns.
 template <size_t kRows>
 HWY_INLINE void RowTile(const float* HWY_RESTRICT panel, size_t cols,
                         const float* HWY_RESTRICT x, size_t x_stride,
@@ -176,11 +178,11 @@ HWY_INLINE void RowTile(const float* HWY_RESTRICT panel, size_t cols,
   }
 }
 
-// Rows of a tile: 12 sums leave registers for a column and a row's value on
+// The rows of a tile: 12 sums leave registers for a column and a row's value on
 // every target, and are enough to hide the latency of a multiply-add.
 inline constexpr size_t kTileRows = kColVectors >= 12 ? 1 : 12 / kColVectors;
 
-// All rows of x with one decoded panel.
+// Multiplies all rows of x with one decoded panel.
 HWY_NOINLINE void AllRows(const MatMulJob& job, size_t panel, size_t begin,
                           size_t end, const float* HWY_RESTRICT decoded) {
   const size_t row = panel * kPanelRows;
@@ -203,7 +205,7 @@ HWY_NOINLINE void AllRows(const MatMulJob& job, size_t panel, size_t begin,
   if (r < job.x.rows) tile(std::integral_constant<size_t, 1>(), r);
 }
 
-// Several rows of x with panels [begin, end), at most kTaskPanels.
+// Multiplies several rows of x with panels [begin, end), at most kTaskPanels.
 template <Layout kLayout>
 void ManyRows(const MatMulJob& job, size_t begin, size_t end) {
   HWY_ALIGN float buffer[kTaskPanels * kBlockCols * kPanelRows];
@@ -230,7 +232,7 @@ void Panels(const MatMulJob& job, size_t begin, size_t end) {
       return;
     }
   } else if constexpr (kLayout == Layout::kU8) {
-    // What autoencoders have, whose activations are not rounded.
+    // Autoencoders use this layout without rounding activations.
     constexpr size_t kPanels = kSideBySide.streams / 2;
     if (job.x.rows == 1) {
       size_t panel = begin;

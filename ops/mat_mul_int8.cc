@@ -1,6 +1,6 @@
 // The kernels of MatMul for quantized weights and activations rounded to int8.
-// Four products of bytes are summed by one instruction where the CPU has it,
-// else by two or three.
+// One instruction sums four products of bytes where the CPU has it, else two or
+// three instructions do.
 
 #include "ops/mat_mul_kernels.h"
 
@@ -27,7 +27,7 @@ void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
   for (size_t begin = 0; begin < x.size(); begin += kTileCols, ++out) {
     const float* HWY_RESTRICT from = x.data() + begin;
     auto largest = hn::Zero(df);
-    // 0, or no number if any x is none or infinite, which Max may not tell.
+    // NaN if any x is NaN or infinite, else 0. (Max may drop a NaN.)
     auto poison = hn::Zero(df);
     for (size_t i = 0; i < kTileCols; i += N) {
       const auto v = hn::LoadU(df, from + i);
@@ -37,7 +37,7 @@ void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
     const float scale =
         hn::ReduceMax(df, largest) / 127.0f + hn::ReduceSum(df, poison);
     const auto inverse = hn::Set(df, scale > 0.0f ? 1.0f / scale : 0.0f);
-    // In case 1 / scale is infinite.
+    // 1 / scale may be infinite.
     const auto limit = hn::Set(df, 127.0f);
     int32_t sums[2] = {};
     for (size_t i = 0; i < kTileCols; i += N) {
@@ -61,23 +61,24 @@ void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
   }
 }
 
-// Rows of x that are so many that arithmetic is the limit, not memory.
+// From this many rows of x on, arithmetic is the limit, not memory.
 inline constexpr size_t kManyRows = 8;
 
-// Panels that kRows rows of x meet side by side, at most. Many rows: as many as
-// their sums and what is added to them fit in registers.
+// The most panels that are multiplied with kRows rows of x at a time. With many
+// rows: as many as leave their sums and operands in registers.
 template <size_t kRows>
 inline constexpr size_t kStreams = kRows < kManyRows
                                        ? HWY_MIN(16 / kRows,
                                                  kSideBySide.streams)
                                        : HWY_MAX(1, 2 / kColVectors);
 
-// Of the rows of a panel, so many vectors at a time meet kRows rows of x.
+// The vectors of a panel's rows that are multiplied with kRows rows of x at a
+// time.
 template <size_t kRows>
 inline constexpr size_t kParts = kRows < kManyRows ? kColVectors : 1;
 
-// sums[r] += what row r of x gives with a group of columns of a panel, part v
-// of its rows: acc[r] are the products of codes.
+// Adds to sums[r] the product of row r of x and a group of columns of a panel,
+// for part v of its rows. acc[r] holds the products of codes.
 template <Layout kLayout, size_t kGroup, size_t kRows>
 HWY_INLINE void AddScaled(const uint8_t* header, size_t group, size_t v,
                           const Int8Block* const HWY_RESTRICT* x, size_t block,
@@ -99,14 +100,14 @@ HWY_INLINE void AddScaled(const uint8_t* header, size_t group, size_t v,
   }
 }
 
-// kRows rows of x, from row `first` on, with parts [v_begin, v_begin + kParts)
-// of the rows of `num_panels` panels, at most kPanels, and exactly so many of
-// many rows.
+// Multiplies kRows rows of x, from row `first` on, with parts
+// [v_begin, v_begin + kParts) of the rows of `num_panels` panels: at most
+// kPanels, and with many rows exactly kPanels.
 template <Layout kLayout, size_t kRows, size_t kPanels>
 HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
                        size_t panel, size_t num_panels, size_t v_begin) {
   constexpr size_t kNumParts = kParts<kRows>;
-  // Tiles that meet x together.
+  // Tiles that are multiplied with x together.
   constexpr size_t kTiles = kRows < kManyRows ? 1 : kPanels;
   const size_t count = kRows < kManyRows ? num_panels : kPanels;
   const size_t stride = PanelBytes(kLayout, job.w.cols);
@@ -120,7 +121,7 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
     }
   }
   if constexpr (TraitsOf(kLayout).has_row_units) {
-    // They lie behind the tiles, where nothing else is fetched.
+    // Units follow the tiles, where no other fetch reaches.
     for (size_t i = 0; i < count; ++i) {
       Fetch<UnitBytes(kLayout)>(Units<kLayout>(job.w, panel + i));
     }
@@ -174,15 +175,15 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
   }
 }
 
-// kRows rows of x with panels [begin, end).
+// Multiplies kRows rows of x with panels [begin, end).
 template <Layout kLayout, size_t kRows>
 void PanelRows(const MatMulJob& job, const Int8Block* x, size_t first,
                size_t begin, size_t end) {
   constexpr size_t kPanels = kStreams<kRows>;
   const size_t streams =
       kRows < kManyRows ? HWY_MIN(kPanels, GetPanelReads().streams) : kPanels;
-  // Where a panel takes more vectors than parts, they are computed one after
-  // the other: the sums stay in registers.
+  // If a panel has more vectors than kParts, they are computed one after the
+  // other, so that the sums stay in registers.
   for (size_t v = 0; v < kColVectors; v += kParts<kRows>) {
     size_t panel = begin;
     for (; panel + streams <= end; panel += streams) {
@@ -201,7 +202,7 @@ template <Layout kLayout>
 void Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
             size_t end) {
   if constexpr (TraitsOf(kLayout).code_bits != 0) {
-    // Few rows at a time stay in the L1 cache while all panels pass.
+    // A few rows at a time stay in the L1 cache while all panels are read.
     size_t row = 0;
     const auto rows = [&](auto count) GEMMA_LAMBDA {
       constexpr size_t kRows = decltype(count)::value;
@@ -209,7 +210,8 @@ void Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
         PanelRows<kLayout, kRows>(job, x, row, begin, end);
       }
     };
-    // Without vectors, rows together are no faster, only slow to compile.
+    // Without vectors, computing rows together gains no speed and compiles
+    // slowly.
     if constexpr (HWY_TARGET != HWY_EMU128) {
       rows(std::integral_constant<size_t, 8>());
       rows(std::integral_constant<size_t, 4>());

@@ -1,5 +1,5 @@
-// The kernels of MatMul, each for consecutive panels of one job on the calling
-// thread. See mat_mul.cc for who chooses among them.
+// The kernels of MatMul. Each computes consecutive panels of one job on the
+// calling thread. mat_mul.cc chooses among them.
 
 #ifndef GEMMA_OPS_MAT_MUL_KERNELS_H_
 #define GEMMA_OPS_MAT_MUL_KERNELS_H_
@@ -12,10 +12,10 @@
 
 namespace gemma {
 
-// Panels that one task computes, at most: a block of x is read once for all.
+// The most panels that one task computes: it reads a block of x once for all.
 inline constexpr size_t kTaskPanels = 8;
 
-// So many rows of x, at most, are multiplied as fast as w can be read.
+// Up to this many rows of x are multiplied as fast as w can be read.
 inline constexpr size_t kFewRows = 8;
 
 // kTileCols activations, rounded to int8: x[i] is about scale * codes[i].
@@ -30,32 +30,32 @@ struct Int8Block {
 // give NaN scales.
 void QuantizeRow(std::span<const float> x, Int8Block* out);
 
-// Exact products of the values of w and x, in float32, columns in ascending
-// order.
+// Multiplies the values of w and x exactly and sums in float32, columns in
+// ascending order.
 void FloatPanels(const MatMulJob& job, size_t begin, size_t end);
 
-// As FloatPanels for layouts with codes, x being what `x` holds: row r from
-// x + r * w.cols / kTileCols on. Products within a block are exact integers,
+// As FloatPanels, for layouts with codes and the rounded rows `x`: row r starts
+// at x + r * w.cols / kTileCols. Products within a block are exact integers,
 // blocks are summed in ascending order in float32: the same bits on all CPUs.
 void Int8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end);
 
-// Rows of x rounded to bfloat16, `stride` apart; behind the last, as many rows
-// of anything readable as make kBf16RowMultiple divide their number.
+// Rows of x rounded to bfloat16, `stride` apart, padded with readable rows of
+// any contents to a multiple of kBf16RowMultiple rows.
 struct Bf16Rows {
   const uint16_t* data;
   size_t stride;
 };
 inline constexpr size_t kBf16RowMultiple = 32;
 
-// Whether Bf16Panels can run here, and is the fastest for many rows of x.
+// Whether Bf16Panels can run on this CPU and is the fastest for many rows of x.
 bool Bf16IsFast(Layout layout);
 
 // Rounds to nearest even.
 void RoundRow(std::span<const float> x, uint16_t* out);
 
-// Products of x and w, both rounded to bfloat16, summed in float32 in an order
-// that only w.cols decides. w.cols is a multiple of 32. Needs Bf16IsFast().
+// Multiplies x and w, both rounded to bfloat16, and sums in float32 in an order
+// that depends only on w.cols. w.cols is a multiple of 32. Needs Bf16IsFast().
 void Bf16Panels(const MatMulJob& job, const Bf16Rows& x, size_t begin,
                 size_t end);
 

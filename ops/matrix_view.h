@@ -21,7 +21,7 @@ struct MatrixView {
       : data(data), rows(rows), cols(cols), stride(stride) {}
   MatrixView(T* data, size_t rows, size_t cols)
       : MatrixView(data, rows, cols, cols) {}
-  // A view of values that may be written is one of values that may be read.
+  // A writable view converts to a read-only view.
   operator MatrixView<const T>() const requires(!std::is_const_v<T>) {
     return {data, rows, cols, stride};
   }

@@ -1,8 +1,8 @@
-// The catalogue of operations that a forward pass is made of. Plain C++: which
-// SIMD instructions run is decided inside, per call, by what the CPU has.
+// The operations that a forward pass is made of. Plain C++: each call chooses
+// the SIMD instructions that the CPU has.
 //
-// A row's result never depends on the number of rows, of threads, or on what
-// the other rows are: the order of every sum is fixed by the shape alone. (Only
+// The order of every sum depends on the shape alone, so a row's result never
+// depends on the number of rows or threads, nor on the other rows. (Only
 // Arithmetic::kFastest may differ between few and many rows.)
 
 #ifndef GEMMA_OPS_OPS_H_
@@ -20,20 +20,20 @@
 
 namespace gemma {
 
-// What the products of a MatMul are made of.
+// How MatMul multiplies.
 enum class Arithmetic {
-  // The values of w and x, multiplied and summed in float32.
+  // Multiplies and sums the values of w and x in float32.
   kFloat32,
-  // Quantized w: x is rounded to int8, one scale for each 32 columns, and
+  // Quantized w: x is rounded to int8, with one scale for each 32 columns, and
   // products of codes are exact. Other w: as kFloat32.
   kInt8,
-  // As kInt8, but where the CPU has tiles for bfloat16, many rows of x are
-  // rounded to it, and w too. Then a row's result is not the same bits in a
-  // call of many rows as in one of few.
+  // As kInt8, but if the CPU has bfloat16 tiles, a call with many rows of x
+  // rounds x and w to bfloat16. Then a row's result differs between calls with
+  // many rows and calls with few.
   kFastest,
 };
 
-// Where products run, and memory for rounded activations.
+// The threads that run products, and memory for rounded activations.
 class MatMulContext {
  public:
   // Has room for x of up to max_rows rows and max_cols columns.
@@ -41,7 +41,7 @@ class MatMulContext {
                 Workers& workers);
   bool ok() const { return buffer_.data() != nullptr; }
 
-  // What the buffer takes.
+  // Returns the size of the buffer.
   static size_t Bytes(size_t max_rows, size_t max_cols);
 
   Arithmetic arithmetic() const { return arithmetic_; }
@@ -56,7 +56,7 @@ class MatMulContext {
   AlignedBuffer buffer_;
 };
 
-// One product of a call of MatMul: out = x w^T + bias.
+// One product of a call to MatMul: out = x w^T + bias.
 struct MatMulJob {
   MatrixView<const float> x;    // [rows, w.cols]
   PackedView w;                 // [w.rows, w.cols]
@@ -65,39 +65,43 @@ struct MatMulJob {
 };
 
 // Runs all jobs, which have the same x. In kFloat32, out[t][r] is the sum over
-// columns in ascending order of x[t][col] * w[r][col], one fused multiply-add
-// each, starting at 0; then the bias is added.
+// columns in ascending order of x[t][col] * w[r][col], with one fused
+// multiply-add each, starting at 0; then the bias is added.
 void MatMul(std::span<const MatMulJob> jobs, MatMulContext& context);
 
-// Calls of fewer rows of x give a row the bits that it has alone. From so many
-// on they may be others, but the same for any such number, if this is true of
-// one of w.
+// A call with fewer rows of x gives each row the bits that the row has alone. A
+// call with at least this many rows gives the same bits for any such number of
+// rows; if RowsMatter returns true for the w of a job, these bits may differ
+// from those of a call with fewer rows.
 inline constexpr size_t kMinTileRows = 32;
 bool RowsMatter(const PackedView& w, Arithmetic arithmetic);
 
-// As MatMul, bit for bit, but for some panels of w only, of kPanelRows rows
-// each, which differ. The rest of out is left alone.
+// Computes what MatMul does, bit for bit, but only for the given panels of w,
+// of kPanelRows rows each. The panels are distinct. The rest of out is
+// unchanged.
 void MatMulPanels(const MatMulJob& job, std::span<const size_t> panels,
                   MatMulContext& context);
 
-// Finds the largest products of one row of x, reading less of w than MatMul
+// Finds the largest products of one row of x, and reads less of w than MatMul
 // does. Holds scratch.
 class TopProducts {
  public:
-  // Whether Find may be called: for codes of 8 bits (Layout::kU8Split), and
+  // Whether Find may be called. It needs codes of 8 bits (Layout::kU8Split) and
   // activations rounded to int8.
   static bool Supports(const PackedView& w, Arithmetic arithmetic);
 
-  // Whether Find is likely to be faster than MatMul. After it left out too few
-  // rows, no for a call of this function, then yes for another try; if that
-  // fails too, no for twice as many calls, and so on.
+  // Whether Find is likely to be faster than MatMul. After a call of Find left
+  // out too few rows, returns false once, then true for another try. Each
+  // further failure doubles the number of calls that return false, up to a
+  // limit.
   bool Pays();
 
-  // Writes x w^T, soft-capped if soft_cap is not 0, to out [w.rows], as MatMul
-  // and SoftCap do, bit for bit, wherever a row may be among those with the k
-  // largest results (of equal ones, all), and -infinity elsewhere. Returns
-  // false, and leaves out alone, if fewer than k products are finite, or if k
-  // exceeds a sixteenth of the rows.
+  // Writes to out [w.rows] the values of x w^T, soft-capped if soft_cap is not
+  // 0, of all rows that may be among those with the k largest results (ties
+  // included), bit for bit as MatMul and SoftCap do, and -infinity for the
+  // other rows. Returns false, and leaves out alone, if k is 0 or exceeds a
+  // sixteenth of the rows, or if too few products are finite to bound the k-th
+  // largest.
   bool Find(std::span<const float> x, const PackedView& w, size_t k,
             float soft_cap, MatMulContext& context, std::span<float> out);
 
@@ -107,15 +111,15 @@ class TopProducts {
   std::vector<float> upper_;        // of each panel
   std::vector<float> ranked_;       // lower_ in another order
   std::vector<size_t> candidates_;  // panels
-  size_t pause_ = 0;                // calls of Pays that say no, in all
-  size_t left_ = 0;                 // and from now on
+  size_t pause_ = 0;                // length of the current pause, in calls
+  size_t left_ = 0;                 // calls of Pays that still return false
 };
 
-// One job on the calling thread, in kFloat32.
+// Runs one job on the calling thread, in kFloat32.
 void MatMulInline(const MatMulJob& job);
 
-// gelu(x gate^T + gate_bias) * (x up^T + up_bias), the gated feed-forward
-// layer's first half. GELU as in GatedGelu.
+// The first half of the gated feed-forward layer:
+// gelu(x gate^T + gate_bias) * (x up^T + up_bias), with the GELU of GatedGelu.
 struct GatedMatMulJob {
   MatrixView<const float> x;         // [rows, model_dim]
   PackedView gate, up;               // [ffw_dim, model_dim]
@@ -126,33 +130,34 @@ struct GatedMatMulJob {
 };
 void GatedMatMul(const GatedMatMulJob& job, MatMulContext& context);
 
-// gate[i] = gelu(gate[i]) * up[i], the GELU in its tanh form:
-// 0.5 z (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3))). Same sizes.
+// gate[i] = gelu(gate[i]) * up[i], with the tanh form of GELU:
+// 0.5 z (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3))). Both have the same size.
 void GatedGelu(std::span<float> gate, std::span<const float> up);
 
-// out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps). All of one size; out may
-// be x. weight as it multiplies; see src/model/canonicalize.h for checkpoints
-// that store it minus one.
+// out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps). All have the same size;
+// out may be x. The weight is the factor itself; see src/model/canonicalize.h
+// for checkpoints that store it minus one.
 void RmsNorm(std::span<const float> x, std::span<const float> weight, float eps,
              std::span<float> out);
 
 // x[i] += y[i].
 void AddTo(std::span<const float> y, std::span<float> x);
 
-// The first i >= begin with x[i] > bound, which no NaN is; x.size() if there is
-// none.
+// Returns the first i >= begin with x[i] > bound, or x.size(). A NaN exceeds
+// nothing.
 size_t FindAbove(std::span<const float> x, size_t begin, float bound);
 
-// One of many values, most of which are zero.
+// A value and its index in a vector that is mostly zeros.
 struct SparseValue {
   uint32_t index = 0;
   float value = 0.0f;
 };
 
-// out[t] becomes what of x[t] w^T + bias exceeds its threshold, indices
-// ascending; or the top_k largest of these, the largest first, of equals the
-// lower index. NaN exceeds nothing. Products are those of MatMul in kFloat32,
-// bit for bit; they are not kept. Returns false if there is no memory.
+// Writes to out[t] the values of x[t] w^T + bias that exceed their thresholds,
+// in ascending order of indices; or, if top_k is not 0, the top_k largest of
+// them, the largest first, with the lower index first among equals. NaN exceeds
+// nothing. Products have the bits that MatMul gives in kFloat32; they are not
+// kept. Returns false if memory runs out.
 struct EncodeSparseJob {
   MatrixView<const float> x;         // [rows, w.cols]
   PackedView w;                      // [w.rows, w.cols], fewer than 2^32 rows
@@ -163,8 +168,9 @@ struct EncodeSparseJob {
 };
 bool EncodeSparse(const EncodeSparseJob& job, Workers& workers);
 
-// out[i] += sum over rows, in their order, of value * w[index][i], one fused
-// multiply-add each. w: F32, BF16 or Q8_0, of out.size() columns or more.
+// out[i] += sum over rows, in their order, of value * w[index][i], with one
+// fused multiply-add each. w has out.size() columns or more, in F32, BF16 or
+// Q8_0.
 void AddRows(const WeightView& w, std::span<const SparseValue> rows,
              std::span<float> out);
 
@@ -175,45 +181,48 @@ void SoftCap(float cap, std::span<float> x);
 void Embed(const PackedView& table, size_t row, float scale,
            std::span<float> out);
 
-// The angles of one position: cosines and sines of position * frequency[i],
-// the product rounded to float32 as in transformers and DeepMind's code.
+// Writes the cosines and sines of position * frequency[i] for one position. The
+// product is rounded to float32 as in transformers and DeepMind's code.
 // frequency, cos, sin: [rotary_dim / 2].
 void RopeAngles(size_t position, std::span<const float> frequency,
                 std::span<float> cos, std::span<float> sin);
 
-// Frequencies base^(-2i / rotary_dim) / factor, out: [rotary_dim / 2].
+// Writes the frequencies base^(-2i / rotary_dim) / factor, out:
+// [rotary_dim / 2].
 void RopeFrequencies(float base, float factor, std::span<float> out);
 
-// Rotates pairs (i, i + n) of head[0..2n), n being cos.size(); what lies beyond
-// stays as it is.
+// Rotates pairs (i, i + n) of head[0..2n), where n is cos.size(). Values from
+// 2n on stay as they are.
 void Rope(std::span<const float> cos, std::span<const float> sin,
           std::span<float> head);
 
-// How keys and values are kept.
+// The types of cached keys and values.
 enum class CacheType { kF32, kBF16, kI8 };
 
-// Values of a head that share a scale in kI8.
+// The number of values of a head that share a scale in kI8.
 inline constexpr size_t kCacheGroup = 32;
 
-// Bytes of a key, or of a value, of one position.
+// Returns the bytes of a key, or of a value, of one position.
 constexpr size_t CacheRowBytes(CacheType type, size_t head_dim) {
   if (type == CacheType::kF32) return head_dim * 4;
   if (type == CacheType::kBF16) return head_dim * 2;
   return (head_dim + kCacheGroup - 1) / kCacheGroup * (kCacheGroup + 2);
 }
 
-// Positions whose keys lie side by side in a cache: of each value of a key as
-// many as a vector holds, so that scores need no sums across lanes.
+// The number of positions whose keys are interleaved in a cache. Each value of
+// a key is stored for all of them side by side, as many as a vector holds, so
+// that scores need no sums across lanes.
 inline constexpr size_t kCacheBlock = 16;
-// Positions that attention takes at once, from a multiple of it on.
+// The number of positions that attention takes at once; tiles begin at
+// multiples of it.
 inline constexpr size_t kCacheTile = 64;
 
-// The keys and values of one key/value head, a ring: position p is in slot
+// The keys and values of one key/value head, as a ring: position p is in slot
 // p % num_slots. num_slots is a multiple of kCacheTile.
 //
-// kI8: head_dim is filled up with zeros to whole groups. A group of a block of
-// keys is int8 [kCacheGroup, kCacheBlock], then a bfloat16 scale of each key; a
-// group of a value is int8 [kCacheGroup], then its bfloat16 scale.
+// In kI8, zeros fill head_dim up to whole groups. A group of a block of keys is
+// int8 [kCacheGroup, kCacheBlock], then a bfloat16 scale for each key; a group
+// of a value is int8 [kCacheGroup], then its bfloat16 scale.
 struct HeadCache {
   void* keys = nullptr;    // [num_slots / kCacheBlock, head_dim, kCacheBlock]
   void* values = nullptr;  // [num_slots, head_dim]
@@ -221,23 +230,24 @@ struct HeadCache {
   size_t num_slots = 0;
 };
 
-// Writes a position's key and value, both [head_dim], rounding to nearest (even
-// for kBF16; for kI8, to 127ths of about the largest magnitude of the group).
+// Writes a position's key and value, both [head_dim], rounded to nearest (ties
+// to even for kBF16; for kI8, to 127ths of about the largest magnitude of the
+// group).
 void StoreCache(std::span<const float> key, std::span<const float> value,
                 size_t position, const HeadCache& cache);
 
-// Attention of the query heads of one key/value head, for the rows of
+// Attention of the query heads that share one key/value head, for the rows of
 // consecutive positions:
 // out = softmax(soft_cap(query_scale * q.k)) v over the positions
-// p - window < key <= p that row p sees, or, of rows that see each other,
-// p - window < key < min(p + 1 + ahead, mutual.end). soft_cap 0: none.
+// p - window < key <= p that row p sees, or, for rows that see each other,
+// p - window < key < min(p + 1 + ahead, mutual.end). soft_cap 0: no cap.
 //
-// All rows are between two multiples of kMaxAttendRows; the cache holds all
-// positions that they see. What a row computes depends on its position, its
-// window and what it sees, not on the other rows.
+// All rows lie between two neighbouring multiples of kMaxAttendRows; the cache
+// holds all positions that they see. A row's result depends on its position,
+// its window and the positions it sees, not on the other rows.
 inline constexpr size_t kMaxAttendRows = 64;
 
-// Positions [begin, end) that see each other, later ones too; empty: none do.
+// Positions [begin, end) that see each other, also later ones; empty: none do.
 struct MutualRange {
   size_t begin = 0;
   size_t end = 0;
@@ -251,7 +261,7 @@ struct AttendJob {
   size_t head_dim = 0;
   HeadCache cache;
   size_t position = 0;  // of the first row
-  size_t window = 0;    // keys that a row sees at most, its own included
+  size_t window = 0;    // most keys that a row sees, its own included
   float query_scale = 1.0f;
   float soft_cap = 0.0f;
   MatrixView<float> out;  // [rows, heads * head_dim]
@@ -263,11 +273,11 @@ struct AttendJob {
 void Attend(const AttendJob& job, std::span<float> scratch);
 size_t AttendScratchSize(size_t num_queries, size_t head_dim);
 
-// The same, and the same bits, in pieces that may run at once: the keys are
-// divided at fixed positions into at most kMaxAttendSpans spans. Each call of
-// AttendSpan writes one of the partial results
-// [NumAttendSpans(job), AttendPartialSize(rows * heads, head_dim)], which
-// MergeSpans then merges; they are of no use after.
+// The same computation, with the same bits, in pieces that may run in parallel:
+// the keys are divided at fixed positions into at most kMaxAttendSpans spans.
+// Each call of AttendSpan writes one of the partial results
+// [NumAttendSpans(job), AttendPartialSize(rows * heads, head_dim)]. MergeSpans
+// merges them and overwrites them.
 inline constexpr size_t kMaxAttendSpans = 17;
 size_t NumAttendSpans(const AttendJob& job);
 size_t AttendPartialSize(size_t num_queries, size_t head_dim);
@@ -275,22 +285,22 @@ void AttendSpan(const AttendJob& job, size_t span, std::span<float> scratch,
                 std::span<float> partial);
 void MergeSpans(const AttendJob& job, std::span<float> partials);
 
-// The recurrent block's causal convolution over time, one position, for
+// The recurrent block's causal convolution over time, for one position and
 // consecutive channels:
 // out[c] = bias[c] + sum over taps t of weight[t][c] * input[t][c],
-// input[t] being the rows of `taps` [conv_width] oldest first.
-// weight: [conv_width, channels].
+// where input[t] are the rows of `taps` [conv_width], the oldest first. weight:
+// [conv_width, channels].
 void Conv1d(std::span<const float* const> taps, MatrixView<const float> weight,
             std::span<const float> bias, std::span<float> out);
 
 // One step of the real-gated linear recurrent unit (Griffin, arXiv 2402.19427,
-// section 2.4), for consecutive channels, all spans of one size:
+// section 2.4), for consecutive channels. All spans have the same size:
 //   log_a = sigmoid(recurrent_gate) * log_a_scale
 //   state_out = exp(log_a) * state
 //             + sqrt(1 - exp(2 log_a)) * sigmoid(input_gate) * x
-// The gates come before their sigmoid. log_a_scale is -8 softplus(a_param).
-// `first`: the sequence starts here; state_out is sigmoid(input_gate) * x.
-// state_out may be state.
+// The gates are given without their sigmoid. log_a_scale is
+// -8 softplus(a_param). If `first`, the sequence starts here and state_out is
+// sigmoid(input_gate) * x. state_out may be state.
 struct RgLruJob {
   std::span<const float> x;
   std::span<const float> input_gate;

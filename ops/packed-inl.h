@@ -1,5 +1,5 @@
-// Reads packed panels into vectors whose lanes are rows. Included by kernels,
-// once per SIMD target.
+// Reads packed panels into vectors whose lanes are rows. Kernels include this
+// file once per SIMD target.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,8 +18,8 @@
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
-// Of every lambda between a kernel and its vectors, which must stay in
-// registers.
+// Attributes of every lambda between a kernel and its vectors, which must stay
+// in registers.
 #ifndef GEMMA_LAMBDA
 #define GEMMA_LAMBDA HWY_ATTR __attribute__((always_inline))
 #endif
@@ -29,7 +29,8 @@ namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// At most a panel's rows, so that a vector never spans two columns.
+// At most as many lanes as a panel has rows, so that a vector never spans two
+// columns.
 using DF = hn::CappedTag<float, kPanelRows>;
 using DI32 = hn::RebindToSigned<DF>;
 using DU32 = hn::RebindToUnsigned<DF>;
@@ -41,7 +42,7 @@ using VU32 = hn::Vec<DU32>;
 using VU8 = hn::Vec<DU8>;
 
 HWY_INLINE constexpr size_t LanesF() { return HWY_MAX_LANES_D(DF); }
-// Vectors that hold a column of a panel.
+// The vectors that hold a column of a panel.
 inline constexpr size_t kColVectors = kPanelRows / HWY_MAX_LANES_D(DF);
 
 // Calls body(std::integral_constant<size_t, i>()) for i = 0..kSize - 1.
@@ -66,7 +67,7 @@ HWY_INLINE VU32 Shift(VU32 v) {
   }
 }
 
-// The levels of a layout that has them, moved to be unsigned.
+// The levels of a layout with a table, shifted to be unsigned.
 template <Layout kLayout>
 struct UnsignedLevels {
   alignas(16) uint8_t values[16];
@@ -81,22 +82,22 @@ struct UnsignedLevels {
 template <Layout kLayout>
 inline constexpr UnsignedLevels<kLayout> kUnsignedLevels;
 
-// What stands for 0 in Codes().
+// The code that stands for 0 in Codes().
 template <Layout kLayout>
 inline constexpr int kZero = TraitsOf(kLayout).zero;
 
 // The codes of kTileCols columns of a panel.
 struct Tile {
   const uint8_t* HWY_RESTRICT planes;  // in their block
-  const uint8_t* HWY_RESTRICT rest;    // behind the blocks, or null
+  const uint8_t* HWY_RESTRICT rest;    // after the blocks, or null
 
-  // The tile of the same columns, `offset` bytes further.
+  // Returns the tile of the same columns, `offset` bytes further.
   HWY_INLINE Tile At(size_t offset) const {
     return {planes + offset, rest == nullptr ? nullptr : rest + offset};
   }
 };
 
-// Vector `plane` of `planes`, part v of the rows.
+// Loads vector `plane` of `planes`, part v of the rows.
 HWY_INLINE VU32 LoadPlane(const uint8_t* HWY_RESTRICT planes, size_t plane,
                           size_t v) {
   return hn::LoadU(DU32(), reinterpret_cast<const uint32_t*>(
@@ -104,7 +105,7 @@ HWY_INLINE VU32 LoadPlane(const uint8_t* HWY_RESTRICT planes, size_t plane,
                                v * LanesF());
 }
 
-// As Codes, of the bits that lie in the block.
+// As Codes, with only the bits that lie in the block.
 template <Layout kLayout, size_t g>
 HWY_INLINE VU32 BlockCodes(const Tile& tile, size_t v) {
   const DU32 d;
@@ -133,9 +134,9 @@ HWY_INLINE VU32 BlockCodes(const Tile& tile, size_t v) {
   }
 }
 
-// Code vector g of a tile, part v of the rows: lane r has the codes of row r at
-// columns 4 * g to 4 * g + 3, lowest byte first; indices of a table are looked
-// up. See Layout.
+// Returns code vector g of a tile, part v of the rows: lane r has the codes of
+// row r at columns 4 * g to 4 * g + 3, lowest byte first. For a layout with a
+// table, looks the codes up in it. See Layout.
 template <Layout kLayout, size_t g>
 HWY_INLINE VU32 Codes(const Tile& tile, size_t v) {
   const VU32 codes = BlockCodes<kLayout, g>(tile, v);
@@ -148,21 +149,23 @@ HWY_INLINE VU32 Codes(const Tile& tile, size_t v) {
   }
 }
 
-// Fetches kBytes. They may lie beyond the matrix: fetching never fails.
+// Fetches kBytes into the cache. They may lie beyond the matrix: a fetch never
+// fails.
 template <size_t kBytes>
 HWY_INLINE void Fetch(const uint8_t* from) {
   for (size_t line = 0; line < kBytes; line += 64) hwy::Prefetch(from + line);
 }
 
-// Bytes of a tile and its share of the header.
+// The bytes of a tile and its share of the header.
 template <Layout kLayout>
 inline constexpr size_t kTileStride = PanelBlockBytes(kLayout) /
                                       HWY_MAX(1, TraitsOf(kLayout).block_cols /
                                                      kTileCols);
 
-// How far ahead of each of `num_tiles` tiles to fetch, tiles being kBytes
-// apart, while `num_panels` panels `stride` apart are read side by side:
-// `ahead_bytes`, or a little more. Behind the last tile the next panels begin.
+// How far ahead of each tile of a panel to fetch: `ahead_bytes`, or a little
+// more. A panel has `num_tiles` tiles, kBytes apart; `num_panels` panels,
+// `stride` apart, are read side by side. After its last tile, the fetch goes on
+// in the next panels.
 template <size_t kBytes>
 class Ahead {
  public:
@@ -181,7 +184,7 @@ class Ahead {
  private:
   size_t in_panel_;
   size_t behind_;
-  size_t num_in_panel_;  // tiles that what is fetched for lies in the panel
+  size_t num_in_panel_;  // tiles whose fetch stays in the panel
 };
 
 HWY_INLINE VF LoadHalves(const uint8_t* HWY_RESTRICT from, size_t v) {
@@ -199,8 +202,8 @@ HWY_INLINE VF LoadSteps(const uint8_t* HWY_RESTRICT from, size_t v) {
   return hn::ConvertTo(DF(), hn::PromoteTo(DI32(), steps));
 }
 
-// Where the units of a panel's rows lie, where rows have units. All but the
-// width is constant: a kernel asks for each panel.
+// Returns the units of a panel's rows, for layouts that have them. Only the
+// width is a variable, because a kernel calls this for each panel.
 template <Layout kLayout>
 HWY_INLINE const uint8_t* Units(const PackedView& w, size_t panel) {
   constexpr size_t kBlockCols = TraitsOf(kLayout).block_cols;
@@ -210,7 +213,7 @@ HWY_INLINE const uint8_t* Units(const PackedView& w, size_t panel) {
   return w.data + panel * (blocks + kUnitBytes) + blocks;
 }
 
-// Those of part v of the rows.
+// Loads the units of part v of the rows.
 template <Layout kLayout>
 HWY_INLINE VF LoadUnits(const PackedView& w, size_t panel, size_t v) {
   const hn::Rebind<hwy::bfloat16_t, DF> d16;
@@ -220,9 +223,9 @@ HWY_INLINE VF LoadUnits(const PackedView& w, size_t panel, size_t v) {
                                v * LanesF()));
 }
 
-// Scale and offset of each row, part v, for a group of columns of a block.
-// Without an offset, that is unset. Where rows have units, the scale is that of
-// a unit of 1.
+// Loads the scale and offset of each row, part v, for a group of columns of a
+// block. Leaves the offset unset if the layout has none. If rows have units,
+// the scale is that of a unit of 1.
 template <Layout kLayout>
 HWY_INLINE void LoadScale(const uint8_t* HWY_RESTRICT header, size_t group,
                           size_t v, VF& scale, VF& offset) {
@@ -244,7 +247,7 @@ HWY_INLINE void LoadScale(const uint8_t* HWY_RESTRICT header, size_t group,
   }
 }
 
-// Groups of columns of a tile that have scales of their own.
+// The groups of columns of a tile that have scales of their own.
 template <Layout kLayout>
 inline constexpr size_t kTileGroups = kTileCols / TraitsOf(kLayout).scale_cols;
 
@@ -319,9 +322,9 @@ struct Decoder<Layout::kBF16> {
   }
 };
 
-// scale * level + offset is what the file format defines: the product is exact
-// in float32, so that fusing it changes nothing. `units` are LoadUnits' of all
-// parts, where rows have units.
+// Decodes a tile as the file format defines: scale * level + offset. The
+// product is exact in float32, so fusing it changes nothing. `units` holds
+// LoadUnits of all parts, if rows have units.
 template <Layout kLayout, class Use>
 HWY_INLINE void DecodeTile(const uint8_t* HWY_RESTRICT header, size_t group,
                            const Tile& tile, const VF* HWY_RESTRICT units,
@@ -364,7 +367,7 @@ HWY_INLINE void DecodeTile(const uint8_t* HWY_RESTRICT header, size_t group,
   });
 }
 
-// Calls use(col, v, values) for columns [begin, end) of a panel of w, col
+// Calls use(col, v, values) for columns [begin, end) of a panel of w, with col
 // counted from begin. begin is the first column of a unit or tile.
 template <Layout kLayout, class Use>
 HWY_INLINE void DecodeCols(const PackedView& w, size_t panel, size_t begin,
@@ -398,15 +401,15 @@ HWY_INLINE void DecodeCols(const PackedView& w, size_t panel, size_t begin,
       at += PanelBlockBytes(kLayout);
     }
     if (col == size) return;
-    // What is left of the last unit.
+    // The columns of the last unit, which may be partial.
     D::Unit(at, [&](size_t c, size_t v, VF values) GEMMA_LAMBDA {
       if (col + c < size) use(col + c, v, values);
     });
   }
 }
 
-// Writes sums of part v of a panel, and the bias, to the panel's row of out.
-// `rows` is how many of the panel's rows the matrix has from this one on.
+// Writes the sums of part v of a panel, plus the bias, to the panel's row of
+// out. `rows` is the number of the matrix's rows from this panel on.
 HWY_INLINE void StorePart(VF sum, size_t v, const float* bias, size_t rows,
                           float* HWY_RESTRICT out) {
   const DF df;
@@ -418,7 +421,7 @@ HWY_INLINE void StorePart(VF sum, size_t v, const float* bias, size_t rows,
   hn::StoreN(sum, df, out + v * LanesF(), count);
 }
 
-// As StorePart, for all parts.
+// Calls StorePart for all parts.
 HWY_INLINE void StoreSums(const VF* HWY_RESTRICT sums, const float* bias,
                           size_t rows, float* HWY_RESTRICT out) {
   for (size_t v = 0; v < kColVectors; ++v) {

@@ -1,4 +1,5 @@
-// How cores read the panels of weights from memory, where CPUs differ.
+// How cores read panels of weights from memory. The best way depends on the
+// CPU.
 
 #ifndef GEMMA_OPS_PANEL_READS_H_
 #define GEMMA_OPS_PANEL_READS_H_
@@ -9,17 +10,18 @@ namespace gemma {
 
 struct PanelReads {
   size_t streams;      // panels that a core reads side by side
-  size_t ahead_bytes;  // how far ahead of its use each is fetched
+  size_t ahead_bytes;  // how far ahead of its use each panel is fetched
 };
 
-// The most streams there are. What is missing at the same time is fetched at
-// the same time, and while the sums of one panel wait, others are computed.
+// The most streams. Cache misses of different streams overlap, and while the
+// sums of one panel wait, those of others are computed.
 inline constexpr PanelReads kSideBySide = {.streams = 8, .ahead_bytes = 1024};
 
-// What this CPU is fastest with where sums do not wait and all is read.
+// Returns the fastest way on this CPU for kernels whose sums do not wait and
+// which read whole panels.
 PanelReads GetPanelReads();
 
-// What GetPanelReads returns from now on, while nothing computes.
+// Sets what GetPanelReads returns. Only while no kernel runs.
 void SetPanelReadsForTest(const PanelReads& reads);
 
 }  // namespace gemma

@@ -15,7 +15,7 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // LoadN and StoreN handle the last partial vector. A masked load per step costs
-// little here: a row is read from the L1 cache.
+// little here, because a row is read from the L1 cache.
 void RmsNormRow(const float* x, const float* HWY_RESTRICT weight, size_t size,
                 float eps, float* out) {
   const hn::ScalableTag<float> df;

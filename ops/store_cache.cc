@@ -1,4 +1,4 @@
-// Writing keys and values as attention reads them.
+// Writes keys and values in the layout that attention reads.
 
 #include <algorithm>
 #include <cmath>
@@ -23,13 +23,14 @@ void Store(std::span<const float> key, std::span<const float> value,
   }
 }
 
-// Rounds a group, whose codes are `stride` bytes apart. What it lacks is zeros.
+// Rounds a group and writes its codes, `stride` bytes apart. Fills a short
+// group with zeros.
 void StoreGroup(std::span<const float> from, size_t stride, uint8_t* codes,
                 uint8_t* scale_out) {
   float largest = 0.0f;
   for (const float x : from) {
     const float magnitude = std::abs(x);
-    // What is no number makes the whole group so.
+    // A NaN makes the whole group NaN.
     if (magnitude > largest || std::isnan(magnitude)) largest = magnitude;
     if (std::isnan(largest)) break;
   }
@@ -38,7 +39,7 @@ void StoreGroup(std::span<const float> from, size_t stride, uint8_t* codes,
   std::memcpy(scale_out, &rounded, sizeof(rounded));
   for (size_t i = 0; i < kCacheGroup; ++i) {
     const float code = i < from.size() ? std::round(from[i] / scale) : 0.0f;
-    // 0 / 0 becomes 0.
+    // A NaN, such as 0 / 0, becomes 0.
     const float limited = code >= -127.0f ? std::min(code, 127.0f)
                           : code < 0.0f   ? -127.0f
                                           : 0.0f;

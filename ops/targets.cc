@@ -9,7 +9,7 @@
 namespace gemma {
 namespace {
 
-// Better targets are lower bits.
+// Lower bits are better targets.
 std::vector<std::string> Names(int64_t targets) {
   std::vector<std::string> names;
   for (; targets != 0; targets &= targets - 1) {

@@ -1,4 +1,4 @@
-// Which vector instructions the kernels use.
+// The vector instructions that the kernels use.
 
 #ifndef GEMMA_OPS_TARGETS_H_
 #define GEMMA_OPS_TARGETS_H_
@@ -8,13 +8,14 @@
 
 namespace gemma {
 
-// Highway's names of the targets that kernels were compiled for, best first.
+// Returns Highway's names of the targets that kernels were compiled for, the
+// best first.
 std::vector<std::string> CompiledTargets();
 
-// Of these, the one that this CPU gets.
+// Returns the name of the target that kernels use on this CPU.
 std::string ChosenTarget();
 
-// Of Highway, as "1.2.0".
+// Returns Highway's version, for example "1.2.0".
 std::string HighwayVersion();
 
 }  // namespace gemma

@@ -1,11 +1,11 @@
 // The largest products of a row of x with the rows of w, from three quarters of
-// w's bits. All rows are multiplied by the upper six bits of their codes; how
-// far the lower two can move a product is known exactly:
+// w's bits. All rows are multiplied with the upper six bits of their codes. For
+// each block, the lower two bits can change a product by at most
 //   |scale * sum(x * (lower - 1.5))| <= |scale| * 1.5 * sum(|x|)
-// for each block. Rows that cannot be among the k largest are left at that, the
-// panels of the others (about 20 of Gemma 3 270M's 16384 for k = 1, 670 for 64)
-// are multiplied by the whole codes. Without the lower three bits it would be
-// 530 and 7,000, without the lower four nearly all.
+// Rows that cannot be among the k largest stay at that. The panels of the
+// others (about 20 of Gemma 3 270M's 16384 for k = 1, 670 for 64) are
+// multiplied with the whole codes. Without the lower three bits they would be
+// 530 and 7,000 panels, without the lower four nearly all.
 
 #include <algorithm>
 #include <cmath>
@@ -27,16 +27,16 @@
 #define GEMMA_OPS_TOP_PRODUCTS_ONCE
 namespace gemma {
 
-// What the lower bits of a code are taken for, and how far off that may be.
+// The assumed value of the lower bits of a code, and its largest error.
 inline constexpr float kMiddle = 1.5f;
 
 // A scan of w.
 struct TopScan {
   const PackedView& w;
   const Int8Block* x;  // [w.cols / kTileCols]
-  // How far a product of each block may be off, for a scale of 1.
+  // The largest error of each block's product, for a scale of 1.
   const float* slack;
-  // Bounds of the largest product of each panel.
+  // Lower and upper bounds of the largest product of each panel.
   float* lower;
   float* upper;
 };
@@ -50,7 +50,7 @@ namespace gemma {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Bounds of `num_panels` panels, at most kSideBySide.streams.
+// Writes the bounds of `num_panels` panels, at most kSideBySide.streams.
 void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
   constexpr Layout kLayout = Layout::kU8Split;
   const DF df;
@@ -92,7 +92,7 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
         ++block;
       });
   for (size_t i = 0; i < num_panels; ++i) {
-    // A row that is no number is no bound for others, but may be a candidate.
+    // A NaN row bounds no other row, but may be a candidate itself.
     const auto infinity = hn::Inf(df);
     VF lower = hn::Neg(infinity);
     VF upper = lower;
@@ -109,7 +109,8 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
   }
 }
 
-// Always side by side: one stream would fetch the lower bits of codes, too.
+// Reads panels side by side on every CPU, because one stream would fetch the
+// lower bits of codes, too.
 void ScanOnTarget(const TopScan& scan, size_t begin, size_t end) {
   for (size_t panel = begin; panel < end; panel += kSideBySide.streams) {
     ScanPanels(scan, panel, HWY_MIN(kSideBySide.streams, end - panel));
@@ -127,12 +128,12 @@ namespace {
 
 HWY_EXPORT(ScanOnTarget);
 
-// Panels of a task: as many rows as an L2 cache holds are read in order.
+// The panels of a task: it reads as many rows as an L2 cache holds in order.
 constexpr size_t kScanPanels = 32;
 
 // Sums of blocks are rounded, in the scan and in the products themselves: a
-// term is at most 128 / kMiddle times its slack, and is rounded a few times for
-// each block.
+// term is at most 128 / kMiddle times its slack, and each block rounds it a few
+// times.
 float RoundingFactor(size_t num_blocks) {
   return 1.0f + static_cast<float>(num_blocks + 1) * 0x1p-14f;
 }
@@ -146,19 +147,19 @@ void Slack(std::span<const Int8Block> x, std::span<float> slack) {
   }
 }
 
-// A number such that no product below it, soft-capped, reaches `product`,
-// soft-capped: tanh is rounded, and hardly rises where it is near 1.
+// Returns a number such that a product below it, soft-capped, never reaches
+// `product`, soft-capped: tanh is rounded, and hardly rises where it is near 1.
 float BelowCapped(float product, float soft_cap) {
   const double capped = std::tanh(double{product} / soft_cap) - 0x1p-18;
   if (capped <= -1.0) return -std::numeric_limits<float>::infinity();
   return static_cast<float>(soft_cap * std::atanh(capped));
 }
 
-// With more candidates than this share, the scan costs more than it saves: a
-// quarter of the bits.
+// With more candidates than one panel in kPayingShare, the scan costs more than
+// it saves, which is a quarter of the bits.
 constexpr size_t kPayingShare = 5;
-// After tries that failed one after the other, tries are twice as rare each, up
-// to one in so many: then they cost little.
+// Each failed try doubles the pause before the next, up to this many calls, so
+// that tries cost little.
 constexpr size_t kLongestPause = 128;
 
 }  // namespace
@@ -179,7 +180,7 @@ bool TopProducts::Find(std::span<const float> x, const PackedView& w, size_t k,
   HWY_ASSERT(Supports(w, context.arithmetic()) && out.size() == w.rows);
   HWY_ASSERT(x.size() == w.cols);
   const size_t num_blocks = w.cols / kTileCols;
-  // Rows of a last, partial panel have no bounds.
+  // The rows of a last, partial panel have no bounds.
   const size_t num_whole = w.rows / kPanelRows;
   if (k == 0 || k > num_whole) return false;
   auto* blocks = reinterpret_cast<Int8Block*>(context.buffer().data());
@@ -197,12 +198,13 @@ bool TopProducts::Find(std::span<const float> x, const PackedView& w, size_t k,
         (scan, begin, std::min(begin + kScanPanels, num_whole));
       });
 
-  // k panels have a product each that is no less.
+  // At least k products are no less than this threshold: one in each of k
+  // panels.
   ranked_.assign(lower_.begin(), lower_.end());
   std::nth_element(ranked_.begin(), ranked_.begin() + (k - 1), ranked_.end(),
                    std::greater<>());
   float threshold = ranked_[k - 1];
-  // Without vectors, the largest of none is the lowest number.
+  // Without vectors, a maximum over only NaN is the lowest number.
   constexpr float kLowest = std::numeric_limits<float>::lowest();
   if (!(threshold > kLowest) || std::isinf(threshold)) return false;
   if (soft_cap != 0.0f) threshold = BelowCapped(threshold, soft_cap);

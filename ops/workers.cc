@@ -11,9 +11,9 @@
 namespace gemma {
 namespace {
 
-// Half a millisecond or less of pauses: as long as a thread that was
-// interrupted for a moment needs to come back, since to sleep and be woken
-// costs far more than to wait, above all in virtual machines. Threads that are
+// Pauses for half a millisecond or less: as long as a thread that was
+// interrupted for a moment needs to come back. To sleep and be woken costs far
+// more than to wait, above all in virtual machines. Other threads that are
 // ready to run go first.
 constexpr int kYields = 10;
 constexpr int kSpins = 1000;
@@ -46,9 +46,9 @@ Workers::Workers(size_t num_threads)
       threads_.emplace_back([this, worker] { RunWorker(worker); });
     }
   } catch (const std::system_error&) {
-    // The system has no more threads for us: go on with those there are.
+    // The system refuses more threads: go on with those that run.
   } catch (const std::bad_alloc&) {
-    // Nor memory for them.
+    // No memory for more threads either.
   }
 }
 
@@ -93,7 +93,7 @@ void Workers::ForEach(size_t num_tasks, Body body) {
 
 void Workers::RunWorker(size_t worker) {
   for (uint32_t seen = 0;;) {
-    // A call is never skipped: ForEach waits for all that take part.
+    // No call is skipped, because ForEach waits for all threads that take part.
     seen = WaitForChange(workers_[worker].calls, seen);
     if (stop_) return;
     RunTasks(worker);
@@ -103,7 +103,7 @@ void Workers::RunWorker(size_t worker) {
   }
 }
 
-// Runs the worker's share, then what is left of the shares of those behind it.
+// Runs the worker's share, then the rest of the shares of the workers after it.
 void Workers::RunTasks(size_t worker) noexcept {
   try {
     for (size_t i = 0; i < num_active_; ++i) {
@@ -119,8 +119,8 @@ void Workers::RunTasks(size_t worker) noexcept {
   }
 }
 
-// Keeps the exception that is being handled, if it is the first, and ends all
-// shares. ForEach sees both after the thread's last change of running_.
+// Keeps the current exception if it is the first, and ends all shares. ForEach
+// sees both after the thread's last change of running_.
 void Workers::Fail() noexcept {
   if (!failed_.exchange(true, std::memory_order_relaxed)) {
     failure_ = std::current_exception();

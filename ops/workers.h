@@ -15,20 +15,20 @@
 
 namespace gemma {
 
-// A fixed set of threads that divide tasks among themselves. Each begins with a
-// share of consecutive tasks, so that it reads memory in order, and then helps
-// with the shares of others, one task at a time, so that a thread that is
-// interrupted delays only its own; which thread runs a task must not matter to
-// the result.
+// A fixed set of threads that divide tasks among themselves. Each thread begins
+// with a share of consecutive tasks, so that it reads memory in order. Then it
+// helps with the shares of others, one task at a time, so that an interrupted
+// thread delays only its own task. Results must not depend on which thread runs
+// a task.
 //
-// One thread at a time may call ForEach and set_max_active. Waiting threads
-// spin for some microseconds and then sleep.
+// Only one thread at a time may call ForEach and set_max_active. Waiting
+// threads spin for some microseconds and then sleep.
 class Workers {
  public:
   using Body = absl::FunctionRef<void(size_t task, size_t worker)>;
 
-  // `num_threads`, at least one, counts the calling thread. If the system
-  // refuses threads, or memory for them, there are fewer.
+  // `num_threads`, at least one, includes the calling thread. If the system
+  // refuses threads or memory for them, there are fewer.
   explicit Workers(size_t num_threads);
   ~Workers();
   Workers(const Workers&) = delete;
@@ -36,23 +36,24 @@ class Workers {
 
   size_t num_threads() const { return threads_.size() + 1; }
 
-  // The threads that later calls of ForEach use, at most; the others sleep. At
-  // least 1; at first all.
+  // Limits the threads that later calls of ForEach use; the others sleep.
+  // `max_active` is at least 1. Without a call, all threads work.
   void set_max_active(size_t max_active) { max_active_ = max_active; }
 
-  // Calls body(task, worker) for each task in [0, num_tasks), worker being in
-  // [0, num_threads()), and returns when all are done.
+  // Calls body(task, worker) for each task in [0, num_tasks), where worker is
+  // in [0, num_threads()). Returns when all calls are done.
   //
   // If a call of body throws, tasks that have not begun are skipped, and
   // ForEach throws the first exception again once every thread has left body.
   void ForEach(size_t num_tasks, Body body);
 
-  // Fork-joins so far. Calls of ForEach that need one thread are none.
+  // Returns the fork-joins so far. Calls of ForEach that need only one thread
+  // do not count.
   uint64_t num_joins() const { return num_joins_; }
 
  private:
-  // What a thread waits for, and what is left of its share; on a cache line of
-  // its own, being written by different threads.
+  // The counter that a thread waits for and the rest of its share. Different
+  // threads write workers, so each is on a cache line of its own.
   struct alignas(64) Worker {
     std::atomic<uint32_t> calls{0};  // of ForEach that it takes part in
     std::atomic<size_t> next{0};
@@ -71,7 +72,7 @@ class Workers {
   uint64_t num_joins_ = 0;
   bool stop_ = false;
   std::atomic<bool> failed_{false};
-  std::exception_ptr failure_;  // what ForEach throws, if failed_
+  std::exception_ptr failure_;  // ForEach throws it if failed_
   alignas(64) std::atomic<uint32_t> running_{0};  // threads still at work
 };
 
