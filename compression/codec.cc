@@ -8,8 +8,8 @@
 namespace gemma {
 namespace {
 
-// Decodes one block of a row whose unit is `unit`. Multiplies and adds as the
-// format does, so that even the signs of zeros agree: -0 + 0 would be +0.
+// Decodes one block of a row with the unit `unit`. Adds an offset only if the
+// format has one, so that even the signs of zeros agree: -0 + 0 would be +0.
 template <BlockCodec Codec>
 void DecodeBlock(const uint8_t* block, float unit, float* out) {
   constexpr size_t kScales = Codec::kBlockValues / Codec::kScaleValues;

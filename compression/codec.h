@@ -1,4 +1,4 @@
-// What a codec is, and decoding rows by format.
+// The definition of a codec, and decoding of rows by format.
 //
 // A codec of a block format is a struct with
 //   kBlockValues, kBlockBytes   as in the table of format.h
@@ -9,19 +9,19 @@
 // Unpack writes kBlockValues codes and kBlockValues / kScaleValues scales and
 // offsets (zeros where kHasOffset is false) such that
 //   value[i] = scales[i / kScaleValues] * codes[i] + offsets[i / kScaleValues]
-// equals, bit for bit, what the Python package `gguf` dequantises. The product
-// is exact in float32 in every format, so it may also be fused.
-// (Without kHasOffset nothing is added: -0 + 0 would be +0.)
-// Where rows have a unit (RowUnitBytes), scales are those of a unit of 1.
-// A codec of blocks of 256 values also has
+// equals, bit for bit, the value that the Python package `gguf` dequantises.
+// The product is exact in float32 in every format, so it may also be fused.
+// (Without kHasOffset nothing is added, because -0 + 0 would be +0.) Where rows
+// have a unit (RowUnitBytes), scales are those of a unit of 1. A codec of
+// blocks of 256 values also has
 //   static SuperScales Scales(const uint8_t* block);
-// the same scales before they are multiplied out.
+// which returns the same scales before multiplication by their units.
 //
 // F32, F16 and BF16 have `static float Decode(const uint8_t* value)` instead.
 //
-// A codec whose values all are bfloat16, and are packed as such, has
+// A codec whose values are all bfloat16, and are packed as such, has
 //   static void UnpackBF16(const uint8_t* block, uint16_t* values);
-// instead, which writes kBlockValues of them.
+// instead, which writes kBlockValues values.
 
 #ifndef GEMMA_COMPRESSION_CODEC_H_
 #define GEMMA_COMPRESSION_CODEC_H_

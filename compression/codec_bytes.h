@@ -1,5 +1,5 @@
-// What the codecs share: little-endian numbers that need no alignment, bytes
-// split into halves, and arithmetic on the eight bytes of a word at once.
+// The code that codecs share: little-endian numbers that need no alignment,
+// bytes split into halves, and arithmetic on the eight bytes of a word at once.
 
 #ifndef GEMMA_COMPRESSION_CODEC_BYTES_H_
 #define GEMMA_COMPRESSION_CODEC_BYTES_H_
@@ -42,7 +42,7 @@ inline void WriteU16(uint16_t value, uint8_t* to) {
   std::memcpy(to, &value, sizeof(value));
 }
 
-// Scales of a block of 256 values, whole numbers of a unit:
+// The scales of a block of 256 values, as whole numbers of a unit:
 //   scale[i] = unit * s[i], offset[i] = -(offset_unit * m[i])
 // Both products are exact in float.
 struct SuperScales {
@@ -52,7 +52,7 @@ struct SuperScales {
   int8_t m[16] = {};
 };
 
-// The first `size` of them, multiplied out.
+// Multiplies the first `size` scales and offsets by their units.
 inline void MultiplyOut(const SuperScales& from, size_t size,
                         float* __restrict scales, float* __restrict offsets) {
   const float unit = HalfToFloat(from.unit);
@@ -73,7 +73,7 @@ inline void UnpackNibbles(const uint8_t* __restrict bytes,
   }
 }
 
-// Its inverse, of codes of which only the low four bits count.
+// The inverse of UnpackNibbles. Only the low four bits of codes count.
 template <size_t size>
 inline void PackNibbles(const uint8_t* __restrict codes,
                         uint8_t* __restrict bytes) {
@@ -82,21 +82,21 @@ inline void PackNibbles(const uint8_t* __restrict codes,
   }
 }
 
-// The word whose bytes all are `byte`.
+// Returns the word whose bytes are all `byte`.
 constexpr uint64_t EachByte(uint8_t byte) {
   return byte * uint64_t{0x0101010101010101};
 }
 
-// The word whose byte i is 1 if bit i of `bits` is set, else 0.
+// Returns the word whose byte i is 1 if bit i of `bits` is set, else 0.
 constexpr uint64_t SpreadBits(uint8_t bits) {
-  // Byte i keeps bit i, then adding 127 carries it to the top of the byte.
+  // Byte i keeps only bit i. Adding 127 then carries it to the top of the byte.
   const uint64_t kept = EachByte(bits) & 0x8040201008040201;
   return ((kept + EachByte(0x7F)) >> 7) & EachByte(1);
 }
 
-// Writes the eight bytes of a word, all below 128, less `amount`, below 128.
+// Writes the eight bytes of a word minus `amount`. All are below 128.
 inline void WriteCodes(uint64_t bytes, uint8_t amount, int8_t* codes) {
-  // The top bits stop borrows; flipped back, they are the signs.
+  // The top bits stop borrows. Flipped back, they are the signs.
   constexpr uint64_t kTop = EachByte(0x80);
   const uint64_t word = ((bytes | kTop) - EachByte(amount)) ^ kTop;
   std::memcpy(codes, &word, sizeof(word));

@@ -24,8 +24,8 @@
 
 namespace gemma {
 
-// For each byte of q the code of its low half and, above it, that of its high
-// half: looking up both at once is twice as fast.
+// Maps each byte of q to the code of its low half and, above it, the code of
+// its high half: looking up both at once is twice as fast.
 inline constexpr std::array<uint16_t, 256> kIQ4Pairs = [] {
   std::array<uint16_t, 256> pairs{};
   for (size_t byte = 0; byte < pairs.size(); ++byte) {
@@ -52,7 +52,7 @@ struct IQ4_NL {
   static constexpr size_t kBlockBytes = BlockBytes(Format::kIQ4_NL);    // 18
   static constexpr size_t kScaleValues = 32;
   static constexpr bool kHasOffset = false;
-  static constexpr size_t kNibbles = 2;  // as Q4_0's; indices of kIQ4Levels
+  static constexpr size_t kNibbles = 2;  // as in Q4_0; indices of kIQ4Levels
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {

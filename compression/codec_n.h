@@ -1,7 +1,7 @@
-// Our own formats. The scales of a row are whole numbers of its unit, which
-// takes half the bits of scales that stand alone: groups of 16 values cost what
-// groups of 32 do in GGUF's formats, and lose less. A row is its blocks, then
-// its unit, bfloat16. All are for rows of a multiple of 32 values.
+// Our own formats. The scales of a row are whole numbers of the row's unit,
+// which takes half the bits of independent scales: groups of 16 values cost as
+// much as groups of 32 in GGUF's formats, and lose less. A row consists of its
+// blocks and then its unit, a bfloat16. Rows hold a multiple of 32 values.
 //
 // N4_32. A block is 17 bytes and holds 32 values (4.25 bits each):
 //   byte 0         s, int8
@@ -39,7 +39,7 @@
 
 namespace gemma {
 
-// The steps s that a block begins with, as scales: those of a unit of 1.
+// Writes the steps s at the start of a block as scales, for a unit of 1.
 template <size_t kSteps>
 inline void UnpackSteps(const uint8_t* __restrict block,
                         float* __restrict scales, float* __restrict offsets) {

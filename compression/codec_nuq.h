@@ -3,8 +3,8 @@
 //   bytes 0..15    table: 16 values in SFP, see codec_sfp.h
 //   bytes 16..143  256 codes of 4 bits, the even ones in the low halves
 //   value[i] = table[code[i]]
-// Files go through a tensor in blocks whatever its rows are, and may end within
-// one; see src/formats/tensor_values.h for those.
+// Files divide a tensor into blocks regardless of its rows, and the last block
+// may be partial; src/formats/tensor_values.h handles such tensors.
 
 #ifndef GEMMA_COMPRESSION_CODEC_NUQ_H_
 #define GEMMA_COMPRESSION_CODEC_NUQ_H_
@@ -22,7 +22,7 @@ struct NUQ {
   static constexpr size_t kBlockBytes = BlockBytes(Format::kNUQ);    // 144
   static constexpr size_t kTableBytes = 16;
 
-  // The table's entry for value `i`, whose code lies in codes[i / 2].
+  // Returns the table's entry for value `i`, whose code lies in codes[i / 2].
   static uint8_t ToSfp(const uint8_t* table, const uint8_t* codes, size_t i) {
     return table[(codes[i / 2] >> (i % 2 * 4)) & 0xF];
   }

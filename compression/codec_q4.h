@@ -26,8 +26,8 @@ struct Q4_0 {
   static constexpr size_t kBlockBytes = BlockBytes(Format::kQ4_0);    // 18
   static constexpr size_t kScaleValues = 32;
   static constexpr bool kHasOffset = false;
-  // Of a block, the first of 16 bytes: their low halves are the codes of the
-  // first 16 values, their high halves those of the others.
+  // Offset in a block of the 16 bytes that hold the codes: of the first 16
+  // values in the low halves, of the others in the high halves.
   static constexpr size_t kNibbles = 2;
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
@@ -40,8 +40,8 @@ struct Q4_0 {
     }
   }
 
-  // Finds scales whose largest code is 2 or more again: weights that were
-  // trained for this format keep their codes.
+  // These trials find the original scale again if the largest code is 2 or
+  // more, so weights that were trained for this format keep their codes.
   static Levels MakeLevels() {
     Levels levels(-8, 7, /*zero=*/8);
     levels.trials = {0.25f, 1.75f, 25};
@@ -60,7 +60,7 @@ struct Q4_1 {
   static constexpr size_t kBlockBytes = BlockBytes(Format::kQ4_1);    // 20
   static constexpr size_t kScaleValues = 32;
   static constexpr bool kHasOffset = true;
-  static constexpr size_t kNibbles = 4;  // as Q4_0's
+  static constexpr size_t kNibbles = 4;  // as in Q4_0
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
                      float* __restrict scales, float* __restrict offsets) {

@@ -27,7 +27,7 @@
 
 namespace gemma {
 
-// The eight scales and offsets that bytes 0..15 of a block hold.
+// Returns the eight scales and offsets in bytes 0..15 of a block.
 inline SuperScales UnpackSixBitScales(const uint8_t* __restrict block) {
   SuperScales scales;
   scales.unit = ReadU16(block);

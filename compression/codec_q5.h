@@ -23,7 +23,7 @@
 
 namespace gemma {
 
-// Writes q[i] - subtract for the h and the low bits that start at `bytes`.
+// Writes q[i] - subtract. `bytes` points at h, which the low bits follow.
 inline void UnpackFiveBits(const uint8_t* __restrict bytes, uint8_t subtract,
                            int8_t* __restrict codes) {
   for (size_t i = 0; i < 32; i += 8) {

@@ -29,7 +29,7 @@ struct Q8_0 {
     std::memcpy(codes, block + 2, kBlockValues);
   }
 
-  // -128 is not used: where it would serve, -127 and a larger scale do.
+  // Leaves out -128: a larger scale with -127 serves as well.
   static Levels MakeLevels() {
     Levels levels(-127, 127, /*zero=*/128);
     levels.trials = {0.95f, 1.1f, 20};

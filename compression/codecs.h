@@ -1,4 +1,4 @@
-// Every codec. See codec.h for what one is.
+// All codecs. codec.h defines what a codec is.
 
 #ifndef GEMMA_COMPRESSION_CODECS_H_
 #define GEMMA_COMPRESSION_CODECS_H_
@@ -19,13 +19,13 @@
 
 namespace gemma {
 
-// Codecs of formats with blocks. The others have Decode instead.
+// Codecs of formats with blocks. The others have Decode or UnpackBF16 instead.
 template <class Codec>
 concept BlockCodec = requires {
   &Codec::Unpack;
 };
 
-// Codecs whose halves of bytes are what four-bit layouts want.
+// Codecs whose bytes hold the halves that four-bit layouts want.
 template <class Codec>
 concept NibbleCodec = requires {
   Codec::kNibbles;
@@ -43,7 +43,7 @@ concept BF16Codec = requires {
   &Codec::UnpackBF16;
 };
 
-// Whether the codec's constants fit its line in GEMMA_FORMATS.
+// Whether the codec's constants agree with its line in GEMMA_FORMATS.
 template <class Codec>
 constexpr bool CodecFits(Format format) {
   const LayoutTraits layout = TraitsOf(LayoutOf(format));

@@ -1,5 +1,5 @@
-// A lane of a vector is a group: sums run over a group's values in their order,
-// and nothing is fused, so that every CPU finds the same.
+// Each lane of a vector is a group. Sums run over a group's values in their
+// order, and nothing is fused, so every CPU gives the same result.
 
 #include "compression/fit_groups.h"
 
@@ -24,16 +24,16 @@ using DI32 = hn::RebindToSigned<DF>;
 using VF = hn::Vec<DF>;
 using VI32 = hn::Vec<DI32>;
 
-// Times that the best scale chooses levels and is fitted to them again.
+// How often the best scale chooses levels and is fitted to them again.
 constexpr size_t kRefinements = 2;
 
-// 1 / scale, or 0 if that is 0.
+// Returns 1 / scale, or 0 if the scale is 0.
 HWY_INLINE VF Inverse(VF scale) {
   const auto is_zero = hn::Eq(scale, hn::Zero(DF()));
   return hn::IfThenZeroElse(is_zero, hn::Div(hn::Set(DF(), 1.0f), scale));
 }
 
-// For levels that are not linear, where y stands in their tables.
+// Returns the index of y in the tables of levels that are not linear.
 HWY_INLINE VI32 TableIndex(const Levels& levels, VF y) {
   const DF df;
   const VF last =
@@ -43,7 +43,7 @@ HWY_INLINE VI32 TableIndex(const Levels& levels, VF y) {
   return hn::ConvertTo(DI32(), hn::Min(hn::Max(steps, hn::Zero(df)), last));
 }
 
-// The level nearest to y.
+// Returns the level nearest to y.
 template <bool kIsLinear>
 HWY_INLINE VF NearestLevel(const Levels& levels, VF y) {
   const DF df;
@@ -59,7 +59,7 @@ HWY_INLINE VF NearestLevel(const Levels& levels, VF y) {
 // A fit of one vector of groups.
 struct Fit {
   VF scale;
-  VF gain;  // how much less the error is than that of zeros
+  VF gain;  // how much less its error is than that of zeros
 };
 
 template <bool kIsLinear>
@@ -76,12 +76,12 @@ HWY_INLINE Fit TryScale(const Groups& groups, const Levels& levels, size_t g,
     xc = hn::Add(xc, hn::Mul(wc, x));
     cc = hn::Add(cc, hn::Mul(wc, c));
   }
-  // Where all levels are 0, so is xc.
+  // If all levels are 0, xc is 0 too.
   const VF scale = hn::Mul(xc, Inverse(cc));
   return {scale, hn::Mul(scale, xc)};
 }
 
-// Keeps the better of both, the former if they are alike.
+// Keeps the better fit in `best`, and `best` if they are equal.
 HWY_INLINE void KeepBetter(const Fit& fit, Fit& best) {
   const auto is_better = hn::Gt(fit.gain, best.gain);
   best.scale = hn::IfThenElse(is_better, fit.scale, best.scale);
@@ -187,7 +187,7 @@ Levels::Levels(int lowest, int highest, int zero)
 
 Levels::Levels(std::span<const int8_t> levels)
     : lowest_(levels.front()), highest_(levels.back()), zero_(0) {
-  // Halfway between two levels, the nearest changes: at a multiple of 1/2.
+  // The nearest level changes halfway between two levels: at a multiple of 1/2.
   size_t code = 0;
   for (float at = lowest_ + 0.25f; at < highest_ + 1.0f; at += 0.5f) {
     while (code + 1 < levels.size() &&

@@ -1,4 +1,4 @@
-// Scales and codes for groups of values that share a scale.
+// Finds scales and codes for groups of values that share a scale.
 
 #ifndef GEMMA_COMPRESSION_FIT_GROUPS_H_
 #define GEMMA_COMPRESSION_FIT_GROUPS_H_
@@ -10,7 +10,7 @@
 
 namespace gemma {
 
-// What codes stand for, before the scale.
+// The values that codes stand for, before the scale.
 class Levels {
  public:
   // Code c stands for c - zero.
@@ -23,12 +23,12 @@ class Levels {
   int zero() const { return zero_; }
   bool is_linear() const { return nearest_.empty(); }
 
-  // If not linear: what is nearest to values from index / 2 + lowest() up to
-  // half more, as level and as code.
+  // Tables for levels that are not linear. Entry `index` holds the nearest
+  // level, and its code, for values from lowest() + index / 2 up to half more.
   std::span<const float> nearest() const { return nearest_; }
   std::span<const int32_t> codes() const { return codes_; }
 
-  // The scales to begin with: of a group whose largest magnitude is 1,
+  // The scales to begin with. For a group whose largest magnitude is 1 they are
   // 1 / (|lowest| * t) for `count` values of t from `first` to `last`, with
   // both signs if levels are not symmetric.
   struct Trials {
@@ -63,18 +63,19 @@ struct Groups {
 };
 inline constexpr size_t kGroupMultiple = 16;
 
-// scales[g]: that with which the levels nearest to the group's values leave the
-// least sum of weighted squared errors, of those that were tried; 0 if the
-// group is zeros. Each is the least-squares fit to the levels that it chose.
-// This and what follows gives the same bits on every CPU.
+// Writes to scales[g] the scale, among those tried, with which the levels
+// nearest to the group's values leave the least sum of weighted squared errors;
+// 0 if the group is zeros. Each tried scale is the least-squares fit to the
+// levels that it chose. All functions here give the same bits on every CPU.
 void FitScales(const Groups& groups, const Levels& levels, float* scales);
 
-// errors[g] = the sum of weighted squared errors of the group's values rounded
-// to scales[g] times a level.
+// Writes to errors[g] the sum of weighted squared errors of the group's values
+// after rounding to scales[g] times a level.
 void FitErrors(const Groups& groups, const Levels& levels, const float* scales,
                float* errors);
 
-// codes[i * num_groups + g]: that of the level nearest to x / scales[g].
+// Writes to codes[i * num_groups + g] the code of the level nearest to
+// x / scales[g].
 void NearestCodes(const Groups& groups, const Levels& levels,
                   const float* scales, uint8_t* codes);
 

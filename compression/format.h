@@ -1,8 +1,8 @@
-// The formats that weights have in files, and the layout each is packed into.
-// Those named N are ours, and only ever written packed.
+// The formats of weights in files, and the layout that each is packed into. The
+// formats named N are our own, and only ever written packed.
 //
-// To add a format: a codec (see codec.h), one line in GEMMA_FORMATS, golden
-// bytes in tests/testdata/codecs.
+// To add a format, write a codec (see codec.h), one line in GEMMA_FORMATS, and
+// golden bytes in tests/testdata/codecs.
 
 #ifndef GEMMA_COMPRESSION_FORMAT_H_
 #define GEMMA_COMPRESSION_FORMAT_H_
@@ -14,7 +14,7 @@
 
 namespace gemma {
 
-// Where GGUF has no type for a format.
+// The GGUF number of a format that GGUF does not have.
 inline constexpr int kNoNumber = -1;
 
 // The only list of file formats.
@@ -48,7 +48,7 @@ enum class Format {
 #undef GEMMA_FORMAT_ENUM
 };
 
-// Values in one block of the file format; rows hold whole blocks.
+// Returns the values in one block of the file format. Rows hold whole blocks.
 constexpr size_t BlockValues(Format format) {
   switch (format) {
 #define GEMMA_FORMAT_CASE(name, codec, text, values, bytes, layout, number) \
@@ -60,7 +60,7 @@ constexpr size_t BlockValues(Format format) {
   return 0;
 }
 
-// Bytes of one block of the file format.
+// Returns the bytes of one block of the file format.
 constexpr size_t BlockBytes(Format format) {
   switch (format) {
 #define GEMMA_FORMAT_CASE(name, codec, text, values, bytes, layout, number) \
@@ -74,13 +74,13 @@ constexpr size_t BlockBytes(Format format) {
 
 constexpr Layout LayoutOf(Format format);
 
-// Bytes behind the blocks of a row: its unit, a bfloat16 that multiplies the
-// scales of all, where the format has one.
+// Returns the bytes after the blocks of a row. If the format has row units,
+// they hold the row's unit, a bfloat16 that multiplies all its scales.
 constexpr size_t RowUnitBytes(Format format) {
   return TraitsOf(LayoutOf(format)).has_row_units ? sizeof(uint16_t) : 0;
 }
 
-// The layout that weights of this format run from.
+// Returns the layout that weights of this format are packed into.
 constexpr Layout LayoutOf(Format format) {
   switch (format) {
 #define GEMMA_FORMAT_CASE(name, codec, text, values, bytes, layout, number) \
@@ -92,13 +92,13 @@ constexpr Layout LayoutOf(Format format) {
   return Layout::kF32;
 }
 
-// The layout of a matrix of which mostly the largest products are wanted: that
-// of TopLogits where it can have it, else LayoutOf(format).
+// Returns the layout for a matrix whose largest products are mostly wanted: the
+// one that TopProducts reads if the format allows it, else LayoutOf(format).
 constexpr Layout TopLayoutOf(Format format) {
   return format == Format::kQ8_0 ? Layout::kU8Split : LayoutOf(format);
 }
 
-// The name that GGUF or gemma.cpp gives the type, for example "Q4_K".
+// Returns the name that GGUF or gemma.cpp gives the type, for example "Q4_K".
 constexpr std::string_view FormatName(Format format) {
   switch (format) {
 #define GEMMA_FORMAT_CASE(name, codec, text, values, bytes, layout, number) \

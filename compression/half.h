@@ -1,12 +1,12 @@
-// The two 16-bit float formats, to and from float.
+// Converts the two 16-bit float formats to and from float.
 //
 //   half  1 sign, 5 exponent and 10 mantissa bits (IEEE binary16)
 //   BF16  1 sign, 8 exponent and 7 mantissa bits: the upper half of a float
 //
 // Widening is exact and keeps the payload of a NaN. Narrowing rounds to
-// nearest, ties to even; what is too large becomes infinite, a NaN becomes a
-// quiet NaN of the same sign. Not even a CPU that flushes denormal floats to
-// zero changes a half.
+// nearest, ties to even; a value that is too large becomes infinite, a NaN
+// becomes a quiet NaN of the same sign. Halves convert exactly even on a CPU
+// that flushes denormal floats to zero.
 
 #ifndef GEMMA_COMPRESSION_HALF_H_
 #define GEMMA_COMPRESSION_HALF_H_
@@ -23,7 +23,7 @@ inline float BF16ToFloat(uint16_t bf16) {
 inline uint16_t FloatToBF16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const bool is_nan = (bits & 0x7FFFFFFF) > 0x7F800000;
-  // Just under half a unit, or half if the kept part is odd.
+  // Adds just under half a unit, or half a unit if the kept part is odd.
   const uint32_t rounded = bits + 0x7FFF + ((bits >> 16) & 1);
   return static_cast<uint16_t>((is_nan ? bits | 0x400000 : rounded) >> 16);
 }
@@ -39,7 +39,7 @@ inline float HalfToFloat(uint16_t half) {
   // Denormal halves are multiples of 2^-24, and normal as floats.
   const uint32_t denormal =
       std::bit_cast<uint32_t>(static_cast<float>(mantissa) * 0x1p-24f);
-  // A mask, for compilers vectorise it where they keep a branch.
+  // A mask, because compilers vectorise it, but not a branch.
   const uint32_t is_denormal = 0u - uint32_t{exponent == 0};
   return std::bit_cast<float>(sign | (denormal & is_denormal) |
                               (normal & ~is_denormal));
@@ -55,12 +55,12 @@ inline uint16_t FloatToHalf(float value) {
   } else if (magnitude >= 0x47800000) {  // at least 2^16
     half = 0x7C00;
   } else if (magnitude >= 0x38800000) {  // at least 2^-14: normal
-    // As in FloatToBF16. From 65520 on, the carry makes it infinite.
+    // Rounds as in FloatToBF16. From 65520 on, the carry makes it infinite.
     const uint32_t rounded = magnitude + 0xFFF + ((magnitude >> 13) & 1);
     half = (rounded >> 13) - ((127 - 15) << 10);
   } else {
-    // Floats from 0.5 to 1 are 2^-24 apart, as denormal halves are, so the sum
-    // rounds as wanted and its mantissa is the half.
+    // Floats from 0.5 to 1 are 2^-24 apart, like denormal halves, so the sum is
+    // rounded correctly and its mantissa is the half.
     const float sum = std::bit_cast<float>(magnitude) + 0.5f;
     half = std::bit_cast<uint32_t>(sum) - std::bit_cast<uint32_t>(0.5f);
   }

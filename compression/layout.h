@@ -1,4 +1,4 @@
-// The layouts that weights run from.
+// The layouts of packed weights.
 
 #ifndef GEMMA_COMPRESSION_LAYOUT_H_
 #define GEMMA_COMPRESSION_LAYOUT_H_
@@ -8,34 +8,35 @@
 
 namespace gemma {
 
-// What four-bit codes stand for where levels lie denser around zero, where
-// weights are: those of GGUF's IQ4 formats, and ours. Ours fit six bits, so
-// that CPUs without a four-byte dot product can sum products of them in 16
-// bits; they were chosen to lose least on groups of 16 to 32 values, half of
-// them Gaussian, half Student-t (5 degrees), whose scales may be negative.
+// The levels of four-bit codes that lie denser around zero, where most weights
+// are: those of GGUF's IQ4 formats, and ours. Ours fit six bits, so that CPUs
+// without a four-byte dot product can sum products in 16 bits. They were chosen
+// to lose least on groups of 16 to 32 values, half of them Gaussian, half
+// Student-t (5 degrees), whose scales may be negative.
 inline constexpr int8_t kIQ4Levels[16] = {
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 inline constexpr int8_t kN4Levels[16] = {-32, -27, -21, -16, -12, -9, -6, -3,
                                          0,   3,   6,   9,   13,  17, 22, 28};
 
-// Rows of a matrix are packed in panels of this many, side by side, so that a
-// kernel multiplies one activation with a vector of rows and needs no
-// horizontal sums.
+// The rows of a panel. A matrix is packed in panels of this many interleaved
+// rows, so that a kernel multiplies one activation with a vector of rows and
+// needs no horizontal sums.
 inline constexpr size_t kPanelRows = 16;
 
-// What a panel of kPanelRows rows looks like in memory: a sequence of blocks of
-// columns. Rows beyond the matrix are zeros.
+// The memory of a panel of kPanelRows rows: a sequence of blocks of columns.
+// Rows beyond the matrix are zeros.
 //
 // kF32, kF16: a block is one column, its values row after row.
-// kBF16: a block is two columns; of each row the values of both. If the matrix
+// kBF16: a block is two columns; each row has its values of both. If the matrix
 // has an odd number of columns, the last column of the panel is zeros.
 //
-// The others hold what the file format holds, moved: codes of 4 to 8 bits, and
-// scales, in blocks of 32 columns or, if named Super, of 256. A value is
+// The other layouts hold the codes of 4 to 8 bits and the scales of the file
+// format, rearranged in blocks of 32 columns or, if named Super, of 256. A
+// value is
 //   scale * (code - zero) + offset, or scale * kIQ4Levels[code] if named Table,
 //   or scale * kN4Levels[code] if named N4.
-// A block is a header and the codes of each 32 columns. The header, for each of
-// the kPanelRows rows in turn:
+// A block is a header and the codes of each 32 columns. The header holds, for
+// each of the kPanelRows rows in turn:
 //   half scale, then half offset if named Offset
 // or, if named Super,
 //   half unit, then half offset_unit if named Offset,
@@ -43,23 +44,23 @@ inline constexpr size_t kPanelRows = 16;
 //   with scale = unit * s and offset = -(offset_unit * m)
 // or, if named Row,
 //   for each group of columns: int8 s
-//   with scale = unit * s, the unit being the row's: behind the panel's blocks
-//   lie its units, a bfloat16 for each row,
-// the groups being of 16 columns if named 16, else of 32.
+//   with scale = unit * s, where the unit belongs to the row: after the panel's
+//   blocks lie its units, a bfloat16 for each row.
+// Groups have 16 columns if named 16, else 32.
 //
-// The codes of 32 columns are eight vectors of 64 bytes, vector g having code
-// (col 4 * g + c, row) in byte 4 * row + c: what instructions that sum four
-// products of bytes want. They are stored in planes:
+// The codes of 32 columns are eight vectors of 64 bytes. Vector g has code (col
+// 4 * g + c, row) in byte 4 * row + c, as instructions that sum four products
+// of bytes want it. The vectors are stored in planes:
 //   8 bits: the eight vectors
 //   4 bits: four vectors; g in the low halves and 4 + g in the high halves
 //   5 bits: as 4 bits, then one vector whose bit g is the fifth bit of vector g
 //   6 bits: as 4 bits, then two vectors; bits 2 * (g % 4) and above of vector
 //           g / 4 are the upper two bits of vector g
 //
-// kU8Split: as kU8, but the lower two bits of a panel's codes lie behind its
-// blocks, which have the upper six as 6 bits: so that these can be read alone
-// (see TopLogits). The lower bits of a block are two vectors; bits 2 * (g % 4)
-// and above of vector g / 4 are those of vector g.
+// kU8Split: as kU8, but its blocks hold only the upper six bits of codes, as 6
+// bits above, and the lower two bits follow the panel's blocks, so that
+// TopProducts can read the upper bits alone. The lower bits of a block are two
+// vectors; bits 2 * (g % 4) and above of vector g / 4 belong to vector g.
 #define GEMMA_LAYOUTS(X) \
   X(kF32)                \
   X(kF16)                \
@@ -93,10 +94,10 @@ struct LayoutTraits {
   size_t code_bits;   // of one code; 0: values, no codes
   size_t block_cols;  // columns of a block
   size_t scale_cols;  // columns that share a scale
-  int zero;           // what is added to a level to make it unsigned
+  int zero;           // added to a level to make it unsigned
   bool has_offset = false;
   bool has_row_units = false;
-  const int8_t* levels = nullptr;  // of each code; null: code - zero
+  const int8_t* levels = nullptr;  // the level of each code; null: code - zero
   size_t level_bits = code_bits;   // of a level plus zero
 
   constexpr bool IsSuper() const { return block_cols == 256; }
@@ -155,12 +156,13 @@ constexpr LayoutTraits TraitsOf(Layout layout) {
   return {0, 1, 1, 0};
 }
 
-// Columns whose codes lie together, and bytes of one of their vectors.
+// The columns whose codes lie together, and the bytes of one of their vectors.
 inline constexpr size_t kTileCols = 32;
 inline constexpr size_t kCodeVectorBytes = 4 * kPanelRows;
 inline constexpr size_t kCodeVectors = kTileCols / 4;
 
-// Bits of a code that lie in its block, and bytes of a block's other bits.
+// The bits of a code that lie in its block, and the bytes of a block's other
+// bits.
 constexpr size_t PlaneBits(Layout layout) {
   return layout == Layout::kU8Split ? 6 : TraitsOf(layout).code_bits;
 }
@@ -168,12 +170,13 @@ constexpr size_t RestBytes(Layout layout) {
   return layout == Layout::kU8Split ? 2 * kCodeVectorBytes : 0;
 }
 
-// Bytes of the codes of kTileCols columns of a panel, in their block.
+// Returns the bytes, in the block, of the codes of kTileCols columns of a
+// panel.
 constexpr size_t TileBytes(Layout layout) {
   return PlaneBits(layout) * kTileCols * kPanelRows / 8;
 }
 
-// Bytes of a block's scales and offsets.
+// Returns the bytes of a block's scales and offsets.
 constexpr size_t HeaderBytes(Layout layout) {
   const LayoutTraits t = TraitsOf(layout);
   if (t.code_bits == 0) return 0;
@@ -183,7 +186,7 @@ constexpr size_t HeaderBytes(Layout layout) {
   return kPanelRows * parts * (2 + (t.IsSuper() ? groups : 0));
 }
 
-// Bytes of one block of one panel, but for RestBytes.
+// Returns the bytes of one block of one panel, without RestBytes.
 constexpr size_t PanelBlockBytes(Layout layout) {
   const LayoutTraits t = TraitsOf(layout);
   if (t.code_bits == 0)
@@ -191,12 +194,13 @@ constexpr size_t PanelBlockBytes(Layout layout) {
   return HeaderBytes(layout) + t.block_cols / kTileCols * TileBytes(layout);
 }
 
-// Bytes of a panel's row units.
+// Returns the bytes of a panel's row units.
 constexpr size_t UnitBytes(Layout layout) {
   return TraitsOf(layout).has_row_units ? kPanelRows * sizeof(uint16_t) : 0;
 }
 
-// Bytes of one panel of `cols` columns, whole blocks for layouts with codes.
+// Returns the bytes of one panel of `cols` columns, which are whole blocks for
+// layouts with codes.
 constexpr size_t PanelBytes(Layout layout, size_t cols) {
   const size_t block_cols = TraitsOf(layout).block_cols;
   return (cols + block_cols - 1) / block_cols *

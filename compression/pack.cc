@@ -13,8 +13,8 @@ namespace gemma {
 namespace {
 
 // Transposes 16 rows of 16 values, `stride` values apart, into out[0..255]. At
-// -O3, compilers make of these constant bounds a few interleaving instructions
-// per vector.
+// -O3, compilers turn these constant bounds into a few interleaving
+// instructions per vector.
 template <class T>
 void Transpose(const T* __restrict rows, size_t stride, T* __restrict out) {
   for (size_t col = 0; col < 16; ++col) {
@@ -24,8 +24,8 @@ void Transpose(const T* __restrict rows, size_t stride, T* __restrict out) {
   }
 }
 
-// Packs one panel of values that need no decoding, only moving. `num_rows` is
-// 1..16; so many rows follow each other from `rows` on.
+// Packs one panel of values that need no decoding. `num_rows` is 1..16, the
+// number of consecutive rows from `rows` on.
 template <class T>
 void PackValues(const uint8_t* rows, size_t num_rows, size_t cols,
                 uint8_t* out) {
@@ -33,12 +33,12 @@ void PackValues(const uint8_t* rows, size_t num_rows, size_t cols,
   alignas(64) T tile[kPanelRows * kTileCols] = {};
   alignas(64) T transposed[kPanelRows * kTileCols];
   for (size_t col = 0; col < cols; col += kTileCols) {
-    // The last tile keeps what the tile before it left beyond the row; it is
-    // not copied out.
+    // Beyond the row, the last tile keeps values of the tile before it. They
+    // are not copied to the panel.
     const size_t size = std::min(kTileCols, cols - col);
     for (size_t row = 0; row < num_rows; ++row) {
       const uint8_t* from = rows + (row * cols + col) * sizeof(T);
-      if (size == kTileCols) {  // a constant size becomes plain moves
+      if (size == kTileCols) {  // a constant size compiles to plain moves
         std::memcpy(tile + row * kTileCols, from, kTileCols * sizeof(T));
       } else {
         std::memcpy(tile + row * kTileCols, from, size * sizeof(T));
@@ -50,7 +50,7 @@ void PackValues(const uint8_t* rows, size_t num_rows, size_t cols,
   }
 }
 
-// As PackValues, for kBF16: pairs of columns move as one value.
+// As PackValues, for kBF16: a pair of columns moves as one value.
 void PackPairs(const uint8_t* rows, size_t num_rows, size_t cols,
                uint8_t* out) {
   if (cols % 2 == 0) {
@@ -68,10 +68,10 @@ void PackPairs(const uint8_t* rows, size_t num_rows, size_t cols,
   }
 }
 
-// Columns unpacked at a time: those of the largest block.
+// The columns unpacked at a time: those of the largest block.
 constexpr size_t kChunkCols = 256;
 
-// The code of each level of a layout that has them, at index level + zero.
+// The code of each level of a layout with a table, at index level + zero.
 template <Layout layout>
 constexpr std::array<uint8_t, 256> kCodeOfLevel = [] {
   std::array<uint8_t, 256> codes{};
@@ -82,10 +82,10 @@ constexpr std::array<uint8_t, 256> kCodeOfLevel = [] {
   return codes;
 }();
 
-// Four words, in a vector that every CPU has.
+// Four words, in a vector type that every CPU has.
 using Words = uint32_t __attribute__((vector_size(16)));
 
-// Writes a row's word of one of the vectors from `out` on.
+// Writes a row's word of vector `vector` of those at `out`.
 void WriteWord(uint32_t word, uint8_t* out, size_t vector, size_t row) {
   std::memcpy(out + vector * kCodeVectorBytes + row * sizeof(word), &word,
               sizeof(word));
@@ -94,7 +94,7 @@ void WriteWords(Words words, uint8_t* out, size_t vector, size_t row) {
   for (size_t i = 0; i < 4; ++i) WriteWord(words[i], out, vector + i, row);
 }
 
-// Up to kChunkCols columns of one panel, unpacked.
+// Up to kChunkCols unpacked columns of one panel.
 template <class Codec, Layout layout>
 struct Chunk {
   static constexpr LayoutTraits kTraits = TraitsOf(layout);
@@ -119,7 +119,7 @@ struct Chunk {
         for (size_t i = 0; i < Codec::kSteps; ++i) {
           steps[col / Codec::kScaleValues + i][row] = block[i];
         }
-      } else {  // blocks of all other formats begin with them
+      } else {  // blocks of all other formats begin with halves
         scales[col / Codec::kScaleValues][row] = ReadU16(block);
         offsets[col / Codec::kScaleValues][row] = ReadU16(block + 2);
       }
@@ -183,7 +183,7 @@ struct Chunk {
   void WriteCodes(size_t col, uint8_t* out,
                   [[maybe_unused]] uint8_t* rest) const {
     for (size_t row = 0; row < kPanelRows; ++row) {
-      // Word g has the codes of columns 4 * g to 4 * g + 3.
+      // Word g holds the codes of columns 4 * g to 4 * g + 3.
       Words low, high;  // g = 0..3, g = 4..7
       std::memcpy(&low, codes[row] + col, sizeof(low));
       std::memcpy(&high, codes[row] + col + sizeof(low), sizeof(high));
@@ -211,7 +211,7 @@ struct Chunk {
     }
   }
 
-  // Two bits of each byte: four words become one.
+  // Packs two bits of each byte: four words become one.
   static void WriteQuarters(Words low, Words high, uint8_t* out, size_t vector,
                             size_t row) {
     const Words even = __builtin_shufflevector(low, high, 0, 2, 4, 6);

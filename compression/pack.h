@@ -10,14 +10,14 @@
 
 namespace gemma {
 
-// Bytes that a matrix of this format takes once packed, in whichever layout.
+// Returns the bytes that a packed matrix of this format takes, in any layout.
 size_t PackedBytes(Format format, size_t rows, size_t cols);
 
-// Packs panels [begin, end) of w for `layout`, which is LayoutOf(w.format) or
-// TopLayoutOf(w.format), that is, rows [begin * kPanelRows,
-// min(end * kPanelRows, w.rows)), into `out`, the start of the packed matrix
-// (aligned to 64 bytes, PackedBytes long). No value changes. Different ranges
-// may be packed from different threads.
+// Packs panels [begin, end) of w, that is, rows [begin * kPanelRows,
+// min(end * kPanelRows, w.rows)), in `layout`, which is LayoutOf(w.format) or
+// TopLayoutOf(w.format). `out` is the start of the packed matrix (aligned to 64
+// bytes, PackedBytes long). No value changes. Different threads may pack
+// different ranges at the same time.
 void PackPanels(const WeightView& w, Layout layout, size_t begin, size_t end,
                 uint8_t* out);
 

@@ -9,8 +9,8 @@
 namespace gemma {
 namespace {
 
-// Scale, of a row's unit of 1, and offset of the group of columns `group` of a
-// block; see Layout.
+// The scale (for a row's unit of 1) and offset of the group of columns `group`
+// of a block; see Layout.
 struct Scale {
   float scale;
   float offset;
@@ -35,7 +35,8 @@ Scale ReadScale(const LayoutTraits& traits, const uint8_t* header, size_t row,
   return {unit * s, -(offset_unit * m)};
 }
 
-// Code (col, row) of a tile, but for the bits that are elsewhere.
+// Returns code (col, row) of a tile, without the bits that lie outside the
+// block.
 int ReadCode(size_t code_bits, const uint8_t* tile, size_t col, size_t row) {
   const size_t byte = 4 * row + col % 4;
   const size_t vector = col / 4;
@@ -50,7 +51,7 @@ int ReadCode(size_t code_bits, const uint8_t* tile, size_t col, size_t row) {
   return low | (high << 4);
 }
 
-// The lower two bits of the code.
+// Returns the lower two bits of a code of kU8Split.
 int ReadRest(const uint8_t* rest, size_t col, size_t row) {
   const size_t vector = col / 4;
   const int four = rest[vector / 4 * kCodeVectorBytes + 4 * row + col % 4];

@@ -10,7 +10,7 @@
 namespace gemma {
 
 // Decodes row `row` of w into out[0..w.cols): the values that DecodeRow gives
-// for the matrix that was packed, but for the signs of zeros.
+// for the matrix before packing, except for the signs of zeros.
 void DecodePackedRow(const PackedView& w, size_t row, float* out);
 
 }  // namespace gemma

@@ -13,28 +13,30 @@
 namespace gemma {
 namespace {
 
-// Codecs of formats with blocks that can be written.
+// Codecs that can write formats with blocks.
 template <class Codec>
 concept BlockEncoder = requires {
   &Codec::Pack;
 };
 
-// Codecs of formats without blocks.
+// Codecs that can write formats without blocks.
 template <class Codec>
 concept ValueEncoder = requires {
   &Codec::Encode;
 };
 
-// A column that never was active in what importance was measured on still has
-// this much of the mean's weight.
+// Added to each column's importance, as a share of the mean, because a column
+// may never have been active while importance was measured.
 constexpr float kLeastImportance = 1e-3f;
 
 constexpr int kMaxStep = 127;
-// Of steps times units, so that no level times it becomes infinite.
+// The largest product of step and unit, so that no product with a level becomes
+// infinite.
 constexpr float kMaxScale = 0x1p121f;
 constexpr float kMaxHalf = 65504.0f;
 
-// The smallest number of the type that is not below `value`, or the largest.
+// Return the smallest number of the type that is not below `value`, or the
+// largest finite one.
 uint16_t HalfFromBelow(float value) {
   uint16_t half = FloatToHalf(std::min(value, kMaxHalf));
   if (HalfToFloat(half) < value && half < 0x7BFF) ++half;
@@ -46,7 +48,7 @@ uint16_t BF16FromBelow(float value) {
   return std::min<uint16_t>(bf16, 0x7F7F);
 }
 
-// Encodes rows of `cols` values, one after the other.
+// Encodes rows of `cols` values, one call per row.
 template <BlockEncoder Codec>
 class RowEncoder {
  public:
@@ -86,7 +88,7 @@ class RowEncoder {
  private:
   static constexpr size_t kValues = Codec::kScaleValues;
   static constexpr size_t kBlockGroups = Codec::kBlockValues / kValues;
-  // Scales are whole numbers of a unit: a block's, or a row's.
+  // Whether scales are whole numbers of a block's or a row's unit.
   static constexpr bool kHasSteps = requires { Codec::kUnitIsHalf; };
 
   Groups groups() const {
@@ -120,7 +122,8 @@ class RowEncoder {
     }
   }
 
-  // scales_ of the values, as halves, and what those are of the divided ones.
+  // Rounds the scales of the original values to halves, and updates scales_,
+  // which belong to the divided values.
   void RoundToHalves() {
     for (size_t g = 0; g < num_groups_; ++g) {
       const float scale = scales_[g] * largest_[g];
@@ -130,7 +133,8 @@ class RowEncoder {
     }
   }
 
-  // As RoundToHalves, to steps of a unit. A row's is written behind the blocks.
+  // As RoundToHalves, but rounds to steps of a unit. Writes a row's unit after
+  // the blocks.
   void RoundToSteps(uint8_t* out) {
     const size_t per_unit = Codec::kUnitIsHalf ? kBlockGroups : num_groups_;
     for (size_t first = 0; first < num_groups_; first += per_unit) {
@@ -153,7 +157,7 @@ class RowEncoder {
     ChooseSteps();
   }
 
-  // Of the steps around each scale those that leave the least error.
+  // Chooses the step with the least error among those around each scale.
   void ChooseSteps() {
     const std::vector<float> fitted = scales_;
     std::fill(least_.begin(), least_.end(), HUGE_VALF);
@@ -175,7 +179,8 @@ class RowEncoder {
   int8_t NearestStep(size_t g, float scale, int delta) const {
     if (units_[g] == 0.0f) return 0;
     constexpr float kLimit = kMaxStep;
-    // In float: what a limited unit leaves may be too large for an int.
+    // Rounds in float, because with a limited unit the step may be too large
+    // for an int.
     const float step = std::nearbyint(
         std::clamp(scale * largest_[g] / units_[g], -kLimit, kLimit));
     return static_cast<int8_t>(
@@ -208,11 +213,11 @@ class RowEncoder {
   const Levels levels_ = Codec::MakeLevels();
   size_t cols_;
   size_t num_groups_;
-  size_t stride_;  // of groups side by side; see Groups
+  size_t stride_;  // number of groups, padded; see Groups
   std::vector<float> x_, weights_;
-  // Of each group.
+  // One entry for each group.
   std::vector<float> largest_, scales_, trial_, errors_, least_, units_;
-  std::vector<uint16_t> halves_;  // scales, or units of blocks
+  std::vector<uint16_t> halves_;  // scales, units of blocks, or a row's unit
   std::vector<int8_t> steps_, trial_steps_;
   std::vector<uint8_t> codes_;    // as x_
   std::vector<uint8_t> ordered_;  // [cols]
@@ -233,7 +238,8 @@ class ValueRowEncoder {
   size_t cols_;
 };
 
-// Calls take(row, bytes) for each of rows [begin, end).
+// Encodes rows [begin, end) into take(row, bytes). Returns the first row with a
+// value that is not finite.
 template <class Encoder, class Take>
 std::optional<size_t> EncodeRows(const WeightView& w,
                                  std::span<const float> importance,
@@ -300,7 +306,7 @@ std::optional<size_t> QuantizePanels(const WeightView& w, Format format,
                                      Layout layout,
                                      std::span<const float> importance,
                                      size_t begin, size_t end, uint8_t* out) {
-  // A few panels at a time, as rows.
+  // Quantizes a few panels at a time as rows, then packs them.
   constexpr size_t kPanels = 4;
   WeightView rows = {format, 0, w.cols, nullptr};
   std::vector<uint8_t> bytes(kPanels * kPanelRows * rows.RowBytes());

@@ -1,4 +1,4 @@
-// Encodes weights: the inverse of DecodeRow, as well as the format can.
+// Encodes weights: the inverse of DecodeRow, as closely as the format allows.
 
 #ifndef GEMMA_COMPRESSION_QUANTIZE_H_
 #define GEMMA_COMPRESSION_QUANTIZE_H_
@@ -12,8 +12,8 @@
 
 namespace gemma {
 
-// Whether there is an encoder for the format. There is for floats, Q8_0, Q4_0,
-// IQ4_NL, Q6_K and our own formats.
+// Returns whether the format has an encoder: floats, Q8_0, Q4_0, IQ4_NL, Q6_K
+// and our own formats do.
 bool CanQuantize(Format format);
 
 // Whether no value is infinite or NaN.
@@ -22,20 +22,20 @@ bool AllFinite(std::span<const float> values);
 // Encodes rows [begin, end) of w in `format` (CanQuantize, w.cols a multiple of
 // its blocks) into out, the place of row `begin`.
 //
-// Scales and codes are those that leave the least sum of importance[col] *
-// (value - encoded)^2 for each group that shares a scale, of those tried;
-// values beyond a format's range become its largest. `importance`: [w.cols],
-// finite and not negative, or empty: all columns alike. The result is the same
-// for any division in ranges, and on every CPU.
+// For each group that shares a scale, chooses among the tried scales and codes
+// those with the least sum of importance[col] * (value - encoded)^2. Values
+// beyond a format's range become its largest. `importance` is [w.cols], finite
+// and not negative, or empty for equal columns. The result is the same for any
+// division into ranges, and on every CPU.
 //
-// Returns the first row that holds a value that is not finite, which ends the
-// work; else nothing.
+// Stops at the first row with a value that is not finite and returns it; else
+// returns nothing.
 std::optional<size_t> QuantizeRows(const WeightView& w, Format format,
                                    std::span<const float> importance,
                                    size_t begin, size_t end, uint8_t* out);
 
-// As QuantizeRows for the rows of panels [begin, end), packed for `layout`,
-// into `out`, the start of the packed matrix; see PackPanels.
+// As QuantizeRows for the rows of panels [begin, end), packed in `layout`, into
+// `out`, the start of the packed matrix; see PackPanels.
 std::optional<size_t> QuantizePanels(const WeightView& w, Format format,
                                      Layout layout,
                                      std::span<const float> importance,

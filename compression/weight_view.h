@@ -10,8 +10,8 @@
 
 namespace gemma {
 
-// A matrix as it lies in a file: row-major, rows of whole blocks, no alignment
-// promised. The bytes were checked to hold rows * RowBytes().
+// A matrix as stored in a file: row-major, in rows of whole blocks, at any
+// alignment. The bytes were checked to hold rows * RowBytes().
 struct WeightView {
   Format format = Format::kF32;
   size_t rows = 0;
@@ -25,7 +25,7 @@ struct WeightView {
   const uint8_t* Row(size_t row) const { return data + row * RowBytes(); }
 };
 
-// A matrix packed for the kernels: panels of kPanelRows rows, see Layout.
+// A matrix packed for the kernels, in panels of kPanelRows rows; see Layout.
 struct PackedView {
   Layout layout = Layout::kF32;
   size_t rows = 0;
@@ -37,8 +37,8 @@ struct PackedView {
   const uint8_t* Panel(size_t panel) const {
     return data + panel * PanelBytes(layout, cols);
   }
-  // What of the panel lies behind its blocks: bits of codes (see kU8Split), or
-  // the units of its rows.
+  // Returns the part of the panel after its blocks: bits of codes (see
+  // kU8Split), or the units of its rows.
   const uint8_t* Rest(size_t panel) const {
     return Panel(panel) +
            cols / TraitsOf(layout).block_cols * PanelBlockBytes(layout);
