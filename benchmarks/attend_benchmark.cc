@@ -1,4 +1,4 @@
-// Attention over caches of keys and values that do not fit into the CPU's.
+// Attention over keys and values that are larger than the CPU's caches.
 
 #include <algorithm>
 #include <cmath>
@@ -22,7 +22,7 @@ namespace {
 constexpr size_t kHeadDim = 256;
 constexpr float kQueryScale = 0.0625f;
 
-// Attention of one layer.
+// The shape of a layer's attention.
 struct AttentionShape {
   const char* name;
   size_t heads;
@@ -35,7 +35,7 @@ constexpr AttentionShape kShapes[] = {
     {"recurrentgemma_2b", 10, 1, 0.0f},
 };
 
-// The keys and values of one layer, in as many copies as caches cannot hold.
+// The keys and values of one layer, in more copies than the CPU's caches hold.
 class LayerCaches {
  public:
   LayerCaches(CacheType type, size_t kv_heads, size_t keys)
@@ -62,7 +62,7 @@ class LayerCaches {
     }
   }
 
-  // Of one copy.
+  // Returns the bytes of one copy.
   size_t bytes() const { return 2 * kv_heads_ * half_bytes_; }
 
   HeadCache Head(size_t copy, size_t kv_head) const {
@@ -74,13 +74,13 @@ class LayerCaches {
  private:
   CacheType type_;
   size_t kv_heads_, keys_;
-  size_t half_bytes_;  // of the keys, or the values, of one head
+  size_t half_bytes_;  // bytes of the keys, or the values, of one head
   size_t num_copies_;
   AlignedBuffer memory_;
 };
 
-// One call of what a layer does for the last `rows` of `keys` positions. The
-// only place here that knows Attend.
+// A layer's attention for the last `rows` of `keys` positions. Only this struct
+// uses Attend.
 struct Layer {
   Layer(const AttentionShape& shape, size_t rows, size_t keys)
       : shape(shape),
@@ -108,7 +108,8 @@ struct Layer {
             .out = {out.data() + kv_head * cols, rows, cols, stride}};
   }
 
-  // Keys are divided where heads are too few for the threads, as in the model.
+  // If the heads are too few for the threads, divides the keys, as the model
+  // does.
   void Run(const LayerCaches& caches, size_t copy) {
     Workers& workers = BenchmarkWorkers();
     const size_t spans = NumAttendSpans(Job(caches, copy, 0));
@@ -140,7 +141,7 @@ double CacheValue(CacheType type, const void* from, size_t i) {
              : BF16ToFloat(static_cast<const uint16_t*>(from)[i]);
 }
 
-// Attention of one query in double precision.
+// Computes the attention of one query in double precision.
 std::vector<double> Reference(std::span<const float> q, const HeadCache& cache,
                               double soft_cap) {
   std::vector<double> out(kHeadDim);
@@ -167,8 +168,8 @@ std::vector<double> Reference(std::span<const float> q, const HeadCache& cache,
   return out;
 }
 
-// Compares the last head of the last row. Values are below 1; float32 sums of
-// `keys` of them, and of head_dim products in a score, may be off by so much.
+// Compares the last head of the last row. Values are below 1. The tolerance
+// covers float32 sums of `keys` values, and of head_dim products in a score.
 bool Check(benchmark::State& state, const Layer& layer,
            const LayerCaches& caches) {
   const size_t last = layer.rows * layer.shape.heads - 1;
@@ -181,7 +182,7 @@ bool Check(benchmark::State& state, const Layer& layer,
                    expected, tolerance);
 }
 
-// state.range: rows, keys that each sees.
+// state.range: the rows, and the keys that each row sees.
 void BM_Attend(benchmark::State& state, CacheType type,
                const AttentionShape& shape) {
   const auto rows = static_cast<size_t>(state.range(0));
@@ -191,7 +192,7 @@ void BM_Attend(benchmark::State& state, CacheType type,
   layer.Run(caches, 0);
   if (!Check(state, layer, caches)) return;
   const double seconds = Time(state, [&](size_t i) { layer.Run(caches, i); });
-  // q.k and weight * v are a multiply-add for each value.
+  // q.k and weight * v take one multiply-add for each value.
   const double macs =
       2.0 * static_cast<double>(rows * shape.heads * keys * kHeadDim);
   Report(state, seconds, {static_cast<double>(caches.bytes()), 2 * macs});

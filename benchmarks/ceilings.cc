@@ -21,12 +21,12 @@
 #define GEMMA_BENCHMARKS_CEILINGS_ONCE
 namespace gemma {
 
-// Sums that do not wait for each other: more than the latency of a
-// multiply-add times the number per cycle, and few enough for 16 registers.
+// Independent sums: more than the latency of a multiply-add times the number
+// per cycle, and few enough for 16 registers.
 inline constexpr size_t kChains = 12;
 inline constexpr size_t kReadTaskBytes = size_t{1} << 20;
-// Places of a task that are read in turn. One alone gives on some CPUs only two
-// thirds of the speed, for it leaves the prefetching to the hardware.
+// The places of a task that are read in turn. With only one, some CPUs reach
+// two thirds of the speed, because the hardware alone prefetches.
 inline constexpr size_t kStreams = 8;
 inline constexpr size_t kPrefetchBytes = 1024;
 inline constexpr size_t kLineBytes = 64;
@@ -41,7 +41,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 const char* SimdTarget() { return hwy::TargetName(HWY_TARGET); }
 
-// The sum of kReadTaskBytes, so that every load is needed.
+// Returns the sum of kReadTaskBytes, so that the compiler keeps every load.
 uint64_t SumWords(const uint8_t* HWY_RESTRICT from) {
   const hn::CappedTag<uint64_t, kLineBytes / sizeof(uint64_t)> d;
   constexpr size_t kStreamBytes = kReadTaskBytes / kStreams;
@@ -64,8 +64,8 @@ uint64_t SumWords(const uint8_t* HWY_RESTRICT from) {
 
 size_t FloatLanes() { return hn::Lanes(hn::ScalableTag<float>()); }
 
-// kChains multiply-adds of FloatLanes() each, `steps` times. The values tend
-// to term / (1 - factor): neither infinite nor subnormal.
+// Runs kChains multiply-adds of FloatLanes() each, `steps` times. The values
+// tend to term / (1 - factor), so they stay finite and normal.
 float MultiplyAdd(size_t steps, float factor, float term) {
   const hn::ScalableTag<float> df;
   const auto factors = hn::Set(df, factor);
@@ -98,11 +98,12 @@ HWY_EXPORT(MultiplyAdd);
 
 constexpr int kRuns = 5;
 constexpr size_t kFmaSteps = size_t{1} << 21;
-// Tasks of a thread, so that one that is slow for a while gets fewer.
+// The tasks of a thread: several, so that a thread that is slow for a while
+// gets fewer.
 constexpr size_t kFmaTasks = 8;
 
-// The time of the fastest run, in seconds. The first one, in which the CPU
-// finds its clock rate, does not count.
+// Returns the time of the fastest run, in seconds. The first run, in which the
+// CPU finds its clock rate, does not count.
 template <class Run>
 double Fastest(Run run) {
   double fastest = 0;
@@ -122,7 +123,7 @@ double ReadBytesPerSecond(Workers& workers, size_t bytes) {
     Fail(absl::StrFormat("no memory for a buffer of %d bytes", bytes));
   }
   const size_t tasks = bytes / kReadTaskBytes;
-  // Until they are written to, all pages may be the same one.
+  // Writes every page, because unwritten pages may all be the same one.
   workers.ForEach(tasks, [&](size_t task, size_t) {
     std::memset(buffer.data() + task * kReadTaskBytes, 1, kReadTaskBytes);
   });
@@ -135,7 +136,7 @@ double ReadBytesPerSecond(Workers& workers, size_t bytes) {
   });
   const uint64_t expected = kReadTaskBytes / 8 * 0x0101010101010101;
   if (std::ranges::any_of(sums, [&](uint64_t s) { return s != expected; })) {
-    Fail("memory was read wrongly");
+    Fail("reading memory gave a wrong sum");
   }
   return static_cast<double>(tasks * kReadTaskBytes) / seconds;
 }

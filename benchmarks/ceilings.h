@@ -1,4 +1,4 @@
-// What this machine can do at best, to hold the speed of operations against.
+// The best speeds of this machine, to compare the speed of operations with.
 
 #ifndef GEMMA_BENCHMARKS_CEILINGS_H_
 #define GEMMA_BENCHMARKS_CEILINGS_H_
@@ -10,10 +10,10 @@
 
 namespace gemma {
 
-// Measured with all the threads of one Workers at once, the best of five runs.
+// The best of five runs with all the threads of one Workers.
 struct Ceilings {
   size_t threads = 0;
-  std::string simd_target;           // of Highway, for example "AVX3_SPR"
+  std::string simd_target;           // Highway's name, for example "AVX3_SPR"
   size_t read_bytes = 0;             // read per run, far more than caches hold
   double read_bytes_per_second = 0;  // of memory
   double fma_flops_per_second = 0;   // float32; one multiply-add is two
@@ -22,10 +22,10 @@ struct Ceilings {
 // Takes about two seconds and `read_bytes` of memory.
 Ceilings MeasureCeilings(Workers& workers, size_t read_bytes = size_t{1} << 30);
 
-// For people, on one line.
+// Returns the ceilings for people, on one line.
 std::string ToText(const Ceilings& ceilings);
 
-// A JSON object with the names of the fields.
+// Returns a JSON object with the names of the fields.
 std::string ToJson(const Ceilings& ceilings);
 
 }  // namespace gemma

@@ -1,4 +1,4 @@
-// What this machine can do at best: read from memory and multiply-add.
+// The best speeds of this machine: memory reads and multiply-adds.
 
 #include <cstdio>
 #include <string>

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Measures what several policies cost beside each alone: `gemma classify` on texts of several lengths.
+"""Measures the time of several policies together and of each alone: `gemma classify` on texts of several lengths.
 
-MODEL is a Gemma 2 with any weights (tools/reference/random_weights.py gemma2-2b writes one): time does not depend on
-what they say. Adds one measurement of each test to OUTPUT/classify.json, in random order, as often as it is called;
-prints the shortest of all, which the rest of the machine disturbed least, and plots them.
+MODEL is a Gemma 2 with any weights (tools/reference/random_weights.py gemma2-2b writes one): their values do not change
+the time. Each call adds one measurement of each test to OUTPUT/classify.json, in random order, prints the shortest of
+all calls, which other load disturbed least, and plots them.
 
   classify.py gemma2-2b-q4_0.gguf -t 2
 
-What it needs of our own: cmake --build build/release --target gemma_command
+Needs our command: cmake --build build/release --target gemma_command
 """
 import argparse
 import json
@@ -32,7 +32,7 @@ SETS = [[policy] for policy in POLICIES] + [POLICIES[:count] for count in range(
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", metavar="MODEL", type=pathlib.Path)
-    parser.add_argument("-t", "--threads", type=int, default=2, metavar="N", help="(default 2)")
+    parser.add_argument("-t", "--threads", type=int, default=2, metavar="N", help="threads (default 2)")
     parser.add_argument("--lengths", type=lambda text: [int(part) for part in text.split(",")],
                         default=[30, 100, 300, 1000], metavar="N[,N...]",
                         help="tokens of the texts (default 30,100,300,1000)")
@@ -48,9 +48,9 @@ def tokens_of(arguments, text):
 
 
 def text_of(arguments, length):
-    """The first words of a text that have so many tokens."""
+    """Returns the first words of the text, `length` tokens long."""
     words = TEXT.read_text(encoding="utf-8").split()
-    least, most = 0, length  # a word has a token or more
+    least, most = 0, length  # a word has at least one token
     while len(words) < most:
         words += words
     while most - least > 1:
@@ -70,7 +70,7 @@ def measure(arguments, text, policies):
 
 
 def add_measurements(arguments, results):
-    """One of each test."""
+    """Measures each test once."""
     texts = {length: text_of(arguments, length) for length in arguments.lengths}
     tests = [(length, policies) for length in arguments.lengths for policies in SETS]
     random.shuffle(tests)
@@ -84,7 +84,7 @@ def add_measurements(arguments, results):
 
 
 def summary(results):
-    """For each length: the mean of the policies alone, and together the seconds and tokens over that mean."""
+    """Returns for each length the mean of single policies, and for several the seconds and tokens over that mean."""
     lengths = sorted({entry["length"] for entry in results["tests"].values()})
 
     def of(length, policies):
@@ -110,7 +110,7 @@ def main():
     results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {
         "model": arguments.model.name, "threads": arguments.threads, "machine": machine.describe(), "tests": {}}
     if (results["model"], results["threads"]) != (arguments.model.name, arguments.threads):
-        raise EngineError(f"{file} has other measurements; give another --output")
+        raise EngineError(f"{file} has measurements of another model or thread count; choose a different --output")
     add_measurements(arguments, results)
     results["summary"] = summary(results)
     file.write_text(json.dumps(results, indent=1), encoding="utf-8")

@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kMaxThreads = 1024;
 
 void Erase(int begin, int count, int* argc, char** argv) {
-  // The null pointer at the end moves too.
+  // The null pointer at the end moves, too.
   std::copy(argv + begin + count, argv + *argc + 1, argv + begin);
   *argc -= count;
 }
@@ -39,7 +39,7 @@ size_t TakeThreads(int* argc, char** argv) {
       Erase(i, 1, argc, argv);
       return ParseThreads(argument);
     }
-    if (!argument.empty()) continue;  // --threads_something
+    if (!argument.empty()) continue;  // such as --threads_something
     const std::string_view value = i + 1 < *argc ? argv[i + 1] : "";
     Erase(i, i + 1 < *argc ? 2 : 1, argc, argv);
     return ParseThreads(value);

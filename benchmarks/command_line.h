@@ -1,4 +1,4 @@
-// The options that benchmarks have besides Google Benchmark's, and their end.
+// The options of benchmarks besides Google Benchmark's, and their errors.
 
 #ifndef GEMMA_BENCHMARKS_COMMAND_LINE_H_
 #define GEMMA_BENCHMARKS_COMMAND_LINE_H_
@@ -9,15 +9,16 @@
 
 namespace gemma {
 
-// Takes "--threads N" or "--threads=N" out of the arguments. Returns N; without
-// the option the number of CPUs; after a message 0 if N is no number of
-// threads.
+// Takes "--threads N" or "--threads=N" out of the arguments and returns N, or
+// the number of CPUs without the option. If N is not a valid number of threads,
+// prints a message and returns 0.
 size_t TakeThreads(int* argc, char** argv);
 
-// Ends the process with exit code 1 after a message.
+// Prints a message and ends the process with exit code 1.
 [[noreturn]] void Fail(const std::string& message);
 
-// Takes a flag such as "--json" out; returns whether it was there.
+// Takes a flag such as "--json" out of the arguments. Returns whether it was
+// there.
 bool TakeFlag(std::string_view flag, int* argc, char** argv);
 
 }  // namespace gemma

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Compares the speed of `gemma` with other engines on the same files, on this machine.
 
-GGUF files are run by llama.cpp too, Hugging Face directories by transformers (--transformers). Engines take turns, a
-process for each measurement, so that what else the machine does hits all alike; a ratio is of two neighbours. Writes
+llama.cpp also runs GGUF files, and transformers runs Hugging Face directories (--transformers). Engines take turns,
+with a process for each measurement, so that other load hits all alike; ratios compare neighbouring runs. Writes
 OUTPUT/results.json (everything), OUTPUT/results.md (tables) and a plot for each model; prints the tables.
 
   compare.py gemma-3-270m.gguf                            prefill 512 and decode 64 at depths 0, 4000 and 16000
   compare.py A.gguf B.gguf --depths 0 -r 3                short
   compare.py recurrentgemma-2b --transformers --depths 0  a directory
 
-The first run builds llama.cpp from source (10 minutes on 2 cores) in ~/.cache/gemma/compare-venv. `gemma` and
-ceilings_benchmark must have been built: cmake --build build/release --target gemma_command ceilings_benchmark
+The first run builds llama.cpp from source (10 minutes on 2 cores) in ~/.cache/gemma/compare-venv. Needs `gemma` and
+ceilings_benchmark: cmake --build build/release --target gemma_command ceilings_benchmark
 """
 import argparse
 import json
@@ -28,7 +28,7 @@ PROMPT = "The capital of France"  # five tokens with BOS
 
 
 def numbers(text):
-    """A list such as "0,4000,16000"."""
+    """Parses a list such as "0,4000,16000"."""
     values = [int(part) for part in text.split(",")]
     if min(values) < 0:
         raise ValueError
@@ -45,35 +45,35 @@ def positive(text):
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="a GGUF file or a Hugging Face directory")
-    parser.add_argument("-t", "--threads", type=positive, default=2, metavar="N", help="of every engine (default 2)")
-    parser.add_argument("-r", "--repetitions", type=positive, default=5, metavar="N", help="of each test (default 5)")
-    parser.add_argument("--prefill", type=int, default=512, metavar="N", help="tokens read at once; 0: no such test")
-    parser.add_argument("--decode", type=int, default=64, metavar="N", help="tokens, one by one; 0: no such test")
+    parser.add_argument("-t", "--threads", type=positive, default=2, metavar="N", help="threads per engine (default 2)")
+    parser.add_argument("-r", "--repetitions", type=positive, default=5, metavar="N", help="runs per test (default 5)")
+    parser.add_argument("--prefill", type=int, default=512, metavar="N", help="tokens read at once; 0: skip this test")
+    parser.add_argument("--decode", type=int, default=64, metavar="N", help="tokens one by one; 0: skip this test")
     parser.add_argument("--depths", type=numbers, default=[0, 4000, 16000], metavar="N,...",
-                        help="tokens before them, whose time does not count (default 0,4000,16000); depths beyond a "
+                        help="earlier tokens, whose time does not count (default 0,4000,16000); depths beyond a "
                              "model's context are left out")
     parser.add_argument("--batch", type=numbers, default=[1], metavar="N,...",
                         help="sequences that decode together, at the first depth (default 1)")
     parser.add_argument("--no-first-token", action="store_true", help="do not time process starts")
-    parser.add_argument("--no-llama-cpp", action="store_true", help="only our own engine, and transformers if wanted")
+    parser.add_argument("--no-llama-cpp", action="store_true", help="leave llama.cpp out")
     parser.add_argument("--transformers", action="store_true", help="run directories with transformers too")
     parser.add_argument("--transformers-python", type=pathlib.Path, metavar="PYTHON",
-                        help="a Python that has torch and transformers; else they are installed")
+                        help="a Python with torch and transformers; without it they are installed")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16",
-                        help="what transformers computes in (default bfloat16)")
+                        help="the type in which transformers computes (default bfloat16)")
     parser.add_argument("--build", type=pathlib.Path, default=BUILD, metavar="DIR",
                         help="where gemma and benchmarks/ceilings_benchmark are (default build/release)")
     parser.add_argument("--output", type=pathlib.Path, default=BUILD.parent / "compare", metavar="DIR",
                         help="where results go (default build/compare)")
-    parser.add_argument("--setup", action="store_true", help="only make the Python environment")
+    parser.add_argument("--setup", action="store_true", help="only set up the Python environment")
     arguments = parser.parse_args()
     if not arguments.models and not arguments.setup:
-        parser.error("a MODEL is needed")
+        parser.error("MODEL is missing")
     return arguments
 
 
 def tests_for(arguments, description):
-    """The tests that fit into the model's context."""
+    """Returns the tests that fit into the model's context."""
     tests = []
     for depth in arguments.depths:
         if arguments.prefill:
@@ -89,7 +89,7 @@ def tests_for(arguments, description):
 
 
 def take_turns(engines, repetitions, name, measure):
-    """measure(engine) for each engine in turn: {engine's name: its measurements, or what went wrong}."""
+    """Calls measure(engine) for each engine in turn. Returns {engine's name: its measurements, or the error}."""
     results = {engine.name: {"samples": []} for engine in engines}
     for repetition in range(repetitions):
         for engine in engines:
@@ -116,7 +116,7 @@ def read_into_page_cache(model):
 
 
 def compare_model(arguments, engines, path):
-    """All measurements of one model."""
+    """Makes all measurements of one model."""
     print(path, file=sys.stderr)
     model = pathlib.Path(path)
     read_into_page_cache(model)

@@ -2,14 +2,14 @@
 """Measures texts embedded per second by length: gemma embed beside transformers and llama.cpp, on this machine.
 
 MODEL is EmbeddingGemma as a directory, GGUF the same as a file; random weights will do
-(tools/reference/random_weights.py embeddinggemma-300m). Texts are of common words. Each engine embeds them one by one and
-as many together as it likes best; tokenizing counts, loading does not. Writes OUTPUT/embed.json and the plot, and prints
-a table.
+(tools/reference/random_weights.py embeddinggemma-300m). Texts consist of common words. Each engine embeds them one by
+one, and in the batches that suit it best; the time includes tokenizing, but not loading. Writes OUTPUT/embed.json and
+the plot, and prints a table.
 
   embed.py embeddinggemma-300m/ embeddinggemma-300m-q8_0.gguf
   embed.py MODEL GGUF --engines gemma,transformers --lengths 16,512 --tokens 2048
 
-The first run installs what the others need in ~/.cache/gemma/compare-venv. What it needs of our own:
+The first run installs the other engines in ~/.cache/gemma/compare-venv. Needs our command:
 cmake --build build/release --target gemma_command
 """
 import argparse
@@ -28,7 +28,7 @@ BUILD = HERE.parent / "build" / "release"
 CHILD = HERE / "comparison" / "embed_child.py"
 WORDS = ("the of and to in is that it for was on as with be at by this have from or not you but which are model user one "
          "had all what when there can who will more if out so up no time").split()
-# Of padded texts together; transformers on two cores is no faster with more.
+# Tokens of padded texts in a batch. transformers gains nothing from more on two cores.
 BATCH_TOKENS = 4096
 
 
@@ -37,7 +37,7 @@ class EmbedError(Exception):
 
 
 def write_texts(path, length, count):
-    """Lines of `length` tokens, BOS and EOS included."""
+    """Writes lines of `length` tokens, including BOS and EOS."""
     choose = random.Random(length)
     path.write_text("".join(" ".join(choose.choices(WORDS, k=length - 2)) + "\n" for _ in range(count)), encoding="utf-8")
 
@@ -54,7 +54,7 @@ class Gemma:
         self.command = [build / "gemma", "embed", model, "-v", "--threads", threads]
 
     def seconds(self, texts, together):
-        # A chunk of one token holds one text.
+        # A chunk of one token holds only one text.
         chunk = [] if together else ["--chunk", 1]
         with tempfile.NamedTemporaryFile(suffix=".npy") as vectors:
             done = run([*self.command, *chunk, "--file", texts, "--output", vectors.name])
@@ -74,7 +74,7 @@ class Other:
 
 
 def engines(arguments):
-    """Name -> engine."""
+    """Returns the engines by name."""
     found = {}
     threads = arguments.threads
     if "gemma" in arguments.engines:
@@ -114,21 +114,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", metavar="MODEL", type=pathlib.Path, help="a directory")
     parser.add_argument("gguf", metavar="GGUF", type=pathlib.Path, help="a file")
-    parser.add_argument("-t", "--threads", type=int, default=2, metavar="N", help="of every engine (default 2)")
-    parser.add_argument("-r", "--repetitions", type=int, default=1, metavar="N", help="of which the fastest counts")
+    parser.add_argument("-t", "--threads", type=int, default=2, metavar="N", help="threads of every engine (default 2)")
+    parser.add_argument("-r", "--repetitions", type=int, default=1, metavar="N", help="runs; the fastest counts")
     parser.add_argument("--engines", type=lambda text: text.split(","), default=["gemma", "transformers", "llama.cpp"])
     parser.add_argument("--lengths", type=numbers, default=[16, 64, 256, 1024], help="tokens of a text")
-    parser.add_argument("--tokens", type=int, default=4096, help="about so many in a measurement")
-    parser.add_argument("--least", type=int, default=4, help="texts in a measurement")
-    parser.add_argument("--python", type=pathlib.Path, help="one that has torch and transformers")
+    parser.add_argument("--tokens", type=int, default=4096, help="about how many tokens a measurement has")
+    parser.add_argument("--least", type=int, default=4, help="fewest texts in a measurement")
+    parser.add_argument("--python", type=pathlib.Path, help="a Python with torch and transformers")
     parser.add_argument("--build", type=pathlib.Path, default=BUILD, metavar="DIR", help="where gemma is")
     parser.add_argument("--output", type=pathlib.Path, default=BUILD.parent / "embed", metavar="DIR")
-    parser.add_argument("--plot", type=pathlib.Path, metavar="FILE.png", help="draw there, what OUTPUT already has too")
+    parser.add_argument("--plot", type=pathlib.Path, metavar="FILE.png", help="plot all results in OUTPUT")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     results = arguments.output / "embed.json"
     rows = measure(arguments)
-    if results.exists():  # what was not measured now
+    if results.exists():  # keeps earlier measurements of other tests
         done = {(row["engine"], row["tokens"]) for row in rows}
         rows += [row for row in json.loads(results.read_text())["rows"] if (row["engine"], row["tokens"]) not in done]
     results.write_text(json.dumps(dict(cpu=machine.describe()["cpu"], threads=arguments.threads, rows=rows), indent=1) + "\n")

@@ -1,6 +1,6 @@
-// What a grammar costs per token, beside the model: which tokens may come next
-// is found, some are tried, one is chosen. The vocabulary is that of the model
-// which $GEMMA_TEST_MODEL names.
+// The time of a grammar per token, without the model: finding the allowed
+// tokens, testing some, and choosing one. $GEMMA_TEST_MODEL names the model
+// whose vocabulary is used.
 
 #include <benchmark/benchmark.h>
 
@@ -59,19 +59,21 @@ void BM_TokenTrie(benchmark::State& state) {
 }
 BENCHMARK(BM_TokenTrie)->Unit(benchmark::kMillisecond);
 
-// An answer of kAnswer's tokens. `candidates`: how many others are tried at
-// each; 0: all are asked for.
+// Produces an answer of kAnswer's tokens. `candidates` is the number of other
+// tokens tested at each; 0: asks for all allowed tokens.
 void BM_Answer(benchmark::State& state) {
   const Tokenizer* tokenizer = LoadedTokenizer(state);
   if (tokenizer == nullptr) return;
   const auto grammar = Grammar::FromJsonSchema(kSchema);
   const auto tokens = tokenizer->Encode(kAnswer);
-  if (!grammar.ok() || !tokens.ok()) return state.SkipWithError("no answer");
+  if (!grammar.ok() || !tokens.ok())
+    return state.SkipWithError("the grammar or the answer is invalid");
   const auto candidates = static_cast<TokenId>(state.range(0));
   for (auto _ : state) {
     AllowedTokens allowed(grammar->impl().bytes, tokenizer->impl().trie(), {});
     for (const TokenId token : *tokens) {
-      if (!allowed.Contains(token)) return state.SkipWithError("not allowed");
+      if (!allowed.Contains(token))
+        return state.SkipWithError("the grammar does not allow the answer");
       if (candidates == 0) {
         benchmark::DoNotOptimize(allowed.All());
       } else if (allowed.Few() == nullptr) {

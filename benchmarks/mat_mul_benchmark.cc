@@ -41,14 +41,15 @@ constexpr MatrixShape kHeads[] = {
 constexpr MatrixShape kRecurrentGate = {"recurrentgemma_2b", 256, 256};
 constexpr size_t kRecurrentGates = 10;
 
-// A float32 matrix of a vocabulary takes 5 GB here, and no model has one.
+// Leaves out float32 matrices of a vocabulary: they take 5 GB here, and no
+// model has one.
 constexpr size_t kMaxHeadBits = 16;
 
-// Sums of `cols` products are off by at most cols * 2^-24 times the sum of the
-// products' magnitudes, in whatever order they are added; twice that leaves
-// room for scales applied to sums. Where activations are rounded, each is off
-// by at most 1/254 of the largest of its block, here about three times the
-// mean, or both factors by 2^-9.
+// Returns the largest error of a product. Sums of `cols` products are off by at
+// most cols * 2^-24 times the sum of the products' magnitudes, in any order;
+// twice that leaves room for scales applied to sums. Rounding to int8 changes
+// an activation by at most 1/254 of the largest of its block, here about three
+// times the mean; rounding to bfloat16 changes both factors by 2^-9.
 double Tolerance(const WeightView& w) {
   const Layout layout = LayoutOf(w.format);
   const bool rounds =
@@ -60,7 +61,7 @@ MatMulContext NewContext(size_t rows, size_t cols) {
   return MatMulContext(Arithmetic::kFastest, rows, cols, BenchmarkWorkers());
 }
 
-// Row `row` of the weights times x in double precision.
+// The product of row `row` of the weights and x in double precision.
 struct Dot {
   Dot(const WeightView& w, size_t row, std::span<const float> x) {
     std::vector<float> values(w.cols);
@@ -76,7 +77,7 @@ struct Dot {
   double magnitude = 0;
 };
 
-// Some of the rows, the first and the last among them.
+// Returns some of the rows, including the first and the last.
 std::vector<size_t> Sample(size_t rows) {
   constexpr size_t kSamples = 33;
   std::vector<size_t> sample;
@@ -146,9 +147,9 @@ double Gelu(double z) {
          (1 + std::tanh(std::sqrt(2 / M_PI) * (z + 0.044715 * z * z * z)));
 }
 
-// Compares a sample of y = gelu(x w^T) * (x w^T): gate and up are copies of one
-// matrix. As gelu's slope is below 1.13, an error d in the product z makes at
-// most (1.13 |z| + |gelu(z)|) d, and d^2.
+// Compares a sample of y = gelu(x w^T) * (x w^T), where gate and up are copies
+// of one matrix. gelu's slope is below 1.13, so an error d in the product z
+// changes the result by at most (1.13 |z| + |gelu(z)|) d, and d^2.
 bool CheckGatedProduct(benchmark::State& state, const WeightView& w,
                        const Activations& a) {
   std::vector<float> actual;
@@ -192,7 +193,7 @@ void BM_GatedMatMul(benchmark::State& state, Format format,
   Report(state, Time(state, run), work);
 }
 
-// One of the gates of a recurrent layer: a block a head, each on one thread.
+// One gate of a recurrent layer: a block for each head, each on one thread.
 // state.range(0): rows of activations.
 void BM_RecurrentGate(benchmark::State& state) {
   const auto rows = static_cast<size_t>(state.range(0));
@@ -219,7 +220,7 @@ void BM_RecurrentGate(benchmark::State& state) {
   Report(state, Time(state, run), work);
 }
 
-// Rows at random of a table far larger than caches.
+// Reads random rows of a table far larger than caches.
 void BM_Embed(benchmark::State& state, Format format,
               const MatrixShape& shape) {
   constexpr float kScale = 1.5f;
@@ -243,7 +244,7 @@ std::string Name(std::string_view op, Format format, const MatrixShape& shape) {
   return absl::StrCat(op, "/", FormatName(format), "/", shape.name);
 }
 
-// Registers `function` for each of the shapes that the format can have.
+// Registers `function` for each shape that the format allows.
 template <class Function>
 void Add(std::string_view op, Function function, Format format,
          std::span<const MatrixShape> shapes,

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Measures what each format of weights costs: bits, quality and speed, ours beside llama.cpp's, on this machine.
+"""Measures bits, quality and speed of each format of weights, ours and llama.cpp's, on this machine.
 
-MODEL is a GGUF file. Its weights as bfloat16 are the reference, of which `gemma quantize` and llama.cpp make one file
-for each format. `gemma compare` tells how far each is from the reference on a text that no calibration used; `gemma
-bench` and llama.cpp read and write with it. Writes OUTPUT/quality.json (everything), OUTPUT/quality.md and the plot;
-prints the tables. A format that fails is told in them, and then the exit code is 1.
+MODEL is a GGUF file. Its weights as bfloat16 are the reference, from which `gemma quantize` and llama.cpp make one file
+for each format. `gemma compare` measures how far each is from the reference on a text that no calibration used; `gemma
+bench` and llama.cpp measure its speed. Writes OUTPUT/quality.json (everything), OUTPUT/quality.md and the plot; prints
+the tables. They list formats that fail; then the exit code is 1.
 
   quality.py "$(tools/fetch_model.sh)"                    all formats: an hour
   quality.py MODEL.gguf --only 'q4|Q4_0' --no-speed       some
-  quality.py MODEL.gguf --no-speed --keep                 while others use the machine, and then, while none does,
-  quality.py MODEL.gguf --speed-only --keep -r 1          once more for each repetition
+  quality.py MODEL.gguf --no-speed --keep                 on a busy machine, and then, on an idle one,
+  quality.py MODEL.gguf --speed-only --keep -r 1          once for each repetition
 
 The first run builds llama.cpp from source (10 minutes on 2 cores) in ~/.cache/gemma/compare-venv, and fetches the texts
-with apt. What it needs of our own: cmake --build build/release --target gemma_command quantize_benchmark
+with apt. Needs our programs: cmake --build build/release --target gemma_command quantize_benchmark
 """
 import argparse
 import concurrent.futures
@@ -32,22 +32,22 @@ from comparison.formats import Makers, all_formats
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = HERE.parent / "build" / "release"
 PREFILL, DECODE = Test(prompt=512), Test(generated=64)
-BESIDE = "q4"  # the title of the file that runs before each other one; if it is not there, the first
+BESIDE = "q4"  # the title of the file that runs before each other file; without it, the first file does
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", metavar="MODEL", type=pathlib.Path, help="a GGUF file")
-    parser.add_argument("-t", "--threads", type=int, default=2, metavar="N", help="of every engine (default 2)")
-    parser.add_argument("-r", "--repetitions", type=int, default=9, metavar="N", help="of each speed (default 9)")
+    parser.add_argument("-t", "--threads", type=int, default=2, metavar="N", help="threads of every engine (default 2)")
+    parser.add_argument("-r", "--repetitions", type=int, default=9, metavar="N", help="runs per speed (default 9)")
     parser.add_argument("--only", type=re.compile, default=re.compile(""), metavar="REGEX",
-                        help="formats whose title, such as 'llama.cpp Q4_0 pure + importance', has a match")
-    parser.add_argument("--text", type=pathlib.Path, metavar="FILE", help="predict this one instead")
+                        help="only formats whose title matches, such as 'llama.cpp Q4_0 pure + importance'")
+    parser.add_argument("--text", type=pathlib.Path, metavar="FILE", help="predict this text instead")
     speed = parser.add_mutually_exclusive_group()
-    speed.add_argument("--no-speed", action="store_true", help="quality only")
+    speed.add_argument("--no-speed", action="store_true", help="measure only quality")
     speed.add_argument("--speed-only", action="store_true",
                        help="add speeds to OUTPUT/quality.json, with the files that --keep kept")
-    parser.add_argument("--no-synthetic", action="store_true", help="no random matrices")
+    parser.add_argument("--no-synthetic", action="store_true", help="leave random matrices out")
     parser.add_argument("--keep", action="store_true", help="keep the files of the formats, in OUTPUT/models")
     parser.add_argument("--build", type=pathlib.Path, default=BUILD, metavar="DIR",
                         help="where gemma and benchmarks/quantize_benchmark are (default build/release)")
@@ -66,7 +66,7 @@ def note(text):
 
 
 class Quality:
-    """What `gemma` says of files, beside the reference."""
+    """Measures files with `gemma` and compares them with the reference."""
 
     def __init__(self, gemma, text):
         self._gemma = gemma
@@ -76,7 +76,7 @@ class Quality:
         return json.loads(run([self._gemma, "inspect", file, "-o", "json"], f"gemma inspect {file}"))
 
     def compare(self, reference, file, activations):
-        """Caches are float32, so that only the weights, and the activations if they are int8, differ.
+        """Uses float32 caches, so that only the weights, and the activations if they are int8, differ.
 
         The result is the same for any number of threads; files are compared side by side instead.
         """
@@ -86,7 +86,7 @@ class Quality:
         return json.loads(run(command, f"gemma compare {file}"))
 
     def measure(self, source, reference, file):
-        """`source`: what inspect says of the file that the reference was made of."""
+        """`source` is the output of inspect for the file from which the reference was made."""
         about = self.inspect(file)
         return {"bytes": file.stat().st_size, "bits": 8 * about["weight_bytes"] / about["parameters"],
                 "same_grid": same_grid(source, about),
@@ -94,7 +94,7 @@ class Quality:
 
 
 def same_grid(source, about):
-    """The share of weights that stand on the grid on which the source's already stood."""
+    """Returns the share of weights whose type is also their type in the source."""
     types = {tensor["name"]: tensor["type"] for tensor in source["tensors"] if len(tensor["shape"]) > 1}
     total = same = 0
     for tensor in about["tensors"]:
@@ -107,7 +107,7 @@ def same_grid(source, about):
 
 
 def make_rows(arguments, makers, reference):
-    """Files of the formats; those of the same bytes are one row."""
+    """Makes the files of the formats. Files with the same bytes share one row."""
     rows, digests = [], {}
     for wanted in all_formats():
         title = f"{wanted.maker} {wanted.title}"
@@ -132,7 +132,7 @@ def make_rows(arguments, makers, reference):
 
 
 def measure_quality(arguments, quality, reference, rows):
-    """As many files at once as there are threads. Each file's results go into its row."""
+    """Measures as many files at once as there are threads. Each file's results go into its row."""
     source = quality.inspect(arguments.model)
 
     def measure(row):
@@ -150,13 +150,13 @@ def measure_quality(arguments, quality, reference, rows):
 
 
 def digest_of(file):
-    """Of all bytes: llama.cpp's pure files are those of the usual mix, where no tensor has a choice."""
+    """Hashes all bytes. Where no tensor has a choice, llama.cpp's pure file equals that of the usual mix."""
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def measure_speeds(arguments, results):
-    """Engines and files take turns, each time in another order, and each after one file that all are compared with."""
+    """Measures engines and files in turn, in a new order each time, and the file for comparison before each of them."""
     ours = Gemma(arguments.build / "gemma", arguments.threads)
     theirs = LlamaCpp(environment.python("llama-cpp"), arguments.threads)
     measurable = [row for row in results["rows"] if "error" not in row]
@@ -181,7 +181,7 @@ def measure_speeds(arguments, results):
 
 
 def measure_synthetic(arguments):
-    """{distribution: {maker: {type: bits and error}}} of random matrices."""
+    """Returns {distribution: {maker: {type: bits and error}}} for random matrices."""
     python = environment.python("gguf")
     found = json.loads(run([python, HERE / "comparison" / "synthetic.py", arguments.output], "synthetic.py"))
     program = arguments.build / "benchmarks" / "quantize_benchmark"

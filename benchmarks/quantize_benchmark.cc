@@ -1,4 +1,4 @@
-// What each format loses of given weights, and how long encoding takes.
+// The error of each format on given weights, and the time to encode them.
 
 #include <algorithm>
 #include <chrono>
@@ -62,7 +62,7 @@ std::vector<uint8_t> Encode(const WeightView& weights, Format format,
   return encoded;
 }
 
-// Relative to the weights.
+// Returns the root mean square error relative to that of the weights.
 double Error(absl::Span<const float> weights, const WeightView& encoded) {
   std::vector<float> row(encoded.cols);
   double lost = 0;
@@ -78,7 +78,7 @@ double Error(absl::Span<const float> weights, const WeightView& encoded) {
   return std::sqrt(lost / power);
 }
 
-// The format's entry.
+// Returns the format's JSON entry.
 std::string Measure(absl::Span<const float> weights, const WeightView& view,
                     Format format, Workers& workers) {
   WeightView encoded = {format, view.rows, view.cols, nullptr};

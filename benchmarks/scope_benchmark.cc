@@ -1,5 +1,5 @@
-// What a sparse autoencoder costs a model that decodes: tokens with and without
-// it in turn, so that what else the machine does costs them alike.
+// The cost of a sparse autoencoder while a model decodes. Tokens with and
+// without it take turns, so that other load on the machine slows both alike.
 
 #include <algorithm>
 #include <chrono>
@@ -44,7 +44,7 @@ double Median(std::vector<double> values) {
   return *middle;
 }
 
-// Tokens that differ, as text's do.
+// Returns tokens that differ, like those of a text.
 TokenId TokenAt(size_t i) { return static_cast<TokenId>(100 + 7 * i % 1000); }
 
 double TimeToken(Session& session, TokenId token) {
@@ -84,7 +84,7 @@ void Run(const std::string& model_path, const std::string& path,
         const FeatureSite& wanted = autoencoder.site();
         if (site.point != wanted.input || site.layer != wanted.layer) return;
         if (x.size() % autoencoder.input_dim() != 0) {
-          Fail("the autoencoder is not one for this model");
+          Fail("the autoencoder does not fit this model");
         }
         active += ValueOrFail(autoencoder.impl().Encode(
             x, /*top_k=*/0, *model.impl().workers))[0]

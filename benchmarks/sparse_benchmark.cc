@@ -21,10 +21,10 @@ constexpr MatrixShape kAutoencoders[] = {
 };
 constexpr Format kFormats[] = {Format::kF32, Format::kBF16, Format::kQ8_0};
 
-// Of 16,384 features about so many are active, as in what is published.
+// About this many of 16,384 features are active in published autoencoders.
 constexpr size_t kActive = 80;
 
-// A job whose thresholds leave that share of what the first row gives.
+// A job whose thresholds let this share of the first row's values pass.
 class Encoder {
  public:
   Encoder(const WeightCopies& weights, size_t rows)
@@ -55,7 +55,7 @@ class Encoder {
                  BenchmarkWorkers());
   }
 
-  // Of the first row, which must be those of the products.
+  // Compares the values found for the first row with the products.
   bool Check(benchmark::State& state) const {
     std::vector<float> found(products_.size()), expected(products_.size());
     for (const SparseValue& active : out_[0]) {
@@ -90,7 +90,7 @@ void BM_EncodeSparse(benchmark::State& state, Format format,
           2.0 * static_cast<double>(rows * shape.rows * shape.cols)});
 }
 
-// As many rows of a decoder as a token has features, at random.
+// Adds as many random rows of a decoder as a token has features.
 void BM_AddRows(benchmark::State& state, Format format,
                 const MatrixShape& shape) {
   const WeightCopies& weights = GetWeights(format, shape.rows, shape.cols);

@@ -85,7 +85,7 @@ bool CheckNear(benchmark::State& state, std::span<const float> actual,
                std::span<const double> expected,
                std::span<const double> tolerance) {
   for (size_t i = 0; i < expected.size(); ++i) {
-    // Written so that a NaN is wrong.
+    // A NaN fails this comparison, so it counts as wrong.
     if (std::abs(actual[i] - expected[i]) <= tolerance[i]) continue;
     const std::string message =
         absl::StrFormat("wrong result: value %d is %g, expected %g +- %g", i,

@@ -1,4 +1,4 @@
-// What the benchmarks of operations share: threads, ceilings, checks, results.
+// Threads, ceilings, checks and results for the benchmarks of operations.
 
 #ifndef GEMMA_BENCHMARKS_SUPPORT_H_
 #define GEMMA_BENCHMARKS_SUPPORT_H_
@@ -15,33 +15,36 @@
 
 namespace gemma {
 
-// Runs what `add_benchmarks` registers, with the options of Google Benchmark
-// and --threads. Measures the machine's ceilings first and prints them. Returns
-// the exit code: 1 also if an operation gave a wrong result.
+// Runs the benchmarks that `add_benchmarks` registers, with the options of
+// Google Benchmark and --threads. Measures the machine's ceilings first and
+// prints them. Returns the exit code, which is 1 if an operation gave a wrong
+// result.
 int RunBenchmarks(int argc, char** argv, void (*add_benchmarks)());
 
-// While RunBenchmarks runs:
+// May be called only while RunBenchmarks runs.
 Workers& BenchmarkWorkers();
 const Ceilings& BenchmarkCeilings();
 
-// Bytes of memory that are certainly not all in a cache: for weights and keys,
-// which during decode come from memory.
+// Returns more bytes than caches hold: for weights and keys, which decoding
+// reads from memory.
 size_t BytesBeyondCaches();
 
-// `size` values in [-1, 1), the same for the same seed.
+// Returns `size` values in [-1, 1), the same for the same seed.
 std::vector<float> RandomVector(size_t size, uint64_t seed);
 
-// Returns whether each of `actual` is within `tolerance[i]` of `expected[i]`;
-// if not, the benchmark ends as an error.
+// Returns whether each of `actual` is within `tolerance[i]` of `expected[i]`.
+// If not, the benchmark ends with an error.
 bool CheckNear(benchmark::State& state, std::span<const float> actual,
                std::span<const double> expected,
                std::span<const double> tolerance);
 
-// The same with the tolerance `relative` times the largest expected magnitude.
+// As above, with a tolerance of `relative` times the largest expected
+// magnitude.
 bool CheckNear(benchmark::State& state, std::span<const float> actual,
                std::span<const double> expected, double relative);
 
-// Calls body(i) for each iteration i; returns the seconds of one on average.
+// Calls body(i) for each iteration i. Returns the average seconds of an
+// iteration.
 template <class Body>
 double Time(benchmark::State& state, Body body) {
   size_t i = 0;
@@ -55,14 +58,14 @@ double Time(benchmark::State& state, Body body) {
   return took.count() / static_cast<double>(i);
 }
 
-// What one iteration does; 0: not worth reporting.
+// The work of one iteration. A value of 0 is not reported.
 struct Work {
   double bytes = 0;  // of weights, keys or vectors, each counted once
   double flops = 0;  // a multiply-add is two
 };
 
-// Reports GB/s and GFLOP/s and their shares of the ceilings in percent. Shares
-// of reading above 100 mean that caches held the bytes.
+// Reports GB/s and GFLOP/s and their shares of the ceilings in percent. A share
+// of reading above 100 means that caches held the bytes.
 void Report(benchmark::State& state, double seconds, const Work& work);
 
 }  // namespace gemma

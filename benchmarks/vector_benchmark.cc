@@ -1,5 +1,5 @@
-// Operations on vectors of activations, on one thread. The vectors are in the
-// L1 or L2 cache, as they are between two products.
+// Operations on vectors of activations, on one thread. The vectors lie in the
+// L1 or L2 cache, as they do between two products.
 
 #include <array>
 #include <cmath>
@@ -13,14 +13,14 @@
 namespace gemma {
 namespace {
 
-// As the tests of these operations allow.
+// The tolerance of the tests of these operations.
 constexpr double kRelative = 1e-6;
 
 size_t Size(const benchmark::State& state) {
   return static_cast<size_t>(state.range(0));
 }
 
-// Bytes of `vectors` vectors of `size` floats.
+// Returns the bytes of `vectors` vectors of `size` floats.
 Work Bytes(size_t vectors, size_t size) {
   return {.bytes = static_cast<double>(vectors * size * sizeof(float))};
 }
@@ -83,7 +83,7 @@ void BM_GatedGelu(benchmark::State& state) {
     expected[i] = 0.5 * z * (1 + std::tanh(inner)) * up[i];
   }
   if (!CheckNear(state, gate, expected, kRelative)) return;
-  // Anew each time, for what was written would tend to zero.
+  // Copies the input each time, because results fed back would tend to zero.
   const double seconds = Time(state, [&](size_t) {
     gate = from;
     GatedGelu(gate, up);

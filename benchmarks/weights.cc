@@ -15,8 +15,8 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
-// Random bytes, except that no float16, bfloat16 or float32 among them is
-// infinite, not a number or subnormal (which some CPUs are slow with).
+// Returns random bytes in which every float16, bfloat16 or float32 is finite
+// and normal (some CPUs are slow with subnormal numbers).
 std::vector<uint8_t> RandomBytes(Format format, size_t size) {
   std::mt19937_64 random(/*seed=*/1);
   std::vector<uint8_t> bytes(size);
@@ -25,7 +25,7 @@ std::vector<uint8_t> RandomBytes(Format format, size_t size) {
     std::memcpy(bytes.data() + i, &word, sizeof(word));
   }
   if (BlockValues(format) > 1) {
-    // Any two bytes may be a scale: exponents of 8 to 15 of 31.
+    // Any two bytes may be a scale: sets exponents to 8 to 15 of 31.
     for (uint8_t& b : bytes) b = (b & 0x9F) | 0x20;
   } else {
     // The last byte of each value begins with its sign and exponent.

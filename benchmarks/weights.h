@@ -1,4 +1,4 @@
-// Packed random weights that do not fit into caches.
+// Packed random weights that are larger than caches.
 
 #ifndef GEMMA_BENCHMARKS_WEIGHTS_H_
 #define GEMMA_BENCHMARKS_WEIGHTS_H_
@@ -25,7 +25,7 @@ struct MatrixShape {
   size_t cols;
 };
 
-// Whether rows of this shape are whole blocks of the format.
+// Returns whether rows of this shape are whole blocks of the format.
 inline bool Fits(Format format, const MatrixShape& shape) {
   return shape.cols % BlockValues(format) == 0;
 }
@@ -37,13 +37,13 @@ class WeightCopies {
  public:
   WeightCopies(Format format, size_t rows, size_t cols);
 
-  // Copy `i` modulo their number.
+  // Returns copy `i` modulo the number of copies.
   PackedView operator[](size_t i) const;
 
-  // The matrix as a file holds it.
+  // Returns the matrix as a file holds it.
   const WeightView& file() const { return file_; }
 
-  // Of one copy.
+  // Returns the bytes of one copy.
   size_t bytes() const { return copy_bytes_; }
 
  private:
@@ -55,8 +55,8 @@ class WeightCopies {
   AlignedBuffer memory_;
 };
 
-// The copies of a shape, which are kept until another one is asked for: Google
-// Benchmark calls each function several times.
+// Returns the copies of a shape. They are kept until another shape is
+// requested, because Google Benchmark calls each function several times.
 const WeightCopies& GetWeights(Format format, size_t rows, size_t cols);
 
 }  // namespace gemma

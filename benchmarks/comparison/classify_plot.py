@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plots what policies together cost beside each alone: classify_plot.py RESULTS.json PLOT.png"""
+"""Plots the time of several policies together and of each alone: classify_plot.py RESULTS.json PLOT.png"""
 import json
 import pathlib
 import sys
@@ -11,7 +11,7 @@ from matplotlib import pyplot  # noqa: E402
 
 
 def draw_seconds(axes, row):
-    """One policy after another, and together."""
+    """Plots the time of policies one after the other, and together."""
     counts = range(1, len(row["seconds"]) + 1)
     axes.plot(counts, [count * row["alone_seconds"] for count in counts], "o--", color="tab:gray",
               label="one by one")
@@ -23,7 +23,7 @@ def draw_seconds(axes, row):
 
 
 def draw_ratios(axes, rows):
-    """Four together over one, by the length of the text."""
+    """Plots four together over one, by the length of the text."""
     lengths = [row["length"] for row in rows]
     axes.axhline(len(rows[0]["ratio"]), linestyle="--", color="tab:gray", label="one by one")
     axes.plot(lengths, [row["ratio"][-1] for row in rows], "o-", color="tab:blue", label="together, by time")

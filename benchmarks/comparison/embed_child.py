@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Embeds the lines of a file with another engine and prints the seconds as a line of JSON. A process of embed.py.
+"""Embeds the lines of a file with another engine and prints the seconds as a line of JSON. embed.py runs it.
 
   embed_child.py transformers DIR FILE --threads N --batch B --dtype bfloat16
   embed_child.py llama.cpp MODEL.gguf FILE --threads N --batch B
@@ -11,7 +11,7 @@ import time
 
 
 def with_transformers(arguments):
-    """As sentence-transformers does it: padded batches, the mean of what is no padding, the dense layers."""
+    """Embeds like sentence-transformers: padded batches, the mean without padding, then the dense layers."""
     import tokenizers
     import torch
     import transformers
@@ -44,7 +44,7 @@ def with_transformers(arguments):
 def with_llama_cpp(arguments):
     import llama_cpp
 
-    rows = 2048  # a text must be in one pass
+    rows = 2048  # one pass must hold a whole text
     model = llama_cpp.Llama(arguments.model, embedding=True, n_ctx=rows, n_batch=rows, n_ubatch=rows, verbose=False,
                             n_threads=arguments.threads, n_threads_batch=arguments.threads)
     return model.embed, f"llama.cpp, llama_cpp_python {llama_cpp.__version__}"

@@ -1,4 +1,4 @@
-"""The engines. A measurement is a process of its own, which loads the model, warms up and runs one test once."""
+"""The engines. Each measurement is a process of its own: it loads the model, warms up and runs one test once."""
 import dataclasses
 import json
 import pathlib
@@ -14,7 +14,7 @@ class EngineError(Exception):
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Test:
-    """`prompt` tokens at once, or `generated` one by one in each of `batch` sequences, after `depth` others."""
+    """`prompt` tokens at once, or `generated` one by one in each of `batch` sequences, after `depth` other tokens."""
     prompt: int = 0
     generated: int = 0
     depth: int = 0
@@ -39,7 +39,7 @@ class Test:
 
 
 def run(command, what):
-    """Standard output of a command."""
+    """Returns the standard output of a command."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
@@ -48,28 +48,28 @@ def run(command, what):
 
 
 class Engine:
-    """What all engines have in common. Samples are dictionaries that go into the results as they are."""
+    """The interface of all engines. Samples are dictionaries that go into the results unchanged."""
     name = ""
 
     def reads(self, model):
-        """Whether the engine is to run this file or directory."""
+        """Returns whether the engine runs this file or directory."""
         raise NotImplementedError
 
     def version(self):
-        """What goes into the results about the engine."""
+        """Returns the entry about the engine for the results."""
         raise NotImplementedError
 
     def measure(self, model, test):
-        """Runs a test: {"tokens_per_second", "peak_memory_bytes", ...}."""
+        """Runs a test. Returns {"tokens_per_second", "peak_memory_bytes", ...}."""
         raise NotImplementedError
 
     def first_token(self, model, prompt):
-        """From the start of the process to the first token: {"seconds", ...}; what is said of it in report.py."""
+        """Times from the start of the process to the first token: {"seconds", ...}; see the note in report.py."""
         raise NotImplementedError
 
     @staticmethod
     def show(sample):
-        """A sample in a few words."""
+        """Describes a sample in a few words."""
         if "tokens_per_second" in sample:
             return f"{sample['tokens_per_second']:.2f} tokens/s"
         return f"{sample['seconds']:.3f} s"
@@ -91,7 +91,7 @@ class Gemma(Engine):
         return {"version": run([self._binary, "--version"], "gemma --version").strip()}
 
     def describe(self, model):
-        """Sizes that the tables need."""
+        """Returns the sizes that the tables need."""
         inspected = json.loads(run([self._binary, "inspect", model, "-o", "json"], "gemma inspect"))
         config = inspected["config"]
         return {
@@ -116,7 +116,7 @@ class Gemma(Engine):
         start = time.monotonic()
         with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE) as process:
-            # A token that is no text shows only by the end.
+            # A token without text shows only when the output ends.
             process.stdout.read(1)
             seconds = time.monotonic() - start
             _, errors = process.communicate()
@@ -145,7 +145,7 @@ class _Child(Engine):
     def first_token(self, model, prompt):
         start = time.monotonic()
         result = self._run(model, "--text", prompt)
-        # The clock is the same in all processes.
+        # All processes share this clock.
         return {"seconds": result["first_token_at"] - start, "imports_seconds": result["imported_at"] - start,
                 "prompt_tokens": result["prompt_tokens"]}
 

@@ -8,15 +8,15 @@ import venv
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "gemma"
 DIRECTORY = CACHE / "compare-venv"
-# What pip is given for each purpose.
+# The packages that pip installs for each purpose.
 PACKAGES = {
     "plots": ["matplotlib"],
     "llama-cpp": ["--no-binary", "llama-cpp-python", "llama-cpp-python", "numpy"],
     "gguf": ["gguf"],
     "transformers": ["torch", "transformers"],
 }
-# For this CPU, and without the parts for images. Without AMX too: with it, g++ 12 and version 0.3.36, llama.cpp crashes
-# in the first prefill (SIGSEGV in ggml_backend_amx_mul_mat, its issue 20824).
+# Builds for this CPU, without the parts for images, and without AMX: with AMX, g++ 12 and version 0.3.36, llama.cpp
+# crashes in the first prefill (SIGSEGV in ggml_backend_amx_mul_mat, its issue 20824).
 CMAKE_ARGS = "-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF"
 X86_FLAGS = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
 
@@ -26,7 +26,7 @@ class SetupError(Exception):
 
 
 def python(purpose):
-    """An interpreter that has the packages for it; installs them if need be."""
+    """Returns an interpreter that has the packages for `purpose`; installs them if necessary."""
     interpreter = DIRECTORY / "bin" / "python"
     if not interpreter.exists():
         venv.create(DIRECTORY, with_pip=True, clear=True)
@@ -36,13 +36,13 @@ def python(purpose):
 
 
 def _record(purpose):
-    """The file that tells that an installation succeeded, and what there was then."""
+    """Returns the file that records a successful installation and its packages."""
     return DIRECTORY / f"{purpose}.txt"
 
 
 def _install(interpreter, purpose):
     log = DIRECTORY / f"{purpose}.log"
-    print(f"installing what {purpose} needs into {DIRECTORY}; llama.cpp takes minutes; see {log}", file=sys.stderr)
+    print(f"installing packages for {purpose} into {DIRECTORY}; llama.cpp takes minutes; see {log}", file=sys.stderr)
     flags = X86_FLAGS if platform.machine() == "x86_64" else ""
     variables = {"CMAKE_ARGS": CMAKE_ARGS, "CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count()),
                  "CFLAGS": flags, "CXXFLAGS": flags}

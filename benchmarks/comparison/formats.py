@@ -1,4 +1,4 @@
-"""The formats of quality.py: what our command and llama.cpp make of the same reference."""
+"""The formats of quality.py: our command and llama.cpp make them from the same reference."""
 import dataclasses
 import pathlib
 
@@ -9,11 +9,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A file of another type."""
+    """A format that a maker can write."""
     maker: str  # "gemma" or "llama.cpp"
     name: str
     options: tuple
-    importance: bool = False  # whether the maker is told which channels matter
+    importance: bool = False  # whether the maker knows which channels matter
 
     @property
     def title(self):
@@ -43,13 +43,13 @@ WITH_IMPORTANCE = ("5 bits", "q4", "4.5 bits", "Q4_K_M pure", "IQ4_NL pure", "Q4
 
 
 def all_formats():
-    """Each, and some once more with importance."""
+    """Returns each format, and some once more with importance."""
     plain = OURS + THEIRS
     return plain + [dataclasses.replace(each, importance=True) for each in plain if each.name in WITH_IMPORTANCE]
 
 
 class Makers:
-    """Writes formats. Errors are EngineErrors that name the command and have its own words."""
+    """Writes formats. Errors are EngineErrors with the command's name and its own message."""
 
     def __init__(self, gemma, python, importance):
         self._gemma = gemma
@@ -72,10 +72,11 @@ class Makers:
         run(command, " ".join([what, *wanted.options]))
 
     def make_reference(self, source, target, config):
-        """The source's weights as bfloat16, written by llama.cpp, so that ours is not its own judge.
+        """Writes the source's weights as bfloat16, with llama.cpp, so that our command does not judge itself.
 
-        A table in bfloat16 would mean a scale of embeddings that is rounded so, too, and every file made of the
-        reference would have to keep it. llama.cpp's do not, so the reference states the source's, as `config` has it.
+        With a table in bfloat16 the scale of embeddings would be rounded to bfloat16 too, and every file made from the
+        reference would have to keep that scale. llama.cpp's files do not, so the reference states the source's scale
+        from `config`.
         """
         key = f"{config['architecture']}.embedding_scale"
         command = [self._python, HERE / "llama_cpp_quantize.py", source, target, "BF16",
@@ -83,7 +84,7 @@ class Makers:
         run(command, "llama_cpp_quantize.py BF16")
 
     def measure_importance(self, source, text):
-        """For formats that want it. If that fails, they tell why."""
+        """Measures importance for the formats that use it. If that fails, these formats report the reason."""
         command = [self._gemma, "importance", source, "--file", text, "--output", self._importance]
         try:
             run(command, "gemma importance")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Runs one test with llama.cpp, through its C API, and prints what it measured as a line of JSON.
+"""Runs one test with llama.cpp, through its C API, and prints the measurements as a line of JSON.
 
-As llama-bench does: fixed random tokens, no sampling, a warm-up before the time counts, caches of a sliding window
-that are no larger than it. A process of compare.py; not for people.
+Works like llama-bench: fixed random tokens, no sampling, a warm-up before the time counts, and caches of a sliding
+window that are no larger than the window. compare.py runs it; it is not for people.
 """
 import argparse
 import importlib.metadata
@@ -52,7 +52,7 @@ def new_context(model, arguments, positions):
 
 
 class Sequences:
-    """Tokens into the caches of `batch` sequences."""
+    """Writes tokens into the caches of `batch` sequences."""
 
     def __init__(self, model, context, batch):
         self._context = context
@@ -70,7 +70,7 @@ class Sequences:
         return [self._random.randrange(self._vocabulary) for _ in range(count)]
 
     def _decode(self, entries):
-        """entries: (token, position, sequence, whether logits are wanted)."""
+        """Decodes entries (token, position, sequence, whether logits are wanted)."""
         batch = self._batch
         batch.n_tokens = len(entries)
         for i, (token, position, sequence, wanted) in enumerate(entries):
@@ -83,7 +83,7 @@ class Sequences:
             fail("llama_decode failed")
 
     def read(self, tokens, sequence=0):
-        """A prompt; the logits of its last token are computed."""
+        """Reads a prompt and computes the logits of its last token."""
         for begin in range(0, len(tokens), BATCH_TOKENS):
             part = tokens[begin : begin + BATCH_TOKENS]
             last = begin + len(part) - 1
@@ -91,13 +91,13 @@ class Sequences:
         llama.llama_synchronize(self._context)
 
     def fill(self, depth):
-        """Random tokens into each sequence."""
+        """Reads random tokens into each sequence."""
         for sequence in range(self._size if depth else 0):
             self.read(self.tokens(depth), sequence)
         self._next = depth
 
     def generate(self, steps):
-        """Random tokens, one for each sequence at a time."""
+        """Decodes random tokens, one for each sequence at a time."""
         for _ in range(steps):
             self._decode([(token, self._next, i, True) for i, token in enumerate(self.tokens(self._size))])
             llama.llama_synchronize(self._context)
@@ -138,7 +138,7 @@ def run_first_token(arguments):
 
 
 def peak_memory():
-    """VmHWM in bytes."""
+    """Returns VmHWM in bytes."""
     with open("/proc/self/status", encoding="utf-8") as file:
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
 

@@ -1,4 +1,4 @@
-"""What llama.cpp says of itself, for the processes that call its C API."""
+"""The log of llama.cpp, for the processes that call its C API."""
 import ctypes
 
 import llama_cpp as llama
@@ -7,7 +7,7 @@ LEVEL_ERROR = 4
 
 
 class Log:
-    """Keeps what llama.cpp says instead of printing it."""
+    """Keeps llama.cpp's log instead of printing it."""
 
     def __init__(self):
         self.errors = []

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a GGUF file in another type with llama.cpp, through its C API. A process of quality.py.
+"""Writes a GGUF file in another type with llama.cpp, through its C API. quality.py runs it.
 
   llama_cpp_quantize.py SOURCE TARGET Q4_K_M [--pure] [--importance FILE] [--set KEY=NUMBER]
 """
@@ -15,7 +15,7 @@ from llama_cpp_log import Log
 
 
 def read_importance(path):
-    """{tensor's name: mean square of each input channel}, from the file that llama.cpp's imatrix tool writes too."""
+    """Returns {tensor's name: mean square of each input channel} from a file like that of llama.cpp's imatrix tool."""
     tensors = {tensor.name: tensor.data for tensor in gguf.GGUFReader(path).tensors}
     found = {}
     for name, sums in tensors.items():
@@ -30,7 +30,7 @@ def read_importance(path):
 
 
 def importance_data(found):
-    """What llama_model_quantize_params.imatrix points at, which an entry without a name ends."""
+    """Returns the array for llama_model_quantize_params.imatrix, which an entry without a name ends."""
     entries = (llama.llama_model_imatrix_data * (len(found) + 1))()
     for entry, (name, values) in zip(entries, found.items()):
         entry.name = name.encode()
@@ -40,7 +40,7 @@ def importance_data(found):
 
 
 def override_data(pairs):
-    """What llama_model_quantize_params.kv_overrides points at, which an entry without a key ends."""
+    """Returns the array for llama_model_quantize_params.kv_overrides, which an entry without a key ends."""
     entries = (llama.llama_model_kv_override * (len(pairs) + 1))()
     for entry, (key, number) in zip(entries, pairs):
         entry.tag = llama.LLAMA_KV_OVERRIDE_TYPE_FLOAT
@@ -53,9 +53,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source")
     parser.add_argument("target")
-    parser.add_argument("type", help="what llama.cpp calls LLAMA_FTYPE_MOSTLY_...")
-    parser.add_argument("--pure", action="store_true", help="no tensor in another type that would fit this one")
-    parser.add_argument("--importance", metavar="FILE", help="a GGUF file as llama.cpp's imatrix tool writes")
+    parser.add_argument("type", help="a name after LLAMA_FTYPE_MOSTLY_ in llama.cpp")
+    parser.add_argument("--pure", action="store_true", help="use this type for every tensor that can have it")
+    parser.add_argument("--importance", metavar="FILE", help="a GGUF file of llama.cpp's imatrix tool")
     parser.add_argument("--set", action="append", default=[], type=lambda pair: pair.split("=", 1), metavar="KEY=NUMBER",
                         help="a number in the target's metadata")
     arguments = parser.parse_args()
@@ -65,7 +65,7 @@ def main():
     parameters.pure = arguments.pure
     parameters.allow_requantize = True
     found = read_importance(arguments.importance) if arguments.importance else {}
-    entries = importance_data(found)  # with `found`, must live until the end
+    entries = importance_data(found)  # `entries` and `found` must live until the end
     if found:
         parameters.imatrix = entries
     overrides = override_data(arguments.set)

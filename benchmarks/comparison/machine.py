@@ -1,11 +1,11 @@
-"""What the measurements ran on."""
+"""The machine of the measurements."""
 import json
 import os
 import platform
 import re
 import subprocess
 
-# Of the CPU's flags, those that decide which kernels run.
+# The CPU's flags that decide which kernels run.
 FLAGS = r"(avx|fma|f16c|amx|sse4_2|asimd|sve|i8mm|bf16|dotprod)\w*"
 
 
@@ -23,7 +23,7 @@ def describe():
 
 
 def ceilings(build, threads):
-    """What ceilings_benchmark measures now."""
+    """Runs ceilings_benchmark and returns its result."""
     program = build / "benchmarks" / "ceilings_benchmark"
     if not program.exists():
         raise OSError(f"{program} is missing; build the target ceilings_benchmark")

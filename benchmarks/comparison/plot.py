@@ -12,7 +12,7 @@ from matplotlib import pyplot  # noqa: E402
 
 
 def speeds(tests, engine, x):
-    """(x, lowest, median, highest) of each test that was measured."""
+    """Returns (x, lowest, median, highest) of each test that was measured."""
     points = []
     for test in tests:
         samples = [sample["tokens_per_second"] for sample in test["engines"][engine]["samples"]]
@@ -37,7 +37,7 @@ def draw(axes, tests, engines, x, title, label):
 
 
 def panels(model):
-    """(tests, x, title, label) of each plot that has something to show."""
+    """Returns (tests, x, title, label) of each plot that has something to show."""
     tests = model["tests"]
     prefill = [test for test in tests if test["prompt"]]
     decode = [test for test in tests if test["generated"] and test["batch"] == 1]

@@ -13,9 +13,9 @@ from matplotlib.transforms import Bbox  # noqa: E402
 import speeds  # noqa: E402
 
 COLORS = {"gemma": "tab:blue", "llama.cpp": "tab:orange"}
-ON_GRID = 0.9  # the share of weights from which on a format is that of the source
+ON_GRID = 0.9  # from this share of weights on, a format counts as that of the source
 POINT = 6  # half a point's size, in pixels
-# Of a name: its offset from its point, and which part of it is there.
+# Places of a name: its offset from its point, and the part of the name at that place.
 PLACES = [((distance * x, distance * y), {1: "left", 0: "center", -1: "right"}[x], {1: "bottom", 0: "center", -1: "top"}[y])
           for distance in (5, 10, 16, 24)
           for x, y in ((1, 1), (1, 0), (-1, -1), (-1, 0), (1, -1), (-1, 1), (0, 1), (0, -1))]
@@ -30,7 +30,7 @@ def bits(row):
 
 
 def lowest(rows, x, more_is_better):
-    """Those that none beats in both, in order."""
+    """Returns, in order, the rows that no other row beats in both."""
     kept = []
     for row in sorted(rows, key=x, reverse=more_is_better):
         if not kept or kl(row) < kl(kept[-1]):
@@ -39,7 +39,7 @@ def lowest(rows, x, more_is_better):
 
 
 def draw(axes, rows, x, label, more_is_better):
-    """A maker's best without importance are joined, but for formats on the grid of the source, no merit of theirs."""
+    """Joins a maker's best rows without importance, except formats on the grid of the source, which get it for free."""
     for maker, color in COLORS.items():
         own = [row for row in rows if row["maker"] == maker and x(row) is not None]
         for row in own:
@@ -58,7 +58,7 @@ def draw(axes, rows, x, label, more_is_better):
 
 
 def write_names(axes, rows, x):
-    """Beside each point, where the name hides neither points nor names: of PLACES the first that is free."""
+    """Writes each name at the first of PLACES where it hides neither points nor names."""
     renderer = axes.figure.canvas.get_renderer()
     shown = [row for row in rows if x(row) is not None]
     points = axes.transData.transform([(x(row), kl(row)) for row in shown])

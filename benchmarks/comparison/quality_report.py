@@ -3,28 +3,28 @@ from comparison import speeds
 from comparison.report import table
 
 NOTES = """\
-Bits: of the file's tensors, for each weight. KL: the mean and the 99 % quantile of the Kullback-Leibler divergence from
-the reference, in nats, over {tokens} tokens of English that no calibration used, with activations and caches in
+Bits: bits of the file's tensors for each weight. KL: the mean and the 99 % quantile of the Kullback-Leibler divergence
+from the reference, in nats, over {tokens} tokens of English that no calibration used, with activations and caches in
 float32; "int8": with activations rounded to int8, as the command computes by default. Top-1: how often the most
-probable token is the reference's. Perplexity: over the reference's, which is {perplexity:.3f}. On grid: the share of
-weights whose type is that of the file that the reference was made of. Such a type finds its own values again, almost
-free; the more of that, the less its quality says. + importance: told which channels matter, by `gemma importance` on
-another text.
+probable token is the reference's. Perplexity: relative to the reference's, which is {perplexity:.3f}. On grid: the
+share of weights with the same type as in the file from which the reference was made. Such a type finds its own values
+again, almost without loss; the larger this share, the less the row says about the type. + importance: `gemma
+importance` measured on another text which channels matter.
 """
 SPEED_NOTES = """\
 Speeds are tokens/s of our engine: a prompt of 512 tokens, 64 tokens one by one; in brackets llama.cpp's with the same
-file. The machine's own speed changes meanwhile, so that {beside} ran before each measurement; a speed is the median of
-{repetitions} shares of its speed, times its median. Half of a file's shares lie within {prefill:.0f} % (prompts) and
-{decode:.0f} % (one by one), by the median file.
+file. The machine's own speed changes meanwhile, so {beside} ran before each measurement; a speed is the median of
+{repetitions} shares of {beside}'s speed, times {beside}'s median. For the median file, half of the shares lie within
+{prefill:.0f} % (prompts) and {decode:.0f} % (one by one).
 """
 SYNTHETIC = """\
-Relative RMS error on random matrices of [9216, 2304], with no importance. gemma.cpp's SFP, 8 bits of which two or three
-are the mantissa, loses 2.7 % of either.
+Relative RMS error on random matrices of [9216, 2304], without importance. gemma.cpp's SFP, which has 8 bits with two or
+three for the mantissa, has an error of 2.7 % on both.
 """
 
 
 def speed_cell(rows, entry, test):
-    """Ours, and theirs in brackets."""
+    """Returns our speed, and theirs in brackets."""
     ours, theirs = (speeds.typical(rows, entry, engine, test) for engine in ("gemma", "llama.cpp"))
     if ours is None:
         return "-"
@@ -52,7 +52,7 @@ def quality_table(results):
 
 
 def synthetic_table(results):
-    """Types of both, by bits."""
+    """Returns the types of both makers, by bits."""
     synthetic = results["synthetic"]
     rows = []
     for maker in ("gemma", "llama.cpp"):
@@ -65,7 +65,7 @@ def synthetic_table(results):
 
 
 def errors(results):
-    """A line for each thing that was not measured."""
+    """Returns a line for each failed measurement."""
     return "".join(f"- {title_of(entry)}: {about['error']}\n" for entry in results["rows"]
                    for about in (entry, *entry.get("speed", {}).values()) if "error" in about)
 

@@ -2,22 +2,22 @@
 import statistics
 
 NOTES = """\
-Speeds are tokens/s, median (lowest - highest). pp: tokens of a prompt read at once; tg: tokens one by one; x: in so
-many sequences together; @ d: after so many other tokens. A ratio is ours over theirs, of neighbouring runs. Shares: for
-tg, bytes of the weights in the file x tokens/s of the memory read ceiling (keys and values not counted; ours reads
-three quarters of a head in Q8_0, which counts as all of it here); for pp,
+Speeds are tokens/s, median (lowest - highest). pp: tokens of a prompt read at once; tg: tokens one by one; x N: in N
+sequences together; @ dN: after N other tokens. A ratio is ours over theirs, for neighbouring runs. Shares: for
+tg, bytes of the weights in the file x tokens/s of the memory read ceiling (without keys and values; a head in Q8_0
+counts as a whole, although ours reads three quarters of it); for pp,
 2 x parameters without the embedding x tokens/s of the float32 multiply-add ceiling (above 100 % if matrix or integer
 instructions are used; attention not counted). Peak memory is the process's VmHWM, which counts mapped files.
 """
 FIRST_TOKEN_NOTE = """\
-From the start of the process to the first token of a prompt of {tokens} tokens, files in the page cache. Peers are
-driven from Python: "imports" is the part of their time until its modules are loaded, which a program in C++ would not
+From the start of the process to the first token of a prompt of {tokens} tokens, with files in the page cache. Python
+drives the other engines: "imports" is the part of their time that loads its modules, which a program in C++ would not
 need.
 """
 
 
 def spread(values, form="{:.1f}"):
-    """Median (lowest - highest)."""
+    """Formats the median (lowest - highest)."""
     if len(values) == 1:
         return form.format(values[0])
     show = form.format
@@ -25,7 +25,7 @@ def spread(values, form="{:.1f}"):
 
 
 def ratios(ours, theirs):
-    """Of the runs that were neighbours."""
+    """Returns the ratios of neighbouring runs."""
     return [a / b for a, b in zip(ours, theirs)]
 
 
@@ -48,7 +48,7 @@ def best_ceilings(results):
 
 
 def share(test, speed, description, ceilings):
-    """Of the ceiling that bounds the test, in percent."""
+    """Returns the share of the ceiling that bounds the test, in percent."""
     if test["prompt"]:
         flops = 2 * (description["parameters"] - description["embedding_parameters"])
         return 100 * speed * flops / ceilings["fma_flops_per_second"]

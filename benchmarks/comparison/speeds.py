@@ -1,18 +1,18 @@
-"""Speeds of many files on a machine whose own speed changes meanwhile, as a virtual one's does.
+"""Speeds of many files on a machine whose own speed changes meanwhile, such as a virtual machine.
 
-A sample is {"tokens_per_second", "beside"}: the file's speed, and that of one file, the same for all, which our engine
-ran just before it.
+A sample is {"tokens_per_second", "beside"}: the file's speed, and the speed of one fixed file that our engine ran just
+before it.
 """
 import statistics
 
 
 def samples(rows, engine, test):
-    """All that an engine has of a test."""
+    """Returns all samples of a test with an engine."""
     return [sample for row in rows for sample in row.get("speed", {}).get(engine, {}).get(test, [])]
 
 
 def typical(rows, row, engine, test):
-    """The median share of the file beside, times that file's median; None if the row was not measured."""
+    """Returns the median share of the fixed file's speed, times that file's median; None if there are no samples."""
     own = samples([row], engine, test)
     if not own:
         return None
@@ -21,7 +21,7 @@ def typical(rows, row, engine, test):
 
 
 def spread(rows, engine, test):
-    """The median width of the middle half of a row's shares, over their median."""
+    """Returns the median, over rows, of the width of the middle half of a row's shares, over their median."""
     widths = []
     for row in rows:
         shares = [sample["tokens_per_second"] / sample["beside"] for sample in samples([row], engine, test)]

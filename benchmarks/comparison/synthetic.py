@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Random matrices of Gemma 2 2B's shape, and what llama.cpp's types lose of them. A process of quality.py.
+"""Random matrices of Gemma 2 2B's shape, and the errors of llama.cpp's types on them. quality.py runs it.
 
   synthetic.py DIR    writes DIR/gaussian.f32 and DIR/student_t5.f32, float32 [9216, 2304], and prints a line of JSON:
                       {distribution: {"file": ..., "types": {type: {"bits": ..., "error": ...}}}}
 
-An error is relative: the root of the mean square of what is lost, over that of the weights.
+An error is the root mean square of the weights' errors, relative to that of the weights.
 """
 import ctypes
 import json
@@ -22,7 +22,7 @@ TYPES = ("Q8_0", "Q6_K", "Q5_K", "Q5_0", "Q4_K", "Q4_0", "IQ4_NL")
 
 
 def distributions():
-    """Standard deviation 0.02, as weights of this width have."""
+    """Yields matrices of standard deviation 0.02, which weights of this width have."""
     random = numpy.random.default_rng(SEED)
     yield "gaussian", random.standard_normal((ROWS, COLS), numpy.float32) * numpy.float32(0.02)
     student = random.standard_t(5, (ROWS, COLS)) * (0.02 / numpy.sqrt(5 / 3))
@@ -30,7 +30,7 @@ def distributions():
 
 
 def library():
-    """ggml, which llama.cpp brings along."""
+    """Returns the ggml library that comes with llama.cpp."""
     folder = pathlib.Path(llama_cpp.__file__).parent / "lib"
     ggml = ctypes.CDLL(next(folder.glob("libggml-base.*")))
     ggml.ggml_quantize_chunk.restype = ctypes.c_size_t

@@ -1,6 +1,6 @@
-"""English texts for quality.py: one that is predicted, and another one that tells which weights matter.
+"""English texts for quality.py: one to predict, and one to measure which weights matter.
 
-Both are free, and come from Debian packages, which apt fetches by name.
+Both are free, and come from Debian packages that apt fetches by name.
 """
 import gzip
 import pathlib
@@ -21,7 +21,7 @@ class TextError(Exception):
 
 
 def evaluation():
-    """2,000 tokens: the text of our own tests, and folklore from the Jargon File, which is in the public domain."""
+    """Returns 2,000 tokens: the text of our own tests, and folklore from the Jargon File, which is public domain."""
     text = _document("jargon-text", "usr/share/doc/jargon-text/jargon.txt.gz")
     folklore = re.search(r"\nAppendix\sA\.\sHacker Folklore\n(.*?)\nAppendix\sB\.\s", text, re.DOTALL)
     if not folklore:
@@ -30,12 +30,12 @@ def evaluation():
 
 
 def calibration():
-    """20,000 tokens of the Debian FAQ, of which `evaluation` has nothing."""
+    """Returns 20,000 tokens of the Debian FAQ, which shares nothing with `evaluation`."""
     return _prose(_document("debian-faq", "usr/share/doc/debian/FAQ/debian-faq.en.txt.gz"), 90000)
 
 
 def _prose(text, size):
-    """The first `size` characters or a few more of longer paragraphs: no headings, lists, tables or code."""
+    """Returns the first `size` or a few more characters of longer paragraphs: no headings, lists, tables or code."""
     kept, total = [], 0
     for part in re.split(r"\n\s*\n", text):
         paragraph = " ".join(part.split())
@@ -46,7 +46,7 @@ def _prose(text, size):
 
 
 def _document(package, path):
-    """A gzipped text of a package's current version, which is not installed."""
+    """Returns a gzipped text from a package's current version, without installing the package."""
     file = CACHE / package / path
     if not file.exists():
         _fetch(package)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Runs one test with transformers and prints what it measured as a line of JSON. A process of compare.py.
+"""Runs one test with transformers and prints the measurements as a line of JSON. compare.py runs it.
 
-Times come from a streamer: `generate` calls it with the prompt, then with each token. So prefill is the time to the
-first token, and decode the time between the first and the last one.
+A streamer takes the times: `generate` calls it with the prompt, then with each token. So prefill is the time to the
+first token, and decode the time between the first and the last token.
 """
 import argparse
 import json
@@ -16,7 +16,7 @@ IMPORTED_AT = time.monotonic()
 
 
 class Times:
-    """A streamer that notes when each token comes."""
+    """A streamer that records the time of each token."""
 
     def __init__(self):
         self.at = []
@@ -36,7 +36,7 @@ def load(arguments):
 
 
 def generate(model, tokens, new):
-    """When each of `new` tokens came; the first entry is the start."""
+    """Returns the times of `new` tokens; the first entry is the start."""
     times = Times()
     with torch.inference_mode():
         model.generate(tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=new, min_new_tokens=new,
@@ -67,7 +67,7 @@ def run_first_token(arguments):
 
 
 def peak_memory():
-    """VmHWM in bytes."""
+    """Returns VmHWM in bytes."""
     with open("/proc/self/status", encoding="utf-8") as file:
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
 
