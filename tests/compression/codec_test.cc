@@ -16,7 +16,7 @@ namespace {
 
 uint32_t Bits(float value) { return std::bit_cast<uint32_t>(value); }
 
-// The conformance test. Compares bits, the signs of zeros among them.
+// The conformance test. Compares bits, including the signs of zeros.
 TEST(Codec, DecodesEveryFormatAsGgufDoes) {
   for (const Format format : kAllFormats) {
     SCOPED_TRACE(FormatName(format));
@@ -67,7 +67,7 @@ TEST(Codec, KeepsTheSignOfZero) {
   for (const float value : out) EXPECT_EQ(Bits(value), Bits(-0.0f));
 }
 
-// What codec.h promises of Unpack, for any bytes: no block is invalid.
+// Checks the contract of Unpack in codec.h for any bytes: no block is invalid.
 template <BlockCodec Codec>
 void CheckUnpack(const std::vector<uint8_t>& block) {
   constexpr size_t kScales = Codec::kBlockValues / Codec::kScaleValues;
@@ -92,7 +92,7 @@ void CheckUnpackOfAnyBytes() {
   if constexpr (BlockCodec<Codec>) {
     std::mt19937 random(1);
     for (int repeat = 0; repeat < 2000; ++repeat) {
-      // First the blocks of equal bytes, whose codes are extreme.
+      // Starts with blocks of equal bytes, whose codes are extreme.
       std::vector<uint8_t> block(Codec::kBlockBytes,
                                  static_cast<uint8_t>(repeat));
       if (repeat >= 256) {

@@ -1,5 +1,5 @@
-// Golden bytes of the file formats, and the values that the Python package gguf
-// decodes from them.
+// Golden bytes of the file formats, and the values that the Python package
+// `gguf` decodes from them.
 
 #ifndef GEMMA_TESTS_COMPRESSION_GOLDEN_H_
 #define GEMMA_TESTS_COMPRESSION_GOLDEN_H_
@@ -25,14 +25,15 @@ inline constexpr Format kAllFormats[] = {
 #undef GEMMA_FORMAT_ENTRY
 };
 
-// The bytes of a file, none if it cannot be read.
+// Returns the bytes of a file, or nothing if it cannot be read.
 inline std::vector<uint8_t> ReadTestFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return std::vector<uint8_t>(std::istreambuf_iterator<char>(file), {});
 }
 
-// A matrix in a file format and its values. The bytes end where the heap block
-// does, so that ASan sees one too many read, and start at an odd address.
+// A matrix in a file format and its values. The bytes start at an odd address
+// and end where the heap block ends, so that ASan detects a read beyond the
+// end.
 struct Golden {
   static constexpr size_t kRows = 8;
   static constexpr size_t kCols = 256;
@@ -50,7 +51,7 @@ struct Golden {
     bytes.shrink_to_fit();
   }
 
-  // Where the files are, without .bin or .f32.
+  // Returns the path of the files, without .bin or .f32.
   static std::string Path(Format format) {
     std::string path = GEMMA_TESTDATA_DIR "/codecs/";
     for (char c : FormatName(format)) {
@@ -59,7 +60,7 @@ struct Golden {
     return path;
   }
 
-  // Whether the files were there and are as large as they should be.
+  // Returns whether both files exist and have the right sizes.
   bool IsComplete() const {
     return bytes.size() == 1 + kRows * View().RowBytes() &&
            values.size() == kRows * kCols;
@@ -72,7 +73,7 @@ struct Golden {
             .data = bytes.data() + 1};
   }
 
-  // A row of that block of that row alone.
+  // Returns a row of block `block` of row `row` alone, with that row's unit.
   std::vector<uint8_t> RowOfBlock(size_t row, size_t block) const {
     const size_t size = BlockBytes(format);
     const uint8_t* from = View().Row(row) + block * size;

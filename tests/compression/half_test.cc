@@ -15,7 +15,7 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 bool IsHalfNaN(uint32_t half) { return (half & 0x7FFF) > 0x7C00; }
 
-// The value of a finite half, from its definition.
+// Returns the value of a finite half from its definition.
 double HalfValue(uint32_t half) {
   const int exponent = static_cast<int>(half >> 10) & 31;
   const int mantissa = static_cast<int>(half) & 1023;
@@ -56,8 +56,8 @@ TEST(Half, NarrowingUndoesWidening) {
   }
 }
 
-// Between each two neighbours: the middle goes to the even one, anything else
-// to the nearer one. The neighbour of the largest half is 2^16, infinity.
+// Between two neighbours, the middle rounds to the even one, and any other
+// value to the nearer one. The neighbour of the largest half is 2^16, infinity.
 TEST(Half, RoundsToNearestAndTiesToEven) {
   for (uint32_t half = 0; half < 0x7C00; ++half) {
     const uint32_t next = half + 1;
@@ -109,7 +109,7 @@ TEST(BF16, RoundsToNearestAndTiesToEven) {
     const auto narrow = [bf16](uint32_t low_bits) {
       return FloatToBF16(std::bit_cast<float>((bf16 << 16) | low_bits));
     };
-    // The neighbour away from zero; infinity comes after the largest.
+    // The neighbour away from zero; infinity follows the largest number.
     const uint32_t next = bf16 + 1;
     ASSERT_EQ(narrow(0x0001), bf16) << bf16;
     ASSERT_EQ(narrow(0x7FFF), bf16) << bf16;
@@ -124,7 +124,7 @@ TEST(BF16, NarrowsTheExtremes) {
   EXPECT_EQ(FloatToBF16(-kInf), 0xFF80);
   EXPECT_EQ(FloatToBF16(std::numeric_limits<float>::max()), 0x7F80);
   EXPECT_EQ(FloatToBF16(-0.0f), 0x8000);
-  // NaNs whose upper half alone would be infinity, or would carry into zero.
+  // NaNs whose upper half would be infinity, or would round to zero by carry.
   for (const uint32_t bits :
        {0x7F800001u, 0x7FFFFFFFu, 0xFF800001u, 0xFFFFFFFFu}) {
     const uint16_t bf16 = FloatToBF16(std::bit_cast<float>(bits));

@@ -42,7 +42,7 @@ class AlignedBytes {
   std::unique_ptr<uint8_t, Delete> data_;
 };
 
-// A matrix of blocks drawn from the golden ones, at an odd address.
+// A matrix of random golden blocks, at an odd address.
 class RandomMatrix {
  public:
   RandomMatrix(const Golden& golden, size_t rows, size_t cols) {
@@ -84,7 +84,7 @@ PackedView View(const WeightView& w, Layout layout, const AlignedBytes& bytes) {
       .layout = layout, .rows = w.rows, .cols = w.cols, .data = bytes.data()};
 }
 
-// Widths around the tiles and chunks that packing works in.
+// Returns widths around the sizes of tiles and chunks.
 std::vector<size_t> Widths(Format format) {
   switch (BlockValues(format)) {
     case 1:
@@ -99,7 +99,7 @@ std::vector<size_t> Widths(Format format) {
 constexpr size_t kHeights[] = {1, 7, 15, 16, 17, 31, 32, 33, 48};
 
 // Calls body(matrix, layout) for matrices of every format and many sizes, in
-// each layout that the format can have.
+// each layout of the format.
 template <class Body>
 void ForEachMatrix(Body body) {
   for (const Format format : kAllFormats) {
@@ -135,8 +135,8 @@ TEST(Pack, ReadsBackAsTheRowsDecode) {
   });
 }
 
-// The file's bytes, moved: only int8 scales where the file has fewer bits,
-// codes of 4 bits where it has fewer, and values in bfloat16 take more.
+// Packing mostly moves the file's bytes. Only int8 scales and codes of 4 bits
+// where the file has fewer bits, and values in bfloat16, take more.
 TEST(Pack, TakesAboutTheBytesOfTheFile) {
   for (const Format format : kAllFormats) {
     const size_t packed = PackedBytes(format, 64, 512);
@@ -195,7 +195,7 @@ TEST(Pack, PanelsPackedInAnyOrderEqualPackedAtOnce) {
   });
 }
 
-// A scale that is infinite or no number must not become a number.
+// An infinite or NaN scale must not become a number.
 TEST(Pack, NonFiniteScalesStayNonFinite) {
   uint8_t block[18] = {0x00, 0x7C};  // infinity
   for (size_t i = 2; i < sizeof(block); ++i) block[i] = 0x19;

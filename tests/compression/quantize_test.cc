@@ -37,7 +37,7 @@ WeightView FloatView(const std::vector<float>& values, size_t cols) {
           reinterpret_cast<const uint8_t*>(values.data())};
 }
 
-// Rows in a format, exactly as large as they are.
+// Encoded rows in a buffer of the exact size.
 struct Encoded {
   Encoded(Format format, const WeightView& from,
           std::span<const float> importance = {})
@@ -69,7 +69,8 @@ std::vector<float> Gaussian(size_t size, float deviation, uint32_t seed = 1) {
   return out;
 }
 
-// Root of the mean squared error, weighted by column, relative to the values.
+// Returns the root mean square error, weighted by column, relative to the
+// values.
 double RelativeError(const std::vector<float>& from,
                      const std::vector<float>& to,
                      const std::vector<float>& weights = {}) {
@@ -84,8 +85,8 @@ double RelativeError(const std::vector<float>& from,
   return std::sqrt(error / power);
 }
 
-// Of Gaussian weights; what a format with scales of the largest magnitude alone
-// would not reach.
+// Returns the bound on the error for Gaussian weights. Scales that come from
+// the largest magnitude alone exceed it.
 double LargestError(Format format) {
   switch (format) {
     case Format::kF32:
@@ -122,7 +123,7 @@ TEST(Quantize, LosesLittleOfGaussianWeights) {
   }
 }
 
-// The bytes do not depend on the CPU that made them.
+// The bytes do not depend on the CPU.
 TEST(Quantize, GivesTheSameBytesOnEveryTarget) {
   const std::vector<float> values = Gaussian(kRows * kCols, 1.0f);
   const std::vector<float> importance = [] {
@@ -160,7 +161,7 @@ TEST(Quantize, RangesEqualTheWhole) {
   }
 }
 
-// Values of the format come back as they are, whatever container they come in.
+// Values of the format are kept exactly, in any container.
 TEST(Quantize, KeepsQ4_0CodeForCode) {
   std::mt19937 random(3);
   std::vector<uint8_t> bytes(kRows * kCols / 32 * 18);
@@ -168,7 +169,7 @@ TEST(Quantize, KeepsQ4_0CodeForCode) {
     for (size_t i = 2; i < 18; ++i) {
       bytes[at + i] = static_cast<uint8_t>(random());
     }
-    bytes[at + 2] &= 0xF0;  // the largest is -8, as training leaves it
+    bytes[at + 2] &= 0xF0;  // makes the largest -8, as after training
     const uint16_t scale = FloatToHalf(
         std::ldexp(1.0f + static_cast<float>(random() % 1024) / 1024, -9));
     std::memcpy(&bytes[at], &scale, sizeof(scale));
@@ -180,7 +181,7 @@ TEST(Quantize, KeepsQ4_0CodeForCode) {
   }
   EXPECT_EQ(Encoded(Format::kQ4_0, from).Values(), values);
 
-  // As a checkpoint that was trained for the format has them.
+  // A checkpoint that was trained for the format stores them so.
   std::vector<float> rounded = values;
   for (float& value : rounded) value = BF16ToFloat(FloatToBF16(value));
   const Encoded again(Format::kQ4_0, FloatView(rounded, kCols));
@@ -238,9 +239,8 @@ TEST(Quantize, ZerosStayZeros) {
   }
 }
 
-// One value far above the others: it is kept, and what it costs the others
-// stays within its group, or, of formats whose rows have a unit, within their
-// steps.
+// A value far above the others is kept, and only its group loses precision, or,
+// in formats whose rows have a unit, others lose at most their steps.
 TEST(Quantize, AnOutlierCostsItsGroupOnly) {
   std::vector<float> values = Gaussian(kCols, 0.02f);
   values[100] = 2.0f;

@@ -1,4 +1,4 @@
-// Attention against double precision, and against itself in other pieces.
+// Compares attention with double precision, and with itself in other pieces.
 
 #include <algorithm>
 #include <cmath>
@@ -46,8 +46,8 @@ struct Case {
   size_t slots = 64;
   CacheType type = CacheType::kF32;
   float cap = 0.0f;
-  MutualRange mutual;        // as AttendJob has it
-  size_t ahead = kNoWindow;  // likewise
+  MutualRange mutual;        // as in AttendJob
+  size_t ahead = kNoWindow;  // as in AttendJob
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& c) {
@@ -61,20 +61,20 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
 
 constexpr float kScale = 0.5f;
 
-// A score of up to 4 is a sum of up to 256 products; each rounding of it is off
-// by 2^-24 * 4 / sqrt(3) in the mean, all together by sqrt(256) times as much
-// if every sum on the way is as large, half of that if they grow evenly: 1e-6.
-// A result is off by that times what values differ by, about 1.
+// A score of up to 4 is a sum of up to 256 products. Each rounding of it is off
+// by 2^-24 * 4 / sqrt(3) on average, and all together by sqrt(256) times as
+// much if every partial sum is as large, or half of that if they grow evenly:
+// 1e-6. A result is off by that times the difference of values, about 1.
 constexpr double kTolerance = 5e-6;
 
 class Fixture {
  public:
-  // The ring has held all positions from 0 on.
+  // Writes all positions from 0 on into the ring.
   explicit Fixture(const Case& c)
       : c_(c),
         ring_(c.type, c.slots, c.head_dim),
         q_(RandomVector(c.rows * c.group * c.head_dim, 1)) {
-    // Scores of some units, whatever the size of a head.
+    // Makes scores a few units large for any size of a head.
     for (float& v : q_) v *= 8.0f / std::sqrt(static_cast<float>(c.head_dim));
     for (size_t p = 0; p < std::max(c.position + c.rows, c.mutual.end); ++p) {
       keys_.push_back(RandomVector(c.head_dim, 2 * p + 2));
@@ -83,7 +83,7 @@ class Fixture {
     }
   }
 
-  // Rows [begin, end).
+  // Returns the job of rows [begin, end).
   AttendJob Job(size_t begin, size_t end, std::vector<float>& out) {
     const size_t cols = c_.group * c_.head_dim;
     out.assign((end - begin) * cols, NAN);
@@ -107,7 +107,7 @@ class Fixture {
     return out;
   }
 
-  // Spans in an order that is not theirs.
+  // Computes the spans out of order.
   std::vector<float> InSpans(size_t begin, size_t end) {
     std::vector<float> out;
     const AttendJob job = Job(begin, end, out);
@@ -148,7 +148,7 @@ class Fixture {
     return AttendScratchSize(rows * c_.group, c_.head_dim);
   }
 
-  // Value i of a key or value as the cache has it.
+  // Returns value i of a key or value as the cache stores it.
   double Rounded(const std::vector<float>& from, size_t i) const {
     if (c_.type == CacheType::kF32) return from[i];
     if (c_.type == CacheType::kBF16) return BF16ToFloat(FloatToBF16(from[i]));
@@ -190,12 +190,13 @@ class Fixture {
 
   Case c_;
   Ring ring_;
-  std::vector<std::vector<float>> keys_, values_;  // of each position
+  std::vector<std::vector<float>> keys_, values_;  // one for each position
   std::vector<float> q_;
 };
 
-// Cases at odd places: the first position, both sides of blocks and tiles,
-// rings that have gone round, windows that begin within a tile.
+// Returns cases at odd places: the first position, both sides of blocks and
+// tiles, rings that were filled more than once, windows that begin within a
+// tile.
 std::vector<Case> OddCases() {
   std::vector<Case> cases;
   for (const size_t head_dim : {1, 5, 16, 24, 64, 100, 256}) {
@@ -241,8 +242,8 @@ TEST(Attend, MatchesDoublePrecisionOnEveryTarget) {
   }
 }
 
-// Rows at both ends and in the middle of texts, which end at both sides of
-// blocks and tiles.
+// Returns cases with rows at both ends and in the middle of texts, where texts
+// end at both sides of blocks and tiles.
 std::vector<Case> TextCases() {
   std::vector<Case> cases;
   for (const size_t text_size : {1, 15, 16, 17, 64, 65, 150}) {
@@ -353,7 +354,7 @@ TEST(Attend, MatchesDoublePrecisionInLongContexts) {
   }
 }
 
-// Any division of the rows, and the keys divided or not.
+// Divides the rows in any way, with and without division of the keys.
 TEST(Attend, GivesTheSameBitsInAnyPieces) {
   std::vector<Case> cases;
   for (const size_t head_dim : {20, 64}) {
@@ -377,7 +378,7 @@ TEST(Attend, GivesTheSameBitsInAnyPieces) {
       }
     }
   }
-  // Whole texts, of several spans and behind a first one that rows do not see.
+  // Whole texts: of several spans, and after a first span that rows do not see.
   for (const size_t window : {size_t{300}, kNoWindow}) {
     cases.push_back({.head_dim = 20,
                      .group = 3,
@@ -420,7 +421,7 @@ TEST(Attend, GivesTheSameBitsInAnyPieces) {
   }
 }
 
-// What lies in slots that no row sees has no influence, even if no number.
+// Slots that no row sees have no influence, even if they hold NaN.
 TEST(Attend, ReadsNothingUnseen) {
   for (const size_t rows : {1, 20}) {
     for (const CacheType type : kTypes) {
@@ -491,7 +492,7 @@ TEST(Attend, ReadsNothingBehindATextOrItsWindow) {
   }
 }
 
-// A model that breaks down must show it.
+// A NaN in a model must reach the result.
 TEST(Attend, WhatIsNoNumberStaysSo) {
   for (const CacheType type : kTypes) {
     for (const float bad : {NAN, INFINITY}) {
@@ -517,7 +518,7 @@ TEST(Attend, WhatIsNoNumberStaysSo) {
   }
 }
 
-// Scores far beyond what exp can take.
+// Scores far beyond the range of exp.
 TEST(Attend, DoesNotOverflow) {
   Ring ring(CacheType::kF32, 64, 4);
   const std::vector<float> keys = {1e3f, 0, 0, 0, -1e3f, 0, 0, 0};
@@ -543,7 +544,7 @@ TEST(Attend, DoesNotOverflow) {
   });
 }
 
-// The largest score rises, or falls, from each position to the next.
+// The largest score rises or falls from each position to the next.
 TEST(Attend, FollowsTheLargestScore) {
   constexpr size_t kKeys = 300;
   for (const float slope : {0.5f, -0.5f, 20.0f, -20.0f}) {
@@ -585,7 +586,7 @@ TEST(StoreCache, RoundsToNearestEven) {
   const auto* keys = reinterpret_cast<const uint16_t*>(ring.keys.data());
   const auto* values = reinterpret_cast<const uint16_t*>(ring.values.data());
   for (size_t i = 0; i < from.size(); ++i) {
-    // Slot 18: the second block's third position.
+    // Slot 18 is the second block's third position.
     EXPECT_EQ(keys[kCacheBlock * from.size() + i * kCacheBlock + 2],
               FloatToBF16(from[i]));
     EXPECT_EQ(values[18 * from.size() + i], FloatToBF16(from[i]));

@@ -1,4 +1,4 @@
-// The ops that work on vectors, against double precision.
+// Compares the ops on vectors with double precision.
 
 #include <cmath>
 #include <cstddef>
@@ -22,7 +22,8 @@ double Gelu(double z) {
 
 double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
-// Exact-size buffers throughout, so that ASan sees one float too many.
+// All buffers have the exact size, so that ASan detects an access beyond the
+// end.
 std::vector<float> Scaled(std::vector<float> x, float scale) {
   for (float& v : x) v *= scale;
   return x;
@@ -125,8 +126,8 @@ TEST(GatedGelu, MatchesDoublePrecisionOnEveryTarget) {
   });
 }
 
-// The erf form of GELU differs by 9.8e-5 here: the tolerance above tells them
-// apart.
+// The erf form of GELU differs by 9.8e-5 here, which the tolerance above
+// detects.
 TEST(GatedGelu, IsTheTanhForm) {
   std::vector<float> gate = {2.0f};
   GatedGelu(gate, std::vector<float>{1.0f});
@@ -153,8 +154,8 @@ TEST(Rope, RotatesPairsOfHalvesOnEveryTarget) {
         expected[half + i] = b * std::cos(angle) + a * std::sin(angle);
       }
       Rope(cos, sin, head);
-      // Angles are products in float32, as in the reference: 155 radians are
-      // known to about 1e-5.
+      // Angles are products in float32, as in the reference: near 155 radians
+      // they are exact to about 1e-5.
       EXPECT_LT(RelativeError(head, expected), 3e-5) << "half " << half;
     }
   });
@@ -193,7 +194,7 @@ TEST(RgLru, MatchesDoublePrecisionOnEveryTarget) {
       const auto input_gate = Scaled(RandomVector(size, size + 1), 5.0f);
       const auto recurrent_gate = Scaled(RandomVector(size, size + 2), 5.0f);
       std::vector<float> log_a_scale = RandomVector(size, size + 3);
-      // From a decay of almost nothing, where 1 - a^2 cancels, to a fast one.
+      // From almost no decay, where 1 - a^2 cancels, to a fast one.
       for (float& v : log_a_scale) v = -std::pow(10.0f, 4.0f * v - 3.0f);
       std::vector<float> state = RandomVector(size, size + 4);
       for (const bool first : {false, true}) {

@@ -1,4 +1,4 @@
-// Matrix products, against double precision and against themselves.
+// Compares matrix products with double precision and with each other.
 
 #include <algorithm>
 #include <cmath>
@@ -28,7 +28,7 @@ constexpr Format kAllFormats[] = {
 #undef GEMMA_TEST_FORMAT
 };
 
-// Where in a block of the file halves are.
+// Returns the offsets of halves in a block of the file.
 std::vector<size_t> HalvesOf(Format format) {
   switch (format) {
     case Format::kQ4_1:
@@ -47,18 +47,18 @@ std::vector<size_t> HalvesOf(Format format) {
   }
 }
 
-// A matrix of random bytes whose scales are tame, its packed form, and its
+// A matrix of random bytes with moderate scales, its packed form, and its
 // values.
 struct TestMatrix {
-  // `byte`, if not negative: all codes are of this byte.
+  // If `byte` is not negative, all bytes of codes have this value.
   TestMatrix(Format format, size_t rows, size_t cols, uint64_t seed,
              int byte = -1) {
     WeightView view = {format, rows, cols, nullptr};
     std::mt19937_64 random(seed);
     bytes.resize(rows * view.RowBytes());
     for (uint8_t& b : bytes) b = static_cast<uint8_t>(random());
-    // Halves and bfloat16s whose exponent's upper bits are those of small
-    // numbers: no infinities, whatever the byte is part of.
+    // Clears a bit of every exponent, in halves and bfloat16s, so that no
+    // number is infinite.
     for (uint8_t& b : bytes) b &= 0xBF;
     if (byte >= 0 && BlockValues(format) != 1) FillCodes(view, byte);
     if (format == Format::kF32) {
@@ -76,7 +76,8 @@ struct TestMatrix {
     }
   }
 
-  // Every byte is `byte`, but scales that are halves, and units, are 1.
+  // Sets every byte to `byte`, except that scales that are halves, and units,
+  // are 1.
   void FillCodes(const WeightView& view, int byte) {
     std::fill(bytes.begin(), bytes.end(), static_cast<uint8_t>(byte));
     const size_t unit_bytes = RowUnitBytes(view.format);
@@ -104,7 +105,7 @@ struct TestMatrix {
 };
 
 // x w^T + bias in double precision, and for each result the sum of magnitudes,
-// by which rounding errors are measured.
+// which scales the tolerance.
 struct Expected {
   Expected(const std::vector<float>& x, size_t rows, const TestMatrix& w,
            const std::vector<float>& bias) {
@@ -171,10 +172,11 @@ TEST(MatMul, MatchesDoublePrecision) {
   }
 }
 
-// Eight panels, which few rows of x meet side by side; the last is not full.
+// Eight panels, which are multiplied with few rows of x side by side. The last
+// is not full.
 constexpr size_t kEightPanels = 127;
 
-// What a row gives depends neither on how many rows there are, nor on threads.
+// A row's result depends on neither the number of rows nor the threads.
 TEST(MatMul, GivesTheSameBitsForAnyRowsAndThreads) {
   Workers one(1);
   Workers three(3);
@@ -204,7 +206,7 @@ TEST(MatMul, GivesTheSameBitsForAnyRowsAndThreads) {
   }
 }
 
-// Some panels are those of all, and nothing else is written.
+// Chosen panels equal those of MatMul, and nothing else is written.
 TEST(MatMulPanels, GivesTheBitsOfMatMulOnEveryTarget) {
   Workers workers(3);
   constexpr size_t kRows = 6 * kPanelRows + 5;  // the last panel is partial
@@ -241,7 +243,7 @@ TEST(MatMulPanels, GivesTheBitsOfMatMulOnEveryTarget) {
   }
 }
 
-// A quantized matrix gives the bits that its dequantized values give.
+// A quantized matrix gives the same bits as its dequantized values.
 TEST(MatMul, GivesTheBitsOfTheDequantizedValues) {
   Workers workers(1);
   for (const Format format : kAllFormats) {
@@ -263,7 +265,7 @@ TEST(MatMul, GivesTheBitsOfTheDequantizedValues) {
   }
 }
 
-// What Arithmetic::kInt8 makes of x.
+// Returns x as Arithmetic::kInt8 rounds it.
 std::vector<float> RoundedToInt8(const std::vector<float>& x) {
   std::vector<float> rounded(x.size());
   for (size_t begin = 0; begin < x.size(); begin += 32) {
@@ -280,15 +282,16 @@ std::vector<float> RoundedToInt8(const std::vector<float>& x) {
   return rounded;
 }
 
-// Whether the target in use fuses multiply-adds, as all but x86's baseline do.
+// Returns whether the current target fuses multiply-adds: all targets except
+// x86's baseline do.
 bool HasFma() { return hwy::SupportedTargets() & (HWY_AVX2 | HWY_AVX3_DL); }
 
-// Of the values that x is rounded to the products are nearly exact, and the
-// same bits on every target, for any rows and threads.
+// The products of the rounded x are nearly exact, and the same bits on every
+// target, for any number of rows and threads.
 TEST(MatMul, Int8IsExactOfRoundedActivations) {
   Workers one(1);
   Workers three(3);
-  constexpr size_t kRows = 15;  // 8, 4, 2 and 1 at a time
+  constexpr size_t kRows = 15;  // computed 8, 4, 2 and 1 at a time
   for (const Format format : kAllFormats) {
     const size_t cols = BlockValues(format) == 256 ? 512 : 288;
     for (const size_t w_rows : {size_t{1}, size_t{15}, kEightPanels}) {
@@ -322,7 +325,7 @@ TEST(MatMul, Int8IsExactOfRoundedActivations) {
   }
 }
 
-// One panel after the other, all of them side by side, and what is between;
+// One panel after the other, all of them side by side, and ways between;
 // fetched ahead by less than a tile and by more than a panel.
 constexpr PanelReads kPanelReads[] = {
     {1, 4096}, {1, 64}, {3, 1}, kSideBySide, {8, 1 << 20}};
@@ -359,7 +362,7 @@ TEST(MatMul, GivesTheSameBitsHoweverPanelsAreRead) {
   }
 }
 
-// A model that breaks down must show it, wherever in a vector it does.
+// A NaN anywhere in a vector must reach the result.
 TEST(MatMul, Int8KeepsWhatIsNoNumber) {
   Workers workers(1);
   const TestMatrix w(Format::kQ4_0, 16, 64, 1);
@@ -377,7 +380,7 @@ TEST(MatMul, Int8KeepsWhatIsNoNumber) {
   }
 }
 
-// Extreme codes of w and x: sums of products in 16 bits must not saturate.
+// Sums of products in 16 bits must not saturate, even for extreme codes.
 TEST(MatMul, Int8SumsOfExtremeCodesDoNotSaturate) {
   Workers workers(1);
   for (const Format format : kAllFormats) {
@@ -398,7 +401,7 @@ TEST(MatMul, Int8SumsOfExtremeCodesDoNotSaturate) {
   }
 }
 
-// Runs a test with every kind of instructions for bfloat16 that this CPU has.
+// Runs a test with every kind of bfloat16 instructions that this CPU has.
 template <class Body>
 void WithAndWithoutAmx(Body body) {
   body();
@@ -409,8 +412,8 @@ void WithAndWithoutAmx(Body body) {
   AllowAmxForTest(true);
 }
 
-// Many rows in bfloat16, where this CPU has instructions for it: both operands
-// are rounded to 8 bits of significand.
+// Many rows are computed in bfloat16, if this CPU has instructions for it: both
+// operands are rounded to 8 bits of significand.
 TEST(MatMul, FastestIsWithinTheRoundingOfBfloat16) {
   Workers workers(2);
   constexpr size_t kRows = 70;
@@ -424,7 +427,7 @@ TEST(MatMul, FastestIsWithinTheRoundingOfBfloat16) {
         const std::vector<float> all =
             Product(x, kRows, w, bias, workers, Arithmetic::kFastest);
         EXPECT_LT(expected.Error(all), 2.0 / 256) << FormatName(format);
-        // The number of rows does not matter as long as there are many.
+        // Any number of many rows gives the same bits.
         const std::vector<float> most(x.begin(), x.begin() + 40 * cols);
         EXPECT_EQ(Product(most, 40, w, bias, workers, Arithmetic::kFastest),
                   std::vector<float>(all.begin(), all.begin() + 40 * 83))
@@ -435,7 +438,7 @@ TEST(MatMul, FastestIsWithinTheRoundingOfBfloat16) {
   }
 }
 
-// Jobs of one call that round x differently: on some CPUs, to int8 for one and
+// Jobs of one call may round x differently: on some CPUs, to int8 for one and
 // to bfloat16 for the other.
 TEST(MatMul, FastestOfSeveralFormats) {
   Workers workers(2);
@@ -455,7 +458,7 @@ TEST(MatMul, FastestOfSeveralFormats) {
   });
 }
 
-// Small integers, whose sums are exact in any order.
+// Sums of small integers are exact in any order.
 TEST(Bf16Tiles, EveryInstructionGivesTheProducts) {
   std::vector<void (*)(const Bf16Job&)> kinds;
   if (HasAmx()) kinds.push_back(AmxTiles);

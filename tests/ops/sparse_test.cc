@@ -1,4 +1,4 @@
-// The ops of sparse autoencoders, against double precision.
+// Compares the ops of sparse autoencoders with double precision.
 
 #include <algorithm>
 #include <cmath>
@@ -51,7 +51,7 @@ struct TestMatrix {
   std::vector<float> values;
 };
 
-// Exact-size buffers, so that ASan sees one float too many.
+// Buffers have the exact size, so that ASan detects an access beyond the end.
 struct Encoder {
   Encoder(Format format, size_t features, size_t cols, float least)
       : w(format, features, cols, features + cols),
@@ -76,7 +76,7 @@ struct Encoder {
     return out;
   }
 
-  // In double precision, of row `row`.
+  // Returns the products of row `row` in double precision.
   std::vector<double> Products(const std::vector<float>& x, size_t row) const {
     std::vector<double> sums(bias.begin(), bias.end());
     const size_t cols = w.packed.cols;
@@ -94,8 +94,8 @@ struct Encoder {
   std::vector<float> threshold;
 };
 
-// Checks one row: ascending, of the values that there should be, none missing.
-// What is within `tolerance` of its threshold may be there or not.
+// Checks one row: indices ascend, and all expected values are there. A value
+// within `tolerance` of its threshold may be there or not.
 void CheckRow(const std::vector<SparseValue>& found,
               const std::vector<double>& products,
               const std::vector<float>& threshold, double tolerance) {
@@ -139,7 +139,7 @@ TEST(EncodeSparse, MatchesDoublePrecisionOnEveryTarget) {
   });
 }
 
-// A row's features are the same bits in any company.
+// A row's features have the same bits among any other rows.
 TEST(EncodeSparse, GivesTheSameBitsForAnyRowsAndThreads) {
   for (const Format format : kFormats) {
     const Encoder encoder(format, 500, 64, 0.5f);
@@ -192,7 +192,7 @@ TEST(EncodeSparse, KeepsTheLargest) {
 
 TEST(EncodeSparse, OfEqualOnesTheLowerIndexWins) {
   Encoder encoder(Format::kF32, 400, 16, 0.0f);
-  // Zeros times anything: the products are the biases.
+  // x is zero, so the products are the biases.
   const std::vector<float> x(16, 0.0f);
   for (size_t i = 0; i < 400; ++i) {
     encoder.bias[i] = i % 3 == 0 ? 2.0f : 1.0f;
@@ -224,7 +224,7 @@ TEST(EncodeSparse, NaNIsNeverActive) {
   auto x = RandomVector(2 * 32, 6);
   const auto expected = encoder.Encode(x, 0)[1];
   ASSERT_FALSE(expected.empty());
-  x[5] = NAN;  // of the first row
+  x[5] = NAN;  // in the first row
   for (const size_t top_k : {0, 3}) {
     EXPECT_TRUE(encoder.Encode(x, top_k)[0].empty());
   }
@@ -236,7 +236,7 @@ TEST(AddRows, MatchesDoublePrecisionOnEveryTarget) {
     for (const Format format : kFormats) {
       for (const size_t cols : {32, 64, 160}) {
         const TestMatrix w(format, 9, cols, cols);
-        // Out may be shorter than the rows.
+        // `out` may be shorter than the rows.
         for (const size_t size : {cols, cols - 1, cols - 17, size_t{1}}) {
           const std::vector<SparseValue> rows = {
               {3, 0.5f}, {0, -2.0f}, {8, 1.0f}, {3, 0.25f}};

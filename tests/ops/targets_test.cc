@@ -1,4 +1,4 @@
-// What is said of targets is what dispatch does.
+// The reported targets are those that dispatch uses.
 
 #include "ops/targets.h"
 
@@ -25,7 +25,7 @@ TEST(Targets, TheChosenOneIsTheBestThatIsSupported) {
     supported.emplace_back(hwy::TargetName(target));
   }
   EXPECT_EQ(ChosenTarget(), supported.front());
-  // A smaller CPU would get another.
+  // A CPU with fewer instructions gets a different target.
   for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
     hwy::SetSupportedTargetsForTest(target);
     EXPECT_EQ(ChosenTarget(), hwy::TargetName(target));

@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kBlockBytes = 34;
 
-// A matrix of Q8_0, whose blocks a test may change before it is packed.
+// A Q8_0 matrix. Tests may change its blocks before it is packed.
 class Matrix {
  public:
   Matrix(size_t rows, size_t cols, uint64_t seed)
@@ -46,7 +46,7 @@ class Matrix {
   size_t cols() const { return file_.cols; }
   size_t row_blocks() const { return file_.cols / 32; }
 
-  // Valid until the next call.
+  // Returns the packed matrix, valid until the next call.
   PackedView Pack(Layout layout) {
     memory_ = AlignedBuffer::Allocate(
         PackedBytes(file_.format, file_.rows, file_.cols));
@@ -80,7 +80,8 @@ std::vector<float> Full(const std::vector<float>& x, const PackedView& w,
   return out;
 }
 
-// Checks what Find promises, against all products. Returns how many it found.
+// Checks the contract of Find against all products. Returns the number of rows
+// found.
 size_t Check(Matrix& matrix, const std::vector<float>& x, size_t k,
              float soft_cap = 0.0f) {
   Workers workers(2);
@@ -123,8 +124,7 @@ TEST(TopProducts, AreThoseOfAllOnEveryTarget) {
   });
 }
 
-// What it is for: with few columns that count, as in a model, nearly all rows
-// are left out.
+// If few columns matter, as in a model, Find leaves out nearly all rows.
 TEST(TopProducts, LeaveOutMostRows) {
   Matrix matrix(16000, 640, 1);
   std::vector<float> x = Activations(640, 2);
@@ -133,7 +133,8 @@ TEST(TopProducts, LeaveOutMostRows) {
   EXPECT_LT(Check(matrix, x, 64), 8000u);
 }
 
-// Capped products may be equal where products are not, far above the cap all.
+// Capped products may be equal where products differ; far above the cap all
+// are.
 TEST(TopProducts, CappedOnEveryTarget) {
   ForEachTarget([] {
     Matrix matrix(500, 640, 11);
@@ -160,7 +161,7 @@ TEST(TopProducts, PauseWhereTheyLeaveOutTooFew) {
   ASSERT_TRUE(top.Pays());
   ASSERT_TRUE(top.Find(x, w, 1, 0.0f, context, out));
   EXPECT_TRUE(top.Pays());
-  // All are equal.
+  // All products are equal, so Find leaves out no row.
   const std::vector<float> zeros(640);
   for (const size_t expected : {1, 2, 4, 8, 16, 32, 64, 128, 128}) {
     ASSERT_TRUE(top.Find(zeros, w, 1, 0.0f, context, out));
@@ -168,7 +169,7 @@ TEST(TopProducts, PauseWhereTheyLeaveOutTooFew) {
     while (!top.Pays()) ++pause;
     EXPECT_EQ(pause, expected);
   }
-  // One that pays begins anew.
+  // After a call that pays, pauses start over.
   ASSERT_TRUE(top.Find(x, w, 1, 0.0f, context, out));
   EXPECT_TRUE(top.Pays());
   ASSERT_TRUE(top.Find(zeros, w, 1, 0.0f, context, out));
@@ -180,7 +181,7 @@ TEST(TopProducts, EqualOnesAreAllFound) {
   Matrix matrix(800, 64, 3);
   for (size_t row = 1; row < 800; row += 7) matrix.CopyRow(0, row);
   for (const size_t k : {1, 2, 40}) Check(matrix, Activations(64, 4), k);
-  Check(matrix, std::vector<float>(64), 1);  // all are zero
+  Check(matrix, std::vector<float>(64), 1);  // all products are zero
 }
 
 TEST(TopProducts, AnySigns) {

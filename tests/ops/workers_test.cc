@@ -28,7 +28,7 @@ TEST(Workers, RunEachTaskOnce) {
   }
 }
 
-// What one call writes, the next reads, on whichever thread.
+// A call sees the writes of the call before, on any thread.
 TEST(Workers, OneCallSeesWhatTheOneBeforeWrote) {
   Workers workers(4);
   std::vector<size_t> values(64, 0);
@@ -75,7 +75,7 @@ TEST(Workers, NoMoreThanActive) {
   }
 }
 
-// A share that its thread does not get through is done by the others.
+// If a thread does not finish its share, the others do.
 TEST(Workers, HelpEachOther) {
   Workers workers(3);
   std::atomic<size_t> done = 0;
@@ -87,7 +87,7 @@ TEST(Workers, HelpEachOther) {
   EXPECT_EQ(done, 300u);
 }
 
-// The message of the exception that ForEach throws, or "" if it throws none.
+// Returns the message of the exception that ForEach throws, or "" without one.
 std::string MessageOf(Workers& workers, size_t tasks, Workers::Body body) {
   try {
     workers.ForEach(tasks, body);
@@ -121,7 +121,7 @@ TEST(Workers, ExceptionOfOneThread) {
   }
 }
 
-// The caller's frame outlives the body's use by the other threads.
+// The caller's frame must live until no other thread uses the body.
 TEST(Workers, ExceptionOfTheCaller) {
   Workers workers(3);
   for (int round = 0; round < 20; ++round) {
