@@ -16,8 +16,8 @@ namespace {
 FileArray Random(std::vector<uint64_t> shape, float scale, uint64_t seed) {
   size_t size = 1;
   for (const uint64_t extent : shape) size *= extent;
-  // Many take long where nothing is optimized: the same ones again and again,
-  // but no row as another.
+  // Many random values take long without optimization, so the same values
+  // repeat, with a period that makes all rows different.
   constexpr size_t kPeriod = 65537;
   std::vector<float> values = RandomVector(std::min(size, kPeriod), seed);
   for (float& value : values) value *= scale;
@@ -30,7 +30,7 @@ FileArray Random(std::vector<uint64_t> shape, float scale, uint64_t seed) {
 
 FileArrays RandomArrays(size_t input_dim, size_t num_features,
                         size_t output_dim, uint64_t seed, bool affine) {
-  // A product of two random vectors then has a variance of 1/3.
+  // With this scale a product of two random vectors has a variance of 1/3.
   const float scale = std::sqrt(3.0f / static_cast<float>(input_dim));
   FileArrays arrays = {
       {"W_enc", Random({input_dim, num_features}, scale, seed + 1)},

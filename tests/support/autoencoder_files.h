@@ -23,17 +23,18 @@ struct FileArray {
 // The arrays of a file, by the names of Gemma Scope 1.
 using FileArrays = std::map<std::string, FileArray>;
 
-// Random ones, of which about a tenth of the features is active for rows of
-// RandomVector. Adds an affine skip connection if asked for.
+// Returns random arrays. About a tenth of the features are active for rows of
+// RandomVector. `affine` adds an affine skip connection.
 FileArrays RandomArrays(size_t input_dim, size_t num_features,
                         size_t output_dim, uint64_t seed, bool affine = false);
 
 Bytes NpzOf(const FileArrays& arrays, Packing packing = Packing::kDeflated);
 
-// In float32, by the names of Gemma Scope 2.
+// Returns a file in float32, with the names of Gemma Scope 2.
 Bytes SafetensorsOf(const FileArrays& arrays);
 
-// The site of what has no other: the stream behind layer 1.
+// Returns options for the residual stream after layer 1, for files that do not
+// state their site.
 SparseAutoencoderOptions AtLayer1(
     FeatureWeights weights = FeatureWeights::kFloat32);
 

@@ -4,8 +4,8 @@
   check_test_names.py BINARY...    lists the tests of GoogleTest binaries
   check_test_names.py --self-test
 
-A parameter without a printer is listed as bytes of memory or as an address,
-another one in each run: no list of failures can then be compared with another.
+GoogleTest lists a parameter without a printer as bytes of memory or as an
+address, which differ in each run: then lists of failures cannot be compared.
 """
 
 import re
@@ -16,7 +16,7 @@ RAW = re.compile(r"-byte object|\b0x[0-9a-f]{5,}\b|\bNULL\b")
 
 
 def problems(listing):
-    """The lines of --gtest_list_tests that differ from run to run."""
+    """Returns the lines of --gtest_list_tests that differ from run to run."""
     return [line.strip() for line in listing.splitlines() if RAW.search(line)]
 
 

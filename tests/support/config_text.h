@@ -1,4 +1,4 @@
-// Configurations as text, to compare.
+// Configurations as text, for comparison.
 
 #ifndef GEMMA_TESTS_SUPPORT_CONFIG_TEXT_H_
 #define GEMMA_TESTS_SUPPORT_CONFIG_TEXT_H_
@@ -9,8 +9,8 @@
 
 namespace gemma {
 
-// Every field, a line each; of the stop tokens, the set. Floats with all their
-// bits.
+// Returns every field on a line of its own; stop tokens as a set, floats with
+// all their bits.
 std::string ConfigText(const ModelConfig& config);
 
 }  // namespace gemma

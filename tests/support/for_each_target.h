@@ -1,4 +1,4 @@
-// Running a test on every SIMD target of this CPU.
+// Runs a test on every SIMD target of this CPU.
 
 #ifndef GEMMA_TESTS_SUPPORT_FOR_EACH_TARGET_H_
 #define GEMMA_TESTS_SUPPORT_FOR_EACH_TARGET_H_
@@ -10,7 +10,7 @@
 
 namespace gemma {
 
-// Runs `body` once for each SIMD target compiled in that this CPU supports.
+// Runs `body` once for each compiled SIMD target that this CPU supports.
 template <class Body>
 void ForEachTarget(Body body) {
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {

@@ -36,7 +36,7 @@ bool Matches(const Grammar& grammar, std::string_view text) {
 
 std::string RandomText(const Grammar& grammar, std::mt19937_64& random,
                        size_t max_bytes) {
-  // Ends of strings, containers and lists, and short values.
+  // Bytes that end strings, containers and lists, or begin short values.
   constexpr std::string_view kEnding = "\"}]ntf0";
   Automaton automaton(grammar.impl().bytes);
   Automaton::StateId state = automaton.start();

@@ -1,4 +1,4 @@
-// Texts of grammars, at random, and what the validators of Python say of them.
+// Random texts of grammars, and their check by the validators of Python.
 
 #ifndef GEMMA_TESTS_SUPPORT_GRAMMAR_TEXTS_H_
 #define GEMMA_TESTS_SUPPORT_GRAMMAR_TEXTS_H_
@@ -15,29 +15,29 @@
 
 namespace gemma {
 
-// Whether the text is one of the grammar's. Fails the test where that cannot be
-// found out.
+// Returns whether the grammar accepts the text. Fails the test if this cannot
+// be determined.
 bool Matches(const Grammar& grammar, std::string_view text);
 
-// A text that is made byte by byte of those that may come next. Beyond
-// `max_bytes`, bytes that mostly lead to an end are preferred; far beyond, the
-// text has none. Fails the test where nothing may come next.
+// Returns a text of random bytes, each of which the grammar allows. Beyond
+// `max_bytes`, prefers bytes that mostly lead to an end; far beyond, returns
+// the unfinished text. Fails the test if no byte is allowed.
 std::string RandomText(const Grammar& grammar, std::mt19937_64& random,
                        size_t max_bytes = 200);
 
-// Lines for tests/support/validate_texts.py.
+// The lines for tests/support/validate_texts.py.
 class Validation {
  public:
   void Add(nlohmann::ordered_json line) { lines_.push_back(std::move(line)); }
 
-  // Fails the test for each line that the validators see otherwise.
+  // Fails the test for each line where the validators disagree.
   void Run() const;
 
  private:
   std::vector<nlohmann::ordered_json> lines_;
 };
 
-// The cases of tests/testdata/grammar/schemas.json.
+// Returns the cases of tests/testdata/grammar/schemas.json.
 nlohmann::ordered_json SchemaCases();
 
 }  // namespace gemma

@@ -58,7 +58,7 @@ bool LoadAndRun(const std::string& path) {
       Model::Load(path, {.num_threads = 1, .prefill_chunk = 4});
   if (!model.ok()) {
     const std::string error = ErrorOf(model.status());
-    // The file's fault, in one line that names it.
+    // The error blames the file, in one line that names it.
     EXPECT_THAT(
         model.status().code(),
         AnyOf(absl::StatusCode::kInvalidArgument, absl::StatusCode::kDataLoss,

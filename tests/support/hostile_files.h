@@ -1,5 +1,5 @@
-// Models whose files are cut and changed byte by byte: loading them may fail,
-// with a status that blames and names the file; what loads runs.
+// Models whose files are cut and changed byte by byte. Loading may fail, with a
+// status that blames and names the file. A model that loads must run.
 
 #ifndef GEMMA_TESTS_SUPPORT_HOSTILE_FILES_H_
 #define GEMMA_TESTS_SUPPORT_HOSTILE_FILES_H_
@@ -12,7 +12,8 @@
 
 namespace gemma {
 
-// A directory in memory, if there is one, that ends with the test.
+// A directory, in memory if the system has such, which is removed after the
+// test.
 class Folder {
  public:
   Folder();
@@ -23,7 +24,7 @@ class Folder {
   std::string path_;
 };
 
-// A file that is changed in place, which is faster than writing it anew.
+// A file that is changed in place, which is faster than writing a new one.
 class ChangingFile {
  public:
   ChangingFile(const std::string& path, const Bytes& bytes);
@@ -39,17 +40,17 @@ class ChangingFile {
   int file_ = -1;
 };
 
-// Loads the model and, if that works, computes three positions and samples.
-// Returns whether it loaded.
+// Loads the model. If that works, computes three positions and samples. Returns
+// whether it loaded.
 bool LoadAndRun(const std::string& path);
 
-// Cuts the file of the model at `path` at every structural byte, and in the
-// data after them now and then.
+// Cuts the file of the model at `path` at every structural byte, and at some
+// bytes of the data after them.
 void CutEverywhere(const std::string& path, ChangingFile& file,
                    size_t structure);
 
-// Changes every structural byte, those from `begin` to `end`, in four ways. A
-// changed byte may still be a valid model; the test fails if all of them are.
+// Changes every structural byte, from `begin` to `end`, in four ways. A changed
+// file may still be a valid model; the test fails if all of them are.
 void ChangeEverywhere(const std::string& path, ChangingFile& file, size_t end,
                       size_t begin = 0);
 

@@ -60,7 +60,7 @@ void AddHfAttention(const std::string& model_type, const std::string& layer,
   }
 }
 
-// Layer 0 is recurrent, layer 1 attends.
+// Layer 0 is recurrent, layer 1 has attention.
 void AddHfGriffin(size_t index, const std::string& layer, TinyTensors& out) {
   AddAll(layer,
          {{"temporal_pre_norm.weight", {8}},

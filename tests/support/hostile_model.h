@@ -15,8 +15,8 @@
 
 namespace gemma {
 
-// All of them are 8 wide, with 2 layers, 2 heads of 4 values, 1 kv head, a
-// feed-forward layer of 6, a window of 2 and 8 tokens.
+// All models are 8 wide, with 2 layers, 2 heads of 4 values, 1 key/value head,
+// a feed-forward layer of 6, a window of 2 and 8 tokens.
 inline constexpr const char* kModelTypes[] = {"gemma", "gemma2", "gemma3_text",
                                               "recurrent_gemma"};
 inline constexpr const char* kArchitectures[] = {"gemma", "gemma2", "gemma3",
@@ -32,34 +32,34 @@ struct TinyTensor {
 };
 using TinyTensors = std::vector<TinyTensor>;
 
-// A tensor of small values that differ.
+// Returns a tensor of distinct small values.
 TinyTensor MakeTensor(std::string name, std::vector<uint64_t> shape);
 
-// The tensor of that name, which must be there.
+// Returns the tensor with this name, which must exist.
 TinyTensor& Find(TinyTensors& tensors, const std::string& name);
 
-// Everything that a Hugging Face model needs.
+// These return everything that a Hugging Face model needs.
 nlohmann::json TinyConfig(const std::string& model_type);
 TinyTensors TinyHfTensors(const std::string& model_type);
-// Makes the directory if it is not there.
+// Creates the directory if it does not exist.
 void WriteTinyDirectory(const std::string& directory,
                         const nlohmann::json& config,
                         const TinyTensors& tensors);
 
-// Everything that a GGUF model needs, without a tokenizer.
+// These return everything that a GGUF model needs, without a tokenizer.
 GgufWriter TinyGgufKeys(const std::string& architecture);
 TinyTensors TinyGgufTensors(const std::string& architecture);
 Bytes TinyGgufModel(const std::string& architecture);
 void AddTensors(const TinyTensors& tensors, GgufWriter& gguf);
 
-// Adds a vocabulary: <pad>, <eos>, <bos> and <unk>, then the 256 bytes, from
-// kFirstByte on, then `pieces`, from kFirstPiece on.
+// Adds a vocabulary: <pad>, <eos>, <bos> and <unk>, the 256 bytes from
+// kFirstByte on, and `pieces` from kFirstPiece on.
 inline constexpr TokenId kFirstByte = 4;
 inline constexpr TokenId kFirstPiece = 260;
 void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf);
 
-// A model with that vocabulary which, after a token, is nearly certain of the
-// token that `next` maps it to, or of <eos> if there is none.
+// Returns a model with that vocabulary. After a token it is nearly certain of
+// the token to which `next` maps it, or of <eos> without an entry.
 Bytes ScriptedModel(const std::vector<std::string>& pieces,
                     const std::map<TokenId, TokenId>& next);
 

@@ -80,8 +80,8 @@ std::string SerializeModelProto(const Vocabulary& vocabulary) {
     const Vocabulary::Piece& piece = vocabulary.pieces[i];
     part.Clear();
     if (piece.text.empty()) {
-      // sentencepiece wants a name for every id. This one is not UTF-8, so it
-      // is no other piece's and no text has it.
+      // sentencepiece wants a name for every id. This one is not UTF-8, so no
+      // other piece and no text has it.
       part.Bytes(kPieceText, absl::StrFormat("\xFF%d", i));
     } else {
       part.Bytes(kPieceText, piece.text);

@@ -1,4 +1,4 @@
-// Writes a vocabulary as sentencepiece's tokenizer.model.
+// Writes a vocabulary as a tokenizer.model file of sentencepiece.
 
 #ifndef GEMMA_TESTS_SUPPORT_MODEL_PROTO_H_
 #define GEMMA_TESTS_SUPPORT_MODEL_PROTO_H_
@@ -9,8 +9,8 @@
 
 namespace gemma {
 
-// A sentencepiece ModelProto with the vocabulary's pieces and Gemma's settings:
-// BPE, byte fallback, identity normalizer, blanks kept.
+// Returns a sentencepiece ModelProto with the vocabulary's pieces and Gemma's
+// settings: BPE, byte fallback, identity normalizer, blanks kept.
 std::string SerializeModelProto(const Vocabulary& vocabulary);
 
 }  // namespace gemma

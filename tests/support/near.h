@@ -1,4 +1,4 @@
-// Comparing vectors of floats.
+// Compares vectors of floats.
 
 #ifndef GEMMA_TESTS_SUPPORT_NEAR_H_
 #define GEMMA_TESTS_SUPPORT_NEAR_H_
@@ -13,7 +13,7 @@
 
 namespace gemma {
 
-// `size` values in [-1, 1), the same for the same seed.
+// Returns `size` values in [-1, 1), the same for the same seed.
 inline std::vector<float> RandomVector(size_t size, uint64_t seed) {
   std::mt19937_64 random(seed);
   std::vector<float> out(size);
@@ -24,8 +24,8 @@ inline std::vector<float> RandomVector(size_t size, uint64_t seed) {
   return out;
 }
 
-// The largest |actual - expected| over max(1, largest |expected|); infinite if
-// sizes differ or a value is not a number.
+// Returns the largest |actual - expected| over max(1, largest |expected|), or
+// infinity if sizes differ or a value is NaN.
 template <class A, class E>
 double RelativeError(const A& actual, const E& expected) {
   if (actual.size() != expected.size()) return INFINITY;

@@ -15,17 +15,17 @@
 
 namespace gemma {
 
-// A toy of AllToys, or one in bfloat16, with a vocabulary of 512 pieces, of
-// which it knows about half.
+// Loads a toy of AllToys, or one in bfloat16, with a vocabulary of 512 pieces.
+// The model knows about half of them.
 Model LoadSpeakingToy(const Toy& toy, size_t num_threads, size_t chunk);
 Model LoadSpeakingToy(const Toy& toy, LoadOptions options);
 std::vector<Toy> AllSpeakingToys();
 
-// How to load a toy so that it is computed in each arithmetic that a CPU may
-// have. The number of rows of a pass matters with AMX, and for bfloat16 with
-// AVX-512 BF16, but where options are deterministic.
+// The options to load a toy for each arithmetic that a CPU may have. The number
+// of rows of a pass matters with AMX, and for bfloat16 with AVX-512 BF16,
+// unless options are deterministic.
 struct ToyArithmetic {
-  std::string name;  // of the test
+  std::string name;  // for test names
   LoadOptions options;
 
   friend void PrintTo(const ToyArithmetic& of, std::ostream* out) {
@@ -34,33 +34,35 @@ struct ToyArithmetic {
 };
 std::vector<ToyArithmetic> AllArithmetics();
 
-// `size` tokens; those of another seed differ from the second on.
+// Returns `size` tokens. Prompts of different seeds differ from the second
+// token on.
 std::vector<TokenId> MakePrompt(size_t size, uint64_t seed);
 std::vector<TokenId> Concat(std::vector<TokenId> a,
                             const std::vector<TokenId>& b);
 
-// For a greedy answer that does not end before it has so many tokens.
+// Returns a request for a greedy answer of `max_new_tokens` tokens, which no
+// stop token ends earlier.
 Request Ask(std::vector<TokenId> prompt, size_t max_new_tokens = 4);
 
-// All that must not depend on who computes it.
+// The parts of an answer that must be the same however it is computed.
 struct Outcome {
   std::string error;
   std::string text;
   std::vector<TokenId> tokens;
   StopReason stop_reason = StopReason::kStopToken;
-  // Of on_token: token, log-probability, alternatives.
+  // Values that on_token receives: token, log-probability, alternatives.
   std::vector<std::tuple<TokenId, double, std::vector<TokenId>>> scored;
 
   bool operator==(const Outcome&) const = default;
 };
 std::ostream& operator<<(std::ostream& out, const Outcome& outcome);
 
-// As Generate answers in a new session.
+// Returns the answer of Generate in a new session.
 Outcome Alone(const Model& model, const Request& request,
               const EngineOptions& options);
 
-// As the engine answers. Scored adds to `outcome` what on_token receives; it
-// must outlive the request.
+// Collect stores the engine's answer in `outcome`. Scored makes on_token add
+// its values to `outcome`, which must outlive the request.
 Request Scored(Request request, Outcome* outcome);
 void Collect(const Ticket& ticket, Outcome* outcome);
 

@@ -22,7 +22,7 @@ std::string_view AsText(const Bytes& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// The codes of SFP by ascending value; no negative zero.
+// Returns the codes of SFP by ascending value, without negative zero.
 const Bytes& SfpCodes() {
   static const auto* codes = [] {
     auto* out = new Bytes;
@@ -37,7 +37,7 @@ const Bytes& SfpCodes() {
   return *codes;
 }
 
-// The one of `codes`, ascending, that is nearest.
+// Returns the nearest of `codes`, which ascend.
 uint8_t Nearest(const Bytes& codes, float value) {
   const auto above = std::lower_bound(
       codes.begin(), codes.end(), value,
@@ -55,11 +55,11 @@ Bytes EncodeSfp(const std::vector<float>& values) {
   return out;
 }
 
-// A table of the group's values, of which there are no more than 16, behind
-// zeros, and the code of each value.
+// The code of each value of a group, and a table of its values: at most 16,
+// after zeros.
 struct NuqGroup {
   Bytes table;
-  Bytes codes;  // one to a byte
+  Bytes codes;  // one per byte
 };
 
 std::vector<NuqGroup> NuqGroups(const Bytes& sfp) {
@@ -83,7 +83,7 @@ std::vector<NuqGroup> NuqGroups(const Bytes& sfp) {
   return groups;
 }
 
-// The nearest of five values, up to the largest of all.
+// Rounds each value to the nearest of five values, up to the largest of all.
 void RoundToFive(std::vector<float>& values) {
   float largest = 0;
   for (const float value : values) {
@@ -123,7 +123,8 @@ std::vector<float> Divided(std::vector<float> values, float scale) {
   return values;
 }
 
-// Header and directory, for blobs of the given sizes that begin at `offset`.
+// Returns the header and directory for blobs of the given sizes that begin at
+// `offset`.
 ByteWriter Directory(const std::vector<std::pair<std::string, uint64_t>>& blobs,
                      uint64_t offset) {
   ByteWriter out;

@@ -1,4 +1,4 @@
-// Whole models as files of gemma.cpp; see sbs_files.h.
+// Writes whole models as files of gemma.cpp; see sbs_files.h.
 
 #include <algorithm>
 #include <cmath>
@@ -14,7 +14,7 @@ namespace {
 
 using Values = std::vector<float>;
 
-// Rows [begin, begin + count) of a matrix.
+// Returns rows [begin, begin + count) of a matrix.
 Values Rows(const TinyTensor& tensor, size_t begin, size_t count) {
   const size_t cols = tensor.values.size() / tensor.shape[0];
   const auto first =
@@ -26,7 +26,7 @@ void Append(const Values& values, Values& out) {
   out.insert(out.end(), values.begin(), values.end());
 }
 
-// Whether the tensor is one that gemma.cpp compresses, and may scale.
+// Returns whether gemma.cpp compresses, and may scale, the tensor.
 bool IsMatrix(const std::string& name) {
   return absl::EndsWith(name, "proj.weight") ||
          (absl::StrContains(name, "linear_") &&
@@ -39,15 +39,15 @@ bool IsBias(const std::string& name) {
          absl::EndsWith(name, "recurrent_param");
 }
 
-// The type of a tensor of ours in the form.
+// Returns the type of one of our tensors in the form.
 SbsType TypeOf(const std::string& name, const SbsForm& form) {
   if (IsBias(name)) return SbsType::kF32;
   if (IsMatrix(name)) return form.type;
-  // Norms and the table of embeddings are bfloat16 at least.
+  // Norms and the table of embeddings are at least bfloat16.
   return form.type == SbsType::kF32 ? SbsType::kF32 : SbsType::kBF16;
 }
 
-// The scale of a tensor, ours or gemma.cpp's, in the form.
+// Returns the scale of a tensor, ours or gemma.cpp's, in the form.
 float ScaleOf(std::string_view name, const SbsForm& form) {
   if (form.scale == 1.0f) return 1.0f;
   struct Kind {
@@ -77,14 +77,14 @@ class Builder {
   Bytes Build();
 
  private:
-  // The tensor whose name is `prefix` and this.
+  // Returns the tensor of a layer with this name.
   const TinyTensor& At(size_t layer, const std::string& name) {
     return Find(tensors_, absl::StrCat("model.layers.", layer, ".", name));
   }
 
   void Add(const std::string& name, SbsType type, size_t rows, size_t cols,
            const Values& values, float scale = 1.0f);
-  // A matrix of the form's type, and its scale.
+  // Adds a matrix of the form's type, and its scale.
   void Matrix(const std::string& base, size_t layer, size_t rows, size_t cols,
               const Values& values) {
     const float scale = ScaleOf(base, form_);
@@ -166,7 +166,8 @@ void Builder::Qkv(size_t layer, const std::string& block) {
   Values others;
   for (size_t head = 0; head < l.num_heads; ++head) {
     Append(Rows(q, head * size, size), queries);
-    // Of as many key heads as query heads, all three alternate.
+    // With as many key heads as query heads, queries, keys and values
+    // alternate.
     if (l.num_heads != l.num_kv_heads || form_.split) continue;
     Append(Rows(k, head * size, size), queries);
     Append(Rows(v, head * size, size), queries);

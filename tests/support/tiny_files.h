@@ -24,9 +24,9 @@ class ByteWriter {
     return Raw({reinterpret_cast<const char*>(&value), sizeof(value)});
   }
   ByteWriter& Raw(std::string_view bytes);
-  // A uint64 length, then the bytes, as GGUF does.
+  // Appends a uint64 length, then the bytes, as in GGUF.
   ByteWriter& String(std::string_view text);
-  // Zeros up to a multiple of `alignment`.
+  // Appends zeros up to a multiple of `alignment`.
   ByteWriter& AlignTo(size_t alignment);
 
   const Bytes& bytes() const { return bytes_; }
@@ -35,7 +35,7 @@ class ByteWriter {
   Bytes bytes_;
 };
 
-// `size` bytes that differ.
+// Returns `size` bytes in a pattern.
 Bytes Pattern(size_t size);
 
 // Writes a GGUF file: keys in the order of the calls, then tensors.
@@ -43,7 +43,7 @@ class GgufWriter {
  public:
   explicit GgufWriter(uint32_t version = 3) : version_(version) {}
 
-  // Keys of plain values. `type` is the number of T's type in files.
+  // Adds keys of plain values. `type` is the number of T's type in files.
   GgufWriter& Uint32(std::string_view key, uint32_t value);
   GgufWriter& Float32(std::string_view key, float value);
   GgufWriter& Bool(std::string_view key, bool value);
@@ -62,25 +62,26 @@ class GgufWriter {
     for (T value : values) bytes.Number(value);
     return RawKey(key, 9, bytes.bytes());
   }
-  // A key with the given bytes as its value.
+  // Adds a key with the given bytes as its value.
   GgufWriter& RawKey(std::string_view key, uint32_t type, const Bytes& value);
 
-  // Sizes are innermost first, as in files. `type` is ggml's number.
+  // Adds a tensor. Sizes are innermost first, as in files. `type` is ggml's
+  // number.
   GgufWriter& Tensor(std::string_view name, const std::vector<uint64_t>& sizes,
                      uint32_t type, const Bytes& data);
-  // A tensor that claims an offset and has no data of its own.
+  // Adds a tensor that claims an offset and has no data of its own.
   GgufWriter& TensorAt(std::string_view name,
                        const std::vector<uint64_t>& sizes, uint32_t type,
                        uint64_t offset);
 
-  // What the file is aligned to; also writes the key.
+  // Sets the alignment of the file, and writes its key.
   GgufWriter& Alignment(uint32_t alignment);
-  // Other counts than the true ones.
+  // Write a wrong count.
   GgufWriter& ClaimTensors(uint64_t count);
   GgufWriter& ClaimKeys(uint64_t count);
 
   Bytes Finish() const;
-  // The file up to the data, without the padding.
+  // Returns the file up to the data, without the padding.
   Bytes Header() const;
 
  private:
@@ -95,7 +96,7 @@ class GgufWriter {
   ByteWriter data_;
 };
 
-// A safetensors file of a header as it is given and data.
+// Returns a safetensors file with the given header and data.
 Bytes RawSafetensors(std::string_view header, const Bytes& data);
 
 // Writes a safetensors file.
@@ -112,11 +113,11 @@ class SafetensorsWriter {
   Bytes data_;
 };
 
-// Valid files with a bit of everything.
+// Return valid files with a bit of everything.
 Bytes TinyGguf(uint32_t version = 3);
 Bytes TinySafetensors();
 
-// Puts bytes into a new file; any old one of this name is replaced.
+// Writes bytes to a new file and replaces any old file of this name.
 void WriteFile(const std::string& path, const Bytes& bytes);
 void WriteFile(const std::string& path, std::string_view text);
 

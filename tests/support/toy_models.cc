@@ -13,7 +13,7 @@
 namespace gemma {
 namespace {
 
-// Tests cannot go on without their data.
+// Ends the test program on failure, because tests need their data.
 template <class T>
 T ValueOrDie(absl::StatusOr<T> value) {
   if (!value.ok()) {

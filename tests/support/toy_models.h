@@ -1,5 +1,5 @@
-// The toy models of tests/testdata/models and what the references computed
-// with them; see tools/reference/toy_models.py.
+// The toy models of tests/testdata/models and the results of the references;
+// see tools/reference/toy_models.py.
 
 #ifndef GEMMA_TESTS_SUPPORT_TOY_MODELS_H_
 #define GEMMA_TESTS_SUPPORT_TOY_MODELS_H_
@@ -15,7 +15,7 @@ namespace gemma {
 
 // A toy model and the reference that it must equal.
 struct Toy {
-  std::string name;    // of the test: letters, digits and underscores
+  std::string name;    // for test names: letters, digits and underscores
   std::string folder;  // in tests/testdata/models
   RecurrentWindow window = RecurrentWindow::kDeepMind;
   std::string logits = "out";  // array of reference.npz
@@ -23,19 +23,19 @@ struct Toy {
   friend void PrintTo(const Toy& toy, std::ostream* out) { *out << toy.name; }
 };
 
-// One of each architecture and shape, with float32 weights.
+// Returns toys of each architecture and shape, with float32 weights.
 const std::vector<Toy>& AllToys();
 
-// The folder's path.
+// Returns the folder's path.
 std::string ToyPath(const std::string& folder);
 
-// Loads a toy; the test fails and ends if that fails.
+// Loads a toy, or ends the test program.
 Model LoadToy(const Toy& toy, size_t num_threads = 2, size_t chunk = 256);
 Model LoadOrDie(const std::string& path, const LoadOptions& options);
-// With activations in float32.
+// Loads a model with activations in float32.
 Model LoadExact(const std::string& path);
 
-// Arrays of an .npz file.
+// Return arrays of an .npz file.
 std::vector<float> ReadFloats(const std::string& path, const std::string& name);
 std::vector<TokenId> ReadTokens(const std::string& path,
                                 const std::string& name);
@@ -48,7 +48,8 @@ Reference ReadReference(const Toy& toy);
 
 Session NewSession(const Model& model, SessionOptions options = {});
 
-// Logits [tokens.size(), vocab_size] of every position, appended to `session`.
+// Appends the tokens to `session` and returns the logits [tokens.size(),
+// vocab_size] of every position.
 std::vector<float> AllLogits(Session& session,
                              const std::vector<TokenId>& tokens);
 std::vector<float> AllLogits(const Model& model,

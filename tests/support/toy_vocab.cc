@@ -17,7 +17,7 @@ constexpr int32_t kGgufControl = 3;
 constexpr int32_t kGgufUserDefined = 4;
 constexpr int32_t kGgufByte = 6;
 
-// Words; after a "~" without the blank before it.
+// Words. After a " ", a word has no blank before it.
 constexpr std::string_view kCorpus =
     "the capital of germany is berlin and the capital of france is paris "
     "hello world hello there user model user model the user asks the model "
@@ -50,7 +50,7 @@ std::string ByteName(int byte) {
   return {'<', '0', 'x', kDigits[byte / 16], kDigits[byte % 16], '>'};
 }
 
-// Trains BPE: the pieces of `num_merges` merges, in order.
+// Trains BPE and returns the pieces of `num_merges` merges, in order.
 std::vector<std::string> TrainMerges(std::string_view corpus,
                                      size_t num_merges) {
   std::vector<std::vector<std::string>> words;
@@ -97,7 +97,7 @@ std::string WithMarkedBlanks(std::string_view text) {
   return out;
 }
 
-// As sentencepiece's trainer writes it, see models.md, section 5.1.
+// Returns the vocabulary as sentencepiece's trainer writes it.
 std::string ModelProtoOf(const VocabularyForms& forms) {
   Vocabulary vocabulary;
   const std::set<std::string_view> control = {"<pad>", "<eos>", "<bos>"};
@@ -121,7 +121,7 @@ std::string ModelProtoOf(const VocabularyForms& forms) {
   return SerializeModelProto(vocabulary);
 }
 
-// As transformers' converter writes it.
+// Returns the vocabulary as transformers' converter writes it.
 HfTokenizerData HfOf(const VocabularyForms& forms) {
   HfTokenizerData hf;
   std::unordered_map<std::string, int64_t> ids;
@@ -139,7 +139,7 @@ HfTokenizerData HfOf(const VocabularyForms& forms) {
   }
   hf.vocab.assign(ids.begin(), ids.end());
 
-  // Every way to split a piece in two, the best scores first.
+  // All ways to split a piece in two, the best scores first.
   struct Merge {
     float score;
     int64_t left, right;

@@ -2,11 +2,11 @@
 """Checks texts of grammars with the validators of Python.
 
 Reads a file of lines, each an object:
-  schema or regex   what the text belongs to
+  schema or regex   the grammar of the text
   text              a JSON value as text, or a text
-  valid             what it must be: true, false, or null: whatever it is
-  matches           what our grammar says: if true, the text must be valid
-  exact             if true, the text must match where it is valid
+  valid             whether it must be valid: true, false, or null for either
+  matches           whether our grammar accepts it: if true, it must be valid
+  exact             if true, our grammar must accept the text if it is valid
 Prints a line for each disagreement, and exits with 1 if there is any.
 """
 
@@ -18,7 +18,7 @@ import sys
 import jsonschema
 
 
-# Where this is, depends on the version.
+# Its place depends on the version.
 FORMATS = (getattr(jsonschema.Draft202012Validator, "FORMAT_CHECKER", None)
            or jsonschema.draft202012_format_checker)
 

@@ -1,4 +1,4 @@
-// Makes .npz archives to test their reader with.
+// Makes .npz archives for the tests of their reader.
 
 #ifndef GEMMA_TESTS_SUPPORT_ZIP_WRITER_H_
 #define GEMMA_TESTS_SUPPORT_ZIP_WRITER_H_
@@ -20,16 +20,16 @@ inline void PrintTo(Packing packing, std::ostream* out) {
 
 class ZipWriter {
  public:
-  // What tests may falsify.
+  // The fields that tests may falsify.
   struct Lies {
     uint32_t bytes = 0;      // 0: the truth
     uint32_t crc32_xor = 0;  // 0: the truth
     int flags = 0;
     int method = -1;  // -1: the truth
-    // Sizes and offset are in the table's zip64 field; -1: in none, though the
-    // table refers to it.
+    // 0: sizes and offset are true. 1 or more: they are in the table's zip64
+    // field. -1: the table refers to such a field, but it does not exist.
     int zip64 = 0;
-    std::string trailing = {};  // behind the packed bytes, as part of them
+    std::string trailing = {};  // after the packed bytes, as part of them
   };
 
   void Add(const std::string& name, std::string_view contents, Packing packing,
@@ -39,9 +39,9 @@ class ZipWriter {
     Add(name, contents, packing, Lies());
   }
 
-  // The archive, with all that was added.
+  // Returns the archive with everything that was added.
   std::vector<uint8_t> Finish(std::string_view comment = "") const;
-  // The same with zip64's records at the end.
+  // Returns the archive with zip64's records at the end.
   std::vector<uint8_t> FinishZip64() const;
 
  private:
@@ -50,10 +50,10 @@ class ZipWriter {
   size_t num_entries_ = 0;
 };
 
-// A file of numpy.save, version 1, with this dictionary.
+// Returns a file as numpy.save writes it, version 1, with this dictionary.
 std::string Npy(const std::string& dictionary, std::string_view data);
 
-// The dictionary, for example of ("<f4", "(2, 3)").
+// Returns the dictionary, for example for ("<f4", "(2, 3)").
 std::string NpyDictionary(const std::string& descr, const std::string& shape);
 
 template <typename T>
