@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Opens GGUF files that gemma quantize wrote with others' programs, and compares what they read.
+"""Opens GGUF files of gemma quantize with other programs, and compares the values that they read.
 
   check_gguf.py FILE.gguf... [--gemma build/release/gemma] [--tolerance 0.05]
 
-The Python package gguf must read every key and tensor, and dequantise the values that are finite. llama-cpp-python, where
-it is installed (benchmarks/compare.py makes such an environment), must load the file, but for RecurrentGemma's, which
-it does not know, and give the logits of gemma: it keeps keys, values and activations with fewer bits, so that the
-largest error may be --tolerance times the largest logit.
+The Python package gguf must read every key and tensor, and dequantise them to finite values. llama-cpp-python, if
+installed (benchmarks/compare.py makes such an environment), must load the file, except RecurrentGemma's, which it does
+not know, and give the logits of gemma. It keeps keys, values and activations with fewer bits, so the largest error may
+be --tolerance times the largest logit.
 """
 import argparse
 import pathlib
@@ -30,7 +30,7 @@ class CheckError(Exception):
 
 
 def check_read(path):
-    """Reads all with the package; returns the architecture and the number of tokens of the table."""
+    """Reads everything with the package. Returns the architecture and the number of tokens of the table."""
     reader = gguf.GGUFReader(path)
     fields = {name: field.contents() for name, field in reader.fields.items()}
     rows = 0

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes an autoencoder in the form of Gemma Scope whose features are clusters of a model's own activations.
 
-It is not trained: the residual stream of the real Gemma 3 270M behind a layer, over a text, is divided into clusters
-(k-means of the directions of whitened activations). A feature tells how far a token is in the direction of one
-cluster, where it is farther than all but the nearest of the text's tokens. That is enough to try `gemma scope` and
-`--steer` where no file of Gemma Scope is at hand, and what pictures in README.md are made with.
+It is not trained: it divides the residual stream of the real Gemma 3 270M after a layer, over a text, into clusters
+(k-means of the directions of whitened activations). A feature measures how far a token lies in the direction of one
+cluster; it is active only at the farthest of the text's tokens. That is enough to try `gemma scope` and `--steer`
+without a file of Gemma Scope; the pictures in README.md are made with it.
 
   cluster_autoencoder.py --text FILE [--layer 9] [--features 1024] [--model GGUF] --output DIR
 
@@ -24,17 +24,17 @@ from hf_models import ReferenceError
 
 WINDOW = 256  # tokens read at once, BOS first
 ITERATIONS = 30
-ACTIVE = 0.02  # of a text's tokens, those at which a feature is active
+ACTIVE = 0.02  # the share of a text's tokens at which a feature is active
 
 
 def activations(model, layer, tokens):
-    """The stream behind the layer [n, model_dim] of all tokens but BOS."""
+    """Returns the stream after the layer [n, model_dim] for all tokens except BOS."""
     kept = []
 
     def keep(_module, _inputs, output):
         kept.append((output[0] if isinstance(output, tuple) else output)[0, 1:].float().numpy().copy())
 
-    model.model.layers = model.model.layers[: layer + 1]  # the others would cost time
+    model.model.layers = model.model.layers[: layer + 1]  # later layers would only cost time
     model.config.num_hidden_layers = layer + 1
     hook = model.model.layers[layer].register_forward_hook(keep)
     try:
@@ -47,7 +47,7 @@ def activations(model, layer, tokens):
 
 
 def whiten(x):
-    """The mean, and a matrix that gives rows without it unit variance in all directions that matter."""
+    """Returns the mean, and a matrix that gives centred rows unit variance in all directions that matter."""
     mean = x.mean(0)
     values, vectors = np.linalg.eigh(np.cov((x - mean).T))
     floor = 1e-3 * values.max()
@@ -55,7 +55,7 @@ def whiten(x):
 
 
 def clusters(x, count, random):
-    """Unit vectors [count, columns] to one of which each row of x points, about."""
+    """Returns unit vectors [count, columns]; each row of x points roughly along one of them."""
     x = x / np.linalg.norm(x, axis=1, keepdims=True)
     centers = x[random.choice(len(x), count, replace=False)]
     for _ in range(ITERATIONS):
@@ -70,14 +70,14 @@ def clusters(x, count, random):
 
 
 def autoencoder(x, features):
-    """The arrays of params.npz, and how many features are active at a token of x."""
+    """Returns the arrays of params.npz, and the mean number of active features per token of x."""
     mean, matrix = whiten(x)
     centers = clusters((x - mean) @ matrix, features, np.random.default_rng(0))
     w_enc = matrix @ centers.T
     pre = (x - mean) @ w_enc
     threshold = np.quantile(pre, 1 - ACTIVE, axis=0)
     active = pre > threshold
-    # One unit of a feature moves the stream as its tokens lie from the mean, in the same unit.
+    # One unit of a feature moves the stream as far as its tokens lie from the mean per unit.
     w_dec = np.stack([(x[rows] - mean).mean(0) / pre[rows, i].mean() for i, rows in enumerate(active.T)])
     arrays = dict(W_enc=w_enc, W_dec=w_dec, b_enc=-mean @ w_enc, b_dec=mean, threshold=np.maximum(threshold, 1e-3))
     return {name: values.astype(np.float32) for name, values in arrays.items()}, float(active.sum(1).mean())

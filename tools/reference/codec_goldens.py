@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/testdata/codecs: every format's bytes and what the Python package `gguf` makes of them, or, for
-our own formats, what their description in compression/codec_n.h does.
+"""Writes tests/testdata/codecs: every format's bytes, and the values that the Python package `gguf`, or, for our own
+formats, their description in compression/codec_n.h gives them.
 
 For each type, e.g. q4_k.bin holds ROWS rows of 256 values in the format's own bytes and q4_k.f32 the
 ROWS x 256 dequantised values, float32, little-endian, row-major. The codes are random; the rows differ in
@@ -33,12 +33,12 @@ SCALES = {
 
 
 N4_LEVELS = np.array([-32, -27, -21, -16, -12, -9, -6, -3, 0, 3, 6, 9, 13, 17, 22, 28])
-# our own formats: values that share a step, bits of a code; a row of blocks of 32 values ends with its unit
+# our own formats: values per step, bits per code; a row of blocks of 32 values ends with its unit
 OWN = {"N4_32": (32, 4), "N4_16": (16, 4), "N6_16": (16, 6), "N5_16": (16, 5)}
 
 
 def own_rows(name, random):
-    """uint8 [ROWS, row bytes] of one of our formats, and its values."""
+    """Returns uint8 [ROWS, row bytes] in one of our formats, and the values."""
     group, bits = OWN[name]
     blocks = random.integers(0, 256, (ROWS, VALUES // 32, 32 // group + 4 * bits), dtype=np.uint8)
     blocks[2], blocks[3] = 0x00, 0xFF
@@ -63,7 +63,7 @@ def own_rows(name, random):
 
 
 def fp16_scales(row, shape, random):
-    """Bit patterns of the scales of one row."""
+    """Returns bit patterns of the scales of one row."""
     size = np.exp2(random.uniform(-12, 1, shape))
     if row == 1:
         size = -size
@@ -79,7 +79,7 @@ def fp16_scales(row, shape, random):
 
 
 def block_rows(name, random):
-    """uint8 [ROWS, row bytes] of a block format."""
+    """Returns uint8 [ROWS, row bytes] in a block format."""
     values, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[name]]
     blocks = random.integers(0, 256, (ROWS, VALUES // values, size), dtype=np.uint8)
     blocks[2], blocks[3] = 0x00, 0xFF
@@ -91,7 +91,7 @@ def block_rows(name, random):
 
 
 def float_rows(name, random):
-    """uint8 [ROWS, row bytes] of F16 or BF16: random finite bit patterns and the borders of the format."""
+    """Returns uint8 [ROWS, row bytes] in F16 or BF16: random finite bit patterns and the limits of the format."""
     infinity = 0x7C00 if name == "F16" else 0x7F80
     bits = random.integers(0, infinity, (ROWS, VALUES), dtype=np.uint16)
     bits |= random.integers(0, 2, (ROWS, VALUES), dtype=np.uint16) << 15
@@ -104,10 +104,10 @@ def float_rows(name, random):
 
 
 def sfp_value(code):
-    """What a byte of gemma.cpp's "switching floating point" stands for.
+    """Returns the value of a byte of gemma.cpp's "switching floating point".
 
     A sign, then 7 bits: below 2^-7, 4 bits of exponent from -23 on and 2 bits of mantissa; from 2^-7 up to
-    2^0, 3 bits of exponent and 3 of mantissa. Zero stands where 2^-23 would.
+    2^0, 3 bits of exponent and 3 of mantissa. The code of 2^-23 means zero.
     """
     sign = -1.0 if code & 0x80 else 1.0
     bits = code & 0x7F
@@ -127,7 +127,7 @@ def sfp_rows(random):
 
 
 def nuq_rows(random):
-    """A table of 16 SFP codes, then the indices of 256 values, two to a byte, the first in the low half."""
+    """Returns a table of 16 SFP codes, then the indices of 256 values, two per byte, the first in the low half."""
     tables = random.integers(0, 256, (ROWS, 16), dtype=np.uint8)
     indices = random.integers(0, 16, (ROWS, VALUES), dtype=np.uint8)
     indices[0], indices[1, ::2], indices[1, 1::2] = np.arange(VALUES) % 16, 0, 15

@@ -1,6 +1,6 @@
 """Runs RecurrentGemma weights with DeepMind's own PyTorch code (package `recurrentgemma`).
 
-Its attention sees attention_window_size + 1 keys, one more than transformers' does.
+Its attention sees attention_window_size + 1 keys, one more than that of transformers.
 """
 import importlib
 import importlib.machinery
@@ -13,7 +13,7 @@ from hf_models import ReferenceError
 
 
 def _package():
-    """recurrentgemma.torch without the package's __init__, which would import JAX and Flax."""
+    """Imports recurrentgemma.torch without the package's __init__, which would import JAX and Flax."""
     if "recurrentgemma" not in sys.modules:
         spec = importlib.machinery.PathFinder.find_spec("recurrentgemma")
         if spec is None:
@@ -25,7 +25,7 @@ def _package():
 
 
 def _rename(weights, layers):
-    """transformers' tensors under DeepMind's names and in its layouts."""
+    """Returns transformers' tensors with DeepMind's names and layouts."""
     out = {
         "embedder.input_embedding": weights["model.embed_tokens.weight"],
         "final_norm.scale": weights["model.final_norm.weight"],
@@ -62,7 +62,7 @@ def _rename(weights, layers):
 
 
 def build(model):
-    """DeepMind's Griffin with the weights of a transformers RecurrentGemmaForCausalLM."""
+    """Returns DeepMind's Griffin with the weights of a transformers RecurrentGemmaForCausalLM."""
     common, griffin = _package()
     config = model.config
     kinds = {"recurrent": common.TemporalBlockType.RECURRENT, "attention": common.TemporalBlockType.ATTENTION}
@@ -91,7 +91,7 @@ def build(model):
 
 @torch.no_grad()
 def logits(griffin, ids):
-    """float32 [n, vocab] of token ids [n], from one pass."""
+    """Returns the logits, float32 [n, vocab], of token ids [n], from one pass."""
     ids = torch.as_tensor(ids).reshape(1, -1)
     positions = torch.arange(ids.shape[1]).reshape(1, -1)
     return griffin(tokens=ids, segment_pos=positions)[0][0].float()

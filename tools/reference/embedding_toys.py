@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""Writes toys of EmbeddingGemma, and what transformers and torch compute with them.
+"""Writes toys of EmbeddingGemma, and the results of transformers and torch with them.
 
-  tests/testdata/models/embedding_gemma       a sentence-transformers directory: the shape of the 300M in small
+  tests/testdata/models/embedding_gemma       a sentence-transformers directory: a small 300M
   tests/testdata/gguf/gemma_embedding.gguf    a smaller one, as llama.cpp's converter writes it with dense modules
-  tests/testdata/gguf/gemma_embedding_bare.gguf   the same without: the mean is the embedding
-  tests/testdata/models/embedding_gemma/texts.txt   a text a line, which all of them embed
+  tests/testdata/gguf/gemma_embedding_bare.gguf   the same without dense modules: the mean is the embedding
+  tests/testdata/models/embedding_gemma/texts.txt   the texts that all of them embed, one per line
 
-Beside each, embeddings.npz (of a GGUF file, its name with .npz) holds, for text i:
+The file embeddings.npz beside each (for a GGUF file, its name with .npz) holds, for text i:
 
   ids_<i>            int64   [n]          <bos> text <eos>
-  pooled, embedding  float32 [texts, dim] the mean of the states, and what the dense layers make of it
+  pooled, embedding  float32 [texts, dim] the mean of the states, and the result of the dense layers
   unit_<size>        float32 [texts, size] the first values of the embedding, at length 1
   block_<j>, states  float32 [n, dim]     of text PROBED: the residual stream after block j, and after the last norm
   cut                float32 [texts, dim] the embedding of texts cut to CUT tokens
 
-Matrices are stored as bfloat16, the embedding table as float32, so that nothing is rounded on the way.
+Matrices are stored as bfloat16, the embedding table as float32, so that no file rounds a value.
 
   embedding_toys.py [--output DIR]
 """
@@ -82,7 +82,7 @@ class Toy:
                       for width, out in zip(widths, widths[1:])]
 
     def states(self, ids):
-        """[n, dim] after the last norm, and the residual stream after each block."""
+        """Returns the states [n, dim] after the last norm, and the residual stream after each block."""
         blocks = []
         hooks = [layer.register_forward_hook(lambda _module, _inputs, output: blocks.append(output[0].clone()))
                  for layer in self.trunk.layers]
@@ -116,7 +116,7 @@ def write_json(path, value):
 
 
 def write_modules(directory, config, dense):
-    """What sentence-transformers saves of a model but its weights; dense: (out, in) of each layer behind the mean."""
+    """Writes the files of sentence-transformers except weights; dense: (out, in) of each layer after the mean."""
     kinds = ["Transformer", "Pooling", *["Dense"] * len(dense), "Normalize"]
     write_json(directory / "modules.json", [
         dict(idx=i, name=str(i), path=f"{i}_{kind}" if i else "", type=f"sentence_transformers.models.{kind}")
@@ -161,7 +161,7 @@ def write_file(path, toy, words):
 
 
 def check(arrays):
-    """Texts without and with whole windows on both sides, and numbers only."""
+    """Checks that some texts have whole windows on both sides and some have none, and that all values are finite."""
     lengths = [len(arrays[f"ids_{i}"]) for i in range(len(TEXTS))]
     if max(lengths) < 48 or min(lengths) != 2:
         raise ReferenceError(f"texts of {lengths} tokens, wanted 2 to 48 and more")

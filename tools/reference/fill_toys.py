@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a toy with CodeGemma's markers, and what transformers fills in with it.
+"""Writes a toy with CodeGemma's markers, and the answers of transformers with it.
 
   models/gemma_fill/     config.json, model.safetensors (bfloat16), tokenizer.json, tokenizer_config.json
   models/gemma_fill/fill.json
@@ -31,15 +31,15 @@ from vocabulary import BOS, BYTE, EOS, FILL_MARKERS
 PREFIX, SUFFIX, MIDDLE, SEPARATOR = FILL_MARKERS
 STOPS = (*FILL_MARKERS, "<eos>")
 WORDS = "the of and to in is that it for was".split()
-# A width whose square root is exact in bfloat16, as the embedding scale then is.
+# The square root of this width, the embedding scale, is exact in bfloat16.
 SHAPE = dict(
     vocab_size=512, pad_token_id=0, eos_token_id=EOS, bos_token_id=BOS, hidden_size=16, intermediate_size=32,
     num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=16)
-# Under these, answers are ended by each of STOPS.
+# With these, each of STOPS ends an answer.
 SEED = 3
 FAVOUR = dict.fromkeys(STOPS, 1.2) | {MIDDLE: 1.3}
 ANSWER_TOKENS = range(2, 30)
-# Texts whose ends and blanks a careless program changes.
+# Texts whose ends and blanks a careless program would change.
 GAPS = (
     dict(prefix="import ", suffix="\nif __name__ == '__main__':\n    sys.exit(0)"),
     dict(prefix="", suffix=" \n\n"),
@@ -50,7 +50,7 @@ GAPS = (
 
 
 def build_vocabulary():
-    """gguf_toys' vocabulary, the first of its unused pieces named as CodeGemma's markers."""
+    """Returns gguf_toys' vocabulary, with its first unused pieces renamed to CodeGemma's markers."""
     vocabulary = gguf_toys.toy_vocabulary()
     free = [i for i, piece in enumerate(vocabulary.pieces) if piece.startswith("<unused")]
     for i, name in zip(free, FILL_MARKERS):
@@ -59,7 +59,7 @@ def build_vocabulary():
 
 
 def build_model(vocabulary):
-    """Random bfloat16 weights, in float32, which like what ends an answer and dislike bytes."""
+    """Returns a model with random bfloat16 weights, in float32, that favour STOPS and avoid bytes."""
     config = hf_models.CAUSAL_LM["gemma"][0](**SHAPE)
     config._attn_implementation = "eager"
     model = hf_models.new_model(config, torch.float32)
@@ -99,14 +99,14 @@ def write_gguf(path, model, vocabulary):
 
 
 def form(gap):
-    """The text of a prompt, markers by name."""
+    """Returns the text of a prompt, with markers by name."""
     line = gap["path"] + "\n" if gap["path"] else ""
     files = "".join(f"{path}\n{text}{SEPARATOR}" for path, text in gap["files"])
     return f"<bos>{files}{line}{PREFIX}{gap['prefix']}{SUFFIX}{gap['suffix']}{MIDDLE}"
 
 
 def continuation(model, prompt, stops):
-    """The greedy answer and the token that ends it, or None if none does, or if another program might choose otherwise."""
+    """Returns the greedy answer and the token that ends it; None without an end, or if rounding may decide a choice."""
     answer = []
     while len(answer) < ANSWER_TOKENS.stop:
         (token,), (margin,) = hf_models.greedy(model, prompt + answer, 1)
@@ -119,7 +119,7 @@ def continuation(model, prompt, stops):
 
 
 def find_cases(model, vocabulary, tokenizer):
-    """For each token that may end an answer, a gap whose answer it ends."""
+    """Finds, for each token that may end an answer, a gap whose answer it ends."""
     stops = {vocabulary.pieces.index(name): name for name in STOPS}
     random = np.random.default_rng(0)
     cases = {}
@@ -137,7 +137,7 @@ def find_cases(model, vocabulary, tokenizer):
         answer, stop = found
         text = tokenizer.decode(answer, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         if "\ufffd" in text:
-            continue  # of how many bytes, decoders differ
+            continue  # decoders differ in the number of bytes that one such character replaces
         cases[stop] = gap | dict(prompt=prompt, answer=answer, text=text, stop=stops[stop])
         if len(cases) == len(stops):
             return list(cases.values())
@@ -145,7 +145,7 @@ def find_cases(model, vocabulary, tokenizer):
 
 
 def check_prompt(case, vocabulary):
-    """transformers' tokens are those of sentencepiece, stretch by stretch."""
+    """Checks that transformers' tokens are those of sentencepiece, stretch by stretch."""
     processor = vocabulary.processor()
     names = {vocabulary.pieces.index(name): name for name in ("<bos>", *FILL_MARKERS)}
     expected, rest = [], form(case)

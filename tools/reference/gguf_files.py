@@ -1,7 +1,7 @@
-"""Writes Gemma models as GGUF files: names, metadata and the +1 of the norms as llama.cpp's converter has them.
+"""Writes Gemma models as GGUF files: names, metadata and the +1 of the norms as in llama.cpp's converter.
 
-RecurrentGemma has no such convention. This is ours (arch `recurrentgemma`; N a block, d the model width, Lr the
-recurrent width, F the feed-forward width; shapes row-major, GGUF lists them in the opposite order):
+RecurrentGemma has no such convention. Ours is this (arch `recurrentgemma`; N is a block, d the model width, Lr the
+recurrent width, F the feed-forward width; shapes are row-major, GGUF lists them in the opposite order):
 
   token_embd.weight [vocab, d], output_norm.weight [d]                         norms are stored as 1 + w
   blk.N.attn_norm.weight [d]              temporal_pre_norm, 1 + w              every block
@@ -12,7 +12,7 @@ recurrent width, F the feed-forward width; shapes row-major, GGUF lists them in 
   blk.N.rec_conv.weight [Lr, width] .bias [Lr]                                  the last tap is the current token
   blk.N.rec_gate_in.weight, rec_gate_a.weight [heads, Lr/heads in, Lr/heads out] .bias [heads, Lr/heads]
                                           input gate and recurrence gate, (block, in, out)
-  blk.N.rec_a_param.weight [Lr]           recurrent_param as it is, softplus not applied
+  blk.N.rec_a_param.weight [Lr]           recurrent_param unchanged, without softplus
 
   Metadata recurrentgemma.*: context_length, embedding_length, block_count, feed_forward_length (F, not transformers'
   2F), attention.head_count, attention.head_count_kv, attention.key_length, attention.value_length,
@@ -26,7 +26,7 @@ import numpy as np
 
 ARCHITECTURES = {"gemma": "gemma", "gemma2": "gemma2", "gemma3_text": "gemma3", "recurrent_gemma": "recurrentgemma"}
 
-DENSE = "dense_{}"  # EmbeddingGemma's layers behind pooling, numbered from 2 as its module folders are
+DENSE = "dense_{}"  # EmbeddingGemma's layers after pooling, numbered from 2 like its module folders
 
 
 def architecture(config):
@@ -61,7 +61,7 @@ _BLOCK_NAMES = {"gemma": _GEMMA1, "gemma2": _GEMMA23, "gemma3_text": _GEMMA23, "
 
 
 def tensor_name(model_type, name):
-    """The GGUF name of a transformers tensor."""
+    """Returns the GGUF name of a transformers tensor."""
     outside = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
                "model.final_norm.weight": "output_norm.weight"}
     if name in outside:
@@ -74,7 +74,7 @@ def tensor_name(model_type, name):
 
 
 def hf_name(model_type, name):
-    """The transformers name of a Gemma 1, 2 or 3 GGUF tensor."""
+    """Returns the transformers name of a Gemma 1, 2 or 3 GGUF tensor."""
     outside = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
     if name in outside:
         return outside[name]
@@ -88,7 +88,7 @@ def is_norm(gguf_name):
 
 
 def tensor_values(gguf_name, values):
-    """float32 values as the file stores them."""
+    """Returns float32 values as the file stores them."""
     values = np.asarray(values, np.float32)
     if is_norm(gguf_name):
         return np.float32(1.0) + values
@@ -96,13 +96,13 @@ def tensor_values(gguf_name, values):
 
 
 def keeps_float32(gguf_name, shape):
-    """Whether a tensor stays F32 in a file of another type."""
+    """Returns whether a tensor stays F32 in a file of another type."""
     return len(shape) == 1 or gguf_name.endswith(".bias") or any(
         part in gguf_name for part in ("rec_conv.", "rec_gate_", "rec_a_param"))
 
 
 def add_metadata(writer, config):
-    """The keys of llama.cpp's converter (or the ones above) for a transformers text configuration."""
+    """Adds the keys of llama.cpp's converter (or the ones above) for a transformers text configuration."""
     a = architecture(config)
     recurrent = config.model_type == "recurrent_gemma"
     writer.add_uint32(f"{a}.context_length", 8192 if recurrent else config.max_position_embeddings)
@@ -120,7 +120,7 @@ def add_metadata(writer, config):
         writer.add_float32(f"{a}.final_logit_softcapping", config.final_logit_softcapping)
     elif config.model_type == "gemma3_text":
         rope = config.rope_parameters["full_attention"]
-        # As in config.json: transformers keeps half of a bidirectional window.
+        # The value of config.json: transformers keeps half of a bidirectional window.
         writer.add_uint32(f"{a}.attention.sliding_window", config.to_dict()["sliding_window"])
         writer.add_float32(f"{a}.rope.freq_base", rope["rope_theta"])
         if rope["rope_type"] == "linear":
@@ -137,7 +137,7 @@ def add_metadata(writer, config):
 
 
 def add_pooling(writer, config, dense):
-    """The keys of a model that embeds texts; dense: [(in, out)] of the layers behind the mean."""
+    """Adds the keys of a model that embeds texts; dense: [(in, out)] of the layers after the mean."""
     a = architecture(config)
     writer.add_uint32(f"{a}.pooling_type", 1)
     for i, (width, out) in enumerate(dense, 2):
@@ -146,7 +146,7 @@ def add_pooling(writer, config, dense):
 
 
 def add_tensor(writer, name, values, kind=gguf.GGMLQuantizationType.F32):
-    """Adds float32 values, quantised by the package where kind asks for it."""
+    """Adds float32 values, quantised by the package if kind requires it."""
     if kind == gguf.GGMLQuantizationType.F32:
         writer.add_tensor(name, np.ascontiguousarray(values, np.float32))
     elif kind == gguf.GGMLQuantizationType.F16:

@@ -3,7 +3,7 @@
 
   gemma, gemma2, gemma3, recurrent_gemma .gguf   the toys in F32; their reference is models/<name>/reference.npz
   gemma_mha-v2.gguf                              models/gemma_mha as GGUF version 2
-  gemma_mha-0000N-of-00003.gguf                  models/gemma_mha split as llama.cpp's gguf-split does
+  gemma_mha-0000N-of-00003.gguf                  models/gemma_mha, split like llama.cpp's gguf-split
   gemma3_mixed.gguf, gemma3_mixed.npz            every tensor type, a tokenizer of 512 pieces and a chat template;
                                                  ids, out, greedy, greedy_margin of the dequantised weights
 
@@ -41,7 +41,7 @@ MIXED_TYPES = {
     "blk.1.ffn_gate": Type.IQ4_NL, "blk.1.ffn_up": Type.IQ4_XS, "blk.1.ffn_down": Type.Q8_0,
 }
 # Formats that the package reads but does not write: (offsets of fp16 scale and minimum, minimum / scale).
-# That ratio centres the values of random codes on zero.
+# The ratio centres the values of random codes on zero.
 RANDOM_BLOCKS = {
     Type.Q2_K: ((80, 82), 1.5), Type.Q3_K: ((108,), 0), Type.Q4_K: ((0, 2), 7.5), Type.Q5_K: ((0, 2), 15.5),
     Type.Q6_K: ((208,), 0), Type.IQ4_NL: ((0,), 0), Type.IQ4_XS: ((0,), 0),
@@ -49,7 +49,7 @@ RANDOM_BLOCKS = {
 
 
 def write_toy(path, model):
-    """One float32 file."""
+    """Writes one float32 file."""
     writer = gguf.GGUFWriter(path, gguf_files.ARCHITECTURES[model.config.model_type])
     gguf_files.add_metadata(writer, model.config)
     for name, values in toy_tensors(model):
@@ -67,7 +67,7 @@ def toy_tensors(model):
 
 
 def write_split(directory, stem, model, count):
-    """The file in `count` parts: metadata in the first, split.* in all, tensors in order."""
+    """Writes the file in `count` parts: metadata in the first, split.* in all, tensors in order."""
     tensors = list(toy_tensors(model))
     for part in range(count):
         writer = gguf.GGUFWriter(directory / f"{stem}-{part + 1:05d}-of-{count:05d}.gguf",
@@ -83,7 +83,7 @@ def write_split(directory, stem, model, count):
 
 
 def as_version_2(path):
-    """Versions 2 and 3 differ only in the number, for little-endian files."""
+    """Makes a file version 2. Little-endian files of versions 2 and 3 differ only in the number."""
     content = bytearray(path.read_bytes())
     if struct.unpack_from("<4sI", content) != (b"GGUF", 3):
         raise ReferenceError(f"{path}: not a GGUF of version 3")
@@ -92,7 +92,7 @@ def as_version_2(path):
 
 
 def random_blocks(kind, shape, random):
-    """Blocks with random codes whose values have the size of a weight matrix's."""
+    """Returns blocks with random codes whose values are about as large as those of a weight matrix."""
     values, size = gguf.GGML_QUANT_SIZES[kind]
     blocks = random.integers(0, 256, (shape[0], shape[1] // values, size), dtype=np.uint8)
     offsets, ratio = RANDOM_BLOCKS[kind]
@@ -109,7 +109,7 @@ def random_blocks(kind, shape, random):
 
 
 def toy_vocabulary(size=MIXED["vocab_size"], more_words=()):
-    """Pieces in the order and with the kinds of Gemma 3's: markers, runs, tags, bytes, merges, letters."""
+    """Returns pieces in the order and with the kinds of Gemma 3: markers, runs, tags, bytes, merges, letters."""
     pieces = [(p, CONTROL, -1000.0) for p in ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<start_of_turn>",
                                               "<end_of_turn>", "<unused0>", "<unused1>")]
     runs = ["\n" * n for n in range(1, 8)] + [" " * n for n in range(2, 9)] + ["\t" * n for n in range(1, 5)]
@@ -120,7 +120,7 @@ def toy_vocabulary(size=MIXED["vocab_size"], more_words=()):
     letters = list(dict.fromkeys(letters))
     words = ("the of and to in is that it for was on as with be at by this have from or not you but which are "
              "model user one had all what when there can who will more if out so up no time").split()
-    merges = []  # each from two pieces that exist, as byte-pair training would leave them
+    merges = []  # each from two existing pieces, as byte-pair training makes them
     known = set(letters)
     for word in ["\u2581" + w for w in words] + ["er", "ing", "ed", "Hello", "\u65e5\u672c", "user", "model", *more_words]:
         for end in range(2, len(word) + 1):
@@ -133,7 +133,7 @@ def toy_vocabulary(size=MIXED["vocab_size"], more_words=()):
 
 
 def write_mixed(path):
-    """The quantised toy and, from its dequantised weights, its reference."""
+    """Writes the quantised toy and, from its dequantised weights, its reference."""
     config = hf_models.CAUSAL_LM["gemma3_text"][0](**MIXED)
     config._attn_implementation = "eager"
     model = hf_models.new_model(config, torch.float32)
@@ -166,7 +166,7 @@ def write_mixed(path):
 
 
 def load_mixed(path):
-    """The quantised toy, read with the package and dequantised."""
+    """Returns the quantised toy, read with the package and dequantised."""
     config = hf_models.CAUSAL_LM["gemma3_text"][0](**MIXED)
     config._attn_implementation = "eager"
     model = hf_models.new_model(config, torch.float32)
@@ -181,7 +181,7 @@ def load_mixed(path):
 
 
 def check_mixed(path):
-    """Reads the file back: same logits."""
+    """Reads the file back and checks that it gives the same logits."""
     model = load_mixed(path)
     reference = np.load(path.with_suffix(".npz"))
     error = np.abs(hf_models.logits(model, reference["ids"][0]).numpy() - reference["out"][0]).max()

@@ -1,7 +1,7 @@
 """Loads Gemma checkpoints from a local directory and runs them with Hugging Face transformers.
 
-Shared by the other tools of this folder. Attention is always "eager", so soft-caps and masks are exact, and
-no key-value cache is used, so every result is that of one plain forward pass.
+The other tools of this folder share it. Attention is always "eager", so soft-caps and masks are exact, and
+there is no key-value cache, so every result comes from one plain forward pass.
 """
 import json
 import os
@@ -28,16 +28,16 @@ CAUSAL_LM = {
     "recurrent_gemma": (transformers.RecurrentGemmaConfig, transformers.RecurrentGemmaForCausalLM),
 }
 
-# Where published files keep the text model, longest first.
+# Prefixes of the text model in published files, longest first.
 TEXT_PREFIXES = ("language_model.model.", "model.language_model.", "model.")
 
 
 class ReferenceError(Exception):
-    """A mistake of the caller: printed in one line, without a traceback."""
+    """A mistake of the caller, printed in one line without a traceback."""
 
 
 def read_config(path):
-    """config.json (or a file of its form) as the transformers configuration of its text model."""
+    """Returns config.json (or a similar file) as the transformers configuration of its text model."""
     try:
         fields = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -52,20 +52,20 @@ def read_config(path):
 
 
 def new_model(config, dtype):
-    """A model with memory for its weights, but not their values."""
+    """Returns a model with memory for its weights, but not their values."""
     before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)  # and not .to(dtype): that would also round the rotary frequencies
+    torch.set_default_dtype(dtype)  # .to(dtype) would also round the rotary frequencies
     try:
         with no_init_weights():
             model = CAUSAL_LM[config.model_type][1](config)
     finally:
         torch.set_default_dtype(before)
-    model.tie_weights()  # without initialisation the output head is not yet the embedding
+    model.tie_weights()  # without initialisation the output head is not the embedding yet
     return model.eval().requires_grad_(False)
 
 
 def shard_files(directory):
-    """The safetensors files of a checkpoint, one or many."""
+    """Returns the safetensors files of a checkpoint, one or many."""
     directory = pathlib.Path(directory)
     index = directory / "model.safetensors.index.json"
     if index.exists():
@@ -89,7 +89,7 @@ def read_tensors(directory):
 
 
 def load(directory, dtype=torch.float32, config=None):
-    """The text model of a local Hugging Face directory; config names another file than config.json."""
+    """Loads the text model of a local Hugging Face directory; `config` replaces config.json."""
     model = new_model(read_config(config or pathlib.Path(directory) / "config.json"), dtype)
     wanted = {name: p for name, p in model.named_parameters() if not name.startswith("lm_head.")}
     with torch.no_grad():
@@ -106,7 +106,7 @@ def load(directory, dtype=torch.float32, config=None):
 
 
 def round_embedding_scale(model):
-    """Makes a float32 model scale embeddings as a bfloat16 one does. RecurrentGemma always does."""
+    """Makes a float32 model scale embeddings like a bfloat16 model. RecurrentGemma always does."""
     if model.config.model_type != "recurrent_gemma":
         scale = model.model.embed_tokens.embed_scale
         scale.copy_(scale.bfloat16())
@@ -114,14 +114,14 @@ def round_embedding_scale(model):
 
 @torch.no_grad()
 def logits(model, ids, last=0):
-    """float32 [n, vocab] of token ids [n], from one pass; only the `last` positions if that is not 0."""
+    """Returns float32 [n, vocab] for token ids [n], from one pass; only the `last` positions if that is not 0."""
     ids = torch.as_tensor(ids).reshape(1, -1)
     return model(input_ids=ids, use_cache=False, logits_to_keep=last).logits[0].float()
 
 
 @torch.no_grad()
 def logits_and_blocks(model, ids):
-    """logits, and the residual stream after every block (float32 [n, model_dim] each)."""
+    """Returns logits, and the residual stream after every block (float32 [n, model_dim] each)."""
     blocks = []
 
     def keep(_module, _inputs, output):
@@ -137,10 +137,10 @@ def logits_and_blocks(model, ids):
 
 @torch.no_grad()
 def greedy(model, ids, steps):
-    """The most likely continuation, every step recomputed from the start, and its margins.
+    """Returns the most likely continuation, with every step recomputed from the start, and its margins.
 
-    A margin is the difference between the two best logits: where it is small, an implementation that adds in
-    another order may rightly choose another token.
+    A margin is the difference between the two best logits. If it is small, a correct implementation that adds in
+    another order may choose another token.
     """
     ids, tokens, margins = [int(i) for i in ids], [], []
     for _ in range(steps):

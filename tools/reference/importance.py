@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes what transformers multiplies with each matrix of the toys, squared and summed, to tests/testdata/importance.
+"""Writes the inputs of each matrix of the toys in transformers, squared and summed, to tests/testdata/importance.
 
-  gemma, gemma2, gemma3, recurrent_gemma .npz   of the ids of models/<name>/reference.npz
-  gemma3_mixed.npz                              of testdata/real270m/text.txt in windows of 64 positions, as
+  gemma, gemma2, gemma3, recurrent_gemma .npz   for the ids of models/<name>/reference.npz
+  gemma3_mixed.npz                              for testdata/real270m/text.txt in windows of 64 positions, as
                                                 `gemma perplexity` reads it, with gguf/gemma3_mixed.gguf
 
-Each array is named after the matrix's tensor in GGUF files: float32 [columns], summed in double precision. `counts`,
-int64 [1], says over how many tokens. RecurrentGemma follows transformers' window.
+Each array has the name of the matrix's tensor in GGUF files: float32 [columns], summed in double precision. `counts`,
+int64 [1], is the number of tokens. RecurrentGemma follows transformers' window.
 
   importance.py [--testdata DIR] [--output DIR]
 """
@@ -28,14 +28,14 @@ BOS = 2
 
 
 def matrix_name(kind, module):
-    """The GGUF name of a linear layer's weight; the head is the embedding."""
+    """Returns the GGUF name of a linear layer's weight; the head is the embedding."""
     if module == "lm_head":
         return gguf_files.tensor_name(kind, "model.embed_tokens.weight")
     return gguf_files.tensor_name(kind, module + ".weight")
 
 
 def sums_of_squares(model, windows):
-    """The arrays of a file."""
+    """Returns the arrays of a file."""
     sums = {}
 
     def hook(name):
@@ -58,7 +58,7 @@ def sums_of_squares(model, windows):
 
 
 def windows_of(tokens):
-    """What perplexity gives to a model: BOS and the tokens in front of the last that is scored."""
+    """Returns the tokens that perplexity gives to a model: BOS and the tokens before the last scored one."""
     step = WINDOW - 1
     return [[BOS] + tokens[at : at + step][:-1] for at in range(0, len(tokens), step)]
 

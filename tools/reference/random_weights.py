@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes a model of a published shape with random weights: for measuring size, memory and speed.
 
-The weights keep activations finite; what the model says is noise. Tensors are streamed: a pool of random values is
-scaled and repeated, so that memory stays small and the disk sets the pace. The vocabulary is that of the Gemma 3 270M
+The weights keep activations finite; the model's answers are noise. The program streams tensors: it scales and repeats a
+pool of random values, so memory stays small and the disk limits the speed. The vocabulary is that of the Gemma 3 270M
 GGUF, cut or padded to the shape's size, so the turn markers are 105 and 106.
 
   random_weights.py gemma2-2b --output DIR [--type bf16|f32]                         Hugging Face directory
@@ -57,7 +57,7 @@ SHAPES = {
     "recurrentgemma-2b": ("recurrent_gemma", _shape(RECURRENT, 2560, 26, 10, 1, 2 * 7680, lru_width=2560)),
     "recurrentgemma-9b": ("recurrent_gemma", _shape(RECURRENT, 4096, 38, 16, 1, 2 * 12288, lru_width=4096)),
 }
-DENSE = {"embeddinggemma-300m": (3072, 768)}  # widths of the layers behind pooling
+DENSE = {"embeddinggemma-300m": (3072, 768)}  # widths of the layers after pooling
 TYPES = {"f32": Type.F32, "bf16": Type.BF16, "q8_0": Type.Q8_0, "q4_0": Type.Q4_0}
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant'"
@@ -78,25 +78,25 @@ def make_config(shape, vocab=None):
 
 
 def parameters(config):
-    """(name, shape) of every tensor of a checkpoint, without a directory's module folders."""
+    """Returns (name, shape) of every tensor of a checkpoint, without a directory's module folders."""
     with torch.device("meta"):
         model = hf_models.CAUSAL_LM[config.model_type][1](config)
     return [(n, tuple(p.shape)) for n, p in model.named_parameters() if not n.startswith("lm_head.")]
 
 
 def dense_shapes(shape):
-    """(out, in) of each layer behind pooling."""
+    """Returns (out, in) of each layer after pooling."""
     widths = (SHAPES[shape][1]["hidden_size"], *DENSE.get(shape, ()))
     return list(zip(widths[1:], widths))
 
 
 def mean_and_deviation(name, shape):
-    """Of the normal distribution that a tensor is drawn from."""
+    """Returns the mean and deviation of the normal distribution of a tensor's values."""
     leaf = name.rsplit(".", 1)[-1]
     if "norm" in name:
         return 0.0, 0.1
     if leaf == "recurrent_param":
-        return -5.5, 1.0  # decays between 0.9 and 0.999 a token, as trained models have
+        return -5.5, 1.0  # decays between 0.9 and 0.999 per token, as in trained models
     if leaf.endswith("bias"):
         return 0.0, 0.1
     if "conv_1d" in name:
@@ -106,7 +106,7 @@ def mean_and_deviation(name, shape):
 
 
 class Pool:
-    """Random values in the bytes of a type, repeated for as long as a tensor needs."""
+    """Random values in the bytes of a type, repeated to the size of a tensor."""
 
     def __init__(self, seed):
         self._random = np.random.default_rng(seed)
@@ -140,7 +140,7 @@ def tensor_bytes(shape, kind):
 
 
 def write_safetensors(path, tensors, kind, pool):
-    """One shard: a length, a JSON header, the tensors one after another."""
+    """Writes one shard: a length, a JSON header, and the tensors one after the other."""
     header, offset = {"__metadata__": {"format": "pt"}}, 0
     for name, shape in tensors:
         end = offset + tensor_bytes(shape, kind)
@@ -155,7 +155,7 @@ def write_safetensors(path, tensors, kind, pool):
 
 
 def shards(tensors, kind):
-    """The tensors in groups of at most SHARD_BYTES (one tensor may be larger)."""
+    """Divides the tensors into groups of at most SHARD_BYTES (a single tensor may be larger)."""
     groups, size = [[]], 0
     for name, shape in tensors:
         size += tensor_bytes(shape, kind)

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Writes tests/testdata/real270m: what transformers and sentencepiece compute for the real Gemma 3 270M GGUF.
+"""Writes tests/testdata/real270m: the results of transformers and sentencepiece for the real Gemma 3 270M GGUF.
 
   reference.json          "perplexity": ids of text.txt (BOS first) and, for windows of BOS + N - 1 tokens, scored tokens
                           and mean_nll, with the embedding scale in float32 and rounded to bfloat16;
                           "prompts": text, ids (BOS first), greedy (32 tokens, never stopped) and margins (difference
                           of the two best logits at each step), float32 weights dequantised by the package gguf
-  tokenizer_corpus.jsonl  a line per string: text; ids of sentencepiece with no BOS, where markers such as
-                          <start_of_turn> are ordinary text; ids_special, only where matching markers changes them
+  tokenizer_corpus.jsonl  a line per string: text; ids of sentencepiece without BOS, with markers such as
+                          <start_of_turn> as ordinary text; ids_special, only if matching markers changes the ids
 
-text.txt itself is written by hand. Takes about 5 minutes and 2 GB.
+text.txt itself was written by hand. Takes about 5 minutes and 2 GB.
 
   real_model.py [--model GGUF] [--output DIR] [--only tokenizer|logits]
 """
@@ -59,7 +59,7 @@ PROMPTS = [
 
 
 def load(path):
-    """Gemma3ForCausalLM with the file's weights, float32."""
+    """Returns Gemma3ForCausalLM with the file's weights, float32."""
     config = hf_models.CAUSAL_LM["gemma3_text"][0](**CONFIG)
     config._attn_implementation = "eager"
     model = hf_models.new_model(config, torch.float32)
@@ -76,7 +76,10 @@ def load(path):
 
 
 def mean_nll(model, ids, window):
-    """Tokens scored and their mean negative log-likelihood; windows of BOS + window - 1 tokens, the last shorter."""
+    """Returns the number of scored tokens and their mean negative log-likelihood.
+
+    Windows have BOS and window - 1 tokens; the last is shorter.
+    """
     total, scored = 0.0, 0
     for start in range(0, len(ids), window - 1):
         piece = ids[start : start + window - 1]

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes F.npz with what a reference implementation computes: ids int64 [1, n] and out float32 [1, n, vocab].
+"""Writes the results of a reference implementation to F.npz: ids int64 [1, n] and out float32 [1, n, vocab].
 
-`gemma verify MODEL --reference F.npz` compares with it. DIR is any local Hugging Face directory of a Gemma 1, 2, 3
+`gemma verify MODEL --reference F.npz` compares with them. DIR is any local Hugging Face directory of a Gemma 1, 2, 3
 (also the text tower of a multimodal one) or RecurrentGemma. --implementation deepmind runs RecurrentGemma with
 DeepMind's package, whose attention window is one key longer. --rounded-scale rounds the embedding scale to bfloat16
-in a float32 run, as bfloat16 checkpoints are run.
+in a float32 run, as in runs of bfloat16 checkpoints.
 
   reference_logits.py DIR --ids 2,17,4 --output F.npz [--implementation transformers|deepmind]
   reference_logits.py DIR --ids-file FILE --output F.npz      ids separated by blanks
@@ -27,7 +27,7 @@ BOS = 2
 
 
 def encode(directory, text):
-    """BOS and the ids of a text; markers such as <start_of_turn> are matched."""
+    """Returns BOS and the ids of a text. Markers such as <start_of_turn> become their tokens."""
     model, fast = directory / "tokenizer.model", directory / "tokenizer.json"
     if model.exists():
         return [BOS] + sentencepiece.SentencePieceProcessor(model_file=str(model)).encode(text)

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Writes autoencoders of odd shapes, and what NumPy and PyTorch make of them, to tests/testdata/scope.
+"""Writes autoencoders of odd shapes, and the results of NumPy and PyTorch with them, to tests/testdata/scope.
 
   arrays/params.npz                        float32, deflated
   arrays/stored.npz, half.npz, double.npz  the same, stored; as float16; as float64
   arrays/affine_{f32,bf16,f16}/            a transcoder with an affine skip connection: params.safetensors, config.json
   arrays/reference.npz                     for params.npz and affine_f32 (prefix `affine_`):
-    x                float32 [rows, input]     what is encoded
-    features         float32 [rows, features]  in float32
-    reconstruction   float32 [rows, output]    of these
+    x                float32 [rows, input]     the inputs
+    features         float32 [rows, features]  the features of x
+    reconstruction   float32 [rows, output]    the reconstructions from these features
     error            float64 [1]               mean of the squares of x - reconstruction, of params.npz
-    <name>_bf16      the same of weights rounded to bfloat16, as W_enc, W_dec and A are in memory
+    <name>_bf16      the same with W_enc, W_dec and A rounded to bfloat16, as in memory
 
-No value is near its threshold, so that the order of sums decides nothing.
+No value is near its threshold, so the order of sums does not matter.
 
   scope_arrays.py [--output DIR]
 """
@@ -54,7 +54,7 @@ def pre_activations(arrays, x):
 
 
 def run(arrays, x):
-    """Features and reconstruction, by NumPy; PyTorch must agree."""
+    """Returns features and reconstruction from NumPy. PyTorch must agree."""
     pre = pre_activations(arrays, x)
     features = np.where(pre > arrays["threshold"], pre, 0).astype(np.float32)
     out = features @ arrays["W_dec"] + arrays["b_dec"]
@@ -71,7 +71,7 @@ def run(arrays, x):
 
 
 def rows_of(random, arrays):
-    """Rows whose values keep away from thresholds, however the weights are rounded."""
+    """Returns rows whose values stay away from thresholds, with and without rounded weights."""
     kept = []
     while len(kept) < ROWS:
         x = random.standard_normal((1, INPUT)).astype(np.float32)
@@ -112,7 +112,7 @@ def main():
     plain = autoencoder(random, INPUT, affine=False)
     np.savez_compressed(folder / "params.npz", **plain)
     np.savez(folder / "stored.npz", **plain)
-    # Fields of other types, and names as a few files spell them.
+    # Arrays of other types, and the lower-case names of a few files.
     np.savez_compressed(folder / "half.npz", **{name.lower(): values.astype(np.float16) for name, values in plain.items()})
     np.savez_compressed(folder / "double.npz", **{name: values.astype(np.float64) for name, values in plain.items()})
     affine = autoencoder(random, OUTPUT, affine=True)

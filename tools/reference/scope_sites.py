@@ -1,24 +1,24 @@
 #!/usr/bin/env python3
-"""Writes toy autoencoders and what transformers and NumPy make of them to tests/testdata/scope.
+"""Writes toy autoencoders and the results of transformers and NumPy with them to tests/testdata/scope.
 
-  gemma-scope-toy-pt-<site>/layer_1/width_24/average_l0_6/params.npz     of models/gemma2_odd, as Gemma Scope 1 has them;
+  gemma-scope-toy-pt-<site>/layer_1/width_24/average_l0_6/params.npz     for models/gemma2_odd, as in Gemma Scope 1;
                                                                          the embedding's in embedding/width_24/...
   gemma-scope-2-toy-pt/<site>/layer_3_width_24_l0_small/params.safetensors, config.json
-                                                                         of models/gemma3_noscale, as Gemma Scope 2
-  gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4/params.npz      of gguf/gemma3_mixed.gguf
+                                                                         for models/gemma3_noscale, as in Gemma Scope 2
+  gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4/params.npz      for gguf/gemma3_mixed.gguf
   gemma2_odd.npz, gemma3_noscale.npz: for each site
     ids                 int64   [n]            the tokens
-    <site>_in           float32 [n, columns]   what is encoded: what transformers' module there takes or gives
-    transcoder_out      float32 [n, columns]   what is reconstructed
-    <site>_features     float32 [n, features]  of _in, by NumPy
-    <site>_feature, _strength                  one feature and how much of it is added
-    <site>_steered, _ablated  float32 [2, vocab]  logits of the last two positions with the feature added, taken away
-  gemma3_mixed.npz: the same of the text in TEXT with the one autoencoder at five places, and of it added at one,
+    <site>_in           float32 [n, columns]   the input: what transformers' module at the site takes or returns
+    transcoder_out      float32 [n, columns]   the activations to reconstruct
+    <site>_features     float32 [n, features]  the features of _in, from NumPy
+    <site>_feature, _strength                  one feature and the strength that is added
+    <site>_steered, _ablated  float32 [2, vocab]  logits of the last two positions with the feature added, removed
+  gemma3_mixed.npz: the same for TEXT with one autoencoder at five places, and, with its feature added at one place,
     greedy              int64   [8]            the most likely continuation
-    log_probabilities   float32 [8]            of those tokens
+    log_probabilities   float32 [8]            the log-probabilities of those tokens
 
-A feature is changed at every position but the first. The weights of autoencoders are bfloat16 values, and no activation
-is close to its threshold, so that rounding decides nothing.
+A feature is changed at every position except the first. The weights of autoencoders are bfloat16 values, and no
+activation is close to its threshold, so rounding does not matter.
 
   scope_sites.py [--testdata DIR] [--output DIR]
 """
@@ -38,17 +38,17 @@ from hf_models import ReferenceError
 
 TOKENS = 16
 KEPT_LOGITS = 2
-ACTIVE = 0.25  # of all values of a feature
+ACTIVE = 0.25  # the share of a feature's values that are active
 TEXT = "The quick brown fox jumps over the lazy dog. It was not what you have."
 NEW_TOKENS = 8
 ACTIVATION = 8.0  # times a feature's mean value: the strength that is added
 
-# Where Gemma Scope's sites are in transformers' modules. "in": what the module takes, "out": what it gives, "norm": what
-# it takes, divided by its root mean square as the norm that the module is does before its gain.
+# Gemma Scope's sites in transformers' modules. "in": the module's input, "out": its output, "norm": the input of a norm
+# divided by its root mean square, which is the norm's result before its gain.
 RES = ("", "out")
 ATT = ("self_attn.o_proj", "in")
 MLP = ("post_feedforward_layernorm", "out")
-SITES = {  # site -> (what is encoded, what is reconstructed)
+SITES = {  # site -> (place of the input, place of the reconstruction)
     "res": (RES, RES), "att": (ATT, ATT), "mlp": (MLP, MLP),
     "transcoder": (("pre_feedforward_layernorm", "norm"), MLP),
     "embedding": (("embed_tokens", "out"),) * 2,
@@ -65,7 +65,7 @@ HOOK_POINTS = {  # in the words of config.json
 
 
 class Hooks:
-    """Functions of activations [n, columns], called while a model runs; one that returns something changes them."""
+    """Functions of activations [n, columns], called while a model runs. A returned value replaces the activations."""
 
     def __init__(self, model, layer):
         self.model, self.layer, self.handles = model.model, layer, []
@@ -116,7 +116,7 @@ class Autoencoder:
         return x.astype(np.float32) @ self.w_enc + self.b_enc
 
     def thresholds(self, x):
-        """In the widest gap between values near the quantile, so that nobody's rounding decides."""
+        """Returns thresholds in the widest gap between values near the quantile, so that rounding does not matter."""
         values = np.sort(self.pre(x)[1:], axis=0)
         values = np.maximum(values, 1e-3)
         around = int(len(values) * (1 - ACTIVE))
@@ -145,7 +145,7 @@ def bfloat16(values):
 
 
 def activations(model, layer, ids, places):
-    """What is at each place, float32 [n, columns]."""
+    """Returns the activations at each place, float32 [n, columns]."""
     seen = {}
     with Hooks(model, layer) as hooks:
         for place in set(places):
@@ -155,7 +155,7 @@ def activations(model, layer, ids, places):
 
 
 def changed(model, layer, places, autoencoder, feature, strength, ablate):
-    """Hooks that add a feature's direction `strength` times, and take away what it contributes if `ablate`."""
+    """Returns hooks that add a feature's direction `strength` times, and remove its contribution if `ablate`."""
     read, write = places
     direction = torch.from_numpy(autoencoder.w_dec[feature])
     values = {}
@@ -178,9 +178,9 @@ def changed(model, layer, places, autoencoder, feature, strength, ablate):
 
 
 def describe_site(model, layer, ids, site, places, autoencoder, x):
-    """The arrays of one site; x: what is encoded, what is reconstructed."""
+    """Returns the arrays of one site; x: the inputs, and the activations to reconstruct."""
     features = autoencoder.encode(x[0])
-    feature = int(np.argmax(features[-1]))  # so that its change shows behind the last layer, too
+    feature = int(np.argmax(features[-1]))  # its change shows even after the last layer
     active = features[1:, feature]
     strength = np.float32(ACTIVATION * active[active > 0].mean())
     arrays = {"in": x[0], "features": features, "feature": np.array([feature], np.int64),
@@ -213,7 +213,7 @@ def write_scope_2(folder, autoencoder, layer, site, places):
 
 
 def toy(testdata, output, name, layer, sites, write):
-    """One toy with an autoencoder at each of its sites."""
+    """Writes one toy's autoencoders, one for each of its sites."""
     model = hf_models.load(testdata / "models" / name)
     ids = np.load(testdata / "models" / name / "reference.npz")["ids"][0][:TOKENS]
     arrays = dict(ids=ids)
@@ -234,7 +234,7 @@ def toy(testdata, output, name, layer, sites, write):
 
 
 def mixed(testdata, output):
-    """The toy with a tokenizer, for the command: one autoencoder, wherever it is attached."""
+    """Writes one autoencoder of the toy with a tokenizer, for the command, and its results at several places."""
     model = gguf_toys.load_mixed(testdata / "gguf" / "gemma3_mixed.gguf")
     ids = [2] + gguf_toys.toy_vocabulary().processor().encode(TEXT)
     (x,) = activations(model, 1, ids, [RES])

@@ -1,4 +1,4 @@
-"""Strings that try a sentencepiece tokenizer: languages, scripts, code, runs of blanks, markers as text, fuzz."""
+"""Strings that test a sentencepiece tokenizer: languages, scripts, code, runs of blanks, markers as text, fuzz."""
 import random
 
 SENTENCES = """\
@@ -146,7 +146,7 @@ def _fuzz(count, seed):
 
 
 def strings(fuzzed=250, seed=0):
-    """Every string once, in a fixed order."""
+    """Returns every string once, in a fixed order."""
     everything = [*SENTENCES, *(" " + s for s in SENTENCES[:8]), *CODE, *EMOJI, "".join(EMOJI), *ODD, *_runs(), *_marked()]
     everything += ["a" * 700, "ab " * 300, " ".join(SENTENCES), "\n".join(CODE)]
     return list(dict.fromkeys(everything + list(_fuzz(fuzzed, seed))))

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the toy models of tests/testdata/models and what transformers computes with them.
+"""Writes the toy models of tests/testdata/models and the results of transformers with them.
 
 Each <name>/ holds config.json, model.safetensors and reference.npz:
 
   ids            int64   [1, n]         the prompt, BOS first, more than three attention windows long
-  out            float32 [1, n, vocab]  logits at every position
+  out            float32 [1, n, vocab]  logits of every position
   block_<i>      float32 [n, dim]       residual stream after block i (before the final norm)
   greedy         int64   [64]           most likely continuation of ids; never contains an end token
   greedy_margin  float32 [64]           difference of the two best logits at each step
@@ -14,8 +14,8 @@ Each <name>/ holds config.json, model.safetensors and reference.npz:
   out_rounded_scale  float32 run with the embedding scale rounded to bfloat16
   out_bf16           bfloat16 run
 
-Some folders also hold config_old.json, the same model in the words of older files, or are gemma2_sharded
-(gemma2 in two files) and gemma3_nested (text tower inside a multimodal checkpoint).
+Some folders also hold config_old.json, the same model in the form of older files. gemma2_sharded is gemma2 in
+two files, gemma3_nested a text tower inside a multimodal checkpoint.
 
   toy_models.py [--output DIR] [--only NAME ...]
 """
@@ -93,7 +93,7 @@ TOYS = {
 COMPRESSED = {"gemma2_odd"}  # one file deflated, the rest stored
 
 
-# The toys in the words of the files as first published (2024 and early 2025).
+# The toys in the form of the first published files (2024 and early 2025).
 OLD_COMMON = dict(
     bos_token_id=BOS, eos_token_id=EOS, pad_token_id=0, vocab_size=256, rms_norm_eps=1e-6, attention_bias=False,
     attention_dropout=0.0, initializer_range=0.02, use_cache=True, torch_dtype="float32")
@@ -121,20 +121,20 @@ OLD_FIELDS = {
 
 
 def old_config(name):
-    """The toy's config.json in the words of the files as first published (2024 and early 2025)."""
+    """Returns the toy's config.json in the form of the first published files (2024 and early 2025)."""
     shape = {k: v for k, v in TOYS[name][1].items() if k not in ("layer_types", "rope_parameters")}
     return OLD_COMMON | shape | OLD_FIELDS[name]
 
 
 def randomize(model, seed):
-    """Weights that keep activations near one and leave nothing neutral: norms, biases and decays included."""
+    """Sets weights that keep activations near one, and makes every norm, bias and decay matter."""
     generator = torch.Generator().manual_seed(seed)
     sharp = 2.0 if model.config.model_type == "gemma2" else 1.0  # scores large enough for the soft-cap to show
     for name, p in model.named_parameters():
         random = torch.randn(p.shape, generator=generator)
         leaf = name.rsplit(".", 1)[-1]
         if name in ("model.norm.weight", "model.final_norm.weight"):
-            p.copy_(-1.0 + random)  # gains of both signs: else every token is its own best successor
+            p.copy_(-1.0 + random)  # gains of both signs, or every token would be its own best successor
         elif "norm" in name:
             p.copy_(0.2 * random)
         elif leaf == "recurrent_param":
@@ -152,7 +152,7 @@ def randomize(model, seed):
 
 
 def build(name):
-    """The float32 toy; in a *_bf16 toy every weight is already a bfloat16 value."""
+    """Returns the float32 toy; in a *_bf16 toy every weight is already a bfloat16 value."""
     kind, fields = TOYS[name]
     config = hf_models.CAUSAL_LM[kind][0](**{**COMMON, **fields})
     config._attn_implementation = "eager"
@@ -166,7 +166,7 @@ def build(name):
 
 
 def with_window(model, window):
-    """The same weights with another attention window."""
+    """Returns a model with the same weights and another attention window."""
     config = type(model.config)(**{**model.config.to_dict(), "attention_window_size": window})
     config._attn_implementation = "eager"
     other = hf_models.new_model(config, torch.float32)
@@ -180,7 +180,7 @@ def greedy_is_safe(tokens, margins, forbidden):
 
 
 def choose_prompt(models, vocab, forbidden=(0, EOS, BOS)):
-    """A prompt after which every model's greedy path is well separated, and those paths."""
+    """Finds a prompt after which every model's greedy path has large margins. Returns it and those paths."""
     for seed in range(200):
         generator = torch.Generator().manual_seed(seed)
         ids = [BOS] + torch.randint(3, vocab, (PROMPT_TOKENS - 1,), generator=generator).tolist()
@@ -195,7 +195,7 @@ def choose_prompt(models, vocab, forbidden=(0, EOS, BOS)):
 
 
 def reference(model):
-    """The arrays of reference.npz."""
+    """Returns the arrays of reference.npz."""
     recurrent = model.config.model_type == "recurrent_gemma"
     models = [model]
     if recurrent:
@@ -219,7 +219,7 @@ def reference(model):
 
 
 def bf16_arrays(model, ids):
-    """What a bfloat16 checkpoint gives with its own embedding scale, in float32 and in bfloat16."""
+    """Returns the logits of a bfloat16 checkpoint with its own embedding scale, in float32 and in bfloat16."""
     half = hf_models.new_model(model.config, torch.bfloat16)
     half.load_state_dict(model.state_dict())
     rounded = copy.deepcopy(model)
@@ -264,7 +264,7 @@ def write_toy(directory, name):
 
 
 def write_sharded(directory, config, tensors):
-    """The same tensors in two files with an index; its reference is that of gemma2."""
+    """Writes the same tensors in two files with an index. Its reference is that of gemma2."""
     directory.mkdir(parents=True, exist_ok=True)
     write_config(directory, config, "float32")
     names, weight_map = sorted(tensors), {}
@@ -278,9 +278,9 @@ def write_sharded(directory, config, tensors):
 
 
 def write_nested(directory, config, tensors):
-    """The layout of Gemma 3 4B and larger as first published: text_config, prefix, and a vision tower beside it."""
+    """Writes the first published layout of Gemma 3 4B and larger: text_config, prefix, and a vision tower beside it."""
     shape = {k: v for k, v in TOYS["gemma3_nested"][1].items() if k != "rope_parameters"}
-    del shape["query_pre_attn_scalar"]  # like the rotary bases and the norms' epsilon left to the class's defaults
+    del shape["query_pre_attn_scalar"]  # a default of the class, like the rotary bases and the norms' epsilon
     text = shape | dict(model_type="gemma3_text", vocab_size=256, rope_scaling=dict(factor=8.0, rope_type="linear"))
     fields = {
         "architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3", "text_config": text,
@@ -299,7 +299,7 @@ def write_nested(directory, config, tensors):
 
 
 def check_written(directory, name, arrays):
-    """Reads back what was written, under both configurations, and wants the same logits."""
+    """Reads the written files back with both configurations, and checks that they give the same logits."""
     ids = arrays["ids"][0]
     for config in ("config.json", "config_old.json"):
         if not (directory / config).exists():

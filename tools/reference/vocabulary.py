@@ -1,4 +1,4 @@
-"""A sentencepiece BPE vocabulary, read from a GGUF and written in each of the three forms Gemma's files have."""
+"""A sentencepiece BPE vocabulary, read from a GGUF and written in each of the three forms of Gemma's files."""
 import dataclasses
 import json
 import os
@@ -14,14 +14,14 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 PAD, EOS, BOS, UNK = 0, 1, 2, 3
 SPACE = "\u2581"
 
-# User-defined in Google's tokenizer.model or in GGUFs, yet no text of a message may become one of them.
+# User-defined in Google's tokenizer.model or in GGUFs. The text of a message must never become one of them.
 FILL_MARKERS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_separator|>")
 MARKERS = ("<mask>", "[multimodal]", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>",
            "<image_soft_token>") + FILL_MARKERS
 
 
 def cached_model():
-    """The default model's GGUF where tools/quickstart.sh keeps it, or None."""
+    """Returns the path where tools/quickstart.sh keeps the default model's GGUF, or None."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "gemma"
     return next(iter(sorted(cache.glob("models/*/*270m*.gguf"))), None)
 
@@ -31,7 +31,7 @@ def is_marker(piece):
 
 
 def read_metadata(path):
-    """All keys of a GGUF. The package's own reader takes 20 s for the 262,144 strings of Gemma 3's vocabulary."""
+    """Returns all keys of a GGUF. The package's reader takes 20 s for the 262,144 strings of Gemma 3's vocabulary."""
     numbers = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
     string, array = 8, 9
     with open(path, "rb") as file:
@@ -59,7 +59,7 @@ def read_metadata(path):
 
 @dataclasses.dataclass
 class Vocabulary:
-    """Pieces as GGUF holds them: user-defined ones with real spaces, normal ones with U+2581."""
+    """Pieces as in GGUF: user-defined ones with real spaces, normal ones with U+2581."""
 
     pieces: list
     scores: list
@@ -71,7 +71,7 @@ class Vocabulary:
         return cls(*(list(fields[f"tokenizer.ggml.{key}"]) for key in ("tokens", "scores", "token_type")))
 
     def resized(self, size):
-        """The first pieces, or all of them and unused ones behind."""
+        """Returns the first `size` pieces, or all of them followed by unused ones."""
         extra = max(0, size - len(self.pieces))
         return Vocabulary(
             self.pieces[:size] + [f"<unused{100_000 + i}>" for i in range(extra)],
@@ -79,7 +79,7 @@ class Vocabulary:
             self.types[:size] + [CONTROL] * extra)
 
     def proto(self, markers=CONTROL):
-        """A sentencepiece model with Gemma's settings. Google's own files have markers=USER_DEFINED."""
+        """Returns a sentencepiece model with Gemma's settings. Google's own files have markers=USER_DEFINED."""
         model = sentencepiece_model_pb2.ModelProto()
         trainer, normalizer = model.trainer_spec, model.normalizer_spec
         trainer.model_type = trainer.BPE
@@ -101,7 +101,7 @@ class Vocabulary:
         return model
 
     def processor(self, markers=CONTROL):
-        """sentencepiece itself, over these pieces."""
+        """Returns sentencepiece's own processor with these pieces."""
         return sentencepiece.SentencePieceProcessor(model_proto=self.proto(markers).SerializeToString())
 
     def add_to_gguf(self, writer, add_eos=False):
@@ -119,7 +119,7 @@ class Vocabulary:
         writer.add_add_space_prefix(False)
 
     def merges(self):
-        """Every way to build a piece from two pieces, best first: tokenizer.json's list. Runs of blanks lead."""
+        """Returns every way to build a piece from two, best first, as in tokenizer.json. Runs of blanks lead."""
         ids, ranks = {}, {}
         for i, (piece, score, kind) in enumerate(zip(self.pieces, self.scores, self.types)):
             if kind in (NORMAL, USER_DEFINED) and not is_marker(piece):
@@ -133,7 +133,7 @@ class Vocabulary:
         return out
 
     def write_tokenizer_json(self, path):
-        """The Hugging Face form."""
+        """Writes the Hugging Face form."""
         added = [dict(id=i, content=p.replace(" ", SPACE), single_word=False, lstrip=False, rstrip=False, normalized=False,
                       special=i <= UNK or is_marker(p))
                  for i, (p, t) in enumerate(zip(self.pieces, self.types)) if t in (UNKNOWN, CONTROL, USER_DEFINED)]
