@@ -1,6 +1,6 @@
 #!/bin/bash
-# Fails if clang-format 14 would change any of our code; --fix lets it.
-# Other versions format differently, so they are not asked.
+# Fails if clang-format 14 would change any of our code; --fix makes the
+# changes. Other versions format differently, so only version 14 is used.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."

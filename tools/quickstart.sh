@@ -1,11 +1,11 @@
 #!/bin/bash
-# From a fresh checkout to an answer:
+# Goes from a fresh checkout to an answer:
 #
 #   tools/quickstart.sh ["prompt"]
 #
-# Installs what is missing, builds the command, fetches Gemma 3 270M unless
-# $GEMMA_MODEL names another model, and runs the prompt. Only what the model
-# says is on stdout.
+# Installs missing packages, builds the command, fetches Gemma 3 270M unless
+# $GEMMA_MODEL names another model, and runs the prompt. Only the model's answer
+# is on stdout.
 
 set -euo pipefail
 root="$(cd "$(dirname "$0")/.." && pwd)"

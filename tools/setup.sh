@@ -1,12 +1,14 @@
 #!/bin/bash
-# Makes a Debian 12 (or newer) machine ready to build: installs missing packages
-# and builds Highway and abseil once, into a cache that all checkouts share.
-# build/deps then points there, which is where the CMake presets look.
+# Prepares a Debian 12 (or newer) machine for building: installs missing
+# packages and builds Highway and abseil once, into a cache that all checkouts
+# share. Then build/deps is a link into this cache, and the CMake presets look
+# there.
 #
 #   tools/setup.sh                  everything, for building and testing
-#   tools/setup.sh --release-only   only what a release build needs
+#   tools/setup.sh --release-only   only the needs of a release build
 #
-# Safe to run again: it does only what is missing. All output is on stderr.
+# Running it again is safe: it does only what is missing. All output is on
+# stderr.
 
 set -euo pipefail
 exec 1>&2
@@ -20,8 +22,8 @@ case "${1:-}" in
   *) echo "usage: tools/setup.sh [--release-only]"; exit 2 ;;
 esac
 
-# Upstream release archives, as Debian 13's source packages carry them:
-# package, version, SHA-256.
+# Upstream release archives in Debian 13's source packages: package, version,
+# SHA-256.
 suite=trixie
 sources=(
   "highway 1.2.0 7e0be78b8318e8bdbf6fa545d2ecb4c90f947df03f7aadc42c1967f019e63343"
@@ -42,7 +44,7 @@ packages=(
 log() { echo "==> $*"; }
 fail() { echo "setup.sh: $*"; exit 1; }
 
-# Runs a command; shows its output on a terminal, else only if it fails.
+# Runs a command. Shows its output on a terminal, or only if it fails.
 quietly() {
   if [[ -t 2 ]]; then "$@"; return; fi
   "$@" >"$tmp/log" 2>&1 || { tail -n 60 "$tmp/log"; fail "failed: $*"; }
@@ -68,13 +70,13 @@ install_packages() {
   "${apt[@]}" install -q -y --no-install-recommends "${missing[@]}"
 }
 
-# Writes into $1 the entries of this machine's own package sources for its Debian
-# release, rewritten to name the sources of $suite instead.
+# Writes this machine's own package sources for its Debian release into $1,
+# changed to name the sources of $suite.
 private_sources_list() {
   local codename
   codename="$(. /etc/os-release && echo "$VERSION_CODENAME")"
   local parts=/etc/apt/sources.list.d
-  # One line an entry: deb [options] URI suite component...
+  # One line per entry: deb [options] URI suite component...
   { cat /etc/apt/sources.list "$parts"/*.list 2>/dev/null || true; } |
     awk -v codename="$codename" -v suite="$suite" '
       $1 == "deb" {
@@ -87,7 +89,7 @@ private_sources_list() {
         sub(/arch=[^] ]*/, "", line)
         print line, suite, "main"
       }' >"$1/private.list"
-  # One stanza an entry.
+  # One stanza per entry.
   { awk 1 "$parts"/*.sources 2>/dev/null || true; } | sed '/^#/d' |
     awk -v codename="$codename" -v suite="$suite" '
       BEGIN { RS = ""; FS = "\n"; ORS = "\n\n" }
@@ -104,7 +106,7 @@ private_sources_list() {
         print stanza
       }' >"$1/private.sources"
   [[ -s $1/private.list || -s $1/private.sources ]] ||
-    fail "found no entry for '$codename' in /etc/apt to take sources from"
+    fail "found no package source for '$codename' in /etc/apt"
 }
 
 # Downloads and unpacks every source into $tmp/<package>.
@@ -121,8 +123,8 @@ fetch_sources() {
     -o Dir::Cache="$tmp/apt/cache"
     -o APT::Sandbox::User="$(id -un)"
   )
-  # Some other archive of this machine may lack the suite: what counts is
-  # whether the sources are found.
+  # Other archives of this machine may lack the suite. The check below fails if
+  # the sources are missing.
   apt-get "${options[@]}" update -q || true
   for entry in "${sources[@]}"; do
     read -r package version sha256 <<<"$entry"
@@ -133,13 +135,14 @@ fetch_sources() {
       --download-only "$package=$found")
     archive="$(echo "$tmp/${package}_$version".orig.tar.*)"
     echo "$sha256  $archive" | sha256sum --check --quiet ||
-      fail "$package $version: not the archive that is expected"
+      fail "$package $version: the archive has another SHA-256 than expected"
     mkdir "$tmp/$package"
     tar -xf "$archive" -C "$tmp/$package" --strip-components=1
   done
 }
 
-# build NAME SOURCE FLAGS [CMAKE_OPTION...]: installs into $tmp/install.
+# build NAME SOURCE FLAGS [CMAKE_OPTION...] installs a library into
+# $tmp/install.
 build() {
   local name="$1" source="$2" flags="$3" start=$SECONDS
   shift 3
@@ -156,8 +159,9 @@ build() {
   log "Built $name in $((SECONDS - start)) s"
 }
 
-# Makes $root/build/$1 a link to what function $2 installs in $tmp/install; the
-# result is kept under a name that tells versions, compiler, flags and recipe.
+# Makes $root/build/$1 a link to the files that function $2 installs in
+# $tmp/install. The cache keeps them under a name with a hash of versions,
+# compiler, flags and recipe.
 provide() {
   local link="$root/build/$1" compiler key final
   compiler="$("${CXX:-c++}" --version | head -n 1)"
@@ -167,16 +171,16 @@ provide() {
   if [[ ! -d $final ]]; then
     rm -rf "$tmp/install"
     "$2"
-    mv -T "$tmp/install" "$final"  # A directory that exists is complete.
+    mv -T "$tmp/install" "$final"  # An existing directory is complete.
   fi
-  [[ ! -e $link || -L $link ]] || fail "$link is in the way"
+  [[ ! -e $link || -L $link ]] || fail "$link exists and is not a link"
   ln -sfn "$final" "$link"
 }
 
 build_plain() {
   fetch_sources
-  # Of Highway's contrib we use math, which is a header. The library of the
-  # rest is mostly sorting and takes minutes to build.
+  # We use only math from Highway's contrib, which is a header. The library of
+  # the rest is mostly sorting and takes minutes to build.
   build highway "$tmp/highway" "$cxx_flags" -DHWY_ENABLE_CONTRIB=OFF \
     -DHWY_ENABLE_TESTS=OFF -DHWY_ENABLE_EXAMPLES=OFF
   install -D -m 644 -t "$tmp/install/include/hwy/contrib/math" \
@@ -184,8 +188,8 @@ build_plain() {
   build abseil "$tmp/abseil" "$cxx_flags" -DABSL_PROPAGATE_CXX_STD=ON
 }
 
-# abseil's hash tables have another layout under ASan, so the dev preset needs
-# an abseil of its own.
+# abseil's hash tables have a different layout under ASan, so the dev preset
+# needs its own abseil.
 build_asan() {
   fetch_sources
   build abseil-asan "$tmp/abseil" "$cxx_flags -fsanitize=address -O1" \
@@ -193,7 +197,7 @@ build_asan() {
 }
 
 mkdir -p "$cache" "$root/build"
-# One set-up at a time; a second one then finds the work done.
+# Runs one set-up at a time. The next one then finds the work done.
 exec 9>"$cache/setup.lock"
 flock 9
 rm -rf "$cache"/setup.tmp.*

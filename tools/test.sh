@@ -1,9 +1,9 @@
 #!/bin/bash
-# Installs what is missing, then builds and runs every test. Stops at the first
-# step that fails. About half an hour on two cores.
+# Installs missing packages, then builds and runs every test. Stops at the first
+# step that fails. Takes about half an hour on two cores.
 #
 #   tools/test.sh             all steps
-#   tools/test.sh STEP...     some: style, dev, tsan, portable, release
+#   tools/test.sh STEP...     some steps: style, dev, tsan, portable, release
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,22 +26,23 @@ run_style() {
   doxygen tools/Doxyfile
 }
 
-# Under ASan and UBSan: all but the slow tests and those of a real model.
+# Runs all tests except the slow ones and those of a real model under ASan and
+# UBSan.
 run_dev() {
   build dev
   step "Testing: dev"
   ctest --preset dev
 }
 
-# Under the thread sanitizer: what runs threads.
+# Runs the tests with threads under the thread sanitizer.
 run_tsan() {
   build tsan --target ops_test engine_test
   step "Testing: tsan"
   ctest --preset tsan
 }
 
-# Without SIMD: is a kernel wrong, or its reference? And as a part of somebody
-# else's project, which the examples are.
+# Tests the code without SIMD, to separate errors of kernels from errors of
+# references, and as a part of another project, the examples.
 run_portable() {
   step "Building: portable, by add_subdirectory"
   cmake -S tools/examples -B build/subdirectory -G Ninja -DGEMMA_SOURCE="$PWD" \
@@ -54,7 +55,7 @@ run_portable() {
     --no-tests=error -R '^(compression|ops)/'
 }
 
-# As users run it: everything.
+# Runs all tests, in the build that users run.
 run_release() {
   build release
   GEMMA_TEST_MODEL="$(tools/fetch_model.sh)"
@@ -66,7 +67,7 @@ run_release() {
 steps=("$@")
 ((${#steps[@]})) || steps=(style dev tsan portable release)
 for name in "${steps[@]}"; do
-  declare -F "run_$name" >/dev/null || { echo "test.sh: no step '$name'" >&2; exit 2; }
+  declare -F "run_$name" >/dev/null || { echo "test.sh: unknown step '$name'" >&2; exit 2; }
 done
 
 step "Setting up"

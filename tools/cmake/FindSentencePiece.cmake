@@ -1,5 +1,5 @@
 # Finds sentencepiece and provides the target sentencepiece::sentencepiece.
-# A static library is preferred where there is one (Debian ships none).
+# Prefers a static library if there is one (Debian ships none).
 
 find_path(SentencePiece_INCLUDE_DIR sentencepiece_processor.h)
 find_library(SentencePiece_LIBRARY NAMES libsentencepiece.a sentencepiece)

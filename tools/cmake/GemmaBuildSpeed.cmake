@@ -1,8 +1,8 @@
-# Ways to compile in less time.
+# Makes compiling faster.
 
-# ccache, where it is installed, unless the user chose a launcher. Paths below
-# the source tree are kept relative, so that a clone in another folder finds
-# what this one compiled.
+# Uses ccache if it is installed, unless the user chose a launcher. Paths below
+# the source tree stay relative, so that a clone in another folder finds the
+# results of this one.
 find_program(GEMMA_CCACHE ccache)
 if(GEMMA_CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
@@ -11,11 +11,12 @@ if(GEMMA_CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     "${GEMMA_CCACHE}")
 endif()
 
-# gemma_precompile(TARGET HEADER...): headers that most files of a target read.
+# gemma_precompile(TARGET HEADER...) precompiles headers that most files of a
+# target read.
 function(gemma_precompile target)
   target_precompile_headers(${target} PRIVATE ${ARGN})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # ccache needs it with precompiled headers.
+    # ccache needs this option for precompiled headers.
     target_compile_options(${target} PRIVATE -fpch-preprocess)
   endif()
 endfunction()

@@ -1,5 +1,5 @@
-# Finds what gemma needs. tools/setup.sh provides all of it on Debian, under
-# build/deps for abseil and Highway.
+# Finds the dependencies of gemma. tools/setup.sh provides all of them on
+# Debian, abseil and Highway under build/deps.
 
 find_package(Threads REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
@@ -7,7 +7,7 @@ find_package(ZLIB REQUIRED)
 find_package(absl QUIET)
 find_package(hwy 1.2 QUIET)
 
-# abseil's hash tables have another layout under ASan.
+# abseil's hash tables have a different layout under ASan.
 if(PROJECT_IS_TOP_LEVEL AND absl_FOUND AND NOT absl_DIR MATCHES "asan"
    AND CMAKE_CXX_FLAGS MATCHES "fsanitize=[a-z,]*address")
   set(found "${absl_DIR}")
@@ -17,7 +17,7 @@ if(PROJECT_IS_TOP_LEVEL AND absl_FOUND AND NOT absl_DIR MATCHES "asan"
 endif()
 
 if(NOT absl_FOUND OR NOT hwy_FOUND)
-  # For users who have the internet and not tools/setup.sh. Untried here.
+  # For users with the internet and without tools/setup.sh. Not tested here.
   include(FetchContent)
   if(NOT absl_FOUND)
     message(STATUS "abseil not found: fetching it")

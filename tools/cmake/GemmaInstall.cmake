@@ -1,10 +1,10 @@
-# What `cmake --install` and cpack give to those who link the library: headers,
-# libgemma.so and libgemma.a, gemmaConfig.cmake with gemma::gemma, gemma.pc and
-# licences.
+# The files that `cmake --install` and cpack give to users of the library:
+# headers, libgemma.so and libgemma.a, gemmaConfig.cmake with gemma::gemma,
+# gemma.pc and licences.
 
 include(CMakePackageConfigHelpers)
 
-# Each library is all of ours; nothing is compiled twice.
+# Each library contains all our code; nothing is compiled twice.
 set(objects $<TARGET_OBJECTS:gemma> $<TARGET_OBJECTS:gemma_ops>
   $<TARGET_OBJECTS:gemma_compression>)
 add_library(gemma_shared SHARED ${objects})
@@ -22,11 +22,11 @@ foreach(library gemma_shared gemma_static)
 endforeach()
 set_target_properties(gemma_shared PROPERTIES EXPORT_NAME shared
   VERSION "${PROJECT_VERSION}"
-  # Until 1.0 a minor version may change the interface.
+  # Before 1.0 a minor version may change the interface.
   SOVERSION "${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}")
 set_target_properties(gemma_static PROPERTIES EXPORT_NAME static)
 if(UNIX AND NOT APPLE)
-  # abseil and Highway are in the library, and their names are its own affair.
+  # The library contains abseil and Highway, and hides their symbols.
   target_link_options(gemma_shared PRIVATE
     "LINKER:--exclude-libs,ALL" "LINKER:--no-undefined")
 endif()
@@ -37,8 +37,8 @@ install(EXPORT gemmaTargets NAMESPACE gemma:: DESTINATION "${config_dir}")
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/gemma"
   DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
 
-# Where tools/setup.sh built abseil and Highway for us, they come along, beside
-# the library: nobody else's packages of another version are in their way.
+# If tools/setup.sh built abseil and Highway, they are installed beside the
+# library, where they cannot conflict with other packages' versions.
 set(dependencies "")
 set(built "${PROJECT_SOURCE_DIR}/build/deps")
 string(FIND "${absl_DIR}" "${built}/" at)
@@ -65,7 +65,7 @@ install(FILES "${PROJECT_BINARY_DIR}/package/gemmaConfig.cmake"
   "${PROJECT_BINARY_DIR}/package/gemmaConfigVersion.cmake"
   DESTINATION "${config_dir}")
 
-# Relative to the file itself, so that the prefix may be moved.
+# Relative to the file itself, so that users may move the prefix.
 file(RELATIVE_PATH prefix_from_pc
   "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
 configure_file("${CMAKE_CURRENT_LIST_DIR}/gemma.pc.in"
@@ -82,6 +82,6 @@ set(CPACK_RESOURCE_FILE_README "${PROJECT_SOURCE_DIR}/README.md")
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS zlib1g-dev)  # which gemmaConfig.cmake finds
+set(CPACK_DEBIAN_PACKAGE_DEPENDS zlib1g-dev)  # for gemmaConfig.cmake
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 include(CPack)
