@@ -265,8 +265,8 @@ struct AttendJob {
   float query_scale = 1.0f;
   float soft_cap = 0.0f;
   MatrixView<float> out;  // [rows, heads * head_dim]
-  MutualRange mutual;     // if not empty: all rows are of it
-  size_t ahead = 0;       // keys after its own that a row of it sees at most
+  MutualRange mutual;     // if not empty, it contains all rows
+  size_t ahead = 0;       // most keys after its own that such a row sees
 };
 
 // scratch: AttendScratchSize(rows * heads, head_dim) floats.

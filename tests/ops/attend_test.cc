@@ -287,9 +287,9 @@ TEST(Attend, WholeTextsMatchDoublePrecision) {
   }
 }
 
-// Rows at both ends and in the middle of ranges that see each other, after
-// other positions: ranges shorter and longer than the window, in one tile and
-// over several, in a ring that has gone round.
+// Returns cases with rows at both ends and in the middle of ranges that see
+// each other, after other positions: ranges shorter and longer than the window,
+// in one tile and over several, in a ring that was filled more than once.
 std::vector<Case> RangeCases() {
   std::vector<Case> cases;
   for (const size_t begin : {3, 16, 63, 130}) {
@@ -308,7 +308,7 @@ std::vector<Case> RangeCases() {
           cases.push_back(c);
           c.position = last;
           cases.push_back(c);
-          // What is left of the range in the middle's 64 positions.
+          // The rest of the range among the 64 positions of its middle.
           c.position = begin + size / 2;
           c.rows = std::min(64 - c.position % 64, begin + size - c.position);
           c.group = 8;

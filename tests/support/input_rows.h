@@ -1,4 +1,4 @@
-// Rows in place of tokens.
+// Makes rows that replace tokens.
 
 #ifndef GEMMA_TESTS_SUPPORT_INPUT_ROWS_H_
 #define GEMMA_TESTS_SUPPORT_INPUT_ROWS_H_
@@ -11,21 +11,22 @@
 
 namespace gemma {
 
-// The scaled embeddings of tokens.
+// Returns the scaled embeddings of tokens.
 InputRows EmbeddingsOf(const Model& model, absl::Span<const TokenId> tokens,
                        RowMask mask = RowMask::kCausal);
 
-// The tokens, of which [begin, end) are replaced by their embeddings.
+// Returns the tokens, with [begin, end) replaced by their embeddings.
 Words WithEmbeddings(const Model& model, const std::vector<TokenId>& tokens,
                      size_t begin, size_t end, RowMask mask = RowMask::kCausal);
 
-// Rows of random values, those of another seed others.
+// Returns rows of random values, which depend on the seed.
 InputRows RandomRows(const Model& model, size_t count, RowMask mask,
                      uint64_t seed);
 
-// Logits [words.size(), vocab_size] of every position, appended to `session`.
+// Appends the words to `session` and returns the logits [words.size(),
+// vocab_size] of every position.
 std::vector<float> AllLogits(Session& session, const Words& words);
-// The words from `begin` on.
+// Returns the words from `begin` on.
 Words WordsFrom(const Words& words, size_t begin);
 
 }  // namespace gemma
