@@ -3,8 +3,10 @@
 # Uses ccache if it is installed, unless the user chose a launcher. Paths below
 # the source tree stay relative, so that a clone in another folder finds the
 # results of this one.
+option(GEMMA_USE_CCACHE "Compile with ccache if it is installed"
+  ${PROJECT_IS_TOP_LEVEL})
 find_program(GEMMA_CCACHE ccache)
-if(GEMMA_CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+if(GEMMA_USE_CCACHE AND GEMMA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
     "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1
     "CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime"
