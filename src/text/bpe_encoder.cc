@@ -12,7 +12,7 @@
 namespace gemma {
 namespace {
 
-constexpr int32_t kNone = -1;  // no symbol, no token
+constexpr int32_t kNone = -1;  // no symbol or no token
 
 bool MatchesText(PieceType type) {
   return type == PieceType::kNormal || type == PieceType::kUserDefined ||
@@ -40,7 +40,7 @@ std::string Normalize(std::string_view text, bool add_space_prefix) {
 
 }  // namespace
 
-// The symbols of one text, a doubly linked list, and what may merge next.
+// The symbols of one text as a doubly linked list, and the possible merges.
 class BpeEncoder::Merger {
  public:
   Merger(const BpeEncoder& encoder, std::string_view text)
@@ -57,7 +57,7 @@ class BpeEncoder::Merger {
       merges_.pop();
       Symbol& left = symbols_[merge.left];
       Symbol& right = symbols_[merge.right];
-      // One of them has merged with another since.
+      // One of the two symbols has already merged with another.
       if (left.size == 0 || right.size == 0) continue;
       if (left.size + right.size != merge.size) continue;
 
@@ -85,21 +85,21 @@ class BpeEncoder::Merger {
 
  private:
   struct Symbol {
-    uint32_t begin = 0;        // in the text
-    uint32_t size = 0;         // bytes; 0 once it is part of another
-    int32_t previous = kNone;  // symbol before it
+    uint32_t begin = 0;        // offset in the text
+    uint32_t size = 0;         // bytes; 0 once it is merged into another
+    int32_t previous = kNone;  // the symbol before it
     int32_t next = kNone;
-    TokenId token = kNone;  // kNone: a character, not looked up yet
-    bool merges = true;     // not user-defined
+    TokenId token = kNone;  // kNone: a character not looked up yet
+    bool merges = true;     // false: user-defined
   };
 
   struct Merge {
     float score;
     int32_t left, right;  // symbols
-    uint32_t size;        // of both together
-    TokenId token;        // what they become
+    uint32_t size;        // bytes of both together
+    TokenId token;        // the token of both together
 
-    bool operator<(const Merge& other) const {  // comes after the other
+    bool operator<(const Merge& other) const {  // orders by priority
       if (score != other.score) return score < other.score;
       return left > other.left;
     }
@@ -126,7 +126,7 @@ class BpeEncoder::Merger {
     }
   }
 
-  // Enters the merge of two neighbours if they make a piece.
+  // Queues the merge of two neighbours if together they are a piece.
   void Consider(int32_t left_id, int32_t right_id) {
     if (left_id == kNone || right_id == kNone) return;
     const Symbol& left = symbols_[left_id];

@@ -15,29 +15,33 @@
 
 namespace gemma {
 
-// Blanks become U+2581, and bytes that are in no character U+FFFD.
-// User-defined pieces are taken out first, from the left, the longest first.
-// What is between them starts as characters; then the two neighbours whose
-// piece has the highest score merge, the leftmost of equals first, until none
-// make a piece. Unused pieces are taken apart again, and a character that is no
-// piece becomes its bytes.
+// Encodes text in these steps:
+// - Each blank becomes U+2581. Each byte outside a valid character becomes
+//   U+FFFD.
+// - User-defined pieces are cut out from left to right, the longest first.
+// - The text between them is split into characters. The two neighbours whose
+//   piece has the highest score merge, the leftmost first among equals, until
+//   no two neighbours make a piece.
+// - Unused pieces are split again into the parts that they were merged from.
+// - A character that is not a piece becomes its bytes.
 //
-// sentencepiece itself gives the same tokens (tests), but needs a quarter of a
-// second of one core to load 262,144 pieces.
+// Tests show that sentencepiece gives the same tokens. It is not used here
+// because it needs a quarter of a second of one core to load 262,144 pieces.
 class BpeEncoder {
  public:
-  // `vocabulary` must be valid; it and `index` must stay where they are.
+  // `vocabulary` must be valid. It and `index` must not move while this lives.
   BpeEncoder(const Vocabulary* vocabulary, const PieceIndex* index);
 
-  // Appends the tokens of `text`, which has less than 2^31 bytes; of a blank
-  // and the text if `add_space_prefix`, unless it is empty.
+  // Appends the tokens of `text`, which must have fewer than 2^31 bytes.
+  // `add_space_prefix` puts a blank before the text. An empty text has no
+  // tokens.
   void Encode(std::string_view text, bool add_space_prefix,
               std::vector<TokenId>& tokens) const;
 
  private:
   class Merger;
 
-  // The piece that text has, unless it is of a type that never matches text.
+  // Returns the piece with this text, unless its type never matches text.
   std::optional<TokenId> Find(std::string_view text) const;
   PieceType type(TokenId token) const {
     return vocabulary_->pieces[token].type;
@@ -46,8 +50,8 @@ class BpeEncoder {
   const Vocabulary* vocabulary_;
   const PieceIndex* index_;
   PrefixMatcher user_defined_;
-  std::array<TokenId, 256> bytes_ = {};  // token of each byte
-  size_t max_size_ = 0;  // bytes of the longest piece that merging can make
+  std::array<TokenId, 256> bytes_ = {};  // the token of each byte
+  size_t max_size_ = 0;  // bytes of the longest piece that matches text
 };
 
 }  // namespace gemma

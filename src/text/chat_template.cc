@@ -14,8 +14,8 @@
 namespace gemma {
 namespace {
 
-// What Python's str.strip removes, and so Jinja's trim, which the published
-// templates call.
+// The characters that Python's str.strip removes. Jinja's trim, which the
+// published templates call, uses it.
 constexpr std::array<std::string_view, 29> kWhitespace = {
     "\t",     "\n",     "\v",     "\f",     "\r",     "\x1C",
     "\x1D",   "\x1E",   "\x1F",   " ",      "\u0085", "\u00A0",
@@ -42,8 +42,8 @@ std::string_view Trim(std::string_view text) {
   return text;
 }
 
-// Writes turns as the published templates do: "user\n" merges with what follows
-// it.
+// Writes turns as the published templates do. "user\n" and the text after it
+// are encoded together, so they may merge.
 class TurnWriter {
  public:
   TurnWriter(const Tokenizer& tokenizer, TokenId start, TokenId end)
@@ -66,7 +66,7 @@ class TurnWriter {
     tokens_.Text("\n");
   }
 
-  // One turn of the user, and the opening of the model's.
+  // Writes a turn of the user and opens the model's turn.
   void Ask(std::string_view text) {
     Open("user", text);
     Close();

@@ -21,7 +21,7 @@ absl::Status CheckPath(std::string_view path) {
       "the path ", QuotedPiece(path), " has a line end, wanted one line"));
 }
 
-// The path's line, if there is a path.
+// Returns the line of the path, or nothing if the path is empty.
 std::string PathLine(std::string_view path) {
   return path.empty() ? "" : absl::StrCat(path, "\n");
 }

@@ -20,12 +20,12 @@ namespace gemma {
 // A hash table of ids with open addressing: the texts stay in the vocabulary.
 class PieceIndex {
  public:
-  // The vector that `pieces` points to must stay where it is.
+  // `pieces` must not move while this lives.
   explicit PieceIndex(const std::vector<Vocabulary::Piece>* pieces)
       : pieces_(pieces), slots_(1) {}
 
-  // Enters every piece that has a text. InvalidArgument if two are the same;
-  // `path` names their file.
+  // Adds every piece that has a text. InvalidArgument if two pieces are equal.
+  // `path` names their file in messages.
   absl::Status Fill(std::string_view path) {
     // At most half full, so that a search ends soon.
     slots_.assign(std::bit_ceil(2 * pieces_->size() + 1), {});

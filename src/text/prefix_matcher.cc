@@ -22,7 +22,8 @@ const PrefixMatcher::Entry* PrefixMatcher::Longest(
   const Entry* begin = entries_.data() + first_[lead];
   const Entry* end = entries_.data() + first_[lead + 1];
   const Entry* longest = nullptr;
-  // All of [begin, end) begin with text[0, size), the shortest first.
+  // All entries in [begin, end) begin with text[0, size). The shortest comes
+  // first.
   for (size_t size = 1; begin != end; ++size) {
     if (begin->text.size() == size) longest = begin++;
     if (size == text.size()) break;

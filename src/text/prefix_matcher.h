@@ -1,4 +1,4 @@
-// Finds the longest of some pieces that a text begins with.
+// Finds the longest piece of a set that a text begins with.
 
 #ifndef GEMMA_SRC_TEXT_PREFIX_MATCHER_H_
 #define GEMMA_SRC_TEXT_PREFIX_MATCHER_H_
@@ -17,19 +17,19 @@ namespace gemma {
 class PrefixMatcher {
  public:
   struct Entry {
-    std::string_view text;  // not empty, no two alike; must stay where it is
+    std::string_view text;  // not empty, unique; must not move
     TokenId token = -1;
   };
 
   PrefixMatcher() = default;
   explicit PrefixMatcher(std::vector<Entry> entries);
 
-  // The longest entry that `text` begins with; null if there is none.
+  // Returns the longest entry that `text` begins with, or null.
   const Entry* Longest(std::string_view text) const;
 
  private:
-  std::vector<Entry> entries_;  // sorted, so a prefix before what it begins
-  std::array<uint32_t, 257> first_ = {};  // entry, by its first byte
+  std::vector<Entry> entries_;  // sorted: a prefix precedes longer texts
+  std::array<uint32_t, 257> first_ = {};  // the first entry for each first byte
 };
 
 }  // namespace gemma

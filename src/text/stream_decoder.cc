@@ -5,8 +5,8 @@
 namespace gemma {
 namespace {
 
-// Removes from `bytes` what can be told already, and returns it as text: whole
-// characters, and U+FFFD for each byte that is in none.
+// Removes the bytes that later bytes cannot change and returns them as text:
+// whole characters, and U+FFFD for each byte outside a valid character.
 std::string TakeText(std::string& bytes) {
   std::string text;
   std::string_view rest = bytes;
@@ -17,7 +17,7 @@ std::string TakeText(std::string& bytes) {
       rest.remove_prefix(1);
       continue;
     }
-    if (size < Utf8Length(rest[0])) break;  // may go on with the next token
+    if (size < Utf8Length(rest[0])) break;  // the next token may complete it
     text += rest.substr(0, size);
     rest.remove_prefix(size);
   }

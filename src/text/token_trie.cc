@@ -22,7 +22,7 @@ std::string BytesOf(const Vocabulary::Piece& piece) {
   return "";
 }
 
-// A token and the beginning of its bytes, which mostly tells the order.
+// A token and its first bytes, which decide the order in most cases.
 struct Key {
   uint64_t beginning;
   TokenId token;
@@ -61,7 +61,7 @@ TokenTrie::TokenTrie(const std::vector<Vocabulary::Piece>& pieces) {
     return order != 0 ? order < 0 : a.token < b.token;
   });
 
-  std::vector<size_t> path;  // nodes to the last token
+  std::vector<size_t> path;  // nodes to the last token added
   std::string_view last;
   const auto close = [&](size_t depth) {
     for (; path.size() > depth; path.pop_back()) {

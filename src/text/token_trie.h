@@ -15,30 +15,30 @@
 
 namespace gemma {
 
-// Immutable. A token's bytes are those that StreamDecoder makes text of. Tokens
-// without bytes (control tokens among them) are not in the tree.
+// An immutable tree. A token's bytes are those that StreamDecoder turns into
+// text. Tokens without bytes, such as control tokens, are not in the tree.
 class TokenTrie {
  public:
   explicit TokenTrie(const std::vector<Vocabulary::Piece>& pieces);
 
-  // Empty if the token has none.
+  // Returns nothing if the token has no bytes.
   std::string_view bytes(TokenId token) const {
     return std::string_view(bytes_).substr(begins_[token],
                                            begins_[token + 1] - begins_[token]);
   }
   size_t num_tokens() const { return begins_.size() - 1; }
 
-  // Nodes in the order of a walk: each one's children follow it, by bytes
-  // ascending. The root is not among them.
+  // Nodes in depth-first order: a node's children follow it, in ascending order
+  // of their bytes. The root is not in the list.
   struct Node {
-    uint32_t next;         // the node after this one's children
-    uint32_t first_token;  // of tokens(); they end where the next node's begin
-    uint8_t byte;          // that leads here
+    uint32_t next;         // the next node outside this one's children
+    uint32_t first_token;  // index in tokens(); the next node's is the end
+    uint8_t byte;          // the byte from the parent to this node
   };
   absl::Span<const Node> nodes() const {
     return absl::MakeSpan(nodes_).first(nodes_.size() - 1);
   }
-  // The tokens whose bytes end at a node.
+  // Returns the tokens whose bytes end at this node.
   absl::Span<const TokenId> tokens(size_t node) const {
     return absl::MakeSpan(tokens_).subspan(
         nodes_[node].first_token,
@@ -46,10 +46,10 @@ class TokenTrie {
   }
 
  private:
-  std::string bytes_;             // of all tokens
-  std::vector<uint32_t> begins_;  // of each token in them, and the end
-  std::vector<TokenId> tokens_;   // by bytes
-  std::vector<Node> nodes_;       // and an end
+  std::string bytes_;             // the bytes of all tokens
+  std::vector<uint32_t> begins_;  // where each token begins, then the end
+  std::vector<TokenId> tokens_;   // in the order of their bytes
+  std::vector<Node> nodes_;       // with one node more, the end
 };
 
 }  // namespace gemma

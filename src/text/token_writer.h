@@ -1,4 +1,4 @@
-// Prompts that control tokens divide.
+// Writes prompts that consist of control tokens and texts.
 
 #ifndef GEMMA_SRC_TEXT_TOKEN_WRITER_H_
 #define GEMMA_SRC_TEXT_TOKEN_WRITER_H_
@@ -14,9 +14,9 @@
 
 namespace gemma {
 
-// Writes control tokens, and texts in which their names stay text. The stretch
-// between two control tokens must be written as one text, so that all of it
-// merges.
+// Appends control tokens, and texts in which names of control tokens stay text.
+// Write the text between two control tokens in one call, because pieces do not
+// merge across calls.
 class TokenWriter {
  public:
   // `tokenizer` must outlive the writer.
@@ -31,12 +31,12 @@ class TokenWriter {
       tokens_.insert(tokens_.end(), tokens->begin(), tokens->end());
     }
   }
-  // Without the blank that some vocabularies put in front of every text.
+  // Appends a text without the blank that some vocabularies put before a text.
   void ExactText(std::string_view text) {
     status_.Update(tokenizer_.impl().EncodeExactly(text, tokens_));
   }
 
-  // What was written, or the first error of encoding a text.
+  // Returns all tokens, or the first error of encoding a text.
   absl::StatusOr<std::vector<TokenId>> Release() {
     if (!status_.ok()) return status_;
     return std::move(tokens_);

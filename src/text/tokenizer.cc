@@ -9,13 +9,13 @@
 namespace gemma {
 namespace {
 
-// Encoding needs some 60 bytes of memory for each of a text, and is fastest
-// when they stay in the cache.
+// Encoding takes about 60 bytes of memory for each byte of text. It is fastest
+// when that memory fits in the cache.
 constexpr size_t kPartBytes = size_t{1} << 15;
 constexpr size_t kMaxPartBytes = size_t{1} << 25;
 
-// Whether the tokens of a text are those of its parts, if it is cut where a run
-// of newlines ends. They are if newlines never merge with anything else.
+// Whether a text may be cut after each run of newlines without changing its
+// tokens. It may if newlines merge only with newlines.
 bool NewlinesSeparate(const Vocabulary& vocabulary) {
   if (vocabulary.add_space_prefix) return false;
   bool has_newline = false;
@@ -67,7 +67,7 @@ absl::Status Tokenizer::Impl::EncodeParts(std::string_view text,
                                           bool add_space_prefix,
                                           std::vector<TokenId>& tokens) const {
   while (newlines_separate_ && text.size() > kPartBytes) {
-    // To the end of the first run of newlines beyond kPartBytes.
+    // The part ends after the first run of newlines beyond kPartBytes.
     size_t end = text.find('\n', kPartBytes);
     if (end != std::string_view::npos) end = text.find_first_not_of('\n', end);
     if (end == std::string_view::npos) break;

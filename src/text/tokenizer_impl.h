@@ -1,4 +1,4 @@
-// What is behind Tokenizer's pointer, and how to make one.
+// The implementation of Tokenizer.
 
 #ifndef GEMMA_SRC_TEXT_TOKENIZER_IMPL_H_
 #define GEMMA_SRC_TEXT_TOKENIZER_IMPL_H_
@@ -22,8 +22,8 @@
 
 namespace gemma {
 
-// Checks the vocabulary first, so it may be hostile. `path` names the file it
-// came from, for messages.
+// Makes a tokenizer. The vocabulary is not trusted; it is checked first. `path`
+// names its file in messages.
 absl::StatusOr<Tokenizer> MakeTokenizer(Vocabulary vocabulary,
                                         std::string_view path);
 
@@ -51,24 +51,24 @@ class Tokenizer::Impl {
     return index_.Find(piece);
   }
 
-  // Appends the tokens of `text`, in which no control token is looked for.
+  // Appends the tokens of `text`. Names of control tokens in it stay text.
   absl::Status EncodeText(std::string_view text,
                           std::vector<TokenId>& tokens) const {
     return EncodeParts(text, vocabulary_.add_space_prefix, tokens);
   }
-  // The same, without the blank that some vocabularies put in front.
+  // The same, without the blank that some vocabularies put before a text.
   absl::Status EncodeExactly(std::string_view text,
                              std::vector<TokenId>& tokens) const {
     return EncodeParts(text, /*add_space_prefix=*/false, tokens);
   }
 
-  // The bytes of all tokens, as a tree that is made when it is first asked for.
+  // Returns the tree of all tokens' bytes. The first call makes it.
   const TokenTrie& trie() const {
     std::call_once(trie_made_, [this] { trie_.emplace(vocabulary_.pieces); });
     return *trie_;
   }
 
-  // The longest control token that `text` begins with; null if there is none.
+  // Returns the longest control token that `text` begins with, or null.
   const PrefixMatcher::Entry* MatchControl(std::string_view text) const {
     return controls_.Longest(text);
   }
@@ -82,9 +82,9 @@ class Tokenizer::Impl {
 
   const Vocabulary vocabulary_;
   PieceIndex index_;
-  std::optional<BpeEncoder> encoder_;  // set by Create, as all below
+  std::optional<BpeEncoder> encoder_;  // Create sets this and the members below
   PrefixMatcher controls_;
-  bool newlines_separate_ = false;  // no token crosses the end of a newline run
+  bool newlines_separate_ = false;  // texts may be cut after newlines
   mutable std::once_flag trie_made_;
   mutable std::optional<TokenTrie> trie_;
 };

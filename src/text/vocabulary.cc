@@ -37,14 +37,14 @@ bool IsUnusedName(std::string_view piece) {
          piece.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-// "<|fim_prefix|>". Such a piece may also be an ordinary one that merging made;
-// control tokens are those that merging did not make.
+// "<|fim_prefix|>". Merging may also make an ordinary piece of this form. Only
+// pieces that merging did not make are control tokens.
 bool IsBarName(std::string_view piece) {
   return piece.size() > 4 && absl::StartsWith(piece, "<|") &&
          absl::EndsWith(piece, "|>");
 }
 
-// Whether the piece is `unit` repeated at least `min_count` times.
+// Whether the piece repeats `unit` at least `min_count` times.
 bool IsRun(std::string_view piece, std::string_view unit, size_t min_count) {
   size_t count = 0;
   while (absl::ConsumePrefix(&piece, unit)) ++count;
@@ -74,8 +74,8 @@ PieceType CanonicalType(const Vocabulary::Piece& piece) {
   return piece.type;
 }
 
-// The token that the file names for `role`, or else the control token with
-// Gemma's name for it.
+// Returns the token that the file names for `role`, or else the piece with
+// Gemma's name for the role, or -1.
 absl::StatusOr<TokenId> ResolveId(const Vocabulary& vocabulary, TokenId id,
                                   std::string_view role,
                                   std::string_view default_piece,
@@ -251,7 +251,7 @@ absl::Status Canonicalize(Vocabulary& vocabulary, std::string_view path) {
       }
     }
     piece.type = CanonicalType(piece);
-    if (piece.type != PieceType::kNormal) piece.score = 0.0f;  // unused
+    if (piece.type != PieceType::kNormal) piece.score = 0.0f;  // not used
   }
   pieces[vocabulary.unk].type = PieceType::kUnknown;
   return absl::OkStatus();

@@ -1,4 +1,4 @@
-// The pieces of a tokenizer, as plain data, from each file that carries them.
+// The pieces of a tokenizer as plain data, read from any file that has them.
 
 #ifndef GEMMA_SRC_TEXT_VOCABULARY_H_
 #define GEMMA_SRC_TEXT_VOCABULARY_H_
@@ -18,30 +18,30 @@
 
 namespace gemma {
 
-// What a piece is to sentencepiece. The numbers are those of the files: the
-// enum of sentencepiece's ModelProto and of GGUF's token_type.
+// The type of a piece in sentencepiece. The numbers are those of the enum in
+// sentencepiece's ModelProto and of token_type in GGUF files.
 enum class PieceType : uint8_t {
   kNormal = 1,       // made by merging
   kUnknown = 2,      // exactly one
-  kControl = 3,      // never matches text, has none
-  kUserDefined = 4,  // matched before any merging
-  kUnused = 5,       // taken apart again after merging
-  kByte = 6,         // "<0x00>" to "<0xFF>", all of them
+  kControl = 3,      // has no text and never matches text
+  kUserDefined = 4,  // matched before merging
+  kUnused = 5,       // split again after merging
+  kByte = 6,         // "<0x00>" to "<0xFF>", each once
 };
 
-// Whether tokens of the type have no text.
+// Whether tokens of this type have no text.
 inline bool IsControlType(PieceType type) {
   return type == PieceType::kControl || type == PieceType::kUnknown;
 }
 
-// What stands for a blank inside a piece.
+// The character that stands for a blank in a piece.
 inline constexpr std::string_view kBlank = "\u2581";
 
 // A sentencepiece BPE vocabulary.
 struct Vocabulary {
   struct Piece {
     std::string text;    // empty only if unused: an id without a piece
-    float score = 0.0f;  // of two merges, the one with the higher score first
+    float score = 0.0f;  // the higher score merges first
     PieceType type = PieceType::kNormal;
 
     bool operator==(const Piece&) const = default;
@@ -55,21 +55,21 @@ struct Vocabulary {
   bool add_space_prefix = false;
 };
 
-// Limits on what a file may hold.
+// Limits on the content of a file.
 inline constexpr size_t kMaxPieces = size_t{1} << 21;
 inline constexpr size_t kMaxPieceBytes = size_t{1} << 16;
 inline constexpr size_t kMaxVocabularyBytes = size_t{1} << 26;
 inline constexpr size_t kMaxMerges = size_t{1} << 24;  // exact in a float
 
-// The three readers treat their input as hostile and end in Canonicalize, so
-// that one model gives one set of ids whichever file it is read from. `path`
-// is for messages.
+// Three readers, one for each container. They do not trust their input. All end
+// in Canonicalize, so a model has the same ids whichever file it is read from.
+// `path` is for messages.
 
-// Bytes of a sentencepiece tokenizer.model, a serialized ModelProto.
+// Reads a sentencepiece tokenizer.model, a serialized ModelProto.
 absl::StatusOr<Vocabulary> VocabularyFromModelProto(
     absl::Span<const uint8_t> bytes, std::string_view path);
 
-// tokenizer.ggml.* of a GGUF file.
+// The keys tokenizer.ggml.* of a GGUF file.
 struct GgufTokenizerData {
   std::string_view model = "llama";           // ...model
   absl::Span<const std::string_view> tokens;  // ...tokens
@@ -85,7 +85,7 @@ struct GgufTokenizerData {
 absl::StatusOr<Vocabulary> VocabularyFromGguf(const GgufTokenizerData& data,
                                               std::string_view path);
 
-// Hugging Face's tokenizer.json, with what tokenizer_config.json adds.
+// The content of Hugging Face's tokenizer.json and tokenizer_config.json.
 struct HfTokenizerData {
   struct AddedToken {
     std::string content;
@@ -104,31 +104,34 @@ struct HfTokenizerData {
                                   // pre-tokenizer that prepends
 };
 
-// `vocab` may be in any order and have holes, which become unused pieces.
+// `vocab` may be in any order. Missing ids become unused pieces.
 absl::StatusOr<Vocabulary> VocabularyFromHf(const HfTokenizerData& data,
                                             std::string_view path);
 
-// Makes the sources alike. Blanks become U+2581. What Gemma uses as control
-// tokens, what the file names as BOS, EOS and padding, and what the file says
-// is control is control; runs of blanks, newlines and tabs are user-defined;
-// "<0x0A>" is a byte. Fails if there is no unknown piece, or if a file gives
-// two ids to one thing.
+// Gives vocabularies from all sources the same form:
+// - Blanks become U+2581.
+// - Control: the tokens that Gemma uses as control tokens, those that the file
+//   names as BOS, EOS and padding, and those with that type in the file.
+// - User-defined: runs of blanks, of newlines and of tabs.
+// - Byte: "<0x0A>" and the like.
+// Fails if there is no unknown piece, or if the id that a file gives for a role
+// is outside the vocabulary.
 absl::Status Canonicalize(Vocabulary& vocabulary, std::string_view path);
 
-// Names a piece that was left free for a use of the model's own, such as
-// "<unused7>", and makes it a control token if it is `special`, as tokenizer
-// files say. Others, and ids that there are not, stay as they are.
+// Renames a piece that was left free for the model's own use, such as
+// "<unused7>". Makes it a control token if `special`, as tokenizer files say.
+// Does nothing for other pieces and for ids outside the vocabulary.
 void NameFreePiece(int64_t id, std::string_view name, bool special,
                    Vocabulary& vocabulary);
 
-// Checks everything that encoding takes for granted but that no two pieces are
-// the same: PieceIndex finds that.
+// Checks all that encoding relies on, except that pieces are unique:
+// PieceIndex::Fill checks that.
 absl::Status Validate(const Vocabulary& vocabulary, std::string_view path);
 
-// The byte of "<0x0A>"; nothing if the piece is not of that form.
+// Returns the byte of a piece like "<0x0A>", or nothing for other pieces.
 std::optional<uint8_t> ByteOfPiece(std::string_view piece);
 
-// A piece in quotes, safe to print on one line.
+// Returns the piece in quotes, safe to print on one line.
 std::string QuotedPiece(std::string_view piece);
 
 }  // namespace gemma

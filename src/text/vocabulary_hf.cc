@@ -1,4 +1,4 @@
-// Hugging Face's tokenizer.json has merges in place of scores and types.
+// Reads Hugging Face's tokenizer.json, which has merges but no scores or types.
 
 #include <algorithm>
 #include <utility>
@@ -11,7 +11,7 @@
 namespace gemma {
 namespace {
 
-// Builds a vocabulary from its entries, in any order.
+// Builds a vocabulary from entries in any order.
 class HfReader {
  public:
   HfReader(const HfTokenizerData& data, std::string_view path)
@@ -33,7 +33,7 @@ class HfReader {
   }
 
  private:
-  // Fills ids_, and vocabulary_.pieces with the texts.
+  // Fills ids_ and the texts of vocabulary_.pieces.
   absl::Status ReadEntries() {
     ids_.reserve(data_.vocab.size() + data_.added.size());
     int64_t max_id = -1;
@@ -73,7 +73,7 @@ class HfReader {
     return absl::OkStatus();
   }
 
-  // The score of a piece is minus the place of the first merge that makes it.
+  // A piece's score is the negative index of the first merge that makes it.
   absl::Status ReadMerges() {
     if (data_.merges.empty() || data_.merges.size() > kMaxMerges) {
       return absl::InvalidArgumentError(
@@ -101,9 +101,9 @@ class HfReader {
     return absl::OkStatus();
   }
 
-  // Every ordinary piece of more than one character comes from a merge. What
-  // does not is one that the sentencepiece model defines: a tag, a run of
-  // blanks, a name. Canonicalize tells control tokens among them by name.
+  // A merge makes every ordinary piece of more than one character. Longer
+  // pieces without a merge are defined by the sentencepiece model: tags, runs
+  // of blanks, names. Canonicalize finds the control tokens among them by name.
   void SetTypes() {
     for (size_t id = 0; id < vocabulary_.pieces.size(); ++id) {
       Vocabulary::Piece& piece = vocabulary_.pieces[id];
@@ -119,8 +119,8 @@ class HfReader {
     FindTabByte();
   }
 
-  // Hugging Face's converter renames '<0x09>' to a tab. In Gemma 3, which has a
-  // tab already, that leaves a hole.
+  // Hugging Face's converter renames "<0x09>" to a tab. Gemma 3 already has a
+  // tab, so the id has no piece.
   void FindTabByte() {
     const auto before = ids_.find("<0x08>");
     const auto after = ids_.find("<0x0A>");

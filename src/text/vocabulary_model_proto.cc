@@ -1,5 +1,5 @@
-// sentencepiece's ModelProto, read without its protobuf code: that reads past
-// what we can bound, and prints.
+// Reads sentencepiece's ModelProto without its protobuf code, because that code
+// reads beyond the limits that we can set and prints to the terminal.
 
 #include <bit>
 #include <utility>
@@ -11,7 +11,7 @@
 namespace gemma {
 namespace {
 
-// Field numbers of sentencepiece_model.proto.
+// The field numbers of sentencepiece_model.proto.
 enum ModelProtoField { kPieces = 1, kTrainerSpec = 2, kNormalizerSpec = 3 };
 enum PieceField { kPieceText = 1, kPieceScore = 2, kPieceType = 3 };
 enum TrainerField {
@@ -38,15 +38,15 @@ enum WireType { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
 
 struct WireField {
   uint32_t number = 0;
-  uint32_t type = 0;       // WireType
-  uint64_t value = 0;      // if kVarint or kFixed32
-  std::string_view bytes;  // if kBytes
+  uint32_t type = 0;       // a WireType
+  uint64_t value = 0;      // of kVarint and kFixed32
+  std::string_view bytes;  // of kBytes
 };
 
 // Reads the fields of one message.
 class WireReader {
  public:
-  // Errors name the message, and if it is one of several, which.
+  // Errors name the message and, in a list, its index.
   WireReader(std::string_view bytes, std::string_view path,
              std::string_view name, std::optional<size_t> index = std::nullopt)
       : bytes_(bytes),
@@ -99,7 +99,7 @@ class WireReader {
     }
   }
 
-  // Fails unless the field has the type that its name needs.
+  // Fails unless the field has the wire type that `name` requires.
   absl::Status Expect(const WireField& field, std::string_view name,
                       WireType type) const {
     if (field.type == type) return absl::OkStatus();
@@ -126,7 +126,7 @@ class WireReader {
     return false;
   }
 
-  // Little-endian.
+  // Reads a little-endian number.
   bool ReadFixed(size_t size, uint64_t& value) {
     if (bytes_.size() < size) return false;
     value = 0;
@@ -148,8 +148,8 @@ class WireReader {
                       ErrorReason::kIncompleteFile);
   }
 
-  std::string_view bytes_;  // what is left
-  size_t size_;             // of the whole message
+  std::string_view bytes_;  // the bytes not yet read
+  size_t size_;             // bytes of the whole message
   std::string_view path_;
   std::string_view name_;
   std::optional<size_t> index_;
@@ -191,8 +191,9 @@ absl::StatusOr<Vocabulary::Piece> ReadPiece(std::string_view bytes, size_t id,
   return piece;
 }
 
-// What TrainerSpec says of ids; -1 and empty if it does not. A text goes before
-// a number, as in sentencepiece. The unknown token is the piece of that type.
+// The special tokens of TrainerSpec; -1 or empty if absent. A text takes
+// precedence over a number, as in sentencepiece. The unknown token is not here:
+// its piece has a type of its own.
 struct TrainerIds {
   int64_t bos = -1, eos = -1, pad = -1;
   std::string_view bos_piece, eos_piece, pad_piece;
@@ -312,8 +313,8 @@ absl::Status ReadNormalizerSpec(std::string_view bytes, std::string_view path,
   return absl::OkStatus();
 }
 
-// The id of the piece named `text`, if there is one, or else `id`; -1 if
-// neither is in the vocabulary.
+// Returns the id of the piece `text`, or else `id`, or -1 if the vocabulary has
+// neither.
 TokenId IdOf(const Vocabulary& vocabulary, std::string_view text, int64_t id) {
   const std::vector<Vocabulary::Piece>& pieces = vocabulary.pieces;
   for (size_t i = 0; i < pieces.size() && !text.empty(); ++i) {
