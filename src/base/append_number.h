@@ -1,4 +1,4 @@
-// Numbers as files hold them.
+// Numbers in the byte order of files.
 
 #ifndef GEMMA_SRC_BASE_APPEND_NUMBER_H_
 #define GEMMA_SRC_BASE_APPEND_NUMBER_H_

@@ -1,4 +1,4 @@
-// Bytes for functions that take text.
+// Passes bytes to functions that take text.
 
 #ifndef GEMMA_SRC_BASE_AS_TEXT_H_
 #define GEMMA_SRC_BASE_AS_TEXT_H_
@@ -10,7 +10,7 @@
 
 namespace gemma {
 
-// The same bytes.
+// Returns a view of the same bytes.
 inline std::string_view AsText(absl::Span<const uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }

@@ -1,4 +1,5 @@
-// Bounded reads and checked arithmetic: the only way file bytes become numbers.
+// Bounded reads and checked arithmetic: all numbers from files pass through
+// here.
 
 #ifndef GEMMA_SRC_BASE_CHECKED_READER_H_
 #define GEMMA_SRC_BASE_CHECKED_READER_H_
@@ -15,13 +16,13 @@
 
 namespace gemma {
 
-// Sum, or nothing if it overflows.
+// Returns the sum, or nothing if it overflows.
 constexpr std::optional<uint64_t> CheckedAdd(uint64_t a, uint64_t b) {
   if (b > std::numeric_limits<uint64_t>::max() - a) return std::nullopt;
   return a + b;
 }
 
-// Product, or nothing if it overflows.
+// Returns the product, or nothing if it overflows.
 constexpr std::optional<uint64_t> CheckedMul(uint64_t a, uint64_t b) {
   if (a != 0 && b > std::numeric_limits<uint64_t>::max() / a) {
     return std::nullopt;
@@ -29,8 +30,8 @@ constexpr std::optional<uint64_t> CheckedMul(uint64_t a, uint64_t b) {
   return a * b;
 }
 
-// `value` rounded up to a multiple of `alignment`, a power of two; nothing if
-// that overflows.
+// Returns `value` rounded up to a multiple of `alignment`, a power of two, or
+// nothing if that overflows.
 constexpr std::optional<uint64_t> CheckedAlignUp(uint64_t value,
                                                  uint64_t alignment) {
   const std::optional<uint64_t> sum = CheckedAdd(value, alignment - 1);
@@ -38,8 +39,8 @@ constexpr std::optional<uint64_t> CheckedAlignUp(uint64_t value,
   return *sum & ~(alignment - 1);
 }
 
-// Reads little-endian values from the front of a span. A read that asks for
-// more than remains returns false and changes nothing.
+// Reads little-endian values from the front of a span. If fewer bytes remain
+// than a read needs, it returns false and changes nothing.
 class CheckedReader {
  public:
   explicit CheckedReader(absl::Span<const uint8_t> bytes) : bytes_(bytes) {}
@@ -47,7 +48,7 @@ class CheckedReader {
   size_t position() const { return position_; }
   size_t remaining() const { return bytes_.size() - position_; }
 
-  // An integer, float or double.
+  // Reads an integer, a float or a double.
   template <class T>
   [[nodiscard]] bool Read(T& value) {
     static_assert(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>);
@@ -66,7 +67,7 @@ class CheckedReader {
     return true;
   }
 
-  // The next `size` bytes; a view, not a copy.
+  // Returns a view of the next `size` bytes.
   [[nodiscard]] bool ReadBytes(uint64_t size, absl::Span<const uint8_t>& out) {
     if (size > remaining()) return false;
     out = bytes_.subspan(position_, static_cast<size_t>(size));
@@ -74,8 +75,8 @@ class CheckedReader {
     return true;
   }
 
-  // A string with its length, a uint64, in front; a view, not a copy. False
-  // also if it is longer than `max_size`.
+  // Returns a view of a string that follows its length, a uint64. Also false if
+  // it is longer than `max_size`.
   [[nodiscard]] bool ReadString(uint64_t max_size, std::string_view& out) {
     const size_t start = position_;
     uint64_t size = 0;

@@ -28,9 +28,9 @@ enum class Kind : uint8_t {
   kObject,
 };
 
-// One value. The values of a document lie in the order of the file: a
-// container is followed by its elements, an object by a string for each key
-// and the key's value.
+// One value. A document stores its values in the order of the file. A container
+// is followed by its elements. An object is followed by a string for each key,
+// and each key by its value.
 struct Node {
   Kind kind = Kind::kNull;
   uint32_t size = 0;   // bytes of a string, elements or members
@@ -38,7 +38,7 @@ struct Node {
                        // `strings`; for a container, the node after it
 };
 
-// "a.b[3]" is `name` in `path`.
+// Appends a member to a path, which looks like "a.b[3]".
 void AppendName(std::string& path, std::string_view name) {
   absl::StrAppend(&path, path.empty() ? "" : ".", Printable(name));
 }
@@ -47,7 +47,7 @@ void AppendIndex(std::string& path, size_t index) {
   absl::StrAppend(&path, "[", index, "]");
 }
 
-// "file: 'path'", or the file alone.
+// Returns "file: 'path'", or only the file if the path is empty.
 std::string WhereOf(std::string_view file, std::string_view path) {
   return path.empty() ? std::string(file)
                       : absl::StrCat(file, ": '", path, "'");
@@ -64,7 +64,7 @@ struct Json::Document {
     return std::string_view(strings).substr(nodes[node].value,
                                             nodes[node].size);
   }
-  // The node after the value at `node`.
+  // Returns the node after the value at `node` and its elements.
   size_t Next(size_t node) const {
     const Kind kind = nodes[node].kind;
     return kind == Kind::kArray || kind == Kind::kObject
@@ -72,8 +72,8 @@ struct Json::Document {
                : node + 1;
   }
 
-  // Receives what the parser reads and appends it to a document. Returning
-  // false ends the parse; `status` then says why.
+  // Appends the parser's events to a document. A handler returns false to end
+  // the parse; `status` then has the reason.
   class Builder;
 };
 
@@ -109,7 +109,7 @@ class Json::Document::Builder {
   bool key(std::string& name) {
     const size_t start = document_.strings.size();
     document_.strings += name;
-    // The object counts its keys; values are not counted again.
+    // An object counts its keys. Its values are not counted again.
     if (!Append({Kind::kString, static_cast<uint32_t>(name.size()), start})) {
       return false;
     }
@@ -132,7 +132,8 @@ class Json::Document::Builder {
 
   bool parse_error(size_t /*position*/, const std::string& /*last_token*/,
                    const std::exception& error) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
+    // An example: "[json.exception.parse_error.101] parse error at line 1,
+    // column 2: ..."
     std::string_view what = error.what();
     if (const size_t end = what.find("] "); end != std::string_view::npos) {
       what.remove_prefix(end + 2);
@@ -166,7 +167,7 @@ class Json::Document::Builder {
     return true;
   }
 
-  // Appends an element, a member's value or the outermost value.
+  // Appends an element, the value of a member or the outermost value.
   bool Add(const Node& node) {
     if (!open_.empty()) {
       Node& container = document_.nodes[open_.back()];
@@ -193,13 +194,13 @@ class Json::Document::Builder {
 
   Document& document_;
   const Limits& limits_;
-  std::vector<size_t> open_;  // containers that have not ended, by node
+  std::vector<size_t> open_;  // nodes of containers not yet closed
   absl::Status status_;
 };
 
 absl::StatusOr<Json> Json::Parse(std::string_view text, std::string path,
                                  const Limits& limits) {
-  // Nodes keep sizes in 32 bits.
+  // Nodes store sizes in 32 bits.
   constexpr size_t kMaxBytes = std::numeric_limits<uint32_t>::max();
   const size_t max_bytes = std::min(limits.max_bytes, kMaxBytes);
   if (text.size() > max_bytes) {
@@ -207,12 +208,12 @@ absl::StatusOr<Json> Json::Parse(std::string_view text, std::string path,
         absl::StrFormat("%s: %d bytes of JSON, wanted at most %d", path,
                         text.size(), max_bytes));
   }
-  // The parser would skip it.
+  // The parser would skip a byte order mark.
   if (text.substr(0, 3) == "\xEF\xBB\xBF") {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": is not JSON: begins with a byte order mark"));
   }
-  // The parser would take it for the end of the text.
+  // The parser would take a zero byte for the end of the text.
   if (const size_t zero = text.find('\0'); zero != std::string_view::npos) {
     return absl::InvalidArgumentError(
         absl::StrFormat("%s: is not JSON: byte %d is zero", path, zero));
@@ -220,8 +221,8 @@ absl::StatusOr<Json> Json::Parse(std::string_view text, std::string path,
   auto document = std::make_shared<Document>();
   document->path = std::move(path);
   Document::Builder builder(*document, limits);
-  // The parser reports errors to the builder. It throws for none, unless
-  // memory runs out.
+  // The parser reports errors to the builder. It throws only if memory runs
+  // out.
   try {
     if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) {
       return builder.status().ok() ? absl::InvalidArgumentError(absl::StrCat(
@@ -273,7 +274,7 @@ absl::Status Json::Get(bool& value) const {
 
 namespace {
 
-// Whether the node is an integer that `value` can hold; then it is there.
+// Stores the node's integer in `value` if it fits. Returns whether it does.
 template <class T>
 bool GetInteger(const Node& node, T& value) {
   if (node.kind == Kind::kUnsigned) {
@@ -423,7 +424,7 @@ Json::Range<Json::Member>::Iterator::operator++() {
 
 template <class Name, class Index>
 void Json::Descend(Name name, Index index) const {
-  // Always into the child that holds node_.
+  // Each step goes into the child that holds node_.
   size_t node = 0;
   while (node != node_) {
     const bool is_object = document_->nodes[node].kind == Kind::kObject;

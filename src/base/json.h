@@ -1,4 +1,4 @@
-// JSON from files: parsed strictly, read with checks.
+// Strict parsing of JSON files, and checked reads of their values.
 
 #ifndef GEMMA_SRC_BASE_JSON_H_
 #define GEMMA_SRC_BASE_JSON_H_
@@ -17,9 +17,9 @@
 
 namespace gemma {
 
-// One value of a JSON document. Cheap to copy: values share their document,
-// which lives as long as any of them. Messages name the file and the value's
-// path in it, for example
+// One value of a JSON document. It is cheap to copy: values share their
+// document, which lives as long as any of them. Messages name the file and the
+// value's path in it, for example
 //   config.json: 'rope_scaling.factor' is 'eight', wanted a number
 class Json {
  public:
@@ -28,12 +28,12 @@ class Json {
   struct Limits {
     size_t max_bytes = size_t{256} << 20;
     size_t max_depth = 64;
-    size_t max_values = size_t{1} << 22;  // keys are counted too
+    size_t max_values = size_t{1} << 22;  // keys count too
   };
 
-  // Parses all of `text`. `path` is for messages. Refuses what is not UTF-8,
-  // comments, a byte order mark, trailing text, duplicate keys of an object,
-  // numbers too large for a double, and what exceeds `limits`.
+  // Parses all of `text`. `path` is for messages. Refuses text that is not
+  // UTF-8, comments, a byte order mark, trailing text, duplicate keys of an
+  // object, numbers too large for a double, and documents beyond `limits`.
   static absl::StatusOr<Json> Parse(std::string_view text, std::string path,
                                     const Limits& limits);
   static absl::StatusOr<Json> Parse(std::string_view text, std::string path) {
@@ -46,9 +46,9 @@ class Json {
   bool is_array() const { return type() == Type::kArray; }
   bool is_object() const { return type() == Type::kObject; }
 
-  // Reads this value. A type or range that does not fit is an error and leaves
-  // `value` as it was. Integers must be written as such (1e3 and 1.0 are
-  // not); floats take any number that they can hold. A string_view points
+  // Reads this value. A wrong type or a value out of range is an error and
+  // leaves `value` unchanged. Integers must be written as integers: 1e3 and 1.0
+  // are errors. Floats accept any number in their range. A string_view points
   // into the document.
   absl::Status Get(bool& value) const;
   absl::Status Get(int32_t& value) const;
@@ -59,31 +59,32 @@ class Json {
   absl::Status Get(double& value) const;
   absl::Status Get(std::string& value) const;
   absl::Status Get(std::string_view& value) const;
-  // Every element must fit.
+  // Reads an array. Every element must fit.
   template <class T>
   absl::Status Get(std::vector<T>& value) const;
 
-  // The following are for objects. Finding a key takes time in proportion to
-  // the object's members; for a large one, iterate over Members().
+  // The functions below are for objects. Finding a key takes time in proportion
+  // to the number of members; for a large object, iterate over Members().
 
-  // Whether the key is there, even as null.
+  // Whether the key exists, even with the value null.
   bool Has(std::string_view key) const { return Find(key).has_value(); }
-  // Whether the key is there and null.
+  // Whether the key exists and its value is null.
   bool IsNull(std::string_view key) const;
-  // The member, of whatever type, or nothing. Nothing if this is no object.
+  // Returns the member, of any type, or nothing if it is missing or if this is
+  // not an object.
   std::optional<Json> Find(std::string_view key) const;
 
-  // Reads a member as Get does. A key that is missing or null leaves `value`
-  // as it was, which is no error.
+  // Reads a member as Get does. If the key is missing or null, returns OK and
+  // leaves `value` unchanged.
   template <class T>
   absl::Status Read(std::string_view key, T& value) const;
 
-  // As Read, but a key that is missing or null is an error.
+  // The same, but a missing or null key is an error.
   template <class T>
   absl::Status ReadRequired(std::string_view key, T& value) const;
 
-  // The member, nothing if it is missing or null, or an error if it is no
-  // object (array).
+  // Returns the member, nothing if it is missing or null, or an error if it is
+  // not an object (array).
   absl::StatusOr<std::optional<Json>> Object(std::string_view key) const;
   absl::StatusOr<std::optional<Json>> Array(std::string_view key) const;
 
@@ -91,24 +92,25 @@ class Json {
   template <class Item>
   class Range;
 
-  // Number of elements or members; 0 if this is neither array nor object.
+  // The number of elements or members; 0 for other types.
   size_t size() const;
-  // For loops: `for (const Json& element : json.Elements())`, and
-  // `for (const auto& [name, value] : json.Members())`, both in the order of
-  // the file. Empty if this is not an array (object). The range holds the
-  // document, so that it may be made from a temporary.
+  // For loops in the order of the file: `for (const Json& element :
+  // json.Elements())` and `for (const auto& [name, value] : json.Members())`.
+  // Empty if this is not an array (object). The range keeps the document alive,
+  // so it may be made from a temporary.
   Range<Json> Elements() const;
   Range<Member> Members() const;
 
-  // Differs between the values of a document, and ascends in their order.
+  // Identifies the value in its document. Later values have larger ids.
   size_t id() const { return node_; }
 
-  // Where this value is, for messages: "config.json: 'rope_scaling.factor'",
-  // or the file alone for the outermost value.
+  // Returns the value's place for messages: "config.json:
+  // 'rope_scaling.factor'", or only the file for the outermost value.
   std::string Where() const;
-  // The same as a JSON pointer (RFC 6901): "/rope_scaling/factor", or nothing.
+  // Returns the value's JSON pointer (RFC 6901): "/rope_scaling/factor", or an
+  // empty string for the outermost value.
   std::string Pointer() const;
-  // An error about this value: "<Where()> is <what it is>, wanted <wanted>".
+  // Returns an error: "<Where()> is <this value>, wanted <wanted>".
   absl::Status Unexpected(std::string_view wanted) const;
 
  private:
@@ -116,8 +118,8 @@ class Json {
 
   Json(std::shared_ptr<const Document> document, size_t node)
       : document_(std::move(document)), node_(node) {}
-  // Calls name(n) for each member and index(i) for each element on the way from
-  // the outermost value to this one.
+  // Calls name(n) for each member and index(i) for each element on the path
+  // from the outermost value to this one.
   template <class Name, class Index>
   void Descend(Name name, Index index) const;
   absl::Status RequireObject() const;
@@ -161,7 +163,7 @@ class Json::Range {
       : document_(std::move(document)), begin_(begin), end_(end) {}
 
   std::shared_ptr<const Document> document_;
-  size_t begin_;  // nodes
+  size_t begin_;  // a node
   size_t end_;
 };
 

@@ -1,4 +1,4 @@
-// Where exceptions become statuses.
+// Turns exceptions into statuses.
 
 #ifndef GEMMA_SRC_BASE_NO_THROW_H_
 #define GEMMA_SRC_BASE_NO_THROW_H_
@@ -13,8 +13,8 @@
 
 namespace gemma {
 
-// A status with that message, or without one where there is no memory for it:
-// abseil keeps a code alone in the status itself.
+// Returns a status with the message, or without it if memory is exhausted:
+// abseil stores a code alone in the status itself, without an allocation.
 inline absl::Status StatusOf(absl::StatusCode code,
                              std::string_view message) noexcept {
   try {
@@ -24,9 +24,9 @@ inline absl::Status StatusOf(absl::StatusCode code,
   }
 }
 
-// Returns what `body` returns, an absl::Status or absl::StatusOr. If it throws:
-// ResourceExhausted where memory ended, else Internal. Each public function
-// that returns a status does its work within one call of this.
+// Calls `body` and returns its absl::Status or absl::StatusOr. If it throws,
+// returns ResourceExhausted if memory is exhausted, otherwise Internal. Each
+// public function that returns a status wraps its work in one call of this.
 template <class Body>
 std::invoke_result_t<Body> NoThrow(Body&& body) noexcept {
   try {
@@ -34,7 +34,7 @@ std::invoke_result_t<Body> NoThrow(Body&& body) noexcept {
   } catch (const std::bad_alloc&) {
     return StatusOf(absl::StatusCode::kResourceExhausted, "out of memory");
   } catch (const std::length_error&) {
-    // More than a container can hold.
+    // A container would exceed its largest size.
     return StatusOf(absl::StatusCode::kResourceExhausted, "out of memory");
   } catch (const std::exception& error) {
     return StatusOf(absl::StatusCode::kInternal, error.what());

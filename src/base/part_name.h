@@ -10,17 +10,17 @@
 
 namespace gemma {
 
-// "dir/model-00002-of-00003.gguf".
+// The name of a part, such as "dir/model-00002-of-00003.gguf".
 struct PartName {
   std::string prefix;  // "dir/model"
   size_t number = 0;   // from 1 to `count`
   size_t count = 0;
 
-  // The name of another part.
+  // Returns the name of another part.
   std::string Part(size_t part) const;
 };
 
-// Nothing if `name` is not that of a part.
+// Returns nothing if `name` does not have the form of a part's name.
 std::optional<PartName> ParsePartName(std::string_view name);
 
 }  // namespace gemma

@@ -6,7 +6,8 @@
 namespace gemma {
 namespace {
 
-// The first 32 bits of the fractions of the first 64 primes' cube roots.
+// The first 32 bits of the fractional parts of the cube roots of the first 64
+// primes.
 constexpr std::array<uint32_t, 64> kConstants = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
     0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
@@ -76,7 +77,7 @@ void Sha256::Append(std::span<const uint8_t> bytes) {
 Sha256::Digest Sha256::Finish() {
   const uint64_t bits = 8 * size_;
   constexpr uint8_t kEnd[kBlock] = {0x80};
-  // Until there is room for the length at the end of a block.
+  // Pad to 8 bytes before the end of a block, where the length goes.
   const size_t used = size_ % kBlock;
   Append(std::span(kEnd).first((used < 56 ? 56 : 56 + kBlock) - used));
   uint8_t length[8];

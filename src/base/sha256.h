@@ -10,14 +10,14 @@
 
 namespace gemma {
 
-// The digest of bytes that come in any pieces.
+// Computes the digest of bytes that arrive in pieces of any size.
 class Sha256 {
  public:
   using Digest = std::array<uint8_t, 32>;
 
   void Append(std::span<const uint8_t> bytes);
 
-  // Once, after all bytes.
+  // Call this once, after all bytes.
   Digest Finish();
 
  private:
@@ -28,7 +28,7 @@ class Sha256 {
   std::array<uint32_t, 8> state_ = {0x6a09e667, 0xbb67ae85, 0x3c6ef372,
                                     0xa54ff53a, 0x510e527f, 0x9b05688c,
                                     0x1f83d9ab, 0x5be0cd19};
-  std::array<uint8_t, kBlock> rest_ = {};  // of the block that is not complete
+  std::array<uint8_t, kBlock> rest_ = {};  // the incomplete block
   uint64_t size_ = 0;                      // bytes so far
 };
 

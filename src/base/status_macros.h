@@ -1,4 +1,4 @@
-// Returning early from functions that return absl::Status or absl::StatusOr.
+// Macros that return early from functions with absl::Status or absl::StatusOr.
 
 #ifndef GEMMA_SRC_BASE_STATUS_MACROS_H_
 #define GEMMA_SRC_BASE_STATUS_MACROS_H_
@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-// Returns the status that `expr` evaluates to, unless it is OK.
+// Returns the status of `expr` unless it is OK.
 #define GEMMA_RETURN_IF_ERROR(...)                 \
   do {                                             \
     absl::Status gemma_status_ = (__VA_ARGS__);    \

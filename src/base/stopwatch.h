@@ -1,4 +1,4 @@
-// Time that passed.
+// Measures elapsed time.
 
 #ifndef GEMMA_SRC_BASE_STOPWATCH_H_
 #define GEMMA_SRC_BASE_STOPWATCH_H_
@@ -7,7 +7,7 @@
 
 namespace gemma {
 
-// Starts when it is made, or another is assigned to it.
+// Starts when it is constructed or assigned.
 class Stopwatch {
  public:
   double seconds() const {

@@ -1,4 +1,4 @@
-// UTF-8 as sentencepiece sees it.
+// UTF-8 by the rules of sentencepiece.
 
 #ifndef GEMMA_SRC_BASE_UTF8_H_
 #define GEMMA_SRC_BASE_UTF8_H_
@@ -9,22 +9,22 @@
 
 namespace gemma {
 
-// U+FFFD, which stands for a byte that is not part of a character.
+// U+FFFD, the replacement for a byte that is not part of a character.
 inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 
-// Bytes in a character that starts with `lead`; 0 if none starts so.
+// The number of bytes of a character that starts with `lead`; 0 if none does.
 inline size_t Utf8Length(char lead) {
   const auto byte = static_cast<uint8_t>(lead);
   if (byte < 0x80) return 1;
-  if (byte < 0xC2) return 0;  // trail bytes and overlong forms
+  if (byte < 0xC2) return 0;  // continuation bytes, overlong forms
   if (byte < 0xE0) return 2;
   if (byte < 0xF0) return 3;
   return byte < 0xF5 ? 4 : 0;
 }
 
-// Number of leading bytes of `text` that begin one character, complete or not:
-// 0 if `text` is empty or cannot begin one. No surrogates, overlong forms or
-// values above U+10FFFF.
+// The number of leading bytes of `text` that begin one character, complete or
+// incomplete; 0 if there is no such byte. Surrogates, overlong forms and values
+// above U+10FFFF do not count as characters.
 inline size_t Utf8PrefixLength(std::string_view text) {
   if (text.empty()) return 0;
   const size_t length = Utf8Length(text[0]);
