@@ -36,8 +36,8 @@ absl::Status MissingFile(std::string_view message) {
   return WithReason(absl::NotFoundError(message), ErrorReason::kMissingFile);
 }
 
-// Moves the tensors of one file to those of the checkpoint. `module`: whose
-// they are; null: the checkpoint's own.
+// Moves the tensors of one file into the checkpoint. `module`: the module that
+// they belong to; null: the model itself.
 absl::Status AddTensors(TensorTable tensors, Checkpoint& checkpoint,
                         const Module* module = nullptr) {
   for (auto& [name, tensor] : tensors) {
@@ -55,7 +55,7 @@ absl::Status AddTensors(TensorTable tensors, Checkpoint& checkpoint,
 // ---------------------------------------------------------------------------
 // GGUF
 
-// Checks that a part of a split file says of itself what its name says.
+// Checks that a part's metadata agrees with its name.
 absl::Status CheckPart(const GgufFile& file, const PartName& name,
                        size_t part) {
   size_t number = 0;
@@ -70,7 +70,7 @@ absl::Status CheckPart(const GgufFile& file, const PartName& name,
   return absl::OkStatus();
 }
 
-// Adds all parts to `checkpoint`, which has the directory.
+// Adds all parts to `checkpoint`, whose directory is set.
 absl::Status AddParts(const PartName& name, Checkpoint& checkpoint) {
   std::optional<size_t> wanted_tensors;
   for (size_t part = 1; part <= name.count; ++part) {
@@ -110,8 +110,7 @@ absl::Status AddParts(const PartName& name, Checkpoint& checkpoint) {
   return absl::OkStatus();
 }
 
-// Opens a GGUF file that is mapped already, and its other parts if it is one
-// of several.
+// Opens a mapped GGUF file and, if it is a part, all other parts.
 absl::StatusOr<Checkpoint> OpenGguf(std::string given, MappedFile file) {
   Checkpoint checkpoint;
   checkpoint.kind = CheckpointKind::kGguf;
@@ -159,8 +158,8 @@ absl::StatusOr<Checkpoint> OpenSbs(std::string given, MappedFile file) {
 // ---------------------------------------------------------------------------
 // Hugging Face directories
 
-// Maps one safetensors file and adds its tensors. `skipped` becomes the names
-// of those that are not for weights; `module` is as in AddTensors.
+// Maps a safetensors file and adds its tensors. Sets `skipped` to the names of
+// tensors that are not weights. `module` is as in AddTensors.
 absl::Status AddSafetensors(std::string path, Checkpoint& checkpoint,
                             HashSet<std::string>& skipped,
                             const Module* module = nullptr) {
@@ -174,7 +173,7 @@ absl::Status AddSafetensors(std::string path, Checkpoint& checkpoint,
   return absl::OkStatus();
 }
 
-// The names of the shards, sorted, and of the tensors that each must hold.
+// The sorted names of the shards, each with the tensors that it must hold.
 using Shards = std::map<std::string_view, std::vector<std::string_view>>;
 
 absl::StatusOr<Shards> ReadShards(const Json& index) {
@@ -220,7 +219,7 @@ absl::Status AddShards(const Json& index, Checkpoint& checkpoint) {
   return absl::OkStatus();
 }
 
-// The modules of the directory, with the tensors of their folders.
+// Adds the modules of the directory and the tensors in their folders.
 absl::Status AddModules(Checkpoint& checkpoint) {
   GEMMA_ASSIGN_OR_RETURN(checkpoint.modules, ReadModules(checkpoint.directory));
   for (const Module& module : checkpoint.modules) {
@@ -275,7 +274,7 @@ absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
 }
 
 // ---------------------------------------------------------------------------
-// What a path is
+// Kinds of paths
 
 absl::Status NotAModel(const std::string& path, std::string_view found) {
   return WithReason(
@@ -287,7 +286,7 @@ absl::Status NotAModel(const std::string& path, std::string_view found) {
       ErrorReason::kNotAModel);
 }
 
-// Opens a file by what it begins with.
+// Opens a file by its first bytes.
 absl::StatusOr<Checkpoint> OpenFile(std::string given, MappedFile file) {
   if (IsGguf(file.bytes())) return OpenGguf(std::move(given), std::move(file));
   if (IsSbs(file.bytes())) return OpenSbs(std::move(given), std::move(file));
@@ -300,7 +299,7 @@ absl::StatusOr<Checkpoint> OpenFile(std::string given, MappedFile file) {
                                              Quoted(file.text().substr(0, 4))));
 }
 
-// Whether the names are those of the parts of one model.
+// Whether the names are parts of one model.
 bool AreOneModel(const std::vector<std::string>& names) {
   if (names.size() == 1) return true;
   std::set<std::pair<std::string, size_t>> models;

@@ -1,4 +1,4 @@
-// The files of a model: which they are, opened and checked against each other.
+// The files of a model, opened and checked against each other.
 
 #ifndef GEMMA_SRC_FORMATS_CHECKPOINT_H_
 #define GEMMA_SRC_FORMATS_CHECKPOINT_H_
@@ -20,46 +20,47 @@ namespace gemma {
 
 enum class CheckpointKind { kGguf, kHuggingFace, kSbs };
 
-// Tensors and metadata point into the mapped files. Move-only.
+// Tensors and metadata point into the mapped files. A checkpoint is move-only.
 struct Checkpoint {
   CheckpointKind kind = CheckpointKind::kGguf;
   std::string path;               // as given, for messages
-  std::string directory;          // where the files are; "." if none was given
-  std::vector<MappedFile> files;  // with tensors, in the order of the parts
-  TensorTable tensors;            // of all files; kSbs: see sbs_tensors.h
+  std::string directory;          // of the files; "." if the path has none
+  std::vector<MappedFile> files;  // those with tensors, in order
+  TensorTable tensors;            // all tensors; kSbs: see sbs_tensors.h
   bool has_chat_template = false;
 
-  // kGguf: of the first part.
+  // kGguf: the metadata of the first part.
   std::optional<GgufMetadata> metadata;
 
-  // kSbs: its tensors as they lie in the file.
+  // kSbs: the tensors as the file stores them.
   std::optional<SbsFile> sbs;
 
-  // kHuggingFace: config.json, always; the others if the file is there. All
-  // are objects.
+  // kHuggingFace: config.json is always set, the others if their file exists.
+  // All are objects.
   std::optional<Json> config;
   std::optional<Json> generation_config;
   std::optional<Json> tokenizer_config;
   std::optional<Json> sentence_config;  // sentence_bert_config.json
 
-  // kHuggingFace: of modules.json. The tensors of their folders are among
-  // `tensors`, see Module::TensorName.
+  // kHuggingFace: the modules in modules.json. `tensors` includes the tensors
+  // of their folders; see Module::TensorName.
   std::vector<Module> modules;
 
-  // Gives back the memory of a tensor whose values are no longer needed.
+  // Returns the memory of a tensor to the system once its values are not
+  // needed.
   void Release(const Tensor& tensor) const;
 };
 
-// Opens
-// - a GGUF file, or any part of a split one (-00001-of-00003.gguf), whose other
-//   parts must lie beside it;
-// - a directory with config.json and model.safetensors, or
+// Opens one of these:
+// - a GGUF file, or any part of a split one (-00001-of-00003.gguf) whose other
+//   parts are in the same directory;
+// - a directory with config.json and either model.safetensors, or
 //   model.safetensors.index.json and its shards;
-// - a file of gemma.cpp (.sbs);
-// - a directory with one GGUF model or one file of gemma.cpp.
+// - a gemma.cpp file (.sbs);
+// - a directory with one GGUF model or one gemma.cpp file.
 absl::StatusOr<Checkpoint> OpenCheckpoint(std::string path);
 
-// The modules of a type, in their order.
+// Returns the modules of a type, in order.
 std::vector<const Module*> ModulesOf(const Checkpoint& checkpoint,
                                      std::string_view type);
 

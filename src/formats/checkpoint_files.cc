@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kGguf = ".gguf";
 
-// Of a directory, also of one that a link names.
+// Lists a directory. Follows a link to one.
 std::vector<fs::path> Entries(const fs::path& directory) {
   std::vector<fs::path> entries;
   std::error_code error;
@@ -34,8 +34,8 @@ std::vector<fs::path> Entries(const fs::path& directory) {
   return entries;
 }
 
-// All files of the directory and of its folders but GGUF files: those are
-// models of their own, which may have been made from this one.
+// Lists the files of the directory and of its folders, except GGUF files: they
+// are models of their own, perhaps made from this one.
 std::vector<std::string> FilesOfTree(const std::string& directory) {
   std::vector<std::string> files;
   std::error_code error;
@@ -47,7 +47,7 @@ std::vector<std::string> FilesOfTree(const std::string& directory) {
       add(entry);
       continue;
     }
-    // Modules have folders; these have none.
+    // Modules have folders, but the folders have none.
     for (const fs::path& file : Entries(entry)) add(file);
   }
   return files;
@@ -105,14 +105,14 @@ std::vector<std::string> CheckpointFiles(const std::string& path) {
     files.push_back(InDirectory(directory, split->Part(part)));
   }
   if (IsSbsFile(path)) {
-    // Which of them is read depends on the file.
+    // The content of the file decides which of the two is read.
     files.push_back(InDirectory(directory, "tokenizer.spm"));
     files.push_back(InDirectory(directory, "tokenizer.model"));
   }
   return files;
 }
 
-// Declared in gemma/model.h; here because this room knows files.
+// gemma/model.h declares this. It is defined here because it needs file names.
 absl::Status CheckIsNoModelFile(std::string_view output,
                                 std::string_view path) {
   return CheckIsNoneOf(std::string(output), CheckpointFiles(std::string(path)));

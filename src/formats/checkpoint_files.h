@@ -1,4 +1,4 @@
-// The files of a model, by their names.
+// The names of a model's files.
 
 #ifndef GEMMA_SRC_FORMATS_CHECKPOINT_FILES_H_
 #define GEMMA_SRC_FORMATS_CHECKPOINT_FILES_H_
@@ -14,12 +14,14 @@ namespace gemma {
 // Whether it is a directory as Hugging Face has them, with weights.
 bool HasSafetensors(const std::string& directory);
 
-// The names of the directory's files that are models of their own, sorted.
+// Returns the sorted names of the files in the directory that are models by
+// themselves.
 absl::StatusOr<std::vector<std::string>> ModelFileNames(
     const std::string& directory);
 
-// The files of the model at `path`, as CheckIsNoModelFile (gemma/model.h)
-// counts them. Only names are looked at, so a damaged model has them too.
+// Returns the files of the model at `path`, as CheckIsNoModelFile
+// (gemma/model.h) counts them. Looks only at names, so it also works for
+// damaged models.
 std::vector<std::string> CheckpointFiles(const std::string& path);
 
 }  // namespace gemma

@@ -1,4 +1,4 @@
-// Files of a directory that is a model.
+// Reads files of a model's directory.
 
 #ifndef GEMMA_SRC_FORMATS_DIRECTORY_H_
 #define GEMMA_SRC_FORMATS_DIRECTORY_H_
@@ -16,14 +16,14 @@ std::string InDirectory(const std::string& directory, std::string_view name);
 
 bool Exists(const std::string& directory, std::string_view name);
 
-// Whether a name that a file gives is one of a file or folder beside it. The
-// directory is the model: what lies elsewhere is not of it.
+// Whether a name in a file names a file or folder in the same directory. Files
+// outside the model's directory are never used.
 bool IsPlainName(std::string_view name);
 
-// The parsed file, or nothing if there is no such file.
+// Returns the parsed file, or nothing if it does not exist.
 absl::StatusOr<std::optional<Json>> ReadJson(const std::string& directory,
                                              std::string_view name);
-// The same of a file that must be an object.
+// The same for a file that must be an object.
 absl::StatusOr<std::optional<Json>> ReadObject(const std::string& directory,
                                                std::string_view name);
 

@@ -19,15 +19,15 @@ namespace {
 
 constexpr uint64_t kMaxTensors = 65536;
 constexpr uint64_t kMaxKeys = 65536;
-constexpr uint64_t kMaxKeyBytes = 65535;  // the specification's
+constexpr uint64_t kMaxKeyBytes = 65535;  // the specification's limit
 constexpr uint64_t kMaxNameBytes = 256;
 constexpr uint64_t kMaxStringBytes = uint64_t{16} << 20;
 constexpr uint32_t kMaxDims = 4;
 constexpr uint64_t kMaxAlignment = 65536;
 constexpr uint64_t kMaxPackedCols = uint64_t{1} << 32;
 
-// Bytes that a value takes at least: all of them, but for strings those of
-// their length. 0 for what is no type of a value or an element.
+// The least number of bytes of a value: its size, or the size of the length for
+// a string. 0 if values and elements cannot have this type.
 uint64_t MinBytes(GgufType type) {
   switch (type) {
     case GgufType::kUint8:
@@ -52,7 +52,8 @@ uint64_t MinBytes(GgufType type) {
   return 0;
 }
 
-// Bytes of a tensor whose rows hold whole blocks; nothing if they are too many.
+// Returns the bytes of a tensor whose rows are whole blocks, or nothing on
+// overflow.
 std::optional<uint64_t> RowBytesOf(const Tensor& tensor) {
   std::optional<uint64_t> values = 1;
   for (size_t size : tensor.shape) {
@@ -63,7 +64,8 @@ std::optional<uint64_t> RowBytesOf(const Tensor& tensor) {
                     BlockBytes(tensor.format));
 }
 
-// As RowBytesOf, of matrices packed one after the other. A vector is a row.
+// The same for packed matrices, one after the other. A vector counts as one
+// row.
 std::optional<uint64_t> PackedBytesOf(const Tensor& tensor) {
   const size_t dims = tensor.shape.size();
   const uint64_t rows = dims < 2 ? 1 : tensor.shape[dims - 2];
@@ -77,18 +79,18 @@ std::optional<uint64_t> PackedBytesOf(const Tensor& tensor) {
   return bytes;
 }
 
-// "1 byte", "2 bytes".
+// Returns "1 byte", "2 bytes" and so on.
 std::string Bytes(uint64_t count) {
   return absl::StrCat(count, count == 1 ? " byte" : " bytes");
 }
 
 }  // namespace
 
-// Parses one file, front to back:
+// Parses a file from front to back:
 //   magic, version, number of tensors, number of keys
 //   for each key: name, type, value
 //   for each tensor: name, sizes (innermost first), type, offset
-//   padding, then the tensors' data, to which the offsets are relative
+//   padding, then the tensors' data; offsets count from the start of the data
 class GgufParser {
  public:
   GgufParser(absl::Span<const uint8_t> bytes, std::string path)
@@ -113,7 +115,7 @@ class GgufParser {
     return absl::InvalidArgumentError(absl::StrCat(path_, ": ", message));
   }
 
-  // The file holds less than it says.
+  // Marks the error of a file that is shorter than its header says.
   absl::Status Incomplete(absl::Status status) const {
     return WithReason(std::move(status), ErrorReason::kIncompleteFile);
   }
@@ -158,7 +160,7 @@ absl::Status GgufParser::ReadHeader() {
   uint32_t version = 0;
   if (!reader_.Read(version)) return Truncated("the header");
   if (version != 2 && version != 3) {
-    // 2 and 3 with their bytes the other way round.
+    // Versions 2 and 3 in the other byte order.
     const bool big_endian = version == 0x02000000 || version == 0x03000000;
     return Invalid(absl::StrCat("GGUF version ", version,
                                 big_endian ? " (the file is big-endian)" : "",
@@ -228,10 +230,10 @@ absl::Status GgufParser::ReadKey(uint64_t index) {
   return absl::OkStatus();
 }
 
-// Finds the bytes of a value and checks that they are there.
+// Finds the bytes of a value and checks that the file contains them.
 absl::Status GgufParser::ReadValues(std::string_view what,
                                     GgufMetadata::Value& value) {
-  // This bounds the count also for strings, before anything is done for each.
+  // This also limits the number of strings before the loop over them.
   const std::optional<uint64_t> min_bytes =
       CheckedMul(value.count, MinBytes(value.type));
   if (!min_bytes.has_value() || *min_bytes > reader_.remaining()) {
@@ -259,7 +261,7 @@ absl::Status GgufParser::ReadValues(std::string_view what,
     std::string_view text;
     const uint64_t max_size = kMaxStringBytes;
     if (!reader_.ReadString(max_size, text)) {
-      // Once more, for the message.
+      // Read it again for the error message.
       return ReadString(value.is_array ? absl::StrCat(what, ": string ", i)
                                        : std::string(what),
                         max_size, text);

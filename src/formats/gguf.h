@@ -14,10 +14,10 @@
 
 namespace gemma {
 
-// What a file begins with.
+// The first bytes of a GGUF file.
 inline constexpr std::string_view kGgufMagic = "GGUF";
 
-// The key that says of what tensors' offsets are multiples, and its default.
+// The key for the alignment of tensors' offsets, and the default alignment.
 inline constexpr std::string_view kGgufAlignmentKey = "general.alignment";
 inline constexpr uint32_t kDefaultGgufAlignment = 32;
 
@@ -27,11 +27,11 @@ struct GgufFile {
   TensorTable tensors;
 };
 
-// Whether the bytes begin as a GGUF file does.
+// Whether the bytes begin like a GGUF file.
 bool IsGguf(absl::Span<const uint8_t> bytes);
 
-// Parses a whole file. `bytes` must outlive the result; `path` is for messages.
-// Tensors may start at any address that the file's alignment allows, even an
+// Parses a whole file. `bytes` must outlive the result. `path` is for messages.
+// A tensor may start at any address that the file's alignment allows, even an
 // odd one.
 absl::StatusOr<GgufFile> ParseGguf(absl::Span<const uint8_t> bytes,
                                    std::string path);

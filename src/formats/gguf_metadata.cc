@@ -25,7 +25,7 @@ bool ReadWide(CheckedReader& reader, Scalar& scalar) {
   return true;
 }
 
-// Reads one value of `type`, not an array.
+// Reads one value of `type`, which is not an array type.
 bool ReadScalar(CheckedReader& reader, GgufType type, Scalar& scalar) {
   switch (type) {
     case GgufType::kUint8:
@@ -81,7 +81,8 @@ std::string Describe(const Scalar& scalar) {
       scalar);
 }
 
-// Each Convert says whether `value` can hold the scalar; then it does.
+// Each Convert stores the scalar in `value` if it fits, and returns whether it
+// does.
 
 template <class T>
 bool Convert(const Scalar& scalar, T& value) {
@@ -117,7 +118,7 @@ bool Convert(const Scalar& scalar, float& value) {
   } else {
     return false;
   }
-  // False for NaN too.
+  // NaN fails this comparison too.
   if (!(std::abs(wide) <= std::numeric_limits<float>::max())) return false;
   value = static_cast<float>(wide);
   return true;

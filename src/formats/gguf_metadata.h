@@ -16,7 +16,7 @@
 
 namespace gemma {
 
-// Types of metadata values; the numbers are those in files.
+// The types of metadata values, with their numbers in files.
 enum class GgufType : uint32_t {
   kUint8 = 0,
   kInt8 = 1,
@@ -33,18 +33,18 @@ enum class GgufType : uint32_t {
   kFloat64 = 12,
 };
 
-// "uint8", "string", ...
+// Returns "uint8", "string" and so on.
 std::string_view TypeName(GgufType type);
 
-// The keys and values of a file. Strings are not copied: this and the views
-// that it hands out point into the bytes that were parsed.
+// The keys and values of a file. Strings are not copied: this object and the
+// views that it returns point into the parsed bytes.
 class GgufMetadata {
  public:
-  // Reads the value of `key`. A key that is missing leaves `value` as it was,
-  // which is no error; a value of the wrong type or range is one. Integers of
-  // any width and sign are integers; floats take integers too and must be
-  // finite; a bool is only a bool. Messages name file, key, what was found and
-  // what was wanted.
+  // Reads the value of `key`. If the key is missing, returns OK and leaves
+  // `value` unchanged. A wrong type or a value out of range is an error.
+  // Integers accept any width and sign. Floats accept integers too and must be
+  // finite. A bool accepts only a bool. Messages name the file, the key, the
+  // value found and the value wanted.
   absl::Status Read(std::string_view key, bool& value) const;
   absl::Status Read(std::string_view key, int32_t& value) const;
   absl::Status Read(std::string_view key, int64_t& value) const;
@@ -53,7 +53,7 @@ class GgufMetadata {
   absl::Status Read(std::string_view key, float& value) const;
   absl::Status Read(std::string_view key, std::string& value) const;
   absl::Status Read(std::string_view key, std::string_view& value) const;
-  // Arrays, whose elements must all fit.
+  // Reads an array. Every element must fit.
   absl::Status Read(std::string_view key, std::vector<bool>& value) const;
   absl::Status Read(std::string_view key, std::vector<int32_t>& value) const;
   absl::Status Read(std::string_view key, std::vector<int64_t>& value) const;
@@ -62,7 +62,7 @@ class GgufMetadata {
   absl::Status Read(std::string_view key,
                     std::vector<std::string_view>& value) const;
 
-  // As Read, but a missing key is an error.
+  // The same, but a missing key is an error.
   template <class T>
   absl::Status ReadRequired(std::string_view key, T& value) const {
     if (!Has(key)) return Missing(key);
@@ -70,30 +70,29 @@ class GgufMetadata {
   }
 
   bool Has(std::string_view key) const { return values_.contains(key); }
-  // Whether the key is there and its value an array.
+  // Whether the key exists and its value is an array.
   bool IsArray(std::string_view key) const;
-  // The type of the value, or of an array's elements; nothing if the key is
-  // missing.
+  // Returns the type of the value or of an array's elements, or nothing if the
+  // key is missing.
   std::optional<GgufType> TypeOf(std::string_view key) const;
-  // The bytes of the value, with its type in front, as they are in the file;
-  // empty if the key is missing.
+  // Returns the type and bytes of the value as they are in the file, or an
+  // empty span if the key is missing.
   absl::Span<const uint8_t> RawValue(std::string_view key) const;
-  // The keys, sorted.
+  // Returns the keys, sorted.
   std::vector<std::string_view> Keys() const;
 
   size_t size() const { return values_.size(); }
-  // The file, for messages.
+  // The file's path, for messages.
   const std::string& path() const { return path_; }
 
  private:
   friend class GgufParser;
 
   struct Value {
-    GgufType type;  // of the elements, if is_array
+    GgufType type;  // of the elements if is_array
     bool is_array;
     uint64_t count;                   // elements; 1 if not is_array
-    absl::Span<const uint8_t> bytes;  // `count` values, each checked to lie
-                                      // inside
+    absl::Span<const uint8_t> bytes;  // `count` values, all inside the file
     absl::Span<const uint8_t> raw;    // type, count and `bytes`
   };
 

@@ -19,7 +19,7 @@ constexpr RowType kRowTypes[] = {
 #undef GEMMA_ROW_TYPE
 };
 
-// A number stays what it is: a layout that changes gets another.
+// Numbers never change meaning: a changed layout gets a new number.
 struct PackedType {
   uint32_t number;
   Format format;

@@ -1,4 +1,4 @@
-// The types of tensors in GGUF files.
+// The tensor types of GGUF files.
 
 #ifndef GEMMA_SRC_FORMATS_GGUF_TYPES_H_
 #define GEMMA_SRC_FORMATS_GGUF_TYPES_H_
@@ -11,28 +11,28 @@
 
 namespace gemma {
 
-// What a type's number stands for: rows of a format, or panels of it.
+// A tensor type: a format, stored in rows or packed in panels.
 struct GgufTensorType {
   Format format = Format::kF32;
   std::optional<Layout> packed;
 };
 
-// Of the first byte of a packed tensor in its file.
+// The alignment of a packed tensor's first byte in its file.
 inline constexpr uint64_t kPackedAlignment = 64;
 
-// The type of that number; nothing if it is none of ours.
+// Returns the type with this number, or nothing if it is unknown.
 std::optional<GgufTensorType> GgufTypeOf(uint32_t number);
 
-// The number of rows of a format; nothing if GGUF has none for it.
+// Returns the number for rows of a format, or nothing if GGUF has no number.
 std::optional<uint32_t> GgufTypeNumber(Format format);
 
-// The number of matrices packed for a layout, which is that of the format or
-// its TopLayoutOf. The numbers are ours, far from GGUF's own: a matrix of
-// `rows` rows takes PackedBytes, and its first byte is at a multiple of
-// kPackedAlignment in the file.
+// Returns the number for matrices packed in a layout, which must be the
+// format's layout or its TopLayoutOf. These numbers are our own, far from
+// GGUF's. A matrix of `rows` rows takes PackedBytes. Its first byte is at a
+// multiple of kPackedAlignment in the file.
 uint32_t GgufTypeNumber(Format format, Layout packed);
 
-// "F32 (0), F16 (1), ...", those of rows.
+// Lists the types of rows: "F32 (0), F16 (1), ...".
 std::string KnownGgufTypes();
 
 }  // namespace gemma

@@ -36,7 +36,7 @@ std::vector<uint8_t> ValueOf(GgufType type, T number) {
   return value;
 }
 
-// An array, up to its elements.
+// The start of an array, before its elements.
 std::vector<uint8_t> ArrayOf(GgufType type, size_t count) {
   std::vector<uint8_t> value = ValueOf(GgufType::kArray);
   AppendNumber(static_cast<uint32_t>(type), value);
@@ -51,7 +51,7 @@ std::vector<uint8_t> ArrayOf(GgufType type, absl::Span<const T> numbers) {
   return value;
 }
 
-// Sizes of one file, which no model makes too large for 64 bits.
+// Sizes in one file; no model comes near 64 bits.
 uint64_t AlignUp(uint64_t value, uint64_t alignment) {
   return CheckedAlignUp(value, alignment).value_or(UINT64_MAX);
 }

@@ -18,24 +18,24 @@
 
 namespace gemma {
 
-// Checksums that a file carries, CRC-32C: an array of uint32, one for the data
-// of each tensor, in the order of the tensors; and a uint32 for all that is in
-// front of the data, computed with zero in its own place.
+// The keys of a file's checksums (CRC-32C). The first is an array of uint32:
+// one checksum for the data of each tensor, in order. The second is a uint32
+// for all bytes before the data, computed with its own value set to zero.
 inline constexpr std::string_view kTensorChecksumsKey = "gemma.tensor_crc32c";
 inline constexpr std::string_view kHeaderChecksumKey = "gemma.header_crc32c";
 
-// First the keys and the list of tensors, in any order of calls; then Begin;
-// then the tensors' bytes, in the order of the list; then Commit, before which
-// there is no file. The same calls give the same bytes. What the caller does
-// against this order, or writes more or less than it listed, is an error of
-// code Internal; errors of the file system name the path.
+// Call order: first set keys and declare tensors, in any order; then Begin;
+// then Write the bytes of the tensors in the declared order; then Commit, which
+// makes the file visible. The same calls write the same bytes. A call out of
+// order, or with more or fewer bytes than declared, is an error of code
+// Internal. Errors of the file system name the path.
 class GgufFileWriter {
  public:
-  // `alignment`: of each tensor's first byte in the file; a power of two.
+  // `alignment` of each tensor's first byte in the file: a power of two.
   explicit GgufFileWriter(uint32_t alignment) : alignment_(alignment) {}
 
-  // Keys, in the order of the calls. One that is set again keeps its place and
-  // gets the new value.
+  // Keys keep the order of the calls. A second call with the same key replaces
+  // the value and keeps the position.
   void SetUint32(std::string_view key, uint32_t value);
   void SetFloat32(std::string_view key, float value);
   void SetBool(std::string_view key, bool value);
@@ -47,41 +47,42 @@ class GgufFileWriter {
   void SetStrings(std::string_view key,
                   absl::Span<const std::string_view> values);
 
-  // Sets the key to what it is in `metadata`, byte by byte; nothing if it is
-  // not there.
+  // Copies a key's value byte by byte from `metadata`. Does nothing if the key
+  // is missing.
   void Copy(const GgufMetadata& metadata, std::string_view key);
 
-  // Lists a tensor of a type by its number in GGUF files. `shape`: outermost
-  // first. `bytes`: of its data.
+  // Declares a tensor. `type`: its number in GGUF files. `shape`: outermost
+  // first. `bytes`: the size of its data.
   void Declare(std::string_view name, uint32_t type,
                absl::Span<const size_t> shape, uint64_t bytes);
 
-  // Takes the disk space for the file, which others may read.
+  // Reserves disk space for the file, which other users may read.
   absl::Status Begin(std::string path);
 
-  // The next bytes of the tensor `name`: which of the list is next, until all
-  // of its bytes were written.
+  // Writes the next bytes of the tensor `name`. It must be the first declared
+  // tensor whose bytes are not all written.
   absl::Status Write(std::string_view name, absl::Span<const uint8_t> bytes);
 
-  // Writes keys, list and checksums, and gives the file its name.
+  // Writes the keys, the list of tensors and the checksums, and gives the file
+  // its name.
   absl::Status Commit(AtomicFile::Existing existing);
 
  private:
   struct Key {
     std::string name;
-    std::vector<uint8_t> value;  // with its type in front
+    std::vector<uint8_t> value;  // after its type
   };
   struct DeclaredTensor {
     std::string name;
     uint32_t type;
     std::vector<size_t> shape;
     uint64_t bytes;
-    uint64_t offset;  // in the data
+    uint64_t offset;  // from the start of the data
     uint32_t checksum = 0;
   };
 
   void Set(std::string_view key, std::vector<uint8_t> value);
-  // The file up to the data.
+  // Returns the bytes before the data.
   std::vector<uint8_t> Header() const;
   // Sets the keys of the checksums.
   void SetChecksums(uint32_t header);
@@ -93,8 +94,8 @@ class GgufFileWriter {
   uint64_t data_bytes_ = 0;
   std::optional<AtomicFile> file_;
   uint64_t header_bytes_ = 0;
-  size_t current_ = 0;    // tensor that is being written
-  uint64_t written_ = 0;  // of its bytes
+  size_t current_ = 0;    // the tensor being written
+  uint64_t written_ = 0;  // bytes of it so far
 };
 
 }  // namespace gemma

@@ -11,7 +11,7 @@ namespace gemma {
 namespace {
 
 constexpr std::string_view kModules = "modules.json";
-// A file that lists more is none of a model.
+// No known model lists more.
 constexpr size_t kMaxModules = 32;
 
 absl::StatusOr<Module> ReadModule(const std::string& directory,

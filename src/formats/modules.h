@@ -14,18 +14,18 @@
 
 namespace gemma {
 
-// One step.
+// One step of the model.
 struct Module {
-  std::string type;  // without the Python module that it is in: "Dense"
-  std::string path;  // name of its folder; empty: the directory itself
+  std::string type;            // without its Python module: "Dense"
+  std::string path;            // its folder; empty: the directory itself
   std::optional<Json> config;  // the folder's config.json, an object
 
-  // What a checkpoint calls a tensor of the folder.
+  // Returns the name that the checkpoint gives to a tensor of this folder.
   std::string TensorName(std::string_view name) const;
 };
 
-// The steps that modules.json lists, in its order; none if there is no such
-// file. Their paths are plain names.
+// Returns the steps in the order of modules.json, or an empty list if the file
+// does not exist. Paths are plain names.
 absl::StatusOr<std::vector<Module>> ReadModules(const std::string& directory);
 
 }  // namespace gemma

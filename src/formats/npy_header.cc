@@ -34,7 +34,7 @@ const TypeInfo& InfoOf(NpyType type) {
   return kTypes[static_cast<size_t>(type)];
 }
 
-// The few kinds of Python literals that a header consists of.
+// Parses the few kinds of Python literals that a header contains.
 class HeaderParser {
  public:
   explicit HeaderParser(std::string_view text) : text_(text) {}
@@ -54,7 +54,7 @@ class HeaderParser {
     }
   }
 
-  // Skips blanks and then `token`, if it is there.
+  // Skips blanks, then `token` if it comes next. Returns whether it did.
   bool Skip(std::string_view token) {
     SkipBlanks();
     if (!absl::StartsWith(text_.substr(at_), token)) return false;
@@ -180,8 +180,8 @@ absl::StatusOr<size_t> NpyHeaderBytes(absl::Span<const uint8_t> prefix) {
     return absl::InvalidArgumentError(
         absl::StrCat("NumPy format ", version, "; wanted 1, 2 or 3"));
   }
-  // The upper two bytes of the size follow; they must be zero, which
-  // ParseNpyHeader sees.
+  // The upper two bytes of the size are the start of the text. They must be
+  // zero; ParseNpyHeader checks them.
   if (low > kMaxHeaderBytes - 2) {
     return absl::InvalidArgumentError("the header is larger than 64 KiB");
   }
@@ -189,7 +189,7 @@ absl::StatusOr<size_t> NpyHeaderBytes(absl::Span<const uint8_t> prefix) {
 }
 
 absl::StatusOr<NpyHeader> ParseNpyHeader(std::string_view text) {
-  // What is left of version 2's size.
+  // The upper two bytes of the size in versions 2 and 3.
   if (absl::StartsWith(text, std::string_view("\0\0", 2))) {
     text.remove_prefix(2);
   }

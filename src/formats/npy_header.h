@@ -22,27 +22,28 @@ size_t NpyTypeBytes(NpyType type);
 std::string_view NpyTypeName(NpyType type);
 inline bool IsFloat(NpyType type) { return type <= NpyType::kFloat64; }
 
-// An array in C order and little-endian; no other is read.
+// An array in C order and little-endian. Other arrays are errors.
 struct NpyHeader {
   NpyType type = NpyType::kFloat32;
   std::vector<uint64_t> shape;  // outermost first
   uint64_t num_values = 1;      // product of the shape
-  uint64_t data_bytes = 0;      // neither of them overflows
+  uint64_t data_bytes = 0;      // does not overflow, nor does num_values
 };
 
-// "[1, 37, 256]".
+// Returns the shape as "[1, 37, 256]".
 std::string ShapeText(const NpyHeader& header);
 
-// What every array file begins with.
+// The first bytes of an array file.
 inline constexpr std::string_view kNpyMagic = "\x93NUMPY";
-// What precedes the header's text: the magic, the version, and the size of the
-// text in 2 bytes (version 1) or 4 (versions 2 and 3).
+// The bytes before the header's text: the magic, the version, and the size of
+// the text in 2 bytes (version 1) or the lower 2 of 4 (versions 2 and 3).
 inline constexpr size_t kNpyPrefixBytes = 10;
-// How many bytes of text follow `prefix` [kNpyPrefixBytes], including those of
-// version 2's longer size: at most 64 KiB, or an error.
+// Returns the bytes that follow `prefix` [kNpyPrefixBytes] up to the data: the
+// text, and the upper 2 bytes of the size in versions 2 and 3. Fails above 64
+// KiB.
 absl::StatusOr<size_t> NpyHeaderBytes(absl::Span<const uint8_t> prefix);
 
-// Reads the text: a Python dictionary with descr, fortran_order and shape.
+// Parses the text: a Python dictionary with descr, fortran_order and shape.
 absl::StatusOr<NpyHeader> ParseNpyHeader(std::string_view text);
 
 }  // namespace gemma

@@ -13,13 +13,13 @@
 namespace gemma {
 namespace {
 
-// A half, as it lies in a file.
+// A float16 value, as stored.
 struct Half {
   uint16_t bits;
 };
 
 float ToFloat(Half value) { return HalfToFloat(value.bits); }
-// Beyond a float's range: infinity.
+// Values beyond the range of float become infinity.
 float ToFloat(double value) { return static_cast<float>(value); }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// NumPy's .npz files: zip archives of arrays. The file is not trusted.
+// NumPy's .npz files: zip archives of arrays. Files are not trusted.
 
 #ifndef GEMMA_SRC_FORMATS_NPZ_H_
 #define GEMMA_SRC_FORMATS_NPZ_H_
@@ -19,23 +19,23 @@
 
 namespace gemma {
 
-// Gives an array's values in order, without ever holding more than was asked
-// for. The archive's bytes must outlive it.
+// Reads an array's values in order. Buffers no more than the caller asks for.
+// The archive's bytes must outlive it.
 class NpzArray {
  public:
   const NpyHeader& header() const { return header_; }
 
-  // Fills `values` with the next ones, rounded to float32. The array must be of
-  // floats.
+  // Fills `values` with the next values, rounded to float32. The array must
+  // have a float type.
   absl::Status Read(absl::Span<float> values);
 
-  // All values of an array of int32 or int64, at most `max_values`.
+  // Returns all values of an int32 or int64 array, at most `max_values`.
   absl::StatusOr<std::vector<int64_t>> ReadIntegers(size_t max_values);
 
-  // Fails unless all values were read and have the archive's CRC.
+  // Fails unless all values were read and match the archive's CRC.
   absl::Status Finish();
 
-  // What it takes in the archive, and what of that was read.
+  // The array's bytes in the archive, and the part already read.
   size_t packed_bytes() const { return stream_.packed().size(); }
   absl::Span<const uint8_t> packed_read() const {
     return stream_.packed_read();
@@ -50,10 +50,10 @@ class NpzArray {
   absl::Status ReadBytes(void* out, size_t bytes);
   template <class T>
   absl::Status ReadAs(absl::Span<float> values);
-  // `status`, about this array.
+  // Adds the name of this array to `status`.
   absl::Status Named(const absl::Status& status) const;
 
-  std::string name_;  // of file and array
+  std::string name_;  // the file and the array
   ZipStream stream_;
   NpyHeader header_;
 };
@@ -61,15 +61,15 @@ class NpzArray {
 // An archive's table of contents.
 class Npz {
  public:
-  // `bytes` must outlive the result; `path` is used in errors.
+  // `bytes` must outlive the result. Errors name `path`.
   static absl::StatusOr<Npz> Parse(absl::Span<const uint8_t> bytes,
                                    std::string_view path);
 
-  // Whether there is an array `name`.
+  // Whether the archive has an array `name`.
   bool Has(std::string_view name) const;
 
-  // Opens the array `name`, which is "name.npy" in the archive. Its header is
-  // read, and agrees with the size of its data.
+  // Opens the array `name`, stored as "name.npy". Reads its header and checks
+  // it against the size of its data.
   absl::StatusOr<NpzArray> Open(std::string_view name) const;
 
  private:

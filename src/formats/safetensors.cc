@@ -19,7 +19,7 @@
 namespace gemma {
 namespace {
 
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the reference's
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the reference's limit
 constexpr size_t kMaxTensors = 65536;
 constexpr size_t kMaxNameBytes = 256;
 constexpr size_t kMaxDims = 8;
@@ -28,7 +28,7 @@ constexpr size_t kMaxDims = 8;
 struct Dtype {
   std::string_view name;
   size_t bits;
-  std::optional<Format> format;  // nothing: not for weights
+  std::optional<Format> format;  // nothing: not a type of weights
 };
 constexpr Dtype kDtypes[] = {
     {"F32", 32, Format::kF32},    {"F16", 16, Format::kF16},
@@ -50,23 +50,23 @@ const Dtype* FindDtype(std::string_view name) {
   return nullptr;
 }
 
-// "F32, F16, ..."
+// Lists the types: "F32, F16, ...".
 std::string KnownDtypes() {
   return absl::StrJoin(kDtypes, ", ", [](std::string* out, const Dtype& dtype) {
     out->append(dtype.name);
   });
 }
 
-// What the header says of one tensor.
+// The header's entry for one tensor.
 struct Entry {
   std::string_view name;
   const Dtype* dtype;
   std::vector<size_t> shape;
-  size_t begin;  // in the data
+  size_t begin;  // from the start of the data
   size_t end;
 };
 
-// Bytes of a tensor, or nothing if they are too many to count or end within a
+// Returns the bytes of a tensor, or nothing if they overflow or end inside a
 // byte.
 std::optional<uint64_t> BytesOf(const Entry& entry) {
   std::optional<uint64_t> bits = entry.dtype->bits;
@@ -128,7 +128,7 @@ absl::StatusOr<Entry> ReadEntry(std::string_view name, const Json& json,
   return entry;
 }
 
-// `entries` are sorted by where they begin.
+// `entries` must be sorted by `begin`.
 absl::Status CheckCoverage(const std::vector<Entry>& entries, size_t data_bytes,
                            const std::string& path) {
   size_t end = 0;
@@ -154,7 +154,7 @@ absl::Status CheckCoverage(const std::vector<Entry>& entries, size_t data_bytes,
   return absl::OkStatus();
 }
 
-// The header of the file; `data` becomes what follows it.
+// Returns the file's header. Sets `data` to the bytes after it.
 absl::StatusOr<Json> ReadHeader(absl::Span<const uint8_t> bytes,
                                 const std::string& path,
                                 absl::Span<const uint8_t>& data) {
@@ -190,7 +190,7 @@ absl::StatusOr<Json> ReadHeader(absl::Span<const uint8_t> bytes,
       path);
 }
 
-// "__metadata__" maps strings to strings; nothing in it is for us.
+// "__metadata__" maps strings to strings. Its content is not used.
 absl::Status CheckMetadata(const Json& metadata) {
   if (metadata.is_null()) return absl::OkStatus();
   if (!metadata.is_object()) return metadata.Unexpected("an object");

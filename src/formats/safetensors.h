@@ -19,10 +19,10 @@ struct SafetensorsFile {
   HashSet<std::string> skipped;
 };
 
-// Parses a whole file. `bytes` must outlive the result; `path` is for messages.
-// Holds files to the invariants of the reference implementation: the tensors
-// cover the data exactly, without holes or overlaps. Tensors may start at any
-// address, even an odd one. A shape may be empty: one value.
+// Parses a whole file. `bytes` must outlive the result. `path` is for messages.
+// Enforces the rules of the reference implementation: the tensors cover the
+// data exactly, without gaps or overlaps. A tensor may start at any address,
+// even an odd one. An empty shape means one value.
 absl::StatusOr<SafetensorsFile> ParseSafetensors(
     absl::Span<const uint8_t> bytes, std::string path);
 

@@ -19,13 +19,13 @@ namespace gemma {
 namespace {
 
 constexpr std::string_view kMagic = "SBS\n";
-constexpr size_t kMaxBlobs = 16384;  // gemma.cpp's
+constexpr size_t kMaxBlobs = 16384;  // gemma.cpp's limit
 constexpr size_t kKeyBytes = 16;
 constexpr size_t kHeaderBytes = 16;
 constexpr size_t kEntryBytes = 2 * kKeyBytes;  // a key and a range
 constexpr size_t kAlignment = 256;
 
-// A type by its number in the toc and by its letter in older files.
+// A type, with its number in the toc and its letter in older files.
 struct Type {
   uint32_t number;
   char letter;
@@ -43,7 +43,7 @@ struct Blob {
   absl::Span<const uint8_t> data;
 };
 
-// Of a file that holds less than it says.
+// The error of a file that is shorter than its header says.
 absl::Status Incomplete(std::string_view message) {
   return WithReason(absl::DataLossError(message), ErrorReason::kIncompleteFile);
 }
@@ -109,8 +109,8 @@ absl::StatusOr<std::string> KeyOf(absl::Span<const uint8_t> bytes,
   return key;
 }
 
-// The blobs that a directory lists, which must lie in [begin, end) of `bytes`,
-// one behind the other.
+// Returns the blobs that a directory lists. They must lie in [begin, end) of
+// `bytes`, one after the other.
 absl::StatusOr<std::vector<Blob>> ReadDirectory(
     absl::Span<const uint8_t> bytes, absl::Span<const uint8_t> directory,
     size_t begin, size_t end, std::string_view path) {
@@ -175,12 +175,12 @@ const Type* TypeOfLetter(char letter) {
   return nullptr;
 }
 
-// Names begin with lower case, so a letter in front cannot be of the name.
+// Names begin in lower case, so a type's letter is never part of the name.
 std::string WithoutLetter(const std::string& key) {
   return TypeOfLetter(key[0]) == nullptr ? key : key.substr(1);
 }
 
-// One record of the toc: the blob's key, and the tensor without its data.
+// Reads a record of the toc: the blob's key and the tensor without its data.
 absl::Status ReadTocEntry(SbsFields& fields, std::string& key,
                           SbsTensor& tensor) {
   uint32_t number = 0;
@@ -208,10 +208,10 @@ absl::Status ReadTocEntry(SbsFields& fields, std::string& key,
   return absl::OkStatus();
 }
 
-// Whether the data has the bytes that type and shape say.
+// Whether the data has the size that type and shape require.
 bool FitsShape(const SbsTensor& tensor) {
   if (!tensor.format.has_value()) return true;
-  const size_t values = tensor.rows * tensor.cols;  // both were 32 bits
+  const size_t values = tensor.rows * tensor.cols;  // 32 bits each in the file
   if (tensor.format == Format::kNUQ) {
     return FitsNuq(tensor.data.size(), values);
   }
@@ -261,7 +261,7 @@ absl::Status ReadScales(absl::Span<const uint8_t> bytes, SbsFile& file) {
   return absl::OkStatus();
 }
 
-// A file whose keys tell the types.
+// Reads a file whose keys begin with the letter of the type.
 absl::Status ReadPrefixed(const std::vector<Blob>& blobs, SbsFile& file) {
   for (const Blob& blob : blobs) {
     if (blob.key == "config" || blob.key == "tokenizer") continue;
@@ -291,9 +291,9 @@ absl::Status ReadPrefixed(const std::vector<Blob>& blobs, SbsFile& file) {
   return absl::OkStatus();
 }
 
-// Whether the configuration says that the model was not tuned.
+// Whether the configuration says that the model is not tuned to chat.
 absl::StatusOr<bool> IsPretrained(const SbsFile& file) {
-  constexpr uint32_t kPretrained = 1;  // gemma.cpp's prompt wrapping -pt
+  constexpr uint32_t kPretrained = 1;  // gemma.cpp's prompt wrapping for "-pt"
   if (!file.config.has_value()) return false;
   SbsFields fields(*file.config, absl::StrCat(file.path, ": blob 'config'"));
   uint32_t wrapping = kPretrained;

@@ -5,17 +5,17 @@
 //   directory  the keys, 16 bytes each, padded with zeros; then for each blob
 //              uint64 offset and uint64 bytes
 // Blobs follow each other in the directory's order; each begins at a multiple
-// of 256. Header and directory lie in front, or, since the middle of 2025, the
-// directory and then the header at the end, and in front a header that counts
-// no blobs.
+// of 256. The file begins with the header and the directory. Since the middle
+// of 2025, it begins with a header that counts no blobs and ends with the
+// directory and then the header.
 //
-// A blob is a tensor, or is named
+// A blob is a tensor or one of these:
 //   config     the configuration, a record (see sbs_fields.h)
 //   tokenizer  a sentencepiece ModelProto
 //   toc        a record for each tensor: its key, type, shape and scale
-// Files without toc, from before 2025, say a tensor's type by a letter in front
-// of its name, and its shape nowhere. Scales of some tensors may be in a blob
-// "Fscales".
+// Files from before 2025 have no toc. There, a tensor's key begins with a
+// letter for its type, and its shape is missing. A blob "Fscales" may hold the
+// scales of some tensors.
 
 #ifndef GEMMA_SRC_FORMATS_SBS_H_
 #define GEMMA_SRC_FORMATS_SBS_H_
@@ -33,14 +33,14 @@
 
 namespace gemma {
 
-// One tensor: a stream of `data` which, where the file states a shape, has the
-// bytes that type and shape say.
+// One tensor. If the file gives a shape, `data` has the size that type and
+// shape require.
 struct SbsTensor {
-  std::optional<Format> format;  // nothing: a type that is not for weights
-  std::string type;              // as in messages: "bf16", or "type 8"
-  size_t rows = 0;               // 0: the file does not say
+  std::optional<Format> format;  // nothing: not a type of weights
+  std::string type;              // for messages: "bf16" or "type 8"
+  size_t rows = 0;               // 0: not in the file
   size_t cols = 0;
-  float scale = 1.0f;  // multiplies the values
+  float scale = 1.0f;  // factor of the values
   absl::Span<const uint8_t> data;
 };
 
@@ -50,16 +50,17 @@ struct SbsFile {
   std::optional<absl::Span<const uint8_t>> config;
   std::optional<absl::Span<const uint8_t>> tokenizer;
   bool has_toc = false;
-  // The configuration says that the model was not tuned to chat. Without one,
-  // gemma.cpp takes a model to be tuned unless told otherwise.
+  // Whether the configuration says that the model is not tuned to chat. False
+  // without a configuration, because gemma.cpp then takes the model to be tuned
+  // unless told otherwise.
   bool is_pretrained = false;
-  std::vector<float> scales;  // of a file without toc; most have none
+  std::vector<float> scales;  // only without toc; usually empty
 };
 
-// Whether the bytes begin as a file of gemma.cpp does.
+// Whether the bytes begin like a gemma.cpp file.
 bool IsSbs(absl::Span<const uint8_t> bytes);
 
-// Parses a whole file. `bytes` must outlive the result; `path` is for messages.
+// Parses a whole file. `bytes` must outlive the result. `path` is for messages.
 absl::StatusOr<SbsFile> ParseSbs(absl::Span<const uint8_t> bytes,
                                  std::string path);
 

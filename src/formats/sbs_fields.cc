@@ -31,7 +31,7 @@ bool SbsFields::Next(uint32_t& word) {
 
 absl::Status SbsFields::Enter(std::string_view name) {
   uint32_t words = 0;
-  // A record that is not there is an empty one.
+  // A missing record counts as an empty one.
   if (!Next(words)) words = 0;
   const size_t remaining = (End() - position_) / kWordBytes;
   if (words > remaining) {

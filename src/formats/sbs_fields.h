@@ -3,8 +3,8 @@
 //   record   its size in words, itself not counted, then its fields
 //   string   its size in words, then ASCII bytes, padded with zeros
 //   list     the number of its elements, then the elements
-// A record may be shorter than today's, and then lacks the last fields, or
-// longer, with fields that are not known yet.
+// A record may lack the last fields, if its writer was older, or have more
+// fields than are known here.
 
 #ifndef GEMMA_SRC_FORMATS_SBS_FIELDS_H_
 #define GEMMA_SRC_FORMATS_SBS_FIELDS_H_
@@ -21,20 +21,19 @@
 
 namespace gemma {
 
-// Reads the fields of nested records in their order. A field that its record
-// lacks leaves the value as it was. Messages name the file, the blob and the
-// field.
+// Reads the fields of nested records in order. If a record lacks a field, its
+// value stays unchanged. Messages name the file, the blob and the field.
 class SbsFields {
  public:
   // `where` is for messages: "file: blob 'config'".
   SbsFields(absl::Span<const uint8_t> bytes, std::string where)
       : bytes_(bytes), where_(std::move(where)) {}
 
-  // Whether no bytes follow; counts between records only.
+  // Whether all bytes are read. Valid only between records.
   bool AtEnd() const { return position_ == bytes_.size(); }
 
-  // Begins and ends a record, which must lie within the one around it. Leave
-  // skips what was not read.
+  // Begin and end a record, which must lie within the enclosing record. Leave
+  // skips unread fields.
   absl::Status Enter(std::string_view name);
   void Leave();
 
@@ -43,16 +42,16 @@ class SbsFields {
   absl::Status Read(std::string_view name, bool& value);   // 0 or 1
   absl::Status Read(std::string_view name, float& value);  // finite
   absl::Status Read(std::string_view name, std::string& value);
-  // The number of a list's elements, each of which has at least one word.
+  // Reads the number of a list's elements, each at least one word.
   absl::Status ReadCount(std::string_view name, size_t& count);
   absl::Status Skip(std::string_view name);
 
-  // An InvalidArgument that begins with `where`.
+  // Returns an InvalidArgument error that begins with `where`.
   absl::Status Error(std::string_view what) const;
 
  private:
   size_t End() const { return ends_.empty() ? bytes_.size() : ends_.back(); }
-  // The next word; false if the record has no more.
+  // Reads the next word. Returns false at the end of the record.
   bool Next(uint32_t& word);
 
   absl::Span<const uint8_t> bytes_;

@@ -7,7 +7,7 @@
 namespace gemma {
 
 WeightView RowsOf(const Tensor& tensor) {
-  // Rows hold whole blocks.
+  // Blocks do not cross rows.
   const size_t cols = tensor.shape.back();
   return {tensor.format, tensor.NumValues() / cols, cols,
           tensor.arrangement.has_value() ? nullptr : tensor.data};

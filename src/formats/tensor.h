@@ -1,4 +1,4 @@
-// Tensors as they lie in files.
+// Tensors as files store them.
 
 #ifndef GEMMA_SRC_FORMATS_TENSOR_H_
 #define GEMMA_SRC_FORMATS_TENSOR_H_
@@ -17,11 +17,12 @@
 
 namespace gemma {
 
-// Where a tensor's values are, if they do not lie in its file as its format and
-// shape say: value (i, j, k) of `sizes` is number
+// The place of a tensor's values, if the file does not store them in the order
+// of format and shape. Value (i, j, k) of `sizes` is `scale` times the value
+// with the index
 //   begin + i * steps[0] + j * steps[1] + k * steps[2]
-// of `stored_values` that `Tensor::data` begins with, times `scale`. Whoever
-// makes one has checked that all of them are inside the mapped file.
+// among the first `stored_values` of `Tensor::data`. The code that makes an
+// arrangement has checked that all of them are inside the mapped file.
 struct Arrangement {
   Format stored = Format::kF32;
   size_t stored_values = 0;
@@ -32,35 +33,35 @@ struct Arrangement {
   bool tables_first = false;  // kNUQ: see src/formats/tensor_values.h
 };
 
-// One tensor of a file. The reader has checked that `data` holds exactly the
-// bytes that format and shape say, inside the mapped file, unless there is an
-// arrangement.
+// One tensor of a file. Without an arrangement, the reader has checked that
+// `data` holds exactly the bytes that format and shape require, inside the
+// mapped file.
 struct Tensor {
   Format format = Format::kF32;
-  // What matrices are packed for, of our own files; see compression/layout.h.
+  // The layout of packed matrices, in our own files; see compression/layout.h.
   std::optional<Layout> packed;
-  std::vector<size_t> shape;  // outermost first; no size is zero
+  std::vector<size_t> shape;  // outermost first; no zeros
   const uint8_t* data = nullptr;
   size_t bytes = 0;  // in the file
   std::string file;  // path, for messages
   std::optional<Arrangement> arrangement;
 
-  // The type that the file gives it.
+  // Returns the type of the stored values.
   Format StoredFormat() const {
     return arrangement.has_value() ? arrangement->stored : format;
   }
   size_t NumValues() const {
     size_t n = 1;
-    for (size_t size : shape) n *= size;  // checked by the reader
+    for (size_t size : shape) n *= size;  // cannot overflow: the reader checked
     return n;
   }
 };
 
-// The tensor as a matrix, whose rows are the innermost size; without data if it
-// has an arrangement, see TensorValues.
+// Returns the tensor as a matrix with rows of the innermost size. The matrix
+// has no data if the tensor has an arrangement; see TensorValues.
 WeightView RowsOf(const Tensor& tensor);
 
-// Its values, in float32. Fails if there is no memory for them.
+// Returns the values as float32. Fails if memory runs out.
 absl::StatusOr<std::vector<float>> Decode(const Tensor& tensor);
 
 // The tensors of all files of a checkpoint, by the name the files give them.

@@ -18,13 +18,13 @@ constexpr size_t kTablesAlignment = 64;
 
 size_t NumTables(size_t values) { return DivideUp(values, NUQ::kBlockValues); }
 
-// Where the codes begin if all tables come first.
+// Returns the offset of the codes if all tables come first.
 size_t TablesFirstBytes(size_t values) {
   const size_t tables = NumTables(values) * NUQ::kTableBytes;
   return RoundUp(tables, kTablesAlignment);
 }
 
-// The values of a NUQ stream, as SFP.
+// Reads the values of a NUQ stream as SFP.
 class NuqStream {
  public:
   NuqStream(const uint8_t* data, const Arrangement& arrangement)
@@ -49,8 +49,8 @@ class NuqStream {
   const uint8_t* codes_;  // used only if tables_first_
 };
 
-// Calls row(first, out) for each of the arrangement's innermost rows: the
-// number of its first value in the file, and of its first value arranged.
+// Calls row(first, out) for each innermost row of the arrangement. `first` and
+// `out` are the indices of its first value in the file and in the result.
 template <class Row>
 void ForEachRow(const Arrangement& a, Row row) {
   size_t out = 0;
@@ -72,7 +72,7 @@ void ArrangeNuq(const Tensor& tensor, uint8_t* out) {
   });
 }
 
-// Formats whose values stand alone: their bytes are moved.
+// Moves the bytes of formats whose values are stored one by one.
 void ArrangeBytes(const Tensor& tensor, uint8_t* out) {
   const Arrangement& a = *tensor.arrangement;
   const size_t size = BlockBytes(a.stored);
@@ -89,8 +89,9 @@ void ArrangeBytes(const Tensor& tensor, uint8_t* out) {
   });
 }
 
-// Values of one byte each or more, from the end of `bytes` to its beginning, so
-// that each may be overwritten by its float.
+// Decodes values, multiplies them and stores them as floats, in place. Works
+// from the end of `bytes` to its beginning, so that no float overwrites a value
+// that is still needed. Values have at least one byte each.
 void MultiplyInPlace(Format format, size_t values, float scale,
                      uint8_t* bytes) {
   for (size_t i = values; i-- > 0;) {
@@ -101,8 +102,8 @@ void MultiplyInPlace(Format format, size_t values, float scale,
   }
 }
 
-// Whether 16 codes of SFP could be a table: zeros for what is not used, then
-// values in ascending order.
+// Whether 16 SFP codes may be a table: zeros for unused entries, then values in
+// ascending order.
 bool IsTable(const uint8_t* table) {
   size_t i = 0;
   while (i < NUQ::kTableBytes && table[i] == 0) ++i;

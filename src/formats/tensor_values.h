@@ -1,8 +1,8 @@
-// A tensor's values in the order of its shape.
+// The values of a tensor in the order of its shape.
 //
-// Two orders of NUQ's bytes are in files: block after block, each a table and
-// its codes (see compression/codec_nuq.h), and before 2025 all tables, zeros up
-// to a multiple of 64, and all codes. Nothing in a file tells which.
+// Files store NUQ in one of two orders: block after block, each a table and its
+// codes (see compression/codec_nuq.h); or, before 2025, all tables, then zeros
+// up to a multiple of 64, then all codes. No field of a file says which.
 
 #ifndef GEMMA_SRC_FORMATS_TENSOR_VALUES_H_
 #define GEMMA_SRC_FORMATS_TENSOR_VALUES_H_
@@ -19,11 +19,11 @@
 
 namespace gemma {
 
-// The bytes of a tensor as its format and shape say: those of the file, or a
-// copy if it has an arrangement. The tensor's file must outlive it.
+// The bytes of a tensor in the order of its format and shape: the bytes of the
+// file, or a copy if the tensor has an arrangement. The file must outlive it.
 class TensorValues {
  public:
-  // Fails if there is no memory for the copy.
+  // Fails if memory for the copy runs out.
   static absl::StatusOr<TensorValues> Read(const Tensor& tensor);
 
   const uint8_t* data() const { return data_; }
@@ -42,19 +42,19 @@ class TensorValues {
   const uint8_t* data_;
 };
 
-// What a tensor with this arrangement is once arranged: SFP for NUQ, whose
-// blocks would be torn, and F32 where a scale is to be multiplied.
+// Returns the format of the arranged values: SFP for NUQ, because an
+// arrangement would break its blocks, and F32 if a scale applies.
 Format ArrangedFormat(const Arrangement& arrangement);
 
-// Bytes of `values` values of a format with blocks of one, or of NUQ, whose
-// last block may be cut short; nothing if they are too many to count.
+// Returns the bytes of `values` values of a format with one value per block, or
+// of NUQ, whose last block may be incomplete; nothing on overflow.
 std::optional<uint64_t> StoredBytes(Format format, uint64_t values);
 
-// Whether `bytes` is what `values` of NUQ take, in either order.
+// Whether `values` NUQ values take `bytes` bytes in one of the two orders.
 bool FitsNuq(size_t bytes, size_t values);
 
-// Whether the tables come first; `bytes` fit `values`. Tables are sorted and
-// codes are not: where the sizes do not tell, some tables are looked at.
+// Whether the tables come first. `bytes` must fit `values`. If the size allows
+// both orders, looks at some tables: tables are sorted, codes are not.
 bool NuqTablesFirst(absl::Span<const uint8_t> bytes, size_t values);
 
 }  // namespace gemma

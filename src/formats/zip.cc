@@ -26,17 +26,17 @@ constexpr size_t kZip64EndBytes = 56;
 constexpr size_t kZip64LocatorBytes = 20;
 constexpr size_t kMaxCommentBytes = 0xFFFF;
 
-// An extra field of a record begins with its tag and size.
+// Each extra field of a record begins with its tag and its size.
 constexpr size_t kExtraBytes = 4;
 constexpr uint16_t kZip64Tag = 1;
-// Of sizes and offsets that are in the zip64 field instead.
+// The value of sizes and offsets whose true value is in the zip64 field.
 constexpr uint32_t kInZip64 = 0xFFFFFFFF;
 
 constexpr uint16_t kEncrypted = 1;
 constexpr uint16_t kStored = 0;
 constexpr uint16_t kDeflated = 8;
 
-// Deflate's densest code: 258 bytes from 2 bits.
+// The largest ratio of deflate: 2 bits give 258 bytes.
 constexpr uint64_t kMaxDeflateRatio = 1032;
 
 constexpr size_t kMaxEntries = 4096;
@@ -55,7 +55,7 @@ uint64_t U64(ByteSpan bytes, size_t at) {
   return U32(bytes, at) | uint64_t{U32(bytes, at + 4)} << 32;
 }
 
-// Where the record at the archive's end begins.
+// Returns the offset of the record at the archive's end.
 std::optional<size_t> FindEnd(ByteSpan zip) {
   for (size_t comment = 0;
        comment <= kMaxCommentBytes && kEndBytes + comment <= zip.size();
@@ -68,7 +68,7 @@ std::optional<size_t> FindEnd(ByteSpan zip) {
   return std::nullopt;
 }
 
-// Where the table is.
+// The place of the table of contents.
 struct Table {
   uint64_t num_entries = 0;
   uint64_t begin = 0;
@@ -79,12 +79,12 @@ absl::Status DamagedEnd() {
   return absl::DataLossError("the zip archive's end is damaged");
 }
 
-// What zip64's record says, whose locator begins at `locator`.
+// Reads the zip64 record whose locator begins at `locator`.
 absl::StatusOr<Table> ReadZip64End(ByteSpan zip, size_t locator) {
   const uint64_t at = U64(zip, locator + 8);
   if (U32(zip, locator + 4) != 0 || locator < kZip64EndBytes ||
       at > locator - kZip64EndBytes || U32(zip, at) != kZip64EndSignature ||
-      // The record's size, but for what precedes it.
+      // The record's size, without the 12 bytes before the counted part.
       U64(zip, at + 4) != locator - at - 12 || U32(zip, at + 16) != 0 ||
       U32(zip, at + 20) != 0 || U64(zip, at + 24) != U64(zip, at + 32)) {
     return DamagedEnd();
@@ -121,7 +121,8 @@ struct Central {
   ZipEntry entry;
 };
 
-// Replaces what is in the zip64 field of `extra`, in the order of the format.
+// Replaces sizes and offset by their values in the zip64 field of `extra`, in
+// the order of the format.
 absl::Status ReadZip64Sizes(ByteSpan extra, Central& central) {
   uint64_t* const wanted[] = {&central.entry.bytes, &central.packed_bytes,
                               &central.local_offset};
@@ -149,7 +150,7 @@ bool IsPath(std::string_view name) {
          name.find('\0') != name.npos;
 }
 
-// Reads the record that `table` begins with, which it then no longer does.
+// Reads the first record of `table` and removes it from `table`.
 absl::StatusOr<Central> ReadCentral(ByteSpan& table) {
   if (table.size() < kCentralBytes || U32(table, 0) != kCentralSignature) {
     return absl::DataLossError("the table of contents is damaged");
@@ -191,7 +192,7 @@ absl::StatusOr<Central> ReadCentral(ByteSpan& table) {
   return central;
 }
 
-// Sets where the contents are. `zip` ends where the table begins.
+// Finds the contents. `zip` ends where the table begins.
 absl::Status FindData(ByteSpan zip, Central& central) {
   const auto damaged = [&](auto&&... what) {
     return absl::DataLossError(

@@ -17,7 +17,7 @@ namespace gemma {
 
 // One file of an archive.
 struct ZipEntry {
-  bool deflated = false;  // else stored
+  bool deflated = false;  // false: stored
   uint32_t crc32 = 0;     // of the contents
   uint64_t bytes = 0;     // of the contents
   absl::Span<const uint8_t> packed;
@@ -25,10 +25,10 @@ struct ZipEntry {
 
 using ZipEntries = std::map<std::string, ZipEntry, std::less<>>;
 
-// Reads the table of a whole archive, zip64's too. `bytes` must outlive the
-// result; `path` is for messages. Refuses what is encrypted or packed by other
-// methods, sizes that the packed bytes cannot have, names that are paths or
-// that are there twice, and damage.
+// Reads the table of a whole archive, with or without zip64. `bytes` must
+// outlive the result. `path` is for messages. Refuses encryption, other
+// compression methods, sizes that the packed bytes cannot have, names that are
+// paths, duplicate names, and damage.
 absl::StatusOr<ZipEntries> ParseZip(absl::Span<const uint8_t> bytes,
                                     std::string_view path);
 

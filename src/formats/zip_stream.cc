@@ -13,7 +13,7 @@
 namespace gemma {
 namespace {
 
-// zlib counts what it is given in an unsigned int.
+// zlib counts its input in an unsigned int.
 uInt Piece(size_t bytes) {
   return static_cast<uInt>(
       std::min<size_t>(bytes, std::numeric_limits<uInt>::max()));
@@ -24,7 +24,7 @@ uInt Piece(size_t bytes) {
 class ZipStream::Inflater {
  public:
   explicit Inflater(absl::Span<const uint8_t> packed) : packed_(packed) {
-    // Negative: no zlib header around the data.
+    // A negative size means that the data has no zlib header.
     started_ = inflateInit2(&zlib_, -MAX_WBITS) == Z_OK;
   }
   ~Inflater() {
@@ -50,7 +50,7 @@ class ZipStream::Inflater {
     return absl::OkStatus();
   }
 
-  // Whether the stream's end mark follows, and nothing after it.
+  // Whether the stream's end mark comes next, and no byte after it.
   bool AtEnd() {
     uint8_t one_more = 0;
     return started_ && Step(absl::MakeSpan(&one_more, 1)) == 0 &&
@@ -58,7 +58,8 @@ class ZipStream::Inflater {
   }
 
  private:
-  // Inflates to the front of `out`; returns how much. 0: end or damage.
+  // Inflates to the front of `out`. Returns the number of bytes; 0 at the end
+  // of the stream or if it is damaged.
   size_t Step(absl::Span<uint8_t> out) {
     if (result_ == Z_STREAM_END) return 0;
     const uInt room = Piece(out.size());
@@ -72,7 +73,7 @@ class ZipStream::Inflater {
     return room - zlib_.avail_out;
   }
 
-  absl::Span<const uint8_t> packed_;  // what is left
+  absl::Span<const uint8_t> packed_;  // not yet read
   z_stream zlib_ = {};
   bool started_ = false;
   int result_ = Z_OK;  // of the last step

@@ -1,4 +1,4 @@
-// The contents of one file of a zip archive.
+// Reads the contents of one file of a zip archive.
 
 #ifndef GEMMA_SRC_FORMATS_ZIP_STREAM_H_
 #define GEMMA_SRC_FORMATS_ZIP_STREAM_H_
@@ -13,8 +13,8 @@
 
 namespace gemma {
 
-// Gives the contents in order, without ever holding more than was asked for.
-// The archive's bytes must outlive it.
+// Reads the contents in order. Buffers no more than the caller asks for. The
+// archive's bytes must outlive it.
 class ZipStream {
  public:
   explicit ZipStream(const ZipEntry& entry);
@@ -22,17 +22,17 @@ class ZipStream {
   ZipStream(ZipStream&&) noexcept;
   ZipStream& operator=(ZipStream&&) noexcept;
 
-  // Bytes of contents that were not read yet.
+  // Bytes of contents not yet read.
   uint64_t left() const { return entry_.bytes - done_; }
 
-  // The contents as they are in the archive, and what of that was read.
+  // The contents as stored in the archive, and the part already read.
   absl::Span<const uint8_t> packed() const { return entry_.packed; }
   absl::Span<const uint8_t> packed_read() const;
 
-  // Fills `out` with what comes next; DataLoss if that is not all there.
+  // Fills `out` with the next bytes. DataLoss if fewer remain.
   absl::Status Read(absl::Span<uint8_t> out);
 
-  // Fails unless all was read and has the archive's checksum.
+  // Fails unless all bytes were read and match the archive's checksum.
   absl::Status Finish();
 
  private:
@@ -41,7 +41,7 @@ class ZipStream {
   ZipEntry entry_;
   uint64_t done_ = 0;
   uint32_t crc32_ = 0;
-  std::unique_ptr<Inflater> inflater_;  // none: stored
+  std::unique_ptr<Inflater> inflater_;  // null: stored
 };
 
 }  // namespace gemma
