@@ -21,27 +21,28 @@ namespace {
 
 using Result = absl::StatusOr<std::vector<double>>;
 
-// Tokens of the first session; there are few longer prompts.
+// The tokens of the first session. Longer prompts are rare.
 constexpr size_t kFirstTokens = 1024;
 
-// Tokens that both begin with.
+// Returns the number of tokens that both begin with.
 size_t CommonPrefix(absl::Span<const TokenId> a, absl::Span<const TokenId> b) {
   return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first -
          a.begin();
 }
 
-// An input with a policy.
+// The prompt of an input with one policy.
 struct Query {
   size_t policy = 0;
   std::vector<TokenId> tokens;
 };
 
-// An input with all policies, those first whose tokens are.
+// An input with all policies, sorted by their tokens.
 struct Job {
   size_t input = 0;
   std::vector<Query> queries;
 
-  // Tokens that all begin with; fewer than any has.
+  // Returns the tokens that all prompts begin with, at most all but the last
+  // one.
   size_t Common() const {
     const absl::Span<const TokenId> first = queries.front().tokens;
     return CommonPrefix(first.first(first.size() - 1), queries.back().tokens);
@@ -74,7 +75,7 @@ class Classifier::Impl {
                                             size_t tokens) {
     return Session::Create(model,
                            {.max_tokens = std::min(tokens, options.max_tokens),
-                            .max_checkpoints = 1,  // Keep's
+                            .max_checkpoints = 1,  // for Keep
                             .cache_format = options.cache_format});
   }
 
@@ -92,23 +93,23 @@ class Classifier::Impl {
   absl::StatusOr<Job> MakeJob(const ClassifierInput& input, size_t index,
                               absl::Span<const Policy> policies) const;
 
-  // Makes the session's context large enough.
+  // Makes the session's context long enough for the jobs.
   absl::Status MakeRoom(const std::vector<Job>& jobs);
 
-  // Whether to go on.
+  // Reports progress. Returns an error if the caller cancels.
   absl::Status ShowProgress(size_t done, size_t total) const;
 
-  // The probabilities, by policy. `done`, `total`: for the progress.
+  // Returns the probabilities by policy. `done`, `total`: for the progress.
   Result Run(const Job& job, size_t done, size_t total);
 
-  // Keeps what all begin with, if coming back to it would compute it again.
+  // Saves a checkpoint after the tokens that all prompts share, if a rewind to
+  // that point would otherwise compute them again.
   absl::Status Keep(const Job& job);
 
-  // Goes back to what the session has of `tokens`, as far as it need not be
-  // computed again.
+  // Rewinds to the part of `tokens` that the session still holds.
   absl::Status GoBack(absl::Span<const TokenId> tokens);
 
-  // The probability of Yes behind `tokens`.
+  // Returns the probability of Yes after `tokens`.
   absl::StatusOr<double> Answer(absl::Span<const TokenId> tokens);
 
   const Model model_;
@@ -201,7 +202,7 @@ absl::Status Classifier::Impl::GoBack(absl::Span<const TokenId> tokens) {
 
 absl::StatusOr<double> Classifier::Impl::Answer(
     absl::Span<const TokenId> tokens) {
-  // The last token gives the logits, which the session does not keep.
+  // The last token makes the logits, which the session does not keep.
   GEMMA_RETURN_IF_ERROR(GoBack(tokens.first(tokens.size() - 1)));
   const absl::Span<const TokenId> rest = tokens.subspan(session_.position());
   GEMMA_ASSIGN_OR_RETURN(
@@ -231,7 +232,7 @@ void Classifier::Impl::ClassifyAll(absl::Span<const ClassifierInput> inputs,
       results[i] = job.status();
     }
   }
-  // Neighbours then begin with the same.
+  // Sorting puts inputs with common beginnings next to each other.
   std::sort(jobs.begin(), jobs.end(), [](const Job& a, const Job& b) {
     return a.queries[0].tokens < b.queries[0].tokens;
   });

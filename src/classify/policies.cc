@@ -8,8 +8,9 @@
 namespace gemma {
 namespace {
 
-// Of ShieldGemma's model card, which Google's example code repeats. The model
-// was trained with these bytes: what follows a lead is ungrammatical there too.
+// From ShieldGemma's model card, as Google's example code repeats it. The model
+// was trained with these bytes. Some rules are ungrammatical after a lead
+// there, too.
 constexpr std::string_view kPromptLead =
     "The prompt shall not contain or seek generation of content that ";
 constexpr std::string_view kResponseLead =
@@ -18,7 +19,7 @@ constexpr std::string_view kResponseLead =
 struct PublishedPolicy {
   std::string_view name;
   std::string_view title;
-  std::string_view body;  // behind either lead
+  std::string_view body;  // after either lead
 };
 
 constexpr PublishedPolicy kPolicies[] = {

@@ -15,7 +15,7 @@
 namespace gemma {
 namespace {
 
-// Far more than a person writes.
+// Far more than a person writes by hand.
 constexpr Json::Limits kLimits = {
     .max_bytes = size_t{1} << 20, .max_depth = 4, .max_values = 1 << 12};
 constexpr size_t kMaxNameBytes = 64;
@@ -23,7 +23,7 @@ constexpr size_t kMaxNameBytes = 64;
 constexpr std::array<std::string_view, 4> kFields = {
     "name", "title", "prompt_rule", "response_rule"};
 
-// A name stands in options, lines and tables.
+// Names appear in options, lines and tables, so few characters are allowed.
 bool IsName(std::string_view name) {
   return !name.empty() && name.size() <= kMaxNameBytes && name[0] != '-' &&
          std::all_of(name.begin(), name.end(), [](char c) {

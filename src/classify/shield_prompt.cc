@@ -13,15 +13,15 @@
 namespace gemma {
 namespace {
 
-// What differs between the published forms, byte by byte: odd blanks are
-// theirs.
+// The words that differ between the published forms, byte for byte, with their
+// odd blanks.
 struct PromptWords {
   std::string_view opening;   // before the first turn
-  std::string_view between;   // two turns
+  std::string_view between;   // between two turns
   std::string_view question;  // at the end
 };
 
-// The chat template of the published tokenizer.
+// From the chat template of the published tokenizer.
 constexpr PromptWords kHubPrompt = {
     "You are a policy expert trying to help determine whether a user prompt is "
     "in violation of the defined safety policies.\n\n",
@@ -37,7 +37,7 @@ constexpr PromptWords kHubResponse = {
     "start with 'Yes' or 'No'. And then walk through step by step to be sure "
     "we answer correctly.\n\n"};
 
-// The notebook of Google's Responsible Generative AI Toolkit.
+// From the notebook of Google's Responsible Generative AI Toolkit.
 constexpr PromptWords kExamplePrompt = {
     "You are a policy expert trying to help determine\n"
     "whether a user prompt is in violation of the defined safety policies.\n\n",

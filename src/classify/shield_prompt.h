@@ -1,4 +1,4 @@
-// What ShieldGemma is asked.
+// The prompts of ShieldGemma.
 
 #ifndef GEMMA_SRC_CLASSIFY_SHIELD_PROMPT_H_
 #define GEMMA_SRC_CLASSIFY_SHIELD_PROMPT_H_
@@ -11,15 +11,16 @@
 
 namespace gemma {
 
-// The prompt after which ShieldGemma says Yes or No.
+// Makes the prompt after which ShieldGemma answers Yes or No.
 class ShieldPrompt {
  public:
   // FailedPrecondition if the vocabulary has no markers of turns.
   static absl::StatusOr<ShieldPrompt> Create(const Tokenizer& tokenizer,
                                              ShieldWording wording);
 
-  // Its tokens, BOS first. Nothing in input and policy becomes a control token.
-  // InvalidArgument if the policy has no rule for what is classified.
+  // Returns the tokens of the prompt, BOS first. No text of the input or the
+  // policy becomes a control token. InvalidArgument if the policy has no rule
+  // for this kind of input.
   absl::StatusOr<std::vector<TokenId>> Tokens(const ClassifierInput& input,
                                               const Policy& policy) const;
 
@@ -37,8 +38,8 @@ class ShieldPrompt {
   ShieldWording wording_;
 };
 
-// The token of `piece`, or FailedPrecondition that tells the `purpose` which
-// the vocabulary misses it for.
+// Returns the token of `piece`. FailedPrecondition, with the purpose of the
+// piece, if the vocabulary does not have it.
 absl::StatusOr<TokenId> RequireToken(const Tokenizer& tokenizer,
                                      std::string_view piece,
                                      std::string_view purpose);
