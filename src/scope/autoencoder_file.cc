@@ -21,13 +21,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Many times what is published: residual streams of up to 5,376 values, and a
+// Far above the published sizes: residual streams of up to 5,376 values and a
 // million features.
 constexpr size_t kMaxDim = size_t{1} << 16;
 constexpr size_t kMaxFeatures = size_t{1} << 22;
 
-// Weights deflate by some percent. What claims to be large, and deflates by
-// more than this, would only fill memory.
+// Weights shrink by a few percent when deflated. A large array with a higher
+// ratio than this would only fill memory.
 constexpr uint64_t kSmallArray = uint64_t{1} << 20;
 constexpr uint64_t kMaxDeflateRatio = 64;
 
@@ -38,12 +38,12 @@ std::string ShapeText(absl::Span<const size_t> shape) {
   return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
 }
 
-// Gives back what was read of one array of a file, now and then.
+// Releases the pages of one array of a file as they are read.
 class ReadPages {
  public:
   explicit ReadPages(const MappedFile& file) : file_(file) {}
 
-  // read: all that was, from the array's beginning on.
+  // read: all bytes read so far, from the start of the array.
   void Release(absl::Span<const uint8_t> read) {
     constexpr size_t kAtLeast = size_t{4} << 20;
     if (read.size() - released_ < kAtLeast) return;
@@ -97,7 +97,7 @@ class TensorReader : public ArrayReader {
   size_t read_bytes_ = 0;
 };
 
-// Gives the arrays of a file by name.
+// Opens the arrays of a file by name.
 class Arrays {
  public:
   virtual ~Arrays() = default;
@@ -178,7 +178,8 @@ class SafetensorsArrays : public Arrays {
   SafetensorsFile tensors_;
 };
 
-// The array `name`, or that named with a capital, as the first files have it.
+// Opens the array `name`, or, as in the first files, `name` with a capital
+// letter.
 absl::StatusOr<ArrayInFile> OpenEither(const Arrays& arrays,
                                        std::string_view path,
                                        std::string_view name) {
@@ -205,7 +206,7 @@ absl::Status OpenArrays(const Arrays& arrays, AutoencoderFile& out) {
   return absl::OkStatus();
 }
 
-// The shapes that follow from those of w_enc and w_dec.
+// Checks all shapes against those of w_enc and w_dec.
 absl::Status CheckShapes(const AutoencoderFile& file) {
   for (const ArrayInFile* matrix : {&file.w_enc, &file.w_dec}) {
     if (matrix->shape.size() != 2) {
@@ -240,7 +241,7 @@ absl::Status CheckShapes(const AutoencoderFile& file) {
   return check(*file.skip, {input_dim, output_dim});
 }
 
-// The file of the arrays.
+// Returns the path of the file with the arrays.
 absl::StatusOr<std::string> FindFile(const std::string& path) {
   std::error_code error;
   if (!fs::is_directory(path, error)) return path;

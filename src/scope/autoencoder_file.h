@@ -1,4 +1,4 @@
-// The files of sparse autoencoders, as Gemma Scope publishes them. They are not
+// The files of sparse autoencoders as Gemma Scope publishes them. Files are not
 // trusted.
 
 #ifndef GEMMA_SRC_SCOPE_AUTOENCODER_FILE_H_
@@ -18,13 +18,14 @@
 
 namespace gemma {
 
-// Gives an array's values in order. What of the file was read is given back to
-// the system.
+// Reads an array's values in order. Releases the pages of the file that were
+// read.
 class ArrayReader {
  public:
   virtual ~ArrayReader() = default;
   virtual absl::Status Read(absl::Span<float> values) = 0;
-  // After the last value: fails if they are not those that were written.
+  // Call this after the last value. Fails if the values differ from those that
+  // were written.
   virtual absl::Status Finish() = 0;
 };
 
@@ -35,10 +36,10 @@ struct ArrayInFile {
   std::unique_ptr<ArrayReader> values;
 };
 
-// An open file. Shapes fit each other, and no extent is zero.
+// An open file. Its shapes agree, and no dimension is zero.
 struct AutoencoderFile {
-  std::string path;                        // of the arrays
-  std::unique_ptr<const MappedFile> file;  // which the readers read
+  std::string path;                        // of the file with the arrays
+  std::unique_ptr<const MappedFile> file;  // read by the arrays
   std::optional<Json> config;              // config.json beside it, an object
   ArrayInFile w_enc;                       // [input_dim, num_features]
   ArrayInFile b_enc, threshold;            // [num_features]
@@ -51,8 +52,9 @@ struct AutoencoderFile {
   size_t output_dim() const { return w_dec.shape[1]; }
 };
 
-// Opens an .npz file, a .safetensors file (with the config.json beside it, if
-// there is one) or a folder that holds params.npz or params.safetensors.
+// Opens an .npz file, a .safetensors file or a folder with params.npz or
+// params.safetensors. Reads the config.json beside a .safetensors file, if
+// there is one. It must be an object.
 absl::StatusOr<AutoencoderFile> OpenAutoencoder(const std::string& path);
 
 }  // namespace gemma

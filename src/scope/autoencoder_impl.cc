@@ -10,7 +10,8 @@
 namespace gemma {
 namespace {
 
-// Of the norms of Gemma 2, whose transcoders' input is normalized.
+// The epsilon of Gemma 2's norms. The input of Gemma 2's transcoders is
+// normalized.
 constexpr float kNormEps = 1e-6f;
 
 SparseValue AsSparseValue(const Feature& feature) {
@@ -68,7 +69,7 @@ std::vector<float> SparseAutoencoder::Impl::EncodeSome(
   std::vector<float> values(rows.rows * features.size());
   std::vector<float> products(rows.rows * kPanelRows);
   for (size_t i = 0; i < features.size(); ++i) {
-    // The feature's panel.
+    // The panel that holds the feature.
     const size_t panel = features[i] / kPanelRows;
     const size_t first = panel * kPanelRows;
     const size_t size = std::min(kPanelRows, num_features - first);

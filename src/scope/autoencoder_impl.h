@@ -1,4 +1,4 @@
-// What is behind SparseAutoencoder's pointer.
+// The implementation of SparseAutoencoder.
 
 #ifndef GEMMA_SRC_SCOPE_AUTOENCODER_IMPL_H_
 #define GEMMA_SRC_SCOPE_AUTOENCODER_IMPL_H_
@@ -18,7 +18,7 @@
 
 namespace gemma {
 
-// A matrix whose rows are used one by one, and its memory.
+// A matrix whose rows are used one at a time, with its memory.
 struct RowMatrix {
   AlignedBuffer memory;
   WeightView view;  // F32, BF16 or Q8_0
@@ -26,17 +26,17 @@ struct RowMatrix {
 
 class SparseAutoencoder::Impl {
  public:
-  // As SparseAutoencoder::Encode, on these threads. x: whole rows.
+  // As SparseAutoencoder::Encode, on `workers`. x: whole rows.
   absl::StatusOr<std::vector<std::vector<Feature>>> Encode(
       absl::Span<const float> x, size_t top_k, Workers& workers) const;
 
-  // The values of some features, [rows of x, features.size()]: what Encode
-  // gives, 0 for those that are not active. Computes no others, on the calling
-  // thread. x: whole rows; features: below num_features.
+  // Returns the values of some features, [rows of x, features.size()]: the same
+  // as Encode, 0 for inactive features. Computes only their panels, on the
+  // calling thread. x: whole rows; features: below num_features.
   std::vector<float> EncodeSome(absl::Span<const float> x,
                                 absl::Span<const size_t> features) const;
 
-  // As SparseAutoencoder::Decode, of arguments that are checked.
+  // As SparseAutoencoder::Decode, with checked arguments.
   void Decode(absl::Span<const Feature> features, absl::Span<const float> x,
               absl::Span<float> out) const;
 
@@ -46,7 +46,7 @@ class SparseAutoencoder::Impl {
 
   size_t MemoryBytes() const;
 
-  // OK, or InvalidArgument if there is no such feature.
+  // Returns InvalidArgument if the feature does not exist.
   absl::Status CheckFeature(size_t feature) const;
 
   FeatureSite site;
@@ -54,18 +54,18 @@ class SparseAutoencoder::Impl {
   size_t output_dim = 0;
   size_t num_features = 0;
 
-  // Columns beyond input_dim and output_dim, up to whole blocks, are zeros.
+  // Columns beyond input_dim and output_dim, up to whole blocks, are zero.
   Matrix encoder;                   // [num_features, input_dim or more]
   std::vector<float> encoder_bias;  // [num_features]
   std::vector<float> threshold;     // [num_features], not negative
   RowMatrix decoder;                // [num_features, output_dim or more]
   std::vector<float> decoder_bias;  // [output_dim]
-  Matrix skip;              // [output_dim, as encoder]; no rows: there is none
-  std::vector<float> ones;  // [input_dim], where rows are normalized
+  Matrix skip;                      // [output_dim, as encoder]; no rows: unused
+  std::vector<float> ones;          // [input_dim] if rows are normalized
 
  private:
-  // Rows of x as the encoder multiplies them; `copy` holds them if they are
-  // others.
+  // Returns the rows of x as the encoder multiplies them. `copy` holds them if
+  // they differ from x.
   MatrixView<const float> Prepare(absl::Span<const float> x,
                                   std::vector<float>& copy) const;
 };

@@ -18,7 +18,7 @@
 namespace gemma {
 namespace {
 
-// What transformers calls the points, behind "model.layers.N.".
+// A module's name in transformers, after "model.layers.N.", and its point.
 struct Hook {
   std::string_view name;
   TapPoint point;
@@ -68,7 +68,7 @@ absl::StatusOr<Point> ReadHook(const Json& config, std::string_view key) {
       })));
 }
 
-// "layer_20", as nothing else is named.
+// Parses "layer_20". Returns nothing for other names.
 std::optional<size_t> LayerOf(std::string_view folder) {
   size_t layer = 0;
   if (!absl::ConsumePrefix(&folder, "layer_") ||
@@ -78,7 +78,7 @@ std::optional<size_t> LayerOf(std::string_view folder) {
   return layer;
 }
 
-// The sites of Gemma Scope 1, by the words that end the repositories' names.
+// Finds the site of Gemma Scope 1 by a word in the repository's name.
 std::optional<FeatureSite> SiteOfRepository(std::string_view name) {
   if (!absl::StrContains(name, "gemma-scope")) return std::nullopt;
   constexpr TapPoint kStream = TapPoint::kBlockOutput;

@@ -1,4 +1,4 @@
-// Where autoencoders are attached, as their files tell.
+// Finds the site of an autoencoder from its files.
 
 #ifndef GEMMA_SRC_SCOPE_FEATURE_SITE_H_
 #define GEMMA_SRC_SCOPE_FEATURE_SITE_H_
@@ -13,21 +13,20 @@
 
 namespace gemma {
 
-// What Gemma Scope 2 says in config.json: the modules of transformers whose
-// input or output is read and reconstructed.
+// Returns the site that Gemma Scope 2 gives in config.json: the modules of
+// transformers whose input or output the autoencoder reads and reconstructs.
 absl::StatusOr<FeatureSite> SiteOfConfig(const Json& config);
 
-// OK, or an error if config.json tells of another kind of autoencoder than
-// JumpReLU, one of several layers, or one of another shape than the arrays
-// have.
+// Returns an error if config.json describes an autoencoder other than JumpReLU,
+// one of several layers, or one with other shapes than the arrays.
 absl::Status CheckConfig(const Json& config, size_t num_features,
                          bool has_skip);
 
-// What the path of Gemma Scope 1 says: the repository, whose name ends with
-// the site, and the layer, as in
+// Returns the site that a path of Gemma Scope 1 gives: the repository, whose
+// name contains the site, and the layer, as in
 //   gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71/params.npz
-// A relative path is that of the working directory. FailedPrecondition if it
-// says nothing.
+// A relative path is relative to the working directory. FailedPrecondition if
+// the path gives no site.
 absl::StatusOr<FeatureSite> SiteOfPath(std::string_view path);
 
 }  // namespace gemma

@@ -20,7 +20,7 @@
 namespace gemma {
 namespace {
 
-// For messages.
+// The name of a point, for messages.
 std::string_view NameOf(TapPoint point) {
   switch (point) {
     case TapPoint::kEmbedding:
@@ -47,7 +47,7 @@ std::string_view NameOf(TapPoint point) {
   return "";
 }
 
-// The layers that a point is of, see TapSite: [first, last].
+// Returns the layers that have this point: [first, last]. See TapSite.
 std::pair<size_t, size_t> LayersOf(const ModelConfig& config, TapPoint point) {
   const size_t num_layers = config.num_layers();
   if (point == TapPoint::kEmbedding) return {0, 0};
@@ -55,7 +55,7 @@ std::pair<size_t, size_t> LayersOf(const ModelConfig& config, TapPoint point) {
   return {0, num_layers - 1};
 }
 
-// Columns of the activations there, of a layer that there is.
+// Returns the columns of the activations at a point of an existing layer.
 size_t ColumnsOf(const ModelConfig& config, TapPoint point, size_t layer) {
   if (point == TapPoint::kFfwHidden) return config.layers[layer].ffw_dim;
   if (point != TapPoint::kMixHidden) return config.model_dim;
@@ -64,7 +64,7 @@ size_t ColumnsOf(const ModelConfig& config, TapPoint point, size_t layer) {
              : config.layers[layer].q_dim();
 }
 
-// Whether there is such a place, and it has so many columns.
+// Checks that the point exists and has `columns` columns.
 absl::Status CheckPoint(const ModelConfig& config, TapPoint point, size_t layer,
                         size_t columns, std::string_view does) {
   const auto [first, last] = LayersOf(config, point);
@@ -105,7 +105,7 @@ absl::Status Check(const Model& model, const FeatureChange& change) {
         "strength is %g, wanted a finite number", change.strength));
   }
   const FeatureSite& site = change.autoencoder->site();
-  // TapPoint lists the points in the order in which they are computed.
+  // TapPoint lists the points in the order of their computation.
   if (change.ablate && site.output < site.input) {
     return absl::InvalidArgumentError(
         absl::StrFormat("cannot ablate in %s what is read from %s, later",
@@ -114,7 +114,7 @@ absl::Status Check(const Model& model, const FeatureChange& change) {
   return absl::OkStatus();
 }
 
-// Checks what `kind` names, and says which of them is wrong.
+// Checks all readers or changes. An error names the kind and the index.
 template <class T>
 absl::Status CheckAll(const Model& model, const std::vector<T>& all,
                       std::string_view kind) {
@@ -127,13 +127,13 @@ absl::Status CheckAll(const Model& model, const std::vector<T>& all,
   return absl::OkStatus();
 }
 
-// The order in which the strongest are told.
+// Orders features from the strongest to the weakest.
 bool IsStronger(const Feature& a, const Feature& b) {
   return a.value != b.value ? a.value > b.value : a.index < b.index;
 }
 
-// Reads and changes a session's features. What it keeps, it keeps from one
-// point of a pass to another.
+// Reads and changes a session's features. It keeps state only between the
+// points of one pass.
 class FeatureTapper {
  public:
   FeatureTapper(const Model& model, FeatureTapOptions options)
@@ -186,7 +186,7 @@ class FeatureTapper {
     SparseAutoencoder autoencoder;
     FeatureChange what;
     std::vector<float> direction;  // [output_dim]
-    std::vector<float> values;     // what to take away of each row of the pass
+    std::vector<float> values;     // by row: what ablation takes away
   };
 
   static bool IsAt(const SparseAutoencoder& autoencoder,
@@ -207,7 +207,7 @@ class FeatureTapper {
     }
   }
 
-  // Of the features that the reader names, those that are active.
+  // Returns the active ones among the features that the reader names.
   static std::vector<std::vector<Feature>> EncodeSome(
       const Reader& reader, absl::Span<const float> x) {
     const std::vector<float> values =

@@ -78,7 +78,7 @@ absl::StatusOr<std::unique_ptr<SparseAutoencoder::Impl>> LoadAutoencoder(
   impl->output_dim = file.output_dim();
   if (impl->site.normalize) impl->ones.assign(impl->input_dim, 1.0f);
 
-  // What is small first: it may be wrong, too.
+  // Check the small arrays first: they are cheap and may be wrong too.
   GEMMA_ASSIGN_OR_RETURN(impl->encoder_bias, ReadVector(file.b_enc));
   GEMMA_ASSIGN_OR_RETURN(impl->decoder_bias, ReadVector(file.b_dec));
   GEMMA_ASSIGN_OR_RETURN(impl->threshold, ReadVector(file.threshold));

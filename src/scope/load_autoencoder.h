@@ -1,4 +1,4 @@
-// Loads sparse autoencoders: files to weights in memory.
+// Loads sparse autoencoders from files into memory.
 
 #ifndef GEMMA_SRC_SCOPE_LOAD_AUTOENCODER_H_
 #define GEMMA_SRC_SCOPE_LOAD_AUTOENCODER_H_

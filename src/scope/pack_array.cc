@@ -17,10 +17,10 @@
 namespace gemma {
 namespace {
 
-// Rows of a file's array that are in memory at once: as many columns of the
-// transpose as the largest block has.
+// The rows of an array that are in memory at once. They become columns of the
+// transpose: as many as the largest block has.
 constexpr size_t kChunkCols = 32;
-// Panels and rows that one thread packs at a time.
+// The panels and rows that one thread packs at a time.
 constexpr size_t kTaskPanels = 16;
 constexpr size_t kTaskRows = 8;
 constexpr size_t kChunkRows = 128;
@@ -44,8 +44,8 @@ absl::Status CheckFinite(const FirstFound& bad, const ArrayInFile& array,
                    " holds a value that is not finite"));
 }
 
-// Packs columns [col, col + cols) of one panel of `out`, which are the first
-// columns of chunk [kChunkCols, out.rows]. Returns the first bad row, if any.
+// Packs columns [col, col + cols) of one panel of `out`. They are the first
+// rows of chunk [kChunkCols, out.rows]. Returns the first bad row, if any.
 std::optional<size_t> PackPanelPart(absl::Span<const float> chunk, size_t cols,
                                     Format format, const PackedView& out,
                                     size_t panel, size_t col, uint8_t* data) {
@@ -59,7 +59,7 @@ std::optional<size_t> PackPanelPart(absl::Span<const float> chunk, size_t cols,
   }
   const WeightView view = {Format::kF32, rows, width,
                            reinterpret_cast<const uint8_t*>(tile)};
-  // Blocks of a panel follow each other.
+  // The blocks of a panel follow each other.
   uint8_t* to = data + panel * PanelBytes(out.layout, out.cols) +
                 PanelBytes(out.layout, col);
   const auto bad = QuantizePanels(view, format, out.layout, {}, 0, 1, to);

@@ -1,4 +1,4 @@
-// Matrices of a file, packed for the ops as they are read.
+// Packs the matrices of a file for the ops while it reads them.
 
 #ifndef GEMMA_SRC_SCOPE_PACK_ARRAY_H_
 #define GEMMA_SRC_SCOPE_PACK_ARRAY_H_
@@ -12,13 +12,13 @@
 
 namespace gemma {
 
-// The transpose of an array [cols, rows] in panels, rounded to a format of F32,
-// BF16 and Q8_0, its columns filled up with zeros to whole blocks. An error
-// names the row that holds a value that is not finite.
+// Returns the transpose of an array [cols, rows] in panels, rounded to
+// `format`: F32, BF16 or Q8_0. Zeros pad its columns to whole blocks. An error
+// names a row that holds a value that is not finite.
 absl::StatusOr<Matrix> PackTransposed(ArrayInFile& array, Format format,
                                       Workers& workers);
 
-// An array [rows, cols] by rows, as above.
+// The same for an array [rows, cols], stored by rows.
 absl::StatusOr<RowMatrix> PackRows(ArrayInFile& array, Format format,
                                    Workers& workers);
 
