@@ -1,4 +1,4 @@
-// Which tokens may come next, against trying each.
+// Compares the allowed tokens with the result of trying each token.
 
 #include "src/grammar/allowed_tokens.h"
 
@@ -21,7 +21,7 @@ using ::testing::HasSubstr;
 
 constexpr TokenId kStop = 1;
 
-// Two control tokens, the bytes, and pieces of the kind that texts have.
+// Two control tokens, all bytes, and pieces like those of texts.
 std::vector<Vocabulary::Piece> Pieces() {
   std::vector<Vocabulary::Piece> pieces = {{"<bos>", 0, PieceType::kControl},
                                            {"<eos>", 0, PieceType::kControl}};
@@ -41,12 +41,12 @@ std::vector<Vocabulary::Piece> Pieces() {
   return pieces;
 }
 
-// The bytes that the stream decoder would give.
+// Takes the bytes that the stream decoder makes text of.
 class AllowedTokensTest : public ::testing::Test {
  protected:
   AllowedTokensTest() : trie_(Pieces()) {}
 
-  // Follows `text` in random tokens, and checks at each what may come.
+  // Follows `text` in random tokens and checks the allowed tokens at each step.
   void Follow(const Grammar& grammar, const std::string& text) {
     const std::vector<TokenId> stops = {kStop};
     AllowedTokens allowed(grammar.impl().bytes, trie_, stops);
@@ -94,7 +94,7 @@ class AllowedTokensTest : public ::testing::Test {
     EXPECT_EQ(allowed.must_end(), expected == std::vector<TokenId>{kStop});
   }
 
-  // Whether a text of the grammar begins so.
+  // Whether `text` begins a text of the grammar.
   static bool Begins(const Grammar& grammar, const std::string& text) {
     Automaton automaton(grammar.impl().bytes);
     Automaton::StateId state = automaton.start();
@@ -141,7 +141,7 @@ TEST_F(AllowedTokensTest, ManyAreNotListed) {
             10u + 3 + 1);  // digits, "1", "10", "00", stop
 }
 
-// Each repetition is a state of its own.
+// Each repetition makes a new state.
 TEST_F(AllowedTokensTest, LongAnswersTakeBoundedMemory) {
   const auto grammar = Grammar::FromRegex("[a-z]{10,1000000}");
   const std::vector<TokenId> stops = {kStop};
@@ -172,7 +172,7 @@ TEST_F(AllowedTokensTest, SaysThatItCannotFollow) {
   EXPECT_THAT(ErrorOf(allowed.status()), HasSubstr("more than 16384 ways"));
 }
 
-// A stop token is listed in every state that may be the last.
+// Every state in which an answer may end lists the stop token.
 TEST_F(AllowedTokensTest, ListsTakeBoundedMemory) {
   const auto grammar = Grammar::FromRegex("a{0,1000}");
   std::vector<TokenId> stops;
@@ -181,7 +181,7 @@ TEST_F(AllowedTokensTest, ListsTakeBoundedMemory) {
   for (size_t i = 0; i < 100; ++i) {
     const std::vector<TokenId>* few = allowed.Few();
     ASSERT_NE(few, nullptr);
-    EXPECT_EQ(few->size(), 100000u + 2);  // and "a", twice
+    EXPECT_EQ(few->size(), 100000u + 2);  // with "a" twice
     EXPECT_EQ(allowed.Few(), few);
     EXPECT_LT(allowed.list_bytes(), size_t{1} << 23);
     allowed.Accept(2 + 'a');

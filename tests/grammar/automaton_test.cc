@@ -1,4 +1,4 @@
-// What following a grammar may cost.
+// The cost of following a grammar.
 
 #include "src/grammar/automaton.h"
 
@@ -19,11 +19,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Small, so that tests are short.
+// Small limits keep the tests short.
 constexpr Automaton::Limits kLimits = {
     .ways = 1000, .steps = 1000000, .bytes = 4000000};
 
-// Steps without a Trim, until a limit ends them: then every state is dead.
+// Steps without Trim until a limit is exceeded. Every later state is dead.
 std::string ErrorOfSteps(const std::string& expression, std::string_view text) {
   const auto grammar = Grammar::FromRegex(expression);
   EXPECT_EQ(ErrorOf(grammar), "OK");
@@ -38,7 +38,7 @@ std::string ErrorOfSteps(const std::string& expression, std::string_view text) {
   EXPECT_LT(bytes, kLimits.bytes + kLimits.bytes / 8);
   const size_t steps = automaton.steps();
   EXPECT_LT(steps, kLimits.steps + kLimits.steps / 8);
-  // What follows costs nothing.
+  // Later steps cost nothing.
   for (int byte = 0; byte < 256; ++byte) {
     automaton.Step(automaton.start(), static_cast<uint8_t>(byte));
   }
@@ -47,7 +47,7 @@ std::string ErrorOfSteps(const std::string& expression, std::string_view text) {
   return ErrorOf(automaton.status());
 }
 
-// Parts, any of which may be left out.
+// `count` optional letters.
 std::string Optional(size_t count) {
   std::string expression;
   for (size_t i = 0; i < count; ++i) {
@@ -56,7 +56,7 @@ std::string Optional(size_t count) {
   return expression;
 }
 
-// The state after the text, by way of Trim at each byte.
+// The state after the text, with a Trim after each byte.
 Automaton::StateId Follow(std::string_view text, Automaton& automaton) {
   Automaton::StateId state = automaton.start();
   for (const char c : text) {
@@ -101,7 +101,7 @@ TEST(Automaton, TrimKeepsWhatMayCome) {
   EXPECT_TRUE(automaton.must_end(state));
 }
 
-// What is unfinished is shared by all ways to read it.
+// All ways to read a text share its unfinished part.
 TEST(Automaton, DeepTextsFit) {
   const Grammar grammar = Grammar::AnyJson();
   Automaton automaton(grammar.impl().bytes, kLimits);

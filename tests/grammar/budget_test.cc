@@ -1,5 +1,5 @@
-// What compiling a grammar may cost: ordinary ones are far from the limits, and
-// hostile ones end at them.
+// The cost of compiling a grammar: ordinary grammars stay far below the limits,
+// and hostile ones stop at them.
 
 #include "src/grammar/budget.h"
 
@@ -28,7 +28,7 @@ using Json = nlohmann::ordered_json;
 constexpr Budget::Limits kLimits;
 
 struct Cost {
-  std::string error;  // or "OK"
+  std::string error;  // the message, or "OK"
   size_t steps;
   size_t bytes;
 };
@@ -78,7 +78,7 @@ std::string Name(std::string_view prefix, size_t i) {
 
 Json Ref(const std::string& name) { return {{"$ref", "#/$defs/" + name}}; }
 
-// A value of a kind that forms have.
+// A typical value of a form's field.
 Json Field(size_t i) {
   switch (i % 7) {
     case 0:
@@ -109,8 +109,8 @@ TEST(GrammarBudget, ManyPropertiesFit) {
   ExpectOrdinary(CostOfSchema(schema));
 }
 
-// Definitions that refer to each other, may be null, inherit from a common one,
-// and are told apart by a constant.
+// Definitions that refer to each other, may be null, extend a common one, and
+// differ by a constant.
 TEST(GrammarBudget, LinkedDefinitionsFit) {
   Json schema = {{"type", "object"}};
   Json& defs = schema["$defs"];
@@ -174,7 +174,7 @@ TEST(GrammarBudget, CopiedAlternativesAreRefused) {
   ExpectRefused(CostOfSchema(schema), "'#/$defs/big/anyOf/", kSteps);
 }
 
-// Every part of a branch is compared with every part of all others.
+// Every part of a branch is compared with every part of all other branches.
 TEST(GrammarBudget, ComparedBranchesAreRefused) {
   Json schema;
   for (size_t i = 0; i < 255; ++i) {
@@ -213,7 +213,7 @@ TEST(GrammarBudget, ComparedValuesAreRefused) {
   ExpectRefused(CostOfSchema(schema), "'#/$defs/values/enum'", kSteps);
 }
 
-// Looking for one among many takes time, too.
+// A search among many members takes time too.
 TEST(GrammarBudget, WidePlacesAreRefused) {
   Json wide = {{"type", "object"}};
   for (size_t i = 0; i < 30000; ++i) wide[Name("x-", i)] = 0;
@@ -240,7 +240,7 @@ TEST(GrammarBudget, WideTuplesAreRefused) {
   ExpectRefused(CostOfSchema(schema), "'#/allOf/0", kBytes);
 }
 
-// Each place below the name would repeat it in its pointer.
+// The pointers of all places below the long name contain it.
 TEST(GrammarBudget, LongNamesAreNotRepeated) {
   Json inner;
   for (size_t i = 0; i < 5000; ++i) {
@@ -288,7 +288,7 @@ TEST(GrammarBudget, NestedCountsStayWithin) {
   ExpectWithin(CostOfRegex(nested));
 }
 
-// Each character of a class was sorted among those before it.
+// Sorting a class must not take quadratic time.
 TEST(GrammarBudget, LargeClassesStayWithin) {
   std::string characters = "[";
   for (uint32_t c = 0x4E00; c < 0x4E00 + 2 * 10000; c += 2) {
@@ -301,7 +301,8 @@ TEST(GrammarBudget, LargeClassesStayWithin) {
   ExpectWithin(CostOfRegex(characters + "\\P"));
 }
 
-// Whatever the limit, a compile ends with an error that names it, or is done.
+// With any limit, a compile either finishes or fails with an error that names
+// the limit.
 TEST(GrammarBudget, EveryLimitIsKept) {
   const Json schema = {
       {"type", "object"},

@@ -1,4 +1,4 @@
-// Regular expressions and choices, against Python's, and hostile ones.
+// Regular expressions and choices, compared with Python's, and hostile ones.
 
 #include "gemma/grammar.h"
 
@@ -28,7 +28,7 @@ std::string RegexError(std::string_view expression) {
   return ErrorOf(Grammar::FromRegex(expression));
 }
 
-// Expressions that Python reads in the same way.
+// Expressions that mean the same in Python.
 TEST(Regex, MatchesAsPythonDoes) {
   const std::vector<std::string> expressions = {"a",
                                                 "abc|abd|x",
@@ -173,7 +173,7 @@ TEST(Regex, HostileOnesTakeBoundedTime) {
   EXPECT_THAT(RegexError(std::string(100000, 'a')), HasSubstr("65536"));
   EXPECT_THAT(RegexError(std::string(50000, '(')), HasSubstr("deeper"));
   EXPECT_EQ(RegexError(std::string(100, '(') + std::string(100, ')')), "OK");
-  // Many ways to read the same text.
+  // The same text can be read in many ways.
   EXPECT_TRUE(Matches("(a|a)*b", std::string(5000, 'a') + "b"));
   EXPECT_TRUE(Matches("(a*)*b", std::string(5000, 'a') + "b"));
   EXPECT_TRUE(Matches("((a|aa)+)+b", std::string(5000, 'a') + "b"));
@@ -181,7 +181,7 @@ TEST(Regex, HostileOnesTakeBoundedTime) {
   EXPECT_TRUE(Matches("(.*.*.*.*x)*y", std::string(2000, 'x') + "y"));
   EXPECT_FALSE(Matches("(x?){500}x{500}", std::string(499, 'x')));
   EXPECT_TRUE(Matches("(x?){500}x{500}", std::string(700, 'x')));
-  // More than can be followed.
+  // More ways than the limit.
   EXPECT_THAT(ErrorOf(Grammar::FromRegex("((ab?){1,900}c?){1,900}")
                           ->Matches(std::string(3000, 'a'))),
               HasSubstr("more than 16384 ways"));
@@ -244,7 +244,7 @@ TEST(Choices, RefuseWhatTheyCannotBe) {
               HasSubstr("choice 1 is not UTF-8"));
   EXPECT_THAT(ErrorOf(Grammar::FromChoices({std::string(2000000, 'a')})),
               HasSubstr("1048576"));
-  // Each begins with the one before.
+  // Each text begins with the previous one.
   std::vector<std::string> nested;
   for (size_t size = 1; size < 1400; ++size) nested.emplace_back(size, 'a');
   const auto grammar = Grammar::FromChoices(nested);

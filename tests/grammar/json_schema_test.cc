@@ -1,5 +1,5 @@
-// JSON schemas: what is written is valid, by another validator; what is not
-// enforced is refused.
+// JSON schemas: an independent validator accepts every text that a grammar
+// writes. Keywords that cannot be enforced are refused.
 
 #include <cstddef>
 #include <string>
@@ -53,12 +53,13 @@ TEST(JsonSchema, AcceptsAndRejectsAsTheValidatorDoes) {
   validation.Run();
 }
 
-// The texts of all cases, for each schema.
+// Matches the texts of all cases against every schema.
 TEST(JsonSchema, AgreesOnTheTextsOfOtherSchemas) {
   std::vector<std::string> texts;
   for (const Json& c : SchemaCases()) {
     for (const std::string text : c["accepted"]) {
-      // 1.0 is an integer to the validator, and not written as one.
+      // The validator takes 1.0 for an integer, but a grammar never writes
+      // integers so.
       if (text.find_first_of(".E") == std::string::npos &&
           text.find("e+") == std::string::npos && text != "-0") {
         texts.push_back(text);
@@ -98,7 +99,7 @@ TEST(JsonSchema, RandomTextsAreValid) {
   validation.Run();
 }
 
-// Numbers near their limits, of many lengths.
+// Numbers of many lengths, near their limits.
 TEST(JsonSchema, RangesAreExact) {
   std::mt19937_64 random(2);
   const auto number = [&](int digits, int point) {
@@ -219,7 +220,7 @@ TEST(JsonSchema, RefusesWhatNoTextIsValidFor) {
 }
 
 TEST(JsonSchema, LargeOnesTakeBoundedTime) {
-  // A chain of references, which doubles at each step.
+  // A chain of references that doubles at each step.
   Json doubling = {{"$ref", "#/$defs/d0"}};
   for (int i = 0; i < 40; ++i) {
     const std::string next = "#/$defs/d" + std::to_string(i + 1);
@@ -228,7 +229,7 @@ TEST(JsonSchema, LargeOnesTakeBoundedTime) {
   }
   doubling["$defs"]["d40"] = {{"type", "null"}};
   EXPECT_TRUE(Matches(FromSchema(doubling), "null"));
-  // As many alternatives.
+  // The same number of alternatives.
   for (int i = 0; i < 40; ++i) {
     Json& d = doubling["$defs"]["d" + std::to_string(i)];
     d = {{"anyOf", d["allOf"]}};
@@ -250,7 +251,7 @@ TEST(JsonSchema, LargeOnesTakeBoundedTime) {
   EXPECT_TRUE(Matches(grammar, R"({"name0":null,"name999":null})"));
   EXPECT_FALSE(Matches(grammar, R"({"name999":null,"name0":null})"));
 
-  // Names of which others are told apart.
+  // Other names must differ from these.
   Json open = {{"additionalProperties", true}};
   open["properties"][std::string(4000, 'x')] = true;
   const std::string last(3999, 'x');
@@ -265,7 +266,7 @@ TEST(JsonSchema, LargeOnesTakeBoundedTime) {
   EXPECT_FALSE(Matches(counted, "\"" + std::string(100003, 'x') + "\""));
 }
 
-// Whatever is cut or changed, it is an error or a grammar.
+// Any truncated or changed text gives an error or a grammar.
 TEST(JsonSchema, HostileTextsAreErrors) {
   const std::string schema =
       R"({"type":"object","properties":{"a":{"type":"integer","minimum":-5,)"
