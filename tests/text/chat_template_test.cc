@@ -15,8 +15,8 @@ using Tokens = std::vector<TokenId>;
 
 class ChatTemplateTest : public testing::Test {
  protected:
-  // The tokens of a text in which control tokens stand by name: how the
-  // published templates are applied.
+  // Encodes a text with control tokens written by name, as the published
+  // templates are applied.
   Tokens Parse(std::string_view text) const {
     return *tokenizer_.Encode(text, ControlTokens::kParse);
   }
@@ -93,8 +93,8 @@ TEST_F(ChatTemplateTest, TrimsWhatPythonTrims) {
     EXPECT_EQ(*template_.UserTurn(text), expected) << text;
     EXPECT_EQ(*template_.UserTurn(blank), *template_.UserTurn(""));
   }
-  // No blanks: zero-width space, word joiner, U+FEFF, U+180E, halves of a
-  // blank.
+  // These are not whitespace: zero-width space, word joiner, U+FEFF, U+180E,
+  // parts of a blank.
   for (std::string_view other : {"\u200B", "\u2060", "\uFEFF", "\u180E",
                                  "\u2581", "\xC2", "\x85", "\x80\x80"}) {
     EXPECT_NE(*template_.UserTurn(other), *template_.UserTurn("")) << other;

@@ -27,7 +27,7 @@ using Tokens = std::vector<TokenId>;
 constexpr std::string_view kMarkers[] = {
     "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_separator|>"};
 
-// The toy vocabulary, from each kind of file.
+// The toy vocabulary, read from each kind of file.
 std::vector<Vocabulary> Vocabularies() {
   const VocabularyForms forms = ToyVocabulary();
   std::vector<Vocabulary> out;
@@ -46,7 +46,7 @@ std::vector<Vocabulary> Vocabularies() {
 
 class FillInMiddleTest : public testing::Test {
  protected:
-  // The tokens of a text in which control tokens stand by name.
+  // Encodes a text with control tokens written by name.
   Tokens Parse(std::string_view text) const {
     return *tokenizer_.Encode(text, ControlTokens::kParse);
   }
@@ -77,7 +77,7 @@ TEST_F(FillInMiddleTest, StopsAreTheFourMarkers) {
                           Id(kMarkers[3])));
 }
 
-// sentencepiece has control tokens in no text.
+// sentencepiece never makes control tokens of a text.
 TEST_F(FillInMiddleTest, AnyTextIsEncodedAsSentencepieceDoes) {
   sentencepiece::SentencePieceProcessor reference;
   Vocabulary vocabulary = Vocabularies()[0];
@@ -113,7 +113,7 @@ TEST_F(FillInMiddleTest, NothingIsTrimmedOrAdded) {
   }
 }
 
-// Vocabularies of other kinds put a blank in front of every text.
+// Some vocabularies put a blank before every text.
 TEST_F(FillInMiddleTest, NoBlankIsPutInFront) {
   Vocabulary vocabulary = Vocabularies()[0];
   vocabulary.add_space_prefix = true;
@@ -137,7 +137,7 @@ TEST_F(FillInMiddleTest, TextCannotBecomeAMarker) {
   EXPECT_THAT(controls, ElementsAre(Id("<bos>"), Id("<|file_separator|>"),
                                     Id("<|fim_prefix|>"), Id("<|fim_suffix|>"),
                                     Id("<|fim_middle|>")));
-  // All of it is there.
+  // The prompt contains the whole text.
   EXPECT_EQ(tokenizer_.Decode(tokens),
             absl::StrCat(attack, "\n", attack, attack, "\n", attack, attack));
 }
@@ -163,7 +163,7 @@ TEST(FillInMiddle, EveryKindOfFileHasTheMarkers) {
   }
 }
 
-// As converters write them: control, or user-defined.
+// Converters write the markers as control or as user-defined pieces.
 TEST(FillInMiddle, GgufTypesOfTheMarkers) {
   VocabularyForms forms = ToyVocabulary();
   for (const auto& [type, works] :

@@ -1,4 +1,4 @@
-// The vocabulary of the real Gemma 3 270M, in all three forms.
+// The vocabulary of the real Gemma 3 270M, in all three containers.
 
 #include <sentencepiece_processor.h>
 
@@ -114,8 +114,8 @@ TEST_F(RealModelTokenizer, SourcesAgreeOnTheVocabulary) {
     ASSERT_EQ(real_->hf.pieces[i].text, piece.text) << i;
     ASSERT_EQ(real_->hf.pieces[i].type, piece.type) << i << " " << piece.text;
   }
-  // 5 + [multimodal] + 6242 unused + 2 turn markers + 2 image markers; of these
-  // one is the unknown token.
+  // 5 + [multimodal] + 6242 unused + 2 turn markers + 2 image markers, minus
+  // the unknown token.
   EXPECT_EQ(counts[static_cast<int>(PieceType::kControl)], 6251u);
   EXPECT_EQ(counts[static_cast<int>(PieceType::kUnknown)], 1u);
   EXPECT_EQ(counts[static_cast<int>(PieceType::kByte)], 256u);
@@ -129,7 +129,7 @@ TEST_F(RealModelTokenizer, SourcesAgreeOnTheVocabulary) {
   EXPECT_EQ(real_->gguf_tokenizer.Piece(138), "\u2581\u2581");
 }
 
-// Found with the Python package of sentencepiece; see models.md, section 5.2.
+// Expected tokens are from the Python package of sentencepiece.
 TEST_F(RealModelTokenizer, KnownTexts) {
   ExpectTokens("Hello world", {9259, 1902});
   ExpectTokens(" Hello", {26352});
@@ -162,7 +162,7 @@ TEST_F(RealModelTokenizer, Chats) {
                     4368, 107}));
 }
 
-// Texts in many languages with what the Python package of sentencepiece gives.
+// Texts in many languages, with the tokens of sentencepiece's Python package.
 TEST_F(RealModelTokenizer, EqualsTheCorpus) {
   std::ifstream file(std::string(GEMMA_TESTDATA_DIR) +
                      "/real270m/tokenizer_corpus.jsonl");
@@ -174,7 +174,7 @@ TEST_F(RealModelTokenizer, EqualsTheCorpus) {
     const auto expected = entry["ids"].get<Tokens>();
     num_tokens += expected.size();
     ExpectTokens(text, expected);
-    std::string blanks = text;  // U+2581 comes back as a blank
+    std::string blanks = text;  // U+2581 decodes to a blank
     for (size_t i; (i = blanks.find("\u2581")) != std::string::npos;) {
       blanks.replace(i, 3, " ");
     }
@@ -202,7 +202,7 @@ TEST_F(RealModelTokenizer, SourcesAgreeOnFuzzedText) {
       ASSERT_FALSE(real_->gguf_tokenizer.IsControl(token)) << seed;
     }
 
-    // Without names of control tokens, the file itself in sentencepiece.
+    // Texts without names of control tokens are compared with sentencepiece.
     const Tokens parsed =
         *real_->gguf_tokenizer.Encode(text, ControlTokens::kParse);
     if (std::any_of(parsed.begin(), parsed.end(), [](TokenId token) {

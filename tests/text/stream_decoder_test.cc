@@ -71,8 +71,8 @@ TEST_F(StreamDecoderTest, OtherTokensEndACharacter) {
   EXPECT_EQ(decoder.Append(-5), "\uFFFD");
 }
 
-// sentencepiece's own decoder is the reference: each call must give whole
-// characters, and all of them together what it gives.
+// sentencepiece's decoder is the reference. Each call must return whole
+// characters, and together they must equal the reference's text.
 TEST_F(StreamDecoderTest, EqualsSentencepieceOnRandomTokens) {
   sentencepiece::SentencePieceProcessor processor;
   ASSERT_TRUE(processor
@@ -87,7 +87,7 @@ TEST_F(StreamDecoderTest, EqualsSentencepieceOnRandomTokens) {
       const uint32_t kind = random() % 4;
       TokenId token = static_cast<TokenId>(random() % tokenizer_.vocab_size());
       if (kind == 1) token = Byte(0x80 + static_cast<int>(random() % 0x80));
-      if (kind == 2) {  // bytes around the borders of UTF-8
+      if (kind == 2) {  // bytes near the limits of UTF-8
         constexpr int kBytes[] = {0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0,
                                   0xBF, 0xC1, 0xC2, 0xDF, 0xE0, 0xE2,
                                   0xED, 0xEF, 0xF0, 0xF3, 0xF4, 0xF5};

@@ -13,8 +13,8 @@ namespace {
 
 using Piece = Vocabulary::Piece;
 
-// Walks all nodes and returns the tokens in the order of the walk, checking
-// that the bytes on the way to each are its own.
+// Returns the tokens in the order of a walk. Checks that the bytes on the path
+// to each token are the token's bytes.
 std::vector<TokenId> Walk(const TokenTrie& trie) {
   std::vector<TokenId> tokens;
   std::string path;
@@ -63,7 +63,7 @@ TEST(TokenTrie, WalksAllTokensInTheOrderOfTheirBytes) {
   std::vector<Piece> pieces;
   for (size_t i = 0; i < 3000; ++i) {
     std::string text;
-    // Some are longer than what the order is first told by.
+    // Some texts are longer than the sort key.
     for (size_t n = 1 + random() % 14; n > 0; --n) {
       text.push_back("abz\x7f"[random() % 4]);
     }

@@ -31,7 +31,7 @@ absl::Span<const uint8_t> AsBytes(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
-// Only what every vocabulary has.
+// The pieces that every vocabulary has.
 Vocabulary ByteVocabulary() {
   Vocabulary vocabulary;
   vocabulary.pieces = {{"<unk>", 0.0f, PieceType::kUnknown},
@@ -47,7 +47,7 @@ Vocabulary ByteVocabulary() {
   return vocabulary;
 }
 
-// One tokenizer of each source.
+// One tokenizer from each container.
 class TokenizerTest : public testing::Test {
  protected:
   static Tokenizer Make(absl::StatusOr<Vocabulary> vocabulary) {
@@ -108,8 +108,8 @@ TEST_F(TokenizerTest, SourcesAgreeOnFuzzedText) {
   }
 }
 
-// The file itself in sentencepiece, which also matches what we hold back: texts
-// with names of control tokens are left out.
+// sentencepiece reads the same file. It also matches names of control tokens in
+// a text, so texts with such names are left out.
 TEST_F(TokenizerTest, EqualsSentencepieceOnTheFile) {
   sentencepiece::SentencePieceProcessor processor;
   ASSERT_TRUE(processor.LoadFromSerializedProto(forms_.model_proto).ok());
@@ -133,8 +133,8 @@ TEST_F(TokenizerTest, EqualsSentencepieceOnTheFile) {
 }
 
 // Pieces of two letters and a blank in all lengths, types and orders, with many
-// equal scores: what merges first, what is taken apart again, what a
-// user-defined piece hides.
+// equal scores. Tests the order of merges, the splitting of unused pieces and
+// pieces inside user-defined ones.
 TEST(RandomVocabularies, EncodeAsInSentencepiece) {
   constexpr std::string_view kLetters[] = {"a", "b", "\u2581", "\u00E9"};
   for (uint64_t seed = 0; seed < 200; ++seed) {
@@ -182,7 +182,7 @@ TEST_F(TokenizerTest, Encodes) {
               ElementsAre(Id("\u2581the"), Id("\u2581user")));
   EXPECT_THAT(*gguf_.Encode("\n\n\n<h1>"),
               ElementsAre(Id("\n\n\n"), Id("<h1>")));
-  // Runs are taken from the left, the longest first.
+  // Runs are matched from the left, the longest first.
   EXPECT_THAT(*gguf_.Encode("\n\n\n\n\n\n\n\n"),
               ElementsAre(Id("\n\n\n\n\n\n"), Id("\n\n")));
   EXPECT_THAT(*gguf_.Encode("1  2"),
@@ -233,7 +233,7 @@ TEST_F(TokenizerTest, TheLeftmostLongestControlTokenWins) {
               ElementsAre(end + 2, end + 2, Id("b"), Id("|"), Id(">")));
 }
 
-// No text, whatever it holds, opens or closes a turn.
+// No text opens or closes a turn.
 TEST_F(TokenizerTest, TextNeverBecomesAControlToken) {
   std::vector<std::string> texts;
   std::vector<std::string_view> names;
@@ -251,7 +251,7 @@ TEST_F(TokenizerTest, TextNeverBecomesAControlToken) {
           "\xE2\x96" + text}) {
       texts.push_back(variant);
     }
-    for (size_t i = 0; i <= text.size(); ++i) {  // one name inside another
+    for (size_t i = 0; i <= text.size(); ++i) {  // names nested in each other
       texts.push_back(text.substr(0, i) + text + text.substr(i));
     }
   }
@@ -290,8 +290,8 @@ TEST_F(TokenizerTest, Decodes) {
             "user");
   EXPECT_EQ(gguf_.Decode({Id("<0xC3>"), Id("<0xA9>")}), "\u00E9");
   EXPECT_EQ(gguf_.Decode({Id("<0x00>")}), std::string_view("\0", 1));
-  // Each byte that is in no character becomes U+FFFD; so do the bytes of a
-  // character that something comes between.
+  // Each byte outside a valid character becomes U+FFFD. So do the bytes of a
+  // character if another token comes between them.
   EXPECT_EQ(gguf_.Decode({Id("<0xC3>")}), "\uFFFD");
   EXPECT_EQ(gguf_.Decode({Id("<0xE2>"), Id("<0x96>")}), "\uFFFD\uFFFD");
   EXPECT_EQ(gguf_.Decode({Id("<0xC3>"), gguf_.eos(), Id("<0xA9>")}),
@@ -303,7 +303,7 @@ TEST_F(TokenizerTest, Decodes) {
 TEST_F(TokenizerTest, TextComesBack) {
   for (uint64_t seed = 0; seed < 2000; ++seed) {
     const std::string text = FuzzedText(seed, 24);
-    std::string expected;  // through U+FFFD, and U+2581 is a blank
+    std::string expected;  // after U+FFFD, U+2581 to blank
     ASSERT_TRUE(gguf_.Encode(text).ok());
     expected = gguf_.Decode(*gguf_.Encode(text));
     EXPECT_EQ(gguf_.Decode(*gguf_.Encode(expected)), expected) << seed;
@@ -329,7 +329,7 @@ TEST_F(TokenizerTest, FindsPieces) {
   EXPECT_FALSE(gguf_.IsControl(1 << 30));
 }
 
-// Long texts are cut where a run of newlines ends.
+// Long texts are cut after a run of newlines.
 TEST_F(TokenizerTest, LongTextsAreEncodedAsOne) {
   sentencepiece::SentencePieceProcessor processor;
   ASSERT_TRUE(processor

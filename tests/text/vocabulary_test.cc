@@ -35,7 +35,7 @@ PieceType TypeOf(const Vocabulary& vocabulary, std::string_view text) {
   return PieceType::kNormal;
 }
 
-// The message of a failed load, which must not print anything.
+// Returns the message of a failed load, which must print nothing.
 std::string LoadError(const Vocabulary& vocabulary) {
   testing::internal::CaptureStderr();
   const absl::StatusOr<Tokenizer> tokenizer = MakeTokenizer(vocabulary, kPath);
@@ -139,7 +139,7 @@ TEST(VocabularyFromModelProto, RejectsEveryTruncation) {
   ASSERT_TRUE(VocabularyFromModelProto(AsBytes(good), kPath).ok());
   testing::internal::CaptureStderr();
   for (size_t size = 0; size < good.size(); ++size) {
-    // A fresh copy per size, so that ASan sees reads past its end.
+    // A copy of the exact size lets ASan find reads beyond its end.
     const std::vector<uint8_t> cut(good.begin(), good.begin() + size);
     EXPECT_FALSE(VocabularyFromModelProto(cut, kPath).ok())
         << "first " << size << " bytes";
@@ -147,14 +147,15 @@ TEST(VocabularyFromModelProto, RejectsEveryTruncation) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
-// A changed byte may still be a valid file. It must never be a crash, nor
-// anything printed.
+// A changed byte may still give a valid file. It must never cause a crash or
+// print anything.
 TEST(VocabularyFromModelProto, ChangedByteLoadsOrNamesFile) {
   const std::string good = ToyVocabulary().model_proto;
   testing::internal::CaptureStderr();
   size_t num_loaded = 0;
   for (size_t i = 0; i < good.size(); ++i) {
-    // All of both ends, a sample between: it takes milliseconds.
+    // Tests all bytes at both ends and samples the middle, as each load takes
+    // milliseconds.
     const bool is_end = i < 100 || i + 200 >= good.size();
     for (uint8_t mask : {0xFF, 0x80, 0x06}) {
       if (!is_end && mask != 0xFF) break;
@@ -247,7 +248,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(VocabularyFromGguf, TakesTheUnknownTokenByIdTypeOrName) {
   VocabularyForms forms = ToyVocabulary();
   GgufTokenizerData data = forms.gguf();
-  data.unk.reset();  // by name
+  data.unk.reset();  // found by name
   EXPECT_EQ(VocabularyFromGguf(data, kPath)->unk, 3);
 
   forms.types[5] = static_cast<int32_t>(PieceType::kUnknown);
@@ -320,7 +321,7 @@ TEST(VocabularyFromHf, FillsHolesWithUnusedIds) {
 }
 
 TEST(VocabularyFromHf, FindsTheTabByte) {
-  // Gemma 1 has no piece for one tab: its name stands where the byte was.
+  // Gemma 1 has no piece for one tab: a tab stands in place of its byte piece.
   HfTokenizerData data = ToyVocabulary().hf;
   int64_t before = 0;
   for (auto& [text, id] : data.vocab) {
@@ -341,8 +342,8 @@ TEST(VocabularyFromHf, FindsTheTabByte) {
             std::vector<TokenId>{static_cast<TokenId>(before + 1)});
 }
 
-// What merging cannot make is a name that the model defines, even if the file
-// does not list it among the added tokens.
+// A piece that no merge makes is a name that the model defines, even if the
+// file does not list it among the added tokens.
 TEST(VocabularyFromHf, NeedsNoAddedTokens) {
   const HfTokenizerData whole = ToyVocabulary().hf;
   HfTokenizerData data = whole;
@@ -410,7 +411,7 @@ TEST(VocabularyFromHf, RejectsContradictions) {
   std::erase_if(data.added, [](const auto& e) { return e.content == "<unk>"; });
   EXPECT_THAT(error(data), HasSubstr("no unknown token"));
 
-  // A blank and its mark are one piece.
+  // A blank and U+2581 give the same piece.
   data = good;
   data.vocab.emplace_back(" the", 1000);
   EXPECT_THAT(error(data), HasSubstr("wanted each only once"));
@@ -488,7 +489,7 @@ TEST(MakeTokenizer, RejectsWhatItCannotTake) {
   }
 }
 
-// What sentencepiece could not take.
+// Pieces that sentencepiece refuses.
 TEST(MakeTokenizer, TakesOddPieces) {
   Vocabulary odd = Toy();
   const auto end = static_cast<TokenId>(odd.pieces.size());
@@ -500,7 +501,7 @@ TEST(MakeTokenizer, TakesOddPieces) {
     odd.pieces.push_back({run, 0.0f, PieceType::kUserDefined});
   }
   std::string unused = "\u2581the";
-  while (unused.size() < 5000) {  // each made of the one before
+  while (unused.size() < 5000) {  // each extends the previous one
     unused += 'x';
     odd.pieces.push_back({unused, 9.0f, PieceType::kUnused});
   }
