@@ -1,4 +1,4 @@
-// Which files belong to a model, so that nothing writes over them.
+// The files that belong to a model, which outputs must not overwrite.
 
 #include "src/formats/checkpoint_files.h"
 

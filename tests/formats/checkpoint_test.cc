@@ -51,7 +51,7 @@ Bytes OneTensor(std::string_view name) {
   return SafetensorsWriter().Tensor(name, "F32", {2}, Pattern(8)).Finish();
 }
 
-// Two shards, "a" and "b".
+// Writes two shards, "a" and "b".
 void WriteShards(const std::string& directory) {
   WriteFile(directory + "/config.json", R"({"model_type": "gemma2"})");
   WriteFile(directory + kIndex.data(),
@@ -84,7 +84,7 @@ TEST(Checkpoint, OpensAGgufFile) {
   }
 }
 
-// Metadata and tensors point into the mapping, which does not move.
+// Metadata and tensors point into the mapping, which stays at its address.
 TEST(Checkpoint, SurvivesMoves) {
   const std::string path = TestDirectory() + "/model.gguf";
   WriteFile(path, TinyGguf());
@@ -162,7 +162,7 @@ TEST(Checkpoint, OpensShards) {
   EXPECT_TRUE(checkpoint->generation_config.has_value());
 }
 
-// Written by transformers and by the Python package gguf.
+// Files written by transformers and by the Python package gguf.
 TEST(Checkpoint, OpensFilesOfOtherWriters) {
   size_t num_opened = 0;
   for (const char* folder : {"/models", "/gguf"}) {
@@ -330,7 +330,7 @@ TEST(CheckpointHostile, F9Index) {
   EXPECT_THAT(error(R"({"weight_map": {"a": "s1.safetensors",
                                        "c": "s1.safetensors"}})"),
               HasSubstr("s1.safetensors: no tensor 'c', which "));
-  // In another shard than it says.
+  // The index names the wrong shard.
   EXPECT_THAT(error(R"({"weight_map": {"a": "s1.safetensors",
                                        "b": "s1.safetensors"}})"),
               HasSubstr("s1.safetensors: no tensor 'b'"));

@@ -1,4 +1,4 @@
-// Messages of errors, for matchers.
+// The messages of errors, for matchers.
 
 #ifndef GEMMA_TESTS_FORMATS_ERROR_OF_H_
 #define GEMMA_TESTS_FORMATS_ERROR_OF_H_
@@ -10,7 +10,7 @@
 
 namespace gemma {
 
-// The message, or "OK".
+// Returns the message, or "OK".
 inline std::string ErrorOf(const absl::Status& status) {
   return status.ok() ? "OK" : std::string(status.message());
 }

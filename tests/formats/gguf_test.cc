@@ -26,19 +26,19 @@ constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
 constexpr uint32_t kF32 = 0;
 
 std::string ParseError(const Bytes& bytes) {
-  // A copy of the exact size, so that ASan sees reads past its end.
+  // A copy of the exact size lets ASan find reads beyond its end.
   const Bytes copy(bytes.begin(), bytes.end());
   return ErrorOf(ParseGguf(copy, "f.gguf"));
 }
 
-// The error of a file with one tensor.
+// Returns the error of a file with one tensor.
 std::string TensorError(const std::vector<uint64_t>& sizes, uint32_t type,
                         size_t data_bytes = 64) {
   return ParseError(
       GgufWriter().Tensor("t", sizes, type, Pattern(data_bytes)).Finish());
 }
 
-// Reads everything that a parsed file offers and checks what it promises.
+// Reads all that a parsed file offers and checks its promises.
 void Exercise(const GgufFile& file, const Bytes& bytes) {
   std::vector<std::pair<const uint8_t*, const uint8_t*>> ranges;
   for (const auto& [name, tensor] : file.tensors) {
@@ -54,7 +54,7 @@ void Exercise(const GgufFile& file, const Bytes& bytes) {
       ASSERT_TRUE(tensor.data >= end || tensor.data + tensor.bytes <= begin);
     }
     ranges.emplace_back(tensor.data, tensor.data + tensor.bytes);
-    // ASan checks the ends.
+    // ASan checks the first and the last byte.
     volatile uint8_t sink = tensor.data[0];
     sink = tensor.data[tensor.bytes - 1];
     (void)sink;
@@ -121,7 +121,7 @@ TEST(Gguf, KnowsEveryFormat) {
     ASSERT_EQ(ErrorOf(file), "OK") << FormatName(format);
     EXPECT_EQ(file->tensors.at("t").format, format);
     EXPECT_EQ(file->tensors.at("t").bytes, data.size());
-    // One byte less does not do.
+    // One byte less is too few.
     EXPECT_NE(ParseError(Bytes(bytes.begin(), bytes.end() - 1)), "OK");
   }
 }
@@ -165,7 +165,7 @@ TEST(Gguf, ReadsMetadata) {
   EXPECT_THAT(scores, ElementsAre(0.0f, -1.0f, -2.5f));
   EXPECT_THAT(types, ElementsAre(3, 1, 1));
   EXPECT_THAT(bools, ElementsAre(true, false, true));
-  // Views, not copies.
+  // These are views, not copies.
   EXPECT_GE(tokens[0].data(), reinterpret_cast<const char*>(bytes.data()));
   EXPECT_LT(tokens[0].data(),
             reinterpret_cast<const char*>(bytes.data() + bytes.size()));
@@ -214,7 +214,7 @@ TEST(Gguf, HonoursTheAlignment) {
 }
 
 // ---------------------------------------------------------------------------
-// Hostile files. The numbers are those of reliability.md, section 2.
+// Hostile files
 
 TEST(GgufHostile, F1WrongBeginnings) {
   for (size_t size : {0, 1, 7, 8}) {
@@ -250,7 +250,7 @@ TEST(GgufHostile, F2StringLengths) {
                        .Finish()),
         HasSubstr(absl::StrCat("key 'a' has ", size, " bytes, wanted")));
   }
-  // One more than remains.
+  // One byte more than remains.
   EXPECT_EQ(ParseError(
                 GgufWriter()
                     .RawKey("a", 8,
@@ -486,7 +486,7 @@ TEST(GgufHostile, F9Duplicates) {
                            .Tensor("t", {1}, kF32, Pattern(4))
                            .Finish()),
             "f.gguf: tensor 't' is there twice");
-  // These differ.
+  // These names differ.
   EXPECT_EQ(
       ParseError(GgufWriter()
                      .Tensor("t", {1}, kF32, Pattern(4))
@@ -502,20 +502,20 @@ TEST(GgufHostile, F10Overlaps) {
                            .TensorAt("b", {8}, kF32, 32)
                            .Finish()),
             "f.gguf: tensors 'a' and 'b' overlap");
-  // The same bytes twice.
+  // Two tensors with the same bytes.
   EXPECT_THAT(ParseError(GgufWriter()
                              .Tensor("a", {8}, kF32, Pattern(32))
                              .TensorAt("b", {8}, kF32, 0)
                              .Finish()),
               HasSubstr("overlap"));
-  // One inside another, neither beside it in the file's order.
+  // One tensor inside another that is not its neighbour in the file.
   EXPECT_THAT(ParseError(GgufWriter()
                              .Tensor("a", {8}, kF32, Pattern(32))
                              .Tensor("b", {32}, kF32, Pattern(128))
                              .TensorAt("c", {1}, kF32, 96)
                              .Finish()),
               HasSubstr("'b' and 'c' overlap"));
-  // What follows the tensors is ignored, as everywhere.
+  // Bytes after the tensors are ignored, as in other programs.
   Bytes trailing = TinyGguf();
   trailing.push_back('P');
   trailing.push_back('K');
@@ -544,7 +544,7 @@ TEST(GgufHostile, F12EveryTruncation) {
 
 TEST(GgufHostile, F13EveryStructuralByte) {
   const Bytes good = TinyGguf();
-  // All but the data of the tensors.
+  // All bytes before the tensors' data.
   const size_t header = good.size() - (32 + 2 * 2 * 34 + 24 + 48);
   for (size_t i = 0; i < header; ++i) {
     for (int value : {0x00, 0x01, 0x7F, 0x80, 0xFF, good[i] ^ 1}) {

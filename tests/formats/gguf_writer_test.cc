@@ -38,8 +38,8 @@ uint32_t Checksum(const Bytes& bytes) {
 
 std::string TestPath() { return TestDirectory() + "/m.gguf"; }
 
-// All of a small file, byte by byte: its alignment is not the default, the
-// first tensor does not end on it and its pieces end anywhere.
+// Compares a small file byte by byte. The alignment is not the default, the
+// first tensor does not end at a multiple of it, and pieces have odd sizes.
 TEST(GgufFileWriter, WritesTheseBytes) {
   const Bytes a = Pattern(24);
   const Bytes b = Pattern(8);
@@ -93,7 +93,7 @@ TEST(GgufFileWriter, ItsFilesAreRead) {
   writer.SetFloat32s("fs", {0.5f, 1e30f});
   writer.SetBools("bs", {false, true});
   writer.SetStrings("ss", {"", "two"});
-  writer.SetUint32("u", 5);  // again
+  writer.SetUint32("u", 5);  // a second time
   writer.Declare("t", kF32, {4, 1, 2}, data.size());
   ASSERT_EQ(ErrorOf(writer.Begin(path)), "OK");
   ASSERT_EQ(ErrorOf(writer.Write("t", data)), "OK");

@@ -28,7 +28,7 @@ std::vector<uint8_t> Archive(Packing packing) {
   return zip.Finish();
 }
 
-// All of array `name`, whatever its type.
+// Reads all of the array `name`, of any type.
 absl::Status ReadArray(const Npz& npz, const std::string& name) {
   absl::StatusOr<NpzArray> array = npz.Open(name);
   if (!array.ok()) return array.status();
@@ -44,7 +44,7 @@ absl::Status ReadArray(const Npz& npz, const std::string& name) {
   return array->Finish();
 }
 
-// The first error in reading both arrays, or OK.
+// Returns the first error of reading both arrays, or OK.
 absl::Status ReadAll(const std::vector<uint8_t>& bytes) {
   const absl::StatusOr<Npz> npz = Npz::Parse(bytes, "F.npz");
   if (!npz.ok()) return npz.status();
@@ -52,7 +52,7 @@ absl::Status ReadAll(const std::vector<uint8_t>& bytes) {
   return status.ok() ? ReadArray(*npz, "out") : status;
 }
 
-// The error in reading an archive with one array "out".
+// Returns the error of reading an archive with one array "out".
 std::string Error(const std::string& contents, const ZipWriter::Lies& lies = {},
                   Packing packing = Packing::kStored) {
   ZipWriter zip;
@@ -87,26 +87,26 @@ TEST_P(NpzTest, ReadsArrays) {
   std::vector<float> first(4);
   std::vector<float> second(2);
   ASSERT_TRUE(out->Read(absl::MakeSpan(first)).ok());
-  EXPECT_FALSE(out->Finish().ok());  // too early
+  EXPECT_FALSE(out->Finish().ok());  // values are left
   ASSERT_TRUE(out->Read(absl::MakeSpan(second)).ok());
   EXPECT_TRUE(out->Finish().ok());
   EXPECT_THAT(first, ElementsAre(0.5f, -1.0f, 2.0f, 3.0f));
   EXPECT_THAT(second, ElementsAre(4.0f, 1e30f));
-  EXPECT_FALSE(out->Read(absl::MakeSpan(second)).ok());  // no more
+  EXPECT_FALSE(out->Read(absl::MakeSpan(second)).ok());  // no values are left
 }
 
 TEST_P(NpzTest, RejectsEveryTruncation) {
   const std::vector<uint8_t> good = Archive(GetParam());
   ASSERT_TRUE(ReadAll(good).ok()) << ReadAll(good);
   for (size_t size = 0; size < good.size(); ++size) {
-    // A fresh copy per size, so that ASan sees reads past its end.
+    // A copy of the exact size lets ASan find reads beyond its end.
     const std::vector<uint8_t> cut(good.begin(), good.begin() + size);
     EXPECT_FALSE(ReadAll(cut).ok()) << "first " << size << " bytes";
   }
 }
 
-// A flipped byte may be one that means nothing. It must never be a crash, and
-// never change a value.
+// A flipped byte may have no meaning. It must never cause a crash or change a
+// value.
 TEST_P(NpzTest, SurvivesAnyFlippedByte) {
   const std::vector<uint8_t> good = Archive(GetParam());
   for (size_t i = 0; i < good.size(); ++i) {
@@ -151,7 +151,8 @@ TEST(Npz, RejectsSizesThatTheDataContradict) {
   EXPECT_THAT(Error(npy, {.bytes = size + 1}), HasSubstr("two sizes differ"));
   EXPECT_THAT(Error(npy, {.bytes = size + 4}, Packing::kDeflated),
               HasSubstr("bytes, found 28"));
-  // As the header says, but more or less than the stream holds.
+  // The size in the archive's header is right for the array, but not for the
+  // stream.
   const std::string shorter = npy.substr(0, npy.size() - 4);
   EXPECT_THAT(Error(shorter, {.bytes = size}, Packing::kDeflated),
               HasSubstr("damaged"));
@@ -159,17 +160,17 @@ TEST(Npz, RejectsSizesThatTheDataContradict) {
               HasSubstr("do not end there"));
 }
 
-// A few kilobytes that would become gigabytes.
+// A few kilobytes that would expand to gigabytes.
 TEST(Npz, RejectsBombs) {
   const std::string zeros(1 << 20, '\0');
   const std::string npy = Npy(NpyDictionary("<f4", "(262144,)"), zeros);
   EXPECT_EQ(Error(npy, {}, Packing::kDeflated), "");
   EXPECT_THAT(Error(npy, {.bytes = 4000000000u}, Packing::kDeflated),
               HasSubstr("more than"));
-  // Within what deflate could hold, but not what the array's header says.
+  // A size that deflate allows, but the array's header does not.
   EXPECT_THAT(Error(npy, {.bytes = 1100000}, Packing::kDeflated),
               HasSubstr("bytes, found 1099"));
-  // A header that promises more than there is.
+  // The array's header promises more values than the file has.
   EXPECT_THAT(Error(Npy(NpyDictionary("<f4", "(1000000, 1000000)"), zeros)),
               HasSubstr("4000000000000 bytes, found 1048576"));
   EXPECT_THAT(Error(Npy(NpyDictionary("<i8", "(4294967296, 4294967296)"), "")),
@@ -235,7 +236,7 @@ TEST(Npz, ReadsArchivesWithAComment) {
   EXPECT_TRUE(ReadAll(zip.Finish("PK\x05\x06 and more")).ok());
 }
 
-// All values of the only array of an archive of `contents`.
+// Returns all values of the only array in an archive.
 std::vector<float> Floats(const std::string& contents) {
   ZipWriter zip;
   zip.Add("out.npy", contents);
@@ -255,7 +256,7 @@ TEST(Npz, ReadsHalvesAndDoubles) {
   std::vector<double> doubles = {0.1, -2.0, 1e300};
   EXPECT_THAT(Floats(Npy(NpyDictionary("<f8", "(3,)"), BytesOf(doubles))),
               ElementsAre(0.1f, -2.0f, INFINITY));
-  // More than are converted at once.
+  // More values than are converted at once.
   doubles.assign(5000, 0.0);
   doubles[4999] = 7.0;
   const std::vector<float> many =
@@ -264,7 +265,7 @@ TEST(Npz, ReadsHalvesAndDoubles) {
   EXPECT_EQ(many[4999], 7.0f);
 }
 
-// As NumPy writes archives of more than 4 GiB.
+// NumPy writes archives above 4 GiB in this form.
 TEST(Npz, ReadsZip64) {
   for (const int zip64 : {0, 1}) {
     ZipWriter zip;

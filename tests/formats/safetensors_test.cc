@@ -25,17 +25,17 @@ using ::testing::UnorderedElementsAre;
 constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
 
 std::string ParseError(const Bytes& bytes) {
-  // A copy of the exact size, so that ASan sees reads past its end.
+  // A copy of the exact size lets ASan find reads beyond its end.
   const Bytes copy(bytes.begin(), bytes.end());
   return ErrorOf(ParseSafetensors(copy, "f.safetensors"));
 }
 
-// The error of a file with this header and 8 bytes of data.
+// Returns the error of a file with this header and 8 bytes of data.
 std::string HeaderError(std::string_view header) {
   return ParseError(RawSafetensors(header, Pattern(8)));
 }
 
-// The error of a file with one tensor that has these fields.
+// Returns the error of a file with one tensor that has these fields.
 std::string TensorError(std::string_view dtype, std::string_view shape,
                         std::string_view offsets) {
   return HeaderError(absl::StrCat("{\"t\":{\"dtype\":\"", dtype,
@@ -72,7 +72,8 @@ TEST(Safetensors, ReadsTensors) {
 }
 
 TEST(Safetensors, AcceptsWhatTheReferenceWrites) {
-  // Padded with spaces, with metadata; tensors not in the order of the data.
+  // Padded with spaces, with metadata, and tensors not in the order of the
+  // data.
   EXPECT_EQ(HeaderError(
                 R"({"__metadata__":{"format":"pt"},)"
                 R"("b":{"dtype":"F16","shape":[2],"data_offsets":[4,8]},)"
@@ -97,7 +98,7 @@ TEST(Safetensors, SkipsTypesThatAreNotForWeights) {
 }
 
 // ---------------------------------------------------------------------------
-// Hostile files. The numbers are those of reliability.md, section 2.
+// Hostile files
 
 TEST(SafetensorsHostile, F1ShortFiles) {
   for (size_t size : {0, 1, 7}) {
@@ -134,7 +135,7 @@ TEST(SafetensorsHostile, F3Shapes) {
                 HasSubstr("'t': data_offsets is [0, 8], which does not fit"))
         << shape;
   }
-  // Bits that wrap.
+  // The number of bits overflows.
   EXPECT_THAT(TensorError("F32", "[576460752303423490]", "[0,8]"),
               HasSubstr("does not fit"));
   EXPECT_THAT(TensorError("F32", "[0,9223372036854775808]", "[0,0]"),
@@ -244,7 +245,7 @@ TEST(SafetensorsHostile, F10Coverage) {
             "belong to no tensor");
   EXPECT_THAT(two(R"([3],"data_offsets":[1,4])", R"([4],"data_offsets":[4,8])"),
               HasSubstr("bytes 0 to 1"));
-  // Trailing bytes: the file may be two things at once.
+  // Trailing bytes could make the file valid in a second format.
   EXPECT_EQ(two(R"([3],"data_offsets":[0,3])", R"([4],"data_offsets":[3,7])"),
             "f.safetensors: the data has 8 bytes, but the tensors end at 7");
   EXPECT_THAT(HeaderError("{}"), HasSubstr("but the tensors end at 0"));
@@ -279,7 +280,7 @@ TEST(SafetensorsHostile, F11HeaderJson) {
   for (int i = 1; i <= 65536; ++i) absl::StrAppend(&many, ",\"t", i, "\":0");
   EXPECT_EQ(HeaderError(many + "}"),
             "f.safetensors: 65537 tensors, wanted at most 65536");
-  // A long string is only skipped.
+  // A long string is skipped.
   EXPECT_EQ(HeaderError(absl::StrCat(
                 R"({"__metadata__":{"a":")", std::string(1 << 24, 'x'),
                 R"("},"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})")),

@@ -45,12 +45,12 @@ SbsWriter Tiny() {
 }
 
 std::string Error(const Bytes& bytes) {
-  // An exact copy, so that ASan sees reads past its end.
+  // A copy of the exact size lets ASan find reads beyond its end.
   const Bytes exact(bytes.begin(), bytes.end());
   return ErrorOf(ParseSbs(exact, "m.sbs"));
 }
 
-// The file with a number in the place of another.
+// Returns the error of the file with another number at `offset`.
 template <class T>
 std::string ErrorWith(Bytes bytes, size_t offset, T number) {
   std::memcpy(&bytes[offset], &number, sizeof(number));
@@ -96,7 +96,7 @@ TEST(Sbs, ReadsTypesFromLetters) {
   EXPECT_EQ(file->tensors.at("linear_w_1").rows, 0u);
 }
 
-// Early files with a toc have letters besides.
+// Early files with a toc have letters as well.
 TEST(Sbs, LettersBesideATocAreNotOfTheName) {
   const Bytes bytes = SbsWriter()
                           .Blob("$linear_w_0", Pattern(6))
@@ -162,7 +162,8 @@ TEST(SbsFileHostile, HeaderMustCountWhatThereIs) {
     EXPECT_THAT(ErrorWith(good, kNumBlobs, count),
                 HasSubstr("blobs, wanted 1 to 16384"));
   }
-  // No blobs in front: the header is at the end, where there is none.
+  // A first header without blobs says that the header is at the end, but this
+  // file does not have one there.
   EXPECT_THAT(ErrorWith(good, kNumBlobs, uint32_t{0}),
               HasSubstr("a header begins with"));
   EXPECT_THAT(ErrorWith(good, kNumBlobs, uint32_t{3}), HasSubstr("m.sbs: "));
@@ -182,7 +183,7 @@ TEST(SbsFileHostile, BlobsMustFollowEachOther) {
                 HasSubstr("blob 'c_embedding' has " + std::to_string(size) +
                           " bytes from 256, wanted 1 or more up to 1536"));
   }
-  // The first grows over the second.
+  // The first blob overlaps the second.
   EXPECT_THAT(ErrorWith(good, kRanges + 8, uint64_t{257}),
               HasSubstr("blob 'c_final_norm' begins at 512, wanted 768"));
 }
@@ -229,7 +230,7 @@ TEST(SbsFileHostile, TocMustFitTheBlobs) {
   Bytes twice = once;
   twice.insert(twice.end(), once.begin(), once.end());
   EXPECT_EQ(TocError(twice), "m.sbs: blob 'toc': lists 'a' twice");
-  // Types that are not for weights are known by their number.
+  // Types that are not weights are known by their number.
   const Bytes other = SbsWriter()
                           .Blob("a", Pattern(6))
                           .Blob("toc", TocEntry("a", 5, 2, 3))

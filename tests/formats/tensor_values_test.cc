@@ -13,7 +13,7 @@
 namespace gemma {
 namespace {
 
-// Values of SFP, 15 different ones in each 256.
+// Values that SFP represents exactly, 15 different ones in each 256.
 std::vector<float> SfpValues(size_t size) {
   std::vector<float> values(size);
   for (size_t i = 0; i < size; ++i) {
@@ -24,7 +24,7 @@ std::vector<float> SfpValues(size_t size) {
   return values;
 }
 
-// The values of a tensor that must have `size`, as floats.
+// Returns the values of a tensor as floats.
 std::vector<float> ValuesOf(const Tensor& tensor) {
   const absl::StatusOr<TensorValues> values = TensorValues::Read(tensor);
   EXPECT_EQ(ErrorOf(values), "OK");
@@ -62,7 +62,7 @@ TEST(TensorValues, FollowSizesAndStepsInEveryType) {
   constexpr size_t kSize = 6 * 5 * 7 + 100;
   const std::vector<float> values = SfpValues(kSize);
   for (size_t t = 0; t < std::size(kTypes); ++t) {
-    // Exactly the bytes, so that ASan sees one read too many.
+    // A copy of the exact size lets ASan find reads beyond its end.
     const Bytes encoded = EncodeSbs(kTypes[t], values);
     const Bytes stream(encoded.begin(), encoded.end());
     for (const auto& steps : std::vector<std::array<size_t, 3>>{
@@ -103,8 +103,8 @@ TEST(TensorValues, ScaleMultiplies) {
   }
 }
 
-// Both orders of NUQ, with sizes at which their bytes are as many or not, and
-// with last groups cut short.
+// Both orders of NUQ. At some sizes, both take the same number of bytes. At
+// some, the last group is incomplete.
 TEST(TensorValues, NuqInEitherOrder) {
   for (const size_t size :
        {1, 2, 255, 256, 257, 300, 511, 512, 1024, 1025, 2048, 5000, 65536}) {
@@ -116,7 +116,7 @@ TEST(TensorValues, NuqInEitherOrder) {
       ASSERT_TRUE(FitsNuq(stream.size(), size));
       EXPECT_FALSE(FitsNuq(stream.size() + 1, size + 256));
       const bool found = NuqTablesFirst(stream, size);
-      // A single group is the same in both orders, but for the padding.
+      // A single group is the same in both orders, except for the padding.
       if (size > 256 || stream.size() != *StoredBytes(Format::kNUQ, size)) {
         EXPECT_EQ(found, tables_first) << size;
       }
