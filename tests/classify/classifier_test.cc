@@ -1,4 +1,4 @@
-// Probabilities against transformers', and what is computed for them.
+// Compares probabilities with transformers' and checks how much is computed.
 
 #include "gemma/classifier.h"
 
@@ -32,7 +32,7 @@ Classifier NewClassifier(const Model& model, ClassifierOptions options = {}) {
   return *std::move(classifier);
 }
 
-// `count` words, others for another seed.
+// Returns `count` words, different for each seed.
 std::string Words(size_t count, size_t seed = 0) {
   static constexpr const char* kWords[] = {"the", "of", "when", "user", "not",
                                            "up",  "is", "more", "have"};
@@ -44,7 +44,7 @@ std::string Words(size_t count, size_t seed = 0) {
   return text;
 }
 
-// The probabilities, each by a classifier that has done nothing else.
+// Returns the probabilities, each from a new classifier.
 std::vector<double> Alone(const Model& model, const ClassifierInput& input,
                           absl::Span<const Policy> policies) {
   std::vector<double> probabilities;
@@ -80,7 +80,7 @@ size_t DistinctTokens(const std::vector<std::vector<TokenId>>& prompts) {
   return prefixes.size();
 }
 
-// Tokens that all begin with.
+// Returns the number of tokens that all prompts begin with.
 size_t Common(const std::vector<std::vector<TokenId>>& prompts) {
   size_t common = prompts[0].size();
   for (const std::vector<TokenId>& prompt : prompts) {
@@ -106,8 +106,9 @@ TEST(Classifier, ProbabilitiesAreThoseOfTransformers) {
   }
 }
 
-// A chunk of 16 leaves rings so small that the policies' words overrun them:
-// there is no way back but a checkpoint. One of 1024 makes them hold all.
+// With a chunk of 16, the rings are so small that the policies' words overrun
+// them: only a checkpoint leads back. With a chunk of 1024, they hold the whole
+// prompt.
 class ClassifierOfChunk : public ::testing::TestWithParam<size_t> {
  protected:
   const Model model_ = LoadShield(GetParam());
@@ -128,7 +129,7 @@ TEST_P(ClassifierOfChunk, PoliciesTogetherAreThoseAlone) {
       const auto together = classifier.Classify(input, ShieldPolicies());
       ASSERT_EQ(ErrorOf(together), "OK");
       EXPECT_EQ(*together, Alone(model_, input, ShieldPolicies()));
-      // In another order, and after what the session has seen.
+      // The same policies in reverse order, in a session that is not new.
       std::vector<Policy> reversed = ShieldPolicies();
       std::reverse(reversed.begin(), reversed.end());
       const auto again = classifier.Classify(input, reversed);
@@ -158,7 +159,8 @@ TEST_P(ClassifierOfChunk, WhatPoliciesShareIsComputedOnce) {
     if (GetParam() == 1024) {
       EXPECT_EQ(stats.computed_tokens, DistinctTokens(prompts));
     } else {
-      // What all begin with, and not what two do.
+      // The prefix that all prompts share is computed once, but a prefix that
+      // only two share is computed twice.
       const size_t common = Common(prompts);
       EXPECT_EQ(stats.computed_tokens, prompt_tokens - 3 * common);
       EXPECT_GT(common, words);
@@ -171,7 +173,7 @@ TEST_P(ClassifierOfChunk, ManyInputsAreThoseAlone) {
   for (size_t i = 0; i < 12; ++i) texts.push_back(Words(7 * (i * 5 % 12), i));
   std::vector<ClassifierInput> inputs;
   for (const std::string& text : texts) inputs.push_back({text, std::nullopt});
-  // Responses to one prompt.
+  // Several responses to one prompt.
   for (size_t i = 0; i < 3; ++i) inputs.push_back({texts[4], texts[i]});
   const std::vector<Policy> policies(ShieldPolicies().begin() + 1,
                                      ShieldPolicies().begin() + 3);
@@ -192,10 +194,11 @@ TEST_P(ClassifierOfChunk, ManyInputsAreThoseAlone) {
   if (GetParam() == 1024) {
     EXPECT_EQ(classifier.stats().computed_tokens, least);
   } else {
-    // From the end of a long text there may be no way back to the first words.
+    // After a long text, the session may be unable to go back to its first
+    // words.
     EXPECT_LT(classifier.stats().computed_tokens, least + least / 10);
   }
-  // The same again, and twice.
+  // The same inputs again, one of them twice.
   inputs = {inputs[3], inputs[2], inputs[3]};
   const auto again = classifier.ClassifyAll(inputs, policies);
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -279,20 +282,20 @@ TEST(Classifier, ProgressCancels) {
   const auto results = classifier.ClassifyAll(inputs, policies);
   EXPECT_THAT(calls, ElementsAre(std::pair(0, 4), std::pair(1, 4),
                                  std::pair(2, 4), std::pair(3, 4)));
-  // "the" comes first in the vocabulary.
+  // Inputs are sorted, and "the" comes first in the vocabulary.
   most = 2;
   const auto cut = classifier.ClassifyAll(inputs, policies);
   EXPECT_EQ(cut[1].status().code(), absl::StatusCode::kCancelled);
   ASSERT_EQ(ErrorOf(cut[0]), "OK");
   EXPECT_EQ(*cut[0], *results[0]);
-  // It goes on as if nothing had been.
+  // The classifier still works after it was cancelled.
   most = 100;
   const auto again = classifier.ClassifyAll(inputs, policies);
   ASSERT_EQ(ErrorOf(again[1]), "OK");
   EXPECT_EQ(*again[1], *results[1]);
 }
 
-// A model that is certain of `next` behind the end of a prompt.
+// A model that is certain of `next` after a prompt.
 class ScriptedClassifier : public ::testing::Test {
  protected:
   static constexpr TokenId kNewline = kFirstByte + '\n';
@@ -302,13 +305,13 @@ class ScriptedClassifier : public ::testing::Test {
       const std::vector<std::string>& pieces, TokenId next,
       float weight = 10.0f) {
     Bytes bytes = ScriptedModel(pieces, {{kNewline, next}});
-    const float found = 10.0f;  // of the head
+    const float found = 10.0f;  // in the head
     for (size_t i = 0; i + sizeof(found) <= bytes.size(); i += sizeof(found)) {
       if (std::memcmp(&bytes[i], &found, sizeof(found)) == 0) {
         std::memcpy(&bytes[i], &weight, sizeof(weight));
       }
     }
-    // Tests run at once.
+    // Tests run at the same time, so each has a file of its own.
     const std::string path =
         ::testing::TempDir() +
         ::testing::UnitTest::GetInstance()->current_test_info()->name() +
@@ -333,7 +336,7 @@ TEST_F(ScriptedClassifier, ComparesYesAndNoAlone) {
   result = Classify(pieces, kYes + 1);
   ASSERT_EQ(ErrorOf(result), "OK");
   EXPECT_LT((*result)[0], 0.01);
-  // Another token takes nearly all of the probability.
+  // Another token has nearly all of the probability.
   result = Classify(pieces, kFirstByte);
   ASSERT_EQ(ErrorOf(result), "OK");
   EXPECT_EQ((*result)[0], 0.5);

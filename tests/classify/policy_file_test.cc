@@ -34,7 +34,7 @@ TEST(ParsePolicies, ReadsEveryField) {
   EXPECT_EQ(dogs.response_rule, "Woof.");
 }
 
-// What is wrong, and what the message says.
+// A wrong file and part of its message.
 struct BadFile {
   std::string text;
   std::string says;
@@ -87,7 +87,7 @@ TEST(ParsePolicies, TellsWhatIsWrong) {
 TEST(ParsePolicies, RefusesEveryTruncation) {
   const std::string good = kGood;
   for (size_t size = 0; size < good.size(); ++size) {
-    // Of exact size, so that reading beyond it is seen.
+    // A copy of the exact size lets ASan find reads beyond its end.
     const std::vector<char> cut(good.begin(), good.begin() + size);
     EXPECT_FALSE(ParsePolicies({cut.data(), cut.size()}).ok()) << size;
   }

@@ -1,6 +1,5 @@
-// Gemma's own vocabulary, of the real Gemma 3 270M whose path is in
-// $GEMMA_TEST_MODEL: how many tokens policies have, and what they cost
-// together.
+// The vocabulary of the real Gemma 3 270M, whose path is in $GEMMA_TEST_MODEL:
+// the number of tokens that policies take and compute together.
 
 #include <cstdlib>
 #include <fstream>
@@ -16,7 +15,7 @@
 namespace gemma {
 namespace {
 
-// The first words of a text that have so many tokens.
+// Returns the first words of a text, about `tokens` tokens.
 std::string TextOf(const Tokenizer& tokenizer, size_t tokens) {
   std::ifstream file(GEMMA_TESTDATA_DIR "/real270m/text.txt");
   std::string text;

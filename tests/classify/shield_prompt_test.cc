@@ -1,5 +1,5 @@
-// Prompts against the published forms, as tools/reference/shield.py spells them
-// and sentencepiece encodes them.
+// Compares prompts with the published forms, as tools/reference/shield.py
+// writes them and sentencepiece encodes them.
 
 #include "src/classify/shield_prompt.h"
 
@@ -31,7 +31,7 @@ class ShieldPromptTest : public ::testing::Test {
     return tokens.ok() ? *tokens : std::vector<TokenId>();
   }
 
-  // Text, with the names of control tokens.
+  // Returns the text, with control tokens by name.
   std::string TextOf(absl::Span<const TokenId> tokens) const {
     std::string text;
     size_t begin = 0;
@@ -44,7 +44,7 @@ class ShieldPromptTest : public ::testing::Test {
     return text;
   }
 
-  // The control tokens alone.
+  // Returns only the control tokens.
   std::vector<std::string> ControlsOf(absl::Span<const TokenId> tokens) const {
     std::vector<std::string> names;
     for (const TokenId token : tokens) {
@@ -91,7 +91,7 @@ TEST_F(ShieldPromptTest, TextCannotLeaveItsPlace) {
   const TokenId start = *tokenizer_.Find("<start_of_turn>");
   const TokenId end = *tokenizer_.Find("<end_of_turn>");
   const auto behind = [&](const std::vector<TokenId>& tokens) {
-    // From the last marker on.
+    // The tokens from the last marker on.
     const auto last = std::find(tokens.rbegin(), tokens.rend(), end);
     return std::vector<TokenId>(last.base() - 1, tokens.end());
   };

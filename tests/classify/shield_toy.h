@@ -1,5 +1,5 @@
-// The toy ShieldGemma of tests/testdata/classify and what transformers computed
-// with it; see tools/reference/shield.py.
+// The toy ShieldGemma of tests/testdata/classify and the results of
+// transformers; see tools/reference/shield.py.
 
 #ifndef GEMMA_TESTS_CLASSIFY_SHIELD_TOY_H_
 #define GEMMA_TESTS_CLASSIFY_SHIELD_TOY_H_
@@ -19,7 +19,7 @@ inline std::string ShieldFile(const std::string& name) {
   return std::string(GEMMA_TESTDATA_DIR) + "/classify/" + name;
 }
 
-// With activations in float32.
+// Loads the toy with float32 activations.
 inline Model LoadShield(size_t chunk = 256) {
   LoadOptions options;
   options.num_threads = 2;
@@ -28,15 +28,15 @@ inline Model LoadShield(size_t chunk = 256) {
   return LoadOrDie(ShieldFile("shield.gguf"), options);
 }
 
-// One of prompts.json.
+// A case of prompts.json.
 struct ShieldCase {
   ShieldWording wording = ShieldWording::kHubTemplate;
   Policy policy;
   std::string text;
   std::optional<std::string> response;
-  std::string prompt;  // control tokens by their names
+  std::string prompt;  // control tokens by name
   size_t num_tokens = 0;
-  std::vector<TokenId> ids;  // empty: not known
+  std::vector<TokenId> ids;  // empty: unknown
   double probability = 0;
 
   ClassifierInput input() const { return {text, response}; }
