@@ -48,7 +48,7 @@ TEST(SiteOfPath, KnowsGemmaScope1) {
   ExpectSite(
       SiteOfPath("gemma-scope-2b-pt-res/embedding/width_4k/average_l0_6"),
       {TapPoint::kEmbedding, TapPoint::kEmbedding, 0});
-  // As the hub's cache lays them out.
+  // A path in the hub's cache.
   ExpectSite(SiteOfPath("models--google--gemma-scope-2b-pt-att/snapshots/123abc"
                         "/layer_0/width_65k/average_l0_20/params.npz"),
              {TapPoint::kMixHidden, TapPoint::kMixHidden, 0});
@@ -82,11 +82,11 @@ TEST(SiteOfConfig, KnowsGemmaScope2) {
   ExpectSite(SiteOfHooks(at + "pre_feedforward_layernorm.output",
                          at + "post_feedforward_layernorm.output"),
              {TapPoint::kFfwInput, TapPoint::kFfwOutput, 12});
-  // Of a model that sees.
+  // A model with vision.
   ExpectSite(SiteOfHooks("model.language_model.layers.5.output",
                          "model.language_model.layers.5.output"),
              {TapPoint::kBlockOutput, TapPoint::kBlockOutput, 5});
-  // Without an output of its own.
+  // Without an output, the output is the input.
   ExpectSite(
       SiteOfConfig(Config(R"({"hf_hook_point_in": "model.layers.0.output"})")),
       {TapPoint::kBlockOutput, TapPoint::kBlockOutput, 0});

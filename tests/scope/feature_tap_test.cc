@@ -1,4 +1,4 @@
-// Feature taps: what they tell and change, whoever computes besides.
+// Feature taps: the features that they report and change, alone or in a batch.
 
 #include "gemma/feature_tap.h"
 
@@ -35,7 +35,7 @@ std::vector<TokenId> Prompt() {
   return ReadTokens(ScopePath("gemma2_odd.npz"), "ids");
 }
 
-// What a reader told: reader, position, index and value.
+// Reported features: reader, position, index and value.
 using Told = std::vector<std::tuple<size_t, size_t, size_t, float>>;
 
 std::function<void(const TokenFeatures&)> Into(Told* told) {
@@ -61,7 +61,7 @@ std::vector<float> LogitsWith(const Model& model, FeatureTapOptions options) {
   return AllLogits(session, Prompt());
 }
 
-// As LogitsWith, by a tap of one's own at the site's output, which adds
+// As LogitsWith, but with a plain tap at the site's output that adds
 // strengths[i] times the direction of features[i].
 std::vector<float> LogitsOfPlainTap(
     const Model& model, const SparseAutoencoder& autoencoder,
@@ -116,7 +116,7 @@ TEST(FeatureTap, ThreadsAndChunkDoNotMatter) {
         model, {.readers = {{&res}, {&transcoder, 3}},
                 .changes = {{&transcoder, 2, 1.5f, true}, {&res, 5, 2.0f}},
                 .on_features = Into(&told)});
-    std::sort(told.begin(), told.end());  // of each chunk, the sites come again
+    std::sort(told.begin(), told.end());  // each chunk visits the sites anew
     if (expected.empty()) {
       expected = told;
       expected_logits = logits;
@@ -142,7 +142,7 @@ TEST(FeatureTap, ManyReadersSeeWhatEachSeesAlone) {
     }
   }
   Told together = FeaturesOf(model, Prompt(), readers);
-  // Of heads' values before those of the stream, each reader in its order.
+  // The heads' values come before the stream, each reader in order.
   EXPECT_EQ(std::get<0>(together.front()), 1u);
   const auto by_reader = [](const auto& a, const auto& b) {
     return std::get<0>(a) < std::get<0>(b);
@@ -173,7 +173,7 @@ TEST(FeatureTap, TellsTheStrongestOrThoseThatAreNamed) {
       expected.insert(expected.end(), here.begin(), here.end());
     }
     EXPECT_EQ(told, expected) << top_k;
-    // Naming all of them gives the same.
+    // A list of all features gives the same result.
     std::vector<size_t> names(res.num_features());
     for (size_t i = 0; i < names.size(); ++i) names[i] = names.size() - 1 - i;
     EXPECT_EQ(FeaturesOf(model, Prompt(), {{&res, top_k, names}}), expected);
@@ -215,7 +215,7 @@ TEST(FeatureTap, ReadsAndAblatesWhatWasThereBefore) {
                          .changes = {added, taken},
                          .on_features = Into(&told)});
   EXPECT_EQ(told, plain);
-  // Each row's value, not that of what was added before.
+  // Ablation takes away each row's value from before the other change.
   Session session = NewSession(model);
   session.SetTap([&](const TapSite& site, absl::Span<float> x) {
     if (site.point != TapPoint::kBlockOutput || site.layer != 1) return;
@@ -259,7 +259,7 @@ TEST(FeatureTap, LeavesBosAndWhatIsNotActiveAlone) {
   ASSERT_TRUE(session.Append({tokens.data() + 1, 3}).ok());
   EXPECT_EQ(after[0], before[0]);
   EXPECT_NE(after[1], before[1]);
-  // Taking away what is nowhere active changes no bit.
+  // Ablating a feature that is never active changes no bit.
   const Told told = FeaturesOf(model, Prompt(), {{&res}});
   for (size_t feature = 0; feature < res.num_features(); ++feature) {
     const bool active =
@@ -287,7 +287,7 @@ TEST(FeatureTap, GoingBackChangesAgain) {
   EXPECT_TRUE(std::equal(logits.rbegin(), logits.rend(), expected.rbegin()));
 }
 
-// Sessions of one pass have taps of their own, also where copies of one.
+// Each session of a batch has its own tap, even if a copy of the same tap.
 TEST(FeatureTap, SessionsOfABatchAreApart) {
   const Model model = LoadToy(kToy);
   const SparseAutoencoder transcoder = LoadToyAutoencoder(kTranscoder);
@@ -345,7 +345,7 @@ TEST(FeatureTap, StreamsFeaturesBesideTokens) {
   const SparseAutoencoder res = LoadToyAutoencoder(kRes);
   const std::vector<TokenId> prompt = Prompt();
   Session session = NewSession(model);
-  std::vector<size_t> seen;  // tokens generated when a position was told
+  std::vector<size_t> seen;  // tokens generated at each report
   std::vector<size_t> positions;
   size_t generated = 0;
   Attach({.readers = {{&res, 3}},
@@ -365,8 +365,8 @@ TEST(FeatureTap, StreamsFeaturesBesideTokens) {
   ASSERT_EQ(positions.size(), prompt.size() + 6);
   for (size_t i = 0; i < positions.size(); ++i) {
     EXPECT_EQ(positions[i], i);
-    // Those of a token come when it is read: after it was chosen, before the
-    // next is.
+    // The features of a token are reported when it is read: after it was chosen
+    // and before the next token is.
     EXPECT_EQ(seen[i], i < prompt.size() ? 0 : i - prompt.size() + 1);
   }
 }

@@ -1,5 +1,5 @@
-// Files of autoencoders that are wrong, cut or made to harm: loading fails, and
-// says why.
+// Wrong, truncated and hostile files of autoencoders: loading fails with a
+// message that says why.
 
 #include <cmath>
 #include <cstddef>
@@ -25,7 +25,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// In memory, where there is such a folder.
+// Uses a folder in memory if the system has one.
 class HostileAutoencoder : public ::testing::Test {
  protected:
   std::string Path(const std::string& name) const {
@@ -141,7 +141,7 @@ TEST_F(HostileAutoencoder, ShapesThatThereIsNoDataFor) {
   }
 }
 
-// Shapes that fit each other, of data that would only fill memory.
+// Shapes agree, but the data would only fill memory.
 TEST_F(HostileAutoencoder, Bombs) {
   FileArrays arrays = RandomArrays(256, 2048, 256, 1);
   EXPECT_EQ(Error(NpzOf(arrays)), "OK");
@@ -228,7 +228,7 @@ TEST_F(HostileAutoencoder, EveryTruncation) {
   }
 }
 
-// What the checksums do not cover may be flipped.
+// A file with a flipped byte that no checksum covers may still load.
 TEST_F(HostileAutoencoder, EveryFlippedByte) {
   for (const Packing packing : {Packing::kStored, Packing::kDeflated}) {
     const Bytes good = NpzOf(Tiny(), packing);
@@ -310,12 +310,12 @@ TEST_F(HostileAutoencoder, ConfigsThatContradict) {
               HasSubstr("there is no 'affine_skip_connection'"));
   EXPECT_THAT(error("{}"), HasSubstr("no key 'hf_hook_point_in'"));
   EXPECT_EQ(error("{}", FeatureSite()), "OK");
-  // A site of one's own does not make another kind of it.
+  // A site from the caller does not change the kind of autoencoder.
   EXPECT_THAT(error(R"({"type": "clt"})", FeatureSite()),
               HasSubstr("'type' is the string 'clt'"));
   EXPECT_THAT(error("[]"), HasSubstr("wanted an object"));
   EXPECT_THAT(error("{"), HasSubstr("is not JSON"));
-  // Neither a config nor a path that tells.
+  // Neither a config nor the path says the site.
   std::filesystem::remove(Path("config.json"));
   EXPECT_THAT(Error(bytes, "params.safetensors", {}),
               HasSubstr("does not say what it is attached to"));

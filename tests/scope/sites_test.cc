@@ -1,4 +1,4 @@
-// What is read and changed at Gemma Scope's sites, against transformers' hooks
+// Reads and changes at Gemma Scope's sites, compared with transformers' hooks
 // and NumPy.
 
 #include <algorithm>
@@ -21,8 +21,7 @@ class Sites : public ::testing::TestWithParam<ToySite> {
       : model_(LoadToy({"", GetParam().toy})),
         autoencoder_(LoadToyAutoencoder(GetParam().file)) {}
 
-  // The logits of the last positions after a change, as many as the reference
-  // has.
+  // Returns the logits of the last `count` positions after a change.
   std::vector<float> LastLogits(const FeatureChange& change, size_t count) {
     Session session = NewSession(model_);
     Attach({.changes = {change}}, session);
@@ -47,7 +46,7 @@ TEST_P(Sites, AreWhatTheFilesSay) {
   EXPECT_EQ(site.normalize, GetParam().site.normalize);
 }
 
-// Rows divided by their root mean square.
+// Divides rows by their root mean square.
 void Normalize(size_t columns, std::vector<float>* x) {
   for (size_t begin = 0; begin < x->size(); begin += columns) {
     double squares = 0;
@@ -128,7 +127,7 @@ TEST_P(Sites, AblatedLogitsEqualTransformers) {
             kTolerance);
 }
 
-// The comparisons above would see a change that is left out.
+// The comparisons above would notice a missing change.
 TEST_P(Sites, ChangesShow) {
   const std::vector<float> steered = GetParam().Floats("steered");
   const std::vector<float> ablated = GetParam().Floats("ablated");

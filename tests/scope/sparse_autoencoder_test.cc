@@ -1,4 +1,4 @@
-// Features and reconstructions, against NumPy and PyTorch (see
+// Compares features and reconstructions with NumPy, PyTorch (see
 // tools/reference/scope_arrays.py) and double precision.
 
 #include "gemma/sparse_autoencoder.h"
@@ -66,7 +66,7 @@ std::vector<float> Dense(const SparseAutoencoder& autoencoder,
   return dense;
 }
 
-// Compares each row of `x` with what the reference made of it.
+// Compares each row of `x` with the reference's result.
 void ExpectReference(const SparseAutoencoder& autoencoder,
                      const std::string& prefix, const std::string& ending,
                      double tolerance) {
@@ -101,7 +101,7 @@ void ExpectReference(const SparseAutoencoder& autoencoder,
     }
   }
   if (!prefix.empty()) return;
-  // The reconstruction's error.
+  // The error of the reconstruction.
   EXPECT_NEAR(squares / static_cast<double>(outs.size()),
               Read("error" + ending)[0], tolerance);
 }
@@ -163,7 +163,7 @@ TEST(SparseAutoencoder, SaysWhatItIs) {
   EXPECT_EQ(plain.site().layer, 1u);
 }
 
-// Each weight once, in the type that was asked for.
+// Memory holds each weight once, in the type that the caller chose.
 TEST(SparseAutoencoder, TakesTheMemoryOfItsWeightsOnce) {
   const FileArrays arrays = RandomArrays(64, 160, 64, 1);
   const size_t vectors = (160 + 160 + 64) * sizeof(float);
@@ -175,7 +175,7 @@ TEST(SparseAutoencoder, TakesTheMemoryOfItsWeightsOnce) {
   EXPECT_EQ(bytes(FeatureWeights::kInt8), 2 * 160 * 64 / 32 * 34u);
 }
 
-// What the autoencoder should find, of its own rounded weights.
+// The expected results, computed from the rounded weights.
 struct Expected {
   Expected(const SparseAutoencoder& autoencoder, const FileArrays& arrays,
            absl::Span<const float> x)
@@ -194,7 +194,7 @@ struct Expected {
   std::vector<double> pre;
 };
 
-// The share of `a` and `b` together that is in both.
+// Returns the share of all listed features that are in both lists.
 double Overlap(const std::vector<Feature>& a, const std::vector<Feature>& b) {
   size_t both = 0;
   for (const Feature& feature : a) {
@@ -206,9 +206,9 @@ double Overlap(const std::vector<Feature>& a, const std::vector<Feature>& b) {
          static_cast<double>(a.size() + b.size() - both);
 }
 
-// The width of Gemma 3 270M's stream, and as many features as are published.
-// Features and values are those of the rounded weights; what rounding weights
-// costs is bounded.
+// The width of Gemma 3 270M's stream and a published number of features.
+// Features and values equal those of the rounded weights. The cost of rounding
+// the weights is bounded.
 TEST(SparseAutoencoder, OfTrueShapeEqualsDoublePrecision) {
   const FileArrays arrays = RandomArrays(640, 16384, 640, 9);
   const std::vector<float>& threshold = arrays.at("threshold").values;
@@ -226,7 +226,7 @@ TEST(SparseAutoencoder, OfTrueShapeEqualsDoublePrecision) {
       const std::vector<float> dense = Dense(autoencoder, features[row]);
       for (size_t i = 0; i < dense.size(); ++i) {
         const double above = expected.pre[i] - threshold[i];
-        if (std::abs(above) < 1e-5) continue;  // may round to either side
+        if (std::abs(above) < 1e-5) continue;  // may round either way
         EXPECT_EQ(dense[i] > 0, above > 0) << "feature " << i;
         EXPECT_NEAR(dense[i], above > 0 ? expected.pre[i] : 0.0, 1e-4);
       }
@@ -300,7 +300,7 @@ TEST(SparseAutoencoder, NormalizesWhereTheSiteSays) {
   }
 }
 
-// Fewer are computed, of the same bits.
+// Some features alone have the same bits as among all.
 TEST(SparseAutoencoder, SomeFeaturesAreThoseOfAll) {
   const FileArrays arrays = RandomArrays(33, 100, 33, 6);
   for (const FeatureWeights weights : kAllWeights) {
@@ -340,7 +340,7 @@ TEST(SparseAutoencoder, DirectionsAreWhatDecodingAdds) {
   }
 }
 
-// f is not negative, whatever the threshold.
+// A negative threshold counts as zero: no feature is negative.
 TEST(SparseAutoencoder, NegativeThresholdsAreZero) {
   FileArrays arrays = RandomArrays(20, 60, 20, 11);
   std::fill(arrays["threshold"].values.begin(),

@@ -1,5 +1,5 @@
-// The toy autoencoders of tests/testdata/scope and what transformers and NumPy
-// make of them; see tools/reference/scope_sites.py.
+// The toy autoencoders of tests/testdata/scope and the results of transformers
+// and NumPy; see tools/reference/scope_sites.py.
 
 #ifndef GEMMA_TESTS_SCOPE_TOY_AUTOENCODERS_H_
 #define GEMMA_TESTS_SCOPE_TOY_AUTOENCODERS_H_
@@ -21,7 +21,7 @@ inline std::string ScopePath(const std::string& name) {
   return absl::StrCat(GEMMA_TESTDATA_DIR, "/scope/", name);
 }
 
-// An autoencoder of a toy, and where its files say that it belongs.
+// An autoencoder of a toy model, and the site in its files.
 struct ToySite {
   std::string toy;
   std::string name;  // in the arrays of the toy's reference
@@ -83,7 +83,7 @@ inline std::vector<ToySite> AllToySites() {
   };
 }
 
-// Loads an autoencoder; the test fails if that fails.
+// Loads an autoencoder. Failure fails the test.
 inline SparseAutoencoder LoadToyAutoencoder(
     const std::string& file,
     FeatureWeights weights = FeatureWeights::kFloat32) {
@@ -94,7 +94,7 @@ inline SparseAutoencoder LoadToyAutoencoder(
   return *std::move(autoencoder);
 }
 
-// Sets a tap; the test fails if there is none.
+// Sets a tap. Failure fails the test.
 inline void Attach(FeatureTapOptions options, Session& session) {
   auto tap = FeatureTap(session.model(), std::move(options));
   EXPECT_EQ(ErrorOf(tap), "OK");
