@@ -7,16 +7,15 @@
 namespace gemma {
 namespace {
 
-// Of so many tokens, logits alone are faster to compute than to find the
-// largest among all.
+// Up to this many tokens, computing only their logits is faster than finding
+// the largest of all logits.
 constexpr size_t kFew = 1024;
-// Nodes of the tree that are passed to find that there are more: some tens of
-// microseconds.
+// The nodes of the tree that Few visits at most: some tens of microseconds.
 constexpr size_t kMaxNodes = size_t{1} << 13;
 
-// Of all lists of few tokens together.
+// The limit for all lists of Few together.
 constexpr size_t kMaxListBytes = size_t{1} << 22;
-constexpr size_t kListBytes = 64;  // of one without tokens
+constexpr size_t kListBytes = 64;  // of an empty list
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// Which tokens may come next.
+// The tokens that a grammar allows next.
 
 #ifndef GEMMA_SRC_GRAMMAR_ALLOWED_TOKENS_H_
 #define GEMMA_SRC_GRAMMAR_ALLOWED_TOKENS_H_
@@ -17,43 +17,47 @@
 
 namespace gemma {
 
-// Follows an answer token by token. Tokens with text are allowed where their
-// bytes go on with a text of the grammar; those that end an answer, where one
-// may end; no others.
+// Follows an answer token by token. A token with text is allowed if the answer
+// with its bytes still begins a text of the grammar. A token that ends an
+// answer is allowed if the answer so far is a whole text. No other token is
+// allowed.
 class AllowedTokens {
  public:
-  // All must outlive this. `stops`: tokens that end an answer, ascending.
+  // All arguments must outlive this object. `stops`: the tokens that end an
+  // answer, ascending.
   AllowedTokens(const ByteGrammar& grammar, const TokenTrie& trie,
                 absl::Span<const TokenId> stops);
 
-  // Whether nothing may follow.
+  // Returns whether the answer must end here.
   bool must_end() const { return automaton_.must_end(state_); }
 
   bool Contains(TokenId token);
 
-  // All of them in ascending order, or null if they are many: finding out
-  // takes less time than a token does. Valid until the next Accept.
+  // Returns all allowed tokens in ascending order, or null if there are many.
+  // Costs less time than computing a token. Valid until the next Accept.
   const std::vector<TokenId>* Few();
 
-  // All of them, one for each of the vocabulary. Valid until the next call.
+  // Returns one flag for each token of the vocabulary. Valid until the next
+  // call.
   const std::vector<bool>& All();
 
-  // A token that is allowed comes next, and does not end the answer.
+  // Appends `token` to the answer. It must be allowed and must not end the
+  // answer.
   void Accept(TokenId token);
 
-  // ResourceExhausted if the grammar is too ambiguous to be followed: names the
-  // limit that was passed. All answers since the last Accept may then be wrong.
+  // ResourceExhausted, naming the limit, if the grammar is too ambiguous to
+  // follow. Results since the last Accept may then be wrong.
   absl::Status status() const { return automaton_.status(); }
 
-  // What the lists of Few take, about.
+  // The approximate memory of the lists that Few has made.
   size_t list_bytes() const { return few_bytes_; }
 
  private:
   bool IsStop(TokenId token) const;
   Automaton::StateId After(Automaton::StateId state, std::string_view bytes);
-  // Calls visit(token) for each token with text that is allowed, in the order
-  // of their bytes, as long as it says true. Passes at most max_nodes nodes of
-  // the tree, and returns whether that was all.
+  // Calls visit(token) for each allowed token with text, in the order of the
+  // tokens' bytes, until it returns false. Stops after max_nodes nodes of the
+  // tree. Returns whether the walk is complete.
   template <class Visit>
   bool Walk(size_t max_nodes, Visit visit);
   void ForgetFew();

@@ -13,7 +13,7 @@ namespace {
 
 using Kind = ByteGrammar::Kind;
 
-// For each way that a state may have, so many may be tried to find them.
+// How many tasks may run to make a state, for each way that it may have.
 constexpr size_t kTasksPerWay = 32;
 
 }  // namespace
@@ -43,7 +43,7 @@ Automaton::Automaton(const ByteGrammar& grammar, const Limits& limits)
 }
 
 size_t Automaton::bytes() const {
-  // Vectors and tables have room for more, half of it on average.
+  // Vectors and tables hold spare capacity: half of their size on average.
   constexpr size_t kFrameBytes =
       2 * (sizeof(Frame) + sizeof(uint32_t) + sizeof(Frame) + sizeof(FrameId));
   constexpr size_t kStateBytes = 2 * (sizeof(State) + sizeof(StateId));
@@ -77,7 +77,7 @@ void Automaton::Clear() {
   states_.clear();
   ways_.clear();
   next_.clear();
-  // kDead: nothing may come. It has no next state but itself.
+  // kDead has no ways, so every byte leads back to it.
   TakeState();
   std::fill(next_.begin(), next_.end(), kDead);
 }
@@ -118,9 +118,9 @@ void Automaton::Continue(FrameId frame) {
 void Automaton::EnterRepeat(ExprId id, uint32_t done, FrameId parent) {
   const ByteGrammar::Expr& expr = grammar_.expr(id);
   if (done >= expr.least) Continue(parent);
-  // Without a limit, only those that must be are counted.
+  // Without an upper limit, only the required repetitions are counted.
   if (expr.most != kNoLimit || done < expr.least) ++done;
-  // Behind the last one comes what comes behind all.
+  // After the last repetition comes what follows the whole expression.
   Enter(expr.index, done == expr.most ? parent : FrameOf({id, done, parent}));
 }
 
@@ -156,7 +156,7 @@ void Automaton::RunContinue(FrameId id) {
   if (expr.kind == Kind::kRepeat) {
     return EnterRepeat(frame.expr, frame.done, frame.parent);
   }
-  // A sequence. Behind its last part comes what comes behind it.
+  // A sequence. After its last part comes what follows the sequence.
   const ExprId part = grammar_.parts(expr)[frame.done];
   const bool last = frame.done + 1 == expr.count;
   Enter(part, last ? frame.parent
@@ -210,8 +210,8 @@ bool Automaton::Trim(StateId& state) {
   if (overflowed()) return false;
   steps_ = 0;
   if (bytes() < std::max(trim_bytes_, limits_.bytes / 4)) return false;
-  // The frames of its ways and all that come after them. A parent is older than
-  // its children.
+  // Mark the frames of the state's ways and all their ancestors. A parent has a
+  // lower id than its children.
   const State kept = states_[state];
   std::vector<bool> needed(frames_.size());
   for (size_t i = 0; i < kept.size; ++i) needed[ways_[kept.begin + i]] = true;
@@ -231,7 +231,8 @@ bool Automaton::Trim(StateId& state) {
   for (const FrameId way : ways) found_.push_back(moved[way]);
   found_end_ = kept.may_end;
   state = start_ = TakeState();
-  // What is left may be much, too: the next time there is more of it.
+  // The kept state may itself be large, so the next Trim waits until memory
+  // grows.
   trim_bytes_ = (bytes() + std::min(3 * bytes(), limits_.bytes)) / 2;
   return true;
 }

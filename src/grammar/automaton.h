@@ -14,27 +14,27 @@
 
 namespace gemma {
 
-// A deterministic automaton whose states are made when they are first reached.
-// A state is what may come next, each with all that comes after it: a stack of
-// unfinished expressions. Stacks are shared, and states with the same ones are
-// the same state. Whatever may come next can be completed to a whole text.
+// A deterministic automaton that makes a state when it is first reached. A
+// state is a set of ways to go on. Each way is a stack of unfinished
+// expressions. Stacks share their frames, and states with the same ways are the
+// same state. Every way can be completed to a whole text.
 class Automaton {
  public:
   using StateId = uint32_t;
-  // No text begins so.
+  // The state of bytes that begin no text.
   static constexpr StateId kDead = 0;
 
   struct Limits {
-    // Of one state: ways to read the text so far.
+    // Ways to read the text so far, in one state.
     size_t ways = size_t{1} << 14;
-    // Between two calls of Trim: ways and unfinished expressions that are
-    // looked at; some 20 ns each.
+    // Ways and unfinished expressions that are visited between two calls of
+    // Trim. Each costs about 20 ns.
     size_t steps = size_t{1} << 26;
-    // What all states take, about.
+    // The approximate memory of all states.
     size_t bytes = size_t{1} << 27;
   };
 
-  // The grammar is finished and must outlive the automaton.
+  // The grammar must be finished and outlive the automaton.
   Automaton(const ByteGrammar& grammar, const Limits& limits);
   explicit Automaton(const ByteGrammar& grammar)
       : Automaton(grammar, Limits()) {}
@@ -42,7 +42,7 @@ class Automaton {
   Automaton& operator=(const Automaton&) = delete;
 
   StateId start() const { return start_; }
-  // The state after one more byte.
+  // Returns the state after one more byte.
   StateId Step(StateId state, uint8_t byte) {
     const size_t index =
         state * grammar_.num_byte_classes() + grammar_.byte_class(byte);
@@ -50,21 +50,21 @@ class Automaton {
     return next != kUnknown ? next : MakeStep(state, byte);
   }
 
-  // Whether the bytes so far are a whole text, and whether any may follow.
+  // Whether the bytes so far are a whole text, and whether no byte may follow.
   bool may_end(StateId state) const { return states_[state].may_end; }
   bool must_end(StateId state) const {
     return states_[state].size == 0 && state != kDead;
   }
 
-  // Whether a limit was passed, so that states were given up: whatever was
-  // answered since the last Trim may be wrong, and so is all that follows.
+  // Whether a limit was exceeded. Results since the last Trim may then be
+  // wrong, and so are all later ones.
   bool overflowed() const { return passed_ != Passed::kNone; }
-  // ResourceExhausted that names the limit, once it was.
+  // ResourceExhausted, naming the limit, if one was exceeded.
   absl::Status status() const;
 
-  // To be called between two tokens, in `state`: steps are counted anew.
-  // Forgets all other states if they take much memory. Returns whether it did;
-  // then the start is the state, under the id that it has now.
+  // Call this between two tokens, with the current state. Resets the count of
+  // steps. If states take much memory, forgets all but `state`, makes it the
+  // start, sets `state` to its new id, and returns true.
   bool Trim(StateId& state);
 
   size_t steps() const { return steps_; }
@@ -73,11 +73,11 @@ class Automaton {
  private:
   static constexpr StateId kUnknown = ~StateId{0};
 
-  // An unfinished expression and what comes after it.
+  // An unfinished expression and the frame that continues after it.
   struct Frame {
     ExprId expr;
-    uint32_t done;    // parts, or repetitions
-    uint32_t parent;  // a frame; kRoot: nothing
+    uint32_t done;    // parts or repetitions read
+    uint32_t parent;  // a frame; kRoot: the text ends
     bool operator==(const Frame&) const = default;
     template <class H>
     friend H AbslHashValue(H hash, const Frame& f) {
@@ -87,13 +87,13 @@ class Automaton {
   using FrameId = uint32_t;
   static constexpr FrameId kRoot = 0;
 
-  // Ways to read: frames of single bytes, ascending, in ways_.
+  // The ways of a state: frames of single bytes, ascending, in ways_.
   struct State {
     size_t begin = 0;
     size_t size = 0;
     bool may_end = false;
   };
-  // Sets of states look at their ways.
+  // Hash and equality of states compare their ways.
   struct StateHash {
     using is_transparent = void;
     const Automaton* automaton;
@@ -108,15 +108,15 @@ class Automaton {
   void Clear();
   StateId MakeStep(StateId state, uint8_t byte);
   FrameId FrameOf(const Frame& frame);
-  // Tasks for TakeState: what may come where the expression begins, or where
-  // the frame's expression has one more part or repetition.
+  // Adds a task for TakeState: enter the expression, or continue the frame
+  // after one more part or repetition of its expression.
   void Enter(ExprId expr, FrameId parent);
   void Continue(FrameId frame);
-  // Another repetition, after `done` of them.
+  // Enters one more repetition after `done` of them.
   void EnterRepeat(ExprId expr, uint32_t done, FrameId parent);
   void RunEnter(ExprId expr, FrameId parent);
   void RunContinue(FrameId frame);
-  // The state of all tasks since the last call.
+  // Runs all tasks since the last call and returns the state that they reach.
   StateId TakeState();
 
   const ByteGrammar& grammar_;
@@ -131,16 +131,16 @@ class Automaton {
   enum class Passed { kNone, kWays, kSteps, kBytes };
   Passed passed_ = Passed::kNone;
   size_t steps_ = 0;
-  size_t trim_bytes_ = 0;  // so many are kept
+  size_t trim_bytes_ = 0;  // Trim keeps states up to this
 
   // The state that is being made.
   struct Task {
-    ExprId expr;  // kContinue: none
+    ExprId expr;  // kContinue: continue `frame`
     FrameId frame;
   };
   static constexpr ExprId kContinue = ~ExprId{0};
   std::vector<Task> tasks_;
-  std::vector<uint32_t> visited_;  // of each frame: the turn it continued in
+  std::vector<uint32_t> visited_;  // by frame: the turn it continued in
   uint32_t turn_ = 1;
   std::vector<FrameId> found_;
   bool found_end_ = false;

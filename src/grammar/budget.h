@@ -1,4 +1,4 @@
-// What compiling a grammar may cost.
+// Limits on what compiling a grammar costs.
 
 #ifndef GEMMA_SRC_GRAMMAR_BUDGET_H_
 #define GEMMA_SRC_GRAMMAR_BUDGET_H_
@@ -10,24 +10,24 @@
 
 namespace gemma {
 
-// Counts what a compile has done and taken, the same for the same text on every
-// machine. Whatever may grow faster than the text asks first, and all give up
-// where a limit would be passed.
+// Counts the steps and bytes of a compile. The same text costs the same on
+// every machine. Code whose cost may grow faster than the text spends here
+// first and gives up if a limit would be exceeded.
 class Budget {
  public:
   struct Limits {
-    // Looks at a byte, a keyword or a part: some 20 to 200 ns each.
+    // Visits of a byte, a keyword or a part: about 20 to 200 ns each.
     size_t steps = size_t{1} << 24;
-    // Of expressions, parts and places, about; memory that was given back is
-    // counted too.
+    // The approximate size of expressions, parts and places. Freed memory still
+    // counts.
     size_t bytes = size_t{1} << 26;
   };
 
   Budget() = default;
   explicit Budget(const Limits& limits) : limits_(limits) {}
 
-  // Counts steps and bytes, and returns true, while they are within the limits.
-  // Otherwise, and from then on, counts nothing and returns false.
+  // Counts steps and bytes and returns true while they are within the limits.
+  // After that, counts nothing and always returns false.
   bool Spend(size_t steps, size_t bytes = 0) {
     if (exhausted()) return false;
     if (steps > limits_.steps - steps_) {
@@ -45,7 +45,7 @@ class Budget {
   size_t steps() const { return steps_; }
   size_t bytes() const { return bytes_; }
 
-  // The limit that was passed, for messages.
+  // Names the limit that was exceeded, for messages.
   std::string Excess() const {
     const bool steps = passed_ == Passed::kSteps;
     return absl::StrFormat(

@@ -6,7 +6,7 @@
 namespace gemma {
 namespace {
 
-// What one of each takes until the grammar is finished.
+// The memory of an expression and a part until the grammar is finished.
 constexpr size_t kExprBytes =
     sizeof(ByteGrammar::Expr) + sizeof(std::vector<ExprId>) + 16;
 constexpr size_t kPartBytes = 2 * sizeof(ExprId);
@@ -77,7 +77,7 @@ ExprId ByteGrammar::Sequence(absl::Span<const ExprId> parts) {
 ExprId ByteGrammar::Choice(absl::Span<const ExprId> parts) {
   if (!budget_.Spend(parts.size())) return kNothingId;
   std::vector<ExprId> kept;
-  ByteSet set;  // those of single bytes become one
+  ByteSet set;  // single-byte parts are merged into this set
   bool nullable = false;
   for (const ExprId part : parts) {
     const Expr& expr = exprs_[part];
@@ -98,7 +98,7 @@ ExprId ByteGrammar::Choice(absl::Span<const ExprId> parts) {
 
 ExprId ByteGrammar::Repeat(ExprId body, uint32_t least, uint32_t most) {
   if (exprs_[body].nullable) {
-    // Rounds that add nothing need not be counted.
+    // A repetition may match the empty text, so the minimum does not matter.
     least = 0;
     body = NonEmpty(body);
   }
@@ -106,7 +106,7 @@ ExprId ByteGrammar::Repeat(ExprId body, uint32_t least, uint32_t most) {
   if (most == 0) return kEmptyId;
   if (body == kNothingId) return least == 0 ? kEmptyId : kNothingId;
   if (least == 1 && most == 1) return body;
-  // (x{1,m}){n,p} is x{n,m*p}: one way to count instead of many.
+  // (x{1,m}){n,p} is x{n,m*p}: one count instead of many combinations.
   if (const Expr& expr = exprs_[body];
       expr.kind == Kind::kRepeat && expr.least == 1) {
     const uint64_t product = uint64_t{expr.most} * most;
@@ -136,7 +136,7 @@ ExprId ByteGrammar::NonEmpty(ExprId id) {
   if (const auto it = non_empty_.find(id); it != non_empty_.end()) {
     return it->second;
   }
-  // A copy, since parts are added below.
+  // A copy, because the calls below add parts.
   std::vector<ExprId> old;
   if (expr.count > 0) old.assign(parts(expr).begin(), parts(expr).end());
   ExprId result = kNothingId;
@@ -147,7 +147,7 @@ ExprId ByteGrammar::NonEmpty(ExprId id) {
     for (const ExprId part : old) alternatives.push_back(NonEmpty(part));
     result = Choice(alternatives);
   } else if (expr.kind == Kind::kSequence) {
-    // By the first part that is not empty.
+    // One alternative for each part that may be the first non-empty one.
     for (size_t i = 0; i < old.size() && !budget_.exhausted(); ++i) {
       std::vector<ExprId> rest(old.begin() + i, old.end());
       rest[0] = NonEmpty(rest[0]);
@@ -175,10 +175,10 @@ absl::Status ByteGrammar::Finish(ExprId root) {
   return absl::OkStatus();
 }
 
-// From the expressions that have a text to those that contain them.
+// Works up from expressions with texts to the expressions that contain them.
 void ByteGrammar::FindProductive() {
   std::vector<std::vector<ExprId>> users(exprs_.size());
-  std::vector<uint32_t> missing(exprs_.size());  // parts without a text so far
+  std::vector<uint32_t> missing(exprs_.size());  // parts not yet productive
   std::vector<ExprId> found;
   productive_.assign(exprs_.size(), false);
   const auto add = [&](ExprId id) {
@@ -212,8 +212,8 @@ void ByteGrammar::FindByteClasses() {
   byte_classes_.assign(256, 0);
   num_byte_classes_ = 1;
   for (const ByteSet& set : sets_) {
-    // Each class falls into the bytes that are in the set and those that are
-    // not; -1: there is none of them so far.
+    // Splits each class into the bytes inside and outside the set. -1: the new
+    // class has no bytes yet.
     std::array<int, 512> classes;
     classes.fill(-1);
     int count = 0;

@@ -26,8 +26,8 @@ using ExprId = uint32_t;
 // A repetition without an upper limit.
 inline constexpr uint32_t kNoLimit = std::numeric_limits<uint32_t>::max();
 
-// A set of texts, as expressions that are made from smaller ones. They may be
-// shared, and rules let them contain themselves.
+// A set of texts, built from smaller expressions. Expressions may share parts.
+// A rule may contain itself.
 class ByteGrammar {
  public:
   enum class Kind : uint8_t {
@@ -37,12 +37,12 @@ class ByteGrammar {
     kSequence,  // parts, one after the other; at least two
     kChoice,    // one of the parts; at least two
     kRepeat,    // `body`, `least` to `most` times; the body is not nullable
-    kRule,      // what the rule stands for
+    kRule,      // the body of a rule
   };
 
   struct Expr {
     Kind kind = Kind::kNothing;
-    bool nullable = false;  // the empty text is among its texts
+    bool nullable = false;  // whether it matches the empty text
     uint32_t index = 0;     // of the set, the first part, the body, or the rule
     uint32_t count = 0;     // of parts
     uint32_t least = 0;
@@ -51,12 +51,12 @@ class ByteGrammar {
 
   explicit ByteGrammar(const Budget::Limits& limits = {});
 
-  // What compiling costs. Who makes expressions in a loop looks at it: once it
-  // is exhausted, makers do nothing and return Nothing().
+  // The cost of compiling. Check it in a loop that makes expressions: once it
+  // is exhausted, the functions below do nothing and return Nothing().
   Budget& budget() { return budget_; }
   const Budget& budget() const { return budget_; }
 
-  // Makers simplify: what has no text vanishes from choices, and so on.
+  // These functions simplify: for example, a choice drops parts without texts.
   ExprId Nothing() const { return kNothingId; }
   ExprId Empty() const { return kEmptyId; }
   ExprId Bytes(const ByteSet& set);
@@ -67,16 +67,16 @@ class ByteGrammar {
   ExprId Repeat(ExprId body, uint32_t least, uint32_t most);
   ExprId Optional(ExprId body) { return Repeat(body, 0, 1); }
 
-  // A rule's texts are never empty. It has none until it is set.
+  // A rule never matches the empty text. It matches nothing until it is set.
   uint32_t NewRule();
   ExprId Rule(uint32_t rule);
   void SetRule(uint32_t rule, ExprId body) { rules_[rule] = body; }
 
-  // Completes the grammar of what `root` stands for. InvalidArgument if the
-  // budget is exhausted, or if there is no text: every one would go on forever.
+  // Completes the grammar with `root` as its start. InvalidArgument if the
+  // budget is exhausted, or if no text is finite.
   absl::Status Finish(ExprId root);
 
-  // The rest is valid after Finish.
+  // The functions below are valid after Finish.
 
   ExprId root() const { return root_; }
   const Expr& expr(ExprId id) const { return exprs_[id]; }
@@ -85,9 +85,9 @@ class ByteGrammar {
   }
   const ByteSet& set(const Expr& expr) const { return sets_[expr.index]; }
   ExprId rule(const Expr& expr) const { return rules_[expr.index]; }
-  // Whether the expression has a text at all.
+  // Whether the expression matches any text.
   bool productive(ExprId id) const { return productive_[id]; }
-  // Bytes of one class are in the same sets.
+  // Bytes of one class belong to the same sets.
   size_t byte_class(uint8_t byte) const { return byte_classes_[byte]; }
   size_t num_byte_classes() const { return num_byte_classes_; }
 
@@ -97,7 +97,7 @@ class ByteGrammar {
 
   ExprId Add(const Expr& expr);
   ExprId AddParts(Kind kind, bool nullable, absl::Span<const ExprId> parts);
-  // The texts of the expression but for the empty one.
+  // The expression's texts except the empty one.
   ExprId NonEmpty(ExprId id);
   void FindProductive();
   void FindByteClasses();

@@ -14,10 +14,10 @@ using Range = CharacterSet::Range;
 
 constexpr uint32_t kLastCharacter = 0x10FFFF;
 constexpr Range kSurrogates = {0xD800, 0xDFFF};
-// The last characters of one, two and three bytes.
+// The largest character of each length in UTF-8.
 constexpr uint32_t kLastOfLength[] = {0x7F, 0x7FF, 0xFFFF, kLastCharacter};
 
-// What a string of JSON cannot hold as it is.
+// The characters that a JSON string must escape.
 CharacterSet Escaped() {
   return CharacterSet({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}});
 }
@@ -30,14 +30,14 @@ std::string Escape(uint32_t character) {
   return absl::StrFormat("\\u%04x", character);
 }
 
-// Appends the encodings of a range of characters, all of one length: sequences
-// of byte ranges.
+// Appends the UTF-8 encodings of a range of characters of one length, as
+// sequences of byte ranges.
 void AppendEncodings(Range range, ByteGrammar& grammar,
                      std::vector<ExprId>& encodings) {
   std::string first;
   AppendUtf8(range.first, first);
-  // Where the bytes of the first and the last differ, all later ones must have
-  // their whole range.
+  // After the first byte where the ends differ, every byte must cover its whole
+  // range.
   for (size_t tail = 1; tail < first.size(); ++tail) {
     const uint32_t low = (uint32_t{1} << (6 * tail)) - 1;
     if ((range.first & ~low) == (range.last & ~low)) continue;
@@ -64,7 +64,7 @@ void AppendEncodings(Range range, ByteGrammar& grammar,
   encodings.push_back(grammar.Sequence(bytes));
 }
 
-// One of sorted texts, which agree in their first `begin` bytes.
+// Matches one of the sorted texts, which share their first `begin` bytes.
 ExprId OneOfRest(absl::Span<const std::string> texts, size_t begin,
                  ByteGrammar& grammar) {
   if (!grammar.budget().Spend(texts.size())) return grammar.Nothing();

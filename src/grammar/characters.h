@@ -1,4 +1,4 @@
-// Sets of characters, and the bytes that they are written with.
+// Sets of characters and their encodings.
 
 #ifndef GEMMA_SRC_GRAMMAR_CHARACTERS_H_
 #define GEMMA_SRC_GRAMMAR_CHARACTERS_H_
@@ -13,7 +13,7 @@
 
 namespace gemma {
 
-// A set of Unicode's code points, without surrogates, which no text has.
+// A set of Unicode code points. Surrogates are excluded: no text contains them.
 class CharacterSet {
  public:
   struct Range {
@@ -23,7 +23,7 @@ class CharacterSet {
   };
 
   CharacterSet() = default;
-  // Ranges in any order; they may overlap.
+  // The ranges may be in any order and may overlap.
   explicit CharacterSet(std::vector<Range> ranges);
   static CharacterSet All();
   static CharacterSet One(uint32_t character) {
@@ -36,34 +36,35 @@ class CharacterSet {
 
   bool empty() const { return ranges_.empty(); }
   bool Contains(uint32_t character) const;
-  // In ascending order, not touching each other.
+  // Returns the ranges in ascending order. No two overlap or touch.
   const std::vector<Range>& ranges() const { return ranges_; }
 
  private:
   std::vector<Range> ranges_;
 };
 
-// Appends a character in UTF-8.
+// Appends the character in UTF-8.
 void AppendUtf8(uint32_t character, std::string& text);
 
-// The characters of valid UTF-8.
+// Returns the characters of valid UTF-8.
 std::vector<uint32_t> Characters(std::string_view utf8);
 
-// How a character is written. Each in one way.
+// How a grammar writes characters. Each character has one spelling.
 enum class Writing {
   kPlain,  // in UTF-8
-  // As in a string of JSON: '"' and '\' behind a '\', control characters as \b,
-  // \f, \n, \r, \t or \u00XX in lower case, others in UTF-8.
+  // As in a JSON string: a '\' before '"' and '\'; control characters as \b,
+  // \f, \n, \r, \t or \u00XX in lower case; all others in UTF-8.
   kJson,
 };
 
-// One character of the set.
+// Matches one character of the set.
 ExprId OneOf(const CharacterSet& set, Writing writing, ByteGrammar& grammar);
 
-// A text so written.
+// Returns the text in this spelling.
 std::string Written(std::string_view utf8, Writing writing);
 
-// One of the texts, which are sorted and differ. Beginnings are shared.
+// Matches one of the texts, which must be sorted and distinct. Common
+// beginnings are shared.
 ExprId OneOf(absl::Span<const std::string> texts, ByteGrammar& grammar);
 
 }  // namespace gemma

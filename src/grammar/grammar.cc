@@ -18,9 +18,9 @@
 namespace gemma {
 namespace {
 
-constexpr size_t kMaxChoiceBytes = size_t{1} << 20;  // of all together
+constexpr size_t kMaxChoiceBytes = size_t{1} << 20;  // of all choices together
 
-// Completes the grammar. What cannot even be begun is refused now.
+// Completes the grammar. Fails if even the first state exceeds a limit.
 absl::Status Finish(ExprId root, ByteGrammar& grammar) {
   GEMMA_RETURN_IF_ERROR(grammar.Finish(root));
   const Automaton automaton(grammar);
@@ -93,7 +93,7 @@ absl::StatusOr<Grammar> Grammar::FromJsonSchema(std::string_view schema) {
 Grammar Grammar::AnyJson() {
   auto impl = std::make_shared<Impl>();
   const ExprId root = JsonValues(impl->bytes).Any();
-  impl->bytes.Finish(root).IgnoreError();  // it is small, and has texts
+  impl->bytes.Finish(root).IgnoreError();  // small, has texts: cannot fail
   return Grammar(std::move(impl));
 }
 

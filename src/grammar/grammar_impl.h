@@ -1,4 +1,4 @@
-// What is behind Grammar's pointer.
+// The implementation of Grammar.
 
 #ifndef GEMMA_SRC_GRAMMAR_GRAMMAR_IMPL_H_
 #define GEMMA_SRC_GRAMMAR_GRAMMAR_IMPL_H_

@@ -6,8 +6,8 @@
 namespace gemma {
 namespace {
 
-// RFC 3339, from the year 1000 on. The 29th of February, which not all years
-// have, and the 60th second, which hardly any minute has, are left out.
+// RFC 3339, from the year 1000 on. Leaves out February 29 and second 60,
+// because they are valid only in some years and minutes.
 #define GEMMA_DATE                                            \
   "[1-9][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|" \
   "(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
@@ -19,7 +19,7 @@ namespace {
 #define GEMMA_PERIOD \
   "(" GEMMA_COUNT "H(" GEMMA_MINUTES ")?|" GEMMA_MINUTES "|" GEMMA_COUNT "S)"
 #define GEMMA_MONTHS GEMMA_COUNT "M(" GEMMA_COUNT "D)?"
-// RFC 1123: labels of at most 63 characters; here 32, and six of them.
+// RFC 1123 allows labels of 63 characters. This allows 32, and six labels.
 #define GEMMA_LABEL "[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?"
 #define GEMMA_HOST GEMMA_LABEL "(\\." GEMMA_LABEL "){0,5}"
 #define GEMMA_BYTE "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -34,7 +34,7 @@ constexpr Format kFormats[] = {
     {"date", GEMMA_DATE},
     {"time", GEMMA_TIME},
     {"date-time", GEMMA_DATE "T" GEMMA_TIME},
-    // ISO 8601, as RFC 3339 has it.
+    // ISO 8601, in the form of RFC 3339.
     {"duration",
      "P(" GEMMA_COUNT "W|T" GEMMA_PERIOD "|(" GEMMA_COUNT "D|" GEMMA_MONTHS
      "|" GEMMA_COUNT "Y(" GEMMA_MONTHS ")?)(T" GEMMA_PERIOD ")?)"},
@@ -42,9 +42,9 @@ constexpr Format kFormats[] = {
      "[A-Za-z0-9_%+-]{1,32}(\\.[A-Za-z0-9_%+-]{1,16}){0,3}@" GEMMA_HOST},
     {"hostname", GEMMA_HOST},
     {"ipv4", GEMMA_BYTE "(\\." GEMMA_BYTE "){3}"},
-    // All eight groups.
+    // All eight groups, without "::".
     {"ipv6", "[0-9a-fA-F]{1,4}(:[0-9a-fA-F]{1,4}){7}"},
-    // RFC 3986: with a scheme, a host, and perhaps path, query and fragment.
+    // RFC 3986: a scheme and a host, then optional path, query and fragment.
     {"uri",
      "[a-z][a-z0-9+.-]{0,15}://" GEMMA_HOST
      "(:[1-9][0-9]{0,3})?(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2})*)*"

@@ -1,4 +1,4 @@
-// The formats of strings that a JSON schema may ask for.
+// The string formats that a JSON schema may name.
 
 #ifndef GEMMA_SRC_GRAMMAR_JSON_FORMATS_H_
 #define GEMMA_SRC_GRAMMAR_JSON_FORMATS_H_
@@ -8,8 +8,9 @@
 
 namespace gemma {
 
-// A regular expression for the whole string. All its texts are of the format;
-// of formats with many ways to write the same, not all texts are among them.
+// Returns a regular expression for the whole string. All its texts have the
+// format. If a format spells one value in many ways, some spellings are
+// missing.
 std::optional<std::string_view> FormatExpression(std::string_view format);
 
 }  // namespace gemma

@@ -11,15 +11,15 @@
 namespace gemma {
 namespace {
 
-// A limit of numbers that are not negative.
+// A limit of non-negative numbers.
 struct Limit {
-  std::string whole;     // digits without leading zeros, but for "0"
+  std::string whole;     // digits without leading zeros, except "0"
   std::string fraction;  // digits without trailing zeros
   bool excluded = false;
-  bool real = true;  // false: of the length of numbers only
+  bool real = true;  // false: limits only the number of digits
 };
 
-// The limits that the digits so far agree with; those behind decide.
+// The limits that the digits so far equal: later digits decide.
 struct Tight {
   bool least = false;
   bool most = false;
@@ -27,7 +27,7 @@ struct Tight {
 
 class DecimalRange {
  public:
-  // max_fraction: digits behind the point; 0: there is no point.
+  // max_fraction: digits after the point; 0 means no point.
   DecimalRange(Limit least, Limit most, size_t max_fraction,
                ByteGrammar& grammar)
       : least_(std::move(least)),
@@ -40,7 +40,7 @@ class DecimalRange {
     const size_t shortest = least_.whole.size();
     const size_t longest = most_.whole.size();
     for (size_t length = shortest; length <= longest; ++length) {
-      // Numbers of another length than that of a limit are within it.
+      // Numbers whose length differs from a limit's length are within it.
       Limit least = least_;
       Limit most = most_;
       if (length > shortest) {
@@ -59,8 +59,8 @@ class DecimalRange {
     return g_.Byte(static_cast<uint8_t>(first), static_cast<uint8_t>(last));
   }
 
-  // A digit between those of the limits that are tight, and what follows it.
-  // `rest` tells that for limits that stay tight.
+  // Adds a digit within the tight limits and its continuation. `rest` makes the
+  // continuation for the limits that are still tight.
   template <class Rest>
   void AddDigits(char least, char most, Tight tight, Rest rest,
                  std::vector<ExprId>& alternatives) {
@@ -85,7 +85,7 @@ class DecimalRange {
     }
   }
 
-  // What follows the first i digits of a number of the limits' length.
+  // Matches the rest of a number after its first i whole digits.
   ExprId Whole(const Limit& least, const Limit& most, size_t i, Tight tight) {
     const size_t left = least.whole.size() - i;
     if (left == 0) {
@@ -111,7 +111,7 @@ class DecimalRange {
     return g_.Choice(alternatives);
   }
 
-  // Whether a number with i digits behind the point is within limits.
+  // Whether a number may end after i digits of its fraction.
   bool MayEnd(size_t i, Tight tight) const {
     if (tight.least && (i < least_.fraction.size() || least_.excluded)) {
       return false;
@@ -119,7 +119,7 @@ class DecimalRange {
     return !tight.most || i < most_.fraction.size() || !most_.excluded;
   }
 
-  // What follows i digits behind the point: `least` (0 or 1) digits or more.
+  // Matches `least` (0 or 1) or more digits after i digits of the fraction.
   ExprId MoreDigits(size_t i, Tight tight, uint32_t least) {
     if (!tight.least && !tight.most) {
       const auto most = static_cast<uint32_t>(max_fraction_ - i);
@@ -145,9 +145,9 @@ class DecimalRange {
   ByteGrammar& g_;
 };
 
-// The fewest digits that give the double back, without an exponent.
+// The shortest digits that read back as the same double, without an exponent.
 Limit LimitOf(double magnitude, bool excluded) {
-  char text[400];  // a double has no more digits
+  char text[400];  // long enough for every double
   const auto end = std::to_chars(text, text + sizeof(text), std::abs(magnitude),
                                  std::chars_format::fixed);
   const std::string digits(text, end.ptr);
@@ -156,14 +156,14 @@ Limit LimitOf(double magnitude, bool excluded) {
           digits.substr(std::min(point + 1, digits.size())), excluded};
 }
 
-// Of 15 digits, or of none that matters.
+// Limits from here on only bound the number of digits.
 constexpr double kTooLarge = 1e15;
 
 Limit Largest() {
   return {std::string(kMaxLimitDigits, '9'), "", false, false};
 }
 
-// Numbers that are not negative.
+// Matches non-negative numbers.
 ExprId Magnitudes(double least, bool without_least, double most,
                   bool without_most, ByteGrammar& grammar) {
   if (least > most) return grammar.Nothing();
@@ -180,7 +180,7 @@ ExprId Magnitudes(double least, bool without_least, double most,
 }  // namespace
 
 ExprId IntegersBetween(int64_t least, int64_t most, ByteGrammar& grammar) {
-  // The lowest has no magnitude of the type.
+  // The lowest value of the type has no magnitude in it.
   constexpr int64_t kLowest = -std::numeric_limits<int64_t>::max();
   least = std::max(least, kLowest);
   most = std::max(most, kLowest);
@@ -208,7 +208,7 @@ ExprId NumbersBetween(const NumberRange& range, ByteGrammar& grammar) {
   const auto [least, most, without_least, without_most] = range;
   std::vector<ExprId> alternatives;
   if (least < 0) {
-    // Zero is written without a sign.
+    // Zero has no sign.
     const bool to_zero = most >= 0;
     const ExprId magnitudes =
         Magnitudes(to_zero ? 0 : -most, to_zero || without_most, -least,

@@ -1,4 +1,4 @@
-// Numbers of JSON within limits.
+// JSON numbers within limits.
 
 #ifndef GEMMA_SRC_GRAMMAR_JSON_NUMBERS_H_
 #define GEMMA_SRC_GRAMMAR_JSON_NUMBERS_H_
@@ -9,26 +9,27 @@
 
 namespace gemma {
 
-// Limits of a number. Infinite: none.
+// The limits of a number. An infinite limit means no limit.
 struct NumberRange {
   double least;
   double most;
-  bool without_least = false;  // least itself is none of the numbers
+  bool without_least = false;  // excludes `least` itself
   bool without_most = false;
 };
 
-// Integers from `least` to `most`, in decimal. Nothing if there is none.
+// Matches decimal integers from `least` to `most`. Nothing if the range is
+// empty.
 ExprId IntegersBetween(int64_t least, int64_t most, ByteGrammar& grammar);
 
-// How many significant digits a limit may have: of so many, no two decimal
-// numbers are the same double, so that whoever reads the text as one agrees.
+// The significant digits that a limit may have. No two decimal numbers of up to
+// 15 digits are the same double, so readers that use doubles agree.
 inline constexpr int kMaxLimitDigits = 15;
 
-// Whether a limit has at most so many.
+// Whether the limit has at most kMaxLimitDigits digits.
 bool IsShort(double limit);
 
-// Decimal numbers in the range, whose limits are short, without an exponent:
-// up to 15 digits before the point, and with those behind it about 15.
+// Matches decimal numbers in the range, without an exponent. The limits must be
+// short. Numbers have up to 15 digits before the point and about 15 in total.
 ExprId NumbersBetween(const NumberRange& range, ByteGrammar& grammar);
 
 }  // namespace gemma

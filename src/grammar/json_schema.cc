@@ -26,14 +26,14 @@
 namespace gemma {
 namespace {
 
-// Names that are told apart character by character.
+// The limit on property names that are distinguished character by character.
 constexpr size_t kMaxNameBytes = 4096;
 
 constexpr Json::Limits kLimits = {.max_bytes = size_t{1} << 20,
                                   .max_depth = 64,
                                   .max_values = size_t{1} << 16};
 
-// Every place of the schema becomes a rule, made when it is first needed.
+// Makes a rule for each place of the schema when it is first needed.
 class SchemaBuilder {
  public:
   SchemaBuilder(Json root, ByteGrammar& grammar)
@@ -62,7 +62,7 @@ class SchemaBuilder {
     std::string text;
   };
 
-  // What is right for all parts.
+  // Matches the values that are valid for all parts.
   ExprId RuleFor(const SchemaParts& parts) {
     if (parts.empty()) return values_.Any();
     const auto [it, inserted] = rules_.try_emplace(KeyOf(parts));
@@ -89,7 +89,7 @@ class SchemaBuilder {
     return choice;
   }
 
-  // The same alternative, perhaps of many places, is made once.
+  // Builds an alternative once, even if many places share it.
   absl::StatusOr<ExprId> BuildAlternative(const SchemaParts& parts) {
     if (parts.empty()) return values_.Any();
     const auto [it, inserted] = built_.try_emplace(KeyOf(parts));
@@ -102,7 +102,7 @@ class SchemaBuilder {
     return it->second;
   }
 
-  // One value that has all keywords' consent; at least one part.
+  // Matches the values that all keywords allow. There is at least one part.
   absl::StatusOr<ExprId> BuildAll(const SchemaParts& parts) {
     TypeSet types = kAnyType;
     bool has_values = false;
@@ -140,7 +140,7 @@ class SchemaBuilder {
     return grammar_.Choice(choices);
   }
 
-  // "const" and "enum": values that all parts have.
+  // "const" and "enum": the values that all parts list.
   absl::StatusOr<ExprId> BuildValues(const SchemaParts& parts, TypeSet types) {
     std::optional<std::vector<WrittenValue>> common;
     for (const Json& part : parts) {
@@ -261,7 +261,8 @@ class SchemaBuilder {
     return values_.Array(Elements(first, Value(shape.rest), shape.count));
   }
 
-  // Elements of an array, from the last that has a schema of its own back.
+  // Matches the elements of an array. Builds from the last element with its own
+  // schema back to the first.
   ExprId Elements(const std::vector<ExprId>& first, ExprId rest,
                   CountRange count) {
     const auto num_first = static_cast<uint32_t>(first.size());
@@ -306,8 +307,8 @@ class SchemaBuilder {
       }
       more = values_.Member(values_.StringBut(names), Value(*shape.more));
     }
-    // What may follow the properties so far: where there is one, behind a
-    // comma.
+    // What may follow the properties so far. After a property, a comma comes
+    // first.
     ExprId first_tail = values_.List(more, 0, kNoLimit);
     ExprId later_tail = grammar_.Repeat(
         grammar_.Sequence({values_.comma(), more}), 0, kNoLimit);
@@ -331,7 +332,7 @@ class SchemaBuilder {
     return values_.Object(first_tail);
   }
 
-  // Nothing, where no value is allowed.
+  // Nothing if no value is allowed.
   ExprId Value(const std::optional<SchemaParts>& parts) {
     return parts.has_value() ? RuleFor(*parts) : grammar_.Nothing();
   }

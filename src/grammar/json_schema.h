@@ -10,9 +10,9 @@
 
 namespace gemma {
 
-// Texts whose values are valid. What is enforced, refused, and how values are
-// written is described in gemma/grammar.h. InvalidArgument with the JSON
-// pointer of what is not supported, or if the text is no schema.
+// Matches the texts of valid values. gemma/grammar.h describes the supported
+// keywords and how values are written. InvalidArgument if the text is not a
+// schema, or with the JSON pointer of an unsupported part.
 absl::StatusOr<ExprId> JsonSchema(std::string_view schema,
                                   ByteGrammar& grammar);
 

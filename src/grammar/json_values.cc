@@ -14,8 +14,8 @@ constexpr uint32_t kMaxWholeDigits = 19;
 constexpr uint32_t kMaxFractionDigits = 16;
 constexpr uint32_t kMaxExponentDigits = 2;
 
-// Characters that are none of the names behind what they have in common, and
-// the quote that ends them. `names`: what is left of each.
+// Matches the end of a string, with its quote, that differs from all `names`.
+// The string and the names share their first `begin` characters.
 ExprId CharactersBut(absl::Span<const std::vector<uint32_t>> names,
                      size_t begin, ExprId any, ByteGrammar& grammar) {
   if (!grammar.budget().Spend(names.size())) return grammar.Nothing();

@@ -1,5 +1,5 @@
-// Values of JSON as a model writes them: on one line, with one blank or none
-// behind each colon and comma.
+// JSON values as models write them: on one line, with at most one blank after
+// each colon and comma.
 
 #ifndef GEMMA_SRC_GRAMMAR_JSON_VALUES_H_
 #define GEMMA_SRC_GRAMMAR_JSON_VALUES_H_
@@ -14,10 +14,10 @@
 
 namespace gemma {
 
-// Makes expressions of one grammar; those that are needed often, once.
+// Makes JSON expressions of one grammar. Frequent ones are made once.
 class JsonValues {
  public:
-  // The grammar must outlive this.
+  // `grammar` must outlive this object.
   explicit JsonValues(ByteGrammar& grammar);
 
   ExprId comma() const { return comma_; }
@@ -29,27 +29,27 @@ class JsonValues {
   }
   // Up to 19 digits.
   ExprId Integer();
-  // Up to 19 digits, a point and 16, and an exponent of 2.
+  // Up to 19 digits, then a point with up to 16, then an exponent of up to 2.
   ExprId Number();
-  // A string of so many characters.
+  // A string of `least` to `most` characters.
   ExprId String(uint32_t least, uint32_t most);
-  // A string of these characters, as they are written.
+  // A string of `characters`, already in the spelling of JSON.
   ExprId Quoted(ExprId characters);
-  // A string that is none of these, which differ.
+  // A string that equals none of `names`, which must be distinct.
   ExprId StringBut(std::vector<std::string> names);
 
   ExprId Object(ExprId members);
   ExprId Array(ExprId elements);
-  // One after the other, with commas between.
+  // Items separated by commas.
   ExprId List(ExprId item, uint32_t least, uint32_t most);
   ExprId Member(ExprId name, ExprId value);
 
-  // Any value, and any of one kind.
+  // Any value, and any value of one kind.
   ExprId Any();
   ExprId AnyObject();
   ExprId AnyArray();
 
-  // This value.
+  // Exactly this value.
   ExprId Literal(const Json& value);
 
  private:
@@ -60,8 +60,8 @@ class JsonValues {
   std::optional<ExprId> any_;
 };
 
-// The value in one way of writing it: equal values give equal texts, but for
-// 1 and 1.0 and the order of members.
+// Returns the one spelling that a grammar gives the value. Equal values give
+// equal texts, except for 1 and 1.0 and for the order of members.
 std::string JsonText(const Json& value);
 
 }  // namespace gemma

@@ -11,7 +11,7 @@ namespace {
 
 using Kind = RegexNode::Kind;
 
-// Which ends of the text an expression is at: anchors hold only there.
+// The ends of the text that an expression touches. Anchors hold only there.
 struct Place {
   bool begin = false;
   bool end = false;
@@ -60,8 +60,8 @@ class Converter {
     return grammar_.Nothing();
   }
 
-  // At an end of the text without an anchor there may be anything around what
-  // only describes a part. A group there has anchors of its own.
+  // If an expression describes a part of the text, any text may surround it at
+  // an end without an anchor. A group at that end brings its own anchors.
   absl::StatusOr<ExprId> ConvertSequence(const RegexNode& node, Place place) {
     size_t first = 0;
     size_t last = node.parts.size();

@@ -11,15 +11,15 @@
 
 namespace gemma {
 
-// What of a text an expression describes.
+// The scope of an expression.
 enum class RegexMatch {
-  kAll,   // the text
-  kPart,  // some part of it, as a "pattern" of a JSON schema does
+  kAll,   // the whole text
+  kPart,  // any part of it, as "pattern" of a JSON schema
 };
 
-// The texts that match. The dialect is described in gemma/grammar.h.
-// InvalidArgument as ParseRegex, if an anchor stands where it cannot hold, or
-// with the offset of what exhausts the grammar's budget.
+// Matches the texts of a regular expression. gemma/grammar.h describes the
+// dialect. InvalidArgument as ParseRegex, if an anchor cannot hold, or with the
+// offset that exhausts the grammar's budget.
 absl::StatusOr<ExprId> Regex(std::string_view expression, RegexMatch match,
                              Writing writing, ByteGrammar& grammar);
 

@@ -95,7 +95,7 @@ class Parser {
     if (node.kind == Kind::kBegin || node.kind == Kind::kEnd) {
       return RegexError(count_at, "an anchor cannot be repeated");
     }
-    Take("?");  // lazy: the same texts
+    Take("?");  // lazy: matches the same texts
     if (peek() == '+') return Error("possessive repetition is not supported");
     if (!done() && std::string_view("*?{").find(peek()) != std::string::npos) {
       return Error("a repetition of a repetition, wanted a group");
@@ -104,7 +104,7 @@ class Parser {
     return repeat;
   }
 
-  // "{m}", "{m,}" or "{m,n}".
+  // Parses "{m}", "{m,}" or "{m,n}".
   absl::Status ParseCounts(RegexNode& repeat) {
     const size_t begin = at_;
     const auto malformed = [&] {
@@ -125,7 +125,7 @@ class Parser {
     return absl::OkStatus();
   }
 
-  // Numbers above kMaxCount are some number above it.
+  // Returns some number above kMaxCount for all numbers above it.
   std::optional<uint32_t> ParseNumber() {
     if (!absl::ascii_isdigit(peek())) return std::nullopt;
     uint32_t number = 0;
@@ -214,7 +214,7 @@ class Parser {
     return node;
   }
 
-  // What may stand within a class, too.
+  // Parses an escape that is also valid inside a class.
   absl::StatusOr<CharacterSet> ParseEscapedSet() {
     const size_t begin = at_;
     Take("\\");
@@ -251,7 +251,7 @@ class Parser {
       case 'r':
         return one('\r');
       case 'b':
-        return one('\b');  // only within a class
+        return one('\b');  // only inside a class
       case 'x':
         return ParseHex(begin, 2);
       case 'u':
@@ -275,7 +275,7 @@ class Parser {
     }
   }
 
-  // `digits` of them, or any number in braces after "\u".
+  // Parses `digits` hexadecimal digits, or any number in braces after "\u".
   absl::StatusOr<CharacterSet> ParseHex(size_t begin, size_t digits) {
     const bool braces = digits == 4 && Take("{");
     uint32_t character = 0;
@@ -295,7 +295,7 @@ class Parser {
     return CharacterSet::One(character);
   }
 
-  // Behind the "[".
+  // Parses a class. Its "[" is already read.
   absl::StatusOr<RegexNode> ParseClass(RegexNode node) {
     const bool negated = Take("^");
     if (peek() == ']') return Error("']' begins a class, wanted '\\]'");
@@ -340,7 +340,7 @@ class Parser {
     return CharacterSet({{begin, end}}).Common(CharacterSet::All());
   }
 
-  // The text is UTF-8, and not done.
+  // Takes the next character of UTF-8. Not at the end of the text.
   uint32_t TakeCharacter() {
     const size_t length = Utf8Length(peek());
     const uint32_t character = Characters(text_.substr(at_, length))[0];

@@ -18,7 +18,7 @@ struct RegexNode {
     kSet,       // one character of `set`
     kBegin,     // "^"
     kEnd,       // "$"
-    kSequence,  // parts, one after the other; perhaps none
+    kSequence,  // parts, one after the other; may be empty
     kChoice,    // one of the parts; at least one
     kRepeat,    // the part, `least` to `most` times
   };
@@ -31,12 +31,12 @@ struct RegexNode {
   uint32_t most = 0;  // may be kNoLimit
 };
 
-// The dialect is described in gemma/grammar.h. InvalidArgument with the offset
-// of what is not of it, or if the expression is too long, too deep, or no
-// UTF-8.
+// Parses the dialect of gemma/grammar.h. InvalidArgument with the offset of a
+// construct outside the dialect, or if the expression is too long, too deep, or
+// not UTF-8.
 absl::StatusOr<RegexNode> ParseRegex(std::string_view expression);
 
-// InvalidArgument: what is wrong at a byte of the expression.
+// InvalidArgument: `what` is wrong at a byte of the expression.
 absl::Status RegexError(size_t offset, std::string_view what);
 
 }  // namespace gemma

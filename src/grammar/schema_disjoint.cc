@@ -19,7 +19,7 @@ TypeSet TypesOf(const std::vector<Json>& values) {
   return types;
 }
 
-// Whether the lists have no value in common.
+// Whether the lists share no value.
 absl::StatusOr<bool> AreDisjoint(const std::vector<Json>& a,
                                  const std::vector<Json>& b, const Json& place,
                                  Budget& budget) {
@@ -40,7 +40,7 @@ absl::StatusOr<bool> AreDisjoint(const std::vector<Json>& a,
 absl::StatusOr<bool> AreDisjoint(const Json& a, const Json& b, bool deep,
                                  Budget& budget);
 
-// Whether what a property that both require must be excludes each other.
+// Whether a property that both require has values that exclude each other.
 absl::StatusOr<bool> HaveDisjointProperty(const Json& a, const Json& b,
                                           Budget& budget) {
   const std::string_view wanted = "a list of names";
@@ -72,8 +72,8 @@ absl::StatusOr<bool> HaveDisjointProperty(const Json& a, const Json& b,
   return false;
 }
 
-// Whether no value is right for both: by types, values, or what a property that
-// both require must be. `deep`: whether to look at properties.
+// Whether no value is valid for both: by type, by value, or by a property that
+// both require. `deep`: also compare properties.
 absl::StatusOr<bool> AreDisjoint(const Json& a, const Json& b, bool deep,
                                  Budget& budget) {
   if (!a.is_object() || !b.is_object()) return false;

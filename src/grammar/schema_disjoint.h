@@ -1,4 +1,4 @@
-// Which parts of a schema exclude each other, as the branches of a oneOf must.
+// Finds branches of a oneOf that exclude each other.
 
 #ifndef GEMMA_SRC_GRAMMAR_SCHEMA_DISJOINT_H_
 #define GEMMA_SRC_GRAMMAR_SCHEMA_DISJOINT_H_
@@ -9,9 +9,9 @@
 
 namespace gemma {
 
-// Whether a part of `a` and one of `b` exclude each other: by their types,
-// their values, or what a property that both require must be. False where that
-// is not seen at once.
+// Returns whether a part of `a` and a part of `b` exclude each other: by type,
+// by value, or by a property that both require. Returns false if a quick check
+// does not show it.
 absl::StatusOr<bool> AreDisjoint(const SchemaParts& a, const SchemaParts& b,
                                  Budget& budget);
 

@@ -12,11 +12,11 @@
 namespace gemma {
 namespace {
 
-// What a keyword does to the values of its place.
+// The effect of a keyword on the values of its place.
 enum class Role {
-  kOther,  // it describes, refers to a place or combines places
-  kValue,  // it restricts their types, or lists them
-  kShape,  // it restricts them otherwise
+  kOther,  // describes, or refers to or combines places
+  kValue,  // restricts the types or lists the values
+  kShape,  // restricts the values in other ways
 };
 
 struct Keyword {
@@ -69,7 +69,7 @@ constexpr Keyword kKeywords[] = {
     {"writeOnly", Role::kOther},
 };
 
-// Null if the keyword is not known.
+// Returns null for an unknown keyword.
 const Keyword* FindKeyword(std::string_view name) {
   const auto found = std::lower_bound(
       std::begin(kKeywords), std::end(kKeywords), name,
@@ -77,13 +77,13 @@ const Keyword* FindKeyword(std::string_view name) {
   return found != std::end(kKeywords) && found->name == name ? found : nullptr;
 }
 
-// Larger counts are never reached.
+// No text is long enough for larger counts.
 constexpr uint32_t kMaxCount = uint32_t{1} << 30;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// A limit of integers, rounded into the range of the type. `up`: whether to the
-// next larger one.
+// An integer limit, rounded and clamped to the range of int64_t. `up`: round
+// up.
 int64_t Rounded(const Json& json, bool up) {
   int64_t integer = 0;
   if (json.Get(integer).ok()) return integer;

@@ -1,4 +1,4 @@
-// What the keywords of a schema's parts say together.
+// The keywords of a schema's parts, combined.
 
 #ifndef GEMMA_SRC_GRAMMAR_SCHEMA_KEYWORDS_H_
 #define GEMMA_SRC_GRAMMAR_SCHEMA_KEYWORDS_H_
@@ -15,18 +15,18 @@
 
 namespace gemma {
 
-// InvalidArgument naming the first keyword that would not be enforced. Those
-// that only describe are fine; so are some that say nothing, as
+// InvalidArgument, naming the first keyword that the grammar would not enforce.
+// Accepts keywords that only describe, and values without effect, such as
 // "uniqueItems": false.
 absl::Status CheckKeywords(const Json& place);
 
-// Whether a keyword restricts the values by itself: neither by what it refers
-// to or combines, nor does it only describe.
+// Whether a keyword restricts the values by itself, not through a reference or
+// a combination of schemas.
 bool HasAssertion(const Json& place);
-// A keyword that restricts values, but for "type", "const" and "enum".
+// Returns a keyword that restricts values, other than "type", "const", "enum".
 std::optional<Json> ShapeKeyword(const Json& place);
 
-// How many of something there may be, for example by minItems and maxItems.
+// A range of counts, for example from minItems and maxItems.
 struct CountRange {
   uint32_t least = 0;
   uint32_t most = kNoLimit;
@@ -35,17 +35,17 @@ absl::StatusOr<CountRange> CountsOf(const SchemaParts& parts,
                                     std::string_view least_name,
                                     std::string_view most_name);
 
-// minimum, maximum, exclusiveMinimum and exclusiveMaximum.
+// Combines minimum, maximum, exclusiveMinimum and exclusiveMaximum.
 absl::StatusOr<NumberRange> NumberRangeOf(const SchemaParts& parts);
 
-// The same for integers, exactly.
+// The same for integers, exact.
 struct IntegerRange {
   int64_t least;
   int64_t most;
 };
 absl::StatusOr<IntegerRange> IntegerRangeOf(const SchemaParts& parts);
 
-// Whether one of the parts has the keyword.
+// Whether a part has the keyword.
 bool HasKeyword(const SchemaParts& parts, std::string_view name);
 
 }  // namespace gemma

@@ -12,7 +12,7 @@ namespace {
 
 using Properties = HashMap<std::string_view, Json>;
 
-// The schemas of prefixItems.
+// Returns the schemas of prefixItems.
 absl::StatusOr<std::vector<Json>> FirstItems(const Json& part) {
   std::vector<Json> items;
   const std::optional<Json> list = part.Find("prefixItems");
@@ -31,7 +31,8 @@ absl::Status CheckUnique(const Json& part, uint32_t most) {
                      "this is supported for at most one element only");
 }
 
-// The properties of a part, whose document outlives them, in its order.
+// Returns the properties in the order of the part. The part's document must
+// outlive them.
 absl::StatusOr<std::vector<std::string_view>> ReadProperties(const Json& part,
                                                              Properties& into) {
   std::vector<std::string_view> names;
@@ -45,7 +46,8 @@ absl::StatusOr<std::vector<std::string_view>> ReadProperties(const Json& part,
   return names;
 }
 
-// minProperties and maxProperties, where the properties say it anyhow.
+// Accepts minProperties and maxProperties only if the properties already ensure
+// them.
 absl::Status CheckCounts(const SchemaParts& parts, const ObjectShape& shape) {
   GEMMA_ASSIGN_OR_RETURN(const CountRange count,
                          CountsOf(parts, "minProperties", "maxProperties"));

@@ -1,4 +1,4 @@
-// What a schema's parts say of arrays and objects.
+// The arrays and objects that a schema's parts describe.
 
 #ifndef GEMMA_SRC_GRAMMAR_SCHEMA_OBJECT_H_
 #define GEMMA_SRC_GRAMMAR_SCHEMA_OBJECT_H_
@@ -14,13 +14,13 @@
 namespace gemma {
 
 struct ArrayShape {
-  std::vector<SchemaParts> first;  // elements with a schema of their own
+  std::vector<SchemaParts> first;  // elements with their own schemas
   SchemaParts rest;
   CountRange count;
 };
 
-// Of at least one part, as below. An error names what is wrong, or the part
-// that exhausts the budget.
+// Needs at least one part, as ObjectShapeOf does. An error names the fault or
+// the part that exhausts the budget.
 absl::StatusOr<ArrayShape> ArrayShapeOf(const SchemaParts& parts,
                                         Budget& budget);
 
@@ -30,8 +30,8 @@ struct ObjectShape {
     SchemaParts value;
     bool required = false;
   };
-  std::vector<Property> properties;  // in the order that they are written in
-  std::optional<SchemaParts> more;   // properties of other names, if allowed
+  std::vector<Property> properties;  // in the order of writing
+  std::optional<SchemaParts> more;   // other names; nothing: not allowed
 };
 
 absl::StatusOr<ObjectShape> ObjectShapeOf(const SchemaParts& parts,

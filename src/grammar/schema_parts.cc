@@ -19,11 +19,11 @@
 namespace gemma {
 namespace {
 
-constexpr size_t kMaxOpen = 100;  // references and combinations, nested
+constexpr size_t kMaxOpen = 100;  // nested references and combinations
 constexpr size_t kMaxAlternatives = 256;
 constexpr size_t kMaxTogether = 256;
 
-// What a place takes in tables, about.
+// The approximate memory of a place in the tables.
 constexpr size_t kPlaceBytes = 128;
 
 struct TypeName {
@@ -37,7 +37,7 @@ constexpr TypeName kTypeNames[] = {
     {"object", kObjectType},
 };
 
-// The schemas of a keyword that has a list of them.
+// Returns the schemas in the list of a keyword.
 absl::StatusOr<std::vector<Json>> ListOf(const Json& place,
                                          std::string_view name) {
   std::vector<Json> list;
@@ -50,7 +50,7 @@ absl::StatusOr<std::vector<Json>> ListOf(const Json& place,
   return list;
 }
 
-// One alternative without a condition.
+// One alternative without conditions.
 SchemaDocument::Alternatives Anything() {
   return std::make_shared<const std::vector<SchemaParts>>(1);
 }

@@ -1,5 +1,5 @@
-// The places of a JSON schema, and what holds at each: references followed, and
-// combinations of schemas taken apart.
+// The places of a JSON schema and the conditions at each, with references
+// followed and combined schemas resolved.
 
 #ifndef GEMMA_SRC_GRAMMAR_SCHEMA_PARTS_H_
 #define GEMMA_SRC_GRAMMAR_SCHEMA_PARTS_H_
@@ -21,32 +21,32 @@
 
 namespace gemma {
 
-// Places of one document that must hold at once; nothing: any value is right.
+// Places of one document that must all hold. Empty: any value is valid.
 using SchemaParts = std::vector<Json>;
 
-// What tells sets of places apart.
+// Identifies a set of places.
 using SchemaKey = std::vector<size_t>;
 SchemaKey KeyOf(const SchemaParts& parts);
 
-// What the parts and their key take.
+// Returns the memory of the parts and their key.
 size_t BytesOf(const SchemaParts& parts);
 
-// An error about a place: "'#/properties/a': <what>".
+// Returns an error about a place: "'#/properties/a': <what>".
 absl::Status SchemaError(std::string_view pointer, std::string_view what);
 absl::Status SchemaError(const Json& place, std::string_view what);
-// The same about one of its members, which need not be there.
+// The same about a member of the place. The member need not exist.
 absl::Status MemberError(const Json& place, std::string_view name,
                          std::string_view what);
 
-// What reading a place's keywords takes: each is looked for among all members.
+// Steps to read a place's keywords: each is searched for among all members.
 size_t StepsToRead(const Json& place);
 
-// Spends of the budget. InvalidArgument names the place where it ends, and the
-// limit.
+// Spends from the budget. InvalidArgument, with the place and the limit, if the
+// budget is exhausted.
 absl::Status Spend(Budget& budget, const Json& place, size_t steps,
                    size_t bytes = 0);
 
-// The value of a keyword if it is there, or an error that says what it must be.
+// Reads a keyword if it is present. An error says what its value must be.
 template <class T>
 absl::StatusOr<std::optional<T>> ReadKeyword(const Json& place,
                                              std::string_view name,
@@ -60,39 +60,39 @@ absl::StatusOr<std::optional<T>> ReadKeyword(const Json& place,
   return value;
 }
 
-// Types as bits, so that sets of them have intersections.
+// Types as bits, so that sets can be intersected.
 using TypeSet = uint32_t;
 inline constexpr TypeSet kNullType = 1;
 inline constexpr TypeSet kBooleanType = 2;
 inline constexpr TypeSet kStringType = 4;
 inline constexpr TypeSet kIntegerType = 8;
-inline constexpr TypeSet kFractionType = 16;  // numbers that are no integers
+inline constexpr TypeSet kFractionType = 16;  // numbers that are not integers
 inline constexpr TypeSet kNumberType = kIntegerType | kFractionType;
 inline constexpr TypeSet kArrayType = 32;
 inline constexpr TypeSet kObjectType = 64;
 inline constexpr TypeSet kAnyType = 127;
 
-// The types of "type", or all.
+// Returns the types of "type", or all types.
 absl::StatusOr<TypeSet> TypesOf(const Json& place);
 TypeSet TypeOf(const Json& value);
 
-// The values of "const" and "enum", if the place has one of them.
+// Returns the values of "const" and "enum", or nothing if neither is present.
 absl::StatusOr<std::optional<std::vector<Json>>> ValuesOf(const Json& place,
                                                           Budget& budget);
 
 class SchemaDocument {
  public:
-  // The budget must outlive the document.
+  // `budget` must outlive the document.
   SchemaDocument(Json root, Budget& budget)
       : root_(std::move(root)), budget_(budget) {}
 
   const Json& root() const { return root_; }
 
-  // The alternatives that parts allow: one of them must hold. The keywords
-  // $ref, allOf, anyOf and oneOf are then done with, and no keyword is left
-  // that is not supported. An error names the first place that cannot be
-  // resolved, that exhausts the budget, or where branches of a oneOf may
-  // overlap. Places that say nothing but a reference share what it stands for.
+  // Returns alternatives, one of which must hold. $ref, allOf, anyOf and oneOf
+  // are resolved, and only supported keywords are left. An error names the
+  // first place that cannot be resolved, that exhausts the budget, or whose
+  // oneOf has branches that may overlap. A place that is only a reference
+  // shares the result of its target.
   using Alternatives = std::shared_ptr<const std::vector<SchemaParts>>;
   absl::StatusOr<Alternatives> AlternativesOf(const SchemaParts& parts);
 
@@ -101,7 +101,7 @@ class SchemaDocument {
   absl::StatusOr<Alternatives> ExpandMembers(const Json& place);
   absl::StatusOr<Alternatives> ExpandBranches(const Json& place,
                                               std::string_view name);
-  // What holds where both do; `place` is for messages.
+  // Conditions that satisfy both `a` and `b`. `place` is for messages.
   absl::StatusOr<Alternatives> Both(const Alternatives& a,
                                     const Alternatives& b, const Json& place);
   absl::StatusOr<Json> Follow(const Json& place, std::string_view reference);
