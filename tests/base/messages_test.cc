@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
 namespace gemma {
@@ -47,7 +48,8 @@ TEST(Printable, CutsBetweenCharacters) {
   EXPECT_EQ(Printable("12345678", 8), "12345678");
   EXPECT_EQ(Printable("123456789", 8), "12345678...");
   EXPECT_EQ(Printable("1234567\u20AC", 8), "1234567...");
-  EXPECT_EQ(Printable(std::string(1000, 'x')), std::string(96, 'x') + "...");
+  EXPECT_EQ(Printable(std::string(1000, 'x')),
+            absl::StrCat(std::string(96, 'x'), "..."));
 }
 
 TEST(Printable, LinesKeepTheirEnds) {

@@ -29,8 +29,8 @@ struct Outcome {
 };
 
 // Runs a script; the first output ends it with this error, if it is one.
-Outcome Run(const std::string& script,
-            const absl::Status& at_output = absl::OkStatus()) {
+Outcome RunScript(const std::string& script,
+                  const absl::Status& at_output = absl::OkStatus()) {
   Outcome outcome;
   outcome.result = RunChild(
       Shell(script),
@@ -50,18 +50,19 @@ void KillProcess(std::string_view pid) {
 }
 
 TEST(ChildProcess, ReturnsOutputErrorsCode) {
-  const Outcome outcome = Run("echo out; echo bad >&2; exit 3");
+  const Outcome outcome = RunScript("echo out; echo bad >&2; exit 3");
   ASSERT_TRUE(outcome.result.ok()) << outcome.result.status();
   EXPECT_EQ(outcome.output, "out\n");
   EXPECT_EQ(outcome.result->errors, "bad\n");
   EXPECT_EQ(outcome.result->exit_code, 3);
-  EXPECT_EQ(Run("kill -9 $$").result->exit_code, 128 + SIGKILL);
+  EXPECT_EQ(RunScript("kill -9 $$").result->exit_code, 128 + SIGKILL);
 }
 
 TEST(ChildProcess, ReadsAllOutput) {
   // More than a pipe holds, so that much is there when the child exits.
-  EXPECT_EQ(Run("head -c 1000000 /dev/zero").output.size(), 1000000u);
-  EXPECT_EQ(Run("exec >&-; exec 2>&-; sleep 0.1; exit 5").result->exit_code, 5);
+  EXPECT_EQ(RunScript("head -c 1000000 /dev/zero").output.size(), 1000000u);
+  EXPECT_EQ(
+      RunScript("exec >&-; exec 2>&-; sleep 0.1; exit 5").result->exit_code, 5);
 }
 
 TEST(ChildProcess, NamesAMissingProgram) {
@@ -75,8 +76,8 @@ TEST(ChildProcess, NamesAMissingProgram) {
 
 TEST(ChildProcess, KillsOneDeafToSigterm) {
   const Outcome outcome =
-      Run("trap '' TERM; echo $$; while :; do sleep 1; done",
-          absl::DataLossError("enough"));
+      RunScript("trap '' TERM; echo $$; while :; do sleep 1; done",
+                absl::DataLossError("enough"));
   EXPECT_EQ(outcome.result.status(), absl::DataLossError("enough"));
   pid_t pid = 0;
   ASSERT_TRUE(absl::SimpleAtoi(outcome.output, &pid));
@@ -85,7 +86,8 @@ TEST(ChildProcess, KillsOneDeafToSigterm) {
 }
 
 TEST(ChildProcess, LeavesAGrandchildsPipe) {
-  const Outcome outcome = Run("sleep 100 & echo $!; echo bad >&2; exit 4");
+  const Outcome outcome =
+      RunScript("sleep 100 & echo $!; echo bad >&2; exit 4");
   KillProcess(outcome.output);
   ASSERT_TRUE(outcome.result.ok()) << outcome.result.status();
   EXPECT_EQ(outcome.result->exit_code, 4);
