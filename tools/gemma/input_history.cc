@@ -1,10 +1,11 @@
 #include "tools/gemma/input_history.h"
 
-#include <fcntl.h>
 #include <histedit.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -65,20 +66,27 @@ absl::Status Load(const std::string& path, History* to) {
       absl::StrCat(path, ": not a history of lines; none is kept"));
 }
 
-// The lines of a history's file.
+// The lines of a history's file. libedit needs one, whose mode it changes.
 absl::StatusOr<std::string> ToText(History* from) {
-  char* text = nullptr;
-  size_t size = 0;
-  FILE* file = open_memstream(&text, &size);
-  if (file == nullptr) return absl::ResourceExhaustedError("no memory");
-  HistEvent event;
-  const bool is_saved = history(from, &event, H_SAVE_FP, file) >= 0;
-  const bool is_closed = std::fclose(file) == 0;
-  const std::unique_ptr<char, decltype(&std::free)> owner(text, std::free);
-  if (!is_saved || !is_closed) {
-    return absl::ResourceExhaustedError("no memory to write the history");
+  const int fd = memfd_create("gemma history", MFD_CLOEXEC);
+  if (fd < 0) return SystemError("a file in memory", errno);
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(fdopen(fd, "w+"),
+                                                   std::fclose);
+  if (file == nullptr) {
+    close(fd);
+    return SystemError("a file in memory", ENOMEM);
   }
-  return std::string(text, size);
+  HistEvent event;
+  if (history(from, &event, H_SAVE_FP, file.get()) < 0) {
+    return SystemError("a file in memory", EIO);
+  }
+  std::string text(static_cast<size_t>(std::max(std::ftell(file.get()), 0L)),
+                   '\0');
+  std::rewind(file.get());
+  if (std::fread(text.data(), 1, text.size(), file.get()) != text.size()) {
+    return SystemError("a file in memory", EIO);
+  }
+  return text;
 }
 
 absl::Status Save(const std::string& path, History* from) {
