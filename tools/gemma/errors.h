@@ -9,11 +9,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "src/base/status_macros.h"
-
-// For files that have not changed to the names of src/base/status_macros.h.
-#define GEMMA_TOOLS_RETURN_IF_ERROR GEMMA_RETURN_IF_ERROR
-#define GEMMA_TOOLS_ASSIGN_OR_RETURN GEMMA_ASSIGN_OR_RETURN
 
 namespace gemma::tools {
 
