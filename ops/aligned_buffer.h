@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 namespace gemma {
 
@@ -15,6 +16,17 @@ namespace gemma {
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
+  // One that was moved from is as a new one.
+  AlignedBuffer(AlignedBuffer&& other) noexcept
+      : memory_(std::move(other.memory_)),
+        data_(std::exchange(other.data_, nullptr)),
+        bytes_(std::exchange(other.bytes_, 0)) {}
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    memory_ = std::move(other.memory_);
+    data_ = std::exchange(other.data_, nullptr);
+    bytes_ = std::exchange(other.bytes_, 0);
+    return *this;
+  }
 
   // Returns a buffer whose data() is null if memory runs out.
   static AlignedBuffer Allocate(size_t bytes);
