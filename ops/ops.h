@@ -96,12 +96,14 @@ class TopProducts {
   // limit.
   bool Pays();
 
-  // Writes to out [w.rows] the values of x w^T, soft-capped if soft_cap is not
-  // 0, of all rows that may be among those with the k largest results (ties
-  // included), bit for bit as MatMul and SoftCap do, and -infinity for the
-  // other rows. Returns false, and leaves out alone, if k is 0 or exceeds a
-  // sixteenth of the rows, or if too few products are finite to bound the k-th
-  // largest.
+  // Allocates what Find takes for such w, which else the first call does.
+  void Reserve(const PackedView& w);
+
+  // Writes x w^T, soft-capped if soft_cap is not 0, to out [w.rows], as MatMul
+  // and SoftCap do, bit for bit, wherever a row may be among those with the k
+  // largest results (of equal ones, all), and -infinity elsewhere. Returns
+  // false, and leaves out alone, if fewer than k products are finite, or if k
+  // exceeds a sixteenth of the rows.
   bool Find(std::span<const float> x, const PackedView& w, size_t k,
             float soft_cap, MatMulContext& context, std::span<float> out);
 

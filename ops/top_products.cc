@@ -174,6 +174,14 @@ bool TopProducts::Supports(const PackedView& w, Arithmetic arithmetic) {
   return w.layout == Layout::kU8Split && arithmetic != Arithmetic::kFloat32;
 }
 
+void TopProducts::Reserve(const PackedView& w) {
+  slack_.reserve(w.cols / kTileCols);
+  lower_.reserve(w.rows / kPanelRows);
+  upper_.reserve(w.rows / kPanelRows);
+  ranked_.reserve(w.rows / kPanelRows);
+  candidates_.reserve(w.NumPanels());
+}
+
 bool TopProducts::Find(std::span<const float> x, const PackedView& w, size_t k,
                        float soft_cap, MatMulContext& context,
                        std::span<float> out) {

@@ -53,7 +53,9 @@ Transformer::Transformer(const ModelConfig& config, const Weights& weights,
       rope_(config, max_rows) {
   // So that no pass allocates anything.
   rows_.reserve(max_rows);
-  panels_.reserve(weights.HeadView().NumPanels());
+  const PackedView& head = weights.HeadView();
+  panels_.reserve(head.NumPanels());
+  if (TopProducts::Supports(head, arithmetic)) top_products_.Reserve(head);
 }
 
 absl::StatusOr<Transformer> Transformer::Create(const ModelConfig& config,
