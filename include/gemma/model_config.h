@@ -41,20 +41,21 @@ struct RopeConfig {
   float base = 0.0f;        // theta, e.g. 10000
   float factor = 1.0f;      // divides the frequencies
 
+  // Whether all fields are equal.
   friend bool operator==(const RopeConfig&, const RopeConfig&) = default;
 };
 
 // The hyperparameters that may differ between the layers of a model. Every
 // field must be set: zero is invalid unless its comment gives zero a meaning.
 struct LayerConfig {
-  BlockType type = BlockType::kGlobalAttention;
+  BlockType type = BlockType::kGlobalAttention;  // of the layer's mix
   size_t num_heads = 0;       // query heads; of kRecurrent, the strips of
                               // channels that have gates of their own
   size_t num_kv_heads = 0;    // key/value heads; divides num_heads
   size_t head_dim = 0;        // num_heads * head_dim may differ from model_dim
   size_t sliding_window = 0;  // positions attended, the current one included;
                               // unused unless kLocalAttention
-  RopeConfig rope;
+  RopeConfig rope;     // unused by kRecurrent
   size_t ffw_dim = 0;  // width inside the gated feed-forward layer
 
   // What no model that is supported has yet: Validate refuses other values.
@@ -68,6 +69,7 @@ struct LayerConfig {
   size_t q_dim() const { return num_heads * head_dim; }      // of all queries
   size_t kv_dim() const { return num_kv_heads * head_dim; }  // of all keys
 
+  // Whether all fields are equal.
   friend bool operator==(const LayerConfig&, const LayerConfig&) = default;
 };
 
@@ -93,7 +95,7 @@ struct ModelConfig {
   bool biases = false;         // RecurrentGemma: projections have biases
   bool bidirectional = false;  // EmbeddingGemma: attention also sees all later
                                // positions; local, as many as before
-  std::vector<LayerConfig> layers;
+  std::vector<LayerConfig> layers;  // from the first to the last
 
   Pooling pooling = Pooling::kNone;  // whether a text becomes one vector
   std::vector<size_t> dense_dims;    // widths that a pooled vector is projected
@@ -106,6 +108,7 @@ struct ModelConfig {
   bool has_token(TokenId token) const {
     return token >= 0 && static_cast<size_t>(token) < vocab_size;
   }
+  // Layers of the model.
   size_t num_layers() const { return layers.size(); }
   // Width of a text's embedding, of a model that pools.
   size_t embedding_dim() const {

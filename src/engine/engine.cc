@@ -200,9 +200,9 @@ MemoryUse Engine::MemoryFor(const Model& model, const EngineOptions& options) {
   MemoryUse use =
       model.MemoryFor(Batcher::SequenceOptions(options), options.max_sequences);
   // The logits of a pass: of each answer, and of a piece of a prompt.
-  use.scratch = Sum({use.scratch, Product({Sum({options.max_sequences, 1}),
-                                           model.config().vocab_size,
-                                           sizeof(float)})});
+  use.scratch =
+      Sum({use.scratch, Product({Sum({options.max_sequences, 1}),
+                                 model.config().vocab_size, sizeof(float)})});
   return use;
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gemma/model.h"
 #include "src/base/part_name.h"
+#include "src/base/status_macros.h"
 #include "src/formats/directory.h"
 #include "src/formats/sbs.h"
 #include "src/os/mapped_file.h"
@@ -22,33 +23,27 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kGguf = ".gguf";
 
-// Lists a directory. Follows a link to one.
-std::vector<fs::path> Entries(const fs::path& directory) {
-  std::vector<fs::path> entries;
-  std::error_code error;
-  fs::directory_iterator it(directory, error);
-  while (!error && it != fs::directory_iterator()) {
-    entries.push_back(it->path());
-    it.increment(error);
-  }
-  return entries;
-}
-
 // Lists the files of the directory and of its folders, except GGUF files: they
 // are models of their own, perhaps made from this one.
 std::vector<std::string> FilesOfTree(const std::string& directory) {
   std::vector<std::string> files;
   std::error_code error;
-  const auto add = [&](const fs::path& path) {
-    if (!absl::EndsWith(path.string(), kGguf)) files.push_back(path.string());
+  const auto paths = [](const std::string& in) {
+    std::vector<std::string> names;
+    if (auto found = NamesIn(in); found.ok()) names = *std::move(found);
+    for (std::string& name : names) name = InDirectory(in, name);
+    return names;
   };
-  for (const fs::path& entry : Entries(directory)) {
+  const auto add = [&](const std::string& path) {
+    if (!absl::EndsWith(path, kGguf)) files.push_back(path);
+  };
+  for (const std::string& entry : paths(directory)) {
     if (!fs::is_directory(entry, error)) {
       add(entry);
       continue;
     }
     // Modules have folders, but the folders have none.
-    for (const fs::path& file : Entries(entry)) add(file);
+    for (const std::string& file : paths(entry)) add(file);
   }
   return files;
 }
@@ -67,20 +62,10 @@ bool HasSafetensors(const std::string& directory) {
 
 absl::StatusOr<std::vector<std::string>> ModelFileNames(
     const std::string& directory) {
-  std::vector<std::string> names;
-  std::error_code error;
-  fs::directory_iterator it(directory, error);
-  while (!error && it != fs::directory_iterator()) {
-    std::string name = it->path().filename().string();
-    if (absl::EndsWith(name, kGguf) || absl::EndsWith(name, ".sbs")) {
-      names.push_back(std::move(name));
-    }
-    it.increment(error);
-  }
-  if (error) {
-    return absl::UnknownError(absl::StrCat(directory, ": ", error.message()));
-  }
-  std::sort(names.begin(), names.end());
+  GEMMA_ASSIGN_OR_RETURN(std::vector<std::string> names, NamesIn(directory));
+  std::erase_if(names, [](const std::string& name) {
+    return !absl::EndsWith(name, kGguf) && !absl::EndsWith(name, ".sbs");
+  });
   return names;
 }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "src/engine/drafter.h"
+#include "src/engine/ngram_drafter.h"
 #include "src/engine/session_impl.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/input_rows.h"

@@ -57,11 +57,13 @@ TEST_P(PassFaults, Passes) {
     if (first.ok()) first = faults([&] { return session.Rewind(0); });
     EXPECT_TRUE(session.Rewind(0).ok());
     std::vector<float> logits;
+    absl::Span<float> computed;
     const absl::Status status = faults([&]() -> absl::Status {
-      const auto computed = session.Forward(kFaultTokens);
-      if (computed.ok()) logits.assign(computed->begin(), computed->end());
-      return computed.status();
+      const auto forward = session.Forward(kFaultTokens);
+      if (forward.ok()) computed = *forward;
+      return forward.status();
     });
+    logits.assign(computed.begin(), computed.end());
     EXPECT_EQ(session.position(), status.ok() ? kFaultTokens.size() : 0);
     if (!status.ok()) {
       const auto again = session.Forward(kFaultTokens);
@@ -313,12 +315,15 @@ TEST(TaskFaults, Features) {
     rows = 0;
     Session session = NewSession(model, {.max_tokens = 8});
     FeatureTapOptions copy = options;
-    const absl::Status status = faults([&]() -> absl::Status {
-      auto tap = FeatureTap(model, std::move(copy));
-      if (!tap.ok()) return tap.status();
-      session.SetTap(*std::move(tap));
-      return session.Append(tokens);
+    absl::StatusOr<TapFunction> tap = nullptr;
+    absl::Status status = faults([&] {
+      tap = FeatureTap(model, std::move(copy));
+      return tap.status();
     });
+    if (status.ok()) {
+      session.SetTap(*std::move(tap));  // it has no status, and may throw
+      status = faults([&] { return session.Append(tokens); });
+    }
     if (status.ok()) {
       EXPECT_EQ(rows, expected);
     }

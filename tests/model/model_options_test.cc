@@ -7,6 +7,7 @@
 #include "gemma/gemma.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "ops/ops.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/toy_models.h"
 
@@ -78,15 +79,19 @@ TEST(MemoryFor, EngineCountsItsSequences) {
 TEST(MemoryFor, EmbedderCountsAPass) {
   const Model model = LoadOrDie(ToyPath("embedding_gemma"),
                                 {.num_threads = 1, .prefill_chunk = 2});
-  const uint64_t two = Embedder::MemoryFor(model, {.max_tokens = 2}).cache;
-  EXPECT_EQ(Embedder::MemoryFor(model, {.max_tokens = 6}).cache, 3 * two);
-  EXPECT_EQ(
-      Embedder::MemoryFor(model).cache,
-      Embedder::MemoryFor(model, {.max_tokens = model.config().max_context})
-          .cache);
-  const Model chunks = LoadOrDie(ToyPath("embedding_gemma"),
-                                 {.num_threads = 1, .prefill_chunk = 4});
-  EXPECT_EQ(Embedder::MemoryFor(chunks, {.max_tokens = 2}).cache, 2 * two);
+  const auto cache = [](const Model& of, size_t max_tokens) {
+    return Embedder::MemoryFor(of, {.max_tokens = max_tokens}).cache;
+  };
+  // Caches have whole tiles of positions.
+  const uint64_t tile = cache(model, 2);
+  EXPECT_EQ(cache(model, kCacheTile), tile);
+  EXPECT_EQ(cache(model, kCacheTile + 1), 2 * tile);
+  EXPECT_EQ(Embedder::MemoryFor(model).cache,
+            cache(model, model.config().max_context));
+  const Model chunks =
+      LoadOrDie(ToyPath("embedding_gemma"),
+                {.num_threads = 1, .prefill_chunk = kCacheTile + 1});
+  EXPECT_EQ(cache(chunks, 2), 2 * tile);
 }
 
 // A copy of a toy that a test damages.

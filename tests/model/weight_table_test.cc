@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "src/engine/model_impl.h"
 #include "src/model/tensor_names.h"
 #include "tests/support/toy_models.h"
 
