@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "gemma/error_reason.h"
 #include "src/base/json.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
@@ -26,9 +27,11 @@ constexpr std::string_view kOrder[] = {"Transformer", "Pooling", "Dense",
 absl::StatusOr<const Json*> ConfigOf(const Checkpoint& checkpoint,
                                      const Module& module) {
   if (module.config.has_value()) return &*module.config;
-  return absl::NotFoundError(
-      absl::StrCat(checkpoint.path, ": no ", module.TensorName("config.json"),
-                   ", which modules.json wants for its ", module.type));
+  return WithReason(
+      absl::NotFoundError(absl::StrCat(
+          checkpoint.path, ": no ", module.TensorName("config.json"),
+          ", which modules.json wants for its ", module.type)),
+      ErrorReason::kMissingFile);
 }
 
 // Each way to pool has a flag; new files name one instead.

@@ -40,7 +40,7 @@ class CutFileTest(CommandTest):
 
     def test_run_names_the_file(self):
         path = self.packed()
-        process = self.start("run", path, "the cat", "-n", 90000, "--context", 100000, "-t", 1,
+        process = self.start("run", path, "the cat", "-q", "--raw", "-n", 90000, "--context", 100000, "-t", 1,
                              "--logit-bias", '"<eos>"=-1000', "--logit-bias", '"<end_of_turn>"=-1000')
         self.assertEqual(len(process.stdout.read(1)), 1)
         os.truncate(path, 0)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -88,7 +89,12 @@ void Print(const char* text) {
   }
 }
 
+// Threads may meet the missing part together: the first one speaks, and the
+// others wait for the end of the process.
+std::atomic_flag g_speaking;
+
 void OnBusError(int signal_number, siginfo_t* info, void*) {
+  while (g_speaking.test_and_set()) pause();
   char* path = nullptr;
   // A positive code is the system's: there is an address.
   if (info->si_code > 0 &&
