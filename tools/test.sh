@@ -50,7 +50,7 @@ run_tsan() {
   step "Testing: tsan"
   build/tsan/chat_in_c tests/testdata/gguf/gemma3_mixed.gguf "hello"
   ctest --test-dir build/tsan/gemma --output-on-failure -j 2 \
-    --no-tests=error -R 'Workers|Session|Engine'
+    --no-tests=error -LE real -R 'Workers|Session|Engine'
 }
 
 # Tests kernels and formats without SIMD, to separate errors of kernels from
