@@ -84,7 +84,7 @@ std::string ContentsOf(const std::string& path) {
           std::istreambuf_iterator<char>()};
 }
 
-std::vector<std::string> NamesIn(const std::string& directory) {
+std::vector<std::string> FileNames(const std::string& directory) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     names.push_back(entry.path().filename());

@@ -34,7 +34,7 @@ std::vector<float> FaultLogits(const Model& model);
 std::string ContentsOf(const std::string& path);
 
 // The names in a directory, sorted.
-std::vector<std::string> NamesIn(const std::string& directory);
+std::vector<std::string> FileNames(const std::string& directory);
 
 }  // namespace gemma
 

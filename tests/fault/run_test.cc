@@ -125,7 +125,7 @@ TEST_P(PassFaults, SavedSequences) {
       EXPECT_EQ(ContentsOf(target), saved);
     }
     std::remove(target.c_str());
-    EXPECT_EQ(NamesIn(directory_).size(), 2u);  // model and session
+    EXPECT_EQ(FileNames(directory_).size(), 2u);  // model and session
     return status;
   });
   SweepMemory([&](Injector& faults) -> absl::Status {

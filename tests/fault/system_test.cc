@@ -120,7 +120,7 @@ class WriterFaults : public ::testing::Test {
           const absl::Status status = faults(write);
           EXPECT_TRUE(ContentsOf(target_) ==
                       (status.ok() ? expected : "as it was"));
-          EXPECT_EQ(NamesIn(directory_ + "/out"),
+          EXPECT_EQ(FileNames(directory_ + "/out"),
                     std::vector<std::string>{"target"});
           return status;
         });

@@ -34,7 +34,7 @@ void SweepQuantize(const std::string& source, QuantizeOptions options) {
     const absl::Status status =
         faults([&] { return Quantize(source, path, options); });
     EXPECT_TRUE(ContentsOf(path) == (status.ok() ? expected : "as it was"));
-    EXPECT_EQ(NamesIn(directory), std::vector<std::string>{"target"});
+    EXPECT_EQ(FileNames(directory), std::vector<std::string>{"target"});
     return status;
   });
 }
