@@ -55,8 +55,8 @@ struct LayerConfig {
   size_t head_dim = 0;        // num_heads * head_dim may differ from model_dim
   size_t sliding_window = 0;  // positions attended, the current one included;
                               // unused unless kLocalAttention
-  RopeConfig rope;     // unused by kRecurrent
-  size_t ffw_dim = 0;  // width inside the gated feed-forward layer
+  RopeConfig rope;            // unused by kRecurrent
+  size_t ffw_dim = 0;         // width inside the gated feed-forward layer
 
   // What no model that is supported has yet: Validate refuses other values.
   size_t num_experts = 0;           // of a mixture; 0: none
