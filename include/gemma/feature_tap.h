@@ -67,9 +67,9 @@ GEMMA_EXPORT absl::Status CheckFits(const Model& model,
                                     const SparseAutoencoder& autoencoder);
 
 // A function for Session::SetTap of the model's sessions. InvalidArgument names
-// the reader or change whose autoencoder does not fit the model, which names a
-// feature that there is not or a strength that is no finite number, or that
-// would ablate what is computed before the feature is read.
+// the reader or change whose autoencoder does not fit the model, whose feature
+// does not exist, whose strength is not finite, or that would ablate values
+// computed before the feature is read.
 GEMMA_EXPORT absl::StatusOr<TapFunction> FeatureTap(const Model& model,
                                                     FeatureTapOptions options);
 

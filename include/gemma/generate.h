@@ -104,8 +104,8 @@ enum class StopReason {
 
 // What an answer took.
 struct GenerateStats {
-  // Of the prompt, in the session: all of them, unless kCancelled or kDeadline
-  // ended it before.
+  // The prompt's tokens that the session holds: all of them, unless kCancelled
+  // or kDeadline ended the prompt early.
   size_t prompt_tokens = 0;
   size_t reused_tokens = 0;    // of them: not computed again; see engine.h
   size_t new_tokens = 0;       // a stop token is not counted

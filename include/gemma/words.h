@@ -111,7 +111,7 @@ class GEMMA_EXPORT Words {
 
   // How many words there are.
   size_t size() const { return tokens_.size(); }
-  // Whether there are none.
+  // Whether the list has no words.
   bool empty() const { return tokens_.empty(); }
   // The tokens [size()], and kRowToken where a row is.
   absl::Span<const TokenId> tokens() const { return tokens_; }

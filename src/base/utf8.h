@@ -54,7 +54,8 @@ inline size_t Utf8PrefixLength(std::string_view text) {
   return i;
 }
 
-// Bytes of the whole character at the start of `text`; 0 if there is none.
+// Bytes of the whole character at the start of `text`; 0 if `text`
+// does not begin with one.
 inline size_t Utf8CharacterLength(std::string_view text) {
   const size_t length = Utf8PrefixLength(text);
   return length != 0 && length == Utf8Length(text[0]) ? length : 0;

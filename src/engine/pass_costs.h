@@ -39,8 +39,8 @@ class PassCosts {
   // The most rows of any pass that was measured; 2 if none was.
   size_t most_rows() const { return most_rows_; }
 
-  // Of a pass of 1 to kMaxRows rows: measured, or a guess that is cheap enough
-  // to be tried.
+  // The cost of a pass of 1 to kMaxRows rows: measured, or a guess that is low
+  // enough for the pass to be tried.
   double Cost(size_t rows) const;
 
  private:
