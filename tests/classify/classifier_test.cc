@@ -57,7 +57,8 @@ std::vector<double> Alone(const Model& model, const ClassifierInput& input,
 }
 
 TEST(Classifier, OutlivesItsModel) {
-  const ClassifierInput input = {Words(5)};
+  const std::string text = Words(5);
+  const ClassifierInput input = {text};
   const absl::Span<const Policy> policies = ShieldPolicies();
   auto model = std::make_unique<Model>(LoadShield());
   const std::vector<double> expected = Alone(*model, input, policies);
