@@ -89,6 +89,8 @@ def check_code(path, text):
                 yield number, f"only tests may include {quoted}"
             elif re.match("absl/container/(flat|node)_hash", name) and path.startswith("src/"):
                 yield number, f"{quoted} does not stay whole where memory ends: see src/base/hash_table.h"
+        if re.match(r"src/(?!base/format_text\.h)", path) and re.search(r"absl::Str(Append)?Format\(", line):
+            yield number, "absl::StrFormat ends the process where memory ends: see src/base/format_text.h"
         target = re.match(r"\s*#\s*define\s+HWY_TARGET_INCLUDE\s+(.*)", line)
         if target and target[1].strip() != f'"{path}"':
             yield number, f'HWY_TARGET_INCLUDE must be "{path}"'
@@ -154,6 +156,8 @@ def self_test():
         ("src/model/a.cc", '#include "tests/support/a.h"'),
         ("src/text/a.cc", "#include <sentencepiece_processor.h>"),
         ("src/text/a.cc", '#include "absl/container/flat_hash_map.h"'),
+        ("src/text/a.cc", 'return absl::StrFormat("%d", 1);'),
+        ("src/text/a.cc", 'absl::StrAppendFormat(&out, "%d", 1);'),
         ("tools/gemma/chat.cc", '#include "src/model/a.h"'),
         ("tools/gemma/perplexity.cc", '#include "ops/ops.h"'),
         ("tools/gemma/verify.cc", '#include "hwy/base.h"'),

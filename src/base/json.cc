@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "src/base/format_text.h"
 #include "src/base/hash_table.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
@@ -161,7 +161,7 @@ class Json::Document::Builder {
 
   bool Append(const Node& node) {
     if (document_.nodes.size() >= limits_.max_values) {
-      return Fail(absl::StrFormat("more than %d values", limits_.max_values));
+      return Fail(FormatText("more than %d values", limits_.max_values));
     }
     document_.nodes.push_back(node);
     return true;
@@ -178,8 +178,8 @@ class Json::Document::Builder {
 
   bool Open(Kind kind) {
     if (open_.size() >= limits_.max_depth) {
-      return Fail(absl::StrFormat("nested more than %d deep, wanted less",
-                                  limits_.max_depth));
+      return Fail(FormatText("nested more than %d deep, wanted less",
+                             limits_.max_depth));
     }
     if (!Add({kind, 0, 0})) return false;
     open_.push_back(document_.nodes.size() - 1);
@@ -205,8 +205,8 @@ absl::StatusOr<Json> Json::Parse(std::string_view text, std::string path,
   const size_t max_bytes = std::min(limits.max_bytes, kMaxBytes);
   if (text.size() > max_bytes) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s: %d bytes of JSON, wanted at most %d", path,
-                        text.size(), max_bytes));
+        FormatText("%s: %d bytes of JSON, wanted at most %d", path, text.size(),
+                   max_bytes));
   }
   // The parser would skip a byte order mark.
   if (text.substr(0, 3) == "\xEF\xBB\xBF") {
@@ -216,7 +216,7 @@ absl::StatusOr<Json> Json::Parse(std::string_view text, std::string path,
   // The parser would take a zero byte for the end of the text.
   if (const size_t zero = text.find('\0'); zero != std::string_view::npos) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s: is not JSON: byte %d is zero", path, zero));
+        FormatText("%s: is not JSON: byte %d is zero", path, zero));
   }
   auto document = std::make_shared<Document>();
   document->path = std::move(path);
@@ -480,8 +480,8 @@ absl::Status Json::Unexpected(std::string_view wanted) const {
       found = absl::StrCat(node.value);
       break;
     case Kind::kFloat:
-      found = absl::StrFormat("the decimal number %g",
-                              std::bit_cast<double>(node.value));
+      found = FormatText("the decimal number %g",
+                         std::bit_cast<double>(node.value));
       break;
     case Kind::kString:
       found = absl::StrCat("the string ", Quoted(document_->Text(node_)));

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/utf8.h"
 
 namespace gemma {
@@ -28,7 +28,7 @@ void AppendEscape(char byte, std::string& out) {
       out += "\\t";
       return;
     default:
-      absl::StrAppendFormat(&out, "\\x%02x", static_cast<uint8_t>(byte));
+      out += FormatText("\\x%02x", static_cast<uint8_t>(byte));
   }
 }
 

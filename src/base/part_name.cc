@@ -1,12 +1,12 @@
 #include "src/base/part_name.h"
 
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 
 namespace gemma {
 
 std::string PartName::Part(size_t part) const {
-  return absl::StrFormat("%s-%05d-of-%05d.gguf", prefix, part, count);
+  return FormatText("%s-%05d-of-%05d.gguf", prefix, part, count);
 }
 
 std::optional<PartName> ParsePartName(std::string_view name) {

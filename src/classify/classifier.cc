@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/messages.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
@@ -127,7 +127,7 @@ absl::StatusOr<std::vector<TokenId>> Classifier::Impl::Prompt(
   GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
                          prompt_.Tokens(input, policy));
   if (tokens.size() > options_.max_tokens) {
-    return absl::OutOfRangeError(absl::StrFormat(
+    return absl::OutOfRangeError(FormatText(
         "the prompt for the policy %s has %u tokens, the context has room for "
         "%u",
         Quoted(policy.name), tokens.size(), options_.max_tokens));

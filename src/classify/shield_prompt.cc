@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/text/token_writer.h"
@@ -72,9 +72,9 @@ absl::StatusOr<TokenId> RequireToken(const Tokenizer& tokenizer,
   const std::optional<TokenId> token = tokenizer.Find(piece);
   if (token.has_value()) return *token;
   return absl::FailedPreconditionError(
-      absl::StrFormat("the vocabulary has no piece '%s', wanted %s: the model "
-                      "is no ShieldGemma",
-                      piece, purpose));
+      FormatText("the vocabulary has no piece '%s', wanted %s: the model "
+                 "is no ShieldGemma",
+                 piece, purpose));
 }
 
 absl::StatusOr<ShieldPrompt> ShieldPrompt::Create(const Tokenizer& tokenizer,
@@ -94,8 +94,8 @@ absl::StatusOr<std::vector<TokenId>> ShieldPrompt::Tokens(
       response ? policy.response_rule : policy.prompt_rule;
   if (rule.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("the policy %s has no rule for %s", Quoted(policy.name),
-                        response ? "responses" : "prompts"));
+        FormatText("the policy %s has no rule for %s", Quoted(policy.name),
+                   response ? "responses" : "prompts"));
   }
   const PromptWords& words = WordsOf(wording_, response);
   TokenWriter tokens(tokenizer_);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 
 namespace gemma {
@@ -53,8 +53,8 @@ absl::Status Answer::CheckPrompt(const WordView& prompt, size_t room,
   }
   if (prompt.size() > room) {
     return absl::OutOfRangeError(
-        absl::StrFormat("the prompt has %u tokens, the context has room for %u",
-                        prompt.size(), room));
+        FormatText("the prompt has %u tokens, the context has room for %u",
+                   prompt.size(), room));
   }
   return CheckWords(prompt, config, max_rows, "the prompt");
 }
@@ -64,14 +64,14 @@ absl::Status Answer::CheckCheckpoints(const GenerateOptions& options,
   size_t last = 0;
   for (const size_t checkpoint : options.checkpoints) {
     if (checkpoint <= last || checkpoint > prompt.size()) {
-      return absl::InvalidArgumentError(absl::StrFormat(
+      return absl::InvalidArgumentError(FormatText(
           "a number of checkpoints is %u, wanted %u to %u, in ascending order",
           checkpoint, last + 1, prompt.size()));
     }
     if (prompt.Whole(checkpoint) != checkpoint) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "a number of checkpoints is %u, within bidirectional rows",
-          checkpoint));
+      return absl::InvalidArgumentError(
+          FormatText("a number of checkpoints is %u, within bidirectional rows",
+                     checkpoint));
     }
     last = checkpoint;
   }

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/engine/batch.h"
@@ -24,7 +24,7 @@ using Tokens = std::vector<TokenId>;
 
 absl::Status CheckOptions(const EmbedOptions& options, size_t dimensions) {
   if (options.dimensions > dimensions) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "dimensions is %u, the model has %u", options.dimensions, dimensions));
   }
   if (options.prompt.empty() && !options.title.empty()) {
@@ -101,7 +101,7 @@ absl::Status Finish(absl::Span<const float> from, bool normalize, size_t text,
   double squares = 0;
   for (const float value : out) squares += double{value} * value;
   if (!std::isfinite(squares)) {
-    return absl::DataLossError(absl::StrFormat(
+    return absl::DataLossError(FormatText(
         "the model's embedding of text %u is not of numbers", text + 1));
   }
   if (!normalize) return absl::OkStatus();
@@ -127,13 +127,13 @@ absl::StatusOr<Embedder> Embedder::Create(const Model& model,
   GEMMA_RETURN_IF_ERROR(model.tokenizer().status());
   const size_t most = MaxPooledTokens(model.config());
   if (most < kEnds) {
-    return absl::FailedPreconditionError(absl::StrFormat(
+    return absl::FailedPreconditionError(FormatText(
         "the model was made for texts of %u tokens, wanted %u or more", most,
         kEnds));
   }
   if (options.max_tokens != 0 &&
       (options.max_tokens < kEnds || options.max_tokens > most)) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "max_tokens is %u, wanted %u to %u", options.max_tokens, kEnds, most));
   }
   GEMMA_RETURN_IF_ERROR(model.impl().executor().status());

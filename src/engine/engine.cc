@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_format.h"
 #include "gemma/limits.h"
+#include "src/base/format_text.h"
 #include "src/base/no_throw.h"
 #include "src/base/saturating.h"
 #include "src/base/status_macros.h"
@@ -26,15 +26,15 @@ namespace {
 absl::Status Check(const EngineOptions& options) {
   if (options.max_sequences < 1 || options.max_sequences > kMaxSequences) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("max_sequences is %u, wanted 1 to %u",
-                        options.max_sequences, kMaxSequences));
+        FormatText("max_sequences is %u, wanted 1 to %u", options.max_sequences,
+                   kMaxSequences));
   }
   for (const auto& [name, value] :
        {std::pair("max_queued", options.max_queued),
         std::pair("max_queued_per_client", options.max_queued_per_client)}) {
     if (value != 0) continue;
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s is 0, wanted 1 or more", name));
+        FormatText("%s is 0, wanted 1 or more", name));
   }
   return absl::OkStatus();
 }
@@ -190,7 +190,7 @@ absl::StatusOr<Engine> Engine::Create(const Model& model,
       Impl::Start(impl);
     } catch (const std::system_error& error) {
       return absl::ResourceExhaustedError(
-          absl::StrFormat("no thread for the engine: %s", error.what()));
+          FormatText("no thread for the engine: %s", error.what()));
     }
     return Engine(std::move(impl));
   });

@@ -5,9 +5,9 @@
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/str_format.h"
 #include "gemma/error_reason.h"
 #include "gemma/limits.h"
+#include "src/base/format_text.h"
 #include "src/base/no_throw.h"
 #include "src/base/saturating.h"
 #include "src/base/status_macros.h"
@@ -31,8 +31,8 @@ absl::Status CheckOptions(const LoadOptions& options) {
       CheckThreads("num_decode_threads", options.num_decode_threads));
   if (options.prefill_chunk < 1 || options.prefill_chunk > kMaxPrefillChunk) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("prefill_chunk is %u, wanted 1 to %u",
-                        options.prefill_chunk, kMaxPrefillChunk));
+        FormatText("prefill_chunk is %u, wanted 1 to %u", options.prefill_chunk,
+                   kMaxPrefillChunk));
   }
   return absl::OkStatus();
 }

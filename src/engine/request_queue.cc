@@ -1,16 +1,15 @@
 #include "src/engine/request_queue.h"
+#include "src/base/format_text.h"
 
 #include <algorithm>
 #include <utility>
-
-#include "absl/strings/str_format.h"
 
 namespace gemma {
 
 absl::Status RequestQueue::Push(Item item) {
   if (size_ >= max_size_) {
-    return absl::ResourceExhaustedError(absl::StrFormat(
-        "%u requests wait already, which is max_queued", size_));
+    return absl::ResourceExhaustedError(
+        FormatText("%u requests wait already, which is max_queued", size_));
   }
   const std::string& name = item->request().client;
   auto client = std::find_if(clients_.begin(), clients_.end(),
@@ -18,9 +17,9 @@ absl::Status RequestQueue::Push(Item item) {
   const size_t waiting = client == clients_.end() ? 0 : client->items.size();
   if (waiting >= max_per_client_) {
     return absl::ResourceExhaustedError(
-        absl::StrFormat("%u requests of client '%s' wait already, which is "
-                        "max_queued_per_client",
-                        waiting, name));
+        FormatText("%u requests of client '%s' wait already, which is "
+                   "max_queued_per_client",
+                   waiting, name));
   }
   if (client == clients_.end()) {
     // Nothing has changed if this throws: no client is without items.

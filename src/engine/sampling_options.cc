@@ -1,8 +1,8 @@
 #include <cmath>
 #include <vector>
 
-#include "absl/strings/str_format.h"
 #include "gemma/sampler.h"
+#include "src/base/format_text.h"
 #include "src/base/hash_table.h"
 #include "src/base/status_macros.h"
 
@@ -12,31 +12,31 @@ namespace {
 absl::Status CheckRange(const char* name, float value, float low, float high) {
   if (value >= low && value <= high) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrFormat("%s is %g, wanted %g to %g", name, value, low, high));
+      FormatText("%s is %g, wanted %g to %g", name, value, low, high));
 }
 
 absl::Status CheckFinite(const char* name, float value) {
   if (std::isfinite(value)) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrFormat("%s is %g, wanted a finite number", name, value));
+      FormatText("%s is %g, wanted a finite number", name, value));
 }
 
 absl::Status CheckBiases(const std::vector<LogitBias>& biases) {
   HashSet<TokenId> tokens;
   for (const LogitBias& b : biases) {
     if (b.token < 0) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "a token of logit_bias is %d, wanted 0 or more", b.token));
+      return absl::InvalidArgumentError(
+          FormatText("a token of logit_bias is %d, wanted 0 or more", b.token));
     }
     if (!std::isfinite(b.bias) && b.bias != -INFINITY) {
       return absl::InvalidArgumentError(
-          absl::StrFormat("logit_bias of token %d is %g, wanted a finite "
-                          "number or -infinity",
-                          b.token, b.bias));
+          FormatText("logit_bias of token %d is %g, wanted a finite "
+                     "number or -infinity",
+                     b.token, b.bias));
     }
     if (!tokens.insert(b.token).second) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "logit_bias has token %d twice, wanted once", b.token));
+      return absl::InvalidArgumentError(
+          FormatText("logit_bias has token %d twice, wanted once", b.token));
     }
   }
   return absl::OkStatus();
@@ -46,8 +46,8 @@ absl::Status CheckBiases(const std::vector<LogitBias>& biases) {
 
 absl::Status Validate(const SamplingOptions& options) {
   if (!(options.temperature >= 0.0f) || !std::isfinite(options.temperature)) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "temperature is %g, wanted 0 or more", options.temperature));
+    return absl::InvalidArgumentError(
+        FormatText("temperature is %g, wanted 0 or more", options.temperature));
   }
   GEMMA_RETURN_IF_ERROR(CheckRange("top_p", options.top_p, 0.0f, 1.0f));
   GEMMA_RETURN_IF_ERROR(CheckRange("min_p", options.min_p, 0.0f, 1.0f));
@@ -55,8 +55,8 @@ absl::Status Validate(const SamplingOptions& options) {
   if (!(options.repetition_penalty > 0.0f) ||
       !std::isfinite(options.repetition_penalty)) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("repetition_penalty is %g, wanted more than 0",
-                        options.repetition_penalty));
+        FormatText("repetition_penalty is %g, wanted more than 0",
+                   options.repetition_penalty));
   }
   GEMMA_RETURN_IF_ERROR(
       CheckFinite("frequency_penalty", options.frequency_penalty));

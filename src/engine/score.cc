@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/engine/log_probabilities.h"
@@ -22,13 +22,13 @@ absl::Status CheckChoice(const Session& session, size_t prompt_tokens,
                          const std::vector<TokenId>& choice, size_t index) {
   if (choice.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("choice %u has no tokens, wanted 1 or more", index));
+        FormatText("choice %u has no tokens, wanted 1 or more", index));
   }
   GEMMA_RETURN_IF_ERROR(CheckTokens(choice, session.model().config(),
-                                    absl::StrFormat("choice %u", index)));
+                                    FormatText("choice %u", index)));
   const size_t room = session.remaining();
   if (prompt_tokens > room || choice.size() > room - prompt_tokens) {
-    return absl::OutOfRangeError(absl::StrFormat(
+    return absl::OutOfRangeError(FormatText(
         "the prompt has %u tokens and choice %u %u, the context has room for "
         "%u",
         prompt_tokens, index, choice.size(), room));

@@ -9,10 +9,10 @@
 
 #include "absl/crc/crc32c.h"
 #include "absl/functional/function_ref.h"
-#include "absl/strings/str_format.h"
 #include "src/base/append_number.h"
 #include "src/base/as_text.h"
 #include "src/base/checked_reader.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/engine/word_view.h"
 #include "src/os/atomic_file.h"
@@ -61,7 +61,7 @@ void WriteRows(const PlacedRows& placed,
 
 absl::Status Damaged(const std::string& path, std::string_view what) {
   return absl::DataLossError(
-      absl::StrFormat("%s: not a saved session: %s", path, what));
+      FormatText("%s: not a saved session: %s", path, what));
 }
 
 // Adds what WriteRows wrote, and the tokens before it, to `words`. False if
@@ -174,7 +174,7 @@ absl::StatusOr<SessionFile> SessionFile::Open(const std::string& path,
   CheckedReader reader(file.bytes().subspan(kMagic.size()));
   uint32_t version = 0;
   if (!reader.Read(version) || version != kVersion) {
-    return absl::UnimplementedError(absl::StrFormat(
+    return absl::UnimplementedError(FormatText(
         "%s: saved session of version %u, wanted %u", path, version, kVersion));
   }
   const size_t size = file.size() - kChecksumBytes;
@@ -193,7 +193,7 @@ absl::StatusOr<SessionFile> SessionFile::Open(const std::string& path,
   }
   if (found != fingerprint) {
     return absl::FailedPreconditionError(
-        absl::StrFormat("%s: saved with another model", path));
+        FormatText("%s: saved with another model", path));
   }
   SavedSession session;
   if (cache_format > static_cast<uint32_t>(CacheFormat::kInt8) ||
@@ -216,7 +216,7 @@ absl::Status SessionFile::ReadState(const SequenceState& state) const {
   if (found != wanted) {
     return Damaged(
         file_.path(),
-        absl::StrFormat("it has %u bytes of state, wanted %u", found, wanted));
+        FormatText("it has %u bytes of state, wanted %u", found, wanted));
   }
   state.ForEachPiece(position, [&](std::span<uint8_t> piece) {
     std::memcpy(piece.data(), from, piece.size());

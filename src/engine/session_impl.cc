@@ -6,8 +6,8 @@
 #include <tuple>
 #include <utility>
 
-#include "absl/strings/str_format.h"
 #include "gemma/limits.h"
+#include "src/base/format_text.h"
 #include "src/base/grow_to.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
@@ -31,8 +31,8 @@ Session::Impl::Impl(const Model& model, const SessionOptions& options,
 absl::Status Session::Impl::CheckOptions(const SessionOptions& options) {
   if (options.max_tokens < 1 || options.max_tokens > kMaxSessionTokens) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("max_tokens is %u, wanted 1 to %u", options.max_tokens,
-                        kMaxSessionTokens));
+        FormatText("max_tokens is %u, wanted 1 to %u", options.max_tokens,
+                   kMaxSessionTokens));
   }
   for (const auto& [name, value, most] :
        {std::tuple("max_rollback", options.max_rollback, kMaxRollback),
@@ -42,7 +42,7 @@ absl::Status Session::Impl::CheckOptions(const SessionOptions& options) {
                    kMaxCheckpoints)}) {
     if (value <= most) continue;
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s is %u, wanted 0 to %u", name, value, most));
+        FormatText("%s is %u, wanted 0 to %u", name, value, most));
   }
   return absl::OkStatus();
 }
@@ -57,9 +57,9 @@ absl::Status Session::Impl::Check(const WordView& words) const {
     return absl::InvalidArgumentError("there are no tokens, wanted 1 or more");
   }
   if (words.size() > remaining()) {
-    return absl::OutOfRangeError(absl::StrFormat(
-        "%u tokens after %u do not fit in the context of %u tokens",
-        words.size(), words_.size(), options_.max_tokens));
+    return absl::OutOfRangeError(
+        FormatText("%u tokens after %u do not fit in the context of %u tokens",
+                   words.size(), words_.size(), options_.max_tokens));
   }
   return CheckWords(words, model_.config(), executor_.max_rows(), "the input");
 }
@@ -255,7 +255,7 @@ absl::Status Session::Impl::AppendBatch(absl::Span<const Continuation> batch,
 absl::Status Session::Impl::CheckRoom(size_t wanted, size_t found) {
   if (found == wanted) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrFormat("there is room for %u logits, wanted %u", found, wanted));
+      FormatText("there is room for %u logits, wanted %u", found, wanted));
 }
 
 absl::Status Session::Impl::CheckBatch(absl::Span<const Continuation> batch,
@@ -345,11 +345,11 @@ size_t Session::Impl::Reachable(size_t position) const {
 absl::Status Session::Impl::Rewind(size_t position) {
   if (position > words_.size()) {
     return absl::OutOfRangeError(
-        absl::StrFormat("cannot rewind to %u, the sequence has %u tokens",
-                        position, words_.size()));
+        FormatText("cannot rewind to %u, the sequence has %u tokens", position,
+                   words_.size()));
   }
   if (const size_t whole = words_.Whole(position); whole != position) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "cannot rewind to %u, within bidirectional rows that begin at %u",
         position, whole));
   }
@@ -433,15 +433,15 @@ absl::Status Session::Impl::Restore(const SessionFile& file) {
   const SavedSession& saved = file.session();
   if (bounded_ && saved.words.size() > options_.max_tokens) {
     return absl::DataLossError(
-        absl::StrFormat("a saved session has %u tokens, its context is of %u",
-                        saved.words.size(), options_.max_tokens));
+        FormatText("a saved session has %u tokens, its context is of %u",
+                   saved.words.size(), options_.max_tokens));
   }
   // A smaller prefill_chunk than before may not hold rows that see each other.
   const absl::Status fit = CheckWords(saved.words, model_.config(),
                                       executor_.max_rows(), "the session");
   if (!fit.ok()) {
     return absl::FailedPreconditionError(
-        absl::StrFormat("%s: %s", file.path(), fit.message()));
+        FormatText("%s: %s", file.path(), fit.message()));
   }
   GEMMA_RETURN_IF_ERROR(file.ReadState(state_));
   WordView(saved.words).AppendTo(words_);

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <limits>
 
-#include "absl/strings/str_format.h"
 #include "ops/ops.h"
 #include "src/base/divide_up.h"
+#include "src/base/format_text.h"
 #include "src/engine/ffw_block.h"
 #include "src/engine/recurrent_block.h"
 #include "src/engine/tap.h"
@@ -69,8 +69,8 @@ absl::StatusOr<Transformer> Transformer::Create(const ModelConfig& config,
     return transformer;
   }
   return absl::ResourceExhaustedError(
-      absl::StrFormat("no memory for %u bytes of activations",
-                      ScratchBytes(config, max_rows, workers.num_threads())));
+      FormatText("no memory for %u bytes of activations",
+                 ScratchBytes(config, max_rows, workers.num_threads())));
 }
 
 uint64_t Transformer::ScratchBytes(const ModelConfig& config, size_t max_rows,

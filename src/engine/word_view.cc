@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/grow_to.h"
 #include "src/base/status_macros.h"
 
@@ -13,14 +13,14 @@ absl::Status CheckRows(const InputRows& rows, size_t model_dim,
                        size_t max_rows) {
   if (rows.model_dim() != model_dim) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("a row has %u values, wanted model_dim, which is %u",
-                        rows.model_dim(), model_dim));
+        FormatText("a row has %u values, wanted model_dim, which is %u",
+                   rows.model_dim(), model_dim));
   }
   if (rows.mask() == RowMask::kBidirectional && rows.size() > max_rows) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("there are %u bidirectional rows, wanted at most %u "
-                        "(LoadOptions::prefill_chunk)",
-                        rows.size(), max_rows));
+        FormatText("there are %u bidirectional rows, wanted at most %u "
+                   "(LoadOptions::prefill_chunk)",
+                   rows.size(), max_rows));
   }
   return absl::OkStatus();
 }

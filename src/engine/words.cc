@@ -7,8 +7,8 @@
 #include <new>
 #include <span>
 
-#include "absl/strings/str_format.h"
 #include "src/base/append_number.h"
+#include "src/base/format_text.h"
 #include "src/base/sha256.h"
 
 namespace gemma {
@@ -67,12 +67,12 @@ absl::Status CheckValues(absl::Span<const float> values, size_t model_dim) {
     return absl::InvalidArgumentError("model_dim is 0, wanted 1 or more");
   }
   if (values.empty() || values.size() % model_dim != 0) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "rows have %u values, wanted a multiple of model_dim, which is %u",
         values.size(), model_dim));
   }
   if (values.size() / model_dim > std::numeric_limits<uint32_t>::max()) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "there are %u rows, wanted less than 2^32", values.size() / model_dim));
   }
   const auto bad = std::find_if(values.begin(), values.end(),
@@ -80,8 +80,8 @@ absl::Status CheckValues(absl::Span<const float> values, size_t model_dim) {
   if (bad == values.end()) return absl::OkStatus();
   const size_t at = bad - values.begin();
   return absl::InvalidArgumentError(
-      absl::StrFormat("value %u of row %u is %f, wanted a finite number",
-                      at % model_dim, at / model_dim, *bad));
+      FormatText("value %u of row %u is %f, wanted a finite number",
+                 at % model_dim, at / model_dim, *bad));
 }
 
 }  // namespace

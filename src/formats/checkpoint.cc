@@ -11,9 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/types/span.h"
 #include "gemma/error_reason.h"
+#include "src/base/format_text.h"
 #include "src/base/hash_table.h"
 #include "src/base/messages.h"
 #include "src/base/part_name.h"
@@ -63,9 +63,9 @@ absl::Status CheckPart(const GgufFile& file, const PartName& name,
   GEMMA_RETURN_IF_ERROR(file.metadata.ReadRequired("split.no", number));
   GEMMA_RETURN_IF_ERROR(file.metadata.ReadRequired("split.count", count));
   if (number != part - 1 || count != name.count) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: split.no is %d and split.count %d, wanted %d and %d",
-        file.metadata.path(), number, count, part - 1, name.count));
+    return absl::InvalidArgumentError(
+        FormatText("%s: split.no is %d and split.count %d, wanted %d and %d",
+                   file.metadata.path(), number, count, part - 1, name.count));
   }
   return absl::OkStatus();
 }
@@ -78,10 +78,9 @@ absl::Status AddParts(const PartName& name, Checkpoint& checkpoint) {
     absl::StatusOr<MappedFile> file = MappedFile::Open(path);
     if (!file.ok()) {
       return WithReason(
-          absl::Status(
-              file.status().code(),
-              absl::StrFormat("%s (part %d of %d of the model)",
-                              file.status().message(), part, name.count)),
+          absl::Status(file.status().code(),
+                       FormatText("%s (part %d of %d of the model)",
+                                  file.status().message(), part, name.count)),
           ErrorReason::kMissingPart);
     }
     GEMMA_ASSIGN_OR_RETURN(GgufFile gguf, ParseGguf(file->bytes(), path));
@@ -90,9 +89,9 @@ absl::Status AddParts(const PartName& name, Checkpoint& checkpoint) {
     GEMMA_RETURN_IF_ERROR(gguf.metadata.Read("split.tensors.count", tensors));
     if (gguf.metadata.Has("split.tensors.count")) {
       if (tensors != wanted_tensors.value_or(tensors)) {
-        return absl::InvalidArgumentError(absl::StrFormat(
-            "%s: split.tensors.count is %d, but %d in another part", path,
-            tensors, *wanted_tensors));
+        return absl::InvalidArgumentError(
+            FormatText("%s: split.tensors.count is %d, but %d in another part",
+                       path, tensors, *wanted_tensors));
       }
       wanted_tensors = tensors;
     }
@@ -102,7 +101,7 @@ absl::Status AddParts(const PartName& name, Checkpoint& checkpoint) {
   }
   if (wanted_tensors.has_value() &&
       checkpoint.tensors.size() != *wanted_tensors) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: split.tensors.count is %d, but the %d parts have %d tensors",
         checkpoint.metadata->path(), *wanted_tensors, name.count,
         checkpoint.tensors.size()));
@@ -128,7 +127,7 @@ absl::StatusOr<Checkpoint> OpenGguf(std::string given, MappedFile file) {
     const std::string name = fs::path(file.path()).filename().string();
     const std::optional<PartName> split = ParsePartName(name);
     if (!split.has_value() || split->count != split_count) {
-      return absl::InvalidArgumentError(absl::StrFormat(
+      return absl::InvalidArgumentError(FormatText(
           "%s: is one of %d parts (split.count), wanted a name that ends in "
           "-00001-of-%05d.gguf or the like",
           file.path(), split_count, split_count));

@@ -4,11 +4,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "compression/format.h"
 #include "gemma/error_reason.h"
 #include "src/base/checked_reader.h"
+#include "src/base/format_text.h"
 #include "src/base/hash_table.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
@@ -366,7 +366,7 @@ absl::Status GgufParser::PlaceTensors() {
     auto& [name, tensor] = tensors_[i];
     const uint64_t offset = offsets_[i];
     if (offset > data_bytes || tensor.bytes > data_bytes - offset) {
-      return Incomplete(absl::DataLossError(absl::StrFormat(
+      return Incomplete(absl::DataLossError(FormatText(
           "%s: tensor %s takes %d bytes from offset %d, but the data has %d",
           path_, Quoted(name), tensor.bytes, offset, data_bytes)));
     }

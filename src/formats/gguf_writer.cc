@@ -5,10 +5,10 @@
 
 #include "absl/crc/crc32c.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "src/base/append_number.h"
 #include "src/base/as_text.h"
 #include "src/base/checked_reader.h"
+#include "src/base/format_text.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
@@ -151,8 +151,8 @@ absl::Status GgufFileWriter::Write(std::string_view name,
   DeclaredTensor& tensor = tensors_[current_];
   if (bytes.size() > tensor.bytes - written_) {
     return absl::InternalError(
-        absl::StrFormat("tensor %s gets %u bytes and more, wanted %u",
-                        Quoted(name), written_ + bytes.size(), tensor.bytes));
+        FormatText("tensor %s gets %u bytes and more, wanted %u", Quoted(name),
+                   written_ + bytes.size(), tensor.bytes));
   }
   GEMMA_RETURN_IF_ERROR(
       file_->WriteAt(header_bytes_ + tensor.offset + written_, bytes));
@@ -168,8 +168,8 @@ absl::Status GgufFileWriter::Write(std::string_view name,
 
 absl::Status GgufFileWriter::Commit(AtomicFile::Existing existing) {
   if (!file_.has_value() || current_ != tensors_.size()) {
-    return absl::InternalError(absl::StrFormat("%u of %u tensors were written",
-                                               current_, tensors_.size()));
+    return absl::InternalError(
+        FormatText("%u of %u tensors were written", current_, tensors_.size()));
   }
   SetChecksums(/*header=*/0);
   SetChecksums(static_cast<uint32_t>(absl::ComputeCrc32c(AsText(Header()))));

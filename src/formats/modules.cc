@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/formats/directory.h"
 
@@ -44,8 +44,8 @@ absl::StatusOr<std::vector<Module>> ReadModules(const std::string& directory) {
   if (!json->is_array()) return json->Unexpected("an array of modules");
   if (json->size() > kMaxModules) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s: lists %u modules, wanted at most %u",
-                        json->Where(), json->size(), kMaxModules));
+        FormatText("%s: lists %u modules, wanted at most %u", json->Where(),
+                   json->size(), kMaxModules));
   }
   std::vector<Module> modules;
   for (const Json& element : json->Elements()) {

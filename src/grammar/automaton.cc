@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/hash/hash.h"
-#include "absl/strings/str_format.h"
 #include "absl/types/span.h"
+#include "src/base/format_text.h"
 
 namespace gemma {
 namespace {
@@ -57,13 +57,13 @@ absl::Status Automaton::status() const {
     case Passed::kNone:
       return absl::OkStatus();
     case Passed::kWays:
-      return absl::ResourceExhaustedError(absl::StrFormat(
+      return absl::ResourceExhaustedError(FormatText(
           "%sthere are more than %u ways to read the text", why, limits_.ways));
     case Passed::kSteps:
-      return absl::ResourceExhaustedError(absl::StrFormat(
+      return absl::ResourceExhaustedError(FormatText(
           "%sthe next token takes more than %u steps", why, limits_.steps));
     case Passed::kBytes:
-      return absl::ResourceExhaustedError(absl::StrFormat(
+      return absl::ResourceExhaustedError(FormatText(
           "%sits states take more than %u bytes", why, limits_.bytes));
   }
   return absl::OkStatus();

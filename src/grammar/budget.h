@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <string>
 
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 
 namespace gemma {
 
@@ -48,7 +48,7 @@ class Budget {
   // Names the limit that was exceeded, for messages.
   std::string Excess() const {
     const bool steps = passed_ == Passed::kSteps;
-    return absl::StrFormat(
+    return FormatText(
         "compiling takes more than %u %s, wanted a smaller grammar",
         steps ? limits_.steps : limits_.bytes, steps ? "steps" : "bytes");
   }

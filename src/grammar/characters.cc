@@ -4,7 +4,7 @@
 #include <iterator>
 #include <utility>
 
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/utf8.h"
 
 namespace gemma {
@@ -27,7 +27,7 @@ std::string Escape(uint32_t character) {
   constexpr std::string_view kNames = "bfnrt\"\\";
   const size_t named = kNamed.find(static_cast<char>(character));
   if (named != std::string_view::npos) return {'\\', kNames[named]};
-  return absl::StrFormat("\\u%04x", character);
+  return FormatText("\\u%04x", character);
 }
 
 // Appends the UTF-8 encodings of a range of characters of one length, as

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/base/utf8.h"
@@ -36,13 +36,12 @@ absl::Status CheckChoices(absl::Span<const std::string> choices) {
   for (size_t i = 0; i < choices.size(); ++i) {
     bytes += choices[i].size();
     if (IsValidUtf8(choices[i])) continue;
-    return absl::InvalidArgumentError(
-        absl::StrFormat("choice %u is not UTF-8", i));
+    return absl::InvalidArgumentError(FormatText("choice %u is not UTF-8", i));
   }
   if (bytes > kMaxChoiceBytes) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("the choices have %u bytes, wanted at most %u", bytes,
-                        kMaxChoiceBytes));
+        FormatText("the choices have %u bytes, wanted at most %u", bytes,
+                   kMaxChoiceBytes));
   }
   return absl::OkStatus();
 }

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "src/base/format_text.h"
 #include "src/base/hash_table.h"
 #include "src/base/json.h"
 #include "src/base/messages.h"
@@ -298,8 +298,8 @@ class SchemaBuilder {
         if (p.name.size() > kMaxNameBytes) {
           return SchemaError(
               parts.front(),
-              absl::StrFormat("the name of a property has more than %u bytes",
-                              kMaxNameBytes));
+              FormatText("the name of a property has more than %u bytes",
+                         kMaxNameBytes));
         }
         GEMMA_RETURN_IF_ERROR(Spend(grammar_.budget(), parts.front(), 1,
                                     p.name.size() * sizeof(uint32_t)));

@@ -6,7 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/base/utf8.h"
 
@@ -119,7 +119,7 @@ class Parser {
     repeat.least = *least;
     repeat.most = *most;
     if (*least > kMaxCount || (*most > kMaxCount && *most != kNoLimit)) {
-      return RegexError(begin, absl::StrFormat("a count above %u", kMaxCount));
+      return RegexError(begin, FormatText("a count above %u", kMaxCount));
     }
     if (*least > *most) return RegexError(begin, "counts in the wrong order");
     return absl::OkStatus();
@@ -190,8 +190,7 @@ class Parser {
     }
     if (++depth_ > kMaxDepth) {
       return RegexError(
-          begin,
-          absl::StrFormat("groups are nested deeper than %u", kMaxDepth));
+          begin, FormatText("groups are nested deeper than %u", kMaxDepth));
     }
     GEMMA_ASSIGN_OR_RETURN(RegexNode node, ParseChoice());
     --depth_;
@@ -363,8 +362,8 @@ absl::Status RegexError(size_t offset, std::string_view what) {
 absl::StatusOr<RegexNode> ParseRegex(std::string_view expression) {
   if (expression.size() > kMaxBytes) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("the expression has %u bytes, wanted at most %u",
-                        expression.size(), kMaxBytes));
+        FormatText("the expression has %u bytes, wanted at most %u",
+                   expression.size(), kMaxBytes));
   }
   if (!IsValidUtf8(expression)) {
     return absl::InvalidArgumentError("the expression is not UTF-8");

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 
 namespace gemma {
@@ -150,7 +150,7 @@ absl::StatusOr<CountRange> CountsOf(const SchemaParts& parts,
     if (least.has_value()) {
       if (*least > kMaxCount) {
         return MemberError(part, least_name,
-                           absl::StrFormat("wanted at most %u", kMaxCount));
+                           FormatText("wanted at most %u", kMaxCount));
       }
       range.least = std::max(range.least, static_cast<uint32_t>(*least));
     }

@@ -7,9 +7,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "src/base/format_text.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/grammar/json_values.h"
@@ -181,8 +181,8 @@ absl::StatusOr<SchemaDocument::Alternatives> SchemaDocument::Expand(
   if (open_.size() >= kMaxOpen) {
     return SchemaError(
         place,
-        absl::StrFormat("references and combinations are nested deeper than %u",
-                        kMaxOpen));
+        FormatText("references and combinations are nested deeper than %u",
+                   kMaxOpen));
   }
   GEMMA_RETURN_IF_ERROR(Spend(budget_, place, StepsToRead(place), kPlaceBytes));
   open_.push_back(place.id());
@@ -249,9 +249,9 @@ absl::StatusOr<SchemaDocument::Alternatives> SchemaDocument::ExpandBranches(
       }
     }
     if (all->size() + more->size() > kMaxAlternatives) {
-      return SchemaError(
-          branch, absl::StrFormat("more than %u alternatives, wanted fewer",
-                                  kMaxAlternatives));
+      return SchemaError(branch,
+                         FormatText("more than %u alternatives, wanted fewer",
+                                    kMaxAlternatives));
     }
     for (const SchemaParts& alternative : *more) {
       GEMMA_RETURN_IF_ERROR(
@@ -281,10 +281,9 @@ absl::StatusOr<SchemaDocument::Alternatives> SchemaDocument::Both(
         }
       }
       if (parts.size() > kMaxTogether || both->size() >= kMaxAlternatives) {
-        return SchemaError(place,
-                           absl::StrFormat("combinations make more than %u "
-                                           "alternatives, wanted fewer",
-                                           kMaxAlternatives));
+        return SchemaError(place, FormatText("combinations make more than %u "
+                                             "alternatives, wanted fewer",
+                                             kMaxAlternatives));
       }
       both->push_back(std::move(parts));
     }

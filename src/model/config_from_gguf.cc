@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "gemma/error_reason.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
 #include "src/model/read_config.h"
@@ -71,12 +71,12 @@ absl::Status ReadEach(const KeyReader& keys, std::string_view key,
   GEMMA_RETURN_IF_ERROR(keys.Read(key, sizes));
   if (sizes.size() != c.num_layers()) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s has %u elements, block_count is %u",
-                        keys.Where(key), sizes.size(), c.num_layers()));
+        FormatText("%s has %u elements, block_count is %u", keys.Where(key),
+                   sizes.size(), c.num_layers()));
   }
   for (size_t i = 0; i < sizes.size(); ++i) {
     if (sizes[i] == 0) {
-      return absl::InvalidArgumentError(absl::StrFormat(
+      return absl::InvalidArgumentError(FormatText(
           "%s is 0 for layer %u, wanted at least 1", keys.Where(key), i));
     }
     c.layers[i].*member = sizes[i];
@@ -92,8 +92,8 @@ absl::Status ReadHeadDim(const KeyReader& keys, std::string_view key_length,
   GEMMA_RETURN_IF_ERROR(keys.Read(value_length, of_values));
   if (of_values == head_dim) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrFormat("%s is %u, wanted %s %u", keys.Where(value_length),
-                      of_values, key_length, head_dim));
+      FormatText("%s is %u, wanted %s %u", keys.Where(value_length), of_values,
+                 key_length, head_dim));
 }
 
 absl::Status ReadSizes(const KeyReader& keys, size_t& num_layers,
@@ -113,9 +113,9 @@ absl::Status ReadSizes(const KeyReader& keys, size_t& num_layers,
       keys.Read("attention.layer_norm_rms_epsilon", c.rms_norm_eps));
   GEMMA_RETURN_IF_ERROR(keys.ReadRequired("block_count", num_layers));
   if (num_layers < 1 || num_layers > kMaxLayers) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("%s is %u, wanted 1 to %u", keys.Where("block_count"),
-                        num_layers, kMaxLayers));
+    return absl::InvalidArgumentError(FormatText("%s is %u, wanted 1 to %u",
+                                                 keys.Where("block_count"),
+                                                 num_layers, kMaxLayers));
   }
   return absl::OkStatus();
 }
@@ -152,16 +152,16 @@ absl::Status ReadScaledRope(const KeyReader& keys, ConfigDraft& c) {
   }
   if (scaling == "none") return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrFormat("%s is '%s', wanted 'none' or 'linear'",
-                      keys.Where("rope.scaling.type"), scaling));
+      FormatText("%s is '%s', wanted 'none' or 'linear'",
+                 keys.Where("rope.scaling.type"), scaling));
 }
 
 absl::Status ReadRope(const KeyReader& keys, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(ReadScaledRope(keys, c));
   if (c.rope_factor_global == 1.0f) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrFormat("%s is %g, wanted 1", keys.Where("rope.scaling.factor"),
-                      c.rope_factor_global));
+      FormatText("%s is %g, wanted 1", keys.Where("rope.scaling.factor"),
+                 c.rope_factor_global));
 }
 
 // Blocks by period, or from a list of whether each layer is local.
@@ -181,8 +181,8 @@ absl::Status ReadBlocks(const KeyReader& keys, size_t num_layers, size_t period,
   GEMMA_RETURN_IF_ERROR(keys.Read(kKey, local));
   if (local.size() != num_layers) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s has %u elements, block_count is %u",
-                        keys.Where(kKey), local.size(), num_layers));
+        FormatText("%s has %u elements, block_count is %u", keys.Where(kKey),
+                   local.size(), num_layers));
   }
   blocks.clear();
   for (const bool is_local : local) {
@@ -261,9 +261,9 @@ absl::Status ReadEmbedding(const KeyReader& keys, size_t num_layers,
   size_t pooling = kGgufMeanPooling;
   GEMMA_RETURN_IF_ERROR(keys.Read("pooling_type", pooling));
   if (pooling != kGgufMeanPooling) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("%s is %u, wanted %u (mean)",
-                        keys.Where("pooling_type"), pooling, kGgufMeanPooling));
+    return absl::InvalidArgumentError(FormatText("%s is %u, wanted %u (mean)",
+                                                 keys.Where("pooling_type"),
+                                                 pooling, kGgufMeanPooling));
   }
   return ReadDense(keys, checkpoint, c);
 }
@@ -349,7 +349,7 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
       c.architecture != "gemma3" && c.architecture != "gemma-embedding" &&
       c.architecture != "recurrentgemma") {
     return WithReason(
-        absl::InvalidArgumentError(absl::StrFormat(
+        absl::InvalidArgumentError(FormatText(
             "%s: key 'general.architecture' is '%s', wanted 'gemma', 'gemma2', "
             "'gemma3', 'gemma-embedding' or 'recurrentgemma'",
             metadata.path(), c.architecture)),
@@ -362,7 +362,7 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   GEMMA_RETURN_IF_ERROR(ReadSizes(keys, num_layers, c));
   c.all.rope.rotary_dim = c.all.head_dim;
   if (c.all.num_heads == 0 || c.all.head_dim == 0) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: attention.head_count is %u and attention.key_length %u, wanted at "
         "least 1",
         metadata.path(), c.all.num_heads, c.all.head_dim));

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "gemma/error_reason.h"
+#include "src/base/format_text.h"
 #include "src/base/json.h"
 #include "src/base/status_macros.h"
 #include "src/model/read_config.h"
@@ -20,8 +20,8 @@ namespace {
 absl::Status CheckLayers(const Json& json, size_t num_layers) {
   if (num_layers >= 1 && num_layers <= kMaxLayers) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrFormat("%s: num_hidden_layers is %u, wanted 1 to %u",
-                      json.Where(), num_layers, kMaxLayers));
+      FormatText("%s: num_hidden_layers is %u, wanted 1 to %u", json.Where(),
+                 num_layers, kMaxLayers));
 }
 
 // The activation is GELU in its tanh form whatever name it goes by: models
@@ -92,9 +92,9 @@ absl::Status ReadRope(const Json& json, float& base, float& factor) {
   GEMMA_RETURN_IF_ERROR(json.Read("rope_type", type));
   if (type == "linear") return json.ReadRequired("factor", factor);
   if (type == "default") return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "%s: the type of RoPE is '%s', wanted 'default' or 'linear'",
-      json.Where(), type));
+  return absl::InvalidArgumentError(
+      FormatText("%s: the type of RoPE is '%s', wanted 'default' or 'linear'",
+                 json.Where(), type));
 }
 
 // transformers 5 writes rope_parameters, one set or one per kind of layer;
@@ -123,7 +123,7 @@ absl::Status ReadAllRope(const Json& json, ConfigDraft& c) {
       GEMMA_RETURN_IF_ERROR(ReadRope(*local, c.rope_base_local, local_factor));
     }
     if (local_factor != 1.0f) {
-      return absl::InvalidArgumentError(absl::StrFormat(
+      return absl::InvalidArgumentError(FormatText(
           "%s: factor is %g, wanted 1", local->Where(), local_factor));
     }
     return absl::OkStatus();
@@ -138,8 +138,8 @@ absl::Status ReadOneRope(const Json& json, ConfigDraft& c) {
   c.rope_base_local = c.rope_base_global;
   if (c.rope_factor_global == 1.0f) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrFormat("%s: the factor of RoPE is %g, wanted 1", json.Where(),
-                      c.rope_factor_global));
+      FormatText("%s: the factor of RoPE is %g, wanted 1", json.Where(),
+                 c.rope_factor_global));
 }
 
 // Blocks from layer_types, or else by period.
@@ -152,9 +152,9 @@ absl::Status ReadLayerTypes(const Json& json, size_t num_layers, size_t period,
     return absl::OkStatus();
   }
   if (types.size() != num_layers) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: layer_types names %u layers, num_hidden_layers is %u",
-        json.Where(), types.size(), num_layers));
+    return absl::InvalidArgumentError(
+        FormatText("%s: layer_types names %u layers, num_hidden_layers is %u",
+                   json.Where(), types.size(), num_layers));
   }
   blocks.clear();
   for (const std::string& type : types) {
@@ -163,10 +163,10 @@ absl::Status ReadLayerTypes(const Json& json, size_t num_layers, size_t period,
     } else if (type == "sliding_attention") {
       blocks.push_back(BlockType::kLocalAttention);
     } else {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "%s: layer_types holds '%s', wanted 'full_attention' or "
-          "'sliding_attention'",
-          json.Where(), type));
+      return absl::InvalidArgumentError(
+          FormatText("%s: layer_types holds '%s', wanted 'full_attention' or "
+                     "'sliding_attention'",
+                     json.Where(), type));
     }
   }
   return absl::OkStatus();
@@ -178,9 +178,9 @@ absl::Status ReadQueryScale(const Json& json, ConfigDraft& c) {
   // Early files of Gemma 2 9B say 224; Google corrected it to 256.
   if (scalar == 224.0f && c.model_dim == 3584) scalar = 256.0f;
   if (!(scalar > 0.0f)) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: query_pre_attn_scalar is %g, wanted a positive number",
-        json.Where(), scalar));
+    return absl::InvalidArgumentError(
+        FormatText("%s: query_pre_attn_scalar is %g, wanted a positive number",
+                   json.Where(), scalar));
   }
   c.query_scale = 1.0f / std::sqrt(scalar);
   return absl::OkStatus();
@@ -307,7 +307,7 @@ absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
   if (c.all.num_kv_heads == 0) c.all.num_kv_heads = c.all.num_heads;
   if (c.all.num_heads == 0 || c.model_dim % c.all.num_heads != 0 ||
       c.model_dim > kMaxSize) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: hidden_size is %u, wanted a multiple of num_attention_heads %u up "
         "to %u",
         json.Where(), c.model_dim, c.all.num_heads, kMaxSize));
@@ -329,8 +329,8 @@ absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
   }
   if (!(rotary_factor >= 0.0f && rotary_factor <= 1.0f)) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s: partial_rotary_factor is %g, wanted 0 to 1",
-                        json.Where(), rotary_factor));
+        FormatText("%s: partial_rotary_factor is %g, wanted 0 to 1",
+                   json.Where(), rotary_factor));
   }
   c.all.rope.rotary_dim =
       static_cast<size_t>(rotary_factor * static_cast<float>(c.all.head_dim));

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/formats/sbs_fields.h"
 #include "src/model/read_config.h"
@@ -58,7 +58,7 @@ absl::Status ReadLayer(SbsFields& fields, Layer& layer) {
   fields.Leave();
   layer.post_norms = post_norm == 1;
   if (post_norm > 1 || layer.type > kGriffinLayer || activation != 0) {
-    return fields.Error(absl::StrFormat(
+    return fields.Error(FormatText(
         "a layer has post_norm %u, type %u and activation %u, wanted at most "
         "1, at most 1 and 0",
         post_norm, layer.type, activation));
@@ -71,7 +71,7 @@ absl::Status ReadLayers(SbsFields& fields, size_t num_layers, ConfigDraft& c) {
   size_t count = 0;
   GEMMA_RETURN_IF_ERROR(fields.ReadCount("layer_configs", count));
   if (count != num_layers || count < 1 || count > kMaxLayers) {
-    return fields.Error(absl::StrFormat(
+    return fields.Error(FormatText(
         "num_layers is %u and there are %u layer_configs, wanted as many, 1 to "
         "%u",
         num_layers, count, kMaxLayers));
@@ -97,7 +97,7 @@ absl::Status ReadLayers(SbsFields& fields, size_t num_layers, ConfigDraft& c) {
         layer.num_kv_heads != c.all.num_kv_heads ||
         layer.head_dim != c.all.head_dim || layer.biases != c.biases ||
         layer.post_norms != c.post_norms || layer.qk_norm != c.qk_norm) {
-      return fields.Error(absl::StrFormat(
+      return fields.Error(FormatText(
           "layer %u has other sizes than layer 0, wanted the same", i));
     }
   }
@@ -111,8 +111,8 @@ absl::Status ReadWindows(SbsFields& fields, size_t max_context,
   GEMMA_RETURN_IF_ERROR(fields.ReadCount("attention_window_sizes", count));
   if (count != c.blocks.size()) {
     return fields.Error(
-        absl::StrFormat("there are %u attention_window_sizes, wanted %u", count,
-                        c.blocks.size()));
+        FormatText("there are %u attention_window_sizes, wanted %u", count,
+                   c.blocks.size()));
   }
   for (BlockType& block : c.blocks) {
     size_t window = 0;
@@ -122,7 +122,7 @@ absl::Status ReadWindows(SbsFields& fields, size_t max_context,
     if (block == BlockType::kRecurrent || global) continue;
     block = BlockType::kLocalAttention;
     if (c.sliding_window != 0 && c.sliding_window != window) {
-      return fields.Error(absl::StrFormat(
+      return fields.Error(FormatText(
           "attention_window_sizes are %u and %u, wanted one size of local "
           "attention",
           c.sliding_window, window));
@@ -173,7 +173,7 @@ absl::Status ReadRecord(SbsFields& fields, SbsConfig& out) {
   GEMMA_RETURN_IF_ERROR(fields.Skip("use_local_attention"));
   GEMMA_RETURN_IF_ERROR(fields.Read("query_scale", query_scale));
   if (absolute_positions || query_scale > kByModelDim) {
-    return fields.Error(absl::StrFormat(
+    return fields.Error(FormatText(
         "absolute_pe is %d and query_scale %u, wanted 0 and at most 1",
         absolute_positions, query_scale));
   }
@@ -183,7 +183,7 @@ absl::Status ReadRecord(SbsFields& fields, SbsConfig& out) {
   GEMMA_RETURN_IF_ERROR(fields.Read("norm_num_groups", norm_groups));
   if (norm_groups != 1) {
     return fields.Error(
-        absl::StrFormat("norm_num_groups is %u, wanted 1", norm_groups));
+        FormatText("norm_num_groups is %u, wanted 1", norm_groups));
   }
   GEMMA_RETURN_IF_ERROR(ReadVit(fields));
   return ReadStopTokens(fields, c);
@@ -210,7 +210,7 @@ absl::Status Complete(const SbsFile& file, RecurrentWindow window,
   ConfigDraft& c = config.model;
   for (const size_t size : {c.all.num_heads, c.all.head_dim, c.model_dim}) {
     if (size >= 1 && size <= kMaxSize) continue;
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: %u heads of %u values and a width of %u, wanted 1 to %u each",
         file.path, c.all.num_heads, c.all.head_dim, c.model_dim, kMaxSize));
   }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/model/describe.h"
 #include "src/model/read_config.h"
@@ -77,7 +77,7 @@ absl::Status CheckLayers(const ModelConfig& c) {
     said.rope.num_rotating = 0;
     if (said.type == BlockType::kLocalAttention) said.rope.factor = 1.0f;
     if (said == c.layers[i]) continue;
-    return absl::UnimplementedError(absl::StrFormat(
+    return absl::UnimplementedError(FormatText(
         "layer %u has heads, a window or RoPE of its own, which the keys of "
         "GGUF files cannot say",
         i));

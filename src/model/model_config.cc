@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/model/read_config.h"
 
@@ -14,18 +14,18 @@ namespace {
 absl::Status CheckSize(const char* name, size_t value) {
   if (value >= 1 && value <= kMaxSize) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrFormat("%s is %u, wanted 1 to %u", name, value, kMaxSize));
+      FormatText("%s is %u, wanted 1 to %u", name, value, kMaxSize));
 }
 
 absl::Status CheckPositive(const char* name, float value) {
   if (std::isfinite(value) && value > 0.0f) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrFormat("%s is %g, wanted a positive number", name, value));
+      FormatText("%s is %g, wanted a positive number", name, value));
 }
 
 absl::Status CheckCap(const char* name, float value) {
   if (std::isfinite(value) && value >= 0.0f) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
+  return absl::InvalidArgumentError(FormatText(
       "%s is %g, wanted 0 (none) or a positive number", name, value));
 }
 
@@ -40,8 +40,8 @@ absl::Status CheckSizes(const ModelConfig& c) {
   GEMMA_RETURN_IF_ERROR(CheckSize("max_context", c.max_context));
   if (c.layers.empty() || c.layers.size() > kMaxLayers) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("the model has %u layers, wanted 1 to %u",
-                        c.layers.size(), kMaxLayers));
+        FormatText("the model has %u layers, wanted 1 to %u", c.layers.size(),
+                   kMaxLayers));
   }
   return absl::OkStatus();
 }
@@ -54,8 +54,8 @@ absl::Status CheckLayerSizes(const LayerConfig& layer) {
   GEMMA_RETURN_IF_ERROR(CheckSize("num_heads * head_dim", layer.q_dim()));
   if (layer.num_heads % layer.num_kv_heads != 0) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("num_heads is %u, wanted a multiple of num_kv_heads %u",
-                        layer.num_heads, layer.num_kv_heads));
+        FormatText("num_heads is %u, wanted a multiple of num_kv_heads %u",
+                   layer.num_heads, layer.num_kv_heads));
   }
   if (layer.type != BlockType::kLocalAttention) return absl::OkStatus();
   return CheckSize("sliding_window", layer.sliding_window);
@@ -63,12 +63,12 @@ absl::Status CheckLayerSizes(const LayerConfig& layer) {
 
 absl::Status CheckRope(const RopeConfig& rope, size_t head_dim) {
   if (rope.rotary_dim > head_dim || rope.rotary_dim % 2 != 0) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "rope.rotary_dim is %u, wanted an even number up to head_dim %u",
         rope.rotary_dim, head_dim));
   }
   if (rope.num_rotating > rope.rotary_dim / 2) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "rope.num_rotating is %u, wanted at most the %u pairs of rotary_dim %u",
         rope.num_rotating, rope.rotary_dim / 2, rope.rotary_dim));
   }
@@ -85,11 +85,11 @@ absl::Status CheckComputed(const LayerConfig& layer, size_t index) {
       {"per_layer_dim", layer.per_layer_dim}};
   for (const auto& [name, value] : fields) {
     if (value == 0) continue;
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s is %u, wanted 0: it is not supported", name, value));
+    return absl::InvalidArgumentError(
+        FormatText("%s is %u, wanted 0: it is not supported", name, value));
   }
   if (layer.kv_source.value_or(index) == index) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
+  return absl::InvalidArgumentError(FormatText(
       "kv_source is %u, wanted none or %u: that a layer reads the keys of "
       "another is not supported",
       *layer.kv_source, index));
@@ -99,13 +99,13 @@ absl::Status CheckRecurrence(const ModelConfig& c, const LayerConfig& layer) {
   if (layer.type != BlockType::kRecurrent) return absl::OkStatus();
   if (c.lru_width % layer.num_heads != 0) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("lru_width is %u, wanted a multiple of num_heads %u",
-                        c.lru_width, layer.num_heads));
+        FormatText("lru_width is %u, wanted a multiple of num_heads %u",
+                   c.lru_width, layer.num_heads));
   }
   if (c.lru_width / layer.num_heads > kMaxStrip) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("lru_width is %u, wanted at most %u times num_heads %u",
-                        c.lru_width, kMaxStrip, layer.num_heads));
+        FormatText("lru_width is %u, wanted at most %u times num_heads %u",
+                   c.lru_width, kMaxStrip, layer.num_heads));
   }
   return absl::OkStatus();
 }
@@ -122,7 +122,7 @@ absl::Status CheckLayers(const ModelConfig& c) {
   for (size_t i = 0; i < c.num_layers(); ++i) {
     if (const absl::Status status = CheckLayer(c, i); !status.ok()) {
       return absl::InvalidArgumentError(
-          absl::StrFormat("layer %u: %s", i, status.message()));
+          FormatText("layer %u: %s", i, status.message()));
     }
   }
   return absl::OkStatus();
@@ -135,8 +135,8 @@ absl::Status CheckLru(const ModelConfig& c) {
   if (!recurrent || (c.conv_width >= 1 && c.conv_width <= kMaxTaps)) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "conv_width is %u, wanted 1 to %u", c.conv_width, kMaxTaps));
+  return absl::InvalidArgumentError(
+      FormatText("conv_width is %u, wanted 1 to %u", c.conv_width, kMaxTaps));
 }
 
 absl::Status CheckPooling(const ModelConfig& c) {
@@ -151,7 +151,7 @@ absl::Status CheckPooling(const ModelConfig& c) {
         "the model pools and has recurrent blocks, wanted attention only");
   }
   if (c.dense_dims.size() > (pools ? kMaxDense : 0)) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "the model has %u dense layers, wanted at most %u behind pooling",
         c.dense_dims.size(), pools ? kMaxDense : 0));
   }
@@ -179,8 +179,8 @@ absl::Status Validate(const ModelConfig& config) {
   if (config.bos_token < 0 ||
       static_cast<size_t>(config.bos_token) >= config.vocab_size) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("bos_token is %d, wanted a token below vocab_size %u",
-                        config.bos_token, config.vocab_size));
+        FormatText("bos_token is %d, wanted a token below vocab_size %u",
+                   config.bos_token, config.vocab_size));
   }
   return absl::OkStatus();
 }
@@ -204,12 +204,12 @@ absl::StatusOr<std::vector<BlockType>> RepeatedBlocks(
     const std::vector<std::string>& pattern, size_t num_layers,
     std::string_view where) {
   if (pattern.empty()) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s is empty, wanted 'recurrent' and 'attention'", where));
+    return absl::InvalidArgumentError(
+        FormatText("%s is empty, wanted 'recurrent' and 'attention'", where));
   }
   for (const std::string& word : pattern) {
     if (word != "recurrent" && word != "attention") {
-      return absl::InvalidArgumentError(absl::StrFormat(
+      return absl::InvalidArgumentError(FormatText(
           "%s holds '%s', wanted 'recurrent' or 'attention'", where, word));
     }
   }
@@ -259,8 +259,8 @@ absl::Status CheckTokens(absl::Span<const TokenId> tokens,
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (config.has_token(tokens[i])) continue;
     return absl::InvalidArgumentError(
-        absl::StrFormat("token %u of %s is %d, wanted 0 to %u", first + i, what,
-                        tokens[i], config.vocab_size - 1));
+        FormatText("token %u of %s is %d, wanted 0 to %u", first + i, what,
+                   tokens[i], config.vocab_size - 1));
   }
   return absl::OkStatus();
 }

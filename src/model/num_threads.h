@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_format.h"
 #include "gemma/limits.h"
+#include "src/base/format_text.h"
 #include "src/os/cpus.h"
 
 namespace gemma {
@@ -17,8 +17,8 @@ namespace gemma {
 // OK, or an error that names the option.
 inline absl::Status CheckThreads(std::string_view option, size_t threads) {
   if (threads <= kMaxThreads) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "%s is %u, wanted 0 (all) to %u", option, threads, kMaxThreads));
+  return absl::InvalidArgumentError(FormatText("%s is %u, wanted 0 (all) to %u",
+                                               option, threads, kMaxThreads));
 }
 
 // For 0, one for each core that this process may use.

@@ -3,8 +3,8 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/model/canonicalize.h"
 #include "src/model/read_config.h"
@@ -30,15 +30,15 @@ absl::StatusOr<const Tensor*> Find(const Checkpoint& checkpoint,
   const auto found = checkpoint.tensors.find(name);
   if (found == checkpoint.tensors.end()) {
     return absl::NotFoundError(
-        absl::StrFormat("%s: no tensor '%s', which the configuration needs",
-                        checkpoint.path, name));
+        FormatText("%s: no tensor '%s', which the configuration needs",
+                   checkpoint.path, name));
   }
   return &found->second;
 }
 
 absl::Status OtherShape(const Tensor& tensor, const std::string& name,
                         const Shape& want) {
-  return absl::InvalidArgumentError(absl::StrFormat(
+  return absl::InvalidArgumentError(FormatText(
       "%s: tensor '%s' is [%s], the configuration needs [%s]", tensor.file,
       name, absl::StrJoin(tensor.shape, ", "), absl::StrJoin(want, ", ")));
 }
@@ -63,7 +63,7 @@ absl::Status CheckPacked(const Tensor& tensor, const std::string& name,
     return tensor.shape == spec.shape ? absl::OkStatus()
                                       : OtherShape(tensor, name, spec.shape);
   }
-  return absl::InvalidArgumentError(absl::StrFormat(
+  return absl::InvalidArgumentError(FormatText(
       "%s: tensor '%s' is packed as a matrix, wanted rows of %s or the like",
       tensor.file, name, FormatName(Format::kF32)));
 }
@@ -117,7 +117,7 @@ absl::StatusOr<Outline> ReadOutline(Checkpoint& checkpoint,
   CompleteFrom(*table, checkpoint.kind, out.config);
   if (absl::Status status = Validate(out.config); !status.ok()) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s: %s", checkpoint.path, status.message()));
+        FormatText("%s: %s", checkpoint.path, status.message()));
   }
   GEMMA_ASSIGN_OR_RETURN(const bool own_head,
                          HasOwnHead(checkpoint, out.config, names));

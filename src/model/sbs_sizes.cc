@@ -4,9 +4,9 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "compression/codec_nuq.h"
 #include "gemma/error_reason.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/model/limits.h"
 
@@ -43,7 +43,7 @@ class Sizes {
     const auto found = file_.tensors.find(name);
     if (found == file_.tensors.end()) {
       return WithReason(
-          absl::NotFoundError(absl::StrFormat(
+          absl::NotFoundError(FormatText(
               "%s: no tensor '%s', and no blob 'config' that would tell the "
               "model's sizes",
               file_.path, name)),
@@ -52,9 +52,9 @@ class Sizes {
     const size_t values = NumValues(found->second);
     if (divisor == 0 || values == 0 || values % divisor != 0) {
       return Unclear(
-          absl::StrFormat("tensor '%s' has %u values, wanted a "
-                          "multiple of %u",
-                          name, values, divisor));
+          FormatText("tensor '%s' has %u values, wanted a "
+                     "multiple of %u",
+                     name, values, divisor));
     }
     return values / divisor;
   }
@@ -110,7 +110,7 @@ absl::Status FindHeadDim(const Sizes& sizes, ConfigDraft& c) {
                          sizes.Values("gr_gate_w_0", c.lru_width));
   const size_t heads = 2 * c.lru_width / gate;
   if (heads == 0 || 2 * c.lru_width % gate != 0 || c.model_dim % heads != 0) {
-    return sizes.Unclear(absl::StrFormat(
+    return sizes.Unclear(FormatText(
         "gates of %u values a channel for %u channels and a width of %u", gate,
         c.lru_width, c.model_dim));
   }
@@ -145,7 +145,7 @@ absl::Status FindHeads(const Sizes& sizes, ConfigDraft& c) {
   }
   if (queries % c.all.head_dim != 0 || keys_and_values == 0 ||
       keys_and_values % (2 * c.all.head_dim) != 0) {
-    return sizes.Unclear(absl::StrFormat(
+    return sizes.Unclear(FormatText(
         "%u rows of queries and %u of keys and values, wanted heads of %u",
         queries, keys_and_values, c.all.head_dim));
   }
@@ -169,9 +169,9 @@ absl::StatusOr<SbsConfig> ConfigFromSizes(const SbsFile& file) {
   GEMMA_RETURN_IF_ERROR(FindHeadDim(sizes, c));
   if (c.model_dim > kMaxSize || c.all.head_dim > kMaxSize) {
     return sizes.Unclear(
-        absl::StrFormat("a width of %u and heads of %u values, wanted at most "
-                        "%u",
-                        c.model_dim, c.all.head_dim, kMaxSize));
+        FormatText("a width of %u and heads of %u values, wanted at most "
+                   "%u",
+                   c.model_dim, c.all.head_dim, kMaxSize));
   }
   GEMMA_RETURN_IF_ERROR(FindHeads(sizes, c));
   c.max_context = 8192;

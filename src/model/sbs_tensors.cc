@@ -8,7 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/formats/sbs.h"
 #include "src/formats/tensor_values.h"
@@ -93,14 +93,14 @@ absl::StatusOr<Source> Binder::Find(std::string_view base, size_t layer,
   const std::string name = NameOf(base, layer);
   const auto found = file_.tensors.find(name);
   if (found == file_.tensors.end()) {
-    return absl::NotFoundError(absl::StrFormat(
+    return absl::NotFoundError(FormatText(
         "%s: no tensor '%s', which the configuration needs", file_.path, name));
   }
   const SbsTensor& tensor = found->second;
   if (!tensor.format.has_value()) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: tensor '%s' is of %s, wanted f32, bf16, sfp or nuq", file_.path,
-        name, tensor.type));
+    return absl::InvalidArgumentError(
+        FormatText("%s: tensor '%s' is of %s, wanted f32, bf16, sfp or nuq",
+                   file_.path, name, tensor.type));
   }
   const size_t values = rows * cols;
   if (tensor.rows != 0) {
@@ -108,7 +108,7 @@ absl::StatusOr<Source> Binder::Find(std::string_view base, size_t layer,
     if (is_flat || (tensor.rows == rows && tensor.cols == cols)) {
       return Source{&tensor, values};
     }
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: tensor '%s' is [%u, %u], the configuration needs [%u, %u]",
         file_.path, name, tensor.rows, tensor.cols, rows, cols));
   }
@@ -118,7 +118,7 @@ absl::StatusOr<Source> Binder::Find(std::string_view base, size_t layer,
           : StoredBytes(*tensor.format, values) == bytes) {
     return Source{&tensor, values};
   }
-  return absl::DataLossError(absl::StrFormat(
+  return absl::DataLossError(FormatText(
       "%s: tensor '%s' has %u bytes, which does not fit [%u, %u] of %s",
       file_.path, name, bytes, rows, cols, tensor.type));
 }
@@ -194,9 +194,9 @@ absl::Status Binder::TakeScales(SbsFile& file) const {
   }
   if (taken == file.scales.size()) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrFormat("%s: there are %u scales, wanted %u for the tensors that "
-                      "take one",
-                      file.path, file.scales.size(), taken));
+      FormatText("%s: there are %u scales, wanted %u for the tensors that "
+                 "take one",
+                 file.path, file.scales.size(), taken));
 }
 
 // Queries, keys and values. If there are as many key heads as query heads, the
@@ -323,7 +323,7 @@ absl::Status BindSbsTensors(const ModelConfig& config, Checkpoint& checkpoint) {
   scaled.embedding_scale = 1.0f;
   if (absl::Status status = Validate(scaled); !status.ok()) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s: %s", checkpoint.path, status.message()));
+        FormatText("%s: %s", checkpoint.path, status.message()));
   }
   Binder bind(config, checkpoint);
   GEMMA_RETURN_IF_ERROR(bind.TakeScales(*checkpoint.sbs));

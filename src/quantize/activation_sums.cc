@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf_types.h"
 #include "src/formats/gguf_writer.h"
@@ -100,9 +100,9 @@ absl::Status ActivationSums::Write(const ModelConfig& config, bool own_head,
       entry.sums.push_back(static_cast<float>(sum));
       if (std::isfinite(entry.sums.back())) continue;
       return absl::DataLossError(
-          absl::StrFormat("the squares of what '%s' multiplies sum up to %g in "
-                          "column %u, wanted a finite float32",
-                          entry.tensor, sum, entry.sums.size() - 1));
+          FormatText("the squares of what '%s' multiplies sum up to %g in "
+                     "column %u, wanted a finite float32",
+                     entry.tensor, sum, entry.sums.size() - 1));
     }
     entries.push_back(std::move(entry));
   }

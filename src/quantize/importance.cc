@@ -4,10 +4,10 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "src/base/checked_reader.h"
+#include "src/base/format_text.h"
 #include "src/base/hash_table.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
@@ -36,16 +36,16 @@ absl::Status AddMeans(const std::string& path, std::string_view tensor,
   // So a mean is no larger than its sum.
   if (count != 0.0f && !(std::isfinite(count) && count >= 1.0f)) {
     return Invalid(path, tensor,
-                   absl::StrFormat("has a count of %g, wanted 0, or a number "
-                                   "of 1 or more",
-                                   count));
+                   FormatText("has a count of %g, wanted 0, or a number "
+                              "of 1 or more",
+                              count));
   }
   for (size_t i = 0; i < sums.size(); ++i) {
     if (std::isfinite(sums[i]) && sums[i] >= 0.0f) continue;
     return Invalid(path, tensor,
-                   absl::StrFormat("has a sum of squares of %g for column %u, "
-                                   "wanted a finite number of 0 or more",
-                                   sums[i], i));
+                   FormatText("has a sum of squares of %g for column %u, "
+                              "wanted a finite number of 0 or more",
+                              sums[i], i));
   }
   if (count == 0.0f) return absl::OkStatus();
   for (float& sum : sums) sum = static_cast<float>(double{sum} / count);
@@ -66,8 +66,8 @@ absl::StatusOr<std::vector<float>> ReadRow(const std::string& name,
   const size_t cols = tensor.shape.back();
   if (tensor.NumValues() != cols) {
     return Invalid(tensor.file, name,
-                   absl::StrFormat("is [%s], wanted one row",
-                                   absl::StrJoin(tensor.shape, ", ")));
+                   FormatText("is [%s], wanted one row",
+                              absl::StrJoin(tensor.shape, ", ")));
   }
   // The file may have it at an odd address.
   std::vector<float> values(cols);
@@ -106,7 +106,7 @@ absl::StatusOr<Means> ReadGguf(absl::Span<const uint8_t> bytes,
                            ReadRow(counts, found->second));
     if (count.size() != 1) {
       return Invalid(path, counts,
-                     absl::StrFormat("has %u values, wanted 1", count.size()));
+                     FormatText("has %u values, wanted 1", count.size()));
     }
     GEMMA_RETURN_IF_ERROR(
         AddMeans(path, matrix, std::move(sums), count[0], means));
@@ -128,7 +128,7 @@ class OldFile {
     int32_t count = 0;
     if (!reader_.Read(count)) return Truncated("the number of matrices");
     if (count < 1 || count > kMaxMatrices) {
-      return absl::InvalidArgumentError(absl::StrFormat(
+      return absl::InvalidArgumentError(FormatText(
           "%s: not a file of importance: no GGUF file, and as one of "
           "llama.cpp's older ones it would have %d matrices, wanted 1 to %d",
           path_, count, kMaxMatrices));
@@ -153,8 +153,8 @@ class OldFile {
     if (!reader_.Read(name_bytes)) return Truncated(what);
     if (name_bytes < 1 || name_bytes > kMaxNameBytes) {
       return absl::InvalidArgumentError(
-          absl::StrFormat("%s: the name of %s has %d bytes, wanted 1 to %d",
-                          path_, what, name_bytes, kMaxNameBytes));
+          FormatText("%s: the name of %s has %d bytes, wanted 1 to %d", path_,
+                     what, name_bytes, kMaxNameBytes));
     }
     absl::Span<const uint8_t> bytes;
     int32_t calls = 0;
@@ -165,9 +165,8 @@ class OldFile {
     }
     const std::string name(bytes.begin(), bytes.end());
     if (columns < 1) {
-      return Invalid(
-          path_, name,
-          absl::StrFormat("has %d columns, wanted 1 or more", columns));
+      return Invalid(path_, name,
+                     FormatText("has %d columns, wanted 1 or more", columns));
     }
     if (!reader_.ReadBytes(uint64_t{4} * columns, bytes)) {
       return Truncated(absl::StrCat("tensor ", Quoted(name)));
@@ -190,9 +189,9 @@ class OldFile {
       return absl::OkStatus();
     }
     return absl::DataLossError(
-        absl::StrFormat("%s: the name of the text has %d bytes, but %u remain "
-                        "in the file",
-                        path_, name_bytes, reader_.remaining()));
+        FormatText("%s: the name of the text has %d bytes, but %u remain "
+                   "in the file",
+                   path_, name_bytes, reader_.remaining()));
   }
 
   const std::string& path_;
@@ -230,7 +229,7 @@ absl::Status Importance::CheckColumns(std::string_view tensor,
   if (found == 0 || found == columns) return absl::OkStatus();
   return Invalid(
       path_, tensor,
-      absl::StrFormat("has %u columns, the model's has %u", found, columns));
+      FormatText("has %u columns, the model's has %u", found, columns));
 }
 
 }  // namespace gemma

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/formats/tensor_values.h"
 #include "src/model/sampled_error.h"
@@ -73,8 +73,8 @@ absl::StatusOr<Choices> ChoicesOf(const BoundWeight& weight,
         SampledError(view, format, kSampleRows);
     if (!squared) {
       return absl::InvalidArgumentError(
-          absl::StrFormat("%s: tensor '%s' has values that are not finite",
-                          weight.tensor->file, weight.name));
+          FormatText("%s: tensor '%s' has values that are not finite",
+                     weight.tensor->file, weight.name));
     }
     all.push_back({format, bits * values,
                    RowOf(weight.spec.role).sensitivity * share * *squared});
@@ -188,7 +188,7 @@ absl::StatusOr<std::vector<Format>> PlanFormats(
   }
   const double least = BitsOf(choices);
   if (least > budget) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%g bits for each weight are too few, the smallest formats take %.3f",
         bits, bits + (least - budget) / all_values));
   }

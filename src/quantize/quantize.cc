@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "gemma/error_reason.h"
 #include "ops/workers.h"
+#include "src/base/format_text.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/formats/checkpoint.h"
@@ -26,14 +26,14 @@ absl::Status CheckOptions(const QuantizeOptions& options) {
   const bool is_only_ours =
       options.type == WeightType::kQ5 || options.type == WeightType::kQ4S;
   if (options.layout == FileLayout::kGguf && is_only_ours) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "type is %s, which GGUF has no format for: wanted another, or layout "
         "packed",
         WeightTypeName(options.type)));
   }
   if (options.bits != 0 && !(options.bits >= 1 && options.bits <= 32)) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "bits is %g, wanted 0 (none) or 1 to 32", options.bits));
+    return absl::InvalidArgumentError(
+        FormatText("bits is %g, wanted 0 (none) or 1 to 32", options.bits));
   }
   return absl::OkStatus();
 }

@@ -8,10 +8,10 @@
 
 #include "absl/crc/crc32c.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "gemma/error_reason.h"
 #include "ops/workers.h"
 #include "src/base/as_text.h"
+#include "src/base/format_text.h"
 #include "src/base/messages.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
@@ -98,7 +98,7 @@ class Verifier {
     const absl::Span<const uint8_t> own = metadata.RawValue(kHeaderChecksumKey);
     if (metadata.TypeOf(kHeaderChecksumKey) != GgufType::kUint32 ||
         checksums.size() != tensors_.size()) {
-      return Damaged(absl::StrFormat(
+      return Damaged(FormatText(
           "has %u checksums for %u tensors: another program changed the file",
           checksums.size(), tensors_.size()));
     }
@@ -121,7 +121,7 @@ class Verifier {
     const auto found = static_cast<uint32_t>(
         absl::ComputeCrc32c(AsText({tensor.data, tensor.bytes})));
     if (found == wanted) return absl::OkStatus();
-    return Damaged(absl::StrFormat(
+    return Damaged(FormatText(
         "tensor %s has the checksum %08x, wanted %08x: it was changed",
         Quoted(name), found, wanted));
   }
@@ -135,9 +135,9 @@ class Verifier {
       at = FindNonFinite(RowsOf(tensor), workers);
     }
     if (!at.has_value()) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: tensor %s has no finite value at row %u, column %u", file_.path(),
-        Quoted(name), at->row, at->col));
+    return absl::InvalidArgumentError(
+        FormatText("%s: tensor %s has no finite value at row %u, column %u",
+                   file_.path(), Quoted(name), at->row, at->col));
   }
 
   // In matrices packed one after the other, whose rows are counted through.

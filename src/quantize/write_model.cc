@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "gemma/error_reason.h"
+#include "src/base/format_text.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf_types.h"
@@ -286,7 +286,7 @@ class ModelWriter {
     const WeightView view = {Format::kF32, 1, values.size(),
                              reinterpret_cast<const uint8_t*>(values.data())};
     if (FindNonFinite(view, workers_).has_value()) {
-      return absl::InvalidArgumentError(absl::StrFormat(
+      return absl::InvalidArgumentError(FormatText(
           "%s: tensor %s has values that are not below zero, which no a_param "
           "gives",
           tensor.file, Quoted(plan.from.name)));
@@ -299,7 +299,7 @@ class ModelWriter {
                            size_t first_row) {
     const auto at = FindNonFinite(RowsOf(part), workers_);
     if (!at.has_value()) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: tensor %s has no finite value at row %u, column %u", part.file,
         Quoted(plan.from.name), first_row + at->row, at->col));
   }

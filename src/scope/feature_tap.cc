@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "ops/matrix_view.h"
 #include "ops/workers.h"
+#include "src/base/format_text.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/engine/model_impl.h"
@@ -71,13 +71,13 @@ absl::Status CheckPoint(const ModelConfig& config, TapPoint point, size_t layer,
   if (layer < first || layer > last) {
     const std::string wanted =
         first == last ? absl::StrCat(first) : absl::StrCat(first, " to ", last);
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "the autoencoder %s %s of layer %u, which the model has of layer %s",
         does, NameOf(point), layer, wanted));
   }
   const size_t found = ColumnsOf(config, point, layer);
   if (found == columns) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
+  return absl::InvalidArgumentError(FormatText(
       "the autoencoder %s %u columns, the model has %u at layer %u in %s", does,
       columns, found, layer, NameOf(point)));
 }
@@ -101,15 +101,15 @@ absl::Status Check(const Model& model, const FeatureChange& change) {
   GEMMA_RETURN_IF_ERROR(
       change.autoencoder->impl().CheckFeature(change.feature));
   if (!std::isfinite(change.strength)) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "strength is %g, wanted a finite number", change.strength));
+    return absl::InvalidArgumentError(
+        FormatText("strength is %g, wanted a finite number", change.strength));
   }
   const FeatureSite& site = change.autoencoder->site();
   // TapPoint lists the points in the order of their computation.
   if (change.ablate && site.output < site.input) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("cannot ablate in %s what is read from %s, later",
-                        NameOf(site.output), NameOf(site.input)));
+        FormatText("cannot ablate in %s what is read from %s, later",
+                   NameOf(site.output), NameOf(site.input)));
   }
   return absl::OkStatus();
 }
@@ -121,8 +121,8 @@ absl::Status CheckAll(const Model& model, const std::vector<T>& all,
   for (size_t i = 0; i < all.size(); ++i) {
     const absl::Status status = Check(model, all[i]);
     if (status.ok()) continue;
-    return absl::Status(
-        status.code(), absl::StrFormat("%s %u: %s", kind, i, status.message()));
+    return absl::Status(status.code(),
+                        FormatText("%s %u: %s", kind, i, status.message()));
   }
   return absl::OkStatus();
 }

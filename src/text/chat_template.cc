@@ -6,8 +6,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "gemma/tokenizer.h"
+#include "src/base/format_text.h"
 #include "src/base/no_throw.h"
 #include "src/text/token_writer.h"
 
@@ -101,7 +101,7 @@ absl::StatusOr<ChatTemplate> ChatTemplate::Create(const Tokenizer& tokenizer) {
     const std::optional<TokenId> start = tokenizer.Find("<start_of_turn>");
     const std::optional<TokenId> end = tokenizer.Find("<end_of_turn>");
     if (!start.has_value() || !end.has_value()) {
-      return absl::FailedPreconditionError(absl::StrFormat(
+      return absl::FailedPreconditionError(FormatText(
           "the vocabulary has no piece '%s', wanted the markers of turns: the "
           "model does not chat",
           start.has_value() ? "<end_of_turn>" : "<start_of_turn>"));
@@ -120,10 +120,10 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::Render(
       messages.remove_prefix(1);
     }
     if (messages.size() % 2 == 0) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "%d messages after the system's, wanted an odd number: "
-          "the user's first and last",
-          messages.size()));
+      return absl::InvalidArgumentError(
+          FormatText("%d messages after the system's, wanted an odd number: "
+                     "the user's first and last",
+                     messages.size()));
     }
     TurnWriter turns(tokenizer_, start_of_turn_, end_of_turn_);
     turns.Bos();
@@ -131,7 +131,7 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::Render(
       const Message& message = messages[i];
       const Role wanted = i % 2 == 0 ? Role::kUser : Role::kModel;
       if (message.role != wanted) {
-        return absl::InvalidArgumentError(absl::StrFormat(
+        return absl::InvalidArgumentError(FormatText(
             "message %d after the system's is of the role '%s', wanted '%s': "
             "user and model alternate",
             i, RoleName(message.role), RoleName(wanted)));

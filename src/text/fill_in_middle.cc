@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "src/base/format_text.h"
 #include "src/base/no_throw.h"
 #include "src/text/token_writer.h"
 #include "src/text/vocabulary.h"
@@ -44,10 +44,10 @@ absl::StatusOr<FillInMiddle> FillInMiddle::Create(const Tokenizer& tokenizer) {
     fill.separator_ = find("<|file_separator|>");
     if (missing.empty()) return fill;
     return absl::FailedPreconditionError(
-        absl::StrFormat("the vocabulary has no control token %s, wanted "
-                        "CodeGemma's markers: the "
-                        "model does not fill in",
-                        absl::StrJoin(missing, ", ")));
+        FormatText("the vocabulary has no control token %s, wanted "
+                   "CodeGemma's markers: the "
+                   "model does not fill in",
+                   absl::StrJoin(missing, ", ")));
   });
 }
 

@@ -10,9 +10,9 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/types/span.h"
 #include "gemma/error_reason.h"
+#include "src/base/format_text.h"
 #include "src/base/json.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
@@ -25,8 +25,8 @@ namespace {
 
 absl::Status NoTokenizer(const Checkpoint& checkpoint, std::string_view lacks) {
   return WithReason(
-      absl::NotFoundError(absl::StrFormat("%s: %s: the model has no tokenizer",
-                                          checkpoint.path, lacks)),
+      absl::NotFoundError(FormatText("%s: %s: the model has no tokenizer",
+                                     checkpoint.path, lacks)),
       ErrorReason::kNoTokenizer);
 }
 
@@ -253,9 +253,9 @@ absl::StatusOr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint) {
 absl::Status CheckTokenizer(const Tokenizer& tokenizer,
                             const ModelConfig& config, std::string_view path) {
   if (tokenizer.vocab_size() <= config.vocab_size) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "%s: the tokenizer has %u tokens, the embedding table only %u", path,
-      tokenizer.vocab_size(), config.vocab_size));
+  return absl::InvalidArgumentError(
+      FormatText("%s: the tokenizer has %u tokens, the embedding table only %u",
+                 path, tokenizer.vocab_size(), config.vocab_size));
 }
 
 absl::StatusOr<Tokenizer> Tokenizer::Load(std::string_view path) {

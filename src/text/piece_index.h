@@ -12,7 +12,7 @@
 
 #include "absl/hash/hash.h"
 #include "absl/status/status.h"
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/text/vocabulary.h"
 
 namespace gemma {
@@ -38,9 +38,9 @@ class PieceIndex {
         slot = {static_cast<TokenId>(i), hash};
         continue;
       }
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "%s: pieces %d and %d are both %s, wanted each only once", path,
-          slot.id, i, QuotedPiece(text)));
+      return absl::InvalidArgumentError(
+          FormatText("%s: pieces %d and %d are both %s, wanted each only once",
+                     path, slot.id, i, QuotedPiece(text)));
     }
     return absl::OkStatus();
   }

@@ -2,7 +2,7 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/no_throw.h"
 #include "src/text/tokenizer_impl.h"
 
@@ -76,7 +76,7 @@ absl::Status Tokenizer::Impl::EncodeParts(std::string_view text,
     text.remove_prefix(end);
   }
   if (text.size() > kMaxPartBytes) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "the text to encode has %d bytes without a newline to cut it at, "
         "wanted at most %d",
         text.size(), kMaxPartBytes));

@@ -8,9 +8,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "src/base/format_text.h"
 #include "src/base/utf8.h"
 
 namespace gemma {
@@ -83,7 +83,7 @@ absl::StatusOr<TokenId> ResolveId(const Vocabulary& vocabulary, TokenId id,
   const std::vector<Vocabulary::Piece>& pieces = vocabulary.pieces;
   if (id != -1) {
     if (id < 0 || static_cast<size_t>(id) >= pieces.size()) {
-      return absl::InvalidArgumentError(absl::StrFormat(
+      return absl::InvalidArgumentError(FormatText(
           "%s: the id of the %s token is %d, wanted less than the number of "
           "pieces, %d",
           path, role, id, pieces.size()));
@@ -99,7 +99,7 @@ absl::StatusOr<TokenId> ResolveId(const Vocabulary& vocabulary, TokenId id,
 absl::Status CheckPiece(const Vocabulary::Piece& piece, size_t id,
                         std::string_view path) {
   const auto error = [&](std::string_view what) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: piece %d is %s, %s", path, id, QuotedPiece(piece.text), what));
   };
   const std::string& text = piece.text;
@@ -107,13 +107,13 @@ absl::Status CheckPiece(const Vocabulary::Piece& piece, size_t id,
     return error("wanted at least one character");
   }
   if (text.size() > kMaxPieceBytes) {
-    return error(absl::StrFormat("%d bytes, wanted at most %d", text.size(),
-                                 kMaxPieceBytes));
+    return error(
+        FormatText("%d bytes, wanted at most %d", text.size(), kMaxPieceBytes));
   }
   if (!IsValidUtf8(text)) return error("wanted UTF-8");
   if (!std::isfinite(piece.score)) {
     return error(
-        absl::StrFormat("its score is %f, wanted a finite one", piece.score));
+        FormatText("its score is %f, wanted a finite one", piece.score));
   }
   switch (piece.type) {
     case PieceType::kNormal:
@@ -126,8 +126,8 @@ absl::Status CheckPiece(const Vocabulary::Piece& piece, size_t id,
       if (ByteOfPiece(text).has_value()) return absl::OkStatus();
       return error("a byte piece, wanted '<0x00>' to '<0xFF>'");
   }
-  return error(absl::StrFormat("its type is %d, wanted 1 to 6",
-                               static_cast<int>(piece.type)));
+  return error(FormatText("its type is %d, wanted 1 to 6",
+                          static_cast<int>(piece.type)));
 }
 
 }  // namespace
@@ -159,18 +159,18 @@ absl::StatusOr<Vocabulary> VocabularyFromGguf(const GgufTokenizerData& data,
                                               std::string_view path) {
   if (data.model != "llama") {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s: tokenizer.ggml.model is %s, wanted 'llama'", path,
-                        QuotedPiece(data.model)));
+        FormatText("%s: tokenizer.ggml.model is %s, wanted 'llama'", path,
+                   QuotedPiece(data.model)));
   }
   const size_t size = data.tokens.size();
   if (size == 0 || size > kMaxPieces) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s: tokenizer.ggml.tokens has %d elements, wanted 1 "
-                        "to %d",
-                        path, size, kMaxPieces));
+        FormatText("%s: tokenizer.ggml.tokens has %d elements, wanted 1 "
+                   "to %d",
+                   path, size, kMaxPieces));
   }
   if (data.scores.size() != size || data.types.size() != size) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: tokenizer.ggml.scores has %d elements and "
         "tokenizer.ggml.token_type %d, wanted %d as tokenizer.ggml.tokens",
         path, data.scores.size(), data.types.size(), size));
@@ -181,9 +181,9 @@ absl::StatusOr<Vocabulary> VocabularyFromGguf(const GgufTokenizerData& data,
   for (size_t i = 0; i < size; ++i) {
     if (data.types[i] < 1 || data.types[i] > 6) {
       return absl::InvalidArgumentError(
-          absl::StrFormat("%s: tokenizer.ggml.token_type[%d] is %d, wanted 1 "
-                          "to 6",
-                          path, i, data.types[i]));
+          FormatText("%s: tokenizer.ggml.token_type[%d] is %d, wanted 1 "
+                     "to 6",
+                     path, i, data.types[i]));
     }
     vocabulary.pieces[i] = {.text = std::string(data.tokens[i]),
                             .score = data.scores[i],
@@ -201,9 +201,9 @@ absl::StatusOr<Vocabulary> VocabularyFromGguf(const GgufTokenizerData& data,
                        Id{"padding", data.pad, vocabulary.pad}}) {
     if (!id.value.has_value()) continue;
     if (*id.value < 0 || static_cast<uint64_t>(*id.value) >= size) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "%s: tokenizer.ggml.%s_token_id is %d, wanted 0 to %d", path, id.key,
-          *id.value, size - 1));
+      return absl::InvalidArgumentError(
+          FormatText("%s: tokenizer.ggml.%s_token_id is %d, wanted 0 to %d",
+                     path, id.key, *id.value, size - 1));
     }
     id.id = static_cast<TokenId>(*id.value);
   }
@@ -239,7 +239,7 @@ absl::Status Canonicalize(Vocabulary& vocabulary, std::string_view path) {
     if (id.id != -1) pieces[id.id].type = PieceType::kControl;
   }
   if (vocabulary.unk == -1) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: no unknown token, wanted one id or a piece '<unk>'", path));
   }
 
@@ -271,8 +271,8 @@ absl::Status Validate(const Vocabulary& vocabulary, std::string_view path) {
   const std::vector<Vocabulary::Piece>& pieces = vocabulary.pieces;
   if (pieces.empty() || pieces.size() > kMaxPieces) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s: the vocabulary has %d pieces, wanted 1 to %d",
-                        path, pieces.size(), kMaxPieces));
+        FormatText("%s: the vocabulary has %d pieces, wanted 1 to %d", path,
+                   pieces.size(), kMaxPieces));
   }
 
   size_t bytes = 0;
@@ -289,19 +289,19 @@ absl::Status Validate(const Vocabulary& vocabulary, std::string_view path) {
   }
   if (bytes > kMaxVocabularyBytes) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s: the pieces have %d bytes, wanted at most %d", path,
-                        bytes, kMaxVocabularyBytes));
+        FormatText("%s: the pieces have %d bytes, wanted at most %d", path,
+                   bytes, kMaxVocabularyBytes));
   }
   if (!found_bytes.all()) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s: the vocabulary has %d byte pieces, wanted 256, "
-                        "'<0x00>' to '<0xFF>'",
-                        path, found_bytes.count()));
+        FormatText("%s: the vocabulary has %d byte pieces, wanted 256, "
+                   "'<0x00>' to '<0xFF>'",
+                   path, found_bytes.count()));
   }
   if (num_unknown != 1 || vocabulary.unk < 0 ||
       static_cast<size_t>(vocabulary.unk) >= pieces.size() ||
       pieces[vocabulary.unk].type != PieceType::kUnknown) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: the vocabulary has %d unknown pieces, wanted 1, with id %d", path,
         num_unknown, vocabulary.unk));
   }
@@ -314,9 +314,9 @@ absl::Status Validate(const Vocabulary& vocabulary, std::string_view path) {
         (pieces[id.id].type != PieceType::kControl &&
          id.id != vocabulary.unk)) {
       return absl::InvalidArgumentError(
-          absl::StrFormat("%s: the id of the %s token is %d, wanted that of a "
-                          "control piece",
-                          path, id.role, id.id));
+          FormatText("%s: the id of the %s token is %d, wanted that of a "
+                     "control piece",
+                     path, id.role, id.id));
     }
   }
   return absl::OkStatus();

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_format.h"
+#include "src/base/format_text.h"
 #include "src/base/hash_table.h"
 #include "src/base/utf8.h"
 #include "src/text/vocabulary.h"
@@ -61,7 +61,7 @@ class HfReader {
     for (const auto& [text, id] : ids_) {
       Vocabulary::Piece& piece = vocabulary_.pieces[static_cast<size_t>(id)];
       if (!piece.text.empty()) {
-        return absl::InvalidArgumentError(absl::StrFormat(
+        return absl::InvalidArgumentError(FormatText(
             "%s: model.vocab gives the id %d to %s and to %s, wanted one piece",
             path_, id,
             QuotedPiece(std::min<std::string_view>(piece.text, text)),
@@ -77,8 +77,8 @@ class HfReader {
   absl::Status ReadMerges() {
     if (data_.merges.empty() || data_.merges.size() > kMaxMerges) {
       return absl::InvalidArgumentError(
-          absl::StrFormat("%s: model.merges has %d elements, wanted 1 to %d",
-                          path_, data_.merges.size(), kMaxMerges));
+          FormatText("%s: model.merges has %d elements, wanted 1 to %d", path_,
+                     data_.merges.size(), kMaxMerges));
     }
     is_merged_.resize(vocabulary_.pieces.size());
     std::string product;
@@ -88,7 +88,7 @@ class HfReader {
       product.append(right);
       const auto it = ids_.find(product);
       if (left.empty() || right.empty() || it == ids_.end()) {
-        return absl::InvalidArgumentError(absl::StrFormat(
+        return absl::InvalidArgumentError(FormatText(
             "%s: model.merges[%d] is %s and %s, wanted two parts of a piece in "
             "model.vocab",
             path_, rank, QuotedPiece(left), QuotedPiece(right)));
@@ -146,14 +146,14 @@ class HfReader {
     if (!text.empty() && id >= 0 && static_cast<uint64_t>(id) < kMaxPieces) {
       return absl::OkStatus();
     }
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: %s gives %s the id %d, wanted a text and an id from 0 to %d",
         path_, field, QuotedPiece(text), id, kMaxPieces - 1));
   }
 
   absl::Status TwoIds(std::string_view field, std::string_view text,
                       int64_t first, int64_t second) const {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: %s gives %s the id %d, an earlier entry gives it %d; wanted one",
         path_, field, QuotedPiece(text), second, first));
   }

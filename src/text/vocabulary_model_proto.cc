@@ -4,8 +4,8 @@
 #include <bit>
 #include <utility>
 
-#include "absl/strings/str_format.h"
 #include "gemma/error_reason.h"
+#include "src/base/format_text.h"
 #include "src/text/vocabulary.h"
 
 namespace gemma {
@@ -63,7 +63,7 @@ class WireReader {
     if (!ReadVarint(tag)) return CutOff(offset);
     WireField field;
     if (tag >> 3 == 0 || tag >> 32 != 0) {
-      return absl::InvalidArgumentError(absl::StrFormat(
+      return absl::InvalidArgumentError(FormatText(
           "%s: %s at byte %d has field number %d, wanted 1 to 536870911", path_,
           Message(), offset, tag >> 3));
     }
@@ -83,7 +83,7 @@ class WireReader {
         uint64_t length = 0;
         if (!ReadVarint(length)) return CutOff(offset);
         if (length > bytes_.size()) {
-          return Incomplete(absl::StrFormat(
+          return Incomplete(FormatText(
               "%s: field %d of %s at byte %d is %d bytes long, but %d are left",
               path_, field.number, Message(), offset, length, bytes_.size()));
         }
@@ -92,7 +92,7 @@ class WireReader {
         return field;
       }
       default:
-        return absl::InvalidArgumentError(absl::StrFormat(
+        return absl::InvalidArgumentError(FormatText(
             "%s: field %d of %s at byte %d has wire type %d, wanted 0, 1, 2 or "
             "5",
             path_, field.number, Message(), offset, field.type));
@@ -104,14 +104,14 @@ class WireReader {
                       WireType type) const {
     if (field.type == type) return absl::OkStatus();
     return absl::InvalidArgumentError(
-        absl::StrFormat("%s: %s of %s has wire type %d, wanted %d", path_, name,
-                        Message(), field.type, static_cast<int>(type)));
+        FormatText("%s: %s of %s has wire type %d, wanted %d", path_, name,
+                   Message(), field.type, static_cast<int>(type)));
   }
 
  private:
   std::string Message() const {
     if (!index_.has_value()) return std::string(name_);
-    return absl::StrFormat("%s[%d]", name_, *index_);
+    return FormatText("%s[%d]", name_, *index_);
   }
 
   bool ReadVarint(uint64_t& value) {
@@ -139,8 +139,8 @@ class WireReader {
   }
 
   absl::Status CutOff(size_t offset) const {
-    return Incomplete(absl::StrFormat("%s: %s at byte %d ends inside a field",
-                                      path_, Message(), offset));
+    return Incomplete(FormatText("%s: %s at byte %d ends inside a field", path_,
+                                 Message(), offset));
   }
 
   static absl::Status Incomplete(std::string_view message) {
@@ -176,8 +176,8 @@ absl::StatusOr<Vocabulary::Piece> ReadPiece(std::string_view bytes, size_t id,
         status = reader.Expect(*field, "type", kVarint);
         if (status.ok() && (field->value < 1 || field->value > 6)) {
           status = absl::InvalidArgumentError(
-              absl::StrFormat("%s: type of pieces[%d] is %d, wanted 1 to 6",
-                              path, id, field->value));
+              FormatText("%s: type of pieces[%d] is %d, wanted 1 to 6", path,
+                         id, field->value));
         }
         piece.type = static_cast<PieceType>(field->value);
         break;
@@ -185,7 +185,7 @@ absl::StatusOr<Vocabulary::Piece> ReadPiece(std::string_view bytes, size_t id,
     if (!status.ok()) return status;
   }
   if (piece.text.empty()) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: piece of pieces[%d] is empty, wanted a text", path, id));
   }
   return piece;
@@ -252,15 +252,15 @@ absl::Status ReadTrainerSpec(std::string_view bytes, std::string_view path,
     if (!status.ok()) return status;
   }
   if (model_type != kBpe) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: trainer_spec.model_type is %d, wanted 2 (BPE)", path, model_type));
   }
   if (byte_fallback == 0) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: trainer_spec.byte_fallback is false, wanted true", path));
   }
   if (blank_as_suffix != 0) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: trainer_spec.treat_whitespace_as_suffix is true, wanted false",
         path));
   }
@@ -281,7 +281,7 @@ absl::Status ReadNormalizerSpec(std::string_view bytes, std::string_view path,
       case kCharsMap:
         status = reader.Expect(*field, "precompiled_charsmap", kBytes);
         if (status.ok() && !field->bytes.empty()) {
-          status = absl::InvalidArgumentError(absl::StrFormat(
+          status = absl::InvalidArgumentError(FormatText(
               "%s: normalizer_spec.precompiled_charsmap has %d bytes, wanted "
               "none: only the identity normalizer is supported",
               path, field->bytes.size()));
@@ -303,11 +303,11 @@ absl::Status ReadNormalizerSpec(std::string_view bytes, std::string_view path,
     if (!status.ok()) return status;
   }
   if (remove_extra_blanks != 0 || escape_blanks == 0) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s: normalizer_spec.remove_extra_whitespaces is %s and "
-        "escape_whitespaces is %s, wanted false and true",
-        path, remove_extra_blanks != 0 ? "true" : "false",
-        escape_blanks != 0 ? "true" : "false"));
+    return absl::InvalidArgumentError(
+        FormatText("%s: normalizer_spec.remove_extra_whitespaces is %s and "
+                   "escape_whitespaces is %s, wanted false and true",
+                   path, remove_extra_blanks != 0 ? "true" : "false",
+                   escape_blanks != 0 ? "true" : "false"));
   }
   add_space_prefix = add_dummy_prefix != 0;
   return absl::OkStatus();
@@ -346,8 +346,8 @@ absl::StatusOr<Vocabulary> VocabularyFromModelProto(
         if (!status.ok()) break;
         if (id == kMaxPieces) {
           status = absl::InvalidArgumentError(
-              absl::StrFormat("%s: more than %d pieces, wanted at most as many",
-                              path, kMaxPieces));
+              FormatText("%s: more than %d pieces, wanted at most as many",
+                         path, kMaxPieces));
           break;
         }
         absl::StatusOr<Vocabulary::Piece> piece =
@@ -371,7 +371,7 @@ absl::StatusOr<Vocabulary> VocabularyFromModelProto(
     if (!status.ok()) return status;
   }
   if (vocabulary.pieces.empty() || !has_trainer_spec || !has_normalizer_spec) {
-    return absl::InvalidArgumentError(absl::StrFormat(
+    return absl::InvalidArgumentError(FormatText(
         "%s: the sentencepiece model has %d pieces, %s trainer_spec and %s "
         "normalizer_spec, wanted all three",
         path, vocabulary.pieces.size(), has_trainer_spec ? "a" : "no",

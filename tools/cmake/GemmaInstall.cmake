@@ -16,9 +16,8 @@ foreach(library gemma_shared gemma_static)
   target_compile_features(${library} INTERFACE cxx_std_20)
   target_link_libraries(${library}
     PUBLIC absl::span absl::status absl::statusor
-    PRIVATE absl::crc32c absl::flat_hash_map absl::flat_hash_set
-            absl::function_ref absl::str_format absl::strings hwy::hwy
-            Threads::Threads ZLIB::ZLIB)
+    PRIVATE absl::crc32c absl::function_ref absl::hash absl::str_format
+            absl::strings hwy::hwy Threads::Threads ZLIB::ZLIB)
 endforeach()
 set_target_properties(gemma_shared PROPERTIES EXPORT_NAME shared
   VERSION "${PROJECT_VERSION}"
