@@ -11,8 +11,8 @@
 
 #include "benchmarks/command_line.h"
 #include "gemma/gemma.h"
-#include "src/engine/model_impl.h"
 #include "src/scope/autoencoder_impl.h"
+#include "src/session/model_impl.h"
 
 namespace gemma {
 namespace {

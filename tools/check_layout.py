@@ -23,23 +23,40 @@ TOP_LEVEL = set("""
 # and the rooms below it that know no model: src/base and src/os.
 INSIDERS = r"tools/gemma/(doctor|importance|npy|verify)\w*\."
 
+# The rooms of src, and the headers of ours that each may include besides its own
+# and the public ones. A room is above all that it includes.
+ROOMS = {
+    "base": "",
+    "os": "src/base",
+    "formats": "src/os src/base compression",
+    "text": "src/formats src/os src/base",
+    "grammar": "src/text src/base",
+    "model": "src/text src/formats src/os src/base ops compression",
+    "forward": "src/model src/base ops",
+    "session": "src/forward src/model src/text src/formats src/os src/base ops",
+    "generate": "src/session src/forward src/grammar src/text src/base ops",
+    "batch": "src/generate src/session src/forward src/base",
+    "embed": "src/session src/forward src/base",
+    "classify": "src/session src/forward src/text src/base",
+    "scope": "src/session src/model src/formats src/os src/base ops compression",
+    "quantize": "src/model src/formats src/os src/base ops compression",
+    "c_api": "src/base",
+}
+PUBLIC_OF = {"base": r"gemma/error_reason\.h", "os": r"gemma/error_reason\.h"}
+
+
+def room_arrow(room):
+    folders = [f"src/{room}"] + ROOMS[room].split()
+    return rf"src/{room}/", rf"({PUBLIC_OF.get(room, 'gemma/')}|({'|'.join(folders)})/)"
+
+
 # The first pattern that matches a file's path tells which of our own headers,
 # and whether Highway, it may include. Other libraries are not listed here.
 ARROWS = [
     (r"include/gemma/", r"gemma/"),
     (r"compression/", r"(compression|hwy)/"),
     (r"ops/", r"(ops|compression|hwy)/"),
-    (r"src/base/", r"(gemma/error_reason\.h|src/base/)"),
-    (r"src/os/", r"(gemma/error_reason\.h|src/(os|base)/)"),
-    (r"src/formats/", r"(gemma|src/(formats|os|base)|compression)/"),
-    (r"src/text/", r"(gemma|src/(text|formats|os|base))/"),
-    (r"src/grammar/", r"(gemma|src/(grammar|text|formats|os|base))/"),
-    (r"src/model/", r"(gemma|src/(model|text|formats|os|base)|ops|compression)/"),
-    (r"src/quantize/", r"(gemma|src/(quantize|model|text|formats|os|base)|ops|compression)/"),
-    (r"src/scope/", r"(gemma|src/(scope|engine|model|formats|os|base)|ops|compression)/"),
-    (r"src/c_api/", r"(gemma|src/(c_api|base))/"),
-    (r"src/engine/", r"(gemma|src/(engine|grammar|model|text|formats|os|base)|ops|compression)/"),
-    (r"src/classify/", r"(gemma|src/(classify|engine|text|formats|os|base))/"),
+    *map(room_arrow, ROOMS),
     (INSIDERS, r"(gemma|src|ops|compression|tools)/"),
     (r"tools/", r"(gemma|src/(os|base)|tools)/"),
     (r"benchmarks/", r"(gemma|src|ops|compression|hwy|tests/support|benchmarks)/"),
@@ -117,13 +134,14 @@ def self_test():
         ("include/gemma/a.h", "#include <vector>"),
         ("ops/a.cc", '#define HWY_TARGET_INCLUDE "ops/a.cc"'),
         ("ops/a.cc", '#include "compression/a.h"'),
-        ("src/engine/a.cc", '#include "src/model/a.h"'),
+        ("src/forward/a.cc", '#include "src/model/a.h"'),
+        ("src/batch/a.cc", '#include "src/generate/a.h"'),
         ("src/model/a.cc", '#include "src/text/a.h"'),
         ("src/os/a.cc", '#include "src/base/a.h"'),
         ("src/formats/a.cc", '#include "src/os/a.h"'),
         ("tools/gemma/chat.cc", '#include "src/os/a.h"'),
         ("src/quantize/a.cc", '#include "src/model/a.h"'),
-        ("src/classify/a.cc", '#include "src/engine/a.h"'),
+        ("src/classify/a.cc", '#include "src/session/a.h"'),
         ("tests/text/a_test.cc", "#include <sentencepiece_processor.h>"),
         ("tools/gemma/chat.cc", '#include "gemma/gemma.h"'),
         ("tools/gemma/verify.cc", '#include "src/model/a.h"'),
@@ -147,11 +165,15 @@ def self_test():
         ("src/base/a.cc", '#include "gemma/a.h"'),
         ("src/os/a.cc", '#include "src/formats/a.h"'),
         ("src/formats/a.cc", '#include "src/model/a.h"'),
-        ("src/text/a.cc", '#include "src/engine/a.h"'),
-        ("src/model/a.cc", '#include "src/engine/a.h"'),
+        ("src/text/a.cc", '#include "src/session/a.h"'),
+        ("src/model/a.cc", '#include "src/forward/a.h"'),
         ("src/model/a.cc", '#include "src/quantize/a.h"'),
-        ("src/quantize/a.cc", '#include "src/engine/a.h"'),
-        ("src/engine/a.cc", '#include "src/classify/a.h"'),
+        ("src/quantize/a.cc", '#include "src/session/a.h"'),
+        ("src/forward/a.cc", '#include "src/formats/a.h"'),
+        ("src/forward/a.cc", '#include "src/session/a.h"'),
+        ("src/session/a.cc", '#include "src/generate/a.h"'),
+        ("src/generate/a.cc", '#include "src/batch/a.h"'),
+        ("src/embed/a.cc", '#include "src/generate/a.h"'),
         ("src/model/a.cc", '#include "hwy/base.h"'),
         ("src/model/a.cc", '#include "tests/support/a.h"'),
         ("src/text/a.cc", "#include <sentencepiece_processor.h>"),

@@ -46,7 +46,7 @@ run_tsan() {
     -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1 -fno-omit-frame-pointer" \
     -DCMAKE_C_FLAGS="-fsanitize=thread" \
     -DCMAKE_PREFIX_PATH="$PWD/build/deps"
-  cmake --build build/tsan --target chat_in_c ops_test engine_test
+  cmake --build build/tsan --target chat_in_c ops_test session_test generate_test batch_test
   step "Testing: tsan"
   build/tsan/chat_in_c tests/testdata/gguf/gemma3_mixed.gguf "hello"
   ctest --test-dir build/tsan/gemma --output-on-failure -j 2 \

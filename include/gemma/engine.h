@@ -88,7 +88,7 @@ class GEMMA_EXPORT Ticket {
   // the same engine, and in a tap of a session of the same model.
   const absl::StatusOr<Completion>& Wait() const;
 
-  // The library's own; see src/engine/ticket_state.h.
+  // The library's own; see src/batch/ticket_state.h.
   class State;
   // The library's own.
   explicit Ticket(std::shared_ptr<State> state);

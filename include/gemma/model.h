@@ -163,7 +163,7 @@ class GEMMA_EXPORT Model {
   // Threads that compute, the calling one included.
   size_t num_threads() const;
 
-  // The library's own; see src/engine/model_impl.h.
+  // The library's own; see src/session/model_impl.h.
   class Impl;
   // The library's own.
   Impl& impl() const { return *impl_; }

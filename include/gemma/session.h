@@ -180,7 +180,7 @@ class GEMMA_EXPORT Session {
   // The options it was created with.
   const SessionOptions& options() const;
 
-  // The library's own; see src/engine/session_impl.h.
+  // The library's own; see src/session/session_impl.h.
   class Impl;
   // The library's own.
   Impl& impl() const { return *impl_; }

@@ -13,8 +13,8 @@
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/classify/shield_prompt.h"
-#include "src/engine/batch.h"
-#include "src/engine/session_impl.h"
+#include "src/forward/segment.h"
+#include "src/session/session_impl.h"
 
 namespace gemma {
 namespace {

@@ -14,8 +14,8 @@
 #include "src/base/format_text.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
-#include "src/engine/model_impl.h"
 #include "src/scope/autoencoder_impl.h"
+#include "src/session/model_impl.h"
 
 namespace gemma {
 namespace {

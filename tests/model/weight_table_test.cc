@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "src/engine/model_impl.h"
 #include "src/model/tensor_names.h"
+#include "src/session/model_impl.h"
 #include "tests/support/toy_models.h"
 
 namespace gemma {

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "ops/ops.h"
-#include "src/engine/model_impl.h"
-#include "src/engine/word_view.h"
+#include "src/forward/word_view.h"
+#include "src/session/model_impl.h"
 
 namespace gemma {
 namespace {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "src/engine/model_impl.h"
+#include "src/session/model_impl.h"
 
 namespace gemma {
 

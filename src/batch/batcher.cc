@@ -1,0 +1,261 @@
+#include "src/batch/batcher.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "src/base/status_macros.h"
+#include "src/batch/guarded.h"
+
+namespace gemma {
+namespace {
+
+// Tokens between the checkpoints of a prompt, at most if passes allow.
+constexpr size_t kCheckpointInterval = 256;
+
+// Fewer tokens in common are no reason to wait, to divide a pass, or to copy.
+constexpr size_t kWorthSharing = 32;
+
+// How much of the prompt another has the same bits of when it has computed all
+// of its own.
+size_t SharedPrompt(const RunningRequest& request,
+                    const RunningRequest& other) {
+  return SharedPrefix(request.prompt(), request.pieces(), other.prompt(),
+                      other.pieces());
+}
+
+}  // namespace
+
+Batcher::Batcher(const Model& model, const Tokenizer& tokenizer,
+                 Executor& executor, const EngineOptions& options)
+    : model_(model),
+      tokenizer_(tokenizer),
+      executor_(executor),
+      pool_(model, SequenceOptions(options), options.reuse_bytes) {}
+
+SessionOptions Batcher::SequenceOptions(const EngineOptions& options) {
+  SessionOptions sequence;
+  sequence.max_tokens = options.max_tokens;
+  sequence.cache_format = options.cache_format;
+  // What the pool has room for.
+  sequence.max_checkpoints = Session::Impl::kMaxCheckpoints;
+  return sequence;
+}
+
+void Batcher::Add(std::shared_ptr<Ticket::State> ticket) noexcept {
+  absl::Status status = Guarded([&] {
+    running_.push_back(std::make_unique<RunningRequest>(ticket, model_,
+                                                        tokenizer_, executor_));
+  });
+  if (!status.ok()) ticket->Finish(std::move(status));
+}
+
+void Batcher::Step() {
+  for (const auto& request : running_) {
+    if (!request->started()) request->CheckInterruption();
+  }
+  Sweep();
+  RunningRequest* const in_prompt = NextInPrompt();
+  std::vector<Part> answers;
+  for (const auto& request : running_) {
+    if (!request->started() || request->in_prompt()) continue;
+    answers.push_back({request.get(), request->NextToken()});
+  }
+  // The prompt's piece goes with the last answers, if it may.
+  const size_t few = executor_.few_rows();
+  const size_t room = few - answers.size() % few;
+  std::optional<Part> piece;
+  bool alone = true;
+  if (in_prompt != nullptr) {
+    const size_t end = PieceEnd(*in_prompt, room);
+    alone = answers.empty() || end - in_prompt->position() > room;
+    piece = Part{in_prompt, in_prompt->NextOfPrompt(end)};
+  }
+  if (!alone) answers.push_back(*piece);
+  absl::Span<const Part> parts = answers;
+  for (; parts.size() > few; parts.remove_prefix(few)) {
+    RunPass(parts.first(few));
+  }
+  if (!parts.empty()) RunPass(parts);
+  if (alone && piece.has_value()) RunPass({&*piece, 1});
+  Sweep();
+}
+
+RunningRequest* Batcher::NextInPrompt() {
+  for (auto it = running_.begin(); it != running_.end(); ++it) {
+    RunningRequest& request = **it;
+    if (!request.started() && !Start(request)) continue;
+    if (!request.in_prompt()) continue;
+    running_.splice(running_.end(), running_, it);
+    return &request;
+  }
+  return nullptr;
+}
+
+bool Batcher::Start(RunningRequest& request) {
+  absl::StatusOr<std::optional<Session>> session = Begin(request);
+  if (session.ok() && session->has_value()) {
+    request.Start(**std::move(session));
+    return true;
+  }
+  const bool others =
+      std::any_of(running_.begin(), running_.end(),
+                  [](const auto& other) { return other->started(); });
+  // Those that run may leave it their memory.
+  if (!session.ok() && !others) request.Fail(session.status());
+  return false;
+}
+
+absl::StatusOr<std::optional<Session>> Batcher::Begin(RunningRequest& request) {
+  // Those who want the prompt's logits need to have all of it computed.
+  if (request.scored()) return pool_.New();
+  const SequencePool::Prefix kept =
+      pool_.Find(request.prompt(), request.pieces());
+  size_t size = kept.size;
+  size_t branch = kept.shared;
+  const RunningRequest* from = nullptr;
+  for (const auto& other : running_) {
+    if (!other->started()) continue;
+    const size_t shared =
+        SharedPrefix(request.prompt(), request.pieces(),
+                     other->session().words(), other->pieces());
+    const size_t reusable =
+        ReusablePrefix(shared, request.pieces(), other->session());
+    branch = std::max(branch, shared);
+    if (reusable <= size) continue;
+    size = reusable;
+    from = other.get();
+  }
+  for (const auto& other : running_) {
+    if (!other->started() || !other->in_prompt()) continue;
+    const size_t shared = SharedPrompt(request, *other);
+    if (shared > other->position() && shared >= size + kWorthSharing) {
+      return std::nullopt;
+    }
+  }
+  request.set_branch(branch);
+  if (size < kWorthSharing) return pool_.New();
+  if (from != nullptr) return pool_.Fork(from->session(), size);
+  return pool_.Use(kept);
+}
+
+size_t Batcher::PieceEnd(const RunningRequest& request, size_t room) const {
+  const PromptPieces& pieces = request.pieces();
+  const size_t begin = request.position();
+  size_t end = pieces.End(begin);
+  if (!pieces.matter() && !request.scored()) {
+    // A pass of half as many rows takes more than half the time.
+    const size_t max_rows = executor_.max_rows();
+    end =
+        begin + WordView(request.prompt())
+                    .From(begin)
+                    .PassSize(room >= max_rows / 2 ? room : max_rows, max_rows);
+  }
+  for (const size_t branch : Branches(request)) {
+    if (branch >= begin + kWorthSharing && branch < end &&
+        pieces.MayCut(begin, branch)) {
+      end = branch;
+    }
+  }
+  return end;
+}
+
+std::vector<size_t> Batcher::Branches(const RunningRequest& request) const {
+  std::vector<size_t> branches = {request.branch()};
+  for (const auto& other : running_) {
+    if (other->started() || other->scored()) continue;
+    branches.push_back(SharedPrompt(*other, request));
+  }
+  return branches;
+}
+
+bool Batcher::IsBranch(const RunningRequest& request, size_t position) const {
+  const std::vector<size_t> branches = Branches(request);
+  return position >= kWorthSharing &&
+         std::find(branches.begin(), branches.end(), position) !=
+             branches.end();
+}
+
+void Batcher::RunPass(absl::Span<const Part> parts) {
+  std::vector<Segment> segments;
+  std::vector<Session::Impl*> sessions;
+  size_t rows = 0;
+  for (const Part& part : parts) {
+    segments.push_back(part.segment);
+    sessions.push_back(&part.request->session());
+    rows += NumLogits(part.segment);
+  }
+  // One row of logits can be found faster than all; see Transformer.
+  if (parts.size() == 1) segments[0].needed = &parts[0].request->needed();
+  const size_t vocab_size = model_.config().vocab_size;
+  logits_.resize(std::max(logits_.size(), rows * vocab_size));
+  const absl::Status status = Session::Impl::RunPass(
+      sessions, segments, {logits_.data(), rows, vocab_size});
+  if (!status.ok()) {
+    for (const Part& part : parts) part.request->Fail(status);
+    return;
+  }
+  float* logits = logits_.data();
+  for (const Part& part : parts) {
+    const size_t count = NumLogits(part.segment);
+    part.request->Took(part.segment, {logits, count, vocab_size});
+    logits += count * vocab_size;
+    if (!part.request->ended()) AddCheckpoint(*part.request);
+  }
+}
+
+// A checkpoint serves as many positions before it as can be rolled back. Later
+// ones than the first behind the prompt would only serve answers.
+void Batcher::AddCheckpoint(RunningRequest& request) {
+  Session::Impl& session = request.session();
+  const size_t position = request.position();
+  const size_t last = session.last_checkpoint();
+  const size_t prompt_size = request.prompt().size();
+  if (last >= prompt_size) return;
+  const size_t next_rows = request.in_prompt() ? executor_.max_rows() : 1;
+  const bool due =
+      position - last + next_rows > kCheckpointInterval ||
+      (position == prompt_size && session.rollback() < kCheckpointInterval) ||
+      (position <= prompt_size && IsBranch(request, position));
+  if (due) pool_.Checkpoint(session, NumCheckpoints());
+}
+
+size_t Batcher::NumCheckpoints() const {
+  size_t count = 0;
+  for (const auto& request : running_) {
+    if (request->started()) count += request->session().num_checkpoints();
+  }
+  return count;
+}
+
+void Batcher::CancelAll() noexcept {
+  for (const auto& request : running_) {
+    request->Cancel();
+    request->CheckInterruption();
+  }
+  Sweep();
+}
+
+void Batcher::FailAll(const absl::Status& status) noexcept {
+  for (const auto& request : running_) request->Fail(status);
+  Sweep();
+}
+
+void Batcher::Sweep() noexcept {
+  for (auto it = running_.begin(); it != running_.end();) {
+    if (!(*it)->ended()) {
+      ++it;
+      continue;
+    }
+    const std::unique_ptr<RunningRequest> request = std::move(*it);
+    it = running_.erase(it);
+    std::optional<Session> session = request->Finish();
+    if (!session.has_value()) continue;
+    // Without memory for it, nobody begins with what it has.
+    Guarded([&] {
+      pool_.Keep(*std::move(session), request->pieces(), NumCheckpoints());
+    }).IgnoreError();
+  }
+}
+
+}  // namespace gemma

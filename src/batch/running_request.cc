@@ -1,0 +1,123 @@
+#include "src/batch/running_request.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "src/batch/guarded.h"
+
+namespace gemma {
+RunningRequest::RunningRequest(std::shared_ptr<Ticket::State> ticket,
+                               const Model& model, const Tokenizer& tokenizer,
+                               const Executor& executor)
+    : ticket_(std::move(ticket)),
+      on_text_([this](std::string_view text) { return OnText(text); }),
+      answer_(model.config(), tokenizer, ticket_->request().options, on_text_),
+      pieces_(prompt(), scored(), executor.few_rows(), executor.max_rows()) {}
+
+void RunningRequest::Start(Session session) {
+  session_ = std::move(session);
+  completion_.stats.reused_tokens = position();
+  completion_.queued_seconds = ticket_->seconds();
+  stopwatch_ = Stopwatch();
+}
+
+Segment RunningRequest::NextOfPrompt(size_t end) {
+  const size_t begin = position();
+  const WantedLogits wanted = scored()                 ? WantedLogits::kAll
+                              : end == prompt().size() ? WantedLogits::kLast
+                                                       : WantedLogits::kNone;
+  return session().Next(WordView(prompt()).First(end).From(begin), end - begin,
+                        end - begin, wanted);
+}
+
+Segment RunningRequest::NextToken() {
+  return session().Next(absl::MakeConstSpan(&next_, 1), 1, 1,
+                        WantedLogits::kLast);
+}
+
+void RunningRequest::Took(const Segment& segment, MatrixView<float> logits) {
+  const bool of_prompt = segment.position < prompt().size();
+  Call([&] {
+    if (of_prompt) {
+      TookPrompt(segment, logits);
+    } else {
+      const auto row = logits.Row(0);
+      Choose({row.data(), row.size()});
+    }
+  });
+}
+
+void RunningRequest::TookPrompt(const Segment& segment,
+                                MatrixView<float> logits) {
+  if (scored()) {
+    for (size_t i = 0; i < logits.rows; ++i) {
+      const auto row = logits.Row(i);
+      answer_.Score(segment.words.tokens()[i], {row.data(), row.size()});
+    }
+  }
+  ended_ = answer_.EndsPrompt(position(), prompt().size());
+  if (in_prompt()) return;
+  answer_.Begin(prompt().tokens());
+  completion_.stats.prefill_seconds = stopwatch_.seconds();
+  stopwatch_ = Stopwatch();
+  ended_ = answer_.Ended(session().remaining());
+  if (ended_) return;
+  const auto last = logits.Row(logits.rows - 1);
+  Choose({last.data(), last.size()});
+}
+
+void RunningRequest::Choose(absl::Span<float> logits) {
+  const std::optional<TokenId> token = answer_.Choose(logits);
+  if (token.has_value()) {
+    next_ = *token;
+    completion_.tokens.push_back(next_);
+  }
+  if (!answer_.status().ok()) return Fail(answer_.status());
+  // Where it ends the answer, it need not be computed.
+  ended_ = !token.has_value() || answer_.Ended(session().remaining() - 1);
+}
+
+bool RunningRequest::OnText(std::string_view text) {
+  completion_.text.append(text);
+  const Request& request = ticket_->request();
+  return !request.on_text || request.on_text(text);
+}
+
+void RunningRequest::CheckInterruption() {
+  Call([&] { ended_ = answer_.Interrupted(); });
+}
+
+void RunningRequest::Call(absl::FunctionRef<void()> body) {
+  absl::Status status = Guarded(body);
+  if (!status.ok()) Fail(std::move(status));
+}
+
+void RunningRequest::Fail(absl::Status status) {
+  status_ = std::move(status);
+  ended_ = true;
+}
+
+std::optional<Session> RunningRequest::Finish() {
+  if (status_.ok()) Call([&] { answer_.Finish(); });
+  GenerateStats& stats = completion_.stats;
+  stats.new_tokens = answer_.num_tokens();
+  stats.stop_reason = answer_.stop_reason();
+  stats.prompt_tokens = started() ? std::min(position(), prompt().size()) : 0;
+  if (!started()) {
+    completion_.queued_seconds = ticket_->seconds();
+  } else if (in_prompt()) {
+    stats.prefill_seconds = stopwatch_.seconds();
+  } else {
+    stats.decode_seconds = stopwatch_.seconds();
+  }
+  std::optional<Session> session = std::exchange(session_, std::nullopt);
+  if (status_.ok()) {
+    ticket_->Finish(std::move(completion_));
+  } else {
+    ticket_->Finish(std::move(status_));
+  }
+  return session;
+}
+
+}  // namespace gemma

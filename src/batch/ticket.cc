@@ -1,0 +1,73 @@
+#include <functional>
+#include <utility>
+
+#include "src/batch/ticket_state.h"
+
+namespace gemma {
+
+Ticket::State::State(Request request, std::thread::id engine_thread,
+                     const Executor* executor)
+    : request_(std::move(request)),
+      prompt_(request_.words.empty() ? Words(std::move(request_.prompt))
+                                     : std::move(request_.words)),
+      engine_thread_(engine_thread),
+      executor_(executor),
+      held_up_(absl::FailedPreconditionError(
+          "waited for by a function that the request waits for")) {
+  const Grammar*& grammar = request_.options.grammar;
+  if (grammar != nullptr) grammar = &grammar_.emplace(*grammar);
+  std::function<bool()>& cancelled = request_.options.cancelled;
+  cancelled = [this, callers = std::move(cancelled)] {
+    return cancelled_.load(std::memory_order_relaxed) || (callers && callers());
+  };
+}
+
+void Ticket::State::Finish(absl::StatusOr<Completion> result) {
+  const std::lock_guard lock(mutex_);
+  result_ = std::move(result);
+  finished_.notify_all();
+}
+
+void Ticket::State::FinishUnbegun(StopReason reason) {
+  Completion completion;
+  completion.stats.stop_reason = reason;
+  completion.queued_seconds = seconds();
+  Finish(std::move(completion));
+}
+
+bool Ticket::State::done() const {
+  const std::lock_guard lock(mutex_);
+  return result_.has_value();
+}
+
+const absl::StatusOr<Completion>& Ticket::State::Wait() const {
+  std::unique_lock lock(mutex_);
+  if (!result_.has_value() && HoldsUp()) return held_up_;
+  finished_.wait(lock, [this] { return result_.has_value(); });
+  return *result_;
+}
+
+Ticket::Ticket(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+Ticket::~Ticket() {
+  if (state_ == nullptr) return;
+  state_->Cancel();
+  if (!state_->HoldsUp()) state_->Wait();
+}
+
+Ticket::Ticket(Ticket&&) noexcept = default;
+
+Ticket& Ticket::operator=(Ticket&& other) noexcept {
+  // What this held ends with `old`.
+  const Ticket old = std::move(*this);
+  state_ = std::move(other.state_);
+  return *this;
+}
+
+void Ticket::Cancel() { state_->Cancel(); }
+bool Ticket::done() const { return state_->done(); }
+const absl::StatusOr<Completion>& Ticket::Wait() const {
+  return state_->Wait();
+}
+
+}  // namespace gemma

@@ -1,0 +1,68 @@
+// What a ticket and the engine share of a request.
+
+#ifndef GEMMA_SRC_BATCH_TICKET_STATE_H_
+#define GEMMA_SRC_BATCH_TICKET_STATE_H_
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "absl/status/statusor.h"
+#include "gemma/engine.h"
+#include "gemma/words.h"
+#include "src/base/stopwatch.h"
+#include "src/forward/executor.h"
+
+namespace gemma {
+
+class Ticket::State {
+ public:
+  // `engine_thread` calls the request's functions, and computes it with
+  // `executor`.
+  State(Request request, std::thread::id engine_thread,
+        const Executor* executor = nullptr);
+
+  // The request; it also ends when the ticket is cancelled.
+  const Request& request() const { return request_; }
+  // Request::words, or Request::prompt, which both are gone.
+  const Words& prompt() const { return prompt_; }
+
+  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+
+  // Since the request came.
+  double seconds() const { return stopwatch_.seconds(); }
+
+  // Once: no function of the request will be called after it.
+  void Finish(absl::StatusOr<Completion> result);
+  // As Finish, for a request that was never begun.
+  void FinishUnbegun(StopReason reason);
+
+  bool done() const;
+  // FailedPrecondition if HoldsUp and not done.
+  const absl::StatusOr<Completion>& Wait() const;
+  // Whether the request cannot end while the calling thread waits.
+  bool HoldsUp() const {
+    return std::this_thread::get_id() == engine_thread_ ||
+           Executor::InPassOf(executor_);
+  }
+
+ private:
+  Request request_;
+  const Words prompt_;
+  std::optional<Grammar> grammar_;  // the request's, whatever its caller does
+  const std::thread::id engine_thread_;
+  const Executor* const executor_;            // only compared: it may be gone
+  const absl::StatusOr<Completion> held_up_;  // what Wait returns then
+  const Stopwatch stopwatch_;
+  std::atomic<bool> cancelled_ = false;
+
+  mutable std::mutex mutex_;  // guards result_
+  mutable std::condition_variable finished_;
+  std::optional<absl::StatusOr<Completion>> result_;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_BATCH_TICKET_STATE_H_

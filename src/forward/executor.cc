@@ -1,0 +1,93 @@
+#include "src/forward/executor.h"
+
+#include <algorithm>
+
+#include "gemma/limits.h"
+#include "src/base/status_macros.h"
+
+namespace gemma {
+namespace {
+
+// Passes of so many are limited by the memory's speed; see LoadOptions.
+constexpr size_t kMaxDecodeRows = 16;
+
+// A pass that a thread is in, and the one around it: a tap may compute with
+// another model.
+struct Pass {
+  const Executor* executor;
+  const Pass* outer;
+};
+thread_local const Pass* innermost_pass = nullptr;
+
+// Makes `executor` that of the innermost pass while it lives.
+class PassScope {
+ public:
+  explicit PassScope(const Executor* executor)
+      : pass_{executor, innermost_pass} {
+    innermost_pass = &pass_;
+  }
+  ~PassScope() { innermost_pass = pass_.outer; }
+  PassScope(const PassScope&) = delete;
+  PassScope& operator=(const PassScope&) = delete;
+
+ private:
+  const Pass pass_;
+};
+
+}  // namespace
+
+size_t MaxPooledTokens(const ModelConfig& config) {
+  return std::min(config.max_context, kMaxEmbedderTokens);
+}
+
+absl::StatusOr<std::unique_ptr<Executor>> Executor::Create(
+    const ModelConfig& config, const Weights& weights, Workers& workers,
+    const Options& options) {
+  GEMMA_ASSIGN_OR_RETURN(
+      Transformer transformer,
+      Transformer::Create(config, weights, options.arithmetic, options.max_rows,
+                          workers));
+  return std::unique_ptr<Executor>(
+      new Executor(std::move(transformer), workers, options));
+}
+
+absl::Status Executor::Forward(std::span<const Segment> segments,
+                               MatrixView<float> logits) {
+  return RunPass(segments, [&] { transformer_.Forward(segments, logits); });
+}
+
+absl::Status Executor::Embed(std::span<const Segment> segments,
+                             MatrixView<float> out) {
+  return RunPass(segments, [&] { transformer_.Embed(segments, out); });
+}
+
+bool Executor::InPassOf(const Executor* executor) {
+  const Pass* pass = innermost_pass;
+  while (pass != nullptr && pass->executor != executor) pass = pass->outer;
+  return pass != nullptr;
+}
+
+absl::Status Executor::CheckCaller() const {
+  if (!InPassOf(this)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "called by a tap, in the midst of a pass of the same model");
+}
+
+absl::Status Executor::RunPass(std::span<const Segment> segments,
+                               absl::FunctionRef<void()> pass) {
+  GEMMA_RETURN_IF_ERROR(CheckCaller());
+  const std::lock_guard lock(mutex_);
+  const PassScope scope(this);
+  ChooseThreads(segments);
+  pass();
+  return absl::OkStatus();
+}
+
+void Executor::ChooseThreads(std::span<const Segment> segments) {
+  size_t rows = 0;
+  for (const Segment& segment : segments) rows += segment.words.size();
+  workers_.set_max_active(rows <= kMaxDecodeRows ? num_decode_threads_
+                                                 : workers_.num_threads());
+}
+
+}  // namespace gemma

@@ -1,0 +1,44 @@
+#include "src/forward/kv_cache.h"
+
+#include <algorithm>
+
+namespace gemma {
+
+uint8_t* KvCache::HeadStart(size_t half, size_t kv_head) const {
+  const size_t head_bytes =
+      shape_.Slots() * CacheRowBytes(shape_.type, shape_.head_dim);
+  return memory_.data() + (half * shape_.num_kv_heads + kv_head) * head_bytes;
+}
+
+void KvCache::Store(size_t position, std::span<const float> keys,
+                    std::span<const float> values) {
+  const size_t dim = shape_.head_dim;
+  for (size_t head = 0; head < shape_.num_kv_heads; ++head) {
+    StoreCache(keys.subspan(head * dim, dim), values.subspan(head * dim, dim),
+               position, Head(head));
+  }
+}
+
+void KvCache::ForEachPiece(
+    size_t position, absl::FunctionRef<void(std::span<uint8_t>)> use) const {
+  // Blocks of keys, and as many values, lie together, wherever the ring is.
+  const size_t first = position - std::min(position, shape_.num_kept);
+  const size_t bytes =
+      kCacheBlock * CacheRowBytes(shape_.type, shape_.head_dim);
+  for (size_t half = 0; half < 2; ++half) {
+    for (size_t head = 0; head < shape_.num_kv_heads; ++head) {
+      for (size_t begin = first / kCacheBlock * kCacheBlock; begin < position;
+           begin += kCacheBlock) {
+        const size_t block = begin % shape_.Slots() / kCacheBlock;
+        use({HeadStart(half, head) + block * bytes, bytes});
+      }
+    }
+  }
+}
+
+HeadCache KvCache::Head(size_t kv_head) const {
+  return {HeadStart(0, kv_head), HeadStart(1, kv_head), shape_.type,
+          shape_.Slots()};
+}
+
+}  // namespace gemma

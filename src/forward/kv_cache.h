@@ -1,0 +1,66 @@
+// Keys and values of one attention layer of one sequence.
+
+#ifndef GEMMA_SRC_FORWARD_KV_CACHE_H_
+#define GEMMA_SRC_FORWARD_KV_CACHE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "absl/functional/function_ref.h"
+#include "ops/aligned_buffer.h"
+#include "ops/ops.h"
+#include "src/base/divide_up.h"
+#include "src/base/saturating.h"
+
+namespace gemma {
+
+// A ring. With as many slots as positions nothing is ever overwritten.
+class KvCache {
+ public:
+  struct Shape {
+    size_t num_slots = 0;  // at least
+    size_t num_kept = 0;   // positions before the next that it may need
+    size_t num_kv_heads = 0;
+    size_t head_dim = 0;
+    CacheType type = CacheType::kF32;
+
+    // Whole tiles of them.
+    size_t Slots() const { return RoundUp(num_slots, kCacheTile); }
+    // Of keys and values together.
+    size_t Bytes() const {
+      return Product({2, Slots(), num_kv_heads, CacheRowBytes(type, head_dim)});
+    }
+  };
+
+  // ok() is false if there is no memory for it.
+  explicit KvCache(const Shape& shape)
+      : shape_(shape), memory_(AlignedBuffer::Allocate(shape.Bytes())) {}
+  bool ok() const { return memory_.data() != nullptr; }
+
+  // Writes a position's keys and values, each [num_kv_heads, head_dim].
+  void Store(size_t position, std::span<const float> keys,
+             std::span<const float> values);
+
+  HeadCache Head(size_t kv_head) const;
+
+  // Calls `use` with all that is needed when `position` comes next, in pieces
+  // whose sizes and order do not depend on the number of slots: those of a
+  // larger ring of the same positions are the same.
+  void ForEachPiece(size_t position,
+                    absl::FunctionRef<void(std::span<uint8_t>)> use) const;
+
+  // All bytes, for checkpoints.
+  std::span<uint8_t> bytes() const { return {memory_.data(), memory_.bytes()}; }
+
+ private:
+  // Start of one head's keys (half 0) or values (half 1).
+  uint8_t* HeadStart(size_t half, size_t kv_head) const;
+
+  Shape shape_;
+  AlignedBuffer memory_;  // [2, num_kv_heads, Slots(), head_dim]
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_FORWARD_KV_CACHE_H_

@@ -1,0 +1,64 @@
+// State of one recurrent layer of one sequence: of fixed size, however long the
+// sequence.
+
+#ifndef GEMMA_SRC_FORWARD_RECURRENT_STATE_H_
+#define GEMMA_SRC_FORWARD_RECURRENT_STATE_H_
+
+#include <cstddef>
+#include <span>
+
+#include "ops/aligned_buffer.h"
+#include "src/base/saturating.h"
+
+namespace gemma {
+
+// The RG-LRU's states after the last positions, and the inputs that its
+// convolution still needs, in rings: going back to an earlier position means
+// reading another slot.
+class RecurrentState {
+ public:
+  struct Shape {
+    size_t lru_width = 0;
+    size_t conv_width = 0;    // taps, the current position included
+    size_t max_rollback = 0;  // positions
+
+    // The states after the last position and after those that may be returned
+    // to.
+    size_t StateSlots() const { return max_rollback + 1; }
+    // The inputs that the oldest of those positions' successors need.
+    size_t InputSlots() const { return max_rollback + conv_width; }
+    size_t Bytes() const {
+      return Product({StateSlots() + InputSlots(), lru_width, sizeof(float)});
+    }
+  };
+
+  // ok() is false if there is no memory for it.
+  explicit RecurrentState(const Shape& shape)
+      : shape_(shape), memory_(AlignedBuffer::Allocate(shape.Bytes())) {}
+  bool ok() const { return memory_.data() != nullptr; }
+
+  // The RG-LRU's state after `position`: [lru_width].
+  std::span<float> State(size_t position) const {
+    return Slot(position % shape_.StateSlots());
+  }
+
+  // The convolution's input at `position`: [lru_width].
+  std::span<float> Input(size_t position) const {
+    return Slot(shape_.StateSlots() + position % shape_.InputSlots());
+  }
+
+  // All bytes, for checkpoints.
+  std::span<uint8_t> bytes() const { return {memory_.data(), memory_.bytes()}; }
+
+ private:
+  std::span<float> Slot(size_t slot) const {
+    return {memory_.As<float>() + slot * shape_.lru_width, shape_.lru_width};
+  }
+
+  Shape shape_;
+  AlignedBuffer memory_;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_FORWARD_RECURRENT_STATE_H_

@@ -1,0 +1,50 @@
+// All activation buffers, allocated once.
+
+#ifndef GEMMA_SRC_FORWARD_SCRATCH_H_
+#define GEMMA_SRC_FORWARD_SCRATCH_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "gemma/model_config.h"
+#include "ops/aligned_buffer.h"
+#include "ops/matrix_view.h"
+
+namespace gemma {
+
+// The part of a buffer that `rows` rows of `cols` values take, without gaps:
+// layers may be narrower than the widest, for which the buffer was made.
+inline MatrixView<float> Narrowed(MatrixView<float> buffer, size_t rows,
+                                  size_t cols) {
+  return {buffer.data, rows, cols};
+}
+
+// Buffers for up to max_rows rows. The views have max_rows rows and the columns
+// of the widest layer; a pass takes the first rows, and a layer what Narrowed
+// gives it.
+struct Scratch {
+  Scratch(const ModelConfig& config, size_t max_rows);
+  bool ok() const { return memory.data() != nullptr; }
+
+  static uint64_t Bytes(const ModelConfig& config, size_t max_rows);
+
+  AlignedBuffer memory;
+  MatrixView<float> x;           // [max_rows, model_dim], the residual stream
+  MatrixView<float> normed;      // [max_rows, model_dim]
+  MatrixView<float> update;      // [max_rows, model_dim]
+  MatrixView<float> gate;        // [max_rows, ffw_dim]
+  MatrixView<float> up;          // [max_rows, ffw_dim]
+  MatrixView<float> q;           // [max_rows, num_heads * head_dim]
+  MatrixView<float> k;           // [max_rows, num_kv_heads * head_dim]
+  MatrixView<float> v;           // [max_rows, num_kv_heads * head_dim]
+  MatrixView<float> heads;       // [max_rows, num_heads * head_dim]
+  MatrixView<float> rec_x;       // [max_rows, lru_width]
+  MatrixView<float> rec_y;       // [max_rows, lru_width]
+  MatrixView<float> conv;        // [max_rows, lru_width]
+  MatrixView<float> input_gate;  // [max_rows, lru_width]
+  MatrixView<float> recurrent_gate;  // [max_rows, lru_width]
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_FORWARD_SCRATCH_H_

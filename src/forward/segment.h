@@ -1,0 +1,66 @@
+// What one forward pass computes.
+
+#ifndef GEMMA_SRC_FORWARD_SEGMENT_H_
+#define GEMMA_SRC_FORWARD_SEGMENT_H_
+
+#include <cstddef>
+#include <functional>
+#include <span>
+
+#include "gemma/model_config.h"
+#include "gemma/taps.h"
+#include "ops/ops.h"
+#include "src/forward/sequence_state.h"
+#include "src/forward/word_view.h"
+
+namespace gemma {
+
+enum class WantedLogits { kNone, kLast, kAll };
+
+// Which logits of a row somebody needs; the others may be -infinity.
+struct NeededLogits {
+  size_t top_k = 0;  // the largest; 0: all
+  // If there are some: those of these tokens, ascending, and no others.
+  std::span<const TokenId> tokens;
+  // If set: asked at the end of the pass whether the top_k largest are enough.
+  // If not, all are computed.
+  std::function<bool(std::span<const float> logits)> enough;
+};
+
+// Consecutive words of one sequence, which divide no bidirectional rows.
+// Several segments, each of a sequence of its own, make a ragged batch: prefill
+// of one prompt, decode of many sequences, and verification of a draft are all
+// the same call. For a bidirectional model it is a whole text.
+struct Segment {
+  SequenceState* state = nullptr;
+  WordView words;       // not empty, and CheckWords finds them good
+  size_t position = 0;  // of the first word
+  WantedLogits logits = WantedLogits::kLast;
+  const TapFunction* tap = nullptr;      // may be null
+  const NeededLogits* needed = nullptr;  // null: all
+};
+
+inline size_t NumLogits(const Segment& segment) {
+  switch (segment.logits) {
+    case WantedLogits::kNone:
+      return 0;
+    case WantedLogits::kLast:
+      return 1;
+    case WantedLogits::kAll:
+      return segment.words.size();
+  }
+  return 0;
+}
+
+// One word of the batch.
+struct BatchRow {
+  SequenceState* state = nullptr;
+  TokenId token = 0;
+  size_t position = 0;
+  MutualRange mutual;             // as AttendJob has it
+  const float* vector = nullptr;  // [model_dim]; null: the token's embedding
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_FORWARD_SEGMENT_H_

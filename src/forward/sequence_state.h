@@ -1,0 +1,83 @@
+// What the executor keeps of one sequence, for all layers. Of a text that a
+// bidirectional model reads in one pass, layers need nothing after their turn,
+// and those of one shape share a cache.
+
+#ifndef GEMMA_SRC_FORWARD_SEQUENCE_STATE_H_
+#define GEMMA_SRC_FORWARD_SEQUENCE_STATE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "gemma/model_config.h"
+#include "src/forward/kv_cache.h"
+#include "src/forward/recurrent_state.h"
+
+namespace gemma {
+
+// Sizes of a sequence's state.
+struct SequenceLimits {
+  size_t max_tokens = 0;    // that global layers hold
+  size_t max_rollback = 0;  // positions
+  size_t max_rows = 0;      // of the sequence in one forward pass
+  CacheType cache_type = CacheType::kF32;
+};
+
+// Whether a layer keeps every position, so that the caches limit a sequence.
+bool HasGlobal(const ModelConfig& config);
+
+class SequenceState {
+ public:
+  // ResourceExhausted if there is no memory for it.
+  static absl::StatusOr<SequenceState> Create(const ModelConfig& config,
+                                              const SequenceLimits& limits);
+
+  // Bytes that Create would take.
+  static uint64_t Bytes(const ModelConfig& config,
+                        const SequenceLimits& limits);
+
+  // Of an attention layer.
+  KvCache& kv(size_t layer) { return kv_caches_[index_[layer]]; }
+  // Of a recurrent layer.
+  RecurrentState& recurrent(size_t layer) {
+    return recurrent_states_[index_[layer]];
+  }
+
+  // Bytes that a Snapshot of it would take.
+  static uint64_t SnapshotBytes(const ModelConfig& config,
+                                const SequenceLimits& limits);
+
+  // Calls `use` with all bytes that the sequence needs when `position` comes
+  // next, in pieces. States of one model, one cache_type and one max_rollback
+  // have the same pieces, in the same order.
+  void ForEachPiece(size_t position,
+                    absl::FunctionRef<void(std::span<uint8_t>)> use) const;
+
+  // Positions behind the farthest one reached that can be returned to: what the
+  // layers that forget still hold, max_rollback at least.
+  size_t rollback() const { return rollback_; }
+
+  // A copy of the layers that forget: local attention and recurrence.
+  using Snapshot = std::vector<std::vector<uint8_t>>;
+  // Memory for one; Save fills it.
+  Snapshot NewSnapshot() const;
+  void Save(Snapshot& snapshot) const;
+  void Restore(const Snapshot& snapshot);
+  uint64_t SnapshotBytes() const;
+  // Whether there is a layer that forgets.
+  bool Forgets() const { return !forgetting_.empty(); }
+
+ private:
+  std::vector<KvCache> kv_caches_;
+  std::vector<RecurrentState> recurrent_states_;
+  std::vector<size_t> index_;  // of each layer, in its vector
+  std::vector<std::span<uint8_t>> forgetting_;
+  size_t rollback_ = 0;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_FORWARD_SEQUENCE_STATE_H_

@@ -1,0 +1,181 @@
+#include "src/generate/answer.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "src/base/format_text.h"
+#include "src/base/status_macros.h"
+
+namespace gemma {
+
+std::optional<StopReason> Interruption(const GenerateOptions& options) {
+  if (options.cancelled && options.cancelled()) return StopReason::kCancelled;
+  if (options.deadline.has_value() &&
+      std::chrono::steady_clock::now() >= *options.deadline) {
+    return StopReason::kDeadline;
+  }
+  return std::nullopt;
+}
+
+std::vector<TokenId> StopTokens(const ModelConfig& config,
+                                const GenerateOptions& options) {
+  std::vector<TokenId> stops = config.stop_tokens;
+  stops.insert(stops.end(), options.stop_tokens.begin(),
+               options.stop_tokens.end());
+  std::sort(stops.begin(), stops.end());
+  stops.erase(std::unique(stops.begin(), stops.end()), stops.end());
+  return stops;
+}
+
+absl::Status Answer::Check(const GenerateOptions& options,
+                           const ModelConfig& config) {
+  for (const std::string& stop : options.stop_strings) {
+    if (stop.empty()) {
+      return absl::InvalidArgumentError(
+          "a stop string is empty, wanted at least one character");
+    }
+  }
+  GEMMA_RETURN_IF_ERROR(
+      CheckTokens(options.stop_tokens, config, "stop_tokens"));
+  GEMMA_RETURN_IF_ERROR(Validate(options.sampling));
+  std::vector<TokenId> biased;
+  for (const LogitBias& b : options.sampling.logit_bias) {
+    biased.push_back(b.token);
+  }
+  return CheckTokens(biased, config, "logit_bias");
+}
+
+absl::Status Answer::CheckPrompt(const WordView& prompt, size_t room,
+                                 const ModelConfig& config, size_t max_rows) {
+  if (prompt.empty()) {
+    return absl::InvalidArgumentError(
+        "the prompt has no tokens, wanted 1 or more");
+  }
+  if (prompt.size() > room) {
+    return absl::OutOfRangeError(
+        FormatText("the prompt has %u tokens, the context has room for %u",
+                   prompt.size(), room));
+  }
+  return CheckWords(prompt, config, max_rows, "the prompt");
+}
+
+absl::Status Answer::CheckCheckpoints(const GenerateOptions& options,
+                                      const WordView& prompt) {
+  size_t last = 0;
+  for (const size_t checkpoint : options.checkpoints) {
+    if (checkpoint <= last || checkpoint > prompt.size()) {
+      return absl::InvalidArgumentError(FormatText(
+          "a number of checkpoints is %u, wanted %u to %u, in ascending order",
+          checkpoint, last + 1, prompt.size()));
+    }
+    if (prompt.Whole(checkpoint) != checkpoint) {
+      return absl::InvalidArgumentError(
+          FormatText("a number of checkpoints is %u, within bidirectional rows",
+                     checkpoint));
+    }
+    last = checkpoint;
+  }
+  return absl::OkStatus();
+}
+
+Answer::Answer(const ModelConfig& config, const Tokenizer& tokenizer,
+               const GenerateOptions& options,
+               const StopFilter::TextFunction& on_text)
+    : stop_tokens_(StopTokens(config, options)),
+      options_(options),
+      sampler_(options.sampling),
+      reporter_(options, tokenizer),
+      constraint_(options.grammar, tokenizer, stop_tokens_,
+                  sampler_.num_candidates(), reporter_.wanted()),
+      decoder_(tokenizer),
+      filter_(options.stop_strings, on_text) {}
+
+void Answer::Score(TokenId token, absl::Span<const float> logits) {
+  if (token != kRowToken) reporter_.Report(token);
+  reporter_.Expect(logits);
+}
+
+bool Answer::EndsPrompt(size_t done, size_t total) {
+  if (options_.on_prompt) options_.on_prompt(done, total);
+  return done < total && Interrupted();
+}
+
+void Answer::Begin(absl::Span<const TokenId> tokens) {
+  // Penalties are for tokens, not for rows.
+  for (size_t i = 0; i < tokens.size();) {
+    if (tokens[i] == kRowToken) {
+      ++i;
+      continue;
+    }
+    const absl::Span<const TokenId> rest = tokens.subspan(i);
+    const size_t count =
+        std::find(rest.begin(), rest.end(), kRowToken) - rest.begin();
+    sampler_.Accept(rest.first(count));
+    i += count;
+  }
+}
+
+bool Answer::Interrupted() {
+  if (!stop_reason_.has_value()) stop_reason_ = Interruption(options_);
+  return stop_reason_.has_value();
+}
+
+bool Answer::Ended(size_t room) {
+  if (stop_reason_.has_value()) return true;
+  if (filter_.stopped()) return End(StopReason::kStopString);
+  if (filter_.refused()) return End(StopReason::kCancelled);
+  if (Interrupted()) return true;
+  if (constraint_.must_end()) return End(StopReason::kGrammarEnd);
+  if (Left(room) != 0) return false;
+  const bool limited =
+      options_.max_new_tokens != 0 && num_tokens_ == options_.max_new_tokens;
+  return End(limited ? StopReason::kMaxTokens : StopReason::kContextFull);
+}
+
+size_t Answer::Left(size_t room) const {
+  if (options_.max_new_tokens == 0) return room;
+  return std::min(options_.max_new_tokens - num_tokens_, room);
+}
+
+std::optional<TokenId> Answer::Choose(absl::Span<float> logits) {
+  reporter_.Expect(logits);
+  constraint_.Apply(logits);
+  const TokenId token = constraint_.Allowed(sampler_.Sample(logits));
+  status_ = constraint_.status();
+  if (!status_.ok()) {
+    End(StopReason::kCancelled);
+    return std::nullopt;
+  }
+  if (std::binary_search(stop_tokens_.begin(), stop_tokens_.end(), token)) {
+    End(StopReason::kStopToken);
+    return std::nullopt;
+  }
+  constraint_.Accept(token);
+  sampler_.Accept({&token, 1});
+  reporter_.Report(token);
+  filter_.Append(decoder_.Append(token));
+  ++num_tokens_;
+  return token;
+}
+
+void Answer::Finish() {
+  filter_.Append(decoder_.Finish());
+  // Bytes without an end may complete a stop string, but not for a caller who
+  // wants no more.
+  if (filter_.stopped() && stop_reason_ != StopReason::kCancelled &&
+      stop_reason_ != StopReason::kDeadline) {
+    stop_reason_ = StopReason::kStopString;
+  }
+  filter_.Flush();
+}
+
+StopReason Answer::stop_reason() const {
+  return stop_reason_.value_or(StopReason::kCancelled);
+}
+
+bool Answer::End(StopReason reason) {
+  stop_reason_ = reason;
+  return true;
+}
+
+}  // namespace gemma

@@ -1,0 +1,118 @@
+#include "src/generate/constraint.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "src/generate/top_tokens.h"
+#include "src/grammar/grammar_impl.h"
+#include "src/text/tokenizer_impl.h"
+
+namespace gemma {
+namespace {
+
+constexpr float kImpossible = -std::numeric_limits<float>::infinity();
+
+// So many more of the largest logits are asked for, at first: mostly nearly all
+// that a model finds likely are allowed.
+constexpr size_t kLeastMore = 8;
+constexpr size_t kMostMore = 64;
+// Ranking more logits takes longer than asking of every token whether it is
+// allowed.
+constexpr size_t kMaxRanked = 4096;
+
+}  // namespace
+
+Constraint::Constraint(const Grammar* grammar, const Tokenizer& tokenizer,
+                       absl::Span<const TokenId> stops, size_t num_candidates,
+                       bool all_logits)
+    : num_candidates_(num_candidates),
+      all_logits_(all_logits),
+      more_(kLeastMore) {
+  if (grammar == nullptr) return;
+  allowed_.emplace(grammar->impl().bytes, tokenizer.impl().trie(), stops);
+}
+
+const NeededLogits& Constraint::needed() {
+  if (needed_is_set_) return needed_;
+  needed_is_set_ = true;
+  needed_ = {};
+  if (all_logits_) return needed_;
+  needed_.top_k = num_candidates_;
+  if (!allowed_.has_value()) return needed_;
+  if (const std::vector<TokenId>* few = allowed_->Few()) {
+    needed_.tokens = *few;
+  } else if (num_candidates_ != 0) {
+    needed_.top_k = num_candidates_ + more_;
+    needed_.enough = [this](std::span<const float> logits) {
+      has_candidates_ = FindCandidates(logits, num_candidates_ + more_);
+      return has_candidates_;
+    };
+  }
+  return needed_;
+}
+
+void Constraint::Apply(absl::Span<float> logits) {
+  if (!allowed_.has_value()) return;
+  if (const std::vector<TokenId>* few = allowed_->Few()) {
+    candidates_.clear();
+    for (const TokenId token : *few) {
+      candidates_.push_back({token, logits[static_cast<size_t>(token)]});
+    }
+    return KeepCandidates(logits);
+  }
+  for (size_t among = num_candidates_ + more_;
+       !has_candidates_ && num_candidates_ != 0 && among <= kMaxRanked;
+       among *= 4) {
+    has_candidates_ = FindCandidates(logits, among);
+  }
+  if (has_candidates_) return KeepCandidates(logits);
+  const std::vector<bool>& all = allowed_->All();
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (i >= all.size() || !all[i]) logits[i] = kImpossible;
+  }
+}
+
+bool Constraint::FindCandidates(absl::Span<const float> logits, size_t among) {
+  FindTopTokens(logits, among, largest_);
+  candidates_.clear();
+  size_t refused = 0;
+  for (const TokenLogit& token : largest_) {
+    if (candidates_.size() == num_candidates_) break;
+    // Others like it may be logits that were not computed.
+    if (token.logit == kImpossible) break;
+    if (allowed_->Contains(token.token)) {
+      candidates_.push_back(token);
+    } else {
+      ++refused;
+    }
+  }
+  more_ = std::clamp(2 * refused, kLeastMore, kMostMore);
+  return candidates_.size() == num_candidates_;
+}
+
+void Constraint::KeepCandidates(absl::Span<float> logits) const {
+  std::fill(logits.begin(), logits.end(), kImpossible);
+  for (const TokenLogit& candidate : candidates_) {
+    logits[static_cast<size_t>(candidate.token)] = candidate.logit;
+  }
+}
+
+TokenId Constraint::Allowed(TokenId token) {
+  if (!allowed_.has_value() || allowed_->Contains(token)) return token;
+  const std::vector<bool>& all = allowed_->All();
+  const auto lowest = std::find(all.begin(), all.end(), true);
+  return static_cast<TokenId>(lowest - all.begin());
+}
+
+void Constraint::Accept(TokenId token) {
+  if (!allowed_.has_value()) return;
+  allowed_->Accept(token);
+  needed_is_set_ = false;
+  has_candidates_ = false;
+}
+
+absl::Status Constraint::status() const {
+  return allowed_.has_value() ? allowed_->status() : absl::OkStatus();
+}
+
+}  // namespace gemma

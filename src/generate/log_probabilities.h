@@ -1,0 +1,28 @@
+// Probabilities of tokens by a row of logits.
+
+#ifndef GEMMA_SRC_GENERATE_LOG_PROBABILITIES_H_
+#define GEMMA_SRC_GENERATE_LOG_PROBABILITIES_H_
+
+#include "absl/types/span.h"
+#include "gemma/model_config.h"
+
+namespace gemma {
+
+// log(softmax(logits)), in double precision. Everything is NaN if a logit is.
+class LogProbabilities {
+ public:
+  // `logits` must stay as they are; at least one.
+  explicit LogProbabilities(absl::Span<const float> logits);
+
+  double operator[](TokenId token) const {
+    return logits_[static_cast<size_t>(token)] - log_sum_;
+  }
+
+ private:
+  absl::Span<const float> logits_;
+  double log_sum_;  // log(sum(exp(logits)))
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_GENERATE_LOG_PROBABILITIES_H_

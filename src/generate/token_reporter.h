@@ -1,0 +1,40 @@
+// Tells a caller of Generate how probable each token was.
+
+#ifndef GEMMA_SRC_GENERATE_TOKEN_REPORTER_H_
+#define GEMMA_SRC_GENERATE_TOKEN_REPORTER_H_
+
+#include <vector>
+
+#include "absl/types/span.h"
+#include "gemma/generate.h"
+#include "gemma/tokenizer.h"
+
+namespace gemma {
+
+// Does nothing at all unless GenerateOptions::on_token is set.
+class TokenReporter {
+ public:
+  // Both must outlive the reporter.
+  TokenReporter(const GenerateOptions& options, const Tokenizer& tokenizer)
+      : options_(options), tokenizer_(tokenizer) {}
+
+  bool wanted() const { return options_.on_token != nullptr; }
+
+  // The logits [vocab_size] of the token that is reported next. They are
+  // copied, for sampling overwrites them.
+  void Expect(absl::Span<const float> logits);
+
+  // The next token of the sequence. Without an Expect before it has no
+  // probability.
+  void Report(TokenId token);
+
+ private:
+  const GenerateOptions& options_;
+  const Tokenizer& tokenizer_;
+  std::vector<float> logits_;    // empty: none yet
+  std::vector<TokenLogit> top_;  // reused from call to call
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_GENERATE_TOKEN_REPORTER_H_

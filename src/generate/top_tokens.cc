@@ -1,0 +1,38 @@
+#include "src/generate/top_tokens.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/ops.h"
+
+namespace gemma {
+
+void FindTopTokens(absl::Span<const float> logits, size_t k,
+                   std::vector<TokenLogit>& top) {
+  const auto before = [](const TokenLogit& a, const TokenLogit& b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+  };
+  const auto token = [&](size_t i) {
+    return TokenLogit{static_cast<TokenId>(i),
+                      std::isnan(logits[i]) ? -INFINITY : logits[i]};
+  };
+  top.clear();
+  k = std::min(k, logits.size());
+  if (k == 0) return;
+
+  // A heap, in front of which is the worst of them.
+  for (size_t i = 0; i < k; ++i) top.push_back(token(i));
+  std::make_heap(top.begin(), top.end(), before);
+  // The next that comes before it; an equal one has a higher token.
+  const auto next = [&](size_t i) {
+    return FindAbove(logits, i, top.front().logit);
+  };
+  for (size_t i = next(k); i < logits.size(); i = next(i + 1)) {
+    std::pop_heap(top.begin(), top.end(), before);
+    top.back() = token(i);
+    std::push_heap(top.begin(), top.end(), before);
+  }
+  std::sort_heap(top.begin(), top.end(), before);
+}
+
+}  // namespace gemma

@@ -1,0 +1,21 @@
+// The largest of a row of logits.
+
+#ifndef GEMMA_SRC_GENERATE_TOP_TOKENS_H_
+#define GEMMA_SRC_GENERATE_TOP_TOKENS_H_
+
+#include <cstddef>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "gemma/sampler.h"
+
+namespace gemma {
+
+// Replaces `top` by the k largest of `logits`, or by all if there are fewer:
+// higher logits first, then lower tokens. A NaN counts as -infinity.
+void FindTopTokens(absl::Span<const float> logits, size_t k,
+                   std::vector<TokenLogit>& top);
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_GENERATE_TOP_TOKENS_H_

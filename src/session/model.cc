@@ -1,0 +1,264 @@
+#include "gemma/model.h"
+
+#include <algorithm>
+#include <future>
+#include <system_error>
+#include <utility>
+
+#include "gemma/error_reason.h"
+#include "gemma/limits.h"
+#include "src/base/format_text.h"
+#include "src/base/no_throw.h"
+#include "src/base/saturating.h"
+#include "src/base/status_macros.h"
+#include "src/formats/checkpoint.h"
+#include "src/forward/pass_costs.h"
+#include "src/forward/segment.h"
+#include "src/forward/sequence_state.h"
+#include "src/forward/transformer.h"
+#include "src/model/num_threads.h"
+#include "src/model/outline.h"
+#include "src/session/model_impl.h"
+#include "src/session/session_impl.h"
+#include "src/text/load_tokenizer.h"
+
+namespace gemma {
+namespace {
+
+absl::Status CheckOptions(const LoadOptions& options) {
+  GEMMA_RETURN_IF_ERROR(CheckThreads("num_threads", options.num_threads));
+  GEMMA_RETURN_IF_ERROR(
+      CheckThreads("num_decode_threads", options.num_decode_threads));
+  if (options.prefill_chunk < 1 || options.prefill_chunk > kMaxPrefillChunk) {
+    return absl::InvalidArgumentError(
+        FormatText("prefill_chunk is %u, wanted 1 to %u", options.prefill_chunk,
+                   kMaxPrefillChunk));
+  }
+  return absl::OkStatus();
+}
+
+Arithmetic ArithmeticOf(const LoadOptions& options) {
+  if (options.activations == Activations::kFloat32) return Arithmetic::kFloat32;
+  return options.deterministic ? Arithmetic::kInt8 : Arithmetic::kFastest;
+}
+
+std::vector<TensorSummary> Summaries(const Checkpoint& checkpoint) {
+  std::vector<TensorSummary> out;
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    out.push_back({name, std::string(FormatName(tensor.StoredFormat())),
+                   tensor.shape, tensor.bytes});
+  }
+  std::sort(out.begin(), out.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  return out;
+}
+
+bool HasPacked(const Checkpoint& checkpoint) {
+  return std::any_of(
+      checkpoint.tensors.begin(), checkpoint.tensors.end(),
+      [](const auto& entry) { return entry.second.packed.has_value(); });
+}
+
+// Loads the tokenizer at once with what the caller does until it asks for the
+// result, or then, if there is but one thread. `checkpoint` must outlive it.
+std::future<absl::StatusOr<Tokenizer>> TokenizerInBackground(
+    const Checkpoint& checkpoint, const Workers& workers) {
+  const auto load = [&checkpoint] { return LoadTokenizer(checkpoint); };
+  if (workers.num_threads() > 1) {
+    try {
+      return std::async(std::launch::async, load);
+    } catch (const std::system_error&) {
+      // The system has no more threads for us.
+    }
+  }
+  return std::async(std::launch::deferred, load);
+}
+
+// Sorted, without repetition, without tokens that the model cannot produce, and
+// with the one that ends a turn.
+void CompleteStopTokens(Model::Impl& impl) {
+  std::vector<TokenId>& stops = impl.config.stop_tokens;
+  if (impl.tokenizer.ok()) {
+    if (const auto end = impl.tokenizer->Find("<end_of_turn>")) {
+      stops.push_back(*end);
+    }
+  }
+  std::sort(stops.begin(), stops.end());
+  stops.erase(std::unique(stops.begin(), stops.end()), stops.end());
+  std::erase_if(stops,
+                [&](TokenId token) { return !impl.config.has_token(token); });
+}
+
+// How many checkpoints a session makes on its own, at most.
+size_t NumCheckpoints(const ModelConfig& config,
+                      const SessionOptions& options) {
+  if (options.checkpoint_interval == 0) return 0;
+  if (!HasGlobal(config)) return options.max_checkpoints;
+  return std::min(options.max_checkpoints,
+                  options.max_tokens / options.checkpoint_interval);
+}
+
+// Gives the model its tokenizer and the tokens that end a text. A model without
+// a tokenizer still computes; one with a broken tokenizer is a broken model.
+absl::Status TakeTokenizer(absl::StatusOr<Tokenizer> tokenizer,
+                           std::string_view path, Model::Impl& impl) {
+  if (!tokenizer.ok() && !absl::IsNotFound(tokenizer.status())) {
+    return tokenizer.status();
+  }
+  impl.tokenizer = std::move(tokenizer);
+  if (impl.tokenizer.ok()) {
+    GEMMA_RETURN_IF_ERROR(CheckTokenizer(*impl.tokenizer, impl.config, path));
+  }
+  CompleteStopTokens(impl);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+ThreadCounts ThreadsFor(const LoadOptions& options) {
+  const size_t all = NumThreads(options.num_threads);
+  const size_t decode = options.num_decode_threads;
+  return {all, decode != 0 ? std::min(decode, all) : all};
+}
+
+absl::StatusOr<Model> Model::Load(std::string_view path, LoadOptions options) {
+  return NoThrow([&] { return LoadOrThrow(path, options); });
+}
+
+absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
+                                         const LoadOptions& options) {
+  GEMMA_RETURN_IF_ERROR(CheckOptions(options));
+  Model model(std::make_shared<Impl>());
+  Impl& impl = *model.impl_;
+  impl.prefill_chunk = options.prefill_chunk;
+  impl.arithmetic = ArithmeticOf(options);
+  const ThreadCounts threads = ThreadsFor(options);
+  impl.workers = std::make_unique<Workers>(threads.prefill);
+  impl.num_decode_threads = threads.decode;
+  GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint,
+                         OpenCheckpoint(std::string(path)));
+  GEMMA_ASSIGN_OR_RETURN(const Outline outline,
+                         ReadOutline(checkpoint, options.recurrent_window));
+  impl.config = outline.config;
+  impl.has_chat_template = checkpoint.has_chat_template;
+  impl.tensors = Summaries(checkpoint);
+  GEMMA_ASSIGN_OR_RETURN(impl.weights,
+                         PlanWeights(checkpoint, outline, options.quantize));
+  // It takes about as long as packing the weights of a small model.
+  std::future<absl::StatusOr<Tokenizer>> tokenizer =
+      TokenizerInBackground(checkpoint, *impl.workers);
+  if (options.before_weights) {
+    GEMMA_RETURN_IF_ERROR(TakeTokenizer(tokenizer.get(), path, impl));
+    GEMMA_RETURN_IF_ERROR(options.before_weights(model));
+  }
+  absl::StatusOr<Weights> weights = std::move(impl.weights);
+  if (!options.skip_weights) {
+    weights = LoadWeights(checkpoint, outline, options.quantize, *impl.workers,
+                          options.progress);
+  }
+  if (tokenizer.valid()) {
+    GEMMA_RETURN_IF_ERROR(TakeTokenizer(tokenizer.get(), path, impl));
+  }
+  GEMMA_RETURN_IF_ERROR(weights.status());
+  impl.weights = *std::move(weights);
+  impl.has_weights = !options.skip_weights;
+  if (impl.has_weights && HasPacked(checkpoint)) {
+    impl.files = std::move(checkpoint.files);
+  }
+  return model;
+}
+
+Model::Model(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::~Model() = default;
+Model::Model(const Model&) noexcept = default;
+Model& Model::operator=(const Model&) noexcept = default;
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+
+const ModelConfig& Model::config() const { return impl_->config; }
+
+absl::StatusOr<const Tokenizer*> Model::tokenizer() const {
+  if (!impl_->tokenizer.ok()) {
+    const absl::Status& status = impl_->tokenizer.status();
+    return WithReason(absl::FailedPreconditionError(status.message()),
+                      ReasonOf(status));
+  }
+  return &*impl_->tokenizer;
+}
+
+bool Model::is_instruction_tuned() const { return impl_->has_chat_template; }
+
+absl::StatusOr<ChatTemplate> Model::chat_template() const {
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, this->tokenizer());
+  return ChatTemplate::Create(*tokenizer);
+}
+
+const std::vector<TensorSummary>& Model::tensors() const {
+  return impl_->tensors;
+}
+
+size_t Model::num_threads() const { return impl_->workers->num_threads(); }
+
+// Declared in gemma/session.h.
+CacheFormat CacheFormatFor(const Model& model, CacheFormat format) {
+  const CacheType type = model.impl().CacheTypeOf(format);
+  if (type == CacheType::kF32) return CacheFormat::kFloat32;
+  return type == CacheType::kI8 ? CacheFormat::kInt8 : CacheFormat::kBFloat16;
+}
+
+MemoryUse Model::MemoryFor(const SessionOptions& options,
+                           size_t num_sessions) const {
+  const Impl& model = *impl_;
+  const size_t max_rows = model.MaxRows();
+  const bool pools = model.config.pooling != Pooling::kNone;
+  const SequenceLimits limits = {
+      options.max_tokens, options.max_rollback, max_rows,
+      pools ? CacheType::kF32 : model.CacheTypeOf(options.cache_format)};
+  MemoryUse use;
+  use.weights = model.weights.bytes;
+  if (Session::Impl::CheckOptions(options).ok()) {
+    use.cache =
+        Product({num_sessions, SequenceState::Bytes(model.config, limits)});
+    use.checkpoints =
+        Product({num_sessions, NumCheckpoints(model.config, options),
+                 SequenceState::SnapshotBytes(model.config, limits)});
+  } else {
+    use.cache = kTooMuch;
+  }
+  use.scratch = Transformer::ScratchBytes(model.config, max_rows,
+                                          model.workers->num_threads());
+  if (!pools) {
+    // The sessions' logits, and those of a draft; see generate.h.
+    use.scratch += Product({Sum({PassCosts::kMaxRows, num_sessions}),
+                            model.config.vocab_size, sizeof(float)});
+  }
+  return use;
+}
+
+absl::StatusOr<Executor*> Model::Impl::executor() {
+  return NoThrow([&]() -> absl::StatusOr<Executor*> {
+    const std::lock_guard lock(mutex_);
+    if (executor_ == nullptr) {
+      GEMMA_ASSIGN_OR_RETURN(
+          executor_,
+          Executor::Create(config, weights, *workers,
+                           {arithmetic, MaxRows(), num_decode_threads}));
+    }
+    return executor_.get();
+  });
+}
+
+size_t Model::Impl::MaxRows() const {
+  if (config.pooling == Pooling::kNone) return prefill_chunk;
+  return std::max(prefill_chunk, MaxPooledTokens(config));
+}
+
+CacheType Model::Impl::CacheTypeOf(CacheFormat format) const {
+  if (format == CacheFormat::kFloat32) return CacheType::kF32;
+  if (format == CacheFormat::kBFloat16) return CacheType::kBF16;
+  if (format == CacheFormat::kInt8) return CacheType::kI8;
+  return weights.embedding.view.layout == Layout::kF32 ? CacheType::kF32
+                                                       : CacheType::kBF16;
+}
+
+}  // namespace gemma

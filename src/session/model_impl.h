@@ -1,0 +1,53 @@
+// What all copies of a Model share.
+
+#ifndef GEMMA_SRC_SESSION_MODEL_IMPL_H_
+#define GEMMA_SRC_SESSION_MODEL_IMPL_H_
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gemma/model.h"
+#include "gemma/session.h"
+#include "ops/ops.h"
+#include "ops/workers.h"
+#include "src/forward/executor.h"
+#include "src/model/weights.h"
+#include "src/os/mapped_file.h"
+
+namespace gemma {
+
+class Model::Impl {
+ public:
+  // Computes for all sessions. Made on first use; never waits for a pass.
+  absl::StatusOr<Executor*> executor();
+
+  // Rows that a pass must hold: a text that is pooled is never divided.
+  size_t MaxRows() const;
+
+  // The type of cache that a session's option means for these weights.
+  CacheType CacheTypeOf(CacheFormat format) const;
+
+  ModelConfig config;
+  std::vector<MappedFile> files;  // those that `weights` lie in
+  Weights weights;
+  bool has_weights = false;  // else `weights` is but a plan
+  absl::StatusOr<Tokenizer> tokenizer = absl::NotFoundError("");
+  bool has_chat_template = false;
+  std::vector<TensorSummary> tensors;
+  size_t prefill_chunk = 0;
+  Arithmetic arithmetic = Arithmetic::kFloat32;
+  std::unique_ptr<Workers> workers;
+  size_t num_decode_threads = 0;  // of the workers; see LoadOptions
+
+ private:
+  std::mutex mutex_;  // guards executor_
+  std::unique_ptr<Executor> executor_;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_SRC_SESSION_MODEL_IMPL_H_

@@ -1,0 +1,452 @@
+#include "src/session/session_impl.h"
+
+#include <algorithm>
+#include <limits>
+#include <span>
+#include <tuple>
+#include <utility>
+
+#include "gemma/limits.h"
+#include "src/base/format_text.h"
+#include "src/base/grow_to.h"
+#include "src/base/no_throw.h"
+#include "src/base/status_macros.h"
+#include "src/model/fingerprint.h"
+#include "src/session/model_impl.h"
+
+namespace gemma {
+
+Session::Impl::Impl(const Model& model, const SessionOptions& options,
+                    Executor& executor, SequenceState state)
+    : model_(model),
+      options_(options),
+      bounded_(HasGlobal(model.config())),
+      executor_(executor),
+      state_(std::move(state)),
+      logits_(model.config().vocab_size),
+      draft_policy_(executor.pass_costs()) {
+  if (bounded_) words_.Reserve(options.max_tokens);
+}
+
+absl::Status Session::Impl::CheckOptions(const SessionOptions& options) {
+  if (options.max_tokens < 1 || options.max_tokens > kMaxSessionTokens) {
+    return absl::InvalidArgumentError(
+        FormatText("max_tokens is %u, wanted 1 to %u", options.max_tokens,
+                   kMaxSessionTokens));
+  }
+  for (const auto& [name, value, most] :
+       {std::tuple("max_rollback", options.max_rollback, kMaxRollback),
+        std::tuple("checkpoint_interval", options.checkpoint_interval,
+                   kMaxSessionTokens),
+        std::tuple("max_checkpoints", options.max_checkpoints,
+                   kMaxCheckpoints)}) {
+    if (value <= most) continue;
+    return absl::InvalidArgumentError(
+        FormatText("%s is %u, wanted 0 to %u", name, value, most));
+  }
+  return absl::OkStatus();
+}
+
+size_t Session::Impl::remaining() const {
+  if (!bounded_) return std::numeric_limits<size_t>::max() / 2;
+  return options_.max_tokens - words_.size();
+}
+
+absl::Status Session::Impl::Check(const WordView& words) const {
+  if (words.empty()) {
+    return absl::InvalidArgumentError("there are no tokens, wanted 1 or more");
+  }
+  if (words.size() > remaining()) {
+    return absl::OutOfRangeError(
+        FormatText("%u tokens after %u do not fit in the context of %u tokens",
+                   words.size(), words_.size(), options_.max_tokens));
+  }
+  return CheckWords(words, model_.config(), executor_.max_rows(), "the input");
+}
+
+Segment Session::Impl::Next(const WordView& words, size_t most, size_t max_rows,
+                            WantedLogits logits, const NeededLogits* needed) {
+  if (const size_t interval = options_.checkpoint_interval; interval != 0) {
+    most = std::min(most, interval - words_.size() % interval);
+  }
+  const size_t count = words.PassSize(most, max_rows);
+  if (logits == WantedLogits::kLast && count < words.size()) {
+    logits = WantedLogits::kNone;
+  }
+  return {&state_, words.First(count), words_.size(),
+          logits,  tap_.get(),         needed};
+}
+
+void Session::Impl::set_tap(TapFunction tap) {
+  tap_ = tap ? std::make_shared<const TapFunction>(std::move(tap)) : nullptr;
+}
+
+absl::Status Session::Impl::Reserve(const WordView& words) {
+  return NoThrow([&] {
+    words.ReserveIn(words_);
+    ReserveDue(words_.size(), words_.size() + words.size(),
+               checkpoints_.size());
+    return absl::OkStatus();
+  });
+}
+
+void Session::Impl::ReserveDue(size_t begin, size_t end, size_t kept) {
+  const size_t interval = options_.checkpoint_interval;
+  if (interval == 0) return;
+  ReserveCheckpoints(kept, end / interval - begin / interval);
+}
+
+void Session::Impl::ReserveCheckpoints(size_t kept, size_t more) {
+  if (!HasCheckpoints()) return;
+  // Beyond this number, the oldest gives its memory.
+  more = std::min(more, options_.max_checkpoints - kept);
+  GrowTo(kept + more, checkpoints_);
+  GrowTo(more, spare_);
+  while (spare_.size() < more) spare_.push_back(state_.NewSnapshot());
+}
+
+absl::Status Session::Impl::RunPass(absl::Span<Impl* const> sessions,
+                                    absl::Span<const Segment> segments,
+                                    MatrixView<float> logits) {
+  for (size_t i = 0; i < segments.size(); ++i) {
+    GEMMA_RETURN_IF_ERROR(sessions[i]->Reserve(segments[i].words));
+  }
+  try {
+    GEMMA_RETURN_IF_ERROR(sessions[0]->executor_.Forward(segments, logits));
+  } catch (...) {
+    for (size_t i = 0; i < segments.size(); ++i) {
+      sessions[i]->TakeBack(segments[i]);
+    }
+    throw;
+  }
+  for (size_t i = 0; i < segments.size(); ++i) {
+    sessions[i]->Commit(segments[i]);
+  }
+  return absl::OkStatus();
+}
+
+void Session::Impl::Reached(size_t position) {
+  if (position <= state_.rollback()) return;
+  floor_ = std::max(floor_, position - state_.rollback());
+}
+
+void Session::Impl::Commit(const Segment& segment) {
+  segment.words.AppendTo(words_);
+  Reached(words_.size());
+  // Bidirectional rows may end after the position where one was due.
+  const size_t interval = options_.checkpoint_interval;
+  if (interval != 0 &&
+      words_.size() / interval != segment.position / interval) {
+    KeepCheckpoint();
+  }
+}
+
+void Session::Impl::TakeBack(const Segment& segment) {
+  Reached(segment.position + segment.words.size());
+  GoBack(Reachable(segment.position));
+}
+
+absl::StatusOr<size_t> Session::Impl::AppendPass(const WordView& words,
+                                                 WantedLogits wanted,
+                                                 float* out,
+                                                 const NeededLogits* needed,
+                                                 size_t most) {
+  const std::shared_ptr<const TapFunction> tap = tap_;  // it may set another
+  const size_t max_rows = executor_.max_rows();
+  const Segment segment =
+      Next(words, std::min(most, max_rows), max_rows, wanted, needed);
+  Impl* const session = this;
+  GEMMA_RETURN_IF_ERROR(RunPass({&session, 1}, {&segment, 1},
+                                {out, NumLogits(segment), logits_.size()}));
+  return segment.words.size();
+}
+
+absl::Status Session::Impl::Append(WordView words, WantedLogits wanted,
+                                   float* out, const NeededLogits* needed) {
+  GEMMA_RETURN_IF_ERROR(Reserve(words));
+  while (!words.empty()) {
+    GEMMA_ASSIGN_OR_RETURN(const size_t count,
+                           AppendPass(words, wanted, out, needed));
+    if (wanted == WantedLogits::kAll) out += count * logits_.size();
+    words = words.From(count);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Session::Impl::CheckAndAppend(
+    const WordView& words, WantedLogits wanted, absl::Span<float> out,
+    const std::function<bool(size_t done)>& on_pass) {
+  GEMMA_RETURN_IF_ERROR(Check(words));
+  const size_t rows = wanted == WantedLogits::kAll ? words.size() : 0;
+  GEMMA_RETURN_IF_ERROR(CheckRoom(rows * logits_.size(), out.size()));
+  GEMMA_RETURN_IF_ERROR(Reserve(words));
+  for (size_t done = 0; done < words.size();) {
+    float* const row = rows == 0 ? nullptr : out.data() + done * logits_.size();
+    GEMMA_ASSIGN_OR_RETURN(const size_t count,
+                           AppendPass(words.From(done), wanted, row));
+    done += count;
+    if (on_pass && !on_pass(done)) break;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<absl::Span<float>> Session::Impl::Forward(
+    const WordView& words, const NeededLogits& needed) {
+  GEMMA_RETURN_IF_ERROR(Check(words));
+  GEMMA_RETURN_IF_ERROR(
+      Append(words, WantedLogits::kLast, logits_.data(), &needed));
+  return logits();
+}
+
+namespace {
+
+WordView WordsOf(const Session::Continuation& continuation) {
+  if (continuation.words != nullptr) return *continuation.words;
+  return continuation.tokens;
+}
+
+}  // namespace
+
+absl::Status Session::Impl::AppendBatch(absl::Span<const Continuation> batch,
+                                        float* logits) {
+  Executor& executor = batch[0].session->impl_->executor_;
+  const size_t vocab_size = batch[0].session->impl_->logits_.size();
+  std::vector<WordView> left;
+  for (const Continuation& c : batch) left.push_back(WordsOf(c));
+  std::vector<Segment> segments;
+  std::vector<Impl*> sessions;
+  std::vector<std::shared_ptr<const TapFunction>> taps;  // they may set others
+  segments.reserve(batch.size());
+  for (const Continuation& c : batch) {
+    Impl& session = *c.session->impl_;
+    sessions.push_back(&session);
+    taps.push_back(session.tap_);
+    GEMMA_RETURN_IF_ERROR(session.Reserve(WordsOf(c)));
+  }
+  for (size_t first = 0; first < left.size();) {
+    // As many as fit; the last may be a part, whose rest begins the next
+    // pass, so that logits come in order.
+    segments.clear();
+    size_t rows = 0;
+    size_t whole = first;
+    while (whole < left.size() && rows < executor.max_rows()) {
+      Impl& session = *batch[whole].session->impl_;
+      const size_t room = executor.max_rows() - rows;
+      const Segment next =
+          session.Next(left[whole], room, room, WantedLogits::kLast);
+      if (next.words.empty()) break;
+      segments.push_back(next);
+      rows += next.words.size();
+      if (segments.back().logits == WantedLogits::kNone) break;
+      ++whole;
+    }
+    GEMMA_RETURN_IF_ERROR(
+        RunPass(absl::MakeSpan(sessions).subspan(first, segments.size()),
+                segments, {logits, whole - first, vocab_size}));
+    for (size_t i = 0; i < segments.size(); ++i) {
+      left[first + i] = left[first + i].From(segments[i].words.size());
+    }
+    logits += (whole - first) * vocab_size;
+    first = whole;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Session::Impl::CheckRoom(size_t wanted, size_t found) {
+  if (found == wanted) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      FormatText("there is room for %u logits, wanted %u", found, wanted));
+}
+
+absl::Status Session::Impl::CheckBatch(absl::Span<const Continuation> batch,
+                                       size_t logits_size) {
+  if (batch.empty()) {
+    return absl::InvalidArgumentError(
+        "there are no continuations, wanted 1 or more");
+  }
+  std::vector<const Session*> sessions;
+  for (const Continuation& c : batch) {
+    if (c.session == nullptr) {
+      return absl::InvalidArgumentError("a session is null");
+    }
+    if (&c.session->model().impl() != &batch[0].session->model().impl()) {
+      return absl::InvalidArgumentError(
+          "the sessions are of different models, wanted one");
+    }
+    if (c.words != nullptr && !c.tokens.empty()) {
+      return absl::InvalidArgumentError(
+          "a continuation has tokens and words, wanted one of them");
+    }
+    GEMMA_RETURN_IF_ERROR(c.session->impl_->Check(WordsOf(c)));
+    sessions.push_back(c.session);
+  }
+  std::sort(sessions.begin(), sessions.end());
+  if (std::adjacent_find(sessions.begin(), sessions.end()) != sessions.end()) {
+    return absl::InvalidArgumentError(
+        "two continuations are of the same session");
+  }
+  return CheckRoom(batch.size() * batch[0].session->model().config().vocab_size,
+                   logits_size);
+}
+
+uint64_t Session::Impl::row_bytes() const {
+  uint64_t bytes = 0;
+  for (const PlacedRows& placed : words_.rows()) {
+    bytes += placed.rows.values().size() * sizeof(float);
+  }
+  return bytes;
+}
+
+absl::Status Session::Impl::AddCheckpoint() {
+  if (!WantsCheckpoint()) return absl::OkStatus();
+  GEMMA_RETURN_IF_ERROR(NoThrow([&] {
+    ReserveCheckpoints(checkpoints_.size(), 1);
+    return absl::OkStatus();
+  }));
+  KeepCheckpoint();
+  spare_.clear();
+  return absl::OkStatus();
+}
+
+void Session::Impl::KeepCheckpoint() {
+  if (!WantsCheckpoint()) return;
+  if (checkpoints_.size() == options_.max_checkpoints) {
+    std::rotate(checkpoints_.begin(), checkpoints_.begin() + 1,
+                checkpoints_.end());
+  } else {
+    checkpoints_.push_back({0, 0, std::move(spare_.back())});
+    spare_.pop_back();
+  }
+  SavedState& saved = checkpoints_.back();
+  saved.position = words_.size();
+  saved.floor = floor_;
+  state_.Save(saved.snapshot);
+}
+
+const Session::Impl::SavedState* Session::Impl::CheckpointFor(
+    size_t position) const {
+  for (const SavedState& saved : checkpoints_) {
+    if (saved.floor <= position && position <= saved.position) return &saved;
+  }
+  return nullptr;
+}
+
+size_t Session::Impl::Reachable(size_t position) const {
+  position = words_.Whole(std::min(position, words_.size()));
+  if (!state_.Forgets() || position >= floor_) return position;
+  size_t reachable = 0;
+  for (const SavedState& saved : checkpoints_) {
+    if (saved.floor > position) break;
+    reachable = std::min(saved.position, position);
+  }
+  return reachable;
+}
+
+absl::Status Session::Impl::Rewind(size_t position) {
+  if (position > words_.size()) {
+    return absl::OutOfRangeError(
+        FormatText("cannot rewind to %u, the sequence has %u tokens", position,
+                   words_.size()));
+  }
+  if (const size_t whole = words_.Whole(position); whole != position) {
+    return absl::InvalidArgumentError(FormatText(
+        "cannot rewind to %u, within bidirectional rows that begin at %u",
+        position, whole));
+  }
+  const size_t start = Reachable(position);
+  Words again;
+  GEMMA_RETURN_IF_ERROR(NoThrow([&] {
+    WordView(words_).First(position).From(start).AppendTo(again);
+    ReserveDue(start, position, NumCheckpoints(start));
+    return absl::OkStatus();
+  }));
+  GoBack(start);
+  return Append(again, WantedLogits::kNone, nullptr);
+}
+
+void Session::Impl::GoBack(size_t position) {
+  if (state_.Forgets() && position < floor_) {
+    // Nothing is needed to begin at position 0.
+    floor_ = 0;
+    if (const SavedState* saved = CheckpointFor(position); saved != nullptr) {
+      floor_ = saved->floor;
+      state_.Restore(saved->snapshot);
+    }
+  }
+  floor_ = std::min(floor_, position);
+  checkpoints_.erase(checkpoints_.begin() + NumCheckpoints(position),
+                     checkpoints_.end());
+  words_.Truncate(position);
+}
+
+size_t Session::Impl::NumCheckpoints(size_t position) const {
+  size_t count = checkpoints_.size();
+  while (count != 0 && checkpoints_[count - 1].position > position) --count;
+  return count;
+}
+
+size_t Session::Impl::CopiedFloor(size_t position) const {
+  return position - std::min(position, options_.max_rollback);
+}
+
+void Session::Impl::ForkTo(size_t position, Impl& fork) const {
+  std::vector<std::span<const uint8_t>> pieces;
+  state_.ForEachPiece(
+      position, [&](std::span<uint8_t> piece) { pieces.push_back(piece); });
+  auto from = pieces.begin();
+  fork.state_.ForEachPiece(position, [&](std::span<uint8_t> piece) {
+    std::ranges::copy(*from++, piece.begin());
+  });
+  size_t floor = floor_;
+  if (state_.Forgets() && position < floor_) {
+    floor = 0;
+    if (const SavedState* saved = CheckpointFor(position); saved != nullptr) {
+      floor = saved->floor;
+      fork.state_.Restore(saved->snapshot);
+    }
+  }
+  fork.words_.Truncate(0);
+  WordView(words_).First(position).AppendTo(fork.words_);
+  fork.floor_ = std::max(std::min(floor, position), CopiedFloor(position));
+}
+
+void Session::Impl::CopyTo(Impl& fork) const {
+  ForkTo(words_.size(), fork);
+  fork.checkpoints_ = checkpoints_;
+  fork.draft_policy_ = draft_policy_;
+}
+
+uint64_t Session::Impl::FingerprintOf(const Model& model) {
+  const Model::Impl& impl = model.impl();
+  return Fingerprint(impl.config, impl.tensors,
+                     impl.tokenizer.ok() ? &*impl.tokenizer : nullptr,
+                     impl.weights);
+}
+
+absl::Status Session::Impl::Save(const std::string& path) const {
+  const size_t floor = std::max(floor_, CopiedFloor(words_.size()));
+  return WriteSession(path, FingerprintOf(model_), {options_, words_, floor},
+                      state_);
+}
+
+absl::Status Session::Impl::Restore(const SessionFile& file) {
+  const SavedSession& saved = file.session();
+  if (bounded_ && saved.words.size() > options_.max_tokens) {
+    return absl::DataLossError(
+        FormatText("a saved session has %u tokens, its context is of %u",
+                   saved.words.size(), options_.max_tokens));
+  }
+  // A smaller prefill_chunk than before may not hold rows that see each other.
+  const absl::Status fit = CheckWords(saved.words, model_.config(),
+                                      executor_.max_rows(), "the session");
+  if (!fit.ok()) {
+    return absl::FailedPreconditionError(
+        FormatText("%s: %s", file.path(), fit.message()));
+  }
+  GEMMA_RETURN_IF_ERROR(file.ReadState(state_));
+  WordView(saved.words).AppendTo(words_);
+  floor_ = saved.floor;
+  return absl::OkStatus();
+}
+
+}  // namespace gemma

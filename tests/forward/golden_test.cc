@@ -1,0 +1,266 @@
+// Logits against the references: transformers and, for RecurrentGemma, also
+// DeepMind's recurrentgemma package.
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "src/session/model_impl.h"
+#include "tests/support/near.h"
+#include "tests/support/toy_models.h"
+
+namespace gemma {
+namespace {
+
+constexpr double kTolerance = 1e-4;
+
+class Golden : public ::testing::TestWithParam<Toy> {};
+
+INSTANTIATE_TEST_SUITE_P(Toys, Golden, ::testing::ValuesIn(AllToys()),
+                         [](const auto& toy) { return toy.param.name; });
+
+TEST_P(Golden, LogitsEqualTheReferenceAtEveryPosition) {
+  const Reference reference = ReadReference(GetParam());
+  const Model model = LoadToy(GetParam());
+  // Three windows long, so that what a window forgets shows.
+  ASSERT_GE(reference.tokens.size(), 24u);
+  EXPECT_LE(RelativeError(AllLogits(model, reference.tokens), reference.logits),
+            kTolerance);
+}
+
+TEST_P(Golden, ResidualStreamEqualsReference) {
+  const Toy& toy = GetParam();
+  if (toy.logits != "out") return;  // DeepMind's are logits only
+  const Reference reference = ReadReference(toy);
+  const Model model = LoadToy(toy);
+  Session session = NewSession(model);
+  std::vector<std::vector<float>> blocks(model.config().num_layers());
+  session.SetTap([&](const TapSite& site, absl::Span<float> x) {
+    if (site.point == TapPoint::kBlockOutput) {
+      blocks[site.layer].assign(x.begin(), x.end());
+    }
+  });
+  AllLogits(session, reference.tokens);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const std::vector<float> expected = ReadFloats(
+        ToyPath(toy.folder) + "/reference.npz", "block_" + std::to_string(i));
+    EXPECT_LE(RelativeError(blocks[i], expected), kTolerance) << "block " << i;
+  }
+}
+
+TEST_P(Golden, GreedyTokensEqualTheReference) {
+  const Toy& toy = GetParam();
+  if (toy.logits != "out") return;
+  const std::string path = ToyPath(toy.folder) + "/reference.npz";
+  const std::vector<TokenId> expected = ReadTokens(path, "greedy");
+  ASSERT_EQ(expected.size(), 64u);
+  const Model model = LoadToy(toy);
+  Session session = NewSession(model);
+  std::vector<TokenId> next = ReadTokens(path, "ids");
+  std::vector<TokenId> actual;
+  Sampler greedy({.temperature = 0.0f});
+  while (actual.size() < expected.size()) {
+    const absl::StatusOr<absl::Span<float>> logits = session.Forward(next);
+    ASSERT_TRUE(logits.ok()) << logits.status();
+    next = {greedy.Sample(*logits)};
+    actual.push_back(next[0]);
+  }
+  EXPECT_EQ(actual, expected);
+}
+
+// The comparison must see what is easy to get wrong.
+class NegativeControl : public Golden {
+ protected:
+  // The error of the toy's logits after `change`.
+  double Error(const std::function<void(Model::Impl&)>& change) {
+    const Reference reference = ReadReference(GetParam());
+    const Model model = LoadToy(GetParam());
+    change(model.impl());
+    return RelativeError(AllLogits(model, reference.tokens), reference.logits);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Toys, NegativeControl, ::testing::ValuesIn(AllToys()),
+                         [](const auto& toy) { return toy.param.name; });
+
+TEST_P(NegativeControl, WindowOffByOneFails) {
+  const auto change = [](int by) {
+    return [by](Model::Impl& m) {
+      for (LayerConfig& layer : m.config.layers) {
+        if (layer.sliding_window != 0) layer.sliding_window += by;
+      }
+    };
+  };
+  const Model model = LoadToy(GetParam());
+  if (std::none_of(
+          model.config().layers.begin(), model.config().layers.end(),
+          [](const LayerConfig& l) { return l.sliding_window != 0; })) {
+    return;
+  }
+  EXPECT_GT(Error(change(+1)), kTolerance);
+  EXPECT_GT(Error(change(-1)), kTolerance);
+}
+
+TEST_P(NegativeControl, MissingFinalSoftCapFails) {
+  if (LoadToy(GetParam()).config().final_logits_soft_cap == 0.0f) return;
+  EXPECT_GT(Error([](Model::Impl& m) { m.config.final_logits_soft_cap = 0; }),
+            kTolerance);
+}
+
+TEST_P(NegativeControl, MissingAttentionSoftCapFails) {
+  if (LoadToy(GetParam()).config().attn_logits_soft_cap == 0.0f) return;
+  EXPECT_GT(Error([](Model::Impl& m) { m.config.attn_logits_soft_cap = 0; }),
+            kTolerance);
+}
+
+TEST_P(NegativeControl, NormWithoutItsOneFails) {
+  for (auto norm : {&LayerWeights::pre_mix_norm, &LayerWeights::pre_ffw_norm}) {
+    EXPECT_GT(Error([&](Model::Impl& m) {
+                for (float& w : m.weights.layers[0].*norm) w -= 1.0f;
+              }),
+              kTolerance);
+  }
+}
+
+TEST_P(NegativeControl, SwappedGateAndUpFails) {
+  EXPECT_GT(Error([](Model::Impl& m) {
+              std::swap(m.weights.layers[0].gate_proj,
+                        m.weights.layers[0].up_proj);
+            }),
+            kTolerance);
+}
+
+TEST_P(NegativeControl, WrongQueryScaleFails) {
+  EXPECT_GT(Error([](Model::Impl& m) { m.config.query_scale *= 1.05f; }),
+            kTolerance);
+}
+
+// Files that say the same in other words: older keys, several shards.
+TEST(GoldenForms, ShardsGiveTheSameBits) {
+  const Reference reference = ReadReference({"", "gemma2"});
+  const Model whole = LoadOrDie(ToyPath("gemma2"), {});
+  const Model shards = LoadOrDie(ToyPath("gemma2_sharded"), {});
+  EXPECT_EQ(AllLogits(shards, reference.tokens),
+            AllLogits(whole, reference.tokens));
+}
+
+TEST(GoldenForms, GgufGivesTheSameBitsAsSafetensors) {
+  const std::string gguf = std::string(GEMMA_TESTDATA_DIR) + "/gguf/";
+  const std::vector<std::pair<std::string, std::string>> pairs = {
+      {"gemma", "gemma.gguf"},
+      {"gemma2", "gemma2.gguf"},
+      {"gemma3", "gemma3.gguf"},
+      {"recurrent_gemma", "recurrent_gemma.gguf"},
+      {"gemma_mha", "gemma_mha-v2.gguf"},
+      {"gemma_mha", "gemma_mha-00001-of-00003.gguf"},
+  };
+  for (const auto& [folder, file] : pairs) {
+    const Reference reference = ReadReference({"", folder});
+    EXPECT_EQ(AllLogits(LoadOrDie(gguf + file, {}), reference.tokens),
+              AllLogits(LoadOrDie(ToyPath(folder), {}), reference.tokens))
+        << file;
+  }
+}
+
+// All of GGUF's types in one model, against transformers on the dequantized
+// weights.
+TEST(GoldenForms, MixedQuantizedFileEqualsTheReference) {
+  const std::string base =
+      std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed";
+  const std::vector<TokenId> tokens = ReadTokens(base + ".npz", "ids");
+  const std::vector<float> expected = ReadFloats(base + ".npz", "out");
+  const Model model = LoadExact(base + ".gguf");
+  Session exact = NewSession(model, {.cache_format = CacheFormat::kFloat32});
+  EXPECT_LE(RelativeError(AllLogits(exact, tokens), expected), kTolerance);
+  // The cache in bfloat16, as a session keeps it unless told otherwise.
+  EXPECT_LE(RelativeError(AllLogits(model, tokens), expected), 5e-3);
+}
+
+// KL(reference || actual) in nats, mean over positions.
+double MeanKl(const std::vector<float>& reference,
+              const std::vector<float>& actual, size_t vocab_size) {
+  double sum = 0;
+  const size_t rows = reference.size() / vocab_size;
+  const auto log_sum = [&](const float* x) {
+    const double largest = *std::max_element(x, x + vocab_size);
+    double total = 0;
+    for (size_t i = 0; i < vocab_size; ++i) total += std::exp(x[i] - largest);
+    return largest + std::log(total);
+  };
+  for (size_t row = 0; row < rows; ++row) {
+    const float* p = reference.data() + row * vocab_size;
+    const float* q = actual.data() + row * vocab_size;
+    const double log_p = log_sum(p);
+    const double log_q = log_sum(q);
+    for (size_t i = 0; i < vocab_size; ++i) {
+      sum += std::exp(p[i] - log_p) * ((p[i] - log_p) - (q[i] - log_q));
+    }
+  }
+  return sum / static_cast<double>(rows);
+}
+
+// Rounded activations: int8 where weights are quantized, bfloat16 where the CPU
+// has tiles for it.
+TEST(GoldenForms, RoundedActivationsStayClose) {
+  const std::string mixed =
+      std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed";
+  const struct {
+    std::string path, reference;
+    double most;
+  } cases[] = {
+      {mixed + ".gguf", mixed + ".npz", 3.5e-3},
+      {ToyPath("gemma2_bf16"), ToyPath("gemma2_bf16") + "/reference.npz", 2e-4},
+      {ToyPath("gemma3_bf16"), ToyPath("gemma3_bf16") + "/reference.npz",
+       2e-4}};
+  for (const auto& [path, reference, most] : cases) {
+    const std::vector<TokenId> tokens = ReadTokens(reference, "ids");
+    for (const bool deterministic : {false, true}) {
+      LoadOptions options;
+      options.deterministic = deterministic;
+      const Model model = LoadOrDie(path, options);
+      const double kl =
+          MeanKl(ReadFloats(reference, "out"), AllLogits(model, tokens),
+                 model.config().vocab_size);
+      EXPECT_LE(kl, most) << path;
+      EXPECT_GT(kl, 0) << path;
+    }
+  }
+}
+
+TEST(GoldenForms, Bfloat16StaysCloseToFloat32) {
+  for (const char* folder : {"gemma2_bf16", "gemma3_bf16"}) {
+    const Reference reference = ReadReference({"", folder});
+    const Model model = LoadExact(ToyPath(folder));
+    const double kl =
+        MeanKl(reference.logits, AllLogits(model, reference.tokens),
+               model.config().vocab_size);
+    EXPECT_LE(kl, 1e-4) << folder;
+    EXPECT_GT(kl, 0) << folder;
+    // With the cache in float32, all that bfloat16 changes is the scale of the
+    // embeddings.
+    Session exact = NewSession(model, {.cache_format = CacheFormat::kFloat32});
+    EXPECT_LE(RelativeError(AllLogits(exact, reference.tokens),
+                            ReadFloats(ToyPath(folder) + "/reference.npz",
+                                       "out_rounded_scale")),
+              kTolerance)
+        << folder;
+  }
+}
+
+// The scale of embeddings is rounded to the checkpoint's type; a width of 48
+// shows it: sqrt(48) is 6.9282, in bfloat16 6.9375.
+TEST(GoldenForms, EmbeddingScaleRoundsAsTransformers) {
+  const float root = std::sqrt(48.0f);
+  EXPECT_EQ(LoadOrDie(ToyPath("gemma_mha"), {}).config().embedding_scale, root);
+  EXPECT_EQ(LoadOrDie(ToyPath("gemma3_bf16"), {}).config().embedding_scale,
+            6.9375f);
+  EXPECT_EQ(
+      LoadOrDie(ToyPath("recurrent_gemma_48"), {}).config().embedding_scale,
+      6.9375f);
+}
+
+}  // namespace
+}  // namespace gemma
