@@ -21,7 +21,7 @@ TOP_LEVEL = set("""
 
 # Tools that may look inside the library. All others use its public headers,
 # and the rooms below it that know no model: src/base and src/os.
-INSIDERS = r"tools/gemma/(doctor|importance|npy|verify)\w*\."
+INSIDERS = r"tools/gemma/(machine/(doctor|verify)|measure/(importance|verify)|io/npy)\w*\."
 
 # The rooms of src, and the headers of ours that each may include besides its own
 # and the public ones. A room is above all that it includes.
@@ -58,6 +58,7 @@ ARROWS = [
     (r"ops/", r"(ops|compression|hwy)/"),
     *map(room_arrow, ROOMS),
     (INSIDERS, r"(gemma|src|ops|compression|tools)/"),
+    (r"tools/gemma/io/", r"(gemma|src/(os|base)|tools/gemma/io)/"),
     (r"tools/", r"(gemma|src/(os|base)|tools)/"),
     (r"benchmarks/", r"(gemma|src|ops|compression|hwy|tests/support|benchmarks)/"),
     (r"tests/", r""),
@@ -139,12 +140,12 @@ def self_test():
         ("src/model/a.cc", '#include "src/text/a.h"'),
         ("src/os/a.cc", '#include "src/base/a.h"'),
         ("src/formats/a.cc", '#include "src/os/a.h"'),
-        ("tools/gemma/chat.cc", '#include "src/os/a.h"'),
+        ("tools/gemma/chat/chat.cc", '#include "src/os/a.h"'),
         ("src/quantize/a.cc", '#include "src/model/a.h"'),
         ("src/classify/a.cc", '#include "src/session/a.h"'),
         ("tests/text/a_test.cc", "#include <sentencepiece_processor.h>"),
-        ("tools/gemma/chat.cc", '#include "gemma/gemma.h"'),
-        ("tools/gemma/verify.cc", '#include "src/model/a.h"'),
+        ("tools/gemma/chat/chat.cc", '#include "gemma/gemma.h"'),
+        ("tools/gemma/measure/verify.cc", '#include "src/model/a.h"'),
         ("tests/ops/a_test.cc", '#include "hwy/highway.h"'),
         ("tests/ops/a_test.cc", 'EXPECT_TRUE(status.message() == "late");'),
         ("tools/gemma/a.cc", "Note(absl::StrCat(path, status.message()));"),
@@ -180,9 +181,10 @@ def self_test():
         ("src/text/a.cc", '#include "absl/container/flat_hash_map.h"'),
         ("src/text/a.cc", 'return absl::StrFormat("%d", 1);'),
         ("src/text/a.cc", 'absl::StrAppendFormat(&out, "%d", 1);'),
-        ("tools/gemma/chat.cc", '#include "src/model/a.h"'),
-        ("tools/gemma/perplexity.cc", '#include "ops/ops.h"'),
-        ("tools/gemma/verify.cc", '#include "hwy/base.h"'),
+        ("tools/gemma/chat/chat.cc", '#include "src/model/a.h"'),
+        ("tools/gemma/measure/perplexity.cc", '#include "ops/ops.h"'),
+        ("tools/gemma/measure/verify.cc", '#include "hwy/base.h"'),
+        ("tools/gemma/io/a.cc", '#include "tools/gemma/cli/a.h"'),
         ("benchmarks/a_benchmark.cc", '#include "tools/gemma/a.h"'),
         ("src/text/a.cc", 'if (status.message() == "late") {'),
         ("tools/gemma/a.cc", 'if (absl::StrContains(message, "late")) {'),

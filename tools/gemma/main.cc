@@ -1,4 +1,4 @@
-#include "tools/gemma/command_line.h"
+#include "tools/gemma/cli/command_line.h"
 
 int main(int argc, char** argv) {
   return gemma::tools::RunCommandLine(argc, argv);

@@ -1,0 +1,453 @@
+// Conversations with a toy model that says nothing of sense.
+
+#include "tools/gemma/chat/conversation.h"
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "src/base/status_macros.h"
+#include "tests/formats/error_of.h"
+#include "tests/support/toy_models.h"
+#include "tools/gemma/io/errors.h"
+
+namespace gemma::tools {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::vector<TokenId> Tokens(const Session& session) {
+  return {session.tokens().begin(), session.tokens().end()};
+}
+
+std::vector<TokenId> Join(std::vector<TokenId> a,
+                          const std::vector<TokenId>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+// What the model was asked, and how many tokens it computed.
+struct Log {
+  std::vector<std::vector<TokenId>> prompts;
+  std::vector<std::string> messages;  // that they end with
+  std::vector<uint64_t> seeds;
+  size_t computed = 0;
+  absl::Status failure;     // of the next answer, after its prompt was read
+  size_t cancel_after = 0;  // turns and tokens of an answer; 0: never
+};
+
+absl::StatusOr<Answer> Speak(Log& log, Session& session,
+                             absl::Span<const TokenId> prompt,
+                             const AnswerOptions& options) {
+  log.prompts.emplace_back(prompt.begin(), prompt.end());
+  log.seeds.push_back(options.sampling.seed);
+  if (!log.failure.ok()) {
+    GEMMA_RETURN_IF_ERROR(session.Append(prompt));
+    return std::exchange(log.failure, absl::OkStatus());
+  }
+  GenerateOptions generate;
+  generate.max_new_tokens = options.max_tokens;
+  generate.sampling = options.sampling;
+  generate.checkpoints = options.checkpoints;
+  size_t asked = 0;  // after each turn of the prompt, then after each token
+  generate.cancelled = [&] {
+    return log.cancel_after != 0 && ++asked > log.cancel_after;
+  };
+  Answer answer;
+  GEMMA_ASSIGN_OR_RETURN(answer.stats, Generate(session, prompt, generate,
+                                                [&](std::string_view text) {
+                                                  answer.text += text;
+                                                  return true;
+                                                }));
+  if (answer.stats.prompt_tokens < prompt.size()) return InterruptedError();
+  return answer;
+}
+
+class ConversationTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    model_ = new Model(
+        LoadOrDie(std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf",
+                  {.num_threads = 1, .activations = Activations::kFloat32}));
+  }
+  static void TearDownTestSuite() {
+    delete model_;
+    model_ = nullptr;
+  }
+
+  ConversationTest() {
+    greedy_.sampling.temperature = 0;
+    greedy_.max_tokens = 6;
+  }
+
+  ChatTemplate turns() const { return *model_->chat_template(); }
+
+  Conversation New(size_t max_tokens = 1024,
+                   ContextPolicy policy = ContextPolicy::kError) {
+    Session session =
+        NewSession(*model_, {.max_tokens = max_tokens, .max_rollback = 4});
+    session.SetTap([this](const TapSite& site, absl::Span<float>) {
+      if (site.point == TapPoint::kMixOutput && site.layer == 0) {
+        log_.computed += site.num_rows;
+      }
+    });
+    auto conversation = Conversation::Create(
+        std::move(session), turns(), policy,
+        [this](Session& s, absl::Span<const TokenId> prompt,
+               std::string_view message, const AnswerOptions& options) {
+          log_.messages.emplace_back(message);
+          return Speak(log_, s, prompt, options);
+        });
+    EXPECT_EQ(ErrorOf(conversation), "OK");
+    return *std::move(conversation);
+  }
+
+  void Ask(Conversation& conversation, std::string_view message) {
+    EXPECT_EQ(ErrorOf(conversation.Ask(message, greedy_)), "OK") << message;
+  }
+
+  static Model* model_;
+  AnswerOptions greedy_;
+  Log log_;
+};
+
+Model* ConversationTest::model_ = nullptr;
+
+TEST_F(ConversationTest, AMessageContinuesTheSession) {
+  Conversation chat = New();
+  chat.SetSystem("Be brief.");
+  Ask(chat, "one");
+  EXPECT_EQ(log_.prompts[0], *turns().UserTurn("one", "Be brief."));
+  const std::vector<TokenId> first = Tokens(chat.session());
+  Ask(chat, "two");
+  EXPECT_EQ(log_.prompts[1], *turns().NextUserTurn("two"));
+  const std::vector<TokenId> both = Tokens(chat.session());
+  const std::vector<TokenId> expected = Join(first, log_.prompts[1]);
+  ASSERT_GE(both.size(), expected.size());
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), both.begin()));
+  ASSERT_EQ(chat.turns().size(), 2u);
+  EXPECT_EQ(chat.turns()[1].message, "two");
+  EXPECT_FALSE(chat.turns()[1].answer.empty());
+}
+
+TEST_F(ConversationTest, UndoIsAsIfTheTurnHadNotBeen) {
+  Conversation chat = New();
+  Ask(chat, "one");
+  Ask(chat, "two");
+  const absl::StatusOr<Turn> undone = chat.Undo();
+  ASSERT_EQ(ErrorOf(undone), "OK");
+  EXPECT_EQ(undone->message, "two");
+  Ask(chat, "three");
+  // Only the message is read.
+  EXPECT_EQ(log_.prompts.back(), *turns().NextUserTurn("three"));
+
+  Conversation other = New();
+  Ask(other, "one");
+  Ask(other, "three");
+  EXPECT_EQ(Tokens(chat.session()), Tokens(other.session()));
+}
+
+TEST_F(ConversationTest, UndoOfEverythingBeginsAnew) {
+  Conversation chat = New();
+  EXPECT_TRUE(absl::IsFailedPrecondition(chat.Undo().status()));
+  chat.SetSystem("S");
+  Ask(chat, "one");
+  ASSERT_TRUE(chat.Undo().ok());
+  Ask(chat, "two");
+  EXPECT_EQ(log_.prompts.back(), *turns().UserTurn("two", "S"));
+  EXPECT_EQ(chat.turns().size(), 1u);
+}
+
+// The toy has windows of 8 and 4 positions of free roll-back, so that all the
+// turns before would be computed again if there were no checkpoints.
+TEST_F(ConversationTest, GoingBackComputesNothingAgain) {
+  Conversation chat = New();
+  for (const char* message : {"one", "two", "three", "four"}) {
+    Ask(chat, message);
+  }
+  ASSERT_TRUE(chat.Undo().ok());
+  ASSERT_TRUE(chat.Undo().ok());
+  log_.computed = 0;
+  Ask(chat, "five");
+  const size_t prompt = log_.prompts.back().size();
+  EXPECT_EQ(log_.prompts.back(), *turns().NextUserTurn("five"));
+  EXPECT_GE(log_.computed, prompt);
+  EXPECT_LE(log_.computed, prompt + greedy_.max_tokens);
+
+  log_.computed = 0;
+  ASSERT_EQ(ErrorOf(chat.AskAgain(greedy_)), "OK");
+  EXPECT_LE(log_.computed, prompt + greedy_.max_tokens);
+}
+
+TEST_F(ConversationTest, ALoadedHistoryHasCheckpointsToo) {
+  Conversation chat = New();
+  ASSERT_EQ(ErrorOf(chat.Replace("", {{"a", "b"}, {"c", "d"}, {"e", "f"}})),
+            "OK");
+  Ask(chat, "one");
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(chat.Undo().ok());
+  log_.computed = 0;
+  Ask(chat, "two");
+  EXPECT_LE(log_.computed, log_.prompts.back().size() + greedy_.max_tokens);
+}
+
+TEST_F(ConversationTest, AnotherAnswerHasOtherDice) {
+  Conversation chat = New();
+  Ask(chat, "one");
+  Ask(chat, "two");
+  const std::vector<TokenId> prompt = log_.prompts.back();
+  ASSERT_EQ(ErrorOf(chat.AskAgain(greedy_)), "OK");
+  EXPECT_EQ(log_.prompts.back(), prompt);
+  EXPECT_THAT(log_.seeds, ElementsAre(0, 1, 2));
+  EXPECT_EQ(chat.turns().size(), 2u);
+  EXPECT_EQ(chat.turns()[1].message, "two");
+  // Dice do not repeat after going back.
+  ASSERT_TRUE(chat.Undo().ok());
+  Ask(chat, "three");
+  EXPECT_EQ(log_.seeds.back(), 3u);
+  // Those of the options come on top.
+  greedy_.sampling.seed = 100;
+  Ask(chat, "four");
+  EXPECT_EQ(log_.seeds.back(), 104u);
+
+  AnswerOptions warm = greedy_;
+  warm.sampling = {.temperature = 2, .top_k = 0, .top_p = 1};
+  warm.max_tokens = 20;
+  ASSERT_TRUE(chat.AskAgain(warm).ok());
+  const std::string answer = chat.turns().back().answer;
+  ASSERT_TRUE(chat.AskAgain(warm).ok());
+  EXPECT_NE(chat.turns().back().answer, answer);
+}
+
+TEST_F(ConversationTest, AFailedAnswerHasNotHappened) {
+  Conversation chat = New();
+  Ask(chat, "one");
+  log_.failure = InterruptedError();
+  EXPECT_TRUE(absl::IsCancelled(chat.Ask("two", greedy_).status()));
+  EXPECT_EQ(chat.turns().size(), 1u);
+  Ask(chat, "three");
+
+  Conversation other = New();
+  Ask(other, "one");
+  Ask(other, "three");
+  EXPECT_EQ(Tokens(chat.session()), Tokens(other.session()));
+}
+
+TEST_F(ConversationTest, AFailedOtherAnswerKeepsTheOldOne) {
+  Conversation chat = New();
+  EXPECT_TRUE(absl::IsFailedPrecondition(chat.AskAgain(greedy_).status()));
+  Ask(chat, "one");
+  Ask(chat, "two");
+  const std::string answer = chat.turns()[1].answer;
+  log_.failure = InterruptedError();
+  EXPECT_TRUE(absl::IsCancelled(chat.AskAgain(greedy_).status()));
+  ASSERT_EQ(chat.turns().size(), 2u);
+  EXPECT_EQ(chat.turns()[1].message, "two");
+  EXPECT_EQ(chat.turns()[1].answer, answer);
+  // It is read as text, then the message.
+  Ask(chat, "three");
+  const std::vector<TokenId> message = *turns().NextUserTurn("three");
+  const std::vector<TokenId>& prompt = log_.prompts.back();
+  ASSERT_GT(prompt.size(), message.size());
+  EXPECT_EQ(std::vector<TokenId>(prompt.end() - message.size(), prompt.end()),
+            message);
+  EXPECT_EQ(chat.Use()->turns.size(), 3u);
+}
+
+TEST_F(ConversationTest, ACancelledAnswerStays) {
+  Conversation chat = New();
+  log_.cancel_after = 3;
+  const absl::StatusOr<Reply> reply = chat.Ask("one", greedy_);
+  ASSERT_EQ(ErrorOf(reply), "OK");
+  EXPECT_EQ(reply->stats.stop_reason, StopReason::kCancelled);
+  EXPECT_GT(reply->stats.new_tokens, 0u);
+  EXPECT_LT(reply->stats.new_tokens, greedy_.max_tokens);
+  ASSERT_EQ(chat.turns().size(), 1u);
+  EXPECT_FALSE(chat.turns()[0].answer.empty());
+  log_.cancel_after = 0;
+  Ask(chat, "two");
+  EXPECT_EQ(log_.prompts.back(), *turns().NextUserTurn("two"));
+}
+
+TEST_F(ConversationTest, TurnsReadBeforeAnInterruptStayRead) {
+  const std::vector<Turn> history = {{"a", "b"}, {"c", "d"}, {"e", "f"}};
+  Conversation chat = New();
+  ASSERT_EQ(ErrorOf(chat.Replace("", history)), "OK");
+  log_.cancel_after = 1;
+  EXPECT_TRUE(absl::IsCancelled(chat.Ask("one", greedy_).status()));
+  EXPECT_EQ(chat.turns().size(), 3u);
+  EXPECT_EQ(chat.Use()->unread, chat.Use()->turns[2]);
+  log_.cancel_after = 0;
+  const size_t read = chat.Use()->used - chat.Use()->unread;
+  log_.computed = 0;
+  Ask(chat, "one");
+  EXPECT_EQ(log_.computed, chat.session().position() - read);
+
+  Conversation other = New();
+  ASSERT_EQ(ErrorOf(other.Replace("", history)), "OK");
+  Ask(other, "one");
+  EXPECT_EQ(Tokens(chat.session()), Tokens(other.session()));
+}
+
+TEST_F(ConversationTest, ANewSystemMessageKeepsTheTurns) {
+  Conversation chat = New();
+  Ask(chat, "one");
+  const std::string answer = chat.turns()[0].answer;
+  chat.SetSystem("Be kind.");
+  EXPECT_EQ(chat.turns().size(), 1u);
+  const absl::StatusOr<Reply> reply = chat.Ask("two", greedy_);
+  ASSERT_EQ(ErrorOf(reply), "OK");
+  const std::vector<TokenId> whole =
+      *turns().Render({{Role::kSystem, "Be kind."},
+                       {Role::kUser, "one"},
+                       {Role::kModel, answer},
+                       {Role::kUser, "two"}});
+  EXPECT_EQ(reply->stats.prompt_tokens, whole.size());
+  std::vector<TokenId> read = Tokens(chat.session());
+  ASSERT_GE(read.size(), whole.size());
+  read.resize(whole.size());
+  EXPECT_EQ(read, whole);
+}
+
+TEST_F(ConversationTest, UnreadTurnsBehindReadOnesAreReadLater) {
+  Conversation chat = New();
+  Ask(chat, "one");
+  log_.failure = InterruptedError();
+  ASSERT_FALSE(chat.AskAgain(greedy_).ok());  // makes the turn unread
+  Ask(chat, "two");
+  log_.failure = InterruptedError();
+  ASSERT_FALSE(chat.AskAgain(greedy_).ok());
+  const std::string answer = chat.turns()[1].answer;
+  const absl::StatusOr<ContextUse> before = chat.Use();
+  ASSERT_TRUE(before.ok());
+  EXPECT_EQ(before->unread, before->turns[1]);
+  Ask(chat, "three");
+  const std::vector<TokenId> all = Tokens(chat.session());
+  const std::vector<TokenId> begun(all.begin() + before->turns[0], all.end());
+  // From the end of the first answer on: as rendered, without BOS.
+  std::vector<TokenId> expected = *turns().Render({{Role::kUser, "one"},
+                                                   {Role::kModel, "x"},
+                                                   {Role::kUser, "two"},
+                                                   {Role::kModel, answer},
+                                                   {Role::kUser, "three"}});
+  size_t ends = 0;
+  size_t at = 0;
+  while (ends < 2) {
+    if (expected[at++] == turns().end_of_turn()) ++ends;
+  }
+  expected.erase(expected.begin(), expected.begin() + at - 1);
+  ASSERT_GE(begun.size(), expected.size());
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), begun.begin()));
+}
+
+TEST_F(ConversationTest, ClearKeepsTheSystemMessage) {
+  Conversation chat = New();
+  chat.SetSystem("S");
+  Ask(chat, "one");
+  chat.Clear();
+  EXPECT_THAT(chat.turns(), IsEmpty());
+  EXPECT_EQ(chat.Use()->used, 0u);
+  Ask(chat, "two");
+  EXPECT_EQ(log_.prompts.back(), *turns().UserTurn("two", "S"));
+}
+
+TEST_F(ConversationTest, UseIsTheSameBeforeAndAfterReading) {
+  Conversation chat = New(500);
+  ASSERT_TRUE(chat.Replace("Be brief.", {{"a b", "c"}, {"d", "e f g"}}).ok());
+  const absl::StatusOr<ContextUse> unread = chat.Use();
+  ASSERT_EQ(ErrorOf(unread), "OK");
+  ASSERT_EQ(unread->turns.size(), 2u);
+  EXPECT_EQ(unread->unread, unread->used);
+  EXPECT_EQ(unread->used, unread->turns[0] + unread->turns[1]);
+  EXPECT_EQ(unread->capacity, 500u);
+  EXPECT_EQ(unread->left(), 500 - unread->used);
+
+  Ask(chat, "one");
+  const absl::StatusOr<ContextUse> read = chat.Use();
+  ASSERT_EQ(ErrorOf(read), "OK");
+  ASSERT_EQ(read->turns.size(), 3u);
+  EXPECT_EQ(read->unread, 0u);
+  EXPECT_EQ(read->turns[0], unread->turns[0]);
+  EXPECT_EQ(read->turns[1], unread->turns[1]);
+  EXPECT_EQ(read->used, chat.session().position());
+}
+
+TEST_F(ConversationTest, AMessageThatDoesNotFitIsAnError) {
+  Conversation chat = New(64);
+  std::string long_message;
+  for (int i = 0; i < 100; ++i) long_message += "word ";
+  EXPECT_THAT(ErrorOf(chat.Ask(long_message, greedy_)),
+              AllOf(HasSubstr("the prompt has"), HasSubstr("64 fit")));
+  Ask(chat, "one");
+  const size_t position = chat.session().position();
+  const absl::Status status = chat.Ask(long_message, greedy_).status();
+  EXPECT_TRUE(absl::IsOutOfRange(status));
+  EXPECT_THAT(ErrorOf(status), AllOf(HasSubstr("the message needs"),
+                                     HasSubstr(absl::StrCat(64 - position,
+                                                            " of the context's "
+                                                            "64 are left"))));
+  EXPECT_EQ(chat.turns().size(), 1u);
+  EXPECT_EQ(chat.session().position(), position);
+}
+
+TEST_F(ConversationTest, AFullContextIsToldAndCanBeUndone) {
+  Conversation chat = New(24);
+  greedy_.max_tokens = 0;
+  greedy_.sampling = {.temperature = 1, .top_k = 0, .seed = 3};
+  Ask(chat, "one");
+  ASSERT_EQ(chat.session().remaining(), 0u) << "the toy has ended its answer";
+  EXPECT_THAT(ErrorOf(chat.CheckRoom()), HasSubstr("24 tokens is full"));
+  ASSERT_TRUE(chat.Undo().ok());
+  EXPECT_EQ(ErrorOf(chat.CheckRoom()), "OK");
+}
+
+TEST_F(ConversationTest, OldestTurnsAreDropped) {
+  Conversation chat = New(80, ContextPolicy::kDropOldestTurns);
+  chat.SetSystem("S");
+  size_t dropped = 0;
+  for (int i = 0; i < 12; ++i) {
+    const std::string message = absl::StrCat("message ", i);
+    const absl::StatusOr<Reply> reply = chat.Ask(message, greedy_);
+    ASSERT_EQ(ErrorOf(reply), "OK");
+    dropped += reply->dropped_turns;
+    EXPECT_EQ(chat.turns().size() + dropped, static_cast<size_t>(i) + 1);
+    EXPECT_EQ(chat.turns().back().message, message);
+    EXPECT_EQ(ErrorOf(chat.CheckRoom()), "OK");
+  }
+  EXPECT_GT(dropped, 0u);
+  // The system message is still there.
+  EXPECT_EQ(chat.system(), "S");
+  std::vector<Message> messages = {{Role::kSystem, "S"},
+                                   {Role::kUser, chat.turns()[0].message}};
+  const std::vector<TokenId> begin = *turns().Render(messages);
+  const std::vector<TokenId> all = Tokens(chat.session());
+  EXPECT_TRUE(std::equal(begin.begin(), begin.end(), all.begin()));
+}
+
+TEST_F(ConversationTest, TurnsThatDoNotFitAreNotLoaded) {
+  Conversation chat = New(64);
+  Ask(chat, "one");
+  const size_t used = chat.Use()->used;
+  const std::vector<Turn> many(20, {"a message", "an answer"});
+  EXPECT_THAT(ErrorOf(chat.Replace("S", many)),
+              AllOf(HasSubstr("20 turns"), HasSubstr("64 fit")));
+  EXPECT_EQ(chat.system(), "");
+  EXPECT_EQ(chat.turns().size(), 1u);
+  EXPECT_EQ(chat.Use()->used, used);
+  EXPECT_EQ(chat.Use()->unread, 0u);
+
+  Conversation dropping = New(64, ContextPolicy::kDropOldestTurns);
+  ASSERT_EQ(ErrorOf(dropping.Replace("S", many)), "OK");
+  Ask(dropping, "one");
+  EXPECT_LT(dropping.turns().size(), 10u);
+}
+
+}  // namespace
+}  // namespace gemma::tools

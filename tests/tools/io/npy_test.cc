@@ -1,0 +1,76 @@
+#include "tools/gemma/io/npy.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "src/formats/npy_header.h"
+
+namespace gemma::tools {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::string TempPath(const std::string& name) {
+  return ::testing::TempDir() + name;
+}
+
+std::string Contents(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(NpyWriter, WritesRowsThatItsReaderReads) {
+  const std::string path = TempPath("rows.npy");
+  std::filesystem::remove(path);  // of an earlier run
+  absl::StatusOr<NpyWriter> writer = NpyWriter::Create(path, 3, 2);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_TRUE(writer->Append({1.0f, 2.0f}).ok());
+  EXPECT_FALSE(std::filesystem::exists(path));  // not before it is complete
+  ASSERT_TRUE(writer->Append({3.0f, 4.0f, 5.0f, 6.0f}).ok());
+  ASSERT_TRUE(writer->Finish().ok());
+
+  const std::string file = Contents(path);
+  const absl::StatusOr<size_t> header_bytes = NpyHeaderBytes(
+      {reinterpret_cast<const uint8_t*>(file.data()), kNpyPrefixBytes});
+  ASSERT_TRUE(header_bytes.ok()) << header_bytes.status();
+  EXPECT_EQ((kNpyPrefixBytes + *header_bytes) % 64, 0u);
+  const absl::StatusOr<NpyHeader> header = ParseNpyHeader(
+      std::string_view(file).substr(kNpyPrefixBytes, *header_bytes));
+  ASSERT_TRUE(header.ok()) << header.status();
+  EXPECT_THAT(header->shape, ElementsAre(3, 2));
+  EXPECT_EQ(file.size(), kNpyPrefixBytes + *header_bytes + 6 * sizeof(float));
+  EXPECT_EQ(file.substr(file.size() - 4), std::string("\x00\x00\xC0\x40", 4));
+}
+
+TEST(NpyWriter, LeavesNothingBehindUnlessFinished) {
+  const std::string path = TempPath("unfinished/rows.npy");
+  const std::filesystem::path folder =
+      std::filesystem::path(path).parent_path();
+  std::filesystem::create_directory(folder);
+  {
+    absl::StatusOr<NpyWriter> writer = NpyWriter::Create(path, 2, 2);
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    ASSERT_TRUE(writer->Append({1.0f, 2.0f}).ok());
+    EXPECT_FALSE(writer->Finish().ok());
+    EXPECT_FALSE(writer->Append({1.0f, 2.0f, 3.0f}).ok());
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+  std::filesystem::remove(folder);
+}
+
+TEST(NpyWriter, NamesAFileThatItCannotWrite) {
+  const absl::StatusOr<NpyWriter> writer =
+      NpyWriter::Create("/no/such/folder/rows.npy", 2, 2);
+  ASSERT_FALSE(writer.ok());
+  EXPECT_THAT(std::string(writer.status().message()),
+              ::testing::HasSubstr("/no/such/folder/rows.npy"));
+}
+
+}  // namespace
+}  // namespace gemma::tools

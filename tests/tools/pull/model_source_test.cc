@@ -1,0 +1,112 @@
+#include "tools/gemma/pull/model_source.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tools/gemma/pull/catalogue.h"
+#include "tools/gemma/pull/digest.h"
+#include "tools/gemma/pull/gguf_name.h"
+#include "tools/gemma/pull/http.h"
+#include "tools/gemma/pull/model_store.h"
+
+namespace gemma::tools {
+namespace {
+
+using ::testing::HasSubstr;
+
+ModelSource Parse(std::string_view text) {
+  const absl::StatusOr<ModelSource> source = ParseSource(text);
+  EXPECT_TRUE(source.ok()) << source.status();
+  return source.value_or(ModelSource());
+}
+
+TEST(ModelSource, ReadsRepositories) {
+  ModelSource source = Parse("hf://google/gemma-3-1b-it");
+  EXPECT_EQ(source.kind, SourceKind::kHub);
+  EXPECT_EQ(source.repository, "google/gemma-3-1b-it");
+  EXPECT_EQ(source.file, "");
+  EXPECT_EQ(source.revision, "main");
+  EXPECT_EQ(source.name, "gemma-3-1b-it");
+  EXPECT_EQ(source.text, "hf://google/gemma-3-1b-it");
+
+  source = Parse("hf://o/r/q4/m-00002-of-00003.gguf@refs/pr/1");
+  EXPECT_EQ(source.repository, "o/r");
+  EXPECT_EQ(source.file, "q4/m-00002-of-00003.gguf");
+  EXPECT_EQ(source.revision, "refs/pr/1");
+  EXPECT_EQ(source.name, "m");
+  EXPECT_EQ(source.text, "hf://o/r/q4/m-00002-of-00003.gguf@refs/pr/1");
+}
+
+TEST(ModelSource, OneSourceHasOneText) {
+  EXPECT_EQ(Parse("hf://o/r@main").text, Parse("hf://o/r").text);
+  EXPECT_NE(Parse("hf://o/r@v1").text, Parse("hf://o/r").text);
+}
+
+TEST(ModelSource, ReadsUrlsAndKeepsNoSecret) {
+  const ModelSource source = Parse("https://h/a/b.gguf?token=secret#x");
+  EXPECT_EQ(source.kind, SourceKind::kUrl);
+  EXPECT_EQ(source.url, "https://h/a/b.gguf?token=secret#x");
+  EXPECT_EQ(source.text, "https://h/a/b.gguf");
+  EXPECT_EQ(source.name, "b");
+}
+
+TEST(ModelSource, RefusesWhatIsNone) {
+  for (const std::string_view text : {"",
+                                      "name",
+                                      "hf://",
+                                      "hf://o",
+                                      "hf://o/",
+                                      "hf://o//r",
+                                      "hf:///r",
+                                      "hf://o/..",
+                                      "hf://o/r/../x.gguf",
+                                      "hf://o/r/x.bin",
+                                      "hf://o/r@",
+                                      "hf://o/r@a b",
+                                      "hf://o/r@../x",
+                                      "hf://o/r@-x",
+                                      "hf://o/r\\x/y.gguf",
+                                      "hf://o/r/x\n.gguf",
+                                      "ftp://h/x.gguf",
+                                      "file:///x.gguf",
+                                      "http://",
+                                      "http://h/x.bin",
+                                      "http://h/x gguf.gguf"}) {
+    const absl::StatusOr<ModelSource> source = ParseSource(text);
+    EXPECT_FALSE(source.ok()) << text;
+    EXPECT_THAT(source.status().message(), HasSubstr("wanted")) << text;
+  }
+}
+
+TEST(ModelSource, ErrorsHoldNoPassword) {
+  const absl::Status status =
+      ParseSource("http://user:password@h/x.gguf?key=secret").status();
+  EXPECT_THAT(status.message(), HasSubstr("http://h/x.gguf"));
+  EXPECT_THAT(status.message(), Not(HasSubstr("password")));
+  EXPECT_THAT(status.message(), Not(HasSubstr("secret")));
+}
+
+TEST(PublicPart, CutsSecretsOnly) {
+  EXPECT_EQ(PublicPart("http://h/a@b"), "http://h/a@b");
+  EXPECT_EQ(PublicPart("http://u@h/a"), "http://h/a");
+  EXPECT_EQ(PublicPart("http://u:p@h"), "http://h");
+  EXPECT_EQ(PublicPart("a@b"), "a@b");
+}
+
+TEST(Catalogue, EntriesCanBePulled) {
+  for (const CatalogueEntry& entry : Catalogue()) {
+    SCOPED_TRACE(entry.name);
+    EXPECT_TRUE(IsModelName(entry.name));
+    EXPECT_EQ(FindInCatalogue(entry.name), &entry);
+    const ModelSource source = Parse(entry.source);
+    // Only of a package must the catalogue tell the file.
+    EXPECT_EQ(source.kind == SourceKind::kPip, !entry.file.empty());
+    EXPECT_EQ(!entry.file.empty(), IsDigest(DigestKind::kSha256, entry.sha256));
+  }
+  EXPECT_EQ(FindInCatalogue("other"), nullptr);
+}
+
+}  // namespace
+}  // namespace gemma::tools

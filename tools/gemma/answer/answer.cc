@@ -1,0 +1,166 @@
+#include "tools/gemma/answer/answer.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
+#include "src/base/stopwatch.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/progress.h"
+#include "tools/gemma/io/signals.h"
+
+namespace gemma::tools {
+namespace {
+
+std::string_view Name(StopReason reason) {
+  switch (reason) {
+    case StopReason::kStopToken:
+      return "the model ended it";
+    case StopReason::kStopString:
+      return "ended by --stop";
+    case StopReason::kMaxTokens:
+      return "ended by --max-tokens";
+    case StopReason::kContextFull:
+      return "ended because the context is full (--context)";
+    case StopReason::kCancelled:
+      return "interrupted";
+    case StopReason::kDeadline:
+      return "ended by --timeout";
+    case StopReason::kGrammarEnd:
+      return "complete";
+  }
+  return "";
+}
+
+// Where the tokens of an answer with log-probabilities go.
+void SetScores(const WantedScores& wanted, size_t num_prompt_tokens,
+               GenerateOptions* generate, Answer* answer) {
+  if (!wanted.num_alternatives.has_value()) return;
+  generate->num_alternatives = *wanted.num_alternatives;
+  generate->score_prompt = wanted.of_prompt;
+  generate->on_token = [=](const ScoredToken& token) {
+    const bool of_prompt =
+        wanted.of_prompt && answer->prompt_tokens.size() < num_prompt_tokens;
+    (of_prompt ? answer->prompt_tokens : answer->tokens).push_back(token);
+  };
+}
+
+// What stopped the answer while the prompt was read.
+absl::Status StoppedInPrompt(const GenerateStats& stats, size_t prompt_size) {
+  if (stats.stop_reason != StopReason::kDeadline) return InterruptedError();
+  return absl::DeadlineExceededError(absl::StrFormat(
+      "--timeout: until then, %u of the prompt's %u tokens were read",
+      stats.prompt_tokens, prompt_size));
+}
+
+// Appends `prompt` to the session and generates an answer to it.
+absl::StatusOr<Answer> Produce(
+    Session& session, absl::Span<const TokenId> prompt,
+    const AnswerOptions& options, const WantedScores& wanted,
+    const std::function<bool(std::string_view text)>& on_text) {
+  Answer answer;
+  GenerateOptions generate = ToGenerateOptions(options);
+  generate.cancelled = Interrupted;
+  SetScores(wanted, prompt.size(), &generate, &answer);
+  auto progress = std::make_unique<Progress>("reading the prompt", "tok");
+  generate.on_prompt = [&progress](size_t done, size_t total) {
+    progress->Update(done, total);
+    if (done == total) progress.reset();  // the answer may come
+  };
+  GEMMA_ASSIGN_OR_RETURN(answer.stats, Generate(session, prompt, generate,
+                                                [&](std::string_view text) {
+                                                  answer.text.append(text);
+                                                  return on_text(text);
+                                                }));
+  if (answer.stats.prompt_tokens < prompt.size()) {
+    return StoppedInPrompt(answer.stats, prompt.size());
+  }
+  return answer;
+}
+
+// The line end that an answer shall have and has not.
+absl::Status WriteLineEnd(const Answer& answer, const AnswerOptions& options) {
+  const bool as_is = options.as_is && isatty(STDOUT_FILENO) != 1;
+  if (as_is || absl::EndsWith(answer.text, "\n")) return absl::OkStatus();
+  return WriteOutput("\n");
+}
+
+}  // namespace
+
+GenerateOptions ToGenerateOptions(const AnswerOptions& options) {
+  GenerateOptions generate;
+  generate.max_new_tokens = options.max_tokens;
+  generate.sampling = options.sampling;
+  generate.stop_strings = options.stop;
+  generate.stop_tokens = options.stop_tokens;
+  generate.grammar = options.grammar;
+  generate.checkpoints = options.checkpoints;
+  if (options.speculate == "off") generate.speculation = Speculation::kOff;
+  if (options.timeout > 0) {
+    using Clock = std::chrono::steady_clock;
+    generate.deadline =
+        Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                           std::chrono::duration<double>(options.timeout));
+  }
+  return generate;
+}
+
+absl::StatusOr<Answer> StreamAnswer(Session& session,
+                                    absl::Span<const TokenId> prompt,
+                                    const AnswerOptions& options) {
+  absl::Status written;
+  GEMMA_ASSIGN_OR_RETURN(Answer answer, Produce(session, prompt, options, {},
+                                                [&](std::string_view text) {
+                                                  written = WriteOutput(text);
+                                                  return written.ok();
+                                                }));
+  GEMMA_RETURN_IF_ERROR(written);
+  GEMMA_RETURN_IF_ERROR(WriteLineEnd(answer, options));
+  return answer;
+}
+
+absl::Status WriteAnswer(const Answer& answer, const AnswerOptions& options) {
+  GEMMA_RETURN_IF_ERROR(WriteOutput(answer.text));
+  return WriteLineEnd(answer, options);
+}
+
+absl::StatusOr<Answer> GatherAnswer(Session& session,
+                                    absl::Span<const TokenId> prompt,
+                                    const AnswerOptions& options,
+                                    const WantedScores& wanted) {
+  GEMMA_ASSIGN_OR_RETURN(Answer answer,
+                         Produce(session, prompt, options, wanted,
+                                 [](std::string_view) { return true; }));
+  if (wanted.num_alternatives.has_value()) return answer;
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer,
+                         session.model().tokenizer());
+  for (const TokenId token : session.tokens().last(answer.stats.new_tokens)) {
+    answer.tokens.push_back({token, tokenizer->Piece(token)});
+  }
+  return answer;
+}
+
+std::string StatsLine(const GenerateStats& stats) {
+  const double prompt_rate =
+      stats.prefill_seconds > 0
+          ? static_cast<double>(stats.prompt_tokens) / stats.prefill_seconds
+          : 0;
+  std::string guessed;
+  if (stats.drafted_tokens > 0) {
+    guessed = absl::StrFormat(", %d of %d guessed right", stats.accepted_tokens,
+                              stats.drafted_tokens);
+  }
+  return absl::StrFormat(
+      "prompt: %d tokens, %.1f tok/s; answer: %d tokens, %.1f tok/s%s; %s",
+      stats.prompt_tokens, prompt_rate, stats.new_tokens,
+      stats.decode_tokens_per_second(), guessed, Name(stats.stop_reason));
+}
+
+}  // namespace gemma::tools

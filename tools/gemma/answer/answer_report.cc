@@ -1,0 +1,71 @@
+#include "tools/gemma/answer/answer_report.h"
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "tools/gemma/io/text.h"
+
+namespace gemma::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json ToJson(const ScoredToken& token) {
+  Json json = {{"id", token.token}, {"piece", token.piece}};
+  if (!token.log_probability.has_value()) return json;
+  json["logprob"] = *token.log_probability;
+  Json& alternatives = json["alternatives"] = Json::array();
+  for (const TokenProbability& other : token.alternatives) {
+    alternatives.push_back({{"id", other.token},
+                            {"piece", other.piece},
+                            {"logprob", other.log_probability}});
+  }
+  return json;
+}
+
+Json ToJson(const std::vector<ScoredToken>& tokens) {
+  Json json = Json::array();
+  for (const ScoredToken& token : tokens) json.push_back(ToJson(token));
+  return json;
+}
+
+}  // namespace
+
+std::string_view StopReasonName(StopReason reason) {
+  switch (reason) {
+    case StopReason::kStopToken:
+      return "stop_token";
+    case StopReason::kStopString:
+      return "stop_string";
+    case StopReason::kMaxTokens:
+      return "max_tokens";
+    case StopReason::kContextFull:
+      return "context_full";
+    case StopReason::kCancelled:
+      return "cancelled";
+    case StopReason::kDeadline:
+      return "deadline";
+    case StopReason::kGrammarEnd:
+      return "grammar_end";
+  }
+  return "";
+}
+
+std::string AnswerJson(std::string_view model_path, const Answer& answer) {
+  Json json = {{"model", model_path}};
+  if (!answer.verdicts.empty()) json["guard"] = VerdictsJson(answer.verdicts);
+  if (!RefusalOf(answer.verdicts).ok()) return ToText(json);
+  json["text"] = answer.text;
+  json["tokens"] = ToJson(answer.tokens);
+  if (!answer.prompt_tokens.empty()) {
+    json["prompt"] = ToJson(answer.prompt_tokens);
+  }
+  json["stop_reason"] = StopReasonName(answer.stats.stop_reason);
+  json["prompt_tokens"] = answer.stats.prompt_tokens;
+  json["new_tokens"] = answer.stats.new_tokens;
+  json["prefill_seconds"] = answer.stats.prefill_seconds;
+  json["decode_seconds"] = answer.stats.decode_seconds;
+  return ToText(json);
+}
+
+}  // namespace gemma::tools

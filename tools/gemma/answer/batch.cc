@@ -1,0 +1,299 @@
+#include "tools/gemma/answer/batch.h"
+
+#include <algorithm>
+#include <chrono>
+#include <list>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
+#include "src/base/stopwatch.h"
+#include "tools/gemma/answer/answer.h"
+#include "tools/gemma/answer/answer_report.h"
+#include "tools/gemma/answer/batch_answers.h"
+#include "tools/gemma/answer/prompt.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/progress.h"
+#include "tools/gemma/io/signals.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/memory.h"
+
+namespace gemma::tools {
+namespace {
+
+// Requests wait in the engine so that it never does.
+constexpr size_t kAhead = 2;
+// Between looks at what has ended.
+constexpr auto kPause = std::chrono::milliseconds(5);
+
+bool IsBlank(std::string_view line) {
+  return absl::StripAsciiWhitespace(line).empty();
+}
+
+class Batch {
+ public:
+  Batch(const Model& model, Engine& engine, const BatchOptions& options,
+        const BatchRequest& defaults, std::vector<std::string_view> lines,
+        BatchAnswers answers)
+      : model_(model),
+        engine_(engine),
+        options_(options),
+        defaults_(defaults),
+        lines_(std::move(lines)),
+        answers_(std::move(answers)),
+        progress_(
+            Progress::OfCount("answering", options.quiet, options.verbose)) {
+    for (size_t i = 0; i < lines_.size(); ++i) {
+      if (IsBlank(lines_[i])) continue;
+      ++total_;
+      if (answers_.Has(i)) ++done_;
+    }
+    failed_ = answers_.num_errors();
+    progress_.StartAt(done_);
+  }
+
+  absl::Status Run() {
+    while (done_ < total_) {
+      if (Interrupted()) return Stopped();
+      GEMMA_RETURN_IF_ERROR(Submit());
+      GEMMA_ASSIGN_OR_RETURN(const bool any, Collect());
+      progress_.UpdateCount(
+          done_, total_,
+          absl::StrFormat("%.1f tok/s", num_tokens_ / stopwatch_.seconds()));
+      if (!any && !running_.empty()) std::this_thread::sleep_for(kPause);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Summary() const {
+    if (options_.verbose) {
+      const double seconds = stopwatch_.seconds();
+      Note(absl::StrFormat("%u of %u lines answered; %u tokens, %.1f tok/s",
+                           total_ - failed_, total_, num_tokens_,
+                           num_tokens_ / seconds));
+    }
+    if (failed_ == 0) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat(failed_, " of ", total_, " lines could not be answered",
+                     options_.output == "-"
+                         ? ""
+                         : absl::StrCat("; see 'error' in ", options_.output)));
+  }
+
+ private:
+  struct Running {
+    size_t line;
+    std::string id;
+    Ticket ticket;
+    std::string prompt;             // if there is a guard
+    std::vector<Verdict> verdicts;  // of a guard
+  };
+
+  // Gives the engine as many lines as it shall have.
+  absl::Status Submit() {
+    for (; next_ < lines_.size(); ++next_) {
+      if (running_.size() >= kAhead * options_.size) return absl::OkStatus();
+      if (IsBlank(lines_[next_]) || answers_.Has(next_)) continue;
+      BatchRequest request;
+      std::vector<Verdict> verdicts;
+      absl::StatusOr<Ticket> ticket = Begin(lines_[next_], &request, &verdicts);
+      if (ticket.ok()) {
+        running_.push_back({next_, request.id, *std::move(ticket),
+                            PromptText(request), std::move(verdicts)});
+      } else if (absl::IsCancelled(ticket.status())) {
+        return absl::OkStatus();
+      } else if (IsRefused(ticket.status())) {
+        GEMMA_RETURN_IF_ERROR(WriteRefusal(next_, request.id, verdicts));
+      } else {
+        GEMMA_RETURN_IF_ERROR(WriteError(next_, request.id, ticket.status()));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Ticket> Begin(std::string_view line, BatchRequest* request,
+                               std::vector<Verdict>* verdicts) {
+    GEMMA_RETURN_IF_ERROR(ParseBatchRequest(line, defaults_, request));
+    GEMMA_RETURN_IF_ERROR(FindTokens(model_, &request->options));
+    if (options_.guard != nullptr) {
+      GEMMA_ASSIGN_OR_RETURN(verdicts->emplace_back(),
+                             options_.guard->JudgePrompt(PromptText(*request)));
+      GEMMA_RETURN_IF_ERROR(RefusalOf(*verdicts));
+    }
+    const bool chat = options_.chat || !request->messages.empty();
+    Request engine_request;
+    GEMMA_ASSIGN_OR_RETURN(engine_request.prompt,
+                           PromptTokens(model_, *request, chat));
+    if (request->options.max_tokens == 0 && !chat) {
+      request->options.max_tokens = kMaxCompletionTokens;
+    }
+    engine_request.options = ToGenerateOptions(request->options);
+    return engine_.Submit(std::move(engine_request));
+  }
+
+  // Writes what has ended. Whether anything had.
+  absl::StatusOr<bool> Collect() {
+    bool any = false;
+    for (auto it = running_.begin(); it != running_.end();) {
+      if (!it->ticket.done()) {
+        ++it;
+        continue;
+      }
+      any = true;
+      const absl::StatusOr<Completion>& completion = it->ticket.Wait();
+      if (completion.ok()) {
+        const absl::Status status = Judge(completion->text, *it);
+        if (absl::IsCancelled(status)) return any;
+        GEMMA_RETURN_IF_ERROR(
+            IsRefused(status) ? WriteRefusal(it->line, it->id, it->verdicts)
+            : status.ok()     ? WriteAnswer(*it, *completion)
+                              : WriteError(it->line, it->id, status));
+      } else {
+        GEMMA_RETURN_IF_ERROR(
+            WriteError(it->line, it->id, completion.status()));
+      }
+      it = running_.erase(it);
+    }
+    return any;
+  }
+
+  // What the guard, if there is one, says of an answer.
+  absl::Status Judge(std::string_view answer, Running& running) const {
+    if (options_.guard == nullptr) return absl::OkStatus();
+    GEMMA_ASSIGN_OR_RETURN(running.verdicts.emplace_back(),
+                           options_.guard->JudgeAnswer(running.prompt, answer));
+    return RefusalOf(running.verdicts);
+  }
+
+  absl::Status WriteAnswer(const Running& running,
+                           const Completion& completion) {
+    ++done_;
+    num_tokens_ += completion.tokens.size();
+    const GenerateStats& stats = completion.stats;
+    nlohmann::ordered_json fields = {
+        {"text", completion.text},
+        {"stop_reason", StopReasonName(stats.stop_reason)},
+        {"prompt_tokens", stats.prompt_tokens},
+        {"new_tokens", stats.new_tokens}};
+    if (!running.verdicts.empty()) {
+      fields["guard"] = VerdictsJson(running.verdicts);
+    }
+    return answers_.Write(running.line, lines_[running.line], running.id,
+                          fields);
+  }
+
+  absl::Status WriteRefusal(size_t line, const std::string& id,
+                            absl::Span<const Verdict> verdicts) {
+    ++done_;
+    return answers_.Write(line, lines_[line], id,
+                          {{"guard", VerdictsJson(verdicts)}});
+  }
+
+  absl::Status WriteError(size_t line, const std::string& id,
+                          const absl::Status& error) {
+    ++done_;
+    ++failed_;
+    return answers_.Write(line, lines_[line], id, {{"error", error.message()}});
+  }
+
+  absl::Status Stopped() const {
+    if (!options_.quiet && options_.output != "-") {
+      Note(absl::StrCat(done_, " of ", total_,
+                        " lines done; the same command does the rest"));
+    }
+    return InterruptedError();
+  }
+
+  const Model& model_;
+  Engine& engine_;
+  const BatchOptions& options_;
+  const BatchRequest& defaults_;
+  const std::vector<std::string_view> lines_;
+  BatchAnswers answers_;
+  Progress progress_;
+  Stopwatch stopwatch_;
+  std::list<Running> running_;
+  size_t next_ = 0;  // line
+  size_t total_ = 0;
+  size_t done_ = 0;
+  size_t failed_ = 0;
+  size_t num_tokens_ = 0;
+};
+
+// An engine for the lines that fits in memory, or why there is none.
+absl::StatusOr<EngineOptions> OptionsOfEngine(
+    const Model& model, const ModelOptions& model_options, size_t size,
+    const std::vector<std::string_view>& lines) {
+  const size_t count = lines.size() - static_cast<size_t>(std::count_if(
+                                          lines.begin(), lines.end(), IsBlank));
+  const SessionOptions session =
+      SessionOptionsOf(model_options, DefaultContext(model));
+  EngineOptions engine;
+  engine.max_tokens = session.max_tokens;
+  engine.cache_format = session.cache_format;
+  engine.max_sequences = std::min(size, std::max<size_t>(count, 1));
+  if (model_options.ignore_memory) return engine;
+  MemoryPlan plan =
+      PlanOf(model, model_options, session.max_tokens, engine.max_sequences);
+  plan.use = [&](const Amounts& amounts) {
+    EngineOptions smaller = engine;
+    smaller.max_tokens = amounts.context;
+    smaller.max_sequences = amounts.sequences;
+    return Engine::MemoryFor(model, smaller);
+  };
+  const Memory memory = ReadMemory();
+  GEMMA_RETURN_IF_ERROR(CheckMemory(plan, memory));
+  // Beginnings of prompts are kept in what is left.
+  engine.reuse_bytes = std::min(engine.reuse_bytes, BytesLeft(plan, memory));
+  return engine;
+}
+
+}  // namespace
+
+const char kBatchHelp[] =
+    R"(With --batch, each line of FILE is a JSON object (or a text: the prompt):
+  id                     optional, a text or a number that comes back
+  prompt, system         texts; or instead
+  messages               [{"role", "content"}], roles system, user and
+                         assistant
+  temperature, max_tokens, stop, ...
+                         options of this line, named as the flags above
+                         that concern the answer; a --timeout includes the
+                         time that the line waits for its turn
+and gets a line of --output, in the order in which answers end:
+  line, input, id        the line's number from 1 on, its CRC-32, its id
+  text, stop_reason, prompt_tokens, new_tokens
+  guard                  with --guard, as with -o json; what it refuses
+                         gets this alone, and is no error
+  error                  instead of these: why there is no answer; the
+                         other lines are answered, and the exit code is 1
+Empty lines are skipped. An --output that exists is continued. Each answer
+is that of `gemma run` alone.
+
+)";
+
+absl::Status RunBatch(const Model& model, const ModelOptions& model_options,
+                      const BatchOptions& options,
+                      const BatchRequest& defaults) {
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(options.input));
+  const std::vector<std::string_view> lines = SplitLines(text);
+  GEMMA_ASSIGN_OR_RETURN(
+      const EngineOptions engine_options,
+      OptionsOfEngine(model, model_options, options.size, lines));
+  GEMMA_ASSIGN_OR_RETURN(BatchAnswers answers,
+                         BatchAnswers::Open(options.output, lines));
+  GEMMA_ASSIGN_OR_RETURN(Engine engine, Engine::Create(model, engine_options));
+  Batch batch(model, engine, options, defaults, lines, std::move(answers));
+  GEMMA_RETURN_IF_ERROR(batch.Run());
+  return batch.Summary();
+}
+
+}  // namespace gemma::tools

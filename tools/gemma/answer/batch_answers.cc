@@ -1,0 +1,128 @@
+#include "tools/gemma/answer/batch_answers.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
+#include "src/os/mapped_file.h"
+#include "src/os/system_error.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+
+namespace gemma::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string Checksum(std::string_view text) {
+  const uLong sum =
+      crc32_z(0, reinterpret_cast<const Bytef*>(text.data()), text.size());
+  return absl::StrFormat("%08x", sum);
+}
+
+// Whether `fd` is a file, which has an end to go on from.
+bool IsFile(int fd) {
+  struct stat info = {};
+  return fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+}  // namespace
+
+absl::StatusOr<BatchAnswers> BatchAnswers::Open(
+    const std::string& path, const std::vector<std::string_view>& lines) {
+  if (path == kStdinArgument) return BatchAnswers(-1, path, lines.size());
+  const int fd =
+      open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (fd < 0) return SystemError(path, errno);
+  BatchAnswers answers(fd, path, lines.size());
+  if (!IsFile(fd)) return answers;
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    return absl::UnavailableError(
+        absl::StrCat(path, ": another process writes to it"));
+  }
+  GEMMA_RETURN_IF_ERROR(answers.Continue(lines));
+  return answers;
+}
+
+absl::Status BatchAnswers::Continue(
+    const std::vector<std::string_view>& lines) {
+  struct stat info = {};
+  if (fstat(fd_, &info) == 0 && info.st_size == 0) return absl::OkStatus();
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path_));
+  const std::string_view text = file.text();
+  size_t begin = 0;
+  for (size_t number = 1;; ++number) {
+    const size_t end = text.find('\n', begin);
+    if (end == std::string_view::npos) break;
+    GEMMA_RETURN_IF_ERROR(Read(text.substr(begin, end - begin), number, lines));
+    begin = end + 1;
+  }
+  if (begin == text.size()) return absl::OkStatus();
+  // Whoever wrote it was killed.
+  if (ftruncate(fd_, static_cast<off_t>(begin)) == 0) return absl::OkStatus();
+  return SystemError(path_, errno);
+}
+
+absl::Status BatchAnswers::Read(std::string_view answer, size_t number,
+                                const std::vector<std::string_view>& lines) {
+  const Json json = Json::parse(answer, nullptr, /*allow_exceptions=*/false);
+  const auto refuse = [&](std::string_view what) {
+    return WithCure(absl::FailedPreconditionError(
+                        absl::StrCat(path_, ": line ", number, " is ", what)),
+                    "write to another --output, or remove this one");
+  };
+  if (!json.is_object() || !json.contains("line") || !json.contains("input") ||
+      !json["line"].is_number_unsigned() || !json["input"].is_string()) {
+    return refuse("no answer of a batch");
+  }
+  const uint64_t line = json["line"].get<uint64_t>();
+  if (line < 1 || line > lines.size()) {
+    return refuse(absl::StrCat("the answer to line ", line,
+                               " of another input: this one has ",
+                               lines.size()));
+  }
+  if (json["input"].get_ref<const std::string&>() !=
+      Checksum(lines[line - 1])) {
+    return refuse(absl::StrCat("the answer to another text than line ", line,
+                               " of the input has"));
+  }
+  if (has_[line - 1]) {
+    return refuse(absl::StrCat("a second answer to line ", line));
+  }
+  has_[line - 1] = true;
+  if (json.contains("error")) ++num_errors_;
+  return absl::OkStatus();
+}
+
+BatchAnswers::~BatchAnswers() {
+  if (fd_ >= 0) close(fd_);
+}
+
+BatchAnswers::BatchAnswers(BatchAnswers&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      path_(std::move(other.path_)),
+      has_(std::move(other.has_)),
+      num_errors_(other.num_errors_) {}
+
+absl::Status BatchAnswers::Write(size_t line, std::string_view input,
+                                 std::string_view id, const Json& fields) {
+  Json json = {{"line", line + 1}, {"input", Checksum(input)}};
+  if (!id.empty()) json["id"] = Json::parse(id);
+  json.update(fields);
+  const std::string text = absl::StrCat(
+      json.dump(-1, ' ', false, Json::error_handler_t::replace), "\n");
+  if (fd_ < 0) return WriteOutput(text);
+  return WriteTo(fd_, text, path_);
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,325 @@
+// gemma run: one prompt, one answer.
+
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gemma/gemma.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/answer/answer.h"
+#include "tools/gemma/answer/answer_options.h"
+#include "tools/gemma/answer/answer_report.h"
+#include "tools/gemma/answer/batch.h"
+#include "tools/gemma/answer/fill.h"
+#include "tools/gemma/answer/guard.h"
+#include "tools/gemma/answer/prompt.h"
+#include "tools/gemma/answer/steering.h"
+#include "tools/gemma/cli/grammar_options.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/output_check.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/logit_rows.h"
+#include "tools/gemma/io/progress.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/model_error.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kMaxAlternatives = 1000;
+
+struct RunOptions {
+  ModelOptions model;
+  AnswerOptions answer;
+  BatchOptions batch;  // if its input is not empty
+  FillOptions fill;
+  GuardOptions guard;
+  GrammarOptions grammar;
+  SteeringOptions steering;
+  std::string format = "text";
+  WantedScores wanted;
+  size_t num_alternatives = 0;  // of --logprobs, if that is given
+  std::string prompt = std::string(kStdinArgument);
+  std::string system;
+  bool chat = false;
+  bool raw = false;
+  bool quiet = false;
+  bool verbose = false;
+};
+
+// What makes no sense with options that have a gap filled in.
+absl::Status CheckFill(const RunOptions& options) {
+  GEMMA_RETURN_IF_ERROR(Validate(options.fill));
+  const std::string_view asked_by = options.fill.asked_by();
+  if (asked_by.empty()) return absl::OkStatus();
+  const char* other = options.prompt != kStdinArgument ? "PROMPT"
+                      : options.chat                   ? "--chat"
+                      : !options.system.empty()        ? "--system"
+                      : !options.batch.input.empty()   ? "--batch"
+                      : !options.guard.model.empty()   ? "--guard"
+                                                       : nullptr;
+  if (other == nullptr) return absl::OkStatus();
+  return Exclude(std::string(asked_by), other);
+}
+
+absl::Status Check(const RunOptions& options) {
+  const bool scored = options.wanted.num_alternatives.has_value();
+  if (scored && options.format != "json") {
+    return Needs("--logprobs", "--output-format json");
+  }
+  if (options.chat && options.raw) {
+    return Exclude("--chat", "--raw");
+  }
+  if (options.raw && !options.system.empty()) {
+    return OptionError({"--system", "--raw"},
+                       "--system needs a chat, and --raw has none");
+  }
+  if (!options.batch.input.empty()) {
+    if (options.prompt != kStdinArgument) {
+      return Exclude("--batch", "PROMPT");
+    }
+    if (options.format != "text") {
+      return Exclude("--batch", "--output-format");
+    }
+    if (!options.steering.empty()) {
+      return OptionError({"--batch", "--steer", "--ablate"},
+                         "--batch excludes --steer and --ablate");
+    }
+  }
+  GEMMA_RETURN_IF_ERROR(WithOptions(
+      AsUsageError(CheckUtf8(options.system, "--system")), {"--system"}));
+  GEMMA_RETURN_IF_ERROR(CheckFill(options));
+  GEMMA_RETURN_IF_ERROR(Validate(options.guard));
+  return Validate(options.answer);
+}
+
+absl::StatusOr<std::string> ReadPrompt(const RunOptions& options) {
+  if (options.prompt != kStdinArgument) {
+    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.prompt, "PROMPT")));
+    return options.prompt;
+  }
+  if (isatty(STDIN_FILENO) == 1 && !options.quiet) {
+    Note("type the prompt, then Enter and Ctrl-D");
+  }
+  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(options.prompt));
+  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, kStdinName));
+  // `echo` adds a line end that nobody meant.
+  if (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+std::string_view ModeNote(bool tuned, bool chat) {
+  if (tuned) {
+    return chat ? "the model is instruction-tuned: your prompt is a chat turn "
+                  "(--raw: completed as it is)"
+                : "the model is instruction-tuned, but the prompt is "
+                  "completed as it is";
+  }
+  return chat ? "a base model, but the prompt is a chat turn"
+              : "a base model: it completes your prompt (--chat: a chat turn)";
+}
+
+absl::Status RunLines(RunOptions options) {
+  GEMMA_RETURN_IF_ERROR(CheckOutput(
+      options.batch.output, {options.model.path, options.guard.model},
+      {options.batch.input, options.guard.policy.file,
+       options.grammar.schema}));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
+                         Guard::Load(options.guard, options.model));
+  options.batch.guard = guard.get();
+  options.batch.chat =
+      options.chat || (model.is_instruction_tuned() && !options.raw);
+  options.batch.quiet = options.quiet;
+  options.batch.verbose = options.verbose;
+  BatchRequest defaults;
+  defaults.system = options.system;
+  defaults.options = options.answer;
+  return RunBatch(model, options.model, options.batch, defaults);
+}
+
+// Answers `prompt`, which is `tokens`, and writes what there is to write.
+absl::StatusOr<Answer> AnswerPrompt(const RunOptions& options, Guard* guard,
+                                    std::string_view prompt, Session& session,
+                                    absl::Span<const TokenId> tokens) {
+  const bool json = options.format == "json";
+  if (guard == nullptr && !json) {
+    return StreamAnswer(session, tokens, options.answer);
+  }
+  GEMMA_ASSIGN_OR_RETURN(
+      Answer answer,
+      guard == nullptr
+          ? GatherAnswer(session, tokens, options.answer, options.wanted)
+          : guard->AnswerTo(prompt, session, tokens, options.answer,
+                            options.wanted));
+  if (guard != nullptr && options.verbose) Note(VerdictsLine(answer.verdicts));
+  const absl::Status refusal = RefusalOf(answer.verdicts);
+  if (json) {
+    GEMMA_RETURN_IF_ERROR(WriteOutput(AnswerJson(options.model.path, answer)));
+  } else if (refusal.ok()) {
+    GEMMA_RETURN_IF_ERROR(WriteAnswer(answer, options.answer));
+  }
+  if (!refusal.ok()) return refusal;
+  return answer;
+}
+
+absl::Status Run(RunOptions options) {
+  GEMMA_RETURN_IF_ERROR(Check(options));
+  GEMMA_ASSIGN_OR_RETURN(const std::optional<Grammar> grammar,
+                         ReadGrammar(options.grammar));
+  if (grammar.has_value()) options.answer.grammar = &*grammar;
+  if (!options.batch.input.empty()) return RunLines(std::move(options));
+  const bool fill = !options.fill.asked_by().empty();
+  std::string prompt;
+  FillTexts texts;
+  if (fill) {
+    GEMMA_ASSIGN_OR_RETURN(texts, ReadFill(options.fill));
+  } else {
+    GEMMA_ASSIGN_OR_RETURN(prompt, ReadPrompt(options));
+  }
+  GEMMA_ASSIGN_OR_RETURN(const Steering steering,
+                         Steering::Load(options.steering));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  const bool tuned = model.is_instruction_tuned();
+  const bool chat = !fill && (options.chat || (tuned && !options.raw));
+  GEMMA_ASSIGN_OR_RETURN(
+      const std::vector<TokenId> tokens,
+      fill ? FillTokens(model, options.model.path, options.fill, texts,
+                        &options.answer)
+           : PromptTokens(model, prompt, options.system, chat));
+  GEMMA_RETURN_IF_ERROR(FindTokens(model, &options.answer));
+  GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
+                         Guard::Load(options.guard, options.model));
+  GEMMA_ASSIGN_OR_RETURN(Session session, CreateSession(model, options.model,
+                                                        DefaultContext(model)));
+  GEMMA_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
+  GEMMA_RETURN_IF_ERROR(steering.Attach(session));
+  if (options.answer.max_tokens == 0 && !chat) {
+    options.answer.max_tokens = kMaxCompletionTokens;
+  }
+
+  if (!options.quiet && !fill) Note(ModeNote(tuned, chat));
+  GEMMA_ASSIGN_OR_RETURN(
+      const Answer answer,
+      AnswerPrompt(options, guard.get(), prompt, session, tokens));
+  if (options.verbose || (StderrIsTerminal() && !options.quiet)) {
+    Note(StatsLine(answer.stats));
+  }
+  const bool cancelled = answer.stats.stop_reason == StopReason::kCancelled;
+  return cancelled ? InterruptedError() : absl::OkStatus();
+}
+
+}  // namespace
+
+void AddRun(CLI::App& app, Action* action) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* command =
+      app.add_subcommand("run", "Answer a prompt, or complete a text");
+  AddModelOptions(*command, &options->model, "4096");
+  AddText(*command, "PROMPT", "", &options->prompt,
+          "The prompt; standard input if none or \"-\"");
+  command->add_flag("--chat", options->chat,
+                    "The prompt is a chat turn (the default for\n"
+                    "instruction-tuned models)");
+  command->add_flag("--raw", options->raw,
+                    "The prompt is a text to complete (the default\n"
+                    "for base models)");
+  AddText(*command, "--system", "TEXT", &options->system,
+          "What the model shall be told before the prompt");
+  AddAnswerOptions(*command, &options->answer,
+                   "256 for a completion, else what fits in --context");
+  AddGrammarOptions(*command, &options->grammar);
+  AddSteeringOptions(*command, &options->steering);
+  AddFillOptions(*command, &options->fill);
+  AddGuardOptions(*command, &options->guard);
+  AddFormat(*command, &options->format);
+  CLI::Option* logprobs = AddNumber(
+      *command, "--logprobs", &options->num_alternatives, 0, kMaxAlternatives,
+      "With -o json: the log-probability of each token\n"
+      "and the N most probable in its place",
+      "none");
+  command
+      ->add_flag("--score-prompt", options->wanted.of_prompt,
+                 "With --logprobs: of the prompt's tokens, too")
+      ->needs(logprobs);
+  CLI::Option* batch =
+      AddText(*command, "--batch", "FILE", &options->batch.input,
+              "Answer the prompts of FILE (JSON, one a line; \"-\":\n"
+              "standard input), several at once");
+  AddText(*command, "--output", "FILE", &options->batch.output,
+          "With --batch: where the answers go; a file that is\n"
+          "there is continued")
+      ->default_str("standard output")
+      ->needs(batch);
+  AddNumber(*command, "--batch-size", &options->batch.size, 1, kMaxSequences,
+            "With --batch: prompts computed together");
+  command->add_flag("-q,--quiet", options->quiet,
+                    "Say nothing on standard error but failures");
+  command->add_flag("-v,--verbose", options->verbose,
+                    "Tell the speed on standard error, as on terminals");
+  command->footer(
+      R"(Standard output receives only what the model says. Ctrl-C ends the
+answer; the exit code is then 130. A prompt that begins with a dash
+comes after "--".
+
+With --format json, --regex or --choice, tokens that the answer cannot
+go on with are never chosen. An answer that --max-tokens, --stop, the
+context or Ctrl-C cuts short is only the beginning of what it should
+be; -v and -o json tell. JSON is on one line; properties are in the
+order of the schema, and keywords that cannot be enforced are refused.
+A prompt that asks for such an answer helps.
+
+With -o json, standard output receives an object when the answer has
+ended:
+  model                  MODEL
+  guard                  with --guard: threshold, and for prompt and
+                         answer the probability of each policy; of what
+                         is refused, refused: text (prompt or answer),
+                         policy, probability, and nothing below
+  text                   what the model said
+  tokens                 of the answer, without the one that ended it:
+    id, piece            the token, as a number and as the vocabulary
+                         spells it
+    logprob              with --logprobs: natural logarithm of its
+                         probability by the model's logits, before any
+                         sampling option
+    alternatives         the most probable tokens there, as id, piece
+                         and logprob
+  prompt                 with --score-prompt: as tokens; the first has
+                         no logprob
+  stop_reason            stop_token, stop_string, max_tokens,
+                         context_full, deadline, grammar_end or cancelled
+  prompt_tokens          tokens of the prompt, BOS included
+  new_tokens             tokens of the answer
+  prefill_seconds        until the first token's logits
+  decode_seconds         from then on
+
+)" + std::string(kFillHelp) +
+      kGuardHelp + kBatchHelp +
+      R"(Examples:
+  gemma run gemma-3-270m.gguf "The capital of France is"
+  gemma run gemma-3-1b-it/ --system "Be brief." < question.txt
+  gemma run gemma-3-270m.gguf "Once upon" -o json --logprobs 3
+  gemma run gemma-3-1b-it/ --format json --schema person.json \
+    "Invent a person."
+  gemma run gemma-3-1b-it/ --choice yes --choice no "Is ice cold?"
+  gemma run gemma-3-1b-it/ --batch prompts.jsonl --output answers.jsonl
+
+)");
+  command->callback([=] {
+    if (logprobs->count() > 0) {
+      options->wanted.num_alternatives = options->num_alternatives;
+    }
+    *action = [=] { return Run(*options); };
+  });
+}
+
+}  // namespace gemma::tools

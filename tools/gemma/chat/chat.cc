@@ -1,0 +1,135 @@
+// gemma chat: many turns in one session.
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "gemma/gemma.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/answer/answer_options.h"
+#include "tools/gemma/answer/guard.h"
+#include "tools/gemma/answer/steering.h"
+#include "tools/gemma/chat/chat_loop.h"
+#include "tools/gemma/chat/chat_reader.h"
+#include "tools/gemma/chat/chat_settings.h"
+#include "tools/gemma/chat/conversation.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/model_error.h"
+
+namespace gemma::tools {
+namespace {
+
+struct ChatOptions {
+  ModelOptions model;
+  AnswerOptions answer;
+  SteeringOptions steering;
+  GuardOptions guard;
+  std::string system;
+  std::string context_policy = "error";
+  bool chat = false;
+  bool quiet = false;
+  bool verbose = false;
+};
+
+// `guard` may be null. It must outlive the answerer, and holds each answer
+// until it has judged it.
+Conversation::Answerer AnswererWith(Guard* guard, bool verbose) {
+  if (guard == nullptr) {
+    return [](Session& session, absl::Span<const TokenId> prompt,
+              std::string_view, const AnswerOptions& options) {
+      return StreamAnswer(session, prompt, options);
+    };
+  }
+  return [=](Session& session, absl::Span<const TokenId> prompt,
+             std::string_view message,
+             const AnswerOptions& options) -> absl::StatusOr<Answer> {
+    GEMMA_ASSIGN_OR_RETURN(
+        Answer answer, guard->AnswerTo(message, session, prompt, options, {}));
+    if (verbose) Note(VerdictsLine(answer.verdicts));
+    GEMMA_RETURN_IF_ERROR(RefusalOf(answer.verdicts));
+    GEMMA_RETURN_IF_ERROR(WriteAnswer(answer, options));
+    return answer;
+  };
+}
+
+absl::Status Chat(ChatOptions options) {
+  GEMMA_RETURN_IF_ERROR(Validate(options.answer));
+  GEMMA_RETURN_IF_ERROR(Validate(options.guard));
+  GEMMA_RETURN_IF_ERROR(WithOptions(
+      AsUsageError(CheckUtf8(options.system, "--system")), {"--system"}));
+  GEMMA_ASSIGN_OR_RETURN(const Steering steering,
+                         Steering::Load(options.steering));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  if (!model.is_instruction_tuned() && !options.chat) {
+    return NotTunedToChat(options.model.path);
+  }
+  GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
+  GEMMA_RETURN_IF_ERROR(FindTokens(model, &options.answer));
+  GEMMA_ASSIGN_OR_RETURN(Session session, CreateSession(model, options.model,
+                                                        DefaultContext(model)));
+  GEMMA_RETURN_IF_ERROR(steering.Attach(session));
+  GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
+                         Guard::Load(options.guard, options.model));
+  const ContextPolicy policy = options.context_policy == "error"
+                                   ? ContextPolicy::kError
+                                   : ContextPolicy::kDropOldestTurns;
+  GEMMA_ASSIGN_OR_RETURN(
+      Conversation conversation,
+      Conversation::Create(std::move(session), turns, policy,
+                           AnswererWith(guard.get(), options.verbose)));
+  conversation.SetSystem(options.system);
+  GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<ChatReader> reader,
+                         ChatReader::Create(options.quiet));
+  ChatLoop loop(std::move(conversation), std::move(reader), options.answer,
+                options.verbose, options.quiet);
+  return loop.Run();
+}
+
+}  // namespace
+
+void AddChat(CLI::App& app, Action* action) {
+  auto options = std::make_shared<ChatOptions>();
+  CLI::App* command =
+      app.add_subcommand("chat", "Talk with an instruction-tuned model");
+  AddModelOptions(*command, &options->model, "4096");
+  command->add_flag("--chat", options->chat, "Chat with a base model, too");
+  AddText(*command, "--system", "TEXT", &options->system,
+          "What the model shall be told before the first message");
+  AddAnswerOptions(*command, &options->answer, std::string(kChatMaxTokens));
+  AddSteeringOptions(*command, &options->steering);
+  AddGuardOptions(*command, &options->guard);
+  AddChoice(*command, "--context-policy", &options->context_policy,
+            {"error", "drop-oldest-turns"},
+            "What to do when the context is full: leave with\n"
+            "an error, or forget the oldest turns");
+  command->add_flag("-q,--quiet", options->quiet,
+                    "Say nothing on standard error but failures");
+  command->add_flag("-v,--verbose", options->verbose,
+                    "Tell speed and context use after each answer, on\n"
+                    "standard error");
+  command->footer(
+      R"(Each line is a message, or a command: /help lists them. /exit, /quit and
+the end of input leave. On a terminal, lines are edited as in a shell, a
+block between """ or a paste is one message, and what was typed is kept
+in $GEMMA_HISTORY, by default ~/.local/state/gemma/history; nothing is
+if GEMMA_HISTORY is empty. NO_COLOR switches colours off.
+Ctrl-C stops an answer; what was said stays. At the prompt it clears the
+line; at an empty one, twice on a terminal, it leaves with exit code 130.
+A failure is told on a terminal, and the chat goes on; else it leaves.
+
+)" + std::string(kGuardHelp) +
+      R"(What is refused is no part of the chat, which goes on as if the message
+had not been sent.
+
+Example:
+  gemma chat gemma-3-1b-it.gguf --system "Be brief."
+
+)");
+  command->callback([=] { *action = [=] { return Chat(*options); }; });
+}
+
+}  // namespace gemma::tools

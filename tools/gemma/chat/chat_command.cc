@@ -1,0 +1,100 @@
+#include "tools/gemma/chat/chat_command.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tools/gemma/io/nearest.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr ChatCommandInfo kCommands[] = {
+    {ChatCommand::kHelp, "/help", "", "This list"},
+    {ChatCommand::kSystem, "/system", "[TEXT]",
+     "Show or set the system message"},
+    {ChatCommand::kSet, "/set", "[NAME [VALUE]]",
+     "Show settings, set one, or set it back"},
+    {ChatCommand::kRegen, "/regen", "", "Answer the last message again"},
+    {ChatCommand::kUndo, "/undo", "", "Take back the last message and answer"},
+    {ChatCommand::kRead, "/read", "FILE",
+     "Put a text file in front of the next message"},
+    {ChatCommand::kSave, "/save", "FILE", "Write the conversation to a file"},
+    {ChatCommand::kLoad, "/load", "FILE", "Go on with a saved conversation"},
+    {ChatCommand::kTokens, "/tokens", "", "Show what the context holds"},
+    {ChatCommand::kStats, "/stats", "", "Show the speed of the answers"},
+    {ChatCommand::kClear, "/clear", "", "Forget all but the system message"},
+    {ChatCommand::kExit, "/exit", "", "Leave, as Ctrl-D does"},
+};
+
+constexpr std::string_view kHelpFooter =
+    "A message of several lines: between lines of \"\"\", or pasted.\n"
+    "A message that begins with a slash: //\n"
+    "Ctrl-C stops an answer; what was said stays. At the prompt it clears the\n"
+    "line, and twice in a row leaves. Up and Ctrl-R find earlier lines, Tab\n"
+    "completes commands and file names.\n";
+
+bool TakesArgument(const ChatCommandInfo& info) {
+  return !info.argument.empty();
+}
+
+bool NeedsArgument(const ChatCommandInfo& info) {
+  return TakesArgument(info) && info.argument[0] != '[';
+}
+
+absl::StatusOr<ChatCommandInfo> FindCommand(std::string_view name) {
+  if (name == "/quit") name = "/exit";
+  for (const ChatCommandInfo& info : kCommands) {
+    if (info.name == name) return info;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "no command '", name, "'", DidYouMean(name, ChatCommandNames()),
+      " (/help lists them, // begins a message)"));
+}
+
+}  // namespace
+
+absl::Span<const ChatCommandInfo> ChatCommands() { return kCommands; }
+
+std::vector<std::string> ChatCommandNames() {
+  std::vector<std::string> names;
+  for (const ChatCommandInfo& info : kCommands) names.emplace_back(info.name);
+  return names;
+}
+
+absl::StatusOr<ChatLine> ParseChatLine(std::string_view text) {
+  if (!absl::StartsWith(text, "/")) {
+    return ChatLine{ChatCommand::kMessage, std::string(text)};
+  }
+  if (absl::StartsWith(text, "//")) {
+    return ChatLine{ChatCommand::kMessage, std::string(text.substr(1))};
+  }
+  const size_t end = text.find_first_of(" \t\n");
+  const absl::StatusOr<ChatCommandInfo> info = FindCommand(text.substr(0, end));
+  if (!info.ok()) return info.status();
+  const std::string_view argument =
+      end == std::string_view::npos
+          ? ""
+          : absl::StripAsciiWhitespace(text.substr(end));
+  if (!argument.empty() && !TakesArgument(*info)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        info->name, ": found '", argument, "', wanted nothing behind it"));
+  }
+  if (argument.empty() && NeedsArgument(*info)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(info->name, ": found nothing, wanted ", info->argument));
+  }
+  return ChatLine{info->command, std::string(argument)};
+}
+
+std::string ChatHelp() {
+  std::string help;
+  for (const ChatCommandInfo& info : kCommands) {
+    absl::StrAppendFormat(&help, "  %-22s  %s\n",
+                          absl::StrCat(info.name, " ", info.argument),
+                          info.help);
+  }
+  return absl::StrCat(help, kHelpFooter);
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,111 @@
+#include "tools/gemma/chat/chat_settings.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/nearest.h"
+
+namespace gemma::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kStop = "stop";
+constexpr std::string_view kMaxTokens = "max-tokens";
+
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// Whether /set shows it. What is repeated has no one value, but for texts in
+// JSON.
+bool IsSetting(const AnswerOption& option) {
+  return !option.is_repeated() || option.name() == kStop;
+}
+
+absl::StatusOr<const AnswerOption*> Find(std::string_view name) {
+  const AnswerOption* option = FindAnswerOption(name);
+  if (option != nullptr && IsSetting(*option)) return option;
+  return absl::InvalidArgumentError(
+      absl::StrCat("no setting '", name, "'", DidYouMean(name, SettingNames()),
+                   " (/set lists them)"));
+}
+
+std::string ValueOf(const AnswerOption& option, const AnswerOptions& options) {
+  if (option.name() == kStop) return Dump(Json(options.stop));
+  if (option.name() == kMaxTokens && options.max_tokens == 0) return "";
+  return option.Get(options);
+}
+
+// Makes `changed` the options, if they are in range.
+absl::Status Accept(AnswerOptions changed, AnswerOptions* options) {
+  const absl::Status status = Validate(changed);
+  // Not a usage error, for which the command line would have to be wrong.
+  if (!status.ok()) return absl::InvalidArgumentError(status.message());
+  *options = std::move(changed);
+  return absl::OkStatus();
+}
+
+absl::Status BadStop(std::string_view value, std::string_view wanted) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--stop: '", value, "' is not ", wanted));
+}
+
+absl::Status SetStop(std::string_view value, AnswerOptions* options) {
+  std::vector<std::string> stop;
+  if (value.empty() || (value[0] != '"' && value[0] != '[')) {
+    stop.emplace_back(value);
+  } else {
+    constexpr std::string_view kWanted = "a text or an array of texts in JSON";
+    const Json json = Json::parse(value, nullptr, /*allow_exceptions=*/false);
+    if (!json.is_string() && !json.is_array()) return BadStop(value, kWanted);
+    for (const Json& text : json.is_array() ? json : Json::array({json})) {
+      if (!text.is_string()) return BadStop(value, kWanted);
+      stop.push_back(text.get<std::string>());
+    }
+  }
+  AnswerOptions changed = *options;
+  changed.stop = std::move(stop);
+  return Accept(std::move(changed), options);
+}
+
+}  // namespace
+
+std::vector<std::string> SettingNames() {
+  std::vector<std::string> names;
+  for (const AnswerOption& option : AllAnswerOptions()) {
+    if (IsSetting(option)) names.emplace_back(option.name());
+  }
+  return names;
+}
+
+std::vector<std::pair<std::string, std::string>> Settings(
+    const AnswerOptions& options) {
+  std::vector<std::pair<std::string, std::string>> settings;
+  for (const AnswerOption& option : AllAnswerOptions()) {
+    if (!IsSetting(option)) continue;
+    settings.emplace_back(option.name(), ValueOf(option, options));
+  }
+  return settings;
+}
+
+absl::Status ChangeSetting(std::string_view name, std::string_view value,
+                           AnswerOptions* options) {
+  GEMMA_ASSIGN_OR_RETURN(const AnswerOption* option, Find(name));
+  if (name == kStop) return SetStop(value, options);
+  AnswerOptions changed = *options;
+  GEMMA_RETURN_IF_ERROR(option->Set(value, &changed));
+  return Accept(std::move(changed), options);
+}
+
+absl::Status CopySetting(std::string_view name, const AnswerOptions& from,
+                         AnswerOptions* options) {
+  GEMMA_ASSIGN_OR_RETURN(const AnswerOption* option, Find(name));
+  option->Copy(from, options);
+  return absl::OkStatus();
+}
+
+}  // namespace gemma::tools

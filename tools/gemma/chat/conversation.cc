@@ -1,0 +1,249 @@
+#include "tools/gemma/chat/conversation.h"
+
+#include <algorithm>
+#include <iterator>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
+#include "src/base/stopwatch.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/logit_rows.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kNoLimit = std::numeric_limits<size_t>::max() / 4;
+
+// What NextUserTurn puts in front of a turn.
+absl::StatusOr<std::vector<TokenId>> Closing(const ChatTemplate& turns) {
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> first, turns.UserTurn(""));
+  GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> next, turns.NextUserTurn(""));
+  next.resize(next.size() - (first.size() - 1));  // BOS is not in `next`
+  return next;
+}
+
+absl::Status NothingSaid() {
+  return absl::FailedPreconditionError("there is no answer yet");
+}
+
+// Advises a context with room for an answer behind `num_tokens`.
+absl::Status ContextFull(std::string_view cause, size_t num_tokens) {
+  return WithCure(
+      absl::OutOfRangeError(cause),
+      absl::StrCat("start with --context ", RoomyContext(num_tokens),
+                   ", or with --context-policy drop-oldest-turns"));
+}
+
+}  // namespace
+
+absl::StatusOr<Conversation> Conversation::Create(Session session,
+                                                  ChatTemplate chat_template,
+                                                  ContextPolicy policy,
+                                                  Answerer answerer) {
+  GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> closing, Closing(chat_template));
+  return Conversation(std::move(session), chat_template, policy,
+                      std::move(answerer), std::move(closing));
+}
+
+Conversation::Conversation(Session session, ChatTemplate chat_template,
+                           ContextPolicy policy, Answerer answerer,
+                           std::vector<TokenId> closing)
+    : session_(std::move(session)),
+      chat_template_(chat_template),
+      policy_(policy),
+      answerer_(std::move(answerer)),
+      closing_(std::move(closing)) {}
+
+absl::StatusOr<Reply> Conversation::Ask(std::string_view message,
+                                        const AnswerOptions& options) {
+  std::vector<Turn> dropped;
+  GEMMA_ASSIGN_OR_RETURN(const Prompt prompt,
+                         MakeRoom(message, options, &dropped));
+  absl::StatusOr<Reply> reply = AnswerTo(message, prompt, options);
+  if (reply.ok()) {
+    reply->dropped_turns = dropped.size();
+  } else if (!dropped.empty()) {
+    turns_.insert(turns_.begin(), std::make_move_iterator(dropped.begin()),
+                  std::make_move_iterator(dropped.end()));
+    ends_.clear();  // the session has read the later ones only
+  }
+  return reply;
+}
+
+absl::StatusOr<Reply> Conversation::AnswerTo(std::string_view message,
+                                             const Prompt& prompt,
+                                             const AnswerOptions& options) {
+  // What lies farther was taken back, or belongs to a turn that failed.
+  const size_t begin = read_position();
+  GEMMA_RETURN_IF_ERROR(session_.Rewind(begin));
+  AnswerOptions dice = options;
+  dice.sampling.seed += num_answers_;
+  dice.checkpoints = prompt.turn_ends;
+  absl::StatusOr<Answer> answer =
+      answerer_(session_, prompt.tokens, message, dice);
+  for (const size_t end : prompt.turn_ends) {
+    if (begin + end <= session_.position()) ends_.push_back(begin + end);
+  }
+  GEMMA_RETURN_IF_ERROR(answer.status());
+  turns_.push_back({std::string(message), std::move(answer->text)});
+  ends_.push_back(session_.position());
+  // Without memory for it, going back takes longer.
+  session_.Checkpoint().IgnoreError();
+  ++num_answers_;
+  return Reply{.stats = answer->stats};
+}
+
+absl::StatusOr<Reply> Conversation::AskAgain(const AnswerOptions& options) {
+  GEMMA_ASSIGN_OR_RETURN(Turn last, Undo());
+  absl::StatusOr<Reply> reply = Ask(last.message, options);
+  // The old answer is then text that the session has yet to read.
+  if (!reply.ok()) turns_.push_back(std::move(last));
+  return reply;
+}
+
+absl::StatusOr<Turn> Conversation::Undo() {
+  if (turns_.empty()) return NothingSaid();
+  Turn last = std::move(turns_.back());
+  turns_.pop_back();
+  ends_.resize(std::min(ends_.size(), turns_.size()));
+  return last;
+}
+
+void Conversation::Clear() {
+  turns_.clear();
+  ends_.clear();
+}
+
+void Conversation::SetSystem(std::string_view text) {
+  system_ = std::string(text);
+  ends_.clear();
+}
+
+absl::Status Conversation::Replace(std::string_view system,
+                                   std::vector<Turn> turns) {
+  const std::string old_system = std::exchange(system_, std::string(system));
+  std::vector<Turn> old_turns = std::exchange(turns_, std::move(turns));
+  std::vector<size_t> old_ends = std::exchange(ends_, {});
+  const absl::StatusOr<ContextUse> use = Use();
+  absl::Status status = use.status();
+  if (use.ok() && use->left() == 0 && policy_ == ContextPolicy::kError) {
+    status = ContextFull(absl::StrCat(turns_.size(), " turns have ", use->used,
+                                      " tokens, fewer than ", use->capacity,
+                                      " fit in the context"),
+                         use->used);
+  }
+  if (status.ok()) return status;
+  system_ = old_system;
+  turns_ = std::move(old_turns);
+  ends_ = std::move(old_ends);
+  return status;
+}
+
+size_t Conversation::capacity() const {
+  const size_t left = session_.remaining();
+  return left > kNoLimit ? kNoLimit : left + session_.position();
+}
+
+size_t Conversation::Reserve(const AnswerOptions& options) const {
+  const size_t most = std::max<size_t>(1, capacity() / 4);
+  return options.max_tokens == 0 ? most : std::min(options.max_tokens, most);
+}
+
+absl::StatusOr<ContextUse> Conversation::Use() const {
+  ContextUse use;
+  use.capacity = capacity();
+  use.is_limited = use.capacity != kNoLimit;
+  const auto add = [&use](size_t end) {
+    use.turns.push_back(end - use.used);
+    use.used = end;
+  };
+  for (const size_t end : ends_) add(end);
+  if (ends_.size() == turns_.size()) return use;
+  GEMMA_ASSIGN_OR_RETURN(const Prompt prompt, RenderUnread(""));
+  for (const size_t end : prompt.turn_ends) add(read_position() + end);
+  use.unread = use.used - read_position();
+  return use;
+}
+
+absl::Status Conversation::CheckRoom() const {
+  if (policy_ != ContextPolicy::kError || read_position() < capacity()) {
+    return absl::OkStatus();
+  }
+  return ContextFull(
+      absl::StrCat("the context of ", capacity(), " tokens is full"),
+      2 * capacity());
+}
+
+absl::StatusOr<Conversation::Prompt> Conversation::Render(
+    size_t first, bool anew, std::string_view message) const {
+  std::vector<Message> messages;
+  if (anew && !system_.empty()) messages.push_back({Role::kSystem, system_});
+  for (size_t i = first; i < turns_.size(); ++i) {
+    messages.push_back({Role::kUser, turns_[i].message});
+    messages.push_back({Role::kModel, turns_[i].answer});
+  }
+  messages.push_back({Role::kUser, std::string(message)});
+  Prompt prompt;
+  GEMMA_ASSIGN_OR_RETURN(prompt.tokens, chat_template_.Render(messages));
+  if (!anew) {  // in place of BOS
+    prompt.tokens.erase(prompt.tokens.begin());
+    prompt.tokens.insert(prompt.tokens.begin(), closing_.begin(),
+                         closing_.end());
+  }
+  // No text has this token, so it ends user's and model's messages in turn, but
+  // for the one in closing_.
+  bool is_answer = !anew;
+  for (size_t i = 0; i < prompt.tokens.size(); ++i) {
+    if (prompt.tokens[i] != chat_template_.end_of_turn()) continue;
+    if (is_answer && i > 0) prompt.turn_ends.push_back(i);
+    is_answer = !is_answer;
+  }
+  return prompt;
+}
+
+absl::StatusOr<Conversation::Prompt> Conversation::RenderUnread(
+    std::string_view message) const {
+  return Render(ends_.size(), /*anew=*/ends_.empty(), message);
+}
+
+absl::StatusOr<Conversation::Prompt> Conversation::MakeRoom(
+    std::string_view message, const AnswerOptions& options,
+    std::vector<Turn>* dropped) {
+  GEMMA_ASSIGN_OR_RETURN(Prompt prompt, RenderUnread(message));
+  const size_t left = capacity() - read_position();
+  const size_t needed = prompt.tokens.size();
+  if (policy_ == ContextPolicy::kDropOldestTurns) {
+    const size_t reserve = Reserve(options);
+    if (needed + reserve <= left) return prompt;
+    return DropOldestTurns(message, reserve, dropped);
+  }
+  if (needed <= left) return prompt;
+  if (turns_.empty()) return PromptTooLong(needed, left);
+  return ContextFull(
+      absl::StrCat("the message needs ", needed, " tokens, ", left,
+                   " of the context's ", capacity(), " are left"),
+      capacity() - left + needed);
+}
+
+absl::StatusOr<Conversation::Prompt> Conversation::DropOldestTurns(
+    std::string_view message, size_t reserve, std::vector<Turn>* dropped) {
+  // At least one, if there are any: else what was read could stay.
+  for (size_t first = turns_.empty() ? 0 : 1;; ++first) {
+    GEMMA_ASSIGN_OR_RETURN(Prompt prompt,
+                           Render(first, /*anew=*/true, message));
+    const size_t needed = prompt.tokens.size();
+    const bool is_last = first == turns_.size();
+    if (needed + reserve > capacity() && !is_last) continue;
+    if (needed > capacity()) return PromptTooLong(needed, capacity());
+    const auto kept = turns_.begin() + static_cast<ptrdiff_t>(first);
+    dropped->assign(std::make_move_iterator(turns_.begin()),
+                    std::make_move_iterator(kept));
+    turns_.erase(turns_.begin(), kept);
+    ends_.clear();
+    return prompt;
+  }
+}
+
+}  // namespace gemma::tools

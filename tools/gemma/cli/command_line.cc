@@ -1,0 +1,98 @@
+#include "tools/gemma/cli/command_line.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/command_tree.h"
+#include "tools/gemma/cli/environment.h"
+#include "tools/gemma/io/bus_error.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/signals.h"
+
+namespace gemma::tools {
+namespace {
+
+// A file opened later must not become standard output because the caller had
+// closed that. Reading and writing such a placeholder fails as it should.
+void OccupyStandardDescriptors() {
+  for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(fd, F_GETFD) >= 0) continue;
+    if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) return;
+  }
+}
+
+constexpr std::string_view kSee = "see gemma --help";
+
+// The command that the first word names, or nullptr.
+CLI::App* FindCommand(CLI::App& app, const std::string& name) {
+  const std::vector<CLI::App*> found = app.get_subcommands(
+      [&](CLI::App* command) { return command->get_name() == name; });
+  return found.empty() ? nullptr : found[0];
+}
+
+// Parses, and runs the command's callback or answers --help and --version.
+absl::Status Parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return WriteOutput(app.help());
+  } catch (const CLI::CallForVersion& version) {
+    return WriteOutput(absl::StrCat(version.what(), "\n"));
+  } catch (const CLI::ParseError& error) {
+    // CLI11 would rather say that another argument is missing.
+    const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
+    if (unknown.empty()) return UsageError(error.what());
+    return UsageError(absl::StrCat(
+        "not understood: ", absl::StrJoin(unknown, " "), "; ", kSee));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run(int argc, char** argv) {
+  Action action;
+  const std::unique_ptr<CLI::App> app = MakeCommandTree(&action);
+  if (argc < 2) return UsageError(absl::StrCat("which command? ", kSee));
+  const std::string first = argv[1];
+  CLI::App* command = FindCommand(*app, first);
+  if (command == nullptr) {
+    if (!absl::StartsWith(first, "-")) {
+      return UsageError(absl::StrCat("no command '", first, "'; ", kSee));
+    }
+    return Parse(*app, argc, argv);
+  }
+  Environment environment(*command);
+  environment.Relax();
+  app->parse_complete_callback([&] { environment.Apply(); });
+  GEMMA_RETURN_IF_ERROR(Parse(*app, argc, argv));
+  if (action == nullptr) return absl::OkStatus();  // --help
+  return environment.Explain(action());
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, char** argv) noexcept {
+  OccupyStandardDescriptors();
+  InstallSignalHandlers();
+  InstallBusErrorHandler();
+  try {
+    return Report(Run(argc, argv));
+  } catch (const std::bad_alloc&) {
+    return Report(absl::ResourceExhaustedError("out of memory"));
+  } catch (const std::exception& error) {
+    return Report(absl::InternalError(error.what()));
+  }
+}
+
+}  // namespace gemma::tools

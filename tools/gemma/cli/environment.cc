@@ -1,0 +1,139 @@
+#include "tools/gemma/cli/environment.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/system_text.h"
+#include "tools/gemma/pull/resolve.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr std::string_view kPrefix = "GEMMA_";
+constexpr std::string_view kModel = "MODEL";
+
+bool IsFlag(const CLI::Option& option) {
+  return option.get_items_expected_max() == 0;
+}
+
+bool Repeats(const CLI::Option& option) {
+  return option.get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll;
+}
+
+// The words of a variable as those of the command line; of a flag that is off,
+// none.
+std::vector<std::string> Words(const CLI::Option& option,
+                               const std::string& variable,
+                               const std::string& value) {
+  if (Repeats(option)) return absl::StrSplit(value, '\n', absl::SkipEmpty());
+  if (!IsFlag(option)) return {value};
+  if (value == "1" || value == "true") return {"true"};
+  if (value == "0" || value == "false") return {};
+  throw CLI::ValidationError(
+      variable,
+      absl::StrCat("'", value, "' is not one of 1, true, 0 and false"));
+}
+
+void Set(CLI::Option& option, const std::vector<std::string>& words) {
+  for (const std::string& word : words) option.add_result(word);
+  if (!words.empty()) option.run_callback();
+}
+
+// Whether it is for use with another option, which is not given.
+bool LacksNeeded(const CLI::Option& option) {
+  const std::set<CLI::Option*> needs = option.get_needs();
+  return std::any_of(needs.begin(), needs.end(), [](const CLI::Option* needed) {
+    return needed->count() == 0;
+  });
+}
+
+// With a model from a variable, the first argument may be the second one.
+void ShiftArguments(CLI::App& command) {
+  const std::vector<CLI::Option*> arguments = command.get_options(
+      [](CLI::Option* option) { return option->get_positional(); });
+  if (arguments.size() < 2 || arguments[0]->get_name() != kModel ||
+      arguments[0]->count() == 0 || arguments[1]->count() != 0 ||
+      EnvironmentValue(VariableOf(*arguments[0])).empty()) {
+    return;
+  }
+  const std::string text = arguments[0]->results()[0];
+  if (NamesModel(text)) return;
+  arguments[0]->clear();
+  Set(*arguments[1], {text});
+}
+
+}  // namespace
+
+std::string VariableOf(const CLI::Option& option) {
+  std::string name(kModel);
+  if (!option.get_positional()) {
+    if (option.get_lnames().empty()) return "";
+    name = option.get_lnames()[0];
+  } else if (option.get_name() != kModel) {
+    return "";
+  }
+  if (name == "help" || name == "version") return "";
+  return absl::StrCat(
+      kPrefix, absl::AsciiStrToUpper(absl::StrReplaceAll(name, {{"-", "_"}})));
+}
+
+void Environment::Relax() {
+  for (CLI::Option* option : command_.get_options({})) {
+    const std::string variable = VariableOf(*option);
+    if (!variable.empty() && !EnvironmentValue(variable).empty()) {
+      option->required(false);
+    }
+    const std::set<CLI::Option*> needs = option->get_needs();
+    for (CLI::Option* needed : needs) {
+      if (!EnvironmentValue(VariableOf(*needed)).empty()) {
+        option->remove_needs(needed);
+      }
+    }
+  }
+}
+
+void Environment::Apply() {
+  ShiftArguments(command_);
+  for (CLI::Option* option : command_.get_options({})) {
+    const std::string variable = VariableOf(*option);
+    if (variable.empty() || option->count() != 0) continue;
+    const std::string value = EnvironmentValue(variable);
+    if (value.empty() || LacksNeeded(*option)) continue;
+    applied_.push_back(option);
+    const std::vector<std::string> words = Words(*option, variable, value);
+    try {
+      Set(*option, words);
+    } catch (const CLI::ParseError& error) {
+      // "--top-k: 'x' is not a number"
+      throw CLI::ValidationError(
+          variable, std::string(absl::StripPrefix(
+                        error.what(), absl::StrCat(option->get_name(), ": "))));
+    }
+  }
+}
+
+absl::Status Environment::Explain(absl::Status status) const {
+  if (!IsUsageError(status)) return status;
+  const std::vector<std::string> wrong = OptionsOf(status);
+  std::vector<std::string> culprits;
+  for (const CLI::Option* option : applied_) {
+    if (option->get_positional()) continue;
+    const std::string name = absl::StrCat("--", option->get_lnames()[0]);
+    if (std::find(wrong.begin(), wrong.end(), name) == wrong.end()) continue;
+    const std::string variable = VariableOf(*option);
+    culprits.push_back(
+        absl::StrCat(variable, " is '", EnvironmentValue(variable), "'"));
+  }
+  if (culprits.empty()) return status;
+  return WithCure(std::move(status), absl::StrJoin(culprits, ", "));
+}
+
+}  // namespace gemma::tools

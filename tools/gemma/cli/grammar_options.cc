@@ -1,0 +1,63 @@
+#include "tools/gemma/cli/grammar_options.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+
+namespace gemma::tools {
+namespace {
+
+// The grammar, or a usage error about `option`. `value`: more of it, or "".
+absl::StatusOr<std::optional<Grammar>> Checked(absl::StatusOr<Grammar> grammar,
+                                               const std::string& option,
+                                               std::string_view value = "") {
+  if (grammar.ok()) return *std::move(grammar);
+  return OptionError({option},
+                     absl::StrCat(option, value.empty() ? "" : " ", value, ": ",
+                                  grammar.status().message()));
+}
+
+}  // namespace
+
+void AddGrammarOptions(CLI::App& app, GrammarOptions* options) {
+  AddChoice(app, "--format", &options->format, {"text", "json"},
+            "What the model says: anything, or a value of JSON\n"
+            "(for a report of the command, see -o)");
+  AddText(app, "--schema", "FILE", &options->schema,
+          "With --format json: a JSON schema of the value");
+  AddTexts(app, "--regex", "EXPR", &options->regexes,
+           "What the model says matches EXPR, all of it");
+  AddTexts(app, "--choice", "TEXT", &options->choices,
+           "The model says one of these; may be repeated");
+}
+
+absl::StatusOr<std::optional<Grammar>> ReadGrammar(
+    const GrammarOptions& options) {
+  const bool json = options.format == "json";
+  if (!options.schema.empty() && !json) {
+    return Needs("--schema", "--format json");
+  }
+  const bool choices = !options.choices.empty();
+  if (options.regexes.size() + (json ? 1 : 0) + (choices ? 1 : 0) > 1) {
+    return OptionError(
+        {"--format", "--regex", "--choice"},
+        "of --format json, --regex and --choice, only one may be given, and "
+        "--regex only once");
+  }
+  if (!options.regexes.empty()) {
+    return Checked(Grammar::FromRegex(options.regexes[0]), "--regex");
+  }
+  if (choices)
+    return Checked(Grammar::FromChoices(options.choices), "--choice");
+  if (!json) return std::nullopt;
+  if (options.schema.empty()) return Grammar::AnyJson();
+  GEMMA_ASSIGN_OR_RETURN(const std::string schema, ReadText(options.schema));
+  return Checked(Grammar::FromJsonSchema(schema), "--schema", options.schema);
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,44 @@
+#include "tools/gemma/cli/option_error.h"
+
+#include <optional>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "tools/gemma/io/errors.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr std::string_view kOptions = "gemma.tools/options";
+
+}  // namespace
+
+absl::Status WithOptions(absl::Status status,
+                         const std::vector<std::string>& options) {
+  status.SetPayload(kOptions, absl::Cord(absl::StrJoin(options, "\n")));
+  return status;
+}
+
+absl::Status OptionError(const std::vector<std::string>& options,
+                         std::string_view message) {
+  return WithOptions(UsageError(message), options);
+}
+
+absl::Status Exclude(const std::string& one, const std::string& other) {
+  return OptionError({one, other},
+                     absl::StrCat(one, " and ", other, " exclude each other"));
+}
+
+absl::Status Needs(const std::string& option, const std::string& needed) {
+  return OptionError({option}, absl::StrCat(option, " needs ", needed));
+}
+
+std::vector<std::string> OptionsOf(const absl::Status& status) {
+  const std::optional<absl::Cord> payload = status.GetPayload(kOptions);
+  if (!payload.has_value()) return {};
+  return absl::StrSplit(std::string(*payload), '\n', absl::SkipEmpty());
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,33 @@
+// Usage errors that know which options they are about.
+
+#ifndef GEMMA_TOOLS_GEMMA_CLI_OPTION_ERROR_H_
+#define GEMMA_TOOLS_GEMMA_CLI_OPTION_ERROR_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace gemma::tools {
+
+// The same error, about these options: "--top-p". OK stays OK.
+absl::Status WithOptions(absl::Status status,
+                         const std::vector<std::string>& options);
+
+// A usage error about these options.
+absl::Status OptionError(const std::vector<std::string>& options,
+                         std::string_view message);
+
+// "--chat and --raw exclude each other".
+absl::Status Exclude(const std::string& one, const std::string& other);
+
+// "--title needs --prompt". `needed` may say more than the name of an option.
+absl::Status Needs(const std::string& option, const std::string& needed);
+
+// The options that an error is about; none if it does not know.
+std::vector<std::string> OptionsOf(const absl::Status& status);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_CLI_OPTION_ERROR_H_

@@ -1,0 +1,57 @@
+// The commands and their options as plain data, for what is made from them.
+
+#ifndef GEMMA_TOOLS_GEMMA_CLI_OPTION_TABLE_H_
+#define GEMMA_TOOLS_GEMMA_CLI_OPTION_TABLE_H_
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace gemma::tools {
+
+// What a value may be, as far as a shell can complete it.
+enum class ValueKind {
+  kNone,    // there is no value: a flag
+  kText,    // anything
+  kChoice,  // one of `choices`
+  kFile,    // the name of a file
+  kModel,   // the name of a pulled model, or a path
+  kSource,  // the name of a model that can be pulled
+  kStored,  // the name of a pulled model
+};
+
+// An option or an argument.
+struct OptionEntry {
+  std::string short_name;  // "t", or "", as of an argument
+  std::string long_name;   // "threads", or "", as of an argument
+  std::string argument;    // "MODEL", or "", as of an option
+  ValueKind kind = ValueKind::kText;
+  std::string value;  // "N", as --help shows it
+  std::vector<std::string> choices;
+  std::string default_text;
+  std::string description;  // on one line
+  std::string variable;     // GEMMA_THREADS, or ""
+  bool required = false;
+  bool repeatable = false;
+
+  // "-t" and "--threads", those that there are.
+  std::vector<std::string> Spellings() const;
+};
+
+struct CommandEntry {
+  std::string name;
+  std::string description;
+  std::vector<OptionEntry> arguments;  // in order
+  std::vector<OptionEntry> options;
+  std::string footer;  // of --help, as it is
+};
+
+// A command's entry; of the root, the options before any command.
+CommandEntry DescribeCommand(const CLI::App& command);
+
+// In the order in which they were added.
+std::vector<CommandEntry> DescribeCommands(const CLI::App& root);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_CLI_OPTION_TABLE_H_

@@ -1,0 +1,316 @@
+#include "tools/gemma/cli/options.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/progress.h"
+#include "tools/gemma/io/signals.h"
+#include "tools/gemma/machine/memory.h"
+#include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/pull/resolve.h"
+
+namespace gemma::tools {
+namespace {
+
+// Throws what a parser says: "" or what was wanted.
+void Check(const std::string& names, std::string_view found,
+           std::string_view wanted) {
+  if (wanted.empty()) return;
+  // The long name: the last of "-t,--threads".
+  const size_t comma = names.rfind(',');
+  throw CLI::ValidationError(
+      comma == std::string::npos ? names : names.substr(comma + 1),
+      absl::StrCat("'", found, "' is not ", wanted));
+}
+
+// CLI11's own conversions split texts in brackets and read "010" as octal, so
+// every option gets its words as they are.
+CLI::Option* AddRaw(CLI::App& app, const std::string& names,
+                    const std::string& type_name,
+                    const std::string& description,
+                    std::function<void(const std::string&)> set) {
+  return app
+      .add_option(
+          names,
+          [set = std::move(set)](const CLI::results_t& results) {
+            for (const std::string& result : results) set(result);
+            return true;
+          },
+          description)
+      ->type_name(type_name);
+}
+
+LoadOptions LoadOptionsOf(const ModelOptions& options) {
+  LoadOptions load;
+  load.num_threads = options.threads;
+  load.num_decode_threads = options.decode_threads;
+  if (options.recurrent_window == "transformers") {
+    load.recurrent_window = RecurrentWindow::kTransformers;
+  }
+  load.prefill_chunk = options.chunk;
+  load.activations = options.activations == "float32" ? Activations::kFloat32
+                                                      : Activations::kRounded;
+  load.deterministic = options.deterministic;
+  load.quantize = *ParseWeightType(options.quantize);
+  return load;
+}
+
+absl::StatusOr<Model> Load(const ModelOptions& options,
+                           const LoadOptions& load) {
+  GEMMA_ASSIGN_OR_RETURN(const std::string path, ResolveModel(options.path));
+  absl::StatusOr<Model> model = Model::Load(path, load);
+  if (!model.ok()) return ExplainModelError(model.status(), path);
+  return model;
+}
+
+}  // namespace
+
+std::string ParseCount(std::string_view text, size_t least, size_t most,
+                       size_t* value) {
+  uint64_t number = 0;
+  if (!absl::SimpleAtoi(text, &number) || number < least || number > most) {
+    return absl::StrCat("a whole number from ", least, " to ", most);
+  }
+  *value = number;
+  return "";
+}
+
+std::string ParseReal(std::string_view text, float* value) {
+  float number = 0;
+  if (!absl::SimpleAtof(text, &number) || !std::isfinite(number)) {
+    return "a number";
+  }
+  *value = number;
+  return "";
+}
+
+std::string ParseChoice(std::string_view text,
+                        const std::vector<std::string>& choices,
+                        std::string* value) {
+  if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
+    return absl::StrCat("one of ", absl::StrJoin(choices, "|"));
+  }
+  *value = text;
+  return "";
+}
+
+CLI::Option* AddNumber(CLI::App& app, const std::string& names, size_t* value,
+                       size_t least, size_t most,
+                       const std::string& description,
+                       const std::string& default_text) {
+  return AddRaw(app, names, "N", description,
+                [=](const std::string& text) {
+                  Check(names, text, ParseCount(text, least, most, value));
+                })
+      ->default_str(default_text.empty() ? absl::StrCat(*value) : default_text);
+}
+
+CLI::Option* AddNumber(CLI::App& app, const std::string& names, float* value,
+                       const std::string& description) {
+  return AddRaw(app, names, "X", description,
+                [=](const std::string& text) {
+                  Check(names, text, ParseReal(text, value));
+                })
+      ->default_str(absl::StrCat(*value));
+}
+
+CLI::Option* AddNumbers(CLI::App& app, const std::string& names,
+                        std::vector<size_t>* values, size_t least, size_t most,
+                        const std::string& description) {
+  return AddRaw(app, names, "N[,N...]", description,
+                [=](const std::string& text) {
+                  values->clear();
+                  for (std::string_view part : absl::StrSplit(text, ',')) {
+                    size_t& value = values->emplace_back();
+                    Check(names, part, ParseCount(part, least, most, &value));
+                  }
+                })
+      ->default_str(absl::StrJoin(*values, ","));
+}
+
+CLI::Option* AddText(CLI::App& app, const std::string& names,
+                     const std::string& type_name, std::string* value,
+                     const std::string& description) {
+  return AddRaw(app, names, type_name, description,
+                [value](const std::string& text) { *value = text; });
+}
+
+CLI::Option* AddTexts(CLI::App& app, const std::string& names,
+                      const std::string& type_name,
+                      std::vector<std::string>* values,
+                      const std::string& description) {
+  return AddRaw(app, names, type_name, description,
+                [values](const std::string& text) { values->push_back(text); })
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+CLI::Option* AddTextArguments(CLI::App& app, const std::string& name,
+                              std::vector<std::string>* values,
+                              const std::string& description) {
+  return AddTexts(app, name, "", values, description)
+      ->expected(-1)
+      ->allow_extra_args();
+}
+
+CLI::Option* AddChoice(CLI::App& app, const std::string& names,
+                       std::string* value, std::vector<std::string> choices,
+                       const std::string& description) {
+  const std::string joined = absl::StrJoin(choices, "|");
+  return AddRaw(app, names, joined, description,
+                [=](const std::string& text) {
+                  Check(names, text, ParseChoice(text, choices, value));
+                })
+      ->default_str(*value);
+}
+
+std::vector<std::string> WeightTypeNames() {
+  std::vector<std::string> names;
+  for (const WeightType type :
+       {WeightType::kKeep, WeightType::kBF16, WeightType::kQ8, WeightType::kQ6,
+        WeightType::kQ5, WeightType::kQ4, WeightType::kQ4S,
+        WeightType::kQ4_0}) {
+    names.emplace_back(WeightTypeName(type));
+  }
+  return names;
+}
+
+void AddModelPath(CLI::App& app, std::string* path, const std::string& name) {
+  AddText(app, name, "", path,
+          "A GGUF file (of several: the first), a Hugging Face directory,\n"
+          "a .sbs file of gemma.cpp, or the name of a pulled model (gemma\n"
+          "list)")
+      ->option_text(name)
+      ->required();
+}
+
+void AddModelOptions(CLI::App& app, ModelOptions* options,
+                     const std::string& default_context,
+                     std::vector<size_t>* threads) {
+  AddModelPath(app, &options->path);
+  AddModelSettings(app, options, default_context, threads);
+}
+
+void AddModelSettings(CLI::App& app, ModelOptions* options,
+                      const std::string& default_context,
+                      std::vector<size_t>* threads) {
+  constexpr char kThreadsHelp[] = "Threads; 0: one per core that may be used";
+  if (threads != nullptr) {
+    AddNumbers(app, "-t,--threads", threads, 0, kMaxThreads, kThreadsHelp);
+  } else {
+    AddNumber(app, "-t,--threads", &options->threads, 0, kMaxThreads,
+              kThreadsHelp);
+  }
+  AddNumber(app, "--decode-threads", &options->decode_threads, 0, kMaxThreads,
+            "Of them, for one token at a time; 0: all");
+  AddNumber(app, "-c,--context", &options->context, 1, kMaxSessionTokens,
+            "Tokens that fit in memory", default_context);
+  AddNumber(app, "--chunk", &options->chunk, 1, kMaxPrefillChunk,
+            "Tokens computed at once, at most");
+  AddChoice(app, "--recurrent-window", &options->recurrent_window,
+            {"deepmind", "transformers"},
+            "Whose attention window RecurrentGemma follows");
+  AddChoice(app, "--cache-type", &options->cache_type,
+            {"auto", "float32", "bfloat16", "int8"},
+            "How keys and values are kept; auto: float32\nfor float32 weights, "
+            "else bfloat16");
+  AddChoice(app, "--activations", &options->activations, {"float32", "int8"},
+            "What multiplies quantized weights: int8 is\nfast, float32 exact");
+  AddChoice(app, "--quantize", &options->quantize, WeightTypeNames(),
+            "Turn weights into this type while loading");
+  app.add_flag("--deterministic", options->deterministic,
+               "The same bits for any --chunk, on every CPU");
+  app.add_flag("--ignore-memory", options->ignore_memory,
+               "Go on where the model does not fit in memory");
+}
+
+MemoryPlan PlanOf(const Model& model, const ModelOptions& options,
+                  size_t default_context, size_t sessions) {
+  MemoryPlan plan;
+  plan.name = options.path;
+  plan.loaded = true;
+  if (model.config().pooling != Pooling::kNone) {
+    plan.amounts.context =
+        options.context != 0
+            ? options.context
+            : std::min(model.config().max_context, kMaxEmbedderTokens);
+    plan.use = [&model](const Amounts& amounts) {
+      return Embedder::MemoryFor(model, {.max_tokens = amounts.context});
+    };
+    return plan;
+  }
+  const SessionOptions session = SessionOptionsOf(options, default_context);
+  plan.amounts = {session.max_tokens, sessions,
+                  std::min(options.chunk, session.max_tokens)};
+  plan.use = UseOfSessions({&model}, session, options.logits);
+  return plan;
+}
+
+absl::Status CheckMemory(const ModelOptions& options, const MemoryPlan& plan) {
+  return options.ignore_memory ? absl::OkStatus()
+                               : CheckMemory(plan, ReadMemory());
+}
+
+absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
+  LoadOptions load = LoadOptionsOf(options);
+  load.before_weights = [&options](const Model& model) {
+    GEMMA_RETURN_IF_ERROR(CheckPurpose(model, options.embeds, options.path));
+    // Without --context, CreateSession knows how many tokens.
+    MemoryPlan plan = PlanOf(model, options, /*default_context=*/1);
+    plan.loaded = false;
+    return CheckMemory(options, plan);
+  };
+  Progress progress("loading");
+  load.progress = [&progress](const LoadProgress& at) {
+    progress.Update(at.done_bytes, at.total_bytes);
+    return !Interrupted();
+  };
+  absl::StatusOr<Model> model = Load(options, load);
+  if (Interrupted()) return InterruptedError();
+  return model;
+}
+
+absl::StatusOr<Model> ReadOutline(const ModelOptions& options) {
+  LoadOptions load = LoadOptionsOf(options);
+  load.skip_weights = true;
+  return Load(options, load);
+}
+
+size_t DefaultContext(const Model& model) {
+  return std::min(SessionOptions().max_tokens, model.config().max_context);
+}
+
+SessionOptions SessionOptionsOf(const ModelOptions& options,
+                                size_t default_context) {
+  SessionOptions session;
+  session.max_tokens = options.context != 0 ? options.context : default_context;
+  if (options.cache_type == "float32") {
+    session.cache_format = CacheFormat::kFloat32;
+  } else if (options.cache_type == "bfloat16") {
+    session.cache_format = CacheFormat::kBFloat16;
+  } else if (options.cache_type == "int8") {
+    session.cache_format = CacheFormat::kInt8;
+  }
+  return session;
+}
+
+absl::StatusOr<Session> CreateSession(const Model& model,
+                                      const ModelOptions& options,
+                                      size_t default_context) {
+  GEMMA_RETURN_IF_ERROR(
+      CheckMemory(options, PlanOf(model, options, default_context)));
+  return Session::Create(model, SessionOptionsOf(options, default_context));
+}
+
+CLI::Option* AddFormat(CLI::App& app, std::string* format) {
+  return AddChoice(app, "-o,--output-format", format, {"text", "json"},
+                   "Form of the result");
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,90 @@
+#include "tools/gemma/cli/policy_options.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/nearest.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr std::string_view kAll = "all";
+
+std::vector<std::string> NamesOf(const std::vector<Policy>& policies) {
+  std::vector<std::string> names;
+  for (const Policy& policy : policies) names.push_back(policy.name);
+  return names;
+}
+
+absl::Status NoPolicy(const PolicyOptions& options, std::string_view name,
+                      const std::vector<Policy>& policies) {
+  const std::vector<std::string> names = NamesOf(policies);
+  const std::string option = absl::StrCat(options.prefix, "policy");
+  return OptionError({option},
+                     absl::StrCat(option, ": '", name, "' is not one of ",
+                                  absl::StrJoin(names, "|"), "|", kAll,
+                                  DidYouMean(name, names)));
+}
+
+}  // namespace
+
+const char kPolicyFileHelp[] =
+    R"(A --policy-file is an array of objects in JSON, of texts:
+  name                   letters, digits, '_', '-' and '.'
+  title                  what there shall be no ... of
+  prompt_rule            "The prompt shall not ...", and for --response
+  response_rule          "The chatbot shall not ...": one or both
+The model reads: "No <title>": <rule>. It was trained on its own four
+policies; others are worth a test on texts of which you know the answer.
+
+)";
+
+void AddPolicyOptions(CLI::App& app, PolicyOptions* options) {
+  const std::string& prefix = options->prefix;
+  const std::string names = absl::StrJoin(NamesOf(ShieldPolicies()), ", ");
+  AddTexts(
+      app, prefix + "policy", "NAME", &options->names,
+      absl::StrCat("What the text may violate: ", names, ", ", kAll,
+                   ", or\na name of ", prefix, "policy-file; may be repeated"))
+      ->default_str(std::string(kAll));
+  AddText(app, prefix + "policy-file", "FILE", &options->file,
+          "Policies of your own, in JSON, instead of those");
+  AddChoice(app, prefix + "wording", &options->wording, {"hub", "example"},
+            "The words around text and policy: of the published\n"
+            "chat template, or of Google's example code");
+}
+
+absl::StatusOr<std::vector<Policy>> ReadPolicies(const PolicyOptions& options) {
+  std::vector<Policy> all = ShieldPolicies();
+  if (!options.file.empty()) {
+    GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(options.file));
+    GEMMA_ASSIGN_OR_RETURN(all, ParsePolicies(text, options.file));
+  }
+  std::vector<Policy> chosen;
+  for (const std::string& name : options.names) {
+    if (name == kAll) return all;
+    const auto named = [&](const Policy& policy) {
+      return policy.name == name;
+    };
+    const auto policy = std::find_if(all.begin(), all.end(), named);
+    if (policy == all.end()) return NoPolicy(options, name, all);
+    if (std::none_of(chosen.begin(), chosen.end(), named)) {
+      chosen.push_back(*policy);
+    }
+  }
+  return chosen.empty() ? all : chosen;
+}
+
+ShieldWording WordingOf(const PolicyOptions& options) {
+  return options.wording == "example" ? ShieldWording::kExampleCode
+                                      : ShieldWording::kHubTemplate;
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,47 @@
+// gemma completion: what makes a shell complete the command's words.
+
+#include <memory>
+#include <string>
+
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/shell_scripts.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/files.h"
+
+namespace gemma::tools {
+namespace {
+
+absl::Status PrintScript(const CLI::App& app, const std::string& shell) {
+  const CommandEntry root = DescribeCommand(app);
+  const std::vector<CommandEntry> commands = DescribeCommands(app);
+  return WriteOutput(shell == "bash"  ? BashScript(root, commands)
+                     : shell == "zsh" ? ZshScript(root, commands)
+                                      : FishScript(root, commands));
+}
+
+}  // namespace
+
+void AddCompletion(CLI::App& app, Action* action) {
+  auto shell = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand(
+      "completion", "Print a script that completes gemma's words in a shell");
+  AddChoice(*command, "SHELL", shell.get(), {"bash", "zsh", "fish"},
+            "The shell that reads it")
+      ->required();
+  command->footer(
+      R"(It completes commands, options, their values, files and the names of
+models. Installed packages have it; else a line in the shell's start file
+does:
+  bash  ~/.bashrc                    source <(gemma completion bash)
+  zsh   ~/.zshrc, behind compinit    source <(gemma completion zsh)
+  fish  ~/.config/fish/config.fish   gemma completion fish | source
+
+Example:
+  source <(gemma completion bash)
+
+)");
+  command->callback(
+      [=, &app] { *action = [=, &app] { return PrintScript(app, *shell); }; });
+}
+
+}  // namespace gemma::tools

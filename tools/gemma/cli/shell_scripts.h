@@ -1,0 +1,30 @@
+// Scripts by which shells complete the command's words.
+
+#ifndef GEMMA_TOOLS_GEMMA_CLI_SHELL_SCRIPTS_H_
+#define GEMMA_TOOLS_GEMMA_CLI_SHELL_SCRIPTS_H_
+
+#include <string>
+#include <vector>
+
+#include "tools/gemma/cli/option_table.h"
+
+namespace gemma::tools {
+
+// `root`: the options before any command.
+std::string BashScript(const CommandEntry& root,
+                       const std::vector<CommandEntry>& commands);
+std::string ZshScript(const CommandEntry& root,
+                      const std::vector<CommandEntry>& commands);
+std::string FishScript(const CommandEntry& root,
+                       const std::vector<CommandEntry>& commands);
+
+// Prints the names of pulled models (`all`: and of the catalogue), a line each;
+// for all shells.
+inline constexpr char kListNames[] =
+    "gemma list 2>/dev/null | tail -n +2 | cut -d ' ' -f 1";
+inline constexpr char kListAllNames[] =
+    "gemma list --all 2>/dev/null | tail -n +2 | cut -d ' ' -f 1";
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_CLI_SHELL_SCRIPTS_H_

@@ -1,0 +1,98 @@
+#include "tools/gemma/io/errors.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <string>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "src/base/messages.h"
+#include "tools/gemma/io/signals.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr std::string_view kUsage = "gemma.tools/usage";
+constexpr std::string_view kRefused = "gemma.tools/refused";
+constexpr std::string_view kSilent = "gemma.tools/silent";
+constexpr std::string_view kCure = "gemma.tools/cure";
+
+// A message of several lines, as those of CLI11 may be, becomes one.
+std::string OneLine(std::string_view text) {
+  return Printable(absl::StrReplaceAll(text, {{"\n", " "}, {"\t", " "}}),
+                   kUncut);
+}
+
+}  // namespace
+
+absl::Status UsageError(std::string_view message) {
+  absl::Status status = absl::InvalidArgumentError(message);
+  status.SetPayload(kUsage, absl::Cord());
+  return status;
+}
+
+bool IsUsageError(const absl::Status& status) {
+  return status.GetPayload(kUsage).has_value();
+}
+
+absl::Status AsUsageError(const absl::Status& status) {
+  return status.ok() ? status : UsageError(status.message());
+}
+
+absl::Status RefusedError(std::string_view message) {
+  absl::Status status = absl::PermissionDeniedError(message);
+  status.SetPayload(kRefused, absl::Cord());
+  return status;
+}
+
+bool IsRefused(const absl::Status& status) {
+  return status.GetPayload(kRefused).has_value();
+}
+
+absl::Status SilentError() {
+  absl::Status status = absl::AbortedError("");
+  status.SetPayload(kSilent, absl::Cord());
+  return status;
+}
+
+absl::Status InterruptedError() { return absl::CancelledError("interrupted"); }
+
+absl::Status WithCure(absl::Status status, std::string_view cure) {
+  if (!status.ok()) status.SetPayload(kCure, absl::Cord(cure));
+  return status;
+}
+
+std::string CureOf(const absl::Status& status) {
+  const std::optional<absl::Cord> cure = status.GetPayload(kCure);
+  return cure.has_value() ? std::string(*cure) : "";
+}
+
+void NoteError(const absl::Status& status) {
+  if (!status.GetPayload(kSilent).has_value()) Note(status.message());
+  if (const std::string cure = CureOf(status); !cure.empty()) Note(cure);
+}
+
+int Report(const absl::Status& status) {
+  if (status.ok()) return kExitOk;
+  if (absl::IsCancelled(status)) {
+    const int signal_number = InterruptSignal();
+    return kExitSignal + (signal_number != 0 ? signal_number : SIGINT);
+  }
+  NoteError(status);
+  if (IsRefused(status)) return kExitRefused;
+  return IsUsageError(status) ? kExitUsage : kExitFailure;
+}
+
+void Note(std::string_view message) {
+  // One write, so that lines of several processes do not mix.
+  ShowPrompt(absl::StrCat("gemma: ", OneLine(message), "\n"));
+}
+
+void ShowPrompt(std::string_view text) {
+  // Nobody could be told if it failed.
+  if (write(STDERR_FILENO, text.data(), text.size()) < 0) return;
+}
+
+}  // namespace gemma::tools

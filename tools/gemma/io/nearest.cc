@@ -1,0 +1,50 @@
+#include "tools/gemma/io/nearest.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace gemma::tools {
+namespace {
+
+// More mistakes make another word.
+constexpr size_t kMaxDistance = 2;
+
+}  // namespace
+
+size_t EditDistance(std::string_view a, std::string_view b) {
+  // row[j]: the distance of a's first bytes, so far, and b's first j.
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+std::string DidYouMean(std::string_view word,
+                       const std::vector<std::string>& candidates) {
+  const std::string* nearest = nullptr;
+  size_t least = kMaxDistance + 1;
+  for (const std::string& candidate : candidates) {
+    // A word may be long, and then is none of these.
+    if (word.size() > candidate.size() + kMaxDistance) continue;
+    const bool is_prefix = word.size() > 1 && absl::StartsWith(candidate, word);
+    const size_t distance = is_prefix ? 0 : EditDistance(word, candidate);
+    if (distance >= least || distance >= word.size()) continue;
+    least = distance;
+    nearest = &candidate;
+  }
+  return nearest == nullptr ? ""
+                            : absl::StrCat("; did you mean ", *nearest, "?");
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,75 @@
+#include "tools/gemma/io/signals.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+
+namespace gemma::tools {
+namespace {
+
+std::atomic<int> g_signal = 0;
+static_assert(std::atomic<int>::is_always_lock_free, "used by a handler");
+
+std::atomic<void (*)()> g_last_action = nullptr;
+static_assert(std::atomic<void (*)()>::is_always_lock_free);
+
+// Handlers write to [1], poll() waits for [0].
+int g_pipe[2] = {-1, -1};
+
+void OnSignal(int signal_number) {
+  const int saved_errno = errno;
+  if (g_signal.exchange(signal_number) != 0) {
+    RunLastAction();
+    _exit(128 + signal_number);
+  }
+  const char byte = 0;
+  // Full only if it is readable anyway.
+  if (write(g_pipe[1], &byte, 1) < 0) errno = saved_errno;
+  errno = saved_errno;
+}
+
+void Handle(int signal_number) {
+  struct sigaction old = {};
+  if (sigaction(signal_number, nullptr, &old) != 0) return;
+  if (old.sa_handler == SIG_IGN) return;  // nohup, or a shell's background job
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(signal_number, &action, nullptr);
+}
+
+}  // namespace
+
+void InstallSignalHandlers() {
+  if (pipe2(g_pipe, O_CLOEXEC | O_NONBLOCK) != 0) g_pipe[0] = g_pipe[1] = -1;
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  Handle(SIGINT);
+  Handle(SIGTERM);
+  Handle(SIGHUP);
+}
+
+bool Interrupted() { return g_signal.load() != 0; }
+
+int InterruptSignal() { return g_signal.load(); }
+
+void ClearInterrupt() {
+  char bytes[16];
+  while (read(g_pipe[0], bytes, sizeof(bytes)) > 0) {
+  }
+  g_signal.store(0);
+}
+
+void SetLastAction(void (*action)()) { g_last_action.store(action); }
+
+void RunLastAction() {
+  if (void (*const action)() = g_last_action.load()) action();
+}
+
+int InterruptFd() { return g_pipe[0]; }
+
+}  // namespace gemma::tools

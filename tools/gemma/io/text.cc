@@ -1,0 +1,93 @@
+#include "tools/gemma/io/text.h"
+
+#include <cstddef>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "src/base/utf8.h"
+
+namespace gemma::tools {
+namespace {
+
+// JSON whose strings hold DEL or U+0080 to U+009F, with escapes for them.
+std::string EscapeControls(std::string_view json) {
+  std::string out;
+  for (size_t i = 0; i < json.size(); ++i) {
+    auto code = static_cast<uint8_t>(json[i]);
+    const bool is_pair = code == 0xC2 && i + 1 < json.size();
+    const auto next = static_cast<uint8_t>(is_pair ? json[i + 1] : 0);
+    if (is_pair && next < 0xA0) {
+      code = next;
+      ++i;
+    } else if (code != 0x7F) {
+      out += json[i];
+      continue;
+    }
+    absl::StrAppendFormat(&out, "\\u%04x", code);
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::Status CheckUtf8(std::string_view text, std::string_view what) {
+  for (size_t at = 0; at < text.size();) {
+    const size_t bytes = Utf8CharacterLength(text.substr(at));
+    if (bytes == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("%s: byte %d (0x%02X) is not UTF-8; the text must be",
+                          what, at, static_cast<uint8_t>(text[at])));
+    }
+    at += bytes;
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string_view> SplitLines(std::string_view text) {
+  std::vector<std::string_view> lines = absl::StrSplit(text, '\n');
+  if (lines.back().empty()) lines.pop_back();
+  for (std::string_view& line : lines) {
+    if (line.ends_with('\r')) line.remove_suffix(1);
+  }
+  return lines;
+}
+
+std::string Bytes(uint64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  if (bytes >= uint64_t{1} << 30) {
+    return absl::StrFormat("%.2f GiB", value / (1 << 30));
+  }
+  if (bytes >= uint64_t{1} << 20) {
+    return absl::StrFormat("%.2f MiB", value / (1 << 20));
+  }
+  if (bytes >= 1024) return absl::StrFormat("%.2f KiB", value / 1024);
+  return absl::StrFormat("%d B", bytes);
+}
+
+std::string Count(uint64_t count) {
+  const auto value = static_cast<double>(count);
+  if (count >= 1'000'000'000) return absl::StrFormat("%.2f B", value / 1e9);
+  if (count >= 1'000'000) return absl::StrFormat("%.2f M", value / 1e6);
+  if (count >= 1'000) return absl::StrFormat("%.2f K", value / 1e3);
+  return absl::StrFormat("%d", count);
+}
+
+std::string TimeNow() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc = {};
+  gmtime_r(&now, &utc);
+  char text[32] = {};
+  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+std::string ToText(const nlohmann::ordered_json& json) {
+  using Json = nlohmann::ordered_json;
+  return EscapeControls(
+             json.dump(2, ' ', false, Json::error_handler_t::replace)) +
+         "\n";
+}
+
+}  // namespace gemma::tools

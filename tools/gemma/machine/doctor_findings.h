@@ -1,0 +1,39 @@
+// What gemma doctor finds.
+
+#ifndef GEMMA_TOOLS_GEMMA_MACHINE_DOCTOR_FINDINGS_H_
+#define GEMMA_TOOLS_GEMMA_MACHINE_DOCTOR_FINDINGS_H_
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/machine/memory.h"
+
+namespace gemma::tools {
+
+// A warning: slower than it could be, or something that may go wrong. A
+// problem: something will.
+enum class Level { kOk, kWarning, kProblem };
+
+struct Finding {
+  Level level = Level::kOk;
+  std::string about;             // "cpu"
+  std::string text;              // on one line
+  std::string cure;              // of a warning or problem, or ""
+  nlohmann::ordered_json facts;  // an object; memory in bytes
+};
+
+Finding FindCpu();
+Finding FindSimd();
+Finding FindThreads(const ModelOptions& options);
+Finding FindMemory(const Memory& memory);
+// `setting`: of transparent huge pages, as the system writes it.
+Finding FindHugePages(const std::string& setting);
+Finding FindVersions();
+Finding FindStore();
+// Of the model that the options name.
+Finding FindModel(const ModelOptions& options, const Memory& memory);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_MACHINE_DOCTOR_FINDINGS_H_

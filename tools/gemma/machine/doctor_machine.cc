@@ -1,0 +1,160 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "ops/bf16_tiles.h"
+#include "ops/targets.h"
+#include "src/os/cpus.h"
+#include "tools/gemma/io/system_text.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/doctor_findings.h"
+
+namespace gemma::tools {
+namespace {
+
+// Less is little for a model, and all else that runs.
+constexpr uint64_t kLittleMemory = uint64_t{1} << 30;
+
+nlohmann::ordered_json OrNull(const std::optional<uint64_t>& bytes) {
+  if (!bytes.has_value()) return nullptr;
+  return *bytes;
+}
+
+}  // namespace
+
+Finding FindCpu() {
+  std::string name = ReadField("/proc/cpuinfo", "model name");
+  if (name.empty()) name = "a CPU without a name";
+  const long online = sysconf(_SC_NPROCESSORS_ONLN);
+  const size_t cpus = std::max(1L, online);
+  const size_t allowed = AllowedCpus();
+  const size_t quota = CpuQuota();
+  const size_t usable = UsableCpus();
+  Finding finding;
+  finding.about = "cpu";
+  finding.text = absl::StrCat(name, ", ", cpus, " processors");
+  if (allowed < cpus) {
+    absl::StrAppend(&finding.text, ", may run on ", allowed);
+  }
+  if (quota != 0) {
+    absl::StrAppend(&finding.text, ", the control group pays for ", quota);
+  }
+  finding.facts = {{"name", name},
+                   {"processors", cpus},
+                   {"allowed", allowed},
+                   {"quota", nullptr},
+                   {"usable", usable}};
+  if (quota != 0) finding.facts["quota"] = quota;
+  return finding;
+}
+
+Finding FindSimd() {
+  const std::vector<std::string> compiled = CompiledTargets();
+  const std::string chosen = ChosenTarget();
+  Finding finding;
+  finding.about = "simd";
+  finding.text = absl::StrCat(chosen, ", of ", absl::StrJoin(compiled, ", "));
+  if (HasAmx()) absl::StrAppend(&finding.text, "; AMX");
+  if (HasAvx512Bf16()) absl::StrAppend(&finding.text, "; AVX-512 BF16");
+  if (compiled.size() > 1 && chosen == compiled.back()) {
+    finding.level = Level::kWarning;
+    finding.cure =
+        "the CPU, or its virtual machine, has only the oldest of these "
+        "instructions: with newer ones, models run several times faster";
+  }
+  finding.facts = {{"chosen", chosen},
+                   {"compiled", compiled},
+                   {"amx", HasAmx()},
+                   {"avx512_bf16", HasAvx512Bf16()}};
+  return finding;
+}
+
+Finding FindThreads(const ModelOptions& options) {
+  const size_t usable = UsableCpus();
+  LoadOptions load;
+  load.num_threads = options.threads;
+  load.num_decode_threads = options.decode_threads;
+  const auto [threads, decode] = ThreadsFor(load);
+  Finding finding;
+  finding.about = "threads";
+  finding.text = absl::StrCat(threads, " for prompts, ", decode,
+                              " for one token at a time");
+  if (threads > usable) {
+    finding.level = Level::kWarning;
+    finding.cure = absl::StrCat("more than the ", usable,
+                                " processors that may be used wait for each "
+                                "other: leave --threads out");
+  }
+  finding.facts = {{"prefill", threads}, {"decode", decode}};
+  return finding;
+}
+
+Finding FindMemory(const Memory& memory) {
+  Finding finding;
+  finding.about = "memory";
+  const std::optional<Memory::Room> room = memory.LeastRoom();
+  if (!room.has_value()) {
+    finding.level = Level::kWarning;
+    finding.text = "the system does not tell";
+  } else {
+    if (memory.total.has_value()) {
+      absl::StrAppend(&finding.text, Bytes(*memory.total), ", ");
+    }
+    absl::StrAppend(&finding.text, Bytes(room->bytes), " left of ", room->of);
+    if (memory.group_limit.has_value()) {
+      absl::StrAppend(&finding.text, "; the control group's limit is ",
+                      Bytes(*memory.group_limit));
+    }
+    if (memory.address_limit.has_value()) {
+      absl::StrAppend(&finding.text, "; ulimit -v is ",
+                      Bytes(*memory.address_limit));
+    }
+    if (room->bytes < kLittleMemory) {
+      finding.level = Level::kWarning;
+      finding.cure =
+          "only the smallest models fit: end other programs, or "
+          "raise the limit";
+    }
+  }
+  const long page = sysconf(_SC_PAGESIZE);
+  finding.facts = {{"total", OrNull(memory.total)},
+                   {"available", OrNull(memory.available)},
+                   {"group_limit", OrNull(memory.group_limit)},
+                   {"group_available", OrNull(memory.group_available)},
+                   {"address_limit", OrNull(memory.address_limit)},
+                   {"address_available", OrNull(memory.address_available)},
+                   {"page_size", page}};
+  return finding;
+}
+
+Finding FindHugePages(const std::string& setting) {
+  Finding finding;
+  finding.about = "huge pages";
+  // "always [madvise] never"; we ask for them.
+  const bool used = absl::StrContains(setting, "[always]") ||
+                    absl::StrContains(setting, "[madvise]");
+  if (used) {
+    finding.text = "weights are kept in them";
+  } else {
+    finding.level = Level::kWarning;
+    finding.text = setting.empty() ? "the system has none"
+                                   : "switched off: weights are read a little "
+                                     "more slowly";
+    if (!setting.empty()) {
+      finding.cure =
+          "as root: echo madvise > "
+          "/sys/kernel/mm/transparent_hugepage/enabled";
+    }
+  }
+  const size_t begin = setting.find('[') + 1;
+  finding.facts = {
+      {"setting", setting.substr(begin, setting.find(']') - begin)},
+      {"used", used}};
+  return finding;
+}
+
+}  // namespace gemma::tools

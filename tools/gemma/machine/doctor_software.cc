@@ -1,0 +1,169 @@
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/base/config.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "gemma/version.h"
+#include "ops/targets.h"
+#include "tools/gemma/chat/line_editor.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/doctor_findings.h"
+#include "tools/gemma/pull/digest.h"
+#include "tools/gemma/pull/http.h"
+#include "tools/gemma/pull/model_store.h"
+
+namespace gemma::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Versions = std::vector<std::pair<std::string, std::string>>;
+
+std::string Compiler() {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#else
+  return "g++ " __VERSION__;
+#endif
+}
+
+std::string AbseilVersion() {
+#ifdef ABSL_LTS_RELEASE_VERSION
+  return absl::StrCat(ABSL_LTS_RELEASE_VERSION, ".",
+                      ABSL_LTS_RELEASE_PATCH_LEVEL);
+#else
+  return "of no release";
+#endif
+}
+
+Versions FindAll() {
+  utsname system = {};
+  uname(&system);
+  return {{"gemma", GEMMA_VERSION_STRING},
+          {"compiler", Compiler()},
+          {"Highway", HighwayVersion()},
+          {"abseil", AbseilVersion()},
+          {"libcurl", HttpVersion()},
+          {"libedit", LineEditorVersion()},
+          {"OpenSSL", DigestVersion()},
+          {"zlib", zlibVersion()},
+          {"CLI11", CLI11_VERSION},
+          {"nlohmann-json", absl::StrCat(NLOHMANN_JSON_VERSION_MAJOR, ".",
+                                         NLOHMANN_JSON_VERSION_MINOR, ".",
+                                         NLOHMANN_JSON_VERSION_PATCH)},
+          {system.sysname, system.release}};
+}
+
+// What `path`, or the nearest directory above it that there is, has left.
+std::optional<uint64_t> FreeBytes(fs::path path) {
+  struct statvfs disk = {};
+  while (statvfs(path.c_str(), &disk) != 0) {
+    if (!path.has_relative_path()) return std::nullopt;
+    path = path.parent_path();
+  }
+  return uint64_t{disk.f_bavail} * disk.f_frsize;
+}
+
+}  // namespace
+
+Finding FindVersions() {
+  const Versions versions = FindAll();
+  Finding finding;
+  finding.about = "versions";
+  finding.text = absl::StrJoin(versions, ", ", absl::PairFormatter(" "));
+  finding.facts = nlohmann::ordered_json::object();
+  for (const auto& [name, version] : versions) finding.facts[name] = version;
+  return finding;
+}
+
+Finding FindStore() {
+  Finding finding;
+  finding.about = "models";
+  const absl::StatusOr<ModelStore> store = ModelStore::Open();
+  if (!store.ok()) {
+    finding.level = Level::kWarning;
+    finding.text = std::string(store.status().message());
+    return finding;
+  }
+  const std::string& directory = store->directory();
+  const std::vector<StoredModel> models = store->List();
+  std::vector<std::string> incomplete;
+  for (const StoredModel& model : models) {
+    if (!model.complete) incomplete.push_back(model.name);
+  }
+  const std::optional<uint64_t> free = FreeBytes(directory);
+  finding.text = absl::StrCat(models.size(), " in ", directory);
+  if (free.has_value()) {
+    absl::StrAppend(&finding.text, ", ", Bytes(*free), " of the disk free");
+  }
+  finding.facts = {{"directory", directory},
+                   {"models", models.size()},
+                   {"incomplete", incomplete},
+                   {"free_bytes", nullptr}};
+  if (free.has_value()) finding.facts["free_bytes"] = *free;
+  if (access(directory.c_str(), F_OK) == 0 &&
+      access(directory.c_str(), W_OK) != 0) {
+    finding.level = Level::kWarning;
+    finding.cure =
+        "gemma pull may not write there: let GEMMA_MODELS name "
+        "another directory";
+  } else if (!incomplete.empty()) {
+    finding.level = Level::kWarning;
+    finding.cure =
+        absl::StrCat("not complete: ", absl::StrJoin(incomplete, ", "),
+                     "; gemma pull goes on, gemma remove deletes");
+  }
+  return finding;
+}
+
+Finding FindModel(const ModelOptions& options, const Memory& memory) {
+  Finding finding;
+  finding.about = "model";
+  finding.facts = {{"model", options.path}};
+  const absl::StatusOr<Model> model = ReadOutline(options);
+  if (!model.ok()) {
+    finding.level = Level::kProblem;
+    finding.text = std::string(model.status().message());
+    finding.cure = CureOf(model.status());
+    return finding;
+  }
+  const bool tuned = model->is_instruction_tuned();
+  MemoryPlan plan = PlanOf(*model, options, DefaultContext(*model));
+  plan.loaded = false;
+  const absl::Status fits = CheckMemory(plan, memory);
+  const MemoryUse use = plan.use(plan.amounts);
+  finding.text = absl::StrCat(options.path, ": ", model->config().architecture,
+                              ", ", tuned ? "instruction-tuned" : "base",
+                              ", needs ", Bytes(use.total()),
+                              " for a context of ", plan.amounts.context);
+  if (!fits.ok()) {
+    finding.level = Level::kProblem;
+    finding.text = std::string(fits.message());
+    finding.cure = CureOf(fits);
+  } else if (!model->tokenizer().ok()) {
+    finding.level = Level::kWarning;
+    finding.cure = std::string(model->tokenizer().status().message());
+  }
+  finding.facts.update({{"architecture", model->config().architecture},
+                        {"instruction_tuned", tuned},
+                        {"has_tokenizer", model->tokenizer().ok()},
+                        {"context", plan.amounts.context},
+                        {"weights", use.weights},
+                        {"cache", use.cache},
+                        {"scratch", use.scratch},
+                        {"total", use.total()},
+                        {"fits", fits.ok()}});
+  return finding;
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,315 @@
+// gemma inspect: what a model is and what it takes.
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "gemma/gemma.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/summary.h"
+
+namespace gemma::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct InspectOptions {
+  ModelOptions model;
+  std::string format = "text";
+};
+
+std::string_view Name(BlockType type) {
+  switch (type) {
+    case BlockType::kGlobalAttention:
+      return "global";
+    case BlockType::kLocalAttention:
+      return "local";
+    case BlockType::kRecurrent:
+      return "recurrent";
+  }
+  return "";
+}
+
+std::string_view Name(Pooling pooling) {
+  switch (pooling) {
+    case Pooling::kNone:
+      return "none";
+    case Pooling::kMean:
+      return "mean";
+  }
+  return "";
+}
+
+bool IsGlobal(const LayerConfig& layer) {
+  return layer.type == BlockType::kGlobalAttention;
+}
+bool IsLocal(const LayerConfig& layer) {
+  return layer.type == BlockType::kLocalAttention;
+}
+bool IsAny(const LayerConfig& /*layer*/) { return true; }
+
+// A value of those layers that `has` names: one if they agree, else a list with
+// null for the other layers. 0 if there are no such layers.
+template <class Value>
+Json Layers(const ModelConfig& config, bool (*has)(const LayerConfig&),
+            Value value) {
+  Json each = Json::array();
+  Json first;
+  bool same = true;
+  for (const LayerConfig& layer : config.layers) {
+    const Json of_layer = has(layer) ? Json(value(layer)) : Json();
+    each.push_back(of_layer);
+    if (of_layer.is_null()) continue;
+    if (first.is_null()) first = of_layer;
+    same = same && of_layer == first;
+  }
+  if (first.is_null()) return 0;
+  return same ? first : each;
+}
+
+Json ConfigJson(const ModelConfig& config) {
+  std::vector<std::string> blocks;
+  for (const LayerConfig& l : config.layers) blocks.emplace_back(Name(l.type));
+  const auto sizes = [&](size_t LayerConfig::*member) {
+    return Layers(config, IsAny, [&](const auto& l) { return l.*member; });
+  };
+  const auto rotary_dim = [](const auto& l) { return l.rope.rotary_dim; };
+  const auto rope_base = [](const auto& l) { return l.rope.base; };
+  const auto rope_factor = [](const auto& l) { return l.rope.factor; };
+  const auto window = [](const auto& l) { return l.sliding_window; };
+  return {
+      {"architecture", config.architecture},
+      {"num_layers", config.num_layers()},
+      {"model_dim", config.model_dim},
+      {"ffw_dim", sizes(&LayerConfig::ffw_dim)},
+      {"num_heads", sizes(&LayerConfig::num_heads)},
+      {"num_kv_heads", sizes(&LayerConfig::num_kv_heads)},
+      {"head_dim", sizes(&LayerConfig::head_dim)},
+      {"vocab_size", config.vocab_size},
+      {"max_context", config.max_context},
+      {"sliding_window", Layers(config, IsLocal, window)},
+      {"rotary_dim", Layers(config, IsAny, rotary_dim)},
+      {"lru_width", config.lru_width},
+      {"conv_width", config.conv_width},
+      {"rope_base_local", Layers(config, IsLocal, rope_base)},
+      {"rope_base_global", Layers(config, IsGlobal, rope_base)},
+      {"rope_factor_global", Layers(config, IsGlobal, rope_factor)},
+      {"embedding_scale", config.embedding_scale},
+      {"query_scale", config.query_scale},
+      {"rms_norm_eps", config.rms_norm_eps},
+      {"attn_logits_soft_cap", config.attn_logits_soft_cap},
+      {"final_logits_soft_cap", config.final_logits_soft_cap},
+      {"post_norms", config.post_norms},
+      {"qk_norm", config.qk_norm},
+      {"biases", config.biases},
+      {"bidirectional", config.bidirectional},
+      {"pooling", Name(config.pooling)},
+      {"dense_dims", config.dense_dims},
+      {"bos_token", config.bos_token},
+      {"stop_tokens", config.stop_tokens},
+      {"blocks", blocks},
+  };
+}
+
+Json TensorsJson(const Model& model) {
+  Json tensors = Json::array();
+  for (const TensorSummary& tensor : model.tensors()) {
+    tensors.push_back({{"name", tensor.name},
+                       {"type", tensor.format},
+                       {"shape", tensor.shape},
+                       {"bytes", tensor.bytes}});
+  }
+  return tensors;
+}
+
+Json TypeJson(const std::string& name, const TypeTotal& total) {
+  return {{"type", name},
+          {"tensors", total.tensors},
+          {"values", total.values},
+          {"bytes", total.bytes},
+          {"bits_per_weight", total.bits_per_weight()}};
+}
+
+std::string ShowJson(const InspectOptions& options, const Model& model,
+                     const SessionOptions& session) {
+  const Totals totals = Summarize(model.tensors());
+  const MemoryUse memory = model.MemoryFor(session);
+  Json types = Json::array();
+  for (const auto& [name, total] : totals.types) {
+    types.push_back(TypeJson(name, total));
+  }
+  return ToText(Json{
+      {"model", options.model.path},
+      {"instruction_tuned", model.is_instruction_tuned()},
+      {"has_tokenizer", model.tokenizer().ok()},
+      {"config", ConfigJson(model.config())},
+      {"parameters", totals.all.values},
+      {"weight_bytes", totals.all.bytes},
+      {"bits_per_weight", totals.all.bits_per_weight()},
+      {"types", types},
+      {"memory",
+       {{"context", session.max_tokens},
+        {"threads", model.num_threads()},
+        {"weights", memory.weights},
+        {"cache", memory.cache},
+        {"scratch", memory.scratch},
+        {"total", memory.total()}}},
+      {"tensors", TensorsJson(model)},
+  });
+}
+
+// Whether the value of ConfigJson's key is a list of one for each layer.
+bool IsPerLayer(std::string_view key, const Json& value) {
+  return value.is_array() && key != "dense_dims" && key != "stop_tokens";
+}
+
+std::string Shown(const Json& value) {
+  if (value.is_string()) return Printable(value.get<std::string>());
+  if (value.is_number_float()) return absl::StrCat(value.get<float>());
+  return value.dump();
+}
+
+// "256 (layers 0-4, 6-10), 512 (layers 5, 11)", for a list of a value for each
+// layer.
+std::string ShownByLayer(const Json& values) {
+  std::vector<Json> different;
+  for (const Json& value : values) {
+    if (!value.is_null() && std::find(different.begin(), different.end(),
+                                      value) == different.end()) {
+      different.push_back(value);
+    }
+  }
+  std::vector<std::string> parts;
+  for (const Json& value : different) {
+    std::vector<std::string> runs;
+    for (size_t begin = 0, end = 0; begin < values.size(); begin = end + 1) {
+      end = begin;
+      while (end < values.size() && values[end] == value) ++end;
+      if (end == begin) continue;
+      runs.push_back(end - begin == 1 ? absl::StrCat(begin)
+                                      : absl::StrCat(begin, "-", end - 1));
+    }
+    parts.push_back(absl::StrCat(Shown(value), " (layers ",
+                                 absl::StrJoin(runs, ", "), ")"));
+  }
+  return absl::StrJoin(parts, ", ");
+}
+
+void AppendConfig(const ModelConfig& config, std::string* text) {
+  const Json json = ConfigJson(config);
+  for (const auto& [key, value] : json.items()) {
+    if (key == "blocks") continue;
+    absl::StrAppendFormat(
+        text, "  %-22s %s\n", key,
+        IsPerLayer(key, value) ? ShownByLayer(value) : Shown(value));
+  }
+  std::map<std::string_view, size_t> counts;
+  std::string letters;
+  for (const LayerConfig& layer : config.layers) {
+    ++counts[Name(layer.type)];
+    letters.push_back(Name(layer.type)[0]);
+  }
+  absl::StrAppendFormat(
+      text, "  %-22s %s (%s)\n", "blocks", letters,
+      absl::StrJoin(counts, ", ", [](std::string* out, const auto& count) {
+        absl::StrAppend(out, count.second, " ", count.first);
+      }));
+}
+
+void AppendTensors(const Model& model, std::string* text) {
+  size_t name_width = 4;
+  for (const TensorSummary& tensor : model.tensors()) {
+    name_width = std::max(name_width, tensor.name.size());
+  }
+  for (const TensorSummary& tensor : model.tensors()) {
+    absl::StrAppendFormat(text, "  %-*s  %-7s %12d  [%s]\n",
+                          static_cast<int>(name_width), Printable(tensor.name),
+                          tensor.format, tensor.bytes,
+                          absl::StrJoin(tensor.shape, ", "));
+  }
+}
+
+void AppendTotal(std::string_view name, const TypeTotal& total,
+                 std::string* text) {
+  absl::StrAppendFormat(
+      text, "  %-7s %5d tensors %14d values %14d bytes  %6.3f bits/weight\n",
+      name, total.tensors, total.values, total.bytes, total.bits_per_weight());
+}
+
+std::string ShowText(const InspectOptions& options, const Model& model,
+                     const SessionOptions& session) {
+  std::string text =
+      absl::StrCat("model  ", Printable(options.model.path, kUncut), "\n");
+  absl::StrAppend(&text, "  instruction-tuned      ",
+                  model.is_instruction_tuned() ? "yes" : "no", "\n");
+  absl::StrAppend(&text, "  tokenizer              ",
+                  model.tokenizer().ok() ? "yes" : "none", "\n");
+  absl::StrAppend(&text, "\nconfiguration\n");
+  AppendConfig(model.config(), &text);
+
+  absl::StrAppend(&text, "\ntensors (name, type, bytes, shape)\n");
+  AppendTensors(model, &text);
+
+  const Totals totals = Summarize(model.tensors());
+  absl::StrAppend(&text, "\ntypes\n");
+  for (const auto& [name, total] : totals.types) {
+    AppendTotal(name, total, &text);
+  }
+  AppendTotal("all", totals.all, &text);
+
+  const MemoryUse memory = model.MemoryFor(session);
+  absl::StrAppend(&text, "\nmemory (context of ", session.max_tokens,
+                  " tokens, ", model.num_threads(), " threads)\n");
+  const std::vector<std::pair<std::string_view, uint64_t>> parts = {
+      {"weights", memory.weights},
+      {"cache", memory.cache},
+      {"scratch", memory.scratch},
+      {"total", memory.total()}};
+  for (const auto& [name, bytes] : parts) {
+    absl::StrAppendFormat(&text, "  %-8s %14d  %s\n", name, bytes,
+                          Bytes(bytes));
+  }
+  return text;
+}
+
+absl::Status Inspect(const InspectOptions& options) {
+  GEMMA_ASSIGN_OR_RETURN(const Model model, ReadOutline(options.model));
+  const SessionOptions session =
+      SessionOptionsOf(options.model, DefaultContext(model));
+  return WriteOutput(options.format == "json"
+                         ? ShowJson(options, model, session)
+                         : ShowText(options, model, session));
+}
+
+}  // namespace
+
+void AddInspect(CLI::App& app, Action* action) {
+  auto options = std::make_shared<InspectOptions>();
+  CLI::App* command = app.add_subcommand(
+      "inspect", "Show configuration, tensors and memory of a model");
+  AddModelOptions(*command, &options->model, "4096");
+  AddFormat(*command, &options->format);
+  command->footer(
+      R"(Examples:
+  gemma inspect gemma-3-270m.gguf --context 32768
+  gemma inspect gemma-3-270m.gguf -o json
+
+)");
+  command->callback([=] { *action = [=] { return Inspect(*options); }; });
+}
+
+}  // namespace gemma::tools

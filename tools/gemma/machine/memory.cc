@@ -1,0 +1,230 @@
+#include "tools/gemma/machine/memory.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <fstream>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "src/os/control_groups.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/text.h"
+
+namespace gemma::tools {
+namespace {
+
+using Bytes64 = std::optional<uint64_t>;
+
+void Lower(uint64_t value, Bytes64* least) {
+  *least = std::min(value, least->value_or(value));
+}
+
+// The number at the start of a file; nothing if there is none ("max").
+Bytes64 ReadNumber(const std::string& path) {
+  std::ifstream file(path);
+  uint64_t number = 0;
+  if (file >> number) return number;
+  return std::nullopt;
+}
+
+// The number after a word at the start of a line: "MemTotal:  32 kB".
+Bytes64 NumberAfter(const std::string& path, std::string_view first) {
+  std::ifstream file(path);
+  std::string word;
+  uint64_t number = 0;
+  for (std::string line; file >> word; std::getline(file, line)) {
+    if (word == first && file >> number) return number;
+  }
+  return std::nullopt;
+}
+
+struct GroupFiles {
+  std::string_view limit, used, inactive, active;
+};
+constexpr GroupFiles kVersion1 = {"/memory.limit_in_bytes",
+                                  "/memory.usage_in_bytes",
+                                  "total_inactive_file", "total_active_file"};
+constexpr GroupFiles kVersion2 = {"/memory.max", "/memory.current",
+                                  "inactive_file", "active_file"};
+
+// Of a group's directory.
+void ReadGroup(const std::string& directory, const GroupFiles& files,
+               Memory* memory) {
+  const Bytes64 limit = ReadNumber(absl::StrCat(directory, files.limit));
+  const Bytes64 used = ReadNumber(absl::StrCat(directory, files.used));
+  // Version 1 writes "no limit" as a number that no machine has.
+  if (!limit.has_value() || !used.has_value() ||
+      *limit >= memory->total.value_or(UINT64_MAX)) {
+    return;
+  }
+  const std::string stat = absl::StrCat(directory, "/memory.stat");
+  const uint64_t caches = NumberAfter(stat, files.inactive).value_or(0) +
+                          NumberAfter(stat, files.active).value_or(0);
+  const uint64_t kept = *used - std::min(*used, caches);
+  Lower(*limit, &memory->group_limit);
+  Lower(*limit - std::min(*limit, kept), &memory->group_available);
+}
+
+void ReadAddressLimit(const std::string& root, Memory* memory) {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+    return;
+  }
+  const Bytes64 pages = ReadNumber(root + "/proc/self/statm");
+  if (!pages.has_value()) return;
+  const uint64_t used =
+      *pages * static_cast<uint64_t>(std::max(sysconf(_SC_PAGESIZE), 1L));
+  memory->address_limit = limit.rlim_cur;
+  memory->address_available =
+      limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, used);
+}
+
+// What is not in memory yet.
+uint64_t Needed(const MemoryPlan& plan, const Amounts& amounts) {
+  const MemoryUse use = plan.use(amounts);
+  return (plan.loaded ? 0 : use.weights) + use.cache + use.scratch;
+}
+
+// One of the amounts, which a cure may lower.
+struct Lowered {
+  std::string_view option;
+  size_t Amounts::*amount;
+  size_t least;
+};
+
+// Lowers one amount to the largest power of two below it that fits into `room`,
+// or to the least if none does. Whether one does.
+bool LowerAmount(const MemoryPlan& plan, const Lowered& lowered, uint64_t room,
+                 Amounts* amounts) {
+  size_t& amount = amounts->*lowered.amount;
+  for (size_t value = std::bit_floor(amount - 1); value >= lowered.least;
+       value /= 2) {
+    amount = value;
+    if (Needed(plan, *amounts) <= room) return true;
+  }
+  return false;
+}
+
+// The options that fit into `room`: one of them if that is enough, or several;
+// "" if none fit.
+std::string FittingOptions(const MemoryPlan& plan, uint64_t room) {
+  std::vector<Lowered> all = {{"--chunk", &Amounts::chunk, 1},
+                              {"--batch-size", &Amounts::sequences, 1},
+                              {"--context", &Amounts::context, 256}};
+  std::erase_if(all, [&](const Lowered& lowered) {
+    Amounts lowest = plan.amounts;
+    lowest.*lowered.amount = lowered.least;
+    return plan.amounts.*lowered.amount <= lowered.least ||
+           (lowered.amount == &Amounts::context && !plan.may_lower_context) ||
+           Needed(plan, lowest) == Needed(plan, plan.amounts);
+  });
+  for (const Lowered& lowered : all) {
+    Amounts amounts = plan.amounts;
+    if (!LowerAmount(plan, lowered, room, &amounts)) continue;
+    return absl::StrCat(lowered.option, " ", amounts.*lowered.amount);
+  }
+  Amounts amounts = plan.amounts;
+  std::vector<std::string> options;
+  for (const Lowered& lowered : all) {
+    const bool fits = LowerAmount(plan, lowered, room, &amounts);
+    options.push_back(
+        absl::StrCat(lowered.option, " ", amounts.*lowered.amount));
+    if (fits) return absl::StrJoin(options, " ");
+  }
+  return "";
+}
+
+// "cache 3.0 GiB for 64 contexts of 4096".
+std::string CacheText(const MemoryPlan& plan, uint64_t bytes) {
+  const auto& [context, sequences, chunk] = plan.amounts;
+  return absl::StrCat("cache ", Bytes(bytes), " for ",
+                      sequences == 1 ? std::string("a context")
+                                     : absl::StrCat(sequences, " contexts"),
+                      " of ", context);
+}
+
+}  // namespace
+
+std::optional<Memory::Room> Memory::LeastRoom() const {
+  std::optional<Room> least;
+  const std::vector<std::pair<Bytes64, std::string_view>> rooms = {
+      {available, "the machine"},
+      {group_available, "the control group"},
+      {address_available, "the limit of ulimit -v"}};
+  for (const auto& [bytes, of] : rooms) {
+    if (bytes.has_value() && (!least.has_value() || *bytes < least->bytes)) {
+      least = {*bytes, of};
+    }
+  }
+  return least;
+}
+
+Memory ReadMemory(const std::string& root) {
+  Memory memory;
+  const std::string info = root + "/proc/meminfo";
+  memory.total = NumberAfter(info, "MemTotal:");
+  memory.available = NumberAfter(info, "MemAvailable:");
+  for (Bytes64* kib : {&memory.total, &memory.available}) {
+    if (kib->has_value()) **kib *= 1024;
+  }
+  for (const ControlGroup& group : ControlGroups("memory", root)) {
+    ReadGroup(group.directory, group.version == 1 ? kVersion1 : kVersion2,
+              &memory);
+  }
+  ReadAddressLimit(root, &memory);
+  return memory;
+}
+
+absl::Status CheckMemory(const MemoryPlan& plan, const Memory& memory) {
+  const std::optional<Memory::Room> room = memory.LeastRoom();
+  if (!room.has_value()) return absl::OkStatus();
+  const uint64_t needed = Needed(plan, plan.amounts);
+  if (needed <= room->bytes) return absl::OkStatus();
+  const MemoryUse use = plan.use(plan.amounts);
+  const std::string weights =
+      plan.loaded ? "" : absl::StrCat("weights ", Bytes(use.weights), ", ");
+  absl::Status status = absl::ResourceExhaustedError(absl::StrCat(
+      plan.name, ": needs ", Bytes(needed), " more memory (", weights,
+      CacheText(plan, use.cache), ", scratch ", Bytes(use.scratch), "), but ",
+      room->of, " has ", Bytes(room->bytes), " left"));
+  const std::string fitting = FittingOptions(plan, room->bytes);
+  return WithCure(
+      std::move(status),
+      absl::StrCat(fitting.empty()
+                       ? "take a smaller model, or one of a type with "
+                         "fewer bits (gemma list --all)"
+                       : absl::StrCat(fitting, " fits"),
+                   "; --ignore-memory tries all the same"));
+}
+
+uint64_t BytesLeft(const MemoryPlan& plan, const Memory& memory) {
+  const std::optional<Memory::Room> room = memory.LeastRoom();
+  if (!room.has_value()) return UINT64_MAX;
+  return room->bytes - std::min(room->bytes, Needed(plan, plan.amounts));
+}
+
+std::function<MemoryUse(const Amounts&)> UseOfSessions(
+    std::vector<const Model*> models, const SessionOptions& session,
+    size_t logits) {
+  return [=](const Amounts& amounts) {
+    SessionOptions options = session;
+    options.max_tokens = amounts.context;
+    MemoryUse sum;
+    for (const Model* model : models) {
+      const MemoryUse use = model->MemoryFor(options, amounts.sequences);
+      sum.weights += use.weights;
+      sum.cache += use.cache;
+      sum.scratch += use.scratch + uint64_t{logits} * amounts.chunk *
+                                       model->config().vocab_size *
+                                       sizeof(float);
+    }
+    return sum;
+  };
+}
+
+}  // namespace gemma::tools

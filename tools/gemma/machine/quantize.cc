@@ -1,0 +1,130 @@
+// gemma quantize: writes a model to one file.
+
+#include "gemma/quantize.h"
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_format.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/progress.h"
+#include "tools/gemma/io/signals.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/machine/summary.h"
+#include "tools/gemma/pull/resolve.h"
+
+namespace gemma::tools {
+namespace {
+
+struct Options {
+  std::string source;
+  std::string target;
+  std::string type = "keep";
+  float bits = 0;
+  std::string layout = "packed";
+  std::string importance;
+  bool force = false;
+  size_t threads = 0;
+};
+
+QuantizeOptions QuantizeOptionsOf(const Options& options) {
+  QuantizeOptions quantize;
+  quantize.type = *ParseWeightType(options.type);
+  quantize.bits = double{options.bits};
+  quantize.layout =
+      options.layout == "gguf" ? FileLayout::kGguf : FileLayout::kPacked;
+  quantize.importance = options.importance;
+  quantize.overwrite = options.force;
+  quantize.num_threads = options.threads;
+  return quantize;
+}
+
+// With a cure where one is known.
+absl::Status Explain(const absl::Status& status, const std::string& source) {
+  if (absl::IsAlreadyExists(status)) {
+    return WithCure(status, "--force replaces it");
+  }
+  if (ReasonOf(status) == ErrorReason::kOutputFile) {
+    return absl::IsNotFound(status)
+               ? WithCure(status, "make its directory first")
+               : status;
+  }
+  return ExplainModelError(status, source);
+}
+
+// "m.gguf  240.1 MiB, 8.502 bits/weight"
+absl::Status ShowResult(const std::string& target) {
+  LoadOptions load;
+  load.num_threads = 1;
+  load.skip_weights = true;
+  GEMMA_ASSIGN_OR_RETURN(const Model model, Model::Load(target, load));
+  const TypeTotal all = Summarize(model.tensors()).all;
+  return WriteOutput(absl::StrFormat("%s  %s, %.3f bits/weight\n", target,
+                                     Bytes(all.bytes), all.bits_per_weight()));
+}
+
+absl::Status Run(const Options& options) {
+  GEMMA_ASSIGN_OR_RETURN(const std::string source,
+                         ResolveModel(options.source));
+  QuantizeOptions quantize = QuantizeOptionsOf(options);
+  {
+    Progress line = Progress::OfBytes("writing", /*quiet=*/false);
+    quantize.progress = [&line](const QuantizeProgress& progress) {
+      line.Update(progress.done_bytes, progress.total_bytes);
+      return !Interrupted();
+    };
+    const absl::Status status = Quantize(source, options.target, quantize);
+    if (absl::IsCancelled(status)) return InterruptedError();
+    if (!status.ok()) return Explain(status, source);
+  }
+  return ShowResult(options.target);
+}
+
+}  // namespace
+
+void AddQuantize(CLI::App& app, Action* action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "quantize", "Write a model to one file, with smaller weights");
+  AddText(*command, "SRC", "", &options->source,
+          "A GGUF file (of several: the first), a Hugging Face directory,\n"
+          "or the name of a pulled model (gemma list)")
+      ->option_text("SRC")
+      ->required();
+  AddText(*command, "DST", "FILE", &options->target, "The file to write")
+      ->option_text("DST")
+      ->required();
+  AddChoice(*command, "--type", &options->type, WeightTypeNames(),
+            "What matrices become, unless they take no\n"
+            "more bits already");
+  AddNumber(*command, "--bits", &options->bits,
+            "At most so many for each weight, from the mix\n"
+            "of types that loses least; 0: as --type says");
+  AddChoice(*command, "--layout", &options->layout, {"packed", "gguf"},
+            "packed: mapped and run without packing;\n"
+            "gguf: for llama.cpp, too");
+  AddText(*command, "--importance", "FILE", &options->importance,
+          "How much each channel matters\n(gemma importance)");
+  command->add_flag("-f,--force", options->force,
+                    "Replace DST if it is there already");
+  AddNumber(*command, "-t,--threads", &options->threads, 0, kMaxThreads,
+            "Threads; 0: one per core that may be used");
+  command->footer(
+      R"(DST gets configuration and tokenizer, too, and a checksum for each
+tensor (gemma verify-file). Until it is complete, what is there stays.
+
+Examples:
+  gemma quantize gemma-3-1b-it/ gemma-3-1b-it-q4.gguf --type q4
+  gemma quantize gemma-3-1b-it/ small.gguf --bits 4.75
+  gemma quantize gemma-3-1b-it/ bf16.gguf --type bf16 --layout gguf
+
+)");
+  command->callback([=] { *action = [=] { return Run(*options); }; });
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,313 @@
+// gemma bench: how fast a model reads and writes.
+
+#include <algorithm>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gemma/gemma.h"
+#include "src/base/status_macros.h"
+#include "src/base/stopwatch.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/logit_rows.h"
+#include "tools/gemma/io/progress.h"
+#include "tools/gemma/io/signals.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/memory.h"
+#include "tools/gemma/machine/summary.h"
+#include "tools/gemma/measure/bench_report.h"
+#include "tools/gemma/texts/autoencoders.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kMaxRepetitions = 10000;
+constexpr size_t kTopFeatures = 10;  // that an autoencoder tells of a token
+
+struct BenchOptions {
+  ModelOptions model;
+  std::vector<size_t> prompts = {512};
+  std::vector<size_t> generated = {128};
+  std::vector<size_t> depths = {0};
+  std::vector<size_t> batches = {1};
+  std::vector<size_t> threads = {0};
+  std::vector<std::string> autoencoders;
+  std::string sae_type = "bfloat16";
+  size_t top_k = 1;
+  size_t repetitions = 5;
+  std::string format = "md";
+};
+
+// What is measured: one of `prompt` and `generated` is 0.
+struct BenchTest {
+  size_t prompt = 0;
+  size_t generated = 0;
+  size_t depth = 0;
+  size_t batch = 1;
+
+  // Of each sequence.
+  size_t tokens() const { return prompt + generated; }
+};
+
+std::vector<BenchTest> Tests(const BenchOptions& options) {
+  std::vector<BenchTest> tests;
+  for (const size_t depth : options.depths) {
+    for (const size_t prompt : options.prompts) {
+      if (prompt > 0) tests.push_back({prompt, 0, depth});
+    }
+    for (const size_t generated : options.generated) {
+      for (const size_t batch : options.batches) {
+        if (generated > 0) tests.push_back({0, generated, depth, batch});
+      }
+    }
+  }
+  return tests;
+}
+
+// BOS and ids that are the same in every run.
+std::vector<TokenId> RandomTokens(const ModelConfig& config, size_t count) {
+  std::mt19937_64 random(/*seed=*/1);
+  std::vector<TokenId> tokens(count);
+  for (TokenId& token : tokens) {
+    token = static_cast<TokenId>(random() % config.vocab_size);
+  }
+  if (count > 0) tokens[0] = config.bos_token;
+  return tokens;
+}
+
+absl::Status Fill(Session& session, absl::Span<const TokenId> tokens) {
+  if (tokens.empty()) return absl::OkStatus();
+  GEMMA_RETURN_IF_ERROR(
+      session.Append(tokens, [](size_t) { return !Interrupted(); }));
+  return Interrupted() ? InterruptedError() : absl::OkStatus();
+}
+
+// OK if all sequences of the test fit in memory together.
+absl::Status CheckTest(const Model& model, const ModelOptions& options,
+                       const BenchTest& test) {
+  MemoryPlan plan =
+      PlanOf(model, options, test.depth + test.tokens(), test.batch);
+  plan.may_lower_context = false;  // the test needs it
+  plan.use = [&, sessions = plan.use](const Amounts& amounts) {
+    MemoryUse use = sessions(amounts);
+    use.scratch +=
+        amounts.sequences * model.config().vocab_size * sizeof(float);
+    return use;
+  };
+  return CheckMemory(options, plan);
+}
+
+// The sequences of a test, filled to its depth.
+class Sequences {
+ public:
+  // `readers`: of what they compute.
+  static absl::StatusOr<Sequences> Create(
+      const Model& model, const BenchOptions& options, const BenchTest& test,
+      const std::vector<FeatureReader>& readers) {
+    const size_t total = test.depth + test.tokens();
+    GEMMA_RETURN_IF_ERROR(CheckTest(model, options.model, test));
+    Sequences result(RandomTokens(model.config(), total), test, options.top_k);
+    const absl::Span<const TokenId> tokens = result.tokens_;
+    for (size_t i = 0; i < test.batch; ++i) {
+      GEMMA_ASSIGN_OR_RETURN(Session session,
+                             CreateSession(model, options.model, total));
+      if (!readers.empty()) {
+        GEMMA_ASSIGN_OR_RETURN(
+            TapFunction tap,
+            FeatureTap(model, {.readers = readers,
+                               .on_features = [](const TokenFeatures&) {}}));
+        session.SetTap(std::move(tap));
+      }
+      GEMMA_RETURN_IF_ERROR(CheckFits(session, total));
+      GEMMA_RETURN_IF_ERROR(Fill(session, tokens.first(test.depth)));
+      // Makes coming back cheap.
+      GEMMA_RETURN_IF_ERROR(session.Checkpoint());
+      result.sessions_.push_back(std::move(session));
+    }
+    result.logits_.resize(test.batch * model.config().vocab_size);
+    return result;
+  }
+
+  // Runs the test once, from its depth on, and returns how long it took.
+  absl::StatusOr<uint64_t> Measure() {
+    if (Interrupted()) return InterruptedError();
+    for (Session& session : sessions_) {
+      GEMMA_RETURN_IF_ERROR(session.Rewind(test_.depth));
+    }
+    const absl::Span<const TokenId> tokens =
+        absl::MakeSpan(tokens_).subspan(test_.depth);
+    const Stopwatch stopwatch;
+    if (test_.prompt > 0) {
+      GEMMA_RETURN_IF_ERROR(sessions_[0].ForwardTop(tokens, top_k_).status());
+    }
+    for (size_t i = 0; i < test_.generated; ++i) {
+      if (Interrupted()) return InterruptedError();
+      GEMMA_RETURN_IF_ERROR(Append(tokens.subspan(i, 1)));
+    }
+    return static_cast<uint64_t>(stopwatch.seconds() * 1e9);
+  }
+
+ private:
+  Sequences(std::vector<TokenId> tokens, const BenchTest& test, size_t top_k)
+      : tokens_(std::move(tokens)), test_(test), top_k_(top_k) {}
+
+  // To each sequence.
+  absl::Status Append(absl::Span<const TokenId> tokens) {
+    if (sessions_.size() == 1) {
+      return sessions_[0].ForwardTop(tokens, top_k_).status();
+    }
+    std::vector<Session::Continuation> batch;
+    for (Session& session : sessions_) batch.push_back({&session, tokens});
+    return Session::ForwardBatch(batch, absl::MakeSpan(logits_));
+  }
+
+  std::vector<TokenId> tokens_;
+  BenchTest test_;
+  size_t top_k_;
+  std::vector<Session> sessions_;
+  std::vector<float> logits_;  // [batch, vocab_size]
+};
+
+absl::StatusOr<std::vector<uint64_t>> RunTest(
+    const Model& model, const BenchOptions& options, const BenchTest& test,
+    const std::vector<FeatureReader>& readers) {
+  Progress progress("measuring");
+  GEMMA_ASSIGN_OR_RETURN(Sequences sequences,
+                         Sequences::Create(model, options, test, readers));
+  // The first run, which touches memory for the first time, does not count.
+  std::vector<uint64_t> samples;
+  for (size_t i = 0; i <= options.repetitions; ++i) {
+    GEMMA_ASSIGN_OR_RETURN(const uint64_t ns, sequences.Measure());
+    if (i > 0) samples.push_back(std::max<uint64_t>(ns, 1));
+    progress.Update(i + 1, options.repetitions + 1);
+  }
+  return samples;
+}
+
+// Fills in what all tests of a model have in common.
+BenchResult Describe(const BenchOptions& options, const Model& model) {
+  const Totals totals = Summarize(model.tensors());
+  BenchResult result;
+  result.model_filename = options.model.path;
+  result.model_type =
+      absl::StrCat(model.config().architecture, " ", Count(totals.all.values),
+                   " ", totals.main_type);
+  result.model_size = totals.all.bytes;
+  result.model_n_params = totals.all.values;
+  result.n_ubatch = options.model.chunk;
+  result.n_threads = model.num_threads();
+  const CacheFormat cache =
+      CacheFormatFor(model, SessionOptionsOf(options.model, 1).cache_format);
+  result.type_kv = cache == CacheFormat::kFloat32 ? "f32"
+                   : cache == CacheFormat::kInt8  ? "i8"
+                                                  : "bf16";
+  return result;
+}
+
+// What --sae names.
+absl::StatusOr<std::vector<FeatureReader>> LoadReaders(
+    const BenchOptions& options, Autoencoders* autoencoders) {
+  std::vector<FeatureReader> readers;
+  for (const std::string& text : options.autoencoders) {
+    GEMMA_ASSIGN_OR_RETURN(const AutoencoderName name,
+                           ParseAutoencoder("--sae", text));
+    GEMMA_ASSIGN_OR_RETURN(const SparseAutoencoder* autoencoder,
+                           autoencoders->Load(name));
+    readers.push_back({autoencoder, kTopFeatures});
+  }
+  return readers;
+}
+
+// Measures with one number of threads.
+absl::Status BenchModel(const BenchOptions& options,
+                        const std::vector<BenchTest>& tests,
+                        const std::vector<FeatureReader>& readers,
+                        std::vector<BenchResult>* results) {
+  const Stopwatch stopwatch;
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  const double load_ms = stopwatch.seconds() * 1e3;
+  for (size_t i = 0; i < readers.size(); ++i) {
+    GEMMA_RETURN_IF_ERROR(
+        CheckFits(model, *readers[i].autoencoder,
+                  absl::StrCat("--sae ", options.autoencoders[i])));
+  }
+  for (const BenchTest& test : tests) {
+    BenchResult result = Describe(options, model);
+    result.load_ms = load_ms;
+    result.n_prompt = test.prompt;
+    result.n_gen = test.generated;
+    result.n_depth = test.depth;
+    result.n_parallel = test.batch;
+    result.n_autoencoders = readers.size();
+    result.test_time = TimeNow();
+    GEMMA_ASSIGN_OR_RETURN(result.samples_ns,
+                           RunTest(model, options, test, readers));
+    result.peak_memory_bytes = PeakMemoryBytes();
+    results->push_back(std::move(result));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Bench(BenchOptions options) {
+  const std::vector<BenchTest> tests = Tests(options);
+  if (tests.empty())
+    return OptionError({"--n-prompt", "--n-gen"},
+                       "-p and -n are 0: nothing to measure");
+  Autoencoders autoencoders(options.sae_type);
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<FeatureReader> readers,
+                         LoadReaders(options, &autoencoders));
+  std::vector<BenchResult> results;
+  for (const size_t threads : options.threads) {
+    options.model.threads = threads;
+    GEMMA_RETURN_IF_ERROR(BenchModel(options, tests, readers, &results));
+  }
+  const BenchFormat format = options.format == "json"  ? BenchFormat::kJson
+                             : options.format == "csv" ? BenchFormat::kCsv
+                                                       : BenchFormat::kMarkdown;
+  return WriteOutput(ShowResults(results, format));
+}
+
+}  // namespace
+
+void AddBench(CLI::App& app, Action* action) {
+  auto options = std::make_shared<BenchOptions>();
+  CLI::App* command = app.add_subcommand(
+      "bench", "Measure prefill and decode, in llama-bench's words");
+  AddModelOptions(*command, &options->model, "as many as the test needs",
+                  &options->threads);
+  AddNumbers(*command, "-p,--n-prompt", &options->prompts, 0, kMaxSessionTokens,
+             "Tokens of the prompt, read at once; 0: none");
+  AddNumbers(*command, "-n,--n-gen", &options->generated, 0, kMaxSessionTokens,
+             "Tokens generated, one by one; 0: none");
+  AddNumbers(*command, "-d,--n-depth", &options->depths, 0, kMaxSessionTokens,
+             "Tokens before them, whose time does not count");
+  AddNumbers(*command, "-b,--batch-size", &options->batches, 1, kMaxSequences,
+             "Sequences that generate together; t/s is of all");
+  AddNumber(*command, "-k,--top-k", &options->top_k, 0, kMaxSessionTokens,
+            "Logits that a sequence alone needs of each token;\n0: all");
+  AddTexts(*command, "--sae", "FILE[:SITE]", &options->autoencoders,
+           "An autoencoder that tells the strongest features of\n"
+           "each token, see gemma scope --help; may be repeated");
+  AddFeatureWeights(*command, &options->sae_type);
+  AddNumber(*command, "-r,--repetitions", &options->repetitions, 1,
+            kMaxRepetitions, "Measurements of each test, after one in vain");
+  AddChoice(*command, "-o,--output-format", &options->format,
+            {"text", "md", "json", "csv"}, "Form of the result; text: as md");
+  command->footer(
+      R"(Tokens are random, the same in every run; no tokenizer is needed.
+
+Example:
+  gemma bench gemma-3-270m.gguf -p 512 -n 128 -t 1,2 -o json
+
+)");
+  command->callback([=] { *action = [=] { return Bench(*options); }; });
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,122 @@
+// gemma importance: how much the inputs of a model's matrices matter.
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gemma/gemma.h"
+#include "src/base/status_macros.h"
+#include "src/os/atomic_file.h"
+#include "src/quantize/activation_sums.h"
+#include "src/session/model_impl.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/output_check.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/progress.h"
+#include "tools/gemma/io/signals.h"
+#include "tools/gemma/measure/text_windows.h"
+
+namespace gemma::tools {
+namespace {
+
+struct ImportanceOptions {
+  ModelOptions model;
+  std::string file;
+  std::string output = "importance.gguf";
+};
+
+// The file that `path` names, also by a link, or an error if it cannot be
+// written: told before the model has read for long.
+absl::StatusOr<std::string> OutputPath(const std::string& path) {
+  std::error_code ignored;
+  std::string target = path;
+  if (std::filesystem::exists(path, ignored)) {
+    if (!std::filesystem::is_regular_file(path, ignored)) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": not a file"));
+    }
+    target = std::filesystem::canonical(path, ignored).string();
+  }
+  GEMMA_RETURN_IF_ERROR(AtomicFile::Create(target).status());
+  return target;
+}
+
+// What the file calls its text: no folders, which nobody else should know.
+std::string DatasetOf(const std::string& file) {
+  if (file == kStdinArgument) return std::string(kStdinName);
+  return std::filesystem::path(file).filename().string();
+}
+
+// Reads a window, whose activations the session's tap sees.
+absl::Status ReadWindow(Session& session, const TextWindow& window,
+                        size_t total, Progress& progress) {
+  GEMMA_RETURN_IF_ERROR(session.Rewind(0));
+  GEMMA_RETURN_IF_ERROR(session.Append(window.inputs, [&](size_t done) {
+    progress.Update(window.first + done, total);
+    return !Interrupted();
+  }));
+  return Interrupted() ? InterruptedError() : absl::OkStatus();
+}
+
+absl::Status Importance(const ImportanceOptions& options) {
+  GEMMA_RETURN_IF_ERROR(CheckWindow(options.model));
+  GEMMA_RETURN_IF_ERROR(
+      CheckOutput(options.output, {options.model.path}, {options.file}));
+  GEMMA_ASSIGN_OR_RETURN(const std::string output, OutputPath(options.output));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.file));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                         TokensOf(model, text, options.file));
+  const size_t window = WindowSize(options.model, model.config());
+  GEMMA_ASSIGN_OR_RETURN(
+      Session session,
+      CreateSession(model, options.model, std::min(window, tokens.size() + 1)));
+  ActivationSums sums;
+  session.SetTap([&sums](const TapSite& site, absl::Span<float> activations) {
+    sums.Add(site, activations);
+  });
+
+  Progress progress("importance", "tok");
+  GEMMA_ASSIGN_OR_RETURN(
+      const size_t windows,
+      ForEachWindow(tokens, model.config().bos_token, window,
+                    [&](const TextWindow& at) {
+                      return ReadWindow(session, at, tokens.size(), progress);
+                    }));
+  return sums.Write(model.config(), model.impl().weights.head.view.rows != 0,
+                    {DatasetOf(options.file), static_cast<uint32_t>(windows),
+                     static_cast<uint32_t>(window)},
+                    output);
+}
+
+}  // namespace
+
+void AddImportance(CLI::App& app, Action* action) {
+  auto options = std::make_shared<ImportanceOptions>();
+  options->model.activations = "float32";
+  CLI::App* command = app.add_subcommand(
+      "importance", "Measure which inputs of the weights matter");
+  AddModelOptions(*command, &options->model, kDefaultWindowText);
+  AddText(*command, "-f,--file", "FILE", &options->file,
+          "A text such as the model shall be good at; \"-\":\n"
+          "standard input. It is read in windows of BOS and\n"
+          "--context - 1 tokens, as perplexity does")
+      ->required();
+  AddText(*command, "--output", "FILE", &options->output,
+          "Receives, for each matrix, the mean square of what\n"
+          "each of its columns is multiplied with; a GGUF file\n"
+          "as llama.cpp's imatrix writes and reads them")
+      ->default_str(options->output);
+  command->footer(
+      "Example:\n"
+      "  gemma importance gemma-3-270m.gguf --file text.txt --output "
+      "F.gguf\n\n");
+  command->callback([=] { *action = [=] { return Importance(*options); }; });
+}
+
+}  // namespace gemma::tools

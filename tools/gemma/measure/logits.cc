@@ -1,0 +1,105 @@
+// gemma logits: token ids to a matrix of logits.
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gemma/gemma.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/output_check.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/logit_rows.h"
+#include "tools/gemma/io/npy.h"
+#include "tools/gemma/io/progress.h"
+#include "tools/gemma/measure/token_file.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr char kTokensOption[] = "--tokens";
+
+struct LogitsOptions {
+  ModelOptions model;
+  std::string tokens;
+  std::string tokens_file;
+  std::string output;
+};
+
+// The ids of --tokens; what is wrong with them is a usage error.
+absl::StatusOr<std::vector<TokenId>> ReadTokens(const LogitsOptions& options) {
+  if (!options.tokens_file.empty()) return ReadTokenFile(options.tokens_file);
+  absl::StatusOr<std::vector<TokenId>> tokens =
+      ParseTokenIds(options.tokens, ", ", kTokensOption);
+  if (!tokens.ok()) {
+    return WithOptions(AsUsageError(tokens.status()), {kTokensOption});
+  }
+  return tokens;
+}
+
+absl::Status Check(const LogitsOptions& options,
+                   absl::Span<const TokenId> tokens,
+                   const ModelConfig& config) {
+  if (!options.tokens_file.empty()) {
+    return CheckTokens(tokens, config, options.tokens_file);
+  }
+  return WithOptions(AsUsageError(CheckTokens(tokens, config, kTokensOption)),
+                     {kTokensOption});
+}
+
+absl::Status Logits(const LogitsOptions& options) {
+  if (options.tokens_file.empty() == options.tokens.empty()) {
+    return OptionError({"--tokens", "--tokens-file"},
+                       "wanted one of --tokens and --tokens-file");
+  }
+  GEMMA_RETURN_IF_ERROR(
+      CheckOutput(options.output, {options.model.path}, {options.tokens_file}));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                         ReadTokens(options));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  const size_t vocab_size = model.config().vocab_size;
+  GEMMA_RETURN_IF_ERROR(Check(options, tokens, model.config()));
+  GEMMA_ASSIGN_OR_RETURN(Session session,
+                         CreateSession(model, options.model, tokens.size()));
+  GEMMA_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
+
+  GEMMA_ASSIGN_OR_RETURN(
+      NpyWriter writer,
+      NpyWriter::Create(options.output, tokens.size(), vocab_size));
+  Progress progress("logits", "tok");
+  GEMMA_RETURN_IF_ERROR(ForEachLogitRows(
+      session, tokens, options.model.chunk,
+      [&](size_t first, absl::Span<const float> rows) {
+        progress.Update(first + rows.size() / vocab_size, tokens.size());
+        return writer.Append(rows);
+      }));
+  return writer.Finish();
+}
+
+}  // namespace
+
+void AddLogits(CLI::App& app, Action* action) {
+  auto options = std::make_shared<LogitsOptions>();
+  options->model.chunk = kDefaultLogitRows;
+  options->model.logits = 1;
+  CLI::App* command = app.add_subcommand(
+      "logits", "Write the logits of every position to a NumPy file");
+  options->model.activations = "float32";
+  AddModelOptions(*command, &options->model, "as many as are given");
+  AddText(*command, kTokensOption, "ID[,ID...]", &options->tokens, "Token ids");
+  AddText(*command, "--tokens-file", "FILE", &options->tokens_file,
+          "Token ids separated by blanks or line ends");
+  AddText(*command, "--output", "FILE.npy", &options->output,
+          "Receives float32 [tokens, vocabulary]")
+      ->required();
+  command->footer(
+      "Example:\n"
+      "  gemma logits gemma-3-270m.gguf --tokens 2,17,4 --output F.npy\n\n");
+  command->callback([=] { *action = [=] { return Logits(*options); }; });
+}
+
+}  // namespace gemma::tools

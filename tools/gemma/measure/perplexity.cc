@@ -1,0 +1,141 @@
+// gemma perplexity: how well a model predicts a text.
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "gemma/gemma.h"
+#include "src/base/status_macros.h"
+#include "src/base/stopwatch.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/logit_rows.h"
+#include "tools/gemma/io/progress.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/measure/scores.h"
+#include "tools/gemma/measure/text_windows.h"
+
+namespace gemma::tools {
+namespace {
+
+struct PerplexityOptions {
+  ModelOptions model;
+  std::string file;
+  std::string format = "text";
+};
+
+struct Score {
+  size_t tokens = 0;
+  size_t windows = 0;
+  double nll = 0;  // of all tokens, nats
+  double seconds = 0;
+
+  double mean_nll() const { return nll / static_cast<double>(tokens); }
+};
+
+// Adds the scores of a window.
+absl::Status ScoreWindow(Session& session, const TextWindow& window,
+                         size_t rows_at_once, size_t total, Progress& progress,
+                         Score* score) {
+  const size_t vocab_size = session.model().config().vocab_size;
+  GEMMA_RETURN_IF_ERROR(session.Rewind(0));
+  return ForEachLogitRows(
+      session, window.inputs, rows_at_once,
+      [&](size_t first, absl::Span<const float> rows) {
+        std::vector<double> nll(rows.size() / vocab_size);
+        ForEachRow(session.model().num_threads(), nll.size(), [&](size_t row) {
+          nll[row] =
+              NegativeLogLikelihood(rows.subspan(row * vocab_size, vocab_size),
+                                    window.targets[first + row]);
+        });
+        // In the text's order, so that threads do not change the sum.
+        for (const double token_nll : nll) score->nll += token_nll;
+        score->tokens += nll.size();
+        progress.Update(score->tokens, total);
+        if (std::isfinite(score->nll)) return absl::OkStatus();
+        return absl::DataLossError(absl::StrCat(
+            "the model's logits are not finite near token ", score->tokens));
+      });
+}
+
+std::string Show(const PerplexityOptions& options, size_t window,
+                 const Score& score) {
+  const double rate = static_cast<double>(score.tokens) / score.seconds;
+  if (options.format == "json") {
+    const nlohmann::ordered_json json = {
+        {"model", options.model.path},
+        {"file", options.file},
+        {"context", window},
+        {"windows", score.windows},
+        {"scored_tokens", score.tokens},
+        {"mean_nll", score.mean_nll()},
+        {"perplexity", std::exp(score.mean_nll())},
+        {"seconds", score.seconds},
+        {"tokens_per_second", rate},
+    };
+    return ToText(json);
+  }
+  return absl::StrFormat(
+      "scored_tokens  %d\n"
+      "mean_nll       %.6f\n"
+      "perplexity     %.4f\n",
+      score.tokens, score.mean_nll(), std::exp(score.mean_nll()));
+}
+
+absl::Status Perplexity(const PerplexityOptions& options) {
+  GEMMA_RETURN_IF_ERROR(CheckWindow(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.file));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                         TokensOf(model, text, options.file));
+  const size_t window = WindowSize(options.model, model.config());
+  GEMMA_ASSIGN_OR_RETURN(
+      Session session,
+      CreateSession(model, options.model, std::min(window, tokens.size() + 1)));
+
+  Score score;
+  {
+    Progress progress("perplexity", "tok");
+    Stopwatch stopwatch;
+    GEMMA_ASSIGN_OR_RETURN(
+        score.windows, ForEachWindow(tokens, model.config().bos_token, window,
+                                     [&](const TextWindow& at) {
+                                       return ScoreWindow(
+                                           session, at, options.model.chunk,
+                                           tokens.size(), progress, &score);
+                                     }));
+    score.seconds = stopwatch.seconds();
+  }
+  return WriteOutput(Show(options, window, score));
+}
+
+}  // namespace
+
+void AddPerplexity(CLI::App& app, Action* action) {
+  auto options = std::make_shared<PerplexityOptions>();
+  options->model.chunk = kDefaultLogitRows;
+  options->model.logits = 1;
+  CLI::App* command = app.add_subcommand(
+      "perplexity", "Measure how well the model predicts a text");
+  AddModelOptions(*command, &options->model, kDefaultWindowText);
+  AddTextFile(*command, &options->file);
+  AddFormat(*command, &options->format);
+  command->footer(
+      R"(Prints the number of scored tokens, the mean negative log-likelihood
+in nats, and its exponential.
+
+Example:
+  gemma perplexity gemma-3-270m.gguf --file text.txt
+
+)");
+  command->callback([=] { *action = [=] { return Perplexity(*options); }; });
+}
+
+}  // namespace gemma::tools

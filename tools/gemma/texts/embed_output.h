@@ -1,0 +1,56 @@
+// Where and how `gemma embed` writes vectors.
+
+#ifndef GEMMA_TOOLS_GEMMA_TEXTS_EMBED_OUTPUT_H_
+#define GEMMA_TOOLS_GEMMA_TEXTS_EMBED_OUTPUT_H_
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "gemma/embedder.h"
+#include "src/os/atomic_file.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/npy.h"
+#include "tools/gemma/texts/embed_input.h"
+
+namespace gemma::tools {
+
+struct EmbedOutputOptions {
+  std::string format;  // "text", "json" or "npy"; empty: the path tells
+  std::string path;    // empty: standard output
+};
+
+// OK, or a usage error that names the option.
+absl::Status Check(const EmbedOutputOptions& options);
+
+// Writes [texts, dimensions] values as they come.
+class EmbedOutput {
+ public:
+  // A file appears when it is complete.
+  static absl::StatusOr<EmbedOutput> Open(const EmbedOutputOptions& options,
+                                          size_t texts, size_t dimensions);
+
+  // Those of the next inputs.
+  absl::Status Append(absl::Span<const EmbedInput> inputs,
+                      const Embeddings& embeddings);
+
+  absl::Status Finish();
+
+ private:
+  explicit EmbedOutput(bool json) : json_(json) {}
+
+  std::string Line(const EmbedInput& input, const Embeddings& embeddings,
+                   size_t text) const;
+
+  bool json_;
+  size_t done_ = 0;  // texts
+  std::optional<NpyWriter> npy_;
+  std::optional<AtomicFile> file_;  // neither: standard output
+};
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_TEXTS_EMBED_OUTPUT_H_

@@ -1,0 +1,247 @@
+// gemma scope: the features of a text's tokens.
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gemma/gemma.h"
+#include "src/base/status_macros.h"
+#include "src/os/atomic_file.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/output_check.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/logit_rows.h"
+#include "tools/gemma/io/progress.h"
+#include "tools/gemma/io/signals.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/texts/autoencoders.h"
+#include "tools/gemma/texts/scope_html.h"
+#include "tools/gemma/texts/scope_report.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kMaxFeature = size_t{1} << 32;
+constexpr size_t kMaxTop = 1 << 20;
+
+struct ScopeOptions {
+  ModelOptions model;
+  std::vector<std::string> autoencoders;
+  std::string sae_type = "bfloat16";
+  std::string text = std::string(kStdinArgument);
+  std::string file;  // empty: `text` counts
+  bool parse_control = false;
+  std::vector<size_t> features;
+  size_t top = 5;
+  std::string format = "text";
+  std::string html;  // empty: no page
+};
+
+absl::Status Check(const ScopeOptions& options) {
+  if (!options.file.empty() && options.text != kStdinArgument) {
+    return Exclude("--file", "TEXT");
+  }
+  return options.text == kStdinArgument
+             ? absl::OkStatus()
+             : AsUsageError(CheckUtf8(options.text, "TEXT"));
+}
+
+absl::StatusOr<std::string> ReadScopeText(const ScopeOptions& options) {
+  if (options.file.empty() && options.text != kStdinArgument) {
+    return options.text;
+  }
+  const std::string path = options.file.empty() ? options.text : options.file;
+  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(path));
+  GEMMA_RETURN_IF_ERROR(
+      CheckUtf8(text, path == kStdinArgument ? kStdinName : path));
+  return text;
+}
+
+// What --sae names, loaded, and what reports say of it.
+struct Readers {
+  std::vector<FeatureReader> readers;
+  std::vector<ScopedAutoencoder> named;
+};
+
+absl::StatusOr<Readers> LoadReaders(const ScopeOptions& options,
+                                    Autoencoders* autoencoders) {
+  Readers result;
+  for (const std::string& text : options.autoencoders) {
+    GEMMA_ASSIGN_OR_RETURN(const AutoencoderName name,
+                           ParseAutoencoder("--sae", text));
+    GEMMA_ASSIGN_OR_RETURN(const SparseAutoencoder* autoencoder,
+                           autoencoders->Load(name));
+    const size_t num_features = autoencoder->num_features();
+    for (const size_t feature : options.features) {
+      if (feature < num_features) continue;
+      return OptionError(
+          {"--features"},
+          absl::StrCat("--features: ", feature, " is not from 0 to ",
+                       num_features - 1, ", which ", text, " has"));
+    }
+    // A page has more than what is printed.
+    size_t top = options.features.empty() ? options.top : 0;
+    if (top != 0 && !options.html.empty()) {
+      top = std::max(top, kMaxPageFeatures);
+    }
+    result.readers.push_back({autoencoder, top, options.features});
+    result.named.push_back(
+        {name.path, SiteText(autoencoder->site()), num_features});
+  }
+  return result;
+}
+
+// BOS and the text's tokens.
+absl::StatusOr<std::vector<TokenId>> TokensOf(const ScopeOptions& options,
+                                              const Tokenizer& tokenizer,
+                                              std::string_view text) {
+  GEMMA_ASSIGN_OR_RETURN(
+      std::vector<TokenId> tokens,
+      tokenizer.Encode(text, options.parse_control ? ControlTokens::kParse
+                                                   : ControlTokens::kAsText));
+  tokens.insert(tokens.begin(), tokenizer.bos());
+  return tokens;
+}
+
+// Reads the tokens with a session that has room for them.
+absl::StatusOr<ScopedText> Read(const ScopeOptions& options, const Model& model,
+                                const Tokenizer& tokenizer, Readers readers,
+                                absl::Span<const TokenId> tokens) {
+  GEMMA_ASSIGN_OR_RETURN(
+      Session session,
+      CreateSession(model, options.model,
+                    std::min(tokens.size(), model.config().max_context)));
+  GEMMA_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
+  const size_t num_readers = readers.readers.size();
+  ScopedText text = {
+      options.model.path, std::move(readers.named), {}, options.features};
+  for (const TokenId token : tokens) {
+    text.tokens.push_back({token, tokenizer.Piece(token),
+                           tokenizer.IsControl(token),
+                           std::vector<std::vector<Feature>>(num_readers)});
+  }
+  FeatureTapOptions tap;
+  tap.readers = std::move(readers.readers);
+  tap.on_features = [&text](const TokenFeatures& of) {
+    text.tokens[of.position].features[of.reader].assign(of.features.begin(),
+                                                        of.features.end());
+  };
+  GEMMA_ASSIGN_OR_RETURN(TapFunction function,
+                         FeatureTap(model, std::move(tap)));
+  session.SetTap(std::move(function));
+  Progress progress("reading the text", "tok");
+  GEMMA_RETURN_IF_ERROR(session.Append(tokens, [&](size_t done) {
+    progress.Update(done, tokens.size());
+    return !Interrupted();
+  }));
+  if (Interrupted()) return InterruptedError();
+  return text;
+}
+
+// OK if --html writes over nothing that is read.
+absl::Status CheckPage(const ScopeOptions& options) {
+  std::vector<std::string> files = {options.file};
+  for (const std::string& text : options.autoencoders) {
+    GEMMA_ASSIGN_OR_RETURN(const AutoencoderName name,
+                           ParseAutoencoder("--sae", text));
+    files.push_back(name.path);
+  }
+  return CheckOutput(options.html, {options.model.path}, std::move(files));
+}
+
+absl::Status Scope(ScopeOptions options) {
+  GEMMA_RETURN_IF_ERROR(Check(options));
+  std::sort(options.features.begin(), options.features.end());
+  GEMMA_RETURN_IF_ERROR(CheckPage(options));
+  std::optional<AtomicFile> page;
+  if (!options.html.empty()) {
+    GEMMA_ASSIGN_OR_RETURN(AtomicFile file,
+                           AtomicFile::CreateOutput(options.html));
+    page.emplace(std::move(file));
+  }
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadScopeText(options));
+  Autoencoders autoencoders(options.sae_type);
+  GEMMA_ASSIGN_OR_RETURN(Readers readers, LoadReaders(options, &autoencoders));
+  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  for (size_t i = 0; i < readers.readers.size(); ++i) {
+    GEMMA_RETURN_IF_ERROR(
+        CheckFits(model, *readers.readers[i].autoencoder,
+                  absl::StrCat("--sae ", options.autoencoders[i])));
+  }
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
+                         TokensOf(options, *tokenizer, text));
+  GEMMA_ASSIGN_OR_RETURN(
+      const ScopedText scoped,
+      Read(options, model, *tokenizer, std::move(readers), tokens));
+  if (page.has_value()) {
+    GEMMA_RETURN_IF_ERROR(page->Write(ScopePage(scoped)));
+    GEMMA_RETURN_IF_ERROR(page->Commit());
+  }
+  return WriteOutput(options.format == "json"
+                         ? ScopeJson(scoped, options.top)
+                         : ScopeTable(scoped, options.top));
+}
+
+}  // namespace
+
+void AddScope(CLI::App& app, Action* action) {
+  auto options = std::make_shared<ScopeOptions>();
+  options->model.activations = "float32";
+  CLI::App* command = app.add_subcommand(
+      "scope", "Show which features of an autoencoder a text has");
+  AddModelOptions(*command, &options->model, "as many as the text has");
+  AddText(*command, "TEXT", "", &options->text,
+          "The text; standard input, as it is, if none or \"-\"");
+  AddText(*command, "-f,--file", "FILE", &options->file,
+          "The text; \"-\": standard input");
+  command->add_flag(
+      "--parse-control", options->parse_control,
+      "Names of control tokens, such as <start_of_turn>,\nare those tokens");
+  AddTexts(*command, "--sae", "FILE[:SITE]", &options->autoencoders,
+           "An autoencoder, see below; may be repeated")
+      ->required();
+  AddFeatureWeights(*command, &options->sae_type);
+  AddNumbers(*command, "--features", &options->features, 0, kMaxFeature,
+             "Tell of these features only, active or not")
+      ->default_str("all");
+  AddNumber(*command, "--top", &options->top, 1, kMaxTop,
+            "Features of each token, the strongest");
+  AddFormat(*command, &options->format);
+  AddText(*command, "--html", "FILE.html", &options->html,
+          "Receives a page that colours the text by a feature's\n"
+          "strength; it needs no network");
+  command->footer(
+      std::string(kAutoencoderHelp) +
+      R"(Prints a line for each token, BOS first: its position and piece, and
+its strongest features with their values, as index:value. The values of
+BOS are far from those of all other tokens.
+
+With -o json, standard output receives an object:
+  model                  MODEL
+  autoencoders           file, site and number of features of each
+  tokens                 of the text:
+    id, piece            the token, as a number and as the vocabulary
+                         spells it
+    features             of each autoencoder a list of index and value
+
+Examples:
+  gemma scope gemma-2-2b.gguf "The cat sat." \
+    --sae layer_12/width_16k/average_l0_82/params.npz:res@12
+  gemma scope gemma-2-2b.gguf --file text.txt --sae params.npz:mlp@5 \
+    --html features.html
+  gemma run gemma-2-2b.gguf "I am" --steer params.npz:res@12:345=80
+
+)");
+  command->callback([=] { *action = [=] { return Scope(*options); }; });
+}
+
+}  // namespace gemma::tools

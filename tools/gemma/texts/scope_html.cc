@@ -1,0 +1,80 @@
+#include "tools/gemma/texts/scope_html.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+
+namespace gemma::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kMark = "{{data}}";  // in the page
+
+// Four digits: what the page shows has three.
+double Rounded(float value) {
+  double rounded = 0;
+  return absl::SimpleAtod(absl::StrFormat("%.4g", value), &rounded) ? rounded
+                                                                    : 0;
+}
+
+// index, value, index, value and so on, the strongest first.
+Json Pairs(std::vector<Feature> features) {
+  std::sort(features.begin(), features.end(),
+            [](const Feature& a, const Feature& b) {
+              return a.value != b.value ? a.value > b.value : a.index < b.index;
+            });
+  Json pairs = Json::array();
+  for (const Feature& feature : features) {
+    pairs.push_back(feature.index);
+    pairs.push_back(Rounded(feature.value));
+  }
+  return pairs;
+}
+
+// What the page reads; see there.
+Json PageData(const ScopedText& text) {
+  Json autoencoders = Json::array();
+  Json values = Json::array();
+  for (const ScopedAutoencoder& of : text.autoencoders) {
+    autoencoders.push_back(
+        {{"file", of.file}, {"site", of.site}, {"features", of.num_features}});
+    values.push_back(Json::array());
+  }
+  Json tokens = Json::array();
+  for (const ScopedToken& token : text.tokens) {
+    // The vocabulary writes blanks as U+2581.
+    tokens.push_back({token.token,
+                      absl::StrReplaceAll(token.piece, {{"\u2581", " "}}),
+                      token.is_control});
+    for (size_t i = 0; i < token.features.size(); ++i) {
+      values[i].push_back(Pairs(token.features[i]));
+    }
+  }
+  return {{"model", text.model},
+          {"autoencoders", std::move(autoencoders)},
+          {"tokens", std::move(tokens)},
+          {"values", std::move(values)}};
+}
+
+}  // namespace
+
+std::string ScopePage(const ScopedText& text) {
+  // Inside <script> nothing ends or opens anything without a "<", which JSON
+  // has in strings only.
+  const std::string data = absl::StrReplaceAll(
+      PageData(text).dump(-1, ' ', false, Json::error_handler_t::replace),
+      {{"<", "\\u003c"}});
+  const std::string_view page = kScopePage;
+  const size_t mark = page.find(kMark);
+  return absl::StrCat(page.substr(0, mark), data,
+                      page.substr(mark + kMark.size()));
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,48 @@
+// The features of a text's tokens, for people and programs.
+
+#ifndef GEMMA_TOOLS_GEMMA_TEXTS_SCOPE_REPORT_H_
+#define GEMMA_TOOLS_GEMMA_TEXTS_SCOPE_REPORT_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gemma/gemma.h"
+
+namespace gemma::tools {
+
+// An autoencoder that looked at the text.
+struct ScopedAutoencoder {
+  std::string file;  // as the command line names it
+  std::string site;  // see SiteText
+  size_t num_features = 0;
+};
+
+// A token, and what each autoencoder saw there.
+struct ScopedToken {
+  TokenId token = 0;
+  std::string_view piece;                      // the model owns it
+  bool is_control = false;                     // it has no text
+  std::vector<std::vector<Feature>> features;  // of each autoencoder
+};
+
+// A text, BOS first.
+struct ScopedText {
+  std::string model;
+  std::vector<ScopedAutoencoder> autoencoders;
+  std::vector<ScopedToken> tokens;
+  // If there are some: only these were looked at, and each is told, active or
+  // not, ascending. Else each token has its active ones, the strongest first.
+  std::vector<size_t> wanted;
+};
+
+// A table for each autoencoder, with the `top` strongest features of a token.
+std::string ScopeTable(const ScopedText& text, size_t top);
+
+// The object that `gemma scope --help` describes, and a line end.
+std::string ScopeJson(const ScopedText& text, size_t top);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_TEXTS_SCOPE_REPORT_H_
