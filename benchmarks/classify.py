@@ -39,7 +39,7 @@ def parse_arguments():
     parser.add_argument("--gemma", type=pathlib.Path, default=BUILD / "gemma", metavar="FILE")
     parser.add_argument("--output", type=pathlib.Path, default=BUILD.parent / "classify", metavar="DIR",
                         help="where results go (default build/classify)")
-    parser.add_argument("--plot", type=pathlib.Path, default=HERE / "classify.png", metavar="FILE.png")
+    parser.add_argument("--plot", type=pathlib.Path, default=HERE / "pictures" / "classify.png", metavar="FILE.png")
     return parser.parse_args()
 
 

@@ -53,8 +53,8 @@ def parse_arguments():
                         help="where gemma and benchmarks/quantize_benchmark are (default build/release)")
     parser.add_argument("--output", type=pathlib.Path, default=BUILD.parent / "quality", metavar="DIR",
                         help="where results go (default build/quality)")
-    parser.add_argument("--plot", type=pathlib.Path, default=HERE / "quality.png", metavar="FILE.png",
-                        help="where the plot goes (default benchmarks/quality.png)")
+    parser.add_argument("--plot", type=pathlib.Path, default=HERE / "pictures" / "quality.png", metavar="FILE.png",
+                        help="where the plot goes (default benchmarks/pictures/quality.png)")
     arguments = parser.parse_args()
     if not arguments.model.is_file():
         parser.error(f"{arguments.model}: no such file")
