@@ -1,4 +1,4 @@
-// Texts to vectors, with models that embed: EmbeddingGemma.
+// Turns texts into vectors, with embedding models such as EmbeddingGemma.
 
 #ifndef GEMMA_EMBEDDER_H_
 #define GEMMA_EMBEDDER_H_
@@ -16,83 +16,86 @@
 
 namespace gemma {
 
-// What a text is to be compared for. The model was trained with these words in
-// front of its texts.
+// A task that a text is embedded for. The model was trained with the prefix
+// before its texts.
 struct EmbedPrompt {
   std::string_view name;    // for example "query"
-  std::string_view prefix;  // in front of the text; "{title}" is the title's
-                            // place
+  std::string_view prefix;  // before the text; "{title}" stands for the title
 };
 
-// All of them: EmbeddingGemma's config_sentence_transformers.json and model
-// card.
+// Returns all prompts, from EmbeddingGemma's config_sentence_transformers.json
+// and model card.
 GEMMA_EXPORT absl::Span<const EmbedPrompt> EmbedPrompts();
 
-// The words in front of a text, with its title ("none" if empty) where the
-// prompt has a place for it. InvalidArgument if no prompt has the name, or if
-// it has no place for a title that is given.
+// Returns the words before a text. If the prompt has a place for a title, they
+// contain `title`, or "none" if it is empty. InvalidArgument if no prompt has
+// this name, or if a title is given and the prompt has no place for it.
 GEMMA_EXPORT absl::StatusOr<std::string> EmbedPrefix(
     std::string_view prompt, std::string_view title = "");
 
-// What Embed shall do.
+// How to embed texts.
 struct EmbedOptions {
-  std::string prompt;  // name of one of EmbedPrompts; empty: no words in front
-  std::string title;   // of the texts, see EmbedPrefix; only with a prompt
-  // The first values of a vector to be kept: EmbeddingGemma was trained so that
-  // 512, 256 or 128 are good embeddings too. 0: all.
+  std::string prompt;  // name of one of EmbedPrompts; empty: no prefix
+  std::string title;   // of the texts, see EmbedPrefix; requires a prompt
+  // Number of leading values of each vector to keep; 0: all. EmbeddingGemma was
+  // trained so that the first 512, 256 or 128 are good embeddings too.
   size_t dimensions = 0;
-  // Vectors of length 1, so that their products are cosines.
+  // Scale vectors to length 1, so that their dot products are cosines.
   bool normalize = true;
-  // Called after each pass with the texts done so far; returning false cancels.
+  // Called after each pass with the number of texts done so far. Return false
+  // to cancel.
   std::function<bool(size_t done)> progress;
 };
 
-// Vectors of texts, in their order.
+// Vectors of texts, in the order of the texts.
 struct Embeddings {
   size_t dimensions = 0;           // of each vector
   std::vector<float> values;       // [texts, dimensions]
-  std::vector<size_t> num_tokens;  // of each text, BOS and EOS included
-  std::vector<size_t> truncated;   // texts that were cut, ascending
+  std::vector<size_t> num_tokens;  // of each text, with BOS and EOS
+  std::vector<size_t> truncated;   // indices of cut texts, ascending
 };
 
 // How an embedder reads texts.
 struct EmbedderOptions {
-  // Tokens of a text, BOS and EOS included; what is longer is cut at its end.
-  // At least 2; 0: as many as the model was made for, up to 8192.
+  // The most tokens of a text, including BOS and EOS. A longer text is cut at
+  // its end. At least 2; 0: as many as the model was made for, at most 8192.
   size_t max_tokens = 0;
 };
 
-// Embeds texts: <bos> text <eos>, the mean of all tokens' states, and what the
-// model projects it by. Several threads may use one embedder.
+// Embeds texts: runs <bos> text <eos>, takes the mean of all tokens' states and
+// applies the model's projections. Shares the model. Several threads may use
+// one embedder at the same time.
 class GEMMA_EXPORT Embedder {
  public:
-  // FailedPrecondition if the model has no tokenizer, or if it continues texts
-  // and does not embed them.
+  // Returns FailedPrecondition if the model has no tokenizer, was loaded
+  // without weights, or continues texts instead of embedding them;
+  // InvalidArgument if max_tokens is out of range.
   static absl::StatusOr<Embedder> Create(const Model& model,
                                          EmbedderOptions options = {});
 
-  // What the model and a pass of an embedder of these options take.
+  // Returns the memory of the model and of one pass of an embedder with these
+  // options.
   static MemoryUse MemoryFor(const Model& model, EmbedderOptions options = {});
 
-  // The texts' vectors. A text never becomes a control token, and "" is one,
-  // too. Texts of about the same length are computed together, as many as
-  // LoadOptions::prefill_chunk holds. A vector does not depend on the others,
-  // but for rounding, see LoadOptions::deterministic.
-  // InvalidArgument if an option is wrong, DataLoss if the weights give no
-  // numbers, Cancelled if the caller wanted it, ResourceExhausted if there is
-  // no memory, FailedPrecondition if a tap of the model calls it.
+  // Returns the texts' vectors. A text never becomes a control token; the empty
+  // text has a vector, too. Texts of similar length are computed together, up
+  // to LoadOptions::prefill_chunk tokens at once. Other texts change a vector
+  // only by rounding, see LoadOptions::deterministic. Errors: InvalidArgument
+  // for a wrong option, DataLoss if a vector is not finite, Cancelled if
+  // `progress` returned false, ResourceExhausted if memory runs out,
+  // FailedPrecondition if called in a tap of the model.
   absl::StatusOr<Embeddings> Embed(absl::Span<const std::string> texts,
                                    const EmbedOptions& options = {}) const;
 
-  // Values of a whole vector.
+  // Returns the number of values of an uncut vector.
   size_t dimensions() const;
 
-  // Whether the model's files have the dense layers behind the mean. Some GGUF
-  // files of EmbeddingGemma lack them: their vectors can be compared with each
-  // other, but not with those of the published model.
+  // Returns whether the model's files have the dense layers that follow the
+  // mean. Some GGUF files of EmbeddingGemma lack them: compare their vectors
+  // only with each other, not with those of the published model.
   bool has_dense_layers() const;
 
-  // Tokens of a text, at most.
+  // Returns the most tokens that a text may have before it is cut.
   size_t max_tokens() const { return max_tokens_; }
 
  private:

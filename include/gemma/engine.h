@@ -1,4 +1,4 @@
-// Many requests at once.
+// Computes many requests together.
 
 #ifndef GEMMA_ENGINE_H_
 #define GEMMA_ENGINE_H_
@@ -21,126 +21,129 @@
 
 namespace gemma {
 
-// How many requests an engine takes, and what memory.
+// Limits of an engine: requests and memory.
 struct EngineOptions {
-  // Of each request's sequence; see SessionOptions.
+  // The most tokens of each request's sequence; see SessionOptions.
   size_t max_tokens = 4096;
-  // The same.
+  // The format of keys and values; see SessionOptions.
   CacheFormat cache_format = CacheFormat::kAuto;
-  // Requests that are computed together, 1 to 1024. Each takes the caches of a
+  // Requests that run at the same time, 1 to 1024. Each uses the caches of a
   // session.
   size_t max_sequences = 8;
-  // Requests that wait, of all clients together.
+  // The most requests that wait, from all clients together.
   size_t max_queued = 1024;
-  // Of one client.
+  // The most requests of one client that wait.
   size_t max_queued_per_client = 1024;
-  // What may be kept so that a prompt's beginning is not computed again: the
-  // caches of ended requests, the last used longest, and checkpoints of running
-  // ones (copies of the local and recurrent layers, about every 256 tokens of
-  // the prompt, or at the end of each pass that has more). 0: nothing.
+  // The most bytes kept for reuse by prompts with the same beginning; 0: none.
+  // These are the caches of ended requests (the least recently used are dropped
+  // first) and checkpoints of running requests. A checkpoint is a copy of the
+  // local and recurrent layers, made about every 256 tokens of the prompt, or
+  // at the end of each pass if passes are longer.
   uint64_t reuse_bytes = uint64_t{1} << 30;
 };
 
-// What an engine shall answer.
+// A request to an engine.
 struct Request {
-  std::vector<TokenId> prompt;  // as Generate has it
-  Words words;  // if not empty: the prompt, in place of `prompt`
-  // All count but `speculation` and `checkpoints`: the engine does not guess,
-  // and keeps checkpoints of its own. on_prompt counts what is reused.
-  // cancelled and deadline are also heard while the request waits. The engine
-  // keeps a copy of the grammar.
+  std::vector<TokenId> prompt;  // as for Generate
+  Words words;  // if not empty, replaces `prompt`, which must be empty
+  // The engine ignores `speculation` and `checkpoints`: it does not guess
+  // tokens and keeps its own checkpoints. Calls of on_prompt also count reused
+  // tokens. `cancelled` and `deadline` also apply while the request waits. The
+  // engine copies the grammar.
   GenerateOptions options;
-  // As that of Generate; may be empty.
+  // Receives the text, as in Generate. May be empty.
   std::function<bool(std::string_view text)> on_text;
-  // Whose turn it is used up; see Engine.
+  // The client this request counts against; clients take turns, see Engine.
   std::string client;
 };
 
 // The answer to a request.
 struct Completion {
-  std::string text;             // all that on_text receives
+  std::string text;             // everything that on_text received
   std::vector<TokenId> tokens;  // without a stop token
-  GenerateStats stats;          // reused_tokens: what others had computed
-  double queued_seconds = 0;    // until the prompt was begun
+  GenerateStats stats;          // reused_tokens: computed by other requests
+  double queued_seconds = 0;    // until the engine began the prompt
 };
 
-// Where the answer to a request comes. Movable. May be used from any thread,
-// and may outlive the engine. Destroying it cancels the request and waits until
-// its functions are no longer called; only where the request waits for the
-// caller, see Wait, it does not wait.
+// A handle to the answer of a request. Movable. Any thread may use it, even
+// after the engine is destroyed. The destructor cancels the request and waits
+// until the engine no longer calls the request's functions. It does not wait if
+// the request waits for the caller; see Wait.
 class GEMMA_EXPORT Ticket {
  public:
   ~Ticket();
   Ticket(Ticket&&) noexcept;
-  // As if destroyed, and then moved into.
+  // Destroys the current ticket, then moves `other` into it.
   Ticket& operator=(Ticket&& other) noexcept;
 
-  // Ends the request soon, with StopReason::kCancelled and what text there is.
+  // Ends the request soon, with StopReason::kCancelled and the text so far.
   void Cancel();
 
-  // Whether Wait returns at once.
+  // Returns whether the answer is there: Wait returns at once.
   bool done() const;
 
-  // Waits for the answer; valid as long as the ticket. To be cancelled or late
-  // is no failure but a stop reason. Internal if a function of the request
-  // threw, ResourceExhausted if there was no memory. FailedPrecondition, at
-  // once, while the request waits for the caller: in a function of a request of
-  // the same engine, and in a tap of a session of the same model.
+  // Waits for the answer and returns it. The reference stays valid as long as
+  // the ticket. A cancelled or late request is not an error: see its stop
+  // reason. Internal if a function of the request threw, ResourceExhausted if
+  // memory ran out. Returns FailedPrecondition at once if the request waits for
+  // the caller: in a function of a request of the same engine, and in a tap of
+  // a session of the same model.
   const absl::StatusOr<Completion>& Wait() const;
 
-  // The library's own; see src/batch/ticket_state.h.
+  // Internal; see src/batch/ticket_state.h.
   class State;
-  // The library's own.
+  // Internal.
   explicit Ticket(std::shared_ptr<State> state);
 
  private:
   std::shared_ptr<State> state_;
 };
 
-// Computes requests together, on a thread of its own that uses the model's
-// workers. A pass takes a token of each running answer and a piece of one
-// prompt, so that neither waits for the other; prompts take turns piece by
-// piece. Requests that wait are begun in turns by client, the oldest of each
-// first, when a running one ends.
+// Computes requests together, on its own thread, with the model's workers.
+// Shares the model. A pass computes one token of each running answer and a
+// piece of one prompt, so that answers and prompts do not wait for each other;
+// prompts take turns piece by piece. When a running request ends, a waiting one
+// starts: clients take turns, and the oldest request of the client comes first.
 //
-// A prompt that begins as that of another request, running or ended, begins
-// with its caches. Requests that come together wait for the one of them that
-// computes what they have in common.
+// A prompt that begins like another request, running or ended, reuses its
+// caches. If requests with a common beginning arrive together, one of them
+// computes it and the others wait.
 //
-// Answers (tokens, text, log-probabilities, stop reasons) are those of Generate
-// with a new session of the same max_tokens and cache_format, bit for bit,
-// whatever else runs and whatever is reused. Where many tokens at once are
-// added in another order than few (see LoadOptions::deterministic), prompts are
-// computed apart from answers and cut as Generate cuts them, and only what was
-// computed in pieces of equal kind is reused: an answer that comes back within
-// the next prompt, token by token at first, is then mostly computed again.
+// Answers (tokens, text, log-probabilities, stop reasons) are the same, bit for
+// bit, as from Generate with a new session of the same max_tokens and
+// cache_format, whatever else runs and whatever is reused. On CPUs that sum in
+// a different order for many tokens than for few (see
+// LoadOptions::deterministic), prompts and answers run in separate passes,
+// prompts are cut as Generate cuts them, and caches are reused only if they
+// were computed in pieces of the same kind. An answer inside the next prompt
+// was computed token by token; most of it is then computed again.
 //
-// The functions of requests (on_text, on_prompt, on_token, cancelled) are
-// called by the engine's thread between passes: all requests wait while one
-// runs, so slow consumers should be handed the text. One that throws fails its
-// request only. They may use sessions of the model, which computes for them
-// meanwhile.
+// The engine's thread calls the functions of requests (on_text, on_prompt,
+// on_token, cancelled) between passes. All requests wait while a function runs,
+// so hand the text over to slow consumers. If a function throws, only its
+// request fails. The functions may use sessions of the model: the engine does
+// not use the model meanwhile.
 class GEMMA_EXPORT Engine {
  public:
-  // Fails if an option is out of range, the model has no tokenizer, or there is
-  // no memory for one sequence.
+  // Fails if an option is out of range, the model has no tokenizer, or memory
+  // runs out for one sequence.
   static absl::StatusOr<Engine> Create(const Model& model,
                                        const EngineOptions& options = {});
 
-  // What the model and an engine of these options take when all sequences run;
-  // without what reuse_bytes lets it keep, and without the logits of prompts
+  // Returns the memory of the model and of an engine with these options when
+  // all sequences run. It counts neither reuse_bytes nor the logits of prompts
   // that are scored.
   static MemoryUse MemoryFor(const Model& model, const EngineOptions& options);
 
-  // Cancels all requests and waits for that; where requests wait for the
-  // caller, see Ticket::Wait, they end soon after.
+  // Cancels all requests and waits until they have ended. If they wait for the
+  // caller (see Ticket::Wait), returns at once; they end soon after.
   ~Engine();
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
 
-  // Gives the request to the engine and returns at once. From any thread, also
-  // from functions of requests. Fails as Generate does, and with
-  // ResourceExhausted that names the bound if the queue is full.
+  // Queues the request and returns at once. Any thread may call it, and so may
+  // functions of requests. Fails as Generate does. If the queue is full,
+  // returns ResourceExhausted, which names the limit.
   absl::StatusOr<Ticket> Submit(Request request);
 
  private:

@@ -1,4 +1,5 @@
-// Why something failed, for programs: messages are for people, and may change.
+// The reason for a failure, for programs. Messages are for people and may
+// change.
 
 #ifndef GEMMA_ERROR_REASON_H_
 #define GEMMA_ERROR_REASON_H_
@@ -8,36 +9,35 @@
 
 namespace gemma {
 
-// What a caller may want to know beyond the status code. Numbers stay as they
-// are from release to release.
+// Details beyond the status code. The numbers stay the same in all releases.
 enum class ErrorReason {
-  kNone = 0,  // no more than the code says
+  kNone = 0,  // only the code
   // The path is neither a file nor a directory of a known format.
   kNotAModel = 1,
-  // A file ends before what its header or its name says that it holds.
+  // A file is shorter than its header or its name says.
   kIncompleteFile = 2,
-  // One of the files of a model in several parts cannot be read.
+  // The library cannot read one file of a model in several parts.
   kMissingPart = 3,
-  // A file is not there that others of the model ask for.
+  // A file that other files of the model refer to does not exist.
   kMissingFile = 4,
-  // A model of another architecture than Gemma's.
+  // The architecture is not one of Gemma's.
   kOtherArchitecture = 5,
-  // The part of a model that sees, without the language model.
+  // The file holds a vision tower (image encoder) without the language model.
   kVisionTower = 6,
-  // A file of gemma.cpp that does not say what its sizes are.
+  // A gemma.cpp file does not state the model's sizes.
   kUnknownSizes = 7,
   // The model's files have no tokenizer.
   kNoTokenizer = 8,
-  // The file that was to be written, not what was to be read.
+  // The failure is in the output file, not in an input.
   kOutputFile = 9,
-  // A file is not as it was written: a checksum differs.
+  // A file changed after it was written: a checksum differs.
   kDamagedFile = 10,
 };
 
-// The reason that a status carries.
+// Returns the reason that a status carries.
 GEMMA_EXPORT ErrorReason ReasonOf(const absl::Status& status);
 
-// The same status with a reason in place of the one that it has. OK stays OK.
+// Returns the status with this reason in place of its own. OK stays OK.
 GEMMA_EXPORT absl::Status WithReason(absl::Status status, ErrorReason reason);
 
 }  // namespace gemma

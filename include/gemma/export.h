@@ -1,9 +1,9 @@
-// What the shared library shows of itself.
+// Symbol visibility of the shared library.
 
 #ifndef GEMMA_EXPORT_H_
 #define GEMMA_EXPORT_H_
 
-// Marks what users of the shared library may call.
+// Marks functions and classes that users of the shared library may call.
 #if defined(__GNUC__)
 #define GEMMA_EXPORT __attribute__((visibility("default")))
 #else

@@ -1,4 +1,4 @@
-// Features of a session while it computes: read, strengthened, taken away.
+// Reads, strengthens or removes features of a session while it computes.
 
 #ifndef GEMMA_FEATURE_TAP_H_
 #define GEMMA_FEATURE_TAP_H_
@@ -21,55 +21,58 @@ namespace gemma {
 struct TokenFeatures {
   size_t reader = 0;    // index into FeatureTapOptions::readers
   size_t position = 0;  // of the token in its sequence
-  // In the order that FeatureReader tells; valid during the call.
+  // In the order that FeatureReader describes; valid during the call.
   absl::Span<const Feature> features;
 };
 
-// An autoencoder whose features are told.
+// An autoencoder, and which of its features to report.
 struct FeatureReader {
   const SparseAutoencoder* autoencoder = nullptr;  // the tap keeps a copy
-  // So many, the strongest first, of equals the lower index; 0: all, their
-  // indices ascending.
+  // Report only this many features, the strongest first; of equally strong
+  // features the one with the lower index comes first. 0: report all active
+  // features, by ascending index.
   size_t top_k = 0;
-  // If there are some: of these only. Each costs a few dot products, and all
-  // others nothing.
+  // If not empty, report only these features. Each costs a few dot products;
+  // all other features cost nothing.
   std::vector<size_t> features = {};
 };
 
-// What happens to one feature, at every position but the first of a sequence:
-// the activations of BOS are an outlier, which models depend on.
+// A change of one feature. It applies to every position except the first of a
+// sequence: the activations of BOS are an outlier, which models depend on.
 struct FeatureChange {
   const SparseAutoencoder* autoencoder = nullptr;  // the tap keeps a copy
   size_t feature = 0;                              // its index
-  // Is added, times the feature's direction, to what the site's output is. A
-  // feature's value counts in the same unit.
+  // This multiple of the feature's direction is added to the activations at the
+  // site's output. A feature's value has the same unit.
   float strength = 0.0f;
-  // Whether what the feature contributes, its value times its direction, is
-  // taken away first.
+  // Whether to subtract first what the feature contributes: its value times its
+  // direction.
   bool ablate = false;
 };
 
-// What a tap does.
+// The readers and changes of a tap.
 struct FeatureTapOptions {
-  std::vector<FeatureReader> readers;  // any number, also at one site
-  std::vector<FeatureChange> changes;  // as above
-  // Receives what the readers see, from the thread that called Forward: of each
-  // pass site by site, in the order in which they are computed, readers of one
-  // site in the order above, positions ascending. Readers and ablations see
-  // what is at their site before anything is changed there; changes at earlier
-  // sites and tokens have had their effect. It may do what a TapFunction may.
+  std::vector<FeatureReader> readers;  // any number, also several at a site
+  std::vector<FeatureChange> changes;  // likewise
+  // Receives the features that the readers find, on the thread that called
+  // Forward. Within a pass, calls come site by site in the order of
+  // computation, at one site in the order of `readers`, then by ascending
+  // position. Readers and ablations see the activations before any change at
+  // their own site, and after changes at earlier sites and tokens. The function
+  // may do whatever a TapFunction may.
   std::function<void(const TokenFeatures& features)> on_features;
 };
 
-// OK, or InvalidArgument: the model has no such layer, or activations of
-// another width at the autoencoder's site.
+// Returns OK, or InvalidArgument if the model lacks the autoencoder's layer or
+// has activations of a different width there.
 GEMMA_EXPORT absl::Status CheckFits(const Model& model,
                                     const SparseAutoencoder& autoencoder);
 
-// A function for Session::SetTap of the model's sessions. InvalidArgument names
-// the reader or change whose autoencoder does not fit the model, whose feature
-// does not exist, whose strength is not finite, or that would ablate values
-// computed before the feature is read.
+// Returns a function for Session::SetTap of the model's sessions. It shares the
+// model and the autoencoders. InvalidArgument names the reader or change if its
+// autoencoder does not fit the model, its feature does not exist, its strength
+// is not finite, or it would ablate values that are computed before the feature
+// is read.
 GEMMA_EXPORT absl::StatusOr<TapFunction> FeatureTap(const Model& model,
                                                     FeatureTapOptions options);
 

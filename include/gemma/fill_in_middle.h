@@ -1,4 +1,4 @@
-// CodeGemma: the middle of a text whose beginning and end are known.
+// CodeGemma: generates the text between a given beginning and end.
 
 #ifndef GEMMA_FILL_IN_MIDDLE_H_
 #define GEMMA_FILL_IN_MIDDLE_H_
@@ -14,42 +14,43 @@
 
 namespace gemma {
 
-// A file that the model is told of.
+// Another file that the model reads for context.
 struct SourceFile {
-  std::string_view path;  // a line that the model reads first; empty: none
+  std::string_view path;  // a line that precedes the text; may be empty
   std::string_view text;  // UTF-8
 };
 
-// Where something is missing, and what the model is told of it.
+// A gap to fill, with its context. Views must stay valid during the call.
 struct Gap {
-  std::string_view prefix;  // the text before it, UTF-8; may be empty
-  std::string_view suffix;  // the text after it; as above
-  // Of the file that it is in. Optional, and what CodeGemma's authors
-  // recommend.
+  std::string_view prefix;  // the text before the gap, UTF-8; may be empty
+  std::string_view suffix;  // the text after the gap, likewise
+  // Path of the file that contains the gap. Optional; CodeGemma's authors
+  // recommend it.
   std::string_view path;
-  absl::Span<const SourceFile> files;  // others, for example that it includes
+  absl::Span<const SourceFile> files;  // for example, files that it includes
 };
 
-// Prompts of models that were trained to fill gaps, which CodeGemma 2B and 7B
-// were. What the model generates is the text that belongs into the gap.
+// Makes prompts for models that were trained to fill gaps: CodeGemma 2B and 7B.
+// The model then generates the text for the gap.
 class GEMMA_EXPORT FillInMiddle {
  public:
-  // FailedPrecondition, naming what is lacking, if <|fim_prefix|>,
-  // <|fim_suffix|>, <|fim_middle|> and <|file_separator|> are not all control
-  // tokens of the vocabulary.
+  // Returns FailedPrecondition if <|fim_prefix|>, <|fim_suffix|>,
+  // <|fim_middle|> or <|file_separator|> is not a control token of the
+  // vocabulary. The message names it.
   static absl::StatusOr<FillInMiddle> Create(const Tokenizer& tokenizer);
 
-  // BOS; for each other file its path, a newline, its text and
-  // <|file_separator|>; the path and a newline; <|fim_prefix|>, the prefix,
-  // <|fim_suffix|>, the suffix and <|fim_middle|>: figures 2 and 4 of
-  // CodeGemma's report (arXiv 2406.11409). Texts are encoded as they are:
-  // nothing is trimmed, no blank is put in front, whatever the vocabulary does
-  // with other texts, and nothing in them becomes a control token.
-  // InvalidArgument if a path has a line end; else as Tokenizer::Encode.
+  // Returns BOS; for each other file its path, a newline, its text and
+  // <|file_separator|>; the gap's path and a newline; <|fim_prefix|>, the
+  // prefix, <|fim_suffix|>, the suffix and <|fim_middle|>. Source: figures 2
+  // and 4 of CodeGemma's report (arXiv 2406.11409). Texts are encoded
+  // unchanged: nothing is trimmed, no blank is added before them (even if the
+  // vocabulary does so for other texts), and nothing in them becomes a control
+  // token. InvalidArgument if a path contains a line end; other errors as in
+  // Tokenizer::Encode.
   absl::StatusOr<std::vector<TokenId>> Prompt(const Gap& gap) const;
 
-  // The four markers. Each ends what the model fills in, as its own stop tokens
-  // do: they belong into GenerateOptions::stop_tokens.
+  // Returns the four markers. Each ends the filled-in text, as the model's own
+  // stop tokens do: put them into GenerateOptions::stop_tokens.
   std::vector<TokenId> stop_tokens() const {
     return {prefix_, suffix_, middle_, separator_};
   }

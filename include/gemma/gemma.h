@@ -1,4 +1,4 @@
-// Everything of libgemma's public interface.
+// The whole public C++ interface of libgemma.
 
 #ifndef GEMMA_GEMMA_H_
 #define GEMMA_GEMMA_H_
@@ -27,7 +27,7 @@
 #include "gemma/weight_type.h"
 #include "gemma/words.h"
 
-// All of the library but its interface for C.
+// The whole library, except its C interface.
 namespace gemma {}
 
 #endif  // GEMMA_GEMMA_H_

@@ -1,4 +1,4 @@
-// Generating text.
+// Generates text.
 
 #ifndef GEMMA_GENERATE_H_
 #define GEMMA_GENERATE_H_
@@ -21,125 +21,130 @@
 
 namespace gemma {
 
-// Whether to guess tokens from what the sequence repeats and to check several
-// of them in one pass. The answer is always the same, only its time differs.
-// Guesses use up to max_rollback of the session's free roll-back (see
-// SessionOptions; none, no guesses), and memory for up to 16 rows of logits.
+// Whether to guess tokens from repetitions in the sequence and check several
+// guesses in one pass. The answer is always the same; only the time differs.
+// Guesses use up to max_rollback of the session's free rollback (see
+// SessionOptions; with 0 there are no guesses) and memory for up to 16 rows of
+// logits.
 enum class Speculation {
   kOff,
-  kAuto,  // where it is measured to pay; never while the session has a tap
+  kAuto,  // if measured to save time; never while the session has a tap
 };
 
-// A token and the natural logarithm of its probability by the model's logits as
-// they are: before bias, penalties, temperature and whatever drops tokens. NaN
-// if a logit is.
+// A token and its log-probability: the natural logarithm, from the model's
+// unchanged logits, before bias, penalties, temperature and filters. NaN if a
+// logit is NaN.
 struct TokenProbability {
   TokenId token = 0;           // its index in the vocabulary
-  std::string_view piece;      // Tokenizer::Piece; the model owns it
+  std::string_view piece;      // Tokenizer::Piece; valid as long as the model
   double log_probability = 0;  // in nats, at most 0
 };
 
-// A token of a sequence and what the model expected in its place.
+// A token of a sequence and the model's prediction at its position.
 struct ScoredToken {
   TokenId token = 0;       // its index in the vocabulary
-  std::string_view piece;  // as above
-  // As above; none for the first token of a prompt.
+  std::string_view piece;  // as in TokenProbability
+  // As in TokenProbability; no value for the first token of a prompt.
   std::optional<double> log_probability;
-  // The most probable first, of equals the lower token. `token` may be one.
+  // The most probable tokens, in descending order; of equally probable tokens,
+  // the lower comes first. They may include `token`.
   std::vector<TokenProbability> alternatives;
 };
 
 // How to generate, and when to stop.
 struct GenerateOptions {
-  size_t max_new_tokens = 0;  // 0: as many as the session's context allows
+  size_t max_new_tokens = 0;  // 0: until the session is full
   SamplingOptions sampling;   // how a token is chosen
-  // Texts that end generation; they are not part of the answer.
+  // Texts that end generation. They are not part of the answer.
   std::vector<std::string> stop_strings;
-  // Tokens that end generation besides ModelConfig::stop_tokens, in any order;
-  // they are not part of the answer.
+  // Tokens that end generation in addition to ModelConfig::stop_tokens, in any
+  // order. They are not part of the answer.
   std::vector<TokenId> stop_tokens;
-  // If set: the answer is one of its texts. Tokens that cannot go on so are
-  // taken out before `sampling` does anything, control tokens among them; those
-  // that end an answer stay where a text may end. An answer that is not ended
-  // by kStopToken or kGrammarEnd is only the beginning of a text. Read during
-  // the call only.
+  // If not null, the answer is one of the grammar's texts. Before `sampling`,
+  // all tokens that cannot continue such a text are removed, including control
+  // tokens; tokens that end an answer are kept where a text may end. If the
+  // stop reason is neither kStopToken nor kGrammarEnd, the answer is only the
+  // beginning of a text. The grammar must stay valid during the call.
   const Grammar* grammar = nullptr;
-  // Called after each pass of the prompt with the tokens of it that the session
-  // has, and their number in all; the last time they are equal. A pass takes
-  // LoadOptions::prefill_chunk tokens at most.
+  // Called after each pass of the prompt: `done` of the prompt's `total` tokens
+  // are in the session; in the last call both are equal. A pass has at most
+  // LoadOptions::prefill_chunk tokens.
   std::function<void(size_t done, size_t total)> on_prompt;
-  // Asked after each pass of the prompt and each token; true stops. A pass is
-  // never broken off: with a smaller prefill_chunk, a slow machine stops
-  // sooner. To stop from another thread, let that set an atomic flag.
+  // Called after each pass of the prompt and after each token. Return true to
+  // stop. A running pass is never interrupted: with a smaller prefill_chunk, a
+  // slow machine stops sooner. To stop from another thread, let that thread set
+  // an atomic flag that this function reads.
   std::function<bool()> cancelled;
-  // Stops at the first of those moments after this one.
+  // Checked at the same points as `cancelled`: stops once this time is reached.
   std::optional<std::chrono::steady_clock::time_point> deadline;
-  // Whether to guess ahead.
+  // Whether to guess tokens; the answer is the same.
   Speculation speculation = Speculation::kAuto;
-  // If set: receives each new token, before its text; a stop token is not one.
-  // All logits are computed for it, the answer is the same.
+  // If set, receives each new token before its text, but no stop token.
+  // Generate then computes all logits; the answer is the same.
   std::function<void(const ScoredToken& token)> on_token;
-  // How many alternatives on_token receives with each token.
+  // Number of alternatives that on_token receives with each token.
   size_t num_alternatives = 0;
-  // Whether on_token receives the prompt's tokens too. They are then computed
-  // at most 32 at once, which may move logits by what roundings do; see
-  // LoadOptions::deterministic.
+  // Whether on_token also receives the prompt's tokens. The prompt is then
+  // computed at most 32 tokens at a time, which may change logits by rounding;
+  // see LoadOptions::deterministic.
   bool score_prompt = false;
-  // Numbers of tokens, ascending and at most all of the prompt: after each, a
-  // pass ends and the session keeps a checkpoint, as the end of a turn may be
-  // worth. See Session::Checkpoint.
+  // Token counts within the prompt, in ascending order. After each count, a
+  // pass ends and the session keeps a checkpoint, for example at the end of a
+  // turn. See Session::Checkpoint.
   std::vector<size_t> checkpoints;
 };
 
-// What ended an answer.
+// The reason why an answer ended.
 enum class StopReason {
   kStopToken,    // one of ModelConfig's or GenerateOptions::stop_tokens
   kStopString,   // one of GenerateOptions::stop_strings
   kMaxTokens,    // GenerateOptions::max_new_tokens
-  kContextFull,  // no token fits into the session
-  kCancelled,    // the caller: by `cancelled` or by `on_text`
+  kContextFull,  // the session has no room for another token
+  kCancelled,    // `cancelled` returned true, or `on_text` false
   kDeadline,     // GenerateOptions::deadline
-  kGrammarEnd    // nothing may follow
+  kGrammarEnd    // the grammar allows no more text
 };
 
-// What an answer took.
+// Counts and times of an answer.
 struct GenerateStats {
-  // The prompt's tokens that the session holds: all of them, unless kCancelled
+  // Number of prompt tokens in the session: all of them, or fewer if kCancelled
   // or kDeadline ended the prompt early.
   size_t prompt_tokens = 0;
-  size_t reused_tokens = 0;    // of them: not computed again; see engine.h
-  size_t new_tokens = 0;       // a stop token is not counted
-  double prefill_seconds = 0;  // until the first token's logits, or that end
-  double decode_seconds = 0;   // from then on
+  size_t reused_tokens = 0;    // prompt tokens not computed; see engine.h
+  size_t new_tokens = 0;       // without a stop token
+  double prefill_seconds = 0;  // until the first token's logits or early end
+  double decode_seconds = 0;   // after that
   size_t drafted_tokens = 0;   // guessed
-  size_t accepted_tokens = 0;  // of those: guessed right, and no pass needed
-  StopReason stop_reason = StopReason::kStopToken;  // why it ended
+  size_t accepted_tokens = 0;  // guessed correctly, which saved a pass
+  StopReason stop_reason = StopReason::kStopToken;  // why the answer ended
 
-  // New tokens a second; 0 if there are none.
+  // Returns new tokens per second, or 0 if decoding took no time.
   double decode_tokens_per_second() const {
     return decode_seconds > 0 ? static_cast<double>(new_tokens) / decode_seconds
                               : 0;
   }
 };
 
-// Appends `prompt` to the session, in the passes of Session::Forward, and
-// generates until a stop token, a stop string or a limit. `on_text` receives
-// whole UTF-8 characters as they come; returning false stops. The session then
-// holds the prompt and every generated token except a stop token, so that a
-// next prompt may continue it. Until then it may hold guessed tokens too.
-// Fails, and changes nothing, if the prompt does not fit or an option is out of
-// range, and with FailedPrecondition in a tap of the model. Needs the model's
-// tokenizer. ResourceExhausted, in the midst of an answer, if there is no
-// memory or there are too many ways to read the answer by the grammar: the
-// limits are those of Grammar::Matches, with steps counted for each token.
-// Internal if a function of the caller throws. The session then holds what was
-// computed.
+// Appends `prompt` to the session, in the passes of Session::Forward, then
+// generates tokens until a stop token, a stop string or a limit. `on_text`
+// receives whole UTF-8 characters as they come; return false to stop.
+// Afterwards the session holds the prompt and all generated tokens except a
+// stop token, so a next prompt can continue it. During the call it may also
+// hold guessed tokens.
+//
+// Requires the model's tokenizer. Fails and changes nothing if the prompt does
+// not fit or an option is out of range, and with FailedPrecondition in a tap of
+// the model. Fails during an answer, and leaves the session with the tokens
+// computed so far, with Internal if a function of the caller throws, and with
+// ResourceExhausted if memory runs out or the grammar allows too many ways to
+// read the answer: the limits are those of Grammar::Matches, with steps counted
+// for each token.
 GEMMA_EXPORT absl::StatusOr<GenerateStats> Generate(
     Session& session, absl::Span<const TokenId> prompt,
     const GenerateOptions& options,
     const std::function<bool(std::string_view text)>& on_text);
-// The same for a prompt of words. Rows are not among the tokens that penalties
-// count and that on_token receives.
+// The same for a prompt of words. Penalties do not count rows, and on_token
+// does not receive them.
 GEMMA_EXPORT absl::StatusOr<GenerateStats> Generate(
     Session& session, const Words& prompt, const GenerateOptions& options,
     const std::function<bool(std::string_view text)>& on_text);

@@ -1,4 +1,4 @@
-// The largest values that options take. What is larger is refused with
+// The largest values of options. A larger value is refused with
 // InvalidArgument, which names the option.
 
 #ifndef GEMMA_LIMITS_H_
@@ -8,19 +8,20 @@
 
 namespace gemma {
 
-// Of LoadOptions::num_threads, and of all other numbers of threads.
+// Threads: LoadOptions::num_threads and all other thread counts.
 inline constexpr size_t kMaxThreads = 1024;
 
-// Of LoadOptions::prefill_chunk.
+// Tokens per pass: LoadOptions::prefill_chunk.
 inline constexpr size_t kMaxPrefillChunk = 8192;
 
-// Of SessionOptions::max_tokens and EngineOptions::max_tokens.
+// Tokens of a sequence: SessionOptions::max_tokens, EngineOptions::max_tokens.
 inline constexpr size_t kMaxSessionTokens = size_t{1} << 24;
 
-// Of EmbedderOptions::max_tokens: a text's tokens are all in one pass.
+// Tokens of a text: EmbedderOptions::max_tokens. One pass computes a whole
+// text.
 inline constexpr size_t kMaxEmbedderTokens = 8192;
 
-// Of EngineOptions::max_sequences.
+// Sequences of an engine: EngineOptions::max_sequences.
 inline constexpr size_t kMaxSequences = 1024;
 
 }  // namespace gemma

@@ -19,80 +19,85 @@
 
 namespace gemma {
 
-// How many keys RecurrentGemma's local attention sees. DeepMind's own code
-// attends to W earlier positions and the current one, transformers to W in all,
-// W being the file's attention window. Other models have one convention.
+// The number of keys that RecurrentGemma's local attention sees. With W, the
+// file's attention window, DeepMind's own code attends to W earlier positions
+// and the current one, and transformers to W positions in all. Other models
+// have only one convention.
 enum class RecurrentWindow {
   kDeepMind,      // W + 1 keys
   kTransformers,  // W keys
 };
 
-// What activations are rounded to before they are multiplied with weights.
+// The rounding of activations before they are multiplied with weights.
 enum class Activations {
-  // Nothing: products and sums are float32, and logits those of a reference
+  // No rounding: products and sums are float32. Logits agree with a reference
   // that computes in float32.
   kFloat32,
-  // Where weights are quantized: int8, one scale for each 32. Several times
-  // faster; moves logits by a mean KL of about 3e-3 nats. Where the CPU has
-  // tiles for bfloat16 (AMX): many tokens at once are rounded to that instead,
-  // for bfloat16 weights too. Where it has dot products for it (AVX-512 BF16):
-  // for bfloat16 weights only. Float32 and float16 weights: not at all.
+  // Quantized weights: activations become int8, with one scale for each 32
+  // values. Several times faster; changes logits by a mean KL of about 3e-3
+  // nats. On a CPU with bfloat16 tiles (AMX), passes of many tokens use
+  // bfloat16 instead, for bfloat16 weights too. On a CPU with bfloat16 dot
+  // products (AVX-512 BF16), activations become bfloat16 for bfloat16 weights
+  // only. Float32 and float16 weights: no rounding.
   kRounded,
 };
 
-// How far loading is.
+// Progress of loading.
 struct LoadProgress {
-  uint64_t done_bytes = 0;   // of weights prepared so far
-  uint64_t total_bytes = 0;  // of weights in the files
+  uint64_t done_bytes = 0;   // weights prepared so far
+  uint64_t total_bytes = 0;  // all weights in the files
 };
 
 class Model;
 
 // How to load a model, and how its sessions will compute.
 struct LoadOptions {
-  // Threads of all the model's sessions together; 0: one per core that this
-  // process may use, within its control group's quota.
+  // Threads that all the model's sessions share; 0: one per core that this
+  // process may use, within the quota of its control group.
   size_t num_threads = 0;
-  // Of them, those that compute passes of up to 16 tokens, which the memory's
-  // speed limits: where a few threads reach it, more only get in the way. 0:
-  // all.
+  // How many of these threads compute passes of up to 16 tokens; 0: all. Memory
+  // speed limits such passes: if a few threads reach it, more threads only slow
+  // each other down.
   size_t num_decode_threads = 0;
-  // For RecurrentGemma only.
+  // Used only by RecurrentGemma.
   RecurrentWindow recurrent_window = RecurrentWindow::kDeepMind;
-  // Speed or exactness.
+  // Trades exactness for speed.
   Activations activations = Activations::kRounded;
-  // Never use what adds in another order for many tokens than for one. Then
-  // logits are the same bits for any prefill_chunk. Costs speed only on CPUs
-  // with tiles, and changes nothing for Activations::kFloat32.
+  // Always sum in the same order, for many tokens as for one. Then logits are
+  // the same bits for any prefill_chunk. Slower only on CPUs with AMX tiles; no
+  // effect with Activations::kFloat32.
   bool deterministic = false;
-  // What the files' matrices become while they are loaded: for a checkpoint in
-  // bfloat16, less memory and more speed. Quantize (gemma/quantize.h) does it
-  // once and for all.
+  // The type that matrices are converted to during loading: less memory and
+  // more speed for a bfloat16 checkpoint. Quantize (gemma/quantize.h) converts
+  // once and writes a file.
   WeightType quantize = WeightType::kKeep;
-  // Tokens of a sequence that one pass takes at most. Few are slow; beyond some
-  // hundreds, more need more scratch and are faster only on some machines.
+  // The most tokens of a sequence in one pass. Small values are slow; above
+  // some hundreds, larger values need more scratch memory and are faster only
+  // on some machines.
   size_t prefill_chunk = 256;
-  // Called now and then from the loading thread; returning false cancels.
+  // Called repeatedly by the loading thread. Return false to cancel.
   std::function<bool(const LoadProgress&)> progress;
-  // Called once, when all shapes were checked and before memory is taken for
-  // weights: config, tokenizer, tensors and MemoryFor answer already. An error
-  // ends the loading, and is its result. The model has no sessions yet.
+  // Called once, after all shapes are checked and before memory is allocated
+  // for weights. The model already answers config, tokenizer, tensors and
+  // MemoryFor, but cannot have sessions. If the function returns an error, Load
+  // stops and returns it.
   std::function<absl::Status(const Model&)> before_weights;
-  // Stop there: the model tells what it is and what it would take, and has no
-  // sessions.
+  // Do not load weights. The model answers the same questions as in
+  // before_weights and cannot have sessions.
   bool skip_weights = false;
 };
 
-// Threads that compute, the calling one included; see LoadOptions.
+// Numbers of threads that compute, including the calling thread; see
+// LoadOptions.
 struct ThreadCounts {
-  size_t prefill = 0;  // passes of many tokens
-  size_t decode = 0;   // passes of up to 16
+  size_t prefill = 0;  // for passes of many tokens
+  size_t decode = 0;   // for passes of up to 16 tokens
 };
 
-// Those of a model that these options load.
+// Returns the thread counts of a model that is loaded with these options.
 GEMMA_EXPORT ThreadCounts ThreadsFor(const LoadOptions& options);
 
-// What one tensor of the files is.
+// Description of a tensor in the files.
 struct TensorSummary {
   std::string name;           // as in the file
   std::string format;         // for example "Q4_K"
@@ -102,70 +107,71 @@ struct TensorSummary {
 
 struct SessionOptions;  // gemma/session.h
 
-// Bytes that a model takes in memory; see Model::MemoryFor.
+// Bytes of memory that a model needs; see Model::MemoryFor.
 struct MemoryUse {
   uint64_t weights = 0;  // packed
   uint64_t cache = 0;    // of the sessions
-  uint64_t scratch = 0;  // of passes, and for logits
-  // The checkpoints that SessionOptions::checkpoint_interval makes. A call of
+  uint64_t scratch = 0;  // of passes, including logits
+  // Checkpoints made by SessionOptions::checkpoint_interval. A call of
   // Session::Checkpoint may add one more, up to max_checkpoints.
   uint64_t checkpoints = 0;
-  // All of it.
+  // Returns the sum of all.
   uint64_t total() const { return weights + cache + scratch + checkpoints; }
 };
 
-// A loaded model, immutable and cheap to copy: copies share what was loaded,
-// and so do its sessions, engines, embedders, classifiers and taps. It is freed
-// with the last of them. Any number of threads may use one model.
+// A loaded model. Immutable and cheap to copy: copies share what was loaded,
+// and so do sessions, engines, embedders, classifiers and taps. The last of
+// them frees it. Any number of threads may use a model at the same time.
 class GEMMA_EXPORT Model {
  public:
   // Loads a GGUF file (or the first of its parts), a Hugging Face directory, or
-  // a file of gemma.cpp (.sbs), whose tensors get GGUF's names.
-  // Files are mapped while they are loaded, and a packed one (gemma/quantize.h)
-  // as long as anything uses the model. A part that is cut off meanwhile raises
-  // SIGBUS where it is read: replace files by renaming.
-  // Errors name file, field, what was found and what was wanted; see also
+  // a gemma.cpp file (.sbs), whose tensors are given their GGUF names. Files
+  // are memory-mapped during loading; a packed file (gemma/quantize.h) stays
+  // mapped as long as anything shares the model. If a mapped file is truncated,
+  // reading the lost part raises SIGBUS: replace files by renaming. Errors name
+  // the file, the field, what was found and what was wanted; see also
   // gemma/error_reason.h.
   static absl::StatusOr<Model> Load(std::string_view path,
                                     LoadOptions options = {});
 
   ~Model();
-  Model(const Model&) noexcept;             // shares it
-  Model& operator=(const Model&) noexcept;  // as above
-  // A model that was moved from may only be assigned to or destroyed.
+  Model(const Model&) noexcept;             // shares what was loaded
+  Model& operator=(const Model&) noexcept;  // likewise
+  // A moved-from model may only be assigned to or destroyed.
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
 
-  // The hyperparameters, as read from the files.
+  // Returns the hyperparameters, as read from the files.
   const ModelConfig& config() const;
 
-  // The tokenizer, or FailedPrecondition saying which file lacks it. The
-  // pointer is good while any copy of the model or anything that shares it
-  // lives.
+  // Returns the tokenizer, or FailedPrecondition, which names the file that
+  // lacks it. The pointer is valid while a copy of the model, or anything that
+  // shares it, exists.
   absl::StatusOr<const Tokenizer*> tokenizer() const;
 
-  // Whether the files carry a chat template: the model was tuned to chat.
+  // Returns whether the files contain a chat template: the model was tuned to
+  // chat.
   bool is_instruction_tuned() const;
 
-  // Turns for chatting, or an error if there is no tokenizer or it has no turn
-  // markers.
+  // Returns the template for chats, or an error if the model has no tokenizer
+  // or the vocabulary lacks turn markers.
   absl::StatusOr<ChatTemplate> chat_template() const;
 
-  // What the files hold, in their order.
+  // Returns descriptions of the files' tensors, sorted by name.
   const std::vector<TensorSummary>& tensors() const;
 
-  // What the model and num_sessions sessions of these options take. With
-  // options that no session may have, the cache takes 2^62 bytes: more than
-  // any memory has.
+  // Returns the memory that the model and num_sessions sessions with these
+  // options need. If Session::Create would refuse the options, the cache is
+  // 2^62 bytes: more than any machine has.
   MemoryUse MemoryFor(const SessionOptions& options,
                       size_t num_sessions = 1) const;
 
-  // Threads that compute, the calling one included.
+  // Returns the number of threads that compute, including the calling thread.
   size_t num_threads() const;
 
-  // The library's own; see src/session/model_impl.h.
+  // Internal; see src/session/model_impl.h.
   class Impl;
-  // The library's own.
+  // Internal.
   Impl& impl() const { return *impl_; }
 
  private:
@@ -176,11 +182,11 @@ class GEMMA_EXPORT Model {
   std::shared_ptr<Impl> impl_;
 };
 
-// OK if writing to `output` changes no file of the model at `path`, or
-// InvalidArgument that names `output` and the file which it is, also by way of
-// links. A model's files are those that Load may read and, in a Hugging Face
-// directory and its folders, all others but GGUF files. What is no model has
-// none.
+// Returns OK if writing to `output` changes no file of the model at `path`.
+// Otherwise InvalidArgument, which names `output` and that file, also if links
+// lead to it. A model's files are all files that Load may read and, for a
+// Hugging Face directory, all other files in it and its folders, except GGUF
+// files. If `path` is not a model, it has no such files.
 GEMMA_EXPORT absl::Status CheckIsNoModelFile(std::string_view output,
                                              std::string_view path);
 

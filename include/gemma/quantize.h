@@ -1,4 +1,4 @@
-// Writes a model to one file, with other types of weights.
+// Writes a model to one file, with different weight types.
 
 #ifndef GEMMA_QUANTIZE_H_
 #define GEMMA_QUANTIZE_H_
@@ -15,51 +15,54 @@
 
 namespace gemma {
 
-// How the file lays weights out.
+// The layout of weights in the file.
 enum class FileLayout {
-  kPacked,  // as they are computed with: mapped and run, without packing
-  kGguf,    // as GGUF does, for other programs too
+  kPacked,  // ready to compute with: mapped and run without packing
+  kGguf,    // GGUF's, which other programs can read, too
 };
 
-// How far writing is.
+// Progress of writing.
 struct QuantizeProgress {
-  uint64_t done_bytes = 0;   // of the source's weights
-  uint64_t total_bytes = 0;  // of all of them that the model uses
+  uint64_t done_bytes = 0;   // of the source's weights, so far
+  uint64_t total_bytes = 0;  // of the source's weights that the model uses
 };
 
 // How to write a model.
 struct QuantizeOptions {
   WeightType type = WeightType::kKeep;  // of matrices
-  // Not 0: each matrix gets the type that serves it best, so that the model
-  // takes at most so many bits for each weight. `type` is not asked then.
+  // If not 0, chooses the best type for each matrix so that the model uses at
+  // most this many bits per weight. `type` is then ignored.
   double bits = 0;
   FileLayout layout = FileLayout::kPacked;  // of the file
-  // A file that tells how much each column of each matrix matters, of `gemma
-  // importance` or llama.cpp (imatrix); empty: none.
+  // A file with the importance of each column of each matrix, from `gemma
+  // importance` or llama.cpp (imatrix). May be empty.
   std::string importance;
-  bool overwrite = false;  // a file that is there already
+  bool overwrite = false;  // replace an existing file
   size_t num_threads = 0;  // 0: one per core that this process may use
-  // Called now and then from the calling thread; returning false cancels.
+  // Called repeatedly by the calling thread. Return false to cancel.
   std::function<bool(const QuantizeProgress&)> progress;
 };
 
-// Writes the model of `source`, which is anything that Model::Load takes, to
-// the file `target`, with its configuration, tokenizer and chat template. The
-// same source and options give the same bytes, whatever the number of threads.
+// Writes the model at `source`, which may be anything that Model::Load accepts,
+// to the file `target`, with its configuration, tokenizer and chat template.
+// The same source and options produce the same bytes, whatever the number of
+// threads.
 //
-// Memory: the largest tensor, twice. Until all is written and on the disk,
-// `target` is as it was; if this fails or the process is killed, it stays so.
+// Memory: twice the largest tensor. `target` stays unchanged until everything
+// is written and on the disk, so it also stays unchanged if this fails or the
+// process is killed.
 //
-// A file that is packed can only be written packed again, as it is. GGUF has no
-// formats of our own: with FileLayout::kGguf, kQ4 is IQ4_NL, kQ6 is Q6_K (Q8_0
-// where rows are no multiples of 256), and there is no kQ5 or kQ4S.
+// A packed source can only be written packed again, unchanged. GGUF lacks the
+// library's own formats: with FileLayout::kGguf, kQ4 becomes IQ4_NL, kQ6
+// becomes Q6_K (Q8_0 if the row size is not a multiple of 256), and kQ5 and
+// kQ4S are refused.
 //
-// Errors: those of loading; AlreadyExists if there is a target and not
-// options.overwrite; InvalidArgument for a target that is no regular file, is
-// one of the source's (see CheckIsNoModelFile) or is options.importance, and,
-// naming file, tensor, row and column, for a weight that is not finite;
-// Cancelled; what the system says of the target, with
-// ErrorReason::kOutputFile.
+// Errors: those of loading; AlreadyExists if the target exists and
+// options.overwrite is false; InvalidArgument if the target is not a regular
+// file, is a file of the source (see CheckIsNoModelFile) or is
+// options.importance; InvalidArgument, naming file, tensor, row and column, for
+// a weight that is not finite; Cancelled; the system's error for the target,
+// with ErrorReason::kOutputFile.
 GEMMA_EXPORT absl::Status Quantize(std::string_view source,
                                    std::string_view target,
                                    const QuantizeOptions& options);

@@ -1,4 +1,4 @@
-// Choosing a token from logits.
+// Chooses a token from logits.
 
 #ifndef GEMMA_SAMPLER_H_
 #define GEMMA_SAMPLER_H_
@@ -17,37 +17,39 @@
 
 namespace gemma {
 
-// What is added to the logit of a token.
+// A value that is added to the logit of a token.
 struct LogitBias {
-  TokenId token = 0;  // whose logit it is
+  TokenId token = 0;  // the token
   float bias = 0.0f;  // -infinity: the token is never chosen
 };
 
-// The defaults are those that Gemma 3 was published with.
+// How to choose a token. The defaults are those published with Gemma 3.
 struct SamplingOptions {
-  float temperature = 1.0f;  // 0: the most probable token; never negative
+  float temperature = 1.0f;  // at least 0; 0: choose the most probable token
   size_t top_k = 64;         // keep the k most probable; 0: all
   float top_p = 0.95f;  // keep the fewest whose probability reaches p; 1: all
   float min_p = 0.0f;   // keep those above min_p * the highest; 0: all
-  // Keep the fewest whose probability reaches p, beginning with those whose
-  // -log(probability) is closest to its mean, the entropy; 1: all.
+  // Keep the fewest tokens whose probability reaches p, beginning with those
+  // whose -log(probability) is closest to its mean, the entropy; 1: all.
   float typical_p = 1.0f;
-  // Penalties are for tokens that occurred. This one divides their logits, or
-  // multiplies negative ones, however often they did. More than 0; 1: off.
+  // Penalties apply to tokens that occurred. This one divides positive logits
+  // and multiplies negative ones, regardless of the count. Above 0; 1: off.
   float repetition_penalty = 1.0f;
-  // Subtracted as often as the token occurred; 0: off. Negative ones favour
-  // what occurred.
+  // Subtracted once for each occurrence; 0: off. A negative value favours
+  // tokens that occurred.
   float frequency_penalty = 0.0f;
-  // As above, but subtracted once.
+  // Subtracted once, regardless of the count; 0: off. A negative value favours
+  // tokens that occurred.
   float presence_penalty = 0.0f;
-  // The tokens that penalties count: so many last ones of the sequence, be they
-  // of the prompt, of earlier turns or of the answer; 0: all.
+  // Penalties count the last penalty_window tokens of the sequence, including
+  // the prompt, earlier turns and the answer; 0: all tokens.
   size_t penalty_window = 64;
-  std::vector<LogitBias> logit_bias;  // no token twice
+  std::vector<LogitBias> logit_bias;  // at most one for each token
   uint64_t seed = 0;                  // the same seed gives the same choices
 };
 
-// Returns OK, or InvalidArgument naming the option, its value and its range.
+// Returns OK, or InvalidArgument, which names the option, its value and its
+// range.
 GEMMA_EXPORT absl::Status Validate(const SamplingOptions& options);
 
 // A token and its logit.
@@ -56,51 +58,52 @@ struct TokenLogit {
   float logit = 0.0f;  // its logit
 };
 
-// Samples in these steps, each of which sees what the one before left:
+// Samples in these steps; each works on the result of the one before:
 //   1. logit_bias is added.
 //   2. repetition_penalty, then frequency_penalty and presence_penalty. If the
 //      temperature is 0, the highest logit is chosen now.
-//   3. temperature divides.
-//   4. top_k, typical_p, top_p and min_p each drop tokens; probabilities are
-//      those among the tokens that are left.
-// Ties go to the lower token. A NaN is never chosen, and -infinity only where
-// there is nothing else.
+//   3. Logits are divided by temperature.
+//   4. top_k, typical_p, top_p and min_p each drop tokens. Each uses
+//      probabilities among the tokens that are left.
+// Of equal logits, the lower token wins. NaN is never chosen; -infinity is
+// chosen only if all other logits are -infinity or NaN.
 class GEMMA_EXPORT Sampler {
  public:
-  // `options` must be valid. Tokens outside the vocabulary have no bias.
+  // `options` must be valid, see Validate. Biases of tokens outside the
+  // vocabulary are ignored.
   explicit Sampler(const SamplingOptions& options);
 
-  // How many of the largest logits decide, whatever was accepted; 0: all. The
-  // others may be -infinity.
+  // Returns how many of the largest logits can affect the choice, whatever was
+  // accepted; 0: all. The other logits may be -infinity.
   size_t num_candidates() const;
 
-  // Tells that `tokens` come next in the sequence: at first those of the
-  // prompt, then each that was chosen. Only penalties need to know.
+  // Adds the next tokens of the sequence: first those of the prompt, then each
+  // chosen token. Only penalties use them.
   void Accept(absl::Span<const TokenId> tokens);
 
-  // Returns a token of logits [vocab_size], at least one, which may be
-  // overwritten. Accepts nothing.
+  // Returns a token. logits: [vocab_size], at least one; may be overwritten.
+  // Does not accept the token.
   TokenId Sample(absl::Span<float> logits);
 
  private:
   bool penalizes() const;
-  size_t num_kept() const;  // by temperature 0 or top_k; 0: all
+  size_t num_kept() const;  // tokens kept by temperature 0 or top_k; 0: all
 
-  // Steps 1 and 2.
+  // Applies steps 1 and 2.
   void Adjust(absl::Span<float> logits) const;
 
-  // Of step 4.
+  // Parts of step 4.
   void KeepTypical();
   void KeepMostProbable();
 
   SamplingOptions options_;
   std::mt19937_64 random_;
-  // Tokens that penalties count; without penalties, none.
+  // Counts of the tokens that penalties use; empty without penalties.
   std::unordered_map<TokenId, size_t> counts_;
-  std::deque<TokenId> window_;  // the same in order; empty if all count
-  // What may be chosen, reused from call to call.
+  std::deque<TokenId> window_;  // these tokens in order; empty if all count
+  // Tokens that may be chosen. A member so that calls reuse its memory.
   std::vector<TokenLogit> candidates_;
-  std::vector<double> weights_;  // as candidates_: relative probabilities
+  std::vector<double> weights_;  // relative probabilities of candidates_
 };
 
 }  // namespace gemma

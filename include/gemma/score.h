@@ -1,4 +1,4 @@
-// How probable given continuations are.
+// Computes the probabilities of given continuations.
 
 #ifndef GEMMA_SCORE_H_
 #define GEMMA_SCORE_H_
@@ -13,21 +13,22 @@
 
 namespace gemma {
 
-// Natural logarithms of probabilities, by the model's logits as they are.
+// The score of a choice: natural logarithms of probabilities, from the model's
+// unchanged logits.
 struct ChoiceScore {
-  double log_probability = 0;  // of the whole choice: the sum of its tokens'
-  std::vector<double> token_log_probabilities;  // as many as tokens
+  double log_probability = 0;  // of the whole choice: the sum over its tokens
+  std::vector<double> token_log_probabilities;  // one for each token
 };
 
-// Appends `prompt` to the session, once, and tells how probable each of
-// `choices` is as what follows. The tokens of a choice are those that are
-// scored: to compare with the end of a text or turn, put its token at the end
-// of each. Longer choices are less probable for their length alone.
-// The session then holds the prompt and no choice. A choice of more than
-// max_rollback + 1 tokens leaves a checkpoint behind the prompt.
-// Fails, and changes nothing, if the prompt, the choices or one of them is
-// empty, if the prompt and the longest choice do not fit, if a token is not in
-// the vocabulary, or if a logit is not a number.
+// Appends `prompt` to the session, once, and returns the probability that each
+// of `choices` follows it. All tokens of a choice are scored, and nothing else:
+// to score the end of a text or turn too, add its token to each choice. Longer
+// choices are less probable simply because they are longer. Afterwards the
+// session holds the prompt, but no choice. A choice of more than max_rollback +
+// 1 tokens leaves a checkpoint after the prompt. Fails and changes nothing if
+// the prompt, the list of choices or a choice is empty, if the prompt and the
+// longest choice do not fit, if a token is not in the vocabulary, or if a logit
+// is not a number.
 GEMMA_EXPORT absl::StatusOr<std::vector<ChoiceScore>> Score(
     Session& session, absl::Span<const TokenId> prompt,
     absl::Span<const std::vector<TokenId>> choices);

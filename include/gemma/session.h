@@ -1,4 +1,4 @@
-// One sequence of words and the state that a model keeps of it.
+// A sequence of words and its state in a model.
 
 #ifndef GEMMA_SESSION_H_
 #define GEMMA_SESSION_H_
@@ -18,53 +18,55 @@
 
 namespace gemma {
 
-// How a session keeps keys and values. They take memory and time in proportion
-// to their bytes; bfloat16 moves logits by about 1e-2, KL by about 3e-5 nats;
-// int8 moves KL by about 1e-3.
+// The format of cached keys and values. Memory and time are proportional to
+// their bytes. bfloat16 changes logits by about 1e-2, a KL of about 3e-5 nats;
+// int8 by a KL of about 1e-3 nats.
 enum class CacheFormat {
   kAuto,      // float32 for a model in float32, else bfloat16
-  kFloat32,   // 32 bits a value
-  kBFloat16,  // 16 bits
-  kInt8,      // with a scale for each 32 values of a head: 8.5 bits each
+  kFloat32,   // 32 bits per value
+  kBFloat16,  // 16 bits per value
+  kInt8,      // 8.5 bits: one scale for each 32 values of a head
 };
 
-// What the format means for sessions of a model: kAuto becomes one of the
-// others, which stay as they are.
+// Returns the format that sessions of the model use: resolves kAuto and returns
+// other formats unchanged.
 GEMMA_EXPORT CacheFormat CacheFormatFor(const Model& model, CacheFormat format);
 
-// How long a session may grow, and how it can go back.
+// The size of a session, and how it can go back.
 struct SessionOptions {
-  // Positions that the caches of global layers hold; also the limit of the
-  // sequence, except for models without global layers, whose state has a fixed
-  // size and whose sequences may grow on.
+  // Positions in the caches of global layers. This also limits the sequence,
+  // except for models without global layers: their state has a fixed size, and
+  // their sequences may continue to grow.
   size_t max_tokens = 4096;
-  // Rewinding by at most this many tokens is free, in front of a checkpoint
-  // too; farther, the sequence is recomputed from a checkpoint. Models without
-  // recurrent layers go back by about a prefill chunk more for free.
+  // Rewinding is free to positions at most this many tokens before the end or
+  // before a checkpoint. To go farther back, the sequence is recomputed from a
+  // checkpoint. Models without recurrent layers can go back about one prefill
+  // chunk more for free.
   size_t max_rollback = 16;
-  // Keep a checkpoint of local and recurrent layers every so many tokens; 0:
-  // only where Checkpoint() is called. The start of the sequence always is one.
+  // Number of tokens between automatic checkpoints of local and recurrent
+  // layers; 0: only calls of Checkpoint() make them. The start of the sequence
+  // always is a checkpoint.
   size_t checkpoint_interval = 0;
-  // The oldest checkpoints are dropped beyond this number, 4096 at most.
+  // The most checkpoints, at most 4096. Above this, the oldest are dropped.
   size_t max_checkpoints = 8;
-  // How keys and values are kept.
+  // The format of cached keys and values.
   CacheFormat cache_format = CacheFormat::kAuto;
 };
 
-// One sequence: its caches and its position. Movable. One thread at a time; the
-// sessions of a model may be used from different threads and take turns.
+// One sequence: its caches and its position. Shares the model. Movable. Only
+// one thread at a time may use a session. Several threads may use different
+// sessions of a model; the sessions then take turns.
 //
-// What a call takes is allocated before it computes: it fails with
-// ResourceExhausted, and changes nothing, if there is no memory. A call whose
-// tap throws fails, too; the sequence is then as before the pass, or, for
-// RecurrentGemma, may be shorter: see position(). In a tap, functions that
-// compute, change or copy a session of the same model fail with
-// FailedPrecondition, see TapFunction.
+// A call allocates its memory before it computes: if memory runs out, it fails
+// with ResourceExhausted and changes nothing. A call whose tap throws fails,
+// too; the sequence is then as before the pass or, for RecurrentGemma, may be
+// shorter: see position(). In a tap, functions that compute, change or copy a
+// session of the same model fail with FailedPrecondition; see TapFunction.
 class GEMMA_EXPORT Session {
  public:
-  // An empty sequence. Fails if an option is out of range, the model embeds
-  // texts, or the caches cannot be allocated. Does not wait for passes of other
-  // sessions.
+  // Creates an empty sequence. Fails if an option is out of range, the model
+  // embeds texts or was loaded without weights, or the caches cannot be
+  // allocated. Does not wait for passes of other sessions.
   static absl::StatusOr<Session> Create(const Model& model,
                                         SessionOptions options = {});
 
@@ -73,35 +75,37 @@ class GEMMA_EXPORT Session {
   Session& operator=(Session&&) noexcept;
 
   // Appends tokens (at least one) and returns the logits [vocab_size] of the
-  // token that follows the last. They stay valid until the session's next
-  // call. Fails, and changes nothing, if a token is not in the vocabulary or
-  // max_tokens would be exceeded.
+  // token that follows the last. They are valid until the session's next call.
+  // Fails and changes nothing if a token is not in the vocabulary
+  // (InvalidArgument) or the sequence would exceed max_tokens (OutOfRange).
   absl::StatusOr<absl::Span<float>> Forward(absl::Span<const TokenId> tokens);
 
-  // As Forward, for those who need only the top_k largest logits (and all that
-  // equal them): they are the same, bit for bit, but others may be -infinity.
-  // Faster for small top_k where the output embeddings have 8 bits; 0: all.
+  // As Forward, but only the top_k largest logits (and all equal ones) are
+  // needed: these are the same as Forward's, bit for bit; others may be
+  // -infinity. Faster for small top_k if the output embeddings have 8 bits. 0:
+  // all.
   absl::StatusOr<absl::Span<float>> ForwardTop(absl::Span<const TokenId> tokens,
                                                size_t top_k);
 
-  // As Forward, and computes no logits.
+  // As Forward, but computes no logits.
   absl::Status Append(absl::Span<const TokenId> tokens);
-  // The same, and calls `on_pass` after each pass, of at most
-  // LoadOptions::prefill_chunk tokens, with the number of those appended until
-  // then. Once it returns false, the rest is not appended, which is no error.
+  // The same, and calls `on_pass` after each pass (of at most
+  // LoadOptions::prefill_chunk tokens) with the number of tokens appended so
+  // far. If it returns false, the remaining tokens are not appended; this is
+  // not an error.
   absl::Status Append(absl::Span<const TokenId> tokens,
                       const std::function<bool(size_t done)>& on_pass);
 
-  // As Forward, and writes the logits of every appended position to `logits`,
+  // As Forward, but writes the logits of every appended position to `logits`,
   // [tokens.size(), vocab_size].
   absl::Status ForwardAll(absl::Span<const TokenId> tokens,
                           absl::Span<float> logits);
 
-  // The same for words. These fail also if a row does not have the model's
-  // model_dim values, or if there are more bidirectional rows in one InputRows
-  // than LoadOptions::prefill_chunk, for a pass computes all of them. The
-  // session keeps the rows, which are shared and not copied, as long as it has
-  // their words; Model::MemoryFor does not count them.
+  // The same for words. These also fail if a row does not have the model's
+  // model_dim values, or if an InputRows has more bidirectional rows than
+  // LoadOptions::prefill_chunk, because one pass computes all of them. The
+  // session shares the rows, without copying them, as long as it has their
+  // words; Model::MemoryFor does not count them.
   absl::StatusOr<absl::Span<float>> Forward(const Words& words);
   // See above.
   absl::StatusOr<absl::Span<float>> ForwardTop(const Words& words,
@@ -113,76 +117,79 @@ class GEMMA_EXPORT Session {
   // See above.
   absl::Status ForwardAll(const Words& words, absl::Span<float> logits);
 
-  // What one sequence of a batch appends.
+  // One sequence of a batch and the words to append.
   struct Continuation {
-    Session* session = nullptr;        // not twice in a batch
+    Session* session = nullptr;        // at most once in a batch
     absl::Span<const TokenId> tokens;  // at least one
-    const Words* words = nullptr;      // if not null: in place of tokens
+    const Words* words = nullptr;      // if not null, replaces `tokens`
   };
 
-  // As Forward for several sessions of one model at once, which reads the
-  // weights once for all. Writes the logits of the token that follows each
-  // continuation to `logits`, [batch.size(), vocab_size]: those that it would
-  // have alone, bit for bit unless a pass has 32 rows or more and
-  // LoadOptions::deterministic is not set. Fails, and changes nothing, where
-  // Forward would, if two continuations are of the same session or of different
-  // models, or if the size of `logits` is another.
+  // As Forward for several sessions of one model at once; reads the weights
+  // once for all. Writes the logits of the token that follows each continuation
+  // to `logits`, [batch.size(), vocab_size]. They are the same as from Forward
+  // alone, bit for bit if LoadOptions::deterministic is set or the pass has
+  // fewer than 32 rows. Fails and changes nothing if Forward would fail, if two
+  // continuations have the same session or different models, or if `logits` has
+  // the wrong size.
   static absl::Status ForwardBatch(absl::Span<const Continuation> batch,
                                    absl::Span<float> logits);
 
-  // A session of its own that goes on from here: the same tokens, options,
-  // caches and checkpoints, but for the tap. Fails if there is no memory.
+  // Returns an independent session that continues from here: the same tokens,
+  // options, caches and checkpoints, but no tap. Fails if memory runs out.
   absl::StatusOr<Session> Fork() const;
 
-  // Writes options, words and caches to a file, which replaces what was at the
-  // path when it is complete; not the checkpoints and the tap. Of constant size
-  // for RecurrentGemma, but for the tokens. The caller's data: whoever reads
-  // the file reads the text.
+  // Writes options, words and caches to a file, but neither checkpoints nor the
+  // tap. The file replaces a file at `path` once it is complete. For
+  // RecurrentGemma its size is constant, apart from the tokens. The file
+  // contains the caller's data: anybody who can read it can read the text.
   absl::Status Save(std::string_view path) const;
 
-  // The session that was saved: what follows is the same, bit for bit, as if it
-  // had gone on. Logits are not saved; to have those of the last token, Rewind
-  // by one and append it again. DataLoss if the file is damaged or no saved
-  // session, FailedPrecondition if it was saved with another model or the model
-  // was loaded without weights. The options are those of the file, within the
-  // limits of Create: Model::MemoryFor counts what they may take.
+  // Returns the saved session. It continues exactly, bit for bit, as the
+  // original would. Logits are not saved; to compute those of the last token,
+  // Rewind by one and append it again. DataLoss if the file is damaged or is
+  // not a saved session; FailedPrecondition if it was saved with a different
+  // model or the model was loaded without weights. The options come from the
+  // file and are checked as in Create; Model::MemoryFor gives the memory that
+  // they may need.
   static absl::StatusOr<Session> Restore(const Model& model,
                                          std::string_view path);
 
-  // Words so far.
+  // Returns all words.
   const Words& words() const;
-  // Their tokens; kRowToken, which is no token, where a word is a row.
+  // Returns the words' tokens. For a row, this is kRowToken, which is not a
+  // token.
   absl::Span<const TokenId> tokens() const;
-  // How many there are.
+  // Returns the number of words.
   size_t position() const { return tokens().size(); }
-  // Tokens that still fit; a large number for models without global layers.
+  // Returns the number of words that still fit: a large number for models
+  // without global layers.
   size_t remaining() const;
 
-  // Forgets all but the first `position` words. What follows is the same, bit
-  // for bit, as if the others had never been. OutOfRange if position is larger
-  // than position(). InvalidArgument if it is within bidirectional rows, which
-  // have seen what would be forgotten; Words::Whole gives where they begin.
-  // ResourceExhausted if there is no memory.
+  // Keeps only the first `position` words. What follows is the same, bit for
+  // bit, as if the others had never been appended. OutOfRange if position is
+  // larger than position(). InvalidArgument if it is inside bidirectional rows,
+  // because the kept rows have seen the others; Words::Whole returns where
+  // these rows begin. ResourceExhausted if memory runs out.
   absl::Status Rewind(size_t position);
 
-  // Keeps what is needed to come back to this position cheaply. If it fails,
-  // coming back takes more time, and nothing else.
+  // Saves the state here, so that a later Rewind to this position is cheap. If
+  // this fails, that Rewind only takes longer.
   absl::Status Checkpoint();
 
-  // Calls `tap` in every Forward from now on; an empty function ends it. A tap
-  // may set another, for the next call.
+  // Calls `tap` in every pass from now on; an empty function removes it. A tap
+  // may set a different one, for the next call.
   void SetTap(TapFunction tap);
-  // Whether a tap is set.
+  // Returns whether a tap is set.
   bool has_tap() const;
 
-  // Its share of the model it was created with.
+  // Returns the model, which the session shares.
   const Model& model() const;
-  // The options it was created with.
+  // Returns the options of the session.
   const SessionOptions& options() const;
 
-  // The library's own; see src/session/session_impl.h.
+  // Internal; see src/session/session_impl.h.
   class Impl;
-  // The library's own.
+  // Internal.
   Impl& impl() const { return *impl_; }
 
  private:

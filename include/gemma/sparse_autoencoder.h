@@ -1,5 +1,5 @@
-// Sparse autoencoders and transcoders, as Gemma Scope has them: activations as
-// a few features out of thousands.
+// Sparse autoencoders and transcoders of Gemma Scope. They represent
+// activations as a few of thousands of features.
 
 #ifndef GEMMA_SPARSE_AUTOENCODER_H_
 #define GEMMA_SPARSE_AUTOENCODER_H_
@@ -18,37 +18,37 @@
 
 namespace gemma {
 
-// A feature that is active.
+// An active feature.
 struct Feature {
-  size_t index = 0;    // of the autoencoder's features
+  size_t index = 0;    // among the autoencoder's features
   float value = 0.0f;  // positive
 };
 
-// What an autoencoder reads and what it reconstructs. The same point, unless it
-// is a transcoder.
+// The points that an autoencoder reads and reconstructs: the same point, except
+// in a transcoder.
 struct FeatureSite {
-  TapPoint input = TapPoint::kBlockOutput;   // what is encoded
-  TapPoint output = TapPoint::kBlockOutput;  // what is reconstructed
+  TapPoint input = TapPoint::kBlockOutput;   // encoded
+  TapPoint output = TapPoint::kBlockOutput;  // reconstructed
   size_t layer = 0;                          // of both
-  // Whether the input is divided by its root mean square first, as a norm
-  // without its gain does (transcoders of Gemma Scope 1).
+  // Whether the input is first divided by its root mean square, as in a norm
+  // without gain (transcoders of Gemma Scope 1).
   bool normalize = false;
 };
 
-// What the weights are in memory.
+// The format of the weights in memory.
 enum class FeatureWeights {
   kFloat32,   // as in the files
-  kBFloat16,  // half of that
-  kInt8,      // about a quarter; a scale for each 32 weights of a feature
+  kBFloat16,  // half the size
+  kInt8,      // about a quarter; one scale for each 32 weights of a feature
 };
 
 // How to load an autoencoder.
 struct SparseAutoencoderOptions {
   FeatureWeights weights = FeatureWeights::kBFloat16;  // in memory
-  // Where it is attached; none: as its config.json, or the path that Gemma
-  // Scope publishes it under, says.
+  // Where the autoencoder is attached. Without a value, its config.json
+  // decides, or the path under which Gemma Scope publishes it.
   std::optional<FeatureSite> site;
-  // That pack the weights; 0: one per core that this process may use.
+  // Threads that pack the weights; 0: one per core that this process may use.
   size_t num_threads = 0;
 };
 
@@ -59,55 +59,58 @@ struct SparseAutoencoderOptions {
 // Immutable, and cheap to copy: copies share the weights. Threads may share it.
 class GEMMA_EXPORT SparseAutoencoder {
  public:
-  // Loads params.npz (Gemma Scope 1), or params.safetensors with the
-  // config.json beside it (Gemma Scope 2), or a folder that holds one of them.
-  // Errors name file, array, what was found and what was wanted;
-  // FailedPrecondition: nothing tells where it is attached.
+  // Loads params.npz (Gemma Scope 1), or params.safetensors with config.json in
+  // the same folder (Gemma Scope 2), or a folder that holds one of them. Errors
+  // name the file, the array, what was found and what was wanted.
+  // FailedPrecondition if neither the options nor the files say where the
+  // autoencoder is attached.
   static absl::StatusOr<SparseAutoencoder> Load(
       std::string_view path, const SparseAutoencoderOptions& options = {});
 
   ~SparseAutoencoder();
-  SparseAutoencoder(const SparseAutoencoder&) noexcept;             // shares it
-  SparseAutoencoder& operator=(const SparseAutoencoder&) noexcept;  // as above
-  // One that was moved from may only be assigned to or destroyed.
+  SparseAutoencoder(const SparseAutoencoder&) noexcept;  // shares the weights
+  SparseAutoencoder& operator=(const SparseAutoencoder&) noexcept;  // likewise
+  // A moved-from autoencoder may only be assigned to or destroyed.
   SparseAutoencoder(SparseAutoencoder&&) noexcept;
   SparseAutoencoder& operator=(SparseAutoencoder&&) noexcept;
 
-  // What it reads and reconstructs.
+  // Returns the points that it reads and reconstructs.
   const FeatureSite& site() const;
-  // Columns of the activations that are encoded.
+  // Returns the number of columns of its input.
   size_t input_dim() const;
-  // Columns of what is reconstructed.
+  // Returns the number of columns of its reconstruction.
   size_t output_dim() const;
-  // How many features there are.
+  // Returns the number of features.
   size_t num_features() const;
-  // Bytes that its weights take.
+  // Returns the bytes of its weights in memory.
   size_t memory_bytes() const;
-  // Whether the reconstruction depends on the input too.
+  // Returns whether the reconstruction also depends directly on the input.
   bool has_affine_skip() const;
 
-  // The active features of each row of x, [rows, input_dim] (of what the site
-  // says, before it is normalized): their indices ascending, or the `top_k`
-  // strongest, the strongest first, of equals the lower index; 0: all. A row
-  // that holds NaN may have none. Computes on the calling thread alone; a
-  // FeatureTap uses the model's threads.
-  // InvalidArgument if x has no whole rows.
+  // Returns the active features of each row of x, [rows, input_dim]:
+  // activations at the site's input, before they are normalized. Features come
+  // by ascending index (top_k is 0), or the `top_k` strongest, in descending
+  // order; of equally strong features the one with the lower index comes first.
+  // A row with NaN may have no features. Computes only on the calling thread; a
+  // FeatureTap uses the model's threads. InvalidArgument if x does not consist
+  // of whole rows.
   absl::StatusOr<std::vector<std::vector<Feature>>> Encode(
       absl::Span<const float> x, size_t top_k = 0) const;
 
-  // The reconstruction of one row from its features, to `out` [output_dim]. x,
-  // [input_dim]: the row that was encoded, for the affine skip connection;
-  // empty: without it. InvalidArgument if a size or an index is another.
+  // Writes the reconstruction of one row from its features to `out`
+  // [output_dim]. x: the encoded row [input_dim], for the affine skip
+  // connection, or empty to leave the skip connection out. InvalidArgument if a
+  // size or an index is wrong.
   absl::Status Decode(absl::Span<const Feature> features,
                       absl::Span<const float> x, absl::Span<float> out) const;
 
-  // What one unit of a feature adds to the reconstruction: its row of W_dec,
-  // [output_dim]. InvalidArgument if there is no such feature.
+  // Returns what one unit of a feature adds to the reconstruction: its row of
+  // W_dec, [output_dim]. InvalidArgument if the feature does not exist.
   absl::StatusOr<std::vector<float>> Direction(size_t feature) const;
 
-  // The library's own; see src/scope/autoencoder_impl.h.
+  // Internal; see src/scope/autoencoder_impl.h.
   class Impl;
-  // The library's own.
+  // Internal.
   const Impl& impl() const { return *impl_; }
 
  private:

@@ -11,49 +11,48 @@
 
 namespace gemma {
 
-// What may be read and changed, in the order in which it is computed. The mix
-// is attention or recurrence. Inputs and hidden values are what the weights
-// multiply, all of a block's but the recurrence's gates.
+// The points, in the order of computation. The mix is attention or recurrence.
+// Inputs and hidden values are the activations that weights multiply: all of a
+// block's, except those for the recurrence's gates.
 enum class TapPoint {
-  kEmbedding,    // [rows, model_dim]: the scaled embeddings, of layer 0
+  kEmbedding,    // [rows, model_dim]: the scaled embeddings; layer 0
   kMixInput,     // [rows, model_dim]: the residual stream after the norm
   kMixHidden,    // [rows, num_heads * head_dim]: the heads' values, or
                  // [rows, lru_width]: the gated states
-  kMixOutput,    // [rows, model_dim]: what the mix adds to the residual stream
+  kMixOutput,    // [rows, model_dim]: the mix's addition to the residual stream
   kMixedStream,  // [rows, model_dim]: the residual stream with the mix added
   kFfwInput,     // [rows, model_dim]: the residual stream after the norm
   kFfwHidden,    // [rows, ffw_dim]: gelu(gate) * up
-  kFfwOutput,    // [rows, model_dim]: what the feed-forward layer adds to the
+  kFfwOutput,    // [rows, model_dim]: the feed-forward layer's addition to the
                  // residual stream
   kBlockOutput,  // [rows, model_dim]: the residual stream after the block
   kHeadInput,    // [rows, model_dim]: the residual stream after the last block
-                 // and the last norm, whether or not logits are wanted
+                 // and the last norm, even if no logits are computed
 };
 
-// Where activations come from.
+// The origin of activations.
 struct TapSite {
-  TapPoint point = TapPoint::kBlockOutput;  // what they are
-  size_t layer = 0;     // 0-based; of kHeadInput the number of layers, of
+  TapPoint point = TapPoint::kBlockOutput;  // the kind of activations
+  size_t layer = 0;     // 0-based; for kHeadInput the number of layers, for
                         // kEmbedding 0
   size_t position = 0;  // of the first row
-  size_t num_rows = 0;  // consecutive positions
+  size_t num_rows = 0;  // at consecutive positions
 };
 
-// Called with activations [num_rows, columns], row-major, of which TapPoint
-// tells the columns, from the thread that called Forward. Changes to them take
-// effect. How many rows come at once depends on the prefill chunk; which rows
-// come does not.
+// A function that receives activations [num_rows, columns], row-major, on the
+// thread that called Forward. TapPoint defines the columns. Changes to the
+// activations take effect. The number of rows in a call depends on the prefill
+// chunk; the set of all rows does not.
 //
-// The model computes nothing else meanwhile. On the thread of the tap,
-// functions that compute with the model (Forward, Append, Generate, Embed,
-// ...), change a session of it (Rewind, Checkpoint) or copy one (Fork, Save),
-// and Ticket::Wait of its engines, fail with FailedPrecondition;
-// Session::Create, SetTap, Engine::Submit and other models may be used. A tap
-// must not wait for another thread that computes with the model: that thread
-// waits for the tap.
+// The model computes nothing else during the call. On the tap's thread, these
+// fail with FailedPrecondition: functions that compute with the model (Forward,
+// Append, Generate, Embed, ...), change a session of it (Rewind, Checkpoint) or
+// copy one (Fork, Save), and Ticket::Wait of its engines. Session::Create,
+// SetTap, Engine::Submit and other models may be used. A tap must not wait for
+// another thread that computes with the model: that thread waits for the tap.
 //
-// If it throws, Forward fails with Internal and the exception's text, or with
-// ResourceExhausted for std::bad_alloc; see Session.
+// If the function throws, Forward fails with Internal and the exception's text,
+// or with ResourceExhausted for std::bad_alloc; see Session.
 using TapFunction =
     std::function<void(const TapSite& site, absl::Span<float> activations)>;
 

@@ -1,4 +1,4 @@
-// Text to tokens and back.
+// Converts text to tokens and back.
 
 #ifndef GEMMA_TOKENIZER_H_
 #define GEMMA_TOKENIZER_H_
@@ -20,77 +20,81 @@ namespace gemma {
 // "<start_of_turn>", become those tokens.
 enum class ControlTokens {
   kAsText,  // never: the text of a message cannot open or close a turn
-  kParse,   // yes: the caller wrote them
+  kParse,   // always: the caller wrote them
 };
 
-// The vocabulary of a model. Gemma's are sentencepiece BPE models, whatever
-// file they come from. Immutable, and cheap to copy: copies share the
-// vocabulary. Any number of threads may use one.
+// The vocabulary of a model. All Gemma vocabularies are sentencepiece BPE
+// models, in every file format. Immutable and cheap to copy: copies share the
+// vocabulary. Any number of threads may use a tokenizer at the same time.
 class GEMMA_EXPORT Tokenizer {
  public:
-  // Reads the tokenizer of a model alone, from a file or directory that
-  // Model::Load takes: no weights are touched. NotFound if it has none.
+  // Reads only the tokenizer of a model, from a file or directory that
+  // Model::Load accepts, without reading weights. NotFound if the model has no
+  // tokenizer.
   static absl::StatusOr<Tokenizer> Load(std::string_view path);
 
   ~Tokenizer();
-  Tokenizer(const Tokenizer&) noexcept;             // shares it
-  Tokenizer& operator=(const Tokenizer&) noexcept;  // as above
-  // A tokenizer that was moved from may only be assigned to or destroyed.
+  Tokenizer(const Tokenizer&) noexcept;             // shares the vocabulary
+  Tokenizer& operator=(const Tokenizer&) noexcept;  // likewise
+  // A moved-from tokenizer may only be assigned to or destroyed.
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
-  // Number of pieces. The model's vocab_size may be larger (padding rows).
+  // Returns the number of pieces. The model's vocab_size may be larger (padding
+  // rows).
   size_t vocab_size() const;
 
-  // The token that begins a text.
+  // Returns the token that begins a text.
   TokenId bos() const;
-  // The token that ends a text.
+  // Returns the token that ends a text.
   TokenId eos() const;
 
-  // Tokens of `text`, without BOS. Bytes that are not UTF-8 become U+FFFD, as
-  // in sentencepiece. InvalidArgument if 32 MiB have no newline.
+  // Returns the tokens of `text`, without BOS. Bytes that are not UTF-8 become
+  // U+FFFD, as in sentencepiece. InvalidArgument if 32 MiB have no newline.
   absl::StatusOr<std::vector<TokenId>> Encode(
       std::string_view text,
       ControlTokens control_tokens = ControlTokens::kAsText) const;
 
-  // Text of the tokens. Control tokens (BOS, turn markers, ...) have none;
-  // tokens outside the vocabulary have none either. Byte tokens are joined; an
+  // Returns the text of the tokens. Control tokens (BOS, turn markers, ...) and
+  // tokens outside the vocabulary have no text. Byte tokens are joined; an
   // incomplete UTF-8 sequence becomes U+FFFD. For text that grows token by
-  // token use StreamDecoder.
+  // token, use StreamDecoder.
   std::string Decode(absl::Span<const TokenId> tokens) const;
 
-  // The token whose piece is exactly `piece`, for example "<end_of_turn>".
+  // Returns the token whose piece is exactly `piece`, for example
+  // "<end_of_turn>".
   std::optional<TokenId> Find(std::string_view piece) const;
 
-  // The piece of a token as the vocabulary spells it ("\u2581the", "<0x0A>"),
-  // empty if there is no such token. Valid while any copy of the tokenizer
-  // lives.
+  // Returns the piece of a token as the vocabulary spells it ("\u2581the",
+  // "<0x0A>"), or empty if the token does not exist. Valid while any copy of
+  // the tokenizer exists.
   std::string_view Piece(TokenId token) const;
 
-  // Whether the token is a control token: it has no text.
+  // Returns whether the token is a control token, which has no text.
   bool IsControl(TokenId token) const;
 
-  // The library's own; see src/text/tokenizer_impl.h.
+  // Internal; see src/text/tokenizer_impl.h.
   class Impl;
-  // The library's own.
+  // Internal.
   explicit Tokenizer(std::shared_ptr<const Impl> impl);
-  // The library's own.
+  // Internal.
   const Impl& impl() const { return *impl_; }
 
  private:
   std::shared_ptr<const Impl> impl_;
 };
 
-// Turns tokens that arrive one by one into text, whole UTF-8 characters only.
+// Converts tokens that arrive one by one to text, in whole UTF-8 characters.
 class GEMMA_EXPORT StreamDecoder {
  public:
-  // Decodes what the tokenizer encodes.
+  // Creates a decoder, which shares the tokenizer's vocabulary.
   explicit StreamDecoder(const Tokenizer& tokenizer);
 
-  // Text that `token` completes, possibly empty.
+  // Returns the text that `token` completes, possibly empty.
   std::string Append(TokenId token);
 
-  // What is left at the end: U+FFFD for each byte of an incomplete character.
+  // Returns the rest at the end: U+FFFD for each byte of an incomplete
+  // character.
   std::string Finish();
 
  private:
@@ -98,16 +102,16 @@ class GEMMA_EXPORT StreamDecoder {
   std::string pending_;  // bytes of an incomplete UTF-8 character
 };
 
-// Whose a message is.
+// The author of a message.
 enum class Role {
-  kSystem,  // the program's: what the model shall keep to
-  kUser,    // what the model answers
-  kModel,   // an answer
+  kSystem,  // the program: instructions to the model
+  kUser,    // the user: the model answers this
+  kModel,   // the model: an answer
 };
 
 // One message of a chat.
 struct Message {
-  Role role = Role::kUser;  // who says it
+  Role role = Role::kUser;  // its author
   std::string text;         // UTF-8
 };
 
@@ -115,26 +119,28 @@ struct Message {
 // The text of a message never becomes a control token.
 class GEMMA_EXPORT ChatTemplate {
  public:
-  // Fails if the vocabulary has no turn markers.
+  // Fails if the vocabulary lacks turn markers.
   static absl::StatusOr<ChatTemplate> Create(const Tokenizer& tokenizer);
 
-  // BOS, all messages, and the opening of the model's next turn. Text of user
-  // and model is trimmed. A system message may only come first and is put, as
-  // it is, in front of the first user message, separated by a blank line. Roles
-  // must alternate, beginning and ending with the user; else InvalidArgument.
+  // Returns BOS, all messages, and the opening of the model's next turn. The
+  // text of user and model is trimmed. Only the first message may be a system
+  // message; it is put, untrimmed, before the first user message, separated by
+  // a blank line. The other messages must alternate between user and model,
+  // beginning and ending with the user; otherwise InvalidArgument.
   absl::StatusOr<std::vector<TokenId>> Render(
       absl::Span<const Message> messages) const;
 
-  // A first user turn: BOS, the turn, and the opening of the model's.
+  // Returns a first user turn: BOS, the turn, and the opening of the model's
+  // turn.
   absl::StatusOr<std::vector<TokenId>> UserTurn(
       std::string_view text, std::string_view system = "") const;
 
-  // A later user turn, for a cache that ends in the model's answer without its
-  // <end_of_turn>: closes the answer, then as UserTurn without BOS.
+  // Returns a later user turn, for a sequence that ends in the model's answer
+  // without its <end_of_turn>: closes the answer, then as UserTurn without BOS.
   absl::StatusOr<std::vector<TokenId>> NextUserTurn(
       std::string_view text) const;
 
-  // The token that ends a turn; generation stops at it.
+  // Returns the token that ends a turn; generation stops at it.
   TokenId end_of_turn() const { return end_of_turn_; }
 
  private:

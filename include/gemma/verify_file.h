@@ -1,4 +1,4 @@
-// Whether a model's file is as it was written.
+// Checks a model's file for changes since it was written.
 
 #ifndef GEMMA_VERIFY_FILE_H_
 #define GEMMA_VERIFY_FILE_H_
@@ -14,26 +14,26 @@
 
 namespace gemma {
 
-// What VerifyFile found in a file that is as it should be.
+// The result of VerifyFile for a file without errors.
 struct FileCheck {
-  bool has_checksums = false;  // else only that all weights are finite
-  size_t tensors = 0;          // that were checked
-  uint64_t bytes = 0;          // of their data
+  bool has_checksums = false;  // false: only checked that weights are finite
+  size_t tensors = 0;          // tensors checked
+  uint64_t bytes = 0;          // bytes of their data
 };
 
-// How to read it.
+// How to read the file.
 struct VerifyOptions {
   size_t num_threads = 0;  // 0: one per core that this process may use
-  // Called now and then from the calling thread with bytes done and bytes in
-  // all; returning false cancels.
+  // Called repeatedly by the calling thread with the bytes done and the total.
+  // Return false to cancel.
   std::function<bool(uint64_t done, uint64_t total)> progress;
 };
 
-// Reads all weights of a GGUF file, compares the checksums that Quantize put
+// Reads all weights of a GGUF file, compares the checksums that Quantize wrote
 // into it and looks for weights that are not finite.
 //
 // Errors: those of reading a GGUF file; DataLoss, naming the first tensor whose
-// data have another checksum, or saying that the part in front of the data has;
+// data have a wrong checksum, or saying that the part before the data has one;
 // InvalidArgument, naming the first tensor with a weight that is not finite, or
 // num_threads if it is above 1024; Cancelled.
 GEMMA_EXPORT absl::StatusOr<FileCheck> VerifyFile(

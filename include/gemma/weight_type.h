@@ -1,4 +1,4 @@
-// Types of weights that models can be turned into.
+// Weight types that models can be converted to.
 
 #ifndef GEMMA_WEIGHT_TYPE_H_
 #define GEMMA_WEIGHT_TYPE_H_
@@ -10,11 +10,12 @@
 
 namespace gemma {
 
-// What matrices become. One that takes no more bits already is kept as it is,
-// code by code, and so is one in Q4_0; one of floats whose values Q4_0 holds
-// exactly (Google's checkpoints of quantization-aware training) becomes that in
-// all types below kBF16. Norms, biases and the like stay float32. Bits are
-// those of a weight, errors relative RMS errors of Gaussian weights.
+// The type that matrices are converted to. A matrix that already uses no more
+// bits keeps its codes, and so does a matrix in Q4_0. A float matrix whose
+// values Q4_0 represents exactly (Google's checkpoints of quantization-aware
+// training) becomes Q4_0 for all types below kBF16. Norms, biases and the like
+// stay float32. Bits are per weight; errors are relative RMS errors of Gaussian
+// weights.
 enum class WeightType {
   kKeep,  // as in the source
   kBF16,  // bfloat16: 16 bits
@@ -26,9 +27,9 @@ enum class WeightType {
   kQ4_0,  // GGUF's Q4_0, 4.5 bits, 8.1 %
 };
 
-// "keep", "bf16", "q8", "q6", "q5", "q4", "q4s", "q4_0".
+// Returns "keep", "bf16", "q8", "q6", "q5", "q4", "q4s" or "q4_0".
 GEMMA_EXPORT std::string_view WeightTypeName(WeightType type);
-// The type of a name; nothing if there is none.
+// Returns the type with this name, or nothing if the name is unknown.
 GEMMA_EXPORT std::optional<WeightType> ParseWeightType(std::string_view name);
 
 }  // namespace gemma

@@ -1,4 +1,4 @@
-// What a session appends: words, each a token or a row given as a vector.
+// Words: the elements of a sequence. A word is a token or a row of values.
 
 #ifndef GEMMA_WORDS_H_
 #define GEMMA_WORDS_H_
@@ -16,19 +16,19 @@
 
 namespace gemma {
 
-// Stands for a row in lists of tokens. No vocabulary has it: every function
-// that takes tokens refuses it.
+// Stands for a row in lists of tokens. It is not in any vocabulary: all
+// functions that accept tokens refuse it.
 inline constexpr TokenId kRowToken = -1;
 
-// What given rows see in attention.
+// What given rows attend to.
 enum class RowMask {
-  kCausal,         // what tokens in their place would see
-  kBidirectional,  // that, and all later rows of the same InputRows
+  kCausal,         // the same as tokens in their place
+  kBidirectional,  // likewise, and all later rows of the same InputRows
 };
 
-// What a row is known by: two rows of one hash are the same row. It is the
+// Identifies a row: rows with the same hash are the same row. It is the
 // beginning of a SHA-256 (high: the first 8 bytes, big-endian; low: the next
-// 8), the same on every machine, of: the mask as a uint32, then of
+// 8), the same on every machine, of the mask as a uint32, followed by
 //   kCausal         the row's values
 //   kBidirectional  the row's index as a uint32, then the SHA-256 of the values
 //                   of all rows
@@ -37,30 +37,30 @@ struct RowHash {
   uint64_t high = 0;  // bytes 0 to 7
   uint64_t low = 0;   // bytes 8 to 15
 
-  // Whether they are of the same row.
+  // Returns whether both identify the same row.
   bool operator==(const RowHash&) const = default;
 };
 
-// Rows that a model reads in place of embeddings, such as an image. Immutable;
-// copies share the memory.
+// Rows that a model reads in place of embeddings, such as an image. Immutable
+// and cheap to copy: copies share the memory.
 class GEMMA_EXPORT InputRows {
  public:
-  // values: [rows, model_dim], at least one row. Each row takes the place of a
-  // token's embedding after scaling. Fails if the size is no multiple of
-  // model_dim, if a value is not finite, or if there is no memory for hashes.
+  // values: [rows, model_dim], at least one row. Each row replaces a token's
+  // embedding after scaling. Fails if the number of values is not a multiple of
+  // model_dim, if a value is not finite, or if memory for the hashes runs out.
   static absl::StatusOr<InputRows> Create(std::vector<float> values,
                                           size_t model_dim,
                                           RowMask mask = RowMask::kCausal);
 
-  // How many rows there are.
+  // Returns the number of rows.
   size_t size() const;
-  // Values of a row.
+  // Returns the number of values in a row.
   size_t model_dim() const;
-  // What they see of each other.
+  // Returns what the rows attend to.
   RowMask mask() const;
-  // All of them, [size(), model_dim()].
+  // Returns all values, [size(), model_dim()].
   absl::Span<const float> values() const;
-  // A hash for each row.
+  // Returns a hash for each row.
   absl::Span<const RowHash> hashes() const;
 
  private:
@@ -75,22 +75,23 @@ class GEMMA_EXPORT InputRows {
 
 // One position of a sequence.
 struct Word {
-  TokenId token = kRowToken;  // kRowToken: a row
+  TokenId token = kRowToken;  // kRowToken if the word is a row
   RowHash hash;               // of the row
 
-  // Whether they are the same token or row.
+  // Returns whether both are the same token or row.
   bool operator==(const Word&) const = default;
 };
 
-// Rows in a list of words.
+// A run of rows in a list of words.
 struct PlacedRows {
-  size_t begin = 0;  // the first one's position in the list
-  size_t end = 0;    // the position after the last one's
+  size_t begin = 0;  // position of the first row in the list
+  size_t end = 0;    // position after the last row
   size_t first = 0;  // index in `rows` of the row at `begin`
-  InputRows rows;    // holds them and perhaps others
+  InputRows rows;    // contains these rows and perhaps others
 };
 
-// A list of words. Where rows are bidirectional, it has all of an InputRows.
+// A list of words. It contains either all rows of a bidirectional InputRows or
+// no row of it.
 class GEMMA_EXPORT Words {
  public:
   Words() = default;
@@ -101,7 +102,7 @@ class GEMMA_EXPORT Words {
   void Append(absl::Span<const TokenId> tokens) {
     tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   }
-  // Adds rows at the end, a word each.
+  // Adds rows at the end, one word for each.
   void Append(const InputRows& rows) { Append(rows, 0, rows.size()); }
 
   // Makes room for `size` words.
@@ -109,22 +110,23 @@ class GEMMA_EXPORT Words {
   // Keeps the first Whole(size) words.
   void Truncate(size_t size);
 
-  // How many words there are.
+  // Returns the number of words.
   size_t size() const { return tokens_.size(); }
-  // Whether the list has no words.
+  // Returns whether the list has no words.
   bool empty() const { return tokens_.empty(); }
-  // The tokens [size()], and kRowToken where a row is.
+  // Returns the tokens [size()], with kRowToken in place of each row.
   absl::Span<const TokenId> tokens() const { return tokens_; }
-  // The rows, in order.
+  // Returns the rows, in order.
   absl::Span<const PlacedRows> rows() const { return rows_; }
-  // The word at a position less than size().
+  // Returns the word at `position`, which must be less than size().
   Word operator[](size_t position) const;
 
-  // `size`, or, if the first `size` words end within bidirectional rows, the
-  // position of the first of these: where the list can be divided.
+  // Returns the last position up to `size` where the list can be divided:
+  // `size`, or, if this is inside bidirectional rows, the position of the first
+  // of them.
   size_t Whole(size_t size) const;
 
-  // Whether all words are equal.
+  // Returns whether all words are equal.
   bool operator==(const Words& other) const;
 
  private:
@@ -136,7 +138,7 @@ class GEMMA_EXPORT Words {
   friend class WordView;
 };
 
-// How many words two lists begin with in common.
+// Returns the number of words that both lists have in common at the beginning.
 GEMMA_EXPORT size_t CommonPrefix(const Words& a, const Words& b);
 
 }  // namespace gemma
