@@ -1,4 +1,4 @@
-// gemma/c_api.h in terms of the C++ library.
+// Implements gemma/c_api.h with the C++ library.
 
 #include "gemma/c_api.h"
 
@@ -25,7 +25,7 @@ struct gemma_model {
 };
 
 struct gemma_session {
-  std::shared_ptr<gemma::Model> model;  // outlives the session
+  std::shared_ptr<gemma::Model> model;  // shared with gemma_model
   gemma::Session session;
 };
 
@@ -43,8 +43,9 @@ absl::Status NullError(const char* name) {
 #define GEMMA_C_REQUIRE(pointer) \
   if ((pointer) == nullptr) return NullError(#pointer)
 
-// Copies as much of the caller's struct as both have onto `into`, which holds
-// defaults. What a newer header added must be zero.
+// Copies the fields that both versions of the struct have from the caller's
+// struct to `into`, which holds defaults. Fields of a newer header must be
+// zero.
 template <class Options>
 absl::Status ReadSized(const Options* from, const char* name, Options& into) {
   if (from == nullptr) return absl::OkStatus();
@@ -64,7 +65,7 @@ absl::Status ReadSized(const Options* from, const char* name, Options& into) {
   return absl::OkStatus();
 }
 
-// As the header says of tokens and text.
+// Writes tokens or text as gemma/c_api.h specifies.
 template <class From, class To>
 absl::Status Write(const From& from, To* to, size_t capacity, size_t* size) {
   *size = from.size();
@@ -78,7 +79,7 @@ absl::Status Write(const From& from, To* to, size_t capacity, size_t* size) {
   return absl::OkStatus();
 }
 
-// What a caller put where an enumerator belongs: any number.
+// Returns an enumeration's number. The caller may have set any number.
 template <class Enum>
 unsigned NumberOf(const Enum& value) {
   unsigned number;
@@ -146,7 +147,7 @@ absl::Status ReadGenerateOptions(const gemma_generate_options& from,
     return absl::InvalidArgumentError(absl::StrCat(
         "timeout_seconds is ", from.timeout_seconds, ", wanted 0 or more"));
   }
-  // More than the clock can count are no deadline.
+  // The clock cannot represent longer times: no deadline.
   if (from.timeout_seconds > 0 && from.timeout_seconds < 1e9) {
     options.deadline =
         std::chrono::steady_clock::now() +
@@ -161,7 +162,7 @@ absl::Status ReadGenerateOptions(const gemma_generate_options& from,
   return absl::OkStatus();
 }
 
-// Nothing for GEMMA_GRAMMAR_NONE.
+// Returns no value for GEMMA_GRAMMAR_NONE.
 absl::StatusOr<std::optional<Grammar>> ReadGrammar(
     const gemma_generate_options& from) {
   const unsigned kind = NumberOf(from.grammar);
@@ -206,7 +207,7 @@ gemma_stop_reason StopReasonOf(StopReason reason) {
   return GEMMA_STOP_CANCELLED;
 }
 
-// Writes as many fields as the caller's struct has.
+// Writes the fields that the caller's struct has.
 void WriteStats(const GenerateStats& from, gemma_generate_stats* to) {
   gemma_generate_stats stats;
   gemma_generate_stats_init(&stats);

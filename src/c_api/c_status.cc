@@ -13,7 +13,7 @@ const char* LastError() noexcept { return last_error; }
 
 void SetLastError(std::string_view message) noexcept {
   if (message.size() > kMaxLastError) {
-    // At the end of a whole character.
+    // Cut after a whole character.
     size_t size = kMaxLastError;
     while (size > 0 && (message[size] & 0xC0) == 0x80) --size;
     message = message.substr(0, size);
@@ -30,7 +30,7 @@ gemma_status CStatus(absl::StatusCode code) noexcept {
 
 gemma_status Report(const absl::Status& status) noexcept {
   if (status.ok()) return GEMMA_OK;
-  // Where memory ended, there may have been none for a message.
+  // If memory ran out, a message could perhaps not be allocated.
   const bool no_memory =
       absl::IsResourceExhausted(status) && status.message().empty();
   SetLastError(no_memory ? "out of memory" : status.message());

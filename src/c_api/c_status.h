@@ -1,4 +1,4 @@
-// Statuses and exceptions as C sees them: a number, and a message to ask for.
+// Converts statuses and exceptions for C: a number, and a message on request.
 
 #ifndef GEMMA_SRC_C_API_C_STATUS_H_
 #define GEMMA_SRC_C_API_C_STATUS_H_
@@ -12,22 +12,23 @@
 
 namespace gemma {
 
-// The longest message that is kept; what is longer is cut.
+// Bytes of the longest message; longer messages are cut.
 inline constexpr size_t kMaxLastError = 4095;
 
-// The calling thread's last message, "" at first. Its memory is there from the
-// thread's start, so that neither function allocates.
+// Return and set the calling thread's last message, "" at first. Its memory
+// exists from the thread's start, so neither function allocates.
 const char* LastError() noexcept;
 void SetLastError(std::string_view message) noexcept;
 
-// The code's name in C, which has the same number. GEMMA_UNKNOWN for a number
-// that no code has.
+// Returns the code's C enumerator, which has the same number, or GEMMA_UNKNOWN
+// for a number without a code.
 gemma_status CStatus(absl::StatusCode code) noexcept;
 
-// Sets the last message, unless the status is OK, and returns its number.
+// Returns the status's number. Sets the last message if it is an error.
 gemma_status Report(const absl::Status& status) noexcept;
 
-// Calls `body`, which returns an absl::Status, and reports what comes of it.
+// Calls `body`, which returns an absl::Status, and reports its status or
+// exception.
 template <class Body>
 gemma_status Guarded(Body body) noexcept {
   return Report(NoThrow(body));
