@@ -1,4 +1,4 @@
-// The C interface, which must give what the C++ one gives.
+// Tests that the C interface returns the same as the C++ interface.
 
 #include "gemma/c_api.h"
 
@@ -163,7 +163,7 @@ TEST_F(CApi, LogitsAreThoseOfTheSession) {
   EXPECT_EQ(gemma_session_position(session_), prompt.size());
   EXPECT_EQ(gemma_session_remaining(session_), expected.remaining());
 
-  // Back, and the last token again without logits.
+  // Go back, and append the last token again without logits.
   ASSERT_EQ(gemma_session_rewind(session_, prompt.size() - 1), GEMMA_OK);
   ASSERT_EQ(gemma_session_forward(session_, &prompt.back(), 1, nullptr),
             GEMMA_OK);
@@ -364,7 +364,7 @@ TEST_F(CApi, StopsWhereTheCallerWantsNoMore) {
   EXPECT_EQ(stats.stop_reason, GEMMA_STOP_CANCELLED);
 }
 
-// An answer that waits at its first text until another thread has cancelled it.
+// Lets an answer wait at its first text until another thread cancels it.
 struct Meeting {
   std::atomic<bool> answered = false;
   std::atomic<bool> cancelled = false;
@@ -397,7 +397,7 @@ TEST_F(CApi, AnotherThreadCancels) {
   EXPECT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
                            WaitToBeCancelled, &meeting, &stats),
             GEMMA_OK);
-  meeting.answered = true;  // in case there was no text at all
+  meeting.answered = true;  // in case the answer had no text
   canceller.join();
   EXPECT_EQ(stats.stop_reason, GEMMA_STOP_CANCELLED);
   EXPECT_EQ(meeting.calls, 1u);
@@ -464,7 +464,7 @@ TEST_F(CApi, ProgressMayCancelLoading) {
   EXPECT_EQ(none, nullptr);
 }
 
-// A session needs the model, whatever the order in which they are freed.
+// A session shares the loaded model; either may be freed first.
 TEST_F(CApi, ASessionOutlivesItsModel) {
   gemma_model* model = nullptr;
   ASSERT_EQ(gemma_model_load(ModelPath().c_str(), nullptr, &model), GEMMA_OK);
@@ -555,9 +555,9 @@ TEST_F(CApi, ValuesOutOfRangeAreRefused) {
 }
 
 // ---------------------------------------------------------------------------
-// What a caller does wrong
+// Errors of the caller
 
-// Each function with each pointer null that may not be.
+// Passes null to each function for each pointer that must not be null.
 TEST_F(CApi, NullPointersAreRefused) {
   const auto refuses = [](gemma_status status, const char* message) {
     EXPECT_EQ(status, GEMMA_INVALID_ARGUMENT);

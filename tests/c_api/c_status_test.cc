@@ -1,4 +1,4 @@
-// Statuses and exceptions as C sees them.
+// Tests the conversion of statuses and exceptions for C.
 
 #include "src/c_api/c_status.h"
 
@@ -13,8 +13,8 @@
 namespace gemma {
 namespace {
 
-// The enumerator's name without its prefix, which is the code's in abseil. The
-// compiler warns if one has no case.
+// Returns the enumerator's name without its prefix: the code's name in abseil.
+// The compiler warns if an enumerator has no case.
 std::string NameOf(gemma_status status) {
   switch (status) {
 #define GEMMA_CASE(name) \
@@ -74,7 +74,7 @@ TEST(CStatus, LongMessagesAreCut) {
   EXPECT_EQ(LastError(), longest);
   SetLastError(longest + "b");
   EXPECT_EQ(LastError(), longest);
-  // In front of the character that the end would cut.
+  // The cut is before the character that does not fit.
   const std::string prefix(kMaxLastError - 2, 'a');
   SetLastError(prefix + "\u20AC");
   EXPECT_EQ(LastError(), prefix);
