@@ -1,4 +1,4 @@
-// Answers each line of a file, several at once: batch MODEL PROMPTS
+// Answers each line of a file, several at the same time: batch MODEL PROMPTS
 
 #include <cstdlib>
 #include <fstream>
@@ -25,7 +25,8 @@ int main(int argc, char** argv) {
   gemma::Engine engine = ValueOrExit(
       gemma::Engine::Create(model, {.max_tokens = 2048, .max_sequences = 8}));
 
-  // The engine computes from now on. It would refuse more than max_queued.
+  // The engine starts at once. It refuses requests if more than max_queued
+  // wait.
   std::vector<gemma::Ticket> tickets;
   std::ifstream prompts(argv[2]);
   for (std::string line; std::getline(prompts, line);) {

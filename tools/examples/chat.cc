@@ -1,4 +1,4 @@
-// Talks with an instruction-tuned model: chat MODEL
+// Chats with an instruction-tuned model: chat MODEL
 
 #include <iostream>
 #include <string>
@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
     const auto stats =
         gemma::Generate(*session, *prompt, {}, [](std::string_view text) {
           std::cout << text << std::flush;
-          return true;  // false would stop
+          return true;  // return false to stop
         });
     if (!stats.ok()) return Fail(stats.status());
     std::cout << "\n";

@@ -9,7 +9,7 @@ static bool print_text(const char* text, size_t size, void* user) {
   (void)user;
   fwrite(text, 1, size, stdout);
   fflush(stdout);
-  return true; /* false would stop */
+  return true; /* return false to stop */
 }
 
 static int answer(gemma_model* model, const char* text) {

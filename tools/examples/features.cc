@@ -1,8 +1,8 @@
-// Tells what a model thinks of while it writes: features MODEL SAE PROMPT
+// Prints a model's active features while it writes: features MODEL SAE PROMPT
 //
 // SAE is a sparse autoencoder of Gemma Scope: a folder with params.npz, or with
-// params.safetensors and config.json. Behind each token that the model writes
-// stand the three strongest features that the autoencoder finds in it.
+// params.safetensors and config.json. Each generated token is followed by the
+// three strongest features that the autoencoder finds in it.
 
 #include <iostream>
 #include <string_view>
@@ -24,7 +24,7 @@ absl::Status Watch(const char* model_path, const char* sae_path,
   gemma::FeatureTapOptions options;
   options.readers = {{.autoencoder = &*autoencoder, .top_k = 3}};
   options.on_features = [&](const gemma::TokenFeatures& of) {
-    if (of.position < tokens->size()) return;  // the prompt's
+    if (of.position < tokens->size()) return;  // part of the prompt
     std::cout << "\t";
     for (const gemma::Feature& feature : of.features) {
       std::cout << " " << feature.index << ":" << feature.value;
@@ -40,8 +40,8 @@ absl::Status Watch(const char* model_path, const char* sae_path,
   gemma::GenerateOptions generate;
   generate.max_new_tokens = 32;
   generate.sampling.temperature = 0;
-  // A token's features come when the model reads it, which is after it was
-  // written and before the next is.
+  // The model reads a token after it is printed and before the next one is: the
+  // token's features are reported then.
   generate.on_token = [](const gemma::ScoredToken& token) {
     std::cout << token.piece << std::flush;
   };

@@ -1,8 +1,8 @@
-// Steers a model by what goes through it: steer MODEL PROMPT OTHER STRENGTH
+// Steers a model through its activations: steer MODEL PROMPT OTHER STRENGTH
 //
-// The mean difference between what a middle layer makes of OTHER and of PROMPT
-// is a direction. It is added, STRENGTH times, to the residual stream behind
-// that layer while the model continues PROMPT (Turner et al., arXiv
+// The direction is the mean output of a middle layer for OTHER, minus that for
+// PROMPT. While the model continues PROMPT, STRENGTH times the direction is
+// added to the residual stream after that layer (Turner et al., arXiv
 // 2308.10248).
 
 #include <cstdlib>
@@ -14,7 +14,8 @@
 
 using Tokens = std::vector<gemma::TokenId>;
 
-// The residual stream [model_dim] behind `layer`, mean of all tokens but BOS.
+// Returns the residual stream [model_dim] after `layer`: the mean over all
+// tokens except BOS.
 absl::StatusOr<std::vector<float>> MeanOutput(const gemma::Model& model,
                                               const Tokens& tokens,
                                               size_t layer) {
@@ -37,7 +38,7 @@ absl::StatusOr<std::vector<float>> MeanOutput(const gemma::Model& model,
   return mean;
 }
 
-// BOS and the text's tokens, at least one.
+// Returns BOS and the text's tokens, at least one.
 absl::StatusOr<Tokens> Encode(const gemma::Model& model,
                               std::string_view text) {
   const auto tokenizer = model.tokenizer();
