@@ -1,5 +1,5 @@
-// Makes containers alike: the only place that knows how they differ in what a
-// tensor's values mean.
+// Converts tensor values of every container to one convention. No other file
+// knows how containers differ in what a tensor's values mean.
 
 #ifndef GEMMA_SRC_MODEL_CANONICALIZE_H_
 #define GEMMA_SRC_MODEL_CANONICALIZE_H_
@@ -14,30 +14,30 @@
 
 namespace gemma {
 
-// Norm weights as they multiply.
+// Turns stored norm weights into the factors that multiply activations.
 void CanonicalizeNorm(const Conventions& conventions,
                       std::vector<float>& weight);
 
-// [channels, taps] as stored, to [taps, channels].
+// Transposes [channels, taps], as stored, to [taps, channels].
 std::vector<float> TransposeConv(const std::vector<float>& weight, size_t taps);
 
-// -8 softplus(a_param), the RG-LRU's log a at a fully open recurrent gate
-// (Griffin, arXiv 2402.19427, equation 3, with c = 8).
+// Converts to -8 softplus(a_param), the RG-LRU's log a at a fully open
+// recurrent gate (Griffin, arXiv 2402.19427, equation 3, with c = 8).
 void CanonicalizeRecurrentParam(const Conventions& conventions,
                                 std::vector<float>& a_param);
 
-// Its inverse: a_param as GGUF and Hugging Face files store it, of what a file
-// of these conventions stores.
+// Converts values as a file of these conventions stores them to a_param, as
+// GGUF and Hugging Face files store it.
 void StoreRecurrentParam(const Conventions& conventions,
                          std::vector<float>& values);
 
-// Rows of a gate's strip, stored [in, out], as float32 [out, in].
-// `strip` is the view of one strip's `in` rows.
+// Transposes one strip of a gate, stored as `in` rows of [in, out], to float32
+// [out, in].
 std::vector<float> TransposeGate(const WeightView& strip);
 
 // sqrt(model_dim) as transformers rounds it: to the type of the embedding
-// table, but to bfloat16 always in RecurrentGemma. Quantized tables stand for
-// the float32 values that they dequantize to.
+// table, or always to bfloat16 in RecurrentGemma. A quantized table counts as
+// float32, the type that it dequantizes to.
 float EmbeddingScale(const ModelConfig& config, Format table);
 
 }  // namespace gemma

@@ -1,5 +1,5 @@
-// ModelConfig from GGUF metadata. The keys are llama.cpp's; RecurrentGemma's,
-// which nobody else defines, are described in tools/reference/README.md.
+// ModelConfig from GGUF metadata. The keys are llama.cpp's. Only this library
+// defines keys for RecurrentGemma; see tools/reference/README.md.
 
 #include <string>
 #include <utility>
@@ -16,7 +16,7 @@
 namespace gemma {
 namespace {
 
-// KeyReader that may hold one number for each layer.
+// Keys that may hold one number for each layer.
 constexpr std::string_view kFfwKey = "feed_forward_length";
 constexpr std::string_view kHeadsKey = "attention.head_count";
 constexpr std::string_view kKvHeadsKey = "attention.head_count_kv";
@@ -52,8 +52,8 @@ class KeyReader {
   std::string architecture_;
 };
 
-// The first size of a key that must be there: one number, or an array of a
-// number for each layer.
+// Reads the first size of a required key, which holds one number or an array
+// with one number for each layer.
 absl::Status ReadFirst(const KeyReader& keys, std::string_view key,
                        size_t& size) {
   if (!keys.IsArray(key)) return keys.ReadRequired(key, size);
@@ -63,7 +63,7 @@ absl::Status ReadFirst(const KeyReader& keys, std::string_view key,
   return absl::OkStatus();
 }
 
-// The sizes of each layer where the key is an array.
+// Reads one size for each layer if the key is an array.
 absl::Status ReadEach(const KeyReader& keys, std::string_view key,
                       size_t LayerConfig::*member, ModelConfig& c) {
   if (!keys.IsArray(key)) return absl::OkStatus();
@@ -84,7 +84,7 @@ absl::Status ReadEach(const KeyReader& keys, std::string_view key,
   return absl::OkStatus();
 }
 
-// Reads the size of a head of keys, which is that of one of values, too.
+// Reads the size of a key head, which must equal the size of a value head.
 absl::Status ReadHeadDim(const KeyReader& keys, std::string_view key_length,
                          std::string_view value_length, size_t& head_dim) {
   GEMMA_RETURN_IF_ERROR(keys.Read(key_length, head_dim));
@@ -120,8 +120,8 @@ absl::Status ReadSizes(const KeyReader& keys, size_t& num_layers,
   return absl::OkStatus();
 }
 
-// What layers have for themselves: sizes in arrays, and the heads of local
-// layers where they differ from the others'.
+// Reads what differs between layers: sizes stored in arrays, and the heads of
+// local layers.
 absl::Status ReadDifferences(const KeyReader& keys, ModelConfig& c) {
   GEMMA_RETURN_IF_ERROR(ReadEach(keys, kFfwKey, &LayerConfig::ffw_dim, c));
   GEMMA_RETURN_IF_ERROR(ReadEach(keys, kHeadsKey, &LayerConfig::num_heads, c));
@@ -141,8 +141,8 @@ absl::Status ReadDifferences(const KeyReader& keys, ModelConfig& c) {
   return absl::OkStatus();
 }
 
-// Scaling of the global layers' frequencies, in Gemma 3 and in models that have
-// no others.
+// Reads the RoPE base and scaling of the global layers, for Gemma 3 and for
+// models with global layers only.
 absl::Status ReadScaledRope(const KeyReader& keys, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base", c.rope_base_global));
   std::string scaling = "none";
@@ -156,6 +156,7 @@ absl::Status ReadScaledRope(const KeyReader& keys, ConfigDraft& c) {
                  keys.Where("rope.scaling.type"), scaling));
 }
 
+// The same for the other models, whose frequencies must not be scaled.
 absl::Status ReadRope(const KeyReader& keys, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(ReadScaledRope(keys, c));
   if (c.rope_factor_global == 1.0f) return absl::OkStatus();
@@ -164,7 +165,8 @@ absl::Status ReadRope(const KeyReader& keys, ConfigDraft& c) {
                  c.rope_factor_global));
 }
 
-// Blocks by period, or from a list of whether each layer is local.
+// Reads the blocks from a period, or from a list that says for each layer
+// whether it is local.
 absl::Status ReadBlocks(const KeyReader& keys, size_t num_layers, size_t period,
                         std::vector<BlockType>& blocks) {
   constexpr std::string_view kKey = "attention.sliding_window_pattern";
@@ -196,7 +198,7 @@ absl::Status ReadGemma2(const KeyReader& keys, size_t num_layers,
                         ConfigDraft& c) {
   c.post_norms = true;
   c.sliding_window = 4096;
-  c.attn_logits_soft_cap = 50.0f;  // the first files lack these keys
+  c.attn_logits_soft_cap = 50.0f;  // early files lack these keys
   c.final_logits_soft_cap = 30.0f;
   GEMMA_RETURN_IF_ERROR(
       keys.Read("attention.sliding_window", c.sliding_window));
@@ -232,8 +234,7 @@ absl::Status ReadGemma3(const KeyReader& keys, size_t num_layers,
   return absl::OkStatus();
 }
 
-// The dense layers behind pooling, of which a converter that was not told to
-// keep them leaves none.
+// Reads the dense layers after pooling. Converters drop them by default.
 absl::Status ReadDense(const KeyReader& keys, const Checkpoint& checkpoint,
                        ConfigDraft& c) {
   const TensorNames names = TensorNames::Gguf();
@@ -312,8 +313,8 @@ absl::Status ReadTokens(const GgufMetadata& metadata, ConfigDraft& c) {
 
 }  // namespace
 
-// It is head_dim^-0.5 but in the two largest models, known by their depth, as
-// in llama.cpp.
+// head_dim^-0.5, except in the two largest models. As in llama.cpp, their depth
+// identifies them.
 float GgufQueryScale(const ModelConfig& config) {
   const size_t depth = config.num_layers();
   const LayerConfig& layer = GgufMainLayer(config);
@@ -353,7 +354,7 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
             "%s: key 'general.architecture' is '%s', wanted 'gemma', 'gemma2', "
             "'gemma3', 'gemma-embedding' or 'recurrentgemma'",
             metadata.path(), c.architecture)),
-        // The name that llama.cpp gives to vision towers.
+        // llama.cpp's name for vision towers.
         c.architecture == "clip" ? ErrorReason::kVisionTower
                                  : ErrorReason::kOtherArchitecture);
   }
@@ -379,7 +380,7 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
     GEMMA_RETURN_IF_ERROR(ReadScaledRope(keys, c));
     c.blocks.assign(num_layers, BlockType::kGlobalAttention);
   }
-  // Only our own files have these.
+  // Only our own files have this key.
   GEMMA_RETURN_IF_ERROR(keys.Read("embedding_scale", c.embedding_scale));
   GEMMA_RETURN_IF_ERROR(ReadTokens(metadata, c));
   ModelConfig config = Finished(std::move(c));

@@ -1,5 +1,5 @@
-// ModelConfig from Hugging Face's config.json, old forms and new. Defaults are
-// those of the published configuration classes, for files that leave a key out.
+// ModelConfig from Hugging Face's config.json, in its old and new forms. If a
+// file lacks a key, the default of the published configuration class applies.
 
 #include <cmath>
 #include <optional>
@@ -24,8 +24,8 @@ absl::Status CheckLayers(const Json& json, size_t num_layers) {
                  num_layers, kMaxLayers));
 }
 
-// The activation is GELU in its tanh form whatever name it goes by: models
-// whose file says "gelu" were trained with it too.
+// The activation is always the tanh form of GELU: models whose file says "gelu"
+// were trained with it, too.
 absl::Status CheckActivation(const Json& json) {
   for (const char* key : {"hidden_activation", "hidden_act"}) {
     std::string name = "gelu";
@@ -47,7 +47,8 @@ absl::Status CheckNotQuantized(const Json& json) {
       "file)"));
 }
 
-// What this engine does not compute must not be silently left out.
+// Refuses features that this engine does not compute, instead of silently
+// ignoring them.
 absl::Status CheckSupported(const Json& json, std::string_view model_type) {
   bool attention_bias = false;
   GEMMA_RETURN_IF_ERROR(json.Read("attention_bias", attention_bias));
@@ -59,7 +60,7 @@ absl::Status CheckSupported(const Json& json, std::string_view model_type) {
     GEMMA_RETURN_IF_ERROR(
         json.Read("use_bidirectional_attention", bidirectional));
     if (bidirectional && model_type != "gemma3_text") {
-      return value->Unexpected("false but for 'gemma3_text'");
+      return value->Unexpected("false, or the model_type 'gemma3_text'");
     }
   }
   bool scaled = true;
@@ -71,7 +72,8 @@ absl::Status CheckSupported(const Json& json, std::string_view model_type) {
   return CheckActivation(json);
 }
 
-// Sizes that all families have, with the family's defaults already in `c`.
+// Reads the sizes that all families have. `c` already holds the family's
+// defaults.
 absl::Status ReadSizes(const Json& json, size_t& num_layers, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(json.Read("vocab_size", c.vocab_size));
   GEMMA_RETURN_IF_ERROR(json.Read("hidden_size", c.model_dim));
@@ -84,7 +86,7 @@ absl::Status ReadSizes(const Json& json, size_t& num_layers, ConfigDraft& c) {
   return CheckLayers(json, num_layers);
 }
 
-// One set of RoPE parameters: {"rope_type", "rope_theta", "factor"}.
+// Reads one set of RoPE parameters: {"rope_type", "rope_theta", "factor"}.
 absl::Status ReadRope(const Json& json, float& base, float& factor) {
   GEMMA_RETURN_IF_ERROR(json.Read("rope_theta", base));
   std::string type = "default";
@@ -97,8 +99,9 @@ absl::Status ReadRope(const Json& json, float& base, float& factor) {
                  json.Where(), type));
 }
 
-// transformers 5 writes rope_parameters, one set or one per kind of layer;
-// before, rope_theta, rope_local_base_freq and rope_scaling.
+// Reads RoPE parameters. transformers 5 writes rope_parameters, one set or one
+// per kind of layer. Earlier versions write rope_theta, rope_local_base_freq
+// and rope_scaling.
 absl::Status ReadAllRope(const Json& json, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(json.Read("rope_theta", c.rope_base_global));
   GEMMA_RETURN_IF_ERROR(json.Read("rope_local_base_freq", c.rope_base_local));
@@ -131,8 +134,8 @@ absl::Status ReadAllRope(const Json& json, ConfigDraft& c) {
   return ReadRope(*parameters, c.rope_base_global, c.rope_factor_global);
 }
 
-// As ReadAllRope, for models whose local layers have the same base and which
-// were never published with scaled frequencies.
+// As ReadAllRope, for models whose local and global layers have the same base.
+// No such model was published with scaled frequencies.
 absl::Status ReadOneRope(const Json& json, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
   c.rope_base_local = c.rope_base_global;
@@ -142,7 +145,8 @@ absl::Status ReadOneRope(const Json& json, ConfigDraft& c) {
                  c.rope_factor_global));
 }
 
-// Blocks from layer_types, or else by period.
+// Reads the blocks from layer_types, or derives them from `period` if the file
+// has no layer_types.
 absl::Status ReadLayerTypes(const Json& json, size_t num_layers, size_t period,
                             std::vector<BlockType>& blocks) {
   std::vector<std::string> types;
@@ -187,7 +191,7 @@ absl::Status ReadQueryScale(const Json& json, ConfigDraft& c) {
 }
 
 absl::Status ReadSoftCaps(const Json& json, ConfigDraft& c) {
-  // null means none, which Read leaves as it is.
+  // null means no cap, but Read ignores null and would keep the default.
   if (json.IsNull("attn_logit_softcapping")) c.attn_logits_soft_cap = 0.0f;
   if (json.IsNull("final_logit_softcapping")) c.final_logits_soft_cap = 0.0f;
   GEMMA_RETURN_IF_ERROR(
@@ -235,11 +239,11 @@ absl::Status ReadGemma2(const Json& json, ConfigDraft& c) {
   c.all.rope.rotary_dim = c.all.head_dim;
   GEMMA_RETURN_IF_ERROR(ReadSoftCaps(json, c));
   GEMMA_RETURN_IF_ERROR(ReadQueryScale(json, c));
-  // Even layers are local, odd layers global, unless the file lists them.
+  // If the file does not list them, even layers are local, odd layers global.
   return ReadLayerTypes(json, num_layers, /*period=*/2, c.blocks);
 }
 
-// EmbeddingGemma is a Gemma 3 that looks both ways.
+// EmbeddingGemma is a Gemma 3 with bidirectional attention.
 absl::Status ReadDirections(const Json& json, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(
       json.Read("use_bidirectional_attention", c.bidirectional));
@@ -299,7 +303,7 @@ absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
   c.all.ffw_dim = intermediate_size;
   size_t num_layers = 26;
   GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
-  // The key counts the gate's and the value's halves together.
+  // The key is the sum of the widths of gate_proj and up_proj.
   if (c.all.ffw_dim % 2 != 0) {
     return json.Find("intermediate_size")->Unexpected("an even number");
   }
@@ -313,7 +317,7 @@ absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
         json.Where(), c.model_dim, c.all.num_heads, kMaxSize));
   }
   c.all.head_dim =
-      c.model_dim / c.all.num_heads;  // the key head_dim does not count
+      c.model_dim / c.all.num_heads;  // the key head_dim is ignored
   c.lru_width = c.model_dim;
   GEMMA_RETURN_IF_ERROR(json.Read("lru_width", c.lru_width));
   GEMMA_RETURN_IF_ERROR(json.Read("conv1d_width", c.conv_width));
@@ -344,7 +348,7 @@ absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
   return absl::OkStatus();
 }
 
-// Token ids that config.json or generation_config.json name.
+// Reads the token ids in config.json or generation_config.json.
 absl::Status ReadTokens(const Json& json, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(json.Read("bos_token_id", c.bos_token));
   const auto eos = json.Find("eos_token_id");
@@ -359,7 +363,7 @@ absl::Status ReadTokens(const Json& json, ConfigDraft& c) {
   return absl::OkStatus();
 }
 
-// RecurrentGemma alone has a choice of windows.
+// Only RecurrentGemma uses `window`.
 using ReadFamily = absl::Status (*)(const Json& json, RecurrentWindow window,
                                     ConfigDraft& c);
 
@@ -369,7 +373,7 @@ absl::Status WithoutWindow(const Json& json, RecurrentWindow /*window*/,
   return kRead(json, c);
 }
 
-// Those of the families that store norm weights minus one.
+// Conventions of a family that stores norm weights minus one.
 constexpr Conventions MinusOne(Naming naming) {
   return {.naming = naming, .norms_minus_one = true};
 }
@@ -387,7 +391,7 @@ constexpr Family kFamilies[] = {
     {"recurrent_gemma", ReadRecurrentGemma, MinusOne(Naming::kHfRecurrent)},
 };
 
-// Null if there is none of that name.
+// Returns the family of that name, or null.
 const Family* FindFamily(std::string_view model_type) {
   for (const Family& family : kFamilies) {
     if (family.model_type == model_type) return &family;
@@ -416,7 +420,7 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
   c.rope_base_global = 10000.0f;
   GEMMA_RETURN_IF_ERROR(ReadTokens(outer, c));
 
-  // A model with vision keeps its text tower's keys one level down.
+  // In a model with vision, "text_config" holds the keys of the text tower.
   GEMMA_ASSIGN_OR_RETURN(const auto text, outer.Object("text_config"));
   const Json& json = model_type == "gemma3" && text.has_value() ? *text : outer;
   GEMMA_RETURN_IF_ERROR(CheckNotQuantized(outer));

@@ -1,6 +1,5 @@
-// What becomes of a text's states, from the module folders of
-// sentence-transformers. Keys and defaults are those of its classes Pooling and
-// Dense.
+// Pooling and dense layers, from the module folders of sentence-transformers.
+// Keys and defaults are those of its classes Pooling and Dense.
 
 #include <algorithm>
 #include <iterator>
@@ -20,7 +19,7 @@
 namespace gemma {
 namespace {
 
-// The types of modules, in the order in which they may come.
+// The types of modules, in their required order.
 constexpr std::string_view kOrder[] = {"Transformer", "Pooling", "Dense",
                                        "Normalize"};
 
@@ -34,7 +33,7 @@ absl::StatusOr<const Json*> ConfigOf(const Checkpoint& checkpoint,
       ErrorReason::kMissingFile);
 }
 
-// Each way to pool has a flag; new files name one instead.
+// Old files have a flag for each way to pool; new files name one way.
 absl::Status CheckPooling(const Json& json, const ModelConfig& c) {
   std::string mode = "mean";
   GEMMA_RETURN_IF_ERROR(json.Read("pooling_mode", mode));
@@ -86,7 +85,8 @@ absl::Status ReadDense(const Json& json, ModelConfig& c) {
   return absl::OkStatus();
 }
 
-// That modules.json lists what is computed here, in its order.
+// Checks that modules.json lists supported modules, in the order in which the
+// engine computes them.
 absl::Status CheckOrder(const Checkpoint& checkpoint) {
   const auto* at = std::begin(kOrder);
   for (const Module& module : checkpoint.modules) {
@@ -105,8 +105,8 @@ absl::Status CheckOrder(const Checkpoint& checkpoint) {
       !ModulesOf(checkpoint, "Transformer")[0]->path.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         checkpoint.path,
-        ": modules.json wanted to list one Transformer, of the path '', and "
-        "one Pooling"));
+        ": modules.json must list one Transformer, with path '', and one "
+        "Pooling"));
   }
   return absl::OkStatus();
 }

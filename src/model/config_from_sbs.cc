@@ -1,12 +1,12 @@
 // ModelConfig from a file of gemma.cpp: from its blob "config", or, in files
-// from before 2025, from which tensors there are and how large they are.
+// from before 2025, from the names and sizes of the tensors.
 //
-// Sizes are the file's. What the model computes is what it was trained to, as
-// in the other files, where gemma.cpp (of October 2025) differs: it scales the
-// queries of Gemma 3 27B by 128^-0.5, not 168^-0.5; it does not divide the
-// global frequencies of Gemma 3 4B and larger by 8; it gives the global layers
-// of the 270M a RoPE base of 10000, not of a million; it does not cap the
-// logits of RecurrentGemma.
+// Sizes come from the file. The computation is the one that the model was
+// trained with, as for the other containers. gemma.cpp (of October 2025)
+// differs from it: it scales the queries of Gemma 3 27B by 128^-0.5, not
+// 168^-0.5; it does not divide the global frequencies of Gemma 3 4B and larger
+// by 8; it gives the global layers of the 270M a RoPE base of 10000, not of a
+// million; it does not cap the logits of RecurrentGemma.
 
 #include <algorithm>
 #include <string>
@@ -24,11 +24,11 @@ namespace gemma {
 namespace {
 
 // gemma.cpp's numbers.
-constexpr uint32_t kGemmaLayer = 0;  // attends
+constexpr uint32_t kGemmaLayer = 0;  // an attention layer
 constexpr uint32_t kGriffinLayer = 1;
 constexpr uint32_t kByModelDim = 1;  // the query scale: (width / heads)^-0.5
 
-// What the record of one layer says.
+// The record of one layer.
 struct Layer {
   size_t ffw_dim = 0, num_heads = 0, num_kv_heads = 0, head_dim = 0;
   size_t lru_width = 0, conv_width = 0;  // of recurrent layers
@@ -66,14 +66,14 @@ absl::Status ReadLayer(SbsFields& fields, Layer& layer) {
   return absl::OkStatus();
 }
 
-// Layers may differ in their kind only.
+// Reads the layers. They may differ only in their type.
 absl::Status ReadLayers(SbsFields& fields, size_t num_layers, ConfigDraft& c) {
   size_t count = 0;
   GEMMA_RETURN_IF_ERROR(fields.ReadCount("layer_configs", count));
   if (count != num_layers || count < 1 || count > kMaxLayers) {
     return fields.Error(FormatText(
-        "num_layers is %u and there are %u layer_configs, wanted as many, 1 to "
-        "%u",
+        "num_layers is %u and there are %u layer_configs, wanted the same "
+        "number, 1 to %u",
         num_layers, count, kMaxLayers));
   }
   for (size_t i = 0; i < count; ++i) {
@@ -104,7 +104,8 @@ absl::Status ReadLayers(SbsFields& fields, size_t num_layers, ConfigDraft& c) {
   return absl::OkStatus();
 }
 
-// A layer whose window is the model's whole context is global.
+// Reads the attention windows. A layer whose window is the model's whole
+// context is global.
 absl::Status ReadWindows(SbsFields& fields, size_t max_context,
                          ConfigDraft& c) {
   size_t count = 0;
@@ -117,14 +118,14 @@ absl::Status ReadWindows(SbsFields& fields, size_t max_context,
   for (BlockType& block : c.blocks) {
     size_t window = 0;
     GEMMA_RETURN_IF_ERROR(fields.Read("attention_window_sizes", window));
-    // Griffin's "context" is its window: all of its attention is local.
+    // Griffin's max_seq_len is its window: all of its attention is local.
     const bool global = window == max_context && !c.biases;
     if (block == BlockType::kRecurrent || global) continue;
     block = BlockType::kLocalAttention;
     if (c.sliding_window != 0 && c.sliding_window != window) {
       return fields.Error(FormatText(
-          "attention_window_sizes are %u and %u, wanted one size of local "
-          "attention",
+          "attention_window_sizes are %u and %u, wanted one size for all "
+          "local layers",
           c.sliding_window, window));
     }
     c.sliding_window = window;
@@ -142,13 +143,14 @@ absl::Status ReadStopTokens(SbsFields& fields, ConfigDraft& c) {
   for (const char* name : {"eos_id", "secondary_eos_id"}) {
     uint32_t token = 1;
     GEMMA_RETURN_IF_ERROR(fields.Read(name, token));
-    // Zero is what the first files have here: of a field that was dropped.
+    // Zero means no token: the first files have a field here that was dropped
+    // later.
     if (token != 0) c.stop_tokens.push_back(static_cast<TokenId>(token));
   }
   return absl::OkStatus();
 }
 
-// The record of the configuration.
+// Reads the record of the configuration.
 absl::Status ReadRecord(SbsFields& fields, SbsConfig& out) {
   ConfigDraft& c = out.model;
   std::string name;
@@ -204,7 +206,7 @@ void CompleteGemma3(ConfigDraft& c) {
   }
 }
 
-// Adds what a family always has, and its files do not say.
+// Adds values that are fixed for a family and that its files leave out.
 absl::Status Complete(const SbsFile& file, RecurrentWindow window,
                       SbsConfig& config) {
   ConfigDraft& c = config.model;
@@ -217,8 +219,8 @@ absl::Status Complete(const SbsFile& file, RecurrentWindow window,
   if (file.tensors.contains("img_emb_kernel") && !c.qk_norm) {
     return absl::InvalidArgumentError(
         absl::StrCat(file.path,
-                     ": tensor 'img_emb_kernel' is of PaliGemma, which is not "
-                     "supported: wanted a model of text, or Gemma 3"));
+                     ": tensor 'img_emb_kernel' belongs to PaliGemma, which is "
+                     "not supported, wanted a text model or Gemma 3"));
   }
   c.rms_norm_eps = 1e-6f;
   c.rope_base_local = 10000.0f;
@@ -237,7 +239,7 @@ absl::Status Complete(const SbsFile& file, RecurrentWindow window,
     CompleteGemma3(c);
   } else {
     c.architecture = c.post_norms ? "gemma2" : "gemma";
-    // Gemma 1's was a setting of gemma.cpp's build.
+    // For Gemma 1, gemma.cpp set the context length at build time.
     if (!c.post_norms) c.max_context = 8192;
   }
   return absl::OkStatus();

@@ -1,19 +1,19 @@
-// What files may write in more ways than one.
+// The ways in which files differ in how they store weights.
 
 #ifndef GEMMA_SRC_MODEL_CONVENTIONS_H_
 #define GEMMA_SRC_MODEL_CONVENTIONS_H_
 
 namespace gemma {
 
-// Which of the names of WeightNames tensors have.
+// Selects which field of WeightNames names the tensors.
 enum class Naming {
-  kGguf,         // GGUF files; gemma.cpp's get these names when they are read
+  kGguf,         // GGUF files; also gemma.cpp's tensors once they are read
   kHf,           // Hugging Face: Gemma
-  kHfGemma1,     // Gemma 1, whose norms are called otherwise
+  kHfGemma1,     // Gemma 1, whose norms have other names
   kHfRecurrent,  // RecurrentGemma
 };
 
-// How the files of a checkpoint write weights down: its family says it.
+// How the files of a checkpoint store weights; depends on the model family.
 struct Conventions {
   Naming naming = Naming::kGguf;
   bool norms_minus_one = false;  // norm weights are stored minus one

@@ -21,14 +21,14 @@
 namespace gemma {
 namespace {
 
-// Whether a key tells of the file that it is in, not of the model.
+// Whether a key describes the file itself, not the model.
 bool IsOfTheFile(std::string_view key) {
   return key == "general.file_type" || key == "general.quantization_version" ||
          key == kGgufAlignmentKey || key == kTensorChecksumsKey ||
          key == kHeaderChecksumKey || absl::StartsWith(key, "split.");
 }
 
-// In the order of the file.
+// Copies keys in the order of the file.
 void CopyMetadata(const GgufMetadata& metadata, GgufFileWriter& out) {
   std::vector<std::string_view> keys = metadata.Keys();
   std::sort(keys.begin(), keys.end(), [&](auto a, auto b) {
@@ -56,7 +56,8 @@ absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
     DescribeTokenizer(tokenizer.ok() ? &*tokenizer : nullptr, config, out);
     GEMMA_RETURN_IF_ERROR(DescribeChatTemplate(checkpoint, out));
   }
-  // The scale that the model was trained with was rounded as its table.
+  // The model was trained with a scale rounded to the type of its original
+  // table. State it if the type of the new table gives another value.
   if (config.embedding_scale != EmbeddingScale(config, table)) {
     out.SetFloat32(GgufKey(config.architecture, "embedding_scale"),
                    config.embedding_scale);
@@ -64,16 +65,16 @@ absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
   return absl::OkStatus();
 }
 
-// Gemma's turns, for the files of gemma.cpp, which only tell that the model
-// knows them.
+// Gemma's chat template, for gemma.cpp files: they say whether the model is
+// tuned to chat, but hold no template.
 constexpr std::string_view kTurns =
     "{{ bos_token }}{% for message in messages %}{{ '<start_of_turn>' + "
     "('model' if message['role'] == 'assistant' else message['role']) + "
     "'\\n' + message['content'] | trim + '<end_of_turn>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}";
 
-// The template of a directory is a file, or else a key of
-// tokenizer_config.json: a text, or several with their names.
+// A directory's template is chat_template.jinja, or else a key of
+// tokenizer_config.json, which holds one text or several named ones.
 absl::Status DescribeChatTemplate(const Checkpoint& checkpoint,
                                   GgufFileWriter& out) {
   constexpr std::string_view kKey = "tokenizer.chat_template";

@@ -1,5 +1,5 @@
-// The metadata of a GGUF file for a model: what ConfigFromGguf and
-// LoadTokenizer read, the other way round.
+// Writes a model's GGUF metadata: the inverse of ConfigFromGguf and
+// LoadTokenizer.
 
 #ifndef GEMMA_SRC_MODEL_DESCRIBE_H_
 #define GEMMA_SRC_MODEL_DESCRIBE_H_
@@ -13,20 +13,21 @@
 
 namespace gemma {
 
-// Sets all keys that say what the checkpoint's model is, but for those of the
-// types that its tensors get. What a GGUF file says is kept, byte by byte.
-// `config` is that of the checkpoint's outline, of
-// RecurrentWindow::kTransformers;
-// `table` the format that the embedding table gets.
+// Sets all keys that describe the checkpoint's model. The caller sets those for
+// the types of the written tensors. Keys from a GGUF file are copied byte by
+// byte. `config` comes from the checkpoint's outline, read with
+// RecurrentWindow::kTransformers; `table` is the format in which the embedding
+// table is written.
 absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
                       Format table, GgufFileWriter& out);
 
-// The parts of Describe for what is no GGUF file: llama.cpp's keys, and where
-// there are none for something, ours (tools/reference/README.md). Unimplemented
-// if layers differ in what both have one key for.
+// The parts of Describe for other containers than GGUF. Uses llama.cpp's keys,
+// or our own (tools/reference/README.md) where llama.cpp has no key.
+// Unimplemented if layers differ in a value that has only one key.
 absl::Status DescribeConfig(const ModelConfig& config, GgufFileWriter& out);
-// Tokens are as many as rows of the embedding table: unused ones are added. A
-// model without a tokenizer (null) gets the keys that llama.cpp wants then.
+// Pads the tokens with unused ones to one for each row of the embedding table.
+// Without a tokenizer (null), sets the keys that llama.cpp expects in that
+// case.
 void DescribeTokenizer(const Tokenizer* tokenizer, const ModelConfig& config,
                        GgufFileWriter& out);
 absl::Status DescribeChatTemplate(const Checkpoint& checkpoint,

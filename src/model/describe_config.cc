@@ -20,7 +20,7 @@ class KeyWriter {
   KeyWriter(std::string architecture, GgufFileWriter& out)
       : architecture_(std::move(architecture)), out_(out) {}
 
-  // Sizes of a valid configuration fit.
+  // The sizes of a valid configuration fit into 32 bits.
   void Set(std::string_view key, size_t size) {
     out_.SetUint32(Name(key), static_cast<uint32_t>(size));
   }
@@ -30,7 +30,8 @@ class KeyWriter {
   void Set(std::string_view key, std::string_view text) {
     out_.SetString(Name(key), text);
   }
-  // A size of each layer; one number if it is the same in all.
+  // Sets one number if all layers have the same size, otherwise an array with
+  // one number for each layer.
   void Set(std::string_view key, const ModelConfig& c,
            size_t LayerConfig::*member) {
     std::vector<uint32_t> sizes;
@@ -59,7 +60,7 @@ class KeyWriter {
   GgufFileWriter& out_;
 };
 
-// The first layer of the type; null if the model has none.
+// Returns the first layer of the type, or null.
 const LayerConfig* FirstOf(const ModelConfig& c, BlockType type) {
   const auto found =
       std::find_if(c.layers.begin(), c.layers.end(),
@@ -67,7 +68,8 @@ const LayerConfig* FirstOf(const ModelConfig& c, BlockType type) {
   return found != c.layers.end() ? &*found : nullptr;
 }
 
-// KeyWriter say the rest once for all layers of a type: that they are right.
+// Checks that GGUF's keys can describe the layers: except for sizes stored in
+// arrays, one key holds the value for all layers of a type.
 absl::Status CheckLayers(const ModelConfig& c) {
   for (size_t i = 0; i < c.num_layers(); ++i) {
     LayerConfig said = *FirstOf(c, c.layers[i].type);
@@ -78,8 +80,8 @@ absl::Status CheckLayers(const ModelConfig& c) {
     if (said.type == BlockType::kLocalAttention) said.rope.factor = 1.0f;
     if (said == c.layers[i]) continue;
     return absl::UnimplementedError(FormatText(
-        "layer %u has heads, a window or RoPE of its own, which the keys of "
-        "GGUF files cannot say",
+        "layer %u has its own heads, window or RoPE, which GGUF keys cannot "
+        "express",
         i));
   }
   return absl::OkStatus();
@@ -109,7 +111,8 @@ void DescribeRope(const ModelConfig& c, KeyWriter& keys) {
   }
 }
 
-// Blocks that are local and global, by a period where they have one.
+// Sets the pattern of local and global blocks: a period if there is one,
+// otherwise a list.
 void DescribePattern(const std::vector<BlockType>& blocks, KeyWriter& keys) {
   constexpr std::string_view kKey = "attention.sliding_window_pattern";
   for (size_t period = 1; period <= blocks.size() + 1; ++period) {
@@ -124,7 +127,7 @@ void DescribePattern(const std::vector<BlockType>& blocks, KeyWriter& keys) {
   keys.Set(kKey, local);
 }
 
-// The window and whatever else local layers have for themselves.
+// Sets the window and the other keys of local layers.
 void DescribeLocal(const ModelConfig& c, KeyWriter& keys) {
   const LayerConfig* local = FirstOf(c, BlockType::kLocalAttention);
   const size_t window = local != nullptr ? local->sliding_window : 0;
@@ -162,7 +165,7 @@ void DescribePooling(const ModelConfig& c, KeyWriter& keys) {
   }
 }
 
-// The shortest sequence that the blocks repeat.
+// Returns the shortest sequence that the blocks repeat.
 std::vector<std::string_view> RepeatedWords(
     const std::vector<BlockType>& blocks) {
   size_t period = 1;
@@ -205,7 +208,8 @@ absl::Status DescribeConfig(const ModelConfig& config, GgufFileWriter& out) {
     if (config.pooling != Pooling::kNone) {
       DescribePooling(config, keys);
     } else {
-      // Files of Gemma 2 that leave them out have some all the same.
+      // Always state them for Gemma 2: readers assume defaults for a file
+      // without these keys.
       DescribeSoftCaps(config, /*always=*/!config.qk_norm, keys);
     }
   }

@@ -16,8 +16,8 @@
 namespace gemma {
 namespace {
 
-// As the file holds a piece: what is matched before blanks are replaced keeps
-// its blanks.
+// Returns the text of a piece as the file stores it. User-defined pieces are
+// matched before blanks are replaced, so their blanks stay.
 std::string StoredText(const Vocabulary::Piece& piece) {
   if (piece.type != PieceType::kUserDefined) return piece.text;
   return absl::StrReplaceAll(piece.text, {{kBlank, " "}});
@@ -35,7 +35,7 @@ void DescribePieces(const Tokenizer& tokenizer, size_t vocab_size,
   }
   while (texts.size() < vocab_size) {
     std::string text = absl::StrCat("[PAD", texts.size(), "]");
-    // Two tokens never have one text.
+    // No two tokens may have the same text.
     while (tokenizer.Find(text).has_value()) text.insert(text.begin(), '[');
     texts.push_back(std::move(text));
     scores.push_back(0.0f);
@@ -57,12 +57,13 @@ std::vector<TokenId> Sorted(std::vector<TokenId> tokens) {
   return tokens;
 }
 
-// The tokens that end a text, and the one that begins it. A key of ours says
-// what llama.cpp's do not.
+// Sets the tokens that begin and end a text. Our own keys say what llama.cpp's
+// cannot.
 void DescribeEnds(const Tokenizer* tokenizer, const ModelConfig& config,
                   GgufFileWriter& out) {
   TokenId bos = config.bos_token;
-  // A default that readers take in any case, and then what the files say.
+  // config.stop_tokens holds the defaults, which readers always assume, and
+  // then those from the files.
   std::vector<TokenId> stops = ModelConfig().stop_tokens;
   TokenId eos = config.stop_tokens.size() > stops.size()
                     ? config.stop_tokens[stops.size()]

@@ -12,7 +12,7 @@
 namespace gemma {
 namespace {
 
-// The hash FNV-1a of Fowler, Noll and Vo, with 64 bits.
+// The 64-bit FNV-1a hash of Fowler, Noll and Vo.
 class Hash {
  public:
   void Byte(uint8_t byte) { value_ = (value_ ^ byte) * 0x00000100000001B3; }
@@ -67,7 +67,7 @@ void AddConfig(const ModelConfig& config, Hash& hash) {
   for (const LayerConfig& layer : config.layers) AddLayerConfig(layer, hash);
 }
 
-// A few bytes from all over a matrix.
+// Adds a few bytes, spread over the whole matrix.
 void AddSample(const Matrix& matrix, Hash& hash) {
   constexpr size_t kSamples = 256;
   const size_t size = matrix.view.Bytes();

@@ -1,4 +1,4 @@
-// A number that tells models apart.
+// A number that identifies a model.
 
 #ifndef GEMMA_SRC_MODEL_FINGERPRINT_H_
 #define GEMMA_SRC_MODEL_FINGERPRINT_H_
@@ -11,9 +11,9 @@
 
 namespace gemma {
 
-// Of the configuration, the files' tensors, the tokenizer's pieces and a sample
-// of the weights' bytes: the same for the same files, whatever the machine.
-// `tokenizer` may be null; the weights must be loaded.
+// Hashes the configuration, the files' tensors, the tokenizer's pieces and a
+// sample of the weights' bytes. The same files give the same number on every
+// machine. `tokenizer` may be null; the weights must be loaded.
 uint64_t Fingerprint(const ModelConfig& config,
                      const std::vector<TensorSummary>& tensors,
                      const Tokenizer* tokenizer, const Weights& weights);

@@ -1,5 +1,6 @@
-// Limits on what a file may claim of a model: far above any Gemma, and small
-// enough that a hostile file cannot make sizes overflow or buffers huge.
+// Limits on a model's sizes as a file states them. They are far above any
+// Gemma, and low enough that a hostile file can neither make sizes overflow nor
+// buffers huge.
 
 #ifndef GEMMA_SRC_MODEL_LIMITS_H_
 #define GEMMA_SRC_MODEL_LIMITS_H_
@@ -8,7 +9,8 @@
 
 namespace gemma {
 
-// Of any size. Products of two sizes and a count of bytes cannot overflow.
+// Limit of any size. The product of two sizes and a number of bytes cannot
+// overflow.
 inline constexpr size_t kMaxSize = size_t{1} << 24;
 inline constexpr size_t kMaxLayers = 1024;
 inline constexpr size_t kMaxTaps = 16;     // of ModelConfig::conv_width

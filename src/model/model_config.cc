@@ -76,7 +76,8 @@ absl::Status CheckRope(const RopeConfig& rope, size_t head_dim) {
   return CheckPositive("rope.factor", rope.factor);
 }
 
-// Fields that no block computes yet must have the values that mean nothing.
+// Checks fields that no block computes yet: they must have the values that
+// change nothing.
 absl::Status CheckComputed(const LayerConfig& layer, size_t index) {
   const std::pair<const char*, size_t> fields[] = {
       {"num_experts", layer.num_experts},
@@ -90,8 +91,8 @@ absl::Status CheckComputed(const LayerConfig& layer, size_t index) {
   }
   if (layer.kv_source.value_or(index) == index) return absl::OkStatus();
   return absl::InvalidArgumentError(FormatText(
-      "kv_source is %u, wanted none or %u: that a layer reads the keys of "
-      "another is not supported",
+      "kv_source is %u, wanted none or %u: layers that share keys are not "
+      "supported",
       *layer.kv_source, index));
 }
 
@@ -152,7 +153,7 @@ absl::Status CheckPooling(const ModelConfig& c) {
   }
   if (c.dense_dims.size() > (pools ? kMaxDense : 0)) {
     return absl::InvalidArgumentError(FormatText(
-        "the model has %u dense layers, wanted at most %u behind pooling",
+        "the model has %u dense layers, wanted at most %u after pooling",
         c.dense_dims.size(), pools ? kMaxDense : 0));
   }
   for (const size_t dim : c.dense_dims) {
@@ -250,7 +251,7 @@ absl::StatusOr<ModelConfig> ReadConfig(const Checkpoint& checkpoint,
     case CheckpointKind::kSbs:
       return ConfigFromSbs(checkpoint, window);
   }
-  return absl::InternalError("a checkpoint of no kind");
+  return absl::InternalError("unknown kind of checkpoint");
 }
 
 absl::Status CheckTokens(absl::Span<const TokenId> tokens,

@@ -1,4 +1,4 @@
-// How many threads a caller asked for.
+// The number of threads, from a caller's option.
 
 #ifndef GEMMA_SRC_MODEL_NUM_THREADS_H_
 #define GEMMA_SRC_MODEL_NUM_THREADS_H_
@@ -14,14 +14,14 @@
 
 namespace gemma {
 
-// OK, or an error that names the option.
+// Returns OK or an error that names the option.
 inline absl::Status CheckThreads(std::string_view option, size_t threads) {
   if (threads <= kMaxThreads) return absl::OkStatus();
   return absl::InvalidArgumentError(FormatText("%s is %u, wanted 0 (all) to %u",
                                                option, threads, kMaxThreads));
 }
 
-// For 0, one for each core that this process may use.
+// Returns `threads`; for 0, one for each core that this process may use.
 inline size_t NumThreads(size_t threads) {
   return threads != 0 ? threads : std::min(UsableCpus(), kMaxThreads);
 }

@@ -24,7 +24,7 @@ Shape WithoutOnes(const Shape& shape) {
   return out;
 }
 
-// The tensor of the role, or an error naming the file if it is missing.
+// Returns the tensor, or an error that names the file if it is missing.
 absl::StatusOr<const Tensor*> Find(const Checkpoint& checkpoint,
                                    const std::string& name) {
   const auto found = checkpoint.tensors.find(name);
@@ -43,8 +43,8 @@ absl::Status OtherShape(const Tensor& tensor, const std::string& name,
       name, absl::StrJoin(tensor.shape, ", "), absl::StrJoin(want, ", ")));
 }
 
-// Sizes of one may be left out or added, but not in the rows, whose blocks were
-// checked by their size.
+// Checks the shape. Dimensions of size 1 may be left out or added, except for
+// the last one, the length of a row: the rows' blocks were checked against it.
 absl::Status CheckShape(const Tensor& tensor, const std::string& name,
                         const Shape& want) {
   if (!tensor.shape.empty() && tensor.shape.back() == want.back() &&
@@ -54,8 +54,8 @@ absl::Status CheckShape(const Tensor& tensor, const std::string& name,
   return OtherShape(tensor, name, want);
 }
 
-// Only matrices are multiplied from where they lie, and how many lie one after
-// the other is in the shape.
+// Checks a packed tensor. Only matrices are used in place. The shape must be
+// exact, because it says how many matrices follow each other.
 absl::Status CheckPacked(const Tensor& tensor, const std::string& name,
                          const WeightSpec& spec) {
   if (!tensor.packed.has_value()) return absl::OkStatus();
@@ -68,9 +68,10 @@ absl::Status CheckPacked(const Tensor& tensor, const std::string& name,
       tensor.file, name, FormatName(Format::kF32)));
 }
 
-// Whether the head is a matrix of its own. Directories say so, and may carry a
-// copy of the embedding under the head's name all the same; other files have
-// the tensor or not. What is pooled meets no head.
+// Whether the head has its own matrix. In a Hugging Face directory, config.json
+// says so, because a model without one may still hold a copy of the embedding
+// under the head's name. In other files, the tensor exists only if the head has
+// its own matrix. Models that pool have no head.
 absl::StatusOr<bool> HasOwnHead(const Checkpoint& checkpoint,
                                 const ModelConfig& config,
                                 const TensorNames& names) {
@@ -83,7 +84,7 @@ absl::StatusOr<bool> HasOwnHead(const Checkpoint& checkpoint,
   return !tied;
 }
 
-// Adds what follows from the embedding table.
+// Adds the values that depend on the embedding table.
 void CompleteFrom(const Tensor& table, CheckpointKind kind,
                   ModelConfig& config) {
   if (kind == CheckpointKind::kGguf && table.shape.size() == 2) {

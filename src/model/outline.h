@@ -1,4 +1,4 @@
-// What a checkpoint is: its configuration, and which tensor is which weight.
+// The outline of a checkpoint: its configuration and the tensor of each weight.
 
 #ifndef GEMMA_SRC_MODEL_OUTLINE_H_
 #define GEMMA_SRC_MODEL_OUTLINE_H_
@@ -15,25 +15,26 @@
 
 namespace gemma {
 
-// A weight and its tensor, which has as many values in as long rows.
+// A weight and its tensor, which has the same number of values and rows of the
+// same length.
 struct BoundWeight {
   WeightSpec spec;
   const Tensor* tensor;  // of the checkpoint
   std::string name;      // of the tensor
 };
 
-// All that is known of a checkpoint before values are read. Made once, and
-// never changed.
+// All that is known about a checkpoint before its values are read. Never
+// changes once made.
 struct Outline {
   ModelConfig config;  // valid and complete
   Conventions conventions;
   std::vector<BoundWeight> weights;  // all of them, in the order of WeightsOf
 };
 
-// Reads the configuration, gives the tensors of gemma.cpp's files their names
-// in `checkpoint`, which must outlive the outline, and finds the tensor of each
-// weight. Errors name the tensor that is missing, or whose shape is not what
-// the configuration needs, or the fields of the configuration that disagree.
+// Reads the configuration and finds the tensor of each weight. Also fills
+// checkpoint.tensors from the tensors of a gemma.cpp file. `checkpoint` must
+// outlive the outline. Errors name a tensor that is missing or has the wrong
+// shape, or the fields of the configuration that disagree.
 absl::StatusOr<Outline> ReadOutline(Checkpoint& checkpoint,
                                     RecurrentWindow window);
 

@@ -11,7 +11,7 @@ namespace gemma {
 
 std::optional<double> SampledError(const WeightView& w, Format format,
                                    size_t max_rows) {
-  // The rows one behind the other: an encoder is made for all.
+  // Puts the rows one after the other, because one encoder is made for all.
   WeightView sample = {w.format, std::min(max_rows, w.rows), w.cols, nullptr};
   std::vector<uint8_t> rows;
   for (size_t i = 0; i < sample.rows; ++i) {

@@ -1,4 +1,4 @@
-// What a format loses of a matrix.
+// The error of a matrix in another format.
 
 #ifndef GEMMA_SRC_MODEL_SAMPLED_ERROR_H_
 #define GEMMA_SRC_MODEL_SAMPLED_ERROR_H_
@@ -10,9 +10,9 @@
 
 namespace gemma {
 
-// Squared error of up to `max_rows` of w's rows, evenly spread, once they are
-// in `format` (CanQuantize), relative to their squares. Nothing if one of them
-// is not finite.
+// Converts up to `max_rows` evenly spread rows of w to `format`, for which
+// CanQuantize must be true. Returns the sum of their squared errors divided by
+// the sum of their squares, or nothing if one of the rows is not finite.
 std::optional<double> SampledError(const WeightView& w, Format format,
                                    size_t max_rows);
 

@@ -16,19 +16,20 @@ namespace {
 constexpr size_t kWidthOfGemma2_27B = 4608;
 constexpr size_t kWidthOfGemma3_1B = 1152;
 
-// How many values the tensor has, as far as its type and bytes tell.
+// The number of values, derived from type and bytes if the file does not state
+// the shape. 0 if unknown.
 size_t NumValues(const SbsTensor& tensor) {
   if (tensor.rows != 0) return tensor.rows * tensor.cols;
   if (!tensor.format.has_value()) return 0;
   const size_t bytes = tensor.data.size();
   if (tensor.format != Format::kNUQ) return bytes / BlockBytes(*tensor.format);
-  // Whole blocks, then a table and a code of half a byte each, rounded up.
+  // Whole blocks, then a table and, rounded up, half a byte for each code.
   const size_t rest = bytes % NUQ::kBlockBytes;
   return bytes / NUQ::kBlockBytes * NUQ::kBlockValues +
          (rest > NUQ::kTableBytes ? 2 * (rest - NUQ::kTableBytes) : 0);
 }
 
-// Answers for one file what its tensors have.
+// Looks up the tensors of one file and their numbers of values.
 class Sizes {
  public:
   explicit Sizes(const SbsFile& file) : file_(file) {}
@@ -38,14 +39,15 @@ class Sizes {
     return Has(absl::StrCat(name, "_", layer));
   }
 
-  // Values of the tensor for each of `divisor`, which must be no fraction.
+  // The tensor's number of values, divided by `divisor`. Fails if the tensor is
+  // missing or has no values, or if there is a remainder.
   absl::StatusOr<size_t> Values(const std::string& name, size_t divisor) const {
     const auto found = file_.tensors.find(name);
     if (found == file_.tensors.end()) {
       return WithReason(
           absl::NotFoundError(FormatText(
-              "%s: no tensor '%s', and no blob 'config' that would tell the "
-              "model's sizes",
+              "%s: no tensor '%s', and no blob 'config' that gives the model's "
+              "sizes",
               file_.path, name)),
           ErrorReason::kUnknownSizes);
     }
@@ -63,7 +65,7 @@ class Sizes {
     return WithReason(
         absl::InvalidArgumentError(absl::StrCat(
             file_.path,
-            ": no blob 'config', and the sizes of no known model: ", what)),
+            ": no blob 'config', and the sizes match no known model: ", what)),
         ErrorReason::kUnknownSizes);
   }
 
@@ -118,7 +120,7 @@ absl::Status FindHeadDim(const Sizes& sizes, ConfigDraft& c) {
   return absl::OkStatus();
 }
 
-// Of the first layer that attends.
+// Finds the heads from the first attention layer.
 absl::Status FindHeads(const Sizes& sizes, ConfigDraft& c) {
   size_t layer = 0;
   while (layer < c.blocks.size() && c.blocks[layer] == BlockType::kRecurrent) {

@@ -1,4 +1,4 @@
-// The configuration of gemma.cpp's files that have none.
+// The configuration of gemma.cpp files that do not state it.
 
 #ifndef GEMMA_SRC_MODEL_SBS_SIZES_H_
 #define GEMMA_SRC_MODEL_SBS_SIZES_H_
@@ -9,17 +9,17 @@
 
 namespace gemma {
 
-// What a file of gemma.cpp tells of its model, by itself or by its sizes.
-// ConfigFromSbs adds what a family always has.
+// A model's configuration from a gemma.cpp file: from its blob "config" or from
+// the sizes of its tensors. ConfigFromSbs adds the fixed values of its family.
 struct SbsConfig {
   ConfigDraft model;
   bool scale_by_model_dim = false;  // queries by (width / heads)^-0.5
 };
 
-// Works the sizes out from which tensors there are and how many values each
-// has. Fails, naming them, where they leave more than one possibility: the size
-// of a head of Gemma 1 and 2 is taken to be what it is in all published models
-// (256, in the 27B 128), and the rest must divide.
+// Derives the sizes from the names of the tensors and their numbers of values.
+// The head size of Gemma 1 and 2 does not follow from them: assumes that of the
+// published models (128 for the 27B, 256 for all others). Fails if a tensor is
+// missing or a size is not divisible as required; the error names it.
 absl::StatusOr<SbsConfig> ConfigFromSizes(const SbsFile& file);
 
 }  // namespace gemma

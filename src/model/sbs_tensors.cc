@@ -26,7 +26,8 @@ struct Source {
   size_t values;
 };
 
-// Some values of a source: `sizes` of them, `steps` apart, from `begin` on.
+// Some values of a source, from `begin` on: three nested loops of `sizes`
+// rounds, each of which advances by its `steps`.
 struct Part {
   size_t begin = 0;
   std::array<size_t, 3> sizes = {1, 1, 1};
@@ -41,7 +42,7 @@ struct Part {
 // `size` values that follow each other.
 Part Run(size_t begin, size_t size) { return {begin, {1, 1, size}}; }
 
-// Puts tensors of a checkpoint under the names of our roles.
+// Adds tensors to a checkpoint under the names of our roles.
 class Binder {
  public:
   Binder(const ModelConfig& config, Checkpoint& checkpoint)
@@ -54,29 +55,30 @@ class Binder {
     return file_.tensors.contains(NameOf(base, layer));
   }
 
-  // The tensor of that name, which must have rows * cols values.
+  // Finds the tensor of that name, which must have rows * cols values.
   absl::StatusOr<Source> Find(std::string_view base, size_t layer, size_t rows,
                               size_t cols) const;
 
-  // Adds what `part` of the source is to the role.
+  // Adds `part` of the source as the tensor of the role.
   void Add(R role, size_t layer, const Source& source, Shape shape,
            const Part& part);
 
-  // A whole tensor, under the name that the table of weights has for it.
+  // Binds a whole tensor. The table of weights has its name in the file.
   absl::Status Whole(const WeightSpec& spec);
-  // The same of another name.
+  // The same with the given name in the file.
   absl::Status Whole(R role, size_t layer, std::string_view base, size_t rows,
                      size_t cols);
 
-  // A tensor of two halves, each [rows, cols].
+  // Binds the two halves of a tensor, each [rows, cols].
   absl::Status Halves(R first, R second, size_t layer, std::string_view base,
                       size_t rows, size_t cols);
 
-  // Gives their scales to the tensors of a file that has them apart.
+  // Sets the scales of the tensors if the file stores them in a separate blob.
   absl::Status TakeScales(SbsFile& file) const;
 
  private:
-  // The model's own tensors begin with c_, the others are numbered.
+  // Names of tensors of the whole model begin with c_; those of layers end with
+  // the number of the layer.
   static std::string NameOf(std::string_view base, size_t layer) {
     return absl::StartsWith(base, "c_") ? std::string(base)
                                         : absl::StrCat(base, "_", layer);
@@ -143,7 +145,7 @@ void Binder::Add(R role, size_t layer, const Source& source, Shape shape,
                        part.steps,   from.scale,    tables_first};
     out.format = ArrangedFormat(*out.arrangement);
     out.data = from.data.data();
-    // Its share of a tensor that others are parts of, too.
+    // Its share of the bytes of a tensor that is split into several parts.
     out.bytes = static_cast<size_t>(static_cast<double>(from.data.size()) *
                                     static_cast<double>(values) /
                                     static_cast<double>(source.values));
@@ -177,7 +179,7 @@ absl::Status Binder::Halves(R first, R second, size_t layer,
   return absl::OkStatus();
 }
 
-// The scales are in the order in which gemma.cpp goes through the tensors.
+// The scales are in the order in which gemma.cpp visits the tensors.
 absl::Status Binder::TakeScales(SbsFile& file) const {
   if (file.has_toc || file.scales.empty()) return absl::OkStatus();
   constexpr std::string_view kScaled[] = {
@@ -195,13 +197,13 @@ absl::Status Binder::TakeScales(SbsFile& file) const {
   if (taken == file.scales.size()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       FormatText("%s: there are %u scales, wanted %u for the tensors that "
-                 "take one",
+                 "need one",
                  file.path, file.scales.size(), taken));
 }
 
-// Queries, keys and values. If there are as many key heads as query heads, the
-// three alternate by head; else all queries come first, and keys and values
-// alternate by head, in the same tensor or in one of their own.
+// Binds queries, keys and values. If the numbers of key heads and query heads
+// are equal, the three alternate by head. Otherwise all queries come first, and
+// keys and values alternate by head, in the same tensor or in a second one.
 absl::Status BindQkv(Binder& bind, const ModelConfig& c, size_t layer) {
   const LayerConfig& l = c.layers[layer];
   const size_t d = c.model_dim;
@@ -254,8 +256,9 @@ absl::Status BindAttention(Binder& bind, const ModelConfig& c, size_t layer) {
   return absl::OkStatus();
 }
 
-// The gates are square matrices, one for each head, [out, in] where other files
-// have [in, out]; all of the input gate's, then all of the recurrent gate's.
+// Binds the gates. They are square matrices, one for each head, stored [out,
+// in], while other files store [in, out]. All matrices of the input gate come
+// first, then all of the recurrent gate.
 absl::Status BindGates(Binder& bind, const ModelConfig& c, size_t layer) {
   const LayerConfig& l = c.layers[layer];
   const size_t width = c.lru_width;
@@ -304,7 +307,8 @@ absl::Status BindFfw(Binder& bind, const ModelConfig& c, size_t layer) {
 
 absl::Status BindLayer(Binder& bind, const ModelConfig& c, size_t layer) {
   for (const WeightSpec& spec : LayerWeightsOf(c, layer)) {
-    if (RowOf(spec.role).names.sbs.empty()) continue;  // a part, see below
+    // Parts of tensors are bound below.
+    if (RowOf(spec.role).names.sbs.empty()) continue;
     GEMMA_RETURN_IF_ERROR(bind.Whole(spec));
   }
   GEMMA_RETURN_IF_ERROR(c.layers[layer].type == BlockType::kRecurrent
@@ -317,8 +321,8 @@ absl::Status BindLayer(Binder& bind, const ModelConfig& c, size_t layer) {
 
 absl::Status BindSbsTensors(const ModelConfig& config, Checkpoint& checkpoint) {
   if (!checkpoint.sbs.has_value()) return absl::OkStatus();
-  // Bounds the sizes before they are multiplied. The embedding's scale is set
-  // when its tensor is known.
+  // Checks the sizes before they are multiplied. The embedding scale, which is
+  // not known yet, gets a valid value for the check.
   ModelConfig scaled = config;
   scaled.embedding_scale = 1.0f;
   if (absl::Status status = Validate(scaled); !status.ok()) {

@@ -1,5 +1,5 @@
-// The tensors of gemma.cpp's files, under the names and in the shapes of the
-// other kinds of files.
+// Gives the tensors of gemma.cpp files the names and shapes that they have in
+// GGUF files.
 
 #ifndef GEMMA_SRC_MODEL_SBS_TENSORS_H_
 #define GEMMA_SRC_MODEL_SBS_TENSORS_H_
@@ -10,11 +10,11 @@
 
 namespace gemma {
 
-// Fills checkpoint.tensors from checkpoint.sbs, if there is one; a checkpoint
-// of another kind has its tensors already. Fused tensors are split; those that
-// the file keeps in another order get an arrangement, so that nothing is copied
-// before it is loaded. Fails if the configuration or the file makes no sense,
-// naming the tensor, what it is and what the configuration needs.
+// Fills checkpoint.tensors from checkpoint.sbs. Does nothing for a checkpoint
+// of another kind. Splits fused tensors. A tensor that the file stores in
+// another order gets an arrangement, so that it is copied only when it is
+// loaded. Fails if the configuration is invalid or does not fit the file. The
+// error names the tensor, what it is and what the configuration needs.
 absl::Status BindSbsTensors(const ModelConfig& config, Checkpoint& checkpoint);
 
 }  // namespace gemma

@@ -7,8 +7,8 @@
 namespace gemma {
 namespace {
 
-// What stands in front of the text tower's names: nothing in a bare model,
-// something longer in files of models with vision, old and new.
+// Returns the prefix of the text tower's names. Some files have none; those of
+// models with vision have a longer one, in an old and a new form.
 std::string FindPrefix(const Checkpoint& checkpoint) {
   for (const char* prefix :
        {"model.", "language_model.model.", "model.language_model.", ""}) {
@@ -55,15 +55,15 @@ std::string TensorNames::Name(WeightRole role, size_t layer) const {
   if (name.empty()) return "";
   switch (row.scope) {
     case WeightScope::kModel:
-      // A head is not a part of the text tower.
+      // The head does not belong to the text tower.
       if (gguf || role == WeightRole::kHead) return std::string(name);
       return absl::StrCat(prefix_, name);
     case WeightScope::kLayer:
       return gguf ? absl::StrCat("blk.", layer, ".", name)
                   : absl::StrCat(prefix_, "layers.", layer, ".", name);
     case WeightScope::kDense:
-      // llama.cpp has the numbers of sentence-transformers' modules: the first
-      // two are the transformer and pooling.
+      // llama.cpp numbers them as sentence-transformers' modules, the first two
+      // of which are the transformer and pooling.
       return absl::StrCat("dense_", layer + 2, ".", name);
   }
   return "";

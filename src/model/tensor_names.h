@@ -1,4 +1,4 @@
-// What the files of a checkpoint call the weights.
+// The names of the weights in the files of a checkpoint.
 
 #ifndef GEMMA_SRC_MODEL_TENSOR_NAMES_H_
 #define GEMMA_SRC_MODEL_TENSOR_NAMES_H_
@@ -13,16 +13,16 @@
 
 namespace gemma {
 
-// Names of the tensors of one checkpoint or kind of file.
+// Names of the tensors of one checkpoint or of one kind of file.
 class TensorNames {
  public:
   TensorNames(const Checkpoint& checkpoint, Naming naming);
-  // Those of GGUF files.
+  // Names in GGUF files.
   static TensorNames Gguf() { return TensorNames(); }
 
-  // The tensor's name in the files; `layer` counts only for roles that each
-  // layer has, and is the number of a dense layer. Empty if the family has no
-  // such tensor.
+  // The tensor's name in the files, or empty if the family has no such tensor.
+  // `layer` is the number of the layer or dense layer; ignored for roles that a
+  // model has once.
   std::string Name(WeightRole role, size_t layer = 0) const;
 
  private:
@@ -30,7 +30,7 @@ class TensorNames {
 
   Naming naming_ = Naming::kGguf;
   std::string prefix_;              // of every name, in Hugging Face files
-  std::vector<std::string> dense_;  // names of the dense layers there
+  std::vector<std::string> dense_;  // names of the dense layers, likewise
 };
 
 }  // namespace gemma

@@ -8,11 +8,12 @@
 namespace gemma {
 namespace {
 
-// Rounding to bfloat16 alone leaves 0.17 %; other weights have 8 % in Q4_0.
+// Limit of the relative error in Q4_0. Weights that were trained for Q4_0 and
+// rounded to bfloat16 have 0.17 %, other weights 8 %.
 constexpr double kOnGridError = 0.005;
 constexpr size_t kGridRows = 16;
 
-// Of all types but kKeep.
+// The format of a type. Not for kKeep.
 Format FormatOf(WeightType type) {
   switch (type) {
     case WeightType::kKeep:
@@ -66,7 +67,8 @@ Format WantedFormat(WeightType type, const WeightView& w) {
   if (BitsPerWeight(kept, w.cols) <= BitsPerWeight(wanted, w.cols)) {
     return kept;
   }
-  // q4s would take a sixteenth less, and lose what training put there.
+  // Keeps the codes of Q4_0, which training may have chosen: q4s would be a
+  // sixteenth smaller, but lose them.
   const bool has_codes = w.format == Format::kQ4_0 ||
                          (BlockValues(wanted) != 1 && IsTrainedForQ4_0(w));
   return has_codes ? Format::kQ4_0 : wanted;
@@ -83,7 +85,7 @@ absl::Status CheckStays(const BoundWeight& weight, WeightType type) {
   if (!tensor.packed.has_value() || weight.spec.kind != WeightKind::kMatrix) {
     return absl::OkStatus();
   }
-  // Its bytes are no rows to be looked at.
+  // Its bytes are packed panels, not rows that can be inspected.
   WeightView view = RowsOf(tensor);
   view.data = nullptr;
   return WantedFormat(type, view) == tensor.format ? absl::OkStatus()

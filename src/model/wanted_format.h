@@ -1,4 +1,4 @@
-// Which format a matrix of weights becomes.
+// Selects the format that a matrix of weights is converted to.
 
 #ifndef GEMMA_SRC_MODEL_WANTED_FORMAT_H_
 #define GEMMA_SRC_MODEL_WANTED_FORMAT_H_
@@ -13,28 +13,29 @@
 
 namespace gemma {
 
-// Bits that each of a matrix's values takes in the format.
+// Bits for each value of a matrix in the format.
 double BitsPerWeight(Format format, size_t cols);
 
-// What keeps all values of the format, in memory and in what we write: itself,
-// or bfloat16 for gemma.cpp's.
+// The format, in memory and in files that we write, that keeps all values of
+// `format`: bfloat16 for gemma.cpp's formats, otherwise `format` itself.
 Format KeptFormat(Format format);
 
-// Whether Q4_0 holds all values of w, but for what a bfloat16 rounds off:
-// whether it was trained for that format. Looks at some rows; false without
-// w.data.
+// Whether w was trained for Q4_0: whether Q4_0 holds all of its values, up to
+// rounding to bfloat16. Checks some of the rows. False if w.data is null.
 bool IsTrainedForQ4_0(const WeightView& w);
 
-// The format of `type` for w, as our own files and memory have it; that which
-// keeps its values if it takes no more bits. Rows that are no whole blocks
-// become bfloat16. Without w.data, w was not trained for Q4_0.
+// The format of `type` for w, in memory and in our own files. If w's own format
+// needs no more bits, it is kept (see KeptFormat). Rows that do not consist of
+// whole blocks become bfloat16. If w.data is null, assumes that w was not
+// trained for Q4_0.
 Format WantedFormat(WeightType type, const WeightView& w);
 
-// That a packed tensor cannot be changed, which is an error of the caller's:
-// what was packed has lost its rows.
+// The error that a packed tensor cannot be converted, because it no longer has
+// rows. InvalidArgument.
 absl::Status PackedAlready(const Tensor& tensor);
 
-// PackedAlready if the weight is a packed matrix that `type` would change.
+// Returns PackedAlready if the weight is a packed matrix that `type` would
+// change.
 absl::Status CheckStays(const BoundWeight& weight, WeightType type);
 
 }  // namespace gemma

@@ -38,10 +38,11 @@ constexpr auto kFfwInput = TapPoint::kFfwInput;
 constexpr auto kFfwHidden = TapPoint::kFfwHidden;
 constexpr auto kHeadInput = TapPoint::kHeadInput;
 
-// Sensitivities were measured on Gemma 3 270M (1,508 tokens of prose), one role
-// at a time in Q4_0, whose errors are about 1 %. Roles that it lacks have those
-// of what they resemble: the recurrent block's inputs of values, its output of
-// the attention's; dense layers of the head, which also comes last.
+// Sensitivities were measured on Gemma 3 270M (1,508 tokens of prose), with one
+// role at a time in Q4_0, whose errors are about 1 %. Roles that this model
+// lacks have the sensitivity of a similar role: the recurrent block's inputs
+// that of kVProj, its output that of kOProj, dense layers that of the head,
+// which also comes last.
 using R = WeightRole;
 using M = Weights;
 using W = LayerWeights;
@@ -334,7 +335,7 @@ constexpr bool IsInOrder() {
 }
 static_assert(IsInOrder(), "RowOf finds a role by its number");
 
-// Adds a row's weight, of a layer where there is one.
+// Adds the weight of a row. `layer` is 0 for weights of the whole model.
 void Add(const WeightRow& row, const ModelConfig& c, const LayerConfig& l,
          size_t layer, std::vector<WeightSpec>& out) {
   WeightSpec spec = {row.role, layer, row.kind, {}};

@@ -1,4 +1,5 @@
-// The one table of a model's weights: what there is to know of each, once.
+// The table of a model's weights. Every property of a weight is stated here,
+// and only here.
 
 #ifndef GEMMA_SRC_MODEL_WEIGHT_TABLE_H_
 #define GEMMA_SRC_MODEL_WEIGHT_TABLE_H_
@@ -55,15 +56,15 @@ enum class WeightRole {
   kDense,
 };
 
-// Whose a weight is, and so how its name is put together.
+// What a weight belongs to. This determines how its name is composed.
 enum class WeightScope {
-  kModel,  // the model has it once
-  kLayer,  // each layer, or some
+  kModel,  // the whole model
+  kLayer,  // each layer, or some layers
   kDense,  // each dense layer after pooling
 };
 
-// What a weight's values are, and so how containers arrange them and what
-// becomes of them when they are loaded.
+// What a weight's values are. This determines how containers arrange them and
+// how they are loaded.
 enum class WeightKind {
   kMatrix,          // [rows, cols], multiplies activations: may be quantized
   kVector,          // added, or multiplied element by element: float32
@@ -73,14 +74,14 @@ enum class WeightKind {
   kRecurrentParam,  // as kVector; the RG-LRU's a_param
 };
 
-// A weight's name in each container, without what stands in front of it there:
-// "model." and "layers.N." in Hugging Face's, "blk.N." in GGUF files. Empty
-// where no such file has it.
+// A weight's name in each container, without its prefix: "model." and
+// "layers.N." in Hugging Face files, "blk.N." in GGUF files. Empty if the
+// container lacks the weight.
 struct WeightNames {
   std::string_view hf;         // Hugging Face: Gemma
   std::string_view recurrent;  // Hugging Face: RecurrentGemma
   std::string_view gguf;
-  std::string_view sbs;  // gemma.cpp, "NAME_N"; empty if it is but a part of a
+  std::string_view sbs;  // gemma.cpp, "NAME_N"; empty if it is only part of a
                          // tensor, see sbs_tensors.cc
   std::string_view hf_gemma1;  // Hugging Face: Gemma 1; empty: as `hf`
 };
@@ -92,7 +93,7 @@ using WeightSlot =
                  std::vector<float> LayerWeights::*,
                  std::vector<Matrix> LayerWeights::*>;
 
-// A size of a weight; null: it has fewer.
+// Computes one dimension of a weight; null: the weight has fewer dimensions.
 using WeightSize = size_t (*)(const ModelConfig&, const LayerConfig&);
 
 // One row of the table.
@@ -100,41 +101,42 @@ struct WeightRow {
   WeightRole role;
   WeightScope scope;
   WeightKind kind;
-  // Whether a layer has it; null: each has.
+  // Whether a layer has it; null: every layer does.
   bool (*has)(const ModelConfig&, const LayerConfig&);
-  std::array<WeightSize, 3> shape;  // outermost first; of kDense, unused
+  std::array<WeightSize, 3> shape;  // outermost first; unused for kDense
   WeightSlot slot;
   WeightNames names;
-  // Of a matrix: where the activations that it multiplies are seen; the
-  // embedding's only if it is the head.
+  // For matrices: where a tap sees the activations that the matrix multiplies.
+  // The embedding multiplies only if it is the head.
   std::optional<TapPoint> input = std::nullopt;
-  // Of a matrix: nats of mean KL that a relative squared error of 1 in all
-  // matrices of the role would cost, were it proportional; see PlanFormats.
+  // For matrices: the mean KL divergence, in nats, that a relative squared
+  // error of 1 in all matrices of the role would cause if the two were
+  // proportional; see PlanFormats.
   double sensitivity = 0.0;
 };
 
-// All rows, a WeightRole's at its index.
+// All rows, indexed by WeightRole.
 std::span<const WeightRow> WeightTable();
 const WeightRow& RowOf(WeightRole role);
 
 // One weight of a model, as files store it.
 struct WeightSpec {
   WeightRole role;
-  size_t layer;  // 0 for roles that the model has once; of dense layers, their
-                 // number
+  size_t layer;  // of the layer or dense layer; 0 for kModel
   WeightKind kind;
   std::vector<size_t> shape;  // outermost first
 };
 
-// All weights of a valid `config`, in the order in which they are used first.
-// `own_head`: the head is a matrix of its own, not the embedding.
+// All weights of a valid `config`, in the order of their first use. `own_head`:
+// the head has its own matrix, it is not the embedding.
 std::vector<WeightSpec> WeightsOf(const ModelConfig& config, bool own_head);
 
 // The weights of one layer.
 std::vector<WeightSpec> LayerWeightsOf(const ModelConfig& config, size_t layer);
 
-// The place of a weight whose role keeps one of type T: Matrix,
-// std::vector<float>, or std::vector<Matrix> of gates.
+// The place where a weight is kept. T must be the type that its role has there:
+// Matrix, std::vector<float>, or std::vector<Matrix> for gates and dense
+// layers.
 template <class T>
 T& SlotOf(const WeightSpec& spec, Weights& weights) {
   const WeightSlot& slot = RowOf(spec.role).slot;
@@ -144,8 +146,8 @@ T& SlotOf(const WeightSpec& spec, Weights& weights) {
   return weights.*std::get<T Weights::*>(slot);
 }
 
-// Calls use(const T&) for what the layer's weights of type T are kept in, in
-// the order of the table; those that the layer lacks are empty.
+// Calls use(const T&) for each member of `layer` of type T, in the order of the
+// table. Members for weights that the layer lacks are empty.
 template <class T, class Use>
 void ForEachOf(const LayerWeights& layer, Use use) {
   for (const WeightRow& row : WeightTable()) {

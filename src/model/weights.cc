@@ -24,7 +24,7 @@ Matrix& MatrixSlot(const WeightSpec& spec, Weights& weights) {
   return SlotOf<std::vector<Matrix>>(spec, weights)[spec.layer];
 }
 
-// Loads weights one by one, counting what is done. Without workers, it only
+// Loads weights one by one and counts the bytes done. Without workers, it only
 // counts the memory.
 class Loader {
  public:
@@ -57,7 +57,8 @@ class Loader {
     return absl::OkStatus();
   }
 
-  // Tells that all is loaded: tensors without a role are not waited for.
+  // Reports all bytes as done, including those of tensors without a role, which
+  // are not loaded.
   absl::Status Finish() {
     done_bytes_ = total_bytes_;
     return Report();
@@ -66,7 +67,7 @@ class Loader {
   uint64_t memory() const { return memory_; }
 
  private:
-  // In float32, flattened, as it is used.
+  // Loads a vector in float32, flattened, as the forward pass uses it.
   absl::Status Vector(const BoundWeight& weight, std::vector<float>& out) {
     const Tensor& tensor = *weight.tensor;
     memory_ += tensor.NumValues() * sizeof(float);
@@ -91,7 +92,8 @@ class Loader {
       return Done(tensor);
     }
     WeightView view = RowsOf(tensor);
-    // Of the logits, mostly the largest are wanted.
+    // The head has its own layout, because mostly only the largest logits are
+    // needed.
     const bool is_head = weight.spec.role == WeightRole::kEmbedding ||
                          weight.spec.role == WeightRole::kHead;
     const Format format = WantedFormat(quantize_, view);
@@ -104,8 +106,8 @@ class Loader {
     view.data = values.data();
     if (tensor.arrangement.has_value()) checkpoint_.Release(tensor);
     FirstFound bad_row;
-    // A task packs about a megabyte and gives its source back, so that source
-    // and packed matrix are never in memory together.
+    // Each task packs about a megabyte and then releases its source, so that
+    // source and packed matrix are never both in memory as a whole.
     const size_t panel_bytes = view.RowBytes() * kPanelRows;
     const size_t panels = out.view.NumPanels();
     const size_t step = std::max<size_t>(1, (size_t{1} << 20) / panel_bytes);
@@ -127,14 +129,14 @@ class Loader {
     });
     if (const auto row = bad_row.Get()) {
       return absl::DataLossError(FormatText(
-          "%s: tensor '%s' has no finite value in row %u, and cannot be "
-          "quantized",
+          "%s: tensor '%s' has a value in row %u that is not finite, and "
+          "cannot be quantized",
           tensor.file, weight.name, *row));
     }
     return Done(tensor);
   }
 
-  // The square matrices of a gate.
+  // Loads the square matrices of a gate.
   absl::Status Gates(const BoundWeight& weight, std::vector<Matrix>& out) {
     const Tensor& tensor = *weight.tensor;
     const size_t strips = weight.spec.shape[0];
@@ -162,7 +164,8 @@ class Loader {
     return Done(tensor);
   }
 
-  // Matrix `index` of those that the tensor has packed one after the other.
+  // Uses matrix `index` of a packed tensor, whose matrices follow each other,
+  // where it is in the file.
   void UseInPlace(const Tensor& tensor, size_t rows, size_t cols, size_t index,
                   Matrix& out) {
     out.view = {*tensor.packed, rows, cols, tensor.data};
@@ -199,7 +202,7 @@ class Loader {
   const Checkpoint& checkpoint_;
   const Conventions& conventions_;
   WeightType quantize_;
-  Workers* workers_;  // null: only plans
+  Workers* workers_;  // null: only count the memory
   const std::function<bool(const LoadProgress&)>& progress_;
   uint64_t done_bytes_ = 0;
   uint64_t total_bytes_ = 0;

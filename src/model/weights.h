@@ -21,11 +21,12 @@ struct Outline;
 
 // A packed matrix and its memory.
 struct Matrix {
-  AlignedBuffer memory;  // empty: it lies in the checkpoint's mapped file
+  AlignedBuffer memory;  // empty: the data is in the checkpoint's mapped file
   PackedView view;       // no rows: the model has no such matrix
 };
 
-// Norm weights as they multiply. What a model lacks is empty.
+// The weights of one layer; those that a model lacks are empty. Norm weights
+// are the factors that multiply activations.
 struct LayerWeights {
   std::vector<float> pre_mix_norm, post_mix_norm;  // [model_dim]
   std::vector<float> pre_ffw_norm, post_ffw_norm;  // [model_dim]
@@ -43,7 +44,7 @@ struct LayerWeights {
   std::vector<float> gate_bias, up_bias;  // [ffw_dim]
   std::vector<float> down_bias;           // [model_dim]
 
-  // Recurrence. The gates are one square matrix for each of num_heads strips of
+  // Recurrence. A gate has one square matrix for each of num_heads strips of
   // channels.
   Matrix linear_x, linear_y;                        // [lru_width, model_dim]
   std::vector<float> linear_x_bias, linear_y_bias;  // [lru_width]
@@ -62,24 +63,25 @@ struct Weights {
   std::vector<float> final_norm;  // [model_dim]
   std::vector<LayerWeights> layers;
   std::vector<Matrix>
-      dense;           // [dense_dims[i], width before], of what is pooled
-  uint64_t bytes = 0;  // of memory that all of the above take, in files too
+      dense;           // [dense_dims[i], width before], applied after pooling
+  uint64_t bytes = 0;  // memory of all of the above, including mapped files
 
   const PackedView& HeadView() const {
     return head.view.rows != 0 ? head.view : embedding.view;
   }
 };
 
-// As LoadWeights, but reads and packs no values: views have no data, vectors
-// are empty, and `bytes` is what LoadWeights would take.
+// As LoadWeights, but neither reads nor packs values: views have no data,
+// vectors are empty, and `bytes` is the memory that LoadWeights would need.
 absl::StatusOr<Weights> PlanWeights(const Checkpoint& checkpoint,
                                     const Outline& outline,
                                     WeightType quantize);
 
-// Packs the tensors of the outline on all workers. Memory of the mapped files
-// is given back as their values are packed. Matrices that the files have packed
-// are used where they are: the files must outlive the weights. `quantize`: what
-// the others become.
+// Packs the tensors of the outline on all workers. Releases the memory of the
+// mapped files as their values are packed. Matrices that are already packed in
+// the files are used in place, so the files must outlive the weights.
+// `quantize`: the type that the other matrices are converted to.
+
 absl::StatusOr<Weights> LoadWeights(
     const Checkpoint& checkpoint, const Outline& outline, WeightType quantize,
     Workers& workers, const std::function<bool(const LoadProgress&)>& progress);

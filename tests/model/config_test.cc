@@ -1,5 +1,5 @@
-// ModelConfig from the files: every published one, in old forms and new, and
-// what must be refused.
+// Reads ModelConfig from files: every published model, in its old and new
+// forms, and files that must be refused.
 
 #include <cmath>
 #include <filesystem>
@@ -94,9 +94,9 @@ void ExpectEqual(const ModelConfig& actual, ConfigDraft draft) {
 }
 
 // ---------------------------------------------------------------------------
-// What is published
+// Published models
 
-// What all models share.
+// Fields that all models share.
 ConfigDraft Base(size_t dim, size_t heads, size_t kv_heads, size_t head_dim,
                  size_t ffw) {
   ConfigDraft c;
@@ -220,7 +220,7 @@ json NewGemma(const ConfigDraft& c) {
   return j;
 }
 
-// "gelu", and null where newer files have a name.
+// The activation is "gelu" under the old key, and null under the new one.
 json CodeGemma(const ConfigDraft& c) {
   json j = OldGemma(c);
   j["hidden_activation"] = nullptr;
@@ -303,7 +303,7 @@ json NewGemma3(const ConfigDraft& c, int query_scalar) {
   return j;
 }
 
-// As the text tower of a model with vision.
+// Nests the keys as the text tower of a model with vision.
 json Nested(json text) {
   return {
       {"architectures", {"Gemma3ForConditionalGeneration"}},
@@ -316,7 +316,7 @@ json Nested(json text) {
       {"vision_config", {{"hidden_size", 1152}, {"num_hidden_layers", 27}}}};
 }
 
-// The six keys that the hub's file for 4B has; the larger ones have more.
+// The six keys of the hub's file for 4B. The files of larger models have more.
 json FewKeys(const ConfigDraft& c) {
   return {{"hidden_size", c.model_dim},
           {"intermediate_size", c.all.ffw_dim},
@@ -533,7 +533,7 @@ TEST(ConfigJson, OldFormsGiveTheSameBits) {
 }
 
 // ---------------------------------------------------------------------------
-// What is refused
+// Refused files
 
 // The error of loading the smallest model of this type with these changes to
 // its config.json.
@@ -579,7 +579,7 @@ ModelConfig Valid() {
   return config;
 }
 
-// Fields that no block computes yet.
+// No block computes these fields yet.
 TEST(Validate, UnsupportedFieldsAreNamed) {
   EXPECT_EQ(ErrorOf(Validate(Valid())), "OK");
   const std::pair<size_t LayerConfig::*, const char*> fields[] = {
@@ -601,7 +601,7 @@ TEST(Validate, UnsupportedFieldsAreNamed) {
               HasSubstr("layer 3: kv_source is 1, wanted none or 3"));
 }
 
-// Each layer is looked at.
+// Each layer is checked.
 TEST(Validate, BadLayersAreNamed) {
   const std::pair<std::function<void(LayerConfig&)>, const char*> changes[] = {
       {[](LayerConfig& l) { l.ffw_dim = 0; }, "ffw_dim is 0"},
@@ -726,7 +726,7 @@ TEST(ConfigJsonRefuses, SizesOutOfRange) {
     }
     refusals.push_back({"gemma", {{key, "8"}}, {absl::StrCat("'", key, "'")}});
   }
-  // Each in range, not the product.
+  // Both are in range, but their product is too large.
   refusals.push_back({"gemma",
                       {{"num_attention_heads", 1 << 20}, {"head_dim", 1 << 20}},
                       {"num_heads * head_dim is 1099511627776"}});
@@ -781,7 +781,7 @@ TEST(ConfigJsonRefuses, NumbersThatAreNone) {
   });
 }
 
-// NaN is not JSON, though Python writes it.
+// NaN is not valid JSON, but Python writes it.
 TEST(ConfigJsonRefuses, NaN) {
   const std::string directory = TestDirectory();
   WriteTinyDirectory(directory, TinyConfig("gemma"), TinyHfTensors("gemma"));
@@ -827,7 +827,7 @@ TEST(ConfigJsonRefuses, RecurrenceThatDoesNotFit) {
   });
 }
 
-// A file must not be half obeyed.
+// A file must not be obeyed in part.
 TEST(ConfigJsonRefuses, WhatWouldBeLeftOut) {
   ExpectRefused({
       // transformers divides the frequencies of every layer.
@@ -849,7 +849,7 @@ TEST(ConfigJsonRefuses, QuantizationStatedOutsideTheTextTower) {
   EXPECT_THAT(ErrorOf(FromJson(config)), HasSubstr("quantization_config"));
 }
 
-// Sizes that no block uses must not reach the forward pass either.
+// Validate checks even a size that no block uses.
 TEST(ConfigJsonRefuses, HugeWidthOfARecurrenceThatNoBlockHas) {
   for (const uint64_t width : {uint64_t{1} << 40, uint64_t{1} << 62}) {
     absl::StatusOr<ModelConfig> config =
@@ -907,7 +907,7 @@ TEST(ConfigGguf, PublishedModelsAreRead) {
                    .Float32("gemma2.attn_logit_softcapping", 50.0f)
                    .Float32("gemma2.final_logit_softcapping", 30.0f),
                c);
-    // The first files have none of these keys.
+    // Early files lack these keys.
     ExpectGguf(Keys(c), c);
   }
   for (const ConfigDraft& c : {Gemma3(18, 640, 4, 1, 256, 2048, 256, true),

@@ -1,4 +1,4 @@
-// Metadata that is written is read as what it was.
+// Written metadata reads back unchanged.
 
 #include "src/model/describe.h"
 
@@ -30,7 +30,7 @@ constexpr auto kGlobal = BlockType::kGlobalAttention;
 constexpr auto kLocal = BlockType::kLocalAttention;
 constexpr auto kRecurrent = BlockType::kRecurrent;
 
-// What a file of these keys, and nothing else, is read as.
+// Writes a file that holds only these keys, and reads it.
 Checkpoint Written(GgufFileWriter writer) {
   const std::string path = TestDirectory() + "/m.gguf";
   EXPECT_EQ(ErrorOf(writer.Begin(path)), "OK");
@@ -40,7 +40,7 @@ Checkpoint Written(GgufFileWriter writer) {
   return *std::move(checkpoint);
 }
 
-// The configuration, by way of a file.
+// Writes the configuration to a file and reads it back.
 ModelConfig ThereAndBack(const ModelConfig& config,
                          const Tokenizer* tokenizer = nullptr) {
   GgufFileWriter writer(kDefaultGgufAlignment);
@@ -50,7 +50,7 @@ ModelConfig ThereAndBack(const ModelConfig& config,
   absl::StatusOr<ModelConfig> read =
       ReadConfig(checkpoint, RecurrentWindow::kTransformers);
   EXPECT_EQ(ErrorOf(read), "OK");
-  // What follows from the embedding table.
+  // These depend on the embedding table, which the file lacks.
   read->vocab_size = config.vocab_size;
   read->embedding_scale = config.embedding_scale;
   return *read;
@@ -61,7 +61,7 @@ void ExpectSame(const ConfigDraft& draft) {
   EXPECT_EQ(ConfigText(ThereAndBack(config)), ConfigText(config));
 }
 
-// One of which no field is a default.
+// A configuration in which no field has its default.
 ConfigDraft Odd(const std::string& architecture) {
   ConfigDraft c;
   c.architecture = architecture;
@@ -170,7 +170,7 @@ TEST(DescribeConfig, LayersThatDifferAreKept) {
   }
 }
 
-// GGUF's keys say these once for all layers of a kind.
+// GGUF has one key for each of these, for all layers of a kind.
 TEST(DescribeConfig, LayersWithoutKeysAreRefused) {
   const std::function<void(LayerConfig&)> changes[] = {
       [](LayerConfig& l) { l.head_dim = 30; },
@@ -191,7 +191,7 @@ TEST(DescribeConfig, LayersWithoutKeysAreRefused) {
                 HasSubstr("layer 3 has heads, a window or RoPE"));
   }
   ModelConfig config = Finished(OddGemma3());
-  config.layers[5].rope.num_rotating = 1;  // the only global one
+  config.layers[5].rope.num_rotating = 1;  // the only global layer
   EXPECT_THAT(error(config), HasSubstr("layer 5 has"));
 }
 
@@ -204,7 +204,7 @@ TEST(DescribeConfig, ScalesOfTheLargestModelsNeedNoKey) {
   EXPECT_FALSE(
       Written(std::move(writer)).metadata->Has("gemma2.attention.scale"));
   ExpectSame(c);
-  c.blocks = PeriodicBlocks(45, 2);  // another depth, another default
+  c.blocks = PeriodicBlocks(45, 2);  // this depth has another default
   ExpectSame(c);
 }
 
@@ -231,7 +231,8 @@ Tokenizer LoadedTokenizer(const Checkpoint& checkpoint) {
   return *std::move(tokenizer);
 }
 
-// The tokenizer by way of a file, for a table of `rows`.
+// Writes the tokenizer to a file, for an embedding table of `rows`, and reads
+// it back.
 Tokenizer ThereAndBack(const Tokenizer& tokenizer, size_t rows) {
   ConfigDraft c = Odd("gemma");
   c.vocab_size = rows;
@@ -241,7 +242,7 @@ Tokenizer ThereAndBack(const Tokenizer& tokenizer, size_t rows) {
   return LoadedTokenizer(Written(std::move(writer)));
 }
 
-// The toy vocabulary from each kind of file that is no GGUF file.
+// The toy vocabulary from each kind of file except GGUF.
 std::vector<Tokenizer> Tokenizers() {
   const VocabularyForms forms = ToyVocabulary();
   std::vector<Tokenizer> tokenizers;
@@ -325,7 +326,7 @@ TEST(DescribeTokenizer, EndsOfTheModelAreKept) {
 // ---------------------------------------------------------------------------
 // Chat templates
 
-// The template that a directory with these files is described with, or "none".
+// The template that is written for a directory with these files, or "none".
 std::string TemplateOf(const std::string& jinja, const std::string& config) {
   const std::string directory = TestDirectory();
   WriteTinyDirectory(directory, TinyConfig("gemma"), TinyHfTensors("gemma"));

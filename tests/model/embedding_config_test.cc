@@ -25,7 +25,7 @@ using ::testing::HasSubstr;
 
 namespace fs = std::filesystem;
 
-// A copy of the toy, to be changed.
+// A copy of the toy that tests change.
 class ModulesTest : public ::testing::Test {
  protected:
   ModulesTest() {
@@ -66,11 +66,11 @@ TEST_F(ModulesTest, AreRead) {
   EXPECT_EQ(config.architecture, "gemma-embedding");
   EXPECT_TRUE(config.bidirectional);
   EXPECT_EQ(config.pooling, Pooling::kMean);
-  // 8 / 2 to each side, and its own
+  // 8 / 2 to each side, plus the position itself.
   EXPECT_EQ(config.layers[0].sliding_window, 5u);
   EXPECT_EQ(config.dense_dims, (std::vector<size_t>{80, 40}));
   EXPECT_EQ(config.embedding_dim(), 40u);
-  EXPECT_EQ(config.max_context, 256u);  // of sentence_bert_config.json
+  EXPECT_EQ(config.max_context, 256u);  // from sentence_bert_config.json
 }
 
 TEST_F(ModulesTest, MayBeMissing) {
@@ -143,15 +143,15 @@ TEST_F(ModulesTest, NoneOrTwoOfAPlaceAreRefused) {
   json modules = ReadJson("modules.json");
   modules.erase(1);
   WriteJson("modules.json", modules);
-  EXPECT_THAT(Error(), HasSubstr("wanted to list one Transformer"));
+  EXPECT_THAT(Error(), HasSubstr("must list one Transformer"));
   modules.erase(0);
   WriteJson("modules.json", modules);
-  EXPECT_THAT(Error(), HasSubstr("wanted to list one Transformer"));
+  EXPECT_THAT(Error(), HasSubstr("must list one Transformer"));
 }
 
 TEST_F(ModulesTest, ATransformerInAFolderIsRefused) {
   SetModule(0, "path", "0_Transformer");
-  EXPECT_THAT(Error(), HasSubstr("one Transformer, of the path ''"));
+  EXPECT_THAT(Error(), HasSubstr("one Transformer, with path ''"));
 }
 
 TEST_F(ModulesTest, WhatEmbedderDoesNotComputeIsRefused) {
@@ -209,10 +209,10 @@ TEST_F(ModulesTest, BelongToNoModelThatContinuesTexts) {
   EXPECT_TRUE(model.config().dense_dims.empty());
 }
 
-// What is cut or changed may fail, but only with a Status. The sanitizers are
-// the assertion.
+// Loading cut or changed files may fail, but only with a Status. The sanitizers
+// are the assertion.
 TEST_F(ModulesTest, NoHostileFileDoesHarm) {
-  fs::remove(Path("tokenizer.json"));  // takes most of the time to load
+  fs::remove(Path("tokenizer.json"));  // most of the time would go into it
   for (const char* name : {"modules.json", "2_Dense/config.json"}) {
     const std::string text = ReadJson(name).dump();
     const Bytes bytes(text.begin(), text.end());

@@ -1,4 +1,4 @@
-// Whole models, cut and changed byte by byte: loading and running them may
+// Cuts whole models and changes them byte by byte. Loading and running them may
 // fail, but only with a Status. The sanitizers are the assertion.
 
 #include <algorithm>
@@ -114,7 +114,7 @@ TEST_P(HostileDirectory, WeightsCutAnywhereAreRefused) {
   CutEverywhere(folder.path(), file, HeaderSize(weights));
 }
 
-// One type is enough: names apart, the headers are alike.
+// One type is enough: the headers of types differ only in names.
 TEST(HostileWeights, ChangedByteRunsOrNamesFile) {
   const Folder folder;
   WriteTinyDirectory(folder.path(), TinyConfig("gemma"), {});
@@ -181,7 +181,7 @@ TEST(HostileValues, ExtremeParametersOfRope) {
   }
 }
 
-// Every quantized format, its blocks full of anything.
+// Every quantized format, with arbitrary bytes in its blocks.
 TEST(HostileValues, AnyBytesInQuantizedBlocks) {
   std::ifstream file(
       std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf",
@@ -190,7 +190,7 @@ TEST(HostileValues, AnyBytesInQuantizedBlocks) {
                    std::istreambuf_iterator<char>());
   const absl::StatusOr<GgufFile> parsed = ParseGguf(good, "m.gguf");
   ASSERT_EQ(ErrorOf(parsed.status()), "OK");
-  size_t data = good.size();  // where it begins
+  size_t data = good.size();  // offset of the first tensor
   for (const auto& [name, tensor] : parsed->tensors) {
     data = std::min<size_t>(data, tensor.data - good.data());
   }

@@ -1,5 +1,5 @@
-// Packed files, whose bytes are computed with where they lie, cut and changed:
-// see hostile_model_test.cc.
+// Cuts and changes packed files, whose bytes are used in place; see
+// hostile_model_test.cc.
 
 #include <algorithm>
 #include <cstdint>
@@ -33,7 +33,8 @@ constexpr uint32_t kFirstPacked = 0x6E00;
 constexpr uint32_t kLastPacked = 0x6E13;
 constexpr uint32_t kPackedF32 = 0x6E00;
 
-// The smallest model, packed as it is, up to the padding behind its data.
+// The smallest model, packed without conversion, up to the padding after its
+// data.
 Bytes PackedModel(const std::string& folder, const std::string& type) {
   WriteTinyDirectory(folder + "/hf", TinyConfig(type), TinyHfTensors(type));
   EXPECT_EQ(ErrorOf(Quantize(folder + "/hf", folder + "/packed", {})), "OK");
@@ -50,7 +51,7 @@ Bytes PackedModel(const std::string& folder, const std::string& type) {
   return file;
 }
 
-// Where the data begins.
+// Offset of the first tensor's data.
 size_t DataBegin(const Bytes& file) {
   const absl::StatusOr<GgufFile> parsed = ParseGguf(file, "m.gguf");
   EXPECT_EQ(ErrorOf(parsed.status()), "OK");
@@ -61,7 +62,7 @@ size_t DataBegin(const Bytes& file) {
   return data;
 }
 
-// What of the header is not padding.
+// End of the header without its padding.
 size_t HeaderEnd(const Bytes& file) {
   size_t end = DataBegin(file);
   while (file[end - 1] == 0) --end;
@@ -89,12 +90,12 @@ TEST_P(HostilePacked, ChangedByteRunsOrNamesFile) {
 }
 
 // ---------------------------------------------------------------------------
-// Tensors that are other than they should be
+// Tensors with wrong types, shapes or values
 
 using Shape = std::vector<uint64_t>;
 
-// A model, all of whose matrices are [256, 256], so that rows are blocks of any
-// format. Sizes are those of files: innermost first.
+// A model whose matrices are all [256, 256], so that a row consists of whole
+// blocks in every format. Shapes are as in files: innermost first.
 class WideModel {
  public:
   explicit WideModel(std::string path) : path_(std::move(path)) {
@@ -121,8 +122,8 @@ class WideModel {
     return *this;
   }
 
-  // Adds what is not there yet. Returns the error of loading, or "OK" if that
-  // runs.
+  // Adds the missing tensors. Returns the error of loading, or "OK" if the
+  // model loads and runs.
   std::string Run() {
     for (const std::string& name : Matrices()) Add(name, {256, 256});
     for (const char* name :
@@ -158,8 +159,8 @@ size_t BytesOf(uint32_t type, size_t rows, size_t cols) {
   return PackedView{*known.packed, rows, cols, nullptr}.Bytes();
 }
 
-// Any layout for any matrix, full of anything: also those that we would have
-// packed another way.
+// Any layout for any matrix, with arbitrary bytes, including layouts that we
+// would not have chosen.
 TEST(HostilePackedTypes, AnyLayoutRunsAnywhere) {
   const Folder folder;
   const std::string path = folder.path() + "/m.gguf";
@@ -209,8 +210,8 @@ TEST(HostilePackedTypes, UnknownNumbersAreRefused) {
   }
 }
 
-// How many matrices lie one after the other is in the shape, so that no size
-// may be left out or added.
+// The shape says how many matrices follow each other, so no dimension may be
+// left out or added.
 TEST(HostilePackedTypes, ShapesAreExact) {
   const Folder folder;
   const std::string path = folder.path() + "/m.gguf";
@@ -227,8 +228,8 @@ TEST(HostilePackedTypes, ShapesAreExact) {
   }
 }
 
-// Gates of one channel each would be as large without their size of one, but
-// then of one panel, where each has its own.
+// Gates of one channel each. Without the dimension of size 1, they would hold
+// the same number of values, but in one panel instead of one panel each.
 TEST(HostilePackedTypes, GatesOfOneChannel) {
   const Folder folder;
   const std::string path = folder.path() + "/m.gguf";
@@ -264,7 +265,7 @@ TEST(HostilePackedTypes, GatesOfOneChannel) {
       EXPECT_TRUE(LoadAndRun(path));
       continue;
     }
-    // [2, 1, 1] becomes [1, 2, 1], which takes half.
+    // [2, 1, 1] becomes [1, 2, 1], which needs half of the bytes.
     const std::string name = "blk.0.rec_gate_in.weight";
     const auto at =
         std::search(file.begin(), file.end(), name.begin(), name.end());
@@ -296,7 +297,7 @@ TEST(HostilePackedTypes, HugeSizesAreRefused) {
   }
 }
 
-// Kernels read whole vectors.
+// Kernels read whole SIMD vectors, so matrices must be aligned.
 TEST(HostilePackedTypes, MatricesAreAligned) {
   const Folder folder;
   const std::string path = folder.path() + "/m.gguf";

@@ -1,4 +1,5 @@
-// What options mean: tokens, threads, caches, bytes; and why loading fails.
+// The effects of options on tokens, threads, caches and bytes, and the reasons
+// why loading fails.
 
 #include <filesystem>
 #include <fstream>
@@ -41,7 +42,7 @@ TEST(ThreadsFor, WhatAModelHas) {
 TEST(CacheFormatFor, AutoGoesByTheWeights) {
   const Model float32 = LoadOrDie(ToyPath("gemma"), {.num_threads = 1});
   EXPECT_EQ(CacheFormatFor(float32, CacheFormat::kAuto), CacheFormat::kFloat32);
-  // Of the packed weights, not of the file's.
+  // The type of the packed weights decides, not that of the file.
   const Model bfloat16 = LoadOrDie(
       ToyPath("gemma"), {.num_threads = 1, .quantize = WeightType::kBF16});
   EXPECT_EQ(CacheFormatFor(bfloat16, CacheFormat::kAuto),

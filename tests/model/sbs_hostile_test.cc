@@ -1,4 +1,4 @@
-// Files of gemma.cpp, cut, changed and wrong.
+// Cut, changed and wrong files of gemma.cpp.
 
 #include <algorithm>
 #include <cmath>
@@ -23,7 +23,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// What the tiny model of a type is configured as.
+// The configuration of the tiny model of a type.
 ModelConfig ConfigOf(const std::string& type) {
   const std::string directory = TestDirectory();
   WriteTinyDirectory(directory, TinyConfig(type), TinyHfTensors(type));
@@ -42,7 +42,8 @@ std::string LoadError(const std::string& path) {
   return ErrorOf(Model::Load(path, {.num_threads = 1}).status());
 }
 
-// The file's bytes that are no tensor's: up to `front`, and from `back` on.
+// The file's bytes that do not belong to tensors: those before `front`, and
+// those from `back` on.
 struct Structure {
   explicit Structure(const Bytes& bytes) : front(bytes.size()) {
     const absl::StatusOr<SbsFile> file = ParseSbs(bytes, "m.sbs");
@@ -77,15 +78,16 @@ TEST_P(SbsHostile, CutAnywhereIsRefused) {
 TEST_P(SbsHostile, ChangedByteRunsOrNamesFile) {
   const Folder folder;
   const std::string path = folder.path() + "/m.sbs";
-  // The directory at the end, the configuration and the toc in front of it.
+  // The directory is at the end, after the configuration and the toc.
   const Bytes bytes =
       TinySbs(GetParam(), {.type = SbsType::kNuq, .directory_at_end = true});
   ChangingFile file(path, bytes);
   ChangeEverywhere(path, file, bytes.size(), Structure(bytes).back);
 }
 
-// The directory in front, with the types in its keys. Only these two say how
-// large their heads are.
+// The directory is at the front, with the types in its keys. Only for these two
+// model types do the tensors give the size of a head.
+
 TEST(SbsHostile, ChangedOldByteRunsOrNamesFile) {
   const Folder folder;
   const std::string path = folder.path() + "/m.sbs";
@@ -120,8 +122,8 @@ TEST(SbsHostile, AnyValuesRun) {
 // ---------------------------------------------------------------------------
 // Wrong files whose error is known
 
-// A store like `bytes`, but for one blob, which `change` replaces or, if it
-// returns none, leaves out.
+// Copies the store `bytes`. `change` may change each blob, or drop it by
+// returning false.
 template <class Change>
 Bytes WithBlobs(const Bytes& bytes, Change change) {
   const absl::StatusOr<SbsFile> file = ParseSbs(bytes, "m.sbs");
@@ -180,13 +182,14 @@ TEST(SbsErrors, SizesMustFit) {
             file.path() +
                 ": tensor 'linear_w_1' has 49 bytes, which does not fit [8, 6] "
                 "of sfp");
-  EXPECT_EQ(file.Error([](std::string& key, Bytes& data) {
-    if (key == "$linear_w_0") data.push_back(0);
-    return true;
-  }),
-            file.path() +
-                ": no blob 'config', and the sizes of no known model: tensor "
-                "'linear_w_0' has 49 values, wanted a multiple of 8");
+  EXPECT_EQ(
+      file.Error([](std::string& key, Bytes& data) {
+        if (key == "$linear_w_0") data.push_back(0);
+        return true;
+      }),
+      file.path() +
+          ": no blob 'config', and the sizes match no known model: tensor "
+          "'linear_w_0' has 49 values, wanted a multiple of 8");
 }
 
 TEST(SbsErrors, TypesMustBeKnown) {
@@ -197,8 +200,8 @@ TEST(SbsErrors, TypesMustBeKnown) {
         return true;
       }),
       HasSubstr(file.path() +
-                ": blob 'Xlinear_w_1' begins with no letter of a type, "
-                "wanted 'F' (f32), 'B' (bf16), '$' (sfp) or '2' (nuq)"));
+                ": blob 'Xlinear_w_1' does not begin with the letter of a "
+                "type, wanted 'F' (f32), 'B' (bf16), '$' (sfp) or '2' (nuq)"));
   EXPECT_EQ(file.Error([](std::string& key, Bytes&) {
     if (key == "$linear_w_1") key[0] = 'I';
     return true;
@@ -226,7 +229,7 @@ TEST(SbsErrors, ScalesMustBeAsManyAsTensors) {
   EXPECT_EQ(load(std::vector<float>(8, 2.0f)), "OK");
   EXPECT_EQ(load(std::vector<float>(7, 2.0f)),
             path +
-                ": there are 7 scales, wanted 8 for the tensors that take "
+                ": there are 7 scales, wanted 8 for the tensors that need "
                 "one");
   EXPECT_THAT(load(std::vector<float>(8, NAN)),
               HasSubstr("the blob of scales holds nan"));
@@ -239,7 +242,7 @@ TEST(SbsErrors, HeadsThatSizesDoNotTellAreRefused) {
     WriteFile(path, TinySbs(type, {.has_toc = false}));
     EXPECT_EQ(LoadError(path),
               path +
-                  ": no blob 'config', and the sizes of no known model: 8 "
+                  ": no blob 'config', and the sizes match no known model: 8 "
                   "rows of queries and 8 of keys and values, wanted heads "
                   "of 256");
   }
@@ -261,7 +264,7 @@ TEST(SbsErrors, PaliGemmaIsRefused) {
   }
   WriteFile(path, out.Finish());
   EXPECT_THAT(LoadError(path),
-              HasSubstr("tensor 'img_emb_kernel' is of PaliGemma"));
+              HasSubstr("tensor 'img_emb_kernel' belongs to PaliGemma"));
 }
 
 TEST(SbsErrors, TheConfigurationMustMakeSense) {

@@ -1,5 +1,5 @@
-// Models in files of gemma.cpp, which the tests write: they must compute what
-// the same weights compute in a Hugging Face directory.
+// The tests write models to files of gemma.cpp. They must compute the same as
+// the same weights in a Hugging Face directory.
 
 #include <algorithm>
 #include <cmath>
@@ -32,7 +32,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// A model as a Hugging Face directory has it.
+// The contents of a Hugging Face directory.
 struct HfModel {
   json config;
   TinyTensors tensors;
@@ -48,7 +48,8 @@ HfModel ReadToy(const std::string& folder) {
     return Bytes(file->bytes().begin(), file->bytes().end());
   }();
   model.config = json::parse(text);
-  // What the file cannot say: gemma.cpp has no factor, and we one by the width.
+  // Drops the RoPE factor: the file cannot state it, and we derive it from the
+  // width.
   if (model.config.contains("rope_parameters")) {
     auto& rope = model.config["rope_parameters"];
     if (rope.contains("full_attention")) {
@@ -93,8 +94,8 @@ Bytes AsBF16(const std::vector<float>& values) {
   return EncodeSbs(SbsType::kBF16, values);
 }
 
-// Writes the model as a directory, in bfloat16 what the form has so, and
-// returns what it is configured as.
+// Writes the model as a directory and returns its configuration. Tensors that
+// the form has in bfloat16 are written in it.
 ModelConfig WriteDirectory(const std::string& path, const HfModel& model,
                            const SbsForm& form) {
   std::filesystem::create_directories(path);
@@ -112,7 +113,8 @@ ModelConfig WriteDirectory(const std::string& path, const HfModel& model,
   return LoadOrDie(path, options).config();
 }
 
-// Writes the model in both ways, loads both and compares all logits' bits.
+// Writes the model as both containers, loads both and compares the bits of all
+// logits.
 void ExpectSameLogits(HfModel model, const SbsForm& form,
                       const std::vector<TokenId>& tokens) {
   SCOPED_TRACE(form.name);
@@ -128,11 +130,11 @@ void ExpectSameLogits(HfModel model, const SbsForm& form,
   EXPECT_EQ(AllLogits(actual, tokens), AllLogits(expected, tokens));
 }
 
-// Longer than the toys' windows; ids that every toy has.
+// Longer than the toys' windows. Every toy has these ids.
 const std::vector<TokenId> kTokens = {2, 7, 4, 99, 5, 201, 33, 7, 1, 250, 8, 3};
-// No longer than them.
+// No longer than the toys' windows.
 const std::vector<TokenId> kFewTokens = {2, 7, 4, 99, 5, 201, 33, 7};
-// Of a vocabulary of 8.
+// For a vocabulary of 8.
 const std::vector<TokenId> kTinyTokens = {2, 7, 4, 5};
 
 std::vector<SbsForm> FormsWithToc() {
@@ -172,13 +174,13 @@ INSTANTIATE_TEST_SUITE_P(All, SbsToy,
                                          "recurrent_gemma_48"),
                          [](const auto& param) { return param.param; });
 
-// Files from before 2025, whose configuration is worked out.
+// Files from before 2025, whose configuration is derived from sizes.
 TEST(SbsModel, SizesTellTheModel) {
   struct Case {
     HfModel model;
     std::vector<TokenId> tokens;
     bool whole_tables;  // every matrix is a multiple of four groups of NUQ, as
-                        // in all published models: no padding behind tables
+                        // in all published models: no padding after tables
   };
   const Case cases[] = {
       {WithPublishedHeads("gemma", 1), kTinyTokens, false},
@@ -197,8 +199,8 @@ TEST(SbsModel, SizesTellTheModel) {
   }
 }
 
-// a_param is stored as -8 softplus(a_param), and GGUF wants it back: float32
-// rounds it twice. All else keeps its bits.
+// The file stores -8 softplus(a_param), and GGUF needs a_param, so float32
+// rounds it twice. All other values keep their bits.
 void ExpectNearlySame(const std::vector<float>& actual,
                       const std::vector<float>& expected, float error) {
   ASSERT_EQ(actual.size(), expected.size());
@@ -239,7 +241,7 @@ TEST_P(SbsToy, WrittenToAnotherFileItComputesTheSame) {
 }
 
 // ---------------------------------------------------------------------------
-// What else files tell
+// Other properties of files
 
 std::string WriteTiny(const std::string& type, const SbsForm& form) {
   HfModel model = {TinyConfig(type), TinyHfTensors(type)};
@@ -269,11 +271,12 @@ TEST(SbsModel, WrittenToAnotherFileItChatsIfItDid) {
   }
 }
 
-// Values that no a_param gives must not become a file's that are not finite.
+// Values that are not -8 softplus(a_param) for any a_param must not be written,
+// because they would not be finite.
 TEST(SbsModel, ParametersThatNothingGivesAreNotWritten) {
   HfModel model = {TinyConfig("recurrent_gemma"),
                    TinyHfTensors("recurrent_gemma")};
-  // Its softplus is below float32's range.
+  // The softplus of this value is below float32's range.
   Find(model.tensors, "model.layers.0.temporal_block.rg_lru.recurrent_param")
       .values[3] = -200.0f;
   const std::string path = TestDirectory();
@@ -283,7 +286,7 @@ TEST(SbsModel, ParametersThatNothingGivesAreNotWritten) {
   EXPECT_EQ(ErrorOf(Quantize(path + "/m.sbs", path + "/m.gguf", {})),
             path +
                 "/m.sbs: tensor 'blk.0.rec_a_param.weight' has values that "
-                "are not below zero, which no a_param gives");
+                "are not below zero, wanted -8 softplus(a_param)");
   EXPECT_FALSE(std::filesystem::exists(path + "/m.gguf"));
 }
 
@@ -298,7 +301,7 @@ TEST(SbsModel, TellsWhatItHolds) {
   }
 }
 
-// A table that has as many rows as the toy vocabulary has pieces.
+// The embedding table has one row for each piece of the toy vocabulary.
 std::string WriteWithVocabulary(const SbsForm& form) {
   const size_t pieces = ToyVocabulary().tokens.size();
   HfModel model = {TinyConfig("gemma"), TinyHfTensors("gemma")};

@@ -1,5 +1,5 @@
-// Old files of gemma.cpp with the shapes of published models, and no values:
-// the sizes must tell the configuration.
+// Derives the configuration from old files of gemma.cpp with the shapes of
+// published models, but without values.
 
 #include "src/model/sbs_sizes.h"
 
@@ -24,7 +24,7 @@ struct Published {
   double query_scalar;
 };
 
-// As their config.json has it.
+// From their config.json.
 constexpr Published kPublished[] = {
     {"gemma 2b", 18, 2048, 16384, 8, 1, 256, 256000, 0, 8192, false, false, 1,
      256},
@@ -48,7 +48,7 @@ constexpr Published kPublished[] = {
      true, 8, 168},
 };
 
-// Its blobs in SFP, with norms and table in bfloat16.
+// The model's blobs in SFP, with norms and table in bfloat16.
 std::vector<std::pair<std::string, uint64_t>> BlobsOf(const Published& p) {
   std::vector<std::pair<std::string, uint64_t>> blobs = {
       {"Bc_embedding", 2 * p.vocab * p.width}, {"Bc_final_norm", 2 * p.width}};

@@ -26,7 +26,7 @@ Values Gaussian(size_t count, unsigned seed = 1) {
   return values;
 }
 
-// What Q4_0 leaves of values in rows of `cols`.
+// Rounds values in rows of `cols` to Q4_0.
 Values OnGrid(const Values& values, size_t cols) {
   const size_t rows = values.size() / cols;
   const WeightView from = {Format::kF32, rows, cols,
@@ -48,7 +48,7 @@ Values ToBF16(Values values) {
   return values;
 }
 
-// A matrix of a format of blocks of one.
+// A matrix in a format whose blocks hold one value.
 class Stored {
  public:
   Stored(Format format, const Values& values, size_t cols) {
@@ -112,12 +112,12 @@ TEST(WantedFormat, WhatTakesNoMoreBitsStays) {
   EXPECT_EQ(wanted(WeightType::kQ5, Format::kQ5_K), Format::kQ5_K);
   EXPECT_EQ(wanted(WeightType::kQ4, Format::kQ4_0), Format::kQ4_0);
   EXPECT_EQ(wanted(WeightType::kQ4_0, Format::kQ4_K), Format::kQ4_K);
-  // Training may have put its codes there.
+  // Training may have chosen the codes of Q4_0, so they stay.
   EXPECT_EQ(wanted(WeightType::kQ4S, Format::kQ4_0), Format::kQ4_0);
-  // And nothing else.
+  // The codes of other formats are converted.
   EXPECT_EQ(wanted(WeightType::kQ6, Format::kQ8_0), Format::kN6_16);
   EXPECT_EQ(wanted(WeightType::kQ4, Format::kQ5_0), Format::kN4_16);
-  // A second time all stay.
+  // Converting to the same type again changes nothing.
   for (const auto& [type, format] : kTypes) {
     EXPECT_EQ(wanted(type, format), format) << WeightTypeName(type);
   }
@@ -169,10 +169,10 @@ TEST(IsTrainedForQ4_0, KnowsItsGrid) {
       EXPECT_FALSE(IsTrainedForQ4_0(Stored(format, gaussian, cols).view()))
           << cols << " columns in " << FormatName(format);
     }
-    // As published: rounded, then in float32 perhaps.
+    // As published: rounded to bfloat16, perhaps then stored in float32.
     const Values rounded = ToBF16(grid);
     EXPECT_TRUE(IsTrainedForQ4_0(Stored(Format::kF32, rounded, cols).view()));
-    // Rounding alone makes no grid.
+    // Rounding alone does not put values on the grid of Q4_0.
     EXPECT_FALSE(
         IsTrainedForQ4_0(Stored(Format::kBF16, gaussian, cols).view()));
   }
@@ -198,7 +198,7 @@ TEST(IsTrainedForQ4_0, SaysNoOfWhatItCannotSee) {
   ASSERT_TRUE(IsTrainedForQ4_0(view));
   view.data = nullptr;
   EXPECT_FALSE(IsTrainedForQ4_0(view));
-  // Rows that are no blocks, and blocks already.
+  // Rows that are not whole blocks, and a format that has blocks already.
   EXPECT_FALSE(IsTrainedForQ4_0(Stored(Format::kF32, grid, 16).view()));
   EXPECT_FALSE(IsTrainedForQ4_0(Stored(Format::kQ8_0, grid, 64).view()));
   Values bad = grid;
@@ -225,11 +225,11 @@ TEST(WantedFormat, TrainedWeightsKeepTheirCodes) {
 }
 
 // ---------------------------------------------------------------------------
-// What is packed already
+// Tensors that are already packed
 
 std::string StaysError(WeightType type, Format format, size_t cols,
                        WeightKind kind = WeightKind::kMatrix) {
-  // Its bytes are panels, so nothing may look at them as rows.
+  // The bytes are panels, so nothing may read them as rows.
   const std::vector<uint8_t> byte(1);
   Tensor tensor;
   tensor.format = format;
@@ -244,7 +244,8 @@ std::string StaysError(WeightType type, Format format, size_t cols,
 TEST(CheckStays, RefusesOnlyWhatTheTypeWouldChange) {
   constexpr char kError[] =
       "m.gguf: is packed already, wanted the file that it was made from";
-  // However wide: units of rows make narrow ones the larger.
+  // At any width, although narrow rows need more bits per weight, because each
+  // row has a unit.
   for (const size_t cols : {32, 640, 16384}) {
     for (const auto& [type, format] : kTypes) {
       EXPECT_EQ(StaysError(type, format, cols), "OK") << WeightTypeName(type);
@@ -258,7 +259,7 @@ TEST(CheckStays, RefusesOnlyWhatTheTypeWouldChange) {
         StaysError(WeightType::kQ4, Format::kF32, cols, WeightKind::kGates),
         "OK");
   }
-  // What rows of no blocks became.
+  // Rows that are not whole blocks have become bfloat16.
   EXPECT_EQ(StaysError(WeightType::kQ4, Format::kBF16, 48), "OK");
   EXPECT_EQ(StaysError(WeightType::kQ4, Format::kF32, 48), kError);
 }

@@ -1,4 +1,4 @@
-// The one table of weights says each thing once.
+// The table of weights is consistent.
 
 #include "src/model/weight_table.h"
 
@@ -16,7 +16,7 @@
 namespace gemma {
 namespace {
 
-// Two rows that kept their weights in the same place would load one over the
+// If two rows kept their weights in the same place, one would overwrite the
 // other.
 TEST(WeightTable, EachSlotIsOnce) {
   for (const WeightRow& a : WeightTable()) {
@@ -33,7 +33,8 @@ TEST(WeightTable, RolesFindTheirRows) {
   }
 }
 
-// Only matrices are quantized, and all of them in the plan of a budget.
+// Only matrices are quantized, and a plan for a budget needs the sensitivity of
+// all of them.
 TEST(WeightTable, MatricesHaveSensitivities) {
   for (const WeightRow& row : WeightTable()) {
     EXPECT_EQ(row.kind == WeightKind::kMatrix, row.sensitivity > 0)
@@ -44,7 +45,7 @@ TEST(WeightTable, MatricesHaveSensitivities) {
   }
 }
 
-// No two weights of a model have one name, in any kind of file.
+// No two weights of a model have the same name in any kind of file.
 TEST(WeightTable, NamesDiffer) {
   for (const Toy& toy : AllToys()) {
     const Model model = LoadToy(toy);
@@ -57,7 +58,7 @@ TEST(WeightTable, NamesDiffer) {
   }
 }
 
-// The weights that a layer lacks stay empty, and no other.
+// Exactly the weights that a layer lacks stay empty.
 TEST(WeightTable, LayersHoldWhatIsListed) {
   for (const Toy& toy : AllToys()) {
     const Model model = LoadToy(toy);

@@ -1,4 +1,4 @@
-// Binding the tensors of the files to the model, and what LoadOptions do.
+// Binding of the files' tensors to the model, and the effects of LoadOptions.
 
 #include <cmath>
 #include <cstdint>
@@ -73,7 +73,7 @@ TEST(Weights, EveryTensorIsNeeded) {
       EXPECT_THAT(HfError(TinyConfig(type), some),
                   HasSubstr("no tensor '" + all[i].name + "'"))
           << type;
-      // Its name a little wrong.
+      // A slightly wrong name.
       some = all;
       some[i].name += "s";
       EXPECT_THAT(HfError(TinyConfig(type), some),
@@ -93,7 +93,8 @@ TEST(Weights, EveryTensorIsNeeded) {
   }
 }
 
-// A tensor with one row more, or of as many values in another shape.
+// A tensor with one more row, or with the same number of values in another
+// shape.
 TEST(Weights, EveryShapeIsChecked) {
   for (const char* type : kModelTypes) {
     const TinyTensors all = TinyHfTensors(type);
@@ -286,7 +287,7 @@ TEST(Weights, NotAModelIsRefused) {
 }
 
 // ---------------------------------------------------------------------------
-// Sizes of one, which shapes may leave out
+// Dimensions of size 1, which shapes may leave out
 
 // A model of width 1; `norm` is the shape of its norms.
 json NarrowConfig() {
@@ -304,7 +305,7 @@ TinyTensors NarrowTensors(const std::vector<uint64_t>& norm) {
       shape = norm;
     } else {
       for (uint64_t& size : shape) size = size == 6 ? 32 : size;
-      // o_proj and down_proj give the residual stream, others take it.
+      // o_proj and down_proj output the residual stream, others read it.
       const bool gives = tensor.name.find("o_proj") != std::string::npos ||
                          tensor.name.find("down_proj") != std::string::npos;
       shape[gives ? 0 : 1] = 1;
@@ -333,7 +334,7 @@ TEST(Weights, ShapelessTableIsRefused) {
   EXPECT_NE(HfError(config, tensors), "OK");
 }
 
-// A row of one quantized value is no row: blocks have 32.
+// A row cannot hold one quantized value: blocks have 32.
 TEST(Weights, QuantizedRowsMustHoldWholeBlocks) {
   const auto key = [](const char* name) {
     return std::string("gemma.") + name;
@@ -366,8 +367,7 @@ TEST(Weights, QuantizedRowsMustHoldWholeBlocks) {
   EXPECT_THAT(LoadError(path), HasSubstr("'blk.0.ffn_gate.weight'"));
 }
 
-// The same for the gates: 32 strips of one channel.
-// Of bad rows in several tasks, the first is named.
+// If several tasks find bad rows, the error names the first row.
 TEST(Weights, FirstBadRowIsNamed) {
   constexpr uint64_t kRows = 100000;  // about three tasks
   TinyTensors tensors = TinyGgufTensors("gemma");
@@ -386,11 +386,12 @@ TEST(Weights, FirstBadRowIsNamed) {
     options.num_threads = threads;
     EXPECT_EQ(ErrorOf(Model::Load(path, options)),
               path +
-                  ": tensor 'token_embd.weight' has no finite value in row 7, "
-                  "and cannot be quantized");
+                  ": tensor 'token_embd.weight' has a value in row 7 that is "
+                  "not finite, and cannot be quantized");
   }
 }
 
+// As QuantizedRowsMustHoldWholeBlocks, for gates: 32 strips of one channel.
 TEST(Weights, QuantizedGatesMustHoldWholeBlocks) {
   TinyTensors tensors = TinyGgufTensors("recurrentgemma");
   std::erase_if(tensors, [](const TinyTensor& t) {
@@ -480,7 +481,7 @@ TEST(LoadOptions, TheOutlineIsThatOfTheLoadedModel) {
     const Model loaded = LoadOrDie(ToyPath(toy.folder), {.num_threads = 2});
     LoadOptions options = {.num_threads = 2};
     options.skip_weights = true;
-    options.progress = [](const LoadProgress&) { return false; };  // no call
+    options.progress = [](const LoadProgress&) { return false; };  // not called
     const Model outline = LoadOrDie(ToyPath(toy.folder), options);
     EXPECT_TRUE(outline.config().layers == loaded.config().layers);
     EXPECT_EQ(outline.config().embedding_scale,
@@ -530,7 +531,9 @@ TEST(LoadOptions, BeforeWeightsMayRefuse) {
   EXPECT_FALSE(began);
 }
 
-// With the tokens that end a text, one of which only the tokenizer knows.
+// The configuration includes the tokens that end a text, one of which only the
+// tokenizer knows.
+
 TEST(LoadOptions, BeforeWeightsSeesFinalConfig) {
   const std::string path = TestDirectory() + "/m.gguf";
   WriteFile(path, ScriptedModel({"<end_of_turn>"}, {}));
