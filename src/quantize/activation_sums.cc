@@ -16,7 +16,7 @@
 namespace gemma {
 namespace {
 
-// Whether a matrix multiplies what is seen there.
+// Whether a matrix multiplies the activations at this point.
 bool IsInput(TapPoint point) {
   const auto table = WeightTable();
   return std::any_of(table.begin(), table.end(),
@@ -28,7 +28,7 @@ absl::Span<const uint8_t> AsBytes(const std::vector<float>& values) {
           values.size() * sizeof(float)};
 }
 
-// What the file tells of one matrix.
+// The file's entry for one matrix.
 struct Entry {
   std::string tensor;
   std::vector<float> sums;
@@ -91,7 +91,7 @@ absl::Status ActivationSums::Write(const ModelConfig& config, bool own_head,
         sums_.find({head ? config.num_layers() : spec.layer, *point});
     if (found == sums_.end()) {
       return absl::FailedPreconditionError(
-          "no activations were added, wanted those of a token or more");
+          "no activations were added, wanted those of at least one token");
     }
     Entry entry = {TensorNames::Gguf().Name(spec.role, spec.layer),
                    {},
@@ -100,7 +100,7 @@ absl::Status ActivationSums::Write(const ModelConfig& config, bool own_head,
       entry.sums.push_back(static_cast<float>(sum));
       if (std::isfinite(entry.sums.back())) continue;
       return absl::DataLossError(
-          FormatText("the squares of what '%s' multiplies sum up to %g in "
+          FormatText("the sum of squares of the inputs of '%s' is %g in "
                      "column %u, wanted a finite float32",
                      entry.tensor, sum, entry.sums.size() - 1));
     }

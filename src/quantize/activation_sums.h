@@ -17,28 +17,28 @@
 
 namespace gemma {
 
-// What was run, for whoever reads the file.
+// Describes the text that was run, for readers of the file.
 struct ImportanceSource {
-  std::string dataset;       // the name of the text
-  uint32_t chunk_count = 0;  // windows
-  uint32_t chunk_size = 0;   // positions of a window
+  std::string dataset;       // name of the text
+  uint32_t chunk_count = 0;  // number of windows
+  uint32_t chunk_size = 0;   // positions in a window
 };
 
-// Squares of what the matrices are multiplied with, summed for each column in
-// double precision. The sums depend on the rows and their order, not on how
-// many come at once. Of a recurrence's gates, whose weights are small, nothing
-// is known.
+// Sums the squares of the activations that the matrices multiply, for each
+// column, in double precision. The sums depend on the rows and their order, not
+// on the number of rows in a call. The gates of a recurrence are left out: they
+// have few weights.
 class ActivationSums {
  public:
-  // Adds what a tap sees. Points whose activations no matrix multiplies do not
-  // count.
+  // Adds the activations that a tap sees. Ignores points whose activations no
+  // matrix multiplies.
   void Add(const TapSite& site, absl::Span<const float> activations);
 
-  // Writes the file that Importance::Load reads, of the matrices of `config`;
-  // `own_head`: as WeightsOf has it. The embedding counts as the head that it
-  // is, or not at all. What was at the path is replaced. FailedPrecondition if
-  // nothing was added, DataLoss naming the tensor if a sum is not finite in
-  // float32, or what the file system says.
+  // Writes a file for Importance::Load with the matrices of `config`. The
+  // embedding is included only if it is also the head; `own_head` is as in
+  // WeightsOf. Replaces an existing file. FailedPrecondition if no activations
+  // were added; DataLoss, naming the tensor, if a sum is not finite in float32;
+  // or an error of the file system.
   absl::Status Write(const ModelConfig& config, bool own_head,
                      const ImportanceSource& source,
                      const std::string& path) const;

@@ -9,14 +9,15 @@
 namespace gemma {
 namespace {
 
-// What a budget of bits is divided among.
+// The formats that PlanFormats chooses from for a budget of bits.
 constexpr Format kPackedLadder[] = {
     Format::kN4_32, Format::kN4_16, Format::kQ4_0, Format::kN5_16,
     Format::kN6_16, Format::kQ8_0,  Format::kBF16};
 constexpr Format kGgufLadder[] = {Format::kQ4_0, Format::kIQ4_NL, Format::kQ6_K,
                                   Format::kQ8_0, Format::kBF16};
 
-// The first of GGUF's formats whose blocks rows of `cols` values consist of.
+// Returns the first format whose blocks divide rows of `cols` values evenly, or
+// bfloat16.
 Format FirstThatFits(std::initializer_list<Format> formats, size_t cols) {
   for (const Format format : formats) {
     if (cols % BlockValues(format) == 0) return format;
@@ -24,7 +25,7 @@ Format FirstThatFits(std::initializer_list<Format> formats, size_t cols) {
   return Format::kBF16;
 }
 
-// As WantedFormat, of GGUF's formats.
+// As WantedFormat, but returns only formats that GGUF has.
 Format WantedGgufFormat(WeightType type, const WeightView& w) {
   Format wanted = WantedFormat(type, w);
   const Format kept = KeptFormat(w.format);
@@ -38,7 +39,7 @@ Format WantedGgufFormat(WeightType type, const WeightView& w) {
   return is_smaller ? wanted : kept;
 }
 
-// What was packed is only ever copied.
+// Checks that a packed tensor would only be copied.
 absl::Status CheckPacked(const BoundWeight& weight,
                          const QuantizeOptions& options) {
   const bool is_copied =

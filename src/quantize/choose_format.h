@@ -1,4 +1,4 @@
-// Which format each weight of a file gets.
+// Chooses the format of each weight in a written file.
 
 #ifndef GEMMA_SRC_QUANTIZE_CHOOSE_FORMAT_H_
 #define GEMMA_SRC_QUANTIZE_CHOOSE_FORMAT_H_
@@ -15,10 +15,10 @@
 
 namespace gemma {
 
-// Float32 for what is no matrix, but for gates in packed files: those of
-// bfloat16 stay that. For matrices, what the options ask for, or the tensor's
-// own format if that takes no more bits. InvalidArgument for a packed source
-// that would have to change.
+// Chooses a format for each weight. A matrix gets the format that the options
+// ask for, or keeps its own format if that needs no more bits. All other
+// weights become float32, except that gates in bfloat16 stay bfloat16 in packed
+// files. InvalidArgument for a packed source that would have to be converted.
 absl::StatusOr<std::vector<Format>> ChooseFormats(
     absl::Span<const BoundWeight> weights, const QuantizeOptions& options,
     Workers& workers);

@@ -13,7 +13,7 @@
 namespace gemma {
 namespace {
 
-// One panel; false if it is not finite.
+// Encodes one panel. Returns false if it is not finite.
 bool EncodePanel(const WeightView& from, const Encoding& to,
                  std::span<const float> importance, size_t panel,
                  uint8_t* out) {
@@ -25,7 +25,7 @@ bool EncodePanel(const WeightView& from, const Encoding& to,
   return true;
 }
 
-// The rows of a panel; false if they are not finite.
+// Encodes the rows of a panel. Returns false if they are not finite.
 bool EncodeRows(const WeightView& from, const Encoding& to,
                 std::span<const float> importance, size_t panel, uint8_t* out) {
   const size_t begin = panel * kEncodeRows;

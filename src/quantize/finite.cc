@@ -14,11 +14,11 @@
 namespace gemma {
 namespace {
 
-// Of rows that decode(row, out) decodes.
+// FindNonFinite for rows that decode(row, out) decodes.
 template <class Decode>
 std::optional<WeightPosition> FindInRows(size_t rows, size_t cols,
                                          Workers& workers, Decode decode) {
-  constexpr size_t kRows = 16;  // of a task
+  constexpr size_t kRows = 16;  // in a task
   FirstFound first_row;
   workers.ForEach(DivideUp(rows, kRows), [&](size_t task, size_t) {
     std::vector<float> values(cols);

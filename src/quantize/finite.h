@@ -1,4 +1,4 @@
-// Weights that are no numbers.
+// Finds weights that are infinite or not a number.
 
 #ifndef GEMMA_SRC_QUANTIZE_FINITE_H_
 #define GEMMA_SRC_QUANTIZE_FINITE_H_

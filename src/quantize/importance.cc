@@ -18,7 +18,7 @@
 namespace gemma {
 namespace {
 
-// More than any model of ours has.
+// More than any supported model has.
 constexpr int32_t kMaxMatrices = 65536;
 constexpr int32_t kMaxNameBytes = 256;
 
@@ -30,10 +30,10 @@ absl::Status Invalid(const std::string& path, std::string_view tensor,
       absl::StrCat(path, ": tensor ", Quoted(tensor), " ", what));
 }
 
-// Adds sums / count, or nothing if the count is 0.
+// Adds sums / count. Adds nothing if the count is 0.
 absl::Status AddMeans(const std::string& path, std::string_view tensor,
                       std::vector<float> sums, float count, Means& means) {
-  // So a mean is no larger than its sum.
+  // With a count of 1 or more, a mean cannot exceed its finite sum.
   if (count != 0.0f && !(std::isfinite(count) && count >= 1.0f)) {
     return Invalid(path, tensor,
                    FormatText("has a count of %g, wanted 0, or a number "
@@ -50,12 +50,12 @@ absl::Status AddMeans(const std::string& path, std::string_view tensor,
   if (count == 0.0f) return absl::OkStatus();
   for (float& sum : sums) sum = static_cast<float>(double{sum} / count);
   if (!means.emplace(tensor, std::move(sums)).second) {
-    return Invalid(path, tensor, "is there twice");
+    return Invalid(path, tensor, "appears twice");
   }
   return absl::OkStatus();
 }
 
-// The values of a tensor of one row.
+// Returns the values of a tensor that must have one row of float32.
 absl::StatusOr<std::vector<float>> ReadRow(const std::string& name,
                                            const Tensor& tensor) {
   if (tensor.format != Format::kF32) {
@@ -69,7 +69,7 @@ absl::StatusOr<std::vector<float>> ReadRow(const std::string& name,
                    FormatText("is [%s], wanted one row",
                               absl::StrJoin(tensor.shape, ", ")));
   }
-  // The file may have it at an odd address.
+  // The data may be unaligned.
   std::vector<float> values(cols);
   std::memcpy(values.data(), tensor.data, tensor.bytes);
   return values;
@@ -92,14 +92,14 @@ absl::StatusOr<Means> ReadGguf(absl::Span<const uint8_t> bytes,
       const std::string sums = absl::StrCat(matrix, kSumsEnding);
       if (file.tensors.contains(sums)) continue;
       return Invalid(path, name,
-                     absl::StrCat("is there without ", Quoted(sums)));
+                     absl::StrCat("has no matching ", Quoted(sums)));
     }
     if (!absl::ConsumeSuffix(&matrix, kSumsEnding)) continue;
     const std::string counts = absl::StrCat(matrix, kCountsEnding);
     const auto found = file.tensors.find(counts);
     if (found == file.tensors.end()) {
       return Invalid(path, name,
-                     absl::StrCat("is there without ", Quoted(counts)));
+                     absl::StrCat("has no matching ", Quoted(counts)));
     }
     GEMMA_ASSIGN_OR_RETURN(std::vector<float> sums, ReadRow(name, tensor));
     GEMMA_ASSIGN_OR_RETURN(const std::vector<float> count,
@@ -114,7 +114,7 @@ absl::StatusOr<Means> ReadGguf(absl::Span<const uint8_t> bytes,
   return means;
 }
 
-// llama.cpp's older files, all numbers little-endian:
+// llama.cpp's older files. All numbers are little-endian:
 //   int32 matrices
 //   for each: int32 bytes of the name, the name, int32 calls, int32 columns,
 //             float32 [columns], calls times the means
@@ -129,8 +129,8 @@ class OldFile {
     if (!reader_.Read(count)) return Truncated("the number of matrices");
     if (count < 1 || count > kMaxMatrices) {
       return absl::InvalidArgumentError(FormatText(
-          "%s: not a file of importance: no GGUF file, and as one of "
-          "llama.cpp's older ones it would have %d matrices, wanted 1 to %d",
+          "%s: not an importance file: it is not GGUF, and as an older "
+          "llama.cpp file it would have %d matrices, wanted 1 to %d",
           path_, count, kMaxMatrices));
     }
     Means means;
@@ -212,7 +212,7 @@ absl::StatusOr<Importance> Importance::Parse(absl::Span<const uint8_t> bytes,
                                           : OldFile(bytes, path).Read());
   if (means.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": tells the importance of no matrix"));
+        absl::StrCat(path, ": has no matrix with a count above 0"));
   }
   return Importance(std::move(path), std::move(means));
 }

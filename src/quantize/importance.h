@@ -1,4 +1,4 @@
-// How much the inputs of a model's matrices matter: what files tell.
+// Reads from files how much the inputs of a model's matrices matter.
 
 #ifndef GEMMA_SRC_QUANTIZE_IMPORTANCE_H_
 #define GEMMA_SRC_QUANTIZE_IMPORTANCE_H_
@@ -17,30 +17,31 @@
 
 namespace gemma {
 
-// The mean square of what each column of a matrix is multiplied with, over the
-// tokens of some text.
+// The mean square, over the tokens of some text, of the activations that each
+// column of a matrix multiplies.
 class Importance {
  public:
-  // Reads what ActivationSums and llama.cpp write: GGUF files of the type
-  // "imatrix", and llama.cpp's older binary files (.dat), the oldest of which
-  // are right up to a factor, the same for all matrices. Errors name the file,
-  // the tensor, what was found and what was wanted; values that are not finite
-  // or below zero are refused.
+  // Reads files by ActivationSums and llama.cpp: GGUF files of the type
+  // "imatrix", and llama.cpp's older binary files (.dat). Values from the
+  // oldest of these are off by one factor, the same for all matrices. Values
+  // that are negative or not finite are refused. Errors name the file, the
+  // tensor, what was found and what was wanted.
   static absl::StatusOr<Importance> Load(std::string path);
-  // The same of the bytes of a file; `path` is for messages.
+  // The same for the bytes of a file. `path` appears in messages.
   static absl::StatusOr<Importance> Parse(absl::Span<const uint8_t> bytes,
                                           std::string path);
 
-  // Of a matrix, by the name that GGUF files give it: a number of 0 or more for
-  // each column. Empty if the file tells nothing of it. Valid as long as this.
+  // The importance of a matrix, found by its name in GGUF files: a number of 0
+  // or more for each column. Empty if the file lacks the matrix. Valid as long
+  // as this object.
   absl::Span<const float> Of(std::string_view tensor) const;
 
   // OK if Of(tensor) is empty or has `columns` numbers.
   absl::Status CheckColumns(std::string_view tensor, size_t columns) const;
 
-  // Matrices that the file tells of, at least one.
+  // The number of matrices in the file, at least one.
   size_t size() const { return means_.size(); }
-  // The file, for messages.
+  // The file's path, for messages.
   const std::string& path() const { return path_; }
 
  private:
@@ -50,7 +51,7 @@ class Importance {
       : path_(std::move(path)), means_(std::move(means)) {}
 
   std::string path_;
-  Means means_;  // by tensor
+  Means means_;  // by tensor name
 };
 
 }  // namespace gemma

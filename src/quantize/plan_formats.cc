@@ -19,18 +19,18 @@ namespace {
 // Rows of a matrix that errors are measured on.
 constexpr size_t kSampleRows = 64;
 
-// What a matrix may become.
+// A format that a matrix may be converted to.
 struct Choice {
   Format format;
-  double bits;  // of all its values
+  double bits;  // for all values
   double loss;  // nats
 };
 
-// The choices of a matrix that are worth it, by ascending bits: each saves less
-// for a bit than the one before it.
+// The useful choices of a matrix, by ascending bits: each further bit reduces
+// the loss by less than the bits before it.
 using Choices = std::vector<Choice>;
 
-// Leaves only choices on the lower convex hull of loss over bits.
+// Keeps only choices on the lower convex hull of loss over bits.
 Choices Hull(Choices all) {
   std::sort(all.begin(), all.end(), [](const Choice& a, const Choice& b) {
     return std::pair(a.bits, a.loss) < std::pair(b.bits, b.loss);
@@ -38,7 +38,8 @@ Choices Hull(Choices all) {
   Choices hull;
   for (const Choice& next : all) {
     if (!hull.empty() && next.loss >= hull.back().loss) continue;
-    // Drops what the line from the choice before it to this one is below.
+    // Drops the last choice if the line from the one before it to `next` is
+    // below it.
     while (hull.size() >= 2) {
       const Choice& a = hull[hull.size() - 2];
       const Choice& b = hull.back();
@@ -53,7 +54,8 @@ Choices Hull(Choices all) {
   return hull;
 }
 
-// `share`: of the role's sensitivity.
+// Returns the choices of a matrix. `share`: the matrix's share of its role's
+// sensitivity.
 absl::StatusOr<Choices> ChoicesOf(const BoundWeight& weight,
                                   absl::Span<const Format> ladder,
                                   double share) {
@@ -68,7 +70,7 @@ absl::StatusOr<Choices> ChoicesOf(const BoundWeight& weight,
   for (const Format format : ladder) {
     if (view.cols % BlockValues(format) != 0) continue;
     const double bits = BitsPerWeight(format, view.cols);
-    if (bits >= own_bits) continue;  // it is kept code for code
+    if (bits >= own_bits) continue;  // keeping the codes is better
     const std::optional<double> squared =
         SampledError(view, format, kSampleRows);
     if (!squared) {
@@ -88,14 +90,14 @@ double BitsOf(const std::vector<Choices>& choices) {
   return bits;
 }
 
-// One choice of each matrix.
+// One choice for each matrix.
 struct Plan {
   std::vector<Choice> taken;
   double loss = 0.0;
 };
 
-// Takes the steps along the hulls that save most for their bits while they fit
-// into `budget`.
+// Steps along the hulls: always takes the step that reduces the loss most for
+// its bits, as long as it fits into `budget`.
 Plan TakeSteps(const std::vector<Choices>& choices, double budget) {
   double left = budget - BitsOf(choices);
   std::vector<size_t> at(choices.size(), 0);
@@ -131,9 +133,10 @@ Plan TakeSteps(const std::vector<Choices>& choices, double budget) {
   return plan;
 }
 
-// The best plan of those that steps lead to, which begin with each choice of
-// the largest matrix: the embeddings of a small model are most of its weights,
-// and their next step may be too large by what others took for little.
+// Returns the best of several plans, one for each choice of the largest matrix.
+// TakeSteps alone may do badly for a small model, whose embeddings are most of
+// its weights: other matrices could spend bits for little gain and leave too
+// few for the embeddings' next step.
 Plan BestPlan(const std::vector<Choices>& choices, double budget) {
   const auto less = [](const Choices& a, const Choices& b) {
     return a.front().bits < b.front().bits;

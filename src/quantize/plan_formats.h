@@ -1,4 +1,4 @@
-// Which format each matrix of a model gets, where a budget of bits is given.
+// Chooses the format of each matrix of a model for a budget of bits.
 
 #ifndef GEMMA_SRC_QUANTIZE_PLAN_FORMATS_H_
 #define GEMMA_SRC_QUANTIZE_PLAN_FORMATS_H_
@@ -13,20 +13,20 @@
 
 namespace gemma {
 
-// A format for each of `weights`, of those of `ladder` (CanQuantize), or the
-// one that its tensor has: so that the model takes at most `bits` for each of
-// its values, and loses least. What is no matrix keeps its values, and counts
-// as float32.
+// Chooses a format for each of `weights`: the one that its tensor has, or one
+// from `ladder`, whose formats must satisfy CanQuantize. The model then needs
+// at most `bits` per value, with the smallest loss that the search finds.
+// Weights other than matrices keep their values and count as float32.
 //
-// What a format loses in a matrix is measured on some of its rows: squared
-// errors, relative to the values. How much that matters is known for the role
-// of the matrix: see WeightRow::sensitivity. Of all matrices, what saves most
-// for its bits is taken first. (Errors weighted by the importance of columns
-// say less: with them, mixes of 5 bits lost a quarter more of Gemma 3 270M,
-// those of 6.5 twice as much.)
+// The loss of a matrix in a format is the squared error of some of its rows,
+// relative to the squares of their values, times the sensitivity of the
+// matrix's role (WeightRow::sensitivity). The bits go first to the matrices
+// where they reduce the loss most. (Weighting errors by the importance of
+// columns predicts the loss less well: with it, mixes of 5 bits lost a quarter
+// more in Gemma 3 270M, and mixes of 6.5 bits twice as much.)
 //
-// Errors: InvalidArgument if even the smallest formats take more, or if a row
-// is not finite.
+// InvalidArgument if even the smallest formats need more than `bits`, or if a
+// sampled row is not finite.
 absl::StatusOr<std::vector<Format>> PlanFormats(
     absl::Span<const BoundWeight> weights, double bits,
     absl::Span<const Format> ladder, Workers& workers);

@@ -27,7 +27,7 @@ absl::Status CheckOptions(const QuantizeOptions& options) {
       options.type == WeightType::kQ5 || options.type == WeightType::kQ4S;
   if (options.layout == FileLayout::kGguf && is_only_ours) {
     return absl::InvalidArgumentError(FormatText(
-        "type is %s, which GGUF has no format for: wanted another, or layout "
+        "type is %s, which GGUF cannot store, wanted another type or layout "
         "packed",
         WeightTypeName(options.type)));
   }
@@ -38,7 +38,7 @@ absl::Status CheckOptions(const QuantizeOptions& options) {
   return absl::OkStatus();
 }
 
-// What is at the target must be a file that may be replaced.
+// Checks that the target does not exist or may be replaced.
 absl::Status CheckTarget(const std::string& target, bool overwrite) {
   if (target.find('\0') != std::string::npos) {
     return absl::InvalidArgumentError("a file name holds a zero byte");
@@ -46,7 +46,7 @@ absl::Status CheckTarget(const std::string& target, bool overwrite) {
   struct stat info;
   if (lstat(target.c_str(), &info) != 0) return absl::OkStatus();
   if (!overwrite) {
-    return absl::AlreadyExistsError(absl::StrCat(target, ": is there already"));
+    return absl::AlreadyExistsError(absl::StrCat(target, ": already exists"));
   }
   if (stat(target.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -55,7 +55,8 @@ absl::Status CheckTarget(const std::string& target, bool overwrite) {
   return absl::OkStatus();
 }
 
-// The source stays, for what is written may be less exact.
+// Checks that the target would not replace a source, because the written model
+// may be less exact.
 absl::Status CheckIsNoSource(const std::string& target,
                              const std::string& source,
                              const std::string& importance) {

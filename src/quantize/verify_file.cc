@@ -26,7 +26,7 @@ namespace {
 
 using NamedTensor = std::pair<std::string_view, const Tensor*>;
 
-// In the order of the file.
+// Returns the tensors in the order of the file.
 std::vector<NamedTensor> SortedTensors(const TensorTable& table) {
   std::vector<NamedTensor> tensors;
   for (const auto& [name, tensor] : table) tensors.emplace_back(name, &tensor);
@@ -36,7 +36,8 @@ std::vector<NamedTensor> SortedTensors(const TensorTable& table) {
   return tensors;
 }
 
-// The checksum of what is in front of the data, zeros in its own place.
+// Computes the checksum of everything before the tensor data. The bytes of the
+// stored checksum, `own`, count as zeros.
 uint32_t HeaderChecksum(absl::Span<const uint8_t> header,
                         absl::Span<const uint8_t> own) {
   constexpr char kZeros[sizeof(uint32_t)] = {};
@@ -87,7 +88,7 @@ class Verifier {
         ErrorReason::kDamagedFile);
   }
 
-  // And checks that of the header.
+  // Reads the checksums and checks that of the header.
   absl::Status ReadChecksums() {
     const GgufMetadata& metadata = gguf_.metadata;
     uint32_t wanted = 0;
@@ -109,8 +110,8 @@ class Verifier {
         static_cast<size_t>(data_begin - file_.bytes().data()));
     if (HeaderChecksum(header, own.last(sizeof(wanted))) != wanted) {
       return Damaged(
-          "what is in front of the weights (configuration, tokenizer, names) "
-          "has another checksum: it was changed");
+          "the part before the weights (configuration, tokenizer, names) does "
+          "not match its checksum: it was changed");
     }
     checksums_.assign(checksums.begin(), checksums.end());
     return absl::OkStatus();
@@ -135,12 +136,13 @@ class Verifier {
       at = FindNonFinite(RowsOf(tensor), workers);
     }
     if (!at.has_value()) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        FormatText("%s: tensor %s has no finite value at row %u, column %u",
-                   file_.path(), Quoted(name), at->row, at->col));
+    return absl::InvalidArgumentError(FormatText(
+        "%s: tensor %s has a value that is not finite at row %u, column %u",
+        file_.path(), Quoted(name), at->row, at->col));
   }
 
-  // In matrices packed one after the other, whose rows are counted through.
+  // Searches matrices that are packed one after the other. Rows are numbered
+  // across all of them.
   static std::optional<WeightPosition> FindInPacked(const Tensor& tensor,
                                                     Workers& workers) {
     const WeightView all = RowsOf(tensor);
@@ -160,7 +162,7 @@ class Verifier {
   const GgufFile& gguf_;
   const std::vector<NamedTensor> tensors_;
   const VerifyOptions& options_;
-  std::vector<int64_t> checksums_;  // of tensors_
+  std::vector<int64_t> checksums_;  // in the order of tensors_
   uint64_t total_bytes_ = 0;
 };
 

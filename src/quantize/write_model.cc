@@ -28,15 +28,14 @@
 namespace gemma {
 namespace {
 
-// Of a source's bytes; so many are read, encoded and written at a time.
+// Bytes of the source that are read, encoded and written at a time.
 constexpr size_t kPieceBytes = size_t{16} << 20;
 
 constexpr std::string_view kFileType = "general.file_type";
 constexpr std::string_view kQuantizationVersion =
     "general.quantization_version";
 
-// The numbers that llama.cpp gives to files whose matrices mostly have a
-// format.
+// llama.cpp's number for files in which most matrices have the format.
 struct FileType {
   Format format;
   uint32_t number;
@@ -49,19 +48,19 @@ constexpr FileType kFileTypes[] = {
     {Format::kIQ4_NL, 25}, {Format::kIQ4_XS, 30}, {Format::kBF16, 32},
 };
 
-// Of packed tensors in their file: pages.
+// File offset alignment of packed tensors: the size of a page.
 constexpr uint32_t kPackedFileAlignment = 4096;
 
-// A weight, and what it becomes.
+// A weight and its target encoding.
 struct Plan {
   BoundWeight from;
   Encoding to;
-  std::string name;  // in the file that is written
+  std::string name;  // in the written file
   absl::Span<const float> importance;
 };
 
-// The matrices that the weight's tensor is made of, one after the other, each
-// of shape [rows, cols].
+// The matrices, each of shape [rows, cols], that follow each other in the
+// weight's tensor.
 struct MatricesOf {
   explicit MatricesOf(const WeightSpec& spec)
       : count(spec.kind == WeightKind::kGates ? spec.shape[0] : 1),
@@ -71,7 +70,7 @@ struct MatricesOf {
   size_t count, rows, cols;
 };
 
-// The rows [begin, end) of a tensor.
+// Returns the rows [begin, end) of a tensor.
 Tensor Part(const Tensor& tensor, size_t begin, size_t end) {
   const WeightView rows = RowsOf(tensor);
   Tensor part = tensor;
@@ -108,14 +107,14 @@ class ModelWriter {
     return WithReason(std::move(status), ErrorReason::kOutputFile);
   }
 
-  // The next bytes of the plan's tensor.
+  // Writes the next bytes of the plan's tensor.
   absl::Status Append(const Plan& plan, absl::Span<const uint8_t> bytes) {
     return OfOutput(file_.Write(plan.name, bytes));
   }
 
   absl::Status MakePlans() {
-    // The window as files have it: which keys it stands for is the reader's
-    // choice.
+    // Keeps the window as the files state it: how many keys it means is chosen
+    // when the model is loaded.
     GEMMA_ASSIGN_OR_RETURN(
         outline_, ReadOutline(checkpoint_, RecurrentWindow::kTransformers));
     const std::vector<BoundWeight>& weights = outline_.weights;
@@ -133,7 +132,7 @@ class ModelWriter {
     return absl::OkStatus();
   }
 
-  // What the weight is packed for; nothing if it is not.
+  // The layout that the weight is packed in, or nothing if it is not packed.
   std::optional<Layout> LayoutFor(const BoundWeight& weight,
                                   Format format) const {
     const WeightSpec& spec = weight.spec;
@@ -147,7 +146,7 @@ class ModelWriter {
     return is_multiplied ? std::optional(LayoutOf(format)) : std::nullopt;
   }
 
-  // Loads the file of importance, if there is one, and checks it.
+  // Loads and checks the importance file if the options name one.
   absl::Status ReadImportance(const std::vector<BoundWeight>& weights) {
     if (options_.importance.empty()) return absl::OkStatus();
     GEMMA_ASSIGN_OR_RETURN(importance_, Importance::Load(options_.importance));
@@ -161,7 +160,7 @@ class ModelWriter {
     }
     if (known != 0) return absl::OkStatus();
     return absl::InvalidArgumentError(
-        absl::StrCat(options_.importance, ": tells of none of the matrices of ",
+        absl::StrCat(options_.importance, ": has none of the matrices of ",
                      checkpoint_.path));
   }
 
@@ -214,7 +213,7 @@ class ModelWriter {
       GEMMA_RETURN_IF_ERROR(Append(plan, {tensor.data, tensor.bytes}));
       return Done(tensor);
     }
-    // What has to move is moved as a whole, alone.
+    // A tensor that needs rearranging is rearranged as a whole, one at a time.
     GEMMA_ASSIGN_OR_RETURN(const TensorValues values,
                            TensorValues::Read(tensor));
     Tensor in_order = tensor;
@@ -258,7 +257,7 @@ class ModelWriter {
     return Append(plan, encoded_);
   }
 
-  // The packed matrices of a gate, as they multiply.
+  // Writes the matrices of a gate, transposed and packed for multiplication.
   absl::Status WriteGates(const Plan& plan, const Tensor& tensor) {
     GEMMA_RETURN_IF_ERROR(CheckFinite(plan, tensor, /*first_row=*/0));
     const MatricesOf gates(plan.from.spec);
@@ -274,7 +273,7 @@ class ModelWriter {
     return Done(tensor);
   }
 
-  // As GGUF files have it, in float32.
+  // Writes a vector in float32 with the values that GGUF files store.
   absl::Status WriteVector(const Plan& plan, const Tensor& tensor) {
     GEMMA_RETURN_IF_ERROR(CheckFinite(plan, tensor, /*first_row=*/0));
     GEMMA_ASSIGN_OR_RETURN(std::vector<float> values, Decode(tensor));
@@ -287,8 +286,8 @@ class ModelWriter {
                              reinterpret_cast<const uint8_t*>(values.data())};
     if (FindNonFinite(view, workers_).has_value()) {
       return absl::InvalidArgumentError(FormatText(
-          "%s: tensor %s has values that are not below zero, which no a_param "
-          "gives",
+          "%s: tensor %s has values that are not below zero, wanted -8 "
+          "softplus(a_param)",
           tensor.file, Quoted(plan.from.name)));
     }
     GEMMA_RETURN_IF_ERROR(Append(plan, {view.data, view.RowBytes()}));
@@ -300,8 +299,8 @@ class ModelWriter {
     const auto at = FindNonFinite(RowsOf(part), workers_);
     if (!at.has_value()) return absl::OkStatus();
     return absl::InvalidArgumentError(FormatText(
-        "%s: tensor %s has no finite value at row %u, column %u", part.file,
-        Quoted(plan.from.name), first_row + at->row, at->col));
+        "%s: tensor %s has a value that is not finite at row %u, column %u",
+        part.file, Quoted(plan.from.name), first_row + at->row, at->col));
   }
 
   absl::Status Done(const Tensor& part) {

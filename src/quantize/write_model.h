@@ -12,7 +12,7 @@
 
 namespace gemma {
 
-// As Quantize, once the options and the target were checked.
+// As Quantize. The caller must have checked the options and the target.
 absl::Status WriteModel(Checkpoint checkpoint, std::string target,
                         const QuantizeOptions& options, Workers& workers);
 

@@ -35,7 +35,7 @@ Bytes ReadBytes(const std::string& path) {
   return Bytes(std::istreambuf_iterator<char>(file), {});
 }
 
-// The file of a toy that reads `tokens`, some at once.
+// Returns the file for a toy that reads `tokens`, up to `chunk` at once.
 Bytes FileOf(const Toy& toy, const std::vector<TokenId>& tokens,
              size_t num_threads, size_t chunk, const std::string& path) {
   const Model model = LoadToy(toy, num_threads, chunk);
@@ -53,7 +53,7 @@ Bytes FileOf(const Toy& toy, const std::vector<TokenId>& tokens,
 
 class ActivationSumsOf : public ::testing::TestWithParam<Toy> {};
 
-// Those of tools/reference/importance.py, which follows transformers.
+// The toys of tools/reference/importance.py, which follows transformers.
 const Toy kToys[] = {
     {"gemma", "gemma"},
     {"gemma2", "gemma2"},
@@ -100,7 +100,7 @@ TEST_P(ActivationSumsOf, AreTheSameBytesForAnyThreadsAndChunk) {
   }
 }
 
-// A model of one block, and rows of each of its points.
+// A model of one block, with rows for each of its points.
 class OneBlock : public ::testing::Test {
  protected:
   OneBlock() {
@@ -134,7 +134,7 @@ class OneBlock : public ::testing::Test {
 
 TEST_F(OneBlock, GivesEachMatrixWhatItMultiplies) {
   AddAll();
-  // What no matrix multiplies does not count.
+  // Activations that no matrix multiplies do not count.
   Add(TapPoint::kMixOutput, 0, {20, 20});
   Add(TapPoint::kFfwOutput, 0, {20, 20});
   Add(TapPoint::kBlockOutput, 0, {20, 20});

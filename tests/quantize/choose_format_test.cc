@@ -21,7 +21,7 @@ std::vector<float> TrainedForQ4_0() {
   return values;
 }
 
-// The format of one matrix of those values in a GGUF file.
+// The format chosen for a matrix of these values in a GGUF file.
 Format Chosen(const std::vector<float>& values, WeightType type) {
   Tensor tensor;
   tensor.shape = {kRows, kCols};

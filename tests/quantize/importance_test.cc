@@ -46,7 +46,7 @@ GgufWriter& Add(GgufWriter& writer, const std::string& name,
       .Tensor(name + ".counts", {1, 1}, kF32, Floats({count}));
 }
 
-// An entry of llama.cpp's older files.
+// Adds an entry of llama.cpp's older files.
 ByteWriter& AddOld(ByteWriter& file, std::string_view name, int32_t calls,
                    const std::vector<float>& sums) {
   file.Number(static_cast<int32_t>(name.size())).Raw(name).Number(calls);
@@ -62,7 +62,7 @@ Bytes TinyImportance() {
   return writer.Finish();
 }
 
-// Up to the optional end.
+// An older file up to its optional end.
 ByteWriter OldMatrices() {
   ByteWriter file;
   file.Number(int32_t{2});
@@ -118,7 +118,7 @@ TEST(Importance, OfNoTokensNothingIsKnown) {
   GgufWriter writer = Header();
   Add(writer, "a", {0, 0}, 0);
   Add(writer, "b", {3, 6}, 3);
-  // As newer versions of llama.cpp write; and what later ones may.
+  // Newer versions of llama.cpp write these; later ones may add other tensors.
   writer.Tensor("b.in_sum", {2, 1}, kF32, Floats({-1, NAN}));
   ByteWriter old;
   old.Number(int32_t{2});
@@ -166,21 +166,21 @@ TEST(Importance, RefusesOtherGgufFiles) {
   model.String("general.type", "model");
   EXPECT_EQ(ErrorOfFile(Add(model, "a", {1}, 1)),
             "F: key 'general.type' is 'model', wanted 'imatrix'");
-  EXPECT_EQ(ErrorOfFile(Header()), "F: tells the importance of no matrix");
+  EXPECT_EQ(ErrorOfFile(Header()), "F: has no matrix with a count above 0");
   GgufWriter unseen = Header();
   EXPECT_EQ(ErrorOfFile(Add(unseen, "a", {0}, 0)),
-            "F: tells the importance of no matrix");
+            "F: has no matrix with a count above 0");
 
   GgufWriter sums = Header();
   sums.Tensor("a.in_sum2", {1, 1}, kF32, Floats({1}));
   EXPECT_EQ(ErrorOfFile(sums),
-            "F: tensor 'a.in_sum2' is there without 'a.counts'");
+            "F: tensor 'a.in_sum2' has no matching 'a.counts'");
   GgufWriter counts = Header();
   counts.Tensor("a.counts", {1, 1}, kF32, Floats({1}));
   EXPECT_EQ(ErrorOfFile(counts),
-            "F: tensor 'a.counts' is there without 'a.in_sum2'");
+            "F: tensor 'a.counts' has no matching 'a.in_sum2'");
 
-  // Several matrices in one, as models with experts have them.
+  // One tensor for several matrices, as in models with experts.
   GgufWriter experts = Header();
   experts.Tensor("a.in_sum2", {2, 3}, kF32, Floats({1, 2, 3, 4, 5, 6}))
       .Tensor("a.counts", {1, 3}, kF32, Floats({1, 2, 3}));
@@ -202,11 +202,11 @@ TEST(Importance, RefusesOtherGgufFiles) {
 TEST(Importance, RefusesOtherOldFiles) {
   for (const int32_t count : {-1, 0, 65537}) {
     EXPECT_THAT(ErrorOfFile(ByteWriter().Number(count)),
-                AllOf(HasSubstr("not a file of importance"),
+                AllOf(HasSubstr("not an importance file"),
                       HasSubstr(std::to_string(count))));
   }
   EXPECT_THAT(ErrorOfFile(ByteWriter().Raw("a text, and no GGUF")),
-              HasSubstr("not a file of importance"));
+              HasSubstr("not an importance file"));
   for (const int32_t size : {-1, 0, 257}) {
     EXPECT_THAT(
         ErrorOfFile(
@@ -223,7 +223,7 @@ TEST(Importance, RefusesOtherOldFiles) {
   twice.Number(int32_t{2});
   AddOld(twice, "a", 1, {1});
   AddOld(twice, "a", 1, {1});
-  EXPECT_THAT(ErrorOfFile(twice), HasSubstr("tensor 'a' is there twice"));
+  EXPECT_THAT(ErrorOfFile(twice), HasSubstr("tensor 'a' appears twice"));
   for (const int32_t size : {-1, 2, 4}) {
     EXPECT_THAT(
         ErrorOfFile(OldMatrices().Number(int32_t{4}).Number(size).Raw("a.b")),
@@ -251,7 +251,7 @@ TEST(Importance, RefusesEveryTruncation) {
     for (size_t size = 1; size < good.size(); ++size) {
       const absl::Status status =
           Parse(Bytes(good.begin(), good.begin() + size)).status();
-      // The older of the old files end there.
+      // The oldest files end there.
       const bool whole = good[0] != 'G' && size == without_end;
       EXPECT_THAT(ErrorOf(status), StartsWith(whole ? "OK" : "F: "))
           << "first " << size << " bytes";
@@ -259,8 +259,8 @@ TEST(Importance, RefusesEveryTruncation) {
   }
 }
 
-// A changed byte may still give a valid file. It must never give a number that
-// is none.
+// A file with a changed byte may still be valid, but must not give a value that
+// is not finite.
 TEST(Importance, ChangedByteStaysFiniteOrFails) {
   for (const Bytes& good : {TinyImportance(), TinyOldImportance()}) {
     for (size_t i = 0; i < good.size(); ++i) {

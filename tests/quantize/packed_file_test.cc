@@ -1,4 +1,5 @@
-// Packed files: mapped and run, they compute what is packed while it is loaded.
+// A mapped packed file must compute the same as a model that is packed while it
+// is loaded.
 
 #include <algorithm>
 #include <cmath>
@@ -59,7 +60,7 @@ class PackedFileTest : public ::testing::Test {
     return directory_ + "/" + name;
   }
 
-  // The file that was written, or fails.
+  // Writes a file and returns its path. Fails the test on errors.
   std::string Write(const std::string& source, QuantizeOptions options,
                     const std::string& name = "m.gguf") const {
     options.overwrite = true;
@@ -106,13 +107,14 @@ TEST_F(PackedFileTest, EveryFormatOfFilesKeepsItsBits) {
     const std::string packed = Write(source, As(WeightType::kKeep));
     EXPECT_EQ(AllLogits(LoadExact(packed), kTokens),
               AllLogits(LoadExact(source), kTokens));
-    // With the layouts' other kernels.
+    // The same with the layouts' other kernels.
     EXPECT_EQ(AllLogits(LoadOrDie(packed, {}), kTokens),
               AllLogits(LoadOrDie(source, {}), kTokens));
   }
 }
 
-// Rows of 42 and 48 values, which are no blocks of 32, are bfloat16 in both.
+// Rows of 42 and 48 values, which are not whole blocks of 32, are bfloat16 in
+// both.
 TEST_F(PackedFileTest, EqualsWhatIsQuantizedWhileItIsLoaded) {
   for (const Toy& toy : AllToys()) {
     const std::string source = ToyPath(toy.folder);
@@ -195,7 +197,7 @@ TEST_F(PackedFileTest, WeightsAreUsedWhereTheyLie) {
         EXPECT_LE(matrix->view.data + matrix->view.Bytes(), file.end());
         EXPECT_EQ(reinterpret_cast<uintptr_t>(matrix->view.data) % 64, 0u);
       }
-      // And counted all the same.
+      // Memory in the file counts, too.
       const Model loaded =
           LoadOrDie(ToyPath(toy), Exact(type, RecurrentWindow::kDeepMind));
       EXPECT_EQ(model.MemoryFor({}).weights, loaded.MemoryFor({}).weights);
@@ -250,7 +252,7 @@ TEST_F(PackedFileTest, ChangesNoMore) {
   EXPECT_EQ(Error(packed, options), AlreadyPacked(packed));
 }
 
-// What takes no more bits stays, as in other files.
+// As in other files, a matrix keeps its format if that needs no more bits.
 TEST_F(PackedFileTest, LoadsAsATypeThatItHas) {
   for (const char* toy : {"gemma3", "gemma2_odd", "recurrent_gemma"}) {
     for (const WeightType type : {WeightType::kQ4, WeightType::kQ6}) {
@@ -314,7 +316,7 @@ TEST_F(PackedFileTest, GgufHasNoFormatsOfOurs) {
 }
 
 // ---------------------------------------------------------------------------
-// Checked
+// Verified
 
 TEST_F(PackedFileTest, VerifyFindsTheTensorThatWasChanged) {
   const Bytes good =
@@ -334,7 +336,7 @@ TEST_F(PackedFileTest, VerifyFindsTheTensorThatWasChanged) {
   }
 }
 
-// Tensors of no checksum, so that the values are what is found.
+// The tensors have no checksums, so VerifyFile finds the values.
 TEST_F(PackedFileTest, VerifyFindsValuesThatAreNotFinite) {
   constexpr uint32_t kPackedBF16 = 0x6E02;
   constexpr size_t kRows = 17, kCols = 2;
@@ -351,12 +353,12 @@ TEST_F(PackedFileTest, VerifyFindsValuesThatAreNotFinite) {
       const std::string error = ErrorOf(VerifyFile(Path()));
       if (error != "OK") found.push_back(error);
     }
-    // Each value once; what fills the last panel is no value.
+    // Each value is found once; padding in the last panel does not count.
     EXPECT_EQ(found.size(), kRows * kCols);
     for (size_t row = 0; row < kRows; ++row) {
       for (size_t col = 0; col < kCols; ++col) {
         const std::string at =
-            Path() + ": tensor 'x' has no finite value at row " +
+            Path() + ": tensor 'x' has a value that is not finite at row " +
             std::to_string(row) + ", column " + std::to_string(col);
         EXPECT_EQ(std::count(found.begin(), found.end(), at), 1) << at;
       }

@@ -32,7 +32,7 @@ constexpr Format kLadder[] = {Format::kN4_32, Format::kN4_16, Format::kN5_16,
 // A matrix or vector of float32, and its place in a model.
 struct Weight {
   WeightRole role;
-  size_t rows, cols;  // of a vector: 0 rows
+  size_t rows, cols;  // a vector has 0 rows
   Values values;
 };
 
@@ -77,7 +77,7 @@ class PlannedModel {
     return plan.ok() ? *plan : std::vector<Format>(bound_.size());
   }
 
-  // For each weight, vectors in float32.
+  // Bits per weight, with vectors in float32.
   double Bits(const std::vector<Format>& formats) const {
     double bits = 0, values = 0;
     for (size_t i = 0; i < bound_.size(); ++i) {
@@ -145,11 +145,11 @@ TEST(PlanFormats, TakesAtMostTheBudget) {
     EXPECT_GE(taken, before);
     before = taken;
   }
-  // Nothing is left to take.
+  // With 32 bits, every matrix keeps its float32.
   EXPECT_THAT(model.PlanOrFail(32), Each(Format::kF32));
 }
 
-// One role: the sensitivity is the same, so errors tell.
+// All matrices have the same role and sensitivity, so only errors matter.
 TEST(PlanFormats, MoreBitsNeverLoseMore) {
   std::vector<Weight> weights;
   for (unsigned i = 0; i < 5; ++i) {
@@ -179,7 +179,8 @@ TEST(PlanFormats, TheSameForAnyThreads) {
   }
 }
 
-// Of two matrices of the same values, that of the role that matters more.
+// Of two matrices with the same values, the one whose role matters more gets
+// more bits.
 TEST(PlanFormats, WhatMattersMoreGetsMoreBits) {
   for (const auto& [more, less] :
        {std::pair(WeightRole::kVProj, WeightRole::kQProj),
@@ -196,8 +197,8 @@ TEST(PlanFormats, WhatMattersMoreGetsMoreBits) {
   }
 }
 
-// Just too few bits for N5_16 everywhere: a few small matrices do without,
-// rather than the table, whose bits nothing else could use as well.
+// Just too few bits for N5_16 everywhere. A few small matrices give way, not
+// the table, because no other matrix could use the table's bits as well.
 TEST(PlanFormats, ATableOfMostWeightsTakesItsTurn) {
   std::vector<Weight> weights = {Gaussian(WeightRole::kEmbedding, 1000, 64, 1)};
   for (unsigned i = 0; i < 16; ++i) {
@@ -211,7 +212,7 @@ TEST(PlanFormats, ATableOfMostWeightsTakesItsTurn) {
               Contains(Format::kN5_16));
 }
 
-// Of zeros nothing is lost; of the smallest floats all may be.
+// Zeros lose nothing; the smallest floats may lose everything.
 TEST(PlanFormats, MatricesOfNextToNothing) {
   for (const float value : {0.0f, 1e-45f, 1e-38f}) {
     Weight nothing = Gaussian(WeightRole::kEmbedding, 1000, 64);
@@ -226,7 +227,7 @@ TEST(PlanFormats, MatricesOfNextToNothing) {
 
 TEST(PlanFormats, RefusesABudgetThatIsTooSmall) {
   const PlannedModel model = SmallModel();
-  // Even where vectors alone take it all.
+  // Even if the vectors alone exceed the budget.
   for (const double bits : {0.01, 1.0, 4.0}) {
     const auto plan = model.Plan(bits);
     EXPECT_TRUE(absl::IsInvalidArgument(plan.status())) << plan.status();
@@ -234,7 +235,7 @@ TEST(PlanFormats, RefusesABudgetThatIsTooSmall) {
   EXPECT_THAT(ErrorOf(model.Plan(4)),
               StartsWith("4 bits for each weight are too few, the smallest "
                          "formats take "));
-  // What it names is enough, up to its digits, and less is not.
+  // The number in the error is enough, up to rounding; less is not.
   const std::string error = ErrorOf(model.Plan(1));
   const double least = std::stod(error.substr(error.rfind(' ')));
   EXPECT_EQ(ErrorOf(model.Plan(least + 0.001)), "OK") << error;
@@ -254,7 +255,7 @@ TEST(PlanFormats, RefusesRowsThatAreNotFinite) {
   }
 }
 
-// Rows of no blocks become bfloat16, or stay.
+// Rows that are not whole blocks become bfloat16, or stay.
 TEST(PlanFormats, RowsOfNoBlocks) {
   const PlannedModel model({Gaussian(WeightRole::kUpProj, 64, 48),
                             Gaussian(WeightRole::kVProj, 64, 64)});

@@ -1,4 +1,4 @@
-// Models that embed texts, written to one file.
+// Writes models that embed texts to one file.
 
 #include <string>
 #include <vector>
@@ -52,7 +52,7 @@ TEST(QuantizeEmbeddingTest, KeptWeightsKeepTheBits) {
 
 TEST(QuantizeEmbeddingTest, EightBitsStayClose) {
   const std::string target = TestDirectory() + "/m.gguf";
-  const std::string source = Sources()[1];  // widths of whole blocks
+  const std::string source = Sources()[1];  // its rows are whole blocks
   for (const FileLayout layout : {FileLayout::kGguf, FileLayout::kPacked}) {
     QuantizeOptions options;
     options.type = WeightType::kQ8;
@@ -79,7 +79,7 @@ TEST(QuantizeEmbeddingTest, ABudgetOfBitsKnowsTheDenseLayers) {
   const Model model = LoadExact(target);
   for (const TensorSummary& tensor : model.tensors()) {
     if (tensor.name == "dense_2.weight" || tensor.name == "dense_3.weight") {
-      // Of all matrices, these lose the most for a bit.
+      // These matrices lose the most when bits are saved.
       EXPECT_THAT(tensor.format, ::testing::AnyOf("BF16", "Q8_0", "N6_16"));
     }
   }

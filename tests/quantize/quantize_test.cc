@@ -1,4 +1,4 @@
-// Models that are written are the models that were read.
+// A written model must equal the model that was read.
 
 #include "gemma/quantize.h"
 
@@ -62,7 +62,7 @@ std::vector<std::string> FormatsOf(const Model& model) {
   return formats;
 }
 
-// Root of the mean square, over that of `exact`.
+// Root mean square of the differences, relative to that of `exact`.
 double RelativeError(const std::vector<float>& found,
                      const std::vector<float>& exact) {
   double error = 0, size = 0;
@@ -88,7 +88,8 @@ class QuantizeTest : public ::testing::Test {
   const std::string directory_ = TestDirectory();
 };
 
-// A toy, as it is and written: configuration and logits are the same.
+// Checks that a toy and its written copy have the same configuration and
+// logits.
 void ExpectSameModel(const std::string& source, const std::string& written,
                      RecurrentWindow window) {
   LoadOptions options;
@@ -122,7 +123,7 @@ TEST_F(QuantizeTest, EveryFormOfFilesKeepsItsBits) {
         "gemma_mha-00002-of-00003.gguf"}) {
     SCOPED_TRACE(name);
     ASSERT_EQ(Error(ToyGguf(name), Path(name)), "OK");
-    // One file: its name need not be that of a part.
+    // The result is one file, so its name need not be that of a part.
     fs::rename(Path(name), Path("one.gguf"));
     ExpectSameModel(ToyGguf(name), Path("one.gguf"), window);
   }
@@ -158,7 +159,7 @@ TEST_F(QuantizeTest, OnlyMatricesBecomeBfloat16) {
     const std::vector<float> rounded = AllLogits(after, kTokens);
     const double error = RelativeError(rounded, exact);
     EXPECT_GT(error, 0);
-    EXPECT_LT(error, 0.02);  // some 8 bits are left
+    EXPECT_LT(error, 0.02);  // about 8 bits are left
   }
 }
 
@@ -188,7 +189,7 @@ TEST_F(QuantizeTest, EveryTypeIsWrittenAndRead) {
     EXPECT_LT(error, c.error);
     fs::remove(Path(c.format));
   }
-  // Rows that blocks do not divide.
+  // Rows that are not whole blocks.
   ASSERT_EQ(Error(ToyPath("gemma2_odd"), Path(), As(WeightType::kQ4)), "OK");
   EXPECT_THAT(AllLogits(LoadExact(Path()), kTokens),
               Each(Truly([](float logit) { return std::isfinite(logit); })));
@@ -203,13 +204,13 @@ TEST_F(QuantizeTest, FewerBitsAreKeptAsTheyAre) {
   EXPECT_EQ(AllLogits(after, kTokens), AllLogits(before, kTokens));
 }
 
-// That of the table, in the precision that the reference rounds it to, is the
-// model's, whatever the table becomes.
+// The embedding scale is rounded to the type of the source's table, as in the
+// reference, and stays when the table is converted.
 TEST_F(QuantizeTest, TheEmbeddingScaleStaysTheModels) {
   ASSERT_EQ(Error(ToyPath("gemma2_odd"), Path(), As(WeightType::kBF16)), "OK");
   const float scale = LoadExact(Path()).config().embedding_scale;
   EXPECT_EQ(scale, LoadExact(ToyPath("gemma2_odd")).config().embedding_scale);
-  // A second time, from the key.
+  // The second time, it is read from the key.
   ASSERT_EQ(Error(Path(), Path("again"), As(WeightType::kKeep)), "OK");
   EXPECT_EQ(LoadExact(Path("again")).config().embedding_scale, scale);
 }
@@ -221,18 +222,18 @@ TEST_F(QuantizeTest, TheSameBytesForAnyThreads) {
   options.num_threads = 5;
   ASSERT_EQ(Error(ToyPath("recurrent_gemma"), Path("5"), options), "OK");
   EXPECT_EQ(Contents(Path("1")), Contents(Path("5")));
-  // What is written is a fixed point.
+  // Writing the result again changes nothing.
   ASSERT_EQ(Error(Path("1"), Path("again"), options), "OK");
   EXPECT_EQ(Contents(Path("again")), Contents(Path("1")));
 }
 
 TEST_F(QuantizeTest, ReplacesOnlyIfTold) {
   WriteFile(Path(), "mine");
-  EXPECT_EQ(Error(ToyPath("gemma"), Path()), Path() + ": is there already");
+  EXPECT_EQ(Error(ToyPath("gemma"), Path()), Path() + ": already exists");
   EXPECT_EQ(Contents(Path()), "mine");
   fs::create_symlink("nothing", Path("dangling"));
   EXPECT_THAT(Error(ToyPath("gemma"), Path("dangling")),
-              HasSubstr("is there already"));
+              HasSubstr("already exists"));
   QuantizeOptions options = As(WeightType::kKeep);
   options.overwrite = true;
   EXPECT_EQ(Error(ToyPath("gemma"), Path(), options), "OK");
@@ -243,7 +244,7 @@ TEST_F(QuantizeTest, ReplacesOnlyIfTold) {
   EXPECT_EQ(NumFiles(), 3u);
 }
 
-// Even if somebody else made the file meanwhile.
+// Even if another process creates the file in the meantime.
 TEST_F(QuantizeTest, ReplacesNothingThatCameMeanwhile) {
   QuantizeOptions options = As(WeightType::kKeep);
   options.progress = [&](const QuantizeProgress&) {
@@ -313,7 +314,7 @@ TEST_F(QuantizeTest, RefusesWeightsThatAreNotFinite) {
               HasSubstr("column " + std::to_string(cols - 1))));
     EXPECT_FALSE(fs::exists(Path()));
   }
-  // What is too large for a type and finite stays so.
+  // Finite values that are too large for a type stay finite.
   TinyTensors large = TinyHfTensors("gemma");
   large[0].values[9] = std::numeric_limits<float>::max();
   WriteTinyDirectory(Path("large"), TinyConfig("gemma"), large);

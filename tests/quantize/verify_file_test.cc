@@ -34,7 +34,7 @@ class VerifyFileTest : public ::testing::Test {
     return directory_ + "/" + name;
   }
 
-  // A small model of ours.
+  // A small model in a file that we wrote.
   Bytes Written() const {
     WriteTinyDirectory(Path("hf"), TinyConfig("recurrent_gemma"),
                        TinyHfTensors("recurrent_gemma"));
@@ -136,9 +136,10 @@ TEST_F(VerifyFileTest, FindsWeightsThatAreNotFinite) {
                            .Finish();
     EXPECT_EQ(ErrorOf(Check(file)),
               Path("changed") +
-                  ": tensor 'x' has no finite value at row 1, column 5");
+                  ": tensor 'x' has a value that is not finite at row 1, "
+                  "column 5");
   }
-  // A block's scale.
+  // The scale of a block is infinite.
   Bytes block(34, 1);
   block[0] = 0x00;
   block[1] = 0x7C;  // infinite
@@ -146,7 +147,7 @@ TEST_F(VerifyFileTest, FindsWeightsThatAreNotFinite) {
   EXPECT_THAT(ErrorOf(Check(file)), HasSubstr("tensor 'b'"));
 }
 
-// A list of checksums that does not fit the tensors.
+// A list of checksums whose length differs from the number of tensors.
 TEST_F(VerifyFileTest, RefusesChecksumsOfAnotherFile) {
   for (const size_t count : {0, 2}) {
     const Bytes file =

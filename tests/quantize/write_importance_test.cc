@@ -1,4 +1,4 @@
-// What a file of importance does to the model that is written.
+// The effects of an importance file on the written model.
 
 #include <cmath>
 #include <string>
@@ -21,7 +21,7 @@ using ::testing::HasSubstr;
 constexpr size_t kCols = 64;
 constexpr char kMatrix[] = "blk.0.attn_q.weight";
 
-// Some columns matter much more.
+// Importance in which some columns matter much more.
 std::vector<float> Uneven(size_t cols) {
   std::vector<float> importance(cols);
   for (size_t i = 0; i < cols; ++i) {
@@ -61,7 +61,7 @@ class WriteImportanceTest : public ::testing::Test {
     return Quantize(ToyPath("gemma3"), Path("m.gguf"), options);
   }
 
-  // The values of a matrix that were written, or are the source's.
+  // The values of a matrix in a written file or in the source.
   std::vector<float> Values(const std::string& path,
                             const std::string& name) const {
     const absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(path);
@@ -102,7 +102,7 @@ TEST_F(WriteImportanceTest, WhatMattersIsMoreExact) {
     const std::vector<float> with = Values(Path("m.gguf"), kMatrix);
     EXPECT_LT(WeightedError(with, exact, importance),
               WeightedError(without, exact, importance));
-    // It says nothing of other matrices.
+    // The file does not affect other matrices.
     EXPECT_EQ(Values(Path("m.gguf"), "blk.0.attn_k.weight"), other);
   }
 }
@@ -132,9 +132,8 @@ TEST_F(WriteImportanceTest, MustTellOfTheModel) {
   for (const char* name : {"blk.99.attn_q.weight", "blk.0.attn_norm.weight",
                            "model.layers.0.self_attn.q_proj.weight"}) {
     WriteImportance(Path("i"), name, Uneven(kCols));
-    EXPECT_EQ(
-        ErrorOf(Write(Path("i"), WeightType::kQ4)),
-        Path("i") + ": tells of none of the matrices of " + ToyPath("gemma3"));
+    EXPECT_EQ(ErrorOf(Write(Path("i"), WeightType::kQ4)),
+              Path("i") + ": has none of the matrices of " + ToyPath("gemma3"));
   }
   EXPECT_THAT(ErrorOf(Write(Path("none"), WeightType::kQ4)),
               HasSubstr(Path("none")));

@@ -84,7 +84,7 @@ class QuantizeTest(CommandTest):
 
     def test_replaces_only_with_force(self):
         self.target.write_text("mine")
-        self.fails(1, "quantize", TOY, self.target, *KEEP, says="m.gguf: is there already", cure="--force")
+        self.fails(1, "quantize", TOY, self.target, *KEEP, says="m.gguf: already exists", cure="--force")
         self.assertEqual(self.target.read_text(), "mine")
         self.quantize(TOY, *KEEP, "--force")
         self.assertEqual(self.files(), ["m.gguf"])
