@@ -225,7 +225,7 @@ absl::Status GgufParser::ReadKey(uint64_t index) {
   GEMMA_RETURN_IF_ERROR(ReadValues(what, value));
   value.raw = bytes_.subspan(start, reader_.position() - start);
   if (!file_.metadata.values_.emplace(key, value).second) {
-    return Invalid(absl::StrCat(what, " is there twice"));
+    return Invalid(absl::StrCat(what, " appears twice"));
   }
   return absl::OkStatus();
 }
@@ -288,7 +288,7 @@ absl::Status GgufParser::ReadTensor(uint64_t index) {
                                    kMaxNameBytes, name));
   const std::string what = absl::StrCat("tensor ", Quoted(name));
   if (!names_.insert(name).second) {
-    return Invalid(absl::StrCat(what, " is there twice"));
+    return Invalid(absl::StrCat(what, " appears twice"));
   }
   Tensor tensor;
   tensor.file = path_;

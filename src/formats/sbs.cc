@@ -124,7 +124,7 @@ absl::StatusOr<std::vector<Blob>> ReadDirectory(
         blob.key, KeyOf(directory.subspan(i * kKeyBytes, kKeyBytes), path));
     const std::string where = absl::StrCat(path, ": blob ", Quoted(blob.key));
     if (!seen.insert(blob.key).second) {
-      return absl::InvalidArgumentError(absl::StrCat(where, " is there twice"));
+      return absl::InvalidArgumentError(absl::StrCat(where, " appears twice"));
     }
     uint64_t offset = 0;
     uint64_t size = 0;
@@ -134,7 +134,7 @@ absl::StatusOr<std::vector<Blob>> ReadDirectory(
     if (offset != begin) {
       return absl::InvalidArgumentError(
           absl::StrCat(where, " begins at ", offset, ", wanted ", begin,
-                       ", behind the one before it"));
+                       ": blobs must follow each other"));
     }
     if (offset > end || size == 0 || size > end - offset) {
       return Incomplete(absl::StrCat(where, " has ", size, " bytes from ",
@@ -273,9 +273,8 @@ absl::Status ReadPrefixed(const std::vector<Blob>& blobs, SbsFile& file) {
     if (type == nullptr) {
       return absl::InvalidArgumentError(absl::StrCat(
           file.path, ": blob ", Quoted(blob.key),
-          " begins with no letter of "
-          "a type, wanted 'F' (f32), 'B' (bf16), '$' (sfp) or '2' (nuq), or a "
-          "blob 'toc'"));
+          " does not begin with the letter of a type, wanted 'F' (f32), "
+          "'B' (bf16), '$' (sfp) or '2' (nuq), or a blob 'toc'"));
     }
     SbsTensor tensor;
     tensor.format = type->format;
@@ -285,7 +284,7 @@ absl::Status ReadPrefixed(const std::vector<Blob>& blobs, SbsFile& file) {
              .second) {
       return absl::InvalidArgumentError(
           absl::StrCat(file.path, ": tensor ", Quoted(WithoutLetter(blob.key)),
-                       " is there twice"));
+                       " appears twice"));
     }
   }
   return absl::OkStatus();

@@ -480,12 +480,12 @@ TEST(GgufHostile, F8BoolsAreZeroOrOne) {
 
 TEST(GgufHostile, F9Duplicates) {
   EXPECT_EQ(ParseError(GgufWriter().Uint32("a", 1).Uint32("a", 1).Finish()),
-            "f.gguf: key 'a' is there twice");
+            "f.gguf: key 'a' appears twice");
   EXPECT_EQ(ParseError(GgufWriter()
                            .Tensor("t", {1}, kF32, Pattern(4))
                            .Tensor("t", {1}, kF32, Pattern(4))
                            .Finish()),
-            "f.gguf: tensor 't' is there twice");
+            "f.gguf: tensor 't' appears twice");
   // These names differ.
   EXPECT_EQ(
       ParseError(GgufWriter()

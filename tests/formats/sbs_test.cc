@@ -176,7 +176,7 @@ TEST(SbsFileHostile, BlobsMustFollowEachOther) {
        {uint64_t{0}, uint64_t{255}, uint64_t{512}, ~uint64_t{0}}) {
     EXPECT_THAT(ErrorWith(good, kRanges, offset),
                 HasSubstr("blob 'c_embedding' begins at " +
-                          std::to_string(offset) + ", wanted 256, behind"));
+                          std::to_string(offset) + ", wanted 256: blobs must"));
   }
   for (const uint64_t size : {uint64_t{0}, uint64_t{2000}, ~uint64_t{0}}) {
     EXPECT_THAT(ErrorWith(good, kRanges + 8, size),
@@ -196,9 +196,9 @@ TEST(SbsFileHostile, KeysMustBeNamesAndDiffer) {
   EXPECT_THAT(Error(SbsWriter().Blob(std::string("a\0b", 3), {1}).Finish()),
               HasSubstr("a blob's key is 'a\\x00b'"));
   EXPECT_EQ(Error(SbsWriter().Blob("Fa", Pattern(4)).Blob("Fa", {1}).Finish()),
-            "m.sbs: blob 'Fa' is there twice");
+            "m.sbs: blob 'Fa' appears twice");
   EXPECT_EQ(Error(SbsWriter().Blob("Fa", Pattern(4)).Blob("Ba", {1}).Finish()),
-            "m.sbs: tensor 'a' is there twice");
+            "m.sbs: tensor 'a' appears twice");
 }
 
 std::string TocError(const Bytes& toc) {
