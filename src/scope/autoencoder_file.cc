@@ -290,7 +290,7 @@ absl::StatusOr<AutoencoderFile> OpenAutoencoder(const std::string& path) {
     GEMMA_ASSIGN_OR_RETURN(out.config, ReadConfig(out.path));
   } else {
     return absl::InvalidArgumentError(absl::StrCat(
-        out.path, ": is no autoencoder, wanted .npz or .safetensors"));
+        out.path, ": is not an autoencoder, wanted .npz or .safetensors"));
   }
   GEMMA_RETURN_IF_ERROR(CheckShapes(out));
   return out;

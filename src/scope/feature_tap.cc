@@ -32,7 +32,7 @@ std::string_view NameOf(TapPoint point) {
     case TapPoint::kMixOutput:
       return "the mix's output";
     case TapPoint::kMixedStream:
-      return "the residual stream behind the mix";
+      return "the residual stream after the mix";
     case TapPoint::kFfwInput:
       return "the feed-forward layer's input";
     case TapPoint::kFfwHidden:
@@ -40,7 +40,7 @@ std::string_view NameOf(TapPoint point) {
     case TapPoint::kFfwOutput:
       return "the feed-forward layer's output";
     case TapPoint::kBlockOutput:
-      return "the residual stream behind the block";
+      return "the residual stream after the block";
     case TapPoint::kHeadInput:
       return "the head's input";
   }
@@ -84,7 +84,7 @@ absl::Status CheckPoint(const ModelConfig& config, TapPoint point, size_t layer,
 
 absl::Status Check(const Model& model, const FeatureReader& reader) {
   if (reader.autoencoder == nullptr) {
-    return absl::InvalidArgumentError("there is no autoencoder");
+    return absl::InvalidArgumentError("autoencoder is null");
   }
   GEMMA_RETURN_IF_ERROR(CheckFits(model, *reader.autoencoder));
   for (const size_t feature : reader.features) {
@@ -95,7 +95,7 @@ absl::Status Check(const Model& model, const FeatureReader& reader) {
 
 absl::Status Check(const Model& model, const FeatureChange& change) {
   if (change.autoencoder == nullptr) {
-    return absl::InvalidArgumentError("there is no autoencoder");
+    return absl::InvalidArgumentError("autoencoder is null");
   }
   GEMMA_RETURN_IF_ERROR(CheckFits(model, *change.autoencoder));
   GEMMA_RETURN_IF_ERROR(

@@ -378,9 +378,8 @@ TEST(FeatureTap, RefusesWhatDoesNotFit) {
     return ErrorOf(FeatureTap(model, std::move(options)));
   };
   EXPECT_EQ(error({}), "OK");
-  EXPECT_EQ(error({.readers = {{&res}, {}}}),
-            "reader 1: there is no autoencoder");
-  EXPECT_EQ(error({.changes = {{}}}), "change 0: there is no autoencoder");
+  EXPECT_EQ(error({.readers = {{&res}, {}}}), "reader 1: autoencoder is null");
+  EXPECT_EQ(error({.changes = {{}}}), "change 0: autoencoder is null");
   EXPECT_EQ(error({.readers = {{&res, 0, {0, 24}}}}),
             "reader 0: there is no feature 24, only 0 to 23");
   EXPECT_EQ(error({.changes = {{&res, 0}, {&res, 24, 1.0f}}}),

@@ -270,7 +270,7 @@ TEST_F(HostileAutoencoder, DamageThatOnlyTheChecksumTells) {
 
 TEST_F(HostileAutoencoder, WhatIsNoAutoencoder) {
   EXPECT_THAT(Error({'t', 'e', 'x', 't'}, "F.txt"),
-              HasSubstr("F.txt: is no autoencoder, wanted .npz or .safeten"));
+              HasSubstr("F.txt: is not an autoencoder, wanted .npz or"));
   EXPECT_THAT(Error({'t', 'e', 'x', 't'}, "F.npz"),
               HasSubstr("not a zip archive"));
   EXPECT_THAT(Error({'t', 'e', 'x', 't'}, "F.safetensors"),
