@@ -1,6 +1,6 @@
-// Every way in which the library asks for memory. `malloc`, `calloc` and
-// `inflateInit2_` are those of the objects that the binary links, by the
-// linker's --wrap, so that the C library keeps its own.
+// Replaces the allocation functions that the library calls. The linker's --wrap
+// redirects `malloc`, `calloc` and `inflateInit2_` only in the objects that the
+// binary links statically, so the C library keeps its own.
 
 #include <zlib.h>
 
@@ -28,7 +28,7 @@ void* __wrap_calloc(std::size_t count, std::size_t size) {
   return Fails(FaultKind::kMemory) ? nullptr : __real_calloc(count, size);
 }
 
-// zlib takes memory later, too.
+// zlib also allocates after inflateInit2_, through these two functions.
 void* AllocateForZlib(void*, uInt count, uInt size) {
   return __wrap_calloc(count, size);
 }

@@ -1,5 +1,5 @@
-// Definitions that take the place of the system's in this binary, and pass on
-// what does not fail.
+// Replaces system functions in this binary. A call that should not fail goes on
+// to the system's function.
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 namespace gemma {
 namespace {
 
-// The system's function of that name.
+// Returns the system's function with this name.
 template <class Function>
 Function* Next(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
@@ -30,7 +30,7 @@ bool FailsWithError(FaultKind kind) {
   return true;
 }
 
-// A write may take fewer bytes than it is given.
+// Returns whether a write of `size` bytes writes only some of them.
 bool IsShort(std::size_t size) {
   return FaultError() == 0 && size > 1 && Fails(FaultKind::kWrite);
 }
@@ -116,7 +116,7 @@ int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
   static auto* const next =
       Next<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>(
           "pthread_create");
-  // It returns its error.
+  // pthread_create returns its error and does not set errno.
   if (gemma::Fails(FaultKind::kThread)) return gemma::FaultError();
   return next(thread, attributes, start, argument);
 }

@@ -12,28 +12,29 @@ namespace gemma {
 
 inline const std::vector<TokenId> kFaultTokens = {2, 104, 105, 7, 260, 4};
 
-// Writes the smallest model of the architecture, with a tokenizer of bytes and
-// of the pieces "ab" and "cd". Returns the path.
+// Writes the smallest model of the architecture as GGUF and returns the path.
+// The tokenizer has the bytes and the pieces "ab" and "cd".
 std::string WriteFaultGguf(const std::string& directory,
                            const std::string& architecture);
 
-// Writes it packed, with weights in Q4.
+// Writes the same model as a packed file with Q4 weights. Returns the path.
 std::string WriteFaultPacked(const std::string& directory,
                              const std::string& architecture);
 
-// Writes a file of gemma.cpp with a tokenizer.
+// Writes a file of gemma.cpp that includes a tokenizer. Returns the path.
 std::string WriteFaultSbs(const std::string& directory);
 
-// One thread, and as small chunks as make several passes.
+// Returns options for one thread, and for chunks so small that kFaultTokens
+// need several passes.
 LoadOptions FaultOptions();
 
-// Of kFaultTokens, in a new session.
+// Returns the logits after kFaultTokens in a new session.
 std::vector<float> FaultLogits(const Model& model);
 
-// The bytes of a file, or none.
+// Returns the bytes of a file, or an empty string if it cannot be read.
 std::string ContentsOf(const std::string& path);
 
-// The names in a directory, sorted.
+// Returns the file names in a directory, sorted.
 std::vector<std::string> FileNames(const std::string& directory);
 
 }  // namespace gemma

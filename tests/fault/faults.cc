@@ -26,7 +26,7 @@ std::string NameOf(const Fault& of) {
                       of.error);
 }
 
-// Says which fault ended the process.
+// Prints which fault ended the process, because std::terminate does not.
 [[noreturn]] void Terminate() {
   armed = false;
   std::fprintf(stderr, "terminated by %s\n", NameOf(fault).c_str());
@@ -35,7 +35,8 @@ std::string NameOf(const Fault& of) {
 
 using IsAllowed = absl::FunctionRef<bool(const absl::Status&)>;
 
-// Runs the operation once. Returns whether the fault came and was borne.
+// Runs the operation once. Returns whether the fault happened and the test has
+// not failed.
 bool Bears(const Fault& next, Operation operation, IsAllowed is_allowed) {
   SCOPED_TRACE(NameOf(next));
   Injector injector(next);
@@ -57,7 +58,8 @@ void Sweep(Fault next, Operation operation, IsAllowed is_allowed) {
   if (testing::Test::HasFailure()) return;
   for (next.first = 0; Bears(next, operation, is_allowed); ++next.first) {
   }
-  EXPECT_GT(next.first, 0u) << NameOf(next) << ": there was no such call";
+  EXPECT_GT(next.first, 0u)
+      << NameOf(next) << ": the operation made no such call";
 }
 
 }  // namespace
@@ -97,7 +99,8 @@ void SweepMemory(Operation operation) {
   const auto is_allowed = [](const absl::Status& status) {
     return status.ok() || absl::IsResourceExhausted(status);
   };
-  // What the library makes once for all is made now.
+  // Run once without a fault, so that the library creates its static objects
+  // before the sweeps.
   Bears({.first = UINT64_MAX}, operation, is_allowed);
   for (const bool all_after : {false, true}) {
     Sweep({.all_after = all_after}, operation, is_allowed);

@@ -1,7 +1,7 @@
-// Lets allocations and system calls fail, one at a time or from one on, to see
-// that nothing but an error comes of it. The functions that fail are in
-// failing_memory.cc and failing_system.cc; the binary's own definitions take
-// the place of the system's.
+// Makes allocations and system calls fail, either a single call or all calls
+// from one on. Tests then check that the library only returns an error. The
+// functions that fail are in failing_memory.cc and failing_system.cc; in this
+// binary they replace the system's functions.
 
 #ifndef GEMMA_TESTS_FAULT_FAULTS_H_
 #define GEMMA_TESTS_FAULT_FAULTS_H_
@@ -15,27 +15,28 @@
 
 namespace gemma {
 
-// What fails.
+// The kind of call that fails.
 enum class FaultKind {
-  kMemory,  // operator new, malloc, calloc, and zlib's
+  kMemory,  // operator new, malloc, calloc, and zlib's allocations
   kOpen,
   kMap,
   kWrite,
   kSync,
-  kName,  // rename and its kin
+  kName,  // rename, renameat2, linkat
   kThread,
 };
 
 struct Fault {
   FaultKind kind = FaultKind::kMemory;
-  uint64_t first = 0;      // the call that fails, from 0
-  bool all_after = false;  // and those after it
-  // Of a system call. 0: a write is short, and no other call fails.
+  uint64_t first = 0;      // the number of the call that fails, from 0
+  bool all_after = false;  // all later calls fail too
+  // The errno of a system call. 0: a write is short instead, and no other kind
+  // of call fails.
   int error = 0;
 };
 
-// Counts the calls of one kind that the library makes, and lets some fail. Only
-// one may exist at a time.
+// Counts the library's calls of one kind and makes some of them fail. Only one
+// injector may exist at a time.
 class Injector {
  public:
   explicit Injector(Fault fault);
@@ -43,17 +44,17 @@ class Injector {
   Injector(const Injector&) = delete;
   Injector& operator=(const Injector&) = delete;
 
-  // Calls `body`, which calls the library. Meanwhile faults happen on all
-  // threads; otherwise they do not.
+  // Calls `body`, which calls the library. Faults happen only during this call,
+  // on all threads.
   template <class Body>
   decltype(auto) operator()(Body&& body) {
     const Armed armed;
     return std::forward<Body>(body)();
   }
 
-  // Calls of the kind so far.
+  // Returns the number of calls of this kind so far.
   uint64_t calls() const;
-  // Whether one failed.
+  // Returns whether any call failed.
   bool fired() const;
 
  private:
@@ -63,8 +64,8 @@ class Injector {
   };
 };
 
-// While it lives, calls of its thread are not the library's: for functions of
-// the test that the library calls.
+// While it lives, calls on its thread neither count nor fail. For functions of
+// the test that the library calls back.
 class Exempt {
  public:
   Exempt();
@@ -73,21 +74,25 @@ class Exempt {
   Exempt& operator=(const Exempt&) = delete;
 };
 
-// For the functions that fail: counts a call, and returns whether it fails.
+// Counts a call and returns whether it must fail. Called by the functions that
+// replace the system's.
 bool Fails(FaultKind kind);
-// Its errno.
+// Returns the errno of a call that fails; see Fault::error.
 int FaultError();
 
-// Calls the library by way of the injector. Returns what came of it, after
-// checking a success.
+// Calls the library through the injector and returns the resulting status.
+// After a success, checks the result first.
 using Operation = absl::FunctionRef<absl::Status(Injector&)>;
 
-// Lets each allocation of the operation fail in turn, and in a second sweep
-// each and all that follow. The operation must return OK or kResourceExhausted.
+// Runs the operation once for each of its allocations, which then fails. A
+// second sweep also fails all allocations after it. The operation must return
+// OK or kResourceExhausted.
 void SweepMemory(Operation operation);
 
-// The same for a system call. The operation must return OK, as it must where a
-// call is only interrupted or a write is short, or an error that names `path`.
+// Runs the operation once for each of its calls of `kind`, which then fails
+// with `error`. The operation must return OK or an error that names `path`. It
+// must return OK if `error` is EINTR (an interrupted call) or 0 (a short
+// write).
 void SweepSystem(FaultKind kind, int error, const std::string& path,
                  Operation operation);
 

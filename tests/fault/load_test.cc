@@ -1,4 +1,4 @@
-// Memory that ends while files are read.
+// Allocations that fail while files are read.
 
 #include <functional>
 #include <string>
@@ -16,7 +16,8 @@
 namespace gemma {
 namespace {
 
-// Loads the model at every fault; one that loads must compute as ever.
+// Loads the model with a fault at each allocation. If it loads, its logits must
+// be the usual ones.
 void SweepLoad(const std::string& path, const LoadOptions& options) {
   const std::vector<float> expected = FaultLogits(LoadOrDie(path, options));
   SweepMemory([&](Injector& faults) -> absl::Status {

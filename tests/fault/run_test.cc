@@ -1,4 +1,4 @@
-// Memory that ends while a model computes.
+// Allocations that fail while a model computes.
 
 #include <cstdio>
 #include <optional>
@@ -20,7 +20,7 @@
 namespace gemma {
 namespace {
 
-// The smallest models, one with rings and one with recurrent layers.
+// The smallest models: one with ring caches, one with recurrent layers.
 class PassFaults : public ::testing::TestWithParam<const char*> {
  protected:
   std::string path() const { return WriteFaultGguf(directory_, GetParam()); }
@@ -34,7 +34,8 @@ INSTANTIATE_TEST_SUITE_P(Architectures, PassFaults,
 
 TEST_P(PassFaults, FirstSequence) {
   SweepMemory([&](Injector& faults) -> absl::Status {
-    // The first session of a model makes more than others.
+    // A new model each time, because its first session allocates more than
+    // later ones.
     const Model model =
         LoadOrDie(directory_ + "/" + GetParam() + ".gguf", FaultOptions());
     const auto session =
@@ -43,7 +44,7 @@ TEST_P(PassFaults, FirstSequence) {
   });
 }
 
-// A pass that fails leaves the session as it was, and the next succeeds.
+// A pass that fails leaves the session unchanged, and the next pass succeeds.
 TEST_P(PassFaults, Passes) {
   const std::vector<float> expected = FaultLogits(model_);
   SweepMemory([&](Injector& faults) -> absl::Status {
@@ -136,7 +137,8 @@ TEST_P(PassFaults, SavedSequences) {
   });
 }
 
-// Texts that Generate gives, and its failures.
+// Calls Generate with faults. The text must be `expected`, or a beginning of it
+// if Generate fails.
 absl::Status SweepAnswer(Injector& faults, const Model& model,
                          const GenerateOptions& options,
                          const std::string& expected) {
@@ -211,7 +213,7 @@ TEST_P(PassFaults, AnswersOfGrammars) {
   }
 }
 
-// Four requests, each of which ends.
+// Four requests. Each must end, with its answer or an error.
 TEST_P(PassFaults, Requests) {
   const EngineOptions options = {.max_tokens = 32, .max_sequences = 3};
   std::vector<Request> requests;
@@ -290,7 +292,7 @@ TEST(TaskFaults, Classifications) {
   });
 }
 
-// Features of a session: all of them, or an error.
+// A session reports all of its features, or returns an error.
 TEST(TaskFaults, Features) {
   const Model model = LoadOrDie(ToyPath("gemma2_odd"), FaultOptions());
   const SparseAutoencoder autoencoder =
@@ -321,7 +323,7 @@ TEST(TaskFaults, Features) {
       return tap.status();
     });
     if (status.ok()) {
-      session.SetTap(*std::move(tap));  // it has no status, and may throw
+      session.SetTap(*std::move(tap));  // returns no status, and may throw
       status = faults([&] { return session.Append(tokens); });
     }
     if (status.ok()) {

@@ -25,13 +25,13 @@
 namespace gemma {
 namespace {
 
-// What reads or writes one file, or the files in one folder.
+// An operation that reads or writes one file, or the files of one folder.
 struct FileUser {
-  std::string path;  // is in the messages
+  std::string path;  // must be in the error message
   std::function<absl::Status()> use;
 };
 
-// Each of them at each failure of each call of that kind.
+// Runs each user once for each error of each of its calls of this kind.
 void SweepUsers(const std::vector<FileUser>& users, FaultKind kind,
                 const std::vector<int>& errors) {
   for (const FileUser& user : users) {
@@ -94,7 +94,7 @@ class WriterFaults : public ::testing::Test {
     ASSERT_TRUE(session_->Append({2, 17}).ok());
   }
 
-  // Everything that writes a file.
+  // Returns all operations that write a file.
   std::vector<std::function<absl::Status()>> Writers() {
     return {
         [this] {
@@ -108,8 +108,9 @@ class WriterFaults : public ::testing::Test {
         [this] { return sums_.Write(model_->config(), false, {}, target_); }};
   }
 
-  // At each failure, what was there is still there, or what was written is
-  // complete; there is nothing besides.
+  // Makes each call of each writer fail. After an error the target must be
+  // unchanged; after a success it must be complete. Its folder must contain no
+  // other file.
   void Sweep(FaultKind kind, const std::vector<int>& errors) {
     for (const auto& write : Writers()) {
       ASSERT_EQ(ErrorOf(write()), "OK");
@@ -149,7 +150,7 @@ TEST_F(WriterFaults, Naming) { Sweep(FaultKind::kName, {EIO, ENOSPC, EROFS}); }
 // ---------------------------------------------------------------------------
 // Threads
 
-// With fewer threads, a model computes the same.
+// A model that gets fewer threads computes the same logits.
 TEST(ThreadFaults, Loading) {
   const std::string path = WriteFaultGguf(TestDirectory(), "gemma3");
   LoadOptions options = FaultOptions();

@@ -1,4 +1,4 @@
-// Memory that ends while files are written and checked.
+// Allocations that fail while files are written and checked.
 
 #include <cstdio>
 #include <filesystem>
@@ -20,8 +20,9 @@
 namespace gemma {
 namespace {
 
-// Quantizes at every fault, to a file that is there already: it is as it was,
-// or complete, and there is no other.
+// Quantizes over an existing file, with a fault at each allocation. After an
+// error the file must be unchanged; after a success it must be complete. The
+// folder must contain no other file.
 void SweepQuantize(const std::string& source, QuantizeOptions options) {
   const std::string directory = TestDirectory();
   const std::string path = directory + "/target";
