@@ -130,7 +130,8 @@ TEST_F(AtomicFileTest, NoMoreBytesThanTheLimit) {
     const bool refuses =
         absl::IsResourceExhausted(file->Reserve(1001)) &&
         absl::IsResourceExhausted(file->Write(BytesOf(std::string(1001, 'x'))));
-    file = absl::CancelledError();  // _exit destroys nothing
+    // Removes the temporary file; _exit calls no destructor.
+    file = absl::CancelledError();
     _exit(refuses ? 0 : 1);
   }
   int result = 0;

@@ -17,7 +17,8 @@ using ::testing::IsEmpty;
 
 class ControlGroupsTest : public ::testing::Test {
  protected:
-  // "VERSION DIRECTORY" in sys/fs/cgroup for a process that is in these groups.
+  // Returns "VERSION DIRECTORY" for each group of a process whose cgroup file
+  // has these lines. Directories are relative to sys/fs/cgroup.
   std::vector<std::string> Groups(const std::string& lines,
                                   std::string_view controller) {
     std::filesystem::create_directories(root_ + "/proc/self");

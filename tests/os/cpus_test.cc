@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A file system of its own.
+// Each test has its own root directory in place of the system's.
 class CpuQuotaTest : public ::testing::Test {
  protected:
   CpuQuotaTest()
@@ -56,7 +56,7 @@ TEST_F(CpuQuotaTest, TheLeastOfAllLevels) {
   EXPECT_EQ(Quota(), 2u);
 }
 
-// Where a container sees its own group as the root.
+// In a container that sees its own group as the root.
 TEST_F(CpuQuotaTest, Root) {
   Write("proc/self/cgroup", "0::/\n");
   Write("sys/fs/cgroup/cpu.max", "400000 100000\n");

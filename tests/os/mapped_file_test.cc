@@ -21,7 +21,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// Kilobytes of this process in memory.
+// Returns how many kilobytes of this process are in memory.
 size_t ResidentKilobytes() {
   std::ifstream status("/proc/self/statm");
   size_t total = 0, resident = 0;
@@ -87,7 +87,7 @@ TEST(MappedFile, ReleaseIgnoresWhatIsNotInTheFile) {
   EXPECT_EQ(file->bytes()[4097], Pattern(4098)[4097]);
 }
 
-// F1: what is no regular file. None of these may wait or read for ever.
+// Opening a pipe or a device must neither wait nor read forever.
 TEST(MappedFile, RefusesWhatIsNoRegularFile) {
   const std::string directory = TestDirectory();
   EXPECT_THAT(ErrorOf(MappedFile::Open(directory)),
@@ -124,7 +124,7 @@ TEST(MappedFile, NamesFilesThatCannotBeOpened) {
   EXPECT_THAT(ErrorOf(MappedFile::Open(loop)), StartsWith(loop + ": "));
 }
 
-// F18: a huge sparse file costs no memory.
+// A huge sparse file needs no memory.
 TEST(MappedFile, MapsASparseFileWithoutReadingIt) {
   const std::string path = TestDirectory() + "/sparse";
   WriteFile(path, "GGUF");
