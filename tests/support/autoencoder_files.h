@@ -1,4 +1,4 @@
-// Makes files of sparse autoencoders, valid ones and broken ones.
+// Makes files of sparse autoencoders, both valid and broken.
 
 #ifndef GEMMA_TESTS_SUPPORT_AUTOENCODER_FILES_H_
 #define GEMMA_TESTS_SUPPORT_AUTOENCODER_FILES_H_
@@ -33,8 +33,8 @@ Bytes NpzOf(const FileArrays& arrays, Packing packing = Packing::kDeflated);
 // Returns a file in float32, with the names of Gemma Scope 2.
 Bytes SafetensorsOf(const FileArrays& arrays);
 
-// Returns options for the residual stream after layer 1, for files that do not
-// state their site.
+// Returns options that set the site to the residual stream after layer 1.
+// Needed for files that do not state their site.
 SparseAutoencoderOptions AtLayer1(
     FeatureWeights weights = FeatureWeights::kFloat32);
 

@@ -4,8 +4,9 @@
   check_test_names.py BINARY...    lists the tests of GoogleTest binaries
   check_test_names.py --self-test
 
-GoogleTest lists a parameter without a printer as bytes of memory or as an
-address, which differ in each run: then lists of failures cannot be compared.
+If the type of a parameter has no printer, GoogleTest lists the parameter as
+bytes of memory or as an address. These differ in each run, so that lists of
+failures cannot be compared.
 """
 
 import re
@@ -16,7 +17,7 @@ RAW = re.compile(r"-byte object|\b0x[0-9a-f]{5,}\b|\bNULL\b")
 
 
 def problems(listing):
-    """Returns the lines of --gtest_list_tests that differ from run to run."""
+    """Returns the lines of --gtest_list_tests that differ in each run."""
     return [line.strip() for line in listing.splitlines() if RAW.search(line)]
 
 
@@ -41,8 +42,8 @@ def main(binaries):
         listing = subprocess.run([binary, "--gtest_list_tests"], check=True,
                                  stdout=subprocess.PIPE, text=True).stdout
         for line in problems(listing):
-            print(f"{binary}: '{line}' is not a name, wanted a printer of the "
-                  "parameter's type")
+            print(f"{binary}: '{line}' differs in each run, wanted a printer for "
+                  "the parameter's type")
             found += 1
     return 1 if found or not binaries else 0
 

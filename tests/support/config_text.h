@@ -9,8 +9,8 @@
 
 namespace gemma {
 
-// Returns every field on a line of its own; stop tokens as a set, floats with
-// all their bits.
+// Returns each field on its own line. Stop tokens are sorted and listed once;
+// floats are printed with all their bits.
 std::string ConfigText(const ModelConfig& config);
 
 }  // namespace gemma

@@ -54,7 +54,7 @@ std::string RandomText(const Grammar& grammar, std::mt19937_64& random,
     }
     if (text.size() > 100 * (max_bytes + 100)) return text;
     if (bytes.empty()) {
-      ADD_FAILURE() << "nothing may follow: " << text;
+      ADD_FAILURE() << "no byte may follow: " << text;
       return text;
     }
     char next = bytes[random() % bytes.size()];

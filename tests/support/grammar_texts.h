@@ -1,4 +1,5 @@
-// Random texts of grammars, and their check by the validators of Python.
+// Makes random texts that grammars allow, and checks them with Python's
+// validators.
 
 #ifndef GEMMA_TESTS_SUPPORT_GRAMMAR_TEXTS_H_
 #define GEMMA_TESTS_SUPPORT_GRAMMAR_TEXTS_H_
@@ -25,12 +26,12 @@ bool Matches(const Grammar& grammar, std::string_view text);
 std::string RandomText(const Grammar& grammar, std::mt19937_64& random,
                        size_t max_bytes = 200);
 
-// The lines for tests/support/validate_texts.py.
+// Collects lines for tests/support/validate_texts.py.
 class Validation {
  public:
   void Add(nlohmann::ordered_json line) { lines_.push_back(std::move(line)); }
 
-  // Fails the test for each line where the validators disagree.
+  // Runs the script. Fails the test for each line where Python disagrees.
   void Run() const;
 
  private:

@@ -1,5 +1,5 @@
-// Models whose files are cut and changed byte by byte. Loading may fail, with a
-// status that blames and names the file. A model that loads must run.
+// Cuts and changes the files of models byte by byte. Loading may then fail; the
+// status must blame and name the file. A model that loads must also run.
 
 #ifndef GEMMA_TESTS_SUPPORT_HOSTILE_FILES_H_
 #define GEMMA_TESTS_SUPPORT_HOSTILE_FILES_H_
@@ -12,8 +12,8 @@
 
 namespace gemma {
 
-// A directory, in memory if the system has such, which is removed after the
-// test.
+// A directory that is removed after the test. It is in memory (/dev/shm) if the
+// system supports that.
 class Folder {
  public:
   Folder();
@@ -40,8 +40,8 @@ class ChangingFile {
   int file_ = -1;
 };
 
-// Loads the model. If that works, computes three positions and samples. Returns
-// whether it loaded.
+// Loads the model. If it loads, computes three positions and samples a token.
+// Returns whether it loaded.
 bool LoadAndRun(const std::string& path);
 
 // Cuts the file of the model at `path` at every structural byte, and at some

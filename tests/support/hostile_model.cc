@@ -317,7 +317,8 @@ Bytes ScriptedModel(const std::vector<std::string>& pieces,
       .Uint32("gemma.attention.head_count", 1)
       .Uint32("gemma.attention.key_length", 2);
   AddTokenizer(pieces, gguf);
-  // Each token is an axis; the layer adds nothing; the head maps axis to axis.
+  // The embedding of each token is a unit vector, the layer adds zero, and the
+  // head maps the unit vector of a token to the logit of its successor.
   TinyTensors tensors;
   AddAll("",
          {{"token_embd.weight", {size, size}},

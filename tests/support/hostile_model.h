@@ -58,8 +58,8 @@ inline constexpr TokenId kFirstByte = 4;
 inline constexpr TokenId kFirstPiece = 260;
 void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf);
 
-// Returns a model with that vocabulary. After a token it is nearly certain of
-// the token to which `next` maps it, or of <eos> without an entry.
+// Returns a model with that vocabulary. It predicts, with near certainty, the
+// token to which `next` maps the last token, or <eos> if `next` has no entry.
 Bytes ScriptedModel(const std::vector<std::string>& pieces,
                     const std::map<TokenId, TokenId>& next);
 

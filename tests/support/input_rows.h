@@ -26,7 +26,7 @@ InputRows RandomRows(const Model& model, size_t count, RowMask mask,
 // Appends the words to `session` and returns the logits [words.size(),
 // vocab_size] of every position.
 std::vector<float> AllLogits(Session& session, const Words& words);
-// Returns the words from `begin` on.
+// Returns the words, starting at `begin`.
 Words WordsFrom(const Words& words, size_t begin);
 
 }  // namespace gemma

@@ -80,8 +80,8 @@ std::string SerializeModelProto(const Vocabulary& vocabulary) {
     const Vocabulary::Piece& piece = vocabulary.pieces[i];
     part.Clear();
     if (piece.text.empty()) {
-      // sentencepiece wants a name for every id. This one is not UTF-8, so no
-      // other piece and no text has it.
+      // sentencepiece needs a name for every id. This name is not UTF-8, so it
+      // cannot occur in a text or as another piece.
       part.Bytes(kPieceText, absl::StrFormat("\xFF%d", i));
     } else {
       part.Bytes(kPieceText, piece.text);
@@ -103,7 +103,7 @@ std::string SerializeModelProto(const Vocabulary& vocabulary) {
                        Id{vocabulary.bos, kBosId, kBosPiece},
                        Id{vocabulary.eos, kEosId, kEosPiece},
                        Id{vocabulary.pad, kPadId, kPadPiece}}) {
-    // A negative number has ten bytes: protobuf extends the sign.
+    // protobuf extends the sign, so a negative number takes ten bytes.
     part.Varint(id.id_field, static_cast<uint64_t>(int64_t{id.id}));
     if (id.id >= 0 && static_cast<size_t>(id.id) < vocabulary.pieces.size()) {
       part.Bytes(id.piece_field, vocabulary.pieces[id.id].text);

@@ -91,7 +91,7 @@ Request Scored(Request request, Outcome* outcome) {
       for (const TokenProbability& other : token.alternatives) {
         others.push_back(other.token);
       }
-      // A missing value becomes a number: NaN would not equal itself.
+      // A missing value becomes a number, because NaN does not equal itself.
       outcome->scored.emplace_back(
           token.token,
           token.log_probability.value_or(std::numeric_limits<double>::max()),

@@ -1,4 +1,4 @@
-// Requests and their answers, for tests that compare ways to compute them.
+// Requests and answers, for tests that compute the same answer in several ways.
 
 #ifndef GEMMA_TESTS_SUPPORT_REQUESTS_H_
 #define GEMMA_TESTS_SUPPORT_REQUESTS_H_
@@ -15,15 +15,15 @@
 
 namespace gemma {
 
-// Loads a toy of AllToys, or one in bfloat16, with a vocabulary of 512 pieces.
-// The model knows about half of them.
+// Loads a toy of AllToys, or a bfloat16 one, with a vocabulary of 512 pieces.
+// The model has embeddings for about half of them.
 Model LoadSpeakingToy(const Toy& toy, size_t num_threads, size_t chunk);
 Model LoadSpeakingToy(const Toy& toy, LoadOptions options);
 std::vector<Toy> AllSpeakingToys();
 
-// The options to load a toy for each arithmetic that a CPU may have. The number
-// of rows of a pass matters with AMX, and for bfloat16 with AVX-512 BF16,
-// unless options are deterministic.
+// Options to load a toy for each arithmetic that a CPU may use. The bits of the
+// results depend on the number of rows in a pass with AMX, and for bfloat16
+// also with AVX-512 BF16; deterministic options prevent this.
 struct ToyArithmetic {
   std::string name;  // for test names
   LoadOptions options;
@@ -34,17 +34,17 @@ struct ToyArithmetic {
 };
 std::vector<ToyArithmetic> AllArithmetics();
 
-// Returns `size` tokens. Prompts of different seeds differ from the second
-// token on.
+// Returns `size` tokens. The first token is always the same; prompts with
+// different seeds differ in all others.
 std::vector<TokenId> MakePrompt(size_t size, uint64_t seed);
 std::vector<TokenId> Concat(std::vector<TokenId> a,
                             const std::vector<TokenId>& b);
 
-// Returns a request for a greedy answer of `max_new_tokens` tokens, which no
-// stop token ends earlier.
+// Returns a request for a greedy answer of `max_new_tokens` tokens. Stop tokens
+// do not end it.
 Request Ask(std::vector<TokenId> prompt, size_t max_new_tokens = 4);
 
-// The parts of an answer that must be the same however it is computed.
+// The parts of an answer that do not depend on how it is computed.
 struct Outcome {
   std::string error;
   std::string text;

@@ -37,7 +37,7 @@ const Bytes& SfpCodes() {
   return *codes;
 }
 
-// Returns the nearest of `codes`, which ascend.
+// Returns the nearest of `codes`, which are sorted by ascending value.
 uint8_t Nearest(const Bytes& codes, float value) {
   const auto above = std::lower_bound(
       codes.begin(), codes.end(), value,
@@ -55,11 +55,11 @@ Bytes EncodeSfp(const std::vector<float>& values) {
   return out;
 }
 
-// The code of each value of a group, and a table of its values: at most 16,
-// after zeros.
+// A group of NUQ. `table` has 16 SFP codes: zeros first, then the different
+// values of the group.
 struct NuqGroup {
   Bytes table;
-  Bytes codes;  // one per byte
+  Bytes codes;  // indices in `table`, one per byte
 };
 
 std::vector<NuqGroup> NuqGroups(const Bytes& sfp) {
@@ -83,7 +83,8 @@ std::vector<NuqGroup> NuqGroups(const Bytes& sfp) {
   return groups;
 }
 
-// Rounds each value to the nearest of five values, up to the largest of all.
+// Rounds each value to the nearest of 0, +-0.3 and +-1 times the largest
+// magnitude.
 void RoundToFive(std::vector<float>& values) {
   float largest = 0;
   for (const float value : values) {

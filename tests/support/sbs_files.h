@@ -1,6 +1,6 @@
-// Files of gemma.cpp, written from the description of their format
-// (src/formats/sbs.h and src/model/sbs_tensors.cc), without any code that reads
-// them.
+// Writes files of gemma.cpp. The code follows the description of the format in
+// src/formats/sbs.h and src/model/sbs_tensors.cc, and shares no code with the
+// reader.
 
 #ifndef GEMMA_TESTS_SUPPORT_SBS_FILES_H_
 #define GEMMA_TESTS_SUPPORT_SBS_FILES_H_
@@ -18,20 +18,21 @@
 
 namespace gemma {
 
-// gemma.cpp's numbers.
+// The types of weights, with gemma.cpp's numbers.
 enum class SbsType : uint32_t { kF32 = 1, kBF16 = 2, kSfp = 3, kNuq = 4 };
 
 // Returns the letter of a type, which precedes names in old files.
 char SbsLetter(SbsType type);
 
 // Returns values as a file stores them: divided by `scale`, then rounded to the
-// type. NUQ has room for 16 values in a group of 256, and its tables may come
-// first.
+// type. With NUQ, a group of 256 may have only 16 different values;
+// `tables_first` stores all tables before the codes.
 Bytes EncodeSbs(SbsType type, const std::vector<float>& values,
                 float scale = 1.0f, bool tables_first = false);
 
-// Returns the values that such a file gives back, times `scale`. NUQ leaves
-// five values per call, so that a group of 256 may have three.
+// Returns the values that a reader gets from such a file, times `scale`. With
+// NUQ, all values of a call become one of five values, so that a group of 256
+// may have as few as three different ones.
 std::vector<float> RoundToSbs(SbsType type, const std::vector<float>& values,
                               float scale = 1.0f);
 
@@ -53,7 +54,8 @@ class SbsRecord {
 class SbsWriter {
  public:
   SbsWriter& Blob(std::string_view key, Bytes data);
-  // Returns the file, with the directory first or, as since 2025, at the end.
+  // Returns the file. The directory is at the beginning, or at the end, as in
+  // files since 2025.
   Bytes Finish(bool directory_at_end = false) const;
 
  private:
@@ -64,26 +66,26 @@ class SbsWriter {
 void WriteSparseSbs(const std::string& path,
                     const std::vector<std::pair<std::string, uint64_t>>& blobs);
 
-// The form in which a model is written.
+// Describes how a model is written.
 struct SbsForm {
   std::string name;              // for messages
   SbsType type = SbsType::kF32;  // of the matrices
-  bool has_toc = true;           // else letters, without a configuration
+  bool has_toc = true;           // false: letters, and no configuration
   bool directory_at_end = false;
-  bool split = false;         // qkv1_w, gating1_w, att_w, ...
-  bool tables_first = false;  // of NUQ
-  // The scale of the matrices that gemma.cpp scales. If not 1, it is multiplied
-  // by a power of two for each kind of matrix.
+  bool split = false;         // into qkv1_w, gating1_w, att_w, ...
+  bool tables_first = false;  // for NUQ
+  // The scale of the matrices that gemma.cpp scales. A scale other than 1 is
+  // also multiplied by a power of two that depends on the kind of matrix.
   float scale = 1.0f;
   std::string tokenizer;  // none if empty
   uint32_t wrapping = 0;  // 0: tuned, 1: not
 };
 
-// Returns a model's tensors, with Hugging Face's names, rounded to values that
-// a file of this form can hold.
+// Returns a model's tensors, which have Hugging Face's names, rounded to values
+// that a file of this form can hold.
 TinyTensors RoundedTensors(TinyTensors tensors, const SbsForm& form);
 
-// Returns the file of a model with such tensors.
+// Returns the file of a model with tensors that RoundedTensors returned.
 Bytes SbsModel(const ModelConfig& config, const TinyTensors& tensors,
                const SbsForm& form);
 

@@ -26,7 +26,7 @@ void Append(const Values& values, Values& out) {
   out.insert(out.end(), values.begin(), values.end());
 }
 
-// Returns whether gemma.cpp compresses, and may scale, the tensor.
+// Returns whether gemma.cpp compresses the tensor. It may also scale it.
 bool IsMatrix(const std::string& name) {
   return absl::EndsWith(name, "proj.weight") ||
          (absl::StrContains(name, "linear_") &&
@@ -39,15 +39,15 @@ bool IsBias(const std::string& name) {
          absl::EndsWith(name, "recurrent_param");
 }
 
-// Returns the type of one of our tensors in the form.
+// Returns the type in which the form stores one of our tensors.
 SbsType TypeOf(const std::string& name, const SbsForm& form) {
   if (IsBias(name)) return SbsType::kF32;
   if (IsMatrix(name)) return form.type;
-  // Norms and the table of embeddings are at least bfloat16.
+  // Norms and embeddings are stored as float32 or bfloat16.
   return form.type == SbsType::kF32 ? SbsType::kF32 : SbsType::kBF16;
 }
 
-// Returns the scale of a tensor, ours or gemma.cpp's, in the form.
+// Returns the scale of a tensor in the form. `name` is ours or gemma.cpp's.
 float ScaleOf(std::string_view name, const SbsForm& form) {
   if (form.scale == 1.0f) return 1.0f;
   struct Kind {
@@ -129,7 +129,7 @@ void Builder::Add(const std::string& name, SbsType type, size_t rows,
   const Bytes record = SbsRecord()
                            .Text(name)
                            .Number(static_cast<uint32_t>(type))
-                           .Number(1)  // bytes and number of elements
+                           .Number(1)  // bytes of an element; then their number
                            .Number(static_cast<uint32_t>(values.size()))
                            .Number(static_cast<uint32_t>(rows))
                            .Number(static_cast<uint32_t>(cols))
@@ -166,8 +166,8 @@ void Builder::Qkv(size_t layer, const std::string& block) {
   Values others;
   for (size_t head = 0; head < l.num_heads; ++head) {
     Append(Rows(q, head * size, size), queries);
-    // With as many key heads as query heads, queries, keys and values
-    // alternate.
+    // If there are equally many key heads and query heads, queries, keys and
+    // values alternate.
     if (l.num_heads != l.num_kv_heads || form_.split) continue;
     Append(Rows(k, head * size, size), queries);
     Append(Rows(v, head * size, size), queries);
@@ -309,7 +309,7 @@ Bytes Builder::Config() const {
   for (const LayerConfig& layer : c_.layers) {
     window = std::max(window, layer.sliding_window);
   }
-  // Griffin's "context" is its window.
+  // For Griffin, the field "context" contains the window.
   const auto context =
       static_cast<uint32_t>(c_.biases ? window : c_.max_context);
   SbsRecord out;
@@ -351,7 +351,7 @@ Bytes Builder::Config() const {
       .Number(107)  // secondary_eos_id
       .Number(1)    // scale_base_names
       .Text("att_ein")
-      .Number(12345)  // of a later version
+      .Number(12345)  // an unknown field of a later version
       .Finish();
 }
 

@@ -1,4 +1,4 @@
-// Builds small model files in memory, valid ones and broken ones.
+// Builds small model files in memory, both valid and broken.
 
 #ifndef GEMMA_TESTS_SUPPORT_TINY_FILES_H_
 #define GEMMA_TESTS_SUPPORT_TINY_FILES_H_
@@ -76,7 +76,7 @@ class GgufWriter {
 
   // Sets the alignment of the file, and writes its key.
   GgufWriter& Alignment(uint32_t alignment);
-  // Write a wrong count.
+  // Make the header state this count, which may be wrong.
   GgufWriter& ClaimTensors(uint64_t count);
   GgufWriter& ClaimKeys(uint64_t count);
 
@@ -113,7 +113,7 @@ class SafetensorsWriter {
   Bytes data_;
 };
 
-// Return valid files with a bit of everything.
+// Return small valid files with keys and tensors of several types.
 Bytes TinyGguf(uint32_t version = 3);
 Bytes TinySafetensors();
 

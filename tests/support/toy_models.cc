@@ -13,7 +13,8 @@
 namespace gemma {
 namespace {
 
-// Ends the test program on failure, because tests need their data.
+// Ends the test program on failure, because the tests cannot run without their
+// data.
 template <class T>
 T ValueOrDie(absl::StatusOr<T> value) {
   if (!value.ok()) {

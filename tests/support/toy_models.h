@@ -1,5 +1,5 @@
-// The toy models of tests/testdata/models and the results of the references;
-// see tools/reference/toy_models.py.
+// The toy models of tests/testdata/models, and the results of the reference
+// implementations; see tools/reference/toy_models.py.
 
 #ifndef GEMMA_TESTS_SUPPORT_TOY_MODELS_H_
 #define GEMMA_TESTS_SUPPORT_TOY_MODELS_H_
@@ -13,7 +13,7 @@
 
 namespace gemma {
 
-// A toy model and the reference that it must equal.
+// A toy model and the reference that its logits must equal.
 struct Toy {
   std::string name;    // for test names: letters, digits and underscores
   std::string folder;  // in tests/testdata/models
@@ -26,7 +26,7 @@ struct Toy {
 // Returns toys of each architecture and shape, with float32 weights.
 const std::vector<Toy>& AllToys();
 
-// Returns the folder's path.
+// Returns the path of a folder in tests/testdata/models.
 std::string ToyPath(const std::string& folder);
 
 // Loads a toy, or ends the test program.

@@ -17,7 +17,8 @@ constexpr int32_t kGgufControl = 3;
 constexpr int32_t kGgufUserDefined = 4;
 constexpr int32_t kGgufByte = 6;
 
-// Words. After a " ", a word has no blank before it.
+// The words that BPE is trained on. A "~" means a blank before the word; other
+// words have none.
 constexpr std::string_view kCorpus =
     "the capital of germany is berlin and the capital of france is paris "
     "hello world hello there user model user model the user asks the model "
@@ -129,7 +130,7 @@ HfTokenizerData HfOf(const VocabularyForms& forms) {
     const auto id = static_cast<int64_t>(i);
     std::string text = WithMarkedBlanks(forms.tokens[i]);
     if (text == "<0x09>") text = "\t";
-    ids[text] = id;  // a later tab takes the name
+    ids[text] = id;  // a later tab replaces it
     if (forms.types[i] == kGgufUserDefined) {
       hf.added.push_back({.content = text, .id = id, .special = false});
     } else if (forms.types[i] == kGgufControl) {
@@ -139,7 +140,7 @@ HfTokenizerData HfOf(const VocabularyForms& forms) {
   }
   hf.vocab.assign(ids.begin(), ids.end());
 
-  // All ways to split a piece in two, the best scores first.
+  // All ways to split a piece in two, those with the best scores first.
   struct Merge {
     float score;
     int64_t left, right;

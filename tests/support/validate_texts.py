@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Checks texts of grammars with the validators of Python.
+"""Compares our grammars with Python's validators, text by text.
 
 Reads a file of lines, each an object:
-  schema or regex   the grammar of the text
-  text              a JSON value as text, or a text
-  valid             whether it must be valid: true, false, or null for either
-  matches           whether our grammar accepts it: if true, it must be valid
-  exact             if true, our grammar must accept the text if it is valid
+  schema or regex   the grammar
+  text              the text: for a schema, of a JSON value
+  valid             whether Python must find it valid; null if unknown
+  matches           whether our grammar accepts it; then it must be valid
+  exact             whether our grammar must accept every valid text
 Prints a line for each disagreement, and exits with 1 if there is any.
 """
 
@@ -18,7 +18,7 @@ import sys
 import jsonschema
 
 
-# Its place depends on the version.
+# The name of the checker depends on the version of jsonschema.
 FORMATS = (getattr(jsonschema.Draft202012Validator, "FORMAT_CHECKER", None)
            or jsonschema.draft202012_format_checker)
 

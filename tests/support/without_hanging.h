@@ -1,4 +1,4 @@
-// For tests of threads that must not wait for ever.
+// Ends tests whose threads wait forever.
 
 #ifndef GEMMA_TESTS_SUPPORT_WITHOUT_HANGING_H_
 #define GEMMA_TESTS_SUPPORT_WITHOUT_HANGING_H_
@@ -11,8 +11,8 @@
 
 namespace gemma {
 
-// Calls `body` on a thread of its own. If that hangs, the whole program fails:
-// a thread that waits for itself cannot be ended otherwise.
+// Calls `body` on its own thread. If it takes more than 2 minutes, ends the
+// whole program, because a thread that waits for itself cannot be stopped.
 template <class Body>
 void WithoutHanging(Body body) {
   std::future<void> done =
@@ -20,7 +20,7 @@ void WithoutHanging(Body body) {
   if (done.wait_for(std::chrono::minutes(2)) == std::future_status::ready) {
     return done.get();
   }
-  std::fputs("a thread waits for ever\n", stderr);
+  std::fputs("a test still waits after 2 minutes\n", stderr);
   std::abort();
 }
 

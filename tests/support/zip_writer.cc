@@ -58,7 +58,7 @@ void ZipWriter::Add(const std::string& name, std::string_view contents,
                     common(packed.size(), bytes), U16(0), U16(0), U16(0),
                     U16(0), U32(0), U32(data_.size()), name);
   } else {
-    // Follows a field that readers must skip.
+    // The zip64 field follows another field, which readers must skip.
     std::string extra = absl::StrCat(U16(0x5455), U16(3), "abc");
     if (lies.zip64 > 0) {
       absl::StrAppend(&extra, U16(1), U16(24), U64(bytes), U64(packed.size()),

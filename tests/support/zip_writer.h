@@ -26,8 +26,9 @@ class ZipWriter {
     uint32_t crc32_xor = 0;  // 0: the truth
     int flags = 0;
     int method = -1;  // -1: the truth
-    // 0: sizes and offset are true. 1 or more: they are in the table's zip64
-    // field. -1: the table refers to such a field, but it does not exist.
+    // 0: the table's own fields have the sizes and the offset. 1 or more: the
+    // table's zip64 field has them. -1: the table refers to a zip64 field that
+    // does not exist.
     int zip64 = 0;
     std::string trailing = {};  // after the packed bytes, as part of them
   };
@@ -39,9 +40,9 @@ class ZipWriter {
     Add(name, contents, packing, Lies());
   }
 
-  // Returns the archive with everything that was added.
+  // Returns the archive.
   std::vector<uint8_t> Finish(std::string_view comment = "") const;
-  // Returns the archive with zip64's records at the end.
+  // Returns the archive with zip64 records at the end.
   std::vector<uint8_t> FinishZip64() const;
 
  private:
