@@ -238,7 +238,7 @@ absl::StatusOr<ZipEntries> ReadEntries(ByteSpan zip) {
     GEMMA_RETURN_IF_ERROR(FindData(zip.first(table.begin), central));
     if (!entries.emplace(central.name, central.entry).second) {
       return absl::InvalidArgumentError(
-          absl::StrCat(Quoted(central.name), " is there twice"));
+          absl::StrCat(Quoted(central.name), " appears twice"));
     }
   }
   if (!records.empty()) {

@@ -226,7 +226,7 @@ TEST(Npz, RejectsTwoEntriesOfOneName) {
   ZipWriter zip;
   zip.Add("ids.npy", "one");
   zip.Add("ids.npy", "two");
-  EXPECT_THAT(ReadAll(zip.Finish()).message(), HasSubstr("there twice"));
+  EXPECT_THAT(ReadAll(zip.Finish()).message(), HasSubstr("appears twice"));
 }
 
 TEST(Npz, ReadsArchivesWithAComment) {
