@@ -16,7 +16,7 @@
 #include "ops/aligned_buffer.h"
 #include "ops/ops.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kHeadDim = 256;
@@ -237,7 +237,7 @@ void AddBenchmarks() {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal
 
 int main(int argc, char** argv) {
   return gemma::RunBenchmarks(argc, argv, gemma::AddBenchmarks);

@@ -19,7 +19,7 @@
 
 #ifndef GEMMA_BENCHMARKS_CEILINGS_ONCE
 #define GEMMA_BENCHMARKS_CEILINGS_ONCE
-namespace gemma {
+namespace gemma::internal {
 
 // Independent sums: more than the latency of a multiply-add times the number
 // per cycle, and few enough for 16 registers.
@@ -31,11 +31,11 @@ inline constexpr size_t kStreams = 8;
 inline constexpr size_t kPrefetchBytes = 1024;
 inline constexpr size_t kLineBytes = 64;
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // GEMMA_BENCHMARKS_CEILINGS_ONCE
 
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -84,11 +84,11 @@ float MultiplyAdd(size_t steps, float factor, float term) {
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 HWY_EXPORT(SimdTarget);
@@ -187,5 +187,5 @@ std::string ToJson(const Ceilings& ceilings) {
       ceilings.read_bytes_per_second, ceilings.fma_flops_per_second);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

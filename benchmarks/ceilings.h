@@ -8,7 +8,7 @@
 
 #include "ops/workers.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The best of five runs with all the threads of one Workers.
 struct Ceilings {
@@ -28,6 +28,6 @@ std::string ToText(const Ceilings& ceilings);
 // Returns a JSON object with the names of the fields.
 std::string ToJson(const Ceilings& ceilings);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_BENCHMARKS_CEILINGS_H_

@@ -8,7 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kMaxThreads = 1024;
@@ -61,4 +61,4 @@ bool TakeFlag(std::string_view flag, int* argc, char** argv) {
   return false;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace gemma {
+namespace gemma::internal {
 
 // Takes "--threads N" or "--threads=N" out of the arguments and returns N, or
 // the number of CPUs without the option. If N is not a valid number of threads,
@@ -21,6 +21,6 @@ size_t TakeThreads(int* argc, char** argv);
 // there.
 bool TakeFlag(std::string_view flag, int* argc, char** argv);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_BENCHMARKS_COMMAND_LINE_H_

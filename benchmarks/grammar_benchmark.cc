@@ -13,7 +13,7 @@
 #include "src/grammar/grammar_impl.h"
 #include "src/text/tokenizer_impl.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr const char* kSchema =
@@ -97,6 +97,6 @@ BENCHMARK(BM_Answer)
     ->Unit(benchmark::kMillisecond);
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal
 
 BENCHMARK_MAIN();

@@ -14,7 +14,7 @@
 #include "compression/codec.h"
 #include "ops/ops.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr MatrixShape kLayerMatrices[] = {
@@ -278,7 +278,7 @@ void AddBenchmarks() {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal
 
 int main(int argc, char** argv) {
   return gemma::RunBenchmarks(argc, argv, gemma::AddBenchmarks);

@@ -21,7 +21,7 @@
 #include "compression/quantize.h"
 #include "ops/workers.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr char kUsage[] =
@@ -108,7 +108,7 @@ void Run(const char* path, size_t rows, size_t cols, Workers& workers) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal
 
 int main(int argc, char** argv) {
   if (gemma::TakeFlag("--help", &argc, argv)) {

@@ -14,7 +14,7 @@
 #include "src/scope/autoencoder_impl.h"
 #include "src/session/model_impl.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr char kUsage[] =
@@ -108,7 +108,7 @@ void Run(const std::string& model_path, const std::string& path,
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal
 
 int main(int argc, char** argv) {
   if (gemma::TakeFlag("--help", &argc, argv)) {

@@ -11,7 +11,7 @@
 #include "benchmarks/weights.h"
 #include "ops/ops.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr MatrixShape kAutoencoders[] = {
@@ -128,7 +128,7 @@ void AddBenchmarks() {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal
 
 int main(int argc, char** argv) {
   return gemma::RunBenchmarks(argc, argv, gemma::AddBenchmarks);

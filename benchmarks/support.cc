@@ -11,7 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "benchmarks/command_line.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kMinBytesBeyondCaches = size_t{256} << 20;
@@ -121,4 +121,4 @@ void Report(benchmark::State& state, double seconds, const Work& work) {
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "benchmarks/ceilings.h"
 #include "ops/workers.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Runs the benchmarks that `add_benchmarks` registers, with the options of
 // Google Benchmark and --threads. Measures the machine's ceilings first and
@@ -68,6 +68,6 @@ struct Work {
 // of reading above 100 means that caches held the bytes.
 void Report(benchmark::State& state, double seconds, const Work& work);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_BENCHMARKS_SUPPORT_H_

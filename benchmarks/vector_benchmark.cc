@@ -10,7 +10,7 @@
 #include "benchmarks/support.h"
 #include "ops/ops.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The tolerance of the tests of these operations.
@@ -191,7 +191,7 @@ BENCHMARK(BM_Conv1d)->Name("Conv1d")->Arg(256)->Arg(2560);
 BENCHMARK(BM_RgLru)->Name("RgLru")->Arg(256)->Arg(2560);
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal
 
 int main(int argc, char** argv) {
   return gemma::RunBenchmarks(argc, argv, [] {});

@@ -10,7 +10,7 @@
 #include "benchmarks/support.h"
 #include "compression/pack.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kAlignment = 64;
@@ -84,4 +84,4 @@ const WeightCopies& GetWeights(Format format, size_t rows, size_t cols) {
   return *kept;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

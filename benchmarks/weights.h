@@ -10,7 +10,7 @@
 #include "compression/weight_view.h"
 #include "ops/aligned_buffer.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 inline constexpr Format kAllFormats[] = {
 #define GEMMA_BENCHMARKS_FORMAT(name, ...) Format::name,
@@ -59,6 +59,6 @@ class WeightCopies {
 // requested, because Google Benchmark calls each function several times.
 const WeightCopies& GetWeights(Format format, size_t rows, size_t cols);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_BENCHMARKS_WEIGHTS_H_

@@ -5,7 +5,7 @@
 
 #include "compression/codecs.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Decodes one block of a row with the unit `unit`. Adds an offset only if the
@@ -61,4 +61,4 @@ void DecodeRow(const WeightView& w, size_t row, float* out) {
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -28,11 +28,11 @@
 
 #include "compression/weight_view.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Decodes row `row` of w into out[0..w.cols).
 void DecodeRow(const WeightView& w, size_t row, float* out);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_H_

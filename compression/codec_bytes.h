@@ -11,7 +11,7 @@
 
 #include "compression/half.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 static_assert(std::endian::native == std::endian::little,
               "The file formats are little-endian, and read as they are.");
@@ -102,6 +102,6 @@ inline void WriteCodes(uint64_t bytes, uint8_t amount, int8_t* codes) {
   std::memcpy(codes, &word, sizeof(word));
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_BYTES_H_

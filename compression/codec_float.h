@@ -17,7 +17,7 @@
 #include "compression/format.h"
 #include "compression/half.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct F32 {
   static constexpr size_t kBlockValues = BlockValues(Format::kF32);  // 1
@@ -55,6 +55,6 @@ struct BF16 {
   static constexpr float kLargest = 0x1.FEp127f;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_FLOAT_H_

@@ -22,7 +22,7 @@
 #include "compression/fit_groups.h"
 #include "compression/format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Maps each byte of q to the code of its low half and, above it, the code of
 // its high half: looking up both at once is twice as fast.
@@ -97,6 +97,6 @@ struct IQ4_XS {
   }
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_IQ4_H_

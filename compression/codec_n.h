@@ -37,7 +37,7 @@
 #include "compression/fit_groups.h"
 #include "compression/format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Writes the steps s at the start of a block as scales, for a unit of 1.
 template <size_t kSteps>
@@ -146,6 +146,6 @@ struct N6_16 {
   }
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_N_H_

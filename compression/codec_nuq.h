@@ -15,7 +15,7 @@
 #include "compression/codec_sfp.h"
 #include "compression/format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct NUQ {
   static constexpr size_t kBlockValues = BlockValues(Format::kNUQ);  // 256
@@ -38,6 +38,6 @@ struct NUQ {
   }
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_NUQ_H_

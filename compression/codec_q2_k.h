@@ -16,7 +16,7 @@
 #include "compression/codec_bytes.h"
 #include "compression/format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct Q2_K {
   static constexpr size_t kBlockValues = BlockValues(Format::kQ2_K);  // 256
@@ -48,6 +48,6 @@ struct Q2_K {
   }
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_Q2_K_H_

@@ -18,7 +18,7 @@
 #include "compression/codec_bytes.h"
 #include "compression/format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct Q3_K {
   static constexpr size_t kBlockValues = BlockValues(Format::kQ3_K);  // 256
@@ -51,6 +51,6 @@ struct Q3_K {
   }
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_Q3_K_H_

@@ -19,7 +19,7 @@
 #include "compression/fit_groups.h"
 #include "compression/format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct Q4_0 {
   static constexpr size_t kBlockValues = BlockValues(Format::kQ4_0);  // 32
@@ -70,6 +70,6 @@ struct Q4_1 {
   }
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_Q4_H_

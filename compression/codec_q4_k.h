@@ -25,7 +25,7 @@
 #include "compression/codec_bytes.h"
 #include "compression/format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns the eight scales and offsets in bytes 0..15 of a block.
 inline SuperScales UnpackSixBitScales(const uint8_t* __restrict block) {
@@ -85,6 +85,6 @@ struct Q5_K {
   }
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_Q4_K_H_

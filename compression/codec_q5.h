@@ -21,7 +21,7 @@
 #include "compression/codec_bytes.h"
 #include "compression/format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Writes q[i] - subtract. `bytes` points at h, which the low bits follow.
 inline void UnpackFiveBits(const uint8_t* __restrict bytes, uint8_t subtract,
@@ -61,6 +61,6 @@ struct Q5_1 {
   }
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_Q5_H_

@@ -19,7 +19,7 @@
 #include "compression/fit_groups.h"
 #include "compression/format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct Q6_K {
   static constexpr size_t kBlockValues = BlockValues(Format::kQ6_K);  // 256
@@ -70,6 +70,6 @@ struct Q6_K {
   }
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_Q6_K_H_

@@ -14,7 +14,7 @@
 #include "compression/fit_groups.h"
 #include "compression/format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct Q8_0 {
   static constexpr size_t kBlockValues = BlockValues(Format::kQ8_0);  // 32
@@ -45,6 +45,6 @@ struct Q8_0 {
   }
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_Q8_0_H_

@@ -16,7 +16,7 @@
 #include "compression/format.h"
 #include "compression/half.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct SFP {
   static constexpr size_t kBlockValues = BlockValues(Format::kSFP);  // 1
@@ -43,6 +43,6 @@ struct SFP {
   }
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODEC_SFP_H_

@@ -17,7 +17,7 @@
 #include "compression/codec_sfp.h"
 #include "compression/format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Codecs of formats with blocks. The others have Decode or UnpackBF16 instead.
 template <class Codec>
@@ -71,6 +71,6 @@ constexpr bool CodecFits(Format format) {
 GEMMA_FORMATS(GEMMA_CHECK_CODEC)
 #undef GEMMA_CHECK_CODEC
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_CODECS_H_

@@ -15,7 +15,7 @@
 
 // ---- 2. Vectors.
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -170,12 +170,12 @@ void CodesOnTarget(const Groups& groups, const Levels& levels,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 // ---- 3. Dispatch.
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 HWY_EXPORT(FitScalesOnTarget);
 HWY_EXPORT(ErrorsOnTarget);
 HWY_EXPORT(CodesOnTarget);
@@ -215,5 +215,5 @@ void NearestCodes(const Groups& groups, const Levels& levels,
   HWY_DYNAMIC_DISPATCH(CodesOnTarget)(groups, levels, scales, codes);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-namespace gemma {
+namespace gemma::internal {
 
 // The values that codes stand for, before the scale.
 class Levels {
@@ -79,6 +79,6 @@ void FitErrors(const Groups& groups, const Levels& levels, const float* scales,
 void NearestCodes(const Groups& groups, const Levels& levels,
                   const float* scales, uint8_t* codes);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_FIT_GROUPS_H_

@@ -12,7 +12,7 @@
 
 #include "compression/layout.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The GGUF number of a format that GGUF does not have.
 inline constexpr int kNoNumber = -1;
@@ -110,6 +110,6 @@ constexpr std::string_view FormatName(Format format) {
   return "";
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_FORMAT_H_

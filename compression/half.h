@@ -14,7 +14,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace gemma {
+namespace gemma::internal {
 
 inline float BF16ToFloat(uint16_t bf16) {
   return std::bit_cast<float>(uint32_t{bf16} << 16);
@@ -67,6 +67,6 @@ inline uint16_t FloatToHalf(float value) {
   return static_cast<uint16_t>(sign | half);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_HALF_H_

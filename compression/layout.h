@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace gemma {
+namespace gemma::internal {
 
 // The levels of four-bit codes that lie denser around zero, where most weights
 // are: those of GGUF's IQ4 formats, and ours. Ours fit six bits, so that CPUs
@@ -208,6 +208,6 @@ constexpr size_t PanelBytes(Layout layout, size_t cols) {
          UnitBytes(layout);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_LAYOUT_H_

@@ -9,7 +9,7 @@
 #include "compression/codec_bytes.h"
 #include "compression/codecs.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Transposes 16 rows of 16 values, `stride` values apart, into out[0..255]. At
@@ -346,4 +346,4 @@ void PackPanels(const WeightView& w, Layout layout, size_t begin, size_t end,
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -8,7 +8,7 @@
 
 #include "compression/weight_view.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns the bytes that a packed matrix of this format takes, in any layout.
 size_t PackedBytes(Format format, size_t rows, size_t cols);
@@ -21,6 +21,6 @@ size_t PackedBytes(Format format, size_t rows, size_t cols);
 void PackPanels(const WeightView& w, Layout layout, size_t begin, size_t end,
                 uint8_t* out);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_PACK_H_

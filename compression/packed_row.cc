@@ -6,7 +6,7 @@
 #include "compression/codec_bytes.h"
 #include "compression/half.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The scale (for a row's unit of 1) and offset of the group of columns `group`
@@ -103,4 +103,4 @@ void DecodePackedRow(const PackedView& w, size_t row, float* out) {
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

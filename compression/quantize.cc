@@ -10,7 +10,7 @@
 #include "compression/half.h"
 #include "compression/pack.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Codecs that can write formats with blocks.
@@ -324,4 +324,4 @@ std::optional<size_t> QuantizePanels(const WeightView& w, Format format,
   return std::nullopt;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,7 +10,7 @@
 
 #include "compression/weight_view.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns whether the format has an encoder: floats, Q8_0, Q4_0, IQ4_NL, Q6_K
 // and our own formats do.
@@ -41,6 +41,6 @@ std::optional<size_t> QuantizePanels(const WeightView& w, Format format,
                                      std::span<const float> importance,
                                      size_t begin, size_t end, uint8_t* out);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_QUANTIZE_H_

@@ -8,7 +8,7 @@
 
 #include "compression/format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A matrix as stored in a file: row-major, in rows of whole blocks, at any
 // alignment. The bytes were checked to hold rows * RowBytes().
@@ -45,6 +45,6 @@ struct PackedView {
   }
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_COMPRESSION_WEIGHT_VIEW_H_

@@ -8,7 +8,7 @@
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -23,11 +23,11 @@ void AddVector(const float* HWY_RESTRICT y, size_t size,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 HWY_EXPORT(AddVector);
 
 void AddTo(std::span<const float> y, std::span<float> x) {
@@ -35,5 +35,5 @@ void AddTo(std::span<const float> y, std::span<float> x) {
   HWY_DYNAMIC_DISPATCH(AddVector)(y.data(), y.size(), x.data());
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

@@ -9,7 +9,7 @@
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -83,11 +83,11 @@ void AddRow(Format format, const uint8_t* HWY_RESTRICT row, float factor,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 HWY_EXPORT(AddRow);
 
 void AddRows(const WeightView& w, std::span<const SparseValue> rows,
@@ -102,5 +102,5 @@ void AddRows(const WeightView& w, std::span<const SparseValue> rows,
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

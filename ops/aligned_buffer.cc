@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #endif
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Rounds `address` up to a multiple of `size`, a power of two.
@@ -42,4 +42,4 @@ AlignedBuffer AlignedBuffer::AllocateWhole(size_t bytes) {
   return buffer;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

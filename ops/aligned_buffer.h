@@ -9,7 +9,7 @@
 #include <memory>
 #include <utility>
 
-namespace gemma {
+namespace gemma::internal {
 
 // Zeroed bytes, aligned to 64. The system gives a large buffer physical memory
 // only where it is touched.
@@ -54,6 +54,6 @@ class AlignedBuffer {
   size_t bytes_ = 0;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_OPS_ALIGNED_BUFFER_H_

@@ -26,7 +26,7 @@
 
 // ---- 2. Vectors, no threads.
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -328,12 +328,12 @@ void AttendVectors(const AttendJob& job, size_t num_spans, float* scratch) {
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 // ---- 3. Checks, no vectors.
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 HWY_EXPORT(AttendSpanVectors);
@@ -397,5 +397,5 @@ void MergeSpans(const AttendJob& job, std::span<float> partials) {
   HWY_DYNAMIC_DISPATCH(MergeSpansVectors)(job, num_spans, partials.data());
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

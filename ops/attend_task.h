@@ -10,7 +10,7 @@
 
 #include "ops/ops.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The most keys decoded at once: 32 KiB for a head of 256.
 inline constexpr size_t kMaxDecodedKeys = 32;
@@ -99,6 +99,6 @@ inline size_t SpanSize(const AttendJob& job) {
   return size;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_OPS_ATTEND_TASK_H_

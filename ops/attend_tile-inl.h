@@ -18,7 +18,7 @@
 #include "ops/attend_task.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -304,7 +304,7 @@ HWY_INLINE void ValueTile(const float* HWY_RESTRICT weights,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 #endif  // GEMMA_OPS_ATTEND_TILE_INL_H_

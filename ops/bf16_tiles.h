@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace gemma {
+namespace gemma::internal {
 
 // The rows of x in a tile, and the columns of x and w. Products take two tiles
 // of rows at a time.
@@ -40,6 +40,6 @@ void AllowAmxForTest(bool allowed);
 bool HasAvx512Bf16();
 void Avx512Bf16Tiles(const Bf16Job& job);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_OPS_BF16_TILES_H_

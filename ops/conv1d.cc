@@ -8,7 +8,7 @@
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -27,11 +27,11 @@ void Conv1dStep(const float* const* taps, MatrixView<const float> weight,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 HWY_EXPORT(Conv1dStep);
 
 void Conv1d(std::span<const float* const> taps, MatrixView<const float> weight,
@@ -42,5 +42,5 @@ void Conv1d(std::span<const float* const> taps, MatrixView<const float> weight,
   (taps.data(), weight, bias.data(), out.data());
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

@@ -4,7 +4,7 @@
 #include "hwy/base.h"
 #include "ops/ops.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 void Embed(const PackedView& table, size_t row, float scale,
            std::span<float> out) {
@@ -13,4 +13,4 @@ void Embed(const PackedView& table, size_t row, float scale,
   for (float& value : out) value *= scale;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -16,7 +16,7 @@
 
 // ---- 2. Vectors, no threads.
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -43,12 +43,12 @@ size_t SelectAbove(const float* HWY_RESTRICT x,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 // ---- 3. Dispatch, and the choice of tasks.
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 HWY_EXPORT(SelectAbove);
@@ -144,5 +144,5 @@ bool EncodeSparse(const EncodeSparseJob& job, Workers& workers) {
   return true;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

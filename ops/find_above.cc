@@ -8,7 +8,7 @@
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -28,11 +28,11 @@ size_t FindAboveInVector(const float* HWY_RESTRICT x, size_t size, size_t begin,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 HWY_EXPORT(FindAboveInVector);
 
 size_t FindAbove(std::span<const float> x, size_t begin, float bound) {
@@ -41,5 +41,5 @@ size_t FindAbove(std::span<const float> x, size_t begin, float bound) {
                                                  bound);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

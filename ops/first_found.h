@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace gemma {
+namespace gemma::internal {
 
 // The smallest index that was added. Threads may add at once: which comes first
 // does not matter.
@@ -31,6 +31,6 @@ class FirstFound {
   std::atomic<size_t> first_{SIZE_MAX};  // none
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_OPS_FIRST_FOUND_H_

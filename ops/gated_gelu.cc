@@ -9,7 +9,7 @@
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -35,11 +35,11 @@ void GatedGeluVector(float* HWY_RESTRICT gate, const float* HWY_RESTRICT up,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 HWY_EXPORT(GatedGeluVector);
 
 void GatedGelu(std::span<float> gate, std::span<const float> up) {
@@ -47,5 +47,5 @@ void GatedGelu(std::span<float> gate, std::span<const float> up) {
   HWY_DYNAMIC_DISPATCH(GatedGeluVector)(gate.data(), up.data(), gate.size());
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

@@ -18,7 +18,7 @@
 #include "ops/packed-inl.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -167,7 +167,7 @@ HWY_INLINE void GroupDots(const Tile (&tiles)[kTiles], size_t v,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 #endif  // GEMMA_OPS_INT8_DOT_INL_H_

@@ -6,7 +6,7 @@
 #include "ops/mat_mul_kernels.h"
 #include "ops/ops.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Padding of a row: rows 2 * 2048 bytes apart would share cache sets.
@@ -194,4 +194,4 @@ void GatedMatMul(const GatedMatMulJob& job, MatMulContext& context) {
   });
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 bool CpuHasTiles() {
@@ -88,16 +88,16 @@ __attribute__((target("amx-tile,amx-bf16"))) void AmxTiles(const Bf16Job& job) {
   _tile_release();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #else
 
-namespace gemma {
+namespace gemma::internal {
 
 bool HasAmx() { return false; }
 void AmxTiles(const Bf16Job&) {}
 void AllowAmxForTest(bool) {}
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <cstring>
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The rows of x at a time: their sums with two panels take half of the
@@ -55,15 +55,15 @@ __attribute__((target("avx512f,avx512bf16"))) void Avx512Bf16Tiles(
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #else
 
-namespace gemma {
+namespace gemma::internal {
 
 bool HasAvx512Bf16() { return false; }
 void Avx512Bf16Tiles(const Bf16Job&) {}
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif

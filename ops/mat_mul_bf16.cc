@@ -14,19 +14,19 @@
 
 #ifndef GEMMA_OPS_MAT_MUL_BF16_ONCE
 #define GEMMA_OPS_MAT_MUL_BF16_ONCE
-namespace gemma {
+namespace gemma::internal {
 
 // The columns at a time: two panels of them take 32 KiB.
 inline constexpr size_t kBf16Cols = 512;
 // The rows of x at a time: their sums take 64 KiB.
 inline constexpr size_t kBf16Rows = 512;
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // GEMMA_OPS_MAT_MUL_BF16_ONCE
 
 // ---- 2. Vectors, no threads.
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -89,12 +89,12 @@ void StoreOnTarget(const MatMulJob& job, size_t first, size_t count,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 // ---- 3. Dispatch, and the loop over panels.
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 HWY_EXPORT(RoundOnTarget);
@@ -157,5 +157,5 @@ void Bf16Panels(const MatMulJob& job, const Bf16Rows& x, size_t begin,
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

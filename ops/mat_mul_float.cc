@@ -18,17 +18,17 @@
 
 #ifndef GEMMA_OPS_MAT_MUL_FLOAT_ONCE
 #define GEMMA_OPS_MAT_MUL_FLOAT_ONCE
-namespace gemma {
+namespace gemma::internal {
 
 // The columns decoded at once: a panel of them, in float, takes 16 KiB.
 inline constexpr size_t kBlockCols = 256;
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // GEMMA_OPS_MAT_MUL_FLOAT_ONCE
 
 // ---- 2. Vectors, no threads.
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -258,17 +258,17 @@ void FloatPanelsOnTarget(const MatMulJob& job, size_t begin, size_t end) {
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 // ---- 3. Dispatch.
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 HWY_EXPORT(FloatPanelsOnTarget);
 
 void FloatPanels(const MatMulJob& job, size_t begin, size_t end) {
   HWY_DYNAMIC_DISPATCH(FloatPanelsOnTarget)(job, begin, end);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

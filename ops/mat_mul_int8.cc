@@ -15,7 +15,7 @@
 
 // ---- 2. Vectors, no threads.
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -234,12 +234,12 @@ void Int8PanelsOnTarget(const MatMulJob& job, const Int8Block* x, size_t begin,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 // ---- 3. Dispatch.
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 HWY_EXPORT(QuantizeOnTarget);
 HWY_EXPORT(Int8PanelsOnTarget);
 
@@ -254,5 +254,5 @@ void Int8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
   HWY_DYNAMIC_DISPATCH(Int8PanelsOnTarget)(job, x, begin, end);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

@@ -10,7 +10,7 @@
 
 #include "ops/ops.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The most panels that one task computes: it reads a block of x once for all.
 inline constexpr size_t kTaskPanels = 8;
@@ -59,6 +59,6 @@ void RoundRow(std::span<const float> x, uint16_t* out);
 void Bf16Panels(const MatMulJob& job, const Bf16Rows& x, size_t begin,
                 size_t end);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_OPS_MAT_MUL_KERNELS_H_

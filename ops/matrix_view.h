@@ -7,7 +7,7 @@
 #include <span>
 #include <type_traits>
 
-namespace gemma {
+namespace gemma::internal {
 
 template <class T>
 struct MatrixView {
@@ -39,6 +39,6 @@ struct MatrixView {
   }
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_OPS_MATRIX_VIEW_H_

@@ -18,7 +18,7 @@
 #include "ops/matrix_view.h"
 #include "ops/workers.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // How MatMul multiplies.
 enum class Arithmetic {
@@ -314,6 +314,6 @@ struct RgLruJob {
 };
 void RgLru(const RgLruJob& job);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_OPS_OPS_H_

@@ -25,7 +25,7 @@
 #endif
 
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -430,7 +430,7 @@ HWY_INLINE void StoreSums(const VF* HWY_RESTRICT sums, const float* bias,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 #endif  // GEMMA_OPS_PACKED_INL_H_

@@ -2,7 +2,7 @@
 
 #include "hwy/base.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // AMD's prefetchers follow one stream, from page to page, better than several.
@@ -31,4 +31,4 @@ void SetPanelReadsForTest(const PanelReads& reads) {
   Reads() = reads;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-namespace gemma {
+namespace gemma::internal {
 
 struct PanelReads {
   size_t streams;      // panels that a core reads side by side
@@ -24,6 +24,6 @@ PanelReads GetPanelReads();
 // Sets what GetPanelReads returns. Only while no kernel runs.
 void SetPanelReadsForTest(const PanelReads& reads);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_OPS_PANEL_READS_H_

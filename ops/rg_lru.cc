@@ -9,7 +9,7 @@
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -41,11 +41,11 @@ void RgLruStep(const RgLruJob& job) {
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 HWY_EXPORT(RgLruStep);
 
 void RgLru(const RgLruJob& job) {
@@ -56,5 +56,5 @@ void RgLru(const RgLruJob& job) {
   HWY_DYNAMIC_DISPATCH(RgLruStep)(job);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

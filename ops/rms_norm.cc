@@ -10,7 +10,7 @@
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -37,11 +37,11 @@ void RmsNormRow(const float* x, const float* HWY_RESTRICT weight, size_t size,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 HWY_EXPORT(RmsNormRow);
 
 void RmsNorm(std::span<const float> x, std::span<const float> weight, float eps,
@@ -51,5 +51,5 @@ void RmsNorm(std::span<const float> x, std::span<const float> weight, float eps,
   (x.data(), weight.data(), x.size(), eps, out.data());
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

@@ -10,7 +10,7 @@
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -29,11 +29,11 @@ void RopeHead(const float* HWY_RESTRICT cos, const float* HWY_RESTRICT sin,
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 HWY_EXPORT(RopeHead);
 
 void RopeFrequencies(float base, float factor, std::span<float> out) {
@@ -62,5 +62,5 @@ void Rope(std::span<const float> cos, std::span<const float> sin,
   (cos.data(), sin.data(), cos.size(), head.data());
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

@@ -9,7 +9,7 @@
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -24,11 +24,11 @@ void SoftCapVector(float cap, size_t size, float* HWY_RESTRICT x) {
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 HWY_EXPORT(SoftCapVector);
 
 void SoftCap(float cap, std::span<float> x) {
@@ -36,5 +36,5 @@ void SoftCap(float cap, std::span<float> x) {
   HWY_DYNAMIC_DISPATCH(SoftCapVector)(cap, x.size(), x.data());
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

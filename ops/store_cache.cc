@@ -7,7 +7,7 @@
 #include "hwy/base.h"
 #include "ops/ops.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 template <class T, class Convert>
@@ -81,4 +81,4 @@ void StoreCache(std::span<const float> key, std::span<const float> value,
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -6,7 +6,7 @@
 #include "hwy/detect_targets.h"
 #include "hwy/targets.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Lower bits are better targets.
@@ -31,4 +31,4 @@ std::string HighwayVersion() {
          std::to_string(HWY_PATCH);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

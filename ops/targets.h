@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns Highway's names of the targets that kernels were compiled for, the
 // best first.
@@ -18,6 +18,6 @@ std::string ChosenTarget();
 // Returns Highway's version, for example "1.2.0".
 std::string HighwayVersion();
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_OPS_TARGETS_H_

@@ -25,7 +25,7 @@
 
 #ifndef GEMMA_OPS_TOP_PRODUCTS_ONCE
 #define GEMMA_OPS_TOP_PRODUCTS_ONCE
-namespace gemma {
+namespace gemma::internal {
 
 // The assumed value of the lower bits of a code, and its largest error.
 inline constexpr float kMiddle = 1.5f;
@@ -41,12 +41,12 @@ struct TopScan {
   float* upper;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // GEMMA_OPS_TOP_PRODUCTS_ONCE
 
 // ---- 2. Vectors, no threads.
 HWY_BEFORE_NAMESPACE();
-namespace gemma {
+namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -118,12 +118,12 @@ void ScanOnTarget(const TopScan& scan, size_t begin, size_t end) {
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace gemma
+}  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
 // ---- 3. Dispatch, and the choice of panels.
 #if HWY_ONCE
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 HWY_EXPORT(ScanOnTarget);
@@ -238,5 +238,5 @@ bool TopProducts::Find(std::span<const float> x, const PackedView& w, size_t k,
   return true;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 #endif  // HWY_ONCE

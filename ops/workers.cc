@@ -8,7 +8,7 @@
 
 #include "hwy/cache_control.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Pauses for half a millisecond or less: as long as a thread that was
@@ -131,4 +131,4 @@ void Workers::Fail() noexcept {
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 
 #include "absl/functional/function_ref.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A fixed set of threads that divide tasks among themselves. Each thread begins
 // with a share of consecutive tasks, so that it reads memory in order. Then it
@@ -76,6 +76,6 @@ class Workers {
   alignas(64) std::atomic<uint32_t> running_{0};  // threads still at work
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_OPS_WORKERS_H_

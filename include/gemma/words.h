@@ -14,6 +14,10 @@
 #include "gemma/export.h"
 #include "gemma/model_config.h"
 
+namespace gemma::internal {
+class WordView;
+}
+
 namespace gemma {
 
 // Stands for a row in lists of tokens. It is not in any vocabulary: all
@@ -135,7 +139,7 @@ class GEMMA_EXPORT Words {
   std::vector<TokenId> tokens_;
   std::vector<PlacedRows> rows_;
 
-  friend class WordView;
+  friend class internal::WordView;
 };
 
 // Returns the number of words that both lists have in common at the beginning.

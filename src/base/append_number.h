@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace gemma {
+namespace gemma::internal {
 
 // Appends an integer or a float, little-endian.
 template <class T>
@@ -25,6 +25,6 @@ void AppendNumber(T number, std::vector<uint8_t>& out) {
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_APPEND_NUMBER_H_

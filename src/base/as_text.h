@@ -8,13 +8,13 @@
 
 #include "absl/types/span.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns a view of the same bytes.
 inline std::string_view AsText(absl::Span<const uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_AS_TEXT_H_

@@ -14,7 +14,7 @@
 
 #include "absl/types/span.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns the sum, or nothing if it overflows.
 constexpr std::optional<uint64_t> CheckedAdd(uint64_t a, uint64_t b) {
@@ -95,6 +95,6 @@ class CheckedReader {
   size_t position_ = 0;  // at most bytes_.size()
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_CHECKED_READER_H_

@@ -5,7 +5,7 @@
 
 #include <cstddef>
 
-namespace gemma {
+namespace gemma::internal {
 
 // Parts of `part` that hold `size`, the last of them perhaps in part.
 constexpr size_t DivideUp(size_t size, size_t part) {
@@ -17,6 +17,6 @@ constexpr size_t RoundUp(size_t size, size_t part) {
   return DivideUp(size, part) * part;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_DIVIDE_UP_H_

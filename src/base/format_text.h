@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // As absl::StrFormat, which grows its string in a destructor, so that memory
 // that ends there ends the process. This throws std::bad_alloc instead.
@@ -25,6 +25,6 @@ std::string FormatText(const absl::FormatSpec<Args...>& format,
   return text;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_FORMAT_TEXT_H_

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace gemma {
+namespace gemma::internal {
 
 // Makes room for `size` elements, and for more if the vector grows by few: many
 // calls take about as long as one.
@@ -17,6 +17,6 @@ void GrowTo(size_t size, std::vector<T>& vector) {
   vector.reserve(std::max(size, 2 * vector.capacity()));
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_GROW_TO_H_

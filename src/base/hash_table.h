@@ -13,7 +13,7 @@
 
 #include "absl/hash/hash.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Tables of std::string are also searched by std::string_view.
 template <class Key>
@@ -31,6 +31,6 @@ using HashMap = std::unordered_map<Key, Value, Hash, std::equal_to<>>;
 template <class Key, class Hash = HashOfKey<Key>, class Equal = std::equal_to<>>
 using HashSet = std::unordered_set<Key, Hash, Equal>;
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_HASH_TABLE_H_

@@ -14,7 +14,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 enum class Kind : uint8_t {
@@ -506,4 +506,4 @@ absl::Status Json::Missing(std::string_view key) const {
       Where(), ": no key ", Quoted(key), IsNull(key) ? " (it is null)" : ""));
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

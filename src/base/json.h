@@ -15,7 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // One value of a JSON document. It is cheap to copy: values share their
 // document, which lives as long as any of them. Messages name the file and the
@@ -207,6 +207,6 @@ absl::Status Json::ReadRequired(std::string_view key, T& value) const {
   return member->Get(value);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_JSON_H_

@@ -6,7 +6,7 @@
 #include "src/base/format_text.h"
 #include "src/base/utf8.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 bool IsControl(std::string_view character) {
@@ -68,4 +68,4 @@ bool IsPrintable(std::string_view text) {
   return Printable(text, kUncut) == text;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A max_size that cuts nothing.
 inline constexpr size_t kUncut = std::string_view::npos;
@@ -40,6 +40,6 @@ std::string IntegerWanted() {
                       std::numeric_limits<T>::max());
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_MESSAGES_H_

@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns a status with the message, or without it if memory is exhausted:
 // abseil stores a code alone in the status itself, without an allocation.
@@ -43,6 +43,6 @@ std::invoke_result_t<Body> NoThrow(Body&& body) noexcept {
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_NO_THROW_H_

@@ -3,7 +3,7 @@
 #include "absl/strings/numbers.h"
 #include "src/base/format_text.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 std::string PartName::Part(size_t part) const {
   return FormatText("%s-%05d-of-%05d.gguf", prefix, part, count);
@@ -25,4 +25,4 @@ std::optional<PartName> ParsePartName(std::string_view name) {
   return part;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

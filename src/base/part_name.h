@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace gemma {
+namespace gemma::internal {
 
 // The name of a part, such as "dir/model-00002-of-00003.gguf".
 struct PartName {
@@ -23,6 +23,6 @@ struct PartName {
 // Returns nothing if `name` does not have the form of a part's name.
 std::optional<PartName> ParsePartName(std::string_view name);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_PART_NAME_H_

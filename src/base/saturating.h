@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <initializer_list>
 
-namespace gemma {
+namespace gemma::internal {
 
 // More than any memory has, and so little that sums of a few do not wrap.
 inline constexpr uint64_t kTooMuch = uint64_t{1} << 62;
@@ -34,6 +34,6 @@ constexpr uint64_t Sum(std::initializer_list<uint64_t> terms) {
   return sum;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_SATURATING_H_

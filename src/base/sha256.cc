@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The first 32 bits of the fractional parts of the cube roots of the first 64
@@ -92,4 +92,4 @@ Sha256::Digest Sha256::Finish() {
   return digest;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <span>
 
-namespace gemma {
+namespace gemma::internal {
 
 // Computes the digest of bytes that arrive in pieces of any size.
 class Sha256 {
@@ -32,6 +32,6 @@ class Sha256 {
   uint64_t size_ = 0;                      // bytes so far
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_SHA256_H_

@@ -5,7 +5,7 @@
 
 #include <chrono>
 
-namespace gemma {
+namespace gemma::internal {
 
 // Starts when it is constructed or assigned.
 class Stopwatch {
@@ -19,6 +19,6 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_STOPWATCH_H_

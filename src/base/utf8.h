@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace gemma {
+namespace gemma::internal {
 
 // U+FFFD, the replacement for a byte that is not part of a character.
 inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
@@ -70,6 +70,6 @@ inline bool IsValidUtf8(std::string_view text) {
   return true;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BASE_UTF8_H_

@@ -7,7 +7,7 @@
 #include "src/base/status_macros.h"
 #include "src/batch/guarded.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Tokens between the checkpoints of a prompt, at most if passes allow.
@@ -258,4 +258,4 @@ void Batcher::Sweep() noexcept {
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -18,7 +18,7 @@
 #include "src/forward/executor.h"
 #include "src/forward/segment.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // What an engine's thread does; it has no thread itself, and after the same
 // calls it does the same.
@@ -86,6 +86,6 @@ class Batcher {
   std::vector<float> logits_;  // of a pass
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BATCH_BATCHER_H_

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/no_throw.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Calls `body`. ResourceExhausted if memory ends in it, Internal if it throws
 // anything else.
@@ -24,6 +24,6 @@ inline absl::Status Guarded(absl::FunctionRef<void()> body) noexcept {
   });
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BATCH_GUARDED_H_

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace gemma {
+namespace gemma::internal {
 
 absl::Status RequestQueue::Push(Item item) {
   if (size_ >= max_size_) {
@@ -67,4 +67,4 @@ std::vector<RequestQueue::Item> RequestQueue::items() const {
   return all;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

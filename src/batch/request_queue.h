@@ -13,7 +13,7 @@
 #include "absl/status/status.h"
 #include "src/batch/ticket_state.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Bounded and fair: clients take turns, each with its oldest request.
 class RequestQueue {
@@ -48,6 +48,6 @@ class RequestQueue {
   size_t size_ = 0;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BATCH_REQUEST_QUEUE_H_

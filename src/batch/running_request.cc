@@ -6,7 +6,7 @@
 
 #include "src/batch/guarded.h"
 
-namespace gemma {
+namespace gemma::internal {
 RunningRequest::RunningRequest(std::shared_ptr<Ticket::State> ticket,
                                const Model& model, const Tokenizer& tokenizer,
                                const Executor& executor)
@@ -120,4 +120,4 @@ std::optional<Session> RunningRequest::Finish() {
   return session;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -19,7 +19,7 @@
 #include "src/generate/prompt_pieces.h"
 #include "src/session/session_impl.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Knows what its sequence appends next, and what to do with the logits. What
 // the request's functions throw ends it.
@@ -87,6 +87,6 @@ class RunningRequest {
   Stopwatch stopwatch_;  // of the prompt, then the answer
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BATCH_RUNNING_REQUEST_H_

@@ -6,7 +6,7 @@
 
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 size_t SharedPrefix(const Words& prompt, const PromptPieces& pieces,
                     const Words& words, const PromptPieces& words_pieces) {
@@ -121,4 +121,4 @@ bool SequencePool::MakeRoom(uint64_t more) {
   return true;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

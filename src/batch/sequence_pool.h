@@ -13,7 +13,7 @@
 #include "src/generate/prompt_pieces.h"
 #include "src/session/session_impl.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // How many of a prompt's first words a sequence of `words` has, or will have,
 // with the same bits. Not the last: its logits are wanted.
@@ -75,6 +75,6 @@ class SequencePool {
   std::list<Kept> kept_;           // the last used first
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_BATCH_SEQUENCE_POOL_H_

@@ -3,6 +3,8 @@
 
 #include "src/batch/ticket_state.h"
 
+#include "src/base/internal.h"
+
 namespace gemma {
 
 Ticket::State::State(Request request, std::thread::id engine_thread,

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "gemma/engine.h"
 #include "gemma/words.h"
+#include "src/base/internal.h"
 #include "src/base/stopwatch.h"
 #include "src/forward/executor.h"
 

@@ -1,5 +1,7 @@
 #include "src/c_api/c_status.h"
 
+#include "src/base/internal.h"
+
 #include <cstring>
 
 namespace gemma {

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "gemma/c_api.h"
+#include "src/base/internal.h"
 #include "src/base/no_throw.h"
 
 namespace gemma {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/base/format_text.h"
+#include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/classifier.h"
+#include "src/base/internal.h"
 
 namespace gemma {
 namespace {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gemma/classifier.h"
+#include "src/base/internal.h"
 #include "src/base/json.h"
 #include "src/base/messages.h"
 #include "src/base/no_throw.h"

@@ -10,7 +10,7 @@
 #include "src/base/status_macros.h"
 #include "src/text/token_writer.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The words that differ between the published forms, byte for byte, with their
@@ -117,4 +117,4 @@ absl::StatusOr<std::vector<TokenId>> ShieldPrompt::Tokens(
   return tokens.Release();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -9,7 +9,7 @@
 #include "gemma/classifier.h"
 #include "gemma/tokenizer.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Makes the prompt after which ShieldGemma answers Yes or No.
 class ShieldPrompt {
@@ -44,6 +44,6 @@ absl::StatusOr<TokenId> RequireToken(const Tokenizer& tokenizer,
                                      std::string_view piece,
                                      std::string_view purpose);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_CLASSIFY_SHIELD_PROMPT_H_

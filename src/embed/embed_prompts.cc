@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "gemma/embedder.h"
+#include "src/base/internal.h"
 
 namespace gemma {
 namespace {

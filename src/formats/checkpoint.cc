@@ -23,7 +23,7 @@
 #include "src/formats/safetensors.h"
 #include "src/os/path.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -355,4 +355,4 @@ std::vector<const Module*> ModulesOf(const Checkpoint& checkpoint,
   return found;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

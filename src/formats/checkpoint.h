@@ -16,7 +16,7 @@
 #include "src/formats/tensor.h"
 #include "src/os/mapped_file.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 enum class CheckpointKind { kGguf, kHuggingFace, kSbs };
 
@@ -64,6 +64,6 @@ absl::StatusOr<Checkpoint> OpenCheckpoint(std::string path);
 std::vector<const Module*> ModulesOf(const Checkpoint& checkpoint,
                                      std::string_view type);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_CHECKPOINT_H_

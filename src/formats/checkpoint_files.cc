@@ -16,7 +16,7 @@
 #include "src/os/path.h"
 #include "src/os/same_file.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -103,4 +103,4 @@ absl::Status CheckIsNoModelFile(std::string_view output,
   return CheckIsNoneOf(std::string(output), CheckpointFiles(std::string(path)));
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Whether it is a directory as Hugging Face has them, with weights.
 bool HasSafetensors(const std::string& directory);
@@ -24,6 +24,6 @@ absl::StatusOr<std::vector<std::string>> ModelFileNames(
 // damaged models.
 std::vector<std::string> CheckpointFiles(const std::string& path);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_CHECKPOINT_FILES_H_

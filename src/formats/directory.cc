@@ -7,7 +7,7 @@
 #include "src/base/status_macros.h"
 #include "src/os/mapped_file.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 namespace fs = std::filesystem;
 
@@ -44,4 +44,4 @@ absl::StatusOr<std::optional<Json>> ReadObject(const std::string& directory,
   return json;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

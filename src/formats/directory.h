@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "src/base/json.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 std::string InDirectory(const std::string& directory, std::string_view name);
 
@@ -27,6 +27,6 @@ absl::StatusOr<std::optional<Json>> ReadJson(const std::string& directory,
 absl::StatusOr<std::optional<Json>> ReadObject(const std::string& directory,
                                                std::string_view name);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_DIRECTORY_H_

@@ -14,7 +14,7 @@
 #include "src/base/status_macros.h"
 #include "src/formats/gguf_types.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr uint64_t kMaxTensors = 65536;
@@ -405,4 +405,4 @@ absl::StatusOr<GgufFile> ParseGguf(absl::Span<const uint8_t> bytes,
   return GgufParser(bytes, std::move(path)).Parse();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

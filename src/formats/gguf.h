@@ -12,7 +12,7 @@
 #include "src/formats/gguf_metadata.h"
 #include "src/formats/tensor.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The first bytes of a GGUF file.
 inline constexpr std::string_view kGgufMagic = "GGUF";
@@ -36,6 +36,6 @@ bool IsGguf(absl::Span<const uint8_t> bytes);
 absl::StatusOr<GgufFile> ParseGguf(absl::Span<const uint8_t> bytes,
                                    std::string path);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_GGUF_H_

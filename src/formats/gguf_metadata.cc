@@ -12,7 +12,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Scalar = std::variant<uint64_t, int64_t, double, bool, std::string_view>;
@@ -322,4 +322,4 @@ absl::Status GgufMetadata::Read(std::string_view key,
   return ReadArray(key, value);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

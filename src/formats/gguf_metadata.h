@@ -14,7 +14,7 @@
 #include "absl/types/span.h"
 #include "src/base/hash_table.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The types of metadata values, with their numbers in files.
 enum class GgufType : uint32_t {
@@ -109,6 +109,6 @@ class GgufMetadata {
   HashMap<std::string_view, Value> values_;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_GGUF_METADATA_H_

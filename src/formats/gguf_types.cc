@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 struct RowType {
@@ -89,4 +89,4 @@ std::string KnownGgufTypes() {
   return absl::StrJoin(types, ", ");
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -9,7 +9,7 @@
 
 #include "compression/format.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A tensor type: a format, stored in rows or packed in panels.
 struct GgufTensorType {
@@ -35,6 +35,6 @@ uint32_t GgufTypeNumber(Format format, Layout packed);
 // Lists the types of rows: "F32 (0), F16 (1), ...".
 std::string KnownGgufTypes();
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_GGUF_TYPES_H_

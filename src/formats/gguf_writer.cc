@@ -13,7 +13,7 @@
 #include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr uint32_t kVersion = 3;
@@ -208,4 +208,4 @@ void GgufFileWriter::SetChecksums(uint32_t header) {
   SetUint32(kHeaderChecksumKey, header);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -16,7 +16,7 @@
 #include "src/formats/gguf_metadata.h"
 #include "src/os/atomic_file.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The keys of a file's checksums (CRC-32C). The first is an array of uint32:
 // one checksum for the data of each tensor, in order. The second is a uint32
@@ -98,6 +98,6 @@ class GgufFileWriter {
   uint64_t written_ = 0;  // bytes of it so far
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_GGUF_WRITER_H_

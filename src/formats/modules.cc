@@ -7,7 +7,7 @@
 #include "src/base/status_macros.h"
 #include "src/formats/directory.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr std::string_view kModules = "modules.json";
@@ -55,4 +55,4 @@ absl::StatusOr<std::vector<Module>> ReadModules(const std::string& directory) {
   return modules;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "src/base/json.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // One step of the model.
 struct Module {
@@ -28,6 +28,6 @@ struct Module {
 // does not exist. Paths are plain names.
 absl::StatusOr<std::vector<Module>> ReadModules(const std::string& directory);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_MODULES_H_

@@ -10,7 +10,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kMaxHeaderBytes = 64 << 10;
@@ -196,4 +196,4 @@ absl::StatusOr<NpyHeader> ParseNpyHeader(std::string_view text) {
   return HeaderParser(text).Parse();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 enum class NpyType { kFloat16, kFloat32, kFloat64, kInt32, kInt64 };
 
@@ -46,6 +46,6 @@ absl::StatusOr<size_t> NpyHeaderBytes(absl::Span<const uint8_t> prefix);
 // Parses the text: a Python dictionary with descr, fortran_order and shape.
 absl::StatusOr<NpyHeader> ParseNpyHeader(std::string_view text);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_NPY_HEADER_H_

@@ -10,7 +10,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // A float16 value, as stored.
@@ -130,4 +130,4 @@ absl::StatusOr<NpzArray> Npz::Open(std::string_view name) const {
   return array;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

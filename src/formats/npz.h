@@ -17,7 +17,7 @@
 #include "src/formats/zip.h"
 #include "src/formats/zip_stream.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Reads an array's values in order. Buffers no more than the caller asks for.
 // The archive's bytes must outlive it.
@@ -80,6 +80,6 @@ class Npz {
   ZipEntries entries_;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_NPZ_H_

@@ -16,7 +16,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the reference's limit
@@ -241,4 +241,4 @@ absl::StatusOr<SafetensorsFile> ParseSafetensors(
   return file;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

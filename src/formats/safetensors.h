@@ -11,7 +11,7 @@
 #include "src/base/hash_table.h"
 #include "src/formats/tensor.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct SafetensorsFile {
   TensorTable tensors;  // F32, F16 and BF16
@@ -26,6 +26,6 @@ struct SafetensorsFile {
 absl::StatusOr<SafetensorsFile> ParseSafetensors(
     absl::Span<const uint8_t> bytes, std::string path);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_SAFETENSORS_H_

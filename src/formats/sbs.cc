@@ -15,7 +15,7 @@
 #include "src/formats/sbs_fields.h"
 #include "src/formats/tensor_values.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr std::string_view kMagic = "SBS\n";
@@ -334,4 +334,4 @@ absl::StatusOr<SbsFile> ParseSbs(absl::Span<const uint8_t> bytes,
   return file;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

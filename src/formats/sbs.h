@@ -31,7 +31,7 @@
 #include "compression/format.h"
 #include "src/base/hash_table.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // One tensor. If the file gives a shape, `data` has the size that type and
 // shape require.
@@ -64,6 +64,6 @@ bool IsSbs(absl::Span<const uint8_t> bytes);
 absl::StatusOr<SbsFile> ParseSbs(absl::Span<const uint8_t> bytes,
                                  std::string path);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_SBS_H_

@@ -9,7 +9,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kWordBytes = sizeof(uint32_t);
@@ -117,4 +117,4 @@ absl::Status SbsFields::Skip(std::string_view name) {
   return Read(name, unused);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -19,7 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Reads the fields of nested records in order. If a record lacks a field, its
 // value stays unchanged. Messages name the file, the blob and the field.
@@ -60,6 +60,6 @@ class SbsFields {
   std::vector<size_t> ends_;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_SBS_FIELDS_H_

@@ -4,7 +4,7 @@
 #include "src/base/status_macros.h"
 #include "src/formats/tensor_values.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 WeightView RowsOf(const Tensor& tensor) {
   // Blocks do not cross rows.
@@ -24,4 +24,4 @@ absl::StatusOr<std::vector<float>> Decode(const Tensor& tensor) {
   return out;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

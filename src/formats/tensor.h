@@ -15,7 +15,7 @@
 #include "compression/weight_view.h"
 #include "src/base/hash_table.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The place of a tensor's values, if the file does not store them in the order
 // of format and shape. Value (i, j, k) of `sizes` is `scale` times the value
@@ -67,6 +67,6 @@ absl::StatusOr<std::vector<float>> Decode(const Tensor& tensor);
 // The tensors of all files of a checkpoint, by the name the files give them.
 using TensorTable = HashMap<std::string, Tensor>;
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_TENSOR_H_

@@ -11,7 +11,7 @@
 #include "src/base/checked_reader.h"
 #include "src/base/divide_up.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kTablesAlignment = 64;
@@ -172,4 +172,4 @@ bool NuqTablesFirst(absl::Span<const uint8_t> bytes, size_t values) {
   return first > inside;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -17,7 +17,7 @@
 #include "absl/types/span.h"
 #include "src/formats/tensor.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The bytes of a tensor in the order of its format and shape: the bytes of the
 // file, or a copy if the tensor has an arrangement. The file must outlive it.
@@ -57,6 +57,6 @@ bool FitsNuq(size_t bytes, size_t values);
 // both orders, looks at some tables: tables are sorted, codes are not.
 bool NuqTablesFirst(absl::Span<const uint8_t> bytes, size_t values);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_TENSOR_VALUES_H_

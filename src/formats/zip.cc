@@ -10,7 +10,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Sizes and signatures of the format's records (APPNOTE.TXT, 4.3).
@@ -257,4 +257,4 @@ absl::StatusOr<ZipEntries> ParseZip(absl::Span<const uint8_t> bytes,
                       absl::StrCat(path, ": ", entries.status().message()));
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

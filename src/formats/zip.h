@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // One file of an archive.
 struct ZipEntry {
@@ -32,6 +32,6 @@ using ZipEntries = std::map<std::string, ZipEntry, std::less<>>;
 absl::StatusOr<ZipEntries> ParseZip(absl::Span<const uint8_t> bytes,
                                     std::string_view path);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_ZIP_H_

@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // zlib counts its input in an unsigned int.
@@ -118,4 +118,4 @@ absl::Status ZipStream::Finish() {
   return absl::OkStatus();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -11,7 +11,7 @@
 #include "absl/types/span.h"
 #include "src/formats/zip.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Reads the contents in order. Buffers no more than the caller asks for. The
 // archive's bytes must outlive it.
@@ -44,6 +44,6 @@ class ZipStream {
   std::unique_ptr<Inflater> inflater_;  // null: stored
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_ZIP_STREAM_H_

@@ -8,7 +8,7 @@
 #include "ops/ops.h"
 #include "src/forward/tap.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Normalizes, if there is a norm, and rotates each head of a row in place.
@@ -230,4 +230,4 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
   MatMul({&out, 1}, context);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

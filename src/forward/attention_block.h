@@ -17,7 +17,7 @@
 #include "src/forward/segment.h"
 #include "src/model/weights.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Rows [first, first + count) of a pass: consecutive positions of a sequence,
 // which attend together.
@@ -103,6 +103,6 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
                     const AttentionScratch& attention, MatrixView<float> update,
                     MatMulContext& context);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_ATTENTION_BLOCK_H_

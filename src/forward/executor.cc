@@ -5,7 +5,7 @@
 #include "gemma/limits.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Passes of so many are limited by the memory's speed; see LoadOptions.
@@ -90,4 +90,4 @@ void Executor::ChooseThreads(std::span<const Segment> segments) {
                                                  : workers_.num_threads());
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

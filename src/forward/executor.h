@@ -21,7 +21,7 @@
 #include "src/forward/transformer.h"
 #include "src/model/weights.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Tokens of a text that a model that pools embeds at most.
 size_t MaxPooledTokens(const ModelConfig& config);
@@ -83,6 +83,6 @@ class Executor {
   SharedPassCosts pass_costs_;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_EXECUTOR_H_

@@ -3,7 +3,7 @@
 #include "ops/ops.h"
 #include "src/forward/tap.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 void FfwBlock(const LayerConfig& config, const LayerWeights& weights,
               size_t layer, std::span<const Segment> segments,
@@ -22,4 +22,4 @@ void FfwBlock(const LayerConfig& config, const LayerWeights& weights,
   MatMul({&down, 1}, context);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "src/forward/segment.h"
 #include "src/model/weights.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // update = down(gelu(gate(normed)) * up(normed)), both [number of tokens,
 // model_dim].
@@ -22,6 +22,6 @@ void FfwBlock(const LayerConfig& config, const LayerWeights& weights,
               MatrixView<const float> normed, Scratch& scratch,
               MatrixView<float> update, MatMulContext& context);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_FFW_BLOCK_H_

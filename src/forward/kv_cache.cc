@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace gemma {
+namespace gemma::internal {
 
 uint8_t* KvCache::HeadStart(size_t half, size_t kv_head) const {
   const size_t head_bytes =
@@ -41,4 +41,4 @@ HeadCache KvCache::Head(size_t kv_head) const {
           shape_.Slots()};
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "src/base/divide_up.h"
 #include "src/base/saturating.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A ring. With as many slots as positions nothing is ever overwritten.
 class KvCache {
@@ -61,6 +61,6 @@ class KvCache {
   AlignedBuffer memory_;  // [2, num_kv_heads, Slots(), head_dim]
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_KV_CACHE_H_

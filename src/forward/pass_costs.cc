@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // What a row more costs before it was measured. Where weights are read from
@@ -53,4 +53,4 @@ double PassCosts::Guess(size_t rows) const {
   return guess;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <mutex>
 
-namespace gemma {
+namespace gemma::internal {
 
 // Measurements that a mean of times remembers.
 inline constexpr size_t kTimesMemory = 8;
@@ -68,6 +68,6 @@ class SharedPassCosts {
   PassCosts costs_;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_PASS_COSTS_H_

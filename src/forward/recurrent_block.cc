@@ -7,7 +7,7 @@
 #include "src/forward/tap.h"
 #include "src/model/limits.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // One strip of channels of one sequence. Channels of different strips do not
@@ -115,4 +115,4 @@ void RecurrentBlock(const ModelConfig& config, const LayerWeights& weights,
   MatMul({&out, 1}, context);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "src/forward/segment.h"
 #include "src/model/weights.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // update = recurrence over normed, both [number of tokens, model_dim], and
 // advances the states of the segments' sequences.
@@ -22,6 +22,6 @@ void RecurrentBlock(const ModelConfig& config, const LayerWeights& weights,
                     MatrixView<const float> normed, Scratch& scratch,
                     MatrixView<float> update, MatMulContext& context);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_RECURRENT_BLOCK_H_

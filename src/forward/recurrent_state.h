@@ -10,7 +10,7 @@
 #include "ops/aligned_buffer.h"
 #include "src/base/saturating.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The RG-LRU's states after the last positions, and the inputs that its
 // convolution still needs, in rings: going back to an earlier position means
@@ -59,6 +59,6 @@ class RecurrentState {
   AlignedBuffer memory_;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_RECURRENT_STATE_H_

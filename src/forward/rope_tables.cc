@@ -5,7 +5,7 @@
 #include "ops/ops.h"
 #include "src/base/divide_up.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The different ways to rotate, in the order of the layers.
@@ -71,4 +71,4 @@ void RopeTables::SetRow(size_t row, size_t position) const {
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

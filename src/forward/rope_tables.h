@@ -12,7 +12,7 @@
 #include "ops/aligned_buffer.h"
 #include "ops/matrix_view.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Layers with the same RopeConfig share a table.
 class RopeTables {
@@ -44,6 +44,6 @@ class RopeTables {
   std::vector<size_t> index_;  // of each layer, in tables_
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_ROPE_TABLES_H_

@@ -4,7 +4,7 @@
 
 #include "src/base/divide_up.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Gives each buffer of `s` its place, beginning at `start` (null: only counts),
@@ -52,4 +52,4 @@ uint64_t Scratch::Bytes(const ModelConfig& config, size_t max_rows) {
   return Place(config, max_rows, nullptr, nullptr);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,7 +10,7 @@
 #include "ops/aligned_buffer.h"
 #include "ops/matrix_view.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The part of a buffer that `rows` rows of `cols` values take, without gaps:
 // layers may be narrower than the widest, for which the buffer was made.
@@ -45,6 +45,6 @@ struct Scratch {
   MatrixView<float> recurrent_gate;  // [max_rows, lru_width]
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_SCRATCH_H_

@@ -13,7 +13,7 @@
 #include "src/forward/sequence_state.h"
 #include "src/forward/word_view.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 enum class WantedLogits { kNone, kLast, kAll };
 
@@ -61,6 +61,6 @@ struct BatchRow {
   const float* vector = nullptr;  // [model_dim]; null: the token's embedding
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_SEGMENT_H_

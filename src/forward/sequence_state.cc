@@ -6,7 +6,7 @@
 
 #include "src/base/format_text.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Whether layers of this shape can use the same cache, in turns.
@@ -165,4 +165,4 @@ void SequenceState::Restore(const Snapshot& snapshot) {
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

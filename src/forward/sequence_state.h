@@ -16,7 +16,7 @@
 #include "src/forward/kv_cache.h"
 #include "src/forward/recurrent_state.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Sizes of a sequence's state.
 struct SequenceLimits {
@@ -78,6 +78,6 @@ class SequenceState {
   size_t rollback_ = 0;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_SEQUENCE_STATE_H_

@@ -1,6 +1,6 @@
 #include "src/forward/tap.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 void Tap(TapPoint point, size_t layer, std::span<const Segment> segments,
          MatrixView<float> x) {
@@ -15,4 +15,4 @@ void Tap(TapPoint point, size_t layer, std::span<const Segment> segments,
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,7 +10,7 @@
 #include "ops/matrix_view.h"
 #include "src/forward/segment.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 inline bool HasTap(const Segment& segment) {
   return segment.tap != nullptr && *segment.tap;
@@ -21,6 +21,6 @@ inline bool HasTap(const Segment& segment) {
 void Tap(TapPoint point, size_t layer, std::span<const Segment> segments,
          MatrixView<float> x);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_TAP_H_

@@ -11,7 +11,7 @@
 #include "src/forward/tap.h"
 #include "src/model/weight_table.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // More than so many of the largest logits are hardly faster to find than all.
@@ -28,9 +28,9 @@ size_t WidestInput(const ModelConfig& config) {
 
 bool RowsMatter(const Weights& weights, Arithmetic arithmetic) {
   const auto matters = [&](const Matrix& m) {
-    return m.view.rows != 0 && gemma::RowsMatter(m.view, arithmetic);
+    return m.view.rows != 0 && internal::RowsMatter(m.view, arithmetic);
   };
-  bool any = gemma::RowsMatter(weights.HeadView(), arithmetic);
+  bool any = internal::RowsMatter(weights.HeadView(), arithmetic);
   for (const LayerWeights& layer : weights.layers) {
     ForEachOf<Matrix>(layer, [&](const Matrix& m) { any = any || matters(m); });
   }
@@ -128,8 +128,9 @@ void Transformer::EmbedWords() {
     if (rows_[r].vector != nullptr) {
       std::copy_n(rows_[r].vector, config_.model_dim, scratch_.x.Row(r).data());
     } else {
-      gemma::Embed(weights_.embedding.view, static_cast<size_t>(rows_[r].token),
-                   config_.embedding_scale, scratch_.x.Row(r));
+      internal::Embed(weights_.embedding.view,
+                      static_cast<size_t>(rows_[r].token),
+                      config_.embedding_scale, scratch_.x.Row(r));
     }
     rope_.SetRow(r, rows_[r].position);
   });
@@ -280,4 +281,4 @@ void Transformer::NormRows(MatrixView<const float> x,
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -19,7 +19,7 @@
 #include "src/forward/segment.h"
 #include "src/model/weights.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Computes batches for all sessions of a model, one at a time. Holds scratch;
 // the sequences hold their states.
@@ -85,6 +85,6 @@ class Transformer {
   std::vector<BatchRow> rows_;  // of the pass
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_TRANSFORMER_H_

@@ -7,7 +7,7 @@
 #include "src/forward/tap.h"
 #include "src/forward/transformer.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 void Transformer::Embed(std::span<const Segment> segments,
                         MatrixView<float> out) {
@@ -58,4 +58,4 @@ void Transformer::Project(MatrixView<const float> pooled,
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -6,7 +6,7 @@
 #include "src/base/grow_to.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 absl::Status CheckRows(const InputRows& rows, size_t model_dim,
@@ -107,4 +107,4 @@ absl::Status CheckWords(const WordView& words, const ModelConfig& config,
                      /*first=*/done);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "gemma/model_config.h"
 #include "gemma/words.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Whatever has the words must outlive the view.
 class WordView {
@@ -73,6 +73,6 @@ class WordView {
 absl::Status CheckWords(const WordView& words, const ModelConfig& config,
                         size_t max_rows, std::string_view what);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORWARD_WORD_VIEW_H_

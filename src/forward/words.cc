@@ -9,6 +9,7 @@
 
 #include "src/base/append_number.h"
 #include "src/base/format_text.h"
+#include "src/base/internal.h"
 #include "src/base/sha256.h"
 
 namespace gemma {

@@ -6,7 +6,7 @@
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 std::optional<StopReason> Interruption(const GenerateOptions& options) {
   if (options.cancelled && options.cancelled()) return StopReason::kCancelled;
@@ -178,4 +178,4 @@ bool Answer::End(StopReason reason) {
   return true;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

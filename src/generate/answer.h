@@ -20,7 +20,7 @@
 #include "src/generate/stop_filter.h"
 #include "src/generate/token_reporter.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // What the caller wants by now, who is asked: to end the answer, and why.
 std::optional<StopReason> Interruption(const GenerateOptions& options);
@@ -108,6 +108,6 @@ class Answer {
   absl::Status status_;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GENERATE_ANSWER_H_

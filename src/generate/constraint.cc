@@ -7,7 +7,7 @@
 #include "src/grammar/grammar_impl.h"
 #include "src/text/tokenizer_impl.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr float kImpossible = -std::numeric_limits<float>::infinity();
@@ -115,4 +115,4 @@ absl::Status Constraint::status() const {
   return allowed_.has_value() ? allowed_->status() : absl::OkStatus();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

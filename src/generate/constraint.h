@@ -16,7 +16,7 @@
 #include "src/forward/segment.h"
 #include "src/grammar/allowed_tokens.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Does nothing at all without a grammar. With one, it knows before a pass which
 // tokens may come after it. Where they are few, only their logits are needed.
@@ -73,6 +73,6 @@ class Constraint {
   bool has_candidates_ = false;  // of the next logits
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GENERATE_CONSTRAINT_H_

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "src/base/internal.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
@@ -70,8 +71,8 @@ absl::StatusOr<absl::Span<float>> Prefill(Session& session,
 
 // Chooses tokens by the prompt's last logits [vocab_size], and by those of each
 // token chosen, until something ends the answer.
-absl::Status Decode(absl::Span<float> logits, Answer& answer,
-                    Speculator& speculator) {
+absl::Status DecodeAnswer(absl::Span<float> logits, Answer& answer,
+                          Speculator& speculator) {
   while (!answer.Ended(speculator.remaining())) {
     const size_t left = answer.Left(speculator.remaining());
     const std::optional<TokenId> token = answer.Choose(logits);
@@ -86,7 +87,7 @@ absl::Status Decode(absl::Span<float> logits, Answer& answer,
 
 }  // namespace
 
-absl::StatusOr<GenerateStats> GenerateWith(
+absl::StatusOr<GenerateStats> internal::GenerateWith(
     Drafter* drafter, Session& session, const WordView& prompt,
     const GenerateOptions& options,
     const std::function<bool(std::string_view text)>& on_text) {
@@ -112,7 +113,7 @@ absl::StatusOr<GenerateStats> GenerateWith(
   stopwatch = Stopwatch();
   if (drafter != nullptr) drafter->Begin(session.tokens());
   Speculator speculator(session, drafter);
-  GEMMA_RETURN_IF_ERROR(Decode(logits, answer, speculator));
+  GEMMA_RETURN_IF_ERROR(DecodeAnswer(logits, answer, speculator));
   stats.new_tokens = answer.num_tokens();
   stats.stop_reason = answer.stop_reason();
   stats.drafted_tokens = speculator.num_drafted();

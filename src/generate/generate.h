@@ -12,7 +12,7 @@
 #include "src/forward/word_view.h"
 #include "src/generate/speculator.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // As Generate. The drafter, which may be null, does not change the answer.
 absl::StatusOr<GenerateStats> GenerateWith(
@@ -20,6 +20,6 @@ absl::StatusOr<GenerateStats> GenerateWith(
     const GenerateOptions& options,
     const std::function<bool(std::string_view text)>& on_text);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GENERATE_GENERATE_H_

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace gemma {
+namespace gemma::internal {
 
 LogProbabilities::LogProbabilities(absl::Span<const float> logits)
     : logits_(logits) {
@@ -13,4 +13,4 @@ LogProbabilities::LogProbabilities(absl::Span<const float> logits)
   log_sum_ = max + std::log(sum);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

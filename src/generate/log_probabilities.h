@@ -6,7 +6,7 @@
 #include "absl/types/span.h"
 #include "gemma/model_config.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // log(softmax(logits)), in double precision. Everything is NaN if a logit is.
 class LogProbabilities {
@@ -23,6 +23,6 @@ class LogProbabilities {
   double log_sum_;  // log(sum(exp(logits)))
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GENERATE_LOG_PROBABILITIES_H_

@@ -6,7 +6,7 @@
 
 #include "src/session/session_impl.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Slots of a table: twice the tokens, so that few n-grams meet, but at most
@@ -102,4 +102,4 @@ absl::Span<const TokenId> NgramDrafter::Draft(size_t most) {
   return draft_;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -14,7 +14,7 @@
 #include "src/generate/speculator.h"
 #include "src/session/draft_policy.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A sequence of tokens, and for a few n a table of the last places of its
 // n-grams. An n-gram overwrites what is in its slot, so that memory is bounded
@@ -85,6 +85,6 @@ class NgramDrafter : public Drafter {
   std::vector<TokenId> draft_;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GENERATE_NGRAM_DRAFTER_H_

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-namespace gemma {
+namespace gemma::internal {
 
 PromptPieces::PromptPieces(const Words& prompt, bool scored, size_t few_rows,
                            size_t max_rows)
@@ -83,4 +83,4 @@ size_t PromptPieces::Shared(const PromptPieces& other, size_t common) const {
   return Resumable(at);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,7 +10,7 @@
 #include "gemma/words.h"
 #include "ops/ops.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Rows of a pass of a prompt that Generate makes, at most; of those, with
 // logits. A row of a vocabulary of 262,144 takes a megabyte.
@@ -75,6 +75,6 @@ class PromptPieces {
   bool matter_;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GENERATE_PROMPT_PIECES_H_

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "src/base/internal.h"
 #include "src/generate/top_tokens.h"
 
 namespace gemma {

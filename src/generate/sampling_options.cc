@@ -4,6 +4,7 @@
 #include "gemma/sampler.h"
 #include "src/base/format_text.h"
 #include "src/base/hash_table.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 
 namespace gemma {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "src/base/format_text.h"
+#include "src/base/internal.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/generate/log_probabilities.h"

@@ -6,7 +6,7 @@
 #include "src/base/stopwatch.h"
 #include "src/session/session_impl.h"
 
-namespace gemma {
+namespace gemma::internal {
 Speculator::Speculator(Session& session, Drafter* drafter)
     : session_(session), drafter_(drafter) {}
 
@@ -72,4 +72,4 @@ absl::Span<float> Speculator::Row(size_t row) {
   return absl::MakeSpan(logits_).subspan(row * vocab_size, vocab_size);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

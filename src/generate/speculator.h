@@ -12,7 +12,7 @@
 #include "gemma/session.h"
 #include "src/forward/segment.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Guesses the tokens that follow, for checking them in one pass.
 class Drafter {
@@ -84,6 +84,6 @@ class Speculator {
   size_t num_accepted_ = 0;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GENERATE_SPECULATOR_H_

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace gemma {
+namespace gemma::internal {
 
 void StopFilter::Append(std::string_view text) {
   if (stopped_ || refused_) return;
@@ -41,4 +41,4 @@ void StopFilter::Emit(size_t size) {
   held_.erase(0, size);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

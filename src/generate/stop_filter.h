@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace gemma {
+namespace gemma::internal {
 
 // Passes text on, but not a stop string nor what may become one.
 class StopFilter {
@@ -41,6 +41,6 @@ class StopFilter {
   bool refused_ = false;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GENERATE_STOP_FILTER_H_

@@ -3,7 +3,7 @@
 #include "src/generate/log_probabilities.h"
 #include "src/generate/top_tokens.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 void TokenReporter::Expect(absl::Span<const float> logits) {
   if (wanted()) logits_.assign(logits.begin(), logits.end());
@@ -24,4 +24,4 @@ void TokenReporter::Report(TokenId token) {
   options_.on_token(scored);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

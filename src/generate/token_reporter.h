@@ -9,7 +9,7 @@
 #include "gemma/generate.h"
 #include "gemma/tokenizer.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Does nothing at all unless GenerateOptions::on_token is set.
 class TokenReporter {
@@ -35,6 +35,6 @@ class TokenReporter {
   std::vector<TokenLogit> top_;  // reused from call to call
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GENERATE_TOKEN_REPORTER_H_

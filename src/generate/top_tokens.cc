@@ -5,7 +5,7 @@
 
 #include "ops/ops.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 void FindTopTokens(absl::Span<const float> logits, size_t k,
                    std::vector<TokenLogit>& top) {
@@ -35,4 +35,4 @@ void FindTopTokens(absl::Span<const float> logits, size_t k,
   std::sort_heap(top.begin(), top.end(), before);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -9,13 +9,13 @@
 #include "absl/types/span.h"
 #include "gemma/sampler.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Replaces `top` by the k largest of `logits`, or by all if there are fewer:
 // higher logits first, then lower tokens. A NaN counts as -infinity.
 void FindTopTokens(absl::Span<const float> logits, size_t k,
                    std::vector<TokenLogit>& top);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GENERATE_TOP_TOKENS_H_

@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Up to this many tokens, computing only their logits is faster than finding
@@ -120,4 +120,4 @@ void AllowedTokens::Accept(TokenId token) {
   state_of_all_.reset();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

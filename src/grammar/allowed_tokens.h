@@ -15,7 +15,7 @@
 #include "src/grammar/automaton.h"
 #include "src/text/token_trie.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Follows an answer token by token. A token with text is allowed if the answer
 // with its bytes still begins a text of the grammar. A token that ends an
@@ -73,6 +73,6 @@ class AllowedTokens {
   std::optional<Automaton::StateId> state_of_all_;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_ALLOWED_TOKENS_H_

@@ -8,7 +8,7 @@
 #include "absl/types/span.h"
 #include "src/base/format_text.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Kind = ByteGrammar::Kind;
@@ -237,4 +237,4 @@ bool Automaton::Trim(StateId& state) {
   return true;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -12,7 +12,7 @@
 #include "src/base/hash_table.h"
 #include "src/grammar/byte_grammar.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A deterministic automaton that makes a state when it is first reached. A
 // state is a set of ways to go on. Each way is a stack of unfinished
@@ -146,6 +146,6 @@ class Automaton {
   bool found_end_ = false;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_AUTOMATON_H_

@@ -8,7 +8,7 @@
 
 #include "src/base/format_text.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Counts the steps and bytes of a compile. The same text costs the same on
 // every machine. Code whose cost may grow faster than the text spends here
@@ -62,6 +62,6 @@ class Budget {
   size_t bytes_ = 0;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_BUDGET_H_

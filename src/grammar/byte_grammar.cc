@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The memory of an expression and a part until the grammar is finished.
@@ -226,4 +226,4 @@ void ByteGrammar::FindByteClasses() {
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -16,7 +16,7 @@
 #include "src/base/hash_table.h"
 #include "src/grammar/budget.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 using ByteSet = std::bitset<256>;
 
@@ -115,6 +115,6 @@ class ByteGrammar {
   size_t num_byte_classes_ = 0;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_BYTE_GRAMMAR_H_

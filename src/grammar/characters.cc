@@ -7,7 +7,7 @@
 #include "src/base/format_text.h"
 #include "src/base/utf8.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Range = CharacterSet::Range;
@@ -226,4 +226,4 @@ ExprId OneOf(absl::Span<const std::string> texts, ByteGrammar& grammar) {
   return texts.empty() ? grammar.Nothing() : OneOfRest(texts, 0, grammar);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

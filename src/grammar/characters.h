@@ -11,7 +11,7 @@
 #include "absl/types/span.h"
 #include "src/grammar/byte_grammar.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A set of Unicode code points. Surrogates are excluded: no text contains them.
 class CharacterSet {
@@ -67,6 +67,6 @@ std::string Written(std::string_view utf8, Writing writing);
 // beginnings are shared.
 ExprId OneOf(absl::Span<const std::string> texts, ByteGrammar& grammar);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_CHARACTERS_H_

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "src/base/format_text.h"
+#include "src/base/internal.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/base/utf8.h"

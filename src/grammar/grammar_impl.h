@@ -4,6 +4,7 @@
 #define GEMMA_SRC_GRAMMAR_GRAMMAR_IMPL_H_
 
 #include "gemma/grammar.h"
+#include "src/base/internal.h"
 #include "src/grammar/byte_grammar.h"
 
 namespace gemma {

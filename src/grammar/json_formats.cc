@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // RFC 3339, from the year 1000 on. Leaves out February 29 and second 60,
@@ -64,4 +64,4 @@ std::optional<std::string_view> FormatExpression(std::string_view format) {
   return found->expression;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

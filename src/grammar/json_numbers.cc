@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // A limit of non-negative numbers.
@@ -223,4 +223,4 @@ ExprId NumbersBetween(const NumberRange& range, ByteGrammar& grammar) {
   return grammar.Choice(alternatives);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -7,7 +7,7 @@
 
 #include "src/grammar/byte_grammar.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The limits of a number. An infinite limit means no limit.
 struct NumberRange {
@@ -32,6 +32,6 @@ bool IsShort(double limit);
 // short. Numbers have up to 15 digits before the point and about 15 in total.
 ExprId NumbersBetween(const NumberRange& range, ByteGrammar& grammar);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_JSON_NUMBERS_H_

@@ -23,7 +23,7 @@
 #include "src/grammar/schema_object.h"
 #include "src/grammar/schema_parts.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The limit on property names that are distinguished character by character.
@@ -354,4 +354,4 @@ absl::StatusOr<ExprId> JsonSchema(std::string_view schema,
   return SchemaBuilder(std::move(root), grammar).Build();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

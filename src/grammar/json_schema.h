@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "src/grammar/byte_grammar.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Matches the texts of valid values. gemma/grammar.h describes the supported
 // keywords and how values are written. InvalidArgument if the text is not a
@@ -16,6 +16,6 @@ namespace gemma {
 absl::StatusOr<ExprId> JsonSchema(std::string_view schema,
                                   ByteGrammar& grammar);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_JSON_SCHEMA_H_

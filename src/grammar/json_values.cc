@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/grammar/characters.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr uint32_t kMaxWholeDigits = 19;
@@ -200,4 +200,4 @@ std::string JsonText(const Json& value) {
   return text;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

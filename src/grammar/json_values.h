@@ -12,7 +12,7 @@
 #include "src/base/json.h"
 #include "src/grammar/byte_grammar.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Makes JSON expressions of one grammar. Frequent ones are made once.
 class JsonValues {
@@ -64,6 +64,6 @@ class JsonValues {
 // equal texts, except for 1 and 1.0 and for the order of members.
 std::string JsonText(const Json& value);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_JSON_VALUES_H_

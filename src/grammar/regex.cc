@@ -6,7 +6,7 @@
 #include "src/base/status_macros.h"
 #include "src/grammar/regex_syntax.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Kind = RegexNode::Kind;
@@ -107,4 +107,4 @@ absl::StatusOr<ExprId> Regex(std::string_view expression, RegexMatch match,
       .Convert(node, {/*begin=*/true, /*end=*/true});
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

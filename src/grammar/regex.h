@@ -9,7 +9,7 @@
 #include "src/grammar/byte_grammar.h"
 #include "src/grammar/characters.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The scope of an expression.
 enum class RegexMatch {
@@ -23,6 +23,6 @@ enum class RegexMatch {
 absl::StatusOr<ExprId> Regex(std::string_view expression, RegexMatch match,
                              Writing writing, ByteGrammar& grammar);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_REGEX_H_

@@ -10,7 +10,7 @@
 #include "src/base/status_macros.h"
 #include "src/base/utf8.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kMaxBytes = size_t{1} << 16;
@@ -371,4 +371,4 @@ absl::StatusOr<RegexNode> ParseRegex(std::string_view expression) {
   return Parser(expression).Parse();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

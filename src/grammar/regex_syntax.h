@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "src/grammar/characters.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct RegexNode {
   enum class Kind {
@@ -39,6 +39,6 @@ absl::StatusOr<RegexNode> ParseRegex(std::string_view expression);
 // InvalidArgument: `what` is wrong at a byte of the expression.
 absl::Status RegexError(size_t offset, std::string_view what);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_REGEX_SYNTAX_H_

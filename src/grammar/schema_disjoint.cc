@@ -10,7 +10,7 @@
 #include "src/base/status_macros.h"
 #include "src/grammar/json_values.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 TypeSet TypesOf(const std::vector<Json>& values) {
@@ -107,4 +107,4 @@ absl::StatusOr<bool> AreDisjoint(const SchemaParts& a, const SchemaParts& b,
   return false;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

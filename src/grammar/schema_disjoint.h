@@ -7,7 +7,7 @@
 #include "src/grammar/budget.h"
 #include "src/grammar/schema_parts.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns whether a part of `a` and a part of `b` exclude each other: by type,
 // by value, or by a property that both require. Returns false if a quick check
@@ -15,6 +15,6 @@ namespace gemma {
 absl::StatusOr<bool> AreDisjoint(const SchemaParts& a, const SchemaParts& b,
                                  Budget& budget);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_SCHEMA_DISJOINT_H_

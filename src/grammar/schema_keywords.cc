@@ -9,7 +9,7 @@
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The effect of a keyword on the values of its place.
@@ -223,4 +223,4 @@ bool HasKeyword(const SchemaParts& parts, std::string_view name) {
                      [&](const Json& part) { return part.Has(name); });
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

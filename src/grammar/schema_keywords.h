@@ -13,7 +13,7 @@
 #include "src/grammar/json_numbers.h"
 #include "src/grammar/schema_parts.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // InvalidArgument, naming the first keyword that the grammar would not enforce.
 // Accepts keywords that only describe, and values without effect, such as
@@ -48,6 +48,6 @@ absl::StatusOr<IntegerRange> IntegerRangeOf(const SchemaParts& parts);
 // Whether a part has the keyword.
 bool HasKeyword(const SchemaParts& parts, std::string_view name);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_SCHEMA_KEYWORDS_H_

@@ -7,7 +7,7 @@
 #include "src/base/hash_table.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Properties = HashMap<std::string_view, Json>;
@@ -152,4 +152,4 @@ absl::StatusOr<ObjectShape> ObjectShapeOf(const SchemaParts& parts,
   return shape;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -11,7 +11,7 @@
 #include "src/grammar/schema_keywords.h"
 #include "src/grammar/schema_parts.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct ArrayShape {
   std::vector<SchemaParts> first;  // elements with their own schemas
@@ -37,6 +37,6 @@ struct ObjectShape {
 absl::StatusOr<ObjectShape> ObjectShapeOf(const SchemaParts& parts,
                                           Budget& budget);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_SCHEMA_OBJECT_H_

@@ -16,7 +16,7 @@
 #include "src/grammar/schema_disjoint.h"
 #include "src/grammar/schema_keywords.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kMaxOpen = 100;  // nested references and combinations
@@ -325,4 +325,4 @@ absl::StatusOr<Json> SchemaDocument::Follow(const Json& place,
   return target;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

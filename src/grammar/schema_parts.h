@@ -19,7 +19,7 @@
 #include "src/base/json.h"
 #include "src/grammar/budget.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Places of one document that must all hold. Empty: any value is valid.
 using SchemaParts = std::vector<Json>;
@@ -112,6 +112,6 @@ class SchemaDocument {
   std::vector<size_t> open_;                // places that are being expanded
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_GRAMMAR_SCHEMA_PARTS_H_

@@ -5,7 +5,7 @@
 #include "compression/codec.h"
 #include "compression/half.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 void CanonicalizeNorm(const Conventions& conventions,
                       std::vector<float>& weight) {
@@ -67,4 +67,4 @@ float EmbeddingScale(const ModelConfig& config, Format table) {
   return scale;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

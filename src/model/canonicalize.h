@@ -12,7 +12,7 @@
 #include "gemma/model_config.h"
 #include "src/model/conventions.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Turns stored norm weights into the factors that multiply activations.
 void CanonicalizeNorm(const Conventions& conventions,
@@ -40,6 +40,6 @@ std::vector<float> TransposeGate(const WeightView& strip);
 // float32, the type that it dequantizes to.
 float EmbeddingScale(const ModelConfig& config, Format table);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_CANONICALIZE_H_

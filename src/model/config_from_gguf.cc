@@ -13,7 +13,7 @@
 #include "src/model/read_config.h"
 #include "src/model/tensor_names.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Keys that may hold one number for each layer.
@@ -390,4 +390,4 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   return config;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -14,7 +14,7 @@
 #include "src/base/status_macros.h"
 #include "src/model/read_config.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 absl::Status CheckLayers(const Json& json, size_t num_layers) {
@@ -444,4 +444,4 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
   return Finished(std::move(c));
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -16,7 +16,7 @@
 #include "src/formats/modules.h"
 #include "src/model/read_config.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The types of modules, in their required order.
@@ -133,4 +133,4 @@ absl::Status ReadModuleConfigs(const Checkpoint& checkpoint, ModelConfig& c) {
   return absl::OkStatus();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

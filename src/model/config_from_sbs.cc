@@ -20,7 +20,7 @@
 #include "src/model/read_config.h"
 #include "src/model/sbs_sizes.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // gemma.cpp's numbers.
@@ -261,4 +261,4 @@ absl::StatusOr<ModelConfig> ConfigFromSbs(const Checkpoint& checkpoint,
   return Finished(std::move(config.model));
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -3,7 +3,7 @@
 #ifndef GEMMA_SRC_MODEL_CONVENTIONS_H_
 #define GEMMA_SRC_MODEL_CONVENTIONS_H_
 
-namespace gemma {
+namespace gemma::internal {
 
 // Selects which field of WeightNames names the tensors.
 enum class Naming {
@@ -20,6 +20,6 @@ struct Conventions {
   bool stores_log_a = false;     // -8 softplus(a_param) instead of a_param
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_CONVENTIONS_H_

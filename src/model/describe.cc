@@ -18,7 +18,7 @@
 #include "src/os/mapped_file.h"
 #include "src/text/load_tokenizer.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Whether a key describes the file itself, not the model.
@@ -109,4 +109,4 @@ absl::Status DescribeChatTemplate(const Checkpoint& checkpoint,
   return absl::OkStatus();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

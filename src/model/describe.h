@@ -11,7 +11,7 @@
 #include "src/formats/checkpoint.h"
 #include "src/formats/gguf_writer.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Sets all keys that describe the checkpoint's model. The caller sets those for
 // the types of the written tensors. Keys from a GGUF file are copied byte by
@@ -33,6 +33,6 @@ void DescribeTokenizer(const Tokenizer* tokenizer, const ModelConfig& config,
 absl::Status DescribeChatTemplate(const Checkpoint& checkpoint,
                                   GgufFileWriter& out);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_DESCRIBE_H_

@@ -11,7 +11,7 @@
 #include "src/model/describe.h"
 #include "src/model/read_config.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Sets "<architecture>.<key>".
@@ -219,4 +219,4 @@ absl::Status DescribeConfig(const ModelConfig& config, GgufFileWriter& out) {
   return absl::OkStatus();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

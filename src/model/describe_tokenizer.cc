@@ -13,7 +13,7 @@
 #include "src/text/tokenizer_impl.h"
 #include "src/text/vocabulary.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Returns the text of a piece as the file stores it. User-defined pieces are
@@ -105,4 +105,4 @@ void DescribeTokenizer(const Tokenizer* tokenizer, const ModelConfig& config,
   out.SetBool("tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -9,7 +9,7 @@
 
 #include "src/model/weight_table.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The 64-bit FNV-1a hash of Fowler, Noll and Vo.
@@ -117,4 +117,4 @@ uint64_t Fingerprint(const ModelConfig& config,
   return hash.value();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

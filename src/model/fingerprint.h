@@ -9,7 +9,7 @@
 #include "gemma/model.h"
 #include "src/model/weights.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Hashes the configuration, the files' tensors, the tokenizer's pieces and a
 // sample of the weights' bytes. The same files give the same number on every
@@ -18,6 +18,6 @@ uint64_t Fingerprint(const ModelConfig& config,
                      const std::vector<TensorSummary>& tensors,
                      const Tokenizer* tokenizer, const Weights& weights);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_FINGERPRINT_H_

@@ -7,7 +7,7 @@
 
 #include <cstddef>
 
-namespace gemma {
+namespace gemma::internal {
 
 // Limit of any size. The product of two sizes and a number of bytes cannot
 // overflow.
@@ -17,6 +17,6 @@ inline constexpr size_t kMaxTaps = 16;     // of ModelConfig::conv_width
 inline constexpr size_t kMaxStrip = 1024;  // channels that share a gate matrix
 inline constexpr size_t kMaxDense = 8;     // of ModelConfig::dense_dims
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_LIMITS_H_

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "src/base/format_text.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/model/read_config.h"
 

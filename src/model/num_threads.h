@@ -12,7 +12,7 @@
 #include "src/base/format_text.h"
 #include "src/os/cpus.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns OK or an error that names the option.
 inline absl::Status CheckThreads(std::string_view option, size_t threads) {
@@ -26,6 +26,6 @@ inline size_t NumThreads(size_t threads) {
   return threads != 0 ? threads : std::min(UsableCpus(), kMaxThreads);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_NUM_THREADS_H_

@@ -11,7 +11,7 @@
 #include "src/model/sbs_tensors.h"
 #include "src/model/tensor_names.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Shape = std::vector<size_t>;
@@ -130,4 +130,4 @@ absl::StatusOr<Outline> ReadOutline(Checkpoint& checkpoint,
   return out;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "src/model/conventions.h"
 #include "src/model/weight_table.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A weight and its tensor, which has the same number of values and rows of the
 // same length.
@@ -38,6 +38,6 @@ struct Outline {
 absl::StatusOr<Outline> ReadOutline(Checkpoint& checkpoint,
                                     RecurrentWindow window);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_OUTLINE_H_

@@ -16,7 +16,7 @@
 #include "src/model/conventions.h"
 #include "src/model/limits.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A configuration while it is being read. Files state most properties of layers
 // once for all layers, or once for each kind of attention.
@@ -119,6 +119,6 @@ absl::StatusOr<std::vector<BlockType>> RepeatedBlocks(
     const std::vector<std::string>& pattern, size_t num_layers,
     std::string_view where);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_READ_CONFIG_H_

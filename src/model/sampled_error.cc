@@ -7,7 +7,7 @@
 #include "compression/codec.h"
 #include "compression/quantize.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 std::optional<double> SampledError(const WeightView& w, Format format,
                                    size_t max_rows) {
@@ -45,4 +45,4 @@ std::optional<double> SampledError(const WeightView& w, Format format,
   return power > 0 ? error / power : 0.0;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

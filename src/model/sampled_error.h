@@ -8,7 +8,7 @@
 
 #include "compression/weight_view.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Converts up to `max_rows` evenly spread rows of w to `format`, for which
 // CanQuantize must be true. Returns the sum of their squared errors divided by
@@ -16,6 +16,6 @@ namespace gemma {
 std::optional<double> SampledError(const WeightView& w, Format format,
                                    size_t max_rows);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_SAMPLED_ERROR_H_

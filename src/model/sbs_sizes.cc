@@ -10,7 +10,7 @@
 #include "src/base/status_macros.h"
 #include "src/model/limits.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kWidthOfGemma2_27B = 4608;
@@ -192,4 +192,4 @@ absl::StatusOr<SbsConfig> ConfigFromSizes(const SbsFile& file) {
   return out;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

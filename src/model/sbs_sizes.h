@@ -7,7 +7,7 @@
 #include "src/formats/sbs.h"
 #include "src/model/read_config.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A model's configuration from a gemma.cpp file: from its blob "config" or from
 // the sizes of its tensors. ConfigFromSbs adds the fixed values of its family.
@@ -22,6 +22,6 @@ struct SbsConfig {
 // missing or a size is not divisible as required; the error names it.
 absl::StatusOr<SbsConfig> ConfigFromSizes(const SbsFile& file);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_SBS_SIZES_H_

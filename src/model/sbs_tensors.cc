@@ -14,7 +14,7 @@
 #include "src/formats/tensor_values.h"
 #include "src/model/tensor_names.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using R = WeightRole;
@@ -341,4 +341,4 @@ absl::Status BindSbsTensors(const ModelConfig& config, Checkpoint& checkpoint) {
   return absl::OkStatus();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

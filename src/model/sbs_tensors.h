@@ -8,7 +8,7 @@
 #include "gemma/model_config.h"
 #include "src/formats/checkpoint.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Fills checkpoint.tensors from checkpoint.sbs. Does nothing for a checkpoint
 // of another kind. Splits fused tensors. A tensor that the file stores in
@@ -17,6 +17,6 @@ namespace gemma {
 // error names the tensor, what it is and what the configuration needs.
 absl::Status BindSbsTensors(const ModelConfig& config, Checkpoint& checkpoint);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_SBS_TENSORS_H_

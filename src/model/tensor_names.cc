@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Returns the prefix of the text tower's names. Some files have none; those of
@@ -69,4 +69,4 @@ std::string TensorNames::Name(WeightRole role, size_t layer) const {
   return "";
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

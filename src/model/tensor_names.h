@@ -11,7 +11,7 @@
 #include "src/model/conventions.h"
 #include "src/model/weight_table.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Names of the tensors of one checkpoint or of one kind of file.
 class TensorNames {
@@ -33,6 +33,6 @@ class TensorNames {
   std::vector<std::string> dense_;  // names of the dense layers, likewise
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_TENSOR_NAMES_H_

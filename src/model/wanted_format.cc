@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/model/sampled_error.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Limit of the relative error in Q4_0. Weights that were trained for Q4_0 and
@@ -92,4 +92,4 @@ absl::Status CheckStays(const BoundWeight& weight, WeightType type) {
                                                    : PackedAlready(tensor);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

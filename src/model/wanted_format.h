@@ -11,7 +11,7 @@
 #include "src/formats/tensor.h"
 #include "src/model/outline.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Bits for each value of a matrix in the format.
 double BitsPerWeight(Format format, size_t cols);
@@ -38,6 +38,6 @@ absl::Status PackedAlready(const Tensor& tensor);
 // change.
 absl::Status CheckStays(const BoundWeight& weight, WeightType type);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_WANTED_FORMAT_H_

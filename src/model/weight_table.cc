@@ -3,7 +3,7 @@
 #include <iterator>
 #include <utility>
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using enum WeightKind;
@@ -389,4 +389,4 @@ std::vector<WeightSpec> WeightsOf(const ModelConfig& config, bool own_head) {
   return out;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -16,7 +16,7 @@
 #include "gemma/taps.h"
 #include "src/model/weights.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Our names for the weights, in the order of the table.
 enum class WeightRole {
@@ -156,6 +156,6 @@ void ForEachOf(const LayerWeights& layer, Use use) {
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_WEIGHT_TABLE_H_

@@ -1,5 +1,7 @@
 #include "gemma/weight_type.h"
 
+#include "src/base/internal.h"
+
 namespace gemma {
 namespace {
 

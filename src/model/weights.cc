@@ -14,7 +14,7 @@
 #include "src/model/outline.h"
 #include "src/model/wanted_format.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 Matrix& MatrixSlot(const WeightSpec& spec, Weights& weights) {
@@ -241,4 +241,4 @@ absl::StatusOr<Weights> LoadWeights(
   return Load(checkpoint, outline, quantize, &workers, progress);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

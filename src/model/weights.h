@@ -15,7 +15,7 @@
 #include "ops/workers.h"
 #include "src/formats/checkpoint.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct Outline;
 
@@ -86,6 +86,6 @@ absl::StatusOr<Weights> LoadWeights(
     const Checkpoint& checkpoint, const Outline& outline, WeightType quantize,
     Workers& workers, const std::function<bool(const LoadProgress&)>& progress);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_WEIGHTS_H_

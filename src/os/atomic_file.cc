@@ -23,7 +23,7 @@
 #include "src/os/path.h"
 #include "src/os/system_error.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Writes of so many bytes go to the disk at once, so that Commit waits for few.
@@ -262,4 +262,4 @@ absl::Status RenameDurably(const std::string& path, const std::string& target) {
   return absl::OkStatus();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

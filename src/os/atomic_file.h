@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Written beside its place, without a name where the file system can do so
 // (even a process that is killed then leaves nothing), else under the path and
@@ -88,6 +88,6 @@ class AtomicFile {
 // `target`, replacing what has that name.
 absl::Status RenameDurably(const std::string& path, const std::string& target);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_OS_ATOMIC_FILE_H_

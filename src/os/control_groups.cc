@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Adds a group, which begins with a slash, and those that it is in.
@@ -40,4 +40,4 @@ std::vector<ControlGroup> ControlGroups(std::string_view controller,
   return groups;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace gemma {
+namespace gemma::internal {
 
 // A group's directory, which has the files of a controller.
 struct ControlGroup {
@@ -22,6 +22,6 @@ struct ControlGroup {
 std::vector<ControlGroup> ControlGroups(std::string_view controller,
                                         const std::string& root = "/");
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_OS_CONTROL_GROUPS_H_

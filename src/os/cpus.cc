@@ -14,7 +14,7 @@
 
 #include "src/os/control_groups.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr double kNoQuota = std::numeric_limits<double>::infinity();
@@ -67,4 +67,4 @@ size_t UsableCpus() {
   return quota == 0 ? AllowedCpus() : std::min(AllowedCpus(), quota);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <string>
 
-namespace gemma {
+namespace gemma::internal {
 
 // Those that the system lets it run on (taskset, cpusets), at least 1.
 size_t AllowedCpus();
@@ -19,6 +19,6 @@ size_t UsableCpus();
 // Reads the files of control groups below `root`.
 size_t CpuQuota(const std::string& root = "/");
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_OS_CPUS_H_

@@ -17,7 +17,7 @@
 #include "src/base/divide_up.h"
 #include "src/os/system_error.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 absl::Status CheckRegular(const std::string& path, const struct stat& info) {
@@ -122,4 +122,4 @@ void MappedFile::Release(absl::Span<const uint8_t> part) const {
   madvise(const_cast<uint8_t*>(data_) + first, last - first, MADV_DONTNEED);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The bytes of one regular file. Move-only; moving does not move the bytes.
 // Whoever shortens the file while it is mapped ends the process (SIGBUS):
@@ -49,6 +49,6 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_OS_MAPPED_FILE_H_

@@ -9,7 +9,7 @@
 
 #include "src/os/system_error.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 std::string DirectoryOf(const std::string& path) {
   const std::string directory =
@@ -34,4 +34,4 @@ absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& directory) {
   return names;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

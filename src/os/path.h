@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The directory of the file, "." if the path names none.
 std::string DirectoryOf(const std::string& path);
@@ -17,6 +17,6 @@ std::string DirectoryOf(const std::string& path);
 // iterators of std::filesystem end the process where memory ends.
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& directory);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_OS_PATH_H_

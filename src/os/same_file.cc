@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 absl::Status CheckIsNoneOf(const std::string& output,
                            const std::vector<std::string>& inputs) {
@@ -21,4 +21,4 @@ absl::Status CheckIsNoneOf(const std::string& output,
   return absl::OkStatus();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -8,13 +8,13 @@
 
 #include "absl/status/status.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // OK, or InvalidArgument if `output` is one of `inputs`, also by way of links.
 // Paths where nothing is are no files.
 absl::Status CheckIsNoneOf(const std::string& output,
                            const std::vector<std::string>& inputs);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_OS_SAME_FILE_H_

@@ -11,7 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr std::string_view kPayload = "gemma/errno";
@@ -63,4 +63,4 @@ int SystemErrorNumber(const absl::Status& status) {
   return 0;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

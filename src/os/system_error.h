@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // "<what>: <the system's words for errno's value `error`>". `what` is a path,
 // or says what could not be done.
@@ -30,6 +30,6 @@ auto Uninterrupted(Call call) {
   }
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_OS_SYSTEM_ERROR_H_

@@ -13,7 +13,7 @@
 #include "src/model/weight_table.h"
 #include "src/quantize/importance_format.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Whether a matrix multiplies the activations at this point.
@@ -109,4 +109,4 @@ absl::Status ActivationSums::Write(const ModelConfig& config, bool own_head,
   return WriteFile(entries, source, path);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

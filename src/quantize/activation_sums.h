@@ -15,7 +15,7 @@
 #include "gemma/model_config.h"
 #include "gemma/taps.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Describes the text that was run, for readers of the file.
 struct ImportanceSource {
@@ -53,6 +53,6 @@ class ActivationSums {
   std::map<Key, Sums> sums_;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_QUANTIZE_ACTIVATION_SUMS_H_

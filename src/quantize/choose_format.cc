@@ -6,7 +6,7 @@
 #include "src/base/status_macros.h"
 #include "src/model/wanted_format.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The formats that PlanFormats chooses from for a budget of bits.
@@ -91,4 +91,4 @@ absl::StatusOr<std::vector<Format>> ChooseFormats(
   return out;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

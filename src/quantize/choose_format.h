@@ -13,7 +13,7 @@
 #include "src/model/outline.h"
 #include "src/quantize/plan_formats.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Chooses a format for each weight. A matrix gets the format that the options
 // ask for, or keeps its own format if that needs no more bits. All other
@@ -23,6 +23,6 @@ absl::StatusOr<std::vector<Format>> ChooseFormats(
     absl::Span<const BoundWeight> weights, const QuantizeOptions& options,
     Workers& workers);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_QUANTIZE_CHOOSE_FORMAT_H_

@@ -10,7 +10,7 @@
 #include "compression/quantize.h"
 #include "src/base/divide_up.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Encodes one panel. Returns false if it is not finite.
@@ -63,4 +63,4 @@ bool Encode(const WeightView& from, const Encoding& to,
   return is_finite;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -11,7 +11,7 @@
 #include "compression/weight_view.h"
 #include "ops/workers.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The number of rows that are encoded together must be a multiple of this,
 // except at the end of a matrix.
@@ -35,6 +35,6 @@ bool Encode(const WeightView& from, const Encoding& to,
             absl::Span<const float> importance, Workers& workers,
             std::vector<uint8_t>& out);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_QUANTIZE_ENCODE_H_

@@ -11,7 +11,7 @@
 #include "ops/first_found.h"
 #include "src/base/divide_up.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // FindNonFinite for rows that decode(row, out) decodes.
@@ -55,4 +55,4 @@ std::optional<WeightPosition> FindNonFinite(const PackedView& view,
   });
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -9,7 +9,7 @@
 #include "compression/weight_view.h"
 #include "ops/workers.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct WeightPosition {
   size_t row = 0;
@@ -22,6 +22,6 @@ std::optional<WeightPosition> FindNonFinite(const WeightView& view,
 std::optional<WeightPosition> FindNonFinite(const PackedView& view,
                                             Workers& workers);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_QUANTIZE_FINITE_H_

@@ -15,7 +15,7 @@
 #include "src/os/mapped_file.h"
 #include "src/quantize/importance_format.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // More than any supported model has.
@@ -232,4 +232,4 @@ absl::Status Importance::CheckColumns(std::string_view tensor,
       FormatText("has %u columns, the model's has %u", found, columns));
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -15,7 +15,7 @@
 #include "absl/types/span.h"
 #include "src/base/hash_table.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The mean square, over the tokens of some text, of the activations that each
 // column of a matrix multiplies.
@@ -54,6 +54,6 @@ class Importance {
   Means means_;  // by tensor name
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_QUANTIZE_IMPORTANCE_H_

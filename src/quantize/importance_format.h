@@ -9,7 +9,7 @@
 
 #include <string_view>
 
-namespace gemma {
+namespace gemma::internal {
 
 inline constexpr std::string_view kSumsEnding = ".in_sum2";
 inline constexpr std::string_view kCountsEnding = ".counts";
@@ -23,6 +23,6 @@ inline constexpr std::string_view kDatasetsKey = "imatrix.datasets";
 inline constexpr std::string_view kChunkCountKey = "imatrix.chunk_count";
 inline constexpr std::string_view kChunkSizeKey = "imatrix.chunk_size";
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_QUANTIZE_IMPORTANCE_FORMAT_H_

@@ -13,7 +13,7 @@
 #include "src/model/sampled_error.h"
 #include "src/model/wanted_format.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Rows of a matrix that errors are measured on.
@@ -202,4 +202,4 @@ absl::StatusOr<std::vector<Format>> PlanFormats(
   return out;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

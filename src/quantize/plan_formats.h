@@ -11,7 +11,7 @@
 #include "ops/workers.h"
 #include "src/model/outline.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Chooses a format for each of `weights`: the one that its tensor has, or one
 // from `ladder`, whose formats must satisfy CanQuantize. The model then needs
@@ -31,6 +31,6 @@ absl::StatusOr<std::vector<Format>> PlanFormats(
     absl::Span<const BoundWeight> weights, double bits,
     absl::Span<const Format> ladder, Workers& workers);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_QUANTIZE_PLAN_FORMATS_H_

@@ -10,6 +10,7 @@
 #include "gemma/error_reason.h"
 #include "ops/workers.h"
 #include "src/base/format_text.h"
+#include "src/base/internal.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/formats/checkpoint.h"

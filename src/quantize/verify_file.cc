@@ -12,6 +12,7 @@
 #include "ops/workers.h"
 #include "src/base/as_text.h"
 #include "src/base/format_text.h"
+#include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"

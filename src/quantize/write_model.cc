@@ -25,7 +25,7 @@
 #include "src/quantize/finite.h"
 #include "src/quantize/importance.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Bytes of the source that are read, encoded and written at a time.
@@ -333,4 +333,4 @@ absl::Status WriteModel(Checkpoint checkpoint, std::string target,
   return ModelWriter(checkpoint, options, workers).Write(std::move(target));
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,12 +10,12 @@
 #include "ops/workers.h"
 #include "src/formats/checkpoint.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // As Quantize. The caller must have checked the options and the target.
 absl::Status WriteModel(Checkpoint checkpoint, std::string target,
                         const QuantizeOptions& options, Workers& workers);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_QUANTIZE_WRITE_MODEL_H_

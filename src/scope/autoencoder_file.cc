@@ -16,7 +16,7 @@
 #include "src/formats/npz.h"
 #include "src/formats/safetensors.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -296,4 +296,4 @@ absl::StatusOr<AutoencoderFile> OpenAutoencoder(const std::string& path) {
   return out;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -16,7 +16,7 @@
 #include "src/base/json.h"
 #include "src/os/mapped_file.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Reads an array's values in order. Releases the pages of the file that were
 // read.
@@ -57,6 +57,6 @@ struct AutoencoderFile {
 // there is one. It must be an object.
 absl::StatusOr<AutoencoderFile> OpenAutoencoder(const std::string& path);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_SCOPE_AUTOENCODER_FILE_H_

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ops/ops.h"
+#include "src/base/internal.h"
 
 namespace gemma {
 namespace {

@@ -14,6 +14,7 @@
 #include "ops/aligned_buffer.h"
 #include "ops/matrix_view.h"
 #include "ops/workers.h"
+#include "src/base/internal.h"
 #include "src/model/weights.h"
 
 namespace gemma {

@@ -15,7 +15,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // A module's name in transformers, after "model.layers.N.", and its point.
@@ -166,4 +166,4 @@ absl::StatusOr<FeatureSite> SiteOfPath(std::string_view path) {
   return *site;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

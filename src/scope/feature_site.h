@@ -11,7 +11,7 @@
 #include "gemma/sparse_autoencoder.h"
 #include "src/base/json.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns the site that Gemma Scope 2 gives in config.json: the modules of
 // transformers whose input or output the autoencoder reads and reconstructs.
@@ -29,6 +29,6 @@ absl::Status CheckConfig(const Json& config, size_t num_features,
 // the path gives no site.
 absl::StatusOr<FeatureSite> SiteOfPath(std::string_view path);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_SCOPE_FEATURE_SITE_H_

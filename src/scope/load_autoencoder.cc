@@ -13,7 +13,7 @@
 #include "src/scope/feature_site.h"
 #include "src/scope/pack_array.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 Format FormatOf(FeatureWeights weights) {
@@ -97,4 +97,4 @@ absl::StatusOr<std::unique_ptr<SparseAutoencoder::Impl>> LoadAutoencoder(
   return impl;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,13 +10,13 @@
 #include "gemma/sparse_autoencoder.h"
 #include "src/scope/autoencoder_impl.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // As SparseAutoencoder::Load. Files are read a few rows at a time, so that
 // weights are in memory once.
 absl::StatusOr<std::unique_ptr<SparseAutoencoder::Impl>> LoadAutoencoder(
     const std::string& path, const SparseAutoencoderOptions& options);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_SCOPE_LOAD_AUTOENCODER_H_

@@ -14,7 +14,7 @@
 #include "src/base/divide_up.h"
 #include "src/base/status_macros.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The rows of an array that are in memory at once. They become columns of the
@@ -136,4 +136,4 @@ absl::StatusOr<RowMatrix> PackRows(ArrayInFile& array, Format format,
   return out;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

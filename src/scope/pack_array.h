@@ -10,7 +10,7 @@
 #include "src/scope/autoencoder_file.h"
 #include "src/scope/autoencoder_impl.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns the transpose of an array [cols, rows] in panels, rounded to
 // `format`: F32, BF16 or Q8_0. Zeros pad its columns to whole blocks. An error
@@ -22,6 +22,6 @@ absl::StatusOr<Matrix> PackTransposed(ArrayInFile& array, Format format,
 absl::StatusOr<RowMatrix> PackRows(ArrayInFile& array, Format format,
                                    Workers& workers);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_SCOPE_PACK_ARRAY_H_

@@ -4,7 +4,7 @@
 #include <bit>
 #include <utility>
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // A draft must promise this much, or it is not worth the trouble; and so much
@@ -106,4 +106,4 @@ void DraftPolicy::Settle() {
   credit_ = std::min(credit_ + gain, kMostCredit);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -8,7 +8,7 @@
 
 #include "src/forward/pass_costs.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Decides by two measurements: the time of a pass by its rows, and how often
 // the token that once followed a match follows it again, by the match's length.
@@ -79,6 +79,6 @@ class DraftPolicy {
   size_t last_brought_ = 0;  // tokens
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_SESSION_DRAFT_POLICY_H_

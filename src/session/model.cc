@@ -8,6 +8,7 @@
 #include "gemma/error_reason.h"
 #include "gemma/limits.h"
 #include "src/base/format_text.h"
+#include "src/base/internal.h"
 #include "src/base/no_throw.h"
 #include "src/base/saturating.h"
 #include "src/base/status_macros.h"

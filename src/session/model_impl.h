@@ -14,6 +14,7 @@
 #include "gemma/session.h"
 #include "ops/ops.h"
 #include "ops/workers.h"
+#include "src/base/internal.h"
 #include "src/forward/executor.h"
 #include "src/model/weights.h"
 #include "src/os/mapped_file.h"

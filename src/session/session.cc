@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/forward/executor.h"

@@ -17,7 +17,7 @@
 #include "src/forward/word_view.h"
 #include "src/os/atomic_file.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr std::string_view kMagic = "GEMMASES";
@@ -225,4 +225,4 @@ absl::Status SessionFile::ReadState(const SequenceState& state) const {
   return absl::OkStatus();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -15,7 +15,7 @@
 #include "src/forward/sequence_state.h"
 #include "src/os/mapped_file.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // What is saved of a session besides its state.
 struct SavedSession {
@@ -66,6 +66,6 @@ class SessionFile {
   size_t state_begin_;  // position in the file
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_SESSION_SESSION_FILE_H_

@@ -15,6 +15,7 @@
 #include "absl/types/span.h"
 #include "gemma/session.h"
 #include "ops/matrix_view.h"
+#include "src/base/internal.h"
 #include "src/forward/executor.h"
 #include "src/forward/segment.h"
 #include "src/forward/sequence_state.h"

@@ -9,7 +9,7 @@
 #include "src/base/hash_table.h"
 #include "src/base/utf8.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr int32_t kNone = -1;  // no symbol or no token
@@ -208,4 +208,4 @@ void BpeEncoder::Encode(std::string_view text, bool add_space_prefix,
   merger.AppendTokens(tokens);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "src/text/prefix_matcher.h"
 #include "src/text/vocabulary.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Encodes text in these steps:
 // - Each blank becomes U+2581. Each byte outside a valid character becomes
@@ -54,6 +54,6 @@ class BpeEncoder {
   size_t max_size_ = 0;  // bytes of the longest piece that matches text
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_TEXT_BPE_ENCODER_H_

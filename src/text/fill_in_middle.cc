@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "src/base/format_text.h"
+#include "src/base/internal.h"
 #include "src/base/no_throw.h"
 #include "src/text/token_writer.h"
 #include "src/text/vocabulary.h"

@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "gemma/error_reason.h"
 #include "src/base/format_text.h"
+#include "src/base/internal.h"
 #include "src/base/json.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
@@ -236,7 +237,8 @@ absl::StatusOr<Tokenizer> FromTokenizerJson(const Checkpoint& checkpoint,
 
 }  // namespace
 
-absl::StatusOr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint) {
+absl::StatusOr<Tokenizer> internal::LoadTokenizer(
+    const Checkpoint& checkpoint) {
   if (checkpoint.kind == CheckpointKind::kGguf) return FromGguf(checkpoint);
   if (checkpoint.kind == CheckpointKind::kSbs) return FromSbs(checkpoint);
   const std::string base = absl::StrCat(checkpoint.directory, "/tokenizer.");

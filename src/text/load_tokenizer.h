@@ -11,7 +11,7 @@
 #include "gemma/tokenizer.h"
 #include "src/formats/checkpoint.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Reads the tokenizer from GGUF metadata, tokenizer.model or tokenizer.json, in
 // this order; of a file of gemma.cpp, from its blob, tokenizer.spm or
@@ -23,6 +23,6 @@ absl::StatusOr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint);
 absl::Status CheckTokenizer(const Tokenizer& tokenizer,
                             const ModelConfig& config, std::string_view path);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_TEXT_LOAD_TOKENIZER_H_

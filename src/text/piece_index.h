@@ -15,7 +15,7 @@
 #include "src/base/format_text.h"
 #include "src/text/vocabulary.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A hash table of ids with open addressing: the texts stay in the vocabulary.
 class PieceIndex {
@@ -76,6 +76,6 @@ class PieceIndex {
   std::vector<Slot> slots_;  // a power of two
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_TEXT_PIECE_INDEX_H_

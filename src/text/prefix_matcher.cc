@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace gemma {
+namespace gemma::internal {
 
 PrefixMatcher::PrefixMatcher(std::vector<Entry> entries)
     : entries_(std::move(entries)) {
@@ -39,4 +39,4 @@ const PrefixMatcher::Entry* PrefixMatcher::Longest(
   return longest;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

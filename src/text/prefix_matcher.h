@@ -12,7 +12,7 @@
 
 #include "gemma/model_config.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 class PrefixMatcher {
  public:
@@ -32,6 +32,6 @@ class PrefixMatcher {
   std::array<uint32_t, 257> first_ = {};  // the first entry for each first byte
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_TEXT_PREFIX_MATCHER_H_

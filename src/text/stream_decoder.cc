@@ -1,4 +1,5 @@
 #include "absl/strings/str_replace.h"
+#include "src/base/internal.h"
 #include "src/base/utf8.h"
 #include "src/text/tokenizer_impl.h"
 

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_replace.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 std::string BytesOf(const Vocabulary::Piece& piece) {
@@ -83,4 +83,4 @@ TokenTrie::TokenTrie(const std::vector<Vocabulary::Piece>& pieces) {
   nodes_.push_back({0, static_cast<uint32_t>(tokens_.size()), 0});
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

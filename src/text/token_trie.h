@@ -13,7 +13,7 @@
 #include "gemma/model_config.h"
 #include "src/text/vocabulary.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // An immutable tree. A token's bytes are those that StreamDecoder turns into
 // text. Tokens without bytes, such as control tokens, are not in the tree.
@@ -52,6 +52,6 @@ class TokenTrie {
   std::vector<Node> nodes_;       // with one node more, the end
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_TEXT_TOKEN_TRIE_H_

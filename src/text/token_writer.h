@@ -12,7 +12,7 @@
 #include "gemma/tokenizer.h"
 #include "src/text/tokenizer_impl.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Appends control tokens, and texts in which names of control tokens stay text.
 // Write the text between two control tokens in one call, because pieces do not
@@ -48,6 +48,6 @@ class TokenWriter {
   absl::Status status_;
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_TEXT_TOKEN_WRITER_H_

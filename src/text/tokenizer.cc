@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "src/base/format_text.h"
+#include "src/base/internal.h"
 #include "src/base/no_throw.h"
 #include "src/text/tokenizer_impl.h"
 

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/tokenizer.h"
+#include "src/base/internal.h"
 #include "src/text/bpe_encoder.h"
 #include "src/text/piece_index.h"
 #include "src/text/prefix_matcher.h"

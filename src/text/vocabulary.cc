@@ -13,7 +13,7 @@
 #include "src/base/format_text.h"
 #include "src/base/utf8.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr std::array<std::string_view, 13> kControlNames = {
@@ -322,4 +322,4 @@ absl::Status Validate(const Vocabulary& vocabulary, std::string_view path) {
   return absl::OkStatus();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

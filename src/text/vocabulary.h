@@ -16,7 +16,7 @@
 #include "absl/types/span.h"
 #include "gemma/model_config.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The type of a piece in sentencepiece. The numbers are those of the enum in
 // sentencepiece's ModelProto and of token_type in GGUF files.
@@ -134,6 +134,6 @@ std::optional<uint8_t> ByteOfPiece(std::string_view piece);
 // Returns the piece in quotes, safe to print on one line.
 std::string QuotedPiece(std::string_view piece);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_TEXT_VOCABULARY_H_

@@ -8,7 +8,7 @@
 #include "src/base/utf8.h"
 #include "src/text/vocabulary.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Builds a vocabulary from entries in any order.
@@ -172,4 +172,4 @@ absl::StatusOr<Vocabulary> VocabularyFromHf(const HfTokenizerData& data,
   return HfReader(data, path).Read();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

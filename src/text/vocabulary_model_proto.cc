@@ -8,7 +8,7 @@
 #include "src/base/format_text.h"
 #include "src/text/vocabulary.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The field numbers of sentencepiece_model.proto.
@@ -385,4 +385,4 @@ absl::StatusOr<Vocabulary> VocabularyFromModelProto(
   return vocabulary;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

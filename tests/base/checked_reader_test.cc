@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
@@ -107,4 +107,4 @@ TEST(CheckedReader, RefusesStringsThatAreTooLong) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

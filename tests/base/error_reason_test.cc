@@ -5,7 +5,7 @@
 #include "absl/strings/cord.h"
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 TEST(ErrorReason, NoneUnlessSet) {
@@ -41,4 +41,4 @@ TEST(ErrorReason, OkHasNone) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -4,7 +4,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 TEST(FormatText, EqualsStrFormat) {
@@ -21,4 +21,4 @@ TEST(FormatText, AnyLength) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

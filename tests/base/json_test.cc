@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/formats/error_of.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -317,4 +317,4 @@ TEST(JsonHostile, SurvivesTruncationAndFlippedBytes) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

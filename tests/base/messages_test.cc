@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 TEST(Printable, KeepsHonestText) {
@@ -59,4 +59,4 @@ TEST(Printable, LinesKeepTheirEnds) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

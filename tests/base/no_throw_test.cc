@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 TEST(NoThrow, ReturnsWhatBodyReturns) {
@@ -35,4 +35,4 @@ TEST(NoThrow, OtherExceptions) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

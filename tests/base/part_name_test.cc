@@ -4,7 +4,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 TEST(PartName, IsReadAndWritten) {
@@ -26,4 +26,4 @@ TEST(PartName, RefusesOtherNames) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -5,7 +5,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
@@ -29,4 +29,4 @@ TEST(Saturating, LargeNumbersStayLarge) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

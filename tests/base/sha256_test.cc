@@ -8,7 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 std::span<const uint8_t> Bytes(std::string_view text) {
@@ -50,4 +50,4 @@ TEST(Sha256, AnyPiecesAndLengths) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

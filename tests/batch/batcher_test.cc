@@ -13,7 +13,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/requests.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 const Toy kToy = {"", "gemma3"};
@@ -289,4 +289,4 @@ TEST(Batcher, RoomForTwo) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "tests/support/requests.h"
 #include "tests/support/without_hanging.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 const Toy kToy = {"", "gemma3"};
@@ -117,4 +117,4 @@ TEST(EngineCalls, FunctionsMayEndTheEngine) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -9,7 +9,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/requests.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Requests of all kinds and lengths; some begin as others do.
@@ -162,4 +162,4 @@ TEST(SameBitsWithGrammars, InAnyCompanyAndWithAnyReuse) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

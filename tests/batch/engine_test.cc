@@ -21,7 +21,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/requests.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -340,4 +340,4 @@ TEST(Engine, SharesTheModelWithSessions) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

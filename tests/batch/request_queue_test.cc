@@ -7,7 +7,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 RequestQueue::Item FromClient(std::string client, TokenId token = 2) {
@@ -93,4 +93,4 @@ TEST(RequestQueue, RemovesFromTheMiddle) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

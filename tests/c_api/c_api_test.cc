@@ -18,7 +18,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -670,4 +670,4 @@ TEST_F(CApi, CallbacksMayThrow) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Returns the enumerator's name without its prefix: the code's name in abseil.
@@ -97,4 +97,4 @@ TEST(CStatus, MemoryEndsWithAMessage) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -19,7 +19,7 @@
 #include "tests/support/hostile_model.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -396,4 +396,4 @@ TEST(Classifier, Moves) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

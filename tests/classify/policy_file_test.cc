@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 #include "tests/formats/error_of.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -94,4 +94,4 @@ TEST(ParsePolicies, RefusesEveryTruncation) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -12,7 +12,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Returns the first words of a text, about `tokens` tokens.
@@ -55,4 +55,4 @@ TEST(RealModelClassifier, FourPoliciesCostAsMuchAsTheirTokens) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -14,7 +14,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/toy_vocab.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::ElementsAreArray;
@@ -146,4 +146,4 @@ TEST(ShieldPolicies, AreTheFour) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

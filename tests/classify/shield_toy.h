@@ -13,7 +13,7 @@
 #include "gemma/gemma.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 inline std::string ShieldFile(const std::string& name) {
   return std::string(GEMMA_TESTDATA_DIR) + "/classify/" + name;
@@ -70,6 +70,6 @@ inline std::vector<ShieldCase> ReadShieldCases() {
   return cases;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_CLASSIFY_SHIELD_TOY_H_

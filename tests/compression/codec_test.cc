@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "tests/compression/golden.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 uint32_t Bits(float value) { return std::bit_cast<uint32_t>(value); }
@@ -115,4 +115,4 @@ TEST(Codec, AnyBytesHaveExactProducts) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

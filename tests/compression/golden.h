@@ -17,7 +17,7 @@
 #include "compression/format.h"
 #include "compression/weight_view.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 inline constexpr Format kAllFormats[] = {
 #define GEMMA_FORMAT_ENTRY(name, ...) Format::name,
@@ -88,6 +88,6 @@ struct Golden {
   std::vector<float> values;   // [kRows, kCols]
 };
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_COMPRESSION_GOLDEN_H_

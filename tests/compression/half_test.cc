@@ -7,7 +7,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
@@ -134,4 +134,4 @@ TEST(BF16, NarrowsTheExtremes) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

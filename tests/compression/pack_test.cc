@@ -15,7 +15,7 @@
 #include "gtest/gtest.h"
 #include "tests/compression/golden.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Exactly `size` bytes, aligned to 64, filled with 0xAA.
@@ -208,4 +208,4 @@ TEST(Pack, NonFiniteScalesStayNonFinite) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

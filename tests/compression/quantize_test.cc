@@ -18,7 +18,7 @@
 #include "tests/compression/golden.h"
 #include "tests/support/for_each_target.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kRows = 5;
@@ -303,4 +303,4 @@ TEST(Quantize, HasEncodersForWhatIsWritten) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -18,7 +18,7 @@
 #include "tests/support/near.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::ElementsAre;
@@ -358,4 +358,4 @@ TEST(Embedder, RoundedActivationsStayClose) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

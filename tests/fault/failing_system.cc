@@ -15,7 +15,7 @@
 
 #include "tests/fault/faults.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Returns the system's function with this name.
@@ -36,7 +36,7 @@ bool IsShort(std::size_t size) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal
 
 using gemma::FailsWithError;
 using gemma::FaultKind;

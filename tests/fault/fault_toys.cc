@@ -14,7 +14,7 @@
 #include "tests/support/toy_models.h"
 #include "tests/support/toy_vocab.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 std::string WriteFaultGguf(const std::string& directory,
                            const std::string& architecture) {
@@ -93,4 +93,4 @@ std::vector<std::string> FileNames(const std::string& directory) {
   return names;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

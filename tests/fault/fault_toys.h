@@ -8,7 +8,7 @@
 
 #include "gemma/gemma.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 inline const std::vector<TokenId> kFaultTokens = {2, 104, 105, 7, 260, 4};
 
@@ -37,6 +37,6 @@ std::string ContentsOf(const std::string& path);
 // Returns the file names in a directory, sorted.
 std::vector<std::string> FileNames(const std::string& directory);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_FAULT_FAULT_TOYS_H_

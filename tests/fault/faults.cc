@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 Fault fault;
@@ -117,4 +117,4 @@ void SweepSystem(FaultKind kind, int error, const std::string& path,
   Sweep({.kind = kind, .error = error}, operation, is_allowed);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

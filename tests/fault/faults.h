@@ -13,7 +13,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The kind of call that fails.
 enum class FaultKind {
@@ -96,6 +96,6 @@ void SweepMemory(Operation operation);
 void SweepSystem(FaultKind kind, int error, const std::string& path,
                  Operation operation);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_FAULT_FAULTS_H_

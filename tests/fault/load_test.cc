@@ -13,7 +13,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Loads the model with a fault at each allocation. If it loads, its logits must
@@ -138,4 +138,4 @@ TEST(LoadFaults, Grammars) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -17,7 +17,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // The smallest models: one with ring caches, one with recurrent layers.
@@ -348,4 +348,4 @@ TEST(TaskFaults, Scores) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -22,7 +22,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // An operation that reads or writes one file, or the files of one folder.
@@ -212,4 +212,4 @@ TEST(ThreadFaults, OptionsLimitThreads) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

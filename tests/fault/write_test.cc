@@ -17,7 +17,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Quantizes over an existing file, with a fault at each allocation. After an
@@ -96,4 +96,4 @@ TEST(WriteFaults, Importance) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

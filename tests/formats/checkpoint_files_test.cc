@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "tests/formats/error_of.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -105,4 +105,4 @@ TEST_F(ModelFiles, DirectoryWithOneFile) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

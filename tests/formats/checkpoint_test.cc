@@ -15,7 +15,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -411,4 +411,4 @@ TEST(CheckpointHostile, F12EveryTruncation) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns the message, or "OK".
 inline std::string ErrorOf(const absl::Status& status) {
@@ -19,6 +19,6 @@ std::string ErrorOf(const absl::StatusOr<T>& result) {
   return ErrorOf(result.status());
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_FORMATS_ERROR_OF_H_

@@ -14,7 +14,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -588,4 +588,4 @@ TEST(GgufHostile, F15SmallestSizes) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

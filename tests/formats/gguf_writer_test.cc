@@ -16,7 +16,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::ElementsAre;
@@ -180,4 +180,4 @@ TEST(GgufFileWriter, WritesNoOtherTensorsThanItListed) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::ElementsAre;
@@ -89,4 +89,4 @@ TEST(NpyHeader, ReadsTheSizeOfTheHeader) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

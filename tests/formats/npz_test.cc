@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/zip_writer.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::ElementsAre;
@@ -326,4 +326,4 @@ TEST(Npz, ReadsInt32) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

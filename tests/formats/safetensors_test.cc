@@ -12,7 +12,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -330,4 +330,4 @@ TEST(SafetensorsHostile, F15SmallestSizes) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -12,7 +12,7 @@
 #include "tests/support/sbs_files.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::ElementsAre;
@@ -300,4 +300,4 @@ TEST(SbsFields, RefusesWhatIsNoBoolNumberOrText) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,7 +10,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/sbs_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Values that SFP represents exactly, 15 different ones in each 256.
@@ -140,4 +140,4 @@ TEST(TensorValues, StoredBytesDoNotOverflow) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -12,7 +12,7 @@
 #include "tests/support/near.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr double kTolerance = 1e-4;
@@ -263,4 +263,4 @@ TEST(GoldenForms, EmbeddingScaleRoundsAsTransformers) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -18,7 +18,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kDim = 24;
@@ -474,4 +474,4 @@ TEST(MixedLayers, EmbeddingsAreReference) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

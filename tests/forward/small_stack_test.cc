@@ -13,7 +13,7 @@
 #include "tests/support/requests.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kStackBytes = size_t{512} << 10;
@@ -62,4 +62,4 @@ TEST_P(SmallStack, LoadsAndComputes) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,7 +10,7 @@
 #include "src/session/model_impl.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr TapPoint kAllPoints[] = {
@@ -198,4 +198,4 @@ TEST(TapsTest, EmbeddingsAreScaled) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

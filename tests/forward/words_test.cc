@@ -12,7 +12,7 @@
 #include "src/forward/word_view.h"
 #include "tests/formats/error_of.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr RowMask kCausal = RowMask::kCausal;
@@ -204,4 +204,4 @@ TEST(CheckWords, NamesWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -27,7 +27,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -421,4 +421,4 @@ TEST_F(GenerateGrammar, FailsWhereItCannotFollow) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -16,7 +16,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::nlohmann::json;
@@ -155,4 +155,4 @@ TEST_P(FillInMiddleModel, AnyMarkerEndsTheAnswerAtOnce) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -24,7 +24,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -635,4 +635,4 @@ TEST(GenerateScript, ControlTokensHaveNoText) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -19,7 +19,7 @@
 #include "tests/support/near.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AnyOf;
@@ -383,4 +383,4 @@ TEST_F(GenerateScored, BiasChoosesAndForbids) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -7,7 +7,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Tokens = std::vector<TokenId>;
@@ -121,4 +121,4 @@ TEST(NgramIndex, LongerSequencesThanExpectedWork) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,7 +10,7 @@
 #include "src/generate/log_probabilities.h"
 #include "tests/support/requests.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kNewTokens = 6;
@@ -119,4 +119,4 @@ TEST(GeneratePrompt, PassesOfTheChunk) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

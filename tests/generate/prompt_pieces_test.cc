@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "src/forward/word_view.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kFew = 31;
@@ -140,4 +140,4 @@ TEST(PromptPieces, ResumeAtEndsOfRows) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -17,7 +17,7 @@
 #include "tests/support/requests.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 class RealModel : public ::testing::Test {
@@ -352,4 +352,4 @@ TEST_F(RealModel, AnEngineComputesACommonBeginningOnce) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

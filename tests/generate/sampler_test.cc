@@ -18,7 +18,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/near.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -707,4 +707,4 @@ TEST(SamplingOptions, OutOfRangeIsNamed) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Tokens = std::vector<TokenId>;
@@ -209,4 +209,4 @@ TEST(Score, LogitsThatAreNoNumbersAreAnError) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

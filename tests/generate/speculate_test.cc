@@ -20,7 +20,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Tokens = std::vector<TokenId>;
@@ -573,4 +573,4 @@ TEST(SpeculateNgrams, ATapSeesEachTokenOnce) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

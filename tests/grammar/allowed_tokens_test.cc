@@ -14,7 +14,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/grammar_texts.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -189,4 +189,4 @@ TEST_F(AllowedTokensTest, ListsTakeBoundedMemory) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

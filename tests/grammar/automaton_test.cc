@@ -14,7 +14,7 @@
 #include "src/grammar/grammar_impl.h"
 #include "tests/formats/error_of.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -113,4 +113,4 @@ TEST(Automaton, DeepTextsFit) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

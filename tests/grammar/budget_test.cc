@@ -17,7 +17,7 @@
 #include "src/grammar/regex.h"
 #include "tests/formats/error_of.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -341,4 +341,4 @@ TEST(GrammarBudget, RulesWithoutRoomAreHarmless) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/grammar_texts.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -254,4 +254,4 @@ TEST(Choices, RefuseWhatTheyCannotBe) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/grammar_texts.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -307,4 +307,4 @@ TEST(JsonSchema, AnyJsonIsAnyValue) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

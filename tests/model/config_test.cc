@@ -23,7 +23,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::nlohmann::json;
@@ -1150,4 +1150,4 @@ TEST(ConfigGgufRefuses, MissingSizes) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

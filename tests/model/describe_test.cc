@@ -20,7 +20,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_vocab.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -362,4 +362,4 @@ TEST(DescribeChatTemplate, IsFoundWhereverItIs) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -16,7 +16,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::nlohmann::json;
@@ -331,4 +331,4 @@ TEST(GgufEmbeddingConfig, DenseLayersAreWhatTheKeysSay) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -18,7 +18,7 @@
 #include "tests/support/hostile_model.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 class HostileGguf : public ::testing::TestWithParam<std::string> {};
@@ -217,4 +217,4 @@ TEST(HostileValues, HugeWindowRuns) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

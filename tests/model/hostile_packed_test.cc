@@ -22,7 +22,7 @@
 #include "tests/support/hostile_model.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -320,4 +320,4 @@ TEST(HostilePackedTypes, MatricesAreAligned) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -12,7 +12,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -176,4 +176,4 @@ TEST_F(LoadReason, OfTheOutput) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -18,7 +18,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -311,4 +311,4 @@ TEST(SbsErrors, TheConfigurationMustMakeSense) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -24,7 +24,7 @@
 #include "tests/support/toy_models.h"
 #include "tests/support/toy_vocab.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::nlohmann::json;
@@ -361,4 +361,4 @@ TEST(SbsModel, StopTokensAreThoseOfTheFile) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

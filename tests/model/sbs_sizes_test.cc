@@ -13,7 +13,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 struct Published {
@@ -159,4 +159,4 @@ TEST(SbsSizes, SizesOfRecurrentGemmaAreKnown) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "tests/formats/error_of.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Values = std::vector<float>;
@@ -265,4 +265,4 @@ TEST(CheckStays, RefusesOnlyWhatTheTypeWouldChange) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "src/session/model_impl.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // If two rows kept their weights in the same place, one would overwrite the
@@ -93,4 +93,4 @@ TEST(WeightTable, LayersHoldWhatIsListed) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -16,7 +16,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::nlohmann::json;
@@ -568,4 +568,4 @@ TEST(LoadOptions, ThreadsAreAsManyAsAsked) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -5,7 +5,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 void ExpectEmpty(const AlignedBuffer& buffer) {
@@ -43,4 +43,4 @@ TEST(AlignedBuffer, MovedFromIsEmpty) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -14,7 +14,7 @@
 #include "tests/support/for_each_target.h"
 #include "tests/support/near.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr CacheType kTypes[] = {CacheType::kF32, CacheType::kBF16,
@@ -594,4 +594,4 @@ TEST(StoreCache, RoundsToNearestEven) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

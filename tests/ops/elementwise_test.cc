@@ -9,7 +9,7 @@
 #include "tests/support/for_each_target.h"
 #include "tests/support/near.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // One lane, both sides of common vector widths, and real models' widths.
@@ -216,4 +216,4 @@ TEST(RgLru, MatchesDoublePrecisionOnEveryTarget) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

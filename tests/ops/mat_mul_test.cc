@@ -19,7 +19,7 @@
 #include "tests/support/for_each_target.h"
 #include "tests/support/near.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr Format kAllFormats[] = {
@@ -567,4 +567,4 @@ TEST(Embed, GivesScaledRowsInEveryFormat) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

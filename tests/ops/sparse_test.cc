@@ -15,7 +15,7 @@
 #include "tests/support/for_each_target.h"
 #include "tests/support/near.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 bool operator==(const SparseValue& a, const SparseValue& b) {
   return a.index == b.index && a.value == b.value;
@@ -277,4 +277,4 @@ TEST(AddRows, OfNoneIsNothing) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,7 +10,7 @@
 #include "hwy/targets.h"
 #include "tests/support/for_each_target.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 TEST(Targets, EachThatRunsHereWasCompiled) {
@@ -39,4 +39,4 @@ TEST(Targets, HighwayHasAVersion) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

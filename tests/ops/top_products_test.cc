@@ -13,7 +13,7 @@
 #include "ops/ops.h"
 #include "tests/support/for_each_target.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kBlockBytes = 34;
@@ -236,4 +236,4 @@ TEST(SplitLayout, SameProductsAsTheWholeCodes) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

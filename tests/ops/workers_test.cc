@@ -10,7 +10,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 TEST(Workers, RunEachTaskOnce) {
@@ -197,4 +197,4 @@ TEST(Workers, ExceptionSkipsOtherTasks) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

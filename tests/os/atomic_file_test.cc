@@ -19,7 +19,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -199,4 +199,4 @@ TEST_F(AtomicFileTest, RenameReplaces) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

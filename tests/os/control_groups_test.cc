@@ -9,7 +9,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::ElementsAre;
@@ -59,4 +59,4 @@ TEST_F(ControlGroupsTest, IgnoresOtherLines) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

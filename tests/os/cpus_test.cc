@@ -11,7 +11,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -98,4 +98,4 @@ TEST(UsableCpusTest, FollowsTheAffinity) {
 TEST(UsableCpusTest, AtLeastOne) { EXPECT_GE(UsableCpus(), 1u); }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -14,7 +14,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -141,4 +141,4 @@ TEST(MappedFile, MapsASparseFileWithoutReadingIt) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

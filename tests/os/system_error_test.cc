@@ -4,7 +4,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 TEST(SystemError, NamesWhatAndWhy) {
@@ -29,4 +29,4 @@ TEST(SystemError, KeepsTheNumber) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -20,7 +20,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -224,4 +224,4 @@ TEST_F(OneBlock, RefusesWhatIsNoMeasure) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -6,7 +6,7 @@
 #include "gtest/gtest.h"
 #include "ops/workers.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kRows = 4;
@@ -58,4 +58,4 @@ TEST(ChooseFormats, OthersGetTheTypesOfGguf) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

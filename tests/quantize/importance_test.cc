@@ -12,7 +12,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -283,4 +283,4 @@ TEST(Importance, ChangedByteStaysFiniteOrFails) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

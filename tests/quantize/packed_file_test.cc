@@ -24,7 +24,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -367,4 +367,4 @@ TEST_F(PackedFileTest, VerifyFindsValuesThatAreNotFinite) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

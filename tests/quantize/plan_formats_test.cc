@@ -15,7 +15,7 @@
 #include "src/model/wanted_format.h"
 #include "tests/formats/error_of.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -264,4 +264,4 @@ TEST(PlanFormats, RowsOfNoBlocks) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -12,7 +12,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::Contains;
@@ -86,4 +86,4 @@ TEST(QuantizeEmbeddingTest, ABudgetOfBitsKnowsTheDenseLayers) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

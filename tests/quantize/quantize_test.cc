@@ -20,7 +20,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -358,4 +358,4 @@ TEST(WeightType, NamesAreReadBack) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -15,7 +15,7 @@
 #include "tests/support/hostile_model.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -175,4 +175,4 @@ TEST_F(VerifyFileTest, RefusesChecksumsOfAnotherFile) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -143,4 +143,4 @@ TEST_F(WriteImportanceTest, MustTellOfTheModel) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

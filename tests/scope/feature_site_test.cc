@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 #include "tests/formats/error_of.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -138,4 +138,4 @@ TEST(CheckConfig, ComparesWithTheArrays) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -19,7 +19,7 @@
 #include "tests/scope/toy_autoencoders.h"
 #include "tests/support/requests.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -441,4 +441,4 @@ TEST(FeatureTap, RefusesToAblateWhatIsReadLater) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -18,7 +18,7 @@
 #include "tests/support/hostile_files.h"
 #include "tests/support/near.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -322,4 +322,4 @@ TEST_F(HostileAutoencoder, ConfigsThatContradict) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

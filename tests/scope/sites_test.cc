@@ -10,7 +10,7 @@
 #include "tests/scope/toy_autoencoders.h"
 #include "tests/support/near.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr double kTolerance = 1e-4;
@@ -138,4 +138,4 @@ TEST_P(Sites, ChangesShow) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -21,7 +21,7 @@
 #include "tests/support/near.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -396,4 +396,4 @@ TEST(SparseAutoencoder, MayBeMovedAndShared) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

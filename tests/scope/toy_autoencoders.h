@@ -15,7 +15,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 inline std::string ScopePath(const std::string& name) {
   return absl::StrCat(GEMMA_TESTDATA_DIR, "/scope/", name);
@@ -101,6 +101,6 @@ inline void Attach(FeatureTapOptions options, Session& session) {
   if (tap.ok()) session.SetTap(*std::move(tap));
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SCOPE_TOY_AUTOENCODERS_H_

@@ -13,7 +13,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Time of a pass by its rows.
@@ -225,4 +225,4 @@ TEST(DraftPolicy, ABreakInOnePassDoesNotEndDrafting) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

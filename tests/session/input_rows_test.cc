@@ -17,7 +17,7 @@
 #include "tests/support/requests.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Tokens = std::vector<TokenId>;
@@ -501,4 +501,4 @@ TEST(RowPrompts, BadOnesAreRefused) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -14,7 +14,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/requests.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 const Toy kToy = {"", "gemma3"};
@@ -167,4 +167,4 @@ TEST(Ownership, CopyOfAFailedLoad) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

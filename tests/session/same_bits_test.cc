@@ -16,7 +16,7 @@
 #include "tests/support/for_each_target.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 std::vector<TokenId> Prompt(size_t size, size_t seed = 0) {
@@ -427,4 +427,4 @@ TEST(Session, AtDecodeALayerJoinsAtMostSixTimes) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -17,7 +17,7 @@
 #include "tests/support/input_rows.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -326,4 +326,4 @@ TEST_F(SessionFileTest, RowsBeyondAPassAreRefused) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -23,7 +23,7 @@
 #include "tests/support/requests.h"
 #include "tests/support/without_hanging.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 const Toy kToy = {"", "gemma3"};
@@ -266,4 +266,4 @@ TEST(Creation, DoesNotWaitForPasses) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

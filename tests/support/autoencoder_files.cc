@@ -10,7 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "tests/support/near.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 FileArray Random(std::vector<uint64_t> shape, float scale, uint64_t seed) {
@@ -71,4 +71,4 @@ SparseAutoencoderOptions AtLayer1(FeatureWeights weights) {
   return {weights, FeatureSite{.layer = 1}};
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

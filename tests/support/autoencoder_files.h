@@ -13,7 +13,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/zip_writer.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 struct FileArray {
   std::vector<uint64_t> shape;
@@ -38,6 +38,6 @@ Bytes SafetensorsOf(const FileArrays& arrays);
 SparseAutoencoderOptions AtLayer1(
     FeatureWeights weights = FeatureWeights::kFloat32);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_AUTOENCODER_FILES_H_

@@ -6,7 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 std::string ConfigText(const ModelConfig& config) {
   std::string text = absl::StrCat("architecture ", config.architecture, "\n");
@@ -56,4 +56,4 @@ std::string ConfigText(const ModelConfig& config) {
   return text;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -7,12 +7,12 @@
 
 #include "gemma/model_config.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns each field on its own line. Stop tokens are sorted and listed once;
 // floats are printed with all their bits.
 std::string ConfigText(const ModelConfig& config);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_CONFIG_TEXT_H_

@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 #include "hwy/targets.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Runs `body` once for each compiled SIMD target that this CPU supports.
 template <class Body>
@@ -21,6 +21,6 @@ void ForEachTarget(Body body) {
   hwy::SetSupportedTargetsForTest(0);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_FOR_EACH_TARGET_H_

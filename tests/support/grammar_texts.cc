@@ -11,7 +11,7 @@
 #include "src/grammar/automaton.h"
 #include "src/grammar/grammar_impl.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 std::string OutputOf(const std::string& command) {
@@ -87,4 +87,4 @@ nlohmann::ordered_json SchemaCases() {
   return nlohmann::ordered_json::parse(file);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

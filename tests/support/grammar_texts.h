@@ -14,7 +14,7 @@
 #include "gemma/grammar.h"
 #include "nlohmann/json.hpp"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns whether the grammar accepts the text. Fails the test if this cannot
 // be determined.
@@ -41,6 +41,6 @@ class Validation {
 // Returns the cases of tests/testdata/grammar/schemas.json.
 nlohmann::ordered_json SchemaCases();
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_GRAMMAR_TEXTS_H_

@@ -11,7 +11,7 @@
 #include "tests/formats/error_of.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
@@ -121,4 +121,4 @@ void ChangeEverywhere(const std::string& path, ChangingFile& file, size_t end,
   ASSERT_TRUE(LoadAndRun(path));
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,7 +10,7 @@
 
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A directory that is removed after the test. It is in memory (/dev/shm) if the
 // system supports that.
@@ -54,6 +54,6 @@ void CutEverywhere(const std::string& path, ChangingFile& file,
 void ChangeEverywhere(const std::string& path, ChangingFile& file, size_t end,
                       size_t begin = 0);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_HOSTILE_FILES_H_

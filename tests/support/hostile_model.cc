@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Shape = std::vector<uint64_t>;
@@ -348,4 +348,4 @@ Bytes ScriptedModel(const std::vector<std::string>& pieces,
   return gguf.Finish();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

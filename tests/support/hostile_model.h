@@ -13,7 +13,7 @@
 #include "nlohmann/json.hpp"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // All models are 8 wide, with 2 layers, 2 heads of 4 values, 1 key/value head,
 // a feed-forward layer of 6, a window of 2 and 8 tokens.
@@ -63,6 +63,6 @@ void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf);
 Bytes ScriptedModel(const std::vector<std::string>& pieces,
                     const std::map<TokenId, TokenId>& next);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_HOSTILE_MODEL_H_

@@ -9,7 +9,7 @@
 #include "src/forward/word_view.h"
 #include "src/session/model_impl.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 InputRows RowsOrDie(std::vector<float> values, size_t model_dim, RowMask mask) {
@@ -72,4 +72,4 @@ Words WordsFrom(const Words& words, size_t begin) {
   return rest;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -9,7 +9,7 @@
 
 #include "gemma/gemma.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns the scaled embeddings of tokens.
 InputRows EmbeddingsOf(const Model& model, absl::Span<const TokenId> tokens,
@@ -29,6 +29,6 @@ std::vector<float> AllLogits(Session& session, const Words& words);
 // Returns the words, starting at `begin`.
 Words WordsFrom(const Words& words, size_t begin);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_INPUT_ROWS_H_

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_format.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Field numbers of sentencepiece_model.proto.
@@ -120,4 +120,4 @@ std::string SerializeModelProto(const Vocabulary& vocabulary) {
   return model.Release();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

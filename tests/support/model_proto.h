@@ -7,12 +7,12 @@
 
 #include "src/text/vocabulary.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns a sentencepiece ModelProto with the vocabulary's pieces and Gemma's
 // settings: BPE, byte fallback, identity normalizer, blanks kept.
 std::string SerializeModelProto(const Vocabulary& vocabulary);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_MODEL_PROTO_H_

@@ -11,7 +11,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Returns `size` values in [-1, 1), the same for the same seed.
 inline std::vector<float> RandomVector(size_t size, uint64_t seed) {
@@ -41,6 +41,6 @@ double RelativeError(const A& actual, const E& expected) {
   return error / largest;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_NEAR_H_

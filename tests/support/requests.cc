@@ -8,7 +8,7 @@
 
 #include "src/session/model_impl.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 Model LoadSpeakingToy(const Toy& toy, size_t num_threads, size_t chunk) {
   LoadOptions options;
@@ -131,4 +131,4 @@ void Collect(const Ticket& ticket, Outcome* outcome) {
   outcome->stop_reason = completion->stats.stop_reason;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

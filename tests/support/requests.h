@@ -13,7 +13,7 @@
 #include "gemma/gemma.h"
 #include "tests/support/toy_models.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Loads a toy of AllToys, or a bfloat16 one, with a vocabulary of 512 pieces.
 // The model has embeddings for about half of them.
@@ -66,6 +66,6 @@ Outcome Alone(const Model& model, const Request& request,
 Request Scored(Request request, Outcome* outcome);
 void Collect(const Ticket& ticket, Outcome* outcome);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_REQUESTS_H_

@@ -11,7 +11,7 @@
 #include "compression/codec_sfp.h"
 #include "compression/half.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr size_t kAlignment = 256;
@@ -265,4 +265,4 @@ void WriteSparseSbs(
   std::filesystem::resize_file(path, total);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -16,7 +16,7 @@
 #include "tests/support/hostile_model.h"
 #include "tests/support/tiny_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // The types of weights, with gemma.cpp's numbers.
 enum class SbsType : uint32_t { kF32 = 1, kBF16 = 2, kSfp = 3, kNuq = 4 };
@@ -92,6 +92,6 @@ Bytes SbsModel(const ModelConfig& config, const TinyTensors& tensors,
 // Returns whether a file of this form stores a tensor's values as bfloat16.
 bool IsStoredAsBF16(const std::string& name, const SbsForm& form);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_SBS_FILES_H_

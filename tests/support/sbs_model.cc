@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/support/sbs_files.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Values = std::vector<float>;
@@ -404,4 +404,4 @@ bool IsStoredAsBF16(const std::string& name, const SbsForm& form) {
   return TypeOf(name, form) == SbsType::kBF16 && !scaled;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -7,7 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 ByteWriter& ByteWriter::Raw(std::string_view bytes) {
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
@@ -191,4 +191,4 @@ std::string TestDirectory() {
   return path.string();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

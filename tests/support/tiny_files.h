@@ -11,7 +11,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace gemma {
+namespace gemma::internal {
 
 using Bytes = std::vector<uint8_t>;
 
@@ -124,6 +124,6 @@ void WriteFile(const std::string& path, std::string_view text);
 // Makes an empty directory for the running test and returns its path.
 std::string TestDirectory();
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_TINY_FILES_H_

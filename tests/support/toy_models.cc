@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "src/formats/npz.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 // Ends the test program on failure, because the tests cannot run without their
@@ -126,4 +126,4 @@ std::vector<float> AllLogits(const Model& model,
   return AllLogits(session, tokens);
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

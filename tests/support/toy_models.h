@@ -11,7 +11,7 @@
 
 #include "gemma/gemma.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A toy model and the reference that its logits must equal.
 struct Toy {
@@ -55,6 +55,6 @@ std::vector<float> AllLogits(Session& session,
 std::vector<float> AllLogits(const Model& model,
                              const std::vector<TokenId>& tokens);
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_TOY_MODELS_H_

@@ -9,7 +9,7 @@
 
 #include "tests/support/model_proto.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 constexpr int32_t kGgufNormal = 1;
@@ -350,4 +350,4 @@ std::string FuzzedText(uint64_t seed, size_t max_parts,
   return text;
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

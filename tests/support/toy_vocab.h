@@ -10,7 +10,7 @@
 
 #include "src/text/vocabulary.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // A vocabulary as each kind of file stores it. Types, blanks, scores, names and
 // holes differ between them.
@@ -50,6 +50,6 @@ VocabularyForms FormsOfGguf(std::vector<std::string_view> tokens,
 std::string FuzzedText(uint64_t seed, size_t max_parts,
                        const std::vector<std::string_view>& words = {});
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_TOY_VOCAB_H_

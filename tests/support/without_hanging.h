@@ -9,7 +9,7 @@
 #include <future>
 #include <utility>
 
-namespace gemma {
+namespace gemma::internal {
 
 // Calls `body` on its own thread. If it takes more than 2 minutes, ends the
 // whole program, because a thread that waits for itself cannot be stopped.
@@ -24,6 +24,6 @@ void WithoutHanging(Body body) {
   std::abort();
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_WITHOUT_HANGING_H_

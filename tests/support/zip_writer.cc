@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 std::string U16(size_t value) {
@@ -100,4 +100,4 @@ std::string NpyDictionary(const std::string& descr, const std::string& shape) {
                       "', 'fortran_order': False, 'shape': ", shape, ", }\n");
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace gemma {
+namespace gemma::internal {
 
 enum class Packing { kStored, kDeflated };
 
@@ -63,6 +63,6 @@ std::string_view BytesOf(const std::vector<T>& values) {
           values.size() * sizeof(T)};
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_ZIP_WRITER_H_

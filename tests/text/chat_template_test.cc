@@ -6,7 +6,7 @@
 #include "src/text/tokenizer_impl.h"
 #include "tests/support/toy_vocab.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
@@ -155,4 +155,4 @@ TEST_F(ChatTemplateTest, NeedsTheMarkers) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -14,7 +14,7 @@
 #include "tests/support/model_proto.h"
 #include "tests/support/toy_vocab.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -189,4 +189,4 @@ TEST(FillInMiddle, NamesTheMarkersThatAreLacking) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

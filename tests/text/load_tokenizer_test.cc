@@ -13,7 +13,7 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_vocab.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::nlohmann::json;
@@ -80,4 +80,4 @@ TEST(LoadTokenizer, RefusesNamesThatCannotBe) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

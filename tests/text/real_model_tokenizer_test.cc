@@ -17,7 +17,7 @@
 #include "src/text/tokenizer_impl.h"
 #include "tests/support/toy_vocab.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Tokens = std::vector<TokenId>;
@@ -222,4 +222,4 @@ TEST_F(RealModelTokenizer, SourcesAgreeOnFuzzedText) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -10,7 +10,7 @@
 #include "tests/support/model_proto.h"
 #include "tests/support/toy_vocab.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 class StreamDecoderTest : public testing::Test {
@@ -122,4 +122,4 @@ TEST_F(StreamDecoderTest, EqualsSentencepieceOnRandomTokens) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

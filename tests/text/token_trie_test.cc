@@ -8,7 +8,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using Piece = Vocabulary::Piece;
@@ -86,4 +86,4 @@ TEST(TokenTrie, MayBeEmpty) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

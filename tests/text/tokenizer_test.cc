@@ -16,7 +16,7 @@
 #include "tests/support/model_proto.h"
 #include "tests/support/toy_vocab.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::ElementsAre;
@@ -395,4 +395,4 @@ TEST_F(TokenizerTest, Moves) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -13,7 +13,7 @@
 #include "tests/support/model_proto.h"
 #include "tests/support/toy_vocab.h"
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 using ::testing::AllOf;
@@ -517,4 +517,4 @@ TEST(MakeTokenizer, TakesOddPieces) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal

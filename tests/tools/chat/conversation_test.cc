@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/toy_models.h"

@@ -9,6 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "src/base/internal.h"
 #include "src/formats/npy_header.h"
 
 namespace gemma::tools {

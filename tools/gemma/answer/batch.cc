@@ -12,6 +12,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "tools/gemma/answer/answer.h"

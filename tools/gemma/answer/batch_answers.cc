@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/os/mapped_file.h"
 #include "src/os/system_error.h"

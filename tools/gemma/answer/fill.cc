@@ -1,6 +1,7 @@
 #include "tools/gemma/answer/fill.h"
 
 #include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/io/errors.h"

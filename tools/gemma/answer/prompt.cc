@@ -1,5 +1,6 @@
 #include "tools/gemma/answer/prompt.h"
 
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/io/errors.h"

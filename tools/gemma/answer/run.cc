@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/answer/answer.h"
 #include "tools/gemma/answer/answer_options.h"

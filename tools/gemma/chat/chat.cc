@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "gemma/gemma.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/answer/answer_options.h"
 #include "tools/gemma/answer/guard.h"

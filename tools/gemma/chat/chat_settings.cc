@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/nearest.h"

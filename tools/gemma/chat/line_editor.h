@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "src/base/internal.h"
 #include "src/base/no_throw.h"
 #include "tools/gemma/chat/chat_completion.h"
 #include "tools/gemma/chat/input_history.h"

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
 #include "src/base/json.h"
 #include "src/base/status_macros.h"
 #include "src/os/atomic_file.h"

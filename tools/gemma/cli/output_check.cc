@@ -2,6 +2,7 @@
 
 #include "absl/status/statusor.h"
 #include "gemma/gemma.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/os/same_file.h"
 #include "tools/gemma/io/errors.h"

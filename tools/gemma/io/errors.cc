@@ -8,6 +8,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "tools/gemma/io/signals.h"
 

@@ -1,6 +1,7 @@
 #include "tools/gemma/io/npy.h"
 
 #include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/formats/npy_header.h"
 #include "src/os/atomic_file.h"

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "src/base/internal.h"
 #include "src/os/atomic_file.h"
 #include "tools/gemma/io/files.h"
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "src/base/internal.h"
 #include "src/base/stopwatch.h"
 
 namespace gemma::tools {

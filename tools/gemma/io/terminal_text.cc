@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/progress.h"

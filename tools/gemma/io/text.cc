@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "src/base/internal.h"
 #include "src/base/utf8.h"
 
 namespace gemma::tools {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "ops/bf16_tiles.h"
 #include "ops/targets.h"
+#include "src/base/internal.h"
 #include "src/os/cpus.h"
 #include "tools/gemma/io/system_text.h"
 #include "tools/gemma/io/text.h"

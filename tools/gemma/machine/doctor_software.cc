@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "gemma/version.h"
 #include "ops/targets.h"
+#include "src/base/internal.h"
 #include "tools/gemma/chat/line_editor.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/text.h"

@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "gemma/gemma.h"
+#include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/options.h"

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "src/base/internal.h"
 #include "src/os/control_groups.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/text.h"

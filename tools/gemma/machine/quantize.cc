@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_format.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"

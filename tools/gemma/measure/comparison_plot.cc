@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/os/atomic_file.h"
 #include "src/os/system_error.h"

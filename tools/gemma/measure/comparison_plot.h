@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "src/base/internal.h"
 #include "src/os/atomic_file.h"
 #include "tools/gemma/io/files.h"
 

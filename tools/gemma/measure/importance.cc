@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/os/atomic_file.h"
 #include "src/quantize/activation_sums.h"

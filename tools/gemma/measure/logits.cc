@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"

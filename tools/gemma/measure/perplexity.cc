@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gemma/gemma.h"
+#include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "tools/gemma/cli/options.h"

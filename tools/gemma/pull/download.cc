@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/os/system_error.h"

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "src/base/internal.h"
 #include "src/base/json.h"
 #include "src/base/messages.h"
 #include "src/base/part_name.h"

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
 #include "src/base/json.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/part_name.h"
 #include "tools/gemma/pull/gguf_name.h"

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "tools/gemma/io/text.h"
 
