@@ -11,7 +11,7 @@
 namespace gemma::internal {
 namespace {
 
-// Normalizes, if there is a norm, and rotates each head of a row in place.
+// Normalizes (if norm is not empty) and rotates each head of a row in place.
 void PrepareHeads(std::span<const float> norm, float eps,
                   std::span<const float> cos, std::span<const float> sin,
                   size_t head_dim, std::span<float> heads) {
@@ -22,12 +22,14 @@ void PrepareHeads(std::span<const float> norm, float eps,
   }
 }
 
-// Queries of one task, if a kv head has not more of them.
+// Most queries of one task. Only a kv head with more queries per row exceeds
+// it.
 constexpr size_t kMaxQueries = 64;
-// Tasks that a thread should find, so that all end at about the same time.
+// Tasks for each thread, so that all threads end at about the same time.
 constexpr size_t kTasksPerThread = 2;
 
-// Runs the jobs of all blocks and kv heads; job_of(item) is one of them.
+// Runs the jobs of all blocks and kv heads: job_of(block * num_kv_heads + kv
+// head).
 template <class JobOf>
 void AttendRows(const AttentionScratch& attention, const RowDivision& division,
                 size_t num_kv_heads, Workers& workers, JobOf job_of) {
@@ -57,7 +59,7 @@ void AttendRows(const AttentionScratch& attention, const RowDivision& division,
   });
 }
 
-// The divisions that a model's layers need, without repetition.
+// The distinct divisions that the layers of a model need.
 std::vector<RowDivision> Distinct(const ModelConfig& config, size_t max_rows) {
   std::vector<RowDivision> out;
   for (const LayerConfig& layer : config.layers) {
@@ -98,8 +100,8 @@ void RowDivision::Divide(std::span<const BatchRow> rows, size_t num_threads) {
   divide_keys_ = blocks_.size() * num_kv_heads_ < wanted;
 }
 
-// A block begins with a sequence, at both ends of rows that see each other, and
-// at each multiple of max_count.
+// A block begins where a sequence begins, where rows that see each other begin
+// or end, and at each multiple of max_count.
 void RowDivision::Cut(std::span<const BatchRow> rows, size_t max_count) {
   blocks_.clear();
   for (size_t r = 0; r < rows.size(); ++r) {
@@ -179,9 +181,10 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
 
   const size_t head_dim = shape.head_dim;
   const float eps = config.rms_norm_eps;
-  // All rows' keys must be stored before any row attends: a ring has room for
-  // the rows of a pass besides the windows that they see.
-  // One task stores the rows of a block: their keys share cache lines.
+  // The keys of all rows must be stored before any row attends. They fit,
+  // because a ring has room for the rows of a pass in addition to the windows
+  // that they see. One task stores the rows of a block, because their keys
+  // share cache lines.
   const RowDivision& division = attention.DivisionOf(layer);
   const std::span<const RowBlock> blocks = division.blocks();
   context.workers().ForEach(blocks.size(), [&](size_t block, size_t) {
@@ -200,8 +203,9 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
   const size_t window = shape.type == BlockType::kLocalAttention
                             ? shape.sliding_window
                             : std::numeric_limits<size_t>::max();
-  // The window of a text reaches as far ahead as back; that of given rows only
-  // back.
+  // In a bidirectional model, the window reaches as far ahead as back. In other
+  // models it only limits how far back a row sees: bidirectional rows see all
+  // later rows of their InputRows.
   const size_t ahead =
       config.bidirectional ? window - 1 : std::numeric_limits<size_t>::max();
   AttendRows(attention, division, num_kv_heads, context.workers(),

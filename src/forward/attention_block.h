@@ -1,4 +1,4 @@
-// Attention, global or local.
+// Global and local attention.
 
 #ifndef GEMMA_SRC_FORWARD_ATTENTION_BLOCK_H_
 #define GEMMA_SRC_FORWARD_ATTENTION_BLOCK_H_
@@ -19,31 +19,32 @@
 
 namespace gemma::internal {
 
-// Rows [first, first + count) of a pass: consecutive positions of a sequence,
-// which attend together.
+// Rows [first, first + count) of a pass: consecutive positions of a sequence
+// that attend together.
 struct RowBlock {
   size_t first = 0;
   size_t count = 0;
 };
 
-// How the rows of a pass are divided among tasks, in layers of one shape of
-// heads.
+// Divides the rows of a pass among tasks, for layers with the same head counts
+// and head size.
 class RowDivision {
  public:
   RowDivision(const LayerConfig& layer, size_t max_rows);
 
-  // Divides the rows, at most max_rows, into blocks: as large as leaves each of
-  // the threads two tasks.
+  // Divides the rows, at most max_rows, into blocks. The blocks are as large as
+  // possible while each of several threads still finds two tasks.
   void Divide(std::span<const BatchRow> rows, size_t num_threads);
   std::span<const RowBlock> blocks() const { return blocks_; }
 
-  // Whether the keys of a row are to be divided too, for want of rows.
+  // Whether to divide the keys of each row too, because there are too few rows.
   bool divide_keys() const { return divide_keys_; }
 
-  // Whether it is that of the layer.
+  // Whether the division fits the layer.
   bool Fits(const LayerConfig& layer) const;
 
-  // Floats that a task needs, and a block's results of one span of keys.
+  // Floats that a task needs, and floats of the results of a block for one span
+  // of keys.
   size_t task_size() const { return task_size_; }
   size_t partial_size() const { return partial_size_; }
 
@@ -53,15 +54,14 @@ class RowDivision {
   size_t num_heads_;
   size_t num_kv_heads_;
   size_t head_dim_;
-  size_t max_count_;  // rows of a block
+  size_t max_count_;  // most rows of a block
   size_t task_size_;
   size_t partial_size_;
   std::vector<RowBlock> blocks_;
   bool divide_keys_ = false;
 };
 
-// What attention needs besides activations: how the rows of a pass are divided
-// among tasks, and memory for the tasks.
+// The division of the rows of a pass among tasks, and memory for the tasks.
 class AttentionScratch {
  public:
   AttentionScratch(const ModelConfig& config, size_t max_rows,
@@ -76,10 +76,10 @@ class AttentionScratch {
     return divisions_[index_[layer]];
   }
 
-  // Of one task.
+  // The memory of a worker's task.
   std::span<float> Task(size_t worker) const;
-  // The results of the spans of item block * num_kv_heads + kv head, and of one
-  // span; only if the division divides keys.
+  // Partial results of item block * num_kv_heads + kv head: of all its spans of
+  // keys, and of one span. Only if the division divides keys.
   std::span<float> Partials(const RowDivision& division, size_t item) const;
   std::span<float> Partial(const RowDivision& division, size_t item,
                            size_t span) const;
@@ -93,9 +93,9 @@ class AttentionScratch {
   AlignedBuffer memory_;
 };
 
-// update = attention of normed, both [rows.size(), model_dim], and stores the
-// rows' keys and values. `rows` are those of the segments. `rope` holds the
-// rows' angles; `attention` has divided the rows.
+// Computes update = attention of normed, both [rows.size(), model_dim], and
+// stores the keys and values of the rows. `rows`: the rows of the segments.
+// `rope` holds their angles, and attention.Divide(rows) was called before.
 void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
                     size_t layer, std::span<const Segment> segments,
                     std::span<const BatchRow> rows, const RopeTables& rope,

@@ -8,18 +8,18 @@
 namespace gemma::internal {
 namespace {
 
-// Passes of so many are limited by the memory's speed; see LoadOptions.
+// Memory speed limits passes of up to this many rows; see LoadOptions.
 constexpr size_t kMaxDecodeRows = 16;
 
-// A pass that a thread is in, and the one around it: a tap may compute with
-// another model.
+// A pass that a thread runs, and the pass around it, because a tap may compute
+// with another model.
 struct Pass {
   const Executor* executor;
   const Pass* outer;
 };
 thread_local const Pass* innermost_pass = nullptr;
 
-// Makes `executor` that of the innermost pass while it lives.
+// While it lives, the thread's innermost pass is one of `executor`.
 class PassScope {
  public:
   explicit PassScope(const Executor* executor)
@@ -70,7 +70,7 @@ bool Executor::InPassOf(const Executor* executor) {
 absl::Status Executor::CheckCaller() const {
   if (!InPassOf(this)) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      "called by a tap, in the midst of a pass of the same model");
+      "called by a tap, during a pass of the same model");
 }
 
 absl::Status Executor::RunPass(std::span<const Segment> segments,

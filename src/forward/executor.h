@@ -1,4 +1,4 @@
-// Where the sequences of a model are computed, one pass at a time.
+// Computes the sequences of a model, one pass at a time.
 
 #ifndef GEMMA_SRC_FORWARD_EXECUTOR_H_
 #define GEMMA_SRC_FORWARD_EXECUTOR_H_
@@ -23,45 +23,46 @@
 
 namespace gemma::internal {
 
-// Tokens of a text that a model that pools embeds at most.
+// The most tokens of a text that a pooling model can embed.
 size_t MaxPooledTokens(const ModelConfig& config);
 
 class Executor {
  public:
   struct Options {
     Arithmetic arithmetic = Arithmetic::kFloat32;
-    size_t max_rows = 0;            // of one pass, at most
+    size_t max_rows = 0;            // most rows of a pass
     size_t num_decode_threads = 0;  // of the workers; see LoadOptions
   };
 
-  // All must outlive the executor. ResourceExhausted as Transformer::Create.
+  // `config`, `weights` and `workers` must outlive the executor. Fails with
+  // ResourceExhausted as Transformer::Create does.
   static absl::StatusOr<std::unique_ptr<Executor>> Create(
       const ModelConfig& config, const Weights& weights, Workers& workers,
       const Options& options);
 
-  // As Transformer::Forward; threads that call it at once take turns. If it
-  // fails, as CheckCaller, nothing was computed. Throws what functions of the
-  // segments throw: the pass then ended in its midst.
+  // As Transformer::Forward. Threads that call it at the same time take turns.
+  // Fails only as CheckCaller does, before anything is computed. Throws what
+  // the functions of the segments throw; the pass is then incomplete.
   absl::Status Forward(std::span<const Segment> segments,
                        MatrixView<float> logits);
 
-  // As Transformer::Embed, and in turns with Forward.
+  // As Transformer::Embed. Takes turns with Forward.
   absl::Status Embed(std::span<const Segment> segments, MatrixView<float> out);
 
-  // Whether the calling thread is in a pass of `executor`, in a tap for
-  // example. The executor need no longer exist.
+  // Whether the calling thread is in a pass of `executor`, for example in a
+  // tap. The executor may no longer exist.
   static bool InPassOf(const Executor* executor);
 
-  // FailedPrecondition if the calling thread is in a pass: it can neither
-  // compute another nor change a sequence.
+  // FailedPrecondition if the calling thread is in a pass of the executor: it
+  // can then neither compute another pass nor change a sequence.
   absl::Status CheckCaller() const;
 
-  // Rows of one pass, at most.
+  // The most rows of a pass.
   size_t max_rows() const { return transformer_.max_rows(); }
   // As Transformer::few_rows.
   size_t few_rows() const { return transformer_.few_rows(); }
 
-  // What sessions have measured of its passes; see Generate.
+  // The costs of passes that sessions have measured; see Generate.
   SharedPassCosts& pass_costs() { return pass_costs_; }
 
  private:
@@ -73,10 +74,10 @@ class Executor {
   absl::Status RunPass(std::span<const Segment> segments,
                        absl::FunctionRef<void()> pass);
 
-  // Lets as many threads compute as the pass is worth.
+  // Sets how many threads compute the pass.
   void ChooseThreads(std::span<const Segment> segments);
 
-  std::mutex mutex_;  // whoever computes has it
+  std::mutex mutex_;  // held during a pass
   Transformer transformer_;
   Workers& workers_;
   const size_t num_decode_threads_;

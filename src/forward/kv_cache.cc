@@ -21,7 +21,7 @@ void KvCache::Store(size_t position, std::span<const float> keys,
 
 void KvCache::ForEachPiece(
     size_t position, absl::FunctionRef<void(std::span<uint8_t>)> use) const {
-  // Blocks of keys, and as many values, lie together, wherever the ring is.
+  // Each block of keys or values is contiguous, wherever the ring begins.
   const size_t first = position - std::min(position, shape_.num_kept);
   const size_t bytes =
       kCacheBlock * CacheRowBytes(shape_.type, shape_.head_dim);

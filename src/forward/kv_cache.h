@@ -15,25 +15,25 @@
 
 namespace gemma::internal {
 
-// A ring. With as many slots as positions nothing is ever overwritten.
+// A ring of slots. If every position has a slot, nothing is ever overwritten.
 class KvCache {
  public:
   struct Shape {
-    size_t num_slots = 0;  // at least
-    size_t num_kept = 0;   // positions before the next that it may need
+    size_t num_slots = 0;  // minimum; see Slots()
+    size_t num_kept = 0;   // positions before the next one that are needed
     size_t num_kv_heads = 0;
     size_t head_dim = 0;
     CacheType type = CacheType::kF32;
 
-    // Whole tiles of them.
+    // num_slots, rounded up to whole tiles.
     size_t Slots() const { return RoundUp(num_slots, kCacheTile); }
-    // Of keys and values together.
+    // Bytes of keys and values together.
     size_t Bytes() const {
       return Product({2, Slots(), num_kv_heads, CacheRowBytes(type, head_dim)});
     }
   };
 
-  // ok() is false if there is no memory for it.
+  // ok() is false if memory ran out.
   explicit KvCache(const Shape& shape)
       : shape_(shape), memory_(AlignedBuffer::Allocate(shape.Bytes())) {}
   bool ok() const { return memory_.data() != nullptr; }
@@ -44,9 +44,10 @@ class KvCache {
 
   HeadCache Head(size_t kv_head) const;
 
-  // Calls `use` with all that is needed when `position` comes next, in pieces
-  // whose sizes and order do not depend on the number of slots: those of a
-  // larger ring of the same positions are the same.
+  // Calls `use` with all bytes that are needed when `position` comes next,
+  // piece by piece. The sizes and the order of the pieces do not depend on the
+  // number of slots, so they are the same in a larger ring with the same
+  // positions.
   void ForEachPiece(size_t position,
                     absl::FunctionRef<void(std::span<uint8_t>)> use) const;
 

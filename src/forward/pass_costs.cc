@@ -5,8 +5,8 @@
 namespace gemma::internal {
 namespace {
 
-// What a row more costs before it was measured. Where weights are read from
-// memory it is less, where arithmetic counts more.
+// The guessed cost of each further row. It is less where passes wait for
+// weights from memory, and more where arithmetic counts.
 constexpr double kGuessedRow = 0.25;
 
 }  // namespace
@@ -26,7 +26,8 @@ double PassCosts::FirstGuess(size_t rows) {
 
 void PassCosts::Add(size_t rows, double cost) {
   FadingMean& mean = costs_[rows];
-  // A guess counts as one measurement: the first one may be off.
+  // The guess counts as one measurement, because the first real one may be far
+  // off.
   if (mean.count == 0) mean = {Guess(rows), 1};
   mean.AddTime(cost);
   most_rows_ = std::max(most_rows_, rows);
@@ -37,7 +38,8 @@ double PassCosts::Cost(size_t rows) const {
 }
 
 double PassCosts::Guess(size_t rows) const {
-  // As dear as the next fewer rows that were measured, and so much a row more.
+  // The cost of the largest measured pass with fewer rows, plus a cost per
+  // further row.
   size_t fewer = rows - 1;
   while (!measured(fewer)) --fewer;
   double row = kGuessedRow;
@@ -46,7 +48,7 @@ double PassCosts::Guess(size_t rows) const {
     row = std::clamp(average, 0.0, kGuessedRow);
   }
   const double guess = Cost(fewer) + row * static_cast<double>(rows - fewer);
-  // Not dearer than more rows are.
+  // No more than the cost of a measured pass with more rows.
   for (size_t more = rows + 1; more < costs_.size(); ++more) {
     if (measured(more)) return std::min(guess, Cost(more));
   }

@@ -1,4 +1,4 @@
-// What passes of a few rows take, compared with those of one.
+// Costs of passes with a few rows, compared with passes of one row.
 
 #ifndef GEMMA_SRC_FORWARD_PASS_COSTS_H_
 #define GEMMA_SRC_FORWARD_PASS_COSTS_H_
@@ -9,38 +9,39 @@
 
 namespace gemma::internal {
 
-// Measurements that a mean of times remembers.
+// How many measurements a mean of times remembers.
 inline constexpr size_t kTimesMemory = 8;
 
-// A mean that forgets.
+// A mean that slowly forgets old values.
 struct FadingMean {
   double value = 0;
   size_t count = 0;
 
-  // Weighs as much as one of the last `memory` values.
+  // Adds a value that weighs as much as one of the last `memory` values.
   void Add(double measured, size_t memory);
-  // The same of a time: however long a pass was held up, it counts as twice the
-  // mean at most. What interrupts a pass makes it longer, never shorter.
+  // As Add, for a time. After the first two values, a time counts as at most
+  // twice the mean, because an interruption makes a pass longer, never shorter.
   void AddTime(double measured);
 };
 
-// Times of passes by their rows, in passes of one row.
+// Costs of passes by their number of rows. The unit is the time of a pass of
+// one row.
 class PassCosts {
  public:
   static constexpr size_t kMaxRows = 16;
 
-  // What passes cost before any was measured.
+  // The guessed cost of a pass before any was measured.
   static double FirstGuess(size_t rows);
 
-  // A pass of 2 to kMaxRows rows took so much.
+  // Adds the measured cost of a pass of 2 to kMaxRows rows.
   void Add(size_t rows, double cost);
 
   bool measured(size_t rows) const { return costs_[rows].count != 0; }
-  // The most rows of any pass that was measured; 2 if none was.
+  // The most rows of any measured pass, at least 2.
   size_t most_rows() const { return most_rows_; }
 
-  // The cost of a pass of 1 to kMaxRows rows: measured, or a guess that is low
-  // enough for the pass to be tried.
+  // The cost of a pass of 1 to kMaxRows rows: the measured cost, or a guess
+  // that is low enough for such passes to be tried.
   double Cost(size_t rows) const;
 
  private:
@@ -50,8 +51,8 @@ class PassCosts {
   size_t most_rows_ = 2;
 };
 
-// Those of a model on this machine, which its sessions measure on any threads:
-// what one has learned, the others know.
+// The costs of a model on this machine. Its sessions share them and measure
+// them on any threads, so that each session learns from all others.
 class SharedPassCosts {
  public:
   PassCosts Get() const {

@@ -10,8 +10,8 @@
 namespace gemma::internal {
 namespace {
 
-// One strip of channels of one sequence. Channels of different strips do not
-// meet, so that each strip runs through time by itself.
+// One strip of channels of one sequence. Strips do not depend on each other, so
+// each strip runs through time by itself.
 struct Strip {
   const ModelConfig& config;
   const LayerWeights& weights;

@@ -15,8 +15,8 @@
 
 namespace gemma::internal {
 
-// update = recurrence over normed, both [number of tokens, model_dim], and
-// advances the states of the segments' sequences.
+// Computes update = recurrence over normed, both [number of tokens, model_dim],
+// and advances the states of the segments' sequences.
 void RecurrentBlock(const ModelConfig& config, const LayerWeights& weights,
                     size_t layer, std::span<const Segment> segments,
                     MatrixView<const float> normed, Scratch& scratch,

@@ -1,5 +1,5 @@
-// State of one recurrent layer of one sequence: of fixed size, however long the
-// sequence.
+// State of one recurrent layer of one sequence. Its size does not depend on the
+// length of the sequence.
 
 #ifndef GEMMA_SRC_FORWARD_RECURRENT_STATE_H_
 #define GEMMA_SRC_FORWARD_RECURRENT_STATE_H_
@@ -12,9 +12,9 @@
 
 namespace gemma::internal {
 
-// The RG-LRU's states after the last positions, and the inputs that its
-// convolution still needs, in rings: going back to an earlier position means
-// reading another slot.
+// Two rings: the RG-LRU's states after the last positions, and the inputs that
+// its convolution still needs. Going back to an earlier position means reading
+// another slot.
 class RecurrentState {
  public:
   struct Shape {
@@ -22,17 +22,17 @@ class RecurrentState {
     size_t conv_width = 0;    // taps, the current position included
     size_t max_rollback = 0;  // positions
 
-    // The states after the last position and after those that may be returned
-    // to.
+    // One state after the last position, and one after each position that a
+    // rollback can reach.
     size_t StateSlots() const { return max_rollback + 1; }
-    // The inputs that the oldest of those positions' successors need.
+    // The inputs that the convolution needs after any of these positions.
     size_t InputSlots() const { return max_rollback + conv_width; }
     size_t Bytes() const {
       return Product({StateSlots() + InputSlots(), lru_width, sizeof(float)});
     }
   };
 
-  // ok() is false if there is no memory for it.
+  // ok() is false if memory ran out.
   explicit RecurrentState(const Shape& shape)
       : shape_(shape), memory_(AlignedBuffer::Allocate(shape.Bytes())) {}
   bool ok() const { return memory_.data() != nullptr; }

@@ -8,7 +8,7 @@
 namespace gemma::internal {
 namespace {
 
-// The different ways to rotate, in the order of the layers.
+// The distinct ways to rotate, in the order of the layers.
 std::vector<RopeConfig> Distinct(const ModelConfig& config) {
   std::vector<RopeConfig> out;
   for (const LayerConfig& layer : config.layers) {
@@ -19,7 +19,7 @@ std::vector<RopeConfig> Distinct(const ModelConfig& config) {
   return out;
 }
 
-// Values of cosines or sines, each table beginning on a cache line.
+// Floats of a table of cosines or sines. Each table begins on a cache line.
 size_t TableSize(const RopeConfig& rope, size_t max_rows) {
   return RoundUp(max_rows * (rope.rotary_dim / 2), 16);
 }

@@ -1,4 +1,5 @@
-// The angles of a pass's rows, for each way in which a model's layers rotate.
+// Angles of the rows of a pass, for each way in which the layers of a model
+// rotate.
 
 #ifndef GEMMA_SRC_FORWARD_ROPE_TABLES_H_
 #define GEMMA_SRC_FORWARD_ROPE_TABLES_H_
@@ -22,7 +23,7 @@ class RopeTables {
   static uint64_t Bytes(const ModelConfig& config, size_t max_rows);
 
   // Computes the angles of row `row`, which is at `position`, in all tables.
-  // Rows may be set by several threads at once.
+  // Several threads may set different rows at the same time.
   void SetRow(size_t row, size_t position) const;
 
   // Cosines and sines of one row's angles, [rotary_dim / 2], for a layer.

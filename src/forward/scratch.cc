@@ -7,14 +7,14 @@
 namespace gemma::internal {
 namespace {
 
-// Gives each buffer of `s` its place, beginning at `start` (null: only counts),
-// and returns the bytes of all.
+// Places the buffers of `s` in memory that begins at `start`, and returns the
+// bytes of all buffers. If `s` is null, only counts.
 uint64_t Place(const ModelConfig& c, size_t max_rows, float* start,
                Scratch* s) {
   uint64_t used = 0;
   const auto place = [&](MatrixView<float> Scratch::*view, size_t cols) {
     if (s != nullptr) s->*view = {start + used, max_rows, cols};
-    // Each begins on a cache line.
+    // Each buffer begins on a cache line.
     used += RoundUp(max_rows * cols, 16);
   };
   place(&Scratch::x, c.model_dim);

@@ -12,16 +12,16 @@
 
 namespace gemma::internal {
 
-// The part of a buffer that `rows` rows of `cols` values take, without gaps:
-// layers may be narrower than the widest, for which the buffer was made.
+// The beginning of a buffer as `rows` rows of `cols` values, without gaps. A
+// buffer has the width of the widest layer; other layers may be narrower.
 inline MatrixView<float> Narrowed(MatrixView<float> buffer, size_t rows,
                                   size_t cols) {
   return {buffer.data, rows, cols};
 }
 
 // Buffers for up to max_rows rows. The views have max_rows rows and the columns
-// of the widest layer; a pass takes the first rows, and a layer what Narrowed
-// gives it.
+// of the widest layer. A pass uses the first rows, and a layer uses the views
+// that Narrowed returns.
 struct Scratch {
   Scratch(const ModelConfig& config, size_t max_rows);
   bool ok() const { return memory.data() != nullptr; }

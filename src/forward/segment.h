@@ -1,4 +1,4 @@
-// What one forward pass computes.
+// The work of one forward pass.
 
 #ifndef GEMMA_SRC_FORWARD_SEGMENT_H_
 #define GEMMA_SRC_FORWARD_SEGMENT_H_
@@ -17,23 +17,23 @@ namespace gemma::internal {
 
 enum class WantedLogits { kNone, kLast, kAll };
 
-// Which logits of a row somebody needs; the others may be -infinity.
+// The logits of a row that are needed; the others may be -infinity.
 struct NeededLogits {
-  size_t top_k = 0;  // the largest; 0: all
-  // If there are some: those of these tokens, ascending, and no others.
+  size_t top_k = 0;  // how many of the largest; 0: all
+  // If not empty, only the logits of these tokens are needed. Ascending.
   std::span<const TokenId> tokens;
-  // If set: asked at the end of the pass whether the top_k largest are enough.
-  // If not, all are computed.
+  // If set, called at the end of the pass, with the top_k largest logits. If it
+  // returns false, all logits are computed.
   std::function<bool(std::span<const float> logits)> enough;
 };
 
-// Consecutive words of one sequence, which divide no bidirectional rows.
-// Several segments, each of a sequence of its own, make a ragged batch: prefill
+// Consecutive words of one sequence, which do not divide bidirectional rows.
+// Several segments, each of a different sequence, make a ragged batch: prefill
 // of one prompt, decode of many sequences, and verification of a draft are all
-// the same call. For a bidirectional model it is a whole text.
+// the same call. For a bidirectional model, a segment is a whole text.
 struct Segment {
   SequenceState* state = nullptr;
-  WordView words;       // not empty, and CheckWords finds them good
+  WordView words;       // not empty, and CheckWords returns OK
   size_t position = 0;  // of the first word
   WantedLogits logits = WantedLogits::kLast;
   const TapFunction* tap = nullptr;      // may be null
@@ -57,7 +57,7 @@ struct BatchRow {
   SequenceState* state = nullptr;
   TokenId token = 0;
   size_t position = 0;
-  MutualRange mutual;             // as AttendJob has it
+  MutualRange mutual;             // as in AttendJob
   const float* vector = nullptr;  // [model_dim]; null: the token's embedding
 };
 

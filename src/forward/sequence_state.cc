@@ -9,13 +9,13 @@
 namespace gemma::internal {
 namespace {
 
-// Whether layers of this shape can use the same cache, in turns.
+// Whether the layers can use the same cache, one after the other.
 bool IsSameShape(const LayerConfig& a, const LayerConfig& b) {
   return a.num_kv_heads == b.num_kv_heads && a.head_dim == b.head_dim;
 }
 
-// The layer whose state `layer` uses: its own, or in a bidirectional model that
-// of the first layer of its shape.
+// The layer that owns the state of `layer`: `layer` itself, or, in a
+// bidirectional model, the first layer of the same shape.
 size_t OwnerOf(const ModelConfig& config, size_t layer) {
   if (!config.bidirectional) return layer;
   size_t owner = 0;
@@ -23,9 +23,10 @@ size_t OwnerOf(const ModelConfig& config, size_t layer) {
   return owner;
 }
 
-// A local layer keeps the window before the first row of a pass, and as many
-// positions more as may be taken back; and the rows of the pass, or the rest of
-// the first and last block of those positions.
+// A local layer keeps the window before the first row of a pass, and
+// max_rollback more positions. Its ring has more slots than that: for the rows
+// of the pass, or for the rest of the first and last block of these positions,
+// whichever is more.
 KvCache::Shape KvShape(const ModelConfig& config, const SequenceLimits& limits,
                        const LayerConfig& layer) {
   size_t slots = limits.max_tokens;
@@ -43,7 +44,7 @@ RecurrentState::Shape RecurrentShape(const ModelConfig& config,
   return {config.lru_width, config.conv_width, limits.max_rollback};
 }
 
-// Bytes of the state that is the layer's own.
+// Bytes of the state that the layer owns, 0 if it uses that of another.
 uint64_t BytesOf(const ModelConfig& config, const SequenceLimits& limits,
                  size_t layer) {
   if (OwnerOf(config, layer) != layer) return 0;
@@ -52,9 +53,9 @@ uint64_t BytesOf(const ModelConfig& config, const SequenceLimits& limits,
              : KvShape(config, limits, config.layers[layer]).Bytes();
 }
 
-// What a layer still holds of the positions before the last. A local layer's
-// ring has room for the rows of a pass, which after the pass are as good as
-// any.
+// How many positions before the last one a layer still holds. For a local layer
+// this includes the room for the rows of a pass, which holds earlier positions
+// after the pass.
 size_t Rollback(const ModelConfig& config, const SequenceLimits& limits,
                 const LayerConfig& layer) {
   if (layer.type == BlockType::kRecurrent) return limits.max_rollback;

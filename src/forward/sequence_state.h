@@ -1,6 +1,6 @@
-// What the executor keeps of one sequence, for all layers. Of a text that a
-// bidirectional model reads in one pass, layers need nothing after their turn,
-// and those of one shape share a cache.
+// The state of one sequence in all layers. A bidirectional model reads a whole
+// text in one pass and needs the cache of a layer only while it computes the
+// layer, so layers of the same shape share a cache.
 
 #ifndef GEMMA_SRC_FORWARD_SEQUENCE_STATE_H_
 #define GEMMA_SRC_FORWARD_SEQUENCE_STATE_H_
@@ -26,43 +26,45 @@ struct SequenceLimits {
   CacheType cache_type = CacheType::kF32;
 };
 
-// Whether a layer keeps every position, so that the caches limit a sequence.
+// Whether a layer keeps every position (global attention), so that the caches
+// limit the length of a sequence.
 bool HasGlobal(const ModelConfig& config);
 
 class SequenceState {
  public:
-  // ResourceExhausted if there is no memory for it.
+  // ResourceExhausted if memory runs out.
   static absl::StatusOr<SequenceState> Create(const ModelConfig& config,
                                               const SequenceLimits& limits);
 
-  // Bytes that Create would take.
+  // Bytes that Create allocates.
   static uint64_t Bytes(const ModelConfig& config,
                         const SequenceLimits& limits);
 
-  // Of an attention layer.
+  // The cache of an attention layer.
   KvCache& kv(size_t layer) { return kv_caches_[index_[layer]]; }
-  // Of a recurrent layer.
+  // The state of a recurrent layer.
   RecurrentState& recurrent(size_t layer) {
     return recurrent_states_[index_[layer]];
   }
 
-  // Bytes that a Snapshot of it would take.
+  // Bytes of a Snapshot.
   static uint64_t SnapshotBytes(const ModelConfig& config,
                                 const SequenceLimits& limits);
 
   // Calls `use` with all bytes that the sequence needs when `position` comes
-  // next, in pieces. States of one model, one cache_type and one max_rollback
-  // have the same pieces, in the same order.
+  // next, piece by piece. States of the same model with the same cache_type and
+  // max_rollback have the same pieces, in the same order.
   void ForEachPiece(size_t position,
                     absl::FunctionRef<void(std::span<uint8_t>)> use) const;
 
-  // Positions behind the farthest one reached that can be returned to: what the
-  // layers that forget still hold, max_rollback at least.
+  // How far the sequence can go back from the farthest position it reached: the
+  // number of positions that the layers that forget still hold, at least
+  // max_rollback.
   size_t rollback() const { return rollback_; }
 
   // A copy of the layers that forget: local attention and recurrence.
   using Snapshot = std::vector<std::vector<uint8_t>>;
-  // Memory for one; Save fills it.
+  // Allocates a snapshot; Save fills it.
   Snapshot NewSnapshot() const;
   void Save(Snapshot& snapshot) const;
   void Restore(const Snapshot& snapshot);

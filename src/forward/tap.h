@@ -1,4 +1,4 @@
-// Shows activations to those who asked for them.
+// Shows activations to taps.
 
 #ifndef GEMMA_SRC_FORWARD_TAP_H_
 #define GEMMA_SRC_FORWARD_TAP_H_
@@ -16,8 +16,8 @@ inline bool HasTap(const Segment& segment) {
   return segment.tap != nullptr && *segment.tap;
 }
 
-// Shows each segment's rows of x to its tap, if it has one. x: a row for each
-// word of the segments.
+// Shows each segment's rows of x to its tap, if it has one. x has a row for
+// each word of the segments.
 void Tap(TapPoint point, size_t layer, std::span<const Segment> segments,
          MatrixView<float> x);
 

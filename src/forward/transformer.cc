@@ -14,10 +14,11 @@
 namespace gemma::internal {
 namespace {
 
-// More than so many of the largest logits are hardly faster to find than all.
+// Finding more than this many of the largest logits is hardly faster than
+// computing all.
 constexpr size_t kMaxTopK = 128;
 
-// Columns of the widest x that is multiplied.
+// Columns of the widest input of a matrix multiplication.
 size_t WidestInput(const ModelConfig& config) {
   size_t widest = std::max(config.model_dim, config.lru_width);
   for (const LayerConfig& layer : config.layers) {
@@ -51,7 +52,7 @@ Transformer::Transformer(const ModelConfig& config, const Weights& weights,
                     ? std::min(max_rows, kMinTileRows - 1)
                     : max_rows),
       rope_(config, max_rows) {
-  // So that no pass allocates anything.
+  // Reserve now, so that no pass allocates.
   rows_.reserve(max_rows);
   const PackedView& head = weights.HeadView();
   panels_.reserve(head.NumPanels());
@@ -87,7 +88,7 @@ void Transformer::Forward(std::span<const Segment> segments,
   Logits(segments, logits);
 }
 
-// Leaves the segments' states in x, the residual stream.
+// Runs all blocks. Leaves the segments' states in x, the residual stream.
 void Transformer::RunBlocks(std::span<const Segment> segments) {
   rows_.clear();
   for (const Segment& segment : segments) AddRows(segment);
@@ -121,8 +122,8 @@ void Transformer::AddRows(const Segment& segment) {
   });
 }
 
-// Embeddings, or the vectors in their place, and the angles of each row's
-// position.
+// Writes the rows' embeddings, or the given vectors, to x, and computes the
+// angles of their positions.
 void Transformer::EmbedWords() {
   context_.workers().ForEach(rows_.size(), [&](size_t r, size_t) {
     if (rows_[r].vector != nullptr) {
@@ -164,7 +165,7 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
   Tap(TapPoint::kBlockOutput, layer, segments, x);
 }
 
-// x += post_norm(update), the norm only if the model has one.
+// x += post_norm(update), or x += update if the model has no such norm.
 void Transformer::AddUpdate(std::span<const float> post_norm, TapPoint point,
                             size_t layer, std::span<const Segment> segments) {
   const MatrixView<float> x = scratch_.x.Rows(0, rows_.size());
@@ -174,8 +175,8 @@ void Transformer::AddUpdate(std::span<const float> post_norm, TapPoint point,
   for (size_t r = 0; r < x.rows; ++r) AddTo(update.Row(r), x.Row(r));
 }
 
-// Gathers the rows that want logits, normalized, at the top of `normed`, and
-// returns their number.
+// Writes the normalized rows whose logits are wanted to the first rows of
+// `normed`, and returns their number.
 size_t Transformer::HeadInputs(std::span<const Segment> segments) {
   size_t row = 0;
   size_t wanted = 0;
@@ -221,8 +222,9 @@ void Transformer::Logits(std::span<const Segment> segments,
   });
 }
 
-// As Logits, for what `normed` holds, where one row's logits are wanted and
-// some of them are enough.
+// If the logits of one row are wanted, and only some of them are needed,
+// computes these for the first row of `normed`. Returns false if all must be
+// computed.
 bool Transformer::NeededOnly(std::span<const Segment> segments,
                              MatrixView<float> logits) {
   const NeededLogits* needed = segments[0].needed;
@@ -235,8 +237,8 @@ bool Transformer::NeededOnly(std::span<const Segment> segments,
   return true;
 }
 
-// The largest, where they are enough and can be found faster than all. Reading
-// the weights twice for two rows cannot.
+// Computes the largest logits, if they are enough and can be found faster than
+// all. Only for one row: two rows would read the weights twice.
 bool Transformer::TopLogits(const NeededLogits& needed,
                             std::span<float> logits) {
   if (needed.top_k == 0 || needed.top_k > kMaxTopK ||
@@ -250,7 +252,7 @@ bool Transformer::TopLogits(const NeededLogits& needed,
          (!needed.enough || needed.enough(logits));
 }
 
-// Those of the tokens, and of their neighbours.
+// Computes the logits of the tokens, and of their neighbours in the same panel.
 void Transformer::TokenLogits(std::span<const TokenId> tokens,
                               std::span<float> logits) {
   panels_.clear();

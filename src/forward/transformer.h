@@ -21,36 +21,37 @@
 
 namespace gemma::internal {
 
-// Computes batches for all sessions of a model, one at a time. Holds scratch;
-// the sequences hold their states.
+// Computes batches for all sessions of a model, one at a time. It holds the
+// scratch memory; each sequence holds its own state.
 class Transformer {
  public:
-  // All must outlive the transformer. ResourceExhausted if there is no memory
-  // for max_rows rows of scratch.
+  // `config`, `weights` and `workers` must outlive the transformer.
+  // ResourceExhausted if memory runs out for max_rows rows of scratch.
   static absl::StatusOr<Transformer> Create(const ModelConfig& config,
                                             const Weights& weights,
                                             Arithmetic arithmetic,
                                             size_t max_rows, Workers& workers);
 
-  // What max_rows rows of scratch take.
+  // Bytes of scratch for max_rows rows.
   static uint64_t ScratchBytes(const ModelConfig& config, size_t max_rows,
                                size_t num_threads);
 
-  // Runs the segments' words, at most max_rows() in all, each segment of a
-  // sequence of its own, and writes the wanted logits, in order, to
-  // `logits` [sum of NumLogits, vocab_size]. A row's results do not depend on
-  // what else is in the batch.
+  // Runs the segments' words, at most max_rows() in total, and writes the
+  // wanted logits, in order, to `logits` [sum of NumLogits, vocab_size]. Each
+  // segment belongs to a different sequence. The results of a row do not depend
+  // on the other rows of the batch; few_rows() says when their number matters.
   void Forward(std::span<const Segment> segments, MatrixView<float> logits);
 
-  // The same for a model that pools, of whole texts: writes their embeddings,
-  // in order, to `out` [segments.size(), embedding_dim()].
+  // As Forward, for a model that pools and segments that are whole texts.
+  // Writes their embeddings, in order, to `out` [segments.size(),
+  // embedding_dim()].
   void Embed(std::span<const Segment> segments, MatrixView<float> out);
 
   size_t max_rows() const { return scratch_.x.rows; }
 
-  // A row has the bits that it has alone in any pass of at most so many rows;
-  // in larger ones it may have others, always the same. max_rows() if there are
-  // none such.
+  // In all passes of at most this many rows, a row has the same bits as alone.
+  // In larger passes its bits may differ from these, but they are the same in
+  // all larger passes. max_rows() if bits never differ.
   size_t few_rows() const { return few_rows_; }
 
  private:

@@ -1,4 +1,4 @@
-// From the states of texts to one vector each.
+// Pools the states of each text to one vector.
 
 #include <algorithm>
 #include <vector>
@@ -13,7 +13,7 @@ void Transformer::Embed(std::span<const Segment> segments,
                         MatrixView<float> out) {
   RunBlocks(segments);
   if (config_.dense_dims.empty()) return Pool(segments, out);
-  // There is one vector for one or more rows.
+  // They fit, because each segment has at least one row.
   const MatrixView<float> pooled = scratch_.update.Rows(0, segments.size());
   Pool(segments, pooled);
   Project(pooled, out);
@@ -37,8 +37,9 @@ void Transformer::Pool(std::span<const Segment> segments,
   }
 }
 
-// out = what the dense layers make of `pooled`, one after the other. They are
-// few products, and the last: nothing is rounded for them.
+// out = the result of the dense layers, one after the other, for `pooled`.
+// Activations are not rounded here, because these products are few and come
+// last.
 void Transformer::Project(MatrixView<const float> pooled,
                           MatrixView<float> out) {
   MatMulContext exact(Arithmetic::kFloat32, 1, 1, context_.workers());
@@ -54,7 +55,7 @@ void Transformer::Project(MatrixView<const float> pooled,
     const MatMulJob job = {x, dense.view, {}, to};
     MatMul({&job, 1}, exact);
     x = to;
-    x_values.swap(to_values);  // keeps what x refers to
+    x_values.swap(to_values);  // x still refers to the values
   }
 }
 

@@ -69,7 +69,7 @@ size_t WordView::Whole(size_t size) const {
 size_t WordView::PassSize(size_t wanted, size_t max_rows) const {
   if (wanted >= size()) return size();
   if (const size_t whole = Whole(wanted); whole != 0) return whole;
-  // They come first.
+  // The bidirectional rows come first.
   size_t count = 0;
   ForEachRun([&](const Run& run) {
     if (run.begin == 0 && run.count <= max_rows) count = run.count;

@@ -15,11 +15,11 @@
 
 namespace gemma::internal {
 
-// Whatever has the words must outlive the view.
+// The owner of the words must outlive the view.
 class WordView {
  public:
   WordView() = default;
-  // Of tokens.
+  // A view of tokens.
   template <class Tokens>
   requires std::convertible_to<const Tokens&, absl::Span<const TokenId>>
   WordView(const Tokens& tokens) : tokens_(tokens) {}
@@ -48,28 +48,29 @@ class WordView {
   // Calls `use` with all runs of rows, in order.
   void ForEachRun(absl::FunctionRef<void(const Run&)> use) const;
 
-  // How many of the words one pass takes that would end after `wanted`, at
-  // least 1 and at most max_rows: fewer, where it would divide bidirectional
-  // rows; more, where these come first; 0, if they are more than max_rows.
+  // How many words a pass should take that would otherwise end after `wanted`
+  // words (1 to max_rows). Fewer if it would divide bidirectional rows; more if
+  // these rows come first; 0 if these come first and are more than max_rows.
   size_t PassSize(size_t wanted, size_t max_rows) const;
 
   // As Words::Whole.
   size_t Whole(size_t size) const;
 
-  // Allocates what AppendTo takes, which then does not throw.
+  // Allocates memory for AppendTo, which then does not throw.
   void ReserveIn(Words& words) const;
 
-  // Adds them to a list of which they are the next words.
+  // Appends the words to `words`.
   void AppendTo(Words& words) const;
 
  private:
   absl::Span<const TokenId> tokens_;
-  absl::Span<const PlacedRows> rows_;  // those that have a word of the view
+  absl::Span<const PlacedRows> rows_;  // rows with a word in the view
   size_t begin_ = 0;                   // of the view, in the list
 };
 
-// OK if a model can read the words in passes of max_rows rows. Else an error
-// that names the word; as CheckTokens, where it is a token.
+// OK if a model can read the words in passes of max_rows rows. Otherwise an
+// error that describes the first bad words; for a token, the error of
+// CheckTokens.
 absl::Status CheckWords(const WordView& words, const ModelConfig& config,
                         size_t max_rows, std::string_view what);
 

@@ -15,7 +15,7 @@
 namespace gemma {
 namespace {
 
-// Floats in memory are as RowHash wants them.
+// RowHash is defined for little-endian floats, as memory holds them.
 static_assert(std::endian::native == std::endian::little);
 std::span<const uint8_t> BytesOf(absl::Span<const float> values) {
   return {reinterpret_cast<const uint8_t*>(values.data()),
@@ -117,7 +117,7 @@ absl::Span<const RowHash> InputRows::hashes() const { return data_->hashes; }
 void Words::Append(const InputRows& rows, size_t first, size_t count) {
   if (!rows_.empty()) {
     PlacedRows& last = rows_.back();
-    // More of the same, which came in pieces.
+    // The next rows of the same InputRows, which come in pieces.
     if (last.rows.data_ == rows.data_ && last.end == size() &&
         last.first + (last.end - last.begin) == first) {
       tokens_.resize(size() + count, kRowToken);
@@ -125,7 +125,7 @@ void Words::Append(const InputRows& rows, size_t first, size_t count) {
       return;
     }
   }
-  // If there is no memory, nothing is changed.
+  // Reserve first: if memory runs out, nothing has changed.
   if (rows_.size() == rows_.capacity()) rows_.reserve(2 * rows_.size() + 1);
   const size_t begin = size();
   tokens_.resize(begin + count, kRowToken);
@@ -141,7 +141,7 @@ void Words::Truncate(size_t size) {
 
 namespace {
 
-// The first of the rows that do not end before or at `position`.
+// The first of the rows that end after `position`.
 template <class Iterator>
 Iterator RowsAfter(Iterator begin, Iterator end, size_t position) {
   return std::partition_point(

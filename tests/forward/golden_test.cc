@@ -1,5 +1,5 @@
-// Logits against the references: transformers and, for RecurrentGemma, also
-// DeepMind's recurrentgemma package.
+// Compares logits with those of the references: transformers and, for
+// RecurrentGemma, also DeepMind's recurrentgemma package.
 
 #include <algorithm>
 #include <cmath>
@@ -25,7 +25,7 @@ INSTANTIATE_TEST_SUITE_P(Toys, Golden, ::testing::ValuesIn(AllToys()),
 TEST_P(Golden, LogitsEqualTheReferenceAtEveryPosition) {
   const Reference reference = ReadReference(GetParam());
   const Model model = LoadToy(GetParam());
-  // Three windows long, so that what a window forgets shows.
+  // Three windows long, so that windows forget positions.
   ASSERT_GE(reference.tokens.size(), 24u);
   EXPECT_LE(RelativeError(AllLogits(model, reference.tokens), reference.logits),
             kTolerance);
@@ -33,7 +33,7 @@ TEST_P(Golden, LogitsEqualTheReferenceAtEveryPosition) {
 
 TEST_P(Golden, ResidualStreamEqualsReference) {
   const Toy& toy = GetParam();
-  if (toy.logits != "out") return;  // DeepMind's are logits only
+  if (toy.logits != "out") return;  // DeepMind's reference: only logits
   const Reference reference = ReadReference(toy);
   const Model model = LoadToy(toy);
   Session session = NewSession(model);
@@ -71,7 +71,7 @@ TEST_P(Golden, GreedyTokensEqualTheReference) {
   EXPECT_EQ(actual, expected);
 }
 
-// The comparison must see what is easy to get wrong.
+// The comparison must notice typical mistakes.
 class NegativeControl : public Golden {
  protected:
   // The error of the toy's logits after `change`.
@@ -138,7 +138,7 @@ TEST_P(NegativeControl, WrongQueryScaleFails) {
             kTolerance);
 }
 
-// Files that say the same in other words: older keys, several shards.
+// Equivalent files: older keys, several shards.
 TEST(GoldenForms, ShardsGiveTheSameBits) {
   const Reference reference = ReadReference({"", "gemma2"});
   const Model whole = LoadOrDie(ToyPath("gemma2"), {});
@@ -165,8 +165,8 @@ TEST(GoldenForms, GgufGivesTheSameBitsAsSafetensors) {
   }
 }
 
-// All of GGUF's types in one model, against transformers on the dequantized
-// weights.
+// All of GGUF's types in one model, compared with transformers on the
+// dequantized weights.
 TEST(GoldenForms, MixedQuantizedFileEqualsTheReference) {
   const std::string base =
       std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed";
@@ -175,7 +175,7 @@ TEST(GoldenForms, MixedQuantizedFileEqualsTheReference) {
   const Model model = LoadExact(base + ".gguf");
   Session exact = NewSession(model, {.cache_format = CacheFormat::kFloat32});
   EXPECT_LE(RelativeError(AllLogits(exact, tokens), expected), kTolerance);
-  // The cache in bfloat16, as a session keeps it unless told otherwise.
+  // With the default cache format, which is bfloat16 here.
   EXPECT_LE(RelativeError(AllLogits(model, tokens), expected), 5e-3);
 }
 
@@ -239,7 +239,7 @@ TEST(GoldenForms, Bfloat16StaysCloseToFloat32) {
                model.config().vocab_size);
     EXPECT_LE(kl, 1e-4) << folder;
     EXPECT_GT(kl, 0) << folder;
-    // With the cache in float32, all that bfloat16 changes is the scale of the
+    // With a cache in float32, bfloat16 changes only the scale of the
     // embeddings.
     Session exact = NewSession(model, {.cache_format = CacheFormat::kFloat32});
     EXPECT_LE(RelativeError(AllLogits(exact, reference.tokens),

@@ -1,5 +1,5 @@
-// Models whose layers differ in everything that LayerConfig says, against a
-// plain computation in double precision.
+// Compares models whose layers differ in all fields of LayerConfig with a plain
+// computation in double precision.
 
 #include <cmath>
 #include <cstddef>
@@ -27,7 +27,7 @@ constexpr double kTolerance = 2e-5;
 
 using Doubles = std::vector<double>;
 
-// A tensor's values: those of a norm around 1, others around 0. They differ by
+// A tensor's values: around 1 for a norm, around 0 for others. They depend on
 // its name.
 std::vector<float> ValuesOf(const std::string& name, size_t size) {
   uint32_t state = 2166136261u;
@@ -44,8 +44,8 @@ std::vector<float> ValuesOf(const std::string& name, size_t size) {
   return out;
 }
 
-// Six layers of two kinds. What GGUF files can say differs in the file; the
-// rest, ChangeRest changes.
+// Six layers of two kinds. The file contains the differences that GGUF can
+// describe; ChangeRest adds the others.
 constexpr size_t kNumLayers = 6;
 const std::vector<uint8_t> kIsLocal = {1, 1, 0, 1, 0, 1};
 const std::vector<uint32_t> kHeads = {4, 4, 2, 6, 4, 4};
@@ -106,7 +106,7 @@ std::string WriteModel(const std::string& architecture) {
   return path;
 }
 
-// Windows, RoPE and its extent differ, too: layer 2 rotates three pairs of ten,
+// Windows, RoPE and its extent differ too: layer 2 rotates three pairs of ten,
 // layer 4 the first 12 values of its heads.
 void ChangeRest(ModelConfig& config) {
   std::vector<LayerConfig>& layers = config.layers;
@@ -139,7 +139,7 @@ std::vector<TokenId> Tokens(size_t size) {
   return tokens;
 }
 
-// The plain computation, a whole text at once.
+// The plain computation of a whole text at once.
 class Plain {
  public:
   explicit Plain(const ModelConfig& config) : c_(config) {}
@@ -349,7 +349,7 @@ TEST(MixedLayers, FileSaysWhatDiffers) {
   }
 }
 
-// However a text is divided among passes, and whatever the threads.
+// For any division of a text into passes, and any number of threads.
 TEST(MixedLayers, LogitsAreReference) {
   const std::vector<TokenId> tokens = Tokens(70);
   for (const size_t num_threads : {1, 3}) {
@@ -448,7 +448,7 @@ TEST(MixedLayers, MemoryIsThatOfEachLayer) {
   EXPECT_GE(model.MemoryFor(options).weights, values * sizeof(float));
 }
 
-// A model that looks both ways keeps a cache for each shape of heads.
+// A bidirectional model keeps one cache for each shape of heads.
 TEST(MixedLayers, EmbeddingsAreReference) {
   const std::vector<TokenId> tokens = Tokens(50);
   for (const size_t num_threads : {1, 3}) {

@@ -1,5 +1,5 @@
-// Threads of callers may have small stacks: the header of the library's README
-// says how small.
+// Threads that call the library may have small stacks; include/gemma/README.md
+// gives the minimum.
 
 #include <pthread.h>
 

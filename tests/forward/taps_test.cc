@@ -1,4 +1,4 @@
-// What taps see, and what their changes do.
+// The activations that taps see, and the effects of changing them.
 
 #include <algorithm>
 #include <cstddef>
@@ -19,7 +19,7 @@ constexpr TapPoint kAllPoints[] = {
     TapPoint::kFfwHidden, TapPoint::kFfwOutput,   TapPoint::kBlockOutput,
     TapPoint::kHeadInput};
 
-// Of points that are of one layer only, that layer; else some layer.
+// The only layer of points that belong to one layer; otherwise any layer.
 size_t LayerOf(const ModelConfig& config, TapPoint point) {
   if (point == TapPoint::kEmbedding) return 0;
   return point == TapPoint::kHeadInput ? config.num_layers() : 1;
@@ -33,7 +33,7 @@ std::vector<TokenId> Prompt(size_t size) {
   return tokens;
 }
 
-// What taps.h says.
+// As documented in taps.h.
 size_t Columns(const ModelConfig& config, TapPoint point, size_t layer) {
   if (point == TapPoint::kFfwHidden) return config.layers[layer].ffw_dim;
   if (point != TapPoint::kMixHidden) return config.model_dim;
@@ -62,7 +62,7 @@ TEST_P(Taps, SeeEveryRowOnceInItsOrder) {
       seen += site.num_rows;
     });
     const absl::Span<const TokenId> all = tokens;
-    // Whatever logits are wanted.
+    // With no logits, those of the last token, and all.
     ASSERT_TRUE(session.Append(all.first(20)).ok());
     ASSERT_TRUE(session.Forward(all.subspan(20, 4)).ok());
     AllLogits(session, {tokens.begin() + 24, tokens.end()});
@@ -88,7 +88,7 @@ TEST_P(Taps, ChangesTakeEffect) {
       for (float& v : x) v += 0.5f;
     });
     EXPECT_NE(AllLogits(session, tokens), expected);
-    // Without the tap, all is as before.
+    // Without the tap, results are as before.
     session.SetTap({});
     ASSERT_TRUE(session.Rewind(0).ok());
     EXPECT_EQ(AllLogits(session, tokens), expected);
@@ -102,7 +102,7 @@ TEST_P(Taps, SeeWithoutChangingABit) {
   std::vector<Session> sessions;
   for (size_t i = 0; i < 3; ++i) sessions.push_back(NewSession(model));
   sessions[1].SetTap([](const TapSite&, absl::Span<float>) {});
-  // A tapped prompt between two sequences that want a row each.
+  // A tapped prompt between two sequences that want one row each.
   std::vector<float> logits(3 * vocab_size);
   const std::vector<Session::Continuation> batch = {
       {&sessions[0], {tokens.data(), 1}},
@@ -119,7 +119,7 @@ TEST_P(Taps, SeeWithoutChangingABit) {
   }
 }
 
-// What is shown is what is multiplied: of zeros, nothing is left, but biases.
+// The computation uses the values that a tap leaves: zeros give zeros.
 TEST(TapsTest, ZerosGiveZeros) {
   const std::pair<TapPoint, TapPoint> points[] = {
       {TapPoint::kMixHidden, TapPoint::kMixOutput},
@@ -175,7 +175,7 @@ TEST_P(Taps, OutputsAddUpToTheResidualStream) {
   EXPECT_EQ(compared, 2 * model.config().num_layers());
 }
 
-// Of each token its row of the table, times the scale.
+// The embedding of a token is its row of the table, times the scale.
 TEST(TapsTest, EmbeddingsAreScaled) {
   const Model model = LoadToy({"", "gemma3"});
   Session session = NewSession(model);

@@ -1,4 +1,4 @@
-// Lists of words, and what rows are known by.
+// Lists of words, and the hashes of rows.
 
 #include "gemma/words.h"
 
@@ -18,7 +18,7 @@ namespace {
 constexpr RowMask kCausal = RowMask::kCausal;
 constexpr RowMask kBidirectional = RowMask::kBidirectional;
 
-// Of two values each, which count up from `first`.
+// Rows of two values each, which count up from `first`.
 InputRows MakeRows(size_t count, RowMask mask, float first = 1.0f) {
   std::vector<float> values(2 * count);
   for (size_t i = 0; i < values.size(); ++i) values[i] = first + i;
@@ -45,7 +45,8 @@ TEST(InputRows, RefusesBadValues) {
   EXPECT_EQ(error({1, 2, 3, 4}, 2), "OK");
 }
 
-// By Python's hashlib and struct, from the words of the header.
+// Computed with Python's hashlib and struct, from the description in the
+// header.
 TEST(InputRows, HashesAreThoseDocumented) {
   const InputRows causal = MakeRows(2, kCausal);
   EXPECT_EQ(Hex(causal.hashes()[0]), "75664b4da1c08de9e8fad52303cc458b");
@@ -55,8 +56,8 @@ TEST(InputRows, HashesAreThoseDocumented) {
   EXPECT_EQ(Hex(both.hashes()[1]), "913552619b967303d705ce1b3fb4a107");
 }
 
-// A causal row is the same in any company, a bidirectional one only in the
-// same.
+// The hash of a causal row does not depend on other rows; that of a
+// bidirectional row depends on all rows with it.
 TEST(InputRows, HashesKnowWhatIsSeen) {
   const InputRows two = MakeRows(2, kCausal);
   const InputRows three = MakeRows(3, kCausal);
@@ -110,13 +111,13 @@ TEST(Words, CommonPrefixEndsAtAnotherRow) {
   other.Append(MakeRows(2, kCausal, 100));
   EXPECT_EQ(CommonPrefix(words, other), 4u);
   EXPECT_EQ(CommonPrefix(other, words), 4u);
-  // A token where there is a row.
+  // A token in place of a row.
   const Words tokens(std::vector<TokenId>{5, 6, 7, 7, 7, 7});
   EXPECT_EQ(CommonPrefix(words, tokens), 2u);
-  // What only looks like a row.
+  // Tokens that only look like rows.
   const Words invalid(std::vector<TokenId>(6, kRowToken));
   EXPECT_EQ(CommonPrefix(invalid, words), 0u);
-  // Of bidirectional rows that differ anywhere, no word is shared.
+  // Bidirectional rows that differ anywhere share no word.
   Words image;
   image.Append(MakeRows(4, kBidirectional));
   Words longer;
@@ -155,7 +156,7 @@ TEST(WordView, PartsMakeTheWhole) {
       all.From(a).First(b - a).AppendTo(again);
       all.From(b).AppendTo(again);
       EXPECT_EQ(again, words) << a << " " << b;
-      // Rows that came in pieces are in one place.
+      // Rows that were appended in pieces become one PlacedRows.
       EXPECT_EQ(again.rows().size(), 2u) << a << " " << b;
     }
   }
@@ -171,7 +172,7 @@ TEST(WordView, PassesDivideNoBidirectionalRows) {
   for (size_t wanted = 1; wanted < 12; ++wanted) {
     EXPECT_EQ(all.PassSize(wanted, 12), expected[wanted]) << wanted;
   }
-  // Where they come first, they are taken alone, if they fit.
+  // Bidirectional rows that come first are taken alone, if they fit.
   EXPECT_EQ(all.From(2).PassSize(1, 3), 3u);
   EXPECT_EQ(all.From(2).PassSize(2, 2), 0u);
   EXPECT_EQ(all.From(2).PassSize(4, 4), 3u);
