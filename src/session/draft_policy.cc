@@ -7,22 +7,22 @@
 namespace gemma::internal {
 namespace {
 
-// A draft must promise this much, or it is not worth the trouble; and so much
-// if drafts have lost more than they may.
+// A draft must promise at least the first of these speedups, or the second if
+// drafts have lost more than they may.
 constexpr double kWorthwhile = 1.1;
 constexpr double kWorthwhileInDebt = 1.3;
 
-// How often the token after a match of 2, 3, 4, 5, 7, 11, 19 tokens or more is
-// right, before it was measured: little faith in the short ones, which are
-// everywhere in prose. It counts as much as this many measurements.
+// The guessed probability that the token after a match of 2, 3, 4, 5, 7, 11, 19
+// or more tokens is right. It is low for short matches, because prose is full
+// of them. The guess counts as kGuessWeight measurements.
 constexpr double kGuessedHits[] = {0.1, 0.2, 0.4, 0.55, 0.7, 0.85, 0.9};
 constexpr size_t kGuessWeight = 3;
 
-// Tokens that a mean remembers.
+// How many tokens a mean of hits remembers.
 constexpr size_t kHitsMemory = 64;
 
-// The most that trying may lose at once, and what each pass without a draft
-// adds, in passes of one row.
+// The most that trying drafts may lose at once, and the credit that each pass
+// without a draft adds. Unit: passes of one row.
 constexpr double kMostCredit = 2;
 constexpr double kCreditPerPass = 0.01;
 
@@ -45,7 +45,7 @@ size_t DraftPolicy::DraftLength(size_t match_length, size_t most) {
   const Choice best = Fastest(match_length, most, costs, Trust::kExplore);
   if (best.speed > kWorthwhile) return best.length;
   if (quiet_tokens_ < patience_) return 0;
-  // Long ago it was slow. Perhaps it no longer is.
+  // Drafts were slow long ago. Perhaps they no longer are.
   const Choice hoped = Fastest(match_length, most, costs, Trust::kDoubt);
   if (hoped.speed <= kWorthwhile) return 0;
   patience_ *= 2;
@@ -57,11 +57,11 @@ void DraftPolicy::PassTook(size_t rows, double seconds) {
   last_rows_ = rows;
   last_brought_ = 0;
   quiet_tokens_ = rows > 1 ? 0 : quiet_tokens_ + 1;
-  // The first one finds cold caches.
+  // Ignore the first pass, which finds cold caches.
   if (!std::exchange(warm_, true)) return;
   if (rows == 1) return one_row_.AddTime(seconds);
   const double cost = seconds / one_row_.value;
-  // However long it was held up, it is not to blame for more than that.
+  // Cap the cost: a preempted pass is not the draft's fault.
   last_cost_ = std::min(cost, 2.0 * static_cast<double>(rows));
   costs_->Add(rows, cost);
 }
@@ -72,7 +72,7 @@ void DraftPolicy::TokenCame(size_t match_length, bool as_foretold) {
   hits_[Bucket(match_length)].Add(as_foretold ? 1 : 0, kHitsMemory);
 }
 
-// 2, 3, 4, 5-6, 7-10, 11-18, 19 and more.
+// The buckets of match lengths: 2, 3, 4, 5-6, 7-10, 11-18, 19 and more.
 size_t DraftPolicy::Bucket(size_t match_length) {
   if (match_length < 4) return match_length - 2;
   return std::min<size_t>(1 + std::bit_width(match_length - 3), kBuckets - 1);

@@ -1,4 +1,4 @@
-// Whether a draft is worth its time, and how long it should be.
+// Decides whether a draft is worth its time, and how long it should be.
 
 #ifndef GEMMA_SRC_SESSION_DRAFT_POLICY_H_
 #define GEMMA_SRC_SESSION_DRAFT_POLICY_H_
@@ -10,54 +10,55 @@
 
 namespace gemma::internal {
 
-// Decides by two measurements: the time of a pass by its rows, and how often
-// the token that once followed a match follows it again, by the match's length.
-// The second is seen at every token, drafted or not; only times must be tried.
-// What trying may lose is bounded: a few passes at first, then one in a
+// Decides from two measurements: the time of a pass by its number of rows, and
+// how often a match predicts the next token correctly, by the length of the
+// match. Every token shows the second, drafted or not; only times must be tried
+// out. The loss from trying is bounded: a few passes at first, then one in a
 // hundred.
 //
-// It has no clock and no dice: after the same calls, with the same costs, it
-// decides the same.
+// Deterministic: it uses no clock and no random numbers. After the same calls
+// with the same costs, it decides the same.
 class DraftPolicy {
  public:
-  // Tokens, checked by a row each and one for the token before them.
+  // The most tokens of a draft. A pass has one row to check each of them, and
+  // one row for the token before them.
   static constexpr size_t kMaxDraft = PassCosts::kMaxRows - 1;
 
-  // `costs`, which it adds to, must outlive it.
+  // Adds measurements to `costs`, which must outlive the policy.
   explicit DraftPolicy(SharedPassCosts& costs);
 
-  // How many tokens to draft after a match of this length (0: there is none),
-  // at most `most`.
+  // How many tokens to draft after a match of this length (0: no match), at
+  // most `most`.
   size_t DraftLength(size_t match_length, size_t most);
 
-  // A pass of 1 to kMaxDraft + 1 rows took this long.
+  // Records the time of a pass of 1 to kMaxDraft + 1 rows.
   void PassTook(size_t rows, double seconds);
 
-  // A token was chosen by the logits of the last pass. `as_foretold`: it is the
-  // one that followed the match before it, whose length is 0 if there was none.
+  // Records that a token was chosen from the logits of the last pass.
+  // `match_length`: of the match before it, 0 if no match existed.
+  // `as_foretold`: the match predicted the token.
   void TokenCame(size_t match_length, bool as_foretold);
 
  private:
   struct Choice {
     size_t length = 0;
-    double speed = 1;  // expected; 1: that of passes of one row
+    double speed = 1;  // expected; 1 for passes of one row
   };
 
   // How much to rely on measured times.
   enum class Trust {
     kMeasured,  // only lengths that were measured
     kExplore,   // others too, at their guess
-    kDoubt,     // none: guess as at first
+    kDoubt,     // no lengths: guess as at first
   };
 
   static size_t Bucket(size_t match_length);
 
-  // The fastest length of those up to `most`, and to little more than was
-  // tried.
+  // The fastest length, at most `most` and little more than was tried.
   Choice Fastest(size_t match_length, size_t most, const PassCosts& costs,
                  Trust trust) const;
 
-  // Enters what the last pass gained.
+  // Adds the gain of the last pass to the credit.
   void Settle();
 
   static constexpr size_t kBuckets = 7;
@@ -66,9 +67,9 @@ class DraftPolicy {
   SharedPassCosts* costs_;
   std::array<FadingMean, kBuckets> hits_;  // 0 to 1, by the match's length
   FadingMean one_row_;                     // seconds of a pass of one row
-  bool warm_ = false;                      // there was a pass
+  bool warm_ = false;                      // a pass was made
 
-  // What may be lost by trying, in passes of one row.
+  // How much trying may still lose, in passes of one row.
   double credit_;
   size_t quiet_tokens_ = 0;  // since the last draft
   size_t patience_ = kPatience;

@@ -60,8 +60,8 @@ bool HasPacked(const Checkpoint& checkpoint) {
       [](const auto& entry) { return entry.second.packed.has_value(); });
 }
 
-// Loads the tokenizer at once with what the caller does until it asks for the
-// result, or then, if there is but one thread. `checkpoint` must outlive it.
+// Loads the tokenizer in parallel to the caller or, with a single thread, when
+// the caller asks for the result. `checkpoint` must outlive the future.
 std::future<absl::StatusOr<Tokenizer>> TokenizerInBackground(
     const Checkpoint& checkpoint, const Workers& workers) {
   const auto load = [&checkpoint] { return LoadTokenizer(checkpoint); };
@@ -69,14 +69,14 @@ std::future<absl::StatusOr<Tokenizer>> TokenizerInBackground(
     try {
       return std::async(std::launch::async, load);
     } catch (const std::system_error&) {
-      // The system has no more threads for us.
+      // The system has no more threads.
     }
   }
   return std::async(std::launch::deferred, load);
 }
 
-// Sorted, without repetition, without tokens that the model cannot produce, and
-// with the one that ends a turn.
+// Adds the token that ends a turn, sorts, and removes repetitions and tokens
+// that the model cannot produce.
 void CompleteStopTokens(Model::Impl& impl) {
   std::vector<TokenId>& stops = impl.config.stop_tokens;
   if (impl.tokenizer.ok()) {
@@ -90,7 +90,7 @@ void CompleteStopTokens(Model::Impl& impl) {
                 [&](TokenId token) { return !impl.config.has_token(token); });
 }
 
-// How many checkpoints a session makes on its own, at most.
+// The most checkpoints that a session makes on its own.
 size_t NumCheckpoints(const ModelConfig& config,
                       const SessionOptions& options) {
   if (options.checkpoint_interval == 0) return 0;
@@ -99,8 +99,8 @@ size_t NumCheckpoints(const ModelConfig& config,
                   options.max_tokens / options.checkpoint_interval);
 }
 
-// Gives the model its tokenizer and the tokens that end a text. A model without
-// a tokenizer still computes; one with a broken tokenizer is a broken model.
+// Sets the tokenizer of the model and the tokens that end a text. A model may
+// lack a tokenizer, because it still computes; a broken tokenizer is an error.
 absl::Status TakeTokenizer(absl::StatusOr<Tokenizer> tokenizer,
                            std::string_view path, Model::Impl& impl) {
   if (!tokenizer.ok() && !absl::IsNotFound(tokenizer.status())) {
@@ -145,7 +145,7 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   impl.tensors = Summaries(checkpoint);
   GEMMA_ASSIGN_OR_RETURN(impl.weights,
                          PlanWeights(checkpoint, outline, options.quantize));
-  // It takes about as long as packing the weights of a small model.
+  // This takes about as long as packing the weights of a small model.
   std::future<absl::StatusOr<Tokenizer>> tokenizer =
       TokenizerInBackground(checkpoint, *impl.workers);
   if (options.before_weights) {
@@ -229,7 +229,7 @@ MemoryUse Model::MemoryFor(const SessionOptions& options,
   use.scratch = Transformer::ScratchBytes(model.config, max_rows,
                                           model.workers->num_threads());
   if (!pools) {
-    // The sessions' logits, and those of a draft; see generate.h.
+    // The logits of the sessions, and those of a draft; see generate.h.
     use.scratch += Product({Sum({PassCosts::kMaxRows, num_sessions}),
                             model.config.vocab_size, sizeof(float)});
   }

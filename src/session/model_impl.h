@@ -1,4 +1,4 @@
-// What all copies of a Model share.
+// The state that all copies of a Model share.
 
 #ifndef GEMMA_SRC_SESSION_MODEL_IMPL_H_
 #define GEMMA_SRC_SESSION_MODEL_IMPL_H_
@@ -23,19 +23,21 @@ namespace gemma {
 
 class Model::Impl {
  public:
-  // Computes for all sessions. Made on first use; never waits for a pass.
+  // The executor of all sessions, created at the first call. Never waits for a
+  // pass.
   absl::StatusOr<Executor*> executor();
 
-  // Rows that a pass must hold: a text that is pooled is never divided.
+  // The most rows of a pass. It has room for a whole text that is pooled,
+  // because such texts are never divided.
   size_t MaxRows() const;
 
-  // The type of cache that a session's option means for these weights.
+  // The type of cache that `format` means for these weights.
   CacheType CacheTypeOf(CacheFormat format) const;
 
   ModelConfig config;
-  std::vector<MappedFile> files;  // those that `weights` lie in
+  std::vector<MappedFile> files;  // contain packed `weights`
   Weights weights;
-  bool has_weights = false;  // else `weights` is but a plan
+  bool has_weights = false;  // if false, `weights` is only a plan
   absl::StatusOr<Tokenizer> tokenizer = absl::NotFoundError("");
   bool has_chat_template = false;
   std::vector<TensorSummary> tensors;

@@ -16,7 +16,7 @@
 namespace gemma {
 namespace {
 
-// Whether it may have sessions.
+// OK if the model can have sessions.
 absl::Status CheckModel(const Model& model) {
   if (model.config().pooling != Pooling::kNone) {
     return absl::FailedPreconditionError(

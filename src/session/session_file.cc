@@ -24,10 +24,10 @@ constexpr std::string_view kMagic = "GEMMASES";
 constexpr uint32_t kVersion = 2;
 constexpr size_t kChecksumBytes = 4;
 
-// Floats in memory are as files hold them.
+// Files hold little-endian floats, as memory does.
 static_assert(std::endian::native == std::endian::little);
 
-// What comes before the rows.
+// The part of the file before the rows.
 std::vector<uint8_t> Header(uint64_t fingerprint, const SavedSession& session) {
   std::vector<uint8_t> out(kMagic.begin(), kMagic.end());
   AppendNumber(kVersion, out);
@@ -64,8 +64,9 @@ absl::Status Damaged(const std::string& path, std::string_view what) {
       FormatText("%s: not a saved session: %s", path, what));
 }
 
-// Adds what WriteRows wrote, and the tokens before it, to `words`. False if
-// there is less, or if a number is out of range.
+// Reads what WriteRows wrote, and appends the tokens before it and the rows to
+// `words`. Returns false if the file ends too early or a number is out of
+// range.
 bool ReadRows(CheckedReader& reader, const ModelConfig& config,
               absl::Span<const TokenId> tokens, Words& words) {
   uint64_t begin = 0;
@@ -92,7 +93,8 @@ bool ReadRows(CheckedReader& reader, const ModelConfig& config,
   return true;
 }
 
-// The words that Header and WriteRows wrote; none as ReadRows.
+// Reads the words that Header and WriteRows wrote. Returns nullopt where
+// ReadRows returns false.
 std::optional<Words> ReadWords(CheckedReader& reader, const ModelConfig& config,
                                uint64_t count) {
   if (count > reader.remaining() / sizeof(TokenId)) return std::nullopt;
@@ -107,13 +109,13 @@ std::optional<Words> ReadWords(CheckedReader& reader, const ModelConfig& config,
     if (!ReadRows(reader, config, tokens, words)) return std::nullopt;
   }
   words.Append(absl::MakeConstSpan(tokens).subspan(words.size()));
-  // A row where there is a token, or the other way round.
+  // Wanted: rows exactly where the tokens are kRowToken.
   if (words.tokens() != absl::MakeConstSpan(tokens)) return std::nullopt;
   return words;
 }
 
-// What Header writes behind the fingerprint. False if there is less, or if a
-// number is out of range.
+// Reads what Header wrote after the fingerprint. Returns false if the file ends
+// too early or a number is out of range.
 bool ReadHeader(CheckedReader& reader, const ModelConfig& config,
                 SavedSession& session) {
   uint64_t sizes[6];
@@ -133,7 +135,8 @@ bool ReadHeader(CheckedReader& reader, const ModelConfig& config,
   std::optional<Words> words = ReadWords(reader, config, count);
   if (!words.has_value()) return false;
   session.words = *std::move(words);
-  // Any rows fit; Session::Restore knows how many a pass takes.
+  // Allow any number of rows here. Session::Restore knows how many fit in a
+  // pass.
   return CheckWords(session.words, config, count, "the session").ok();
 }
 
@@ -166,10 +169,10 @@ absl::StatusOr<SessionFile> SessionFile::Open(const std::string& path,
                                               const ModelConfig& config) {
   GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
   if (!file.text().starts_with(kMagic)) {
-    return Damaged(path, "it begins with other bytes");
+    return Damaged(path, "it does not begin with GEMMASES");
   }
   if (file.size() < kMagic.size() + kChecksumBytes) {
-    return Damaged(path, "it is cut");
+    return Damaged(path, "it is truncated");
   }
   CheckedReader reader(file.bytes().subspan(kMagic.size()));
   uint32_t version = 0;
@@ -183,13 +186,13 @@ absl::StatusOr<SessionFile> SessionFile::Open(const std::string& path,
   if (!end.Read(checksum) ||
       absl::crc32c_t{checksum} !=
           absl::ComputeCrc32c(AsText(file.bytes().first(size)))) {
-    return Damaged(path, "its checksum is another, it was changed or cut");
+    return Damaged(path, "its checksum is wrong, it was changed or truncated");
   }
 
   uint32_t cache_format = 0;
   uint64_t found = 0;
   if (!reader.Read(cache_format) || !reader.Read(found)) {
-    return Damaged(path, "it is cut");
+    return Damaged(path, "it is truncated");
   }
   if (found != fingerprint) {
     return absl::FailedPreconditionError(
@@ -202,7 +205,7 @@ absl::StatusOr<SessionFile> SessionFile::Open(const std::string& path,
   }
   session.options.cache_format = static_cast<CacheFormat>(cache_format);
   const size_t state_begin = kMagic.size() + reader.position();
-  if (state_begin > size) return Damaged(path, "it is cut");
+  if (state_begin > size) return Damaged(path, "it is truncated");
   return SessionFile(std::move(file), std::move(session), state_begin);
 }
 

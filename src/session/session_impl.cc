@@ -99,7 +99,7 @@ void Session::Impl::ReserveDue(size_t begin, size_t end, size_t kept) {
 
 void Session::Impl::ReserveCheckpoints(size_t kept, size_t more) {
   if (!HasCheckpoints()) return;
-  // Beyond this number, the oldest gives its memory.
+  // Beyond this number, a new checkpoint reuses the memory of the oldest.
   more = std::min(more, options_.max_checkpoints - kept);
   GrowTo(kept + more, checkpoints_);
   GrowTo(more, spare_);
@@ -134,7 +134,8 @@ void Session::Impl::Reached(size_t position) {
 void Session::Impl::Commit(const Segment& segment) {
   segment.words.AppendTo(words_);
   Reached(words_.size());
-  // Bidirectional rows may end after the position where one was due.
+  // A checkpoint may come late, because bidirectional rows may end after the
+  // position where it was due.
   const size_t interval = options_.checkpoint_interval;
   if (interval != 0 &&
       words_.size() / interval != segment.position / interval) {
@@ -152,7 +153,8 @@ absl::StatusOr<size_t> Session::Impl::AppendPass(const WordView& words,
                                                  float* out,
                                                  const NeededLogits* needed,
                                                  size_t most) {
-  const std::shared_ptr<const TapFunction> tap = tap_;  // it may set another
+  // Keep the tap alive, because it may set another.
+  const std::shared_ptr<const TapFunction> tap = tap_;
   const size_t max_rows = executor_.max_rows();
   const Segment segment =
       Next(words, std::min(most, max_rows), max_rows, wanted, needed);
@@ -216,7 +218,8 @@ absl::Status Session::Impl::AppendBatch(absl::Span<const Continuation> batch,
   for (const Continuation& c : batch) left.push_back(WordsOf(c));
   std::vector<Segment> segments;
   std::vector<Impl*> sessions;
-  std::vector<std::shared_ptr<const TapFunction>> taps;  // they may set others
+  // Keep the taps alive, because they may set others.
+  std::vector<std::shared_ptr<const TapFunction>> taps;
   segments.reserve(batch.size());
   for (const Continuation& c : batch) {
     Impl& session = *c.session->impl_;
@@ -225,8 +228,8 @@ absl::Status Session::Impl::AppendBatch(absl::Span<const Continuation> batch,
     GEMMA_RETURN_IF_ERROR(session.Reserve(WordsOf(c)));
   }
   for (size_t first = 0; first < left.size();) {
-    // As many as fit; the last may be a part, whose rest begins the next
-    // pass, so that logits come in order.
+    // Take as many continuations as fit. The last one may be cut; its rest
+    // begins the next pass, so that logits come in order.
     segments.clear();
     size_t rows = 0;
     size_t whole = first;
@@ -367,7 +370,7 @@ absl::Status Session::Impl::Rewind(size_t position) {
 
 void Session::Impl::GoBack(size_t position) {
   if (state_.Forgets() && position < floor_) {
-    // Nothing is needed to begin at position 0.
+    // Position 0 needs no state.
     floor_ = 0;
     if (const SavedState* saved = CheckpointFor(position); saved != nullptr) {
       floor_ = saved->floor;
@@ -434,10 +437,12 @@ absl::Status Session::Impl::Restore(const SessionFile& file) {
   const SavedSession& saved = file.session();
   if (bounded_ && saved.words.size() > options_.max_tokens) {
     return absl::DataLossError(
-        FormatText("a saved session has %u tokens, its context is of %u",
+        FormatText("a saved session has %u tokens, wanted at most max_tokens, "
+                   "which is %u",
                    saved.words.size(), options_.max_tokens));
   }
-  // A smaller prefill_chunk than before may not hold rows that see each other.
+  // prefill_chunk may be smaller than before, and too small for rows that see
+  // each other.
   const absl::Status fit = CheckWords(saved.words, model_.config(),
                                       executor_.max_rows(), "the session");
   if (!fit.ok()) {

@@ -1,5 +1,5 @@
-// The policy with invented times: what it decides must not depend on the
-// machine that runs the test.
+// Tests the policy with invented times, so that results do not depend on the
+// machine.
 
 #include "src/session/draft_policy.h"
 
@@ -16,7 +16,7 @@
 namespace gemma::internal {
 namespace {
 
-// Time of a pass by its rows.
+// The time of a pass by its number of rows.
 using Cost = std::function<double(size_t rows)>;
 
 double Free(size_t rows) { return 1 + 0.01 * static_cast<double>(rows); }
@@ -31,12 +31,12 @@ double Awful(size_t rows) {
   return rows == 1 ? 1 : 3 + 0.9 * static_cast<double>(rows);
 }
 
-// A text of which the policy knows no more than how long matches are. Each
-// token is foretold with a probability; matches grow by what was foretold.
+// A text of which the policy knows only how long matches are. Each token is as
+// foretold with the given probability; then the match grows.
 class Simulation {
  public:
   Simulation() : Simulation(own_costs_) {}
-  // Of another session of the same model.
+  // A text of another session of the same model.
   explicit Simulation(SharedPassCosts& costs) : policy_(costs) {}
 
   // Writes `tokens` tokens.
@@ -59,7 +59,7 @@ class Simulation {
     written += tokens;
   }
 
-  // Against one token per pass of one second.
+  // Compared with one token per pass of one second.
   double Speed() const { return static_cast<double>(written) / seconds; }
   size_t NumDrafts() const {
     return drafts.size() - std::count(drafts.begin(), drafts.end(), 0u);
@@ -83,7 +83,7 @@ TEST(DraftPolicy, DraftsNothingWithoutAMatchOrRoomOrTimes) {
   SharedPassCosts costs;
   DraftPolicy policy(costs);
   EXPECT_EQ(policy.DraftLength(32, 15), 0u);
-  policy.PassTook(1, 1.0);  // the first pass is no measure
+  policy.PassTook(1, 1.0);  // the first pass does not count
   EXPECT_EQ(policy.DraftLength(32, 15), 0u);
   policy.PassTook(1, 1.0);
   EXPECT_EQ(policy.DraftLength(0, 15), 0u);
@@ -110,7 +110,7 @@ TEST(DraftPolicy, DraftsGrowWhileTheyAreRight) {
   Simulation text;
   text.Write(300, 1.0, Good);
   EXPECT_EQ(text.LastDraft(), DraftPolicy::kMaxDraft);
-  // From few to many.
+  // Drafts grow step by step.
   size_t longest = 1;
   for (const size_t draft : text.drafts) {
     EXPECT_LE(draft, longest + 2);
@@ -143,7 +143,7 @@ TEST(DraftPolicy, GainsWhereTextRepeats) {
   EXPECT_GT(speed(0.9, Good), 1.5);
 }
 
-// Whatever the luck and the kernel.
+// For any probability and any kernel.
 TEST(DraftPolicy, NeverLosesMuch) {
   const Cost costs[] = {Free, Good, Half, Linear, Step, Awful};
   for (size_t i = 0; i < std::size(costs); ++i) {
@@ -171,7 +171,7 @@ TEST(DraftPolicy, TriesSeldomWhatDoesNotPay) {
   }
   ASSERT_GE(tried.size(), 3u);
   EXPECT_LE(tried.size(), 40u);
-  // Ever more seldom.
+  // Less and less often.
   EXPECT_GE(tried.back() - tried[tried.size() - 2], 1000u);
 }
 
@@ -200,7 +200,7 @@ TEST(DraftPolicy, SessionsShareCosts) {
   SharedPassCosts cheap;
   Simulation first(cheap);
   first.Write(300, 1.0, Good);
-  // Slower by its deeper context, which changes no ratio.
+  // Slower, because its context is longer, but with the same ratios.
   Simulation second(cheap);
   second.Write(300, 1.0, [](size_t rows) { return 3 * Good(rows); });
   EXPECT_LT(until_full_draft(second), until_full_draft(first));

@@ -34,8 +34,7 @@ INSTANTIATE_TEST_SUITE_P(Toys, InputRowsOf,
                          ::testing::ValuesIn(AllSpeakingToys()),
                          [](const auto& toy) { return toy.param.name; });
 
-// In every arithmetic of this CPU, whose passes of many rows may have bits of
-// their own.
+// In every arithmetic of this CPU; passes of many rows may have different bits.
 TEST_P(InputRowsOf, EmbeddingsGiveTokensBits) {
   const Tokens tokens = MakePrompt(70, 1);
   struct Arithmetic {
@@ -73,7 +72,8 @@ TEST_P(InputRowsOf, EmbeddingsGiveTokensBits) {
   }
 }
 
-// What one session does with tokens, another does with rows.
+// Rewinds and continues both sessions, one with rows and one with tokens; the
+// results must be equal.
 void ExpectSameFuture(Session& with_rows, Session& with_tokens,
                       const Tokens& tokens, const Words& words) {
   for (const size_t to : {64, 52, 50, 31, 6, 5, 3, 0}) {
@@ -101,7 +101,7 @@ TEST_P(InputRowsOf, GoBackAsTokensDo) {
     auto fork = with_rows.Fork();
     ASSERT_TRUE(fork.ok()) << fork.status();
     ExpectSameFuture(with_rows, with_tokens, tokens, words);
-    // The rows are the fork's own.
+    // The fork has its own rows.
     ASSERT_TRUE(with_rows.Rewind(0).ok());
     with_rows = NewSession(model);
     ExpectSameFuture(*fork, with_tokens, tokens, words);
@@ -156,7 +156,7 @@ TEST_P(InputRowsOf, SessionsTogetherWithTokens) {
 // ---------------------------------------------------------------------------
 // Rows that see each other
 
-// tools/reference/input_rows.py.
+// Written by tools/reference/input_rows.py.
 struct RowReference {
   Words words;
   std::vector<float> logits;
@@ -196,7 +196,7 @@ INSTANTIATE_TEST_SUITE_P(Toys, BidirectionalRows,
                          ::testing::Values("gemma", "gemma2", "gemma3"),
                          [](const auto& toy) { return toy.param; });
 
-constexpr double kTolerance = 1e-4;  // as Golden has it
+constexpr double kTolerance = 1e-4;  // as in Golden
 constexpr size_t kLongest = 21;      // rows of an InputRows of the reference
 
 TEST_P(BidirectionalRows, EqualDoublePrecision) {
@@ -206,7 +206,7 @@ TEST_P(BidirectionalRows, EqualDoublePrecision) {
   EXPECT_LE(
       RelativeError(AllLogits(session, reference.words), reference.logits),
       kTolerance);
-  // It shows whether rows see each other.
+  // The result must depend on whether rows see each other.
   Session causal = NewSession(model);
   EXPECT_GE(
       RelativeError(AllLogits(causal, ReadRows(model, GetParam(), true).words),
@@ -359,7 +359,7 @@ TEST(RowPrompts, OnlyTheSameRowsShareCaches) {
   const Model model = LoadSpeakingToy({"", "gemma"}, 2, 256);
   for (const RowMask mask : {RowMask::kCausal, kBidirectional}) {
     const InputRows rows = RandomRows(model, 38, mask, 1);
-    // The same but for the last value of the last row.
+    // The same rows, except for the last value of the last row.
     std::vector<float> values(rows.values().begin(), rows.values().end());
     values.back() += 1.0f;
     const InputRows other = *InputRows::Create(values, rows.model_dim(), mask);
@@ -367,14 +367,14 @@ TEST(RowPrompts, OnlyTheSameRowsShareCaches) {
     ASSERT_TRUE(engine.ok()) << engine.status();
     EXPECT_EQ(Reused(*engine, ImagePrompt(rows, 50, 3)), 0u);
     EXPECT_EQ(Reused(*engine, ImagePrompt(rows, 50, 3)), 127u);
-    // Of the two tails, the first token is the same.
+    // The two tails have the same first token.
     EXPECT_EQ(Reused(*engine, ImagePrompt(rows, 50, 4)), 79u);
-    // The last word is always computed, and rows that see it with it.
+    // The last word is always computed, together with the rows that see it.
     EXPECT_EQ(Reused(*engine, ImagePrompt(rows, 0, 0)),
               mask == kBidirectional ? 40u : 77u);
     EXPECT_EQ(Reused(*engine, ImagePrompt(other, 50, 3)),
               mask == kBidirectional ? 40u : 77u);
-    // Rows of another mask, and tokens, are other words.
+    // Rows with a different mask, and tokens, are different words.
     const InputRows masked = *InputRows::Create(
         {rows.values().begin(), rows.values().end()}, rows.model_dim(),
         mask == kBidirectional ? RowMask::kCausal : kBidirectional);
@@ -390,7 +390,7 @@ TEST(RowPrompts, RowsAreNoTokensOfTheAnswer) {
   const Tokens tail = MakePrompt(8, 3);
   without.insert(without.end(), tail.begin(), tail.end());
 
-  // Each token of the prompt is scored, and no row.
+  // Each token of the prompt is scored; rows are not.
   GenerateOptions options;
   options.max_new_tokens = 12;
   options.sampling.temperature = 0.0f;
@@ -410,7 +410,7 @@ TEST(RowPrompts, RowsAreNoTokensOfTheAnswer) {
   expected.insert(expected.end(), answer.begin(), answer.end());
   EXPECT_EQ(scored, expected);
 
-  // Penalties are those of the tokens.
+  // Penalties depend only on the tokens.
   Session again = NewSession(model);
   Sampler sampler(options.sampling);
   sampler.Accept(without);
@@ -426,10 +426,10 @@ TEST(RowPrompts, RowsAreNoTokensOfTheAnswer) {
 TEST(RowPrompts, NoRowIsDrafted) {
   const Model model = LoadSpeakingToy({"", "gemma3"}, 2, 64);
   Session session = NewSession(model);
-  // For 20 tokens, those between, and the 20 again.
+  // Returns a draft for 20 tokens, then `between`, then the same 20 tokens.
   const auto draft = [&](const Tokens& between) {
     NgramDrafter drafter(session, {});
-    // The second one is measured: passes are worth it.
+    // The second pass is measured, so drafting starts.
     for (size_t i = 0; i < 2; ++i) drafter.PassTook(1, 1.0);
     const Tokens same = MakePrompt(20, 1);
     Tokens tokens = same;

@@ -1,5 +1,5 @@
-// What was loaded lives as long as anything that uses it, in whatever order its
-// owners end.
+// Loaded data lives as long as any object that uses it. Its owners may be
+// destroyed in any order.
 
 #include <cstddef>
 #include <memory>
@@ -19,7 +19,7 @@ namespace {
 
 const Toy kToy = {"", "gemma3"};
 
-// Makes T from a model whose handle then moves away and ends.
+// Makes an object from a model, then moves the model away and destroys it.
 template <class Make>
 auto WithoutItsModel(Model model, Make make) {
   auto moved_from = std::make_unique<Model>(std::move(model));
@@ -152,7 +152,7 @@ TEST(Ownership, TokenizersOutliveTheirModel) {
   EXPECT_EQ(piece, copy.Piece(tokens[0]));
 }
 
-// A copy that was taken while loading failed is of a model without weights.
+// A copy made during a load that then fails is a model without weights.
 TEST(Ownership, CopyOfAFailedLoad) {
   std::optional<Model> kept;
   LoadOptions options;

@@ -1,5 +1,5 @@
-// A row's result does not depend on the schedule: chunks, threads, what else is
-// in the batch, and what was rolled back before.
+// The result of a row does not depend on the schedule: chunks, threads, other
+// rows of the batch, and earlier rollbacks.
 
 #include <algorithm>
 #include <cstddef>
@@ -97,8 +97,8 @@ TEST_P(SameBits, LastLogitsAreThoseOfTheLastPosition) {
             std::vector<float>(all.end() - last->size(), all.end()));
 }
 
-// Three sequences in one batch, each at another position and with another
-// number of tokens, in each other's company and alone.
+// Three sequences with different positions and numbers of tokens, together in
+// one batch and alone.
 TEST_P(SameBits, AnyNeighboursInTheBatch) {
   const Model model = LoadToy(GetParam());
   const size_t vocab_size = model.config().vocab_size;
@@ -107,7 +107,7 @@ TEST_P(SameBits, AnyNeighboursInTheBatch) {
                                  CacheType::kF32};
   const std::vector<std::vector<TokenId>> prompts = {
       Prompt(25, 1), Prompt(13, 2), Prompt(31, 3)};
-  const size_t before[] = {24, 0, 9};  // tokens that are there already
+  const size_t before[] = {24, 0, 9};  // tokens that were computed before
   std::vector<SequenceState> states;
   std::vector<Segment> segments;
   std::vector<float> expected;
@@ -134,8 +134,8 @@ TEST_P(SameBits, AnyNeighboursInTheBatch) {
   EXPECT_EQ(actual, expected);
 }
 
-// Through passes of few rows, so that continuations are cut, and with
-// checkpoints, where a pass ends.
+// With passes of few rows, so that continuations are cut, and with checkpoints
+// where passes end.
 TEST_P(SameBits, SessionsTogether) {
   const Model model = LoadToy(GetParam(), 2, /*chunk=*/8);
   const size_t vocab_size = model.config().vocab_size;
@@ -192,7 +192,8 @@ TEST(SessionTest, RefusesBadBatches) {
   EXPECT_EQ(error({{&a, one}, {&b, one}}), "");
 }
 
-// Back by 1 to max_rollback tokens, on with others, back again, and redone.
+// Rolls back max_rollback tokens, appends others, rolls back again, and appends
+// the first ones again.
 TEST_P(SameBits, RollBackAndRedo) {
   const std::vector<TokenId> tokens = Prompt(60);
   const Model model = LoadToy(GetParam(), 2, 8);
@@ -203,7 +204,7 @@ TEST_P(SameBits, RollBackAndRedo) {
       Session session = NewSession(model, {.max_rollback = max_rollback});
       AllLogits(session, Slice(tokens, 0, at));
       ASSERT_TRUE(session.Rewind(at - max_rollback).ok());
-      AllLogits(session, Prompt(max_rollback, 77));  // a draft, refused
+      AllLogits(session, Prompt(max_rollback, 77));  // a rejected draft
       ASSERT_TRUE(session.Rewind(at - max_rollback).ok());
       EXPECT_EQ(session.position(), at - max_rollback);
       const std::vector<float> rest =
@@ -216,7 +217,8 @@ TEST_P(SameBits, RollBackAndRedo) {
   }
 }
 
-// Farther than rings and states keep: from a checkpoint or from the start.
+// Rewinds farther than rings and states allow: from a checkpoint or from the
+// start.
 TEST_P(SameBits, RewindFar) {
   const std::vector<TokenId> tokens = Prompt(90);
   const Model model = LoadToy(GetParam(), 2, 8);
@@ -237,8 +239,8 @@ TEST_P(SameBits, RewindFar) {
   }
 }
 
-// A checkpoint made by hand, beyond the free roll-back, spares the recomputing:
-// taps see only the rows after it.
+// A rewind beyond the free rollback begins at a checkpoint made by hand: taps
+// see only the rows after it.
 TEST_P(SameBits, RewindBeginsAtTheCheckpoint) {
   const std::vector<TokenId> tokens = Prompt(60);
   const Model model = LoadToy(GetParam());
@@ -254,8 +256,8 @@ TEST_P(SameBits, RewindBeginsAtTheCheckpoint) {
   EXPECT_GE(first, 20u);
 }
 
-// Where a checkpoint behind the position still holds what it needs, nothing is
-// computed either.
+// If a checkpoint after the position still holds all that is needed, a rewind
+// computes nothing.
 TEST_P(SameBits, RewindStartsAtCheckpoint) {
   const std::vector<TokenId> tokens = Prompt(90);
   const Model model = LoadToy(GetParam(), 2, 8);
@@ -317,7 +319,7 @@ TEST(Session, CheckpointOptionsAreBounded) {
   EXPECT_EQ(code({.checkpoint_interval = kMost}), kInvalidArgument);
 }
 
-// Beyond the bound, each takes the place of the oldest.
+// Beyond the limit, each new checkpoint replaces the oldest.
 TEST(Session, CheckpointsAreCounted) {
   const Model model = LoadOrDie(ToyPath("recurrent_gemma"), {});
   const SessionOptions options = {.checkpoint_interval = 4,
@@ -383,7 +385,7 @@ TEST(Session, SeveralTakeTurnsFromTheirThreads) {
   EXPECT_EQ(actual, expected);
 }
 
-// Each thread goes on with its sessions in turn, token by token.
+// Each thread continues its sessions in turn, token by token.
 TEST(Session, SixteenOnFourThreads) {
   constexpr size_t kThreads = 4;
   constexpr size_t kSessions = 16;

@@ -1,5 +1,5 @@
-// Sessions that are forked, or saved and restored, go on as if nothing had
-// happened; files that are not what was saved are refused.
+// Sessions that are forked, or saved and restored, continue as if nothing had
+// happened. Changed files are refused.
 
 #include <cstdint>
 #include <cstdlib>
@@ -35,7 +35,7 @@ std::vector<TokenId> Tokens(const Session& session) {
   return {session.tokens().begin(), session.tokens().end()};
 }
 
-// An empty folder that is gone after the test.
+// An empty folder, removed after the test.
 class SessionFileTest : public ::testing::TestWithParam<Toy> {
  protected:
   void SetUp() override {
@@ -65,7 +65,8 @@ void WriteFile(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-// Each session appends the same, beyond windows, with ways back and forth.
+// Appends and rewinds both sessions in the same way, beyond windows; the
+// results must be equal.
 void ExpectSameFuture(Session& a, Session& b) {
   ASSERT_EQ(Tokens(a), Tokens(b));
   EXPECT_EQ(AllLogits(a, Prompt(3, 7)), AllLogits(b, Prompt(3, 7)));
@@ -73,7 +74,7 @@ void ExpectSameFuture(Session& a, Session& b) {
   ASSERT_TRUE(a.Rewind(position - 5).ok());
   ASSERT_TRUE(b.Rewind(position - 5).ok());
   EXPECT_EQ(AllLogits(a, Prompt(20, 8)), AllLogits(b, Prompt(20, 8)));
-  // Farther than what is free.
+  // Farther than the free rollback.
   ASSERT_TRUE(a.Rewind(4).ok());
   ASSERT_TRUE(b.Rewind(4).ok());
   EXPECT_EQ(AllLogits(a, Prompt(6, 9)), AllLogits(b, Prompt(6, 9)));
@@ -91,7 +92,7 @@ TEST_P(EveryToy, AForkGoesOnAlike) {
     ASSERT_TRUE(session.Append(Prompt(size)).ok());
     auto fork = session.Fork();
     ASSERT_TRUE(fork.ok()) << fork.status();
-    // What one does is nothing to the other.
+    // Changes of one session do not affect the other.
     auto other = session.Fork();
     ASSERT_TRUE(other.ok() && other->Append(Prompt(30, 5)).ok());
     if (size >= 5) ExpectSameFuture(session, *fork);
@@ -126,7 +127,7 @@ TEST_P(EveryToy, WhatIsRestoredGoesOnAlike) {
   }
 }
 
-// Rings of other sizes, after a way back.
+// Rings of different sizes, after a rewind.
 TEST_P(EveryToy, RestoredWithAnotherChunk) {
   const Model model = LoadToy(GetParam(), 2, /*chunk=*/64);
   Session session = NewSession(model, {.max_tokens = 100});
@@ -162,7 +163,7 @@ TEST_F(SessionFileTest, OfARecurrentModelHasAConstantSize) {
     ASSERT_TRUE(session.Save(Path()).ok());
     const size_t bytes = std::filesystem::file_size(Path()) -
                          session.position() * sizeof(TokenId);
-    // The first and the last block of a window may be begun.
+    // The first and the last block of a window may be incomplete.
     if (before != 0) {
       EXPECT_NEAR(bytes, before, before / 10);
     }
@@ -229,7 +230,7 @@ TEST_F(SessionFileTest, DamageIsFound) {
   EXPECT_FALSE(Session::Restore(model, Path("longer")).ok());
 }
 
-// The file with a number of `size` bytes changed, and a checksum that is right.
+// The file with a number of `size` bytes changed, and a correct checksum.
 std::string Changed(const std::string& good, size_t at, uint64_t number,
                     size_t size) {
   std::string bytes = good.substr(0, good.size() - 4);

@@ -1,4 +1,4 @@
-// What a tap may do with its model: it works, or it is refused, and nobody
+// Calls from a tap to its model: each call works or is refused, and no thread
 // waits for ever.
 
 #include <cstddef>
@@ -40,7 +40,7 @@ void InTap(Session& session, const std::function<void()>& once) {
   session.SetTap(nullptr);
 }
 
-// What each function that computes, changes or copies returns.
+// Calls each function that computes, changes or copies, and returns the codes.
 std::map<std::string, absl::StatusCode> CallAll(Session& session) {
   const std::vector<TokenId> tokens = {3, 4};
   std::vector<float> logits(2 * session.model().config().vocab_size);
@@ -70,7 +70,7 @@ std::map<std::string, absl::StatusCode> CallAll(Session& session) {
   return codes;
 }
 
-// The logits of `more` after `before`, where no tap ever was.
+// The logits of `more` after `before`, in a session that never had a tap.
 std::vector<float> LogitsAfter(const Model& model,
                                const std::vector<TokenId>& before,
                                const std::vector<TokenId>& more) {
@@ -92,7 +92,7 @@ TEST(TapCalls, SessionsOfItsModelAreRefused) {
         }
       }
     });
-    // They are as if nobody had called.
+    // The sessions are unchanged by the refused calls.
     const std::vector<TokenId> more = MakePrompt(20, 1);
     EXPECT_EQ(AllLogits(session, more), LogitsAfter(model, {2, 5, 7}, more));
     EXPECT_EQ(AllLogits(other, more), LogitsAfter(model, {2, 9}, more));
@@ -125,7 +125,7 @@ TEST(TapCalls, NewSessionsAreMade) {
   });
 }
 
-// The inner pass is of another model, but its tap is in the outer one, too.
+// The inner pass is of another model, but its tap also runs in the outer pass.
 TEST(TapCalls, OtherModelsCompute) {
   WithoutHanging([] {
     const Model model = LoadToy(kToy);
@@ -195,7 +195,7 @@ class TapFailures : public ::testing::TestWithParam<Toy> {};
 INSTANTIATE_TEST_SUITE_P(Toys, TapFailures, ::testing::ValuesIn(AllToys()),
                          [](const auto& toy) { return toy.param.name; });
 
-// At any layer, a pass that fails leaves a beginning of what was there.
+// A pass that fails at any layer leaves the beginning of the sequence.
 TEST_P(TapFailures, SequencesGoOn) {
   const Model model = LoadToy(GetParam(), 2, 16);
   const std::vector<TokenId> before = MakePrompt(40, 1);
@@ -251,7 +251,7 @@ TEST_P(TapFailures, BatchesGoOn) {
   EXPECT_EQ(AllLogits(other, more), LogitsAfter(model, {2, 6, 7}, more));
 }
 
-// The pass ends only when another thread has made a session.
+// The pass ends only after another thread has created a session.
 TEST(Creation, DoesNotWaitForPasses) {
   WithoutHanging([] {
     const Model model = LoadToy(kToy);
