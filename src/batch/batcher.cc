@@ -10,14 +10,14 @@
 namespace gemma::internal {
 namespace {
 
-// Tokens between the checkpoints of a prompt, at most if passes allow.
+// The most tokens between two checkpoints of a prompt, unless a pass is longer.
 constexpr size_t kCheckpointInterval = 256;
 
-// Fewer tokens in common are no reason to wait, to divide a pass, or to copy.
+// The fewest common tokens that justify waiting, dividing a pass, or copying.
 constexpr size_t kWorthSharing = 32;
 
-// How much of the prompt another has the same bits of when it has computed all
-// of its own.
+// How many words of the prompt `other` has with the same bits once it has
+// computed its whole prompt.
 size_t SharedPrompt(const RunningRequest& request,
                     const RunningRequest& other) {
   return SharedPrefix(request.prompt(), request.pieces(), other.prompt(),
@@ -37,7 +37,7 @@ SessionOptions Batcher::SequenceOptions(const EngineOptions& options) {
   SessionOptions sequence;
   sequence.max_tokens = options.max_tokens;
   sequence.cache_format = options.cache_format;
-  // What the pool has room for.
+  // The pool limits their number.
   sequence.max_checkpoints = Session::Impl::kMaxCheckpoints;
   return sequence;
 }
@@ -61,7 +61,7 @@ void Batcher::Step() {
     if (!request->started() || request->in_prompt()) continue;
     answers.push_back({request.get(), request->NextToken()});
   }
-  // The prompt's piece goes with the last answers, if it may.
+  // The piece of a prompt joins the pass of the last answers, if it fits.
   const size_t few = executor_.few_rows();
   const size_t room = few - answers.size() % few;
   std::optional<Part> piece;
@@ -101,13 +101,13 @@ bool Batcher::Start(RunningRequest& request) {
   const bool others =
       std::any_of(running_.begin(), running_.end(),
                   [](const auto& other) { return other->started(); });
-  // Those that run may leave it their memory.
+  // If others run, wait: they may leave it their memory.
   if (!session.ok() && !others) request.Fail(session.status());
   return false;
 }
 
 absl::StatusOr<std::optional<Session>> Batcher::Begin(RunningRequest& request) {
-  // Those who want the prompt's logits need to have all of it computed.
+  // A scored prompt needs the logits of all its tokens, so compute all of it.
   if (request.scored()) return pool_.New();
   const SequencePool::Prefix kept =
       pool_.Find(request.prompt(), request.pieces());
@@ -185,7 +185,8 @@ void Batcher::RunPass(absl::Span<const Part> parts) {
     sessions.push_back(&part.request->session());
     rows += NumLogits(part.segment);
   }
-  // One row of logits can be found faster than all; see Transformer.
+  // If the pass has a single part, its needed logits can be found faster than
+  // all; see Transformer.
   if (parts.size() == 1) segments[0].needed = &parts[0].request->needed();
   const size_t vocab_size = model_.config().vocab_size;
   logits_.resize(std::max(logits_.size(), rows * vocab_size));
@@ -204,8 +205,9 @@ void Batcher::RunPass(absl::Span<const Part> parts) {
   }
 }
 
-// A checkpoint serves as many positions before it as can be rolled back. Later
-// ones than the first behind the prompt would only serve answers.
+// A checkpoint also serves the positions before it that a rollback can reach.
+// The first one at or after the end of the prompt is the last: later ones would
+// only serve answers.
 void Batcher::AddCheckpoint(RunningRequest& request) {
   Session::Impl& session = request.session();
   const size_t position = request.position();
@@ -251,7 +253,7 @@ void Batcher::Sweep() noexcept {
     it = running_.erase(it);
     std::optional<Session> session = request->Finish();
     if (!session.has_value()) continue;
-    // Without memory for it, nobody begins with what it has.
+    // If memory runs out, no request reuses the sequence.
     Guarded([&] {
       pool_.Keep(*std::move(session), request->pieces(), NumCheckpoints());
     }).IgnoreError();

@@ -20,11 +20,11 @@
 
 namespace gemma::internal {
 
-// What an engine's thread does; it has no thread itself, and after the same
-// calls it does the same.
+// The work of an engine's thread. It has no thread of its own, and the same
+// calls always have the same effects.
 class Batcher {
  public:
-  // The tokenizer and the executor are the model's.
+  // `tokenizer` and `executor` belong to `model`.
   Batcher(const Model& model, const Tokenizer& tokenizer, Executor& executor,
           const EngineOptions& options);
 
@@ -33,11 +33,11 @@ class Batcher {
 
   size_t num_running() const { return running_.size(); }
 
-  // The ticket is finished at once if there is no memory for its request.
+  // Adds a request. If memory runs out, finishes its ticket at once.
   void Add(std::shared_ptr<Ticket::State> ticket) noexcept;
 
   // Computes a token of each running answer, and a piece of one prompt. May
-  // throw; all requests can be ended then.
+  // throw; CancelAll and FailAll still work after that.
   void Step();
 
   // Ends all requests.
@@ -47,27 +47,28 @@ class Batcher {
  private:
   using Running = std::list<std::unique_ptr<RunningRequest>>;
 
-  // What a request adds to a pass.
+  // A request's part of a pass.
   struct Part {
     RunningRequest* request = nullptr;
     Segment segment;
   };
 
-  // The next request that has some of its prompt left, which then goes behind
-  // all others; null if there is none.
+  // The next request with some of its prompt left, or null. Moves it to the end
+  // of the list.
   RunningRequest* NextInPrompt();
 
-  // Gives a request its sequence. False: not yet, it waits for another, or for
-  // memory.
+  // Gives a request its sequence. Returns false if the request cannot start
+  // yet, because it waits for another one or for memory.
   bool Start(RunningRequest& request);
   // A sequence that holds as much of the prompt as others have computed, or
-  // none while another computes more of it.
+  // nullopt while another request computes more of it.
   absl::StatusOr<std::optional<Session>> Begin(RunningRequest& request);
 
   // Where the next piece of a prompt ends, if `room` rows are left in the pass.
   size_t PieceEnd(const RunningRequest& request, size_t room) const;
-  // Where other prompts leave this one, for whose sake it had to begin before
-  // or which wait for it: positions that others will come back to.
+  // Positions where other prompts diverge from this one: the branch() of the
+  // request, and one for each request that waits. Others will come back to
+  // these positions.
   std::vector<size_t> Branches(const RunningRequest& request) const;
   bool IsBranch(const RunningRequest& request, size_t position) const;
 
@@ -75,7 +76,8 @@ class Batcher {
   void AddCheckpoint(RunningRequest& request);
   size_t NumCheckpoints() const;
 
-  // Tells the tickets of those that have ended.
+  // Removes the requests that have ended, finishes their tickets, and keeps
+  // their sequences.
   void Sweep() noexcept;
 
   const Model model_;

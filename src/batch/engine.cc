@@ -55,7 +55,7 @@ class Engine::Impl {
         batcher_(model, tokenizer, executor, options),
         queue_(options.max_queued, options.max_queued_per_client) {}
 
-  // Throws if there is no thread.
+  // Throws if no thread can be started.
   static void Start(const std::shared_ptr<Impl>& impl) {
     impl->thread_ = std::thread([impl] { impl->Run(); });
     impl->thread_id_ = impl->thread_.get_id();
@@ -67,7 +67,8 @@ class Engine::Impl {
       stop_ = true;
     }
     wake_.notify_one();
-    // It cannot end while this thread waits: then it ends on its own.
+    // If the engine's thread cannot end while this thread waits, let it end on
+    // its own.
     if (std::this_thread::get_id() == thread_id_ ||
         Executor::InPassOf(&executor_)) {
       thread_.detach();
@@ -99,7 +100,7 @@ class Engine::Impl {
   }
 
  private:
-  // Whatever throws, each request ends.
+  // Ends every request, even if something throws.
   void Run() noexcept {
     while (Wait()) {
       const absl::Status status = Guarded([this] {
@@ -115,7 +116,7 @@ class Engine::Impl {
     }
   }
 
-  // Waits for something to do. False: for nothing more.
+  // Waits for something to do. Returns false when the engine stops.
   bool Wait() {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [this] {
@@ -138,7 +139,7 @@ class Engine::Impl {
     return queue_.Pop();
   }
 
-  // Ends requests that wait and shall not, or no longer.
+  // Ends waiting requests that were cancelled or are late.
   void DropInterrupted() {
     std::vector<RequestQueue::Item> items;
     {
@@ -166,15 +167,15 @@ class Engine::Impl {
   const Executor& executor_;
   const EngineOptions options_;
   const size_t max_rows_;  // of a pass
-  Batcher batcher_;        // the thread's
+  Batcher batcher_;        // used only by the thread
 
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards queue_ and stop_
   std::condition_variable wake_;
   RequestQueue queue_;
   bool stop_ = false;
 
   std::thread thread_;
-  std::thread::id thread_id_;  // also when detached
+  std::thread::id thread_id_;  // still valid when detached
 };
 
 absl::StatusOr<Engine> Engine::Create(const Model& model,
@@ -182,7 +183,7 @@ absl::StatusOr<Engine> Engine::Create(const Model& model,
   return NoThrow([&]() -> absl::StatusOr<Engine> {
     GEMMA_RETURN_IF_ERROR(Check(options));
     GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
-    // Tells what is wrong with the rest.
+    // Session::Create checks the other options and the model.
     GEMMA_RETURN_IF_ERROR(
         Session::Create(model, Batcher::SequenceOptions(options)).status());
     GEMMA_ASSIGN_OR_RETURN(Executor * executor, model.impl().executor());
@@ -213,7 +214,7 @@ Engine::~Engine() {
 }
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&& other) noexcept {
-  // What this held ends with `old`.
+  // The current engine ends with `old`.
   const Engine old = std::move(*this);
   impl_ = std::move(other.impl_);
   return *this;

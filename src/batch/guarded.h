@@ -1,4 +1,4 @@
-// Calls functions of users that may throw, where nothing may be thrown.
+// Calls functions of users, which may throw, where nothing may be thrown.
 
 #ifndef GEMMA_SRC_BATCH_GUARDED_H_
 #define GEMMA_SRC_BATCH_GUARDED_H_
@@ -10,8 +10,8 @@
 
 namespace gemma::internal {
 
-// Calls `body`. ResourceExhausted if memory ends in it, Internal if it throws
-// anything else.
+// Calls `body`. Returns ResourceExhausted if memory runs out in it, and
+// Internal if it throws anything else.
 inline absl::Status Guarded(absl::FunctionRef<void()> body) noexcept {
   absl::Status status = NoThrow([&] {
     body();

@@ -22,7 +22,7 @@ absl::Status RequestQueue::Push(Item item) {
                    waiting, name));
   }
   if (client == clients_.end()) {
-    // Nothing has changed if this throws: no client is without items.
+    // If this throws, nothing has changed: a client always has items.
     std::list<Client> added;
     added.push_back({name, {std::move(item)}});
     clients_.splice(clients_.end(), added);

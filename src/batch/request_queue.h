@@ -1,4 +1,4 @@
-// Requests that wait.
+// Queue of waiting requests.
 
 #ifndef GEMMA_SRC_BATCH_REQUEST_QUEUE_H_
 #define GEMMA_SRC_BATCH_REQUEST_QUEUE_H_
@@ -23,14 +23,14 @@ class RequestQueue {
   RequestQueue(size_t max_size, size_t max_per_client)
       : max_size_(max_size), max_per_client_(max_per_client) {}
 
-  // ResourceExhausted that names the bound if there is no room. Changes nothing
-  // if it throws.
+  // Adds a request. If the queue is full, returns ResourceExhausted, which
+  // names the limit. If it throws, nothing has changed.
   absl::Status Push(Item item);
 
-  // The next one, which leaves the queue; null if it is empty.
+  // Removes and returns the next request, or null if the queue is empty.
   Item Pop();
 
-  // Removes it if it is there.
+  // Removes the request if it is in the queue.
   void Remove(const Item& item);
 
   std::vector<Item> items() const;

@@ -74,7 +74,7 @@ void RunningRequest::Choose(absl::Span<float> logits) {
     completion_.tokens.push_back(next_);
   }
   if (!answer_.status().ok()) return Fail(answer_.status());
-  // Where it ends the answer, it need not be computed.
+  // A token that ends the answer need not be computed.
   ended_ = !token.has_value() || answer_.Ended(session().remaining() - 1);
 }
 

@@ -1,4 +1,4 @@
-// A request that is computed.
+// A request that is being computed.
 
 #ifndef GEMMA_SRC_BATCH_RUNNING_REQUEST_H_
 #define GEMMA_SRC_BATCH_RUNNING_REQUEST_H_
@@ -21,8 +21,8 @@
 
 namespace gemma::internal {
 
-// Knows what its sequence appends next, and what to do with the logits. What
-// the request's functions throw ends it.
+// Decides what its sequence appends next, and uses the logits. If a function of
+// the request throws, the request ends.
 class RunningRequest {
  public:
   RunningRequest(std::shared_ptr<Ticket::State> ticket, const Model& model,
@@ -34,40 +34,42 @@ class RunningRequest {
   // As Answer::needed.
   const NeededLogits& needed() { return answer_.needed(); }
 
-  // Gives it its sequence, which holds a beginning of the prompt.
+  // Gives the request its sequence, which holds the beginning of the prompt.
   void Start(Session session);
   bool started() const { return session_.has_value(); }
   Session::Impl& session() const { return session_->impl(); }
   size_t position() const { return session().words().size(); }
 
-  // Where its prompt leaves what others have, if it had to begin before; 0: it
-  // had not.
+  // The end of the longest beginning of the prompt that another sequence had
+  // when this request started; 0 if unknown. If that sequence could not go back
+  // to this position, the request started at an earlier one.
   size_t branch() const { return branch_; }
   void set_branch(size_t position) { branch_ = position; }
 
   // Whether some of the prompt is left.
   bool in_prompt() const { return position() < prompt().size(); }
 
-  // What comes next: the prompt up to `end`, or the token chosen last.
+  // The next segment: the prompt up to `end`, or the token chosen last.
   Segment NextOfPrompt(size_t end);
   Segment NextToken();
 
-  // The sequence has the segment; its logits [NumLogits, vocab_size].
+  // Uses the logits [NumLogits, vocab_size] of a segment that was computed.
   void Took(const Segment& segment, MatrixView<float> logits);
 
-  // Asks the caller whether to go on; for a request that waits.
+  // Ends the request if it was cancelled or is late.
   void CheckInterruption();
   void Cancel() { ticket_->Cancel(); }
 
   bool ended() const { return ended_; }
   void Fail(absl::Status status);
 
-  // Tells the ticket, once it has ended, and gives the sequence back if there
-  // is one.
+  // Finishes the ticket of a request that has ended. Returns the sequence, if
+  // it has one.
   std::optional<Session> Finish();
 
  private:
-  // Calls what may call functions of the request.
+  // Runs `body`, which may call functions of the request. If it throws, the
+  // request fails.
   void Call(absl::FunctionRef<void()> body);
 
   void TookPrompt(const Segment& segment, MatrixView<float> logits);
@@ -80,7 +82,7 @@ class RunningRequest {
   const PromptPieces pieces_;
   std::optional<Session> session_;
   size_t branch_ = 0;
-  TokenId next_ = 0;  // chosen, and not in the sequence
+  TokenId next_ = 0;  // chosen, but not yet in the sequence
   bool ended_ = false;
   absl::Status status_;
   Completion completion_;

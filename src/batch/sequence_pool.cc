@@ -62,7 +62,7 @@ absl::StatusOr<Session> SequencePool::Use(const Prefix& prefix) {
 Session SequencePool::Take(const Prefix& prefix) {
   Session session = std::move(prefix.kept->session);
   kept_.erase(prefix.kept);
-  // To a reachable position, which cannot fail.
+  // The position is reachable, so this cannot fail.
   session.Rewind(prefix.size).IgnoreError();
   return session;
 }
@@ -98,7 +98,7 @@ void SequencePool::Keep(Session session, const PromptPieces& pieces,
 
 void SequencePool::Checkpoint(Session::Impl& sequence, size_t checkpoints) {
   if (MakeRoom((checkpoints + 1) * sequence.checkpoint_bytes())) {
-    // Without memory for it, others begin earlier.
+    // If memory runs out, other requests reuse less.
     sequence.AddCheckpoint().IgnoreError();
   }
 }

@@ -1,4 +1,4 @@
-// Sequences of ended requests, for others that begin as they did.
+// Sequences of ended requests, kept for requests that begin in the same way.
 
 #ifndef GEMMA_SRC_BATCH_SEQUENCE_POOL_H_
 #define GEMMA_SRC_BATCH_SEQUENCE_POOL_H_
@@ -15,64 +15,69 @@
 
 namespace gemma::internal {
 
-// How many of a prompt's first words a sequence of `words` has, or will have,
-// with the same bits. Not the last: its logits are wanted.
+// How many of the prompt's first words a sequence of `words` has, or will have,
+// with the same bits. The last word of the prompt does not count, because its
+// logits are wanted.
 size_t SharedPrefix(const Words& prompt, const PromptPieces& pieces,
                     const Words& words, const PromptPieces& words_pieces);
 
-// How many of these can be taken from the sequence: it goes back to them
-// without computing.
+// How many of the first `shared` words can be reused: the sequence can go back
+// to that position without computing.
 size_t ReusablePrefix(size_t shared, const PromptPieces& pieces,
                       const Session::Impl& sequence);
 
 class SequencePool {
  public:
-  // Keeps at most so many bytes of sequences that `options` make.
+  // Keeps sequences with these options, at most max_bytes in total.
   SequencePool(const Model& model, const SessionOptions& options,
                uint64_t max_bytes);
 
-  // The best kept sequence for a prompt.
+  // A kept sequence, and how its prompt was cut into passes.
   struct Kept {
     Session session;
     PromptPieces pieces;
   };
+  // The part of a prompt that can be reused.
   struct Prefix {
     std::list<Kept>::iterator kept;
-    size_t size = 0;    // as ReusablePrefix; 0: there is none
+    size_t size = 0;    // as ReusablePrefix; 0: nothing found
     size_t shared = 0;  // the largest SharedPrefix of any
   };
+  // Returns the best kept sequence for a prompt.
   Prefix Find(const Words& prompt, const PromptPieces& pieces);
 
-  // A sequence that goes on from what was found. That is kept, too, where more
-  // of its prompt would be lost than is used.
+  // Returns a sequence that goes on from `prefix`. If more of the kept prompt
+  // would be lost than is used, this is a copy, and the kept sequence stays.
   absl::StatusOr<Session> Use(const Prefix& prefix);
-  // A new sequence, or, where that would soon take the place of the one used
-  // longest ago, the latter, which forgets all.
+  // Returns a new sequence. If it would exceed max_bytes, or if memory runs
+  // out, empties and returns the least recently used one instead.
   absl::StatusOr<Session> New();
-  // The same, which goes on from a reusable position of one that runs.
+  // As New, but the sequence goes on from a reusable position of a running one.
   absl::StatusOr<Session> Fork(const Session::Impl& from, size_t position);
 
-  // Keeps a sequence. Those that were used longest ago make way. `checkpoints`:
-  // how many the running sequences have.
+  // Keeps a sequence, and drops the least recently used ones if there is no
+  // room. `checkpoints`: how many checkpoints the running sequences have.
   void Keep(Session session, const PromptPieces& pieces, size_t checkpoints);
 
-  // Adds one to a running sequence if there is room. As Keep.
+  // Adds a checkpoint to a running sequence if there is room. Drops kept
+  // sequences and counts `checkpoints` as Keep does.
   void Checkpoint(Session::Impl& sequence, size_t checkpoints);
 
  private:
-  // What was found, gone back to its size.
+  // Removes the kept sequence of `prefix` and returns it, rewound to
+  // prefix.size.
   Session Take(const Prefix& prefix);
 
   uint64_t Bytes(const Session& session) const;
   uint64_t KeptBytes() const;
-  // Drops sequences until `more` bytes fit, if they ever do.
+  // Drops sequences until `more` bytes fit. Returns false if they never can.
   bool MakeRoom(uint64_t more);
 
   const Model model_;
   const SessionOptions options_;
   const uint64_t max_bytes_;
   const uint64_t sequence_bytes_;  // without checkpoints
-  std::list<Kept> kept_;           // the last used first
+  std::list<Kept> kept_;           // most recently used first
 };
 
 }  // namespace gemma::internal

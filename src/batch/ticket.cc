@@ -15,7 +15,7 @@ Ticket::State::State(Request request, std::thread::id engine_thread,
       engine_thread_(engine_thread),
       executor_(executor),
       held_up_(absl::FailedPreconditionError(
-          "waited for by a function that the request waits for")) {
+          "Wait was called by a function that the request waits for")) {
   const Grammar*& grammar = request_.options.grammar;
   if (grammar != nullptr) grammar = &grammar_.emplace(*grammar);
   std::function<bool()>& cancelled = request_.options.cancelled;
@@ -60,7 +60,7 @@ Ticket::~Ticket() {
 Ticket::Ticket(Ticket&&) noexcept = default;
 
 Ticket& Ticket::operator=(Ticket&& other) noexcept {
-  // What this held ends with `old`.
+  // The current ticket ends with `old`.
   const Ticket old = std::move(*this);
   state_ = std::move(other.state_);
   return *this;

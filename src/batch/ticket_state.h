@@ -1,4 +1,4 @@
-// What a ticket and the engine share of a request.
+// The state of a request that its ticket and the engine share.
 
 #ifndef GEMMA_SRC_BATCH_TICKET_STATE_H_
 #define GEMMA_SRC_BATCH_TICKET_STATE_H_
@@ -25,23 +25,24 @@ class Ticket::State {
   State(Request request, std::thread::id engine_thread,
         const Executor* executor = nullptr);
 
-  // The request; it also ends when the ticket is cancelled.
+  // The request. Its `cancelled` also returns true if the ticket was cancelled.
   const Request& request() const { return request_; }
-  // Request::words, or Request::prompt, which both are gone.
+  // The words of the prompt, moved out of Request::words or Request::prompt.
   const Words& prompt() const { return prompt_; }
 
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
-  // Since the request came.
+  // Seconds since the request was submitted.
   double seconds() const { return stopwatch_.seconds(); }
 
-  // Once: no function of the request will be called after it.
+  // Ends the request. Called once; no function of the request is called after
+  // it.
   void Finish(absl::StatusOr<Completion> result);
   // As Finish, for a request that was never begun.
   void FinishUnbegun(StopReason reason);
 
   bool done() const;
-  // FailedPrecondition if HoldsUp and not done.
+  // Returns FailedPrecondition if HoldsUp() and not done().
   const absl::StatusOr<Completion>& Wait() const;
   // Whether the request cannot end while the calling thread waits.
   bool HoldsUp() const {
@@ -52,10 +53,10 @@ class Ticket::State {
  private:
   Request request_;
   const Words prompt_;
-  std::optional<Grammar> grammar_;  // the request's, whatever its caller does
+  std::optional<Grammar> grammar_;  // copy of the request's grammar
   const std::thread::id engine_thread_;
-  const Executor* const executor_;            // only compared: it may be gone
-  const absl::StatusOr<Completion> held_up_;  // what Wait returns then
+  const Executor* const executor_;            // only compared; may be gone
+  const absl::StatusOr<Completion> held_up_;  // for Wait, if HoldsUp()
   const Stopwatch stopwatch_;
   std::atomic<bool> cancelled_ = false;
 

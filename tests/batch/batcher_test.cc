@@ -1,4 +1,5 @@
-// What the engine computes, step by step: who advances, and what is reused.
+// The computation of the engine, step by step: which requests advance, and how
+// much is reused.
 
 #include "src/batch/batcher.h"
 
@@ -83,7 +84,8 @@ TEST(Batcher, ProgressOfPrompts) {
   steps.Add(request);
   steps.Finish();
   EXPECT_EQ(told, (std::vector<size_t>{64, 128, 150}));
-  // What is reused counts, and what was read until the end.
+  // The prompt tokens that count are those reused and those computed before the
+  // end.
   told.clear();
   request.prompt = Concat(MakePrompt(100, 1), MakePrompt(50, 2));
   request.options.cancelled = [&] { return !told.empty(); };
@@ -129,8 +131,8 @@ INSTANTIATE_TEST_SUITE_P(Toys, BatcherReuse,
                                            Toy{"recurrent", "recurrent_gemma"}),
                          [](const auto& toy) { return toy.param.name; });
 
-// The first that leaves a prompt elsewhere than another may find that the
-// recurrent layers forgot that place; the next does not.
+// The first request that diverges from a prompt at a new position may find that
+// the recurrent layers forgot this position; the next one does not.
 TEST_P(BatcherReuse, WhatEndedRequestsComputed) {
   const Model model = LoadSpeakingToy(GetParam(), 2, 256);
   const std::vector<TokenId> system = MakePrompt(450, 1);
@@ -168,7 +170,7 @@ TEST_P(BatcherReuse, AConversation) {
     const size_t index = steps.Add(Ask(prompt, 30));
     steps.Finish();
     EXPECT_EQ(steps.Reused(index), before);
-    // The last token of an answer need not be computed to be said.
+    // The last token of an answer is not computed.
     before = prompt.size() + 29;
     prompt = Concat(prompt, steps.Result(index).tokens);
     prompt = Concat(prompt, {7, 8, static_cast<TokenId>(9 + turn)});
@@ -207,7 +209,7 @@ TEST_P(BatcherReuse, OfOneThatStillRuns) {
   steps.Finish();
 }
 
-// Those who wait for one that gives up go on by themselves.
+// Requests that wait for one that is cancelled go on by themselves.
 TEST(Batcher, NobodyWaitsForWhoIsGone) {
   const Model model = LoadSpeakingToy(kToy, 1, 64);
   Steps steps(model);
@@ -222,11 +224,11 @@ TEST(Batcher, NobodyWaitsForWhoIsGone) {
   steps.Finish();
   EXPECT_EQ(steps.Result(first).stats.stop_reason, StopReason::kCancelled);
   EXPECT_EQ(steps.Result(second).stats.stop_reason, StopReason::kMaxTokens);
-  // What the first had computed is not lost.
+  // The work of the first request is not lost.
   EXPECT_GE(steps.Reused(second), 128u);
 }
 
-// A prompt that has less than half of another in common leaves that whole.
+// A prompt that shares less than half of a kept sequence leaves it whole.
 TEST(Batcher, ALongSequenceIsNotCutForAShortOne) {
   const Model model = LoadSpeakingToy(kToy, 1, 256);
   Steps steps(model);
@@ -242,7 +244,7 @@ TEST(Batcher, ALongSequenceIsNotCutForAShortOne) {
   EXPECT_EQ(steps.Reused(again), 999u);
 }
 
-// What begins every prompt alike is too short to keep.
+// The common beginning of every prompt is too short to reuse.
 TEST(Batcher, AFewTokensAreNotShared) {
   const Model model = LoadSpeakingToy(kToy, 1, 64);
   Steps steps(model);
@@ -267,7 +269,7 @@ TEST(Batcher, NothingIsKeptWithoutRoom) {
   }
 }
 
-// What was used last is kept longest.
+// The most recently used sequences are kept longest.
 TEST(Batcher, RoomForTwo) {
   const Model model = LoadSpeakingToy({"", "gemma"}, 1, 64);
   EngineOptions options;

@@ -1,5 +1,5 @@
-// What functions of requests and taps may do with an engine: it works, or it is
-// refused, and nobody waits for ever.
+// Calls from functions of requests and from taps to an engine: each call works
+// or is refused, and no thread waits for ever.
 
 #include <cstddef>
 #include <functional>
@@ -43,7 +43,8 @@ TEST(EngineCalls, TapsMayNotWait) {
       EXPECT_EQ(kept->Wait().status().code(),
                 absl::StatusCode::kFailedPrecondition);
       EXPECT_FALSE(kept->done());
-      // Nor is one waited for that is dropped, or an engine that ends.
+      // A ticket that is dropped does not wait either, nor does an engine that
+      // ends.
       EXPECT_TRUE(engine->Submit(Ask(MakePrompt(20, 2))).ok());
       absl::StatusOr<Engine> dropped = Engine::Create(model);
       ASSERT_EQ(ErrorOf(dropped), "OK");

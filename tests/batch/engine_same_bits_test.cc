@@ -1,4 +1,4 @@
-// What the engine answers is what Generate answers alone, bit for bit.
+// The answers of the engine equal those of Generate alone, bit for bit.
 
 #include <cstddef>
 #include <deque>
@@ -12,7 +12,7 @@
 namespace gemma::internal {
 namespace {
 
-// Requests of all kinds and lengths; some begin as others do.
+// Requests of all kinds and lengths; some begin in the same way.
 std::vector<Request> MixedRequests() {
   const std::vector<TokenId> system = MakePrompt(290, 1);
   const std::vector<TokenId> question = MakePrompt(33, 2);
@@ -61,7 +61,7 @@ INSTANTIATE_TEST_SUITE_P(Toys, SameBitsTogether,
                          ::testing::ValuesIn(AllSpeakingToys()),
                          [](const auto& toy) { return toy.param.name; });
 
-// Submits all requests twice, `at_once` ahead of the first that has not ended.
+// Submits all requests twice. At most `at_once` tickets are open at a time.
 void ExpectAnswers(const Model& model, const EngineOptions& options,
                    const std::vector<Request>& requests,
                    const std::vector<Outcome>& expected, size_t at_once) {
@@ -125,7 +125,7 @@ TEST_P(SameBitsTogether, InPassesOfFewRows) {
   }
 }
 
-// More running answers than a pass of few rows takes.
+// More running answers than fit in a pass of few rows.
 TEST_P(SameBitsTogether, ManyAnswersTogether) {
   const Model model = LoadSpeakingToy(GetParam(), 2, 64);
   EngineOptions options;
@@ -142,7 +142,7 @@ TEST_P(SameBitsTogether, ManyAnswersTogether) {
   ExpectAnswers(model, options, requests, expected, 1000);
 }
 
-// Of a model that has a vocabulary of its own, which grammars need.
+// With a model that has its own vocabulary, which grammars need.
 TEST(SameBitsWithGrammars, InAnyCompanyAndWithAnyReuse) {
   const auto digits = Grammar::FromRegex("( ?[0-9]{1,4}[a-z]?){3,}");
   ASSERT_TRUE(digits.ok()) << digits.status();

@@ -67,7 +67,7 @@ class Obstacle {
   }
 
  private:
-  bool asked_ = false;  // the engine's
+  bool asked_ = false;  // used by the engine's thread
   std::latch reached_{1};
   std::latch released_{1};
   bool open_ = false;
@@ -105,7 +105,7 @@ TEST(Engine, RefusesBadRequests) {
   request = Ask({2});
   request.options.sampling.top_p = 2;
   EXPECT_THAT(error(request), HasSubstr("top_p is 2"));
-  // None of them took a place.
+  // The refused requests took no place.
   EXPECT_EQ(Answer(Submit(engine, Ask(MakePrompt(8, 1)))).stats.stop_reason,
             StopReason::kContextFull);
 }
@@ -176,7 +176,7 @@ TEST(Engine, DroppedTicketsCallNobody) {
       }
       *dropped = true;
     }
-    // The engine has gone on since.
+    // The engine still works.
     EXPECT_EQ(Answer(Submit(engine, Ask(MakePrompt(10, 1), 5))).tokens.size(),
               5u);
   }
@@ -186,12 +186,12 @@ TEST(Engine, DroppedTicketsCallNobody) {
 TEST(Engine, DeadlinesEndRequestsWhereverTheyAre) {
   const Model model = LoadSpeakingToy(kToy, 1, 64);
   Engine engine = MakeEngine(model, {.max_sequences = 1});
-  // One that is over.
+  // A deadline that has passed.
   Request late = Ask(MakePrompt(100, 1));
   late.options.deadline = Clock::now();
   EXPECT_EQ(Answer(Submit(engine, late)).stats.stop_reason,
             StopReason::kDeadline);
-  // While it waits.
+  // A deadline while the request waits.
   {
     Obstacle obstacle(engine);
     late.options.deadline = Clock::now() + std::chrono::milliseconds(1);
@@ -203,7 +203,7 @@ TEST(Engine, DeadlinesEndRequestsWhereverTheyAre) {
     EXPECT_EQ(answer.stats.prefill_seconds, 0);
     EXPECT_EQ(answer.stats.prompt_tokens, 0u);
   }
-  // In the prompt, and in the answer.
+  // Deadlines in the prompt, and in the answer.
   for (const size_t prompt : {1000, 10}) {
     late = Ask(MakePrompt(prompt, prompt), 100);
     late.options.deadline = Clock::now() + std::chrono::milliseconds(50);

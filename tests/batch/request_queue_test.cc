@@ -17,7 +17,7 @@ RequestQueue::Item FromClient(std::string client, TokenId token = 2) {
   return std::make_shared<Ticket::State>(std::move(request), std::thread::id());
 }
 
-// The clients of the requests that come, in order.
+// The clients of the next requests, in order.
 std::string Drain(RequestQueue& queue) {
   std::string clients;
   while (const RequestQueue::Item item = queue.Pop()) {
@@ -45,7 +45,7 @@ TEST(RequestQueue, TheOldestOfAClientIsFirst) {
   }
 }
 
-// Who has had a turn comes behind those who wait.
+// A client that had its turn goes to the end of the queue.
 TEST(RequestQueue, AGreedyClientDoesNotDelayOthers) {
   RequestQueue queue(100, 100);
   std::string order;
@@ -73,7 +73,7 @@ TEST(RequestQueue, IsBounded) {
   status = queue.Push(FromClient("c"));
   EXPECT_TRUE(absl::IsResourceExhausted(status));
   EXPECT_EQ(status.message(), "3 requests wait already, which is max_queued");
-  // One leaves, one comes.
+  // One request leaves, so one fits.
   queue.Pop();
   EXPECT_TRUE(queue.Push(FromClient("c")).ok());
   EXPECT_FALSE(queue.Push(FromClient("c")).ok());
