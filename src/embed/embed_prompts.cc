@@ -16,9 +16,9 @@ namespace {
 
 constexpr std::string_view kTitle = "{title}";
 
-// Names and words are those of config_sentence_transformers.json of
-// google/embeddinggemma-300m, where the documents' have the title "none"; the
-// last two are from its model card, which also tells where a title goes.
+// From config_sentence_transformers.json of google/embeddinggemma-300m, where
+// the prompts for documents have the title "none". The last two are from its
+// model card, which also says where a title goes.
 constexpr std::string_view kSearch = "task: search result | query: ";
 constexpr std::string_view kDocument = "title: {title} | text: ";
 constexpr std::string_view kClassification = "task: classification | query: ";
@@ -53,7 +53,7 @@ absl::StatusOr<std::string> EmbedPrefix(std::string_view prompt,
                    [&](const EmbedPrompt& p) { return p.name == prompt; });
   if (found == std::end(kPrompts)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "there is no prompt '", prompt, "', wanted one of ",
+        "no prompt '", prompt, "', wanted one of ",
         absl::StrJoin(kPrompts, ", ", [](std::string* out, const auto& p) {
           absl::StrAppend(out, p.name);
         })));

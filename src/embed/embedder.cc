@@ -34,7 +34,7 @@ absl::Status CheckOptions(const EmbedOptions& options, size_t dimensions) {
   return absl::OkStatus();
 }
 
-// <bos> text <eos>, of which the text is cut as the reference does it: its
+// Returns <bos> text <eos>. Cuts the text as the reference does, whose
 // tokenizer leaves room for the ends.
 absl::StatusOr<Tokens> TokensOf(const Model& model, std::string_view text,
                                 size_t max_tokens, bool* is_cut) {
@@ -47,8 +47,8 @@ absl::StatusOr<Tokens> TokensOf(const Model& model, std::string_view text,
   return tokens;
 }
 
-// The order in which texts are computed: the longest first, so that those of a
-// pass have about one length.
+// The order in which texts are computed: the longest first, so that the texts
+// of a pass have similar lengths.
 std::vector<size_t> ByLength(const std::vector<Tokens>& texts) {
   std::vector<size_t> order(texts.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -58,8 +58,8 @@ std::vector<size_t> ByLength(const std::vector<Tokens>& texts) {
   return order;
 }
 
-// The end of the pass that begins with order[begin]: as many texts as `rows`
-// holds, and at least one.
+// The end of the pass that begins with order[begin]: it has as many texts as
+// fit in `rows` tokens, but at least one.
 size_t EndOfPass(const std::vector<Tokens>& texts,
                  const std::vector<size_t>& order, size_t begin, size_t rows) {
   size_t end = begin;
@@ -80,8 +80,8 @@ absl::Status RunPass(Executor& executor, const ModelConfig& config,
   states.reserve(which.size());
   std::vector<Segment> segments;
   for (const size_t text : which) {
-    // Keys live as long as a layer of the pass, so nothing is saved by rounding
-    // them.
+    // Keys are used only within a layer of the pass, so rounding them saves
+    // nothing.
     const size_t size = texts[text].size();
     const SequenceLimits limits = {size, 0, size, CacheType::kF32};
     GEMMA_ASSIGN_OR_RETURN(SequenceState state,
@@ -95,7 +95,8 @@ absl::Status RunPass(Executor& executor, const ModelConfig& config,
                         {out.data(), which.size(), config.embedding_dim()});
 }
 
-// The first out.size() values of `from`, as options want them.
+// Writes the first out.size() values of `from` to `out`, and normalizes them if
+// wanted. `text`: its index, for the error if a value is not finite.
 absl::Status Finish(absl::Span<const float> from, bool normalize, size_t text,
                     absl::Span<float> out) {
   std::copy_n(from.begin(), out.size(), out.begin());
@@ -103,10 +104,10 @@ absl::Status Finish(absl::Span<const float> from, bool normalize, size_t text,
   for (const float value : out) squares += double{value} * value;
   if (!std::isfinite(squares)) {
     return absl::DataLossError(FormatText(
-        "the model's embedding of text %u is not of numbers", text + 1));
+        "the embedding of text %u has a value that is not finite", text + 1));
   }
   if (!normalize) return absl::OkStatus();
-  // As in PyTorch, a vector of zeros stays one.
+  // As in PyTorch, a vector of zeros stays a vector of zeros.
   const double length = std::max(std::sqrt(squares), 1e-12);
   for (float& value : out) value = static_cast<float>(value / length);
   return absl::OkStatus();
@@ -144,7 +145,7 @@ absl::StatusOr<Embedder> Embedder::Create(const Model& model,
 MemoryUse Embedder::MemoryFor(const Model& model, EmbedderOptions options) {
   const size_t most = MaxPooledTokens(model.config());
   const size_t text = options.max_tokens != 0 ? options.max_tokens : most;
-  // The texts of a pass together have no more tokens than this.
+  // The texts of a pass together have at most this many tokens.
   return model.MemoryFor(
       {.max_tokens = std::max(text, model.impl().prefill_chunk)});
 }

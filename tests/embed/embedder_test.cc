@@ -1,4 +1,5 @@
-// Embeddings against transformers and PyTorch, on toys of EmbeddingGemma.
+// Compares embeddings with those of transformers and PyTorch, for toys of
+// EmbeddingGemma.
 
 #include "gemma/embedder.h"
 
@@ -108,7 +109,7 @@ TEST_P(EmbedderTest, EveryMatryoshkaSizeEqualsTheReference) {
   }
 }
 
-// The states of one text, in all blocks and after the last norm.
+// The states of one text in all blocks, and after the last norm.
 TEST_P(EmbedderTest, HiddenStatesEqualTheReference) {
   constexpr size_t kProbed = 4;  // of tools/reference/embedding_toys.py
   const std::vector<TokenId> ids = Ids(kProbed);
@@ -183,7 +184,7 @@ TEST_P(EmbedderTest, SeveralThreadsMayUseOne) {
   for (const auto& values : found) EXPECT_EQ(values, expected);
 }
 
-// The comparison must see what is easy to get wrong.
+// The comparison must notice typical mistakes.
 TEST_P(EmbedderTest, WrongModelsAreSeen) {
   const std::function<void(Model::Impl&)> changes[] = {
       [](Model::Impl& m) {
@@ -344,7 +345,7 @@ TEST(Embedder, TellsWhatIsDoneAndStopsWhenTold) {
             absl::StatusCode::kCancelled);
 }
 
-// Rounded activations, as by default.
+// With rounded activations, the default.
 TEST(Embedder, RoundedActivationsStayClose) {
   LoadOptions options;
   options.quantize = WeightType::kQ8;
