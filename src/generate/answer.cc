@@ -101,7 +101,7 @@ bool Answer::EndsPrompt(size_t done, size_t total) {
 }
 
 void Answer::Begin(absl::Span<const TokenId> tokens) {
-  // Penalties are for tokens, not for rows.
+  // Penalties apply to tokens, not to rows.
   for (size_t i = 0; i < tokens.size();) {
     if (tokens[i] == kRowToken) {
       ++i;
@@ -160,8 +160,8 @@ std::optional<TokenId> Answer::Choose(absl::Span<float> logits) {
 
 void Answer::Finish() {
   filter_.Append(decoder_.Finish());
-  // Bytes without an end may complete a stop string, but not for a caller who
-  // wants no more.
+  // The bytes of an incomplete character may complete a stop string. The reason
+  // stays as it is if the caller ended the answer.
   if (filter_.stopped() && stop_reason_ != StopReason::kCancelled &&
       stop_reason_ != StopReason::kDeadline) {
     stop_reason_ = StopReason::kStopString;

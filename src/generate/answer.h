@@ -1,4 +1,4 @@
-// An answer as it grows, whoever computes its logits.
+// A growing answer, independent of the code that computes its logits.
 
 #ifndef GEMMA_SRC_GENERATE_ANSWER_H_
 #define GEMMA_SRC_GENERATE_ANSWER_H_
@@ -22,75 +22,81 @@
 
 namespace gemma::internal {
 
-// What the caller wants by now, who is asked: to end the answer, and why.
+// Calls `cancelled` and compares the deadline with the clock. Returns why the
+// caller wants the answer to end, or nothing if it may go on.
 std::optional<StopReason> Interruption(const GenerateOptions& options);
 
-// Tokens that end an answer: the model's and those of the options, ascending.
+// Returns the tokens that end an answer, those of the model and of the options,
+// in ascending order.
 std::vector<TokenId> StopTokens(const ModelConfig& config,
                                 const GenerateOptions& options);
 
-// Chooses tokens, passes their text on, and knows when the answer ends. Whoever
-// has the sequence calls, for each token: Ended, Choose, and appends it.
+// Chooses tokens, passes their text on, and knows when the answer ends. For
+// each token, the owner of the sequence calls Ended, then Choose, and appends
+// the token.
 class Answer {
  public:
-  // OK, or InvalidArgument that names the option.
+  // Returns OK, or InvalidArgument that names the option.
   static absl::Status Check(const GenerateOptions& options,
                             const ModelConfig& config);
-  // The same of a prompt for a sequence that has room for so many words and is
-  // computed in passes of max_rows; OutOfRange if it does not fit.
+  // Checks a prompt for a sequence that has room for `room` words and is
+  // computed in passes of at most `max_rows` rows. Returns OutOfRange if it
+  // does not fit.
   static absl::Status CheckPrompt(const WordView& prompt, size_t room,
                                   const ModelConfig& config, size_t max_rows);
-  // The same of GenerateOptions::checkpoints.
+  // Checks GenerateOptions::checkpoints.
   static absl::Status CheckCheckpoints(const GenerateOptions& options,
                                        const WordView& prompt);
 
-  // All must outlive the answer. The options must be valid.
+  // All arguments must outlive the answer. The options must be valid.
   Answer(const ModelConfig& config, const Tokenizer& tokenizer,
          const GenerateOptions& options,
          const StopFilter::TextFunction& on_text);
 
-  // The logits that Choose needs. Valid until it is called.
+  // The logits that Choose needs. Valid until the next call of Choose.
   const NeededLogits& needed() { return constraint_.needed(); }
 
-  // Whether each token of the prompt must come to Score.
+  // Whether Score must be called for each word of the prompt.
   bool scores_prompt() const {
     return reporter_.wanted() && options_.score_prompt;
   }
-  // The next token of the prompt, or kRowToken, and the logits [vocab_size]
-  // after it.
+  // Takes the next token of the prompt, or kRowToken, and the logits
+  // [vocab_size] after it.
   void Score(TokenId token, absl::Span<const float> logits);
 
-  // A pass of the prompt has ended: tells the caller how many of its `total`
-  // tokens the sequence has. Whether the caller, who is asked, ends it before
-  // the rest.
+  // Call this after each pass of the prompt. Reports to the caller that `done`
+  // of the prompt's `total` words are in the sequence. Returns whether the
+  // caller ends the answer before the rest is computed; see Interrupted.
   bool EndsPrompt(size_t done, size_t total);
 
-  // What the sequence holds before the answer, the prompt included, with
-  // kRowToken where a row is.
+  // Takes all words of the sequence before the answer, the prompt included,
+  // with kRowToken in place of each row.
   void Begin(absl::Span<const TokenId> tokens);
 
-  // Whether the caller ends it, who is asked. Once true, so is Ended.
+  // Whether the caller ends the answer; see Interruption. Once this is true,
+  // Ended is true too.
   bool Interrupted();
 
-  // Whether it has ended, all chosen tokens being in the sequence. `room`:
-  // tokens that still fit there. May ask the caller, as Interrupted.
+  // Whether the answer has ended. All chosen tokens must be in the sequence;
+  // `room` more tokens fit there. May ask the caller, as Interrupted does.
   bool Ended(size_t room);
 
-  // How many tokens may still be chosen, of which `room` fit.
+  // How many tokens may still be chosen if `room` more fit in the sequence.
   size_t Left(size_t room) const;
 
-  // The next token, by the logits [vocab_size] of the sequence, which may be
-  // overwritten. None: it is a stop token, or `status` is not OK, and the
-  // answer has ended.
+  // Chooses the next token by the logits [vocab_size] of the sequence, which
+  // may be overwritten. Returns nothing if the token is a stop token or if
+  // `status` is an error; the answer has then ended.
   std::optional<TokenId> Choose(absl::Span<float> logits);
 
-  // Passes on what text was held back. Once, when the answer has ended.
+  // Passes on the text that was held back. Call this once, when the answer has
+  // ended.
   void Finish();
 
-  // Whether the grammar could be followed.
+  // OK, or why the grammar could not be followed.
   const absl::Status& status() const { return status_; }
   size_t num_tokens() const { return num_tokens_; }  // chosen
-  // Why it ended, after Finish.
+  // Why the answer ended. Call this after Finish.
   StopReason stop_reason() const;
 
  private:

@@ -12,12 +12,12 @@ namespace {
 
 constexpr float kImpossible = -std::numeric_limits<float>::infinity();
 
-// So many more of the largest logits are asked for, at first: mostly nearly all
-// that a model finds likely are allowed.
+// Bounds of how many more of the largest logits than candidates are requested
+// at first. A grammar mostly allows nearly all tokens that the model finds
+// likely.
 constexpr size_t kLeastMore = 8;
 constexpr size_t kMostMore = 64;
-// Ranking more logits takes longer than asking of every token whether it is
-// allowed.
+// Ranking more logits takes longer than checking every token of the vocabulary.
 constexpr size_t kMaxRanked = 4096;
 
 }  // namespace
@@ -78,7 +78,7 @@ bool Constraint::FindCandidates(absl::Span<const float> logits, size_t among) {
   size_t refused = 0;
   for (const TokenLogit& token : largest_) {
     if (candidates_.size() == num_candidates_) break;
-    // Others like it may be logits that were not computed.
+    // Logits that were not computed are -infinity too.
     if (token.logit == kImpossible) break;
     if (allowed_->Contains(token.token)) {
       candidates_.push_back(token);

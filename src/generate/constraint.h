@@ -1,4 +1,4 @@
-// Takes out the tokens that a grammar does not allow.
+// Removes the tokens that a grammar does not allow.
 
 #ifndef GEMMA_SRC_GENERATE_CONSTRAINT_H_
 #define GEMMA_SRC_GENERATE_CONSTRAINT_H_
@@ -18,59 +18,59 @@
 
 namespace gemma::internal {
 
-// Does nothing at all without a grammar. With one, it knows before a pass which
-// tokens may come after it. Where they are few, only their logits are needed.
-// Where they are many, the sampler's candidates are the largest logits that are
-// allowed: some more of the largest are asked for, and if even of those too few
-// are allowed, all.
+// Without a grammar, changes nothing. With a grammar, knows before a pass which
+// tokens may follow it. If they are few, only their logits are needed. If they
+// are many, the sampler's candidates are the largest logits of allowed tokens:
+// the constraint requests some more of the largest logits than candidates, and
+// if too few of these are allowed, it requests all logits.
 class Constraint {
  public:
-  // All must outlive the constraint; `grammar` may be null. `stops`: tokens
-  // that end an answer. `num_candidates`: as Sampler has it. `all_logits`:
-  // somebody else needs them.
+  // All arguments must outlive the constraint. `grammar` may be null. `stops`
+  // are the tokens that end an answer, ascending. `num_candidates` is the
+  // sampler's. If `all_logits`, other code needs all logits.
   Constraint(const Grammar* grammar, const Tokenizer& tokenizer,
              absl::Span<const TokenId> stops, size_t num_candidates,
              bool all_logits);
-  // needed() refers to this.
+  // The result of needed() refers to this object.
   Constraint(const Constraint&) = delete;
   Constraint& operator=(const Constraint&) = delete;
 
   // The logits that Apply needs. Valid until Accept.
   const NeededLogits& needed();
 
-  // Makes the logits [vocab_size] of tokens that are not allowed -infinity, and
-  // of those that are, perhaps those that the sampler does not need.
+  // Sets the logits [vocab_size] of tokens that are not allowed to -infinity.
+  // May do the same to allowed tokens that the sampler does not need.
   void Apply(absl::Span<float> logits);
 
-  // The token; or the lowest one that is allowed, if the sampler found nothing
-  // but -infinity or NaN.
+  // Returns `token` if it is allowed. Otherwise the sampler found only
+  // -infinity or NaN: returns the lowest allowed token.
   TokenId Allowed(TokenId token);
 
-  // An allowed token was chosen, which does not end the answer.
+  // Takes the chosen token, which is allowed and does not end the answer.
   void Accept(TokenId token);
 
-  // Whether nothing may follow.
+  // Whether the answer must end because no token may follow.
   bool must_end() const { return allowed_.has_value() && allowed_->must_end(); }
 
-  // As AllowedTokens.
+  // As AllowedTokens::status.
   absl::Status status() const;
 
  private:
-  // Finds the num_candidates_ largest logits that are allowed among the
-  // `among` largest. Returns whether there are so many.
+  // Looks among the `among` largest logits for the num_candidates_ largest that
+  // are allowed. Returns whether it found that many.
   bool FindCandidates(absl::Span<const float> logits, size_t among);
-  // Makes all logits -infinity but those of candidates_.
+  // Sets all logits to -infinity except those of candidates_.
   void KeepCandidates(absl::Span<float> logits) const;
 
-  std::optional<AllowedTokens> allowed_;  // none: no grammar
+  std::optional<AllowedTokens> allowed_;  // empty without a grammar
   const size_t num_candidates_;
   const bool all_logits_;
   NeededLogits needed_;
   bool needed_is_set_ = false;
-  size_t more_;  // of the largest logits than there are candidates
+  size_t more_;  // how many more logits than candidates to request
   std::vector<TokenLogit> largest_;
   std::vector<TokenLogit> candidates_;
-  bool has_candidates_ = false;  // of the next logits
+  bool has_candidates_ = false;  // for the next logits
 };
 
 }  // namespace gemma::internal

@@ -17,7 +17,8 @@
 namespace gemma {
 namespace {
 
-// Rows of a pass of the prompt, if one that may be divided has at most `most`.
+// Returns the rows of the prompt's largest pass. Passes have at most `most`
+// rows; bidirectional rows are not divided and may be more.
 size_t LargestPass(const WordView& prompt, size_t most) {
   size_t largest = std::min(most, prompt.size());
   prompt.ForEachRun([&](const WordView::Run& run) {
@@ -26,9 +27,9 @@ size_t LargestPass(const WordView& prompt, size_t most) {
   return largest;
 }
 
-// Appends the prompt pass by pass, and tells the answer of each. Returns the
-// logits of the prompt's last token, or none if the answer ended before. They
-// are in `rows` if the prompt is scored.
+// Appends the prompt pass by pass, and calls the answer's EndsPrompt after
+// each. Returns the logits of the prompt's last token, or an empty span if the
+// answer ended before. The logits are in `rows` if the prompt is scored.
 absl::StatusOr<absl::Span<float>> Prefill(Session& session,
                                           const WordView& prompt,
                                           absl::Span<const size_t> checkpoints,
@@ -69,8 +70,8 @@ absl::StatusOr<absl::Span<float>> Prefill(Session& session,
   }
 }
 
-// Chooses tokens by the prompt's last logits [vocab_size], and by those of each
-// token chosen, until something ends the answer.
+// Chooses tokens by the prompt's last logits [vocab_size], then by those of
+// each chosen token, until the answer ends.
 absl::Status DecodeAnswer(absl::Span<float> logits, Answer& answer,
                           Speculator& speculator) {
   while (!answer.Ended(speculator.remaining())) {

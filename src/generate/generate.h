@@ -1,4 +1,4 @@
-// Generating text with any drafter.
+// Generates text with a given drafter.
 
 #ifndef GEMMA_SRC_GENERATE_GENERATE_H_
 #define GEMMA_SRC_GENERATE_GENERATE_H_
@@ -14,7 +14,7 @@
 
 namespace gemma::internal {
 
-// As Generate. The drafter, which may be null, does not change the answer.
+// As Generate. The drafter may be null. It does not change the answer.
 absl::StatusOr<GenerateStats> GenerateWith(
     Drafter* drafter, Session& session, const WordView& prompt,
     const GenerateOptions& options,

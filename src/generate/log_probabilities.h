@@ -1,4 +1,4 @@
-// Probabilities of tokens by a row of logits.
+// Log-probabilities of tokens from a row of logits.
 
 #ifndef GEMMA_SRC_GENERATE_LOG_PROBABILITIES_H_
 #define GEMMA_SRC_GENERATE_LOG_PROBABILITIES_H_
@@ -8,10 +8,11 @@
 
 namespace gemma::internal {
 
-// log(softmax(logits)), in double precision. Everything is NaN if a logit is.
+// log(softmax(logits)), in double precision. If one logit is NaN, all results
+// are NaN.
 class LogProbabilities {
  public:
-  // `logits` must stay as they are; at least one.
+  // `logits` must outlive this object unchanged, and must not be empty.
   explicit LogProbabilities(absl::Span<const float> logits);
 
   double operator[](TokenId token) const {

@@ -9,8 +9,8 @@
 namespace gemma::internal {
 namespace {
 
-// Slots of a table: twice the tokens, so that few n-grams meet, but at most
-// half a megabyte.
+// Slots of a table: twice the tokens, so that few n-grams share a slot, but at
+// most half a megabyte.
 size_t NumSlots(size_t expected_tokens) {
   return std::bit_ceil(
       2 * std::clamp<size_t>(expected_tokens, 1 << 7, size_t{1} << 16));
@@ -24,7 +24,7 @@ NgramIndex::NgramIndex(size_t expected_tokens)
 }
 
 void NgramIndex::Append(TokenId token) {
-  // Only now does anything follow the last n-grams.
+  // Enters the last n-grams, because `token` now follows them.
   for (size_t t = 0; t < kSizes.size(); ++t) {
     if (tokens_.size() < kSizes[t]) continue;
     tables_[t][Slot(kSizes[t])] = static_cast<uint32_t>(tokens_.size());
@@ -44,7 +44,7 @@ NgramIndex::Match NgramIndex::FindEnd() const {
 }
 
 size_t NgramIndex::Slot(size_t n) const {
-  // Multiplication mixes upwards, so the high bits make the slot.
+  // Multiplication mixes bits upwards, so the slot is made of the high bits.
   constexpr uint64_t kOdd = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio
   uint64_t hash = 0;
   for (size_t i = tokens_.size() - n; i < tokens_.size(); ++i) {
@@ -71,8 +71,8 @@ NgramDrafter::NgramDrafter(Session& session, std::vector<TokenId> stop_tokens)
       index_(session.position() + session.remaining()) {}
 
 void NgramDrafter::Begin(absl::Span<const TokenId> tokens) {
-  // No row is found again, whatever its hash: each gets a name of its own,
-  // which is not in the vocabulary.
+  // Rows must never match, even if their hashes are equal: each is indexed as a
+  // different negative number.
   TokenId row = kRowToken;
   for (const TokenId token : tokens) {
     index_.Append(token == kRowToken ? row-- : token);
@@ -93,7 +93,7 @@ absl::Span<const TokenId> NgramDrafter::Draft(size_t most) {
   while (draft_.size() < length) {
     const TokenId token = index_.Foretold(match_, draft_.size());
     if (token < 0) break;  // a row
-    // Nothing follows a stop token, so that its logits are of no use.
+    // The answer ends at a stop token, so the logits after it have no use.
     if (std::binary_search(stop_tokens_.begin(), stop_tokens_.end(), token)) {
       break;
     }

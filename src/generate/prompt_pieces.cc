@@ -18,8 +18,8 @@ PromptPieces::PromptPieces(const Words& prompt, bool scored, size_t few_rows,
   }
 }
 
-// A pass that would divide the range ends before it, and one that takes fewer
-// rows than it has takes it alone; see WordView::PassSize.
+// A pass that would divide the range ends before it. If the range has more rows
+// than a pass may have, it is a pass of its own; see WordView::PassSize.
 void PromptPieces::AddUndivided(const MutualRange& range) {
   undivided_.push_back(range);
   const Stretch& last = stretches_.back();

@@ -12,21 +12,21 @@
 
 namespace gemma::internal {
 
-// Rows of a pass of a prompt that Generate makes, at most; of those, with
-// logits. A row of a vocabulary of 262,144 takes a megabyte.
+// The most rows of a prompt's pass that Generate makes, if the prompt is
+// scored. Each row then needs logits: with a vocabulary of 262,144, a megabyte.
 inline constexpr size_t kScoredRows = 32;
 inline size_t PromptRows(bool scored, size_t max_rows) {
   return scored ? std::min(kScoredRows, max_rows) : max_rows;
 }
 
 // The passes that Generate makes of a prompt in a new session. They matter
-// where passes of more than few_rows rows give other bits than those of fewer
-// (Transformer::few_rows): who computes the prompt in other company must put
-// each token into a pass of the same kind.
+// where passes of more than few_rows rows give other bits than smaller passes
+// (Transformer::few_rows). Code that computes the prompt together with others
+// must then put each token into a pass of the same kind.
 class PromptPieces {
  public:
-  // few_rows, max_rows: of the executor, whose passes take
-  // LoadOptions::prefill_chunk tokens.
+  // `few_rows` and `max_rows` are the executor's; max_rows is
+  // LoadOptions::prefill_chunk.
   PromptPieces(const Words& prompt, bool scored, size_t few_rows,
                size_t max_rows);
 
@@ -35,33 +35,34 @@ class PromptPieces {
 
   size_t size() const { return size_; }  // of the prompt
 
-  // The end of the pass that the token is in; behind the prompt each has its
-  // own.
+  // Returns the end of the token's pass. Each token after the prompt is a pass
+  // of its own.
   size_t End(size_t token) const;
 
-  // Whether that pass has more than few_rows rows.
+  // Whether the token's pass has more than few_rows rows.
   bool Many(size_t token) const;
 
-  // The farthest position, `position` at most, where its pass can be divided:
-  // what is left has as many rows as matter, and no bidirectional rows are cut.
+  // Returns the farthest position up to `position` where its pass can be
+  // divided: the rest of a pass of more than few_rows rows also has more than
+  // few_rows rows, and no bidirectional rows are divided.
   size_t Resumable(size_t position) const;
 
-  // Whether a pass that begins at `begin` may end at `end`, before its time.
+  // Whether a pass that begins at `begin` may end early, at `end`.
   bool MayCut(size_t begin, size_t end) const;
 
-  // How many of the first `common` tokens, which another sequence has too, have
-  // the same bits there, and can be taken from it.
+  // Another sequence begins with the same `common` tokens. Returns how many of
+  // them have the same bits there and can be copied from it.
   size_t Shared(const PromptPieces& other, size_t common) const;
 
  private:
-  // Passes that follow each other, all of `rows` rows but the last.
+  // Consecutive passes. All have `rows` rows; the last may have fewer.
   struct Stretch {
     size_t begin = 0;
     size_t rows = 0;
   };
 
   void AddUndivided(const MutualRange& range);
-  // Of a token of the prompt.
+  // The next two take a token of the prompt.
   std::vector<Stretch>::const_iterator StretchOf(size_t token) const;
   size_t Begin(size_t token) const;
   // As Words::Whole.

@@ -10,7 +10,7 @@
 namespace gemma {
 namespace {
 
-// More than any vocabulary has tokens.
+// More tokens than any vocabulary has.
 constexpr size_t kMany = size_t{1} << 32;
 
 double Sum(const std::vector<double>& values) {
@@ -32,9 +32,9 @@ size_t Sampler::num_kept() const {
   return options_.temperature == 0.0f ? 1 : options_.top_k;
 }
 
-// What is lowered only makes room: of the n + k largest logits, at least k stay
-// as they are if n tokens are lowered. A token that is raised may come from
-// anywhere.
+// If n tokens are lowered, at least k of the n + k largest logits keep their
+// values. So n + k candidates are enough, unless a token is raised: it may come
+// from anywhere.
 size_t Sampler::num_candidates() const {
   const size_t kept = std::min(num_kept(), kMany);
   size_t lowered = options_.logit_bias.size();
@@ -77,12 +77,12 @@ TokenId Sampler::Sample(absl::Span<float> logits) {
     weights_.push_back(
         std::exp((c.logit - best) / static_cast<double>(options_.temperature)));
   }
-  // Rounding must not choose what has no probability.
+  // Rounding must not choose a token of probability 0.
   while (weights_.back() == 0) weights_.pop_back();
   if (options_.typical_p < 1.0f) KeepTypical();
   KeepMostProbable();
 
-  // 53 random bits: a number in [0, 1) that is the same on every platform.
+  // 53 random bits make a number in [0, 1) that is the same on every platform.
   double left =
       Sum(weights_) * std::ldexp(static_cast<double>(random_() >> 11), -53);
   size_t chosen = 0;
@@ -92,7 +92,7 @@ TokenId Sampler::Sample(absl::Span<float> logits) {
   return candidates_[chosen].token;
 }
 
-// Only a few logits change: no pass over all.
+// Changes only the few logits concerned, without a loop over all.
 void Sampler::Adjust(absl::Span<float> logits) const {
   for (const LogitBias& b : options_.logit_bias) {
     const auto i = static_cast<size_t>(b.token);
@@ -109,7 +109,7 @@ void Sampler::Adjust(absl::Span<float> logits) const {
   }
 }
 
-// Weights stay in descending order.
+// Keeps the weights in descending order.
 void Sampler::KeepTypical() {
   const double sum = Sum(weights_);
   const double log_sum = std::log(sum);
@@ -140,8 +140,8 @@ void Sampler::KeepTypical() {
   weights_.resize(keep);
 }
 
-// The fewest that reach top_p of the sum, and of those the ones of at least
-// min_p times the first.
+// Keeps the fewest weights that reach top_p of the sum, and of these only those
+// that are at least min_p times the first.
 void Sampler::KeepMostProbable() {
   const double sum = Sum(weights_);
   double reached = 0;

@@ -15,8 +15,8 @@ namespace {
 
 using Choices = absl::Span<const std::vector<TokenId>>;
 
-// Rows of logits at once: as many as memory holds easily, and so few that no
-// CPU adds them in another order than single rows.
+// Rows of logits computed at once. They need little memory, and they are so few
+// that every CPU adds them in the same order as single rows.
 constexpr size_t kRows = 16;
 
 absl::Status CheckChoice(const Session& session, size_t prompt_tokens,
@@ -58,8 +58,8 @@ absl::Status Add(double log_probability, ChoiceScore& score) {
   return absl::OkStatus();
 }
 
-// Adds the scores of all tokens of a choice but the first, and appends all but
-// the last. `rows` is scratch.
+// Adds the scores of all tokens of a choice except the first, and appends all
+// tokens except the last. `rows` is scratch.
 absl::Status AddRest(Session& session, absl::Span<const TokenId> choice,
                      std::vector<float>& rows, ChoiceScore& score) {
   const size_t vocab_size = session.model().config().vocab_size;
@@ -78,7 +78,8 @@ absl::Status AddRest(Session& session, absl::Span<const TokenId> choice,
   return absl::OkStatus();
 }
 
-// As Score, of checked choices; if it fails, the session may hold more.
+// As Score, for checked choices. If it fails, the session may hold more tokens
+// than before.
 absl::StatusOr<std::vector<ChoiceScore>> ScoreChecked(Session& session,
                                                       const WordView& prompt,
                                                       Choices choices) {

@@ -41,10 +41,11 @@ absl::Status Speculator::Finish() {
 
 void Speculator::AddDraft(size_t most) {
   if (drafter_ == nullptr || session_.remaining() == 0) return;
-  // No more than fit, nor than can be taken back for nothing.
+  // The draft must fit, and taking it back must cost nothing.
   const SessionOptions& options = session_.options();
   most = std::min({most, session_.remaining() - 1, options.max_rollback});
-  // A pass ends where a checkpoint is due, which a guess is not worth.
+  // Passes end where a checkpoint is due. A guess is not worth a checkpoint, so
+  // the draft ends before that place.
   if (const size_t interval = options.checkpoint_interval; interval != 0) {
     most = std::min(most, interval - 1 - session_.position() % interval);
   }

@@ -11,7 +11,8 @@
 
 namespace gemma::internal {
 
-// Passes text on, but not a stop string nor what may become one.
+// Passes text on, except a stop string and the text after it. Holds back text
+// that may become a stop string.
 class StopFilter {
  public:
   using TextFunction = std::function<bool(std::string_view text)>;
@@ -25,11 +26,11 @@ class StopFilter {
 
   void Append(std::string_view text);
 
-  // Passes on what was held back: nothing follows that would complete it.
+  // Passes on the text that was held back. Call this when no text follows.
   void Flush();
 
  private:
-  // Size of the longest end of held_ with which a stop string begins.
+  // Returns the size of the longest suffix of held_ that begins a stop string.
   size_t LongestBeginning() const;
 
   void Emit(size_t size);

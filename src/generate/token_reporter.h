@@ -1,4 +1,4 @@
-// Tells a caller of Generate how probable each token was.
+// Reports the probability of each token to the caller of Generate.
 
 #ifndef GEMMA_SRC_GENERATE_TOKEN_REPORTER_H_
 #define GEMMA_SRC_GENERATE_TOKEN_REPORTER_H_
@@ -11,7 +11,7 @@
 
 namespace gemma::internal {
 
-// Does nothing at all unless GenerateOptions::on_token is set.
+// Does nothing if GenerateOptions::on_token is not set.
 class TokenReporter {
  public:
   // Both must outlive the reporter.
@@ -20,18 +20,18 @@ class TokenReporter {
 
   bool wanted() const { return options_.on_token != nullptr; }
 
-  // The logits [vocab_size] of the token that is reported next. They are
-  // copied, for sampling overwrites them.
+  // Takes the logits [vocab_size] of the token that is reported next. Copies
+  // them, because sampling overwrites them.
   void Expect(absl::Span<const float> logits);
 
-  // The next token of the sequence. Without an Expect before it has no
-  // probability.
+  // Reports the next token of the sequence. Without an earlier call of Expect,
+  // it has no probability.
   void Report(TokenId token);
 
  private:
   const GenerateOptions& options_;
   const Tokenizer& tokenizer_;
-  std::vector<float> logits_;    // empty: none yet
+  std::vector<float> logits_;    // empty before Expect
   std::vector<TokenLogit> top_;  // reused from call to call
 };
 

@@ -20,10 +20,11 @@ void FindTopTokens(absl::Span<const float> logits, size_t k,
   k = std::min(k, logits.size());
   if (k == 0) return;
 
-  // A heap, in front of which is the worst of them.
+  // A heap with the worst of the k tokens in front.
   for (size_t i = 0; i < k; ++i) top.push_back(token(i));
   std::make_heap(top.begin(), top.end(), before);
-  // The next that comes before it; an equal one has a higher token.
+  // Returns the next token that is better. An equal logit is not better,
+  // because its token is higher.
   const auto next = [&](size_t i) {
     return FindAbove(logits, i, top.front().logit);
   };

@@ -1,4 +1,4 @@
-// The largest of a row of logits.
+// Finds the largest logits of a row.
 
 #ifndef GEMMA_SRC_GENERATE_TOP_TOKENS_H_
 #define GEMMA_SRC_GENERATE_TOP_TOKENS_H_
@@ -11,8 +11,8 @@
 
 namespace gemma::internal {
 
-// Replaces `top` by the k largest of `logits`, or by all if there are fewer:
-// higher logits first, then lower tokens. A NaN counts as -infinity.
+// Replaces `top` by the k largest of `logits`, or by all if they are fewer,
+// with higher logits first, then lower tokens. A NaN counts as -infinity.
 void FindTopTokens(absl::Span<const float> logits, size_t k,
                    std::vector<TokenLogit>& top);
 
