@@ -1,5 +1,5 @@
-// Answers of grammars: what is sampled is what sampling among the allowed
-// tokens gives, and what is written is valid.
+// Answers with a grammar: tokens are sampled as if only the allowed ones
+// existed, and the text is valid.
 
 #include "src/generate/constraint.h"
 
@@ -49,7 +49,8 @@ std::vector<Grammar> SomeGrammars() {
   return grammars;
 }
 
-// Makes the logits of tokens that may not come -infinity, asking of each.
+// Sets the logits of tokens that are not allowed to -infinity, checking each
+// token by itself.
 class Masker {
  public:
   Masker(const Grammar& grammar, const Tokenizer& tokenizer,
@@ -110,8 +111,8 @@ SamplingOptions RandomSampling(std::mt19937_64& random) {
   return options;
 }
 
-// Control tokens, the bytes, and so many pieces that most grammars allow more
-// than are listed.
+// Control tokens, the bytes, and many pieces: most grammars allow more tokens
+// than AllowedTokens::Few lists.
 Tokenizer LargeTokenizer() {
   Vocabulary vocabulary;
   vocabulary.pieces = {{"<unk>", 0, PieceType::kUnknown},
@@ -142,7 +143,7 @@ Tokenizer LargeTokenizer() {
   return *std::move(tokenizer);
 }
 
-// As the engine leaves logits of which only some are needed.
+// Changes `logits` as the engine does if only some are needed.
 void LeaveNeeded(const NeededLogits& needed, std::vector<float>& logits,
                  size_t& num_enough) {
   std::vector<float> some(logits.size(), -INFINITY);
@@ -156,7 +157,7 @@ void LeaveNeeded(const NeededLogits& needed, std::vector<float>& logits,
   std::nth_element(ranked.begin(), ranked.begin() + (needed.top_k - 1),
                    ranked.end(), std::greater<>());
   for (size_t i = 0; i < logits.size(); ++i) {
-    // Some are there by chance.
+    // The engine may compute a few more.
     if (logits[i] >= ranked[needed.top_k - 1] || i % 16 == 3) {
       some[i] = logits[i];
     }
@@ -183,13 +184,13 @@ TEST(Constraint, ChoosesAsIfAllLogitsWereMasked) {
       Masker masker(grammar, tokenizer, stops);
       for (int step = 0; step < 25 && !masker.must_end(); ++step) {
         std::vector<float> logits = RandomVector(vocab_size, random() % 50);
-        // Some are equal, one is no number.
+        // Some are equal, one is NaN.
         for (float& logit : logits) logit = std::round(logit * 40) / 4;
         if (trial % 7 == 0) logits[random() % vocab_size] = NAN;
         std::vector<float> masked = logits;
         masker.Mask(absl::MakeSpan(masked));
         TokenId expected = reference.Sample(absl::MakeSpan(masked));
-        // Where biases leave nothing.
+        // If biases forbid all allowed tokens, the lowest one is chosen.
         for (TokenId t = 0; !masker.Allowed(expected); ++t) expected = t;
 
         LeaveNeeded(constraint.needed(), logits, num_enough);
@@ -274,7 +275,7 @@ class GenerateGrammar : public ::testing::Test {
 
 Model* GenerateGrammar::model_ = nullptr;
 
-// A model of random weights, which says anything it can.
+// A model with random weights, which says anything.
 TEST_F(GenerateGrammar, WholeAnswersAreValid) {
   Validation validation;
   size_t num_whole = 0;
@@ -304,7 +305,7 @@ TEST_F(GenerateGrammar, WholeAnswersAreValid) {
   validation.Run();
 }
 
-// Guesses the tokens that will come, with some faults.
+// Guesses the next tokens, with some faults.
 class HalfRightDrafter : public Drafter {
  public:
   HalfRightDrafter(std::vector<TokenId> sequence, uint64_t seed)
@@ -344,7 +345,7 @@ TEST_F(GenerateGrammar, NeitherDraftsNorScoresChangeAnAnswer) {
       options.grammar = &grammar;
       options.max_new_tokens = 60;
       options.sampling = RandomSampling(random);
-      // Then it repeats itself.
+      // At temperature 0, the model repeats itself.
       if (trial % 2 == 0) options.sampling = {.temperature = 0};
       const Seen expected = Ask(*model_, options, kPrompt);
 
@@ -360,10 +361,10 @@ TEST_F(GenerateGrammar, NeitherDraftsNorScoresChangeAnAnswer) {
   EXPECT_GT(drafted, 20u);
 }
 
-// Its own stop tokens are left out where nothing may end.
+// The model's stop tokens are forbidden where the text may not end.
 TEST(GenerateScripted, EndsWhereTheGrammarEnds) {
   const std::string path = testing::TempDir() + "grammar_scripted.gguf";
-  // Says "ab" for ever, or ends at once.
+  // The model says "ab" for ever, and ends after "c".
   WriteFile(path, ScriptedModel({"ab", "c"}, {{2, kFirstPiece},
                                               {kFirstPiece, kFirstPiece}}));
   const Model model = LoadOrDie(path, {.num_threads = 1});
@@ -388,7 +389,7 @@ TEST(GenerateScripted, EndsWhereTheGrammarEnds) {
   seen = ask(Grammar::FromRegex("(ab)+"), 5);
   EXPECT_EQ(seen.text, "ababababab");
   EXPECT_EQ(seen.stop_reason, StopReason::kMaxTokens);
-  // After "c" the model wants to end, and may not.
+  // After "c" the model wants to end, but the grammar does not allow it.
   seen = ask(Grammar::FromRegex("c(c|d)d{2}"), 9);
   EXPECT_EQ(seen.text.size(), 4u);
   EXPECT_EQ(seen.stop_reason, StopReason::kGrammarEnd);
@@ -398,7 +399,7 @@ TEST(GenerateScripted, EndsWhereTheGrammarEnds) {
   seen = ask(Grammar::FromChoices({""}), 9);
   EXPECT_EQ(seen.text, "");
   EXPECT_EQ(seen.stop_reason, StopReason::kGrammarEnd);
-  // By single bytes, which no other piece has.
+  // These characters need byte tokens, because no other piece has them.
   seen = ask(Grammar::FromRegex("\u65e5\U0001F600"), 9);
   EXPECT_EQ(seen.text, "\u65e5\U0001F600");
   EXPECT_EQ(seen.tokens.size(), 1u + 7);

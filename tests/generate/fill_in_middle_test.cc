@@ -1,5 +1,5 @@
-// What a toy with CodeGemma's markers fills in, beside transformers; see
-// tools/reference/fill_toys.py.
+// Compares the answers of a toy with CodeGemma's markers with transformers';
+// see tools/reference/fill_toys.py.
 
 #include "gemma/fill_in_middle.h"
 

@@ -1,4 +1,4 @@
-// Generating text: with a real vocabulary, and with models whose every token is
+// Generates text with a real vocabulary, and with models whose tokens are all
 // known beforehand.
 
 #include "gemma/generate.h"
@@ -40,7 +40,7 @@ std::vector<TokenId> Tokens(const Session& session) {
 struct Answer {
   GenerateStats stats;
   std::vector<std::string> parts;  // as on_text received them
-  std::vector<TokenId> tokens;     // that the session holds after the prompt
+  std::vector<TokenId> tokens;     // in the session, after the prompt
 
   std::string text() const {
     std::string out;
@@ -49,7 +49,7 @@ struct Answer {
   }
 };
 
-// Generates and checks what must always hold.
+// Generates an answer and checks what every answer must fulfil.
 Answer Ask(Session& session, const std::vector<TokenId>& prompt,
            const GenerateOptions& options) {
   Answer answer;
@@ -67,7 +67,7 @@ Answer Ask(Session& session, const std::vector<TokenId>& prompt,
   EXPECT_EQ(stats->prompt_tokens, prompt.size());
   EXPECT_GE(stats->prefill_seconds, 0);
   EXPECT_GE(stats->decode_seconds, 0);
-  // The session holds what it held, the prompt and every new token.
+  // The session holds its earlier tokens, the prompt and every new token.
   before.insert(before.end(), prompt.begin(), prompt.end());
   const std::vector<TokenId> after = Tokens(session);
   EXPECT_EQ(after.size(), before.size() + stats->new_tokens);
@@ -116,7 +116,7 @@ TEST_F(GenerateMixed, StreamedTextIsTheDecodedTokens) {
     EXPECT_EQ(answer.stats.stop_reason, answer.tokens.size() == 60
                                             ? StopReason::kMaxTokens
                                             : StopReason::kStopToken);
-    // The same seed, the same answer.
+    // The same seed gives the same answer.
     EXPECT_EQ(RunNew(options).tokens, answer.tokens);
   }
 }
@@ -140,7 +140,7 @@ TEST_F(GenerateMixed, TemperatureZeroIsTheGreedyAnswer) {
   EXPECT_EQ(RunNew(options).tokens, expected);
 }
 
-// Every stop string that is in the answer, wherever tokens begin in it.
+// Tries stop strings from all over the answer, across any borders of tokens.
 TEST_F(GenerateMixed, StopStringsEndAnswers) {
   GenerateOptions options;
   options.max_new_tokens = 30;
@@ -163,7 +163,7 @@ TEST_F(GenerateMixed, StopStringsEndAnswers) {
       const Answer answer = RunNew(options);
       EXPECT_EQ(answer.stats.stop_reason, StopReason::kStopString);
       EXPECT_EQ(answer.text(), text.substr(0, text.find(stop)));
-      // The tokens up to and including the one that completed it.
+      // The last token is the one that completed the stop string.
       ASSERT_LE(answer.tokens.size(), free.tokens.size());
       EXPECT_TRUE(std::equal(answer.tokens.begin(), answer.tokens.end(),
                              free.tokens.begin()));
@@ -183,7 +183,7 @@ TEST_F(GenerateMixed, NextPromptContinuesTheSession) {
   options.sampling.temperature = 0.0f;
   const Answer first = Ask(session, kPrompt, options);
   const Answer second = Ask(session, {301, 302}, options);
-  // As if the second prompt came after the first one's answer at once.
+  // One prompt of both, with the first answer between them, gives the same.
   std::vector<TokenId> whole = kPrompt;
   whole.insert(whole.end(), first.tokens.begin(), first.tokens.end());
   whole.insert(whole.end(), {301, 302});
@@ -221,7 +221,7 @@ TEST_F(GenerateMixed, BadPromptChangesNothing) {
   Session session = NewSession(*model_);
   ASSERT_TRUE(session.Forward({2, 300}).ok());
   std::vector<std::vector<TokenId>> prompts = {{}, {5, -1}, {512}, {}};
-  // More than one pass takes, the fault at the end.
+  // A prompt of more than one pass, with the fault at its end.
   prompts.back().assign(600, 5);
   prompts.back().back() = 512;
   for (const std::vector<TokenId>& prompt : prompts) {
@@ -286,7 +286,7 @@ TEST_F(GenerateMixed, CancelledDuringThePrompt) {
     EXPECT_EQ(stats->stop_reason, StopReason::kCancelled);
     EXPECT_EQ(stats->new_tokens, 0u);
     EXPECT_EQ(calls, last);
-    // A beginning of the prompt.
+    // The session holds a beginning of the prompt.
     EXPECT_EQ(session.position(), std::min(256 * last, prompt.size()));
     EXPECT_EQ(stats->prompt_tokens, session.position());
     EXPECT_GT(stats->prefill_seconds, 0);
@@ -355,7 +355,7 @@ TEST_F(GenerateMixed, DeadlineDuringThePromptAndTheAnswer) {
     options.sampling.logit_bias = {{1, -INFINITY}, {106, -INFINITY}};
     options.deadline = now() + std::chrono::seconds(1000);
     options.cancelled = [&] {
-      // Time passes.
+      // The deadline passes.
       if (++calls == last) options.deadline = now();
       return false;
     };
@@ -385,14 +385,14 @@ TEST(Generate, ModelWithoutTokenizerFails) {
 constexpr TokenId Byte(int byte) { return kFirstByte + byte; }
 constexpr TokenId Piece(int index) { return kFirstPiece + index; }
 
-// A model that says `tokens` after <bos>, then <eos>. No token may repeat.
+// A model that says `tokens` after <bos>, then <eos>. All tokens must differ.
 class Script {
  public:
   Script(const std::vector<std::string>& pieces,
          const std::vector<TokenId>& tokens)
       : tokens_(tokens), model_(Load(pieces, tokens)) {}
 
-  // An answer to <bos>.
+  // Returns the answer to <bos>.
   Answer Say(GenerateOptions options = {}) {
     options.sampling.temperature = 0.0f;
     Session session = NewSession(model_, {.max_tokens = 64});
@@ -403,7 +403,7 @@ class Script {
     return answer;
   }
 
-  // The same until these stop strings.
+  // The same with these stop strings.
   Answer SayUntil(std::vector<std::string> stops) {
     GenerateOptions options;
     options.stop_strings = std::move(stops);
@@ -454,7 +454,7 @@ TEST(GenerateScript, AnyStopTokenOfTheOptionsEndsTheAnswer) {
   Script script({"a", "b", "c"}, {Piece(0), Piece(1), Piece(2)});
   for (size_t i = 0; i < 3; ++i) {
     GenerateOptions options;
-    // In any order, repeated, and one that the model has.
+    // Stop tokens may be in any order and repeat, also the model's own.
     options.stop_tokens = {Piece(2), Piece(static_cast<int>(i)), 1, Piece(2)};
     const Answer answer = script.Say(options);
     EXPECT_EQ(answer.text(), std::string("abc").substr(0, i));
@@ -463,7 +463,7 @@ TEST(GenerateScript, AnyStopTokenOfTheOptionsEndsTheAnswer) {
   }
 }
 
-// A stop token stays where a text may end, and only there.
+// A stop token is allowed only where a text of the grammar may end.
 TEST(GenerateScript, AGrammarKnowsTheStopTokensOfTheOptions) {
   Script script({"a", "b", "<end>"}, {Piece(0), Piece(2)});
   const absl::StatusOr<Grammar> grammar = Grammar::FromRegex("a|ab+");
@@ -474,7 +474,7 @@ TEST(GenerateScript, AGrammarKnowsTheStopTokensOfTheOptions) {
   const Answer answer = script.Say(options);
   EXPECT_EQ(answer.text(), "a");
   EXPECT_EQ(answer.stats.stop_reason, StopReason::kStopToken);
-  // Here the model wants it at once, where no text ends.
+  // Now the model wants the stop token first, where no text ends.
   options.sampling.logit_bias = {{Piece(2), 1000.0f}};
   EXPECT_EQ(script.Say(options).text(), "a");
 }
@@ -493,7 +493,7 @@ TEST(GenerateScript, AnswerHasAtMostMaxNewTokens) {
 }
 
 TEST(GenerateScript, CharactersComeWhole) {
-  // U+20AC, byte by byte, between letters.
+  // The bytes of U+20AC between letters.
   Script script({"x", "y"},
                 {Piece(0), Byte(0xE2), Byte(0x82), Byte(0xAC), Piece(1)});
   EXPECT_THAT(script.Say().parts, ElementsAre("x", "\u20AC", "y"));
@@ -519,12 +519,12 @@ TEST(GenerateScript, StopStringOverTokenBorders) {
     EXPECT_EQ(answer.text(), text) << stop;
     EXPECT_EQ(answer.stats.stop_reason, StopReason::kStopString) << stop;
   }
-  // The token that completes it is the last.
+  // The token that completes the stop string is the last.
   EXPECT_EQ(script.SayUntil({"llo"}).stats.new_tokens, 2u);
 }
 
 TEST(GenerateScript, StopStringThatNearlyComesTwice) {
-  // "aab" in "aaab": its beginning ends before it begins.
+  // "aab" in "aaab": after "aa", the third "a" starts the match anew.
   Script script({"a", "aa", "b"}, {Piece(0), Piece(1), Piece(2)});
   EXPECT_EQ(script.SayUntil({"aab"}).text(), "a");
   EXPECT_EQ(script.SayUntil({"aaaab"}).text(), "aaab");
@@ -539,7 +539,7 @@ TEST(GenerateScript, FirstOfSeveralStopStringsCounts) {
 
 TEST(GenerateScript, TextHeldBackComesAtTheEnd) {
   Script script({"ab", "cd"}, {Piece(0), Piece(1)});
-  // Each might have become a stop string.
+  // The end of the answer begins each of these stop strings.
   for (const char* stop : {"cde", "bcdx", "abcdabcd", "dd"}) {
     const Answer answer = script.SayUntil({stop});
     EXPECT_EQ(answer.text(), "abcd") << stop;
@@ -560,7 +560,8 @@ TEST(GenerateScript, StopStringInUnfinishedBytesCounts) {
   const Answer answer = script.SayUntil({"\uFFFD"});
   EXPECT_EQ(answer.text(), "x");
   EXPECT_EQ(answer.stats.stop_reason, StopReason::kStopString);
-  // Also where something else ended the answer, but not where the caller did.
+  // The reason is the same if max_new_tokens ended the answer, but not if the
+  // caller did.
   GenerateOptions options;
   options.stop_strings = {"\uFFFD"};
   options.max_new_tokens = 2;
@@ -573,7 +574,7 @@ TEST(GenerateScript, StopStringInUnfinishedBytesCounts) {
 }
 
 TEST(GenerateScript, NothingComesAfterAStopString) {
-  // 0xE2 0xE3: the first byte becomes text as the second arrives, which waits.
+  // 0xE2 becomes U+FFFD when 0xE3 arrives, which is then held back itself.
   Script script({"x"}, {Piece(0), Byte(0xE2), Byte(0xE3), Byte(0xE4)});
   const Answer answer = script.SayUntil({"x\uFFFD"});
   EXPECT_EQ(answer.text(), "");

@@ -1,5 +1,5 @@
-// What Generate tells of tokens' probabilities, against softmax of the logits
-// that Session computes.
+// Compares the probabilities of tokens that Generate reports with the softmax
+// of the logits that Session computes.
 
 #include <algorithm>
 #include <cmath>
@@ -66,7 +66,7 @@ TEST(LogProbabilities, AreNoNumbersIfALogitIsNone) {
 
 TEST(TopTokens, AreTheLargestInOrder) {
   for (const size_t size : {1, 2, 17, 300}) {
-    // Few values, so that many are equal.
+    // Round the values, so that many are equal.
     std::vector<float> logits = RandomVector(size, size);
     for (float& logit : logits) logit = std::round(logit * 8);
     std::vector<TokenId> expected(size);
@@ -89,7 +89,7 @@ TEST(TopTokens, AreTheLargestInOrder) {
 // ---------------------------------------------------------------------------
 // Generate
 
-// What on_token received.
+// The tokens that on_token received, and the answer's text and stats.
 struct Told {
   std::vector<ScoredToken> tokens;
   std::string text;
@@ -98,7 +98,7 @@ struct Told {
 
 class GenerateScored : public ::testing::Test {
  protected:
-  // Activations in float32, so that logits do not depend on how many positions
+  // Activations are float32, so that logits do not depend on how many positions
   // are computed at once.
   static void SetUpTestSuite() {
     model_ = new Model(
@@ -127,8 +127,8 @@ class GenerateScored : public ::testing::Test {
     return told;
   }
 
-  // Compares what was told of the last tokens of `session` with logits that
-  // are computed anew, token by token.
+  // Compares `told`, about the last tokens of `session`, with logits that are
+  // computed again, token by token.
   static void Check(const Session& session,
                     const std::vector<ScoredToken>& told,
                     size_t num_alternatives) {
@@ -176,7 +176,7 @@ class GenerateScored : public ::testing::Test {
 Model* GenerateScored::model_ = nullptr;
 
 TEST_F(GenerateScored, TellsTheModelsLogProbabilities) {
-  // Whatever changes the logits afterwards.
+  // Temperature, penalties and biases change the logits only afterwards.
   SamplingOptions samplings[4];
   samplings[0].temperature = 0.0f;
   samplings[1] = {.temperature = 2.0f, .top_k = 3, .seed = 4};
@@ -223,7 +223,7 @@ TEST_F(GenerateScored, TheAnswerIsTheSame) {
 }
 
 TEST_F(GenerateScored, TellsThePromptsToo) {
-  // Around the number of positions computed at once.
+  // Sizes around the number of positions computed at once.
   for (const size_t size : {1, 2, 31, 32, 33, 64, 70}) {
     std::vector<TokenId> prompt = {2};
     for (size_t i = 1; i < size; ++i) {
@@ -323,7 +323,7 @@ TEST_F(GenerateScored, BiasOutsideVocabularyIsRefused) {
 TEST_F(GenerateScored, PenaltiesCountTheWholeSequence) {
   GenerateOptions options;
   options.max_new_tokens = 1;
-  // A reward: nothing but what occurred is said.
+  // A negative penalty is a reward: only tokens that occurred are chosen.
   options.sampling = {.temperature = 0.0f, .presence_penalty = -1000.0f};
   const auto next = [&](const std::vector<TokenId>& before,
                         const std::vector<TokenId>& prompt) {
@@ -337,14 +337,14 @@ TEST_F(GenerateScored, PenaltiesCountTheWholeSequence) {
   };
   const TokenId favoured = next({}, {2, 300, 310, 320});
   EXPECT_THAT(favoured, AnyOf(2, 300, 310, 320));
-  // It makes no difference how much of the sequence is the prompt.
+  // The part of the sequence that is the prompt makes no difference.
   EXPECT_EQ(next({2, 300, 310}, {320}), favoured);
   options.sampling.penalty_window = 1;
   EXPECT_EQ(next({}, {2, 300, 310, 320}), 320);
   EXPECT_EQ(next({2, 300, 320}, {310}), 310);
   options.sampling.penalty_window = 2;
   EXPECT_THAT(next({2, 300, 310}, {320}), AnyOf(310, 320));
-  // The answer counts too.
+  // The tokens of the answer count too.
   options.sampling.penalty_window = 1;
   options.max_new_tokens = 5;
   Session session = NewSession(*model_);
@@ -367,7 +367,7 @@ TEST_F(GenerateScored, BiasChoosesAndForbids) {
   for (const ScoredToken& token : Ask(session, kPrompt, options).tokens) {
     EXPECT_EQ(token.token, 333);
   }
-  // The most probable token, forbidden again and again.
+  // Forbid the most probable token again and again.
   options.max_new_tokens = 1;
   options.sampling = {.temperature = 0.0f};
   std::vector<TokenId> seen;

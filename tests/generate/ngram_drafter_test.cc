@@ -25,7 +25,8 @@ Tokens Foretold(const NgramIndex& index, size_t count) {
   return out;
 }
 
-// How many of the last tokens stand before `next`, by comparing.
+// Compares the tokens before `next` with the last ones, and returns how many
+// agree, at most kMaxMatch.
 size_t Agreeing(const Tokens& tokens, size_t next) {
   size_t length = 0;
   while (length < std::min(next, NgramIndex::kMaxMatch) &&
@@ -78,8 +79,8 @@ TEST(NgramIndex, ForetellsRoundAndRoundAtTheEnd) {
   EXPECT_EQ(Foretold(IndexOf({4, 4, 4}), 3), Tokens({4, 4, 4}));
 }
 
-// Of random tokens: what is found is a match, and the longest n-gram's last
-// place unless another n-gram took its slot.
+// With random tokens, every match found is true. A match is missed only if
+// another n-gram overwrote its slot.
 TEST(NgramIndex, IsNeverWrongAndSeldomMissesAPlace) {
   std::mt19937 random(1);
   for (const int vocabulary : {2, 5, 40, 1000}) {
@@ -113,7 +114,7 @@ TEST(NgramIndex, LongerSequencesThanExpectedWork) {
   for (size_t i = 0; i < 50000; ++i) {
     tokens.push_back(static_cast<TokenId>(random() % 262144));
   }
-  // The last tokens again: their places were entered last.
+  // Repeat tokens near the end: their places were entered last.
   for (size_t i = 49990; i < 49998; ++i) tokens.push_back(tokens[i]);
   const NgramIndex index = IndexOf(tokens, 1);
   EXPECT_EQ(index.FindEnd().length, 8u);

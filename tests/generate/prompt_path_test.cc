@@ -1,5 +1,5 @@
-// A prompt has the same bits whoever computes it, in any arithmetic and with
-// any prefill chunk.
+// Session, Generate and the engine compute the same bits for a prompt, in any
+// arithmetic and with any prefill chunk.
 
 #include <algorithm>
 #include <cstddef>
@@ -21,8 +21,8 @@ INSTANTIATE_TEST_SUITE_P(Arithmetics, PromptPath,
                          ::testing::ValuesIn(AllArithmetics()),
                          [](const auto& at) { return at.param.name; });
 
-// The request's greedy answer, by all logits of a session that is given the
-// whole prompt at once.
+// Returns the request's greedy answer by Session::Forward, which gets the whole
+// prompt in one call and computes all logits.
 Outcome ByForward(const Model& model, const Request& request) {
   Outcome outcome;
   outcome.stop_reason = StopReason::kMaxTokens;
@@ -46,7 +46,7 @@ Outcome ByForward(const Model& model, const Request& request) {
   return outcome;
 }
 
-// As the last of several requests, the others being `company`.
+// Returns the engine's answer to `request`, submitted after those of `company`.
 Outcome ByEngine(const Model& model, const std::vector<Request>& company,
                  const Request& request) {
   Outcome outcome;
@@ -68,7 +68,7 @@ TEST_P(PromptPath, SameBitsByAllWays) {
       LoadOptions options = GetParam().options;
       options.prefill_chunk = chunk;
       const Model model = LoadSpeakingToy({"", toy}, options);
-      // 14 more than the default chunk: the rest would be a pass of few rows.
+      // 270 is 14 more than the default chunk: the last pass has few rows.
       for (const size_t size : {300, 270}) {
         SCOPED_TRACE(testing::Message()
                      << toy << ", chunk " << chunk << ", prompt " << size);

@@ -12,10 +12,10 @@ namespace {
 
 constexpr size_t kFew = 31;
 
-// Of `size` tokens.
+// A prompt of `size` tokens.
 Words Prompt(size_t size) { return Words(std::vector<TokenId>(size)); }
 
-// Of passes of so many rows.
+// Returns the ends of passes of `rows` rows.
 std::vector<size_t> PassEnds(size_t prompt, size_t rows) {
   std::vector<size_t> ends;
   for (size_t begin = 0; begin < prompt; begin += rows) {
@@ -54,7 +54,7 @@ TEST(PromptPieces, AnyDivisionKeepsKinds) {
       EXPECT_EQ(pieces.Resumable(at), at);
       EXPECT_EQ(pieces.End(at), pieces.End(position));
       EXPECT_EQ(pieces.End(at) - at > kFew, pieces.Many(position));
-      // It is the farthest.
+      // No farther position is possible.
       if (at < position) {
         EXPECT_LE(pieces.End(at) - (at + 1), kFew);
       }
@@ -72,7 +72,7 @@ TEST(PromptPieces, ShareTokensOfEqualPasses) {
     return PromptPieces(Prompt(prompt), false, kFew, 256)
         .Shared(PromptPieces(Prompt(other), false, kFew, 256), common);
   };
-  EXPECT_EQ(shared(600, 600, 500), 480u);  // 32 rows are left until 512
+  EXPECT_EQ(shared(600, 600, 500), 480u);  // leaves 32 rows until 512
   EXPECT_EQ(shared(600, 600, 470), 470u);
   EXPECT_EQ(shared(600, 300, 300), 300u);  // 44 rows are many, too
   EXPECT_EQ(shared(600, 270, 270), 256u);  // 14 rows are few
@@ -80,15 +80,15 @@ TEST(PromptPieces, ShareTokensOfEqualPasses) {
   EXPECT_EQ(shared(275, 270, 275), 275u);  // tokens of an answer: few, too
   EXPECT_EQ(shared(400, 300, 350), 300u);
   EXPECT_EQ(shared(20, 600, 20), 0u);
-  // Where rows do not matter, all.
+  // With one kind of passes, all tokens are shared.
   const PromptPieces pieces(Prompt(20), false, 256, 256);
   EXPECT_EQ(pieces.Shared(PromptPieces(Prompt(600), false, 256, 256), 19), 19u);
   EXPECT_EQ(pieces.Resumable(7), 7u);
   EXPECT_TRUE(pieces.MayCut(3, 4));
 }
 
-// 50 tokens, bidirectional rows of these numbers with 3 tokens after each, and
-// 100 tokens.
+// 50 tokens, then groups of `counts` bidirectional rows with 3 tokens after
+// each, then 100 tokens.
 Words PromptOfRows(const std::vector<size_t>& counts) {
   Words words = Prompt(50);
   for (const size_t count : counts) {

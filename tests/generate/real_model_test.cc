@@ -1,4 +1,4 @@
-// The real Gemma 3 270M, whose path is in $GEMMA_TEST_MODEL, against
+// Compares the real Gemma 3 270M, whose path is in $GEMMA_TEST_MODEL, with
 // transformers in float32 on the dequantized weights; see
 // tools/reference/real_model.py.
 
@@ -55,7 +55,8 @@ double Nll(const float* logits, size_t size, TokenId token) {
   return largest + std::log(sum) - logits[token];
 }
 
-// Mean over the tokens of `text` in windows of BOS and window - 1 tokens.
+// Returns the mean over the tokens of `text`, in windows of BOS and window - 1
+// tokens.
 double MeanNll(const Model& model, const std::vector<TokenId>& text,
                size_t window, CacheFormat cache) {
   constexpr size_t kRows = 32;  // of logits at once
@@ -91,12 +92,12 @@ TEST_F(RealModel, PerplexityEqualsTheReference) {
     const double expected = window["mean_nll"];
     const double actual =
         MeanNll(*model_, text, window["window"], CacheFormat::kAuto);
-    // A difference of nll is a ratio of perplexity.
+    // A difference of mean_nll is the logarithm of a ratio of perplexities.
     EXPECT_NEAR(actual, expected, 0.005) << "window " << window["window"];
   }
 }
 
-// With the cache in float32 nothing is left but the order of sums.
+// With a float32 cache, only the order of sums differs.
 TEST_F(RealModel, PerplexityWithAFloat32CacheIsExact) {
   const nlohmann::json& perplexity = (*reference_)["perplexity"];
   const std::vector<TokenId> ids = perplexity["ids"];
@@ -118,7 +119,8 @@ double Kl(const float* p, const float* q, size_t size) {
   return sum;
 }
 
-// Mean over the tokens, appended `chunk` at a time to both sessions.
+// Appends `chunk` tokens at a time to both sessions. Returns the mean KL
+// divergence over the tokens.
 double MeanKl(Session exact, Session rounded, const std::vector<TokenId>& ids,
               size_t chunk) {
   const size_t vocab_size = exact.model().config().vocab_size;
@@ -136,7 +138,7 @@ double MeanKl(Session exact, Session rounded, const std::vector<TokenId>& ids,
   return sum / static_cast<double>(ids.size());
 }
 
-// Tokens one by one, as they are generated, and many at once.
+// Tries single tokens, as in decode, and many at once.
 TEST_F(RealModel, RoundedActivationsKeepTheDistribution) {
   const std::vector<TokenId> ids = (*reference_)["perplexity"]["ids"];
   for (const size_t chunk : {1, 64}) {
@@ -174,8 +176,8 @@ TEST_F(RealModel, GreedyTokensEqualReference) {
     const std::vector<double> margins = prompt["margins"];
     ASSERT_EQ(greedy.size(), 32u);
     Session session = NewSession(*model_);
-    // The reference's continuation is fed whatever ours would be, so that every
-    // step is compared.
+    // Feed the reference's continuation, not ours, so that every step can be
+    // compared.
     for (size_t i = 0; i < greedy.size(); ++i) {
       const auto logits = session.Forward(tokens);
       ASSERT_TRUE(logits.ok()) << logits.status();
@@ -191,8 +193,8 @@ TEST_F(RealModel, GreedyTokensEqualReference) {
   EXPECT_GT(compared, 400u);
 }
 
-// At every step of the 20 continuations; and the scan must leave nearly all
-// rows out, or it is not worth its code.
+// Compares every step of the 20 continuations. In nearly all steps the scan
+// must skip more than half of the rows, or it is not worth its code.
 TEST_F(RealModel, TopLogitsAreThoseOfTheFullHead) {
   size_t steps = 0;
   size_t steps_that_pay = 0;
@@ -235,7 +237,7 @@ TEST_F(RealModel, TheLargestLogitsDecideAnyAnswer) {
   samplings[2] = {.frequency_penalty = 0.5f, .presence_penalty = 0.5f};
   samplings[3] = {.top_k = 20, .typical_p = 0.8f, .penalty_window = 5};
   samplings[3].presence_penalty = 2.0f;
-  // The most probable tokens after any word.
+  // These are the most probable tokens after any word.
   samplings[4] = {.temperature = 0.0f,
                   .logit_bias = {{107, -INFINITY}, {236761, -8.0f}}};
   const std::vector<TokenId> prompt =
@@ -259,7 +261,7 @@ TEST_F(RealModel, TheLargestLogitsDecideAnyAnswer) {
   }
 }
 
-// With on_token, Generate computes all logits, and masks those.
+// With on_token, Generate computes and masks all logits.
 TEST_F(RealModel, GrammarsDecideAsIfAllLogitsWereMasked) {
   const auto schema = Grammar::FromJsonSchema(
       R"({"type":"object","properties":{"name":{"type":"string",)"
@@ -268,7 +270,7 @@ TEST_F(RealModel, GrammarsDecideAsIfAllLogitsWereMasked) {
       R"("items":{"type":"string"},"maxItems":4}},)"
       R"("required":["name","kind","area","notes"]})");
   const auto lower = Grammar::FromRegex("[a-z ]{1,200}\\.");
-  // What the model seldom wants: too few of the largest logits are allowed.
+  // The model seldom wants these: too few of the largest logits are allowed.
   const auto rare = Grammar::FromRegex("[^a-zA-Z0-9 \\n]{30}");
   const std::vector<TokenId> prompt =
       (*reference_)["prompts"][0]["ids"].get<std::vector<TokenId>>();
@@ -304,7 +306,7 @@ TEST_F(RealModel, GrammarsDecideAsIfAllLogitsWereMasked) {
 
 TEST_F(RealModel, GivesTheSameBitsInAnyChunks) {
   const std::vector<TokenId> ids = (*reference_)["perplexity"]["ids"];
-  // Beyond the local layers' window of 512.
+  // More than the local layers' window of 512.
   const std::vector<TokenId> tokens(ids.begin(), ids.begin() + 700);
   Session whole = NewSession(*exact_);
   const auto expected = whole.Forward(tokens);
@@ -321,14 +323,14 @@ TEST_F(RealModel, GivesTheSameBitsInAnyChunks) {
   EXPECT_EQ(actual, std::vector<float>(expected->begin(), expected->end()));
 }
 
-// Of requests that begin with the same 500 tokens, one computes them.
+// Requests begin with the same 500 tokens. Only the first computes them.
 TEST_F(RealModel, AnEngineComputesACommonBeginningOnce) {
   std::ifstream file(GEMMA_TESTDATA_DIR "/real270m/text.txt");
   const std::string text(std::istreambuf_iterator<char>(file), {});
   std::vector<TokenId> tokens = *(*model_->tokenizer())->Encode(text);
   tokens.insert(tokens.begin(), model_->config().bos_token);
   const auto question = [&](size_t i) {
-    // Questions that differ from the first token on.
+    // The questions after them differ from the first token on.
     Request request = Ask({tokens.begin(), tokens.begin() + 500}, 12);
     request.prompt.insert(request.prompt.end(), tokens.begin() + 600 + 25 * i,
                           tokens.begin() + 610 + 30 * i);
@@ -336,7 +338,7 @@ TEST_F(RealModel, AnEngineComputesACommonBeginningOnce) {
   };
   auto engine = Engine::Create(*model_, {.max_tokens = 1024});
   ASSERT_TRUE(engine.ok()) << engine.status();
-  // One after the other, then together.
+  // Submit three one after the other, then three together.
   std::vector<Ticket> tickets;
   for (size_t i = 0; i < 6; ++i) {
     tickets.push_back(*engine->Submit(question(i)));

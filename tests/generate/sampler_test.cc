@@ -1,4 +1,4 @@
-// Choosing tokens, against a plain reference.
+// Compares chosen tokens with a plain reference.
 
 #include "gemma/sampler.h"
 
@@ -27,7 +27,7 @@ using ::testing::HasSubstr;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-// Logits with bias and penalties, by the definitions.
+// Returns logits with bias and penalties, by the definitions.
 std::vector<double> ReferenceLogits(const std::vector<float>& logits,
                                     const SamplingOptions& options,
                                     const std::vector<TokenId>& sequence) {
@@ -52,8 +52,8 @@ std::vector<double> ReferenceLogits(const std::vector<float>& logits,
   return out;
 }
 
-// Of probabilities in descending order, the indices that locally typical
-// sampling keeps, in ascending order.
+// Returns the indices that locally typical sampling keeps, in ascending order.
+// Probabilities must be in descending order.
 std::vector<size_t> Typical(const std::vector<double>& p, double typical_p) {
   double entropy = 0;
   for (const double value : p) {
@@ -75,10 +75,8 @@ std::vector<size_t> Typical(const std::vector<double>& p, double typical_p) {
   return order;
 }
 
-// The probability of each token after `sequence`, by the definitions: bias,
-// penalties, temperature, the k most probable, of those the typical ones, of
-// those the fewest that reach p, of those the ones of at least min_p times the
-// highest.
+// Returns the probability of each token after `sequence`, by the definitions in
+// this order: bias and penalties, temperature, top_k, typical_p, top_p, min_p.
 std::vector<double> ReferenceProbabilities(
     const std::vector<float>& raw, const SamplingOptions& options,
     const std::vector<TokenId>& sequence = {}) {
@@ -152,7 +150,7 @@ TEST(Sampler, TemperatureZeroTakesTheHighest) {
     const auto best = std::max_element(logits.begin(), logits.end());
     EXPECT_EQ(SampleOnce(logits, {.temperature = 0.0f, .seed = seed}),
               best - logits.begin());
-    // Whatever else is asked for.
+    // Other options make no difference.
     EXPECT_EQ(
         SampleOnce(
             logits,
@@ -166,7 +164,7 @@ TEST(Sampler, TiesGoToTheLowerToken) {
   EXPECT_EQ(SampleOnce({0.0f, -0.0f}, {.temperature = 0.0f}), 0);
   EXPECT_EQ(SampleOnce({5, 5, 5}, {.temperature = 0.0f}), 0);
   EXPECT_EQ(SampleOnce({1, 3, 2, 3, 3}, {.top_k = 1}), 1);
-  // Of five equal logits the first three are the three most probable.
+  // The first three of five equal logits count as the most probable.
   SamplingOptions options = All();
   options.top_k = 3;
   const std::vector<TokenId> samples = Samples({5, 5, 5, 5, 5}, options, 200);
@@ -194,8 +192,8 @@ TEST(Sampler, SmallOptionsTakeTheHighest) {
   }
 }
 
-// Pearson's statistic of the counts, tokens of small probability taken
-// together; tokens without probability must not come.
+// Returns Pearson's statistic of the counts. Tokens of small probability count
+// as one; tokens of probability 0 must not occur.
 double ChiSquare(const std::vector<TokenId>& samples,
                  const std::vector<double>& probabilities) {
   std::vector<double> counts(probabilities.size());
@@ -222,8 +220,9 @@ double ChiSquare(const std::vector<TokenId>& samples,
   return sum;
 }
 
-// Whether samples are far from what is expected of so many kept tokens: the
-// statistic's mean is kept - 1, its variance 2 (kept - 1); six deviations.
+// Whether samples are far from the expected distribution: more than six
+// standard deviations. The statistic's mean is kept - 1, its variance 2 (kept -
+// 1).
 bool Differ(const std::vector<TokenId>& samples,
             const std::vector<double>& expected) {
   const auto kept = static_cast<double>(std::count_if(
@@ -231,7 +230,7 @@ bool Differ(const std::vector<TokenId>& samples,
   return ChiSquare(samples, expected) > kept + 6 * std::sqrt(2 * kept) + 6;
 }
 
-// Probabilities from a half to next to nothing.
+// Logits whose probabilities range from a half to nearly 0.
 std::vector<float> SpreadLogits() {
   std::vector<float> logits = RandomVector(24, 7);
   for (float& logit : logits) logit *= 3.0f;
@@ -263,7 +262,7 @@ TEST(Sampler, FrequenciesEqualTheReference) {
   }
 }
 
-// A sequence that repeats, of tokens probable and improbable.
+// A sequence with repetitions, of probable and improbable tokens.
 const std::vector<TokenId> kSequence = {3,  9, 1, 1, 14, 22, 22, 22, 5, 0,
                                         17, 8, 9, 2, 11, 3,  1,  6,  9, 9};
 
@@ -301,7 +300,7 @@ TEST(Sampler, PenalizedFrequenciesEqualTheReference) {
   }
 }
 
-// The tests above must see an option that does nothing.
+// The tests above would detect an option that has no effect.
 TEST(Sampler, FrequenciesOfOtherOptionsDiffer) {
   const std::vector<float> logits = SpreadLogits();
   const SamplingOptions all = All();
@@ -312,7 +311,7 @@ TEST(Sampler, FrequenciesOfOtherOptionsDiffer) {
   others[3].frequency_penalty = 0.6f;
   others[4].presence_penalty = 0.9f;
   others[5].logit_bias = {{4, 2.0f}};
-  // The window alone, and how often a token occurred.
+  // These two also depend on the window, and on how often a token occurred.
   others[6].presence_penalty = 0.9f;
   others[6].penalty_window = 6;
   others[7].frequency_penalty = 0.9f;
@@ -348,7 +347,7 @@ TEST(Sampler, TypicalTokensAreThoseOfAverageSurprise) {
   EXPECT_EQ(kept(0.88f), std::set<TokenId>({0, 1, 2, 3}));
 }
 
-// The highest logit after `sequence`.
+// Returns the token of the highest logit after `sequence`.
 TokenId Greedy(std::vector<float> logits, SamplingOptions options,
                const std::vector<TokenId>& sequence) {
   options.temperature = 0.0f;
@@ -397,14 +396,14 @@ TEST(Sampler, PenaltiesForgetWhatLeavesTheWindow) {
   options.penalty_window = 0;
   EXPECT_EQ(Greedy(logits, options, {0, 1, 2}), 0);
   EXPECT_EQ(Greedy(logits, options, {0, 1, 1, 1, 1}), 2);
-  // By default, 64.
+  // The default window is 64.
   std::vector<TokenId> sequence(64, 1);
   sequence[0] = 0;
   const SamplingOptions by_default = {.presence_penalty = 1.0f};
   EXPECT_EQ(Greedy(logits, by_default, sequence), 2);
   sequence.push_back(1);
   EXPECT_EQ(Greedy(logits, by_default, sequence), 0);
-  // One by one or at once is the same.
+  // Accepting tokens one by one or together gives the same.
   Sampler sampler(options);
   for (const TokenId token : {0, 1}) {
     std::vector<float> copy = logits;
@@ -419,7 +418,7 @@ TEST(Sampler, ForbiddenTokensAreNeverChosen) {
     for (const size_t top_k : {0, 3, 64}) {
       SamplingOptions options = {
           .temperature = temperature, .top_k = top_k, .top_p = 1.0f};
-      // All but one, by and by.
+      // Forbid one more token each time, until one is left.
       for (TokenId token = 23; token > 0; --token) {
         options.logit_bias.push_back({token, -kInfinity});
         for (const TokenId sampled : Samples(logits, options, 30)) {
@@ -451,12 +450,12 @@ TEST(Sampler, TellsHowManyOfTheLargestLogitsDecide) {
   EXPECT_EQ(candidates({.top_k = 0}), 0u);
   EXPECT_EQ(candidates({.top_k = SIZE_MAX}), 0u);
   EXPECT_EQ(candidates({.typical_p = 0.5f}), 64u);
-  // Penalties that lower.
+  // Penalties that lower logits.
   EXPECT_EQ(candidates({.repetition_penalty = 1.1f}), 128u);
   EXPECT_EQ(candidates({.temperature = 0.0f, .frequency_penalty = 0.1f}), 65u);
   EXPECT_EQ(candidates({.presence_penalty = 0.1f, .penalty_window = 10}), 74u);
   EXPECT_EQ(candidates({.penalty_window = 10}), 64u);
-  // Those that raise, or lower any number of tokens.
+  // Penalties that raise logits, or lower those of any number of tokens.
   EXPECT_EQ(candidates({.repetition_penalty = 0.9f}), 0u);
   EXPECT_EQ(candidates({.frequency_penalty = -0.1f}), 0u);
   EXPECT_EQ(candidates({.presence_penalty = -0.1f}), 0u);
@@ -472,8 +471,8 @@ TEST(Sampler, TellsHowManyOfTheLargestLogitsDecide) {
             129u);
 }
 
-// As Session::ForwardTop leaves them: the k largest and all that equal them,
-// else -infinity.
+// Returns logits as Session::ForwardTop does: the k largest and all that equal
+// the last of them; the others are -infinity.
 std::vector<float> Largest(std::vector<float> logits, size_t k) {
   std::vector<float> ranked = logits;
   std::sort(ranked.begin(), ranked.end(), std::greater<>());
@@ -483,7 +482,7 @@ std::vector<float> Largest(std::vector<float> logits, size_t k) {
   return logits;
 }
 
-// Options that only lower logits, and such that few tokens are kept.
+// Returns options that only lower logits and keep few tokens.
 SamplingOptions Lowering(std::mt19937& random) {
   SamplingOptions options;
   options.temperature = static_cast<float>(random() % 3);
@@ -511,7 +510,7 @@ std::vector<TokenId> Answer(const SamplingOptions& options, uint64_t seed,
   Sampler sampler(options);
   std::vector<TokenId> tokens;
   for (size_t step = 0; step < 30; ++step) {
-    // The same few are probable again and again. Many are equal.
+    // The same few tokens are probable again and again. Many logits are equal.
     std::vector<float> logits = RandomVector(300, seed + step % 3);
     for (float& logit : logits) logit = std::round(logit * 40) / 8;
     logits = Largest(std::move(logits), k);
@@ -534,12 +533,12 @@ TEST(Sampler, TheLargestLogitsAreEnough) {
     ASSERT_EQ(Answer(options, trial, enough), all) << "trial " << trial;
     if (Answer(options, trial, options.top_k) != all) ++fewer_differ;
   }
-  // As many as are kept are not enough.
+  // The top_k largest logits alone are not enough.
   EXPECT_GT(fewer_differ, 50u);
 }
 
 TEST(Sampler, TopPKeepsTheTokenThatReachesIt) {
-  // Probabilities of 1/2, 1/4, 1/8, 1/8, and room for rounding.
+  // Probabilities of 1/2, 1/4, 1/8, 1/8. Thresholds leave room for rounding.
   const float half = std::log(2.0f);
   const std::vector<float> logits = {-3 * half, -half, -2 * half, -3 * half};
   const auto kept = [&](float top_p) {

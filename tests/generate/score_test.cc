@@ -1,4 +1,4 @@
-// Scores of choices, against sums from the logits that Session computes.
+// Compares scores of choices with sums from the logits that Session computes.
 
 #include "gemma/score.h"
 
@@ -22,7 +22,7 @@ Tokens TokensOf(const Session& session) {
   return {session.tokens().begin(), session.tokens().end()};
 }
 
-// `size` tokens that differ for another start.
+// Returns `size` tokens, which differ between values of `start`.
 Tokens SomeTokens(size_t size, TokenId start) {
   Tokens tokens;
   for (size_t i = 0; i < size; ++i) {
@@ -39,8 +39,8 @@ double LogProbability(const float* logits, size_t size, TokenId token) {
   return logits[token] - largest - std::log(sum);
 }
 
-// What the tokens of `choice` have after `before`, from the logits of all
-// positions at once.
+// Returns the log-probabilities of the tokens of `choice` after `before`, from
+// the logits of all positions, computed at once.
 std::vector<double> Expected(const Model& model, Tokens before,
                              const Tokens& choice) {
   const size_t vocab_size = model.config().vocab_size;
@@ -75,7 +75,7 @@ INSTANTIATE_TEST_SUITE_P(Toys, ScoreToy, ::testing::ValuesIn(AllToys()),
 TEST_P(ScoreToy, IsTheSumOfLogProbabilities) {
   const Model model = LoadToy(GetParam());
   const Tokens prompt = SomeTokens(21, 5);
-  // Around the rows computed at once and what going back costs nothing for.
+  // Sizes around the number of rows computed at once, and around max_rollback.
   std::vector<Tokens> choices;
   for (const size_t size : {1, 2, 16, 17, 18, 40, 1, 33}) {
     choices.push_back(SomeTokens(size, static_cast<TokenId>(choices.size())));
@@ -96,7 +96,7 @@ TEST_P(ScoreToy, IsTheSumOfLogProbabilities) {
       SCOPED_TRACE(testing::Message() << "choice " << i);
       ExpectScore((*scores)[i], Expected(model, prompt, choices[i]));
     }
-    // The session holds the prompt, as if nothing else had been.
+    // The session holds the prompt, as if nothing else had been appended.
     EXPECT_EQ(TokensOf(session), prompt);
     Session other = NewSession(model, options);
     ASSERT_TRUE(other.Append(prompt).ok());
@@ -187,14 +187,14 @@ TEST(Score, BadArgumentsChangeNothing) {
             "6");
   EXPECT_TRUE(
       absl::IsOutOfRange(Score(session, Tokens(7, 3), {Tokens{4}}).status()));
-  // What fits exactly is scored.
+  // A choice that fits exactly is scored.
   EXPECT_EQ(ErrorOf(Score(session, {3, 4, 5}, {Tokens{6, 7, 8}}).status()),
             "OK");
 }
 
 TEST(Score, LogitsThatAreNoNumbersAreAnError) {
   const Model model = LoadToy(AllToys()[0]);
-  // At the end of the prompt, and within a choice.
+  // Positions at the end of the prompt, and within a choice.
   for (const size_t bad_position : {1, 3}) {
     Session session = NewSession(model);
     session.SetTap([&](const TapSite& site, absl::Span<float> values) {

@@ -1,5 +1,5 @@
-// Drafts, good and bad, never change an answer nor what the session holds
-// after it.
+// Drafts, good or bad, change neither an answer nor the session's content after
+// it.
 
 #include <algorithm>
 #include <cmath>
@@ -29,17 +29,17 @@ Tokens TokensOf(const Session& session) {
   return {session.tokens().begin(), session.tokens().end()};
 }
 
-// The logits after `token`, appended to the session.
+// Appends `token` to the session and returns the logits after it.
 std::vector<float> LogitsAfter(Session& session, TokenId token) {
   const auto logits = session.Forward({&token, 1});
   EXPECT_EQ(ErrorOf(logits.status()), "OK");
   return {logits->begin(), logits->end()};
 }
 
-// Drafts of random length that are right but for some tokens.
+// Makes drafts of random length in which some tokens are wrong.
 class FaultyDrafter : public Drafter {
  public:
-  // `truth`: the sequence that will come, as far as it is known.
+  // `truth`: the sequence to come, as far as it is known.
   FaultyDrafter(Tokens truth, TokenId vocab_size, double faults, uint64_t seed)
       : truth_(std::move(truth)),
         vocab_size_(vocab_size),
@@ -79,7 +79,7 @@ class FaultyDrafter : public Drafter {
   Tokens draft_;
 };
 
-// As NgramDrafter where checking a draft costs next to nothing.
+// As NgramDrafter, but believes that checking a draft costs nearly nothing.
 class EagerDrafter : public NgramDrafter {
  public:
   explicit EagerDrafter(Session& session)
@@ -152,7 +152,7 @@ TEST_P(Speculate, GivesTheSameTokensAndState) {
         ASSERT_EQ(TokensOf(session), expected);
         ASSERT_EQ(LogitsAfter(session, 7), logits);
         if (faults == 0.0) passes += drafter.passes, ++answers;
-        // Farther back than is free, and on again.
+        // Go back farther than is free, and on again.
         ASSERT_TRUE(session.Rewind(expected.size() - 18).ok());
         ASSERT_TRUE(session.Forward(absl::MakeSpan(expected).last(18)).ok());
         ASSERT_EQ(LogitsAfter(session, 7), logits);
@@ -176,7 +176,7 @@ TEST_P(Speculate, DraftsWithinFreeRollback) {
   for (const size_t max_rollback : {0, 1, 5, 30}) {
     FaultyDrafter drafter(expected, vocab_size, 0.1, 3);
     Session session = NewSession(model, {.max_rollback = max_rollback});
-    // Nothing is computed from a checkpoint or the start.
+    // No pass starts again from a checkpoint or the start.
     size_t earliest = 0;
     session.SetTap([&](const TapSite& site, absl::Span<float>) {
       if (site.point != TapPoint::kBlockOutput || site.layer != 0) return;
@@ -248,32 +248,32 @@ TEST_P(Speculate, CheckpointsAreWhereTheyWouldBe) {
 }
 
 // ---------------------------------------------------------------------------
-// Generate: whatever ends an answer, it ends in the same place
+// Generate: with and without drafts, an answer ends in the same place
 
-// What can be seen of an answer.
+// Everything that a caller can see of an answer.
 struct Seen {
   std::vector<std::string> parts;
   Tokens tokens;  // of the session
   StopReason stop_reason = StopReason::kCancelled;
   size_t new_tokens = 0;
-  size_t times_asked = 0;          // whether it is cancelled
+  size_t times_asked = 0;          // calls of `cancelled`
   std::vector<double> scores;      // log-probabilities, if wanted
   std::vector<float> next_logits;  // empty if the context is full
 
   bool operator==(const Seen&) const = default;
 };
 
-// How an answer is asked for.
+// A prompt and how to answer it.
 struct Question {
   Tokens prompt;
   GenerateOptions options;
   size_t max_context = 256;
-  size_t cancel_at = 0;  // the how many-eth time it is asked; 0: never
-  size_t refuse_at = 0;  // the how many-eth text
+  size_t cancel_at = 0;  // the call of `cancelled` that is true; 0: none
+  size_t refuse_at = 0;  // the text that on_text refuses; 0: none
   bool scored = false;   // log-probabilities are wanted
 };
 
-// Asks in a session that is new. `drafter` makes a Drafter* for it.
+// Asks in a new session. `drafter` makes a Drafter* for it.
 template <class MakeDrafter>
 Seen Ask(const Model& model, Question question, const MakeDrafter& drafter,
          GenerateStats* stats_out = nullptr) {
@@ -311,8 +311,8 @@ Seen Ask(const Model& model, Question question, const MakeDrafter& drafter,
 
 Drafter* None(Session&) { return nullptr; }
 
-// Asks plainly and with good and bad drafts of `truth`, the sequence as it goes
-// on without limits. Returns the plain answer.
+// Asks without drafts and with good and bad drafts of `truth`, the sequence as
+// it goes on without limits. Returns the answer without drafts.
 Seen AskEachWay(const Model& model, const Question& question,
                 const Tokens& truth) {
   const Seen plain = Ask(model, question, None);
@@ -392,7 +392,7 @@ TEST(SpeculateEnds, WhenTheContextIsFull) {
 TEST(SpeculateEnds, AtAStopString) {
   const Counting model(30);
   for (size_t i = 0; i < 29; ++i) {
-    // Over the border of two tokens.
+    // The stop string is in two tokens.
     Question question;
     question.options.stop_strings = {std::to_string(i) + "a"};
     const Seen seen = model.Ask(question);
@@ -414,7 +414,7 @@ TEST(SpeculateEnds, WhenCancelled) {
   }
 }
 
-// A vocabulary of 512 pieces, weights of every type.
+// The model has a vocabulary of 512 pieces and weights of every type.
 TEST(SpeculateMixed, SameAnswersForAnySeed) {
   const Model model =
       LoadOrDie(std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf",
@@ -432,13 +432,13 @@ TEST(SpeculateMixed, SameAnswersForAnySeed) {
   EXPECT_GT(new_tokens, 0u);
 }
 
-// Everything that makes one token depend on those before.
+// All options that make a token depend on those before it.
 std::vector<SamplingOptions> DependentSamplings() {
   const SamplingOptions warm = {.temperature = 1.2f, .top_k = 0, .top_p = 1.0f};
   std::vector<SamplingOptions> out(7, warm);
   out[0].typical_p = 0.7f;
   out[1].repetition_penalty = 1.3f;
-  out[2].repetition_penalty = 0.6f;  // it repeats itself, so drafts are right
+  out[2].repetition_penalty = 0.6f;  // makes repetitions, so drafts are right
   out[3].frequency_penalty = 0.5f;
   out[4].presence_penalty = 1.0f;
   out[4].penalty_window = 5;
@@ -449,7 +449,7 @@ std::vector<SamplingOptions> DependentSamplings() {
             .presence_penalty = 0.2f,
             .penalty_window = 0,
             .logit_bias = {{310, 3.0f}}};
-  // And a few of the largest logits only.
+  // Penalties with only a few of the largest logits.
   out.push_back(out[1]);
   out.back().top_k = 5;
   return out;
@@ -469,7 +469,8 @@ TEST(SpeculateMixed, SameAnswersForAnyOption) {
       const Tokens truth = Ask(model, question, None).tokens;
       const Seen plain = AskEachWay(model, question, truth);
       new_tokens += plain.new_tokens;
-      // Nor do log-probabilities change it, whose own bits are the same.
+      // Log-probabilities do not change the answer, and drafts do not change
+      // their bits.
       question.scored = true;
       Seen scored = AskEachWay(model, question, truth);
       EXPECT_EQ(scored.scores.size(), 3 * scored.new_tokens);
@@ -483,7 +484,7 @@ TEST(SpeculateMixed, SameAnswersForAnyOption) {
 // ---------------------------------------------------------------------------
 // N-grams
 
-// A model that goes round and round three words.
+// A model that repeats three words for ever.
 Model RoundAndRound() {
   const std::string path = TestDirectory() + "/m.gguf";
   constexpr TokenId kA = kFirstPiece;
@@ -522,7 +523,7 @@ TEST(SpeculateNgrams, AStopTokenIsNotDrafted) {
   const Model model = RoundAndRound();
   Session session = NewSession(model);
   EagerDrafter drafter(session);
-  // <bos> a <eos>, over and over.
+  // Repeat <bos> a <eos>.
   constexpr TokenId kA = kFirstPiece;
   Tokens tokens;
   for (int i = 0; i < 20; ++i) tokens.insert(tokens.end(), {2, kA, 1});
