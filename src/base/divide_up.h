@@ -1,4 +1,4 @@
-// Whole parts of a size.
+// Divides sizes into whole parts.
 
 #ifndef GEMMA_SRC_BASE_DIVIDE_UP_H_
 #define GEMMA_SRC_BASE_DIVIDE_UP_H_
@@ -7,12 +7,13 @@
 
 namespace gemma::internal {
 
-// Parts of `part` that hold `size`, the last of them perhaps in part.
+// Returns the number of parts of size `part` that hold `size`. The last one may
+// be partly used.
 constexpr size_t DivideUp(size_t size, size_t part) {
   return (size + part - 1) / part;
 }
 
-// The least multiple of `part` that is not below `size`.
+// Returns `size` rounded up to a multiple of `part`.
 constexpr size_t RoundUp(size_t size, size_t part) {
   return DivideUp(size, part) * part;
 }

@@ -1,4 +1,4 @@
-// Texts by a format, where memory may end.
+// Formats text. Running out of memory throws.
 
 #ifndef GEMMA_SRC_BASE_FORMAT_TEXT_H_
 #define GEMMA_SRC_BASE_FORMAT_TEXT_H_
@@ -10,8 +10,9 @@
 
 namespace gemma::internal {
 
-// As absl::StrFormat, which grows its string in a destructor, so that memory
-// that ends there ends the process. This throws std::bad_alloc instead.
+// As absl::StrFormat, but throws std::bad_alloc if memory runs out.
+// absl::StrFormat grows its string in a destructor, so an exception there ends
+// the process.
 template <class... Args>
 std::string FormatText(const absl::FormatSpec<Args...>& format,
                        const Args&... args) {
@@ -19,7 +20,7 @@ std::string FormatText(const absl::FormatSpec<Args...>& format,
   const int result = absl::SNPrintF(buffer, sizeof(buffer), format, args...);
   const size_t size = result < 0 ? 0 : static_cast<size_t>(result);
   if (size < sizeof(buffer)) return std::string(buffer, size);
-  std::string text(size + 1, '\0');  // with room for a 0
+  std::string text(size + 1, '\0');  // with room for the final 0
   absl::SNPrintF(text.data(), text.size(), format, args...);
   text.resize(size);
   return text;

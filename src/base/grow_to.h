@@ -1,4 +1,4 @@
-// Room in vectors.
+// Reserves room in vectors.
 
 #ifndef GEMMA_SRC_BASE_GROW_TO_H_
 #define GEMMA_SRC_BASE_GROW_TO_H_
@@ -9,8 +9,8 @@
 
 namespace gemma::internal {
 
-// Makes room for `size` elements, and for more if the vector grows by few: many
-// calls take about as long as one.
+// Reserves room for `size` elements. If the vector grows by only a few,
+// reserves more, so that many calls take about as long as one.
 template <class T>
 void GrowTo(size_t size, std::vector<T>& vector) {
   if (size <= vector.capacity()) return;

@@ -1,4 +1,4 @@
-// Hash tables that stay whole where memory ends: abseil's do not, since they
+// Hash tables that stay valid if memory runs out. abseil's do not, because they
 // change their capacity before they allocate.
 
 #ifndef GEMMA_SRC_BASE_HASH_TABLE_H_
@@ -15,7 +15,7 @@
 
 namespace gemma::internal {
 
-// Tables of std::string are also searched by std::string_view.
+// Tables of std::string can also be searched by std::string_view.
 template <class Key>
 struct HashOfKey : absl::Hash<Key> {};
 

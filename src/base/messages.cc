@@ -32,8 +32,8 @@ void AppendEscape(char byte, std::string& out) {
   }
 }
 
-// At most `max_size` bytes of the text, escaped but for the control characters
-// in `kept`.
+// Escapes at most `max_size` bytes of the text. Keeps the control characters in
+// `kept`.
 std::string Escaped(std::string_view text, size_t max_size,
                     std::string_view kept) {
   std::string out;

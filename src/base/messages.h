@@ -15,25 +15,25 @@ namespace gemma::internal {
 // A max_size that cuts nothing.
 inline constexpr size_t kUncut = std::string_view::npos;
 
-// Text that others wrote, safe to print: on one line, at most `max_size` bytes
-// of it. Control characters (those above U+007F too) and bytes that are not
-// UTF-8 become escapes, "\n" or "\x1b", so nothing moves the cursor of a
-// terminal. Printing the result again changes nothing.
+// Makes untrusted text safe to print: on one line, at most `max_size` bytes of
+// it. Control characters (those above U+007F too) and bytes that are not UTF-8
+// become escapes, "\n" or "\x1b", so nothing moves the cursor of a terminal.
+// A second call on the result changes nothing.
 std::string Printable(std::string_view text, size_t max_size = 96);
 
-// All of the text, the same but for line ends and tabs, which stay.
+// As Printable, for the whole text, but keeps line ends and tabs.
 std::string PrintableLines(std::string_view text);
 
-// Whether Printable changes nothing but the length: a name that fails this
-// has no honest use.
+// Whether Printable would escape nothing. A name that contains something to
+// escape has no honest use.
 bool IsPrintable(std::string_view text);
 
-// Printable text in quotes.
+// Returns printable text in quotes.
 inline std::string Quoted(std::string_view text) {
   return absl::StrCat("'", Printable(text), "'");
 }
 
-// The values that an integer of type T can have.
+// Names the values that an integer of type T can have, for messages.
 template <class T>
 std::string IntegerWanted() {
   return absl::StrCat("an integer from ", std::numeric_limits<T>::min(), " to ",

@@ -9,10 +9,11 @@
 
 namespace gemma::internal {
 
-// More than any memory has, and so little that sums of a few do not wrap.
+// More than any memory holds, and small enough that the sum of a few does not
+// wrap.
 inline constexpr uint64_t kTooMuch = uint64_t{1} << 62;
 
-// The product, kTooMuch at most.
+// Returns the product, at most kTooMuch.
 constexpr uint64_t Product(std::initializer_list<uint64_t> factors) {
   uint64_t product = 1;
   for (const uint64_t factor : factors) {
@@ -25,7 +26,7 @@ constexpr uint64_t Product(std::initializer_list<uint64_t> factors) {
   return product;
 }
 
-// The sum, kTooMuch at most.
+// Returns the sum, at most kTooMuch.
 constexpr uint64_t Sum(std::initializer_list<uint64_t> terms) {
   uint64_t sum = 0;
   for (const uint64_t term : terms) {

@@ -12,7 +12,8 @@ namespace gemma::internal {
 // U+FFFD, the replacement for a byte that is not part of a character.
 inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 
-// The number of bytes of a character that starts with `lead`; 0 if none does.
+// Returns the bytes of a character that starts with `lead`, or 0 if no
+// character does.
 inline size_t Utf8Length(char lead) {
   const auto byte = static_cast<uint8_t>(lead);
   if (byte < 0x80) return 1;
@@ -22,9 +23,9 @@ inline size_t Utf8Length(char lead) {
   return byte < 0xF5 ? 4 : 0;
 }
 
-// The number of leading bytes of `text` that begin one character, complete or
-// incomplete; 0 if there is no such byte. Surrogates, overlong forms and values
-// above U+10FFFF do not count as characters.
+// Returns the number of leading bytes of `text` that begin one character,
+// complete or incomplete, or 0. Surrogates, overlong forms and values above
+// U+10FFFF do not count as characters.
 inline size_t Utf8PrefixLength(std::string_view text) {
   if (text.empty()) return 0;
   const size_t length = Utf8Length(text[0]);
@@ -54,8 +55,8 @@ inline size_t Utf8PrefixLength(std::string_view text) {
   return i;
 }
 
-// Bytes of the whole character at the start of `text`; 0 if `text`
-// does not begin with one.
+// Returns the bytes of the whole character at the start of `text`, or 0 if
+// `text` does not begin with one.
 inline size_t Utf8CharacterLength(std::string_view text) {
   const size_t length = Utf8PrefixLength(text);
   return length != 0 && length == Utf8Length(text[0]) ? length : 0;

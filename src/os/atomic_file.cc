@@ -26,15 +26,16 @@
 namespace gemma::internal {
 namespace {
 
-// Writes of so many bytes go to the disk at once, so that Commit waits for few.
+// Writes of at least this many bytes go to the disk at once, so that Commit
+// waits for few.
 constexpr size_t kLargeBytes = size_t{1} << 20;
 
-constexpr int kMaxNames = 100;  // that are tried before one is free
+constexpr int kMaxNames = 100;  // names to try until one is free
 
 constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
 constexpr size_t kSuffixLetters = 6;
 
-// A name beside `path` that hardly anybody else has.
+// Returns a random name in the directory of `path`.
 std::string TemporaryName(const std::string& path) {
   std::random_device random;
   std::uniform_int_distribution<size_t> letter(0, kLetters.size() - 1);
@@ -45,7 +46,8 @@ std::string TemporaryName(const std::string& path) {
   return name;
 }
 
-// A name of the open file that any user may link from; it takes no memory.
+// The path of an open file in /proc. Any user may link from it. Needs no
+// memory.
 struct PathOf {
   explicit PathOf(int fd) {
     absl::SNPrintF(text, sizeof(text), "/proc/self/fd/%d", fd);
@@ -53,18 +55,18 @@ struct PathOf {
   char text[32];
 };
 
-// A file without a name; -1 where the system has none.
+// Opens a file without a name. Returns -1 if the system does not support that.
 int OpenUnnamed(const std::string& directory, mode_t mode) {
   const int fd = Uninterrupted([&] {
     return open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
   });
   if (fd < 0 || access(PathOf(fd).text, F_OK) == 0) return fd;
-  close(fd);  // without /proc it could never get a name
+  close(fd);  // without /proc, the file could never get a name
   return -1;
 }
 
-// Asks that the directory's entries be on the disk. If that cannot be, a loss
-// of power may bring the old file back, whole.
+// Writes the directory's entries to the disk. If that fails, a loss of power
+// may bring back the old file, complete.
 void SyncDirectory(const std::string& directory) {
   const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
@@ -209,7 +211,8 @@ absl::Status AtomicFile::Keep() {
     return absl::OkStatus();
   }
   if (errno != EINVAL && errno != ENOSYS) return SystemError(path_, errno);
-  // The file system does not know how; a link replaces nothing either.
+  // The file system does not support this. Making a link replaces nothing
+  // either.
   if (link(temporary_.c_str(), path_.c_str()) != 0) {
     return SystemError(path_, errno);
   }
@@ -219,7 +222,7 @@ absl::Status AtomicFile::Keep() {
 
 absl::Status AtomicFile::Replace() {
   if (temporary_.empty()) {
-    // Where nothing is replaced, no other name is needed on the way.
+    // If nothing is replaced, the file needs no temporary name.
     const absl::Status status = Link(path_);
     if (!absl::IsAlreadyExists(status)) return status;
     GEMMA_RETURN_IF_ERROR(NameTemporary());
@@ -236,7 +239,8 @@ absl::Status AtomicFile::Link(const std::string& name) const {
   return SystemError(path_, errno);
 }
 
-// A link replaces nothing, so a file that replaces another needs a name first.
+// Making a link replaces nothing, so a file that replaces another needs a
+// temporary name first.
 absl::Status AtomicFile::NameTemporary() {
   if (!temporary_.empty()) return absl::OkStatus();
   absl::Status status;

@@ -1,4 +1,4 @@
-// A file that appears under its name when it is complete, and not before.
+// A file that appears under its name only when it is complete.
 
 #ifndef GEMMA_SRC_OS_ATOMIC_FILE_H_
 #define GEMMA_SRC_OS_ATOMIC_FILE_H_
@@ -14,50 +14,50 @@
 
 namespace gemma::internal {
 
-// Written beside its place, without a name where the file system can do so
-// (even a process that is killed then leaves nothing), else under the path and
-// a suffix of seven characters. Move-only.
+// Writes to a file in the same directory. It has no name if the file system
+// supports that; then even a killed process leaves nothing. Otherwise its name
+// is the path and a suffix of seven characters. Move-only.
 class AtomicFile {
  public:
   // Who may read the file.
   enum class Access {
     kOwner,
-    kAll,  // but for whom the process's umask shuts out
+    kAll,  // except users that the process's umask excludes
   };
 
-  // What becomes of a file that is at the path already.
+  // What to do if the path already exists.
   enum class Existing {
     kReplace,
-    kKeep,  // Commit fails: AlreadyExists
+    kKeep,  // Commit fails with AlreadyExists
   };
 
-  // Replaces what is at the path, also a link. Messages begin with `path`.
+  // Commit replaces the file or link at the path. Messages begin with `path`.
   static absl::StatusOr<AtomicFile> Create(std::string path,
                                            Access access = Access::kOwner);
 
-  // For a path that a user named. Where it is a link, the file that the link
-  // points to is replaced. What exists and is no regular file (a pipe,
-  // /dev/stdout) is written directly, and then by Write alone.
+  // For a path that a user named. If it is a link, replaces the file that the
+  // link points to. If the path exists and is not a regular file (a pipe,
+  // /dev/stdout), writes to it directly; then only Write may be used.
   static absl::StatusOr<AtomicFile> CreateOutput(std::string path,
                                                  Access access = Access::kAll);
 
-  // Whether `name` may be what a process that was killed while it wrote `path`
-  // left beside it.
+  // Whether a process that was killed while it wrote `path` may have left a
+  // file `name` in its directory.
   static bool IsLeftover(std::string_view name, std::string_view path);
 
-  // Removes what was written unless Commit succeeded.
+  // Removes the temporary file if Commit did not succeed.
   ~AtomicFile();
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;
 
-  // Takes the disk space for a file of `size` bytes, all zero, which it then
-  // is. Where the file system cannot, space is taken as it is written.
+  // Reserves disk space and sets the file's size to `size` bytes, all zero. If
+  // the file system cannot reserve space, writes take it as needed.
   absl::Status Reserve(uint64_t size);
 
-  // Writes after what Write wrote before.
+  // Appends to the bytes of earlier calls of Write.
   absl::Status Write(std::span<const uint8_t> bytes);
   absl::Status Write(std::string_view bytes);
-  // Writes at a place; what is left out in front is zero.
+  // Writes at an offset. Bytes before it that were never written are zero.
   absl::Status WriteAt(uint64_t offset, std::span<const uint8_t> bytes);
 
   // Waits until the bytes are on the disk, then gives the file its name.
@@ -80,12 +80,12 @@ class AtomicFile {
   int fd_;
   std::string path_;
   std::string temporary_;  // empty: the file has no name
-  bool is_direct_;         // `fd_` is that of `path_`
+  bool is_direct_;         // `fd_` is the file at `path_`
   uint64_t written_ = 0;   // by Write
 };
 
-// Waits until the file at `path` is on the disk, then gives it the name
-// `target`, replacing what has that name.
+// Waits until the file at `path` is on the disk, then renames it to `target`.
+// Replaces a file that has that name.
 absl::Status RenameDurably(const std::string& path, const std::string& target);
 
 }  // namespace gemma::internal

@@ -8,7 +8,7 @@
 namespace gemma::internal {
 namespace {
 
-// Adds a group, which begins with a slash, and those that it is in.
+// Adds a group, whose name begins with a slash, and the groups that enclose it.
 void AddWithParents(const std::string& mount, std::string_view group,
                     int version, std::vector<ControlGroup>& groups) {
   while (group.size() > 1) {
@@ -24,7 +24,7 @@ std::vector<ControlGroup> ControlGroups(std::string_view controller,
                                         const std::string& root) {
   std::vector<ControlGroup> groups;
   const std::string mount = root + "/sys/fs/cgroup";
-  // Lines such as "0::/user.slice" (version 2) and "4:cpu,cpuacct:/docker/1".
+  // Lines like "0::/user.slice" (version 2) and "4:cpu,cpuacct:/docker/1".
   std::ifstream lines(root + "/proc/self/cgroup");
   for (std::string line; std::getline(lines, line);) {
     const std::vector<std::string_view> fields =

@@ -1,4 +1,4 @@
-// The control groups of this process, as containers have them.
+// The control groups of this process, which containers use.
 
 #ifndef GEMMA_SRC_OS_CONTROL_GROUPS_H_
 #define GEMMA_SRC_OS_CONTROL_GROUPS_H_
@@ -9,16 +9,16 @@
 
 namespace gemma::internal {
 
-// A group's directory, which has the files of a controller.
+// A group's directory, which contains the files of a controller.
 struct ControlGroup {
   std::string directory;
-  int version = 2;  // of control groups, which names its files: 1 or 2
+  int version = 2;  // of control groups, 1 or 2: decides the names of files
 };
 
-// The groups that limit this process by `controller` ("cpu", "memory"): its
-// own and those that it is in, to the root's. The limits of all hold. Reads
-// proc/self/cgroup and names directories in sys/fs/cgroup, both below `root`.
-// A directory need not exist or have the files.
+// Returns the groups that limit this process by `controller` ("cpu", "memory"):
+// its own group and all enclosing ones up to the root. The limits of all hold.
+// Reads proc/self/cgroup and names directories in sys/fs/cgroup, both below
+// `root`. A directory may be missing or lack the files.
 std::vector<ControlGroup> ControlGroups(std::string_view controller,
                                         const std::string& root = "/");
 

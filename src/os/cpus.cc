@@ -19,8 +19,8 @@ namespace {
 
 constexpr double kNoQuota = std::numeric_limits<double>::infinity();
 
-// Microseconds of processor time allowed in each period; what is not written
-// like that is no quota ("max" in version 2, -1 in version 1).
+// Reads the microseconds of processor time allowed in each period. Other texts
+// mean no quota ("max" in version 2, -1 in version 1).
 double Quota(std::istream&& allowed, std::istream&& period) {
   double quota = 0;
   double length = 0;
@@ -28,7 +28,7 @@ double Quota(std::istream&& allowed, std::istream&& period) {
   return quota > 0 && length > 0 ? quota / length : kNoQuota;
 }
 
-// Of a group's directory, whichever version's files it has.
+// Returns the quota in a group's directory, from files of either version.
 double QuotaOf(const std::string& directory) {
   // Version 2: "150000 100000".
   std::ifstream both(directory + "/cpu.max");
@@ -52,8 +52,8 @@ size_t CpuQuota(const std::string& root) {
 
 size_t AllowedCpus() {
 #ifdef __linux__
-  // hardware_concurrency() counts those that are online. 16 sets are of more
-  // processors than a system has: fewer are refused.
+  // hardware_concurrency() counts all processors that are online. 16 sets hold
+  // more processors than a system has; the system refuses too small a buffer.
   std::array<cpu_set_t, 16> sets = {};
   if (sched_getaffinity(0, sizeof(sets), sets.data()) == 0) {
     return std::max(1, CPU_COUNT_S(sizeof(sets), sets.data()));

@@ -1,4 +1,4 @@
-// How many processors this process may keep busy.
+// The number of processors that this process may keep busy.
 
 #ifndef GEMMA_SRC_OS_CPUS_H_
 #define GEMMA_SRC_OS_CPUS_H_
@@ -8,15 +8,17 @@
 
 namespace gemma::internal {
 
-// Those that the system lets it run on (taskset, cpusets), at least 1.
+// Returns the processors that the system lets this process run on (taskset,
+// cpusets), at least 1.
 size_t AllowedCpus();
 
-// Of those, no more than the quota of its control group, as containers have
-// one, pays for: threads beyond that stop all others. At least 1.
+// Returns the smaller of AllowedCpus and the quota of the control groups, which
+// containers use. More threads than the quota allows would stop all others. At
+// least 1.
 size_t UsableCpus();
 
-// The quota alone, in processors rounded down, at least 1; 0: there is none.
-// Reads the files of control groups below `root`.
+// Returns the quota in processors, rounded down, but at least 1; or 0 without a
+// quota. Reads the files of control groups below `root`.
 size_t CpuQuota(const std::string& root = "/");
 
 }  // namespace gemma::internal

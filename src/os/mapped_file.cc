@@ -49,8 +49,9 @@ absl::StatusOr<MappedFile> MappedFile::Open(std::string path) {
   if (path.find('\0') != std::string::npos) {
     return absl::InvalidArgumentError("a file name holds a zero byte");
   }
-  // Opening a device may do things, and opening a pipe may wait: look first.
-  // The second look is at the file that was opened, whatever happened between.
+  // Check before opening, because opening a device may have effects and opening
+  // a pipe may wait. Check again afterwards, because the file may have been
+  // replaced in between.
   struct stat info;
   if (stat(path.c_str(), &info) != 0) return SystemError(path, errno);
   if (absl::Status status = CheckRegular(path, info); !status.ok()) {
@@ -103,7 +104,7 @@ void MappedFile::Unmap() {
 }
 
 void MappedFile::Release(absl::Span<const uint8_t> part) const {
-  // Compared as numbers, for `part` may point anywhere.
+  // Compare addresses as numbers, because `part` may point anywhere.
   const uintptr_t file_begin = reinterpret_cast<uintptr_t>(data_);
   const uintptr_t begin = reinterpret_cast<uintptr_t>(part.data());
   if (begin < file_begin || begin - file_begin > size_ ||
@@ -115,10 +116,10 @@ void MappedFile::Release(absl::Span<const uint8_t> part) const {
   const size_t offset = begin - file_begin;
   const size_t first = RoundUp(offset, page);
   size_t last = (offset + part.size()) / page * page;
-  // The file's last page has no other owner.
+  // The rest of the file's last page belongs to nothing else.
   if (offset + part.size() == size_) last = size_;
   if (first >= last) return;
-  // A failure costs memory, nothing else.
+  // A failure only costs memory.
   madvise(const_cast<uint8_t*>(data_) + first, last - first, MADV_DONTNEED);
 }
 

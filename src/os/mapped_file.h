@@ -14,13 +14,13 @@
 
 namespace gemma::internal {
 
-// The bytes of one regular file. Move-only; moving does not move the bytes.
-// Whoever shortens the file while it is mapped ends the process (SIGBUS):
+// The bytes of one regular file. Move-only; moving does not move the bytes. If
+// a program shortens the file while it is mapped, SIGBUS ends this process:
 // replace files by renaming.
 class MappedFile {
  public:
-  // Fails if the file cannot be opened, is empty, or is no regular file (a
-  // directory, pipe or device). The message begins with `path`.
+  // Fails if the file cannot be opened, is empty, or is not a regular file (but
+  // a directory, pipe or device). The message begins with `path`.
   static absl::StatusOr<MappedFile> Open(std::string path);
 
   ~MappedFile();
@@ -35,8 +35,9 @@ class MappedFile {
   size_t size() const { return size_; }
   const std::string& path() const { return path_; }
 
-  // Gives back the memory of the whole pages inside `part`. Reading them again
-  // reads the file again. Nothing happens if `part` is not within bytes().
+  // Returns the memory of the whole pages inside `part` to the system. Reading
+  // them again reads the file again. Does nothing if `part` is not within
+  // bytes().
   void Release(absl::Span<const uint8_t> part) const;
 
  private:

@@ -10,11 +10,11 @@
 
 namespace gemma::internal {
 
-// The directory of the file, "." if the path names none.
+// Returns the directory of the file, or "." if the path contains none.
 std::string DirectoryOf(const std::string& path);
 
-// The names of what a directory holds, sorted, without "." and "..". The
-// iterators of std::filesystem end the process where memory ends.
+// Returns the names of the entries of a directory, sorted, without "." and
+// "..". (The iterators of std::filesystem end the process if memory runs out.)
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& directory);
 
 }  // namespace gemma::internal

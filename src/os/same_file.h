@@ -1,4 +1,4 @@
-// Whether two paths name one file.
+// Checks whether two paths name one file.
 
 #ifndef GEMMA_SRC_OS_SAME_FILE_H_
 #define GEMMA_SRC_OS_SAME_FILE_H_
@@ -10,8 +10,8 @@
 
 namespace gemma::internal {
 
-// OK, or InvalidArgument if `output` is one of `inputs`, also by way of links.
-// Paths where nothing is are no files.
+// Returns OK, or InvalidArgument if `output` and one of `inputs` are the same
+// file, also through links. Ignores paths that do not exist.
 absl::Status CheckIsNoneOf(const std::string& output,
                            const std::vector<std::string>& inputs);
 

@@ -42,7 +42,7 @@ absl::StatusCode CodeOf(int error) {
 }  // namespace
 
 absl::Status SystemError(std::string_view what, int error) {
-  // Made by the standard library because strerror is not safe in threads.
+  // Uses the standard library, because strerror is not safe in threads.
   absl::Status status(
       CodeOf(error),
       absl::StrCat(what, ": ", std::generic_category().message(error)));

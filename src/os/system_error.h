@@ -1,4 +1,4 @@
-// Errors of the system.
+// Errors of system calls.
 
 #ifndef GEMMA_SRC_OS_SYSTEM_ERROR_H_
 #define GEMMA_SRC_OS_SYSTEM_ERROR_H_
@@ -10,18 +10,19 @@
 
 namespace gemma::internal {
 
-// "<what>: <the system's words for errno's value `error`>". `what` is a path,
-// or says what could not be done.
+// Returns "<what>: <the system's words for errno's value `error`>". `what` is a
+// path or the action that failed.
 absl::Status SystemError(std::string_view what, int error);
 
-// The same of what could not be written: "cannot write to <path>: ...".
+// The same for a failed write: "cannot write to <path>: ...".
 absl::Status WriteError(std::string_view path, int error);
 
-// The value of errno that SystemError was given; 0 for all other statuses.
+// Returns the value of errno that SystemError was given, or 0 for all other
+// statuses.
 int SystemErrorNumber(const absl::Status& status);
 
-// Makes a system call until no signal interrupts it. Returns its result, -1
-// being the failure that errno tells of.
+// Repeats a system call while signals interrupt it. Returns its result; -1
+// means a failure, and errno says which.
 template <class Call>
 auto Uninterrupted(Call call) {
   for (;;) {
