@@ -35,8 +35,8 @@ constexpr int kMaxStep = 127;
 constexpr float kMaxScale = 0x1p121f;
 constexpr float kMaxHalf = 65504.0f;
 
-// Return the smallest number of the type that is not below `value`, or the
-// largest finite one.
+// Return `value` rounded up to a number of the type, at most the largest finite
+// one.
 uint16_t HalfFromBelow(float value) {
   uint16_t half = FloatToHalf(std::min(value, kMaxHalf));
   if (HalfToFloat(half) < value && half < 0x7BFF) ++half;

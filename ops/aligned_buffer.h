@@ -16,7 +16,7 @@ namespace gemma::internal {
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
-  // One that was moved from is as a new one.
+  // A buffer that was moved from is empty.
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : memory_(std::move(other.memory_)),
         data_(std::exchange(other.data_, nullptr)),

@@ -3,9 +3,9 @@
 // values.
 //
 // Vectors hold the keys of a block for scores and the values of a head for
-// weighted values. So every sum has one fixed order, whatever else is computed:
-// scores add the products of a key in ascending order, weighted values add
-// those of a tile's positions. Tiles and spans begin at fixed positions. A
+// weighted values. So every sum has one fixed order, independent of the other
+// rows: scores add the products of a key in ascending order, weighted values
+// add those of a tile's positions. Tiles and spans begin at fixed positions. A
 // query's sums leave out the positions that it does not see.
 //
 // With few queries (decode), the cache is decoded in registers. With many

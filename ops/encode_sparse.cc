@@ -1,7 +1,7 @@
-// The encoder of a sparse autoencoder: a product of which only the values above
-// their thresholds are kept, some hundred of many thousands. A task multiplies
-// a few panels into memory that stays in the L1 cache, and keeps the values
-// that pass.
+// The encoder of a sparse autoencoder: a product that keeps only the values
+// above their thresholds, some hundred of many thousands. A task multiplies a
+// few panels into memory that stays in the L1 cache, and keeps the values that
+// pass.
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-// The first of what threads find.
+// Finds the smallest of the indices that threads report.
 
 #ifndef GEMMA_OPS_FIRST_FOUND_H_
 #define GEMMA_OPS_FIRST_FOUND_H_
@@ -10,8 +10,8 @@
 
 namespace gemma::internal {
 
-// The smallest index that was added. Threads may add at once: which comes first
-// does not matter.
+// Keeps the smallest index that was added. Threads may add indices at the same
+// time, in any order.
 class FirstFound {
  public:
   void Add(size_t index) {
@@ -28,7 +28,7 @@ class FirstFound {
   }
 
  private:
-  std::atomic<size_t> first_{SIZE_MAX};  // none
+  std::atomic<size_t> first_{SIZE_MAX};  // SIZE_MAX: empty
 };
 
 }  // namespace gemma::internal

@@ -65,7 +65,7 @@ void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
 inline constexpr size_t kManyRows = 8;
 
 // The most panels that are multiplied with kRows rows of x at a time. With many
-// rows: as many as leave their sums and operands in registers.
+// rows, few enough to keep sums and operands in registers.
 template <size_t kRows>
 inline constexpr size_t kStreams = kRows < kManyRows
                                        ? HWY_MIN(16 / kRows,

@@ -96,14 +96,15 @@ class TopProducts {
   // limit.
   bool Pays();
 
-  // Allocates what Find takes for such w, which else the first call does.
+  // Allocates the scratch that Find needs for matrices like w. Otherwise the
+  // first call of Find does.
   void Reserve(const PackedView& w);
 
-  // Writes x w^T, soft-capped if soft_cap is not 0, to out [w.rows], as MatMul
-  // and SoftCap do, bit for bit, wherever a row may be among those with the k
-  // largest results (of equal ones, all), and -infinity elsewhere. Returns
-  // false, and leaves out alone, if fewer than k products are finite, or if k
-  // exceeds a sixteenth of the rows.
+  // Finds the k largest results of x w^T, soft-capped if soft_cap is not 0, and
+  // all results that equal the last of them. Writes them to out [w.rows] with
+  // the bits that MatMul and SoftCap give, perhaps with other results, and
+  // -infinity elsewhere. Returns false, and does not change out, if fewer than
+  // k products are finite, or if k exceeds a sixteenth of the rows.
   bool Find(std::span<const float> x, const PackedView& w, size_t k,
             float soft_cap, MatMulContext& context, std::span<float> out);
 
@@ -211,9 +212,9 @@ constexpr size_t CacheRowBytes(CacheType type, size_t head_dim) {
   return (head_dim + kCacheGroup - 1) / kCacheGroup * (kCacheGroup + 2);
 }
 
-// The number of positions whose keys are interleaved in a cache. Each value of
-// a key is stored for all of them side by side, as many as a vector holds, so
-// that scores need no sums across lanes.
+// The number of positions whose keys are interleaved in a cache. The same value
+// of all these keys is stored side by side and fills a vector, so that scores
+// need no sums across lanes.
 inline constexpr size_t kCacheBlock = 16;
 // The number of positions that attention takes at once; tiles begin at
 // multiples of it.
@@ -249,7 +250,7 @@ void StoreCache(std::span<const float> key, std::span<const float> value,
 // its window and the positions it sees, not on the other rows.
 inline constexpr size_t kMaxAttendRows = 64;
 
-// Positions [begin, end) that see each other, also later ones; empty: none do.
+// Positions [begin, end) that see each other, also later ones. May be empty.
 struct MutualRange {
   size_t begin = 0;
   size_t end = 0;
@@ -268,7 +269,7 @@ struct AttendJob {
   float soft_cap = 0.0f;
   MatrixView<float> out;  // [rows, heads * head_dim]
   MutualRange mutual;     // if not empty, it contains all rows
-  size_t ahead = 0;       // most keys after its own that such a row sees
+  size_t ahead = 0;       // most later keys that a row in `mutual` sees
 };
 
 // scratch: AttendScratchSize(rows * heads, head_dim) floats.

@@ -2,10 +2,10 @@
 // w's bits. All rows are multiplied with the upper six bits of their codes. For
 // each block, the lower two bits can change a product by at most
 //   |scale * sum(x * (lower - 1.5))| <= |scale| * 1.5 * sum(|x|)
-// Rows that cannot be among the k largest stay at that. The panels of the
-// others (about 20 of Gemma 3 270M's 16384 for k = 1, 670 for 64) are
-// multiplied with the whole codes. Without the lower three bits they would be
-// 530 and 7,000 panels, without the lower four nearly all.
+// Rows that cannot be among the k largest need no more. The panels of the other
+// rows (about 20 of Gemma 3 270M's 16384 for k = 1, 670 for 64) are multiplied
+// with the whole codes. Without the lower three bits they would be 530 and
+// 7,000 panels, without the lower four nearly all.
 
 #include <algorithm>
 #include <cmath>
@@ -92,7 +92,7 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
         ++block;
       });
   for (size_t i = 0; i < num_panels; ++i) {
-    // A NaN row bounds no other row, but may be a candidate itself.
+    // A row of NaN does not bound other rows, but may be a candidate itself.
     const auto infinity = hn::Inf(df);
     VF lower = hn::Neg(infinity);
     VF upper = lower;

@@ -181,7 +181,7 @@ TEST(Quantize, KeepsQ4_0CodeForCode) {
   }
   EXPECT_EQ(Encoded(Format::kQ4_0, from).Values(), values);
 
-  // A checkpoint that was trained for the format stores them so.
+  // A checkpoint that was trained for the format stores bfloat16.
   std::vector<float> rounded = values;
   for (float& value : rounded) value = BF16ToFloat(FloatToBF16(value));
   const Encoded again(Format::kQ4_0, FloatView(rounded, kCols));
@@ -239,8 +239,8 @@ TEST(Quantize, ZerosStayZeros) {
   }
 }
 
-// A value far above the others is kept, and only its group loses precision, or,
-// in formats whose rows have a unit, others lose at most their steps.
+// A value far above the others is kept, and only its group loses precision. In
+// formats whose rows have a unit, other groups lose at most their steps.
 TEST(Quantize, AnOutlierCostsItsGroupOnly) {
   std::vector<float> values = Gaussian(kCols, 0.02f);
   values[100] = 2.0f;
