@@ -32,7 +32,7 @@ class NpzArray {
   // Returns all values of an int32 or int64 array, at most `max_values`.
   absl::StatusOr<std::vector<int64_t>> ReadIntegers(size_t max_values);
 
-  // Fails unless all values were read and match the archive's CRC.
+  // Fails if values are left to read or do not match the archive's CRC.
   absl::Status Finish();
 
   // The array's bytes in the archive, and the part already read.

@@ -51,8 +51,8 @@ struct SbsFile {
   std::optional<absl::Span<const uint8_t>> tokenizer;
   bool has_toc = false;
   // Whether the configuration says that the model is not tuned to chat. False
-  // without a configuration, because gemma.cpp then takes the model to be tuned
-  // unless told otherwise.
+  // without a configuration, because gemma.cpp then assumes by default that the
+  // model is tuned.
   bool is_pretrained = false;
   std::vector<float> scales;  // only without toc; usually empty
 };

@@ -32,7 +32,7 @@ class ZipStream {
   // Fills `out` with the next bytes. DataLoss if fewer remain.
   absl::Status Read(absl::Span<uint8_t> out);
 
-  // Fails unless all bytes were read and match the archive's checksum.
+  // Fails if bytes are left to read or do not match the archive's checksum.
   absl::Status Finish();
 
  private:

@@ -40,7 +40,7 @@ struct ArrayInFile {
 struct AutoencoderFile {
   std::string path;                        // of the file with the arrays
   std::unique_ptr<const MappedFile> file;  // read by the arrays
-  std::optional<Json> config;              // config.json beside it, an object
+  std::optional<Json> config;              // config.json next to it, an object
   ArrayInFile w_enc;                       // [input_dim, num_features]
   ArrayInFile b_enc, threshold;            // [num_features]
   ArrayInFile w_dec;                       // [num_features, output_dim]
@@ -53,8 +53,8 @@ struct AutoencoderFile {
 };
 
 // Opens an .npz file, a .safetensors file or a folder with params.npz or
-// params.safetensors. Reads the config.json beside a .safetensors file, if
-// there is one. It must be an object.
+// params.safetensors. Also reads config.json, which must be an object, if it is
+// in the folder of a .safetensors file.
 absl::StatusOr<AutoencoderFile> OpenAutoencoder(const std::string& path);
 
 }  // namespace gemma::internal

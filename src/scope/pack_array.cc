@@ -18,14 +18,14 @@ namespace gemma::internal {
 namespace {
 
 // The rows of an array that are in memory at once. They become columns of the
-// transpose: as many as the largest block has.
+// transpose, so they are as many as the columns of the largest block.
 constexpr size_t kChunkCols = 32;
 // The panels and rows that one thread packs at a time.
 constexpr size_t kTaskPanels = 16;
 constexpr size_t kTaskRows = 8;
 constexpr size_t kChunkRows = 128;
 
-// `cols` filled up to whole blocks.
+// Returns `cols` rounded up to whole blocks.
 size_t WholeBlocks(Format format, size_t cols) {
   return RoundUp(cols, BlockValues(format));
 }

@@ -80,8 +80,8 @@ absl::StatusOr<Tokenizer> FromModelProto(const std::string& path) {
   return FromModelProto(file.bytes(), path);
 }
 
-// tokenizer_config.json may say what pieces are for that tokenizer.model leaves
-// free.
+// Names the pieces that tokenizer.model leaves free and tokenizer_config.json
+// describes.
 absl::Status NameFreePieces(const Json& config, Vocabulary& vocabulary) {
   GEMMA_ASSIGN_OR_RETURN(const auto added,
                          config.Object("added_tokens_decoder"));
@@ -110,10 +110,10 @@ absl::StatusOr<Tokenizer> FromHfModelProto(const Checkpoint& checkpoint,
   return MakeTokenizer(std::move(vocabulary), path);
 }
 
-// From the file of gemma.cpp, or from one beside it under the names that its
-// older releases and Hugging Face give it.
+// Reads the tokenizer from the file of gemma.cpp, or else from a file in the
+// same directory with the name that older releases or Hugging Face use.
 absl::StatusOr<Tokenizer> FromSbs(const Checkpoint& checkpoint) {
-  constexpr std::string_view kNone = "unavailable";  // gemma.cpp's, for none
+  constexpr std::string_view kNone = "unavailable";  // gemma.cpp's placeholder
   const auto& blob = checkpoint.sbs->tokenizer;
   if (blob.has_value() &&
       !std::equal(blob->begin(), blob->end(), kNone.begin(), kNone.end())) {
@@ -130,7 +130,7 @@ absl::StatusOr<Tokenizer> FromSbs(const Checkpoint& checkpoint) {
                      "tokenizer.model beside it");
 }
 
-// A token that tokenizer_config.json names, as text or as an object.
+// Reads the name of a token in tokenizer_config.json, a text or an object.
 absl::Status ReadTokenName(const Json& config, std::string_view key,
                            std::string& name) {
   const auto value = config.Find(key);
@@ -155,7 +155,7 @@ absl::Status ReadMerges(const Json& merges, HfTokenizerData& data) {
     }
     std::string_view both;
     GEMMA_RETURN_IF_ERROR(merge.Get(both));
-    // Blanks inside pieces are U+2581, so the one blank separates.
+    // Blanks inside pieces are U+2581, so the only blank separates the pieces.
     const size_t blank = both.find(' ');
     if (blank == std::string_view::npos) return merge.Unexpected("two pieces");
     data.merges.emplace_back(both.substr(0, blank), both.substr(blank + 1));
@@ -163,7 +163,7 @@ absl::Status ReadMerges(const Json& merges, HfTokenizerData& data) {
   return absl::OkStatus();
 }
 
-// Whether text gets a blank in front, which Gemma's does not.
+// Reads whether the tokenizer puts a blank before each text. Gemma's does not.
 absl::Status ReadPrefix(const Json& json, HfTokenizerData& data) {
   GEMMA_ASSIGN_OR_RETURN(const auto normalizer, json.Object("normalizer"));
   if (normalizer.has_value()) {

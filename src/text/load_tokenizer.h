@@ -18,8 +18,8 @@ namespace gemma::internal {
 // tokenizer.model. NotFound if the checkpoint has none of them.
 absl::StatusOr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint);
 
-// OK, or an error that begins with `path` if the tokenizer has tokens that the
-// model has not.
+// Returns OK, or an error that begins with `path` if the tokenizer has tokens
+// that the model lacks.
 absl::Status CheckTokenizer(const Tokenizer& tokenizer,
                             const ModelConfig& config, std::string_view path);
 

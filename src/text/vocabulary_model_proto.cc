@@ -99,7 +99,7 @@ class WireReader {
     }
   }
 
-  // Fails unless the field has the wire type that `name` requires.
+  // Fails if the field does not have the wire type that `name` requires.
   absl::Status Expect(const WireField& field, std::string_view name,
                       WireType type) const {
     if (field.type == type) return absl::OkStatus();

@@ -206,7 +206,7 @@ TEST(Json, IteratesInTheOrderOfTheFile) {
 }
 
 // ---------------------------------------------------------------------------
-// F11: hostile text
+// Hostile text
 
 TEST(JsonHostile, RefusesWhatIsNotJson) {
   for (const char* text :

@@ -70,7 +70,8 @@ TEST(Classifier, OutlivesItsModel) {
   EXPECT_EQ(*found, expected);
 }
 
-// Tokens of the prompts that are not, with all before them, of another.
+// Returns the number of distinct prefixes of the prompts: the tokens to compute
+// if every common prefix is computed once.
 size_t DistinctTokens(const std::vector<std::vector<TokenId>>& prompts) {
   std::set<std::vector<TokenId>> prefixes;
   for (const std::vector<TokenId>& prompt : prompts) {

@@ -41,7 +41,7 @@ std::vector<Vocabulary::Piece> Pieces() {
   return pieces;
 }
 
-// Takes the bytes that the stream decoder makes text of.
+// Tests tokens by the bytes that the stream decoder turns into text.
 class AllowedTokensTest : public ::testing::Test {
  protected:
   AllowedTokensTest() : trie_(Pieces()) {}
