@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measures texts embedded per second by length: gemma embed beside transformers and llama.cpp, on this machine.
+"""Compares texts embedded per second, by length: gemma embed, transformers and llama.cpp, on this machine.
 
-MODEL is EmbeddingGemma as a directory, GGUF the same as a file; random weights will do
+MODEL is EmbeddingGemma as a directory, GGUF the same model as a file; random weights are enough
 (tools/reference/random_weights.py embeddinggemma-300m). Texts consist of common words. Each engine embeds them one by
 one, and in the batches that suit it best; the time includes tokenizing, but not loading. Writes OUTPUT/embed.json and
 the plot, and prints a table.

@@ -4,7 +4,7 @@
 MODEL is a GGUF file. Its weights as bfloat16 are the reference, from which `gemma quantize` and llama.cpp make one file
 for each format. `gemma compare` measures how far each is from the reference on a text that no calibration used; `gemma
 bench` and llama.cpp measure its speed. Writes OUTPUT/quality.json (everything), OUTPUT/quality.md and the plot; prints
-the tables. They list formats that fail; then the exit code is 1.
+the tables. The tables list formats that fail, and the exit code is then 1.
 
   quality.py "$(tools/fetch_model.sh)"                    all formats: an hour
   quality.py MODEL.gguf --only 'q4|Q4_0' --no-speed       some
