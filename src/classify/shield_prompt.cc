@@ -73,7 +73,7 @@ absl::StatusOr<TokenId> RequireToken(const Tokenizer& tokenizer,
   if (token.has_value()) return *token;
   return absl::FailedPreconditionError(
       FormatText("the vocabulary has no piece '%s', wanted %s: the model "
-                 "is no ShieldGemma",
+                 "is not a ShieldGemma",
                  piece, purpose));
 }
 

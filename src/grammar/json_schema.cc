@@ -307,8 +307,8 @@ class SchemaBuilder {
       }
       more = values_.Member(values_.StringBut(names), Value(*shape.more));
     }
-    // What may follow the properties so far. After a property, a comma comes
-    // first.
+    // Expressions that may follow the properties so far. After a property, a
+    // comma comes first.
     ExprId first_tail = values_.List(more, 0, kNoLimit);
     ExprId later_tail = grammar_.Repeat(
         grammar_.Sequence({values_.comma(), more}), 0, kNoLimit);

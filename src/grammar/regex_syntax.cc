@@ -108,7 +108,7 @@ class Parser {
   absl::Status ParseCounts(RegexNode& repeat) {
     const size_t begin = at_;
     const auto malformed = [&] {
-      return RegexError(begin, "'{' is no count as in {2,5}, wanted '\\{'");
+      return RegexError(begin, "'{' is not a count like {2,5}, wanted '\\{'");
     };
     Take("{");
     const std::optional<uint32_t> least = ParseNumber();
@@ -160,7 +160,7 @@ class Parser {
       case '?':
         return Error("there is nothing to repeat");
       case '{':
-        return Error("'{' is no count as in {2,5}, wanted '\\{'");
+        return Error("'{' is not a count like {2,5}, wanted '\\{'");
       default:
         node.set = CharacterSet::One(TakeCharacter());
         return node;
@@ -289,7 +289,7 @@ class Parser {
       return RegexError(begin, "too few hexadecimal digits");
     }
     if (!CharacterSet::All().Contains(character)) {
-      return RegexError(begin, "a number that is no character");
+      return RegexError(begin, "a number that is not a character");
     }
     return CharacterSet::One(character);
   }

@@ -19,7 +19,7 @@ namespace gemma::internal {
 // is the path and a suffix of seven characters. Move-only.
 class AtomicFile {
  public:
-  // Who may read the file.
+  // The users who may read the file.
   enum class Access {
     kOwner,
     kAll,  // except users that the process's umask excludes

@@ -51,7 +51,7 @@ SparseAutoencoder::Impl::Encode(absl::Span<const float> x, size_t top_k,
   std::vector<std::vector<SparseValue>> found(rows.rows);
   if (!EncodeSparse({rows, encoder.view, encoder_bias, threshold, top_k, found},
                     workers)) {
-    return absl::ResourceExhaustedError("there is no memory to encode");
+    return absl::ResourceExhaustedError("no memory to encode");
   }
   std::vector<std::vector<Feature>> features(rows.rows);
   for (size_t row = 0; row < rows.rows; ++row) {
@@ -118,7 +118,7 @@ size_t SparseAutoencoder::Impl::MemoryBytes() const {
 absl::Status SparseAutoencoder::Impl::CheckFeature(size_t feature) const {
   if (feature < num_features) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      "there is no feature ", feature, ", only 0 to ", num_features - 1));
+      "feature ", feature, " does not exist, wanted 0 to ", num_features - 1));
 }
 
 }  // namespace gemma

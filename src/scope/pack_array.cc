@@ -31,8 +31,8 @@ size_t WholeBlocks(Format format, size_t cols) {
 }
 
 absl::Status NoMemory(const ArrayInFile& array, size_t bytes) {
-  return absl::ResourceExhaustedError(absl::StrCat(
-      array.where, ": there is no memory for its ", bytes, " bytes"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat(array.where, ": no memory for its ", bytes, " bytes"));
 }
 
 absl::Status CheckFinite(const FirstFound& bad, const ArrayInFile& array,

@@ -170,7 +170,7 @@ class BpeEncoder::Merger {
   const std::string_view text_;
   std::vector<Symbol> symbols_;
   std::priority_queue<Merge> merges_;
-  // What the unused pieces were merged from.
+  // The two parts that each unused piece was merged from.
   HashMap<TokenId, std::pair<std::string_view, std::string_view>> parts_;
   std::vector<std::string_view> pending_;  // of AppendPiece: the next is last
 };

@@ -41,8 +41,8 @@ class BpeEncoder {
  private:
   class Merger;
 
-  // Returns the piece with this text, or nothing if there is no such piece or
-  // its type never matches text.
+  // Returns the piece with this text, or nothing if it does not exist or its
+  // type never matches text.
   std::optional<TokenId> Find(std::string_view text) const;
   PieceType type(TokenId token) const {
     return vocabulary_->pieces[token].type;

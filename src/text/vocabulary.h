@@ -114,7 +114,7 @@ absl::StatusOr<Vocabulary> VocabularyFromHf(const HfTokenizerData& data,
 //   names as BOS, EOS and padding, and those with that type in the file.
 // - User-defined: runs of blanks, of newlines and of tabs.
 // - Byte: "<0x0A>" and the like.
-// Fails if there is no unknown piece, or if the id that a file gives for a role
+// Fails without an unknown piece, or if the id that a file gives for a role
 // is outside the vocabulary.
 absl::Status Canonicalize(Vocabulary& vocabulary, std::string_view path);
 

@@ -361,7 +361,7 @@ TEST_F(ScriptedClassifier, RefusesModelsThatAreNoShieldGemma) {
            {{"<start_of_turn>", "<end_of_turn>", "Yes"},
             "the vocabulary has no piece 'No', wanted the answers Yes and No "
             "as "
-            "one token: the model is no ShieldGemma"},
+            "one token: the model is not a ShieldGemma"},
            {{"<start_of_turn>", "<end_of_turn>", "No"}, "no piece 'Yes'"},
            {{"<end_of_turn>", "Yes", "No"}, "no piece '<start_of_turn>'"},
            {{"<start_of_turn>", "Yes", "No"}, "no piece '<end_of_turn>'"}}) {

@@ -381,9 +381,9 @@ TEST(FeatureTap, RefusesWhatDoesNotFit) {
   EXPECT_EQ(error({.readers = {{&res}, {}}}), "reader 1: autoencoder is null");
   EXPECT_EQ(error({.changes = {{}}}), "change 0: autoencoder is null");
   EXPECT_EQ(error({.readers = {{&res, 0, {0, 24}}}}),
-            "reader 0: there is no feature 24, only 0 to 23");
+            "reader 0: feature 24 does not exist, wanted 0 to 23");
   EXPECT_EQ(error({.changes = {{&res, 0}, {&res, 24, 1.0f}}}),
-            "change 1: there is no feature 24, only 0 to 23");
+            "change 1: feature 24 does not exist, wanted 0 to 23");
   for (const float strength : {std::numeric_limits<float>::infinity(),
                                std::numeric_limits<float>::quiet_NaN()}) {
     EXPECT_THAT(error({.changes = {{&res, 0, strength}}}),

@@ -364,7 +364,7 @@ TEST(SparseAutoencoder, RefusesBadArguments) {
             "x has 21 values, wanted whole rows of 20");
   EXPECT_TRUE(autoencoder.Encode({})->empty());
   EXPECT_EQ(ErrorOf(autoencoder.Direction(60)),
-            "there is no feature 60, only 0 to 59");
+            "feature 60 does not exist, wanted 0 to 59");
   std::vector<float> out(20);
   const std::vector<float> x(19);
   EXPECT_EQ(ErrorOf(autoencoder.Decode({}, x, absl::MakeSpan(out))),
@@ -373,7 +373,7 @@ TEST(SparseAutoencoder, RefusesBadArguments) {
             "out has 19 values, wanted 20");
   EXPECT_THAT(ErrorOf(autoencoder.Decode({{1, 1.0f}, {60, 1.0f}}, {},
                                          absl::MakeSpan(out))),
-              HasSubstr("no feature 60"));
+              HasSubstr("feature 60 does not exist"));
 }
 
 TEST(SparseAutoencoder, MayBeMovedAndShared) {
