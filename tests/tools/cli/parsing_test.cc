@@ -1,4 +1,4 @@
-// Token ids, UTF-8 and scores: what the command does by itself.
+// The command's own code for token ids, UTF-8, JSON and scores.
 
 #include <cmath>
 #include <limits>
@@ -32,7 +32,7 @@ TEST(Utf8, IsChecked) {
   EXPECT_TRUE(CheckUtf8("", "X").ok());
   EXPECT_TRUE(CheckUtf8("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", "X").ok());
   EXPECT_EQ(CheckUtf8("ab\xFF", "X").message(),
-            "X: byte 2 (0xFF) is not UTF-8; the text must be");
+            "X: byte 2 (0xFF) is not UTF-8");
   for (const char* bad :
        {"\x80", "\xC0\x80", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xE2\x82",
         "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF0\x9F\x98"}) {
@@ -75,7 +75,7 @@ TEST(Scores, CompareRows) {
               1e-12);
 }
 
-// An error that no comparison could see would pass every test.
+// Comparisons with NaN are false, so a hidden NaN would pass every test.
 TEST(Scores, NeverHideNan) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   EXPECT_TRUE(std::isnan(CompareRows({nan, 2.0f}, {1.0f, 9.0f}).max_error));

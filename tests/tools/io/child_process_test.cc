@@ -28,7 +28,7 @@ struct Outcome {
   std::string output;
 };
 
-// Runs a script; the first output ends it with this error, if it is one.
+// Runs a script. If `at_output` is an error, the first output ends the script.
 Outcome RunScript(const std::string& script,
                   const absl::Status& at_output = absl::OkStatus()) {
   Outcome outcome;
@@ -42,7 +42,7 @@ Outcome RunScript(const std::string& script,
   return outcome;
 }
 
-// Ends a process that a script left.
+// Ends a process that a script left running.
 void KillProcess(std::string_view pid) {
   pid_t number = 0;
   ASSERT_TRUE(absl::SimpleAtoi(pid, &number)) << pid;
@@ -59,7 +59,7 @@ TEST(ChildProcess, ReturnsOutputErrorsCode) {
 }
 
 TEST(ChildProcess, ReadsAllOutput) {
-  // More than a pipe holds, so that much is there when the child exits.
+  // More than a pipe holds, so that much is left to read when the child exits.
   EXPECT_EQ(RunScript("head -c 1000000 /dev/zero").output.size(), 1000000u);
   EXPECT_EQ(
       RunScript("exec >&-; exec 2>&-; sleep 0.1; exit 5").result->exit_code, 5);

@@ -16,17 +16,17 @@ class CutFileTest(CommandTest):
         return path
 
     def chat(self, model, *options):
-        """A chat whose model is loaded: it has answered a command."""
+        """Starts a chat and waits for its answer to a command: then the model is loaded."""
         process = self.start("chat", model, "-n", "4", *options)
         process.stdin.write(b"/tokens\n")
         self.assertIn(b"context: ", process.stderr.readline())
         return process
 
     def ends(self, process, name):
-        """Expects the line that names the file, and an error."""
+        """Expects exit code 1 and a line that names the file."""
         _, error = process.communicate(timeout=TIMEOUT)
         self.assertEqual(process.returncode, 1, error)
-        self.assertRegex(error.decode(), r"\Agemma: [^\n]*/%s: was cut, or cannot be read any more, while it was in "
+        self.assertRegex(error.decode(), r"\Agemma: [^\n]*/%s: was cut, or became unreadable, while it was in "
                                          r"use[^\n]*\n\Z" % name)
 
     def test_chat_names_the_file(self):

@@ -20,7 +20,7 @@ namespace {
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
-// What a file holds, and its lines.
+// The text of a file, and its lines.
 struct FileCase {
   std::string text;
   std::vector<std::string> lines;
@@ -71,7 +71,7 @@ TEST(LineReader, TellsWhatIsNotThere) {
 TEST(LineReader, IsNotReadyBeforeALineIsWhole) {
   const std::string path = ::testing::TempDir() + "/pipe";
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
-  // Both ends, so that opening does not wait for the other.
+  // Open both ends, because opening one waits for the other.
   std::fstream writer(path, std::ios::in | std::ios::out | std::ios::binary);
   auto reader = LineReader::Open(path);
   ASSERT_EQ(ErrorOf(reader), "OK");

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""No command writes over what it reads, by whatever name."""
+"""No command overwrites a file that it reads, under any name of the file."""
 import shutil
 import unittest
 

@@ -1,4 +1,4 @@
-// What the line of progress says of the time that is left.
+// The time left, as the progress line shows it.
 
 #include "tools/gemma/io/progress.h"
 

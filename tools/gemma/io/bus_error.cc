@@ -14,14 +14,14 @@
 namespace gemma::tools {
 namespace {
 
-// All below runs in a signal's handler: it may call the system, and nothing
-// that allocates or locks.
+// All code below runs in a signal handler, except InstallBusErrorHandler: it
+// may use system calls, but must not allocate or lock.
 
-constexpr size_t kMaxLine = 4096 + 128;  // a path, and what is in front of it
+constexpr size_t kMaxLine = 4096 + 128;  // a path and the fields before it
 
-char g_line[kMaxLine];  // of /proc/self/maps, then with a 0 behind it
+char g_line[kMaxLine];  // a line of /proc/self/maps, ended by a 0
 
-// Reads a hexadecimal number and moves `text` behind it.
+// Reads a hexadecimal number and moves `text` past it.
 uintptr_t ReadHex(const char*& text) {
   uintptr_t number = 0;
   for (;; ++text) {
@@ -35,7 +35,8 @@ uintptr_t ReadHex(const char*& text) {
   }
 }
 
-// Whether g_line, "begin-end ...", is of the mapping that holds the address.
+// Returns whether g_line, "begin-end ...", describes the mapping that holds the
+// address.
 bool LineHolds(uintptr_t address) {
   const char* text = g_line;
   const uintptr_t begin = ReadHex(text);
@@ -45,7 +46,8 @@ bool LineHolds(uintptr_t address) {
   return begin <= address && address < end;
 }
 
-// Puts the line of the mapping that holds the address into g_line.
+// Copies the line of the mapping that holds the address to g_line. Returns
+// whether it was found.
 bool FindLine(uintptr_t address) {
   const int maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
   if (maps < 0) return false;
@@ -89,17 +91,17 @@ void Print(const char* text) {
   }
 }
 
-// Threads may meet the missing part together: the first one speaks, and the
-// others wait for the end of the process.
+// Several threads may read the missing part at once: the first one prints the
+// error, and the others wait for the end of the process.
 std::atomic_flag g_speaking;
 
 void OnBusError(int signal_number, siginfo_t* info, void*) {
   while (g_speaking.test_and_set()) pause();
   char* path = nullptr;
-  // A positive code is the system's: there is an address.
+  // The kernel's codes are positive: si_addr is valid.
   if (info->si_code > 0 &&
       FindLine(reinterpret_cast<uintptr_t>(info->si_addr))) {
-    path = std::strchr(g_line, '/');  // there is none in front of it
+    path = std::strchr(g_line, '/');  // the fields before it have no '/'
   }
   if (path == nullptr) {
     std::signal(signal_number, SIG_DFL);
@@ -111,8 +113,8 @@ void OnBusError(int signal_number, siginfo_t* info, void*) {
   Print("gemma: ");
   Print(path);
   Print(
-      ": was cut, or cannot be read any more, while it was in use; files are "
-      "safely replaced by renaming\n");
+      ": was cut, or became unreadable, while it was in use; to replace a file "
+      "safely, rename the new file to its name\n");
   _exit(1);
 }
 

@@ -59,7 +59,7 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   return pointers;
 }
 
-// Our variables but those that `command` sets.
+// Returns our variables, extended and overridden by those of `command`.
 std::vector<std::string> Environment(const ChildCommand& command) {
   std::vector<std::string> variables;
   for (char** variable = environ; *variable != nullptr; ++variable) {
@@ -75,8 +75,9 @@ std::vector<std::string> Environment(const ChildCommand& command) {
   return variables;
 }
 
-// Returns 0 or the system's error number. The child leads a process group, so
-// that a terminal's Ctrl-C reaches it through us, and all of it can be ended.
+// Starts the child. Returns 0 or the system's error number. The child leads its
+// own process group: Ctrl-C in a terminal reaches only us, and we can end the
+// whole group.
 int Spawn(const ChildCommand& command, const Pipe& out, const Pipe& err,
           pid_t* pid) {
   posix_spawn_file_actions_t actions;
@@ -112,7 +113,7 @@ int Spawn(const ChildCommand& command, const Pipe& out, const Pipe& err,
   return error_number;
 }
 
-// A program that runs. Ends it, if it still does, when this is destroyed.
+// A running program. The destructor ends it if it still runs.
 class Child {
  public:
   explicit Child(pid_t pid) : pid_(pid) {}
@@ -125,13 +126,14 @@ class Child {
     return has_exited_;
   }
 
-  // 128 and the signal's number if one ended it. For one that has exited.
+  // The exit code, or 128 plus the number of the signal that ended the program.
+  // Valid only after HasExited() returned true.
   int exit_code() const {
     return WIFEXITED(state_) ? WEXITSTATUS(state_)
                              : kExitSignal + WTERMSIG(state_);
   }
 
-  // With all that it started and that is still in its process group.
+  // Ends the program, if it still runs, and its whole process group.
   void End() {
     if (HasExited()) return;
     kill(-pid_, SIGTERM);
@@ -154,7 +156,7 @@ class Child {
 
 using TakeOutput = std::function<absl::Status(std::string_view)>;
 
-// Passes on what can be read; false at the end.
+// Reads some output and passes it to `take`. Returns false at the end.
 absl::StatusOr<bool> Drain(int fd, const TakeOutput& take) {
   std::array<char, 64 << 10> buffer;
   const ssize_t got = read(fd, buffer.data(), buffer.size());
@@ -165,16 +167,17 @@ absl::StatusOr<bool> Drain(int fd, const TakeOutput& take) {
   return true;
 }
 
-// Passes on what the child writes until it has exited.
+// Passes on the child's output until the child has exited.
 absl::Status Listen(const Pipe& out, const Pipe& err, Child& child,
                     const TakeOutput& on_output, const TakeOutput& on_errors,
                     const std::function<void()>& on_wait) {
   pollfd fds[3] = {{out.output(), POLLIN, 0},
                    {err.output(), POLLIN, 0},
                    {InterruptFd(), POLLIN, 0}};
-  // A child that has closed its outputs will exit soon, but nothing says when.
+  // A child that has closed its outputs will exit soon, but poll() does not
+  // report when: check again after growing waits.
   for (int wait = 1;; wait = std::min(2 * wait, kWaitMilliseconds)) {
-    // Asked before the pipes: what it wrote is in them now.
+    // Ask before reading the pipes: if it has exited, they hold all its output.
     const bool has_exited = child.HasExited();
     const bool is_open = fds[0].fd >= 0 || fds[1].fd >= 0;
     const int timeout = has_exited ? 0 : is_open ? kWaitMilliseconds : wait;

@@ -1,4 +1,4 @@
-// Programs that the command runs.
+// Runs other programs.
 
 #ifndef GEMMA_TOOLS_GEMMA_IO_CHILD_PROCESS_H_
 #define GEMMA_TOOLS_GEMMA_IO_CHILD_PROCESS_H_
@@ -16,22 +16,22 @@ namespace gemma::tools {
 
 struct ChildCommand {
   std::vector<std::string> arguments;  // the first is looked up in PATH
-  std::string directory;               // where it runs
+  std::string directory;               // its working directory
   std::vector<std::pair<std::string, std::string>>
-      environment;  // added to ours
-  int input = -1;   // a file, its standard input from here on; -1: none
+      environment;  // added to our variables, or instead of them
+  int input = -1;   // descriptor of its standard input; -1: /dev/null
 };
 
 struct ChildResult {
-  int exit_code = 0;   // 128 and the signal's number if one ended it
+  int exit_code = 0;   // 128 plus the signal's number if a signal ended it
   std::string errors;  // the end of its standard error
 };
 
-// Runs a program. `on_output` receives its standard output, `on_wait` is called
-// several times a second; an error of the former, or an interrupt, ends the
-// program and is returned. Returns when the program has exited, even if one
-// that it started still holds its output. A program that does not end at
-// SIGTERM is killed. NotFound: no such program.
+// Runs a program and waits until it exits, even if a program that it started
+// still holds its output. `on_output` receives its standard output; `on_wait`
+// is called several times a second. An error of `on_output`, or an interrupt,
+// ends the program and is returned; if SIGTERM does not end it, SIGKILL does.
+// Returns NotFound if the program is not installed.
 absl::StatusOr<ChildResult> RunChild(
     const ChildCommand& command,
     const std::function<absl::Status(std::string_view)>& on_output,

@@ -20,7 +20,7 @@ constexpr std::string_view kRefused = "gemma.tools/refused";
 constexpr std::string_view kSilent = "gemma.tools/silent";
 constexpr std::string_view kCure = "gemma.tools/cure";
 
-// A message of several lines, as those of CLI11 may be, becomes one.
+// Joins a message of several lines, as CLI11 may return it, to one line.
 std::string OneLine(std::string_view text) {
   return Printable(absl::StrReplaceAll(text, {{"\n", " "}, {"\t", " "}}),
                    kUncut);
@@ -92,7 +92,7 @@ void Note(std::string_view message) {
 }
 
 void ShowPrompt(std::string_view text) {
-  // Nobody could be told if it failed.
+  // A failure cannot be reported anywhere.
   if (write(STDERR_FILENO, text.data(), text.size()) < 0) return;
 }
 

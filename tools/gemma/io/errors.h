@@ -1,5 +1,5 @@
-// How the command tells of failures: a line of cause, where it can a line of
-// cure, and an exit code.
+// How the command reports failures: a line with the cause, a line with the cure
+// if one is known, and an exit code.
 
 #ifndef GEMMA_TOOLS_GEMMA_IO_ERRORS_H_
 #define GEMMA_TOOLS_GEMMA_IO_ERRORS_H_
@@ -20,14 +20,14 @@ inline constexpr int kExitRefused = 3;
 // Plus the number of the signal that interrupted the command.
 inline constexpr int kExitSignal = 128;
 
-// What --help says about the above.
+// The paragraph of --help on exit codes.
 inline constexpr std::string_view kExitCodesHelp =
-    R"(Exit codes: 0 done, 1 failed (a file, a model, a prompt too long, a
-mismatch, output that nobody reads), 2 wrong use (an unknown command or
-option, a value out of range), 3 refused by --guard, 130 interrupted by
+    R"(Exit codes: 0 done; 1 failed (a file, a model, a prompt that is too long,
+a mismatch, output that nobody reads); 2 wrong use (an unknown command or
+option, a value out of range); 3 refused by --guard; 130 interrupted by
 Ctrl-C.
-Failures are told on standard error, in a line that says what is wrong
-and, often, a second that says what to do.
+A failure prints one line on standard error that says what is wrong, and
+often a second line that says what to do.
 )";
 
 // The command was called in a wrong way: exit code 2.
@@ -40,8 +40,8 @@ absl::Status AsUsageError(const absl::Status& status);
 absl::Status RefusedError(std::string_view message);
 bool IsRefused(const absl::Status& status);
 
-// A failure of which there is nothing to say, such as a reader of our output
-// that left.
+// A failure that needs no message: for example, the reader of our output has
+// closed it. Exit code 1.
 absl::Status SilentError();
 
 // A signal stopped the command: see signals.h.
@@ -58,8 +58,8 @@ void NoteError(const absl::Status& status);
 // Prints the error, if there is one, and returns the exit code.
 int Report(const absl::Status& status);
 
-// Prints "gemma: <message>" on standard error, one line: line ends and tabs
-// become blanks, all else that Printable escapes an escape.
+// Prints "gemma: <message>" on standard error, as one line: line ends and tabs
+// become blanks, and Printable escapes the rest.
 void Note(std::string_view message);
 
 // Prints `text` on standard error as it is.

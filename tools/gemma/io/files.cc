@@ -74,7 +74,7 @@ absl::StatusOr<std::string> ReadText(std::string_view path) {
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  // A pipe would wait for its writer.
+  // O_NONBLOCK: opening a pipe would wait for its writer.
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return SystemError(path, errno);
   struct stat info = {};

@@ -11,7 +11,7 @@ absl::StatusOr<Json> ParseJsonLine(std::string_view line) {
     return Json::parse(line);
   } catch (const Json::parse_error& error) {
     return absl::InvalidArgumentError(
-        absl::StrCat("no JSON in UTF-8 from byte ", error.byte, " on"));
+        absl::StrCat("not JSON in UTF-8 (error at byte ", error.byte, ")"));
   } catch (const Json::exception&) {
     return absl::InvalidArgumentError("a number is too large");
   }

@@ -1,4 +1,4 @@
-// Lines of JSON that are not trusted.
+// Reads lines of untrusted JSON.
 
 #ifndef GEMMA_TOOLS_GEMMA_IO_JSON_LINE_H_
 #define GEMMA_TOOLS_GEMMA_IO_JSON_LINE_H_
@@ -12,19 +12,20 @@
 
 namespace gemma::tools {
 
-// The value that the line is, in UTF-8.
+// Parses a line that is one JSON value in UTF-8.
 absl::StatusOr<nlohmann::json> ParseJsonLine(std::string_view line);
 
-// An error: 'name' is of the type of `found`, wanted something else.
+// Returns the error "'name' is of type X, wanted Y", where X is the type of
+// `found`, and Y is `wanted`.
 absl::Status WrongType(std::string_view name, const nlohmann::json& found,
                        std::string_view wanted);
 
-// Reads a field that is a text.
+// Stores a field in `text`. Returns an error if the field is not a text.
 absl::Status ReadTextField(std::string_view name, const nlohmann::json& json,
                            std::string* text);
 
-// Reads the field `id` of an object, a text or a number, if there is one, as
-// JSON.
+// Stores the field `id` of an object, if it exists, as JSON. Returns an error
+// if it is neither a text nor a number.
 absl::Status ReadId(const nlohmann::json& object, std::string* id);
 
 }  // namespace gemma::tools

@@ -1,4 +1,4 @@
-// Lines that come one by one, of standard input or a file.
+// Reads standard input or a file line by line.
 
 #ifndef GEMMA_TOOLS_GEMMA_IO_LINE_READER_H_
 #define GEMMA_TOOLS_GEMMA_IO_LINE_READER_H_
@@ -15,28 +15,29 @@ namespace gemma::tools {
 
 class LineReader {
  public:
-  LineReader();  // of standard input
-  // Of a file, or of standard input if `path` is "-".
+  LineReader();  // reads standard input
+  // Reads a file, or standard input if `path` is "-".
   static absl::StatusOr<LineReader> Open(const std::string& path);
 
   ~LineReader();
   LineReader(LineReader&& other) noexcept;
   LineReader& operator=(LineReader&&) = delete;
 
-  // The next line without its end, or nothing after the last. An interrupt
-  // ends the wait with InterruptedError.
+  // Returns the next line without its line end, or nullopt after the last line.
+  // Returns InterruptedError at an interrupt.
   absl::StatusOr<std::optional<std::string>> Next();
 
-  // Whether Next would return a line without waiting.
+  // Returns whether Next would return a line without waiting.
   absl::StatusOr<bool> Ready();
 
-  // How many lines come, if that can be known: the rest of a regular file.
+  // Returns the number of lines in the rest of a regular file, or nullopt for
+  // other files. Call this before any line is read.
   std::optional<size_t> Count() const;
 
  private:
   LineReader(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
 
-  // Reads some more, waiting for it.
+  // Waits for more input and reads it.
   absl::Status Fill();
 
   int fd_;

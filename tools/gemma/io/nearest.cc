@@ -9,13 +9,14 @@
 namespace gemma::tools {
 namespace {
 
-// More mistakes make another word.
+// A word with more differences is not taken for a mistyped candidate.
 constexpr size_t kMaxDistance = 2;
 
 }  // namespace
 
 size_t EditDistance(std::string_view a, std::string_view b) {
-  // row[j]: the distance of a's first bytes, so far, and b's first j.
+  // row[j]: the distance between the bytes of `a` so far and the first j bytes
+  // of `b`.
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
   for (size_t i = 0; i < a.size(); ++i) {
@@ -35,7 +36,7 @@ std::string DidYouMean(std::string_view word,
   const std::string* nearest = nullptr;
   size_t least = kMaxDistance + 1;
   for (const std::string& candidate : candidates) {
-    // A word may be long, and then is none of these.
+    // Save time: a word that is much longer cannot be near.
     if (word.size() > candidate.size() + kMaxDistance) continue;
     const bool is_prefix = word.size() > 1 && absl::StartsWith(candidate, word);
     const size_t distance = is_prefix ? 0 : EditDistance(word, candidate);

@@ -1,4 +1,4 @@
-// What a mistyped word was meant to be.
+// Guesses which word a mistyped word was meant to be.
 
 #ifndef GEMMA_TOOLS_GEMMA_IO_NEAREST_H_
 #define GEMMA_TOOLS_GEMMA_IO_NEAREST_H_
@@ -10,11 +10,13 @@
 
 namespace gemma::tools {
 
-// Bytes to insert, delete or replace to make `a` of `b`.
+// Returns how many bytes must be inserted, deleted or replaced to turn `b` into
+// `a`.
 size_t EditDistance(std::string_view a, std::string_view b);
 
-// "; did you mean /save?", of the candidate that begins with `word` or is the
-// nearest, the first of several; empty if all are far from it.
+// Returns "; did you mean /save?", with the candidate that begins with `word`
+// or is nearest to it; of several, the first. Returns "" if no candidate is
+// near.
 std::string DidYouMean(std::string_view word,
                        const std::vector<std::string>& candidates);
 

@@ -26,7 +26,7 @@ class NpyWriter {
   // `values`: whole rows, [n, cols].
   absl::Status Append(absl::Span<const float> values);
 
-  // Fails if rows are missing.
+  // Completes the file. Fails if rows are missing.
   absl::Status Finish();
 
  private:

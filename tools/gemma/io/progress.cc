@@ -16,7 +16,7 @@
 namespace gemma::tools {
 namespace {
 
-// Short tasks show nothing; others do not spend their time on the line.
+// Short tasks show no line. Long tasks show it rarely, to save time.
 constexpr double kFirstSeconds = 0.3;
 constexpr double kEverySeconds = 0.1;
 constexpr double kEveryLineSeconds = 10;
@@ -39,7 +39,7 @@ std::optional<double> SecondsLeft(uint64_t start, uint64_t done, uint64_t total,
 }
 
 std::string DurationText(double seconds) {
-  // More than anybody waits for, and an integer.
+  // Longer than anybody waits, and small enough for an integer.
   constexpr double kMost = 1e9;
   const auto whole = static_cast<int64_t>(std::ceil(std::min(seconds, kMost)));
   if (whole < 60) return absl::StrFormat("%d s", whole);

@@ -1,4 +1,4 @@
-// Python, where the command needs it.
+// Helpers of commands that run Python.
 
 #ifndef GEMMA_TOOLS_GEMMA_IO_PYTHON_H_
 #define GEMMA_TOOLS_GEMMA_IO_PYTHON_H_
@@ -12,11 +12,12 @@ namespace gemma::tools {
 
 inline constexpr char kPython[] = "python3";
 
-// What a Python program says of its failure: its last error, or last line.
+// Returns the cause of a Python program's failure from its standard error: the
+// last line that begins with "ERROR: ", without that, else the last line.
 std::string PythonCause(std::string_view errors);
 
-// Why Python could not be run, as RunChild says; where there is none, with the
-// cure. `package`: what is wanted besides.
+// Returns an error of RunChild. If Python is not installed, adds the cure: to
+// install it and `package`.
 absl::Status PythonError(const absl::Status& status, std::string_view package);
 
 }  // namespace gemma::tools

@@ -26,7 +26,7 @@ void OnSignal(int signal_number) {
     _exit(128 + signal_number);
   }
   const char byte = 0;
-  // Full only if it is readable anyway.
+  // If the pipe is full, it is already readable.
   if (write(g_pipe[1], &byte, 1) < 0) errno = saved_errno;
   errno = saved_errno;
 }

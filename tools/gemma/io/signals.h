@@ -1,29 +1,31 @@
-// Ctrl-C stops what the command is doing, not the process; pressed again before
-// that happened, the process.
+// Ctrl-C stops the command's current work, but not the process. A second Ctrl-C
+// before the work has stopped ends the process.
 
 #ifndef GEMMA_TOOLS_GEMMA_IO_SIGNALS_H_
 #define GEMMA_TOOLS_GEMMA_IO_SIGNALS_H_
 
 namespace gemma::tools {
 
-// Lets SIGINT, SIGTERM and SIGHUP (unless the caller had them ignored) set the
-// flag below, and ignores SIGPIPE and SIGXFSZ (a limit of file sizes): a write
-// then fails, and tells why. Once, before there are threads.
+// Makes SIGINT, SIGTERM and SIGHUP set the flag below, except those that the
+// caller ignores. Ignores SIGPIPE and SIGXFSZ (the limit of file sizes), so
+// that a write fails with an error instead. Call this once, before there are
+// threads.
 void InstallSignalHandlers();
 
-// Whether a signal came since the last ClearInterrupt, and which (0: none).
+// Return whether a signal came since the last ClearInterrupt, and its number
+// (0: no signal).
 bool Interrupted();
 int InterruptSignal();
 void ClearInterrupt();
 
-// Calls `action` before a second signal ends the process; nullptr: nothing. It
-// runs in the signal's handler.
+// Sets an action that runs before a second signal ends the process; nullptr: no
+// action. It runs in the signal handler.
 void SetLastAction(void (*action)());
-// Calls it, for other handlers that end the process.
+// Runs that action. Other handlers that end the process call this.
 void RunLastAction();
 
-// A file descriptor that poll() finds readable while Interrupted(); -1 if there
-// is none.
+// Returns a file descriptor that poll() finds readable while Interrupted(), or
+// -1 if it could not be made.
 int InterruptFd();
 
 }  // namespace gemma::tools

@@ -15,7 +15,7 @@
 namespace gemma::tools {
 namespace {
 
-// A terminal that can do more than add lines.
+// Returns whether the terminal can do more than add lines.
 bool HasTerminalType() {
   const std::string term = EnvironmentValue("TERM");
   return !term.empty() && term != "dumb";

@@ -7,24 +7,25 @@
 
 namespace gemma::tools {
 
-// Whether standard error is a terminal that can do more than add lines: TERM is
-// set, and not to "dumb".
+// Returns whether standard error is a terminal that can do more than add lines:
+// TERM is set, and not to "dumb".
 bool TerminalCanMove();
 
-// Whether colours are welcome there: NO_COLOR is not set, or empty.
+// Returns whether TerminalCanMove() and colours are wanted: NO_COLOR is not
+// set, or empty.
 bool TerminalHasColours();
 
-// The same of standard output.
+// Returns whether standard output is such a terminal and colours are wanted.
 bool OutputHasColours();
 
 enum class Colour { kPrompt, kNote, kOk, kWarning, kProblem };
 
-// What switches to a colour, and what ends it.
+// The texts that switch a terminal to a colour, and back.
 std::string_view Begin(Colour colour);
 inline constexpr std::string_view kEndColour = "\x1b[0m";
 
-// Prints lines on standard error, by PrintableLines and, where there are
-// colours, as a note. Adds the last line end if it lacks.
+// Prints lines on standard error, escaped by PrintableLines, and in the colour
+// of notes if colours are wanted. Adds the last line end if it is missing.
 void Tell(std::string_view text);
 
 }  // namespace gemma::tools

@@ -12,7 +12,7 @@
 namespace gemma::tools {
 namespace {
 
-// JSON whose strings hold DEL or U+0080 to U+009F, with escapes for them.
+// Escapes DEL and U+0080 to U+009F in the strings of JSON.
 std::string EscapeControls(std::string_view json) {
   std::string out;
   for (size_t i = 0; i < json.size(); ++i) {
@@ -38,8 +38,8 @@ absl::Status CheckUtf8(std::string_view text, std::string_view what) {
     const size_t bytes = Utf8CharacterLength(text.substr(at));
     if (bytes == 0) {
       return absl::InvalidArgumentError(
-          absl::StrFormat("%s: byte %d (0x%02X) is not UTF-8; the text must be",
-                          what, at, static_cast<uint8_t>(text[at])));
+          absl::StrFormat("%s: byte %d (0x%02X) is not UTF-8", what, at,
+                          static_cast<uint8_t>(text[at])));
     }
     at += bytes;
   }

@@ -1,4 +1,4 @@
-// Texts for people, and texts from them.
+// Formats text for people, and checks text from them.
 
 #ifndef GEMMA_TOOLS_GEMMA_IO_TEXT_H_
 #define GEMMA_TOOLS_GEMMA_IO_TEXT_H_
@@ -13,14 +13,14 @@
 
 namespace gemma::tools {
 
-// OK, or InvalidArgument that names `what` and the first byte that is not
-// UTF-8.
+// Returns OK, or InvalidArgument that names `what` and the first byte that is
+// not UTF-8.
 absl::Status CheckUtf8(std::string_view text, std::string_view what);
 
-// The lines of a text, without their ends, "\n" or "\r\n".
+// Returns the lines of a text without their line ends, "\n" or "\r\n".
 std::vector<std::string_view> SplitLines(std::string_view text);
 
-// "247.3 MiB".
+// "247.30 MiB".
 std::string Bytes(uint64_t bytes);
 
 // "268.10 M".
@@ -29,9 +29,9 @@ std::string Count(uint64_t count);
 // The time now, "2026-01-31T12:00:00Z".
 std::string TimeNow();
 
-// JSON with two blanks of indentation and a line end. Strings that are not
-// UTF-8, for example of paths, become so; control characters are escaped, also
-// those above U+007F that JSON allows.
+// Returns JSON with two blanks of indentation and a line end. Replaces bytes
+// that are not UTF-8, for example in paths, by U+FFFD. Escapes all control
+// characters, also those from U+007F on, which JSON allows.
 std::string ToText(const nlohmann::ordered_json& json);
 
 }  // namespace gemma::tools
