@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gemma doctor: what it finds on this machine, and what it says of models."""
+"""gemma doctor: its findings about this machine and about models."""
 import json
 import os
 import pathlib
@@ -95,7 +95,7 @@ class DoctorTest(CommandTest):
             self.assertEqual(found["facts"][part], inspected[part])
         self.assertEqual(found["facts"]["instruction_tuned"], False)
         self.assertEqual(found["facts"]["fits"], True)
-        # The toy lacks one, and so cannot run.
+        # The toy has no tokenizer, so it cannot run.
         self.assertEqual(found["level"], "warning")
         self.assertIn("tokenizer", found["cure"])
         self.assertEqual(self.findings(GEMMA_MODEL=str(TOY))["model"]["facts"]["model"], str(TOY))
@@ -110,7 +110,7 @@ class DoctorTest(CommandTest):
         self.assertRegex(result.stdout.decode(), r"(?m)^problem  model  .*\n {21}gemma list")
 
     def terminal(self, **environment):
-        """What it prints on a terminal."""
+        """Returns what the command prints on a terminal."""
         pid, fd = pty.fork()
         if pid == 0:
             os.execvpe(BINARY, [BINARY, "doctor"], {**self.environment, **environment})

@@ -12,7 +12,7 @@ from command import MODELS, CommandTest, config_of, toy_models
 
 TOY = MODELS / "gemma2"
 
-# llama-bench's fields, as `llama-bench -o json` of llama.cpp writes them.
+# The fields that `llama-bench -o json` of llama.cpp writes.
 BENCH_FIELDS = [
     "build_commit", "build_number", "cpu_info", "gpu_info", "backends", "model_filename", "model_type", "model_size",
     "model_n_params", "n_batch", "n_ubatch", "n_threads", "type_k", "type_v", "n_prompt", "n_gen", "n_depth",
@@ -32,7 +32,7 @@ def value_of(value):
 
 
 def write_gguf(path, keys, shapes):
-    """A GGUF file of these keys, and of tensors full of zeros; shapes are outermost first."""
+    """Writes a GGUF file with these keys, and with tensors of zeros. Shapes are outermost first."""
     header = struct.pack("<4sIQQ", b"GGUF", 3, len(shapes), len(keys))
     for key, value in keys.items():
         header += text_of(key) + value_of(value)
@@ -44,7 +44,7 @@ def write_gguf(path, keys, shapes):
 
 
 def write_mixed(path):
-    """A Gemma 3 whose middle layer has other sizes."""
+    """Writes a Gemma 3 whose middle layer has different sizes."""
     heads, kv_heads, ffw, local = [4, 2, 4], [2, 1, 2], [32, 48, 32], [8, 16, 8]
     keys = {"general.architecture": "gemma3"}
     keys.update({f"gemma3.{key}": value for key, value in {
@@ -111,7 +111,7 @@ class InspectTest(CommandTest):
                 self.assertEqual(sum(tensor["bytes"] for tensor in tensors), 4 * values)
                 memory = report["memory"]
                 self.assertEqual(memory["total"], memory["weights"] + memory["cache"] + memory["scratch"])
-                if "nested" not in folder.name:  # whose other tensors are not needed
+                if "nested" not in folder.name:  # these have tensors that are not needed
                     self.assertGreaterEqual(memory["weights"], 4 * values)
 
     def test_memory_grows_with_the_context(self):

@@ -1,4 +1,4 @@
-// How much memory there is, and what fits in it.
+// The memory of the machine, and what fits in it.
 
 #include "tools/gemma/machine/memory.h"
 
@@ -73,7 +73,7 @@ TEST_F(MemoryTest, GroupsOfVersion2) {
   Write("proc/self/cgroup", "0::/a/b\n");
   Write("sys/fs/cgroup/a/memory.max", "4194304\n");
   Write("sys/fs/cgroup/a/memory.current", "3145728\n");
-  // Caches can be had back.
+  // Memory in caches is available.
   Write("sys/fs/cgroup/a/memory.stat",
         "anon 1\nfile 1572864\ninactive_file 1048576\nactive_file 524288\n");
   Write("sys/fs/cgroup/a/b/memory.max", "max\n");
@@ -136,7 +136,7 @@ class CheckMemoryTest : public ::testing::Test {
     memory.available = available;
     return CheckMemory(plan, memory);
   }
-  // The cure of a plan that lacks a byte of what these amounts take.
+  // Returns the cure if one byte is missing of the memory for these amounts.
   static std::string CureWithout(const MemoryPlan& plan,
                                  const Amounts& amounts) {
     return CureOf(Check(plan, plan.use(amounts).total() - 1));
@@ -154,7 +154,7 @@ TEST_F(CheckMemoryTest, ToTheByte) {
   EXPECT_TRUE(Check(plan, use_.total()).ok());
   EXPECT_TRUE(absl::IsResourceExhausted(Check(plan, use_.total() - 1)));
   EXPECT_FALSE(Check(plan, use_.cache + use_.scratch).ok());
-  // Weights that are there are not needed again.
+  // Loaded weights need no more memory.
   plan.loaded = true;
   EXPECT_TRUE(Check(plan, use_.cache + use_.scratch).ok());
   EXPECT_FALSE(Check(plan, use_.cache + use_.scratch - 1).ok());
@@ -220,12 +220,12 @@ TEST_F(CheckMemoryTest, LowersSequencesBeforeTheContext) {
               StartsWith("--batch-size 16 fits"));
   EXPECT_THAT(CureWithout(plan, {.context = 65536, .sequences = 16}),
               StartsWith("--batch-size 8 fits"));
-  // What no number of sequences cures, a context may.
+  // If no number of sequences fits, a lower context may.
   EXPECT_THAT(CureWithout(plan, {.context = 65536, .sequences = 1}),
               StartsWith("--context 2048 fits"));
   plan.may_lower_context = false;
   EXPECT_THAT(CureWithout(plan, {.context = 65536, .sequences = 1}),
-              StartsWith("take a smaller model"));
+              StartsWith("use a smaller model"));
 }
 
 TEST_F(CheckMemoryTest, LowersTheChunkFirst) {
@@ -234,7 +234,7 @@ TEST_F(CheckMemoryTest, LowersTheChunkFirst) {
   plan.use = UseOfSessions({&model_}, {}, /*logits=*/1);
   EXPECT_THAT(CureWith(plan, {.context = 65536, .chunk = 64}),
               StartsWith("--chunk 64 fits"));
-  // Where nothing depends on it, it is no cure.
+  // If the memory does not depend on the chunk, the chunk is not a cure.
   plan.use = UseOfSessions({&model_}, {});
   EXPECT_THAT(CureWithout(plan, {.context = 65536}),
               StartsWith("--context 32768 fits"));
@@ -263,7 +263,7 @@ TEST_F(CheckMemoryTest, TheLeastRoomCounts) {
               HasSubstr("the control group has"));
 }
 
-// What commands plan for.
+// The plans of commands.
 TEST(PlanOf, TokensSessionsAndLogits) {
   const Model model = LoadOrDie(ToyPath("gemma2"), {.num_threads = 1});
   ModelOptions options;
@@ -273,7 +273,7 @@ TEST(PlanOf, TokensSessionsAndLogits) {
   EXPECT_TRUE(plan.loaded);
   EXPECT_EQ(plan.amounts.context, 64u);
   EXPECT_EQ(plan.amounts.sequences, 3u);
-  EXPECT_EQ(plan.amounts.chunk, 64u);  // no more are ever computed
+  EXPECT_EQ(plan.amounts.chunk, 64u);  // a pass never computes more
   EXPECT_EQ(plan.use(plan.amounts).total(),
             model.MemoryFor({.max_tokens = 64}, 3).total() +
                 64 * model.config().vocab_size * sizeof(float));

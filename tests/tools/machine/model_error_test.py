@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What is no model, or not the one that was meant: a line of cause, a line of cure."""
+"""A file that is not a model, or not the intended one: one line says the cause, one line the cure."""
 import gzip
 import json
 import os
@@ -31,7 +31,7 @@ class WrongFileTest(CommandTest):
         path.write_bytes(data)
         for command in (["inspect", path], ["run", path, "Hello"], ["tokenize", path, "Hello"]):
             if command[0] == "tokenize" and data.startswith((b"GGUF", b"SBS")):
-                continue  # needs no more than a tokenizer
+                continue  # tokenize needs only a tokenizer
             self.fails(1, *command, says=[name, *([says] if isinstance(says, str) else says)], cure=cure)
 
     def test_files_of_others(self):
@@ -47,7 +47,7 @@ class WrongFileTest(CommandTest):
         self.wrong("ggml-model.bin", b"tjgg" + bytes(60), "before GGUF")
         self.wrong("gemma.tflite", b"\x1c\0\0\0TFL3" + bytes(60), "TensorFlow Lite")
         self.wrong("m.gguf.gz", gzip.compress(GGUF.read_bytes()[:1000]), "unpack it")
-        self.wrong("m.gguf.partial", b"\0" * 100, "gemma pull goes on")
+        self.wrong("m.gguf.partial", b"\0" * 100, "gemma pull continues")
         self.wrong("m", b"\0" * 100, "gemma pull")
         self.wrong("m.gguf", b"", "to its end", says="is empty")
 
@@ -58,7 +58,7 @@ class WrongFileTest(CommandTest):
 
     def test_gguf_files_of_other_models(self):
         self.wrong("llama.gguf", gguf_of(b"llama"), "only Gemma models", says="'llama'")
-        self.wrong("mmproj.gguf", gguf_of(b"clip"), "the part of a model that sees", says="'clip'")
+        self.wrong("mmproj.gguf", gguf_of(b"clip"), "the vision part of a model", says="'clip'")
 
     def test_a_download_that_ended_early(self):
         data = GGUF.read_bytes()
@@ -117,13 +117,13 @@ class TooLargeTest(CommandTest):
     def setUp(self):
         super().setUp()
         if b"__asan_init" in pathlib.Path(BINARY).read_bytes():
-            self.skipTest("the sanitizer takes more addresses than there may be")
+            self.skipTest("the sanitizer needs more addresses than the limit")
 
     def limited(self):
         return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_AS, (self.LIMIT, self.LIMIT))}
 
     def context_over_the_limit(self, *options):
-        """A context with which the toy needs more than the limit, and half of which it does not."""
+        """Returns a context with which the toy needs more than the limit. With half of it, the toy fits."""
         context = 1024
         while True:
             memory = json.loads(self.succeeds("inspect", TOY, "--context", context, *options, "-o", "json"))["memory"]
@@ -140,15 +140,15 @@ class TooLargeTest(CommandTest):
         self.assertRegex(cause, r"needs \S+ GiB more memory \(weights \S+ \S+, cache \S+ GiB for a context of "
                                 rf"{context}, scratch \S+ \S+\), but the limit of ulimit -v has \S+ \S+ left$")
         self.assertFalse((self.folder / "F.npy").exists())
-        # What fits is no less than a quarter, for half of it the limit would do but for the program itself.
+        # At least a quarter fits: half would fit, but the program itself needs memory too.
         fitting = int(re.search(r"--context (\d+) fits", cure)[1])
         self.assertIn(fitting, (context // 2, context // 4))
         self.succeeds_quietly(*arguments, fitting // 2, **self.limited())
 
     def test_sequences_that_do_not_fit(self):
-        # Sixteenth of what is too much for one: that many of them are too much.
+        # A sixteenth of a context that is too large for one sequence: 1024 such sequences are too large.
         context = self.context_over_the_limit() // 16
-        model = GGUF  # whose caches are not larger than those of the toy by far
+        model = GGUF  # its caches are not much larger than those of the toy
         lines = self.folder / "lines"
         lines.write_text('"hello"\n' * 1024)
         answers = self.folder / "answers"
@@ -159,7 +159,7 @@ class TooLargeTest(CommandTest):
         bench = ["bench", TOY, "-p", 0, "-n", context, "-r", 1]
         self.fails(1, *bench, "-b", 1024, **self.limited(), says=f"for 1024 contexts of {context}",
                    cure="--batch-size ")
-        # As many sequences as there are lines.
+        # One line needs only one sequence.
         lines.write_text('"hello"\n')
         self.succeeds_quietly(*batch, "--batch-size", 1024, **self.limited())
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gemma quantize and gemma verify-file: what is written, and that nothing else is touched whatever happens."""
+"""gemma quantize and gemma verify-file: they write the right files, and never change other files."""
 import json
 import os
 import random
@@ -70,7 +70,7 @@ class QuantizeTest(CommandTest):
         prompt = "the model of 2 <h1>users</h1>\n\n\tand more"
         self.assertEqual(self.succeeds("tokenize", self.target, prompt), self.succeeds("tokenize", source, prompt))
         self.assertEqual(self.logits(self.target), self.logits(source))
-        # What it writes, it writes again.
+        # A file made from its output has the same bytes.
         again = self.folder / "again.gguf"
         self.quantize(self.target, *KEEP, target=again)
         self.assertEqual(again.read_bytes(), self.target.read_bytes())
@@ -128,13 +128,13 @@ class QuantizeTest(CommandTest):
         (self.folder / "link").symlink_to(folder / "config.json")
         (self.folder / "same").hardlink_to(folder / "config.json")
         files = [path for path in folder.rglob("*") if path.is_file()]
-        self.assertGreater(len({path.parent for path in files}), 2)  # of modules, too
+        self.assertGreater(len({path.parent for path in files}), 2)  # also files of modules
         before = {path: path.read_bytes() for path in files}
         for path in [*files, *(self.folder / name for name in ("blob", "link", "same"))]:
             self.fails(1, "quantize", folder, path, "--force", says=[str(path), "wanted another file"])
         self.assertEqual({path: path.read_bytes() for path in files}, before)
         self.assertTrue((folder / "tokenizer.json").is_symlink())
-        # What was made of it there is another model.
+        # A file that was made from the folder, in the folder, is a different model.
         target = folder / "m.gguf"
         self.quantize(folder, target=target)
         self.quantize(folder, "--force", target=target)
@@ -171,7 +171,7 @@ class QuantizeTest(CommandTest):
 
 
 class TypesTest(CommandTest):
-    """Packed files, types and budgets; gemma3's rows are whole blocks, gemma2_odd's are none."""
+    """Packed files, types and budgets. gemma3's rows are whole blocks, gemma2_odd's rows are not."""
 
     def setUp(self):
         super().setUp()
@@ -214,7 +214,7 @@ class TypesTest(CommandTest):
             line = self.succeeds_quietly("quantize", MODELS / "gemma3", self.target, "--bits", bits, "--force")
             self.assertLessEqual(float(re.search(r"([\d.]+) bits/weight", line)[1]), bits)
             self.logits(self.target)
-        # Norms in float32 and the units of rows are much of so small a model.
+        # In so small a model, norms in float32 and the units of rows are a large part.
         self.fails(1, "quantize", MODELS / "gemma3", self.target, "--bits", 4.5, "--force",
                    says=["4.5 bits for each weight are too few", "the smallest formats take"])
         self.fails(1, "quantize", MODELS / "gemma2_odd", self.target, "--bits", 4.5, "--force", says="are too few")
@@ -244,7 +244,7 @@ class TypesTest(CommandTest):
 
 
 class EndsTest(CommandTest):
-    """The target is as before, or complete, and nothing lies beside it."""
+    """The target is unchanged or complete, and no other file is left in its folder."""
 
     def setUp(self):
         super().setUp()
@@ -254,7 +254,7 @@ class EndsTest(CommandTest):
         self.target.write_text("old")
 
     def large_model(self):
-        """The toy with more rows, some 64 MB in float32: long enough to be stopped at any step."""
+        """Returns the toy with more rows, about 64 MB in float32: slow enough to be stopped at any step."""
         folder = self.folder / "large"
         folder.mkdir()
         config = (TOY / "config.json").read_text()
@@ -325,7 +325,7 @@ class EndsTest(CommandTest):
             if process.returncode == 0:
                 self.check_old_or_complete()
                 continue
-            self.assertIn(process.returncode, (128 + number, -number))  # before there was a handler
+            self.assertIn(process.returncode, (128 + number, -number))  # -number: the handler was not installed yet
             self.assertEqual(self.check_old_or_complete(), "old")
 
     def test_no_space(self):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A toy in a file of gemma.cpp, written here, computes what transformers computed with it."""
+"""This test writes a toy as a file of gemma.cpp. It must compute the same as transformers."""
 import json
 import struct
 import unittest
@@ -11,7 +11,7 @@ HEADS, KV_HEADS, SIZE, WIDTH, LAYERS = 4, 2, 16, 64, 4
 
 
 def read_tensors():
-    """The bytes of the toy's tensors, float32, row after row."""
+    """Returns the bytes of the toy's tensors: float32, row after row."""
     data = (TOY / "model.safetensors").read_bytes()
     size = struct.unpack_from("<Q", data)[0]
     header = json.loads(data[8 : 8 + size])
@@ -21,7 +21,7 @@ def read_tensors():
 
 
 def words(*values):
-    """Fields of a record: numbers, strings (padded) and records (lists, their size in front)."""
+    """Returns the fields of a record: numbers, strings (padded) and records (lists, after their size)."""
     out = b""
     for value in values:
         if isinstance(value, list):
@@ -36,7 +36,7 @@ def words(*values):
 
 
 def store(blobs):
-    """Blobs by key, the directory in front."""
+    """Returns a file: the directory of the blobs, then the blobs."""
     offset = -(-(16 + 32 * len(blobs)) // 256) * 256
     keys, ranges, data = b"", b"", b""
     for key, blob in blobs.items():
@@ -53,7 +53,7 @@ def heads(matrix, count):
 
 
 def by_head(matrix):
-    """[width, heads * size] as [heads, width, size]."""
+    """Returns [width, heads * size] as [heads, width, size]."""
     rows = heads(matrix, WIDTH)
     return b"".join(row[4 * SIZE * h : 4 * SIZE * (h + 1)] for h in range(HEADS) for row in rows)
 

@@ -1,4 +1,4 @@
-// gemma doctor: what this machine has for models, and what is wrong with it.
+// gemma doctor: shows what this machine has for models, and its problems.
 
 #include <memory>
 #include <string>
@@ -111,15 +111,16 @@ absl::Status Doctor(const DoctorOptions& options) {
 void AddDoctor(CLI::App& app, Action* action) {
   auto options = std::make_shared<DoctorOptions>();
   CLI::App* command = app.add_subcommand(
-      "doctor", "Tell what this machine has for models, and what is wrong");
+      "doctor", "Show what this machine has for models, and its problems");
   AddModelOptions(*command, &options->model, "4096");
   command->get_option("MODEL")->required(false);
   AddFormat(*command, &options->format);
   command->footer(
-      R"(Each line begins with ok, warning or problem; below a warning or problem
-is its cure. With MODEL, also whether that fits in memory, without loading
-it. Exits with 1 if there is a problem. With -o json, an array of objects:
-about, level, text, cure, and facts, whose sizes are in bytes.
+      R"(Each line begins with ok, warning or problem. The line below a warning
+or problem says what to do. With MODEL, the command also checks whether
+the model fits in memory, without loading it. The exit code is 1 if there
+is a problem. -o json prints an array of objects with the fields about,
+level, text, cure and facts. Sizes in facts are in bytes.
 
 Examples:
   gemma doctor

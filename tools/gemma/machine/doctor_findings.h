@@ -1,4 +1,4 @@
-// What gemma doctor finds.
+// The findings of gemma doctor.
 
 #ifndef GEMMA_TOOLS_GEMMA_MACHINE_DOCTOR_FINDINGS_H_
 #define GEMMA_TOOLS_GEMMA_MACHINE_DOCTOR_FINDINGS_H_
@@ -11,8 +11,8 @@
 
 namespace gemma::tools {
 
-// A warning: slower than it could be, or something that may go wrong. A
-// problem: something will.
+// A warning: something is slower than it could be, or may go wrong. A problem:
+// something will go wrong.
 enum class Level { kOk, kWarning, kProblem };
 
 struct Finding {
@@ -27,11 +27,12 @@ Finding FindCpu();
 Finding FindSimd();
 Finding FindThreads(const ModelOptions& options);
 Finding FindMemory(const Memory& memory);
-// `setting`: of transparent huge pages, as the system writes it.
+// `setting`: the system's text for transparent huge pages, such as
+// "always [madvise] never"; "" if it has no such pages.
 Finding FindHugePages(const std::string& setting);
 Finding FindVersions();
 Finding FindStore();
-// Of the model that the options name.
+// Checks the model that the options name.
 Finding FindModel(const ModelOptions& options, const Memory& memory);
 
 }  // namespace gemma::tools

@@ -17,7 +17,7 @@
 namespace gemma::tools {
 namespace {
 
-// Less is little for a model, and all else that runs.
+// Less memory is little for a model and the other programs that run.
 constexpr uint64_t kLittleMemory = uint64_t{1} << 30;
 
 nlohmann::ordered_json OrNull(const std::optional<uint64_t>& bytes) {
@@ -29,7 +29,7 @@ nlohmann::ordered_json OrNull(const std::optional<uint64_t>& bytes) {
 
 Finding FindCpu() {
   std::string name = ReadField("/proc/cpuinfo", "model name");
-  if (name.empty()) name = "a CPU without a name";
+  if (name.empty()) name = "unknown CPU";
   const long online = sysconf(_SC_NPROCESSORS_ONLN);
   const size_t cpus = std::max(1L, online);
   const size_t allowed = AllowedCpus();
@@ -39,10 +39,10 @@ Finding FindCpu() {
   finding.about = "cpu";
   finding.text = absl::StrCat(name, ", ", cpus, " processors");
   if (allowed < cpus) {
-    absl::StrAppend(&finding.text, ", may run on ", allowed);
+    absl::StrAppend(&finding.text, ", allowed to run on ", allowed);
   }
   if (quota != 0) {
-    absl::StrAppend(&finding.text, ", the control group pays for ", quota);
+    absl::StrAppend(&finding.text, ", the control group's quota is ", quota);
   }
   finding.facts = {{"name", name},
                    {"processors", cpus},
@@ -58,14 +58,15 @@ Finding FindSimd() {
   const std::string chosen = ChosenTarget();
   Finding finding;
   finding.about = "simd";
-  finding.text = absl::StrCat(chosen, ", of ", absl::StrJoin(compiled, ", "));
+  finding.text =
+      absl::StrCat(chosen, ", chosen from ", absl::StrJoin(compiled, ", "));
   if (HasAmx()) absl::StrAppend(&finding.text, "; AMX");
   if (HasAvx512Bf16()) absl::StrAppend(&finding.text, "; AVX-512 BF16");
   if (compiled.size() > 1 && chosen == compiled.back()) {
     finding.level = Level::kWarning;
     finding.cure =
-        "the CPU, or its virtual machine, has only the oldest of these "
-        "instructions: with newer ones, models run several times faster";
+        "the CPU, or its virtual machine, supports only the oldest of these "
+        "instruction sets: with a newer one, models run several times faster";
   }
   finding.facts = {{"chosen", chosen},
                    {"compiled", compiled},
@@ -82,13 +83,13 @@ Finding FindThreads(const ModelOptions& options) {
   const auto [threads, decode] = ThreadsFor(load);
   Finding finding;
   finding.about = "threads";
-  finding.text = absl::StrCat(threads, " for prompts, ", decode,
-                              " for one token at a time");
+  finding.text =
+      absl::StrCat(threads, " for prompts, ", decode, " for decoding");
   if (threads > usable) {
     finding.level = Level::kWarning;
-    finding.cure = absl::StrCat("more than the ", usable,
-                                " processors that may be used wait for each "
-                                "other: leave --threads out");
+    finding.cure = absl::StrCat("more threads than the ", usable,
+                                " available processors wait for each other: "
+                                "omit --threads");
   }
   finding.facts = {{"prefill", threads}, {"decode", decode}};
   return finding;
@@ -100,7 +101,7 @@ Finding FindMemory(const Memory& memory) {
   const std::optional<Memory::Room> room = memory.LeastRoom();
   if (!room.has_value()) {
     finding.level = Level::kWarning;
-    finding.text = "the system does not tell";
+    finding.text = "unknown: the system does not report it";
   } else {
     if (memory.total.has_value()) {
       absl::StrAppend(&finding.text, Bytes(*memory.total), ", ");
@@ -117,7 +118,7 @@ Finding FindMemory(const Memory& memory) {
     if (room->bytes < kLittleMemory) {
       finding.level = Level::kWarning;
       finding.cure =
-          "only the smallest models fit: end other programs, or "
+          "only the smallest models fit: end other programs or "
           "raise the limit";
     }
   }
@@ -135,14 +136,14 @@ Finding FindMemory(const Memory& memory) {
 Finding FindHugePages(const std::string& setting) {
   Finding finding;
   finding.about = "huge pages";
-  // "always [madvise] never"; we ask for them.
+  // "always [madvise] never". With madvise, we ask for them.
   const bool used = absl::StrContains(setting, "[always]") ||
                     absl::StrContains(setting, "[madvise]");
   if (used) {
-    finding.text = "weights are kept in them";
+    finding.text = "used for weights";
   } else {
     finding.level = Level::kWarning;
-    finding.text = setting.empty() ? "the system has none"
+    finding.text = setting.empty() ? "not supported by the system"
                                    : "switched off: weights are read a little "
                                      "more slowly";
     if (!setting.empty()) {

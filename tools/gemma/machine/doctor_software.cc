@@ -43,7 +43,7 @@ std::string AbseilVersion() {
   return absl::StrCat(ABSL_LTS_RELEASE_VERSION, ".",
                       ABSL_LTS_RELEASE_PATCH_LEVEL);
 #else
-  return "of no release";
+  return "unreleased";
 #endif
 }
 
@@ -65,7 +65,8 @@ Versions FindAll() {
           {system.sysname, system.release}};
 }
 
-// What `path`, or the nearest directory above it that there is, has left.
+// Returns the free bytes on the disk of `path`, or of the nearest directory
+// above it that exists.
 std::optional<uint64_t> FreeBytes(fs::path path) {
   struct statvfs disk = {};
   while (statvfs(path.c_str(), &disk) != 0) {
@@ -105,7 +106,7 @@ Finding FindStore() {
   const std::optional<uint64_t> free = FreeBytes(directory);
   finding.text = absl::StrCat(models.size(), " in ", directory);
   if (free.has_value()) {
-    absl::StrAppend(&finding.text, ", ", Bytes(*free), " of the disk free");
+    absl::StrAppend(&finding.text, ", ", Bytes(*free), " free on the disk");
   }
   finding.facts = {{"directory", directory},
                    {"models", models.size()},
@@ -116,13 +117,13 @@ Finding FindStore() {
       access(directory.c_str(), W_OK) != 0) {
     finding.level = Level::kWarning;
     finding.cure =
-        "gemma pull may not write there: let GEMMA_MODELS name "
+        "gemma pull may not write there: set GEMMA_MODELS to "
         "another directory";
   } else if (!incomplete.empty()) {
     finding.level = Level::kWarning;
     finding.cure =
-        absl::StrCat("not complete: ", absl::StrJoin(incomplete, ", "),
-                     "; gemma pull goes on, gemma remove deletes");
+        absl::StrCat("incomplete: ", absl::StrJoin(incomplete, ", "),
+                     "; gemma pull completes, gemma remove deletes a model");
   }
   return finding;
 }

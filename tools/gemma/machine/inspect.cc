@@ -1,4 +1,4 @@
-// gemma inspect: what a model is and what it takes.
+// gemma inspect: shows a model's configuration, tensors and memory.
 
 #include <algorithm>
 #include <map>
@@ -63,8 +63,9 @@ bool IsLocal(const LayerConfig& layer) {
 }
 bool IsAny(const LayerConfig& /*layer*/) { return true; }
 
-// A value of those layers that `has` names: one if they agree, else a list with
-// null for the other layers. 0 if there are no such layers.
+// Returns the value of the layers for which `has` is true: one value if they
+// agree, else a list with an item for each layer, which is null for the other
+// layers. Returns 0 if `has` is true for no layer.
 template <class Value>
 Json Layers(const ModelConfig& config, bool (*has)(const LayerConfig&),
             Value value) {
@@ -173,7 +174,8 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
   });
 }
 
-// Whether the value of ConfigJson's key is a list of one for each layer.
+// Returns whether the value of this key in ConfigJson is a list with an item
+// for each layer.
 bool IsPerLayer(std::string_view key, const Json& value) {
   return value.is_array() && key != "dense_dims" && key != "stop_tokens";
 }
@@ -184,8 +186,8 @@ std::string Shown(const Json& value) {
   return value.dump();
 }
 
-// "256 (layers 0-4, 6-10), 512 (layers 5, 11)", for a list of a value for each
-// layer.
+// Returns "256 (layers 0-4, 6-10), 512 (layers 5, 11)", for a list with a value
+// for each layer.
 std::string ShownByLayer(const Json& values) {
   std::vector<Json> different;
   for (const Json& value : values) {

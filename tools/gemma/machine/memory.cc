@@ -25,7 +25,8 @@ void Lower(uint64_t value, Bytes64* least) {
   *least = std::min(value, least->value_or(value));
 }
 
-// The number at the start of a file; nothing if there is none ("max").
+// Returns the number at the start of a file, or nullopt if the file starts
+// with other text ("max").
 Bytes64 ReadNumber(const std::string& path) {
   std::ifstream file(path);
   uint64_t number = 0;
@@ -33,7 +34,7 @@ Bytes64 ReadNumber(const std::string& path) {
   return std::nullopt;
 }
 
-// The number after a word at the start of a line: "MemTotal:  32 kB".
+// Returns the number after a word at the start of a line: "MemTotal:  32 kB".
 Bytes64 NumberAfter(const std::string& path, std::string_view first) {
   std::ifstream file(path);
   std::string word;
@@ -53,12 +54,12 @@ constexpr GroupFiles kVersion1 = {"/memory.limit_in_bytes",
 constexpr GroupFiles kVersion2 = {"/memory.max", "/memory.current",
                                   "inactive_file", "active_file"};
 
-// Of a group's directory.
+// Reads the files in a group's directory. Lowers the values in `memory`.
 void ReadGroup(const std::string& directory, const GroupFiles& files,
                Memory* memory) {
   const Bytes64 limit = ReadNumber(absl::StrCat(directory, files.limit));
   const Bytes64 used = ReadNumber(absl::StrCat(directory, files.used));
-  // Version 1 writes "no limit" as a number that no machine has.
+  // Version 1 writes "no limit" as a number larger than any machine's memory.
   if (!limit.has_value() || !used.has_value() ||
       *limit >= memory->total.value_or(UINT64_MAX)) {
     return;
@@ -85,21 +86,22 @@ void ReadAddressLimit(const std::string& root, Memory* memory) {
       limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, used);
 }
 
-// What is not in memory yet.
+// Returns the bytes that are not in memory yet.
 uint64_t Needed(const MemoryPlan& plan, const Amounts& amounts) {
   const MemoryUse use = plan.use(amounts);
   return (plan.loaded ? 0 : use.weights) + use.cache + use.scratch;
 }
 
-// One of the amounts, which a cure may lower.
+// An amount that a cure may lower.
 struct Lowered {
   std::string_view option;
   size_t Amounts::*amount;
   size_t least;
 };
 
-// Lowers one amount to the largest power of two below it that fits into `room`,
-// or to the least if none does. Whether one does.
+// Lowers one amount to the largest power of two below it with which the plan
+// fits into `room`, and returns true. If none fits, lowers it to the least and
+// returns false.
 bool LowerAmount(const MemoryPlan& plan, const Lowered& lowered, uint64_t room,
                  Amounts* amounts) {
   size_t& amount = amounts->*lowered.amount;
@@ -111,8 +113,8 @@ bool LowerAmount(const MemoryPlan& plan, const Lowered& lowered, uint64_t room,
   return false;
 }
 
-// The options that fit into `room`: one of them if that is enough, or several;
-// "" if none fit.
+// Returns options with which the plan fits into `room`: one option if that is
+// enough, else several; "" if no options are enough.
 std::string FittingOptions(const MemoryPlan& plan, uint64_t room) {
   std::vector<Lowered> all = {{"--chunk", &Amounts::chunk, 1},
                               {"--batch-size", &Amounts::sequences, 1},
@@ -197,10 +199,10 @@ absl::Status CheckMemory(const MemoryPlan& plan, const Memory& memory) {
   return WithCure(
       std::move(status),
       absl::StrCat(fitting.empty()
-                       ? "take a smaller model, or one of a type with "
+                       ? "use a smaller model, or one of a type with "
                          "fewer bits (gemma list --all)"
                        : absl::StrCat(fitting, " fits"),
-                   "; --ignore-memory tries all the same"));
+                   "; --ignore-memory tries anyway"));
 }
 
 uint64_t BytesLeft(const MemoryPlan& plan, const Memory& memory) {

@@ -1,4 +1,4 @@
-// How much memory there is, and whether a model fits.
+// Measures the memory, and checks whether a model fits.
 
 #ifndef GEMMA_TOOLS_GEMMA_MACHINE_MEMORY_H_
 #define GEMMA_TOOLS_GEMMA_MACHINE_MEMORY_H_
@@ -16,58 +16,63 @@
 
 namespace gemma::tools {
 
-// In bytes. What is not known is absent.
+// In bytes. Unknown values are absent.
 struct Memory {
-  // Of the machine: what there is, and what can be had without swapping.
+  // The machine's memory, and the part that is available without swapping.
   std::optional<uint64_t> total;
   std::optional<uint64_t> available;
-  // The least limit of the control groups that this process is in, and what
-  // their processes, file caches aside, leave of their limits.
+  // The lowest limit of this process's control groups, and the least that their
+  // processes leave of these limits. File caches do not count as used.
   std::optional<uint64_t> group_limit;
   std::optional<uint64_t> group_available;
-  // Of addresses (ulimit -v), and what this process leaves of it.
+  // The limit of the address space (ulimit -v), and what this process leaves of
+  // it.
   std::optional<uint64_t> address_limit;
   std::optional<uint64_t> address_available;
 
   struct Room {
     uint64_t bytes = 0;
-    std::string_view of;  // what has no more: "the machine", ...
+    std::string_view of;  // what limits it: "the machine", ...
   };
-  // The least of what is available; nothing if nothing is known.
+  // Returns the smallest available amount, or nullopt if all are unknown.
   std::optional<Room> LeastRoom() const;
 };
 
-// Reads proc and sys/fs/cgroup, of either version, below `root`.
+// Reads proc and sys/fs/cgroup below `root`. Supports control groups of
+// versions 1 and 2.
 Memory ReadMemory(const std::string& root = "/");
 
-// How much a command works on at once, by the options that choose it.
+// The amounts that a command works on at once, and the options that set them.
 struct Amounts {
   size_t context = 0;    // --context: tokens of a sequence
   size_t sequences = 1;  // --batch-size
-  size_t chunk = 0;      // --chunk, where that many rows of logits are kept
+  size_t chunk = 0;      // --chunk, if that many rows of logits are kept
 };
 
-// What a command is about to take.
+// The memory that a command is about to use.
 struct MemoryPlan {
-  std::string name;     // of the models, for messages
+  std::string name;     // of the models, in messages
   bool loaded = false;  // whether their weights are in memory already
   Amounts amounts;
-  // Whether a lower context does, too.
+  // Whether the command also works with a smaller context.
   bool may_lower_context = true;
-  // In all, with the weights.
+  // Returns all memory for these amounts, including the weights.
   std::function<MemoryUse(const Amounts&)> use;
 };
 
-// OK if it fits, or nobody knows. Else ResourceExhausted with the numbers, and
-// a cure: lower amounts that fit.
+// Returns OK if the plan fits, or if the available memory is unknown. Else
+// returns ResourceExhausted with the numbers, and a cure: lower amounts that
+// fit.
 absl::Status CheckMemory(const MemoryPlan& plan, const Memory& memory);
 
-// What is left beside it; the largest number if nobody knows.
+// Returns the bytes that the plan leaves available; UINT64_MAX if the available
+// memory is unknown.
 uint64_t BytesLeft(const MemoryPlan& plan, const Memory& memory);
 
-// What models and sessions of these options take: for each model, so many
-// sessions and `logits` matrices [amounts.chunk, vocab_size]. `models` must
-// outlive it; the session's max_tokens does not count.
+// Returns a function that computes the memory of models and sessions: for each
+// model, amounts.sequences sessions with the options `session`, and `logits`
+// matrices [amounts.chunk, vocab_size]. amounts.context replaces the session's
+// max_tokens. `models` must outlive the function.
 std::function<MemoryUse(const Amounts&)> UseOfSessions(
     std::vector<const Model*> models, const SessionOptions& session,
     size_t logits = 0);

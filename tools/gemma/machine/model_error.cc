@@ -24,19 +24,21 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kPullCure =
-    "gemma pull fetches models that it reads; gemma list --all shows some";
+    "gemma pull fetches models that gemma can read; gemma list --all shows "
+    "some of them";
 constexpr std::string_view kPickleCure =
-    "PyTorch weights may run code when they are read, so they are not: take "
-    "the model's safetensors or GGUF files (gemma pull hf://OWNER/REPO)";
+    "gemma does not read PyTorch weights, because reading them may run code: "
+    "use the model's safetensors or GGUF files (gemma pull hf://OWNER/REPO)";
 
 constexpr std::string_view kCutCure =
     "the file was not downloaded or copied to its end: fetch it again (gemma "
     "pull checks what it fetches)";
 constexpr std::string_view kTokenizerCure =
-    "put tokenizer.model or tokenizer.json, as the model's repository has it, "
-    "beside the weights; of GGUF files, take one that was made with it";
+    "put tokenizer.model or tokenizer.json of the model's repository next to "
+    "the weights; if the model is a GGUF file, use one with a tokenizer";
 
-// What a file that is no model begins with, at `offset`, and its cure.
+// The first bytes, from `offset` on, of a file that is not a model, and the
+// cure.
 struct Beginning {
   size_t offset;
   std::string_view bytes;
@@ -45,25 +47,24 @@ struct Beginning {
 
 constexpr Beginning kBeginnings[] = {
     {0, "version https://git-lfs.github.com/",
-     "it is a Git LFS pointer to the file: git lfs pull fetches the file, or "
-     "gemma pull hf://OWNER/REPO"},
+     "it is a Git LFS pointer, not the file: git lfs pull or gemma pull "
+     "hf://OWNER/REPO fetches the file"},
     {0, "<",
-     "it is a web page, not the file: a link to download has /resolve/ "
-     "where that page has /blob/ (gemma pull takes either's "
-     "hf://OWNER/REPO/FILE)"},
+     "it is a web page, not the file: the link to the file has /resolve/ "
+     "instead of /blob/ (or use gemma pull hf://OWNER/REPO/FILE)"},
     {0, "\x80\x02", kPickleCure},
     {0, "PK\x03\x04", kPickleCure},
     {0, "ggml",
-     "it is of llama.cpp's formats before GGUF: take a GGUF file of "
+     "it has a format that llama.cpp used before GGUF: use a GGUF file of "
      "the model"},
     {0, "lmgg",
-     "it is of llama.cpp's formats before GGUF: take a GGUF file of "
+     "it has a format that llama.cpp used before GGUF: use a GGUF file of "
      "the model"},
     {0, "tjgg",
-     "it is of llama.cpp's formats before GGUF: take a GGUF file of "
+     "it has a format that llama.cpp used before GGUF: use a GGUF file of "
      "the model"},
     {4, "TFL3",
-     "it is a TensorFlow Lite model: take the model's safetensors or "
+     "it is a TensorFlow Lite model: use the model's safetensors or "
      "GGUF files (gemma pull hf://OWNER/REPO)"},
     {0, "\x1f\x8b", "it is compressed: unpack it first"},
     {0,
@@ -73,7 +74,8 @@ constexpr Beginning kBeginnings[] = {
     {0, "\x28\xb5\x2f\xfd", "it is compressed: unpack it first"},
 };
 
-// By the end of the name, for what has no beginning of its own.
+// The end of a file name, and the cure. For formats without first bytes of
+// their own.
 struct Ending {
   std::string_view suffix;
   std::string_view cure;
@@ -86,7 +88,7 @@ constexpr Ending kEndings[] = {
     {".pth", kPickleCure},
     {".ckpt", kPickleCure},
     {PartialFile::kSuffix,
-     "it is the start of a download: gemma pull goes on with it"},
+     "it is a download that has not finished: gemma pull continues it"},
 };
 
 std::string FirstBytes(const std::string& path) {
@@ -104,7 +106,7 @@ bool IsText(std::string_view bytes) {
   });
 }
 
-// Of a file that is no model.
+// Returns the cure for a file that is not a model.
 std::string CureOfFile(const std::string& path) {
   const std::string bytes = FirstBytes(path);
   if (absl::StartsWith("GGUF", bytes)) return std::string(kCutCure);
@@ -120,7 +122,8 @@ std::string CureOfFile(const std::string& path) {
     if (absl::EndsWith(path, ending.suffix)) return std::string(ending.cure);
   }
   if (IsText(bytes)) {
-    return absl::StrCat("it is a text, and the model comes first; ", kPullCure);
+    return absl::StrCat("it is a text, but the first argument is the model; ",
+                        kPullCure);
   }
   return std::string(kPullCure);
 }
@@ -135,7 +138,7 @@ std::vector<std::string> NamesIn(const fs::path& folder) {
   return names;
 }
 
-// Of a directory that is no model.
+// Returns the cure for a directory that is not a model.
 std::string CureOfDirectory(const std::string& path) {
   for (const std::string& name : NamesIn(path)) {
     for (std::string_view suffix : {".bin", ".pt", ".pth"}) {
@@ -143,19 +146,19 @@ std::string CureOfDirectory(const std::string& path) {
     }
     if (absl::EndsWith(name, ".safetensors")) {
       return "config.json, and model.safetensors.index.json if there are "
-             "several .safetensors, must lie beside the weights: gemma pull "
-             "hf://OWNER/REPO fetches all";
+             "several .safetensors, must be next to the weights: gemma pull "
+             "hf://OWNER/REPO fetches all files";
     }
   }
   return std::string(kPullCure);
 }
 
-// Of a path where nothing is.
+// Returns the cure for a path that does not exist.
 std::string CureOfNothing(const fs::path& path) {
   const fs::path folder = path.parent_path();
   const std::string near = DidYouMean(path.filename().string(),
                                       NamesIn(folder.empty() ? "." : folder));
-  return absl::StrCat("gemma list shows the models that are here", near);
+  return absl::StrCat("gemma list shows the pulled models", near);
 }
 
 std::string FindCure(const absl::Status& status, const std::string& path) {
@@ -171,18 +174,18 @@ std::string FindCure(const absl::Status& status, const std::string& path) {
       return "the file is damaged: fetch it again (gemma pull checks what it "
              "fetches)";
     case ErrorReason::kMissingPart:
-      return "all parts of the model must lie in one directory, under the "
-             "names that they were published with";
+      return "all parts of the model must be in one directory, under the names "
+             "that they were published with";
     case ErrorReason::kMissingFile:
       return "the model has more files: gemma pull hf://OWNER/REPO fetches all";
     case ErrorReason::kOtherArchitecture:
       return "only Gemma models run here (gemma list --all)";
     case ErrorReason::kVisionTower:
-      return "it is the part of a model that sees: give the file of the "
+      return "it is only the vision part of a model: use the file of the "
              "language model, whose name has no mmproj";
     case ErrorReason::kUnknownSizes:
-      return "gemma.cpp's migrate_weights makes a file of it that says what it "
-             "is";
+      return "gemma.cpp's migrate_weights converts it to a file that states "
+             "the model's sizes";
     case ErrorReason::kNoTokenizer:
       return std::string(kTokenizerCure);
     case ErrorReason::kNone:
@@ -210,7 +213,7 @@ absl::StatusOr<ChatTemplate> ChatTurns(const Model& model) {
   absl::StatusOr<ChatTemplate> turns = model.chat_template();
   if (!turns.ok()) {
     return WithCure(turns.status(),
-                    "gemma run --raw completes texts, without turns");
+                    "gemma run --raw completes texts, without chat turns");
   }
   return turns;
 }
@@ -222,7 +225,8 @@ absl::StatusOr<Classifier> NewClassifier(const Model& model,
       Classifier::Create(model, std::move(options));
   if (absl::IsFailedPrecondition(classifier.status())) {
     return WithCure(classifier.status(),
-                    "gemma pull hf://google/shieldgemma-2b, which is one");
+                    "gemma pull hf://google/shieldgemma-2b fetches a "
+                    "ShieldGemma");
   }
   return classifier;
 }
@@ -236,8 +240,8 @@ absl::Status CheckPurpose(const Model& model, bool embeds,
     return WithCure(
         absl::FailedPreconditionError(
             absl::StrCat(name, ": continues texts, and does not embed them")),
-        "gemma pull embeddinggemma-300m fetches one that does; gemma "
-        "run continues texts");
+        "gemma pull embeddinggemma-300m fetches a model that embeds them; "
+        "gemma run continues texts");
   }
   return WithCure(absl::FailedPreconditionError(absl::StrCat(
                       name, ": embeds texts, and does not continue them")),
@@ -248,14 +252,13 @@ absl::Status NotTunedToChat(std::string_view model) {
   const CatalogueEntry* tuned = TunedSibling(model);
   return WithCure(
       absl::FailedPreconditionError(
-          absl::StrCat(model, ": a base model, which was not tuned to chat")),
+          absl::StrCat(model, ": is a base model, not tuned to chat")),
       absl::StrCat(
           tuned == nullptr
-              ? std::string(
-                    "take an instruction-tuned model (gemma list --all)")
+              ? std::string("use an instruction-tuned model (gemma list --all)")
               : absl::StrCat("gemma pull ", tuned->name,
                              ", and chat with that"),
-          "; gemma run completes texts, --chat tries all the same"));
+          "; gemma run completes texts, --chat tries anyway"));
 }
 
 }  // namespace gemma::tools

@@ -1,4 +1,4 @@
-// What to do about a model that does not load.
+// Adds cures to the errors of models.
 
 #ifndef GEMMA_TOOLS_GEMMA_MACHINE_MODEL_ERROR_H_
 #define GEMMA_TOOLS_GEMMA_MACHINE_MODEL_ERROR_H_
@@ -12,24 +12,24 @@
 
 namespace gemma::tools {
 
-// The error that loading `path` gave, with a cure where one is known from it or
-// from what the file begins with.
+// Returns `status`, the error of loading `path`, with a cure if the error or
+// the first bytes of the file suggest one.
 absl::Status ExplainModelError(absl::Status status, const std::string& path);
 
-// Model::tokenizer and Model::chat_template, whose errors get a cure.
+// Call Model::tokenizer and Model::chat_template, and add a cure to an error.
 absl::StatusOr<const Tokenizer*> TokenizerOf(const Model& model);
 absl::StatusOr<ChatTemplate> ChatTurns(const Model& model);
 
-// Classifier::Create, whose errors get a cure.
+// Calls Classifier::Create, and adds a cure to an error.
 absl::StatusOr<Classifier> NewClassifier(const Model& model,
                                          ClassifierOptions options);
 
-// OK if the model, named `name`, is for what a command does with it: to embed
-// texts, or else to go on with them.
+// Returns OK if the model, named `name`, suits the command: if `embeds`, it
+// must embed texts, else it must continue them.
 absl::Status CheckPurpose(const Model& model, bool embeds,
                           std::string_view name);
 
-// The error of a base model named `model` that was asked to chat.
+// Returns the error for a base model named `model` that is asked to chat.
 absl::Status NotTunedToChat(std::string_view model);
 
 }  // namespace gemma::tools

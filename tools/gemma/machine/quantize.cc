@@ -45,14 +45,14 @@ QuantizeOptions QuantizeOptionsOf(const Options& options) {
   return quantize;
 }
 
-// With a cure where one is known.
+// Adds a cure if one is known.
 absl::Status Explain(const absl::Status& status, const std::string& source) {
   if (absl::IsAlreadyExists(status)) {
     return WithCure(status, "--force replaces it");
   }
   if (ReasonOf(status) == ErrorReason::kOutputFile) {
     return absl::IsNotFound(status)
-               ? WithCure(status, "make its directory first")
+               ? WithCure(status, "create its directory first")
                : status;
   }
   return ExplainModelError(status, source);
@@ -93,31 +93,32 @@ void AddQuantize(CLI::App& app, Action* action) {
   CLI::App* command = app.add_subcommand(
       "quantize", "Write a model to one file, with smaller weights");
   AddText(*command, "SRC", "", &options->source,
-          "A GGUF file (of several: the first), a Hugging Face directory,\n"
-          "or the name of a pulled model (gemma list)")
+          "A GGUF file (of a split model: the first part), a Hugging\n"
+          "Face directory, or the name of a pulled model (see gemma list)")
       ->option_text("SRC")
       ->required();
   AddText(*command, "DST", "FILE", &options->target, "The file to write")
       ->option_text("DST")
       ->required();
   AddChoice(*command, "--type", &options->type, WeightTypeNames(),
-            "What matrices become, unless they take no\n"
-            "more bits already");
+            "Type to convert matrices to; a matrix that has\n"
+            "no more bits than this type stays as it is");
   AddNumber(*command, "--bits", &options->bits,
-            "At most so many for each weight, from the mix\n"
-            "of types that loses least; 0: as --type says");
+            "The most bits per weight, on average: mixes\n"
+            "the types that lose least; 0: use --type");
   AddChoice(*command, "--layout", &options->layout, {"packed", "gguf"},
-            "packed: mapped and run without packing;\n"
-            "gguf: for llama.cpp, too");
+            "packed: mapped into memory and run as it is;\n"
+            "gguf: for llama.cpp too");
   AddText(*command, "--importance", "FILE", &options->importance,
-          "How much each channel matters\n(gemma importance)");
-  command->add_flag("-f,--force", options->force,
-                    "Replace DST if it is there already");
+          "How much each channel matters: a file of gemma\n"
+          "importance, or an imatrix of llama.cpp");
+  command->add_flag("-f,--force", options->force, "Replace DST if it exists");
   AddNumber(*command, "-t,--threads", &options->threads, 0, kMaxThreads,
-            "Threads; 0: one per core that may be used");
+            "Number of threads; 0: one per available core");
   command->footer(
-      R"(DST gets configuration and tokenizer, too, and a checksum for each
-tensor (gemma verify-file). Until it is complete, what is there stays.
+      R"(DST also contains the configuration, the tokenizer, and a checksum for
+each tensor (see gemma verify-file). An existing DST stays unchanged until
+the new file is complete.
 
 Examples:
   gemma quantize gemma-3-1b-it/ gemma-3-1b-it-q4.gguf --type q4

@@ -1,4 +1,4 @@
-// gemma verify-file: whether a file is as it was written.
+// gemma verify-file: checks that a file is as it was written.
 
 #include "gemma/verify_file.h"
 
@@ -57,9 +57,9 @@ void AddVerifyFile(CLI::App& app, Action* action) {
       ->option_text("MODEL")
       ->required();
   command->footer(
-      R"(Compares the checksums of files that gemma quantize wrote, and looks
-for weights that are not finite in any file. Exits with 1 if it finds
-something, and names the first tensor.
+      R"(Compares the checksums in files that gemma quantize wrote. Looks in all
+files for weights that are not finite. If it finds damage, it names the
+first damaged tensor and exits with 1.
 
 Example:
   gemma verify-file gemma-3-1b-it-q8.gguf
