@@ -1,7 +1,7 @@
 """Runs the gemma command for the tests of this folder.
 
 GEMMA_BINARY     the command
-GEMMA_TESTDATA   tests/testdata, if it is elsewhere
+GEMMA_TESTDATA   the folder testdata; by default tests/testdata
 GEMMA_TEST_MODEL the real Gemma 3 270M as a GGUF file, for real_*_test.py
 """
 import array
@@ -22,18 +22,18 @@ TESTDATA = pathlib.Path(os.environ.get(
 MODELS = TESTDATA / "models"
 COMMANDS = ["run", "chat", "classify", "tokenize", "inspect", "embed", "logits", "perplexity", "verify", "scope",
             "importance", "bench"]
-STORE_COMMANDS = ["pull", "list", "remove"]  # which load no model
+STORE_COMMANDS = ["pull", "list", "remove"]  # these load no model
 OTHER_COMMANDS = ["compare", "quantize", "verify-file", "doctor", "completion", "man"]
 TIMEOUT = 300
 
-# Variables set options, too: those of whoever runs the tests must not.
+# Remove the caller's variables, because they would set options.
 for _name in [name for name in os.environ if name.startswith("GEMMA_")]:
     if _name not in ("GEMMA_BINARY", "GEMMA_TESTDATA", "GEMMA_TEST_MODEL"):
         del os.environ[_name]
 
 
 def real_model():
-    """The real model's path; without it, tests that need it fail."""
+    """Returns the real model's path. Fails if the variable is not set."""
     path = os.environ.get("GEMMA_TEST_MODEL")
     if not path:
         raise AssertionError("GEMMA_TEST_MODEL is not set: see tools/fetch_model.sh")
@@ -54,7 +54,7 @@ class CommandTest(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
 
     def start(self, *arguments, **options):
-        """Starts the command with pipes and with Ctrl-C enabled, which background jobs have not."""
+        """Starts the command with pipes, and with Ctrl-C enabled: background jobs ignore it."""
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
                      preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         process = subprocess.Popen([BINARY, *map(str, arguments)], **{**pipes, **options})
@@ -75,13 +75,13 @@ class CommandTest(unittest.TestCase):
         return result.stdout.decode()
 
     def succeeds_quietly(self, *arguments, **options):
-        """As above, and standard error is empty: it is no terminal."""
+        """As above. Standard error must be empty, because it is not a terminal."""
         result = gemma(*arguments, **options)
         self.assertEqual((result.returncode, result.stderr), (0, b""), result)
         return result.stdout.decode()
 
     def fails(self, code, *arguments, says=(), cure=None, stdout=b"", **options):
-        """Expects the exit code and one line on standard error, which is returned, or, with `cure`, another one."""
+        """Expects the exit code and one line on standard error; with `cure`, a second line. Returns the first line."""
         result = gemma(*arguments, **options)
         self.assertEqual(result.returncode, code, result)
         if stdout is not None:
@@ -98,7 +98,7 @@ class CommandTest(unittest.TestCase):
 
 
 def write_record(store, name, complete=True):
-    """Puts the record of a pulled model into a store; there are no files."""
+    """Writes the record of a pulled model into a store, without the model's files."""
     folder = store / name
     folder.mkdir(parents=True)
     (folder / "gemma-pull.json").write_text(json.dumps({
@@ -107,7 +107,7 @@ def write_record(store, name, complete=True):
 
 
 def read_npy(data):
-    """Shape and values of a float32 or int64 array."""
+    """Returns shape and values of a float32 or int64 array."""
     assert data[:8] == b"\x93NUMPY\x01\x00", data[:8]
     size, = struct.unpack("<H", data[8:10])
     assert (10 + size) % 64 == 0
@@ -131,7 +131,7 @@ def read_npz(path):
 
 
 def read_gguf(path):
-    """Keys and tensors (name: type, shape outermost first, data) of a GGUF file, read without the library."""
+    """Reads a GGUF file without the library. Returns keys and tensors (name: type, shape outermost first, data)."""
     data = path.read_bytes()
     at = 0
 
@@ -172,7 +172,7 @@ def read_gguf(path):
     begin = -(-at // alignment) * alignment
     tensors = {}
     for name, shape, kind, offset in infos:
-        size = {0: 4, 1: 2, 30: 2}.get(kind, 0)  # of blocks and panels, only types and shapes are read
+        size = {0: 4, 1: 2, 30: 2}.get(kind, 0)  # blocks and panels: only types and shapes are read
         for n in shape:
             size *= n
         tensors[name] = (kind, shape, data[begin + offset:begin + offset + size])
@@ -186,7 +186,7 @@ def write_npz(path, compression=zipfile.ZIP_STORED, **arrays):
 
 
 def toy_models():
-    """Folders of toy models in float32 that have a reference."""
+    """Returns the folders of toy models in float32 that have a reference."""
     models = []
     for folder in sorted(MODELS.iterdir()):
         config = folder / "config.json"

@@ -1,4 +1,4 @@
-// The subcommands, one a file.
+// The subcommands, one per file.
 
 #ifndef GEMMA_TOOLS_GEMMA_COMMANDS_H_
 #define GEMMA_TOOLS_GEMMA_COMMANDS_H_
@@ -13,10 +13,12 @@ namespace gemma::tools {
 
 inline constexpr std::string_view kCommandName = "gemma";
 
-// What the command line asks for; set while it is parsed, run afterwards.
+// The action that the command line asks for. Parsing sets it; it runs
+// afterwards.
 using Action = std::function<absl::Status()>;
 
-// Each adds its subcommand to `app`, which sets `*action` if it was chosen.
+// Each function adds its subcommand to `app`. If the subcommand is chosen, it
+// sets `*action`.
 void AddRun(CLI::App& app, Action* action);
 void AddChat(CLI::App& app, Action* action);
 void AddClassify(CLI::App& app, Action* action);

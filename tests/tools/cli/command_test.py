@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The command as a whole: help, usage errors, exit codes, what goes where. Needs only toy models."""
+"""The command as a whole: help, usage errors, exit codes and output streams. Needs only toy models."""
 import os
 import pathlib
 import shutil
@@ -45,7 +45,7 @@ class HelpTest(CommandTest):
 
 
 class UsageTest(CommandTest):
-    """Each is one line and exit code 2, before any model is loaded."""
+    """Each error is one line, with exit code 2, before any model is loaded."""
 
     def test_commands(self):
         self.fails(2, says="--help")
@@ -115,7 +115,7 @@ class UsageTest(CommandTest):
         self.fails(1, "tokenize", "MODEL", "-", stdin=b"\xc3", says="byte 0")
 
     def test_prompt_like_an_option(self):
-        # Each gets as far as the model, which is not there.
+        # Each prompt is accepted: the error is about the model, which does not exist.
         for prompt in ("chat", "run", "[a, b]", "{}", "a b", "--help me"):
             arguments = ["--", prompt] if prompt.startswith("-") else [prompt]
             self.fails(1, "run", "/no/model", *arguments, says="/no/model", cure="gemma list")
@@ -123,7 +123,7 @@ class UsageTest(CommandTest):
 
 
 class BadModelTest(CommandTest):
-    """Each is one line that names the file, and exit code 1."""
+    """Each error is one line that names the file, with exit code 1."""
 
     def bad(self, path, *says):
         return self.fails(1, "inspect", path, says=[str(path), *says], cure="")
@@ -236,7 +236,7 @@ class InterruptTest(CommandTest):
         tokens.write_text("2 " * 30000)
         output = self.folder / "F.npy"
         process = self.start("logits", TOY, "--tokens-file", tokens, "--output", output, "-t", 1, "--chunk", 1)
-        # With a name of its own or, where the file system can do so, without.
+        # The partial file has its own name, or no name where the file system supports that.
         begun = (f"{self.folder}/F.npy.", f"{self.folder}/#")
         deadline = time.monotonic() + 60
         while not any(path.startswith(begun) for path in self.open_files(process)) and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-// Variables that set options: of every option of every command.
+// Variables that set options, for every option of every command.
 
 #include "tools/gemma/cli/environment.h"
 
@@ -29,8 +29,8 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-// Variables that are gone when the test ends, and no others: those of whoever
-// runs the tests set options, too.
+// Sets variables until the test ends. First removes the caller's variables,
+// because they would set options too.
 class Variables {
  public:
   Variables() {
@@ -56,7 +56,7 @@ class Variables {
   std::set<std::string> names_;
 };
 
-// A command of a tree of its own.
+// Parses one command, with a command tree of its own.
 class Parser {
  public:
   explicit Parser(const std::string& command)
@@ -65,7 +65,7 @@ class Parser {
     tree_->parse_complete_callback([this] { environment_.Apply(); });
   }
 
-  // "", "help", or the error. `words`: behind the command.
+  // Returns "", "help", or the error. `words`: the words after the command.
   std::string Parse(const std::vector<std::string>& words) {
     std::vector<std::string> reversed(words.rbegin(), words.rend());
     reversed.push_back(command_.get_name());
@@ -108,7 +108,7 @@ bool IsFlag(const CLI::Option& option) {
   return option.get_items_expected_max() == 0;
 }
 
-// A word that the option takes; `which` of two.
+// Returns one of two words that the option accepts; `which` is 0 or 1.
 std::string GoodWord(const CLI::Option& option, int which) {
   const std::string type = option.get_type_name();
   if (IsFlag(option)) return "1";
@@ -121,7 +121,7 @@ std::string GoodWord(const CLI::Option& option, int which) {
   return which == 0 ? "3" : "2";
 }
 
-// What must be given and has no variable.
+// Returns words for the required arguments that have no variable.
 std::vector<std::string> NeededArguments(const CLI::App& command) {
   std::vector<std::string> words;
   for (const CLI::Option* option : command.get_options({})) {
@@ -186,7 +186,7 @@ TEST_P(EveryCommand, TheCommandLineWins) {
     for (const CLI::Option* option : parser.command().get_options({})) {
       const std::string variable = VariableOf(*option);
       if (variable.empty()) continue;
-      // Wrong, if it were read.
+      // A wrong value, which must not be read.
       variables.Set(variable, IsFlag(*option) ? "maybe" : "?");
       if (!option->get_positional()) {
         words.push_back("--" + option->get_lnames()[0]);
@@ -209,7 +209,7 @@ TEST_P(EveryCommand, ABadValueNamesTheVariableAndLeavesHelp) {
     Parser parser(GetParam());
     for (const CLI::Option* option : parser.command().get_options({})) {
       const std::string type = option->get_type_name();
-      // What is not any text.
+      // Options that do not accept every text.
       const bool checks = IsFlag(*option) || type == "N" || type == "X" ||
                           type == "N[,N...]" ||
                           type.find('|') != std::string::npos;
@@ -224,7 +224,7 @@ TEST_P(EveryCommand, ABadValueNamesTheVariableAndLeavesHelp) {
     variables.Set(variable, "no such");
     variables.Set("GEMMA_MODEL", "m");
     Parser parser(GetParam());
-    // What is required may be missing; the variable is read after that.
+    // Variables are read after the check for required options: skip that check.
     for (CLI::Option* option : parser.command().get_options({})) {
       option->required(false);
     }
@@ -310,13 +310,13 @@ TEST(Environment, AnErrorThatComesLaterNamesTheVariable) {
   EXPECT_EQ(cure(Exclude("--top-p", "--min-p")),
             "GEMMA_TOP_P is '7', GEMMA_MIN_P is '0.5'");
   EXPECT_EQ(cure(OptionError({"--top-k"}, "wanted 1")), "");
-  // Words are not read.
+  // Only recorded options count, not the words of the message.
   EXPECT_EQ(cure(UsageError("--top-p is 7")), "");
   EXPECT_EQ(cure(absl::InternalError("top_p")), "");
   EXPECT_EQ(cure(absl::OkStatus()), "");
 }
 
-// As in a shell's start file, for one of the commands.
+// As if a shell's start file sets variables for one of the commands.
 TEST(Environment, WaitsForTheNeededOption) {
   Variables variables;
   variables.Set("GEMMA_OUTPUT", "x.npy");
@@ -333,7 +333,7 @@ TEST(Environment, WaitsForTheNeededOption) {
     EXPECT_THAT(parser.Found("--output"), ElementsAre("x.npy"));
     EXPECT_THAT(parser.Found("--score-prompt"), ElementsAre("true"));
   }
-  // The command line is heard in any case.
+  // The command line counts in any case.
   EXPECT_THAT(Parser("run").Parse({"MODEL", "--output", "y"}),
               HasSubstr("--batch"));
   variables.Set("GEMMA_BATCH", "p");
@@ -343,7 +343,7 @@ TEST(Environment, WaitsForTheNeededOption) {
   EXPECT_THAT(parser.Found("--output"), ElementsAre("y"));
 }
 
-// What an option takes: "FILE", "N", ..., or of words "|".
+// Returns the kind of an option's value: "FILE", "N", ...; "|" for choices.
 std::string KindOf(const CLI::Option& option) {
   const std::string type = option.get_type_name();
   if (IsFlag(option)) return "flag";
@@ -365,7 +365,7 @@ TEST(Environment, OneNameOneMeaning) {
       EXPECT_EQ(kinds.try_emplace(variable, kind).first->second, kind)
           << name << " " << variable;
       if (kind == "|") {
-        // Some words go for all.
+        // At least one word is valid for all commands.
         const std::vector<std::string> choices =
             absl::StrSplit(option->get_type_name(), '|');
         std::set<std::string> common(choices.begin(), choices.end());

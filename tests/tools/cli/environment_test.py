@@ -28,7 +28,7 @@ class EnvironmentTest(CommandTest):
         environment = variables(MODEL=SPEAKING, BOS=1)
         self.assertEqual(self.succeeds_quietly("tokenize", "hello the cat", env=environment), expected)
         self.assertEqual(self.succeeds_quietly("tokenize", stdin=b"hello the cat", env=environment), expected)
-        # Any path of a model is the model.
+        # An argument that is the path of a model is the model.
         environment = variables(MODEL="/no/model.gguf", BOS="true")
         self.assertEqual(self.succeeds_quietly("tokenize", SPEAKING, stdin=b"hello the cat", env=environment), expected)
 
@@ -46,7 +46,7 @@ class EnvironmentTest(CommandTest):
         self.fails(2, "run", "MODEL", "PROMPT", env=variables(RAW="yes"),
                    says="GEMMA_RAW: 'yes' is not one of 1, true, 0 and false")
         self.fails(2, "list", env=variables(OUTPUT_FORMAT="xml"), says="GEMMA_OUTPUT_FORMAT: 'xml' is not one of")
-        # What is found only later, too.
+        # Also errors that are found later.
         self.fails(2, "run", "MODEL", "PROMPT", env=variables(TEMPERATURE=-1), says="temperature is -1",
                    cure="GEMMA_TEMPERATURE is '-1'")
         self.fails(2, "run", "MODEL", "PROMPT", "--chat", env=variables(RAW=1), says="--chat and --raw",

@@ -61,7 +61,7 @@ TEST(LogitBias, TokensAreFoundInTheModel) {
     EXPECT_EQ((*found)[i].bias, static_cast<float>(i + 1));
   }
   EXPECT_EQ(find({"\"two\"=1"}).status().message(),
-            "--logit-bias \"two\"=1: 'two' is no piece of the model's "
+            "--logit-bias \"two\"=1: 'two' is not a piece of the model's "
             "vocabulary");
   EXPECT_EQ(find({"9=1", "9999=1"}).status().message(),
             "--logit-bias 9999=1: '9999' is not a token from 0 to 262");

@@ -1,4 +1,4 @@
-// Outputs that would change what is read.
+// Outputs that would overwrite an input.
 
 #include "tools/gemma/cli/output_check.h"
 

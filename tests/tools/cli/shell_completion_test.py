@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Scripts of gemma completion: bash completes with its own, the others must know every word of --help."""
+"""Scripts of gemma completion: bash runs its script; the scripts of other shells must hold every word of --help."""
 import os
 import pathlib
 import pty
@@ -15,7 +15,7 @@ from command import BINARY, COMMANDS, OTHER_COMMANDS, STORE_COMMANDS, CommandTes
 
 ALL = COMMANDS + STORE_COMMANDS + OTHER_COMMANDS
 
-# Completes the words in "$@" and prints what bash would offer, a line each.
+# Completes the words in "$@" and prints what bash would offer, one word per line.
 DRIVER = """
 set -u
 source "$SCRIPT"
@@ -83,7 +83,7 @@ class CompletionTest(CommandTest):
         self.assertEqual(self.bash("perplexity", "m", "-f", "te"), {"text one.txt"})
         self.assertEqual(self.bash("run", ""), files | {"mine"})
         self.assertEqual(self.bash("run", "mi"), {"mine"})
-        # Options and their values do not count as arguments, the prompt is anybody's.
+        # Options and their values do not count as arguments. A prompt has no completion.
         self.assertEqual(self.bash("run", "--threads", "2", "--raw", "--seed", "=", "3", "mi"), {"mine"})
         self.assertEqual(self.bash("run", "mine", ""), set())
         self.assertEqual(self.bash("run", "mine", "--guard", ""), files | {"mine"})
@@ -113,11 +113,11 @@ class CompletionTest(CommandTest):
         for shell in ("bash", "zsh", "fish"):
             script = self.script(shell)
             if not shutil.which(shell):
-                continue  # the test above still reads the words
+                continue  # the test above still checks the words
             result = subprocess.run([shell, "-n", script], capture_output=True, text=True, check=False)
             self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""), shell)
 
-    @unittest.skipUnless(shutil.which("fish"), "there is no fish")
+    @unittest.skipUnless(shutil.which("fish"), "fish is not installed")
     def test_fish_completes(self):
         write_record(self.store, "mine")
         script = self.script("fish")
@@ -134,7 +134,7 @@ class CompletionTest(CommandTest):
         self.assertEqual(fish("gemma remove "), {"mine"})
         self.assertEqual(fish("gemma run mi"), {"mine"})
 
-    @unittest.skipUnless(shutil.which("zsh"), "there is no zsh")
+    @unittest.skipUnless(shutil.which("zsh"), "zsh is not installed")
     def test_zsh_completes(self):
         write_record(self.store, "mine")
         pid, terminal = pty.fork()
@@ -186,7 +186,7 @@ class ManTest(CommandTest):
         self.assertIn("gemma run gemma-3-270m.gguf \"Once upon\" -o json --logprobs 3", text)
         if shutil.which("mandoc"):
             lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", page], capture_output=True, text=True, check=False)
-            # There is no date, so that two builds give the same page.
+            # The page has no date, so that two builds give the same page.
             complaints = [line for line in lint.stdout.splitlines() if "missing date" not in line]
             self.assertEqual(complaints, [])
 

@@ -25,8 +25,9 @@
 namespace gemma::tools {
 namespace {
 
-// A file opened later must not become standard output because the caller had
-// closed that. Reading and writing such a placeholder fails as it should.
+// Opens placeholders for standard descriptors that the caller closed, so that
+// no file opened later becomes standard output. Reading standard input and
+// writing standard output still fail: the placeholders have the wrong mode.
 void OccupyStandardDescriptors() {
   for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (fcntl(fd, F_GETFD) >= 0) continue;
@@ -36,14 +37,15 @@ void OccupyStandardDescriptors() {
 
 constexpr std::string_view kSee = "see gemma --help";
 
-// The command that the first word names, or nullptr.
+// Returns the command with this name, or nullptr.
 CLI::App* FindCommand(CLI::App& app, const std::string& name) {
   const std::vector<CLI::App*> found = app.get_subcommands(
       [&](CLI::App* command) { return command->get_name() == name; });
   return found.empty() ? nullptr : found[0];
 }
 
-// Parses, and runs the command's callback or answers --help and --version.
+// Parses the command line. Runs the command's callback, or prints the answer to
+// --help or --version.
 absl::Status Parse(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
@@ -52,7 +54,7 @@ absl::Status Parse(CLI::App& app, int argc, char** argv) {
   } catch (const CLI::CallForVersion& version) {
     return WriteOutput(absl::StrCat(version.what(), "\n"));
   } catch (const CLI::ParseError& error) {
-    // CLI11 would rather say that another argument is missing.
+    // Report unknown words first: CLI11 may report a missing argument instead.
     const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
     if (unknown.empty()) return UsageError(error.what());
     return UsageError(absl::StrCat(

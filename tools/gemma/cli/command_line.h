@@ -1,11 +1,12 @@
-// The command `gemma`, all but its main().
+// The command `gemma`, without main().
 
 #ifndef GEMMA_TOOLS_GEMMA_CLI_COMMAND_LINE_H_
 #define GEMMA_TOOLS_GEMMA_CLI_COMMAND_LINE_H_
 
 namespace gemma::tools {
 
-// Does what the arguments ask for and returns the exit code. Throws nothing.
+// Runs the command that the arguments name and returns the exit code. Does not
+// throw.
 int RunCommandLine(int argc, char** argv) noexcept;
 
 }  // namespace gemma::tools

@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kHelpColumn = 34;  // where descriptions begin
 constexpr size_t kHelpWidth = 80;
 
-// Describes each option with its variable, and breaks the lines.
+// Adds its variable to each option's description, and breaks the lines.
 class HelpFormatter : public CLI::Formatter {
  public:
   HelpFormatter() { column_width(kHelpColumn); }
@@ -51,7 +51,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(Action* action) {
   auto app = std::make_unique<CLI::App>("Runs Gemma models on the CPU.",
                                         std::string(kCommandName));
   app->set_version_flag("--version", "gemma " GEMMA_VERSION_STRING);
-  // Commands inherit it.
+  // Commands inherit the formatter.
   app->formatter(std::make_shared<HelpFormatter>());
   app->require_subcommand(1);
   AddRun(*app, action);
@@ -80,7 +80,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(Action* action) {
   }
   app->footer(absl::StrCat(
       "Example:\n  gemma run gemma-3-270m.gguf \"The capital of France is\"\n",
-      "\nMore on a command: gemma COMMAND --help\n\n", kVariablesHelp, "\n",
+      "\nHelp on a command: gemma COMMAND --help\n\n", kVariablesHelp, "\n",
       kExitCodesHelp));
   return app;
 }

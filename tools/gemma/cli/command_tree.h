@@ -1,5 +1,5 @@
-// The commands and their options: the one table of them. The command line is
-// parsed by it; variables, help, completion and the manual page come from it.
+// The only table of commands and options. The command line is parsed with it;
+// variables, help, completion and the manual page are made from it.
 
 #ifndef GEMMA_TOOLS_GEMMA_CLI_COMMAND_TREE_H_
 #define GEMMA_TOOLS_GEMMA_CLI_COMMAND_TREE_H_
@@ -11,7 +11,7 @@
 
 namespace gemma::tools {
 
-// All commands; parsing sets `*action`.
+// Returns the tree of all commands. Parsing with it sets `*action`.
 std::unique_ptr<CLI::App> MakeCommandTree(Action* action);
 
 }  // namespace gemma::tools

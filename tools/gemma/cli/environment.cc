@@ -28,8 +28,8 @@ bool Repeats(const CLI::Option& option) {
   return option.get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll;
 }
 
-// The words of a variable as those of the command line; of a flag that is off,
-// none.
+// Converts the value of a variable to words of the command line. A flag that is
+// off gives no words.
 std::vector<std::string> Words(const CLI::Option& option,
                                const std::string& variable,
                                const std::string& value) {
@@ -47,7 +47,7 @@ void Set(CLI::Option& option, const std::vector<std::string>& words) {
   if (!words.empty()) option.run_callback();
 }
 
-// Whether it is for use with another option, which is not given.
+// Returns whether the option needs another option that is not set.
 bool LacksNeeded(const CLI::Option& option) {
   const std::set<CLI::Option*> needs = option.get_needs();
   return std::any_of(needs.begin(), needs.end(), [](const CLI::Option* needed) {
@@ -55,7 +55,8 @@ bool LacksNeeded(const CLI::Option& option) {
   });
 }
 
-// With a model from a variable, the first argument may be the second one.
+// If a variable sets the model, the only word of the command line may be the
+// second argument: moves it there.
 void ShiftArguments(CLI::App& command) {
   const std::vector<CLI::Option*> arguments = command.get_options(
       [](CLI::Option* option) { return option->get_positional(); });

@@ -13,7 +13,8 @@
 namespace gemma::tools {
 namespace {
 
-// The grammar, or a usage error about `option`. `value`: more of it, or "".
+// Returns the grammar, or a usage error about `option`, which also names
+// `value` if that is not empty.
 absl::StatusOr<std::optional<Grammar>> Checked(absl::StatusOr<Grammar> grammar,
                                                const std::string& option,
                                                std::string_view value = "") {
@@ -27,14 +28,14 @@ absl::StatusOr<std::optional<Grammar>> Checked(absl::StatusOr<Grammar> grammar,
 
 void AddGrammarOptions(CLI::App& app, GrammarOptions* options) {
   AddChoice(app, "--format", &options->format, {"text", "json"},
-            "What the model says: anything, or a value of JSON\n"
-            "(for a report of the command, see -o)");
+            "Form of the answer: any text, or one JSON value\n"
+            "(the report of the command itself: see -o)");
   AddText(app, "--schema", "FILE", &options->schema,
-          "With --format json: a JSON schema of the value");
+          "With --format json: a JSON schema that the\nvalue must match");
   AddTexts(app, "--regex", "EXPR", &options->regexes,
-           "What the model says matches EXPR, all of it");
+           "The whole answer must match EXPR");
   AddTexts(app, "--choice", "TEXT", &options->choices,
-           "The model says one of these; may be repeated");
+           "An answer that is allowed; repeat the option\nto allow several");
 }
 
 absl::StatusOr<std::optional<Grammar>> ReadGrammar(
@@ -47,7 +48,7 @@ absl::StatusOr<std::optional<Grammar>> ReadGrammar(
   if (options.regexes.size() + (json ? 1 : 0) + (choices ? 1 : 0) > 1) {
     return OptionError(
         {"--format", "--regex", "--choice"},
-        "of --format json, --regex and --choice, only one may be given, and "
+        "--format json, --regex and --choice: only one may be given, and "
         "--regex only once");
   }
   if (!options.regexes.empty()) {

@@ -1,4 +1,4 @@
-// Options that say what an answer shall be.
+// Options that restrict the form of an answer.
 
 #ifndef GEMMA_TOOLS_GEMMA_CLI_GRAMMAR_OPTIONS_H_
 #define GEMMA_TOOLS_GEMMA_CLI_GRAMMAR_OPTIONS_H_
@@ -15,16 +15,18 @@ namespace gemma::tools {
 
 struct GrammarOptions {
   std::string format = "text";
-  std::string schema;                // a path; empty: none
-  std::vector<std::string> regexes;  // one at most
+  std::string schema;                // a path; empty: no schema
+  std::vector<std::string> regexes;  // at most one
   std::vector<std::string> choices;
 };
 
 // Adds --format, --schema, --regex and --choice.
 void AddGrammarOptions(CLI::App& app, GrammarOptions* options);
 
-// What the options ask for, if they do. A usage error if they contradict each
-// other, or names the option, and the place in it, that is not supported.
+// Returns the grammar that the options ask for, or nullopt if they allow any
+// text. Returns a usage error if the options contradict each other, or if a
+// value is not supported; this error names the option and the place in its
+// value.
 absl::StatusOr<std::optional<Grammar>> ReadGrammar(
     const GrammarOptions& options);
 

@@ -20,13 +20,13 @@ bool IsQuoted(std::string_view text) {
 }
 
 bool ParseId(std::string_view text, TokenId* token) {
-  // SimpleAtoi would take blanks and signs.
+  // SimpleAtoi accepts blanks and signs.
   return !text.empty() && absl::ascii_isdigit(text.front()) &&
          absl::ascii_isdigit(text.back()) && absl::SimpleAtoi(text, token);
 }
 
-// The token whose piece is so spelled, or so with U+2581 for each blank: a
-// vocabulary may have either.
+// Returns the token whose piece is `piece`, or `piece` with U+2581 for each
+// blank, because vocabularies use either. Returns nullopt if neither exists.
 std::optional<TokenId> Find(const Tokenizer& tokenizer,
                             const std::string& piece) {
   const std::optional<TokenId> token = tokenizer.Find(piece);
@@ -44,7 +44,7 @@ absl::Status Refuse(std::string_view text, std::string_view found,
 }  // namespace
 
 absl::StatusOr<NamedBias> ParseLogitBias(std::string_view text) {
-  // The last, for a piece may have one.
+  // The last '=', because a piece may contain one.
   const size_t equals = text.rfind('=');
   if (equals == std::string_view::npos) {
     return Refuse(text, text, "not TOKEN=BIAS");
@@ -73,7 +73,8 @@ absl::StatusOr<std::vector<LogitBias>> FindLogitBiases(
       GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
       const std::optional<TokenId> token = Find(*tokenizer, named.piece);
       if (!token.has_value()) {
-        return Refuse(text, named.piece, "no piece of the model's vocabulary");
+        return Refuse(text, named.piece,
+                      "not a piece of the model's vocabulary");
       }
       named.token = *token;
     }

@@ -1,4 +1,4 @@
-// Biases of logits from the command line: TOKEN=BIAS.
+// Reads biases of logits from the command line: TOKEN=BIAS.
 
 #ifndef GEMMA_TOOLS_GEMMA_CLI_LOGIT_BIAS_H_
 #define GEMMA_TOOLS_GEMMA_CLI_LOGIT_BIAS_H_
@@ -14,17 +14,18 @@
 namespace gemma::tools {
 
 struct NamedBias {
-  std::string piece;  // empty: `token` is meant
+  std::string piece;  // if empty, `token` is set instead
   TokenId token = 0;
   float bias = 0.0f;
 };
 
-// TOKEN is an id, or a piece in double quotes in which blanks may stand for the
-// vocabulary's U+2581; BIAS is a number or -inf. Else a usage error.
+// Parses TOKEN=BIAS. TOKEN is an id, or a piece in double quotes, in which
+// blanks may stand for the vocabulary's U+2581. BIAS is a number or -inf.
+// Returns a usage error for any other text.
 absl::StatusOr<NamedBias> ParseLogitBias(std::string_view text);
 
-// Of texts that can be parsed. A usage error names the first token that the
-// model has not.
+// Parses the texts and finds their tokens in the model. Returns a usage error
+// for the first text that cannot be parsed or whose token the model lacks.
 absl::StatusOr<std::vector<LogitBias>> FindLogitBiases(
     const std::vector<std::string>& texts, const Model& model);
 

@@ -19,7 +19,7 @@
 namespace gemma::tools {
 namespace {
 
-// A variable that is not an option's.
+// A variable that does not set an option, or a file.
 struct Variable {
   std::string_view name;
   std::string_view description;
@@ -28,22 +28,23 @@ struct Variable {
 constexpr Variable kVariables[] = {
     {"GEMMA_MODELS",
      "The directory of pulled models; by default gemma/models in "
-     "$XDG_CACHE_HOME, else in ~/.cache."},
+     "$XDG_CACHE_HOME, or in ~/.cache if that is not set."},
     {"GEMMA_HISTORY",
-     "The file of what was typed in a chat; by default gemma/history in "
-     "$XDG_STATE_HOME, else in ~/.local/state. Empty: none is kept."},
+     "The file that keeps the lines typed in chats; by default gemma/history "
+     "in $XDG_STATE_HOME, or in ~/.local/state if that is not set. If the "
+     "variable is empty, no lines are kept."},
     {"HF_TOKEN, HUGGING_FACE_HUB_TOKEN",
-     "A token of a Hugging Face account, which opens gated repositories."},
-    {"HF_ENDPOINT", "Another server than https://huggingface.co."},
-    {"NO_COLOR", "Switches colours off, unless it is empty."},
+     "A token of a Hugging Face account, for gated repositories."},
+    {"HF_ENDPOINT", "The server to use instead of https://huggingface.co."},
+    {"NO_COLOR", "Switches colours off if it is not empty."},
 };
 
 constexpr Variable kFiles[] = {
     {"~/.cache/gemma/models", "Pulled models."},
-    {"~/.local/state/gemma/history", "What was typed in chats."},
+    {"~/.local/state/gemma/history", "Lines typed in chats."},
 };
 
-// For running text and for a macro's arguments in quotes.
+// Escapes running text, or an argument of a macro in quotes.
 std::string Escape(std::string_view text) {
   return absl::StrReplaceAll(text, {{"\\", "\\e"},
                                     {"-", "\\-"},
@@ -54,7 +55,8 @@ std::string Escape(std::string_view text) {
                                     {"`", "\\(ga"}});
 }
 
-// Lines of text; none may begin as a request would.
+// Appends lines of text. Protects a '.' at the start of a line, which would
+// begin a request.
 void AppendText(std::string_view text, std::string* page) {
   for (std::string_view line : absl::StrSplit(text, '\n')) {
     const std::string escaped = Escape(line);
@@ -63,8 +65,8 @@ void AppendText(std::string_view text, std::string* page) {
   }
 }
 
-// Text whose lines and columns stay as they are, up to an empty line: a
-// paragraph.
+// Appends paragraphs, which empty lines separate. Lines and columns stay as
+// they are.
 void AppendParagraphs(std::string_view text, std::string* page) {
   bool is_first = true;
   for (std::string_view paragraph : absl::StrSplit(text, "\n\n")) {
@@ -128,7 +130,7 @@ void AppendCommand(const CommandEntry& command, std::string* page) {
   for (const OptionEntry& option : command.options) {
     AppendItem(Head(option), Details(option), page);
   }
-  // All commands end with it; it has a section of its own.
+  // Every footer ends with the exit codes, which have their own section here.
   AppendParagraphs(absl::StripSuffix(command.footer, kExitCodesHelp), page);
 }
 
@@ -144,7 +146,8 @@ std::string ManualPage(const CLI::App& app) {
       ".SH DESCRIPTION\n"
       "Runs Google's Gemma models on the CPU, from GGUF files and Hugging Face "
       "directories.\n"
-      "Standard output holds results only; all else goes to standard error.\n"
+      "Only results go to standard output; all other text goes to standard "
+      "error.\n"
       ".SH OPTIONS\n";
   for (const OptionEntry& option : DescribeCommand(app).options) {
     AppendItem(Head(option), Details(option), &page);
@@ -173,7 +176,7 @@ std::string ManualPage(const CLI::App& app) {
 
 void AddMan(CLI::App& app, Action* action) {
   CLI::App* command =
-      app.add_subcommand("man", "Print the manual page, in roff");
+      app.add_subcommand("man", "Print the manual page in roff format");
   command->footer("Example:\n  gemma man | man -l -\n\n");
   command->callback(
       [=, &app] { *action = [&app] { return WriteOutput(ManualPage(app)); }; });

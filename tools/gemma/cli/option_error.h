@@ -1,4 +1,4 @@
-// Usage errors that know which options they are about.
+// Usage errors that record which options they are about.
 
 #ifndef GEMMA_TOOLS_GEMMA_CLI_OPTION_ERROR_H_
 #define GEMMA_TOOLS_GEMMA_CLI_OPTION_ERROR_H_
@@ -11,11 +11,11 @@
 
 namespace gemma::tools {
 
-// The same error, about these options: "--top-p". OK stays OK.
+// Records these options, such as "--top-p", in an error. OK stays OK.
 absl::Status WithOptions(absl::Status status,
                          const std::vector<std::string>& options);
 
-// A usage error about these options.
+// Returns a usage error that records these options.
 absl::Status OptionError(const std::vector<std::string>& options,
                          std::string_view message);
 
@@ -25,7 +25,7 @@ absl::Status Exclude(const std::string& one, const std::string& other);
 // "--title needs --prompt". `needed` may say more than the name of an option.
 absl::Status Needs(const std::string& option, const std::string& needed);
 
-// The options that an error is about; none if it does not know.
+// Returns the options that an error records, or an empty list.
 std::vector<std::string> OptionsOf(const absl::Status& status);
 
 }  // namespace gemma::tools

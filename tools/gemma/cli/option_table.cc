@@ -11,7 +11,7 @@
 namespace gemma::tools {
 namespace {
 
-// What an argument is, its name says.
+// The name of an argument decides its kind.
 ValueKind KindOfArgument(std::string_view name) {
   for (const std::string_view model : {"MODEL", "SRC", "BASE", "OTHER"}) {
     if (name == model) return ValueKind::kModel;

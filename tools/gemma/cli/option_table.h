@@ -1,4 +1,5 @@
-// The commands and their options as plain data, for what is made from them.
+// The commands and their options as plain data. The completion scripts and the
+// manual page are made from it.
 
 #ifndef GEMMA_TOOLS_GEMMA_CLI_OPTION_TABLE_H_
 #define GEMMA_TOOLS_GEMMA_CLI_OPTION_TABLE_H_
@@ -9,9 +10,9 @@
 
 namespace gemma::tools {
 
-// What a value may be, as far as a shell can complete it.
+// The kind of a value, which decides how a shell completes it.
 enum class ValueKind {
-  kNone,    // there is no value: a flag
+  kNone,    // no value: a flag
   kText,    // anything
   kChoice,  // one of `choices`
   kFile,    // the name of a file
@@ -22,9 +23,9 @@ enum class ValueKind {
 
 // An option or an argument.
 struct OptionEntry {
-  std::string short_name;  // "t", or "", as of an argument
-  std::string long_name;   // "threads", or "", as of an argument
-  std::string argument;    // "MODEL", or "", as of an option
+  std::string short_name;  // "t", or ""; "" for an argument
+  std::string long_name;   // "threads", or ""; "" for an argument
+  std::string argument;    // "MODEL"; "" for an option
   ValueKind kind = ValueKind::kText;
   std::string value;  // "N", as --help shows it
   std::vector<std::string> choices;
@@ -34,7 +35,7 @@ struct OptionEntry {
   bool required = false;
   bool repeatable = false;
 
-  // "-t" and "--threads", those that there are.
+  // Returns "-t" and "--threads", or the one of them that exists.
   std::vector<std::string> Spellings() const;
 };
 
@@ -43,13 +44,13 @@ struct CommandEntry {
   std::string description;
   std::vector<OptionEntry> arguments;  // in order
   std::vector<OptionEntry> options;
-  std::string footer;  // of --help, as it is
+  std::string footer;  // of --help, unchanged
 };
 
-// A command's entry; of the root, the options before any command.
+// Returns a command's entry. For the root: the options before any command.
 CommandEntry DescribeCommand(const CLI::App& command);
 
-// In the order in which they were added.
+// Returns all commands in the order in which they were added.
 std::vector<CommandEntry> DescribeCommands(const CLI::App& root);
 
 }  // namespace gemma::tools

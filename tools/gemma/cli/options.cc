@@ -20,7 +20,7 @@
 namespace gemma::tools {
 namespace {
 
-// Throws what a parser says: "" or what was wanted.
+// Throws an error if `wanted`, the result of a parser, is not "".
 void Check(const std::string& names, std::string_view found,
            std::string_view wanted) {
   if (wanted.empty()) return;
@@ -31,8 +31,8 @@ void Check(const std::string& names, std::string_view found,
       absl::StrCat("'", found, "' is not ", wanted));
 }
 
-// CLI11's own conversions split texts in brackets and read "010" as octal, so
-// every option gets its words as they are.
+// Adds an option that receives its words unchanged: CLI11's own conversions
+// split texts in brackets and read "010" as octal.
 CLI::Option* AddRaw(CLI::App& app, const std::string& names,
                     const std::string& type_name,
                     const std::string& description,
@@ -184,9 +184,9 @@ std::vector<std::string> WeightTypeNames() {
 
 void AddModelPath(CLI::App& app, std::string* path, const std::string& name) {
   AddText(app, name, "", path,
-          "A GGUF file (of several: the first), a Hugging Face directory,\n"
-          "a .sbs file of gemma.cpp, or the name of a pulled model (gemma\n"
-          "list)")
+          "A GGUF file (of a split model: the first part), a Hugging\n"
+          "Face directory, a .sbs file of gemma.cpp, or the name of a\n"
+          "pulled model (see gemma list)")
       ->option_text(name)
       ->required();
 }
@@ -201,7 +201,8 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
 void AddModelSettings(CLI::App& app, ModelOptions* options,
                       const std::string& default_context,
                       std::vector<size_t>* threads) {
-  constexpr char kThreadsHelp[] = "Threads; 0: one per core that may be used";
+  constexpr char kThreadsHelp[] =
+      "Number of threads; 0: one per available core";
   if (threads != nullptr) {
     AddNumbers(app, "-t,--threads", threads, 0, kMaxThreads, kThreadsHelp);
   } else {
@@ -209,26 +210,30 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
               kThreadsHelp);
   }
   AddNumber(app, "--decode-threads", &options->decode_threads, 0, kMaxThreads,
-            "Of them, for one token at a time; 0: all");
+            "How many of these threads compute passes of up\n"
+            "to 16 tokens, such as decoding; 0: all");
   AddNumber(app, "-c,--context", &options->context, 1, kMaxSessionTokens,
-            "Tokens that fit in memory", default_context);
+            "Context length: the most tokens that one\nsequence may have",
+            default_context);
   AddNumber(app, "--chunk", &options->chunk, 1, kMaxPrefillChunk,
-            "Tokens computed at once, at most");
+            "The most tokens of a sequence in one pass");
   AddChoice(app, "--recurrent-window", &options->recurrent_window,
             {"deepmind", "transformers"},
-            "Whose attention window RecurrentGemma follows");
+            "Attention window of RecurrentGemma: as in\n"
+            "DeepMind's code, or one key less, as in\ntransformers");
   AddChoice(app, "--cache-type", &options->cache_type,
             {"auto", "float32", "bfloat16", "int8"},
-            "How keys and values are kept; auto: float32\nfor float32 weights, "
-            "else bfloat16");
+            "Type of the KV cache; auto: float32 for float32\nweights, else "
+            "bfloat16");
   AddChoice(app, "--activations", &options->activations, {"float32", "int8"},
-            "What multiplies quantized weights: int8 is\nfast, float32 exact");
+            "Type of activations that are multiplied with\nquantized weights: "
+            "int8 is fast, float32 exact");
   AddChoice(app, "--quantize", &options->quantize, WeightTypeNames(),
-            "Turn weights into this type while loading");
+            "Convert weights to this type while loading");
   app.add_flag("--deterministic", options->deterministic,
-               "The same bits for any --chunk, on every CPU");
+               "Compute the same bits for any --chunk, on every\nCPU");
   app.add_flag("--ignore-memory", options->ignore_memory,
-               "Go on where the model does not fit in memory");
+               "Continue even if the model does not fit in\nmemory");
 }
 
 MemoryPlan PlanOf(const Model& model, const ModelOptions& options,
@@ -262,7 +267,8 @@ absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
   LoadOptions load = LoadOptionsOf(options);
   load.before_weights = [&options](const Model& model) {
     GEMMA_RETURN_IF_ERROR(CheckPurpose(model, options.embeds, options.path));
-    // Without --context, CreateSession knows how many tokens.
+    // Without --context, plan for one token: CreateSession checks again with
+    // the real number.
     MemoryPlan plan = PlanOf(model, options, /*default_context=*/1);
     plan.loaded = false;
     return CheckMemory(options, plan);
@@ -311,7 +317,7 @@ absl::StatusOr<Session> CreateSession(const Model& model,
 
 CLI::Option* AddFormat(CLI::App& app, std::string* format) {
   return AddChoice(app, "-o,--output-format", format, {"text", "json"},
-                   "Form of the result");
+                   "Format of the output");
 }
 
 }  // namespace gemma::tools

@@ -1,4 +1,4 @@
-// Options of the command line. Values out of range are usage errors that name
+// Options of the command line. A value out of range is a usage error that names
 // the option, what was found and what was wanted.
 
 #ifndef GEMMA_TOOLS_GEMMA_CLI_OPTIONS_H_
@@ -26,8 +26,8 @@ std::string ParseChoice(std::string_view text,
                         const std::vector<std::string>& choices,
                         std::string* value);
 
-// Numbers, as ParseCount and ParseReal read them. `default_text`: what --help
-// says of the default; empty: the value that `value` has now.
+// Adds a number that ParseCount or ParseReal reads. `default_text`: the default
+// as --help shows it; if empty, the present `*value`.
 CLI::Option* AddNumber(CLI::App& app, const std::string& names, size_t* value,
                        size_t least, size_t most,
                        const std::string& description,
@@ -35,41 +35,41 @@ CLI::Option* AddNumber(CLI::App& app, const std::string& names, size_t* value,
 CLI::Option* AddNumber(CLI::App& app, const std::string& names, float* value,
                        const std::string& description);
 
-// One or more numbers with commas between.
+// Adds one or more numbers, separated by commas.
 CLI::Option* AddNumbers(CLI::App& app, const std::string& names,
                         std::vector<size_t>* values, size_t least, size_t most,
                         const std::string& description);
 
-// A text as it is, with whatever brackets and dashes it has. Shells complete
-// file names where `type_name` begins with FILE.
+// Adds a text, which stays unchanged, even with brackets and dashes. Shells
+// complete file names if `type_name` begins with FILE.
 CLI::Option* AddText(CLI::App& app, const std::string& names,
                      const std::string& type_name, std::string* value,
                      const std::string& description);
 
-// Any number of such texts, each with its own option.
+// Adds a text option that may be repeated, and collects all its texts.
 CLI::Option* AddTexts(CLI::App& app, const std::string& names,
                       const std::string& type_name,
                       std::vector<std::string>* values,
                       const std::string& description);
 
-// The same for an argument: the words that no option takes.
+// Adds an argument that collects all words that belong to no option.
 CLI::Option* AddTextArguments(CLI::App& app, const std::string& name,
                               std::vector<std::string>* values,
                               const std::string& description);
 
-// One of several words.
+// Adds an option whose value is one of `choices`.
 CLI::Option* AddChoice(CLI::App& app, const std::string& names,
                        std::string* value, std::vector<std::string> choices,
                        const std::string& description);
 
-// The names of all types of weights.
+// Returns the names of all weight types.
 std::vector<std::string> WeightTypeNames();
 
-// Adds MODEL, or an argument of another name that is a model.
+// Adds the argument MODEL, or a model argument with another name.
 void AddModelPath(CLI::App& app, std::string* path,
                   const std::string& name = "MODEL");
 
-// What every command needs that loads a model.
+// Options of every command that loads a model.
 struct ModelOptions {
   std::string path;
   size_t threads = 0;
@@ -80,10 +80,10 @@ struct ModelOptions {
   std::string cache_type = "auto";
   std::string activations = "int8";  // a command may choose another default
   bool deterministic = false;
-  std::string quantize = "keep";  // as WeightTypeName has it
+  std::string quantize = "keep";  // a result of WeightTypeName
   bool ignore_memory = false;
-  bool embeds = false;  // what the model is for: to embed texts, not go on
-  // Matrices of logits, of --chunk rows each, that the command keeps.
+  bool embeds = false;  // the model must embed texts, not continue them
+  // Number of logits matrices, of --chunk rows each, that the command keeps.
   size_t logits = 0;
 };
 
@@ -94,38 +94,40 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
 
 // Adds --threads, --decode-threads, --context, --chunk, --recurrent-window,
 // --cache-type, --activations, --quantize, --deterministic and --ignore-memory.
-// `default_context`: what --help says. With `threads`, --threads takes several
-// numbers, for that.
+// `default_context`: the default of --context as --help shows it. If `threads`
+// is not null, --threads accepts several numbers and stores them there.
 void AddModelSettings(CLI::App& app, ModelOptions* options,
                       const std::string& default_context,
                       std::vector<size_t>* threads = nullptr);
 
-// What the model takes, with so many sessions of at most options.context
-// tokens, or `default_context`; see CheckMemory.
+// Returns the memory plan of a model with this number of sessions, each of at
+// most options.context tokens (`default_context` if that is 0). See
+// CheckMemory.
 MemoryPlan PlanOf(const Model& model, const ModelOptions& options,
                   size_t default_context, size_t sessions = 1);
 
-// OK, also with --ignore-memory, or as the other CheckMemory.
+// Returns OK with --ignore-memory, else the result of the CheckMemory of
+// memory.h.
 absl::Status CheckMemory(const ModelOptions& options, const MemoryPlan& plan);
 
-// Loads the model with a progress line; an interrupt stops it. One that is for
-// something else or does not fit in memory is refused before, and failures have
-// a cure.
+// Loads the model and shows a progress line; an interrupt stops it. Before it
+// loads weights, it refuses a model that does not suit the command
+// (CheckPurpose) or does not fit in memory. Adds cures to errors.
 absl::StatusOr<Model> LoadModel(const ModelOptions& options);
 
-// The same without the weights: what the model is and would take.
+// Loads the model without its weights, to describe it and to plan its memory.
 absl::StatusOr<Model> ReadOutline(const ModelOptions& options);
 
-// Tokens that a session holds unless --context says otherwise: 4096, or what
-// the model was made for if that is less.
+// Returns the number of tokens of a session without --context: 4096, or the
+// maximum of the model if that is less.
 size_t DefaultContext(const Model& model);
 
-// What CreateSession gives to a session.
+// Returns the session options that CreateSession uses.
 SessionOptions SessionOptionsOf(const ModelOptions& options,
                                 size_t default_context);
 
-// A session of options.context positions, or of `default_context`. One that
-// does not fit in memory is refused.
+// Creates a session of options.context positions (`default_context` if that is
+// 0). Fails if it does not fit in memory.
 absl::StatusOr<Session> CreateSession(const Model& model,
                                       const ModelOptions& options,
                                       size_t default_context);

@@ -20,7 +20,7 @@ absl::Status CheckOutput(const std::string& output,
   }
   GEMMA_RETURN_IF_ERROR(CheckIsNoneOf(output, files));
   for (const std::string& model : models) {
-    // What cannot be resolved is told where it is loaded.
+    // Loading reports a model that cannot be resolved.
     const absl::StatusOr<std::string> path = ResolveModel(model);
     if (!path.ok()) continue;
     GEMMA_RETURN_IF_ERROR(CheckIsNoModelFile(output, *path));

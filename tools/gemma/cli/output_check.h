@@ -1,4 +1,4 @@
-// Outputs that would change what is read.
+// Finds outputs that would overwrite an input.
 
 #ifndef GEMMA_TOOLS_GEMMA_CLI_OUTPUT_CHECK_H_
 #define GEMMA_TOOLS_GEMMA_CLI_OUTPUT_CHECK_H_
@@ -10,9 +10,10 @@
 
 namespace gemma::tools {
 
-// OK, or an error that names both if `output` is one of `files` or a file of
-// one of `models`, also by way of links. "" names nothing, and "-" in `files`
-// standard input. `models` are paths or names of pulled models.
+// Returns an error that names both files if `output` is one of `files` or a
+// file of one of `models`, also through links; else OK. `models` are paths or
+// names of pulled models. Ignores empty names. "-" in `files` is standard
+// input; as `output`, it is always OK.
 absl::Status CheckOutput(const std::string& output,
                          const std::vector<std::string>& models,
                          std::vector<std::string> files = {});

@@ -37,13 +37,14 @@ absl::Status NoPolicy(const PolicyOptions& options, std::string_view name,
 }  // namespace
 
 const char kPolicyFileHelp[] =
-    R"(A --policy-file is an array of objects in JSON, of texts:
+    R"(A --policy-file is a JSON array of objects. Their fields are texts:
   name                   letters, digits, '_', '-' and '.'
-  title                  what there shall be no ... of
-  prompt_rule            "The prompt shall not ...", and for --response
-  response_rule          "The chatbot shall not ...": one or both
-The model reads: "No <title>": <rule>. It was trained on its own four
-policies; others are worth a test on texts of which you know the answer.
+  title                  what the policy forbids, such as "Lock Picking"
+  prompt_rule            for prompts: "The prompt shall not ..."
+  response_rule          for --response: "The chatbot shall not ..."
+A policy has one rule or both. The model reads: "No <title>": <rule>. It was
+trained on its own four policies. Test other policies on texts whose answer
+you know.
 
 )";
 
@@ -52,14 +53,14 @@ void AddPolicyOptions(CLI::App& app, PolicyOptions* options) {
   const std::string names = absl::StrJoin(NamesOf(ShieldPolicies()), ", ");
   AddTexts(
       app, prefix + "policy", "NAME", &options->names,
-      absl::StrCat("What the text may violate: ", names, ", ", kAll,
-                   ", or\na name of ", prefix, "policy-file; may be repeated"))
+      absl::StrCat("Policy to check: ", names, ", ", kAll, ", or\na name of ",
+                   prefix, "policy-file; may be repeated"))
       ->default_str(std::string(kAll));
   AddText(app, prefix + "policy-file", "FILE", &options->file,
-          "Policies of your own, in JSON, instead of those");
+          "JSON file of your own policies, which replace\nthe built-in ones");
   AddChoice(app, prefix + "wording", &options->wording, {"hub", "example"},
-            "The words around text and policy: of the published\n"
-            "chat template, or of Google's example code");
+            "Prompt of the policy model: as in the published\n"
+            "chat template (hub), or as in Google's example\ncode (example)");
 }
 
 absl::StatusOr<std::vector<Policy>> ReadPolicies(const PolicyOptions& options) {

@@ -1,4 +1,4 @@
-// Policies of the command line.
+// Options that choose policies.
 
 #ifndef GEMMA_TOOLS_GEMMA_CLI_POLICY_OPTIONS_H_
 #define GEMMA_TOOLS_GEMMA_CLI_POLICY_OPTIONS_H_
@@ -22,13 +22,13 @@ struct PolicyOptions {
 // Adds --policy, --policy-file and --wording, with the prefix of `options`.
 void AddPolicyOptions(CLI::App& app, PolicyOptions* options);
 
-// The policies, in the order of their names, each once. A name that there is
-// not is a usage error.
+// Returns the policies in the order of `options.names`, each once. An unknown
+// name is a usage error.
 absl::StatusOr<std::vector<Policy>> ReadPolicies(const PolicyOptions& options);
 
 ShieldWording WordingOf(const PolicyOptions& options);
 
-// What --help says of --policy-file.
+// The paragraph of --help on --policy-file.
 extern const char kPolicyFileHelp[];
 
 }  // namespace gemma::tools

@@ -1,4 +1,4 @@
-// gemma completion: what makes a shell complete the command's words.
+// gemma completion: prints the script for a shell's completion.
 
 #include <memory>
 #include <string>
@@ -24,16 +24,16 @@ absl::Status PrintScript(const CLI::App& app, const std::string& shell) {
 void AddCompletion(CLI::App& app, Action* action) {
   auto shell = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand(
-      "completion", "Print a script that completes gemma's words in a shell");
+      "completion", "Print a script that lets a shell complete gemma's words");
   AddChoice(*command, "SHELL", shell.get(), {"bash", "zsh", "fish"},
-            "The shell that reads it")
+            "The shell that reads the script")
       ->required();
   command->footer(
-      R"(It completes commands, options, their values, files and the names of
-models. Installed packages have it; else a line in the shell's start file
-does:
+      R"(The script completes commands, options, their values, files and the
+names of models. Packages install it. Without a package, add one line to
+the shell's start file:
   bash  ~/.bashrc                    source <(gemma completion bash)
-  zsh   ~/.zshrc, behind compinit    source <(gemma completion zsh)
+  zsh   ~/.zshrc, after compinit     source <(gemma completion zsh)
   fish  ~/.config/fish/config.fish   gemma completion fish | source
 
 Example:

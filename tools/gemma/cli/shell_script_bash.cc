@@ -10,8 +10,8 @@
 namespace gemma::tools {
 namespace {
 
-// Before the commands. @NAMES@ and @ALL_NAMES@ are kListNames, kListAllNames.
-// COMP_WORDS has "--a=b" as three words.
+// The part before the commands. @NAMES@ and @ALL_NAMES@ stand for kListNames
+// and kListAllNames. COMP_WORDS holds "--a=b" as three words.
 constexpr std::string_view kHead = R"bash(
 # bash completion of gemma; made by: gemma completion bash
 
@@ -52,7 +52,7 @@ constexpr std::string_view kEnd = R"bash(  if [[ $word == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
     return
   fi
-  # How many arguments there are already.
+  # Count the arguments before the word.
   local count=0 skip=""
   for ((i = 2; i < COMP_CWORD; ++i)); do
     local each="${COMP_WORDS[i]}"
@@ -67,7 +67,7 @@ constexpr std::string_view kEnd = R"bash(  if [[ $word == -* ]]; then
     fi
   done
   ((count < ${#arguments[@]})) || return
-  # Unquoted: a kind, and choices if it is one of them.
+  # Unquoted, to split a kind from its choices.
   local -a kind=(${arguments[count]})
   _gemma_complete "${kind[0]}" "$word" "${kind[@]:1}"
 }
@@ -104,7 +104,8 @@ std::vector<std::string> AllSpellings(const std::vector<OptionEntry>& options) {
   return all;
 }
 
-// A branch for one command: its words, and what follows its options.
+// Appends the branch of one command: its options, its arguments, and the values
+// of its options.
 void AppendCommand(const CommandEntry& command, std::string* script) {
   absl::StrAppend(script, "    ", command.name, ")\n      options=\"",
                   absl::StrJoin(AllSpellings(command.options), " "), "\"\n");

@@ -15,7 +15,7 @@ std::string Quoted(std::string_view text) {
       "'", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"'", "\\'"}}), "'");
 }
 
-// What completes a value, in the words of `complete`.
+// Returns the arguments of `complete` that complete a value.
 std::string ValueWords(const OptionEntry& option) {
   switch (option.kind) {
     case ValueKind::kNone:
@@ -74,7 +74,7 @@ std::string FishScript(const CommandEntry& root,
     for (const OptionEntry& option : command.options) {
       AppendOption(option, condition, &script);
     }
-    // fish does not count arguments: the first that it can complete.
+    // fish does not count arguments: complete only the first possible one.
     for (const OptionEntry& argument : command.arguments) {
       if (argument.kind == ValueKind::kText) continue;
       absl::StrAppend(&script, "complete -c gemma -n '", condition, "'",

@@ -10,7 +10,8 @@
 namespace gemma::tools {
 namespace {
 
-// Before the commands. @NAMES@ and @ALL_NAMES@ are kListNames, kListAllNames.
+// The part before the commands. @NAMES@ and @ALL_NAMES@ stand for kListNames
+// and kListAllNames.
 constexpr std::string_view kHead = R"zsh(#compdef gemma
 # zsh completion of gemma; made by: gemma completion zsh
 
@@ -35,19 +36,19 @@ _gemma() {
   local -a commands
 )zsh";
 
-// For a text within '...' and [...].
+// Escapes a text for use within '...' and [...].
 std::string Quoted(std::string_view text) {
   return absl::StrReplaceAll(
       text, {{"'", "'\\''"}, {"\\", "\\\\"}, {"[", "\\["}, {"]", "\\]"}});
 }
 
-// For a text within '...' where colons part.
+// Escapes a text for use within '...' where colons separate parts.
 std::string QuotedPart(std::string_view text) {
   return absl::StrReplaceAll(text,
                              {{"'", "'\\''"}, {"\\", "\\\\"}, {":", "\\:"}});
 }
 
-// ":N:(a b)": what a value is called, and what completes it.
+// Returns the name of a value and its completion: ":N:(a b)".
 std::string ValueSpec(const OptionEntry& option) {
   const std::string name =
       QuotedPart(option.kind == ValueKind::kChoice ? "one of" : option.value);

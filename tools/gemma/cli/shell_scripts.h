@@ -1,4 +1,4 @@
-// Scripts by which shells complete the command's words.
+// Completion scripts for shells.
 
 #ifndef GEMMA_TOOLS_GEMMA_CLI_SHELL_SCRIPTS_H_
 #define GEMMA_TOOLS_GEMMA_CLI_SHELL_SCRIPTS_H_
@@ -18,8 +18,8 @@ std::string ZshScript(const CommandEntry& root,
 std::string FishScript(const CommandEntry& root,
                        const std::vector<CommandEntry>& commands);
 
-// Prints the names of pulled models (`all`: and of the catalogue), a line each;
-// for all shells.
+// Commands for all shells that print the names of pulled models, one per line.
+// kListAllNames also prints the names in the catalogue.
 inline constexpr char kListNames[] =
     "gemma list 2>/dev/null | tail -n +2 | cut -d ' ' -f 1";
 inline constexpr char kListAllNames[] =
