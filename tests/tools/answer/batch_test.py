@@ -20,7 +20,7 @@ class BatchTest(CommandTest):
         self.output = self.folder / "answers.jsonl"
 
     def write(self, lines):
-        """Lines that are no bytes are written as JSON."""
+        """Lines that are not bytes are written as JSON."""
         encoded = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
         self.input.write_bytes(b"".join(line + b"\n" for line in encoded))
         return encoded
@@ -29,7 +29,7 @@ class BatchTest(CommandTest):
         return gemma("run", MODEL, "--batch", self.input, "--output", self.output, *arguments, **options)
 
     def answers(self):
-        """By line number; that each is an answer is checked."""
+        """The answers by line number. Checks that each answers its line."""
         lines = self.input.read_bytes().split(b"\n")
         answers = {}
         for text in self.output.read_bytes().splitlines():
@@ -102,7 +102,7 @@ class AnswersTest(BatchTest):
         self.assertEqual({(answer["line"], answer["id"]) for answer in answers}, {(1, "a"), (4, 2)})
         result = gemma("run", MODEL, "--batch", "-", "--output", "/dev/null", "--raw", "-n", 1, stdin=lines)
         self.assertEqual((result.returncode, result.stdout, result.stderr), (0, b"", b""))
-        # Nothing to answer is no failure.
+        # Without lines, the batch succeeds.
         self.assertEqual(self.succeeds_quietly("run", MODEL, "--batch", "-", stdin=b""), "")
 
     def test_timeout(self):
@@ -191,7 +191,7 @@ class BadLinesTest(BatchTest):
                     answer = answers[2 * index + 1]
                     self.assertIn(says, answer["error"])
                     self.assertNotIn("text", answer)
-        # A second run has nothing to do, and says what the first said.
+        # A second run does nothing and prints the same message.
         before = self.output.read_bytes()
         self.assertEqual(self.batch("--chat", "-n", 2, "-c", 1000).stderr, result.stderr)
         self.assertEqual(self.output.read_bytes(), before)
@@ -243,11 +243,11 @@ class ResumeTest(BatchTest):
                    for i, line in enumerate(self.lines)]
         cases = [
             (changed, written, ["line 1 ", f"line {number} of the input"]),
-            (self.lines[:5], written, ["of another input: this one has"]),
+            (self.lines[:5], written, ["but the last line of the input is line 5"]),
             (self.lines, written + written.splitlines(True)[0], ["line 21 ", f"second answer to line {number}"]),
-            (self.lines, written.splitlines(True)[0] + b"garbage\n", ["line 2 ", "no answer of a batch"]),
-            (self.lines, b"\n", ["line 1 ", "no answer"]),
-            (self.lines, b"[" * 50000 + b"\n", ["line 1 ", "no answer"]),
+            (self.lines, written.splitlines(True)[0] + b"garbage\n", ["line 2 ", "not an answer of a batch"]),
+            (self.lines, b"\n", ["line 1 ", "not an answer"]),
+            (self.lines, b"[" * 50000 + b"\n", ["line 1 ", "not an answer"]),
             (self.lines, b'{"line": -1, "input": "00000000"}\n', ["line 1 "]),
             (self.lines, b'{"line": 0, "input": "00000000"}\n', ["line 1 "]),
             (self.lines, b'{"line": 18446744073709551615, "input": "00000000"}\n', ["line 1 "]),
@@ -295,9 +295,9 @@ class ResumeTest(BatchTest):
             self.assertEqual(code, 130 if number == signal.SIGINT else -signal.SIGKILL)
             if number == signal.SIGINT:
                 self.assertRegex(process.stderr.read().decode(),
-                                 r"\Agemma: \d+ of 300 lines done; the same command does the rest\n\Z")
+                                 r"\Agemma: \d+ of 300 lines done; run the same command to do the rest\n\Z")
                 self.assertLess(len(self.answers()), 300)
-        # The rest is that of an input of its own.
+        # The continued batch has the answers of an uninterrupted one.
         self.assertEqual(self.batch("--raw").returncode, 0)
         answers = self.answers()
         self.assertEqual(len(answers), 300)

@@ -21,7 +21,7 @@ class FillTest(CommandTest):
         self.texts = ["--fill-prefix", self.folder / "prefix", "--fill-suffix", self.folder / "suffix"]
 
     def fill(self, model, case, *arguments):
-        """What the command says to a case of the reference, whose files lie in the current folder."""
+        """The command's answer to a case of the reference. Writes the files of the case."""
         options = []
         for name in ("prefix", "suffix"):
             if case[name]:
@@ -38,7 +38,7 @@ class FillTest(CommandTest):
         return self.succeeds_quietly("run", model, *EXACT, *options, *arguments, cwd=self.folder)
 
     def test_answers_are_those_of_transformers(self):
-        # The fewest bytes: markers are not written, and no line end is added.
+        # Byte for byte: markers are not written, and no line end is added.
         for model in (DIRECTORY, GGUF):
             for case in CASES:
                 with self.subTest(model=model.name, stop=case["stop"]):

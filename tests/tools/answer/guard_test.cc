@@ -1,4 +1,4 @@
-// A guard with a toy ShieldGemma, whose scores mean nothing.
+// Tests a guard with a toy ShieldGemma. Its scores mean nothing.
 
 #include "tools/gemma/answer/guard.h"
 
@@ -70,7 +70,7 @@ class GuardTest : public ::testing::Test {
     return *model_->chat_template()->UserTurn(message);
   }
 
-  // A prompt and a threshold that refuses its answer, but not the prompt.
+  // A prompt, and a threshold that refuses its answer but not the prompt.
   std::pair<std::string, double> WorseAnswer() const {
     const std::unique_ptr<Guard> guard = Load(1);
     for (const std::string prompt : {"the", "user", "one", "x", "model of"}) {
@@ -151,7 +151,7 @@ TEST_F(GuardTest, AnAllowedAnswerIsThatWithoutAGuard) {
   EXPECT_EQ(ErrorOf(RefusalOf(answer->verdicts)), "OK");
 }
 
-// Chats in which what is refused leaves no trace.
+// Chats in which a refused turn leaves no trace.
 class GuardedChat : public GuardTest {
  protected:
   Conversation NewChat(ContextPolicy policy, size_t max_tokens) {
@@ -178,7 +178,7 @@ class GuardedChat : public GuardTest {
     EXPECT_EQ(ErrorOf(chat.Ask(message, greedy_)), "OK");
   }
 
-  Guard* guard_ = nullptr;  // of the next answers
+  Guard* guard_ = nullptr;  // for the next answers
 };
 
 TEST_F(GuardedChat, TheSessionGoesOnWhereItWas) {
@@ -214,7 +214,7 @@ TEST_F(GuardedChat, ARefusedTurnAmongOthersIsTakenOut) {
     EXPECT_EQ(chat.turns().size(), plain.turns().size());
     EXPECT_EQ(chat.Use()->unread, 0u);
   }
-  // An old answer stays where another is refused.
+  // The old answer stays if the new one is refused.
   guard_ = guard.get();
   EXPECT_TRUE(IsRefused(chat.AskAgain(greedy_).status()));
   EXPECT_EQ(chat.turns().back().answer, plain.turns().back().answer);
@@ -231,7 +231,7 @@ TEST_F(GuardedChat, NoTurnIsDroppedForWhatIsRefused) {
     EXPECT_TRUE(IsRefused(chat.Ask(message, greedy_).status()));
     guard_ = nullptr;
     EXPECT_EQ(Answers(chat), before);
-    // The last of these would not fit.
+    // The last of these fits only because turns are dropped.
     const auto reply = chat.Ask(message, greedy_);
     ASSERT_EQ(ErrorOf(reply), "OK");
     dropped = reply->dropped_turns;

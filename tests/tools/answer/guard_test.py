@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""gemma run and chat with --guard: a toy ShieldGemma, whose scores mean nothing, judges what another toy says.
+"""gemma run and chat with --guard: a toy ShieldGemma judges another toy. Its scores mean nothing.
 
-Thresholds are taken from what gemma classify measures of the same texts.
+Thresholds come from the scores of gemma classify for the same texts.
 """
 import json
 import signal
@@ -17,7 +17,7 @@ PROMPTS = ["the model", "of no use at all", "Hello user", "who is that one", "x"
 
 
 def highest(scores):
-    """The policy with the highest probability, and that."""
+    """The policy with the highest probability, and that probability."""
     return max(scores.items(), key=lambda score: score[1])
 
 
@@ -39,7 +39,10 @@ class GuardTest(CommandTest):
         return self.answers[prompt]
 
     def prompt_where(self, answer_is_worse):
-        """The prompt of which the one is refused most, and a threshold that no lower score reaches; the other is lower."""
+        """The prompt with the highest score of its answer (else: of itself), and a threshold just below that score.
+
+        The prompt's other score is below the threshold.
+        """
         scores = {}
         for prompt in PROMPTS:
             scores[prompt, False] = highest(self.score(prompt))[1]
@@ -95,10 +98,10 @@ class RunTest(GuardTest):
             self.assert_refused(result, "prompt", {policy: self.score(prompt)[policy]})
 
     def test_policies_of_a_file(self):
-        rule = {"name": "rude", "title": "Rude Words", "response_rule": "The chatbot shall not be rude."}
+        rule = {"name": "rude", "title": "Rude Words", "response_rule": "The chatbot must not be rude."}
         (self.folder / "policies.json").write_text(json.dumps([rule]))
         file = ["--guard-policy-file", self.folder / "policies.json"]
-        # It has no rule for prompts, so that the answer is what is refused.
+        # The policy has no rule for prompts, so the answer is refused.
         result = self.guarded(PROMPTS[0], *file, "-o", "json", threshold=0)
         guard = json.loads(result.stdout)["guard"]
         self.assertEqual((guard["prompt"], list(guard["answer"])), ({}, ["rude"]))
@@ -202,7 +205,7 @@ class BatchTest(GuardTest):
                 self.assertEqual(answer["text"], self.free(prompt))
                 self.assertNotIn("refused", answer["guard"])
             self.assertAlmostEqual(highest(answer["guard"]["prompt"])[1], highest(self.score(prompt))[1], delta=1e-6)
-        # Of messages, the last is the prompt.
+        # The last message is the prompt.
         self.assertAlmostEqual(highest(answers[len(lines)]["guard"]["prompt"])[1], highest(self.score(worse_answer))[1],
                                delta=1e-6)
 

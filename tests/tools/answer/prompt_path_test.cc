@@ -1,4 +1,4 @@
-// What run and chat answer to a prompt is what Generate answers, bit for bit.
+// The answers of run and chat are those of Generate, bit for bit.
 
 #include <cmath>
 #include <cstddef>
@@ -27,7 +27,7 @@ Scores ScoresOf(const std::vector<ScoredToken>& tokens) {
   return scores;
 }
 
-// A message whose turn has so many tokens.
+// A message whose turn has `num_tokens` tokens.
 std::string MessageOf(const ChatTemplate& turns, size_t num_tokens) {
   std::string message = "the cat";
   while (turns.UserTurn(message)->size() < num_tokens) message += " x";

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A prompt of 300 tokens is computed alike by `gemma run`, `--batch` and `chat`, in any arithmetic of this CPU."""
+"""`gemma run`, `--batch` and `chat` give the same answer to a prompt of 300 tokens, in any arithmetic of this CPU."""
 import json
 import unittest
 
@@ -24,7 +24,7 @@ class PromptPathTest(CommandTest):
         self.messages = [self.message(300), self.message(270)]
 
     def message(self, size):
-        """One whose turn has so many tokens."""
+        """A message whose turn has `size` tokens."""
         def count(text):
             return self.run_alone(text, 0, new_tokens=1)["prompt_tokens"]
         empty, one = count("the cat"), count("the cat x")

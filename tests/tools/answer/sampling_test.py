@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How gemma run and chat sample, and log-probabilities, with a toy model that has a vocabulary of 512 pieces."""
+"""Sampling of gemma run and chat, and log-probabilities, with a toy model that has a vocabulary of 512 pieces."""
 import json
 import math
 import unittest
@@ -67,7 +67,7 @@ class OptionsTest(SamplingTest):
                 changed = self.ids("-n", 40, "--seed", 5, option, on)
                 self.assertNotEqual(changed, plain)
                 self.assertEqual(self.ids("-n", 40, "--seed", 5, option, on, "--speculate", "off"), changed)
-        # Nothing is said again, as far as the window sees.
+        # No token occurs twice within the window.
         once = self.ids("-n", 40, "--presence-penalty", 1000, "--penalty-window", 0)
         self.assertEqual(len(set(once)), len(once))
         near = self.ids("-n", 40, "--presence-penalty", 1000, "--penalty-window", 3)
@@ -89,7 +89,7 @@ class OptionsTest(SamplingTest):
         every = ["--frequency-penalty", 2, "--penalty-window", 0]
         self.assertEqual(chat(*every), chat(*every))
         self.assertNotEqual(chat(*every), chat())
-        # Only what earlier turns said is within one window and not within the other.
+        # Only the first window includes earlier turns.
         self.assertNotEqual(chat(*every), chat("--frequency-penalty", 2, "--penalty-window", 8))
 
 
@@ -132,7 +132,7 @@ class JsonTest(SamplingTest):
         return row
 
     def check(self, tokens, position, row, num):
-        """Compares what is said of tokens, the first of which is at `position`, with logits."""
+        """Compares the scores of tokens, the first at `position`, with logits."""
         for i, token in enumerate(tokens, position):
             expected = row(i - 1)
             self.assertAlmostEqual(token["logprob"], expected[token["id"]], places=4)

@@ -40,7 +40,7 @@ std::string_view Name(StopReason reason) {
   return "";
 }
 
-// Where the tokens of an answer with log-probabilities go.
+// If scores are wanted, makes Generate store scored tokens in `answer`.
 void SetScores(const WantedScores& wanted, size_t num_prompt_tokens,
                GenerateOptions* generate, Answer* answer) {
   if (!wanted.num_alternatives.has_value()) return;
@@ -53,11 +53,11 @@ void SetScores(const WantedScores& wanted, size_t num_prompt_tokens,
   };
 }
 
-// What stopped the answer while the prompt was read.
+// The error of an answer that was stopped while the prompt was read.
 absl::Status StoppedInPrompt(const GenerateStats& stats, size_t prompt_size) {
   if (stats.stop_reason != StopReason::kDeadline) return InterruptedError();
   return absl::DeadlineExceededError(absl::StrFormat(
-      "--timeout: until then, %u of the prompt's %u tokens were read",
+      "--timeout: only %u of the prompt's %u tokens were read in time",
       stats.prompt_tokens, prompt_size));
 }
 
@@ -73,7 +73,7 @@ absl::StatusOr<Answer> Produce(
   auto progress = std::make_unique<Progress>("reading the prompt", "tok");
   generate.on_prompt = [&progress](size_t done, size_t total) {
     progress->Update(done, total);
-    if (done == total) progress.reset();  // the answer may come
+    if (done == total) progress.reset();  // before the answer appears
   };
   GEMMA_ASSIGN_OR_RETURN(answer.stats, Generate(session, prompt, generate,
                                                 [&](std::string_view text) {
@@ -86,7 +86,8 @@ absl::StatusOr<Answer> Produce(
   return answer;
 }
 
-// The line end that an answer shall have and has not.
+// Writes a newline if the answer does not end with one; see
+// AnswerOptions::as_is.
 absl::Status WriteLineEnd(const Answer& answer, const AnswerOptions& options) {
   const bool as_is = options.as_is && isatty(STDOUT_FILENO) != 1;
   if (as_is || absl::EndsWith(answer.text, "\n")) return absl::OkStatus();

@@ -1,4 +1,4 @@
-// One answer of the model.
+// Generates and writes one answer of a model.
 
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_ANSWER_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_ANSWER_H_
@@ -20,39 +20,40 @@ struct Answer {
   std::string text;
   GenerateStats stats;
   std::vector<ScoredToken> tokens;         // of the answer; see WantedScores
-  std::vector<ScoredToken> prompt_tokens;  // if they are scored
-  std::vector<Verdict> verdicts;           // of a guard; see guard.h
+  std::vector<ScoredToken> prompt_tokens;  // empty unless scored
+  std::vector<Verdict> verdicts;           // the guard's; see guard.h
 };
 
-// Which log-probabilities an answer shall have.
+// The log-probabilities to return with an answer.
 struct WantedScores {
-  std::optional<size_t> num_alternatives;  // none: no log-probabilities
-  bool of_prompt = false;
+  std::optional<size_t> num_alternatives;  // nullopt: no log-probabilities
+  bool of_prompt = false;                  // also those of the prompt's tokens
 };
 
-// What the options mean for the library; a timeout begins now.
+// Converts the options for Generate. A timeout starts at this call.
 GenerateOptions ToGenerateOptions(const AnswerOptions& options);
 
-// Appends `prompt` to the session, which must have room for it, with a progress
-// line, and streams the answer, followed by a line end if it has none, see
-// AnswerOptions. An interrupt while the prompt is read is an InterruptedError,
-// a timeout DeadlineExceeded; afterwards they end the answer with
-// StopReason::kCancelled or kDeadline.
+// Appends `prompt` to the session, which must have room for it, and shows a
+// progress line. Then streams the answer to standard output, and adds a newline
+// if the answer does not end with one (see AnswerOptions::as_is). While the
+// prompt is read, an interrupt is an InterruptedError and a timeout is
+// DeadlineExceeded. After that, they end the answer with StopReason::kCancelled
+// or kDeadline.
 absl::StatusOr<Answer> StreamAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,
                                     const AnswerOptions& options);
 
-// Writes the text of an answer, followed by a line end as above.
+// Writes the text of an answer, and a newline as in StreamAnswer.
 absl::Status WriteAnswer(const Answer& answer, const AnswerOptions& options);
 
-// As StreamAnswer, but writes nothing and returns the tokens as well.
+// Like StreamAnswer, but writes no output and also returns the tokens.
 absl::StatusOr<Answer> GatherAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,
                                     const AnswerOptions& options,
                                     const WantedScores& wanted);
 
-// "prompt: 12 tokens, 120.1 tok/s; answer: 35 tokens, 29.3 tok/s, 8 of 9
-// guessed right; the model ended it".
+// Such as "prompt: 12 tokens, 120.1 tok/s; answer: 35 tokens, 29.3 tok/s, 8 of
+// 9 guessed right; the model ended it".
 std::string StatsLine(const GenerateStats& stats);
 
 }  // namespace gemma::tools

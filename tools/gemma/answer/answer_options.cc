@@ -26,55 +26,64 @@ constexpr AnswerOption kOptions[] = {
                   [](AnswerOptions& o) -> Place {
                     return {.number = &o.sampling.temperature};
                   },
-                  0, 0, "", "0: always the most probable token"}),
+                  0, 0, "",
+                  "Randomness of the choice of tokens; 0: always the\n"
+                  "most probable token"}),
     AnswerOption(
         {"--top-k",
          [](AnswerOptions& o) -> Place { return {.count = &o.sampling.top_k}; },
-         0, kMaxSessionTokens, "", "Choose among the N most probable; 0: all"}),
+         0, kMaxSessionTokens, "",
+         "Choose among the N most probable tokens; 0: all"}),
     AnswerOption({"--top-p",
                   [](AnswerOptions& o) -> Place {
                     return {.number = &o.sampling.top_p};
                   },
                   0, 0, "",
-                  "Choose among the fewest whose probability\n"
-                  "reaches X; 1: all"}),
+                  "Choose among the most probable tokens, the fewest\n"
+                  "that reach a total probability of X; 1: all"}),
     AnswerOption({"--min-p",
                   [](AnswerOptions& o) -> Place {
                     return {.number = &o.sampling.min_p};
                   },
-                  0, 0, "", "Choose among those above X times the highest"}),
+                  0, 0, "",
+                  "Choose among tokens with at least X times the\n"
+                  "highest probability; 0: all"}),
     AnswerOption({"--typical-p",
                   [](AnswerOptions& o) -> Place {
                     return {.number = &o.sampling.typical_p};
                   },
                   0, 0, "",
-                  "Choose among those of about average surprise, the\n"
-                  "fewest whose probability reaches X; 1: all"}),
+                  "Choose among the tokens closest to the average\n"
+                  "surprise, the fewest that reach a total probability\n"
+                  "of X; 1: all"}),
     AnswerOption({"--repetition-penalty",
                   [](AnswerOptions& o) -> Place {
                     return {.number = &o.sampling.repetition_penalty};
                   },
                   0, 0, "",
-                  "Divides positive logits of tokens that occurred,\n"
-                  "multiplies negative ones; 1: off"}),
+                  "If a token occurred before, divide its logit by X if\n"
+                  "positive, multiply it by X if negative; 1: off"}),
     AnswerOption({"--frequency-penalty",
                   [](AnswerOptions& o) -> Place {
                     return {.number = &o.sampling.frequency_penalty};
                   },
                   0, 0, "",
-                  "Is subtracted for each time a token occurred; 0: off"}),
+                  "Subtract X from a token's logit for each time that\n"
+                  "the token occurred; 0: off"}),
     AnswerOption({"--presence-penalty",
                   [](AnswerOptions& o) -> Place {
                     return {.number = &o.sampling.presence_penalty};
                   },
-                  0, 0, "", "Is subtracted once if a token occurred; 0: off"}),
+                  0, 0, "",
+                  "Subtract X once from a token's logit if the token\n"
+                  "occurred; 0: off"}),
     AnswerOption({"--penalty-window",
                   [](AnswerOptions& o) -> Place {
                     return {.count = &o.sampling.penalty_window};
                   },
                   0, kMaxSessionTokens, "",
-                  "Penalties count the last N tokens, the prompt's too;\n"
-                  "0: all"}),
+                  "Penalties count the last N tokens, including those\n"
+                  "of the prompt; 0: all tokens"}),
     AnswerOption(
         {"--logit-bias",
          [](AnswerOptions& o) -> Place { return {.texts = &o.logit_bias}; }, 0,
@@ -84,11 +93,13 @@ constexpr AnswerOption kOptions[] = {
     AnswerOption(
         {"--seed",
          [](AnswerOptions& o) -> Place { return {.count = &o.sampling.seed}; },
-         0, SIZE_MAX, "", "The same seed gives the same answer"}),
+         0, SIZE_MAX, "",
+         "Seed of the random choice; the same seed gives the\n"
+         "same answer"}),
     AnswerOption(
         {"-n,--max-tokens",
          [](AnswerOptions& o) -> Place { return {.count = &o.max_tokens}; }, 1,
-         kMaxSessionTokens, "", "Tokens of an answer, at most"}),
+         kMaxSessionTokens, "", "Maximum number of tokens of an answer"}),
     AnswerOption({"--stop",
                   [](AnswerOptions& o) -> Place { return {.texts = &o.stop}; },
                   0, 0, "TEXT", "End the answer before TEXT; may be repeated"}),
@@ -96,18 +107,18 @@ constexpr AnswerOption kOptions[] = {
         {"--speculate",
          [](AnswerOptions& o) -> Place { return {.choice = &o.speculate}; }, 0,
          0, "off|auto",
-         "Guess tokens from what the text repeats, and check\n"
-         "several at once where that is measured to be\n"
-         "faster; the answer is the same"}),
+         "auto: guess tokens where the text repeats itself, and\n"
+         "check several guesses at once if that is measured to\n"
+         "be faster; the answer is the same"}),
     AnswerOption(
         {"--timeout",
          [](AnswerOptions& o) -> Place { return {.number = &o.timeout}; }, 0, 0,
          "",
-         "Seconds that an answer may take, its prompt included;\n"
-         "0: any"}),
+         "Time limit in seconds for reading the prompt and\n"
+         "answering; 0: no limit"}),
 };
 
-// The flags that `options` would be refused for without all the others.
+// The flags whose values are invalid on their own.
 std::vector<std::string> Culprits(const AnswerOptions& options) {
   std::vector<std::string> flags;
   for (const AnswerOption& option : kOptions) {
@@ -236,7 +247,7 @@ absl::Status Validate(const AnswerOptions& options) {
 absl::Status FindTokens(const Model& model, AnswerOptions* options) {
   GEMMA_ASSIGN_OR_RETURN(options->sampling.logit_bias,
                          FindLogitBiases(options->logit_bias, model));
-  // A token may be named twice, by its id and by its piece.
+  // Two biases may name the same token, one by its id and one by its piece.
   return CheckSampling(*options);
 }
 

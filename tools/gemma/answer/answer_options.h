@@ -1,5 +1,5 @@
-// How `run` and `chat` choose tokens and end answers: one table for the command
-// line, /set, saved chats and the lines of a batch.
+// Options that choose tokens and end answers. One table serves the command line
+// of `run` and `chat`, /set, saved chats and the lines of a batch.
 
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_ANSWER_OPTIONS_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_ANSWER_OPTIONS_H_
@@ -21,50 +21,51 @@ struct AnswerOptions {
   std::vector<std::string> logit_bias;  // TOKEN=BIAS, see FindTokens
   size_t max_tokens = 0;                // 0: the command decides
   std::vector<std::string> stop;
-  std::vector<TokenId> stop_tokens;  // beside the model's
+  std::vector<TokenId> stop_tokens;  // in addition to the model's
   std::string speculate = "auto";
-  float timeout = 0.0f;              // seconds; 0: none
-  const Grammar* grammar = nullptr;  // what the answer shall be; null: any text
-  std::vector<size_t> checkpoints;   // as GenerateOptions has them
-  bool as_is = false;  // a file gets no line end that the model did not write
+  float timeout = 0.0f;              // seconds; 0: no limit
+  const Grammar* grammar = nullptr;  // form of the answer; null: any text
+  std::vector<size_t> checkpoints;   // see GenerateOptions
+  bool as_is = false;                // add no newline, except on a terminal
 };
 
-// One of them.
+// A row of the table.
 class AnswerOption {
  public:
-  // Where its value is.
+  // Points to the option's value. Exactly one member is set.
   struct Place {
     float* number = nullptr;
     size_t* count = nullptr;
     std::string* choice = nullptr;
-    std::vector<std::string>* texts = nullptr;  // of an option that is repeated
+    std::vector<std::string>* texts = nullptr;  // if it may be repeated
   };
   struct Row {
     std::string_view flags;  // "-n,--max-tokens"
     Place (*place)(AnswerOptions& options);
-    size_t least, most;      // of a count
-    std::string_view words;  // "a|b" of a choice, else what a text is
+    size_t least, most;      // range of a count
+    std::string_view words;  // "a|b" of a choice, "TOKEN=BIAS" of a text
     std::string_view description;
   };
 
   explicit constexpr AnswerOption(const Row& row) : row_(row) {}
 
-  // "max-tokens".
+  // The long name without dashes: "max-tokens".
   std::string_view name() const;
-  // Whether it takes several values.
+  // Whether the option may be repeated.
   bool is_repeated() const;
 
-  // Sets the value, or adds it to those that there are. InvalidArgument names
-  // the flag, what was found and what was wanted.
+  // Sets the value. Adds one if the option may be repeated. InvalidArgument
+  // names the flag, the text found and the value wanted.
   absl::Status Set(std::string_view text, AnswerOptions* options) const;
-  // The value as Set takes it, of an option that is not repeated.
+  // The value in the form that Set reads. Empty if the option may be repeated.
   std::string Get(const AnswerOptions& options) const;
-  // Gives it the value that it has in `from`.
+  // Copies the option's value from `from` to `options`.
   void Copy(const AnswerOptions& from, AnswerOptions* options) const;
-  // Forgets the values of an option that is repeated.
+  // Removes all values. The option must be one that may be repeated.
   void Clear(AnswerOptions* options) const;
 
-  // Adds it to the command line, with its value in `options` as default.
+  // Adds the option to the command line, with its value in `options` as
+  // default. For a count, --help shows `default_text` instead if not empty.
   void AddTo(CLI::App& app, AnswerOptions* options,
              const std::string& default_text) const;
 
@@ -72,9 +73,9 @@ class AnswerOption {
   Row row_;
 };
 
-// All that the command line has.
+// All options, in the order of --help.
 absl::Span<const AnswerOption> AllAnswerOptions();
-// The one of that name, or null.
+// The option with this name, or null.
 const AnswerOption* FindAnswerOption(std::string_view name);
 
 void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
@@ -83,8 +84,8 @@ void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
 // OK, or a usage error that names the option.
 absl::Status Validate(const AnswerOptions& options);
 
-// Looks the tokens of valid options up in the model, or returns a usage error
-// that names one which it has not.
+// Looks up the tokens of --logit-bias in the model. `options` must be valid. If
+// the model does not have a token, the usage error names it.
 absl::Status FindTokens(const Model& model, AnswerOptions* options);
 
 }  // namespace gemma::tools

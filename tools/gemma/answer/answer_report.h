@@ -1,4 +1,4 @@
-// An answer as JSON.
+// Writes an answer as JSON.
 
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_ANSWER_REPORT_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_ANSWER_REPORT_H_
@@ -10,11 +10,11 @@
 
 namespace gemma::tools {
 
-// "stop_token", ...
+// The name of a reason in reports, such as "stop_token".
 std::string_view StopReasonName(StopReason reason);
 
-// The object that `gemma run --help` describes, and a line end. One that a
-// guard refused has nothing of the answer.
+// The object that `gemma run --help` describes, and a newline. If a guard
+// refused, the object contains nothing of the answer.
 std::string AnswerJson(std::string_view model_path, const Answer& answer);
 
 }  // namespace gemma::tools

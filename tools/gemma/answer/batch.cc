@@ -30,9 +30,10 @@
 namespace gemma::tools {
 namespace {
 
-// Requests wait in the engine so that it never does.
+// Requests given to the engine for each sequence: some wait, so that the engine
+// never does.
 constexpr size_t kAhead = 2;
-// Between looks at what has ended.
+// Time between two looks for completed answers.
 constexpr auto kPause = std::chrono::milliseconds(5);
 
 bool IsBlank(std::string_view line) {
@@ -94,11 +95,11 @@ class Batch {
     size_t line;
     std::string id;
     Ticket ticket;
-    std::string prompt;             // if there is a guard
-    std::vector<Verdict> verdicts;  // of a guard
+    std::string prompt;             // for the guard
+    std::vector<Verdict> verdicts;  // the guard's
   };
 
-  // Gives the engine as many lines as it shall have.
+  // Submits lines until the engine has enough of them.
   absl::Status Submit() {
     for (; next_ < lines_.size(); ++next_) {
       if (running_.size() >= kAhead * options_.size) return absl::OkStatus();
@@ -140,7 +141,7 @@ class Batch {
     return engine_.Submit(std::move(engine_request));
   }
 
-  // Writes what has ended. Whether anything had.
+  // Writes completed answers. Returns whether there were any.
   absl::StatusOr<bool> Collect() {
     bool any = false;
     for (auto it = running_.begin(); it != running_.end();) {
@@ -166,7 +167,7 @@ class Batch {
     return any;
   }
 
-  // What the guard, if there is one, says of an answer.
+  // Lets the guard, if any, judge an answer. A RefusedError if it refuses.
   absl::Status Judge(std::string_view answer, Running& running) const {
     if (options_.guard == nullptr) return absl::OkStatus();
     GEMMA_ASSIGN_OR_RETURN(running.verdicts.emplace_back(),
@@ -208,7 +209,7 @@ class Batch {
   absl::Status Stopped() const {
     if (!options_.quiet && options_.output != "-") {
       Note(absl::StrCat(done_, " of ", total_,
-                        " lines done; the same command does the rest"));
+                        " lines done; run the same command to do the rest"));
     }
     return InterruptedError();
   }
@@ -229,7 +230,8 @@ class Batch {
   size_t num_tokens_ = 0;
 };
 
-// An engine for the lines that fits in memory, or why there is none.
+// Options of an engine that fits in memory, or an error that says what does not
+// fit.
 absl::StatusOr<EngineOptions> OptionsOfEngine(
     const Model& model, const ModelOptions& model_options, size_t size,
     const std::vector<std::string_view>& lines) {
@@ -252,7 +254,7 @@ absl::StatusOr<EngineOptions> OptionsOfEngine(
   };
   const Memory memory = ReadMemory();
   GEMMA_RETURN_IF_ERROR(CheckMemory(plan, memory));
-  // Beginnings of prompts are kept in what is left.
+  // The rest of the memory may keep beginnings of prompts for reuse.
   engine.reuse_bytes = std::min(engine.reuse_bytes, BytesLeft(plan, memory));
   return engine;
 }
@@ -260,24 +262,27 @@ absl::StatusOr<EngineOptions> OptionsOfEngine(
 }  // namespace
 
 const char kBatchHelp[] =
-    R"(With --batch, each line of FILE is a JSON object (or a text: the prompt):
-  id                     optional, a text or a number that comes back
-  prompt, system         texts; or instead
-  messages               [{"role", "content"}], roles system, user and
-                         assistant
+    R"(With --batch, each line of FILE is a JSON string, which is the prompt,
+or a JSON object:
+  id                     optional: a string or a number, copied to the
+                         output
+  prompt, system         strings; system is optional
+  messages               instead of both: [{"role", "content"}] with the
+                         roles system, user and assistant
   temperature, max_tokens, stop, ...
-                         options of this line, named as the flags above
-                         that concern the answer; a --timeout includes the
-                         time that the line waits for its turn
-and gets a line of --output, in the order in which answers end:
-  line, input, id        the line's number from 1 on, its CRC-32, its id
+                         options for this line: the flags above that
+                         concern the answer, with "_" for "-"; timeout
+                         includes the time in which the line waits
+--output receives one line for each, in the order in which answers end:
+  line, input, id        the line's number (from 1), its CRC-32, its id
   text, stop_reason, prompt_tokens, new_tokens
-  guard                  with --guard, as with -o json; what it refuses
-                         gets this alone, and is no error
-  error                  instead of these: why there is no answer; the
+                         as with -o json
+  guard                  with --guard, as with -o json; a refused line has
+                         guard but no text, and does not count as an error
+  error                  instead of an answer: why the line failed; the
                          other lines are answered, and the exit code is 1
-Empty lines are skipped. An --output that exists is continued. Each answer
-is that of `gemma run` alone.
+Empty lines are skipped. An existing --output file is continued. Each
+answer is the same as that of a `gemma run` with this prompt alone.
 
 )";
 

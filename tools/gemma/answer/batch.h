@@ -1,4 +1,4 @@
-// gemma run --batch: many prompts from a file.
+// gemma run --batch: answers many prompts from a file.
 
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_BATCH_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_BATCH_H_
@@ -18,19 +18,19 @@ struct BatchOptions {
   std::string input;         // "-": standard input
   std::string output = "-";  // "-": standard output
   size_t size = EngineOptions().max_sequences;
-  bool chat = false;     // prompts without messages are chat turns
-  bool quiet = false;    // no progress
-  bool verbose = false;  // progress also where it is no terminal, and a summary
-  Guard* guard = nullptr;  // judges prompts and answers
+  bool chat = false;       // prompts without messages are chat turns
+  bool quiet = false;      // no progress, no notes
+  bool verbose = false;    // progress even without a terminal, and a summary
+  Guard* guard = nullptr;  // judges prompts and answers; may be null
 };
 
-// What --help says of the files.
+// The part of --help that describes the files.
 extern const char kBatchHelp[];
 
-// Answers the lines of the input that the output has no answers to, or refuses
-// them. Fails after the last if one has no answer but an error. An interrupt
-// ends it with an InterruptedError; what was answered until then is in the
-// output.
+// Answers or refuses each line of the input that has no answer in the output
+// yet. A line that fails does not stop the others; after the last line, the
+// batch fails if the output has an error for any line. An interrupt is an
+// InterruptedError; the output then has the answers so far.
 absl::Status RunBatch(const Model& model, const ModelOptions& model_options,
                       const BatchOptions& options,
                       const BatchRequest& defaults);

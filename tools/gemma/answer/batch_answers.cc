@@ -31,7 +31,7 @@ std::string Checksum(std::string_view text) {
   return absl::StrFormat("%08x", sum);
 }
 
-// Whether `fd` is a file, which has an end to go on from.
+// Whether `fd` is a regular file, which a batch can continue.
 bool IsFile(int fd) {
   struct stat info = {};
   return fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
@@ -69,7 +69,7 @@ absl::Status BatchAnswers::Continue(
     begin = end + 1;
   }
   if (begin == text.size()) return absl::OkStatus();
-  // Whoever wrote it was killed.
+  // The last line is incomplete: its writer was killed.
   if (ftruncate(fd_, static_cast<off_t>(begin)) == 0) return absl::OkStatus();
   return SystemError(path_, errno);
 }
@@ -84,18 +84,18 @@ absl::Status BatchAnswers::Read(std::string_view answer, size_t number,
   };
   if (!json.is_object() || !json.contains("line") || !json.contains("input") ||
       !json["line"].is_number_unsigned() || !json["input"].is_string()) {
-    return refuse("no answer of a batch");
+    return refuse("not an answer of a batch");
   }
   const uint64_t line = json["line"].get<uint64_t>();
   if (line < 1 || line > lines.size()) {
     return refuse(absl::StrCat("the answer to line ", line,
-                               " of another input: this one has ",
+                               ", but the last line of the input is line ",
                                lines.size()));
   }
   if (json["input"].get_ref<const std::string&>() !=
       Checksum(lines[line - 1])) {
-    return refuse(absl::StrCat("the answer to another text than line ", line,
-                               " of the input has"));
+    return refuse(absl::StrCat("the answer to a text that differs from line ",
+                               line, " of the input"));
   }
   if (has_[line - 1]) {
     return refuse(absl::StrCat("a second answer to line ", line));

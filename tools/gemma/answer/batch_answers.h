@@ -1,4 +1,5 @@
-// The answers of a batch, a line each, in a file that can be continued.
+// Writes the answers of a batch, one per line, to a file that a later run can
+// continue.
 
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_BATCH_ANSWERS_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_BATCH_ANSWERS_H_
@@ -14,18 +15,18 @@
 
 namespace gemma::tools {
 
-// Each line is an object with
-//   line    the number of the input's line, from 1 on
+// Each line is a JSON object with
+//   line    the number of the input line, from 1
 //   input   the CRC-32 of that line, in 8 hexadecimal digits
-//   id      that of the request, if it has one
-// and either error, a text, or what the answer is. Lines come in the order in
-// which answers end, and are written as they do.
+//   id      the id of the request, if it has one
+// and either "error", a string, or the fields of the answer. Each line is
+// written when its answer ends, so lines are in that order.
 class BatchAnswers {
  public:
-  // Opens `path` ("-": standard output) for the answers to `lines`. What a
-  // file has already is kept, but for a last line without an end, which is cut
-  // off. Fails if another process writes to the file, or if a line of it is no
-  // answer to a line of the input, which is named.
+  // Opens `path` ("-": standard output) for the answers to `lines`. Keeps the
+  // lines that the file already has, but cuts off a last line without a
+  // newline. Fails if another process writes to the file, or if a line of the
+  // file does not answer a line of the input; the error names that line.
   static absl::StatusOr<BatchAnswers> Open(
       const std::string& path, const std::vector<std::string_view>& lines);
 
@@ -33,13 +34,13 @@ class BatchAnswers {
   BatchAnswers(BatchAnswers&& other) noexcept;
   BatchAnswers& operator=(BatchAnswers&&) = delete;
 
-  // Whether the line, from 0 on, had an answer when the file was opened.
+  // Whether the line, counted from 0, had an answer when the file was opened.
   bool Has(size_t line) const { return has_[line]; }
-  // How many of those are errors.
+  // Number of those answers that are errors.
   size_t num_errors() const { return num_errors_; }
 
-  // Writes the answer to a line. `id`: as JSON, or empty. `fields`: what comes
-  // behind it.
+  // Writes the answer to the line with index `line` (from 0) and the text
+  // `input`. `id` is JSON, or empty. `fields` come after the id.
   absl::Status Write(size_t line, std::string_view input, std::string_view id,
                      const nlohmann::ordered_json& fields);
 
@@ -47,7 +48,7 @@ class BatchAnswers {
   BatchAnswers(int fd, std::string path, size_t num_lines)
       : fd_(fd), path_(std::move(path)), has_(num_lines) {}
 
-  // Reads what the file has.
+  // Reads the answers that the file already has.
   absl::Status Continue(const std::vector<std::string_view>& lines);
   absl::Status Read(std::string_view answer, size_t number,
                     const std::vector<std::string_view>& lines);

@@ -50,7 +50,7 @@ absl::Status ReadMessages(const Json& json, std::vector<Message>* messages) {
   return absl::OkStatus();
 }
 
-// A value as the command line has it.
+// The value as a word of the command line.
 absl::StatusOr<std::string> Word(std::string_view name, const Json& json) {
   if (json.is_string()) return json.get<std::string>();
   if (json.is_number()) return json.dump();
@@ -84,7 +84,7 @@ absl::Status ReadOption(const std::string& field, const Json& json,
         absl::StrCat("no field '", field, "'", DidYouMean(field, Fields())));
   }
   if (!option->is_repeated()) return SetOption(*option, json, options);
-  // Takes the place of what the command line said.
+  // The values of the line replace those of the command line.
   option->Clear(options);
   for (const Json& element : json.is_array() ? json : Json::array({json})) {
     GEMMA_RETURN_IF_ERROR(SetOption(*option, element, options));
@@ -150,7 +150,7 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
   }
   GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, model.chat_template());
   std::vector<Message> messages = request.messages;
-  // That of the command line, unless the line has another.
+  // Without a system message in the line, use the command line's.
   if (!request.system.empty() && messages[0].role != Role::kSystem) {
     messages.insert(messages.begin(), {Role::kSystem, request.system});
   }

@@ -1,4 +1,4 @@
-// A line of a batch: what is asked, and how it shall be answered.
+// Reads a line of a batch: a prompt and the options for its answer.
 
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_BATCH_REQUEST_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_BATCH_REQUEST_H_
@@ -15,32 +15,33 @@
 namespace gemma::tools {
 
 struct BatchRequest {
-  std::string id;  // as JSON; empty: it has none
+  std::string id;  // JSON; empty: no id
   std::string prompt;
   std::string system;
-  std::vector<Message> messages;  // instead of the two above, if there are any
+  std::vector<Message> messages;  // if not empty, used instead of `prompt`
   AnswerOptions options;
 };
 
-// Reads a line, which is not trusted: a JSON string, which is the prompt, or an
+// Reads a line. Untrusted input: a JSON string, which is the prompt, or an
 // object with
-//   id         a text or a number, optional
-//   prompt     a text
-//   system     a text, optional; that of `defaults` otherwise
-//   messages   instead of both: [{"role", "content"}], the roles being system,
-//              user and assistant (or model); without a system message, that of
-//              `defaults` comes first
-// and options of `gemma run` that concern the answer, by the names of the flags
-// with "_" for "-"; those that may be repeated take an array, too. Others are
-// those of `defaults`. Sets request->id also if it fails later on.
+//   id         optional: a string or a number
+//   prompt     a string
+//   system     optional: a string; by default, that of `defaults`
+//   messages   instead of both: [{"role", "content"}] with the roles system,
+//              user and assistant (or model); if the first is not a system
+//              message, that of `defaults` comes before it
+// and the options of `gemma run` that concern the answer, named like the flags
+// with "_" for "-". Options that may be repeated also accept an array. Missing
+// options come from `defaults`. Sets request->id even if a later field is bad.
 absl::Status ParseBatchRequest(std::string_view line,
                                const BatchRequest& defaults,
                                BatchRequest* request);
 
-// What the model is asked: the prompt, or the last message.
+// The prompt, or the text of the last message.
 std::string PromptText(const BatchRequest& request);
 
-// The request's tokens. A prompt without messages is a chat turn if `chat`.
+// The tokens of the request. If `chat`, a prompt without messages is a chat
+// turn.
 absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
                                                   const BatchRequest& request,
                                                   bool chat);

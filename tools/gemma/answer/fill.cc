@@ -23,12 +23,12 @@ absl::StatusOr<std::string> ReadUtf8(const std::string& path) {
 
 const char kFillHelp[] =
     R"(With --fill-prefix, --fill-suffix or both, a model such as CodeGemma 2B
-or 7B writes what belongs between the two texts, which are read as they
-are, to the last line end. So is the answer: it gets no line end of its
-own, unless it goes to a terminal, and prefix, answer and suffix make a
-whole. The model knows more if it is told the file's path, and of other
-files, each under the name that --fill-file has. For a file with a gap
-before line 12, in bash:
+or 7B writes the text between the two files. It reads both unchanged, with
+all line ends. Unless the answer goes to a terminal, no line end is added
+to it: prefix, answer and suffix together are the whole file. To help the
+model, --fill-path gives it the path of the file, and --fill-file other
+files, under the names that you type. For a file with a gap before line
+12, in bash:
   gemma run codegemma-2b.gguf --fill-path a.py \
     --fill-prefix <(head -n 11 a.py) --fill-suffix <(tail -n +12 a.py)
 
@@ -36,16 +36,16 @@ before line 12, in bash:
 
 void AddFillOptions(CLI::App& app, FillOptions* options) {
   AddText(app, "--fill-prefix", "FILE", &options->prefix,
-          "Fill in what follows the text of FILE (\"-\": standard\n"
-          "input) and is followed by that of --fill-suffix");
+          "Fill the gap between the text of FILE (\"-\": standard\n"
+          "input) and that of --fill-suffix");
   AddText(app, "--fill-suffix", "FILE", &options->suffix,
-          "Fill in what is followed by the text of FILE");
+          "Fill the gap before the text of FILE");
   AddText(app, "--fill-path", "PATH", &options->path,
-          "With these: the path of the file that has the gap, as\n"
-          "the model reads it");
+          "With --fill-prefix or --fill-suffix: tell the model\n"
+          "the path of the file with the gap");
   AddTexts(app, "--fill-file", "FILE", &options->files,
-           "With these: another file that the model reads first;\n"
-           "may be repeated");
+           "With --fill-prefix or --fill-suffix: let the model\n"
+           "read this file first; may be repeated");
 }
 
 absl::Status Validate(const FillOptions& options) {
@@ -66,7 +66,7 @@ absl::Status Validate(const FillOptions& options) {
   if (stdins > 1) {
     return OptionError(
         {"--fill-prefix", "--fill-suffix", "--fill-file"},
-        "of --fill-prefix, --fill-suffix and --fill-file, only one may be "
+        "only one of --fill-prefix, --fill-suffix and --fill-file may be "
         "\"-\", standard input");
   }
   return WithOptions(AsUsageError(CheckUtf8(options.path, "--fill-path")),
@@ -98,7 +98,7 @@ absl::StatusOr<std::vector<TokenId>> FillTokens(const Model& model,
     return WithCure(
         absl::FailedPreconditionError(
             absl::StrCat(model_name, ": ", fill.status().message())),
-        "take CodeGemma 2B or 7B: gemma pull hf://google/codegemma-2b");
+        "use CodeGemma 2B or 7B: gemma pull hf://google/codegemma-2b");
   }
   std::vector<SourceFile> files;
   for (size_t i = 0; i < texts.files.size(); ++i) {

@@ -17,10 +17,11 @@
 namespace gemma::tools {
 namespace {
 
-// A usual text with a policy. What is longer takes memory when it comes.
+// Size of a usual text with a policy, for the memory check. A longer text
+// allocates more memory when it comes.
 constexpr size_t kUsualTokens = 1024;
 
-// How the shield model is loaded, beside the model that answers.
+// Options to load the shield model next to the answering model.
 ModelOptions ShieldOptions(const GuardOptions& options,
                            const ModelOptions& answering) {
   ModelOptions shield;
@@ -36,23 +37,25 @@ ModelOptions ShieldOptions(const GuardOptions& options,
 }  // namespace
 
 const char kGuardHelp[] =
-    R"(With --guard, a ShieldGemma model scores the prompt (in a chat each
-message, alone) before it is answered, and the answer, as one to that
-prompt, before anything of it is shown. What violates a policy with a
-probability above --guard-threshold is refused: a line on standard
-error tells what, by which policy and how probably, and standard output
-gets nothing of it. 1 refuses nothing; -v tells the highest probabilities.
-Both models must fit in memory together; the guard's has the threads of
-MODEL, and --quantize does not concern it.
+    R"(With --guard, a ShieldGemma model scores the prompt before it is
+answered, and the answer before any of it is shown. In a chat, it scores
+each message alone, and each answer together with its message. A text is
+refused if it violates a policy with a probability above
+--guard-threshold. Standard error then names the refused text (prompt or
+answer), the policy and the probability; standard output receives none of
+the text. A threshold of 1 refuses nothing. -v prints the highest
+probabilities. Both models must fit in memory together. The guard uses the
+same number of threads as MODEL; --quantize does not apply to it.
 
 )";
 
 void AddGuardOptions(CLI::App& app, GuardOptions* options) {
   AddText(app, "--guard", "MODEL", &options->model,
-          "A ShieldGemma model that scores prompt and answer,\n"
-          "and refuses what violates a policy; see below");
+          "A ShieldGemma model that scores prompt and answer and\n"
+          "refuses texts that violate a policy; see below");
   AddNumber(app, "--guard-threshold", &options->threshold,
-            "With --guard: refuse what is more probable than X");
+            "With --guard: refuse texts that violate a policy with\n"
+            "a probability above X");
   AddPolicyOptions(app, &options->policy);
 }
 
@@ -63,8 +66,8 @@ absl::Status Validate(const GuardOptions& options) {
                                     " is not a number from 0 to 1"));
   }
   if (!options.model.empty()) {
-    // Early: Load comes after the model that answers. But what standard input
-    // has can be read once only.
+    // Report errors of the file before the answering model is loaded. Standard
+    // input can be read only once: leave it to Load.
     if (options.policy.file == kStdinArgument) return absl::OkStatus();
     return ReadPolicies(options.policy).status();
   }

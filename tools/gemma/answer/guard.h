@@ -1,5 +1,5 @@
-// --guard: a ShieldGemma model scores what goes into another model, and what
-// comes out before anybody sees it.
+// --guard: a ShieldGemma model scores the prompts of another model, and its
+// answers before they are shown.
 
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_GUARD_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_GUARD_H_
@@ -29,7 +29,7 @@ struct GuardOptions {
   PolicyOptions policy = {.prefix = "--guard-"};
 };
 
-// What --help says of it.
+// The part of --help that describes --guard.
 extern const char kGuardHelp[];
 
 // Adds --guard, --guard-threshold and the options of AddPolicyOptions.
@@ -38,25 +38,25 @@ void AddGuardOptions(CLI::App& app, GuardOptions* options);
 // OK, or an error that names the option.
 absl::Status Validate(const GuardOptions& options);
 
-// Must not move: the classifier points into it.
+// Not movable, because the classifier points into it.
 class Guard {
  public:
-  // Null if there shall be none. Loads the shield model with the threads of the
-  // one that answers, which is loaded before; each is refused where there is no
-  // memory for it.
+  // Loads the shield model, or returns null if the options name none. The model
+  // uses the thread counts of `answering`. Load the answering model before, so
+  // that the memory check counts both: a model that does not fit is refused.
   static absl::StatusOr<std::unique_ptr<Guard>> Load(
       const GuardOptions& options, const ModelOptions& answering);
 
-  // Scores a text by each policy that has a rule for it. Fails, as well, if it
-  // has more tokens than the model reads: nothing passes unread.
+  // Scores a text by each policy that has a rule for such texts. Also fails if
+  // the text is longer than the model can read: no text passes unread.
   absl::StatusOr<Verdict> JudgePrompt(std::string_view prompt);
   absl::StatusOr<Verdict> JudgeAnswer(std::string_view prompt,
                                       std::string_view answer);
 
-  // As GatherAnswer, of a session that will read `prompt` as `tokens`: judges
-  // the prompt, answers unless it is refused, and judges the answer. Both
-  // verdicts are in the answer; what is refused is not. An interrupt is always
-  // an InterruptedError.
+  // Judges the prompt, answers it like GatherAnswer, and judges the answer.
+  // `tokens` is what the session reads for `prompt`. A refused prompt is not
+  // answered. The result has the verdicts, and nothing of a refused answer. An
+  // interrupt at any time is an InterruptedError.
   absl::StatusOr<Answer> AnswerTo(std::string_view prompt, Session& session,
                                   absl::Span<const TokenId> tokens,
                                   const AnswerOptions& options,

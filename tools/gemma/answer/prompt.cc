@@ -18,7 +18,7 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
   }
   if (!system.empty()) {
     return OptionError({"--system"},
-                       "--system needs a chat: a base model wants --chat too");
+                       "--system needs a chat; with a base model, add --chat");
   }
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
   GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,

@@ -1,4 +1,4 @@
-// Prompts of `gemma run` as tokens.
+// Converts prompts of `gemma run` to tokens.
 
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_PROMPT_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_PROMPT_H_
@@ -11,12 +11,12 @@
 
 namespace gemma::tools {
 
-// Tokens of an answer to a text that is completed, if nobody says; a base model
-// often goes on for ever.
+// Default of --max-tokens for completions. A base model often does not end its
+// text.
 inline constexpr size_t kMaxCompletionTokens = 256;
 
-// The prompt as a chat turn, after `system` if that is not empty, or as a text
-// that is completed, which has no system message.
+// If `chat`, the prompt as a chat turn, after `system` if that is not empty.
+// Else the prompt as a text to complete; `system` is then a usage error.
 absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
                                                   std::string_view prompt,
                                                   std::string_view system,

@@ -40,14 +40,14 @@ constexpr size_t kMaxAlternatives = 1000;
 struct RunOptions {
   ModelOptions model;
   AnswerOptions answer;
-  BatchOptions batch;  // if its input is not empty
+  BatchOptions batch;  // used if its input is not empty
   FillOptions fill;
   GuardOptions guard;
   GrammarOptions grammar;
   SteeringOptions steering;
   std::string format = "text";
   WantedScores wanted;
-  size_t num_alternatives = 0;  // of --logprobs, if that is given
+  size_t num_alternatives = 0;  // value of --logprobs, if given
   std::string prompt = std::string(kStdinArgument);
   std::string system;
   bool chat = false;
@@ -56,7 +56,7 @@ struct RunOptions {
   bool verbose = false;
 };
 
-// What makes no sense with options that have a gap filled in.
+// An error if an option contradicts those that fill a gap.
 absl::Status CheckFill(const RunOptions& options) {
   GEMMA_RETURN_IF_ERROR(Validate(options.fill));
   const std::string_view asked_by = options.fill.asked_by();
@@ -81,7 +81,7 @@ absl::Status Check(const RunOptions& options) {
   }
   if (options.raw && !options.system.empty()) {
     return OptionError({"--system", "--raw"},
-                       "--system needs a chat, and --raw has none");
+                       "--system needs a chat, but --raw turns it off");
   }
   if (!options.batch.input.empty()) {
     if (options.prompt != kStdinArgument) {
@@ -112,7 +112,7 @@ absl::StatusOr<std::string> ReadPrompt(const RunOptions& options) {
   }
   GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(options.prompt));
   GEMMA_RETURN_IF_ERROR(CheckUtf8(text, kStdinName));
-  // `echo` adds a line end that nobody meant.
+  // The line end that `echo` adds is not part of the prompt.
   if (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
 }
@@ -147,7 +147,8 @@ absl::Status RunLines(RunOptions options) {
   return RunBatch(model, options.model, options.batch, defaults);
 }
 
-// Answers `prompt`, which is `tokens`, and writes what there is to write.
+// Answers `prompt`, whose tokens are `tokens`, and writes the answer or the
+// report.
 absl::StatusOr<Answer> AnswerPrompt(const RunOptions& options, Guard* guard,
                                     std::string_view prompt, Session& session,
                                     absl::Span<const TokenId> tokens) {
@@ -226,17 +227,17 @@ void AddRun(CLI::App& app, Action* action) {
       app.add_subcommand("run", "Answer a prompt, or complete a text");
   AddModelOptions(*command, &options->model, "4096");
   AddText(*command, "PROMPT", "", &options->prompt,
-          "The prompt; standard input if none or \"-\"");
+          "The prompt; if missing or \"-\": standard input");
   command->add_flag("--chat", options->chat,
-                    "The prompt is a chat turn (the default for\n"
+                    "Answer the prompt as a chat turn (the default for\n"
                     "instruction-tuned models)");
   command->add_flag("--raw", options->raw,
-                    "The prompt is a text to complete (the default\n"
-                    "for base models)");
+                    "Complete the prompt as a text (the default for base\n"
+                    "models)");
   AddText(*command, "--system", "TEXT", &options->system,
-          "What the model shall be told before the prompt");
+          "Instructions that the model reads before the prompt");
   AddAnswerOptions(*command, &options->answer,
-                   "256 for a completion, else what fits in --context");
+                   "256 for a completion, else the rest of --context");
   AddGrammarOptions(*command, &options->grammar);
   AddSteeringOptions(*command, &options->steering);
   AddFillOptions(*command, &options->fill);
@@ -244,64 +245,65 @@ void AddRun(CLI::App& app, Action* action) {
   AddFormat(*command, &options->format);
   CLI::Option* logprobs = AddNumber(
       *command, "--logprobs", &options->num_alternatives, 0, kMaxAlternatives,
-      "With -o json: the log-probability of each token\n"
-      "and the N most probable in its place",
+      "With -o json: print the log-probability of each token\n"
+      "and of the N most probable tokens at its position",
       "none");
   command
       ->add_flag("--score-prompt", options->wanted.of_prompt,
-                 "With --logprobs: of the prompt's tokens, too")
+                 "With --logprobs: include the tokens of the prompt")
       ->needs(logprobs);
   CLI::Option* batch =
       AddText(*command, "--batch", "FILE", &options->batch.input,
-              "Answer the prompts of FILE (JSON, one a line; \"-\":\n"
-              "standard input), several at once");
+              "Answer the prompts of FILE, several at once; one line\n"
+              "of JSON for each, see below; \"-\": standard input");
   AddText(*command, "--output", "FILE", &options->batch.output,
-          "With --batch: where the answers go; a file that is\n"
-          "there is continued")
+          "With --batch: file for the answers; an existing file\n"
+          "is continued")
       ->default_str("standard output")
       ->needs(batch);
   AddNumber(*command, "--batch-size", &options->batch.size, 1, kMaxSequences,
-            "With --batch: prompts computed together");
+            "With --batch: number of prompts computed together");
   command->add_flag("-q,--quiet", options->quiet,
-                    "Say nothing on standard error but failures");
+                    "Print only failures on standard error");
   command->add_flag("-v,--verbose", options->verbose,
-                    "Tell the speed on standard error, as on terminals");
+                    "Print the speed on standard error, even if that is\n"
+                    "not a terminal");
   command->footer(
-      R"(Standard output receives only what the model says. Ctrl-C ends the
-answer; the exit code is then 130. A prompt that begins with a dash
-comes after "--".
+      R"(Standard output receives only the answer. Ctrl-C ends the answer; the
+exit code is then 130. Write "--" before a prompt that begins with a dash.
 
-With --format json, --regex or --choice, tokens that the answer cannot
-go on with are never chosen. An answer that --max-tokens, --stop, the
-context or Ctrl-C cuts short is only the beginning of what it should
-be; -v and -o json tell. JSON is on one line; properties are in the
-order of the schema, and keywords that cannot be enforced are refused.
-A prompt that asks for such an answer helps.
+With --format json, --regex or --choice, only tokens that can continue such
+an answer are chosen. If --max-tokens, --stop, --timeout, the context or
+Ctrl-C cuts an answer short, it is only the beginning of one; -v and
+-o json print why an answer ended. JSON is on one line, with properties in
+the order of the schema; a schema with a keyword that cannot be enforced is
+refused. A prompt that asks for such an answer helps the model.
 
 With -o json, standard output receives an object when the answer has
 ended:
   model                  MODEL
   guard                  with --guard: threshold, and for prompt and
-                         answer the probability of each policy; of what
-                         is refused, refused: text (prompt or answer),
-                         policy, probability, and nothing below
-  text                   what the model said
+                         answer the probability of each policy. If one
+                         is refused, also refused: its text (prompt or
+                         answer), policy and probability; the fields
+                         below are then missing
+  text                   the answer
   tokens                 of the answer, without the one that ended it:
-    id, piece            the token, as a number and as the vocabulary
-                         spells it
-    logprob              with --logprobs: natural logarithm of its
-                         probability by the model's logits, before any
-                         sampling option
-    alternatives         the most probable tokens there, as id, piece
-                         and logprob
-  prompt                 with --score-prompt: as tokens; the first has
-                         no logprob
+    id, piece            the token's number, and its spelling in the
+                         vocabulary
+    logprob              with --logprobs: natural logarithm of the
+                         token's probability, from the model's logits
+                         before any sampling option
+    alternatives         with --logprobs: the most probable tokens at
+                         this position, each with id, piece and logprob
+  prompt                 with --score-prompt: the prompt's tokens in the
+                         same form; the first has no logprob
   stop_reason            stop_token, stop_string, max_tokens,
                          context_full, deadline, grammar_end or cancelled
-  prompt_tokens          tokens of the prompt, BOS included
-  new_tokens             tokens of the answer
-  prefill_seconds        until the first token's logits
-  decode_seconds         from then on
+  prompt_tokens          number of tokens of the prompt, including BOS
+  new_tokens             number of tokens of the answer
+  prefill_seconds        time until the first token's logits
+  decode_seconds         time after that
 
 )" + std::string(kFillHelp) +
       kGuardHelp + kBatchHelp +

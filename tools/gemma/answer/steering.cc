@@ -24,7 +24,8 @@ absl::Status Refuse(std::string_view option, std::string_view text,
       absl::StrCat(option, " ", text, ": '", found, "' is ", wanted));
 }
 
-// SAE:FEATURE. `whole`: what is given to the option, for errors.
+// Parses `text` as SAE:FEATURE. For errors, `whole` is the value of the option
+// and `form` the form it should have.
 absl::StatusOr<FeatureName> ParseFeature(std::string_view option,
                                          std::string_view whole,
                                          std::string_view text,
@@ -36,7 +37,7 @@ absl::StatusOr<FeatureName> ParseFeature(std::string_view option,
   FeatureName name;
   name.autoencoder = text.substr(0, colon);
   const std::string_view feature = text.substr(colon + 1);
-  // SimpleAtoi would take blanks and signs.
+  // SimpleAtoi would accept blanks and signs.
   if (feature.empty() || !absl::ascii_isdigit(feature.front()) ||
       !absl::ascii_isdigit(feature.back()) ||
       !absl::SimpleAtoi(feature, &name.feature)) {
@@ -53,13 +54,13 @@ void AddSteeringOptions(CLI::App& app, SteeringOptions* options) {
            "reads and writes; may be repeated. SAE is FILE[:SITE],\n"
            "see gemma scope --help");
   AddTexts(app, std::string(kAblate), "SAE:FEATURE", &options->ablate,
-           "Take away what a feature contributes; may be\nrepeated");
+           "Remove a feature's contribution; may be repeated");
   AddFeatureWeights(app, &options->sae_type);
 }
 
 absl::StatusOr<FeatureName> ParseSteer(std::string_view text) {
   constexpr std::string_view kForm = "SAE:FEATURE=STRENGTH";
-  // The last, for a path may have one.
+  // The last '=', because a path may contain one.
   const size_t equals = text.rfind('=');
   if (equals == text.npos) {
     return Refuse(kSteer, text, text, absl::StrCat("not ", kForm));

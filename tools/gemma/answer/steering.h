@@ -1,4 +1,4 @@
-// Features that are strengthened or taken away while a model answers.
+// --steer and --ablate: strengthen or remove features while a model answers.
 
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_STEERING_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_STEERING_H_
@@ -28,33 +28,34 @@ struct SteeringOptions {
 // Adds --steer, --ablate and --sae-type.
 void AddSteeringOptions(CLI::App& app, SteeringOptions* options);
 
-// A feature of an autoencoder, and how much of it.
+// A feature of an autoencoder, and its strength.
 struct FeatureName {
   std::string autoencoder;  // FILE[:SITE]
   size_t feature = 0;
   float strength = 0.0f;
 };
 
-// SAE:FEATURE=STRENGTH, or SAE:FEATURE, else a usage error that begins with the
-// option.
+// Parse SAE:FEATURE=STRENGTH and SAE:FEATURE. Other texts are a usage error
+// that begins with the option.
 absl::StatusOr<FeatureName> ParseSteer(std::string_view text);
 absl::StatusOr<FeatureName> ParseAblate(std::string_view text);
 
-// The autoencoders and changes that options name.
+// The changes that the options name, and their autoencoders.
 class Steering {
  public:
-  // Loads the autoencoders, each once.
+  // Loads each autoencoder once. If it does not have a feature, the usage error
+  // names the option.
   static absl::StatusOr<Steering> Load(const SteeringOptions& options);
 
-  // Makes the changes in all that the session computes from now on; no others
-  // if the options named none. This and the session's model must outlive it. An
-  // error names the option whose autoencoder or feature the model or the
-  // autoencoder has not.
+  // Makes the session apply the changes to all that it computes from now on;
+  // without changes, does nothing. This object and the session's model must
+  // outlive the session. If an autoencoder does not fit the model, the error
+  // names the option.
   absl::Status Attach(Session& session) const;
 
  private:
   struct Change {
-    std::string text;  // of the option
+    std::string text;  // the option and its value, for errors
     FeatureChange what;
   };
 

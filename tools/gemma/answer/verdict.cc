@@ -10,7 +10,7 @@
 namespace gemma::tools {
 namespace {
 
-// The highest score; there must be one.
+// The highest score. `verdict` must have at least one.
 const Verdict::Score& Highest(const Verdict& verdict) {
   return *std::max_element(verdict.scores.begin(), verdict.scores.end(),
                            [](const auto& a, const auto& b) {

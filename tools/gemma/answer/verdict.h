@@ -1,4 +1,4 @@
-// What a guard says of a text.
+// A guard's scores of a text, and whether it refuses the text.
 
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_VERDICT_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_VERDICT_H_
@@ -21,22 +21,23 @@ struct Verdict {
     double probability = 0;  // that the text violates it
   };
 
-  std::string_view text;      // what was scored: "prompt" or "answer"
+  std::string_view text;      // the scored text: "prompt" or "answer"
   double threshold = 0;       // a text with a higher probability is refused
   std::vector<Score> scores;  // of each policy that has a rule for such texts
 
-  // The policy that is violated most probably, if the text is refused.
+  // If the text is refused, the policy with the highest probability.
   std::optional<Score> violated() const;
 };
 
-// OK, or a RefusedError that tells of the first refused text.
+// OK, or a RefusedError that describes the first refused text.
 absl::Status RefusalOf(absl::Span<const Verdict> verdicts);
 
-// {"threshold": X, "prompt": {"dangerous": 0.01, ...}, "answer": {...}}, and if
-// a text is refused "refused": {"text": "prompt", "policy", "probability"}.
+// {"threshold": X, "prompt": {"dangerous": 0.01, ...}, "answer": {...}}. If a
+// text is refused, also "refused": {"text": "prompt", "policy", "probability"}.
 nlohmann::ordered_json VerdictsJson(absl::Span<const Verdict> verdicts);
 
-// "guard: prompt 0.0123 (dangerous), answer 0.0456 (hate)": the highest.
+// The highest score of each text, such as "guard: prompt 0.0123 (dangerous),
+// answer 0.0456 (hate)".
 std::string VerdictsLine(absl::Span<const Verdict> verdicts);
 
 }  // namespace gemma::tools
