@@ -1,4 +1,4 @@
-// Lines of a chat: commands, settings, blocks and what Tab adds.
+// Lines of a chat: commands, settings, blocks and completion by Tab.
 
 #include "tools/gemma/chat/chat_command.h"
 
@@ -55,7 +55,7 @@ TEST(ChatCommand, ArgumentsAreTheRestOfTheLine) {
   EXPECT_EQ(Parse("/system two\nlines").argument, "two\nlines");
   EXPECT_EQ(Parse("/system").argument, "");
   EXPECT_EQ(ErrorOf(ParseChatLine("/undo 3")),
-            "/undo: found '3', wanted nothing behind it");
+            "/undo: found '3', wanted nothing after it");
   EXPECT_EQ(ErrorOf(ParseChatLine("/load")),
             "/load: found nothing, wanted FILE");
 }
@@ -245,7 +245,7 @@ TEST_F(CompletionTest, OfFiles) {
     EXPECT_EQ(Insert(line + ".h"), "idden");
     EXPECT_THAT(Complete(line).choices,
                 ElementsAre("notes.md", "notes.txt", "one two", "sub/"));
-    // Not half a character.
+    // Never inserts half a character.
     EXPECT_EQ(Insert(line + "sub/c"), "af");
     EXPECT_EQ(Insert(line + "sub/caf"), "");
     EXPECT_EQ(Insert(line + "nothing/"), "");

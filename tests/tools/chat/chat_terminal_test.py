@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gemma chat on a pseudo-terminal, with a toy model. What was typed is seen in what /save writes."""
+"""gemma chat on a pseudo-terminal, with a toy model. The file that /save writes shows what the chat received."""
 import fcntl
 import json
 import os
@@ -23,7 +23,7 @@ SECONDS = 60
 
 
 class Terminal:
-    """A chat that believes to be on a terminal."""
+    """A chat on a pseudo-terminal."""
 
     def __init__(self, folder, arguments, environment):
         variables = {name: value for name, value in os.environ.items()
@@ -31,7 +31,7 @@ class Terminal:
         variables.update({"HOME": str(folder), "TERM": "xterm", "XDG_STATE_HOME": str(folder / "state"),
                           **environment})
         self.shown = b""
-        self.seen = 0  # prompts that were waited for
+        self.seen = 0  # number of prompts that prompt() has waited for
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
@@ -42,7 +42,7 @@ class Terminal:
         self.status = None
 
     def read_some(self):
-        """Whether there was something before the deadline."""
+        """Returns whether output came before the deadline."""
         ready, _, _ = select.select([self.master], [], [], SECONDS)
         try:
             data = os.read(self.master, 65536) if ready else b""
@@ -67,7 +67,7 @@ class Terminal:
         os.write(self.master, keys.encode() if isinstance(keys, str) else keys)
 
     def line(self, keys):
-        """Types a line and waits until it was dealt with."""
+        """Types a line and waits for the next prompt."""
         self.type(keys if isinstance(keys, bytes) else keys.encode())
         self.type(b"\r")
         self.prompt()
@@ -76,7 +76,7 @@ class Terminal:
         return termios.tcgetattr(self.master)
 
     def end(self):
-        """The exit code, or minus the signal."""
+        """Waits for the end of the chat. Returns the exit code, or the negative number of a signal."""
         while self.read_some():
             pass
         if self.status is None:
@@ -98,7 +98,7 @@ class TerminalTest(CommandTest):
         return terminal
 
     def messages(self, terminal):
-        """What the user said; ends the chat."""
+        """Ends the chat and returns the user's messages."""
         path = self.folder / "saved.json"
         terminal.line(f"/save {path}")
         terminal.type(CTRL_D)
@@ -136,7 +136,7 @@ class EditingTest(TerminalTest):
 
     def test_a_suspended_chat_goes_on(self):
         chat = self.open()
-        # Nobody could wake it: the kernel lets such a process go on at once.
+        # The kernel does not stop this process, because no parent in its session could continue it.
         chat.type(b"hel" + CTRL_Z)
         chat.prompt()
         chat.line(b"lo")
@@ -246,14 +246,14 @@ class SeveralLinesTest(TerminalTest):
 class InterruptTest(TerminalTest):
     def test_during_an_answer(self):
         chat = self.open("--context", "200000")
-        chat.type(b"g\r")  # which the toy never stops to answer
+        chat.type(b"g\r")  # the toy's answer to this never ends
         start = len(chat.shown)
         while len(chat.shown) < start + 2000:  # the answer streams
             self.assertTrue(chat.read_some())
         self.assertTrue(chat.mode()[3] & termios.ISIG)
         chat.type(CTRL_C)
         chat.prompt()
-        self.assertIn(b"stopped; what was said stays", chat.shown)
+        self.assertIn(b"stopped; the part already shown stays", chat.shown)
         chat.line("/set max-tokens 3")
         chat.line("and?")
         path = self.folder / "saved.json"
@@ -261,7 +261,7 @@ class InterruptTest(TerminalTest):
         first, answer, second, _ = json.loads(path.read_text())["messages"]
         self.assertEqual((first["text"], second["text"]), ("g", "and?"))
         self.assertGreater(len(answer["text"]), 100)
-        # At the prompt it begins from none.
+        # The Ctrl-C during the answer does not count: this one does not end the chat.
         chat.type(CTRL_C)
         chat.prompt()
         chat.type(CTRL_D)
@@ -273,7 +273,7 @@ class InterruptTest(TerminalTest):
         chat.prompt()
         chat.type(CTRL_C)
         chat.prompt()
-        self.assertIn(b"Ctrl-C again leaves", chat.shown)
+        self.assertIn(b"Ctrl-C again ends the chat", chat.shown)
         chat.type(b"x" + CTRL_C)  # not in a row at an empty prompt
         chat.prompt()
         chat.line("this")
@@ -364,7 +364,7 @@ class ColourTest(TerminalTest):
             terminal.wait_for(b"> ")
             terminal.type(b"/help\r")
             terminal.wait_for(b"completes commands")
-            # A Ctrl-C before the prompt would be for the command.
+            # Before the prompt, Ctrl-C would interrupt the command instead.
             terminal.wait_for(b"\n> ", after=terminal.shown.index(b"completes commands"))
             terminal.type(CTRL_C)
             terminal.wait_for(b"Ctrl-C again")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gemma chat without a terminal, with a toy model that says nothing of sense."""
+"""gemma chat without a terminal, with a toy model whose answers make no sense."""
 import json
 import os
 import re
@@ -17,7 +17,7 @@ class ChatTest(CommandTest):
         return gemma("chat", MODEL, *GREEDY, *arguments, stdin=text.encode())
 
     def says(self, *lines, arguments=()):
-        """Standard error of a chat that ends well."""
+        """Standard error of a chat that succeeds."""
         result = self.chat(*lines, arguments=arguments)
         self.assertEqual(result.returncode, 0, result)
         return result.stderr.decode()
@@ -57,7 +57,7 @@ class ChatTest(CommandTest):
                          arguments=["--system", "Be wise."])
         self.assertEqual(text.splitlines()[:2], ["Be wise.", "the system message is set"])
         self.assertIn("\nBe brief.\n", text)
-        self.assertIn("reads all 1 turn anew", text)
+        self.assertIn("reads all 1 turn again", text)
         self.assertEqual(self.saved("/system Be brief.", "Hello")["system"], "Be brief.")
 
     def test_system_message_keeps_turns(self):
@@ -67,7 +67,7 @@ class ChatTest(CommandTest):
         text = self.says("one", "/tokens", "/system S", "/tokens")
         used = [int(n) for n in re.findall(r"context: (\d+) of", text)]
         self.assertGreater(used[1], used[0])
-        self.assertIn(f"{used[1]} tokens of it to be read", text)
+        self.assertIn(f"{used[1]} tokens still to be read", text)
 
     def test_settings(self):
         text = self.says("/set", "/set top-k 7", "/set max-tokens 2", "/set", "/set top-k", "/set",
@@ -84,7 +84,7 @@ class ChatTest(CommandTest):
         self.assertEqual(self.messages("one", "two", "/undo", "three"), ["one", "three"])
         self.assertEqual(self.messages("one", "two", "/clear"), [])
         self.assertEqual(self.saved("/system S", "one", "/clear")["system"], "S")
-        # The answer is as if the turn had not been.
+        # The next answer is the same as without the removed turn.
         self.assertEqual(self.saved("one", "two", "/undo", "three")["messages"],
                          self.saved("one", "three")["messages"])
         for command in ("/undo", "/regen"):

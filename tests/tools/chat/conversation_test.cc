@@ -1,4 +1,4 @@
-// Conversations with a toy model that says nothing of sense.
+// Conversations with a toy model whose answers make no sense.
 
 #include "tools/gemma/chat/conversation.h"
 
@@ -35,14 +35,14 @@ std::vector<TokenId> Join(std::vector<TokenId> a,
   return a;
 }
 
-// What the model was asked, and how many tokens it computed.
+// The prompts of the model, and the number of tokens that it computed.
 struct Log {
   std::vector<std::vector<TokenId>> prompts;
-  std::vector<std::string> messages;  // that they end with
+  std::vector<std::string> messages;  // the last of each prompt
   std::vector<uint64_t> seeds;
   size_t computed = 0;
-  absl::Status failure;     // of the next answer, after its prompt was read
-  size_t cancel_after = 0;  // turns and tokens of an answer; 0: never
+  absl::Status failure;     // of the next answer, after its prompt is read
+  size_t cancel_after = 0;  // number of turns and tokens; 0: never
 };
 
 absl::StatusOr<Answer> Speak(Log& log, Session& session,
@@ -167,8 +167,8 @@ TEST_F(ConversationTest, UndoOfEverythingBeginsAnew) {
   EXPECT_EQ(chat.turns().size(), 1u);
 }
 
-// The toy has windows of 8 and 4 positions of free roll-back, so that all the
-// turns before would be computed again if there were no checkpoints.
+// The toy has windows of 8 positions, and 4 positions of free rollback. Without
+// checkpoints, it would compute all earlier turns again.
 TEST_F(ConversationTest, GoingBackComputesNothingAgain) {
   Conversation chat = New();
   for (const char* message : {"one", "two", "three", "four"}) {
@@ -209,11 +209,11 @@ TEST_F(ConversationTest, AnotherAnswerHasOtherDice) {
   EXPECT_THAT(log_.seeds, ElementsAre(0, 1, 2));
   EXPECT_EQ(chat.turns().size(), 2u);
   EXPECT_EQ(chat.turns()[1].message, "two");
-  // Dice do not repeat after going back.
+  // Seeds do not repeat after going back.
   ASSERT_TRUE(chat.Undo().ok());
   Ask(chat, "three");
   EXPECT_EQ(log_.seeds.back(), 3u);
-  // Those of the options come on top.
+  // The seed of the options is added.
   greedy_.sampling.seed = 100;
   Ask(chat, "four");
   EXPECT_EQ(log_.seeds.back(), 104u);
@@ -252,7 +252,7 @@ TEST_F(ConversationTest, AFailedOtherAnswerKeepsTheOldOne) {
   ASSERT_EQ(chat.turns().size(), 2u);
   EXPECT_EQ(chat.turns()[1].message, "two");
   EXPECT_EQ(chat.turns()[1].answer, answer);
-  // It is read as text, then the message.
+  // The session reads the old answer as text, then the message.
   Ask(chat, "three");
   const std::vector<TokenId> message = *turns().NextUserTurn("three");
   const std::vector<TokenId>& prompt = log_.prompts.back();
@@ -332,7 +332,7 @@ TEST_F(ConversationTest, UnreadTurnsBehindReadOnesAreReadLater) {
   Ask(chat, "three");
   const std::vector<TokenId> all = Tokens(chat.session());
   const std::vector<TokenId> begun(all.begin() + before->turns[0], all.end());
-  // From the end of the first answer on: as rendered, without BOS.
+  // From the end of the first answer on, the session has the rendered tokens.
   std::vector<TokenId> expected = *turns().Render({{Role::kUser, "one"},
                                                    {Role::kModel, "x"},
                                                    {Role::kUser, "two"},

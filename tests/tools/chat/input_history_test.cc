@@ -1,4 +1,4 @@
-// What was typed before, in files.
+// The history of typed lines, in files.
 
 #include "tools/gemma/chat/input_history.h"
 

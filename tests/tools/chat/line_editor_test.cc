@@ -15,8 +15,8 @@
 namespace gemma::tools {
 namespace {
 
-// Makes a terminal standard input and error of this process; returns the end
-// that a user would type at.
+// Opens a terminal as standard input and standard error of this process.
+// Returns the user's end of it.
 int OpenTerminal() {
   const int user = posix_openpt(O_RDWR | O_NOCTTY);
   if (user < 0 || grantpt(user) != 0 || unlockpt(user) != 0) return -1;
@@ -28,8 +28,8 @@ int OpenTerminal() {
   return user;
 }
 
-// Types a tab at an editor whose completion throws; exits with 0 if Read fails,
-// and then reads a line.
+// Types a tab in an editor whose completion throws. Exits with 0 if Read fails
+// and a second Read returns a line.
 [[noreturn]] void CompleteAndThrow() {
   const int user = OpenTerminal();
   InputHistory history;
@@ -46,7 +46,7 @@ int OpenTerminal() {
 }
 
 TEST(LineEditor, OutlivesAnException) {
-  // In a process of its own, whose standard input it replaces.
+  // Runs in a child process, because it replaces standard input.
   EXPECT_EXIT(CompleteAndThrow(), ::testing::ExitedWithCode(0), "");
 }
 

@@ -1,4 +1,4 @@
-// Conversations in files, good ones and others.
+// Saved conversations: valid files and others.
 
 #include "tools/gemma/chat/saved_chat.h"
 
@@ -54,7 +54,7 @@ std::string Error(std::string_view json) {
   return ErrorOf(ParseSavedChat(json, "F", {}));
 }
 
-// A file of these members besides the format.
+// A file with format, version and these members.
 std::string With(std::string_view members) {
   return absl::StrCat(R"({"format": "gemma chat", "version": 1)",
                       members.empty() ? "" : ", ", members, "}");
@@ -148,7 +148,7 @@ TEST(SavedChatHostile, CutAndChangedFiles) {
       bad[i] = static_cast<char>(bad[i] ^ mask);
       const absl::StatusOr<SavedChat> chat = ParseSavedChat(bad, "F", {});
       if (!chat.ok()) continue;
-      // None if it was the key that changed.
+      // 0 if the key "messages" itself changed.
       EXPECT_THAT(chat->turns.size(), AnyOf(0u, 2u));
     }
   }
@@ -183,7 +183,7 @@ TEST(SavedChat, ReplacesNoOtherFile) {
   const std::string path = folder + "/notes.txt";
   WriteFile(path, "important");
   EXPECT_THAT(ErrorOf(SaveChat(path, Example())),
-              AllOf(HasSubstr(path), HasSubstr("no saved chat")));
+              AllOf(HasSubstr(path), HasSubstr("not a saved chat")));
   EXPECT_EQ(ReadFile(path).value(), "important");
   EXPECT_THAT(ErrorOf(SaveChat(folder, Example())), HasSubstr(folder));
   EXPECT_NE(ErrorOf(SaveChat(folder + "/no/such", Example())), "OK");

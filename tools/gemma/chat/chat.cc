@@ -36,8 +36,8 @@ struct ChatOptions {
   bool verbose = false;
 };
 
-// `guard` may be null. It must outlive the answerer, and holds each answer
-// until it has judged it.
+// `guard` may be null. It must outlive the result. With a guard, an answer is
+// shown only after the guard has judged it.
 Conversation::Answerer AnswererWith(Guard* guard, bool verbose) {
   if (guard == nullptr) {
     return [](Session& session, absl::Span<const TokenId> prompt,
@@ -97,34 +97,37 @@ void AddChat(CLI::App& app, Action* action) {
   CLI::App* command =
       app.add_subcommand("chat", "Talk with an instruction-tuned model");
   AddModelOptions(*command, &options->model, "4096");
-  command->add_flag("--chat", options->chat, "Chat with a base model, too");
+  command->add_flag("--chat", options->chat, "Chat even with a base model");
   AddText(*command, "--system", "TEXT", &options->system,
-          "What the model shall be told before the first message");
+          "Instructions that the model reads before the first\n"
+          "message");
   AddAnswerOptions(*command, &options->answer, std::string(kChatMaxTokens));
   AddSteeringOptions(*command, &options->steering);
   AddGuardOptions(*command, &options->guard);
   AddChoice(*command, "--context-policy", &options->context_policy,
             {"error", "drop-oldest-turns"},
-            "What to do when the context is full: leave with\n"
-            "an error, or forget the oldest turns");
+            "When the context is full: report an error, or forget\n"
+            "the oldest turns");
   command->add_flag("-q,--quiet", options->quiet,
-                    "Say nothing on standard error but failures");
+                    "Print only failures, and what a command asks for, on\n"
+                    "standard error");
   command->add_flag("-v,--verbose", options->verbose,
-                    "Tell speed and context use after each answer, on\n"
+                    "Print speed and context use after each answer, on\n"
                     "standard error");
   command->footer(
-      R"(Each line is a message, or a command: /help lists them. /exit, /quit and
-the end of input leave. On a terminal, lines are edited as in a shell, a
-block between """ or a paste is one message, and what was typed is kept
-in $GEMMA_HISTORY, by default ~/.local/state/gemma/history; nothing is
-if GEMMA_HISTORY is empty. NO_COLOR switches colours off.
-Ctrl-C stops an answer; what was said stays. At the prompt it clears the
-line; at an empty one, twice on a terminal, it leaves with exit code 130.
-A failure is told on a terminal, and the chat goes on; else it leaves.
+      R"(Each line is a message or a command; /help lists the commands. /exit,
+/quit and the end of input end the chat. On a terminal, lines are edited
+as in a shell, and a paste, or a block of lines between """ and """, is
+one message. Typed lines are saved in $GEMMA_HISTORY, by default
+~/.local/state/gemma/history; if GEMMA_HISTORY is set but empty, they are
+not saved. NO_COLOR turns colours off.
+Ctrl-C stops an answer; the part already shown stays in the chat. At the
+prompt, it clears the line. At an empty prompt it ends the chat with exit
+code 130: on a terminal if pressed twice, else at once. After a failure, a
+chat on a terminal goes on; any other chat ends.
 
 )" + std::string(kGuardHelp) +
-      R"(What is refused is no part of the chat, which goes on as if the message
-had not been sent.
+      R"(After a refusal, the chat goes on as if the message had not been sent.
 
 Example:
   gemma chat gemma-3-1b-it.gguf --system "Be brief."

@@ -14,25 +14,27 @@ constexpr ChatCommandInfo kCommands[] = {
     {ChatCommand::kSystem, "/system", "[TEXT]",
      "Show or set the system message"},
     {ChatCommand::kSet, "/set", "[NAME [VALUE]]",
-     "Show settings, set one, or set it back"},
+     "Show the settings, set one, or reset one"},
     {ChatCommand::kRegen, "/regen", "", "Answer the last message again"},
-    {ChatCommand::kUndo, "/undo", "", "Take back the last message and answer"},
+    {ChatCommand::kUndo, "/undo", "", "Remove the last message and its answer"},
     {ChatCommand::kRead, "/read", "FILE",
      "Put a text file in front of the next message"},
     {ChatCommand::kSave, "/save", "FILE", "Write the conversation to a file"},
     {ChatCommand::kLoad, "/load", "FILE", "Go on with a saved conversation"},
-    {ChatCommand::kTokens, "/tokens", "", "Show what the context holds"},
+    {ChatCommand::kTokens, "/tokens", "", "Show how many tokens each turn has"},
     {ChatCommand::kStats, "/stats", "", "Show the speed of the answers"},
-    {ChatCommand::kClear, "/clear", "", "Forget all but the system message"},
-    {ChatCommand::kExit, "/exit", "", "Leave, as Ctrl-D does"},
+    {ChatCommand::kClear, "/clear", "",
+     "Forget everything except the system message"},
+    {ChatCommand::kExit, "/exit", "", "End the chat, as Ctrl-D does"},
 };
 
 constexpr std::string_view kHelpFooter =
-    "A message of several lines: between lines of \"\"\", or pasted.\n"
-    "A message that begins with a slash: //\n"
-    "Ctrl-C stops an answer; what was said stays. At the prompt it clears the\n"
-    "line, and twice in a row leaves. Up and Ctrl-R find earlier lines, Tab\n"
-    "completes commands and file names.\n";
+    "To send several lines as one message, paste them, or write \"\"\" before\n"
+    "and after them. To begin a message with a slash, write //.\n"
+    "Ctrl-C stops an answer; the part already shown stays. At the prompt, it\n"
+    "clears the line; twice at an empty prompt, it ends the chat.\n"
+    "Up and Ctrl-R find earlier lines. Tab completes commands and file "
+    "names.\n";
 
 bool TakesArgument(const ChatCommandInfo& info) {
   return !info.argument.empty();
@@ -78,7 +80,7 @@ absl::StatusOr<ChatLine> ParseChatLine(std::string_view text) {
           : absl::StripAsciiWhitespace(text.substr(end));
   if (!argument.empty() && !TakesArgument(*info)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        info->name, ": found '", argument, "', wanted nothing behind it"));
+        info->name, ": found '", argument, "', wanted nothing after it"));
   }
   if (argument.empty() && NeedsArgument(*info)) {
     return absl::InvalidArgumentError(

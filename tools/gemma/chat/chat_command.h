@@ -1,4 +1,4 @@
-// What a line of a chat asks for: a message, or a command such as /undo.
+// Reads a line of a chat: a message, or a command such as /undo.
 
 #ifndef GEMMA_TOOLS_GEMMA_CHAT_CHAT_COMMAND_H_
 #define GEMMA_TOOLS_GEMMA_CHAT_CHAT_COMMAND_H_
@@ -13,7 +13,7 @@
 namespace gemma::tools {
 
 enum class ChatCommand {
-  kMessage,  // the argument is for the model
+  kMessage,  // the argument is a message for the model
   kHelp,
   kSystem,
   kSet,
@@ -36,7 +36,7 @@ struct ChatLine {
 struct ChatCommandInfo {
   ChatCommand command;
   std::string_view name;      // "/save"
-  std::string_view argument;  // "FILE", "[TEXT]" if it may be left out, or ""
+  std::string_view argument;  // "FILE", "[TEXT]" if optional, or ""
   std::string_view help;
 };
 
@@ -46,11 +46,11 @@ absl::Span<const ChatCommandInfo> ChatCommands();
 // "/help", "/system", ...
 std::vector<std::string> ChatCommandNames();
 
-// `text` has no blanks around it. InvalidArgument for a command that does not
-// exist, lacks an argument or has one too many.
+// `text` must have no blanks at its ends. InvalidArgument if a command does not
+// exist, lacks an argument or has an unwanted one.
 absl::StatusOr<ChatLine> ParseChatLine(std::string_view text);
 
-// What /help prints: lines of up to 80 characters.
+// The text of /help, in lines of at most 80 characters.
 std::string ChatHelp();
 
 }  // namespace gemma::tools

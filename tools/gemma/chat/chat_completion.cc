@@ -20,8 +20,8 @@ bool IsContinuation(char c) {
   return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
 }
 
-// Completes `typed` to what the choices that begin with it have in common, in
-// whole characters, and with `end` to the only one.
+// Completes `typed` with the text that all choices that begin with it have in
+// common, in whole characters. Completes a single choice fully and adds `end`.
 Completion CompleteWord(std::string_view typed,
                         std::vector<std::string> choices,
                         std::string_view end) {
@@ -33,7 +33,7 @@ Completion CompleteWord(std::string_view typed,
   if (choices.size() == 1) {
     return {absl::StrCat(choices[0].substr(typed.size()), end), {}};
   }
-  // Of a sorted list, all have in common what the first and the last have.
+  // In a sorted list, text common to the first and the last is common to all.
   const std::string& first = choices.front();
   const std::string& last = choices.back();
   size_t common = typed.size();
@@ -49,7 +49,8 @@ Completion CompleteWord(std::string_view typed,
   return {std::move(insert), std::move(choices)};
 }
 
-// The entries of a folder, those of folders with a slash behind.
+// The names in a folder: those that begin with a dot if `hidden`, else the
+// others. Names of folders end with a slash.
 std::vector<std::string> Entries(const fs::path& folder, bool hidden) {
   std::vector<std::string> names;
   std::error_code error;

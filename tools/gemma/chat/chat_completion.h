@@ -1,4 +1,4 @@
-// What Tab adds to a line of a chat.
+// Completes a line of a chat when the user presses Tab.
 
 #ifndef GEMMA_TOOLS_GEMMA_CHAT_CHAT_COMPLETION_H_
 #define GEMMA_TOOLS_GEMMA_CHAT_CHAT_COMPLETION_H_
@@ -10,16 +10,16 @@
 namespace gemma::tools {
 
 struct Completion {
-  std::string insert;                // what all choices go on with
-  std::vector<std::string> choices;  // names, sorted, if there are several
+  std::string insert;                // text to add, common to all choices
+  std::vector<std::string> choices;  // sorted names, if there are several
 };
 
 // Completes the line that ends at the cursor: names of commands, of settings
-// after /set, and of files after /read, /save and /load. Hidden files are
-// offered to those who typed the dot.
+// after /set, and of files after /read, /save and /load. Offers hidden files
+// only if the typed name begins with a dot.
 Completion Complete(std::string_view line);
 
-// "~" and "~/..." with $HOME in place of the tilde, others as they are.
+// Replaces the tilde of "~" and "~/..." by $HOME. Other paths stay unchanged.
 std::string ExpandHome(std::string_view path);
 
 }  // namespace gemma::tools

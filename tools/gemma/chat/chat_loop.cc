@@ -22,7 +22,7 @@
 namespace gemma::tools {
 namespace {
 
-// Of a message, in a list of turns.
+// Bytes of a message that a list of turns shows.
 constexpr size_t kShownBytes = 48;
 
 std::string Counted(size_t count, std::string_view one) {
@@ -35,13 +35,13 @@ std::string Rate(size_t tokens, double seconds) {
       seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0);
 }
 
-// The beginning of the text in one line.
+// The beginning of the text, on one line.
 std::string Shortened(std::string_view text) {
   std::string line(text.substr(0, text.find('\n')));
   const bool is_whole = line.size() == text.size();
   if (is_whole && line.size() <= kShownBytes) return line;
   line.resize(std::min(line.size(), kShownBytes));
-  // No half character at the end.
+  // Drop an incomplete character at the end.
   while (!line.empty() && !CheckUtf8(line, "").ok()) line.pop_back();
   return line + "...";
 }
@@ -83,7 +83,7 @@ std::string UseText(const ContextUse& use, const std::vector<Turn>& turns) {
   std::string text = absl::StrCat("context: ", ContextLine(use), "\n");
   if (use.unread > 0) {
     absl::StrAppend(&text, "  ", Counted(use.unread, "token"),
-                    " of it to be read with the next message\n");
+                    " still to be read with the next message\n");
   }
   for (size_t i = 0; i < use.turns.size() && i < turns.size(); ++i) {
     absl::StrAppend(&text, "  turn ", i + 1, ": ",
@@ -105,7 +105,8 @@ ChatLoop::ChatLoop(Conversation conversation,
 
 absl::Status ChatLoop::Run() {
   const bool is_interactive = reader_->is_interactive();
-  if (is_interactive) Remark("/help lists commands, /exit or Ctrl-D leaves");
+  if (is_interactive)
+    Remark("/help lists commands; /exit or Ctrl-D ends the chat");
   while (!leaves_) {
     GEMMA_ASSIGN_OR_RETURN(const std::optional<ChatInput> input,
                            reader_->Next());
@@ -192,7 +193,7 @@ absl::Status ChatLoop::Finish(const absl::StatusOr<Reply>& reply) {
   }
   if (stats.stop_reason == StopReason::kCancelled &&
       reader_->is_interactive()) {
-    Remark("stopped; what was said stays (/undo takes it back)");
+    Remark("stopped; the part already shown stays (/undo removes it)");
   }
   if (verbose_) {
     GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
@@ -213,7 +214,7 @@ absl::Status ChatLoop::System(const std::string& text) {
                     : absl::StrCat("the system message is set; the model reads "
                                    "all ",
                                    Counted(turns, "turn"),
-                                   " anew with the next message"));
+                                   " again with the next message"));
   return absl::OkStatus();
 }
 
@@ -226,7 +227,7 @@ absl::Status ChatLoop::Set(const std::string& argument) {
   const std::string name = argument.substr(0, blank);
   if (blank == std::string::npos) {
     GEMMA_RETURN_IF_ERROR(CopySetting(name, first_settings_, &settings_));
-    Remark(absl::StrCat(name, " is as at the start"));
+    Remark(absl::StrCat(name, " is reset to its value at the start"));
     return absl::OkStatus();
   }
   const std::string value(
@@ -245,7 +246,7 @@ void ChatLoop::ShowSettings() {
 
 absl::Status ChatLoop::Undo() {
   GEMMA_ASSIGN_OR_RETURN(const Turn turn, conversation_.Undo());
-  Remark(absl::StrCat("took back: ", Shortened(turn.message)));
+  Remark(absl::StrCat("removed: ", Shortened(turn.message)));
   return absl::OkStatus();
 }
 
@@ -261,7 +262,7 @@ absl::Status ChatLoop::Read(const std::string& path) {
   GEMMA_RETURN_IF_ERROR(CheckRoomFor(path, tokens.size()));
   const bool is_first = read_text_.empty();
   read_text_ = all;
-  Remark(absl::StrCat(path, is_first ? ": " : " and what was read before: ",
+  Remark(absl::StrCat(path, is_first ? ": " : " and the files read before: ",
                       Counted(tokens.size(), "token"),
                       " in front of the next message"));
   return absl::OkStatus();
@@ -317,7 +318,7 @@ void ChatLoop::ShowStats() {
 void ChatLoop::Clear() {
   conversation_.Clear();
   read_text_.clear();
-  Remark("forgot all but the system message");
+  Remark("forgot everything except the system message");
 }
 
 void ChatLoop::Remark(const std::string& text) const {

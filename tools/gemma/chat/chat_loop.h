@@ -1,4 +1,4 @@
-// Reads what the user of a chat types and does it.
+// Runs a chat: reads messages and commands, and carries them out.
 
 #ifndef GEMMA_TOOLS_GEMMA_CHAT_CHAT_LOOP_H_
 #define GEMMA_TOOLS_GEMMA_CHAT_CHAT_LOOP_H_
@@ -19,26 +19,26 @@ namespace gemma::tools {
 // Sums over the answers of a chat.
 struct ChatTotals {
   size_t answers = 0;
-  GenerateStats sum;                  // but for the reason to stop
-  std::optional<GenerateStats> last;  // answer
+  GenerateStats sum;                  // stop_reason is not set
+  std::optional<GenerateStats> last;  // of the last answer
 };
 
 // "3 answers; prompts: 120 tokens, 110.1 tok/s; answers: ...".
 std::string TotalsLine(const ChatTotals& totals);
 
-// What /tokens prints: the context, then a line for each turn.
+// The text of /tokens: a line for the context, then one for each turn.
 std::string UseText(const ContextUse& use, const std::vector<Turn>& turns);
 
 class ChatLoop {
  public:
-  // `verbose`: tells speed and context after each answer. `quiet`: says nothing
-  // unasked but failures.
+  // `verbose`: prints speed and context use after each answer. `quiet`: prints
+  // only failures and what a command asks for.
   ChatLoop(Conversation conversation, std::unique_ptr<ChatReader> reader,
            const AnswerOptions& settings, bool verbose, bool quiet);
 
-  // Goes on until the input ends or says so. On a terminal a failure is told
-  // and the chat goes on; elsewhere it ends the chat, and is the result. What a
-  // guard refuses ends no chat.
+  // Runs until the input or /exit ends the chat. On a terminal, a failure is
+  // printed and the chat goes on; elsewhere, the chat ends and returns it. A
+  // guard's refusal does not end the chat.
   absl::Status Run();
 
  private:
@@ -58,9 +58,10 @@ class ChatLoop {
   void ShowStats();
   void Clear();
 
-  // OK, or OutOfRange if there is no room for so many tokens more.
+  // OutOfRange if the context has no room for `num_tokens` more. The message
+  // begins with `what`.
   absl::Status CheckRoomFor(const std::string& what, size_t num_tokens) const;
-  // Says what nobody asked for, unless quiet.
+  // Prints a text that no command asks for, unless quiet.
   void Remark(const std::string& text) const;
 
   Conversation conversation_;
@@ -70,7 +71,7 @@ class ChatLoop {
   bool verbose_;
   bool quiet_;
   bool leaves_ = false;
-  std::string read_text_;  // of files, for the next message
+  std::string read_text_;  // from /read, for the next message
   ChatTotals totals_;
 };
 

@@ -80,7 +80,7 @@ absl::StatusOr<InputLine> ChatReader::ReadLine(std::string_view prompt) {
       InterruptSignal() != SIGINT) {
     return line.status();
   }
-  // The terminal has dropped what was typed, whatever that was.
+  // The terminal has already dropped the typed line.
   ClearInterrupt();
   return InputLine{LineEnd::kInterrupt, ""};
 }
@@ -102,7 +102,7 @@ bool ChatReader::Leaves(const InputLine& interrupted) {
   }
   if (warned_) return true;
   warned_ = true;
-  if (!quiet_) Tell("Ctrl-C again leaves, as Ctrl-D and /exit do");
+  if (!quiet_) Tell("Ctrl-C again ends the chat, as Ctrl-D and /exit do");
   return false;
 }
 

@@ -1,4 +1,4 @@
-// What the user of a chat types, on a terminal or not.
+// Reads the input of a chat, from a terminal or not.
 
 #ifndef GEMMA_TOOLS_GEMMA_CHAT_CHAT_READER_H_
 #define GEMMA_TOOLS_GEMMA_CHAT_CHAT_READER_H_
@@ -15,28 +15,28 @@
 
 namespace gemma::tools {
 
-// The text between the first """ of `typed`, which it begins with, and the
-// last, which it ends with; nothing if it does not end yet.
+// The text of a block, without blanks at its ends. `typed` begins with """; the
+// block ends at """ at the end of `typed`. Nullopt if it does not end yet.
 std::optional<std::string> BlockText(std::string_view typed);
 
 struct ChatInput {
-  std::string text;       // no blanks around it, not empty
-  bool is_block = false;  // between """: a message, whatever it begins with
+  std::string text;       // not empty, no blanks at its ends
+  bool is_block = false;  // between """: a message even if it begins with "/"
 };
 
-// From a terminal: lines with editing and history, or blocks of lines between
-// """. Else every line is an input.
+// On a terminal, an input is a line, with editing and history, or a block of
+// lines between """ and """. Elsewhere, each line is an input.
 class ChatReader {
  public:
-  // Begins with the history, where there is one. `quiet`: no hints.
+  // Loads the history if lines are edited. `quiet`: prints no hints.
   static absl::StatusOr<std::unique_ptr<ChatReader>> Create(bool quiet);
 
-  // Whether someone types: standard input is a terminal.
+  // Whether standard input is a terminal.
   bool is_interactive() const { return is_interactive_; }
 
-  // The next input, or nothing after the last. On a terminal, Ctrl-C clears
-  // what was typed, and twice in a row where nothing was is an
-  // InterruptedError; else an interrupt is.
+  // The next input, or nullopt at the end. On a terminal, Ctrl-C clears the
+  // line; the second in a row at an empty prompt is an InterruptedError.
+  // Elsewhere, the first interrupt is.
   absl::StatusOr<std::optional<ChatInput>> Next();
 
  private:
@@ -46,13 +46,13 @@ class ChatReader {
   absl::StatusOr<InputLine> ReadLine(std::string_view prompt);
   // Reads on until the block that `line` opens is complete.
   absl::StatusOr<InputLine> ReadBlock(InputLine line);
-  // Whether this is the second Ctrl-C in a row that clears nothing.
+  // Whether this is the second Ctrl-C in a row at an empty prompt.
   bool Leaves(const InputLine& interrupted);
   void Remember(const std::string& text);
 
   bool is_interactive_;
   bool quiet_;
-  bool warned_ = false;  // the last line was an empty one and Ctrl-C
+  bool warned_ = false;  // the last input was Ctrl-C at an empty prompt
   InputHistory history_;
   std::unique_ptr<LineEditor> editor_;  // on terminals that can edit
   LineReader lines_;                    // elsewhere

@@ -21,8 +21,8 @@ std::string Dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-// Whether /set shows it. What is repeated has no one value, but for texts in
-// JSON.
+// Whether /set shows the option. An option that may be repeated has no single
+// value; only `stop` is shown, as a JSON array.
 bool IsSetting(const AnswerOption& option) {
   return !option.is_repeated() || option.name() == kStop;
 }
@@ -41,10 +41,10 @@ std::string ValueOf(const AnswerOption& option, const AnswerOptions& options) {
   return option.Get(options);
 }
 
-// Makes `changed` the options, if they are in range.
+// Replaces the options by `changed` if those are valid.
 absl::Status Accept(AnswerOptions changed, AnswerOptions* options) {
   const absl::Status status = Validate(changed);
-  // Not a usage error, for which the command line would have to be wrong.
+  // Not a usage error, because the command line is right.
   if (!status.ok()) return absl::InvalidArgumentError(status.message());
   *options = std::move(changed);
   return absl::OkStatus();

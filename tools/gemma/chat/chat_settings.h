@@ -1,5 +1,5 @@
-// What /set shows and changes: the options of `gemma chat` that an answer has,
-// under the names they have on the command line.
+// The settings of /set: the options of `gemma chat` that concern the answer,
+// under their names on the command line.
 
 #ifndef GEMMA_TOOLS_GEMMA_CHAT_CHAT_SETTINGS_H_
 #define GEMMA_TOOLS_GEMMA_CHAT_CHAT_SETTINGS_H_
@@ -14,24 +14,25 @@
 
 namespace gemma::tools {
 
-// What --help and /set say of max-tokens that nobody set.
-inline constexpr std::string_view kChatMaxTokens = "what fits in --context";
+// The default of max-tokens, as --help and /set print it.
+inline constexpr std::string_view kChatMaxTokens = "the rest of --context";
 
 // "temperature", ...
 std::vector<std::string> SettingNames();
 
-// Names and values, in that order. `stop` is a JSON array of texts. Values are
-// what ChangeSetting takes; that of `max-tokens` is empty if there is none.
+// Names and values, in the order of SettingNames and in the form that
+// ChangeSetting reads. `stop` is a JSON array of strings. `max-tokens` is empty
+// if it is not set.
 std::vector<std::pair<std::string, std::string>> Settings(
     const AnswerOptions& options);
 
-// Sets one. `stop` is a text, or in JSON a text or an array of texts, so that a
-// line end is "\n". InvalidArgument names the setting, what was found and what
-// was wanted, and changes nothing.
+// Changes a setting. `stop` is a plain text, a JSON string (in which a line end
+// is "\n") or a JSON array of strings. InvalidArgument names the setting, the
+// value found and the value wanted; nothing changes then.
 absl::Status ChangeSetting(std::string_view name, std::string_view value,
                            AnswerOptions* options);
 
-// Gives one setting the value that it has in `from`.
+// Copies one setting from `from` to `options`.
 absl::Status CopySetting(std::string_view name, const AnswerOptions& from,
                          AnswerOptions* options);
 

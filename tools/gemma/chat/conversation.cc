@@ -17,7 +17,7 @@ namespace {
 
 constexpr size_t kNoLimit = std::numeric_limits<size_t>::max() / 4;
 
-// What NextUserTurn puts in front of a turn.
+// The tokens that NextUserTurn puts in front of a turn: <end_of_turn>\n.
 absl::StatusOr<std::vector<TokenId>> Closing(const ChatTemplate& turns) {
   GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> first, turns.UserTurn(""));
   GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> next, turns.NextUserTurn(""));
@@ -29,7 +29,7 @@ absl::Status NothingSaid() {
   return absl::FailedPreconditionError("there is no answer yet");
 }
 
-// Advises a context with room for an answer behind `num_tokens`.
+// An error that advises a context with room for `num_tokens` and an answer.
 absl::Status ContextFull(std::string_view cause, size_t num_tokens) {
   return WithCure(
       absl::OutOfRangeError(cause),
@@ -68,7 +68,7 @@ absl::StatusOr<Reply> Conversation::Ask(std::string_view message,
   } else if (!dropped.empty()) {
     turns_.insert(turns_.begin(), std::make_move_iterator(dropped.begin()),
                   std::make_move_iterator(dropped.end()));
-    ends_.clear();  // the session has read the later ones only
+    ends_.clear();  // the session has read only the later turns
   }
   return reply;
 }
@@ -76,7 +76,7 @@ absl::StatusOr<Reply> Conversation::Ask(std::string_view message,
 absl::StatusOr<Reply> Conversation::AnswerTo(std::string_view message,
                                              const Prompt& prompt,
                                              const AnswerOptions& options) {
-  // What lies farther was taken back, or belongs to a turn that failed.
+  // Later tokens were taken back, or belong to a turn that failed.
   const size_t begin = read_position();
   GEMMA_RETURN_IF_ERROR(session_.Rewind(begin));
   AnswerOptions dice = options;
@@ -90,7 +90,7 @@ absl::StatusOr<Reply> Conversation::AnswerTo(std::string_view message,
   GEMMA_RETURN_IF_ERROR(answer.status());
   turns_.push_back({std::string(message), std::move(answer->text)});
   ends_.push_back(session_.position());
-  // Without memory for it, going back takes longer.
+  // Without memory for a checkpoint, going back takes longer.
   session_.Checkpoint().IgnoreError();
   ++num_answers_;
   return Reply{.stats = answer->stats};
@@ -99,7 +99,7 @@ absl::StatusOr<Reply> Conversation::AnswerTo(std::string_view message,
 absl::StatusOr<Reply> Conversation::AskAgain(const AnswerOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(Turn last, Undo());
   absl::StatusOr<Reply> reply = Ask(last.message, options);
-  // The old answer is then text that the session has yet to read.
+  // On failure, the session still has to read the old answer, as text.
   if (!reply.ok()) turns_.push_back(std::move(last));
   return reply;
 }
@@ -193,8 +193,8 @@ absl::StatusOr<Conversation::Prompt> Conversation::Render(
     prompt.tokens.insert(prompt.tokens.begin(), closing_.begin(),
                          closing_.end());
   }
-  // No text has this token, so it ends user's and model's messages in turn, but
-  // for the one in closing_.
+  // Text never contains this token, so it ends messages of user and model in
+  // turn. At index 0, in closing_, it ends an answer that was read before.
   bool is_answer = !anew;
   for (size_t i = 0; i < prompt.tokens.size(); ++i) {
     if (prompt.tokens[i] != chat_template_.end_of_turn()) continue;
@@ -230,7 +230,7 @@ absl::StatusOr<Conversation::Prompt> Conversation::MakeRoom(
 
 absl::StatusOr<Conversation::Prompt> Conversation::DropOldestTurns(
     std::string_view message, size_t reserve, std::vector<Turn>* dropped) {
-  // At least one, if there are any: else what was read could stay.
+  // Drop at least one turn, if any: MakeRoom found that not all of them fit.
   for (size_t first = turns_.empty() ? 0 : 1;; ++first) {
     GEMMA_ASSIGN_OR_RETURN(Prompt prompt,
                            Render(first, /*anew=*/true, message));

@@ -38,7 +38,7 @@ HistoryPointer NewHistory() {
   return result;
 }
 
-// The folder of `path`, and those above, for the user alone.
+// Creates the folder of `path` and its parents, for the user alone.
 absl::Status MakeFolder(const fs::path& path) {
   const fs::path folder = path.parent_path();
   struct stat info = {};
@@ -52,7 +52,7 @@ absl::Status MakeFolder(const fs::path& path) {
   return SystemError(folder.string(), errno);
 }
 
-// Adds the entries of the file. A file that does not exist has none.
+// Adds the entries of the file to `to`. A missing file counts as empty.
 absl::Status Load(const std::string& path, History* to) {
   struct stat info = {};
   if (stat(path.c_str(), &info) != 0) {
@@ -64,10 +64,11 @@ absl::Status Load(const std::string& path, History* to) {
     return absl::OkStatus();
   }
   return absl::FailedPreconditionError(
-      absl::StrCat(path, ": not a history of lines; none is kept"));
+      absl::StrCat(path, ": not a history file; typed lines are not saved"));
 }
 
-// The lines of a history's file. libedit needs one, whose mode it changes.
+// The contents of a history file. libedit writes them only to a file, and
+// changes its mode, so this gives it a file in memory.
 absl::StatusOr<std::string> ToText(History* from) {
   const int fd = memfd_create("gemma history", MFD_CLOEXEC);
   if (fd < 0) return SystemError("a file in memory", errno);
@@ -104,7 +105,7 @@ absl::Status Save(const std::string& path, History* from) {
 std::string HistoryPath() {
   if (const char* path = std::getenv("GEMMA_HISTORY")) return path;
   const char* state = std::getenv("XDG_STATE_HOME");
-  // The standard says that other paths than absolute ones count as none.
+  // The XDG standard says to ignore relative paths.
   if (state != nullptr && state[0] == '/') {
     return absl::StrCat(state, "/gemma/history");
   }

@@ -1,4 +1,4 @@
-// What was typed before, in memory and in a file.
+// The history of typed lines, in memory and in a file.
 
 #ifndef GEMMA_TOOLS_GEMMA_CHAT_INPUT_HISTORY_H_
 #define GEMMA_TOOLS_GEMMA_CHAT_INPUT_HISTORY_H_
@@ -11,9 +11,9 @@ struct history;  // libedit's
 
 namespace gemma::tools {
 
-// $GEMMA_HISTORY, by default gemma/history in $XDG_STATE_HOME or else in
-// ~/.local/state. Empty if no file shall be kept: GEMMA_HISTORY is set to
-// nothing, or there is no home.
+// The path of the file: $GEMMA_HISTORY, by default gemma/history in
+// $XDG_STATE_HOME or else in ~/.local/state. Empty if nothing is to be saved:
+// GEMMA_HISTORY is set but empty, or there is no home directory.
 std::string HistoryPath();
 
 // The last kMaxEntries entries. An entry may have several lines.
@@ -28,24 +28,24 @@ class InputHistory {
   InputHistory(const InputHistory&) = delete;
   InputHistory& operator=(const InputHistory&) = delete;
 
-  // Reads the file and keeps it up to date from now on. A file that does not
-  // exist is made, with its folders, for the user alone. FailedPrecondition if
-  // there is something else of that name; it is then left alone.
+  // Reads the file and updates it from now on. Creates a missing file and its
+  // folders, for the user alone. FailedPrecondition if `path` is not a history
+  // file; the file is then left unchanged.
   absl::Status Open(const std::string& path);
 
-  // Adds an entry unless it equals the last. In the file it comes behind those
-  // that other processes have added. An error is one of the file, which is not
-  // used any more.
+  // Adds an entry unless it equals the last one. In the file, it comes after
+  // entries that other processes have added. An error concerns only the file,
+  // which is not used after that.
   absl::Status Add(const std::string& text);
 
-  // For libedit, as long as this lives.
+  // For libedit. Valid as long as this object.
   struct history* get() const {
     return history_;
   }
 
  private:
   struct history* history_;
-  std::string path_;  // empty: none
+  std::string path_;  // empty: no file
 };
 
 }  // namespace gemma::tools

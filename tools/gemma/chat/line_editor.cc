@@ -23,7 +23,8 @@
 namespace gemma::tools {
 namespace {
 
-// Bracketed paste: the terminal puts the latter two around what is pasted.
+// Bracketed paste: in this mode, the terminal sends kPasteBeginKey before a
+// paste and kPasteEnd after it.
 constexpr std::string_view kPasteModeOn = "\x1b[?2004h";
 constexpr std::string_view kPasteModeOff = "\x1b[?2004l";
 constexpr char kPasteBeginKey[] = "\\e[200~";
@@ -32,22 +33,22 @@ constexpr std::wstring_view kPasteEnd = L"\x1b[201~";
 constexpr wchar_t kControlC = 0x03;
 constexpr wchar_t kControlZ = 0x1A;
 
-// Around parts of the prompt that take no room.
+// Stands before and after parts of the prompt that have no width.
 constexpr char kInvisible = '\x01';
 
 constexpr size_t kMaxShownChoices = 100;
 
-// What ends the line when a key's function fails.
+// Ends the line when a key's function fails.
 constexpr unsigned char kFailed = CC_EOF;
 
-// The terminal's mode before and outside of Read, for LeaveTerminal.
+// The terminal's mode outside of Read, which LeaveTerminal restores.
 termios g_usual_mode = {};
 
 volatile std::sig_atomic_t g_resized = 0;
 
 void OnWindowChange(int) { g_resized = 1; }
 
-// Undoes, in a signal's handler, what Read does to the terminal.
+// Restores the terminal that Read has changed. Runs in a signal handler.
 void LeaveTerminal() {
   tcsetattr(STDIN_FILENO, TCSANOW, &g_usual_mode);
   if (write(STDERR_FILENO, kPasteModeOff.data(), kPasteModeOff.size()) < 0) {
@@ -55,15 +56,16 @@ void LeaveTerminal() {
   }
 }
 
-// libedit takes bytes for characters by the locale, and models take UTF-8.
+// Makes libedit decode bytes as UTF-8, which models need: libedit follows the
+// locale.
 void UseUtf8() {
   std::setlocale(LC_CTYPE, "");
   if (std::string_view(nl_langinfo(CODESET)) == "UTF-8") return;
   std::setlocale(LC_CTYPE, "C.UTF-8");
 }
 
-// What may stand in a line: line ends as \n, no control characters but tabs,
-// no blank lines behind.
+// Makes pasted text fit for a line: line ends become \n. Control characters
+// except tabs, and line ends at the end of the text, are removed.
 std::wstring CleanPaste(std::wstring_view pasted) {
   std::wstring text;
   for (size_t i = 0; i < pasted.size(); ++i) {
@@ -130,11 +132,11 @@ void LineEditor::Configure(History* history) {
   el_set(edit_, EL_PROMPT_ESC, Prompt, kInvisible);
   el_set(edit_, EL_HIST, ::history, history);
   el_set(edit_, EL_GETCFN, GetCharacter);
-  // Ctrl-C and Ctrl-Z come as characters, so that GetCharacter leaves the
-  // terminal as it should be.
+  // Ctrl-C and Ctrl-Z arrive as characters, so that GetCharacter can restore
+  // the terminal.
   el_set(edit_, EL_SETTY, "-d", "-isig", nullptr);
   el_set(edit_, EL_EDITOR, "emacs");
-  // Of narrow names libedit would keep copies for ever.
+  // Wide names: libedit copies narrow ones and never frees the copies.
   el_wset(edit_, EL_ADDFN, L"gemma-paste", L"Insert pasted text", InsertPaste);
   el_wset(edit_, EL_ADDFN, L"gemma-complete", L"Complete a word", CompleteLine);
   el_source(edit_, nullptr);  // ~/.editrc: the user's keys
@@ -229,14 +231,14 @@ int LineEditor::NextCharacter(wchar_t* character) {
 }
 
 std::optional<char> LineEditor::NextByte() {
-  // Not before: libedit has set the terminal's mode by now.
+  // Not earlier: only now has libedit set the terminal's mode.
   if (!std::exchange(is_ready_, true)) ShowPrompt(kPasteModeOn);
   while (next_ == bytes_.size()) {
     if (Interrupted()) interrupted_ = true;
     if (interrupted_) return std::nullopt;
     if (std::exchange(g_resized, 0) != 0) OnResize();
     pollfd fds[2] = {{STDIN_FILENO, POLLIN, 0}, {InterruptFd(), POLLIN, 0}};
-    if (poll(fds, 2, /*timeout=*/-1) < 0) continue;  // EINTR: asked above
+    if (poll(fds, 2, /*timeout=*/-1) < 0) continue;  // EINTR: checked above
     if (fds[0].revents == 0) continue;
     char buffer[4096];
     const ssize_t got = read(STDIN_FILENO, buffer, sizeof(buffer));
@@ -251,7 +253,7 @@ std::optional<char> LineEditor::NextByte() {
 void LineEditor::Suspend() {
   el_set(edit_, EL_PREP_TERM, 0);
   ShowPrompt(absl::StrCat(kPasteModeOff, "\n"));
-  kill(0, SIGTSTP);  // all of the pipeline, as the terminal would
+  kill(0, SIGTSTP);  // the whole pipeline, as the terminal would do
   ShowPrompt(kPasteModeOn);
   el_set(edit_, EL_PREP_TERM, 1);
   el_set(edit_, EL_REFRESH);

@@ -1,4 +1,4 @@
-// Lines typed on a terminal, edited with libedit.
+// Reads lines from a terminal, edited with libedit.
 
 #ifndef GEMMA_TOOLS_GEMMA_CHAT_LINE_EDITOR_H_
 #define GEMMA_TOOLS_GEMMA_CHAT_LINE_EDITOR_H_
@@ -22,19 +22,20 @@ struct editline;  // libedit's
 
 namespace gemma::tools {
 
-// What a line of input ended with.
+// The event that ended a line of input.
 enum class LineEnd { kEnter, kInterrupt, kEndOfInput };
 
 struct InputLine {
   LineEnd end = LineEnd::kEnter;
-  std::string text;  // without its end; it may have line ends from a paste
+  std::string text;  // without its line end; a paste may contain others
 };
 
-// Reads standard input and shows the line on standard error, both terminals.
-// The terminal is in its usual mode between calls of Read. One at a time.
+// Reads standard input and shows the line on standard error; both must be
+// terminals. Between calls of Read, the terminal is in its usual mode. Only one
+// editor may exist at a time.
 class LineEditor {
  public:
-  // Whether both are terminals, and standard error's can move.
+  // Whether both are terminals, and that of standard error can move its cursor.
   static bool Works();
 
   // `history` must outlive the editor. ResourceExhausted if there is no memory
@@ -47,10 +48,9 @@ class LineEditor {
   LineEditor(const LineEditor&) = delete;
   LineEditor& operator=(const LineEditor&) = delete;
 
-  // Shows `prompt`, which is ASCII, and reads a line. Ctrl-C ends it with
-  // LineEnd::kInterrupt and sets no Interrupted(); a signal of that name does
-  // the same. InterruptedError for other signals,
-  // ResourceExhausted if memory ends.
+  // Shows `prompt`, which must be ASCII, and reads a line. Ctrl-C and SIGINT
+  // end it with LineEnd::kInterrupt; Interrupted() is false afterwards.
+  // InterruptedError for other signals, ResourceExhausted if memory runs out.
   absl::StatusOr<InputLine> Read(std::string_view prompt);
 
  private:
@@ -59,15 +59,15 @@ class LineEditor {
   bool Open(struct history* history);
   void Configure(struct history* history);
 
-  // What libedit calls.
+  // Functions that libedit calls.
   static char* Prompt(struct editline* edit) noexcept;
   static int GetCharacter(struct editline* edit, wchar_t* character) noexcept;
   static unsigned char InsertPaste(struct editline* edit, int) noexcept;
   static unsigned char CompleteLine(struct editline* edit, int) noexcept;
   static LineEditor& Of(struct editline* edit);
 
-  // Calls what may throw; then the result is `failed`, and Read fails: libedit
-  // is C, which no exception may pass.
+  // Calls `body`. If it throws, returns `failed` and makes Read fail, because
+  // an exception must not pass through libedit, which is C.
   template <class Body, class Result>
   Result Guard(Body body, Result failed) noexcept {
     const absl::StatusOr<Result> result =
@@ -77,32 +77,32 @@ class LineEditor {
     return failed;
   }
 
-  // 1, 0 at the end of input, or -1 if a signal or Ctrl-C ended it.
+  // Returns 1, or 0 at the end of input, or -1 after a signal or Ctrl-C.
   int NextCharacter(wchar_t* character);
   unsigned char InsertPasted();
   unsigned char Complete();
 
-  // The next byte of standard input, or nothing at its end or at a signal.
+  // The next byte of standard input, or nullopt at its end or after a signal.
   std::optional<char> NextByte();
-  // Ctrl-Z: gives the terminal back until the process goes on.
+  // Handles Ctrl-Z: restores the terminal until the process continues.
   void Suspend();
   void OnResize();
   void ShowChoices(const Completion& completion);
 
-  std::string Typed() const;  // what is in the line now
+  std::string Typed() const;  // the contents of the line
 
   std::function<Completion(std::string_view)> complete_;
   std::FILE* terminal_ = nullptr;  // standard error, with a buffer
   struct editline* edit_ = nullptr;
   std::string prompt_;  // with colours
-  std::string bytes_;   // read, but not yet returned, from next_ on
+  std::string bytes_;   // read; those from next_ on are not yet returned
   size_t next_ = 0;
   bool is_ready_ = false;     // the terminal is in the mode for editing
   bool interrupted_ = false;  // by Ctrl-C or a signal: no more characters
-  absl::Status failure_;      // of what libedit called
+  absl::Status failure_;      // of a function that libedit called
 };
 
-// Of libedit.
+// The version of libedit.
 std::string LineEditorVersion();
 
 }  // namespace gemma::tools

@@ -22,7 +22,7 @@ namespace {
 constexpr std::string_view kFormat = "gemma chat";
 constexpr int32_t kVersion = 1;
 
-// Far more than a context holds, far less than a memory.
+// Far more than a context holds, far less than memory holds.
 constexpr Json::Limits kLimits = {
     .max_bytes = size_t{64} << 20, .max_depth = 8, .max_values = 1 << 20};
 
@@ -64,7 +64,7 @@ absl::StatusOr<std::vector<Turn>> ReadTurns(const Json& json) {
   return messages->Unexpected("an answer for every message");
 }
 
-// The value as ChangeSetting takes it.
+// The value in the form that ChangeSetting reads.
 absl::StatusOr<std::string> SettingValue(const Json& json) {
   std::string text;
   if (json.is_array()) {
@@ -98,14 +98,15 @@ absl::Status ReadSettings(const Json& json, const std::string& path,
   return absl::OkStatus();
 }
 
-// Whether `path` may be replaced: a mistyped name costs no other file.
+// An error if `path` must not be replaced. Protects other files from a mistyped
+// name.
 absl::Status CheckReplaceable(const std::string& path) {
   struct stat info = {};
   if (stat(path.c_str(), &info) != 0) return absl::OkStatus();
   if (S_ISREG(info.st_mode) && info.st_size == 0) return absl::OkStatus();
   if (S_ISREG(info.st_mode) && LoadChat(path, {}).ok()) return absl::OkStatus();
   return absl::AlreadyExistsError(absl::StrCat(
-      path, ": there already, and no saved chat; wanted another name"));
+      path, ": exists and is not a saved chat; wanted another name"));
 }
 
 }  // namespace
@@ -120,7 +121,7 @@ std::string ToJson(const SavedChat& chat) {
   Out settings = Out::object();
   for (const auto& [name, value] : Settings(chat.settings)) {
     if (value.empty()) continue;  // not set
-    // Numbers and arrays are written as such, other words as texts.
+    // Numbers and arrays keep their JSON type; other words become strings.
     const Out parsed = Out::parse(value, nullptr, /*allow_exceptions=*/false);
     settings[name] = parsed.is_discarded() ? Out(value) : parsed;
   }

@@ -1,9 +1,9 @@
 // A conversation in a file: JSON with
 //   format     "gemma chat"
 //   version    1
-//   system     the system message, empty if there is none
-//   messages   [{role: "user" | "model", text}], in turn, the model's last
-//   settings   {name: value} of /set; numbers and texts, of `stop` an array
+//   system     the system message, or empty
+//   messages   [{role: "user" | "model", text}], alternating; ends with a model
+//   settings   {name: value} as in /set: numbers and strings; `stop`: an array
 // Other keys are ignored.
 
 #ifndef GEMMA_TOOLS_GEMMA_CHAT_SAVED_CHAT_H_
@@ -28,14 +28,14 @@ struct SavedChat {
 
 std::string ToJson(const SavedChat& chat);
 
-// The file is not trusted. Settings that it does not have are those of
-// `settings`. Errors name `path`, the key, what was found and what was wanted.
+// Untrusted input. Settings that are missing in `json` come from `settings`.
+// Errors name `path`, the key, the value found and the value wanted.
 absl::StatusOr<SavedChat> ParseSavedChat(std::string_view json,
                                          const std::string& path,
                                          const AnswerOptions& settings);
 
-// Replaces a file only if that is a saved chat, or empty. The file appears when
-// it is complete.
+// Replaces an existing file only if it is a saved chat or empty. The file
+// appears when it is complete.
 absl::Status SaveChat(const std::string& path, const SavedChat& chat);
 
 absl::StatusOr<SavedChat> LoadChat(const std::string& path,
