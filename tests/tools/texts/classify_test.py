@@ -201,7 +201,7 @@ class LinesTest(ClassifyTest):
         for _ in range(2):
             process.stdin.write(b'"x"\n')
             process.stdout.readline()
-            time.sleep(0.4)  # before, none is shown
+            time.sleep(0.4)  # progress is shown only after this time
         process.stdin.close()
         self.assertEqual(process.wait(), 0)
         self.assertRegex(os.read(reader, 1000).decode(), r"classifying 1, [\d.]+ lines/s")

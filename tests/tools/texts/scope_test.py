@@ -13,7 +13,7 @@ SCOPE = TESTDATA / "scope"
 SAE = SCOPE / "gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4/params.npz"
 TEXT = "The quick brown fox jumps over the lazy dog. It was not what you have."
 EXACT = ["--activations", "float32", "--cache-type", "float32"]
-# What would be an element, or more of the script, if anything of it were believed.
+# Would become an element, or a part of the script, if the page did not escape it.
 ATTACK = "<h1></h1></script><img src=x onerror=alert(1)> <!-- <script> \u2028 \" ' & \\u003c {{data}} \t\r\n \u202e"
 
 
@@ -30,7 +30,7 @@ class ScopeTest(CommandTest):
                                                 **options))
 
     def expected(self, site):
-        """Of each token, its active features and their values."""
+        """The active features of each token, with their values."""
         (count, width), values = self.reference[f"{site}_features"]
         rows = [values[row * width : (row + 1) * width] for row in range(count)]
         return [{index: value for index, value in enumerate(row) if value > 0} for row in rows]
@@ -197,7 +197,7 @@ class RefusalTest(ScopeTest):
         broken = self.folder / "params.npz"
         broken.write_bytes(SAE.read_bytes()[:1000])
         self.fails(1, "scope", MODEL, "a", "--sae", f"{broken}:res@1", says=str(broken))
-        # Where it belongs is not known of a file alone.
+        # A file outside of its folders does not give its site.
         alone = shutil.copy(SAE, self.folder / "alone.npz")
         self.fails(1, "scope", MODEL, "a", "--sae", alone, says="alone.npz", cure="res@12")
 
@@ -216,7 +216,7 @@ class RefusalTest(ScopeTest):
             path.parent.mkdir()
             shutil.copy(SAE, path)
             self.assertEqual(self.scope(sae=f"{path}:res@1")["tokens"], self.scope()["tokens"])
-            # A folder of such a name is a path, whatever it looks like.
+            # An existing folder is a path, even if its name looks like a site.
             report = self.scope(sae=f"{path.parent}:mlp@1")
             self.assertEqual(report["autoencoders"][0], {"file": str(path.parent), "site": "mlp@1", "features": 16})
 
@@ -280,7 +280,7 @@ class PageTest(ScopeTest):
         self.assertEqual(len(page.scripts), 2)
         self.assertEqual(page.scripts[1], harmless.scripts[1])
         self.assertEqual(source.count("<h1>"), 1)  # the page's own
-        # What the text was is there all the same.
+        # The data still contains the text.
         pieces = "".join(token[1] for token in data["tokens"][1:])
         self.assertIn("<h1></h1>", pieces)  # pieces of the vocabulary
         self.assertIn("{{data}}", pieces)

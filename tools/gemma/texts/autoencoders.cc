@@ -21,7 +21,7 @@ constexpr std::string_view kWantedSite =
 
 struct SiteWord {
   std::string_view word;
-  FeatureSite site;  // of layer 0
+  FeatureSite site;  // with layer 0
 };
 
 // The sites of Gemma Scope.
@@ -56,7 +56,7 @@ std::optional<FeatureSite> ParseSite(std::string_view text) {
     }
     if (at == text.npos) return std::nullopt;
     const std::string_view layer = text.substr(at + 1);
-    // SimpleAtoi would take blanks and signs.
+    // SimpleAtoi would accept blanks and signs.
     if (layer.empty() || !absl::ascii_isdigit(layer.front()) ||
         !absl::ascii_isdigit(layer.back()) ||
         !absl::SimpleAtoi(layer, &site.layer)) {
@@ -88,7 +88,7 @@ absl::StatusOr<AutoencoderName> ParseAutoencoder(std::string_view option,
   const std::string_view behind = std::string_view(text).substr(colon + 1);
   const std::optional<FeatureSite> site = ParseSite(behind);
   if (site.has_value()) return AutoencoderName{path, site};
-  // No path: the message of loading it would not tell what is wrong.
+  // Only the site is wrong: an error of loading `text` would not show that.
   if (Exists(path)) {
     return OptionError({std::string(option)},
                        absl::StrCat(option, " ", text, ": '", behind,
@@ -99,7 +99,7 @@ absl::StatusOr<AutoencoderName> ParseAutoencoder(std::string_view option,
 
 void AddFeatureWeights(CLI::App& app, std::string* type) {
   AddChoice(app, "--sae-type", type, {"float32", "bfloat16", "int8"},
-            "How weights of autoencoders are kept in memory");
+            "Type of the autoencoders' weights in memory");
 }
 
 Autoencoders::Autoencoders(const std::string& type)
@@ -116,9 +116,9 @@ absl::StatusOr<const SparseAutoencoder*> Autoencoders::Load(
         SparseAutoencoder::Load(name.path, {weights_, name.site});
     if (absl::IsFailedPrecondition(autoencoder.status())) {
       return WithCure(autoencoder.status(),
-                      absl::StrCat("say where: ", name.path,
-                                   ":res@12, or another site; "
-                                   "gemma scope --help lists them"));
+                      absl::StrCat("add the site, for example ", name.path,
+                                   ":res@12; gemma scope --help lists the "
+                                   "sites"));
     }
     if (!autoencoder.ok()) return autoencoder.status();
     loaded = std::make_unique<SparseAutoencoder>(*std::move(autoencoder));

@@ -1,4 +1,4 @@
-// Autoencoders from the command line: FILE[:SITE].
+// Reads and loads autoencoders of the command line: FILE[:SITE].
 
 #ifndef GEMMA_TOOLS_GEMMA_TEXTS_AUTOENCODERS_H_
 #define GEMMA_TOOLS_GEMMA_TEXTS_AUTOENCODERS_H_
@@ -17,50 +17,52 @@
 
 namespace gemma::tools {
 
-// What --help says of FILE[:SITE].
+// The part of --help that describes FILE[:SITE].
 inline constexpr char kAutoencoderHelp[] =
-    R"(An autoencoder (SAE) is FILE or FILE:SITE. FILE is params.npz, as Gemma
-Scope has it, params.safetensors beside a config.json, as Gemma Scope 2
-has it, or the folder of either. SITE tells where it belongs, if neither
-config.json nor the folders' names do:
-  res@12                 the residual stream behind layer 12, counted from 0
+    R"(An autoencoder (SAE) is FILE or FILE:SITE. FILE is params.npz (Gemma
+Scope), params.safetensors in the folder of its config.json (Gemma Scope
+2), or the folder of either. SITE is the SAE's place in the model. Give it
+if neither config.json nor the names of the folders do:
+  res@12                 the residual stream after layer 12, counted from 0
   att@12                 the heads' values, before the output matrix
-  mlp@12                 what the feed-forward layer adds
-  transcoder@12          from what the feed-forward layer reads, without
-                         the gain of its norm, to what it adds
-  transcoder2@12         the same with the gain, as Gemma Scope 2 has it
+  mlp@12                 the output that the feed-forward layer adds
+  transcoder@12          from the input of the feed-forward layer, without
+                         the gain of its norm, to the output that it adds
+  transcoder2@12         the same with the gain, as in Gemma Scope 2
   embedding              the scaled embeddings
 
 )";
 
-// The site that such words name, or nothing.
+// The site that a text such as "res@12" names, or nullopt.
 std::optional<FeatureSite> ParseSite(std::string_view text);
 
-// The words for a site; of one that has none, "layer 12".
+// The text for a site, such as "res@12"; "layer 12" if ParseSite has no text
+// for it.
 std::string SiteText(const FeatureSite& site);
 
 // An autoencoder that an option names.
 struct AutoencoderName {
   std::string path;
-  std::optional<FeatureSite> site;  // none: as its files say
+  std::optional<FeatureSite> site;  // nullopt: given by its files
 };
 
-// What is behind the last colon is a site if it is written as one and the whole
-// is no path that exists. A usage error if it looks like a site and is none.
-// `option` begins it.
+// Splits `text` at the last colon into a path and a site, unless all of `text`
+// is a path that exists. If the text after the colon is not a site, all of
+// `text` is the path; if the part before the colon exists, this is a usage
+// error that begins with `option`.
 absl::StatusOr<AutoencoderName> ParseAutoencoder(std::string_view option,
                                                  const std::string& text);
 
 // Adds --sae-type.
 void AddFeatureWeights(CLI::App& app, std::string* type);
 
-// Autoencoders that are loaded, each once.
+// Loads autoencoders, each once.
 class Autoencoders {
  public:
-  // `type`: as --sae-type has it.
+  // `type`: a value of --sae-type.
   explicit Autoencoders(const std::string& type);
 
-  // The pointer is good as long as this is, also when it is moved.
+  // The pointer stays valid as long as this object, even if that is moved.
   absl::StatusOr<const SparseAutoencoder*> Load(const AutoencoderName& name);
 
  private:
@@ -71,8 +73,8 @@ class Autoencoders {
       loaded_;
 };
 
-// OK, or an error that begins with `text`, which names the autoencoder: it does
-// not fit the model.
+// OK, or an error if the autoencoder does not fit the model. The error begins
+// with `text`, which names the autoencoder.
 absl::Status CheckFits(const Model& model, const SparseAutoencoder& autoencoder,
                        std::string_view text);
 

@@ -1,4 +1,4 @@
-// gemma classify: whether a text violates a policy, by ShieldGemma.
+// gemma classify: scores by ShieldGemma how probably a text violates a policy.
 
 #include <unistd.h>
 
@@ -31,7 +31,7 @@
 namespace gemma::tools {
 namespace {
 
-// Of a usual text with a policy.
+// Size of a usual text with a policy, for the memory check.
 constexpr size_t kUsualTokens = 1024;
 
 struct ClassifyOptions {
@@ -60,7 +60,8 @@ absl::Status Check(const ClassifyOptions& options) {
   if (options.has_response) {
     return OptionError(
         {"--jsonl", "--response"},
-        "--jsonl and --response exclude each other: a line has its own");
+        "--jsonl and --response exclude each other: each line has its own "
+        "response");
   }
   if (options.format != "text") {
     return Exclude("--jsonl", "--output-format");
@@ -81,7 +82,7 @@ absl::StatusOr<std::string> ReadInput(const ClassifyOptions& options) {
                          ReadText(from_stdin ? kStdinArgument : options.file));
   GEMMA_RETURN_IF_ERROR(
       CheckUtf8(text, from_stdin ? kStdinName : options.file));
-  // `echo` adds a line end that nobody meant.
+  // The line end that `echo` adds is not part of the text.
   if (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
 }
@@ -132,8 +133,8 @@ absl::Status ClassifyText(const Model& model, const ClassifyOptions& options,
   if (Interrupted()) return InterruptedError();
   if (absl::IsOutOfRange(probabilities.status())) {
     return WithCure(probabilities.status(),
-                    "a shorter text, or --context; ShieldGemma was trained "
-                    "with 8192 tokens");
+                    "use a shorter text or a larger --context; ShieldGemma was "
+                    "trained with 8192 tokens");
   }
   if (!probabilities.ok()) return probabilities.status();
   progress.reset();
@@ -152,14 +153,14 @@ absl::Status ClassifyText(const Model& model, const ClassifyOptions& options,
   return absl::OkStatus();
 }
 
-// Unless --context says otherwise.
+// The default of --context.
 size_t DefaultTokens(const Model& model) {
   return std::min(ClassifierOptions().max_tokens, model.config().max_context);
 }
 
-// Tokens of the longest sequence, about: of the text and the words around it.
-// Those of lines are not known, and what is longer than usual takes memory when
-// it comes.
+// About the number of tokens of the longest sequence: the text and the words
+// around it. The lengths of --jsonl lines are not known yet; a line that is
+// longer than usual allocates more memory when it comes.
 absl::StatusOr<size_t> TokensToExpect(const Model& model,
                                       const ClassifyOptions& options,
                                       const std::string& text) {
@@ -203,36 +204,38 @@ absl::Status Classify(const ClassifyOptions& options) {
 void AddClassify(CLI::App& app, Action* action) {
   auto options = std::make_shared<ClassifyOptions>();
   CLI::App* command = app.add_subcommand(
-      "classify", "Tell how probably a text violates a policy (ShieldGemma)");
+      "classify", "Score how probably a text violates a policy (ShieldGemma)");
   AddModelOptions(*command, &options->model, "8192");
   AddText(*command, "TEXT", "", &options->text,
-          "The text, a prompt; standard input if none or \"-\"");
+          "The text, a prompt; if missing or \"-\": standard input");
   const CLI::Option* response =
       AddText(*command, "--response", "TEXT", &options->response,
-              "What was answered to the text: this is classified,\n"
-              "and the text is what came before");
+              "A response to the text: classify the response instead\n"
+              "of the text");
   AddText(*command, "-f,--file", "FILE", &options->file,
-          "The text, or with --jsonl the lines, of a file");
+          "Read the text, or with --jsonl the lines, from FILE");
   AddPolicyOptions(*command, &options->policy);
   command->add_flag("--jsonl", options->lines,
-                    "A text a line, as JSON; see below");
+                    "Classify each line of the input, which is JSON; see\n"
+                    "below");
   AddFormat(*command, &options->format);
   command->add_flag("-q,--quiet", options->quiet,
-                    "Say nothing on standard error but failures");
+                    "Print only failures on standard error");
   command->add_flag("-v,--verbose", options->verbose,
-                    "Tell tokens and time on standard error");
+                    "Print token counts and time on standard error");
   command->footer(
-      R"(Prints the probability of each policy: that of "Yes" against "No" as
-the model's next token. What is too high is for you to say; the exit
-code tells nothing of it. Names of control tokens in the text are text.
-What the prompts of several policies have in common is computed once.
+      R"(Prints a probability for each policy: that of "Yes" against "No" as the
+model's next token. You decide which probability is too high; the exit
+code does not depend on it. Names of control tokens in the text stay text.
+The text that the prompts of several policies share is computed once.
 
 With -o json, standard output receives an object:
   model, wording         MODEL, and --wording
-  probabilities          of each policy, by its name
-  prompt_tokens          of the prompts for all policies
-  computed_tokens        of them, those that no other had before
-  seconds                that this took, after loading
+  probabilities          probability of each policy, by its name
+  prompt_tokens          number of tokens of the prompts for all policies
+  computed_tokens        number of these that were computed: tokens that
+                         prompts share count once
+  seconds                time for the text, without loading the model
 
 )" + std::string(kClassifyLinesHelp) +
       kPolicyFileHelp +

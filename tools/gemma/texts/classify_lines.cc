@@ -21,13 +21,13 @@
 namespace gemma::tools {
 namespace {
 
-// Lines computed together if they are there: those that begin with the same
-// share it.
+// Lines that are computed together if they have arrived. Those with the same
+// beginning share its computation.
 constexpr size_t kLinesAtOnce = 16;
 
 struct Line {
-  size_t number = 0;  // from 1 on
-  std::string id;     // as JSON; empty: it has none
+  size_t number = 0;  // from 1
+  std::string id;     // JSON; empty: no id
   std::string text;
   std::optional<std::string> response;
   absl::Status status;
@@ -77,7 +77,7 @@ class Lines {
     }
   }
 
-  // As ClassifierOptions::progress, of the lines at once.
+  // ClassifierOptions::progress for the lines of the last Read.
   bool Show(size_t done, size_t total) {
     const size_t lines = num_read_ - num_at_once_ + num_at_once_ * done / total;
     progress_.UpdateCount(
@@ -88,7 +88,8 @@ class Lines {
   }
 
  private:
-  // The next lines that are there, at least one; none at the end.
+  // Waits for a line and returns it with those that have also arrived; empty at
+  // the end.
   absl::StatusOr<std::vector<Line>> Read() {
     std::vector<Line> lines;
     num_at_once_ = 0;
@@ -151,10 +152,10 @@ class Lines {
 
   absl::Span<const Policy> policies_;
   LineReader reader_;
-  const size_t total_;  // 0: not known
+  const size_t total_;  // 0: unknown
   Progress progress_;
   Stopwatch stopwatch_;
-  size_t num_read_ = 0;     // blank ones, too
+  size_t num_read_ = 0;     // including blank lines
   size_t num_at_once_ = 0;  // of the last Read
   size_t num_lines_ = 0;
   size_t num_failed_ = 0;
@@ -163,15 +164,19 @@ class Lines {
 }  // namespace
 
 const char kClassifyLinesHelp[] =
-    R"(With --jsonl, each line is a JSON object (or a text):
-  text                   what is classified, or the prompt before it
-  response               optional: what is classified
-  id                     optional, a text or a number that comes back
-and gets one on standard output, in order and as soon as it is computed:
-  line, id               the line's number from 1 on, its id
-  probabilities          of each policy, by its name
-  error                  instead of these: why there are none; the other
-                         lines are classified, and the exit code is 1
+    R"(With --jsonl, each line is a JSON string, which is the text, or a JSON
+object:
+  text                   the text
+  response               optional: a response to the text; classify the
+                         response instead of the text
+  id                     optional: a string or a number, copied to the
+                         output
+Standard output receives one line for each, in the same order and as soon
+as it is computed:
+  line, id               the line's number (from 1), its id
+  probabilities          probability of each policy, by its name
+  error                  instead of probabilities: why the line failed; the
+                         other lines are classified, and the exit code is 1
 Empty lines are skipped.
 
 )";

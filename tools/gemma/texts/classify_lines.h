@@ -1,4 +1,4 @@
-// gemma classify --jsonl: a text a line.
+// gemma classify --jsonl: classifies a text per line.
 
 #ifndef GEMMA_TOOLS_GEMMA_TEXTS_CLASSIFY_LINES_H_
 #define GEMMA_TOOLS_GEMMA_TEXTS_CLASSIFY_LINES_H_
@@ -18,18 +18,19 @@ namespace gemma::tools {
 struct ClassifyLinesOptions {
   std::string input;     // "-": standard input
   bool quiet = false;    // no progress
-  bool verbose = false;  // progress also where it is no terminal
+  bool verbose = false;  // progress even without a terminal
 };
 
-// What --help says of the lines.
+// The part of --help that describes the lines.
 extern const char kClassifyLinesHelp[];
 
-// An object of the policies' names and their probabilities.
+// A JSON object with the probability of each policy, by its name.
 nlohmann::ordered_json ProbabilitiesJson(
     absl::Span<const Policy> policies, absl::Span<const double> probabilities);
 
 // Classifies each line of the input as soon as it comes, and writes a line for
-// it to standard output, in order. Fails after the last if one was none.
+// it to standard output, in the same order. A bad line does not stop the
+// others; after the last line, ClassifyLines fails if any line was bad.
 absl::Status ClassifyLines(const Model& model, ClassifierOptions options,
                            absl::Span<const Policy> policies,
                            const ClassifyLinesOptions& lines);

@@ -1,4 +1,4 @@
-// gemma embed: texts to vectors.
+// gemma embed: turns texts into vectors.
 
 #include <algorithm>
 #include <memory>
@@ -27,9 +27,9 @@
 namespace gemma::tools {
 namespace {
 
-// Texts that are sorted by length and written together.
+// Number of texts that are sorted by length and written together.
 constexpr size_t kBlock = 2048;
-// Numbers of truncated texts that are told.
+// Number of truncated texts that the note lists.
 constexpr size_t kMaxTold = 5;
 constexpr size_t kMaxDimensions = size_t{1} << 24;
 
@@ -43,7 +43,7 @@ struct EmbedCommandOptions {
   bool verbose = false;
 };
 
-// What was done.
+// Counts of the finished blocks.
 struct Totals {
   size_t texts = 0;
   size_t tokens = 0;
@@ -163,7 +163,7 @@ absl::Status Embed(const EmbedCommandOptions& options) {
   if (!embedder.has_dense_layers() && !options.quiet) {
     Note(absl::StrCat(
         options.model.path,
-        ": has no dense layers; vectors are the means in front of them, and "
+        ": has no dense layers; vectors are the means before these layers, and "
         "cannot be compared with those of the published model"));
   }
   Run run(options, embedder, std::move(inputs));
@@ -172,7 +172,7 @@ absl::Status Embed(const EmbedCommandOptions& options) {
   return absl::OkStatus();
 }
 
-// "query, document, ...", in lines.
+// The names of all prompts, broken into lines: "query, document, ...".
 std::string PromptNames() {
   std::string lines;
   size_t column = 0;
@@ -191,19 +191,19 @@ std::string PromptNames() {
 
 void AddInputOptions(CLI::App& command, EmbedInputOptions* options) {
   AddTextArguments(command, "TEXT", &options->texts,
-                   "Texts; the lines of standard input if none");
+                   "The texts; if missing: the lines of standard input");
   AddText(command, "--file", "FILE", &options->file,
           "Embed the lines of FILE; \"-\": standard input");
   command.add_flag("--jsonl", options->jsonl,
-                   "Lines are JSON: texts, or objects with text and,\n"
-                   "if wanted, id, title and prompt");
+                   "Lines are JSON: strings, or objects with text and\n"
+                   "optional id, title and prompt");
   AddText(command, "--prompt", "NAME", &options->prompt,
-          "What the texts are for: the model's words for it\n"
-          "stand in front of each");
+          "Purpose of the texts, a name from the list below: put\n"
+          "the model's words for it in front of each text");
   AddText(command, "--title", "TEXT", &options->title,
-          "With --prompt document: the texts' title");
+          "With --prompt document: title of the texts");
   AddText(command, "--prefix", "TEXT", &options->prefix,
-          "Other words in front of each text");
+          "Put TEXT in front of each text, instead of --prompt");
 }
 
 }  // namespace
@@ -214,34 +214,38 @@ void AddEmbed(CLI::App& app, Action* action) {
   CLI::App* command =
       app.add_subcommand("embed", "Turn texts into vectors (EmbeddingGemma)");
   AddModelOptions(*command, &options->model,
-                  "what the model was made for; longer texts are cut");
+                  "the model's limit; longer texts are cut");
   AddInputOptions(*command, &options->input);
   AddNumber(*command, "--dimensions", &options->dimensions, 1, kMaxDimensions,
             "Keep the first N values of each vector", "all");
   command->add_flag("--no-normalize", options->raw,
-                    "Leave vectors at the length that they have");
+                    "Do not scale vectors to length 1");
   AddChoice(*command, "-o,--output-format", &options->output.format,
-            {"text", "json", "npy"}, "Arrays, objects, or a NumPy file")
+            {"text", "json", "npy"},
+            "Form of the vectors: JSON arrays, JSON objects, or a\n"
+            "NumPy file")
       ->default_str("text, or npy for FILE.npy");
   AddText(*command, "--output", "FILE", &options->output.path,
-          "Receives the vectors")
+          "File for the vectors")
       ->default_str("standard output");
   command->add_flag("-q,--quiet", options->quiet,
-                    "Say nothing on standard error but failures");
+                    "Print only failures on standard error");
   command->add_flag("-v,--verbose", options->verbose,
-                    "Tell the speed on standard error, as on terminals");
+                    "Print the speed on standard error, even if that is\n"
+                    "not a terminal");
   command->footer(
-      R"(Prints a line for each text, in their order: a JSON array of numbers,
-of length 1 unless --no-normalize is given, so that the sum of the
-products of two vectors is their cosine. With -o json, an object:
-  index, id              the text's number from 0 on; its id
-  tokens, truncated      how many it has; whether it was cut
+      R"(Prints a line for each text, in the same order: a vector as a JSON
+array of numbers. Unless --no-normalize is given, vectors have length 1,
+so the dot product of two vectors is the cosine of their angle. With
+-o json, a line is an object:
+  index, id              number of the text (from 0), its id
+  tokens, truncated      number of its tokens, whether it was cut
   embedding              the array
-A NumPy file holds float32 [texts, dimensions]. EmbeddingGemma was
-trained for 768 dimensions and for the first 512, 256 and 128 of them.
+A NumPy file holds float32 of shape [texts, dimensions]. EmbeddingGemma was
+trained for 768 dimensions, and for the first 512, 256 and 128 of them.
 
-Search wants --prompt query for questions and --prompt document for
-what is searched. All prompts:
+For search, use --prompt query for questions and --prompt document for the
+texts to search. All prompts:
 )" + PromptNames() +
       R"(
 

@@ -27,7 +27,7 @@ absl::StatusOr<std::string> PrefixOf(const std::string& prompt,
   return absl::InvalidArgumentError("a title needs a prompt");
 }
 
-// The words in front of all texts that have none of their own.
+// The words in front of each text that does not give its own.
 absl::StatusOr<std::string> CommonPrefix(const EmbedInputOptions& options) {
   if (!options.prefix.empty()) return options.prefix;
   return PrefixOf(options.prompt, options.title);
@@ -108,7 +108,8 @@ absl::Status Check(const EmbedInputOptions& options) {
     return OptionError({"--file"}, "--file excludes texts on the command line");
   }
   if (!options.texts.empty() && options.jsonl) {
-    return OptionError({"--jsonl"}, "--jsonl is for --file and standard input");
+    return OptionError({"--jsonl"},
+                       "--jsonl excludes texts on the command line");
   }
   if (!options.prefix.empty() &&
       (!options.prompt.empty() || !options.title.empty())) {

@@ -1,4 +1,4 @@
-// What `gemma embed` embeds.
+// Reads the texts that `gemma embed` embeds.
 
 #ifndef GEMMA_TOOLS_GEMMA_TEXTS_EMBED_INPUT_H_
 #define GEMMA_TOOLS_GEMMA_TEXTS_EMBED_INPUT_H_
@@ -11,25 +11,25 @@
 
 namespace gemma::tools {
 
-// Where texts come from and what stands in front of them.
+// The source of the texts, and the words in front of them.
 struct EmbedInputOptions {
   std::vector<std::string> texts;  // of the command line
-  std::string file;                // a text a line; if none of both: stdin
+  std::string file;                // one text per line; stdin if both are empty
   bool jsonl = false;              // lines are JSON
   std::string prompt;              // see EmbedPrefix
   std::string title;
-  std::string prefix;  // instead of both
+  std::string prefix;  // instead of prompt and title
 };
 
 struct EmbedInput {
-  std::string text;  // with what stands in front of it
-  std::string id;    // JSON: a text or a number; empty: none
+  std::string text;  // including the words in front of it
+  std::string id;    // a JSON string or number; empty: no id
 };
 
 // OK, or a usage error that names the option.
 absl::Status Check(const EmbedInputOptions& options);
 
-// All texts. An error names the line that is wrong.
+// Reads all texts. An error names the bad line.
 absl::StatusOr<std::vector<EmbedInput>> ReadInputs(
     const EmbedInputOptions& options);
 

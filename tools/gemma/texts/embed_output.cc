@@ -21,7 +21,7 @@ std::string_view FormatOf(const EmbedOutputOptions& options) {
   return absl::EndsWith(options.path, ".npy") ? "npy" : "text";
 }
 
-// As few digits as give the same float32 again.
+// Appends the shortest decimal number that reads back as the same float32.
 void AppendNumber(float value, std::string* text) {
   char buffer[32];
   const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value);

@@ -1,4 +1,4 @@
-// Where and how `gemma embed` writes vectors.
+// Writes the vectors of `gemma embed`.
 
 #ifndef GEMMA_TOOLS_GEMMA_TEXTS_EMBED_OUTPUT_H_
 #define GEMMA_TOOLS_GEMMA_TEXTS_EMBED_OUTPUT_H_
@@ -20,21 +20,21 @@
 namespace gemma::tools {
 
 struct EmbedOutputOptions {
-  std::string format;  // "text", "json" or "npy"; empty: the path tells
+  std::string format;  // "text", "json" or "npy"; empty: by the path's ending
   std::string path;    // empty: standard output
 };
 
 // OK, or a usage error that names the option.
 absl::Status Check(const EmbedOutputOptions& options);
 
-// Writes [texts, dimensions] values as they come.
+// Writes vectors of shape [texts, dimensions], block by block.
 class EmbedOutput {
  public:
-  // A file appears when it is complete.
+  // A file appears only when Finish has completed it.
   static absl::StatusOr<EmbedOutput> Open(const EmbedOutputOptions& options,
                                           size_t texts, size_t dimensions);
 
-  // Those of the next inputs.
+  // Writes the vectors of the next inputs.
   absl::Status Append(absl::Span<const EmbedInput> inputs,
                       const Embeddings& embeddings);
 
@@ -47,7 +47,7 @@ class EmbedOutput {
                    size_t text) const;
 
   bool json_;
-  size_t done_ = 0;  // texts
+  size_t done_ = 0;  // number of texts written
   std::optional<NpyWriter> npy_;
   std::optional<AtomicFile> file_;  // neither: standard output
 };

@@ -1,4 +1,4 @@
-// gemma scope: the features of a text's tokens.
+// gemma scope: prints the features of a text's tokens.
 
 #include <algorithm>
 #include <memory>
@@ -38,7 +38,7 @@ struct ScopeOptions {
   std::vector<std::string> autoencoders;
   std::string sae_type = "bfloat16";
   std::string text = std::string(kStdinArgument);
-  std::string file;  // empty: `text` counts
+  std::string file;  // empty: use `text`
   bool parse_control = false;
   std::vector<size_t> features;
   size_t top = 5;
@@ -66,7 +66,7 @@ absl::StatusOr<std::string> ReadScopeText(const ScopeOptions& options) {
   return text;
 }
 
-// What --sae names, loaded, and what reports say of it.
+// The loaded autoencoders of --sae, and their descriptions for reports.
 struct Readers {
   std::vector<FeatureReader> readers;
   std::vector<ScopedAutoencoder> named;
@@ -86,9 +86,9 @@ absl::StatusOr<Readers> LoadReaders(const ScopeOptions& options,
       return OptionError(
           {"--features"},
           absl::StrCat("--features: ", feature, " is not from 0 to ",
-                       num_features - 1, ", which ", text, " has"));
+                       num_features - 1, ", the features of ", text));
     }
-    // A page has more than what is printed.
+    // A page has more features than the printed report.
     size_t top = options.features.empty() ? options.top : 0;
     if (top != 0 && !options.html.empty()) {
       top = std::max(top, kMaxPageFeatures);
@@ -147,7 +147,7 @@ absl::StatusOr<ScopedText> Read(const ScopeOptions& options, const Model& model,
   return text;
 }
 
-// OK if --html writes over nothing that is read.
+// An error if --html would overwrite an input.
 absl::Status CheckPage(const ScopeOptions& options) {
   std::vector<std::string> files = {options.file};
   for (const std::string& text : options.autoencoders) {
@@ -198,41 +198,41 @@ void AddScope(CLI::App& app, Action* action) {
   auto options = std::make_shared<ScopeOptions>();
   options->model.activations = "float32";
   CLI::App* command = app.add_subcommand(
-      "scope", "Show which features of an autoencoder a text has");
-  AddModelOptions(*command, &options->model, "as many as the text has");
+      "scope", "Show the active features of a text (sparse autoencoders)");
+  AddModelOptions(*command, &options->model, "the length of the text");
   AddText(*command, "TEXT", "", &options->text,
-          "The text; standard input, as it is, if none or \"-\"");
+          "The text; if missing or \"-\": standard input, unchanged");
   AddText(*command, "-f,--file", "FILE", &options->file,
-          "The text; \"-\": standard input");
-  command->add_flag(
-      "--parse-control", options->parse_control,
-      "Names of control tokens, such as <start_of_turn>,\nare those tokens");
+          "Read the text from FILE; \"-\": standard input");
+  command->add_flag("--parse-control", options->parse_control,
+                    "Read names of control tokens, such as\n"
+                    "<start_of_turn>, as those tokens instead of as text");
   AddTexts(*command, "--sae", "FILE[:SITE]", &options->autoencoders,
            "An autoencoder, see below; may be repeated")
       ->required();
   AddFeatureWeights(*command, &options->sae_type);
   AddNumbers(*command, "--features", &options->features, 0, kMaxFeature,
-             "Tell of these features only, active or not")
+             "Report only these features, active or not")
       ->default_str("all");
   AddNumber(*command, "--top", &options->top, 1, kMaxTop,
-            "Features of each token, the strongest");
+            "Number of strongest features to print for each token");
   AddFormat(*command, &options->format);
   AddText(*command, "--html", "FILE.html", &options->html,
-          "Receives a page that colours the text by a feature's\n"
-          "strength; it needs no network");
+          "Write a page that colours the text by the strength of\n"
+          "a feature; it works without a network");
   command->footer(
       std::string(kAutoencoderHelp) +
-      R"(Prints a line for each token, BOS first: its position and piece, and
-its strongest features with their values, as index:value. The values of
-BOS are far from those of all other tokens.
+      R"(Prints a line for each token, beginning with BOS: its position, its
+piece and its strongest features as index:value. Values of BOS are far
+from those of all other tokens.
 
 With -o json, standard output receives an object:
   model                  MODEL
-  autoencoders           file, site and number of features of each
-  tokens                 of the text:
-    id, piece            the token, as a number and as the vocabulary
-                         spells it
-    features             of each autoencoder a list of index and value
+  autoencoders           for each: file, site, and features, their number
+  tokens                 BOS and the tokens of the text:
+    id, piece            the token's number, and its spelling in the
+                         vocabulary
+    features             for each autoencoder, a list of index and value
 
 Examples:
   gemma scope gemma-2-2b.gguf "The cat sat." \

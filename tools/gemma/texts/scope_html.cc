@@ -15,9 +15,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kMark = "{{data}}";  // in the page
+constexpr std::string_view kMark = "{{data}}";  // stands for the page's data
 
-// Four digits: what the page shows has three.
+// Rounds to four digits; the page shows three.
 double Rounded(float value) {
   double rounded = 0;
   return absl::SimpleAtod(absl::StrFormat("%.4g", value), &rounded) ? rounded
@@ -38,7 +38,7 @@ Json Pairs(std::vector<Feature> features) {
   return pairs;
 }
 
-// What the page reads; see there.
+// The data of the page; scope_page.html describes it.
 Json PageData(const ScopedText& text) {
   Json autoencoders = Json::array();
   Json values = Json::array();
@@ -66,8 +66,8 @@ Json PageData(const ScopedText& text) {
 }  // namespace
 
 std::string ScopePage(const ScopedText& text) {
-  // Inside <script> nothing ends or opens anything without a "<", which JSON
-  // has in strings only.
+  // Inside <script>, only a "<" can end or open an element. JSON has it only in
+  // strings, where it can be escaped.
   const std::string data = absl::StrReplaceAll(
       PageData(text).dump(-1, ' ', false, Json::error_handler_t::replace),
       {{"<", "\\u003c"}});

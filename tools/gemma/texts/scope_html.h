@@ -1,4 +1,4 @@
-// The features of a text's tokens as a page.
+// Shows the features of a text's tokens on an HTML page.
 
 #ifndef GEMMA_TOOLS_GEMMA_TEXTS_SCOPE_HTML_H_
 #define GEMMA_TOOLS_GEMMA_TEXTS_SCOPE_HTML_H_
@@ -10,16 +10,16 @@
 
 namespace gemma::tools {
 
-// The text of scope_page.html.
+// The contents of scope_page.html.
 extern const char kScopePage[];
 
-// Features of a token that a page has: more than an autoencoder that is worth
-// its name has active.
+// Maximum number of features of a token on a page: more than a good sparse
+// autoencoder has active.
 inline constexpr size_t kMaxPageFeatures = 512;
 
-// A page that colours the text by a feature's strength, which its reader
-// chooses. It needs nothing but itself, and nothing in the text, the pieces or
-// the names can become a part of it.
+// A page that colours the text by the strength of a feature that its reader
+// chooses. It loads nothing else. Text, pieces and names are escaped, so they
+// cannot become markup or script.
 std::string ScopePage(const ScopedText& text);
 
 }  // namespace gemma::tools

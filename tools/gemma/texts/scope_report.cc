@@ -16,7 +16,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kMaxPieceWidth = 24;  // of the table's column
 
-// What a report tells of a token: the strongest, or all that are wanted.
+// The features that a report lists for a token: the strongest, or all wanted
+// ones.
 std::vector<Feature> ToTell(const ScopedText& text, const ScopedToken& token,
                             size_t autoencoder, size_t top) {
   const std::vector<Feature>& active = token.features[autoencoder];
@@ -38,7 +39,7 @@ std::string PieceText(std::string_view piece) {
   return Printable(piece, kUncut);
 }
 
-// Characters of UTF-8.
+// Number of UTF-8 characters.
 size_t Width(std::string_view text) {
   return std::count_if(text.begin(), text.end(),
                        [](char c) { return (c & 0xC0) != 0x80; });

@@ -1,4 +1,4 @@
-// The features of a text's tokens, for people and programs.
+// Reports the features of a text's tokens, as a table and as JSON.
 
 #ifndef GEMMA_TOOLS_GEMMA_TEXTS_SCOPE_REPORT_H_
 #define GEMMA_TOOLS_GEMMA_TEXTS_SCOPE_REPORT_H_
@@ -12,14 +12,14 @@
 
 namespace gemma::tools {
 
-// An autoencoder that looked at the text.
+// An autoencoder that read the text.
 struct ScopedAutoencoder {
   std::string file;  // as the command line names it
   std::string site;  // see SiteText
   size_t num_features = 0;
 };
 
-// A token, and what each autoencoder saw there.
+// A token, and its features by each autoencoder.
 struct ScopedToken {
   TokenId token = 0;
   std::string_view piece;                      // the model owns it
@@ -27,20 +27,20 @@ struct ScopedToken {
   std::vector<std::vector<Feature>> features;  // of each autoencoder
 };
 
-// A text, BOS first.
+// A text. The first token is BOS.
 struct ScopedText {
   std::string model;
   std::vector<ScopedAutoencoder> autoencoders;
   std::vector<ScopedToken> tokens;
-  // If there are some: only these were looked at, and each is told, active or
-  // not, ascending. Else each token has its active ones, the strongest first.
+  // If not empty, report only these features, active or not, in ascending
+  // order. Else each token has its active features, the strongest first.
   std::vector<size_t> wanted;
 };
 
 // A table for each autoencoder, with the `top` strongest features of a token.
 std::string ScopeTable(const ScopedText& text, size_t top);
 
-// The object that `gemma scope --help` describes, and a line end.
+// The object that `gemma scope --help` describes, and a newline.
 std::string ScopeJson(const ScopedText& text, size_t top);
 
 }  // namespace gemma::tools

@@ -1,4 +1,4 @@
-// gemma tokenize: text to ids.
+// gemma tokenize: turns a text into token ids.
 
 #include <memory>
 #include <string>
@@ -54,11 +54,11 @@ void AddTokenize(CLI::App& app, Action* action) {
       app.add_subcommand("tokenize", "Print the token ids of a text");
   AddModelPath(*command, &options->model);
   AddText(*command, "TEXT", "", &options->text,
-          "The text; standard input, as it is, if none or \"-\"");
+          "The text; if missing or \"-\": standard input, unchanged");
   command->add_flag("--bos", options->bos, "Begin with the BOS token");
-  command->add_flag(
-      "--parse-control", options->parse_control,
-      "Names of control tokens, such as <start_of_turn>,\nare those tokens");
+  command->add_flag("--parse-control", options->parse_control,
+                    "Read names of control tokens, such as\n"
+                    "<start_of_turn>, as those tokens instead of as text");
   command->footer(
       "Example:\n  gemma tokenize gemma-3-270m.gguf \"Hello world\"\n\n");
   command->callback([=] { *action = [=] { return Tokenize(*options); }; });
