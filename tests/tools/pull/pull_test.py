@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gemma pull against a server of our own: what it chooses, refuses, and goes on with."""
+"""Tests gemma pull with a local server: what it chooses and refuses, and how it continues."""
 import json
 import os
 import pty
@@ -44,7 +44,7 @@ class HubTest(PullTest):
         self.assertEqual({p.name for p in (path / "2_Dense").iterdir()}, {"config.json", "model.safetensors"})
         self.assertEqual(self.succeeds_quietly("embed", "toy", "the user"),
                          self.succeeds_quietly("embed", MODELS / "embedding_gemma", "the user"))
-        self.pull("hf://owner/toy")  # finds that all is there
+        self.pull("hf://owner/toy")  # all files are there
 
     def test_a_link_is_no_module_folder(self):
         self.hub.files = directory("embedding_gemma")
@@ -165,7 +165,7 @@ class HubTest(PullTest):
 
 
 class KilledTest(PullTest):
-    """A process that was killed while it gave a file its name leaves another name of it."""
+    """A process that is killed before it renames a file leaves a temporary file."""
     LEFTOVERS = ("gemma-pull.json.note.partial.tmp.4711", "gemma-pull.json.a1b2c3", "gemma-pull.json.partial",
                  "m.gguf.note.partial.z9y8x7", "m.gguf.note.partial.tmp.12")
 
@@ -251,7 +251,7 @@ class HostileTest(PullTest):
         right = sha256(self.hub.files["model.safetensors"])
         self.pull_fails(1, "hf://owner/toy", cause=["model.safetensors", right, wrong], cure="again")
         self.assertNotIn("model.safetensors.partial", self.partial_files())
-        self.fails(1, "inspect", "toy", says="not all of it is here", cure="gemma pull toy")
+        self.fails(1, "inspect", "toy", says="the download is incomplete", cure="gemma pull toy")
         # A small file has only git's hash.
         self.hub.listing = {"config.json": {"blobId": "0" * 40}}
         self.pull_fails(1, "hf://owner/toy", cause=["config.json", git_blob(self.hub.files["config.json"])],
@@ -303,9 +303,9 @@ class ResumeTest(PullTest):
         self.size = len(self.hub.files[self.NAME])
 
     def cut(self):
-        """A first try that ends early."""
+        """Makes a first try that ends early. Returns the path of the partial file."""
         self.hub.cut_after = 100_000
-        self.pull_fails(1, "hf://owner/toy", cause=self.hub.blob_url, cure="goes on")
+        self.pull_fails(1, "hf://owner/toy", cause=self.hub.blob_url, cure="continues")
         partial = self.store / "toy" / f"{self.NAME}.partial"
         self.assertEqual(partial.stat().st_size, 100_000)
         self.assertFalse((self.store / "toy" / self.NAME).exists())
@@ -314,7 +314,7 @@ class ResumeTest(PullTest):
         return partial
 
     def check(self, first):
-        """The second try starts at this byte and gives the right file."""
+        """Checks that the second try starts at byte `first` and succeeds. Returns its request."""
         path = self.pull("hf://owner/toy")
         self.assertEqual((path / self.NAME).read_bytes(), self.hub.files[self.NAME])
         self.assertEqual(self.partial_files(), [])
@@ -325,7 +325,7 @@ class ResumeTest(PullTest):
 
     def test_a_truncated_body_goes_on(self):
         self.cut()
-        self.fails(1, "inspect", "toy", says="not all of it is here", cure="gemma pull toy")
+        self.fails(1, "inspect", "toy", says="the download is incomplete", cure="gemma pull toy")
         self.assertFalse(self.listing()["toy"]["complete"])
         request = self.check(100_000)
         self.assertEqual(request.headers["if-range"], self.hub.etag(self.NAME))
@@ -335,7 +335,7 @@ class ResumeTest(PullTest):
         for stated, shown in (("bytes \xc2\x9b2J", r"'bytes \xc2\x9b2J'"), ("\x1b]0;x\x07", r"'\x1b]0;x\x07'"),
                               ("\x9b2J", r"'\x9b2J'")):
             self.hub.content_range = stated
-            lines = self.pull_fails(1, "hf://owner/toy", cause="what follows byte 100000, got")
+            lines = self.pull_fails(1, "hf://owner/toy", cause="the bytes from 100000 on, got")
             self.assertIn(shown, lines[0])
         self.hub.content_range = None
         self.hub.take_requests()
@@ -359,7 +359,7 @@ class ResumeTest(PullTest):
     def test_another_etag_starts_anew(self):
         self.cut()
         self.hub.etag_salt = "other"
-        self.check(100_000)  # asked for, but the server sent all
+        self.check(100_000)  # asked for, but the server sent the whole file
 
     def test_without_etags_the_hash_decides(self):
         self.hub.etags = False
@@ -448,7 +448,7 @@ class TokenTest(PullTest):
 
     def test_a_gated_repository_without_a_token(self):
         self.pull_fails(1, "hf://owner/toy", cause=["hf://owner/toy", "gated", "401"],
-                        cure=f"accept the terms at {self.hub.url}/owner/toy, then let HF_TOKEN")
+                        cure=f"accept the terms at {self.hub.url}/owner/toy, then set HF_TOKEN")
 
     def test_token_stays_at_endpoint(self):
         for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
@@ -582,7 +582,7 @@ class UrlTest(PullTest):
     def test_going_on_needs_a_strong_etag(self):
         for etags, salt, first in ((True, "", "bytes=100000-"), (False, "", None)):
             self.hub.etags, self.hub.cut_after = etags, 100_000
-            self.pull_fails(1, self.url, cause=self.hub.url, cure="goes on")
+            self.pull_fails(1, self.url, cause=self.hub.url, cure="continues")
             self.hub.cut_after = None
             self.hub.take_requests()
             self.assertEqual(self.pull(self.url).read_bytes(), self.data)
@@ -591,14 +591,14 @@ class UrlTest(PullTest):
 
     def test_changed_file_starts_anew(self):
         self.hub.cut_after = 100_000
-        self.pull_fails(1, self.url, cure="goes on")
+        self.pull_fails(1, self.url, cure="continues")
         self.hub.cut_after = None
         self.hub.files["toy.gguf"] = b"GGUF" + self.data[::-1]
         self.assertEqual(self.pull(self.url).read_bytes(), b"GGUF" + self.data[::-1])
 
     def test_nothing_was_missing(self):
         self.hub.cut_after = 100_000
-        self.pull_fails(1, self.url, cure="goes on")
+        self.pull_fails(1, self.url, cure="continues")
         self.hub.cut_after = None
         (self.store / "toy" / "toy.gguf.partial").write_bytes(self.data)
         self.assertEqual(self.pull(self.url).read_bytes(), self.data)
@@ -643,7 +643,7 @@ class ProgressTest(PullTest):
             os.close(child)
             partial = self.store / f"toy{quiet}" / "model.safetensors.partial"
             self.wait_for(lambda: partial.exists() and partial.stat().st_size == 200_000)
-            time.sleep(0.5)  # shorter tasks show nothing
+            time.sleep(0.5)  # Shorter tasks show no progress.
             self.hub.hold.set()
             process.wait(timeout=60)
             shown = b""

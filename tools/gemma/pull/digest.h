@@ -1,4 +1,4 @@
-// Hashes that tell whether a file is the one that was meant.
+// Hashes, which check that a file is the expected one.
 
 #ifndef GEMMA_TOOLS_GEMMA_PULL_DIGEST_H_
 #define GEMMA_TOOLS_GEMMA_PULL_DIGEST_H_
@@ -15,7 +15,7 @@ namespace gemma::tools {
 
 enum class DigestKind {
   kSha256,   // of the contents
-  kGitBlob,  // the SHA-1 that git gives a file
+  kGitBlob,  // the SHA-1 of the file as a git blob
 };
 
 struct Digest {
@@ -28,16 +28,16 @@ struct Digest {
 // "SHA-256", "git's SHA-1".
 std::string_view Name(DigestKind kind);
 
-// OK if `hex` has the digits of such a digest, in lower case.
+// Whether `hex` is a digest of this kind in lower-case hexadecimal.
 bool IsDigest(DigestKind kind, std::string_view hex);
 
-// The digest of a file's contents. `progress` receives the bytes read so far
-// and the file's size; an interrupt ends it.
+// Computes the digest of a file. `progress` receives the number of bytes read
+// so far and the file's size. An interrupt ends it with InterruptedError.
 absl::StatusOr<Digest> DigestOfFile(
     const std::string& path, DigestKind kind,
     const std::function<void(uint64_t, uint64_t)>& progress);
 
-// Of OpenSSL.
+// The version of OpenSSL.
 std::string DigestVersion();
 
 }  // namespace gemma::tools

@@ -26,8 +26,8 @@ constexpr long kPartialContent = 206;
 constexpr long kRangeNotSatisfiable = 416;
 
 constexpr std::string_view kAgain =
-    "run the same command again; if that does not help, the server's file is "
-    "not the one that was published";
+    "run the same command again; if that does not help, the server's file "
+    "differs from the published one";
 
 std::string StrongEtag(const HttpResponse& response) {
   constexpr size_t kMaxBytes = 1024;
@@ -42,7 +42,8 @@ std::optional<uint64_t> ToNumber(std::string_view text) {
   return number;
 }
 
-// "bytes 5-9/10" is the first byte and the whole size, which may be "*".
+// The header "bytes 5-9/10" gives the first byte, 5, and the whole size, 10,
+// which may also be "*".
 struct ContentRange {
   std::optional<uint64_t> first;
   std::optional<uint64_t> total;
@@ -56,7 +57,7 @@ ContentRange ParseContentRange(std::string_view text) {
           ToNumber(parts.second)};
 }
 
-// Bytes of the whole file, as the answer states them.
+// The size of the whole file in bytes, as the response states it.
 std::optional<uint64_t> StatedSize(const HttpResponse& response) {
   return response.status == kPartialContent
              ? ParseContentRange(response.Header("content-range")).total
@@ -84,10 +85,10 @@ class FileBody : public HttpBody {
       const auto first =
           ParseContentRange(response.Header("content-range")).first;
       if (first != partial_.bytes()) {
-        return absl::UnavailableError(absl::StrCat(
-            file_.name, ": asked the server for what follows byte ",
-            partial_.bytes(), ", got ",
-            Quoted(response.Header("content-range"))));
+        return absl::UnavailableError(
+            absl::StrCat(file_.name, ": asked the server for the bytes from ",
+                         partial_.bytes(), " on, got ",
+                         Quoted(response.Header("content-range"))));
       }
     } else {
       GEMMA_RETURN_IF_ERROR(partial_.Restart(
@@ -100,10 +101,10 @@ class FileBody : public HttpBody {
 
   absl::Status Append(std::string_view bytes) override {
     if (total_.has_value() && bytes.size() > *total_ - partial_.bytes()) {
-      return WithCure(
-          absl::DataLossError(absl::StrCat(file_.name, ": more than the ",
-                                           *total_, " bytes that it has")),
-          kAgain);
+      return WithCure(absl::DataLossError(absl::StrCat(
+                          file_.name, ": the server sent more than the file's ",
+                          *total_, " bytes")),
+                      kAgain);
     }
     GEMMA_RETURN_IF_ERROR(partial_.Append(bytes));
     progress_.Update(partial_.bytes(), total_.value_or(0));
@@ -117,7 +118,7 @@ class FileBody : public HttpBody {
   std::optional<uint64_t> total_;
 };
 
-// Whether the bytes so far may be a part of `file`.
+// Whether the bytes so far can be the beginning of `file`.
 bool CanGoOn(const WantedFile& file, const PartialFile& partial) {
   if (partial.bytes() == 0) return false;
   if (file.bytes.has_value() && partial.bytes() > *file.bytes) return false;
@@ -130,14 +131,14 @@ bool CanGoOn(const WantedFile& file, const PartialFile& partial) {
 std::vector<std::string> RangeHeaders(const PartialFile& partial) {
   std::vector<std::string> headers = {
       absl::StrCat("Range: bytes=", partial.bytes(), "-")};
-  // Without an ETag the digest tells in the end.
+  // Without an ETag, the digest check at the end finds a changed file.
   if (!partial.version().etag.empty()) {
     headers.push_back(absl::StrCat("If-Range: ", partial.version().etag));
   }
   return headers;
 }
 
-// The end of a transfer that its server ended: is this all?
+// Checks, after the server ended a transfer, that the file is complete.
 absl::Status CheckLength(const WantedFile& file, const PartialFile& partial) {
   if (!file.bytes.has_value() || partial.bytes() == *file.bytes) {
     return absl::OkStatus();
@@ -146,7 +147,7 @@ absl::Status CheckLength(const WantedFile& file, const PartialFile& partial) {
       absl::UnavailableError(absl::StrCat(file.name, ": the server sent ",
                                           partial.bytes(), " of ", *file.bytes,
                                           " bytes")),
-      "run the same command again: it goes on where this one stopped");
+      "run the same command again: it continues where this one stopped");
 }
 
 }  // namespace
@@ -169,7 +170,7 @@ absl::StatusOr<Downloaded> Download(HttpClient& http, const WantedFile& file,
   if (response.status == kRangeNotSatisfiable && partial.bytes() > 0) {
     const ContentRange range =
         ParseContentRange(response.Header("content-range"));
-    // Nothing was missing.
+    // The partial file was complete already.
     if (range.total == partial.bytes()) {
       return Downloaded{.etag = partial.version().etag, .status = kOk};
     }

@@ -1,4 +1,4 @@
-// Downloads one file, going on where an earlier try stopped.
+// Downloads one file, continuing where an earlier attempt stopped.
 
 #ifndef GEMMA_TOOLS_GEMMA_PULL_DOWNLOAD_H_
 #define GEMMA_TOOLS_GEMMA_PULL_DOWNLOAD_H_
@@ -15,31 +15,31 @@
 
 namespace gemma::tools {
 
-// A file to have, as far as is known before it is there.
+// A file to download, and what is known about it before the download.
 struct WantedFile {
   std::string name;  // in the model's folder
   std::string url;
   std::optional<uint64_t> bytes;
   std::optional<Digest> digest;
-  std::string known_etag;  // of the version that is there already, or ""
+  std::string known_etag;  // of the version on disk, or ""
 };
 
 struct Downloaded {
   std::string etag;  // a strong one, or ""
-  long status = 0;   // of HTTP
+  long status = 0;   // HTTP status
 
   bool is_complete() const { return status == 200 || status == 206; }
 };
 
-// Completes `partial`, which is then as long as the server and `file` say; its
-// digest is not computed. Bytes of another version of the file are dropped, not
-// completed. A server that refuses, or that has the file of `known_etag` still,
-// is no error: see is_complete().
+// Completes `partial` to the size that the server and `file` state, without
+// checking its digest. If its bytes belong to a different version of the file,
+// starts again from the first byte. Returns OK, with is_complete() false, if
+// the server refuses or its file still has `known_etag`.
 absl::StatusOr<Downloaded> Download(HttpClient& http, const WantedFile& file,
                                     PartialFile& partial, bool quiet);
 
-// OK if the file at `path` is `file`: its size and its digest, where they are
-// known. Else DataLoss that names the file, what was found and what was wanted.
+// Checks the size and the digest of the file at `path`, where `file` states
+// them. A DataLoss error names the file, what was found and what was wanted.
 absl::Status CheckContents(const std::string& path, const WantedFile& file,
                            bool quiet);
 

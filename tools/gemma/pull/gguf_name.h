@@ -1,4 +1,4 @@
-// What the names of GGUF files tell.
+// Names of GGUF files.
 
 #ifndef GEMMA_TOOLS_GEMMA_PULL_GGUF_NAME_H_
 #define GEMMA_TOOLS_GEMMA_PULL_GGUF_NAME_H_
@@ -7,9 +7,10 @@
 
 namespace gemma::tools {
 
+// Whether `path` ends in ".gguf".
 bool IsGguf(std::string_view path);
 
-// The last part of `path`.
+// The part of `path` after the last "/".
 std::string_view FileName(std::string_view path);
 
 }  // namespace gemma::tools

@@ -20,15 +20,15 @@ namespace {
 
 constexpr int kMaxRedirects = 10;
 constexpr long kConnectSeconds = 30;
-// A transfer that stands still for so long has failed.
+// A transfer fails if no byte arrives for this time.
 constexpr long kStallSeconds = 60;
-// Of the body of a redirect or an error, which nobody reads.
+// Limit for the body of a redirect or an error, which is not used.
 constexpr size_t kMaxDroppedBytes = size_t{64} << 10;
 constexpr size_t kMaxHeaderBytes = size_t{256} << 10;
 
 constexpr std::string_view kNetworkCure =
-    "check the network (and https_proxy, if you need one), then run the same "
-    "command again: it goes on where this one stopped";
+    "check the network (and https_proxy, if you need a proxy), then run the "
+    "same command again: it continues where this one stopped";
 
 struct FreeUrl {
   void operator()(CURLU* url) const { curl_url_cleanup(url); }
@@ -54,7 +54,7 @@ std::string Part(const Url& url, CURLUPart part) {
   return result;
 }
 
-// Scheme, host and port; "" if `text` is no URL.
+// Scheme, host and port; "" if `text` is not a URL.
 std::string Origin(const std::string& text) {
   const Url url = ParseUrl(text);
   if (url == nullptr) return "";
@@ -73,12 +73,12 @@ struct FreeEasy {
 
 }  // namespace
 
-// One request and its answer.
+// One request and its response.
 struct HttpClient::Transfer {
   std::unique_ptr<CURL, FreeEasy> easy{curl_easy_init()};
   HttpResponse response;
   HttpBody* body = nullptr;
-  absl::Status status;  // of the callbacks
+  absl::Status status;  // the error of a callback, or OK
   bool begun = false;
   size_t header_bytes = 0;
   size_t dropped_bytes = 0;
@@ -97,11 +97,12 @@ struct HttpClient::Transfer {
     return body->Begin(response);
   }
 
-  // What an answer consists of; false ends the transfer, which is no error.
+  // Receive the parts of a response. If they return false, the transfer ends
+  // without an error.
   absl::StatusOr<bool> TakeHeader(std::string_view line);
   absl::StatusOr<bool> TakeBody(std::string_view bytes);
 
-  // libcurl's callbacks: anything but `size` ends the transfer.
+  // libcurl's callbacks. A result other than `size` ends the transfer.
   static size_t OnHeader(char* data, size_t, size_t size, void* user) noexcept {
     return Guard(&Transfer::TakeHeader, {data, size}, user);
   }
@@ -109,7 +110,7 @@ struct HttpClient::Transfer {
     return Guard(&Transfer::TakeBody, {data, size}, user);
   }
 
-  // libcurl is C, which no exception may pass.
+  // Turns exceptions into errors, because none may pass through libcurl's C.
   static size_t Guard(absl::StatusOr<bool> (Transfer::*take)(std::string_view),
                       std::string_view data, void* user) noexcept {
     auto* transfer = static_cast<Transfer*>(user);
@@ -127,7 +128,7 @@ absl::StatusOr<bool> HttpClient::Transfer::TakeHeader(std::string_view line) {
                                             kMaxHeaderBytes >> 10,
                                             " KiB of headers"));
   }
-  // An answer may come after another, such as "100 Continue".
+  // Forgets the headers of a response before this one: "100 Continue".
   if (absl::StartsWith(line, "HTTP/")) response.headers.clear();
   const size_t colon = line.find(':');
   if (colon != std::string_view::npos) {
@@ -159,8 +160,8 @@ absl::Status CheckUrl(const std::string& url) {
   if (scheme == "http" || scheme == "https") return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(PublicPart(url),
-                   ": wanted a URL with http:// or https://, and no "
-                   "user name in it"));
+                   ": wanted a URL with http:// or https:// and without "
+                   "a user name"));
 }
 
 std::string PublicPart(std::string_view url) {
@@ -225,7 +226,7 @@ absl::StatusOr<HttpResponse> HttpClient::GetOnce(
     lines.reset(curl_slist_append(lines.release(), line.c_str()));
   };
   for (const std::string& header : headers) add_line(header);
-  // Redirects are not followed by libcurl, so that this is asked for each.
+  // Decides for each URL. This is why libcurl must not follow redirects itself.
   if (has_token() && Origin(url) == Origin(token_.url)) {
     add_line(absl::StrCat("Authorization: Bearer ", token_.secret));
   }
@@ -242,7 +243,7 @@ absl::StatusOr<HttpResponse> HttpClient::GetOnce(
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  // An interrupt does not wait for the resolver.
+  // After an interrupt, libcurl does not wait for the resolver.
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 
   GEMMA_RETURN_IF_ERROR(Perform(transfer));

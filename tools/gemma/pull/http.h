@@ -1,4 +1,4 @@
-// HTTP requests, over libcurl.
+// HTTP requests, with libcurl.
 
 #ifndef GEMMA_TOOLS_GEMMA_PULL_HTTP_H_
 #define GEMMA_TOOLS_GEMMA_PULL_HTTP_H_
@@ -14,15 +14,16 @@
 
 namespace gemma::tools {
 
-// OK if `url` is one that we fetch: http or https, without a user name and
-// without characters that no URL has.
+// OK if `url` may be fetched: http or https, no user name, and only characters
+// that a URL may contain.
 absl::Status CheckUrl(const std::string& url);
 
-// `url` without what may be a secret: a user name with a password, and what
-// follows "?" or "#".
+// `url` without the parts that may be secret: user name and password, and
+// everything from "?" or "#" on.
 std::string PublicPart(std::string_view url);
 
-// Percent-encodes what may not stand for itself between two slashes.
+// Percent-encodes all characters except letters, digits and "-._~", so that the
+// text can stand between two slashes.
 std::string EscapeUrlPart(std::string_view text);
 
 struct HttpResponse {
@@ -33,22 +34,23 @@ struct HttpResponse {
   std::string Header(const std::string& name) const;
 };
 
-// Receives what a server sends. An error ends the request, which returns it.
+// Receives the body of a response. If a function returns an error, the request
+// ends and returns this error.
 class HttpBody {
  public:
   virtual ~HttpBody() = default;
-  // Called once before any bytes, also if there are none.
+  // Called once, before any bytes and also for an empty body.
   virtual absl::Status Begin(const HttpResponse& response) = 0;
   virtual absl::Status Append(std::string_view bytes) = 0;
 };
 
-// A secret, and the only place that gets it: scheme, host and port of `url`.
+// A secret. It is sent only to the scheme, host and port of `url`.
 struct HttpToken {
-  std::string secret;  // "": none
+  std::string secret;  // "": no token
   std::string url;
 };
 
-// Keeps its connections, so that several files need one.
+// Keeps its connections open, so that several files can share one.
 class HttpClient {
  public:
   explicit HttpClient(HttpToken token);
@@ -58,10 +60,10 @@ class HttpClient {
 
   bool has_token() const { return !token_.secret.empty(); }
 
-  // Gets `url`, following redirects, though never from https to http. Only the
-  // body of an answer with a status of 2xx reaches `body`; other statuses are
-  // no error here. An interrupt ends the request with InterruptedError.
-  // `headers` are lines such as "Range: bytes=5-".
+  // Gets `url` and follows redirects, but never from https to http. `body`
+  // receives only the body of a response with status 2xx. A different status is
+  // returned, not an error. An interrupt ends the request with
+  // InterruptedError. `headers` are lines such as "Range: bytes=5-".
   absl::StatusOr<HttpResponse> Get(std::string url,
                                    const std::vector<std::string>& headers,
                                    HttpBody& body);
@@ -75,10 +77,10 @@ class HttpClient {
   absl::Status Perform(Transfer& transfer);
 
   HttpToken token_;
-  void* multi_;  // a CURLM, which <curl/curl.h> has no type for
+  void* multi_;  // a CURLM, for which <curl/curl.h> has no type
 };
 
-// Of libcurl.
+// The version of libcurl.
 std::string HttpVersion();
 
 }  // namespace gemma::tools

@@ -24,15 +24,15 @@ namespace {
 
 constexpr char kDefaultEndpoint[] = "https://huggingface.co";
 constexpr size_t kMaxListingBytes = size_t{64} << 20;
-// Each file of a listing takes some twenty values.
+// Each file of a listing uses about twenty values.
 constexpr Json::Limits kListingLimits = {
     .max_bytes = kMaxListingBytes, .max_depth = 32, .max_values = 1 << 20};
 
-// Of the names of models that an error lists.
+// Limit for the list of model names in an error message.
 constexpr size_t kMaxNamesBytes = 4096;
 
 constexpr std::string_view kIndex = "model.safetensors.index.json";
-// Besides the weights, what loading a directory reads.
+// The files other than weights that loading a directory reads.
 constexpr std::string_view kDirectoryFiles[] = {
     "config.json",           "generation_config.json",
     "tokenizer.model",       "tokenizer.json",
@@ -57,7 +57,7 @@ class TextBody : public HttpBody {
   std::string text_;
 };
 
-// Whether a path stays inside of the folder that it is relative to.
+// Whether a relative path stays inside its folder and is safe to print.
 bool StaysInside(std::string_view path) {
   const std::vector<std::string_view> parts = absl::StrSplit(path, '/');
   return std::all_of(parts.begin(), parts.end(), [](std::string_view part) {
@@ -66,7 +66,8 @@ bool StaysInside(std::string_view path) {
   });
 }
 
-// Large files have a SHA-256, which git knows only a pointer to.
+// Large files (LFS) have a SHA-256, because git itself stores only a pointer to
+// them. Other files have git's hash.
 absl::StatusOr<Digest> ReadDigest(const Json& entry) {
   GEMMA_ASSIGN_OR_RETURN(const std::optional<Json> lfs, entry.Object("lfs"));
   Digest digest = {lfs.has_value() ? DigestKind::kSha256 : DigestKind::kGitBlob,
@@ -130,7 +131,7 @@ absl::Status NotThere(const ModelSource& source, std::string_view path) {
       absl::StrCat(source.text, ": the repository has no file ", path));
 }
 
-// The file and, if it is one of several, the others.
+// The file, or all parts of the model if it is one of several parts.
 absl::StatusOr<std::vector<HubFile>> WithParts(const HubListing& listing,
                                                const ModelSource& source,
                                                const std::string& path) {
@@ -145,8 +146,8 @@ absl::StatusOr<std::vector<HubFile>> WithParts(const HubListing& listing,
   return files;
 }
 
-// A file that holds a model, or its first part. Vision towers are files of
-// their own.
+// Whether the file is a GGUF model or the first part of one. Vision towers
+// ("mmproj...") are separate files and do not count.
 bool BeginsModel(const HubFile& file) {
   if (!IsGguf(file.path) || absl::StartsWith(FileName(file.path), "mmproj")) {
     return false;
@@ -214,7 +215,7 @@ absl::StatusOr<HttpToken> HubToken(const std::string& endpoint) {
     if (secret.empty()) continue;
     if (!std::all_of(secret.begin(), secret.end(), absl::ascii_isgraph)) {
       return UsageError(absl::StrCat(
-          name, ": not a token: it has blanks or control characters"));
+          name, ": not a token: wanted visible ASCII characters only"));
     }
     return HttpToken{std::string(secret), endpoint};
   }
@@ -257,7 +258,7 @@ absl::StatusOr<std::vector<HubFile>> ChooseFiles(const HubListing& listing,
   if (models.size() == 1) return WithParts(listing, source, models[0]);
   return absl::InvalidArgumentError(absl::StrCat(
       source.text, ": the repository has ", models.size(),
-      " models, name one: hf://", source.repository, "/FILE, where FILE is ",
+      " models; choose one: hf://", source.repository, "/FILE, with FILE from ",
       Printable(absl::StrJoin(models, ", "), kMaxNamesBytes)));
 }
 
@@ -280,12 +281,12 @@ absl::Status HubRefusal(long status, const HttpClient& http,
                          " and no token was sent",
                          code)),
         absl::StrCat("accept the terms at ", page,
-                     ", then let HF_TOKEN be a token of that account"));
+                     ", then set HF_TOKEN to a token of that account"));
   }
   if (status == 401) {
     return WithCure(absl::PermissionDeniedError(absl::StrCat(
                         source.text, ": the server refuses the token", code)),
-                    absl::StrCat("let HF_TOKEN be a valid one: ", endpoint,
+                    absl::StrCat("set HF_TOKEN to a valid token: ", endpoint,
                                  "/settings/tokens"));
   }
   if (status == 403) {
@@ -296,13 +297,13 @@ absl::Status HubRefusal(long status, const HttpClient& http,
   }
   if (status == 404) {
     return WithCure(absl::NotFoundError(absl::StrCat(
-                        source.text, ": no such repository, or no revision '",
-                        source.revision, "' of it", code)),
+                        source.text, ": the repository, or its revision '",
+                        source.revision, "', does not exist", code)),
                     absl::StrCat("look for its name at ", endpoint, "/models"));
   }
   return WithCure(absl::UnavailableError(
-                      absl::StrCat(source.text, ": the server fails", code)),
-                  "run the same command later: it goes on where this one "
+                      absl::StrCat(source.text, ": the server failed", code)),
+                  "run the same command later: it continues where this one "
                   "stopped");
 }
 

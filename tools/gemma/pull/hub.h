@@ -23,41 +23,43 @@ struct HubFile {
 };
 
 struct HubListing {
-  std::string commit;  // that all of this is of
+  std::string commit;  // the one that has these files
   std::vector<HubFile> files;
 };
 
-// HF_ENDPOINT, else https://huggingface.co.
+// The server: $HF_ENDPOINT, or https://huggingface.co if that is not set.
 absl::StatusOr<std::string> HubEndpoint();
 
-// HF_TOKEN, else HUGGING_FACE_HUB_TOKEN, for the endpoint alone.
+// The token in $HF_TOKEN, or else in $HUGGING_FACE_HUB_TOKEN; may be empty. It
+// is sent only to `endpoint`.
 absl::StatusOr<HttpToken> HubToken(const std::string& endpoint);
 
-// Asks for the files of a repository.
+// Asks the server for the list of files in a repository.
 absl::StatusOr<HubListing> ListHub(HttpClient& http,
                                    const std::string& endpoint,
                                    const ModelSource& source);
 
-// Reads what the API answers. A listing that names a file outside of its
-// repository is refused. `where` is used in errors.
+// Parses the API's response: untrusted JSON. Refuses a listing that names a
+// file outside its repository. `where` names the source in errors.
 absl::StatusOr<HubListing> ParseListing(std::string_view text,
                                         std::string_view where);
 
-// The files that make a model: the GGUF file `source` names, with all its
-// parts, or the only one; else config, tokenizer and safetensors.
+// Chooses the files of the model: the GGUF file that `source` names, or else
+// the only GGUF model, with all its parts; without any GGUF model, the files of
+// a directory: config, tokenizer and safetensors.
 absl::StatusOr<std::vector<HubFile>> ChooseFiles(const HubListing& listing,
                                                  const ModelSource& source);
 
-// Whether the file is of a module folder of sentence-transformers, which stays
-// a folder here: "2_Dense/model.safetensors".
+// Whether the file belongs to a module folder of sentence-transformers, such as
+// "2_Dense/model.safetensors". Module folders stay folders in the store.
 bool IsModuleFile(std::string_view path);
 
-// Where the file of this commit can be had.
+// The URL of a file at this commit.
 std::string HubFileUrl(const std::string& endpoint, const ModelSource& source,
                        const std::string& commit, std::string_view path);
 
-// What the status of an answer that is no file means for `source`, and what to
-// do about it.
+// The error for an HTTP status other than success: what it means for `source`,
+// and a cure.
 absl::Status HubRefusal(long status, const HttpClient& http,
                         const std::string& endpoint, const ModelSource& source);
 

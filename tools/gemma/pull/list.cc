@@ -1,4 +1,4 @@
-// gemma list: the models that were pulled.
+// gemma list: lists the pulled models.
 
 #include <algorithm>
 #include <memory>
@@ -30,18 +30,18 @@ struct ListOptions {
   bool all = false;
 };
 
-// A model that is here (`stored`), known (`known`) or both.
+// A model that is in the store (`stored`), in the catalogue (`known`) or both.
 struct Row {
   const StoredModel* stored = nullptr;
   const CatalogueEntry* known = nullptr;
 };
 
-// What was pulled, then, with --all, the rest of the catalogue.
+// The pulled models and then, with --all, the rest of the catalogue.
 std::vector<Row> MakeRows(const std::vector<StoredModel>& models, bool all) {
   std::vector<Row> rows;
   for (const StoredModel& model : models) {
     const CatalogueEntry* known = FindInCatalogue(model.name);
-    // Another model may have been given its name.
+    // The user may have given this name to a different model.
     if (known != nullptr && known->source != model.source) known = nullptr;
     rows.push_back({&model, known});
   }
@@ -141,7 +141,7 @@ void AddList(CLI::App& app, Action* action) {
   auto options = std::make_shared<ListOptions>();
   CLI::App* command = app.add_subcommand("list", "List the pulled models");
   command->add_flag("-a,--all", options->all,
-                    "Also what gemma pull knows by name");
+                    "Also list the models that gemma pull knows by name");
   AddFormat(*command, &options->format);
   command->footer(
       R"(Examples:

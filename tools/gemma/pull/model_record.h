@@ -1,5 +1,5 @@
-// The record of a model as JSON. It is not trusted: files that it names are
-// removed.
+// The record of a model as JSON. Untrusted input: `gemma remove` deletes the
+// files that it names, so every name is validated.
 
 #ifndef GEMMA_TOOLS_GEMMA_PULL_MODEL_RECORD_H_
 #define GEMMA_TOOLS_GEMMA_PULL_MODEL_RECORD_H_
@@ -12,18 +12,19 @@
 
 namespace gemma::tools {
 
-// The record's name in a model's folder.
+// The record's file name in a model's folder.
 inline constexpr std::string_view kRecordFile = "gemma-pull.json";
 
-// A name without folders that is neither "." nor ".." nor the record's, nor
-// has control characters.
+// Whether `name` is a safe file name: no slashes or backslashes, no control
+// characters, at most 200 bytes, and not ".", ".." or the record's name.
 bool IsPlainFileName(std::string_view name);
-// Such a name, or one in a folder that has one: "2_Dense/config.json".
+// Whether `name` is such a name, or two of them, a folder and a file:
+// "2_Dense/config.json".
 bool IsStoredFileName(std::string_view name);
 
 std::string RecordToText(const StoredModel& model);
 
-// `where` names the record in errors.
+// Parses the record of the model `name`. `where` names the record in errors.
 absl::StatusOr<StoredModel> ParseRecord(std::string_view text,
                                         std::string_view name,
                                         std::string_view where);

@@ -29,7 +29,7 @@ absl::Status Wrong(std::string_view text, std::string_view wanted) {
       absl::StrCat("'", text, "': wanted ", wanted));
 }
 
-// The file's name without its end, and, of a part, without its number.
+// The file's name without ".gguf", and without the number of a part.
 std::string NameOfGguf(std::string_view path) {
   const std::string_view file = FileName(path);
   if (const auto part = ParsePartName(file)) return part->prefix;

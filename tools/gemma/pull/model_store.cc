@@ -42,7 +42,7 @@ absl::Status MakeDirectory(const std::string& path) {
 
 absl::Status RemoveAll(const fs::path& path) {
   std::error_code error;
-  fs::remove_all(path, error);  // a link itself, not what it points to
+  fs::remove_all(path, error);  // removes a link, but not its target
   if (!error) return absl::OkStatus();
   return SystemError(absl::StrCat("cannot remove ", path.string()),
                      error.value());
@@ -53,9 +53,10 @@ bool IsPartial(std::string_view name) {
   return absl::EndsWith(name, PartialFile::kSuffix);
 }
 
-// What a process leaves that is killed while it gives a record or a note its
-// name. Earlier versions ended it in ".tmp." and the process's number, and the
-// record was a partial file.
+// A temporary file of a record or of a note. It is left if the process is
+// killed before it renames the file. In earlier versions, a note's temporary
+// file ended in ".tmp." and the process's number, and the record's in
+// ".partial".
 bool IsTemporary(std::string_view name) {
   constexpr std::string_view kOld = ".tmp.";
   const std::string_view path = name.substr(0, name.rfind('.'));
@@ -78,7 +79,7 @@ std::vector<fs::path> Entries(const fs::path& folder) {
   return paths;
 }
 
-// Removes the files of a folder whose names are so.
+// Removes the files of a folder for whose names `is_so` returns true.
 absl::Status RemoveFiles(const fs::path& folder,
                          bool (*is_so)(std::string_view)) {
   for (const fs::path& path : Entries(folder)) {
@@ -123,7 +124,7 @@ absl::StatusOr<ModelStore> ModelStore::Open() {
     if (cache.empty() && !home.empty()) cache = absl::StrCat(home, "/.cache");
     if (cache.empty()) {
       return absl::FailedPreconditionError(
-          "HOME is not set: let GEMMA_MODELS name the directory of models");
+          "HOME is not set: set GEMMA_MODELS to the directory for models");
     }
     directory = absl::StrCat(cache, "/gemma/models");
   }
@@ -172,7 +173,7 @@ absl::StatusOr<ModelLock> ModelStore::Lock(const std::string& name, bool wait,
                                            bool quiet) const {
   const std::string folder = absl::StrCat(directory_, "/", kLocks);
   GEMMA_RETURN_IF_ERROR(MakeDirectory(folder));
-  // Never removed: who waits for it must find the same file.
+  // This file is never removed: all processes must lock the same file.
   const std::string path = absl::StrCat(folder, "/", name);
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) return WriteError(path, errno);
@@ -238,8 +239,8 @@ absl::Status ModelStore::MakeFolderFor(std::string_view model,
 
 absl::StatusOr<bool> ModelStore::Remove(const StoredModel& model) const {
   const fs::path folder = FolderOf(model.name);
-  // While files are missing, the record should not say that all are there. A
-  // full disk, which is where models get removed, does not matter.
+  // The record must not say "complete" while files are being removed. A failure
+  // is ignored, because a full disk is a common reason to remove a model.
   StoredModel incomplete = model;
   incomplete.complete = false;
   Save(incomplete).IgnoreError();
@@ -247,7 +248,7 @@ absl::StatusOr<bool> ModelStore::Remove(const StoredModel& model) const {
   std::set<fs::path> folders = {folder};
   for (const StoredFile& file : model.files) {
     const fs::path path = folder / file.name;
-    // A link to a folder goes, not what is in that folder.
+    // Removes a link to a folder, but not the files in that folder.
     const bool is_link = path.parent_path() != folder &&
                          fs::is_symlink(path.parent_path(), failure);
     if (!is_link) folders.insert(path.parent_path());
@@ -255,7 +256,7 @@ absl::StatusOr<bool> ModelStore::Remove(const StoredModel& model) const {
   }
   for (const fs::path& of : folders) {
     GEMMA_RETURN_IF_ERROR(RemovePartialFiles(of));
-    if (of != folder) fs::remove(of, failure);  // unless it has others
+    if (of != folder) fs::remove(of, failure);  // only if it is empty
   }
   GEMMA_RETURN_IF_ERROR(RemoveAll(folder / kRecordFile));
   return !fs::remove(folder, failure);

@@ -1,5 +1,5 @@
-// The models that `gemma pull` downloaded: a folder for each, with a record of
-// what is in it. A folder without a record is none of ours.
+// The models that `gemma pull` downloaded. Each has a folder with a record of
+// its files. A folder without a record does not belong to gemma.
 
 #ifndef GEMMA_TOOLS_GEMMA_PULL_MODEL_STORE_H_
 #define GEMMA_TOOLS_GEMMA_PULL_MODEL_STORE_H_
@@ -20,14 +20,14 @@ struct StoredFile {
   std::string name;
   uint64_t bytes = 0;
   std::string digest;  // in hexadecimal digits, or ""
-  std::string etag;    // a strong one, or ""
+  std::string etag;    // a strong ETag, or ""
 };
 
 struct StoredModel {
   std::string name;
   std::string source;     // as ModelSource::text
   std::string revision;   // the commit of a repository, or ""
-  std::string main_file;  // what to load; "": the folder
+  std::string main_file;  // the file to load, or "" to load the folder
   std::string pulled_at;  // UTC, as "2026-01-31T12:00:00Z"
   bool complete = false;
   std::vector<StoredFile> files;
@@ -39,11 +39,13 @@ struct StoredModel {
   uint64_t bytes() const;
 };
 
-// A letter or digit, then up to 127 letters, digits, dots, dashes and
-// underscores: a file name that is nothing else.
+// Whether `name` may be a model's name: a letter or digit, then up to 127
+// letters, digits, dots, dashes and underscores. So it is always a plain file
+// name.
 bool IsModelName(std::string_view name);
 
-// Keeps other processes from changing a model. Released by the destructor.
+// A lock on a model: other processes cannot change it. The destructor releases
+// it.
 class ModelLock {
  public:
   ~ModelLock();
@@ -58,48 +60,50 @@ class ModelLock {
 
 class ModelStore {
  public:
-  // The directory that GEMMA_MODELS names, else gemma/models in XDG_CACHE_HOME
-  // or in ~/.cache. It need not exist.
+  // The store in $GEMMA_MODELS, or else in gemma/models in $XDG_CACHE_HOME or
+  // ~/.cache. The directory need not exist.
   static absl::StatusOr<ModelStore> Open();
 
   const std::string& directory() const { return directory_; }
   std::string FolderOf(std::string_view name) const;
 
-  // What a command loads when it is given the model's name.
+  // The path that commands load for this model.
   std::string PathOf(const StoredModel& model) const;
 
-  // The record of a model, if there is one.
+  // The record of a model, or nullopt if the model was not pulled.
   absl::StatusOr<std::optional<StoredModel>> Find(std::string_view name) const;
 
-  // All records, by name. Broken ones are left out.
+  // All records, sorted by name, without broken ones.
   std::vector<StoredModel> List() const;
 
-  // Waits for other processes, or, unless `wait`, fails if there is one.
+  // Locks a model. If another process has the lock, waits for it if `wait` is
+  // true, else fails. `quiet`: prints no note about the wait.
   absl::StatusOr<ModelLock> Lock(const std::string& name, bool wait,
                                  bool quiet) const;
 
-  // Writes the record, and makes the folder if there is none.
+  // Writes the record, and creates the folder if it does not exist.
   absl::Status Save(const StoredModel& model) const;
 
-  // Removes the temporary files of processes that were killed. The partial
-  // files stay, to go on with.
+  // Removes the temporary files of killed processes. Partial files stay, so
+  // that a download can continue.
   absl::Status RemoveTemporaries(std::string_view name) const;
 
-  // Whether the model's folder, if there is one, holds nothing but partial and
-  // temporary files: what a pull leaves that was killed before it wrote the
+  // Whether the model's folder holds only partial and temporary files, or does
+  // not exist. A pull leaves such a folder if it is killed before it writes the
   // record.
   bool HasOnlyLeftovers(std::string_view name) const;
 
-  // Removes such a folder. False if there is none.
+  // Removes such a folder. Returns false if the folder does not exist or holds
+  // other files.
   absl::StatusOr<bool> RemoveLeftovers(std::string_view name) const;
 
-  // Makes the folder of a model's file, if it is in one of its own. A link in
-  // its place is refused.
+  // Creates the folder for a model's file, which may be a module folder. Fails
+  // if a link or a file has that path.
   absl::Status MakeFolderFor(std::string_view model,
                              std::string_view file) const;
 
-  // Removes the model's files and its record, and partial files. Others stay,
-  // and with them the folder; the result tells whether there are any.
+  // Removes the model's files, its partial files and its record, and then the
+  // folder if it is empty. Returns true if other files remain in the folder.
   absl::StatusOr<bool> Remove(const StoredModel& model) const;
 
  private:

@@ -21,7 +21,7 @@
 namespace gemma::tools {
 namespace {
 
-// The note is small: two short texts.
+// The note holds two short strings.
 constexpr Json::Limits kNoteLimits = {
     .max_bytes = size_t{64} << 10, .max_depth = 2, .max_values = 16};
 
@@ -29,7 +29,7 @@ constexpr Json::Limits kNoteLimits = {
 
 absl::StatusOr<PartialFile> PartialFile::Open(const std::string& target) {
   const std::string path = absl::StrCat(target, kSuffix);
-  // A link would let bytes appear elsewhere.
+  // O_NOFOLLOW: a link could make this write to a file elsewhere.
   const int fd =
       open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
            0666);

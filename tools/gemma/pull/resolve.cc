@@ -20,7 +20,8 @@
 namespace gemma::tools {
 namespace {
 
-// Models that were pulled or can be, and what lies in the current directory.
+// The names of pulled models, of the catalogue's models and of the files in the
+// current directory.
 std::vector<std::string> KnownNames(const ModelStore& store) {
   std::vector<std::string> names;
   for (const StoredModel& model : store.List()) names.push_back(model.name);
@@ -50,7 +51,7 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model) {
   if (stored.has_value() && stored->complete) return store.PathOf(*stored);
   if (stored.has_value()) {
     return WithCure(absl::FailedPreconditionError(
-                        absl::StrCat(model, ": not all of it is here")),
+                        absl::StrCat(model, ": the download is incomplete")),
                     absl::StrCat("gemma pull ", model, " fetches the rest"));
   }
   if (FindInCatalogue(model) != nullptr) {
@@ -73,7 +74,7 @@ bool NamesModel(const std::string& text) {
   }
   const absl::StatusOr<ModelStore> store = ModelStore::Open();
   if (!store.ok()) return false;
-  // A broken record is one, too.
+  // A model with a broken record counts, too.
   const absl::StatusOr<std::optional<StoredModel>> stored = store->Find(text);
   return !stored.ok() || stored->has_value();
 }

@@ -1,4 +1,4 @@
-// Names in place of paths.
+// Finds the model that a path or a name means.
 
 #ifndef GEMMA_TOOLS_GEMMA_PULL_RESOLVE_H_
 #define GEMMA_TOOLS_GEMMA_PULL_RESOLVE_H_
@@ -9,14 +9,15 @@
 
 namespace gemma::tools {
 
-// The path of MODEL: itself if there is such a file or directory, else that of
-// the pulled model of this name. What is neither and could not be a name is
-// returned as it is, for loading it tells what is wrong. Downloads nothing.
+// Returns the path of MODEL: MODEL itself if it is an existing file or
+// directory, else the path of the pulled model with this name. Text that is
+// neither and cannot be a name is returned unchanged, because loading it gives
+// a good error. Downloads nothing.
 absl::StatusOr<std::string> ResolveModel(const std::string& model);
 
-// Whether MODEL could mean a model: there is such a file or directory, a model
-// of this name was pulled or can be, or it is written as a source or the path
-// of a GGUF file.
+// Whether `text` may mean a model: it is an existing file or directory, the
+// name of a pulled model or of one in the catalogue, a source, or a path that
+// ends in .gguf or .sbs.
 bool NamesModel(const std::string& text);
 
 }  // namespace gemma::tools
