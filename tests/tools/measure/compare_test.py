@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gemma compare on toy models, against what gemma logits, gemma perplexity and plain arithmetic say."""
+"""Checks gemma compare on toy models against gemma logits, gemma perplexity and plain arithmetic."""
 import json
 import math
 import os
@@ -26,7 +26,7 @@ def log_softmax(row):
 
 
 def quantile(values, q):
-    """As numpy interpolates."""
+    """Returns a quantile, interpolated as in NumPy."""
     values = sorted(values)
     at = q * (len(values) - 1)
     below = math.floor(at)
@@ -41,9 +41,9 @@ class CompareTest(CommandTest):
         self.text.write_text(TEXT)
 
     def other(self, change=lambda i, value: value * (1 + 0.05 * (i % 7))):
-        """The toy with other weights of its last norm."""
+        """Returns the path of a copy of the toy with changed weights in its last norm."""
         data = bytearray(TOY.read_bytes())
-        # Behind the name: one extent, which is 256, the type, which is 0 (F32), and where in the data it is.
+        # After the name come the number of extents, 1, the extent, 256, the type, 0 (F32), and the data's offset.
         name = b"output_norm.weight"
         extents, extent, kind, offset = struct.unpack_from("<IQIQ", data, data.index(name) + len(name))
         self.assertEqual((extents, extent, kind), (1, 256, 0))
@@ -62,7 +62,7 @@ class CompareTest(CommandTest):
         return [int(token) for token in self.succeeds("tokenize", TOY, TEXT).split()]
 
     def log_probabilities(self, model, context, *arguments):
-        """Of each token of the text, the whole vocabulary's."""
+        """Returns for each token of the text the log-probabilities of the whole vocabulary."""
         tokens, rows, path = self.tokens(), [], self.folder / "F.npy"
         for begin in range(0, len(tokens), context - 1):
             window = [2] + tokens[begin : begin + context - 1][:-1]
@@ -89,7 +89,7 @@ class NumbersTest(CompareTest):
         self.assertEqual(report["base_perplexity"], report["other_perplexity"])
 
     def check(self, base, other, base_arguments=(), other_arguments=(), arguments=()):
-        """The report and each token's line, against arithmetic on the logits."""
+        """Checks the report and each token's line against arithmetic on the logits. Returns the report."""
         tokens, context = self.tokens(), 50
         ours = self.log_probabilities(base, context, *base_arguments)
         theirs = self.log_probabilities(other, context, *other_arguments)
@@ -181,7 +181,7 @@ class NumbersTest(CompareTest):
 
     def test_texts_of_tokens_make_the_text(self):
         lines = self.per_token(TOY, TOY)
-        # A character of several byte tokens is no text before the last of them.
+        # A character of several byte tokens has no text before its last token.
         self.assertEqual("".join(line["text"] for line in lines if "\ufffd" not in line["text"]),
                          TEXT.replace("€", "").replace("ï", ""))
 
@@ -210,7 +210,7 @@ class RefusalTest(CompareTest):
         self.refused(TOY, path, says=[str(TOY), str(path), f"at {at}: {tokens[0][at]} and {tokens[1][at]}",
                                       "the same tokenizer"])
         self.text.write_text("!")
-        self.compare(TOY, path)  # what is not in the text does not count
+        self.compare(TOY, path)  # Only tokens of the text must be the same.
 
     def test_missing_tokenizer(self):
         toy = MODELS / "gemma3"
@@ -242,7 +242,7 @@ class RefusalTest(CompareTest):
 
     def test_both_models_must_fit(self):
         if b"__asan_init" in pathlib.Path(BINARY).read_bytes():
-            self.skipTest("the sanitizer takes more addresses than there may be")
+            self.skipTest("the sanitizer needs more addresses than the limit")
         limit, context = 4 << 30, 1024
 
         def needs(context):
@@ -263,7 +263,7 @@ class RefusalTest(CompareTest):
 
 class PlotTest(CompareTest):
     def python(self, text):
-        """Variables with which python3 is this script."""
+        """Returns an environment in which python3 is this shell script."""
         folder = self.folder / "bin"
         folder.mkdir(exist_ok=True)
         script = folder / "python3"
@@ -280,7 +280,7 @@ class PlotTest(CompareTest):
             self.assertTrue(data.startswith(b"\x89PNG\r\n\x1a\n") and data.rstrip().endswith(b"IEND\xaeB`\x82"))
             self.assertGreater(len(data), 10000)
             plot.unlink()
-        # A model's distance from itself is 0, which a logarithm has not.
+        # A model's KL to itself is 0, which has no logarithm.
         self.succeeds_quietly("compare", TOY, TOY, "--file", self.text, "--plot", plot, env=WITH_MATPLOTLIB)
         self.assertEqual(sorted(path.name for path in self.folder.iterdir()),
                          ["other.gguf", "plot.png", "text.txt", "tokens.jsonl"])
@@ -292,7 +292,7 @@ class PlotTest(CompareTest):
                    cure="python3-matplotlib")
 
     def test_without_matplotlib(self):
-        # -S: no packages.
+        # -S hides all installed packages.
         self.fails(1, "compare", "BASE", "OTHER", "--file", self.text, "--plot", self.folder / "plot.png",
                    env=self.python(f'exec "{sys.executable}" -I -S "$@"'), says=["matplotlib", "--plot"],
                    cure="python3-matplotlib")

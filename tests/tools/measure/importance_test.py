@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gemma importance on a toy model that has a tokenizer, against the reference implementation's numbers."""
+"""Checks gemma importance, on a toy with a tokenizer, against the reference implementation."""
 import array
 import os
 import shutil
@@ -21,7 +21,7 @@ class ImportanceTest(CommandTest):
         self.path = self.folder / "F.gguf"
 
     def importance(self, *arguments, file=TEXT, **options):
-        """The bytes of the file that the command writes."""
+        """Runs the command and returns the bytes of its output file."""
         self.path.unlink(missing_ok=True)
         self.assertEqual(self.succeeds_quietly("importance", MODEL, "--file", file, "--context", WINDOW, "--output",
                                                self.path, *arguments, **options), "")
@@ -33,7 +33,7 @@ class ImportanceTest(CommandTest):
         return path
 
     def means(self):
-        """Of each matrix, and the keys and the count, which all matrices have alike."""
+        """Returns the means of each matrix, the file's keys, and the count, the same for all matrices."""
         keys, tensors = read_gguf(self.path)
         tensors = {name: array.array("f", data) for name, (_, _, data) in tensors.items()}
         sums = {name.removesuffix(".in_sum2"): values for name, values in tensors.items() if name.endswith(".in_sum2")}
@@ -57,7 +57,7 @@ class ImportanceTest(CommandTest):
         self.assertEqual(keys["general.type"], "imatrix")
         self.assertEqual(keys["imatrix.datasets"], ["text.txt"])
         self.assertEqual(keys["imatrix.chunk_size"], WINDOW)
-        # Of each window, the last position is only scored.
+        # A window gives the model WINDOW - 1 tokens; its last position is only scored.
         self.assertEqual(keys["imatrix.chunk_count"], -(-count // (WINDOW - 1)))
 
     def test_same_for_threads_and_chunks(self):
@@ -107,7 +107,7 @@ class ImportanceTest(CommandTest):
         self.assertFalse(self.path.exists())
 
     def test_output_that_cannot_be_written(self):
-        # Each before the model is loaded, which is not there.
+        # The model does not exist, so each failure comes before it is loaded.
         for path in ("/no/folder/F.gguf", self.folder, "/dev/null"):
             self.fails(1, "importance", "/no/model", "--file", TEXT, "--output", path, says=str(path))
         self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))

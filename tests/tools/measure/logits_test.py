@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gemma logits and gemma verify on toy models, against the reference implementations' numbers."""
+"""Checks gemma logits and gemma verify on toy models against the reference implementations."""
 import json
 import math
 import os
@@ -13,7 +13,7 @@ TOY = MODELS / "gemma2"
 
 
 def reference_name(folder):
-    """The array with the logits that the command computes by default."""
+    """Returns the name of the array that the command's default settings reproduce."""
     return "out_deepmind" if config_of(folder).get("model_type") == "recurrent_gemma" else "out"
 
 

@@ -1,4 +1,4 @@
-// Rows on several threads, also where the system has none to give.
+// Tests ForEachRow on several threads, also if the system gives no threads.
 
 #include "tools/gemma/measure/scores.h"
 
@@ -13,7 +13,8 @@
 namespace gemma::tools {
 namespace {
 
-// While it lives, no thread can be made: there is no room for its stack.
+// While this object lives, no thread can start, because the default stack size
+// is too large.
 class NoMoreThreads {
  public:
   NoMoreThreads() {
@@ -30,7 +31,7 @@ class NoMoreThreads {
 
 void* Nothing(void*) { return nullptr; }
 
-// How often each row's body was called.
+// The number of calls for each row.
 std::vector<int> Calls(size_t num_threads, size_t num_rows) {
   std::vector<std::atomic<int>> calls(num_rows);
   ForEachRow(num_threads, num_rows, [&](size_t row) { ++calls[row]; });

@@ -1,4 +1,4 @@
-// gemma bench: how fast a model reads and writes.
+// gemma bench: measures the speed of prefill and decode.
 
 #include <algorithm>
 #include <memory>
@@ -30,7 +30,7 @@ namespace gemma::tools {
 namespace {
 
 constexpr size_t kMaxRepetitions = 10000;
-constexpr size_t kTopFeatures = 10;  // that an autoencoder tells of a token
+constexpr size_t kTopFeatures = 10;  // an autoencoder's features for a token
 
 struct BenchOptions {
   ModelOptions model;
@@ -46,14 +46,14 @@ struct BenchOptions {
   std::string format = "md";
 };
 
-// What is measured: one of `prompt` and `generated` is 0.
+// One measurement. Either `prompt` or `generated` is 0.
 struct BenchTest {
   size_t prompt = 0;
   size_t generated = 0;
   size_t depth = 0;
   size_t batch = 1;
 
-  // Of each sequence.
+  // Timed tokens in each sequence.
   size_t tokens() const { return prompt + generated; }
 };
 
@@ -72,7 +72,7 @@ std::vector<BenchTest> Tests(const BenchOptions& options) {
   return tests;
 }
 
-// BOS and ids that are the same in every run.
+// BOS and then random ids, the same in every run.
 std::vector<TokenId> RandomTokens(const ModelConfig& config, size_t count) {
   std::mt19937_64 random(/*seed=*/1);
   std::vector<TokenId> tokens(count);
@@ -108,7 +108,7 @@ absl::Status CheckTest(const Model& model, const ModelOptions& options,
 // The sequences of a test, filled to its depth.
 class Sequences {
  public:
-  // `readers`: of what they compute.
+  // `readers`: autoencoders that read the activations of each sequence.
   static absl::StatusOr<Sequences> Create(
       const Model& model, const BenchOptions& options, const BenchTest& test,
       const std::vector<FeatureReader>& readers) {
@@ -128,7 +128,7 @@ class Sequences {
       }
       GEMMA_RETURN_IF_ERROR(CheckFits(session, total));
       GEMMA_RETURN_IF_ERROR(Fill(session, tokens.first(test.depth)));
-      // Makes coming back cheap.
+      // Makes Rewind to this depth cheap.
       GEMMA_RETURN_IF_ERROR(session.Checkpoint());
       result.sessions_.push_back(std::move(session));
     }
@@ -136,7 +136,7 @@ class Sequences {
     return result;
   }
 
-  // Runs the test once, from its depth on, and returns how long it took.
+  // Runs the test once, from its depth on. Returns the time in nanoseconds.
   absl::StatusOr<uint64_t> Measure() {
     if (Interrupted()) return InterruptedError();
     for (Session& session : sessions_) {
@@ -159,7 +159,7 @@ class Sequences {
   Sequences(std::vector<TokenId> tokens, const BenchTest& test, size_t top_k)
       : tokens_(std::move(tokens)), test_(test), top_k_(top_k) {}
 
-  // To each sequence.
+  // Appends the tokens to each sequence.
   absl::Status Append(absl::Span<const TokenId> tokens) {
     if (sessions_.size() == 1) {
       return sessions_[0].ForwardTop(tokens, top_k_).status();
@@ -182,7 +182,7 @@ absl::StatusOr<std::vector<uint64_t>> RunTest(
   Progress progress("measuring");
   GEMMA_ASSIGN_OR_RETURN(Sequences sequences,
                          Sequences::Create(model, options, test, readers));
-  // The first run, which touches memory for the first time, does not count.
+  // Drops the first run, because it touches memory for the first time.
   std::vector<uint64_t> samples;
   for (size_t i = 0; i <= options.repetitions; ++i) {
     GEMMA_ASSIGN_OR_RETURN(const uint64_t ns, sequences.Measure());
@@ -192,7 +192,7 @@ absl::StatusOr<std::vector<uint64_t>> RunTest(
   return samples;
 }
 
-// Fills in what all tests of a model have in common.
+// Fills in the fields that all tests of a model share.
 BenchResult Describe(const BenchOptions& options, const Model& model) {
   const Totals totals = Summarize(model.tensors());
   BenchResult result;
@@ -212,7 +212,7 @@ BenchResult Describe(const BenchOptions& options, const Model& model) {
   return result;
 }
 
-// What --sae names.
+// Loads the autoencoders that --sae names.
 absl::StatusOr<std::vector<FeatureReader>> LoadReaders(
     const BenchOptions& options, Autoencoders* autoencoders) {
   std::vector<FeatureReader> readers;
@@ -226,7 +226,7 @@ absl::StatusOr<std::vector<FeatureReader>> LoadReaders(
   return readers;
 }
 
-// Measures with one number of threads.
+// Runs all tests with one number of threads.
 absl::Status BenchModel(const BenchOptions& options,
                         const std::vector<BenchTest>& tests,
                         const std::vector<FeatureReader>& readers,
@@ -279,30 +279,33 @@ absl::Status Bench(BenchOptions options) {
 
 void AddBench(CLI::App& app, Action* action) {
   auto options = std::make_shared<BenchOptions>();
-  CLI::App* command = app.add_subcommand(
-      "bench", "Measure prefill and decode, in llama-bench's words");
-  AddModelOptions(*command, &options->model, "as many as the test needs",
+  CLI::App* command =
+      app.add_subcommand("bench", "Measure the speed of prefill and decode");
+  AddModelOptions(*command, &options->model, "enough for the test",
                   &options->threads);
   AddNumbers(*command, "-p,--n-prompt", &options->prompts, 0, kMaxSessionTokens,
-             "Tokens of the prompt, read at once; 0: none");
+             "Tokens of a prompt, read at once; 0: skip this test");
   AddNumbers(*command, "-n,--n-gen", &options->generated, 0, kMaxSessionTokens,
-             "Tokens generated, one by one; 0: none");
+             "Tokens generated one by one; 0: skip this test");
   AddNumbers(*command, "-d,--n-depth", &options->depths, 0, kMaxSessionTokens,
-             "Tokens before them, whose time does not count");
+             "Tokens in the cache before the test, not timed");
   AddNumbers(*command, "-b,--batch-size", &options->batches, 1, kMaxSequences,
-             "Sequences that generate together; t/s is of all");
+             "Sequences that generate at once; t/s adds them up");
   AddNumber(*command, "-k,--top-k", &options->top_k, 0, kMaxSessionTokens,
-            "Logits that a sequence alone needs of each token;\n0: all");
+            "Largest logits to compute exactly at each step, in\n"
+            "tests with a single sequence; 0: all");
   AddTexts(*command, "--sae", "FILE[:SITE]", &options->autoencoders,
-           "An autoencoder that tells the strongest features of\n"
+           "Autoencoder that finds the strongest features of\n"
            "each token, see gemma scope --help; may be repeated");
   AddFeatureWeights(*command, &options->sae_type);
   AddNumber(*command, "-r,--repetitions", &options->repetitions, 1,
-            kMaxRepetitions, "Measurements of each test, after one in vain");
+            kMaxRepetitions, "Timed runs of each test, after a warm-up run");
   AddChoice(*command, "-o,--output-format", &options->format,
-            {"text", "md", "json", "csv"}, "Form of the result; text: as md");
+            {"text", "md", "json", "csv"},
+            "Form of the result; text is the same as md");
   command->footer(
-      R"(Tokens are random, the same in every run; no tokenizer is needed.
+      R"(The result uses the names of llama.cpp's llama-bench. The tokens are
+random, but the same in every run, so no tokenizer is needed.
 
 Example:
   gemma bench gemma-3-270m.gguf -p 512 -n 128 -t 1,2 -o json

@@ -98,7 +98,7 @@ std::string Quoted(const std::string& text) {
   return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
 }
 
-// All fields but the samples, as llama-bench does.
+// All fields except the samples, like llama-bench.
 std::string ShowCsv(const std::vector<BenchResult>& results) {
   std::string csv;
   for (size_t i = 0; i < results.size(); ++i) {
@@ -144,7 +144,7 @@ std::string ShowMarkdown(const std::vector<BenchResult>& results) {
                   "-------------------: |\n");
   for (const BenchResult& result : results) {
     const Statistics rate = Summarize(TokensPerSecond(result));
-    // The sign takes two bytes and one column.
+    // "±" has two bytes but one column, so the width below is 21.
     const std::string speed =
         absl::StrFormat("%.2f ± %.2f", rate.mean, rate.deviation);
     absl::StrAppendFormat(&text, "| %-*s | %10s | %10s | %7d | %15s | %21s |\n",

@@ -1,5 +1,5 @@
-// Measurements in the words of llama.cpp's llama-bench, so that scripts that
-// read one read the other.
+// Results of gemma bench, with the field names of llama.cpp's llama-bench, so
+// that the same scripts read both.
 
 #ifndef GEMMA_TOOLS_GEMMA_MEASURE_BENCH_REPORT_H_
 #define GEMMA_TOOLS_GEMMA_MEASURE_BENCH_REPORT_H_
@@ -11,8 +11,8 @@
 
 namespace gemma::tools {
 
-// One test: n_prompt tokens at once, or n_gen one by one in each of n_parallel
-// sequences, after n_depth others.
+// The result of one test: n_prompt tokens at once, or n_gen tokens one by one
+// in each of n_parallel sequences. The cache already holds n_depth tokens.
 struct BenchResult {
   std::string model_filename;
   std::string model_type;       // for example "gemma3 268.10 M Q4_K"
@@ -25,7 +25,7 @@ struct BenchResult {
   size_t n_gen = 0;
   size_t n_depth = 0;
   size_t n_parallel = 1;
-  size_t n_autoencoders = 0;  // that looked at each sequence
+  size_t n_autoencoders = 0;  // that read each sequence's activations
   std::string test_time;      // ISO 8601
   std::vector<uint64_t> samples_ns;
   double load_ms = 0;

@@ -1,4 +1,4 @@
-// gemma compare: how far a model's predictions are from another one's.
+// gemma compare: measures how much the predictions of two models differ.
 
 #include <algorithm>
 #include <cmath>
@@ -35,9 +35,9 @@ namespace gemma::tools {
 namespace {
 
 struct CompareOptions {
-  ModelOptions other;  // its path too; the rest is for both
+  ModelOptions other;  // OTHER's path; all other fields apply to both models
   std::string base;
-  std::string base_activations;  // "": as other's
+  std::string base_activations;  // "": the same as other.activations
   std::string file;
   std::string per_token;
   std::string plot;
@@ -53,14 +53,14 @@ ModelOptions BaseOptions(const CompareOptions& options) {
   return base;
 }
 
-// What both models shall predict.
+// The tokens that both models predict.
 struct Task {
   std::vector<TokenId> tokens;
   size_t window = 0;       // positions
-  size_t max_context = 0;  // of a session
+  size_t max_context = 0;  // of each session
 };
 
-// An error that names two tokens which differ.
+// The error if two tokens differ; it names them.
 absl::Status OtherTokens(const CompareOptions& options, std::string_view what,
                          TokenId base, TokenId other) {
   return absl::InvalidArgumentError(
@@ -68,8 +68,8 @@ absl::Status OtherTokens(const CompareOptions& options, std::string_view what,
                    base, " and ", other, "; wanted the same tokens"));
 }
 
-// What both models, of which no weights are needed, make of the text; or an
-// error that names what of their vocabularies differs.
+// Tokenizes the text with both models, which need no weights. If their
+// vocabularies or tokens differ, the error names the difference.
 absl::StatusOr<Task> MakeTask(const CompareOptions& options, const Model& base,
                               const Model& other, std::string_view text) {
   const ModelConfig& config = base.config();
@@ -105,7 +105,8 @@ absl::StatusOr<Task> MakeTask(const CompareOptions& options, const Model& base,
   return task;
 }
 
-// The task, and that both models fit in memory, before either is loaded.
+// Makes the task, and checks that both models fit in memory together, before
+// either is loaded.
 absl::StatusOr<Task> Prepare(const CompareOptions& options) {
   GEMMA_RETURN_IF_ERROR(CheckWindow(options.other));
   GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.file));
@@ -122,7 +123,7 @@ absl::StatusOr<Task> Prepare(const CompareOptions& options) {
   return task;
 }
 
-// OK, or an error that says whose logits are not finite.
+// Fails if a score is not finite; the error names the model.
 absl::Status CheckFinite(const CompareOptions& options, const TokenScore& score,
                          size_t position) {
   if (std::isfinite(score.kl) && std::isfinite(score.base_nll) &&
@@ -131,16 +132,16 @@ absl::Status CheckFinite(const CompareOptions& options, const TokenScore& score,
   }
   return absl::DataLossError(absl::StrCat(
       std::isfinite(score.base_nll) ? options.other.path : options.base,
-      ": the logits are not finite in front of token ", position));
+      ": the logits are not finite where they predict token ", position));
 }
 
-// A session of each model.
+// One session for each model.
 struct Pair {
   Session base;
   Session other;
 };
 
-// Appends the scores of a window of `total` tokens.
+// Appends the scores of a window. `total`: the number of tokens of the text.
 absl::Status ScoreWindow(const CompareOptions& options, Pair& sessions,
                          const TextWindow& window, size_t total,
                          Progress& progress, std::vector<TokenScore>* scores) {
@@ -173,7 +174,7 @@ absl::Status ScoreWindow(const CompareOptions& options, Pair& sessions,
       });
 }
 
-// A line of JSON a token.
+// One line of JSON for each token.
 std::string PerTokenLines(absl::Span<const TokenScore> scores,
                           const Tokenizer& tokenizer) {
   std::string lines;
@@ -247,13 +248,14 @@ other / base      %.5f +- %.5f
       sum.perplexity_ratio.value, sum.perplexity_ratio.error);
 }
 
-// Where the scores of tokens go, besides standard output.
+// The output files for the scores of tokens.
 struct Outputs {
   std::optional<AtomicFile> per_token;
   std::optional<AtomicFile> plot;
 };
 
-// What cannot be written is told before anything is computed.
+// Opens the output files. Called before anything is computed, so that the
+// command fails early if a file cannot be written.
 absl::StatusOr<Outputs> OpenOutputs(const CompareOptions& options) {
   Outputs outputs;
   if (!options.per_token.empty()) {
@@ -284,7 +286,7 @@ absl::Status WriteOutputs(const CompareOptions& options,
   return absl::OkStatus();
 }
 
-// All scores; `windows` receives how many there were.
+// Returns all scores. `windows` receives the number of windows.
 absl::StatusOr<std::vector<TokenScore>> Score(const CompareOptions& options,
                                               const Task& task, Pair& sessions,
                                               size_t* windows) {
@@ -342,29 +344,31 @@ void AddCompare(CLI::App& app, Action* action) {
   options->other.logits = 1;
   options->other.activations = "float32";
   CLI::App* command = app.add_subcommand(
-      "compare", "Measure how far a model's predictions are from another's");
+      "compare", "Measure how much two models' predictions differ");
   AddModelPath(*command, &options->base, "BASE");
   AddModelPath(*command, &options->other.path, "OTHER");
   AddModelSettings(*command, &options->other, kDefaultWindowText);
   AddChoice(*command, "--base-activations", &options->base_activations,
-            {"float32", "int8"}, "The same, of BASE alone")
+            {"float32", "int8"}, "As --activations, for BASE alone")
       ->default_str("as --activations");
   AddTextFile(*command, &options->file);
   AddText(*command, "--per-token", "FILE.jsonl", &options->per_token,
-          "Receives a line of JSON for each token: its place\n"
-          "in the text, id and text; KL; negative log-\n"
-          "likelihood and most probable token of both models");
+          "Output file with a JSON line for each token: its\n"
+          "position in the text, id and text; KL; negative\n"
+          "log-likelihood and most probable token of both\n"
+          "models");
   AddText(*command, "--plot", "FILE.png", &options->plot,
-          "Receives a plot of the tokens' KL; needs python3\n"
-          "and matplotlib");
+          "Output file for a plot of the tokens' KL; needs\n"
+          "python3 and matplotlib");
   AddFormat(*command, &options->format);
   command->footer(
-      R"(Of every token of the text, BASE and OTHER predict the probabilities of
-the whole vocabulary. Prints how far OTHER's are from BASE's: the
-Kullback-Leibler divergence in nats (mean, quantiles, largest), how often
-the most probable token is the same, and perplexities. Behind +- stand
-standard errors, as if tokens were independent. Both models must have
-the same vocabulary; the options hold for both.
+      R"(At every token of the text, BASE and OTHER predict the probabilities of
+the whole vocabulary. The command prints how much OTHER's differ from
+BASE's: the Kullback-Leibler divergence (KL) in nats (mean, quantiles,
+largest), how often the most probable token is the same, and both
+perplexities. Numbers after +- are standard errors, computed as if tokens
+were independent. Both models must have the same vocabulary. The options
+apply to both.
 
 Example:
   gemma compare gemma-3-270m-bf16.gguf gemma-3-270m-q4_0.gguf \

@@ -24,13 +24,13 @@ Estimate Mean(absl::Span<const TokenScore> scores,
   return mean;
 }
 
-// exp(mean), with the error that it has to first order.
+// exp(mean). Its error is a first-order estimate.
 Estimate Exp(const Estimate& mean) {
   const double value = std::exp(mean.value);
   return {.value = value, .error = value * mean.error};
 }
 
-// Of ascending values, at least one.
+// The quantile of ascending values, at least one.
 double Quantile(absl::Span<const double> values, double q) {
   const double at = q * static_cast<double>(values.size() - 1);
   const auto below = static_cast<size_t>(at);

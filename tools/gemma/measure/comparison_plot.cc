@@ -24,12 +24,13 @@ namespace {
 constexpr char kMatplotlib[] = "python3-matplotlib";
 constexpr int kNoMatplotlib = 3;  // exit code of the script
 
-// `names`: of the models, or nothing.
+// Runs the script. `names`: the models' paths, or empty for a check only.
+// `input`: file descriptor of its standard input, or -1.
 absl::Status RunScript(
     const std::vector<std::string>& names, int input,
     const std::function<absl::Status(std::string_view)>& on_output) {
   ChildCommand command = {.arguments = {kPython, "-c", kPlotScript},
-                          // Python would import what lies around here.
+                          // So Python imports no file of the current folder.
                           .directory = "/",
                           .environment = {},
                           .input = input};

@@ -1,4 +1,4 @@
-// The plot of a comparison, which Python makes.
+// The plot of a comparison, drawn by Python.
 
 #ifndef GEMMA_TOOLS_GEMMA_MEASURE_COMPARISON_PLOT_H_
 #define GEMMA_TOOLS_GEMMA_MEASURE_COMPARISON_PLOT_H_
@@ -16,11 +16,11 @@ namespace gemma::tools {
 // The text of plot_compare.py.
 extern const char kPlotScript[];
 
-// OK, or what is missing, with the cure: Python or its matplotlib.
+// Checks that Python and matplotlib are installed. An error has a cure.
 absl::Status CheckPlot();
 
-// Writes the plot, a PNG. `scores`: a line of JSON a token, as --per-token has
-// them; `base` and `other`: the models' paths.
+// Writes the plot as PNG. `scores`: the lines of --per-token, a JSON object for
+// each token. `base` and `other`: the models' paths.
 absl::Status WritePlot(std::string_view scores, const std::string& base,
                        const std::string& other, AtomicFile& output);
 

@@ -1,4 +1,5 @@
-// gemma importance: how much the inputs of a model's matrices matter.
+// gemma importance: measures how much each column of a model's matrices
+// matters.
 
 #include <algorithm>
 #include <filesystem>
@@ -32,8 +33,9 @@ struct ImportanceOptions {
   std::string output = "importance.gguf";
 };
 
-// The file that `path` names, also by a link, or an error if it cannot be
-// written: told before the model has read for long.
+// Returns the file that `path` names, with links resolved. Fails if it cannot
+// be written. Called before the model is loaded, so that the command fails
+// early.
 absl::StatusOr<std::string> OutputPath(const std::string& path) {
   std::error_code ignored;
   std::string target = path;
@@ -47,13 +49,14 @@ absl::StatusOr<std::string> OutputPath(const std::string& path) {
   return target;
 }
 
-// What the file calls its text: no folders, which nobody else should know.
+// The name of the text in the output. It has no folders, because they may be
+// private.
 std::string DatasetOf(const std::string& file) {
   if (file == kStdinArgument) return std::string(kStdinName);
   return std::filesystem::path(file).filename().string();
 }
 
-// Reads a window, whose activations the session's tap sees.
+// Reads a window. The session's tap receives the activations.
 absl::Status ReadWindow(Session& session, const TextWindow& window,
                         size_t total, Progress& progress) {
   GEMMA_RETURN_IF_ERROR(session.Rewind(0));
@@ -104,14 +107,14 @@ void AddImportance(CLI::App& app, Action* action) {
       "importance", "Measure which inputs of the weights matter");
   AddModelOptions(*command, &options->model, kDefaultWindowText);
   AddText(*command, "-f,--file", "FILE", &options->file,
-          "A text such as the model shall be good at; \"-\":\n"
-          "standard input. It is read in windows of BOS and\n"
-          "--context - 1 tokens, as perplexity does")
+          "A text like those that the model will work with;\n"
+          "\"-\": standard input. It is read in windows of BOS\n"
+          "and --context - 1 tokens, as perplexity does")
       ->required();
   AddText(*command, "--output", "FILE", &options->output,
-          "Receives, for each matrix, the mean square of what\n"
-          "each of its columns is multiplied with; a GGUF file\n"
-          "as llama.cpp's imatrix writes and reads them")
+          "Output file, a GGUF file like those of llama.cpp's\n"
+          "imatrix: for each column of each matrix, the mean\n"
+          "square of the values that it is multiplied by")
       ->default_str(options->output);
   command->footer(
       "Example:\n"

@@ -1,4 +1,4 @@
-// gemma logits: token ids to a matrix of logits.
+// gemma logits: computes the logits of every position.
 
 #include <memory>
 #include <string>
@@ -31,7 +31,8 @@ struct LogitsOptions {
   std::string output;
 };
 
-// The ids of --tokens; what is wrong with them is a usage error.
+// Reads the ids of --tokens or of --tokens-file. Bad ids in --tokens are a
+// usage error.
 absl::StatusOr<std::vector<TokenId>> ReadTokens(const LogitsOptions& options) {
   if (!options.tokens_file.empty()) return ReadTokenFile(options.tokens_file);
   absl::StatusOr<std::vector<TokenId>> tokens =
@@ -90,12 +91,12 @@ void AddLogits(CLI::App& app, Action* action) {
   CLI::App* command = app.add_subcommand(
       "logits", "Write the logits of every position to a NumPy file");
   options->model.activations = "float32";
-  AddModelOptions(*command, &options->model, "as many as are given");
+  AddModelOptions(*command, &options->model, "enough for the tokens");
   AddText(*command, kTokensOption, "ID[,ID...]", &options->tokens, "Token ids");
   AddText(*command, "--tokens-file", "FILE", &options->tokens_file,
-          "Token ids separated by blanks or line ends");
+          "File of token ids, separated by blanks or line ends");
   AddText(*command, "--output", "FILE.npy", &options->output,
-          "Receives float32 [tokens, vocabulary]")
+          "Output file: float32 [tokens, vocabulary]")
       ->required();
   command->footer(
       "Example:\n"

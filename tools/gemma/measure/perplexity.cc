@@ -1,4 +1,4 @@
-// gemma perplexity: how well a model predicts a text.
+// gemma perplexity: measures how well a model predicts a text.
 
 #include <algorithm>
 #include <cmath>
@@ -35,7 +35,7 @@ struct PerplexityOptions {
 struct Score {
   size_t tokens = 0;
   size_t windows = 0;
-  double nll = 0;  // of all tokens, nats
+  double nll = 0;  // sum over all tokens, in nats
   double seconds = 0;
 
   double mean_nll() const { return nll / static_cast<double>(tokens); }
@@ -56,7 +56,7 @@ absl::Status ScoreWindow(Session& session, const TextWindow& window,
               NegativeLogLikelihood(rows.subspan(row * vocab_size, vocab_size),
                                     window.targets[first + row]);
         });
-        // In the text's order, so that threads do not change the sum.
+        // Adds in the text's order, so that threads do not change the sum.
         for (const double token_nll : nll) score->nll += token_nll;
         score->tokens += nll.size();
         progress.Update(score->tokens, total);

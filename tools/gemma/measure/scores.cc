@@ -18,7 +18,7 @@ double LogSum(absl::Span<const float> logits) {
   return max + std::log(sum);
 }
 
-// From `reference` to `logits`, given the LogSum of each.
+// The divergence from `reference` to `logits`, given the LogSum of each.
 double KlDivergence(absl::Span<const float> reference, double reference_log_sum,
                     absl::Span<const float> logits, double log_sum) {
   double kl = 0;
@@ -45,7 +45,7 @@ RowError CompareRows(absl::Span<const float> logits,
   RowError error;
   for (size_t i = 0; i < logits.size(); ++i) {
     const double difference = std::abs(double{logits[i]} - reference[i]);
-    // Comparisons with NaN are false: NaN wins and stays.
+    // Comparisons with NaN are false, so the first NaN is kept as the maximum.
     if (!(difference <= error.max_error) && !std::isnan(error.max_error)) {
       error.max_error = difference;
       error.token = static_cast<TokenId>(i);
@@ -88,7 +88,7 @@ void ForEachRow(size_t num_threads, size_t num_rows,
   try {
     while (threads.size() + 1 < most) threads.emplace_back(work);
   } catch (const std::system_error&) {
-    // The system has no more threads for us: those that there are do it all.
+    // The system gives no more threads; the existing ones do all the work.
   }
   work();
   for (std::thread& thread : threads) thread.join();

@@ -1,4 +1,4 @@
-// Numbers about rows of logits.
+// Scores of rows of logits.
 
 #ifndef GEMMA_TOOLS_GEMMA_MEASURE_SCORES_H_
 #define GEMMA_TOOLS_GEMMA_MEASURE_SCORES_H_
@@ -15,14 +15,14 @@ namespace gemma::tools {
 // a logit is NaN.
 double NegativeLogLikelihood(absl::Span<const float> logits, TokenId token);
 
-// The most probable token, the first of equals. Needs at least one.
+// The most probable token; of equal ones, the first. Needs at least one logit.
 TokenId MostProbable(absl::Span<const float> logits);
 
-// How far a row is from its reference.
+// The difference between a row and its reference.
 struct RowError {
-  double max_error = 0;      // largest |logit - reference|; NaN if there is one
-  TokenId token = 0;         // where
-  double max_reference = 0;  // largest |reference|; NaN if there is one
+  double max_error = 0;      // largest |logit - reference|; NaN if any is NaN
+  TokenId token = 0;         // the token with max_error
+  double max_reference = 0;  // largest |reference|; NaN if any is NaN
   double kl = 0;  // Kullback-Leibler divergence from reference to logits, nats
   bool same_top = false;  // whether both have the same most probable token
 };
@@ -31,23 +31,23 @@ struct RowError {
 RowError CompareRows(absl::Span<const float> logits,
                      absl::Span<const float> reference);
 
-// One position of a text, as two models see it.
+// The scores of two models at one position of a text.
 struct TokenScore {
-  TokenId token = 0;  // what the text has there
+  TokenId token = 0;  // the text's token at this position
   double kl = 0;      // Kullback-Leibler divergence from base to other, nats
   double base_nll = 0;
   double other_nll = 0;
-  TokenId base_top = 0;  // the most probable token
+  TokenId base_top = 0;  // base's most probable token
   TokenId other_top = 0;
 };
 
-// The two rows have the same size, at least one; they are the logits in front
-// of `token`. Numbers are not finite if a logit is not.
+// The two rows have the same size, at least one. They are the logits that
+// predict `token`. Scores are not finite if a logit is not finite.
 TokenScore CompareScores(absl::Span<const float> base,
                          absl::Span<const float> other, TokenId token);
 
-// Calls body(row), which must not throw, for each row below `num_rows`, on up
-// to `num_threads` threads: as many as the system gives.
+// Calls body(row) for each row below `num_rows`, on up to `num_threads`
+// threads, or on fewer if the system gives no more. `body` must not throw.
 void ForEachRow(size_t num_threads, size_t num_rows,
                 const std::function<void(size_t row)>& body);
 

@@ -1,4 +1,4 @@
-// A text, as models read it that score each of its tokens.
+// Windows of a text, for commands that score each of its tokens.
 
 #ifndef GEMMA_TOOLS_GEMMA_MEASURE_TEXT_WINDOWS_H_
 #define GEMMA_TOOLS_GEMMA_MEASURE_TEXT_WINDOWS_H_
@@ -17,37 +17,38 @@
 
 namespace gemma::tools {
 
-// What --help says of --context, where it is the size of a window.
+// The default that --help shows for --context if it is the size of a window.
 inline constexpr char kDefaultWindowText[] = "2048";
 
-// Adds -f,--file, the text.
+// Adds -f,--file: the file of the text.
 CLI::Option* AddTextFile(CLI::App& app, std::string* file);
 
-// The text of a file, or of standard input ("-"); an error if it is not UTF-8.
+// Reads the text of a file, or of standard input ("-"). Fails if it is not
+// UTF-8.
 absl::StatusOr<std::string> ReadTextFile(const std::string& file);
 
-// Tokens of the text of `file`, at least one.
+// Tokenizes the text. Fails if it has no tokens; the error names `file`.
 absl::StatusOr<std::vector<TokenId>> TokensOf(const Model& model,
                                               std::string_view text,
                                               const std::string& file);
 
-// OK, or a usage error if a window has no room for a token behind BOS.
+// Fails with a usage error if a window has no room for a token after BOS.
 absl::Status CheckWindow(const ModelOptions& options);
 
-// Positions of a window: --context, or 2048, or what the model was made for if
-// that is less.
+// Number of positions in a window: --context, or by default 2048 or the model's
+// max_context, whichever is less.
 size_t WindowSize(const ModelOptions& options, const ModelConfig& config);
 
-// What a window gives to a model, and what is then scored: the logits of
-// inputs[i] are those in front of targets[i].
+// The tokens that a model reads in a window, and the tokens to score: the
+// logits after inputs[i] predict targets[i].
 struct TextWindow {
-  size_t first = 0;             // of the targets, in the text
-  std::vector<TokenId> inputs;  // BOS and all targets but the last
+  size_t first = 0;             // position of targets[0] in the text
+  std::vector<TokenId> inputs;  // BOS and all targets except the last
   absl::Span<const TokenId> targets;
 };
 
-// Calls `body` for each window of `size` positions, two or more, in order;
-// stops at its first error. Returns the number of windows.
+// Calls `body` for each window of `size` positions, at least two, in order.
+// Stops at the first error. Returns the number of windows.
 absl::StatusOr<size_t> ForEachWindow(
     absl::Span<const TokenId> tokens, TokenId bos, size_t size,
     const std::function<absl::Status(const TextWindow&)>& body);

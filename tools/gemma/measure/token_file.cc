@@ -14,7 +14,7 @@ namespace gemma::tools {
 namespace {
 
 constexpr std::string_view kBlanks = " \t\r\n\v\f";
-// A wrong file may be one long word.
+// Limit for a word in an error: a wrong file may be one long word.
 constexpr size_t kMaxQuotedBytes = 20;
 
 }  // namespace
@@ -26,7 +26,7 @@ absl::StatusOr<std::vector<TokenId>> ParseTokenIds(std::string_view text,
   for (std::string_view word :
        absl::StrSplit(text, absl::ByAnyChar(separators), absl::SkipEmpty())) {
     TokenId token = 0;
-    // SimpleAtoi would also take signs.
+    // SimpleAtoi alone would also accept signs.
     const bool digits = word.find_first_not_of("0123456789") == word.npos;
     if (!digits || !absl::SimpleAtoi(word, &token)) {
       return absl::InvalidArgumentError(

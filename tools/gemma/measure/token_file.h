@@ -12,13 +12,13 @@
 
 namespace gemma::tools {
 
-// Ids separated by any of `separators`, at least one. `what` names their origin
-// in errors.
+// Parses ids, at least one, separated by any of `separators`. `what` names
+// their origin in errors.
 absl::StatusOr<std::vector<TokenId>> ParseTokenIds(std::string_view text,
                                                    std::string_view separators,
                                                    std::string_view what);
 
-// Ids separated by blanks or line ends.
+// Reads a file of ids separated by blanks or line ends.
 absl::StatusOr<std::vector<TokenId>> ReadTokenFile(std::string_view path);
 
 }  // namespace gemma::tools

@@ -1,4 +1,4 @@
-// gemma verify: are the model's logits those of a reference?
+// gemma verify: checks the model's logits against a reference.
 
 #include <algorithm>
 #include <cmath>
@@ -44,11 +44,11 @@ struct Comparison {
   size_t positions = 0;
   double max_error = 0;
   size_t position = 0;  // of the largest error
-  TokenId token = 0;    // likewise
+  TokenId token = 0;    // of the largest error
   double max_reference = 0;
   double kl_sum = 0;
   size_t same_top = 0;
-  double seconds = 0;  // in the model
+  double seconds = 0;  // spent in the model
 
   double mean_kl() const { return kl_sum / static_cast<double>(positions); }
 };
@@ -62,14 +62,14 @@ absl::StatusOr<std::vector<TokenId>> ReadIds(const Npz& npz,
   const bool is_row = header.shape.size() == 2 && header.shape[0] == 1;
   if ((header.shape.size() != 1 && !is_row) || header.num_values == 0) {
     return absl::InvalidArgumentError(absl::StrCat(
-        where, " is ", ShapeText(header), ", wanted [n] or [1, n]"));
+        where, " has shape ", ShapeText(header), ", wanted [n] or [1, n]"));
   }
   GEMMA_ASSIGN_OR_RETURN(const std::vector<int64_t> ids,
                          array.ReadIntegers(kMaxTokens));
   GEMMA_RETURN_IF_ERROR(array.Finish());
   std::vector<TokenId> tokens;
   for (const int64_t id : ids) {
-    // What TokenId does not hold becomes -1, which CheckTokens refuses.
+    // An id that TokenId cannot hold becomes -1, which CheckTokens refuses.
     tokens.push_back(id == static_cast<TokenId>(id) ? static_cast<TokenId>(id)
                                                     : TokenId{-1});
   }
@@ -84,7 +84,7 @@ absl::Status CheckShape(const NpyHeader& header, std::string_view where,
   if (shape.size() == 3 && shape[0] == 1) shape.erase(shape.begin());
   if (shape == want) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrFormat(
-      "%s is %s, the model and the ids want [%d, %d] or [1, %d, %d]", where,
+      "%s has shape %s, wanted [%d, %d] or [1, %d, %d]", where,
       ShapeText(header), num_tokens, vocab_size, num_tokens, vocab_size));
 }
 
@@ -200,12 +200,12 @@ absl::Status Verify(const VerifyOptions& options) {
 
   const double limit =
       double{options.tolerance} * std::max(1.0, sum.max_reference);
-  const bool passed = sum.max_error <= limit;  // not if NaN
+  const bool passed = sum.max_error <= limit;  // false for NaN
   GEMMA_RETURN_IF_ERROR(WriteOutput(Show(options, sum, limit, passed)));
   if (passed) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrFormat(
       "%s: the logits differ from %s by %.3e at position %d, token %d; "
-      "allowed are %.3e",
+      "wanted at most %.3e",
       options.model.path, options.reference, sum.max_error, sum.position,
       sum.token, limit));
 }
@@ -219,20 +219,21 @@ void AddVerify(CLI::App& app, Action* action) {
   CLI::App* command = app.add_subcommand(
       "verify", "Compare the model's logits with a reference");
   options->model.activations = "float32";
-  AddModelOptions(*command, &options->model, "as many as the reference has");
+  AddModelOptions(*command, &options->model, "enough for the reference");
   AddText(*command, "--reference", "FILE.npz", &options->reference,
-          "Holds ids [n] or [1, n], and float32 logits\n"
+          "File with ids [n] or [1, n], and float32 logits\n"
           "[n, vocabulary] or [1, n, vocabulary]")
       ->required();
   AddNumber(*command, "--tolerance", &options->tolerance,
-            "The largest error may be X times the largest\n"
-            "reference logit, or X if that is below 1");
+            "Largest error allowed, as a share of the largest\n"
+            "reference logit, or of 1 if that logit is below 1");
   AddText(*command, "--array", "NAME", &options->array,
-          "The reference's logits")
+          "Name of the array with the reference's logits")
       ->default_str(options->array);
   AddFormat(*command, &options->format);
   command->footer(
-      R"(Exits with 1 if the error is larger, or a logit is not a number.
+      R"(Exits with 1 if the largest error is above the tolerance, or if a logit
+is not a number.
 
 Example:
   gemma verify gemma-2-2b/ --reference reference.npz
