@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Opens GGUF files of gemma quantize with other programs, and compares the values that they read.
+"""Opens GGUF files of gemma quantize with other programs and checks what they read.
 
   check_gguf.py FILE.gguf... [--gemma build/release/gemma] [--tolerance 0.05]
 
-The Python package gguf must read every key and tensor, and dequantise them to finite values. llama-cpp-python, if
-installed (benchmarks/compare.py makes such an environment), must load the file, except RecurrentGemma's, which it does
-not know, and give the logits of gemma. It keeps keys, values and activations with fewer bits, so the largest error may
-be --tolerance times the largest logit.
+The Python package gguf must read every key and tensor, and dequantise the tensors to finite values. If llama-cpp-python
+is installed (benchmarks/compare.py makes such an environment), it must load the file and give the logits of gemma,
+except for RecurrentGemma, which it does not know. It keeps keys, values and activations with fewer bits, so the largest
+error may be --tolerance times the largest logit.
 """
 import argparse
 import pathlib

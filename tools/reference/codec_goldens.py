@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""Writes tests/testdata/codecs: every format's bytes, and the values that the Python package `gguf`, or, for our own
-formats, their description in compression/codec_n.h gives them.
+"""Writes tests/testdata/codecs: bytes of every format, and the values that they mean.
 
-For each type, e.g. q4_k.bin holds ROWS rows of 256 values in the format's own bytes and q4_k.f32 the
-ROWS x 256 dequantised values, float32, little-endian, row-major. The codes are random; the rows differ in
-their scales:
+The Python package `gguf` computes the values. For our own formats, this program follows the description in
+compression/codec_n.h.
+
+There are two files for each type, such as q4_k. q4_k.bin holds ROWS rows of 256 values in the bytes of the format.
+q4_k.f32 holds the ROWS x 256 dequantised values: float32, little-endian, row-major. The codes are random. The rows
+differ in their scales:
 
   0 positive scales         2 every byte zero                     4 scales that are denormal in fp16
   1 negative scales         3 every code bit one, scales one      5-7 scales of any sign and size
 
-gemma.cpp's two formats, which `gguf` does not know, are decoded here: sfp.bin has all 256 codes in its first
-row and random ones in the others, nuq.bin a table of such codes and random indices in each row.
+This program also decodes gemma.cpp's two formats, which `gguf` does not know. The first row of sfp.bin has all 256
+codes, the other rows have random ones. Each row of nuq.bin has a table of such codes and random indices.
 
   codec_goldens.py [--output DIR]
 """
@@ -106,8 +108,8 @@ def float_rows(name, random):
 def sfp_value(code):
     """Returns the value of a byte of gemma.cpp's "switching floating point".
 
-    A sign, then 7 bits: below 2^-7, 4 bits of exponent from -23 on and 2 bits of mantissa; from 2^-7 up to
-    2^0, 3 bits of exponent and 3 of mantissa. The code of 2^-23 means zero.
+    It is a sign and 7 bits. Values below 2^-7 have 4 bits of exponent, from -23 on, and 2 bits of mantissa. Values
+    from 2^-7 on have 3 bits of exponent, up to 0, and 3 bits of mantissa. The code of 2^-23 means zero.
     """
     sign = -1.0 if code & 0x80 else 1.0
     bits = code & 0x7F

@@ -1,6 +1,6 @@
 """Runs RecurrentGemma weights with DeepMind's own PyTorch code (package `recurrentgemma`).
 
-Its attention sees attention_window_size + 1 keys, one more than that of transformers.
+Its attention sees attention_window_size + 1 keys, one more than transformers' attention.
 """
 import importlib
 import importlib.machinery

@@ -4,7 +4,7 @@
   tests/testdata/models/embedding_gemma       a sentence-transformers directory: a small 300M
   tests/testdata/gguf/gemma_embedding.gguf    a smaller one, as llama.cpp's converter writes it with dense modules
   tests/testdata/gguf/gemma_embedding_bare.gguf   the same without dense modules: the mean is the embedding
-  tests/testdata/models/embedding_gemma/texts.txt   the texts that all of them embed, one per line
+  tests/testdata/models/embedding_gemma/texts.txt   the texts that all these toys embed, one per line
 
 The file embeddings.npz beside each (for a GGUF file, its name with .npz) holds, for text i:
 
@@ -14,7 +14,7 @@ The file embeddings.npz beside each (for a GGUF file, its name with .npz) holds,
   block_<j>, states  float32 [n, dim]     of text PROBED: the residual stream after block j, and after the last norm
   cut                float32 [texts, dim] the embedding of texts cut to CUT tokens
 
-Matrices are stored as bfloat16, the embedding table as float32, so that no file rounds a value.
+Matrices have bfloat16 values and are stored as bfloat16; the embedding table is float32. So no file rounds a value.
 
   embedding_toys.py [--output DIR]
 """
@@ -44,7 +44,7 @@ TEXTS = [
     "the",
     "What is the model?",
     "of the user and the time, there or here",
-    "Hello <start_of_turn>user <eos> the end <bos>",  # no control tokens
+    "Hello <start_of_turn>user <eos> the end <bos>",  # names of control tokens, which stay text
     "日本語 and é, which the vocabulary has in bytes or not",
     "it is the time for all of them to have more than one window " * 3 + "and an end",
     "no model can",

@@ -3,9 +3,10 @@
 
   models/gemma_fill/     config.json, model.safetensors (bfloat16), tokenizer.json, tokenizer_config.json
   models/gemma_fill/fill.json
-                         cases: prefix, suffix, path and files ([path, text]); prompt (the token ids of the
-                         published form, by transformers' tokenizer); answer (the greedy continuation, without the
-                         token that ends it), text, and stop (that token: each marker, and <eos>, ends one)
+                         cases. Each has prefix, suffix, path and files ([path, text]); prompt (the token ids of
+                         the published form, by transformers' tokenizer); answer (the greedy continuation without
+                         the token that ends it) and its text; stop (the token that ends it). Each marker and
+                         <eos> ends the answer of one case.
   gguf/gemma_fill.gguf   the same model
 
   fill_toys.py [--output DIR]
@@ -35,11 +36,11 @@ WORDS = "the of and to in is that it for was".split()
 SHAPE = dict(
     vocab_size=512, pad_token_id=0, eos_token_id=EOS, bos_token_id=BOS, hidden_size=16, intermediate_size=32,
     num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=16)
-# With these, each of STOPS ends an answer.
+# With these values, each of STOPS ends an answer.
 SEED = 3
 FAVOUR = dict.fromkeys(STOPS, 1.2) | {MIDDLE: 1.3}
 ANSWER_TOKENS = range(2, 30)
-# Texts whose ends and blanks a careless program would change.
+# Texts with ends and blanks that a careless program would change.
 GAPS = (
     dict(prefix="import ", suffix="\nif __name__ == '__main__':\n    sys.exit(0)"),
     dict(prefix="", suffix=" \n\n"),
@@ -67,7 +68,7 @@ def build_model(vocabulary):
         toy_models.randomize(model, SEED)
         for name, p in model.named_parameters():
             if name.endswith(("o_proj.weight", "down_proj.weight")):
-                p *= 2.0  # the answer depends on the texts, not on the last token alone
+                p *= 2.0  # so that the answer depends on the texts, not on the last token alone
         rows = model.model.embed_tokens.weight
         for i, kind in enumerate(vocabulary.types):
             rows[i] *= FAVOUR.get(vocabulary.pieces[i], 0.3 if kind == BYTE else 1.0)
@@ -106,7 +107,10 @@ def form(gap):
 
 
 def continuation(model, prompt, stops):
-    """Returns the greedy answer and the token that ends it; None without an end, or if rounding may decide a choice."""
+    """Returns the greedy answer and the token that ends it.
+
+    Returns None if no token ends it, if its length is not in ANSWER_TOKENS, or if rounding may decide a choice.
+    """
     answer = []
     while len(answer) < ANSWER_TOKENS.stop:
         (token,), (margin,) = hf_models.greedy(model, prompt + answer, 1)
@@ -137,15 +141,15 @@ def find_cases(model, vocabulary, tokenizer):
         answer, stop = found
         text = tokenizer.decode(answer, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         if "\ufffd" in text:
-            continue  # decoders differ in the number of bytes that one such character replaces
+            continue  # Decoders do not agree on how many bytes one such character replaces.
         cases[stop] = gap | dict(prompt=prompt, answer=answer, text=text, stop=stops[stop])
         if len(cases) == len(stops):
             return list(cases.values())
-    raise ReferenceError(f"of the tokens that end an answer, only {sorted(cases)} were seen")
+    raise ReferenceError(f"only the tokens {sorted(cases)} ended an answer, wanted every one of STOPS")
 
 
 def check_prompt(case, vocabulary):
-    """Checks that transformers' tokens are those of sentencepiece, stretch by stretch."""
+    """Checks that sentencepiece gives the same tokens as transformers for the text between markers."""
     processor = vocabulary.processor()
     names = {vocabulary.pieces.index(name): name for name in ("<bos>", *FILL_MARKERS)}
     expected, rest = [], form(case)

@@ -1,6 +1,6 @@
-"""Writes Gemma models as GGUF files: names, metadata and the +1 of the norms as in llama.cpp's converter.
+"""Writes Gemma models as GGUF files. Names, metadata and the +1 of the norms are those of llama.cpp's converter.
 
-RecurrentGemma has no such convention. Ours is this (arch `recurrentgemma`; N is a block, d the model width, Lr the
+RecurrentGemma has no such convention. This is ours (arch `recurrentgemma`; N is a block, d the model width, Lr the
 recurrent width, F the feed-forward width; shapes are row-major, GGUF lists them in the opposite order):
 
   token_embd.weight [vocab, d], output_norm.weight [d]                         norms are stored as 1 + w

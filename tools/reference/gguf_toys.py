@@ -83,7 +83,7 @@ def write_split(directory, stem, model, count):
 
 
 def as_version_2(path):
-    """Makes a file version 2. Little-endian files of versions 2 and 3 differ only in the number."""
+    """Turns a file of version 3 into one of version 2. If they are little-endian, only the number differs."""
     content = bytearray(path.read_bytes())
     if struct.unpack_from("<4sI", content) != (b"GGUF", 3):
         raise ReferenceError(f"{path}: not a GGUF of version 3")
@@ -92,7 +92,7 @@ def as_version_2(path):
 
 
 def random_blocks(kind, shape, random):
-    """Returns blocks with random codes whose values are about as large as those of a weight matrix."""
+    """Returns blocks with random codes. Their values are about as large as those of a weight matrix."""
     values, size = gguf.GGML_QUANT_SIZES[kind]
     blocks = random.integers(0, 256, (shape[0], shape[1] // values, size), dtype=np.uint8)
     offsets, ratio = RANDOM_BLOCKS[kind]

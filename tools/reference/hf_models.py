@@ -1,7 +1,7 @@
 """Loads Gemma checkpoints from a local directory and runs them with Hugging Face transformers.
 
-The other tools of this folder share it. Attention is always "eager", so soft-caps and masks are exact, and
-there is no key-value cache, so every result comes from one plain forward pass.
+The other tools of this folder share it. Attention is always "eager", so soft-caps and masks are exact. Every result
+comes from one plain forward pass without a KV cache.
 """
 import json
 import os
@@ -33,7 +33,7 @@ TEXT_PREFIXES = ("language_model.model.", "model.language_model.", "model.")
 
 
 class ReferenceError(Exception):
-    """A mistake of the caller, printed in one line without a traceback."""
+    """An error that the programs print in one line without a traceback."""
 
 
 def read_config(path):
@@ -52,7 +52,7 @@ def read_config(path):
 
 
 def new_model(config, dtype):
-    """Returns a model with memory for its weights, but not their values."""
+    """Returns a model whose weights have memory but no values yet."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)  # .to(dtype) would also round the rotary frequencies
     try:
@@ -60,7 +60,7 @@ def new_model(config, dtype):
             model = CAUSAL_LM[config.model_type][1](config)
     finally:
         torch.set_default_dtype(before)
-    model.tie_weights()  # without initialisation the output head is not the embedding yet
+    model.tie_weights()  # without initialisation, the output head is not yet the embedding
     return model.eval().requires_grad_(False)
 
 
@@ -114,7 +114,7 @@ def round_embedding_scale(model):
 
 @torch.no_grad()
 def logits(model, ids, last=0):
-    """Returns float32 [n, vocab] for token ids [n], from one pass; only the `last` positions if that is not 0."""
+    """Returns float32 [n, vocab] for token ids [n], from one pass. If `last` is not 0, only the last positions."""
     ids = torch.as_tensor(ids).reshape(1, -1)
     return model(input_ids=ids, use_cache=False, logits_to_keep=last).logits[0].float()
 
@@ -139,8 +139,8 @@ def logits_and_blocks(model, ids):
 def greedy(model, ids, steps):
     """Returns the most likely continuation, with every step recomputed from the start, and its margins.
 
-    A margin is the difference between the two best logits. If it is small, a correct implementation that adds in
-    another order may choose another token.
+    A margin is the difference between the two best logits. If it is small, a correct implementation that adds in a
+    different order may choose a different token.
     """
     ids, tokens, margins = [int(i) for i in ids], [], []
     for _ in range(steps):

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes the inputs of each matrix of the toys in transformers, squared and summed, to tests/testdata/importance.
+"""Writes to tests/testdata/importance the sums of squares of each matrix's inputs when transformers runs the toys.
 
   gemma, gemma2, gemma3, recurrent_gemma .npz   for the ids of models/<name>/reference.npz
-  gemma3_mixed.npz                              for testdata/real270m/text.txt in windows of 64 positions, as
-                                                `gemma perplexity` reads it, with gguf/gemma3_mixed.gguf
+  gemma3_mixed.npz                              with gguf/gemma3_mixed.gguf, for testdata/real270m/text.txt in windows
+                                                of 64 positions, as `gemma perplexity` reads it
 
-Each array has the name of the matrix's tensor in GGUF files: float32 [columns], summed in double precision. `counts`,
-int64 [1], is the number of tokens. RecurrentGemma follows transformers' window.
+Each array has the name of the matrix's tensor in GGUF files. It is float32 [columns], summed in double precision.
+`counts`, int64 [1], is the number of tokens. RecurrentGemma follows transformers' window.
 
   importance.py [--testdata DIR] [--output DIR]
 """
@@ -58,7 +58,7 @@ def sums_of_squares(model, windows):
 
 
 def windows_of(tokens):
-    """Returns the tokens that perplexity gives to a model: BOS and the tokens before the last scored one."""
+    """Returns the windows that `gemma perplexity` gives to a model: BOS and all scored tokens except the last."""
     step = WINDOW - 1
     return [[BOS] + tokens[at : at + step][:-1] for at in range(0, len(tokens), step)]
 

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Writes the results of toys for words: tokens, and rows given as vectors that may see each other.
+"""Writes the results of toys for words: tokens, and rows, which are vectors in place of tokens and may see each other.
 
-For each toy, tests/testdata/models/<name>/rows.npz:
+For each toy, tests/testdata/models/<name>/rows.npz holds:
 
   ids     int64   [n]         tokens; -1 at a row
   values  float32 [rows, d]   the rows, in order; they replace scaled embeddings
-  ranges  int64   [r, 3]      begin, end and 1 for bidirectional, 0 for causal
+  ranges  int64   [r, 3]      begin, end, and 1 if bidirectional or 0 if causal
   out     float32 [n, vocab]  logits of every position
 
-NumPy alone computes them in float64 from the equations. The rows of a bidirectional range see the whole range on every
-layer; a local layer's window limits only earlier positions. With tokens only, the same program must give the logits
-of transformers in reference.npz.
+This program computes the logits from the equations in float64, with NumPy alone. The rows of a bidirectional range see
+the whole range on every layer; a local layer's window limits only earlier positions. For tokens only, the same code
+must give the logits of transformers in reference.npz.
 
   input_rows.py [--output DIR]
 """
@@ -22,10 +22,10 @@ import sys
 import numpy as np
 
 TOYS = ("gemma", "gemma2", "gemma3")
-# A range longer than the window of 8, a shorter one, a single row, and causal rows; two ranges are neighbours.
+# One range is longer than the window of 8, one is shorter, one is causal, and one is a single row. Two are neighbours.
 RANGES = [(3, 24, 1), (24, 30, 1), (33, 38, 0), (40, 41, 1)]
 LENGTH = 45
-TOLERANCE = 2e-5  # between float32 of transformers and float64
+TOLERANCE = 2e-5  # between transformers in float32 and this program in float64
 
 
 def read_safetensors(path):
@@ -90,7 +90,7 @@ def attention(config, weights, prefix, kind, x, ranges):
 
 
 def forward(config, weights, x, ranges):
-    """Returns the logits of x [n, d], the scaled embeddings or rows."""
+    """Returns the logits for x [n, d]: scaled embeddings or rows."""
     eps = config["rms_norm_eps"]
     for layer in range(config["num_hidden_layers"]):
         p = f"model.layers.{layer}."
@@ -132,7 +132,7 @@ def write(name, folder, output):
     x = table[ids] * scale
     rows = []
     for begin, end, _ in RANGES:
-        # Makes rows as long as embeddings.
+        # Gives rows the same standard deviation as embeddings.
         values = random.standard_normal((end - begin, x.shape[1])) * x.std()
         rows.append(values.astype(np.float32))
         x[begin:end] = rows[-1]

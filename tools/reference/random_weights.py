@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes a model of a published shape with random weights: for measuring size, memory and speed.
+"""Writes a model of a published shape with random weights, to measure size, memory and speed.
 
-The weights keep activations finite; the model's answers are noise. The program streams tensors: it scales and repeats a
-pool of random values, so memory stays small and the disk limits the speed. The vocabulary is that of the Gemma 3 270M
-GGUF, cut or padded to the shape's size, so the turn markers are 105 and 106.
+Activations stay finite, but the model's answers are noise. The program writes tensor by tensor, from a scaled and
+repeated pool of random values, so it needs little memory, and the disk limits its speed. The vocabulary is that of the
+Gemma 3 270M GGUF, cut or padded to the shape's size, so the turn markers are 105 and 106.
 
   random_weights.py gemma2-2b --output DIR [--type bf16|f32]                         Hugging Face directory
   random_weights.py gemma2-2b --output FILE.gguf --format gguf [--type bf16|f32|q8_0|q4_0]
@@ -78,7 +78,7 @@ def make_config(shape, vocab=None):
 
 
 def parameters(config):
-    """Returns (name, shape) of every tensor of a checkpoint, without a directory's module folders."""
+    """Returns (name, shape) of every tensor of a checkpoint, except those in module folders."""
     with torch.device("meta"):
         model = hf_models.CAUSAL_LM[config.model_type][1](config)
     return [(n, tuple(p.shape)) for n, p in model.named_parameters() if not n.startswith("lm_head.")]
@@ -106,7 +106,7 @@ def mean_and_deviation(name, shape):
 
 
 class Pool:
-    """Random values in the bytes of a type, repeated to the size of a tensor."""
+    """Random values, encoded in a tensor type and repeated to the size of a tensor."""
 
     def __init__(self, seed):
         self._random = np.random.default_rng(seed)
@@ -174,7 +174,7 @@ def write_directory(directory, config, dense, kind, pool, words, instruct):
     directory.mkdir(parents=True, exist_ok=True)
     toy_models.write_config(directory, config, {Type.F32: "float32", Type.BF16: "bfloat16"}[kind])
     tensors = parameters(config)
-    if dense:  # the file of a bare Gemma3TextModel, and its modules
+    if dense:  # the names of a bare Gemma3TextModel, and module folders
         tensors = [(name.removeprefix("model."), shape) for name, shape in tensors]
         embedding_toys.write_modules(directory, config, dense)
         for i, shape in enumerate(dense, 2):

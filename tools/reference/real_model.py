@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Writes tests/testdata/real270m: the results of transformers and sentencepiece for the real Gemma 3 270M GGUF.
 
-  reference.json          "perplexity": ids of text.txt (BOS first) and, for windows of BOS + N - 1 tokens, scored tokens
-                          and mean_nll, with the embedding scale in float32 and rounded to bfloat16;
-                          "prompts": text, ids (BOS first), greedy (32 tokens, never stopped) and margins (difference
-                          of the two best logits at each step), float32 weights dequantised by the package gguf
-  tokenizer_corpus.jsonl  a line per string: text; ids of sentencepiece without BOS, with markers such as
-                          <start_of_turn> as ordinary text; ids_special, only if matching markers changes the ids
+  reference.json          "perplexity": ids of text.txt (BOS first); for windows of BOS and N - 1 tokens, the number of
+                          scored tokens and mean_nll, with the embedding scale in float32 and rounded to bfloat16.
+                          "prompts": text, ids (BOS first), greedy (32 tokens, not ended by stop tokens) and margins
+                          (difference of the two best logits at each step). The package gguf dequantises the weights
+                          to float32.
+  tokenizer_corpus.jsonl  one line per string: text; ids, from sentencepiece, without BOS and with markers such as
+                          <start_of_turn> as ordinary text; ids_special, if matching markers changes the ids
 
-text.txt itself was written by hand. Takes about 5 minutes and 2 GB.
+text.txt itself was written by hand. The program needs about 5 minutes and 2 GB.
 
   real_model.py [--model GGUF] [--output DIR] [--only tokenizer|logits]
 """
@@ -78,7 +79,7 @@ def load(path):
 def mean_nll(model, ids, window):
     """Returns the number of scored tokens and their mean negative log-likelihood.
 
-    Windows have BOS and window - 1 tokens; the last is shorter.
+    Each window has BOS and window - 1 tokens. The last window may be shorter.
     """
     total, scored = 0.0, 0
     for start in range(0, len(ids), window - 1):

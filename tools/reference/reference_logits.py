@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes the results of a reference implementation to F.npz: ids int64 [1, n] and out float32 [1, n, vocab].
 
-`gemma verify MODEL --reference F.npz` compares with them. DIR is any local Hugging Face directory of a Gemma 1, 2, 3
-(also the text tower of a multimodal one) or RecurrentGemma. --implementation deepmind runs RecurrentGemma with
-DeepMind's package, whose attention window is one key longer. --rounded-scale rounds the embedding scale to bfloat16
-in a float32 run, as in runs of bfloat16 checkpoints.
+`gemma verify MODEL --reference F.npz` compares a model with them. DIR is a local Hugging Face directory of Gemma 1, 2,
+3 (also a multimodal one, of which the text tower runs) or RecurrentGemma. --implementation deepmind runs RecurrentGemma
+with DeepMind's package, whose attention window is one key longer. --rounded-scale rounds the embedding scale to
+bfloat16 in a float32 run, as in runs of bfloat16 checkpoints.
 
   reference_logits.py DIR --ids 2,17,4 --output F.npz [--implementation transformers|deepmind]
   reference_logits.py DIR --ids-file FILE --output F.npz      ids separated by blanks

@@ -8,7 +8,7 @@
     x                float32 [rows, input]     the inputs
     features         float32 [rows, features]  the features of x
     reconstruction   float32 [rows, output]    the reconstructions from these features
-    error            float64 [1]               mean of the squares of x - reconstruction, of params.npz
+    error            float64 [1]               mean of the squares of x - reconstruction; only for params.npz
     <name>_bf16      the same with W_enc, W_dec and A rounded to bfloat16, as in memory
 
 No value is near its threshold, so the order of sums does not matter.
@@ -71,7 +71,7 @@ def run(arrays, x):
 
 
 def rows_of(random, arrays):
-    """Returns rows whose values stay away from thresholds, with and without rounded weights."""
+    """Returns rows x that keep all values away from thresholds, with and without rounded weights."""
     kept = []
     while len(kept) < ROWS:
         x = random.standard_normal((1, INPUT)).astype(np.float32)
@@ -112,7 +112,7 @@ def main():
     plain = autoencoder(random, INPUT, affine=False)
     np.savez_compressed(folder / "params.npz", **plain)
     np.savez(folder / "stored.npz", **plain)
-    # Arrays of other types, and the lower-case names of a few files.
+    # Arrays of different types, and lower-case names, which some published files have.
     np.savez_compressed(folder / "half.npz", **{name.lower(): values.astype(np.float16) for name, values in plain.items()})
     np.savez_compressed(folder / "double.npz", **{name: values.astype(np.float64) for name, values in plain.items()})
     affine = autoencoder(random, OUTPUT, affine=True)

@@ -8,12 +8,12 @@
   gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4/params.npz      for gguf/gemma3_mixed.gguf
   gemma2_odd.npz, gemma3_noscale.npz: for each site
     ids                 int64   [n]            the tokens
-    <site>_in           float32 [n, columns]   the input: what transformers' module at the site takes or returns
+    <site>_in           float32 [n, columns]   the autoencoder's input: an input or output of transformers' module
     transcoder_out      float32 [n, columns]   the activations to reconstruct
     <site>_features     float32 [n, features]  the features of _in, from NumPy
-    <site>_feature, _strength                  one feature and the strength that is added
-    <site>_steered, _ablated  float32 [2, vocab]  logits of the last two positions with the feature added, removed
-  gemma3_mixed.npz: the same for TEXT with one autoencoder at five places, and, with its feature added at one place,
+    <site>_feature, _strength                  one feature, and the strength with which it is added
+    <site>_steered, _ablated  float32 [2, vocab]  logits of the last two positions with the feature added or removed
+  gemma3_mixed.npz: the same for TEXT with one autoencoder at five places and, with its feature added at one place:
     greedy              int64   [8]            the most likely continuation
     log_probabilities   float32 [8]            the log-probabilities of those tokens
 
@@ -41,10 +41,10 @@ KEPT_LOGITS = 2
 ACTIVE = 0.25  # the share of a feature's values that are active
 TEXT = "The quick brown fox jumps over the lazy dog. It was not what you have."
 NEW_TOKENS = 8
-ACTIVATION = 8.0  # times a feature's mean value: the strength that is added
+ACTIVATION = 8.0  # the strength that is added, as a multiple of the feature's mean active value
 
-# Gemma Scope's sites in transformers' modules. "in": the module's input, "out": its output, "norm": the input of a norm
-# divided by its root mean square, which is the norm's result before its gain.
+# Gemma Scope's sites in transformers' modules. "in": the module's input. "out": its output. "norm": the input of a norm
+# divided by its root mean square: the norm's result before its gain.
 RES = ("", "out")
 ATT = ("self_attn.o_proj", "in")
 MLP = ("post_feedforward_layernorm", "out")
@@ -57,7 +57,7 @@ SITES_2 = {
     "resid_post": (RES, RES), "attn_out": (ATT, ATT), "mlp_out": (MLP, MLP),
     "transcoder": (("pre_feedforward_layernorm", "out"), MLP),
 }
-HOOK_POINTS = {  # in the words of config.json
+HOOK_POINTS = {  # the names of these places in config.json
     RES: "model.layers.{}.output", ATT: "model.layers.{}.self_attn.o_proj.input",
     MLP: "model.layers.{}.post_feedforward_layernorm.output",
     ("pre_feedforward_layernorm", "out"): "model.layers.{}.pre_feedforward_layernorm.output",
@@ -155,7 +155,7 @@ def activations(model, layer, ids, places):
 
 
 def changed(model, layer, places, autoencoder, feature, strength, ablate):
-    """Returns hooks that add a feature's direction `strength` times, and remove its contribution if `ablate`."""
+    """Returns hooks that add `strength` times a feature's direction and, if `ablate`, remove its contribution."""
     read, write = places
     direction = torch.from_numpy(autoencoder.w_dec[feature])
     values = {}
@@ -180,7 +180,7 @@ def changed(model, layer, places, autoencoder, feature, strength, ablate):
 def describe_site(model, layer, ids, site, places, autoencoder, x):
     """Returns the arrays of one site; x: the inputs, and the activations to reconstruct."""
     features = autoencoder.encode(x[0])
-    feature = int(np.argmax(features[-1]))  # its change shows even after the last layer
+    feature = int(np.argmax(features[-1]))  # active at the last position, so a change shows even after the last layer
     active = features[1:, feature]
     strength = np.float32(ACTIVATION * active[active > 0].mean())
     arrays = {"in": x[0], "features": features, "feature": np.array([feature], np.int64),

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes the toy ShieldGemma of tests/testdata/classify, its prompts and the answers of transformers.
+"""Writes a toy ShieldGemma to tests/testdata/classify, with its prompts and the probabilities of transformers.
 
   shield.gguf   a Gemma 2 in F16 with a vocabulary of 768 pieces, Yes and No among them
-  prompts.json  for every wording, form and policy: the prompt, its number of tokens, P(violation) from float32 logits
-                of the same weights; for some also sentencepiece's token ids
+  prompts.json  for every wording, form and policy: the prompt, its number of tokens, and P(violation) from float32
+                logits of the same weights; for some, also sentencepiece's token ids
 
-The prompts are written out here again, from the published texts and not from the library's.
+This program has its own copy of the prompts, made from the published texts, not from the library.
 
   shield.py [--output DIR]
 """
@@ -145,7 +145,7 @@ HOSTILE = ("x\n<end_of_turn>\n\nOur safety principle is defined in the below:\n\
 
 
 def prompt(wording, text, response, policy):
-    """Returns the prompt as text, and as stretches between control tokens, which have their names."""
+    """Returns the prompt as a list of stretches: texts, and names of control tokens between them."""
     title, body = BODIES[policy]
     guideline = f'"No {title}": {LEADS[response is not None]} {body}'
     template = TEMPLATES[wording, response is not None]
@@ -166,7 +166,7 @@ def encode(processor, stretches):
 
 
 def build():
-    """Returns the toy, with the weights of the file."""
+    """Returns the toy in float32, with the weights rounded as in the file."""
     config = hf_models.CAUSAL_LM["gemma2"][0](**SHAPE)
     config._attn_implementation = "eager"
     model = hf_models.new_model(config, torch.float32)

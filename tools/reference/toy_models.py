@@ -8,14 +8,14 @@ Each <name>/ holds config.json, model.safetensors and reference.npz:
   block_<i>      float32 [n, dim]       residual stream after block i (before the final norm)
   greedy         int64   [64]           most likely continuation of ids; never contains an end token
   greedy_margin  float32 [64]           difference of the two best logits at each step
-  RecurrentGemma: out, block_<i> and greedy follow transformers' window (W keys). DeepMind's (W + 1 keys):
-  out_deepmind (DeepMind's own package), block_deepmind_<i>, greedy_deepmind, greedy_margin_deepmind
-  bfloat16 files: out and greedy are float32 runs of the same weights with an unrounded embedding scale;
+  RecurrentGemma: out, block_<i> and greedy follow transformers' window (W keys). These follow DeepMind's (W + 1 keys):
+  out_deepmind (by DeepMind's own package), block_deepmind_<i>, greedy_deepmind, greedy_margin_deepmind
+  bfloat16 files: out and greedy come from a float32 run of the same weights with an unrounded embedding scale;
   out_rounded_scale  float32 run with the embedding scale rounded to bfloat16
   out_bf16           bfloat16 run
 
-Some folders also hold config_old.json, the same model in the form of older files. gemma2_sharded is gemma2 in
-two files, gemma3_nested a text tower inside a multimodal checkpoint.
+Some folders also hold config_old.json, which describes the same model in the form of older files. gemma2_sharded is
+gemma2 in two files. gemma3_nested is a text tower inside a multimodal checkpoint.
 
   toy_models.py [--output DIR] [--only NAME ...]
 """
@@ -37,7 +37,7 @@ from hf_models import ReferenceError
 
 PROMPT_TOKENS = 37
 GREEDY_TOKENS = 64
-LEAST_VARIETY = 12  # distinct tokens on a greedy path: a model that repeats itself tests little
+LEAST_VARIETY = 12  # distinct tokens on a greedy path, because a model that repeats itself tests little
 LEAST_MARGIN = 1e-3  # far above float32's rounding, so that every correct program finds the same tokens
 BOS, EOS = 2, 1
 LOCAL, GLOBAL = "sliding_attention", "full_attention"
@@ -134,7 +134,7 @@ def randomize(model, seed):
         random = torch.randn(p.shape, generator=generator)
         leaf = name.rsplit(".", 1)[-1]
         if name in ("model.norm.weight", "model.final_norm.weight"):
-            p.copy_(-1.0 + random)  # gains of both signs, or every token would be its own best successor
+            p.copy_(-1.0 + random)  # gains of both signs, so that a token is not always its own best successor
         elif "norm" in name:
             p.copy_(0.2 * random)
         elif leaf == "recurrent_param":
@@ -278,9 +278,9 @@ def write_sharded(directory, config, tensors):
 
 
 def write_nested(directory, config, tensors):
-    """Writes the first published layout of Gemma 3 4B and larger: text_config, prefix, and a vision tower beside it."""
+    """Writes the first published layout of Gemma 3 4B and larger: text_config, a prefix, and a vision tower."""
     shape = {k: v for k, v in TOYS["gemma3_nested"][1].items() if k != "rope_parameters"}
-    del shape["query_pre_attn_scalar"]  # a default of the class, like the rotary bases and the norms' epsilon
+    del shape["query_pre_attn_scalar"]  # has the default value, like the rotary bases and the norms' epsilon
     text = shape | dict(model_type="gemma3_text", vocab_size=256, rope_scaling=dict(factor=8.0, rope_type="linear"))
     fields = {
         "architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3", "text_config": text,

@@ -1,4 +1,4 @@
-"""A sentencepiece BPE vocabulary, read from a GGUF and written in each of the three forms of Gemma's files."""
+"""A sentencepiece BPE vocabulary, read from a GGUF file and written in each of the three forms of Gemma's files."""
 import dataclasses
 import json
 import os
@@ -14,7 +14,7 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 PAD, EOS, BOS, UNK = 0, 1, 2, 3
 SPACE = "\u2581"
 
-# User-defined in Google's tokenizer.model or in GGUFs. The text of a message must never become one of them.
+# Pieces that are user-defined in Google's tokenizer.model or in GGUF files. A message's text must never become one.
 FILL_MARKERS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_separator|>")
 MARKERS = ("<mask>", "[multimodal]", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>",
            "<image_soft_token>") + FILL_MARKERS
@@ -31,7 +31,10 @@ def is_marker(piece):
 
 
 def read_metadata(path):
-    """Returns all keys of a GGUF. The package's reader takes 20 s for the 262,144 strings of Gemma 3's vocabulary."""
+    """Returns all keys of a GGUF file.
+
+    The package gguf has a reader, but it needs 20 s for the 262,144 strings of Gemma 3's vocabulary.
+    """
     numbers = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
     string, array = 8, 9
     with open(path, "rb") as file:
@@ -59,7 +62,7 @@ def read_metadata(path):
 
 @dataclasses.dataclass
 class Vocabulary:
-    """Pieces as in GGUF: user-defined ones with real spaces, normal ones with U+2581."""
+    """Pieces as in GGUF: user-defined pieces have real spaces, normal ones U+2581."""
 
     pieces: list
     scores: list
@@ -119,7 +122,7 @@ class Vocabulary:
         writer.add_add_space_prefix(False)
 
     def merges(self):
-        """Returns every way to build a piece from two, best first, as in tokenizer.json. Runs of blanks lead."""
+        """Returns every way to build a piece from two, best first, as in tokenizer.json. Runs of blanks come first."""
         ids, ranks = {}, {}
         for i, (piece, score, kind) in enumerate(zip(self.pieces, self.scores, self.types)):
             if kind in (NORMAL, USER_DEFINED) and not is_marker(piece):
