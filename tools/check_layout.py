@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks who includes whom, what lies at the top level, and that no code reads
-words of messages.
+"""Checks includes between folders, the names at the top level, and that no code
+matches words of messages.
 
 Prints one line for each breach and exits with 1 if there is any.
 --self-test shows that each rule can fail.
@@ -19,12 +19,12 @@ TOP_LEVEL = set("""
     benchmarks compression include ops src tests tools
     """.split())
 
-# Tools that may look inside the library. All others use its public headers,
-# and the rooms below it that know no model: src/base and src/os.
+# Tools that may include the library's internal headers. All others use its
+# public headers and src/base and src/os, which do not depend on models.
 INSIDERS = r"tools/gemma/(machine/(doctor|verify)|measure/(importance|verify)|io/npy)\w*\."
 
-# The rooms of src, and the headers of ours that each may include besides its own
-# and the public ones. A room is above all that it includes.
+# The rooms (folders) of src. Each may include its own headers, the public ones
+# and those of the rooms listed here, which are below it.
 ROOMS = {
     "base": "",
     "os": "src/base",
@@ -50,8 +50,9 @@ def room_arrow(room):
     return rf"src/{room}/", rf"({PUBLIC_OF.get(room, 'gemma/')}|({'|'.join(folders)})/)"
 
 
-# The first pattern that matches a file's path tells which of our own headers,
-# and whether Highway, it may include. Other libraries are not listed here.
+# The first entry whose first pattern matches a file's path applies. Of our own
+# headers and Highway's, the file may include those that the second pattern
+# matches. Other libraries are not listed here.
 ARROWS = [
     (r"include/gemma/", r"gemma/"),
     (r"compression/", r"(compression|hwy)/"),
@@ -65,14 +66,14 @@ ARROWS = [
 ]
 OURS = r"(gemma|src|ops|compression|hwy|tests|tools|benchmarks)/"
 
-# Messages are for people. What programs want to know of an error, its code and
-# its payload say (gemma/error_reason.h).
+# Messages are for people. Programs must use an error's code and its payload
+# (gemma/error_reason.h).
 WORDS = re.compile(
     r"(?:StrContains|StartsWith|EndsWith|ConsumePrefix|ConsumeSuffix|StripPrefix)\w*\(\s*[\w.>()*-]*\bmessage\b"
     r"|\bmessage\(\)\s*(?:[=!]=|\.\s*(?:find|rfind|starts_with|ends_with|contains|compare)\b)")
 READERS = r"(src|ops|compression|include|tools|benchmarks)/"
 
-# Public headers: the standard library and abseil besides.
+# Public headers may include the standard library, abseil and each other.
 PUBLIC = r"<\w+>|<std(def|int|bool)\.h>|\"(absl|gemma)/"
 
 
@@ -106,16 +107,16 @@ def check_code(path, text):
             elif "sentencepiece" in name and not path.startswith("tests/"):
                 yield number, f"only tests may include {quoted}"
             elif re.match("absl/container/(flat|node)_hash", name) and path.startswith("src/"):
-                yield number, f"{quoted} does not stay whole where memory ends: see src/base/hash_table.h"
+                yield number, f"{quoted} is not safe when memory runs out: see src/base/hash_table.h"
         if re.match(r"src/(?!base/format_text\.h)", path) and re.search(r"absl::Str(Append)?Format\(", line):
-            yield number, "absl::StrFormat ends the process where memory ends: see src/base/format_text.h"
+            yield number, "absl::StrFormat ends the process when memory runs out: see src/base/format_text.h"
         target = re.match(r"\s*#\s*define\s+HWY_TARGET_INCLUDE\s+(.*)", line)
         if target and target[1].strip() != f'"{path}"':
             yield number, f'HWY_TARGET_INCLUDE must be "{path}"'
 
 
 def repository_files():
-    """Tracked files, and new ones that git does not ignore."""
+    """Returns path -> text of tracked files and of new files that git does not ignore; "" for files without code."""
     names = subprocess.run(
         ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached",
          "--others", "--exclude-standard"],

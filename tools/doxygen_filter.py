@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Prints a header of ours with its comments in the form that doxygen reads: // or /* before a declaration becomes ///
-or /**, behind one ///< or /**<. Lines keep their numbers. Headers hold no markup, so what doxygen would take for a
-command or a tag is escaped, but for `names`, "words" and examples, which are four blanks in.
+"""Prints one of our headers with its comments in the form that doxygen reads.
+
+// or /* before a declaration becomes /// or /**, and after a declaration ///< or /**<. Lines keep their numbers. Our
+headers use no markup, so the program escapes text that doxygen would read as a command or a tag, except in `names`,
+"words" and examples, which are indented by four blanks.
 
     tools/doxygen_filter.py HEADER
     tools/doxygen_filter.py --self-test
@@ -18,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BLOCK_START = re.compile(r"\s*(//|/\*)")
 # Code, a blank and a comment. Ends of blocks and forward declarations have no documentation.
 TRAILING = re.compile(r'(?!\s*(?:#endif|\}|(?:class|struct) \w+;))(\s*[^\s/](?:[^"/]|"[^"]*"|/(?![/*]))*\s)(//|/\*)( .*)$')
-# What says nothing that a reader of C++ does not know.
+# Standard text for members whose meaning every C++ programmer knows.
 SPECIAL_MEMBERS = [
     (re.compile(r"\s*~\w+\(\);$"), "Frees what it holds."),
     (re.compile(r"\s*(\w+)\(\1&&\) noexcept;$"), "Takes over what the other holds."),
@@ -35,7 +37,7 @@ def escape(text):
 
 
 def block_end(lines, start):
-    """The index behind the comment that begins at lines[start]."""
+    """Returns the index of the line after the comment that begins at lines[start]."""
     end = start + 1
     if lines[start].lstrip().startswith("/*"):
         while "*/" not in lines[end - 1]:
@@ -47,7 +49,7 @@ def block_end(lines, start):
 
 
 def mark(block, after=""):
-    """The lines of a comment, marked as documentation; `after` is "<" for what stands before them."""
+    """Returns the lines of a comment, marked as documentation. `after` is "<" if they document the code before them."""
     out = []
     for line in block:
         indent, opening, text = re.match(r"(\s*)(//|/\*|)(.*)$", line, re.DOTALL).groups()
@@ -66,7 +68,7 @@ def convert(text):
             end = block_end(lines, at)
             block = lines[at:end]
             if at == 0:
-                # The blank line or the line of the */ below has room.
+                # Puts "@file" on the blank line below, or before the */.
                 block = mark(block) + ["/// @file"] if line.startswith("//") else mark(block[:-1]) + [" @file */"]
                 end += line.startswith("//")
             elif end < len(lines) and lines[end].strip():
@@ -77,7 +79,7 @@ def convert(text):
             code, opening, comment = trailing.groups()
             out.append(code + "".join(mark([opening + comment], "<")))
             at += 1
-            # Its further lines, below its beginning.
+            # The comment goes on in the following lines, in the same column.
             while opening == "//" and at < len(lines) and re.match(rf"\s{{{len(code)}}}//", lines[at]):
                 out += mark([lines[at]], "<")
                 at += 1
@@ -113,12 +115,12 @@ def self_test():
                          ("\n// One.\nstruct A {\n  int a;  // two\n};", True),
                          ("\n// One.\nstruct A {\n  int a;\n};", False), ("\n#define A 1", False)]:
         if is_clean(f"// A file.\n\n#pragma once\n{header}\n") != good:
-            wrong.append(f"doxygen {'refuses' if good else 'takes'} {header!r}")
+            wrong.append(f"doxygen {'refuses' if good else 'accepts'} {header!r}")
     return wrong
 
 
 def is_clean(header):
-    """Whether doxygen, told what tools/Doxyfile tells it, finds nothing wrong with a header."""
+    """Returns whether doxygen, with the settings of tools/Doxyfile, accepts a header without warnings."""
     with tempfile.TemporaryDirectory() as folder:
         (pathlib.Path(folder) / "a.h").write_text(header)
         options = (ROOT / "tools/Doxyfile").read_text()

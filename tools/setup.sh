@@ -1,11 +1,10 @@
 #!/bin/bash
 # Prepares a Debian 12 (or newer) machine for building: installs missing
 # packages and builds Highway and abseil once, into a cache that all checkouts
-# share. Then build/deps is a link into this cache, and the CMake presets look
-# there.
+# share. build/deps becomes a link into this cache; the CMake presets use it.
 #
 #   tools/setup.sh                  everything, for building and testing
-#   tools/setup.sh --release-only   only the needs of a release build
+#   tools/setup.sh --release-only   only what a release build needs
 #
 # Running it again is safe: it does only what is missing. All output is on
 # stderr.
@@ -135,7 +134,7 @@ fetch_sources() {
       --download-only "$package=$found")
     archive="$(echo "$tmp/${package}_$version".orig.tar.*)"
     echo "$sha256  $archive" | sha256sum --check --quiet ||
-      fail "$package $version: the archive has another SHA-256 than expected"
+      fail "$package $version: the archive has a different SHA-256 than expected"
     mkdir "$tmp/$package"
     tar -xf "$archive" -C "$tmp/$package" --strip-components=1
   done
@@ -179,8 +178,8 @@ provide() {
 
 build_plain() {
   fetch_sources
-  # We use only math from Highway's contrib, which is a header. The library of
-  # the rest is mostly sorting and takes minutes to build.
+  # Of Highway's contrib we use only math, which is a header. contrib's library
+  # is mostly sorting and would take minutes to build.
   build highway "$tmp/highway" "$cxx_flags" -DHWY_ENABLE_CONTRIB=OFF \
     -DHWY_ENABLE_TESTS=OFF -DHWY_ENABLE_EXAMPLES=OFF
   install -D -m 644 -t "$tmp/install/include/hwy/contrib/math" \
@@ -197,7 +196,7 @@ build_asan() {
 }
 
 mkdir -p "$cache" "$root/build"
-# Runs one set-up at a time. The next one then finds the work done.
+# Only one set-up runs at a time. A second one waits and finds the work done.
 exec 9>"$cache/setup.lock"
 flock 9
 rm -rf "$cache"/setup.tmp.*

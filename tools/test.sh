@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs missing packages, then builds and runs every test. Stops at the first
-# step that fails. tests/README.md says what runs where and why.
+# step that fails. tests/README.md explains the steps.
 #
 #   tools/test.sh             all steps
 #   tools/test.sh STEP...     some steps: style, dev, tsan, portable, release
@@ -13,7 +13,8 @@ step() {
   echo "==> [$((SECONDS / 60)):$((SECONDS % 60)) min] $*"
 }
 
-# build PRESET [CMAKE_BUILD_OPTION...]: cases of a binary run in few processes.
+# build PRESET [CMAKE_BUILD_OPTION...] builds a preset. GEMMA_TEST_SHARDS=4 runs
+# the cases of a test binary in a few processes.
 build() {
   step "Building: $*"
   cmake --preset "$1" -DGEMMA_TEST_SHARDS=4
@@ -36,8 +37,8 @@ run_dev() {
   ctest --preset dev
 }
 
-# Runs the tests with threads under the thread sanitizer, on one SIMD target, in
-# a build by add_subdirectory from another project, the examples.
+# Runs the tests with threads under the thread sanitizer, on one SIMD target. The
+# build also tests add_subdirectory: tools/examples adds this project.
 run_tsan() {
   step "Building: tsan, by add_subdirectory"
   cmake -S tools/examples -B build/tsan -G Ninja -DGEMMA_SOURCE="$PWD" \
@@ -53,8 +54,8 @@ run_tsan() {
     --no-tests=error -LE real -R 'Workers|Session|Engine'
 }
 
-# Tests kernels and formats without SIMD, to separate errors of kernels from
-# errors of references.
+# Tests kernels and formats without SIMD. If these tests pass where others fail,
+# a SIMD kernel is wrong, not the reference.
 run_portable() {
   build portable
   step "Testing: portable"

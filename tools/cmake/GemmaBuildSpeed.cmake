@@ -1,8 +1,8 @@
 # Makes compiling faster.
 
-# Uses ccache if it is installed, unless the user chose a launcher. Paths below
-# the source tree stay relative, so that a clone in another folder finds the
-# results of this one.
+# Uses ccache if it is installed and the user chose no other launcher. Paths
+# below the source tree stay relative, so that a clone in a different folder
+# reuses the results of this one.
 option(GEMMA_USE_CCACHE "Compile with ccache if it is installed"
   ${PROJECT_IS_TOP_LEVEL})
 find_program(GEMMA_CCACHE ccache)

@@ -17,7 +17,8 @@ if(PROJECT_IS_TOP_LEVEL AND absl_FOUND AND NOT absl_DIR MATCHES "asan"
 endif()
 
 if(NOT absl_FOUND OR NOT hwy_FOUND)
-  # For users with the internet and without tools/setup.sh. Not tested here.
+  # For users who have internet access but did not run tools/setup.sh. Our tests
+  # do not cover it.
   include(FetchContent)
   if(NOT absl_FOUND)
     message(STATUS "abseil not found: fetching it")

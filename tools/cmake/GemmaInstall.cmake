@@ -36,8 +36,8 @@ install(EXPORT gemmaTargets NAMESPACE gemma:: DESTINATION "${config_dir}")
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/gemma"
   DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
 
-# If tools/setup.sh built abseil and Highway, they are installed beside the
-# library, where they cannot conflict with other packages' versions.
+# If tools/setup.sh built abseil and Highway, installs them in a folder next to
+# the library, where they cannot conflict with other packages' versions.
 set(dependencies "")
 set(built "${PROJECT_SOURCE_DIR}/build/deps")
 string(FIND "${absl_DIR}" "${built}/" at)
@@ -64,7 +64,7 @@ install(FILES "${PROJECT_BINARY_DIR}/package/gemmaConfig.cmake"
   "${PROJECT_BINARY_DIR}/package/gemmaConfigVersion.cmake"
   DESTINATION "${config_dir}")
 
-# Relative to the file itself, so that users may move the prefix.
+# The prefix is relative to gemma.pc itself, so that users may move the files.
 file(RELATIVE_PATH prefix_from_pc
   "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
 configure_file("${CMAKE_CURRENT_LIST_DIR}/gemma.pc.in"

@@ -1,5 +1,5 @@
 # Writes gemma's manual page and completion scripts into FOLDER. GEMMA is the
-# command's path.
+# path of the command.
 
 foreach(document IN ITEMS "man;gemma.1" "completion bash;gemma.bash"
         "completion zsh;gemma.zsh" "completion fish;gemma.fish")
