@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""What others link: an installed libgemma, from CMake and from pkg-config, static and shared, from a prefix that was
-moved, and out of packages. Each consumer is built and run. The programs and lines of README.md and of
-include/gemma/README.md are run as they stand.
+"""Tests an installed libgemma as other projects use it.
 
-The build's folder is that of $GEMMA_BINARY."""
+Builds and runs programs with CMake and with pkg-config, with the static and the shared library, from a prefix that was
+moved and from packages. Also runs the programs and commands of README.md and include/gemma/README.md, unchanged.
+
+The folder of $GEMMA_BINARY is the build folder."""
 
 import os
 import pathlib
@@ -21,7 +22,7 @@ AUTOENCODER = ROOT / "tests/testdata/scope/gemma-scope-mixed-pt-res/layer_1/widt
 
 
 def run(*command, **options):
-    """The command's standard output; the test fails if the command does."""
+    """Runs a command and returns its standard output. The test fails if the command fails."""
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
     if result.returncode != 0:
         raise AssertionError(f"{' '.join(map(str, command))}: exit {result.returncode}\n{result.stdout}{result.stderr}")
@@ -29,7 +30,7 @@ def run(*command, **options):
 
 
 def blocks(page, language):
-    """The blocks of a page that are in a language."""
+    """Returns the code blocks of a page that are in a language."""
     text = (ROOT / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
@@ -47,7 +48,7 @@ class Consumers(unittest.TestCase):
         cls.home = dict(os.environ, HOME=str(cls.folder))
         [line] = re.findall("^cmake --install .*$", "".join(blocks("README.md", "sh")), re.MULTILINE)
         run("sh", "-c", line.replace("build/release", str(BUILD)), env=cls.home)
-        # Nothing may remember where it was installed.
+        # Moves the prefix, because no file may contain the folder of the installation.
         cls.prefix = (cls.folder / "gemma").rename(cls.folder / "moved")
         (cls.folder / "gemma").symlink_to(cls.prefix)
         cls.expected = run(cls.prefix / "bin/gemma", "run", MODEL, "hello the cat", "--chat", "--seed", 0, "-n", 256, "-q")
@@ -157,7 +158,7 @@ class Consumers(unittest.TestCase):
         self.assertIn(" T gemma::Model::Load(", symbols)
         for line in symbols.splitlines():
             _, kind, name = line.split(" ", 2)
-            # What headers, those of others too, put into every program, is weak or unique.
+            # Skips weak and unique symbols: headers, including other libraries', put them into every program.
             if kind not in "WVu":
                 self.assertRegex(name, r"^(gemma_|gemma::|(vtable|typeinfo|typeinfo name) for gemma::)", line)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gemma run, chat, tokenize, perplexity and compare on the real Gemma 3 270M, a base model."""
+"""Tests gemma run, chat, tokenize, perplexity, compare and inspect on the real Gemma 3 270M, a base model."""
 import json
 import math
 import os
@@ -22,7 +22,7 @@ class RealTest(CommandTest):
 
 
 def read_some(stream, seconds):
-    """What comes first, or nothing after so many seconds."""
+    """Returns the first bytes that arrive, or nothing if none arrive within this time."""
     ready, _, _ = select.select([stream], [], [], seconds)
     return os.read(stream.fileno(), 4096) if ready else b""
 
@@ -91,7 +91,7 @@ class RunTest(RealTest):
         for prompt in ("日本語の文章：", "Emoji: 😀 😃 😄"):
             process = self.start("run", self.model, prompt, "--seed", 3, "-n", 24)
             while piece := os.read(process.stdout.fileno(), 4096):
-                piece.decode()  # every write by itself
+                piece.decode()  # Each write alone is valid UTF-8.
 
     def test_prompt_longer_than_the_context(self):
         self.fails(1, "run", self.model, "word " * 50, "--context", 20, says=["52 tokens", "20 fit"],
@@ -111,14 +111,14 @@ class RunTest(RealTest):
         process = self.start("run", self.model, "1 2 3 4 5", *GREEDY, "-n", 3000)
         first = read_some(process.stdout, 60)
         self.assertNotEqual(first, b"")
-        self.assertIsNone(process.poll())  # streaming: it goes on
+        self.assertIsNone(process.poll())  # still running, so the output was streamed
         process.send_signal(signal.SIGINT)
         start = time.monotonic()
         stdout, stderr = process.communicate(timeout=30)
         self.assertLess(time.monotonic() - start, 5)
         self.assertEqual(process.returncode, 130)
         self.assertTrue((first + stdout).endswith(b"\n"))
-        self.assertEqual(stderr.count(b"\n"), 1)  # the mode
+        self.assertEqual(stderr.count(b"\n"), 1)  # only the note about a base model
 
     def test_ctrl_c_while_a_long_prompt_is_read(self):
         process = self.start("run", self.model, "--context", 32768, "-n", 1)
@@ -138,7 +138,7 @@ class RunTest(RealTest):
 
 
 class TerminalTest(RealTest):
-    """With standard error on a terminal: progress and speed are shown there."""
+    """Tests standard error on a terminal, which shows progress and speed."""
 
     def test_progress_and_stats(self):
         master, slave = pty.openpty()
@@ -219,7 +219,7 @@ class ChatTest(RealTest):
 
     def test_ctrl_c_at_the_prompt_leaves(self):
         process = self.start("chat", self.model, "--chat")
-        time.sleep(3)  # the model is loaded by then; or else that is interrupted
+        time.sleep(3)  # By then the model is loaded. If not, Ctrl-C interrupts the loading.
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(timeout=30), 130)
 
@@ -229,7 +229,7 @@ class TokenizeTest(RealTest):
         return [int(word) for word in self.succeeds_quietly("tokenize", self.model, *arguments, **options).split()]
 
     def test_known_ids(self):
-        # As google/gemma-3's tokenizer.model says.
+        # The ids come from google/gemma-3's tokenizer.model.
         self.assertEqual(self.tokenize("Hello world"), [9259, 1902])
         self.assertEqual(self.tokenize("Hello world", "--bos"), [2, 9259, 1902])
         self.assertEqual(self.tokenize(""), [])
@@ -272,7 +272,7 @@ class PerplexityTest(RealTest):
         expected = self.perplexity("--deterministic")["mean_nll"]
         for arguments in (["--threads", 1], ["--threads", 3], ["--chunk", 7]):
             self.assertEqual(self.perplexity("--deterministic", *arguments)["mean_nll"], expected)
-        # As fast as the machine can: at least any threads do not matter.
+        # Without --deterministic, --chunk may change the result, but threads do not.
         self.assertEqual(self.perplexity("--threads", 1)["mean_nll"], self.perplexity("--threads", 3)["mean_nll"])
 
     def test_is_what_the_logits_say(self):
