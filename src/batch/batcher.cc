@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "src/base/status_macros.h"
-#include "src/batch/guarded.h"
+#include "src/batch/running_request.h"
 
 namespace gemma::internal {
 namespace {

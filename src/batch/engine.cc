@@ -13,11 +13,11 @@
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
 #include "src/base/no_throw.h"
-#include "src/base/saturating.h"
+#include "src/base/sizes.h"
 #include "src/base/status_macros.h"
 #include "src/batch/batcher.h"
-#include "src/batch/guarded.h"
 #include "src/batch/request_queue.h"
+#include "src/batch/running_request.h"
 #include "src/generate/answer.h"
 #include "src/session/model_impl.h"
 

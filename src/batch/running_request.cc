@@ -4,9 +4,8 @@
 #include <string_view>
 #include <utility>
 
-#include "src/batch/guarded.h"
-
 namespace gemma::internal {
+
 RunningRequest::RunningRequest(std::shared_ptr<Ticket::State> ticket,
                                const Model& model, const Tokenizer& tokenizer,
                                const Executor& executor)

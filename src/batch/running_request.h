@@ -10,8 +10,10 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "gemma/session.h"
+#include "src/base/no_throw.h"
 #include "src/base/stopwatch.h"
 #include "src/batch/ticket_state.h"
 #include "src/forward/executor.h"
@@ -88,6 +90,20 @@ class RunningRequest {
   Completion completion_;
   Stopwatch stopwatch_;  // of the prompt, then the answer
 };
+
+// Calls `body`. Returns ResourceExhausted if memory runs out in it, and
+// Internal if it throws anything else.
+inline absl::Status Guarded(absl::FunctionRef<void()> body) noexcept {
+  absl::Status status = NoThrow([&] {
+    body();
+    return absl::OkStatus();
+  });
+  if (!absl::IsInternal(status)) return status;
+  return NoThrow([&] {
+    return absl::InternalError(
+        absl::StrCat("a function of the request threw: ", status.message()));
+  });
+}
 
 }  // namespace gemma::internal
 

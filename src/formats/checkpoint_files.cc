@@ -14,7 +14,6 @@
 #include "src/formats/sbs.h"
 #include "src/os/mapped_file.h"
 #include "src/os/path.h"
-#include "src/os/same_file.h"
 
 namespace gemma::internal {
 namespace {

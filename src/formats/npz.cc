@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "compression/half.h"
-#include "src/base/as_text.h"
+#include "src/base/bytes.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 

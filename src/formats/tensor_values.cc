@@ -9,7 +9,7 @@
 #include "compression/codec.h"
 #include "compression/codec_nuq.h"
 #include "src/base/checked_reader.h"
-#include "src/base/divide_up.h"
+#include "src/base/sizes.h"
 
 namespace gemma::internal {
 namespace {

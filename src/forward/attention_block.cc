@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "ops/ops.h"
-#include "src/forward/tap.h"
+#include "src/forward/segment.h"
 
 namespace gemma::internal {
 namespace {

@@ -1,7 +1,7 @@
 #include "src/forward/ffw_block.h"
 
 #include "ops/ops.h"
-#include "src/forward/tap.h"
+#include "src/forward/segment.h"
 
 namespace gemma::internal {
 

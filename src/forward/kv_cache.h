@@ -10,8 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "ops/aligned_buffer.h"
 #include "ops/ops.h"
-#include "src/base/divide_up.h"
-#include "src/base/saturating.h"
+#include "src/base/sizes.h"
 
 namespace gemma::internal {
 

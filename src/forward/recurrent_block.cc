@@ -4,7 +4,7 @@
 #include <array>
 
 #include "ops/ops.h"
-#include "src/forward/tap.h"
+#include "src/forward/segment.h"
 #include "src/model/limits.h"
 
 namespace gemma::internal {

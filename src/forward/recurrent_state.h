@@ -8,7 +8,7 @@
 #include <span>
 
 #include "ops/aligned_buffer.h"
-#include "src/base/saturating.h"
+#include "src/base/sizes.h"
 
 namespace gemma::internal {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ops/ops.h"
-#include "src/base/divide_up.h"
+#include "src/base/sizes.h"
 
 namespace gemma::internal {
 namespace {

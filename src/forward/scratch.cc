@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "src/base/divide_up.h"
+#include "src/base/sizes.h"
 
 namespace gemma::internal {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "gemma/model_config.h"
 #include "gemma/taps.h"
+#include "ops/matrix_view.h"
 #include "ops/ops.h"
 #include "src/forward/sequence_state.h"
 #include "src/forward/word_view.h"
@@ -60,6 +61,15 @@ struct BatchRow {
   MutualRange mutual;             // as in AttendJob
   const float* vector = nullptr;  // [model_dim]; null: the token's embedding
 };
+
+inline bool HasTap(const Segment& segment) {
+  return segment.tap != nullptr && *segment.tap;
+}
+
+// Shows each segment's rows of x to its tap, if it has one. x has a row for
+// each word of the segments.
+void Tap(TapPoint point, size_t layer, std::span<const Segment> segments,
+         MatrixView<float> x);
 
 }  // namespace gemma::internal
 

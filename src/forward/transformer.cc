@@ -4,11 +4,11 @@
 #include <limits>
 
 #include "ops/ops.h"
-#include "src/base/divide_up.h"
+#include "src/base/sizes.h"
 #include "src/base/format_text.h"
 #include "src/forward/ffw_block.h"
 #include "src/forward/recurrent_block.h"
-#include "src/forward/tap.h"
+#include "src/forward/segment.h"
 #include "src/model/weight_table.h"
 
 namespace gemma::internal {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "ops/ops.h"
-#include "src/forward/tap.h"
+#include "src/forward/segment.h"
 #include "src/forward/transformer.h"
 
 namespace gemma::internal {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "src/base/format_text.h"
-#include "src/base/grow_to.h"
+#include "src/base/sizes.h"
 #include "src/base/status_macros.h"
 
 namespace gemma::internal {

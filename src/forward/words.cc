@@ -7,7 +7,7 @@
 #include <new>
 #include <span>
 
-#include "src/base/append_number.h"
+#include "src/base/bytes.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
 #include "src/base/sha256.h"

@@ -18,7 +18,7 @@
 #include "src/forward/word_view.h"
 #include "src/generate/constraint.h"
 #include "src/generate/stop_filter.h"
-#include "src/generate/token_reporter.h"
+#include "src/generate/scored_tokens.h"
 
 namespace gemma::internal {
 

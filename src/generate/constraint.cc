@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "src/generate/top_tokens.h"
+#include "src/generate/scored_tokens.h"
 #include "src/grammar/grammar_impl.h"
 #include "src/text/tokenizer_impl.h"
 

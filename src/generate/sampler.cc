@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "src/base/internal.h"
-#include "src/generate/top_tokens.h"
+#include "src/generate/scored_tokens.h"
 
 namespace gemma {
 namespace {

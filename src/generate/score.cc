@@ -7,7 +7,7 @@
 #include "src/base/internal.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
-#include "src/generate/log_probabilities.h"
+#include "src/generate/scored_tokens.h"
 #include "src/session/session_impl.h"
 
 namespace gemma {

@@ -6,7 +6,7 @@
 #include "compression/pack.h"
 #include "compression/quantize.h"
 #include "ops/first_found.h"
-#include "src/base/divide_up.h"
+#include "src/base/sizes.h"
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/formats/tensor_values.h"

@@ -14,7 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "gemma/error_reason.h"
-#include "src/base/divide_up.h"
+#include "src/base/sizes.h"
 #include "src/os/system_error.h"
 
 namespace gemma::internal {

@@ -1,12 +1,14 @@
 #include "src/os/path.h"
 
 #include <dirent.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "src/os/system_error.h"
 
 namespace gemma::internal {
@@ -32,6 +34,21 @@ absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& directory) {
   if (errno != 0) return SystemError(directory, errno);
   std::sort(names.begin(), names.end());
   return names;
+}
+
+absl::Status CheckIsNoneOf(const std::string& output,
+                           const std::vector<std::string>& inputs) {
+  struct stat info;
+  if (stat(output.c_str(), &info) != 0) return absl::OkStatus();
+  for (const std::string& input : inputs) {
+    struct stat other;
+    if (stat(input.c_str(), &other) == 0 && other.st_dev == info.st_dev &&
+        other.st_ino == info.st_ino) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          output, ": is the input ", input, ", wanted another file"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace gemma::internal

@@ -1,4 +1,4 @@
-// Parts of a file's path.
+// Paths, directories, and files under several names.
 
 #ifndef GEMMA_SRC_OS_PATH_H_
 #define GEMMA_SRC_OS_PATH_H_
@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace gemma::internal {
@@ -16,6 +17,11 @@ std::string DirectoryOf(const std::string& path);
 // Returns the names of the entries of a directory, sorted, without "." and
 // "..". (The iterators of std::filesystem end the process if memory runs out.)
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& directory);
+
+// Returns OK, or InvalidArgument if `output` and one of `inputs` are the same
+// file, also through links. Ignores paths that do not exist.
+absl::Status CheckIsNoneOf(const std::string& output,
+                           const std::vector<std::string>& inputs);
 
 }  // namespace gemma::internal
 

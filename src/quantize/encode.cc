@@ -8,7 +8,7 @@
 
 #include "compression/pack.h"
 #include "compression/quantize.h"
-#include "src/base/divide_up.h"
+#include "src/base/sizes.h"
 
 namespace gemma::internal {
 namespace {

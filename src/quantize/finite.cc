@@ -9,7 +9,7 @@
 #include "compression/packed_row.h"
 #include "compression/quantize.h"
 #include "ops/first_found.h"
-#include "src/base/divide_up.h"
+#include "src/base/sizes.h"
 
 namespace gemma::internal {
 namespace {

@@ -16,7 +16,7 @@
 #include "src/formats/checkpoint.h"
 #include "src/formats/checkpoint_files.h"
 #include "src/model/num_threads.h"
-#include "src/os/same_file.h"
+#include "src/os/path.h"
 #include "src/quantize/write_model.h"
 
 namespace gemma {

@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gemma/error_reason.h"
 #include "ops/workers.h"
-#include "src/base/as_text.h"
+#include "src/base/bytes.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
 #include "src/base/messages.h"

@@ -11,7 +11,7 @@
 #include "compression/pack.h"
 #include "compression/quantize.h"
 #include "ops/first_found.h"
-#include "src/base/divide_up.h"
+#include "src/base/sizes.h"
 #include "src/base/status_macros.h"
 
 namespace gemma::internal {

@@ -10,7 +10,7 @@
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
 #include "src/base/no_throw.h"
-#include "src/base/saturating.h"
+#include "src/base/sizes.h"
 #include "src/base/status_macros.h"
 #include "src/formats/checkpoint.h"
 #include "src/forward/pass_costs.h"

@@ -9,8 +9,7 @@
 
 #include "absl/crc/crc32c.h"
 #include "absl/functional/function_ref.h"
-#include "src/base/append_number.h"
-#include "src/base/as_text.h"
+#include "src/base/bytes.h"
 #include "src/base/checked_reader.h"
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"

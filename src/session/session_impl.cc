@@ -8,9 +8,9 @@
 
 #include "gemma/limits.h"
 #include "src/base/format_text.h"
-#include "src/base/grow_to.h"
 #include "src/base/internal.h"
 #include "src/base/no_throw.h"
+#include "src/base/sizes.h"
 #include "src/base/status_macros.h"
 #include "src/model/fingerprint.h"
 #include "src/session/model_impl.h"

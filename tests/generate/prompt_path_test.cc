@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "src/generate/log_probabilities.h"
+#include "src/generate/scored_tokens.h"
 #include "tests/support/requests.h"
 
 namespace gemma::internal {

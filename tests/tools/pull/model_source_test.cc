@@ -7,8 +7,8 @@
 
 #include "tools/gemma/pull/catalogue.h"
 #include "tools/gemma/pull/digest.h"
-#include "tools/gemma/pull/gguf_name.h"
 #include "tools/gemma/pull/http.h"
+#include "tools/gemma/pull/hub.h"
 #include "tools/gemma/pull/model_store.h"
 
 namespace gemma::tools {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -55,6 +56,17 @@ absl::StatusOr<Answer> GatherAnswer(Session& session,
 // Such as "prompt: 12 tokens, 120.1 tok/s; answer: 35 tokens, 29.3 tok/s, 8 of
 // 9 guessed right; the model ended it".
 std::string StatsLine(const GenerateStats& stats);
+
+// Default of --max-tokens for completions. A base model often does not end its
+// text.
+inline constexpr size_t kMaxCompletionTokens = 256;
+
+// If `chat`, the prompt as a chat turn, after `system` if that is not empty.
+// Else the prompt as a text to complete; `system` is then a usage error.
+absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
+                                                  std::string_view prompt,
+                                                  std::string_view system,
+                                                  bool chat);
 
 }  // namespace gemma::tools
 

@@ -8,7 +8,7 @@
 #include "absl/strings/str_replace.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
-#include "tools/gemma/answer/prompt.h"
+#include "tools/gemma/answer/answer.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/json_line.h"
 #include "tools/gemma/io/nearest.h"

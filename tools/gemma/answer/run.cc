@@ -18,7 +18,6 @@
 #include "tools/gemma/answer/batch.h"
 #include "tools/gemma/answer/fill.h"
 #include "tools/gemma/answer/guard.h"
-#include "tools/gemma/answer/prompt.h"
 #include "tools/gemma/answer/steering.h"
 #include "tools/gemma/cli/grammar_options.h"
 #include "tools/gemma/cli/option_error.h"

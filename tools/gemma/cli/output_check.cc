@@ -4,7 +4,7 @@
 #include "gemma/gemma.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
-#include "src/os/same_file.h"
+#include "src/os/path.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/pull/resolve.h"

@@ -37,6 +37,16 @@ absl::StatusOr<ChildResult> RunChild(
     const std::function<absl::Status(std::string_view)>& on_output,
     const std::function<void()>& on_wait);
 
+inline constexpr char kPython[] = "python3";
+
+// Returns the cause of a Python program's failure from its standard error: the
+// last line that begins with "ERROR: ", without that, else the last line.
+std::string PythonCause(std::string_view errors);
+
+// Returns an error of RunChild. If Python is not installed, adds the cure: to
+// install it and `package`.
+absl::Status PythonError(const absl::Status& status, std::string_view package);
+
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_IO_CHILD_PROCESS_H_

@@ -16,7 +16,6 @@
 #include "src/os/system_error.h"
 #include "tools/gemma/io/child_process.h"
 #include "tools/gemma/io/errors.h"
-#include "tools/gemma/io/python.h"
 
 namespace gemma::tools {
 namespace {

@@ -16,7 +16,6 @@
 #include "src/base/part_name.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/io/errors.h"
-#include "tools/gemma/pull/gguf_name.h"
 #include "tools/gemma/pull/model_record.h"
 
 namespace gemma::tools {
@@ -305,6 +304,12 @@ absl::Status HubRefusal(long status, const HttpClient& http,
                       absl::StrCat(source.text, ": the server failed", code)),
                   "run the same command later: it continues where this one "
                   "stopped");
+}
+
+bool IsGguf(std::string_view path) { return absl::EndsWith(path, ".gguf"); }
+
+std::string_view FileName(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
 }
 
 }  // namespace gemma::tools

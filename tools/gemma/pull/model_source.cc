@@ -13,8 +13,8 @@
 #include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/part_name.h"
-#include "tools/gemma/pull/gguf_name.h"
 #include "tools/gemma/pull/http.h"
+#include "tools/gemma/pull/hub.h"
 #include "tools/gemma/pull/model_store.h"
 
 namespace gemma::tools {

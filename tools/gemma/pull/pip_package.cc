@@ -14,7 +14,6 @@
 #include "tools/gemma/io/child_process.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/progress.h"
-#include "tools/gemma/io/python.h"
 
 namespace gemma::tools {
 namespace {

@@ -11,7 +11,6 @@
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/pull/catalogue.h"
-#include "tools/gemma/pull/gguf_name.h"
 #include "tools/gemma/pull/hub.h"
 #include "tools/gemma/pull/model_record.h"
 

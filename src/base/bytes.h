@@ -1,13 +1,16 @@
-// Numbers in the byte order of files.
+// Bytes as numbers and as text.
 
-#ifndef GEMMA_SRC_BASE_APPEND_NUMBER_H_
-#define GEMMA_SRC_BASE_APPEND_NUMBER_H_
+#ifndef GEMMA_SRC_BASE_BYTES_H_
+#define GEMMA_SRC_BASE_BYTES_H_
 
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <type_traits>
 #include <vector>
+
+#include "absl/types/span.h"
 
 namespace gemma::internal {
 
@@ -25,6 +28,11 @@ void AppendNumber(T number, std::vector<uint8_t>& out) {
   }
 }
 
+// Returns a view of the same bytes.
+inline std::string_view AsText(absl::Span<const uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 }  // namespace gemma::internal
 
-#endif  // GEMMA_SRC_BASE_APPEND_NUMBER_H_
+#endif  // GEMMA_SRC_BASE_BYTES_H_

@@ -1,4 +1,4 @@
-#include "src/generate/top_tokens.h"
+#include "src/generate/scored_tokens.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,6 +6,33 @@
 #include "ops/ops.h"
 
 namespace gemma::internal {
+
+void TokenReporter::Expect(absl::Span<const float> logits) {
+  if (wanted()) logits_.assign(logits.begin(), logits.end());
+}
+
+void TokenReporter::Report(TokenId token) {
+  if (!wanted()) return;
+  ScoredToken scored = {token, tokenizer_.Piece(token)};
+  if (!logits_.empty()) {
+    const LogProbabilities log_probabilities(logits_);
+    scored.log_probability = log_probabilities[token];
+    FindTopTokens(logits_, options_.num_alternatives, top_);
+    for (const TokenLogit& top : top_) {
+      scored.alternatives.push_back({top.token, tokenizer_.Piece(top.token),
+                                     log_probabilities[top.token]});
+    }
+  }
+  options_.on_token(scored);
+}
+
+LogProbabilities::LogProbabilities(absl::Span<const float> logits)
+    : logits_(logits) {
+  const double max = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - max);
+  log_sum_ = max + std::log(sum);
+}
 
 void FindTopTokens(absl::Span<const float> logits, size_t k,
                    std::vector<TokenLogit>& top) {

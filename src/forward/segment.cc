@@ -1,4 +1,4 @@
-#include "src/forward/tap.h"
+#include "src/forward/segment.h"
 
 namespace gemma::internal {
 

@@ -1,4 +1,4 @@
-#include "src/base/saturating.h"
+#include "src/base/sizes.h"
 
 #include <cstdint>
 #include <limits>
