@@ -22,11 +22,10 @@
 #include "src/c_api/c_status.h"
 
 struct gemma_model {
-  std::shared_ptr<gemma::Model> model;
+  gemma::Model model;
 };
 
 struct gemma_session {
-  std::shared_ptr<gemma::Model> model;  // shared with gemma_model
   gemma::Session session;
 };
 
@@ -270,8 +269,7 @@ gemma_status gemma_model_load(const char* path,
     }
     auto loaded = gemma::Model::Load(path, std::move(load));
     GEMMA_RETURN_IF_ERROR(loaded.status());
-    *model =
-        new gemma_model{std::make_shared<gemma::Model>(*std::move(loaded))};
+    *model = new gemma_model{*std::move(loaded)};
     return absl::OkStatus();
   });
 }
@@ -280,22 +278,22 @@ void gemma_model_free(gemma_model* model) { delete model; }
 
 size_t gemma_model_vocab_size(const gemma_model* model) {
   if (model == nullptr) return 0;
-  return model->model->config().vocab_size;
+  return model->model.config().vocab_size;
 }
 
 size_t gemma_model_max_context(const gemma_model* model) {
   if (model == nullptr) return 0;
-  return model->model->config().max_context;
+  return model->model.config().max_context;
 }
 
 bool gemma_model_is_instruction_tuned(const gemma_model* model) {
   if (model == nullptr) return false;
-  return model->model->is_instruction_tuned();
+  return model->model.is_instruction_tuned();
 }
 
 const char* gemma_model_architecture(const gemma_model* model) {
   if (model == nullptr) return "";
-  return model->model->config().architecture.c_str();
+  return model->model.config().architecture.c_str();
 }
 
 // ---- Tokens
@@ -307,7 +305,7 @@ gemma_status gemma_tokenize(const gemma_model* model, const char* text,
     GEMMA_C_REQUIRE(model);
     if (text_size != 0) GEMMA_C_REQUIRE(text);
     GEMMA_C_REQUIRE(size);
-    const auto tokenizer = model->model->tokenizer();
+    const auto tokenizer = model->model.tokenizer();
     GEMMA_RETURN_IF_ERROR(tokenizer.status());
     const auto encoded =
         (*tokenizer)
@@ -326,7 +324,7 @@ gemma_status gemma_detokenize(const gemma_model* model, const int32_t* tokens,
     GEMMA_C_REQUIRE(model);
     if (num_tokens != 0) GEMMA_C_REQUIRE(tokens);
     GEMMA_C_REQUIRE(size);
-    const auto tokenizer = model->model->tokenizer();
+    const auto tokenizer = model->model.tokenizer();
     GEMMA_RETURN_IF_ERROR(tokenizer.status());
     return gemma::Write((*tokenizer)->Decode({tokens, num_tokens}), text,
                         capacity, size);
@@ -338,7 +336,7 @@ int32_t gemma_find_token(const gemma_model* model, const char* piece) {
   Guarded([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
     GEMMA_C_REQUIRE(piece);
-    const auto tokenizer = model->model->tokenizer();
+    const auto tokenizer = model->model.tokenizer();
     GEMMA_RETURN_IF_ERROR(tokenizer.status());
     token = (*tokenizer)->Find(piece).value_or(-1);
     return absl::OkStatus();
@@ -350,7 +348,7 @@ int32_t gemma_bos_token(const gemma_model* model) {
   int32_t token = -1;
   Guarded([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
-    const auto tokenizer = model->model->tokenizer();
+    const auto tokenizer = model->model.tokenizer();
     GEMMA_RETURN_IF_ERROR(tokenizer.status());
     token = (*tokenizer)->bos();
     return absl::OkStatus();
@@ -368,7 +366,7 @@ gemma_status gemma_chat_prompt(const gemma_model* model,
     GEMMA_C_REQUIRE(size);
     std::vector<gemma::Message> read;
     GEMMA_RETURN_IF_ERROR(gemma::ReadMessages(messages, num_messages, read));
-    const auto turns = model->model->chat_template();
+    const auto turns = model->model.chat_template();
     GEMMA_RETURN_IF_ERROR(turns.status());
     const auto rendered = turns->Render(read);
     GEMMA_RETURN_IF_ERROR(rendered.status());
@@ -383,7 +381,7 @@ gemma_status gemma_chat_next_turn(const gemma_model* model, const char* text,
     GEMMA_C_REQUIRE(model);
     GEMMA_C_REQUIRE(text);
     GEMMA_C_REQUIRE(size);
-    const auto turns = model->model->chat_template();
+    const auto turns = model->model.chat_template();
     GEMMA_RETURN_IF_ERROR(turns.status());
     const auto rendered = turns->NextUserTurn(text);
     GEMMA_RETURN_IF_ERROR(rendered.status());
@@ -400,7 +398,7 @@ gemma_status gemma_fill_prompt(const gemma_model* model, const char* prefix,
     if (prefix_size != 0) GEMMA_C_REQUIRE(prefix);
     if (suffix_size != 0) GEMMA_C_REQUIRE(suffix);
     GEMMA_C_REQUIRE(size);
-    const auto fill = gemma::FillOf(*model->model);
+    const auto fill = gemma::FillOf(model->model);
     GEMMA_RETURN_IF_ERROR(fill.status());
     const auto prompt =
         fill->Prompt({.prefix = {prefix, prefix_size},
@@ -416,7 +414,7 @@ gemma_status gemma_fill_stop_tokens(const gemma_model* model, int32_t* tokens,
   return Guarded([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
     GEMMA_C_REQUIRE(size);
-    const auto fill = gemma::FillOf(*model->model);
+    const auto fill = gemma::FillOf(model->model);
     GEMMA_RETURN_IF_ERROR(fill.status());
     return gemma::Write(fill->stop_tokens(), tokens, capacity, size);
   });
@@ -452,9 +450,9 @@ gemma_status gemma_session_create(const gemma_model* model,
     create.checkpoint_interval = from.checkpoint_interval;
     create.max_checkpoints = from.max_checkpoints;
     GEMMA_RETURN_IF_ERROR(gemma::ReadCacheFormat(from, create.cache_format));
-    auto created = gemma::Session::Create(*model->model, create);
+    auto created = gemma::Session::Create(model->model, create);
     GEMMA_RETURN_IF_ERROR(created.status());
-    *session = new gemma_session{model->model, *std::move(created)};
+    *session = new gemma_session{*std::move(created)};
     return absl::OkStatus();
   });
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "gemma/embedder.h"
 #include "src/base/internal.h"
+#include "src/base/no_throw.h"
 
 namespace gemma {
 namespace {
@@ -48,22 +49,25 @@ absl::Span<const EmbedPrompt> EmbedPrompts() { return kPrompts; }
 
 absl::StatusOr<std::string> EmbedPrefix(std::string_view prompt,
                                         std::string_view title) {
-  const auto* found =
-      std::find_if(std::begin(kPrompts), std::end(kPrompts),
-                   [&](const EmbedPrompt& p) { return p.name == prompt; });
-  if (found == std::end(kPrompts)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "no prompt '", prompt, "', wanted one of ",
-        absl::StrJoin(kPrompts, ", ", [](std::string* out, const auto& p) {
-          absl::StrAppend(out, p.name);
-        })));
-  }
-  if (!title.empty() && found->prefix.find(kTitle) == std::string_view::npos) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the prompt '", prompt, "' has no place for a title"));
-  }
-  return absl::StrReplaceAll(found->prefix,
-                             {{kTitle, title.empty() ? "none" : title}});
+  return NoThrow([&]() -> absl::StatusOr<std::string> {
+    const auto* found =
+        std::find_if(std::begin(kPrompts), std::end(kPrompts),
+                     [&](const EmbedPrompt& p) { return p.name == prompt; });
+    if (found == std::end(kPrompts)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "no prompt '", prompt, "', wanted one of ",
+          absl::StrJoin(kPrompts, ", ", [](std::string* out, const auto& p) {
+            absl::StrAppend(out, p.name);
+          })));
+    }
+    if (!title.empty() &&
+        found->prefix.find(kTitle) == std::string_view::npos) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the prompt '", prompt, "' has no place for a title"));
+    }
+    return absl::StrReplaceAll(found->prefix,
+                               {{kTitle, title.empty() ? "none" : title}});
+  });
 }
 
 }  // namespace gemma

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gemma/model.h"
+#include "src/base/no_throw.h"
 #include "src/base/part_name.h"
 #include "src/base/status_macros.h"
 #include "src/formats/directory.h"
@@ -97,9 +98,16 @@ std::vector<std::string> CheckpointFiles(const std::string& path) {
 }
 
 // gemma/model.h declares this. It is defined here because it needs file names.
+}  // namespace gemma::internal
+
+namespace gemma {
+
 absl::Status CheckIsNoModelFile(std::string_view output,
                                 std::string_view path) {
-  return CheckIsNoneOf(std::string(output), CheckpointFiles(std::string(path)));
+  return internal::NoThrow([&] {
+    return internal::CheckIsNoneOf(
+        std::string(output), internal::CheckpointFiles(std::string(path)));
+  });
 }
 
-}  // namespace gemma::internal
+}  // namespace gemma

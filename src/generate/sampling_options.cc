@@ -5,6 +5,7 @@
 #include "src/base/format_text.h"
 #include "src/base/hash_table.h"
 #include "src/base/internal.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 
 namespace gemma {
@@ -43,9 +44,7 @@ absl::Status CheckBiases(const std::vector<LogitBias>& biases) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::Status Validate(const SamplingOptions& options) {
+absl::Status CheckOptions(const SamplingOptions& options) {
   if (!(options.temperature >= 0.0f) || !std::isfinite(options.temperature)) {
     return absl::InvalidArgumentError(
         FormatText("temperature is %g, wanted 0 or more", options.temperature));
@@ -64,6 +63,12 @@ absl::Status Validate(const SamplingOptions& options) {
   GEMMA_RETURN_IF_ERROR(
       CheckFinite("presence_penalty", options.presence_penalty));
   return CheckBiases(options.logit_bias);
+}
+
+}  // namespace
+
+absl::Status Validate(const SamplingOptions& options) {
+  return NoThrow([&] { return CheckOptions(options); });
 }
 
 }  // namespace gemma

@@ -6,6 +6,7 @@
 
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/model/read_config.h"
 
@@ -166,117 +167,41 @@ absl::Status CheckPooling(const ModelConfig& c) {
 }  // namespace
 
 absl::Status Validate(const ModelConfig& config) {
-  GEMMA_RETURN_IF_ERROR(CheckSizes(config));
-  GEMMA_RETURN_IF_ERROR(CheckLru(config));
-  GEMMA_RETURN_IF_ERROR(CheckLayers(config));
-  GEMMA_RETURN_IF_ERROR(CheckPooling(config));
-  GEMMA_RETURN_IF_ERROR(
-      CheckPositive("embedding_scale", config.embedding_scale));
-  GEMMA_RETURN_IF_ERROR(CheckPositive("query_scale", config.query_scale));
-  GEMMA_RETURN_IF_ERROR(CheckPositive("rms_norm_eps", config.rms_norm_eps));
-  GEMMA_RETURN_IF_ERROR(
-      CheckCap("attn_logits_soft_cap", config.attn_logits_soft_cap));
-  GEMMA_RETURN_IF_ERROR(
-      CheckCap("final_logits_soft_cap", config.final_logits_soft_cap));
-  if (config.bos_token < 0 ||
-      static_cast<size_t>(config.bos_token) >= config.vocab_size) {
-    return absl::InvalidArgumentError(
-        FormatText("bos_token is %d, wanted a token below vocab_size %u",
-                   config.bos_token, config.vocab_size));
-  }
-  return absl::OkStatus();
-}
-
-std::vector<BlockType> BlocksOf(const ModelConfig& config) {
-  std::vector<BlockType> blocks;
-  for (const LayerConfig& layer : config.layers) blocks.push_back(layer.type);
-  return blocks;
-}
-
-std::vector<BlockType> PeriodicBlocks(size_t num_layers, size_t period) {
-  std::vector<BlockType> blocks(num_layers);
-  for (size_t l = 0; l < num_layers; ++l) {
-    blocks[l] = (l + 1) % period == 0 ? BlockType::kGlobalAttention
-                                      : BlockType::kLocalAttention;
-  }
-  return blocks;
-}
-
-absl::StatusOr<std::vector<BlockType>> RepeatedBlocks(
-    const std::vector<std::string>& pattern, size_t num_layers,
-    std::string_view where) {
-  if (pattern.empty()) {
-    return absl::InvalidArgumentError(
-        FormatText("%s is empty, wanted 'recurrent' and 'attention'", where));
-  }
-  for (const std::string& word : pattern) {
-    if (word != "recurrent" && word != "attention") {
-      return absl::InvalidArgumentError(FormatText(
-          "%s holds '%s', wanted 'recurrent' or 'attention'", where, word));
+  return NoThrow([&]() -> absl::Status {
+    GEMMA_RETURN_IF_ERROR(CheckSizes(config));
+    GEMMA_RETURN_IF_ERROR(CheckLru(config));
+    GEMMA_RETURN_IF_ERROR(CheckLayers(config));
+    GEMMA_RETURN_IF_ERROR(CheckPooling(config));
+    GEMMA_RETURN_IF_ERROR(
+        CheckPositive("embedding_scale", config.embedding_scale));
+    GEMMA_RETURN_IF_ERROR(CheckPositive("query_scale", config.query_scale));
+    GEMMA_RETURN_IF_ERROR(CheckPositive("rms_norm_eps", config.rms_norm_eps));
+    GEMMA_RETURN_IF_ERROR(
+        CheckCap("attn_logits_soft_cap", config.attn_logits_soft_cap));
+    GEMMA_RETURN_IF_ERROR(
+        CheckCap("final_logits_soft_cap", config.final_logits_soft_cap));
+    if (config.bos_token < 0 ||
+        static_cast<size_t>(config.bos_token) >= config.vocab_size) {
+      return absl::InvalidArgumentError(
+          FormatText("bos_token is %d, wanted a token below vocab_size %u",
+                     config.bos_token, config.vocab_size));
     }
-  }
-  std::vector<BlockType> blocks(num_layers);
-  for (size_t l = 0; l < num_layers; ++l) {
-    blocks[l] = pattern[l % pattern.size()] == "recurrent"
-                    ? BlockType::kRecurrent
-                    : BlockType::kLocalAttention;
-  }
-  return blocks;
-}
-
-ModelConfig Finished(ConfigDraft draft) {
-  for (const BlockType type : draft.blocks) {
-    LayerConfig& layer = draft.layers.emplace_back(draft.all);
-    layer.type = type;
-    const bool global = type == BlockType::kGlobalAttention;
-    layer.rope.base = global ? draft.rope_base_global : draft.rope_base_local;
-    if (global) layer.rope.factor = draft.rope_factor_global;
-    if (type == BlockType::kLocalAttention) {
-      layer.sliding_window = draft.sliding_window;
-    }
-  }
-  return draft;
-}
-
-float InverseRoot(size_t value) {
-  return 1.0f / std::sqrt(static_cast<float>(value));
-}
-
-absl::StatusOr<ModelConfig> ReadConfig(const Checkpoint& checkpoint,
-                                       RecurrentWindow window) {
-  switch (checkpoint.kind) {
-    case CheckpointKind::kGguf:
-      return ConfigFromGguf(checkpoint, window);
-    case CheckpointKind::kHuggingFace:
-      return ConfigFromJson(checkpoint, window);
-    case CheckpointKind::kSbs:
-      return ConfigFromSbs(checkpoint, window);
-  }
-  return absl::InternalError("unknown kind of checkpoint");
+    return absl::OkStatus();
+  });
 }
 
 absl::Status CheckTokens(absl::Span<const TokenId> tokens,
                          const ModelConfig& config, std::string_view what,
                          size_t first) {
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    if (config.has_token(tokens[i])) continue;
-    return absl::InvalidArgumentError(
-        FormatText("token %u of %s is %d, wanted 0 to %u", first + i, what,
-                   tokens[i], config.vocab_size - 1));
-  }
-  return absl::OkStatus();
-}
-
-Conventions ConventionsOf(const Checkpoint& checkpoint) {
-  switch (checkpoint.kind) {
-    case CheckpointKind::kGguf:
-      return {};
-    case CheckpointKind::kHuggingFace:
-      return HfConventionsOf(checkpoint);
-    case CheckpointKind::kSbs:
-      return {.norms_minus_one = true, .stores_log_a = true};
-  }
-  return {};
+  return NoThrow([&]() -> absl::Status {
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      if (config.has_token(tokens[i])) continue;
+      return absl::InvalidArgumentError(
+          FormatText("token %u of %s is %d, wanted 0 to %u", first + i, what,
+                     tokens[i], config.vocab_size - 1));
+    }
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace gemma

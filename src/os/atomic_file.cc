@@ -68,9 +68,11 @@ int OpenUnnamed(const std::string& directory, mode_t mode) {
 // Writes the directory's entries to the disk. If that fails, a loss of power
 // may bring back the old file, complete.
 void SyncDirectory(const std::string& directory) {
-  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int fd = Uninterrupted([&] {
+    return open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  });
   if (fd < 0) return;
-  fsync(fd);
+  Uninterrupted([&] { return fsync(fd); });
   close(fd);
 }
 
@@ -96,7 +98,8 @@ absl::StatusOr<AtomicFile> AtomicFile::CreateOutput(std::string path,
   struct stat info = {};
   if (stat(path.c_str(), &info) != 0) return Create(std::move(path), access);
   if (!S_ISREG(info.st_mode)) {
-    const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    const int fd =
+        Uninterrupted([&] { return open(path.c_str(), O_WRONLY | O_CLOEXEC); });
     if (fd < 0) return SystemError(path, errno);
     return AtomicFile(fd, std::move(path), "", /*is_direct=*/true);
   }
@@ -254,9 +257,10 @@ absl::Status AtomicFile::NameTemporary() {
 }
 
 absl::Status RenameDurably(const std::string& path, const std::string& target) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd =
+      Uninterrupted([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC); });
   if (fd < 0) return SystemError(path, errno);
-  const int error = fsync(fd) == 0 ? 0 : errno;
+  const int error = Uninterrupted([&] { return fsync(fd); }) == 0 ? 0 : errno;
   close(fd);
   if (error != 0) return SystemError(path, error);
   if (rename(path.c_str(), target.c_str()) != 0) {

@@ -179,19 +179,23 @@ Model& Model::operator=(Model&&) noexcept = default;
 const ModelConfig& Model::config() const { return impl_->config; }
 
 absl::StatusOr<const Tokenizer*> Model::tokenizer() const {
-  if (!impl_->tokenizer.ok()) {
-    const absl::Status& status = impl_->tokenizer.status();
-    return WithReason(absl::FailedPreconditionError(status.message()),
-                      ReasonOf(status));
-  }
-  return &*impl_->tokenizer;
+  return NoThrow([&]() -> absl::StatusOr<const Tokenizer*> {
+    if (!impl_->tokenizer.ok()) {
+      const absl::Status& status = impl_->tokenizer.status();
+      return WithReason(absl::FailedPreconditionError(status.message()),
+                        ReasonOf(status));
+    }
+    return &*impl_->tokenizer;
+  });
 }
 
 bool Model::is_instruction_tuned() const { return impl_->has_chat_template; }
 
 absl::StatusOr<ChatTemplate> Model::chat_template() const {
-  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, this->tokenizer());
-  return ChatTemplate::Create(*tokenizer);
+  return NoThrow([&]() -> absl::StatusOr<ChatTemplate> {
+    GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, this->tokenizer());
+    return ChatTemplate::Create(*tokenizer);
+  });
 }
 
 const std::vector<TensorSummary>& Model::tensors() const {

@@ -252,8 +252,9 @@ absl::StatusOr<Tokenizer> internal::LoadTokenizer(
   return NoTokenizer(checkpoint, "neither tokenizer.model nor tokenizer.json");
 }
 
-absl::Status CheckTokenizer(const Tokenizer& tokenizer,
-                            const ModelConfig& config, std::string_view path) {
+absl::Status internal::CheckTokenizer(const Tokenizer& tokenizer,
+                                      const ModelConfig& config,
+                                      std::string_view path) {
   if (tokenizer.vocab_size() <= config.vocab_size) return absl::OkStatus();
   return absl::InvalidArgumentError(
       FormatText("%s: the tokenizer has %u tokens, the embedding table only %u",

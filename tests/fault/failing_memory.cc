@@ -10,8 +10,8 @@
 
 #include "tests/fault/faults.h"
 
-using gemma::Fails;
-using gemma::FaultKind;
+using gemma::internal::Fails;
+using gemma::internal::FaultKind;
 
 extern "C" {
 

@@ -38,9 +38,9 @@ bool IsShort(std::size_t size) {
 }  // namespace
 }  // namespace gemma::internal
 
-using gemma::FailsWithError;
-using gemma::FaultKind;
-using gemma::Next;
+using gemma::internal::FailsWithError;
+using gemma::internal::FaultKind;
+using gemma::internal::Next;
 
 extern "C" {
 
@@ -61,17 +61,23 @@ void* mmap(void* address, size_t size, int protection, int flags, int fd,
   return next(address, size, protection, flags, fd, offset);
 }
 
+ssize_t read(int fd, void* bytes, size_t size) {
+  static auto* const next = Next<ssize_t(int, void*, size_t)>("read");
+  return FailsWithError(FaultKind::kRead) ? -1 : next(fd, bytes, size);
+}
+
 ssize_t write(int fd, const void* bytes, size_t size) {
   static auto* const next = Next<ssize_t(int, const void*, size_t)>("write");
   if (FailsWithError(FaultKind::kWrite)) return -1;
-  return next(fd, bytes, gemma::IsShort(size) ? size / 2 : size);
+  return next(fd, bytes, gemma::internal::IsShort(size) ? size / 2 : size);
 }
 
 ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
   static auto* const next =
       Next<ssize_t(int, const void*, size_t, off_t)>("pwrite");
   if (FailsWithError(FaultKind::kWrite)) return -1;
-  return next(fd, bytes, gemma::IsShort(size) ? size / 2 : size, offset);
+  return next(fd, bytes, gemma::internal::IsShort(size) ? size / 2 : size,
+              offset);
 }
 
 int fallocate(int fd, int mode, off_t offset, off_t size) {
@@ -103,6 +109,11 @@ int renameat2(int from_fd, const char* from, int to_fd, const char* to,
   return next(from_fd, from, to_fd, to, flags);
 }
 
+int link(const char* from, const char* to) noexcept {
+  static auto* const next = Next<int(const char*, const char*)>("link");
+  return FailsWithError(FaultKind::kName) ? -1 : next(from, to);
+}
+
 int linkat(int from_fd, const char* from, int to_fd, const char* to,
            int flags) noexcept {
   static auto* const next =
@@ -117,7 +128,8 @@ int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
       Next<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>(
           "pthread_create");
   // pthread_create returns its error and does not set errno.
-  if (gemma::Fails(FaultKind::kThread)) return gemma::FaultError();
+  if (gemma::internal::Fails(FaultKind::kThread))
+    return gemma::internal::FaultError();
   return next(thread, attributes, start, argument);
 }
 

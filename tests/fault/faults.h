@@ -20,9 +20,10 @@ enum class FaultKind {
   kMemory,  // operator new, malloc, calloc, and zlib's allocations
   kOpen,
   kMap,
+  kRead,
   kWrite,
   kSync,
-  kName,  // rename, renameat2, linkat
+  kName,  // rename, renameat2, link, linkat
   kThread,
 };
 

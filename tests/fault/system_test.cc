@@ -147,6 +147,17 @@ TEST_F(WriterFaults, Syncing) { Sweep(FaultKind::kSync, {EIO, ENOSPC, EINTR}); }
 
 TEST_F(WriterFaults, Naming) { Sweep(FaultKind::kName, {EIO, ENOSPC, EROFS}); }
 
+// A model loads also if the files that state the CPU's limits are unreadable.
+TEST(SystemFaults, UnreadCpuLimits) {
+  const std::string path = WriteFaultGguf(TestDirectory(), "gemma3");
+  LoadOptions options = FaultOptions();
+  options.num_threads = 0;
+  SweepSystem(FaultKind::kRead, EIO, path, [&](Injector& faults) {
+    EXPECT_TRUE(faults([&] { return Model::Load(path, options); }).ok());
+    return absl::OkStatus();
+  });
+}
+
 // ---------------------------------------------------------------------------
 // Threads
 

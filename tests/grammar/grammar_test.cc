@@ -21,7 +21,7 @@ using ::testing::HasSubstr;
 bool Matches(std::string_view expression, std::string_view text) {
   const auto grammar = Grammar::FromRegex(expression);
   EXPECT_EQ(ErrorOf(grammar), "OK") << expression;
-  return grammar.ok() && Matches(*grammar, text);
+  return grammar.ok() && internal::Matches(*grammar, text);
 }
 
 std::string RegexError(std::string_view expression) {
@@ -89,7 +89,7 @@ TEST(Regex, MatchesAsPythonDoes) {
     for (const std::string& text : texts) {
       validation.Add({{"regex", expressions[i]},
                       {"text", text},
-                      {"matches", Matches(grammars[i], text)},
+                      {"matches", internal::Matches(grammars[i], text)},
                       {"exact", true},
                       {"valid", nullptr}});
     }
@@ -220,7 +220,8 @@ TEST(Regex, CutAndChangedOnesAreErrorsOrGrammars) {
     for (const std::string& text : changed) {
       const auto grammar = Grammar::FromRegex(text);
       if (!grammar.ok()) continue;
-      EXPECT_TRUE(Matches(*grammar, RandomText(*grammar, random, 40))) << text;
+      EXPECT_TRUE(internal::Matches(*grammar, RandomText(*grammar, random, 40)))
+          << text;
     }
   }
 }
@@ -231,10 +232,10 @@ TEST(Choices, AreTheTextsAndNoOthers) {
   const auto grammar = Grammar::FromChoices(choices);
   ASSERT_EQ(ErrorOf(grammar), "OK");
   for (const std::string& choice : choices) {
-    EXPECT_TRUE(Matches(*grammar, choice)) << choice;
+    EXPECT_TRUE(internal::Matches(*grammar, choice)) << choice;
   }
   for (const char* text : {"y", "yess", "nop", "non", "\xE6", "日本日"}) {
-    EXPECT_FALSE(Matches(*grammar, text)) << text;
+    EXPECT_FALSE(internal::Matches(*grammar, text)) << text;
   }
 }
 
@@ -249,8 +250,8 @@ TEST(Choices, RefuseWhatTheyCannotBe) {
   for (size_t size = 1; size < 1400; ++size) nested.emplace_back(size, 'a');
   const auto grammar = Grammar::FromChoices(nested);
   ASSERT_EQ(ErrorOf(grammar), "OK");
-  EXPECT_TRUE(Matches(*grammar, nested.back()));
-  EXPECT_FALSE(Matches(*grammar, nested.back() + "a"));
+  EXPECT_TRUE(internal::Matches(*grammar, nested.back()));
+  EXPECT_FALSE(internal::Matches(*grammar, nested.back() + "a"));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "gtest/gtest.h"
+#include "src/base/internal.h"
 #include "tools/gemma/chat/input_history.h"
 
 namespace gemma::tools {

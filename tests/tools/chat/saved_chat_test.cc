@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "src/base/internal.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/tiny_files.h"
 #include "tools/gemma/chat/chat_settings.h"

@@ -16,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "src/base/internal.h"
 #include "tools/gemma/cli/command_tree.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/io/errors.h"

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "src/base/internal.h"
 #include "tests/support/hostile_model.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"

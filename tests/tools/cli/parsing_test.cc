@@ -9,6 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "src/base/internal.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/measure/scores.h"
 #include "tools/gemma/measure/token_file.h"

@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "src/base/internal.h"
 
 namespace gemma::tools {
 namespace {

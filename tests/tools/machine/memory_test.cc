@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "src/base/internal.h"
 #include "tests/support/toy_models.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/io/errors.h"

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "src/base/internal.h"
 
 namespace gemma::tools {
 namespace {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
 #include "tools/gemma/pull/model_record.h"
 
 namespace gemma::tools {

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "src/base/internal.h"
 #include "tools/gemma/pull/catalogue.h"
 #include "tools/gemma/pull/digest.h"
 #include "tools/gemma/pull/http.h"

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
 #include "tests/support/zip_writer.h"
 
 namespace gemma::tools {

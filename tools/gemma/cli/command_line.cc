@@ -83,6 +83,25 @@ absl::Status Run(int argc, char** argv) {
   return environment.Explain(action());
 }
 
+// Reports that memory ran out, without needing any.
+int ReportOutOfMemory() noexcept {
+  constexpr std::string_view kMessage = "gemma: out of memory\n";
+  // A failure cannot be reported anywhere.
+  static_cast<void>(write(STDERR_FILENO, kMessage.data(), kMessage.size()) < 0);
+  return kExitFailure;
+}
+
+// Runs the command and reports its error. Throws if memory runs out.
+int RunAndReport(int argc, char** argv) {
+  try {
+    return Report(Run(argc, argv));
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    return Report(absl::InternalError(error.what()));
+  }
+}
+
 }  // namespace
 
 int RunCommandLine(int argc, char** argv) noexcept {
@@ -90,11 +109,9 @@ int RunCommandLine(int argc, char** argv) noexcept {
   InstallSignalHandlers();
   InstallBusErrorHandler();
   try {
-    return Report(Run(argc, argv));
-  } catch (const std::bad_alloc&) {
-    return Report(absl::ResourceExhaustedError("out of memory"));
-  } catch (const std::exception& error) {
-    return Report(absl::InternalError(error.what()));
+    return RunAndReport(argc, argv);
+  } catch (...) {
+    return ReportOutOfMemory();
   }
 }
 
