@@ -224,7 +224,7 @@ std::vector<Case> OddCases() {
   return cases;
 }
 
-TEST(Attend, MatchesDoublePrecisionOnEveryTarget) {
+TEST(Attend, MatchesDoublePrecision) {
   for (Case c : OddCases()) {
     for (const CacheType type : kTypes) {
       for (const float cap : {0.0f, 2.0f}) {
@@ -273,7 +273,7 @@ std::vector<Case> TextCases() {
   return cases;
 }
 
-TEST(Attend, WholeTextsMatchDoublePrecision) {
+TEST(Attend, TextsMatchDoublePrecision) {
   for (Case c : TextCases()) {
     for (const CacheType type : kTypes) {
       c.type = type;
@@ -320,7 +320,7 @@ std::vector<Case> RangeCases() {
   return cases;
 }
 
-TEST(Attend, RangesMatchDoublePrecisionOnEveryTarget) {
+TEST(Attend, RangesMatchDoublePrecision) {
   for (Case c : RangeCases()) {
     for (const CacheType type : kTypes) {
       c.type = type;
@@ -335,7 +335,7 @@ TEST(Attend, RangesMatchDoublePrecisionOnEveryTarget) {
 }
 
 // Several spans, whose size grows with the position.
-TEST(Attend, MatchesDoublePrecisionInLongContexts) {
+TEST(Attend, LongContextsMatchReference) {
   for (const size_t position : {255, 256, 1000, 4095, 4096, 9000}) {
     for (const size_t window : {kNoWindow, size_t{700}}) {
       const Case c = {.head_dim = 12,
@@ -355,7 +355,7 @@ TEST(Attend, MatchesDoublePrecisionInLongContexts) {
 }
 
 // Divides the rows in any way, with and without division of the keys.
-TEST(Attend, GivesTheSameBitsInAnyPieces) {
+TEST(Attend, SameBitsInPieces) {
   std::vector<Case> cases;
   for (const size_t head_dim : {20, 64}) {
     for (const size_t group : {1, 3, 8}) {
@@ -449,7 +449,7 @@ TEST(Attend, ReadsNothingUnseen) {
   }
 }
 
-TEST(Attend, ReadsNothingBehindARange) {
+TEST(Attend, ReadsNothingBehindRange) {
   const Case c = {.head_dim = 20,
                   .group = 2,
                   .position = 80,
@@ -469,7 +469,7 @@ TEST(Attend, ReadsNothingBehindARange) {
   });
 }
 
-TEST(Attend, ReadsNothingBehindATextOrItsWindow) {
+TEST(Attend, ReadsNothingBehindText) {
   for (const size_t window : {size_t{9}, kNoWindow}) {
     const Case c = {.head_dim = 20,
                     .group = 2,
@@ -493,7 +493,7 @@ TEST(Attend, ReadsNothingBehindATextOrItsWindow) {
 }
 
 // A NaN in a model must reach the result.
-TEST(Attend, WhatIsNoNumberStaysSo) {
+TEST(Attend, KeepsNonFinite) {
   for (const CacheType type : kTypes) {
     for (const float bad : {NAN, INFINITY}) {
       Ring ring(type, 64, 40);

@@ -29,7 +29,7 @@ std::vector<float> Scaled(std::vector<float> x, float scale) {
   return x;
 }
 
-TEST(RmsNorm, MatchesDoublePrecisionOnEveryTarget) {
+TEST(RmsNorm, MatchesDoublePrecision) {
   ForEachTarget([] {
     for (const size_t size : kSizes) {
       const std::vector<float> x = RandomVector(size, size);
@@ -47,7 +47,7 @@ TEST(RmsNorm, MatchesDoublePrecisionOnEveryTarget) {
   });
 }
 
-TEST(RmsNorm, MayWriteOverItsInput) {
+TEST(RmsNorm, WorksInPlace) {
   std::vector<float> x = RandomVector(37, 1);
   const std::vector<float> weight = RandomVector(37, 2);
   std::vector<float> out(37);
@@ -63,7 +63,7 @@ TEST(RmsNorm, IsFiniteForZeros) {
   EXPECT_EQ(RelativeError(out, x), 0);
 }
 
-TEST(FindAbove, FindsTheFirstOnEveryTarget) {
+TEST(FindAbove, FindsFirst) {
   ForEachTarget([] {
     for (const size_t size : kSizes) {
       std::vector<float> x(size, 1.0f);
@@ -96,7 +96,7 @@ TEST(AddTo, AddsOnEveryTarget) {
   });
 }
 
-TEST(SoftCap, MatchesDoublePrecisionOnEveryTarget) {
+TEST(SoftCap, MatchesDoublePrecision) {
   ForEachTarget([] {
     for (const size_t size : kSizes) {
       for (const float cap : {30.0f, 50.0f}) {
@@ -110,7 +110,7 @@ TEST(SoftCap, MatchesDoublePrecisionOnEveryTarget) {
   });
 }
 
-TEST(GatedGelu, MatchesDoublePrecisionOnEveryTarget) {
+TEST(GatedGelu, MatchesDoublePrecision) {
   ForEachTarget([] {
     for (const size_t size : kSizes) {
       for (const float scale : {1.0f, 12.0f, 1e4f}) {
@@ -136,7 +136,7 @@ TEST(GatedGelu, IsTheTanhForm) {
   EXPECT_NEAR(gate[0], Gelu(2.0), 1e-6);
 }
 
-TEST(Rope, RotatesPairsOfHalvesOnEveryTarget) {
+TEST(Rope, RotatesPairsOfHalves) {
   ForEachTarget([] {
     for (const size_t half : {1, 3, 8, 17, 64, 128}) {
       const size_t size = 2 * half + 5;  // the last five stay as they are
@@ -161,7 +161,7 @@ TEST(Rope, RotatesPairsOfHalvesOnEveryTarget) {
   });
 }
 
-TEST(Conv1d, MatchesDoublePrecisionOnEveryTarget) {
+TEST(Conv1d, MatchesDoublePrecision) {
   ForEachTarget([] {
     for (const size_t size : kSizes) {
       constexpr size_t kTaps = 4;
@@ -187,7 +187,7 @@ TEST(Conv1d, MatchesDoublePrecisionOnEveryTarget) {
   });
 }
 
-TEST(RgLru, MatchesDoublePrecisionOnEveryTarget) {
+TEST(RgLru, MatchesDoublePrecision) {
   ForEachTarget([] {
     for (const size_t size : kSizes) {
       const std::vector<float> x = RandomVector(size, size);

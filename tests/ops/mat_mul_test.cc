@@ -177,7 +177,7 @@ TEST(MatMul, MatchesDoublePrecision) {
 constexpr size_t kEightPanels = 127;
 
 // A row's result depends on neither the number of rows nor the threads.
-TEST(MatMul, GivesTheSameBitsForAnyRowsAndThreads) {
+TEST(MatMul, SameBitsAnyRows) {
   Workers one(1);
   Workers three(3);
   constexpr size_t kRows = 29;
@@ -207,7 +207,7 @@ TEST(MatMul, GivesTheSameBitsForAnyRowsAndThreads) {
 }
 
 // Chosen panels equal those of MatMul, and nothing else is written.
-TEST(MatMulPanels, GivesTheBitsOfMatMulOnEveryTarget) {
+TEST(MatMulPanels, EqualsMatMul) {
   Workers workers(3);
   constexpr size_t kRows = 6 * kPanelRows + 5;  // the last panel is partial
   const std::vector<std::vector<size_t>> choices = {
@@ -244,7 +244,7 @@ TEST(MatMulPanels, GivesTheBitsOfMatMulOnEveryTarget) {
 }
 
 // A quantized matrix gives the same bits as its dequantized values.
-TEST(MatMul, GivesTheBitsOfTheDequantizedValues) {
+TEST(MatMul, SameBitsWhenDequantized) {
   Workers workers(1);
   for (const Format format : kAllFormats) {
     const size_t cols = BlockValues(format) == 256 ? 512 : 288;
@@ -288,7 +288,7 @@ bool HasFma() { return hwy::SupportedTargets() & (HWY_AVX2 | HWY_AVX3_DL); }
 
 // The products of the rounded x are nearly exact, and the same bits on every
 // target, for any number of rows and threads.
-TEST(MatMul, Int8IsExactOfRoundedActivations) {
+TEST(MatMul, Int8RoundsOnlyActivations) {
   Workers one(1);
   Workers three(3);
   constexpr size_t kRows = 15;  // computed 8, 4, 2 and 1 at a time
@@ -342,7 +342,7 @@ void ForEachPanelReads(Body body) {
   SetPanelReadsForTest(chosen);
 }
 
-TEST(MatMul, GivesTheSameBitsHoweverPanelsAreRead) {
+TEST(MatMul, PanelReadsKeepBits) {
   Workers workers(1);
   for (const Format format : kAllFormats) {
     const size_t cols = BlockValues(format) == 256 ? 512 : 288;
@@ -363,7 +363,7 @@ TEST(MatMul, GivesTheSameBitsHoweverPanelsAreRead) {
 }
 
 // A NaN anywhere in a vector must reach the result.
-TEST(MatMul, Int8KeepsWhatIsNoNumber) {
+TEST(MatMul, Int8KeepsNonFinite) {
   Workers workers(1);
   const TestMatrix w(Format::kQ4_0, 16, 64, 1);
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
@@ -381,7 +381,7 @@ TEST(MatMul, Int8KeepsWhatIsNoNumber) {
 }
 
 // Sums of products in 16 bits must not saturate, even for extreme codes.
-TEST(MatMul, Int8SumsOfExtremeCodesDoNotSaturate) {
+TEST(MatMul, Int8SumsNeverSaturate) {
   Workers workers(1);
   for (const Format format : kAllFormats) {
     const size_t cols = BlockValues(format) == 256 ? 256 : 64;
@@ -414,7 +414,7 @@ void WithAndWithoutAmx(Body body) {
 
 // Many rows are computed in bfloat16, if this CPU has instructions for it: both
 // operands are rounded to 8 bits of significand.
-TEST(MatMul, FastestIsWithinTheRoundingOfBfloat16) {
+TEST(MatMul, FastestRoundsToBfloat16) {
   Workers workers(2);
   constexpr size_t kRows = 70;
   for (const Format format : kAllFormats) {
@@ -459,7 +459,7 @@ TEST(MatMul, FastestOfSeveralFormats) {
 }
 
 // Sums of small integers are exact in any order.
-TEST(Bf16Tiles, EveryInstructionGivesTheProducts) {
+TEST(Bf16Tiles, EveryInstructionIsExact) {
   std::vector<void (*)(const Bf16Job&)> kinds;
   if (HasAmx()) kinds.push_back(AmxTiles);
   if (HasAvx512Bf16()) kinds.push_back(Avx512Bf16Tiles);
@@ -501,7 +501,7 @@ TEST(Bf16Tiles, EveryInstructionGivesTheProducts) {
   }
 }
 
-TEST(MatMul, RunsSeveralJobsInOneJoin) {
+TEST(MatMul, SeveralJobsJoinOnce) {
   Workers workers(2);
   const TestMatrix a(Format::kF32, 20, 64, 1);
   const TestMatrix b(Format::kQ8_0, 100, 64, 2);
@@ -518,7 +518,7 @@ TEST(MatMul, RunsSeveralJobsInOneJoin) {
   EXPECT_EQ(out_b, Product(x, 3, b, {}, workers));
 }
 
-TEST(MatMul, InlineGivesTheSameBits) {
+TEST(MatMul, InlineSameBits) {
   Workers workers(2);
   const TestMatrix w(Format::kBF16, 100, 70, 1);
   const std::vector<float> bias = RandomVector(100, 2);
@@ -528,7 +528,7 @@ TEST(MatMul, InlineGivesTheSameBits) {
   EXPECT_EQ(out, Product(x, 5, w, bias, workers));
 }
 
-TEST(GatedMatMul, IsTwoProductsAndAGatedGelu) {
+TEST(GatedMatMul, EqualsProductsAndGelu) {
   Workers workers(2);
   const TestMatrix gate(Format::kQ4_0, 150, 64, 1);
   const TestMatrix up(Format::kQ5_0, 150, 64, 2);
@@ -551,7 +551,7 @@ TEST(GatedMatMul, IsTwoProductsAndAGatedGelu) {
   }
 }
 
-TEST(Embed, GivesScaledRowsInEveryFormat) {
+TEST(Embed, GivesScaledRows) {
   for (const Format format : kAllFormats) {
     const size_t cols = BlockValues(format) == 256 ? 512 : 288;
     const TestMatrix table(format, 37, cols, 11);

@@ -114,7 +114,7 @@ void CheckRow(const std::vector<SparseValue>& found,
   EXPECT_EQ(next, found.size());
 }
 
-TEST(EncodeSparse, MatchesDoublePrecisionOnEveryTarget) {
+TEST(EncodeSparse, MatchesDoublePrecision) {
   ForEachTarget([] {
     for (const Format format : kFormats) {
       // Whole panels and tasks, and one more or less.
@@ -140,7 +140,7 @@ TEST(EncodeSparse, MatchesDoublePrecisionOnEveryTarget) {
 }
 
 // A row's features have the same bits among any other rows.
-TEST(EncodeSparse, GivesTheSameBitsForAnyRowsAndThreads) {
+TEST(EncodeSparse, SameBitsAnyRows) {
   for (const Format format : kFormats) {
     const Encoder encoder(format, 500, 64, 0.5f);
     const auto x = RandomVector(70 * 64, 3);
@@ -156,7 +156,7 @@ TEST(EncodeSparse, GivesTheSameBitsForAnyRowsAndThreads) {
   }
 }
 
-TEST(EncodeSparse, AllOrNoneMayBeActive) {
+TEST(EncodeSparse, AllOrNoneActive) {
   for (const size_t top_k : {0, 1, 300, 1000}) {
     Encoder encoder(Format::kBF16, 300, 33, 0.0f);
     const auto x = RandomVector(2 * 33, 4);
@@ -190,7 +190,7 @@ TEST(EncodeSparse, KeepsTheLargest) {
   }
 }
 
-TEST(EncodeSparse, OfEqualOnesTheLowerIndexWins) {
+TEST(EncodeSparse, TiesPreferLowerIndex) {
   Encoder encoder(Format::kF32, 400, 16, 0.0f);
   // x is zero, so the products are the biases.
   const std::vector<float> x(16, 0.0f);
@@ -219,7 +219,7 @@ TEST(EncodeSparse, ThresholdsMustBeExceeded) {
   EXPECT_EQ(found[0], (SparseValue{7, 1.0f}));
 }
 
-TEST(EncodeSparse, NaNIsNeverActive) {
+TEST(EncodeSparse, NanNeverActive) {
   const Encoder encoder(Format::kBF16, 100, 32, 0.1f);
   auto x = RandomVector(2 * 32, 6);
   const auto expected = encoder.Encode(x, 0)[1];
@@ -231,7 +231,7 @@ TEST(EncodeSparse, NaNIsNeverActive) {
   EXPECT_EQ(encoder.Encode(x, 0)[1], expected);
 }
 
-TEST(AddRows, MatchesDoublePrecisionOnEveryTarget) {
+TEST(AddRows, MatchesDoublePrecision) {
   ForEachTarget([] {
     for (const Format format : kFormats) {
       for (const size_t cols : {32, 64, 160}) {

@@ -13,13 +13,13 @@
 namespace gemma::internal {
 namespace {
 
-TEST(Targets, EachThatRunsHereWasCompiled) {
+TEST(Targets, RunnableWereCompiled) {
   const std::vector<std::string> compiled = CompiledTargets();
   ForEachTarget(
       [&] { EXPECT_THAT(compiled, ::testing::Contains(ChosenTarget())); });
 }
 
-TEST(Targets, TheChosenOneIsTheBestThatIsSupported) {
+TEST(Targets, ChoosesBestSupported) {
   std::vector<std::string> supported;
   for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
     supported.emplace_back(hwy::TargetName(target));

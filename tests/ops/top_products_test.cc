@@ -109,7 +109,7 @@ size_t Check(Matrix& matrix, const std::vector<float>& x, size_t k,
   return found;
 }
 
-TEST(TopProducts, AreThoseOfAllOnEveryTarget) {
+TEST(TopProducts, MatchAllProducts) {
   ForEachTarget([] {
     for (const size_t rows : {16, 17, 500, 3000}) {
       for (const size_t cols : {32, 640, 1152}) {
@@ -149,7 +149,7 @@ TEST(TopProducts, CappedOnEveryTarget) {
   });
 }
 
-TEST(TopProducts, PauseWhereTheyLeaveOutTooFew) {
+TEST(TopProducts, PauseUnlessTheyPay) {
   Matrix matrix(16000, 640, 13);
   Workers workers(2);
   MatMulContext context(Arithmetic::kInt8, 1, 640, workers);
@@ -177,7 +177,7 @@ TEST(TopProducts, PauseWhereTheyLeaveOutTooFew) {
   EXPECT_TRUE(top.Pays());
 }
 
-TEST(TopProducts, EqualOnesAreAllFound) {
+TEST(TopProducts, FindAllTies) {
   Matrix matrix(800, 64, 3);
   for (size_t row = 1; row < 800; row += 7) matrix.CopyRow(0, row);
   for (const size_t k : {1, 2, 40}) Check(matrix, Activations(64, 4), k);
@@ -192,7 +192,7 @@ TEST(TopProducts, AnySigns) {
   for (const size_t k : {1, 20}) Check(matrix, Activations(96, 6), k);
 }
 
-TEST(TopProducts, RowsThatAreNoNumbersHideNoOthers) {
+TEST(TopProducts, NanRowsHideNone) {
   Matrix matrix(640, 64, 7);
   for (size_t row = 0; row < 640; row += 16) {
     matrix.SetScale(row * matrix.row_blocks(), row % 32 == 0 ? NAN : -INFINITY);
@@ -200,7 +200,7 @@ TEST(TopProducts, RowsThatAreNoNumbersHideNoOthers) {
   for (const size_t k : {1, 10}) Check(matrix, Activations(64, 8), k);
 }
 
-TEST(TopProducts, RefuseWhatCannotBeProven) {
+TEST(TopProducts, RefuseUnprovable) {
   Matrix matrix(320, 64, 9);
   Workers workers(1);
   MatMulContext context(Arithmetic::kInt8, 1, 64, workers);
@@ -218,7 +218,7 @@ TEST(TopProducts, RefuseWhatCannotBeProven) {
 }
 
 // The layout only moves bits.
-TEST(SplitLayout, SameProductsAsTheWholeCodes) {
+TEST(SplitLayout, SameProductsAsWhole) {
   Workers workers(2);
   ForEachTarget([&] {
     for (const size_t rows : {1, 2, 7, 16, 40}) {

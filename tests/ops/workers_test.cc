@@ -29,7 +29,7 @@ TEST(Workers, RunEachTaskOnce) {
 }
 
 // A call sees the writes of the call before, on any thread.
-TEST(Workers, OneCallSeesWhatTheOneBeforeWrote) {
+TEST(Workers, CallsSeeEarlierWrites) {
   Workers workers(4);
   std::vector<size_t> values(64, 0);
   std::vector<size_t> next(values.size());
