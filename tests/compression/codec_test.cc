@@ -17,7 +17,7 @@ namespace {
 uint32_t Bits(float value) { return std::bit_cast<uint32_t>(value); }
 
 // The conformance test. Compares bits, including the signs of zeros.
-TEST(Codec, DecodesEveryFormatAsGgufDoes) {
+TEST(Codec, DecodesAsGguf) {
   for (const Format format : kAllFormats) {
     SCOPED_TRACE(FormatName(format));
     const Golden golden(format);
@@ -35,7 +35,7 @@ TEST(Codec, DecodesEveryFormatAsGgufDoes) {
   }
 }
 
-TEST(Codec, DecodesRowsOfOneBlock) {
+TEST(Codec, RowsOfOneBlock) {
   for (const Format format : kAllFormats) {
     SCOPED_TRACE(FormatName(format));
     const Golden golden(format);
@@ -58,7 +58,7 @@ TEST(Codec, DecodesRowsOfOneBlock) {
   }
 }
 
-TEST(Codec, KeepsTheSignOfZero) {
+TEST(Codec, KeepsSignOfZero) {
   uint8_t block[18] = {0x00, 0xBC};                            // a scale of -1
   for (size_t i = 2; i < sizeof(block); ++i) block[i] = 0x88;  // 0 after -8
   float out[32];
@@ -104,7 +104,7 @@ void CheckUnpackOfAnyBytes() {
   }
 }
 
-TEST(Codec, AnyBytesHaveExactProducts) {
+TEST(Codec, AnyBytesMultiplyExactly) {
 #define GEMMA_CHECK_FORMAT(name, codec, text, ...) \
   {                                                \
     SCOPED_TRACE(text);                            \

@@ -25,7 +25,7 @@ double HalfValue(uint32_t half) {
   return (half & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
-TEST(Half, WidensEveryFiniteHalfExactly) {
+TEST(Half, WidensFiniteExactly) {
   for (uint32_t half = 0; half <= 0xFFFF; ++half) {
     if ((half & 0x7C00) == 0x7C00) continue;
     const float value = HalfToFloat(static_cast<uint16_t>(half));
@@ -34,7 +34,7 @@ TEST(Half, WidensEveryFiniteHalfExactly) {
   }
 }
 
-TEST(Half, WidensInfinityAndKeepsNaNs) {
+TEST(Half, WidensInfinityAndNans) {
   EXPECT_EQ(HalfToFloat(0x7C00), kInf);
   EXPECT_EQ(HalfToFloat(0xFC00), -kInf);
   for (uint32_t half = 0; half <= 0xFFFF; ++half) {
@@ -58,7 +58,7 @@ TEST(Half, NarrowingUndoesWidening) {
 
 // Between two neighbours, the middle rounds to the even one, and any other
 // value to the nearer one. The neighbour of the largest half is 2^16, infinity.
-TEST(Half, RoundsToNearestAndTiesToEven) {
+TEST(Half, RoundsToNearestEven) {
   for (uint32_t half = 0; half < 0x7C00; ++half) {
     const uint32_t next = half + 1;
     const double above = next == 0x7C00 ? 65536.0 : HalfValue(next);
@@ -87,7 +87,7 @@ TEST(Half, NarrowsTheExtremes) {
   EXPECT_TRUE(IsHalfNaN(FloatToHalf(std::bit_cast<float>(0x7F800001u))));
 }
 
-TEST(BF16, WideningIsTheUpperHalfOfAFloat) {
+TEST(BF16, WidensToUpperHalf) {
   for (uint32_t bf16 = 0; bf16 <= 0xFFFF; ++bf16) {
     const float value = BF16ToFloat(static_cast<uint16_t>(bf16));
     ASSERT_EQ(std::bit_cast<uint32_t>(value), bf16 << 16) << bf16;
@@ -103,7 +103,7 @@ TEST(BF16, NarrowingUndoesWidening) {
   }
 }
 
-TEST(BF16, RoundsToNearestAndTiesToEven) {
+TEST(BF16, RoundsToNearestEven) {
   for (uint32_t bf16 = 0; bf16 <= 0xFFFF; ++bf16) {
     if ((bf16 & 0x7F80) == 0x7F80) continue;  // infinite or NaN
     const auto narrow = [bf16](uint32_t low_bits) {

@@ -120,7 +120,7 @@ void ForEachMatrix(Body body) {
   }
 }
 
-TEST(Pack, ReadsBackAsTheRowsDecode) {
+TEST(Pack, KeepsEveryValue) {
   ForEachMatrix([](const WeightView& w, Layout layout) {
     const AlignedBytes bytes = Pack(w, layout);
     const PackedView packed = View(w, layout, bytes);
@@ -137,7 +137,7 @@ TEST(Pack, ReadsBackAsTheRowsDecode) {
 
 // Packing mostly moves the file's bytes. Only int8 scales and codes of 4 bits
 // where the file has fewer bits, and values in bfloat16, take more.
-TEST(Pack, TakesAboutTheBytesOfTheFile) {
+TEST(Pack, AddsFewBytes) {
   for (const Format format : kAllFormats) {
     const size_t packed = PackedBytes(format, 64, 512);
     if (LayoutOf(format) == Layout::kBF16) {
@@ -151,7 +151,7 @@ TEST(Pack, TakesAboutTheBytesOfTheFile) {
   }
 }
 
-TEST(Pack, RowsBeyondTheMatrixAreZeros) {
+TEST(Pack, PaddingRowsAreZero) {
   ForEachMatrix([](const WeightView& w, Layout layout) {
     const AlignedBytes bytes = Pack(w, layout);
     const PackedView packed = View(w, layout, bytes);
@@ -163,7 +163,7 @@ TEST(Pack, RowsBeyondTheMatrixAreZeros) {
   });
 }
 
-TEST(Pack, WritesOnlyTheRangeAsked) {
+TEST(Pack, WritesOnlyItsPanels) {
   ForEachMatrix([](const WeightView& w, Layout layout) {
     const AlignedBytes whole = Pack(w, layout);
     const size_t panels = View(w, layout, whole).NumPanels();
@@ -184,7 +184,7 @@ TEST(Pack, WritesOnlyTheRangeAsked) {
   });
 }
 
-TEST(Pack, PanelsPackedInAnyOrderEqualPackedAtOnce) {
+TEST(Pack, PanelsInAnyOrder) {
   ForEachMatrix([](const WeightView& w, Layout layout) {
     const AlignedBytes whole = Pack(w, layout);
     AlignedBytes parts(whole.size());
@@ -196,7 +196,7 @@ TEST(Pack, PanelsPackedInAnyOrderEqualPackedAtOnce) {
 }
 
 // An infinite or NaN scale must not become a number.
-TEST(Pack, NonFiniteScalesStayNonFinite) {
+TEST(Pack, KeepsNonFiniteScales) {
   uint8_t block[18] = {0x00, 0x7C};  // infinity
   for (size_t i = 2; i < sizeof(block); ++i) block[i] = 0x19;
   const WeightView w = {

@@ -114,7 +114,7 @@ double LargestError(Format format) {
   }
 }
 
-TEST(Quantize, LosesLittleOfGaussianWeights) {
+TEST(Quantize, GaussianWeightsLoseLittle) {
   const std::vector<float> values = Gaussian(64 * 1024, 0.02f);
   for (const Format format : Encodable()) {
     const Encoded encoded(format, FloatView(values, 1024));
@@ -124,7 +124,7 @@ TEST(Quantize, LosesLittleOfGaussianWeights) {
 }
 
 // The bytes do not depend on the CPU.
-TEST(Quantize, GivesTheSameBytesOnEveryTarget) {
+TEST(Quantize, SameBytesEveryTarget) {
   const std::vector<float> values = Gaussian(kRows * kCols, 1.0f);
   const std::vector<float> importance = [] {
     std::vector<float> out = Gaussian(kCols, 1.0f, 7);
@@ -162,7 +162,7 @@ TEST(Quantize, RangesEqualTheWhole) {
 }
 
 // Values of the format are kept exactly, in any container.
-TEST(Quantize, KeepsQ4_0CodeForCode) {
+TEST(Quantize, KeepsQ4_0Codes) {
   std::mt19937 random(3);
   std::vector<uint8_t> bytes(kRows * kCols / 32 * 18);
   for (size_t at = 0; at < bytes.size(); at += 18) {
@@ -192,7 +192,7 @@ TEST(Quantize, KeepsQ4_0CodeForCode) {
   EXPECT_EQ(differ, 0u);
 }
 
-TEST(Quantize, KeepsValuesOfFloatFormats) {
+TEST(Quantize, KeepsFloatFormats) {
   for (const Format format : {Format::kF16, Format::kBF16}) {
     const Golden golden(format);
     ASSERT_TRUE(golden.IsComplete());
@@ -219,7 +219,7 @@ TEST(Quantize, ImportantColumnsLoseLess) {
   }
 }
 
-TEST(Quantize, ImportanceThatIsZeroEverywhereIsNone) {
+TEST(Quantize, ZeroImportanceIsNone) {
   const std::vector<float> values = Gaussian(kRows * kCols, 1.0f);
   const std::vector<float> zeros(kCols, 0.0f);
   for (const Format format : Encodable()) {
@@ -241,7 +241,7 @@ TEST(Quantize, ZerosStayZeros) {
 
 // A value far above the others is kept, and only its group loses precision. In
 // formats whose rows have a unit, other groups lose at most their steps.
-TEST(Quantize, AnOutlierCostsItsGroupOnly) {
+TEST(Quantize, OutlierCostsOneGroup) {
   std::vector<float> values = Gaussian(kCols, 0.02f);
   values[100] = 2.0f;
   for (const Format format : Encodable()) {
@@ -280,7 +280,7 @@ TEST(Quantize, ExtremesStayFinite) {
   }
 }
 
-TEST(Quantize, NamesTheRowThatIsNotFinite) {
+TEST(Quantize, NamesNonFiniteRow) {
   for (const float bad : {std::numeric_limits<float>::infinity(),
                           -std::numeric_limits<float>::infinity(),
                           std::numeric_limits<float>::quiet_NaN()}) {
@@ -293,7 +293,7 @@ TEST(Quantize, NamesTheRowThatIsNotFinite) {
   }
 }
 
-TEST(Quantize, HasEncodersForWhatIsWritten) {
+TEST(Quantize, EncodesWrittenFormats) {
   for (const Format format : {Format::kF32, Format::kBF16, Format::kQ8_0,
                               Format::kQ6_K, Format::kQ4_0, Format::kIQ4_NL,
                               Format::kN6_16, Format::kN4_16, Format::kN4_32}) {
