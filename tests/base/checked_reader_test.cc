@@ -72,7 +72,7 @@ TEST(CheckedReader, ReadsLittleEndianValues) {
   EXPECT_EQ(reader.position(), bytes.size());
 }
 
-TEST(CheckedReader, RefusesToReadPastTheEnd) {
+TEST(CheckedReader, RefusesReadsPastEnd) {
   const Bytes bytes = {1, 2, 3};
   CheckedReader reader(bytes);
   uint32_t value = 77;
@@ -90,7 +90,7 @@ TEST(CheckedReader, RefusesToReadPastTheEnd) {
   EXPECT_FALSE(reader.ReadBytes(1, span));
 }
 
-TEST(CheckedReader, RefusesStringsThatAreTooLong) {
+TEST(CheckedReader, RefusesLongStrings) {
   for (uint64_t size :
        {uint64_t{4}, uint64_t{1} << 31, uint64_t{1} << 63, kMax - 7, kMax}) {
     const Bytes bytes = ByteWriter().Number(size).Raw("abc").bytes();
