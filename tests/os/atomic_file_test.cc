@@ -54,7 +54,7 @@ class AtomicFileTest : public ::testing::Test {
   const std::string directory_ = TestDirectory();
 };
 
-TEST_F(AtomicFileTest, IsThereWhenItIsComplete) {
+TEST_F(AtomicFileTest, AppearsOnCommit) {
   {
     AtomicFile file = Create();
     EXPECT_EQ(ErrorOf(file.Write(BytesOf("one, "))), "OK");
@@ -66,12 +66,12 @@ TEST_F(AtomicFileTest, IsThereWhenItIsComplete) {
   EXPECT_EQ(NumFiles(), 1u);
 }
 
-TEST_F(AtomicFileTest, LeavesNothingUnlessItIsCommitted) {
+TEST_F(AtomicFileTest, UncommittedLeavesNothing) {
   { EXPECT_EQ(ErrorOf(Create().Write(BytesOf("half"))), "OK"); }
   EXPECT_EQ(NumFiles(), 0u);
 }
 
-TEST_F(AtomicFileTest, WritesAtPlacesOfReservedSpace) {
+TEST_F(AtomicFileTest, WritesInReservedSpace) {
   AtomicFile file = Create();
   EXPECT_EQ(ErrorOf(file.Reserve(9)), "OK");
   EXPECT_EQ(ErrorOf(file.WriteAt(6, BytesOf("b"))), "OK");
@@ -80,7 +80,7 @@ TEST_F(AtomicFileTest, WritesAtPlacesOfReservedSpace) {
   EXPECT_EQ(Contents(Path()), std::string("\0a\0\0\0\0b\0\0", 9));
 }
 
-TEST_F(AtomicFileTest, ReplacesOrKeepsWhatIsThere) {
+TEST_F(AtomicFileTest, ReplacesOrKeepsExisting) {
   WriteFile(Path(), "old");
   {
     AtomicFile file = Create();
@@ -98,7 +98,7 @@ TEST_F(AtomicFileTest, ReplacesOrKeepsWhatIsThere) {
   EXPECT_EQ(NumFiles(), 1u);
 }
 
-TEST_F(AtomicFileTest, OthersReadItOnlyIfTheyShall) {
+TEST_F(AtomicFileTest, ModeFollowsAccess) {
   const mode_t umask_before = umask(0022);
   const auto mode = [&] {
     struct stat info;
@@ -112,14 +112,14 @@ TEST_F(AtomicFileTest, OthersReadItOnlyIfTheyShall) {
   umask(umask_before);
 }
 
-TEST_F(AtomicFileTest, NeedsADirectoryToWriteTo) {
+TEST_F(AtomicFileTest, NeedsDirectory) {
   const std::string path = Path("no/file");
   const absl::Status status = AtomicFile::Create(path).status();
   EXPECT_TRUE(absl::IsNotFound(status)) << status;
   EXPECT_EQ(ErrorOf(status), path + ": No such file or directory");
 }
 
-TEST_F(AtomicFileTest, NoMoreBytesThanTheLimit) {
+TEST_F(AtomicFileTest, HonoursFileSizeLimit) {
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
@@ -140,7 +140,7 @@ TEST_F(AtomicFileTest, NoMoreBytesThanTheLimit) {
   EXPECT_EQ(NumFiles(), 0u);
 }
 
-TEST_F(AtomicFileTest, OutputReplacesALinksTarget) {
+TEST_F(AtomicFileTest, OutputReplacesLinkTarget) {
   std::ofstream(Path("target")) << "old";
   fs::create_symlink("target", Path());
   absl::StatusOr<AtomicFile> file = AtomicFile::CreateOutput(Path());
@@ -157,7 +157,7 @@ TEST_F(AtomicFileTest, OutputReplacesALinksTarget) {
   EXPECT_EQ(Contents(Path("target")), "new");
 }
 
-TEST_F(AtomicFileTest, OutputWritesAPipeDirectly) {
+TEST_F(AtomicFileTest, OutputWritesPipeDirectly) {
   ASSERT_EQ(mkfifo(Path().c_str(), 0600), 0);
   const int reader = open(Path().c_str(), O_RDONLY | O_NONBLOCK);
   ASSERT_GE(reader, 0);

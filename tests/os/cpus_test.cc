@@ -49,7 +49,7 @@ TEST_F(CpuQuotaTest, Version2) {
   EXPECT_EQ(Quota(), 1u);
 }
 
-TEST_F(CpuQuotaTest, TheLeastOfAllLevels) {
+TEST_F(CpuQuotaTest, LeastOfAllLevels) {
   Write("proc/self/cgroup", "0::/a/b\n");
   Write("sys/fs/cgroup/a/b/cpu.max", "800000 100000\n");
   Write("sys/fs/cgroup/a/cpu.max", "200000 100000\n");

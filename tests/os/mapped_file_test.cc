@@ -29,7 +29,7 @@ size_t ResidentKilobytes() {
   return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE)) / 1024;
 }
 
-TEST(MappedFile, HoldsTheBytesOfTheFile) {
+TEST(MappedFile, HoldsFileBytes) {
   const std::string path = TestDirectory() + "/file";
   WriteFile(path, "hello");
   absl::StatusOr<MappedFile> file = MappedFile::Open(path);
@@ -40,7 +40,7 @@ TEST(MappedFile, HoldsTheBytesOfTheFile) {
   EXPECT_EQ(file->path(), path);
 }
 
-TEST(MappedFile, MovingDoesNotMoveTheBytes) {
+TEST(MappedFile, MovingKeepsAddresses) {
   const std::string directory = TestDirectory();
   WriteFile(directory + "/a", "first");
   WriteFile(directory + "/b", "second");
@@ -55,7 +55,7 @@ TEST(MappedFile, MovingDoesNotMoveTheBytes) {
   EXPECT_EQ(b->text(), "first");
 }
 
-TEST(MappedFile, ReleasedBytesAreReadAgain) {
+TEST(MappedFile, ReadsReleasedBytesAgain) {
   const std::string path = TestDirectory() + "/file";
   constexpr size_t kSize = (size_t{16} << 20) + 123;
   WriteFile(path, Pattern(kSize));
@@ -71,7 +71,7 @@ TEST(MappedFile, ReleasedBytesAreReadAgain) {
   EXPECT_EQ(again, sum);
 }
 
-TEST(MappedFile, ReleaseIgnoresWhatIsNotInTheFile) {
+TEST(MappedFile, ReleaseIgnoresOtherMemory) {
   const std::string path = TestDirectory() + "/file";
   WriteFile(path, Pattern(3 * 4096));
   absl::StatusOr<MappedFile> file = MappedFile::Open(path);
@@ -88,7 +88,7 @@ TEST(MappedFile, ReleaseIgnoresWhatIsNotInTheFile) {
 }
 
 // Opening a pipe or a device must neither wait nor read forever.
-TEST(MappedFile, RefusesWhatIsNoRegularFile) {
+TEST(MappedFile, RefusesNonRegularFiles) {
   const std::string directory = TestDirectory();
   EXPECT_THAT(ErrorOf(MappedFile::Open(directory)),
               AllOf(StartsWith(directory), HasSubstr("is a directory"),
@@ -109,7 +109,7 @@ TEST(MappedFile, RefusesAnEmptyFile) {
   EXPECT_EQ(ErrorOf(MappedFile::Open(path)), path + ": is empty");
 }
 
-TEST(MappedFile, NamesFilesThatCannotBeOpened) {
+TEST(MappedFile, OpenErrorsNameFile) {
   const std::string directory = TestDirectory();
   const absl::StatusOr<MappedFile> file =
       MappedFile::Open(directory + "/missing");
@@ -125,7 +125,7 @@ TEST(MappedFile, NamesFilesThatCannotBeOpened) {
 }
 
 // A huge sparse file needs no memory.
-TEST(MappedFile, MapsASparseFileWithoutReadingIt) {
+TEST(MappedFile, SparseFileStaysUnread) {
   const std::string path = TestDirectory() + "/sparse";
   WriteFile(path, "GGUF");
   constexpr uint64_t kSize = uint64_t{1} << 40;

@@ -17,7 +17,7 @@ TEST(SystemError, NamesWhatAndWhy) {
   EXPECT_TRUE(absl::IsUnknown(SystemError("a", EIO)));
 }
 
-TEST(SystemError, NamesWhatCannotBeWritten) {
+TEST(SystemError, WriteErrorNamesFile) {
   EXPECT_EQ(WriteError("a/b", ENOSPC).message(),
             "cannot write to a/b: No space left on device");
 }
