@@ -102,7 +102,7 @@ TEST(Checkpoint, SurvivesMoves) {
   EXPECT_EQ(Bytes(tensor.data, tensor.data + tensor.bytes), Pattern(12));
 }
 
-TEST(Checkpoint, GgufSaysWhetherItChats) {
+TEST(Checkpoint, GgufChatTemplate) {
   const std::string path = TestDirectory() + "/model.gguf";
   WriteFile(path, GgufWriter().String("tokenizer.chat_template", "x").Finish());
   const absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(path);
@@ -110,7 +110,7 @@ TEST(Checkpoint, GgufSaysWhetherItChats) {
   EXPECT_TRUE(checkpoint->has_chat_template);
 }
 
-TEST(Checkpoint, OpensAllPartsFromAnyOne) {
+TEST(Checkpoint, AnyPartOpensAll) {
   const std::string directory = TestDirectory();
   WriteParts(directory);
   for (const std::string& given :
@@ -128,7 +128,7 @@ TEST(Checkpoint, OpensAllPartsFromAnyOne) {
   }
 }
 
-TEST(Checkpoint, OpensAHuggingFaceDirectory) {
+TEST(Checkpoint, OpensHuggingFaceDirectory) {
   const std::string directory = TestDirectory();
   WriteFile(directory + "/config.json", R"({"model_type": "gemma2"})");
   WriteFile(directory + "/model.safetensors", TinySafetensors());
@@ -163,7 +163,7 @@ TEST(Checkpoint, OpensShards) {
 }
 
 // Files written by transformers and by the Python package gguf.
-TEST(Checkpoint, OpensFilesOfOtherWriters) {
+TEST(Checkpoint, OpensForeignFiles) {
   size_t num_opened = 0;
   for (const char* folder : {"/models", "/gguf"}) {
     for (const auto& entry : std::filesystem::directory_iterator(
@@ -195,7 +195,7 @@ TEST(Checkpoint, FollowsSymbolicLinks) {
   EXPECT_EQ(ErrorOf(OpenCheckpoint(directory + "/snapshot")), "OK");
 }
 
-TEST(Checkpoint, SkippedTensorsMayBeInTheIndex) {
+TEST(Checkpoint, IndexAllowsSkippedTensors) {
   const std::string directory = TestDirectory();
   WriteShards(directory);
   WriteFile(directory + "/s2.safetensors",
@@ -205,7 +205,7 @@ TEST(Checkpoint, SkippedTensorsMayBeInTheIndex) {
   EXPECT_EQ(checkpoint->tensors.size(), 1u);
 }
 
-TEST(Checkpoint, HuggingFaceSaysWhetherItChats) {
+TEST(Checkpoint, HuggingFaceChatTemplate) {
   const std::string directory = TestDirectory();
   WriteShards(directory);
   const auto chats = [&directory] {
@@ -255,7 +255,7 @@ TEST(CheckpointHostile, F1NotAModel) {
   EXPECT_THAT(ErrorOf(OpenCheckpoint(pipe)), HasSubstr("is a pipe"));
 }
 
-TEST(CheckpointHostile, ASafetensorsFileIsNotTheModel) {
+TEST(CheckpointHostile, BareSafetensorsFile) {
   const std::string directory = TestDirectory();
   WriteShards(directory);
   EXPECT_EQ(ErrorOf(OpenCheckpoint(directory + "/s1.safetensors")),
@@ -370,7 +370,7 @@ TEST(CheckpointHostile, SplitGgufThatDisagrees) {
               HasSubstr("is 3, but the 3 parts have 4 tensors"));
 }
 
-TEST(CheckpointHostile, SplitGgufWithTheWrongName) {
+TEST(CheckpointHostile, SplitGgufMisnamed) {
   const std::string directory = TestDirectory();
   for (const char* name :
        {"/x.gguf", "/x-00001-of-00004.gguf", "/x-0001-of-0003.gguf",
@@ -387,7 +387,7 @@ TEST(CheckpointHostile, SplitGgufWithTheWrongName) {
   EXPECT_THAT(ErrorOf(OpenCheckpoint(other)), HasSubstr("split.no is 0"));
 }
 
-TEST(CheckpointHostile, ADirectoryOfSeveralModels) {
+TEST(CheckpointHostile, SeveralModelsInDirectory) {
   const std::string directory = TestDirectory();
   WriteParts(directory);
   WriteFile(directory + "/other.gguf", TinyGguf());

@@ -92,7 +92,7 @@ TEST(Gguf, ReadsBothVersions) {
   }
 }
 
-TEST(Gguf, TensorsHaveShapeOutermostFirst) {
+TEST(Gguf, ShapesAreOutermostFirst) {
   const Bytes bytes = TinyGguf();
   const absl::StatusOr<GgufFile> file = ParseGguf(bytes, "f.gguf");
   ASSERT_EQ(ErrorOf(file), "OK");
@@ -177,7 +177,7 @@ TEST(Gguf, ReadsMetadata) {
   EXPECT_EQ(metadata.TypeOf("missing"), std::nullopt);
 }
 
-TEST(Gguf, MissingKeysLeaveTheValue) {
+TEST(Gguf, MissingKeysKeepValue) {
   const Bytes bytes = TinyGguf();
   const absl::StatusOr<GgufFile> file = ParseGguf(bytes, "f.gguf");
   ASSERT_EQ(ErrorOf(file), "OK");
@@ -406,7 +406,7 @@ TEST(GgufHostile, F7Types) {
   }
 }
 
-TEST(GgufHostile, F8MetadataOfTheWrongType) {
+TEST(GgufHostile, F8WrongMetadataTypes) {
   const float nan = std::nanf("");
   const Bytes bytes = GgufWriter()
                           .String("text", "abc\n")
@@ -470,7 +470,7 @@ TEST(GgufHostile, F8MetadataOfTheWrongType) {
   EXPECT_TRUE(sizes.empty() && reals.empty() && texts.empty());
 }
 
-TEST(GgufHostile, F8BoolsAreZeroOrOne) {
+TEST(GgufHostile, F8BoolValues) {
   EXPECT_EQ(ParseError(GgufWriter().Value("b", 7, uint8_t{2}).Finish()),
             "f.gguf: key 'b' is a bool of 2, wanted 0 or 1");
   EXPECT_THAT(
@@ -557,7 +557,7 @@ TEST(GgufHostile, F13EveryStructuralByte) {
   }
 }
 
-TEST(GgufHostile, F13PairsOfStructuralBytes) {
+TEST(GgufHostile, F13StructuralBytePairs) {
   const Bytes good = TinyGguf();
   uint32_t random = 1;
   const auto next = [&random] {
@@ -574,7 +574,7 @@ TEST(GgufHostile, F13PairsOfStructuralBytes) {
   }
 }
 
-TEST(GgufHostile, F14WeightsOfAnyValue) {
+TEST(GgufHostile, F14AnyWeightValues) {
   EXPECT_EQ(TensorError({16}, kF32, 64), "OK");
   EXPECT_EQ(ParseError(
                 GgufWriter().Tensor("t", {16}, kF32, Bytes(64, 0xFF)).Finish()),

@@ -125,7 +125,7 @@ TEST(GgufFileWriter, ItsFilesAreRead) {
   EXPECT_EQ(Bytes(tensor.data, tensor.data + tensor.bytes), data);
 }
 
-TEST(GgufFileWriter, CopiesKeysOfEveryType) {
+TEST(GgufFileWriter, CopiesEveryKeyType) {
   GgufWriter source;
   source.Uint32("uint32", 1).Float32("float32", 2.5f).Bool("bool", true);
   source.String("string", "text").Strings("strings", {"a", "", "ccc"});
@@ -156,7 +156,7 @@ TEST(GgufFileWriter, CopiesKeysOfEveryType) {
   }
 }
 
-TEST(GgufFileWriter, WritesNoOtherTensorsThanItListed) {
+TEST(GgufFileWriter, WritesOnlyDeclaredTensors) {
   const std::string path = TestPath();
   const Bytes data = Pattern(8);
   const auto begin = [&](GgufFileWriter& writer) {

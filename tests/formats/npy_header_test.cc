@@ -35,7 +35,7 @@ TEST(NpyHeader, KnowsTypes) {
   EXPECT_EQ(bytes("<i8"), 24u);
 }
 
-TEST(NpyHeader, ReadsScalarsVectorsAndEmptyArrays) {
+TEST(NpyHeader, ReadsShapes) {
   const auto shape = [](const std::string& text) {
     return ParseNpyHeader("{\"shape\":" + text +
                           ",'fortran_order':False,'descr':'<f4'}");
@@ -74,7 +74,7 @@ TEST(NpyHeader, RejectsEveryTruncation) {
   }
 }
 
-TEST(NpyHeader, ReadsTheSizeOfTheHeader) {
+TEST(NpyHeader, ReadsHeaderSize) {
   const auto bytes = [](std::string_view prefix) {
     return NpyHeaderBytes(
         {reinterpret_cast<const uint8_t*>(prefix.data()), prefix.size()});

@@ -133,7 +133,7 @@ TEST_P(NpzTest, ChecksTheCrc) {
             "F.npz: array 'out': the checksum (CRC-32) is wrong");
 }
 
-TEST_P(NpzTest, RejectsDataThatContradictTheShape) {
+TEST_P(NpzTest, RejectsShapeDataMismatch) {
   for (const char* shape : {"(3, 3)", "(2, 2)", "(6,)", "(7,)", "()"}) {
     const std::string npy = Npy(NpyDictionary("<f4", shape), BytesOf(kValues));
     const std::string error = Error(npy, {}, GetParam());
@@ -145,7 +145,7 @@ TEST_P(NpzTest, RejectsDataThatContradictTheShape) {
   }
 }
 
-TEST(Npz, RejectsSizesThatTheDataContradict) {
+TEST(Npz, RejectsWrongSizes) {
   const std::string npy = Npy(NpyDictionary("<f4", "(3, 2)"), BytesOf(kValues));
   const uint32_t size = static_cast<uint32_t>(npy.size());
   EXPECT_THAT(Error(npy, {.bytes = size + 1}), HasSubstr("two sizes differ"));
@@ -181,7 +181,7 @@ TEST(Npz, RejectsBombs) {
               HasSubstr("extent"));
 }
 
-TEST(Npz, LimitsTheNumberOfIntegers) {
+TEST(Npz, LimitsIntegerCount) {
   const std::vector<uint8_t> bytes = Archive(Packing::kStored);
   const absl::StatusOr<Npz> npz = Npz::Parse(bytes, "F.npz");
   ASSERT_TRUE(npz.ok());
@@ -191,7 +191,7 @@ TEST(Npz, LimitsTheNumberOfIntegers) {
             "F.npz: array 'ids': found 3 values, wanted at most 2");
 }
 
-TEST(Npz, SaysWhatItDoesNotRead) {
+TEST(Npz, NamesUnsupportedInput) {
   const std::string npy = Npy(NpyDictionary("<f4", "(3, 2)"), BytesOf(kValues));
   EXPECT_THAT(Error(npy, {.flags = 1}), HasSubstr("encrypted"));
   EXPECT_THAT(Error(npy, {.method = 12}), HasSubstr("compression method 12"));
@@ -214,7 +214,7 @@ TEST(Npz, SaysWhatItDoesNotRead) {
               HasSubstr("not a zip archive"));
 }
 
-TEST(Npz, NamesTheArraysThatThereAre) {
+TEST(Npz, MissingArrayListsOthers) {
   const std::vector<uint8_t> bytes = Archive(Packing::kStored);
   const absl::StatusOr<Npz> npz = Npz::Parse(bytes, "F.npz");
   ASSERT_TRUE(npz.ok());
@@ -222,14 +222,14 @@ TEST(Npz, NamesTheArraysThatThereAre) {
             "F.npz: no array 'logits', only ids.npy, out.npy");
 }
 
-TEST(Npz, RejectsTwoEntriesOfOneName) {
+TEST(Npz, RejectsDuplicateNames) {
   ZipWriter zip;
   zip.Add("ids.npy", "one");
   zip.Add("ids.npy", "two");
   EXPECT_THAT(ReadAll(zip.Finish()).message(), HasSubstr("appears twice"));
 }
 
-TEST(Npz, ReadsArchivesWithAComment) {
+TEST(Npz, AcceptsArchiveComment) {
   ZipWriter zip;
   zip.Add("ids.npy", Npy(NpyDictionary("<i8", "(3,)"), BytesOf(kIds)));
   zip.Add("out.npy", Npy(NpyDictionary("<f4", "(6,)"), BytesOf(kValues)));
@@ -296,7 +296,7 @@ TEST(Npz, RejectsBrokenZip64) {
             "F.npz: 'out.npy' lacks its zip64 sizes");
 }
 
-TEST(Npz, RejectsNamesThatArePaths) {
+TEST(Npz, RejectsPathNames) {
   for (const std::string& name :
        {std::string("../out.npy"), std::string("/out.npy"),
         std::string("a/out.npy"), std::string("a\\out.npy"),
@@ -309,7 +309,7 @@ TEST(Npz, RejectsNamesThatArePaths) {
   }
 }
 
-TEST(Npz, RejectsTrailingBytesOfAStream) {
+TEST(Npz, RejectsTrailingBytes) {
   const std::string npy = Npy(NpyDictionary("<f4", "(3, 2)"), BytesOf(kValues));
   EXPECT_THAT(Error(npy, {.trailing = "more"}, Packing::kDeflated),
               HasSubstr("do not end there"));

@@ -71,7 +71,7 @@ TEST(Safetensors, ReadsTensors) {
   Exercise(*file, bytes);
 }
 
-TEST(Safetensors, AcceptsWhatTheReferenceWrites) {
+TEST(Safetensors, AcceptsReferenceHeaders) {
   // Padded with spaces, with metadata, and tensors not in the order of the
   // data.
   EXPECT_EQ(HeaderError(
@@ -83,7 +83,7 @@ TEST(Safetensors, AcceptsWhatTheReferenceWrites) {
   EXPECT_EQ(ParseError(RawSafetensors(R"({"__metadata__":null})", {})), "OK");
 }
 
-TEST(Safetensors, SkipsTypesThatAreNotForWeights) {
+TEST(Safetensors, SkipsNonWeightTypes) {
   for (const char* dtype : {"I64", "U64", "F64", "C64"}) {
     EXPECT_EQ(TensorError(dtype, "[1]", "[0,8]"), "OK") << dtype;
   }
@@ -312,7 +312,7 @@ TEST(SafetensorsHostile, F13EveryStructuralByte) {
   }
 }
 
-TEST(SafetensorsHostile, F14WeightsOfAnyValue) {
+TEST(SafetensorsHostile, F14AnyWeightValues) {
   EXPECT_EQ(ParseError(SafetensorsWriter()
                            .Tensor("t", "F32", {4}, Bytes(16, 0xFF))
                            .Finish()),

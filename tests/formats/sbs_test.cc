@@ -57,7 +57,7 @@ std::string ErrorWith(Bytes bytes, size_t offset, T number) {
   return Error(bytes);
 }
 
-TEST(Sbs, ReadsTensorsWithTheirShapes) {
+TEST(Sbs, ReadsTensorsAndShapes) {
   for (const bool at_end : {false, true}) {
     const Bytes bytes = Tiny().Finish(at_end);
     EXPECT_TRUE(IsSbs(bytes));
@@ -97,7 +97,7 @@ TEST(Sbs, ReadsTypesFromLetters) {
 }
 
 // Early files with a toc have letters as well.
-TEST(Sbs, LettersBesideATocAreNotOfTheName) {
+TEST(Sbs, StripsLettersBesideToc) {
   const Bytes bytes = SbsWriter()
                           .Blob("$linear_w_0", Pattern(6))
                           .Blob("toc", TocEntry("$linear_w_0", 3, 2, 3))
@@ -132,7 +132,7 @@ TEST(SbsFileHostile, RefusesEveryTruncation) {
   }
 }
 
-TEST(SbsFileHostile, ChangedByteParsesOrNamesFile) {
+TEST(SbsFileHostile, ChangedByteNamesFile) {
   for (const bool at_end : {false, true}) {
     const Bytes good = Tiny().Finish(at_end);
     for (size_t i = 0; i < good.size(); ++i) {
@@ -146,7 +146,7 @@ TEST(SbsFileHostile, ChangedByteParsesOrNamesFile) {
   }
 }
 
-TEST(SbsFileHostile, HeaderMustCountWhatThereIs) {
+TEST(SbsFileHostile, HeaderMustMatchFile) {
   constexpr size_t kNumBlobs = 4;
   constexpr size_t kFileBytes = 8;
   const Bytes good = Tiny().Finish();
@@ -169,7 +169,7 @@ TEST(SbsFileHostile, HeaderMustCountWhatThereIs) {
   EXPECT_THAT(ErrorWith(good, kNumBlobs, uint32_t{3}), HasSubstr("m.sbs: "));
 }
 
-TEST(SbsFileHostile, BlobsMustFollowEachOther) {
+TEST(SbsFileHostile, BlobsMustBeContiguous) {
   const Bytes good = Tiny().Finish();
   constexpr size_t kRanges = 16 + 4 * 16;
   for (const uint64_t offset :
@@ -188,7 +188,7 @@ TEST(SbsFileHostile, BlobsMustFollowEachOther) {
               HasSubstr("blob 'c_final_norm' begins at 512, wanted 768"));
 }
 
-TEST(SbsFileHostile, KeysMustBeNamesAndDiffer) {
+TEST(SbsFileHostile, InvalidOrRepeatedKeys) {
   EXPECT_EQ(Error(SbsWriter().Blob("", Pattern(1)).Finish()),
             "m.sbs: a blob's key is '', wanted 1 to 16 printable characters");
   EXPECT_THAT(Error(SbsWriter().Blob("a\nb", Pattern(1)).Finish()),
@@ -205,7 +205,7 @@ std::string TocError(const Bytes& toc) {
   return Error(SbsWriter().Blob("a", Pattern(6)).Blob("toc", toc).Finish());
 }
 
-TEST(SbsFileHostile, TocMustFitTheBlobs) {
+TEST(SbsFileHostile, TocMustFitBlobs) {
   EXPECT_EQ(TocError(TocEntry("a", 3, 2, 3)), "OK");
   EXPECT_EQ(TocError(TocEntry("b", 3, 2, 3)),
             "m.sbs: no blob 'b', which 'toc' says there is");
@@ -244,7 +244,7 @@ TEST(SbsFileHostile, TocMustFitTheBlobs) {
 // ---------------------------------------------------------------------------
 // Records
 
-TEST(SbsFields, ShortRecordsLackTheLastFields) {
+TEST(SbsFields, ShortRecordsKeepDefaults) {
   const Bytes bytes = SbsRecord().Number(7).Finish();
   SbsFields fields(bytes, "m.sbs");
   uint32_t first = 0;
@@ -267,7 +267,7 @@ TEST(SbsFields, ShortRecordsLackTheLastFields) {
   EXPECT_EQ(fifth, "kept");
 }
 
-TEST(SbsFields, LongRecordsAreLeftAtTheirEnd) {
+TEST(SbsFields, LeaveSkipsUnreadFields) {
   const Bytes bytes =
       SbsRecord().Record(SbsRecord().Number(1).Number(2)).Number(3).Finish();
   SbsFields fields(bytes, "m.sbs");
@@ -282,7 +282,7 @@ TEST(SbsFields, LongRecordsAreLeftAtTheirEnd) {
   EXPECT_EQ(behind, 3u);
 }
 
-TEST(SbsFields, RefusesWhatIsNoBoolNumberOrText) {
+TEST(SbsFields, RefusesInvalidValues) {
   const auto error = [](const SbsRecord& record, auto value) {
     const Bytes bytes = record.Finish();
     SbsFields fields(bytes, "m.sbs");

@@ -49,7 +49,7 @@ constexpr SbsType kTypes[] = {SbsType::kF32, SbsType::kBF16, SbsType::kSfp,
 constexpr Format kFormats[] = {Format::kF32, Format::kBF16, Format::kSFP,
                                Format::kNUQ};
 
-TEST(TensorValues, WithoutAnArrangementAreThoseOfTheFile) {
+TEST(TensorValues, UnarrangedAreNotCopied) {
   const uint8_t data[] = {1, 2, 3};
   Tensor tensor;
   tensor.format = Format::kSFP;
@@ -58,7 +58,7 @@ TEST(TensorValues, WithoutAnArrangementAreThoseOfTheFile) {
   EXPECT_EQ(TensorValues::Read(tensor)->data(), data);
 }
 
-TEST(TensorValues, FollowSizesAndStepsInEveryType) {
+TEST(TensorValues, FollowSizesAndSteps) {
   constexpr size_t kSize = 6 * 5 * 7 + 100;
   const std::vector<float> values = SfpValues(kSize);
   for (size_t t = 0; t < std::size(kTypes); ++t) {
@@ -130,7 +130,7 @@ TEST(TensorValues, NuqInEitherOrder) {
   }
 }
 
-TEST(TensorValues, StoredBytesDoNotOverflow) {
+TEST(TensorValues, StoredBytesNeverOverflow) {
   EXPECT_EQ(StoredBytes(Format::kF32, ~uint64_t{0}), std::nullopt);
   EXPECT_EQ(StoredBytes(Format::kSFP, ~uint64_t{0}), ~uint64_t{0});
   EXPECT_EQ(StoredBytes(Format::kNUQ, 256), 144u);
