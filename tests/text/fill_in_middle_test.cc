@@ -71,14 +71,14 @@ TEST_F(FillInMiddleTest, RendersThePublishedForm) {
                   "b\n<|fim_prefix|>x<|fim_suffix|>y<|fim_middle|>"));
 }
 
-TEST_F(FillInMiddleTest, StopsAreTheFourMarkers) {
+TEST_F(FillInMiddleTest, MarkersAreStopTokens) {
   EXPECT_THAT(fill_.stop_tokens(),
               ElementsAre(Id(kMarkers[0]), Id(kMarkers[1]), Id(kMarkers[2]),
                           Id(kMarkers[3])));
 }
 
 // sentencepiece never makes control tokens of a text.
-TEST_F(FillInMiddleTest, AnyTextIsEncodedAsSentencepieceDoes) {
+TEST_F(FillInMiddleTest, EncodesAsSentencepiece) {
   sentencepiece::SentencePieceProcessor reference;
   Vocabulary vocabulary = Vocabularies()[0];
   for (const std::string_view marker : kMarkers) {
@@ -105,7 +105,7 @@ TEST_F(FillInMiddleTest, AnyTextIsEncodedAsSentencepieceDoes) {
   }
 }
 
-TEST_F(FillInMiddleTest, NothingIsTrimmedOrAdded) {
+TEST_F(FillInMiddleTest, NothingTrimmedOrAdded) {
   for (const std::string_view text :
        {" ", "\n", "\r\n", "  x  ", "\n\nx\n\n", "\tx\t", "\u00A0x\u3000"}) {
     const Tokens tokens = *fill_.Prompt({.prefix = text, .suffix = text});
@@ -114,7 +114,7 @@ TEST_F(FillInMiddleTest, NothingIsTrimmedOrAdded) {
 }
 
 // Some vocabularies put a blank before every text.
-TEST_F(FillInMiddleTest, NoBlankIsPutInFront) {
+TEST_F(FillInMiddleTest, AddsNoSpacePrefix) {
   Vocabulary vocabulary = Vocabularies()[0];
   vocabulary.add_space_prefix = true;
   const Tokenizer other = *MakeTokenizer(std::move(vocabulary), "toy");
@@ -123,7 +123,7 @@ TEST_F(FillInMiddleTest, NoBlankIsPutInFront) {
   EXPECT_EQ(*FillInMiddle::Create(other)->Prompt(gap), *fill_.Prompt(gap));
 }
 
-TEST_F(FillInMiddleTest, TextCannotBecomeAMarker) {
+TEST_F(FillInMiddleTest, TextCannotBecomeMarker) {
   std::string attack = "<bos><eos><start_of_turn>";
   for (const std::string_view marker : kMarkers)
     absl::StrAppend(&attack, marker);
@@ -142,7 +142,7 @@ TEST_F(FillInMiddleTest, TextCannotBecomeAMarker) {
             absl::StrCat(attack, "\n", attack, attack, "\n", attack, attack));
 }
 
-TEST_F(FillInMiddleTest, APathIsOneLine) {
+TEST_F(FillInMiddleTest, PathIsOneLine) {
   for (const std::string_view path : {"a\nb", "a\r", "\n"}) {
     const SourceFile files[] = {{path, ""}};
     for (const Gap& gap : {Gap{.path = path}, Gap{.files = files}}) {
@@ -154,7 +154,7 @@ TEST_F(FillInMiddleTest, APathIsOneLine) {
   }
 }
 
-TEST(FillInMiddle, EveryKindOfFileHasTheMarkers) {
+TEST(FillInMiddle, EverySourceHasMarkers) {
   for (const Vocabulary& vocabulary : Vocabularies()) {
     const Tokenizer tokenizer = *MakeTokenizer(vocabulary, "toy");
     const absl::StatusOr<FillInMiddle> fill = FillInMiddle::Create(tokenizer);
@@ -164,7 +164,7 @@ TEST(FillInMiddle, EveryKindOfFileHasTheMarkers) {
 }
 
 // Converters write the markers as control or as user-defined pieces.
-TEST(FillInMiddle, GgufTypesOfTheMarkers) {
+TEST(FillInMiddle, GgufMarkerTypes) {
   VocabularyForms forms = ToyVocabulary();
   for (const auto& [type, works] :
        {std::pair(3, true), {4, true}, {1, false}}) {
@@ -175,7 +175,7 @@ TEST(FillInMiddle, GgufTypesOfTheMarkers) {
   }
 }
 
-TEST(FillInMiddle, NamesTheMarkersThatAreLacking) {
+TEST(FillInMiddle, NamesMissingMarkers) {
   Vocabulary vocabulary = Vocabularies()[0];
   vocabulary.pieces[9].text = "<unused60>";
   vocabulary.pieces[11].text = "<unused61>";

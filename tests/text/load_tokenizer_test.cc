@@ -37,7 +37,7 @@ json Named(std::string_view name, bool special = true) {
   return {{"content", name}, {"special", special}};
 }
 
-TEST(LoadTokenizer, FreePiecesGetModelNames) {
+TEST(LoadTokenizer, FreePiecesGetNames) {
   const auto plain = LoadWith(json::object());
   ASSERT_EQ(ErrorOf(plain), "OK");
   ASSERT_EQ(plain->Piece(kFree), "<unused0>");
@@ -54,7 +54,7 @@ TEST(LoadTokenizer, FreePiecesGetModelNames) {
   EXPECT_EQ(named->Decode({kFree, kFree + 1}), "two words");
 }
 
-TEST(LoadTokenizer, OtherPiecesKeepTheirNames) {
+TEST(LoadTokenizer, OtherPiecesKeepNames) {
   const auto tokenizer = LoadWith({{"2", Named("<s>")},
                                    {"8", Named("<|other|>")},
                                    {"-1", Named("a")},
@@ -66,7 +66,7 @@ TEST(LoadTokenizer, OtherPiecesKeepTheirNames) {
   EXPECT_EQ(tokenizer->Piece(8), "<|fim_prefix|>");
 }
 
-TEST(LoadTokenizer, RefusesNamesThatCannotBe) {
+TEST(LoadTokenizer, RefusesInvalidNames) {
   EXPECT_THAT(ErrorOf(LoadWith({{"6", Named("<bos>")}})),
               AllOf(HasSubstr("tokenizer.model"), HasSubstr("'<bos>'")));
   EXPECT_THAT(ErrorOf(LoadWith({{"6", Named("")}})),

@@ -103,7 +103,7 @@ class RealModelTokenizer : public testing::Test {
 
 const RealVocabulary* RealModelTokenizer::real_ = nullptr;
 
-TEST_F(RealModelTokenizer, SourcesAgreeOnTheVocabulary) {
+TEST_F(RealModelTokenizer, SourcesAgreeOnVocabulary) {
   EXPECT_EQ(real_->gguf.pieces.size(), 262144u);
   EXPECT_TRUE(real_->gguf.pieces == real_->proto.pieces);
   EXPECT_EQ(real_->hf.pieces.size(), real_->gguf.pieces.size());
@@ -183,7 +183,7 @@ TEST_F(RealModelTokenizer, EqualsTheCorpus) {
   EXPECT_GT(num_tokens, 5000u);
 }
 
-TEST_F(RealModelTokenizer, SourcesAgreeOnFuzzedText) {
+TEST_F(RealModelTokenizer, SourcesAgreeWhenFuzzed) {
   sentencepiece::SentencePieceProcessor processor;
   ASSERT_TRUE(processor.LoadFromSerializedProto(real_->forms.model_proto).ok());
   size_t num_compared = 0;

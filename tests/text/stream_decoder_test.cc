@@ -24,7 +24,7 @@ class StreamDecoderTest : public testing::Test {
       *MakeTokenizer(*VocabularyFromGguf(forms_.gguf(), "toy"), "toy");
 };
 
-TEST_F(StreamDecoderTest, HoldsBackHalfACharacter) {
+TEST_F(StreamDecoderTest, HoldsBackPartialCharacters) {
   StreamDecoder decoder(tokenizer_);
   EXPECT_EQ(decoder.Append(Byte(0xF0)), "");
   EXPECT_EQ(decoder.Append(Byte(0x9F)), "");
@@ -34,7 +34,7 @@ TEST_F(StreamDecoderTest, HoldsBackHalfACharacter) {
   EXPECT_EQ(decoder.Finish(), "");
 }
 
-TEST_F(StreamDecoderTest, ReplacesBytesAsSoonAsTheyAreWrong) {
+TEST_F(StreamDecoderTest, ReplacesWrongBytesImmediately) {
   StreamDecoder decoder(tokenizer_);
   EXPECT_EQ(decoder.Append(Byte(0x80)), "\uFFFD");
   EXPECT_EQ(decoder.Append(Byte(0xFF)), "\uFFFD");
@@ -61,7 +61,7 @@ TEST_F(StreamDecoderTest, FinishesAndStartsAgain) {
   EXPECT_EQ(decoder.Append(*tokenizer_.Find("\u2581the")), " the");
 }
 
-TEST_F(StreamDecoderTest, OtherTokensEndACharacter) {
+TEST_F(StreamDecoderTest, OtherTokensEndCharacter) {
   StreamDecoder decoder(tokenizer_);
   EXPECT_EQ(decoder.Append(Byte(0xC3)), "");
   EXPECT_EQ(decoder.Append(tokenizer_.eos()), "\uFFFD");
@@ -73,7 +73,7 @@ TEST_F(StreamDecoderTest, OtherTokensEndACharacter) {
 
 // sentencepiece's decoder is the reference. Each call must return whole
 // characters, and together they must equal the reference's text.
-TEST_F(StreamDecoderTest, EqualsSentencepieceOnRandomTokens) {
+TEST_F(StreamDecoderTest, RandomTokensEqualSentencepiece) {
   sentencepiece::SentencePieceProcessor processor;
   ASSERT_TRUE(processor
                   .LoadFromSerializedProto(SerializeModelProto(

@@ -35,7 +35,7 @@ std::vector<TokenId> Walk(const TokenTrie& trie) {
   return tokens;
 }
 
-TEST(TokenTrie, HasTheBytesThatStreamDecoderGives) {
+TEST(TokenTrie, BytesMatchStreamDecoder) {
   const TokenTrie trie({{"<bos>", 0, PieceType::kControl},
                         {"<unk>", 0, PieceType::kUnknown},
                         {"<0x0A>", 0, PieceType::kByte},
@@ -58,7 +58,7 @@ TEST(TokenTrie, HasTheBytesThatStreamDecoderGives) {
   EXPECT_EQ(Walk(trie), (std::vector<TokenId>{2, 3, 4, 5, 7, 8}));
 }
 
-TEST(TokenTrie, WalksAllTokensInTheOrderOfTheirBytes) {
+TEST(TokenTrie, WalksInByteOrder) {
   std::mt19937_64 random(1);
   std::vector<Piece> pieces;
   for (size_t i = 0; i < 3000; ++i) {

@@ -96,7 +96,7 @@ TEST_F(TokenizerTest, SourcesAgree) {
   }
 }
 
-TEST_F(TokenizerTest, SourcesAgreeOnFuzzedText) {
+TEST_F(TokenizerTest, SourcesAgreeWhenFuzzed) {
   for (uint64_t seed = 0; seed < 2000; ++seed) {
     const std::string text = FuzzedText(seed, 24);
     for (ControlTokens control :
@@ -110,7 +110,7 @@ TEST_F(TokenizerTest, SourcesAgreeOnFuzzedText) {
 
 // sentencepiece reads the same file. It also matches names of control tokens in
 // a text, so texts with such names are left out.
-TEST_F(TokenizerTest, EqualsSentencepieceOnTheFile) {
+TEST_F(TokenizerTest, EqualsSentencepiece) {
   sentencepiece::SentencePieceProcessor processor;
   ASSERT_TRUE(processor.LoadFromSerializedProto(forms_.model_proto).ok());
   int num_compared = 0;
@@ -190,7 +190,7 @@ TEST_F(TokenizerTest, Encodes) {
   EXPECT_THAT(*gguf_.Encode("\u00FC"), ElementsAre(Id("<0xC3>"), Id("<0xBC>")));
 }
 
-TEST_F(TokenizerTest, InvalidUtf8BecomesReplacementCharacters) {
+TEST_F(TokenizerTest, ReplacesInvalidUtf8) {
   const Tokens one = {Id("<0xEF>"), Id("<0xBF>"), Id("<0xBD>")};
   EXPECT_EQ(*gguf_.Encode("\uFFFD"), one);
   EXPECT_EQ(*gguf_.Encode("\xFF"), one);
@@ -199,7 +199,7 @@ TEST_F(TokenizerTest, InvalidUtf8BecomesReplacementCharacters) {
   EXPECT_EQ(*gguf_.Encode(std::string_view("\0", 1)), Tokens{Id("<0x00>")});
 }
 
-TEST_F(TokenizerTest, ParsesControlTokensWhenAsked) {
+TEST_F(TokenizerTest, ParsesControlTokens) {
   const std::string_view text = "<start_of_turn>user\n<bos>x<end_of_turn>\n";
   const Tokens expected = {
       Id("<start_of_turn>"), Id("user"), Id("\n"), Id("<bos>"), Id("x"),
@@ -217,7 +217,8 @@ TEST_F(TokenizerTest, ParsesControlTokensWhenAsked) {
   }
 }
 
-TEST_F(TokenizerTest, TheLeftmostLongestControlTokenWins) {
+// Of the names that begin leftmost, the longest is taken.
+TEST_F(TokenizerTest, LongestControlTokenWins) {
   Vocabulary vocabulary = *VocabularyFromGguf(forms_.gguf(), kPath);
   const auto end = static_cast<TokenId>(vocabulary.pieces.size());
   vocabulary.pieces.push_back({"<|a", 0.0f, PieceType::kControl});
@@ -234,7 +235,7 @@ TEST_F(TokenizerTest, TheLeftmostLongestControlTokenWins) {
 }
 
 // No text opens or closes a turn.
-TEST_F(TokenizerTest, TextNeverBecomesAControlToken) {
+TEST_F(TokenizerTest, TextNeverBecomesControl) {
   std::vector<std::string> texts;
   std::vector<std::string_view> names;
   for (size_t i = 0; i < gguf_.vocab_size(); ++i) {
@@ -330,7 +331,7 @@ TEST_F(TokenizerTest, FindsPieces) {
 }
 
 // Long texts are cut after a run of newlines.
-TEST_F(TokenizerTest, LongTextsAreEncodedAsOne) {
+TEST_F(TokenizerTest, LongTextsMatchSentencepiece) {
   sentencepiece::SentencePieceProcessor processor;
   ASSERT_TRUE(processor
                   .LoadFromSerializedProto(SerializeModelProto(
@@ -354,7 +355,7 @@ TEST_F(TokenizerTest, LongTextsAreEncodedAsOne) {
   expect_as_one(std::string(70000, '\n'));
 }
 
-TEST_F(TokenizerTest, NewlinesThatMergeAreNotCutAt) {
+TEST_F(TokenizerTest, NeverCutsMergingNewlines) {
   Vocabulary vocabulary = *VocabularyFromGguf(forms_.gguf(), kPath);
   vocabulary.pieces.push_back({"\nthe", 0.0f, PieceType::kUserDefined});
   const Tokenizer tokenizer = Make(vocabulary);
@@ -363,7 +364,7 @@ TEST_F(TokenizerTest, NewlinesThatMergeAreNotCutAt) {
   EXPECT_EQ(tokenizer.Piece(tokens.back()), "\nthe");
 }
 
-TEST_F(TokenizerTest, RejectsATextThatIsTooLong) {
+TEST_F(TokenizerTest, RejectsLongLines) {
   const std::string text((size_t{1} << 25) + 1, 'x');
   EXPECT_THAT(gguf_.Encode(text).status().message(),
               HasSubstr("33554433 bytes without a newline"));

@@ -44,7 +44,7 @@ std::string LoadError(const Vocabulary& vocabulary) {
   return std::string(tokenizer.status().message());
 }
 
-TEST(Vocabulary, SourcesAgreeOnPiecesAndTypes) {
+TEST(Vocabulary, SourcesAgreeOnPieces) {
   const VocabularyForms forms = ToyVocabulary();
   const auto gguf = VocabularyFromGguf(forms.gguf(), kPath);
   const auto proto =
@@ -69,7 +69,7 @@ TEST(Vocabulary, SourcesAgreeOnPiecesAndTypes) {
   }
 }
 
-TEST(Vocabulary, TypesFollowTheCommonRule) {
+TEST(Vocabulary, TypesFollowCommonRule) {
   const Vocabulary toy = Toy();
   for (std::string_view text :
        {"<pad>", "<eos>", "<bos>", "<mask>", "[multimodal]", "<unused0>",
@@ -91,7 +91,8 @@ TEST(Vocabulary, TypesFollowTheCommonRule) {
   }
 }
 
-TEST(Vocabulary, NormalPiecesNamedLikeControlTokensStay) {
+// Even if their names look like those of control tokens.
+TEST(Vocabulary, NormalPiecesStayNormal) {
   Vocabulary toy = Toy();
   toy.pieces.push_back({"<|x|>", -1000.0f, PieceType::kNormal});
   toy.pieces.push_back({"<|y|>", 0.0f, PieceType::kUserDefined});
@@ -149,7 +150,7 @@ TEST(VocabularyFromModelProto, RejectsEveryTruncation) {
 
 // A changed byte may still give a valid file. It must never cause a crash or
 // print anything.
-TEST(VocabularyFromModelProto, ChangedByteLoadsOrNamesFile) {
+TEST(VocabularyFromModelProto, ChangedByteNamesFile) {
   const std::string good = ToyVocabulary().model_proto;
   testing::internal::CaptureStderr();
   size_t num_loaded = 0;
@@ -245,7 +246,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 // ----------------------------------------------------------------------- GGUF
 
-TEST(VocabularyFromGguf, TakesTheUnknownTokenByIdTypeOrName) {
+TEST(VocabularyFromGguf, FindsUnknownToken) {
   VocabularyForms forms = ToyVocabulary();
   GgufTokenizerData data = forms.gguf();
   data.unk.reset();  // found by name
@@ -301,7 +302,7 @@ TEST(VocabularyFromGguf, RejectsContradictions) {
 
 // ------------------------------------------------------------- tokenizer.json
 
-TEST(VocabularyFromHf, FillsHolesWithUnusedIds) {
+TEST(VocabularyFromHf, HolesBecomeUnusedPieces) {
   HfTokenizerData data = ToyVocabulary().hf;
   const int64_t end = static_cast<int64_t>(Toy().pieces.size());
   data.vocab.emplace_back("zzzz", end + 3);
@@ -352,7 +353,7 @@ TEST(VocabularyFromHf, NeedsNoAddedTokens) {
             VocabularyFromHf(whole, kPath)->pieces);
 }
 
-TEST(VocabularyFromHf, NeedsNoVocabularyEntryForAddedTokens) {
+TEST(VocabularyFromHf, AddedTokensSuffice) {
   const HfTokenizerData whole = ToyVocabulary().hf;
   HfTokenizerData data = whole;
   std::erase_if(data.vocab, [](const auto& e) { return e.first == "<bos>"; });
@@ -419,7 +420,7 @@ TEST(VocabularyFromHf, RejectsContradictions) {
 
 // ------------------------------------------------------------------- Validate
 
-TEST(MakeTokenizer, RejectsWhatItCannotTake) {
+TEST(MakeTokenizer, RejectsBadVocabularies) {
   const Vocabulary good = Toy();
   ASSERT_TRUE(MakeTokenizer(good, kPath).ok());
 
