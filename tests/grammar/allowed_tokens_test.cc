@@ -108,7 +108,7 @@ class AllowedTokensTest : public ::testing::Test {
   std::mt19937_64 random_{1};
 };
 
-TEST_F(AllowedTokensTest, AreThoseThatGoOn) {
+TEST_F(AllowedTokensTest, AreValidContinuations) {
   std::vector<Grammar> grammars;
   grammars.push_back(Grammar::AnyJson());
   grammars.push_back(*Grammar::FromRegex("(ab?c|日本?|10{1,3})*,?"));
@@ -142,7 +142,7 @@ TEST_F(AllowedTokensTest, ManyAreNotListed) {
 }
 
 // Each repetition makes a new state.
-TEST_F(AllowedTokensTest, LongAnswersTakeBoundedMemory) {
+TEST_F(AllowedTokensTest, AnswersTakeBoundedMemory) {
   const auto grammar = Grammar::FromRegex("[a-z]{10,1000000}");
   const std::vector<TokenId> stops = {kStop};
   AllowedTokens allowed(grammar->impl().bytes, trie_, stops);
@@ -156,7 +156,7 @@ TEST_F(AllowedTokensTest, LongAnswersTakeBoundedMemory) {
   EXPECT_EQ(ErrorOf(allowed.status()), "OK");
 }
 
-TEST_F(AllowedTokensTest, SaysThatItCannotFollow) {
+TEST_F(AllowedTokensTest, ReportsTooManyWays) {
   const auto grammar = Grammar::FromRegex("((ab?){1,900}c?){1,900}");
   ASSERT_TRUE(grammar.ok());
   const std::vector<TokenId> stops = {kStop};

@@ -90,7 +90,7 @@ TEST(Automaton, TrimCountsStepsAnew) {
   EXPECT_TRUE(automaton.must_end(Follow(text, automaton)));
 }
 
-TEST(Automaton, TrimKeepsWhatMayCome) {
+TEST(Automaton, TrimKeepsPossibleWays) {
   const auto grammar = Grammar::FromRegex("(x[a-z]{1,50000}y?|x[a-c]{9,}z)!");
   Automaton automaton(grammar->impl().bytes, kLimits);
   Automaton::StateId state = Follow("x" + std::string(40000, 'b'), automaton);

@@ -241,7 +241,7 @@ TEST(GrammarBudget, WideTuplesAreRefused) {
 }
 
 // The pointers of all places below the long name contain it.
-TEST(GrammarBudget, LongNamesAreNotRepeated) {
+TEST(GrammarBudget, LongNamesFit) {
   Json inner;
   for (size_t i = 0; i < 5000; ++i) {
     inner["properties"][Name("p", i)] = {{"type", "null"}};
@@ -261,7 +261,8 @@ TEST(GrammarBudget, LargeEnumsFit) {
   ExpectWithin(cost);
 }
 
-TEST(GrammarBudget, ToldApartNamesAreRefused) {
+// Names of additional properties must differ from all listed names.
+TEST(GrammarBudget, ExcludedNamesAreRefused) {
   Json schema = {{"additionalProperties", true}};
   for (size_t i = 0; i < 200; ++i) {
     schema["properties"][Name("", i) + std::string(4000, 'x')] = true;
@@ -332,7 +333,7 @@ TEST(GrammarBudget, EveryLimitIsKept) {
       "OK");
 }
 
-TEST(GrammarBudget, RulesWithoutRoomAreHarmless) {
+TEST(GrammarBudget, ZeroBudgetIsHarmless) {
   ByteGrammar grammar({.steps = 0, .bytes = 0});
   const uint32_t rule = grammar.NewRule();
   grammar.SetRule(rule, grammar.Text("a"));

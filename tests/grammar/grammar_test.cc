@@ -97,7 +97,7 @@ TEST(Regex, MatchesAsPythonDoes) {
   validation.Run();
 }
 
-TEST(Regex, DotAndClassesAreOfWholeCharacters) {
+TEST(Regex, DotMatchesWholeCharacters) {
   EXPECT_TRUE(Matches(".", "\U0001F600"));
   EXPECT_FALSE(Matches(".", "\xF0\x9F"));
   EXPECT_FALSE(Matches("..", "\U0001F600"));
@@ -115,7 +115,7 @@ TEST(Regex, DotAndClassesAreOfWholeCharacters) {
   EXPECT_FALSE(Matches("[\\ud7ff-\\ue000]", "\xED\xA0\x80"));
 }
 
-TEST(Regex, SaysWhatIsNotOfTheDialect) {
+TEST(Regex, NamesUnsupportedSyntax) {
   struct Case {
     const char* expression;
     const char* error;
@@ -169,7 +169,7 @@ TEST(Regex, SaysWhatIsNotOfTheDialect) {
   }
 }
 
-TEST(Regex, HostileOnesTakeBoundedTime) {
+TEST(Regex, TimeIsBounded) {
   EXPECT_THAT(RegexError(std::string(100000, 'a')), HasSubstr("65536"));
   EXPECT_THAT(RegexError(std::string(50000, '(')), HasSubstr("deeper"));
   EXPECT_EQ(RegexError(std::string(100, '(') + std::string(100, ')')), "OK");
@@ -205,7 +205,7 @@ TEST(Regex, HostileOnesTakeBoundedTime) {
   EXPECT_NE(RegexError(nested), "");
 }
 
-TEST(Regex, CutAndChangedOnesAreErrorsOrGrammars) {
+TEST(Regex, SurvivesCutsAndChanges) {
   const std::string expression =
       "^(?:[a-z\\d]{2,5}|\u65e5\\u{1F600}+(?<n>x*?|[^\\]\"]){3})\\.\\x41$";
   ASSERT_EQ(RegexError(expression), "OK");
@@ -226,7 +226,7 @@ TEST(Regex, CutAndChangedOnesAreErrorsOrGrammars) {
   }
 }
 
-TEST(Choices, AreTheTextsAndNoOthers) {
+TEST(Choices, MatchOnlyThemselves) {
   const std::vector<std::string> choices = {"yes", "no", "nope", "",
                                             "n",   "no", "日本", "日"};
   const auto grammar = Grammar::FromChoices(choices);
@@ -239,7 +239,7 @@ TEST(Choices, AreTheTextsAndNoOthers) {
   }
 }
 
-TEST(Choices, RefuseWhatTheyCannotBe) {
+TEST(Choices, RefuseInvalidTexts) {
   EXPECT_THAT(ErrorOf(Grammar::FromChoices({})), HasSubstr("no choices"));
   EXPECT_THAT(ErrorOf(Grammar::FromChoices({"a", "\xFF"})),
               HasSubstr("choice 1 is not UTF-8"));
