@@ -446,7 +446,7 @@ INSTANTIATE_TEST_SUITE_P(Models, PublishedConfig,
                            return published.param.name;
                          });
 
-TEST_P(PublishedConfig, IsReadFromConfigJson) {
+TEST_P(PublishedConfig, ConfigJsonIsRead) {
   const Published& published = GetParam();
   const absl::StatusOr<ModelConfig> config =
       FromJson(published.config, published.window);
@@ -454,7 +454,8 @@ TEST_P(PublishedConfig, IsReadFromConfigJson) {
   ExpectEqual(*config, published.expected);
 }
 
-TEST_P(PublishedConfig, IsValidOnceTheTableIsKnown) {
+// config.json lacks the scale, which depends on the embedding table's type.
+TEST_P(PublishedConfig, ValidWithEmbeddingScale) {
   absl::StatusOr<ModelConfig> config =
       FromJson(GetParam().config, GetParam().window);
   ASSERT_EQ(ErrorOf(config), "OK");
@@ -471,14 +472,16 @@ TEST(ConfigJson, RecurrentGemma2bEndsRecurrent) {
   EXPECT_EQ(config->layers[25].type, BlockType::kRecurrent);
 }
 
-TEST(ConfigJson, ScaleOf224IsOverriddenOnlyInThe9b) {
+// The scalar 224 of the 2B is right. That of the 9B is a mistake, which the
+// loader corrects.
+TEST(ConfigJson, KeepsQueryScale224) {
   const ConfigDraft c = Gemma2(26, 2304, 8, 4, 256, 9216, 224);
   const absl::StatusOr<ModelConfig> config = FromJson(OldGemma2(c, 224));
   ASSERT_EQ(ErrorOf(config), "OK");
   EXPECT_EQ(config->query_scale, InverseRoot(224.0f));
 }
 
-TEST(ConfigJson, OldTypeOfRopeScalingIsUnderstood) {
+TEST(ConfigJson, OldRopeScalingType) {
   json j = OldGemma3(Gemma3(34, 2560, 8, 4, 256, 10240, 256, false), 256);
   j["rope_scaling"] = {{"factor", 4}, {"type", "linear"}};
   const absl::StatusOr<ModelConfig> config = FromJson(j);
@@ -487,7 +490,7 @@ TEST(ConfigJson, OldTypeOfRopeScalingIsUnderstood) {
   EXPECT_EQ(config->layers[4].rope.factor, 1.0f);
 }
 
-TEST(ConfigJson, NullSoftCapsAreNone) {
+TEST(ConfigJson, NullDisablesSoftCaps) {
   json j = {{"model_type", "gemma2"}};
   j["attn_logit_softcapping"] = nullptr;
   j["final_logit_softcapping"] = nullptr;
@@ -497,7 +500,7 @@ TEST(ConfigJson, NullSoftCapsAreNone) {
   EXPECT_EQ(config->final_logits_soft_cap, 0.0f);
 }
 
-TEST(ConfigJson, StopTokensAreTheUnionOfAllFiles) {
+TEST(ConfigJson, StopTokensAreMerged) {
   const auto stops = [](const json& eos, const json& generation) {
     const absl::StatusOr<ModelConfig> config =
         FromJson({{"model_type", "gemma3_text"}, {"eos_token_id", eos}},
@@ -518,7 +521,7 @@ TEST(ConfigJson, StopTokensAreTheUnionOfAllFiles) {
 }
 
 // Files as older versions of transformers wrote them.
-TEST(ConfigJson, OldFormsGiveTheSameBits) {
+TEST(ConfigJson, OldConfigsSameBits) {
   for (const char* folder : {"gemma", "gemma2", "gemma3", "recurrent_gemma"}) {
     const Reference reference = ReadReference({"", folder});
     const std::string copy = TestDirectory();
@@ -622,7 +625,7 @@ TEST(Validate, BadLayersAreNamed) {
   }
 }
 
-TEST(ConfigGgufRefuses, ListsThatDoNotFit) {
+TEST(ConfigGgufRefuses, BadLayerLists) {
   const auto error = [](const char* key, std::vector<uint32_t> sizes) {
     return ErrorOf(FromGguf(
         GgufWriter()
@@ -640,7 +643,7 @@ TEST(ConfigGgufRefuses, ListsThatDoNotFit) {
   EXPECT_THAT(error(key, {1, 0}), HasSubstr("' is 0 for layer 1, wanted at"));
 }
 
-TEST(ConfigJsonRefuses, WhatTheEngineDoesNotCompute) {
+TEST(ConfigJsonRefuses, UnsupportedFeatures) {
   ExpectRefused({
       {"gemma",
        {{"model_type", "llama"}},
@@ -733,7 +736,7 @@ TEST(ConfigJsonRefuses, SizesOutOfRange) {
   ExpectRefused(refusals);
 }
 
-TEST(ConfigJsonRefuses, AttentionThatDoesNotFit) {
+TEST(ConfigJsonRefuses, InvalidAttention) {
   ExpectRefused({
       {"gemma",
        {{"num_attention_heads", 3}, {"num_key_value_heads", 2}},
@@ -792,7 +795,7 @@ TEST(ConfigJsonRefuses, NaN) {
       AllOf(StartsWith(directory + "/config.json"), HasSubstr("is not JSON")));
 }
 
-TEST(ConfigJsonRefuses, RecurrenceThatDoesNotFit) {
+TEST(ConfigJsonRefuses, InvalidRecurrence) {
   ExpectRefused({
       {"recurrent_gemma",
        {{"intermediate_size", 13}},
@@ -828,7 +831,7 @@ TEST(ConfigJsonRefuses, RecurrenceThatDoesNotFit) {
 }
 
 // A file must not be obeyed in part.
-TEST(ConfigJsonRefuses, WhatWouldBeLeftOut) {
+TEST(ConfigJsonRefuses, FieldsItWouldIgnore) {
   ExpectRefused({
       // transformers divides the frequencies of every layer.
       {"gemma2",
@@ -843,14 +846,14 @@ TEST(ConfigJsonRefuses, WhatWouldBeLeftOut) {
   });
 }
 
-TEST(ConfigJsonRefuses, QuantizationStatedOutsideTheTextTower) {
+TEST(ConfigJsonRefuses, QuantizationOutsideTextTower) {
   json config = Nested(TinyConfig("gemma3_text"));
   config["quantization_config"] = {{"bits", 4}};
   EXPECT_THAT(ErrorOf(FromJson(config)), HasSubstr("quantization_config"));
 }
 
 // Validate checks even a size that no block uses.
-TEST(ConfigJsonRefuses, HugeWidthOfARecurrenceThatNoBlockHas) {
+TEST(ConfigJsonRefuses, HugeUnusedLruWidth) {
   for (const uint64_t width : {uint64_t{1} << 40, uint64_t{1} << 62}) {
     absl::StatusOr<ModelConfig> config =
         FromJson(With(TinyConfig("recurrent_gemma"),
@@ -947,7 +950,7 @@ TEST(ConfigGguf, RecurrentGemmaIsRead) {
              c);
 }
 
-TEST(ConfigGguf, BasesOfRopeHaveTheirDefaults) {
+TEST(ConfigGguf, RopeBaseDefaults) {
   const absl::StatusOr<ModelConfig> gemma = FromGguf(TinyGgufKeys("gemma"));
   ASSERT_EQ(ErrorOf(gemma), "OK");
   EXPECT_EQ(gemma->layers[0].rope.base, 10000.0f);
@@ -965,7 +968,7 @@ TEST(ConfigGguf, BasesOfRopeHaveTheirDefaults) {
   }
 }
 
-TEST(ConfigGguf, PatternIsANumberOrAList) {
+TEST(ConfigGguf, PatternNumberOrList) {
   const ConfigDraft c = Gemma3(7, 640, 4, 1, 256, 2048, 256, true);
   const auto blocks = [](GgufWriter gguf) {
     gguf.Uint32("gemma3.attention.sliding_window", 512);
@@ -980,14 +983,14 @@ TEST(ConfigGguf, PatternIsANumberOrAList) {
             Blocks(7, 3));
 }
 
-TEST(ConfigGguf, Gemma3WithoutAWindowIsGlobal) {
+TEST(ConfigGguf, WindowlessGemma3IsGlobal) {
   const ConfigDraft c = Gemma3(7, 640, 4, 1, 256, 2048, 256, true);
   const absl::StatusOr<ModelConfig> config = FromGguf(Keys(c));
   ASSERT_EQ(ErrorOf(config), "OK");
   EXPECT_EQ(BlocksOf(*config), Blocks(7, 1));
 }
 
-TEST(ConfigGguf, MissingHeadCountsFollowFromOthers) {
+TEST(ConfigGguf, DerivesMissingHeadSizes) {
   const absl::StatusOr<ModelConfig> config =
       FromGguf(GgufWriter()
                    .String("general.architecture", "gemma")
@@ -1000,7 +1003,7 @@ TEST(ConfigGguf, MissingHeadCountsFollowFromOthers) {
   EXPECT_EQ(config->layers[0].head_dim, 16u);
 }
 
-TEST(ConfigGguf, StopTokensComeFromBothKeys) {
+TEST(ConfigGguf, StopTokensAreMerged) {
   const absl::StatusOr<ModelConfig> config =
       FromGguf(TinyGgufKeys("gemma")
                    .Uint32("tokenizer.ggml.bos_token_id", 5)
@@ -1064,7 +1067,7 @@ TEST(ConfigGgufRefuses, OtherScalingOfRope) {
   }
 }
 
-TEST(ConfigGgufRefuses, ValuesOfTheWrongType) {
+TEST(ConfigGgufRefuses, WrongValueTypes) {
   const auto keys = [] { return TinyGgufKeys("gemma3"); };
   EXPECT_THAT(GgufError("gemma3", keys().Float32("gemma3.context_length", 8)),
               HasSubstr("'gemma3.context_length'"));

@@ -128,7 +128,7 @@ TEST(DescribeConfig, EveryFieldIsKept) {
   ExpectSame(OddRecurrent());
 }
 
-TEST(DescribeConfig, EveryPatternOfBlocksIsKept) {
+TEST(DescribeConfig, KeepsBlockPatterns) {
   for (ConfigDraft c : {OddGemma2(), OddGemma3()}) {
     for (const size_t layers : {1, 2, 7}) {
       for (size_t period = 1; period <= layers + 1; ++period) {
@@ -154,7 +154,7 @@ TEST(DescribeConfig, EveryPatternOfBlocksIsKept) {
   ExpectSame(c);
 }
 
-TEST(DescribeConfig, LayersThatDifferAreKept) {
+TEST(DescribeConfig, KeepsMixedLayers) {
   for (const ConfigDraft& draft : {OddGemma2(), OddGemma3()}) {
     ModelConfig config = Finished(draft);
     size_t size = 3;
@@ -171,7 +171,7 @@ TEST(DescribeConfig, LayersThatDifferAreKept) {
 }
 
 // GGUF has one key for each of these, for all layers of a kind.
-TEST(DescribeConfig, LayersWithoutKeysAreRefused) {
+TEST(DescribeConfig, RefusesLayersWithoutKeys) {
   const std::function<void(LayerConfig&)> changes[] = {
       [](LayerConfig& l) { l.head_dim = 30; },
       [](LayerConfig& l) { ++l.sliding_window; },
@@ -195,7 +195,8 @@ TEST(DescribeConfig, LayersWithoutKeysAreRefused) {
   EXPECT_THAT(error(config), HasSubstr("layer 5 has"));
 }
 
-TEST(DescribeConfig, ScalesOfTheLargestModelsNeedNoKey) {
+// The largest models have their own default, which depends on their depth.
+TEST(DescribeConfig, OmitsDefaultQueryScale) {
   ConfigDraft c = OddGemma2();
   c.blocks = PeriodicBlocks(46, 2);
   c.query_scale = GgufQueryScale(Finished(c));
@@ -208,7 +209,7 @@ TEST(DescribeConfig, ScalesOfTheLargestModelsNeedNoKey) {
   ExpectSame(c);
 }
 
-TEST(DescribeConfig, EveryStopTokenIsKept) {
+TEST(DescribeConfig, KeepsStopTokens) {
   ConfigDraft c = Odd("gemma");
   for (const std::vector<TokenId>& stops : {std::vector<TokenId>{1},
                                             {1, 1},
@@ -261,7 +262,7 @@ std::vector<Tokenizer> Tokenizers() {
   return tokenizers;
 }
 
-TEST(DescribeTokenizer, EveryPieceIsKeptAndRowsAreFilled) {
+TEST(DescribeTokenizer, KeepsPiecesAndPads) {
   for (const Tokenizer& tokenizer : Tokenizers()) {
     const Vocabulary& before = tokenizer.impl().vocabulary();
     for (const size_t extra : {0, 1, 70}) {
@@ -306,7 +307,7 @@ TEST(DescribeTokenizer, EncodesTheSame) {
   }
 }
 
-TEST(DescribeTokenizer, EndsOfTheModelAreKept) {
+TEST(DescribeTokenizer, KeepsBosAndStops) {
   const Tokenizer tokenizer = std::move(Tokenizers()[0]);
   ConfigDraft c = Odd("gemma");
   c.vocab_size = tokenizer.vocab_size();
@@ -345,7 +346,7 @@ std::string TemplateOf(const std::string& jinja, const std::string& config) {
   return text;
 }
 
-TEST(DescribeChatTemplate, IsFoundWhereverItIs) {
+TEST(DescribeChatTemplate, FindsFileOrKey) {
   EXPECT_EQ(TemplateOf("", ""), "none");
   EXPECT_EQ(TemplateOf("", "{}"), "none");
   EXPECT_EQ(TemplateOf("", R"({"chat_template": null})"), "none");

@@ -83,7 +83,7 @@ TEST_F(ModulesTest, MayBeMissing) {
   EXPECT_EQ(model.config().max_context, 512u);
 }
 
-TEST_F(ModulesTest, NewFilesNameTheWayToPool) {
+TEST_F(ModulesTest, NewPoolingKeys) {
   WriteJson("1_Pooling/config.json",
             {{"embedding_dimension", 48}, {"pooling_mode", "mean"}});
   EXPECT_EQ(Error(), "OK");
@@ -139,7 +139,7 @@ TEST_F(ModulesTest, OtherModulesAreRefused) {
   EXPECT_THAT(Error(), HasSubstr("lists 'Pooling', wanted"));
 }
 
-TEST_F(ModulesTest, NoneOrTwoOfAPlaceAreRefused) {
+TEST_F(ModulesTest, MissingModulesAreRefused) {
   json modules = ReadJson("modules.json");
   modules.erase(1);
   WriteJson("modules.json", modules);
@@ -149,12 +149,12 @@ TEST_F(ModulesTest, NoneOrTwoOfAPlaceAreRefused) {
   EXPECT_THAT(Error(), HasSubstr("must list one Transformer"));
 }
 
-TEST_F(ModulesTest, ATransformerInAFolderIsRefused) {
+TEST_F(ModulesTest, TransformerFolderIsRefused) {
   SetModule(0, "path", "0_Transformer");
   EXPECT_THAT(Error(), HasSubstr("one Transformer, with path ''"));
 }
 
-TEST_F(ModulesTest, WhatEmbedderDoesNotComputeIsRefused) {
+TEST_F(ModulesTest, UnsupportedFeaturesAreRefused) {
   const struct {
     const char* file;
     const char* key;
@@ -201,7 +201,7 @@ TEST_F(ModulesTest, WhatEmbedderDoesNotComputeIsRefused) {
   EXPECT_EQ(Error(), "OK");
 }
 
-TEST_F(ModulesTest, BelongToNoModelThatContinuesTexts) {
+TEST_F(ModulesTest, CausalModelsIgnoreModules) {
   Set("config.json", "use_bidirectional_attention", false);
   const Model model = LoadOrDie(directory_, {});
   EXPECT_EQ(model.config().pooling, Pooling::kNone);
@@ -211,7 +211,7 @@ TEST_F(ModulesTest, BelongToNoModelThatContinuesTexts) {
 
 // Loading cut or changed files may fail, but only with a Status. The sanitizers
 // are the assertion.
-TEST_F(ModulesTest, NoHostileFileDoesHarm) {
+TEST_F(ModulesTest, HostileFilesAreSafe) {
   fs::remove(Path("tokenizer.json"));  // most of the time would go into it
   for (const char* name : {"modules.json", "2_Dense/config.json"}) {
     const std::string text = ReadJson(name).dump();
@@ -237,7 +237,7 @@ TEST_F(ModulesTest, NoHostileFileDoesHarm) {
 }
 
 // The keys of the 300M's config.json.
-TEST_F(ModulesTest, ThePublishedModelIsKnown) {
+TEST_F(ModulesTest, PublishedModelIsKnown) {
   const json config = {{"architectures", {"Gemma3TextModel"}},
                        {"model_type", "gemma3_text"},
                        {"use_bidirectional_attention", true},
@@ -318,7 +318,7 @@ TEST(GgufEmbeddingConfig, OtherPoolingIsRefused) {
               HasSubstr("'gemma-embedding.pooling_type' is 3, wanted 1"));
 }
 
-TEST(GgufEmbeddingConfig, DenseLayersAreWhatTheKeysSay) {
+TEST(GgufEmbeddingConfig, DenseLayersFollowKeys) {
   const GgufWriter table = SmallGguf().Tensor("token_embd.weight", {8, 4},
                                               /*type=*/0, Pattern(128));
   GgufWriter missing = table;

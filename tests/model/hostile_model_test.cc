@@ -42,7 +42,7 @@ TEST_P(HostileGguf, CutAnywhereIsRefused) {
   CutEverywhere(path, file, StructureOf(GetParam()));
 }
 
-TEST_P(HostileGguf, ChangedByteRunsOrNamesFile) {
+TEST_P(HostileGguf, ChangedByteIsSafe) {
   const Folder folder;
   const std::string path = folder.path() + "/m.gguf";
   ChangingFile file(path, TinyGgufModel(GetParam()));
@@ -50,7 +50,7 @@ TEST_P(HostileGguf, ChangedByteRunsOrNamesFile) {
 }
 
 // The vocabulary is long and regular, so only some of its bytes are changed.
-TEST(HostileTokenizer, ChangedByteRunsOrNamesFile) {
+TEST(HostileTokenizer, ChangedByteIsSafe) {
   GgufWriter gguf = TinyGgufKeys("gemma");
   AddTokenizer({"ab",
                 "\xE2\x96\x81"
@@ -97,7 +97,7 @@ size_t HeaderSize(const Bytes& weights) {
   return 8 + weights[0] + 256 * weights[1];  // a length of 8 bytes, and text
 }
 
-TEST_P(HostileDirectory, ChangedConfigRunsOrNamesFile) {
+TEST_P(HostileDirectory, ChangedConfigIsSafe) {
   const Folder folder;
   const auto config = TinyConfig(GetParam());
   WriteTinyDirectory(folder.path(), config, TinyHfTensors(GetParam()));
@@ -106,7 +106,7 @@ TEST_P(HostileDirectory, ChangedConfigRunsOrNamesFile) {
   ChangeEverywhere(folder.path(), file, file.bytes().size());
 }
 
-TEST_P(HostileDirectory, WeightsCutAnywhereAreRefused) {
+TEST_P(HostileDirectory, CutWeightsAreRefused) {
   const Folder folder;
   WriteTinyDirectory(folder.path(), TinyConfig(GetParam()), {});
   const Bytes weights = TinyWeights(GetParam());
@@ -115,7 +115,7 @@ TEST_P(HostileDirectory, WeightsCutAnywhereAreRefused) {
 }
 
 // One type is enough: the headers of types differ only in names.
-TEST(HostileWeights, ChangedByteRunsOrNamesFile) {
+TEST(HostileWeights, ChangedByteIsSafe) {
   const Folder folder;
   WriteTinyDirectory(folder.path(), TinyConfig("gemma"), {});
   const Bytes weights = TinyWeights("gemma");
@@ -126,7 +126,7 @@ TEST(HostileWeights, ChangedByteRunsOrNamesFile) {
 // ---------------------------------------------------------------------------
 // Values that no model has
 
-TEST(HostileValues, EveryWeightOfAKind) {
+TEST(HostileValues, AllWeightsExtreme) {
   using Limits = std::numeric_limits<float>;
   const Folder folder;
   for (const char* architecture : kArchitectures) {
@@ -147,7 +147,7 @@ TEST(HostileValues, EveryWeightOfAKind) {
   }
 }
 
-TEST(HostileValues, OneTensorNotANumber) {
+TEST(HostileValues, OneTensorNotFinite) {
   const Folder folder;
   for (const char* architecture : kArchitectures) {
     const TinyTensors tensors = TinyGgufTensors(architecture);
@@ -182,7 +182,7 @@ TEST(HostileValues, ExtremeParametersOfRope) {
 }
 
 // Every quantized format, with arbitrary bytes in its blocks.
-TEST(HostileValues, AnyBytesInQuantizedBlocks) {
+TEST(HostileValues, ArbitraryQuantizedBlocks) {
   std::ifstream file(
       std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf",
       std::ios::binary);

@@ -39,7 +39,7 @@ TEST(ThreadsFor, WhatAModelHas) {
   EXPECT_EQ(model.num_threads(), 3u);
 }
 
-TEST(CacheFormatFor, AutoGoesByTheWeights) {
+TEST(CacheFormatFor, AutoFollowsWeights) {
   const Model float32 = LoadOrDie(ToyPath("gemma"), {.num_threads = 1});
   EXPECT_EQ(CacheFormatFor(float32, CacheFormat::kAuto), CacheFormat::kFloat32);
   // The type of the packed weights decides, not that of the file.

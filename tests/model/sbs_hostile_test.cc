@@ -75,7 +75,7 @@ TEST_P(SbsHostile, CutAnywhereIsRefused) {
   }
 }
 
-TEST_P(SbsHostile, ChangedByteRunsOrNamesFile) {
+TEST_P(SbsHostile, ChangedByteIsSafe) {
   const Folder folder;
   const std::string path = folder.path() + "/m.sbs";
   // The directory is at the end, after the configuration and the toc.
@@ -88,7 +88,7 @@ TEST_P(SbsHostile, ChangedByteRunsOrNamesFile) {
 // The directory is at the front, with the types in its keys. Only for these two
 // model types do the tensors give the size of a head.
 
-TEST(SbsHostile, ChangedOldByteRunsOrNamesFile) {
+TEST(SbsHostile, ChangedByteWithoutToc) {
   const Folder folder;
   const std::string path = folder.path() + "/m.sbs";
   for (const char* type : {"gemma3_text", "recurrent_gemma"}) {
@@ -210,7 +210,7 @@ TEST(SbsErrors, TypesMustBeKnown) {
                 ": tensor 'linear_w_1' is of i8, wanted f32, bf16, sfp or nuq");
 }
 
-TEST(SbsErrors, ScalesMustBeAsManyAsTensors) {
+TEST(SbsErrors, ScalesMustMatchTensors) {
   const Folder folder;
   const std::string path = folder.path() + "/m.sbs";
   const Bytes good =
@@ -235,7 +235,7 @@ TEST(SbsErrors, ScalesMustBeAsManyAsTensors) {
               HasSubstr("the blob of scales holds nan"));
 }
 
-TEST(SbsErrors, HeadsThatSizesDoNotTellAreRefused) {
+TEST(SbsErrors, UnknownHeadsAreRefused) {
   const Folder folder;
   const std::string path = folder.path() + "/m.sbs";
   for (const char* type : {"gemma", "gemma2"}) {
@@ -267,7 +267,7 @@ TEST(SbsErrors, PaliGemmaIsRefused) {
               HasSubstr("tensor 'img_emb_kernel' belongs to PaliGemma"));
 }
 
-TEST(SbsErrors, TheConfigurationMustMakeSense) {
+TEST(SbsErrors, BadConfigurationsAreRefused) {
   const Folder folder;
   const std::string path = folder.path() + "/m.sbs";
   const auto load = [&](const SbsRecord& config) {

@@ -159,7 +159,7 @@ std::vector<SbsForm> FormsWithToc() {
 
 class SbsToy : public testing::TestWithParam<std::string> {};
 
-TEST_P(SbsToy, ComputesWhatTheDirectoryDoes) {
+TEST_P(SbsToy, LogitsEqualDirectory) {
   const HfModel model = ReadToy(GetParam());
   for (const SbsForm& form : FormsWithToc()) {
     ExpectSameLogits(model, form, kTokens);
@@ -211,7 +211,7 @@ void ExpectNearlySame(const std::vector<float>& actual,
   EXPECT_LE(largest, error);
 }
 
-TEST_P(SbsToy, WrittenToAnotherFileItComputesTheSame) {
+TEST_P(SbsToy, LogitsSurviveConversion) {
   const bool recurs = GetParam().starts_with("recurrent");
   for (const SbsForm& form : FormsWithToc()) {
     SCOPED_TRACE(form.name);
@@ -257,7 +257,7 @@ TEST(SbsModel, SaysWhetherItChats) {
       LoadExact(WriteTiny("gemma2", {.wrapping = 1})).is_instruction_tuned());
 }
 
-TEST(SbsModel, WrittenToAnotherFileItChatsIfItDid) {
+TEST(SbsModel, ConversionKeepsInstructionTuning) {
   for (const uint32_t wrapping : {0u, 1u}) {
     const std::string source = WriteTiny("gemma2", {.wrapping = wrapping});
     for (const auto layout : {FileLayout::kGguf, FileLayout::kPacked}) {
@@ -273,7 +273,7 @@ TEST(SbsModel, WrittenToAnotherFileItChatsIfItDid) {
 
 // Values that are not -8 softplus(a_param) for any a_param must not be written,
 // because they would not be finite.
-TEST(SbsModel, ParametersThatNothingGivesAreNotWritten) {
+TEST(SbsModel, RefusesImpossibleParameters) {
   HfModel model = {TinyConfig("recurrent_gemma"),
                    TinyHfTensors("recurrent_gemma")};
   // The softplus of this value is below float32's range.
@@ -314,7 +314,7 @@ std::string WriteWithVocabulary(const SbsForm& form) {
   return path + "/m.sbs";
 }
 
-TEST(SbsModel, TokenizerIsInTheFileOrBesideIt) {
+TEST(SbsModel, TokenizerInsideOrBeside) {
   const std::string proto = ToyVocabulary().model_proto;
   SbsForm form;
   form.tokenizer = proto;
@@ -344,14 +344,14 @@ TEST(SbsModel, TokenizerIsInTheFileOrBesideIt) {
               StartsWith(path + ": blob 'tokenizer'"));
 }
 
-TEST(SbsModel, DirectoryOfOneFileLoads) {
+TEST(SbsModel, OneFileDirectoryLoads) {
   const std::string path = WriteTiny("gemma3_text", {});
   const std::string directory = std::filesystem::path(path).parent_path();
   EXPECT_EQ(AllLogits(LoadExact(directory), kTinyTokens),
             AllLogits(LoadExact(path), kTinyTokens));
 }
 
-TEST(SbsModel, StopTokensAreThoseOfTheFile) {
+TEST(SbsModel, ReadsStopTokens) {
   const HfModel model = ReadToy("gemma2");
   const std::string path = TestDirectory();
   const ModelConfig config = WriteDirectory(path + "/hf", model, {});

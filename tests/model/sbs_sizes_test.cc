@@ -70,7 +70,7 @@ std::vector<std::pair<std::string, uint64_t>> BlobsOf(const Published& p) {
   return blobs;
 }
 
-TEST(SbsSizes, SizesOfPublishedModelsAreKnown) {
+TEST(SbsSizes, PublishedModelsAreKnown) {
   const std::string path = TestDirectory() + "/m.sbs";
   LoadOptions options;
   options.skip_weights = true;
@@ -105,7 +105,7 @@ TEST(SbsSizes, SizesOfPublishedModelsAreKnown) {
   }
 }
 
-TEST(SbsSizes, SizesOfRecurrentGemmaAreKnown) {
+TEST(SbsSizes, RecurrentGemmaIsKnown) {
   constexpr size_t kWidth = 2560;
   constexpr size_t kFfw = 7680;
   std::vector<std::pair<std::string, uint64_t>> blobs = {

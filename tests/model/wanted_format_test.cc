@@ -100,7 +100,7 @@ TEST(WantedFormat, KeepKeepsAll) {
   }
 }
 
-TEST(WantedFormat, WhatTakesNoMoreBitsStays) {
+TEST(WantedFormat, KeepsSmallEnoughFormats) {
   const auto wanted = [](WeightType type, Format format) {
     return WantedFormat(type, Plan(format, 256));
   };
@@ -123,7 +123,7 @@ TEST(WantedFormat, WhatTakesNoMoreBitsStays) {
   }
 }
 
-TEST(WantedFormat, RowsThatAreNoBlocksBecomeBfloat16) {
+TEST(WantedFormat, PartialBlocksBecomeBfloat16) {
   for (const auto& [type, format] : kTypes) {
     for (const size_t cols : {1, 31, 33, 42, 48}) {
       for (const Format from : {Format::kF32, Format::kBF16}) {
@@ -135,7 +135,7 @@ TEST(WantedFormat, RowsThatAreNoBlocksBecomeBfloat16) {
   }
 }
 
-TEST(WantedFormat, FormatsOfGemmaCppCountAsBfloat16) {
+TEST(WantedFormat, GemmaCppAsBfloat16) {
   EXPECT_EQ(KeptFormat(Format::kSFP), Format::kBF16);
   EXPECT_EQ(KeptFormat(Format::kNUQ), Format::kBF16);
   for (const Format format : {Format::kF32, Format::kF16, Format::kBF16,
@@ -149,7 +149,7 @@ TEST(WantedFormat, FormatsOfGemmaCppCountAsBfloat16) {
   }
 }
 
-TEST(WantedFormat, BitsCountUnitsOfRows) {
+TEST(WantedFormat, BitsCountRowUnits) {
   EXPECT_EQ(BitsPerWeight(Format::kF32, 3), 32);
   EXPECT_EQ(BitsPerWeight(Format::kQ8_0, 64), 8.5);
   EXPECT_EQ(BitsPerWeight(Format::kN4_32, 64), 4.25 + 16.0 / 64);
@@ -178,7 +178,7 @@ TEST(IsTrainedForQ4_0, KnowsItsGrid) {
   }
 }
 
-TEST(IsTrainedForQ4_0, OneRowTellsAnotherStory) {
+TEST(IsTrainedForQ4_0, OneRowOffGrid) {
   Values grid = OnGrid(Gaussian(16 * 64), 64);
   ASSERT_TRUE(IsTrainedForQ4_0(Stored(Format::kF32, grid, 64).view()));
   for (const size_t row : {0, 7, 15}) {
@@ -191,7 +191,7 @@ TEST(IsTrainedForQ4_0, OneRowTellsAnotherStory) {
   }
 }
 
-TEST(IsTrainedForQ4_0, SaysNoOfWhatItCannotSee) {
+TEST(IsTrainedForQ4_0, FalseForUnsuitableRows) {
   const Values grid = OnGrid(Gaussian(64), 64);
   const Stored stored(Format::kF32, grid, 64);
   WeightView view = stored.view();
@@ -210,7 +210,7 @@ TEST(IsTrainedForQ4_0, SaysNoOfWhatItCannotSee) {
   }
 }
 
-TEST(WantedFormat, TrainedWeightsKeepTheirCodes) {
+TEST(WantedFormat, TrainedWeightsKeepCodes) {
   const Values grid = OnGrid(Gaussian(kRows * 64), 64);
   const Stored trained(Format::kBF16, grid, 64);
   const Stored other(Format::kBF16, Gaussian(kRows * 64), 64);
@@ -241,7 +241,7 @@ std::string StaysError(WeightType type, Format format, size_t cols,
   return ErrorOf(CheckStays({spec, &tensor, "q"}, type));
 }
 
-TEST(CheckStays, RefusesOnlyWhatTheTypeWouldChange) {
+TEST(CheckStays, RefusesOnlyConversions) {
   constexpr char kError[] =
       "m.gguf: is packed already, wanted the file that it was made from";
   // At any width, although narrow rows need more bits per weight, because each

@@ -59,7 +59,7 @@ TEST(WeightTable, NamesDiffer) {
 }
 
 // Exactly the weights that a layer lacks stay empty.
-TEST(WeightTable, LayersHoldWhatIsListed) {
+TEST(WeightTable, LayersHoldListedWeights) {
   for (const Toy& toy : AllToys()) {
     const Model model = LoadToy(toy);
     const Weights& weights = model.impl().weights;

@@ -142,7 +142,7 @@ TEST(Weights, OtherTensorsAreIgnored) {
   }
 }
 
-TEST(Weights, EveryPrefixOfNamesGivesTheSameModel) {
+TEST(Weights, NamePrefixesSameLogits) {
   const TinyTensors tensors = TinyHfTensors("gemma3_text");
   const json config = TinyConfig("gemma3_text");
   const std::vector<float> expected = HfLogits(config, tensors);
@@ -180,7 +180,7 @@ TEST(Weights, MissingHeadIsRefused) {
               HasSubstr("no tensor 'lm_head.weight'"));
 }
 
-TEST(Weights, HeadMustHaveTheShapeOfTheTable) {
+TEST(Weights, HeadShapeEqualsTable) {
   json config = TinyConfig("gemma");
   config["tie_word_embeddings"] = false;
   TinyTensors tensors = TinyHfTensors("gemma");
@@ -194,7 +194,7 @@ TEST(Weights, HeadMustHaveTheShapeOfTheTable) {
               HasSubstr("'output.weight' is [7, 8]"));
 }
 
-TEST(Weights, VocabularyMustFitTheTable) {
+TEST(Weights, VocabularyMustFitTable) {
   for (const int size : {7, 9}) {
     json config = TinyConfig("gemma");
     config["vocab_size"] = size;
@@ -205,7 +205,7 @@ TEST(Weights, VocabularyMustFitTheTable) {
   }
 }
 
-TEST(Weights, TokenizerMustFitTheTable) {
+TEST(Weights, TokenizerMustFitTable) {
   GgufWriter gguf = TinyGgufKeys("gemma");
   AddTokenizer({"a", "b"}, gguf);  // 262 pieces
   TinyTensors tensors = TinyGgufTensors("gemma");
@@ -277,7 +277,7 @@ TEST(Weights, MissingShardIsNamed) {
               StartsWith(directory + "/gemma_mha-00002-of-00003.gguf: "));
 }
 
-TEST(Weights, NotAModelIsRefused) {
+TEST(Weights, OtherFilesAreRefused) {
   const std::string directory = TestDirectory();
   EXPECT_THAT(LoadError(directory), StartsWith(directory + ": not a"));
   EXPECT_THAT(LoadError(directory + "/none"), StartsWith(directory + "/none"));
@@ -335,7 +335,7 @@ TEST(Weights, ShapelessTableIsRefused) {
 }
 
 // A row cannot hold one quantized value: blocks have 32.
-TEST(Weights, QuantizedRowsMustHoldWholeBlocks) {
+TEST(Weights, RowsNeedWholeBlocks) {
   const auto key = [](const char* name) {
     return std::string("gemma.") + name;
   };
@@ -368,7 +368,7 @@ TEST(Weights, QuantizedRowsMustHoldWholeBlocks) {
 }
 
 // If several tasks find bad rows, the error names the first row.
-TEST(Weights, FirstBadRowIsNamed) {
+TEST(Weights, NamesFirstBadRow) {
   constexpr uint64_t kRows = 100000;  // about three tasks
   TinyTensors tensors = TinyGgufTensors("gemma");
   TinyTensor& table = Find(tensors, "token_embd.weight");
@@ -391,8 +391,8 @@ TEST(Weights, FirstBadRowIsNamed) {
   }
 }
 
-// As QuantizedRowsMustHoldWholeBlocks, for gates: 32 strips of one channel.
-TEST(Weights, QuantizedGatesMustHoldWholeBlocks) {
+// As RowsNeedWholeBlocks, for gates: 32 strips of one channel.
+TEST(Weights, GatesNeedWholeBlocks) {
   TinyTensors tensors = TinyGgufTensors("recurrentgemma");
   std::erase_if(tensors, [](const TinyTensor& t) {
     return t.name == "blk.0.rec_gate_in.weight";
@@ -439,7 +439,7 @@ TEST(Weights, QuantizedGatesMustHoldWholeBlocks) {
 // ---------------------------------------------------------------------------
 // Options
 
-TEST(LoadOptions, ProgressCountsUpToTheTotal) {
+TEST(LoadOptions, ProgressReachesTotal) {
   for (const char* folder : {"gemma3", "recurrent_gemma", "gemma2_sharded"}) {
     std::vector<LoadProgress> reports;
     LoadOptions options;
@@ -476,7 +476,7 @@ TEST(LoadOptions, FalseFromProgressCancels) {
   }
 }
 
-TEST(LoadOptions, TheOutlineIsThatOfTheLoadedModel) {
+TEST(LoadOptions, OutlineEqualsLoadedModel) {
   for (const Toy& toy : AllToys()) {
     const Model loaded = LoadOrDie(ToyPath(toy.folder), {.num_threads = 2});
     LoadOptions options = {.num_threads = 2};
@@ -501,7 +501,7 @@ TEST(LoadOptions, TheOutlineIsThatOfTheLoadedModel) {
   }
 }
 
-TEST(LoadOptions, AnOutlineHasNoSessions) {
+TEST(LoadOptions, OutlineHasNoSessions) {
   LoadOptions options;
   options.skip_weights = true;
   const Model outline = LoadOrDie(ToyPath("gemma"), options);
@@ -534,7 +534,7 @@ TEST(LoadOptions, BeforeWeightsMayRefuse) {
 // The configuration includes the tokens that end a text, one of which only the
 // tokenizer knows.
 
-TEST(LoadOptions, BeforeWeightsSeesFinalConfig) {
+TEST(LoadOptions, BeforeWeightsFinalConfig) {
   const std::string path = TestDirectory() + "/m.gguf";
   WriteFile(path, ScriptedModel({"<end_of_turn>"}, {}));
   std::string seen;
@@ -549,7 +549,7 @@ TEST(LoadOptions, BeforeWeightsSeesFinalConfig) {
   EXPECT_THAT(model.config().stop_tokens, Contains(kFirstPiece));
 }
 
-TEST(LoadOptions, OutOfRangeIsRefused) {
+TEST(LoadOptions, RefusesOutOfRange) {
   const auto error = [](size_t threads, size_t chunk) {
     return ErrorOf(Model::Load(ToyPath("gemma"),
                                {.num_threads = threads, .prefill_chunk = chunk})
@@ -562,7 +562,7 @@ TEST(LoadOptions, OutOfRangeIsRefused) {
   EXPECT_EQ(error(3, 8192), "OK");
 }
 
-TEST(LoadOptions, ThreadsAreAsManyAsAsked) {
+TEST(LoadOptions, UsesRequestedThreads) {
   EXPECT_EQ(LoadOrDie(ToyPath("gemma"), {.num_threads = 3}).num_threads(), 3u);
   EXPECT_GE(LoadOrDie(ToyPath("gemma"), {}).num_threads(), 1u);
 }
