@@ -22,7 +22,7 @@ class Golden : public ::testing::TestWithParam<Toy> {};
 INSTANTIATE_TEST_SUITE_P(Toys, Golden, ::testing::ValuesIn(AllToys()),
                          [](const auto& toy) { return toy.param.name; });
 
-TEST_P(Golden, LogitsEqualTheReferenceAtEveryPosition) {
+TEST_P(Golden, LogitsEqualReference) {
   const Reference reference = ReadReference(GetParam());
   const Model model = LoadToy(GetParam());
   // Three windows long, so that windows forget positions.
@@ -51,7 +51,7 @@ TEST_P(Golden, ResidualStreamEqualsReference) {
   }
 }
 
-TEST_P(Golden, GreedyTokensEqualTheReference) {
+TEST_P(Golden, GreedyTokensEqualReference) {
   const Toy& toy = GetParam();
   if (toy.logits != "out") return;
   const std::string path = ToyPath(toy.folder) + "/reference.npz";
@@ -86,7 +86,7 @@ class NegativeControl : public Golden {
 INSTANTIATE_TEST_SUITE_P(Toys, NegativeControl, ::testing::ValuesIn(AllToys()),
                          [](const auto& toy) { return toy.param.name; });
 
-TEST_P(NegativeControl, WindowOffByOneFails) {
+TEST_P(NegativeControl, WrongWindowFails) {
   const auto change = [](int by) {
     return [by](Model::Impl& m) {
       for (LayerConfig& layer : m.config.layers) {
@@ -104,19 +104,19 @@ TEST_P(NegativeControl, WindowOffByOneFails) {
   EXPECT_GT(Error(change(-1)), kTolerance);
 }
 
-TEST_P(NegativeControl, MissingFinalSoftCapFails) {
+TEST_P(NegativeControl, FinalSoftCapMatters) {
   if (LoadToy(GetParam()).config().final_logits_soft_cap == 0.0f) return;
   EXPECT_GT(Error([](Model::Impl& m) { m.config.final_logits_soft_cap = 0; }),
             kTolerance);
 }
 
-TEST_P(NegativeControl, MissingAttentionSoftCapFails) {
+TEST_P(NegativeControl, AttentionSoftCapMatters) {
   if (LoadToy(GetParam()).config().attn_logits_soft_cap == 0.0f) return;
   EXPECT_GT(Error([](Model::Impl& m) { m.config.attn_logits_soft_cap = 0; }),
             kTolerance);
 }
 
-TEST_P(NegativeControl, NormWithoutItsOneFails) {
+TEST_P(NegativeControl, NormWithoutOneFails) {
   for (auto norm : {&LayerWeights::pre_mix_norm, &LayerWeights::pre_ffw_norm}) {
     EXPECT_GT(Error([&](Model::Impl& m) {
                 for (float& w : m.weights.layers[0].*norm) w -= 1.0f;
@@ -125,7 +125,7 @@ TEST_P(NegativeControl, NormWithoutItsOneFails) {
   }
 }
 
-TEST_P(NegativeControl, SwappedGateAndUpFails) {
+TEST_P(NegativeControl, SwappedGateUpFails) {
   EXPECT_GT(Error([](Model::Impl& m) {
               std::swap(m.weights.layers[0].gate_proj,
                         m.weights.layers[0].up_proj);
@@ -139,7 +139,7 @@ TEST_P(NegativeControl, WrongQueryScaleFails) {
 }
 
 // Equivalent files: older keys, several shards.
-TEST(GoldenForms, ShardsGiveTheSameBits) {
+TEST(GoldenForms, ShardsSameBits) {
   const Reference reference = ReadReference({"", "gemma2"});
   const Model whole = LoadOrDie(ToyPath("gemma2"), {});
   const Model shards = LoadOrDie(ToyPath("gemma2_sharded"), {});
@@ -147,7 +147,7 @@ TEST(GoldenForms, ShardsGiveTheSameBits) {
             AllLogits(whole, reference.tokens));
 }
 
-TEST(GoldenForms, GgufGivesTheSameBitsAsSafetensors) {
+TEST(GoldenForms, GgufEqualsSafetensors) {
   const std::string gguf = std::string(GEMMA_TESTDATA_DIR) + "/gguf/";
   const std::vector<std::pair<std::string, std::string>> pairs = {
       {"gemma", "gemma.gguf"},
@@ -167,7 +167,7 @@ TEST(GoldenForms, GgufGivesTheSameBitsAsSafetensors) {
 
 // All of GGUF's types in one model, compared with transformers on the
 // dequantized weights.
-TEST(GoldenForms, MixedQuantizedFileEqualsTheReference) {
+TEST(GoldenForms, MixedGgufEqualsReference) {
   const std::string base =
       std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed";
   const std::vector<TokenId> tokens = ReadTokens(base + ".npz", "ids");
@@ -230,7 +230,7 @@ TEST(GoldenForms, RoundedActivationsStayClose) {
   }
 }
 
-TEST(GoldenForms, Bfloat16StaysCloseToFloat32) {
+TEST(GoldenForms, Bfloat16StaysClose) {
   for (const char* folder : {"gemma2_bf16", "gemma3_bf16"}) {
     const Reference reference = ReadReference({"", folder});
     const Model model = LoadExact(ToyPath(folder));
@@ -250,9 +250,9 @@ TEST(GoldenForms, Bfloat16StaysCloseToFloat32) {
   }
 }
 
-// The scale of embeddings is rounded to the checkpoint's type; a width of 48
-// shows it: sqrt(48) is 6.9282, in bfloat16 6.9375.
-TEST(GoldenForms, EmbeddingScaleRoundsAsTransformers) {
+// As in transformers, the scale of embeddings is rounded to the checkpoint's
+// type. A width of 48 shows it: sqrt(48) is 6.9282, in bfloat16 6.9375.
+TEST(GoldenForms, EmbeddingScaleIsRounded) {
   const float root = std::sqrt(48.0f);
   EXPECT_EQ(LoadOrDie(ToyPath("gemma_mha"), {}).config().embedding_scale, root);
   EXPECT_EQ(LoadOrDie(ToyPath("gemma3_bf16"), {}).config().embedding_scale,

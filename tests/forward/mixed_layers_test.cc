@@ -386,7 +386,7 @@ TEST(MixedLayers, WrongLayersAreSeen) {
   EXPECT_PRED1(bound, error([](auto& l) { l[5].rope.rotary_dim = 8; }));
 }
 
-TEST(MixedLayers, StatesGoBackAndFork) {
+TEST(MixedLayers, StatesRewindAndFork) {
   const std::vector<TokenId> tokens = Tokens(60);
   const Model model = LoadMixed("gemma3", 2, 16);
   const std::vector<float> expected = Plain(model.config()).Logits(tokens);
@@ -423,7 +423,7 @@ TEST(MixedLayers, StatesGoBackAndFork) {
 }
 
 // Each layer's cache has its own heads, window and size.
-TEST(MixedLayers, MemoryIsThatOfEachLayer) {
+TEST(MixedLayers, MemorySumsLayers) {
   const Model model = LoadMixed("gemma3", 1, 16);
   SessionOptions options;
   options.max_tokens = 1024;

@@ -47,7 +47,7 @@ class Taps : public ::testing::TestWithParam<Toy> {};
 INSTANTIATE_TEST_SUITE_P(Toys, Taps, ::testing::ValuesIn(AllToys()),
                          [](const auto& toy) { return toy.param.name; });
 
-TEST_P(Taps, SeeEveryRowOnceInItsOrder) {
+TEST_P(Taps, SeeRowsInOrder) {
   const std::vector<TokenId> tokens = Prompt(30);
   for (const size_t chunk : {1, 7, 256}) {
     const Model model = LoadToy(GetParam(), 2, chunk);
@@ -95,7 +95,7 @@ TEST_P(Taps, ChangesTakeEffect) {
   }
 }
 
-TEST_P(Taps, SeeWithoutChangingABit) {
+TEST_P(Taps, SameBitsWhenTapped) {
   const std::vector<TokenId> tokens = Prompt(30);
   const Model model = LoadToy(GetParam(), 2, 7);
   const size_t vocab_size = model.config().vocab_size;
@@ -147,7 +147,7 @@ TEST(TapsTest, ZerosGiveZeros) {
 
 // The residual stream begins as the embeddings, and gains in a block what its
 // two halves add.
-TEST_P(Taps, OutputsAddUpToTheResidualStream) {
+TEST_P(Taps, ResidualStreamSumsOutputs) {
   const Model model = LoadToy(GetParam());
   Session session = NewSession(model);
   std::vector<float> stream;

@@ -58,7 +58,7 @@ TEST(InputRows, HashesAreThoseDocumented) {
 
 // The hash of a causal row does not depend on other rows; that of a
 // bidirectional row depends on all rows with it.
-TEST(InputRows, HashesKnowWhatIsSeen) {
+TEST(InputRows, HashesCoverVisibleRows) {
   const InputRows two = MakeRows(2, kCausal);
   const InputRows three = MakeRows(3, kCausal);
   EXPECT_EQ(two.hashes(), three.hashes().first(2));
@@ -73,7 +73,7 @@ TEST(InputRows, HashesKnowWhatIsSeen) {
   EXPECT_NE(equal.hashes()[0], equal.hashes()[1]);
 }
 
-TEST(Words, TokensAndRowsInOrder) {
+TEST(Words, InterleaveTokensAndRows) {
   const InputRows rows = MakeRows(2, kCausal);
   Words words(std::vector<TokenId>{5, 6});
   words.Append(rows);
@@ -102,7 +102,7 @@ TEST(Words, EqualWhereWordsAre) {
   EXPECT_EQ(CommonPrefix(apart, together), 4u);
 }
 
-TEST(Words, CommonPrefixEndsAtAnotherRow) {
+TEST(Words, CommonPrefixComparesRows) {
   Words words(std::vector<TokenId>{5, 6});
   words.Append(MakeRows(4, kCausal));
   // The third row differs.
@@ -162,7 +162,7 @@ TEST(WordView, PartsMakeTheWhole) {
   }
 }
 
-TEST(WordView, PassesDivideNoBidirectionalRows) {
+TEST(WordView, BidirectionalRowsStayWhole) {
   Words words(std::vector<TokenId>{5, 6});
   words.Append(MakeRows(3, kBidirectional));      // [2, 5)
   words.Append(MakeRows(2, kBidirectional, 90));  // [5, 7)
