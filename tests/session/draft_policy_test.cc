@@ -79,7 +79,8 @@ class Simulation {
   size_t ahead_ = 0;
 };
 
-TEST(DraftPolicy, DraftsNothingWithoutAMatchOrRoomOrTimes) {
+// No draft without a match, without room, or before the first measured time.
+TEST(DraftPolicy, NeedsMatchRoomTimes) {
   SharedPassCosts costs;
   DraftPolicy policy(costs);
   EXPECT_EQ(policy.DraftLength(32, 15), 0u);
@@ -106,7 +107,7 @@ TEST(DraftPolicy, TrustsLongMatchesMore) {
   EXPECT_GT(before, 1u);
 }
 
-TEST(DraftPolicy, DraftsGrowWhileTheyAreRight) {
+TEST(DraftPolicy, DraftsGrowWhileRight) {
   Simulation text;
   text.Write(300, 1.0, Good);
   EXPECT_EQ(text.LastDraft(), DraftPolicy::kMaxDraft);
@@ -118,7 +119,7 @@ TEST(DraftPolicy, DraftsGrowWhileTheyAreRight) {
   }
 }
 
-TEST(DraftPolicy, DraftsShrinkAndEndWhenTheyAreWrong) {
+TEST(DraftPolicy, DraftsShrinkWhenWrong) {
   Simulation text;
   text.Write(300, 1.0, Good);
   text.Write(300, 0.6, Good);
@@ -162,7 +163,7 @@ TEST(DraftPolicy, NeverLosesMuch) {
   }
 }
 
-TEST(DraftPolicy, TriesSeldomWhatDoesNotPay) {
+TEST(DraftPolicy, RarelyRetriesCostlyDrafts) {
   Simulation text;
   text.Write(20000, 0.9, Awful);
   std::vector<size_t> tried;  // passes
@@ -175,7 +176,7 @@ TEST(DraftPolicy, TriesSeldomWhatDoesNotPay) {
   EXPECT_GE(tried.back() - tried[tried.size() - 2], 1000u);
 }
 
-TEST(DraftPolicy, NoticesThatPassesBecameCheap) {
+TEST(DraftPolicy, NoticesCheaperPasses) {
   Simulation text;
   text.Write(1000, 1.0, Awful);
   EXPECT_EQ(text.LastDraft(), 0u);
@@ -183,7 +184,7 @@ TEST(DraftPolicy, NoticesThatPassesBecameCheap) {
   EXPECT_GT(text.LastDraft(), 3u);
 }
 
-TEST(DraftPolicy, NoticesThatPassesBecameDear) {
+TEST(DraftPolicy, NoticesDearerPasses) {
   Simulation text;
   text.Write(300, 1.0, Good);
   const double before = text.seconds;
@@ -214,7 +215,7 @@ TEST(DraftPolicy, SessionsShareCosts) {
   EXPECT_EQ(fourth.NumDrafts(), 0u);
 }
 
-TEST(DraftPolicy, ABreakInOnePassDoesNotEndDrafting) {
+TEST(DraftPolicy, SurvivesInterruptedPasses) {
   size_t passes = 0;
   const Cost interrupted = [&](size_t rows) {
     return ++passes % 40 == 0 ? 20 : Good(rows);

@@ -86,7 +86,7 @@ void ExpectSameFuture(Session& with_rows, Session& with_tokens,
   }
 }
 
-TEST_P(InputRowsOf, GoBackAsTokensDo) {
+TEST_P(InputRowsOf, RewindLikeTokens) {
   const Model model = LoadToy(GetParam(), 2, 8);
   const Tokens tokens = MakePrompt(70, 1);
   const Words words = WithEmbeddings(model, tokens, 5, 52);
@@ -214,7 +214,7 @@ TEST_P(BidirectionalRows, EqualDoublePrecision) {
       100 * kTolerance);
 }
 
-TEST_P(BidirectionalRows, SameBitsInAnyPasses) {
+TEST_P(BidirectionalRows, SameBitsAnyPasses) {
   const Model whole = LoadToy({"", GetParam()});
   const RowReference reference = ReadRows(whole, GetParam());
   Session session = NewSession(whole);
@@ -231,7 +231,7 @@ TEST_P(BidirectionalRows, SameBitsInAnyPasses) {
   }
 }
 
-TEST_P(BidirectionalRows, RewindOnlyToTheirEnds) {
+TEST_P(BidirectionalRows, RewindOnlyToEnds) {
   const Model model = LoadToy({"", GetParam()}, 2, 24);
   const size_t vocab_size = model.config().vocab_size;
   const Words words = ReadRows(model, GetParam()).words;
@@ -261,7 +261,7 @@ TEST_P(BidirectionalRows, RewindOnlyToTheirEnds) {
   }
 }
 
-TEST_P(BidirectionalRows, MoreThanAPassAreRefused) {
+TEST_P(BidirectionalRows, MustFitOnePass) {
   const Model model = LoadToy({"", GetParam()}, 2, kLongest - 1);
   const Words words = ReadRows(model, GetParam()).words;
   Session session = NewSession(model);
@@ -355,7 +355,7 @@ size_t Reused(Engine& engine, const Words& words) {
 }
 
 // Attention without windows goes back to any position.
-TEST(RowPrompts, OnlyTheSameRowsShareCaches) {
+TEST(RowPrompts, EqualRowsShareCaches) {
   const Model model = LoadSpeakingToy({"", "gemma"}, 2, 256);
   for (const RowMask mask : {RowMask::kCausal, kBidirectional}) {
     const InputRows rows = RandomRows(model, 38, mask, 1);
@@ -382,7 +382,7 @@ TEST(RowPrompts, OnlyTheSameRowsShareCaches) {
   }
 }
 
-TEST(RowPrompts, RowsAreNoTokensOfTheAnswer) {
+TEST(RowPrompts, RowsAreNotTokens) {
   const Model model = LoadSpeakingToy({"", "gemma3"}, 2, 64);
   const Words words =
       ImagePrompt(RandomRows(model, 10, kBidirectional, 1), 8, 3);

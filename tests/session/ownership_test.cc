@@ -153,7 +153,7 @@ TEST(Ownership, TokenizersOutliveTheirModel) {
 }
 
 // A copy made during a load that then fails is a model without weights.
-TEST(Ownership, CopyOfAFailedLoad) {
+TEST(Ownership, CopyOfFailedLoad) {
   std::optional<Model> kept;
   LoadOptions options;
   options.before_weights = [&](const Model& model) {

@@ -42,7 +42,7 @@ class SameBits : public ::testing::TestWithParam<Toy> {};
 INSTANTIATE_TEST_SUITE_P(Toys, SameBits, ::testing::ValuesIn(AllToys()),
                          [](const auto& toy) { return toy.param.name; });
 
-TEST_P(SameBits, TokenByTokenOnEveryTarget) {
+TEST_P(SameBits, TokenByToken) {
   const std::vector<TokenId> tokens = Prompt(30);
   const Model model = LoadToy(GetParam());
   ForEachTarget([&] {
@@ -74,7 +74,7 @@ TEST_P(SameBits, AnyPieces) {
   }
 }
 
-TEST_P(SameBits, AnyThreadsAndPrefillChunk) {
+TEST_P(SameBits, AnyThreadsAndChunk) {
   const std::vector<TokenId> tokens = Prompt(40);
   const std::vector<float> expected = AllLogits(LoadToy(GetParam()), tokens);
   for (const size_t threads : {1, 3, 4}) {
@@ -86,7 +86,7 @@ TEST_P(SameBits, AnyThreadsAndPrefillChunk) {
   }
 }
 
-TEST_P(SameBits, LastLogitsAreThoseOfTheLastPosition) {
+TEST_P(SameBits, ForwardGivesLastLogits) {
   const std::vector<TokenId> tokens = Prompt(20);
   const Model model = LoadToy(GetParam());
   const std::vector<float> all = AllLogits(model, tokens);
@@ -99,7 +99,7 @@ TEST_P(SameBits, LastLogitsAreThoseOfTheLastPosition) {
 
 // Three sequences with different positions and numbers of tokens, together in
 // one batch and alone.
-TEST_P(SameBits, AnyNeighboursInTheBatch) {
+TEST_P(SameBits, AnyBatchNeighbours) {
   const Model model = LoadToy(GetParam());
   const size_t vocab_size = model.config().vocab_size;
   Executor* executor = *model.impl().executor();
@@ -241,7 +241,7 @@ TEST_P(SameBits, RewindFar) {
 
 // A rewind beyond the free rollback begins at a checkpoint made by hand: taps
 // see only the rows after it.
-TEST_P(SameBits, RewindBeginsAtTheCheckpoint) {
+TEST_P(SameBits, RewindRecomputesFromCheckpoint) {
   const std::vector<TokenId> tokens = Prompt(60);
   const Model model = LoadToy(GetParam());
   Session session = NewSession(model, {.max_rollback = 2});
@@ -363,14 +363,14 @@ TEST(Session, MemoryNeverWraps) {
   }
 }
 
-TEST(Session, SequencesWithoutGlobalLayersGrowOn) {
+TEST(Session, GrowsWithoutGlobalLayers) {
   const Model model = LoadToy({"", "recurrent_gemma"});
   Session session = NewSession(model, {.max_tokens = 4});
   EXPECT_TRUE(session.Forward(Prompt(100)).ok());
   EXPECT_GT(session.remaining(), 1000u);
 }
 
-TEST(Session, SeveralTakeTurnsFromTheirThreads) {
+TEST(Session, SeveralThreadsTakeTurns) {
   const Model model = LoadToy(AllToys()[5], 2, 4);
   std::vector<std::vector<float>> expected, actual(4);
   for (size_t i = 0; i < actual.size(); ++i) {
@@ -416,7 +416,7 @@ TEST(Session, SixteenOnFourThreads) {
   EXPECT_EQ(actual, expected);
 }
 
-TEST(Session, AtDecodeALayerJoinsAtMostSixTimes) {
+TEST(Session, DecodeJoinsPerLayer) {
   for (const Toy& toy : AllToys()) {
     const Model model = LoadToy(toy, 2);
     Session session = NewSession(model);

@@ -84,7 +84,7 @@ using EveryToy = SessionFileTest;
 INSTANTIATE_TEST_SUITE_P(Toys, EveryToy, ::testing::ValuesIn(AllToys()),
                          [](const auto& toy) { return toy.param.name; });
 
-TEST_P(EveryToy, AForkGoesOnAlike) {
+TEST_P(EveryToy, ForkContinuesAlike) {
   const Model model = LoadToy(GetParam());
   for (const size_t size : {1, 5, 16, 40}) {
     SCOPED_TRACE(size);
@@ -99,7 +99,7 @@ TEST_P(EveryToy, AForkGoesOnAlike) {
   }
 }
 
-TEST_P(EveryToy, AForkHasTheCheckpoints) {
+TEST_P(EveryToy, ForkKeepsCheckpoints) {
   const Model model = LoadToy(GetParam());
   Session session =
       NewSession(model, {.max_tokens = 200, .checkpoint_interval = 16});
@@ -111,7 +111,7 @@ TEST_P(EveryToy, AForkHasTheCheckpoints) {
   EXPECT_EQ(AllLogits(session, Prompt(9, 3)), AllLogits(*fork, Prompt(9, 3)));
 }
 
-TEST_P(EveryToy, WhatIsRestoredGoesOnAlike) {
+TEST_P(EveryToy, RestoredContinuesAlike) {
   const Model model = LoadToy(GetParam());
   for (const size_t size : {5, 16, 40}) {
     SCOPED_TRACE(size);
@@ -154,7 +154,7 @@ TEST_P(EveryToy, AnEmptySession) {
   EXPECT_EQ(AllLogits(*restored, Prompt(10)), AllLogits(session, Prompt(10)));
 }
 
-TEST_F(SessionFileTest, OfARecurrentModelHasAConstantSize) {
+TEST_F(SessionFileTest, RecurrentSizeIsConstant) {
   const Model model = LoadOrDie(ToyPath("recurrent_gemma"), {});
   Session session = NewSession(model);
   size_t before = 0;
@@ -171,7 +171,7 @@ TEST_F(SessionFileTest, OfARecurrentModelHasAConstantSize) {
   }
 }
 
-TEST_F(SessionFileTest, OfAnotherModelIsRefused) {
+TEST_F(SessionFileTest, OtherModelIsRefused) {
   const Model model = LoadOrDie(ToyPath("gemma2"), {});
   ASSERT_TRUE(NewSession(model).Save(Path()).ok());
   for (const char* other : {"gemma2_odd", "gemma3", "recurrent_gemma"}) {
@@ -182,7 +182,7 @@ TEST_F(SessionFileTest, OfAnotherModelIsRefused) {
   }
 }
 
-TEST_F(SessionFileTest, ReplacesWhatWasThereOrLeavesIt) {
+TEST_F(SessionFileTest, ReplacesOrKeepsFile) {
   const Model model = LoadOrDie(ToyPath("gemma2"), {});
   Session session = NewSession(model);
   ASSERT_TRUE(session.Append(Prompt(5)).ok());
@@ -308,7 +308,7 @@ TEST_F(SessionFileTest, HostileRowsAreRefused) {
   expect_refused(kTokens, ~uint64_t{0}, 4);             // a row for a token
 }
 
-TEST_F(SessionFileTest, RowsBeyondAPassAreRefused) {
+TEST_F(SessionFileTest, RowsMustFitPass) {
   LoadOptions options;
   options.prefill_chunk = 40;
   const Model model = LoadOrDie(ToyPath("gemma2"), options);

@@ -79,7 +79,7 @@ std::vector<float> LogitsAfter(const Model& model,
   return AllLogits(session, more);
 }
 
-TEST(TapCalls, SessionsOfItsModelAreRefused) {
+TEST(TapCalls, SameModelSessionsRefused) {
   WithoutHanging([] {
     const Model model = LoadSpeakingToy(kToy, 2, 64);
     Session session = NewSession(model);
@@ -252,7 +252,7 @@ TEST_P(TapFailures, BatchesGoOn) {
 }
 
 // The pass ends only after another thread has created a session.
-TEST(Creation, DoesNotWaitForPasses) {
+TEST(Creation, NeverWaitsForPasses) {
   WithoutHanging([] {
     const Model model = LoadToy(kToy);
     Session session = NewSession(model);
