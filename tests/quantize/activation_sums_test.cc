@@ -88,7 +88,7 @@ TEST_P(ActivationSumsOf, EqualWhatTransformersMultiplies) {
   EXPECT_EQ(importance->size(), matrices);
 }
 
-TEST_P(ActivationSumsOf, AreTheSameBytesForAnyThreadsAndChunk) {
+TEST_P(ActivationSumsOf, SameBytesAnyThreads) {
   const std::string path = TestDirectory() + "/F.gguf";
   const std::vector<TokenId> tokens = ReadReference(GetParam()).tokens;
   const Bytes expected = FileOf(GetParam(), tokens, 1, 256, path);
@@ -132,7 +132,7 @@ class OneBlock : public ::testing::Test {
   const std::string path_ = TestDirectory() + "/F.gguf";
 };
 
-TEST_F(OneBlock, GivesEachMatrixWhatItMultiplies) {
+TEST_F(OneBlock, MatricesGetTheirInputs) {
   AddAll();
   // Activations that no matrix multiplies do not count.
   Add(TapPoint::kMixOutput, 0, {20, 20});
@@ -156,7 +156,7 @@ TEST_F(OneBlock, GivesEachMatrixWhatItMultiplies) {
   EXPECT_THAT(importance->Of("token_embd.weight"), ElementsAre(81, 100));
 }
 
-TEST_F(OneBlock, AHeadOfItsOwnIsTheOneThatMultiplies) {
+TEST_F(OneBlock, UntiedHeadGetsInputs) {
   AddAll();
   ASSERT_TRUE(Write(/*own_head=*/true).ok());
   const absl::StatusOr<Importance> importance = Importance::Load(path_);
@@ -165,7 +165,7 @@ TEST_F(OneBlock, AHeadOfItsOwnIsTheOneThatMultiplies) {
   EXPECT_THAT(importance->Of("output.weight"), ElementsAre(81, 100));
 }
 
-TEST_F(OneBlock, WritesWhatLlamaCppReads) {
+TEST_F(OneBlock, WritesLlamaCppFormat) {
   AddAll();
   Add(TapPoint::kMixHidden, 0, {1, 1}, 2);
   ASSERT_TRUE(Write().ok());
@@ -202,7 +202,7 @@ TEST_F(OneBlock, WritesWhatLlamaCppReads) {
   EXPECT_EQ(value(counts), 3.0f);
 }
 
-TEST_F(OneBlock, RefusesWhatIsNoMeasure) {
+TEST_F(OneBlock, RefusesUnusableSums) {
   EXPECT_EQ(Write().code(), absl::StatusCode::kFailedPrecondition);
   AddAll();
   WriteFile(path_, std::string_view("what was there"));

@@ -46,7 +46,7 @@ TEST(ChooseFormats, TrainedQ4_0KeepsCodes) {
   EXPECT_EQ(Chosen(trained, WeightType::kBF16), Format::kBF16);
 }
 
-TEST(ChooseFormats, OthersGetTheTypesOfGguf) {
+TEST(ChooseFormats, UntrainedGetGgufTypes) {
   std::vector<float> values = TrainedForQ4_0();
   for (size_t i = 0; i < values.size(); ++i) {
     values[i] += 0.01f * static_cast<float>(i % 13);

@@ -88,7 +88,7 @@ std::string ErrorOfFile(const ByteWriter& writer) {
   return ErrorOf(Parse(writer.bytes()));
 }
 
-TEST(Importance, TellsMeansOfBothKindsOfFile) {
+TEST(Importance, MeansFromBothFormats) {
   for (const Bytes& bytes :
        {TinyImportance(), TinyOldImportance(), OldMatrices().bytes()}) {
     const absl::StatusOr<Importance> importance = Parse(bytes);
@@ -114,7 +114,7 @@ TEST(Importance, ChecksColumns) {
             "F: tensor 'blk.0.attn_q.weight' has 3 columns, the model's has 7");
 }
 
-TEST(Importance, OfNoTokensNothingIsKnown) {
+TEST(Importance, ZeroCountIsUnknown) {
   GgufWriter writer = Header();
   Add(writer, "a", {0, 0}, 0);
   Add(writer, "b", {3, 6}, 3);
@@ -133,7 +133,7 @@ TEST(Importance, OfNoTokensNothingIsKnown) {
   }
 }
 
-TEST(Importance, RefusesNumbersThatAreNone) {
+TEST(Importance, RefusesBadNumbers) {
   for (const float bad : {-1.0f, kInfinity, -kInfinity, NAN}) {
     GgufWriter writer = Header();
     Add(writer, "good", {1, 2}, 3);
@@ -261,7 +261,7 @@ TEST(Importance, RefusesEveryTruncation) {
 
 // A file with a changed byte may still be valid, but must not give a value that
 // is not finite.
-TEST(Importance, ChangedByteStaysFiniteOrFails) {
+TEST(Importance, ChangedByteStaysFinite) {
   for (const Bytes& good : {TinyImportance(), TinyOldImportance()}) {
     for (size_t i = 0; i < good.size(); ++i) {
       for (const uint8_t change : {0x01, 0x80, 0xFF}) {

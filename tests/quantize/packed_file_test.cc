@@ -98,7 +98,7 @@ TEST_F(PackedFileTest, ToysKeepTheirBits) {
   }
 }
 
-TEST_F(PackedFileTest, EveryFormatOfFilesKeepsItsBits) {
+TEST_F(PackedFileTest, FileFormatsKeepBits) {
   for (const char* file :
        {"models/gemma2_bf16", "models/gemma3_bf16", "gguf/gemma3_mixed.gguf",
         "gguf/gemma.gguf", "gguf/recurrent_gemma.gguf"}) {
@@ -115,7 +115,7 @@ TEST_F(PackedFileTest, EveryFormatOfFilesKeepsItsBits) {
 
 // Rows of 42 and 48 values, which are not whole blocks of 32, are bfloat16 in
 // both.
-TEST_F(PackedFileTest, EqualsWhatIsQuantizedWhileItIsLoaded) {
+TEST_F(PackedFileTest, EqualsQuantizingOnLoad) {
   for (const Toy& toy : AllToys()) {
     const std::string source = ToyPath(toy.folder);
     const std::vector<float> exact = AllLogits(
@@ -134,7 +134,7 @@ TEST_F(PackedFileTest, EqualsWhatIsQuantizedWhileItIsLoaded) {
   }
 }
 
-TEST_F(PackedFileTest, EqualsItWithRoundedActivations) {
+TEST_F(PackedFileTest, EqualsWithRoundedActivations) {
   for (const WeightType type : kSmaller) {
     SCOPED_TRACE(WeightTypeName(type));
     const std::string packed = Write(ToyPath("recurrent_gemma"), As(type));
@@ -146,7 +146,7 @@ TEST_F(PackedFileTest, EqualsItWithRoundedActivations) {
   }
 }
 
-TEST_F(PackedFileTest, TheSameBytesForAnyThreads) {
+TEST_F(PackedFileTest, SameBytesAnyThreads) {
   for (const WeightType type :
        {WeightType::kKeep, WeightType::kQ8, WeightType::kQ6, WeightType::kQ4}) {
     QuantizeOptions options = As(type);
@@ -182,7 +182,7 @@ std::vector<const Matrix*> MatricesOf(const Weights& weights) {
   return all;
 }
 
-TEST_F(PackedFileTest, WeightsAreUsedWhereTheyLie) {
+TEST_F(PackedFileTest, UsesWeightsInPlace) {
   for (const char* toy : {"gemma3", "gemma2_odd", "recurrent_gemma"}) {
     for (const WeightType type :
          {WeightType::kKeep, WeightType::kQ8, WeightType::kQ4}) {
@@ -206,7 +206,7 @@ TEST_F(PackedFileTest, WeightsAreUsedWhereTheyLie) {
   }
 }
 
-TEST_F(PackedFileTest, TheFileMayBeRemoved) {
+TEST_F(PackedFileTest, FileMayBeRemoved) {
   const std::string packed = Write(ToyPath("gemma2"), As(WeightType::kQ6));
   const std::vector<float> expected = AllLogits(LoadExact(packed), kTokens);
   Model model = LoadExact(packed);
@@ -218,7 +218,7 @@ TEST_F(PackedFileTest, TheFileMayBeRemoved) {
 // ---------------------------------------------------------------------------
 // As a source
 
-TEST_F(PackedFileTest, IsCopiedByteForByte) {
+TEST_F(PackedFileTest, CopiesByteForByte) {
   for (const char* toy : {"gemma3", "gemma2_odd", "recurrent_gemma"}) {
     Write(ToyPath(toy), As(WeightType::kKeep), "kept");
     Write(Path("kept"), As(WeightType::kKeep), "again");
@@ -253,7 +253,7 @@ TEST_F(PackedFileTest, ChangesNoMore) {
 }
 
 // As in other files, a matrix keeps its format if that needs no more bits.
-TEST_F(PackedFileTest, LoadsAsATypeThatItHas) {
+TEST_F(PackedFileTest, LoadingKeepsFormats) {
   for (const char* toy : {"gemma3", "gemma2_odd", "recurrent_gemma"}) {
     for (const WeightType type : {WeightType::kQ4, WeightType::kQ6}) {
       const std::string packed = Write(ToyPath(toy), As(type));
@@ -304,7 +304,7 @@ TEST_F(PackedFileTest, BitsBoundTheFile) {
   }
 }
 
-TEST_F(PackedFileTest, GgufHasNoFormatsOfOurs) {
+TEST_F(PackedFileTest, GgufLacksOwnFormats) {
   for (const WeightType type : {WeightType::kQ5, WeightType::kQ4S}) {
     QuantizeOptions options = As(type);
     options.layout = FileLayout::kGguf;
@@ -318,7 +318,7 @@ TEST_F(PackedFileTest, GgufHasNoFormatsOfOurs) {
 // ---------------------------------------------------------------------------
 // Verified
 
-TEST_F(PackedFileTest, VerifyFindsTheTensorThatWasChanged) {
+TEST_F(PackedFileTest, VerifyFindsChangedTensor) {
   const Bytes good =
       Contents(Write(ToyPath("recurrent_gemma"), As(WeightType::kQ4)));
   EXPECT_EQ(ErrorOf(VerifyFile(Path())), "OK");
@@ -337,7 +337,7 @@ TEST_F(PackedFileTest, VerifyFindsTheTensorThatWasChanged) {
 }
 
 // The tensors have no checksums, so VerifyFile finds the values.
-TEST_F(PackedFileTest, VerifyFindsValuesThatAreNotFinite) {
+TEST_F(PackedFileTest, VerifyFindsNonFinite) {
   constexpr uint32_t kPackedBF16 = 0x6E02;
   constexpr size_t kRows = 17, kCols = 2;
   const size_t bytes = PackedView{Layout::kBF16, kRows, kCols, nullptr}.Bytes();

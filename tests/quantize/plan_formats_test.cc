@@ -136,7 +136,7 @@ PlannedModel SmallModel() {
   });
 }
 
-TEST(PlanFormats, TakesAtMostTheBudget) {
+TEST(PlanFormats, StaysWithinBudget) {
   const PlannedModel model = SmallModel();
   double before = 0;
   for (double bits = 5.0; bits < 33; bits *= 1.15) {
@@ -150,7 +150,7 @@ TEST(PlanFormats, TakesAtMostTheBudget) {
 }
 
 // All matrices have the same role and sensitivity, so only errors matter.
-TEST(PlanFormats, MoreBitsNeverLoseMore) {
+TEST(PlanFormats, MoreBitsLoseLess) {
   std::vector<Weight> weights;
   for (unsigned i = 0; i < 5; ++i) {
     weights.push_back(Gaussian(WeightRole::kUpProj, 48, 32 + 32 * i, i));
@@ -167,7 +167,7 @@ TEST(PlanFormats, MoreBitsNeverLoseMore) {
   EXPECT_GT(losses.size(), 10u);
 }
 
-TEST(PlanFormats, TheSameForAnyThreads) {
+TEST(PlanFormats, SamePlanAnyThreads) {
   const PlannedModel model = SmallModel();
   for (const double bits : {5.2, 6.0, 9.0}) {
     const std::vector<Format> expected = model.PlanOrFail(bits);
@@ -181,7 +181,7 @@ TEST(PlanFormats, TheSameForAnyThreads) {
 
 // Of two matrices with the same values, the one whose role matters more gets
 // more bits.
-TEST(PlanFormats, WhatMattersMoreGetsMoreBits) {
+TEST(PlanFormats, FavorsSensitiveRoles) {
   for (const auto& [more, less] :
        {std::pair(WeightRole::kVProj, WeightRole::kQProj),
         std::pair(WeightRole::kDownProj, WeightRole::kKProj),
@@ -199,7 +199,7 @@ TEST(PlanFormats, WhatMattersMoreGetsMoreBits) {
 
 // Just too few bits for N5_16 everywhere. A few small matrices give way, not
 // the table, because no other matrix could use the table's bits as well.
-TEST(PlanFormats, ATableOfMostWeightsTakesItsTurn) {
+TEST(PlanFormats, LargeTableKeepsFormat) {
   std::vector<Weight> weights = {Gaussian(WeightRole::kEmbedding, 1000, 64, 1)};
   for (unsigned i = 0; i < 16; ++i) {
     weights.push_back(Gaussian(WeightRole::kUpProj, 32, 64, 2 + i));
@@ -213,7 +213,7 @@ TEST(PlanFormats, ATableOfMostWeightsTakesItsTurn) {
 }
 
 // Zeros lose nothing; the smallest floats may lose everything.
-TEST(PlanFormats, MatricesOfNextToNothing) {
+TEST(PlanFormats, NearlyZeroMatrices) {
   for (const float value : {0.0f, 1e-45f, 1e-38f}) {
     Weight nothing = Gaussian(WeightRole::kEmbedding, 1000, 64);
     nothing.values.assign(nothing.values.size(), value);
@@ -225,7 +225,7 @@ TEST(PlanFormats, MatricesOfNextToNothing) {
   }
 }
 
-TEST(PlanFormats, RefusesABudgetThatIsTooSmall) {
+TEST(PlanFormats, RefusesTooSmallBudget) {
   const PlannedModel model = SmallModel();
   // Even if the vectors alone exceed the budget.
   for (const double bits : {0.01, 1.0, 4.0}) {
@@ -242,7 +242,7 @@ TEST(PlanFormats, RefusesABudgetThatIsTooSmall) {
   EXPECT_NE(ErrorOf(model.Plan(least - 0.001)), "OK") << error;
 }
 
-TEST(PlanFormats, RefusesRowsThatAreNotFinite) {
+TEST(PlanFormats, RefusesNonFiniteRows) {
   for (const float value : {std::nanf(""), INFINITY, -INFINITY}) {
     Weight bad = Gaussian(WeightRole::kVProj, 64, 64);
     bad.values[64 * 5 + 7] = value;

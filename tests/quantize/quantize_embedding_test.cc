@@ -33,7 +33,7 @@ std::vector<std::string> Sources() {
           gguf + "gemma_embedding_bare.gguf"};
 }
 
-TEST(QuantizeEmbeddingTest, KeptWeightsKeepTheBits) {
+TEST(QuantizeEmbeddingTest, KeptWeightsSameBits) {
   const std::string target = TestDirectory() + "/m.gguf";
   for (const std::string& source : Sources()) {
     const Model before = LoadExact(source);
@@ -71,7 +71,7 @@ TEST(QuantizeEmbeddingTest, EightBitsStayClose) {
   }
 }
 
-TEST(QuantizeEmbeddingTest, ABudgetOfBitsKnowsTheDenseLayers) {
+TEST(QuantizeEmbeddingTest, BudgetFavorsDenseLayers) {
   const std::string target = TestDirectory() + "/m.gguf";
   QuantizeOptions options;
   options.bits = 7.5;

@@ -110,7 +110,7 @@ TEST_F(QuantizeTest, ToysKeepTheirBits) {
   }
 }
 
-TEST_F(QuantizeTest, EveryFormOfFilesKeepsItsBits) {
+TEST_F(QuantizeTest, FileFormsKeepBits) {
   const auto window = RecurrentWindow::kDeepMind;
   for (const char* folder : {"gemma2_bf16", "gemma3_bf16", "gemma2_sharded"}) {
     SCOPED_TRACE(folder);
@@ -129,7 +129,7 @@ TEST_F(QuantizeTest, EveryFormOfFilesKeepsItsBits) {
   }
 }
 
-TEST_F(QuantizeTest, TheHeadIsKeptIfItIsAMatrixOfItsOwn) {
+TEST_F(QuantizeTest, KeepsUntiedHead) {
   nlohmann::json config = TinyConfig("gemma3_text");
   config["tie_word_embeddings"] = false;
   TinyTensors tensors = TinyHfTensors("gemma3_text");
@@ -163,7 +163,7 @@ TEST_F(QuantizeTest, OnlyMatricesBecomeBfloat16) {
   }
 }
 
-TEST_F(QuantizeTest, EveryTypeIsWrittenAndRead) {
+TEST_F(QuantizeTest, WritesEveryType) {
   struct Case {
     WeightType type;
     const char* format;
@@ -195,7 +195,7 @@ TEST_F(QuantizeTest, EveryTypeIsWrittenAndRead) {
               Each(Truly([](float logit) { return std::isfinite(logit); })));
 }
 
-TEST_F(QuantizeTest, FewerBitsAreKeptAsTheyAre) {
+TEST_F(QuantizeTest, KeepsFewerBits) {
   ASSERT_EQ(Error(ToyGguf("gemma3_mixed.gguf"), Path(), As(WeightType::kBF16)),
             "OK");
   const Model before = LoadExact(ToyGguf("gemma3_mixed.gguf"));
@@ -206,7 +206,7 @@ TEST_F(QuantizeTest, FewerBitsAreKeptAsTheyAre) {
 
 // The embedding scale is rounded to the type of the source's table, as in the
 // reference, and stays when the table is converted.
-TEST_F(QuantizeTest, TheEmbeddingScaleStaysTheModels) {
+TEST_F(QuantizeTest, KeepsEmbeddingScale) {
   ASSERT_EQ(Error(ToyPath("gemma2_odd"), Path(), As(WeightType::kBF16)), "OK");
   const float scale = LoadExact(Path()).config().embedding_scale;
   EXPECT_EQ(scale, LoadExact(ToyPath("gemma2_odd")).config().embedding_scale);
@@ -215,7 +215,7 @@ TEST_F(QuantizeTest, TheEmbeddingScaleStaysTheModels) {
   EXPECT_EQ(LoadExact(Path("again")).config().embedding_scale, scale);
 }
 
-TEST_F(QuantizeTest, TheSameBytesForAnyThreads) {
+TEST_F(QuantizeTest, SameBytesAnyThreads) {
   QuantizeOptions options = As(WeightType::kBF16);
   options.num_threads = 1;
   ASSERT_EQ(Error(ToyPath("recurrent_gemma"), Path("1"), options), "OK");
@@ -245,7 +245,7 @@ TEST_F(QuantizeTest, ReplacesOnlyIfTold) {
 }
 
 // Even if another process creates the file in the meantime.
-TEST_F(QuantizeTest, ReplacesNothingThatCameMeanwhile) {
+TEST_F(QuantizeTest, KeepsConcurrentFile) {
   QuantizeOptions options = As(WeightType::kKeep);
   options.progress = [&](const QuantizeProgress&) {
     WriteFile(Path(), "theirs");
@@ -256,7 +256,7 @@ TEST_F(QuantizeTest, ReplacesNothingThatCameMeanwhile) {
   EXPECT_EQ(NumFiles(), 1u);
 }
 
-TEST_F(QuantizeTest, TheSourceIsNoTarget) {
+TEST_F(QuantizeTest, RefusesSourceAsTarget) {
   fs::copy_file(ToyGguf("gemma.gguf"), Path());
   fs::create_symlink(Path(), Path("link"));
   fs::create_hard_link(Path(), Path("same"));
@@ -296,7 +296,7 @@ TEST_F(QuantizeTest, TellsProgressAndStops) {
   }
 }
 
-TEST_F(QuantizeTest, RefusesWeightsThatAreNotFinite) {
+TEST_F(QuantizeTest, RefusesNonFiniteWeights) {
   const TinyTensors good = TinyHfTensors("recurrent_gemma");
   for (size_t i = 0; i < good.size(); ++i) {
     TinyTensors bad = good;
@@ -322,7 +322,7 @@ TEST_F(QuantizeTest, RefusesWeightsThatAreNotFinite) {
   EXPECT_EQ(Error(Path("kept"), Path("again")), "OK");
 }
 
-TEST_F(QuantizeTest, RefusesTokenizersThatLoadingRefuses) {
+TEST_F(QuantizeTest, RefusesUnloadableTokenizers) {
   GgufWriter gguf = TinyGgufKeys("gemma");
   AddTokenizer({"more", "than", "rows"}, gguf);
   AddTensors(TinyGgufTensors("gemma"), gguf);
@@ -335,7 +335,7 @@ TEST_F(QuantizeTest, RefusesTokenizersThatLoadingRefuses) {
   EXPECT_EQ(NumFiles(), 1u);
 }
 
-TEST_F(QuantizeTest, ErrorsNameWhatIsWrong) {
+TEST_F(QuantizeTest, ErrorsNameCause) {
   EXPECT_THAT(Error(Path("none"), Path()), StartsWith(Path("none")));
   EXPECT_EQ(Error(ToyPath("gemma"), Path("no/m.gguf")),
             Path("no/m.gguf") + ": No such file or directory");

@@ -77,7 +77,7 @@ TEST_F(VerifyFileTest, AcceptsWhatWasWritten) {
             "num_threads is 1025, wanted 0 (all) to 1024");
 }
 
-TEST_F(VerifyFileTest, FindsTheTensorThatWasChanged) {
+TEST_F(VerifyFileTest, FindsChangedTensor) {
   const Bytes good = Written();
   const absl::StatusOr<GgufFile> gguf = ParseGguf(good, Path());
   ASSERT_EQ(ErrorOf(gguf), "OK");
@@ -95,7 +95,7 @@ TEST_F(VerifyFileTest, FindsTheTensorThatWasChanged) {
   }
 }
 
-TEST_F(VerifyFileTest, FindsAnyChangeInFrontOfTheWeights) {
+TEST_F(VerifyFileTest, FindsChangedHeader) {
   const Bytes good = Written();
   const absl::StatusOr<GgufFile> gguf = ParseGguf(good, Path());
   ASSERT_EQ(ErrorOf(gguf), "OK");
@@ -110,14 +110,14 @@ TEST_F(VerifyFileTest, FindsAnyChangeInFrontOfTheWeights) {
   }
 }
 
-TEST_F(VerifyFileTest, FindsThatTheFileWasCut) {
+TEST_F(VerifyFileTest, FindsCutFile) {
   const Bytes good = Written();
   for (size_t size = 0; size < good.size(); size += 37) {
     EXPECT_NE(ErrorOf(Check(Bytes(good.begin(), good.begin() + size))), "OK");
   }
 }
 
-TEST_F(VerifyFileTest, SaysThatAFileHasNoChecksums) {
+TEST_F(VerifyFileTest, ReportsMissingChecksums) {
   const absl::StatusOr<FileCheck> check = Check(TinyGguf());
   ASSERT_EQ(ErrorOf(check), "OK");
   EXPECT_FALSE(check->has_checksums);
@@ -126,7 +126,7 @@ TEST_F(VerifyFileTest, SaysThatAFileHasNoChecksums) {
   EXPECT_THAT(ErrorOf(VerifyFile(Path("text"))), HasSubstr("wanted 'GGUF'"));
 }
 
-TEST_F(VerifyFileTest, FindsWeightsThatAreNotFinite) {
+TEST_F(VerifyFileTest, FindsNonFiniteWeights) {
   for (const float value : {std::nanf(""), INFINITY, -INFINITY}) {
     Bytes data(64, 0);
     std::memcpy(data.data() + 4 * 13, &value, 4);
@@ -148,7 +148,7 @@ TEST_F(VerifyFileTest, FindsWeightsThatAreNotFinite) {
 }
 
 // A list of checksums whose length differs from the number of tensors.
-TEST_F(VerifyFileTest, RefusesChecksumsOfAnotherFile) {
+TEST_F(VerifyFileTest, RefusesForeignChecksums) {
   for (const size_t count : {0, 2}) {
     const Bytes file =
         GgufWriter()

@@ -86,7 +86,7 @@ double WeightedError(const std::vector<float>& found,
   return error;
 }
 
-TEST_F(WriteImportanceTest, WhatMattersIsMoreExact) {
+TEST_F(WriteImportanceTest, LowersWeightedError) {
   const std::vector<float> importance = Uneven(kCols);
   WriteImportance(Path("i"), kMatrix, importance);
   const std::vector<float> exact =
@@ -117,7 +117,7 @@ TEST_F(WriteImportanceTest, CountsInPackedFiles) {
   }
 }
 
-TEST_F(WriteImportanceTest, ColumnsMustBeTheModels) {
+TEST_F(WriteImportanceTest, ColumnsMustMatchModel) {
   for (const size_t cols : {kCols - 1, kCols + 1, 2 * kCols}) {
     WriteImportance(Path("i"), kMatrix, Uneven(cols));
     const absl::Status status = Write(Path("i"), WeightType::kQ4);
@@ -128,7 +128,7 @@ TEST_F(WriteImportanceTest, ColumnsMustBeTheModels) {
   }
 }
 
-TEST_F(WriteImportanceTest, MustTellOfTheModel) {
+TEST_F(WriteImportanceTest, MustNameModelMatrices) {
   for (const char* name : {"blk.99.attn_q.weight", "blk.0.attn_norm.weight",
                            "model.layers.0.self_attn.q_proj.weight"}) {
     WriteImportance(Path("i"), name, Uneven(kCols));
