@@ -84,7 +84,7 @@ std::vector<float> LogitsOfPlainTap(
   return AllLogits(session, Prompt());
 }
 
-TEST(FeatureTap, OutlivesWhatItWasMadeOf) {
+TEST(FeatureTap, OutlivesModelAndAutoencoder) {
   auto model = std::make_unique<Model>(LoadToy(kToy));
   auto res = std::make_unique<SparseAutoencoder>(LoadToyAutoencoder(kRes));
   const Told expected = FeaturesOf(*model, Prompt(), {{res.get()}});
@@ -103,7 +103,7 @@ TEST(FeatureTap, OutlivesWhatItWasMadeOf) {
   EXPECT_EQ(told, expected);
 }
 
-TEST(FeatureTap, ThreadsAndChunkDoNotMatter) {
+TEST(FeatureTap, AnyThreadsAndChunk) {
   const SparseAutoencoder res = LoadToyAutoencoder(kRes);
   const SparseAutoencoder transcoder = LoadToyAutoencoder(kTranscoder);
   std::vector<std::tuple<size_t, size_t, size_t, float>> expected;
@@ -127,7 +127,7 @@ TEST(FeatureTap, ThreadsAndChunkDoNotMatter) {
   }
 }
 
-TEST(FeatureTap, ManyReadersSeeWhatEachSeesAlone) {
+TEST(FeatureTap, ReadersAreIndependent) {
   const Model model = LoadToy(kToy);
   const SparseAutoencoder res = LoadToyAutoencoder(kRes);
   const SparseAutoencoder att = LoadToyAutoencoder(kAtt);
@@ -151,7 +151,7 @@ TEST(FeatureTap, ManyReadersSeeWhatEachSeesAlone) {
   EXPECT_EQ(together, expected);
 }
 
-TEST(FeatureTap, TellsTheStrongestOrThoseThatAreNamed) {
+TEST(FeatureTap, TellsStrongestOrNamed) {
   const Model model = LoadToy(kToy);
   const SparseAutoencoder res = LoadToyAutoencoder(kRes);
   const Told all = FeaturesOf(model, Prompt(), {{&res}});
@@ -187,7 +187,7 @@ TEST(FeatureTap, TellsTheStrongestOrThoseThatAreNamed) {
   EXPECT_EQ(FeaturesOf(model, Prompt(), {{&res, 0, {8, 3}}}), some);
 }
 
-TEST(FeatureTap, AddsAsAPlainTapDoes) {
+TEST(FeatureTap, AddsLikePlainTap) {
   const Model model = LoadToy(kToy);
   for (const ToySite& toy : AllToySites()) {
     if (toy.toy != kToy.folder) continue;
@@ -201,7 +201,7 @@ TEST(FeatureTap, AddsAsAPlainTapDoes) {
   }
 }
 
-TEST(FeatureTap, ReadsAndAblatesWhatWasThereBefore) {
+TEST(FeatureTap, UsesValuesBeforeChanges) {
   const Model model = LoadToy(kToy);
   const SparseAutoencoder res = LoadToyAutoencoder(kRes);
   const ToySite toy = AllToySites()[0];
@@ -241,7 +241,7 @@ TEST(FeatureTap, ReadsAndAblatesWhatWasThereBefore) {
   EXPECT_EQ(logits, AllLogits(session, Prompt()));
 }
 
-TEST(FeatureTap, LeavesBosAndWhatIsNotActiveAlone) {
+TEST(FeatureTap, SparesBosAndInactive) {
   const Model model = LoadToy(kToy);
   const SparseAutoencoder res = LoadToyAutoencoder(kRes);
   Session session = NewSession(model);
@@ -288,7 +288,7 @@ TEST(FeatureTap, GoingBackChangesAgain) {
 }
 
 // Each session of a batch has its own tap, even if a copy of the same tap.
-TEST(FeatureTap, SessionsOfABatchAreApart) {
+TEST(FeatureTap, BatchSessionsAreSeparate) {
   const Model model = LoadToy(kToy);
   const SparseAutoencoder transcoder = LoadToyAutoencoder(kTranscoder);
   const std::vector<TokenId> tokens = Prompt();
@@ -317,7 +317,7 @@ TEST(FeatureTap, SessionsOfABatchAreApart) {
   }
 }
 
-TEST(FeatureTap, AnEnginesRequestsAreNotChanged) {
+TEST(FeatureTap, EngineRequestsStayUnchanged) {
   const Model model = LoadSpeakingToy(kToy, 2, 64);
   const SparseAutoencoder res = LoadToyAutoencoder(kRes);
   const Request request = Ask(Prompt(), 8);
@@ -371,7 +371,7 @@ TEST(FeatureTap, StreamsFeaturesBesideTokens) {
   }
 }
 
-TEST(FeatureTap, RefusesWhatDoesNotFit) {
+TEST(FeatureTap, RefusesBadOptions) {
   const SparseAutoencoder res = LoadToyAutoencoder(kRes);
   const Model model = LoadToy(kToy);
   const auto error = [&](FeatureTapOptions options) {
@@ -391,7 +391,7 @@ TEST(FeatureTap, RefusesWhatDoesNotFit) {
   }
 }
 
-TEST(FeatureTap, RefusesAnotherWidthOrLayer) {
+TEST(FeatureTap, ChecksWidthAndLayer) {
   const SparseAutoencoder res = LoadToyAutoencoder(kRes);
   const SparseAutoencoder att = LoadToyAutoencoder(kAtt);
   const Model other = LoadToy({"", "gemma"});
@@ -426,7 +426,7 @@ TEST(FeatureTap, RefusesAnotherWidthOrLayer) {
               HasSubstr("reads 42 columns, the model has 144"));
 }
 
-TEST(FeatureTap, RefusesToAblateWhatIsReadLater) {
+TEST(FeatureTap, RefusesAblationBeforeRead) {
   SparseAutoencoderOptions options;
   options.site = FeatureSite{TapPoint::kFfwOutput, TapPoint::kMixOutput, 1};
   const auto autoencoder = SparseAutoencoder::Load(ScopePath(kRes), options);

@@ -124,7 +124,7 @@ TEST_F(HostileAutoencoder, EmptyAndHugeShapes) {
       HasSubstr("has 4194305 features"));
 }
 
-TEST_F(HostileAutoencoder, ShapesThatThereIsNoDataFor) {
+TEST_F(HostileAutoencoder, ShapesWithoutData) {
   for (const std::string shape : {"(65536, 4194304)", "(5, 19)", "(5, 17)"}) {
     ZipWriter zip;
     for (const auto& [name, array] : Tiny()) {
@@ -187,7 +187,7 @@ TEST_F(HostileAutoencoder, BothSpellings) {
               HasSubstr("has both 'w_dec' and 'W_dec', wanted one of them"));
 }
 
-TEST_F(HostileAutoencoder, ValuesThatAreNotFinite) {
+TEST_F(HostileAutoencoder, NonFiniteValues) {
   struct Case {
     std::string name;
     size_t index;
@@ -247,7 +247,7 @@ TEST_F(HostileAutoencoder, EveryFlippedByte) {
   }
 }
 
-TEST_F(HostileAutoencoder, DamageThatOnlyTheChecksumTells) {
+TEST_F(HostileAutoencoder, WrongChecksums) {
   for (const std::string damaged :
        {"W_enc", "W_dec", "b_enc", "b_dec", "threshold"}) {
     ZipWriter zip;

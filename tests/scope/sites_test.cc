@@ -38,7 +38,7 @@ INSTANTIATE_TEST_SUITE_P(Toys, Sites, ::testing::ValuesIn(AllToySites()),
                            return site.param.toy + "_" + site.param.name;
                          });
 
-TEST_P(Sites, AreWhatTheFilesSay) {
+TEST_P(Sites, AreReadFromFiles) {
   const FeatureSite& site = autoencoder_.site();
   EXPECT_EQ(site.input, GetParam().site.input);
   EXPECT_EQ(site.output, GetParam().site.output);
@@ -61,7 +61,7 @@ void Normalize(size_t columns, std::vector<float>* x) {
   }
 }
 
-TEST_P(Sites, ShowWhatTransformersHooksShow) {
+TEST_P(Sites, EqualTransformersHooks) {
   const FeatureSite& site = GetParam().site;
   Session session = NewSession(model_);
   std::vector<float> input;
@@ -81,7 +81,7 @@ TEST_P(Sites, ShowWhatTransformersHooksShow) {
   }
 }
 
-TEST_P(Sites, FeaturesEqualThoseOfNumPy) {
+TEST_P(Sites, FeaturesEqualNumPy) {
   const std::vector<float> expected = GetParam().Floats("features");
   for (const FeatureWeights weights :
        {FeatureWeights::kFloat32, FeatureWeights::kBFloat16}) {

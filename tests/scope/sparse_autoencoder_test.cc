@@ -115,7 +115,7 @@ TEST(SparseAutoencoder, EqualsTheReference) {
       "", "_bf16", 1e-5);
 }
 
-TEST(SparseAutoencoder, EqualsTheReferenceOfAnAffineTranscoder) {
+TEST(SparseAutoencoder, AffineTranscoderEqualsReference) {
   ExpectReference(
       LoadOrDie(kArrays + "affine_f32", {.weights = FeatureWeights::kFloat32}),
       "affine_", "", 1e-5);
@@ -164,7 +164,7 @@ TEST(SparseAutoencoder, SaysWhatItIs) {
 }
 
 // Memory holds each weight once, in the type that the caller chose.
-TEST(SparseAutoencoder, TakesTheMemoryOfItsWeightsOnce) {
+TEST(SparseAutoencoder, HoldsWeightsOnce) {
   const FileArrays arrays = RandomArrays(64, 160, 64, 1);
   const size_t vectors = (160 + 160 + 64) * sizeof(float);
   const auto bytes = [&](FeatureWeights weights) {
@@ -209,7 +209,7 @@ double Overlap(const std::vector<Feature>& a, const std::vector<Feature>& b) {
 // The width of Gemma 3 270M's stream and a published number of features.
 // Features and values equal those of the rounded weights. The cost of rounding
 // the weights is bounded.
-TEST(SparseAutoencoder, OfTrueShapeEqualsDoublePrecision) {
+TEST(SparseAutoencoder, PublishedShapeEqualsDouble) {
   const FileArrays arrays = RandomArrays(640, 16384, 640, 9);
   const std::vector<float>& threshold = arrays.at("threshold").values;
   const std::vector<float> x = RandomVector(2 * 640, 10);
@@ -237,7 +237,7 @@ TEST(SparseAutoencoder, OfTrueShapeEqualsDoublePrecision) {
   }
 }
 
-TEST(SparseAutoencoder, Int8IsCloseToFloat32) {
+TEST(SparseAutoencoder, Int8StaysClose) {
   const SparseAutoencoderOptions int8 = {.weights = FeatureWeights::kInt8};
   ExpectReference(
       LoadOrDie(kArrays + "params.npz", AtLayer1(FeatureWeights::kInt8)), "",
@@ -245,7 +245,7 @@ TEST(SparseAutoencoder, Int8IsCloseToFloat32) {
   ExpectReference(LoadOrDie(kArrays + "affine_f32", int8), "affine_", "", 0.02);
 }
 
-TEST(SparseAutoencoder, TopKAreTheStrongest) {
+TEST(SparseAutoencoder, TopKAreStrongest) {
   const FileArrays arrays = RandomArrays(50, 300, 50, 2);
   const SparseAutoencoder autoencoder = FromArrays(arrays, AtLayer1());
   const std::vector<float> x = RandomVector(50, 3);
@@ -267,7 +267,7 @@ TEST(SparseAutoencoder, TopKAreTheStrongest) {
   }
 }
 
-TEST(SparseAutoencoder, NormalizesWhereTheSiteSays) {
+TEST(SparseAutoencoder, NormalizesAsSiteSays) {
   const FileArrays arrays = RandomArrays(40, 200, 24, 4);
   SparseAutoencoderOptions options;
   options.site = {TapPoint::kMixedStream, TapPoint::kFfwOutput, 2, true};
@@ -301,7 +301,7 @@ TEST(SparseAutoencoder, NormalizesWhereTheSiteSays) {
 }
 
 // Some features alone have the same bits as among all.
-TEST(SparseAutoencoder, SomeFeaturesAreThoseOfAll) {
+TEST(SparseAutoencoder, FeatureSubsetSameBits) {
   const FileArrays arrays = RandomArrays(33, 100, 33, 6);
   for (const FeatureWeights weights : kAllWeights) {
     const SparseAutoencoder autoencoder = FromArrays(arrays, AtLayer1(weights));
@@ -323,7 +323,7 @@ TEST(SparseAutoencoder, SomeFeaturesAreThoseOfAll) {
   }
 }
 
-TEST(SparseAutoencoder, DirectionsAreWhatDecodingAdds) {
+TEST(SparseAutoencoder, DecodingAddsDirections) {
   const FileArrays arrays = RandomArrays(33, 30, 33, 8);
   for (const FeatureWeights weights : kAllWeights) {
     const SparseAutoencoder autoencoder = FromArrays(arrays, AtLayer1(weights));
@@ -376,7 +376,7 @@ TEST(SparseAutoencoder, RefusesBadArguments) {
               HasSubstr("feature 60 does not exist"));
 }
 
-TEST(SparseAutoencoder, MayBeMovedAndShared) {
+TEST(SparseAutoencoder, MovesAndIsShared) {
   SparseAutoencoder first =
       FromArrays(RandomArrays(64, 500, 64, 14), AtLayer1());
   const std::vector<float> x = RandomVector(3 * 64, 15);
