@@ -68,12 +68,12 @@ std::vector<FileUser> AllReaders(const std::string& directory) {
       {npz, [=] { return SparseAutoencoder::Load(npz, options).status(); }}};
 }
 
-TEST(SystemFaults, FilesThatDoNotOpen) {
+TEST(SystemFaults, OpeningFiles) {
   SweepUsers(AllReaders(TestDirectory()), FaultKind::kOpen,
              {EIO, EMFILE, EACCES, EINTR});
 }
 
-TEST(SystemFaults, FilesThatAreNotMapped) {
+TEST(SystemFaults, MappingFiles) {
   SweepUsers(AllReaders(TestDirectory()), FaultKind::kMap,
              {ENOMEM, EAGAIN, ENODEV});
 }
