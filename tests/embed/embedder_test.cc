@@ -96,7 +96,7 @@ TEST_P(EmbedderTest, EmbeddingsEqualTheReference) {
   }
 }
 
-TEST_P(EmbedderTest, EveryMatryoshkaSizeEqualsTheReference) {
+TEST_P(EmbedderTest, MatryoshkaSizesEqualReference) {
   const Model model = LoadExact(GetParam().path);
   const size_t whole = model.config().embedding_dim();
   for (const size_t size : {whole, size_t{32}, size_t{16}, size_t{1}}) {
@@ -110,7 +110,7 @@ TEST_P(EmbedderTest, EveryMatryoshkaSizeEqualsTheReference) {
 }
 
 // The states of one text in all blocks, and after the last norm.
-TEST_P(EmbedderTest, HiddenStatesEqualTheReference) {
+TEST_P(EmbedderTest, HiddenStatesEqualReference) {
   constexpr size_t kProbed = 4;  // of tools/reference/embedding_toys.py
   const std::vector<TokenId> ids = Ids(kProbed);
   const Model model = LoadExact(GetParam().path);
@@ -137,7 +137,7 @@ TEST_P(EmbedderTest, HiddenStatesEqualTheReference) {
   EXPECT_EQ(num_seen, model.config().num_layers() + 1);
 }
 
-TEST_P(EmbedderTest, LongTextsAreCutAsTheReferenceCutsThem) {
+TEST_P(EmbedderTest, CutTextsEqualReference) {
   const Model model = LoadExact(GetParam().path);
   const Embeddings result = Embed(model, texts_, kRaw, {.max_tokens = 12});
   EXPECT_LE(RelativeError(result.values, Reference("cut")), kTolerance);
@@ -149,7 +149,7 @@ TEST_P(EmbedderTest, LongTextsAreCutAsTheReferenceCutsThem) {
   EXPECT_EQ(result.truncated, longer);
 }
 
-TEST_P(EmbedderTest, NoVectorDependsOnTheOthers) {
+TEST_P(EmbedderTest, VectorsAreIndependent) {
   std::vector<float> expected;
   {
     const Model model = LoadExact(GetParam().path);
@@ -171,7 +171,7 @@ TEST_P(EmbedderTest, NoVectorDependsOnTheOthers) {
   }
 }
 
-TEST_P(EmbedderTest, SeveralThreadsMayUseOne) {
+TEST_P(EmbedderTest, ThreadsMayShareOne) {
   const Model model = LoadExact(GetParam().path);
   const std::vector<float> expected = Embed(model, texts_).values;
   const absl::StatusOr<Embedder> embedder = Embedder::Create(model);
@@ -211,7 +211,7 @@ TEST_P(EmbedderTest, WrongModelsAreSeen) {
 
 Model LoadToyEmbedder() { return LoadExact(ToyPath("embedding_gemma")); }
 
-TEST(Embedder, PromptsStandInFrontOfTexts) {
+TEST(Embedder, PromptsPrecedeTexts) {
   const Model model = LoadToyEmbedder();
   EXPECT_EQ(Embed(model, {"x"}, {.prompt = "query"}).values,
             Embed(model, {"task: search result | query: x"}).values);
@@ -222,7 +222,7 @@ TEST(Embedder, PromptsStandInFrontOfTexts) {
       Embed(model, {"title: {title} | text: x"}).values);
 }
 
-TEST(Embedder, EveryPromptEndsInOneBlank) {
+TEST(Embedder, PromptsEndInBlank) {
   EXPECT_EQ(EmbedPrompts().size(), 16u);
   for (const EmbedPrompt& prompt : EmbedPrompts()) {
     const absl::StatusOr<std::string> prefix = EmbedPrefix(prompt.name);
@@ -236,7 +236,7 @@ TEST(Embedder, EveryPromptEndsInOneBlank) {
               HasSubstr("'query' has no place for a title"));
 }
 
-TEST(Embedder, NoTextBecomesAControlToken) {
+TEST(Embedder, ControlTokensStayText) {
   const Model model = LoadToyEmbedder();
   const Tokenizer* tokenizer = *model.tokenizer();
   for (const char* text : {"<eos>", "<bos>", "<start_of_turn>", "<pad>"}) {
@@ -245,14 +245,14 @@ TEST(Embedder, NoTextBecomesAControlToken) {
   }
 }
 
-TEST(Embedder, NoTextsHaveNoVectors) {
+TEST(Embedder, NoTextsNoVectors) {
   const Embeddings none = Embed(LoadToyEmbedder(), {});
   EXPECT_EQ(none.dimensions, 40u);
   EXPECT_THAT(none.values, IsEmpty());
   EXPECT_THAT(none.num_tokens, IsEmpty());
 }
 
-TEST(Embedder, TellsOfDenseLayersAndSizes) {
+TEST(Embedder, DenseLayersAndSizes) {
   const Model model = LoadToyEmbedder();
   const absl::StatusOr<Embedder> embedder = Embedder::Create(model);
   EXPECT_TRUE(embedder->has_dense_layers());
@@ -263,7 +263,7 @@ TEST(Embedder, TellsOfDenseLayersAndSizes) {
   EXPECT_EQ(Embedder::Create(bare)->dimensions(), 32u);
 }
 
-TEST(Embedder, RefusesWhatItCannotDo) {
+TEST(Embedder, RefusesBadOptions) {
   const Model model = LoadToyEmbedder();
   for (const size_t max_tokens : {1, 257}) {
     EXPECT_THAT(ErrorOf(Embedder::Create(model, {.max_tokens = max_tokens})),
@@ -279,14 +279,14 @@ TEST(Embedder, RefusesWhatItCannotDo) {
               HasSubstr("a title needs a prompt"));
 }
 
-TEST(Embedder, IsForModelsThatEmbed) {
+TEST(Embedder, NeedsEmbeddingModel) {
   const Model text = LoadExact(ToyPath("gemma3"));
   const absl::Status refused = Embedder::Create(text).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(refused.message(), HasSubstr("the model continues texts"));
 }
 
-TEST(Embedder, ItsModelHasNoSessions) {
+TEST(Embedder, ModelHasNoSessions) {
   const Model model = LoadToyEmbedder();
   const absl::Status session = Session::Create(model).status();
   EXPECT_EQ(session.code(), absl::StatusCode::kFailedPrecondition);
@@ -295,7 +295,7 @@ TEST(Embedder, ItsModelHasNoSessions) {
               HasSubstr("the model embeds texts"));
 }
 
-TEST(Embedder, NeedsWeightsAndATokenizer) {
+TEST(Embedder, NeedsWeightsAndTokenizer) {
   const std::string path = ToyPath("embedding_gemma");
   const Model outline = LoadOrDie(path, {.skip_weights = true});
   EXPECT_THAT(ErrorOf(Embedder::Create(outline)),
@@ -308,7 +308,7 @@ TEST(Embedder, NeedsWeightsAndATokenizer) {
 }
 
 // BOS and EOS would not fit.
-TEST(Embedder, NeedsRoomForTheEndsOfATextAtLeast) {
+TEST(Embedder, NeedsRoomForEnds) {
   const Model model = LoadToyEmbedder();
   model.impl().config.max_context = 1;
   const absl::Status refused = Embedder::Create(model).status();
@@ -318,7 +318,7 @@ TEST(Embedder, NeedsRoomForTheEndsOfATextAtLeast) {
   EXPECT_THAT(Embed(model, {"the model"}).truncated, ElementsAre(0));
 }
 
-TEST(Embedder, TellsOfWeightsThatGiveNoNumbers) {
+TEST(Embedder, ReportsNonFiniteVectors) {
   const Model model = LoadToyEmbedder();
   model.impl().weights.final_norm[3] = std::numeric_limits<float>::infinity();
   const absl::StatusOr<Embedder> embedder = Embedder::Create(model);
@@ -327,7 +327,7 @@ TEST(Embedder, TellsOfWeightsThatGiveNoNumbers) {
   EXPECT_EQ(broken.code(), absl::StatusCode::kDataLoss);
 }
 
-TEST(Embedder, TellsWhatIsDoneAndStopsWhenTold) {
+TEST(Embedder, TellsProgressAndStops) {
   LoadOptions load;
   load.prefill_chunk = 1;  // a pass for each text
   const Model model = LoadOrDie(ToyPath("embedding_gemma"), load);
