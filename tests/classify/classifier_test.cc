@@ -94,7 +94,7 @@ size_t Common(const std::vector<std::vector<TokenId>>& prompts) {
   return common;
 }
 
-TEST(Classifier, ProbabilitiesAreThoseOfTransformers) {
+TEST(Classifier, ProbabilitiesEqualTransformers) {
   const Model model = LoadShield();
   for (const ShieldCase& c : ReadShieldCases()) {
     SCOPED_TRACE(c.prompt);
@@ -120,7 +120,7 @@ INSTANTIATE_TEST_SUITE_P(Chunks, ClassifierOfChunk,
                          ::testing::Values(16, 100, 1024),
                          ::testing::PrintToStringParamName());
 
-TEST_P(ClassifierOfChunk, PoliciesTogetherAreThoseAlone) {
+TEST_P(ClassifierOfChunk, PoliciesTogetherAsAlone) {
   const std::string response = Words(20, 3);
   for (const size_t words : {0, 5, 300}) {
     const std::string text = Words(words);
@@ -141,7 +141,7 @@ TEST_P(ClassifierOfChunk, PoliciesTogetherAreThoseAlone) {
   }
 }
 
-TEST_P(ClassifierOfChunk, WhatPoliciesShareIsComputedOnce) {
+TEST_P(ClassifierOfChunk, SharedPrefixComputedOnce) {
   for (const size_t words : {1, 40, 300}) {
     const std::string text = Words(words);
     const ClassifierInput input = {text, std::nullopt};
@@ -170,7 +170,7 @@ TEST_P(ClassifierOfChunk, WhatPoliciesShareIsComputedOnce) {
   }
 }
 
-TEST_P(ClassifierOfChunk, ManyInputsAreThoseAlone) {
+TEST_P(ClassifierOfChunk, InputsTogetherAsAlone) {
   std::vector<std::string> texts;
   for (size_t i = 0; i < 12; ++i) texts.push_back(Words(7 * (i * 5 % 12), i));
   std::vector<ClassifierInput> inputs;
@@ -232,7 +232,7 @@ TEST(Classifier, TooLongFailsAlone) {
             results[1].status());
 }
 
-TEST(Classifier, FillsItsContextToTheLastToken) {
+TEST(Classifier, FillsWholeContext) {
   const Model model = LoadShield();
   const ClassifierInput input = {"x", std::nullopt};
   const Policy& policy = ShieldPolicies()[0];
@@ -244,7 +244,7 @@ TEST(Classifier, FillsItsContextToTheLastToken) {
   }
 }
 
-TEST(Classifier, GrowsForALongText) {
+TEST(Classifier, GrowsForLongTexts) {
   const Model model = LoadShield();
   const std::string text = Words(1500);
   const ClassifierInput input = {text, "x"};
@@ -255,7 +255,7 @@ TEST(Classifier, GrowsForALongText) {
   EXPECT_EQ(*result, Alone(model, input, ShieldPolicies()));
 }
 
-TEST(Classifier, WantsPoliciesThatHaveARule) {
+TEST(Classifier, PoliciesNeedRules) {
   const Model model = LoadShield();
   Classifier classifier = NewClassifier(model);
   EXPECT_EQ(ErrorOf(classifier.Classify({"x", std::nullopt}, {})),
@@ -329,7 +329,7 @@ class ScriptedClassifier : public ::testing::Test {
   std::optional<Model> model_;
 };
 
-TEST_F(ScriptedClassifier, ComparesYesAndNoAlone) {
+TEST_F(ScriptedClassifier, ComparesOnlyYesNo) {
   const std::vector<std::string> pieces = {"<start_of_turn>", "<end_of_turn>",
                                            "Yes", "No"};
   auto result = Classify(pieces, kYes);
@@ -344,7 +344,7 @@ TEST_F(ScriptedClassifier, ComparesYesAndNoAlone) {
   EXPECT_EQ((*result)[0], 0.5);
 }
 
-TEST_F(ScriptedClassifier, RefusesLogitsThatAreNotFinite) {
+TEST_F(ScriptedClassifier, RefusesNonFiniteLogits) {
   const std::vector<std::string> pieces = {"<start_of_turn>", "<end_of_turn>",
                                            "Yes", "No"};
   for (const float weight : {std::numeric_limits<float>::quiet_NaN(),
@@ -355,7 +355,7 @@ TEST_F(ScriptedClassifier, RefusesLogitsThatAreNotFinite) {
   }
 }
 
-TEST_F(ScriptedClassifier, RefusesModelsThatAreNoShieldGemma) {
+TEST_F(ScriptedClassifier, RefusesOtherModels) {
   for (const auto& [pieces, says] :
        std::vector<std::pair<std::vector<std::string>, std::string>>{
            {{"<start_of_turn>", "<end_of_turn>", "Yes"},
@@ -371,7 +371,7 @@ TEST_F(ScriptedClassifier, RefusesModelsThatAreNoShieldGemma) {
   }
 }
 
-TEST(Classifier, WantsATokenizerAndWeights) {
+TEST(Classifier, NeedsTokenizerAndWeights) {
   const Model no_tokenizer = LoadExact(ToyPath("gemma2"));
   EXPECT_EQ(Classifier::Create(no_tokenizer).status().code(),
             absl::StatusCode::kFailedPrecondition);

@@ -26,7 +26,7 @@ std::string TextOf(const Tokenizer& tokenizer, size_t tokens) {
   return text;
 }
 
-TEST(RealModelClassifier, FourPoliciesCostAsMuchAsTheirTokens) {
+TEST(RealModelClassifier, FourPoliciesShareText) {
   const char* path = std::getenv("GEMMA_TEST_MODEL");
   ASSERT_NE(path, nullptr) << "GEMMA_TEST_MODEL names no model";
   LoadOptions options;
