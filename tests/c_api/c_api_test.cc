@@ -78,7 +78,7 @@ TEST_F(CApi, TellsOfTheModel) {
   EXPECT_EQ(gemma_version(), std::string(GEMMA_VERSION_STRING));
 }
 
-TEST_F(CApi, SaysWhatIsWrongWithAFile) {
+TEST_F(CApi, LoadErrorNamesFile) {
   gemma_model* none = nullptr;
   EXPECT_EQ(gemma_model_load("no/such/model.gguf", nullptr, &none),
             GEMMA_NOT_FOUND);
@@ -88,7 +88,7 @@ TEST_F(CApi, SaysWhatIsWrongWithAFile) {
   EXPECT_STREQ(gemma_last_error(), "path is null");
 }
 
-TEST_F(CApi, TokensAreThoseOfTheTokenizer) {
+TEST_F(CApi, TokensEqualTokenizer) {
   const Model model = LoadOrDie(ModelPath(), {});
   const std::string text = "hello the cat <end_of_turn>";
   const auto expected = (*model.tokenizer())->Encode(text);
@@ -117,7 +117,7 @@ TEST_F(CApi, TokensAreThoseOfTheTokenizer) {
   EXPECT_EQ(gemma_find_token(model_, "<no such piece>"), -1);
 }
 
-TEST_F(CApi, TurnsAreThoseOfTheTemplate) {
+TEST_F(CApi, TurnsEqualTemplate) {
   const Model model = LoadOrDie(ModelPath(), {});
   const auto turns = model.chat_template();
   ASSERT_TRUE(turns.ok());
@@ -148,7 +148,7 @@ TEST_F(CApi, TurnsAreThoseOfTheTemplate) {
   EXPECT_STREQ(gemma_last_error(), "messages[0].role is 9, wanted 0 to 2");
 }
 
-TEST_F(CApi, LogitsAreThoseOfTheSession) {
+TEST_F(CApi, LogitsEqualSession) {
   const Model model = LoadOrDie(ModelPath(), {});
   Session expected = NewSession(model);
   const std::vector<int32_t> prompt = Prompt();
@@ -174,7 +174,7 @@ TEST_F(CApi, LogitsAreThoseOfTheSession) {
   EXPECT_EQ(gemma_session_rewind(session_, 1000), GEMMA_OUT_OF_RANGE);
 }
 
-TEST_F(CApi, AnswersAreThoseOfGenerate) {
+TEST_F(CApi, AnswersEqualGenerate) {
   const Model model = LoadOrDie(ModelPath(), {});
   GenerateOptions expected_options;
   expected_options.max_new_tokens = 20;
@@ -304,7 +304,7 @@ TEST_F(CApi, StopsAtAToken) {
             GEMMA_INVALID_ARGUMENT);
 }
 
-TEST_F(CApi, GivesOnlyWhatAGrammarAllows) {
+TEST_F(CApi, GrammarsConstrainAnswers) {
   const std::vector<int32_t> prompt = Prompt();
   gemma_generate_options options;
   gemma_generate_options_init(&options);
@@ -352,7 +352,7 @@ bool Refuse(const char*, size_t, void* user) {
   return false;
 }
 
-TEST_F(CApi, StopsWhereTheCallerWantsNoMore) {
+TEST_F(CApi, CallbackStopsAnswer) {
   const std::vector<int32_t> prompt = Prompt();
   gemma_generate_stats stats;
   gemma_generate_stats_init(&stats);
@@ -421,7 +421,7 @@ bool Dawdle(const char*, size_t, void*) {
   return true;
 }
 
-TEST_F(CApi, ATimeoutEndsTheAnswer) {
+TEST_F(CApi, TimeoutEndsAnswer) {
   gemma_generate_options options;
   gemma_generate_options_init(&options);
   EXPECT_EQ(options.timeout_seconds, 0);
@@ -465,7 +465,7 @@ TEST_F(CApi, ProgressMayCancelLoading) {
 }
 
 // A session shares the loaded model; either may be freed first.
-TEST_F(CApi, ASessionOutlivesItsModel) {
+TEST_F(CApi, SessionOutlivesItsModel) {
   gemma_model* model = nullptr;
   ASSERT_EQ(gemma_model_load(ModelPath().c_str(), nullptr, &model), GEMMA_OK);
   gemma_session* session = nullptr;
@@ -481,7 +481,7 @@ TEST_F(CApi, ASessionOutlivesItsModel) {
 // ---------------------------------------------------------------------------
 // Structs of other versions
 
-TEST_F(CApi, OptionsWithoutASizeAreRefused) {
+TEST_F(CApi, OptionsNeedStructSize) {
   gemma_session_options options = {};
   gemma_session* none = nullptr;
   EXPECT_EQ(gemma_session_create(model_, &options, &none),
@@ -489,7 +489,7 @@ TEST_F(CApi, OptionsWithoutASizeAreRefused) {
   EXPECT_THAT(gemma_last_error(), HasSubstr("gemma_session_options_init"));
 }
 
-TEST_F(CApi, OptionsOfAnOlderHeaderKeepDefaults) {
+TEST_F(CApi, OlderOptionsKeepDefaults) {
   gemma_session_options options;
   gemma_session_options_init(&options);
   options.struct_size = offsetof(gemma_session_options, max_rollback);
@@ -502,7 +502,7 @@ TEST_F(CApi, OptionsOfAnOlderHeaderKeepDefaults) {
   gemma_session_free(session);
 }
 
-TEST_F(CApi, OptionsOfANewerHeaderMustBeUnset) {
+TEST_F(CApi, NewerFieldsAreRefused) {
   struct {
     gemma_session_options options;
     uint64_t added;
@@ -518,7 +518,7 @@ TEST_F(CApi, OptionsOfANewerHeaderMustBeUnset) {
   EXPECT_THAT(gemma_last_error(), HasSubstr("a field that version"));
 }
 
-TEST_F(CApi, StatsOfAnOlderHeaderAreNotOverrun) {
+TEST_F(CApi, RespectsOlderStatsSize) {
   gemma_generate_stats stats;
   gemma_generate_stats_init(&stats);
   stats.struct_size = offsetof(gemma_generate_stats, new_tokens);
@@ -534,7 +534,7 @@ TEST_F(CApi, StatsOfAnOlderHeaderAreNotOverrun) {
   EXPECT_EQ(stats.new_tokens, 77u);
 }
 
-TEST_F(CApi, ValuesOutOfRangeAreRefused) {
+TEST_F(CApi, RefusesOutOfRange) {
   gemma_generate_options options;
   gemma_generate_options_init(&options);
   options.temperature = -1;

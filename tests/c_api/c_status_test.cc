@@ -42,7 +42,7 @@ std::string NameOf(gemma_status status) {
   return "none";
 }
 
-TEST(CStatus, EveryCodeHasItsName) {
+TEST(CStatus, NamesEveryCode) {
   for (int number = 0; number <= 16; ++number) {
     const auto code = static_cast<absl::StatusCode>(number);
     EXPECT_EQ(Report(absl::Status(code, "text")), number);
@@ -91,7 +91,7 @@ TEST(CStatus, NothingIsThrown) {
   EXPECT_STREQ(LastError(), "an exception was thrown");
 }
 
-TEST(CStatus, MemoryEndsWithAMessage) {
+TEST(CStatus, MemoryErrorHasMessage) {
   EXPECT_EQ(Report(absl::ResourceExhaustedError("")), GEMMA_RESOURCE_EXHAUSTED);
   EXPECT_STREQ(LastError(), "out of memory");
 }
