@@ -53,7 +53,7 @@ class Steps {
   std::vector<std::shared_ptr<Ticket::State>> states_;
 };
 
-TEST(Batcher, AnswersAndPromptsAdvanceTogether) {
+TEST(Batcher, AnswersAdvanceDuringPrefill) {
   const Model model = LoadSpeakingToy(kToy, 1, 64);
   Steps steps(model);
   size_t tokens = 0;
@@ -99,7 +99,7 @@ TEST(Batcher, ProgressOfPrompts) {
   EXPECT_EQ(stats.prompt_tokens, told[0]);
 }
 
-TEST(Batcher, AShortPromptDoesNotWaitForALongOne) {
+TEST(Batcher, ShortPromptsGoFirst) {
   const Model model = LoadSpeakingToy(kToy, 1, 64);
   Steps steps(model);
   const size_t large = steps.Add(Ask(MakePrompt(3000, 1), 1));
@@ -111,7 +111,7 @@ TEST(Batcher, AShortPromptDoesNotWaitForALongOne) {
   EXPECT_FALSE(steps.done(large));
 }
 
-TEST(Batcher, ManyAnswersDoNotStarveAPrompt) {
+TEST(Batcher, AnswersNeverStarvePrompts) {
   const Model model = LoadSpeakingToy(kToy, 1, 4);
   EngineOptions options;
   options.max_tokens = 300;
@@ -149,7 +149,8 @@ TEST_P(BatcherReuse, WhatEndedRequestsComputed) {
   }
 }
 
-TEST_P(BatcherReuse, ALongPromptsBeginningInFrontOfTheRings) {
+// The first prompt has pushed the common beginning out of the rings.
+TEST_P(BatcherReuse, PrefixOutsideRings) {
   const Model model = LoadSpeakingToy(GetParam(), 2, 256);
   Steps steps(model);
   const std::vector<TokenId> whole = MakePrompt(2000, 1);
@@ -182,7 +183,7 @@ TEST_P(BatcherReuse, AConversation) {
   EXPECT_EQ(steps.Reused(again), 99u);
 }
 
-TEST_P(BatcherReuse, OfThoseThatComeTogetherOneComputes) {
+TEST_P(BatcherReuse, OfSimultaneousRequests) {
   const Model model = LoadSpeakingToy(GetParam(), 2, 256);
   const std::vector<TokenId> system = MakePrompt(600, 1);
   Steps steps(model);
@@ -194,7 +195,7 @@ TEST_P(BatcherReuse, OfThoseThatComeTogetherOneComputes) {
   for (size_t i = 1; i < 5; ++i) EXPECT_EQ(steps.Reused(i), 601u) << i;
 }
 
-TEST_P(BatcherReuse, OfOneThatStillRuns) {
+TEST_P(BatcherReuse, OfRunningRequests) {
   const Model model = LoadSpeakingToy(GetParam(), 2, 256);
   const std::vector<TokenId> prompt = MakePrompt(300, 1);
   Steps steps(model);
@@ -210,7 +211,7 @@ TEST_P(BatcherReuse, OfOneThatStillRuns) {
 }
 
 // Requests that wait for one that is cancelled go on by themselves.
-TEST(Batcher, NobodyWaitsForWhoIsGone) {
+TEST(Batcher, CancelledRequestBlocksNobody) {
   const Model model = LoadSpeakingToy(kToy, 1, 64);
   Steps steps(model);
   const std::vector<TokenId> prompt = MakePrompt(1000, 1);
@@ -229,7 +230,7 @@ TEST(Batcher, NobodyWaitsForWhoIsGone) {
 }
 
 // A prompt that shares less than half of a kept sequence leaves it whole.
-TEST(Batcher, ALongSequenceIsNotCutForAShortOne) {
+TEST(Batcher, LongSequencesStayWhole) {
   const Model model = LoadSpeakingToy(kToy, 1, 256);
   Steps steps(model);
   const std::vector<TokenId> whole = MakePrompt(1000, 1);
@@ -245,7 +246,7 @@ TEST(Batcher, ALongSequenceIsNotCutForAShortOne) {
 }
 
 // The common beginning of every prompt is too short to reuse.
-TEST(Batcher, AFewTokensAreNotShared) {
+TEST(Batcher, ShortPrefixesNotShared) {
   const Model model = LoadSpeakingToy(kToy, 1, 64);
   Steps steps(model);
   const std::vector<TokenId> whole = MakePrompt(300, 1);
@@ -257,7 +258,7 @@ TEST(Batcher, AFewTokensAreNotShared) {
   EXPECT_EQ(steps.Reused(index), 0u);
 }
 
-TEST(Batcher, NothingIsKeptWithoutRoom) {
+TEST(Batcher, KeepsNothingWithoutRoom) {
   const Model model = LoadSpeakingToy(kToy, 1, 64);
   EngineOptions options;
   options.reuse_bytes = 0;

@@ -94,7 +94,7 @@ TEST(EngineCalls, FunctionsMayNotWait) {
   });
 }
 
-TEST(EngineCalls, FunctionsMayEndTheEngine) {
+TEST(EngineCalls, FunctionsMayEndEngine) {
   WithoutHanging([] {
     const Model model = LoadSpeakingToy(kToy, 2, 64);
     absl::StatusOr<Engine> created = Engine::Create(model);

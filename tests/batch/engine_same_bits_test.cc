@@ -99,7 +99,7 @@ std::vector<Outcome> AllAlone(const Model& model,
   return outcomes;
 }
 
-TEST_P(SameBitsTogether, InAnyCompanyAndWithAnyReuse) {
+TEST_P(SameBitsTogether, AnyBatchAnyReuse) {
   const std::vector<Request> requests = MixedRequests();
   const Model model = LoadSpeakingToy(GetParam(), 2, 256);
   EngineOptions options;
@@ -111,7 +111,7 @@ TEST_P(SameBitsTogether, InAnyCompanyAndWithAnyReuse) {
   ExpectAnswers(model, options, requests, expected, 5);
 }
 
-TEST_P(SameBitsTogether, InPassesOfFewRows) {
+TEST_P(SameBitsTogether, PassesOfFewRows) {
   const std::vector<Request> requests = MixedRequests();
   for (const size_t chunk : {48, 7}) {
     SCOPED_TRACE(testing::Message() << "chunk " << chunk);
@@ -143,7 +143,7 @@ TEST_P(SameBitsTogether, ManyAnswersTogether) {
 }
 
 // With a model that has its own vocabulary, which grammars need.
-TEST(SameBitsWithGrammars, InAnyCompanyAndWithAnyReuse) {
+TEST(SameBitsWithGrammars, AnyBatchAnyReuse) {
   const auto digits = Grammar::FromRegex("( ?[0-9]{1,4}[a-z]?){3,}");
   ASSERT_TRUE(digits.ok()) << digits.status();
   const Grammar json = Grammar::AnyJson();

@@ -183,7 +183,7 @@ TEST(Engine, DroppedTicketsCallNobody) {
   EXPECT_EQ(late, 0u);
 }
 
-TEST(Engine, DeadlinesEndRequestsWhereverTheyAre) {
+TEST(Engine, DeadlineAtAnyStage) {
   const Model model = LoadSpeakingToy(kToy, 1, 64);
   Engine engine = MakeEngine(model, {.max_sequences = 1});
   // A deadline that has passed.
@@ -218,7 +218,7 @@ TEST(Engine, DeadlinesEndRequestsWhereverTheyAre) {
   }
 }
 
-TEST(Engine, AFunctionThatThrowsFailsItsRequestOnly) {
+TEST(Engine, ThrowFailsOneRequest) {
   const Model model = LoadSpeakingToy(kToy, 2, 64);
   Engine engine = MakeEngine(model);
   std::vector<Request> requests(5, Ask(MakePrompt(50, 1), 20));
@@ -248,7 +248,7 @@ TEST(Engine, AFunctionThatThrowsFailsItsRequestOnly) {
   EXPECT_EQ(Answer(tickets[4]).tokens.size(), 20u);
 }
 
-TEST(Engine, ACallerWhoHasEnoughGetsNoMore) {
+TEST(Engine, CallerStopEndsCalls) {
   const Model model = LoadSpeakingToy(kToy, 1, 64);
   Engine engine = MakeEngine(model);
   Request request = Ask(MakePrompt(50, 1), 100);
@@ -290,7 +290,7 @@ TEST(Engine, EndsWithItsRequests) {
 }
 
 // For the thread sanitizer.
-TEST(Engine, ManyThreadsSubmitCancelAndDrop) {
+TEST(Engine, SubmitsFromManyThreads) {
   const Model model = LoadSpeakingToy(kToy, 2, 64);
   Engine engine = MakeEngine(model, {.max_tokens = 300, .max_sequences = 5});
   const Request whole = Ask(MakePrompt(30, 0), 20);
@@ -321,7 +321,7 @@ TEST(Engine, ManyThreadsSubmitCancelAndDrop) {
 }
 
 // A session of the same model computes between the passes of the engine.
-TEST(Engine, SharesTheModelWithSessions) {
+TEST(Engine, SharesModelWithSessions) {
   const Model model = LoadSpeakingToy({"", "recurrent_gemma"}, 2, 64);
   const std::vector<float> expected = AllLogits(model, MakePrompt(90, 4));
   const Request request = Ask(MakePrompt(200, 1), 30);

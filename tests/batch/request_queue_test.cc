@@ -35,7 +35,7 @@ TEST(RequestQueue, ClientsTakeTurns) {
   EXPECT_TRUE(queue.empty());
 }
 
-TEST(RequestQueue, TheOldestOfAClientIsFirst) {
+TEST(RequestQueue, OldestOfClientFirst) {
   RequestQueue queue(100, 100);
   for (TokenId i = 0; i < 5; ++i) {
     ASSERT_TRUE(queue.Push(FromClient("a", i)).ok());
@@ -46,7 +46,7 @@ TEST(RequestQueue, TheOldestOfAClientIsFirst) {
 }
 
 // A client that had its turn goes to the end of the queue.
-TEST(RequestQueue, AGreedyClientDoesNotDelayOthers) {
+TEST(RequestQueue, GreedyClientDelaysNobody) {
   RequestQueue queue(100, 100);
   std::string order;
   for (size_t i = 0; i < 6; ++i) {
