@@ -167,7 +167,7 @@ void LeaveNeeded(const NeededLogits& needed, std::vector<float>& logits,
   logits = some;
 }
 
-TEST(Constraint, ChoosesAsIfAllLogitsWereMasked) {
+TEST(Constraint, EqualsMaskedLogits) {
   const Tokenizer tokenizer = LargeTokenizer();
   const std::vector<TokenId> stops = {1, 106};
   const size_t vocab_size = tokenizer.vocab_size() + 5;
@@ -211,7 +211,7 @@ TEST(Constraint, ChoosesAsIfAllLogitsWereMasked) {
   EXPECT_GT(num_enough, 100u);
 }
 
-TEST(Constraint, IsNothingWithoutAGrammar) {
+TEST(Constraint, ChangesNothingWithoutGrammar) {
   const auto tokenizer = Tokenizer::Load(ToyFile());
   ASSERT_EQ(ErrorOf(tokenizer.status()), "OK");
   Constraint constraint(nullptr, *tokenizer, {}, 7, false);
@@ -336,7 +336,8 @@ class HalfRightDrafter : public Drafter {
   std::vector<TokenId> draft_;
 };
 
-TEST_F(GenerateGrammar, NeitherDraftsNorScoresChangeAnAnswer) {
+// Log-probabilities do not change it either.
+TEST_F(GenerateGrammar, DraftsChangeNoAnswer) {
   std::mt19937_64 random(8);
   size_t drafted = 0;
   for (const Grammar& grammar : SomeGrammars()) {
@@ -362,7 +363,7 @@ TEST_F(GenerateGrammar, NeitherDraftsNorScoresChangeAnAnswer) {
 }
 
 // The model's stop tokens are forbidden where the text may not end.
-TEST(GenerateScripted, EndsWhereTheGrammarEnds) {
+TEST(GenerateScripted, EndsWhereGrammarEnds) {
   const std::string path = testing::TempDir() + "grammar_scripted.gguf";
   // The model says "ab" for ever, and ends after "c".
   WriteFile(path, ScriptedModel({"ab", "c"}, {{2, kFirstPiece},
@@ -405,7 +406,7 @@ TEST(GenerateScripted, EndsWhereTheGrammarEnds) {
   EXPECT_EQ(seen.tokens.size(), 1u + 7);
 }
 
-TEST_F(GenerateGrammar, FailsWhereItCannotFollow) {
+TEST_F(GenerateGrammar, AmbiguousGrammarFails) {
   const auto grammar = Grammar::FromRegex("((ab?){1,900}c?){1,900}");
   ASSERT_EQ(ErrorOf(grammar), "OK");
   GenerateOptions options;

@@ -87,7 +87,7 @@ INSTANTIATE_TEST_SUITE_P(Files, FillInMiddleModel,
                            return path.index == 0 ? "HuggingFace" : "Gguf";
                          });
 
-TEST_P(FillInMiddleModel, PromptsAreThoseOfTransformers) {
+TEST_P(FillInMiddleModel, PromptsEqualTransformers) {
   for (const json& gap : cases_) {
     EXPECT_EQ(json(Prompt(fill_, gap)), gap["prompt"]) << gap["prefix"];
   }
@@ -114,7 +114,7 @@ TEST_P(FillInMiddleModel, AnswersEqualTransformers) {
 }
 
 // Without stop_tokens, only <eos> ends the same answers.
-TEST_P(FillInMiddleModel, TheModelItselfDoesNotStopAtMarkers) {
+TEST_P(FillInMiddleModel, MarkersNeedStopTokens) {
   for (const json& gap : cases_) {
     GenerateOptions options = Greedy();
     options.stop_tokens.clear();
@@ -143,7 +143,7 @@ TEST_P(FillInMiddleModel, TheEngineStopsToo) {
   }
 }
 
-TEST_P(FillInMiddleModel, AnyMarkerEndsTheAnswerAtOnce) {
+TEST_P(FillInMiddleModel, AnyMarkerEndsAnswer) {
   for (const TokenId stop : fill_.stop_tokens()) {
     GenerateOptions options = Greedy();
     options.sampling.logit_bias = {{stop, 1000.0f}};

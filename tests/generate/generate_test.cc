@@ -105,7 +105,7 @@ class GenerateMixed : public ::testing::Test {
 
 Model* GenerateMixed::model_ = nullptr;
 
-TEST_F(GenerateMixed, StreamedTextIsTheDecodedTokens) {
+TEST_F(GenerateMixed, StreamsDecodedTokens) {
   for (uint64_t seed = 0; seed < 12; ++seed) {
     GenerateOptions options;
     options.max_new_tokens = 60;
@@ -121,7 +121,7 @@ TEST_F(GenerateMixed, StreamedTextIsTheDecodedTokens) {
   }
 }
 
-TEST_F(GenerateMixed, TemperatureZeroIsTheGreedyAnswer) {
+TEST_F(GenerateMixed, TemperatureZeroIsGreedy) {
   Session session = NewSession(*model_);
   std::vector<TokenId> expected;
   std::vector<TokenId> next = kPrompt;
@@ -176,7 +176,7 @@ TEST_F(GenerateMixed, StopStringsEndAnswers) {
   EXPECT_GE(tried, 10u);
 }
 
-TEST_F(GenerateMixed, NextPromptContinuesTheSession) {
+TEST_F(GenerateMixed, NextPromptContinuesSession) {
   Session session = NewSession(*model_);
   GenerateOptions options;
   options.max_new_tokens = 5;
@@ -191,7 +191,7 @@ TEST_F(GenerateMixed, NextPromptContinuesTheSession) {
   EXPECT_EQ(Ask(other, whole, options).tokens, second.tokens);
 }
 
-TEST_F(GenerateMixed, FullContextEndsTheAnswer) {
+TEST_F(GenerateMixed, FullContextEndsAnswer) {
   for (const size_t room : {0, 1, 7}) {
     Session session =
         NewSession(*model_, {.max_tokens = kPrompt.size() + room});
@@ -205,7 +205,7 @@ TEST_F(GenerateMixed, FullContextEndsTheAnswer) {
   }
 }
 
-TEST_F(GenerateMixed, PromptTooLongChangesNothing) {
+TEST_F(GenerateMixed, LongPromptChangesNothing) {
   Session session = NewSession(*model_, {.max_tokens = 8});
   ASSERT_TRUE(session.Forward({2, 300, 301}).ok());
   const absl::StatusOr<GenerateStats> stats =
@@ -342,7 +342,7 @@ TEST_F(GenerateMixed, CancelledFromAnotherThread) {
   EXPECT_GE(answer.tokens.size(), 3u);
 }
 
-TEST_F(GenerateMixed, DeadlineDuringThePromptAndTheAnswer) {
+TEST_F(GenerateMixed, DeadlineAtAnyStage) {
   const auto now = [] { return std::chrono::steady_clock::now(); };
   Session session = NewSession(*model_);
   GenerateOptions options;
@@ -431,7 +431,7 @@ class Script {
   Model model_;
 };
 
-TEST(GenerateScript, AnswerEndsAtAStopToken) {
+TEST(GenerateScript, EndsAtStopToken) {
   Script script({"\u2581Hello", ",", "\u2581world"},
                 {Piece(0), Piece(1), Piece(2)});
   const Answer answer = script.Say();
@@ -441,7 +441,7 @@ TEST(GenerateScript, AnswerEndsAtAStopToken) {
   EXPECT_EQ(answer.stats.stop_reason, StopReason::kStopToken);
 }
 
-TEST(GenerateScript, StopTokenAtOnceIsAnEmptyAnswer) {
+TEST(GenerateScript, StopTokenAtOnce) {
   Script script({}, {});
   const Answer answer = script.Say();
   EXPECT_EQ(answer.text(), "");
@@ -450,7 +450,7 @@ TEST(GenerateScript, StopTokenAtOnceIsAnEmptyAnswer) {
   EXPECT_EQ(answer.stats.decode_tokens_per_second(), 0);
 }
 
-TEST(GenerateScript, AnyStopTokenOfTheOptionsEndsTheAnswer) {
+TEST(GenerateScript, StopTokensOfOptions) {
   Script script({"a", "b", "c"}, {Piece(0), Piece(1), Piece(2)});
   for (size_t i = 0; i < 3; ++i) {
     GenerateOptions options;
@@ -464,7 +464,7 @@ TEST(GenerateScript, AnyStopTokenOfTheOptionsEndsTheAnswer) {
 }
 
 // A stop token is allowed only where a text of the grammar may end.
-TEST(GenerateScript, AGrammarKnowsTheStopTokensOfTheOptions) {
+TEST(GenerateScript, GrammarKnowsStopTokens) {
   Script script({"a", "b", "<end>"}, {Piece(0), Piece(2)});
   const absl::StatusOr<Grammar> grammar = Grammar::FromRegex("a|ab+");
   ASSERT_EQ(ErrorOf(grammar), "OK");
@@ -479,7 +479,7 @@ TEST(GenerateScript, AGrammarKnowsTheStopTokensOfTheOptions) {
   EXPECT_EQ(script.Say(options).text(), "a");
 }
 
-TEST(GenerateScript, AnswerHasAtMostMaxNewTokens) {
+TEST(GenerateScript, ObeysMaxNewTokens) {
   Script script({"a", "b", "c"}, {Piece(0), Piece(1), Piece(2)});
   for (size_t max = 1; max <= 4; ++max) {
     GenerateOptions options;
@@ -499,7 +499,7 @@ TEST(GenerateScript, CharactersComeWhole) {
   EXPECT_THAT(script.Say().parts, ElementsAre("x", "\u20AC", "y"));
 }
 
-TEST(GenerateScript, UnfinishedCharacterIsReplacedAtTheEnd) {
+TEST(GenerateScript, ReplacesUnfinishedCharacter) {
   Script script({"x"}, {Piece(0), Byte(0xE2), Byte(0x82)});
   const Answer answer = script.Say();
   EXPECT_EQ(answer.text(),
@@ -507,7 +507,7 @@ TEST(GenerateScript, UnfinishedCharacterIsReplacedAtTheEnd) {
   EXPECT_EQ(answer.text(), "x\uFFFD\uFFFD");
 }
 
-TEST(GenerateScript, StopStringOverTokenBorders) {
+TEST(GenerateScript, StopStringSpansTokens) {
   Script script({"Hel", "lo\u2581wo", "rld", "!"},
                 {Piece(0), Piece(1), Piece(2), Piece(3)});
   const std::pair<const char*, const char*> cases[] = {
@@ -523,21 +523,21 @@ TEST(GenerateScript, StopStringOverTokenBorders) {
   EXPECT_EQ(script.SayUntil({"llo"}).stats.new_tokens, 2u);
 }
 
-TEST(GenerateScript, StopStringThatNearlyComesTwice) {
+TEST(GenerateScript, StopStringNearMiss) {
   // "aab" in "aaab": after "aa", the third "a" starts the match anew.
   Script script({"a", "aa", "b"}, {Piece(0), Piece(1), Piece(2)});
   EXPECT_EQ(script.SayUntil({"aab"}).text(), "a");
   EXPECT_EQ(script.SayUntil({"aaaab"}).text(), "aaab");
 }
 
-TEST(GenerateScript, FirstOfSeveralStopStringsCounts) {
+TEST(GenerateScript, FirstStopStringCounts) {
   Script script({"one", "two", "three"}, {Piece(0), Piece(1), Piece(2)});
   EXPECT_EQ(script.SayUntil({"three", "two", "wot"}).text(), "one");
   EXPECT_EQ(script.SayUntil({"wot", "etwot"}).text(), "on");
   EXPECT_EQ(script.SayUntil({"none", "xyz"}).text(), "onetwothree");
 }
 
-TEST(GenerateScript, TextHeldBackComesAtTheEnd) {
+TEST(GenerateScript, HeldTextComesLast) {
   Script script({"ab", "cd"}, {Piece(0), Piece(1)});
   // The end of the answer begins each of these stop strings.
   for (const char* stop : {"cde", "bcdx", "abcdabcd", "dd"}) {
@@ -555,7 +555,7 @@ TEST(GenerateScript, TextHeldBackComesAtTheEnd) {
   EXPECT_EQ(script.Say(options).text(), "abcd");
 }
 
-TEST(GenerateScript, StopStringInUnfinishedBytesCounts) {
+TEST(GenerateScript, ReplacementMatchesStopString) {
   Script script({"x"}, {Piece(0), Byte(0xE2)});
   const Answer answer = script.SayUntil({"\uFFFD"});
   EXPECT_EQ(answer.text(), "x");
@@ -573,7 +573,7 @@ TEST(GenerateScript, StopStringInUnfinishedBytesCounts) {
   EXPECT_EQ(cancelled.stats.stop_reason, StopReason::kCancelled);
 }
 
-TEST(GenerateScript, NothingComesAfterAStopString) {
+TEST(GenerateScript, NothingAfterStopString) {
   // 0xE2 becomes U+FFFD when 0xE3 arrives, which is then held back itself.
   Script script({"x"}, {Piece(0), Byte(0xE2), Byte(0xE3), Byte(0xE4)});
   const Answer answer = script.SayUntil({"x\uFFFD"});
@@ -581,7 +581,7 @@ TEST(GenerateScript, NothingComesAfterAStopString) {
   EXPECT_EQ(answer.stats.stop_reason, StopReason::kStopString);
 }
 
-TEST(GenerateScript, NothingComesAfterTheCallerHasEnough) {
+TEST(GenerateScript, CallerStopEndsCalls) {
   Script script({"x"}, {Piece(0), Byte(0xE2), Byte(0xE3), Byte(0xE4)});
   for (size_t wanted = 1; wanted <= 3; ++wanted) {
     Session session = NewSession(script.model(), {.max_tokens = 64});
@@ -598,7 +598,8 @@ TEST(GenerateScript, NothingComesAfterTheCallerHasEnough) {
   }
 }
 
-TEST(GenerateScript, StoppedCallerGetsNoMore) {
+// The text that is held back for a stop string is dropped.
+TEST(GenerateScript, CallerStopDropsText) {
   Script script({"ab", "c"}, {Piece(0), Piece(1)});
   Session session = NewSession(script.model(), {.max_tokens = 64});
   GenerateOptions options;
@@ -628,7 +629,7 @@ TEST(GenerateScript, CancelledBetweenTokens) {
   }
 }
 
-TEST(GenerateScript, ControlTokensHaveNoText) {
+TEST(GenerateScript, ControlTokensWithoutText) {
   Script script({"a", "b"}, {Piece(0), 0, Piece(1)});  // <pad> between
   const Answer answer = script.SayUntil({"ab"});
   EXPECT_THAT(answer.tokens, ElementsAre(Piece(0), 0, Piece(1)));

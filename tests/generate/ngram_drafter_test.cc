@@ -36,7 +36,7 @@ size_t Agreeing(const Tokens& tokens, size_t next) {
   return length;
 }
 
-TEST(NgramIndex, FindsNothingInShortOrNewText) {
+TEST(NgramIndex, NewTextMatchesNothing) {
   EXPECT_EQ(IndexOf({}).FindEnd().length, 0u);
   EXPECT_EQ(IndexOf({5}).FindEnd().length, 0u);
   EXPECT_EQ(IndexOf({5, 5}).FindEnd().length, 0u);
@@ -61,7 +61,7 @@ TEST(NgramIndex, TheLongestNgramCounts) {
   EXPECT_EQ(Foretold(index, 1), Tokens({7}));
 }
 
-TEST(NgramIndex, LengthCountsAllThatAgree) {
+TEST(NgramIndex, LengthOfWholeMatch) {
   for (size_t length = 2; length <= 40; ++length) {
     Tokens tokens = {1000};
     for (size_t i = 0; i < length; ++i) tokens.push_back(i);
@@ -73,7 +73,7 @@ TEST(NgramIndex, LengthCountsAllThatAgree) {
   }
 }
 
-TEST(NgramIndex, ForetellsRoundAndRoundAtTheEnd) {
+TEST(NgramIndex, ForetellsEndlessRepetition) {
   EXPECT_EQ(Foretold(IndexOf({9, 1, 2, 3, 1, 2}), 8),
             Tokens({3, 1, 2, 3, 1, 2, 3, 1}));
   EXPECT_EQ(Foretold(IndexOf({4, 4, 4}), 3), Tokens({4, 4, 4}));
@@ -81,7 +81,7 @@ TEST(NgramIndex, ForetellsRoundAndRoundAtTheEnd) {
 
 // With random tokens, every match found is true. A match is missed only if
 // another n-gram overwrote its slot.
-TEST(NgramIndex, IsNeverWrongAndSeldomMissesAPlace) {
+TEST(NgramIndex, NeverWrongSeldomMisses) {
   std::mt19937 random(1);
   for (const int vocabulary : {2, 5, 40, 1000}) {
     Tokens tokens;
@@ -108,7 +108,7 @@ TEST(NgramIndex, IsNeverWrongAndSeldomMissesAPlace) {
   }
 }
 
-TEST(NgramIndex, LongerSequencesThanExpectedWork) {
+TEST(NgramIndex, LongerThanExpected) {
   std::mt19937 random(2);
   Tokens tokens;
   for (size_t i = 0; i < 50000; ++i) {

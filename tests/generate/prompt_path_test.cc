@@ -62,7 +62,7 @@ Outcome ByEngine(const Model& model, const std::vector<Request>& company,
   return outcome;
 }
 
-TEST_P(PromptPath, SameBitsByAllWays) {
+TEST_P(PromptPath, SameBitsEveryWay) {
   for (const char* toy : {"gemma3", "gemma2", "recurrent_gemma"}) {
     for (const size_t chunk : {32, 100, 256, 1024}) {
       LoadOptions options = GetParam().options;

@@ -24,7 +24,7 @@ std::vector<size_t> PassEnds(size_t prompt, size_t rows) {
   return ends;
 }
 
-TEST(PromptPieces, AreThePassesOfGenerate) {
+TEST(PromptPieces, EqualPassesOfGenerate) {
   for (const bool scored : {false, true}) {
     for (const size_t max_rows : {32, 100, 256, 300}) {
       for (const size_t prompt : {1, 31, 32, 33, 255, 256, 257, 700}) {
@@ -67,7 +67,7 @@ TEST(PromptPieces, AnyDivisionKeepsKinds) {
   }
 }
 
-TEST(PromptPieces, ShareTokensOfEqualPasses) {
+TEST(PromptPieces, ShareEqualPasses) {
   const auto shared = [](size_t prompt, size_t other, size_t common) {
     return PromptPieces(Prompt(prompt), false, kFew, 256)
         .Shared(PromptPieces(Prompt(other), false, kFew, 256), common);
@@ -120,7 +120,7 @@ TEST(PromptPieces, PassesDivideNoRows) {
   }
 }
 
-TEST(PromptPieces, ResumeAtEndsOfRows) {
+TEST(PromptPieces, ResumeAtRowEnds) {
   const Words prompt = PromptOfRows({40, 20});
   for (const size_t few : {size_t{31}, size_t{100}}) {
     const PromptPieces pieces(prompt, false, few, 100);

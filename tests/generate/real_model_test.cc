@@ -98,7 +98,7 @@ TEST_F(RealModel, PerplexityEqualsTheReference) {
 }
 
 // With a float32 cache, only the order of sums differs.
-TEST_F(RealModel, PerplexityWithAFloat32CacheIsExact) {
+TEST_F(RealModel, PerplexityExactInFloat32) {
   const nlohmann::json& perplexity = (*reference_)["perplexity"];
   const std::vector<TokenId> ids = perplexity["ids"];
   const nlohmann::json& window = perplexity["windows"][1];
@@ -139,7 +139,7 @@ double MeanKl(Session exact, Session rounded, const std::vector<TokenId>& ids,
 }
 
 // Tries single tokens, as in decode, and many at once.
-TEST_F(RealModel, RoundedActivationsKeepTheDistribution) {
+TEST_F(RealModel, RoundedActivationsKeepDistribution) {
   const std::vector<TokenId> ids = (*reference_)["perplexity"]["ids"];
   for (const size_t chunk : {1, 64}) {
     const double kl = MeanKl(NewSession(*exact_), NewSession(*model_),
@@ -150,7 +150,7 @@ TEST_F(RealModel, RoundedActivationsKeepTheDistribution) {
 }
 
 // An int8 scale for each row would cost 6e-3.
-TEST_F(RealModel, RoundedCachesKeepTheDistribution) {
+TEST_F(RealModel, RoundedCachesKeepDistribution) {
   const std::vector<TokenId> ids = (*reference_)["perplexity"]["ids"];
   const auto session = [](CacheFormat format) {
     return NewSession(*exact_, {.cache_format = format});
@@ -195,7 +195,7 @@ TEST_F(RealModel, GreedyTokensEqualReference) {
 
 // Compares every step of the 20 continuations. In nearly all steps the scan
 // must skip more than half of the rows, or it is not worth its code.
-TEST_F(RealModel, TopLogitsAreThoseOfTheFullHead) {
+TEST_F(RealModel, ScanEqualsFullHead) {
   size_t steps = 0;
   size_t steps_that_pay = 0;
   for (const nlohmann::json& prompt : (*reference_)["prompts"]) {
@@ -230,7 +230,7 @@ TEST_F(RealModel, TopLogitsAreThoseOfTheFullHead) {
 }
 
 // With on_token, Generate computes all logits.
-TEST_F(RealModel, TheLargestLogitsDecideAnyAnswer) {
+TEST_F(RealModel, LargestLogitsDecideAnswer) {
   std::vector<SamplingOptions> samplings(5);
   samplings[0].seed = 1;
   samplings[1] = {.temperature = 0.0f, .repetition_penalty = 1.3f};
@@ -262,7 +262,7 @@ TEST_F(RealModel, TheLargestLogitsDecideAnyAnswer) {
 }
 
 // With on_token, Generate computes and masks all logits.
-TEST_F(RealModel, GrammarsDecideAsIfAllLogitsWereMasked) {
+TEST_F(RealModel, GrammarEqualsMaskedLogits) {
   const auto schema = Grammar::FromJsonSchema(
       R"({"type":"object","properties":{"name":{"type":"string",)"
       R"("maxLength":40},"kind":{"enum":["city","town","village"]},)"
@@ -304,7 +304,7 @@ TEST_F(RealModel, GrammarsDecideAsIfAllLogitsWereMasked) {
   }
 }
 
-TEST_F(RealModel, GivesTheSameBitsInAnyChunks) {
+TEST_F(RealModel, SameBitsAnyChunk) {
   const std::vector<TokenId> ids = (*reference_)["perplexity"]["ids"];
   // More than the local layers' window of 512.
   const std::vector<TokenId> tokens(ids.begin(), ids.begin() + 700);
@@ -324,7 +324,7 @@ TEST_F(RealModel, GivesTheSameBitsInAnyChunks) {
 }
 
 // Requests begin with the same 500 tokens. Only the first computes them.
-TEST_F(RealModel, AnEngineComputesACommonBeginningOnce) {
+TEST_F(RealModel, EngineReusesCommonPrefix) {
   std::ifstream file(GEMMA_TESTDATA_DIR "/real270m/text.txt");
   const std::string text(std::istreambuf_iterator<char>(file), {});
   std::vector<TokenId> tokens = *(*model_->tokenizer())->Encode(text);

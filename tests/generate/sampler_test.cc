@@ -144,7 +144,7 @@ SamplingOptions All(uint64_t seed = 1) {
   return {.top_k = 0, .top_p = 1.0f, .min_p = 0.0f, .seed = seed};
 }
 
-TEST(Sampler, TemperatureZeroTakesTheHighest) {
+TEST(Sampler, TemperatureZeroTakesHighest) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
     const std::vector<float> logits = RandomVector(101, seed);
     const auto best = std::max_element(logits.begin(), logits.end());
@@ -159,7 +159,7 @@ TEST(Sampler, TemperatureZeroTakesTheHighest) {
   }
 }
 
-TEST(Sampler, TiesGoToTheLowerToken) {
+TEST(Sampler, TiesTakeLowerToken) {
   EXPECT_EQ(SampleOnce({1, 3, 2, 3, 3}, {.temperature = 0.0f}), 1);
   EXPECT_EQ(SampleOnce({0.0f, -0.0f}, {.temperature = 0.0f}), 0);
   EXPECT_EQ(SampleOnce({5, 5, 5}, {.temperature = 0.0f}), 0);
@@ -172,7 +172,7 @@ TEST(Sampler, TiesGoToTheLowerToken) {
             std::set<TokenId>({0, 1, 2}));
 }
 
-TEST(Sampler, SmallOptionsTakeTheHighest) {
+TEST(Sampler, SmallOptionsTakeHighest) {
   const std::vector<float> logits = RandomVector(64, 5);
   const auto best = std::max_element(logits.begin(), logits.end());
   for (uint64_t seed = 0; seed < 50; ++seed) {
@@ -266,7 +266,7 @@ TEST(Sampler, FrequenciesEqualTheReference) {
 const std::vector<TokenId> kSequence = {3,  9, 1, 1, 14, 22, 22, 22, 5, 0,
                                         17, 8, 9, 2, 11, 3,  1,  6,  9, 9};
 
-TEST(Sampler, PenalizedFrequenciesEqualTheReference) {
+TEST(Sampler, PenalizedFrequenciesEqualReference) {
   const std::vector<float> logits = SpreadLogits();
   const std::vector<std::vector<LogitBias>> biases = {
       {}, {{9, -1.5f}, {4, 2.0f}, {22, -kInfinity}, {13, 0.0f}}};
@@ -301,7 +301,7 @@ TEST(Sampler, PenalizedFrequenciesEqualTheReference) {
 }
 
 // The tests above would detect an option that has no effect.
-TEST(Sampler, FrequenciesOfOtherOptionsDiffer) {
+TEST(Sampler, OtherOptionsChangeFrequencies) {
   const std::vector<float> logits = SpreadLogits();
   const SamplingOptions all = All();
   std::vector<SamplingOptions> others(8, all);
@@ -328,7 +328,7 @@ TEST(Sampler, FrequenciesOfOtherOptionsDiffer) {
   }
 }
 
-TEST(Sampler, TypicalTokensAreThoseOfAverageSurprise) {
+TEST(Sampler, TypicalKeepsAverageSurprise) {
   // Probabilities of 1/2, 1/4, 1/8, 1/8: surprises of 1, 2, 3 and 3 bits, 1.75
   // on average.
   const float half = std::log(2.0f);
@@ -384,7 +384,7 @@ TEST(Sampler, FrequencyAndPresenceFormula) {
   EXPECT_EQ(Greedy({2.0f, 1.26f}, both, {0}), 1);
 }
 
-TEST(Sampler, PenaltiesForgetWhatLeavesTheWindow) {
+TEST(Sampler, PenaltiesForgetOutsideWindow) {
   const std::vector<float> logits = {2.0f, 1.9f, 1.8f};
   SamplingOptions options = {
       .temperature = 0.0f, .presence_penalty = 1.0f, .penalty_window = 2};
@@ -412,7 +412,7 @@ TEST(Sampler, PenaltiesForgetWhatLeavesTheWindow) {
   }
 }
 
-TEST(Sampler, ForbiddenTokensAreNeverChosen) {
+TEST(Sampler, ForbiddenTokensNeverChosen) {
   const std::vector<float> logits = SpreadLogits();
   for (const float temperature : {0.0f, 0.3f, 100.0f}) {
     for (const size_t top_k : {0, 3, 64}) {
@@ -429,7 +429,7 @@ TEST(Sampler, ForbiddenTokensAreNeverChosen) {
   }
 }
 
-TEST(Sampler, TokensOutsideTheVocabularyChangeNothing) {
+TEST(Sampler, IgnoresTokensOutsideVocabulary) {
   const std::vector<float> logits = SpreadLogits();
   SamplingOptions options = {.frequency_penalty = 0.5f, .seed = 5};
   const std::vector<TokenId> expected = Samples(logits, options, 100, {3, 4});
@@ -441,7 +441,7 @@ TEST(Sampler, TokensOutsideTheVocabularyChangeNothing) {
 // ---------------------------------------------------------------------------
 // The largest logits are enough
 
-TEST(Sampler, TellsHowManyOfTheLargestLogitsDecide) {
+TEST(Sampler, NumberOfCandidates) {
   const auto candidates = [](const SamplingOptions& options) {
     return Sampler(options).num_candidates();
   };
@@ -520,7 +520,7 @@ std::vector<TokenId> Answer(const SamplingOptions& options, uint64_t seed,
   return tokens;
 }
 
-TEST(Sampler, TheLargestLogitsAreEnough) {
+TEST(Sampler, LargestLogitsAreEnough) {
   std::mt19937 random(11);
   size_t fewer_differ = 0;
   for (uint64_t trial = 0; trial < 200; ++trial) {
@@ -537,7 +537,8 @@ TEST(Sampler, TheLargestLogitsAreEnough) {
   EXPECT_GT(fewer_differ, 50u);
 }
 
-TEST(Sampler, TopPKeepsTheTokenThatReachesIt) {
+// The token that reaches top_p is kept.
+TEST(Sampler, TopPReachesThreshold) {
   // Probabilities of 1/2, 1/4, 1/8, 1/8. Thresholds leave room for rounding.
   const float half = std::log(2.0f);
   const std::vector<float> logits = {-3 * half, -half, -2 * half, -3 * half};
@@ -554,7 +555,7 @@ TEST(Sampler, TopPKeepsTheTokenThatReachesIt) {
   EXPECT_EQ(kept(0.88f), std::set<TokenId>({0, 1, 2, 3}));
 }
 
-TEST(Sampler, SameSeedGivesTheSameChoices) {
+TEST(Sampler, SameSeedSameChoices) {
   const std::vector<float> logits = RandomVector(300, 9);
   const std::vector<TokenId> first = Samples(logits, {.seed = 42}, 100);
   EXPECT_EQ(Samples(logits, {.seed = 42}, 100), first);
@@ -562,7 +563,7 @@ TEST(Sampler, SameSeedGivesTheSameChoices) {
   EXPECT_GT(std::set<TokenId>(first.begin(), first.end()).size(), 10u);
 }
 
-TEST(Sampler, OneTokenIsAlwaysChosen) {
+TEST(Sampler, SingleLogitIsChosen) {
   for (const float logit : {0.0f, -1e30f, kInfinity, -kInfinity, kNaN}) {
     for (const float temperature : {0.0f, 1.0f}) {
       EXPECT_EQ(SampleOnce({logit}, {.temperature = temperature}), 0);
@@ -570,7 +571,7 @@ TEST(Sampler, OneTokenIsAlwaysChosen) {
   }
 }
 
-TEST(Sampler, NotANumberIsNeverChosen) {
+TEST(Sampler, NanNeverChosen) {
   std::vector<float> logits(50, kNaN);
   logits[17] = -1e30f;
   logits[31] = -1e30f;
@@ -594,14 +595,14 @@ TEST(Sampler, InfiniteLogitIsChosen) {
   }
 }
 
-TEST(Sampler, TokenOfNoProbabilityIsNeverChosen) {
+TEST(Sampler, MinusInfinityNeverChosen) {
   const std::vector<TokenId> samples =
       Samples({-kInfinity, 1, -kInfinity, 0, -kInfinity}, All(), 300);
   EXPECT_EQ(std::set<TokenId>(samples.begin(), samples.end()),
             std::set<TokenId>({1, 3}));
 }
 
-TEST(Sampler, AnyLogitsGiveAToken) {
+TEST(Sampler, AnyLogitsGiveToken) {
   const float values[] = {0,      -0.0f, 1,         1e38f,      -1e38f,
                           1e-45f, kNaN,  kInfinity, -kInfinity, 3e38f};
   const float temperatures[] = {0, 1e-45f, 1e-3f, 1, 1e38f};
@@ -639,7 +640,7 @@ TEST(Sampler, AnyLogitsGiveAToken) {
   }
 }
 
-TEST(SamplingOptions, DefaultsAndLimitsAreValid) {
+TEST(SamplingOptions, AcceptsDefaultsAndLimits) {
   EXPECT_EQ(ErrorOf(Validate(SamplingOptions())), "OK");
   EXPECT_EQ(ErrorOf(Validate({.temperature = 0.0f,
                               .top_k = 0,
@@ -666,7 +667,7 @@ TEST(SamplingOptions, DefaultsAndLimitsAreValid) {
             "OK");
 }
 
-TEST(SamplingOptions, OutOfRangeIsNamed) {
+TEST(SamplingOptions, NamesOutOfRange) {
   EXPECT_EQ(ErrorOf(Validate({.temperature = -1.0f})),
             "temperature is -1, wanted 0 or more");
   EXPECT_EQ(ErrorOf(Validate({.temperature = kNaN})),

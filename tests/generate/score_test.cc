@@ -72,7 +72,7 @@ class ScoreToy : public ::testing::TestWithParam<Toy> {};
 INSTANTIATE_TEST_SUITE_P(Toys, ScoreToy, ::testing::ValuesIn(AllToys()),
                          [](const auto& toy) { return toy.param.name; });
 
-TEST_P(ScoreToy, IsTheSumOfLogProbabilities) {
+TEST_P(ScoreToy, SumsLogProbabilities) {
   const Model model = LoadToy(GetParam());
   const Tokens prompt = SomeTokens(21, 5);
   // Sizes around the number of rows computed at once, and around max_rollback.
@@ -108,7 +108,7 @@ TEST_P(ScoreToy, IsTheSumOfLogProbabilities) {
   }
 }
 
-TEST_P(ScoreToy, FollowsWhatTheSessionHolds) {
+TEST_P(ScoreToy, FollowsSessionTokens) {
   const Model model = LoadToy(GetParam());
   const Tokens before = SomeTokens(9, 1);
   const Tokens prompt = SomeTokens(4, 50);
@@ -124,7 +124,7 @@ TEST_P(ScoreToy, FollowsWhatTheSessionHolds) {
   EXPECT_EQ(TokensOf(session), whole);
 }
 
-TEST(Score, AllTokensAsChoicesHaveTheProbabilityOne) {
+TEST(Score, TokensSumToOne) {
   const Model model = LoadToy(AllToys()[0]);
   std::vector<Tokens> choices;
   const auto vocab_size = static_cast<TokenId>(model.config().vocab_size);
@@ -141,7 +141,7 @@ TEST(Score, AllTokensAsChoicesHaveTheProbabilityOne) {
   EXPECT_NEAR(sum, 1, 1e-9);
 }
 
-TEST(Score, ThePromptIsComputedOnce) {
+TEST(Score, ComputesPromptOnce) {
   for (const Toy& toy : AllToys()) {
     const Model model = LoadToy(toy);
     Session session = NewSession(model, {.max_tokens = 128, .max_rollback = 4});
@@ -192,7 +192,7 @@ TEST(Score, BadArgumentsChangeNothing) {
             "OK");
 }
 
-TEST(Score, LogitsThatAreNoNumbersAreAnError) {
+TEST(Score, RefusesNanLogits) {
   const Model model = LoadToy(AllToys()[0]);
   // Positions at the end of the prompt, and within a choice.
   for (const size_t bad_position : {1, 3}) {

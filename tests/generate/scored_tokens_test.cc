@@ -39,7 +39,7 @@ std::vector<double> LogSoftmax(const Logits& logits) {
   return out;
 }
 
-TEST(LogProbabilities, AreTheLogarithmOfTheSoftmax) {
+TEST(LogProbabilities, EqualLogSoftmax) {
   for (const float scale : {0.0f, 1.0f, 50.0f, 1e30f}) {
     std::vector<float> logits = RandomVector(1000, 3);
     for (float& logit : logits) logit *= scale;
@@ -54,7 +54,7 @@ TEST(LogProbabilities, AreTheLogarithmOfTheSoftmax) {
   EXPECT_EQ(LogProbabilities({1.0f, -kInfinity})[1], -kInfinity);
 }
 
-TEST(LogProbabilities, AreNoNumbersIfALogitIsNone) {
+TEST(LogProbabilities, NanLogitGivesNan) {
   for (const std::vector<float>& logits :
        {std::vector<float>{kNaN, 1, 2}, {1, kNaN, 2}, {1, 2, kNaN}}) {
     for (const TokenId token : {0, 1, 2}) {
@@ -63,7 +63,7 @@ TEST(LogProbabilities, AreNoNumbersIfALogitIsNone) {
   }
 }
 
-TEST(TopTokens, AreTheLargestInOrder) {
+TEST(TopTokens, AreLargestInOrder) {
   for (const size_t size : {1, 2, 17, 300}) {
     // Round the values, so that many are equal.
     std::vector<float> logits = RandomVector(size, size);
@@ -174,7 +174,7 @@ class GenerateScored : public ::testing::Test {
 
 Model* GenerateScored::model_ = nullptr;
 
-TEST_F(GenerateScored, TellsTheModelsLogProbabilities) {
+TEST_F(GenerateScored, TellsModelLogProbabilities) {
   // Temperature, penalties and biases change the logits only afterwards.
   SamplingOptions samplings[4];
   samplings[0].temperature = 0.0f;
@@ -196,7 +196,7 @@ TEST_F(GenerateScored, TellsTheModelsLogProbabilities) {
   }
 }
 
-TEST_F(GenerateScored, TheAnswerIsTheSame) {
+TEST_F(GenerateScored, SameAnswerAsUnscored) {
   for (uint64_t seed = 0; seed < 8; ++seed) {
     GenerateOptions options;
     options.max_new_tokens = 40;
@@ -257,7 +257,7 @@ TEST_F(GenerateScored, TellsASecondPrompt) {
   Check(session, told.tokens, 0);
 }
 
-TEST_F(GenerateScored, TokensComeBeforeTheirText) {
+TEST_F(GenerateScored, TokensPrecedeText) {
   GenerateOptions options;
   options.max_new_tokens = 40;
   options.sampling.seed = 3;
@@ -304,7 +304,7 @@ TEST_F(GenerateScored, BadPromptsTellNothing) {
   }
 }
 
-TEST_F(GenerateScored, BiasOutsideVocabularyIsRefused) {
+TEST_F(GenerateScored, RefusesBiasOutsideVocabulary) {
   GenerateOptions options;
   options.sampling.logit_bias = {{511, 1.0f}, {512, 1.0f}};
   Session session = NewSession(*model_);
@@ -319,7 +319,7 @@ TEST_F(GenerateScored, BiasOutsideVocabularyIsRefused) {
 // ---------------------------------------------------------------------------
 // Penalties and bias in Generate
 
-TEST_F(GenerateScored, PenaltiesCountTheWholeSequence) {
+TEST_F(GenerateScored, PenaltiesCountWholeSequence) {
   GenerateOptions options;
   options.max_new_tokens = 1;
   // A negative penalty is a reward: only tokens that occurred are chosen.

@@ -127,7 +127,7 @@ class Speculate : public ::testing::TestWithParam<Toy> {};
 INSTANTIATE_TEST_SUITE_P(Toys, Speculate, ::testing::ValuesIn(AllToys()),
                          [](const auto& toy) { return toy.param.name; });
 
-TEST_P(Speculate, GivesTheSameTokensAndState) {
+TEST_P(Speculate, SameTokensAndState) {
   const Model model = LoadToy(GetParam(), 2, 24);
   const auto vocab_size = static_cast<TokenId>(model.config().vocab_size);
   size_t passes = 0, answers = 0;
@@ -190,7 +190,7 @@ TEST_P(Speculate, DraftsWithinFreeRollback) {
   }
 }
 
-TEST_P(Speculate, DraftsAreForgottenWithTheSpeculator) {
+TEST_P(Speculate, DestructorForgetsDrafts) {
   const Model model = LoadToy(GetParam(), 1);
   Session session = NewSession(model);
   ASSERT_TRUE(session.Forward(Prompt()).ok());
@@ -217,7 +217,7 @@ TEST_P(Speculate, DraftsAreForgottenWithTheSpeculator) {
   EXPECT_EQ(LogitsAfter(other, 7), logits);
 }
 
-TEST_P(Speculate, CheckpointsAreWhereTheyWouldBe) {
+TEST_P(Speculate, SameCheckpoints) {
   const Model model = LoadToy(GetParam(), 1);
   const auto vocab_size = static_cast<TokenId>(model.config().vocab_size);
   for (const size_t interval : {1, 3, 7}) {
@@ -380,7 +380,7 @@ TEST(SpeculateEnds, AtMaxNewTokens) {
   }
 }
 
-TEST(SpeculateEnds, WhenTheContextIsFull) {
+TEST(SpeculateEnds, WhenContextIsFull) {
   const Counting model(30);
   for (size_t context = 1; context <= 31; ++context) {
     const Seen seen = model.Ask({.max_context = context});
@@ -415,7 +415,7 @@ TEST(SpeculateEnds, WhenCancelled) {
 }
 
 // The model has a vocabulary of 512 pieces and weights of every type.
-TEST(SpeculateMixed, SameAnswersForAnySeed) {
+TEST(SpeculateMixed, SameAnswersAnySeed) {
   const Model model =
       LoadOrDie(std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf",
                 {.num_threads = 1});
@@ -455,7 +455,7 @@ std::vector<SamplingOptions> DependentSamplings() {
   return out;
 }
 
-TEST(SpeculateMixed, SameAnswersForAnyOption) {
+TEST(SpeculateMixed, SameAnswersAnyOption) {
   const Model model =
       LoadOrDie(std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf",
                 {.num_threads = 1});
@@ -519,7 +519,7 @@ TEST(SpeculateNgrams, RepetitionNeedsFewPasses) {
   EXPECT_LT(drafters[0].passes, 40u);
 }
 
-TEST(SpeculateNgrams, AStopTokenIsNotDrafted) {
+TEST(SpeculateNgrams, DraftsNoStopToken) {
   const Model model = RoundAndRound();
   Session session = NewSession(model);
   EagerDrafter drafter(session);
@@ -536,7 +536,7 @@ TEST(SpeculateNgrams, AStopTokenIsNotDrafted) {
   EXPECT_TRUE(drafter.Draft(15).empty());
 }
 
-TEST(SpeculateNgrams, AutoGivesTheSameAnswer) {
+TEST(SpeculateNgrams, SameAnswerWithAuto) {
   const Model model = RoundAndRound();
   Question question = RoundAndRoundQuestion();
   const Seen plain = Ask(model, question, None);
@@ -555,7 +555,7 @@ TEST(SpeculateNgrams, AutoGivesTheSameAnswer) {
   }
 }
 
-TEST(SpeculateNgrams, ATapSeesEachTokenOnce) {
+TEST(SpeculateNgrams, TapSeesTokensOnce) {
   const Model model = RoundAndRound();
   const Question question = RoundAndRoundQuestion();
   Session session = NewSession(model, {.max_tokens = 256});
