@@ -105,7 +105,7 @@ TEST_F(GuardTest, ThereMayBeNone) {
   EXPECT_EQ(*guard, nullptr);
 }
 
-TEST_F(GuardTest, ARefusedPromptIsNotRead) {
+TEST_F(GuardTest, RefusedPromptIsUnread) {
   const std::unique_ptr<Guard> guard = Load(0);
   Session session = NewSession(*model_);
   const auto answer =
@@ -118,7 +118,7 @@ TEST_F(GuardTest, ARefusedPromptIsNotRead) {
   EXPECT_TRUE(IsRefused(RefusalOf(answer->verdicts)));
 }
 
-TEST_F(GuardTest, NothingOfARefusedAnswerIsLeft) {
+TEST_F(GuardTest, RefusedAnswerIsEmpty) {
   const auto [prompt, threshold] = WorseAnswer();
   const std::unique_ptr<Guard> guard = Load(threshold);
   Session session = NewSession(*model_);
@@ -137,7 +137,7 @@ TEST_F(GuardTest, NothingOfARefusedAnswerIsLeft) {
               HasSubstr("refused: the answer violates"));
 }
 
-TEST_F(GuardTest, AnAllowedAnswerIsThatWithoutAGuard) {
+TEST_F(GuardTest, AllowedAnswerIsUnchanged) {
   const std::unique_ptr<Guard> guard = Load(1);
   Session session = NewSession(*model_);
   const auto answer =
@@ -181,7 +181,7 @@ class GuardedChat : public GuardTest {
   Guard* guard_ = nullptr;  // for the next answers
 };
 
-TEST_F(GuardedChat, TheSessionGoesOnWhereItWas) {
+TEST_F(GuardedChat, RefusalKeepsSession) {
   const auto [prompt, threshold] = WorseAnswer();
   for (const double refuse_above : {0.0, threshold}) {
     const std::unique_ptr<Guard> guard = Load(refuse_above);
@@ -200,7 +200,7 @@ TEST_F(GuardedChat, TheSessionGoesOnWhereItWas) {
   }
 }
 
-TEST_F(GuardedChat, ARefusedTurnAmongOthersIsTakenOut) {
+TEST_F(GuardedChat, RefusedTurnIsRemoved) {
   const std::unique_ptr<Guard> guard = Load(0);
   Conversation plain = NewChat(ContextPolicy::kError, 256);
   Conversation chat = NewChat(ContextPolicy::kError, 256);
@@ -220,7 +220,7 @@ TEST_F(GuardedChat, ARefusedTurnAmongOthersIsTakenOut) {
   EXPECT_EQ(chat.turns().back().answer, plain.turns().back().answer);
 }
 
-TEST_F(GuardedChat, NoTurnIsDroppedForWhatIsRefused) {
+TEST_F(GuardedChat, RefusalDropsNoTurn) {
   const std::unique_ptr<Guard> guard = Load(0);
   Conversation chat = NewChat(ContextPolicy::kDropOldestTurns, 64);
   const std::string message = "the model of the user";
@@ -239,7 +239,7 @@ TEST_F(GuardedChat, NoTurnIsDroppedForWhatIsRefused) {
   }
 }
 
-TEST(Verdict, HighestAboveThresholdIsRefused) {
+TEST(Verdict, RefusesHighestAboveThreshold) {
   Verdict verdict = {.text = "prompt",
                      .threshold = 0.5,
                      .scores = {{"a", 0.2}, {"b", 0.5}, {"c", 0.4}}};
@@ -258,7 +258,7 @@ TEST(Verdict, HighestAboveThresholdIsRefused) {
   EXPECT_EQ(VerdictsJson({verdict})["refused"]["policy"], "d");
 }
 
-TEST(Verdict, WithoutScoresNothingIsRefused) {
+TEST(Verdict, RefusesNothingWithoutScores) {
   const Verdict verdict = {.text = "prompt", .threshold = 0, .scores = {}};
   EXPECT_FALSE(verdict.violated().has_value());
   EXPECT_EQ(VerdictsJson({verdict}).dump(), R"({"threshold":0.0,"prompt":{}})");

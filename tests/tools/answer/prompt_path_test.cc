@@ -51,7 +51,7 @@ INSTANTIATE_TEST_SUITE_P(Arithmetics, CommandPromptPath,
                          ::testing::ValuesIn(AllArithmetics()),
                          [](const auto& at) { return at.param.name; });
 
-TEST_P(CommandPromptPath, SameBitsByAllWays) {
+TEST_P(CommandPromptPath, SameBitsEveryWay) {
   const WantedScores wanted = {.num_alternatives = 0};
   for (const size_t chunk : {32, 100, 256, 1024}) {
     LoadOptions load = GetParam().options;

@@ -31,7 +31,7 @@ ChatLine Parse(std::string_view text) {
   return line.ok() ? *line : ChatLine();
 }
 
-TEST(ChatCommand, MessagesAreWhatDoesNotBeginWithASlash) {
+TEST(ChatCommand, OnlySlashBeginsCommand) {
   for (const char* text : {"hello", "a /help", "say //", "", "\\/help"}) {
     EXPECT_EQ(Parse(text).command, ChatCommand::kMessage);
     EXPECT_EQ(Parse(text).argument, text);
@@ -41,7 +41,7 @@ TEST(ChatCommand, MessagesAreWhatDoesNotBeginWithASlash) {
   EXPECT_EQ(Parse("///").argument, "//");
 }
 
-TEST(ChatCommand, EachIsFoundByItsName) {
+TEST(ChatCommand, FoundByName) {
   for (const ChatCommandInfo& info : ChatCommands()) {
     const bool needs = !info.argument.empty() && info.argument[0] != '[';
     const std::string name(info.name);
@@ -51,7 +51,7 @@ TEST(ChatCommand, EachIsFoundByItsName) {
   EXPECT_EQ(Parse("/quit").command, ChatCommand::kExit);
 }
 
-TEST(ChatCommand, ArgumentsAreTheRestOfTheLine) {
+TEST(ChatCommand, RestIsArgument) {
   EXPECT_EQ(Parse("/save  my file.json").argument, "my file.json");
   EXPECT_EQ(Parse("/system two\nlines").argument, "two\nlines");
   EXPECT_EQ(Parse("/system").argument, "");
@@ -61,7 +61,7 @@ TEST(ChatCommand, ArgumentsAreTheRestOfTheLine) {
             "/load: found nothing, wanted FILE");
 }
 
-TEST(ChatCommand, UnknownOnesSuggestTheNearest) {
+TEST(ChatCommand, UnknownSuggestsNearest) {
   EXPECT_THAT(ErrorOf(ParseChatLine("/sve x")),
               AllOf(HasSubstr("'/sve'"), HasSubstr("did you mean /save?")));
   EXPECT_THAT(ErrorOf(ParseChatLine("/re")), HasSubstr("/regen?"));
@@ -73,7 +73,7 @@ TEST(ChatCommand, UnknownOnesSuggestTheNearest) {
   }
 }
 
-TEST(ChatCommand, HelpFitsOnATerminal) {
+TEST(ChatCommand, HelpFitsTerminal) {
   std::string line;
   for (const char c : ChatHelp()) {
     if (c != '\n') {
@@ -113,14 +113,14 @@ std::string Value(const AnswerOptions& options, std::string_view name) {
   return "no such setting";
 }
 
-TEST(ChatSettings, HaveTheNamesOfTheFlags) {
+TEST(ChatSettings, NamesEqualFlags) {
   EXPECT_THAT(
       SettingNames(),
       ::testing::IsSupersetOf({"temperature", "top-k", "top-p", "min-p", "seed",
                                "max-tokens", "stop", "speculate", "timeout"}));
 }
 
-TEST(ChatSettings, EachIsSetAndShown) {
+TEST(ChatSettings, SetAndShown) {
   AnswerOptions options;
   const auto set = [&](const char* name, const char* value) {
     EXPECT_EQ(ErrorOf(ChangeSetting(name, value, &options)), "OK") << name;
@@ -144,7 +144,7 @@ TEST(ChatSettings, EachIsSetAndShown) {
   EXPECT_EQ(set("stop", "[]"), "[]");
 }
 
-TEST(ChatSettings, ErrorsNameWhatWasFoundAndChangeNothing) {
+TEST(ChatSettings, ErrorsChangeNothing) {
   AnswerOptions options;
   const auto error = [&](const char* name, const char* value) {
     return ErrorOf(ChangeSetting(name, value, &options));

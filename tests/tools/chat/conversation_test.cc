@@ -122,7 +122,7 @@ class ConversationTest : public ::testing::Test {
 
 Model* ConversationTest::model_ = nullptr;
 
-TEST_F(ConversationTest, AMessageContinuesTheSession) {
+TEST_F(ConversationTest, MessageContinuesSession) {
   Conversation chat = New();
   chat.SetSystem("Be brief.");
   Ask(chat, "one");
@@ -139,7 +139,7 @@ TEST_F(ConversationTest, AMessageContinuesTheSession) {
   EXPECT_FALSE(chat.turns()[1].answer.empty());
 }
 
-TEST_F(ConversationTest, UndoIsAsIfTheTurnHadNotBeen) {
+TEST_F(ConversationTest, UndoLeavesNoTrace) {
   Conversation chat = New();
   Ask(chat, "one");
   Ask(chat, "two");
@@ -156,7 +156,7 @@ TEST_F(ConversationTest, UndoIsAsIfTheTurnHadNotBeen) {
   EXPECT_EQ(Tokens(chat.session()), Tokens(other.session()));
 }
 
-TEST_F(ConversationTest, UndoOfEverythingBeginsAnew) {
+TEST_F(ConversationTest, UndoEverythingBeginsAnew) {
   Conversation chat = New();
   EXPECT_TRUE(absl::IsFailedPrecondition(chat.Undo().status()));
   chat.SetSystem("S");
@@ -169,7 +169,7 @@ TEST_F(ConversationTest, UndoOfEverythingBeginsAnew) {
 
 // The toy has windows of 8 positions, and 4 positions of free rollback. Without
 // checkpoints, it would compute all earlier turns again.
-TEST_F(ConversationTest, GoingBackComputesNothingAgain) {
+TEST_F(ConversationTest, GoingBackRecomputesNothing) {
   Conversation chat = New();
   for (const char* message : {"one", "two", "three", "four"}) {
     Ask(chat, message);
@@ -188,7 +188,7 @@ TEST_F(ConversationTest, GoingBackComputesNothingAgain) {
   EXPECT_LE(log_.computed, prompt + greedy_.max_tokens);
 }
 
-TEST_F(ConversationTest, ALoadedHistoryHasCheckpointsToo) {
+TEST_F(ConversationTest, LoadedHistoryHasCheckpoints) {
   Conversation chat = New();
   ASSERT_EQ(ErrorOf(chat.Replace("", {{"a", "b"}, {"c", "d"}, {"e", "f"}})),
             "OK");
@@ -199,7 +199,7 @@ TEST_F(ConversationTest, ALoadedHistoryHasCheckpointsToo) {
   EXPECT_LE(log_.computed, log_.prompts.back().size() + greedy_.max_tokens);
 }
 
-TEST_F(ConversationTest, AnotherAnswerHasOtherDice) {
+TEST_F(ConversationTest, AskAgainChangesSeed) {
   Conversation chat = New();
   Ask(chat, "one");
   Ask(chat, "two");
@@ -227,7 +227,7 @@ TEST_F(ConversationTest, AnotherAnswerHasOtherDice) {
   EXPECT_NE(chat.turns().back().answer, answer);
 }
 
-TEST_F(ConversationTest, AFailedAnswerHasNotHappened) {
+TEST_F(ConversationTest, FailedAnswerAddsNothing) {
   Conversation chat = New();
   Ask(chat, "one");
   log_.failure = InterruptedError();
@@ -241,7 +241,7 @@ TEST_F(ConversationTest, AFailedAnswerHasNotHappened) {
   EXPECT_EQ(Tokens(chat.session()), Tokens(other.session()));
 }
 
-TEST_F(ConversationTest, AFailedOtherAnswerKeepsTheOldOne) {
+TEST_F(ConversationTest, FailedRetryKeepsAnswer) {
   Conversation chat = New();
   EXPECT_TRUE(absl::IsFailedPrecondition(chat.AskAgain(greedy_).status()));
   Ask(chat, "one");
@@ -277,7 +277,7 @@ TEST_F(ConversationTest, ACancelledAnswerStays) {
   EXPECT_EQ(log_.prompts.back(), *turns().NextUserTurn("two"));
 }
 
-TEST_F(ConversationTest, TurnsReadBeforeAnInterruptStayRead) {
+TEST_F(ConversationTest, InterruptKeepsReadTurns) {
   const std::vector<Turn> history = {{"a", "b"}, {"c", "d"}, {"e", "f"}};
   Conversation chat = New();
   ASSERT_EQ(ErrorOf(chat.Replace("", history)), "OK");
@@ -297,7 +297,7 @@ TEST_F(ConversationTest, TurnsReadBeforeAnInterruptStayRead) {
   EXPECT_EQ(Tokens(chat.session()), Tokens(other.session()));
 }
 
-TEST_F(ConversationTest, ANewSystemMessageKeepsTheTurns) {
+TEST_F(ConversationTest, SystemMessageKeepsTurns) {
   Conversation chat = New();
   Ask(chat, "one");
   const std::string answer = chat.turns()[0].answer;
@@ -317,7 +317,7 @@ TEST_F(ConversationTest, ANewSystemMessageKeepsTheTurns) {
   EXPECT_EQ(read, whole);
 }
 
-TEST_F(ConversationTest, UnreadTurnsBehindReadOnesAreReadLater) {
+TEST_F(ConversationTest, UnreadTurnsReadLater) {
   Conversation chat = New();
   Ask(chat, "one");
   log_.failure = InterruptedError();
@@ -348,7 +348,7 @@ TEST_F(ConversationTest, UnreadTurnsBehindReadOnesAreReadLater) {
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), begun.begin()));
 }
 
-TEST_F(ConversationTest, ClearKeepsTheSystemMessage) {
+TEST_F(ConversationTest, ClearKeepsSystemMessage) {
   Conversation chat = New();
   chat.SetSystem("S");
   Ask(chat, "one");
@@ -359,7 +359,7 @@ TEST_F(ConversationTest, ClearKeepsTheSystemMessage) {
   EXPECT_EQ(log_.prompts.back(), *turns().UserTurn("two", "S"));
 }
 
-TEST_F(ConversationTest, UseIsTheSameBeforeAndAfterReading) {
+TEST_F(ConversationTest, ReadingKeepsContextUse) {
   Conversation chat = New(500);
   ASSERT_TRUE(chat.Replace("Be brief.", {{"a b", "c"}, {"d", "e f g"}}).ok());
   const absl::StatusOr<ContextUse> unread = chat.Use();
@@ -380,7 +380,7 @@ TEST_F(ConversationTest, UseIsTheSameBeforeAndAfterReading) {
   EXPECT_EQ(read->used, chat.session().position());
 }
 
-TEST_F(ConversationTest, AMessageThatDoesNotFitIsAnError) {
+TEST_F(ConversationTest, TooLongMessageFails) {
   Conversation chat = New(64);
   std::string long_message;
   for (int i = 0; i < 100; ++i) long_message += "word ";
@@ -398,7 +398,7 @@ TEST_F(ConversationTest, AMessageThatDoesNotFitIsAnError) {
   EXPECT_EQ(chat.session().position(), position);
 }
 
-TEST_F(ConversationTest, AFullContextIsToldAndCanBeUndone) {
+TEST_F(ConversationTest, FullContextAllowsUndo) {
   Conversation chat = New(24);
   greedy_.max_tokens = 0;
   greedy_.sampling = {.temperature = 1, .top_k = 0, .seed = 3};
@@ -432,7 +432,7 @@ TEST_F(ConversationTest, OldestTurnsAreDropped) {
   EXPECT_TRUE(std::equal(begin.begin(), begin.end(), all.begin()));
 }
 
-TEST_F(ConversationTest, TurnsThatDoNotFitAreNotLoaded) {
+TEST_F(ConversationTest, RefusesTooManyTurns) {
   Conversation chat = New(64);
   Ask(chat, "one");
   const size_t used = chat.Use()->used;

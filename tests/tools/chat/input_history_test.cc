@@ -68,7 +68,7 @@ TEST(InputHistory, IsReadAgain) {
   }
 }
 
-TEST(InputHistory, TwoProcessesShareAFile) {
+TEST(InputHistory, TwoProcessesShareFile) {
   const std::string path = TestDirectory() + "/history";
   InputHistory first;
   InputHistory second;
@@ -97,7 +97,7 @@ TEST(InputHistory, IsLimited) {
   EXPECT_EQ(entries.back(), "last");
 }
 
-TEST(InputHistory, OtherFilesAreLeftAlone) {
+TEST(InputHistory, LeavesOtherFilesAlone) {
   const std::string folder = TestDirectory();
   const std::string path = folder + "/notes";
   WriteFile(path, "not a history\n");
@@ -112,7 +112,7 @@ TEST(InputHistory, OtherFilesAreLeftAlone) {
 }
 
 // The sanitizers are the assertion.
-TEST(InputHistory, HostileFilesDoNoHarm) {
+TEST(InputHistory, SurvivesHostileFiles) {
   const std::string path = TestDirectory() + "/history";
   for (const std::string& entries :
        {std::string("\\\n\\0\\777\\M\n"), std::string("\xFF\xFE\n\x01\n"),

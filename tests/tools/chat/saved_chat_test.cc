@@ -61,7 +61,7 @@ std::string With(std::string_view members) {
                       members.empty() ? "" : ", ", members, "}");
 }
 
-TEST(SavedChat, IsReadAsItWasWritten) {
+TEST(SavedChat, ReadsWhatItWrote) {
   const absl::StatusOr<SavedChat> read =
       ParseSavedChat(ToJson(Example()), "F", {});
   ASSERT_EQ(ErrorOf(read), "OK");
@@ -80,7 +80,7 @@ TEST(SavedChat, HasNumbersAsNumbers) {
             HasSubstr("\"speculate\": \"off\"")));
 }
 
-TEST(SavedChat, WhatIsMissingStaysAsItIs) {
+TEST(SavedChat, MissingKeysChangeNothing) {
   AnswerOptions settings;
   settings.max_tokens = 5;
   settings.sampling.top_k = 3;

@@ -139,7 +139,7 @@ INSTANTIATE_TEST_SUITE_P(Commands, EveryCommand,
                            return absl::StrReplaceAll(test.param, {{"-", "_"}});
                          });
 
-TEST_P(EveryCommand, OnlyHelpAndSomeArgumentsHaveNoVariable) {
+TEST_P(EveryCommand, EveryOptionHasVariable) {
   Parser parser(GetParam());
   std::set<std::string> names;
   for (const CLI::Option* option : parser.command().get_options({})) {
@@ -158,7 +158,7 @@ TEST_P(EveryCommand, OnlyHelpAndSomeArgumentsHaveNoVariable) {
   }
 }
 
-TEST_P(EveryCommand, EachVariableSetsItsOption) {
+TEST_P(EveryCommand, EachVariableSetsOption) {
   Variables variables;
   std::vector<std::string> needed;
   {
@@ -204,7 +204,8 @@ TEST_P(EveryCommand, TheCommandLineWins) {
   }
 }
 
-TEST_P(EveryCommand, ABadValueNamesTheVariableAndLeavesHelp) {
+// --help works with a bad value, too.
+TEST_P(EveryCommand, BadValueNamesVariable) {
   std::vector<std::string> wrong;
   {
     Parser parser(GetParam());
@@ -257,7 +258,7 @@ TEST(Environment, EmptyIsUnset) {
   EXPECT_THAT(Parser("run").Parse({}), HasSubstr("MODEL"));
 }
 
-TEST(Environment, ALineForEachOfSeveralValues) {
+TEST(Environment, OneValuePerLine) {
   Variables variables;
   variables.Set("GEMMA_STOP", "one two\n[END]\n");
   Parser parser("run");
@@ -265,7 +266,7 @@ TEST(Environment, ALineForEachOfSeveralValues) {
   EXPECT_THAT(parser.Found("--stop"), ElementsAre("one two", "[END]"));
 }
 
-TEST(Environment, OtherCommandsVariablesAreNotRead) {
+TEST(Environment, IgnoresOtherCommandsVariables) {
   Variables variables;
   variables.Set("GEMMA_CONTEXT_POLICY", "no such");
   EXPECT_EQ(Parser("run").Parse({"MODEL"}), "");
@@ -273,7 +274,7 @@ TEST(Environment, OtherCommandsVariablesAreNotRead) {
               HasSubstr("GEMMA_CONTEXT_POLICY"));
 }
 
-TEST(Environment, WithAModelTheOnlyArgumentIsTheText) {
+TEST(Environment, SingleArgumentIsPrompt) {
   Variables variables;
   variables.Set("GEMMA_MODEL", "variable.gguf");
   struct Case {
@@ -297,7 +298,7 @@ TEST(Environment, WithAModelTheOnlyArgumentIsTheText) {
   }
 }
 
-TEST(Environment, AnErrorThatComesLaterNamesTheVariable) {
+TEST(Environment, LateErrorNamesVariable) {
   Variables variables;
   variables.Set("GEMMA_TOP_P", "7");
   variables.Set("GEMMA_MIN_P", "0.5");
@@ -318,7 +319,7 @@ TEST(Environment, AnErrorThatComesLaterNamesTheVariable) {
 }
 
 // As if a shell's start file sets variables for one of the commands.
-TEST(Environment, WaitsForTheNeededOption) {
+TEST(Environment, WaitsForNeededOption) {
   Variables variables;
   variables.Set("GEMMA_OUTPUT", "x.npy");
   variables.Set("GEMMA_SCORE_PROMPT", "1");

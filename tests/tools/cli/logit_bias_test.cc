@@ -15,7 +15,7 @@
 namespace gemma::tools {
 namespace {
 
-TEST(LogitBias, IsAnIdOrAPieceAndANumber) {
+TEST(LogitBias, TakesIdOrPiece) {
   const NamedBias id = ParseLogitBias("017=-1.5").value();
   EXPECT_EQ(id.piece, "");
   EXPECT_EQ(id.token, 17);
@@ -27,7 +27,7 @@ TEST(LogitBias, IsAnIdOrAPieceAndANumber) {
   EXPECT_EQ(ParseLogitBias("\"\"\"=1").value().piece, "\"");
 }
 
-TEST(LogitBias, ErrorsNameWhatIsWrong) {
+TEST(LogitBias, NamesWhatIsWrong) {
   const auto error = [](const std::string& text) {
     return std::string(ParseLogitBias(text).status().message());
   };
@@ -44,7 +44,7 @@ TEST(LogitBias, ErrorsNameWhatIsWrong) {
   }
 }
 
-TEST(LogitBias, TokensAreFoundInTheModel) {
+TEST(LogitBias, FindsTokensInModel) {
   const std::string path = TestDirectory() + "/m.gguf";
   WriteFile(path, ScriptedModel({"\u2581two\u2581words", "a b", "="}, {}));
   const Model model = LoadOrDie(path, {.num_threads = 1});

@@ -49,7 +49,7 @@ TEST(JsonText, EscapesEveryControlCharacter) {
             "\x1b\x7F\u0080\u009b[2J\u00A0\uFFFD");
 }
 
-TEST(Scores, AreThoseOfTheSoftmax) {
+TEST(Scores, EqualSoftmax) {
   const std::vector<float> logits = {1.0f, 2.0f, 3.0f};
   const double sum = std::exp(1.0) + std::exp(2.0) + std::exp(3.0);
   EXPECT_NEAR(NegativeLogLikelihood(logits, 1), std::log(sum) - 2.0, 1e-12);
@@ -86,7 +86,7 @@ TEST(Scores, NeverHideNan) {
   EXPECT_TRUE(std::isnan(NegativeLogLikelihood({nan, 1.0f, 2.0f}, 1)));
 }
 
-TEST(Scores, ForEachRowVisitsEveryRowOnce) {
+TEST(Scores, ForEachRowOnce) {
   for (const size_t threads : {0, 1, 3, 50}) {
     std::vector<int> visits(17);
     ForEachRow(threads, visits.size(), [&](size_t row) { ++visits[row]; });

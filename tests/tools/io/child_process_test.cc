@@ -75,7 +75,7 @@ TEST(ChildProcess, NamesAMissingProgram) {
   EXPECT_TRUE(absl::IsNotFound(result.status()));
 }
 
-TEST(ChildProcess, KillsOneDeafToSigterm) {
+TEST(ChildProcess, KillsWhenSigtermIgnored) {
   const Outcome outcome =
       RunScript("trap '' TERM; echo $$; while :; do sleep 1; done",
                 absl::DataLossError("enough"));

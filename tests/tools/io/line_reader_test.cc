@@ -27,7 +27,7 @@ struct FileCase {
   std::vector<std::string> lines;
 };
 
-TEST(LineReader, ReadsAndCountsTheLinesOfAFile) {
+TEST(LineReader, ReadsAndCountsLines) {
   const std::string path = ::testing::TempDir() + "/lines.txt";
   const std::string wide(200000, 'x');  // more than is read at once
   for (const FileCase& c : std::vector<FileCase>{
@@ -57,7 +57,7 @@ TEST(LineReader, ReadsAndCountsTheLinesOfAFile) {
   }
 }
 
-TEST(LineReader, KnowsNoNumberOfWhatIsNoFile) {
+TEST(LineReader, CountsOnlyRegularFiles) {
   auto reader = LineReader::Open("/dev/null");
   ASSERT_EQ(ErrorOf(reader), "OK");
   EXPECT_EQ(reader->Count(), std::nullopt);
@@ -65,11 +65,11 @@ TEST(LineReader, KnowsNoNumberOfWhatIsNoFile) {
   EXPECT_EQ(*reader->Next(), std::nullopt);
 }
 
-TEST(LineReader, TellsWhatIsNotThere) {
+TEST(LineReader, NamesMissingFile) {
   EXPECT_THAT(ErrorOf(LineReader::Open("/no/file")), HasSubstr("/no/file"));
 }
 
-TEST(LineReader, IsNotReadyBeforeALineIsWhole) {
+TEST(LineReader, ReadyForWholeLines) {
   const std::string path = ::testing::TempDir() + "/pipe";
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   // Open both ends, because opening one waits for the other.

@@ -26,7 +26,7 @@ std::string Contents(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-TEST(NpyWriter, WritesRowsThatItsReaderReads) {
+TEST(NpyWriter, WritesReadableRows) {
   const std::string path = TempPath("rows.npy");
   std::filesystem::remove(path);  // of an earlier run
   absl::StatusOr<NpyWriter> writer = NpyWriter::Create(path, 3, 2);
@@ -49,7 +49,7 @@ TEST(NpyWriter, WritesRowsThatItsReaderReads) {
   EXPECT_EQ(file.substr(file.size() - 4), std::string("\x00\x00\xC0\x40", 4));
 }
 
-TEST(NpyWriter, LeavesNothingBehindUnlessFinished) {
+TEST(NpyWriter, LeavesNothingUnlessFinished) {
   const std::string path = TempPath("unfinished/rows.npy");
   const std::filesystem::path folder =
       std::filesystem::path(path).parent_path();
@@ -65,7 +65,7 @@ TEST(NpyWriter, LeavesNothingBehindUnlessFinished) {
   std::filesystem::remove(folder);
 }
 
-TEST(NpyWriter, NamesAFileThatItCannotWrite) {
+TEST(NpyWriter, NamesUnwritableFile) {
   const absl::StatusOr<NpyWriter> writer =
       NpyWriter::Create("/no/such/folder/rows.npy", 2, 2);
   ASSERT_FALSE(writer.ok());

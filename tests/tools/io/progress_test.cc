@@ -17,7 +17,7 @@ using ::testing::Optional;
 
 constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
 
-TEST(SecondsLeft, AtTheRateUntilNow) {
+TEST(SecondsLeft, AtRateSoFar) {
   EXPECT_THAT(SecondsLeft(0, 1, 4, 2.0), Optional(6.0));
   EXPECT_THAT(SecondsLeft(2, 3, 4, 2.0), Optional(2.0));
   EXPECT_THAT(SecondsLeft(0, 4, 4, 2.0), Optional(0.0));

@@ -99,7 +99,7 @@ TEST_F(MemoryTest, GroupsOfVersion1) {
   EXPECT_THAT(Read().group_available, Optional(uint64_t{4096}));
 }
 
-TEST_F(MemoryTest, AGroupMayHoldMoreThanItsLimit) {
+TEST_F(MemoryTest, GroupAboveLimit) {
   Write("proc/self/cgroup", "0::/\n");
   Write("sys/fs/cgroup/memory.max", "1048576\n");
   Write("sys/fs/cgroup/memory.current", "2097152\n");
@@ -161,7 +161,7 @@ TEST_F(CheckMemoryTest, ToTheByte) {
   EXPECT_FALSE(Check(plan, use_.cache + use_.scratch - 1).ok());
 }
 
-TEST_F(CheckMemoryTest, OfSeveralModelsToTheByte) {
+TEST_F(CheckMemoryTest, OfSeveralModels) {
   const Model other = LoadOrDie(ToyPath("gemma3"), {.num_threads = 1});
   const uint64_t both =
       use_.total() + other.MemoryFor({.max_tokens = 65536}).total();
@@ -201,7 +201,7 @@ TEST_F(CheckMemoryTest, WhatIsLeft) {
   EXPECT_EQ(BytesLeft(Plan(), memory), 0u);
 }
 
-TEST_F(CheckMemoryTest, TellsTheLargestContextThatFits) {
+TEST_F(CheckMemoryTest, TellsLargestFittingContext) {
   const MemoryPlan plan = Plan();
   const absl::Status status = Check(plan, plan.use({.context = 16384}).total());
   EXPECT_THAT(std::string(status.message()),
@@ -214,7 +214,7 @@ TEST_F(CheckMemoryTest, TellsTheLargestContextThatFits) {
   EXPECT_THAT(CureOf(status), HasSubstr("--ignore-memory"));
 }
 
-TEST_F(CheckMemoryTest, LowersSequencesBeforeTheContext) {
+TEST_F(CheckMemoryTest, LowersSequencesBeforeContext) {
   MemoryPlan plan = Plan();
   plan.amounts.sequences = 24;
   EXPECT_THAT(CureWith(plan, {.context = 65536, .sequences = 16}),
@@ -241,7 +241,7 @@ TEST_F(CheckMemoryTest, LowersTheChunkFirst) {
               StartsWith("--context 32768 fits"));
 }
 
-TEST_F(CheckMemoryTest, LowersSeveralWhereNoneIsEnough) {
+TEST_F(CheckMemoryTest, LowersSeveralIfNeeded) {
   MemoryPlan plan = Plan();
   plan.amounts.sequences = 2;
   plan.amounts.chunk = 8192;
@@ -251,7 +251,7 @@ TEST_F(CheckMemoryTest, LowersSeveralWhereNoneIsEnough) {
               StartsWith("--chunk 1 --batch-size 1 --context 32768 fits"));
 }
 
-TEST_F(CheckMemoryTest, TellsThatNoContextFits) {
+TEST_F(CheckMemoryTest, TellsNoContextFits) {
   EXPECT_THAT(CureOf(Check(Plan(), use_.weights)),
               HasSubstr("a smaller model"));
 }
@@ -294,7 +294,7 @@ TEST(PlanOf, TextsToEmbed) {
             Embedder::MemoryFor(model, {.max_tokens = 16}).total());
 }
 
-TEST(IgnoreMemory, GoesOnWhateverIsNeeded) {
+TEST(IgnoreMemory, SkipsCheck) {
   MemoryPlan plan;
   plan.use = [](const Amounts&) {
     return MemoryUse{.weights = uint64_t{1} << 62};

@@ -40,7 +40,7 @@ std::vector<std::string> Choose(const std::vector<std::string>& paths,
   return chosen;
 }
 
-TEST(HubListing, ReadsNamesSizesAndHashes) {
+TEST(HubListing, ReadsNamesSizesHashes) {
   const absl::StatusOr<HubListing> listing = ParseListing(Listing(), "hub");
   ASSERT_TRUE(listing.ok()) << listing.status();
   EXPECT_EQ(listing->commit, std::string(40, 'c'));
@@ -96,7 +96,7 @@ TEST(HubListing, NamesWhatIsWrong) {
       "not a path inside of a repository");
 }
 
-TEST(HubListing, ChangedByteParsesOrNamesHub) {
+TEST(HubListing, SurvivesChangedBytes) {
   const std::string good = Listing();
   for (size_t i = 0; i < good.size(); ++i) {
     for (const char c : {'\0', '"', '}', '/', '.', '\xFF'}) {
@@ -115,7 +115,7 @@ TEST(HubListing, ChangedByteParsesOrNamesHub) {
   }
 }
 
-TEST(ChooseFiles, TakesTheOnlyGgufFile) {
+TEST(ChooseFiles, TakesSoleGgufFile) {
   EXPECT_THAT(Choose({"README.md", "config.json", "d/m.gguf", "mmproj-x.gguf"}),
               ElementsAre("d/m.gguf"));
   EXPECT_THAT(Choose({"a.gguf", "b.gguf"})[0], HasSubstr("a.gguf, b.gguf"));
@@ -123,7 +123,7 @@ TEST(ChooseFiles, TakesTheOnlyGgufFile) {
   EXPECT_THAT(Choose({"a.gguf"}, "b.gguf")[0], HasSubstr("no file b.gguf"));
 }
 
-TEST(ChooseFiles, TakesAllPartsOfAFile) {
+TEST(ChooseFiles, TakesAllParts) {
   const std::vector<std::string> parts = {"m-00001-of-00002.gguf",
                                           "m-00002-of-00002.gguf"};
   EXPECT_EQ(Choose({parts[1], parts[0]}), parts);
@@ -131,7 +131,7 @@ TEST(ChooseFiles, TakesAllPartsOfAFile) {
   EXPECT_THAT(Choose({parts[0]})[0], HasSubstr("no file " + parts[1]));
 }
 
-TEST(ChooseFiles, ElseTakesWhatADirectoryNeeds) {
+TEST(ChooseFiles, ElseTakesDirectoryFiles) {
   EXPECT_THAT(
       Choose({".gitattributes", "README.md", "chat_template.jinja",
               "config.json", "generation_config.json", "model.safetensors",
@@ -152,7 +152,7 @@ TEST(ChooseFiles, ElseTakesWhatADirectoryNeeds) {
   EXPECT_THAT(Choose({"config.json"})[0], HasSubstr("neither"));
 }
 
-TEST(HubFileUrl, EscapesWhatAUrlMayNotHave) {
+TEST(HubFileUrl, EscapesSpecialCharacters) {
   ModelSource source;
   source.repository = "o/r";
   EXPECT_EQ(HubFileUrl("https://h", source, "c", "a b/c?d#e%.gguf"),

