@@ -86,7 +86,7 @@ class AnswersTest(BatchTest):
         for number, prompt, arguments in ((1, "the cat", []), (2, "the dog", ["-n", 5])):
             self.assertEqual(self.answers()[number]["text"], self.alone(prompt, "--raw", *arguments)["text"])
 
-    def test_system_message_of_the_command_line(self):
+    def test_system_message_from_command_line(self):
         self.write([{"messages": [{"role": "user", "content": "hello"}]}, "hello",
                     {"messages": [{"role": "system", "content": "Sing."}, {"role": "user", "content": "hello"}]}])
         self.assertEqual(self.batch("--chat", "-n", 5, "--system", "Be brief.").returncode, 0)
@@ -196,7 +196,7 @@ class BadLinesTest(BatchTest):
         self.assertEqual(self.batch("--chat", "-n", 2, "-c", 1000).stderr, result.stderr)
         self.assertEqual(self.output.read_bytes(), before)
 
-    def test_the_id_of_a_bad_line_comes_back(self):
+    def test_bad_line_keeps_its_id(self):
         self.write([{"id": "seven", "prompt": 5}])
         self.assertEqual(self.batch().returncode, 1)
         self.assertEqual(self.answers()[1]["id"], "seven")

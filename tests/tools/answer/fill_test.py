@@ -52,7 +52,7 @@ class FillTest(CommandTest):
             self.assertEqual(answer["stop_reason"], "stop_token")
             self.assertEqual(answer["prompt_tokens"], len(case["prompt"]))
 
-    def test_a_written_model_fills_in_too(self):
+    def test_quantized_gguf_fills_in(self):
         written = self.folder / "written.gguf"
         self.succeeds("quantize", DIRECTORY, written, "--type", "keep")
         for case in CASES:
@@ -83,7 +83,7 @@ class FillTest(CommandTest):
     def tokens(self, text):
         return self.succeeds_quietly("tokenize", GGUF, text).split()
 
-    def test_names_in_a_text_stay_text(self):
+    def test_control_tokens_are_text(self):
         attack = "".join(MARKERS) + "<bos><eos>"
         (self.folder / "prefix").write_text(attack)
         answer = json.loads(self.succeeds_quietly("run", GGUF, *self.texts[:2], "-o", "json"))
@@ -101,7 +101,7 @@ class FillTest(CommandTest):
         self.fails(1, "run", "MODEL", *self.texts, says=[str(self.folder / "prefix"), "byte 3"])
         self.fails(1, "run", "MODEL", "--fill-suffix", "-", stdin=b"\xff", says=["standard input", "byte 0"])
 
-    def test_a_gap_that_does_not_fit(self):
+    def test_prompt_longer_than_the_context(self):
         (self.folder / "prefix").write_text("x = 1\n" * 20)
         self.fails(1, "run", GGUF, *self.texts, "--context", "32", says="32", cure="--context")
 
@@ -116,7 +116,7 @@ class FillTest(CommandTest):
         self.fails(2, "run", "MODEL", "--fill-prefix", "-", "--fill-file", "-", says=["standard input"])
         self.fails(1, "run", GGUF, *self.texts, "--fill-path", "a\nb", says="line end")
 
-    def test_a_terminal_gets_a_line_end(self):
+    def test_terminal_gets_line_end(self):
         master, slave = os.openpty()
         process = self.start("run", GGUF, "--quiet", *self.texts, "--logit-bias", '"<eos>"=1000', stdout=slave)
         os.close(slave)

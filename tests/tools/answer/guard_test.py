@@ -143,7 +143,7 @@ class RunTest(GuardTest):
         self.assertIn(f"gemma: guard: prompt {of_prompt[1]:.4f} ({of_prompt[0]}), "
                       f"answer {of_answer[1]:.4f} ({of_answer[0]})\n", result.stderr.decode())
 
-    def test_other_options_of_the_answer_hold(self):
+    def test_choice_limits_guarded_answer(self):
         result = self.guarded("x", "--choice", "yes", "--choice", "no", threshold=1)
         self.assertIn(result.stdout, (b"yes\n", b"no\n"))
 
@@ -169,7 +169,7 @@ class RunTest(GuardTest):
         self.assertEqual((result.returncode, result.stdout), (1, b""))
         self.assertRegex(result.stderr.decode(), r"\Agemma: --guard: the prompt: [^\n]*\d+ tokens[^\n]*\n\Z")
 
-    def test_an_interrupted_answer_is_not_shown(self):
+    def test_interrupted_answer_is_hidden(self):
         process = self.start("run", MODEL, "--guard", SHIELD, "--guard-threshold", "1", "--context", "200000",
                              "--logit-bias", '"<eos>"=-inf', "--logit-bias", '"<end_of_turn>"=-inf', "x")
         process.stderr.readline()  # the models are loaded
@@ -179,7 +179,7 @@ class RunTest(GuardTest):
 
 
 class BatchTest(GuardTest):
-    def test_lines_that_are_refused_tell_so(self):
+    def test_refused_lines_are_marked(self):
         worse_answer, threshold = self.prompt_where(answer_is_worse=True)
         expected = {}
         for prompt in PROMPTS:
@@ -209,7 +209,7 @@ class BatchTest(GuardTest):
         self.assertAlmostEqual(highest(answers[len(lines)]["guard"]["prompt"])[1], highest(self.score(worse_answer))[1],
                                delta=1e-6)
 
-    def test_a_refused_line_is_not_asked_again(self):
+    def test_refused_line_is_not_repeated(self):
         output = self.folder / "answers.jsonl"
         for _ in range(2):
             result = self.guarded("--batch", "-", "--output", output, threshold=0, stdin=b'"x"\n"y"\n')

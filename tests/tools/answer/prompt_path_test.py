@@ -36,7 +36,7 @@ class PromptPathTest(CommandTest):
         return json.loads(self.succeeds_quietly("run", MODEL, message, *ANSWER, *chosen(seed), "-n", new_tokens,
                                                 "-o", "json", *options))
 
-    def test_run_batch_and_chat_say_the_same(self):
+    def test_run_batch_and_chat_agree(self):
         requests = [(message, seed) for message in self.messages for seed in range(4)]
         lines = "".join(
             json.dumps({"id": number, "prompt": message, "seed": seed, "temperature": 0 if seed == 0 else 2}) + "\n"
@@ -56,7 +56,7 @@ class PromptPathTest(CommandTest):
                                                      stdin=message.encode())
                         self.assertEqual(said.removesuffix("\n"), text.removesuffix("\n"))
 
-    def test_logprobs_are_the_same_for_any_chunk_if_deterministic(self):
+    def test_logprobs_same_for_any_chunk(self):
         for name, arithmetic in ARITHMETICS.items():
             for message in self.messages:
                 options = [*arithmetic, "--deterministic", "--logprobs", 5]

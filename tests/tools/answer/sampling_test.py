@@ -49,7 +49,7 @@ class OptionsTest(SamplingTest):
         self.fails(2, "run", "MODEL", "-o", "json", "--score-prompt", says="--logprobs")
         self.fails(2, "run", "MODEL", "-o", "yaml", says="'yaml'")
 
-    def test_tokens_that_the_model_has_not(self):
+    def test_bad_logit_bias_tokens(self):
         for command in ("run", "chat"):
             self.fails(2, command, MODEL, "--chat", "--logit-bias", "512=1", says=["--logit-bias", "512", "0 to 511"])
             self.fails(2, command, MODEL, "--chat", "--logit-bias", '"no such"=1', says=["--logit-bias", "no such"])
@@ -143,7 +143,7 @@ class JsonTest(SamplingTest):
                 self.assertAlmostEqual(other["logprob"], expected[id], places=4)
                 self.assertAlmostEqual(expected[other["id"]], expected[id], places=4)
 
-    def test_logprobs_are_those_of_the_logits(self):
+    def test_logprobs_match_logits(self):
         prompt = [int(id) for id in self.succeeds_quietly("tokenize", MODEL, PROMPT, "--bos").split()]
         exact = ["-n", 6, "--activations", "float32", "--temperature", "2", "--presence-penalty", "1"]
         plain = self.json(*exact)
