@@ -120,7 +120,7 @@ class EditingTest(TerminalTest):
             chat.line("caf\u00e9 \U0001f600x".encode() + LEFT + b"\x7f" + LEFT + b"\x7f\xffy")
             self.assertEqual(self.messages(chat), ["cafy x"])
 
-    def test_a_line_longer_than_the_terminal(self):
+    def test_line_wider_than_the_terminal(self):
         chat = self.open()
         text = "word " * 300 + "end"
         chat.line(text)
@@ -168,7 +168,7 @@ class HistoryTest(TerminalTest):
         chat.line(UP + b"!")
         self.assertEqual(self.messages(chat), ["first!"])
 
-    def test_it_may_be_off_or_elsewhere(self):
+    def test_history_off_or_elsewhere(self):
         chat = self.open(GEMMA_HISTORY="")
         chat.line("first")
         chat.line(UP + b"!")  # still in memory
@@ -216,7 +216,7 @@ class SeveralLinesTest(TerminalTest):
         chat.line(b"\x1b[200~single\x1b[201~ line")
         self.assertEqual(self.messages(chat), ["say: one\ntwo\n/undo[31m!", "single line"])
 
-    def test_a_long_paste_and_its_history(self):
+    def test_long_paste_enters_history(self):
         lines = [f"line {i} of the paste" for i in range(200)]
         chat = self.open("-n", "3", "--context", "20000")
         chat.line(b"\x1b[200~" + "\r".join(lines).encode() + b"\x1b[201~")

@@ -169,7 +169,7 @@ class ChatTest(CommandTest):
         self.assertRegex(text, r"last answer: prompt: \d+ tokens, [^\n]*\n"
                                r"all: 2 answers; prompts: \d+ tokens, [\d.]+ tok/s; answers: 8 tokens, [\d.]+ tok/s")
 
-    def test_quiet_shows_what_is_asked_for_only(self):
+    def test_quiet_shows_requested_text_only(self):
         text = self.says("/system S", "/system", "one", "/undo", arguments=["--quiet"])
         self.assertEqual(text, "S\n")
 
