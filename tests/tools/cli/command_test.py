@@ -179,26 +179,26 @@ class BadModelTest(CommandTest):
 
 
 class OutputTest(CommandTest):
-    def test_a_full_disk_is_an_error(self):
+    def test_full_disk_is_an_error(self):
         with open("/dev/full", "wb") as full:
             result = subprocess.run([BINARY, "inspect", TOY], stdout=full, stderr=subprocess.PIPE, check=False)
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stderr.decode(), r"\Agemma: cannot write to standard output: [^\n]+\n\Z")
 
-    def test_a_reader_that_left_ends_it_quietly(self):
+    def test_broken_pipe_ends_quietly(self):
         reader, writer = os.pipe()
         os.close(reader)
         result = subprocess.run([BINARY, "inspect", TOY], stdout=writer, stderr=subprocess.PIPE, check=False)
         os.close(writer)
         self.assertEqual((result.returncode, result.stderr), (1, b""))
 
-    def test_closed_standard_output_is_an_error(self):
+    def test_closed_stdout_is_an_error(self):
         result = subprocess.run(["sh", "-c", 'exec "$0" inspect "$1" >&-', BINARY, TOY],
                                 stderr=subprocess.PIPE, check=False)
         self.assertEqual(result.returncode, 1)
         self.assertIn(b"standard output", result.stderr)
 
-    def test_no_progress_unless_on_a_terminal(self):
+    def test_no_progress_without_a_terminal(self):
         self.succeeds_quietly("inspect", TOY)
         self.succeeds_quietly("bench", TOY, "-p", 4, "-n", 4, "-r", 1)
 
@@ -211,14 +211,14 @@ class InterruptTest(CommandTest):
         time.sleep(0.5)
         self.assertIsNone(process.poll())
 
-    def test_ctrl_c_ends_a_command_with_130(self):
+    def test_ctrl_c_exits_with_130(self):
         process = self.start("bench", TOY, "-p", 64, "-n", 64, "-r", 10000)
         time.sleep(1)
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)
         self.assertEqual((process.returncode, stdout, stderr), (130, b"", b""))
 
-    def test_ctrl_c_ends_the_wait_for_input(self):
+    def test_ctrl_c_while_reading_input(self):
         process = self.start("run", TOY)
         time.sleep(1)
         process.send_signal(signal.SIGINT)

@@ -23,7 +23,7 @@ class EnvironmentTest(CommandTest):
                               env=variables(MODEL=TOY, TOKENS="2,5,3", OUTPUT=output))
         self.assertEqual(read_npy(other.read_bytes())[0][0], 1)
 
-    def test_the_only_argument_is_the_text(self):
+    def test_only_argument_is_the_text(self):
         expected = self.succeeds_quietly("tokenize", SPEAKING, "hello the cat", "--bos")
         environment = variables(MODEL=SPEAKING, BOS=1)
         self.assertEqual(self.succeeds_quietly("tokenize", "hello the cat", env=environment), expected)
@@ -32,7 +32,7 @@ class EnvironmentTest(CommandTest):
         environment = variables(MODEL="/no/model.gguf", BOS="true")
         self.assertEqual(self.succeeds_quietly("tokenize", SPEAKING, stdin=b"hello the cat", env=environment), expected)
 
-    def test_the_output_of_one_command_is_no_error_of_another(self):
+    def test_foreign_output_variables_are_ignored(self):
         environment = variables(OUTPUT=self.folder / "F.npy", OUTPUT_FORMAT="json")
         self.succeeds_quietly("run", SPEAKING, "hello", "-q", "--max-tokens", 1, env=environment)
         self.succeeds_quietly("bench", TOY, "-p", 2, "-n", 0, "-r", 1, env=environment)

@@ -163,7 +163,7 @@ class ManTest(CommandTest):
     def page(self):
         return self.succeeds_quietly("man")
 
-    def test_it_has_every_option_and_variable(self):
+    def test_every_option_and_variable(self):
         page = self.page().replace("\\-", "-")
         for command in ALL:
             part = page.split(f"\n.SS gemma {command}\n", 1)[1].split("\n.SS ", 1)[0]
