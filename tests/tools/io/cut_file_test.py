@@ -53,7 +53,7 @@ class CutFileTest(CommandTest):
         process.stdin.write(b"Hello\n")
         self.ends(process, r"m\?\[31m\?\?\.gguf")
 
-    def test_other_causes_end_it_as_ever(self):
+    def test_foreign_sigbus_still_kills(self):
         process = self.chat(self.packed())
         process.send_signal(signal.SIGBUS)
         _, error = process.communicate(timeout=TIMEOUT)
