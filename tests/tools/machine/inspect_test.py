@@ -133,7 +133,7 @@ class BenchTest(CommandTest):
     def bench(self, *arguments):
         return self.succeeds_quietly("bench", TOY, "-p", 6, "-n", 3, "-r", 2, *arguments)
 
-    def test_json_has_the_fields_of_llama_bench(self):
+    def test_json_has_llama_bench_fields(self):
         results = json.loads(self.bench("-o", "json"))
         self.assertEqual([(r["n_prompt"], r["n_gen"], r["n_depth"]) for r in results], [(6, 0, 0), (0, 3, 0)])
         for result in results:

@@ -131,7 +131,7 @@ class TooLargeTest(CommandTest):
                 return context
             context *= 2
 
-    def test_it_is_refused_before_it_is_loaded(self):
+    def test_refused_before_loading(self):
         context = self.context_over_the_limit()
         arguments = ["logits", TOY, "--tokens", "2", "--output", self.folder / "F.npy", "--context"]
         result = gemma(*arguments, context, **self.limited())

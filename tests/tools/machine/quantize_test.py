@@ -49,7 +49,7 @@ class QuantizeTest(CommandTest):
         line = self.quantize(TOY, *BF16)
         self.assertRegex(line, r"\A\S+/m\.gguf  [\d.]+ KiB, 16\.\d+ bits/weight\n\Z")
 
-    def test_names_and_keys_are_those_of_gguf(self):
+    def test_gguf_names_and_keys(self):
         for name, theirs in (("gemma2", "gemma2.gguf"), ("gemma3", "gemma3.gguf"),
                              ("recurrent_gemma", "recurrent_gemma.gguf")):
             self.quantize(MODELS / name, *KEEP, "--force")
@@ -119,7 +119,7 @@ class QuantizeTest(CommandTest):
         self.assertEqual(source.read_bytes(), before)
         self.assertEqual(self.files(), ["link", "same", "source.gguf"])
 
-    def test_no_file_of_the_source_is_a_target(self):
+    def test_source_files_are_no_targets(self):
         folder = self.folder / "hf"
         shutil.copytree(MODELS / "embedding_gemma", folder)
         (folder / "tokenizer.json").rename(self.folder / "blob")
@@ -184,7 +184,7 @@ class TypesTest(CommandTest):
         output.unlink()
         return data
 
-    def test_packed_as_it_is_unless_told(self):
+    def test_packed_unchanged_by_default(self):
         for folder in toy_models():
             with self.subTest(folder.name):
                 self.succeeds_quietly("quantize", folder, self.target, "--force")
@@ -203,7 +203,7 @@ class TypesTest(CommandTest):
                 sizes.append(self.target.stat().st_size)
         self.assertEqual(sizes, sorted(sizes, reverse=True))
 
-    def test_gguf_has_no_formats_of_ours(self):
+    def test_gguf_refuses_packed_types(self):
         for kind in ("q5", "q4s"):
             self.fails(1, "quantize", MODELS / "gemma3", self.target, "--type", kind, *GGUF,
                        says=["type is " + kind, "layout packed"])
