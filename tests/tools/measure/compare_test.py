@@ -179,7 +179,7 @@ class NumbersTest(CompareTest):
             self.assertAlmostEqual(float(fields[name]), report[key], delta=1e-3 * report[key], msg=name)
         self.assertAlmostEqual(float(fields["top-1 agreement"]), 100 * report["top1_agreement"], delta=0.01)
 
-    def test_texts_of_tokens_make_the_text(self):
+    def test_token_texts_make_the_text(self):
         lines = self.per_token(TOY, TOY)
         # A character of several byte tokens has no text before its last token.
         self.assertEqual("".join(line["text"] for line in lines if "\ufffd" not in line["text"]),

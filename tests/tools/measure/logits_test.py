@@ -154,7 +154,7 @@ class VerifyTest(CommandTest):
             self.write()
             self.fails(1, "verify", TOY, "--reference", self.path, says=["row 3", "not finite"])
 
-    def test_shapes_and_ids_that_do_not_fit(self):
+    def test_bad_shapes_and_ids(self):
         for change, says in (
                 (dict(out_shape=(self.vocab, self.rows)), f"[{self.vocab}, {self.rows}]"),
                 (dict(ids_shape=(self.rows, 1)), f"[{self.rows}, 1]"),
