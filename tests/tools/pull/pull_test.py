@@ -46,7 +46,7 @@ class HubTest(PullTest):
                          self.succeeds_quietly("embed", MODELS / "embedding_gemma", "the user"))
         self.pull("hf://owner/toy")  # all files are there
 
-    def test_a_link_is_no_module_folder(self):
+    def test_linked_module_folder_is_refused(self):
         self.hub.files = directory("embedding_gemma")
         path = self.pull("hf://owner/toy")
         outside = self.folder / "outside"
@@ -72,7 +72,7 @@ class HubTest(PullTest):
         self.succeeds_quietly("logits", "toy", "--tokens", "2,5", "--output", self.folder / "F.npy")
         self.succeeds_quietly("verify", "toy", "--reference", MODELS / "gemma2_odd" / "reference.npz")
 
-    def test_what_is_there_is_not_fetched_again(self):
+    def test_present_files_are_not_fetched(self):
         self.hub.files = directory("gemma2_sharded")
         path = self.pull("hf://owner/toy")
         before = {p: p.stat().st_mtime_ns for p in path.iterdir()}
@@ -82,7 +82,7 @@ class HubTest(PullTest):
         self.assertEqual(["/api/" in request.path for request in self.hub.take_requests()], [True, True])
         self.assertEqual({p: p.stat().st_mtime_ns for p in path.iterdir()}, before)
 
-    def test_what_was_damaged_is_fetched_again(self):
+    def test_damaged_file_is_fetched_again(self):
         self.hub.files = directory("gemma2_sharded")
         path = self.pull("hf://owner/toy")
         damaged = path / "model-00002-of-00002.safetensors"
@@ -127,7 +127,7 @@ class HubTest(PullTest):
             self.hub.files = files
             self.pull_fails(1, "hf://owner/toy", cause="neither a GGUF file nor config.json")
 
-    def test_a_new_commit_replaces_the_old(self):
+    def test_new_commit_replaces_old_files(self):
         self.hub.files = directory("gemma2_sharded")
         path = self.pull("hf://owner/toy")
         (path / "mine.txt").write_text("mine")
@@ -149,7 +149,7 @@ class HubTest(PullTest):
             self.assertEqual((path / file.name).read_bytes(), file.read_bytes())
         self.succeeds_quietly("inspect", "toy")
 
-    def test_a_name_is_of_one_source(self):
+    def test_name_has_one_source(self):
         self.hub.files = directory("gemma2")
         self.pull("hf://owner/toy")
         self.pull_fails(1, "hf://owner/toy@v1", cause=["toy", "hf://owner/toy already", "--name"])
@@ -221,7 +221,7 @@ class HostileTest(PullTest):
                 self.assertEqual(list(self.folder.rglob("*evil*")), [])
                 self.assertFalse((self.store / "toy").exists())
 
-    def test_names_that_no_file_here_may_have(self):
+    def test_file_name_too_long(self):
         self.hub.files = {"x" * 250 + ".gguf": b"GGUF"}
         self.pull_fails(1, "hf://owner/toy", cause="cannot be the name")
 
@@ -236,7 +236,8 @@ class HostileTest(PullTest):
         self.hub.commit = "main"
         self.pull_fails(1, "hf://owner/toy", cause="'sha'")
 
-    def test_a_redirect_that_moves_the_cursor(self):
+    # A terminal may obey such characters, for example move the cursor.
+    def test_redirect_with_control_characters(self):
         self.hub.files = directory("gemma2")
         for target in ("ftp://127.0.0.1/\xc2\x9b2J", "http://127.0.0.1:1/\xc2\x9b2J"):  # bytes of U+009B
             self.hub.redirect = target
@@ -259,7 +260,7 @@ class HostileTest(PullTest):
         self.hub.listing = {}
         self.pull("hf://owner/toy")
 
-    def test_a_size_that_is_not_the_listings(self):
+    def test_size_differs_from_listing(self):
         self.hub.files = directory("gemma2")
         size = len(self.hub.files["model.safetensors"])
         for stated in (size - 1, size + 1):
@@ -276,7 +277,7 @@ class HostileTest(PullTest):
             self.assertEqual(result.returncode, 1)
             self.assertIn(says, result.stderr.decode())
 
-    def test_a_record_that_was_tampered_with(self):
+    def test_tampered_record_is_refused(self):
         self.hub.files = directory("gemma2")
         path = self.pull("hf://owner/toy")
         victim = self.folder / "victim"
@@ -330,7 +331,7 @@ class ResumeTest(PullTest):
         request = self.check(100_000)
         self.assertEqual(request.headers["if-range"], self.hub.etag(self.NAME))
 
-    def test_a_range_that_moves_the_cursor(self):
+    def test_range_with_control_characters(self):
         self.cut()
         for stated, shown in (("bytes \xc2\x9b2J", r"'bytes \xc2\x9b2J'"), ("\x1b]0;x\x07", r"'\x1b]0;x\x07'"),
                               ("\x9b2J", r"'\x9b2J'")):
@@ -367,30 +368,30 @@ class ResumeTest(PullTest):
         self.assertNotIn("if-range", self.check(100_000).headers)
         self.assertFalse(partial.exists())
 
-    def test_a_partial_file_that_was_changed(self):
+    def test_changed_partial_file_is_dropped(self):
         partial = self.cut()
         partial.write_bytes(b"\0" * 100_000)
         self.pull_fails(1, "hf://owner/toy", cause="SHA-256", cure="again")
         self.hub.take_requests()
         self.check(0)
 
-    def test_a_partial_file_that_is_too_long(self):
+    def test_overlong_partial_file_is_dropped(self):
         partial = self.cut()
         partial.write_bytes(b"\0" * (self.size + 1))
         self.check(0)
 
-    def test_a_partial_file_that_is_complete(self):
+    def test_complete_partial_file_is_used(self):
         partial = self.cut()
         partial.write_bytes(self.hub.files[self.NAME])
         self.pull("hf://owner/toy")
         self.assertEqual([r.path for r in self.hub.take_requests() if "/blob/" in r.path], [])
 
-    def test_a_partial_file_without_its_note(self):
+    def test_partial_file_without_its_note(self):
         self.cut()
         (self.store / "toy" / f"{self.NAME}.note.partial").unlink()
         self.check(0)
 
-    def test_ctrl_c_keeps_what_is_there(self):
+    def test_ctrl_c_keeps_partial_file(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             self.hub.cut_after = 200_000
             self.hub.hold = threading.Event()
@@ -446,7 +447,7 @@ class TokenTest(PullTest):
         self.hub.files = directory("gemma2")
         self.hub.token = TOKEN
 
-    def test_a_gated_repository_without_a_token(self):
+    def test_gated_repository_without_token(self):
         self.pull_fails(1, "hf://owner/toy", cause=["hf://owner/toy", "gated", "401"],
                         cure=f"accept the terms at {self.hub.url}/owner/toy, then set HF_TOKEN")
 
@@ -508,7 +509,7 @@ class FailureTest(PullTest):
             self.set_environment("HF_ENDPOINT", endpoint)
             self.pull_fails(2, "hf://owner/toy", cause="HF_ENDPOINT")
 
-    def test_no_room_for_what_is_listed(self):
+    def test_no_room_for_listed_files(self):
         self.hub.listing = {"model.safetensors": {"size": 2**62}}
         self.pull_fails(1, "hf://owner/toy", cause=["toy: needs", "GiB more"], cure="GEMMA_MODELS")
         self.hub.listing = {name: {"size": 2**64 - 1} for name in self.hub.files}
@@ -529,7 +530,7 @@ class FailureTest(PullTest):
         self.pull("hf://owner/toy")
         self.assertIn("bytes=300000-", [r.headers.get("range") for r in self.hub.take_requests()])
 
-    def test_a_store_that_cannot_be_written(self):
+    def test_unwritable_store(self):
         self.set_environment("GEMMA_MODELS", "/dev/null/models")
         self.pull_fails(1, "hf://owner/toy", cause="/dev/null/models")
 
@@ -579,7 +580,7 @@ class UrlTest(PullTest):
         self.pull(self.url)
         self.assertEqual(path.read_bytes(), self.data)
 
-    def test_going_on_needs_a_strong_etag(self):
+    def test_resume_needs_strong_etag(self):
         for etags, salt, first in ((True, "", "bytes=100000-"), (False, "", None)):
             self.hub.etags, self.hub.cut_after = etags, 100_000
             self.pull_fails(1, self.url, cause=self.hub.url, cure="continues")
@@ -611,7 +612,7 @@ class UrlTest(PullTest):
         self.pull(self.url, "--sha256", sha256(self.data))
         self.assertEqual(self.hub.take_requests(), [])
 
-    def test_a_page_in_place_of_the_file(self):
+    def test_html_page_instead_of_gguf(self):
         self.hub.files["toy.gguf"] = b"<html>Please log in</html>"
         self.pull_fails(1, self.url, cause=["not a GGUF file", self.url], cure="URL")
         self.assertEqual(self.partial_files(), [])

@@ -74,7 +74,7 @@ class NameTest(PullTest):
         config = json.loads(self.succeeds_quietly("inspect", "toy", "-o", "json", cwd=self.folder))
         self.assertEqual(config["config"]["architecture"], "gemma2")
 
-    def test_neither_a_path_nor_a_name(self):
+    def test_unknown_model_tells_the_cure(self):
         self.fails(1, "run", "gemma-3-270m", "x", says="not pulled", cure="gemma pull gemma-3-270m")
         self.fails(1, "tokenize", "gemma-3-270m", "x", says="not pulled", cure="gemma pull gemma-3-270m")
         self.fails(1, "run", "no-such", "x", says="no-such: no such file", cure="gemma list")
@@ -124,7 +124,7 @@ class RemoveTest(PullTest):
             os.close(terminal)
             self.assertEqual((self.store / "toy").exists(), code != 0)
 
-    def test_refuses_what_it_did_not_download(self):
+    def test_refuses_models_not_pulled(self):
         mine = self.store / "mine"
         shutil.copytree(MODELS / "gemma2", mine)
         for name in ("mine", str(mine), "../models/toy", ".", "..", "", "gemma-3-270m"):
@@ -139,7 +139,7 @@ class RemoveTest(PullTest):
         self.assertRegex(result.stderr.decode(), r"\Agemma: [^\n]+/toy: has other files, which stay\n\Z")
         self.assertEqual(list((self.store / "toy").iterdir()), [mine])
 
-    def test_a_link_is_removed_not_its_target(self):
+    def test_removes_link_not_target(self):
         target = self.folder / "precious"
         target.write_text("mine")
         config = self.store / "toy" / "config.json"
