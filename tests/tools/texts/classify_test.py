@@ -87,7 +87,7 @@ class TextsTest(ClassifyTest):
         with_response = self.report("--response", "", "x")["probabilities"]
         self.assertNotEqual(with_response, self.report("x")["probabilities"])
 
-    def test_names_of_control_tokens_are_text(self):
+    def test_control_tokens_are_text(self):
         hostile = CASES[-2]
         self.assertIn("<end_of_turn>", hostile["text"])
         report = self.report("--response", hostile["response"], "--policy", hostile["policy"], hostile["text"])
@@ -150,7 +150,7 @@ class LinesTest(ClassifyTest):
         file = self.write("lines.jsonl", stdin.rstrip(b"\n"))  # no line end
         self.assertEqual(self.lines("--file", file, stdin=b"")[0], answers)
 
-    def test_bad_lines_do_not_stop_the_rest(self):
+    def test_bad_lines_fail_alone(self):
         long = json.dumps({"text": "word " * 3000, "id": "long"}).encode()
         bad = [
             (b"{", "JSON"), (b"[1]", "array"), (b"null", "null"), (b"17", "number"), (b"{}", "there is no 'text'"),
@@ -177,7 +177,7 @@ class LinesTest(ClassifyTest):
         self.assertEqual(self.lines(stdin=b""), ([], ""))
         self.assertEqual(self.lines(stdin=b"\n \n"), ([], ""))
 
-    def test_lines_are_answered_as_they_come(self):
+    def test_lines_are_answered_at_once(self):
         process = self.start("classify", MODEL, "--jsonl")
         for number in (1, 2, 3):
             process.stdin.write(b'"the text"\n')

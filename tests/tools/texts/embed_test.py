@@ -89,7 +89,7 @@ class EmbedTest(CommandTest):
         path.write_bytes(b'"\xff"\n')
         self.fails(1, "embed", TOY, "--jsonl", "--file", path, says=[str(path), "UTF-8"])
 
-    def test_long_texts_are_cut_and_told(self):
+    def test_long_texts_cut_with_notice(self):
         result = gemma("embed", TOY, *EXACT, "--file", TOY / "texts.txt", "--context", 12, "--no-normalize", "-o", "json")
         self.assertEqual(result.returncode, 0)
         found = [json.loads(line) for line in result.stdout.splitlines()]

@@ -93,7 +93,7 @@ class NumbersTest(ScopeTest):
                 value = expected.get(feature["index"], 0)
                 self.assertAlmostEqual(feature["value"], value, delta=1e-4 * max(1, value))
 
-    def test_threads_and_chunk_do_not_matter(self):
+    def test_same_for_threads_and_chunks(self):
         expected = self.scope("--top", 16)
         for arguments in (["--threads", 1], ["--threads", 3, "--chunk", 5], ["--chunk", 1]):
             self.assertEqual(self.scope("--top", 16, *arguments), expected)
@@ -207,7 +207,7 @@ class RefusalTest(ScopeTest):
         self.fails(1, "scope", MODEL, "a", "--sae", f"{SAE}:res@2", says=[f"--sae {SAE}:res@2", "layer 2", "0 to 1"])
         self.fails(1, "bench", MODEL, "-p", 1, "-n", 0, "--sae", f"{SAE}:res@2", says="layer 2")
 
-    def test_a_text_that_does_not_fit(self):
+    def test_text_longer_than_the_context(self):
         self.fails(1, "scope", MODEL, TEXT, "--sae", SAE, "--context", 8, says="8", cure="--context")
 
     def test_paths_with_colons(self):
@@ -273,7 +273,7 @@ class PageTest(ScopeTest):
                    if attributes.get("http-equiv") == "Content-Security-Policy")
         self.assertIn("default-src 'none'", policy)
 
-    def test_nothing_becomes_a_part_of_the_page(self):
+    def test_page_escapes_text(self):
         _, harmless, _ = self.page(text="hello")
         source, page, data = self.page(text=ATTACK)
         self.assertEqual([tag for tag, _ in page.elements], [tag for tag, _ in harmless.elements])
