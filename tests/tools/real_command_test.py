@@ -107,7 +107,7 @@ class RunTest(RealTest):
         self.assertEqual(self.run_model("", *GREEDY, "-n", 4).returncode, 0)
         self.assertEqual(self.run_model(*GREEDY, "-n", 4, stdin=b"").returncode, 0)
 
-    def test_streams_and_stops_at_ctrl_c(self):
+    def test_streams_until_ctrl_c(self):
         process = self.start("run", self.model, "1 2 3 4 5", *GREEDY, "-n", 3000)
         first = read_some(process.stdout, 60)
         self.assertNotEqual(first, b"")
@@ -120,7 +120,7 @@ class RunTest(RealTest):
         self.assertTrue((first + stdout).endswith(b"\n"))
         self.assertEqual(stderr.count(b"\n"), 1)  # only the note about a base model
 
-    def test_ctrl_c_while_a_long_prompt_is_read(self):
+    def test_ctrl_c_during_long_prefill(self):
         process = self.start("run", self.model, "--context", 32768, "-n", 1)
         process.stdin.write(b"word " * 30000)
         process.stdin.close()
@@ -129,7 +129,7 @@ class RunTest(RealTest):
         self.assertEqual(process.wait(timeout=30), 130)
         self.assertEqual(process.stdout.read(), b"")
 
-    def test_a_reader_that_left_ends_it_quietly(self):
+    def test_broken_pipe_ends_quietly(self):
         process = self.start("run", self.model, "1 2 3 4 5", *GREEDY, "-n", 3000, "--quiet")
         self.assertNotEqual(read_some(process.stdout, 60), b"")
         process.stdout.close()
@@ -163,7 +163,7 @@ class ChatTest(RealTest):
     def chat(self, text, *arguments):
         return gemma("chat", self.model, "--chat", *GREEDY, *arguments, stdin=text.encode())
 
-    def test_a_base_model_does_not_chat_unasked(self):
+    def test_base_model_needs_chat_option(self):
         self.fails(1, "chat", self.model, stdin=b"Hello\n", says="not tuned to chat",
                    cure="gemma run completes texts, --chat tries")
 
@@ -174,7 +174,7 @@ class ChatTest(RealTest):
         self.assertGreaterEqual(result.stdout.count(b"\n"), 2)
         self.assertNotIn(b"> ", result.stdout)
 
-    def test_the_first_answer_is_that_of_run(self):
+    def test_first_answer_equals_run(self):
         expected = gemma("run", self.model, "Hello there", "--chat", *GREEDY, "-n", 8).stdout
         self.assertEqual(self.chat("Hello there", "-n", 8).stdout, expected)
 
@@ -184,7 +184,7 @@ class ChatTest(RealTest):
             self.assertEqual((result.returncode, result.stdout, result.stderr), (0, b"", b""))
         self.assertEqual(self.chat("").returncode, 0)
 
-    def test_a_full_context_is_an_error(self):
+    def test_full_context_is_an_error(self):
         result = self.chat("Hello\n" * 8, "-n", 4, "--context", 48)
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stderr.decode(), r"\Agemma: [^\n]*context[^\n]*\ngemma: [^\n]*--context-policy[^\n]*\n\Z")
@@ -217,7 +217,7 @@ class ChatTest(RealTest):
         process.stdin.write(b"/exit\n")
         self.assertEqual(process.wait(timeout=30), 0)
 
-    def test_ctrl_c_at_the_prompt_leaves(self):
+    def test_ctrl_c_at_prompt_leaves(self):
         process = self.start("chat", self.model, "--chat")
         time.sleep(3)  # By then the model is loaded. If not, Ctrl-C interrupts the loading.
         process.send_signal(signal.SIGINT)
@@ -234,7 +234,7 @@ class TokenizeTest(RealTest):
         self.assertEqual(self.tokenize("Hello world", "--bos"), [2, 9259, 1902])
         self.assertEqual(self.tokenize(""), [])
 
-    def test_standard_input_is_taken_as_it_is(self):
+    def test_standard_input_keeps_line_end(self):
         self.assertEqual(self.tokenize(stdin=b"Hello world"), [9259, 1902])
         self.assertEqual(len(self.tokenize("-", stdin=b"Hello world\n")), 3)
 
@@ -268,7 +268,7 @@ class PerplexityTest(RealTest):
         # A text shorter than the window.
         self.assertEqual(self.perplexity("--context", 100000)["mean_nll"], self.perplexity()["mean_nll"])
 
-    def test_same_for_any_threads_and_chunk(self):
+    def test_same_for_threads_and_chunks(self):
         expected = self.perplexity("--deterministic")["mean_nll"]
         for arguments in (["--threads", 1], ["--threads", 3], ["--chunk", 7]):
             self.assertEqual(self.perplexity("--deterministic", *arguments)["mean_nll"], expected)
