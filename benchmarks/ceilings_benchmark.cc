@@ -19,21 +19,22 @@ constexpr char kUsage[] =
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (gemma::TakeFlag("--help", &argc, argv)) {
+  if (gemma::internal::TakeFlag("--help", &argc, argv)) {
     std::fputs(kUsage, stdout);
     return 0;
   }
-  const bool json = gemma::TakeFlag("--json", &argc, argv);
-  const size_t threads = gemma::TakeThreads(&argc, argv);
+  const bool json = gemma::internal::TakeFlag("--json", &argc, argv);
+  const size_t threads = gemma::internal::TakeThreads(&argc, argv);
   if (threads == 0) return 2;
   if (argc > 1) {
     std::fprintf(stderr, "unknown argument '%s'\n%s", argv[1], kUsage);
     return 2;
   }
-  gemma::Workers workers(threads);
-  const gemma::Ceilings ceilings = gemma::MeasureCeilings(workers);
-  const std::string text =
-      json ? gemma::ToJson(ceilings) : gemma::ToText(ceilings);
+  gemma::internal::Workers workers(threads);
+  const gemma::internal::Ceilings ceilings =
+      gemma::internal::MeasureCeilings(workers);
+  const std::string text = json ? gemma::internal::ToJson(ceilings)
+                                : gemma::internal::ToText(ceilings);
   std::puts(text.c_str());
   return 0;
 }

@@ -111,20 +111,20 @@ void Run(const char* path, size_t rows, size_t cols, Workers& workers) {
 }  // namespace gemma::internal
 
 int main(int argc, char** argv) {
-  if (gemma::TakeFlag("--help", &argc, argv)) {
-    std::fputs(gemma::kUsage, stdout);
+  if (gemma::internal::TakeFlag("--help", &argc, argv)) {
+    std::fputs(gemma::internal::kUsage, stdout);
     return 0;
   }
-  const size_t threads = gemma::TakeThreads(&argc, argv);
+  const size_t threads = gemma::internal::TakeThreads(&argc, argv);
   if (threads == 0) return 2;
   size_t rows = 0;
   size_t cols = 0;
   if (argc != 4 || !absl::SimpleAtoi(argv[2], &rows) ||
       !absl::SimpleAtoi(argv[3], &cols) || rows == 0 || cols == 0) {
-    std::fputs(gemma::kUsage, stderr);
+    std::fputs(gemma::internal::kUsage, stderr);
     return 2;
   }
-  gemma::Workers workers(threads);
-  gemma::Run(argv[1], rows, cols, workers);
+  gemma::internal::Workers workers(threads);
+  gemma::internal::Run(argv[1], rows, cols, workers);
   return 0;
 }

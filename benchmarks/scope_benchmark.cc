@@ -111,16 +111,16 @@ void Run(const std::string& model_path, const std::string& path,
 }  // namespace gemma::internal
 
 int main(int argc, char** argv) {
-  if (gemma::TakeFlag("--help", &argc, argv)) {
-    std::fputs(gemma::kUsage, stdout);
+  if (gemma::internal::TakeFlag("--help", &argc, argv)) {
+    std::fputs(gemma::internal::kUsage, stdout);
     return 0;
   }
-  const size_t threads = gemma::TakeThreads(&argc, argv);
+  const size_t threads = gemma::internal::TakeThreads(&argc, argv);
   if (threads == 0) return 2;
   if (argc != 3) {
-    std::fputs(gemma::kUsage, stderr);
+    std::fputs(gemma::internal::kUsage, stderr);
     return 2;
   }
-  gemma::Run(argv[1], argv[2], threads);
+  gemma::internal::Run(argv[1], argv[2], threads);
   return 0;
 }

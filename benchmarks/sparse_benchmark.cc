@@ -131,5 +131,6 @@ void AddBenchmarks() {
 }  // namespace gemma::internal
 
 int main(int argc, char** argv) {
-  return gemma::RunBenchmarks(argc, argv, gemma::AddBenchmarks);
+  return gemma::internal::RunBenchmarks(argc, argv,
+                                        gemma::internal::AddBenchmarks);
 }

@@ -194,5 +194,5 @@ BENCHMARK(BM_RgLru)->Name("RgLru")->Arg(256)->Arg(2560);
 }  // namespace gemma::internal
 
 int main(int argc, char** argv) {
-  return gemma::RunBenchmarks(argc, argv, [] {});
+  return gemma::internal::RunBenchmarks(argc, argv, [] {});
 }
