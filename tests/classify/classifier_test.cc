@@ -313,11 +313,7 @@ class ScriptedClassifier : public ::testing::Test {
         std::memcpy(&bytes[i], &weight, sizeof(weight));
       }
     }
-    // Tests run at the same time, so each has a file of its own.
-    const std::string path =
-        ::testing::TempDir() +
-        ::testing::UnitTest::GetInstance()->current_test_info()->name() +
-        ".gguf";
+    const std::string path = TestDirectory() + "/m.gguf";
     WriteFile(path, bytes);
     model_.emplace(LoadExact(path));
     auto classifier = Classifier::Create(*model_);

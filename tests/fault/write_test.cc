@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gemma/quantize.h"
@@ -23,8 +24,8 @@ namespace {
 // Quantizes over an existing file, with a fault at each allocation. After an
 // error the file must be unchanged; after a success it must be complete. The
 // folder must contain no other file.
-void SweepQuantize(const std::string& source, QuantizeOptions options) {
-  const std::string directory = TestDirectory();
+void SweepQuantize(const std::string& source, const std::string& directory,
+                   QuantizeOptions options) {
   const std::string path = directory + "/target";
   options.num_threads = 1;
   options.overwrite = true;
@@ -40,28 +41,30 @@ void SweepQuantize(const std::string& source, QuantizeOptions options) {
   });
 }
 
-std::string SourceGguf(const std::string& architecture) {
-  const std::string directory = testing::TempDir() + "/gemma_fault_source";
-  std::filesystem::create_directories(directory);
-  return WriteFaultGguf(directory, architecture);
+// Writes a model and sweeps Quantize from it to another folder.
+void SweepQuantizeGguf(const std::string& architecture,
+                       QuantizeOptions options) {
+  const std::string directory = TestDirectory();
+  std::filesystem::create_directory(directory + "/out");
+  SweepQuantize(WriteFaultGguf(directory, architecture), directory + "/out",
+                std::move(options));
 }
 
 TEST(WriteFaults, Packed) {
-  SweepQuantize(SourceGguf("gemma3"), {.type = WeightType::kQ4});
+  SweepQuantizeGguf("gemma3", {.type = WeightType::kQ4});
 }
 
 TEST(WriteFaults, PackedDirectory) {
-  SweepQuantize(ToyPath("gemma_fill"), {.type = WeightType::kQ8});
+  SweepQuantize(ToyPath("gemma_fill"), TestDirectory(),
+                {.type = WeightType::kQ8});
 }
 
 TEST(WriteFaults, Gguf) {
-  SweepQuantize(SourceGguf("recurrentgemma"),
-                {.type = WeightType::kBF16, .layout = FileLayout::kGguf});
+  SweepQuantizeGguf("recurrentgemma",
+                    {.type = WeightType::kBF16, .layout = FileLayout::kGguf});
 }
 
-TEST(WriteFaults, Planned) {
-  SweepQuantize(SourceGguf("gemma2"), {.bits = 20});
-}
+TEST(WriteFaults, Planned) { SweepQuantizeGguf("gemma2", {.bits = 20}); }
 
 TEST(WriteFaults, CheckedFile) {
   const std::string path = WriteFaultPacked(TestDirectory(), "gemma3");

@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/formats/error_of.h"
+#include "tests/support/tiny_files.h"
 
 namespace gemma::internal {
 namespace {
@@ -20,14 +21,6 @@ using ::testing::HasSubstr;
 
 class ModelFiles : public ::testing::Test {
  protected:
-  ModelFiles()
-      : root_(fs::path(::testing::TempDir()) /
-              ::testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-  }
-  ~ModelFiles() override { fs::remove_all(root_); }
-
   std::string Path(const std::string& name) const {
     return (root_ / name).string();
   }
@@ -42,7 +35,7 @@ class ModelFiles : public ::testing::Test {
   }
 
  private:
-  const fs::path root_;
+  const fs::path root_ = TestDirectory();
 };
 
 TEST_F(ModelFiles, HuggingFaceDirectory) {

@@ -364,7 +364,7 @@ TEST_F(GenerateGrammar, DraftsChangeNoAnswer) {
 
 // The model's stop tokens are forbidden where the text may not end.
 TEST(GenerateScripted, EndsWhereGrammarEnds) {
-  const std::string path = testing::TempDir() + "grammar_scripted.gguf";
+  const std::string path = TestDirectory() + "/m.gguf";
   // The model says "ab" for ever, and ends after "c".
   WriteFile(path, ScriptedModel({"ab", "c"}, {{2, kFirstPiece},
                                               {kFirstPiece, kFirstPiece}}));

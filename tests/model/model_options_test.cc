@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "ops/ops.h"
 #include "tests/formats/error_of.h"
+#include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
 namespace gemma::internal {
@@ -98,14 +99,6 @@ TEST(MemoryFor, EmbedderCountsAPass) {
 // A copy of a toy that a test damages.
 class LoadReason : public ::testing::Test {
  protected:
-  LoadReason()
-      : root_(fs::path(::testing::TempDir()) /
-              ::testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-  }
-  ~LoadReason() override { fs::remove_all(root_); }
-
   fs::path Copy(const std::string& toy) const {
     fs::copy(ToyPath(toy), root_ / toy, fs::copy_options::recursive);
     return root_ / toy;
@@ -121,7 +114,7 @@ class LoadReason : public ::testing::Test {
   }
 
  private:
-  const fs::path root_;
+  const fs::path root_ = TestDirectory();
 };
 
 TEST_F(LoadReason, NotAModel) {

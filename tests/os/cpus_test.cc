@@ -10,6 +10,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "tests/support/tiny_files.h"
 
 namespace gemma::internal {
 namespace {
@@ -19,13 +20,6 @@ namespace fs = std::filesystem;
 // Each test has its own root directory in place of the system's.
 class CpuQuotaTest : public ::testing::Test {
  protected:
-  CpuQuotaTest()
-      : root_(fs::path(::testing::TempDir()) /
-              ::testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    fs::remove_all(root_);
-  }
-  ~CpuQuotaTest() override { fs::remove_all(root_); }
-
   void Write(const std::string& path, const std::string& text) {
     fs::create_directories((root_ / path).parent_path());
     std::ofstream(root_ / path) << text;
@@ -34,7 +28,7 @@ class CpuQuotaTest : public ::testing::Test {
   size_t Quota() const { return CpuQuota(root_.string()); }
 
  private:
-  fs::path root_;
+  const fs::path root_ = TestDirectory();
 };
 
 TEST_F(CpuQuotaTest, NoFiles) { EXPECT_EQ(Quota(), 0u); }

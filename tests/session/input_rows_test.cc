@@ -15,6 +15,7 @@
 #include "tests/support/input_rows.h"
 #include "tests/support/near.h"
 #include "tests/support/requests.h"
+#include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
 namespace gemma::internal {
@@ -116,11 +117,9 @@ TEST_P(InputRowsOf, SavedSessionsKeepRows) {
   Session with_rows = NewSession(model);
   ASSERT_TRUE(with_tokens.Append(tokens).ok());
   ASSERT_TRUE(with_rows.Append(words).ok());
-  const std::string path = ::testing::TempDir() + "input_rows_" +
-                           GetParam().name + std::to_string(getpid());
+  const std::string path = TestDirectory() + "/session";
   ASSERT_EQ(ErrorOf(with_rows.Save(path)), "OK");
   auto restored = Session::Restore(model, path);
-  std::remove(path.c_str());
   ASSERT_TRUE(restored.ok()) << restored.status();
   EXPECT_EQ(restored->words(), words);
   ExpectSameFuture(*restored, with_tokens, tokens, words);

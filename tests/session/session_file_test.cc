@@ -2,7 +2,6 @@
 // happened. Changed files are refused.
 
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -15,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/input_rows.h"
+#include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
 namespace gemma::internal {
@@ -35,16 +35,9 @@ std::vector<TokenId> Tokens(const Session& session) {
   return {session.tokens().begin(), session.tokens().end()};
 }
 
-// An empty folder, removed after the test.
+// An empty folder.
 class SessionFileTest : public ::testing::TestWithParam<Toy> {
  protected:
-  void SetUp() override {
-    std::string name = ::testing::TempDir() + "sessionXXXXXX";
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   std::string Path(const std::string& name = "saved") const {
     return folder_ / name;
   }
@@ -53,16 +46,12 @@ class SessionFileTest : public ::testing::TestWithParam<Toy> {
   }
 
  private:
-  std::filesystem::path folder_;
+  const std::filesystem::path folder_ = TestDirectory();
 };
 
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void WriteFile(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
 }
 
 // Appends and rewinds both sessions in the same way, beyond windows; the

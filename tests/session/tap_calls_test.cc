@@ -21,6 +21,7 @@
 #include "src/session/model_impl.h"
 #include "tests/formats/error_of.h"
 #include "tests/support/requests.h"
+#include "tests/support/tiny_files.h"
 #include "tests/support/without_hanging.h"
 
 namespace gemma::internal {
@@ -46,8 +47,7 @@ std::map<std::string, absl::StatusCode> CallAll(Session& session) {
   std::vector<float> logits(2 * session.model().config().vocab_size);
   const auto one =
       absl::MakeSpan(logits).first(session.model().config().vocab_size);
-  const std::string path = ::testing::TempDir() + "refused_session";
-  std::filesystem::remove(path);
+  const std::string path = TestDirectory() + "/session";
   std::map<std::string, absl::StatusCode> codes;
   codes["Forward"] = session.Forward(tokens).status().code();
   codes["ForwardTop"] = session.ForwardTop(tokens, 3).status().code();
@@ -105,7 +105,7 @@ TEST(TapCalls, SameModelSessionsRefused) {
 TEST(TapCalls, NewSessionsAreMade) {
   WithoutHanging([] {
     const Model model = LoadToy(kToy);
-    const std::string path = ::testing::TempDir() + "tap_calls_session";
+    const std::string path = TestDirectory() + "/session";
     Session saved = NewSession(model);
     ASSERT_TRUE(saved.Append({2, 8}).ok());
     ASSERT_EQ(ErrorOf(saved.Save(path)), "OK");
@@ -118,7 +118,6 @@ TEST(TapCalls, NewSessionsAreMade) {
       ASSERT_EQ(ErrorOf(result), "OK");
       restored = *std::move(result);
     });
-    std::filesystem::remove(path);
     const std::vector<TokenId> more = MakePrompt(9, 1);
     EXPECT_EQ(AllLogits(*created, more), AllLogits(model, more));
     EXPECT_EQ(AllLogits(*restored, more), LogitsAfter(model, {2, 8}, more));

@@ -1,7 +1,5 @@
 #include "tests/support/grammar_texts.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <cstdio>
 #include <fstream>
@@ -10,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "src/grammar/automaton.h"
 #include "src/grammar/grammar_impl.h"
+#include "tests/support/tiny_files.h"
 
 namespace gemma::internal {
 namespace {
@@ -70,8 +69,7 @@ std::string RandomText(const Grammar& grammar, std::mt19937_64& random,
 }
 
 void Validation::Run() const {
-  const std::string path =
-      testing::TempDir() + "texts_" + std::to_string(getpid()) + ".jsonl";
+  const std::string path = TestDirectory() + "/texts.jsonl";
   std::ofstream file(path);
   for (const nlohmann::ordered_json& line : lines_) file << line.dump() << '\n';
   file.close();
@@ -79,7 +77,6 @@ void Validation::Run() const {
                      "/validate_texts.py' '" +
                      path + "' 2>&1"),
             "");
-  std::remove(path.c_str());
 }
 
 nlohmann::ordered_json SchemaCases() {

@@ -20,8 +20,8 @@ Folder::Folder() : path_(TestDirectory()) {
   const std::string name = std::filesystem::path(path_).filename();
   std::error_code error;
   if (!std::filesystem::is_directory("/dev/shm", error)) return;
-  const std::string fast =
-      "/dev/shm/gemma_hostile_" + name + "_" + std::to_string(getpid());
+  const std::string fast = "/dev/shm/" + name;
+  std::filesystem::remove_all(fast, error);
   std::filesystem::create_directories(fast, error);
   if (!error) path_ = fast;
 }

@@ -1,10 +1,14 @@
 #include "tests/support/tiny_files.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "gtest/gtest.h"
 
 namespace gemma::internal {
@@ -180,12 +184,34 @@ void WriteFile(const std::string& path, std::string_view text) {
   ASSERT_TRUE(file.good()) << path;
 }
 
+namespace {
+
+// Returns the path of a test's directory. Names of parameterized tests contain
+// slashes.
+std::filesystem::path DirectoryOf(const testing::TestInfo& test) {
+  const std::string name = absl::StrCat("gemma_", test.test_suite_name(), "_",
+                                        test.name(), "_", getpid());
+  return std::filesystem::path(testing::TempDir()) /
+         absl::StrReplaceAll(name, {{"/", "_"}});
+}
+
+// Removes the directory of each test that ends, after its fixture.
+class DirectoryRemover : public testing::EmptyTestEventListener {
+  void OnTestEnd(const testing::TestInfo& test) override {
+    std::error_code error;
+    std::filesystem::remove_all(DirectoryOf(test), error);
+  }
+};
+
+}  // namespace
+
 std::string TestDirectory() {
-  const testing::TestInfo* test =
-      testing::UnitTest::GetInstance()->current_test_info();
-  const std::filesystem::path path =
-      std::filesystem::path(testing::TempDir()) /
-      absl::StrCat("gemma_", test->test_suite_name(), "_", test->name());
+  testing::UnitTest& tests = *testing::UnitTest::GetInstance();
+  [[maybe_unused]] static const bool will_remove = [&] {
+    tests.listeners().Append(new DirectoryRemover);
+    return true;
+  }();
+  const std::filesystem::path path = DirectoryOf(*tests.current_test_info());
   std::filesystem::remove_all(path);
   std::filesystem::create_directories(path);
   return path.string();

@@ -121,7 +121,9 @@ Bytes TinySafetensors();
 void WriteFile(const std::string& path, const Bytes& bytes);
 void WriteFile(const std::string& path, std::string_view text);
 
-// Makes an empty directory for the running test and returns its path.
+// Makes an empty directory for the running test and returns its path. The next
+// call in the same test empties it again. The end of the test removes it. The
+// name holds the process id, so that runs at the same time do not collide.
 std::string TestDirectory();
 
 }  // namespace gemma::internal

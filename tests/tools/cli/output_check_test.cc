@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/base/internal.h"
+#include "tests/support/tiny_files.h"
 
 namespace gemma::tools {
 namespace {
@@ -20,24 +21,20 @@ using ::testing::HasSubstr;
 
 class OutputCheck : public ::testing::Test {
  protected:
-  OutputCheck()
-      : root_(fs::path(::testing::TempDir()) /
-              ::testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    fs::remove_all(root_);
+  OutputCheck() {
     fs::create_directories(root_ / "model");
     for (const char* name : {"text", "model/model.safetensors",
                              "model/tokenizer.model", "other"}) {
       std::ofstream(root_ / name) << "x";
     }
   }
-  ~OutputCheck() override { fs::remove_all(root_); }
 
   std::string Path(const std::string& name) const {
     return (root_ / name).string();
   }
 
  private:
-  const fs::path root_;
+  const fs::path root_ = TestDirectory();
 };
 
 TEST_F(OutputCheck, IsAnInput) {

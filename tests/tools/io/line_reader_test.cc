@@ -4,7 +4,6 @@
 
 #include <sys/stat.h>
 
-#include <cstdio>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "src/base/internal.h"
 #include "tests/formats/error_of.h"
+#include "tests/support/tiny_files.h"
 
 namespace gemma::tools {
 namespace {
@@ -28,7 +28,7 @@ struct FileCase {
 };
 
 TEST(LineReader, ReadsAndCountsLines) {
-  const std::string path = ::testing::TempDir() + "/lines.txt";
+  const std::string path = TestDirectory() + "/lines.txt";
   const std::string wide(200000, 'x');  // more than is read at once
   for (const FileCase& c : std::vector<FileCase>{
            {"", {}},
@@ -70,7 +70,7 @@ TEST(LineReader, NamesMissingFile) {
 }
 
 TEST(LineReader, ReadyForWholeLines) {
-  const std::string path = ::testing::TempDir() + "/pipe";
+  const std::string path = TestDirectory() + "/pipe";
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   // Open both ends, because opening one waits for the other.
   std::fstream writer(path, std::ios::in | std::ios::out | std::ios::binary);
@@ -88,7 +88,6 @@ TEST(LineReader, ReadyForWholeLines) {
   EXPECT_TRUE(*reader->Ready());
   EXPECT_EQ(**reader->Next(), "two");
   EXPECT_FALSE(*reader->Ready());
-  EXPECT_EQ(remove(path.c_str()), 0);
 }
 
 }  // namespace

@@ -11,15 +11,12 @@
 #include "gtest/gtest.h"
 #include "src/base/internal.h"
 #include "src/formats/npy_header.h"
+#include "tests/support/tiny_files.h"
 
 namespace gemma::tools {
 namespace {
 
 using ::testing::ElementsAre;
-
-std::string TempPath(const std::string& name) {
-  return ::testing::TempDir() + name;
-}
 
 std::string Contents(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -27,8 +24,7 @@ std::string Contents(const std::string& path) {
 }
 
 TEST(NpyWriter, WritesReadableRows) {
-  const std::string path = TempPath("rows.npy");
-  std::filesystem::remove(path);  // of an earlier run
+  const std::string path = TestDirectory() + "/rows.npy";
   absl::StatusOr<NpyWriter> writer = NpyWriter::Create(path, 3, 2);
   ASSERT_TRUE(writer.ok()) << writer.status();
   ASSERT_TRUE(writer->Append({1.0f, 2.0f}).ok());
@@ -50,19 +46,16 @@ TEST(NpyWriter, WritesReadableRows) {
 }
 
 TEST(NpyWriter, LeavesNothingUnlessFinished) {
-  const std::string path = TempPath("unfinished/rows.npy");
-  const std::filesystem::path folder =
-      std::filesystem::path(path).parent_path();
-  std::filesystem::create_directory(folder);
+  const std::string folder = TestDirectory();
   {
-    absl::StatusOr<NpyWriter> writer = NpyWriter::Create(path, 2, 2);
+    absl::StatusOr<NpyWriter> writer =
+        NpyWriter::Create(folder + "/rows.npy", 2, 2);
     ASSERT_TRUE(writer.ok()) << writer.status();
     ASSERT_TRUE(writer->Append({1.0f, 2.0f}).ok());
     EXPECT_FALSE(writer->Finish().ok());
     EXPECT_FALSE(writer->Append({1.0f, 2.0f, 3.0f}).ok());
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder));
-  std::filesystem::remove(folder);
 }
 
 TEST(NpyWriter, NamesUnwritableFile) {

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/base/internal.h"
+#include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/io/errors.h"
@@ -26,15 +27,6 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 
 class MemoryTest : public ::testing::Test {
  protected:
-  MemoryTest()
-      : root_(
-            fs::path(::testing::TempDir()) /
-            (std::string("memory_") +
-             ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    fs::remove_all(root_);
-  }
-  ~MemoryTest() override { fs::remove_all(root_); }
-
   void Write(const std::string& path, const std::string& text) {
     fs::create_directories((root_ / path).parent_path());
     std::ofstream(root_ / path) << text;
@@ -48,7 +40,7 @@ class MemoryTest : public ::testing::Test {
   Memory Read() const { return ReadMemory(root_.string()); }
 
  private:
-  fs::path root_;
+  const fs::path root_ = TestDirectory();
 };
 
 TEST_F(MemoryTest, NoFiles) {

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
+#include "tests/support/tiny_files.h"
 #include "tests/support/zip_writer.h"
 
 namespace gemma::tools {
@@ -26,15 +27,11 @@ using ::testing::IsEmpty;
 class PipPackage : public ::testing::Test {
  protected:
   void SetUp() override {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::path(::testing::TempDir()) /
-              absl::StrCat("pip_package_", getpid(), "_", info->name());
     fs::create_directories(folder_ / "wheelhouse");
     fs::create_directories(folder_ / "model");
     setenv("PIP_NO_INDEX", "1", /*overwrite=*/1);
     setenv("PIP_FIND_LINKS", (folder_ / "wheelhouse").c_str(), 1);
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   // Writes a wheel that requires the package `needs`, or none if that is "".
   // The wheel holds `files` and its metadata.
@@ -70,7 +67,7 @@ class PipPackage : public ::testing::Test {
     return text.str();
   }
 
-  fs::path folder_;
+  const fs::path folder_ = TestDirectory();
 };
 
 TEST_F(PipPackage, JoinsTheParts) {
