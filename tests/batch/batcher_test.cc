@@ -11,7 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "src/session/model_impl.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/requests.h"
 
 namespace gemma::internal {

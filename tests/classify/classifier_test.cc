@@ -15,7 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/classify/shield_toy.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/hostile_model.h"
 #include "tests/support/tiny_files.h"
 

@@ -15,7 +15,7 @@
 #include "gtest/gtest.h"
 #include "src/forward/executor.h"
 #include "src/session/model_impl.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/near.h"
 #include "tests/support/toy_models.h"
 

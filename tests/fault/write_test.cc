@@ -14,7 +14,7 @@
 #include "src/quantize/importance.h"
 #include "tests/fault/fault_toys.h"
 #include "tests/fault/faults.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 

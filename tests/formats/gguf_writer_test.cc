@@ -13,7 +13,7 @@
 #include "gtest/gtest.h"
 #include "src/formats/gguf.h"
 #include "src/os/mapped_file.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/tiny_files.h"
 
 namespace gemma::internal {

@@ -7,7 +7,7 @@
 #include "compression/codec.h"
 #include "compression/codec_sfp.h"
 #include "gtest/gtest.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/sbs_files.h"
 
 namespace gemma::internal {

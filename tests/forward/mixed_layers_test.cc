@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "src/session/model_impl.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/near.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"

@@ -10,7 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "gtest/gtest.h"
 #include "src/forward/word_view.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 
 namespace gemma::internal {
 namespace {

@@ -13,7 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/toy_models.h"
 
 namespace gemma::internal {

@@ -19,7 +19,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/base/utf8.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/hostile_model.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"

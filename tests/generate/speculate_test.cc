@@ -15,7 +15,7 @@
 #include "src/generate/generate.h"
 #include "src/generate/ngram_drafter.h"
 #include "src/generate/speculator.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/hostile_model.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"

@@ -15,7 +15,7 @@
 #include "src/grammar/characters.h"
 #include "src/grammar/json_schema.h"
 #include "src/grammar/regex.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 
 namespace gemma::internal {
 namespace {

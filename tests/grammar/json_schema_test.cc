@@ -10,7 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/grammar_texts.h"
 
 namespace gemma::internal {

@@ -12,7 +12,7 @@
 #include "nlohmann/json.hpp"
 #include "src/formats/checkpoint.h"
 #include "src/model/read_config.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 

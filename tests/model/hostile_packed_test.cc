@@ -17,7 +17,7 @@
 #include "nlohmann/json.hpp"
 #include "src/formats/gguf.h"
 #include "src/formats/gguf_types.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/hostile_files.h"
 #include "tests/support/hostile_model.h"
 #include "tests/support/tiny_files.h"

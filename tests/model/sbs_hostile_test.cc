@@ -11,7 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/formats/sbs.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/hostile_files.h"
 #include "tests/support/hostile_model.h"
 #include "tests/support/sbs_files.h"

@@ -9,7 +9,7 @@
 #include "compression/half.h"
 #include "compression/quantize.h"
 #include "gtest/gtest.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 
 namespace gemma::internal {
 namespace {

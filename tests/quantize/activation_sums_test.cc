@@ -16,7 +16,7 @@
 #include "src/model/tensor_names.h"
 #include "src/model/weight_table.h"
 #include "src/quantize/importance.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 

@@ -13,7 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/model/wanted_format.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 
 namespace gemma::internal {
 namespace {

@@ -7,8 +7,8 @@
 #include "gemma/quantize.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/formats/error_of.h"
 #include "tests/support/config_text.h"
+#include "tests/support/error_of.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 

@@ -13,8 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/formats/error_of.h"
 #include "tests/support/autoencoder_files.h"
+#include "tests/support/error_of.h"
 #include "tests/support/hostile_files.h"
 #include "tests/support/near.h"
 

@@ -16,8 +16,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/scope/autoencoder_impl.h"
-#include "tests/formats/error_of.h"
 #include "tests/support/autoencoder_files.h"
+#include "tests/support/error_of.h"
 #include "tests/support/near.h"
 #include "tests/support/toy_models.h"
 

@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
 #include "gtest/gtest.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/toy_models.h"
 
 namespace gemma::internal {

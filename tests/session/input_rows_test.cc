@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "src/generate/ngram_drafter.h"
 #include "src/session/session_impl.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/input_rows.h"
 #include "tests/support/near.h"
 #include "tests/support/requests.h"

@@ -12,7 +12,7 @@
 #include "absl/crc/crc32c.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/input_rows.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"

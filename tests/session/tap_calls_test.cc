@@ -19,7 +19,7 @@
 #include "gtest/gtest.h"
 #include "src/forward/executor.h"
 #include "src/session/model_impl.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/requests.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/without_hanging.h"

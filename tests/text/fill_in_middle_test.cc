@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "sentencepiece_processor.h"
 #include "src/text/tokenizer_impl.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/model_proto.h"
 #include "tests/support/toy_vocab.h"
 

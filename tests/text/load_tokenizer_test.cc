@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "src/text/tokenizer_impl.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/hostile_model.h"
 #include "tests/support/model_proto.h"
 #include "tests/support/tiny_files.h"

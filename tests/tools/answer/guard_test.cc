@@ -13,7 +13,7 @@
 #include "nlohmann/json.hpp"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/toy_models.h"
 #include "tools/gemma/chat/conversation.h"
 #include "tools/gemma/io/errors.h"

@@ -9,7 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/base/internal.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 #include "tests/support/requests.h"
 #include "tools/gemma/answer/answer.h"
 #include "tools/gemma/chat/conversation.h"

@@ -1,7 +1,7 @@
 // The messages of errors, for matchers.
 
-#ifndef GEMMA_TESTS_FORMATS_ERROR_OF_H_
-#define GEMMA_TESTS_FORMATS_ERROR_OF_H_
+#ifndef GEMMA_TESTS_SUPPORT_ERROR_OF_H_
+#define GEMMA_TESTS_SUPPORT_ERROR_OF_H_
 
 #include <string>
 
@@ -21,4 +21,4 @@ std::string ErrorOf(const absl::StatusOr<T>& result) {
 
 }  // namespace gemma::internal
 
-#endif  // GEMMA_TESTS_FORMATS_ERROR_OF_H_
+#endif  // GEMMA_TESTS_SUPPORT_ERROR_OF_H_
