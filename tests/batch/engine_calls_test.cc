@@ -2,7 +2,6 @@
 // or is refused, and no thread waits for ever.
 
 #include <cstddef>
-#include <functional>
 #include <latch>
 #include <optional>
 #include <utility>
@@ -10,6 +9,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/support/error_of.h"
+#include "tests/support/in_tap.h"
 #include "tests/support/requests.h"
 #include "tests/support/without_hanging.h"
 
@@ -17,17 +17,6 @@ namespace gemma::internal {
 namespace {
 
 const Toy kToy = {"", "gemma3"};
-
-// Calls `once` in the first call of a tap while `session` appends tokens.
-void InTap(Session& session, const std::function<void()>& once) {
-  bool called = false;
-  session.SetTap([&](const TapSite&, absl::Span<float>) {
-    if (!std::exchange(called, true)) once();
-  });
-  EXPECT_EQ(ErrorOf(session.Append({2, 5, 7})), "OK");
-  EXPECT_TRUE(called);
-  session.SetTap(nullptr);
-}
 
 TEST(EngineCalls, TapsMayNotWait) {
   WithoutHanging([] {

@@ -32,10 +32,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
 
-std::vector<TokenId> Tokens(const Session& session) {
-  return {session.tokens().begin(), session.tokens().end()};
-}
-
 // A finished answer.
 struct Answer {
   GenerateStats stats;
@@ -53,7 +49,7 @@ struct Answer {
 Answer Ask(Session& session, const std::vector<TokenId>& prompt,
            const GenerateOptions& options) {
   Answer answer;
-  std::vector<TokenId> before = Tokens(session);
+  std::vector<TokenId> before = TokensOf(session);
   const absl::StatusOr<GenerateStats> stats =
       Generate(session, prompt, options, [&](std::string_view text) {
         EXPECT_FALSE(text.empty());
@@ -69,7 +65,7 @@ Answer Ask(Session& session, const std::vector<TokenId>& prompt,
   EXPECT_GE(stats->decode_seconds, 0);
   // The session holds its earlier tokens, the prompt and every new token.
   before.insert(before.end(), prompt.begin(), prompt.end());
-  const std::vector<TokenId> after = Tokens(session);
+  const std::vector<TokenId> after = TokensOf(session);
   EXPECT_EQ(after.size(), before.size() + stats->new_tokens);
   if (after.size() < before.size()) return answer;
   EXPECT_TRUE(std::equal(before.begin(), before.end(), after.begin()));
@@ -214,7 +210,7 @@ TEST_F(GenerateMixed, LongPromptChangesNothing) {
   EXPECT_TRUE(absl::IsOutOfRange(stats.status()));
   EXPECT_THAT(ErrorOf(stats.status()),
               AllOf(HasSubstr("6 tokens"), HasSubstr("room for 5")));
-  EXPECT_THAT(Tokens(session), ElementsAre(2, 300, 301));
+  EXPECT_THAT(TokensOf(session), ElementsAre(2, 300, 301));
 }
 
 TEST_F(GenerateMixed, BadPromptChangesNothing) {
@@ -228,7 +224,7 @@ TEST_F(GenerateMixed, BadPromptChangesNothing) {
     const absl::StatusOr<GenerateStats> stats =
         Generate(session, prompt, {}, [](std::string_view) { return true; });
     EXPECT_TRUE(absl::IsInvalidArgument(stats.status()));
-    EXPECT_EQ(Tokens(session), std::vector<TokenId>({2, 300}))
+    EXPECT_EQ(TokensOf(session), std::vector<TokenId>({2, 300}))
         << "prompt of " << prompt.size();
     ASSERT_TRUE(session.Rewind(2).ok());
   }

@@ -18,10 +18,6 @@ namespace {
 
 using Tokens = std::vector<TokenId>;
 
-Tokens TokensOf(const Session& session) {
-  return {session.tokens().begin(), session.tokens().end()};
-}
-
 // Returns `size` tokens, which differ between values of `start`.
 Tokens SomeTokens(size_t size, TokenId start) {
   Tokens tokens;

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "src/generate/scored_tokens.h"
 #include "tests/support/error_of.h"
+#include "tests/support/mixed_model.h"
 #include "tests/support/near.h"
 #include "tests/support/toy_models.h"
 
@@ -95,19 +96,8 @@ struct Told {
   GenerateStats stats;
 };
 
-class GenerateScored : public ::testing::Test {
+class GenerateScored : public MixedModelTest {
  protected:
-  // Activations are float32, so that logits do not depend on how many positions
-  // are computed at once.
-  static void SetUpTestSuite() {
-    model_ = new Model(
-        LoadExact(std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf"));
-  }
-  static void TearDownTestSuite() {
-    delete model_;
-    model_ = nullptr;
-  }
-
   static const Tokenizer& tokenizer() { return **model_->tokenizer(); }
 
   static Told Ask(Session& session, const std::vector<TokenId>& prompt,
@@ -169,10 +159,7 @@ class GenerateScored : public ::testing::Test {
   }
 
   const std::vector<TokenId> kPrompt = {2, 300, 310, 320};
-  static Model* model_;
 };
-
-Model* GenerateScored::model_ = nullptr;
 
 TEST_F(GenerateScored, TellsModelLogProbabilities) {
   // Temperature, penalties and biases change the logits only afterwards.

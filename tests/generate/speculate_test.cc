@@ -25,10 +25,6 @@ namespace {
 
 using Tokens = std::vector<TokenId>;
 
-Tokens TokensOf(const Session& session) {
-  return {session.tokens().begin(), session.tokens().end()};
-}
-
 // Appends `token` to the session and returns the logits after it.
 std::vector<float> LogitsAfter(Session& session, TokenId token) {
   const auto logits = session.Forward({&token, 1});

@@ -224,19 +224,23 @@ std::vector<Case> OddCases() {
   return cases;
 }
 
+// Compares all rows with double precision.
+void ExpectMatches(const Case& c) {
+  Fixture fixture(c);
+  const std::vector<double> expected = fixture.Reference();
+  ForEachTarget([&] {
+    EXPECT_LT(RelativeError(fixture.Whole(0, c.rows), expected), kTolerance)
+        << c;
+  });
+}
+
 TEST(Attend, MatchesDoublePrecision) {
   for (Case c : OddCases()) {
     for (const CacheType type : kTypes) {
       for (const float cap : {0.0f, 2.0f}) {
         c.type = type;
         c.cap = cap;
-        Fixture fixture(c);
-        const std::vector<double> expected = fixture.Reference();
-        ForEachTarget([&] {
-          EXPECT_LT(RelativeError(fixture.Whole(0, c.rows), expected),
-                    kTolerance)
-              << c;
-        });
+        ExpectMatches(c);
       }
     }
   }
@@ -277,12 +281,7 @@ TEST(Attend, TextsMatchDoublePrecision) {
   for (Case c : TextCases()) {
     for (const CacheType type : kTypes) {
       c.type = type;
-      Fixture fixture(c);
-      const std::vector<double> expected = fixture.Reference();
-      ForEachTarget([&] {
-        EXPECT_LT(RelativeError(fixture.Whole(0, c.rows), expected), kTolerance)
-            << c;
-      });
+      ExpectMatches(c);
     }
   }
 }
@@ -324,12 +323,7 @@ TEST(Attend, RangesMatchDoublePrecision) {
   for (Case c : RangeCases()) {
     for (const CacheType type : kTypes) {
       c.type = type;
-      Fixture fixture(c);
-      const std::vector<double> expected = fixture.Reference();
-      ForEachTarget([&] {
-        EXPECT_LT(RelativeError(fixture.Whole(0, c.rows), expected), kTolerance)
-            << c;
-      });
+      ExpectMatches(c);
     }
   }
 }
@@ -338,18 +332,12 @@ TEST(Attend, RangesMatchDoublePrecision) {
 TEST(Attend, LongContextsMatchReference) {
   for (const size_t position : {255, 256, 1000, 4095, 4096, 9000}) {
     for (const size_t window : {kNoWindow, size_t{700}}) {
-      const Case c = {.head_dim = 12,
-                      .group = 2,
-                      .position = position,
-                      .window = window,
-                      .slots = 9024,
-                      .type = CacheType::kBF16};
-      Fixture fixture(c);
-      const std::vector<double> expected = fixture.Reference();
-      ForEachTarget([&] {
-        EXPECT_LT(RelativeError(fixture.Whole(0, 1), expected), kTolerance)
-            << c;
-      });
+      ExpectMatches({.head_dim = 12,
+                     .group = 2,
+                     .position = position,
+                     .window = window,
+                     .slots = 9024,
+                     .type = CacheType::kBF16});
     }
   }
 }

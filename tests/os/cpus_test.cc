@@ -25,7 +25,16 @@ class CpuQuotaTest : public ::testing::Test {
     std::ofstream(root_ / path) << text;
   }
 
+  // Sets the groups of the process.
+  void SetGroups(const std::string& lines) { Write("proc/self/cgroup", lines); }
+
   size_t Quota() const { return CpuQuota(root_.string()); }
+
+  // Writes a file of a group, then returns the quota.
+  size_t QuotaAfter(const std::string& file, const std::string& text) {
+    Write("sys/fs/cgroup/" + file, text);
+    return Quota();
+  }
 
  private:
   const fs::path root_ = TestDirectory();
@@ -34,42 +43,34 @@ class CpuQuotaTest : public ::testing::Test {
 TEST_F(CpuQuotaTest, NoFiles) { EXPECT_EQ(Quota(), 0u); }
 
 TEST_F(CpuQuotaTest, Version2) {
-  Write("proc/self/cgroup", "0::/a/b\n");
-  Write("sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
-  EXPECT_EQ(Quota(), 0u);
-  Write("sys/fs/cgroup/a/b/cpu.max", "350000 100000\n");
-  EXPECT_EQ(Quota(), 3u);
-  Write("sys/fs/cgroup/a/b/cpu.max", "50000 100000\n");
-  EXPECT_EQ(Quota(), 1u);
+  SetGroups("0::/a/b\n");
+  EXPECT_EQ(QuotaAfter("a/b/cpu.max", "max 100000\n"), 0u);
+  EXPECT_EQ(QuotaAfter("a/b/cpu.max", "350000 100000\n"), 3u);
+  EXPECT_EQ(QuotaAfter("a/b/cpu.max", "50000 100000\n"), 1u);
 }
 
 TEST_F(CpuQuotaTest, LeastOfAllLevels) {
-  Write("proc/self/cgroup", "0::/a/b\n");
-  Write("sys/fs/cgroup/a/b/cpu.max", "800000 100000\n");
-  Write("sys/fs/cgroup/a/cpu.max", "200000 100000\n");
-  EXPECT_EQ(Quota(), 2u);
+  SetGroups("0::/a/b\n");
+  EXPECT_EQ(QuotaAfter("a/b/cpu.max", "800000 100000\n"), 8u);
+  EXPECT_EQ(QuotaAfter("a/cpu.max", "200000 100000\n"), 2u);
 }
 
 // In a container that sees its own group as the root.
 TEST_F(CpuQuotaTest, Root) {
-  Write("proc/self/cgroup", "0::/\n");
-  Write("sys/fs/cgroup/cpu.max", "400000 100000\n");
-  EXPECT_EQ(Quota(), 4u);
+  SetGroups("0::/\n");
+  EXPECT_EQ(QuotaAfter("cpu.max", "400000 100000\n"), 4u);
 }
 
 TEST_F(CpuQuotaTest, Version1) {
-  Write("proc/self/cgroup", "9:memory:/x\n4:cpu,cpuacct:/docker/1\n");
-  Write("sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "-1\n");
-  Write("sys/fs/cgroup/cpu/docker/1/cpu.cfs_period_us", "100000\n");
-  EXPECT_EQ(Quota(), 0u);
-  Write("sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "250000\n");
-  EXPECT_EQ(Quota(), 2u);
+  SetGroups("9:memory:/x\n4:cpu,cpuacct:/docker/1\n");
+  EXPECT_EQ(QuotaAfter("cpu/docker/1/cpu.cfs_period_us", "100000\n"), 0u);
+  EXPECT_EQ(QuotaAfter("cpu/docker/1/cpu.cfs_quota_us", "-1\n"), 0u);
+  EXPECT_EQ(QuotaAfter("cpu/docker/1/cpu.cfs_quota_us", "250000\n"), 2u);
 }
 
 TEST_F(CpuQuotaTest, Nonsense) {
-  Write("proc/self/cgroup", "\n0\n0:\n0::\n0::x\n:::/\n0::/a\n");
-  Write("sys/fs/cgroup/a/cpu.max", "-5 0\n");
-  EXPECT_EQ(Quota(), 0u);
+  SetGroups("\n0\n0:\n0::\n0::x\n:::/\n0::/a\n");
+  EXPECT_EQ(QuotaAfter("a/cpu.max", "-5 0\n"), 0u);
 }
 
 #ifdef __linux__

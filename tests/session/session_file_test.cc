@@ -31,10 +31,6 @@ std::vector<TokenId> Prompt(size_t size, uint32_t seed = 1) {
   return tokens;
 }
 
-std::vector<TokenId> Tokens(const Session& session) {
-  return {session.tokens().begin(), session.tokens().end()};
-}
-
 // An empty folder.
 class SessionFileTest : public ::testing::TestWithParam<Toy> {
  protected:
@@ -57,7 +53,7 @@ std::string ReadFile(const std::string& path) {
 // Appends and rewinds both sessions in the same way, beyond windows; the
 // results must be equal.
 void ExpectSameFuture(Session& a, Session& b) {
-  ASSERT_EQ(Tokens(a), Tokens(b));
+  ASSERT_EQ(TokensOf(a), TokensOf(b));
   EXPECT_EQ(AllLogits(a, Prompt(3, 7)), AllLogits(b, Prompt(3, 7)));
   const size_t position = a.position();
   ASSERT_TRUE(a.Rewind(position - 5).ok());

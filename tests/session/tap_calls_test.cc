@@ -20,6 +20,7 @@
 #include "src/forward/executor.h"
 #include "src/session/model_impl.h"
 #include "tests/support/error_of.h"
+#include "tests/support/in_tap.h"
 #include "tests/support/requests.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/without_hanging.h"
@@ -29,17 +30,6 @@ namespace {
 
 const Toy kToy = {"", "gemma3"};
 const Toy kRecurrentToy = {"", "recurrent_gemma"};
-
-// Calls `once` in the first call of a tap while `session` appends tokens.
-void InTap(Session& session, const std::function<void()>& once) {
-  bool called = false;
-  session.SetTap([&](const TapSite&, absl::Span<float>) {
-    if (!std::exchange(called, true)) once();
-  });
-  EXPECT_EQ(ErrorOf(session.Append({2, 5, 7})), "OK");
-  EXPECT_TRUE(called);
-  session.SetTap(nullptr);
-}
 
 // Calls each function that computes, changes or copies, and returns the codes.
 std::map<std::string, absl::StatusCode> CallAll(Session& session) {

@@ -112,6 +112,10 @@ Session NewSession(const Model& model, SessionOptions options) {
   return ValueOrDie(Session::Create(model, options));
 }
 
+std::vector<TokenId> TokensOf(const Session& session) {
+  return {session.tokens().begin(), session.tokens().end()};
+}
+
 std::vector<float> AllLogits(Session& session,
                              const std::vector<TokenId>& tokens) {
   const size_t vocab_size = session.model().config().vocab_size;

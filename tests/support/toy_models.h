@@ -48,6 +48,9 @@ Reference ReadReference(const Toy& toy);
 
 Session NewSession(const Model& model, SessionOptions options = {});
 
+// Returns a copy of the session's tokens.
+std::vector<TokenId> TokensOf(const Session& session);
+
 // Appends the tokens to `session` and returns the logits [tokens.size(),
 // vocab_size] of every position.
 std::vector<float> AllLogits(Session& session,

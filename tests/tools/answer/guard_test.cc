@@ -14,6 +14,7 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tests/support/error_of.h"
+#include "tests/support/mixed_model.h"
 #include "tests/support/toy_models.h"
 #include "tools/gemma/chat/conversation.h"
 #include "tools/gemma/io/errors.h"
@@ -24,10 +25,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-std::vector<TokenId> Tokens(const Session& session) {
-  return {session.tokens().begin(), session.tokens().end()};
-}
 
 std::vector<std::string> Answers(const Conversation& chat) {
   std::vector<std::string> answers;
@@ -43,18 +40,8 @@ double Highest(const Verdict& verdict) {
   return highest;
 }
 
-class GuardTest : public ::testing::Test {
+class GuardTest : public MixedModelTest {
  protected:
-  static void SetUpTestSuite() {
-    model_ = new Model(
-        LoadOrDie(std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf",
-                  {.num_threads = 1, .activations = Activations::kFloat32}));
-  }
-  static void TearDownTestSuite() {
-    delete model_;
-    model_ = nullptr;
-  }
-
   static std::unique_ptr<Guard> Load(double threshold) {
     GuardOptions options;
     options.model = std::string(GEMMA_TESTDATA_DIR) + "/classify/shield.gguf";
@@ -93,11 +80,8 @@ class GuardTest : public ::testing::Test {
     return options;
   }
 
-  static Model* model_;
   const AnswerOptions greedy_ = Greedy();
 };
-
-Model* GuardTest::model_ = nullptr;
 
 TEST_F(GuardTest, ThereMayBeNone) {
   const auto guard = Guard::Load({}, {});
@@ -147,7 +131,7 @@ TEST_F(GuardTest, AllowedAnswerIsUnchanged) {
   const auto free = GatherAnswer(other, Prompt("the"), greedy_, {});
   ASSERT_EQ(ErrorOf(free), "OK");
   EXPECT_EQ(answer->text, free->text);
-  EXPECT_EQ(Tokens(session), Tokens(other));
+  EXPECT_EQ(TokensOf(session), TokensOf(other));
   EXPECT_EQ(ErrorOf(RefusalOf(answer->verdicts)), "OK");
 }
 
@@ -194,7 +178,7 @@ TEST_F(GuardedChat, RefusalKeepsSession) {
     for (const std::string_view message : {"one", "two"}) {
       Ask(plain, message);
       Ask(chat, message);
-      EXPECT_EQ(Tokens(chat.session()), Tokens(plain.session()));
+      EXPECT_EQ(TokensOf(chat.session()), TokensOf(plain.session()));
       EXPECT_EQ(chat.Use()->unread, 0u);
     }
   }
@@ -207,7 +191,7 @@ TEST_F(GuardedChat, RefusedTurnIsRemoved) {
   for (const std::string_view message : {"one", "two", "three"}) {
     Ask(plain, message);
     Ask(chat, message);
-    EXPECT_EQ(Tokens(chat.session()), Tokens(plain.session()));
+    EXPECT_EQ(TokensOf(chat.session()), TokensOf(plain.session()));
     guard_ = guard.get();
     EXPECT_TRUE(IsRefused(chat.Ask("x", greedy_).status()));
     guard_ = nullptr;

@@ -14,6 +14,7 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tests/support/error_of.h"
+#include "tests/support/mixed_model.h"
 #include "tests/support/toy_models.h"
 #include "tools/gemma/io/errors.h"
 
@@ -24,10 +25,6 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-std::vector<TokenId> Tokens(const Session& session) {
-  return {session.tokens().begin(), session.tokens().end()};
-}
 
 std::vector<TokenId> Join(std::vector<TokenId> a,
                           const std::vector<TokenId>& b) {
@@ -72,18 +69,8 @@ absl::StatusOr<Answer> Speak(Log& log, Session& session,
   return answer;
 }
 
-class ConversationTest : public ::testing::Test {
+class ConversationTest : public MixedModelTest {
  protected:
-  static void SetUpTestSuite() {
-    model_ = new Model(
-        LoadOrDie(std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf",
-                  {.num_threads = 1, .activations = Activations::kFloat32}));
-  }
-  static void TearDownTestSuite() {
-    delete model_;
-    model_ = nullptr;
-  }
-
   ConversationTest() {
     greedy_.sampling.temperature = 0;
     greedy_.max_tokens = 6;
@@ -115,22 +102,19 @@ class ConversationTest : public ::testing::Test {
     EXPECT_EQ(ErrorOf(conversation.Ask(message, greedy_)), "OK") << message;
   }
 
-  static Model* model_;
   AnswerOptions greedy_;
   Log log_;
 };
-
-Model* ConversationTest::model_ = nullptr;
 
 TEST_F(ConversationTest, MessageContinuesSession) {
   Conversation chat = New();
   chat.SetSystem("Be brief.");
   Ask(chat, "one");
   EXPECT_EQ(log_.prompts[0], *turns().UserTurn("one", "Be brief."));
-  const std::vector<TokenId> first = Tokens(chat.session());
+  const std::vector<TokenId> first = TokensOf(chat.session());
   Ask(chat, "two");
   EXPECT_EQ(log_.prompts[1], *turns().NextUserTurn("two"));
-  const std::vector<TokenId> both = Tokens(chat.session());
+  const std::vector<TokenId> both = TokensOf(chat.session());
   const std::vector<TokenId> expected = Join(first, log_.prompts[1]);
   ASSERT_GE(both.size(), expected.size());
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), both.begin()));
@@ -153,7 +137,7 @@ TEST_F(ConversationTest, UndoLeavesNoTrace) {
   Conversation other = New();
   Ask(other, "one");
   Ask(other, "three");
-  EXPECT_EQ(Tokens(chat.session()), Tokens(other.session()));
+  EXPECT_EQ(TokensOf(chat.session()), TokensOf(other.session()));
 }
 
 TEST_F(ConversationTest, UndoEverythingBeginsAnew) {
@@ -238,7 +222,7 @@ TEST_F(ConversationTest, FailedAnswerAddsNothing) {
   Conversation other = New();
   Ask(other, "one");
   Ask(other, "three");
-  EXPECT_EQ(Tokens(chat.session()), Tokens(other.session()));
+  EXPECT_EQ(TokensOf(chat.session()), TokensOf(other.session()));
 }
 
 TEST_F(ConversationTest, FailedRetryKeepsAnswer) {
@@ -294,7 +278,7 @@ TEST_F(ConversationTest, InterruptKeepsReadTurns) {
   Conversation other = New();
   ASSERT_EQ(ErrorOf(other.Replace("", history)), "OK");
   Ask(other, "one");
-  EXPECT_EQ(Tokens(chat.session()), Tokens(other.session()));
+  EXPECT_EQ(TokensOf(chat.session()), TokensOf(other.session()));
 }
 
 TEST_F(ConversationTest, SystemMessageKeepsTurns) {
@@ -311,7 +295,7 @@ TEST_F(ConversationTest, SystemMessageKeepsTurns) {
                        {Role::kModel, answer},
                        {Role::kUser, "two"}});
   EXPECT_EQ(reply->stats.prompt_tokens, whole.size());
-  std::vector<TokenId> read = Tokens(chat.session());
+  std::vector<TokenId> read = TokensOf(chat.session());
   ASSERT_GE(read.size(), whole.size());
   read.resize(whole.size());
   EXPECT_EQ(read, whole);
@@ -330,7 +314,7 @@ TEST_F(ConversationTest, UnreadTurnsReadLater) {
   ASSERT_TRUE(before.ok());
   EXPECT_EQ(before->unread, before->turns[1]);
   Ask(chat, "three");
-  const std::vector<TokenId> all = Tokens(chat.session());
+  const std::vector<TokenId> all = TokensOf(chat.session());
   const std::vector<TokenId> begun(all.begin() + before->turns[0], all.end());
   // From the end of the first answer on, the session has the rendered tokens.
   std::vector<TokenId> expected = *turns().Render({{Role::kUser, "one"},
@@ -428,7 +412,7 @@ TEST_F(ConversationTest, OldestTurnsAreDropped) {
   std::vector<Message> messages = {{Role::kSystem, "S"},
                                    {Role::kUser, chat.turns()[0].message}};
   const std::vector<TokenId> begin = *turns().Render(messages);
-  const std::vector<TokenId> all = Tokens(chat.session());
+  const std::vector<TokenId> all = TokensOf(chat.session());
   EXPECT_TRUE(std::equal(begin.begin(), begin.end(), all.begin()));
 }
 

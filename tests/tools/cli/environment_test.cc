@@ -122,6 +122,14 @@ std::string GoodWord(const CLI::Option& option, int which) {
   return which == 0 ? "3" : "2";
 }
 
+std::vector<const CLI::Option*> OptionsWithVariable(const CLI::App& command) {
+  std::vector<const CLI::Option*> options = command.get_options({});
+  std::erase_if(options, [](const CLI::Option* option) {
+    return VariableOf(*option).empty();
+  });
+  return options;
+}
+
 // Returns words for the required arguments that have no variable.
 std::vector<std::string> NeededArguments(const CLI::App& command) {
   std::vector<std::string> words;
@@ -164,15 +172,13 @@ TEST_P(EveryCommand, EachVariableSetsOption) {
   {
     Parser parser(GetParam());
     needed = NeededArguments(parser.command());
-    for (const CLI::Option* option : parser.command().get_options({})) {
-      const std::string variable = VariableOf(*option);
-      if (!variable.empty()) variables.Set(variable, GoodWord(*option, 0));
+    for (const CLI::Option* option : OptionsWithVariable(parser.command())) {
+      variables.Set(VariableOf(*option), GoodWord(*option, 0));
     }
   }
   Parser parser(GetParam());
   ASSERT_EQ(parser.Parse(needed), "");
-  for (const CLI::Option* option : parser.command().get_options({})) {
-    if (VariableOf(*option).empty()) continue;
+  for (const CLI::Option* option : OptionsWithVariable(parser.command())) {
     const std::string word = IsFlag(*option) ? "true" : GoodWord(*option, 0);
     EXPECT_THAT(option->results(), ElementsAre(word)) << option->get_name();
   }
@@ -184,11 +190,9 @@ TEST_P(EveryCommand, TheCommandLineWins) {
   {
     Parser parser(GetParam());
     words = NeededArguments(parser.command());
-    for (const CLI::Option* option : parser.command().get_options({})) {
-      const std::string variable = VariableOf(*option);
-      if (variable.empty()) continue;
+    for (const CLI::Option* option : OptionsWithVariable(parser.command())) {
       // A wrong value, which must not be read.
-      variables.Set(variable, IsFlag(*option) ? "maybe" : "?");
+      variables.Set(VariableOf(*option), IsFlag(*option) ? "maybe" : "?");
       if (!option->get_positional()) {
         words.push_back("--" + option->get_lnames()[0]);
       }
@@ -197,8 +201,8 @@ TEST_P(EveryCommand, TheCommandLineWins) {
   }
   Parser parser(GetParam());
   ASSERT_EQ(parser.Parse(words), "");
-  for (const CLI::Option* option : parser.command().get_options({})) {
-    if (VariableOf(*option).empty() || IsFlag(*option)) continue;
+  for (const CLI::Option* option : OptionsWithVariable(parser.command())) {
+    if (IsFlag(*option)) continue;
     EXPECT_THAT(option->results(), ElementsAre(GoodWord(*option, 1)))
         << option->get_name();
   }
@@ -209,15 +213,13 @@ TEST_P(EveryCommand, BadValueNamesVariable) {
   std::vector<std::string> wrong;
   {
     Parser parser(GetParam());
-    for (const CLI::Option* option : parser.command().get_options({})) {
+    for (const CLI::Option* option : OptionsWithVariable(parser.command())) {
       const std::string type = option->get_type_name();
       // Options that do not accept every text.
       const bool checks = IsFlag(*option) || type == "N" || type == "X" ||
                           type == "N[,N...]" ||
                           type.find('|') != std::string::npos;
-      if (checks && !VariableOf(*option).empty()) {
-        wrong.push_back(VariableOf(*option));
-      }
+      if (checks) wrong.push_back(VariableOf(*option));
     }
   }
   for (const std::string& variable : wrong) {
@@ -360,9 +362,8 @@ TEST(Environment, OneNameOneMeaning) {
   std::map<std::string, std::set<std::string>> words;
   for (const std::string& name : Commands()) {
     Parser parser(name);
-    for (const CLI::Option* option : parser.command().get_options({})) {
+    for (const CLI::Option* option : OptionsWithVariable(parser.command())) {
       const std::string variable = VariableOf(*option);
-      if (variable.empty()) continue;
       const std::string kind = KindOf(*option);
       EXPECT_EQ(kinds.try_emplace(variable, kind).first->second, kind)
           << name << " " << variable;
