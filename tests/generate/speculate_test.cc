@@ -547,6 +547,11 @@ TEST(SpeculateNgrams, SameAnswerWithAuto) {
     EXPECT_EQ(LogitsAfter(session, 7), plain.next_logits);
     if (speculation == Speculation::kOff) {
       EXPECT_EQ(stats->drafted_tokens, 0u);
+    } else {
+      // The first draft does not depend on times: until a draft was measured,
+      // the policy guesses what it costs, and long matches promise more. Later
+      // drafts may be slow on this machine, so that there may be only one.
+      EXPECT_GT(stats->drafted_tokens, 0u);
     }
   }
 }
