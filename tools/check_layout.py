@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks includes between folders, the names at the top level, and that no code
-matches words of messages.
+"""Checks includes between folders, the names at the top level, that no code
+matches words of messages, and that tests have short names.
 
 Prints one line for each breach and exits with 1 if there is any.
 --self-test shows that each rule can fail.
@@ -73,6 +73,16 @@ WORDS = re.compile(
     r"|\bmessage\(\)\s*(?:[=!]=|\.\s*(?:find|rfind|starts_with|ends_with|contains|compare)\b)")
 READERS = r"(src|ops|compression|include|tools|benchmarks)/"
 
+# Tests are named by their behaviour, in few words. Each entry: the ending of a
+# file, what finds a test's behaviour, what matches a good one, and what to say
+# about another. Q4_0 is one word.
+TEST_NAMES = [
+    (".cc", r"^[ \t]*TEST(?:_[FP])?\(\s*\w+,\s*(\w+)\s*\)",
+     r"([A-Z][a-z0-9]*(_[0-9]+)*){1,4}", "at most four words, as in KeepsOrder"),
+    (".py", r"^[ \t]*def test_(\w+)",
+     r"[a-z0-9]+(_[a-z0-9]+){0,4}", "at most five words, as in test_keeps_order"),
+]
+
 # Public headers may include the standard library, abseil and each other.
 PUBLIC = r"<\w+>|<std(def|int|bool)\.h>|\"(absl|gemma)/"
 
@@ -85,7 +95,18 @@ def check(files):
             breaches.append(f"{path}: not allowed at the top level")
         if re.search(r"\.(h|cc|cpp|c)$", path):
             breaches += [f"{path}:{line}: {what}" for line, what in check_code(path, text)]
+        if path.startswith("tests/"):
+            breaches += [f"{path}:{line}: {what}" for line, what in check_test_names(path, text)]
     return breaches
+
+
+def check_test_names(path, text):
+    for ending, test, good, wanted in TEST_NAMES:
+        if not path.endswith(ending):
+            continue
+        for match in re.finditer(test, text, re.MULTILINE):
+            if not re.fullmatch(good, match[1]):
+                yield text.count("\n", 0, match.start(1)) + 1, f"{match[1]}: wanted {wanted}"
 
 
 def check_code(path, text):
@@ -116,13 +137,13 @@ def check_code(path, text):
 
 
 def repository_files():
-    """Returns path -> text of tracked files and of new files that git does not ignore; "" for files without code."""
+    """Returns path -> text of tracked files and of new files that git does not ignore; "" for those without a rule."""
     names = subprocess.run(
         ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached",
          "--others", "--exclude-standard"],
         cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     return {name: (ROOT / name).read_text(errors="replace")
-            if re.search(r"\.(h|cc|cpp|c)$", name) else ""
+            if re.search(r"\.(h|cc|cpp|c)$|^tests/.*\.py$", name) else ""
             for name in names if name and (ROOT / name).is_file()}
 
 
@@ -150,6 +171,12 @@ def self_test():
         ("tests/ops/a_test.cc", '#include "hwy/highway.h"'),
         ("tests/ops/a_test.cc", 'EXPECT_TRUE(status.message() == "late");'),
         ("tools/gemma/a.cc", "Note(absl::StrCat(path, status.message()));"),
+        ("tests/os/a_test.cc", "TEST(A, AtAStopToken) {}"),
+        ("tests/os/a_test.cc", "TEST_F(A, TrainedQ4_0KeepsCodes) {}"),
+        ("tests/os/a_test.cc", "INSTANTIATE_TEST_SUITE_P(Toys, A, Values(1));"),
+        ("tests/os/a_test.py", "    def test_one_two_three_four_five(self):"),
+        ("tests/os/a_test.py", "    def run_one_two_three_four_five_six(self):"),
+        ("tools/a_test.py", "    def test_one_two_three_four_five_six(self):"),
     ]
     bad = [
         ("notes.txt", ""),
@@ -187,6 +214,13 @@ def self_test():
         ("tools/gemma/measure/verify.cc", '#include "hwy/base.h"'),
         ("tools/gemma/io/a.cc", '#include "tools/gemma/cli/a.h"'),
         ("benchmarks/a_benchmark.cc", '#include "tools/gemma/a.h"'),
+        ("tests/os/a_test.cc", "TEST(A, OneTwoThreeFourFive) {}"),
+        ("tests/os/a_test.cc", "TEST_F(A, OneTwoThreeFourFive) {"),
+        ("tests/os/a_test.cc", "TEST_P(A,\n       OneTwoThreeFourFive) {"),
+        ("tests/os/a_test.cc", "TEST(A, lower) {}"),
+        ("tests/os/a_test.cc", "TEST(A, One_Two) {}"),
+        ("tests/os/a_test.py", "    def test_one_two_three_four_five_six(self):"),
+        ("tests/os/a_test.py", "def test_One(self):"),
         ("src/text/a.cc", 'if (status.message() == "late") {'),
         ("tools/gemma/a.cc", 'if (absl::StrContains(message, "late")) {'),
         ("tools/gemma/a.cc", 'if (absl::StartsWith(\n  error->status().message(), "late")) {'),
