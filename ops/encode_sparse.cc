@@ -58,10 +58,6 @@ constexpr size_t kTaskRows = kTaskPanels * kPanelRows;
 // The rows of x at once: their products with a task's rows take 32 KiB.
 constexpr size_t kMaxRows = 64;
 
-bool IsStronger(const SparseValue& a, const SparseValue& b) {
-  return a.value != b.value ? a.value > b.value : a.index < b.index;
-}
-
 // The values that the tasks found for some rows of x. The buffer has room for
 // all values, but only the found ones touch memory.
 class Found {
@@ -89,7 +85,7 @@ class Found {
     if (top_k == 0) return;
     const size_t kept = std::min(top_k, out.size());
     std::partial_sort(out.begin(), out.begin() + static_cast<ptrdiff_t>(kept),
-                      out.end(), IsStronger);
+                      out.end(), IsStronger<SparseValue>);
     out.resize(kept);
   }
 
@@ -116,7 +112,7 @@ void RunTask(const EncodeSparseJob& job, size_t first, size_t rows, size_t task,
         out.Row(row).data(), job.threshold.data() + begin, size, begin, values);
     if (job.top_k != 0 && count > job.top_k) {
       std::nth_element(values, values + job.top_k - 1, values + count,
-                       IsStronger);
+                       IsStronger<SparseValue>);
       count = job.top_k;
     }
     found.count(row, task) = count;

@@ -156,11 +156,18 @@ struct SparseValue {
   float value = 0.0f;
 };
 
+// Orders structs with a value and an index from the largest value to the
+// smallest. The lower index is first among equals.
+template <class T>
+bool IsStronger(const T& a, const T& b) {
+  return a.value != b.value ? a.value > b.value : a.index < b.index;
+}
+
 // Writes to out[t] the values of x[t] w^T + bias that exceed their thresholds,
-// in ascending order of indices; or, if top_k is not 0, the top_k largest of
-// them, the largest first, with the lower index first among equals. NaN exceeds
-// nothing. Products have the bits that MatMul gives in kFloat32; they are not
-// kept. Returns false if memory runs out.
+// in ascending order of indices; or, if top_k is not 0, the first top_k of them
+// in the order of IsStronger. NaN exceeds nothing. Products have the bits that
+// MatMul gives in kFloat32; they are not kept. Returns false if memory runs
+// out.
 struct EncodeSparseJob {
   MatrixView<const float> x;         // [rows, w.cols]
   PackedView w;                      // [w.rows, w.cols], fewer than 2^32 rows

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "ops/matrix_view.h"
+#include "ops/ops.h"
 #include "ops/workers.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
@@ -128,11 +129,6 @@ absl::Status CheckAll(const Model& model, const std::vector<T>& all,
   return absl::OkStatus();
 }
 
-// Orders features from the strongest to the weakest.
-bool IsStronger(const Feature& a, const Feature& b) {
-  return a.value != b.value ? a.value > b.value : a.index < b.index;
-}
-
 // Reads and changes a session's features. It keeps state only between the
 // points of one pass.
 class FeatureTapper {
@@ -222,7 +218,7 @@ class FeatureTapper {
         ++value;
       }
       if (reader.top_k == 0) continue;
-      std::sort(active.begin(), active.end(), IsStronger);
+      std::sort(active.begin(), active.end(), IsStronger<Feature>);
       if (active.size() > reader.top_k) active.resize(reader.top_k);
     }
     return rows;
