@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <system_error>
 
-#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/os/mapped_file.h"
 
@@ -18,12 +17,6 @@ std::string InDirectory(const std::string& directory, std::string_view name) {
 bool Exists(const std::string& directory, std::string_view name) {
   std::error_code error;
   return fs::exists(InDirectory(directory, name), error);
-}
-
-bool IsPlainName(std::string_view name) {
-  return !name.empty() && name != "." && name != ".." &&
-         name.find_first_of("/\\") == std::string_view::npos &&
-         IsPrintable(name);
 }
 
 absl::StatusOr<std::optional<Json>> ReadJson(const std::string& directory,

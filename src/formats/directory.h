@@ -16,10 +16,6 @@ std::string InDirectory(const std::string& directory, std::string_view name);
 
 bool Exists(const std::string& directory, std::string_view name);
 
-// Whether a name in a file names a file or folder in the same directory. Files
-// outside the model's directory are never used.
-bool IsPlainName(std::string_view name);
-
 // Returns the parsed file, or nothing if it does not exist.
 absl::StatusOr<std::optional<Json>> ReadJson(const std::string& directory,
                                              std::string_view name);

@@ -6,6 +6,7 @@
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/formats/directory.h"
+#include "src/os/path.h"
 
 namespace gemma::internal {
 namespace {

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/messages.h"
 #include "src/os/system_error.h"
 
 namespace gemma::internal {
@@ -17,6 +18,12 @@ std::string DirectoryOf(const std::string& path) {
   const std::string directory =
       std::filesystem::path(path).parent_path().string();
   return directory.empty() ? "." : directory;
+}
+
+bool IsPlainName(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of("/\\") == std::string_view::npos &&
+         IsPrintable(name);
 }
 
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& directory) {

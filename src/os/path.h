@@ -4,6 +4,7 @@
 #define GEMMA_SRC_OS_PATH_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,6 +14,10 @@ namespace gemma::internal {
 
 // Returns the directory of the file, or "." if the path contains none.
 std::string DirectoryOf(const std::string& path);
+
+// Whether `name` can only name an entry of a directory: not empty, "." or "..",
+// without slashes and backslashes, and printable (src/base/messages.h).
+bool IsPlainName(std::string_view name);
 
 // Returns the names of the entries of a directory, sorted, without "." and
 // "..". (The iterators of std::filesystem end the process if memory runs out.)

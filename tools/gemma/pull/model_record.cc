@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
 #include "src/base/json.h"
-#include "src/base/messages.h"
 #include "src/base/status_macros.h"
+#include "src/os/path.h"
 #include "tools/gemma/io/text.h"
 
 namespace gemma::tools {
@@ -55,12 +55,8 @@ absl::StatusOr<StoredModel> ReadModel(const Json& json) {
 }  // namespace
 
 bool IsPlainFileName(std::string_view name) {
-  if (name.empty() || name.size() > 200 || name == "." || name == ".." ||
-      name == kRecordFile) {
-    return false;
-  }
-  return name.find_first_of("/\\") == std::string_view::npos &&
-         IsPrintable(name);
+  constexpr size_t kMaxSize = 200;
+  return IsPlainName(name) && name.size() <= kMaxSize && name != kRecordFile;
 }
 
 bool IsStoredFileName(std::string_view name) {

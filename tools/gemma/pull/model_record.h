@@ -15,8 +15,8 @@ namespace gemma::tools {
 // The record's file name in a model's folder.
 inline constexpr std::string_view kRecordFile = "gemma-pull.json";
 
-// Whether `name` is a safe file name: no slashes or backslashes, no control
-// characters, at most 200 bytes, and not ".", ".." or the record's name.
+// Whether `name` is a plain name (see IsPlainName) of at most 200 bytes, and
+// not the record's name.
 bool IsPlainFileName(std::string_view name);
 // Whether `name` is such a name, or two of them, a folder and a file:
 // "2_Dense/config.json".

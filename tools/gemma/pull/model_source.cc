@@ -11,8 +11,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "src/base/internal.h"
-#include "src/base/messages.h"
 #include "src/base/part_name.h"
+#include "src/os/path.h"
 #include "tools/gemma/pull/http.h"
 #include "tools/gemma/pull/hub.h"
 #include "tools/gemma/pull/model_store.h"
@@ -36,11 +36,6 @@ std::string NameOfGguf(std::string_view path) {
   return std::string(absl::StripSuffix(file, ".gguf"));
 }
 
-bool IsPathPart(std::string_view part) {
-  return !part.empty() && part != "." && part != ".." &&
-         !absl::StrContains(part, '\\') && IsPrintable(part);
-}
-
 // Letters, digits, dots, dashes, underscores and slashes, as git allows.
 bool IsRevision(std::string_view revision) {
   const std::vector<std::string_view> parts = absl::StrSplit(revision, '/');
@@ -60,7 +55,7 @@ absl::StatusOr<ModelSource> ParseHub(std::string_view text) {
   path = path.substr(0, at);
   const std::vector<std::string_view> parts = absl::StrSplit(path, '/');
   if (parts.size() < 2 || !IsModelName(parts[0]) || !IsModelName(parts[1]) ||
-      !std::all_of(parts.begin(), parts.end(), IsPathPart) ||
+      !std::all_of(parts.begin(), parts.end(), IsPlainName) ||
       !IsRevision(source.revision)) {
     return Wrong(text, "hf://OWNER/REPO[/FILE][@REVISION]");
   }
