@@ -162,6 +162,9 @@ TEST(ChatSettings, ErrorsChangeNothing) {
   for (const char* stop : {"[1]", "[\"a\"", "\"a", "[[\"a\"]]", "[\"\"]"}) {
     EXPECT_THAT(error("stop", stop), HasSubstr("stop")) << stop;
   }
+  const std::string deep =
+      std::string(1000000, '[') + std::string(1000000, ']');
+  EXPECT_THAT(error("stop", deep.c_str()), HasSubstr("stop"));
   EXPECT_THAT(error("temprature", "1"),
               AllOf(HasSubstr("'temprature'"), HasSubstr("temperature?")));
   for (const char* name : {"", "help", "-t", "stop=x", "temperature=3"}) {

@@ -157,7 +157,7 @@ class LinesTest(ClassifyTest):
             (b"\xff", "UTF-8"), (b'{"text": "\xc3\x28"}', "UTF-8"), (b'{"text": 5}', "'text' is of type number"),
             (b'{"text": "x", "response": null}', "'response' is of type null"),
             (b'{"text": "x", "id": []}', "'id' is of type array"), (b'{"text": "x", "policy": "hate"}', "'policy'"),
-            (b"[" * 100000, "JSON"), (b'{"text": "x", "id": 1' + b"0" * 400 + b"}", "too large"),
+            (b"[" * 1000000, "nested"), (b'{"text": "x", "id": 1' + b"0" * 400 + b"}", "too large"),
             (long, "the context has room for 1024"),
         ]
         good = b'{"text": "x", "id": 2}'

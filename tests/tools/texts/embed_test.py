@@ -80,7 +80,7 @@ class EmbedTest(CommandTest):
 
     def test_bad_jsonl_names_the_line(self):
         path = self.folder / "lines.jsonl"
-        for line, says in (("{", "not JSON"), ("3", "of type number"), ("{}", "no 'text'"), ('{"text": 1}', "'text' is of type number"),
+        for line, says in (("{", "not JSON"), ("[" * 1000000, "nested"), ("3", "of type number"), ("{}", "no 'text'"), ('{"text": 1}', "'text' is of type number"),
                            ('{"text": "a", "id": []}', "'id' is of type array"), ('{"text": "a", "x": 1}', "no field 'x'"),
                            ('{"text": "a", "prompt": "no"}', "no prompt 'no'"), ('{"text": "a", "title": "t"}', "a title needs"),
                            ('{"text": "a", "prompt": "query", "title": "t"}', "no place for a title")):

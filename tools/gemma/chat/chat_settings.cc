@@ -5,6 +5,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
+#include "src/base/json.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/nearest.h"
@@ -61,12 +62,13 @@ absl::Status SetStop(std::string_view value, AnswerOptions* options) {
     stop.emplace_back(value);
   } else {
     constexpr std::string_view kWanted = "a text or an array of texts in JSON";
-    const Json json = Json::parse(value, nullptr, /*allow_exceptions=*/false);
-    if (!json.is_string() && !json.is_array()) return BadStop(value, kWanted);
-    for (const Json& text : json.is_array() ? json : Json::array({json})) {
-      if (!text.is_string()) return BadStop(value, kWanted);
-      stop.push_back(text.get<std::string>());
-    }
+    const absl::StatusOr<internal::Json> json =
+        internal::Json::Parse(value, "--stop");
+    if (!json.ok()) return BadStop(value, kWanted);
+    if (json->is_string()) stop.emplace_back();
+    const absl::Status status =
+        json->is_string() ? json->Get(stop[0]) : json->Get(stop);
+    if (!status.ok()) return BadStop(value, kWanted);
   }
   AnswerOptions changed = *options;
   changed.stop = std::move(stop);

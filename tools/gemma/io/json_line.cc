@@ -1,12 +1,47 @@
 #include "tools/gemma/io/json_line.h"
 
+#include <cstddef>
+
 #include "absl/strings/str_cat.h"
+#include "src/base/json.h"
 
 namespace gemma::tools {
 
 using Json = nlohmann::json;
 
+namespace {
+
+constexpr size_t kMaxDepth = internal::Json::Limits().max_depth;
+
+// Whether the text opens more than kMaxDepth arrays and objects within each
+// other. Exact up to the first error that a parser finds.
+bool IsTooDeep(std::string_view json) {
+  size_t depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_string) {
+      if (c == '\\') ++i;  // the next character does not end the string
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMaxDepth) return true;
+    } else if (c == ']' || c == '}') {
+      if (depth == 0) return false;  // an error
+      --depth;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 absl::StatusOr<Json> ParseJsonLine(std::string_view line) {
+  if (IsTooDeep(line)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("nested more than ", kMaxDepth, " deep, wanted less"));
+  }
   try {
     return Json::parse(line);
   } catch (const Json::parse_error& error) {

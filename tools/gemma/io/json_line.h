@@ -12,7 +12,9 @@
 
 namespace gemma::tools {
 
-// Parses a line that is one JSON value in UTF-8.
+// Parses a line that is one JSON value in UTF-8. A value that is nested deeper
+// than src/base/json.h allows is an error, because nlohmann's functions recurse
+// when they copy or write one, and would overflow the stack.
 absl::StatusOr<nlohmann::json> ParseJsonLine(std::string_view line);
 
 // Returns the error "'name' is of type X, wanted Y", where X is the type of
