@@ -9,18 +9,19 @@
 namespace gemma::internal {
 namespace {
 
-absl::Status CheckRows(const InputRows& rows, size_t model_dim,
-                       size_t max_rows) {
+// Checks rows that begin at word `begin` of `what`.
+absl::Status CheckRows(const InputRows& rows, size_t model_dim, size_t max_rows,
+                       std::string_view what, size_t begin) {
   if (rows.model_dim() != model_dim) {
-    return absl::InvalidArgumentError(
-        FormatText("a row has %u values, wanted model_dim, which is %u",
-                   rows.model_dim(), model_dim));
+    return absl::InvalidArgumentError(FormatText(
+        "word %u of %s is a row of %u values, wanted model_dim, which is %u",
+        begin, what, rows.model_dim(), model_dim));
   }
   if (rows.mask() == RowMask::kBidirectional && rows.size() > max_rows) {
-    return absl::InvalidArgumentError(
-        FormatText("there are %u bidirectional rows, wanted at most %u "
-                   "(LoadOptions::prefill_chunk)",
-                   rows.size(), max_rows));
+    return absl::InvalidArgumentError(FormatText(
+        "word %u of %s begins %u bidirectional rows, wanted at most %u "
+        "(LoadOptions::prefill_chunk)",
+        begin, what, rows.size(), max_rows));
   }
   return absl::OkStatus();
 }
@@ -99,7 +100,8 @@ absl::Status CheckWords(const WordView& words, const ModelConfig& config,
   words.ForEachRun([&](const WordView::Run& run) {
     status.Update(CheckTokens(words.tokens().subspan(done, run.begin - done),
                               config, what, /*first=*/done));
-    status.Update(CheckRows(run.rows, config.model_dim, max_rows));
+    status.Update(
+        CheckRows(run.rows, config.model_dim, max_rows, what, run.begin));
     done = run.begin + run.count;
   });
   GEMMA_RETURN_IF_ERROR(status);

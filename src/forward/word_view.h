@@ -69,8 +69,8 @@ class WordView {
 };
 
 // OK if a model can read the words in passes of max_rows rows. Otherwise an
-// error that describes the first bad words; for a token, the error of
-// CheckTokens.
+// error with the position of the first bad word in `what`; for a token, the
+// error of CheckTokens.
 absl::Status CheckWords(const WordView& words, const ModelConfig& config,
                         size_t max_rows, std::string_view what);
 

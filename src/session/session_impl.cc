@@ -437,9 +437,9 @@ absl::Status Session::Impl::Restore(const SessionFile& file) {
   const SavedSession& saved = file.session();
   if (bounded_ && saved.words.size() > options_.max_tokens) {
     return absl::DataLossError(
-        FormatText("a saved session has %u tokens, wanted at most max_tokens, "
+        FormatText("%s: saved session of %u tokens, wanted at most max_tokens, "
                    "which is %u",
-                   saved.words.size(), options_.max_tokens));
+                   file.path(), saved.words.size(), options_.max_tokens));
   }
   // prefill_chunk may be smaller than before, and too small for rows that see
   // each other.

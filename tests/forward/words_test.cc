@@ -190,7 +190,7 @@ TEST(CheckWords, NamesWhatIsWrong) {
   words.Append(MakeRows(4, kBidirectional));
   EXPECT_EQ(error(words, 4), "");
   EXPECT_EQ(error(words, 3),
-            "there are 4 bidirectional rows, wanted at most 3 "
+            "word 1 of F begins 4 bidirectional rows, wanted at most 3 "
             "(LoadOptions::prefill_chunk)");
   words.Append({10});
   EXPECT_EQ(error(words, 4), "token 5 of F is 10, wanted 0 to 9");
@@ -201,7 +201,11 @@ TEST(CheckWords, NamesWhatIsWrong) {
   EXPECT_EQ(error(causal, 1), "");
   config.model_dim = 3;
   EXPECT_EQ(error(causal, 1),
-            "a row has 2 values, wanted model_dim, which is 3");
+            "word 0 of F is a row of 2 values, wanted model_dim, which is 3");
+  config.model_dim = 2;
+  causal.Append(*InputRows::Create({1, 2, 3}, 3));
+  EXPECT_EQ(error(causal, 1),
+            "word 4 of F is a row of 3 values, wanted model_dim, which is 2");
 }
 
 }  // namespace

@@ -264,8 +264,15 @@ TEST_P(BidirectionalRows, MustFitOnePass) {
   const Model model = LoadToy({"", GetParam()}, 2, kLongest - 1);
   const Words words = ReadRows(model, GetParam()).words;
   Session session = NewSession(model);
+  const auto longest = std::find_if(
+      words.rows().begin(), words.rows().end(), [](const PlacedRows& placed) {
+        return placed.rows.mask() == kBidirectional &&
+               placed.rows.size() == kLongest;
+      });
+  ASSERT_NE(longest, words.rows().end());
   const std::string error =
-      "there are 21 bidirectional rows, wanted at most 20 "
+      "word " + std::to_string(longest->begin) +
+      " of the input begins 21 bidirectional rows, wanted at most 20 "
       "(LoadOptions::prefill_chunk)";
   EXPECT_EQ(ErrorOf(session.Append(words)), error);
   EXPECT_EQ(ErrorOf(session.Forward(words)), error);
@@ -481,16 +488,17 @@ TEST(RowPrompts, BadOnesAreRefused) {
   Words words;
   words.Append(RandomRows(model, 33, kBidirectional, 1));
   const std::string too_many =
-      "there are 33 bidirectional rows, wanted at most 32 "
+      "word 0 of the prompt begins 33 bidirectional rows, wanted at most 32 "
       "(LoadOptions::prefill_chunk)";
   EXPECT_EQ(error(AskAbout(words)), too_many);
   Session session = NewSession(model);
   EXPECT_EQ(ErrorOf(Generate(session, words, {}, nullptr)), too_many);
   Words narrow;
   narrow.Append(*InputRows::Create({1, 2}, 2));
-  const std::string wrong = "a row has 2 values, wanted model_dim, which is 64";
-  EXPECT_EQ(error(AskAbout(narrow)), wrong);
-  EXPECT_EQ(ErrorOf(session.Append(narrow)), wrong);
+  const std::string wrong =
+      " is a row of 2 values, wanted model_dim, which is 64";
+  EXPECT_EQ(error(AskAbout(narrow)), "word 0 of the prompt" + wrong);
+  EXPECT_EQ(ErrorOf(session.Append(narrow)), "word 0 of the input" + wrong);
   std::vector<float> room(model.config().vocab_size);
   const Tokens one = {2};
   const Session::Continuation twice = {&session, one, &words};

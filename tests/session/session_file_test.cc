@@ -252,7 +252,10 @@ TEST_F(SessionFileTest, HostileNumbersAreRefused) {
     EXPECT_THAT(restore(48, number, 8), HasSubstr("max_checkpoints"));
   }
   EXPECT_THAT(restore(40, ~uint64_t{0}, 8), HasSubstr("checkpoint_interval"));
-  EXPECT_THAT(restore(24, 4, 8), HasSubstr("5 tokens"));
+  EXPECT_EQ(restore(24, 4, 8),
+            Path("hostile") +
+                ": saved session of 5 tokens, wanted at most max_tokens, "
+                "which is 4");
   EXPECT_THAT(restore(72, ~uint64_t{0}, 4), HasSubstr("out of range"));
   EXPECT_THAT(restore(72, model.config().vocab_size, 4),
               HasSubstr("out of range"));
@@ -307,7 +310,8 @@ TEST_F(SessionFileTest, RowsMustFitPass) {
   EXPECT_EQ(
       ErrorOf(Session::Restore(LoadOrDie(ToyPath("gemma2"), options), Path())),
       Path() +
-          ": there are 40 bidirectional rows, wanted at most 39 "
+          ": word 0 of the session begins 40 bidirectional rows, wanted at "
+          "most 39 "
           "(LoadOptions::prefill_chunk)");
 }
 
