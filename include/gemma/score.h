@@ -28,7 +28,10 @@ struct ChoiceScore {
 // 1 tokens leaves a checkpoint after the prompt. Fails and changes nothing if
 // the prompt, the list of choices or a choice is empty, if the prompt and the
 // longest choice do not fit, if a token is not in the vocabulary, or if a logit
-// is not a number.
+// is not a number. After other failures, the session is rewound. If that fails
+// because a tap throws or memory runs out, the session may hold more or fewer
+// tokens than before. The error then has the first failure's code, and its
+// message says how many tokens the session has.
 GEMMA_EXPORT absl::StatusOr<std::vector<ChoiceScore>> Score(
     Session& session, absl::Span<const TokenId> prompt,
     absl::Span<const std::vector<TokenId>> choices);

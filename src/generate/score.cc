@@ -105,6 +105,21 @@ absl::StatusOr<std::vector<ChoiceScore>> ScoreChecked(Session& session,
   return scores;
 }
 
+// Rewinds to `begin` after a failure and returns its status. If that fails too,
+// adds to the message that the session has changed.
+absl::Status Undo(Session& session, size_t begin, const absl::Status& failure) {
+  const absl::Status undone = session.Rewind(begin);
+  if (undone.ok()) return failure;
+  return NoThrow([&] {
+    return absl::Status(
+        failure.code(),
+        FormatText("%s; the session now has %u tokens instead of %u, because "
+                   "the rewind failed: %s",
+                   failure.message(), session.position(), begin,
+                   undone.message()));
+  });
+}
+
 absl::StatusOr<std::vector<ChoiceScore>> ScoreWords(Session& session,
                                                     const WordView& prompt,
                                                     Choices choices) {
@@ -115,8 +130,7 @@ absl::StatusOr<std::vector<ChoiceScore>> ScoreWords(Session& session,
         return ScoreChecked(session, prompt, choices);
       });
   if (scores.ok() || session.position() == begin) return scores;
-  GEMMA_RETURN_IF_ERROR(session.Rewind(begin));
-  return scores;
+  return Undo(session, begin, scores.status());
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -202,6 +203,26 @@ TEST(Score, RefusesNanLogits) {
     EXPECT_EQ(ErrorOf(scores.status()), "the model's logits are not numbers");
     EXPECT_EQ(session.position(), 0u);
   }
+}
+
+// The recurrent model rewinds by reading the tokens again.
+TEST(Score, FailedRewindIsReported) {
+  const Model model = LoadToy({"", "recurrent_gemma"});
+  Session session =
+      NewSession(model, {.max_rollback = 0, .max_checkpoints = 0});
+  ASSERT_TRUE(session.Append({2, 5}).ok());
+  session.SetTap([](const TapSite& site, absl::Span<float> values) {
+    if (site.position < 2) throw std::runtime_error("the tap failed");
+    if (site.point != TapPoint::kHeadInput) return;
+    std::fill(values.begin(), values.end(),
+              std::numeric_limits<float>::quiet_NaN());
+  });
+  const absl::Status status = Score(session, {7}, {Tokens{6}}).status();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_EQ(ErrorOf(status),
+            "the model's logits are not numbers; the session now has 0 tokens "
+            "instead of 2, because the rewind failed: the tap failed");
+  EXPECT_EQ(session.position(), 0u);
 }
 
 }  // namespace
