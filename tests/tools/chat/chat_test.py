@@ -57,7 +57,7 @@ class ChatTest(CommandTest):
                          arguments=["--system", "Be wise."])
         self.assertEqual(text.splitlines()[:2], ["Be wise.", "the system message is set"])
         self.assertIn("\nBe brief.\n", text)
-        self.assertIn("reads all 1 turn again", text)
+        self.assertIn("reads the turn again", text)
         self.assertEqual(self.saved("/system Be brief.", "Hello")["system"], "Be brief.")
 
     def test_system_message_keeps_turns(self):

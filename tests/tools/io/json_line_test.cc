@@ -60,5 +60,17 @@ TEST(ParseJsonLine, RefusesOtherText) {
   EXPECT_EQ(Error("1" + std::string(400, '0')), "a number is too large");
 }
 
+TEST(JsonFields, NameTheWantedType) {
+  const nlohmann::json object = {{"id", nullptr}, {"text", 5}};
+  std::string found;
+  EXPECT_EQ(ErrorOf(ReadTextField("text", object["text"], &found)),
+            "'text' is of type number, wanted a string");
+  EXPECT_EQ(ErrorOf(ReadId(object, &found)),
+            "'id' is of type null, wanted a string or a number");
+  EXPECT_EQ(found, "");
+  EXPECT_EQ(ErrorOf(ReadId({{"id", "a"}}, &found)), "OK");
+  EXPECT_EQ(found, "\"a\"");
+}
+
 }  // namespace
 }  // namespace gemma::tools

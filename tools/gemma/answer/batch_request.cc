@@ -54,7 +54,7 @@ absl::Status ReadMessages(const Json& json, std::vector<Message>* messages) {
 absl::StatusOr<std::string> Word(std::string_view name, const Json& json) {
   if (json.is_string()) return json.get<std::string>();
   if (json.is_number()) return json.dump();
-  return WrongType(name, json, "a number or a text");
+  return WrongType(name, json, "a number or a string");
 }
 
 std::string FieldOf(const AnswerOption& option) {
@@ -133,7 +133,7 @@ absl::Status ParseBatchRequest(std::string_view line,
     return absl::OkStatus();
   }
   if (!json.is_object())
-    return WrongType("the line", json, "an object or a text");
+    return WrongType("the line", json, "an object or a string");
   return ReadObject(json, request);
 }
 

@@ -262,8 +262,7 @@ void AddRun(CLI::App& app, Action* action) {
       ->needs(batch);
   AddNumber(*command, "--batch-size", &options->batch.size, 1, kMaxSequences,
             "With --batch: number of prompts computed together");
-  command->add_flag("-q,--quiet", options->quiet,
-                    "Print only failures on standard error");
+  AddQuiet(*command, &options->quiet);
   command->add_flag("-v,--verbose", options->verbose,
                     "Print the speed on standard error, even if that is\n"
                     "not a terminal");

@@ -30,7 +30,7 @@ enum class ChatCommand {
 
 struct ChatLine {
   ChatCommand command = ChatCommand::kMessage;
-  std::string argument;  // empty if there is none
+  std::string argument;  // may be empty
 };
 
 struct ChatCommandInfo {

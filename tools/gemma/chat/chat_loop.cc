@@ -210,11 +210,14 @@ absl::Status ChatLoop::System(const std::string& text) {
   }
   conversation_.SetSystem(text);
   const size_t turns = conversation_.turns().size();
-  Remark(turns == 0 ? "the system message is set"
-                    : absl::StrCat("the system message is set; the model reads "
-                                   "all ",
-                                   Counted(turns, "turn"),
-                                   " again with the next message"));
+  if (turns == 0) {
+    Remark("the system message is set");
+    return absl::OkStatus();
+  }
+  const std::string what =
+      turns == 1 ? "the turn" : absl::StrCat("all ", turns, " turns");
+  Remark(absl::StrCat("the system message is set; the model reads ", what,
+                      " again with the next message"));
   return absl::OkStatus();
 }
 

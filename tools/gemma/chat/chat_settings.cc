@@ -61,7 +61,8 @@ absl::Status SetStop(std::string_view value, AnswerOptions* options) {
   if (value.empty() || (value[0] != '"' && value[0] != '[')) {
     stop.emplace_back(value);
   } else {
-    constexpr std::string_view kWanted = "a text or an array of texts in JSON";
+    constexpr std::string_view kWanted =
+        "a string or an array of strings in JSON";
     const absl::StatusOr<internal::Json> json =
         internal::Json::Parse(value, "--stop");
     if (!json.ok()) return BadStop(value, kWanted);

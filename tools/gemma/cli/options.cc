@@ -320,4 +320,8 @@ CLI::Option* AddFormat(CLI::App& app, std::string* format) {
                    "Format of the output");
 }
 
+void AddQuiet(CLI::App& app, bool* quiet) {
+  app.add_flag("-q,--quiet", *quiet, "Print only failures on standard error");
+}
+
 }  // namespace gemma::tools

@@ -135,6 +135,9 @@ absl::StatusOr<Session> CreateSession(const Model& model,
 // Adds -o text|json.
 CLI::Option* AddFormat(CLI::App& app, std::string* format);
 
+// Adds -q.
+void AddQuiet(CLI::App& app, bool* quiet);
+
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_CLI_OPTIONS_H_

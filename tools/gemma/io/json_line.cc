@@ -60,7 +60,7 @@ absl::Status WrongType(std::string_view name, const Json& found,
 
 absl::Status ReadTextField(std::string_view name, const Json& json,
                            std::string* text) {
-  if (!json.is_string()) return WrongType(name, json, "a text");
+  if (!json.is_string()) return WrongType(name, json, "a string");
   *text = json.get_ref<const std::string&>();
   return absl::OkStatus();
 }
@@ -69,7 +69,7 @@ absl::Status ReadId(const Json& object, std::string* id) {
   const auto found = object.find("id");
   if (found == object.end()) return absl::OkStatus();
   if (!found->is_string() && !found->is_number()) {
-    return WrongType("id", *found, "a text or a number");
+    return WrongType("id", *found, "a string or a number");
   }
   *id = found->dump();
   return absl::OkStatus();

@@ -22,12 +22,12 @@ absl::StatusOr<nlohmann::json> ParseJsonLine(std::string_view line);
 absl::Status WrongType(std::string_view name, const nlohmann::json& found,
                        std::string_view wanted);
 
-// Stores a field in `text`. Returns an error if the field is not a text.
+// Stores a field in `text`. Returns an error if the field is not a string.
 absl::Status ReadTextField(std::string_view name, const nlohmann::json& json,
                            std::string* text);
 
 // Stores the field `id` of an object, if it exists, as JSON. Returns an error
-// if it is neither a text nor a number.
+// if it is neither a string nor a number.
 absl::Status ReadId(const nlohmann::json& object, std::string* id);
 
 }  // namespace gemma::tools

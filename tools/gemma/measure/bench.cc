@@ -302,7 +302,7 @@ void AddBench(CLI::App& app, Action* action) {
             kMaxRepetitions, "Timed runs of each test, after a warm-up run");
   AddChoice(*command, "-o,--output-format", &options->format,
             {"text", "md", "json", "csv"},
-            "Form of the result; text is the same as md");
+            "Format of the output; text is the same as md");
   command->footer(
       R"(The result uses the names of llama.cpp's llama-bench. The tokens are
 random, but the same in every run, so no tokenizer is needed.

@@ -354,8 +354,7 @@ void AddPull(CLI::App& app, Action* action) {
           "in the catalogue, or that of the file or repository");
   AddText(*command, "--sha256", "HEX", &options->sha256,
           "SHA-256 that the file at a URL must have");
-  command->add_flag("-q,--quiet", options->quiet,
-                    "Print only failures on standard error");
+  AddQuiet(*command, &options->quiet);
   command->footer(
       R"(Prints the path of the model. From then on, every command accepts the
 model's name in place of the path. From a repository, the command downloads

@@ -219,8 +219,7 @@ void AddClassify(CLI::App& app, Action* action) {
                     "Classify each line of the input, which is JSON; see\n"
                     "below");
   AddFormat(*command, &options->format);
-  command->add_flag("-q,--quiet", options->quiet,
-                    "Print only failures on standard error");
+  AddQuiet(*command, &options->quiet);
   command->add_flag("-v,--verbose", options->verbose,
                     "Print token counts and time on standard error");
   command->footer(

@@ -56,7 +56,7 @@ absl::Status Parse(std::string_view text, Line& line) {
   GEMMA_ASSIGN_OR_RETURN(const nlohmann::json json, ParseJsonLine(text));
   if (json.is_string()) return ReadTextField("text", json, &line.text);
   if (json.is_object()) return ParseObject(json, line);
-  return WrongType("the line", json, "an object or a text");
+  return WrongType("the line", json, "an object or a string");
 }
 
 class Lines {

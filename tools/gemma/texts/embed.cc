@@ -222,14 +222,13 @@ void AddEmbed(CLI::App& app, Action* action) {
                     "Do not scale vectors to length 1");
   AddChoice(*command, "-o,--output-format", &options->output.format,
             {"text", "json", "npy"},
-            "Form of the vectors: JSON arrays, JSON objects, or a\n"
-            "NumPy file")
+            "Format of the vectors: JSON arrays, JSON objects or\n"
+            "a NumPy file")
       ->default_str("text, or npy for FILE.npy");
   AddText(*command, "--output", "FILE", &options->output.path,
           "File for the vectors")
       ->default_str("standard output");
-  command->add_flag("-q,--quiet", options->quiet,
-                    "Print only failures on standard error");
+  AddQuiet(*command, &options->quiet);
   command->add_flag("-v,--verbose", options->verbose,
                     "Print the speed on standard error, even if that is\n"
                     "not a terminal");

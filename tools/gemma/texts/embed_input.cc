@@ -67,7 +67,7 @@ absl::StatusOr<EmbedInput> FromJson(std::string_view line,
   GEMMA_ASSIGN_OR_RETURN(const Json json, ParseJsonLine(line));
   if (json.is_object()) return FromObject(json, options);
   if (!json.is_string()) {
-    return WrongType("the line", json, "an object or a text");
+    return WrongType("the line", json, "an object or a string");
   }
   GEMMA_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
   return EmbedInput{absl::StrCat(prefix, json.get<std::string>()), ""};
