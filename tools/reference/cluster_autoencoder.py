@@ -17,7 +17,6 @@ import sys
 import numpy as np
 import torch
 
-import hf_models
 import real_model
 import vocabulary
 from hf_models import ReferenceError

@@ -10,7 +10,6 @@ import signal
 import stat
 import struct
 import termios
-import time
 import unittest
 
 from command import BINARY, TESTDATA, CommandTest

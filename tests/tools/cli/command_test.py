@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from command import BINARY, COMMANDS, MODELS, OTHER_COMMANDS, STORE_COMMANDS, CommandTest, gemma
+from command import BINARY, COMMANDS, MODELS, OTHER_COMMANDS, STORE_COMMANDS, CommandTest
 
 TOY = MODELS / "gemma2"
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <cerrno>
 #include <string>
 #include <string_view>
 

@@ -11,7 +11,7 @@ import struct
 import sys
 import unittest
 
-from command import BINARY, MODELS, TESTDATA, CommandTest, gemma, read_npy
+from command import BINARY, MODELS, TESTDATA, CommandTest, read_npy
 
 TOY = TESTDATA / "gguf/gemma3_mixed.gguf"  # has a tokenizer
 TEXT = "The cat sat on the mat. Then the dog came, and the cat ran away over the wall! 12 of 7 € naïve.\n" * 2
