@@ -61,7 +61,9 @@ void* mmap(void* address, size_t size, int protection, int flags, int fd,
   return next(address, size, protection, flags, fd, offset);
 }
 
-ssize_t read(int fd, void* bytes, size_t size) {
+// Visible, because the standard library's streams call it.
+__attribute__((visibility("default"))) ssize_t read(int fd, void* bytes,
+                                                    size_t size) {
   static auto* const next = Next<ssize_t(int, void*, size_t)>("read");
   return FailsWithError(FaultKind::kRead) ? -1 : next(fd, bytes, size);
 }

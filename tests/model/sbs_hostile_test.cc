@@ -285,8 +285,8 @@ TEST(SbsErrors, BadConfigurationsAreRefused) {
   const std::string where = path + ": blob 'config': ";
   EXPECT_EQ(load(SbsRecord()),
             where +
-                "num_layers is 0 and there are 0 layer_configs, wanted as "
-                "many, 1 to 1024");
+                "num_layers is 0 and there are 0 layer_configs, wanted the "
+                "same number, 1 to 1024");
   EXPECT_THAT(load(head(1).Number(1)), HasSubstr("absolute_pe is 1"));
   EXPECT_THAT(load(head(1).Number(0).Number(0).Number(9)),
               HasSubstr("query_scale 9, wanted 0 and at most 1"));

@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/base/internal.h"
-#include "tests/formats/error_of.h"
+#include "tests/support/error_of.h"
 
 namespace gemma::tools {
 namespace {
