@@ -56,8 +56,8 @@ struct ClassifierOptions {
   // prompt so far.
   size_t max_tokens = 8192;
   CacheFormat cache_format = CacheFormat::kAuto;  // as in SessionOptions
-  // Called before each prompt of a call with the number of prompts computed and
-  // their total. Return false to cancel the rest.
+  // Called before each prompt of a call with the number of prompts computed so
+  // far and the number of all prompts. Return false to cancel the rest.
   std::function<bool(size_t done, size_t total)> progress;
 };
 

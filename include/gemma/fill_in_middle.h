@@ -16,7 +16,7 @@ namespace gemma {
 
 // Another file that the model reads for context.
 struct SourceFile {
-  std::string_view path;  // a line that precedes the text; may be empty
+  std::string_view path;  // a line before the text; empty: no such line
   std::string_view text;  // UTF-8
 };
 

@@ -26,8 +26,8 @@ namespace gemma {
 // Grammars may be untrusted input. Construction uses at most 2^24 steps and
 // 2^26 bytes: a few seconds and about 100 MB. Above that it fails:
 // InvalidArgument names the limit and the place that would exceed it. Steps and
-// bytes are counted, not measured, so all machines accept or
-// refuse the same grammars.
+// bytes are counted, not measured, so all machines accept or refuse the same
+// grammars.
 class GEMMA_EXPORT Grammar {
  public:
   // Returns the texts that match the whole expression. Supported: alternatives,

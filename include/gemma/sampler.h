@@ -65,7 +65,7 @@ struct TokenLogit {
 //   3. Logits are divided by temperature.
 //   4. top_k, typical_p, top_p and min_p each drop tokens. Each uses
 //      probabilities among the tokens that are left.
-// Of equal logits, the lower token wins. NaN is never chosen; -infinity is
+// If logits are equal, the lower token wins. NaN is never chosen; -infinity is
 // chosen only if all other logits are -infinity or NaN.
 class GEMMA_EXPORT Sampler {
  public:

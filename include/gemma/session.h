@@ -147,10 +147,11 @@ class GEMMA_EXPORT Session {
   // Returns the saved session. It continues exactly, bit for bit, as the
   // original would. Logits are not saved; to compute those of the last token,
   // Rewind by one and append it again. DataLoss if the file is damaged or is
-  // not a saved session; FailedPrecondition if it was saved with a different
-  // model or the model was loaded without weights. The options come from the
-  // file and are checked as in Create; Model::MemoryFor gives the memory that
-  // they may need.
+  // not a saved session; Unimplemented if it has a different version;
+  // FailedPrecondition if it was saved with a different model, if the model was
+  // loaded without weights, or if LoadOptions::prefill_chunk is too small for
+  // its bidirectional rows. The options come from the file and are checked as
+  // in Create; Model::MemoryFor gives the memory that they may need.
   static absl::StatusOr<Session> Restore(const Model& model,
                                          std::string_view path);
 
@@ -165,7 +166,7 @@ class GEMMA_EXPORT Session {
   // without global layers.
   size_t remaining() const;
 
-  // Keeps only the first `position` words. What follows is the same, bit for
+  // Keeps only the first `position` words. Later results are the same, bit for
   // bit, as if the others had never been appended. OutOfRange if position is
   // larger than position(). InvalidArgument if it is inside bidirectional rows,
   // because the kept rows have seen the others; Words::Whole returns where
