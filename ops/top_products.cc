@@ -206,8 +206,7 @@ bool TopProducts::Find(std::span<const float> x, const PackedView& w, size_t k,
         (scan, begin, std::min(begin + kScanPanels, num_whole));
       });
 
-  // At least k products are no less than this threshold: one in each of k
-  // panels.
+  // At least k products reach this threshold: one in each of k panels.
   ranked_.assign(lower_.begin(), lower_.end());
   std::nth_element(ranked_.begin(), ranked_.begin() + (k - 1), ranked_.end(),
                    std::greater<>());

@@ -12,8 +12,8 @@ namespace gemma::internal {
 // U+FFFD, the replacement for a byte that is not part of a character.
 inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 
-// Returns the bytes of a character that starts with `lead`, or 0 if no
-// character does.
+// Returns the number of bytes of a character that starts with `lead`, or 0 if
+// no character does.
 inline size_t Utf8Length(char lead) {
   const auto byte = static_cast<uint8_t>(lead);
   if (byte < 0x80) return 1;
@@ -55,8 +55,8 @@ inline size_t Utf8PrefixLength(std::string_view text) {
   return i;
 }
 
-// Returns the bytes of the whole character at the start of `text`, or 0 if
-// `text` does not begin with one.
+// Returns the number of bytes of the whole character at the start of `text`, or
+// 0 if `text` does not begin with one.
 inline size_t Utf8CharacterLength(std::string_view text) {
   const size_t length = Utf8PrefixLength(text);
   return length != 0 && length == Utf8Length(text[0]) ? length : 0;

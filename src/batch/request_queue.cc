@@ -1,8 +1,9 @@
 #include "src/batch/request_queue.h"
-#include "src/base/format_text.h"
 
 #include <algorithm>
 #include <utility>
+
+#include "src/base/format_text.h"
 
 namespace gemma::internal {
 

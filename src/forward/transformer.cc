@@ -4,8 +4,8 @@
 #include <limits>
 
 #include "ops/ops.h"
-#include "src/base/sizes.h"
 #include "src/base/format_text.h"
+#include "src/base/sizes.h"
 #include "src/forward/ffw_block.h"
 #include "src/forward/recurrent_block.h"
 #include "src/forward/segment.h"

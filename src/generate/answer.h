@@ -17,8 +17,8 @@
 #include "gemma/tokenizer.h"
 #include "src/forward/word_view.h"
 #include "src/generate/constraint.h"
-#include "src/generate/stop_filter.h"
 #include "src/generate/scored_tokens.h"
+#include "src/generate/stop_filter.h"
 
 namespace gemma::internal {
 

@@ -66,7 +66,7 @@ class AllowedTokens {
   absl::Span<const TokenId> stops_;
   Automaton automaton_;
   Automaton::StateId state_;
-  // What Few found, by state; nothing: many.
+  // The results of Few, by state; nullopt if it gave up.
   HashMap<Automaton::StateId, std::optional<std::vector<TokenId>>> few_;
   size_t few_bytes_ = 0;  // about
   std::vector<bool> all_;

@@ -56,15 +56,16 @@ enum class WeightRole {
   kDense,
 };
 
-// What a weight belongs to. This determines how its name is composed.
+// The part of a model that a weight belongs to. This determines how its name is
+// composed.
 enum class WeightScope {
   kModel,  // the whole model
   kLayer,  // each layer, or some layers
   kDense,  // each dense layer after pooling
 };
 
-// What a weight's values are. This determines how containers arrange them and
-// how they are loaded.
+// The kind of a weight's values. This determines how containers arrange them
+// and how they are loaded.
 enum class WeightKind {
   kMatrix,          // [rows, cols], multiplies activations: may be quantized
   kVector,          // added, or multiplied element by element: float32

@@ -8,8 +8,8 @@
 
 namespace gemma::internal {
 
-// Returns the processors that the system lets this process run on (taskset,
-// cpusets), at least 1.
+// Returns the number of processors that the system lets this process run on
+// (taskset, cpusets), at least 1.
 size_t AllowedCpus();
 
 // Returns the smaller of AllowedCpus and the quota of the control groups, which
