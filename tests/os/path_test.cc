@@ -8,7 +8,7 @@
 namespace gemma::internal {
 namespace {
 
-TEST(IsPlainName, AcceptsEntriesOfADirectory) {
+TEST(IsPlainName, AcceptsDirectoryEntries) {
   for (const std::string_view name :
        {"model.gguf", "...", ".hidden", "a b", "2_Dense", "d\u00e9j\u00e0"}) {
     EXPECT_TRUE(IsPlainName(name)) << name;
@@ -22,7 +22,7 @@ TEST(IsPlainName, RefusesPaths) {
   }
 }
 
-TEST(IsPlainName, RefusesControlCharactersAndBrokenUtf8) {
+TEST(IsPlainName, RefusesUnprintableNames) {
   for (const std::string& name :
        {std::string("a\n"), std::string("\x1b[2J"), std::string("\u009B"),
         std::string("\xff"), std::string("a\0b", 3)}) {
