@@ -50,9 +50,9 @@ def room_arrow(room):
     return rf"src/{room}/", rf"({PUBLIC_OF.get(room, 'gemma/')}|({'|'.join(folders)})/)"
 
 
-# The first entry whose first pattern matches a file's path applies. Of our own
-# headers and Highway's, the file may include those that the second pattern
-# matches. Other libraries are not listed here.
+# The first entry whose first pattern matches a file's path applies. The file may
+# include only those of our own and Highway's headers that the second pattern
+# matches. Headers of other libraries are not checked here.
 ARROWS = [
     (r"include/gemma/", r"gemma/"),
     (r"compression/", r"(compression|hwy)/"),

@@ -179,7 +179,7 @@ TEST(PlanFormats, SamePlanAnyThreads) {
   }
 }
 
-// Of two matrices with the same values, the one whose role matters more gets
+// If two matrices have the same values, the one whose role matters more gets
 // more bits.
 TEST(PlanFormats, FavorsSensitiveRoles) {
   for (const auto& [more, less] :

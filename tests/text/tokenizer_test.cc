@@ -217,7 +217,7 @@ TEST_F(TokenizerTest, ParsesControlTokens) {
   }
 }
 
-// Of the names that begin leftmost, the longest is taken.
+// The longest of the names that begin leftmost is taken.
 TEST_F(TokenizerTest, LongestControlTokenWins) {
   Vocabulary vocabulary = *VocabularyFromGguf(forms_.gguf(), kPath);
   const auto end = static_cast<TokenId>(vocabulary.pieces.size());
