@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
+#include "src/base/no_throw.h"
 
 namespace gemma {
 namespace {
@@ -25,10 +26,14 @@ ErrorReason ReasonOf(const absl::Status& status) {
 }
 
 absl::Status WithReason(absl::Status status, ErrorReason reason) {
-  status.ErasePayload(kUrl);
-  if (reason == ErrorReason::kNone) return status;
-  status.SetPayload(kUrl, absl::Cord(absl::StrCat(static_cast<int>(reason))));
-  return status;
+  return NoThrow([&] {
+    status.ErasePayload(kUrl);
+    if (reason != ErrorReason::kNone) {
+      status.SetPayload(kUrl,
+                        absl::Cord(absl::StrCat(static_cast<int>(reason))));
+    }
+    return std::move(status);
+  });
 }
 
 }  // namespace gemma

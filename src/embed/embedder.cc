@@ -117,29 +117,32 @@ absl::Status Finish(absl::Span<const float> from, bool normalize, size_t text,
 
 absl::StatusOr<Embedder> Embedder::Create(const Model& model,
                                           EmbedderOptions options) {
-  if (model.config().pooling == Pooling::kNone) {
-    return absl::FailedPreconditionError(
-        "the model continues texts, wanted one that embeds them, such as "
-        "EmbeddingGemma");
-  }
-  if (!model.impl().has_weights) {
-    return absl::FailedPreconditionError(
-        "the model was loaded without its weights");
-  }
-  GEMMA_RETURN_IF_ERROR(model.tokenizer().status());
-  const size_t most = MaxPooledTokens(model.config());
-  if (most < kEnds) {
-    return absl::FailedPreconditionError(FormatText(
-        "the model was made for texts of %u tokens, wanted %u or more", most,
-        kEnds));
-  }
-  if (options.max_tokens != 0 &&
-      (options.max_tokens < kEnds || options.max_tokens > most)) {
-    return absl::InvalidArgumentError(FormatText(
-        "max_tokens is %u, wanted %u to %u", options.max_tokens, kEnds, most));
-  }
-  GEMMA_RETURN_IF_ERROR(model.impl().executor().status());
-  return Embedder(model, options.max_tokens != 0 ? options.max_tokens : most);
+  return NoThrow([&]() -> absl::StatusOr<Embedder> {
+    if (model.config().pooling == Pooling::kNone) {
+      return absl::FailedPreconditionError(
+          "the model continues texts, wanted one that embeds them, such as "
+          "EmbeddingGemma");
+    }
+    if (!model.impl().has_weights) {
+      return absl::FailedPreconditionError(
+          "the model was loaded without its weights");
+    }
+    GEMMA_RETURN_IF_ERROR(model.tokenizer().status());
+    const size_t most = MaxPooledTokens(model.config());
+    if (most < kEnds) {
+      return absl::FailedPreconditionError(FormatText(
+          "the model was made for texts of %u tokens, wanted %u or more", most,
+          kEnds));
+    }
+    if (options.max_tokens != 0 &&
+        (options.max_tokens < kEnds || options.max_tokens > most)) {
+      return absl::InvalidArgumentError(
+          FormatText("max_tokens is %u, wanted %u to %u", options.max_tokens,
+                     kEnds, most));
+    }
+    GEMMA_RETURN_IF_ERROR(model.impl().executor().status());
+    return Embedder(model, options.max_tokens != 0 ? options.max_tokens : most);
+  });
 }
 
 MemoryUse Embedder::MemoryFor(const Model& model, EmbedderOptions options) {

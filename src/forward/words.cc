@@ -4,13 +4,14 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <new>
 #include <span>
 
 #include "src/base/bytes.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
+#include "src/base/no_throw.h"
 #include "src/base/sha256.h"
+#include "src/base/status_macros.h"
 
 namespace gemma {
 namespace {
@@ -96,16 +97,12 @@ struct InputRows::Data {
 
 absl::StatusOr<InputRows> InputRows::Create(std::vector<float> values,
                                             size_t model_dim, RowMask mask) {
-  if (absl::Status status = CheckValues(values, model_dim); !status.ok()) {
-    return status;
-  }
-  try {
+  return NoThrow([&]() -> absl::StatusOr<InputRows> {
+    GEMMA_RETURN_IF_ERROR(CheckValues(values, model_dim));
     std::vector<RowHash> hashes = Hashes(values, model_dim, mask);
     return InputRows(std::make_shared<const Data>(
         Data{std::move(values), model_dim, mask, std::move(hashes)}));
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("no memory for the hashes of rows");
-  }
+  });
 }
 
 size_t InputRows::size() const { return data_->hashes.size(); }

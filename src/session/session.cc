@@ -152,8 +152,10 @@ absl::Status Session::Rewind(size_t position) {
 }
 
 absl::Status Session::Checkpoint() {
-  GEMMA_RETURN_IF_ERROR(impl_->CheckCaller());
-  return impl_->AddCheckpoint();
+  return NoThrow([&]() -> absl::Status {
+    GEMMA_RETURN_IF_ERROR(impl_->CheckCaller());
+    return impl_->AddCheckpoint();
+  });
 }
 
 absl::Span<const TokenId> Session::tokens() const {
