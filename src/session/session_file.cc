@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstring>
+#include <new>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -65,7 +66,7 @@ absl::Status Damaged(const std::string& path, std::string_view what) {
 
 // Reads what WriteRows wrote, and appends the tokens before it and the rows to
 // `words`. Returns false if the file ends too early or a number is out of
-// range.
+// range. Throws if memory runs out.
 bool ReadRows(CheckedReader& reader, const ModelConfig& config,
               absl::Span<const TokenId> tokens, Words& words) {
   uint64_t begin = 0;
@@ -86,6 +87,7 @@ bool ReadRows(CheckedReader& reader, const ModelConfig& config,
   std::memcpy(values.data(), bytes.data(), bytes.size());
   const absl::StatusOr<InputRows> rows = InputRows::Create(
       std::move(values), config.model_dim, static_cast<RowMask>(mask));
+  if (absl::IsResourceExhausted(rows.status())) throw std::bad_alloc();
   if (!rows.ok()) return false;
   words.Append(tokens.subspan(words.size(), begin - words.size()));
   words.Append(*rows);

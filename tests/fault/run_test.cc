@@ -13,6 +13,7 @@
 #include "tests/fault/fault_toys.h"
 #include "tests/fault/faults.h"
 #include "tests/scope/toy_autoencoders.h"
+#include "tests/support/input_rows.h"
 #include "tests/support/requests.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
@@ -133,6 +134,27 @@ TEST_P(PassFaults, SavedSequences) {
     auto restored = faults([&] { return Session::Restore(model_, path); });
     if (!restored.ok()) return restored.status();
     EXPECT_EQ(restored->tokens(), session.tokens());
+    return absl::OkStatus();
+  });
+}
+
+// Rows inside a sequence: position 4, a checkpoint, is between two of them.
+Words WordsWithRows(const Model& model) {
+  Words words({2, 17});
+  words.Append(RandomRows(model, 6, RowMask::kCausal, /*seed=*/1));
+  words.Append({18});
+  return words;
+}
+
+TEST_P(PassFaults, SavedRows) {
+  Session session = NewSession(model_, {.max_tokens = 16});
+  ASSERT_TRUE(session.Append(WordsWithRows(model_)).ok());
+  const std::string path = directory_ + "/session";
+  ASSERT_TRUE(session.Save(path).ok());
+  SweepMemory([&](Injector& faults) -> absl::Status {
+    auto restored = faults([&] { return Session::Restore(model_, path); });
+    if (!restored.ok()) return restored.status();
+    EXPECT_EQ(restored->words(), session.words());
     return absl::OkStatus();
   });
 }
