@@ -135,6 +135,8 @@ class GEMMA_EXPORT Words {
 
  private:
   void Append(const InputRows& rows, size_t first, size_t count);
+  // Returns whether row `first` of `rows` also follows the last word in them.
+  bool Continues(const InputRows& rows, size_t first) const;
 
   std::vector<TokenId> tokens_;
   std::vector<PlacedRows> rows_;

@@ -79,8 +79,15 @@ size_t WordView::PassSize(size_t wanted, size_t max_rows) const {
 }
 
 void WordView::ReserveIn(Words& words) const {
+  // Count exactly: memory for all words must be enough for those of each pass.
+  size_t num_rows = words.rows_.size();
+  ForEachRun([&](const Run& run) {
+    const bool continues =
+        run.begin == 0 && words.Continues(run.rows, run.first);
+    if (!continues) ++num_rows;
+  });
   GrowTo(words.tokens_.size() + size(), words.tokens_);
-  GrowTo(words.rows_.size() + rows_.size(), words.rows_);
+  GrowTo(num_rows, words.rows_);
 }
 
 void WordView::AppendTo(Words& words) const {

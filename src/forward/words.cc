@@ -111,16 +111,18 @@ RowMask InputRows::mask() const { return data_->mask; }
 absl::Span<const float> InputRows::values() const { return data_->values; }
 absl::Span<const RowHash> InputRows::hashes() const { return data_->hashes; }
 
+bool Words::Continues(const InputRows& rows, size_t first) const {
+  if (rows_.empty()) return false;
+  const PlacedRows& last = rows_.back();
+  return last.rows.data_ == rows.data_ && last.end == size() &&
+         last.first + (last.end - last.begin) == first;
+}
+
 void Words::Append(const InputRows& rows, size_t first, size_t count) {
-  if (!rows_.empty()) {
-    PlacedRows& last = rows_.back();
-    // The next rows of the same InputRows, which come in pieces.
-    if (last.rows.data_ == rows.data_ && last.end == size() &&
-        last.first + (last.end - last.begin) == first) {
-      tokens_.resize(size() + count, kRowToken);
-      last.end += count;
-      return;
-    }
+  if (Continues(rows, first)) {
+    tokens_.resize(size() + count, kRowToken);
+    rows_.back().end += count;
+    return;
   }
   // Reserve first: if memory runs out, nothing has changed.
   if (rows_.size() == rows_.capacity()) rows_.reserve(2 * rows_.size() + 1);

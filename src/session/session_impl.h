@@ -122,8 +122,7 @@ class Session::Impl {
   // without computing. It never divides bidirectional rows.
   size_t Reachable(size_t position) const;
 
-  // As Session::Rewind. If memory runs out, the session may hold fewer tokens
-  // than wanted.
+  // As Session::Rewind. If memory runs out, nothing has changed.
   absl::Status Rewind(size_t position);
 
   // Turns `fork`, an empty session with the same options, into one that goes on

@@ -159,6 +159,30 @@ TEST_P(PassFaults, SavedRows) {
   });
 }
 
+TEST_P(PassFaults, PassesOfRows) {
+  const Words words = WordsWithRows(model_);
+  SweepMemory([&](Injector& faults) -> absl::Status {
+    Session session = NewSession(model_, {.max_tokens = 16});
+    const absl::Status status = faults([&] { return session.Append(words); });
+    EXPECT_EQ(session.position(), status.ok() ? words.size() : 0);
+    return status;
+  });
+}
+
+// A rewind that fails changes nothing.
+TEST_P(PassFaults, RewindAmongRows) {
+  const Words words = WordsWithRows(model_);
+  SweepMemory([&](Injector& faults) -> absl::Status {
+    Session session = NewSession(
+        model_,
+        {.max_tokens = 16, .max_rollback = 0, .checkpoint_interval = 4});
+    EXPECT_TRUE(session.Append(words).ok());
+    const absl::Status status = faults([&] { return session.Rewind(7); });
+    EXPECT_EQ(session.position(), status.ok() ? 7 : words.size());
+    return status;
+  });
+}
+
 // Calls Generate with faults. The text must be `expected`, or a beginning of it
 // if Generate fails.
 absl::Status SweepAnswer(Injector& faults, const Model& model,
