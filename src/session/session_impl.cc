@@ -153,6 +153,12 @@ absl::StatusOr<size_t> Session::Impl::AppendPass(const WordView& words,
                                                  float* out,
                                                  const NeededLogits* needed,
                                                  size_t most) {
+  if (words.size() > remaining()) {
+    return absl::FailedPreconditionError(FormatText(
+        "%u tokens no longer fit: a function that is called after each pass "
+        "has appended to the session",
+        words.size()));
+  }
   // Keep the tap alive, because it may set another.
   const std::shared_ptr<const TapFunction> tap = tap_;
   const size_t max_rows = executor_.max_rows();

@@ -68,7 +68,9 @@ class Session::Impl {
 
   // Appends the first of checked words in one pass: at most `most`, or more as
   // WordView::PassSize decides. Returns how many. `out`: room for the wanted
-  // logits. Fails and throws as RunPass.
+  // logits. FailedPrecondition if the words do not fit, because a function that
+  // was called after an earlier pass has appended others. Else fails and throws
+  // as RunPass.
   absl::StatusOr<size_t> AppendPass(
       const WordView& words, WantedLogits wanted, float* out,
       const NeededLogits* needed = nullptr,
