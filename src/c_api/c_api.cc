@@ -223,10 +223,10 @@ void WriteStats(const GenerateStats& from, gemma_generate_stats* to) {
 }  // namespace
 }  // namespace gemma
 
-using gemma::Guarded;
 using gemma::NullError;
+using gemma::internal::Reported;
 
-const char* gemma_last_error(void) { return gemma::LastError(); }
+const char* gemma_last_error(void) { return gemma::internal::LastError(); }
 const char* gemma_version(void) { return GEMMA_VERSION_STRING; }
 
 // ---- Models
@@ -247,7 +247,7 @@ void gemma_load_options_init(gemma_load_options* options) {
 gemma_status gemma_model_load(const char* path,
                               const gemma_load_options* options,
                               gemma_model** model) {
-  return Guarded([&]() -> absl::Status {
+  return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(path);
     GEMMA_C_REQUIRE(model);
     gemma_load_options from;
@@ -301,7 +301,7 @@ const char* gemma_model_architecture(const gemma_model* model) {
 gemma_status gemma_tokenize(const gemma_model* model, const char* text,
                             size_t text_size, bool parse_control,
                             int32_t* tokens, size_t capacity, size_t* size) {
-  return Guarded([&]() -> absl::Status {
+  return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
     if (text_size != 0) GEMMA_C_REQUIRE(text);
     GEMMA_C_REQUIRE(size);
@@ -320,7 +320,7 @@ gemma_status gemma_tokenize(const gemma_model* model, const char* text,
 gemma_status gemma_detokenize(const gemma_model* model, const int32_t* tokens,
                               size_t num_tokens, char* text, size_t capacity,
                               size_t* size) {
-  return Guarded([&]() -> absl::Status {
+  return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
     if (num_tokens != 0) GEMMA_C_REQUIRE(tokens);
     GEMMA_C_REQUIRE(size);
@@ -333,7 +333,7 @@ gemma_status gemma_detokenize(const gemma_model* model, const int32_t* tokens,
 
 int32_t gemma_find_token(const gemma_model* model, const char* piece) {
   int32_t token = -1;
-  Guarded([&]() -> absl::Status {
+  Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
     GEMMA_C_REQUIRE(piece);
     const auto tokenizer = model->model.tokenizer();
@@ -346,7 +346,7 @@ int32_t gemma_find_token(const gemma_model* model, const char* piece) {
 
 int32_t gemma_bos_token(const gemma_model* model) {
   int32_t token = -1;
-  Guarded([&]() -> absl::Status {
+  Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
     const auto tokenizer = model->model.tokenizer();
     GEMMA_RETURN_IF_ERROR(tokenizer.status());
@@ -360,7 +360,7 @@ gemma_status gemma_chat_prompt(const gemma_model* model,
                                const gemma_message* messages,
                                size_t num_messages, int32_t* tokens,
                                size_t capacity, size_t* size) {
-  return Guarded([&]() -> absl::Status {
+  return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
     if (num_messages != 0) GEMMA_C_REQUIRE(messages);
     GEMMA_C_REQUIRE(size);
@@ -377,7 +377,7 @@ gemma_status gemma_chat_prompt(const gemma_model* model,
 gemma_status gemma_chat_next_turn(const gemma_model* model, const char* text,
                                   int32_t* tokens, size_t capacity,
                                   size_t* size) {
-  return Guarded([&]() -> absl::Status {
+  return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
     GEMMA_C_REQUIRE(text);
     GEMMA_C_REQUIRE(size);
@@ -393,7 +393,7 @@ gemma_status gemma_fill_prompt(const gemma_model* model, const char* prefix,
                                size_t prefix_size, const char* suffix,
                                size_t suffix_size, const char* path,
                                int32_t* tokens, size_t capacity, size_t* size) {
-  return Guarded([&]() -> absl::Status {
+  return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
     if (prefix_size != 0) GEMMA_C_REQUIRE(prefix);
     if (suffix_size != 0) GEMMA_C_REQUIRE(suffix);
@@ -411,7 +411,7 @@ gemma_status gemma_fill_prompt(const gemma_model* model, const char* prefix,
 
 gemma_status gemma_fill_stop_tokens(const gemma_model* model, int32_t* tokens,
                                     size_t capacity, size_t* size) {
-  return Guarded([&]() -> absl::Status {
+  return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
     GEMMA_C_REQUIRE(size);
     const auto fill = gemma::FillOf(model->model);
@@ -437,7 +437,7 @@ void gemma_session_options_init(gemma_session_options* options) {
 gemma_status gemma_session_create(const gemma_model* model,
                                   const gemma_session_options* options,
                                   gemma_session** session) {
-  return Guarded([&]() -> absl::Status {
+  return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
     GEMMA_C_REQUIRE(session);
     gemma_session_options from;
@@ -472,7 +472,7 @@ size_t gemma_session_remaining(const gemma_session* session) {
 gemma_status gemma_session_forward(gemma_session* session,
                                    const int32_t* tokens, size_t num_tokens,
                                    const float** logits) {
-  return Guarded([&]() -> absl::Status {
+  return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(session);
     if (num_tokens != 0) GEMMA_C_REQUIRE(tokens);
     if (logits == nullptr) return session->session.Append({tokens, num_tokens});
@@ -484,14 +484,14 @@ gemma_status gemma_session_forward(gemma_session* session,
 }
 
 gemma_status gemma_session_rewind(gemma_session* session, size_t position) {
-  return Guarded([&]() -> absl::Status {
+  return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(session);
     return session->session.Rewind(position);
   });
 }
 
 void gemma_session_checkpoint(gemma_session* session) {
-  Guarded([&]() -> absl::Status {
+  Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(session);
     return session->session.Checkpoint();
   });
@@ -540,7 +540,7 @@ gemma_status gemma_generate(gemma_session* session, const int32_t* prompt,
                             const gemma_generate_options* options,
                             gemma_text_callback on_text, void* user,
                             gemma_generate_stats* stats) {
-  return Guarded([&]() -> absl::Status {
+  return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(session);
     if (prompt_size != 0) GEMMA_C_REQUIRE(prompt);
     if (stats != nullptr && stats->struct_size < sizeof(size_t)) {

@@ -1,10 +1,8 @@
 #include "src/c_api/c_status.h"
 
-#include "src/base/internal.h"
-
 #include <cstring>
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
 
 thread_local char last_error[kMaxLastError + 1] = "";
@@ -39,4 +37,4 @@ gemma_status Report(const absl::Status& status) noexcept {
   return CStatus(status.code());
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal

@@ -8,10 +8,9 @@
 
 #include "absl/status/status.h"
 #include "gemma/c_api.h"
-#include "src/base/internal.h"
 #include "src/base/no_throw.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Bytes of the longest message; longer messages are cut.
 inline constexpr size_t kMaxLastError = 4095;
@@ -31,10 +30,10 @@ gemma_status Report(const absl::Status& status) noexcept;
 // Calls `body`, which returns an absl::Status, and reports its status or
 // exception.
 template <class Body>
-gemma_status Guarded(Body body) noexcept {
+gemma_status Reported(Body body) noexcept {
   return Report(NoThrow(body));
 }
 
-}  // namespace gemma
+}  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_C_API_C_STATUS_H_

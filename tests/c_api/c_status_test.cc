@@ -81,13 +81,13 @@ TEST(CStatus, LongMessagesAreCut) {
 }
 
 TEST(CStatus, NothingIsThrown) {
-  EXPECT_EQ(Guarded([]() -> absl::Status { throw std::bad_alloc(); }),
+  EXPECT_EQ(Reported([]() -> absl::Status { throw std::bad_alloc(); }),
             GEMMA_RESOURCE_EXHAUSTED);
   EXPECT_STREQ(LastError(), "out of memory");
-  EXPECT_EQ(Guarded([]() -> absl::Status { throw std::runtime_error("why"); }),
+  EXPECT_EQ(Reported([]() -> absl::Status { throw std::runtime_error("why"); }),
             GEMMA_INTERNAL);
   EXPECT_STREQ(LastError(), "why");
-  EXPECT_EQ(Guarded([]() -> absl::Status { throw 7; }), GEMMA_INTERNAL);
+  EXPECT_EQ(Reported([]() -> absl::Status { throw 7; }), GEMMA_INTERNAL);
   EXPECT_STREQ(LastError(), "an exception was thrown");
 }
 
