@@ -79,6 +79,7 @@ void SyncDirectory(const std::string& directory) {
 }  // namespace
 
 absl::StatusOr<AtomicFile> AtomicFile::Create(std::string path, Access access) {
+  GEMMA_RETURN_IF_ERROR(CheckFileName(path));
   const mode_t mode = access == Access::kOwner ? 0600 : 0666;
   int fd = OpenUnnamed(DirectoryOf(path), mode);
   if (fd >= 0) return AtomicFile(fd, std::move(path), "");
@@ -95,6 +96,7 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(std::string path, Access access) {
 
 absl::StatusOr<AtomicFile> AtomicFile::CreateOutput(std::string path,
                                                     Access access) {
+  GEMMA_RETURN_IF_ERROR(CheckFileName(path));
   struct stat info = {};
   if (stat(path.c_str(), &info) != 0) return Create(std::move(path), access);
   if (!S_ISREG(info.st_mode)) {

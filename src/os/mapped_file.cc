@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "gemma/error_reason.h"
 #include "src/base/sizes.h"
+#include "src/os/path.h"
 #include "src/os/system_error.h"
 
 namespace gemma::internal {
@@ -46,9 +47,7 @@ class Closer {
 }  // namespace
 
 absl::StatusOr<MappedFile> MappedFile::Open(std::string path) {
-  if (path.find('\0') != std::string::npos) {
-    return absl::InvalidArgumentError("a file name holds a zero byte");
-  }
+  if (absl::Status status = CheckFileName(path); !status.ok()) return status;
   // Check before opening, because opening a device may have effects and opening
   // a pipe may wait. Check again afterwards, because the file may have been
   // replaced in between.

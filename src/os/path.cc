@@ -26,6 +26,11 @@ bool IsPlainName(std::string_view name) {
          IsPrintable(name);
 }
 
+absl::Status CheckFileName(std::string_view path) {
+  if (path.find('\0') == std::string_view::npos) return absl::OkStatus();
+  return absl::InvalidArgumentError("a file name holds a zero byte");
+}
+
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& directory) {
   const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(directory.c_str()),
                                                  closedir);

@@ -19,6 +19,10 @@ std::string DirectoryOf(const std::string& path);
 // without slashes and backslashes, and printable (src/base/messages.h).
 bool IsPlainName(std::string_view name);
 
+// Returns OK, or InvalidArgument if the system would cut the path at a zero
+// byte.
+absl::Status CheckFileName(std::string_view path);
+
 // Returns the names of the entries of a directory, sorted, without "." and
 // "..". (The iterators of std::filesystem end the process if memory runs out.)
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& directory);

@@ -41,9 +41,7 @@ absl::Status CheckOptions(const QuantizeOptions& options) {
 
 // Checks that the target does not exist or may be replaced.
 absl::Status CheckTarget(const std::string& target, bool overwrite) {
-  if (target.find('\0') != std::string::npos) {
-    return absl::InvalidArgumentError("a file name holds a zero byte");
-  }
+  GEMMA_RETURN_IF_ERROR(CheckFileName(target));
   struct stat info;
   if (lstat(target.c_str(), &info) != 0) return absl::OkStatus();
   if (!overwrite) {

@@ -54,6 +54,15 @@ class AtomicFileTest : public ::testing::Test {
   const std::string directory_ = TestDirectory();
 };
 
+// The system would replace the file whose name ends at the zero byte.
+TEST_F(AtomicFileTest, ZeroByteIsNoName) {
+  const std::string path = Path() + std::string("\0x", 2);
+  for (const std::string& error : {ErrorOf(AtomicFile::Create(path)),
+                                   ErrorOf(AtomicFile::CreateOutput(path))}) {
+    EXPECT_EQ(error, "a file name holds a zero byte");
+  }
+}
+
 TEST_F(AtomicFileTest, AppearsOnCommit) {
   {
     AtomicFile file = Create();
