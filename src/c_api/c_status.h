@@ -16,7 +16,8 @@ namespace gemma::internal {
 inline constexpr size_t kMaxLastError = 4095;
 
 // Return and set the calling thread's last message, "" at first. Its memory
-// exists from the thread's start, so neither function allocates.
+// exists from the thread's start, so neither function allocates, unless the
+// library was opened with dlopen; see SECURITY.md.
 const char* LastError() noexcept;
 void SetLastError(std::string_view message) noexcept;
 
