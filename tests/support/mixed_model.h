@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
 #include "gtest/gtest.h"
 #include "tests/support/toy_models.h"
@@ -18,7 +19,7 @@ class MixedModelTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     model_ = new Model(
-        LoadOrDie(std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf",
+        LoadOrDie(absl::StrCat(GEMMA_TESTDATA_DIR, "/gguf/gemma3_mixed.gguf"),
                   {.num_threads = 1, .activations = Activations::kFloat32}));
   }
   static void TearDownTestSuite() {
