@@ -55,7 +55,7 @@ class AtomicFileTest : public ::testing::Test {
 };
 
 // The system would replace the file whose name ends at the zero byte.
-TEST_F(AtomicFileTest, ZeroByteIsNoName) {
+TEST_F(AtomicFileTest, RefusesZeroBytes) {
   const std::string path = Path() + std::string("\0x", 2);
   for (const std::string& error : {ErrorOf(AtomicFile::Create(path)),
                                    ErrorOf(AtomicFile::CreateOutput(path))}) {

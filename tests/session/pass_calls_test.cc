@@ -29,7 +29,7 @@ constexpr char kError[] =
     "8 tokens no longer fit: a function that is called after each pass has "
     "appended to the session";
 
-TEST_P(PassCalls, AppendMayNotFillTheSession) {
+TEST_P(PassCalls, CallbackFillsDuringAppend) {
   Session session = NewSession(model_, {.max_tokens = 16});
   const absl::Status status = session.Append(prompt_, [&](size_t done) {
     if (done == 4) {
@@ -43,7 +43,7 @@ TEST_P(PassCalls, AppendMayNotFillTheSession) {
   EXPECT_EQ(ErrorOf(session.Append({6, 7})), "OK");
 }
 
-TEST_P(PassCalls, GenerateMayNotFillTheSession) {
+TEST_P(PassCalls, CallbackFillsDuringGenerate) {
   Session session = NewSession(model_, {.max_tokens = 16});
   GenerateOptions options;
   options.on_prompt = [&](size_t done, size_t) {

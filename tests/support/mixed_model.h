@@ -3,8 +3,6 @@
 #ifndef GEMMA_TESTS_SUPPORT_MIXED_MODEL_H_
 #define GEMMA_TESTS_SUPPORT_MIXED_MODEL_H_
 
-#include <string>
-
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
 #include "gtest/gtest.h"
