@@ -23,27 +23,35 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kGguf = ".gguf";
 
-// Lists the files of the directory and of its folders, except GGUF files: they
-// are models of their own, perhaps made from this one.
-std::vector<std::string> FilesOfTree(const std::string& directory) {
-  std::vector<std::string> files;
-  std::error_code error;
-  const auto paths = [](const std::string& in) {
-    std::vector<std::string> names;
-    if (auto found = NamesIn(in); found.ok()) names = *std::move(found);
-    for (std::string& name : names) name = InDirectory(in, name);
-    return names;
-  };
-  const auto add = [&](const std::string& path) {
-    if (!absl::EndsWith(path, kGguf)) files.push_back(path);
-  };
-  for (const std::string& entry : paths(directory)) {
-    if (!fs::is_directory(entry, error)) {
-      add(entry);
-      continue;
+// Adds the files of the directory except GGUF files: they are models of their
+// own, perhaps made from this one. Moves the paths of its folders to `folders`.
+absl::Status AddFiles(const std::string& directory,
+                      std::vector<std::string>& files,
+                      std::vector<std::string>& folders) {
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                         NamesIn(directory));
+  for (const std::string& name : names) {
+    std::string path = InDirectory(directory, name);
+    std::error_code error;
+    if (fs::is_directory(path, error)) {
+      folders.push_back(std::move(path));
+    } else if (!absl::EndsWith(path, kGguf)) {
+      files.push_back(std::move(path));
     }
-    // Modules have folders, but the folders have none.
-    for (const std::string& file : paths(entry)) add(file);
+  }
+  return absl::OkStatus();
+}
+
+// Lists the files of the directory and of its folders. Modules have folders,
+// but these have none that belong to the model.
+absl::StatusOr<std::vector<std::string>> FilesOfTree(
+    const std::string& directory) {
+  std::vector<std::string> files;
+  std::vector<std::string> folders;
+  GEMMA_RETURN_IF_ERROR(AddFiles(directory, files, folders));
+  std::vector<std::string> ignored;
+  for (const std::string& folder : folders) {
+    GEMMA_RETURN_IF_ERROR(AddFiles(folder, files, ignored));
   }
   return files;
 }
@@ -69,15 +77,17 @@ absl::StatusOr<std::vector<std::string>> ModelFileNames(
   return names;
 }
 
-std::vector<std::string> CheckpointFiles(const std::string& path) {
+absl::StatusOr<std::vector<std::string>> CheckpointFiles(
+    const std::string& path) {
   std::error_code error;
   if (fs::is_directory(path, error)) {
     if (HasSafetensors(path)) return FilesOfTree(path);
     std::vector<std::string> files;
-    for (const std::string& name :
-         ModelFileNames(path).value_or(std::vector<std::string>())) {
-      const std::vector<std::string> of_model =
-          CheckpointFiles(InDirectory(path, name));
+    GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                           ModelFileNames(path));
+    for (const std::string& name : names) {
+      GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> of_model,
+                             CheckpointFiles(InDirectory(path, name)));
       files.insert(files.end(), of_model.begin(), of_model.end());
     }
     return files;
@@ -97,16 +107,17 @@ std::vector<std::string> CheckpointFiles(const std::string& path) {
   return files;
 }
 
-// gemma/model.h declares this. It is defined here because it needs file names.
 }  // namespace gemma::internal
 
 namespace gemma {
 
+// gemma/model.h declares this. It is defined here because it needs file names.
 absl::Status CheckIsNoModelFile(std::string_view output,
                                 std::string_view path) {
-  return internal::NoThrow([&] {
-    return internal::CheckIsNoneOf(
-        std::string(output), internal::CheckpointFiles(std::string(path)));
+  return internal::NoThrow([&]() -> absl::Status {
+    GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> files,
+                           internal::CheckpointFiles(std::string(path)));
+    return internal::CheckIsNoneOf(std::string(output), files);
   });
 }
 

@@ -21,8 +21,10 @@ absl::StatusOr<std::vector<std::string>> ModelFileNames(
 
 // Returns the files of the model at `path`, as CheckIsNoModelFile
 // (gemma/model.h) counts them. Looks only at names, so it also works for
-// damaged models.
-std::vector<std::string> CheckpointFiles(const std::string& path);
+// damaged models. Returns an error that names a directory that cannot be
+// listed.
+absl::StatusOr<std::vector<std::string>> CheckpointFiles(
+    const std::string& path);
 
 }  // namespace gemma::internal
 

@@ -164,7 +164,8 @@ absl::Status AtomicFile::Write(std::span<const uint8_t> bytes) {
 absl::Status AtomicFile::WriteDirectly(std::span<const uint8_t> bytes) {
   while (!bytes.empty()) {
     const ssize_t written = write(fd_, bytes.data(), bytes.size());
-    if (written >= 0) {
+    if (written == 0) return SystemError(path_, EIO);
+    if (written > 0) {
       bytes = bytes.subspan(static_cast<size_t>(written));
     } else if (errno == EAGAIN) {
       pollfd waiting = {fd_, POLLOUT, 0};
@@ -184,6 +185,7 @@ absl::Status AtomicFile::WriteAt(uint64_t offset,
         pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return SystemError(path_, errno);
+    if (written == 0) return SystemError(path_, EIO);
     offset += static_cast<uint64_t>(written);
     bytes = bytes.subspan(static_cast<size_t>(written));
   }
@@ -196,7 +198,10 @@ absl::Status AtomicFile::WriteAt(uint64_t offset,
 
 absl::Status AtomicFile::Commit(Existing existing) {
   if (is_direct_) {
-    if (close(std::exchange(fd_, -1)) == 0) return absl::OkStatus();
+    // An interrupted close has closed the file all the same.
+    if (close(std::exchange(fd_, -1)) == 0 || errno == EINTR) {
+      return absl::OkStatus();
+    }
     return SystemError(path_, errno);
   }
   const std::string directory = DirectoryOf(path_);

@@ -8,7 +8,6 @@
 #include <array>
 #include <cmath>
 #include <fstream>
-#include <limits>
 #include <string>
 #include <thread>
 
@@ -17,7 +16,8 @@
 namespace gemma::internal {
 namespace {
 
-constexpr double kNoQuota = std::numeric_limits<double>::infinity();
+// No quota: more processors than any system has.
+constexpr double kNoQuota = 1e9;
 
 // Reads the microseconds of processor time allowed in each period. Other texts
 // mean no quota ("max" in version 2, -1 in version 1).
@@ -46,7 +46,7 @@ size_t CpuQuota(const std::string& root) {
   for (const ControlGroup& group : ControlGroups("cpu", root)) {
     least = std::min(least, QuotaOf(group.directory));
   }
-  if (least == kNoQuota) return 0;
+  if (least >= kNoQuota) return 0;
   return static_cast<size_t>(std::max(1.0, std::floor(least)));
 }
 

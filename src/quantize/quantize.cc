@@ -59,7 +59,8 @@ absl::Status CheckTarget(const std::string& target, bool overwrite) {
 absl::Status CheckIsNoSource(const std::string& target,
                              const std::string& source,
                              const std::string& importance) {
-  std::vector<std::string> files = CheckpointFiles(source);
+  GEMMA_ASSIGN_OR_RETURN(std::vector<std::string> files,
+                         CheckpointFiles(source));
   if (!importance.empty()) files.push_back(importance);
   return CheckIsNoneOf(target, files);
 }

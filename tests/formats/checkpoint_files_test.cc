@@ -2,6 +2,8 @@
 
 #include "src/formats/checkpoint_files.h"
 
+#include <sys/resource.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -52,6 +54,21 @@ TEST_F(ModelFiles, HuggingFaceDirectory) {
   EXPECT_TRUE(IsOneOf("m/1_Pooling/../config.json", "m/"));
   EXPECT_FALSE(IsOneOf("m/q4.gguf", "m"));  // another model
   EXPECT_FALSE(IsOneOf("m/new.json", "m"));
+}
+
+// Where no more files can be opened, nobody knows whose file the output is.
+TEST_F(ModelFiles, RefusesUnlistedDirectories) {
+  Write("m/model.safetensors");
+  Write("g/model.gguf");
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none = {0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const absl::Status hf = CheckIsNoModelFile(Path("new"), Path("m"));
+  const absl::Status gguf = CheckIsNoModelFile(Path("new"), Path("g"));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(ErrorOf(hf), HasSubstr(Path("m")));
+  EXPECT_THAT(ErrorOf(gguf), HasSubstr(Path("g")));
 }
 
 TEST_F(ModelFiles, ByWayOfLinks) {

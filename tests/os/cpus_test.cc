@@ -71,6 +71,7 @@ TEST_F(CpuQuotaTest, Version1) {
 TEST_F(CpuQuotaTest, Nonsense) {
   SetGroups("\n0\n0:\n0::\n0::x\n:::/\n0::/a\n");
   EXPECT_EQ(QuotaAfter("a/cpu.max", "-5 0\n"), 0u);
+  EXPECT_EQ(QuotaAfter("a/cpu.max", "1e300 1\n"), 0u);
 }
 
 #ifdef __linux__
