@@ -32,8 +32,7 @@ TEST(ErrorFaults, Embedders) {
       LoadOrDie(WriteFaultGguf(TestDirectory(), "gemma3"), FaultOptions());
   SweepError(absl::StatusCode::kFailedPrecondition,
              [&] { return Embedder::Create(continues).status(); });
-  const std::string path =
-      std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma_embedding.gguf";
+  const std::string path = GEMMA_TESTDATA_DIR "/gguf/gemma_embedding.gguf";
   const Model embeds = LoadOrDie(path, FaultOptions());
   SweepError(absl::StatusCode::kInvalidArgument, [&] {
     return Embedder::Create(embeds, {.max_tokens = 1}).status();
