@@ -42,8 +42,8 @@ PrefixMatcher ControlMatcher(const Vocabulary& vocabulary) {
 
 }  // namespace
 
-absl::StatusOr<Tokenizer> MakeTokenizer(Vocabulary vocabulary,
-                                        std::string_view path) {
+absl::StatusOr<Tokenizer> internal::MakeTokenizer(Vocabulary vocabulary,
+                                                  std::string_view path) {
   absl::StatusOr<std::unique_ptr<const Tokenizer::Impl>> impl =
       Tokenizer::Impl::Create(std::move(vocabulary), path);
   if (!impl.ok()) return impl.status();

@@ -21,12 +21,16 @@
 #include "src/text/token_trie.h"
 #include "src/text/vocabulary.h"
 
-namespace gemma {
+namespace gemma::internal {
 
 // Makes a tokenizer. The vocabulary is not trusted; it is checked first. `path`
 // names its file in messages.
 absl::StatusOr<Tokenizer> MakeTokenizer(Vocabulary vocabulary,
                                         std::string_view path);
+
+}  // namespace gemma::internal
+
+namespace gemma {
 
 class Tokenizer::Impl {
  public:

@@ -162,6 +162,14 @@ class Consumers(unittest.TestCase):
             if kind not in "WVu":
                 self.assertRegex(name, r"^(gemma_|gemma::|(vtable|typeinfo|typeinfo name) for gemma::)", line)
 
+    def test_static_names_are_public(self):
+        [library] = self.prefix.glob("lib/**/libgemma.a")
+        headers = "".join(header.read_text() for header in (self.prefix / "include/gemma").glob("*.h"))
+        names = set(re.findall(r" [BDRT] gemma::(\w+)", run("nm", "-C", "--defined-only", library)))
+        self.assertIn("Model", names)
+        for name in sorted(names - {"internal"}):
+            self.assertRegex(headers, rf"\b{name}\b")
+
     def test_licences_are_there(self):
         names = {path.name for path in (self.prefix / "share/doc/gemma").rglob("*") if path.is_file()}
         self.assertLessEqual({"LICENSE", "highway", "abseil", "nlohmann-json", "CLI11"}, names)
