@@ -48,9 +48,9 @@ absl::StatusOr<Policy> ReadPolicy(const Json& json) {
   GEMMA_RETURN_IF_ERROR(json.Read("prompt_rule", policy.prompt_rule));
   GEMMA_RETURN_IF_ERROR(json.Read("response_rule", policy.response_rule));
   if (!IsName(policy.name)) {
-    return json.Find("name")->Unexpected(
-        absl::StrCat("1 to ", kMaxNameBytes,
-                     " letters, digits, '_', '-' or '.', the first no '-'"));
+    return json.Find("name")->Unexpected(absl::StrCat(
+        "1 to ", kMaxNameBytes,
+        " letters, digits, '_', '-' or '.', not beginning with '-'"));
   }
   if (policy.title.empty()) return json.Find("title")->Unexpected("a title");
   if (policy.prompt_rule.empty() && policy.response_rule.empty()) {

@@ -97,7 +97,8 @@ absl::StatusOr<Table> ReadZip64End(ByteSpan zip, size_t locator) {
 absl::StatusOr<Table> FindTable(ByteSpan zip) {
   const std::optional<size_t> end = FindEnd(zip);
   if (!end.has_value()) {
-    return absl::DataLossError("not a zip archive (.npz), or not all of one");
+    return absl::DataLossError(
+        "not a zip archive (.npz), or only a part of one");
   }
   if (*end >= kZip64LocatorBytes &&
       U32(zip, *end - kZip64LocatorBytes) == kZip64LocatorSignature) {

@@ -14,7 +14,8 @@
 
 namespace gemma::internal {
 
-// A ring of slots. If every position has a slot, nothing is ever overwritten.
+// A ring of slots. Store overwrites the slot of the oldest position, which the
+// cache then has forgotten; if every position has a slot, it forgets nothing.
 class KvCache {
  public:
   struct Shape {

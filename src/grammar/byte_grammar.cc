@@ -169,7 +169,8 @@ absl::Status ByteGrammar::Finish(ExprId root) {
   FindProductive();
   if (!productive_[root]) {
     return absl::InvalidArgumentError(
-        "no text is allowed: what must be there excludes itself or has no end");
+        "no text is allowed: the required parts exclude each other or never "
+        "end");
   }
   FindByteClasses();
   return absl::OkStatus();

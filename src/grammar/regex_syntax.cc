@@ -98,7 +98,8 @@ class Parser {
     Take("?");  // lazy: matches the same texts
     if (peek() == '+') return Error("possessive repetition is not supported");
     if (!done() && std::string_view("*?{").find(peek()) != std::string::npos) {
-      return Error("a repetition of a repetition, wanted a group");
+      return Error(
+          "a repetition of a repetition, wanted the inner one in a group");
     }
     repeat.parts.push_back(std::move(node));
     return repeat;

@@ -176,7 +176,7 @@ absl::StatusOr<SchemaDocument::Alternatives> SchemaDocument::Expand(
   }
   if (std::count(open_.begin(), open_.end(), place.id()) != 0) {
     return SchemaError(place,
-                       "the schema refers to itself with nothing between");
+                       "the schema refers to itself before it reads any text");
   }
   if (open_.size() >= kMaxOpen) {
     return SchemaError(

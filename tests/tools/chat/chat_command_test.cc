@@ -58,7 +58,7 @@ TEST(ChatCommand, RestIsArgument) {
   EXPECT_EQ(ErrorOf(ParseChatLine("/undo 3")),
             "/undo: found '3', wanted nothing after it");
   EXPECT_EQ(ErrorOf(ParseChatLine("/load")),
-            "/load: found nothing, wanted FILE");
+            "/load: has no argument, wanted FILE");
 }
 
 TEST(ChatCommand, UnknownSuggestsNearest) {

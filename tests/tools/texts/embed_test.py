@@ -146,7 +146,7 @@ class EmbedTest(CommandTest):
 
     def test_models_are_for_one_thing(self):
         text = MODELS / "gemma3"
-        self.fails(1, "embed", text, "x", says=[str(text), "does not embed"], cure="gemma pull embeddinggemma-300m")
+        self.fails(1, "embed", text, "x", says=[str(text), "wanted one that embeds them"], cure="gemma pull embeddinggemma-300m")
         for arguments in (["run", TOY, "x"], ["logits", TOY, "--tokens", "2", "--output", self.folder / "F.npy"],
                           ["perplexity", TOY, "--file", TOY / "texts.txt"], ["bench", TOY]):
             self.fails(1, *arguments, says=[str(TOY), "does not continue"], cure="gemma embed")

@@ -27,8 +27,12 @@ absl::StatusOr<Role> RoleOf(std::string_view name) {
 }
 
 absl::Status ReadMessages(const Json& json, std::vector<Message>* messages) {
-  if (!json.is_array() || json.empty()) {
+  if (!json.is_array()) {
     return WrongType("messages", json, "an array of messages");
+  }
+  if (json.empty()) {
+    return absl::InvalidArgumentError(
+        "'messages' is empty, wanted one message or more");
   }
   for (const Json& from : json) {
     if (!from.is_object()) return WrongType("messages", from, "objects in it");
@@ -43,6 +47,10 @@ absl::Status ReadMessages(const Json& json, std::vector<Message>* messages) {
         return absl::InvalidArgumentError(absl::StrCat(
             "a message has '", name, "', wanted 'role' and 'content'"));
       }
+    }
+    if (!from.contains("content")) {
+      return absl::InvalidArgumentError(
+          "a message has no 'content', wanted 'role' and 'content'");
     }
     GEMMA_ASSIGN_OR_RETURN(message.role, RoleOf(role));
     messages->push_back(std::move(message));

@@ -84,7 +84,7 @@ absl::StatusOr<ChatLine> ParseChatLine(std::string_view text) {
   }
   if (argument.empty() && NeedsArgument(*info)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(info->name, ": found nothing, wanted ", info->argument));
+        absl::StrCat(info->name, ": has no argument, wanted ", info->argument));
   }
   return ChatLine{info->command, std::string(argument)};
 }

@@ -184,7 +184,7 @@ std::vector<std::string> WeightTypeNames() {
 
 void AddModelPath(CLI::App& app, std::string* path, const std::string& name) {
   AddText(app, name, "", path,
-          "A GGUF file (of a split model: the first part), a Hugging\n"
+          "A GGUF file (of a split model: any part), a Hugging\n"
           "Face directory, a .sbs file of gemma.cpp, or the name of a\n"
           "pulled model (see gemma list)")
       ->option_text(name)

@@ -238,8 +238,9 @@ absl::Status CheckPurpose(const Model& model, bool embeds,
   }
   if (embeds) {
     return WithCure(
-        absl::FailedPreconditionError(
-            absl::StrCat(name, ": continues texts, and does not embed them")),
+        absl::FailedPreconditionError(absl::StrCat(
+            name,
+            ": is a model that continues texts, wanted one that embeds them")),
         "gemma pull embeddinggemma-300m fetches a model that embeds them; "
         "gemma run continues texts");
   }

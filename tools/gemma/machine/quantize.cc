@@ -93,7 +93,7 @@ void AddQuantize(CLI::App& app, Action* action) {
   CLI::App* command = app.add_subcommand(
       "quantize", "Write a model to one file, with smaller weights");
   AddText(*command, "SRC", "", &options->source,
-          "A GGUF file (of a split model: the first part), a Hugging\n"
+          "A GGUF file (of a split model: any part), a Hugging\n"
           "Face directory, or the name of a pulled model (see gemma list)")
       ->option_text("SRC")
       ->required();
