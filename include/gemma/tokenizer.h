@@ -41,7 +41,8 @@ class GEMMA_EXPORT Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
   // Returns the number of pieces. The model's vocab_size may be larger (padding
-  // rows).
+  // rows), or smaller: the files may name tokens, for example
+  // "<image_soft_token>", that the embedding table has no row for.
   size_t vocab_size() const;
 
   // Returns the token that begins a text.
@@ -50,7 +51,9 @@ class GEMMA_EXPORT Tokenizer {
   TokenId eos() const;
 
   // Returns the tokens of `text`, without BOS. Bytes that are not UTF-8 become
-  // U+FFFD, as in sentencepiece. InvalidArgument if 32 MiB have no newline.
+  // U+FFFD, as in sentencepiece. InvalidArgument if 32 MiB have no newline or,
+  // for the tokenizer of a Model, if the text contains a token that the
+  // embedding table has no row for; the error names the token.
   absl::StatusOr<std::vector<TokenId>> Encode(
       std::string_view text,
       ControlTokens control_tokens = ControlTokens::kAsText) const;
@@ -72,6 +75,11 @@ class GEMMA_EXPORT Tokenizer {
 
   // Returns whether the token is a control token, which has no text.
   bool IsControl(TokenId token) const;
+
+  // Returns one line for each thing in the tokenizer's files that is replaced
+  // by a default or not honoured: the file, the field, what was found and what
+  // is done. Valid while any copy of the tokenizer exists.
+  absl::Span<const std::string> notes() const;
 
   // Internal; see src/text/tokenizer_impl.h.
   class Impl;

@@ -14,9 +14,10 @@ namespace {
 
 constexpr int32_t kNone = -1;  // no symbol or no token
 
-bool MatchesText(PieceType type) {
-  return type == PieceType::kNormal || type == PieceType::kUserDefined ||
-         type == PieceType::kUnused;
+// Whether merging makes pieces of this type. User-defined pieces are cut out
+// before.
+bool IsMerged(PieceType type) {
+  return type == PieceType::kNormal || type == PieceType::kUnused;
 }
 
 std::string Normalize(std::string_view text, bool add_space_prefix) {
@@ -177,14 +178,20 @@ class BpeEncoder::Merger {
 
 BpeEncoder::BpeEncoder(const Vocabulary* vocabulary, const PieceIndex* index)
     : vocabulary_(vocabulary), index_(index) {
+  HashSet<TokenId> added;
+  if (vocabulary->rules.has_value()) {
+    for (const AddedToken& token : vocabulary->rules->added) {
+      added.insert(static_cast<TokenId>(token.id));
+    }
+  }
   std::vector<PrefixMatcher::Entry> user_defined;
   for (size_t i = 0; i < vocabulary->pieces.size(); ++i) {
     const Vocabulary::Piece& piece = vocabulary->pieces[i];
     const auto token = static_cast<TokenId>(i);
-    if (MatchesText(piece.type)) {
+    if (IsMerged(piece.type)) {
       max_size_ = std::max(max_size_, piece.text.size());
     }
-    if (piece.type == PieceType::kUserDefined) {
+    if (piece.type == PieceType::kUserDefined && !added.contains(token)) {
       user_defined.push_back({piece.text, token});
     } else if (piece.type == PieceType::kByte) {
       bytes_[*ByteOfPiece(piece.text)] = token;
@@ -195,15 +202,19 @@ BpeEncoder::BpeEncoder(const Vocabulary* vocabulary, const PieceIndex* index)
 
 std::optional<TokenId> BpeEncoder::Find(std::string_view text) const {
   const std::optional<TokenId> token = index_->Find(text);
-  if (!token.has_value() || !MatchesText(type(*token))) return std::nullopt;
+  if (!token.has_value() || !IsMerged(type(*token))) return std::nullopt;
   return token;
 }
 
 void BpeEncoder::Encode(std::string_view text, bool add_space_prefix,
                         std::vector<TokenId>& tokens) const {
   if (text.empty()) return;
-  const std::string normalized = Normalize(text, add_space_prefix);
-  Merger merger(*this, normalized);
+  EncodeNormalized(Normalize(text, add_space_prefix), tokens);
+}
+
+void BpeEncoder::EncodeNormalized(std::string_view text,
+                                  std::vector<TokenId>& tokens) const {
+  Merger merger(*this, text);
   merger.MergeAll();
   merger.AppendTokens(tokens);
 }

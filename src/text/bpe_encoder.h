@@ -25,6 +25,9 @@ namespace gemma::internal {
 // - Unused pieces are split again into the parts that they were merged from.
 // - A character that is not a piece becomes its bytes.
 //
+// The added tokens of a vocabulary with rules are not cut out: TextSplitter has
+// done it.
+//
 // Tests show that sentencepiece gives the same tokens. It is not used here
 // because it needs a quarter of a second of one core to load 262,144 pieces.
 class BpeEncoder {
@@ -38,11 +41,14 @@ class BpeEncoder {
   void Encode(std::string_view text, bool add_space_prefix,
               std::vector<TokenId>& tokens) const;
 
+  // Appends the tokens of a text after the first step.
+  void EncodeNormalized(std::string_view text,
+                        std::vector<TokenId>& tokens) const;
+
  private:
   class Merger;
 
-  // Returns the piece with this text, or nothing if it does not exist or its
-  // type never matches text.
+  // Returns the piece with this text that merging can make, or nothing.
   std::optional<TokenId> Find(std::string_view text) const;
   PieceType type(TokenId token) const {
     return vocabulary_->pieces[token].type;

@@ -45,7 +45,7 @@ size_t CommonSize(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-TokenTrie::TokenTrie(const std::vector<Vocabulary::Piece>& pieces) {
+TokenTrie::TokenTrie(absl::Span<const Vocabulary::Piece> pieces) {
   std::vector<Key> keys;
   begins_.push_back(0);
   for (const Vocabulary::Piece& piece : pieces) {

@@ -19,7 +19,7 @@ namespace gemma::internal {
 // text. Tokens without bytes, such as control tokens, are not in the tree.
 class TokenTrie {
  public:
-  explicit TokenTrie(const std::vector<Vocabulary::Piece>& pieces);
+  explicit TokenTrie(absl::Span<const Vocabulary::Piece> pieces);
 
   // Returns nothing if the token has no bytes.
   std::string_view bytes(TokenId token) const {

@@ -5,6 +5,7 @@
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
 #include "src/base/no_throw.h"
+#include "src/base/utf8.h"
 #include "src/text/tokenizer_impl.h"
 
 namespace gemma {
@@ -29,6 +30,26 @@ bool NewlinesSeparate(const Vocabulary& vocabulary) {
   return has_newline;
 }
 
+absl::Status CheckSize(std::string_view text) {
+  if (text.size() <= kMaxPartBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(FormatText(
+      "the text to encode has %d bytes without a newline to cut it at, "
+      "wanted at most %d",
+      text.size(), kMaxPartBytes));
+}
+
+// Replaces each byte outside a valid character.
+std::string WithValidUtf8(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const size_t size = Utf8CharacterLength(text);
+    out += size == 0 ? kReplacementCharacter : text.substr(0, size);
+    text.remove_prefix(std::max(size, size_t{1}));
+  }
+  return out;
+}
+
 PrefixMatcher ControlMatcher(const Vocabulary& vocabulary) {
   std::vector<PrefixMatcher::Entry> controls;
   for (size_t i = 0; i < vocabulary.pieces.size(); ++i) {
@@ -43,25 +64,52 @@ PrefixMatcher ControlMatcher(const Vocabulary& vocabulary) {
 }  // namespace
 
 absl::StatusOr<Tokenizer> internal::MakeTokenizer(Vocabulary vocabulary,
-                                                  std::string_view path) {
+                                                  std::string_view path,
+                                                  size_t num_rows) {
   absl::StatusOr<std::unique_ptr<const Tokenizer::Impl>> impl =
-      Tokenizer::Impl::Create(std::move(vocabulary), path);
+      Tokenizer::Impl::Create(std::move(vocabulary), path, num_rows);
   if (!impl.ok()) return impl.status();
   return Tokenizer(*std::move(impl));
 }
 
 absl::StatusOr<std::unique_ptr<const Tokenizer::Impl>> Tokenizer::Impl::Create(
-    Vocabulary vocabulary, std::string_view path) {
+    Vocabulary vocabulary, std::string_view path, size_t num_rows) {
   absl::Status status = Validate(vocabulary, path);
   if (!status.ok()) return status;
 
-  std::unique_ptr<Impl> impl(new Impl(std::move(vocabulary)));
+  std::unique_ptr<Impl> impl(new Impl(std::move(vocabulary), num_rows));
   status = impl->index_.Fill(path);
   if (!status.ok()) return status;
   impl->encoder_.emplace(&impl->vocabulary_, &impl->index_);
+  if (impl->vocabulary_.rules.has_value()) {
+    impl->splitter_.emplace(impl->vocabulary_);
+  }
   impl->controls_ = ControlMatcher(impl->vocabulary_);
   impl->newlines_separate_ = NewlinesSeparate(impl->vocabulary_);
   return impl;
+}
+
+absl::Status Tokenizer::Impl::EncodeText(std::string_view text, bool prefix,
+                                         std::vector<TokenId>& tokens) const {
+  if (has_rules()) return EncodeByRules(text, {.prefix = prefix}, tokens);
+  const size_t first = tokens.size();
+  const absl::Status status =
+      EncodeParts(text, prefix && vocabulary_.add_space_prefix, tokens);
+  if (!status.ok()) return status;
+  return CheckRows(absl::MakeSpan(tokens).subspan(first));
+}
+
+absl::Status Tokenizer::Impl::CheckRows(
+    absl::Span<const TokenId> tokens) const {
+  if (vocab_size() <= num_rows_) return absl::OkStatus();
+  for (const TokenId token : tokens) {
+    if (static_cast<size_t>(token) < num_rows_) continue;
+    return absl::InvalidArgumentError(FormatText(
+        "the text contains %s, token %d: the embedding table has rows only for "
+        "tokens 0 to %d",
+        QuotedPiece(piece(token)), token, num_rows_ - 1));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Tokenizer::Impl::EncodeParts(std::string_view text,
@@ -76,14 +124,26 @@ absl::Status Tokenizer::Impl::EncodeParts(std::string_view text,
     encoder_->Encode(text.substr(0, end), add_space_prefix, tokens);
     text.remove_prefix(end);
   }
-  if (text.size() > kMaxPartBytes) {
-    return absl::InvalidArgumentError(FormatText(
-        "the text to encode has %d bytes without a newline to cut it at, "
-        "wanted at most %d",
-        text.size(), kMaxPartBytes));
-  }
+  const absl::Status status = CheckSize(text);
+  if (!status.ok()) return status;
   encoder_->Encode(text, add_space_prefix, tokens);
   return absl::OkStatus();
+}
+
+absl::Status Tokenizer::Impl::EncodeByRules(
+    std::string_view text, const TextSplitter::Options& options,
+    std::vector<TokenId>& tokens) const {
+  const size_t first = tokens.size();
+  absl::Status status;
+  splitter_->Split(
+      WithValidUtf8(text), options,
+      [&](TokenId token) { tokens.push_back(token); },
+      [&](std::string_view part) {
+        status.Update(CheckSize(part));
+        if (status.ok()) encoder_->EncodeNormalized(part, tokens);
+      });
+  if (!status.ok()) return status;
+  return CheckRows(absl::MakeSpan(tokens).subspan(first));
 }
 
 Tokenizer::Tokenizer(std::shared_ptr<const Impl> impl)
@@ -107,6 +167,12 @@ absl::StatusOr<std::vector<TokenId>> Tokenizer::Encode(
       if (!status.ok()) return status;
       return tokens;
     }
+    if (impl_->has_rules()) {
+      const absl::Status status =
+          impl_->EncodeByRules(text, {.controls = true}, tokens);
+      if (!status.ok()) return status;
+      return tokens;
+    }
 
     size_t begin = 0;  // of the stretch that is not encoded yet
     for (size_t i = 0; i < text.size();) {
@@ -115,8 +181,9 @@ absl::StatusOr<std::vector<TokenId>> Tokenizer::Encode(
         ++i;
         continue;
       }
-      const absl::Status status =
+      absl::Status status =
           impl_->EncodeText(text.substr(begin, i - begin), tokens);
+      status.Update(impl_->CheckRows({control->token}));
       if (!status.ok()) return status;
       tokens.push_back(control->token);
       i += control->text.size();
@@ -143,6 +210,10 @@ std::optional<TokenId> Tokenizer::Find(std::string_view piece) const {
 std::string_view Tokenizer::Piece(TokenId token) const {
   if (!impl_->Contains(token)) return {};
   return impl_->piece(token);
+}
+
+absl::Span<const std::string> Tokenizer::notes() const {
+  return impl_->vocabulary().notes;
 }
 
 bool Tokenizer::IsControl(TokenId token) const {

@@ -44,34 +44,27 @@ bool IsBarName(std::string_view piece) {
          absl::EndsWith(piece, "|>");
 }
 
+// Whether the piece is a tag of HTML that Gemma's vocabularies define, such as
+// "<h1>" or "</table>". GGUF files from mid-2024 call them normal pieces.
+bool IsTag(std::string_view piece) {
+  constexpr std::string_view kTags[] = {
+      "table", "caption", "thead",      "tbody",  "tfoot", "tr",
+      "th",    "td",      "h1",         "h2",     "h3",    "h4",
+      "h5",    "h6",      "blockquote", "strong", "em",    "b",
+      "i",     "u",       "s",          "sub",    "sup",   "code"};
+  if (!absl::ConsumePrefix(&piece, "<") || !absl::ConsumeSuffix(&piece, ">")) {
+    return false;
+  }
+  absl::ConsumePrefix(&piece, "/");
+  return std::find(std::begin(kTags), std::end(kTags), piece) !=
+         std::end(kTags);
+}
+
 // Whether the piece repeats `unit` at least `min_count` times.
 bool IsRun(std::string_view piece, std::string_view unit, size_t min_count) {
   size_t count = 0;
   while (absl::ConsumePrefix(&piece, unit)) ++count;
   return piece.empty() && count >= min_count;
-}
-
-PieceType CanonicalType(const Vocabulary::Piece& piece) {
-  if (piece.type == PieceType::kUnused && piece.text.empty()) {
-    return PieceType::kUnused;
-  }
-  if (piece.type == PieceType::kControl || piece.type == PieceType::kUnknown) {
-    return PieceType::kControl;
-  }
-  if (std::find(kControlNames.begin(), kControlNames.end(), piece.text) !=
-          kControlNames.end() ||
-      IsUnusedName(piece.text)) {
-    return PieceType::kControl;
-  }
-  if (piece.type != PieceType::kNormal && IsBarName(piece.text)) {
-    return PieceType::kControl;
-  }
-  if (ByteOfPiece(piece.text).has_value()) return PieceType::kByte;
-  if (IsRun(piece.text, kBlank, 2) || IsRun(piece.text, "\n", 1) ||
-      IsRun(piece.text, "\t", 1)) {
-    return PieceType::kUserDefined;
-  }
-  return piece.type;
 }
 
 // Returns the token that the file names for `role`, or else the piece with
@@ -132,6 +125,27 @@ absl::Status CheckPiece(const Vocabulary::Piece& piece, size_t id,
 
 }  // namespace
 
+PieceType CanonicalType(const Vocabulary::Piece& piece) {
+  if (piece.type == PieceType::kUnused && piece.text.empty()) {
+    return PieceType::kUnused;
+  }
+  if (IsControlType(piece.type)) return PieceType::kControl;
+  if (std::find(kControlNames.begin(), kControlNames.end(), piece.text) !=
+          kControlNames.end() ||
+      IsUnusedName(piece.text)) {
+    return PieceType::kControl;
+  }
+  if (piece.type != PieceType::kNormal && IsBarName(piece.text)) {
+    return PieceType::kControl;
+  }
+  if (ByteOfPiece(piece.text).has_value()) return PieceType::kByte;
+  if (IsRun(piece.text, kBlank, 2) || IsRun(piece.text, "\n", 1) ||
+      IsRun(piece.text, "\t", 1) || IsTag(piece.text)) {
+    return PieceType::kUserDefined;
+  }
+  return piece.type;
+}
+
 std::optional<uint8_t> ByteOfPiece(std::string_view piece) {
   if (piece.size() != 6 || !absl::StartsWith(piece, "<0x") || piece[5] != '>') {
     return std::nullopt;
@@ -179,31 +193,41 @@ absl::StatusOr<Vocabulary> VocabularyFromGguf(const GgufTokenizerData& data,
   Vocabulary vocabulary;
   vocabulary.pieces.resize(size);
   for (size_t i = 0; i < size; ++i) {
-    if (data.types[i] < 1 || data.types[i] > 6) {
+    if (data.types[i] < 0 || data.types[i] > 6) {
       return absl::InvalidArgumentError(
-          FormatText("%s: tokenizer.ggml.token_type[%d] is %d, wanted 1 "
+          FormatText("%s: tokenizer.ggml.token_type[%d] is %d, wanted 0 "
                      "to 6",
                      path, i, data.types[i]));
     }
+    // llama.cpp merges pieces of the type 0, undefined, like normal ones. A
+    // piece without a text never matches.
+    const auto type = data.tokens[i].empty() ? PieceType::kUnused
+                      : data.types[i] == 0
+                          ? PieceType::kNormal
+                          : static_cast<PieceType>(data.types[i]);
     vocabulary.pieces[i] = {.text = std::string(data.tokens[i]),
                             .score = data.scores[i],
-                            .type = static_cast<PieceType>(data.types[i])};
+                            .type = type};
   }
 
   struct Id {
     std::string_view key;
     const std::optional<int64_t>& value;
     TokenId& id;
+    std::string_view otherwise;  // the piece that Canonicalize looks for
   };
-  for (const Id& id : {Id{"bos", data.bos, vocabulary.bos},
-                       Id{"eos", data.eos, vocabulary.eos},
-                       Id{"unknown", data.unk, vocabulary.unk},
-                       Id{"padding", data.pad, vocabulary.pad}}) {
+  for (const Id& id : {Id{"bos", data.bos, vocabulary.bos, "<bos>"},
+                       Id{"eos", data.eos, vocabulary.eos, "<eos>"},
+                       Id{"unknown", data.unk, vocabulary.unk, "<unk>"},
+                       Id{"padding", data.pad, vocabulary.pad, "<pad>"}}) {
     if (!id.value.has_value()) continue;
-    if (*id.value < 0 || static_cast<uint64_t>(*id.value) >= size) {
-      return absl::InvalidArgumentError(
-          FormatText("%s: tokenizer.ggml.%s_token_id is %d, wanted 0 to %d",
-                     path, id.key, *id.value, size - 1));
+    if (*id.value < 0 || static_cast<uint64_t>(*id.value) >= size ||
+        data.tokens[static_cast<size_t>(*id.value)].empty()) {
+      vocabulary.notes.push_back(FormatText(
+          "%s: tokenizer.ggml.%s_token_id is %d, wanted the id of a piece, 0 "
+          "to %d: '%s' is used if the vocabulary has it",
+          path, id.key, *id.value, size - 1, id.otherwise));
+      continue;
     }
     id.id = static_cast<TokenId>(*id.value);
   }
@@ -257,16 +281,6 @@ absl::Status Canonicalize(Vocabulary& vocabulary, std::string_view path) {
   return absl::OkStatus();
 }
 
-void NameFreePiece(int64_t id, std::string_view name, bool special,
-                   Vocabulary& vocabulary) {
-  if (id < 0 || static_cast<uint64_t>(id) >= vocabulary.pieces.size()) return;
-  Vocabulary::Piece& piece = vocabulary.pieces[static_cast<size_t>(id)];
-  if (!IsUnusedName(piece.text)) return;
-  piece.text = absl::StrReplaceAll(name, {{" ", kBlank}});
-  piece.type = special ? PieceType::kControl : PieceType::kUserDefined;
-  piece.type = CanonicalType(piece);
-}
-
 absl::Status Validate(const Vocabulary& vocabulary, std::string_view path) {
   const std::vector<Vocabulary::Piece>& pieces = vocabulary.pieces;
   if (pieces.empty() || pieces.size() > kMaxPieces) {
@@ -304,6 +318,16 @@ absl::Status Validate(const Vocabulary& vocabulary, std::string_view path) {
     return absl::InvalidArgumentError(FormatText(
         "%s: the vocabulary has %d unknown pieces, wanted 1, with id %d", path,
         num_unknown, vocabulary.unk));
+  }
+  if (vocabulary.rules.has_value()) {
+    for (const AddedToken& token : vocabulary.rules->added) {
+      if (token.id >= 0 && static_cast<uint64_t>(token.id) < pieces.size()) {
+        continue;
+      }
+      return absl::InvalidArgumentError(FormatText(
+          "%s: the added token %s has the id %d, wanted 0 to %d", path,
+          QuotedPiece(token.content), token.id, pieces.size() - 1));
+    }
   }
   struct Id {
     std::string_view role;

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "gemma/model_config.h"
+#include "src/text/text_rules.h"
 
 namespace gemma::internal {
 
@@ -53,6 +54,11 @@ struct Vocabulary {
   TokenId unk = -1;           // always set by Canonicalize
   TokenId pad = -1;           // as bos
   bool add_space_prefix = false;
+  // How to find added tokens and normalize texts. Nothing: user-defined pieces
+  // are cut out, and only blanks change.
+  std::optional<TextRules> rules;
+  // A line for each thing in the files that is replaced or not honoured.
+  std::vector<std::string> notes;
 };
 
 // Limits on the content of a file.
@@ -79,7 +85,8 @@ struct GgufTokenizerData {
   std::optional<int64_t> eos;                 // ...eos_token_id
   std::optional<int64_t> unk;                 // ...unknown_token_id
   std::optional<int64_t> pad;                 // ...padding_token_id
-  bool add_space_prefix = true;  // ...add_space_prefix; if absent: true
+  bool add_space_prefix = false;  // ...add_space_prefix; if absent: false,
+                                  // as in all sentencepiece models of Gemma
 };
 
 absl::StatusOr<Vocabulary> VocabularyFromGguf(const GgufTokenizerData& data,
@@ -87,21 +94,14 @@ absl::StatusOr<Vocabulary> VocabularyFromGguf(const GgufTokenizerData& data,
 
 // The content of Hugging Face's tokenizer.json and tokenizer_config.json.
 struct HfTokenizerData {
-  struct AddedToken {
-    std::string content;
-    int64_t id = 0;
-    bool special = false;
-  };
-
   std::vector<std::pair<std::string, int64_t>> vocab;       // model.vocab
   std::vector<std::pair<std::string, std::string>> merges;  // model.merges
   std::vector<AddedToken> added;                            // added_tokens
+  TextRules rules;  // normalizer, pre_tokenizer; without added tokens
   std::string bos_token = "<bos>";  // tokenizer_config.json; empty: none
   std::string eos_token = "<eos>";
   std::string unk_token = "<unk>";  // model.unk_token
   std::string pad_token = "<pad>";
-  bool add_space_prefix = false;  // a Prepend normalizer, or a Metaspace
-                                  // pre-tokenizer that prepends
 };
 
 // `vocab` may be in any order. Missing ids become unused pieces.
@@ -118,11 +118,9 @@ absl::StatusOr<Vocabulary> VocabularyFromHf(const HfTokenizerData& data,
 // is outside the vocabulary.
 absl::Status Canonicalize(Vocabulary& vocabulary, std::string_view path);
 
-// Renames a piece that was left free for the model's own use, such as
-// "<unused7>". Makes it a control token if `special`, as tokenizer files say.
-// Does nothing for other pieces and for ids outside the vocabulary.
-void NameFreePiece(int64_t id, std::string_view name, bool special,
-                   Vocabulary& vocabulary);
+// Returns the type that a piece of this text and type has in all sources. The
+// types of BOS, EOS, padding and the unknown token do not follow from it.
+PieceType CanonicalType(const Vocabulary::Piece& piece);
 
 // Checks all that encoding relies on, except that pieces are unique:
 // PieceIndex::Fill checks that.

@@ -6,6 +6,7 @@
 #include "src/base/format_text.h"
 #include "src/base/hash_table.h"
 #include "src/base/utf8.h"
+#include "src/text/added_tokens.h"
 #include "src/text/vocabulary.h"
 
 namespace gemma::internal {
@@ -26,9 +27,11 @@ class HfReader {
     vocabulary_.eos = IdOf(data_.eos_token);
     vocabulary_.unk = IdOf(data_.unk_token);
     vocabulary_.pad = IdOf(data_.pad_token);
-    vocabulary_.add_space_prefix = data_.add_space_prefix;
     status = Canonicalize(vocabulary_, path_);
     if (!status.ok()) return status;
+    TextRules rules = data_.rules;
+    rules.added = data_.added;
+    SetRules(std::move(rules), vocabulary_);
     return std::move(vocabulary_);
   }
 
@@ -44,7 +47,7 @@ class HfReader {
       if (!inserted) return TwoIds("model.vocab", text, it->second, id);
       max_id = std::max(max_id, id);
     }
-    for (const HfTokenizerData::AddedToken& token : data_.added) {
+    for (const AddedToken& token : data_.added) {
       const absl::Status status =
           CheckEntry("added_tokens", token.content, token.id);
       if (!status.ok()) return status;
@@ -58,6 +61,12 @@ class HfReader {
     Vocabulary::Piece hole;
     hole.type = PieceType::kUnused;
     vocabulary_.pieces.assign(static_cast<size_t>(max_id + 1), hole);
+    is_merged_.resize(vocabulary_.pieces.size());
+    is_character_.resize(vocabulary_.pieces.size());
+    for (const auto& [text, id] : data_.vocab) {
+      is_character_[static_cast<size_t>(id)] =
+          Utf8Length(text[0]) == text.size();
+    }
     for (const auto& [text, id] : ids_) {
       Vocabulary::Piece& piece = vocabulary_.pieces[static_cast<size_t>(id)];
       if (!piece.text.empty()) {
@@ -80,7 +89,6 @@ class HfReader {
           FormatText("%s: model.merges has %d elements, wanted 1 to %d", path_,
                      data_.merges.size(), kMaxMerges));
     }
-    is_merged_.resize(vocabulary_.pieces.size());
     std::string product;
     for (size_t rank = 0; rank < data_.merges.size(); ++rank) {
       const auto& [left, right] = data_.merges[rank];
@@ -112,8 +120,12 @@ class HfReader {
         piece.type = PieceType::kUserDefined;
       }
     }
-    for (const HfTokenizerData::AddedToken& token : data_.added) {
-      vocabulary_.pieces[static_cast<size_t>(token.id)].type =
+    for (const AddedToken& token : data_.added) {
+      Vocabulary::Piece& piece =
+          vocabulary_.pieces[static_cast<size_t>(token.id)];
+      // Merging still makes it where the search does not find it.
+      if (!token.special && NeedsRules(token) && IsMade(token)) continue;
+      piece.type =
           token.special ? PieceType::kControl : PieceType::kUserDefined;
     }
     FindTabByte();
@@ -134,6 +146,12 @@ class HfReader {
       piece.text = "<0x09>";
       piece.type = PieceType::kByte;
     }
+  }
+
+  // Whether merging makes the token, which is then a piece of the model.
+  bool IsMade(const AddedToken& token) const {
+    const auto id = static_cast<size_t>(token.id);
+    return is_merged_[id] || is_character_[id];
   }
 
   TokenId IdOf(std::string_view text) const {
@@ -161,7 +179,8 @@ class HfReader {
   const HfTokenizerData& data_;
   std::string_view path_;
   HashMap<std::string_view, int64_t> ids_;
-  std::vector<bool> is_merged_;  // by id
+  std::vector<bool> is_merged_;     // by id: a merge makes it
+  std::vector<bool> is_character_;  // by id: a character in model.vocab
   Vocabulary vocabulary_;
 };
 

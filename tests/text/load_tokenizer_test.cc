@@ -1,6 +1,7 @@
 #include "src/text/load_tokenizer.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -54,23 +55,171 @@ TEST(LoadTokenizer, FreePiecesGetNames) {
   EXPECT_EQ(named->Decode({kFree, kFree + 1}), "two words");
 }
 
-TEST(LoadTokenizer, OtherPiecesKeepNames) {
-  const auto tokenizer = LoadWith({{"2", Named("<s>")},
-                                   {"8", Named("<|other|>")},
-                                   {"-1", Named("a")},
-                                   {"99999999999", Named("b")},
-                                   {"six", Named("c")},
-                                   {"600", Named("d")}});
+// Also those of control tokens and of pieces that Gemma uses.
+TEST(LoadTokenizer, IdsGiveNames) {
+  const auto tokenizer = LoadWith({{"12", Named("<|im_start|>")},
+                                   {"13", Named("<|im_end|>")},
+                                   {"2", Named("<s>")},
+                                   {"600", Named("beyond", false)}});
   ASSERT_EQ(ErrorOf(tokenizer), "OK");
-  EXPECT_EQ(tokenizer->Piece(2), "<bos>");
-  EXPECT_EQ(tokenizer->Piece(8), "<|fim_prefix|>");
+  EXPECT_EQ(
+      *tokenizer->Encode("<|im_start|>user<|im_end|>", ControlTokens::kParse),
+      (std::vector<TokenId>{12, *tokenizer->Find("user"), 13}));
+  EXPECT_EQ(tokenizer->Find("<start_of_turn>"), std::nullopt);
+  EXPECT_EQ(tokenizer->Piece(2), "<s>");
+  EXPECT_EQ(tokenizer->bos(), 2);
+  EXPECT_TRUE(tokenizer->IsControl(2));
+  EXPECT_EQ(tokenizer->vocab_size(), 601u);
+  EXPECT_EQ(*tokenizer->Encode("beyond"), std::vector<TokenId>{600});
+  EXPECT_EQ(tokenizer->Piece(599), "");
+}
+
+// The vocabulary of a directory with these files beside the weights.
+absl::StatusOr<Tokenizer> LoadFiles(
+    const std::vector<std::pair<std::string, std::string>>& files) {
+  const std::string directory = TestDirectory();
+  WriteTinyDirectory(directory, TinyConfig("gemma"), TinyHfTensors("gemma"));
+  for (const auto& [name, text] : files) {
+    WriteFile(directory + "/" + name, text);
+  }
+  return Tokenizer::Load(directory);
+}
+
+// The toy vocabulary as a tokenizer.json with these tokens added.
+json ToyJson(const json& more) {
+  const HfTokenizerData hf = ToyVocabulary().hf;
+  json added = json::array();
+  for (const AddedToken& token : hf.added) {
+    added.push_back({{"content", token.content},
+                     {"id", token.id},
+                     {"special", token.special},
+                     {"normalized", false}});
+  }
+  for (const json& token : more) added.push_back(token);
+  json vocab = json::object();
+  for (const auto& [piece, id] : hf.vocab) vocab[piece] = id;
+  json merges = json::array();
+  for (const auto& [left, right] : hf.merges) {
+    merges.push_back({left, right});
+  }
+  return {{"added_tokens", added},
+          {"normalizer",
+           {{"type", "Replace"},
+            {"pattern", {{"String", " "}}},
+            {"content", "\u2581"}}},
+          {"model",
+           {{"type", "BPE"},
+            {"byte_fallback", true},
+            {"vocab", vocab},
+            {"merges", merges}}}};
+}
+
+TokenId ToySize() {
+  return static_cast<TokenId>(ToyVocabulary().tokens.size());
+}
+
+TEST(LoadTokenizer, JsonAddsToModel) {
+  const TokenId end = ToySize();
+  const json added = {
+      {{"content", "zyzzyva"}, {"id", end + 2}},
+      {{"content", "<|im_start|>"}, {"id", 12}, {"special", true}}};
+  json fields = ToyJson(added);
+  for (json& token : fields["added_tokens"]) {  // one name for each id
+    if (token["content"] == "<start_of_turn>") token = added[1];
+  }
+  fields["model"]["vocab"].erase("<start_of_turn>");
+  fields["model"]["vocab"]["<|im_start|>"] = 12;
+  const std::string text = fields.dump();
+  const auto both = LoadFiles({{"tokenizer.model", ToyVocabulary().model_proto},
+                               {"tokenizer.json", text}});
+  const auto alone = LoadFiles({{"tokenizer.json", text}});
+  for (const auto& tokenizer : {both, alone}) {
+    ASSERT_EQ(ErrorOf(tokenizer), "OK");
+    EXPECT_EQ(tokenizer->vocab_size(), static_cast<size_t>(end) + 3);
+    EXPECT_EQ(tokenizer->Encode("the zyzzyva")->back(), end + 2);
+    EXPECT_EQ(*tokenizer->Encode("<|im_start|>", ControlTokens::kParse),
+              std::vector<TokenId>{12});
+    EXPECT_GT(tokenizer->Encode("<|im_start|>")->size(), 1u);
+  }
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    const std::string input = FuzzedText(seed, 20, {"zyzzyva", "<|im_start|>"});
+    ASSERT_EQ(*both->Encode(input), *alone->Encode(input)) << input;
+  }
+}
+
+// As in transformers, tokenizer.json counts, also where it has other pieces.
+TEST(LoadTokenizer, JsonCountsBesideModel) {
+  const std::string proto = ToyVocabulary().model_proto;
+  json fields = ToyJson(json::array());
+  const TokenId user = fields["model"]["vocab"]["user"];
+  std::vector<json> kept;
+  for (const json& merge : fields["model"]["merges"]) {
+    const std::string product =
+        merge[0].get<std::string>() + merge[1].get<std::string>();
+    if (product.find("user") == std::string::npos) kept.push_back(merge);
+  }
+  fields["model"]["merges"] = kept;
+  fields["model"]["vocab"].erase("user");
+  fields["model"]["vocab"]["USER"] = user;
+  const auto tokenizer = LoadFiles(
+      {{"tokenizer.model", proto}, {"tokenizer.json", fields.dump()}});
+  ASSERT_EQ(ErrorOf(tokenizer), "OK");
+  EXPECT_EQ(tokenizer->Piece(user), "USER");
+
+  fields["normalizer"] = {{"type", "NFC"}};
+  EXPECT_THAT(ErrorOf(LoadFiles({{"tokenizer.model", proto},
+                                 {"tokenizer.json", fields.dump()}})),
+              HasSubstr("'normalizer.type' is 'NFC'"));
+}
+
+TEST(LoadTokenizer, ReadsAddedTokensJson) {
+  const TokenId end = ToySize();
+  const json added = {{"zyzzyva", end}, {"[turn]", end + 1}};
+  const json config = {{"additional_special_tokens", {"[turn]"}},
+                       {"eos_token", "[turn]"}};
+  const auto tokenizer =
+      LoadFiles({{"tokenizer.model", ToyVocabulary().model_proto},
+                 {"added_tokens.json", added.dump()},
+                 {"tokenizer_config.json", config.dump()}});
+  ASSERT_EQ(ErrorOf(tokenizer), "OK");
+  EXPECT_EQ(*tokenizer->Encode("zyzzyva"), std::vector<TokenId>{end});
+  EXPECT_TRUE(tokenizer->IsControl(end + 1));
+  EXPECT_EQ(tokenizer->eos(), end + 1);
+  EXPECT_THAT(
+      ErrorOf(LoadFiles({{"tokenizer.model", ToyVocabulary().model_proto},
+                         {"added_tokens.json", R"({"x": -1})"}})),
+      HasSubstr("added_tokens.json: the added token 'x' has the id -1"));
+}
+
+// A token of a tokenizer.model can have the flags of tokenizers, too.
+TEST(LoadTokenizer, ModelHonoursFlags) {
+  json word = Named("the", false);
+  word["single_word"] = true;
+  const std::string id = std::to_string(ToySize());
+  json left = Named("<|l|>");
+  left["lstrip"] = true;
+  const TokenId the = *LoadWith(json::object())->Find("the");
+  const auto tokenizer = LoadWith({{std::to_string(the), word}, {id, left}});
+  ASSERT_EQ(ErrorOf(tokenizer), "OK");
+  EXPECT_EQ(*tokenizer->Encode("user.the"),
+            (std::vector<TokenId>{*tokenizer->Find("user"),
+                                  *tokenizer->Find("."), the}));
+  EXPECT_EQ(*tokenizer->Encode("user  <|l|>", ControlTokens::kParse),
+            (std::vector<TokenId>{*tokenizer->Find("user"), ToySize()}));
 }
 
 TEST(LoadTokenizer, RefusesInvalidNames) {
   EXPECT_THAT(ErrorOf(LoadWith({{"6", Named("<bos>")}})),
               AllOf(HasSubstr("tokenizer.model"), HasSubstr("'<bos>'")));
   EXPECT_THAT(ErrorOf(LoadWith({{"6", Named("")}})),
-              HasSubstr("at least one character"));
+              HasSubstr("wanted a text and an id"));
+  EXPECT_THAT(ErrorOf(LoadWith({{"-1", Named("a")}})), HasSubstr("id -1"));
+  EXPECT_THAT(ErrorOf(LoadWith({{"99999999999", Named("a")}})),
+              HasSubstr("id 99999999999, wanted"));
+  EXPECT_THAT(ErrorOf(LoadWith({{"six", Named("a")}})),
+              HasSubstr("has the key 'six', wanted the id of a token"));
+  EXPECT_THAT(ErrorOf(LoadWith({{"40", Named("a")}})),
+              HasSubstr("belongs to the byte piece '<0x"));
   EXPECT_THAT(ErrorOf(LoadWith({{"6", 7}})),
               HasSubstr("tokenizer_config.json"));
   EXPECT_THAT(ErrorOf(LoadWith({{"6", {{"content", 7}}}})),

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -368,6 +369,24 @@ TEST_F(TokenizerTest, RejectsLongLines) {
   const std::string text((size_t{1} << 25) + 1, 'x');
   EXPECT_THAT(gguf_.Encode(text).status().message(),
               HasSubstr("33554433 bytes without a newline"));
+}
+
+// Files may name tokens that have no row in the embedding table.
+TEST_F(TokenizerTest, TokensBeyondTheTable) {
+  Vocabulary vocabulary = *VocabularyFromGguf(forms_.gguf(), kPath);
+  const size_t rows = vocabulary.pieces.size();
+  vocabulary.pieces.push_back({"zyzzyva", 0.0f, PieceType::kUserDefined});
+  vocabulary.pieces.push_back({"<image>", 0.0f, PieceType::kControl});
+  const Tokenizer tokenizer = *MakeTokenizer(vocabulary, kPath, rows);
+  const auto error = [&](std::string_view text) {
+    return tokenizer.Encode(text, ControlTokens::kParse).status().message();
+  };
+  EXPECT_THAT(error("the zyzzyva"),
+              HasSubstr(absl::StrCat("contains 'zyzzyva', token ", rows)));
+  EXPECT_THAT(error("x<image>"), HasSubstr("contains '<image>', token "));
+  EXPECT_EQ(*tokenizer.Encode("the <image>"), *gguf_.Encode("the <image>"));
+  EXPECT_FALSE(tokenizer.Encode("zyzzyva").ok());
+  EXPECT_EQ(tokenizer.impl().trie().num_tokens(), rows);  // for grammars
 }
 
 TEST_F(TokenizerTest, ServesManyThreads) {

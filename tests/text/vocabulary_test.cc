@@ -289,15 +289,67 @@ TEST(VocabularyFromGguf, RejectsContradictions) {
   types[7] = -1;
   data.types = types;
   EXPECT_THAT(error(data),
-              HasSubstr("tokenizer.ggml.token_type[7] is -1, wanted 1 to 6"));
+              HasSubstr("tokenizer.ggml.token_type[7] is -1, wanted 0 to 6"));
+}
 
+// llama.cpp uses a default for such an id, too.
+TEST(VocabularyFromGguf, NotesBadIds) {
+  VocabularyForms forms = ToyVocabulary();
   for (int64_t id : {int64_t{-1}, static_cast<int64_t>(forms.tokens.size()),
-                     int64_t{1} << 32, std::numeric_limits<int64_t>::max()}) {
-    data = forms.gguf();
-    data.bos = id;
-    EXPECT_THAT(error(data),
-                HasSubstr(absl::StrCat("tokenizer.ggml.bos_token_id is ", id)));
+                     int64_t{1} << 32, (int64_t{1} << 32) - 1,
+                     std::numeric_limits<int64_t>::max()}) {
+    GgufTokenizerData data = forms.gguf();
+    data.bos = data.pad = id;
+    const auto vocabulary = VocabularyFromGguf(data, kPath);
+    ASSERT_TRUE(vocabulary.ok()) << vocabulary.status();
+    EXPECT_EQ(vocabulary->bos, 2);
+    EXPECT_EQ(vocabulary->pad, 0);
+    EXPECT_THAT(
+        vocabulary->notes,
+        testing::ElementsAre(
+            HasSubstr(absl::StrCat("tokenizer.ggml.bos_token_id is ", id)),
+            HasSubstr(absl::StrCat("tokenizer.ggml.padding_token_id is ", id,
+                                   ", wanted the id of a piece"))));
   }
+}
+
+// llama.cpp merges pieces of the type 0 and never finds empty ones.
+TEST(VocabularyFromGguf, TakesOddPieces) {
+  VocabularyForms forms = ToyVocabulary();
+  const GgufTokenizerData plain = forms.gguf();
+  const Vocabulary before = *VocabularyFromGguf(plain, kPath);
+  std::vector<int32_t> types = forms.types;
+  for (int32_t& type : types) type = type == 1 ? 0 : type;
+  std::vector<std::string_view> tokens = forms.tokens;
+  tokens[7] = "";  // <unused1>
+  GgufTokenizerData data = forms.gguf();
+  data.types = types;
+  data.tokens = tokens;
+  const auto after = VocabularyFromGguf(data, kPath);
+  ASSERT_TRUE(after.ok()) << after.status();
+  for (size_t i = 0; i < before.pieces.size(); ++i) {
+    if (i != 7) EXPECT_EQ(after->pieces[i], before.pieces[i]) << i;
+  }
+  EXPECT_EQ(after->pieces[7].type, PieceType::kUnused);
+  const auto tokenizer = MakeTokenizer(*after, kPath);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_EQ(tokenizer->Decode({7}), "");
+}
+
+// GGUF files from mid-2024 call tags normal pieces.
+TEST(VocabularyFromGguf, TagsStayWhole) {
+  VocabularyForms forms = ToyVocabulary();
+  const Vocabulary before = *VocabularyFromGguf(forms.gguf(), kPath);
+  std::vector<int32_t> types = forms.types;
+  for (int32_t& type : types) type = type == 4 ? 1 : type;
+  GgufTokenizerData data = forms.gguf();
+  data.types = types;
+  EXPECT_EQ(VocabularyFromGguf(data, kPath)->pieces, before.pieces);
+}
+
+// All of Gemma's sentencepiece models have add_dummy_prefix = false.
+TEST(VocabularyFromGguf, NoPrefixByDefault) {
+  EXPECT_FALSE(GgufTokenizerData().add_space_prefix);
 }
 
 // ------------------------------------------------------------- tokenizer.json
