@@ -157,6 +157,11 @@ class GEMMA_EXPORT Model {
   // or the vocabulary lacks turn markers.
   absl::StatusOr<ChatTemplate> chat_template() const;
 
+  // Returns a line for each thing that the files state and the model does not
+  // follow, or follows against another statement of the files: a tensor that
+  // has no use, for example. Most models have none.
+  const std::vector<std::string>& notes() const;
+
   // Returns descriptions of the files' tensors, sorted by name.
   const std::vector<TensorSummary>& tensors() const;
 

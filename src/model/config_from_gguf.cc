@@ -1,6 +1,7 @@
 // ModelConfig from GGUF metadata. The keys are llama.cpp's. Only this library
 // defines keys for RecurrentGemma; see tools/reference/README.md.
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -297,15 +298,29 @@ absl::Status ReadRecurrentGemma(const KeyReader& keys, size_t num_layers,
   return absl::OkStatus();
 }
 
+// Reads the id of a token. One that no token can have, such as 2^32 - 1, counts
+// as missing; the tokenizer notes it.
+absl::Status ReadToken(const GgufMetadata& metadata, std::string_view key,
+                       std::optional<TokenId>& token) {
+  if (!metadata.Has(key)) return absl::OkStatus();
+  int64_t id = -1;
+  GEMMA_RETURN_IF_ERROR(metadata.Read(key, id));
+  if (id >= 0 && std::in_range<TokenId>(id)) token = static_cast<TokenId>(id);
+  return absl::OkStatus();
+}
+
 absl::Status ReadTokens(const GgufMetadata& metadata, ConfigDraft& c) {
+  std::optional<TokenId> bos;
   GEMMA_RETURN_IF_ERROR(
-      metadata.Read("tokenizer.ggml.bos_token_id", c.bos_token));
+      ReadToken(metadata, "tokenizer.ggml.bos_token_id", bos));
+  c.bos_token = bos.value_or(c.bos_token);
+  // The ends of a text, of a turn and of a message.
   for (const char* key :
-       {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
-    if (!metadata.Has(key)) continue;
-    TokenId token = 0;
-    GEMMA_RETURN_IF_ERROR(metadata.Read(key, token));
-    c.stop_tokens.push_back(token);
+       {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+        "tokenizer.ggml.eom_token_id"}) {
+    std::optional<TokenId> token;
+    GEMMA_RETURN_IF_ERROR(ReadToken(metadata, key, token));
+    if (token.has_value()) c.stop_tokens.push_back(*token);
   }
   GEMMA_RETURN_IF_ERROR(metadata.Read(kBosTokenKey, c.bos_token));
   return metadata.Read(kStopTokensKey, c.stop_tokens);

@@ -89,6 +89,10 @@ void CompleteFrom(const Tensor& table, CheckpointKind kind,
                   ModelConfig& config) {
   if (kind == CheckpointKind::kGguf && table.shape.size() == 2) {
     config.vocab_size = table.shape[0];
+    // An id outside the table counts as missing; the tokenizer notes it.
+    if (!config.has_token(config.bos_token)) {
+      config.bos_token = ModelConfig().bos_token;
+    }
   }
   if (config.embedding_scale == 0.0f) {
     config.embedding_scale = EmbeddingScale(config, table.format);

@@ -63,8 +63,10 @@ bool HasPacked(const Checkpoint& checkpoint) {
 // Loads the tokenizer in parallel to the caller or, with a single thread, when
 // the caller asks for the result. `checkpoint` must outlive the future.
 std::future<absl::StatusOr<Tokenizer>> TokenizerInBackground(
-    const Checkpoint& checkpoint, const Workers& workers) {
-  const auto load = [&checkpoint] { return LoadTokenizer(checkpoint); };
+    const Checkpoint& checkpoint, size_t num_rows, const Workers& workers) {
+  const auto load = [&checkpoint, num_rows] {
+    return LoadTokenizer(checkpoint, num_rows);
+  };
   if (workers.num_threads() > 1) {
     try {
       return std::async(std::launch::async, load);
@@ -75,13 +77,17 @@ std::future<absl::StatusOr<Tokenizer>> TokenizerInBackground(
   return std::async(std::launch::deferred, load);
 }
 
-// Adds the token that ends a turn, sorts, and removes repetitions and tokens
-// that the model cannot produce.
+// Adds the tokens that end a text or a turn by the tokenizer, sorts, and
+// removes repetitions and tokens that the model cannot produce.
 void CompleteStopTokens(Model::Impl& impl) {
   std::vector<TokenId>& stops = impl.config.stop_tokens;
   if (impl.tokenizer.ok()) {
-    if (const auto end = impl.tokenizer->Find("<end_of_turn>")) {
-      stops.push_back(*end);
+    const Tokenizer& tokenizer = *impl.tokenizer;
+    stops.push_back(tokenizer.eos());
+    // The second one is the name that fine-tunes with ChatML's turns use.
+    for (const std::string_view name : {"<end_of_turn>", "<|im_end|>"}) {
+      const auto end = tokenizer.Find(name);
+      if (end.has_value() && tokenizer.IsControl(*end)) stops.push_back(*end);
     }
   }
   std::sort(stops.begin(), stops.end());
@@ -109,6 +115,8 @@ absl::Status TakeTokenizer(absl::StatusOr<Tokenizer> tokenizer,
   impl.tokenizer = std::move(tokenizer);
   if (impl.tokenizer.ok()) {
     GEMMA_RETURN_IF_ERROR(CheckTokenizer(*impl.tokenizer, impl.config, path));
+    const absl::Span<const std::string> notes = impl.tokenizer->notes();
+    impl.notes.insert(impl.notes.end(), notes.begin(), notes.end());
   }
   CompleteStopTokens(impl);
   return absl::OkStatus();
@@ -147,7 +155,7 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
                          PlanWeights(checkpoint, outline, options.quantize));
   // This takes about as long as packing the weights of a small model.
   std::future<absl::StatusOr<Tokenizer>> tokenizer =
-      TokenizerInBackground(checkpoint, *impl.workers);
+      TokenizerInBackground(checkpoint, impl.config.vocab_size, *impl.workers);
   if (options.before_weights) {
     GEMMA_RETURN_IF_ERROR(TakeTokenizer(tokenizer.get(), path, impl));
     GEMMA_RETURN_IF_ERROR(options.before_weights(model));
@@ -197,6 +205,8 @@ absl::StatusOr<ChatTemplate> Model::chat_template() const {
     return ChatTemplate::Create(*tokenizer);
   });
 }
+
+const std::vector<std::string>& Model::notes() const { return impl_->notes; }
 
 const std::vector<TensorSummary>& Model::tensors() const {
   return impl_->tensors;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -40,6 +41,7 @@ class Model::Impl {
   bool has_weights = false;  // if false, `weights` is only a plan
   absl::StatusOr<Tokenizer> tokenizer = absl::NotFoundError("");
   bool has_chat_template = false;
+  std::vector<std::string> notes;
   std::vector<TensorSummary> tensors;
   size_t prefill_chunk = 0;
   Arithmetic arithmetic = Arithmetic::kFloat32;

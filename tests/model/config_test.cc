@@ -1008,10 +1008,23 @@ TEST(ConfigGguf, StopTokensAreMerged) {
       FromGguf(TinyGgufKeys("gemma")
                    .Uint32("tokenizer.ggml.bos_token_id", 5)
                    .Uint32("tokenizer.ggml.eos_token_id", 6)
-                   .Uint32("tokenizer.ggml.eot_token_id", 7));
+                   .Uint32("tokenizer.ggml.eot_token_id", 7)
+                   .Uint32("tokenizer.ggml.eom_token_id", 8));
   ASSERT_EQ(ErrorOf(config), "OK");
   EXPECT_EQ(config->bos_token, 5);
-  EXPECT_THAT(config->stop_tokens, ::testing::IsSupersetOf({6, 7}));
+  EXPECT_THAT(config->stop_tokens, ::testing::IsSupersetOf({6, 7, 8}));
+}
+
+// They count as missing.
+TEST(ConfigGguf, ImpossibleTokensAreIgnored) {
+  const absl::StatusOr<ModelConfig> config =
+      FromGguf(TinyGgufKeys("gemma")
+                   .Uint32("tokenizer.ggml.bos_token_id", 0xFFFFFFFF)
+                   .Uint32("tokenizer.ggml.eos_token_id", 0xFFFFFFFF)
+                   .Uint32("tokenizer.ggml.eom_token_id", 0xFFFFFFFF));
+  ASSERT_EQ(ErrorOf(config), "OK");
+  EXPECT_EQ(config->bos_token, 2);
+  EXPECT_THAT(config->stop_tokens, ::testing::ElementsAre(1));
 }
 
 // The error of loading the smallest model of this architecture with more keys.

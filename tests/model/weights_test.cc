@@ -219,12 +219,88 @@ TEST(Weights, TokenizerMustFitTable) {
     if (rows >= 262) {
       EXPECT_EQ(LoadError(path), "OK");
     } else {
-      EXPECT_EQ(LoadError(path), path +
-                                     ": the tokenizer has 262 tokens, the "
-                                     "embedding table only " +
-                                     std::to_string(rows));
+      EXPECT_THAT(LoadError(path),
+                  StartsWith(path +
+                             ": the tokenizer has 262 tokens, the embedding "
+                             "table only " +
+                             std::to_string(rows) + ", and token "));
     }
   }
+}
+
+// Such as <image_soft_token>, which files name one past the table.
+TEST(Weights, AddedTokensBeyondTable) {
+  GgufWriter gguf = TinyGgufKeys("gemma");
+  AddTokenizer({"<image_soft_token>"}, gguf);  // 261 pieces
+  TinyTensors tensors = TinyGgufTensors("gemma");
+  Find(tensors, "token_embd.weight") =
+      MakeTensor("token_embd.weight", {260, 8});
+  AddTensors(tensors, gguf);
+  const std::string path = TestDirectory() + "/m.gguf";
+  WriteFile(path, gguf.Finish());
+  const absl::StatusOr<Model> model = Load(path);
+  ASSERT_EQ(ErrorOf(model.status()), "OK");
+  EXPECT_EQ(AllLogits(*model, kTokens).size(), kTokens.size() * 260);
+  const Tokenizer& tokenizer = **model->tokenizer();
+  EXPECT_EQ(tokenizer.vocab_size(), 261u);
+  EXPECT_THAT(
+      ErrorOf(tokenizer.Encode("<image_soft_token>", ControlTokens::kParse)),
+      HasSubstr("contains '<image_soft_token>', token 260"));
+  EXPECT_EQ(ErrorOf(tokenizer.Encode("<image_soft_token>")), "OK");
+}
+
+// A model with this vocabulary (AddTokenizer), as the bytes of its file.
+std::string ModelWithPieces(const std::vector<std::string>& pieces) {
+  GgufWriter gguf = TinyGgufKeys("gemma");
+  AddTokenizer(pieces, gguf);
+  TinyTensors tensors = TinyGgufTensors("gemma");
+  Find(tensors, "token_embd.weight") =
+      MakeTensor("token_embd.weight", {260 + pieces.size(), 8});
+  AddTensors(tensors, gguf);
+  const Bytes bytes = gguf.Finish();
+  return std::string(bytes.begin(), bytes.end());
+}
+
+// Replaces four bytes, `offset` bytes after the type of a key.
+void SetNumber(std::string_view key, size_t offset, uint32_t value,
+               std::string& file) {
+  const size_t at = file.find(key) + key.size() + 4 + offset;
+  file.replace(at, 4, reinterpret_cast<const char*>(&value), 4);
+}
+
+// Ids that mean "none" in some files, and others that no token has.
+TEST(Weights, BadSpecialIdsNoted) {
+  const std::string path = TestDirectory() + "/m.gguf";
+  const std::string good = ModelWithPieces({"a", "b"});
+  for (const std::string role : {"bos", "eos", "unknown", "padding"}) {
+    for (const uint32_t id : {uint32_t{0xFFFFFFFF}, uint32_t{262}}) {
+      const std::string key = "tokenizer.ggml." + role + "_token_id";
+      std::string file = good;
+      SetNumber(key, 0, id, file);
+      WriteFile(path, file);
+      const absl::StatusOr<Model> model = Load(path);
+      ASSERT_EQ(ErrorOf(model.status()), "OK");
+      EXPECT_THAT(model->notes(),
+                  testing::ElementsAre(HasSubstr(
+                      key + " is " + std::to_string(id) + ", wanted")));
+      EXPECT_EQ(model->config().bos_token, 2);
+      EXPECT_EQ((*model->tokenizer())->bos(), 2);
+      EXPECT_THAT(model->config().stop_tokens, Contains(1));
+    }
+  }
+}
+
+// The control token that ends the turns of ChatML ends an answer.
+TEST(Weights, ChatMlEndStops) {
+  const std::string path = TestDirectory() + "/m.gguf";
+  std::string file = ModelWithPieces({"<|im_end|>"});
+  WriteFile(path, file);
+  EXPECT_THAT(LoadOrDie(path, {}).config().stop_tokens,
+              testing::Not(Contains(kFirstPiece)));
+  // The type of the last token: after the array's type and size.
+  SetNumber("tokenizer.ggml.token_type", 12 + 4 * 260, 3, file);
+  WriteFile(path, file);
+  EXPECT_THAT(LoadOrDie(path, {}).config().stop_tokens, Contains(kFirstPiece));
 }
 
 TEST(Weights, BrokenTokenizerIsRefused) {

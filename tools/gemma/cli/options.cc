@@ -280,6 +280,9 @@ absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
   };
   absl::StatusOr<Model> model = Load(options, load);
   if (Interrupted()) return InterruptedError();
+  if (model.ok() && !options.quiet) {
+    for (const std::string& note : model->notes()) Note(note);
+  }
   return model;
 }
 

@@ -83,6 +83,7 @@ struct ModelOptions {
   std::string quantize = "keep";  // a result of WeightTypeName
   bool ignore_memory = false;
   bool embeds = false;  // the model must embed texts, not continue them
+  bool quiet = false;   // print no notes
   // Number of logits matrices, of --chunk rows each, that the command keeps.
   size_t logits = 0;
 };
@@ -112,7 +113,8 @@ absl::Status CheckMemory(const ModelOptions& options, const MemoryPlan& plan);
 
 // Loads the model and shows a progress line; an interrupt stops it. Before it
 // loads weights, it refuses a model that does not suit the command
-// (CheckPurpose) or does not fit in memory. Adds cures to errors.
+// (CheckPurpose) or does not fit in memory. Adds cures to errors. Prints
+// Model::notes unless options.quiet.
 absl::StatusOr<Model> LoadModel(const ModelOptions& options);
 
 // Loads the model without its weights, to describe it and to plan its memory.

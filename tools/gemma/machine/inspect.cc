@@ -158,6 +158,7 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
       {"model", options.model.path},
       {"instruction_tuned", model.is_instruction_tuned()},
       {"has_tokenizer", model.tokenizer().ok()},
+      {"notes", model.notes()},
       {"config", ConfigJson(model.config())},
       {"parameters", totals.all.values},
       {"weight_bytes", totals.all.bytes},
@@ -261,6 +262,10 @@ std::string ShowText(const InspectOptions& options, const Model& model,
                   model.is_instruction_tuned() ? "yes" : "no", "\n");
   absl::StrAppend(&text, "  tokenizer              ",
                   model.tokenizer().ok() ? "yes" : "none", "\n");
+  for (const std::string& note : model.notes()) {
+    absl::StrAppend(&text, "  note                   ", Printable(note, kUncut),
+                    "\n");
+  }
   absl::StrAppend(&text, "\nconfiguration\n");
   AppendConfig(model.config(), &text);
 

@@ -38,6 +38,7 @@ absl::Status Tokenize(const TokenizeOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(const std::string path, ResolveModel(options.model));
   const absl::StatusOr<Tokenizer> tokenizer = Tokenizer::Load(path);
   if (!tokenizer.ok()) return ExplainModelError(tokenizer.status(), path);
+  for (const std::string& note : tokenizer->notes()) Note(note);
   GEMMA_ASSIGN_OR_RETURN(
       std::vector<TokenId> tokens,
       tokenizer->Encode(text, options.parse_control ? ControlTokens::kParse
