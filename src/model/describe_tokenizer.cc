@@ -8,9 +8,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/types/span.h"
 #include "src/model/describe.h"
 #include "src/model/read_config.h"
+#include "src/text/load_tokenizer.h"
 #include "src/text/tokenizer_impl.h"
+#include "src/text/tokenizer_json.h"
 #include "src/text/vocabulary.h"
 
 namespace gemma::internal {
@@ -23,15 +26,36 @@ std::string StoredText(const Vocabulary::Piece& piece) {
   return absl::StrReplaceAll(piece.text, {{kBlank, " "}});
 }
 
+// Sets our own keys for pieces that have no row in the embedding table.
+// llama.cpp wants as many tokens as rows.
+void DescribeExtraPieces(absl::Span<const Vocabulary::Piece> pieces,
+                         GgufFileWriter& out) {
+  if (pieces.empty()) return;
+  std::vector<std::string> texts;
+  std::vector<int32_t> types;
+  for (const Vocabulary::Piece& piece : pieces) {
+    texts.push_back(StoredText(piece));
+    types.push_back(static_cast<int32_t>(piece.type));
+  }
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  out.SetStrings(kExtraTokensKey, views);
+  out.SetInt32s(kExtraTypesKey, types);
+}
+
 void DescribePieces(const Tokenizer& tokenizer, size_t vocab_size,
                     GgufFileWriter& out) {
   std::vector<std::string> texts;
   std::vector<float> scores;
   std::vector<int32_t> types;
-  for (const Vocabulary::Piece& piece : tokenizer.impl().vocabulary().pieces) {
+  const absl::Span<const Vocabulary::Piece> pieces =
+      tokenizer.impl().vocabulary().pieces;
+  for (const Vocabulary::Piece& piece : pieces.subspan(0, vocab_size)) {
     texts.push_back(StoredText(piece));
     scores.push_back(piece.score);
     types.push_back(static_cast<int32_t>(piece.type));
+  }
+  if (pieces.size() > vocab_size) {
+    DescribeExtraPieces(pieces.subspan(vocab_size), out);
   }
   while (texts.size() < vocab_size) {
     std::string text = absl::StrCat("[PAD", texts.size(), "]");
@@ -103,6 +127,9 @@ void DescribeTokenizer(const Tokenizer* tokenizer, const ModelConfig& config,
   out.SetBool("tokenizer.ggml.add_bos_token", true);
   out.SetBool("tokenizer.ggml.add_eos_token", config.pooling != Pooling::kNone);
   out.SetBool("tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix);
+  if (vocabulary.rules.has_value()) {
+    out.SetString(kTextRulesKey, TextRulesToJson(*vocabulary.rules));
+  }
 }
 
 }  // namespace gemma::internal

@@ -307,6 +307,38 @@ TEST(DescribeTokenizer, EncodesTheSame) {
   }
 }
 
+TEST(DescribeTokenizer, KeepsRulesAndExtras) {
+  Vocabulary vocabulary = Tokenizers()[0].impl().vocabulary();
+  const size_t rows = vocabulary.pieces.size();
+  vocabulary.pieces.push_back({"zyzzyva", 0.0f, PieceType::kUserDefined});
+  vocabulary.pieces.push_back({"", 0.0f, PieceType::kUnused});
+  vocabulary.pieces.push_back({"<|l|>", 0.0f, PieceType::kControl});
+  TextRules rules;
+  rules.normalizer = {{NormalizerStep::Type::kPrepend, "", "\u2581"},
+                      {NormalizerStep::Type::kReplace, " ", "\u2581"}};
+  const auto id = static_cast<int64_t>(rows);
+  rules.added = {
+      {.content = "zyzzyva", .id = id, .single_word = true},
+      {.content = "<|l|>", .id = id + 2, .special = true, .lstrip = true}};
+  vocabulary.rules = rules;
+  const absl::StatusOr<Tokenizer> tokenizer = MakeTokenizer(vocabulary, "toy");
+  ASSERT_EQ(ErrorOf(tokenizer), "OK");
+  for (const size_t table : {rows, rows + 2, rows + 3}) {
+    const Tokenizer written = ThereAndBack(*tokenizer, table);
+    EXPECT_EQ(written.impl().vocabulary().pieces, vocabulary.pieces);
+    for (uint64_t seed = 0; seed < 200; ++seed) {
+      const std::string text =
+          FuzzedText(seed, 12, {"zyzzyva", " zyzzyva ", "<|l|>", "  <|l|>"});
+      for (const auto controls :
+           {ControlTokens::kAsText, ControlTokens::kParse}) {
+        ASSERT_EQ(*written.Encode(text, controls),
+                  *tokenizer->Encode(text, controls))
+            << text;
+      }
+    }
+  }
+}
+
 TEST(DescribeTokenizer, KeepsBosAndStops) {
   const Tokenizer tokenizer = std::move(Tokenizers()[0]);
   ConfigDraft c = Odd("gemma");
