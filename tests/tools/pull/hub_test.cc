@@ -133,12 +133,12 @@ TEST(ChooseFiles, TakesAllParts) {
 
 TEST(ChooseFiles, ElseTakesDirectoryFiles) {
   EXPECT_THAT(
-      Choose({".gitattributes", "README.md", "chat_template.jinja",
-              "config.json", "generation_config.json", "model.safetensors",
-              "d/model.safetensors", "optimizer.safetensors", "evil.py",
-              "pytorch_model.bin", "tokenizer.json", "tokenizer.model",
-              "tokenizer_config.json"}),
-      ElementsAre("chat_template.jinja", "config.json",
+      Choose({".gitattributes", "README.md", "added_tokens.json",
+              "chat_template.jinja", "config.json", "generation_config.json",
+              "model.safetensors", "d/model.safetensors",
+              "optimizer.safetensors", "evil.py", "pytorch_model.bin",
+              "tokenizer.json", "tokenizer.model", "tokenizer_config.json"}),
+      ElementsAre("added_tokens.json", "chat_template.jinja", "config.json",
                   "generation_config.json", "model.safetensors",
                   "tokenizer.json", "tokenizer.model",
                   "tokenizer_config.json"));
