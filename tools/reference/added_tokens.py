@@ -30,8 +30,8 @@ def model():
     vocab = {}
     for piece in SPECIAL + [f"<0x{byte:02X}>" for byte in range(256)] + list(LETTERS) + WORDS:
         vocab[piece] = len(vocab)
-    merges = [next([w[:i], w[i:]] for i in range(len(w) - 1, 0, -1) if w[:i] in vocab and w[i:] in vocab)
-              for w in WORDS]
+    # All ways to make a word, as in Gemma's files.
+    merges = [[w[:i], w[i:]] for w in WORDS for i in range(1, len(w)) if w[:i] in vocab and w[i:] in vocab]
     return {"type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": None,
             "end_of_word_suffix": None, "fuse_unk": True, "byte_fallback": True, "ignore_merges": False,
             "vocab": vocab, "merges": merges}
