@@ -15,9 +15,13 @@
 // have a unit (RowUnitBytes), scales are those of a unit of 1. A codec of
 // blocks of 256 values also has
 //   static SuperScales Scales(const uint8_t* block);
-// which returns the same scales before multiplication by their units.
+// which returns the same scales before multiplication by their units and the
+// layout's factor. A codec with a bfloat16 for each scale also has
+//   static uint16_t ScaleBF16(uint8_t byte);
+// which returns the scale that a byte stands for. Blocks begin with these.
 //
-// F32, F16 and BF16 have `static float Decode(const uint8_t* value)` instead.
+// F64, F32, F16 and BF16 have `static float Decode(const uint8_t* value)`
+// instead.
 //
 // A codec whose values are all bfloat16, and are packed as such, has
 //   static void UnpackBF16(const uint8_t* block, uint16_t* values);

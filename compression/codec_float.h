@@ -1,4 +1,6 @@
 // Formats without blocks: each value stands alone, little-endian.
+//   F64     bytes 0..7    IEEE double, rounded to the nearest single (ties to
+//                         even; infinite if it is too large)
 //   F32     bytes 0..3    IEEE single
 //   F16     bytes 0..1    IEEE half
 //   BF16    bytes 0..1    upper half of an IEEE single
@@ -18,6 +20,15 @@
 #include "compression/half.h"
 
 namespace gemma::internal {
+
+struct F64 {
+  static constexpr size_t kBlockValues = BlockValues(Format::kF64);  // 1
+  static constexpr size_t kBlockBytes = BlockBytes(Format::kF64);    // 8
+
+  static float Decode(const uint8_t* value) {
+    return static_cast<float>(std::bit_cast<double>(ReadU64(value)));
+  }
+};
 
 struct F32 {
   static constexpr size_t kBlockValues = BlockValues(Format::kF32);  // 1

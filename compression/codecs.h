@@ -3,7 +3,11 @@
 #ifndef GEMMA_COMPRESSION_CODECS_H_
 #define GEMMA_COMPRESSION_CODECS_H_
 
+#include "compression/codec_e2m1.h"
+#include "compression/codec_f8.h"
 #include "compression/codec_float.h"
+#include "compression/codec_iq2.h"
+#include "compression/codec_iq3.h"
 #include "compression/codec_iq4.h"
 #include "compression/codec_n.h"
 #include "compression/codec_nuq.h"
@@ -37,6 +41,12 @@ concept SuperCodec = requires {
   &Codec::Scales;
 };
 
+// Codecs whose blocks begin with a byte for each scale, which is a bfloat16.
+template <class Codec>
+concept ScaledCodec = requires {
+  &Codec::ScaleBF16;
+};
+
 // Codecs whose values are bfloat16.
 template <class Codec>
 concept BF16Codec = requires {
@@ -53,7 +63,8 @@ constexpr bool CodecFits(Format format) {
     fits = fits && layout.code_bits != 0 &&
            layout.has_offset == Codec::kHasOffset &&
            layout.scale_cols == Codec::kScaleValues &&
-           layout.block_cols == Codec::kBlockValues &&
+           Codec::kBlockValues % layout.block_cols == 0 &&
+           layout.has_bf16_scales == ScaledCodec<Codec> &&
            layout.IsSuper() == SuperCodec<Codec>;
     if constexpr (NibbleCodec<Codec>) {
       fits = fits && layout.code_bits == 4 && !layout.IsSuper();

@@ -18,6 +18,19 @@ inline constexpr int8_t kIQ4Levels[16] = {
 inline constexpr int8_t kN4Levels[16] = {-32, -27, -21, -16, -12, -9, -6, -3,
                                          0,   3,   6,   9,   13,  17, 22, 28};
 
+// The levels of GGUF's IQ2 and IQ3 formats: the magnitudes in their grids, with
+// both signs. IQ2 formats have six levels.
+inline constexpr int8_t kIQ2Levels[16] = {-43, -25, -8, 8, 25, 43};
+inline constexpr int8_t kIQ3XXSLevels[16] = {
+    -62, -52, -44, -36, -28, -20, -12, -4, 4, 12, 20, 28, 36, 44, 52, 62};
+inline constexpr int8_t kIQ3SLevels[16] = {-15, -13, -11, -9, -7, -5, -3, -1,
+                                           1,   3,   5,   7,  9,  11, 13, 15};
+
+// Twice the values of E2M1, the four-bit float of the OCP's Microscaling
+// Formats specification (version 1.0, table 5). Zero has two codes.
+inline constexpr int8_t kE2M1Levels[16] = {0, 1,  2,  3,  4,  6,  8,  12,
+                                           0, -1, -2, -3, -4, -6, -8, -12};
+
 // The rows of a panel. A matrix is packed in panels of this many interleaved
 // rows, so that a kernel multiplies one activation with a vector of rows and
 // needs no horizontal sums.
@@ -34,18 +47,22 @@ inline constexpr size_t kPanelRows = 16;
 // format, rearranged in blocks of 32 columns or, if named Super, of 256. A
 // value is
 //   scale * (code - zero) + offset, or scale * kIQ4Levels[code] if named Table,
-//   or scale * kN4Levels[code] if named N4.
+//   or scale * kN4Levels[code] if named N4, and so on for IQ2, IQ3XXS, IQ3S and
+//   E2M1.
 // A block is a header and the codes of each 32 columns. The header holds, for
 // each of the kPanelRows rows in turn:
 //   half scale, then half offset if named Offset
 // or, if named Super,
 //   half unit, then half offset_unit if named Offset,
 //   for each group of columns: int8 s, then int8 m if named Offset
-//   with scale = unit * s and offset = -(offset_unit * m)
+//   with scale = factor * unit * s and offset = -(offset_unit * m), where the
+//   factor is a constant of the layout, mostly 1
 // or, if named Row,
 //   for each group of columns: int8 s
 //   with scale = unit * s, where the unit belongs to the row: after the panel's
-//   blocks lie its units, a bfloat16 for each row.
+//   blocks lie its units, a bfloat16 for each row
+// or, if named Scaled,
+//   for each group of columns: bfloat16 scale
 // Groups have 16 columns if named 16, else 32.
 //
 // The codes of 32 columns are eight vectors of 64 bytes. Vector g has code (col
@@ -81,7 +98,13 @@ inline constexpr size_t kPanelRows = 16;
   X(kN4Row)              \
   X(kN4Row16)            \
   X(kU5Row16)            \
-  X(kU6Row16)
+  X(kU6Row16)            \
+  X(kIQ2Super)           \
+  X(kIQ2Super16)         \
+  X(kIQ3XXSSuper)        \
+  X(kIQ3SSuper)          \
+  X(kE2M1Scaled)         \
+  X(kE2M1Scaled16)
 
 enum class Layout {
 #define GEMMA_LAYOUT_ENUM(layout) layout,
@@ -99,18 +122,32 @@ struct LayoutTraits {
   bool has_row_units = false;
   const int8_t* levels = nullptr;  // the level of each code; null: code - zero
   size_t level_bits = code_bits;   // of a level plus zero
+  float factor = 1.0f;             // of the scales, if IsSuper
+  bool has_bf16_scales = false;    // of groups; else halves, or row units
 
   constexpr bool IsSuper() const { return block_cols == 256; }
 };
 
+// Returns the traits of a layout with a table of levels, which are at least
+// -zero and less than `zero`, a power of two.
+constexpr LayoutTraits TableTraits(const int8_t* levels, int zero,
+                                   size_t block_cols, size_t scale_cols) {
+  LayoutTraits traits = {4, block_cols, scale_cols, zero};
+  traits.levels = levels;
+  traits.level_bits = 0;
+  for (int level = 2 * zero - 1; level != 0; level /= 2) ++traits.level_bits;
+  return traits;
+}
+
 constexpr LayoutTraits TraitsOf(Layout layout) {
-  LayoutTraits iq4 = {4, 32, 32, 128};
-  iq4.levels = kIQ4Levels;
-  iq4.level_bits = 8;
-  LayoutTraits n4 = {4, 32, 32, 32};
+  LayoutTraits n4 = TableTraits(kN4Levels, 32, 32, 32);
   n4.has_row_units = true;
-  n4.levels = kN4Levels;
-  n4.level_bits = 6;
+  LayoutTraits iq2 = TableTraits(kIQ2Levels, 64, 256, 32);
+  iq2.factor = 0.125f;
+  LayoutTraits iq3_xxs = TableTraits(kIQ3XXSLevels, 64, 256, 32);
+  iq3_xxs.factor = 0.25f;
+  LayoutTraits e2m1 = TableTraits(kE2M1Levels, 16, 32, 32);
+  e2m1.has_bf16_scales = true;
   switch (layout) {
     case Layout::kF32:
     case Layout::kF16:
@@ -125,7 +162,7 @@ constexpr LayoutTraits TraitsOf(Layout layout) {
     case Layout::kU4Offset:
       return {4, 32, 32, 0, true};
     case Layout::kU4Table:
-      return iq4;
+      return TableTraits(kIQ4Levels, 128, 32, 32);
     case Layout::kU5:
       return {5, 32, 32, 16};
     case Layout::kU5Offset:
@@ -137,8 +174,7 @@ constexpr LayoutTraits TraitsOf(Layout layout) {
     case Layout::kU4Super16:
       return {4, 256, 16, 4};
     case Layout::kU4SuperTable:
-      iq4.block_cols = 256;
-      return iq4;
+      return TableTraits(kIQ4Levels, 128, 256, 32);
     case Layout::kU5SuperOffset:
       return {5, 256, 32, 0, true};
     case Layout::kU6Super16:
@@ -152,6 +188,20 @@ constexpr LayoutTraits TraitsOf(Layout layout) {
       return {5, 32, 16, 16, false, true};
     case Layout::kU6Row16:
       return {6, 32, 16, 32, false, true};
+    case Layout::kIQ2Super:
+      return iq2;
+    case Layout::kIQ2Super16:
+      iq2.scale_cols = 16;
+      return iq2;
+    case Layout::kIQ3XXSSuper:
+      return iq3_xxs;
+    case Layout::kIQ3SSuper:
+      return TableTraits(kIQ3SLevels, 16, 256, 32);
+    case Layout::kE2M1Scaled:
+      return e2m1;
+    case Layout::kE2M1Scaled16:
+      e2m1.scale_cols = 16;
+      return e2m1;
   }
   return {0, 1, 1, 0};
 }
@@ -182,6 +232,7 @@ constexpr size_t HeaderBytes(Layout layout) {
   if (t.code_bits == 0) return 0;
   const size_t groups = t.block_cols / t.scale_cols;
   if (t.has_row_units) return kPanelRows * groups;
+  if (t.has_bf16_scales) return kPanelRows * groups * sizeof(uint16_t);
   const size_t parts = t.has_offset ? 2 : 1;
   return kPanelRows * parts * (2 + (t.IsSuper() ? groups : 0));
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "compression/codec_bytes.h"
 #include "compression/codecs.h"
@@ -102,7 +103,7 @@ struct Chunk {
 
   // Rows that are never unpacked stay zero.
   alignas(64) uint8_t codes[kPanelRows][kChunkCols] = {};
-  uint16_t scales[kScales][kPanelRows] = {};  // halves
+  uint16_t scales[kScales][kPanelRows] = {};  // halves, or bfloat16s
   uint16_t offsets[kScales][kPanelRows] = {};
   uint8_t steps[kScales][kPanelRows] = {};  // int8, where rows have units
   SuperScales super_scales[kPanelRows] = {};
@@ -118,6 +119,11 @@ struct Chunk {
       } else if constexpr (kTraits.has_row_units) {
         for (size_t i = 0; i < Codec::kSteps; ++i) {
           steps[col / Codec::kScaleValues + i][row] = block[i];
+        }
+      } else if constexpr (kTraits.has_bf16_scales) {
+        for (size_t i = 0; i < Codec::kBlockValues / Codec::kScaleValues; ++i) {
+          scales[col / Codec::kScaleValues + i][row] =
+              Codec::ScaleBF16(block[i]);
         }
       } else {  // blocks of all other formats begin with halves
         scales[col / Codec::kScaleValues][row] = ReadU16(block);
@@ -143,7 +149,8 @@ struct Chunk {
       constexpr size_t kSteps = Codec::kSteps;
       std::memcpy(out, steps[block * kSteps], kSteps * kPanelRows);
     } else {
-      std::memcpy(out, scales[block], sizeof(scales[block]));
+      constexpr size_t kGroups = kTraits.block_cols / kTraits.scale_cols;
+      std::memcpy(out, scales[block * kGroups], kGroups * sizeof(scales[0]));
       if constexpr (kTraits.has_offset) {
         std::memcpy(out + sizeof(scales[block]), offsets[block],
                     sizeof(offsets[block]));
@@ -229,7 +236,8 @@ void PackBlocks(const uint8_t* rows, size_t num_rows, size_t cols,
   constexpr size_t kUnitBytes = UnitBytes(layout) / kPanelRows;
   const size_t block_bytes = cols / Codec::kBlockValues * Codec::kBlockBytes;
   const size_t row_bytes = block_bytes + kUnitBytes;
-  uint8_t* rest = out + cols / Codec::kBlockValues * PanelBlockBytes(layout);
+  constexpr size_t kBlockCols = TraitsOf(layout).block_cols;
+  uint8_t* rest = out + cols / kBlockCols * PanelBlockBytes(layout);
   if constexpr (kUnitBytes != 0) {
     std::memset(rest, 0, UnitBytes(layout));
     for (size_t row = 0; row < num_rows; ++row) {
@@ -244,7 +252,7 @@ void PackBlocks(const uint8_t* rows, size_t num_rows, size_t cols,
     for (size_t row = 0; row < num_rows; ++row) {
       chunk.UnpackRow(from + row * row_bytes, row, size);
     }
-    for (size_t block = 0; block < size / Codec::kBlockValues; ++block) {
+    for (size_t block = 0; block < size / kBlockCols; ++block) {
       chunk.WriteBlock(block, out, rest);
       out += PanelBlockBytes(layout);
       rest += RestBytes(layout);
@@ -274,6 +282,25 @@ void PackNibbles(const uint8_t* rows, size_t num_rows, size_t cols,
     }
     rows += Codec::kBlockBytes;
     out = codes + 4 * kCodeVectorBytes;
+  }
+}
+
+// As PackValues, for formats whose values become float32.
+template <class Codec>
+void PackAsF32(const uint8_t* rows, size_t num_rows, size_t cols,
+               uint8_t* out) {
+  float values[kPanelRows * kChunkCols];
+  for (size_t col = 0; col < cols; col += kChunkCols) {
+    const size_t size = std::min(kChunkCols, cols - col);
+    for (size_t row = 0; row < num_rows; ++row) {
+      const uint8_t* from = rows + (row * cols + col) * Codec::kBlockBytes;
+      for (size_t i = 0; i < size; ++i) {
+        values[row * size + i] = Codec::Decode(from + i * Codec::kBlockBytes);
+      }
+    }
+    PackValues<uint32_t>(reinterpret_cast<const uint8_t*>(values), num_rows,
+                         size, out);
+    out += PanelBytes(Layout::kF32, size);
   }
 }
 
@@ -307,6 +334,8 @@ void PackPanel(const uint8_t* rows, size_t num_rows, size_t cols,
     PackBlocks<Codec, layout>(rows, num_rows, cols, out);
   } else if constexpr (BF16Codec<Codec>) {
     PackAsBF16<Codec>(rows, num_rows, cols, out);
+  } else if constexpr (std::is_same_v<Codec, F64>) {
+    PackAsF32<Codec>(rows, num_rows, cols, out);
   } else if constexpr (layout == Layout::kF32) {
     PackValues<uint32_t>(rows, num_rows, cols, out);
   } else if constexpr (layout == Layout::kF16) {

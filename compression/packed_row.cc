@@ -23,8 +23,11 @@ Scale ReadScale(const LayoutTraits& traits, const uint8_t* header, size_t row,
     const auto step = static_cast<int8_t>(header[group * kPanelRows + row]);
     return {static_cast<float>(step), 0.0f};
   }
+  if (traits.has_bf16_scales) {
+    return {BF16ToFloat(ReadU16(header + group * kHalves + 2 * row)), 0.0f};
+  }
   const size_t parts = traits.has_offset ? 2 : 1;
-  const float unit = ReadHalf(header + 2 * row);
+  const float unit = traits.factor * ReadHalf(header + 2 * row);
   const float offset_unit =
       traits.has_offset ? ReadHalf(header + kHalves + 2 * row) : 0.0f;
   if (!traits.IsSuper()) return {unit, offset_unit};

@@ -195,6 +195,13 @@ HWY_INLINE VF LoadHalves(const uint8_t* HWY_RESTRICT from, size_t v) {
                              v * LanesF()));
 }
 
+HWY_INLINE VF LoadBF16(const uint8_t* HWY_RESTRICT from, size_t v) {
+  const hn::Rebind<hwy::bfloat16_t, DF> d16;
+  return hn::PromoteTo(
+      DF(), hn::LoadU(d16, reinterpret_cast<const hwy::bfloat16_t*>(from) +
+                               v * LanesF()));
+}
+
 HWY_INLINE VF LoadSteps(const uint8_t* HWY_RESTRICT from, size_t v) {
   const hn::Rebind<int8_t, DF> d8;
   const auto steps =
@@ -216,11 +223,7 @@ HWY_INLINE const uint8_t* Units(const PackedView& w, size_t panel) {
 // Loads the units of part v of the rows.
 template <Layout kLayout>
 HWY_INLINE VF LoadUnits(const PackedView& w, size_t panel, size_t v) {
-  const hn::Rebind<hwy::bfloat16_t, DF> d16;
-  const uint8_t* units = Units<kLayout>(w, panel);
-  return hn::PromoteTo(
-      DF(), hn::LoadU(d16, reinterpret_cast<const hwy::bfloat16_t*>(units) +
-                               v * LanesF()));
+  return LoadBF16(Units<kLayout>(w, panel), v);
 }
 
 // Loads the scale and offset of each row, part v, for a group of columns of a
@@ -236,11 +239,18 @@ HWY_INLINE void LoadScale(const uint8_t* HWY_RESTRICT header, size_t group,
     scale = LoadSteps(header + group * kPanelRows, v);
     return;
   }
+  if constexpr (kTraits.has_bf16_scales) {
+    scale = LoadBF16(header + group * kHalves, v);
+    return;
+  }
   scale = LoadHalves(header, v);
   if constexpr (kTraits.has_offset) offset = LoadHalves(header + kHalves, v);
   if constexpr (kTraits.IsSuper()) {
     const uint8_t* steps = header + kParts * (kHalves + group * kPanelRows);
     scale = hn::Mul(scale, LoadSteps(steps, v));
+    if constexpr (kTraits.factor != 1.0f) {
+      scale = hn::Mul(scale, hn::Set(DF(), kTraits.factor));
+    }
     if constexpr (kTraits.has_offset) {
       offset = hn::Neg(hn::Mul(offset, LoadSteps(steps + kPanelRows, v)));
     }

@@ -46,6 +46,13 @@ constexpr PackedType kPackedTypes[] = {
     {0x6E11, Format::kN4_16, Layout::kN4Row16},
     {0x6E12, Format::kN6_16, Layout::kU6Row16},
     {0x6E13, Format::kN5_16, Layout::kU5Row16},
+    {0x6E14, Format::kIQ2_XXS, Layout::kIQ2Super},
+    {0x6E15, Format::kIQ2_XS, Layout::kIQ2Super16},
+    {0x6E16, Format::kIQ2_S, Layout::kIQ2Super16},
+    {0x6E17, Format::kIQ3_XXS, Layout::kIQ3XXSSuper},
+    {0x6E18, Format::kIQ3_S, Layout::kIQ3SSuper},
+    {0x6E19, Format::kMXFP4, Layout::kE2M1Scaled},
+    {0x6E1A, Format::kNVFP4, Layout::kE2M1Scaled16},
 };
 
 }  // namespace

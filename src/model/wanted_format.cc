@@ -43,7 +43,14 @@ double BitsPerWeight(Format format, size_t cols) {
 }
 
 Format KeptFormat(Format format) {
-  return LayoutOf(format) == Layout::kBF16 ? Format::kBF16 : format;
+  switch (LayoutOf(format)) {
+    case Layout::kBF16:
+      return Format::kBF16;
+    case Layout::kF32:
+      return Format::kF32;
+    default:
+      return format;
+  }
 }
 
 bool IsTrainedForQ4_0(const WeightView& w) {

@@ -17,7 +17,8 @@ namespace gemma::internal {
 double BitsPerWeight(Format format, size_t cols);
 
 // The format, in memory and in files that we write, that keeps all values of
-// `format`: bfloat16 for gemma.cpp's formats, otherwise `format` itself.
+// `format`: bfloat16 for gemma.cpp's formats and for floats of one byte,
+// float32 for F64, otherwise `format` itself.
 Format KeptFormat(Format format);
 
 // Whether w was trained for Q4_0: whether Q4_0 holds all of its values, up to

@@ -41,11 +41,14 @@ struct FileType {
   uint32_t number;
 };
 constexpr FileType kFileTypes[] = {
-    {Format::kF32, 0},     {Format::kF16, 1},     {Format::kQ4_0, 2},
-    {Format::kQ4_1, 3},    {Format::kQ8_0, 7},    {Format::kQ5_0, 8},
-    {Format::kQ5_1, 9},    {Format::kQ2_K, 10},   {Format::kQ3_K, 12},
-    {Format::kQ4_K, 15},   {Format::kQ5_K, 17},   {Format::kQ6_K, 18},
-    {Format::kIQ4_NL, 25}, {Format::kIQ4_XS, 30}, {Format::kBF16, 32},
+    {Format::kF32, 0},      {Format::kF16, 1},     {Format::kQ4_0, 2},
+    {Format::kQ4_1, 3},     {Format::kQ8_0, 7},    {Format::kQ5_0, 8},
+    {Format::kQ5_1, 9},     {Format::kQ2_K, 10},   {Format::kQ3_K, 12},
+    {Format::kQ4_K, 15},    {Format::kQ5_K, 17},   {Format::kQ6_K, 18},
+    {Format::kIQ4_NL, 25},  {Format::kIQ4_XS, 30}, {Format::kBF16, 32},
+    {Format::kIQ2_XXS, 19}, {Format::kIQ2_XS, 20}, {Format::kIQ2_S, 28},
+    {Format::kIQ3_XXS, 23}, {Format::kIQ3_S, 26},  {Format::kMXFP4, 38},
+    {Format::kNVFP4, 39},
 };
 
 // File offset alignment of packed tensors: the size of a page.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -67,6 +68,74 @@ TEST(Codec, KeepsSignOfZero) {
   for (const float value : out) EXPECT_EQ(Bits(value), Bits(-0.0f));
 }
 
+// Decodes one block whose scales begin at its first byte.
+std::vector<float> DecodeOne(Format format, std::vector<uint8_t> block) {
+  block.resize(BlockBytes(format), 0x71);  // codes 1 and 7
+  std::vector<float> out(BlockValues(format));
+  DecodeRow(
+      {.format = format, .rows = 1, .cols = out.size(), .data = block.data()},
+      0, out.data());
+  return out;
+}
+
+// No byte is NaN, but large products overflow, as in `gguf`.
+TEST(Codec, LargestScalesOfMxfp4) {
+  for (const uint8_t e : {254, 255}) {
+    const std::vector<float> out = DecodeOne(Format::kMXFP4, {e});
+    EXPECT_EQ(out.front(), e == 254 ? 0x1p126f : 0x1p127f);
+    EXPECT_EQ(out.back(), INFINITY);
+  }
+  EXPECT_EQ(DecodeOne(Format::kMXFP4, {0}).front(), 0x1p-128f);
+  EXPECT_EQ(DecodeOne(Format::kMXFP4, {1}).back(), 12 * 0x1p-127f);
+}
+
+TEST(Codec, InfiniteScalesHaveSigns) {
+  for (const Format format : {Format::kIQ2_XXS, Format::kIQ2_XS, Format::kIQ2_S,
+                              Format::kIQ3_XXS, Format::kIQ3_S}) {
+    const std::vector<float> one = DecodeOne(format, {0x00, 0x3C});
+    const std::vector<float> infinite = DecodeOne(format, {0x00, 0xFC});
+    const std::vector<float> nan = DecodeOne(format, {0x01, 0x7C});
+    for (size_t i = 0; i < one.size(); ++i) {
+      EXPECT_EQ(infinite[i], one[i] > 0 ? -INFINITY : INFINITY);
+      EXPECT_TRUE(std::isnan(nan[i]));
+    }
+  }
+}
+
+// As in PyTorch's float8_e4m3fn and float8_e5m2.
+TEST(Codec, NonFiniteBytes) {
+  const auto value = [](Format format, uint8_t code) {
+    float out = 0;
+    DecodeRow({.format = format, .rows = 1, .cols = 1, .data = &code}, 0, &out);
+    return out;
+  };
+  EXPECT_EQ(value(Format::kF8_E4M3, 0x7E), 448.0f);
+  EXPECT_EQ(value(Format::kF8_E4M3, 0x78), 256.0f);  // no infinity
+  EXPECT_TRUE(std::isnan(value(Format::kF8_E4M3, 0x7F)));
+  EXPECT_TRUE(std::isnan(value(Format::kF8_E4M3, 0xFF)));
+  EXPECT_EQ(value(Format::kF8_E5M2, 0x7B), 57344.0f);
+  EXPECT_EQ(value(Format::kF8_E5M2, 0x7C), INFINITY);
+  EXPECT_EQ(value(Format::kF8_E5M2, 0xFC), -INFINITY);
+  for (const uint8_t code : {0x7D, 0x7E, 0x7F, 0xFD}) {
+    EXPECT_TRUE(std::isnan(value(Format::kF8_E5M2, code)));
+  }
+}
+
+TEST(Codec, LargeDoublesBecomeInfinite) {
+  const auto value = [](double number) {
+    uint8_t bytes[sizeof(number)];
+    std::memcpy(bytes, &number, sizeof(number));
+    float out = 0;
+    DecodeRow({.format = Format::kF64, .rows = 1, .cols = 1, .data = bytes}, 0,
+              &out);
+    return out;
+  };
+  EXPECT_EQ(value(1e39), INFINITY);
+  EXPECT_EQ(value(-1e39), -INFINITY);
+  EXPECT_EQ(value(0.1), 0.1f);
+  EXPECT_TRUE(std::isnan(value(std::nan(""))));
+}
+
 // Checks the contract of Unpack in codec.h for any bytes: no block is invalid.
 template <BlockCodec Codec>
 void CheckUnpack(const std::vector<uint8_t>& block) {
@@ -78,7 +147,7 @@ void CheckUnpack(const std::vector<uint8_t>& block) {
   for (size_t i = 0; i < codes.size(); ++i) {
     const float scale = scales[i / Codec::kScaleValues];
     const float code = codes[i];
-    if (std::isfinite(scale)) {
+    if (std::isfinite(scale * code)) {  // MXFP4 may overflow
       ASSERT_EQ(scale * code, double{scale} * code) << scale << " * " << code;
     }
   }

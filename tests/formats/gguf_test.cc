@@ -108,11 +108,14 @@ TEST(Gguf, ShapesAreOutermostFirst) {
 
 TEST(Gguf, KnowsEveryFormat) {
   const std::pair<uint32_t, Format> types[] = {
-      {0, Format::kF32},     {1, Format::kF16},     {2, Format::kQ4_0},
-      {3, Format::kQ4_1},    {6, Format::kQ5_0},    {7, Format::kQ5_1},
-      {8, Format::kQ8_0},    {10, Format::kQ2_K},   {11, Format::kQ3_K},
-      {12, Format::kQ4_K},   {13, Format::kQ5_K},   {14, Format::kQ6_K},
-      {20, Format::kIQ4_NL}, {23, Format::kIQ4_XS}, {30, Format::kBF16}};
+      {0, Format::kF32},      {1, Format::kF16},     {2, Format::kQ4_0},
+      {3, Format::kQ4_1},     {6, Format::kQ5_0},    {7, Format::kQ5_1},
+      {8, Format::kQ8_0},     {10, Format::kQ2_K},   {11, Format::kQ3_K},
+      {12, Format::kQ4_K},    {13, Format::kQ5_K},   {14, Format::kQ6_K},
+      {16, Format::kIQ2_XXS}, {17, Format::kIQ2_XS}, {18, Format::kIQ3_XXS},
+      {20, Format::kIQ4_NL},  {21, Format::kIQ3_S},  {22, Format::kIQ2_S},
+      {23, Format::kIQ4_XS},  {28, Format::kF64},    {30, Format::kBF16},
+      {39, Format::kMXFP4},   {40, Format::kNVFP4}};
   for (const auto& [type, format] : types) {
     const Bytes data = Pattern(2 * BlockBytes(format));
     const Bytes bytes =
@@ -388,8 +391,8 @@ TEST(GgufHostile, F6Arrays) {
 }
 
 TEST(GgufHostile, F7Types) {
-  for (uint32_t type : {4u, 5u, 9u, 15u, 16u, 31u, 40u, 0x7FFFFFFFu,
-                        0x80000000u, 0xFFFFFFFFu}) {
+  for (uint32_t type :
+       {4u, 5u, 9u, 15u, 31u, 0x7FFFFFFFu, 0x80000000u, 0xFFFFFFFFu}) {
     EXPECT_THAT(TensorError({256}, type, 512),
                 AllOf(HasSubstr(absl::StrCat("tensor 't' has type ", type,
                                              ", wanted one of F32 (0), ")),

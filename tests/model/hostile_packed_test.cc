@@ -30,7 +30,7 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr uint32_t kFirstPacked = 0x6E00;
-constexpr uint32_t kLastPacked = 0x6E13;
+constexpr uint32_t kLastPacked = 0x6E1A;
 constexpr uint32_t kPackedF32 = 0x6E00;
 
 // The smallest model, packed without conversion, up to the padding after its

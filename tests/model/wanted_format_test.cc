@@ -149,6 +149,18 @@ TEST(WantedFormat, GemmaCppAsBfloat16) {
   }
 }
 
+TEST(WantedFormat, KeepsValuesOfFloats) {
+  EXPECT_EQ(KeptFormat(Format::kF64), Format::kF32);
+  EXPECT_EQ(KeptFormat(Format::kF8_E4M3), Format::kBF16);
+  EXPECT_EQ(KeptFormat(Format::kF8_E5M2), Format::kBF16);
+  for (const Format from : {Format::kF64, Format::kF8_E4M3, Format::kF8_E5M2}) {
+    EXPECT_EQ(WantedFormat(WeightType::kQ8, Plan(from, 256)), Format::kQ8_0);
+  }
+  for (const Format from : {Format::kIQ2_XXS, Format::kIQ3_S, Format::kMXFP4}) {
+    EXPECT_EQ(WantedFormat(WeightType::kQ4S, Plan(from, 256)), from);
+  }
+}
+
 TEST(WantedFormat, BitsCountRowUnits) {
   EXPECT_EQ(BitsPerWeight(Format::kF32, 3), 32);
   EXPECT_EQ(BitsPerWeight(Format::kQ8_0, 64), 8.5);

@@ -28,6 +28,14 @@ constexpr Format kAllFormats[] = {
 #undef GEMMA_TEST_FORMAT
 };
 
+// Returns a width of several blocks that is no multiple of 64 if the format
+// allows that.
+size_t WideCols(Format format) {
+  return BlockValues(format) == 256  ? 512
+         : BlockValues(format) == 64 ? 320
+                                     : 288;
+}
+
 // Returns the offsets of halves in a block of the file.
 std::vector<size_t> HalvesOf(Format format) {
   switch (format) {
@@ -42,6 +50,9 @@ std::vector<size_t> HalvesOf(Format format) {
       return {108};
     case Format::kQ6_K:
       return {208};
+    case Format::kMXFP4:
+    case Format::kNVFP4:
+      return {};
     default:
       return {0};
   }
@@ -76,8 +87,8 @@ struct TestMatrix {
     }
   }
 
-  // Sets every byte to `byte`, except that scales that are halves, and units,
-  // are 1.
+  // Sets every byte to `byte`, except that scales that are halves, those of
+  // MXFP4, and units are 1.
   void FillCodes(const WeightView& view, int byte) {
     std::fill(bytes.begin(), bytes.end(), static_cast<uint8_t>(byte));
     const size_t unit_bytes = RowUnitBytes(view.format);
@@ -94,6 +105,7 @@ struct TestMatrix {
           bytes[at + half] = 0x00;
           bytes[at + half + 1] = 0x3C;
         }
+        if (view.format == Format::kMXFP4) bytes[at] = 0x80;
       }
     }
   }
@@ -156,7 +168,7 @@ TEST(MatMul, MatchesDoublePrecision) {
   for (const Format format : kAllFormats) {
     const size_t step = BlockValues(format);
     for (const size_t w_rows : {1, 15, 16, 17, 70}) {
-      const size_t cols = step == 1 ? 37 : step == 32 ? 288 : 512;
+      const size_t cols = step == 1 ? 37 : WideCols(format);
       const TestMatrix w(format, w_rows, cols, w_rows);
       const std::vector<float> bias = RandomVector(w_rows, 3);
       for (const size_t rows : {1, 2, 3, 13}) {
@@ -182,7 +194,7 @@ TEST(MatMul, SameBitsAnyRows) {
   Workers three(3);
   constexpr size_t kRows = 29;
   for (const Format format : kAllFormats) {
-    const size_t cols = BlockValues(format) == 256 ? 512 : 288;
+    const size_t cols = WideCols(format);
     const TestMatrix w(format, kEightPanels, cols, 5);
     const std::vector<float> bias = RandomVector(kEightPanels, 6);
     const std::vector<float> x = RandomVector(kRows * cols, 7);
@@ -213,7 +225,7 @@ TEST(MatMulPanels, EqualsMatMul) {
   const std::vector<std::vector<size_t>> choices = {
       {}, {0}, {6}, {1, 2, 5}, {6, 0, 3}, {0, 1, 2, 3, 4, 5, 6}};
   for (const Format format : kAllFormats) {
-    const size_t cols = BlockValues(format) == 256 ? 512 : 288;
+    const size_t cols = WideCols(format);
     const TestMatrix w(format, kRows, cols, 15);
     const std::vector<float> bias = RandomVector(kRows, 16);
     const std::vector<float> x = RandomVector(cols, 17);
@@ -247,7 +259,7 @@ TEST(MatMulPanels, EqualsMatMul) {
 TEST(MatMul, SameBitsWhenDequantized) {
   Workers workers(1);
   for (const Format format : kAllFormats) {
-    const size_t cols = BlockValues(format) == 256 ? 512 : 288;
+    const size_t cols = WideCols(format);
     const TestMatrix w(format, 50, cols, 8);
     TestMatrix plain(Format::kF32, 50, cols, 9);
     const WeightView view = {Format::kF32, 50, cols,
@@ -293,7 +305,7 @@ TEST(MatMul, Int8RoundsOnlyActivations) {
   Workers three(3);
   constexpr size_t kRows = 15;  // computed 8, 4, 2 and 1 at a time
   for (const Format format : kAllFormats) {
-    const size_t cols = BlockValues(format) == 256 ? 512 : 288;
+    const size_t cols = WideCols(format);
     for (const size_t w_rows : {size_t{1}, size_t{15}, kEightPanels}) {
       const TestMatrix w(format, w_rows, cols, w_rows);
       const std::vector<float> bias = RandomVector(w_rows, 3);
@@ -345,7 +357,7 @@ void ForEachPanelReads(Body body) {
 TEST(MatMul, PanelReadsKeepBits) {
   Workers workers(1);
   for (const Format format : kAllFormats) {
-    const size_t cols = BlockValues(format) == 256 ? 512 : 288;
+    const size_t cols = WideCols(format);
     const TestMatrix w(format, kEightPanels, cols, 5);
     for (const size_t rows : {1, 2, 4, 8}) {
       const std::vector<float> x = RandomVector(rows * cols, rows);
@@ -553,7 +565,7 @@ TEST(GatedMatMul, EqualsProductsAndGelu) {
 
 TEST(Embed, GivesScaledRows) {
   for (const Format format : kAllFormats) {
-    const size_t cols = BlockValues(format) == 256 ? 512 : 288;
+    const size_t cols = WideCols(format);
     const TestMatrix table(format, 37, cols, 11);
     std::vector<float> out(cols);
     for (const size_t row : {0, 15, 16, 36}) {

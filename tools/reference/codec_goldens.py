@@ -11,6 +11,11 @@ differ in their scales:
   0 positive scales         2 every byte zero                     4 scales that are denormal in fp16
   1 negative scales         3 every code bit one, scales one      5-7 scales of any sign and size
 
+MXFP4 and NVFP4 have bytes for scales. In their rows, 0 has moderate scales, 1 and 4 the smallest ones, 2 zeros, 3
+every code bit one and a scale of 1, 5-7 scales of any size. The first row of f8_e4m3 and f8_e5m2, which PyTorch
+decodes, has all codes, with zeros for those that are not finite. NumPy rounds f64, which has values halfway between two
+floats in row 1, denormal floats in row 4 and values too small for a float in row 5.
+
 This program also decodes gemma.cpp's two formats, which `gguf` does not know. The first row of sfp.bin has all 256
 codes, the other rows have random ones. Each row of nuq.bin has a table of such codes and random indices.
 
@@ -31,6 +36,7 @@ SCALES = {
     "F16": None, "BF16": None,
     "Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "IQ4_NL": [0],
     "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "IQ4_XS": [0],
+    "IQ2_XXS": [0], "IQ2_XS": [0], "IQ2_S": [0], "IQ3_XXS": [0], "IQ3_S": [0],
 }
 
 
@@ -90,6 +96,46 @@ def block_rows(name, random):
             scales = fp16_scales(row, len(blocks[row]), random)
             blocks[row, :, offset : offset + 2] = scales[:, None].view(np.uint8)
     return blocks.reshape(ROWS, -1)
+
+
+def byte_scale_rows(name, random):
+    """Returns uint8 [ROWS, row bytes] in MXFP4 or NVFP4."""
+    values, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[name]]
+    blocks = random.integers(0, 256, (ROWS, VALUES // values, size), dtype=np.uint8)
+    blocks[2], blocks[3] = 0x00, 0xFF
+    scales = blocks[:, :, : 1 if name == "MXFP4" else 4]
+    # 252 is the largest scale of MXFP4 whose values are all finite
+    (one, low, high, end) = (128, 100, 140, 253) if name == "MXFP4" else (0x40, 0x20, 0x60, 256)
+    scales[0] = random.integers(low, high, scales[0].shape)
+    scales[1] = random.integers(0, 16, scales[1].shape)
+    scales[3] = one
+    scales[4] = random.integers(0, 3, scales[4].shape)
+    scales[5:] = random.integers(0, end, scales[5:].shape)
+    if name == "NVFP4":
+        scales[5, 0] = [0x7F, 0x80, 0xFF, 0x7E]
+    return blocks.reshape(ROWS, -1)
+
+
+def f64_rows(random):
+    """Returns uint8 [ROWS, row bytes] of doubles, and their values in float32."""
+    values = random.standard_normal((ROWS, VALUES)) * np.exp2(random.uniform(-120, 120, (ROWS, VALUES)))
+    floats = values[1].astype(np.float32)
+    values[1] = (floats.astype(np.float64) + np.nextafter(floats, np.float32(np.inf)).astype(np.float64)) / 2
+    values[2] = 0
+    values[3] = np.finfo(np.float32).max
+    values[4] = random.standard_normal(VALUES) * np.exp2(random.uniform(-148, -127, VALUES))
+    values[5] = random.standard_normal(VALUES) * 2.0**-160
+    return values.astype("<f8").view(np.uint8), values.astype(np.float32)
+
+
+def f8_rows(name, random):
+    import torch
+    codes = random.integers(0, 256, (ROWS, VALUES), dtype=np.uint8)
+    codes[0] = np.arange(256)
+    dtype = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}[name]
+    decode = lambda codes: torch.from_numpy(codes).view(dtype).float().numpy()
+    codes[~np.isfinite(decode(codes))] = 0
+    return codes, decode(codes)
 
 
 def float_rows(name, random):
@@ -157,6 +203,12 @@ def main():
         write(output, name, rows, values)
     for seed, name in enumerate(OWN):
         write(output, name, *own_rows(name, np.random.default_rng(1000 + seed)))
+    for seed, name in enumerate(["MXFP4", "NVFP4"]):
+        rows = byte_scale_rows(name, np.random.default_rng(2000 + seed))
+        write(output, name, rows, gguf.quants.dequantize(rows, gguf.GGMLQuantizationType[name]))
+    for seed, name in enumerate(["F8_E4M3", "F8_E5M2"]):
+        write(output, name, *f8_rows(name, np.random.default_rng(3000 + seed)))
+    write(output, "F64", *f64_rows(np.random.default_rng(3002)))
     write(output, "SFP", *sfp_rows(np.random.default_rng(100)))
     write(output, "NUQ", *nuq_rows(np.random.default_rng(101)))
 
