@@ -157,17 +157,19 @@ absl::StatusOr<Checkpoint> OpenSbs(std::string given, MappedFile file) {
 // ---------------------------------------------------------------------------
 // Hugging Face directories
 
-// Maps a safetensors file and adds its tensors. Sets `skipped` to the names of
-// tensors that are not weights. `module` is as in AddTensors.
+// Maps a safetensors file and adds its tensors. `module` is as in AddTensors.
 absl::Status AddSafetensors(std::string path, Checkpoint& checkpoint,
-                            HashSet<std::string>& skipped,
                             const Module* module = nullptr) {
   GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(std::move(path)));
   GEMMA_ASSIGN_OR_RETURN(SafetensorsFile parsed,
                          ParseSafetensors(file.bytes(), file.path()));
   GEMMA_RETURN_IF_ERROR(
       AddTensors(std::move(parsed.tensors), checkpoint, module));
-  skipped = std::move(parsed.skipped);
+  for (const auto& [name, type] : parsed.skipped) {
+    checkpoint.unread.try_emplace(
+        module == nullptr ? name : module->TensorName(name),
+        UnreadTensor{file.path(), type});
+  }
   checkpoint.files.push_back(std::move(file));
   return absl::OkStatus();
 }
@@ -198,15 +200,17 @@ absl::Status AddShards(const Json& index, Checkpoint& checkpoint) {
   GEMMA_ASSIGN_OR_RETURN(const Shards shards, ReadShards(index));
   for (const auto& [shard, tensors] : shards) {
     const std::string path = InDirectory(checkpoint.directory, shard);
-    HashSet<std::string> skipped;
-    const absl::Status status = AddSafetensors(path, checkpoint, skipped);
+    const absl::Status status = AddSafetensors(path, checkpoint);
     if (absl::IsNotFound(status)) {
       return MissingFile(
           absl::StrCat(status.message(), " (wanted by ", index.Where(), ")"));
     }
     GEMMA_RETURN_IF_ERROR(status);
     for (std::string_view name : tensors) {
-      if (skipped.contains(name)) continue;
+      const auto unread = checkpoint.unread.find(name);
+      if (unread != checkpoint.unread.end() && unread->second.file == path) {
+        continue;
+      }
       const auto it = checkpoint.tensors.find(name);
       if (it == checkpoint.tensors.end() || it->second.file != path) {
         return MissingFile(absl::StrCat(path, ": no tensor ", Quoted(name),
@@ -224,9 +228,8 @@ absl::Status AddModules(Checkpoint& checkpoint) {
   for (const Module& module : checkpoint.modules) {
     const std::string folder = InDirectory(checkpoint.directory, module.path);
     if (module.path.empty() || !Exists(folder, kWeights)) continue;
-    HashSet<std::string> skipped;
-    GEMMA_RETURN_IF_ERROR(AddSafetensors(InDirectory(folder, kWeights),
-                                         checkpoint, skipped, &module));
+    GEMMA_RETURN_IF_ERROR(
+        AddSafetensors(InDirectory(folder, kWeights), checkpoint, &module));
   }
   return absl::OkStatus();
 }
@@ -249,9 +252,8 @@ absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
   GEMMA_ASSIGN_OR_RETURN(checkpoint.tokenizer_config,
                          ReadObject(where, "tokenizer_config.json"));
   if (Exists(where, kWeights)) {
-    HashSet<std::string> skipped;
     GEMMA_RETURN_IF_ERROR(
-        AddSafetensors(InDirectory(where, kWeights), checkpoint, skipped));
+        AddSafetensors(InDirectory(where, kWeights), checkpoint));
   } else {
     GEMMA_ASSIGN_OR_RETURN(const std::optional<Json> index,
                            ReadObject(where, kIndex));

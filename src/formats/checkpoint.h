@@ -27,6 +27,8 @@ struct Checkpoint {
   std::string directory;          // of the files; "." if the path has none
   std::vector<MappedFile> files;  // those with tensors, in order
   TensorTable tensors;            // all tensors; kSbs: see sbs_tensors.h
+  // By name, the tensors of types that are not read. kGguf and kSbs: none.
+  HashMap<std::string, UnreadTensor> unread;
   bool has_chat_template = false;
 
   // kGguf: the metadata of the first part.

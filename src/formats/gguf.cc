@@ -129,6 +129,7 @@ class GgufParser {
   absl::Status ReadKey(uint64_t index);
   absl::Status ReadAlignment();
   absl::Status ReadTensor(uint64_t index);
+  absl::Status UnreadType(const std::string& what, uint32_t number) const;
   absl::Status ReadShape(const std::string& what, Tensor& tensor);
   absl::Status SetBytes(const std::string& what, Tensor& tensor);
   absl::Status PlaceTensors();
@@ -299,8 +300,7 @@ absl::Status GgufParser::ReadTensor(uint64_t index) {
   if (!reader_.Read(type) || !reader_.Read(offset)) return Truncated(what);
   const std::optional<GgufTensorType> known = GgufTypeOf(type);
   if (!known.has_value()) {
-    return Invalid(absl::StrCat(what, " has type ", type, ", wanted one of ",
-                                KnownGgufTypes()));
+    return UnreadType(what, type);
   }
   tensor.format = known->format;
   tensor.packed = known->packed;
@@ -312,6 +312,18 @@ absl::Status GgufParser::ReadTensor(uint64_t index) {
   tensors_.emplace_back(name, std::move(tensor));
   offsets_.push_back(offset);
   return absl::OkStatus();
+}
+
+absl::Status GgufParser::UnreadType(const std::string& what,
+                                    uint32_t number) const {
+  for (const NamedGgufType& type : UnreadGgufTypes()) {
+    if (type.number != number) continue;
+    return Invalid(absl::StrCat(what, " is of type ", type.name,
+                                ", which is not read yet; wanted one of ",
+                                KnownGgufTypes()));
+  }
+  return Invalid(absl::StrCat(what, " has type ", number, ", wanted one of ",
+                              KnownGgufTypes()));
 }
 
 absl::Status GgufParser::ReadShape(const std::string& what, Tensor& tensor) {

@@ -55,6 +55,17 @@ constexpr PackedType kPackedTypes[] = {
     {0x6E1A, Format::kNVFP4, Layout::kE2M1Scaled16},
 };
 
+// ggml's names and numbers (ggml.h, enum ggml_type).
+constexpr NamedGgufType kUnreadTypes[] = {
+    {4, "Q4_2"},        {5, "Q4_3"},        {9, "Q8_1"},
+    {15, "Q8_K"},       {19, "IQ1_S"},      {24, "I8"},
+    {25, "I16"},        {26, "I32"},        {27, "I64"},
+    {29, "IQ1_M"},      {31, "Q4_0_4_4"},   {32, "Q4_0_4_8"},
+    {33, "Q4_0_8_8"},   {34, "TQ1_0"},      {35, "TQ2_0"},
+    {36, "IQ4_NL_4_4"}, {37, "IQ4_NL_4_8"}, {38, "IQ4_NL_8_8"},
+    {41, "Q1_0"},
+};
+
 }  // namespace
 
 std::optional<GgufTensorType> GgufTypeOf(uint32_t number) {
@@ -86,14 +97,23 @@ uint32_t GgufTypeNumber(Format format, Layout packed) {
   return 0;
 }
 
-std::string KnownGgufTypes() {
-  std::vector<std::string> types;
+std::vector<NamedGgufType> ReadGgufTypes() {
+  std::vector<NamedGgufType> types;
   for (const RowType& type : kRowTypes) {
     if (type.number == kNoNumber) continue;
     types.push_back(
-        absl::StrCat(FormatName(type.format), " (", type.number, ")"));
+        {static_cast<uint32_t>(type.number), FormatName(type.format)});
   }
-  return absl::StrJoin(types, ", ");
+  return types;
+}
+
+absl::Span<const NamedGgufType> UnreadGgufTypes() { return kUnreadTypes; }
+
+std::string KnownGgufTypes() {
+  return absl::StrJoin(
+      ReadGgufTypes(), ", ", [](std::string* out, const NamedGgufType& type) {
+        absl::StrAppend(out, type.name, " (", type.number, ")");
+      });
 }
 
 }  // namespace gemma::internal

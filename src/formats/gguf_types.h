@@ -6,7 +6,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "absl/types/span.h"
 #include "compression/format.h"
 
 namespace gemma::internal {
@@ -31,6 +34,19 @@ std::optional<uint32_t> GgufTypeNumber(Format format);
 // GGUF's. A matrix of `rows` rows takes PackedBytes. Its first byte is at a
 // multiple of kPackedAlignment in the file.
 uint32_t GgufTypeNumber(Format format, Layout packed);
+
+// A type of rows by its name.
+struct NamedGgufType {
+  uint32_t number;
+  std::string_view name;
+};
+
+// Returns the types of rows that are read.
+std::vector<NamedGgufType> ReadGgufTypes();
+
+// Returns the types of ggml that are not read: those for activations, integers,
+// types that ggml removed, and types for which there is no codec yet.
+absl::Span<const NamedGgufType> UnreadGgufTypes();
 
 // Lists the types of rows: "F32 (0), F16 (1), ...".
 std::string KnownGgufTypes();

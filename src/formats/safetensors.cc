@@ -31,17 +31,26 @@ struct Dtype {
   std::optional<Format> format;  // nothing: not a type of weights
 };
 constexpr Dtype kDtypes[] = {
-    {"F32", 32, Format::kF32},    {"F16", 16, Format::kF16},
-    {"BF16", 16, Format::kBF16},  {"BOOL", 8, std::nullopt},
-    {"U8", 8, std::nullopt},      {"I8", 8, std::nullopt},
-    {"U16", 16, std::nullopt},    {"I16", 16, std::nullopt},
-    {"U32", 32, std::nullopt},    {"I32", 32, std::nullopt},
-    {"U64", 64, std::nullopt},    {"I64", 64, std::nullopt},
-    {"F64", 64, std::nullopt},    {"C64", 64, std::nullopt},
-    {"F8_E5M2", 8, std::nullopt}, {"F8_E4M3", 8, std::nullopt},
-    {"F8_E8M0", 8, std::nullopt}, {"F6_E2M3", 6, std::nullopt},
-    {"F6_E3M2", 6, std::nullopt}, {"F4", 4, std::nullopt},
+    {"F32", 32, Format::kF32},        {"F16", 16, Format::kF16},
+    {"BF16", 16, Format::kBF16},      {"BOOL", 8, std::nullopt},
+    {"U8", 8, std::nullopt},          {"I8", 8, std::nullopt},
+    {"U16", 16, std::nullopt},        {"I16", 16, std::nullopt},
+    {"U32", 32, std::nullopt},        {"I32", 32, std::nullopt},
+    {"U64", 64, std::nullopt},        {"I64", 64, std::nullopt},
+    {"F64", 64, Format::kF64},        {"C64", 64, std::nullopt},
+    {"F8_E5M2", 8, std::nullopt},     {"F8_E4M3", 8, std::nullopt},
+    {"F8_E5M2FNUZ", 8, std::nullopt}, {"F8_E4M3FNUZ", 8, std::nullopt},
+    {"F8_E8M0", 8, std::nullopt},     {"F6_E2M3", 6, std::nullopt},
+    {"F6_E3M2", 6, std::nullopt},     {"F4", 4, std::nullopt},
 };
+
+std::vector<std::string_view> Types(bool are_read) {
+  std::vector<std::string_view> names;
+  for (const Dtype& dtype : kDtypes) {
+    if (dtype.format.has_value() == are_read) names.push_back(dtype.name);
+  }
+  return names;
+}
 
 const Dtype* FindDtype(std::string_view name) {
   for (const Dtype& dtype : kDtypes) {
@@ -202,6 +211,10 @@ absl::Status CheckMetadata(const Json& metadata) {
 
 }  // namespace
 
+std::vector<std::string_view> ReadSafetensorsTypes() { return Types(true); }
+
+std::vector<std::string_view> UnreadSafetensorsTypes() { return Types(false); }
+
 absl::StatusOr<SafetensorsFile> ParseSafetensors(
     absl::Span<const uint8_t> bytes, std::string path) {
   absl::Span<const uint8_t> data;
@@ -227,7 +240,7 @@ absl::StatusOr<SafetensorsFile> ParseSafetensors(
   SafetensorsFile file;
   for (Entry& entry : entries) {
     if (!entry.dtype->format.has_value()) {
-      file.skipped.emplace(entry.name);
+      file.skipped.emplace(entry.name, entry.dtype->name);
       continue;
     }
     Tensor tensor;

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -13,10 +15,15 @@
 
 namespace gemma::internal {
 
+// The types of the format whose values are read: F32, BF16, F8_E4M3, ...
+std::vector<std::string_view> ReadSafetensorsTypes();
+// Those whose values are not: I8, BOOL, F4, ...
+std::vector<std::string_view> UnreadSafetensorsTypes();
+
 struct SafetensorsFile {
-  TensorTable tensors;  // F32, F16 and BF16
-  // Names of those of another type that the format knows (I64, BOOL, ...).
-  HashSet<std::string> skipped;
+  TensorTable tensors;  // of types that are read
+  // The others: name and type.
+  HashMap<std::string, std::string_view> skipped;
 };
 
 // Parses a whole file. `bytes` must outlive the result. `path` is for messages.

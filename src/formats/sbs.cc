@@ -38,6 +38,14 @@ constexpr Type kTypes[] = {
     {8, 'I', "i8", std::nullopt},
 };
 
+std::vector<std::string_view> Types(bool are_read) {
+  std::vector<std::string_view> names;
+  for (const Type& type : kTypes) {
+    if (type.format.has_value() == are_read) names.push_back(type.name);
+  }
+  return names;
+}
+
 struct Blob {
   std::string key;
   absl::Span<const uint8_t> data;
@@ -306,6 +314,10 @@ absl::StatusOr<bool> IsPretrained(const SbsFile& file) {
 }
 
 }  // namespace
+
+std::vector<std::string_view> ReadSbsTypes() { return Types(true); }
+
+std::vector<std::string_view> UnreadSbsTypes() { return Types(false); }
 
 bool IsSbs(absl::Span<const uint8_t> bytes) {
   return bytes.size() >= kMagic.size() &&

@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -56,6 +57,11 @@ struct SbsFile {
   bool is_pretrained = false;
   std::vector<float> scales;  // only without toc; usually empty
 };
+
+// The types whose values are read: "f32", "bf16", "sfp", "nuq".
+std::vector<std::string_view> ReadSbsTypes();
+// Those whose values are not.
+std::vector<std::string_view> UnreadSbsTypes();
 
 // Whether the bytes begin like a gemma.cpp file.
 bool IsSbs(absl::Span<const uint8_t> bytes);

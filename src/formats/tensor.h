@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -31,6 +32,12 @@ struct Arrangement {
   std::array<size_t, 3> steps = {0, 0, 1};
   float scale = 1.0f;
   bool tables_first = false;  // kNUQ: see src/formats/tensor_values.h
+};
+
+// A tensor whose type is not read.
+struct UnreadTensor {
+  std::string file;
+  std::string_view type;
 };
 
 // One tensor of a file. Without an arrangement, the reader has checked that

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
+#include "src/formats/safetensors.h"
 #include "src/model/canonicalize.h"
 #include "src/model/read_config.h"
 #include "src/model/sbs_tensors.h"
@@ -24,16 +25,24 @@ Shape WithoutOnes(const Shape& shape) {
   return out;
 }
 
-// Returns the tensor, or an error that names the file if it is missing.
+// Returns the tensor, or an error that names the file if it is missing or of a
+// type that is not read.
 absl::StatusOr<const Tensor*> Find(const Checkpoint& checkpoint,
                                    const std::string& name) {
   const auto found = checkpoint.tensors.find(name);
-  if (found == checkpoint.tensors.end()) {
-    return absl::NotFoundError(
-        FormatText("%s: no tensor '%s', which the configuration needs",
-                   checkpoint.path, name));
+  if (found != checkpoint.tensors.end()) {
+    return &found->second;
   }
-  return &found->second;
+  const auto unread = checkpoint.unread.find(name);
+  if (unread != checkpoint.unread.end()) {
+    return absl::InvalidArgumentError(FormatText(
+        "%s: tensor '%s' is of type %s, which is not read yet; wanted %s",
+        unread->second.file, name, unread->second.type,
+        absl::StrJoin(ReadSafetensorsTypes(), ", ")));
+  }
+  return absl::NotFoundError(
+      FormatText("%s: no tensor '%s', which the configuration needs",
+                 checkpoint.path, name));
 }
 
 absl::Status OtherShape(const Tensor& tensor, const std::string& name,

@@ -160,10 +160,16 @@ class SafetensorsArrays : public Arrays {
     out.where = absl::StrCat(file_.path(), ": tensor ", Quoted(name));
     const auto found = tensors_.tensors.find(name);
     if (found == tensors_.tensors.end()) {
-      return absl::InvalidArgumentError(
-          tensors_.skipped.contains(name)
-              ? absl::StrCat(out.where, " is not of F32, BF16 or F16")
-              : absl::StrCat(file_.path(), ": no tensor ", Quoted(name)));
+      const auto skipped = tensors_.skipped.find(name);
+      return skipped != tensors_.skipped.end()
+                 ? OtherType(out.where, skipped->second)
+                 : absl::InvalidArgumentError(absl::StrCat(
+                       file_.path(), ": no tensor ", Quoted(name)));
+    }
+    const Format format = found->second.format;
+    if (format != Format::kF32 && format != Format::kBF16 &&
+        format != Format::kF16) {
+      return OtherType(out.where, FormatName(format));
     }
     out.shape = found->second.shape;
     out.values = std::make_unique<TensorReader>(file_, found->second);
@@ -171,6 +177,11 @@ class SafetensorsArrays : public Arrays {
   }
 
  private:
+  static absl::Status OtherType(std::string_view where, std::string_view type) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(where, " is of type ", type, ", wanted F32, BF16 or F16"));
+  }
+
   SafetensorsArrays(const MappedFile& file, SafetensorsFile tensors)
       : file_(file), tensors_(std::move(tensors)) {}
 

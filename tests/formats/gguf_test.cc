@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "src/formats/gguf_types.h"
 #include "tests/support/error_of.h"
 #include "tests/support/tiny_files.h"
 
@@ -390,9 +391,22 @@ TEST(GgufHostile, F6Arrays) {
   EXPECT_EQ(ParseError(GgufWriter().Strings("a", {}).Header()), "OK");
 }
 
+TEST(Gguf, NamesUnreadTypes) {
+  for (const NamedGgufType& type : UnreadGgufTypes()) {
+    EXPECT_THAT(
+        TensorError({256}, type.number, 512),
+        AllOf(HasSubstr(absl::StrCat("tensor 't' is of type ", type.name,
+                                     ", which is not read yet; wanted one of "
+                                     "F32 (0), ")),
+              HasSubstr("IQ2_XXS (16)")));
+  }
+  EXPECT_THAT(TensorError({256}, 19, 50), HasSubstr("of type IQ1_S, which"));
+  EXPECT_THAT(TensorError({256}, 34, 54), HasSubstr("of type TQ1_0, which"));
+}
+
 TEST(GgufHostile, F7Types) {
   for (uint32_t type :
-       {4u, 5u, 9u, 15u, 31u, 0x7FFFFFFFu, 0x80000000u, 0xFFFFFFFFu}) {
+       {42u, 99u, 0x6E00u - 1, 0x7FFFFFFFu, 0x80000000u, 0xFFFFFFFFu}) {
     EXPECT_THAT(TensorError({256}, type, 512),
                 AllOf(HasSubstr(absl::StrCat("tensor 't' has type ", type,
                                              ", wanted one of F32 (0), ")),

@@ -24,6 +24,7 @@ namespace gemma::internal {
 namespace {
 
 using ::testing::Each;
+using ::testing::HasSubstr;
 using ::testing::ResultOf;
 
 constexpr size_t kSize = 256;  // rows and columns of all matrices
@@ -168,6 +169,18 @@ TEST(TensorTypes, PlanEqualsLoadedMemory) {
     EXPECT_EQ(static_cast<double>(weights), matrices + 3 * 4 * kSize)
         << FormatName(kNewFormats[i]);
   }
+}
+
+TEST(TensorTypes, UnreadTypeIsNamed) {
+  const std::string path = TestDirectory() + "/m.gguf";
+  GgufWriter gguf;
+  gguf.String("general.architecture", "gemma")
+      .Tensor("token_embd.weight", {256, 2}, 19, Pattern(100));
+  WriteFile(path, gguf.Finish());
+  EXPECT_THAT(
+      ErrorOf(Model::Load(path, {.num_threads = 1}).status()),
+      HasSubstr("m.gguf: tensor 'token_embd.weight' is of type IQ1_S, which "
+                "is not read yet; wanted one of F32 (0), "));
 }
 
 }  // namespace

@@ -177,7 +177,8 @@ TEST_F(HostileAutoencoder, OtherTypes) {
                   Bytes(array.values.size() * 4));
   }
   EXPECT_THAT(Error(writer.Finish(), "F.safetensors"),
-              HasSubstr("tensor 'b_dec' is not of F32, BF16 or F16"));
+              HasSubstr("tensor 'b_dec' is of type I32, wanted F32, BF16 or "
+                        "F16"));
 }
 
 TEST_F(HostileAutoencoder, BothSpellings) {
