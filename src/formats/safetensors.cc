@@ -38,7 +38,7 @@ constexpr Dtype kDtypes[] = {
     {"U32", 32, std::nullopt},        {"I32", 32, std::nullopt},
     {"U64", 64, std::nullopt},        {"I64", 64, std::nullopt},
     {"F64", 64, Format::kF64},        {"C64", 64, std::nullopt},
-    {"F8_E5M2", 8, std::nullopt},     {"F8_E4M3", 8, std::nullopt},
+    {"F8_E5M2", 8, Format::kF8_E5M2}, {"F8_E4M3", 8, Format::kF8_E4M3},
     {"F8_E5M2FNUZ", 8, std::nullopt}, {"F8_E4M3FNUZ", 8, std::nullopt},
     {"F8_E8M0", 8, std::nullopt},     {"F6_E2M3", 6, std::nullopt},
     {"F6_E3M2", 6, std::nullopt},     {"F4", 4, std::nullopt},

@@ -18,6 +18,21 @@
 
 namespace gemma::internal {
 
+// Scales that a file stores in a tensor of their own. They form a grid; scale
+// (i, j) multiplies the values in rows [i * block_rows, (i + 1) * block_rows)
+// and in columns likewise. The code that makes it has checked that the grid
+// covers the matrix and lies in the mapped file. A product is rounded to
+// float32, then to the format of the scales if `rounds_products`, then to the
+// tensor's format, which is F32, F16 or BF16.
+struct ScaleGrid {
+  Format format = Format::kF32;  // F32, F16 or BF16
+  const uint8_t* data = nullptr;
+  size_t cols = 1;
+  size_t block_rows = 1;
+  size_t block_cols = 1;
+  bool rounds_products = false;
+};
+
 // The place of a tensor's values, if the file does not store them in the order
 // of format and shape. Value (i, j, k) of `sizes` is `scale` times the value
 // with the index
@@ -32,6 +47,9 @@ struct Arrangement {
   std::array<size_t, 3> steps = {0, 0, 1};
   float scale = 1.0f;
   bool tables_first = false;  // kNUQ: see src/formats/tensor_values.h
+  // If set, the values are in order, in rows of whole blocks, and only `stored`
+  // and this are used.
+  std::optional<ScaleGrid> grid = std::nullopt;
 };
 
 // A tensor whose type is not read.

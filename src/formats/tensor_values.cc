@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "compression/codec.h"
+#include "compression/codec_bytes.h"
 #include "compression/codec_nuq.h"
+#include "compression/half.h"
 #include "src/base/checked_reader.h"
 #include "src/base/sizes.h"
 
@@ -102,6 +105,61 @@ void MultiplyInPlace(Format format, size_t values, float scale,
   }
 }
 
+float Rounded(Format format, float value) {
+  switch (format) {
+    case Format::kF16:
+      return HalfToFloat(FloatToHalf(value));
+    case Format::kBF16:
+      return BF16ToFloat(FloatToBF16(value));
+    default:
+      return value;
+  }
+}
+
+// Writes values in F32, F16 or BF16. Unlike the codecs' Encode, this leaves
+// what is not finite.
+void WriteFloats(const std::vector<float>& values, Format format,
+                 uint8_t* out) {
+  if (format == Format::kF32) {
+    std::memcpy(out, values.data(), values.size() * sizeof(float));
+    return;
+  }
+  for (const float value : values) {
+    WriteU16(format == Format::kF16 ? FloatToHalf(value) : FloatToBF16(value),
+             out);
+    out += sizeof(uint16_t);
+  }
+}
+
+// Multiplies all rows with their scales.
+void MultiplyByGrid(const Tensor& tensor, uint8_t* out) {
+  const ScaleGrid& grid = *tensor.arrangement->grid;
+  const size_t cols = tensor.shape.back();
+  const WeightView stored = {tensor.arrangement->stored,
+                             tensor.NumValues() / cols, cols, tensor.data};
+  const WeightView scales = {grid.format,
+                             DivideUp(stored.rows, grid.block_rows), grid.cols,
+                             grid.data};
+  std::vector<float> values(cols);
+  std::vector<float> factors(grid.cols);
+  for (size_t row = 0; row < stored.rows; ++row) {
+    DecodeRow(stored, row, values.data());
+    if (row % grid.block_rows == 0) {
+      DecodeRow(scales, row / grid.block_rows, factors.data());
+    }
+    for (size_t begin = 0, block = 0; begin < cols;
+         begin += grid.block_cols, ++block) {
+      const size_t end = std::min(begin + grid.block_cols, cols);
+      for (size_t i = begin; i < end; ++i) values[i] *= factors[block];
+    }
+    if (grid.rounds_products) {
+      for (float& value : values) value = Rounded(grid.format, value);
+    }
+    WriteFloats(values, tensor.format, out);
+    out += cols * BlockBytes(tensor.format);
+  }
+}
+
 // Whether 16 SFP codes may be a table: zeros for unused entries, then values in
 // ascending order.
 bool IsTable(const uint8_t* table) {
@@ -127,6 +185,10 @@ absl::StatusOr<TensorValues> TensorValues::Read(const Tensor& tensor) {
     return absl::ResourceExhaustedError(
         absl::StrCat(tensor.file, ": no memory for ", bytes,
                      " bytes of a tensor that is to be arranged"));
+  }
+  if (a.grid.has_value()) {
+    MultiplyByGrid(tensor, memory.get());
+    return TensorValues(std::move(memory));
   }
   Format arranged = a.stored;
   if (a.stored == Format::kNUQ) {

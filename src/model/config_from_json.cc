@@ -13,6 +13,7 @@
 #include "src/base/json.h"
 #include "src/base/status_macros.h"
 #include "src/model/read_config.h"
+#include "src/model/tensor_scales.h"
 
 namespace gemma::internal {
 namespace {
@@ -41,10 +42,12 @@ absl::Status CheckActivation(const Json& json) {
 absl::Status CheckNotQuantized(const Json& json) {
   const auto value = json.Find("quantization_config");
   if (!value.has_value() || value->is_null()) return absl::OkStatus();
+  GEMMA_ASSIGN_OR_RETURN(const bool is_read, NamesReadScales(*value));
+  if (is_read) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       value->Where(),
-      " is set, wanted a checkpoint in F32, BF16 or F16 (or a quantized GGUF "
-      "file)"));
+      " is set, wanted a checkpoint in F32, BF16, F16 or 8-bit floats of 'fp8' "
+      "or 'compressed-tensors' (or a quantized GGUF file)"));
 }
 
 // Refuses features that this engine does not compute, instead of silently

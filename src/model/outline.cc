@@ -11,6 +11,7 @@
 #include "src/model/read_config.h"
 #include "src/model/sbs_tensors.h"
 #include "src/model/tensor_names.h"
+#include "src/model/tensor_scales.h"
 
 namespace gemma::internal {
 namespace {
@@ -25,12 +26,13 @@ Shape WithoutOnes(const Shape& shape) {
   return out;
 }
 
-// Returns the tensor, or an error that names the file if it is missing or of a
-// type that is not read.
-absl::StatusOr<const Tensor*> Find(const Checkpoint& checkpoint,
+// Returns the tensor with its scales bound, or an error that names the file if
+// the tensor is missing or of a type that is not read.
+absl::StatusOr<const Tensor*> Find(Checkpoint& checkpoint,
                                    const std::string& name) {
   const auto found = checkpoint.tensors.find(name);
   if (found != checkpoint.tensors.end()) {
+    GEMMA_RETURN_IF_ERROR(BindScales(checkpoint, name, found->second));
     return &found->second;
   }
   const auto unread = checkpoint.unread.find(name);
@@ -94,9 +96,9 @@ absl::StatusOr<bool> HasOwnHead(const Checkpoint& checkpoint,
 }
 
 // Adds the values that depend on the embedding table.
-void CompleteFrom(const Tensor& table, CheckpointKind kind,
-                  ModelConfig& config) {
-  if (kind == CheckpointKind::kGguf && table.shape.size() == 2) {
+absl::Status CompleteFrom(const Tensor& table, const Checkpoint& checkpoint,
+                          ModelConfig& config) {
+  if (checkpoint.kind == CheckpointKind::kGguf && table.shape.size() == 2) {
     config.vocab_size = table.shape[0];
     // An id outside the table counts as missing; the tokenizer notes it.
     if (!config.has_token(config.bos_token)) {
@@ -104,11 +106,13 @@ void CompleteFrom(const Tensor& table, CheckpointKind kind,
     }
   }
   if (config.embedding_scale == 0.0f) {
-    config.embedding_scale = EmbeddingScale(config, table.format);
+    GEMMA_ASSIGN_OR_RETURN(const Format format, TableFormat(checkpoint, table));
+    config.embedding_scale = EmbeddingScale(config, format);
   }
+  return absl::OkStatus();
 }
 
-absl::StatusOr<BoundWeight> Bind(const Checkpoint& checkpoint,
+absl::StatusOr<BoundWeight> Bind(Checkpoint& checkpoint,
                                  const TensorNames& names, WeightSpec spec) {
   std::string name = names.Name(spec.role, spec.layer);
   GEMMA_ASSIGN_OR_RETURN(const Tensor* tensor, Find(checkpoint, name));
@@ -128,7 +132,7 @@ absl::StatusOr<Outline> ReadOutline(Checkpoint& checkpoint,
   const TensorNames names(checkpoint, out.conventions.naming);
   GEMMA_ASSIGN_OR_RETURN(const Tensor* table,
                          Find(checkpoint, names.Name(WeightRole::kEmbedding)));
-  CompleteFrom(*table, checkpoint.kind, out.config);
+  GEMMA_RETURN_IF_ERROR(CompleteFrom(*table, checkpoint, out.config));
   if (absl::Status status = Validate(out.config); !status.ok()) {
     return absl::InvalidArgumentError(
         FormatText("%s: %s", checkpoint.path, status.message()));

@@ -83,6 +83,14 @@ Tensor Part(const Tensor& tensor, size_t begin, size_t end) {
   return part;
 }
 
+// The bytes of a tensor that count as progress: those that are encoded, which
+// for arranged tensors are not those of the file.
+uint64_t ProgressBytes(const Tensor& tensor) {
+  if (!tensor.arrangement.has_value()) return tensor.bytes;
+  const WeightView rows = RowsOf(tensor);
+  return uint64_t{rows.rows} * rows.RowBytes();
+}
+
 class ModelWriter {
  public:
   ModelWriter(Checkpoint& checkpoint, const QuantizeOptions& options,
@@ -126,7 +134,7 @@ class ModelWriter {
                            ChooseFormats(weights, options_, workers_));
     for (size_t i = 0; i < weights.size(); ++i) {
       const WeightSpec& spec = weights[i].spec;
-      total_bytes_ += weights[i].tensor->bytes;
+      total_bytes_ += ProgressBytes(*weights[i].tensor);
       const Encoding to = {formats[i], LayoutFor(weights[i], formats[i])};
       std::string name = names_.Name(spec.role, spec.layer);
       const absl::Span<const float> importance = ImportanceFor(spec);
@@ -222,6 +230,7 @@ class ModelWriter {
     Tensor in_order = tensor;
     in_order.data = values.data();
     in_order.arrangement.reset();
+    in_order.bytes = ProgressBytes(tensor);
     if (plan.from.spec.kind == WeightKind::kMatrix) {
       GEMMA_RETURN_IF_ERROR(WriteMatrix(plan, in_order));
     } else if (plan.to.packed.has_value()) {

@@ -101,7 +101,10 @@ TEST(Safetensors, SkipsNonWeightTypes) {
 }
 
 TEST(Safetensors, ReadsDoublesAndBytes) {
-  const std::pair<const char*, Format> types[] = {{"F64", Format::kF64}};
+  const std::pair<const char*, Format> types[] = {
+      {"F64", Format::kF64},
+      {"F8_E4M3", Format::kF8_E4M3},
+      {"F8_E5M2", Format::kF8_E5M2}};
   for (const auto& [dtype, format] : types) {
     const uint64_t size = 8 / BlockBytes(format);
     const Bytes bytes =

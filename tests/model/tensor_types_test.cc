@@ -69,8 +69,9 @@ Bytes Dequantized(Format format, const Bytes& bytes) {
   return Bytes(begin, begin + values.size() * sizeof(float));
 }
 
-// Writes a model.
-void WriteModel(const std::string& path, Format format, bool is_dequantized) {
+// Writes a model. `scale` multiplies each matrix; 1: there is no such tensor.
+void WriteModel(const std::string& path, Format format, bool is_dequantized,
+                float scale = 1.0f) {
   GgufWriter gguf;
   gguf.String("general.architecture", "gemma")
       .Uint32("gemma.embedding_length", kSize)
@@ -88,9 +89,19 @@ void WriteModel(const std::string& path, Format format, bool is_dequantized) {
     const std::string name = kMatrices[i] + ".weight";
     if (!is_dequantized) {
       gguf.Tensor(name, {kSize, kSize}, *GgufTypeNumber(format), stored);
+      if (scale == 1.0f) continue;
+      gguf.Tensor(kMatrices[i] + ".scale", {1}, 0,
+                  ByteWriter().Number(scale).bytes());
       continue;
     }
-    gguf.Tensor(name, {kSize, kSize}, 0, Dequantized(format, stored));
+    Bytes values = Dequantized(format, stored);
+    for (size_t at = 0; at < values.size(); at += sizeof(float)) {
+      float value = 0;
+      std::memcpy(&value, &values[at], sizeof(value));
+      value *= scale;
+      std::memcpy(&values[at], &value, sizeof(value));
+    }
+    gguf.Tensor(name, {kSize, kSize}, 0, values);
   }
   WriteFile(path, gguf.Finish());
 }
@@ -151,6 +162,14 @@ TEST(TensorTypes, QuantizeReadsExactValues) {
     }
     EXPECT_EQ(ExactLogits(directory + "/q"), ExactLogits(directory + "/f"));
   }
+}
+
+TEST(TensorTypes, ScaleOfGgufMatrix) {
+  const std::string directory = TestDirectory();
+  WriteModel(directory + "/q.gguf", Format::kNVFP4, false, 0.37f);
+  WriteModel(directory + "/f.gguf", Format::kNVFP4, true, 0.37f);
+  EXPECT_EQ(ExactLogits(directory + "/q.gguf"),
+            ExactLogits(directory + "/f.gguf"));
 }
 
 TEST(TensorTypes, PlanEqualsLoadedMemory) {
