@@ -208,7 +208,8 @@ struct TileRange {
 // Returns cap * tanh(s / cap). Approximates tanh by the odd rational function
 // of degrees 9 and 8 with the least relative error up to 9 (2e-8), found by
 // Lawson's iteration; beyond 9, tanh is 1 in float32. With rounding the error
-// is at most 3e-7, like hn::Tanh, at a third of the cost.
+// is at most 3e-7, like hn::Tanh, at a third of the cost. A score that is not
+// finite becomes NaN.
 HWY_INLINE VF SoftCapped(float cap, VF s) {
   const DF df;
   const auto set = [df](float x) HWY_ATTR { return hn::Set(df, x); };
@@ -222,18 +223,21 @@ HWY_INLINE VF SoftCapped(float cap, VF s) {
   below = hn::MulAdd(below, z, set(2.58767512e-2f));
   below = hn::MulAdd(below, z, set(0.46714291f));
   below = hn::MulAdd(below, z, set(1.0f));
-  return hn::Div(hn::Mul(hn::Mul(set(cap), x), above), below);
+  const VF capped = hn::Div(hn::Mul(hn::Mul(set(cap), x), above), below);
+  return hn::Add(capped, hn::Sub(s, s));
 }
 
 // Replaces the scores of one query in `range` by weights, exp(score - largest),
-// and updates `largest` and `sum`. Returns the factor for the sums of earlier
-// tiles.
+// and updates `largest` and `sum`, which becomes NaN if a score is not finite.
+// Returns the factor for the sums of earlier tiles.
 HWY_INLINE float Weigh(float soft_cap, TileRange range,
                        float* HWY_RESTRICT scores, float& largest, float& sum) {
   const DF df;
   const VF lowest = hn::Set(df, hwy::LowestValue<float>());
   const size_t begin = range.begin / kLanes * kLanes;
   VF tile_largest = lowest;
+  // NaN if a score is not finite, else 0. Max and Exp may drop a NaN.
+  VF poison = hn::Zero(df);
   for (size_t i = begin; i < range.end; i += kLanes) {
     VF s = hn::LoadU(df, scores + i);
     if (soft_cap > 0.0f) s = SoftCapped(soft_cap, s);
@@ -244,6 +248,7 @@ HWY_INLINE float Weigh(float soft_cap, TileRange range,
       s = hn::IfThenElse(hn::FirstN(df, range.end - i), s, lowest);
     }
     tile_largest = hn::Max(tile_largest, s);
+    poison = hn::Add(poison, hn::Sub(s, s));
     hn::StoreU(s, df, scores + i);
   }
   float rescale = 1.0f;
@@ -260,7 +265,7 @@ HWY_INLINE float Weigh(float soft_cap, TileRange range,
     weights = hn::Add(weights, w);
     hn::StoreU(w, df, scores + i);
   }
-  sum = sum * rescale + hn::ReduceSum(df, weights);
+  sum = sum * rescale + hn::ReduceSum(df, hn::Add(weights, poison));
   return rescale;
 }
 

@@ -1,4 +1,5 @@
-// Finds the first value of a vector above a bound.
+// Finds the first value of a vector above a bound, and whether there are values
+// that are too large for any.
 #include "ops/ops.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -27,6 +28,18 @@ size_t FindAboveInVector(const float* HWY_RESTRICT x, size_t size, size_t begin,
   return i;
 }
 
+bool AllBelowInfinityInVector(const float* HWY_RESTRICT x, size_t size) {
+  const hn::ScalableTag<float> df;
+  const size_t N = hn::Lanes(df);
+  const auto infinity = hn::Inf(df);
+  size_t i = 0;
+  for (; i + N <= size; i += N) {
+    if (!hn::AllTrue(df, hn::Lt(hn::LoadU(df, x + i), infinity))) return false;
+  }
+  return i == size ||
+         hn::AllTrue(df, hn::Lt(hn::LoadN(df, x + i, size - i), infinity));
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
@@ -34,11 +47,16 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace gemma::internal {
 HWY_EXPORT(FindAboveInVector);
+HWY_EXPORT(AllBelowInfinityInVector);
 
 size_t FindAbove(std::span<const float> x, size_t begin, float bound) {
   HWY_ASSERT(begin <= x.size());
   return HWY_DYNAMIC_DISPATCH(FindAboveInVector)(x.data(), x.size(), begin,
                                                  bound);
+}
+
+bool AllBelowInfinity(std::span<const float> x) {
+  return HWY_DYNAMIC_DISPATCH(AllBelowInfinityInVector)(x.data(), x.size());
 }
 
 }  // namespace gemma::internal

@@ -189,7 +189,7 @@ void GatedMatMul(const GatedMatMulJob& job, MatMulContext& context) {
     const size_t count = HWY_MIN(end * kPanelRows, job.gate.rows) - first;
     for (size_t row = 0; row < job.x.rows; ++row) {
       GatedGelu(job.out.Row(row).subspan(first, count),
-                job.scratch.Row(row).subspan(first, count));
+                job.scratch.Row(row).subspan(first, count), job.gelu);
     }
   });
 }

@@ -121,8 +121,14 @@ class TopProducts {
 // Runs one job on the calling thread, in kFloat32.
 void MatMulInline(const MatMulJob& job);
 
+// The forms of GELU (arXiv 1606.08415).
+enum class GeluForm {
+  kTanh,   // 0.5 z (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3)))
+  kExact,  // z * Phi(z), where Phi is the normal distribution function
+};
+
 // The first half of the gated feed-forward layer:
-// gelu(x gate^T + gate_bias) * (x up^T + up_bias), with the GELU of GatedGelu.
+// gelu(x gate^T + gate_bias) * (x up^T + up_bias).
 struct GatedMatMulJob {
   MatrixView<const float> x;         // [rows, model_dim]
   PackedView gate, up;               // [ffw_dim, model_dim]
@@ -130,12 +136,15 @@ struct GatedMatMulJob {
   std::span<const float> up_bias;    // [ffw_dim], or empty
   MatrixView<float> scratch;         // [rows, ffw_dim]
   MatrixView<float> out;             // [rows, ffw_dim]
+  GeluForm gelu = GeluForm::kTanh;
 };
 void GatedMatMul(const GatedMatMulJob& job, MatMulContext& context);
 
-// gate[i] = gelu(gate[i]) * up[i], with the tanh form of GELU:
-// 0.5 z (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3))). Both have the same size.
-void GatedGelu(std::span<float> gate, std::span<const float> up);
+// gate[i] = gelu(gate[i]) * up[i]. Both have the same size. Both forms are
+// within 4e-7 |gate[i] up[i]| of the exact value. Numbers that are not finite
+// give such numbers.
+void GatedGelu(std::span<float> gate, std::span<const float> up,
+               GeluForm gelu = GeluForm::kTanh);
 
 // out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps). All have the same size;
 // out may be x. The weight is the factor itself; see src/model/canonicalize.h
@@ -149,6 +158,9 @@ void AddTo(std::span<const float> y, std::span<float> x);
 // Returns the first i >= begin with x[i] > bound, or x.size(). A NaN exceeds
 // nothing.
 size_t FindAbove(std::span<const float> x, size_t begin, float bound);
+
+// Returns whether no x[i] is NaN or +infinity.
+bool AllBelowInfinity(std::span<const float> x);
 
 // A value and its index in a vector that is mostly zeros.
 struct SparseValue {
@@ -184,7 +196,8 @@ bool EncodeSparse(const EncodeSparseJob& job, Workers& workers);
 void AddRows(const WeightView& w, std::span<const SparseValue> rows,
              std::span<float> out);
 
-// x[i] = cap * tanh(x[i] / cap), cap > 0.
+// x[i] = cap * tanh(x[i] / cap), cap > 0. A number that is not finite becomes
+// NaN, so that it is not hidden.
 void SoftCap(float cap, std::span<float> x);
 
 // out = scale * row `row` of the table. out: [table.cols].
@@ -250,7 +263,8 @@ void StoreCache(std::span<const float> key, std::span<const float> value,
 // consecutive positions:
 // out = softmax(soft_cap(query_scale * q.k)) v over the positions
 // p - window < key <= p that row p sees, or, for rows that see each other,
-// p - window < key < min(p + 1 + ahead, mutual.end). soft_cap 0: no cap.
+// p - window < key < min(p + 1 + ahead, mutual.end). soft_cap 0: no cap. If a
+// score is not finite, the row's results are NaN.
 //
 // All rows lie between two neighbouring multiples of kMaxAttendRows; the cache
 // holds all positions that they see. A row's result depends on its position,
@@ -308,7 +322,8 @@ void Conv1d(std::span<const float* const> taps, MatrixView<const float> weight,
 //   log_a = sigmoid(recurrent_gate) * log_a_scale
 //   state_out = exp(log_a) * state
 //             + sqrt(1 - exp(2 log_a)) * sigmoid(input_gate) * x
-// The gates are given without their sigmoid. log_a_scale is
+// A gate or log_a that is not finite gives NaN. The gates are given without
+// their sigmoid. log_a_scale is
 // -8 softplus(a_param). If `first`, the sequence starts here and state_out is
 // sigmoid(input_gate) * x. state_out may be state.
 struct RgLruJob {

@@ -13,10 +13,17 @@ namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// Returns NaN if x is not finite, else 0. hn::Exp hides such numbers.
+template <class V>
+HWY_INLINE V Poison(V x) {
+  return hn::Sub(x, x);
+}
+
 template <class DF, class V = hn::Vec<DF>>
 HWY_INLINE V Sigmoid(DF df, V x) {
   const V one = hn::Set(df, 1.0f);
-  return hn::Div(one, hn::Add(one, hn::Exp(df, hn::Neg(x))));
+  const V sigmoid = hn::Div(one, hn::Add(one, hn::Exp(df, hn::Neg(x))));
+  return hn::Add(sigmoid, Poison(x));
 }
 
 void RgLruStep(const RgLruJob& job) {
@@ -35,6 +42,7 @@ void RgLruStep(const RgLruJob& job) {
       const auto rest = hn::Neg(hn::Expm1(df, hn::Add(log_a, log_a)));
       next = hn::MulAdd(hn::Exp(df, log_a), load(job.state),
                         hn::Mul(hn::Sqrt(rest), next));
+      next = hn::Add(next, Poison(log_a));
     }
     hn::StoreN(next, df, job.state_out.data() + i, count);
   }

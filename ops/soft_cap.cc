@@ -19,7 +19,9 @@ void SoftCapVector(float cap, size_t size, float* HWY_RESTRICT x) {
   const auto inverse = hn::Set(df, 1.0f / cap);
   for (size_t i = 0; i < size; i += hn::Lanes(df)) {
     const auto v = hn::Mul(hn::LoadN(df, x + i, size - i), inverse);
-    hn::StoreN(hn::Mul(caps, hn::Tanh(df, v)), df, x + i, size - i);
+    // v - v is NaN if v is not finite, else 0.
+    const auto capped = hn::MulAdd(caps, hn::Tanh(df, v), hn::Sub(v, v));
+    hn::StoreN(capped, df, x + i, size - i);
   }
 }
 

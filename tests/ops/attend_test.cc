@@ -506,6 +506,37 @@ TEST(Attend, KeepsNonFinite) {
   }
 }
 
+// Weights and caps must not hide a score that is not finite.
+TEST(Attend, BadKeysGiveNonFinite) {
+  for (const CacheType type : kTypes) {
+    for (const float bad : {NAN, INFINITY, -INFINITY}) {
+      for (const float cap : {0.0f, 50.0f}) {
+        Ring ring(type, 64, 40);
+        const std::vector<float> ones(40, 1.0f);
+        std::vector<float> key = ones;
+        key[3] = bad;
+        for (size_t p = 0; p < 3; ++p) {
+          StoreCache(p == 1 ? key : ones, ones, p, ring.view());
+        }
+        std::vector<float> out(40);
+        std::vector<float> scratch(AttendScratchSize(1, 40));
+        ForEachTarget([&] {
+          Attend({{ones.data(), 1, 40},
+                  40,
+                  ring.view(),
+                  2,
+                  kNoWindow,
+                  1.0f,
+                  cap,
+                  {out.data(), 1, 40}},
+                 scratch);
+          EXPECT_FALSE(std::isfinite(out[39])) << bad << " cap " << cap;
+        });
+      }
+    }
+  }
+}
+
 // Scores far beyond the range of exp.
 TEST(Attend, DoesNotOverflow) {
   Ring ring(CacheType::kF32, 64, 4);

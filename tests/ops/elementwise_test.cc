@@ -63,6 +63,25 @@ TEST(RmsNorm, IsFiniteForZeros) {
   EXPECT_EQ(RelativeError(out, x), 0);
 }
 
+TEST(AllBelowInfinity, FindsTooLarge) {
+  ForEachTarget([] {
+    for (const size_t size : kSizes) {
+      std::vector<float> x(size, 1e38f);
+      EXPECT_TRUE(AllBelowInfinity(x));
+      for (const size_t at : {size_t{0}, size / 2, size - 1}) {
+        for (const float bad : {NAN, INFINITY}) {
+          x.assign(size, -INFINITY);
+          x[at] = bad;
+          EXPECT_FALSE(AllBelowInfinity(x)) << size << " " << at << " " << bad;
+        }
+      }
+      x.assign(size, -INFINITY);
+      EXPECT_TRUE(AllBelowInfinity(x));
+    }
+    EXPECT_TRUE(AllBelowInfinity({}));
+  });
+}
+
 TEST(FindAbove, FindsFirst) {
   ForEachTarget([] {
     for (const size_t size : kSizes) {
@@ -122,6 +141,56 @@ TEST(GatedGelu, MatchesDoublePrecision) {
         EXPECT_LT(RelativeError(gate, expected), 1e-6)
             << "size " << size << " scale " << scale;
       }
+    }
+  });
+}
+
+TEST(GatedGelu, ExactFormMatchesDoublePrecision) {
+  ForEachTarget([] {
+    for (const size_t size : kSizes) {
+      for (const float scale : {1.0f, 12.0f, 1e4f}) {
+        const std::vector<float> z = Scaled(RandomVector(size, size), scale);
+        const std::vector<float> up = RandomVector(size, size + 1);
+        std::vector<float> gate = z;
+        GatedGelu(gate, up, GeluForm::kExact);
+        for (size_t i = 0; i < size; ++i) {
+          const double exact =
+              0.5 * z[i] * std::erfc(-double{z[i]} / std::sqrt(2.0)) * up[i];
+          ASSERT_NEAR(gate[i], exact, 4e-7 * std::abs(z[i] * up[i]))
+              << "size " << size << " z " << z[i];
+        }
+      }
+    }
+  });
+}
+
+// Saturating functions must not hide such numbers.
+TEST(Elementwise, KeepsNonFinite) {
+  ForEachTarget([] {
+    for (const float bad : {NAN, INFINITY, -INFINITY}) {
+      const std::vector<float> one = {1.0f, 1.0f};
+      const std::vector<float> with_bad = {1.0f, bad};
+      const auto expect = [&](const std::vector<float>& found) {
+        EXPECT_TRUE(std::isfinite(found[0]));
+        EXPECT_FALSE(std::isfinite(found[1])) << bad;
+      };
+      std::vector<float> x = with_bad;
+      SoftCap(30.0f, x);
+      expect(x);
+      for (const GeluForm form : {GeluForm::kTanh, GeluForm::kExact}) {
+        x = with_bad;
+        GatedGelu(x, one, form);
+        expect(x);
+      }
+      const std::vector<float> decay = {-1.0f, -1.0f};
+      const std::vector<float> bad_decay = {-1.0f, bad};
+      std::vector<float> out(2);
+      RgLru({one, with_bad, one, decay, one, out, false});
+      expect(out);
+      RgLru({one, one, with_bad, decay, one, out, false});
+      expect(out);
+      RgLru({one, one, one, bad_decay, one, out, false});
+      expect(out);
     }
   });
 }
