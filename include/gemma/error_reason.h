@@ -32,6 +32,15 @@ enum class ErrorReason {
   kOutputFile = 9,
   // A file changed after it was written: a checksum differs.
   kDamagedFile = 10,
+  // The model computed a number that is not finite.
+  kNotFinite = 13,
+  // The model is of the Gemma family, but this library does not read it yet.
+  kUnreadGemma = 14,
+  // A file of the model is a Git LFS pointer in place of the file.
+  kLfsPointer = 15,
+  // A file of the model is a web page or a server's answer in place of the
+  // file.
+  kWebPage = 16,
 };
 
 // Returns the reason that a status carries.

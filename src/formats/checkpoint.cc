@@ -20,7 +20,9 @@
 #include "src/base/status_macros.h"
 #include "src/formats/checkpoint_files.h"
 #include "src/formats/directory.h"
+#include "src/formats/hub_cache.h"
 #include "src/formats/safetensors.h"
+#include "src/formats/wrong_file.h"
 #include "src/os/path.h"
 
 namespace gemma::internal {
@@ -75,8 +77,12 @@ absl::Status AddParts(const PartName& name, Checkpoint& checkpoint) {
   std::optional<size_t> wanted_tensors;
   for (size_t part = 1; part <= name.count; ++part) {
     const std::string path = InDirectory(checkpoint.directory, name.Part(part));
-    absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+    absl::StatusOr<MappedFile> file = OpenModelFile(path);
     if (!file.ok()) {
+      // The reason of a file that is there, but not itself, stays.
+      if (ReasonOf(file.status()) == ErrorReason::kLfsPointer) {
+        return file.status();
+      }
       return WithReason(
           absl::Status(file.status().code(),
                        FormatText("%s (part %d of %d of the model)",
@@ -160,7 +166,7 @@ absl::StatusOr<Checkpoint> OpenSbs(std::string given, MappedFile file) {
 // Maps a safetensors file and adds its tensors. `module` is as in AddTensors.
 absl::Status AddSafetensors(std::string path, Checkpoint& checkpoint,
                             const Module* module = nullptr) {
-  GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(std::move(path)));
+  GEMMA_ASSIGN_OR_RETURN(MappedFile file, OpenModelFile(std::move(path)));
   GEMMA_ASSIGN_OR_RETURN(SafetensorsFile parsed,
                          ParseSafetensors(file.bytes(), file.path()));
   GEMMA_RETURN_IF_ERROR(
@@ -234,6 +240,20 @@ absl::Status AddModules(Checkpoint& checkpoint) {
   return absl::OkStatus();
 }
 
+// Checks the files that others read later, so that the first error names the
+// cause.
+absl::Status CheckTextFiles(const std::string& directory) {
+  for (const char* name : {"tokenizer.model", "tokenizer.json",
+                           "added_tokens.json", "chat_template.jinja"}) {
+    if (!Exists(directory, name)) continue;
+    const absl::StatusOr<MappedFile> file =
+        MappedFile::Open(InDirectory(directory, name));
+    // Other faults are those of the file's reader to find.
+    if (file.ok()) GEMMA_RETURN_IF_ERROR(CheckIsTheFile(*file));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
   Checkpoint checkpoint;
   checkpoint.kind = CheckpointKind::kHuggingFace;
@@ -251,6 +271,7 @@ absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
                          ReadObject(where, "generation_config.json"));
   GEMMA_ASSIGN_OR_RETURN(checkpoint.tokenizer_config,
                          ReadObject(where, "tokenizer_config.json"));
+  GEMMA_RETURN_IF_ERROR(CheckTextFiles(where));
   if (Exists(where, kWeights)) {
     GEMMA_RETURN_IF_ERROR(
         AddSafetensors(InDirectory(where, kWeights), checkpoint));
@@ -313,6 +334,7 @@ bool AreOneModel(const std::vector<std::string>& names) {
 }
 
 absl::StatusOr<Checkpoint> OpenDirectory(std::string path) {
+  GEMMA_ASSIGN_OR_RETURN(path, SnapshotOf(std::move(path)));
   if (HasSafetensors(path)) return OpenHuggingFace(std::move(path));
   GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                          ModelFileNames(path));
@@ -327,7 +349,7 @@ absl::StatusOr<Checkpoint> OpenDirectory(std::string path) {
         "), wanted one model: give the path of the file"));
   }
   GEMMA_ASSIGN_OR_RETURN(MappedFile file,
-                         MappedFile::Open(InDirectory(path, names[0])));
+                         OpenModelFile(InDirectory(path, names[0])));
   return OpenFile(std::move(path), std::move(file));
 }
 
@@ -344,7 +366,7 @@ void Checkpoint::Release(const Tensor& tensor) const {
 absl::StatusOr<Checkpoint> OpenCheckpoint(std::string path) {
   std::error_code error;
   if (fs::is_directory(path, error)) return OpenDirectory(std::move(path));
-  GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
+  GEMMA_ASSIGN_OR_RETURN(MappedFile file, OpenModelFile(path));
   return OpenFile(std::move(path), std::move(file));
 }
 

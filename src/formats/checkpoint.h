@@ -59,7 +59,8 @@ struct Checkpoint {
 // - a directory with config.json and either model.safetensors, or
 //   model.safetensors.index.json and its shards;
 // - a gemma.cpp file (.sbs);
-// - a directory with one GGUF model or one gemma.cpp file.
+// - a directory with one GGUF model or one gemma.cpp file;
+// - a model's folder in the cache of Hugging Face's tools; see SnapshotOf.
 absl::StatusOr<Checkpoint> OpenCheckpoint(std::string path);
 
 // Returns the modules of a type, in order.

@@ -12,6 +12,7 @@
 #include "src/base/part_name.h"
 #include "src/base/status_macros.h"
 #include "src/formats/directory.h"
+#include "src/formats/hub_cache.h"
 #include "src/formats/sbs.h"
 #include "src/os/mapped_file.h"
 #include "src/os/path.h"
@@ -82,6 +83,9 @@ absl::StatusOr<std::vector<std::string>> CheckpointFiles(
   std::error_code error;
   if (fs::is_directory(path, error)) {
     if (HasSafetensors(path)) return FilesOfTree(path);
+    // Without one snapshot to choose, nothing is read.
+    const absl::StatusOr<std::string> snapshot = SnapshotOf(path);
+    if (snapshot.ok() && *snapshot != path) return CheckpointFiles(*snapshot);
     std::vector<std::string> files;
     GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                            ModelFileNames(path));

@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "src/base/status_macros.h"
+#include "src/formats/wrong_file.h"
 #include "src/os/mapped_file.h"
 
 namespace gemma::internal {
@@ -23,7 +24,7 @@ absl::StatusOr<std::optional<Json>> ReadJson(const std::string& directory,
                                              std::string_view name) {
   if (!Exists(directory, name)) return std::nullopt;
   GEMMA_ASSIGN_OR_RETURN(const MappedFile file,
-                         MappedFile::Open(InDirectory(directory, name)));
+                         OpenModelFile(InDirectory(directory, name)));
   return Json::Parse(file.text(), file.path());
 }
 

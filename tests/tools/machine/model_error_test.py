@@ -17,6 +17,9 @@ TOY = MODELS / "gemma2"
 GGUF = TESTDATA / "gguf/gemma3_mixed.gguf"
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
+
+
 def gguf_of(architecture):
     """A GGUF file with one key and no tensors."""
     def text(value):
@@ -36,8 +39,9 @@ class WrongFileTest(CommandTest):
 
     def test_files_of_others(self):
         self.wrong("notes.txt", b"Once upon a time.\n", "it is a text")
-        self.wrong("m.gguf", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "git lfs pull")
-        self.wrong("m.gguf", b"\n<!DOCTYPE html><html><head>", "web page")
+        self.wrong("m.gguf", POINTER, "git lfs pull", says="is a Git LFS pointer, not the file itself")
+        self.wrong("m.gguf", b"\n<!DOCTYPE html><html><head>", "/resolve/", says="is a web page, not the file itself")
+        self.wrong("m.gguf", b'{"error":"Repository not found"}', "/resolve/")
         self.wrong("pytorch_model.bin", b"\x80\x02}q\x00.", "safetensors")
         with zipfile.ZipFile(self.folder / "zip", "w") as archive:
             archive.writestr("archive/data.pkl", b"x")
@@ -45,7 +49,10 @@ class WrongFileTest(CommandTest):
         self.wrong("old.bin", bytes(range(1, 200)), "safetensors")
         self.wrong("2b-it-sfp.sbs", bytes(range(200)), "to its end", says="not a GGUF or gemma.cpp file")
         self.wrong("ggml-model.bin", b"tjgg" + bytes(60), "before GGUF")
-        self.wrong("gemma.tflite", b"\x1c\0\0\0TFL3" + bytes(60), "TensorFlow Lite")
+        self.wrong("gemma.tflite", b"\x1c\0\0\0TFL3" + bytes(60), "LiteRT")
+        self.wrong("gemma3-1b-it-int4.task", (self.folder / "zip").read_bytes(), "MediaPipe")
+        self.wrong("gemma3-1b-it-int4.litertlm", b"LITERTLM" + bytes(60), "LiteRT")
+        self.wrong("model.onnx", b"\x08\x0a" + bytes(60), "ONNX")
         self.wrong("m.gguf.gz", gzip.compress(GGUF.read_bytes()[:1000]), "unpack it")
         self.wrong("m.gguf.partial", b"\0" * 100, "gemma pull continues")
         self.wrong("m", b"\0" * 100, "gemma pull")
@@ -59,6 +66,33 @@ class WrongFileTest(CommandTest):
     def test_gguf_files_of_other_models(self):
         self.wrong("llama.gguf", gguf_of(b"llama"), "only Gemma models", says="'llama'")
         self.wrong("mmproj.gguf", gguf_of(b"clip"), "the vision part of a model", says="'clip'")
+
+
+    def test_pointers_in_a_folder(self):
+        names = ["config.json", "generation_config.json", "tokenizer_config.json", "tokenizer.json", "tokenizer.model",
+                 "model.safetensors"]
+        for name in names:
+            folder = pathlib.Path(shutil.copytree(TOY, self.folder / "copy", dirs_exist_ok=True))
+            (folder / name).write_bytes(POINTER)
+            self.fails(1, "inspect", folder, says=f"{name}: is a Git LFS pointer, not the file itself",
+                       cure="git lfs pull")
+            shutil.rmtree(folder)
+        folder = pathlib.Path(shutil.copytree(MODELS / "gemma2_sharded", self.folder / "shards"))
+        for name in ("model-00002-of-00002.safetensors", "model.safetensors.index.json"):
+            (folder / name).write_bytes(POINTER)
+            self.fails(1, "inspect", folder, says=f"{name}: is a Git LFS pointer", cure="git lfs pull")
+        parts = sorted(TESTDATA.rglob("*-of-*.gguf"))
+        copies = [pathlib.Path(shutil.copy(part, self.folder)) for part in parts if part.parent == parts[0].parent]
+        copies[-1].write_bytes(POINTER)
+        self.fails(1, "inspect", copies[0], says=f"{copies[-1].name}: is a Git LFS pointer", cure="git lfs pull")
+
+    def test_answers_of_servers(self):
+        folder = pathlib.Path(shutil.copytree(TOY, self.folder / "copy"))
+        for data, says in ((b"<!doctype html>\n<html>", "is a web page, not the file itself"),
+                           (b'{"error":"Invalid username or password."}', "is a text that begins with '{\"error\""),
+                           (b"Access to model google/gemma-2-2b is restricted.", "is a text that begins with 'Access")):
+            (folder / "model.safetensors").write_bytes(data)
+            self.fails(1, "inspect", folder, says=says, cure="/resolve/")
 
     def test_a_download_that_ended_early(self):
         data = GGUF.read_bytes()
@@ -74,12 +108,38 @@ class WrongFileTest(CommandTest):
         (folder / "pytorch_model.bin").write_bytes(b"\x80\x02")
         self.fails(1, "inspect", folder, says="without weights", cure="PyTorch")
         (folder / "pytorch_model.bin").unlink()
+        for name, cure in (("model.onnx", "ONNX"), ("onnx/model.onnx", "ONNX"), ("flax_model.msgpack", "Flax"),
+                           ("model.task", "MediaPipe"), ("model.ckpt", "PyTorch")):
+            path = folder / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"x")
+            self.fails(1, "inspect", folder, says="without weights", cure=cure)
+            path.unlink()
         (folder / "a.safetensors").write_bytes(b"")
         self.fails(1, "inspect", folder, says="without weights", cure="model.safetensors.index.json")
         config = json.loads((TOY / "config.json").read_text())
         other = pathlib.Path(shutil.copytree(TOY, self.folder / "other"))
         (other / "config.json").write_text(json.dumps({**config, "model_type": "llama"}))
         self.fails(1, "inspect", other, says="llama", cure="only Gemma models")
+
+    def test_folders_of_the_cache(self):
+        cache = self.folder / "models--google--toy"
+        blobs, snapshots, refs = cache / "blobs", cache / "snapshots", cache / "refs"
+        for folder in (blobs, snapshots / "a1", refs):
+            folder.mkdir(parents=True)
+        for number, file in enumerate(sorted(TOY.iterdir())):
+            shutil.copy(file, blobs / str(number))
+            (snapshots / "a1" / file.name).symlink_to(f"../../blobs/{number}")
+        model = lambda folder: json.loads(self.succeeds_quietly("inspect", folder, "-o", "json"))["config"]
+        self.assertEqual(model(cache), model(TOY))
+        (snapshots / "b2").mkdir()
+        self.fails(1, "inspect", cache, says=["has 2 snapshots (a1, b2)", "give the path of a snapshot"])
+        (refs / "main").write_text("a1\n")
+        self.assertEqual(model(cache), model(TOY))
+        # The files of the snapshot are protected as those of a folder are.
+        self.fails(1, "logits", cache, "--tokens", "2", "--output", blobs / "0", says="wanted another file")
+        (refs / "main").write_text("c3")
+        self.fails(1, "inspect", cache, says=["refs/main: is 'c3'", "(a1, b2)"])
 
     def test_parts(self):
         parts = sorted(TESTDATA.rglob("*-of-*.gguf"))

@@ -30,6 +30,24 @@ constexpr std::string_view kPickleCure =
     "gemma does not read PyTorch weights, because reading them may run code: "
     "use the model's safetensors or GGUF files (gemma pull hf://OWNER/REPO)";
 
+constexpr std::string_view kOnnxCure =
+    "gemma does not read ONNX: use the model's safetensors or GGUF files "
+    "(gemma "
+    "pull hf://OWNER/REPO)";
+constexpr std::string_view kMobileCure =
+    "gemma does not read models for LiteRT and MediaPipe: use the model's "
+    "safetensors or GGUF files (gemma pull hf://OWNER/REPO)";
+constexpr std::string_view kOtherToolCure =
+    "gemma does not read weights of Flax and Keras: use the model's "
+    "safetensors "
+    "or GGUF files (gemma pull hf://OWNER/REPO)";
+constexpr std::string_view kWebPageCure =
+    "a server answered with a text in place of the file: the link to the file "
+    "has /resolve/ instead of /blob/ (or use gemma pull hf://OWNER/REPO/FILE)";
+constexpr std::string_view kPointerCure =
+    "git lfs pull, in the folder that was cloned, replaces pointers by their "
+    "files; so does gemma pull hf://OWNER/REPO";
+
 constexpr std::string_view kCutCure =
     "the file was not downloaded or copied to its end: fetch it again (gemma "
     "pull checks what it fetches)";
@@ -46,12 +64,7 @@ struct Beginning {
 };
 
 constexpr Beginning kBeginnings[] = {
-    {0, "version https://git-lfs.github.com/",
-     "it is a Git LFS pointer, not the file: git lfs pull or gemma pull "
-     "hf://OWNER/REPO fetches the file"},
-    {0, "<",
-     "it is a web page, not the file: the link to the file has /resolve/ "
-     "instead of /blob/ (or use gemma pull hf://OWNER/REPO/FILE)"},
+    {0, "<", kWebPageCure},
     {0, "\x80\x02", kPickleCure},
     {0, "PK\x03\x04", kPickleCure},
     {0, "ggml",
@@ -63,9 +76,8 @@ constexpr Beginning kBeginnings[] = {
     {0, "tjgg",
      "it has a format that llama.cpp used before GGUF: use a GGUF file of "
      "the model"},
-    {4, "TFL3",
-     "it is a TensorFlow Lite model: use the model's safetensors or "
-     "GGUF files (gemma pull hf://OWNER/REPO)"},
+    {4, "TFL3", kMobileCure},
+    {0, "LITERTLM", kMobileCure},
     {0, "\x1f\x8b", "it is compressed: unpack it first"},
     {0,
      "\xfd"
@@ -75,20 +87,28 @@ constexpr Beginning kBeginnings[] = {
 };
 
 // The end of a file name, and the cure. For formats without first bytes of
-// their own.
+// their own, or with those of archives.
 struct Ending {
   std::string_view suffix;
   std::string_view cure;
+  bool in_directories;  // also names the weights that a directory holds
 };
 
 constexpr Ending kEndings[] = {
-    {".sbs", kCutCure},
-    {".bin", kPickleCure},
-    {".pt", kPickleCure},
-    {".pth", kPickleCure},
-    {".ckpt", kPickleCure},
+    {".sbs", kCutCure, false},
+    {".bin", kPickleCure, true},
+    {".pt", kPickleCure, true},
+    {".pth", kPickleCure, true},
+    {".ckpt", kPickleCure, true},
+    {".onnx", kOnnxCure, true},
+    {".onnx_data", kOnnxCure, true},
+    {".task", kMobileCure, true},
+    {".litertlm", kMobileCure, true},
+    {".tflite", kMobileCure, true},
+    {".msgpack", kOtherToolCure, true},
+    {".h5", kOtherToolCure, true},
     {PartialFile::kSuffix,
-     "it is a download that has not finished: gemma pull continues it"},
+     "it is a download that has not finished: gemma pull continues it", false},
 };
 
 std::string FirstBytes(const std::string& path) {
@@ -106,20 +126,33 @@ bool IsText(std::string_view bytes) {
   });
 }
 
+// Returns the entry for the name, or null.
+const Ending* EndingOf(std::string_view name) {
+  for (const Ending& ending : kEndings) {
+    if (absl::EndsWith(name, ending.suffix)) return &ending;
+  }
+  return nullptr;
+}
+
 // Returns the cure for a file that is not a model.
 std::string CureOfFile(const std::string& path) {
   const std::string bytes = FirstBytes(path);
   if (absl::StartsWith("GGUF", bytes)) return std::string(kCutCure);
   const std::string_view text = absl::StripLeadingAsciiWhitespace(bytes);
+  const Ending* ending = EndingOf(path);
   for (const Beginning& beginning : kBeginnings) {
     const std::string_view found = beginning.offset == 0 ? text : bytes;
     if (found.size() > beginning.offset &&
         absl::StartsWith(found.substr(beginning.offset), beginning.bytes)) {
-      return std::string(beginning.cure);
+      // PyTorch's files are not the only archives.
+      const bool is_archive = beginning.cure == kPickleCure;
+      return std::string(is_archive && ending != nullptr ? ending->cure
+                                                         : beginning.cure);
     }
   }
-  for (const Ending& ending : kEndings) {
-    if (absl::EndsWith(path, ending.suffix)) return std::string(ending.cure);
+  if (ending != nullptr) return std::string(ending->cure);
+  if (IsText(bytes) && absl::EndsWith(path, ".gguf")) {
+    return std::string(kWebPageCure);
   }
   if (IsText(bytes)) {
     return absl::StrCat("it is a text, but the first argument is the model; ",
@@ -138,18 +171,26 @@ std::vector<std::string> NamesIn(const fs::path& folder) {
   return names;
 }
 
-// Returns the cure for a directory that is not a model.
-std::string CureOfDirectory(const std::string& path) {
+// Returns the cure for a directory that is not a model. Some repositories have
+// their weights in a folder of their own, such as onnx.
+std::string CureOfDirectory(const fs::path& path, bool is_outer = true) {
+  std::string inner;
   for (const std::string& name : NamesIn(path)) {
-    for (std::string_view suffix : {".bin", ".pt", ".pth"}) {
-      if (absl::EndsWith(name, suffix)) return std::string(kPickleCure);
+    const Ending* ending = EndingOf(name);
+    if (ending != nullptr && ending->in_directories) {
+      return std::string(ending->cure);
     }
-    if (absl::EndsWith(name, ".safetensors")) {
+    if (absl::EndsWith(name, ".safetensors") && is_outer) {
       return "config.json, and model.safetensors.index.json if there are "
              "several .safetensors, must be next to the weights: gemma pull "
              "hf://OWNER/REPO fetches all files";
     }
+    std::error_code error;
+    if (is_outer && inner.empty() && fs::is_directory(path / name, error)) {
+      inner = CureOfDirectory(path / name, /*is_outer=*/false);
+    }
   }
+  if (!inner.empty() || !is_outer) return inner;
   return std::string(kPullCure);
 }
 
@@ -180,6 +221,13 @@ std::string FindCure(const absl::Status& status, const std::string& path) {
       return "the model has more files: gemma pull hf://OWNER/REPO fetches all";
     case ErrorReason::kOtherArchitecture:
       return "only Gemma models run here (gemma list --all)";
+    case ErrorReason::kUnreadGemma:
+      return "Gemma 1, 2 and 3, RecurrentGemma, CodeGemma, ShieldGemma and "
+             "EmbeddingGemma run here (gemma list --all)";
+    case ErrorReason::kLfsPointer:
+      return std::string(kPointerCure);
+    case ErrorReason::kWebPage:
+      return std::string(kWebPageCure);
     case ErrorReason::kVisionTower:
       return "it is only the vision part of a model: use the file of the "
              "language model, whose name has no mmproj";
@@ -190,6 +238,7 @@ std::string FindCure(const absl::Status& status, const std::string& path) {
       return std::string(kTokenizerCure);
     case ErrorReason::kNone:
     case ErrorReason::kOutputFile:
+    case ErrorReason::kNotFinite:
       break;
   }
   return "";
