@@ -135,10 +135,11 @@ struct GenerateStats {
 // Requires the model's tokenizer. Fails and changes nothing if the prompt does
 // not fit or an option is out of range, and with FailedPrecondition in a tap of
 // the model. Fails during an answer, and leaves the session with the tokens
-// computed so far, with Internal if a function of the caller throws, and with
-// ResourceExhausted if memory runs out or the grammar allows too many ways to
-// read the answer: the limits are those of Grammar::Matches, with steps counted
-// for each token.
+// computed so far, with Internal if a function of the caller throws, with
+// DataLoss and ErrorReason::kNotFinite if a logit is NaN or infinite, because
+// weights or activations are, and with ResourceExhausted if memory runs out or
+// the grammar allows too many ways to read the answer: the limits are those of
+// Grammar::Matches, with steps counted for each token.
 GEMMA_EXPORT absl::StatusOr<GenerateStats> Generate(
     Session& session, absl::Span<const TokenId> prompt,
     const GenerateOptions& options,

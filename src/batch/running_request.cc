@@ -56,6 +56,7 @@ void RunningRequest::TookPrompt(const Segment& segment,
     }
   }
   ended_ = answer_.EndsPrompt(position(), prompt().size());
+  if (!answer_.status().ok()) return Fail(answer_.status());
   if (in_prompt()) return;
   answer_.Begin(prompt().tokens());
   completion_.stats.prefill_seconds = stopwatch_.seconds();

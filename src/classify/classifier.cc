@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "gemma/error_reason.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
 #include "src/base/messages.h"
@@ -215,7 +216,8 @@ absl::StatusOr<double> Classifier::Impl::Answer(
   const double yes = logits[static_cast<size_t>(yes_)];
   const double no = logits[static_cast<size_t>(no_)];
   if (!std::isfinite(yes) || !std::isfinite(no)) {
-    return absl::DataLossError("the model's logits are not finite numbers");
+    return WithReason(absl::DataLossError("the model's logits are not finite"),
+                      ErrorReason::kNotFinite);
   }
   return 1.0 / (1.0 + std::exp(no - yes));
 }

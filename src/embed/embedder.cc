@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "gemma/error_reason.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
 #include "src/base/no_throw.h"
@@ -103,8 +104,11 @@ absl::Status Finish(absl::Span<const float> from, bool normalize, size_t text,
   double squares = 0;
   for (const float value : out) squares += double{value} * value;
   if (!std::isfinite(squares)) {
-    return absl::DataLossError(FormatText(
-        "the embedding of text %u has a value that is not finite", text + 1));
+    return WithReason(
+        absl::DataLossError(FormatText(
+            "the embedding of text %u has a value that is not finite",
+            text + 1)),
+        ErrorReason::kNotFinite);
   }
   if (!normalize) return absl::OkStatus();
   // As in PyTorch, a vector of zeros stays a vector of zeros.

@@ -91,6 +91,8 @@ Answer::Answer(const ModelConfig& config, const Tokenizer& tokenizer,
       filter_(options.stop_strings, on_text) {}
 
 void Answer::Score(TokenId token, absl::Span<const float> logits) {
+  ++begin_;
+  if (!status_.ok() || Fail(CheckFinite(logits, begin_))) return;
   if (token != kRowToken) reporter_.Report(token);
   reporter_.Expect(logits);
 }
@@ -101,6 +103,7 @@ bool Answer::EndsPrompt(size_t done, size_t total) {
 }
 
 void Answer::Begin(absl::Span<const TokenId> tokens) {
+  begin_ = tokens.size();
   // Penalties apply to tokens, not to rows.
   for (size_t i = 0; i < tokens.size();) {
     if (tokens[i] == kRowToken) {
@@ -138,14 +141,11 @@ size_t Answer::Left(size_t room) const {
 }
 
 std::optional<TokenId> Answer::Choose(absl::Span<float> logits) {
+  if (Fail(CheckFinite(logits, begin_ + num_tokens_))) return std::nullopt;
   reporter_.Expect(logits);
   constraint_.Apply(logits);
   const TokenId token = constraint_.Allowed(sampler_.Sample(logits));
-  status_ = constraint_.status();
-  if (!status_.ok()) {
-    End(StopReason::kCancelled);
-    return std::nullopt;
-  }
+  if (Fail(constraint_.status())) return std::nullopt;
   if (std::binary_search(stop_tokens_.begin(), stop_tokens_.end(), token)) {
     End(StopReason::kStopToken);
     return std::nullopt;
@@ -171,6 +171,12 @@ void Answer::Finish() {
 
 StopReason Answer::stop_reason() const {
   return stop_reason_.value_or(StopReason::kCancelled);
+}
+
+bool Answer::Fail(absl::Status status) {
+  if (status.ok()) return false;
+  status_ = std::move(status);
+  return End(StopReason::kCancelled);
 }
 
 bool Answer::End(StopReason reason) {

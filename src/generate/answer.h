@@ -86,14 +86,15 @@ class Answer {
 
   // Chooses the next token by the logits [vocab_size] of the sequence, which
   // may be overwritten. Returns nothing if the token is a stop token or if
-  // `status` is an error; the answer has then ended.
+  // `status` is an error, such as that of CheckFinite; the answer has then
+  // ended.
   std::optional<TokenId> Choose(absl::Span<float> logits);
 
   // Passes on the text that was held back. Call this once, when the answer has
   // ended.
   void Finish();
 
-  // OK, or why the grammar could not be followed.
+  // OK, or why no token could be chosen or scored.
   const absl::Status& status() const { return status_; }
   size_t num_tokens() const { return num_tokens_; }  // chosen
   // Why the answer ended. Call this after Finish.
@@ -101,6 +102,8 @@ class Answer {
 
  private:
   bool End(StopReason reason);
+  // Ends the answer with an error. Returns false if `status` is OK.
+  bool Fail(absl::Status status);
 
   const std::vector<TokenId> stop_tokens_;
   const GenerateOptions& options_;
@@ -109,6 +112,7 @@ class Answer {
   Constraint constraint_;
   StreamDecoder decoder_;
   StopFilter filter_;
+  size_t begin_ = 0;  // words before the answer
   size_t num_tokens_ = 0;
   std::optional<StopReason> stop_reason_;
   absl::Status status_;

@@ -1,7 +1,6 @@
 #include "gemma/score.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
@@ -49,13 +48,9 @@ absl::Status CheckChoices(const Session& session, size_t prompt_tokens,
 }
 
 // Adds the score of the next token of a choice.
-absl::Status Add(double log_probability, ChoiceScore& score) {
-  if (std::isnan(log_probability)) {
-    return absl::DataLossError("the model's logits are not numbers");
-  }
+void Add(double log_probability, ChoiceScore& score) {
   score.log_probability += log_probability;
   score.token_log_probabilities.push_back(log_probability);
-  return absl::OkStatus();
 }
 
 // Adds the scores of all tokens of a choice except the first, and appends all
@@ -69,9 +64,12 @@ absl::Status AddRest(Session& session, absl::Span<const TokenId> choice,
     GEMMA_RETURN_IF_ERROR(
         session.ForwardAll(choice.first(count), absl::MakeSpan(rows)));
     for (size_t i = 0; i < count; ++i) {
-      const LogProbabilities log_probabilities(
-          absl::MakeSpan(rows).subspan(i * vocab_size, vocab_size));
-      GEMMA_RETURN_IF_ERROR(Add(log_probabilities[choice[i + 1]], score));
+      const absl::Span<const float> row =
+          absl::MakeSpan(rows).subspan(i * vocab_size, vocab_size);
+      GEMMA_RETURN_IF_ERROR(
+          CheckFinite(row, session.position() - count + i + 1));
+      const LogProbabilities log_probabilities(row);
+      Add(log_probabilities[choice[i + 1]], score);
     }
     choice.remove_prefix(count);
   }
@@ -86,10 +84,11 @@ absl::StatusOr<std::vector<ChoiceScore>> ScoreChecked(Session& session,
   std::vector<ChoiceScore> scores(choices.size());
   GEMMA_ASSIGN_OR_RETURN(const absl::Span<float> logits,
                          session.impl().Forward(prompt, {}));
+  GEMMA_RETURN_IF_ERROR(CheckFinite(logits, session.position()));
   const LogProbabilities first(logits);
   size_t longest = 0;
   for (size_t i = 0; i < choices.size(); ++i) {
-    GEMMA_RETURN_IF_ERROR(Add(first[choices[i][0]], scores[i]));
+    Add(first[choices[i][0]], scores[i]);
     longest = std::max(longest, choices[i].size());
   }
   if (longest - 1 > session.options().max_rollback) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gemma/error_reason.h"
 #include "ops/ops.h"
+#include "src/base/format_text.h"
 
 namespace gemma::internal {
 
@@ -32,6 +34,14 @@ LogProbabilities::LogProbabilities(absl::Span<const float> logits)
   double sum = 0;
   for (const float logit : logits) sum += std::exp(logit - max);
   log_sum_ = max + std::log(sum);
+}
+
+absl::Status CheckFinite(absl::Span<const float> logits, size_t position) {
+  if (AllBelowInfinity(logits)) return absl::OkStatus();
+  return WithReason(
+      absl::DataLossError(FormatText(
+          "the model's logits are not finite (position %u)", position)),
+      ErrorReason::kNotFinite);
 }
 
 void FindTopTokens(absl::Span<const float> logits, size_t k,

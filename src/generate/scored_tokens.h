@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "gemma/generate.h"
 #include "gemma/model_config.h"
@@ -54,6 +55,11 @@ class LogProbabilities {
   absl::Span<const float> logits_;
   double log_sum_;  // log(sum(exp(logits)))
 };
+
+// Returns OK, or DataLoss with ErrorReason::kNotFinite if a logit is NaN or
+// +infinity; those that were not computed may be -infinity. `position`: the
+// number of words before the token that the logits predict, for the message.
+absl::Status CheckFinite(absl::Span<const float> logits, size_t position);
 
 // Replaces `top` by the k largest of `logits`, or by all if they are fewer,
 // with higher logits first, then lower tokens. A NaN counts as -infinity.

@@ -347,7 +347,7 @@ TEST_F(ScriptedClassifier, RefusesNonFiniteLogits) {
                              std::numeric_limits<float>::infinity()}) {
     const auto result = Classify(pieces, kYes, weight);
     EXPECT_EQ(result.status().code(), absl::StatusCode::kDataLoss);
-    EXPECT_EQ(ErrorOf(result), "the model's logits are not finite numbers");
+    EXPECT_EQ(ErrorOf(result), "the model's logits are not finite");
   }
 }
 

@@ -10,12 +10,16 @@
 #include <string>
 #include <vector>
 
+#include "gemma/error_reason.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/error_of.h"
 #include "tests/support/toy_models.h"
 
 namespace gemma::internal {
 namespace {
+
+using ::testing::StartsWith;
 
 using Tokens = std::vector<TokenId>;
 
@@ -200,7 +204,9 @@ TEST(Score, RefusesNanLogits) {
                 std::numeric_limits<float>::quiet_NaN());
     });
     const auto scores = Score(session, {2, 5}, {Tokens{6}, Tokens{6, 7, 8}});
-    EXPECT_EQ(ErrorOf(scores.status()), "the model's logits are not numbers");
+    EXPECT_THAT(ErrorOf(scores.status()),
+                StartsWith("the model's logits are not finite (position "));
+    EXPECT_EQ(ReasonOf(scores.status()), ErrorReason::kNotFinite);
     EXPECT_EQ(session.position(), 0u);
   }
 }
@@ -220,8 +226,9 @@ TEST(Score, FailedRewindIsReported) {
   const absl::Status status = Score(session, {7}, {Tokens{6}}).status();
   EXPECT_TRUE(absl::IsDataLoss(status)) << status;
   EXPECT_EQ(ErrorOf(status),
-            "the model's logits are not numbers; the session now has 0 tokens "
-            "instead of 2, because the rewind failed: the tap failed");
+            "the model's logits are not finite (position 3); the session now "
+            "has 0 tokens instead of 2, because the rewind failed: the tap "
+            "failed");
   EXPECT_EQ(session.position(), 0u);
 }
 

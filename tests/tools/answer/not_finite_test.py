@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""A weight that is NaN or infinite ends every command that computes with it."""
+import json
+import math
+import struct
+import unittest
+
+from command import TESTDATA, CommandTest, gemma, read_gguf
+
+CHATS = TESTDATA / "gguf/gemma3_mixed.gguf"
+EMBEDS = TESTDATA / "gguf/gemma_embedding.gguf"
+
+
+class NotFiniteTest(CommandTest):
+    def damaged(self, model, tensor, value):
+        """Returns a copy of the model in which the first value of the F32 tensor is `value`."""
+        data = model.read_bytes()
+        values = read_gguf(model)[1][tensor][2]
+        at = data.find(values)
+        copy = self.folder / "damaged.gguf"
+        copy.write_bytes(data[:at] + struct.pack("<f", value) + data[at + 4:])
+        return copy
+
+    def test_answers_end_with_error(self):
+        says = "the model's logits are not finite (position "
+        for value in (math.nan, math.inf):
+            model = self.damaged(CHATS, "blk.0.ffn_norm.weight", value)
+            for options in (["--temperature", 0], ["--temperature", 1], ["--activations", "float32"]):
+                self.fails(1, "run", model, "hi", "--raw", "-q", "-n", 3, *options, says=says)
+            self.fails(1, "run", model, "hi", "--raw", "-q", "-n", 3, "-o", "json", "--logprobs", 2, says=says)
+            result = gemma("run", model, "--batch", "-", "--raw", "-n", 3, stdin=b'"hi"\n')
+            self.assertIn(says, json.loads(result.stdout)["error"])
+            self.fails(1, "perplexity", model, "--file", __file__, says="not finite", stdout=None)
+
+    def test_embeddings_end_with_error(self):
+        model = self.damaged(EMBEDS, "blk.0.ffn_norm.weight", math.nan)
+        self.fails(1, "embed", model, "x", says="the embedding of text 1 has a value that is not finite")
+
+
+if __name__ == "__main__":
+    unittest.main()
