@@ -93,6 +93,8 @@ struct ModelConfig {
   bool post_norms = false;     // Gemma 2, 3: sub-block outputs are normalized
   bool qk_norm = false;        // Gemma 3: each head's q and k are normalized
   bool biases = false;         // RecurrentGemma: projections have biases
+  bool exact_gelu = false;     // the activation is z * normal_cdf(z), not the
+                               // tanh form of GELU that published models have
   bool bidirectional = false;  // EmbeddingGemma: attention also sees all later
                                // positions; local, as many later as earlier
   std::vector<LayerConfig> layers;  // from the first to the last

@@ -15,9 +15,12 @@
 
 namespace gemma::internal {
 
+// The activation of the model's gates.
+GeluForm GeluOf(const ModelConfig& config);
+
 // update = down(gelu(gate(normed)) * up(normed)), both [number of tokens,
 // model_dim].
-void FfwBlock(const LayerConfig& config, const LayerWeights& weights,
+void FfwBlock(const ModelConfig& model, const LayerWeights& weights,
               size_t layer, std::span<const Segment> segments,
               MatrixView<const float> normed, Scratch& scratch,
               MatrixView<float> update, MatMulContext& context);

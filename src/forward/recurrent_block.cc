@@ -4,6 +4,7 @@
 #include <array>
 
 #include "ops/ops.h"
+#include "src/forward/ffw_block.h"
 #include "src/forward/segment.h"
 #include "src/model/limits.h"
 
@@ -61,7 +62,7 @@ struct Strip {
       const auto after = state.State(now).subspan(begin, width);
       RgLru({conv.Row(row), input_gate.Row(row), recurrent_gate.Row(row),
              Of(weights.log_a_scale), Of(before), after, first});
-      GatedGelu(y.Row(row), after);
+      GatedGelu(y.Row(row), after, GeluOf(config));
     }
   }
 };

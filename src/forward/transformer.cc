@@ -159,8 +159,7 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
 
   NormRows(x, w.pre_ffw_norm, normed);
   Tap(TapPoint::kFfwInput, layer, segments, normed);
-  FfwBlock(config_.layers[layer], w, layer, segments, normed, scratch_, update,
-           context_);
+  FfwBlock(config_, w, layer, segments, normed, scratch_, update, context_);
   AddUpdate(w.post_ffw_norm, TapPoint::kFfwOutput, layer, segments);
   Tap(TapPoint::kBlockOutput, layer, segments, x);
 }

@@ -9,8 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "gemma/error_reason.h"
 #include "src/base/format_text.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
+#include "src/model/gguf_keys.h"
 #include "src/model/read_config.h"
 #include "src/model/tensor_names.h"
 
@@ -21,37 +23,6 @@ namespace {
 constexpr std::string_view kFfwKey = "feed_forward_length";
 constexpr std::string_view kHeadsKey = "attention.head_count";
 constexpr std::string_view kKvHeadsKey = "attention.head_count_kv";
-
-// Reads "<architecture>.<key>".
-class KeyReader {
- public:
-  KeyReader(const GgufMetadata& metadata, std::string architecture)
-      : metadata_(metadata), architecture_(std::move(architecture)) {}
-
-  template <class T>
-  absl::Status Read(std::string_view key, T& value) const {
-    return metadata_.Read(Name(key), value);
-  }
-  template <class T>
-  absl::Status ReadRequired(std::string_view key, T& value) const {
-    return metadata_.ReadRequired(Name(key), value);
-  }
-  bool Has(std::string_view key) const { return metadata_.Has(Name(key)); }
-  bool IsArray(std::string_view key) const {
-    return metadata_.IsArray(Name(key));
-  }
-  std::string Name(std::string_view key) const {
-    return GgufKey(architecture_, key);
-  }
-  // "file: key <key>", for messages.
-  std::string Where(std::string_view key) const {
-    return absl::StrCat(metadata_.path(), ": key '", Name(key), "'");
-  }
-
- private:
-  const GgufMetadata& metadata_;
-  std::string architecture_;
-};
 
 // Reads the first size of a required key, which holds one number or an array
 // with one number for each layer.
@@ -142,28 +113,80 @@ absl::Status ReadDifferences(const KeyReader& keys, ModelConfig& c) {
   return absl::OkStatus();
 }
 
-// Reads the RoPE base and scaling of the global layers, for Gemma 3 and for
-// models with global layers only.
-absl::Status ReadScaledRope(const KeyReader& keys, ConfigDraft& c) {
-  GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base", c.rope_base_global));
-  std::string scaling = "none";
-  GEMMA_RETURN_IF_ERROR(keys.Read("rope.scaling.type", scaling));
-  if (scaling == "linear") {
-    return keys.ReadRequired("rope.scaling.factor", c.rope_factor_global);
+// Reads the factor of linear scaling. As in llama.cpp, a factor without a type
+// is one, and 0 means none.
+absl::Status ReadScaling(const KeyReader& keys, float& factor) {
+  constexpr std::string_view kType = "rope.scaling.type";
+  constexpr std::string_view kFactor = "rope.scaling.factor";
+  std::string type = "linear";
+  GEMMA_RETURN_IF_ERROR(keys.Read(kType, type));
+  if (type != "linear" && type != "none") {
+    return absl::InvalidArgumentError(
+        FormatText("%s is %s, wanted 'none' or 'linear'", keys.Where(kType),
+                   Quoted(type)));
   }
-  if (scaling == "none") return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      FormatText("%s is '%s', wanted 'none' or 'linear'",
-                 keys.Where("rope.scaling.type"), scaling));
+  float stated = 0.0f;
+  if (keys.Has("rope.scale_linear") && !keys.Has(kFactor)) {
+    GEMMA_RETURN_IF_ERROR(keys.Read("rope.scale_linear", stated));
+  } else if (keys.Has(kType) && type == "linear") {
+    GEMMA_RETURN_IF_ERROR(keys.ReadRequired(kFactor, stated));
+  } else {
+    GEMMA_RETURN_IF_ERROR(keys.Read(kFactor, stated));
+  }
+  if (type == "linear" && stated != 0.0f) factor = stated;
+  return absl::OkStatus();
 }
 
-// The same for the other models, whose frequencies must not be scaled.
+// Reads the RoPE base and scaling of models whose layers all have the same,
+// except that local layers may have their own base.
 absl::Status ReadRope(const KeyReader& keys, ConfigDraft& c) {
-  GEMMA_RETURN_IF_ERROR(ReadScaledRope(keys, c));
-  if (c.rope_factor_global == 1.0f) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      FormatText("%s is %g, wanted 1", keys.Where("rope.scaling.factor"),
-                 c.rope_factor_global));
+  GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base", c.rope_base_global));
+  GEMMA_RETURN_IF_ERROR(ReadScaling(keys, c.rope_factor_global));
+  c.rope_base_local = c.rope_base_global;
+  c.rope_factor_local = c.rope_factor_global;
+  return keys.Read("rope.freq_base_swa", c.rope_base_local);
+}
+
+// Whether Ollama's own converter wrote this Gemma 3. Its files hold the vision
+// tower too, and have other keys for RoPE.
+bool IsOfOllama(const KeyReader& keys) {
+  return keys.Has("rope.local.freq_base") ||
+         keys.Has("rope.global.freq_base") || keys.Has("vision.block_count") ||
+         keys.Has("mm.tokens_per_image");
+}
+
+// Replaces what Ollama's converter left out or got wrong in its first files, as
+// Ollama does when it loads them. Their depth identifies them.
+absl::Status CorrectOllama(const KeyReader& keys, size_t num_layers,
+                           ConfigDraft& c) {
+  if (!IsOfOllama(keys) || c.sliding_window == 0) return absl::OkStatus();
+  const bool is_scaled =
+      num_layers == 34 || num_layers == 48 || num_layers == 62;  // 4B, 12B, 27B
+  if (is_scaled && !keys.Has("rope.scaling.factor") &&
+      !keys.Has("rope.scale_linear")) {
+    c.rope_factor_global = 8.0f;
+    c.notes.push_back(FormatText(
+        "%s: Ollama's file states no factor of RoPE: uses 8, as the published "
+        "models of %u layers",
+        keys.path(), num_layers));
+  }
+  if (num_layers == 26 && c.final_logits_soft_cap == 30.0f) {  // 1B
+    c.final_logits_soft_cap = 0.0f;
+    c.notes.push_back(FormatText(
+        "%s: Ollama's file caps logits at 30: ignored, because the published "
+        "model of 26 layers does not",
+        keys.path()));
+  }
+  return absl::OkStatus();
+}
+
+// Reads the RoPE of Gemma 3, where only global layers are scaled.
+absl::Status ReadRopeOfGemma3(const KeyReader& keys, ConfigDraft& c) {
+  GEMMA_RETURN_IF_ERROR(keys.Read("rope.global.freq_base", c.rope_base_global));
+  GEMMA_RETURN_IF_ERROR(keys.Read("rope.local.freq_base", c.rope_base_local));
+  GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base", c.rope_base_global));
+  GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base_swa", c.rope_base_local));
+  return ReadScaling(keys, c.rope_factor_global);
 }
 
 // Reads the blocks from a period, or from a list that says for each layer
@@ -181,7 +204,13 @@ absl::Status ReadBlocks(const KeyReader& keys, size_t num_layers, size_t period,
     return absl::OkStatus();
   }
   std::vector<bool> local;
-  GEMMA_RETURN_IF_ERROR(keys.Read(kKey, local));
+  if (keys.IsBool(kKey)) {
+    GEMMA_RETURN_IF_ERROR(keys.Read(kKey, local));
+  } else {
+    std::vector<size_t> numbers;
+    GEMMA_RETURN_IF_ERROR(keys.Read(kKey, numbers));
+    for (const size_t number : numbers) local.push_back(number != 0);
+  }
   if (local.size() != num_layers) {
     return absl::InvalidArgumentError(
         FormatText("%s has %u elements, block_count is %u", keys.Where(kKey),
@@ -208,10 +237,7 @@ absl::Status ReadGemma2(const KeyReader& keys, size_t num_layers,
   GEMMA_RETURN_IF_ERROR(
       keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
   GEMMA_RETURN_IF_ERROR(ReadRope(keys, c));
-  c.rope_base_local = c.rope_base_global;
-  GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base_swa", c.rope_base_local));
-  GEMMA_RETURN_IF_ERROR(ReadBlocks(keys, num_layers, /*period=*/2, c.blocks));
-  return absl::OkStatus();
+  return ReadBlocks(keys, num_layers, /*period=*/2, c.blocks);
 }
 
 absl::Status ReadGemma3(const KeyReader& keys, size_t num_layers,
@@ -222,17 +248,14 @@ absl::Status ReadGemma3(const KeyReader& keys, size_t num_layers,
   GEMMA_RETURN_IF_ERROR(
       keys.Read("attention.sliding_window", c.sliding_window));
   GEMMA_RETURN_IF_ERROR(
-      keys.Read("attn_logit_softcapping", c.attn_logits_soft_cap));
-  GEMMA_RETURN_IF_ERROR(
       keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
-  GEMMA_RETURN_IF_ERROR(ReadScaledRope(keys, c));
-  GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base_swa", c.rope_base_local));
+  GEMMA_RETURN_IF_ERROR(ReadRopeOfGemma3(keys, c));
+  GEMMA_RETURN_IF_ERROR(CorrectOllama(keys, num_layers, c));
   if (c.sliding_window == 0) {
     c.blocks.assign(num_layers, BlockType::kGlobalAttention);
-  } else {
-    GEMMA_RETURN_IF_ERROR(ReadBlocks(keys, num_layers, /*period=*/6, c.blocks));
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  return ReadBlocks(keys, num_layers, /*period=*/6, c.blocks);
 }
 
 // Reads the dense layers after pooling. Converters drop them by default.
@@ -284,9 +307,11 @@ absl::Status ReadRecurrentGemma(const KeyReader& keys, size_t num_layers,
   GEMMA_RETURN_IF_ERROR(
       keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
   GEMMA_RETURN_IF_ERROR(ReadRope(keys, c));
-  c.rope_base_local = c.rope_base_global;
-  GEMMA_RETURN_IF_ERROR(
-      keys.Read("rope.dimension_count", c.all.rope.rotary_dim));
+  if (c.rope_factor_global != 1.0f) {
+    return absl::InvalidArgumentError(
+        FormatText("%s is %g, wanted 1", keys.Where("rope.scaling.factor"),
+                   c.rope_factor_global));
+  }
   GEMMA_RETURN_IF_ERROR(keys.Read("recurrent.lru_width", c.lru_width));
   GEMMA_RETURN_IF_ERROR(keys.Read("recurrent.conv_width", c.conv_width));
   std::vector<std::string_view> words = {"recurrent", "recurrent", "attention"};
@@ -351,7 +376,8 @@ const LayerConfig& GgufMainLayer(const ModelConfig& config) {
 }
 
 absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
-                                           RecurrentWindow window) {
+                                           RecurrentWindow window,
+                                           Notes* notes) {
   const GgufMetadata& metadata = *checkpoint.metadata;
   ConfigDraft c;
   c.max_context = 8192;
@@ -364,13 +390,16 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   if (c.architecture != "gemma" && c.architecture != "gemma2" &&
       c.architecture != "gemma3" && c.architecture != "gemma-embedding" &&
       c.architecture != "recurrentgemma") {
+    const bool is_gemma = IsOfFamily(c.architecture);
     return WithReason(
         absl::InvalidArgumentError(FormatText(
-            "%s: key 'general.architecture' is '%s', wanted 'gemma', 'gemma2', "
+            "%s: key 'general.architecture' is %s%s, wanted 'gemma', 'gemma2', "
             "'gemma3', 'gemma-embedding' or 'recurrentgemma'",
-            metadata.path(), c.architecture)),
+            metadata.path(), Quoted(c.architecture),
+            is_gemma ? ": this Gemma is not read yet" : "")),
         // llama.cpp's name for vision towers.
         c.architecture == "clip" ? ErrorReason::kVisionTower
+        : is_gemma               ? ErrorReason::kUnreadGemma
                                  : ErrorReason::kOtherArchitecture);
   }
   const KeyReader keys(metadata, c.architecture);
@@ -392,13 +421,18 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   } else if (c.architecture == "recurrentgemma") {
     GEMMA_RETURN_IF_ERROR(ReadRecurrentGemma(keys, num_layers, window, c));
   } else {
-    GEMMA_RETURN_IF_ERROR(ReadScaledRope(keys, c));
+    GEMMA_RETURN_IF_ERROR(ReadRope(keys, c));
     c.blocks.assign(num_layers, BlockType::kGlobalAttention);
   }
-  // Only our own files have this key.
+  // Only RecurrentGemma is published with heads that rotate in part.
+  GEMMA_RETURN_IF_ERROR(
+      keys.Read("rope.dimension_count", c.all.rope.rotary_dim));
+  // Only our own files have these keys.
   GEMMA_RETURN_IF_ERROR(keys.Read("embedding_scale", c.embedding_scale));
+  GEMMA_RETURN_IF_ERROR(keys.Read(kExactGeluKey, c.exact_gelu));
+  GEMMA_RETURN_IF_ERROR(CheckOtherKeys(keys, c));
   GEMMA_RETURN_IF_ERROR(ReadTokens(metadata, c));
-  ModelConfig config = Finished(std::move(c));
+  ModelConfig config = Finished(std::move(c), notes);
   GEMMA_RETURN_IF_ERROR(ReadDifferences(keys, config));
   config.query_scale = GgufQueryScale(config);
   GEMMA_RETURN_IF_ERROR(keys.Read("attention.scale", config.query_scale));

@@ -1,6 +1,7 @@
 // ModelConfig from Hugging Face's config.json, in its old and new forms. If a
 // file lacks a key, the default of the published configuration class applies.
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -11,9 +12,11 @@
 #include "gemma/error_reason.h"
 #include "src/base/format_text.h"
 #include "src/base/json.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/model/read_config.h"
-#include "src/model/tensor_scales.h"
+#include "src/model/rope_from_json.h"
+#include "src/model/supported_json.h"
 
 namespace gemma::internal {
 namespace {
@@ -25,54 +28,19 @@ absl::Status CheckLayers(const Json& json, size_t num_layers) {
                  num_layers, kMaxLayers));
 }
 
-// The activation is always the tanh form of GELU: models whose file says "gelu"
-// were trained with it, too.
-absl::Status CheckActivation(const Json& json) {
-  for (const char* key : {"hidden_activation", "hidden_act"}) {
-    std::string name = "gelu";
-    GEMMA_RETURN_IF_ERROR(json.Read(key, name));
-    if (name != "gelu" && name != "gelu_pytorch_tanh" && name != "gelu_new" &&
-        name != "gelu_fast") {
-      return json.Find(key)->Unexpected("'gelu_pytorch_tanh' or 'gelu'");
-    }
+// Reads the activation, which each family states under its own key. In files of
+// Gemma 1, "gelu" means the tanh form, which the models were trained with.
+absl::Status ReadActivation(const Json& json, const char* key, ConfigDraft& c) {
+  std::string name = "gelu_pytorch_tanh";
+  GEMMA_RETURN_IF_ERROR(json.Read(key, name));
+  const bool is_gemma1 = c.architecture == "gemma";
+  c.exact_gelu = name == "gelu_python" || (name == "gelu" && !is_gemma1);
+  if (c.exact_gelu || name == "gelu") return absl::OkStatus();
+  for (const char* tanh : {"gelu_pytorch_tanh", "gelu_new", "gelu_fast",
+                           "gelu_accurate", "gelu_python_tanh"}) {
+    if (name == tanh) return absl::OkStatus();
   }
-  return absl::OkStatus();
-}
-
-absl::Status CheckNotQuantized(const Json& json) {
-  const auto value = json.Find("quantization_config");
-  if (!value.has_value() || value->is_null()) return absl::OkStatus();
-  GEMMA_ASSIGN_OR_RETURN(const bool is_read, NamesReadScales(*value));
-  if (is_read) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      value->Where(),
-      " is set, wanted a checkpoint in F32, BF16, F16 or 8-bit floats of 'fp8' "
-      "or 'compressed-tensors' (or a quantized GGUF file)"));
-}
-
-// Refuses features that this engine does not compute, instead of silently
-// ignoring them.
-absl::Status CheckSupported(const Json& json, std::string_view model_type) {
-  bool attention_bias = false;
-  GEMMA_RETURN_IF_ERROR(json.Read("attention_bias", attention_bias));
-  if (attention_bias && model_type != "recurrent_gemma") {  // which ignores it
-    return json.Find("attention_bias")->Unexpected("false");
-  }
-  if (const auto value = json.Find("use_bidirectional_attention")) {
-    bool bidirectional = false;
-    GEMMA_RETURN_IF_ERROR(
-        json.Read("use_bidirectional_attention", bidirectional));
-    if (bidirectional && model_type != "gemma3_text") {
-      return value->Unexpected("false, or the model_type 'gemma3_text'");
-    }
-  }
-  bool scaled = true;
-  GEMMA_RETURN_IF_ERROR(json.Read("embeddings_scale_by_sqrt_dim", scaled));
-  if (!scaled) {
-    return json.Find("embeddings_scale_by_sqrt_dim")->Unexpected("true");
-  }
-  GEMMA_RETURN_IF_ERROR(CheckNotQuantized(json));
-  return CheckActivation(json);
+  return json.Find(key)->Unexpected("'gelu_pytorch_tanh' or 'gelu'");
 }
 
 // Reads the sizes that all families have. `c` already holds the family's
@@ -89,86 +57,45 @@ absl::Status ReadSizes(const Json& json, size_t& num_layers, ConfigDraft& c) {
   return CheckLayers(json, num_layers);
 }
 
-// Reads one set of RoPE parameters: {"rope_type", "rope_theta", "factor"}.
-absl::Status ReadRope(const Json& json, float& base, float& factor) {
-  GEMMA_RETURN_IF_ERROR(json.Read("rope_theta", base));
-  std::string type = "default";
-  GEMMA_RETURN_IF_ERROR(json.Read("type", type));
-  GEMMA_RETURN_IF_ERROR(json.Read("rope_type", type));
-  if (type == "linear") return json.ReadRequired("factor", factor);
-  if (type == "default") return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      FormatText("%s: the type of RoPE is '%s', wanted 'default' or 'linear'",
-                 json.Where(), type));
+// Reads the window of local layers. null means that there is none.
+absl::Status ReadWindow(const Json& json, ConfigDraft& c) {
+  if (json.IsNull("sliding_window")) c.sliding_window = 0;
+  return json.Read("sliding_window", c.sliding_window);
 }
 
-// Reads RoPE parameters. transformers 5 writes rope_parameters, one set or one
-// per kind of layer. Earlier versions write rope_theta, rope_local_base_freq
-// and rope_scaling.
-absl::Status ReadAllRope(const Json& json, ConfigDraft& c) {
-  GEMMA_RETURN_IF_ERROR(json.Read("rope_theta", c.rope_base_global));
-  GEMMA_RETURN_IF_ERROR(json.Read("rope_local_base_freq", c.rope_base_local));
-  GEMMA_ASSIGN_OR_RETURN(const auto scaling, json.Object("rope_scaling"));
-  if (scaling.has_value()) {
-    GEMMA_RETURN_IF_ERROR(
-        ReadRope(*scaling, c.rope_base_global, c.rope_factor_global));
-  }
-  GEMMA_ASSIGN_OR_RETURN(const auto parameters, json.Object("rope_parameters"));
-  if (!parameters.has_value()) return absl::OkStatus();
-  GEMMA_ASSIGN_OR_RETURN(const auto global,
-                         parameters->Object("full_attention"));
-  GEMMA_ASSIGN_OR_RETURN(const auto local,
-                         parameters->Object("sliding_attention"));
-  if (global.has_value() || local.has_value()) {
-    if (global.has_value()) {
-      GEMMA_RETURN_IF_ERROR(
-          ReadRope(*global, c.rope_base_global, c.rope_factor_global));
-    }
-    float local_factor = 1.0f;
-    if (local.has_value()) {
-      GEMMA_RETURN_IF_ERROR(ReadRope(*local, c.rope_base_local, local_factor));
-    }
-    if (local_factor != 1.0f) {
-      return absl::InvalidArgumentError(FormatText(
-          "%s: factor is %g, wanted 1", local->Where(), local_factor));
-    }
+// Refuses local layers without a window: transformers either fails or lets a
+// position attend to nothing.
+absl::Status CheckWindow(const Json& json, const ConfigDraft& c) {
+  const auto local =
+      std::count(c.blocks.begin(), c.blocks.end(), BlockType::kLocalAttention);
+  const auto window = json.Find("sliding_window");
+  if (c.sliding_window != 0 || local == 0 || !window.has_value()) {
     return absl::OkStatus();
   }
-  return ReadRope(*parameters, c.rope_base_global, c.rope_factor_global);
-}
-
-// As ReadAllRope, for models whose local and global layers have the same base.
-// No such model was published with scaled frequencies.
-absl::Status ReadOneRope(const Json& json, ConfigDraft& c) {
-  GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
-  c.rope_base_local = c.rope_base_global;
-  if (c.rope_factor_global == 1.0f) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      FormatText("%s: the factor of RoPE is %g, wanted 1", json.Where(),
-                 c.rope_factor_global));
+  return window->Unexpected(absl::StrCat("1 or more, because ", local,
+                                         " layers are 'sliding_attention'"));
 }
 
 // Reads the blocks from layer_types, or derives them from `period` if the file
 // has no layer_types.
 absl::Status ReadLayerTypes(const Json& json, size_t num_layers, size_t period,
-                            std::vector<BlockType>& blocks) {
+                            ConfigDraft& c) {
   std::vector<std::string> types;
   GEMMA_RETURN_IF_ERROR(json.Read("layer_types", types));
   if (types.empty()) {
-    blocks = PeriodicBlocks(num_layers, period);
-    return absl::OkStatus();
+    c.blocks = PeriodicBlocks(num_layers, period);
+    return CheckWindow(json, c);
   }
   if (types.size() != num_layers) {
     return absl::InvalidArgumentError(
         FormatText("%s: layer_types names %u layers, num_hidden_layers is %u",
                    json.Where(), types.size(), num_layers));
   }
-  blocks.clear();
   for (const std::string& type : types) {
     if (type == "full_attention") {
-      blocks.push_back(BlockType::kGlobalAttention);
+      c.blocks.push_back(BlockType::kGlobalAttention);
     } else if (type == "sliding_attention") {
-      blocks.push_back(BlockType::kLocalAttention);
+      c.blocks.push_back(BlockType::kLocalAttention);
     } else {
       return absl::InvalidArgumentError(
           FormatText("%s: layer_types holds '%s', wanted 'full_attention' or "
@@ -176,7 +103,7 @@ absl::Status ReadLayerTypes(const Json& json, size_t num_layers, size_t period,
                      json.Where(), type));
     }
   }
-  return absl::OkStatus();
+  return CheckWindow(json, c);
 }
 
 absl::Status ReadQueryScale(const Json& json, ConfigDraft& c) {
@@ -202,6 +129,16 @@ absl::Status ReadSoftCaps(const Json& json, ConfigDraft& c) {
   return json.Read("final_logit_softcapping", c.final_logits_soft_cap);
 }
 
+// Adds a note if the file states a cap that transformers ignores in this model.
+absl::Status NoteCap(const Json& json, const char* key, ConfigDraft& c) {
+  float cap = 0.0f;
+  GEMMA_RETURN_IF_ERROR(json.Read(key, cap));
+  if (cap == 0.0f) return absl::OkStatus();
+  c.notes.push_back(FormatText("%s is %g, and has no effect in this model",
+                               json.Find(key)->Where(), cap));
+  return absl::OkStatus();
+}
+
 absl::Status ReadGemma(const Json& json, ConfigDraft& c) {
   c.architecture = "gemma";
   c.vocab_size = 256000;
@@ -214,7 +151,10 @@ absl::Status ReadGemma(const Json& json, ConfigDraft& c) {
   size_t num_layers = 28;
   GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
   GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
-  GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
+  GEMMA_RETURN_IF_ERROR(ReadActivation(json, "hidden_act", c));
+  GEMMA_RETURN_IF_ERROR(ReadOneRope(json, c));
+  GEMMA_RETURN_IF_ERROR(NoteCap(json, "attn_logit_softcapping", c));
+  GEMMA_RETURN_IF_ERROR(NoteCap(json, "final_logit_softcapping", c));
   c.all.rope.rotary_dim = c.all.head_dim;
   c.query_scale = InverseRoot(c.all.head_dim);
   c.blocks.assign(num_layers, BlockType::kGlobalAttention);
@@ -237,13 +177,14 @@ absl::Status ReadGemma2(const Json& json, ConfigDraft& c) {
   size_t num_layers = 26;
   GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
   GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
-  GEMMA_RETURN_IF_ERROR(json.Read("sliding_window", c.sliding_window));
+  GEMMA_RETURN_IF_ERROR(ReadActivation(json, "hidden_activation", c));
+  GEMMA_RETURN_IF_ERROR(ReadWindow(json, c));
   GEMMA_RETURN_IF_ERROR(ReadOneRope(json, c));
   c.all.rope.rotary_dim = c.all.head_dim;
   GEMMA_RETURN_IF_ERROR(ReadSoftCaps(json, c));
   GEMMA_RETURN_IF_ERROR(ReadQueryScale(json, c));
   // If the file does not list them, even layers are local, odd layers global.
-  return ReadLayerTypes(json, num_layers, /*period=*/2, c.blocks);
+  return ReadLayerTypes(json, num_layers, /*period=*/2, c);
 }
 
 // EmbeddingGemma is a Gemma 3 with bidirectional attention.
@@ -252,7 +193,7 @@ absl::Status ReadDirections(const Json& json, ConfigDraft& c) {
       json.Read("use_bidirectional_attention", c.bidirectional));
   if (!c.bidirectional) return absl::OkStatus();
   c.architecture = "gemma-embedding";
-  c.sliding_window = HalfWindow(c.sliding_window);
+  if (c.sliding_window != 0) c.sliding_window = HalfWindow(c.sliding_window);
   c.pooling = Pooling::kMean;
   return absl::OkStatus();
 }
@@ -274,11 +215,14 @@ absl::Status ReadGemma3(const Json& json, ConfigDraft& c) {
   size_t num_layers = 26;
   GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
   GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
-  GEMMA_RETURN_IF_ERROR(json.Read("sliding_window", c.sliding_window));
+  GEMMA_RETURN_IF_ERROR(ReadActivation(json, "hidden_activation", c));
+  GEMMA_RETURN_IF_ERROR(ReadWindow(json, c));
   GEMMA_RETURN_IF_ERROR(ReadDirections(json, c));
-  GEMMA_RETURN_IF_ERROR(ReadAllRope(json, c));
+  GEMMA_RETURN_IF_ERROR(ReadTwoRopes(json, c));
   c.all.rope.rotary_dim = c.all.head_dim;
-  GEMMA_RETURN_IF_ERROR(ReadSoftCaps(json, c));
+  GEMMA_RETURN_IF_ERROR(NoteCap(json, "attn_logit_softcapping", c));
+  GEMMA_RETURN_IF_ERROR(
+      json.Read("final_logit_softcapping", c.final_logits_soft_cap));
   GEMMA_RETURN_IF_ERROR(ReadQueryScale(json, c));
   size_t period = 6;
   GEMMA_RETURN_IF_ERROR(json.Read("_sliding_window_pattern", period));
@@ -287,7 +231,7 @@ absl::Status ReadGemma3(const Json& json, ConfigDraft& c) {
     return absl::InvalidArgumentError(absl::StrCat(
         json.Where(), ": sliding_window_pattern is 0, wanted at least 1"));
   }
-  return ReadLayerTypes(json, num_layers, period, c.blocks);
+  return ReadLayerTypes(json, num_layers, period, c);
 }
 
 absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
@@ -327,20 +271,8 @@ absl::Status ReadRecurrentGemma(const Json& json, RecurrentWindow window,
   GEMMA_RETURN_IF_ERROR(json.Read("attention_window_size", c.sliding_window));
   c.sliding_window = RecurrentKeys(c.sliding_window, window);
   GEMMA_RETURN_IF_ERROR(json.Read("logits_soft_cap", c.final_logits_soft_cap));
-  GEMMA_RETURN_IF_ERROR(ReadOneRope(json, c));
-  float rotary_factor = 0.5f;
-  GEMMA_RETURN_IF_ERROR(json.Read("partial_rotary_factor", rotary_factor));
-  GEMMA_ASSIGN_OR_RETURN(const auto rope, json.Object("rope_parameters"));
-  if (rope.has_value()) {
-    GEMMA_RETURN_IF_ERROR(rope->Read("partial_rotary_factor", rotary_factor));
-  }
-  if (!(rotary_factor >= 0.0f && rotary_factor <= 1.0f)) {
-    return absl::InvalidArgumentError(
-        FormatText("%s: partial_rotary_factor is %g, wanted 0 to 1",
-                   json.Where(), rotary_factor));
-  }
-  c.all.rope.rotary_dim =
-      static_cast<size_t>(rotary_factor * static_cast<float>(c.all.head_dim));
+  GEMMA_RETURN_IF_ERROR(ReadActivation(json, "hidden_activation", c));
+  GEMMA_RETURN_IF_ERROR(ReadPartialRope(json, c));
   c.query_scale = InverseRoot(c.all.head_dim);
   std::vector<std::string> pattern = {"recurrent", "recurrent", "attention"};
   GEMMA_RETURN_IF_ERROR(json.Read("_block_types", pattern));
@@ -394,6 +326,22 @@ constexpr Family kFamilies[] = {
     {"recurrent_gemma", ReadRecurrentGemma, MinusOne(Naming::kHfRecurrent)},
 };
 
+// Returns the error for a model_type that is not in the table.
+absl::Status OtherFamily(const Json& model_type) {
+  std::string name;
+  GEMMA_RETURN_IF_ERROR(model_type.Get(name));
+  constexpr std::string_view kWanted =
+      "'gemma', 'gemma2', 'gemma3', 'gemma3_text' or 'recurrent_gemma'";
+  if (!IsOfFamily(name)) {
+    return WithReason(model_type.Unexpected(kWanted),
+                      ErrorReason::kOtherArchitecture);
+  }
+  return WithReason(absl::InvalidArgumentError(absl::StrCat(
+                        model_type.Where(), " is ", Quoted(name),
+                        ": this Gemma is not read yet, wanted ", kWanted)),
+                    ErrorReason::kUnreadGemma);
+}
+
 // Returns the family of that name, or null.
 const Family* FindFamily(std::string_view model_type) {
   for (const Family& family : kFamilies) {
@@ -412,7 +360,8 @@ Conventions HfConventionsOf(const Checkpoint& checkpoint) {
 }
 
 absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
-                                           RecurrentWindow window) {
+                                           RecurrentWindow window,
+                                           Notes* notes) {
   const Json& outer = *checkpoint.config;
   std::string model_type;
   GEMMA_RETURN_IF_ERROR(WithReason(outer.ReadRequired("model_type", model_type),
@@ -426,17 +375,13 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
   // In a model with vision, "text_config" holds the keys of the text tower.
   GEMMA_ASSIGN_OR_RETURN(const auto text, outer.Object("text_config"));
   const Json& json = model_type == "gemma3" && text.has_value() ? *text : outer;
-  GEMMA_RETURN_IF_ERROR(CheckNotQuantized(outer));
-  GEMMA_RETURN_IF_ERROR(CheckSupported(json, model_type));
   const Family* family = FindFamily(model_type);
-  if (family == nullptr) {
-    return WithReason(
-        outer.Find("model_type")
-            ->Unexpected("'gemma', 'gemma2', 'gemma3', 'gemma3_text' or "
-                         "'recurrent_gemma'"),
-        ErrorReason::kOtherArchitecture);
-  }
+  if (family == nullptr) return OtherFamily(*outer.Find("model_type"));
+  GEMMA_RETURN_IF_ERROR(CheckNotQuantized(outer));
+  GEMMA_RETURN_IF_ERROR(CheckNotQuantized(json));
+  GEMMA_RETURN_IF_ERROR(CheckSupported(json, model_type));
   GEMMA_RETURN_IF_ERROR(family->read(json, window, c));
+  GEMMA_RETURN_IF_ERROR(CheckTask(outer, c));
   if (&json != &outer) GEMMA_RETURN_IF_ERROR(ReadTokens(json, c));
   if (checkpoint.generation_config.has_value()) {
     GEMMA_RETURN_IF_ERROR(ReadTokens(*checkpoint.generation_config, c));
@@ -444,7 +389,7 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
   if (c.pooling != Pooling::kNone) {
     GEMMA_RETURN_IF_ERROR(ReadModuleConfigs(checkpoint, c));
   }
-  return Finished(std::move(c));
+  return Finished(std::move(c), notes);
 }
 
 }  // namespace gemma::internal

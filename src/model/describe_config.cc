@@ -30,6 +30,7 @@ class KeyWriter {
   void Set(std::string_view key, std::string_view text) {
     out_.SetString(Name(key), text);
   }
+  void SetTrue(std::string_view key) { out_.SetBool(Name(key), true); }
   // Sets one number if all layers have the same size, otherwise an array with
   // one number for each layer.
   void Set(std::string_view key, const ModelConfig& c,
@@ -77,7 +78,10 @@ absl::Status CheckLayers(const ModelConfig& c) {
     said.num_heads = c.layers[i].num_heads;
     said.num_kv_heads = c.layers[i].num_kv_heads;
     said.rope.num_rotating = 0;
-    if (said.type == BlockType::kLocalAttention) said.rope.factor = 1.0f;
+    // Gemma 3 scales only global layers, the others all layers.
+    if (said.type == BlockType::kLocalAttention) {
+      said.rope.factor = c.qk_norm ? 1.0f : GgufMainLayer(c).rope.factor;
+    }
     if (said == c.layers[i]) continue;
     return absl::UnimplementedError(FormatText(
         "layer %u has its own heads, window or RoPE, which GGUF keys cannot "
@@ -216,6 +220,7 @@ absl::Status DescribeConfig(const ModelConfig& config, GgufFileWriter& out) {
   if (config.query_scale != GgufQueryScale(config)) {
     keys.Set("attention.scale", config.query_scale);
   }
+  if (config.exact_gelu) keys.SetTrue(kExactGeluKey);
   return absl::OkStatus();
 }
 

@@ -64,6 +64,7 @@ void AddConfig(const ModelConfig& config, Hash& hash) {
   for (const bool flag : {config.post_norms, config.qk_norm, config.biases}) {
     hash.Byte(flag);
   }
+  if (config.exact_gelu) hash.Text("exact_gelu");
   for (const LayerConfig& layer : config.layers) AddLayerConfig(layer, hash);
 }
 

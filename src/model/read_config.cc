@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 
@@ -46,16 +48,25 @@ absl::StatusOr<std::vector<BlockType>> RepeatedBlocks(
   return blocks;
 }
 
-ModelConfig Finished(ConfigDraft draft) {
+bool IsOfFamily(std::string_view name) {
+  return absl::StrContainsIgnoreCase(name, "gemma");
+}
+
+ModelConfig Finished(ConfigDraft draft, Notes* notes) {
   for (const BlockType type : draft.blocks) {
     LayerConfig& layer = draft.layers.emplace_back(draft.all);
     layer.type = type;
     const bool global = type == BlockType::kGlobalAttention;
     layer.rope.base = global ? draft.rope_base_global : draft.rope_base_local;
-    if (global) layer.rope.factor = draft.rope_factor_global;
+    layer.rope.factor =
+        global ? draft.rope_factor_global : draft.rope_factor_local;
     if (type == BlockType::kLocalAttention) {
       layer.sliding_window = draft.sliding_window;
     }
+  }
+  if (notes != nullptr) {
+    std::move(draft.notes.begin(), draft.notes.end(),
+              std::back_inserter(*notes));
   }
   return draft;
 }
@@ -65,12 +76,12 @@ float InverseRoot(size_t value) {
 }
 
 absl::StatusOr<ModelConfig> ReadConfig(const Checkpoint& checkpoint,
-                                       RecurrentWindow window) {
+                                       RecurrentWindow window, Notes* notes) {
   switch (checkpoint.kind) {
     case CheckpointKind::kGguf:
-      return ConfigFromGguf(checkpoint, window);
+      return ConfigFromGguf(checkpoint, window, notes);
     case CheckpointKind::kHuggingFace:
-      return ConfigFromJson(checkpoint, window);
+      return ConfigFromJson(checkpoint, window, notes);
     case CheckpointKind::kSbs:
       return ConfigFromSbs(checkpoint, window);
   }

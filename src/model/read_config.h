@@ -18,37 +18,47 @@
 
 namespace gemma::internal {
 
+// Lines for Model::notes. Each begins with the file.
+using Notes = std::vector<std::string>;
+
 // A configuration while it is being read. Files state most properties of layers
 // once for all layers, or once for each kind of attention.
 struct ConfigDraft : ModelConfig {
   LayerConfig all;                // properties that the layers share
   std::vector<BlockType> blocks;  // one per layer
+  Notes notes;                    // what the files state in vain
   size_t sliding_window = 0;      // of local layers
   float rope_base_local = 0.0f;   // of local and recurrent layers
   float rope_base_global = 0.0f;
+  float rope_factor_local = 1.0f;
   float rope_factor_global = 1.0f;
 };
 
-// Returns the configuration with its layers filled in.
-ModelConfig Finished(ConfigDraft draft);
+// Returns the configuration with its layers filled in. Moves the draft's notes
+// to the end of `notes`, if it is not null.
+ModelConfig Finished(ConfigDraft draft, Notes* notes = nullptr);
 
 // value^-0.5, the scale of queries whose heads have `value` values.
 float InverseRoot(size_t value);
 
 // Reads the configuration that the files state. Leaves vocab_size zero if the
 // files have no such key (GGUF), and embedding_scale zero if no GGUF file
-// states it: both are computed from the embedding table later.
+// states it: both are computed from the embedding table later. Adds to `notes`,
+// if it is not null.
 absl::StatusOr<ModelConfig> ReadConfig(const Checkpoint& checkpoint,
-                                       RecurrentWindow window);
+                                       RecurrentWindow window,
+                                       Notes* notes = nullptr);
 
 // How the checkpoint's files store weights. ReadConfig must have succeeded.
 Conventions ConventionsOf(const Checkpoint& checkpoint);
 
 // The three sources that ReadConfig chooses from.
 absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
-                                           RecurrentWindow window);
+                                           RecurrentWindow window,
+                                           Notes* notes);
 absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
-                                           RecurrentWindow window);
+                                           RecurrentWindow window,
+                                           Notes* notes);
 absl::StatusOr<ModelConfig> ConfigFromSbs(const Checkpoint& checkpoint,
                                           RecurrentWindow window);
 
@@ -64,6 +74,9 @@ inline std::string GgufKey(std::string_view architecture,
                            std::string_view key) {
   return absl::StrCat(architecture, ".", key);
 }
+
+// Whether an architecture or type of model is called a Gemma.
+bool IsOfFamily(std::string_view name);
 
 // The query scale of a GGUF file that does not state it.
 float GgufQueryScale(const ModelConfig& config);
@@ -82,6 +95,9 @@ inline constexpr std::string_view kLocalRotaryDim = "rope.dimension_count_swa";
 // tokenizer keys cannot state all of them.
 inline constexpr std::string_view kBosTokenKey = "gemma.bos_token";
 inline constexpr std::string_view kStopTokensKey = "gemma.stop_tokens";
+
+// "<architecture>." and this: a bool, see ModelConfig::exact_gelu.
+inline constexpr std::string_view kExactGeluKey = "exact_gelu";
 
 // The number of keys that RecurrentGemma's local attention sees if the file's
 // window is `keys`; see RecurrentWindow.

@@ -22,6 +22,14 @@ class Golden : public ::testing::TestWithParam<Toy> {};
 INSTANTIATE_TEST_SUITE_P(Toys, Golden, ::testing::ValuesIn(AllToys()),
                          [](const auto& toy) { return toy.param.name; });
 
+// Configurations that no published model has; see
+// tools/reference/toy_models.py.
+INSTANTIATE_TEST_SUITE_P(
+    Configs, Golden,
+    ::testing::Values(Toy{"gemma2_gelu", "../configs/gemma2_gelu"},
+                      Toy{"gemma3_head", "../configs/gemma3_head"}),
+    [](const auto& toy) { return toy.param.name; });
+
 TEST_P(Golden, LogitsEqualReference) {
   const Reference reference = ReadReference(GetParam());
   const Model model = LoadToy(GetParam());
@@ -102,6 +110,15 @@ TEST_P(NegativeControl, WrongWindowFails) {
   }
   EXPECT_GT(Error(change(+1)), kTolerance);
   EXPECT_GT(Error(change(-1)), kTolerance);
+}
+
+TEST(NegativeControlOfConfigs, FormOfGeluMatters) {
+  const Toy toy = {"", "../configs/gemma2_gelu"};
+  const Reference reference = ReadReference(toy);
+  const Model model = LoadToy(toy);
+  model.impl().config.exact_gelu = false;
+  EXPECT_GT(RelativeError(AllLogits(model, reference.tokens), reference.logits),
+            kTolerance);
 }
 
 TEST_P(NegativeControl, FinalSoftCapMatters) {

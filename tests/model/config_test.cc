@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "gemma/error_reason.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -28,7 +29,9 @@ namespace {
 
 using ::nlohmann::json;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 constexpr auto kDeepMind = RecurrentWindow::kDeepMind;
@@ -490,6 +493,117 @@ TEST(ConfigJson, OldRopeScalingType) {
   EXPECT_EQ(config->layers[4].rope.factor, 1.0f);
 }
 
+// transformers rewrites the activation of Gemma 1 only, and reads the key of
+// the family only.
+TEST(ConfigJson, GeluByName) {
+  const auto is_exact = [](const json& config) {
+    const absl::StatusOr<ModelConfig> read = FromJson(config);
+    EXPECT_EQ(ErrorOf(read), "OK");
+    return read.ok() && read->exact_gelu;
+  };
+  const char* act = "hidden_act";
+  const char* activation = "hidden_activation";
+  for (const char* type : {"gemma2", "gemma3_text", "recurrent_gemma"}) {
+    EXPECT_TRUE(is_exact({{"model_type", type}, {activation, "gelu"}})) << type;
+    EXPECT_FALSE(is_exact({{"model_type", type}, {activation, nullptr}}));
+    EXPECT_FALSE(is_exact({{"model_type", type}, {act, "gelu"}})) << type;
+    EXPECT_FALSE(is_exact({{"model_type", type}, {activation, "gelu_new"}}));
+  }
+  EXPECT_FALSE(is_exact({{"model_type", "gemma"}, {act, "gelu"}}));
+  EXPECT_FALSE(is_exact({{"model_type", "gemma"}, {activation, "gelu"}}));
+  EXPECT_TRUE(is_exact({{"model_type", "gemma"}, {act, "gelu_python"}}));
+}
+
+// Without local layers, no window is needed.
+TEST(ConfigJson, WindowOfLocalLayersOnly) {
+  EXPECT_EQ(ErrorOf(FromJson({{"model_type", "gemma2"},
+                              {"num_hidden_layers", 1},
+                              {"layer_types", {"full_attention"}},
+                              {"sliding_window", nullptr}})),
+            "OK");
+}
+
+// Gemma 1 and 2 scale all layers, Gemma 3 each kind by its own factor. The old
+// key wins over the new one.
+TEST(ConfigJson, LinearScalingOfLayers) {
+  const json linear = {{"rope_type", "linear"}, {"factor", 4}};
+  for (const char* type : {"gemma", "gemma2"}) {
+    for (const char* key : {"rope_scaling", "rope_parameters"}) {
+      const absl::StatusOr<ModelConfig> config =
+          FromJson({{"model_type", type}, {key, linear}});
+      ASSERT_EQ(ErrorOf(config), "OK");
+      EXPECT_EQ(config->layers[0].rope.factor, 4.0f);
+      EXPECT_EQ(config->layers[1].rope.factor, 4.0f);
+    }
+  }
+  absl::StatusOr<ModelConfig> config =
+      FromJson({{"model_type", "gemma2"},
+                {"rope_parameters", linear},
+                {"rope_scaling", {{"rope_type", "linear"}, {"factor", 2}}}});
+  ASSERT_EQ(ErrorOf(config), "OK");
+  EXPECT_EQ(config->layers[0].rope.factor, 2.0f);
+  config = FromJson({{"model_type", "gemma3_text"},
+                     {"rope_parameters", {{"sliding_attention", linear}}}});
+  ASSERT_EQ(ErrorOf(config), "OK");
+  EXPECT_EQ(config->layers[0].rope.factor, 4.0f);
+  EXPECT_EQ(config->layers[5].rope.factor, 1.0f);
+}
+
+// The notes of reading these files.
+Notes NotesOf(const json& changes) {
+  const std::string directory = TestDirectory();
+  WriteFile(directory + "/config.json", changes.dump());
+  WriteFile(directory + "/model.safetensors", TinySafetensors());
+  const absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(directory);
+  Notes notes;
+  EXPECT_EQ(ErrorOf(ReadConfig(*checkpoint, kDeepMind, &notes)), "OK");
+  return notes;
+}
+
+TEST(ConfigJson, KeysWithoutEffectAreNoted) {
+  EXPECT_THAT(NotesOf({{"model_type", "gemma3_text"}}), IsEmpty());
+  EXPECT_THAT(NotesOf({{"model_type", "gemma3_text"},
+                       {"attn_logit_softcapping", 50.0}}),
+              ElementsAre(HasSubstr("'attn_logit_softcapping' is 50, and has "
+                                    "no effect")));
+  EXPECT_THAT(
+      NotesOf({{"model_type", "gemma"}, {"final_logit_softcapping", 30.0}}),
+      ElementsAre(HasSubstr("'final_logit_softcapping' is 30")));
+  EXPECT_THAT(
+      NotesOf({{"model_type", "gemma2"}, {"rope_scaling", {{"factor", 8}}}}),
+      ElementsAre(HasSubstr("'rope_scaling.factor' is 8, and has no effect")));
+  EXPECT_THAT(
+      NotesOf({{"model_type", "gemma2"}, {"partial_rotary_factor", 0.5}}),
+      ElementsAre(HasSubstr("'partial_rotary_factor' is 0.5, and has no")));
+  EXPECT_THAT(
+      NotesOf({{"model_type", "gemma3_text"},
+               {"rope_parameters", {{"rope_theta", 5e5}}}}),
+      ElementsAre(HasSubstr("'rope_parameters' has no effect in this model")));
+  EXPECT_THAT(
+      NotesOf({{"model_type", "gemma2"}, {"architectures", {"Gemma2Model"}}}),
+      ElementsAre(HasSubstr("'Gemma2Model', a model without a head")));
+}
+
+TEST(ConfigJson, CapOfGemma3IsIgnored) {
+  const absl::StatusOr<ModelConfig> config = FromJson(
+      {{"model_type", "gemma3_text"}, {"attn_logit_softcapping", 50.0}});
+  ASSERT_EQ(ErrorOf(config), "OK");
+  EXPECT_EQ(config->attn_logits_soft_cap, 0.0f);
+}
+
+TEST(ConfigJson, UnreadGemmasAreNamed) {
+  for (const char* type : {"gemma3n", "gemma4", "vaultgemma", "t5gemma2",
+                           "paligemma", "shieldgemma2"}) {
+    const absl::Status status = FromJson({{"model_type", type}}).status();
+    EXPECT_THAT(status.message(),
+                HasSubstr(absl::StrCat("'model_type' is '", type,
+                                       "': this Gemma is not read yet")));
+    EXPECT_EQ(ReasonOf(status), ErrorReason::kUnreadGemma);
+  }
+  EXPECT_EQ(ReasonOf(FromJson({{"model_type", "llama"}}).status()),
+            ErrorReason::kOtherArchitecture);
+}
+
 TEST(ConfigJson, NullDisablesSoftCaps) {
   json j = {{"model_type", "gemma2"}};
   j["attn_logit_softcapping"] = nullptr;
@@ -668,10 +782,33 @@ TEST(ConfigJsonRefuses, UnsupportedFeatures) {
       {"gemma",
        {{"rope_parameters", {{"rope_type", "longrope"}}}},
        {"'rope_parameters'", "'longrope'", "wanted"}},
-      {"gemma3_text",
+      {"gemma2",
        {{"rope_parameters",
-         {{"sliding_attention", {{"rope_type", "linear"}, {"factor", 2}}}}}},
-       {"'rope_parameters.sliding_attention'", "factor is 2, wanted 1"}},
+         {{"sliding_attention", {{"rope_type", "default"}}}}}},
+       {"'rope_parameters'", "wanted one set of RoPE parameters"}},
+      {"gemma2",
+       {{"rope_parameters",
+         {{"partial_rotary_factor", 0.5},
+          {"rope_type", "linear"},
+          {"factor", 2}}}},
+       {"'rope_parameters.partial_rotary_factor' is 0.5, wanted 1"}},
+      {"gemma2", {{"is_causal", false}}, {"'is_causal' is false, wanted true"}},
+      {"gemma2", {{"mlp_bias", true}}, {"'mlp_bias' is true, wanted false"}},
+      {"gemma2",
+       {{"architectures", {"Gemma2ForSequenceClassification"}}},
+       {"'architectures' has 'Gemma2ForSequenceClassification', wanted"}},
+      {"gemma",
+       {{"quantization", {{"group_size", 64}, {"bits", 4}}}},
+       {"'quantization': the weights are quantized by 'mlx', wanted"}},
+      {"gemma",
+       {{"quantization_config", {{"quant_method", "gptq"}, {"bits", 4}}}},
+       {"the weights are quantized by 'gptq', wanted the model in F32"}},
+      {"gemma",
+       {{"quantization_config", {{"quant_method", "awq"}}}},
+       {"quantized by 'awq'"}},
+      {"gemma",
+       {{"quantization_config", {{"quant_method", "bitsandbytes"}}}},
+       {"quantized by 'bitsandbytes'"}},
       {"gemma2",
        {{"hidden_activation", "silu"}},
        {"'hidden_activation' is the string 'silu'",
@@ -744,7 +881,12 @@ TEST(ConfigJsonRefuses, InvalidAttention) {
       {"gemma",
        {{"head_dim", 3}},
        {"rotary_dim is 3, wanted an even number up to head_dim 3"}},
-      {"gemma2", {{"sliding_window", 0}}, {"sliding_window is 0, wanted 1"}},
+      {"gemma2",
+       {{"sliding_window", 0}},
+       {"'sliding_window' is 0, wanted 1 or more, because 1 layers are"}},
+      {"gemma3_text",
+       {{"sliding_window", nullptr}},
+       {"'sliding_window' is null, wanted 1 or more, because "}},
       {"gemma2",
        {{"sliding_window", 1 << 25}},
        {"sliding_window is 33554432, wanted 1 to 16777216"}},
@@ -833,10 +975,6 @@ TEST(ConfigJsonRefuses, InvalidRecurrence) {
 // A file must not be obeyed in part.
 TEST(ConfigJsonRefuses, FieldsItWouldIgnore) {
   ExpectRefused({
-      // transformers divides the frequencies of every layer.
-      {"gemma2",
-       {{"rope_scaling", {{"rope_type", "linear"}, {"factor", 2}}}},
-       {"factor"}},
       {"recurrent_gemma",
        {{"rope_scaling", {{"rope_type", "linear"}, {"factor", 2}}}},
        {"factor"}},
@@ -981,6 +1119,8 @@ TEST(ConfigGguf, PatternNumberOrList) {
   EXPECT_EQ(blocks(Keys(c).Uint32(key, 3)), Blocks(7, 3));
   EXPECT_EQ(blocks(Keys(c).Array<uint8_t>(key, 7, {1, 1, 0, 1, 1, 0, 1})),
             Blocks(7, 3));
+  EXPECT_EQ(blocks(Keys(c).Array<int32_t>(key, 5, {1, 1, 0, 1, 1, 0, 1})),
+            Blocks(7, 3));
 }
 
 TEST(ConfigGguf, WindowlessGemma3IsGlobal) {
@@ -1054,7 +1194,7 @@ TEST(ConfigGgufRefuses, UnknownArchitecture) {
   EXPECT_THAT(GgufError("gemma", GgufWriter()),
               HasSubstr("general.architecture"));
   EXPECT_THAT(GgufError("gemma", TinyGgufKeys("gemma3n")),
-              HasSubstr("'gemma3n'"));
+              HasSubstr("'gemma3n': this Gemma is not read yet, wanted"));
 }
 
 TEST(ConfigGgufRefuses, OtherScalingOfRope) {
@@ -1066,18 +1206,11 @@ TEST(ConfigGgufRefuses, OtherScalingOfRope) {
   EXPECT_THAT(GgufError("gemma3", TinyGgufKeys("gemma3").String(
                                       "gemma3.rope.scaling.type", "linear")),
               HasSubstr("gemma3.rope.scaling.factor"));
-  for (const char* architecture : {"gemma2", "recurrentgemma"}) {
-    // llama.cpp divides the frequencies of every layer.
-    EXPECT_THAT(
-        GgufError(
-            architecture,
-            TinyGgufKeys(architecture)
-                .String(absl::StrCat(architecture, ".rope.scaling.type"),
-                        "linear")
-                .Float32(absl::StrCat(architecture, ".rope.scaling.factor"),
-                         2.0f)),
-        HasSubstr("factor"));
-  }
+  EXPECT_THAT(
+      GgufError("recurrentgemma",
+                TinyGgufKeys("recurrentgemma")
+                    .Float32("recurrentgemma.rope.scaling.factor", 2.0f)),
+      HasSubstr("key 'recurrentgemma.rope.scaling.factor' is 2, wanted 1"));
 }
 
 TEST(ConfigGgufRefuses, WrongValueTypes) {

@@ -29,6 +29,7 @@ std::string ConfigText(const ModelConfig& config) {
   size("post_norms", config.post_norms);
   size("qk_norm", config.qk_norm);
   size("biases", config.biases);
+  size("exact_gelu", config.exact_gelu);
   size("bidirectional", config.bidirectional);
   for (const LayerConfig& layer : config.layers) {
     size("layer", static_cast<size_t>(layer.type));

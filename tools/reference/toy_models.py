@@ -29,6 +29,7 @@ import zlib
 
 import numpy as np
 import torch
+import transformers
 from safetensors.torch import save_file
 
 import deepmind_griffin
@@ -89,6 +90,18 @@ TOYS = {
     "recurrent_gemma_48": ("recurrent_gemma", dict(  # sqrt(48) differs from its bfloat16; the LRU is wider
         hidden_size=48, intermediate_size=2 * 96, num_hidden_layers=4, num_attention_heads=4,
         num_key_value_heads=1, lru_width=64, attention_window_size=8)),
+}
+# Toys of configurations that no published model has, in tests/testdata/configs. transformers reads them back with its
+# own loader.
+CONFIGS = {
+    "gemma2_gelu": ("gemma2", dict(  # the exact GELU; all layers scaled
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+        head_dim=16, query_pre_attn_scalar=16, sliding_window=8, hidden_activation="gelu",
+        rope_parameters=dict(rope_type="linear", factor=4.0, rope_theta=10_000.0))),
+    "gemma3_head": ("gemma3_text", dict(  # a head of its own, although config.json says tied; a cap that is ignored
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+        head_dim=16, query_pre_attn_scalar=16, sliding_window=8, layer_types=[LOCAL, GLOBAL],
+        attn_logit_softcapping=1.0, tie_word_embeddings=False)),
 }
 COMPRESSED = {"gemma2_odd"}  # one file deflated, the rest stored
 
@@ -153,7 +166,7 @@ def randomize(model, seed):
 
 def build(name):
     """Returns the float32 toy; in a *_bf16 toy every weight is already a bfloat16 value."""
-    kind, fields = TOYS[name]
+    kind, fields = (TOYS | CONFIGS)[name]
     config = hf_models.CAUSAL_LM[kind][0](**{**COMMON, **fields})
     config._attn_implementation = "eager"
     model = hf_models.new_model(config, torch.float32)
@@ -239,7 +252,9 @@ def write_config(directory, config, dtype, name="config.json"):
 
 
 def tensors_of(model, dtype):
-    return {n: p.detach().to(dtype).contiguous() for n, p in model.named_parameters() if not n.startswith("lm_head.")}
+    tied = model.config.tie_word_embeddings
+    return {n: p.detach().to(dtype).contiguous() for n, p in model.named_parameters()
+            if not (tied and n.startswith("lm_head."))}
 
 
 def write_toy(directory, name):
@@ -253,6 +268,8 @@ def write_toy(directory, name):
     if name == "gemma3_nested":
         write_nested(directory, model.config, tensors)
     else:
+        if name in CONFIGS:
+            model.config.tie_word_embeddings = True
         write_config(directory, model.config, "bfloat16" if half else "float32")
         save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
     if name in OLD_FIELDS:
@@ -298,6 +315,14 @@ def write_nested(directory, config, tensors):
     save_file(nested, directory / "model.safetensors", metadata={"format": "pt"})
 
 
+def check_loader(directory, arrays):
+    """Reads a toy of CONFIGS back as users of transformers do."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(directory, attn_implementation="eager", dtype=torch.float32)
+    error = np.abs(hf_models.logits(model.eval(), arrays["ids"][0]).numpy() - arrays["out"][0]).max()
+    if error > 0:
+        raise ReferenceError(f"{directory}: read back, the logits differ by {error:.2e}")
+
+
 def check_written(directory, name, arrays):
     """Reads the written files back with both configurations, and checks that they give the same logits."""
     ids = arrays["ids"][0]
@@ -315,13 +340,17 @@ def check_written(directory, name, arrays):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=pathlib.Path, default=hf_models.TESTDATA / "models")
-    parser.add_argument("--only", nargs="+", choices=TOYS, default=list(TOYS), metavar="NAME")
+    names = [*TOYS, *CONFIGS]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for name in arguments.only:
-        directory = arguments.output / name
+        directory = arguments.output.parent / "configs" / name if name in CONFIGS else arguments.output / name
         _, arrays = write_toy(directory, name)
-        check_written(directory, name, arrays)
+        if name in CONFIGS:
+            check_loader(directory, arrays)
+        else:
+            check_written(directory, name, arrays)
         size = sum(f.stat().st_size for f in directory.iterdir())
         print(f"{name:20s} {size / 1e6:5.2f} MB  logits up to {np.abs(arrays['out']).max():5.2f}"
               f"  least margin {arrays['greedy_margin'].min():.4f}"
