@@ -12,6 +12,7 @@
 #include "src/model/sbs_tensors.h"
 #include "src/model/tensor_names.h"
 #include "src/model/tensor_scales.h"
+#include "src/model/unused_tensors.h"
 
 namespace gemma::internal {
 namespace {
@@ -80,19 +81,32 @@ absl::Status CheckPacked(const Tensor& tensor, const std::string& name,
 }
 
 // Whether the head has its own matrix. In a Hugging Face directory, config.json
-// says so, because a model without one may still hold a copy of the embedding
-// under the head's name. In other files, the tensor exists only if the head has
-// its own matrix. Models that pool have no head.
+// may say that it is the embedding. Then the files may still hold a copy of the
+// embedding under the head's name, or another matrix: that one is the head, as
+// in transformers. In other files, the tensor exists only if the head has its
+// own matrix. Models that pool have no head.
 absl::StatusOr<bool> HasOwnHead(const Checkpoint& checkpoint,
                                 const ModelConfig& config,
-                                const TensorNames& names) {
+                                const TensorNames& names, Notes& notes) {
   if (config.pooling != Pooling::kNone) return false;
-  if (checkpoint.kind != CheckpointKind::kHuggingFace) {
-    return checkpoint.tensors.contains(names.Name(WeightRole::kHead));
-  }
+  const std::string head = names.Name(WeightRole::kHead);
+  const std::string table = names.Name(WeightRole::kEmbedding);
+  if (head == table) return false;
+  const auto found = checkpoint.tensors.find(head);
+  const bool exists = found != checkpoint.tensors.end();
+  if (checkpoint.kind != CheckpointKind::kHuggingFace) return exists;
   bool tied = true;
   GEMMA_RETURN_IF_ERROR(checkpoint.config->Read("tie_word_embeddings", tied));
-  return !tied;
+  if (!tied) return true;
+  if (!exists ||
+      SameValues(checkpoint, found->second, checkpoint.tensors.at(table))) {
+    return false;
+  }
+  notes.push_back(FormatText(
+      "%s: tensor '%s' differs from '%s' and is used as the head, although "
+      "tie_word_embeddings is true",
+      found->second.file, head, table));
+  return true;
 }
 
 // Adds the values that depend on the embedding table.
@@ -126,7 +140,8 @@ absl::StatusOr<BoundWeight> Bind(Checkpoint& checkpoint,
 absl::StatusOr<Outline> ReadOutline(Checkpoint& checkpoint,
                                     RecurrentWindow window) {
   Outline out;
-  GEMMA_ASSIGN_OR_RETURN(out.config, ReadConfig(checkpoint, window));
+  GEMMA_ASSIGN_OR_RETURN(out.config,
+                         ReadConfig(checkpoint, window, &out.notes));
   out.conventions = ConventionsOf(checkpoint);
   GEMMA_RETURN_IF_ERROR(BindSbsTensors(out.config, checkpoint));
   const TensorNames names(checkpoint, out.conventions.naming);
@@ -138,12 +153,13 @@ absl::StatusOr<Outline> ReadOutline(Checkpoint& checkpoint,
         FormatText("%s: %s", checkpoint.path, status.message()));
   }
   GEMMA_ASSIGN_OR_RETURN(const bool own_head,
-                         HasOwnHead(checkpoint, out.config, names));
+                         HasOwnHead(checkpoint, out.config, names, out.notes));
   for (WeightSpec& spec : WeightsOf(out.config, own_head)) {
     GEMMA_ASSIGN_OR_RETURN(BoundWeight weight,
                            Bind(checkpoint, names, std::move(spec)));
     out.weights.push_back(std::move(weight));
   }
+  NoteUnused(checkpoint, names, out.weights, out.notes);
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include "gemma/model_config.h"
 #include "src/formats/checkpoint.h"
 #include "src/model/conventions.h"
+#include "src/model/read_config.h"
 #include "src/model/weight_table.h"
 
 namespace gemma::internal {
@@ -28,7 +29,8 @@ struct BoundWeight {
 struct Outline {
   ModelConfig config;  // valid and complete
   Conventions conventions;
-  std::vector<BoundWeight> weights;  // all of them, in the order of WeightsOf
+  std::vector<BoundWeight> weights;    // all of them, in the order of WeightsOf
+  Notes notes;                         // see Model::notes
 };
 
 // Reads the configuration and finds the tensor of each weight. Also fills

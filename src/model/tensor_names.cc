@@ -7,19 +7,6 @@
 namespace gemma::internal {
 namespace {
 
-// Returns the prefix of the text tower's names. Some files have none; those of
-// models with vision have a longer one, in an old and a new form.
-std::string FindPrefix(const Checkpoint& checkpoint) {
-  for (const char* prefix :
-       {"model.", "language_model.model.", "model.language_model.", ""}) {
-    if (checkpoint.tensors.contains(
-            absl::StrCat(prefix, RowOf(WeightRole::kEmbedding).names.hf))) {
-      return prefix;
-    }
-  }
-  return "model.";
-}
-
 std::string_view NameIn(const WeightNames& names, Naming naming) {
   switch (naming) {
     case Naming::kGguf:
@@ -34,12 +21,56 @@ std::string_view NameIn(const WeightNames& names, Naming naming) {
   return "";
 }
 
+// Returns the prefix of the text tower's names. Some files have none; those of
+// models with vision have a longer one, in an old and a new form. A file that
+// lacks the embedding under its own name still has the last norm.
+std::string FindPrefix(const Checkpoint& checkpoint, Naming naming) {
+  for (const WeightRole role :
+       {WeightRole::kEmbedding, WeightRole::kFinalNorm}) {
+    for (const char* prefix :
+         {"model.", "language_model.model.", "model.language_model.",
+          "language_model.", ""}) {
+      if (checkpoint.tensors.contains(
+              absl::StrCat(prefix, NameIn(RowOf(role).names, naming)))) {
+        return prefix;
+      }
+    }
+  }
+  return "model.";
+}
+
+// Returns the name of the head, which is outside the text tower in most files.
+std::string FindHead(const Checkpoint& checkpoint, std::string_view name,
+                     std::string_view prefix) {
+  for (const std::string_view outer :
+       {std::string_view(""), std::string_view("language_model."),
+        std::string_view("model.language_model."), prefix}) {
+    std::string full = absl::StrCat(outer, name);
+    if (checkpoint.tensors.contains(full)) return full;
+  }
+  return std::string(name);
+}
+
+// Whether the files may store the embedding under the head's name.
+bool MayBeTied(const Checkpoint& checkpoint) {
+  bool tied = true;
+  if (checkpoint.config.has_value()) {
+    checkpoint.config->Read("tie_word_embeddings", tied).IgnoreError();
+  }
+  return tied;
+}
+
 }  // namespace
 
 TensorNames::TensorNames(const Checkpoint& checkpoint, Naming naming)
     : naming_(naming) {
+  const std::string_view head = NameIn(RowOf(WeightRole::kHead).names, naming);
+  if (naming_ != Naming::kGguf) prefix_ = FindPrefix(checkpoint, naming);
+  head_ = naming_ == Naming::kGguf ? std::string(head)
+                                   : FindHead(checkpoint, head, prefix_);
+  table_is_head_ = !checkpoint.tensors.contains(Name(WeightRole::kEmbedding)) &&
+                   checkpoint.tensors.contains(head_) && MayBeTied(checkpoint);
   if (naming_ == Naming::kGguf) return;
-  prefix_ = FindPrefix(checkpoint);
   for (const Module* module : ModulesOf(checkpoint, "Dense")) {
     dense_.push_back(module->TensorName(RowOf(WeightRole::kDense).names.hf));
   }
@@ -51,12 +82,14 @@ std::string TensorNames::Name(WeightRole role, size_t layer) const {
   if (row.scope == WeightScope::kDense && !gguf) {
     return layer < dense_.size() ? dense_[layer] : "";
   }
+  if (!head_.empty() && (role == WeightRole::kHead ||
+                         (role == WeightRole::kEmbedding && table_is_head_))) {
+    return head_;
+  }
   const std::string_view name = NameIn(row.names, naming_);
   if (name.empty()) return "";
   switch (row.scope) {
     case WeightScope::kModel:
-      // The head does not belong to the text tower.
-      if (gguf || role == WeightRole::kHead) return std::string(name);
       return absl::StrCat(prefix_, name);
     case WeightScope::kLayer:
       return gguf ? absl::StrCat("blk.", layer, ".", name)

@@ -13,7 +13,8 @@
 
 namespace gemma::internal {
 
-// Names of the tensors of one checkpoint or of one kind of file.
+// Names of the tensors of one checkpoint or of one kind of file. Where the head
+// and the embedding are one matrix, a file may hold it under either name.
 class TensorNames {
  public:
   TensorNames(const Checkpoint& checkpoint, Naming naming);
@@ -30,6 +31,8 @@ class TensorNames {
 
   Naming naming_ = Naming::kGguf;
   std::string prefix_;              // of every name, in Hugging Face files
+  std::string head_;                // the name of the head
+  bool table_is_head_ = false;      // the embedding table has the head's name
   std::vector<std::string> dense_;  // names of the dense layers, likewise
 };
 

@@ -150,6 +150,7 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
                          ReadOutline(checkpoint, options.recurrent_window));
   impl.config = outline.config;
   impl.has_chat_template = checkpoint.has_chat_template;
+  impl.notes = outline.notes;
   impl.tensors = Summaries(checkpoint);
   GEMMA_ASSIGN_OR_RETURN(impl.weights,
                          PlanWeights(checkpoint, outline, options.quantize));

@@ -22,7 +22,9 @@ namespace {
 using ::nlohmann::json;
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 absl::StatusOr<Model> Load(const std::string& path) {
@@ -156,21 +158,101 @@ TEST(Weights, NamePrefixesSameLogits) {
   }
 }
 
-TEST(Weights, OwnHeadNeedsConfiguration) {
-  json config = TinyConfig("gemma");
-  TinyTensors tensors = TinyHfTensors("gemma");
+// The notes of a model with these files.
+std::vector<std::string> HfNotes(const json& config,
+                                 const TinyTensors& tensors) {
+  const std::string directory = TestDirectory();
+  WriteTinyDirectory(directory, config, tensors);
+  return LoadOrDie(directory, {.num_threads = 1}).notes();
+}
+
+// transformers uses a head with other values even if the configuration says
+// that it is the embedding, and warns.
+TEST(Weights, OtherHeadIsUsed) {
+  json config = TinyConfig("gemma3_text");
+  const TinyTensors tensors = TinyHfTensors("gemma3_text");
   const std::vector<float> tied = HfLogits(config, tensors);
-  TinyTensor head = Find(tensors, "model.embed_tokens.weight");
-  head.name = "lm_head.weight";
-  for (float& value : head.values) value *= -2.0f;
-  tensors.push_back(head);
-  EXPECT_EQ(HfLogits(config, tensors), tied);
-  config["tie_word_embeddings"] = true;
-  EXPECT_EQ(HfLogits(config, tensors), tied);
-  config["tie_word_embeddings"] = false;
   std::vector<float> twice = tied;
   for (float& logit : twice) logit *= -2.0f;
-  EXPECT_EQ(HfLogits(config, tensors), twice);
+  for (const std::string name :
+       {"lm_head.weight", "language_model.lm_head.weight",
+        "model.language_model.lm_head.weight", "model.lm_head.weight"}) {
+    TinyTensors with_head = tensors;
+    TinyTensor head = Find(with_head, "model.embed_tokens.weight");
+    head.name = name;
+    with_head.push_back(head);
+    config.erase("tie_word_embeddings");
+    EXPECT_EQ(HfLogits(config, with_head), tied) << name;
+    EXPECT_THAT(HfNotes(config, with_head), IsEmpty()) << name;
+
+    for (float& value : with_head.back().values) value *= -2.0f;
+    EXPECT_EQ(HfLogits(config, with_head), twice) << name;
+    config["tie_word_embeddings"] = true;
+    EXPECT_EQ(HfLogits(config, with_head), twice) << name;
+    EXPECT_THAT(HfNotes(config, with_head),
+                ElementsAre(HasSubstr(
+                    "'" + name +
+                    "' differs from 'model.embed_tokens.weight' and is used as "
+                    "the head, although tie_word_embeddings is true")));
+    config["tie_word_embeddings"] = false;
+    EXPECT_EQ(HfLogits(config, with_head), twice) << name;
+    EXPECT_THAT(HfNotes(config, with_head), IsEmpty()) << name;
+  }
+}
+
+TEST(Weights, OneValueMakesAnotherHead) {
+  TinyTensors tensors = TinyHfTensors("gemma");
+  TinyTensor head = Find(tensors, "model.embed_tokens.weight");
+  head.name = "lm_head.weight";
+  head.values.back() += 1.0f;
+  tensors.push_back(head);
+  EXPECT_THAT(HfNotes(TinyConfig("gemma"), tensors),
+              ElementsAre(HasSubstr("differs from")));
+}
+
+// A file of tied weights may hold them under the head's name only.
+TEST(Weights, HeadAloneIsTied) {
+  for (const char* type : kModelTypes) {
+    TinyTensors tensors = TinyHfTensors(type);
+    const std::vector<float> expected = HfLogits(TinyConfig(type), tensors);
+    TinyTensor& table = Find(tensors, "model.embed_tokens.weight");
+    for (const char* name : {"lm_head.weight", "model.lm_head.weight"}) {
+      table.name = name;
+      EXPECT_EQ(HfLogits(TinyConfig(type), tensors), expected) << type;
+      EXPECT_THAT(HfNotes(TinyConfig(type), tensors), IsEmpty()) << type;
+    }
+    json untied = TinyConfig(type);
+    untied["tie_word_embeddings"] = false;
+    EXPECT_THAT(HfError(untied, tensors),
+                HasSubstr("no tensor 'model.embed_tokens.weight'"));
+  }
+  TinyTensors tensors = TinyGgufTensors("gemma3");
+  Find(tensors, "token_embd.weight").name = "output.weight";
+  EXPECT_EQ(GgufError("gemma3", tensors), "OK");
+}
+
+TEST(Weights, UnusedTensorsAreNoted) {
+  TinyTensors tensors = TinyHfTensors("gemma2");
+  tensors.push_back(MakeTensor("vision_tower.patch_embed.weight", {3, 5}));
+  tensors.push_back(MakeTensor("model.rotary_emb.inv_freq", {4}));
+  EXPECT_THAT(HfNotes(TinyConfig("gemma2"), tensors), IsEmpty());
+  tensors.push_back(MakeTensor("model.layers.0.self_attn.q_proj.bias", {8}));
+  EXPECT_THAT(HfNotes(TinyConfig("gemma2"), tensors),
+              ElementsAre(HasSubstr("1 tensors have no use in this model, for "
+                                    "example 'model.layers.0.self_attn.q_proj."
+                                    "bias'")));
+  // Ollama's files hold the vision tower too.
+  GgufWriter gguf = TinyGgufKeys("gemma3");
+  TinyTensors both = TinyGgufTensors("gemma3");
+  both.push_back(MakeTensor("v.patch_embedding.weight", {4, 8}));
+  both.push_back(MakeTensor("mm.input_projection.weight", {4, 8}));
+  AddTensors(both, gguf);
+  const std::string path = TestDirectory() + "/m.gguf";
+  WriteFile(path, gguf.Finish());
+  EXPECT_THAT(
+      LoadOrDie(path, {.num_threads = 1}).notes(),
+      ElementsAre(path + ": skips a vision tower (2 tensors): only text "
+                         "is read"));
 }
 
 TEST(Weights, MissingHeadIsRefused) {

@@ -51,7 +51,6 @@ struct RunOptions {
   std::string system;
   bool chat = false;
   bool raw = false;
-  bool quiet = false;
   bool verbose = false;
 };
 
@@ -106,7 +105,7 @@ absl::StatusOr<std::string> ReadPrompt(const RunOptions& options) {
     GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.prompt, "PROMPT")));
     return options.prompt;
   }
-  if (isatty(STDIN_FILENO) == 1 && !options.quiet) {
+  if (isatty(STDIN_FILENO) == 1 && !options.model.quiet) {
     Note("type the prompt, then Enter and Ctrl-D");
   }
   GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(options.prompt));
@@ -138,7 +137,7 @@ absl::Status RunLines(RunOptions options) {
   options.batch.guard = guard.get();
   options.batch.chat =
       options.chat || (model.is_instruction_tuned() && !options.raw);
-  options.batch.quiet = options.quiet;
+  options.batch.quiet = options.model.quiet;
   options.batch.verbose = options.verbose;
   BatchRequest defaults;
   defaults.system = options.system;
@@ -207,11 +206,11 @@ absl::Status Run(RunOptions options) {
     options.answer.max_tokens = kMaxCompletionTokens;
   }
 
-  if (!options.quiet && !fill) Note(ModeNote(tuned, chat));
+  if (!options.model.quiet && !fill) Note(ModeNote(tuned, chat));
   GEMMA_ASSIGN_OR_RETURN(
       const Answer answer,
       AnswerPrompt(options, guard.get(), prompt, session, tokens));
-  if (options.verbose || (StderrIsTerminal() && !options.quiet)) {
+  if (options.verbose || (StderrIsTerminal() && !options.model.quiet)) {
     Note(StatsLine(answer.stats));
   }
   const bool cancelled = answer.stats.stop_reason == StopReason::kCancelled;
@@ -262,7 +261,7 @@ void AddRun(CLI::App& app, Action* action) {
       ->needs(batch);
   AddNumber(*command, "--batch-size", &options->batch.size, 1, kMaxSequences,
             "With --batch: number of prompts computed together");
-  AddQuiet(*command, &options->quiet);
+  AddQuiet(*command, &options->model.quiet);
   command->add_flag("-v,--verbose", options->verbose,
                     "Print the speed on standard error, even if that is\n"
                     "not a terminal");

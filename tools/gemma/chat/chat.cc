@@ -32,7 +32,6 @@ struct ChatOptions {
   std::string system;
   std::string context_policy = "error";
   bool chat = false;
-  bool quiet = false;
   bool verbose = false;
 };
 
@@ -84,9 +83,9 @@ absl::Status Chat(ChatOptions options) {
                            AnswererWith(guard.get(), options.verbose)));
   conversation.SetSystem(options.system);
   GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<ChatReader> reader,
-                         ChatReader::Create(options.quiet));
+                         ChatReader::Create(options.model.quiet));
   ChatLoop loop(std::move(conversation), std::move(reader), options.answer,
-                options.verbose, options.quiet);
+                options.verbose, options.model.quiet);
   return loop.Run();
 }
 
@@ -108,7 +107,7 @@ void AddChat(CLI::App& app, Action* action) {
             {"error", "drop-oldest-turns"},
             "When the context is full: report an error, or forget\n"
             "the oldest turns");
-  command->add_flag("-q,--quiet", options->quiet,
+  command->add_flag("-q,--quiet", options->model.quiet,
                     "Print only failures, and what a command asks for, on\n"
                     "standard error");
   command->add_flag("-v,--verbose", options->verbose,

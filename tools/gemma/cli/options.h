@@ -137,7 +137,7 @@ absl::StatusOr<Session> CreateSession(const Model& model,
 // Adds -o text|json.
 CLI::Option* AddFormat(CLI::App& app, std::string* format);
 
-// Adds -q.
+// Adds -q. Commands that load a model give ModelOptions::quiet.
 void AddQuiet(CLI::App& app, bool* quiet);
 
 }  // namespace gemma::tools

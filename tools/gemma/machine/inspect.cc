@@ -118,6 +118,7 @@ Json ConfigJson(const ModelConfig& config) {
       {"post_norms", config.post_norms},
       {"qk_norm", config.qk_norm},
       {"biases", config.biases},
+      {"exact_gelu", config.exact_gelu},
       {"bidirectional", config.bidirectional},
       {"pooling", Name(config.pooling)},
       {"dense_dims", config.dense_dims},

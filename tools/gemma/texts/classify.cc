@@ -43,7 +43,6 @@ struct ClassifyOptions {
   bool has_response = false;
   bool lines = false;
   std::string format = "text";
-  bool quiet = false;
   bool verbose = false;
 };
 
@@ -75,7 +74,7 @@ absl::StatusOr<std::string> ReadInput(const ClassifyOptions& options) {
     return options.text;
   }
   const bool from_stdin = options.file.empty() || options.file == options.text;
-  if (from_stdin && isatty(STDIN_FILENO) == 1 && !options.quiet) {
+  if (from_stdin && isatty(STDIN_FILENO) == 1 && !options.model.quiet) {
     Note("type the text, then Enter and Ctrl-D");
   }
   GEMMA_ASSIGN_OR_RETURN(std::string text,
@@ -121,7 +120,7 @@ absl::Status ClassifyText(const Model& model, const ClassifyOptions& options,
   std::optional<Progress> progress;
   progress.emplace("classifying");
   classifier_options.progress = [&](size_t done, size_t total) {
-    if (!options.quiet) progress->Update(done, total);
+    if (!options.model.quiet) progress->Update(done, total);
     return !Interrupted();
   };
   GEMMA_ASSIGN_OR_RETURN(Classifier classifier,
@@ -195,7 +194,7 @@ absl::Status Classify(const ClassifyOptions& options) {
   }
   const ClassifyLinesOptions lines = {
       options.file.empty() ? std::string(kStdinArgument) : options.file,
-      options.quiet, options.verbose};
+      options.model.quiet, options.verbose};
   return ClassifyLines(model, std::move(classifier), policies, lines);
 }
 
@@ -219,7 +218,7 @@ void AddClassify(CLI::App& app, Action* action) {
                     "Classify each line of the input, which is JSON; see\n"
                     "below");
   AddFormat(*command, &options->format);
-  AddQuiet(*command, &options->quiet);
+  AddQuiet(*command, &options->model.quiet);
   command->add_flag("-v,--verbose", options->verbose,
                     "Print token counts and time on standard error");
   command->footer(

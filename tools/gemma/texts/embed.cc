@@ -39,7 +39,6 @@ struct EmbedCommandOptions {
   EmbedOutputOptions output;
   size_t dimensions = 0;
   bool raw = false;
-  bool quiet = false;
   bool verbose = false;
 };
 
@@ -97,7 +96,7 @@ class Run {
     std::vector<std::string> texts;
     for (const EmbedInput& input : block) texts.push_back(input.text);
     Progress progress =
-        Progress::OfCount("embedding", options_.quiet, options_.verbose);
+        Progress::OfCount("embedding", options_.model.quiet, options_.verbose);
     progress.StartAt(totals_.texts);
     EmbedOptions embed;
     embed.dimensions = options_.dimensions;
@@ -160,7 +159,7 @@ absl::Status Embed(const EmbedCommandOptions& options) {
                          CreateEmbedder(model, options));
   GEMMA_RETURN_IF_ERROR(
       CheckMemory(options.model, PlanOf(model, options.model, 0)));
-  if (!embedder.has_dense_layers() && !options.quiet) {
+  if (!embedder.has_dense_layers() && !options.model.quiet) {
     Note(absl::StrCat(
         options.model.path,
         ": has no dense layers; vectors are the means before these layers, and "
@@ -168,7 +167,7 @@ absl::Status Embed(const EmbedCommandOptions& options) {
   }
   Run run(options, embedder, std::move(inputs));
   GEMMA_RETURN_IF_ERROR(run.Write());
-  if (!options.quiet) run.Tell();
+  if (!options.model.quiet) run.Tell();
   return absl::OkStatus();
 }
 
@@ -228,7 +227,7 @@ void AddEmbed(CLI::App& app, Action* action) {
   AddText(*command, "--output", "FILE", &options->output.path,
           "File for the vectors")
       ->default_str("standard output");
-  AddQuiet(*command, &options->quiet);
+  AddQuiet(*command, &options->model.quiet);
   command->add_flag("-v,--verbose", options->verbose,
                     "Print the speed on standard error, even if that is\n"
                     "not a terminal");

@@ -1,0 +1,27 @@
+// Tensors of a checkpoint that are not weights of the model.
+
+#ifndef GEMMA_SRC_MODEL_UNUSED_TENSORS_H_
+#define GEMMA_SRC_MODEL_UNUSED_TENSORS_H_
+
+#include <vector>
+
+#include "src/formats/checkpoint.h"
+#include "src/model/outline.h"
+#include "src/model/read_config.h"
+#include "src/model/tensor_names.h"
+
+namespace gemma::internal {
+
+// Whether two matrices have the same values. Reads both as far as they agree,
+// and returns their memory to the system.
+bool SameValues(const Checkpoint& checkpoint, const Tensor& a, const Tensor& b);
+
+// Adds a note for the tensors that are not among `weights`, and one for a
+// vision tower in a GGUF file. A vision tower in a Hugging Face directory needs
+// no note: that is how the models are published.
+void NoteUnused(const Checkpoint& checkpoint, const TensorNames& names,
+                const std::vector<BoundWeight>& weights, Notes& notes);
+
+}  // namespace gemma::internal
+
+#endif  // GEMMA_SRC_MODEL_UNUSED_TENSORS_H_
