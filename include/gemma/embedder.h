@@ -19,24 +19,31 @@ namespace gemma {
 // A task that a text is embedded for. The model was trained with the prefix
 // before its texts.
 struct EmbedPrompt {
-  std::string_view name;    // for example "query"
-  std::string_view prefix;  // before the text; "{title}" stands for the title
+  std::string_view name;  // for example "query"
+  // Before the text. In published prompts, "{title}" stands for the title; in
+  // those of a model's files, the "none" of "title: none | " does.
+  std::string_view prefix;
 };
 
-// Returns all prompts, from EmbeddingGemma's config_sentence_transformers.json
-// and model card.
+// Returns all published prompts, from EmbeddingGemma's
+// config_sentence_transformers.json and model card. See Embedder::prompts for
+// those of a model's own files.
 GEMMA_EXPORT absl::Span<const EmbedPrompt> EmbedPrompts();
 
-// Returns the words before a text. If the prompt has a place for a title, they
-// contain `title`, or "none" if it is empty. InvalidArgument if no prompt has
-// this name, or if a title is given and the prompt has no place for it.
+// Returns the words of a published prompt before a text. If the prompt has a
+// place for a title, they contain `title`, or "none" if it is empty.
+// InvalidArgument if no prompt has this name, or if a title is given and the
+// prompt has no place for it.
 GEMMA_EXPORT absl::StatusOr<std::string> EmbedPrefix(
     std::string_view prompt, std::string_view title = "");
 
 // How to embed texts.
 struct EmbedOptions {
-  std::string prompt;  // name of one of EmbedPrompts; empty: no prefix
-  std::string title;   // of the texts, see EmbedPrefix; requires a prompt
+  // Name of one of Embedder::prompts; empty: the model's default prompt, or no
+  // prefix if it has none or use_default_prompt is false.
+  std::string prompt;
+  bool use_default_prompt = true;
+  std::string title;  // of the texts, see EmbedPrefix; requires a prompt
   // Number of leading values of each vector to keep; 0: all. EmbeddingGemma was
   // trained so that the first 512, 256 or 128 are good embeddings too.
   size_t dimensions = 0;
@@ -86,6 +93,22 @@ class GEMMA_EXPORT Embedder {
   // FailedPrecondition if called in a tap of the model.
   absl::StatusOr<Embeddings> Embed(absl::Span<const std::string> texts,
                                    const EmbedOptions& options = {}) const;
+
+  // Returns the model's prompts. If its files have a
+  // config_sentence_transformers.json (or were written from such files), these
+  // are the prompts there, and the published ones with other names if the file
+  // changes none of those; else the published prompts. Names are valid as long
+  // as something shares the model.
+  std::vector<EmbedPrompt> prompts() const;
+
+  // Returns the name of the prompt of texts that name none, or an empty string
+  // if they get no prefix.
+  std::string_view default_prompt() const;
+
+  // As EmbedPrefix, for the model's prompts. An empty name is that of
+  // default_prompt().
+  absl::StatusOr<std::string> Prefix(std::string_view prompt,
+                                     std::string_view title = "") const;
 
   // Returns the number of values of an uncut vector.
   size_t dimensions() const;

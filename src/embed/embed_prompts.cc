@@ -1,21 +1,28 @@
-// The prompts that EmbeddingGemma was trained with.
+// The prompts that EmbeddingGemma was trained with, and those of a model's own
+// files.
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "gemma/embedder.h"
 #include "src/base/internal.h"
+#include "src/base/messages.h"
 #include "src/base/no_throw.h"
+#include "src/session/model_impl.h"
 
 namespace gemma {
 namespace {
 
+// The places for a title in a published prompt, and in a prompt of a file.
 constexpr std::string_view kTitle = "{title}";
+constexpr std::string_view kNoTitle = "title: none | ";
 
 // From config_sentence_transformers.json of google/embeddinggemma-300m, where
 // the prompts for documents have the title "none". The last two are from its
@@ -43,6 +50,62 @@ constexpr EmbedPrompt kPrompts[] = {
     {"FactChecking", "task: fact checking | query: "},
 };
 
+// Returns the words of the prompt with this name. `place` is where they have
+// room for a title.
+absl::StatusOr<std::string> WordsOf(absl::Span<const EmbedPrompt> prompts,
+                                    std::string_view name,
+                                    std::string_view title,
+                                    std::string_view place) {
+  const auto found =
+      std::find_if(prompts.begin(), prompts.end(),
+                   [&](const EmbedPrompt& p) { return p.name == name; });
+  if (found == prompts.end()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "no prompt ", Quoted(name), ", wanted one of ",
+        absl::StrJoin(prompts, ", ", [](std::string* out, const auto& p) {
+          absl::StrAppend(out, Printable(p.name));
+        })));
+  }
+  if (!title.empty() && found->prefix.find(place) == std::string_view::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the prompt ", Quoted(name), " has no place for a title"));
+  }
+  const std::string before = title.empty() ? "none" : std::string(title);
+  return absl::StrReplaceAll(
+      found->prefix,
+      {{place,
+        place == kTitle ? before : absl::StrCat("title: ", before, " | ")}});
+}
+
+// The words of a published prompt as a model's file states them.
+std::string PublishedWords(const EmbedPrompt& prompt) {
+  return absl::StrReplaceAll(prompt.prefix, {{kTitle, "none"}});
+}
+
+// The prompts of the files, then the published prompts that they lack, unless
+// the files give other words to a published name: then the model was trained
+// with its own prompts only.
+std::vector<EmbedPrompt> PromptsOf(const std::optional<TextPrompts>& own) {
+  if (!own.has_value()) return {std::begin(kPrompts), std::end(kPrompts)};
+  std::vector<EmbedPrompt> prompts;
+  for (const TextPrompt& prompt : own->all) {
+    prompts.push_back({prompt.name, prompt.words});
+  }
+  std::vector<EmbedPrompt> more;
+  for (const EmbedPrompt& published : kPrompts) {
+    const auto found = std::find_if(
+        own->all.begin(), own->all.end(),
+        [&](const TextPrompt& p) { return p.name == published.name; });
+    if (found == own->all.end()) {
+      more.push_back(published);
+    } else if (found->words != PublishedWords(published)) {
+      return prompts;
+    }
+  }
+  prompts.insert(prompts.end(), more.begin(), more.end());
+  return prompts;
+}
+
 }  // namespace
 
 absl::Span<const EmbedPrompt> EmbedPrompts() { return kPrompts; }
@@ -50,23 +113,34 @@ absl::Span<const EmbedPrompt> EmbedPrompts() { return kPrompts; }
 absl::StatusOr<std::string> EmbedPrefix(std::string_view prompt,
                                         std::string_view title) {
   return NoThrow([&]() -> absl::StatusOr<std::string> {
-    const auto* found =
-        std::find_if(std::begin(kPrompts), std::end(kPrompts),
-                     [&](const EmbedPrompt& p) { return p.name == prompt; });
-    if (found == std::end(kPrompts)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "no prompt '", prompt, "', wanted one of ",
-          absl::StrJoin(kPrompts, ", ", [](std::string* out, const auto& p) {
-            absl::StrAppend(out, p.name);
-          })));
+    return WordsOf(kPrompts, prompt, title, kTitle);
+  });
+}
+
+std::vector<EmbedPrompt> Embedder::prompts() const {
+  return PromptsOf(model_.impl().prompts);
+}
+
+std::string_view Embedder::default_prompt() const {
+  const auto& own = model_.impl().prompts;
+  return own.has_value() ? std::string_view(own->default_name) : "";
+}
+
+absl::StatusOr<std::string> Embedder::Prefix(std::string_view prompt,
+                                             std::string_view title) const {
+  return NoThrow([&]() -> absl::StatusOr<std::string> {
+    if (prompt.empty()) prompt = default_prompt();
+    if (prompt.empty()) {
+      if (title.empty()) return "";
+      return absl::InvalidArgumentError("a title needs a prompt");
     }
-    if (!title.empty() &&
-        found->prefix.find(kTitle) == std::string_view::npos) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the prompt '", prompt, "' has no place for a title"));
-    }
-    return absl::StrReplaceAll(found->prefix,
-                               {{kTitle, title.empty() ? "none" : title}});
+    const std::optional<TextPrompts>& own = model_.impl().prompts;
+    const bool is_own =
+        own.has_value() &&
+        std::any_of(own->all.begin(), own->all.end(),
+                    [&](const TextPrompt& p) { return p.name == prompt; });
+    const std::string_view place = is_own ? kNoTitle : kTitle;
+    return WordsOf(prompts(), prompt, title, place);
   });
 }
 

@@ -29,7 +29,8 @@ absl::Status CheckOptions(const EmbedOptions& options, size_t dimensions) {
     return absl::InvalidArgumentError(FormatText(
         "dimensions is %u, the model has %u", options.dimensions, dimensions));
   }
-  if (options.prompt.empty() && !options.title.empty()) {
+  if (options.prompt.empty() && !options.use_default_prompt &&
+      !options.title.empty()) {
     return absl::InvalidArgumentError("a title needs a prompt");
   }
   return absl::OkStatus();
@@ -166,8 +167,8 @@ absl::StatusOr<Embeddings> Embedder::EmbedTexts(
     absl::Span<const std::string> texts, const EmbedOptions& options) const {
   GEMMA_RETURN_IF_ERROR(CheckOptions(options, dimensions()));
   std::string prefix;
-  if (!options.prompt.empty()) {
-    GEMMA_ASSIGN_OR_RETURN(prefix, EmbedPrefix(options.prompt, options.title));
+  if (!options.prompt.empty() || options.use_default_prompt) {
+    GEMMA_ASSIGN_OR_RETURN(prefix, Prefix(options.prompt, options.title));
   }
   Embeddings result;
   result.dimensions =

@@ -286,6 +286,9 @@ absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
   }
   GEMMA_ASSIGN_OR_RETURN(checkpoint.sentence_config,
                          ReadObject(where, "sentence_bert_config.json"));
+  GEMMA_ASSIGN_OR_RETURN(
+      checkpoint.prompts_config,
+      ReadObject(where, "config_sentence_transformers.json"));
   GEMMA_RETURN_IF_ERROR(AddModules(checkpoint));
   checkpoint.has_chat_template =
       Exists(where, "chat_template.jinja") ||

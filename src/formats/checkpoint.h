@@ -43,6 +43,7 @@ struct Checkpoint {
   std::optional<Json> generation_config;
   std::optional<Json> tokenizer_config;
   std::optional<Json> sentence_config;  // sentence_bert_config.json
+  std::optional<Json> prompts_config;   // config_sentence_transformers.json
 
   // kHuggingFace: the modules in modules.json. `tensors` includes the tensors
   // of their folders; see Module::TensorName.

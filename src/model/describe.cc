@@ -15,6 +15,7 @@
 #include "src/formats/gguf.h"
 #include "src/model/canonicalize.h"
 #include "src/model/read_config.h"
+#include "src/model/text_prompts.h"
 #include "src/os/mapped_file.h"
 #include "src/text/load_tokenizer.h"
 
@@ -55,6 +56,11 @@ absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
     GEMMA_RETURN_IF_ERROR(DescribeConfig(config, out));
     DescribeTokenizer(tokenizer.ok() ? &*tokenizer : nullptr, config, out);
     GEMMA_RETURN_IF_ERROR(DescribeChatTemplate(checkpoint, out));
+    GEMMA_ASSIGN_OR_RETURN(const std::optional<TextPrompts> prompts,
+                           ReadTextPrompts(checkpoint));
+    if (prompts.has_value() && config.pooling != Pooling::kNone) {
+      DescribeTextPrompts(*prompts, out);
+    }
   }
   // The model was trained with a scale rounded to the type of its original
   // table. State it if the type of the new table gives another value.

@@ -160,6 +160,9 @@ absl::StatusOr<Outline> ReadOutline(Checkpoint& checkpoint,
     out.weights.push_back(std::move(weight));
   }
   NoteUnused(checkpoint, names, out.weights, out.notes);
+  if (out.config.pooling != Pooling::kNone) {
+    GEMMA_ASSIGN_OR_RETURN(out.prompts, ReadTextPrompts(checkpoint));
+  }
   return out;
 }
 

@@ -3,6 +3,7 @@
 #ifndef GEMMA_SRC_MODEL_OUTLINE_H_
 #define GEMMA_SRC_MODEL_OUTLINE_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "src/formats/checkpoint.h"
 #include "src/model/conventions.h"
 #include "src/model/read_config.h"
+#include "src/model/text_prompts.h"
 #include "src/model/weight_table.h"
 
 namespace gemma::internal {
@@ -30,6 +32,7 @@ struct Outline {
   ModelConfig config;  // valid and complete
   Conventions conventions;
   std::vector<BoundWeight> weights;    // all of them, in the order of WeightsOf
+  std::optional<TextPrompts> prompts;  // only of a model that pools
   Notes notes;                         // see Model::notes
 };
 

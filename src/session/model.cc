@@ -151,6 +151,7 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   impl.config = outline.config;
   impl.has_chat_template = checkpoint.has_chat_template;
   impl.notes = outline.notes;
+  impl.prompts = outline.prompts;
   impl.tensors = Summaries(checkpoint);
   GEMMA_ASSIGN_OR_RETURN(impl.weights,
                          PlanWeights(checkpoint, outline, options.quantize));

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "ops/workers.h"
 #include "src/base/internal.h"
 #include "src/forward/executor.h"
+#include "src/model/text_prompts.h"
 #include "src/model/weights.h"
 #include "src/os/mapped_file.h"
 
@@ -42,6 +44,7 @@ class Model::Impl {
   absl::StatusOr<Tokenizer> tokenizer = absl::NotFoundError("");
   bool has_chat_template = false;
   std::vector<std::string> notes;
+  std::optional<TextPrompts> prompts;
   std::vector<TensorSummary> tensors;
   size_t prefill_chunk = 0;
   Arithmetic arithmetic = Arithmetic::kFloat32;

@@ -36,11 +36,16 @@ class HubTest(PullTest):
             self.assertNotIn("README", request.path)
 
     def test_module_folders(self):
-        self.hub.files = directory("embedding_gemma") | {"onnx/config.json": b"{}", "2_Dense/pytorch_model.bin": b"no"}
+        self.hub.files = directory("embedding_gemma") | {
+            "onnx/config.json": b"{}", "2_Dense/pytorch_model.bin": b"no",
+            "config_sentence_transformers.json": b'{"prompts": {"query": "Q: "}}'}
         path = self.pull("hf://owner/toy")
         self.assertEqual({p.name for p in path.iterdir()},
                          {"config.json", "model.safetensors", "tokenizer.json", "modules.json", "gemma-pull.json",
-                          "sentence_bert_config.json", "1_Pooling", "2_Dense", "3_Dense"})
+                          "sentence_bert_config.json", "config_sentence_transformers.json", "1_Pooling", "2_Dense",
+                          "3_Dense"})
+        self.assertEqual(self.succeeds_quietly("embed", "toy", "--prompt", "query", "the user"),
+                         self.succeeds_quietly("embed", MODELS / "embedding_gemma", "Q: the user"))
         self.assertEqual({p.name for p in (path / "2_Dense").iterdir()}, {"config.json", "model.safetensors"})
         self.assertEqual(self.succeeds_quietly("embed", "toy", "the user"),
                          self.succeeds_quietly("embed", MODELS / "embedding_gemma", "the user"))

@@ -66,6 +66,51 @@ class EmbedTest(CommandTest):
                                  (["--prefix", "of {title} "], "of {title} ")):
             self.assertEqual(self.embed("the user", *arguments), self.embed(words + "the user"))
 
+    def with_prompts(self, **config):
+        folder = self.folder / "own"
+        shutil.copytree(TOY, folder, dirs_exist_ok=True)
+        (folder / "config_sentence_transformers.json").write_text(json.dumps({"similarity_fn_name": "cosine", **config}))
+        return folder
+
+    def test_prompts_of_the_folder(self):
+        own = self.with_prompts(prompts={"query": "Q: ", "document": "title: none | D: ", "odd": "{title} "},
+                                default_prompt_name=None)
+        packed = self.folder / "packed.gguf"
+        self.succeeds("quantize", own, packed, "--type", "keep")
+        for model in (own, packed):
+            for arguments, words in (([], ""), (["--prompt", "query"], "Q: "),
+                                     (["--prompt", "document"], "title: none | D: "),
+                                     (["--prompt", "document", "--title", "The end"], "title: The end | D: "),
+                                     (["--prompt", "odd"], "{title} ")):
+                self.assertEqual(self.embed("the user", *arguments, model=model),
+                                 self.embed("--prefix", words, "the user") if words else self.embed("the user"))
+            self.fails(2, "embed", model, "--prompt", "STS", "x", says=["no prompt 'STS'", "query, document, odd"])
+            self.fails(2, "embed", model, "--prompt", "query", "--title", "t", "x", says="no place for a title")
+
+    def test_default_prompt_of_the_folder(self):
+        own = self.with_prompts(prompts={"query": "Q: ", "other": "O: "}, default_prompt_name="other")
+        packed = self.folder / "packed.gguf"
+        self.succeeds("quantize", own, packed, "--type", "keep")
+        for model in (own, packed):
+            self.assertEqual(self.embed("the user", model=model), self.embed("O: the user"))
+            self.assertEqual(self.embed("the user", "--prompt", "query", model=model), self.embed("Q: the user"))
+            self.assertEqual(self.embed("the user", "--no-prompt", model=model), self.embed("the user"))
+            self.assertEqual(self.embed("the user", "--prefix", "P ", model=model), self.embed("P the user"))
+            # As in sentence-transformers, "document" exists.
+            self.assertEqual(self.embed("the user", "--prompt", "document", model=model), self.embed("the user"))
+            self.fails(2, "embed", model, "--no-prompt", "--prompt", "query", "x", says="--no-prompt excludes")
+
+    def test_published_prompts_are_completed(self):
+        own = self.with_prompts(prompts={"query": "task: search result | query: ",
+                                         "document": "title: none | text: "})
+        self.assertEqual(self.embed("the user", "--prompt", "FactChecking", model=own),
+                         self.embed("task: fact checking | query: the user"))
+
+    def test_wrong_prompts_are_named(self):
+        for config, says in (({"prompts": {"query": 3}}, "'prompts.query' is 3"), ({"prompts": []}, "'prompts'"),
+                             ({"default_prompt_name": "no"}, "'default_prompt_name' is the string 'no', wanted null")):
+            self.fails(1, "embed", self.with_prompts(**config), "x", says=says)
+
     def test_jsonl(self):
         lines = [json.dumps("the user"), json.dumps({"text": "the user", "id": "a\n\u00e9"}), "  ",
                  json.dumps({"text": "the user", "id": 7, "prompt": "document"}),

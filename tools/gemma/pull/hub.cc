@@ -32,18 +32,20 @@ constexpr size_t kMaxNamesBytes = 4096;
 
 constexpr std::string_view kIndex = "model.safetensors.index.json";
 // The files other than weights that loading a directory reads.
-constexpr std::string_view kDirectoryFiles[] = {"config.json",
-                                                "generation_config.json",
-                                                "tokenizer.model",
-                                                "tokenizer.json",
-                                                "tokenizer_config.json",
-                                                "added_tokens.json",
-                                                "special_tokens_map.json",
-                                                "chat_template.jinja",
-                                                "chat_template.json",
-                                                kIndex,
-                                                "modules.json",
-                                                "sentence_bert_config.json"};
+constexpr std::string_view kDirectoryFiles[] = {
+    "config.json",
+    "generation_config.json",
+    "tokenizer.model",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    kIndex,
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json"};
 
 class TextBody : public HttpBody {
  public:

@@ -99,6 +99,7 @@ class Run {
         Progress::OfCount("embedding", options_.model.quiet, options_.verbose);
     progress.StartAt(totals_.texts);
     EmbedOptions embed;
+    embed.use_default_prompt = false;  // the texts begin with their words
     embed.dimensions = options_.dimensions;
     embed.normalize = !options_.raw;
     embed.progress = [&](size_t done) {
@@ -152,11 +153,11 @@ absl::Status Embed(const EmbedCommandOptions& options) {
   GEMMA_RETURN_IF_ERROR(Check(options.output));
   GEMMA_RETURN_IF_ERROR(CheckOutput(options.output.path, {options.model.path},
                                     {options.input.file}));
-  GEMMA_ASSIGN_OR_RETURN(std::vector<EmbedInput> inputs,
-                         ReadInputs(options.input));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const Embedder embedder,
                          CreateEmbedder(model, options));
+  GEMMA_ASSIGN_OR_RETURN(std::vector<EmbedInput> inputs,
+                         ReadInputs(options.input, embedder));
   GEMMA_RETURN_IF_ERROR(
       CheckMemory(options.model, PlanOf(model, options.model, 0)));
   if (!embedder.has_dense_layers() && !options.model.quiet) {
@@ -203,6 +204,9 @@ void AddInputOptions(CLI::App& command, EmbedInputOptions* options) {
           "With --prompt document: title of the texts");
   AddText(command, "--prefix", "TEXT", &options->prefix,
           "Put TEXT in front of each text, instead of --prompt");
+  command.add_flag("--no-prompt", options->no_prompt,
+                   "Put nothing in front of the texts, even if the model's\n"
+                   "files name a default prompt");
 }
 
 }  // namespace
@@ -243,7 +247,8 @@ A NumPy file holds float32 of shape [texts, dimensions]. EmbeddingGemma was
 trained for 768 dimensions, and for the first 512, 256 and 128 of them.
 
 For search, use --prompt query for questions and --prompt document for the
-texts to search. All prompts:
+texts to search. If the model's folder has a config_sentence_transformers.json,
+the prompts are those of this file. EmbeddingGemma's prompts:
 )" + PromptNames() +
       R"(
 

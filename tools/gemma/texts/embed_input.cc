@@ -20,24 +20,32 @@ namespace {
 
 using Json = nlohmann::json;
 
-absl::StatusOr<std::string> PrefixOf(const std::string& prompt,
-                                     const std::string& title) {
-  if (!prompt.empty()) return EmbedPrefix(prompt, title);
-  if (title.empty()) return "";
-  return absl::InvalidArgumentError("a title needs a prompt");
-}
+// Finds the words in front of texts.
+struct Prefixes {
+  const EmbedInputOptions& options;
+  const Embedder& embedder;
 
-// The words in front of each text that does not give its own.
-absl::StatusOr<std::string> CommonPrefix(const EmbedInputOptions& options) {
-  if (!options.prefix.empty()) return options.prefix;
-  return PrefixOf(options.prompt, options.title);
-}
+  absl::StatusOr<std::string> Of(const std::string& prompt,
+                                 const std::string& title) const {
+    if (prompt.empty() && title.empty() && options.no_prompt) return "";
+    return embedder.Prefix(prompt, title);
+  }
+  // Those of each text that does not give its own.
+  absl::StatusOr<std::string> Common() const {
+    if (!options.prefix.empty()) return options.prefix;
+    const absl::StatusOr<std::string> prefix =
+        Of(options.prompt, options.title);
+    if (prefix.ok()) return prefix;
+    return OptionError({"--prompt", "--title"},
+                       absl::StrCat("--prompt: ", prefix.status().message()));
+  }
+};
 
 absl::StatusOr<EmbedInput> FromObject(const Json& object,
-                                      const EmbedInputOptions& options) {
+                                      const Prefixes& prefixes) {
   EmbedInput input;
-  std::string prompt = options.prompt;
-  std::string title = options.title;
+  std::string prompt = prefixes.options.prompt;
+  std::string title = prefixes.options.title;
   bool has_text = false;
   bool has_own_prefix = false;
   GEMMA_RETURN_IF_ERROR(ReadId(object, &input.id));
@@ -55,33 +63,33 @@ absl::StatusOr<EmbedInput> FromObject(const Json& object,
     }
   }
   if (!has_text) return absl::InvalidArgumentError("there is no 'text'");
-  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, has_own_prefix
-                                                       ? PrefixOf(prompt, title)
-                                                       : CommonPrefix(options));
+  GEMMA_ASSIGN_OR_RETURN(
+      const std::string prefix,
+      has_own_prefix ? prefixes.Of(prompt, title) : prefixes.Common());
   input.text.insert(0, prefix);
   return input;
 }
 
 absl::StatusOr<EmbedInput> FromJson(std::string_view line,
-                                    const EmbedInputOptions& options) {
+                                    const Prefixes& prefixes) {
   GEMMA_ASSIGN_OR_RETURN(const Json json, ParseJsonLine(line));
-  if (json.is_object()) return FromObject(json, options);
+  if (json.is_object()) return FromObject(json, prefixes);
   if (!json.is_string()) {
     return WrongType("the line", json, "an object or a string");
   }
-  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
+  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, prefixes.Common());
   return EmbedInput{absl::StrCat(prefix, json.get<std::string>()), ""};
 }
 
-absl::StatusOr<std::vector<EmbedInput>> ReadLines(
-    const EmbedInputOptions& options) {
+absl::StatusOr<std::vector<EmbedInput>> ReadLines(const Prefixes& prefixes) {
+  const EmbedInputOptions& options = prefixes.options;
   const std::string path =
       options.file.empty() ? std::string(kStdinArgument) : options.file;
   const std::string name =
       path == kStdinArgument ? std::string(kStdinName) : path;
   GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
   GEMMA_RETURN_IF_ERROR(CheckUtf8(text, name));
-  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
+  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, prefixes.Common());
   std::vector<EmbedInput> inputs;
   size_t number = 0;
   for (const std::string_view line : SplitLines(text)) {
@@ -91,7 +99,7 @@ absl::StatusOr<std::vector<EmbedInput>> ReadLines(
       continue;
     }
     if (absl::StripAsciiWhitespace(line).empty()) continue;
-    absl::StatusOr<EmbedInput> input = FromJson(line, options);
+    absl::StatusOr<EmbedInput> input = FromJson(line, prefixes);
     if (!input.ok()) {
       return absl::InvalidArgumentError(absl::StrCat(
           name, ": line ", number, ": ", input.status().message()));
@@ -119,18 +127,19 @@ absl::Status Check(const EmbedInputOptions& options) {
   if (options.prompt.empty() && !options.title.empty()) {
     return Needs("--title", "--prompt document");
   }
-  if (const absl::Status status = CommonPrefix(options).status();
-      !status.ok()) {
-    return OptionError({"--prompt", "--title"},
-                       absl::StrCat("--prompt: ", status.message()));
+  if (options.no_prompt &&
+      (!options.prompt.empty() || !options.title.empty())) {
+    return OptionError({"--no-prompt", "--prompt", "--title"},
+                       "--no-prompt excludes --prompt and --title");
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<EmbedInput>> ReadInputs(
-    const EmbedInputOptions& options) {
-  if (options.texts.empty()) return ReadLines(options);
-  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, CommonPrefix(options));
+    const EmbedInputOptions& options, const Embedder& embedder) {
+  const Prefixes prefixes = {options, embedder};
+  if (options.texts.empty()) return ReadLines(prefixes);
+  GEMMA_ASSIGN_OR_RETURN(const std::string prefix, prefixes.Common());
   std::vector<EmbedInput> inputs;
   for (const std::string& text : options.texts) {
     GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(text, "TEXT")));

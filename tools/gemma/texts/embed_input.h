@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gemma/embedder.h"
 
 namespace gemma::tools {
 
@@ -16,9 +17,10 @@ struct EmbedInputOptions {
   std::vector<std::string> texts;  // of the command line
   std::string file;                // one text per line; stdin if both are empty
   bool jsonl = false;              // lines are JSON
-  std::string prompt;              // see EmbedPrefix
+  std::string prompt;              // see Embedder::Prefix
   std::string title;
-  std::string prefix;  // instead of prompt and title
+  std::string prefix;      // instead of prompt and title
+  bool no_prompt = false;  // nor the model's default prompt
 };
 
 struct EmbedInput {
@@ -29,9 +31,10 @@ struct EmbedInput {
 // OK, or a usage error that names the option.
 absl::Status Check(const EmbedInputOptions& options);
 
-// Reads all texts. An error names the bad line.
+// Reads all texts and puts the embedder's words in front of them. An error
+// names the bad line or option.
 absl::StatusOr<std::vector<EmbedInput>> ReadInputs(
-    const EmbedInputOptions& options);
+    const EmbedInputOptions& options, const Embedder& embedder);
 
 }  // namespace gemma::tools
 
