@@ -14,6 +14,7 @@
 #include "src/formats/gguf.h"
 #include "src/model/gguf_keys.h"
 #include "src/model/read_config.h"
+#include "src/model/rope_from_gguf.h"
 #include "src/model/tensor_names.h"
 
 namespace gemma::internal {
@@ -113,82 +114,6 @@ absl::Status ReadDifferences(const KeyReader& keys, ModelConfig& c) {
   return absl::OkStatus();
 }
 
-// Reads the factor of linear scaling. As in llama.cpp, a factor without a type
-// is one, and 0 means none.
-absl::Status ReadScaling(const KeyReader& keys, float& factor) {
-  constexpr std::string_view kType = "rope.scaling.type";
-  constexpr std::string_view kFactor = "rope.scaling.factor";
-  std::string type = "linear";
-  GEMMA_RETURN_IF_ERROR(keys.Read(kType, type));
-  if (type != "linear" && type != "none") {
-    return absl::InvalidArgumentError(
-        FormatText("%s is %s, wanted 'none' or 'linear'", keys.Where(kType),
-                   Quoted(type)));
-  }
-  float stated = 0.0f;
-  if (keys.Has("rope.scale_linear") && !keys.Has(kFactor)) {
-    GEMMA_RETURN_IF_ERROR(keys.Read("rope.scale_linear", stated));
-  } else if (keys.Has(kType) && type == "linear") {
-    GEMMA_RETURN_IF_ERROR(keys.ReadRequired(kFactor, stated));
-  } else {
-    GEMMA_RETURN_IF_ERROR(keys.Read(kFactor, stated));
-  }
-  if (type == "linear" && stated != 0.0f) factor = stated;
-  return absl::OkStatus();
-}
-
-// Reads the RoPE base and scaling of models whose layers all have the same,
-// except that local layers may have their own base.
-absl::Status ReadRope(const KeyReader& keys, ConfigDraft& c) {
-  GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base", c.rope_base_global));
-  GEMMA_RETURN_IF_ERROR(ReadScaling(keys, c.rope_factor_global));
-  c.rope_base_local = c.rope_base_global;
-  c.rope_factor_local = c.rope_factor_global;
-  return keys.Read("rope.freq_base_swa", c.rope_base_local);
-}
-
-// Whether Ollama's own converter wrote this Gemma 3. Its files hold the vision
-// tower too, and have other keys for RoPE.
-bool IsOfOllama(const KeyReader& keys) {
-  return keys.Has("rope.local.freq_base") ||
-         keys.Has("rope.global.freq_base") || keys.Has("vision.block_count") ||
-         keys.Has("mm.tokens_per_image");
-}
-
-// Replaces what Ollama's converter left out or got wrong in its first files, as
-// Ollama does when it loads them. Their depth identifies them.
-absl::Status CorrectOllama(const KeyReader& keys, size_t num_layers,
-                           ConfigDraft& c) {
-  if (!IsOfOllama(keys) || c.sliding_window == 0) return absl::OkStatus();
-  const bool is_scaled =
-      num_layers == 34 || num_layers == 48 || num_layers == 62;  // 4B, 12B, 27B
-  if (is_scaled && !keys.Has("rope.scaling.factor") &&
-      !keys.Has("rope.scale_linear")) {
-    c.rope_factor_global = 8.0f;
-    c.notes.push_back(FormatText(
-        "%s: Ollama's file states no factor of RoPE: uses 8, as the published "
-        "models of %u layers",
-        keys.path(), num_layers));
-  }
-  if (num_layers == 26 && c.final_logits_soft_cap == 30.0f) {  // 1B
-    c.final_logits_soft_cap = 0.0f;
-    c.notes.push_back(FormatText(
-        "%s: Ollama's file caps logits at 30: ignored, because the published "
-        "model of 26 layers does not",
-        keys.path()));
-  }
-  return absl::OkStatus();
-}
-
-// Reads the RoPE of Gemma 3, where only global layers are scaled.
-absl::Status ReadRopeOfGemma3(const KeyReader& keys, ConfigDraft& c) {
-  GEMMA_RETURN_IF_ERROR(keys.Read("rope.global.freq_base", c.rope_base_global));
-  GEMMA_RETURN_IF_ERROR(keys.Read("rope.local.freq_base", c.rope_base_local));
-  GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base", c.rope_base_global));
-  GEMMA_RETURN_IF_ERROR(keys.Read("rope.freq_base_swa", c.rope_base_local));
-  return ReadScaling(keys, c.rope_factor_global);
-}
-
 // Reads the blocks from a period, or from a list that says for each layer
 // whether it is local.
 absl::Status ReadBlocks(const KeyReader& keys, size_t num_layers, size_t period,
@@ -236,7 +161,7 @@ absl::Status ReadGemma2(const KeyReader& keys, size_t num_layers,
       keys.Read("attn_logit_softcapping", c.attn_logits_soft_cap));
   GEMMA_RETURN_IF_ERROR(
       keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
-  GEMMA_RETURN_IF_ERROR(ReadRope(keys, c));
+  GEMMA_RETURN_IF_ERROR(ReadOneRope(keys, c));
   return ReadBlocks(keys, num_layers, /*period=*/2, c.blocks);
 }
 
@@ -249,8 +174,7 @@ absl::Status ReadGemma3(const KeyReader& keys, size_t num_layers,
       keys.Read("attention.sliding_window", c.sliding_window));
   GEMMA_RETURN_IF_ERROR(
       keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
-  GEMMA_RETURN_IF_ERROR(ReadRopeOfGemma3(keys, c));
-  GEMMA_RETURN_IF_ERROR(CorrectOllama(keys, num_layers, c));
+  GEMMA_RETURN_IF_ERROR(ReadTwoRopes(keys, num_layers, c));
   if (c.sliding_window == 0) {
     c.blocks.assign(num_layers, BlockType::kGlobalAttention);
     return absl::OkStatus();
@@ -306,7 +230,7 @@ absl::Status ReadRecurrentGemma(const KeyReader& keys, size_t num_layers,
   c.sliding_window = RecurrentKeys(c.sliding_window, window);
   GEMMA_RETURN_IF_ERROR(
       keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
-  GEMMA_RETURN_IF_ERROR(ReadRope(keys, c));
+  GEMMA_RETURN_IF_ERROR(ReadOneRope(keys, c));
   if (c.rope_factor_global != 1.0f) {
     return absl::InvalidArgumentError(
         FormatText("%s is %g, wanted 1", keys.Where("rope.scaling.factor"),
@@ -421,7 +345,7 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   } else if (c.architecture == "recurrentgemma") {
     GEMMA_RETURN_IF_ERROR(ReadRecurrentGemma(keys, num_layers, window, c));
   } else {
-    GEMMA_RETURN_IF_ERROR(ReadRope(keys, c));
+    GEMMA_RETURN_IF_ERROR(ReadOneRope(keys, c));
     c.blocks.assign(num_layers, BlockType::kGlobalAttention);
   }
   // Only RecurrentGemma is published with heads that rotate in part.

@@ -515,7 +515,7 @@ TEST(ConfigJson, GeluByName) {
 }
 
 // Without local layers, no window is needed.
-TEST(ConfigJson, WindowOfLocalLayersOnly) {
+TEST(ConfigJson, WindowlessWithoutLocalLayers) {
   EXPECT_EQ(ErrorOf(FromJson({{"model_type", "gemma2"},
                               {"num_hidden_layers", 1},
                               {"layer_types", {"full_attention"}},
@@ -560,7 +560,7 @@ Notes NotesOf(const json& changes) {
   return notes;
 }
 
-TEST(ConfigJson, KeysWithoutEffectAreNoted) {
+TEST(ConfigJson, NotesUselessKeys) {
   EXPECT_THAT(NotesOf({{"model_type", "gemma3_text"}}), IsEmpty());
   EXPECT_THAT(NotesOf({{"model_type", "gemma3_text"},
                        {"attn_logit_softcapping", 50.0}}),
@@ -584,7 +584,7 @@ TEST(ConfigJson, KeysWithoutEffectAreNoted) {
       ElementsAre(HasSubstr("'Gemma2Model', a model without a head")));
 }
 
-TEST(ConfigJson, CapOfGemma3IsIgnored) {
+TEST(ConfigJson, IgnoresGemma3Cap) {
   const absl::StatusOr<ModelConfig> config = FromJson(
       {{"model_type", "gemma3_text"}, {"attn_logit_softcapping", 50.0}});
   ASSERT_EQ(ErrorOf(config), "OK");

@@ -95,7 +95,7 @@ GgufWriter OllamaKeys(uint32_t layers) {
   return gguf;
 }
 
-TEST(GgufKeys, BasesInWordsOfOllama) {
+TEST(GgufKeys, OllamaWordsForBases) {
   const Result result =
       Read(OllamaKeys(6)
                .Float32("gemma3.rope.local.freq_base", 5000)

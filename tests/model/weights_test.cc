@@ -200,7 +200,7 @@ TEST(Weights, OtherHeadIsUsed) {
   }
 }
 
-TEST(Weights, OneValueMakesAnotherHead) {
+TEST(Weights, OneValueMakesHead) {
   TinyTensors tensors = TinyHfTensors("gemma");
   TinyTensor head = Find(tensors, "model.embed_tokens.weight");
   head.name = "lm_head.weight";

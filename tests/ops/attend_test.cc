@@ -507,7 +507,7 @@ TEST(Attend, KeepsNonFinite) {
 }
 
 // Weights and caps must not hide a score that is not finite.
-TEST(Attend, BadKeysGiveNonFinite) {
+TEST(Attend, BadKeysShow) {
   for (const CacheType type : kTypes) {
     for (const float bad : {NAN, INFINITY, -INFINITY}) {
       for (const float cap : {0.0f, 50.0f}) {

@@ -145,7 +145,7 @@ TEST(GatedGelu, MatchesDoublePrecision) {
   });
 }
 
-TEST(GatedGelu, ExactFormMatchesDoublePrecision) {
+TEST(GatedGelu, ExactMatchesDoublePrecision) {
   ForEachTarget([] {
     for (const size_t size : kSizes) {
       for (const float scale : {1.0f, 12.0f, 1e4f}) {

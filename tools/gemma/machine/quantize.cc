@@ -69,10 +69,21 @@ absl::Status ShowResult(const std::string& target) {
                                      Bytes(all.bytes), all.bits_per_weight()));
 }
 
+// Prints what the source states and the written model will not follow.
+void NoteSource(const std::string& source) {
+  LoadOptions load;
+  load.num_threads = 1;
+  load.skip_weights = true;
+  const absl::StatusOr<Model> model = Model::Load(source, load);
+  if (!model.ok()) return;  // Quantize returns the error
+  for (const std::string& note : model->notes()) Note(note);
+}
+
 absl::Status Run(const Options& options) {
   GEMMA_ASSIGN_OR_RETURN(const std::string source,
                          ResolveModel(options.source));
   QuantizeOptions quantize = QuantizeOptionsOf(options);
+  NoteSource(source);
   {
     Progress line = Progress::OfBytes("writing", /*quiet=*/false);
     quantize.progress = [&line](const QuantizeProgress& progress) {
