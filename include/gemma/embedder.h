@@ -42,7 +42,7 @@ struct EmbedOptions {
   // Name of one of Embedder::prompts; empty: the model's default prompt, or no
   // prefix if it has none or use_default_prompt is false.
   std::string prompt;
-  bool use_default_prompt = true;
+  bool use_default_prompt = true;  // only counts if `prompt` is empty
   std::string title;  // of the texts, see EmbedPrefix; requires a prompt
   // Number of leading values of each vector to keep; 0: all. EmbeddingGemma was
   // trained so that the first 512, 256 or 128 are good embeddings too.
