@@ -12,6 +12,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
+#include "src/formats/wrong_file.h"
 #include "src/os/mapped_file.h"
 #include "src/quantize/importance_format.h"
 
@@ -201,7 +202,7 @@ class OldFile {
 }  // namespace
 
 absl::StatusOr<Importance> Importance::Load(std::string path) {
-  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, OpenModelFile(path));
   return Parse(file.bytes(), std::move(path));
 }
 

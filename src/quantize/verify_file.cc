@@ -18,6 +18,7 @@
 #include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
 #include "src/formats/gguf_writer.h"
+#include "src/formats/wrong_file.h"
 #include "src/model/num_threads.h"
 #include "src/os/mapped_file.h"
 #include "src/quantize/finite.h"
@@ -174,7 +175,7 @@ absl::StatusOr<FileCheck> VerifyFile(std::string_view path,
   return NoThrow([&]() -> absl::StatusOr<FileCheck> {
     GEMMA_RETURN_IF_ERROR(CheckThreads("num_threads", options.num_threads));
     GEMMA_ASSIGN_OR_RETURN(const MappedFile file,
-                           MappedFile::Open(std::string(path)));
+                           OpenModelFile(std::string(path)));
     GEMMA_ASSIGN_OR_RETURN(const GgufFile gguf,
                            ParseGguf(file.bytes(), file.path()));
     return Verifier(file, gguf, options).Verify();

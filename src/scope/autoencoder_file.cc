@@ -15,6 +15,7 @@
 #include "src/base/status_macros.h"
 #include "src/formats/npz.h"
 #include "src/formats/safetensors.h"
+#include "src/formats/wrong_file.h"
 
 namespace gemma::internal {
 namespace {
@@ -272,8 +273,7 @@ absl::StatusOr<std::optional<Json>> ReadConfig(const std::string& path) {
   const fs::path file = fs::path(path).parent_path() / "config.json";
   std::error_code error;
   if (!fs::exists(file, error)) return std::nullopt;
-  GEMMA_ASSIGN_OR_RETURN(const MappedFile text,
-                         MappedFile::Open(file.string()));
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile text, OpenModelFile(file.string()));
   GEMMA_ASSIGN_OR_RETURN(Json config, Json::Parse(text.text(), file.string()));
   if (!config.is_object()) return config.Unexpected("an object");
   return config;
@@ -289,7 +289,7 @@ bool IsZip(const MappedFile& file) {
 absl::StatusOr<AutoencoderFile> OpenAutoencoder(const std::string& path) {
   AutoencoderFile out;
   GEMMA_ASSIGN_OR_RETURN(out.path, FindFile(path));
-  GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(out.path));
+  GEMMA_ASSIGN_OR_RETURN(MappedFile file, OpenModelFile(out.path));
   out.file = std::make_unique<const MappedFile>(std::move(file));
   if (IsZip(*out.file)) {
     GEMMA_ASSIGN_OR_RETURN(const NpzArrays arrays, NpzArrays::Parse(*out.file));

@@ -82,6 +82,8 @@ class WrongFileTest(CommandTest):
         for name in ("model-00002-of-00002.safetensors", "model.safetensors.index.json"):
             (folder / name).write_bytes(POINTER)
             self.fails(1, "inspect", folder, says=f"{name}: is a Git LFS pointer", cure="git lfs pull")
+        (self.folder / "m.gguf").write_bytes(POINTER)
+        self.fails(1, "verify-file", self.folder / "m.gguf", says="is a Git LFS pointer", cure="git lfs pull")
         parts = sorted(TESTDATA.rglob("*-of-*.gguf"))
         copies = [pathlib.Path(shutil.copy(part, self.folder)) for part in parts if part.parent == parts[0].parent]
         copies[-1].write_bytes(POINTER)
