@@ -42,7 +42,8 @@ std::string WithValue(const Checkpoint& checkpoint, const Tensor& tensor,
 absl::Status ScoreStatus(const std::string& path, LoadOptions options = {}) {
   options.num_threads = 1;
   Session session = NewSession(LoadOrDie(path, options));
-  const absl::Status status = Score(session, kPrompt, {{5, 6}}).status();
+  const std::vector<TokenId> choice = {5, 6};
+  const absl::Status status = Score(session, kPrompt, {choice}).status();
   EXPECT_EQ(session.position(), 0u);
   return status;
 }
@@ -112,7 +113,7 @@ TEST_F(NotFiniteAnswer, GenerateFails) {
       options.max_new_tokens = 4;
       if (reports) options.on_token = [](const ScoredToken&) {};
       options.score_prompt = reports;
-      const auto stats = Generate(session, {2, 5, 9}, options,
+      const auto stats = Generate(session, kPrompt, options,
                                   [](std::string_view) { return true; });
       EXPECT_THAT(ErrorOf(stats), HasSubstr("not finite (position "));
       EXPECT_EQ(ReasonOf(stats.status()), ErrorReason::kNotFinite);
@@ -127,7 +128,7 @@ TEST_F(NotFiniteAnswer, EngineFails) {
   ASSERT_EQ(ErrorOf(engine), "OK");
   for (const bool scored : {false, true}) {
     Request request;
-    request.prompt = {2, 5, 9};
+    request.prompt = kPrompt;
     request.options.max_new_tokens = 4;
     if (scored) request.options.on_token = [](const ScoredToken&) {};
     request.options.score_prompt = scored;
@@ -147,9 +148,9 @@ TEST_F(NotFiniteAnswer, BadHeadRow) {
   Session session = NewSession(LoadOrDie(path, {}));
   GenerateOptions options;
   options.sampling.temperature = 0.0f;
-  EXPECT_THAT(ErrorOf(Generate(session, {2, 5, 9}, options,
+  EXPECT_THAT(ErrorOf(Generate(session, kPrompt, options,
                                [](std::string_view) { return true; })),
-              HasSubstr("not finite (position 3)"));
+              HasSubstr("not finite (position 5)"));
 }
 
 }  // namespace

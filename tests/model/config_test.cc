@@ -595,7 +595,7 @@ TEST(ConfigJson, UnreadGemmasAreNamed) {
   for (const char* type : {"gemma3n", "gemma4", "vaultgemma", "t5gemma2",
                            "paligemma", "shieldgemma2"}) {
     const absl::Status status = FromJson({{"model_type", type}}).status();
-    EXPECT_THAT(status.message(),
+    EXPECT_THAT(ErrorOf(status),
                 HasSubstr(absl::StrCat("'model_type' is '", type,
                                        "': this Gemma is not read yet")));
     EXPECT_EQ(ReasonOf(status), ErrorReason::kUnreadGemma);

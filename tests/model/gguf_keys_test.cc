@@ -162,9 +162,9 @@ TEST(GgufKeys, RefusesOtherComputations) {
        "'gemma3.attention.causal' is false, wanted true"},
       {TinyGgufKeys("gemma3").Uint32("gemma3.pooling_type", 1),
        "'gemma3.pooling_type' is 1, wanted 0"},
-      {TinyGgufKeys("gemma3").Array<uint32_t>("gemma3.attention.key_length", 4,
+      {TinyGgufKeys("gemma3").Array<uint32_t>("gemma3.context_length", 4,
                                               {4, 4}),
-       "'gemma3.attention.key_length'"}};
+       "'gemma3.context_length'"}};
   for (const auto& [gguf, wanted] : files) {
     EXPECT_THAT(ErrorOf(Read(gguf).config), HasSubstr(wanted));
   }
