@@ -31,7 +31,7 @@ ROOMS = {
     "formats": "src/os src/base compression",
     "text": "src/formats src/os src/base",
     "grammar": "src/text src/base",
-    "model": "src/text src/formats src/os src/base ops compression",
+    "model": "src/grammar src/text src/formats src/os src/base ops compression",
     "forward": "src/model src/base ops",
     "session": "src/forward src/model src/text src/formats src/os src/base ops",
     "generate": "src/session src/forward src/grammar src/text src/base ops",
