@@ -32,6 +32,8 @@ enum class ErrorReason {
   kOutputFile = 9,
   // A file changed after it was written: a checksum differs.
   kDamagedFile = 10,
+  // The path holds an adapter (gemma/adapter.h) where a model is needed.
+  kAdapter = 11,
   // The model computed a number that is not finite.
   kNotFinite = 13,
   // The model is of the Gemma family, but this library does not read it yet.

@@ -18,6 +18,7 @@
 #include "src/base/messages.h"
 #include "src/base/part_name.h"
 #include "src/base/status_macros.h"
+#include "src/formats/adapter_file.h"
 #include "src/formats/checkpoint_files.h"
 #include "src/formats/directory.h"
 #include "src/formats/hub_cache.h"
@@ -123,6 +124,7 @@ absl::StatusOr<Checkpoint> OpenGguf(std::string given, MappedFile file) {
   checkpoint.directory = DirectoryOf(file.path());
 
   GEMMA_ASSIGN_OR_RETURN(GgufFile gguf, ParseGguf(file.bytes(), file.path()));
+  if (IsAdapter(gguf.metadata)) return AdapterWithoutModel(gguf.metadata);
   size_t split_count = 1;
   GEMMA_RETURN_IF_ERROR(gguf.metadata.Read("split.count", split_count));
   if (split_count <= 1) {
@@ -341,6 +343,9 @@ absl::StatusOr<Checkpoint> OpenDirectory(std::string path) {
   if (HasSafetensors(path)) return OpenHuggingFace(std::move(path));
   GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                          ModelFileNames(path));
+  if (names.empty() && Exists(path, kAdapterConfig)) {
+    return AdapterWithoutModel(path);
+  }
   if (names.empty()) {
     return NotAModel(path, Exists(path, kConfig) ? "config.json without weights"
                                                  : "a directory with neither");

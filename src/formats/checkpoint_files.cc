@@ -11,6 +11,7 @@
 #include "src/base/no_throw.h"
 #include "src/base/part_name.h"
 #include "src/base/status_macros.h"
+#include "src/formats/adapter_file.h"
 #include "src/formats/directory.h"
 #include "src/formats/hub_cache.h"
 #include "src/formats/sbs.h"
@@ -82,7 +83,9 @@ absl::StatusOr<std::vector<std::string>> CheckpointFiles(
     const std::string& path) {
   std::error_code error;
   if (fs::is_directory(path, error)) {
-    if (HasSafetensors(path)) return FilesOfTree(path);
+    if (HasSafetensors(path) || Exists(path, kAdapterConfig)) {
+      return FilesOfTree(path);
+    }
     // Without one snapshot to choose, nothing is read.
     const absl::StatusOr<std::string> snapshot = SnapshotOf(path);
     if (snapshot.ok() && *snapshot != path) return CheckpointFiles(*snapshot);

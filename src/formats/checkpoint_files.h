@@ -19,7 +19,7 @@ bool HasSafetensors(const std::string& directory);
 absl::StatusOr<std::vector<std::string>> ModelFileNames(
     const std::string& directory);
 
-// Returns the files of the model at `path`, as CheckIsNoModelFile
+// Returns the files of the model or adapter at `path`, as CheckIsNoModelFile
 // (gemma/model.h) counts them. Looks only at names, so it also works for
 // damaged models. Returns an error that names a directory that cannot be
 // listed.

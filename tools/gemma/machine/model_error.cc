@@ -236,6 +236,8 @@ std::string FindCure(const absl::Status& status, const std::string& path) {
              "the model's sizes";
     case ErrorReason::kNoTokenizer:
       return std::string(kTokenizerCure);
+    case ErrorReason::kAdapter:
+      return "give the base model, and the adapter with --lora";
     case ErrorReason::kNone:
     case ErrorReason::kOutputFile:
     case ErrorReason::kNotFinite:
