@@ -3,6 +3,7 @@
 #ifndef GEMMA_GEMMA_H_
 #define GEMMA_GEMMA_H_
 
+#include "gemma/adapter.h"
 #include "gemma/classifier.h"
 #include "gemma/embedder.h"
 #include "gemma/engine.h"

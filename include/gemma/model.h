@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gemma/adapter.h"
 #include "gemma/export.h"
 #include "gemma/model_config.h"
 #include "gemma/tokenizer.h"
@@ -71,6 +72,9 @@ struct LoadOptions {
   // more speed for a bfloat16 checkpoint. Quantize (gemma/quantize.h) converts
   // once and writes a file.
   WeightType quantize = WeightType::kKeep;
+  // Adapters to merge into the weights. Errors name the file, and the field or
+  // tensor that does not fit the model or cannot be merged.
+  std::vector<Adapter> adapters;
   // The most tokens of a sequence in one pass. Small values are slow; above
   // some hundreds, larger values need more scratch memory and are faster only
   // on some machines.
@@ -161,7 +165,8 @@ class GEMMA_EXPORT Model {
 
   // Returns a line for each thing that the files state and the model does not
   // follow, or follows against another statement of the files: a tensor that
-  // has no use, for example. Most models have none.
+  // has no use, for example, or an adapter in the model's directory that was
+  // not merged. Most models have none.
   const std::vector<std::string>& notes() const;
 
   // Returns descriptions of the files' tensors, sorted by name.
@@ -192,8 +197,9 @@ class GEMMA_EXPORT Model {
 // Returns OK if writing to `output` changes no file of the model at `path`.
 // Otherwise InvalidArgument, which names `output` and that file, also if links
 // lead to it. A model's files are all files that Load may read and, for a
-// Hugging Face directory, all other files in it and its folders, except GGUF
-// files. If `path` is not a model, it has no such files.
+// directory of Hugging Face or PEFT, all other files in it and its folders,
+// except GGUF files. `path` may also be an adapter. If `path` is not a model,
+// it has no such files.
 GEMMA_EXPORT absl::Status CheckIsNoModelFile(std::string_view output,
                                              std::string_view path);
 

@@ -115,6 +115,8 @@ uint64_t Fingerprint(const ModelConfig& config,
   AddSample(weights.head, hash);
   for (const LayerWeights& layer : weights.layers) AddLayer(layer, hash);
   AddNumbers(weights.final_norm, hash);
+  // Samples of the weights may miss a small change.
+  if (weights.adapters_digest != 0) hash.Number(weights.adapters_digest);
   return hash.value();
 }
 

@@ -132,7 +132,7 @@ absl::StatusOr<BoundWeight> Bind(Checkpoint& checkpoint,
   GEMMA_ASSIGN_OR_RETURN(const Tensor* tensor, Find(checkpoint, name));
   GEMMA_RETURN_IF_ERROR(CheckShape(*tensor, name, spec.shape));
   GEMMA_RETURN_IF_ERROR(CheckPacked(*tensor, name, spec));
-  return BoundWeight{std::move(spec), tensor, std::move(name)};
+  return BoundWeight{std::move(spec), tensor, std::move(name), {}};
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #ifndef GEMMA_SRC_MODEL_OUTLINE_H_
 #define GEMMA_SRC_MODEL_OUTLINE_H_
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "gemma/model.h"
 #include "gemma/model_config.h"
+#include "src/formats/adapter_file.h"
 #include "src/formats/checkpoint.h"
 #include "src/model/conventions.h"
 #include "src/model/read_config.h"
@@ -18,20 +21,26 @@
 
 namespace gemma::internal {
 
+struct LowRank;  // low_rank.h
+
 // A weight and its tensor, which has the same number of values and rows of the
 // same length.
 struct BoundWeight {
   WeightSpec spec;
-  const Tensor* tensor;  // of the checkpoint
+  const Tensor* tensor;  // of the checkpoint, or of an adapter
   std::string name;      // of the tensor
+  // Products that adapters add to a matrix.
+  std::vector<std::shared_ptr<const LowRank>> low_ranks;
 };
 
 // All that is known about a checkpoint before its values are read. Never
-// changes once made.
+// changes once made, except by AddAdapters.
 struct Outline {
   ModelConfig config;  // valid and complete
   Conventions conventions;
   std::vector<BoundWeight> weights;    // all of them, in the order of WeightsOf
+  std::vector<AdapterFile> adapters;   // those with tensors of `weights`
+  uint64_t adapters_digest = 0;        // of all that adapters add; 0: nothing
   std::optional<TextPrompts> prompts;  // only of a model that pools
   Notes notes;                         // see Model::notes
 };

@@ -89,7 +89,8 @@ absl::Status PackedAlready(const Tensor& tensor) {
 
 absl::Status CheckStays(const BoundWeight& weight, WeightType type) {
   const Tensor& tensor = *weight.tensor;
-  if (!tensor.packed.has_value() || weight.spec.kind != WeightKind::kMatrix) {
+  if (!tensor.packed.has_value() || weight.spec.kind != WeightKind::kMatrix ||
+      !weight.low_ranks.empty()) {
     return absl::OkStatus();
   }
   // Its bytes are packed panels, not rows that can be inspected.

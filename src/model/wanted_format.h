@@ -36,7 +36,7 @@ Format WantedFormat(WeightType type, const WeightView& w);
 absl::Status PackedAlready(const Tensor& tensor);
 
 // Returns PackedAlready if the weight is a packed matrix that `type` would
-// change.
+// change. A matrix that adapters change is unpacked anyway.
 absl::Status CheckStays(const BoundWeight& weight, WeightType type);
 
 }  // namespace gemma::internal

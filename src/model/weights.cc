@@ -11,6 +11,7 @@
 #include "src/base/status_macros.h"
 #include "src/formats/tensor_values.h"
 #include "src/model/canonicalize.h"
+#include "src/model/low_rank.h"
 #include "src/model/outline.h"
 #include "src/model/wanted_format.h"
 
@@ -87,11 +88,12 @@ class Loader {
     const Tensor& tensor = *weight.tensor;
     const size_t rows = weight.spec.shape[0];
     GEMMA_RETURN_IF_ERROR(CheckStays(weight, quantize_));
-    if (tensor.packed.has_value()) {
+    const bool is_merged = !weight.low_ranks.empty();
+    if (tensor.packed.has_value() && !is_merged) {
       UseInPlace(tensor, rows, weight.spec.shape[1], /*index=*/0, out);
       return Done(tensor);
     }
-    WeightView view = RowsOf(tensor);
+    WeightView view = RowsOf(weight);
     // The head has its own layout, because mostly only the largest logits are
     // needed.
     const bool is_head = weight.spec.role == WeightRole::kEmbedding ||
@@ -101,6 +103,7 @@ class Loader {
         Allocate({format, rows, view.cols, nullptr},
                  is_head ? TopLayoutOf(format) : LayoutOf(format), out));
     if (workers_ == nullptr) return absl::OkStatus();
+    if (is_merged) return Merged(weight, format, out);
     GEMMA_ASSIGN_OR_RETURN(const TensorValues values,
                            TensorValues::Read(tensor));
     view.data = values.data();
@@ -127,13 +130,49 @@ class Loader {
                    view.RowBytes();
       checkpoint_.Release(part);
     });
-    if (const auto row = bad_row.Get()) {
-      return absl::DataLossError(FormatText(
-          "%s: tensor '%s' has a value in row %u that is not finite, and "
-          "cannot be quantized",
-          tensor.file, weight.name, *row));
-    }
+    if (const auto row = bad_row.Get()) return NotFinite(weight, *row);
     return Done(tensor);
+  }
+
+  // Packs a matrix that adapters change. Each task merges about a megabyte.
+  absl::Status Merged(const BoundWeight& weight, Format format, Matrix& out) {
+    const Tensor& tensor = *weight.tensor;
+    GEMMA_ASSIGN_OR_RETURN(const MergedRows merged, MergedRows::Read(weight));
+    const size_t rows = out.view.rows;
+    const size_t cols = out.view.cols;
+    const size_t step = std::max<size_t>(
+        1, (size_t{1} << 20) / (cols * sizeof(float) * kPanelRows));
+    const size_t panels = out.view.NumPanels();
+    FirstFound bad_row;
+    workers_->ForEach(DivideUp(panels, step), [&](size_t task, size_t) {
+      const size_t begin = task * step;
+      const size_t end = std::min(begin + step, panels);
+      const size_t first = begin * kPanelRows;
+      const size_t count = std::min(end * kPanelRows, rows) - first;
+      std::vector<float> values(count * cols);
+      merged.Get(first, first + count, values.data());
+      const WeightView part = {Format::kF32, count, cols,
+                               reinterpret_cast<uint8_t*>(values.data())};
+      uint8_t* to =
+          out.memory.data() + begin * PanelBytes(out.view.layout, cols);
+      if (format == Format::kF32) {
+        PackPanels(part, out.view.layout, 0, end - begin, to);
+      } else if (const auto bad =
+                     QuantizePanels(part, format, out.view.layout,
+                                    /*importance=*/{}, 0, end - begin, to)) {
+        bad_row.Add(first + *bad);
+      }
+    });
+    checkpoint_.Release(tensor);
+    if (const auto row = bad_row.Get()) return NotFinite(weight, *row);
+    return Done(tensor);
+  }
+
+  static absl::Status NotFinite(const BoundWeight& weight, size_t row) {
+    return absl::DataLossError(FormatText(
+        "%s: tensor '%s' has a value in row %u that is not finite, and cannot "
+        "be quantized",
+        weight.tensor->file, weight.name, row));
   }
 
   // Loads the square matrices of a gate.
@@ -193,7 +232,9 @@ class Loader {
   }
 
   absl::Status Report() const {
-    if (progress_ && !progress_({done_bytes_, total_bytes_})) {
+    // An adapter's tensor may be larger than the one that it replaces.
+    const uint64_t done = std::min(done_bytes_, total_bytes_);
+    if (progress_ && !progress_({done, total_bytes_})) {
       return absl::CancelledError("loading was cancelled");
     }
     return absl::OkStatus();
@@ -221,6 +262,7 @@ absl::StatusOr<Weights> Load(
     GEMMA_RETURN_IF_ERROR(load.Load(weight, weights));
   }
   weights.bytes = load.memory();
+  weights.adapters_digest = outline.adapters_digest;
   GEMMA_RETURN_IF_ERROR(load.Finish());
   return weights;
 }

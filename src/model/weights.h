@@ -65,6 +65,7 @@ struct Weights {
   std::vector<Matrix>
       dense;           // [dense_dims[i], width before], applied after pooling
   uint64_t bytes = 0;  // memory of all of the above, including mapped files
+  uint64_t adapters_digest = 0;  // as in Outline
 
   const PackedView& HeadView() const {
     return head.view.rows != 0 ? head.view : embedding.view;
@@ -81,7 +82,6 @@ absl::StatusOr<Weights> PlanWeights(const Checkpoint& checkpoint,
 // mapped files as their values are packed. Matrices that are already packed in
 // the files are used in place, so the files must outlive the weights.
 // `quantize`: the type that the other matrices are converted to.
-
 absl::StatusOr<Weights> LoadWeights(
     const Checkpoint& checkpoint, const Outline& outline, WeightType quantize,
     Workers& workers, const std::function<bool(const LoadProgress&)>& progress);

@@ -17,6 +17,8 @@
 #include "src/forward/segment.h"
 #include "src/forward/sequence_state.h"
 #include "src/forward/transformer.h"
+#include "src/model/adapter.h"
+#include "src/model/low_rank.h"
 #include "src/model/num_threads.h"
 #include "src/model/outline.h"
 #include "src/session/model_impl.h"
@@ -146,11 +148,19 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   impl.num_decode_threads = threads.decode;
   GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint,
                          OpenCheckpoint(std::string(path)));
-  GEMMA_ASSIGN_OR_RETURN(const Outline outline,
+  GEMMA_ASSIGN_OR_RETURN(Outline outline,
                          ReadOutline(checkpoint, options.recurrent_window));
+  GEMMA_RETURN_IF_ERROR(AddAdapters(options.adapters, checkpoint, outline));
+  impl.notes = outline.notes;
+  const size_t grown = NumGrown(outline);
+  if (grown > 0 && options.quantize == WeightType::kKeep) {
+    impl.notes.push_back(FormatText(
+        "%s: %u quantized matrices become float32, because adapters change "
+        "them; quantizing them again (q8, q4 or the like) saves memory",
+        path, grown));
+  }
   impl.config = outline.config;
   impl.has_chat_template = checkpoint.has_chat_template;
-  impl.notes = outline.notes;
   impl.prompts = outline.prompts;
   impl.tensors = Summaries(checkpoint);
   GEMMA_ASSIGN_OR_RETURN(impl.weights,
