@@ -8,8 +8,10 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "gemma/adapter.h"
 #include "gemma/export.h"
 #include "gemma/weight_type.h"
 
@@ -37,8 +39,9 @@ struct QuantizeOptions {
   // A file with the importance of each column of each matrix, from `gemma
   // importance` or llama.cpp (imatrix). May be empty.
   std::string importance;
-  bool overwrite = false;  // replace an existing file
-  size_t num_threads = 0;  // 0: one per core that this process may use
+  std::vector<Adapter> adapters;  // merged before weights are converted
+  bool overwrite = false;         // replace an existing file
+  size_t num_threads = 0;         // 0: one per core that this process may use
   // Called repeatedly by the calling thread. Return false to cancel.
   std::function<bool(const QuantizeProgress&)> progress;
 };
@@ -52,17 +55,17 @@ struct QuantizeOptions {
 // is written and on the disk, so it also stays unchanged if this fails or the
 // process is killed.
 //
-// A packed source can only be written packed again, unchanged. GGUF lacks the
-// library's own formats: with FileLayout::kGguf, kQ4 becomes IQ4_NL, kQ6
-// becomes Q6_K (Q8_0 if the row size is not a multiple of 256), and kQ5 and
-// kQ4S are refused.
+// A packed source can only be written packed again; matrices that no adapter
+// changes stay unchanged. GGUF lacks the library's own formats: with
+// FileLayout::kGguf, kQ4 becomes IQ4_NL, kQ6 becomes Q6_K (Q8_0 if the row size
+// is not a multiple of 256), and kQ5 and kQ4S are refused.
 //
 // Errors: those of loading; AlreadyExists if the target exists and
 // options.overwrite is false; InvalidArgument if the target is not a regular
-// file, is a file of the source (see CheckIsNoModelFile) or is
-// options.importance; InvalidArgument, naming file, tensor, row and column, for
-// a weight that is not finite; Cancelled; the system's error for the target,
-// with ErrorReason::kOutputFile.
+// file, is a file of the source (see CheckIsNoModelFile) or of an adapter, or
+// is options.importance; InvalidArgument, naming file, tensor, row and column,
+// for a weight that is not finite; Cancelled; the system's error for the
+// target, with ErrorReason::kOutputFile.
 GEMMA_EXPORT absl::Status Quantize(std::string_view source,
                                    std::string_view target,
                                    const QuantizeOptions& options);

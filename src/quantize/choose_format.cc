@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "src/base/status_macros.h"
+#include "src/model/low_rank.h"
 #include "src/model/wanted_format.h"
 
 namespace gemma::internal {
@@ -44,7 +45,8 @@ absl::Status CheckPacked(const BoundWeight& weight,
                          const QuantizeOptions& options) {
   const bool is_copied =
       options.layout == FileLayout::kPacked && options.bits == 0;
-  if (weight.tensor->packed.has_value() && !is_copied) {
+  if (weight.tensor->packed.has_value() && weight.low_ranks.empty() &&
+      !is_copied) {
     return PackedAlready(*weight.tensor);
   }
   return CheckStays(weight, options.type);
@@ -53,9 +55,11 @@ absl::Status CheckPacked(const BoundWeight& weight,
 Format ChooseFormat(const BoundWeight& weight, const QuantizeOptions& options) {
   const Tensor& tensor = *weight.tensor;
   const bool is_packed = options.layout == FileLayout::kPacked;
-  if (tensor.packed.has_value()) return tensor.format;
+  if (tensor.packed.has_value() && weight.low_ranks.empty()) {
+    return tensor.format;
+  }
   if (weight.spec.kind == WeightKind::kMatrix) {
-    const WeightView rows = RowsOf(tensor);
+    const WeightView rows = RowsOf(weight);
     return is_packed ? KeptFormat(WantedFormat(options.type, rows))
                      : WantedGgufFormat(options.type, rows);
   }

@@ -10,6 +10,7 @@
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/formats/tensor_values.h"
+#include "src/model/low_rank.h"
 #include "src/model/sampled_error.h"
 #include "src/model/wanted_format.h"
 
@@ -59,10 +60,18 @@ Choices Hull(Choices all) {
 absl::StatusOr<Choices> ChoicesOf(const BoundWeight& weight,
                                   absl::Span<const Format> ladder,
                                   double share) {
-  GEMMA_ASSIGN_OR_RETURN(const TensorValues stored,
-                         TensorValues::Read(*weight.tensor));
-  WeightView view = RowsOf(*weight.tensor);
-  view.data = stored.data();
+  const WeightView view = RowsOf(weight);
+  WeightView sampled = view;
+  std::optional<TensorValues> stored;
+  std::vector<float> merged;
+  if (weight.low_ranks.empty()) {
+    GEMMA_ASSIGN_OR_RETURN(stored, TensorValues::Read(*weight.tensor));
+    sampled.data = stored->data();
+  } else {
+    GEMMA_ASSIGN_OR_RETURN(merged, SampleMerged(weight, kSampleRows));
+    sampled = {Format::kF32, merged.size() / view.cols, view.cols,
+               reinterpret_cast<const uint8_t*>(merged.data())};
+  }
   const double values = static_cast<double>(view.rows * view.cols);
   const Format kept = KeptFormat(view.format);
   const double own_bits = BitsPerWeight(kept, view.cols);
@@ -72,7 +81,7 @@ absl::StatusOr<Choices> ChoicesOf(const BoundWeight& weight,
     const double bits = BitsPerWeight(format, view.cols);
     if (bits >= own_bits) continue;  // keeping the codes is better
     const std::optional<double> squared =
-        SampledError(view, format, kSampleRows);
+        SampledError(sampled, format, kSampleRows);
     if (!squared) {
       return absl::InvalidArgumentError(
           FormatText("%s: tensor '%s' has values that are not finite",

@@ -58,10 +58,15 @@ absl::Status CheckTarget(const std::string& target, bool overwrite) {
 // may be less exact.
 absl::Status CheckIsNoSource(const std::string& target,
                              const std::string& source,
-                             const std::string& importance) {
+                             const QuantizeOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(std::vector<std::string> files,
                          CheckpointFiles(source));
-  if (!importance.empty()) files.push_back(importance);
+  if (!options.importance.empty()) files.push_back(options.importance);
+  for (const Adapter& adapter : options.adapters) {
+    GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> of_adapter,
+                           CheckpointFiles(adapter.path));
+    files.insert(files.end(), of_adapter.begin(), of_adapter.end());
+  }
   return CheckIsNoneOf(target, files);
 }
 
@@ -74,7 +79,7 @@ absl::Status Quantize(std::string_view source, std::string_view target,
     const std::string path(target);
     const std::string from(source);
     absl::Status status = CheckTarget(path, options.overwrite);
-    if (status.ok()) status = CheckIsNoSource(path, from, options.importance);
+    if (status.ok()) status = CheckIsNoSource(path, from, options);
     if (!status.ok()) return WithReason(status, ErrorReason::kOutputFile);
     GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint, OpenCheckpoint(from));
     Workers workers(NumThreads(options.num_threads));

@@ -12,12 +12,15 @@
 #include "gemma/error_reason.h"
 #include "src/base/format_text.h"
 #include "src/base/messages.h"
+#include "src/base/sizes.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf_types.h"
 #include "src/formats/gguf_writer.h"
 #include "src/formats/tensor_values.h"
+#include "src/model/adapter.h"
 #include "src/model/canonicalize.h"
 #include "src/model/describe.h"
+#include "src/model/low_rank.h"
 #include "src/model/outline.h"
 #include "src/model/tensor_names.h"
 #include "src/quantize/choose_format.h"
@@ -128,6 +131,8 @@ class ModelWriter {
     // when the model is loaded.
     GEMMA_ASSIGN_OR_RETURN(
         outline_, ReadOutline(checkpoint_, RecurrentWindow::kTransformers));
+    GEMMA_RETURN_IF_ERROR(
+        AddAdapters(options_.adapters, checkpoint_, outline_));
     const std::vector<BoundWeight>& weights = outline_.weights;
     GEMMA_RETURN_IF_ERROR(ReadImportance(weights));
     GEMMA_ASSIGN_OR_RETURN(const std::vector<Format> formats,
@@ -143,11 +148,16 @@ class ModelWriter {
     return absl::OkStatus();
   }
 
+  // Whether the weight's packed bytes are written as they are.
+  static bool IsCopied(const BoundWeight& weight) {
+    return weight.tensor->packed.has_value() && weight.low_ranks.empty();
+  }
+
   // The layout that the weight is packed in, or nothing if it is not packed.
   std::optional<Layout> LayoutFor(const BoundWeight& weight,
                                   Format format) const {
     const WeightSpec& spec = weight.spec;
-    if (weight.tensor->packed.has_value()) return weight.tensor->packed;
+    if (IsCopied(weight)) return weight.tensor->packed;
     if (!is_packed_) return std::nullopt;
     if (spec.role == WeightRole::kEmbedding || spec.role == WeightRole::kHead) {
       return TopLayoutOf(format);
@@ -220,10 +230,11 @@ class ModelWriter {
 
   absl::Status WriteWeight(const Plan& plan) {
     const Tensor& tensor = *plan.from.tensor;
-    if (tensor.packed.has_value()) {
+    if (IsCopied(plan.from)) {
       GEMMA_RETURN_IF_ERROR(Append(plan, {tensor.data, tensor.bytes}));
       return Done(tensor);
     }
+    if (!plan.from.low_ranks.empty()) return WriteMerged(plan);
     // A tensor that needs rearranging is rearranged as a whole, one at a time.
     GEMMA_ASSIGN_OR_RETURN(const TensorValues values,
                            TensorValues::Read(tensor));
@@ -242,11 +253,14 @@ class ModelWriter {
     return absl::OkStatus();
   }
 
+  static size_t RowsPerPiece(size_t row_bytes) {
+    return std::max<size_t>(1, kPieceBytes / (row_bytes * kEncodeRows)) *
+           kEncodeRows;
+  }
+
   absl::Status WriteMatrix(const Plan& plan, const Tensor& tensor) {
     const WeightView view = RowsOf(tensor);
-    const size_t rows =
-        std::max<size_t>(1, kPieceBytes / (view.RowBytes() * kEncodeRows)) *
-        kEncodeRows;
+    const size_t rows = RowsPerPiece(view.RowBytes());
     for (size_t begin = 0; begin < view.rows; begin += rows) {
       const Tensor part =
           Part(tensor, begin, std::min(begin + rows, view.rows));
@@ -254,6 +268,33 @@ class ModelWriter {
       GEMMA_RETURN_IF_ERROR(Done(part));
     }
     return absl::OkStatus();
+  }
+
+  // Writes a matrix that adapters change.
+  absl::Status WriteMerged(const Plan& plan) {
+    GEMMA_ASSIGN_OR_RETURN(const MergedRows merged,
+                           MergedRows::Read(plan.from));
+    const size_t rows = plan.from.spec.shape[0];
+    const size_t cols = plan.from.spec.shape[1];
+    const size_t step = RowsPerPiece(cols * sizeof(float));
+    std::vector<float> values(std::min(step, rows) * cols);
+    for (size_t begin = 0; begin < rows; begin += step) {
+      const size_t count = std::min(step, rows - begin);
+      workers_.ForEach(DivideUp(count, kEncodeRows), [&](size_t task, size_t) {
+        const size_t first = task * kEncodeRows;
+        const size_t end = std::min(first + kEncodeRows, count);
+        merged.Get(begin + first, begin + end, values.data() + first * cols);
+      });
+      Tensor part = *plan.from.tensor;  // with its names, for messages
+      part.format = Format::kF32;
+      part.packed.reset();
+      part.arrangement.reset();
+      part.shape = {count, cols};
+      part.data = reinterpret_cast<const uint8_t*>(values.data());
+      part.bytes = count * cols * sizeof(float);
+      GEMMA_RETURN_IF_ERROR(WriteRows(plan, part, begin));
+    }
+    return Done(*plan.from.tensor);
   }
 
   // `part` begins with row `begin`.

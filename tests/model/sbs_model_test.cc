@@ -174,6 +174,31 @@ INSTANTIATE_TEST_SUITE_P(All, SbsToy,
                                          "recurrent_gemma_48"),
                          [](const auto& param) { return param.param; });
 
+// An adapter adds the same to matrices that gemma.cpp fuses and scales.
+TEST(SbsModel, MergesTheSameAdapter) {
+  for (const auto& [toy, adapter] :
+       {std::pair("gemma_mha", "embed"), std::pair("gemma2", "plain"),
+        std::pair("recurrent_gemma_48", "recurrent")}) {
+    for (const SbsForm& form : FormsWithToc()) {
+      if (form.type != SbsType::kF32) continue;
+      HfModel model = ReadToy(toy);
+      model.tensors = RoundedTensors(std::move(model.tensors), form);
+      const std::string path = TestDirectory();
+      const ModelConfig config = WriteDirectory(path + "/hf", model, form);
+      WriteFile(path + "/m.sbs", SbsModel(config, model.tensors, form));
+      LoadOptions options;
+      options.activations = Activations::kFloat32;
+      const auto plain = AllLogits(LoadOrDie(path + "/hf", options), kTokens);
+      options.adapters = {
+          {std::string(GEMMA_TESTDATA_DIR) + "/lora/" + adapter}};
+      const auto merged = AllLogits(LoadOrDie(path + "/hf", options), kTokens);
+      EXPECT_NE(merged, plain);
+      EXPECT_EQ(AllLogits(LoadOrDie(path + "/m.sbs", options), kTokens), merged)
+          << toy << " " << form.name;
+    }
+  }
+}
+
 // Files from before 2025, whose configuration is derived from sizes.
 TEST(SbsModel, SizesTellTheModel) {
   struct Case {
