@@ -84,6 +84,11 @@ typedef struct gemma_load_options {
    * false to cancel. May be null. */
   bool (*progress)(uint64_t done, uint64_t total, void* user);
   void* user; /* passed to progress */
+  /* Paths of LoRA adapters to merge into the weights: PEFT directories or GGUF
+   * files. May be null if there are none. */
+  const char* const* adapters;
+  const float* adapter_scales; /* of each; null: all 1 */
+  size_t num_adapters;         /* how many there are */
 } gemma_load_options;
 
 /* Sets the defaults. */

@@ -261,6 +261,13 @@ gemma_status gemma_model_load(const char* path,
     load.activations = from.float32_activations ? gemma::Activations::kFloat32
                                                 : gemma::Activations::kRounded;
     load.deterministic = from.deterministic;
+    if (from.num_adapters > 0) GEMMA_C_REQUIRE(from.adapters);
+    for (size_t i = 0; i < from.num_adapters; ++i) {
+      GEMMA_C_REQUIRE(from.adapters[i]);
+      const float scale =
+          from.adapter_scales != nullptr ? from.adapter_scales[i] : 1.0f;
+      load.adapters.push_back({from.adapters[i], scale});
+    }
     if (from.progress != nullptr) {
       load.progress = [&from](const gemma::LoadProgress& progress) {
         return from.progress(progress.done_bytes, progress.total_bytes,

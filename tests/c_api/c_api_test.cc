@@ -464,6 +464,43 @@ TEST_F(CApi, ProgressMayCancelLoading) {
   EXPECT_EQ(none, nullptr);
 }
 
+TEST_F(CApi, AdaptersAreMerged) {
+  const std::string folder = std::string(GEMMA_TESTDATA_DIR);
+  const std::string base = folder + "/models/gemma2";
+  const std::string adapter = folder + "/lora/plain";
+  const std::vector<TokenId> prompt = {2, 17, 4};
+  LoadOptions with;
+  with.adapters = {{adapter, 0.5f}, {adapter, -2.0f}};
+  Session expected = NewSession(LoadOrDie(base, with));
+  const auto want = expected.Forward(prompt);
+  ASSERT_TRUE(want.ok());
+
+  gemma_load_options options;
+  gemma_load_options_init(&options);
+  const char* const paths[] = {adapter.c_str(), adapter.c_str()};
+  const float scales[] = {0.5f, -2.0f};
+  options.adapters = paths;
+  options.adapter_scales = scales;
+  options.num_adapters = 2;
+  gemma_model* model = nullptr;
+  ASSERT_EQ(gemma_model_load(base.c_str(), &options, &model), GEMMA_OK)
+      << gemma_last_error();
+  gemma_session* session = nullptr;
+  ASSERT_EQ(gemma_session_create(model, nullptr, &session), GEMMA_OK);
+  const float* logits = nullptr;
+  ASSERT_EQ(
+      gemma_session_forward(session, prompt.data(), prompt.size(), &logits),
+      GEMMA_OK);
+  EXPECT_EQ(std::vector<float>(logits, logits + want->size()),
+            std::vector<float>(want->begin(), want->end()));
+  gemma_session_free(session);
+  gemma_model_free(model);
+
+  options.adapters = nullptr;
+  EXPECT_EQ(gemma_model_load(base.c_str(), &options, &model),
+            GEMMA_INVALID_ARGUMENT);
+}
+
 // A session shares the loaded model; either may be freed first.
 TEST_F(CApi, SessionOutlivesItsModel) {
   gemma_model* model = nullptr;
