@@ -10,6 +10,7 @@
 #include "tests/fault/fault_toys.h"
 #include "tests/fault/faults.h"
 #include "tests/scope/toy_autoencoders.h"
+#include "tests/support/hostile_model.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
@@ -21,8 +22,9 @@ namespace {
 void SweepLoad(const std::string& path, const LoadOptions& options) {
   const std::vector<float> expected = FaultLogits(LoadOrDie(path, options));
   SweepMemory([&](Injector& faults) -> absl::Status {
+    LoadOptions own = options;  // the caller's allocations
     absl::StatusOr<Model> model =
-        faults([&] { return Model::Load(path, options); });
+        faults([&] { return Model::Load(path, std::move(own)); });
     if (!model.ok()) return model.status();
     EXPECT_EQ(FaultLogits(*model), expected);
     EXPECT_TRUE(model->tokenizer().ok());
@@ -54,6 +56,24 @@ TEST(LoadFaults, PackedFile) {
 
 TEST(LoadFaults, GemmaCppFile) {
   SweepLoad(WriteFaultSbs(TestDirectory()), FaultOptions());
+}
+
+TEST(LoadFaults, MergedAdapter) {
+  const std::string folder = TestDirectory();
+  const std::string model = WriteFaultPacked(folder, "gemma2");
+  const std::string module = "base_model.model.model.layers.0.mlp.up_proj.";
+  SafetensorsWriter weights;
+  for (const TinyTensor& tensor :
+       {MakeTensor(module + "lora_A.weight", {2, 8}),
+        MakeTensor(module + "lora_B.weight", {6, 2})}) {
+    weights.Tensor(tensor.name, "F32", tensor.shape, tensor.bytes());
+  }
+  WriteFile(folder + "/adapter_model.safetensors", weights.Finish());
+  WriteFile(folder + "/adapter_config.json",
+            R"({"peft_type": "LORA", "r": 1, "rank_pattern": {"up_.*": 2}})");
+  LoadOptions options = FaultOptions();
+  options.adapters = {{folder}};
+  SweepLoad(model, options);
 }
 
 TEST(LoadFaults, TokenizerAlone) {
