@@ -131,6 +131,8 @@ class HubTest(PullTest):
         for files in ({}, {"README.md": b"#"}, {"config.json": b"{}"}, {"model.safetensors": b"x"}):
             self.hub.files = files
             self.pull_fails(1, "hf://owner/toy", cause="neither a GGUF file nor config.json")
+        self.hub.files = {"adapter_config.json": b"{}", "adapter_model.safetensors": b"x"}
+        self.pull_fails(1, "hf://owner/toy", cause="holds only a LoRA adapter, wanted a model", cure="--lora")
 
     def test_new_commit_replaces_old_files(self):
         self.hub.files = directory("gemma2_sharded")

@@ -127,10 +127,12 @@ std::string_view ModeNote(bool tuned, bool chat) {
 }
 
 absl::Status RunLines(RunOptions options) {
-  GEMMA_RETURN_IF_ERROR(CheckOutput(
-      options.batch.output, {options.model.path, options.guard.model},
-      {options.batch.input, options.guard.policy.file,
-       options.grammar.schema}));
+  std::vector<std::string> models = ModelPaths(options.model);
+  models.push_back(options.guard.model);
+  GEMMA_RETURN_IF_ERROR(
+      CheckOutput(options.batch.output, models,
+                  {options.batch.input, options.guard.policy.file,
+                   options.grammar.schema}));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
                          Guard::Load(options.guard, options.model));
@@ -315,6 +317,7 @@ ended:
 
 )");
   command->callback([=] {
+    options->model.quiet = options->quiet;
     if (logprobs->count() > 0) {
       options->wanted.num_alternatives = options->num_alternatives;
     }

@@ -132,7 +132,10 @@ Example:
   gemma chat gemma-3-1b-it.gguf --system "Be brief."
 
 )");
-  command->callback([=] { *action = [=] { return Chat(*options); }; });
+  command->callback([=] {
+    options->model.quiet = options->quiet;
+    *action = [=] { return Chat(*options); };
+  });
 }
 
 }  // namespace gemma::tools

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -60,7 +62,21 @@ LoadOptions LoadOptionsOf(const ModelOptions& options) {
                                                       : Activations::kRounded;
   load.deterministic = options.deterministic;
   load.quantize = *ParseWeightType(options.quantize);
+  load.adapters = options.adapters;
   return load;
+}
+
+// Reads a value of --lora: a path, perhaps followed by "=" and a scale.
+void ReadAdapter(const std::string& text, std::vector<Adapter>* adapters) {
+  Adapter adapter = {text};
+  const size_t at = text.rfind('=');
+  std::error_code error;
+  if (at != std::string::npos && !std::filesystem::exists(text, error)) {
+    adapter.path = text.substr(0, at);
+    const std::string scale = text.substr(at + 1);
+    Check("--lora", scale, ParseReal(scale, &adapter.scale));
+  }
+  adapters->push_back(adapter);
 }
 
 absl::StatusOr<Model> Load(const ModelOptions& options,
@@ -171,6 +187,20 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
       ->default_str(*value);
 }
 
+void AddLora(CLI::App& app, std::vector<Adapter>* adapters) {
+  AddRaw(app, "--lora", "FILE[=SCALE]",
+         "Merge a LoRA adapter, scaled, into the weights: a\n"
+         "PEFT directory or a GGUF file; may be repeated",
+         [adapters](const std::string& text) { ReadAdapter(text, adapters); })
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+std::vector<std::string> ModelPaths(const ModelOptions& options) {
+  std::vector<std::string> paths = {options.path};
+  for (const Adapter& adapter : options.adapters) paths.push_back(adapter.path);
+  return paths;
+}
+
 std::vector<std::string> WeightTypeNames() {
   std::vector<std::string> names;
   for (const WeightType type :
@@ -230,6 +260,7 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
             "int8 is fast, float32 exact");
   AddChoice(app, "--quantize", &options->quantize, WeightTypeNames(),
             "Convert weights to this type while loading");
+  AddLora(app, &options->adapters);
   app.add_flag("--deterministic", options->deterministic,
                "Compute the same bits for any --chunk, on every\nCPU");
   app.add_flag("--ignore-memory", options->ignore_memory,
@@ -266,6 +297,9 @@ absl::Status CheckMemory(const ModelOptions& options, const MemoryPlan& plan) {
 absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
   LoadOptions load = LoadOptionsOf(options);
   load.before_weights = [&options](const Model& model) {
+    if (!options.quiet) {
+      for (const std::string& note : model.notes()) Note(note);
+    }
     GEMMA_RETURN_IF_ERROR(CheckPurpose(model, options.embeds, options.path));
     // Without --context, plan for one token: CreateSession checks again with
     // the real number.
@@ -280,9 +314,6 @@ absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
   };
   absl::StatusOr<Model> model = Load(options, load);
   if (Interrupted()) return InterruptedError();
-  if (model.ok() && !options.quiet) {
-    for (const std::string& note : model->notes()) Note(note);
-  }
   return model;
 }
 

@@ -81,12 +81,19 @@ struct ModelOptions {
   std::string activations = "int8";  // a command may choose another default
   bool deterministic = false;
   std::string quantize = "keep";  // a result of WeightTypeName
+  std::vector<Adapter> adapters;
+  bool quiet = false;  // print no notes about the model
   bool ignore_memory = false;
   bool embeds = false;  // the model must embed texts, not continue them
-  bool quiet = false;   // print no notes
   // Number of logits matrices, of --chunk rows each, that the command keeps.
   size_t logits = 0;
 };
+
+// Adds --lora, whose values are added to `adapters`.
+void AddLora(CLI::App& app, std::vector<Adapter>* adapters);
+
+// Returns MODEL and the paths of the adapters.
+std::vector<std::string> ModelPaths(const ModelOptions& options);
 
 // Adds MODEL and the options of AddModelSettings.
 void AddModelOptions(CLI::App& app, ModelOptions* options,
@@ -94,7 +101,8 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
                      std::vector<size_t>* threads = nullptr);
 
 // Adds --threads, --decode-threads, --context, --chunk, --recurrent-window,
-// --cache-type, --activations, --quantize, --deterministic and --ignore-memory.
+// --cache-type, --activations, --quantize, --lora, --deterministic and
+// --ignore-memory.
 // `default_context`: the default of --context as --help shows it. If `threads`
 // is not null, --threads accepts several numbers and stores them there.
 void AddModelSettings(CLI::App& app, ModelOptions* options,
@@ -112,12 +120,13 @@ MemoryPlan PlanOf(const Model& model, const ModelOptions& options,
 absl::Status CheckMemory(const ModelOptions& options, const MemoryPlan& plan);
 
 // Loads the model and shows a progress line; an interrupt stops it. Before it
-// loads weights, it refuses a model that does not suit the command
-// (CheckPurpose) or does not fit in memory. Adds cures to errors. Prints
-// Model::notes unless options.quiet.
+// loads weights, it prints Model::notes unless options.quiet, and refuses a
+// model that does not suit the command (CheckPurpose) or does not fit in
+// memory. Adds cures to errors.
 absl::StatusOr<Model> LoadModel(const ModelOptions& options);
 
 // Loads the model without its weights, to describe it and to plan its memory.
+// Prints no notes.
 absl::StatusOr<Model> ReadOutline(const ModelOptions& options);
 
 // Returns the number of tokens of a session without --context: 4096, or the

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "src/base/internal.h"
@@ -29,6 +30,7 @@ struct Options {
   float bits = 0;
   std::string layout = "packed";
   std::string importance;
+  std::vector<Adapter> adapters;
   bool force = false;
   size_t threads = 0;
 };
@@ -40,6 +42,7 @@ QuantizeOptions QuantizeOptionsOf(const Options& options) {
   quantize.layout =
       options.layout == "gguf" ? FileLayout::kGguf : FileLayout::kPacked;
   quantize.importance = options.importance;
+  quantize.adapters = options.adapters;
   quantize.overwrite = options.force;
   quantize.num_threads = options.threads;
   return quantize;
@@ -70,10 +73,11 @@ absl::Status ShowResult(const std::string& target) {
 }
 
 // Prints what the source states and the written model will not follow.
-void NoteSource(const std::string& source) {
+void ShowNotes(const std::string& source, const Options& options) {
   LoadOptions load;
   load.num_threads = 1;
   load.skip_weights = true;
+  load.adapters = options.adapters;
   const absl::StatusOr<Model> model = Model::Load(source, load);
   if (!model.ok()) return;  // Quantize returns the error
   for (const std::string& note : model->notes()) Note(note);
@@ -83,7 +87,7 @@ absl::Status Run(const Options& options) {
   GEMMA_ASSIGN_OR_RETURN(const std::string source,
                          ResolveModel(options.source));
   QuantizeOptions quantize = QuantizeOptionsOf(options);
-  NoteSource(source);
+  ShowNotes(source, options);
   {
     Progress line = Progress::OfBytes("writing", /*quiet=*/false);
     quantize.progress = [&line](const QuantizeProgress& progress) {
@@ -123,6 +127,7 @@ void AddQuantize(CLI::App& app, Action* action) {
   AddText(*command, "--importance", "FILE", &options->importance,
           "How much each channel matters: a file of gemma\n"
           "importance, or an imatrix of llama.cpp");
+  AddLora(*command, &options->adapters);
   command->add_flag("-f,--force", options->force, "Replace DST if it exists");
   AddNumber(*command, "-t,--threads", &options->threads, 0, kMaxThreads,
             "Number of threads; 0: one per available core");

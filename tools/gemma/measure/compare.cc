@@ -47,6 +47,7 @@ struct CompareOptions {
 ModelOptions BaseOptions(const CompareOptions& options) {
   ModelOptions base = options.other;
   base.path = options.base;
+  base.adapters.clear();
   if (!options.base_activations.empty()) {
     base.activations = options.base_activations;
   }
@@ -305,8 +306,9 @@ absl::StatusOr<std::vector<TokenScore>> Score(const CompareOptions& options,
 
 absl::Status Compare(const CompareOptions& options) {
   for (const std::string& output : {options.per_token, options.plot}) {
-    GEMMA_RETURN_IF_ERROR(CheckOutput(
-        output, {options.base, options.other.path}, {options.file}));
+    std::vector<std::string> models = ModelPaths(options.other);
+    models.push_back(options.base);
+    GEMMA_RETURN_IF_ERROR(CheckOutput(output, models, {options.file}));
   }
   GEMMA_ASSIGN_OR_RETURN(Outputs outputs, OpenOutputs(options));
   GEMMA_ASSIGN_OR_RETURN(const Task task, Prepare(options));
@@ -368,7 +370,7 @@ BASE's: the Kullback-Leibler divergence (KL) in nats (mean, quantiles,
 largest), how often the most probable token is the same, and both
 perplexities. Numbers after +- are standard errors, computed as if tokens
 were independent. Both models must have the same vocabulary. The options
-apply to both.
+apply to both, but --lora only to OTHER.
 
 Example:
   gemma compare gemma-3-270m-bf16.gguf gemma-3-270m-q4_0.gguf \

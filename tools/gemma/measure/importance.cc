@@ -70,7 +70,7 @@ absl::Status ReadWindow(Session& session, const TextWindow& window,
 absl::Status Importance(const ImportanceOptions& options) {
   GEMMA_RETURN_IF_ERROR(CheckWindow(options.model));
   GEMMA_RETURN_IF_ERROR(
-      CheckOutput(options.output, {options.model.path}, {options.file}));
+      CheckOutput(options.output, ModelPaths(options.model), {options.file}));
   GEMMA_ASSIGN_OR_RETURN(const std::string output, OutputPath(options.output));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.file));

@@ -58,8 +58,8 @@ absl::Status Logits(const LogitsOptions& options) {
     return OptionError({"--tokens", "--tokens-file"},
                        "wanted one of --tokens and --tokens-file");
   }
-  GEMMA_RETURN_IF_ERROR(
-      CheckOutput(options.output, {options.model.path}, {options.tokens_file}));
+  GEMMA_RETURN_IF_ERROR(CheckOutput(options.output, ModelPaths(options.model),
+                                    {options.tokens_file}));
   GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
                          ReadTokens(options));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));

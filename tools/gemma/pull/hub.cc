@@ -188,6 +188,14 @@ absl::StatusOr<std::vector<HubFile>> ChooseDirectory(
     has_config |= file.path == "config.json";
   }
   if (has_weights && has_config) return files;
+  if (FindFile(listing, "adapter_config.json") != nullptr) {
+    return WithCure(
+        absl::FailedPreconditionError(absl::StrCat(
+            source.text,
+            ": the repository holds only a LoRA adapter, wanted a model")),
+        "pull its base model, download the adapter's folder, and give that to "
+        "--lora");
+  }
   return absl::NotFoundError(absl::StrCat(
       source.text,
       ": the repository has neither a GGUF file nor config.json with "

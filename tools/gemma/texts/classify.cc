@@ -245,6 +245,7 @@ With -o json, standard output receives an object:
 
 )");
   command->callback([=] {
+    options->model.quiet = options->quiet;
     options->has_response = response->count() > 0;
     *action = [=] { return Classify(*options); };
   });

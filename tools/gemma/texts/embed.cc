@@ -151,8 +151,8 @@ absl::StatusOr<Embedder> CreateEmbedder(const Model& model,
 absl::Status Embed(const EmbedCommandOptions& options) {
   GEMMA_RETURN_IF_ERROR(Check(options.input));
   GEMMA_RETURN_IF_ERROR(Check(options.output));
-  GEMMA_RETURN_IF_ERROR(CheckOutput(options.output.path, {options.model.path},
-                                    {options.input.file}));
+  GEMMA_RETURN_IF_ERROR(CheckOutput(
+      options.output.path, ModelPaths(options.model), {options.input.file}));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const Embedder embedder,
                          CreateEmbedder(model, options));
@@ -258,7 +258,10 @@ Examples:
     --dimensions 256 --output vectors.npy
 
 )");
-  command->callback([=] { *action = [=] { return Embed(*options); }; });
+  command->callback([=] {
+    options->model.quiet = options->quiet;
+    *action = [=] { return Embed(*options); };
+  });
 }
 
 }  // namespace gemma::tools

@@ -155,7 +155,7 @@ absl::Status CheckPage(const ScopeOptions& options) {
                            ParseAutoencoder("--sae", text));
     files.push_back(name.path);
   }
-  return CheckOutput(options.html, {options.model.path}, std::move(files));
+  return CheckOutput(options.html, ModelPaths(options.model), std::move(files));
 }
 
 absl::Status Scope(ScopeOptions options) {
