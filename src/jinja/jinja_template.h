@@ -64,6 +64,9 @@ class JinjaTemplate {
 // Whether the template itself raised the error, by raise_exception.
 bool IsRaised(const absl::Status& status);
 
+// Returns the error of raise_exception(message).
+absl::Status RaisedError(std::string_view message);
+
 }  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_JINJA_JINJA_TEMPLATE_H_

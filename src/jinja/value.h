@@ -38,6 +38,7 @@ class JinjaValue {
   enum class SequenceType : uint8_t {
     kList,
     kTuple,
+    kGroup,  // a tuple of groupby: (grouper, list)
     kRange,
     kKeys,       // dict.keys()
     kItems,      // dict.items()
@@ -94,7 +95,7 @@ class JinjaValue {
   bool is_sequence(SequenceType type) const {
     return is_sequence() && sequence_type() == type;
   }
-  // A list, a tuple or a range: what can be indexed.
+  // A list, a tuple, a group or a range: what can be indexed.
   bool is_indexable() const {
     return is_sequence() && sequence_type() <= SequenceType::kRange;
   }
