@@ -52,8 +52,10 @@ absl::StatusOr<MarkedText> Interpreter::Run(const JinjaValue& variables) {
   }
   GEMMA_RETURN_IF_ERROR(meter_.CheckNesting(variables.nesting()));
   for (const std::string& name : syntax_.names) {
-    if (name == "loop") {
-      loop_variable_ = static_cast<uint32_t>(globals_.size());
+    for (Special& special : specials_) {
+      if (special.name == name) {
+        special.variable = static_cast<uint32_t>(globals_.size());
+      }
     }
     const JinjaValue* value = variables.Find(name);
     globals_.push_back(value != nullptr ? *value : GlobalFunction(name));
@@ -87,11 +89,11 @@ absl::StatusOr<JinjaValue> Interpreter::Own(
       std::shared_ptr<JinjaObject>(std::shared_ptr<void>(), pointer));
 }
 
-void Interpreter::SetNamed(std::string_view name, JinjaValue value,
-                           Scope& scope) const {
-  for (size_t i = 0; i < syntax_.names.size(); ++i) {
-    if (syntax_.names[i] == name) {
-      scope.Set(static_cast<uint32_t>(i), std::move(value));
+void Interpreter::SetSpecial(std::string_view name, JinjaValue value,
+                             Scope& scope) const {
+  for (const Special& special : specials_) {
+    if (special.name == name && special.variable != kNoVariable) {
+      scope.Set(special.variable, std::move(value));
       return;
     }
   }
@@ -258,14 +260,15 @@ Interpreter::FlowOr Interpreter::RunFor(const Statement& statement) {
   GEMMA_ASSIGN_OR_RETURN(const JinjaValue loop_value, Own(std::move(owned)));
   bool any = false;
   while (true) {
-    GEMMA_RETURN_IF_ERROR(meter_.Spend(1));
+    // A scope costs more than an expression.
+    GEMMA_RETURN_IF_ERROR(meter_.Spend(4));
     GEMMA_ASSIGN_OR_RETURN(const bool has_next, loop.Advance(*this));
     if (!has_next) break;
     any = true;
     std::shared_ptr<Scope> scope = NewScope();
     scope->variables.reserve(4);
     GEMMA_RETURN_IF_ERROR(Assign(statement.targets[0], loop.current(), *scope));
-    if (loop_variable_ != kNoVariable) scope->Set(loop_variable_, loop_value);
+    SetSpecial("loop", loop_value, *scope);
     GEMMA_ASSIGN_OR_RETURN(const Flow flow,
                            RunInScope(statement.body, std::move(scope)));
     if (flow == Flow::kBreak) break;

@@ -63,8 +63,9 @@ class Interpreter {
   const std::string& NameOf(uint32_t variable) const {
     return syntax_.names[variable];
   }
-  // Sets a variable of the template. Does nothing if it never reads it.
-  void SetNamed(std::string_view name, JinjaValue value, Scope& scope) const;
+  // Sets one of the variables that loops and macros set: loop, caller, kwargs
+  // or varargs. Does nothing if the template does not mention it.
+  void SetSpecial(std::string_view name, JinjaValue value, Scope& scope) const;
 
   // Owns an object until the end of the run, so that objects may refer to each
   // other.
@@ -83,6 +84,11 @@ class Interpreter {
   using Body = std::vector<const Statement*>;
 
   static constexpr uint32_t kNoVariable = UINT32_MAX;
+
+  struct Special {
+    std::string_view name;
+    uint32_t variable = kNoVariable;
+  };
 
   // What follows a statement.
   enum class Flow { kNext, kBreak, kContinue };
@@ -135,12 +141,12 @@ class Interpreter {
   const Syntax& syntax_;
   Meter meter_;
   JinjaValue local_time_;
-  std::vector<JinjaValue> globals_;       // the value of each of syntax_.names
-  std::shared_ptr<Scope> scope_;          // of the statement that runs
-  MarkedText* out_ = nullptr;             // what the statement prints to
-  JinjaValue block_text_;                 // the input of a block's filters
-  uint32_t loop_variable_ = kNoVariable;  // the number of "loop", if it is read
-  uint32_t line_ = 1;                     // of the expression that is evaluated
+  std::vector<JinjaValue> globals_;  // the value of each of syntax_.names
+  std::shared_ptr<Scope> scope_;     // of the statement that runs
+  MarkedText* out_ = nullptr;        // what the statement prints to
+  JinjaValue block_text_;            // the input of a block's filters
+  Special specials_[4] = {{"loop"}, {"caller"}, {"kwargs"}, {"varargs"}};
+  uint32_t line_ = 1;  // of the expression that is evaluated
   std::vector<std::unique_ptr<JinjaObject>> objects_;
 };
 

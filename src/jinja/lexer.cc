@@ -1,7 +1,6 @@
 #include "src/jinja/lexer.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -227,7 +226,7 @@ class Lexer {
         while (at_ < source_.size() && IsNameCharacter(source_[at_])) ++at_;
         Add(Kind::kName, source_.substr(name, at_ - name));
       } else if (c == '\'' || c == '"') {
-        GEMMA_RETURN_IF_ERROR(String(c));
+        GEMMA_RETURN_IF_ERROR(String());
       } else {
         GEMMA_RETURN_IF_ERROR(OneOperator(open));
       }
@@ -257,145 +256,19 @@ class Lexer {
     return absl::OkStatus();
   }
 
-  // Returns the end of digits with single underscores between them.
-  size_t DigitsEnd(size_t at, int base) const {
-    const auto is_digit = [&](size_t i) {
-      if (i >= source_.size()) return false;
-      const char c = absl::ascii_tolower(source_[i]);
-      const int digit = absl::ascii_isdigit(c)   ? c - '0'
-                        : absl::ascii_isalpha(c) ? c - 'a' + 10
-                                                 : 99;
-      return digit < base;
-    };
-    while (is_digit(at) ||
-           (at < source_.size() && source_[at] == '_' && is_digit(at + 1))) {
-      ++at;
-    }
-    return at;
-  }
-
   absl::Status Number() {
-    int base = 10;
-    size_t begin = at_;
-    if (source_[at_] == '0' && at_ + 1 < source_.size()) {
-      const char c = absl::ascii_tolower(source_[at_ + 1]);
-      base = c == 'x' ? 16 : c == 'o' ? 8 : c == 'b' ? 2 : 10;
-      if (base != 10) begin += 2;
-    }
-    size_t end = DigitsEnd(begin, base);
-    bool is_float = false;
-    // After a dot, as in x.0.1, there are only integers.
-    if (base == 10 && (at_ == 0 || source_[at_ - 1] != '.')) {
-      if (end < source_.size() && source_[end] == '.') {
-        const size_t fraction = DigitsEnd(end + 1, 10);
-        if (fraction > end + 1 && source_[end + 1] != '_') {
-          end = fraction;
-          is_float = true;
-        }
-      }
-      if (end < source_.size() && absl::ascii_tolower(source_[end]) == 'e') {
-        const size_t sign = end + 1 + (SignAt(end + 1) == '\0' ? 0 : 1);
-        const size_t exponent = DigitsEnd(sign, 10);
-        if (exponent > sign && source_[sign] != '_') {
-          end = exponent;
-          is_float = true;
-        }
-      }
-    }
-    std::string digits = source_.substr(begin, end - begin);
-    digits.erase(std::remove(digits.begin(), digits.end(), '_'), digits.end());
-    Add(is_float ? Kind::kFloat : Kind::kInteger, digits);
-    JinjaToken& token = tokens_.back();
-    const char* last = digits.data() + digits.size();
-    if (is_float) {
-      if (std::from_chars(digits.data(), last, token.real).ec != std::errc()) {
-        return absl::UnimplementedError(
-            absl::StrCat("line ", line_, ": the number ", Quoted(digits),
-                         " is outside of the range of floats"));
-      }
-    } else {
-      const auto result =
-          std::from_chars(digits.data(), last, token.integer, base);
-      if (result.ec == std::errc::result_out_of_range) {
-        return absl::UnimplementedError(
-            absl::StrCat("line ", line_, ": the number ", Quoted(digits),
-                         " does not fit into 64 bits"));
-      }
-      if (result.ec != std::errc() ||
-          (base == 10 && digits.size() > 1 && digits[0] == '0' &&
-           token.integer != 0)) {
-        return Error(absl::StrCat("malformed number ", Quoted(digits)));
-      }
-    }
+    JinjaToken token{Kind::kInteger, line_, ""};
+    GEMMA_ASSIGN_OR_RETURN(const size_t end, LexNumber(source_, at_, token));
+    tokens_.push_back(std::move(token));
     at_ = end;
     return absl::OkStatus();
   }
 
-  absl::Status String(char quote) {
-    const uint32_t line = line_;
-    std::string value;
-    size_t at = at_ + 1;
-    while (at < source_.size() && source_[at] != quote) {
-      if (source_[at] != '\\') {
-        value.push_back(source_[at++]);
-      } else {
-        GEMMA_RETURN_IF_ERROR(Escape(at, value));
-      }
-    }
-    if (at >= source_.size()) return Error("a string has no closing quote");
-    MoveTo(at + 1);
-    tokens_.push_back({Kind::kString, line, std::move(value)});
-    return absl::OkStatus();
-  }
-
-  // Reads an escape of Python's string literals at `at` and moves after it.
-  absl::Status Escape(size_t& at, std::string& value) {
-    if (at + 1 >= source_.size()) return Error("a string has no closing quote");
-    const char c = source_[at + 1];
-    constexpr std::string_view kFrom = "\\'\"abfnrtv";
-    constexpr std::string_view kTo = "\\'\"\a\b\f\n\r\t\v";
-    if (const size_t i = kFrom.find(c); i != std::string_view::npos) {
-      value.push_back(kTo[i]);
-      at += 2;
-    } else if (c == '\n') {
-      at += 2;
-    } else if (c == 'x' || c == 'u' || c == 'U') {
-      const size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : 8;
-      return Numeric(at, at + 2, digits, 16, value);
-    } else if (c >= '0' && c <= '7') {
-      size_t end = at + 2;
-      while (end < at + 4 && end < source_.size() && source_[end] >= '0' &&
-             source_[end] <= '7') {
-        ++end;
-      }
-      return Numeric(at, at + 1, end - at - 1, 8, value);
-    } else if (c == 'N') {
-      return absl::UnimplementedError(absl::StrCat(
-          "line ", line_, ": names of characters, \\N, are not supported"));
-    } else {
-      value.push_back('\\');
-      ++at;
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status Numeric(size_t& at, size_t begin, size_t count, int base,
-                       std::string& value) {
-    uint32_t character = 0;
-    const std::string_view digits =
-        std::string_view(source_).substr(begin, count);
-    const auto result = std::from_chars(
-        digits.data(), digits.data() + digits.size(), character, base);
-    if (digits.size() != count || result.ec != std::errc() ||
-        result.ptr != digits.data() + digits.size() || character > 0x10FFFF) {
-      return Error("malformed escape in a string");
-    }
-    if (character >= 0xD800 && character < 0xE000) {
-      return absl::UnimplementedError(absl::StrCat(
-          "line ", line_, ": surrogates in a string are not supported"));
-    }
-    AppendCharacter(character, value);
-    at = begin + count;
+  absl::Status String() {
+    JinjaToken token{Kind::kString, line_, ""};
+    GEMMA_ASSIGN_OR_RETURN(const size_t end, LexString(source_, at_, token));
+    tokens_.push_back(std::move(token));
+    MoveTo(end);
     return absl::OkStatus();
   }
 

@@ -39,6 +39,13 @@ struct JinjaToken {
 // remove. The last token is kEnd. `source` must be UTF-8.
 absl::StatusOr<std::vector<JinjaToken>> LexTemplate(std::string_view source);
 
+// Reads the number (string) that begins at `begin` into `token`, whose line is
+// set. Returns its end.
+absl::StatusOr<size_t> LexNumber(std::string_view source, size_t begin,
+                                 JinjaToken& token);
+absl::StatusOr<size_t> LexString(std::string_view source, size_t begin,
+                                 JinjaToken& token);
+
 // Returns an error at a line: "line 3: what".
 absl::Status SyntaxError(uint32_t line, std::string_view what);
 

@@ -34,7 +34,7 @@ class Meter {
       return Exceeded("bytes of memory", limits_.memory_bytes);
     }
     bytes_ += bytes;
-    return Spend(bytes / 64 + 1);
+    return Spend(bytes / 256 + 1);
   }
 
   // Counts memory for `count` values.

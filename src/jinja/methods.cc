@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/jinja/builtins.h"
@@ -142,9 +141,15 @@ constexpr std::string_view kMutatingOfDict =
 constexpr std::string_view kMutatingOfList =
     "append clear extend insert pop remove reverse sort";
 
+// Whether a word is one of `words`, which spaces separate.
 bool ListContains(std::string_view words, std::string_view word) {
-  for (const std::string_view candidate : absl::StrSplit(words, ' ')) {
-    if (candidate == word) return true;
+  for (size_t at = words.find(word); at != std::string_view::npos;
+       at = words.find(word, at + 1)) {
+    const size_t end = at + word.size();
+    if ((at == 0 || words[at - 1] == ' ') &&
+        (end == words.size() || words[end] == ' ')) {
+      return !word.empty();
+    }
   }
   return false;
 }

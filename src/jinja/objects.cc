@@ -85,7 +85,7 @@ absl::StatusOr<JinjaValue> MacroObject::Call(Interpreter& interpreter,
   }
   if (syntax_.uses_caller) {
     std::optional<JinjaValue> caller = rest.TakeNamed("caller");
-    interpreter.SetNamed(
+    interpreter.SetSpecial(
         "caller",
         caller.value_or(JinjaValue::Undefined("the macro has no caller")),
         *scope);
@@ -97,7 +97,7 @@ absl::StatusOr<JinjaValue> MacroObject::Call(Interpreter& interpreter,
     }
     GEMMA_ASSIGN_OR_RETURN(JinjaValue kwargs,
                            MakeDict(std::move(entries), interpreter.meter()));
-    interpreter.SetNamed("kwargs", std::move(kwargs), *scope);
+    interpreter.SetSpecial("kwargs", std::move(kwargs), *scope);
   } else if (!rest.named.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the macro ", Quoted(syntax_.name), " does not know an argument ",
@@ -111,7 +111,7 @@ absl::StatusOr<JinjaValue> MacroObject::Call(Interpreter& interpreter,
     GEMMA_ASSIGN_OR_RETURN(JinjaValue varargs,
                            MakeSequence(JinjaValue::SequenceType::kTuple,
                                         std::move(items), interpreter.meter()));
-    interpreter.SetNamed("varargs", std::move(varargs), *scope);
+    interpreter.SetSpecial("varargs", std::move(varargs), *scope);
   }
   GEMMA_ASSIGN_OR_RETURN(MarkedText text,
                          interpreter.RunMacro(syntax_, std::move(scope)));

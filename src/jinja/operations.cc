@@ -202,7 +202,10 @@ absl::StatusOr<JinjaValue> SliceOf(const JinjaValue& value,
     i += step;
   }
   if (value.is_string()) return MakeString(std::move(text), meter);
-  return MakeSequence(value.sequence_type(), std::move(chosen), meter);
+  return MakeSequence(value.is_sequence(SequenceType::kGroup)
+                          ? SequenceType::kTuple
+                          : value.sequence_type(),
+                      std::move(chosen), meter);
 }
 
 }  // namespace gemma::internal

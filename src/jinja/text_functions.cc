@@ -36,11 +36,7 @@ absl::StatusOr<std::vector<MarkedText>> SplitAtSpace(const MarkedText& text,
     if (at == all.size()) return parts;
     GEMMA_RETURN_IF_ERROR(meter.AllocateValues(2));
     if (count == 0) {
-      // The rest, without white space at its end.
-      GEMMA_ASSIGN_OR_RETURN(MarkedText rest,
-                             Strip(text.Substring(at, all.size()), std::nullopt,
-                                   Side::kRight, meter));
-      parts.push_back(std::move(rest));
+      parts.push_back(text.Substring(at, all.size()));
       return parts;
     }
     --count;

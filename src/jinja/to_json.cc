@@ -42,7 +42,7 @@ std::string EscapeOf(uint32_t c, bool ensure_ascii) {
     default:
       break;
   }
-  if (c < 0x20 || (ensure_ascii && c >= 0x7F && c < 0x10000 && c != 0x7F)) {
+  if (c < 0x20 || (ensure_ascii && c >= 0x7F && c < 0x10000)) {
     return FormatText("\\u%04x", c);
   }
   if (ensure_ascii && c >= 0x10000) {
