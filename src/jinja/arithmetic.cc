@@ -147,7 +147,9 @@ absl::StatusOr<JinjaValue> Repeat(const JinjaValue& value,
       static_cast<uint64_t>(std::max<int64_t>(count_value.integer(), 0));
   if (value.is_string()) {
     const MarkedText& text = value.marked();
-    const uint64_t size = text.size() + 16 * text.runs().size();
+    // A text of one run stays one.
+    const uint64_t size =
+        text.size() + (text.runs().size() > 1 ? 16 * text.runs().size() : 0);
     if (size != 0 && count > meter.limits().memory_bytes / size) {
       return meter.Allocate(SIZE_MAX);
     }
