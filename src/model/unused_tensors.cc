@@ -6,6 +6,8 @@
 #include <string_view>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "compression/codec.h"
 #include "src/base/format_text.h"
 #include "src/base/hash_table.h"
@@ -37,6 +39,16 @@ bool BeginsWithOne(std::string_view name,
 // the configuration.
 bool IsFrequency(std::string_view name) {
   return absl::EndsWith(name, "rotary_emb.inv_freq");
+}
+
+// Scales of a tensor that is used; see tensor_scales.h.
+bool IsScaleOf(const HashSet<std::string_view>& used, std::string_view name) {
+  if (absl::ConsumeSuffix(&name, "_scale_inv") ||
+      absl::ConsumeSuffix(&name, "_scale")) {
+    return used.contains(name);
+  }
+  return absl::ConsumeSuffix(&name, ".scale") &&
+         used.contains(absl::StrCat(name, ".weight"));
 }
 
 bool SameBytes(const Checkpoint& checkpoint, const Tensor& a, const Tensor& b) {
@@ -84,7 +96,9 @@ void NoteUnused(const Checkpoint& checkpoint, const TensorNames& names,
   std::vector<std::string_view> unused;
   size_t vision = 0;
   for (const auto& [name, tensor] : checkpoint.tensors) {
-    if (used.contains(name) || IsFrequency(name)) continue;
+    if (used.contains(name) || IsFrequency(name) || IsScaleOf(used, name)) {
+      continue;
+    }
     if (is_gguf ? BeginsWithOne(name, kGgufVision)
                 : BeginsWithOne(name, kVision)) {
       ++vision;
