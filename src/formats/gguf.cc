@@ -17,12 +17,10 @@
 namespace gemma::internal {
 namespace {
 
-constexpr uint64_t kMaxTensors = 65536;
 constexpr uint64_t kMaxKeys = 65536;
 constexpr uint64_t kMaxKeyBytes = 65535;  // the specification's limit
-constexpr uint64_t kMaxNameBytes = 256;
 constexpr uint64_t kMaxStringBytes = uint64_t{16} << 20;
-constexpr uint32_t kMaxDims = 4;
+constexpr uint32_t kMaxGgufDims = 4;
 constexpr uint64_t kMaxAlignment = 65536;
 constexpr uint64_t kMaxPackedCols = uint64_t{1} << 32;
 
@@ -286,7 +284,7 @@ absl::Status GgufParser::ReadAlignment() {
 absl::Status GgufParser::ReadTensor(uint64_t index) {
   std::string_view name;
   GEMMA_RETURN_IF_ERROR(ReadString(absl::StrCat("the name of tensor ", index),
-                                   kMaxNameBytes, name));
+                                   kMaxTensorNameBytes, name));
   const std::string what = absl::StrCat("tensor ", Quoted(name));
   if (!names_.insert(name).second) {
     return Invalid(absl::StrCat(what, " appears twice"));
@@ -329,9 +327,9 @@ absl::Status GgufParser::UnreadType(const std::string& what,
 absl::Status GgufParser::ReadShape(const std::string& what, Tensor& tensor) {
   uint32_t dims = 0;
   if (!reader_.Read(dims)) return Truncated(what);
-  if (dims == 0 || dims > kMaxDims) {
+  if (dims == 0 || dims > kMaxGgufDims) {
     return Invalid(absl::StrCat(what, " has ", dims,
-                                " dimensions, wanted 1 to ", kMaxDims));
+                                " dimensions, wanted 1 to ", kMaxGgufDims));
   }
   tensor.shape.resize(dims);
   for (uint32_t i = 0; i < dims; ++i) {

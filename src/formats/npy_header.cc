@@ -13,7 +13,7 @@
 namespace gemma::internal {
 namespace {
 
-constexpr size_t kMaxHeaderBytes = 64 << 10;
+constexpr size_t kMaxNpyHeaderBytes = 64 << 10;
 constexpr size_t kMaxDimensions = 8;
 
 struct TypeInfo {
@@ -22,7 +22,7 @@ struct TypeInfo {
   std::string_view name;
   size_t bytes;
 };
-constexpr TypeInfo kTypes[] = {
+constexpr TypeInfo kNpyTypes[] = {
     {NpyType::kFloat16, "<f2", "float16", 2},
     {NpyType::kFloat32, "<f4", "float32", 4},
     {NpyType::kFloat64, "<f8", "float64", 8},
@@ -31,7 +31,7 @@ constexpr TypeInfo kTypes[] = {
 };
 
 const TypeInfo& InfoOf(NpyType type) {
-  return kTypes[static_cast<size_t>(type)];
+  return kNpyTypes[static_cast<size_t>(type)];
 }
 
 // Parses the few kinds of Python literals that a header contains.
@@ -89,7 +89,7 @@ absl::Status HeaderParser::Descr() {
     return absl::InvalidArgumentError("a structured array; wanted numbers");
   }
   GEMMA_ASSIGN_OR_RETURN(const std::string_view descr, String());
-  for (const TypeInfo& info : kTypes) {
+  for (const TypeInfo& info : kNpyTypes) {
     if (info.descr != descr) continue;
     header_.type = info.type;
     return absl::OkStatus();
@@ -182,7 +182,7 @@ absl::StatusOr<size_t> NpyHeaderBytes(absl::Span<const uint8_t> prefix) {
   }
   // The upper two bytes of the size are the start of the text. They must be
   // zero; ParseNpyHeader checks them.
-  if (low > kMaxHeaderBytes - 2) {
+  if (low > kMaxNpyHeaderBytes - 2) {
     return absl::InvalidArgumentError("the header is larger than 64 KiB");
   }
   return low + 2;

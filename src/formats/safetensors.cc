@@ -19,9 +19,7 @@
 namespace gemma::internal {
 namespace {
 
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the reference's limit
-constexpr size_t kMaxTensors = 65536;
-constexpr size_t kMaxNameBytes = 256;
+constexpr uint64_t kMaxJsonBytes = 100'000'000;  // the reference's limit
 constexpr size_t kMaxDims = 8;
 
 // The types of the format.
@@ -95,9 +93,9 @@ absl::StatusOr<Entry> ReadEntry(std::string_view name, const Json& json,
   };
   Entry entry;
   entry.name = name;
-  if (name.size() > kMaxNameBytes) {
+  if (name.size() > kMaxTensorNameBytes) {
     return invalid("the name has ", name.size(), " bytes, wanted at most ",
-                   kMaxNameBytes);
+                   kMaxTensorNameBytes);
   }
   std::string_view dtype;
   GEMMA_RETURN_IF_ERROR(json.ReadRequired("dtype", dtype));
@@ -175,10 +173,10 @@ absl::StatusOr<Json> ReadHeader(absl::Span<const uint8_t> bytes,
                                          " bytes, wanted 8 or more")),
         ErrorReason::kIncompleteFile);
   }
-  if (header_bytes > kMaxHeaderBytes) {
+  if (header_bytes > kMaxJsonBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": the header has ", header_bytes,
-                     " bytes, wanted at most ", kMaxHeaderBytes));
+                     " bytes, wanted at most ", kMaxJsonBytes));
   }
   const size_t remaining = reader.remaining();
   absl::Span<const uint8_t> header;

@@ -26,13 +26,13 @@ constexpr size_t kEntryBytes = 2 * kKeyBytes;  // a key and a range
 constexpr size_t kAlignment = 256;
 
 // A type, with its number in the toc and its letter in older files.
-struct Type {
+struct SbsType {
   uint32_t number;
   char letter;
   std::string_view name;
   std::optional<Format> format;
 };
-constexpr Type kTypes[] = {
+constexpr SbsType kSbsTypes[] = {
     {1, 'F', "f32", Format::kF32}, {2, 'B', "bf16", Format::kBF16},
     {3, '$', "sfp", Format::kSFP}, {4, '2', "nuq", Format::kNUQ},
     {8, 'I', "i8", std::nullopt},
@@ -176,8 +176,8 @@ absl::StatusOr<std::vector<Blob>> ReadBlobs(absl::Span<const uint8_t> bytes,
 // ---------------------------------------------------------------------------
 // Blobs to tensors
 
-const Type* TypeOfLetter(char letter) {
-  for (const Type& type : kTypes) {
+const SbsType* TypeOfLetter(char letter) {
+  for (const SbsType& type : kSbsTypes) {
     if (type.letter == letter) return &type;
   }
   return nullptr;
@@ -202,7 +202,7 @@ absl::Status ReadTocEntry(SbsFields& fields, std::string& key,
   GEMMA_RETURN_IF_ERROR(fields.Read("scale", tensor.scale));
   fields.Leave();
   tensor.type = absl::StrCat("type ", number);
-  for (const Type& type : kTypes) {
+  for (const SbsType& type : kSbsTypes) {
     if (type.number != number) continue;
     tensor.format = type.format;
     tensor.type = std::string(type.name);
@@ -277,7 +277,7 @@ absl::Status ReadPrefixed(const std::vector<Blob>& blobs, SbsFile& file) {
       GEMMA_RETURN_IF_ERROR(ReadScales(blob.data, file));
       continue;
     }
-    const Type* type = TypeOfLetter(blob.key[0]);
+    const SbsType* type = TypeOfLetter(blob.key[0]);
     if (type == nullptr) {
       return absl::InvalidArgumentError(absl::StrCat(
           file.path, ": blob ", Quoted(blob.key),

@@ -18,6 +18,10 @@
 
 namespace gemma::internal {
 
+// Limits on what a file may contain.
+inline constexpr size_t kMaxTensors = 65536;
+inline constexpr size_t kMaxTensorNameBytes = 256;
+
 // Scales that a file stores in a tensor of their own. They form a grid; scale
 // (i, j) multiplies the values in rows [i * block_rows, (i + 1) * block_rows)
 // and in columns likewise. The code that makes it has checked that the grid

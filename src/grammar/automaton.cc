@@ -11,8 +11,6 @@
 namespace gemma::internal {
 namespace {
 
-using Kind = ByteGrammar::Kind;
-
 // How many tasks may run to make a state, for each way that it may have.
 constexpr size_t kTasksPerWay = 32;
 
@@ -127,21 +125,21 @@ void Automaton::EnterRepeat(ExprId id, uint32_t done, FrameId parent) {
 void Automaton::RunEnter(ExprId id, FrameId parent) {
   const ByteGrammar::Expr& expr = grammar_.expr(id);
   switch (expr.kind) {
-    case Kind::kNothing:
+    case ByteGrammar::Kind::kNothing:
       return;
-    case Kind::kEmpty:
+    case ByteGrammar::Kind::kEmpty:
       return Continue(parent);
-    case Kind::kBytes:
+    case ByteGrammar::Kind::kBytes:
       found_.push_back(FrameOf({id, 0, parent}));
       return;
-    case Kind::kSequence:
+    case ByteGrammar::Kind::kSequence:
       return Enter(grammar_.parts(expr)[0], FrameOf({id, 1, parent}));
-    case Kind::kChoice:
+    case ByteGrammar::Kind::kChoice:
       for (const ExprId part : grammar_.parts(expr)) Enter(part, parent);
       return;
-    case Kind::kRepeat:
+    case ByteGrammar::Kind::kRepeat:
       return EnterRepeat(id, 0, parent);
-    case Kind::kRule:
+    case ByteGrammar::Kind::kRule:
       return Enter(grammar_.rule(expr), parent);
   }
 }
@@ -153,7 +151,7 @@ void Automaton::RunContinue(FrameId id) {
   }
   const Frame frame = frames_[id];
   const ByteGrammar::Expr& expr = grammar_.expr(frame.expr);
-  if (expr.kind == Kind::kRepeat) {
+  if (expr.kind == ByteGrammar::Kind::kRepeat) {
     return EnterRepeat(frame.expr, frame.done, frame.parent);
   }
   // A sequence. After its last part comes what follows the sequence.

@@ -9,8 +9,6 @@
 namespace gemma::internal {
 namespace {
 
-using Kind = RegexNode::Kind;
-
 // The ends of the text that an expression touches. Anchors hold only there.
 struct Place {
   bool begin = false;
@@ -36,15 +34,15 @@ class Converter {
  private:
   absl::StatusOr<ExprId> ConvertNode(const RegexNode& node, Place place) {
     switch (node.kind) {
-      case Kind::kSet:
+      case RegexNode::Kind::kSet:
         return OneOf(node.set, writing_, grammar_);
-      case Kind::kBegin:
-      case Kind::kEnd:
+      case RegexNode::Kind::kBegin:
+      case RegexNode::Kind::kEnd:
         return RegexError(node.offset,
                           "an anchor within a text, where it never holds");
-      case Kind::kSequence:
+      case RegexNode::Kind::kSequence:
         return ConvertSequence(node, place);
-      case Kind::kChoice: {
+      case RegexNode::Kind::kChoice: {
         std::vector<ExprId> parts;
         for (const RegexNode& part : node.parts) {
           GEMMA_ASSIGN_OR_RETURN(const ExprId expr, Convert(part, place));
@@ -52,7 +50,7 @@ class Converter {
         }
         return grammar_.Choice(parts);
       }
-      case Kind::kRepeat: {
+      case RegexNode::Kind::kRepeat: {
         GEMMA_ASSIGN_OR_RETURN(const ExprId body, Convert(node.parts[0], {}));
         return grammar_.Repeat(body, node.least, node.most);
       }
@@ -68,19 +66,19 @@ class Converter {
     bool open_begin = place.begin;
     bool open_end = place.end;
     while (place.begin && first < last &&
-           node.parts[first].kind == Kind::kBegin) {
+           node.parts[first].kind == RegexNode::Kind::kBegin) {
       open_begin = false;
       ++first;
     }
     while (place.end && first < last &&
-           node.parts[last - 1].kind == Kind::kEnd) {
+           node.parts[last - 1].kind == RegexNode::Kind::kEnd) {
       open_end = false;
       --last;
     }
     std::vector<ExprId> parts;
     for (size_t i = first; i < last; ++i) {
       const RegexNode& part = node.parts[i];
-      const bool group = part.kind == Kind::kChoice;
+      const bool group = part.kind == RegexNode::Kind::kChoice;
       const Place inner = {group && open_begin && i == first,
                            group && open_end && i + 1 == last};
       if (inner.begin) open_begin = false;

@@ -15,9 +15,7 @@ namespace {
 
 constexpr size_t kMaxBytes = size_t{1} << 16;
 constexpr size_t kMaxDepth = 100;  // of groups
-constexpr uint32_t kMaxCount = 1000000;
-
-using Kind = RegexNode::Kind;
+constexpr uint32_t kMaxRepeat = 1000000;
 
 CharacterSet Digits() { return CharacterSet({{'0', '9'}}); }
 CharacterSet Words() {
@@ -61,12 +59,12 @@ class Parser {
   absl::Status Error(std::string_view what) const {
     return RegexError(at_, what);
   }
-  RegexNode Node(Kind kind) const { return {kind, at_}; }
+  RegexNode Node(RegexNode::Kind kind) const { return {kind, at_}; }
 
   absl::StatusOr<RegexNode> ParseChoice() {
-    RegexNode choice = Node(Kind::kChoice);
+    RegexNode choice = Node(RegexNode::Kind::kChoice);
     do {
-      RegexNode sequence = Node(Kind::kSequence);
+      RegexNode sequence = Node(RegexNode::Kind::kSequence);
       while (!done() && peek() != '|' && peek() != ')') {
         GEMMA_ASSIGN_OR_RETURN(RegexNode node, ParseRepeated());
         sequence.parts.push_back(std::move(node));
@@ -77,7 +75,7 @@ class Parser {
   }
 
   absl::StatusOr<RegexNode> ParseRepeated() {
-    RegexNode repeat = Node(Kind::kRepeat);
+    RegexNode repeat = Node(RegexNode::Kind::kRepeat);
     GEMMA_ASSIGN_OR_RETURN(RegexNode node, ParseOne());
     const size_t count_at = at_;
     if (Take("*")) {
@@ -92,7 +90,8 @@ class Parser {
     } else {
       return node;
     }
-    if (node.kind == Kind::kBegin || node.kind == Kind::kEnd) {
+    if (node.kind == RegexNode::Kind::kBegin ||
+        node.kind == RegexNode::Kind::kEnd) {
       return RegexError(count_at, "an anchor cannot be repeated");
     }
     Take("?");  // lazy: matches the same texts
@@ -119,25 +118,25 @@ class Parser {
     if (!most.has_value() || !Take("}")) return malformed();
     repeat.least = *least;
     repeat.most = *most;
-    if (*least > kMaxCount || (*most > kMaxCount && *most != kNoLimit)) {
-      return RegexError(begin, FormatText("a count above %u", kMaxCount));
+    if (*least > kMaxRepeat || (*most > kMaxRepeat && *most != kNoLimit)) {
+      return RegexError(begin, FormatText("a count above %u", kMaxRepeat));
     }
     if (*least > *most) return RegexError(begin, "counts in the wrong order");
     return absl::OkStatus();
   }
 
-  // Returns some number above kMaxCount for all numbers above it.
+  // Returns some number above kMaxRepeat for all numbers above it.
   std::optional<uint32_t> ParseNumber() {
     if (!absl::ascii_isdigit(peek())) return std::nullopt;
     uint32_t number = 0;
     for (; absl::ascii_isdigit(peek()); ++at_) {
-      number = std::min(number * 10 + (peek() - '0'), kMaxCount + 1);
+      number = std::min(number * 10 + (peek() - '0'), kMaxRepeat + 1);
     }
     return number;
   }
 
   absl::StatusOr<RegexNode> ParseOne() {
-    RegexNode node = Node(Kind::kSet);
+    RegexNode node = Node(RegexNode::Kind::kSet);
     switch (peek()) {
       case '(':
         return ParseGroup();
@@ -148,10 +147,10 @@ class Parser {
         return ParseEscape();
       case '^':
         ++at_;
-        return RegexNode{Kind::kBegin, node.offset};
+        return RegexNode{RegexNode::Kind::kBegin, node.offset};
       case '$':
         ++at_;
-        return RegexNode{Kind::kEnd, node.offset};
+        return RegexNode{RegexNode::Kind::kEnd, node.offset};
       case '.':
         ++at_;
         node.set = LineEnds().Complement();
@@ -200,11 +199,11 @@ class Parser {
   }
 
   absl::StatusOr<RegexNode> ParseEscape() {
-    RegexNode node = Node(Kind::kSet);
+    RegexNode node = Node(RegexNode::Kind::kSet);
     const char c = at_ + 1 < text_.size() ? text_[at_ + 1] : '\0';
     if (c == 'A' || c == 'Z' || c == 'z') {
       at_ += 2;
-      node.kind = c == 'A' ? Kind::kBegin : Kind::kEnd;
+      node.kind = c == 'A' ? RegexNode::Kind::kBegin : RegexNode::Kind::kEnd;
       return node;
     }
     if (c == 'b' || c == 'B') {

@@ -78,7 +78,7 @@ const Keyword* FindKeyword(std::string_view name) {
 }
 
 // No text is long enough for larger counts.
-constexpr uint32_t kMaxCount = uint32_t{1} << 30;
+constexpr uint32_t kMaxLength = uint32_t{1} << 30;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -148,15 +148,15 @@ absl::StatusOr<CountRange> CountsOf(const SchemaParts& parts,
     GEMMA_ASSIGN_OR_RETURN(const auto most,
                            ReadKeyword<size_t>(part, most_name, kWanted));
     if (least.has_value()) {
-      if (*least > kMaxCount) {
+      if (*least > kMaxLength) {
         return MemberError(part, least_name,
-                           FormatText("wanted at most %u", kMaxCount));
+                           FormatText("wanted at most %u", kMaxLength));
       }
       range.least = std::max(range.least, static_cast<uint32_t>(*least));
     }
     if (most.has_value()) {
       range.most = static_cast<uint32_t>(
-          std::min({size_t{range.most}, *most, size_t{kMaxCount}}));
+          std::min({size_t{range.most}, *most, size_t{kMaxLength}}));
     }
   }
   return range;

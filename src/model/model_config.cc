@@ -121,7 +121,7 @@ absl::Status CheckLayer(const ModelConfig& c, size_t index) {
   return CheckRecurrence(c, layer);
 }
 
-absl::Status CheckLayers(const ModelConfig& c) {
+absl::Status CheckEachLayer(const ModelConfig& c) {
   for (size_t i = 0; i < c.num_layers(); ++i) {
     if (const absl::Status status = CheckLayer(c, i); !status.ok()) {
       return absl::InvalidArgumentError(
@@ -170,7 +170,7 @@ absl::Status Validate(const ModelConfig& config) {
   return NoThrow([&]() -> absl::Status {
     GEMMA_RETURN_IF_ERROR(CheckSizes(config));
     GEMMA_RETURN_IF_ERROR(CheckLru(config));
-    GEMMA_RETURN_IF_ERROR(CheckLayers(config));
+    GEMMA_RETURN_IF_ERROR(CheckEachLayer(config));
     GEMMA_RETURN_IF_ERROR(CheckPooling(config));
     GEMMA_RETURN_IF_ERROR(
         CheckPositive("embedding_scale", config.embedding_scale));

@@ -58,7 +58,7 @@ constexpr FileType kFileTypes[] = {
 constexpr uint32_t kPackedFileAlignment = 4096;
 
 // A weight and its target encoding.
-struct Plan {
+struct WeightPlan {
   BoundWeight from;
   Encoding to;
   std::string name;  // in the written file
@@ -108,7 +108,7 @@ class ModelWriter {
     GEMMA_RETURN_IF_ERROR(MakePlans());
     GEMMA_RETURN_IF_ERROR(SetKeys());
     GEMMA_RETURN_IF_ERROR(OfOutput(file_.Begin(std::move(target))));
-    for (const Plan& plan : plans_) {
+    for (const WeightPlan& plan : plans_) {
       GEMMA_RETURN_IF_ERROR(WriteWeight(plan));
     }
     return OfOutput(file_.Commit(options_.overwrite
@@ -122,7 +122,7 @@ class ModelWriter {
   }
 
   // Writes the next bytes of the plan's tensor.
-  absl::Status Append(const Plan& plan, absl::Span<const uint8_t> bytes) {
+  absl::Status Append(const WeightPlan& plan, absl::Span<const uint8_t> bytes) {
     return OfOutput(file_.Write(plan.name, bytes));
   }
 
@@ -195,7 +195,7 @@ class ModelWriter {
         Describe(checkpoint_, outline_.config, plans_[0].to.format, file_));
     std::map<Format, uint64_t> bytes;
     bool has_blocks = false;
-    for (const Plan& plan : plans_) {
+    for (const WeightPlan& plan : plans_) {
       const uint64_t size = BytesOf(plan);
       const uint32_t type =
           plan.to.packed.has_value()
@@ -219,7 +219,7 @@ class ModelWriter {
     return absl::OkStatus();
   }
 
-  static uint64_t BytesOf(const Plan& plan) {
+  static uint64_t BytesOf(const WeightPlan& plan) {
     if (!plan.to.packed.has_value()) {
       const WeightView rows = RowsOf(*plan.from.tensor);
       return EncodedBytes(plan.to, rows.rows, rows.cols);
@@ -228,7 +228,7 @@ class ModelWriter {
     return matrices.count * EncodedBytes(plan.to, matrices.rows, matrices.cols);
   }
 
-  absl::Status WriteWeight(const Plan& plan) {
+  absl::Status WriteWeight(const WeightPlan& plan) {
     const Tensor& tensor = *plan.from.tensor;
     if (IsCopied(plan.from)) {
       GEMMA_RETURN_IF_ERROR(Append(plan, {tensor.data, tensor.bytes}));
@@ -258,7 +258,7 @@ class ModelWriter {
            kEncodeRows;
   }
 
-  absl::Status WriteMatrix(const Plan& plan, const Tensor& tensor) {
+  absl::Status WriteMatrix(const WeightPlan& plan, const Tensor& tensor) {
     const WeightView view = RowsOf(tensor);
     const size_t rows = RowsPerPiece(view.RowBytes());
     for (size_t begin = 0; begin < view.rows; begin += rows) {
@@ -271,7 +271,7 @@ class ModelWriter {
   }
 
   // Writes a matrix that adapters change.
-  absl::Status WriteMerged(const Plan& plan) {
+  absl::Status WriteMerged(const WeightPlan& plan) {
     GEMMA_ASSIGN_OR_RETURN(const MergedRows merged,
                            MergedRows::Read(plan.from));
     const size_t rows = plan.from.spec.shape[0];
@@ -298,7 +298,8 @@ class ModelWriter {
   }
 
   // `part` begins with row `begin`.
-  absl::Status WriteRows(const Plan& plan, const Tensor& part, size_t begin) {
+  absl::Status WriteRows(const WeightPlan& plan, const Tensor& part,
+                         size_t begin) {
     const bool is_kept = plan.to.format == part.format;
     if (is_kept) GEMMA_RETURN_IF_ERROR(CheckFinite(plan, part, begin));
     if (is_kept && !plan.to.packed.has_value()) {
@@ -311,7 +312,7 @@ class ModelWriter {
   }
 
   // Writes the matrices of a gate, transposed and packed for multiplication.
-  absl::Status WriteGates(const Plan& plan, const Tensor& tensor) {
+  absl::Status WriteGates(const WeightPlan& plan, const Tensor& tensor) {
     GEMMA_RETURN_IF_ERROR(CheckFinite(plan, tensor, /*first_row=*/0));
     const MatricesOf gates(plan.from.spec);
     for (size_t i = 0; i < gates.count; ++i) {
@@ -327,7 +328,7 @@ class ModelWriter {
   }
 
   // Writes a vector in float32 with the values that GGUF files store.
-  absl::Status WriteVector(const Plan& plan, const Tensor& tensor) {
+  absl::Status WriteVector(const WeightPlan& plan, const Tensor& tensor) {
     GEMMA_RETURN_IF_ERROR(CheckFinite(plan, tensor, /*first_row=*/0));
     GEMMA_ASSIGN_OR_RETURN(std::vector<float> values, Decode(tensor));
     if (plan.from.spec.kind == WeightKind::kNorm) {
@@ -347,7 +348,7 @@ class ModelWriter {
     return Done(tensor);
   }
 
-  absl::Status CheckFinite(const Plan& plan, const Tensor& part,
+  absl::Status CheckFinite(const WeightPlan& plan, const Tensor& part,
                            size_t first_row) {
     const auto at = FindNonFinite(RowsOf(part), workers_);
     if (!at.has_value()) return absl::OkStatus();
@@ -372,7 +373,7 @@ class ModelWriter {
   const TensorNames names_ = TensorNames::Gguf();
   Outline outline_;
   std::optional<Importance> importance_;
-  std::vector<Plan> plans_;  // the embedding table first
+  std::vector<WeightPlan> plans_;  // the embedding table first
   GgufFileWriter file_;
   std::vector<uint8_t> encoded_;
   uint64_t done_bytes_ = 0;

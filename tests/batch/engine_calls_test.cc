@@ -16,11 +16,11 @@
 namespace gemma::internal {
 namespace {
 
-const Toy kToy = {"", "gemma3"};
+const Toy kCallsToy = {"", "gemma3"};
 
 TEST(EngineCalls, TapsMayNotWait) {
   WithoutHanging([] {
-    const Model model = LoadSpeakingToy(kToy, 2, 64);
+    const Model model = LoadSpeakingToy(kCallsToy, 2, 64);
     absl::StatusOr<Engine> engine = Engine::Create(model);
     ASSERT_EQ(ErrorOf(engine), "OK");
     std::optional<Ticket> kept;
@@ -45,7 +45,7 @@ TEST(EngineCalls, TapsMayNotWait) {
 
 TEST(EngineCalls, FunctionsUseSessions) {
   WithoutHanging([] {
-    const Model model = LoadSpeakingToy(kToy, 2, 64);
+    const Model model = LoadSpeakingToy(kCallsToy, 2, 64);
     const std::vector<float> expected = AllLogits(model, MakePrompt(9, 4));
     absl::StatusOr<Engine> engine = Engine::Create(model);
     ASSERT_EQ(ErrorOf(engine), "OK");
@@ -64,7 +64,7 @@ TEST(EngineCalls, FunctionsUseSessions) {
 
 TEST(EngineCalls, FunctionsMayNotWait) {
   WithoutHanging([] {
-    const Model model = LoadSpeakingToy(kToy, 2, 64);
+    const Model model = LoadSpeakingToy(kCallsToy, 2, 64);
     absl::StatusOr<Engine> engine = Engine::Create(model);
     ASSERT_EQ(ErrorOf(engine), "OK");
     std::optional<Ticket> second;
@@ -85,7 +85,7 @@ TEST(EngineCalls, FunctionsMayNotWait) {
 
 TEST(EngineCalls, FunctionsMayEndEngine) {
   WithoutHanging([] {
-    const Model model = LoadSpeakingToy(kToy, 2, 64);
+    const Model model = LoadSpeakingToy(kCallsToy, 2, 64);
     absl::StatusOr<Engine> created = Engine::Create(model);
     ASSERT_EQ(ErrorOf(created), "OK");
     std::optional<Engine> engine = *std::move(created);

@@ -27,7 +27,7 @@ namespace {
 using ::testing::HasSubstr;
 using Clock = std::chrono::steady_clock;
 
-const Toy kToy = {"", "gemma3"};
+const Toy kEngineToy = {"", "gemma3"};
 
 Engine MakeEngine(const Model& model, const EngineOptions& options = {}) {
   auto engine = Engine::Create(model, options);
@@ -75,7 +75,7 @@ class Obstacle {
 };
 
 TEST(Engine, RefusesBadOptions) {
-  const Model model = LoadSpeakingToy(kToy, 1, 64);
+  const Model model = LoadSpeakingToy(kEngineToy, 1, 64);
   const auto error = [&](const EngineOptions& options) {
     return ErrorOf(Engine::Create(model, options).status());
   };
@@ -85,12 +85,12 @@ TEST(Engine, RefusesBadOptions) {
   EXPECT_THAT(error({.max_queued = 0}), HasSubstr("max_queued is 0"));
   EXPECT_THAT(error({.max_queued_per_client = 0}), HasSubstr("per_client"));
   EXPECT_THAT(error({.max_tokens = 0}), HasSubstr("max_tokens is 0"));
-  const Model silent = LoadToy(kToy);
+  const Model silent = LoadToy(kEngineToy);
   EXPECT_THAT(ErrorOf(Engine::Create(silent).status()), HasSubstr("tokenizer"));
 }
 
 TEST(Engine, RefusesBadRequests) {
-  const Model model = LoadSpeakingToy(kToy, 1, 64);
+  const Model model = LoadSpeakingToy(kEngineToy, 1, 64);
   Engine engine = MakeEngine(model, {.max_tokens = 8});
   const auto error = [&](const Request& request) {
     return ErrorOf(engine.Submit(request).status());
@@ -111,7 +111,7 @@ TEST(Engine, RefusesBadRequests) {
 }
 
 TEST(Engine, AFullQueueRefuses) {
-  const Model model = LoadSpeakingToy(kToy, 1, 64);
+  const Model model = LoadSpeakingToy(kEngineToy, 1, 64);
   Engine engine = MakeEngine(
       model, {.max_sequences = 1, .max_queued = 3, .max_queued_per_client = 2});
   Obstacle obstacle(engine);
@@ -136,7 +136,7 @@ TEST(Engine, AFullQueueRefuses) {
 }
 
 TEST(Engine, CancelledFromAnotherThread) {
-  const Model model = LoadSpeakingToy(kToy, 2, 64);
+  const Model model = LoadSpeakingToy(kEngineToy, 2, 64);
   Engine engine = MakeEngine(model);
   for (const size_t after : {0, 1, 5}) {
     std::latch reached(1);
@@ -158,7 +158,7 @@ TEST(Engine, CancelledFromAnotherThread) {
 }
 
 TEST(Engine, DroppedTicketsCallNobody) {
-  const Model model = LoadSpeakingToy(kToy, 2, 64);
+  const Model model = LoadSpeakingToy(kEngineToy, 2, 64);
   std::atomic<size_t> late = 0;
   {
     Engine engine = MakeEngine(model);
@@ -184,7 +184,7 @@ TEST(Engine, DroppedTicketsCallNobody) {
 }
 
 TEST(Engine, DeadlineAtAnyStage) {
-  const Model model = LoadSpeakingToy(kToy, 1, 64);
+  const Model model = LoadSpeakingToy(kEngineToy, 1, 64);
   Engine engine = MakeEngine(model, {.max_sequences = 1});
   // A deadline that has passed.
   Request late = Ask(MakePrompt(100, 1));
@@ -219,7 +219,7 @@ TEST(Engine, DeadlineAtAnyStage) {
 }
 
 TEST(Engine, ThrowFailsOneRequest) {
-  const Model model = LoadSpeakingToy(kToy, 2, 64);
+  const Model model = LoadSpeakingToy(kEngineToy, 2, 64);
   Engine engine = MakeEngine(model);
   std::vector<Request> requests(5, Ask(MakePrompt(50, 1), 20));
   requests[0].on_text = [](std::string_view) -> bool {
@@ -249,7 +249,7 @@ TEST(Engine, ThrowFailsOneRequest) {
 }
 
 TEST(Engine, CallerStopEndsCalls) {
-  const Model model = LoadSpeakingToy(kToy, 1, 64);
+  const Model model = LoadSpeakingToy(kEngineToy, 1, 64);
   Engine engine = MakeEngine(model);
   Request request = Ask(MakePrompt(50, 1), 100);
   size_t calls = 0;
@@ -260,7 +260,7 @@ TEST(Engine, CallerStopEndsCalls) {
 }
 
 TEST(Engine, RequestsMaySubmitRequests) {
-  const Model model = LoadSpeakingToy(kToy, 1, 64);
+  const Model model = LoadSpeakingToy(kEngineToy, 1, 64);
   Engine engine = MakeEngine(model, {.max_sequences = 1});
   std::optional<Ticket> second;
   std::latch submitted(1);
@@ -275,7 +275,7 @@ TEST(Engine, RequestsMaySubmitRequests) {
 }
 
 TEST(Engine, EndsWithItsRequests) {
-  const Model model = LoadSpeakingToy(kToy, 2, 64);
+  const Model model = LoadSpeakingToy(kEngineToy, 2, 64);
   std::vector<Ticket> tickets;
   {
     Engine engine = MakeEngine(model, {.max_sequences = 2});
@@ -291,7 +291,7 @@ TEST(Engine, EndsWithItsRequests) {
 
 // For the thread sanitizer.
 TEST(Engine, SubmitsFromManyThreads) {
-  const Model model = LoadSpeakingToy(kToy, 2, 64);
+  const Model model = LoadSpeakingToy(kEngineToy, 2, 64);
   Engine engine = MakeEngine(model, {.max_tokens = 300, .max_sequences = 5});
   const Request whole = Ask(MakePrompt(30, 0), 20);
   const std::vector<TokenId> expected = Answer(Submit(engine, whole)).tokens;

@@ -24,7 +24,7 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
-constexpr uint32_t kF32 = 0;
+constexpr uint32_t kGgufF32 = 0;
 
 std::string ParseError(const Bytes& bytes) {
   // A copy of the exact size lets ASan find reads beyond its end.
@@ -207,8 +207,8 @@ TEST(Gguf, HonoursTheAlignment) {
   for (uint32_t alignment : {1u, 2u, 64u, 65536u}) {
     const Bytes bytes = GgufWriter()
                             .Alignment(alignment)
-                            .Tensor("a", {3}, kF32, Pattern(12))
-                            .Tensor("b", {2}, kF32, Pattern(8))
+                            .Tensor("a", {3}, kGgufF32, Pattern(12))
+                            .Tensor("b", {2}, kGgufF32, Pattern(8))
                             .Finish();
     const absl::StatusOr<GgufFile> file = ParseGguf(bytes, "f.gguf");
     ASSERT_EQ(ErrorOf(file), "OK") << alignment;
@@ -263,7 +263,7 @@ TEST(GgufHostile, F2StringLengths) {
             "f.gguf: key 'a' has 4 bytes, but 3 bytes remain in the file");
   const std::string name(257, 'n');
   EXPECT_THAT(
-      ParseError(GgufWriter().Tensor(name, {1}, kF32, Pattern(4)).Finish()),
+      ParseError(GgufWriter().Tensor(name, {1}, kGgufF32, Pattern(4)).Finish()),
       HasSubstr("name of tensor 0 has 257 bytes, wanted at most 256"));
 }
 
@@ -280,27 +280,28 @@ TEST(GgufHostile, F3Shapes) {
                                           {k62},
                                           {kMax, kMax, kMax, kMax},
                                           {1, k32, 1, k32}}) {
-    EXPECT_THAT(TensorError(sizes, kF32), HasSubstr("larger than the file"));
+    EXPECT_THAT(TensorError(sizes, kGgufF32),
+                HasSubstr("larger than the file"));
   }
-  EXPECT_THAT(TensorError({17}, kF32),
+  EXPECT_THAT(TensorError({17}, kGgufF32),
               HasSubstr("takes 68 bytes from offset 0, but the data has 64"));
   for (uint32_t type : {2u, 8u, 12u, 23u, 30u}) {
     EXPECT_THAT(TensorError({k63, 2}, type), HasSubstr("larger than the file"));
   }
-  EXPECT_THAT(TensorError({0, k63}, kF32),
+  EXPECT_THAT(TensorError({0, k63}, kGgufF32),
               HasSubstr("dimension 0 is 0, wanted 1 or more"));
-  EXPECT_THAT(TensorError({4, 0}, kF32), HasSubstr("dimension 1 is 0"));
-  EXPECT_THAT(TensorError({}, kF32),
+  EXPECT_THAT(TensorError({4, 0}, kGgufF32), HasSubstr("dimension 1 is 0"));
+  EXPECT_THAT(TensorError({}, kGgufF32),
               HasSubstr("tensor 't' has 0 dimensions, wanted 1 to 4"));
-  EXPECT_THAT(TensorError({1, 1, 1, 1, 1}, kF32),
+  EXPECT_THAT(TensorError({1, 1, 1, 1, 1}, kGgufF32),
               HasSubstr("has 5 dimensions, wanted 1 to 4"));
 }
 
 TEST(GgufHostile, F4Offsets) {
   const auto error = [](uint64_t offset) {
     return ParseError(GgufWriter()
-                          .Tensor("a", {8}, kF32, Pattern(32))
-                          .TensorAt("b", {8}, kF32, offset)
+                          .Tensor("a", {8}, kGgufF32, Pattern(32))
+                          .TensorAt("b", {8}, kGgufF32, offset)
                           .Finish());
   };
   EXPECT_EQ(error(32),
@@ -319,7 +320,7 @@ TEST(GgufHostile, F5Alignment) {
   for (uint32_t alignment : {0u, 3u, 33u, 131072u, 1u << 31, 0xFFFFFFFFu}) {
     EXPECT_EQ(ParseError(GgufWriter()
                              .Uint32("general.alignment", alignment)
-                             .Tensor("t", {1}, kF32, Pattern(4))
+                             .Tensor("t", {1}, kGgufF32, Pattern(4))
                              .Finish()),
               absl::StrCat("f.gguf: key 'general.alignment' is ", alignment,
                            ", wanted a power of two, at most 65536"));
@@ -339,7 +340,7 @@ TEST(GgufHostile, F5Alignment) {
   // The data would begin after the end of the file.
   EXPECT_THAT(ParseError(GgufWriter()
                              .Uint32("general.alignment", 65536)
-                             .Tensor("t", {1}, kF32, Pattern(4))
+                             .Tensor("t", {1}, kGgufF32, Pattern(4))
                              .Finish()),
               HasSubstr("ends inside the padding before the data"));
 }
@@ -499,37 +500,37 @@ TEST(GgufHostile, F9Duplicates) {
   EXPECT_EQ(ParseError(GgufWriter().Uint32("a", 1).Uint32("a", 1).Finish()),
             "f.gguf: key 'a' appears twice");
   EXPECT_EQ(ParseError(GgufWriter()
-                           .Tensor("t", {1}, kF32, Pattern(4))
-                           .Tensor("t", {1}, kF32, Pattern(4))
+                           .Tensor("t", {1}, kGgufF32, Pattern(4))
+                           .Tensor("t", {1}, kGgufF32, Pattern(4))
                            .Finish()),
             "f.gguf: tensor 't' appears twice");
   // These names differ.
-  EXPECT_EQ(
-      ParseError(GgufWriter()
-                     .Tensor("t", {1}, kF32, Pattern(4))
-                     .Tensor("T", {1}, kF32, Pattern(4))
-                     .Tensor(std::string_view("t\0", 2), {1}, kF32, Pattern(4))
-                     .Finish()),
-      "OK");
+  EXPECT_EQ(ParseError(GgufWriter()
+                           .Tensor("t", {1}, kGgufF32, Pattern(4))
+                           .Tensor("T", {1}, kGgufF32, Pattern(4))
+                           .Tensor(std::string_view("t\0", 2), {1}, kGgufF32,
+                                   Pattern(4))
+                           .Finish()),
+            "OK");
 }
 
 TEST(GgufHostile, F10Overlaps) {
   EXPECT_EQ(ParseError(GgufWriter()
-                           .Tensor("a", {16}, kF32, Pattern(64))
-                           .TensorAt("b", {8}, kF32, 32)
+                           .Tensor("a", {16}, kGgufF32, Pattern(64))
+                           .TensorAt("b", {8}, kGgufF32, 32)
                            .Finish()),
             "f.gguf: tensors 'a' and 'b' overlap");
   // Two tensors with the same bytes.
   EXPECT_THAT(ParseError(GgufWriter()
-                             .Tensor("a", {8}, kF32, Pattern(32))
-                             .TensorAt("b", {8}, kF32, 0)
+                             .Tensor("a", {8}, kGgufF32, Pattern(32))
+                             .TensorAt("b", {8}, kGgufF32, 0)
                              .Finish()),
               HasSubstr("overlap"));
   // One tensor inside another that is not its neighbour in the file.
   EXPECT_THAT(ParseError(GgufWriter()
-                             .Tensor("a", {8}, kF32, Pattern(32))
-                             .Tensor("b", {32}, kF32, Pattern(128))
-                             .TensorAt("c", {1}, kF32, 96)
+                             .Tensor("a", {8}, kGgufF32, Pattern(32))
+                             .Tensor("b", {32}, kGgufF32, Pattern(128))
+                             .TensorAt("c", {1}, kGgufF32, 96)
                              .Finish()),
               HasSubstr("'b' and 'c' overlap"));
   // Bytes after the tensors are ignored, as in other programs.
@@ -592,16 +593,18 @@ TEST(GgufHostile, F13StructuralBytePairs) {
 }
 
 TEST(GgufHostile, F14AnyWeightValues) {
-  EXPECT_EQ(TensorError({16}, kF32, 64), "OK");
-  EXPECT_EQ(ParseError(
-                GgufWriter().Tensor("t", {16}, kF32, Bytes(64, 0xFF)).Finish()),
-            "OK");
+  EXPECT_EQ(TensorError({16}, kGgufF32, 64), "OK");
+  EXPECT_EQ(
+      ParseError(
+          GgufWriter().Tensor("t", {16}, kGgufF32, Bytes(64, 0xFF)).Finish()),
+      "OK");
 }
 
 TEST(GgufHostile, F15SmallestSizes) {
-  EXPECT_EQ(TensorError({1}, kF32, 4), "OK");
+  EXPECT_EQ(TensorError({1}, kGgufF32, 4), "OK");
   EXPECT_EQ(TensorError({1, 1, 1, 1}, 1, 2), "OK");
-  EXPECT_THAT(TensorError({0}, kF32, 0), HasSubstr("is 0, wanted 1 or more"));
+  EXPECT_THAT(TensorError({0}, kGgufF32, 0),
+              HasSubstr("is 0, wanted 1 or more"));
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr auto kKeep = AtomicFile::Existing::kKeep;
-constexpr uint32_t kF32 = 0;
+constexpr uint32_t kWrittenF32 = 0;
 
 Bytes Contents(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -47,8 +47,8 @@ TEST(GgufFileWriter, WritesTheseBytes) {
   GgufFileWriter writer(/*alignment=*/64);
   writer.SetString("s", "text");
   writer.SetUint32("u", 7);
-  writer.Declare("a", kF32, {3, 2}, a.size());
-  writer.Declare("b", kF32, {2}, b.size());
+  writer.Declare("a", kWrittenF32, {3, 2}, a.size());
+  writer.Declare("b", kWrittenF32, {2}, b.size());
   ASSERT_EQ(ErrorOf(writer.Begin(path)), "OK");
   ASSERT_EQ(ErrorOf(writer.Write("a", absl::MakeSpan(a).first(5))), "OK");
   ASSERT_EQ(ErrorOf(writer.Write("a", {})), "OK");
@@ -68,9 +68,9 @@ TEST(GgufFileWriter, WritesTheseBytes) {
     out.Number(Checksum(a)).Number(Checksum(b));
     out.String("gemma.header_crc32c").Number(uint32_t{4}).Number(checksum);
     out.String("a").Number(uint32_t{2}).Number(uint64_t{2}).Number(uint64_t{3});
-    out.Number(kF32).Number(uint64_t{0});
+    out.Number(kWrittenF32).Number(uint64_t{0});
     out.String("b").Number(uint32_t{1}).Number(uint64_t{2});
-    out.Number(kF32).Number(uint64_t{64});
+    out.Number(kWrittenF32).Number(uint64_t{64});
     out.AlignTo(64);
     return out;
   };
@@ -94,7 +94,7 @@ TEST(GgufFileWriter, ItsFilesAreRead) {
   writer.SetBools("bs", {false, true});
   writer.SetStrings("ss", {"", "two"});
   writer.SetUint32("u", 5);  // a second time
-  writer.Declare("t", kF32, {4, 1, 2}, data.size());
+  writer.Declare("t", kWrittenF32, {4, 1, 2}, data.size());
   ASSERT_EQ(ErrorOf(writer.Begin(path)), "OK");
   ASSERT_EQ(ErrorOf(writer.Write("t", data)), "OK");
   ASSERT_EQ(ErrorOf(writer.Commit(kKeep)), "OK");
@@ -160,8 +160,8 @@ TEST(GgufFileWriter, WritesOnlyDeclaredTensors) {
   const std::string path = TestPath();
   const Bytes data = Pattern(8);
   const auto begin = [&](GgufFileWriter& writer) {
-    writer.Declare("a", kF32, {2}, 8);
-    writer.Declare("b", kF32, {2}, 8);
+    writer.Declare("a", kWrittenF32, {2}, 8);
+    writer.Declare("b", kWrittenF32, {2}, 8);
     ASSERT_EQ(ErrorOf(writer.Begin(path)), "OK");
   };
   {

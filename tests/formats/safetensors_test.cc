@@ -24,9 +24,9 @@ using ::testing::Pair;
 using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
 
-constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
+constexpr uint64_t kMaxOffset = std::numeric_limits<uint64_t>::max();
 
-std::string ParseError(const Bytes& bytes) {
+std::string HeaderError(const Bytes& bytes) {
   // A copy of the exact size lets ASan find reads beyond its end.
   const Bytes copy(bytes.begin(), bytes.end());
   return ErrorOf(ParseSafetensors(copy, "f.safetensors"));
@@ -34,7 +34,7 @@ std::string ParseError(const Bytes& bytes) {
 
 // Returns the error of a file with this header and 8 bytes of data.
 std::string HeaderError(std::string_view header) {
-  return ParseError(RawSafetensors(header, Pattern(8)));
+  return HeaderError(RawSafetensors(header, Pattern(8)));
 }
 
 // Returns the error of a file with one tensor that has these fields.
@@ -82,8 +82,8 @@ TEST(Safetensors, AcceptsReferenceHeaders) {
                 R"("b":{"dtype":"F16","shape":[2],"data_offsets":[4,8]},)"
                 R"("a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}   )"),
             "OK");
-  EXPECT_EQ(ParseError(RawSafetensors("{}", {})), "OK");
-  EXPECT_EQ(ParseError(RawSafetensors(R"({"__metadata__":null})", {})), "OK");
+  EXPECT_EQ(HeaderError(RawSafetensors("{}", {})), "OK");
+  EXPECT_EQ(HeaderError(RawSafetensors(R"({"__metadata__":null})", {})), "OK");
 }
 
 TEST(Safetensors, SkipsNonWeightTypes) {
@@ -95,7 +95,7 @@ TEST(Safetensors, SkipsNonWeightTypes) {
   }
   EXPECT_EQ(TensorError("F4", "[16]", "[0,8]"), "OK");
   EXPECT_EQ(
-      ParseError(RawSafetensors(
+      HeaderError(RawSafetensors(
           R"({"t":{"dtype":"I64","shape":[0],"data_offsets":[0,0]}})", {})),
       "OK");
 }
@@ -123,15 +123,15 @@ TEST(Safetensors, ReadsDoublesAndBytes) {
 TEST(SafetensorsHostile, F1ShortFiles) {
   for (size_t size : {0, 1, 7}) {
     EXPECT_EQ(
-        ParseError(Pattern(size)),
+        HeaderError(Pattern(size)),
         absl::StrCat("f.safetensors: has ", size, " bytes, wanted 8 or more"));
   }
-  EXPECT_THAT(ParseError(Pattern(8)), HasSubstr("the header has"));
+  EXPECT_THAT(HeaderError(Pattern(8)), HasSubstr("the header has"));
 }
 
 TEST(SafetensorsHostile, F2HeaderLengths) {
   const auto error = [](uint64_t size) {
-    return ParseError(ByteWriter().Number(size).Raw("{}      ").bytes());
+    return HeaderError(ByteWriter().Number(size).Raw("{}      ").bytes());
   };
   EXPECT_THAT(error(0), HasSubstr("does not begin with '{'"));
   EXPECT_THAT(error(1), HasSubstr("is not JSON"));
@@ -139,8 +139,9 @@ TEST(SafetensorsHostile, F2HeaderLengths) {
   EXPECT_EQ(error(9),
             "f.safetensors: the header has 9 bytes, but 8 remain in the file");
   EXPECT_THAT(error(100'000'000), HasSubstr("but 8 remain"));
-  for (uint64_t size : {uint64_t{100'000'001}, uint64_t{1} << 32,
-                        (uint64_t{1} << 63) - 1, uint64_t{1} << 63, kMax}) {
+  for (uint64_t size :
+       {uint64_t{100'000'001}, uint64_t{1} << 32, (uint64_t{1} << 63) - 1,
+        uint64_t{1} << 63, kMaxOffset}) {
     EXPECT_EQ(error(size), absl::StrCat("f.safetensors: the header has ", size,
                                         " bytes, wanted at most 100000000"));
   }
@@ -309,9 +310,9 @@ TEST(SafetensorsHostile, F11HeaderJson) {
 
 TEST(SafetensorsHostile, F12EveryTruncation) {
   const Bytes good = TinySafetensors();
-  ASSERT_EQ(ParseError(good), "OK");
+  ASSERT_EQ(HeaderError(good), "OK");
   for (size_t size = 0; size < good.size(); ++size) {
-    EXPECT_THAT(ParseError(Bytes(good.begin(), good.begin() + size)),
+    EXPECT_THAT(HeaderError(Bytes(good.begin(), good.begin() + size)),
                 StartsWith("f.safetensors: "))
         << "first " << size;
   }
@@ -333,16 +334,16 @@ TEST(SafetensorsHostile, F13EveryStructuralByte) {
 }
 
 TEST(SafetensorsHostile, F14AnyWeightValues) {
-  EXPECT_EQ(ParseError(SafetensorsWriter()
-                           .Tensor("t", "F32", {4}, Bytes(16, 0xFF))
-                           .Finish()),
+  EXPECT_EQ(HeaderError(SafetensorsWriter()
+                            .Tensor("t", "F32", {4}, Bytes(16, 0xFF))
+                            .Finish()),
             "OK");
 }
 
 TEST(SafetensorsHostile, F15SmallestSizes) {
   EXPECT_EQ(TensorError("F32", "[1,2]", "[0,8]"), "OK");
   EXPECT_EQ(
-      ParseError(
+      HeaderError(
           SafetensorsWriter().Tensor("t", "BF16", {1, 1}, Pattern(2)).Finish()),
       "OK");
   EXPECT_THAT(TensorError("BF16", "[0]", "[0,0]"),

@@ -23,7 +23,7 @@ namespace {
 
 constexpr size_t kDim = 24;
 constexpr size_t kVocab = 40;
-constexpr double kTolerance = 2e-5;
+constexpr double kMixedTolerance = 2e-5;
 
 using Doubles = std::vector<double>;
 
@@ -359,7 +359,7 @@ TEST(MixedLayers, LogitsAreReference) {
       for (const size_t step : {70, 1, 9}) {
         EXPECT_LE(
             RelativeError(Decoded(NewSession(model), tokens, step), expected),
-            kTolerance)
+            kMixedTolerance)
             << num_threads << " " << chunk << " " << step;
       }
     }
@@ -376,7 +376,7 @@ TEST(MixedLayers, WrongLayersAreSeen) {
     change(config.layers);
     return RelativeError(logits, Plain(config).Logits(tokens));
   };
-  const auto bound = [](double e) { return e > 10 * kTolerance; };
+  const auto bound = [](double e) { return e > 10 * kMixedTolerance; };
   EXPECT_PRED1(bound, error([](auto& l) { ++l[1].sliding_window; }));
   EXPECT_PRED1(bound, error([](auto& l) { --l[3].sliding_window; }));
   EXPECT_PRED1(bound, error([](auto& l) { l[0].rope = l[1].rope; }));
@@ -405,7 +405,7 @@ TEST(MixedLayers, StatesRewindAndFork) {
     options.max_tokens = 64;
     options.cache_format = format;
     const double tolerance =
-        format == CacheFormat::kFloat32 ? kTolerance : 0.05;
+        format == CacheFormat::kFloat32 ? kMixedTolerance : 0.05;
     Session session = NewSession(model, options);
     AllLogits(session, Tokens(50));
     ASSERT_EQ(ErrorOf(session.Rewind(41)), "OK");
@@ -469,7 +469,7 @@ TEST(MixedLayers, EmbeddingsAreReference) {
     ASSERT_TRUE(
         (*executor)->Embed({&segment, 1}, {found.data(), 1, kDim}).ok());
     EXPECT_LE(RelativeError(found, Plain(model.config()).Mean(tokens)),
-              kTolerance);
+              kMixedTolerance);
   }
 }
 

@@ -250,8 +250,8 @@ Seen AskIn(Session& session, Drafter* drafter, const GenerateOptions& options,
   return seen;
 }
 
-Seen Ask(const Model& model, const GenerateOptions& options,
-         const std::vector<TokenId>& prompt) {
+Seen AskConstrained(const Model& model, const GenerateOptions& options,
+                    const std::vector<TokenId>& prompt) {
   Session session = NewSession(model, {.max_tokens = 700});
   return AskIn(session, nullptr, options, prompt);
 }
@@ -290,7 +290,7 @@ TEST_F(GenerateGrammar, WholeAnswersAreValid) {
                           .top_k = seed % 2 == 0 ? size_t{0} : size_t{64},
                           .top_p = 1.0f,
                           .seed = seed};
-      const Seen seen = Ask(*model_, options, kPrompt);
+      const Seen seen = AskConstrained(*model_, options, kPrompt);
       if (!Whole(seen.stop_reason)) continue;
       ++num_whole;
       EXPECT_TRUE(Matches(*grammar, seen.text)) << seen.text;
@@ -348,7 +348,7 @@ TEST_F(GenerateGrammar, DraftsChangeNoAnswer) {
       options.sampling = RandomSampling(random);
       // At temperature 0, the model repeats itself.
       if (trial % 2 == 0) options.sampling = {.temperature = 0};
-      const Seen expected = Ask(*model_, options, kPrompt);
+      const Seen expected = AskConstrained(*model_, options, kPrompt);
 
       Session session = NewSession(*model_, {.max_tokens = 700});
       HalfRightDrafter drafter(expected.tokens, random());
@@ -356,7 +356,7 @@ TEST_F(GenerateGrammar, DraftsChangeNoAnswer) {
       drafted += drafter.drafts;
 
       options.on_token = [](const ScoredToken&) {};
-      EXPECT_EQ(Ask(*model_, options, kPrompt), expected);
+      EXPECT_EQ(AskConstrained(*model_, options, kPrompt), expected);
     }
   }
   EXPECT_GT(drafted, 20u);
@@ -375,7 +375,7 @@ TEST(GenerateScripted, EndsWhereGrammarEnds) {
     options.grammar = &*grammar;
     options.max_new_tokens = max;
     options.sampling.temperature = 0;
-    Seen seen = Ask(model, options, {2});
+    Seen seen = AskConstrained(model, options, {2});
     EXPECT_EQ(seen.tokens.size() > 1 || seen.text.empty(), true);
     return seen;
   };

@@ -46,8 +46,8 @@ struct Answer {
 };
 
 // Generates an answer and checks what every answer must fulfil.
-Answer Ask(Session& session, const std::vector<TokenId>& prompt,
-           const GenerateOptions& options) {
+Answer AskSession(Session& session, const std::vector<TokenId>& prompt,
+                  const GenerateOptions& options) {
   Answer answer;
   std::vector<TokenId> before = TokensOf(session);
   const absl::StatusOr<GenerateStats> stats =
@@ -92,7 +92,7 @@ class GenerateMixed : public ::testing::Test {
 
   Answer RunNew(const GenerateOptions& options) const {
     Session session = NewSession(*model_, {.max_tokens = 256});
-    return Ask(session, kPrompt, options);
+    return AskSession(session, kPrompt, options);
   }
 
   const std::vector<TokenId> kPrompt = {2, 300, 310, 320};
@@ -177,14 +177,14 @@ TEST_F(GenerateMixed, NextPromptContinuesSession) {
   GenerateOptions options;
   options.max_new_tokens = 5;
   options.sampling.temperature = 0.0f;
-  const Answer first = Ask(session, kPrompt, options);
-  const Answer second = Ask(session, {301, 302}, options);
+  const Answer first = AskSession(session, kPrompt, options);
+  const Answer second = AskSession(session, {301, 302}, options);
   // One prompt of both, with the first answer between them, gives the same.
   std::vector<TokenId> whole = kPrompt;
   whole.insert(whole.end(), first.tokens.begin(), first.tokens.end());
   whole.insert(whole.end(), {301, 302});
   Session other = NewSession(*model_);
-  EXPECT_EQ(Ask(other, whole, options).tokens, second.tokens);
+  EXPECT_EQ(AskSession(other, whole, options).tokens, second.tokens);
 }
 
 TEST_F(GenerateMixed, FullContextEndsAnswer) {
@@ -193,7 +193,7 @@ TEST_F(GenerateMixed, FullContextEndsAnswer) {
         NewSession(*model_, {.max_tokens = kPrompt.size() + room});
     GenerateOptions options;
     options.sampling = {.top_k = 0, .seed = 3};
-    const Answer answer = Ask(session, kPrompt, options);
+    const Answer answer = AskSession(session, kPrompt, options);
     EXPECT_EQ(answer.tokens.size(), room);
     EXPECT_EQ(answer.stats.stop_reason, StopReason::kContextFull);
     EXPECT_EQ(session.remaining(), 0u);
@@ -307,7 +307,7 @@ TEST_F(GenerateMixed, CheckpointsOfThePrompt) {
     options.on_token = [](const ScoredToken&) {};
     std::vector<size_t> told;
     options.on_prompt = [&](size_t done, size_t) { told.push_back(done); };
-    Ask(session, prompt, options);
+    AskSession(session, prompt, options);
     EXPECT_THAT(told, IsSupersetOf({17, 100, 299, 300}));
     for (const size_t position : {299, 100, 17}) {
       computed = 0;
@@ -332,7 +332,7 @@ TEST_F(GenerateMixed, CancelledFromAnotherThread) {
     reached.wait();
     cancel = true;
   });
-  const Answer answer = Ask(session, kPrompt, options);
+  const Answer answer = AskSession(session, kPrompt, options);
   other.join();
   EXPECT_EQ(answer.stats.stop_reason, StopReason::kCancelled);
   EXPECT_GE(answer.tokens.size(), 3u);
@@ -343,7 +343,7 @@ TEST_F(GenerateMixed, DeadlineAtAnyStage) {
   Session session = NewSession(*model_);
   GenerateOptions options;
   options.deadline = now();
-  EXPECT_EQ(Ask(session, kPrompt, options).stats.stop_reason,
+  EXPECT_EQ(AskSession(session, kPrompt, options).stats.stop_reason,
             StopReason::kDeadline);
   for (const size_t last : {1, 4, 5, 9}) {
     session = NewSession(*model_);
@@ -392,7 +392,7 @@ class Script {
   Answer Say(GenerateOptions options = {}) {
     options.sampling.temperature = 0.0f;
     Session session = NewSession(model_, {.max_tokens = 64});
-    Answer answer = Ask(session, {2}, options);
+    Answer answer = AskSession(session, {2}, options);
     EXPECT_LE(answer.tokens.size(), tokens_.size());
     EXPECT_TRUE(std::equal(answer.tokens.begin(), answer.tokens.end(),
                            tokens_.begin()));

@@ -642,67 +642,69 @@ TEST(Sampler, AnyLogitsGiveToken) {
 
 TEST(SamplingOptions, AcceptsDefaultsAndLimits) {
   EXPECT_EQ(ErrorOf(Validate(SamplingOptions())), "OK");
-  EXPECT_EQ(ErrorOf(Validate({.temperature = 0.0f,
-                              .top_k = 0,
-                              .top_p = 0.0f,
-                              .min_p = 0.0f,
-                              .typical_p = 0.0f,
-                              .repetition_penalty = 1e-45f,
-                              .frequency_penalty = -3e38f,
-                              .presence_penalty = -3e38f,
-                              .penalty_window = 0,
-                              .logit_bias = {{0, -kInfinity}}})),
+  EXPECT_EQ(ErrorOf(Validate(SamplingOptions{.temperature = 0.0f,
+                                             .top_k = 0,
+                                             .top_p = 0.0f,
+                                             .min_p = 0.0f,
+                                             .typical_p = 0.0f,
+                                             .repetition_penalty = 1e-45f,
+                                             .frequency_penalty = -3e38f,
+                                             .presence_penalty = -3e38f,
+                                             .penalty_window = 0,
+                                             .logit_bias = {{0, -kInfinity}}})),
             "OK");
-  EXPECT_EQ(ErrorOf(Validate({.temperature = 1e30f,
-                              .top_k = SIZE_MAX,
-                              .top_p = 1.0f,
-                              .min_p = 1.0f,
-                              .typical_p = 1.0f,
-                              .repetition_penalty = 3e38f,
-                              .frequency_penalty = 3e38f,
-                              .presence_penalty = 3e38f,
-                              .penalty_window = SIZE_MAX,
-                              .logit_bias = {{INT32_MAX, 3e38f}, {0, 1}},
-                              .seed = UINT64_MAX})),
+  EXPECT_EQ(ErrorOf(Validate(
+                SamplingOptions{.temperature = 1e30f,
+                                .top_k = SIZE_MAX,
+                                .top_p = 1.0f,
+                                .min_p = 1.0f,
+                                .typical_p = 1.0f,
+                                .repetition_penalty = 3e38f,
+                                .frequency_penalty = 3e38f,
+                                .presence_penalty = 3e38f,
+                                .penalty_window = SIZE_MAX,
+                                .logit_bias = {{INT32_MAX, 3e38f}, {0, 1}},
+                                .seed = UINT64_MAX})),
             "OK");
 }
 
 TEST(SamplingOptions, NamesOutOfRange) {
-  EXPECT_EQ(ErrorOf(Validate({.temperature = -1.0f})),
+  EXPECT_EQ(ErrorOf(Validate(SamplingOptions{.temperature = -1.0f})),
             "temperature is -1, wanted 0 or more");
-  EXPECT_EQ(ErrorOf(Validate({.temperature = kNaN})),
+  EXPECT_EQ(ErrorOf(Validate(SamplingOptions{.temperature = kNaN})),
             "temperature is nan, wanted 0 or more");
-  EXPECT_THAT(ErrorOf(Validate({.temperature = kInfinity})),
+  EXPECT_THAT(ErrorOf(Validate(SamplingOptions{.temperature = kInfinity})),
               HasSubstr("temperature is inf"));
   for (const float value : {-0.01f, 1.01f, kNaN, kInfinity}) {
-    EXPECT_THAT(ErrorOf(Validate({.top_p = value})),
+    EXPECT_THAT(ErrorOf(Validate(SamplingOptions{.top_p = value})),
                 AllOf(HasSubstr("top_p is "), HasSubstr("wanted 0 to 1")));
-    EXPECT_THAT(ErrorOf(Validate({.min_p = value})),
+    EXPECT_THAT(ErrorOf(Validate(SamplingOptions{.min_p = value})),
                 AllOf(HasSubstr("min_p is "), HasSubstr("wanted 0 to 1")));
-    EXPECT_THAT(ErrorOf(Validate({.typical_p = value})),
+    EXPECT_THAT(ErrorOf(Validate(SamplingOptions{.typical_p = value})),
                 AllOf(HasSubstr("typical_p is "), HasSubstr("wanted 0 to 1")));
   }
   for (const float value : {0.0f, -1.0f, kNaN, kInfinity}) {
-    EXPECT_THAT(ErrorOf(Validate({.repetition_penalty = value})),
+    EXPECT_THAT(ErrorOf(Validate(SamplingOptions{.repetition_penalty = value})),
                 AllOf(HasSubstr("repetition_penalty is "),
                       HasSubstr("wanted more than 0")));
   }
   for (const float value : {kNaN, kInfinity, -kInfinity}) {
-    EXPECT_THAT(ErrorOf(Validate({.frequency_penalty = value})),
+    EXPECT_THAT(ErrorOf(Validate(SamplingOptions{.frequency_penalty = value})),
                 AllOf(HasSubstr("frequency_penalty is "),
                       HasSubstr("wanted a finite number")));
-    EXPECT_THAT(ErrorOf(Validate({.presence_penalty = value})),
+    EXPECT_THAT(ErrorOf(Validate(SamplingOptions{.presence_penalty = value})),
                 AllOf(HasSubstr("presence_penalty is "),
                       HasSubstr("wanted a finite number")));
   }
-  EXPECT_EQ(ErrorOf(Validate({.logit_bias = {{3, 0}, {-1, 0}}})),
+  EXPECT_EQ(ErrorOf(Validate(SamplingOptions{.logit_bias = {{3, 0}, {-1, 0}}})),
             "a token of logit_bias is -1, wanted 0 or more");
-  EXPECT_EQ(ErrorOf(Validate({.logit_bias = {{7, kInfinity}}})),
+  EXPECT_EQ(ErrorOf(Validate(SamplingOptions{.logit_bias = {{7, kInfinity}}})),
             "logit_bias of token 7 is inf, wanted a finite number or "
             "-infinity");
-  EXPECT_THAT(ErrorOf(Validate({.logit_bias = {{7, kNaN}}})),
+  EXPECT_THAT(ErrorOf(Validate(SamplingOptions{.logit_bias = {{7, kNaN}}})),
               HasSubstr("logit_bias of token 7 is nan"));
-  EXPECT_EQ(ErrorOf(Validate({.logit_bias = {{7, 1}, {8, 1}, {7, 1}}})),
+  EXPECT_EQ(ErrorOf(Validate(
+                SamplingOptions{.logit_bias = {{7, 1}, {8, 1}, {7, 1}}})),
             "logit_bias has token 7 twice, wanted once");
 }
 

@@ -24,8 +24,8 @@ namespace {
 
 using ::testing::AnyOf;
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 // log(softmax(logits)).
 template <class Logits>
@@ -51,13 +51,13 @@ TEST(LogProbabilities, EqualLogSoftmax) {
                   1e-12 * std::max(1.0f, scale));
     }
   }
-  EXPECT_NEAR(LogProbabilities({1.0f, -kInfinity})[0], 0, 1e-15);
-  EXPECT_EQ(LogProbabilities({1.0f, -kInfinity})[1], -kInfinity);
+  EXPECT_NEAR(LogProbabilities({1.0f, -kInf})[0], 0, 1e-15);
+  EXPECT_EQ(LogProbabilities({1.0f, -kInf})[1], -kInf);
 }
 
 TEST(LogProbabilities, NanLogitGivesNan) {
   for (const std::vector<float>& logits :
-       {std::vector<float>{kNaN, 1, 2}, {1, kNaN, 2}, {1, 2, kNaN}}) {
+       {std::vector<float>{kNan, 1, 2}, {1, kNan, 2}, {1, 2, kNan}}) {
     for (const TokenId token : {0, 1, 2}) {
       EXPECT_TRUE(std::isnan(LogProbabilities(logits)[token]));
     }
@@ -167,7 +167,7 @@ TEST_F(GenerateScored, TellsModelLogProbabilities) {
   samplings[0].temperature = 0.0f;
   samplings[1] = {.temperature = 2.0f, .top_k = 3, .seed = 4};
   samplings[2] = {.repetition_penalty = 1.5f, .presence_penalty = 2.0f};
-  samplings[3] = {.logit_bias = {{300, 20.0f}, {301, -kInfinity}}, .seed = 2};
+  samplings[3] = {.logit_bias = {{300, 20.0f}, {301, -kInf}}, .seed = 2};
   for (const SamplingOptions& sampling : samplings) {
     for (const size_t num_alternatives : {0, 1, 7, 512}) {
       GenerateOptions options;
@@ -189,7 +189,7 @@ TEST_F(GenerateScored, SameAnswerAsUnscored) {
     options.max_new_tokens = 40;
     options.sampling = {.temperature = 1.3f,
                         .presence_penalty = 0.3f,
-                        .logit_bias = {{305, -kInfinity}},
+                        .logit_bias = {{305, -kInf}},
                         .seed = seed};
     Session plain = NewSession(*model_);
     ASSERT_TRUE(Generate(plain, kPrompt, options, [](std::string_view) {
@@ -364,7 +364,7 @@ TEST_F(GenerateScored, BiasChoosesAndForbids) {
     const TokenId token = told.tokens[0].token;
     EXPECT_EQ(std::count(seen.begin(), seen.end(), token), 0);
     seen.push_back(token);
-    options.sampling.logit_bias.push_back({token, -kInfinity});
+    options.sampling.logit_bias.push_back({token, -kInf});
   }
 }
 

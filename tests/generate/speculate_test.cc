@@ -247,7 +247,7 @@ TEST_P(Speculate, SameCheckpoints) {
 // Generate: with and without drafts, an answer ends in the same place
 
 // Everything that a caller can see of an answer.
-struct Seen {
+struct SeenLogits {
   std::vector<std::string> parts;
   Tokens tokens;  // of the session
   StopReason stop_reason = StopReason::kCancelled;
@@ -256,7 +256,7 @@ struct Seen {
   std::vector<double> scores;      // log-probabilities, if wanted
   std::vector<float> next_logits;  // empty if the context is full
 
-  bool operator==(const Seen&) const = default;
+  bool operator==(const SeenLogits&) const = default;
 };
 
 // A prompt and how to answer it.
@@ -271,9 +271,9 @@ struct Question {
 
 // Asks in a new session. `drafter` makes a Drafter* for it.
 template <class MakeDrafter>
-Seen Ask(const Model& model, Question question, const MakeDrafter& drafter,
-         GenerateStats* stats_out = nullptr) {
-  Seen seen;
+SeenLogits Ask(const Model& model, Question question,
+               const MakeDrafter& drafter, GenerateStats* stats_out = nullptr) {
+  SeenLogits seen;
   Session session = NewSession(model, {.max_tokens = question.max_context});
   question.options.cancelled = [&] {
     return ++seen.times_asked == question.cancel_at;
@@ -309,13 +309,13 @@ Drafter* None(Session&) { return nullptr; }
 
 // Asks without drafts and with good and bad drafts of `truth`, the sequence as
 // it goes on without limits. Returns the answer without drafts.
-Seen AskEachWay(const Model& model, const Question& question,
-                const Tokens& truth) {
-  const Seen plain = Ask(model, question, None);
+SeenLogits AskEachWay(const Model& model, const Question& question,
+                      const Tokens& truth) {
+  const SeenLogits plain = Ask(model, question, None);
   const auto vocab_size = static_cast<TokenId>(model.config().vocab_size);
   for (uint64_t seed = 0; seed < 8; ++seed) {
     FaultyDrafter drafter(truth, vocab_size, seed % 2 == 0 ? 0.0 : 0.2, seed);
-    const Seen drafted =
+    const SeenLogits drafted =
         Ask(model, question, [&](Session&) { return &drafter; });
     EXPECT_TRUE(drafted == plain)
         << drafted.new_tokens << " tokens, plain " << plain.new_tokens;
@@ -343,7 +343,7 @@ class Counting {
     model_.emplace_back(LoadOrDie(path, {.num_threads = 1}));
   }
 
-  Seen Ask(Question question) const {
+  SeenLogits Ask(Question question) const {
     question.prompt = {2};
     question.options.sampling.temperature = 0.0f;
     return AskEachWay(model_[0], question, truth_);
@@ -358,7 +358,7 @@ class Counting {
 
 TEST(SpeculateEnds, AtAStopToken) {
   for (const size_t count : {0, 1, 2, 15, 16, 17, 30}) {
-    const Seen seen = Counting(count).Ask({});
+    const SeenLogits seen = Counting(count).Ask({});
     EXPECT_EQ(seen.stop_reason, StopReason::kStopToken);
     EXPECT_EQ(seen.new_tokens, count);
   }
@@ -369,7 +369,7 @@ TEST(SpeculateEnds, AtMaxNewTokens) {
   for (size_t max = 1; max <= 31; ++max) {
     Question question;
     question.options.max_new_tokens = max;
-    const Seen seen = model.Ask(question);
+    const SeenLogits seen = model.Ask(question);
     EXPECT_EQ(seen.new_tokens, std::min<size_t>(max, 30));
     EXPECT_EQ(seen.stop_reason,
               max <= 30 ? StopReason::kMaxTokens : StopReason::kStopToken);
@@ -379,7 +379,7 @@ TEST(SpeculateEnds, AtMaxNewTokens) {
 TEST(SpeculateEnds, WhenContextIsFull) {
   const Counting model(30);
   for (size_t context = 1; context <= 31; ++context) {
-    const Seen seen = model.Ask({.max_context = context});
+    const SeenLogits seen = model.Ask({.max_context = context});
     EXPECT_EQ(seen.stop_reason, StopReason::kContextFull);
     EXPECT_EQ(seen.tokens.size(), context);
   }
@@ -391,7 +391,7 @@ TEST(SpeculateEnds, AtAStopString) {
     // The stop string is in two tokens.
     Question question;
     question.options.stop_strings = {std::to_string(i) + "a"};
-    const Seen seen = model.Ask(question);
+    const SeenLogits seen = model.Ask(question);
     EXPECT_EQ(seen.stop_reason, StopReason::kStopString);
     EXPECT_EQ(seen.new_tokens, i + 2);
   }
@@ -400,11 +400,11 @@ TEST(SpeculateEnds, AtAStopString) {
 TEST(SpeculateEnds, WhenCancelled) {
   const Counting model(30);
   for (size_t at = 1; at <= 31; ++at) {
-    const Seen cancelled = model.Ask({.cancel_at = at});
+    const SeenLogits cancelled = model.Ask({.cancel_at = at});
     EXPECT_EQ(cancelled.stop_reason, StopReason::kCancelled);
     EXPECT_EQ(cancelled.new_tokens, at - 1);
     if (at == 31) break;
-    const Seen refused = model.Ask({.refuse_at = at});
+    const SeenLogits refused = model.Ask({.refuse_at = at});
     EXPECT_EQ(refused.stop_reason, StopReason::kCancelled);
     EXPECT_EQ(refused.new_tokens, at);
   }
@@ -422,7 +422,7 @@ TEST(SpeculateMixed, SameAnswersAnySeed) {
     question.options.sampling = {.temperature = seed == 0 ? 0.0f : 1.2f,
                                  .seed = seed};
     const Tokens truth = Ask(model, question, None).tokens;
-    const Seen seen = AskEachWay(model, question, truth);
+    const SeenLogits seen = AskEachWay(model, question, truth);
     new_tokens += seen.new_tokens;
   }
   EXPECT_GT(new_tokens, 0u);
@@ -463,12 +463,12 @@ TEST(SpeculateMixed, SameAnswersAnyOption) {
       question.options.sampling = sampling;
       question.options.sampling.seed = seed;
       const Tokens truth = Ask(model, question, None).tokens;
-      const Seen plain = AskEachWay(model, question, truth);
+      const SeenLogits plain = AskEachWay(model, question, truth);
       new_tokens += plain.new_tokens;
       // Log-probabilities do not change the answer, and drafts do not change
       // their bits.
       question.scored = true;
-      Seen scored = AskEachWay(model, question, truth);
+      SeenLogits scored = AskEachWay(model, question, truth);
       EXPECT_EQ(scored.scores.size(), 3 * scored.new_tokens);
       scored.scores.clear();
       EXPECT_TRUE(scored == plain);
@@ -500,11 +500,11 @@ Question RoundAndRoundQuestion() {
 TEST(SpeculateNgrams, RepetitionNeedsFewPasses) {
   const Model model = RoundAndRound();
   const Question question = RoundAndRoundQuestion();
-  const Seen plain = Ask(model, question, None);
+  const SeenLogits plain = Ask(model, question, None);
   std::vector<EagerDrafter> drafters;
   drafters.reserve(1);
   GenerateStats stats;
-  const Seen drafted = Ask(
+  const SeenLogits drafted = Ask(
       model, question,
       [&](Session& session) { return &drafters.emplace_back(session); },
       &stats);
@@ -535,7 +535,7 @@ TEST(SpeculateNgrams, DraftsNoStopToken) {
 TEST(SpeculateNgrams, SameAnswerWithAuto) {
   const Model model = RoundAndRound();
   Question question = RoundAndRoundQuestion();
-  const Seen plain = Ask(model, question, None);
+  const SeenLogits plain = Ask(model, question, None);
   for (const Speculation speculation :
        {Speculation::kOff, Speculation::kAuto}) {
     question.options.speculation = speculation;

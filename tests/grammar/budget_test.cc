@@ -23,9 +23,9 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-constexpr Budget::Limits kLimits;
+constexpr Budget::Limits kSmallLimits;
 
 struct Cost {
   std::string error;  // the message, or "OK"
@@ -39,7 +39,8 @@ Cost CostOf(const absl::StatusOr<ExprId>& root, ByteGrammar& grammar) {
   return {ErrorOf(status), grammar.budget().steps(), grammar.budget().bytes()};
 }
 
-Cost CostOfSchema(const Json& schema, const Budget::Limits& limits = {}) {
+Cost CostOfSchema(const OrderedJson& schema,
+                  const Budget::Limits& limits = {}) {
   ByteGrammar grammar(limits);
   return CostOf(JsonSchema(schema.dump(), grammar), grammar);
 }
@@ -52,8 +53,8 @@ Cost CostOfRegex(const std::string& expression,
 }
 
 void ExpectWithin(const Cost& cost) {
-  EXPECT_LE(cost.steps, kLimits.steps);
-  EXPECT_LE(cost.bytes, kLimits.bytes);
+  EXPECT_LE(cost.steps, kSmallLimits.steps);
+  EXPECT_LE(cost.bytes, kSmallLimits.bytes);
 }
 
 void ExpectRefused(const Cost& cost, std::string_view place,
@@ -68,18 +69,20 @@ constexpr std::string_view kBytes = "takes more than 67108864 bytes";
 
 void ExpectOrdinary(const Cost& cost) {
   EXPECT_EQ(cost.error, "OK");
-  EXPECT_LT(cost.steps, kLimits.steps / 4);
-  EXPECT_LT(cost.bytes, kLimits.bytes / 4);
+  EXPECT_LT(cost.steps, kSmallLimits.steps / 4);
+  EXPECT_LT(cost.bytes, kSmallLimits.bytes / 4);
 }
 
 std::string Name(std::string_view prefix, size_t i) {
   return std::string(prefix) + std::to_string(i);
 }
 
-Json Ref(const std::string& name) { return {{"$ref", "#/$defs/" + name}}; }
+OrderedJson Ref(const std::string& name) {
+  return {{"$ref", "#/$defs/" + name}};
+}
 
 // A typical value of a form's field.
-Json Field(size_t i) {
+OrderedJson Field(size_t i) {
   switch (i % 7) {
     case 0:
       return {{"type", "string"}, {"maxLength", 10 + i}};
@@ -99,7 +102,7 @@ Json Field(size_t i) {
 }
 
 TEST(GrammarBudget, ManyPropertiesFit) {
-  Json schema = {{"type", "object"}};
+  OrderedJson schema = {{"type", "object"}};
   for (size_t i = 0; i < 500; ++i) {
     schema["properties"][Name("property_", i)] = Field(i);
     if (i % 3 == 0) schema["required"].push_back(Name("property_", i));
@@ -112,15 +115,15 @@ TEST(GrammarBudget, ManyPropertiesFit) {
 // Definitions that refer to each other, may be null, extend a common one, and
 // differ by a constant.
 TEST(GrammarBudget, LinkedDefinitionsFit) {
-  Json schema = {{"type", "object"}};
-  Json& defs = schema["$defs"];
+  OrderedJson schema = {{"type", "object"}};
+  OrderedJson& defs = schema["$defs"];
   defs["base"] = {{"type", "object"}, {"required", {"id", "time"}}};
   for (const char* name : {"id", "time", "owner", "notes"}) {
     defs["base"]["properties"][name] = {{"type", "string"}};
   }
-  Json any = {{"discriminator", {{"propertyName", "kind"}}}};
+  OrderedJson any = {{"discriminator", {{"propertyName", "kind"}}}};
   for (size_t i = 0; i < 100; ++i) {
-    Json own = {{"type", "object"}, {"required", {"kind"}}};
+    OrderedJson own = {{"type", "object"}, {"required", {"kind"}}};
     own["properties"]["kind"] = {{"const", Name("kind", i)}};
     for (size_t j = 0; j < 10; ++j) own["properties"][Name("p", j)] = Field(j);
     own["properties"]["next"] = Ref(Name("def", (i * 7 + 1) % 100));
@@ -134,12 +137,12 @@ TEST(GrammarBudget, LinkedDefinitionsFit) {
 }
 
 TEST(GrammarBudget, SharedEnumsFit) {
-  Json schema = {{"type", "object"}};
+  OrderedJson schema = {{"type", "object"}};
   for (size_t i = 0; i < 2000; ++i) {
     schema["$defs"]["city"]["enum"].push_back(Name("City of ", i * 7919));
   }
   for (size_t i = 0; i < 500; ++i) {
-    Json city = Ref("city");
+    OrderedJson city = Ref("city");
     if (i % 2 == 0) city = {{"anyOf", {Ref("city"), {{"type", "null"}}}}};
     city["description"] = Name("city ", i);
     schema["properties"][Name("city_", i)] = city;
@@ -147,8 +150,8 @@ TEST(GrammarBudget, SharedEnumsFit) {
   ExpectOrdinary(CostOfSchema(schema));
 }
 
-Json Alternatives(size_t count) {
-  Json any;
+OrderedJson Alternatives(size_t count) {
+  OrderedJson any;
   for (size_t i = 0; i < count; ++i) {
     any["anyOf"].push_back({{"type", "string"}, {"minLength", i}});
   }
@@ -156,7 +159,7 @@ Json Alternatives(size_t count) {
 }
 
 TEST(GrammarBudget, SharedAlternativesFit) {
-  Json schema = {{"$defs", {{"big", Alternatives(256)}}}};
+  OrderedJson schema = {{"$defs", {{"big", Alternatives(256)}}}};
   for (size_t i = 0; i < 10000; ++i) {
     schema["properties"][Name("p", i)] = Ref("big");
   }
@@ -166,7 +169,7 @@ TEST(GrammarBudget, SharedAlternativesFit) {
 }
 
 TEST(GrammarBudget, CopiedAlternativesAreRefused) {
-  Json schema = {{"$defs", {{"big", Alternatives(256)}}}};
+  OrderedJson schema = {{"$defs", {{"big", Alternatives(256)}}}};
   for (size_t i = 0; i < 10000; ++i) {
     schema["properties"][Name("p", i)] = Ref("big");
     schema["properties"][Name("p", i)]["maxLength"] = 1000 + i;
@@ -176,7 +179,7 @@ TEST(GrammarBudget, CopiedAlternativesAreRefused) {
 
 // Every part of a branch is compared with every part of all other branches.
 TEST(GrammarBudget, ComparedBranchesAreRefused) {
-  Json schema;
+  OrderedJson schema;
   for (size_t i = 0; i < 255; ++i) {
     schema["$defs"]["big"]["allOf"].push_back({{"maxLength", i}});
     schema["$defs"]["huge"]["allOf"].push_back({{"maxLength", i}});
@@ -189,25 +192,25 @@ TEST(GrammarBudget, ComparedBranchesAreRefused) {
 }
 
 TEST(GrammarBudget, ComparedPropertiesAreRefused) {
-  Json branch = {{"type", "object"}};
+  OrderedJson branch = {{"type", "object"}};
   for (size_t i = 0; i < 4000; ++i) {
     branch["required"].push_back(Name("p", i));
     branch["properties"][Name("p", i)] = true;
   }
-  Json schema;
+  OrderedJson schema;
   schema["oneOf"] = {branch, branch};
   ExpectRefused(CostOfSchema(schema), "'#/oneOf/", kSteps);
 }
 
 // Each alternative compares a long constant with all values.
 TEST(GrammarBudget, ComparedValuesAreRefused) {
-  Json schema;
-  Json& values = schema["$defs"]["values"];
+  OrderedJson schema;
+  OrderedJson& values = schema["$defs"]["values"];
   values = {{"const", std::string(100000, 'x')}};
   for (size_t i = 0; i < 9; ++i) {
     values["enum"].push_back(std::string(100000, static_cast<char>('a' + i)));
   }
-  Json& any = schema["$defs"]["any"]["anyOf"];
+  OrderedJson& any = schema["$defs"]["any"]["anyOf"];
   for (size_t i = 0; i < 100; ++i) any.push_back({{"type", "string"}});
   schema["allOf"] = {Ref("values"), Ref("any")};
   ExpectRefused(CostOfSchema(schema), "'#/$defs/values/enum'", kSteps);
@@ -215,13 +218,14 @@ TEST(GrammarBudget, ComparedValuesAreRefused) {
 
 // A search among many members takes time too.
 TEST(GrammarBudget, WidePlacesAreRefused) {
-  Json wide = {{"type", "object"}};
+  OrderedJson wide = {{"type", "object"}};
   for (size_t i = 0; i < 30000; ++i) wide[Name("x-", i)] = 0;
-  Json schema = {{"$defs", {{"wide", wide}, {"big", Alternatives(256)}}}};
+  OrderedJson schema = {
+      {"$defs", {{"wide", wide}, {"big", Alternatives(256)}}}};
   schema["allOf"] = {Ref("wide"), Ref("big")};
   ExpectRefused(CostOfSchema(schema), "'#", kSteps);
 
-  Json links;
+  OrderedJson links;
   for (size_t i = 0; i < 8000; ++i) {
     links["$defs"][Name("d", i)] = true;
     links["properties"][Name("p", i)] = Ref(Name("d", 7999 - i));
@@ -230,7 +234,7 @@ TEST(GrammarBudget, WidePlacesAreRefused) {
 }
 
 TEST(GrammarBudget, WideTuplesAreRefused) {
-  Json schema;
+  OrderedJson schema;
   for (size_t i = 0; i < 256; ++i) {
     schema["allOf"].push_back({{"items", true}});
   }
@@ -242,11 +246,11 @@ TEST(GrammarBudget, WideTuplesAreRefused) {
 
 // The pointers of all places below the long name contain it.
 TEST(GrammarBudget, LongNamesFit) {
-  Json inner;
+  OrderedJson inner;
   for (size_t i = 0; i < 5000; ++i) {
     inner["properties"][Name("p", i)] = {{"type", "null"}};
   }
-  Json schema;
+  OrderedJson schema;
   schema["properties"][std::string(500000, 'x')] = inner;
   const Cost cost = CostOfSchema(schema);
   EXPECT_EQ(cost.error, "OK");
@@ -254,7 +258,7 @@ TEST(GrammarBudget, LongNamesFit) {
 }
 
 TEST(GrammarBudget, LargeEnumsFit) {
-  Json schema;
+  OrderedJson schema;
   for (size_t i = 0; i < 50000; ++i) schema["enum"].push_back(Name("v", i));
   const Cost cost = CostOfSchema(schema);
   EXPECT_EQ(cost.error, "OK");
@@ -263,7 +267,7 @@ TEST(GrammarBudget, LargeEnumsFit) {
 
 // Names of additional properties must differ from all listed names.
 TEST(GrammarBudget, ExcludedNamesAreRefused) {
-  Json schema = {{"additionalProperties", true}};
+  OrderedJson schema = {{"additionalProperties", true}};
   for (size_t i = 0; i < 200; ++i) {
     schema["properties"][Name("", i) + std::string(4000, 'x')] = true;
   }
@@ -275,7 +279,8 @@ TEST(GrammarBudget, OptionalPartsAreRefused) {
   for (size_t i = 0; i < 30000; ++i) optional += "a?";
   ExpectRefused(CostOfRegex("x(" + optional + ")*"),
                 "byte 1 of the expression: ", kBytes);
-  Json schema = {{"properties", {{"a", {{"pattern", "(" + optional + ")*"}}}}}};
+  OrderedJson schema = {
+      {"properties", {{"a", {{"pattern", "(" + optional + ")*"}}}}}};
   ExpectRefused(CostOfSchema(schema),
                 "'#/properties/a/pattern': byte 0 of the expression: ", kBytes);
 }
@@ -305,7 +310,7 @@ TEST(GrammarBudget, LargeClassesStayWithin) {
 // With any limit, a compile either finishes or fails with an error that names
 // the limit.
 TEST(GrammarBudget, EveryLimitIsKept) {
-  const Json schema = {
+  const OrderedJson schema = {
       {"type", "object"},
       {"properties",
        {{"a", {{"type", "integer"}, {"minimum", 0}}},

@@ -18,7 +18,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-bool Matches(std::string_view expression, std::string_view text) {
+bool RegexMatches(std::string_view expression, std::string_view text) {
   const auto grammar = Grammar::FromRegex(expression);
   EXPECT_EQ(ErrorOf(grammar), "OK") << expression;
   return grammar.ok() && internal::Matches(*grammar, text);
@@ -98,21 +98,21 @@ TEST(Regex, MatchesAsPythonDoes) {
 }
 
 TEST(Regex, DotMatchesWholeCharacters) {
-  EXPECT_TRUE(Matches(".", "\U0001F600"));
-  EXPECT_FALSE(Matches(".", "\xF0\x9F"));
-  EXPECT_FALSE(Matches("..", "\U0001F600"));
-  EXPECT_FALSE(Matches(".", "\n"));
-  EXPECT_FALSE(Matches(".", "\u2028"));
-  EXPECT_FALSE(Matches(".", "\xED\xA0\x80"));  // a surrogate
-  EXPECT_FALSE(Matches(".", "\xC0\x80"));      // overlong
-  EXPECT_FALSE(Matches(".", "\xF4\x90\x80\x80"));
-  EXPECT_TRUE(Matches("[^a]", "\n"));
-  EXPECT_TRUE(Matches("\\D", "\u0663"));
-  EXPECT_TRUE(Matches("\\s", "\u00a0"));
-  EXPECT_FALSE(Matches("\\S", "\u3000"));
-  EXPECT_TRUE(Matches("[\\s\\S]", std::string_view("\0", 1)));
-  EXPECT_TRUE(Matches("\\u{1F600}", "\U0001F600"));
-  EXPECT_FALSE(Matches("[\\ud7ff-\\ue000]", "\xED\xA0\x80"));
+  EXPECT_TRUE(RegexMatches(".", "\U0001F600"));
+  EXPECT_FALSE(RegexMatches(".", "\xF0\x9F"));
+  EXPECT_FALSE(RegexMatches("..", "\U0001F600"));
+  EXPECT_FALSE(RegexMatches(".", "\n"));
+  EXPECT_FALSE(RegexMatches(".", "\u2028"));
+  EXPECT_FALSE(RegexMatches(".", "\xED\xA0\x80"));  // a surrogate
+  EXPECT_FALSE(RegexMatches(".", "\xC0\x80"));      // overlong
+  EXPECT_FALSE(RegexMatches(".", "\xF4\x90\x80\x80"));
+  EXPECT_TRUE(RegexMatches("[^a]", "\n"));
+  EXPECT_TRUE(RegexMatches("\\D", "\u0663"));
+  EXPECT_TRUE(RegexMatches("\\s", "\u00a0"));
+  EXPECT_FALSE(RegexMatches("\\S", "\u3000"));
+  EXPECT_TRUE(RegexMatches("[\\s\\S]", std::string_view("\0", 1)));
+  EXPECT_TRUE(RegexMatches("\\u{1F600}", "\U0001F600"));
+  EXPECT_FALSE(RegexMatches("[\\ud7ff-\\ue000]", "\xED\xA0\x80"));
 }
 
 TEST(Regex, NamesUnsupportedSyntax) {
@@ -174,20 +174,20 @@ TEST(Regex, TimeIsBounded) {
   EXPECT_THAT(RegexError(std::string(50000, '(')), HasSubstr("deeper"));
   EXPECT_EQ(RegexError(std::string(100, '(') + std::string(100, ')')), "OK");
   // The same text can be read in many ways.
-  EXPECT_TRUE(Matches("(a|a)*b", std::string(5000, 'a') + "b"));
-  EXPECT_TRUE(Matches("(a*)*b", std::string(5000, 'a') + "b"));
-  EXPECT_TRUE(Matches("((a|aa)+)+b", std::string(5000, 'a') + "b"));
-  EXPECT_TRUE(Matches("((a{100}){100}){100}", std::string(1000000, 'a')));
-  EXPECT_TRUE(Matches("(.*.*.*.*x)*y", std::string(2000, 'x') + "y"));
-  EXPECT_FALSE(Matches("(x?){500}x{500}", std::string(499, 'x')));
-  EXPECT_TRUE(Matches("(x?){500}x{500}", std::string(700, 'x')));
+  EXPECT_TRUE(RegexMatches("(a|a)*b", std::string(5000, 'a') + "b"));
+  EXPECT_TRUE(RegexMatches("(a*)*b", std::string(5000, 'a') + "b"));
+  EXPECT_TRUE(RegexMatches("((a|aa)+)+b", std::string(5000, 'a') + "b"));
+  EXPECT_TRUE(RegexMatches("((a{100}){100}){100}", std::string(1000000, 'a')));
+  EXPECT_TRUE(RegexMatches("(.*.*.*.*x)*y", std::string(2000, 'x') + "y"));
+  EXPECT_FALSE(RegexMatches("(x?){500}x{500}", std::string(499, 'x')));
+  EXPECT_TRUE(RegexMatches("(x?){500}x{500}", std::string(700, 'x')));
   // More ways than the limit.
   EXPECT_THAT(ErrorOf(Grammar::FromRegex("((ab?){1,900}c?){1,900}")
                           ->Matches(std::string(3000, 'a'))),
               HasSubstr("more than 16384 ways"));
   std::string words;
   for (int i = 0; i < 5000; ++i) words += "w" + std::to_string(i) + "|";
-  EXPECT_TRUE(Matches(words, "w4999"));
+  EXPECT_TRUE(RegexMatches(words, "w4999"));
   std::string more;
   for (int i = 0; i < 20000; ++i) more += "ab|";
   EXPECT_THAT(RegexError(more), HasSubstr("too ambiguous"));

@@ -18,9 +18,9 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Grammar FromSchema(const Json& schema) {
+Grammar FromSchema(const OrderedJson& schema) {
   absl::StatusOr<Grammar> grammar = Grammar::FromJsonSchema(schema.dump());
   EXPECT_EQ(ErrorOf(grammar), "OK") << schema;
   return grammar.ok() ? *std::move(grammar) : Grammar::AnyJson();
@@ -32,7 +32,7 @@ std::string SchemaError(std::string_view schema) {
 
 TEST(JsonSchema, AgreesWithValidator) {
   Validation validation;
-  for (const Json& c : SchemaCases()) {
+  for (const OrderedJson& c : SchemaCases()) {
     SCOPED_TRACE(c["schema"].dump());
     const Grammar grammar = FromSchema(c["schema"]);
     for (const std::string list : {"accepted", "rejected", "unwritten"}) {
@@ -40,7 +40,7 @@ TEST(JsonSchema, AgreesWithValidator) {
         const bool matches = Matches(grammar, text);
         EXPECT_EQ(matches, list == "accepted") << list << ": " << text;
         // The validator does not know all formats.
-        Json expected = list != "rejected";
+        OrderedJson expected = list != "rejected";
         if (c["schema"].contains("format")) expected = nullptr;
         validation.Add({{"schema", c["schema"]},
                         {"text", text},
@@ -56,7 +56,7 @@ TEST(JsonSchema, AgreesWithValidator) {
 // Matches the texts of all cases against every schema.
 TEST(JsonSchema, AgreesOnOtherTexts) {
   std::vector<std::string> texts;
-  for (const Json& c : SchemaCases()) {
+  for (const OrderedJson& c : SchemaCases()) {
     for (const std::string text : c["accepted"]) {
       // The validator takes 1.0 for an integer, but a grammar never writes
       // integers so.
@@ -67,7 +67,7 @@ TEST(JsonSchema, AgreesOnOtherTexts) {
     }
   }
   Validation validation;
-  for (const Json& c : SchemaCases()) {
+  for (const OrderedJson& c : SchemaCases()) {
     const Grammar grammar = FromSchema(c["schema"]);
     for (const std::string& text : texts) {
       validation.Add({{"schema", c["schema"]},
@@ -83,7 +83,7 @@ TEST(JsonSchema, AgreesOnOtherTexts) {
 TEST(JsonSchema, RandomTextsAreValid) {
   std::mt19937_64 random(1);
   Validation validation;
-  for (const Json& c : SchemaCases()) {
+  for (const OrderedJson& c : SchemaCases()) {
     SCOPED_TRACE(c["schema"].dump());
     const Grammar grammar = FromSchema(c["schema"]);
     for (size_t i = 0; i < 50; ++i) {
@@ -106,7 +106,7 @@ TEST(JsonSchema, RangesAreExact) {
     int64_t value = 1;
     for (int i = 0; i < digits; ++i) value *= 10;
     value = static_cast<int64_t>(random() % (2 * value + 1)) - value;
-    Json json = value;
+    OrderedJson json = value;
     if (point > 0) {
       double scaled = static_cast<double>(value);
       for (int i = 0; i < point; ++i) scaled /= 10;
@@ -118,10 +118,10 @@ TEST(JsonSchema, RangesAreExact) {
   for (int trial = 0; trial < 200; ++trial) {
     const int digits = 1 + static_cast<int>(random() % 6);
     const int point = trial % 2 == 0 ? 0 : static_cast<int>(random() % 4);
-    Json least = number(digits, point);
-    Json most = number(digits, point);
+    OrderedJson least = number(digits, point);
+    OrderedJson most = number(digits, point);
     if (least.get<double>() > most.get<double>()) std::swap(least, most);
-    Json schema = {{"type", trial % 2 == 0 ? "integer" : "number"}};
+    OrderedJson schema = {{"type", trial % 2 == 0 ? "integer" : "number"}};
     if (random() % 8 != 0) {
       schema[random() % 2 == 0 ? "minimum" : "exclusiveMinimum"] = least;
     }
@@ -221,7 +221,7 @@ TEST(JsonSchema, RefusesUnsatisfiableSchemas) {
 
 TEST(JsonSchema, TimeIsBounded) {
   // A chain of references that doubles at each step.
-  Json doubling = {{"$ref", "#/$defs/d0"}};
+  OrderedJson doubling = {{"$ref", "#/$defs/d0"}};
   for (int i = 0; i < 40; ++i) {
     const std::string next = "#/$defs/d" + std::to_string(i + 1);
     doubling["$defs"]["d" + std::to_string(i)] = {
@@ -231,19 +231,19 @@ TEST(JsonSchema, TimeIsBounded) {
   EXPECT_TRUE(Matches(FromSchema(doubling), "null"));
   // The same number of alternatives.
   for (int i = 0; i < 40; ++i) {
-    Json& d = doubling["$defs"]["d" + std::to_string(i)];
+    OrderedJson& d = doubling["$defs"]["d" + std::to_string(i)];
     d = {{"anyOf", d["allOf"]}};
   }
   EXPECT_THAT(SchemaError(doubling.dump()), HasSubstr("alternatives"));
 
-  Json deep = {{"type", "null"}};
+  OrderedJson deep = {{"type", "null"}};
   for (int i = 0; i < 25; ++i) deep = {{"items", deep}, {"type", "array"}};
   EXPECT_TRUE(Matches(FromSchema(deep), "[[[]]]"));
   std::string deeper;
   for (int i = 0; i < 50000; ++i) deeper += R"({"items":)";
   EXPECT_NE(SchemaError(deeper), "OK");
 
-  Json wide = {{"type", "object"}, {"additionalProperties", false}};
+  OrderedJson wide = {{"type", "object"}, {"additionalProperties", false}};
   for (int i = 0; i < 3000; ++i) {
     wide["properties"]["name" + std::to_string(i)] = {{"type", "null"}};
   }
@@ -252,7 +252,7 @@ TEST(JsonSchema, TimeIsBounded) {
   EXPECT_FALSE(Matches(grammar, R"({"name999":null,"name0":null})"));
 
   // Other names must differ from these.
-  Json open = {{"additionalProperties", true}};
+  OrderedJson open = {{"additionalProperties", true}};
   open["properties"][std::string(4000, 'x')] = true;
   const std::string last(3999, 'x');
   EXPECT_TRUE(Matches(FromSchema(open), "{\"" + last + "y\":1}"));

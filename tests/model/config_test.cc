@@ -654,7 +654,7 @@ TEST(ConfigJson, OldConfigsSameBits) {
 
 // The error of loading the smallest model of this type with these changes to
 // its config.json.
-std::string LoadError(const std::string& model_type, const json& changes) {
+std::string ConfigError(const std::string& model_type, const json& changes) {
   const std::string directory = TestDirectory();
   WriteTinyDirectory(directory, With(TinyConfig(model_type), changes),
                      TinyHfTensors(model_type));
@@ -669,7 +669,7 @@ std::string LoadError(const std::string& model_type, const json& changes) {
 
 TEST(ConfigJson, SmallestModelsLoad) {
   for (const char* model_type : kModelTypes) {
-    EXPECT_EQ(LoadError(model_type, json::object()), "OK") << model_type;
+    EXPECT_EQ(ConfigError(model_type, json::object()), "OK") << model_type;
   }
 }
 
@@ -681,7 +681,7 @@ struct Refusal {
 
 void ExpectRefused(const std::vector<Refusal>& refusals) {
   for (const Refusal& refusal : refusals) {
-    const std::string error = LoadError(refusal.model_type, refusal.changes);
+    const std::string error = ConfigError(refusal.model_type, refusal.changes);
     EXPECT_NE(error, "OK") << refusal.model_type << " " << refusal.changes;
     for (const std::string& part : refusal.wanted) {
       EXPECT_THAT(error, HasSubstr(part)) << refusal.changes;

@@ -16,7 +16,7 @@
 namespace gemma::internal {
 namespace {
 
-struct Published {
+struct PublishedSizes {
   const char* name;
   size_t layers, width, ffw, heads, kv_heads, head_dim, vocab, window, context;
   bool qk_norm, post_norms;
@@ -25,7 +25,7 @@ struct Published {
 };
 
 // From their config.json.
-constexpr Published kPublished[] = {
+constexpr PublishedSizes kPublished[] = {
     {"gemma 2b", 18, 2048, 16384, 8, 1, 256, 256000, 0, 8192, false, false, 1,
      256},
     {"gemma 7b", 28, 3072, 24576, 16, 16, 256, 256000, 0, 8192, false, false, 1,
@@ -49,7 +49,7 @@ constexpr Published kPublished[] = {
 };
 
 // The model's blobs in SFP, with norms and table in bfloat16.
-std::vector<std::pair<std::string, uint64_t>> BlobsOf(const Published& p) {
+std::vector<std::pair<std::string, uint64_t>> BlobsOf(const PublishedSizes& p) {
   std::vector<std::pair<std::string, uint64_t>> blobs = {
       {"Bc_embedding", 2 * p.vocab * p.width}, {"Bc_final_norm", 2 * p.width}};
   for (size_t i = 0; i < p.layers; ++i) {
@@ -74,7 +74,7 @@ TEST(SbsSizes, PublishedModelsAreKnown) {
   const std::string path = TestDirectory() + "/m.sbs";
   LoadOptions options;
   options.skip_weights = true;
-  for (const Published& p : kPublished) {
+  for (const PublishedSizes& p : kPublished) {
     SCOPED_TRACE(p.name);
     WriteSparseSbs(path, BlobsOf(p));
     const Model model = LoadOrDie(path, options);

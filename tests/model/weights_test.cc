@@ -31,14 +31,14 @@ absl::StatusOr<Model> Load(const std::string& path) {
   return Model::Load(path, {.num_threads = 1, .prefill_chunk = 4});
 }
 
-std::string LoadError(const std::string& path) {
+std::string WeightsError(const std::string& path) {
   return ErrorOf(Load(path).status());
 }
 
 std::string HfError(const json& config, const TinyTensors& tensors) {
   const std::string directory = TestDirectory();
   WriteTinyDirectory(directory, config, tensors);
-  const std::string error = LoadError(directory);
+  const std::string error = WeightsError(directory);
   if (error != "OK") {
     EXPECT_THAT(error, StartsWith(directory));
   }
@@ -51,19 +51,19 @@ std::string GgufError(const std::string& architecture,
   AddTensors(tensors, gguf);
   const std::string path = TestDirectory() + "/m.gguf";
   WriteFile(path, gguf.Finish());
-  const std::string error = LoadError(path);
+  const std::string error = WeightsError(path);
   if (error != "OK") {
     EXPECT_THAT(error, StartsWith(path));
   }
   return error;
 }
 
-const std::vector<TokenId> kTokens = {2, 5, 3};
+const std::vector<TokenId> kThreeTokens = {2, 5, 3};
 
 std::vector<float> HfLogits(const json& config, const TinyTensors& tensors) {
   const std::string directory = TestDirectory();
   WriteTinyDirectory(directory, config, tensors);
-  return AllLogits(LoadOrDie(directory, {.num_threads = 1}), kTokens);
+  return AllLogits(LoadOrDie(directory, {.num_threads = 1}), kThreeTokens);
 }
 
 TEST(Weights, EveryTensorIsNeeded) {
@@ -299,9 +299,9 @@ TEST(Weights, TokenizerMustFitTable) {
     AddTensors(tensors, file);
     WriteFile(path, file.Finish());
     if (rows >= 262) {
-      EXPECT_EQ(LoadError(path), "OK");
+      EXPECT_EQ(WeightsError(path), "OK");
     } else {
-      EXPECT_THAT(LoadError(path),
+      EXPECT_THAT(WeightsError(path),
                   StartsWith(path +
                              ": the tokenizer has 262 tokens, the embedding "
                              "table only " +
@@ -391,7 +391,7 @@ TEST(Weights, BrokenTokenizerIsRefused) {
   for (const char* name : {"tokenizer.json", "tokenizer.model"}) {
     for (const char* text : {"", "{}", "\x01\x02\x03"}) {
       WriteFile(directory + "/" + name, text);
-      EXPECT_THAT(LoadError(directory), StartsWith(directory + "/" + name));
+      EXPECT_THAT(WeightsError(directory), StartsWith(directory + "/" + name));
       std::filesystem::remove(directory + "/" + name);
     }
   }
@@ -407,7 +407,7 @@ TEST(Weights, ModelWithoutTokenizerComputes) {
         {file, "tokenizer.ggml.tokens"}}) {
     const absl::StatusOr<Model> model = Load(path);
     ASSERT_EQ(ErrorOf(model.status()), "OK");
-    EXPECT_EQ(AllLogits(*model, kTokens).size(), 24u);
+    EXPECT_EQ(AllLogits(*model, kThreeTokens).size(), 24u);
     EXPECT_TRUE(absl::IsFailedPrecondition(model->tokenizer().status()));
     EXPECT_THAT(ErrorOf(model->tokenizer().status()),
                 AllOf(StartsWith(path), HasSubstr(wanted)));
@@ -423,7 +423,7 @@ TEST(Weights, MissingShardIsNamed) {
                            "model-00001-of-00002.safetensors"}) {
     std::filesystem::copy_file(source + "/" + name, directory + "/" + name);
   }
-  EXPECT_THAT(LoadError(directory),
+  EXPECT_THAT(WeightsError(directory),
               StartsWith(directory + "/model-00002-of-00002.safetensors: "));
   const std::string gguf = std::string(GEMMA_TESTDATA_DIR) + "/gguf/";
   for (const char* part : {"1", "3"}) {
@@ -431,16 +431,17 @@ TEST(Weights, MissingShardIsNamed) {
         std::string("/gemma_mha-0000") + part + "-of-00003.gguf";
     std::filesystem::copy_file(gguf + name, directory + name);
   }
-  EXPECT_THAT(LoadError(directory + "/gemma_mha-00001-of-00003.gguf"),
+  EXPECT_THAT(WeightsError(directory + "/gemma_mha-00001-of-00003.gguf"),
               StartsWith(directory + "/gemma_mha-00002-of-00003.gguf: "));
 }
 
 TEST(Weights, OtherFilesAreRefused) {
   const std::string directory = TestDirectory();
-  EXPECT_THAT(LoadError(directory), StartsWith(directory + ": not a"));
-  EXPECT_THAT(LoadError(directory + "/none"), StartsWith(directory + "/none"));
+  EXPECT_THAT(WeightsError(directory), StartsWith(directory + ": not a"));
+  EXPECT_THAT(WeightsError(directory + "/none"),
+              StartsWith(directory + "/none"));
   WriteFile(directory + "/m.gguf", "GGML");
-  EXPECT_THAT(LoadError(directory + "/m.gguf"),
+  EXPECT_THAT(WeightsError(directory + "/m.gguf"),
               StartsWith(directory + "/m.gguf: not a"));
 }
 
@@ -522,7 +523,7 @@ TEST(Weights, RowsNeedWholeBlocks) {
   gguf.Tensor("blk.0.ffn_gate.weight", {32, 1}, /*type: Q8_0*/ 8, Pattern(34));
   const std::string path = TestDirectory() + "/m.gguf";
   WriteFile(path, gguf.Finish());
-  EXPECT_THAT(LoadError(path), HasSubstr("'blk.0.ffn_gate.weight'"));
+  EXPECT_THAT(WeightsError(path), HasSubstr("'blk.0.ffn_gate.weight'"));
 }
 
 // If several tasks find bad rows, the error names the first row.
@@ -588,10 +589,10 @@ TEST(Weights, GatesNeedWholeBlocks) {
   GgufWriter whole = gguf;
   AddTensors({MakeTensor("blk.0.rec_gate_in.weight", {32, 1, 1})}, whole);
   WriteFile(path, whole.Finish());
-  EXPECT_EQ(LoadError(path), "OK");
+  EXPECT_EQ(WeightsError(path), "OK");
   gguf.Tensor("blk.0.rec_gate_in.weight", {32}, /*type: Q8_0*/ 8, Pattern(34));
   WriteFile(path, gguf.Finish());
-  EXPECT_THAT(LoadError(path), HasSubstr("'blk.0.rec_gate_in.weight'"));
+  EXPECT_THAT(WeightsError(path), HasSubstr("'blk.0.rec_gate_in.weight'"));
 }
 
 // ---------------------------------------------------------------------------

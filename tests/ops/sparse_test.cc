@@ -26,8 +26,8 @@ namespace {
 constexpr Format kFormats[] = {Format::kF32, Format::kBF16, Format::kQ8_0};
 
 // A random matrix of a format: as rows, packed, and its values.
-struct TestMatrix {
-  TestMatrix(Format format, size_t rows, size_t cols, uint64_t seed) {
+struct SparseMatrix {
+  SparseMatrix(Format format, size_t rows, size_t cols, uint64_t seed) {
     const std::vector<float> from = RandomVector(rows * cols, seed);
     view = {format, rows, cols, nullptr};
     bytes.resize(rows * view.RowBytes());
@@ -89,7 +89,7 @@ struct Encoder {
     return sums;
   }
 
-  TestMatrix w;
+  SparseMatrix w;
   std::vector<float> bias;
   std::vector<float> threshold;
 };
@@ -235,7 +235,7 @@ TEST(AddRows, MatchesDoublePrecision) {
   ForEachTarget([] {
     for (const Format format : kFormats) {
       for (const size_t cols : {32, 64, 160}) {
-        const TestMatrix w(format, 9, cols, cols);
+        const SparseMatrix w(format, 9, cols, cols);
         // `out` may be shorter than the rows.
         for (const size_t size : {cols, cols - 1, cols - 17, size_t{1}}) {
           const std::vector<SparseValue> rows = {
@@ -260,7 +260,7 @@ TEST(AddRows, MatchesDoublePrecision) {
 TEST(AddRows, OddColumns) {
   ForEachTarget([] {
     for (const Format format : {Format::kF32, Format::kBF16}) {
-      const TestMatrix w(format, 3, 37, 1);
+      const SparseMatrix w(format, 3, 37, 1);
       std::vector<float> out(37, 0.0f);
       AddRows(w.view, std::vector<SparseValue>{{2, 1.0f}}, out);
       const std::vector<float> row(w.values.begin() + 74, w.values.end());
@@ -270,7 +270,7 @@ TEST(AddRows, OddColumns) {
 }
 
 TEST(AddRows, OfNoneIsNothing) {
-  const TestMatrix w(Format::kF32, 3, 8, 1);
+  const SparseMatrix w(Format::kF32, 3, 8, 1);
   std::vector<float> out = RandomVector(8, 2);
   AddRows(w.view, {}, out);
   EXPECT_EQ(out, RandomVector(8, 2));

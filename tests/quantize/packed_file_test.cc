@@ -31,19 +31,19 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const std::vector<TokenId> kTokens = {2, 17, 4, 99, 5, 6, 7, 21, 4, 4, 3, 60};
+const std::vector<TokenId> kPrompt = {2, 17, 4, 99, 5, 6, 7, 21, 4, 4, 3, 60};
 
 constexpr WeightType kSmaller[] = {
     WeightType::kBF16, WeightType::kQ8,  WeightType::kQ6,  WeightType::kQ5,
     WeightType::kQ4,   WeightType::kQ4S, WeightType::kQ4_0};
 
-Bytes Contents(const std::string& path) {
+Bytes PackedBytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file),
           std::istreambuf_iterator<char>()};
 }
 
-QuantizeOptions As(WeightType type) {
+QuantizeOptions PackedAs(WeightType type) {
   QuantizeOptions options;
   options.type = type;
   options.num_threads = 2;
@@ -89,12 +89,12 @@ TEST_F(PackedFileTest, ToysKeepTheirBits) {
   for (const Toy& toy : AllToys()) {
     SCOPED_TRACE(toy.name);
     const std::string packed =
-        Write(ToyPath(toy.folder), As(WeightType::kKeep));
+        Write(ToyPath(toy.folder), PackedAs(WeightType::kKeep));
     const LoadOptions options = Exact(WeightType::kKeep, toy.window);
     const Model before = LoadOrDie(ToyPath(toy.folder), options);
     const Model after = LoadOrDie(packed, options);
     EXPECT_EQ(ConfigText(after.config()), ConfigText(before.config()));
-    EXPECT_EQ(AllLogits(after, kTokens), AllLogits(before, kTokens));
+    EXPECT_EQ(AllLogits(after, kPrompt), AllLogits(before, kPrompt));
   }
 }
 
@@ -104,12 +104,12 @@ TEST_F(PackedFileTest, FileFormatsKeepBits) {
         "gguf/gemma.gguf", "gguf/recurrent_gemma.gguf"}) {
     SCOPED_TRACE(file);
     const std::string source = std::string(GEMMA_TESTDATA_DIR) + "/" + file;
-    const std::string packed = Write(source, As(WeightType::kKeep));
-    EXPECT_EQ(AllLogits(LoadExact(packed), kTokens),
-              AllLogits(LoadExact(source), kTokens));
+    const std::string packed = Write(source, PackedAs(WeightType::kKeep));
+    EXPECT_EQ(AllLogits(LoadExact(packed), kPrompt),
+              AllLogits(LoadExact(source), kPrompt));
     // The same with the layouts' other kernels.
-    EXPECT_EQ(AllLogits(LoadOrDie(packed, {}), kTokens),
-              AllLogits(LoadOrDie(source, {}), kTokens));
+    EXPECT_EQ(AllLogits(LoadOrDie(packed, {}), kPrompt),
+              AllLogits(LoadOrDie(source, {}), kPrompt));
   }
 }
 
@@ -119,16 +119,16 @@ TEST_F(PackedFileTest, EqualsQuantizingOnLoad) {
   for (const Toy& toy : AllToys()) {
     const std::string source = ToyPath(toy.folder);
     const std::vector<float> exact = AllLogits(
-        LoadOrDie(source, Exact(WeightType::kKeep, toy.window)), kTokens);
+        LoadOrDie(source, Exact(WeightType::kKeep, toy.window)), kPrompt);
     for (const WeightType type : kSmaller) {
       SCOPED_TRACE(toy.name + " as " + std::string(WeightTypeName(type)));
-      const std::string packed = Write(source, As(type));
+      const std::string packed = Write(source, PackedAs(type));
       const Model written =
           LoadOrDie(packed, Exact(WeightType::kKeep, toy.window));
       const Model loaded = LoadOrDie(source, Exact(type, toy.window));
       EXPECT_EQ(ConfigText(written.config()), ConfigText(loaded.config()));
-      const std::vector<float> logits = AllLogits(loaded, kTokens);
-      EXPECT_EQ(AllLogits(written, kTokens), logits);
+      const std::vector<float> logits = AllLogits(loaded, kPrompt);
+      EXPECT_EQ(AllLogits(written, kPrompt), logits);
       EXPECT_NE(logits, exact);
     }
   }
@@ -137,24 +137,25 @@ TEST_F(PackedFileTest, EqualsQuantizingOnLoad) {
 TEST_F(PackedFileTest, EqualsWithRoundedActivations) {
   for (const WeightType type : kSmaller) {
     SCOPED_TRACE(WeightTypeName(type));
-    const std::string packed = Write(ToyPath("recurrent_gemma"), As(type));
+    const std::string packed =
+        Write(ToyPath("recurrent_gemma"), PackedAs(type));
     LoadOptions options;
     options.quantize = type;
     EXPECT_EQ(
-        AllLogits(LoadOrDie(packed, {}), kTokens),
-        AllLogits(LoadOrDie(ToyPath("recurrent_gemma"), options), kTokens));
+        AllLogits(LoadOrDie(packed, {}), kPrompt),
+        AllLogits(LoadOrDie(ToyPath("recurrent_gemma"), options), kPrompt));
   }
 }
 
 TEST_F(PackedFileTest, SameBytesAnyThreads) {
   for (const WeightType type :
        {WeightType::kKeep, WeightType::kQ8, WeightType::kQ6, WeightType::kQ4}) {
-    QuantizeOptions options = As(type);
+    QuantizeOptions options = PackedAs(type);
     options.num_threads = 1;
-    const Bytes first = Contents(Write(ToyPath("recurrent_gemma"), options));
+    const Bytes first = PackedBytes(Write(ToyPath("recurrent_gemma"), options));
     for (size_t threads = 1; threads <= 4; ++threads) {
       options.num_threads = threads;
-      EXPECT_EQ(Contents(Write(ToyPath("recurrent_gemma"), options)), first)
+      EXPECT_EQ(PackedBytes(Write(ToyPath("recurrent_gemma"), options)), first)
           << threads;
     }
   }
@@ -186,7 +187,7 @@ TEST_F(PackedFileTest, UsesWeightsInPlace) {
   for (const char* toy : {"gemma3", "gemma2_odd", "recurrent_gemma"}) {
     for (const WeightType type :
          {WeightType::kKeep, WeightType::kQ8, WeightType::kQ4}) {
-      const Model model = LoadExact(Write(ToyPath(toy), As(type)));
+      const Model model = LoadExact(Write(ToyPath(toy), PackedAs(type)));
       ASSERT_EQ(model.impl().files.size(), 1u);
       const absl::Span<const uint8_t> file = model.impl().files[0].bytes();
       const auto matrices = MatricesOf(model.impl().weights);
@@ -207,39 +208,41 @@ TEST_F(PackedFileTest, UsesWeightsInPlace) {
 }
 
 TEST_F(PackedFileTest, FileMayBeRemoved) {
-  const std::string packed = Write(ToyPath("gemma2"), As(WeightType::kQ6));
-  const std::vector<float> expected = AllLogits(LoadExact(packed), kTokens);
+  const std::string packed =
+      Write(ToyPath("gemma2"), PackedAs(WeightType::kQ6));
+  const std::vector<float> expected = AllLogits(LoadExact(packed), kPrompt);
   Model model = LoadExact(packed);
   std::remove(packed.c_str());
   const Model moved = std::move(model);
-  EXPECT_EQ(AllLogits(moved, kTokens), expected);
+  EXPECT_EQ(AllLogits(moved, kPrompt), expected);
 }
 
 // ---------------------------------------------------------------------------
-// As a source
+// PackedAs a source
 
 TEST_F(PackedFileTest, CopiesByteForByte) {
   for (const char* toy : {"gemma3", "gemma2_odd", "recurrent_gemma"}) {
-    Write(ToyPath(toy), As(WeightType::kKeep), "kept");
-    Write(Path("kept"), As(WeightType::kKeep), "again");
-    EXPECT_EQ(Contents(Path("again")), Contents(Path("kept"))) << toy;
+    Write(ToyPath(toy), PackedAs(WeightType::kKeep), "kept");
+    Write(Path("kept"), PackedAs(WeightType::kKeep), "again");
+    EXPECT_EQ(PackedBytes(Path("again")), PackedBytes(Path("kept"))) << toy;
     for (const WeightType type : kSmaller) {
       SCOPED_TRACE(std::string(toy) + " as " +
                    std::string(WeightTypeName(type)));
-      Write(ToyPath(toy), As(type), "packed");
+      Write(ToyPath(toy), PackedAs(type), "packed");
       for (const WeightType again : {WeightType::kKeep, type}) {
-        Write(Path("packed"), As(again), "again");
-        EXPECT_EQ(Contents(Path("again")), Contents(Path("packed")));
+        Write(Path("packed"), PackedAs(again), "again");
+        EXPECT_EQ(PackedBytes(Path("again")), PackedBytes(Path("packed")));
       }
     }
   }
 }
 
 TEST_F(PackedFileTest, ChangesNoMore) {
-  const std::string packed = Write(ToyPath("gemma3"), As(WeightType::kBF16));
+  const std::string packed =
+      Write(ToyPath("gemma3"), PackedAs(WeightType::kBF16));
   for (const WeightType type : kSmaller) {
     if (type == WeightType::kBF16) continue;
-    EXPECT_EQ(Error(packed, As(type)), AlreadyPacked(packed));
+    EXPECT_EQ(Error(packed, PackedAs(type)), AlreadyPacked(packed));
     EXPECT_EQ(
         ErrorOf(Model::Load(packed, Exact(type, RecurrentWindow::kDeepMind))),
         AlreadyPacked(packed));
@@ -252,18 +255,19 @@ TEST_F(PackedFileTest, ChangesNoMore) {
   EXPECT_EQ(Error(packed, options), AlreadyPacked(packed));
 }
 
-// As in other files, a matrix keeps its format if that needs no more bits.
+// PackedAs in other files, a matrix keeps its format if that needs no more
+// bits.
 TEST_F(PackedFileTest, LoadingKeepsFormats) {
   for (const char* toy : {"gemma3", "gemma2_odd", "recurrent_gemma"}) {
     for (const WeightType type : {WeightType::kQ4, WeightType::kQ6}) {
-      const std::string packed = Write(ToyPath(toy), As(type));
-      const std::vector<float> expected = AllLogits(LoadExact(packed), kTokens);
+      const std::string packed = Write(ToyPath(toy), PackedAs(type));
+      const std::vector<float> expected = AllLogits(LoadExact(packed), kPrompt);
       for (const WeightType quantize :
            {type, WeightType::kQ8, WeightType::kBF16}) {
         const auto model =
             Model::Load(packed, Exact(quantize, RecurrentWindow::kDeepMind));
         ASSERT_EQ(ErrorOf(model), "OK") << toy;
-        EXPECT_EQ(AllLogits(*model, kTokens), expected) << toy;
+        EXPECT_EQ(AllLogits(*model, kPrompt), expected) << toy;
       }
     }
   }
@@ -291,8 +295,8 @@ TEST_F(PackedFileTest, BitsBoundTheFile) {
                 bits * static_cast<double>(values));
       EXPECT_GT(bytes, before);
       before = bytes;
-      EXPECT_EQ(AllLogits(model, kTokens).size(),
-                kTokens.size() * model.config().vocab_size);
+      EXPECT_EQ(AllLogits(model, kPrompt).size(),
+                kPrompt.size() * model.config().vocab_size);
     }
     options.bits = 2;
     EXPECT_THAT(Error(ToyPath("gemma3"), options), HasSubstr("are too few"));
@@ -306,7 +310,7 @@ TEST_F(PackedFileTest, BitsBoundTheFile) {
 
 TEST_F(PackedFileTest, GgufLacksOwnFormats) {
   for (const WeightType type : {WeightType::kQ5, WeightType::kQ4S}) {
-    QuantizeOptions options = As(type);
+    QuantizeOptions options = PackedAs(type);
     options.layout = FileLayout::kGguf;
     EXPECT_THAT(
         Error(ToyPath("gemma3"), options),
@@ -320,7 +324,7 @@ TEST_F(PackedFileTest, GgufLacksOwnFormats) {
 
 TEST_F(PackedFileTest, VerifyFindsChangedTensor) {
   const Bytes good =
-      Contents(Write(ToyPath("recurrent_gemma"), As(WeightType::kQ4)));
+      PackedBytes(Write(ToyPath("recurrent_gemma"), PackedAs(WeightType::kQ4)));
   EXPECT_EQ(ErrorOf(VerifyFile(Path())), "OK");
   const absl::StatusOr<GgufFile> gguf = ParseGguf(good, Path());
   ASSERT_EQ(ErrorOf(gguf), "OK");

@@ -21,7 +21,7 @@ using ::testing::Field;
 const std::vector<std::string> kTexts = {
     "", "the model", "it is the time for all of them to have more than that"};
 
-std::vector<float> Values(const Model& model) {
+std::vector<float> EmbeddingValues(const Model& model) {
   const absl::StatusOr<Embedder> embedder = Embedder::Create(model);
   EXPECT_TRUE(embedder.ok()) << embedder.status();
   return embedder->Embed(kTexts)->values;
@@ -45,7 +45,7 @@ TEST(QuantizeEmbeddingTest, KeptWeightsSameBits) {
       ASSERT_EQ(ErrorOf(Quantize(source, target, options)), "OK") << source;
       const Model after = LoadExact(target);
       EXPECT_EQ(ConfigText(after.config()), ConfigText(before.config()));
-      EXPECT_EQ(Values(after), Values(before)) << source;
+      EXPECT_EQ(EmbeddingValues(after), EmbeddingValues(before)) << source;
     }
   }
 }
@@ -62,8 +62,8 @@ TEST(QuantizeEmbeddingTest, EightBitsStayClose) {
     const Model model = LoadExact(target);
     EXPECT_THAT(model.tensors(),
                 Contains(Field(&TensorSummary::name, "dense_3.weight")));
-    const std::vector<float> expected = Values(LoadExact(source));
-    const std::vector<float> found = Values(model);
+    const std::vector<float> expected = EmbeddingValues(LoadExact(source));
+    const std::vector<float> found = EmbeddingValues(model);
     ASSERT_EQ(found.size(), expected.size());
     for (size_t i = 0; i < found.size(); ++i) {
       EXPECT_NEAR(found[i], expected[i], 0.02);

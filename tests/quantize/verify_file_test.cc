@@ -22,7 +22,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-Bytes Contents(const std::string& path) {
+Bytes FileBytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file),
           std::istreambuf_iterator<char>()};
@@ -42,7 +42,7 @@ class VerifyFileTest : public ::testing::Test {
     options.layout = FileLayout::kGguf;
     options.overwrite = true;
     EXPECT_EQ(ErrorOf(Quantize(Path("hf"), Path(), options)), "OK");
-    return Contents(Path());
+    return FileBytes(Path());
   }
 
   absl::StatusOr<FileCheck> Check(const Bytes& bytes) const {

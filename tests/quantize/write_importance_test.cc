@@ -18,7 +18,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr size_t kCols = 64;
+constexpr size_t kImportanceCols = 64;
 constexpr char kMatrix[] = "blk.0.attn_q.weight";
 
 // Importance in which some columns matter much more.
@@ -87,7 +87,7 @@ double WeightedError(const std::vector<float>& found,
 }
 
 TEST_F(WriteImportanceTest, LowersWeightedError) {
-  const std::vector<float> importance = Uneven(kCols);
+  const std::vector<float> importance = Uneven(kImportanceCols);
   WriteImportance(Path("i"), kMatrix, importance);
   const std::vector<float> exact =
       Values(ToyPath("gemma3"), "model.layers.0.self_attn.q_proj.weight");
@@ -108,7 +108,7 @@ TEST_F(WriteImportanceTest, LowersWeightedError) {
 }
 
 TEST_F(WriteImportanceTest, CountsInPackedFiles) {
-  WriteImportance(Path("i"), kMatrix, Uneven(kCols));
+  WriteImportance(Path("i"), kMatrix, Uneven(kImportanceCols));
   for (const WeightType type : {WeightType::kQ5, WeightType::kQ4S}) {
     ASSERT_EQ(ErrorOf(Write("", type, FileLayout::kPacked)), "OK");
     const auto without = AllLogits(LoadExact(Path("m.gguf")), {2, 5, 9});
@@ -118,7 +118,8 @@ TEST_F(WriteImportanceTest, CountsInPackedFiles) {
 }
 
 TEST_F(WriteImportanceTest, ColumnsMustMatchModel) {
-  for (const size_t cols : {kCols - 1, kCols + 1, 2 * kCols}) {
+  for (const size_t cols :
+       {kImportanceCols - 1, kImportanceCols + 1, 2 * kImportanceCols}) {
     WriteImportance(Path("i"), kMatrix, Uneven(cols));
     const absl::Status status = Write(Path("i"), WeightType::kQ4);
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
@@ -131,7 +132,7 @@ TEST_F(WriteImportanceTest, ColumnsMustMatchModel) {
 TEST_F(WriteImportanceTest, MustNameModelMatrices) {
   for (const char* name : {"blk.99.attn_q.weight", "blk.0.attn_norm.weight",
                            "model.layers.0.self_attn.q_proj.weight"}) {
-    WriteImportance(Path("i"), name, Uneven(kCols));
+    WriteImportance(Path("i"), name, Uneven(kImportanceCols));
     EXPECT_EQ(ErrorOf(Write(Path("i"), WeightType::kQ4)),
               Path("i") + ": has none of the matrices of " + ToyPath("gemma3"));
   }

@@ -22,7 +22,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::vector<TokenId> Prompt(size_t size, uint32_t seed = 1) {
+std::vector<TokenId> RandomPrompt(size_t size, uint32_t seed = 1) {
   std::vector<TokenId> tokens;
   for (size_t i = 0; i < size; ++i) {
     seed = seed * 1664525 + 1013904223;
@@ -54,15 +54,16 @@ std::string ReadFile(const std::string& path) {
 // results must be equal.
 void ExpectSameFuture(Session& a, Session& b) {
   ASSERT_EQ(TokensOf(a), TokensOf(b));
-  EXPECT_EQ(AllLogits(a, Prompt(3, 7)), AllLogits(b, Prompt(3, 7)));
+  EXPECT_EQ(AllLogits(a, RandomPrompt(3, 7)), AllLogits(b, RandomPrompt(3, 7)));
   const size_t position = a.position();
   ASSERT_TRUE(a.Rewind(position - 5).ok());
   ASSERT_TRUE(b.Rewind(position - 5).ok());
-  EXPECT_EQ(AllLogits(a, Prompt(20, 8)), AllLogits(b, Prompt(20, 8)));
+  EXPECT_EQ(AllLogits(a, RandomPrompt(20, 8)),
+            AllLogits(b, RandomPrompt(20, 8)));
   // Farther than the free rollback.
   ASSERT_TRUE(a.Rewind(4).ok());
   ASSERT_TRUE(b.Rewind(4).ok());
-  EXPECT_EQ(AllLogits(a, Prompt(6, 9)), AllLogits(b, Prompt(6, 9)));
+  EXPECT_EQ(AllLogits(a, RandomPrompt(6, 9)), AllLogits(b, RandomPrompt(6, 9)));
 }
 
 using EveryToy = SessionFileTest;
@@ -74,12 +75,12 @@ TEST_P(EveryToy, ForkContinuesAlike) {
   for (const size_t size : {1, 5, 16, 40}) {
     SCOPED_TRACE(size);
     Session session = NewSession(model, {.max_tokens = 100});
-    ASSERT_TRUE(session.Append(Prompt(size)).ok());
+    ASSERT_TRUE(session.Append(RandomPrompt(size)).ok());
     auto fork = session.Fork();
     ASSERT_TRUE(fork.ok()) << fork.status();
     // Changes of one session do not affect the other.
     auto other = session.Fork();
-    ASSERT_TRUE(other.ok() && other->Append(Prompt(30, 5)).ok());
+    ASSERT_TRUE(other.ok() && other->Append(RandomPrompt(30, 5)).ok());
     if (size >= 5) ExpectSameFuture(session, *fork);
   }
 }
@@ -88,12 +89,13 @@ TEST_P(EveryToy, ForkKeepsCheckpoints) {
   const Model model = LoadToy(GetParam());
   Session session =
       NewSession(model, {.max_tokens = 200, .checkpoint_interval = 16});
-  ASSERT_TRUE(session.Append(Prompt(60)).ok());
+  ASSERT_TRUE(session.Append(RandomPrompt(60)).ok());
   auto fork = session.Fork();
   ASSERT_TRUE(fork.ok());
   ASSERT_TRUE(session.Rewind(33).ok());
   ASSERT_TRUE(fork->Rewind(33).ok());
-  EXPECT_EQ(AllLogits(session, Prompt(9, 3)), AllLogits(*fork, Prompt(9, 3)));
+  EXPECT_EQ(AllLogits(session, RandomPrompt(9, 3)),
+            AllLogits(*fork, RandomPrompt(9, 3)));
 }
 
 TEST_P(EveryToy, RestoredContinuesAlike) {
@@ -102,7 +104,7 @@ TEST_P(EveryToy, RestoredContinuesAlike) {
     SCOPED_TRACE(size);
     Session session = NewSession(
         model, {.max_tokens = 100, .cache_format = CacheFormat::kBFloat16});
-    ASSERT_TRUE(session.Append(Prompt(size)).ok());
+    ASSERT_TRUE(session.Append(RandomPrompt(size)).ok());
     ASSERT_EQ(ErrorOf(session.Save(Path())), "OK");
     auto restored = Session::Restore(model, Path());
     ASSERT_TRUE(restored.ok()) << restored.status();
@@ -116,7 +118,7 @@ TEST_P(EveryToy, RestoredContinuesAlike) {
 TEST_P(EveryToy, RestoredWithAnotherChunk) {
   const Model model = LoadToy(GetParam(), 2, /*chunk=*/64);
   Session session = NewSession(model, {.max_tokens = 100});
-  ASSERT_TRUE(session.Append(Prompt(50)).ok());
+  ASSERT_TRUE(session.Append(RandomPrompt(50)).ok());
   ASSERT_TRUE(session.Rewind(41).ok());
   ASSERT_TRUE(session.Save(Path()).ok());
   for (const size_t chunk : {1, 3, 200}) {
@@ -136,7 +138,8 @@ TEST_P(EveryToy, AnEmptySession) {
   ASSERT_TRUE(session.Save(Path()).ok());
   auto restored = Session::Restore(model, Path());
   ASSERT_TRUE(restored.ok()) << restored.status();
-  EXPECT_EQ(AllLogits(*restored, Prompt(10)), AllLogits(session, Prompt(10)));
+  EXPECT_EQ(AllLogits(*restored, RandomPrompt(10)),
+            AllLogits(session, RandomPrompt(10)));
 }
 
 TEST_F(SessionFileTest, RecurrentSizeIsConstant) {
@@ -144,7 +147,7 @@ TEST_F(SessionFileTest, RecurrentSizeIsConstant) {
   Session session = NewSession(model);
   size_t before = 0;
   for (const size_t size : {300, 100}) {
-    ASSERT_TRUE(session.Append(Prompt(size)).ok());
+    ASSERT_TRUE(session.Append(RandomPrompt(size)).ok());
     ASSERT_TRUE(session.Save(Path()).ok());
     const size_t bytes = std::filesystem::file_size(Path()) -
                          session.position() * sizeof(TokenId);
@@ -170,7 +173,7 @@ TEST_F(SessionFileTest, OtherModelIsRefused) {
 TEST_F(SessionFileTest, ReplacesOrKeepsFile) {
   const Model model = LoadOrDie(ToyPath("gemma2"), {});
   Session session = NewSession(model);
-  ASSERT_TRUE(session.Append(Prompt(5)).ok());
+  ASSERT_TRUE(session.Append(RandomPrompt(5)).ok());
   WriteFile(Path(), "something else");
   ASSERT_TRUE(session.Save(Path()).ok());
   EXPECT_TRUE(Session::Restore(model, Path()).ok());
@@ -186,7 +189,7 @@ TEST_F(SessionFileTest, ReplacesOrKeepsFile) {
 TEST_F(SessionFileTest, NeedsWeights) {
   const Model model = LoadOrDie(ToyPath("gemma2"), {});
   Session session = NewSession(model, {.max_tokens = 20});
-  ASSERT_TRUE(session.Append(Prompt(5)).ok());
+  ASSERT_TRUE(session.Append(RandomPrompt(5)).ok());
   ASSERT_TRUE(session.Save(Path()).ok());
   LoadOptions options;
   options.skip_weights = true;
@@ -199,7 +202,7 @@ TEST_F(SessionFileTest, NeedsWeights) {
 TEST_F(SessionFileTest, DamageIsFound) {
   const Model model = LoadOrDie(ToyPath("gemma2"), {});
   Session session = NewSession(model, {.max_tokens = 20});
-  ASSERT_TRUE(session.Append(Prompt(5)).ok());
+  ASSERT_TRUE(session.Append(RandomPrompt(5)).ok());
   ASSERT_TRUE(session.Save(Path()).ok());
   const std::string good = ReadFile(Path());
   const size_t step = std::max<size_t>(1, good.size() / 500);
@@ -230,7 +233,7 @@ std::string Changed(const std::string& good, size_t at, uint64_t number,
 TEST_F(SessionFileTest, HostileNumbersAreRefused) {
   const Model model = LoadOrDie(ToyPath("gemma2"), {});
   Session session = NewSession(model, {.max_tokens = 20});
-  ASSERT_TRUE(session.Append(Prompt(5)).ok());
+  ASSERT_TRUE(session.Append(RandomPrompt(5)).ok());
   ASSERT_TRUE(session.Save(Path()).ok());
   const std::string good = ReadFile(Path());
   const auto restore = [&](size_t at, uint64_t number, size_t size) {
@@ -265,7 +268,7 @@ TEST_F(SessionFileTest, HostileNumbersAreRefused) {
 TEST_F(SessionFileTest, HostileRowsAreRefused) {
   const Model model = LoadOrDie(ToyPath("gemma2"), {});
   Session session = NewSession(model, {.max_tokens = 20});
-  Words words(Prompt(2));
+  Words words(RandomPrompt(2));
   words.Append(RandomRows(model, 3, RowMask::kBidirectional, 1));
   words.Append({7});
   ASSERT_TRUE(session.Append(words).ok());

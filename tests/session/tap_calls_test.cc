@@ -28,7 +28,7 @@
 namespace gemma::internal {
 namespace {
 
-const Toy kToy = {"", "gemma3"};
+const Toy kTapToy = {"", "gemma3"};
 const Toy kRecurrentToy = {"", "recurrent_gemma"};
 
 // Calls each function that computes, changes or copies, and returns the codes.
@@ -71,7 +71,7 @@ std::vector<float> LogitsAfter(const Model& model,
 
 TEST(TapCalls, SameModelSessionsRefused) {
   WithoutHanging([] {
-    const Model model = LoadSpeakingToy(kToy, 2, 64);
+    const Model model = LoadSpeakingToy(kTapToy, 2, 64);
     Session session = NewSession(model);
     Session other = NewSession(model);
     ASSERT_TRUE(other.Append({2, 9}).ok());
@@ -94,7 +94,7 @@ TEST(TapCalls, SameModelSessionsRefused) {
 
 TEST(TapCalls, NewSessionsAreMade) {
   WithoutHanging([] {
-    const Model model = LoadToy(kToy);
+    const Model model = LoadToy(kTapToy);
     const std::string path = TestDirectory() + "/session";
     Session saved = NewSession(model);
     ASSERT_TRUE(saved.Append({2, 8}).ok());
@@ -117,7 +117,7 @@ TEST(TapCalls, NewSessionsAreMade) {
 // The inner pass is of another model, but its tap also runs in the outer pass.
 TEST(TapCalls, OtherModelsCompute) {
   WithoutHanging([] {
-    const Model model = LoadToy(kToy);
+    const Model model = LoadToy(kTapToy);
     const Model guest = LoadToy(kRecurrentToy);
     Session session = NewSession(model);
     Session inner = NewSession(guest);
@@ -162,7 +162,7 @@ TEST(TapCalls, EmbeddersAreRefused) {
 }
 
 TEST(TapCalls, MaySetAnotherTap) {
-  const Model model = LoadToy(kToy);
+  const Model model = LoadToy(kTapToy);
   Session session = NewSession(model);
   size_t second_calls = 0;
   auto alive = std::make_shared<size_t>(0);
@@ -243,7 +243,7 @@ TEST_P(TapFailures, BatchesGoOn) {
 // The pass ends only after another thread has created a session.
 TEST(Creation, NeverWaitsForPasses) {
   WithoutHanging([] {
-    const Model model = LoadToy(kToy);
+    const Model model = LoadToy(kTapToy);
     Session session = NewSession(model);
     InTap(session, [&] {
       std::thread([&] {

@@ -18,7 +18,7 @@ constexpr size_t kAlignment = 256;
 constexpr size_t kGroup = 256;
 constexpr size_t kTable = 16;
 
-std::string_view AsText(const Bytes& bytes) {
+std::string_view SbsText(const Bytes& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
@@ -109,12 +109,12 @@ Bytes EncodeNuq(const Bytes& sfp, bool tables_first) {
   const std::vector<NuqGroup> groups = NuqGroups(sfp);
   ByteWriter out;
   if (tables_first) {
-    for (const NuqGroup& group : groups) out.Raw(AsText(group.table));
+    for (const NuqGroup& group : groups) out.Raw(SbsText(group.table));
     out.AlignTo(64);
   }
   for (const NuqGroup& group : groups) {
-    if (!tables_first) out.Raw(AsText(group.table));
-    out.Raw(AsText(PackNibbles(group.codes)));
+    if (!tables_first) out.Raw(SbsText(group.table));
+    out.Raw(SbsText(PackNibbles(group.codes)));
   }
   return out.bytes();
 }
@@ -235,19 +235,19 @@ Bytes SbsWriter::Finish(bool directory_at_end) const {
   const size_t directory = 32 * sizes.size();
   ByteWriter out;
   if (directory_at_end) {
-    out.Raw(AsText(Header(0, 65536))).AlignTo(kAlignment);
+    out.Raw(SbsText(Header(0, 65536))).AlignTo(kAlignment);
   } else {
     const size_t begin = AlignUp(16 + directory);
-    out.Raw(AsText(Header(sizes.size(), begin + payload)))
-        .Raw(AsText(Directory(sizes, begin).bytes()))
+    out.Raw(SbsText(Header(sizes.size(), begin + payload)))
+        .Raw(SbsText(Directory(sizes, begin).bytes()))
         .AlignTo(kAlignment);
   }
   for (const auto& [key, data] : blobs_)
-    out.Raw(AsText(data)).AlignTo(kAlignment);
+    out.Raw(SbsText(data)).AlignTo(kAlignment);
   if (directory_at_end) {
     const size_t total = out.bytes().size() + directory + 16;
-    out.Raw(AsText(Directory(sizes, kAlignment).bytes()))
-        .Raw(AsText(Header(sizes.size(), total)));
+    out.Raw(SbsText(Directory(sizes, kAlignment).bytes()))
+        .Raw(SbsText(Header(sizes.size(), total)));
   }
   return out.bytes();
 }

@@ -19,13 +19,15 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr std::string_view kPath = "dir/toy.file";
+constexpr std::string_view kVocabularyPath = "dir/toy.file";
 
-absl::Span<const uint8_t> AsBytes(std::string_view text) {
+absl::Span<const uint8_t> BytesOf(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
-Vocabulary Toy() { return *VocabularyFromGguf(ToyVocabulary().gguf(), kPath); }
+Vocabulary Toy() {
+  return *VocabularyFromGguf(ToyVocabulary().gguf(), kVocabularyPath);
+}
 
 PieceType TypeOf(const Vocabulary& vocabulary, std::string_view text) {
   for (const Vocabulary::Piece& piece : vocabulary.pieces) {
@@ -38,7 +40,8 @@ PieceType TypeOf(const Vocabulary& vocabulary, std::string_view text) {
 // Returns the message of a failed load, which must print nothing.
 std::string LoadError(const Vocabulary& vocabulary) {
   testing::internal::CaptureStderr();
-  const absl::StatusOr<Tokenizer> tokenizer = MakeTokenizer(vocabulary, kPath);
+  const absl::StatusOr<Tokenizer> tokenizer =
+      MakeTokenizer(vocabulary, kVocabularyPath);
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
   EXPECT_FALSE(tokenizer.ok());
   return std::string(tokenizer.status().message());
@@ -46,10 +49,10 @@ std::string LoadError(const Vocabulary& vocabulary) {
 
 TEST(Vocabulary, SourcesAgreeOnPieces) {
   const VocabularyForms forms = ToyVocabulary();
-  const auto gguf = VocabularyFromGguf(forms.gguf(), kPath);
+  const auto gguf = VocabularyFromGguf(forms.gguf(), kVocabularyPath);
   const auto proto =
-      VocabularyFromModelProto(AsBytes(forms.model_proto), kPath);
-  const auto hf = VocabularyFromHf(forms.hf, kPath);
+      VocabularyFromModelProto(BytesOf(forms.model_proto), kVocabularyPath);
+  const auto hf = VocabularyFromHf(forms.hf, kVocabularyPath);
   ASSERT_TRUE(gguf.ok()) << gguf.status();
   ASSERT_TRUE(proto.ok()) << proto.status();
   ASSERT_TRUE(hf.ok()) << hf.status();
@@ -97,7 +100,7 @@ TEST(Vocabulary, NormalPiecesStayNormal) {
   toy.pieces.push_back({"<|x|>", -1000.0f, PieceType::kNormal});
   toy.pieces.push_back({"<|y|>", 0.0f, PieceType::kUserDefined});
   toy.pieces.push_back({"<unusedX>", 0.0f, PieceType::kUserDefined});
-  ASSERT_TRUE(Canonicalize(toy, kPath).ok());
+  ASSERT_TRUE(Canonicalize(toy, kVocabularyPath).ok());
   EXPECT_EQ(TypeOf(toy, "<|x|>"), PieceType::kNormal);
   EXPECT_EQ(TypeOf(toy, "<|y|>"), PieceType::kControl);
   EXPECT_EQ(TypeOf(toy, "<unusedX>"), PieceType::kUserDefined);
@@ -106,7 +109,7 @@ TEST(Vocabulary, NormalPiecesStayNormal) {
 TEST(Vocabulary, CanonicalizeChangesNothingTwice) {
   const Vocabulary once = Toy();
   Vocabulary twice = once;
-  ASSERT_TRUE(Canonicalize(twice, kPath).ok());
+  ASSERT_TRUE(Canonicalize(twice, kVocabularyPath).ok());
   EXPECT_EQ(once.pieces, twice.pieces);
 }
 
@@ -115,7 +118,7 @@ TEST(Vocabulary, ModelProtoKeepsEverything) {
   toy.add_space_prefix = true;
   toy.pad = -1;
   const std::string proto = SerializeModelProto(toy);
-  const auto read = VocabularyFromModelProto(AsBytes(proto), kPath);
+  const auto read = VocabularyFromModelProto(BytesOf(proto), kVocabularyPath);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->pieces, toy.pieces);
   EXPECT_EQ(read->bos, toy.bos);
@@ -137,12 +140,12 @@ TEST(Vocabulary, BytePieces) {
 
 TEST(VocabularyFromModelProto, RejectsEveryTruncation) {
   const std::string good = ToyVocabulary().model_proto;
-  ASSERT_TRUE(VocabularyFromModelProto(AsBytes(good), kPath).ok());
+  ASSERT_TRUE(VocabularyFromModelProto(BytesOf(good), kVocabularyPath).ok());
   testing::internal::CaptureStderr();
   for (size_t size = 0; size < good.size(); ++size) {
     // A copy of the exact size lets ASan find reads beyond its end.
     const std::vector<uint8_t> cut(good.begin(), good.begin() + size);
-    EXPECT_FALSE(VocabularyFromModelProto(cut, kPath).ok())
+    EXPECT_FALSE(VocabularyFromModelProto(cut, kVocabularyPath).ok())
         << "first " << size << " bytes";
   }
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
@@ -163,16 +166,16 @@ TEST(VocabularyFromModelProto, ChangedByteNamesFile) {
       std::vector<uint8_t> bad(good.begin(), good.end());
       bad[i] ^= mask;
       absl::StatusOr<Vocabulary> vocabulary =
-          VocabularyFromModelProto(bad, kPath);
+          VocabularyFromModelProto(bad, kVocabularyPath);
       if (!vocabulary.ok()) {
-        EXPECT_THAT(vocabulary.status().message(), HasSubstr(kPath));
+        EXPECT_THAT(vocabulary.status().message(), HasSubstr(kVocabularyPath));
         continue;
       }
       if (!is_end && i % 31 != 0) continue;
       const absl::StatusOr<Tokenizer> tokenizer =
-          MakeTokenizer(*std::move(vocabulary), kPath);
+          MakeTokenizer(*std::move(vocabulary), kVocabularyPath);
       if (!tokenizer.ok()) {
-        EXPECT_THAT(tokenizer.status().message(), HasSubstr(kPath));
+        EXPECT_THAT(tokenizer.status().message(), HasSubstr(kVocabularyPath));
         continue;
       }
       ++num_loaded;
@@ -188,7 +191,7 @@ TEST(VocabularyFromModelProto, SurvivesRandomBytes) {
   for (uint64_t seed = 0; seed < 2000; ++seed) {
     const std::string text = FuzzedText(seed, 40);
     const std::vector<uint8_t> bytes(text.begin(), text.end());
-    EXPECT_FALSE(VocabularyFromModelProto(bytes, kPath).ok());
+    EXPECT_FALSE(VocabularyFromModelProto(bytes, kVocabularyPath).ok());
   }
 }
 
@@ -205,9 +208,10 @@ class VocabularyFromModelProtoRejects
 
 TEST_P(VocabularyFromModelProtoRejects, WithAMessage) {
   const absl::Status status =
-      VocabularyFromModelProto(AsBytes(GetParam().bytes), kPath).status();
+      VocabularyFromModelProto(BytesOf(GetParam().bytes), kVocabularyPath)
+          .status();
   EXPECT_THAT(status.message(),
-              AllOf(HasSubstr(kPath), HasSubstr(GetParam().message)));
+              AllOf(HasSubstr(kVocabularyPath), HasSubstr(GetParam().message)));
 }
 
 using std::literals::string_view_literals::operator""sv;
@@ -250,22 +254,23 @@ TEST(VocabularyFromGguf, FindsUnknownToken) {
   VocabularyForms forms = ToyVocabulary();
   GgufTokenizerData data = forms.gguf();
   data.unk.reset();  // found by name
-  EXPECT_EQ(VocabularyFromGguf(data, kPath)->unk, 3);
+  EXPECT_EQ(VocabularyFromGguf(data, kVocabularyPath)->unk, 3);
 
   forms.types[5] = static_cast<int32_t>(PieceType::kUnknown);
-  EXPECT_EQ(VocabularyFromGguf(data, kPath)->unk, 5);
+  EXPECT_EQ(VocabularyFromGguf(data, kVocabularyPath)->unk, 5);
 
   data.unk = 4;
-  const Vocabulary vocabulary = *VocabularyFromGguf(data, kPath);
+  const Vocabulary vocabulary = *VocabularyFromGguf(data, kVocabularyPath);
   EXPECT_EQ(vocabulary.unk, 4);
   EXPECT_EQ(vocabulary.pieces[5].type, PieceType::kControl);
-  EXPECT_TRUE(MakeTokenizer(vocabulary, kPath).ok());
+  EXPECT_TRUE(MakeTokenizer(vocabulary, kVocabularyPath).ok());
 }
 
 TEST(VocabularyFromGguf, RejectsContradictions) {
   const VocabularyForms forms = ToyVocabulary();
   const auto error = [](const GgufTokenizerData& data) {
-    return std::string(VocabularyFromGguf(data, kPath).status().message());
+    return std::string(
+        VocabularyFromGguf(data, kVocabularyPath).status().message());
   };
   GgufTokenizerData data = forms.gguf();
   data.model = "gpt2";
@@ -358,12 +363,12 @@ TEST(VocabularyFromHf, HolesBecomeUnusedPieces) {
   HfTokenizerData data = ToyVocabulary().hf;
   const int64_t end = static_cast<int64_t>(Toy().pieces.size());
   data.vocab.emplace_back("zzzz", end + 3);
-  const auto vocabulary = VocabularyFromHf(data, kPath);
+  const auto vocabulary = VocabularyFromHf(data, kVocabularyPath);
   ASSERT_TRUE(vocabulary.ok()) << vocabulary.status();
   EXPECT_EQ(vocabulary->pieces[end].type, PieceType::kUnused);
   EXPECT_EQ(vocabulary->pieces[end].text, "");
 
-  const auto tokenizer = MakeTokenizer(*vocabulary, kPath);
+  const auto tokenizer = MakeTokenizer(*vocabulary, kVocabularyPath);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   EXPECT_EQ(tokenizer->vocab_size(), static_cast<size_t>(end) + 4);
   EXPECT_EQ(tokenizer->Piece(static_cast<TokenId>(end)), "");
@@ -385,11 +390,11 @@ TEST(VocabularyFromHf, FindsTheTabByte) {
   std::erase_if(data.merges, [](const auto& e) { return e.first == "\t"; });
   std::erase_if(data.merges, [](const auto& e) { return e.second == "\t"; });
   data.vocab.emplace_back("\t", before + 1);
-  const auto vocabulary = VocabularyFromHf(data, kPath);
+  const auto vocabulary = VocabularyFromHf(data, kVocabularyPath);
   ASSERT_TRUE(vocabulary.ok()) << vocabulary.status();
   EXPECT_EQ(vocabulary->pieces[before + 1].text, "<0x09>");
   EXPECT_EQ(vocabulary->pieces[before + 1].type, PieceType::kByte);
-  const auto tokenizer = MakeTokenizer(*vocabulary, kPath);
+  const auto tokenizer = MakeTokenizer(*vocabulary, kVocabularyPath);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   EXPECT_EQ(*tokenizer->Encode("\t"),
             std::vector<TokenId>{static_cast<TokenId>(before + 1)});
@@ -401,22 +406,23 @@ TEST(VocabularyFromHf, NeedsNoAddedTokens) {
   const HfTokenizerData whole = ToyVocabulary().hf;
   HfTokenizerData data = whole;
   data.added.clear();
-  EXPECT_EQ(VocabularyFromHf(data, kPath)->pieces,
-            VocabularyFromHf(whole, kPath)->pieces);
+  EXPECT_EQ(VocabularyFromHf(data, kVocabularyPath)->pieces,
+            VocabularyFromHf(whole, kVocabularyPath)->pieces);
 }
 
 TEST(VocabularyFromHf, AddedTokensSuffice) {
   const HfTokenizerData whole = ToyVocabulary().hf;
   HfTokenizerData data = whole;
   std::erase_if(data.vocab, [](const auto& e) { return e.first == "<bos>"; });
-  EXPECT_EQ(VocabularyFromHf(data, kPath)->pieces,
-            VocabularyFromHf(whole, kPath)->pieces);
+  EXPECT_EQ(VocabularyFromHf(data, kVocabularyPath)->pieces,
+            VocabularyFromHf(whole, kVocabularyPath)->pieces);
 }
 
 TEST(VocabularyFromHf, RejectsContradictions) {
   const HfTokenizerData good = ToyVocabulary().hf;
   const auto error = [](const HfTokenizerData& data) {
-    absl::StatusOr<Vocabulary> vocabulary = VocabularyFromHf(data, kPath);
+    absl::StatusOr<Vocabulary> vocabulary =
+        VocabularyFromHf(data, kVocabularyPath);
     if (!vocabulary.ok()) return std::string(vocabulary.status().message());
     return LoadError(*vocabulary);
   };
@@ -474,7 +480,7 @@ TEST(VocabularyFromHf, RejectsContradictions) {
 
 TEST(MakeTokenizer, RejectsBadVocabularies) {
   const Vocabulary good = Toy();
-  ASSERT_TRUE(MakeTokenizer(good, kPath).ok());
+  ASSERT_TRUE(MakeTokenizer(good, kVocabularyPath).ok());
 
   EXPECT_THAT(LoadError(Vocabulary()), HasSubstr("has 0 pieces"));
 
@@ -558,7 +564,7 @@ TEST(MakeTokenizer, TakesOddPieces) {
     unused += 'x';
     odd.pieces.push_back({unused, 9.0f, PieceType::kUnused});
   }
-  const auto tokenizer = MakeTokenizer(odd, kPath);
+  const auto tokenizer = MakeTokenizer(odd, kVocabularyPath);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   EXPECT_EQ(*tokenizer->Encode(std::string("a\0b", 3)),
             std::vector<TokenId>{end});

@@ -8,13 +8,13 @@
 namespace gemma::tools {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json ToJson(const ScoredToken& token) {
-  Json json = {{"id", token.token}, {"piece", token.piece}};
+OrderedJson ToJson(const ScoredToken& token) {
+  OrderedJson json = {{"id", token.token}, {"piece", token.piece}};
   if (!token.log_probability.has_value()) return json;
   json["logprob"] = *token.log_probability;
-  Json& alternatives = json["alternatives"] = Json::array();
+  OrderedJson& alternatives = json["alternatives"] = OrderedJson::array();
   for (const TokenProbability& other : token.alternatives) {
     alternatives.push_back({{"id", other.token},
                             {"piece", other.piece},
@@ -23,8 +23,8 @@ Json ToJson(const ScoredToken& token) {
   return json;
 }
 
-Json ToJson(const std::vector<ScoredToken>& tokens) {
-  Json json = Json::array();
+OrderedJson ToJson(const std::vector<ScoredToken>& tokens) {
+  OrderedJson json = OrderedJson::array();
   for (const ScoredToken& token : tokens) json.push_back(ToJson(token));
   return json;
 }
@@ -52,7 +52,7 @@ std::string_view StopReasonName(StopReason reason) {
 }
 
 std::string AnswerJson(std::string_view model_path, const Answer& answer) {
-  Json json = {{"model", model_path}};
+  OrderedJson json = {{"model", model_path}};
   if (!answer.verdicts.empty()) json["guard"] = VerdictsJson(answer.verdicts);
   if (!RefusalOf(answer.verdicts).ok()) return ToText(json);
   json["text"] = answer.text;

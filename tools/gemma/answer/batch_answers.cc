@@ -24,7 +24,7 @@
 namespace gemma::tools {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 std::string Checksum(std::string_view text) {
   const uLong sum =
@@ -119,12 +119,13 @@ BatchAnswers::BatchAnswers(BatchAnswers&& other) noexcept
       num_errors_(other.num_errors_) {}
 
 absl::Status BatchAnswers::Write(size_t line, std::string_view input,
-                                 std::string_view id, const Json& fields) {
-  Json json = {{"line", line + 1}, {"input", Checksum(input)}};
-  if (!id.empty()) json["id"] = Json::parse(id);
+                                 std::string_view id,
+                                 const OrderedJson& fields) {
+  OrderedJson json = {{"line", line + 1}, {"input", Checksum(input)}};
+  if (!id.empty()) json["id"] = OrderedJson::parse(id);
   json.update(fields);
   const std::string text = absl::StrCat(
-      json.dump(-1, ' ', false, Json::error_handler_t::replace), "\n");
+      json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace), "\n");
   if (fd_ < 0) return WriteOutput(text);
   return WriteTo(fd_, text, path_);
 }

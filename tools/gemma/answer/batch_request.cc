@@ -16,8 +16,6 @@
 namespace gemma::tools {
 namespace {
 
-using Json = nlohmann::json;
-
 absl::StatusOr<Role> RoleOf(std::string_view name) {
   if (name == "system") return Role::kSystem;
   if (name == "user") return Role::kUser;
@@ -26,7 +24,8 @@ absl::StatusOr<Role> RoleOf(std::string_view name) {
       absl::StrCat("'role' is '", name, "', wanted system, user or assistant"));
 }
 
-absl::Status ReadMessages(const Json& json, std::vector<Message>* messages) {
+absl::Status ReadMessages(const nlohmann::json& json,
+                          std::vector<Message>* messages) {
   if (!json.is_array()) {
     return WrongType("messages", json, "an array of messages");
   }
@@ -34,7 +33,7 @@ absl::Status ReadMessages(const Json& json, std::vector<Message>* messages) {
     return absl::InvalidArgumentError(
         "'messages' is empty, wanted one message or more");
   }
-  for (const Json& from : json) {
+  for (const nlohmann::json& from : json) {
     if (!from.is_object()) return WrongType("messages", from, "objects in it");
     std::string role;
     Message message;
@@ -59,7 +58,8 @@ absl::Status ReadMessages(const Json& json, std::vector<Message>* messages) {
 }
 
 // The value as a word of the command line.
-absl::StatusOr<std::string> Word(std::string_view name, const Json& json) {
+absl::StatusOr<std::string> Word(std::string_view name,
+                                 const nlohmann::json& json) {
   if (json.is_string()) return json.get<std::string>();
   if (json.is_number()) return json.dump();
   return WrongType(name, json, "a number or a string");
@@ -77,13 +77,13 @@ std::vector<std::string> Fields() {
   return fields;
 }
 
-absl::Status SetOption(const AnswerOption& option, const Json& json,
+absl::Status SetOption(const AnswerOption& option, const nlohmann::json& json,
                        AnswerOptions* options) {
   GEMMA_ASSIGN_OR_RETURN(const std::string word, Word(FieldOf(option), json));
   return option.Set(word, options);
 }
 
-absl::Status ReadOption(const std::string& field, const Json& json,
+absl::Status ReadOption(const std::string& field, const nlohmann::json& json,
                         AnswerOptions* options) {
   const AnswerOption* option =
       FindAnswerOption(absl::StrReplaceAll(field, {{"_", "-"}}));
@@ -94,13 +94,14 @@ absl::Status ReadOption(const std::string& field, const Json& json,
   if (!option->is_repeated()) return SetOption(*option, json, options);
   // The values of the line replace those of the command line.
   option->Clear(options);
-  for (const Json& element : json.is_array() ? json : Json::array({json})) {
+  for (const nlohmann::json& element :
+       json.is_array() ? json : nlohmann::json::array({json})) {
     GEMMA_RETURN_IF_ERROR(SetOption(*option, element, options));
   }
   return absl::OkStatus();
 }
 
-absl::Status ReadObject(const Json& json, BatchRequest* request) {
+absl::Status ReadObject(const nlohmann::json& json, BatchRequest* request) {
   GEMMA_RETURN_IF_ERROR(ReadId(json, &request->id));
   bool has_prompt = false;
   bool has_system = false;
@@ -135,7 +136,7 @@ absl::Status ParseBatchRequest(std::string_view line,
                                const BatchRequest& defaults,
                                BatchRequest* request) {
   *request = defaults;
-  GEMMA_ASSIGN_OR_RETURN(const Json json, ParseJsonLine(line));
+  GEMMA_ASSIGN_OR_RETURN(const nlohmann::json json, ParseJsonLine(line));
   if (json.is_string()) {
     request->prompt = json.get<std::string>();
     return absl::OkStatus();

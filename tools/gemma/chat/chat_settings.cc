@@ -13,13 +13,13 @@
 namespace gemma::tools {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::string_view kStop = "stop";
 constexpr std::string_view kMaxTokens = "max-tokens";
 
-std::string Dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+std::string Dump(const OrderedJson& json) {
+  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 // Whether /set shows the option. An option that may be repeated has no single
@@ -37,7 +37,7 @@ absl::StatusOr<const AnswerOption*> Find(std::string_view name) {
 }
 
 std::string ValueOf(const AnswerOption& option, const AnswerOptions& options) {
-  if (option.name() == kStop) return Dump(Json(options.stop));
+  if (option.name() == kStop) return Dump(OrderedJson(options.stop));
   if (option.name() == kMaxTokens && options.max_tokens == 0) return "";
   return option.Get(options);
 }

@@ -12,7 +12,7 @@ namespace {
 
 // The part before the commands. @NAMES@ and @ALL_NAMES@ stand for kListNames
 // and kListAllNames. COMP_WORDS holds "--a=b" as three words.
-constexpr std::string_view kHead = R"bash(
+constexpr std::string_view kBashHead = R"bash(
 # bash completion of gemma; made by: gemma completion bash
 
 # _gemma_complete KIND WORD [CHOICE...]
@@ -106,7 +106,7 @@ std::vector<std::string> AllSpellings(const std::vector<OptionEntry>& options) {
 
 // Appends the branch of one command: its options, its arguments, and the values
 // of its options.
-void AppendCommand(const CommandEntry& command, std::string* script) {
+void AppendBashCommand(const CommandEntry& command, std::string* script) {
   absl::StrAppend(script, "    ", command.name, ")\n      options=\"",
                   absl::StrJoin(AllSpellings(command.options), " "), "\"\n");
   std::vector<OptionEntry> valued;
@@ -147,7 +147,7 @@ void AppendCommand(const CommandEntry& command, std::string* script) {
 std::string BashScript(const CommandEntry& root,
                        const std::vector<CommandEntry>& commands) {
   std::string script = absl::StrReplaceAll(
-      kHead.substr(1),
+      kBashHead.substr(1),
       {{"@NAMES@", kListNames}, {"@ALL_NAMES@", kListAllNames}});
   std::vector<std::string> words;
   for (const CommandEntry& command : commands) words.push_back(command.name);
@@ -158,7 +158,8 @@ std::string BashScript(const CommandEntry& root,
                   "    _gemma_complete choice \"$word\" ",
                   absl::StrJoin(words, " "), "\n    return\n  fi\n",
                   "  case \"${COMP_WORDS[1]}\" in\n");
-  for (const CommandEntry& command : commands) AppendCommand(command, &script);
+  for (const CommandEntry& command : commands)
+    AppendBashCommand(command, &script);
   absl::StrAppend(&script, "    *) return ;;\n  esac\n", kEnd);
   return script;
 }

@@ -10,7 +10,7 @@
 namespace gemma::tools {
 namespace {
 
-std::string Quoted(std::string_view text) {
+std::string FishQuoted(std::string_view text) {
   return absl::StrCat(
       "'", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"'", "\\'"}}), "'");
 }
@@ -28,13 +28,13 @@ std::string ValueWords(const OptionEntry& option) {
       return " -r -F";
     case ValueKind::kModel:
       return absl::StrCat(" -F -a ",
-                          Quoted(absl::StrCat("(", kListNames, ")")));
+                          FishQuoted(absl::StrCat("(", kListNames, ")")));
     case ValueKind::kSource:
       return absl::StrCat(" -f -a ",
-                          Quoted(absl::StrCat("(", kListAllNames, ")")));
+                          FishQuoted(absl::StrCat("(", kListAllNames, ")")));
     case ValueKind::kStored:
       return absl::StrCat(" -f -a ",
-                          Quoted(absl::StrCat("(", kListNames, ")")));
+                          FishQuoted(absl::StrCat("(", kListNames, ")")));
   }
   return "";
 }
@@ -49,7 +49,7 @@ void AppendOption(const OptionEntry& option, std::string_view condition,
     absl::StrAppend(script, " -l ", option.long_name);
   }
   absl::StrAppend(script, ValueWords(option), " -d ",
-                  Quoted(option.description), "\n");
+                  FishQuoted(option.description), "\n");
 }
 
 }  // namespace
@@ -63,9 +63,9 @@ std::string FishScript(const CommandEntry& root,
     AppendOption(option, "__fish_use_subcommand", &script);
   }
   for (const CommandEntry& command : commands) {
-    absl::StrAppend(&script,
-                    "complete -c gemma -n __fish_use_subcommand -f -a ",
-                    command.name, " -d ", Quoted(command.description), "\n");
+    absl::StrAppend(
+        &script, "complete -c gemma -n __fish_use_subcommand -f -a ",
+        command.name, " -d ", FishQuoted(command.description), "\n");
   }
   for (const CommandEntry& command : commands) {
     const std::string condition =

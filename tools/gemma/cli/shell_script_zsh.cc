@@ -12,7 +12,7 @@ namespace {
 
 // The part before the commands. @NAMES@ and @ALL_NAMES@ stand for kListNames
 // and kListAllNames.
-constexpr std::string_view kHead = R"zsh(#compdef gemma
+constexpr std::string_view kZshHead = R"zsh(#compdef gemma
 # zsh completion of gemma; made by: gemma completion zsh
 
 _gemma_stored() {
@@ -37,7 +37,7 @@ _gemma() {
 )zsh";
 
 // Escapes a text for use within '...' and [...].
-std::string Quoted(std::string_view text) {
+std::string ZshQuoted(std::string_view text) {
   return absl::StrReplaceAll(
       text, {{"'", "'\\''"}, {"\\", "\\\\"}, {"[", "\\["}, {"]", "\\]"}});
 }
@@ -85,7 +85,7 @@ std::string OptionSpec(const OptionEntry& option) {
                   spellings.size() > 1
                       ? absl::StrCat("{", absl::StrJoin(spellings, ","), "}")
                       : spellings[0]);
-  return absl::StrCat(spec, "'[", Quoted(option.description), "]",
+  return absl::StrCat(spec, "'[", ZshQuoted(option.description), "]",
                       ValueSpec(option), "'");
 }
 
@@ -111,7 +111,7 @@ std::string ZshScript(const CommandEntry& root,
                       const std::vector<CommandEntry>& commands) {
   std::string script = absl::StrCat(
       absl::StrReplaceAll(
-          kHead, {{"@NAMES@", kListNames}, {"@ALL_NAMES@", kListAllNames}}),
+          kZshHead, {{"@NAMES@", kListNames}, {"@ALL_NAMES@", kListAllNames}}),
       "  commands=(\n");
   for (const CommandEntry& command : commands) {
     absl::StrAppend(&script, "    '", command.name, ":",

@@ -7,8 +7,6 @@
 
 namespace gemma::tools {
 
-using Json = nlohmann::json;
-
 namespace {
 
 constexpr size_t kMaxDepth = internal::Json::Limits().max_depth;
@@ -37,35 +35,35 @@ bool IsTooDeep(std::string_view json) {
 
 }  // namespace
 
-absl::StatusOr<Json> ParseJsonLine(std::string_view line) {
+absl::StatusOr<nlohmann::json> ParseJsonLine(std::string_view line) {
   if (IsTooDeep(line)) {
     return absl::InvalidArgumentError(
         absl::StrCat("nested more than ", kMaxDepth, " deep, wanted less"));
   }
   try {
-    return Json::parse(line);
-  } catch (const Json::parse_error& error) {
+    return nlohmann::json::parse(line);
+  } catch (const nlohmann::json::parse_error& error) {
     return absl::InvalidArgumentError(
         absl::StrCat("not JSON in UTF-8 (error at byte ", error.byte, ")"));
-  } catch (const Json::exception&) {
+  } catch (const nlohmann::json::exception&) {
     return absl::InvalidArgumentError("a number is too large");
   }
 }
 
-absl::Status WrongType(std::string_view name, const Json& found,
+absl::Status WrongType(std::string_view name, const nlohmann::json& found,
                        std::string_view wanted) {
   return absl::InvalidArgumentError(absl::StrCat(
       "'", name, "' is of type ", found.type_name(), ", wanted ", wanted));
 }
 
-absl::Status ReadTextField(std::string_view name, const Json& json,
+absl::Status ReadTextField(std::string_view name, const nlohmann::json& json,
                            std::string* text) {
   if (!json.is_string()) return WrongType(name, json, "a string");
   *text = json.get_ref<const std::string&>();
   return absl::OkStatus();
 }
 
-absl::Status ReadId(const Json& object, std::string* id) {
+absl::Status ReadId(const nlohmann::json& object, std::string* id) {
   const auto found = object.find("id");
   if (found == object.end()) return absl::OkStatus();
   if (!found->is_string() && !found->is_number()) {

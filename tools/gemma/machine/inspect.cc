@@ -26,7 +26,7 @@
 namespace gemma::tools {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 struct InspectOptions {
   ModelOptions model;
@@ -67,13 +67,14 @@ bool IsAny(const LayerConfig& /*layer*/) { return true; }
 // agree, else a list with an item for each layer, which is null for the other
 // layers. Returns 0 if `has` is true for no layer.
 template <class Value>
-Json Layers(const ModelConfig& config, bool (*has)(const LayerConfig&),
-            Value value) {
-  Json each = Json::array();
-  Json first;
+OrderedJson Layers(const ModelConfig& config, bool (*has)(const LayerConfig&),
+                   Value value) {
+  OrderedJson each = OrderedJson::array();
+  OrderedJson first;
   bool same = true;
   for (const LayerConfig& layer : config.layers) {
-    const Json of_layer = has(layer) ? Json(value(layer)) : Json();
+    const OrderedJson of_layer =
+        has(layer) ? OrderedJson(value(layer)) : OrderedJson();
     each.push_back(of_layer);
     if (of_layer.is_null()) continue;
     if (first.is_null()) first = of_layer;
@@ -83,7 +84,7 @@ Json Layers(const ModelConfig& config, bool (*has)(const LayerConfig&),
   return same ? first : each;
 }
 
-Json ConfigJson(const ModelConfig& config) {
+OrderedJson ConfigJson(const ModelConfig& config) {
   std::vector<std::string> blocks;
   for (const LayerConfig& l : config.layers) blocks.emplace_back(Name(l.type));
   const auto sizes = [&](size_t LayerConfig::*member) {
@@ -128,8 +129,8 @@ Json ConfigJson(const ModelConfig& config) {
   };
 }
 
-Json TensorsJson(const Model& model) {
-  Json tensors = Json::array();
+OrderedJson TensorsJson(const Model& model) {
+  OrderedJson tensors = OrderedJson::array();
   for (const TensorSummary& tensor : model.tensors()) {
     tensors.push_back({{"name", tensor.name},
                        {"type", tensor.format},
@@ -139,7 +140,7 @@ Json TensorsJson(const Model& model) {
   return tensors;
 }
 
-Json TypeJson(const std::string& name, const TypeTotal& total) {
+OrderedJson TypeJson(const std::string& name, const TypeTotal& total) {
   return {{"type", name},
           {"tensors", total.tensors},
           {"values", total.values},
@@ -151,11 +152,11 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
                      const SessionOptions& session) {
   const Totals totals = Summarize(model.tensors());
   const MemoryUse memory = model.MemoryFor(session);
-  Json types = Json::array();
+  OrderedJson types = OrderedJson::array();
   for (const auto& [name, total] : totals.types) {
     types.push_back(TypeJson(name, total));
   }
-  return ToText(Json{
+  return ToText(OrderedJson{
       {"model", options.model.path},
       {"instruction_tuned", model.is_instruction_tuned()},
       {"has_tokenizer", model.tokenizer().ok()},
@@ -178,11 +179,11 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
 
 // Returns whether the value of this key in ConfigJson is a list with an item
 // for each layer.
-bool IsPerLayer(std::string_view key, const Json& value) {
+bool IsPerLayer(std::string_view key, const OrderedJson& value) {
   return value.is_array() && key != "dense_dims" && key != "stop_tokens";
 }
 
-std::string Shown(const Json& value) {
+std::string Shown(const OrderedJson& value) {
   if (value.is_string()) return Printable(value.get<std::string>());
   if (value.is_number_float()) return absl::StrCat(value.get<float>());
   return value.dump();
@@ -190,16 +191,16 @@ std::string Shown(const Json& value) {
 
 // Returns "256 (layers 0-4, 6-10), 512 (layers 5, 11)", for a list with a value
 // for each layer.
-std::string ShownByLayer(const Json& values) {
-  std::vector<Json> different;
-  for (const Json& value : values) {
+std::string ShownByLayer(const OrderedJson& values) {
+  std::vector<OrderedJson> different;
+  for (const OrderedJson& value : values) {
     if (!value.is_null() && std::find(different.begin(), different.end(),
                                       value) == different.end()) {
       different.push_back(value);
     }
   }
   std::vector<std::string> parts;
-  for (const Json& value : different) {
+  for (const OrderedJson& value : different) {
     std::vector<std::string> runs;
     for (size_t begin = 0, end = 0; begin < values.size(); begin = end + 1) {
       end = begin;
@@ -215,7 +216,7 @@ std::string ShownByLayer(const Json& values) {
 }
 
 void AppendConfig(const ModelConfig& config, std::string* text) {
-  const Json json = ConfigJson(config);
+  const OrderedJson json = ConfigJson(config);
   for (const auto& [key, value] : json.items()) {
     if (key == "blocks") continue;
     absl::StrAppendFormat(

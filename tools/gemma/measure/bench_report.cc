@@ -18,7 +18,7 @@
 namespace gemma::tools {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 struct Statistics {
   double mean = 0;
@@ -52,7 +52,7 @@ std::vector<double> TokensPerSecond(const BenchResult& result) {
   return rates;
 }
 
-Json ToJson(const BenchResult& result) {
+OrderedJson ToJson(const BenchResult& result) {
   const Statistics ns = Summarize(Nanoseconds(result));
   const std::vector<double> rates = TokensPerSecond(result);
   const Statistics rate = Summarize(rates);
@@ -89,7 +89,7 @@ Json ToJson(const BenchResult& result) {
 }
 
 std::string ShowJson(const std::vector<BenchResult>& results) {
-  Json json = Json::array();
+  OrderedJson json = OrderedJson::array();
   for (const BenchResult& result : results) json.push_back(ToJson(result));
   return ToText(json);
 }
@@ -104,7 +104,7 @@ std::string ShowCsv(const std::vector<BenchResult>& results) {
   for (size_t i = 0; i < results.size(); ++i) {
     std::string names;
     std::string values;
-    const Json json = ToJson(results[i]);
+    const OrderedJson json = ToJson(results[i]);
     for (const auto& [key, value] : json.items()) {
       if (value.is_array()) continue;
       const std::string_view comma = names.empty() ? "" : ",";

@@ -288,9 +288,10 @@ absl::Status WriteOutputs(const CompareOptions& options,
 }
 
 // Returns all scores. `windows` receives the number of windows.
-absl::StatusOr<std::vector<TokenScore>> Score(const CompareOptions& options,
-                                              const Task& task, Pair& sessions,
-                                              size_t* windows) {
+absl::StatusOr<std::vector<TokenScore>> ScoreText(const CompareOptions& options,
+                                                  const Task& task,
+                                                  Pair& sessions,
+                                                  size_t* windows) {
   std::vector<TokenScore> scores;
   Progress progress("comparing", "tok");
   const TokenId bos = sessions.base.model().config().bos_token;
@@ -324,7 +325,7 @@ absl::Status Compare(const CompareOptions& options) {
   Stopwatch stopwatch;
   size_t windows = 0;
   GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenScore> scores,
-                         Score(options, task, sessions, &windows));
+                         ScoreText(options, task, sessions, &windows));
   const double seconds = stopwatch.seconds();
   const Comparison sum = Summarize(scores);
   GEMMA_RETURN_IF_ERROR(

@@ -23,7 +23,7 @@
 namespace gemma::tools {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 struct ListOptions {
   std::string format = "text";
@@ -55,8 +55,8 @@ std::vector<Row> MakeRows(const std::vector<StoredModel>& models, bool all) {
   return rows;
 }
 
-Json RowJson(const Row& row, const ModelStore& store) {
-  Json json = {
+OrderedJson RowJson(const Row& row, const ModelStore& store) {
+  OrderedJson json = {
       {"name", nullptr},    {"kind", nullptr},      {"bytes", nullptr},
       {"path", nullptr},    {"pulled_at", nullptr}, {"complete", false},
       {"source", nullptr},  {"revision", nullptr},  {"description", nullptr},
@@ -85,7 +85,7 @@ Json RowJson(const Row& row, const ModelStore& store) {
 }
 
 std::string ShowJson(const std::vector<Row>& rows, const ModelStore& store) {
-  Json json = Json::array();
+  OrderedJson json = OrderedJson::array();
   for (const Row& row : rows) json.push_back(RowJson(row, store));
   return ToText(json);
 }

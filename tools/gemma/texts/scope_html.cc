@@ -13,7 +13,7 @@
 namespace gemma::tools {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::string_view kMark = "{{data}}";  // stands for the page's data
 
@@ -25,12 +25,12 @@ double Rounded(float value) {
 }
 
 // index, value, index, value and so on, the strongest first.
-Json Pairs(std::vector<Feature> features) {
+OrderedJson Pairs(std::vector<Feature> features) {
   std::sort(features.begin(), features.end(),
             [](const Feature& a, const Feature& b) {
               return a.value != b.value ? a.value > b.value : a.index < b.index;
             });
-  Json pairs = Json::array();
+  OrderedJson pairs = OrderedJson::array();
   for (const Feature& feature : features) {
     pairs.push_back(feature.index);
     pairs.push_back(Rounded(feature.value));
@@ -39,15 +39,15 @@ Json Pairs(std::vector<Feature> features) {
 }
 
 // The data of the page; scope_page.html describes it.
-Json PageData(const ScopedText& text) {
-  Json autoencoders = Json::array();
-  Json values = Json::array();
+OrderedJson PageData(const ScopedText& text) {
+  OrderedJson autoencoders = OrderedJson::array();
+  OrderedJson values = OrderedJson::array();
   for (const ScopedAutoencoder& of : text.autoencoders) {
     autoencoders.push_back(
         {{"file", of.file}, {"site", of.site}, {"features", of.num_features}});
-    values.push_back(Json::array());
+    values.push_back(OrderedJson::array());
   }
-  Json tokens = Json::array();
+  OrderedJson tokens = OrderedJson::array();
   for (const ScopedToken& token : text.tokens) {
     // The vocabulary writes blanks as U+2581.
     tokens.push_back({token.token,
@@ -69,7 +69,8 @@ std::string ScopePage(const ScopedText& text) {
   // Inside <script>, only a "<" can end or open an element. JSON has it only in
   // strings, where it can be escaped.
   const std::string data = absl::StrReplaceAll(
-      PageData(text).dump(-1, ' ', false, Json::error_handler_t::replace),
+      PageData(text).dump(-1, ' ', false,
+                          OrderedJson::error_handler_t::replace),
       {{"<", "\\u003c"}});
   const std::string_view page = kScopePage;
   const size_t mark = page.find(kMark);

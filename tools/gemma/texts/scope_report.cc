@@ -12,7 +12,7 @@
 namespace gemma::tools {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr size_t kMaxPieceWidth = 24;  // of the table's column
 
@@ -81,16 +81,16 @@ std::string ScopeTable(const ScopedText& text, size_t top) {
 }
 
 std::string ScopeJson(const ScopedText& text, size_t top) {
-  Json autoencoders = Json::array();
+  OrderedJson autoencoders = OrderedJson::array();
   for (const ScopedAutoencoder& of : text.autoencoders) {
     autoencoders.push_back(
         {{"file", of.file}, {"site", of.site}, {"features", of.num_features}});
   }
-  Json tokens = Json::array();
+  OrderedJson tokens = OrderedJson::array();
   for (const ScopedToken& token : text.tokens) {
-    Json features = Json::array();
+    OrderedJson features = OrderedJson::array();
     for (size_t i = 0; i < token.features.size(); ++i) {
-      Json told = Json::array();
+      OrderedJson told = OrderedJson::array();
       for (const Feature& feature : ToTell(text, token, i, top)) {
         told.push_back({{"index", feature.index}, {"value", feature.value}});
       }
