@@ -22,3 +22,35 @@ function(gemma_precompile target)
     target_compile_options(${target} PRIVATE -fpch-preprocess)
   endif()
 endfunction()
+
+# gemma_unite(TARGET LIST) replaces the sources in a list by one for each of their
+# folders, which includes them. Headers are then read once for a folder, which
+# halves the time of a full build. Switch it off for work on the code: a change
+# then compiles only its file.
+option(GEMMA_UNITE "Compile the files of each folder as one" ON)
+function(gemma_unite target list)
+  if(NOT GEMMA_UNITE)
+    return()
+  endif()
+  foreach(source IN LISTS ${list})
+    cmake_path(GET source PARENT_PATH folder)
+    cmake_path(GET folder FILENAME folder)
+    # A path from the root, so that clones can share a compiler cache.
+    cmake_path(ABSOLUTE_PATH source)
+    cmake_path(RELATIVE_PATH source BASE_DIRECTORY "${PROJECT_SOURCE_DIR}")
+    string(APPEND includes_${folder} "#include \"${source}\"\n")
+    list(APPEND folders ${folder})
+  endforeach()
+  list(REMOVE_DUPLICATES folders)
+  foreach(folder IN LISTS folders)
+    set(united "${CMAKE_CURRENT_BINARY_DIR}/united/${target}/${folder}.cc")
+    file(CONFIGURE OUTPUT "${united}" CONTENT "${includes_${folder}}" @ONLY)
+    list(APPEND all ${united})
+  endforeach()
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # g++ takes the included files for headers, whose types others might read.
+    set_source_files_properties(${all} PROPERTIES
+      COMPILE_OPTIONS -Wno-subobject-linkage)
+  endif()
+  set(${list} ${all} PARENT_SCOPE)
+endfunction()
