@@ -169,7 +169,7 @@ TEST(LoadTokenizer, JsonCountsBesideModel) {
   fields["normalizer"] = {{"type", "NFC"}};
   EXPECT_THAT(ErrorOf(LoadFiles({{"tokenizer.model", proto},
                                  {"tokenizer.json", fields.dump()}})),
-              HasSubstr("'normalizer.type' is 'NFC'"));
+              HasSubstr("'normalizer.type' is the string 'NFC'"));
 }
 
 TEST(LoadTokenizer, ReadsAddedTokensJson) {

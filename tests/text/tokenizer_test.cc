@@ -379,7 +379,8 @@ TEST_F(TokenizerTest, TokensBeyondTheTable) {
   vocabulary.pieces.push_back({"<image>", 0.0f, PieceType::kControl});
   const Tokenizer tokenizer = *MakeTokenizer(vocabulary, kPath, rows);
   const auto error = [&](std::string_view text) {
-    return tokenizer.Encode(text, ControlTokens::kParse).status().message();
+    return std::string(
+        tokenizer.Encode(text, ControlTokens::kParse).status().message());
   };
   EXPECT_THAT(error("the zyzzyva"),
               HasSubstr(absl::StrCat("contains 'zyzzyva', token ", rows)));
