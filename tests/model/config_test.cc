@@ -791,7 +791,7 @@ TEST(ConfigJsonRefuses, UnsupportedFeatures) {
          {{"partial_rotary_factor", 0.5},
           {"rope_type", "linear"},
           {"factor", 2}}}},
-       {"'rope_parameters.partial_rotary_factor' is 0.5, wanted 1"}},
+       {"'rope_parameters.partial_rotary_factor' is", "0.5, wanted 1"}},
       {"gemma2", {{"is_causal", false}}, {"'is_causal' is false, wanted true"}},
       {"gemma2", {{"mlp_bias", true}}, {"'mlp_bias' is true, wanted false"}},
       {"gemma2",

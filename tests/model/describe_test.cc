@@ -138,7 +138,10 @@ TEST(DescribeConfig, KeepsBlockPatterns) {
     }
     c.blocks = {kGlobal, kLocal, kLocal, kGlobal, kGlobal};
     ExpectSame(c);
-    c.attn_logits_soft_cap = 50.0f;
+    // Gemma 3 has no cap of attention.
+    (c.qk_norm ? c.final_logits_soft_cap : c.attn_logits_soft_cap) = 50.0f;
+    ExpectSame(c);
+    c.exact_gelu = true;
     ExpectSame(c);
   }
   ConfigDraft c = OddGemma3();
