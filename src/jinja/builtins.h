@@ -45,10 +45,11 @@ absl::Span<const Builtin> StringTestMethods();
 absl::Span<const Builtin> Tests();
 
 // Returns value.a.b for the attribute "a.b", as filters find attributes: items
-// first, and numbers as indices.
+// first, and numbers as indices. An undefined item becomes `fallback`.
 absl::StatusOr<JinjaValue> AttributePath(Interpreter& interpreter,
                                          const JinjaValue& value,
-                                         const JinjaValue& attribute);
+                                         const JinjaValue& attribute,
+                                         const JinjaValue* fallback = nullptr);
 
 // Returns a string in lower case, and any other value unchanged: what filters
 // compare if case does not matter.

@@ -185,7 +185,12 @@ JinjaParser::StatementOr JinjaParser::ParseStatement() {
   if (name == "print") {
     Advance();
     Statement* print = NewStatement(Statement::Kind::kPrint, begin);
-    GEMMA_ASSIGN_OR_RETURN(print->expression, ParseTuple());
+    Expression* texts = New(Kind::kConcat, begin);
+    do {
+      GEMMA_ASSIGN_OR_RETURN(const Expression* text, ParseExpression());
+      texts->parts.push_back(text);
+    } while (TakeOperator(","));
+    print->expression = texts;
     return print;
   }
   if (name == "generation") {

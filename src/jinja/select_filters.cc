@@ -59,9 +59,10 @@ ValueOr Map(Interpreter& interpreter, const JinjaValue& subject,
     for (const JinjaValue& item : items.items()) {
       GEMMA_RETURN_IF_ERROR(meter.Spend(1));
       if (filter == nullptr) {
-        GEMMA_ASSIGN_OR_RETURN(JinjaValue value,
-                               AttributePath(interpreter, item, attribute));
-        if (value.is_undefined() && !fallback.is_none()) value = fallback;
+        GEMMA_ASSIGN_OR_RETURN(
+            JinjaValue value,
+            AttributePath(interpreter, item, attribute,
+                          fallback.is_none() ? nullptr : &fallback));
         results.push_back(std::move(value));
       } else {
         CallArguments copy = arguments;
@@ -145,9 +146,13 @@ const Builtin* FindTest(std::string_view name) { return FindIn(Tests(), name); }
 
 absl::StatusOr<JinjaValue> AttributePath(Interpreter& interpreter,
                                          const JinjaValue& value,
-                                         const JinjaValue& attribute) {
+                                         const JinjaValue& attribute,
+                                         const JinjaValue* fallback) {
   if (attribute.is_none()) return value;
-  if (!attribute.is_string()) return interpreter.Item(value, attribute);
+  if (!attribute.is_string()) {
+    GEMMA_ASSIGN_OR_RETURN(JinjaValue item, interpreter.Item(value, attribute));
+    return fallback != nullptr && item.is_undefined() ? *fallback : item;
+  }
   JinjaValue result = value;
   for (const std::string_view part : absl::StrSplit(attribute.text(), '.')) {
     GEMMA_RETURN_IF_ERROR(interpreter.meter().Spend(1));
@@ -165,6 +170,7 @@ absl::StatusOr<JinjaValue> AttributePath(Interpreter& interpreter,
       key = JinjaValue::Int(index);
     }
     GEMMA_ASSIGN_OR_RETURN(result, interpreter.Item(result, key));
+    if (fallback != nullptr && result.is_undefined()) result = *fallback;
   }
   return result;
 }

@@ -40,7 +40,8 @@ TEST(JinjaHostile, DeepNestingIsRefused) {
   }
   ExpectExhausted(Repeat("{% if 1 %}", kDeep));
   ExpectExhausted(Repeat("{% for x in y %}", kDeep));
-  ExpectExhausted(absl::StrCat("{% set ", Repeat("(", kDeep), "a = 1 %}"));
+  ExpectExhausted(absl::StrCat("{% set ", Repeat("(", kDeep), "a",
+                               Repeat(")", kDeep), " = 1 %}"));
   ExpectExhausted(absl::StrCat("{{ 1", Repeat(" + 1", kDeep), " }}"));
   ExpectExhausted(absl::StrCat("{{ [] ", Repeat("|list", kDeep), " }}"));
 }
