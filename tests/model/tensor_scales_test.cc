@@ -286,9 +286,11 @@ TEST(Float8, OtherMethodsAreRefused) {
   };
   EXPECT_EQ(with("activation_scheme", "dynamic"), "OK");
   EXPECT_EQ(with("weight_block_size", nullptr), "OK");
-  EXPECT_THAT(with("activation_scheme", "static"),
-              HasSubstr("'quantization_config.activation_scheme' is 'static', "
-                        "wanted 'dynamic'"));
+  EXPECT_THAT(
+      with("activation_scheme", "static"),
+      HasSubstr(
+          "'quantization_config.activation_scheme' is the string 'static', "
+          "wanted 'dynamic'"));
   EXPECT_THAT(with("scale_fmt", "ue8m0"), HasSubstr("wanted 'float'"));
   EXPECT_THAT(with("weight_block_size", {1, 2, 3}),
               HasSubstr("wanted two sizes of 1 or more"));
@@ -311,8 +313,9 @@ TEST(Float8, OtherSchemesAreRefused) {
   EXPECT_EQ(error(json::object()), "OK");
   EXPECT_EQ(group({{"input_activations", nullptr}}), "OK");
   EXPECT_EQ(error({{"sparsity_config", {{"format", "dense"}}}}), "OK");
-  EXPECT_THAT(error({{"format", "pack-quantized"}}),
-              HasSubstr("is 'pack-quantized', wanted 'float-quantized' or"));
+  EXPECT_THAT(
+      error({{"format", "pack-quantized"}}),
+      HasSubstr("is the string 'pack-quantized', wanted 'float-quantized' or"));
   EXPECT_THAT(error({{"kv_cache_scheme", {{"num_bits", 8}}}}),
               HasSubstr("kv_cache_scheme' is"));
   EXPECT_THAT(error({{"sparsity_config", {{"format", "sparse-24-bitmask"}}}}),
@@ -322,7 +325,7 @@ TEST(Float8, OtherSchemesAreRefused) {
   EXPECT_THAT(group({{"input_activations", {{"dynamic", false}}}}),
               HasSubstr("input_activations.dynamic' is false, wanted true"));
   EXPECT_THAT(group({{"weights", {{"type", "int"}}}}),
-              HasSubstr("weights.type' is 'int', wanted 'float'"));
+              HasSubstr("weights.type' is the string 'int', wanted 'float'"));
   EXPECT_THAT(group({{"weights", {{"num_bits", 4}}}}),
               HasSubstr("weights.num_bits' is 4, wanted 8"));
   EXPECT_THAT(group({{"weights", {{"symmetric", false}}}}),
