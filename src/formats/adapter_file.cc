@@ -63,7 +63,8 @@ absl::StatusOr<AdapterFile> OpenPeft(const std::string& directory) {
   if (!parsed.skipped.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         adapter.path, ": tensor ",
-        Quoted(*std::min_element(parsed.skipped.begin(), parsed.skipped.end())),
+        Quoted(std::min_element(parsed.skipped.begin(), parsed.skipped.end())
+                   ->first),
         " is of a type that cannot be merged, wanted F32, F16 or BF16"));
   }
   adapter.tensors = std::move(parsed.tensors);

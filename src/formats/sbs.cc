@@ -38,9 +38,9 @@ constexpr SbsType kSbsTypes[] = {
     {8, 'I', "i8", std::nullopt},
 };
 
-std::vector<std::string_view> Types(bool are_read) {
+std::vector<std::string_view> SbsTypeNames(bool are_read) {
   std::vector<std::string_view> names;
-  for (const Type& type : kTypes) {
+  for (const SbsType& type : kSbsTypes) {
     if (type.format.has_value() == are_read) names.push_back(type.name);
   }
   return names;
@@ -315,9 +315,9 @@ absl::StatusOr<bool> IsPretrained(const SbsFile& file) {
 
 }  // namespace
 
-std::vector<std::string_view> ReadSbsTypes() { return Types(true); }
+std::vector<std::string_view> ReadSbsTypes() { return SbsTypeNames(true); }
 
-std::vector<std::string_view> UnreadSbsTypes() { return Types(false); }
+std::vector<std::string_view> UnreadSbsTypes() { return SbsTypeNames(false); }
 
 bool IsSbs(absl::Span<const uint8_t> bytes) {
   return bytes.size() >= kMagic.size() &&

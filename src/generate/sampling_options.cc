@@ -17,7 +17,7 @@ absl::Status CheckRange(const char* name, float value, float low, float high) {
       FormatText("%s is %g, wanted %g to %g", name, value, low, high));
 }
 
-absl::Status CheckFinite(const char* name, float value) {
+absl::Status CheckFiniteOption(const char* name, float value) {
   if (std::isfinite(value)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       FormatText("%s is %g, wanted a finite number", name, value));
@@ -59,9 +59,9 @@ absl::Status CheckOptions(const SamplingOptions& options) {
                    options.repetition_penalty));
   }
   GEMMA_RETURN_IF_ERROR(
-      CheckFinite("frequency_penalty", options.frequency_penalty));
+      CheckFiniteOption("frequency_penalty", options.frequency_penalty));
   GEMMA_RETURN_IF_ERROR(
-      CheckFinite("presence_penalty", options.presence_penalty));
+      CheckFiniteOption("presence_penalty", options.presence_penalty));
   return CheckBiases(options.logit_bias);
 }
 

@@ -38,7 +38,7 @@ absl::StatusOr<bool> EqualDicts(const JinjaValue& a, const JinjaValue& b,
   return true;
 }
 
-std::string_view NameOf(Operator op) {
+std::string_view ComparisonName(Operator op) {
   switch (op) {
     case Operator::kLess:
       return "<";
@@ -158,7 +158,7 @@ absl::StatusOr<bool> Compare(Operator op, const JinjaValue& a,
   }
   if (!numbers && !(a.is_string() && b.is_string()) &&
       !(a.is_indexable() && b.is_indexable())) {
-    return TypeError(NameOf(op), a, b);
+    return TypeError(ComparisonName(op), a, b);
   }
   switch (op) {
     case Operator::kLess:

@@ -13,8 +13,6 @@
 namespace gemma::internal {
 namespace {
 
-using Kind = JinjaToken::Kind;
-
 // Longer ones first.
 constexpr std::string_view kOperators[] = {
     "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
@@ -45,7 +43,7 @@ class Lexer {
 
   absl::StatusOr<std::vector<JinjaToken>> Run() {
     while (at_ < source_.size()) GEMMA_RETURN_IF_ERROR(TextAndTag());
-    Add(Kind::kEnd, "");
+    Add(JinjaToken::Kind::kEnd, "");
     return std::move(tokens_);
   }
 
@@ -60,7 +58,7 @@ class Lexer {
     return SyntaxError(line_, what);
   }
 
-  void Add(Kind kind, std::string text) {
+  void Add(JinjaToken::Kind kind, std::string text) {
     tokens_.push_back({kind, line_, std::move(text)});
   }
 
@@ -106,7 +104,7 @@ class Lexer {
       if (begins_line && IsBlank(text.substr(line)))
         text = text.substr(0, line);
     }
-    if (!text.empty()) Add(Kind::kText, std::string(text));
+    if (!text.empty()) Add(JinjaToken::Kind::kText, std::string(text));
     MoveTo(end);
   }
 
@@ -161,7 +159,9 @@ class Lexer {
       const size_t raw = RawBegin(inside);
       if (raw != 0) return Raw(raw);
     }
-    Add(type == '%' ? Kind::kTagBegin : Kind::kPrintBegin, "");
+    Add(type == '%' ? JinjaToken::Kind::kTagBegin
+                    : JinjaToken::Kind::kPrintBegin,
+        "");
     MoveTo(inside);
     return Tag(type == '%' ? "%}" : "}}");
   }
@@ -207,7 +207,9 @@ class Lexer {
     std::string open;  // brackets
     while (true) {
       if (open.empty() && SkipEnd(end)) {
-        Add(end == "%}" ? Kind::kTagEnd : Kind::kPrintEnd, "");
+        Add(end == "%}" ? JinjaToken::Kind::kTagEnd
+                        : JinjaToken::Kind::kPrintEnd,
+            "");
         return absl::OkStatus();
       }
       if (at_ == source_.size()) {
@@ -224,7 +226,7 @@ class Lexer {
       } else if (IsNameCharacter(c)) {
         const size_t name = at_;
         while (at_ < source_.size() && IsNameCharacter(source_[at_])) ++at_;
-        Add(Kind::kName, source_.substr(name, at_ - name));
+        Add(JinjaToken::Kind::kName, source_.substr(name, at_ - name));
       } else if (c == '\'' || c == '"') {
         GEMMA_RETURN_IF_ERROR(String());
       } else {
@@ -251,13 +253,13 @@ class Lexer {
       }
       open.pop_back();
     }
-    Add(Kind::kOperator, std::string(*found));
+    Add(JinjaToken::Kind::kOperator, std::string(*found));
     at_ += found->size();
     return absl::OkStatus();
   }
 
   absl::Status Number() {
-    JinjaToken token{Kind::kInteger, line_, ""};
+    JinjaToken token{JinjaToken::Kind::kInteger, line_, ""};
     GEMMA_ASSIGN_OR_RETURN(const size_t end, LexNumber(source_, at_, token));
     tokens_.push_back(std::move(token));
     at_ = end;
@@ -265,7 +267,7 @@ class Lexer {
   }
 
   absl::Status String() {
-    JinjaToken token{Kind::kString, line_, ""};
+    JinjaToken token{JinjaToken::Kind::kString, line_, ""};
     GEMMA_ASSIGN_OR_RETURN(const size_t end, LexString(source_, at_, token));
     tokens_.push_back(std::move(token));
     MoveTo(end);
