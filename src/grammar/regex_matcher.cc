@@ -9,9 +9,9 @@ namespace {
 // For short expressions and names, of which a file may have many.
 constexpr Budget::Limits kBudget = {.steps = size_t{1} << 14,
                                     .bytes = size_t{1} << 20};
-constexpr Automaton::Limits kLimits = {.ways = size_t{1} << 10,
-                                       .steps = size_t{1} << 16,
-                                       .bytes = size_t{1} << 22};
+constexpr Automaton::Limits kMatcherLimits = {.ways = size_t{1} << 10,
+                                              .steps = size_t{1} << 16,
+                                              .bytes = size_t{1} << 22};
 
 }  // namespace
 
@@ -22,7 +22,8 @@ absl::StatusOr<RegexMatcher> RegexMatcher::Create(std::string_view expression) {
       const ExprId root,
       Regex(expression, RegexMatch::kAll, Writing::kPlain, *matcher.grammar_));
   GEMMA_RETURN_IF_ERROR(matcher.grammar_->Finish(root));
-  matcher.automaton_ = std::make_unique<Automaton>(*matcher.grammar_, kLimits);
+  matcher.automaton_ =
+      std::make_unique<Automaton>(*matcher.grammar_, kMatcherLimits);
   return matcher;
 }
 

@@ -20,7 +20,7 @@ namespace gemma::internal {
 namespace {
 
 constexpr std::string_view kConfigKey = "quantization_config";
-constexpr std::string_view kWeight = "weight";
+constexpr std::string_view kWeightWord = "weight";
 constexpr size_t kFp8Block = 128;  // transformers' FineGrainedFP8Config
 
 // The sizes of a block of values that share a scale.
@@ -179,7 +179,7 @@ absl::StatusOr<std::optional<ScaleRules>> ReadRules(const Json& json) {
 absl::Status CheckNoOtherScales(const Checkpoint& checkpoint,
                                 const std::string& weight,
                                 std::string_view except) {
-  const std::string stem(absl::StripSuffix(weight, kWeight));
+  const std::string stem(absl::StripSuffix(weight, kWeightWord));
   for (const std::string_view suffix :
        {"weight_scale_inv", "weight_scale", "weight_global_scale",
         "weight_scale_2", "weight_zero_point", "qscale_weight", "scale"}) {

@@ -23,10 +23,10 @@ function(gemma_precompile target)
   endif()
 endfunction()
 
-# gemma_unite(TARGET LIST) replaces the sources in a list by one for each of their
-# folders, which includes them. Headers are then read once for a folder, which
-# halves the time of a full build. Switch it off for work on the code: a change
-# then compiles only its file.
+# gemma_unite(TARGET LIST [FOLDER...]) replaces the sources in a list by one for
+# each of their folders, which includes them; those of the named folders stay.
+# Headers are then read once for a folder, which halves the time of a full build.
+# Switch it off for work on the code: a change then compiles only its file.
 option(GEMMA_UNITE "Compile the files of each folder as one" ON)
 function(gemma_unite target list)
   if(NOT GEMMA_UNITE)
@@ -35,6 +35,10 @@ function(gemma_unite target list)
   foreach(source IN LISTS ${list})
     cmake_path(GET source PARENT_PATH folder)
     cmake_path(GET folder FILENAME folder)
+    if(folder IN_LIST ARGN)
+      list(APPEND all ${source})
+      continue()
+    endif()
     # A path from the root, so that clones can share a compiler cache.
     cmake_path(ABSOLUTE_PATH source)
     cmake_path(RELATIVE_PATH source BASE_DIRECTORY "${PROJECT_SOURCE_DIR}")

@@ -317,7 +317,6 @@ ended:
 
 )");
   command->callback([=] {
-    options->model.quiet = options->quiet;
     if (logprobs->count() > 0) {
       options->wanted.num_alternatives = options->num_alternatives;
     }
