@@ -19,6 +19,7 @@
 #include "src/base/part_name.h"
 #include "src/base/status_macros.h"
 #include "src/formats/adapter_file.h"
+#include "src/formats/chat_template_files.h"
 #include "src/formats/checkpoint_files.h"
 #include "src/formats/directory.h"
 #include "src/formats/hub_cache.h"
@@ -293,10 +294,7 @@ absl::StatusOr<Checkpoint> OpenHuggingFace(std::string directory) {
       ReadObject(where, "config_sentence_transformers.json"));
   GEMMA_RETURN_IF_ERROR(AddModules(checkpoint));
   checkpoint.has_chat_template =
-      Exists(where, "chat_template.jinja") ||
-      (checkpoint.tokenizer_config.has_value() &&
-       checkpoint.tokenizer_config->Has("chat_template") &&
-       !checkpoint.tokenizer_config->IsNull("chat_template"));
+      HasChatTemplates(where, checkpoint.tokenizer_config);
   return checkpoint;
 }
 

@@ -1,17 +1,13 @@
 #include "src/model/describe.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <optional>
-#include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "src/base/json.h"
 #include "src/base/status_macros.h"
+#include "src/formats/chat_template_files.h"
 #include "src/formats/gguf.h"
 #include "src/model/canonicalize.h"
 #include "src/model/read_config.h"
@@ -71,46 +67,33 @@ absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
   return absl::OkStatus();
 }
 
-// Gemma's chat template, for gemma.cpp files: they say whether the model is
-// tuned to chat, but hold no template.
+// Gemma's own turns, for gemma.cpp files: they say whether the model is tuned
+// to chat, but hold no template.
 constexpr std::string_view kTurns =
-    "{{ bos_token }}{% for message in messages %}{{ '<start_of_turn>' + "
-    "('model' if message['role'] == 'assistant' else message['role']) + "
-    "'\\n' + message['content'] | trim + '<end_of_turn>\\n' }}{% endfor %}"
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
+    "{% set prefix = messages[0]['content'] + '\\n\\n' %}"
+    "{% set messages = messages[1:] %}{% else %}{% set prefix = '' %}"
+    "{% endif %}{% for message in messages %}{{ '<start_of_turn>' + "
+    "('model' if message['role'] == 'assistant' else message['role']) + '\\n' "
+    "+ "
+    "(prefix if loop.first else '') + message['content'] | trim + "
+    "'<end_of_turn>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}";
 
-// A directory's template is chat_template.jinja, or else a key of
-// tokenizer_config.json, which holds one text or several named ones.
 absl::Status DescribeChatTemplate(const Checkpoint& checkpoint,
                                   GgufFileWriter& out) {
   constexpr std::string_view kKey = "tokenizer.chat_template";
-  const std::string path =
-      absl::StrCat(checkpoint.directory, "/chat_template.jinja");
-  std::error_code error;
-  if (std::filesystem::exists(path, error)) {
-    GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-    out.SetString(kKey, file.text());
-    return absl::OkStatus();
-  }
-  if (!checkpoint.has_chat_template) return absl::OkStatus();
-  if (checkpoint.kind == CheckpointKind::kSbs) {
+  if (checkpoint.kind == CheckpointKind::kSbs && checkpoint.has_chat_template) {
     out.SetString(kKey, kTurns);
     return absl::OkStatus();
   }
-  const std::optional<Json> value =
-      checkpoint.tokenizer_config->Find("chat_template");
-  std::string text;
-  if (!value->is_array()) {
-    GEMMA_RETURN_IF_ERROR(value->Get(text));
-    out.SetString(kKey, text);
-    return absl::OkStatus();
-  }
-  for (const Json& element : value->Elements()) {
-    std::string name;
-    GEMMA_RETURN_IF_ERROR(element.ReadRequired("name", name));
-    GEMMA_RETURN_IF_ERROR(element.ReadRequired("template", text));
-    out.SetString(name == "default" ? kKey : absl::StrCat(kKey, ".", name),
-                  text);
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<ChatTemplateText> templates,
+                         ReadChatTemplates(checkpoint));
+  for (const ChatTemplateText& each : templates) {
+    out.SetString(each.name == kDefaultTemplate
+                      ? kKey
+                      : absl::StrCat(kKey, ".", each.name),
+                  each.text);
   }
   return absl::OkStatus();
 }

@@ -2,6 +2,7 @@
 
 #include "src/model/describe.h"
 
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -395,6 +396,40 @@ TEST(DescribeChatTemplate, FindsFileOrKey) {
             "d");
   EXPECT_THAT(TemplateOf("", R"({"chat_template": 7})"),
               HasSubstr("'chat_template' is 7, wanted"));
+}
+
+// As transformers: chat_template.jinja and its folder, else the tokenizer's
+// key, else the file of older processors.
+TEST(DescribeChatTemplate, FollowsReadingOrder) {
+  const std::string directory = TestDirectory();
+  WriteTinyDirectory(directory, TinyConfig("gemma"), TinyHfTensors("gemma"));
+  const auto written = [&directory](std::string_view key) {
+    const absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(directory);
+    EXPECT_EQ(ErrorOf(checkpoint), "OK");
+    EXPECT_TRUE(checkpoint->has_chat_template);
+    GgufFileWriter writer(kDefaultGgufAlignment);
+    EXPECT_EQ(ErrorOf(DescribeChatTemplate(*checkpoint, writer)), "OK");
+    std::string text = "none";
+    EXPECT_EQ(ErrorOf(Written(std::move(writer)).metadata->Read(key, text)),
+              "OK");
+    return text;
+  };
+  constexpr std::string_view kKey = "tokenizer.chat_template";
+  constexpr std::string_view kToolKey = "tokenizer.chat_template.tool_use";
+  WriteFile(directory + "/chat_template.json", R"({"chat_template": "json"})");
+  EXPECT_EQ(written(kKey), "json");
+  WriteFile(directory + "/tokenizer_config.json", R"({"chat_template": [
+                {"name": "tool_use", "template": "config tool"},
+                {"name": "default", "template": "config"}]})");
+  EXPECT_EQ(written(kKey), "config");
+  EXPECT_EQ(written(kToolKey), "config tool");
+  WriteFile(directory + "/chat_template.jinja", "file");
+  EXPECT_EQ(written(kKey), "file");
+  EXPECT_EQ(written(kToolKey), "none");
+  std::filesystem::create_directory(directory + "/additional_chat_templates");
+  WriteFile(directory + "/additional_chat_templates/tool_use.jinja", "tool");
+  EXPECT_EQ(written(kKey), "file");
+  EXPECT_EQ(written(kToolKey), "tool");
 }
 
 }  // namespace
