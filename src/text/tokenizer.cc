@@ -162,34 +162,16 @@ absl::StatusOr<std::vector<TokenId>> Tokenizer::Encode(
     std::string_view text, ControlTokens control_tokens) const {
   return NoThrow([&]() -> absl::StatusOr<std::vector<TokenId>> {
     std::vector<TokenId> tokens;
+    absl::Status status;
     if (control_tokens == ControlTokens::kAsText) {
-      const absl::Status status = impl_->EncodeText(text, tokens);
-      if (!status.ok()) return status;
-      return tokens;
+      status = impl_->EncodeText(text, tokens);
+    } else if (impl_->has_rules()) {
+      status = impl_->EncodeByRules(text, {.controls = true}, tokens);
+    } else {
+      std::vector<size_t> no_cuts;
+      status = impl_->EncodeMarked(MarkedText(text, TextOrigin::kTemplate), 0,
+                                   {}, tokens, no_cuts);
     }
-    if (impl_->has_rules()) {
-      const absl::Status status =
-          impl_->EncodeByRules(text, {.controls = true}, tokens);
-      if (!status.ok()) return status;
-      return tokens;
-    }
-
-    size_t begin = 0;  // of the stretch that is not encoded yet
-    for (size_t i = 0; i < text.size();) {
-      const PrefixMatcher::Entry* control = impl_->MatchControl(text.substr(i));
-      if (control == nullptr) {
-        ++i;
-        continue;
-      }
-      absl::Status status =
-          impl_->EncodeText(text.substr(begin, i - begin), tokens);
-      status.Update(impl_->CheckRows({control->token}));
-      if (!status.ok()) return status;
-      tokens.push_back(control->token);
-      i += control->text.size();
-      begin = i;
-    }
-    const absl::Status status = impl_->EncodeText(text.substr(begin), tokens);
     if (!status.ok()) return status;
     return tokens;
   });

@@ -17,6 +17,7 @@
 #include "absl/types/span.h"
 #include "gemma/tokenizer.h"
 #include "src/base/internal.h"
+#include "src/jinja/marked_text.h"
 #include "src/text/bpe_encoder.h"
 #include "src/text/piece_index.h"
 #include "src/text/prefix_matcher.h"
@@ -81,6 +82,18 @@ class Tokenizer::Impl {
   absl::Status EncodeByRules(std::string_view text,
                              const TextSplitter::Options& options,
                              std::vector<TokenId>& tokens) const;
+
+  // Appends the tokens of `text` from the offset `begin` on. Names of control
+  // tokens that lie within text of a template become those tokens; all other
+  // text, whoever wrote it, is encoded together. At each offset of `cuts`,
+  // which ascend from `begin`, text is encoded apart; `cut_tokens` receives the
+  // size of `tokens` there. Unimplemented if a control token has flags that
+  // change the text beside it.
+  absl::Status EncodeMarked(const MarkedText& text, size_t begin,
+                            absl::Span<const size_t> cuts,
+                            std::vector<TokenId>& tokens,
+                            std::vector<size_t>& cut_tokens) const;
+
 
   // Returns the longest control token that `text` begins with, or null.
   const PrefixMatcher::Entry* MatchControl(std::string_view text) const {
