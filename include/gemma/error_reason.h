@@ -34,6 +34,9 @@ enum class ErrorReason {
   kDamagedFile = 10,
   // The path holds an adapter (gemma/adapter.h) where a model is needed.
   kAdapter = 11,
+  // A chat template cannot be used: it is wrong, or needs what the library does
+  // not know.
+  kChatTemplate = 12,
   // The model computed a number that is not finite.
   kNotFinite = 13,
   // The model is of the Gemma family, but this library does not read it yet.

@@ -43,6 +43,15 @@ enum class Activations {
   kRounded,
 };
 
+// The turns that Model::chat_template makes.
+enum class TurnSource {
+  // Those of the files' chat template. If it makes the same tokens as Gemma's
+  // own turns in a few chats, or if there is none: Gemma's own.
+  kAutomatic,
+  kFile,   // those of the files' chat template
+  kGemma,  // Gemma's own
+};
+
 // Progress of loading.
 struct LoadProgress {
   uint64_t done_bytes = 0;   // weights prepared so far
@@ -75,6 +84,10 @@ struct LoadOptions {
   // Adapters to merge into the weights. Errors name the file, and the field or
   // tensor that does not fit the model or cannot be merged.
   std::vector<Adapter> adapters;
+  // The turns of a chat, unless chat_template_file names others.
+  TurnSource turn_source = TurnSource::kAutomatic;
+  // Path of a file with a chat template in Jinja; empty: none.
+  std::string chat_template_file;
   // The most tokens of a sequence in one pass. Small values are slow; above
   // some hundreds, larger values need more scratch memory and are faster only
   // on some machines.
@@ -159,8 +172,11 @@ class GEMMA_EXPORT Model {
   // chat.
   bool is_instruction_tuned() const;
 
-  // Returns the template for chats, or an error if the model has no tokenizer
-  // or the vocabulary lacks turn markers.
+  // Returns the template for chats; see LoadOptions::turn_source. Returns an
+  // error if the model has no tokenizer, if the vocabulary lacks the markers of
+  // Gemma's own turns, or if the files' template cannot be used: such a model
+  // still completes texts. The token that ends the template's turns is one of
+  // config().stop_tokens.
   absl::StatusOr<ChatTemplate> chat_template() const;
 
   // Returns a line for each thing that the files state and the model does not

@@ -3,6 +3,7 @@
 #ifndef GEMMA_TOKENIZER_H_
 #define GEMMA_TOKENIZER_H_
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -123,20 +124,71 @@ struct Message {
   std::string text;         // UTF-8
 };
 
-// Gemma's turns: <start_of_turn>user\n...<end_of_turn>\n<start_of_turn>model\n.
-// The text of a message never becomes a control token.
+// The tokens that a session reads for a chat, and where answers end in them.
+struct ChatPrompt {
+  std::vector<TokenId> tokens;
+  // For each answer of the model in `tokens`: how many tokens come before its
+  // end, that is, before the tokens that close it.
+  std::vector<size_t> answer_ends;
+  // Whether `tokens` begin with the beginning of the chat.
+  bool whole = true;
+};
+
+// The turns of a chat. Either Gemma's own, as its published templates write
+// them: <start_of_turn>user\n...<end_of_turn>\n<start_of_turn>model\n. Or those
+// of a template in Jinja, the language of chat templates in model files. Such a
+// template has access to nothing but the chat, and a limit on its steps and
+// memory. The text of a message never becomes a control token, whatever a
+// template does with it. Immutable and cheap to copy.
 class GEMMA_EXPORT ChatTemplate {
  public:
-  // Fails if the vocabulary lacks turn markers.
+  // Returns Gemma's own turns. Fails if the vocabulary lacks turn markers.
   static absl::StatusOr<ChatTemplate> Create(const Tokenizer& tokenizer);
 
-  // Returns BOS, all messages, and the opening of the model's next turn. The
-  // text of user and model is trimmed. Only the first message may be a system
-  // message; it is put, untrimmed, before the first user message, separated by
-  // a blank line. The other messages must alternate between user and model,
-  // beginning and ending with the user; otherwise InvalidArgument.
+  // Returns the turns of a template in Jinja, which gives the tokens that
+  // transformers' apply_chat_template gives with add_generation_prompt. `name`
+  // is for messages. The template sees the roles system, user and assistant; if
+  // it refuses or ignores the role system but knows developer, instructions
+  // have that role. Errors: Unimplemented for parts of Jinja that are not
+  // supported, InvalidArgument for other faults of the template. Both have
+  // ErrorReason::kChatTemplate.
+  static absl::StatusOr<ChatTemplate> FromJinja(const Tokenizer& tokenizer,
+                                                std::string_view source,
+                                                std::string_view name);
+
+  ~ChatTemplate();
+  ChatTemplate(const ChatTemplate&) noexcept;             // shares all
+  ChatTemplate& operator=(const ChatTemplate&) noexcept;  // likewise
+  // A moved-from template may only be assigned to or destroyed.
+  ChatTemplate(ChatTemplate&&) noexcept;
+  ChatTemplate& operator=(ChatTemplate&&) noexcept;
+
+  // Returns BOS, all messages, and the opening of the model's next turn.
+  //
+  // Gemma's own turns: the text of user and model is trimmed. Only the first
+  // message may be a system message; it is put, untrimmed, before the first
+  // user message, separated by a blank line. The other messages must alternate
+  // between user and model, beginning and ending with the user; otherwise
+  // InvalidArgument.
+  //
+  // A template in Jinja decides all of this itself, also whether there is a
+  // BOS. InvalidArgument, with the template's own words, if it refuses the
+  // messages, and if it would ignore a system message.
   absl::StatusOr<std::vector<TokenId>> Render(
       absl::Span<const Message> messages) const;
+
+  // Returns what a session must read to answer the last message. It has read
+  // the first `num_read` messages: 0, or up to and including an answer, without
+  // the tokens that close it. If the template only adds text to a chat, these
+  // are the tokens from the end of that answer on. If it changes earlier turns,
+  // for example by leaving out what a model thought, they are those of the
+  // whole chat; the session then goes back to where its tokens differ.
+  //
+  // The tokens are those of Render, except that text after an answer is encoded
+  // apart from it, which matters only for templates that close answers with
+  // text.
+  absl::StatusOr<ChatPrompt> Continue(absl::Span<const Message> messages,
+                                      size_t num_read) const;
 
   // Returns a first user turn: BOS, the turn, and the opening of the model's
   // turn.
@@ -144,20 +196,36 @@ class GEMMA_EXPORT ChatTemplate {
       std::string_view text, std::string_view system = "") const;
 
   // Returns a later user turn, for a sequence that ends in the model's answer
-  // without its <end_of_turn>: closes the answer, then as UserTurn without BOS.
+  // without its end of turn: closes the answer, then as UserTurn without BOS.
+  // FailedPrecondition if the template changes earlier turns; use Continue.
   absl::StatusOr<std::vector<TokenId>> NextUserTurn(
       std::string_view text) const;
 
-  // Returns the token that ends a turn; generation stops at it.
-  TokenId end_of_turn() const { return end_of_turn_; }
+  // Returns the token that ends a turn of the model, or -1 if the template
+  // closes answers without a control token. The models of a file stop at it;
+  // for a template made by FromJinja, add it to GenerateOptions::stop_tokens.
+  TokenId end_of_turn() const;
+
+  // Returns whether these are Gemma's own turns.
+  bool is_gemma() const;
+
+  // Returns the place of a template in Jinja, for example "m.gguf:
+  // tokenizer.chat_template", or "" for Gemma's own turns.
+  const std::string& source() const;
+
+  // Returns why a model uses these turns, for example "it makes other tokens of
+  // an answer than Gemma's own turns", or "" if the caller chose them.
+  const std::string& reason() const;
+
+  // Internal; see src/text/chat_template_impl.h.
+  class Impl;
+  // Internal.
+  explicit ChatTemplate(std::shared_ptr<const Impl> impl);
+  // Internal.
+  const Impl& impl() const { return *impl_; }
 
  private:
-  ChatTemplate(const Tokenizer& tokenizer, TokenId start, TokenId end)
-      : tokenizer_(tokenizer), start_of_turn_(start), end_of_turn_(end) {}
-
-  Tokenizer tokenizer_;
-  TokenId start_of_turn_;
-  TokenId end_of_turn_;
+  std::shared_ptr<const Impl> impl_;
 };
 
 }  // namespace gemma

@@ -23,6 +23,7 @@
 #include "src/model/outline.h"
 #include "src/session/model_impl.h"
 #include "src/session/session_impl.h"
+#include "src/text/choose_chat_template.h"
 #include "src/text/load_tokenizer.h"
 
 namespace gemma {
@@ -79,10 +80,13 @@ std::future<absl::StatusOr<Tokenizer>> TokenizerInBackground(
   return std::async(std::launch::deferred, load);
 }
 
-// Adds the tokens that end a text or a turn by the tokenizer, sorts, and
-// removes repetitions and tokens that the model cannot produce.
+// Adds the tokens that end a text or a turn, sorts, and removes repetitions and
+// tokens that the model cannot produce.
 void CompleteStopTokens(Model::Impl& impl) {
   std::vector<TokenId>& stops = impl.config.stop_tokens;
+  if (impl.chat_template.ok() && impl.chat_template->end_of_turn() >= 0) {
+    stops.push_back(impl.chat_template->end_of_turn());
+  }
   if (impl.tokenizer.ok()) {
     const Tokenizer& tokenizer = *impl.tokenizer;
     stops.push_back(tokenizer.eos());
@@ -107,10 +111,18 @@ size_t NumCheckpoints(const ModelConfig& config,
                   options.max_tokens / options.checkpoint_interval);
 }
 
-// Sets the tokenizer of the model and the tokens that end a text. A model may
-// lack a tokenizer, because it still computes; a broken tokenizer is an error.
+WantedTurns WantedTurnsOf(const LoadOptions& options) {
+  return {.of_file = options.turn_source == TurnSource::kFile,
+          .of_gemma = options.turn_source == TurnSource::kGemma,
+          .path = options.chat_template_file};
+}
+
+// Sets the tokenizer of the model, its turns and the tokens that end a text. A
+// model may lack a tokenizer or turns, because it still computes; a broken
+// tokenizer is an error, and so is a template that the caller names.
 absl::Status TakeTokenizer(absl::StatusOr<Tokenizer> tokenizer,
-                           std::string_view path, Model::Impl& impl) {
+                           std::string_view path, const Checkpoint& checkpoint,
+                           const WantedTurns& wanted, Model::Impl& impl) {
   if (!tokenizer.ok() && !absl::IsNotFound(tokenizer.status())) {
     return tokenizer.status();
   }
@@ -119,6 +131,11 @@ absl::Status TakeTokenizer(absl::StatusOr<Tokenizer> tokenizer,
     GEMMA_RETURN_IF_ERROR(CheckTokenizer(*impl.tokenizer, impl.config, path));
     const absl::Span<const std::string> notes = impl.tokenizer->notes();
     impl.notes.insert(impl.notes.end(), notes.begin(), notes.end());
+    impl.chat_template =
+        ChooseChatTemplate(checkpoint, *impl.tokenizer, wanted);
+    if (!wanted.path.empty()) {
+      GEMMA_RETURN_IF_ERROR(impl.chat_template.status());
+    }
   }
   CompleteStopTokens(impl);
   return absl::OkStatus();
@@ -168,8 +185,12 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   // This takes about as long as packing the weights of a small model.
   std::future<absl::StatusOr<Tokenizer>> tokenizer =
       TokenizerInBackground(checkpoint, impl.config.vocab_size, *impl.workers);
+  const auto take_tokenizer = [&] {
+    return TakeTokenizer(tokenizer.get(), path, checkpoint,
+                         WantedTurnsOf(options), impl);
+  };
   if (options.before_weights) {
-    GEMMA_RETURN_IF_ERROR(TakeTokenizer(tokenizer.get(), path, impl));
+    GEMMA_RETURN_IF_ERROR(take_tokenizer());
     GEMMA_RETURN_IF_ERROR(options.before_weights(model));
   }
   absl::StatusOr<Weights> weights = std::move(impl.weights);
@@ -178,7 +199,7 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
                           options.progress);
   }
   if (tokenizer.valid()) {
-    GEMMA_RETURN_IF_ERROR(TakeTokenizer(tokenizer.get(), path, impl));
+    GEMMA_RETURN_IF_ERROR(take_tokenizer());
   }
   GEMMA_RETURN_IF_ERROR(weights.status());
   impl.weights = *std::move(weights);
@@ -213,8 +234,8 @@ bool Model::is_instruction_tuned() const { return impl_->has_chat_template; }
 
 absl::StatusOr<ChatTemplate> Model::chat_template() const {
   return NoThrow([&]() -> absl::StatusOr<ChatTemplate> {
-    GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, this->tokenizer());
-    return ChatTemplate::Create(*tokenizer);
+    GEMMA_RETURN_IF_ERROR(tokenizer().status());
+    return impl_->chat_template;
   });
 }
 

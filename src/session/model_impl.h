@@ -42,7 +42,8 @@ class Model::Impl {
   Weights weights;
   bool has_weights = false;  // if false, `weights` is only a plan
   absl::StatusOr<Tokenizer> tokenizer = absl::NotFoundError("");
-  bool has_chat_template = false;
+  absl::StatusOr<ChatTemplate> chat_template = absl::NotFoundError("");
+  bool has_chat_template = false;  // in the files
   std::vector<std::string> notes;
   std::optional<TextPrompts> prompts;
   std::vector<TensorSummary> tensors;

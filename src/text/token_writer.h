@@ -3,6 +3,7 @@
 #ifndef GEMMA_SRC_TEXT_TOKEN_WRITER_H_
 #define GEMMA_SRC_TEXT_TOKEN_WRITER_H_
 
+#include <cstddef>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -35,6 +36,9 @@ class TokenWriter {
   void ExactText(std::string_view text) {
     status_.Update(tokenizer_.impl().EncodeExactly(text, tokens_));
   }
+
+  // The number of tokens so far.
+  size_t size() const { return tokens_.size(); }
 
   // Returns all tokens, or the first error of encoding a text.
   absl::StatusOr<std::vector<TokenId>> Release() {

@@ -18,16 +18,13 @@ import gguf
 import numpy as np
 import torch
 
+import chat_templates
 import gguf_files
 import hf_models
 import toy_models
 from gguf import GGMLQuantizationType as Type
 from hf_models import ReferenceError
 from vocabulary import BYTE, CONTROL, NORMAL, USER_DEFINED, Vocabulary
-
-CHAT_TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}{{ '<start_of_turn>' + message['role'] + '\\n' + message['content']"
-    " | trim + '<end_of_turn>\\n' }}{% endfor %}{{ '<start_of_turn>model\\n' }}")
 
 MIXED = dict(
     vocab_size=512, pad_token_id=0, eos_token_id=1, bos_token_id=2, hidden_size=256, intermediate_size=256,
@@ -143,7 +140,7 @@ def write_mixed(path):
     writer.add_uint32("gemma3.attention.sliding_window_pattern", 2)
     writer.add_float32("gemma3.rope.freq_base_swa", 10_000.0)
     toy_vocabulary().add_to_gguf(writer)
-    writer.add_chat_template(CHAT_TEMPLATE)
+    writer.add_chat_template(chat_templates.GEMMA)
     with torch.no_grad():
         toy_models.randomize(model, 0)
         for name, p in model.named_parameters():

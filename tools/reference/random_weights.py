@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from gguf import GGMLQuantizationType as Type
 
+import chat_templates
 import embedding_toys
 import gguf_files
 import hf_models
@@ -59,10 +60,6 @@ SHAPES = {
 }
 DENSE = {"embeddinggemma-300m": (3072, 768)}  # widths of the layers after pooling
 TYPES = {"f32": Type.F32, "bf16": Type.BF16, "q8_0": Type.Q8_0, "q4_0": Type.Q4_0}
-CHAT_TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant'"
-    " else message['role']) + '\\n' + message['content'] | trim + '<end_of_turn>\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}")
 BLOCK = 32
 BLOCKS = 131_071  # a prime, so that no row of a weight repeats an earlier one
 SHARD_BYTES = 5_000_000_000
@@ -196,7 +193,7 @@ def write_directory(directory, config, dense, kind, pool, words, instruct):
             eos_token="<eos>", pad_token="<pad>", unk_token="<unk>"))
     stop = [vocabulary.EOS]
     if instruct:
-        (directory / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
+        (directory / "chat_template.jinja").write_text(chat_templates.GEMMA, encoding="utf-8")
         stop.append(words.pieces.index("<end_of_turn>"))
     write_json(directory / "generation_config.json", dict(bos_token_id=2, eos_token_id=stop, pad_token_id=0))
 
@@ -210,7 +207,7 @@ def write_gguf(path, config, dense, kind, pool, words, instruct):
     if words:
         words.add_to_gguf(writer, add_eos=bool(dense))
     if instruct:
-        writer.add_chat_template(CHAT_TEMPLATE)
+        writer.add_chat_template(chat_templates.GEMMA)
     tensors = []
     named = [(name, gguf_files.tensor_name(config.model_type, name), shape) for name, shape in parameters(config)]
     named += [(f"{i}_Dense", gguf_files.DENSE.format(i) + ".weight", shape) for i, shape in enumerate(dense, 2)]

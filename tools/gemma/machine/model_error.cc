@@ -55,6 +55,10 @@ constexpr std::string_view kTokenizerCure =
     "put tokenizer.model or tokenizer.json of the model's repository next to "
     "the weights; if the model is a GGUF file, use one with a tokenizer";
 
+constexpr std::string_view kTemplateCure =
+    "--chat-template gemma uses Gemma's own turns, --chat-template FILE those "
+    "of another template; gemma run --raw needs none";
+
 // The first bytes, from `offset` on, of a file that is not a model, and the
 // cure.
 struct Beginning {
@@ -238,6 +242,8 @@ std::string FindCure(const absl::Status& status, const std::string& path) {
       return std::string(kTokenizerCure);
     case ErrorReason::kAdapter:
       return "give the base model, and the adapter with --lora";
+    case ErrorReason::kChatTemplate:
+      return std::string(kTemplateCure);
     case ErrorReason::kNone:
     case ErrorReason::kOutputFile:
     case ErrorReason::kNotFinite:
@@ -263,8 +269,11 @@ absl::StatusOr<ChatTemplate> ChatTurns(const Model& model) {
   GEMMA_RETURN_IF_ERROR(TokenizerOf(model).status());
   absl::StatusOr<ChatTemplate> turns = model.chat_template();
   if (!turns.ok()) {
-    return WithCure(turns.status(),
-                    "gemma run --raw completes texts, without chat turns");
+    return WithCure(
+        turns.status(),
+        ReasonOf(turns.status()) == ErrorReason::kChatTemplate
+            ? kTemplateCure
+            : "gemma run --raw completes texts, without chat turns");
   }
   return turns;
 }

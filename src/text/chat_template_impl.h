@@ -1,0 +1,72 @@
+// The two kinds of ChatTemplate.
+
+#ifndef GEMMA_SRC_TEXT_CHAT_TEMPLATE_IMPL_H_
+#define GEMMA_SRC_TEXT_CHAT_TEMPLATE_IMPL_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "gemma/tokenizer.h"
+#include "src/base/internal.h"
+
+namespace gemma {
+
+class ChatTemplate::Impl {
+ public:
+  virtual ~Impl() = default;
+
+  // As the functions of ChatTemplate, but may throw if memory runs out. The
+  // first `num_read` messages end in an answer, and more follow.
+  virtual absl::StatusOr<std::vector<TokenId>> Render(
+      absl::Span<const Message> messages) const = 0;
+  virtual absl::StatusOr<ChatPrompt> Continue(
+      absl::Span<const Message> messages, size_t num_read) const = 0;
+
+  // As Render, for short chats: costs little, whatever the template does.
+  virtual absl::StatusOr<std::vector<TokenId>> Try(
+      absl::Span<const Message> messages) const {
+    return Render(messages);
+  }
+
+  TokenId end_of_turn = -1;
+  bool is_gemma = false;
+  std::string source;
+  std::string reason;
+};
+
+}  // namespace gemma
+
+namespace gemma::internal {
+
+using ChatTemplateImpl = std::unique_ptr<ChatTemplate::Impl>;
+
+// Texts that a template may write, each with the name of its variable, such as
+// bos_token. All become control tokens if they name some.
+using TemplateTokens = std::vector<std::pair<std::string, std::string>>;
+
+// Gemma's own turns. Fails if the vocabulary lacks turn markers.
+absl::StatusOr<ChatTemplateImpl> MakeGemmaTurns(const Tokenizer& tokenizer);
+
+// The turns of a template in Jinja; see ChatTemplate::FromJinja.
+absl::StatusOr<ChatTemplateImpl> MakeJinjaTurns(const Tokenizer& tokenizer,
+                                                std::string_view source,
+                                                std::string_view name,
+                                                const TemplateTokens& special);
+
+// The variables bos_token, eos_token, unk_token and pad_token, as far as the
+// vocabulary has these tokens.
+TemplateTokens SpecialTokensOf(const Tokenizer& tokenizer);
+
+// Removes what Python's str.strip removes. Jinja's trim, which the published
+// templates call, uses it.
+std::string_view Strip(std::string_view text);
+
+}  // namespace gemma::internal
+
+#endif  // GEMMA_SRC_TEXT_CHAT_TEMPLATE_IMPL_H_

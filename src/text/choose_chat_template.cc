@@ -1,0 +1,169 @@
+#include "src/text/choose_chat_template.h"
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gemma/error_reason.h"
+#include "src/base/json.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
+#include "src/formats/chat_template_files.h"
+#include "src/os/mapped_file.h"
+#include "src/text/chat_template_impl.h"
+
+namespace gemma::internal {
+namespace {
+
+// A chat that two templates may turn into different tokens.
+struct Sample {
+  std::string_view what;
+  std::vector<Message> messages;
+};
+
+std::vector<Sample> Samples() {
+  const Message ask = {Role::kUser, "What is it?"};
+  const Message answer = {Role::kModel, "It is this."};
+  const Message system = {Role::kSystem, "Be brief."};
+  return {{"a user's message", {ask}},
+          {"an answer", {ask, answer, ask}},
+          {"a system message", {system, ask}},
+          {"a system message before an answer", {system, ask, answer, ask}},
+          {"blanks around a text",
+           {{Role::kUser, " \n a\n"}, {Role::kModel, "\nb "}, ask}},
+          {"blanks around a system message", {{Role::kSystem, " a\n"}, ask}},
+          {"an empty text", {{Role::kUser, ""}, {Role::kModel, ""}, ask}}};
+}
+
+// Returns what the templates turn into different tokens, or "" if nothing.
+std::string_view Difference(const ChatTemplate::Impl& jinja,
+                            const ChatTemplate::Impl& gemma) {
+  for (const Sample& sample : Samples()) {
+    const auto wanted = jinja.Try(sample.messages);
+    // A refusal has no reason. Other failures must not be hidden.
+    const bool refused = absl::IsInvalidArgument(wanted.status()) &&
+                         ReasonOf(wanted.status()) == ErrorReason::kNone;
+    if (refused) continue;
+    const auto own = gemma.Render(sample.messages);
+    if (!wanted.ok() || !own.ok() || *wanted != *own) return sample.what;
+  }
+  return "";
+}
+
+// Adds or replaces a token that tokenizer_config.json names, as a text or an
+// object.
+void SetName(std::string_view name, const Json& value,
+             TemplateTokens& special) {
+  if (!absl::EndsWith(name, "_token")) return;
+  std::string text;
+  const absl::Status status =
+      value.is_object() ? value.ReadRequired("content", text) : value.Get(text);
+  if (!status.ok()) return;  // add_bos_token and the like
+  const auto it =
+      std::find_if(special.begin(), special.end(),
+                   [&](const auto& each) { return each.first == name; });
+  if (it != special.end()) {
+    it->second = std::move(text);
+  } else {
+    special.emplace_back(name, std::move(text));
+  }
+}
+
+// The variables for tokens that transformers gives to a template.
+TemplateTokens SpecialTokens(const Checkpoint& checkpoint,
+                             const Tokenizer& tokenizer) {
+  TemplateTokens special = SpecialTokensOf(tokenizer);
+  if (!checkpoint.tokenizer_config.has_value()) return special;
+  for (const auto& [name, value] : checkpoint.tokenizer_config->Members()) {
+    if (name == "extra_special_tokens" ||
+        name == "model_specific_special_tokens") {
+      for (const auto& [extra, text] : value.Members()) {
+        SetName(extra, text, special);
+      }
+    } else {
+      SetName(name, value, special);
+    }
+  }
+  return special;
+}
+
+absl::StatusOr<ChatTemplateImpl> FromFile(const std::string& path,
+                                          const Tokenizer& tokenizer,
+                                          const TemplateTokens& special) {
+  const absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+  if (!file.ok()) {
+    return WithReason(file.status(), ErrorReason::kChatTemplate);
+  }
+  return MakeJinjaTurns(tokenizer, file->text(), path, special);
+}
+
+absl::StatusOr<ChatTemplateImpl> FromText(
+    const std::vector<ChatTemplateText>& templates, const Tokenizer& tokenizer,
+    const TemplateTokens& special) {
+  const ChatTemplateText& first = templates[0];
+  if (first.name == kDefaultTemplate) {
+    return MakeJinjaTurns(tokenizer, first.text, first.where, special);
+  }
+  return WithReason(
+      absl::NotFoundError(absl::StrCat(
+          first.where, ": the chat template is called ", Quoted(first.name),
+          ", wanted one called '", kDefaultTemplate, "'")),
+      ErrorReason::kChatTemplate);
+}
+
+ChatTemplate With(ChatTemplateImpl impl, std::string_view reason) {
+  impl->reason = std::string(reason);
+  return ChatTemplate(std::move(impl));
+}
+
+}  // namespace
+
+absl::StatusOr<ChatTemplate> ChooseChatTemplate(const Checkpoint& checkpoint,
+                                                const Tokenizer& tokenizer,
+                                                const WantedTurns& wanted) {
+  const TemplateTokens special = SpecialTokens(checkpoint, tokenizer);
+  if (!wanted.path.empty()) {
+    GEMMA_ASSIGN_OR_RETURN(ChatTemplateImpl jinja,
+                           FromFile(wanted.path, tokenizer, special));
+    return ChatTemplate(std::move(jinja));
+  }
+  absl::StatusOr<ChatTemplateImpl> gemma = MakeGemmaTurns(tokenizer);
+  if (wanted.of_gemma) {
+    GEMMA_RETURN_IF_ERROR(gemma.status());
+    return ChatTemplate(*std::move(gemma));
+  }
+  absl::StatusOr<std::vector<ChatTemplateText>> templates =
+      ReadChatTemplates(checkpoint);
+  if (!templates.ok()) {
+    return WithReason(templates.status(), ErrorReason::kChatTemplate);
+  }
+  if (templates->empty()) {
+    if (wanted.of_file) {
+      return WithReason(absl::NotFoundError(absl::StrCat(
+                            checkpoint.path, ": there is no chat template")),
+                        ErrorReason::kChatTemplate);
+    }
+    GEMMA_RETURN_IF_ERROR(gemma.status());
+    return With(*std::move(gemma), "there is no chat template");
+  }
+  GEMMA_ASSIGN_OR_RETURN(ChatTemplateImpl jinja,
+                         FromText(*templates, tokenizer, special));
+  if (wanted.of_file) return ChatTemplate(std::move(jinja));
+  if (!gemma.ok()) {
+    return With(std::move(jinja),
+                "the vocabulary lacks the markers of Gemma's own turns");
+  }
+  const std::string_view what = Difference(*jinja, **gemma);
+  if (what.empty()) {
+    return With(*std::move(gemma),
+                absl::StrCat(jinja->source, " makes the same tokens"));
+  }
+  return With(std::move(jinja), absl::StrCat("it makes other tokens of ", what,
+                                             " than Gemma's own turns"));
+}
+
+}  // namespace gemma::internal

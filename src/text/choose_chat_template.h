@@ -1,0 +1,30 @@
+// Which turns a model uses.
+
+#ifndef GEMMA_SRC_TEXT_CHOOSE_CHAT_TEMPLATE_H_
+#define GEMMA_SRC_TEXT_CHOOSE_CHAT_TEMPLATE_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "gemma/tokenizer.h"
+#include "src/formats/checkpoint.h"
+
+namespace gemma::internal {
+
+// Where the turns come from; see LoadOptions.
+struct WantedTurns {
+  bool of_file = false;   // those of the files' template, whatever it makes
+  bool of_gemma = false;  // Gemma's own
+  std::string path;       // a file with a template; empty: none
+};
+
+// Returns the wanted turns. If none are wanted: those of the files' template,
+// but Gemma's own if there is none, or if both make the same tokens of a few
+// chats. A chat that the files' template refuses makes no difference.
+absl::StatusOr<ChatTemplate> ChooseChatTemplate(const Checkpoint& checkpoint,
+                                                const Tokenizer& tokenizer,
+                                                const WantedTurns& wanted);
+
+}  // namespace gemma::internal
+
+#endif  // GEMMA_SRC_TEXT_CHOOSE_CHAT_TEMPLATE_H_

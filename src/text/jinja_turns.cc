@@ -1,0 +1,313 @@
+// The turns of a chat template in Jinja.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/types/span.h"
+#include "gemma/error_reason.h"
+#include "src/base/format_text.h"
+#include "src/base/internal.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
+#include "src/jinja/jinja_template.h"
+#include "src/text/chat_template_impl.h"
+#include "src/text/tokenizer_impl.h"
+
+namespace gemma {
+namespace {
+
+using Messages = absl::Span<const Message>;
+
+// What strftime_now shows.
+int64_t LocalTime() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local = {};
+  localtime_r(&now, &local);
+  return timegm(&local);
+}
+
+JinjaValue TemplateString(std::string_view text) {
+  return JinjaValue::String(text, TextOrigin::kTemplate);
+}
+
+class JinjaTurns : public ChatTemplate::Impl {
+ public:
+  // `quick` is the same template as `jinja`, with small limits.
+  JinjaTurns(const Tokenizer& tokenizer, JinjaTemplate jinja,
+             JinjaTemplate quick, std::string_view name, TemplateTokens special)
+      : tokenizer_(tokenizer),
+        jinja_(std::move(jinja)),
+        quick_(std::move(quick)),
+        special_(std::move(special)) {
+    source = std::string(name);
+  }
+
+  // Learns from a few chats what the template does.
+  absl::Status Probe() {
+    GEMMA_RETURN_IF_ERROR(FindUserText());
+    FindSystemRole();
+    FindEndOfTurn();
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<TokenId>> Render(
+      Messages messages) const override {
+    return Encoded(Text(messages, jinja_));
+  }
+
+  absl::StatusOr<std::vector<TokenId>> Try(Messages messages) const override {
+    return Encoded(Text(messages, quick_));
+  }
+
+  absl::StatusOr<ChatPrompt> Continue(Messages messages,
+                                      size_t num_read) const override {
+    GEMMA_ASSIGN_OR_RETURN(const MarkedText text, Text(messages, jinja_));
+    ChatPrompt prompt;
+    size_t begin = 0;
+    if (num_read > 0) {
+      const std::optional<Place> answer = Find(text, messages, num_read - 1);
+      if (answer.has_value() && answer->is_unchanged) {
+        begin = answer->end;
+        prompt.whole = false;
+      }
+    }
+    std::vector<size_t> ends;
+    for (size_t i = prompt.whole ? 0 : num_read; i < messages.size(); ++i) {
+      if (messages[i].role != Role::kModel) continue;
+      const size_t last = ends.empty() ? begin : ends.back();
+      const std::optional<Place> answer = Find(text, messages, i);
+      ends.push_back(answer.has_value() ? std::max(answer->end, last) : last);
+    }
+    GEMMA_RETURN_IF_ERROR(tokenizer_.impl().EncodeMarked(
+        text, begin, ends, prompt.tokens, prompt.answer_ends));
+    return prompt;
+  }
+
+ private:
+  // Where a text has an answer.
+  struct Place {
+    size_t end = 0;             // offset in the text
+    bool is_unchanged = false;  // except for blanks around it
+  };
+
+  absl::StatusOr<std::vector<TokenId>> Encoded(
+      const absl::StatusOr<MarkedText>& text) const {
+    GEMMA_RETURN_IF_ERROR(text.status());
+    std::vector<TokenId> tokens;
+    std::vector<size_t> no_cuts;
+    GEMMA_RETURN_IF_ERROR(
+        tokenizer_.impl().EncodeMarked(*text, 0, {}, tokens, no_cuts));
+    return tokens;
+  }
+
+  absl::Status Failure(const absl::Status& status) const {
+    if (IsRaised(status)) {
+      return absl::InvalidArgumentError(
+          FormatText("%s refuses these messages: %s", source,
+                     Printable(status.message(), kMaxWords)));
+    }
+    return WithReason(absl::Status(status.code(), FormatText("%s: %s", source,
+                                                             status.message())),
+                      ErrorReason::kChatTemplate);
+  }
+
+  std::string_view RoleName(Role role) const {
+    if (role == Role::kSystem) return system_role_;
+    return role == Role::kUser ? "user" : "assistant";
+  }
+
+  // Renders a chat, and lets the template open the next turn of the model.
+  absl::StatusOr<MarkedText> Rendered(Messages messages,
+                                      const JinjaTemplate& jinja) const {
+    std::vector<JinjaValue> list;
+    for (const Message& message : messages) {
+      list.push_back(JinjaValue::Dict(
+          {{"role", TemplateString(RoleName(message.role))},
+           {"content",
+            JinjaValue::String(message.text, TextOrigin::kMessage)}}));
+    }
+    std::vector<std::pair<std::string, JinjaValue>> variables = {
+        {"messages", JinjaValue::List(std::move(list))},
+        {"tools", JinjaValue::None()},
+        {"documents", JinjaValue::None()},
+        {"add_generation_prompt", JinjaValue::Bool(true)},
+        {std::string(kLocalTimeVariable), JinjaValue::Int(LocalTime())}};
+    for (const auto& [name, text] : special_) {
+      variables.emplace_back(name, TemplateString(text));
+    }
+    return jinja.Render(JinjaValue::Dict(std::move(variables)));
+  }
+
+  // As Rendered, but refuses chats that would lose a message.
+  absl::StatusOr<MarkedText> Text(Messages messages,
+                                  const JinjaTemplate& jinja) const {
+    if (messages.empty()) {
+      return absl::InvalidArgumentError("0 messages, wanted one or more");
+    }
+    if (ignores_system_ &&
+        std::any_of(messages.begin(), messages.end(), [](const auto& message) {
+          return message.role == Role::kSystem;
+        })) {
+      return absl::InvalidArgumentError(FormatText(
+          "%s ignores system messages: put instructions into a message of the "
+          "user",
+          source));
+    }
+    absl::StatusOr<MarkedText> text = Rendered(messages, jinja);
+    if (!text.ok()) return Failure(text.status());
+    return text;
+  }
+
+  // Whether the text of the first of two messages, of this role and of a user,
+  // makes a difference; or the error of rendering them.
+  absl::StatusOr<bool> Uses(Role role) const {
+    const auto with = [&](std::string_view text) {
+      std::vector<Message> messages = {{role, std::string(text)}};
+      if (role != Role::kUser) messages.push_back({Role::kUser, "question"});
+      return Rendered(messages, quick_);
+    };
+    GEMMA_ASSIGN_OR_RETURN(const MarkedText a, with("Be brief."));
+    GEMMA_ASSIGN_OR_RETURN(const MarkedText b, with("Be kind."));
+    return a.text() != b.text();
+  }
+
+  absl::Status FindUserText() const {
+    const absl::StatusOr<bool> uses = Uses(Role::kUser);
+    if (!uses.ok()) {
+      return WithReason(Failure(uses.status()), ErrorReason::kChatTemplate);
+    }
+    if (*uses) return absl::OkStatus();
+    return WithReason(
+        absl::InvalidArgumentError(FormatText(
+            "%s leaves out the text of messages that are strings", source)),
+        ErrorReason::kChatTemplate);
+  }
+
+  // Some templates know instructions only as a developer's.
+  void FindSystemRole() {
+    const absl::StatusOr<bool> system = Uses(Role::kSystem);
+    if (system.ok() && *system) return;
+    if (!system.ok() && !IsRaised(system.status())) return;
+    const std::string_view name = std::exchange(system_role_, "developer");
+    const absl::StatusOr<bool> developer = Uses(Role::kSystem);
+    if (developer.ok() && *developer) return;
+    system_role_ = name;
+    ignores_system_ = system.ok();
+  }
+
+  // The control token that the template writes after an answer.
+  void FindEndOfTurn() {
+    const std::vector<Message> messages = {{Role::kUser, "question"},
+                                           {Role::kModel, "answer"},
+                                           {Role::kUser, "again"}};
+    const absl::StatusOr<MarkedText> text = Rendered(messages, quick_);
+    if (!text.ok()) return;
+    const std::string_view all = text->text();
+    size_t begin = 0;
+    for (const MarkedText::Run& run : text->runs()) {
+      const std::string_view part = all.substr(begin, run.end - begin);
+      begin = run.end;
+      if (run.origin == TextOrigin::kMessage &&
+          Strip(part) == messages[1].text) {
+        break;
+      }
+    }
+    while (begin < all.size() && absl::ascii_isspace(all[begin])) ++begin;
+    if (begin == all.size()) return;
+    const MarkedText::Run& next = *RunAt(*text, begin);
+    if (next.origin != TextOrigin::kTemplate) return;
+    const PrefixMatcher::Entry* control =
+        tokenizer_.impl().MatchControl(all.substr(begin, next.end - begin));
+    if (control != nullptr) end_of_turn = control->token;
+  }
+
+  static std::vector<MarkedText::Run>::const_iterator RunAt(
+      const MarkedText& text, size_t at) {
+    return std::find_if(
+        text.runs().begin(), text.runs().end(),
+        [at](const MarkedText::Run& run) { return run.end > at; });
+  }
+
+  // Finds messages[i], an answer, in the text of all messages: it follows the
+  // text of the messages before it, which opens the model's turn. Returns
+  // nothing if the template has changed that text.
+  std::optional<Place> Find(const MarkedText& text, Messages messages,
+                            size_t i) const {
+    const absl::StatusOr<MarkedText> before =
+        Rendered(messages.first(i), jinja_);
+    if (!before.ok() || before->size() > text.size() ||
+        text.Substring(0, before->size()) != *before) {
+      return std::nullopt;
+    }
+    Place place;
+    place.end = before->size();
+    const auto run = RunAt(text, place.end);
+    if (run != text.runs().end() && run->origin == TextOrigin::kMessage) {
+      place.end = run->end;
+    }
+    const std::string_view found =
+        std::string_view(text.text())
+            .substr(before->size(), place.end - before->size());
+    place.is_unchanged = Strip(found) == Strip(messages[i].text);
+    return place;
+  }
+
+  // Bytes of a template's own words in a message.
+  static constexpr size_t kMaxWords = 400;
+
+  const Tokenizer tokenizer_;
+  const JinjaTemplate jinja_;
+  const JinjaTemplate quick_;
+  const TemplateTokens special_;
+  std::string_view system_role_ = "system";
+  bool ignores_system_ = false;
+};
+
+}  // namespace
+
+TemplateTokens internal::SpecialTokensOf(const Tokenizer& tokenizer) {
+  const Vocabulary& vocabulary = tokenizer.impl().vocabulary();
+  TemplateTokens special;
+  const auto add = [&](const char* name, TokenId token) {
+    if (token >= 0) special.emplace_back(name, tokenizer.Piece(token));
+  };
+  add("bos_token", vocabulary.bos);
+  add("eos_token", vocabulary.eos);
+  add("unk_token", vocabulary.unk);
+  add("pad_token", vocabulary.pad);
+  return special;
+}
+
+absl::StatusOr<ChatTemplateImpl> internal::MakeJinjaTurns(
+    const Tokenizer& tokenizer, std::string_view source, std::string_view name,
+    const TemplateTokens& special) {
+  // Enough for some messages of a few words, in any published template.
+  const JinjaLimits small = {.steps = 300'000,
+                             .output_bytes = size_t{1} << 20,
+                             .memory_bytes = size_t{16} << 20};
+  absl::StatusOr<JinjaTemplate> jinja = JinjaTemplate::Parse(source);
+  absl::StatusOr<JinjaTemplate> quick = JinjaTemplate::Parse(source, small);
+  for (const absl::Status& status : {jinja.status(), quick.status()}) {
+    if (status.ok()) continue;
+    return WithReason(absl::Status(status.code(), FormatText("%s: %s", name,
+                                                             status.message())),
+                      ErrorReason::kChatTemplate);
+  }
+  auto turns = std::make_unique<JinjaTurns>(tokenizer, *std::move(jinja),
+                                            *std::move(quick), name, special);
+  GEMMA_RETURN_IF_ERROR(turns->Probe());
+  return turns;
+}
+
+}  // namespace gemma
