@@ -72,6 +72,13 @@ GEMMA_EXPORT const char* gemma_version(void);
 
 /* ---- Models */
 
+/* The turns of gemma_chat_prompt; see TurnSource in gemma/model.h. */
+typedef enum gemma_turn_source {
+  GEMMA_TURNS_AUTOMATIC = 0, /* the files', or Gemma's own if they are equal */
+  GEMMA_TURNS_FILE = 1,      /* those of the files' chat template */
+  GEMMA_TURNS_GEMMA = 2      /* Gemma's own */
+} gemma_turn_source;
+
 /* How to load a model, and how its sessions will compute. */
 typedef struct gemma_load_options {
   size_t struct_size;        /* set by gemma_load_options_init */
@@ -87,8 +94,10 @@ typedef struct gemma_load_options {
   /* Paths of LoRA adapters to merge into the weights: PEFT directories or GGUF
    * files. May be null if there are none. */
   const char* const* adapters;
-  const float* adapter_scales; /* of each; null: all 1 */
-  size_t num_adapters;         /* how many there are */
+  const float* adapter_scales;    /* of each; null: all 1 */
+  size_t num_adapters;            /* how many there are */
+  gemma_turn_source turn_source;  /* the turns of a chat */
+  const char* chat_template_file; /* a file with others, in Jinja, or null */
 } gemma_load_options;
 
 /* Sets the defaults. */
@@ -155,14 +164,16 @@ typedef struct gemma_message {
 
 /* Writes the prompt of a chat: BOS, all messages, and the opening of the
  * model's turn. Only the first message may be a system message. The others
- * alternate between user and model, and the last one is the user's. */
+ * alternate between user and model, and the last one is the user's. A chat
+ * template of the files may allow more or less, and may have no BOS. */
 GEMMA_EXPORT gemma_status gemma_chat_prompt(const gemma_model* model,
                                             const gemma_message* messages,
                                             size_t num_messages,
                                             int32_t* tokens, size_t capacity,
                                             size_t* size);
 /* Writes the next user turn, for a session that ends in an answer of the
- * model. */
+ * model. GEMMA_FAILED_PRECONDITION if the chat template changes earlier
+ * turns. */
 GEMMA_EXPORT gemma_status gemma_chat_next_turn(const gemma_model* model,
                                                const char* text,
                                                int32_t* tokens, size_t capacity,

@@ -106,6 +106,19 @@ absl::Status ReadMessages(const gemma_message* from, size_t count,
   return absl::OkStatus();
 }
 
+absl::Status ReadTurnSource(const gemma_load_options& from,
+                            TurnSource& source) {
+  constexpr TurnSource kSources[] = {TurnSource::kAutomatic, TurnSource::kFile,
+                                     TurnSource::kGemma};
+  const unsigned number = NumberOf(from.turn_source);
+  if (number >= std::size(kSources)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("turn_source is ", number, ", wanted 0 to 2"));
+  }
+  source = kSources[number];
+  return absl::OkStatus();
+}
+
 absl::StatusOr<FillInMiddle> FillOf(const Model& model) {
   const auto tokenizer = model.tokenizer();
   if (!tokenizer.ok()) return tokenizer.status();
@@ -267,6 +280,10 @@ gemma_status gemma_model_load(const char* path,
       const float scale =
           from.adapter_scales != nullptr ? from.adapter_scales[i] : 1.0f;
       load.adapters.push_back({from.adapters[i], scale});
+    }
+    GEMMA_RETURN_IF_ERROR(gemma::ReadTurnSource(from, load.turn_source));
+    if (from.chat_template_file != nullptr) {
+      load.chat_template_file = from.chat_template_file;
     }
     if (from.progress != nullptr) {
       load.progress = [&from](const gemma::LoadProgress& progress) {

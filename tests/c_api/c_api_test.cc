@@ -16,6 +16,7 @@
 #include "gemma/gemma.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 
 namespace gemma::internal {
@@ -115,6 +116,37 @@ TEST_F(CApi, TokensEqualTokenizer) {
   EXPECT_EQ(gemma_find_token(model_, "<end_of_turn>"),
             (*model.tokenizer())->Find("<end_of_turn>"));
   EXPECT_EQ(gemma_find_token(model_, "<no such piece>"), -1);
+}
+
+TEST_F(CApi, LoadOptionsChooseTurns) {
+  const std::string path = TestDirectory() + "/t.jinja";
+  WriteFile(path, "<end_of_turn>{{ messages[0].content }}");
+  gemma_load_options options;
+  gemma_load_options_init(&options);
+  EXPECT_EQ(options.turn_source, GEMMA_TURNS_AUTOMATIC);
+  EXPECT_EQ(options.chat_template_file, nullptr);
+  const gemma_message messages[] = {{GEMMA_ROLE_USER, "x"}};
+  const auto first_token = [&] {
+    gemma_model* model = nullptr;
+    EXPECT_EQ(gemma_model_load(ModelPath().c_str(), &options, &model),
+              GEMMA_OK);
+    std::vector<int32_t> tokens(20);
+    size_t size = 0;
+    EXPECT_EQ(gemma_chat_prompt(model, messages, 1, tokens.data(),
+                                tokens.size(), &size),
+              GEMMA_OK);
+    gemma_model_free(model);
+    return tokens[0];
+  };
+  options.turn_source = GEMMA_TURNS_FILE;
+  EXPECT_EQ(first_token(), gemma_bos_token(model_));
+  options.chat_template_file = path.c_str();
+  EXPECT_EQ(first_token(), gemma_find_token(model_, "<end_of_turn>"));
+  options.turn_source = static_cast<gemma_turn_source>(3);
+  gemma_model* model = nullptr;
+  EXPECT_EQ(gemma_model_load(ModelPath().c_str(), &options, &model),
+            GEMMA_INVALID_ARGUMENT);
+  EXPECT_STREQ(gemma_last_error(), "turn_source is 3, wanted 0 to 2");
 }
 
 TEST_F(CApi, TurnsEqualTemplate) {
