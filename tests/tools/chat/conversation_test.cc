@@ -76,7 +76,21 @@ class ConversationTest : public MixedModelTest {
     greedy_.max_tokens = 6;
   }
 
-  ChatTemplate turns() const { return *model_->chat_template(); }
+  const ChatTemplate& turns() const { return turns_; }
+
+  // Gives new conversations the turns of a template in Jinja.
+  void UseTemplate(std::string_view text) {
+    auto turns = ChatTemplate::FromJinja(**model_->tokenizer(), text, "jinja");
+    ASSERT_EQ(ErrorOf(turns), "OK");
+    turns_ = *std::move(turns);
+  }
+
+  // The beginning of the session's tokens.
+  static std::vector<TokenId> First(const Conversation& chat, size_t count) {
+    std::vector<TokenId> tokens = TokensOf(chat.session());
+    tokens.resize(std::min(tokens.size(), count));
+    return tokens;
+  }
 
   Conversation New(size_t max_tokens = 1024,
                    ContextPolicy policy = ContextPolicy::kError) {
@@ -102,6 +116,7 @@ class ConversationTest : public MixedModelTest {
     EXPECT_EQ(ErrorOf(conversation.Ask(message, greedy_)), "OK") << message;
   }
 
+  ChatTemplate turns_ = *model_->chat_template();
   AnswerOptions greedy_;
   Log log_;
 };
@@ -414,6 +429,99 @@ TEST_F(ConversationTest, OldestTurnsAreDropped) {
   const std::vector<TokenId> begin = *turns().Render(messages);
   const std::vector<TokenId> all = TokensOf(chat.session());
   EXPECT_TRUE(std::equal(begin.begin(), begin.end(), all.begin()));
+}
+
+// ---------------------------------------------------------------------------
+// Templates in Jinja
+
+// Closes the turns of both with the same token, and has a system turn.
+constexpr std::string_view kSameEnds =
+    "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ m.role }}\n"
+    "{{ m.content }}<end_of_turn>\n{% endfor %}<start_of_turn>assistant\n";
+
+TEST_F(ConversationTest, TemplateContinuesSession) {
+  UseTemplate(kSameEnds);
+  Conversation chat = New();
+  chat.SetSystem("Be brief.");
+  Ask(chat, "one");
+  EXPECT_EQ(log_.prompts[0], *turns().UserTurn("one", "Be brief."));
+  Ask(chat, "two");
+  EXPECT_EQ(log_.prompts[1], *turns().NextUserTurn("two"));
+  EXPECT_EQ(chat.Use()->used, chat.session().position());
+  ASSERT_TRUE(chat.Undo().ok());
+  log_.computed = 0;
+  Ask(chat, "three");
+  EXPECT_EQ(log_.prompts.back(), *turns().NextUserTurn("three"));
+  EXPECT_LE(log_.computed, log_.prompts.back().size() + greedy_.max_tokens);
+}
+
+TEST_F(ConversationTest, TemplateHistoryHasCheckpoints) {
+  UseTemplate(kSameEnds);
+  Conversation chat = New();
+  ASSERT_EQ(ErrorOf(chat.Replace("S", {{"a", "b"}, {"c", "d"}, {"e", "f"}})),
+            "OK");
+  EXPECT_EQ(chat.Use()->turns.size(), 3u);
+  Ask(chat, "one");
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(chat.Undo().ok());
+  log_.computed = 0;
+  Ask(chat, "two");
+  EXPECT_EQ(log_.prompts.back(), *turns().NextUserTurn("two"));
+  EXPECT_LE(log_.computed, log_.prompts.back().size() + greedy_.max_tokens);
+}
+
+// The template writes its instructions into the last turn only, so each message
+// changes the turn before it.
+TEST_F(ConversationTest, ChangedTurnsAreReread) {
+  UseTemplate(
+      "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ m.role }}\n"
+      "{{ m.content }}{% if loop.last %} not up{% endif %}<end_of_turn>\n"
+      "{% endfor %}<start_of_turn>assistant\n");
+  Conversation chat = New();
+  std::vector<Message> messages;
+  for (const char* message : {"one", "two", "three", "four"}) {
+    messages.push_back({Role::kUser, message});
+    log_.computed = 0;
+    Ask(chat, message);
+    const std::vector<TokenId> whole = *turns().Render(messages);
+    EXPECT_EQ(First(chat, whole.size()), whole);
+    messages.push_back({Role::kModel, chat.turns().back().answer});
+  }
+  // The first turns did not change again.
+  EXPECT_LT(log_.prompts.back().size(), turns().Render(messages)->size() / 2);
+  ASSERT_TRUE(chat.Undo().ok());
+  ASSERT_TRUE(chat.Undo().ok());
+  messages.resize(4);
+  messages.push_back({Role::kUser, "five"});
+  Ask(chat, "five");
+  const std::vector<TokenId> whole = *turns().Render(messages);
+  EXPECT_EQ(First(chat, whole.size()), whole);
+  EXPECT_EQ(chat.Use()->used, chat.session().position());
+}
+
+TEST_F(ConversationTest, ChangedTurnsAreDropped) {
+  UseTemplate(
+      "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ m.role }}\n"
+      "{{ m.content }}{% if loop.last %} not up{% endif %}<end_of_turn>\n"
+      "{% endfor %}<start_of_turn>assistant\n");
+  Conversation chat = New(96, ContextPolicy::kDropOldestTurns);
+  size_t dropped = 0;
+  for (int i = 0; i < 8; ++i) {
+    const absl::StatusOr<Reply> reply = chat.Ask("message", greedy_);
+    ASSERT_EQ(ErrorOf(reply), "OK");
+    dropped += reply->dropped_turns;
+  }
+  EXPECT_GT(dropped, 0u);
+  EXPECT_EQ(chat.turns().size() + dropped, 8u);
+}
+
+TEST_F(ConversationTest, TemplateMustAllowAnswers) {
+  UseTemplate(
+      "{% if messages | length > 1 %}{{ raise_exception('only one') }}"
+      "{% endif %}{{ messages[0].content }}");
+  EXPECT_THAT(
+      ErrorOf(Conversation::Create(NewSession(*model_, {.max_tokens = 64}),
+                                   turns(), ContextPolicy::kError, {})),
+      HasSubstr("only one"));
 }
 
 TEST_F(ConversationTest, RefusesTooManyTurns) {

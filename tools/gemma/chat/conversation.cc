@@ -17,14 +17,6 @@ namespace {
 
 constexpr size_t kNoLimit = std::numeric_limits<size_t>::max() / 4;
 
-// The tokens that NextUserTurn puts in front of a turn: <end_of_turn>\n.
-absl::StatusOr<std::vector<TokenId>> Closing(const ChatTemplate& turns) {
-  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> first, turns.UserTurn(""));
-  GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> next, turns.NextUserTurn(""));
-  next.resize(next.size() - (first.size() - 1));  // BOS is not in `next`
-  return next;
-}
-
 absl::Status NothingSaid() {
   return absl::FailedPreconditionError("there is no answer yet");
 }
@@ -43,19 +35,20 @@ absl::StatusOr<Conversation> Conversation::Create(Session session,
                                                   ChatTemplate chat_template,
                                                   ContextPolicy policy,
                                                   Answerer answerer) {
-  GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> closing, Closing(chat_template));
-  return Conversation(std::move(session), chat_template, policy,
-                      std::move(answerer), std::move(closing));
+  const std::vector<Message> turns = {{Role::kUser, "question"},
+                                      {Role::kModel, "answer"},
+                                      {Role::kUser, "question"}};
+  GEMMA_RETURN_IF_ERROR(chat_template.Render(turns).status());
+  return Conversation(std::move(session), std::move(chat_template), policy,
+                      std::move(answerer));
 }
 
 Conversation::Conversation(Session session, ChatTemplate chat_template,
-                           ContextPolicy policy, Answerer answerer,
-                           std::vector<TokenId> closing)
+                           ContextPolicy policy, Answerer answerer)
     : session_(std::move(session)),
-      chat_template_(chat_template),
+      chat_template_(std::move(chat_template)),
       policy_(policy),
-      answerer_(std::move(answerer)),
-      closing_(std::move(closing)) {}
+      answerer_(std::move(answerer)) {}
 
 absl::StatusOr<Reply> Conversation::Ask(std::string_view message,
                                         const AnswerOptions& options) {
@@ -76,16 +69,19 @@ absl::StatusOr<Reply> Conversation::Ask(std::string_view message,
 absl::StatusOr<Reply> Conversation::AnswerTo(std::string_view message,
                                              const Prompt& prompt,
                                              const AnswerOptions& options) {
-  // Later tokens were taken back, or belong to a turn that failed.
-  const size_t begin = read_position();
-  GEMMA_RETURN_IF_ERROR(session_.Rewind(begin));
+  has_changes_ |= prompt.has_changes;
+  // Later tokens were taken back, belong to a turn that failed, or changed.
+  GEMMA_RETURN_IF_ERROR(session_.Rewind(prompt.begin));
   AnswerOptions dice = options;
   dice.sampling.seed += num_answers_;
-  dice.checkpoints = prompt.turn_ends;
+  for (const size_t end : prompt.ends) {
+    if (end > prompt.begin) dice.checkpoints.push_back(end - prompt.begin);
+  }
   absl::StatusOr<Answer> answer =
       answerer_(session_, prompt.tokens, message, dice);
-  for (const size_t end : prompt.turn_ends) {
-    if (begin + end <= session_.position()) ends_.push_back(begin + end);
+  ends_.clear();
+  for (const size_t end : prompt.ends) {
+    if (end <= session_.position()) ends_.push_back(end);
   }
   GEMMA_RETURN_IF_ERROR(answer.status());
   turns_.push_back({std::string(message), std::move(answer->text)});
@@ -163,8 +159,9 @@ absl::StatusOr<ContextUse> Conversation::Use() const {
   for (const size_t end : ends_) add(end);
   if (ends_.size() == turns_.size()) return use;
   GEMMA_ASSIGN_OR_RETURN(const Prompt prompt, RenderUnread(""));
-  for (const size_t end : prompt.turn_ends) add(read_position() + end);
-  use.unread = use.used - read_position();
+  use = {.capacity = use.capacity, .is_limited = use.is_limited};
+  for (const size_t end : prompt.ends) add(end);
+  use.unread = use.used - std::min(use.used, prompt.begin);
   return use;
 }
 
@@ -178,42 +175,59 @@ absl::Status Conversation::CheckRoom() const {
 }
 
 absl::StatusOr<Conversation::Prompt> Conversation::Render(
-    size_t first, bool anew, std::string_view message) const {
+    size_t first, size_t num_read, std::string_view message) const {
   std::vector<Message> messages;
-  if (anew && !system_.empty()) messages.push_back({Role::kSystem, system_});
+  if (!system_.empty()) messages.push_back({Role::kSystem, system_});
+  size_t read_messages = 0;
   for (size_t i = first; i < turns_.size(); ++i) {
     messages.push_back({Role::kUser, turns_[i].message});
     messages.push_back({Role::kModel, turns_[i].answer});
+    // After a change, the session's turns may differ from those of a chat that
+    // ends here.
+    if (i + 1 == num_read && !has_changes_) read_messages = messages.size();
   }
   messages.push_back({Role::kUser, std::string(message)});
+  GEMMA_ASSIGN_OR_RETURN(ChatPrompt chat,
+                         chat_template_.Continue(messages, read_messages));
   Prompt prompt;
-  GEMMA_ASSIGN_OR_RETURN(prompt.tokens, chat_template_.Render(messages));
-  if (!anew) {  // in place of BOS
-    prompt.tokens.erase(prompt.tokens.begin());
-    prompt.tokens.insert(prompt.tokens.begin(), closing_.begin(),
-                         closing_.end());
+  prompt.tokens = std::move(chat.tokens);
+  if (chat.whole) {
+    prompt.ends = std::move(chat.answer_ends);
+    prompt.has_changes = num_read > 0;
+    if (prompt.has_changes || has_changes_) KeepCommonTokens(prompt);
+    return prompt;
   }
-  // Text never contains this token, so it ends messages of user and model in
-  // turn. At index 0, in closing_, it ends an answer that was read before.
-  bool is_answer = !anew;
-  for (size_t i = 0; i < prompt.tokens.size(); ++i) {
-    if (prompt.tokens[i] != chat_template_.end_of_turn()) continue;
-    if (is_answer && i > 0) prompt.turn_ends.push_back(i);
-    is_answer = !is_answer;
+  prompt.begin = read_position();
+  prompt.ends = ends_;
+  for (const size_t end : chat.answer_ends) {
+    prompt.ends.push_back(prompt.begin + end);
   }
   return prompt;
 }
 
+void Conversation::KeepCommonTokens(Prompt& prompt) const {
+  const absl::Span<const TokenId> read = session_.tokens();
+  // At least one token must be read, for its logits.
+  const size_t most = std::min(read.size(), prompt.tokens.size() - 1);
+  while (prompt.begin < most &&
+         read[prompt.begin] == prompt.tokens[prompt.begin]) {
+    ++prompt.begin;
+  }
+  prompt.tokens.erase(
+      prompt.tokens.begin(),
+      prompt.tokens.begin() + static_cast<ptrdiff_t>(prompt.begin));
+}
+
 absl::StatusOr<Conversation::Prompt> Conversation::RenderUnread(
     std::string_view message) const {
-  return Render(ends_.size(), /*anew=*/ends_.empty(), message);
+  return Render(/*first=*/0, /*num_read=*/ends_.size(), message);
 }
 
 absl::StatusOr<Conversation::Prompt> Conversation::MakeRoom(
     std::string_view message, const AnswerOptions& options,
     std::vector<Turn>* dropped) {
   GEMMA_ASSIGN_OR_RETURN(Prompt prompt, RenderUnread(message));
-  const size_t left = capacity() - read_position();
+  const size_t left = capacity() - prompt.begin;
   const size_t needed = prompt.tokens.size();
   if (policy_ == ContextPolicy::kDropOldestTurns) {
     const size_t reserve = Reserve(options);
@@ -233,8 +247,8 @@ absl::StatusOr<Conversation::Prompt> Conversation::DropOldestTurns(
   // Drop at least one turn, if any: MakeRoom found that not all of them fit.
   for (size_t first = turns_.empty() ? 0 : 1;; ++first) {
     GEMMA_ASSIGN_OR_RETURN(Prompt prompt,
-                           Render(first, /*anew=*/true, message));
-    const size_t needed = prompt.tokens.size();
+                           Render(first, /*num_read=*/0, message));
+    const size_t needed = prompt.begin + prompt.tokens.size();
     const bool is_last = first == turns_.size();
     if (needed + reserve > capacity() && !is_last) continue;
     if (needed > capacity()) return PromptTooLong(needed, capacity());

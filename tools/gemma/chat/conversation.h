@@ -46,7 +46,8 @@ struct Reply {
 // Messages, answers, and the session that has read them. To go back, the
 // session rewinds to the checkpoint at the end of an earlier turn, and reads
 // nothing again. It does so when the next message comes, once for any number of
-// turns.
+// turns. If the chat template changes earlier turns when others follow, the
+// session goes back to the first changed token and reads the rest anew.
 class Conversation {
  public:
   // Appends the prompt to the session and answers, like StreamAnswer. The
@@ -56,7 +57,8 @@ class Conversation {
       Session& session, absl::Span<const TokenId> prompt,
       std::string_view message, const AnswerOptions& options)>;
 
-  // `session` must be empty. Fails if the tokenizer fails.
+  // `session` must be empty. Fails if the template makes no turns of a message
+  // and its answer.
   static absl::StatusOr<Conversation> Create(Session session,
                                              ChatTemplate chat_template,
                                              ContextPolicy policy,
@@ -100,13 +102,17 @@ class Conversation {
  private:
   // The tokens that the session reads next.
   struct Prompt {
+    size_t begin = 0;  // the session's position before it reads them
     std::vector<TokenId> tokens;
-    std::vector<size_t> turn_ends;  // positions in `tokens` of turns' ends
+    // Positions in the session where earlier turns end. The first ones are read
+    // already: `begin` is not before them.
+    std::vector<size_t> ends;
+    // Whether the template has changed turns that the session has read.
+    bool has_changes = false;
   };
 
   Conversation(Session session, ChatTemplate chat_template,
-               ContextPolicy policy, Answerer answerer,
-               std::vector<TokenId> closing);
+               ContextPolicy policy, Answerer answerer);
 
   // Number of positions of the session, used and free.
   size_t capacity() const;
@@ -115,12 +121,15 @@ class Conversation {
   // Number of tokens to keep free for an answer.
   size_t Reserve(const AnswerOptions& options) const;
 
-  // Renders the turns from `first` on and a message. Before them come BOS and
-  // the system message if `anew`, else the tokens that close the last answer.
-  absl::StatusOr<Prompt> Render(size_t first, bool anew,
+  // Renders the turns from `first` on and a message, of which the session has
+  // read `num_read` turns.
+  absl::StatusOr<Prompt> Render(size_t first, size_t num_read,
                                 std::string_view message) const;
   // Renders the turns that are not read yet, and a message.
   absl::StatusOr<Prompt> RenderUnread(std::string_view message) const;
+  // Makes a prompt of all tokens of the chat continue the session as far as it
+  // has the same tokens.
+  void KeepCommonTokens(Prompt& prompt) const;
 
   // The prompt for a message. May move the oldest turns to `dropped`.
   absl::StatusOr<Prompt> MakeRoom(std::string_view message,
@@ -139,12 +148,12 @@ class Conversation {
   ChatTemplate chat_template_;
   ContextPolicy policy_;
   Answerer answerer_;
-  std::vector<TokenId> closing_;  // tokens that close an answer
 
   std::string system_;
   std::vector<Turn> turns_;
   std::vector<size_t> ends_;  // end positions of the turns that were read
   size_t num_answers_ = 0;    // including those taken back
+  bool has_changes_ = false;  // in any prompt; see Prompt
 };
 
 }  // namespace gemma::tools
