@@ -179,6 +179,63 @@ def read_gguf(path):
     return keys, tensors
 
 
+def rewrite_gguf(source, target, texts=(), pieces=()):
+    """Copies a GGUF file with other texts for keys, or without them (None), and with other names for tokens."""
+    data, texts, pieces = source.read_bytes(), dict(texts), dict(pieces)
+    sizes = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+    at = 24
+
+    def number(form):
+        nonlocal at
+        at += struct.calcsize("<" + form)
+        return struct.unpack_from("<" + form, data, at - struct.calcsize("<" + form))[0]
+
+    def text():
+        nonlocal at
+        size = number("Q")
+        at += size
+        return data[at - size:at].decode()
+
+    def stored(value):
+        return struct.pack("<Q", len(value.encode())) + value.encode()
+
+    def value(key):
+        """The value's bytes, changed if wanted."""
+        nonlocal at
+        begin = at
+        kind = number("I")
+        if kind == 8:
+            return data[begin:begin + 4] + stored(texts.get(key, text()))
+        if kind != 9:
+            at += sizes[kind]
+            return data[begin:at]
+        element, count = number("I"), number("Q")
+        if element != 8:
+            at += sizes[element] * count
+            return data[begin:at]
+        head = data[begin:at]
+        return head + b"".join(stored(pieces.get(piece, piece)) for piece in (text() for _ in range(count)))
+
+    num_tensors, num_keys = struct.unpack_from("<QQ", data, 8)
+    keys = []
+    for _ in range(num_keys):
+        key = text()
+        if texts.get(key, "") is None:
+            texts[key], dropped = "", True
+        else:
+            dropped = False
+        changed = value(key)
+        if not dropped:
+            keys.append(stored(key) + changed)
+    begin = at
+    for _ in range(num_tensors):
+        text()
+        at += 8 * number("I")
+        at += 12
+    header = data[:16] + struct.pack("<Q", len(keys)) + b"".join(keys) + data[begin:at]
+    target.write_bytes(header + bytes(-len(header) % 32) + data[-(-at // 32) * 32:])
+
+
 def write_npz(path, compression=zipfile.ZIP_STORED, **arrays):
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, data in arrays.items():

@@ -12,12 +12,10 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
-#include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
-#include "tools/gemma/machine/model_error.h"
 
 namespace gemma::tools {
 namespace {
@@ -165,25 +163,6 @@ std::string StatsLine(const GenerateStats& stats) {
       "prompt: %d tokens, %.1f tok/s; answer: %d tokens, %.1f tok/s%s; %s",
       stats.prompt_tokens, prompt_rate, stats.new_tokens,
       stats.decode_tokens_per_second(), guessed, Name(stats.stop_reason));
-}
-
-absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
-                                                  std::string_view prompt,
-                                                  std::string_view system,
-                                                  bool chat) {
-  if (chat) {
-    GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
-    return turns.UserTurn(prompt, system);
-  }
-  if (!system.empty()) {
-    return OptionError({"--system"},
-                       "--system needs a chat; with a base model, add --chat");
-  }
-  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
-  GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
-                         tokenizer->Encode(prompt));
-  tokens.insert(tokens.begin(), model.config().bos_token);
-  return tokens;
 }
 
 }  // namespace gemma::tools

@@ -61,13 +61,6 @@ std::string StatsLine(const GenerateStats& stats);
 // text.
 inline constexpr size_t kMaxCompletionTokens = 256;
 
-// If `chat`, the prompt as a chat turn, after `system` if that is not empty.
-// Else the prompt as a text to complete; `system` is then a usage error.
-absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
-                                                  std::string_view prompt,
-                                                  std::string_view system,
-                                                  bool chat);
-
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_ANSWER_ANSWER_H_

@@ -25,6 +25,7 @@
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/memory.h"
+#include "tools/gemma/machine/model_error.h"
 
 namespace gemma::tools {
 namespace {
@@ -129,15 +130,27 @@ class Batch {
                              options_.guard->JudgePrompt(PromptText(*request)));
       GEMMA_RETURN_IF_ERROR(RefusalOf(*verdicts));
     }
-    const bool chat = options_.chat || !request->messages.empty();
+    const bool chat = options_.prompt.chat || !request->messages.empty();
+    GEMMA_RETURN_IF_ERROR(NoteControl(*request));
     Request engine_request;
     GEMMA_ASSIGN_OR_RETURN(engine_request.prompt,
-                           PromptTokens(model_, *request, chat));
+                           PromptTokens(model_, *request, options_.prompt));
     if (request->options.max_tokens == 0 && !chat) {
       request->options.max_tokens = kMaxCompletionTokens;
     }
     engine_request.options = ToGenerateOptions(request->options);
     return engine_.Submit(std::move(engine_request));
+  }
+
+  // Notes the first control token that a prompt names but that stays text.
+  absl::Status NoteControl(const BatchRequest& request) {
+    if (control_noted_ || options_.quiet || options_.prompt.chat ||
+        options_.prompt.parse_control || !request.messages.empty()) {
+      return absl::OkStatus();
+    }
+    GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model_));
+    control_noted_ = NoteControlTokens(*tokenizer, request.prompt);
+    return absl::OkStatus();
   }
 
   // Writes completed answers. Returns whether there were any.
@@ -227,6 +240,7 @@ class Batch {
   size_t done_ = 0;
   size_t failed_ = 0;
   size_t num_tokens_ = 0;
+  bool control_noted_ = false;
 };
 
 // Options of an engine that fits in memory, or an error that says what does not

@@ -18,7 +18,7 @@ struct BatchOptions {
   std::string input;         // "-": standard input
   std::string output = "-";  // "-": standard output
   size_t size = EngineOptions().max_sequences;
-  bool chat = false;       // prompts without messages are chat turns
+  PromptOptions prompt;    // for prompts without messages
   bool quiet = false;      // no progress, no notes
   bool verbose = false;    // progress even without a terminal, and a summary
   Guard* guard = nullptr;  // judges prompts and answers; may be null

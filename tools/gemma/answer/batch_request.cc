@@ -8,10 +8,10 @@
 #include "absl/strings/str_replace.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
-#include "tools/gemma/answer/answer.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/json_line.h"
 #include "tools/gemma/io/nearest.h"
+#include "tools/gemma/machine/model_error.h"
 
 namespace gemma::tools {
 namespace {
@@ -151,13 +151,18 @@ std::string PromptText(const BatchRequest& request) {
                                   : request.messages.back().text;
 }
 
-absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
-                                                  const BatchRequest& request,
-                                                  bool chat) {
+absl::StatusOr<std::vector<TokenId>> PromptTokens(
+    const Model& model, const BatchRequest& request,
+    const PromptOptions& options) {
   if (request.messages.empty()) {
-    return PromptTokens(model, request.prompt, request.system, chat);
+    return PromptTokens(model, request.prompt, request.system, options);
   }
-  GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, model.chat_template());
+  if (options.no_turns) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'messages' need chat turns, but --chat-template ",
+                     kNoTemplate, " turns them off"));
+  }
+  GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
   std::vector<Message> messages = request.messages;
   // Without a system message in the line, use the command line's.
   if (!request.system.empty() && messages[0].role != Role::kSystem) {

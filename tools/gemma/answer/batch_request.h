@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "gemma/gemma.h"
 #include "tools/gemma/answer/answer_options.h"
+#include "tools/gemma/answer/prompt.h"
 
 namespace gemma::tools {
 
@@ -40,11 +41,10 @@ absl::Status ParseBatchRequest(std::string_view line,
 // The prompt, or the text of the last message.
 std::string PromptText(const BatchRequest& request);
 
-// The tokens of the request. If `chat`, a prompt without messages is a chat
-// turn.
+// The tokens of the request. Messages are a chat, whatever `options` say.
 absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
                                                   const BatchRequest& request,
-                                                  bool chat);
+                                                  const PromptOptions& options);
 
 }  // namespace gemma::tools
 

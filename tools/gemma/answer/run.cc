@@ -18,6 +18,7 @@
 #include "tools/gemma/answer/batch.h"
 #include "tools/gemma/answer/fill.h"
 #include "tools/gemma/answer/guard.h"
+#include "tools/gemma/answer/prompt.h"
 #include "tools/gemma/answer/steering.h"
 #include "tools/gemma/cli/grammar_options.h"
 #include "tools/gemma/cli/option_error.h"
@@ -51,6 +52,7 @@ struct RunOptions {
   std::string system;
   bool chat = false;
   bool raw = false;
+  bool parse_control = false;
   bool verbose = false;
 };
 
@@ -64,6 +66,7 @@ absl::Status CheckFill(const RunOptions& options) {
                       : !options.system.empty()        ? "--system"
                       : !options.batch.input.empty()   ? "--batch"
                       : !options.guard.model.empty()   ? "--guard"
+                      : options.parse_control          ? "--parse-control"
                                                        : nullptr;
   if (other == nullptr) return absl::OkStatus();
   return Exclude(std::string(asked_by), other);
@@ -81,6 +84,8 @@ absl::Status Check(const RunOptions& options) {
     return OptionError({"--system", "--raw"},
                        "--system needs a chat, but --raw turns it off");
   }
+  GEMMA_RETURN_IF_ERROR(CheckChatTemplate(
+      options.model, options.chat, options.raw, !options.system.empty()));
   if (!options.batch.input.empty()) {
     if (options.prompt != kStdinArgument) {
       return Exclude("--batch", "PROMPT");
@@ -126,19 +131,41 @@ std::string_view ModeNote(bool tuned, bool chat) {
               : "a base model: it completes your prompt (--chat: a chat turn)";
 }
 
+PromptOptions PromptOf(const RunOptions& options, const Model& model) {
+  return {.chat = IsChat(model, options.model, options.chat, options.raw),
+          .no_turns = options.model.chat_template == kNoTemplate,
+          .parse_control = options.parse_control};
+}
+
+// Says on standard error what is special about the prompt's tokens.
+absl::Status NoteTokens(const Model& model, std::string_view prompt,
+                        const PromptOptions& options) {
+  if (options.chat) {
+    GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
+    NoteTurns(turns);
+  } else if (!options.parse_control) {
+    GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
+    NoteControlTokens(*tokenizer, prompt);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RunLines(RunOptions options) {
   std::vector<std::string> models = ModelPaths(options.model);
   models.push_back(options.guard.model);
   GEMMA_RETURN_IF_ERROR(
       CheckOutput(options.batch.output, models,
                   {options.batch.input, options.guard.policy.file,
-                   options.grammar.schema}));
+                   options.grammar.schema, ChatTemplateFile(options.model)}));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
                          Guard::Load(options.guard, options.model));
   options.batch.guard = guard.get();
-  options.batch.chat =
-      options.chat || (model.is_instruction_tuned() && !options.raw);
+  options.batch.prompt = PromptOf(options, model);
+  if (options.batch.prompt.chat) {
+    GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
+    if (!options.model.quiet) NoteTurns(turns);
+  }
   options.batch.quiet = options.model.quiet;
   options.batch.verbose = options.verbose;
   BatchRequest defaults;
@@ -191,12 +218,13 @@ absl::Status Run(RunOptions options) {
                          Steering::Load(options.steering));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   const bool tuned = model.is_instruction_tuned();
-  const bool chat = !fill && (options.chat || (tuned && !options.raw));
+  const PromptOptions how = PromptOf(options, model);
+  const bool chat = !fill && how.chat;
   GEMMA_ASSIGN_OR_RETURN(
       const std::vector<TokenId> tokens,
       fill ? FillTokens(model, options.model.path, options.fill, texts,
                         &options.answer)
-           : PromptTokens(model, prompt, options.system, chat));
+           : PromptTokens(model, prompt, options.system, how));
   GEMMA_RETURN_IF_ERROR(FindTokens(model, &options.answer));
   GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
                          Guard::Load(options.guard, options.model));
@@ -208,7 +236,10 @@ absl::Status Run(RunOptions options) {
     options.answer.max_tokens = kMaxCompletionTokens;
   }
 
-  if (!options.model.quiet && !fill) Note(ModeNote(tuned, chat));
+  if (!options.model.quiet && !fill) {
+    Note(ModeNote(tuned, chat));
+    GEMMA_RETURN_IF_ERROR(NoteTokens(model, prompt, how));
+  }
   GEMMA_ASSIGN_OR_RETURN(
       const Answer answer,
       AnswerPrompt(options, guard.get(), prompt, session, tokens));
@@ -234,6 +265,8 @@ void AddRun(CLI::App& app, Action* action) {
   command->add_flag("--raw", options->raw,
                     "Complete the prompt as a text (the default for base\n"
                     "models)");
+  AddParseControl(*command, &options->parse_control);
+  AddChatTemplate(*command, &options->model);
   AddText(*command, "--system", "TEXT", &options->system,
           "Instructions that the model reads before the prompt");
   AddAnswerOptions(*command, &options->answer,

@@ -9,6 +9,7 @@
 #include "src/base/status_macros.h"
 #include "tools/gemma/answer/answer_options.h"
 #include "tools/gemma/answer/guard.h"
+#include "tools/gemma/answer/prompt.h"
 #include "tools/gemma/answer/steering.h"
 #include "tools/gemma/chat/chat_loop.h"
 #include "tools/gemma/chat/chat_reader.h"
@@ -61,13 +62,19 @@ absl::Status Chat(ChatOptions options) {
   GEMMA_RETURN_IF_ERROR(Validate(options.guard));
   GEMMA_RETURN_IF_ERROR(WithOptions(
       AsUsageError(CheckUtf8(options.system, "--system")), {"--system"}));
+  if (options.model.chat_template == kNoTemplate) {
+    return OptionError({"--chat-template"},
+                       "a chat needs turns, but --chat-template none turns "
+                       "them off; gemma run completes texts");
+  }
   GEMMA_ASSIGN_OR_RETURN(const Steering steering,
                          Steering::Load(options.steering));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
-  if (!model.is_instruction_tuned() && !options.chat) {
+  if (!IsChat(model, options.model, options.chat, /*raw=*/false)) {
     return NotTunedToChat(options.model.path);
   }
   GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
+  if (!options.quiet) NoteTurns(turns);
   GEMMA_RETURN_IF_ERROR(FindTokens(model, &options.answer));
   GEMMA_ASSIGN_OR_RETURN(Session session, CreateSession(model, options.model,
                                                         DefaultContext(model)));
@@ -97,6 +104,7 @@ void AddChat(CLI::App& app, Action* action) {
       app.add_subcommand("chat", "Talk with an instruction-tuned model");
   AddModelOptions(*command, &options->model, "4096");
   command->add_flag("--chat", options->chat, "Chat even with a base model");
+  AddChatTemplate(*command, &options->model);
   AddText(*command, "--system", "TEXT", &options->system,
           "Instructions that the model reads before the first\n"
           "message");

@@ -63,6 +63,12 @@ LoadOptions LoadOptionsOf(const ModelOptions& options) {
   load.deterministic = options.deterministic;
   load.quantize = *ParseWeightType(options.quantize);
   load.adapters = options.adapters;
+  if (options.chat_template == kFileTemplate) {
+    load.turn_source = TurnSource::kFile;
+  } else if (options.chat_template == kGemmaTemplate) {
+    load.turn_source = TurnSource::kGemma;
+  }
+  load.chat_template_file = ChatTemplateFile(options);
   return load;
 }
 
@@ -265,6 +271,21 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
                "Compute the same bits for any --chunk, on every\nCPU");
   app.add_flag("--ignore-memory", options->ignore_memory,
                "Continue even if the model does not fit in\nmemory");
+}
+
+void AddChatTemplate(CLI::App& app, ModelOptions* options) {
+  AddText(app, "--chat-template", "FILE|file|gemma|none",
+          &options->chat_template,
+          "Turns of a chat: a template in FILE, that of the model's\n"
+          "files, Gemma's own, or no turns")
+      ->default_str("file, or gemma if it makes the same");
+}
+
+std::string ChatTemplateFile(const ModelOptions& options) {
+  for (std::string_view word : {kFileTemplate, kGemmaTemplate, kNoTemplate}) {
+    if (options.chat_template == word) return "";
+  }
+  return options.chat_template;
 }
 
 MemoryPlan PlanOf(const Model& model, const ModelOptions& options,

@@ -82,7 +82,8 @@ struct ModelOptions {
   bool deterministic = false;
   std::string quantize = "keep";  // a result of WeightTypeName
   std::vector<Adapter> adapters;
-  bool quiet = false;  // print no notes about the model
+  bool quiet = false;         // print no notes about the model
+  std::string chat_template;  // see AddChatTemplate
   bool ignore_memory = false;
   bool embeds = false;  // the model must embed texts, not continue them
   // Number of logits matrices, of --chunk rows each, that the command keeps.
@@ -108,6 +109,16 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
 void AddModelSettings(CLI::App& app, ModelOptions* options,
                       const std::string& default_context,
                       std::vector<size_t>* threads = nullptr);
+
+// Adds --chat-template: a file, kFileTemplate, kGemmaTemplate or kNoTemplate.
+// If empty, the model's own choice.
+void AddChatTemplate(CLI::App& app, ModelOptions* options);
+inline constexpr std::string_view kFileTemplate = "file";
+inline constexpr std::string_view kGemmaTemplate = "gemma";
+inline constexpr std::string_view kNoTemplate = "none";
+
+// Returns the file that --chat-template names, or "".
+std::string ChatTemplateFile(const ModelOptions& options);
 
 // Returns the memory plan of a model with this number of sessions, each of at
 // most options.context tokens (`default_context` if that is 0). See

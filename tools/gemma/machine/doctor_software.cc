@@ -155,6 +155,9 @@ Finding FindModel(const ModelOptions& options, const Memory& memory) {
   } else if (!model->tokenizer().ok()) {
     finding.level = Level::kWarning;
     finding.cure = std::string(model->tokenizer().status().message());
+  } else if (tuned && !model->chat_template().ok()) {
+    finding.level = Level::kWarning;
+    finding.cure = std::string(model->chat_template().status().message());
   }
   finding.facts.update({{"architecture", model->config().architecture},
                         {"instruction_tuned", tuned},

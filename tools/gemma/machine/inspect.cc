@@ -140,6 +140,32 @@ OrderedJson TensorsJson(const Model& model) {
   return tensors;
 }
 
+// The turns that the model's chats would have.
+OrderedJson ChatTemplateJson(const InspectOptions& options,
+                             const Model& model) {
+  if (options.model.chat_template == kNoTemplate) {
+    return {{"turns", "none"}, {"reason", "it was chosen"}};
+  }
+  const absl::StatusOr<ChatTemplate> turns = model.chat_template();
+  if (!turns.ok()) {
+    return {{"turns", "none"}, {"reason", turns.status().message()}};
+  }
+  return {
+      {"turns", turns->is_gemma() ? "gemma" : "file"},
+      {"file", turns->source()},
+      {"reason", turns->reason().empty() ? "it was chosen" : turns->reason()},
+      {"end_of_turn", turns->end_of_turn()}};
+}
+
+std::string ChatTemplateText(const OrderedJson& json) {
+  const std::string turns = json["turns"];
+  const std::string name = turns == "gemma"  ? "Gemma's own turns"
+                           : turns == "file" ? json["file"].get<std::string>()
+                                             : turns;
+  return Printable(
+      absl::StrCat(name, " (", json["reason"].get<std::string>(), ")"), kUncut);
+}
+
 OrderedJson TypeJson(const std::string& name, const TypeTotal& total) {
   return {{"type", name},
           {"tensors", total.tensors},
@@ -161,6 +187,7 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
       {"instruction_tuned", model.is_instruction_tuned()},
       {"has_tokenizer", model.tokenizer().ok()},
       {"notes", model.notes()},
+      {"chat_template", ChatTemplateJson(options, model)},
       {"config", ConfigJson(model.config())},
       {"parameters", totals.all.values},
       {"weight_bytes", totals.all.bytes},
@@ -264,6 +291,8 @@ std::string ShowText(const InspectOptions& options, const Model& model,
                   model.is_instruction_tuned() ? "yes" : "no", "\n");
   absl::StrAppend(&text, "  tokenizer              ",
                   model.tokenizer().ok() ? "yes" : "none", "\n");
+  absl::StrAppend(&text, "  chat template          ",
+                  ChatTemplateText(ChatTemplateJson(options, model)), "\n");
   for (const std::string& note : model.notes()) {
     absl::StrAppend(&text, "  note                   ", Printable(note, kUncut),
                     "\n");
@@ -312,6 +341,7 @@ void AddInspect(CLI::App& app, Action* action) {
   CLI::App* command = app.add_subcommand(
       "inspect", "Show configuration, tensors and memory of a model");
   AddModelOptions(*command, &options->model, "4096");
+  AddChatTemplate(*command, &options->model);
   AddFormat(*command, &options->format);
   command->footer(
       R"(Examples:

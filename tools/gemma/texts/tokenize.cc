@@ -9,6 +9,7 @@
 #include "gemma/gemma.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/answer/prompt.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
@@ -57,9 +58,7 @@ void AddTokenize(CLI::App& app, Action* action) {
   AddText(*command, "TEXT", "", &options->text,
           "The text; if missing or \"-\": standard input, unchanged");
   command->add_flag("--bos", options->bos, "Begin with the BOS token");
-  command->add_flag("--parse-control", options->parse_control,
-                    "Read names of control tokens, such as\n"
-                    "<start_of_turn>, as those tokens instead of as text");
+  AddParseControl(*command, &options->parse_control);
   command->footer(
       "Example:\n  gemma tokenize gemma-3-270m.gguf \"Hello world\"\n\n");
   command->callback([=] { *action = [=] { return Tokenize(*options); }; });

@@ -1,0 +1,93 @@
+#include "tools/gemma/answer/prompt.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/machine/model_error.h"
+
+namespace gemma::tools {
+
+void AddParseControl(CLI::App& app, bool* parse_control) {
+  app.add_flag("--parse-control", *parse_control,
+               "Read names of control tokens, such as\n"
+               "<start_of_turn>, as those tokens instead of as text");
+}
+
+bool IsChat(const Model& model, const ModelOptions& options, bool chat,
+            bool raw) {
+  if (raw || options.chat_template == kNoTemplate) return false;
+  return chat || !options.chat_template.empty() || model.is_instruction_tuned();
+}
+
+absl::Status CheckChatTemplate(const ModelOptions& options, bool chat, bool raw,
+                               bool system) {
+  if (options.chat_template.empty()) return absl::OkStatus();
+  if (options.chat_template != kNoTemplate) {
+    return raw ? Exclude("--raw", "--chat-template") : absl::OkStatus();
+  }
+  const std::string given = absl::StrCat("--chat-template ", kNoTemplate);
+  if (!chat && !system) return absl::OkStatus();
+  return OptionError(
+      {"--chat-template", chat ? "--chat" : "--system"},
+      absl::StrCat(chat ? "--chat" : "--system", " needs chat turns, but ",
+                   given, " turns them off"));
+}
+
+void NoteTurns(const ChatTemplate& turns) {
+  if (turns.is_gemma()) return;
+  const std::string reason =
+      turns.reason().empty() ? "" : absl::StrCat(", because ", turns.reason());
+  Note(absl::StrCat("the turns are those of ", turns.source(), reason,
+                    " (--chat-template gemma: Gemma's own)"));
+}
+
+bool NoteControlTokens(const Tokenizer& tokenizer, std::string_view prompt) {
+  const auto tokens = tokenizer.Encode(prompt, ControlTokens::kParse);
+  if (!tokens.ok()) return false;
+  const auto control =
+      std::find_if(tokens->begin(), tokens->end(), [&](TokenId token) {
+        return tokenizer.IsControl(token) &&
+               prompt.find(tokenizer.Piece(token)) != std::string_view::npos;
+      });
+  if (control == tokens->end()) return false;
+  Note(absl::StrCat("the prompt contains ", Quoted(tokenizer.Piece(*control)),
+                    ", which stays text (--parse-control: the control token)"));
+  return true;
+}
+
+absl::StatusOr<std::vector<TokenId>> PromptTokens(
+    const Model& model, std::string_view prompt, std::string_view system,
+    const PromptOptions& options) {
+  if (options.chat) {
+    if (options.parse_control) {
+      return OptionError({"--parse-control", "--raw"},
+                         "--parse-control needs --raw: the text of a chat turn "
+                         "never becomes a control token");
+    }
+    GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
+    return turns.UserTurn(prompt, system);
+  }
+  if (!system.empty()) {
+    return OptionError({"--system"},
+                       "--system needs a chat; with a base model, add --chat");
+  }
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
+  GEMMA_ASSIGN_OR_RETURN(
+      std::vector<TokenId> tokens,
+      tokenizer->Encode(prompt, options.parse_control
+                                    ? ControlTokens::kParse
+                                    : ControlTokens::kAsText));
+  const TokenId bos = model.config().bos_token;
+  // A prompt may write BOS itself, as the texts of templates do.
+  const bool has_bos =
+      options.parse_control && !tokens.empty() && tokens.front() == bos;
+  if (!has_bos) tokens.insert(tokens.begin(), bos);
+  return tokens;
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,54 @@
+// Turns prompts into tokens.
+
+#ifndef GEMMA_TOOLS_GEMMA_ANSWER_PROMPT_H_
+#define GEMMA_TOOLS_GEMMA_ANSWER_PROMPT_H_
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gemma/gemma.h"
+#include "tools/gemma/cli/options.h"
+
+namespace gemma::tools {
+
+// How prompts become tokens.
+struct PromptOptions {
+  bool chat = false;           // as chat turns
+  bool no_turns = false;       // there are no chat turns at all
+  bool parse_control = false;  // names of control tokens become those tokens
+};
+
+// Adds --parse-control.
+void AddParseControl(CLI::App& app, bool* parse_control);
+
+// Whether prompts are chat turns. `chat` and `raw` are the options of these
+// names.
+bool IsChat(const Model& model, const ModelOptions& options, bool chat,
+            bool raw);
+
+// A usage error if --chat-template contradicts the other options.
+absl::Status CheckChatTemplate(const ModelOptions& options, bool chat, bool raw,
+                               bool system);
+
+// If the turns are not Gemma's own, says so on standard error.
+void NoteTurns(const ChatTemplate& turns);
+
+// If a prompt that is no chat turn names a control token that stays text, says
+// so on standard error. Returns whether it does.
+bool NoteControlTokens(const Tokenizer& tokenizer, std::string_view prompt);
+
+// The prompt as a chat turn, after `system` if that is not empty. Without a
+// chat: the prompt as a text to complete, after BOS; `system` and, in a chat,
+// parse_control are then usage errors.
+absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
+                                                  std::string_view prompt,
+                                                  std::string_view system,
+                                                  const PromptOptions& options);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_ANSWER_PROMPT_H_
