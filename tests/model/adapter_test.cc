@@ -29,7 +29,7 @@ std::string GgufPath(const std::string& name) {
   return std::string(GEMMA_TESTDATA_DIR) + "/gguf/" + name;
 }
 
-constexpr size_t kTokens = 16;
+constexpr size_t kNumTokens = 16;
 
 // A model with adapters, and what its logits must equal.
 struct Case {
@@ -106,11 +106,11 @@ std::vector<TokenId> Prompt(const std::string& toy) {
   std::vector<TokenId> ids =
       toy.empty() ? ReadTokens(LoraPath("reference.npz"), "untied_ids")
                   : ReadTokens(ToyPath(toy) + "/reference.npz", "ids");
-  ids.resize(kTokens);
+  ids.resize(kNumTokens);
   return ids;
 }
 
-std::vector<float> Reference(const std::string& name) {
+std::vector<float> PeftLogits(const std::string& name) {
   return ReadFloats(LoraPath("reference.npz"), name);
 }
 
@@ -123,13 +123,13 @@ TEST_P(AdapterGolden, LogitsEqualPeft) {
   const Case& c = GetParam();
   const Model model = LoadOrDie(c.model, Exact(c.adapters));
   const std::vector<float> logits = AllLogits(model, Prompt(c.prompt));
-  EXPECT_LE(RelativeError(logits, Reference(c.logits)), 1e-4);
+  EXPECT_LE(RelativeError(logits, PeftLogits(c.logits)), 1e-4);
   // The comparison would notice a scale that is wrong by a hundredth.
   std::vector<Adapter> wrong = c.adapters;
   wrong[0].scale *= 1.01f;
   const Model other = LoadOrDie(c.model, Exact(wrong));
   EXPECT_GT(
-      RelativeError(AllLogits(other, Prompt(c.prompt)), Reference(c.logits)),
+      RelativeError(AllLogits(other, Prompt(c.prompt)), PeftLogits(c.logits)),
       1e-4);
 }
 
@@ -155,7 +155,7 @@ TEST(AdapterMerge, HalvesStayHalves) {
   session.cache_format = CacheFormat::kFloat32;
   Session exact = NewSession(merged, session);
   EXPECT_LE(RelativeError(AllLogits(exact, Prompt("gemma2_bf16")),
-                          Reference("merged_bf16")),
+                          PeftLogits("merged_bf16")),
             1e-4);
   options.adapters.clear();
   const Model plain = LoadOrDie(model, options);
@@ -215,7 +215,7 @@ TEST(AdapterMerge, QuantizesTheSums) {
       EXPECT_EQ(AllLogits(written, Prompt("gemma2")),
                 AllLogits(merged, Prompt("gemma2")));
       EXPECT_LE(RelativeError(AllLogits(written, Prompt("gemma2")),
-                              Reference("both")),
+                              PeftLogits("both")),
                 type == WeightType::kKeep ? 1e-4 : 0.1);
     }
   }
@@ -229,7 +229,7 @@ TEST(AdapterMerge, BitsMixTypes) {
   ASSERT_EQ(ErrorOf(Quantize(ToyPath("gemma2"), file, quantize)), "OK");
   const Model written = LoadOrDie(file, Exact({}));
   EXPECT_LE(
-      RelativeError(AllLogits(written, Prompt("gemma2")), Reference("plain")),
+      RelativeError(AllLogits(written, Prompt("gemma2")), PeftLogits("plain")),
       0.1);
 }
 
@@ -287,7 +287,7 @@ TEST(AdapterMerge, TiedHeadIsNoted) {
                           "/adapter_model.safetensors: changes the embedding "
                           "and the head, which are one matrix here"));
   EXPECT_GT(RelativeError(AllLogits(model, Prompt("gemma_mha")),
-                          Reference("unmerged_embed")),
+                          PeftLogits("unmerged_embed")),
             1e-2);
   EXPECT_THAT(
       LoadOrDie(ToyPath("gemma2"), Exact({{LoraPath("plain")}})).notes(),
@@ -311,7 +311,7 @@ TEST(AdapterMerge, AdapterBesideIsNoted) {
   const Model merged = LoadOrDie(folder, Exact({{folder}}));
   EXPECT_THAT(merged.notes(), IsEmpty());
   EXPECT_LE(
-      RelativeError(AllLogits(merged, Prompt("gemma2")), Reference("plain")),
+      RelativeError(AllLogits(merged, Prompt("gemma2")), PeftLogits("plain")),
       1e-4);
 }
 

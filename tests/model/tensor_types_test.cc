@@ -108,7 +108,7 @@ void WriteModel(const std::string& path, Format format, bool is_dequantized,
 
 // Returns logits in float32. (By default, the cache is in float32 only if the
 // embeddings are.)
-std::vector<float> ExactLogits(const std::string& path) {
+std::vector<float> TypedLogits(const std::string& path) {
   const Model model = LoadExact(path);
   Session session = NewSession(model, {.cache_format = CacheFormat::kFloat32});
   return AllLogits(session, {2, 200, 5, 77});
@@ -122,10 +122,10 @@ TEST(TensorTypes, LogitsOfDequantizedValues) {
     SCOPED_TRACE(FormatName(format));
     WriteModel(directory + "/q.gguf", format, false);
     WriteModel(directory + "/f.gguf", format, true);
-    const std::vector<float> expected = ExactLogits(directory + "/f.gguf");
+    const std::vector<float> expected = TypedLogits(directory + "/f.gguf");
     ASSERT_THAT(expected, Each(ResultOf(IsFinite, true)));
     EXPECT_NE(expected.front(), expected.back());
-    EXPECT_EQ(ExactLogits(directory + "/q.gguf"), expected);
+    EXPECT_EQ(TypedLogits(directory + "/q.gguf"), expected);
   }
 }
 
@@ -135,7 +135,7 @@ TEST(TensorTypes, QuantizeKeepsSmallFormats) {
   for (const Format format : kNewFormats) {
     SCOPED_TRACE(FormatName(format));
     WriteModel(directory + "/q.gguf", format, false);
-    const std::vector<float> expected = ExactLogits(directory + "/q.gguf");
+    const std::vector<float> expected = TypedLogits(directory + "/q.gguf");
     for (const FileLayout layout : {FileLayout::kPacked, FileLayout::kGguf}) {
       QuantizeOptions options;
       options.layout = layout;
@@ -143,7 +143,7 @@ TEST(TensorTypes, QuantizeKeepsSmallFormats) {
       const std::string out = directory + "/out.gguf";
       ASSERT_EQ(ErrorOf(Quantize(directory + "/q.gguf", out, options)), "OK");
       EXPECT_EQ(ErrorOf(VerifyFile(out).status()), "OK");
-      EXPECT_EQ(ExactLogits(out), expected);
+      EXPECT_EQ(TypedLogits(out), expected);
     }
   }
 }
@@ -160,7 +160,7 @@ TEST(TensorTypes, QuantizeReadsExactValues) {
       const std::string path = directory + "/" + name;
       ASSERT_EQ(ErrorOf(Quantize(path + ".gguf", path, options)), "OK");
     }
-    EXPECT_EQ(ExactLogits(directory + "/q"), ExactLogits(directory + "/f"));
+    EXPECT_EQ(TypedLogits(directory + "/q"), TypedLogits(directory + "/f"));
   }
 }
 
@@ -168,8 +168,8 @@ TEST(TensorTypes, ScaleOfGgufMatrix) {
   const std::string directory = TestDirectory();
   WriteModel(directory + "/q.gguf", Format::kNVFP4, false, 0.37f);
   WriteModel(directory + "/f.gguf", Format::kNVFP4, true, 0.37f);
-  EXPECT_EQ(ExactLogits(directory + "/q.gguf"),
-            ExactLogits(directory + "/f.gguf"));
+  EXPECT_EQ(TypedLogits(directory + "/q.gguf"),
+            TypedLogits(directory + "/f.gguf"));
 }
 
 TEST(TensorTypes, PlanEqualsLoadedMemory) {

@@ -55,7 +55,7 @@ absl::StatusOr<ChatTemplate> Turns(std::string_view text) {
   return ChatTemplate::FromJinja(ChatTokenizer(), text, "the template");
 }
 
-ChatTemplate Named(const std::string& name) {
+ChatTemplate FileTurns(const std::string& name) {
   absl::StatusOr<ChatTemplate> turns = Turns(TemplateText(name));
   EXPECT_EQ(ErrorOf(turns), "OK") << name;
   return *std::move(turns);
@@ -90,7 +90,7 @@ TEST(JinjaTurns, TokensEqualTransformers) {
     const std::string name = golden["template"];
     SCOPED_TRACE(name + ": " + golden["messages"].dump());
     const std::vector<Message> messages = MessagesOf(golden["messages"]);
-    const absl::StatusOr<Tokens> tokens = Named(name).Render(messages);
+    const absl::StatusOr<Tokens> tokens = FileTurns(name).Render(messages);
     if (golden.contains("raises")) {
       EXPECT_THAT(ErrorOf(tokens),
                   AllOf(HasSubstr("the template refuses these messages: "),
@@ -111,20 +111,20 @@ TEST(JinjaTurns, TokensEqualTransformers) {
 }
 
 TEST(JinjaTurns, WritesBosAsTransformers) {
-  const Tokens tokens = *Named("chatml").UserTurn("the north");
+  const Tokens tokens = *FileTurns("chatml").UserTurn("the north");
   EXPECT_EQ(tokens[0], ChatTokenizer().bos());
   EXPECT_EQ(tokens[1], Id("<|im_start|>"));
   EXPECT_EQ(std::count(tokens.begin(), tokens.end(), tokens[0]), 1);
-  EXPECT_EQ(*Named("chatml_without_bos").UserTurn("the north"),
+  EXPECT_EQ(*FileTurns("chatml_without_bos").UserTurn("the north"),
             Tokens(tokens.begin() + 1, tokens.end()));
 }
 
 TEST(JinjaTurns, FindsEndOfTurn) {
-  EXPECT_EQ(Named("chatml").end_of_turn(), Id("<|im_end|>"));
-  EXPECT_EQ(Named("thinking").end_of_turn(), Id("<|im_end|>"));
-  EXPECT_EQ(Named("alpaca").end_of_turn(), Id("<eos>"));
-  EXPECT_EQ(Named("system_turn").end_of_turn(), Id("<end_of_turn>"));
-  EXPECT_EQ(Named("plain").end_of_turn(), -1);
+  EXPECT_EQ(FileTurns("chatml").end_of_turn(), Id("<|im_end|>"));
+  EXPECT_EQ(FileTurns("thinking").end_of_turn(), Id("<|im_end|>"));
+  EXPECT_EQ(FileTurns("alpaca").end_of_turn(), Id("<eos>"));
+  EXPECT_EQ(FileTurns("system_turn").end_of_turn(), Id("<end_of_turn>"));
+  EXPECT_EQ(FileTurns("plain").end_of_turn(), -1);
 }
 
 // The text that follows an answer is encoded apart from it.
@@ -136,7 +136,7 @@ TEST(JinjaTurns, ContinuesAfterAnswers) {
                                          {Role::kUser, "who?"}};
   for (const char* name : {"chatml", "alpaca", "plain", "gemma", "thinking"}) {
     SCOPED_TRACE(name);
-    const ChatTemplate turns = Named(name);
+    const ChatTemplate turns = FileTurns(name);
     Tokens session = *turns.UserTurn("the end");
     std::vector<size_t> ends;
     for (size_t read : {2, 4}) {
@@ -169,7 +169,7 @@ TEST(JinjaTurns, GivesWholeChangedChats) {
   const std::vector<Message> messages = {{Role::kUser, "one"},
                                          {Role::kModel, "<b>so</b>\n\nup"},
                                          {Role::kUser, "two"}};
-  const ChatTemplate turns = Named("thinking");
+  const ChatTemplate turns = FileTurns("thinking");
   const absl::StatusOr<ChatPrompt> prompt = turns.Continue(messages, 2);
   ASSERT_EQ(ErrorOf(prompt), "OK");
   EXPECT_TRUE(prompt->whole);
@@ -190,7 +190,7 @@ TEST(JinjaTurns, RefusesUnreadMessages) {
   const std::vector<Message> messages = {
       {Role::kUser, "one"}, {Role::kModel, "two"}, {Role::kUser, "three"}};
   for (const ChatTemplate& turns :
-       {Named("chatml"), *ChatTemplate::Create(ChatTokenizer())}) {
+       {FileTurns("chatml"), *ChatTemplate::Create(ChatTokenizer())}) {
     for (size_t num_read : {1, 3, 4}) {
       EXPECT_THAT(ErrorOf(turns.Continue(messages, num_read)),
                   HasSubstr("wanted 0, or the number"));
@@ -324,7 +324,7 @@ TEST_F(ChooseTest, RunsDifferentTurns) {
   Write(TemplateText("chatml"));
   EXPECT_EQ(Files(),
             "it makes other tokens of a user's message than Gemma's own turns");
-  EXPECT_EQ(*Choose()->UserTurn("x"), *Named("chatml").UserTurn("x"));
+  EXPECT_EQ(*Choose()->UserTurn("x"), *FileTurns("chatml").UserTurn("x"));
   Write(TemplateText("system_turn"));
   EXPECT_THAT(Files(), HasSubstr("of a system message than"));
   std::string text = TemplateText("gemma");
@@ -355,7 +355,7 @@ TEST_F(ChooseTest, FollowsTheCaller) {
   const absl::StatusOr<ChatTemplate> turns = Choose({.path = other});
   ASSERT_EQ(ErrorOf(turns), "OK");
   EXPECT_EQ(turns->source(), other);
-  EXPECT_EQ(*turns->UserTurn("x"), *Named("chatml").UserTurn("x"));
+  EXPECT_EQ(*turns->UserTurn("x"), *FileTurns("chatml").UserTurn("x"));
 }
 
 TEST_F(ChooseTest, ReadsNamesOfTokens) {

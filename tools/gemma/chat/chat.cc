@@ -74,7 +74,7 @@ absl::Status Chat(ChatOptions options) {
     return NotTunedToChat(options.model.path);
   }
   GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
-  if (!options.quiet) NoteTurns(turns);
+  if (!options.model.quiet) NoteTurns(turns);
   GEMMA_RETURN_IF_ERROR(FindTokens(model, &options.answer));
   GEMMA_ASSIGN_OR_RETURN(Session session, CreateSession(model, options.model,
                                                         DefaultContext(model)));
@@ -140,10 +140,7 @@ Example:
   gemma chat gemma-3-1b-it.gguf --system "Be brief."
 
 )");
-  command->callback([=] {
-    options->model.quiet = options->quiet;
-    *action = [=] { return Chat(*options); };
-  });
+  command->callback([=] { *action = [=] { return Chat(*options); }; });
 }
 
 }  // namespace gemma::tools

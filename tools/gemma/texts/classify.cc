@@ -245,7 +245,6 @@ With -o json, standard output receives an object:
 
 )");
   command->callback([=] {
-    options->model.quiet = options->quiet;
     options->has_response = response->count() > 0;
     *action = [=] { return Classify(*options); };
   });

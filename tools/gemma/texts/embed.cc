@@ -259,7 +259,6 @@ Examples:
 
 )");
   command->callback([=] {
-    options->model.quiet = options->quiet;
     *action = [=] { return Embed(*options); };
   });
 }
