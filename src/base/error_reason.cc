@@ -29,8 +29,11 @@ absl::Status WithReason(absl::Status status, ErrorReason reason) {
   return NoThrow([&] {
     status.ErasePayload(kUrl);
     if (reason != ErrorReason::kNone) {
-      status.SetPayload(kUrl,
-                        absl::Cord(absl::StrCat(static_cast<int>(reason))));
+      // From a view: g++ and clang disagree about the name of the constructor
+      // that takes a temporary string, so one could not link the other's
+      // abseil.
+      const std::string number = absl::StrCat(static_cast<int>(reason));
+      status.SetPayload(kUrl, absl::Cord(std::string_view(number)));
     }
     return std::move(status);
   });

@@ -145,17 +145,17 @@ class Json::Document::Builder {
 
  private:
   bool Fail(std::string_view message) {
-    std::string path;
+    std::string place;
     for (size_t i = 0; i + 1 < open_.size(); ++i) {
       const Node& parent = document_.nodes[open_[i]];
       if (parent.kind == Kind::kArray) {
-        AppendIndex(path, parent.size - 1);
+        AppendIndex(place, parent.size - 1);
       } else {
-        AppendName(path, document_.Text(open_[i + 1] - 1));
+        AppendName(place, document_.Text(open_[i + 1] - 1));
       }
     }
     status_ = absl::InvalidArgumentError(
-        absl::StrCat(WhereOf(document_.path, path), ": ", message));
+        absl::StrCat(WhereOf(document_.path, place), ": ", message));
     return false;
   }
 

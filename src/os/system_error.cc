@@ -46,7 +46,9 @@ absl::Status SystemError(std::string_view what, int error) {
   absl::Status status(
       CodeOf(error),
       absl::StrCat(what, ": ", std::generic_category().message(error)));
-  status.SetPayload(kPayload, absl::Cord(absl::StrCat(error)));
+  // From a view, as in WithReason.
+  const std::string number = absl::StrCat(error);
+  status.SetPayload(kPayload, absl::Cord(std::string_view(number)));
   return status;
 }
 

@@ -17,7 +17,9 @@ constexpr std::string_view kOptions = "gemma.tools/options";
 
 absl::Status WithOptions(absl::Status status,
                          const std::vector<std::string>& options) {
-  status.SetPayload(kOptions, absl::Cord(absl::StrJoin(options, "\n")));
+  // From a view, as in WithReason.
+  const std::string lines = absl::StrJoin(options, "\n");
+  status.SetPayload(kOptions, absl::Cord(std::string_view(lines)));
   return status;
 }
 
