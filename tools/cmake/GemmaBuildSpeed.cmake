@@ -17,9 +17,14 @@ endif()
 # target read.
 function(gemma_precompile target)
   target_precompile_headers(${target} PRIVATE ${ARGN})
+  # ccache needs these options for precompiled headers.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # ccache needs this option for precompiled headers.
     target_compile_options(${target} PRIVATE -fpch-preprocess)
+  else()
+    # In a precompiled header, clang forgets where libstdc++ silences warnings
+    # of its own deprecated functions (std::stable_sort).
+    target_compile_options(${target} PRIVATE
+      "SHELL:-Xclang -fno-pch-timestamp" -Wno-deprecated-declarations)
   endif()
 endfunction()
 
