@@ -98,9 +98,9 @@ absl::Status ReadLayerTypes(const Json& json, size_t num_layers, size_t period,
       c.blocks.push_back(BlockType::kLocalAttention);
     } else {
       return absl::InvalidArgumentError(
-          FormatText("%s: layer_types holds '%s', wanted 'full_attention' or "
+          FormatText("%s: layer_types holds %s, wanted 'full_attention' or "
                      "'sliding_attention'",
-                     json.Where(), type));
+                     json.Where(), Quoted(type)));
     }
   }
   return CheckWindow(json, c);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "src/base/format_text.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
 namespace gemma::internal {
@@ -35,8 +36,9 @@ absl::StatusOr<std::vector<BlockType>> RepeatedBlocks(
   }
   for (const std::string& word : pattern) {
     if (word != "recurrent" && word != "attention") {
-      return absl::InvalidArgumentError(FormatText(
-          "%s holds '%s', wanted 'recurrent' or 'attention'", where, word));
+      return absl::InvalidArgumentError(
+          FormatText("%s holds %s, wanted 'recurrent' or 'attention'", where,
+                     Quoted(word)));
     }
   }
   std::vector<BlockType> blocks(num_layers);
