@@ -5,6 +5,7 @@
 #
 #   tools/setup.sh                  everything, for building and testing
 #   tools/setup.sh --release-only   only what a release build needs
+#   tools/setup.sh --clang          also clang, for the preset clang
 #
 # Running it again is safe: it does only what is missing. All output is on
 # stderr.
@@ -15,10 +16,12 @@ root="$(cd "$(dirname "$0")/.." && pwd)"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/gemma"
 
 release_only=0
+clang=0
 case "${1:-}" in
   "") ;;
   --release-only) release_only=1 ;;
-  *) echo "usage: tools/setup.sh [--release-only]"; exit 2 ;;
+  --clang) clang=1 ;;
+  *) echo "usage: tools/setup.sh [--release-only|--clang]"; exit 2 ;;
 esac
 
 # Upstream release archives in Debian 13's source packages: package, version,
@@ -39,6 +42,7 @@ packages=(
 ((release_only)) || packages+=(
   ccache clang-format doxygen groff-base python3-jsonschema python3-matplotlib
 )
+((clang)) && packages+=(clang-19)
 
 log() { echo "==> $*"; }
 fail() { echo "setup.sh: $*"; exit 1; }

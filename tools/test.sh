@@ -2,8 +2,8 @@
 # Installs missing packages, then builds and runs every test. Stops at the first
 # step that fails. tests/README.md explains the steps.
 #
-#   tools/test.sh             all steps
-#   tools/test.sh STEP...     some steps: style, dev, tsan, portable, release
+#   tools/test.sh             all steps: style, dev, tsan, portable, release
+#   tools/test.sh STEP...     some steps, also clang
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -69,6 +69,15 @@ run_release() {
   export GEMMA_TEST_MODEL
   step "Testing: release, with the real model"
   ctest --preset all
+}
+
+# Builds with clang, whose warnings differ, and runs all tests without the real
+# model.
+run_clang() {
+  tools/setup.sh --clang
+  build clang
+  step "Testing: clang"
+  ctest --preset clang
 }
 
 steps=("$@")
