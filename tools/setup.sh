@@ -5,7 +5,7 @@
 #
 #   tools/setup.sh                  everything, for building and testing
 #   tools/setup.sh --release-only   only what a release build needs
-#   tools/setup.sh --clang          also clang, for the preset clang
+#   tools/setup.sh --clang          also clang, for the presets clang and fuzz
 #
 # Running it again is safe: it does only what is missing. All output is on
 # stderr.
@@ -42,7 +42,7 @@ packages=(
 ((release_only)) || packages+=(
   ccache clang-format doxygen groff-base python3-jsonschema python3-matplotlib
 )
-((clang)) && packages+=(clang-19)
+((clang)) && packages+=(clang-19 libclang-rt-19-dev llvm-19)
 
 log() { echo "==> $*"; }
 fail() { echo "setup.sh: $*"; exit 1; }
