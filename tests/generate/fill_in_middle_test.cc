@@ -102,7 +102,7 @@ TEST_P(FillInMiddleModel, AnswersEqualTransformers) {
       GenerateOptions options = Greedy();
       options.speculation = speculation;
       const Filled filled = Fill(gap, options);
-      EXPECT_EQ(filled.text, gap["text"]);
+      EXPECT_EQ(json(filled.text), gap["text"]);
       EXPECT_EQ(json(filled.tokens), gap["answer"]);
       EXPECT_EQ(filled.stats.stop_reason, StopReason::kStopToken);
     }
@@ -124,8 +124,8 @@ TEST_P(FillInMiddleModel, MarkersNeedStopTokens) {
       continue;
     }
     ASSERT_GT(filled.tokens.size(), gap["answer"].size());
-    EXPECT_EQ((*model_.tokenizer())->Piece(filled.tokens[gap["answer"].size()]),
-              gap["stop"]);
+    const TokenId next = filled.tokens[gap["answer"].size()];
+    EXPECT_EQ(json((*model_.tokenizer())->Piece(next)), gap["stop"]);
   }
 }
 
@@ -138,7 +138,7 @@ TEST_P(FillInMiddleModel, TheEngineStopsToo) {
         engine->Submit({.prompt = Prompt(fill_, gap), .options = Greedy()});
     ASSERT_EQ(ErrorOf(ticket), "OK");
     ASSERT_EQ(ErrorOf(ticket->Wait()), "OK");
-    EXPECT_EQ(ticket->Wait()->text, gap["text"]);
+    EXPECT_EQ(json(ticket->Wait()->text), gap["text"]);
     EXPECT_EQ(json(ticket->Wait()->tokens), gap["answer"]);
   }
 }
