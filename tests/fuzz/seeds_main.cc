@@ -339,6 +339,14 @@ void WriteGrammars(const std::string& folder) {
   }
 }
 
+void WriteTemplates(const std::string& folder) {
+  const Corpus corpus(folder, "chat_template");
+  for (const auto& entry : std::filesystem::directory_iterator(
+           GEMMA_TESTDATA_DIR "/jinja/templates")) {
+    corpus.Add(entry.path().filename().string(), ReadText(entry.path()));
+  }
+}
+
 }  // namespace
 }  // namespace gemma::internal
 
@@ -355,4 +363,5 @@ int main(int argc, char** argv) {
   gemma::internal::WriteNpz(folder);
   gemma::internal::WriteSessions(folder);
   gemma::internal::WriteGrammars(folder);
+  gemma::internal::WriteTemplates(folder);
 }

@@ -33,6 +33,9 @@ bool FuzzSession(absl::Span<const uint8_t> input);
 bool FuzzJsonSchema(absl::Span<const uint8_t> input);
 bool FuzzRegex(absl::Span<const uint8_t> input);
 
+// A chat template, rendered for a conversation.
+bool FuzzChatTemplate(absl::Span<const uint8_t> input);
+
 struct FuzzTarget {
   const char* name;  // of its corpus and its dictionary
   bool (*run)(absl::Span<const uint8_t> input);
@@ -48,6 +51,7 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"session", FuzzSession},
     {"json_schema", FuzzJsonSchema},
     {"regex", FuzzRegex},
+    {"chat_template", FuzzChatTemplate},
 };
 
 }  // namespace gemma::internal
