@@ -347,6 +347,35 @@ void WriteTemplates(const std::string& folder) {
   }
 }
 
+void WriteAdapters(const std::string& folder) {
+  const Corpus corpus(folder, "adapter");
+  const TinyTensor a = MakeTensor("a", {2, 8});
+  const TinyTensor b = MakeTensor("b", {8, 2});
+  SafetensorsWriter weights;
+  for (const char* module : {"self_attn.q_proj", "self_attn.o_proj"}) {
+    const std::string name =
+        absl::StrCat("base_model.model.model.layers.1.", module, ".lora_");
+    weights.Tensor(name + "A.weight", "F32", a.shape, a.bytes());
+    weights.Tensor(name + "B.weight", "F32", b.shape, b.bytes());
+  }
+  corpus.Add("peft",
+             Files()
+                 .Add("adapter_config.json",
+                      R"({"peft_type": "LORA", "r": 2, "lora_alpha": 4, )"
+                      R"("target_modules": ["q_proj", "o_proj"], )"
+                      R"("rank_pattern": {".*q_proj": 2}})")
+                 .Add("adapter_model.safetensors", TextOf(weights.Finish()))
+                 .input());
+  GgufWriter gguf;
+  gguf.String("general.architecture", "gemma3")
+      .String("general.type", "adapter")
+      .String("adapter.type", "lora")
+      .Float32("adapter.lora.alpha", 4.0f)
+      .Tensor("blk.0.attn_q.weight.lora_a", {8, 2}, 0, a.bytes())
+      .Tensor("blk.0.attn_q.weight.lora_b", {2, 8}, 0, b.bytes());
+  corpus.Add("gguf", gguf.Finish());
+}
+
 }  // namespace
 }  // namespace gemma::internal
 
@@ -364,4 +393,5 @@ int main(int argc, char** argv) {
   gemma::internal::WriteSessions(folder);
   gemma::internal::WriteGrammars(folder);
   gemma::internal::WriteTemplates(folder);
+  gemma::internal::WriteAdapters(folder);
 }

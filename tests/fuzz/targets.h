@@ -36,6 +36,10 @@ bool FuzzRegex(absl::Span<const uint8_t> input);
 // A chat template, rendered for a conversation.
 bool FuzzChatTemplate(absl::Span<const uint8_t> input);
 
+// An adapter: a GGUF file, or the files of a PEFT directory, as SplitInput
+// divides them.
+bool FuzzAdapter(absl::Span<const uint8_t> input);
+
 struct FuzzTarget {
   const char* name;  // of its corpus and its dictionary
   bool (*run)(absl::Span<const uint8_t> input);
@@ -52,6 +56,7 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"json_schema", FuzzJsonSchema},
     {"regex", FuzzRegex},
     {"chat_template", FuzzChatTemplate},
+    {"adapter", FuzzAdapter},
 };
 
 }  // namespace gemma::internal
