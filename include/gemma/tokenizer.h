@@ -126,7 +126,7 @@ struct Message {
 
 // The tokens that a session reads for a chat, and where answers end in them.
 struct ChatPrompt {
-  std::vector<TokenId> tokens;
+  std::vector<TokenId> tokens;  // all that is read
   // For each answer of the model in `tokens`: how many tokens come before its
   // end, that is, before the tokens that close it.
   std::vector<size_t> answer_ends;

@@ -57,8 +57,8 @@ class PieceEncoder {
 absl::Status CheckFlags(const Vocabulary& vocabulary) {
   if (!vocabulary.rules.has_value()) return absl::OkStatus();
   for (const AddedToken& token : vocabulary.rules->added) {
-    const bool has_flag = token.single_word || token.lstrip || token.rstrip ||
-                          token.normalized;
+    const bool has_flag =
+        token.single_word || token.lstrip || token.rstrip || token.normalized;
     if (!token.special || !has_flag) continue;
     return absl::UnimplementedError(absl::StrCat(
         "the control token ", QuotedPiece(token.content),

@@ -94,7 +94,6 @@ class Tokenizer::Impl {
                             std::vector<TokenId>& tokens,
                             std::vector<size_t>& cut_tokens) const;
 
-
   // Returns the longest control token that `text` begins with, or null.
   const PrefixMatcher::Entry* MatchControl(std::string_view text) const {
     return controls_.Longest(text);

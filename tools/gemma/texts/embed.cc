@@ -258,9 +258,7 @@ Examples:
     --dimensions 256 --output vectors.npy
 
 )");
-  command->callback([=] {
-    *action = [=] { return Embed(*options); };
-  });
+  command->callback([=] { *action = [=] { return Embed(*options); }; });
 }
 
 }  // namespace gemma::tools
