@@ -409,6 +409,7 @@ TEST(DescribeChatTemplate, FollowsReadingOrder) {
     EXPECT_TRUE(checkpoint->has_chat_template);
     GgufFileWriter writer(kDefaultGgufAlignment);
     EXPECT_EQ(ErrorOf(DescribeChatTemplate(*checkpoint, writer)), "OK");
+    std::filesystem::remove(directory + "/m.gguf");
     std::string text = "none";
     EXPECT_EQ(ErrorOf(Written(std::move(writer)).metadata->Read(key, text)),
               "OK");

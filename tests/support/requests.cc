@@ -22,6 +22,7 @@ Model LoadSpeakingToy(const Toy& toy, LoadOptions options) {
   Model model = LoadOrDie(ToyPath(toy.folder), options);
   model.impl().tokenizer = Tokenizer::Load(std::string(GEMMA_TESTDATA_DIR) +
                                            "/gguf/gemma3_mixed.gguf");
+  model.impl().chat_template = ChatTemplate::Create(**model.tokenizer());
   return model;
 }
 
