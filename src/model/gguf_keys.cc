@@ -72,6 +72,17 @@ constexpr std::string_view kKnown[] = {
     "tensor_data_layout",
     "vocab_size",
     kExactGeluKey,
+    // Our own keys, which begin as those of the architecture "gemma" do.
+    "bos_token",
+    "extra_token_types",
+    "extra_tokens",
+    "header_crc32c",
+    "prompts.default",
+    "prompts.names",
+    "prompts.words",
+    "stop_tokens",
+    "tensor_crc32c",
+    "text_rules",
 };
 
 // The beginnings of groups of keys: our own, those of dense layers, and those

@@ -230,8 +230,8 @@ def rewrite_gguf(source, target, texts=(), pieces=()):
     begin = at
     for _ in range(num_tensors):
         text()
-        at += 8 * number("I")
-        at += 12
+        num_dims = number("I")
+        at += 8 * num_dims + 12
     header = data[:16] + struct.pack("<Q", len(keys)) + b"".join(keys) + data[begin:at]
     target.write_bytes(header + bytes(-len(header) % 32) + data[-(-at // 32) * 32:])
 

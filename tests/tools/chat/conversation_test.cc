@@ -437,7 +437,8 @@ TEST_F(ConversationTest, OldestTurnsAreDropped) {
 // Closes the turns of both with the same token, and has a system turn.
 constexpr std::string_view kSameEnds =
     "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ m.role }}\n"
-    "{{ m.content }}<end_of_turn>\n{% endfor %}<start_of_turn>assistant\n";
+    "{{ m.content }}<end_of_turn>\n{% endfor %}<start_of_turn>assistant{{ "
+    "'\\n' }}";
 
 TEST_F(ConversationTest, TemplateContinuesSession) {
   UseTemplate(kSameEnds);
@@ -475,7 +476,7 @@ TEST_F(ConversationTest, ChangedTurnsAreReread) {
   UseTemplate(
       "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ m.role }}\n"
       "{{ m.content }}{% if loop.last %} not up{% endif %}<end_of_turn>\n"
-      "{% endfor %}<start_of_turn>assistant\n");
+      "{% endfor %}<start_of_turn>assistant{{ '\\n' }}");
   Conversation chat = New();
   std::vector<Message> messages;
   for (const char* message : {"one", "two", "three", "four"}) {
@@ -502,7 +503,7 @@ TEST_F(ConversationTest, ChangedTurnsAreDropped) {
   UseTemplate(
       "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ m.role }}\n"
       "{{ m.content }}{% if loop.last %} not up{% endif %}<end_of_turn>\n"
-      "{% endfor %}<start_of_turn>assistant\n");
+      "{% endfor %}<start_of_turn>assistant{{ '\\n' }}");
   Conversation chat = New(96, ContextPolicy::kDropOldestTurns);
   size_t dropped = 0;
   for (int i = 0; i < 8; ++i) {

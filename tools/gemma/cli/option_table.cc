@@ -38,11 +38,11 @@ OptionEntry Describe(const CLI::Option& option) {
     entry.kind = ValueKind::kNone;
     entry.value.clear();
     entry.default_text.clear();
+  } else if (absl::StartsWith(entry.value, "FILE")) {
+    entry.kind = ValueKind::kFile;
   } else if (absl::StrContains(entry.value, '|')) {
     entry.kind = ValueKind::kChoice;
     entry.choices = absl::StrSplit(entry.value, '|');
-  } else if (absl::StartsWith(entry.value, "FILE")) {
-    entry.kind = ValueKind::kFile;
   } else if (entry.value == "MODEL") {
     entry.kind = ValueKind::kModel;
   } else if (!entry.argument.empty()) {
