@@ -127,8 +127,9 @@ TEST(JinjaTurns, FindsEndOfTurn) {
   EXPECT_EQ(FileTurns("plain").end_of_turn(), -1);
 }
 
-// The text that follows an answer is encoded apart from it. These templates open
-// an answer with a token or a line, so that the answer is encoded apart, too.
+// The text that follows an answer is encoded apart from it. These templates
+// open an answer with a token or a line, so that the answer is encoded apart,
+// too.
 TEST(JinjaTurns, ContinuesAfterAnswers) {
   const std::vector<Message> messages = {{Role::kUser, "the end"},
                                          {Role::kModel, "one"},
