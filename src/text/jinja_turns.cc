@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/types/span.h"
 #include "gemma/error_reason.h"
 #include "src/base/format_text.h"
@@ -53,10 +54,10 @@ class JinjaTurns : public ChatTemplate::Impl {
     source = std::string(name);
   }
 
-  // Learns from a few chats what the template does.
-  absl::Status Probe() {
+  // Learns from a few chats what the template does. `text` is its source.
+  absl::Status Probe(std::string_view text) {
     GEMMA_RETURN_IF_ERROR(FindUserText());
-    FindSystemRole();
+    FindSystemRole(absl::StrContains(text, "developer"));
     FindEndOfTurn();
     return absl::OkStatus();
   }
@@ -194,16 +195,20 @@ class JinjaTurns : public ChatTemplate::Impl {
         ErrorReason::kChatTemplate);
   }
 
-  // Some templates know instructions only as a developer's.
-  void FindSystemRole() {
+  // Some templates know instructions only as a developer's, and name that role.
+  void FindSystemRole(bool names_developer) {
     const absl::StatusOr<bool> system = Uses(Role::kSystem);
     if (system.ok() && *system) return;
     if (!system.ok() && !IsRaised(system.status())) return;
+    ignores_system_ = system.ok();
+    if (!names_developer) return;
     const std::string_view name = std::exchange(system_role_, "developer");
     const absl::StatusOr<bool> developer = Uses(Role::kSystem);
-    if (developer.ok() && *developer) return;
-    system_role_ = name;
-    ignores_system_ = system.ok();
+    if (developer.ok() && *developer) {
+      ignores_system_ = false;
+    } else {
+      system_role_ = name;
+    }
   }
 
   // The control token that the template writes after an answer.
@@ -306,7 +311,7 @@ absl::StatusOr<ChatTemplateImpl> internal::MakeJinjaTurns(
   }
   auto turns = std::make_unique<JinjaTurns>(tokenizer, *std::move(jinja),
                                             *std::move(quick), name, special);
-  GEMMA_RETURN_IF_ERROR(turns->Probe());
+  GEMMA_RETURN_IF_ERROR(turns->Probe(source));
   return turns;
 }
 

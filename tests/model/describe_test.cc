@@ -32,8 +32,8 @@ constexpr auto kLocal = BlockType::kLocalAttention;
 constexpr auto kRecurrent = BlockType::kRecurrent;
 
 // Writes a file that holds only these keys, and reads it.
-Checkpoint Written(GgufFileWriter writer) {
-  const std::string path = TestDirectory() + "/m.gguf";
+Checkpoint Written(GgufFileWriter writer,
+                   const std::string& path = TestDirectory() + "/m.gguf") {
   EXPECT_EQ(ErrorOf(writer.Begin(path)), "OK");
   EXPECT_EQ(ErrorOf(writer.Commit(AtomicFile::Existing::kKeep)), "OK");
   absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(path);
@@ -401,18 +401,22 @@ TEST(DescribeChatTemplate, FindsFileOrKey) {
 // As transformers: chat_template.jinja and its folder, else the tokenizer's
 // key, else the file of older processors.
 TEST(DescribeChatTemplate, FollowsReadingOrder) {
-  const std::string directory = TestDirectory();
+  const std::string folder = TestDirectory();
+  const std::string directory = folder + "/model";
+  std::filesystem::create_directory(directory);
   WriteTinyDirectory(directory, TinyConfig("gemma"), TinyHfTensors("gemma"));
-  const auto written = [&directory](std::string_view key) {
+  const auto written = [&](std::string_view key) {
+    const std::string path = folder + "/m.gguf";
+    std::filesystem::remove(path);  // of the call before
     const absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(directory);
     EXPECT_EQ(ErrorOf(checkpoint), "OK");
     EXPECT_TRUE(checkpoint->has_chat_template);
     GgufFileWriter writer(kDefaultGgufAlignment);
     EXPECT_EQ(ErrorOf(DescribeChatTemplate(*checkpoint, writer)), "OK");
-    std::filesystem::remove(directory + "/m.gguf");
     std::string text = "none";
-    EXPECT_EQ(ErrorOf(Written(std::move(writer)).metadata->Read(key, text)),
-              "OK");
+    EXPECT_EQ(
+        ErrorOf(Written(std::move(writer), path).metadata->Read(key, text)),
+        "OK");
     return text;
   };
   constexpr std::string_view kKey = "tokenizer.chat_template";

@@ -76,7 +76,8 @@ class RunTest(TemplateTest):
         self.fails(1, "run", self.model, "x", "--chat-template", "file", says="there is no chat template", cure=CURE)
 
     def test_turn_ends_answer(self):
-        self.write(CHATML)
+        rewrite_gguf(SOURCE, self.model, {KEY: CHATML.replace("<|im_end|>", "<|end|>")},
+                     {"<unused0>": "<|im_start|>", "<unused1>": "<|end|>"})
         end = json.loads(self.succeeds("inspect", self.model, "-o", "json"))["chat_template"]["end_of_turn"]
         for template, reason in (("file", "stop_token"), ("gemma", "max_tokens")):
             answer, _ = self.run_json("x", "--chat-template", template, "--logit-bias", f"{end}=1000")

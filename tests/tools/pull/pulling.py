@@ -19,7 +19,8 @@ def tokenizer_json():
     """Returns a tokenizer.json with 288 pieces: bytes, letters and one merge."""
     pieces = ["<pad>", "<eos>", "<bos>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256)),
               "\u2581", *"abcdefghijklmnopqrstuvwxyz", "ab"]
-    return json.dumps({"model": {"type": "BPE", "byte_fallback": True, "unk_token": "<unk>", "merges": ["a b"],
+    return json.dumps({"normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"},
+                       "model": {"type": "BPE", "byte_fallback": True, "unk_token": "<unk>", "merges": ["a b"],
                                  "vocab": {piece: i for i, piece in enumerate(pieces)}}}).encode()
 
 
