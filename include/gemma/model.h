@@ -46,7 +46,7 @@ enum class Activations {
 // The turns that Model::chat_template makes.
 enum class TurnSource {
   // Those of the files' chat template. If it makes the same tokens as Gemma's
-  // own turns in a few chats, or if there is none: Gemma's own.
+  // own turns in a few chats, or if they have none: Gemma's own.
   kAutomatic,
   kFile,   // those of the files' chat template
   kGemma,  // Gemma's own

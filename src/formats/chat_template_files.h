@@ -36,7 +36,7 @@ bool HasChatTemplates(const std::string& directory,
 //   them exists;
 // - else chat_template in tokenizer_config.json, a text or several named ones;
 // - else chat_template in chat_template.json, which older processors wrote.
-// Of a GGUF file, returns only the default one.
+// For a GGUF file, returns only the default one.
 absl::StatusOr<std::vector<ChatTemplateText>> ReadChatTemplates(
     const Checkpoint& checkpoint);
 

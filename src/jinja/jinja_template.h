@@ -19,7 +19,7 @@ namespace gemma::internal {
 // kResourceExhausted.
 struct JinjaLimits {
   size_t source_bytes = size_t{1} << 20;
-  // Of blocks, expressions, calls of macros and values within each other.
+  // The depth of blocks, expressions, calls of macros and values.
   size_t depth = 200;
   // Visits of an expression or an item, or copies of 256 bytes: about 100 ns
   // each.

@@ -52,7 +52,7 @@ class JinjaObject {
   virtual absl::StatusOr<JinjaValue> Call(Interpreter& interpreter,
                                           const CallArguments& arguments);
 
-  // Returns an attribute, or nothing if there is none of this name.
+  // Returns an attribute, or nothing if it has no such name.
   virtual absl::StatusOr<std::optional<JinjaValue>> Attribute(
       Interpreter& interpreter, std::string_view name);
 };

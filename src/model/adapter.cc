@@ -286,7 +286,7 @@ class Reader {
       GEMMA_ASSIGN_OR_RETURN(const float scale, config_->ScaleOf(target, rank));
       return scale * adapter_.scale;
     }
-    // As llama.cpp, for which an alpha of 0 means that there is none.
+    // As llama.cpp, which takes an alpha of 0 for a missing one.
     const float scale =
         gguf_alpha_ == 0.0f ? 1.0f : gguf_alpha_ / static_cast<float>(rank);
     return scale * adapter_.scale;

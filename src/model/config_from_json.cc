@@ -57,7 +57,7 @@ absl::Status ReadSizes(const Json& json, size_t& num_layers, ConfigDraft& c) {
   return CheckLayers(json, num_layers);
 }
 
-// Reads the window of local layers. null means that there is none.
+// Reads the window of local layers. null means no window.
 absl::Status ReadWindow(const Json& json, ConfigDraft& c) {
   if (json.IsNull("sliding_window")) c.sliding_window = 0;
   return json.Read("sliding_window", c.sliding_window);

@@ -19,7 +19,7 @@ struct WantedTurns {
 };
 
 // Returns the wanted turns. If none are wanted: those of the files' template,
-// but Gemma's own if there is none, or if both make the same tokens of a few
+// but Gemma's own if they have none, or if both make the same tokens of a few
 // chats. A chat that the files' template refuses makes no difference.
 absl::StatusOr<ChatTemplate> ChooseChatTemplate(const Checkpoint& checkpoint,
                                                 const Tokenizer& tokenizer,
