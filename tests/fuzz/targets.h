@@ -6,6 +6,7 @@
 #define GEMMA_TESTS_FUZZ_TARGETS_H_
 
 #include <cstdint>
+#include <ostream>
 
 #include "absl/types/span.h"
 
@@ -43,6 +44,10 @@ bool FuzzAdapter(absl::Span<const uint8_t> input);
 struct FuzzTarget {
   const char* name;  // of its corpus and its dictionary
   bool (*run)(absl::Span<const uint8_t> input);
+
+  friend void PrintTo(const FuzzTarget& target, std::ostream* out) {
+    *out << target.name;
+  }
 };
 
 inline constexpr FuzzTarget kFuzzTargets[] = {
