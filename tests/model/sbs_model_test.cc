@@ -157,16 +157,16 @@ std::vector<SbsForm> FormsWithToc() {
           {.name = "nuq scaled", .type = SbsType::kNuq, .scale = 1.3f}};
 }
 
-class SbsToy : public testing::TestWithParam<std::string> {};
+class SameBitsSbs : public testing::TestWithParam<std::string> {};
 
-TEST_P(SbsToy, LogitsEqualDirectory) {
+TEST_P(SameBitsSbs, LogitsEqualDirectory) {
   const HfModel model = ReadToy(GetParam());
   for (const SbsForm& form : FormsWithToc()) {
     ExpectSameLogits(model, form, kTokens);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SbsToy,
+INSTANTIATE_TEST_SUITE_P(All, SameBitsSbs,
                          testing::Values("gemma", "gemma_mha", "gemma2",
                                          "gemma2_bf16", "gemma2_wide_head",
                                          "gemma3_noscale", "gemma3_bf16",
@@ -236,7 +236,7 @@ void ExpectNearlySame(const std::vector<float>& actual,
   EXPECT_LE(largest, error);
 }
 
-TEST_P(SbsToy, LogitsSurviveConversion) {
+TEST_P(SameBitsSbs, LogitsSurviveConversion) {
   const bool recurs = GetParam().starts_with("recurrent");
   for (const SbsForm& form : FormsWithToc()) {
     SCOPED_TRACE(form.name);
