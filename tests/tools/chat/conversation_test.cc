@@ -499,6 +499,25 @@ TEST_F(ConversationTest, ChangedTurnsAreReread) {
   EXPECT_EQ(chat.Use()->used, chat.session().position());
 }
 
+// The model sees only a few of the messages, and no answer.
+TEST_F(ConversationTest, TemplateMayForgetTurns) {
+  for (const char* text :
+       {"### Instruction:\n{{ messages[-1].content }}\n\n### Response:",
+        "{{ bos_token }}{% for m in messages[:2] %}{{ m.content }}{% endfor %}"
+        "{{ messages[-1].content }}"}) {
+    SCOPED_TRACE(text);
+    UseTemplate(text);
+    Conversation chat = New();
+    for (const char* message : {"same", "same", "other", "same"}) {
+      Ask(chat, message);
+    }
+    ASSERT_TRUE(chat.Undo().ok());
+    Ask(chat, "more");
+    EXPECT_EQ(chat.turns().size(), 4u);
+    EXPECT_EQ(chat.Use()->used, chat.session().position());
+  }
+}
+
 TEST_F(ConversationTest, ChangedTurnsAreDropped) {
   UseTemplate(
       "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ m.role }}\n"

@@ -75,7 +75,11 @@ absl::StatusOr<Reply> Conversation::AnswerTo(std::string_view message,
   AnswerOptions dice = options;
   dice.sampling.seed += num_answers_;
   for (const size_t end : prompt.ends) {
-    if (end > prompt.begin) dice.checkpoints.push_back(end - prompt.begin);
+    // A template may leave out answers, which then end where others do.
+    const size_t last = dice.checkpoints.empty() ? 0 : dice.checkpoints.back();
+    if (end > prompt.begin + last) {
+      dice.checkpoints.push_back(end - prompt.begin);
+    }
   }
   absl::StatusOr<Answer> answer =
       answerer_(session_, prompt.tokens, message, dice);
