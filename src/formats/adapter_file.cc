@@ -12,6 +12,7 @@
 #include "src/base/status_macros.h"
 #include "src/formats/directory.h"
 #include "src/formats/safetensors.h"
+#include "src/formats/wrong_file.h"
 #include "src/os/path.h"
 
 namespace gemma::internal {
@@ -57,7 +58,7 @@ absl::StatusOr<AdapterFile> OpenPeft(const std::string& directory) {
         ": is a file of PyTorch, whose reading may run code, wanted ",
         kAdapterWeights));
   }
-  GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(adapter.path));
+  GEMMA_ASSIGN_OR_RETURN(MappedFile file, OpenModelFile(adapter.path));
   GEMMA_ASSIGN_OR_RETURN(SafetensorsFile parsed,
                          ParseSafetensors(file.bytes(), file.path()));
   if (!parsed.skipped.empty()) {
@@ -75,7 +76,7 @@ absl::StatusOr<AdapterFile> OpenPeft(const std::string& directory) {
 absl::StatusOr<AdapterFile> OpenFile(const std::string& path) {
   AdapterFile adapter;
   adapter.path = path;
-  GEMMA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
+  GEMMA_ASSIGN_OR_RETURN(MappedFile file, OpenModelFile(path));
   if (!IsGguf(file.bytes())) {
     return NotAnAdapter(
         path, absl::EndsWith(path, ".safetensors")

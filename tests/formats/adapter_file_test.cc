@@ -92,6 +92,12 @@ TEST_F(AdapterFileTest, NeedsReadableWeights) {
                 "/adapter_model.bin: is a file of PyTorch, whose reading may "
                 "run code, wanted adapter_model.safetensors");
   WriteFile(folder_ + "/adapter_model.safetensors",
+            "version https://git-lfs.github.com/spec/v1\noid sha256:00\n");
+  EXPECT_EQ(OpenError(folder_),
+            folder_ +
+                "/adapter_model.safetensors: is a Git LFS pointer, not the "
+                "file itself");
+  WriteFile(folder_ + "/adapter_model.safetensors",
             SafetensorsWriter().Tensor("z", "I64", {1}, Pattern(8)).Finish());
   EXPECT_EQ(OpenError(folder_),
             folder_ +
