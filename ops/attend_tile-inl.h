@@ -224,7 +224,7 @@ HWY_INLINE VF SoftCapped(float cap, VF s) {
   below = hn::MulAdd(below, z, set(0.46714291f));
   below = hn::MulAdd(below, z, set(1.0f));
   const VF capped = hn::Div(hn::Mul(hn::Mul(set(cap), x), above), below);
-  return hn::Add(capped, hn::Sub(s, s));
+  return hn::MulAdd(s, hn::Zero(df), capped);
 }
 
 // Replaces the scores of one query in `range` by weights, exp(score - largest),
@@ -248,7 +248,7 @@ HWY_INLINE float Weigh(float soft_cap, TileRange range,
       s = hn::IfThenElse(hn::FirstN(df, range.end - i), s, lowest);
     }
     tile_largest = hn::Max(tile_largest, s);
-    poison = hn::Add(poison, hn::Sub(s, s));
+    poison = hn::MulAdd(s, hn::Zero(df), poison);
     hn::StoreU(s, df, scores + i);
   }
   float rescale = 1.0f;

@@ -43,14 +43,24 @@ HWY_INLINE V ExactGelu(DF df, V z) {
   return hn::IfThenElse(hn::Lt(z, hn::Zero(df)), below, hn::Sub(z, below));
 }
 
-void GatedGeluVector(float* HWY_RESTRICT gate, const float* HWY_RESTRICT up,
-                     size_t size, GeluForm gelu) {
+template <GeluForm kGelu>
+void Gate(float* HWY_RESTRICT gate, const float* HWY_RESTRICT up, size_t size) {
   const hn::ScalableTag<float> df;
   for (size_t i = 0; i < size; i += hn::Lanes(df)) {
     const auto z = hn::LoadN(df, gate + i, size - i);
-    const auto g = gelu == GeluForm::kTanh ? TanhGelu(df, z) : ExactGelu(df, z);
     const auto u = hn::LoadN(df, up + i, size - i);
+    const auto g =
+        kGelu == GeluForm::kTanh ? TanhGelu(df, z) : ExactGelu(df, z);
     hn::StoreN(hn::Mul(g, u), df, gate + i, size - i);
+  }
+}
+
+void GatedGeluVector(float* HWY_RESTRICT gate, const float* HWY_RESTRICT up,
+                     size_t size, GeluForm gelu) {
+  if (gelu == GeluForm::kTanh) {
+    Gate<GeluForm::kTanh>(gate, up, size);
+  } else {
+    Gate<GeluForm::kExact>(gate, up, size);
   }
 }
 
