@@ -92,7 +92,7 @@ typedef struct gemma_load_options {
   bool (*progress)(uint64_t done, uint64_t total, void* user);
   void* user; /* passed to progress */
   /* Paths of LoRA adapters to merge into the weights: PEFT directories or GGUF
-   * files. May be null if there are none. */
+   * files; null if num_adapters is 0. */
   const char* const* adapters;
   const float* adapter_scales;    /* of each; null: all 1 */
   size_t num_adapters;            /* how many there are */
