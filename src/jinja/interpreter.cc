@@ -139,7 +139,8 @@ Interpreter::FlowOr Interpreter::RunStatement(const Statement& statement) {
       return Flow::kNext;
     }
     case Kind::kSetBlock:
-      return RunSetBlock(statement);
+    case Kind::kFilter:
+      return RunTextBlock(statement);
     case Kind::kFor:
       return RunFor(statement);
     case Kind::kIf:
@@ -154,8 +155,6 @@ Interpreter::FlowOr Interpreter::RunStatement(const Statement& statement) {
     case Kind::kCall:
       GEMMA_RETURN_IF_ERROR(RunCallBlock(statement));
       return Flow::kNext;
-    case Kind::kFilter:
-      return RunFilterBlock(statement);
     case Kind::kScope:
       return RunInScope(statement.body, NewScope());
     case Kind::kBreak:
@@ -203,25 +202,16 @@ Interpreter::ValueOr Interpreter::NewMacro(const MacroSyntax& macro) {
   return Own(std::make_unique<MacroObject>(macro, scope_));
 }
 
-Interpreter::FlowOr Interpreter::RunSetBlock(const Statement& statement) {
+Interpreter::FlowOr Interpreter::RunTextBlock(const Statement& statement) {
   Flow flow = Flow::kNext;
   GEMMA_ASSIGN_OR_RETURN(MarkedText text,
                          Capture(statement.body, NewScope(), flow));
   if (flow != Flow::kNext) return flow;
   GEMMA_ASSIGN_OR_RETURN(const JinjaValue value,
                          ApplyFilters(statement.expression, std::move(text)));
-  GEMMA_RETURN_IF_ERROR(Assign(statement.targets[0], value, *scope_));
-  return Flow::kNext;
-}
-
-Interpreter::FlowOr Interpreter::RunFilterBlock(const Statement& statement) {
-  Flow flow = Flow::kNext;
-  GEMMA_ASSIGN_OR_RETURN(MarkedText text,
-                         Capture(statement.body, NewScope(), flow));
-  if (flow != Flow::kNext) return flow;
-  GEMMA_ASSIGN_OR_RETURN(const JinjaValue value,
-                         ApplyFilters(statement.expression, std::move(text)));
-  GEMMA_RETURN_IF_ERROR(Print(value));
+  GEMMA_RETURN_IF_ERROR(statement.targets.empty()
+                            ? Print(value)
+                            : Assign(statement.targets[0], value, *scope_));
   return Flow::kNext;
 }
 

@@ -101,8 +101,8 @@ class Interpreter {
   FlowOr RunFor(const Statement& statement);
   FlowOr RunIf(const Statement& statement);
   FlowOr RunWith(const Statement& statement);
-  FlowOr RunFilterBlock(const Statement& statement);
-  FlowOr RunSetBlock(const Statement& statement);
+  // A block of set or filter: assigns the text of its body, or prints it.
+  FlowOr RunTextBlock(const Statement& statement);
   absl::Status RunCallBlock(const Statement& statement);
   absl::Status Print(const JinjaValue& value);
   absl::Status PrintText(const MarkedText& text);

@@ -18,8 +18,9 @@ namespace {
 using ValueOr = absl::StatusOr<JinjaValue>;
 using SequenceType = JinjaValue::SequenceType;
 
+template <Side kSide>
 ValueOr StripSide(Interpreter& interpreter, const JinjaValue& subject,
-                  CallArguments& arguments, Side side) {
+                  CallArguments& arguments) {
   JinjaValue characters = JinjaValue::None();
   GEMMA_RETURN_IF_ERROR(
       arguments.Bind("strip", {"chars"}, 0, {&characters, 1}));
@@ -29,22 +30,9 @@ ValueOr StripSide(Interpreter& interpreter, const JinjaValue& subject,
                            StringOf("strip()", characters));
     set = text->text();
   }
-  GEMMA_ASSIGN_OR_RETURN(
-      MarkedText text, Strip(subject.marked(), set, side, interpreter.meter()));
+  GEMMA_ASSIGN_OR_RETURN(MarkedText text, Strip(subject.marked(), set, kSide,
+                                                interpreter.meter()));
   return MakeString(std::move(text), interpreter.meter());
-}
-
-ValueOr StripBoth(Interpreter& interpreter, const JinjaValue& subject,
-                  CallArguments& arguments) {
-  return StripSide(interpreter, subject, arguments, Side::kBoth);
-}
-ValueOr StripLeft(Interpreter& interpreter, const JinjaValue& subject,
-                  CallArguments& arguments) {
-  return StripSide(interpreter, subject, arguments, Side::kLeft);
-}
-ValueOr StripRight(Interpreter& interpreter, const JinjaValue& subject,
-                   CallArguments& arguments) {
-  return StripSide(interpreter, subject, arguments, Side::kRight);
 }
 
 template <CaseChange kChange>
@@ -67,8 +55,9 @@ ValueOr ListOf(std::vector<MarkedText> parts, Meter& meter) {
   return MakeSequence(SequenceType::kList, std::move(items), meter);
 }
 
+template <Side kSide>
 ValueOr SplitSide(Interpreter& interpreter, const JinjaValue& subject,
-                  CallArguments& arguments, Side side) {
+                  CallArguments& arguments) {
   JinjaValue values[2] = {JinjaValue::None(), JinjaValue::Int(-1)};
   GEMMA_RETURN_IF_ERROR(
       arguments.Bind("split", {"sep", "maxsplit"}, 0, values));
@@ -81,17 +70,8 @@ ValueOr SplitSide(Interpreter& interpreter, const JinjaValue& subject,
   GEMMA_ASSIGN_OR_RETURN(const int64_t count, IntegerOf("split()", values[1]));
   GEMMA_ASSIGN_OR_RETURN(
       std::vector<MarkedText> parts,
-      Split(subject.marked(), separator, count, side, interpreter.meter()));
+      Split(subject.marked(), separator, count, kSide, interpreter.meter()));
   return ListOf(std::move(parts), interpreter.meter());
-}
-
-ValueOr SplitLeft(Interpreter& interpreter, const JinjaValue& subject,
-                  CallArguments& arguments) {
-  return SplitSide(interpreter, subject, arguments, Side::kLeft);
-}
-ValueOr SplitRight(Interpreter& interpreter, const JinjaValue& subject,
-                   CallArguments& arguments) {
-  return SplitSide(interpreter, subject, arguments, Side::kRight);
 }
 
 ValueOr Lines(Interpreter& interpreter, const JinjaValue& subject,
@@ -258,18 +238,18 @@ constexpr Builtin kMethods[] = {
     {"join", Join},
     {"ljust", Justify<Side::kLeft>},
     {"lower", Case<CaseChange::kLower>},
-    {"lstrip", StripLeft},
+    {"lstrip", StripSide<Side::kLeft>},
     {"partition", PartitionLeft},
     {"removeprefix", RemoveAffix<true>},
     {"removesuffix", RemoveAffix<false>},
     {"replace", ReplaceMethod},
     {"rjust", Justify<Side::kRight>},
     {"rpartition", PartitionRight},
-    {"rsplit", SplitRight},
-    {"rstrip", StripRight},
-    {"split", SplitLeft},
+    {"rsplit", SplitSide<Side::kRight>},
+    {"rstrip", StripSide<Side::kRight>},
+    {"split", SplitSide<Side::kLeft>},
     {"splitlines", Lines},
-    {"strip", StripBoth},
+    {"strip", StripSide<Side::kBoth>},
     {"title", Case<CaseChange::kTitle>},
     {"upper", Case<CaseChange::kUpper>},
     {"zfill", ZeroFill},
