@@ -70,6 +70,17 @@ inline SuperScales OddScales(uint16_t unit, const uint8_t* halves,
   return scales;
 }
 
+// Reads the high halves of eight bytes, which are `step` apart, as 2 * s + 1.
+inline SuperScales OddHighScales(uint16_t unit, const uint8_t* bytes,
+                                 size_t step) {
+  SuperScales scales;
+  scales.unit = unit;
+  for (size_t k = 0; k < 8; ++k) {
+    scales.s[k] = static_cast<int8_t>(2 * (bytes[step * k] >> 4) + 1);
+  }
+  return scales;
+}
+
 // MultiplyOut, with the factor of the format's layout.
 template <Format format>
 inline void MultiplyAllOut(const SuperScales& from, float* __restrict scales,
@@ -90,12 +101,7 @@ struct IQ2_XXS {
   static constexpr bool kHasOffset = false;
 
   static SuperScales Scales(const uint8_t* block) {
-    SuperScales scales;
-    scales.unit = ReadU16(block);
-    for (size_t k = 0; k < 8; ++k) {
-      scales.s[k] = static_cast<int8_t>(2 * (block[9 + 8 * k] >> 4) + 1);
-    }
-    return scales;
+    return OddHighScales(ReadU16(block), block + 9, 8);
   }
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,

@@ -37,12 +37,7 @@ struct IQ3_XXS {
   static constexpr bool kHasOffset = false;
 
   static SuperScales Scales(const uint8_t* block) {
-    SuperScales scales;
-    scales.unit = ReadU16(block);
-    for (size_t k = 0; k < 8; ++k) {
-      scales.s[k] = static_cast<int8_t>(2 * (block[69 + 4 * k] >> 4) + 1);
-    }
-    return scales;
+    return OddHighScales(ReadU16(block), block + 69, 4);
   }
 
   static void Unpack(const uint8_t* __restrict block, int8_t* __restrict codes,
