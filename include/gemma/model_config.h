@@ -58,16 +58,20 @@ struct LayerConfig {
   RopeConfig rope;            // unused by kRecurrent
   size_t ffw_dim = 0;         // width inside the gated feed-forward layer
 
-  // Fields for future models. Validate refuses other values than these.
-  size_t num_experts = 0;           // of a mixture; 0: no experts
-  size_t experts_used = 0;          // by each token; 0: no experts
-  size_t expert_dim = 0;            // width inside an expert; 0: no experts
-  size_t per_layer_dim = 0;         // of the layer's own embeddings; 0: none
-  std::optional<size_t> kv_source;  // the layer whose keys and values it reads;
-                                    // no value: its own
+  // Keys and values.
+  bool k_eq_v = false;  // Gemma 4: the values are the projected keys, before
+                        // these are normalized and rotated
+  std::optional<size_t> kv_source;  // the earlier layer whose keys and values
+                                    // it reads; no value: it has its own
+
+  // A mixture of experts, computed beside the feed-forward layer.
+  size_t num_experts = 0;   // 0: no experts, and the other two are 0 as well
+  size_t experts_used = 0;  // by each token
+  size_t expert_dim = 0;    // width inside an expert
 
   size_t q_dim() const { return num_heads * head_dim; }      // of all queries
   size_t kv_dim() const { return num_kv_heads * head_dim; }  // of all keys
+  bool has_own_kv() const { return !kv_source.has_value(); }
 
   // Returns whether all fields are equal.
   friend bool operator==(const LayerConfig&, const LayerConfig&) = default;
@@ -76,8 +80,9 @@ struct LayerConfig {
 // The hyperparameters of one model. Set every field: 0 is valid only if the
 // field's comment gives it a meaning.
 struct ModelConfig {
-  std::string architecture;  // "gemma", "gemma2", "gemma3", "recurrentgemma",
-                             // "gemma-embedding"
+  std::string architecture;  // "gemma", "gemma2", "gemma3", "gemma4",
+                             // "vaultgemma", "recurrentgemma",
+                             // "gemma-embedding", "gemma-embedding2"
   size_t model_dim = 0;      // width of the residual stream
   size_t vocab_size = 0;     // number of tokens
   size_t max_context = 0;    // positions that the model was made for
@@ -91,13 +96,24 @@ struct ModelConfig {
   float attn_logits_soft_cap = 0.0f;  // 0: off, else cap * tanh(s / cap)
   float final_logits_soft_cap = 0.0f;  // likewise
   bool post_norms = false;     // Gemma 2, 3: sub-block outputs are normalized
-  bool qk_norm = false;        // Gemma 3: each head's q and k are normalized
+  bool qk_norm = false;        // Gemma 3, 4: each head's q and k are normalized
+  bool value_norm = false;     // Gemma 4: so are its v, without weights
+  bool layer_scales = false;   // Gemma 4: each layer's output is scaled
   bool biases = false;         // RecurrentGemma: projections have biases
   bool exact_gelu = false;     // the activation is z * normal_cdf(z), not the
                                // tanh form of GELU that published models have
   bool bidirectional = false;  // EmbeddingGemma: attention also sees all later
                                // positions; local, as many later as earlier
   std::vector<LayerConfig> layers;  // from the first to the last
+
+  // Per-layer embeddings (Gemma 4): each layer adds what a gate makes of a
+  // vector that depends on the token and its embedding.
+  size_t per_layer_dim = 0;      // width of the vector; 0: no such embeddings
+  size_t per_layer_vocab = 0;    // tokens with a row in the table, the others
+                                 // use row 0; 0: no table
+  float per_layer_scale = 0.0f;  // multiplies rows of the table:
+                                 // sqrt(per_layer_dim), rounded as the reference
+                                 // rounds it; 0 without a table
 
   Pooling pooling = Pooling::kNone;  // whether a text becomes one vector
   std::vector<size_t> dense_dims;    // widths of the successive projections of

@@ -25,6 +25,11 @@ enum class TapPoint {
   kFfwHidden,    // [rows, ffw_dim]: gelu(gate) * up
   kFfwOutput,    // [rows, model_dim]: the feed-forward layer's addition to the
                  // residual stream
+  kPerLayerInput,   // [rows, model_dim]: the residual stream with the
+                    // feed-forward layer added, in models with per-layer
+                    // embeddings
+  kPerLayerHidden,  // [rows, per_layer_dim]: gelu(gate) * per-layer embedding
+  kPerLayerOutput,  // [rows, model_dim]: its addition to the residual stream
   kBlockOutput,  // [rows, model_dim]: the residual stream after the block
   kHeadInput,    // [rows, model_dim]: the residual stream after the last block
                  // and the last norm, even if no logits are computed

@@ -78,24 +78,51 @@ absl::Status CheckRope(const RopeConfig& rope, size_t head_dim) {
   return CheckPositive("rope.factor", rope.factor);
 }
 
-// Checks fields that no block computes yet: they must have the values that
-// change nothing.
-absl::Status CheckComputed(const LayerConfig& layer, size_t index) {
-  const std::pair<const char*, size_t> fields[] = {
-      {"num_experts", layer.num_experts},
-      {"experts_used", layer.experts_used},
-      {"expert_dim", layer.expert_dim},
-      {"per_layer_dim", layer.per_layer_dim}};
-  for (const auto& [name, value] : fields) {
-    if (value == 0) continue;
-    return absl::InvalidArgumentError(
-        FormatText("%s is %u, wanted 0: it is not supported", name, value));
+absl::Status CheckExperts(const LayerConfig& layer) {
+  if (layer.num_experts == 0) {
+    if (layer.experts_used == 0 && layer.expert_dim == 0) {
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(FormatText(
+        "num_experts is 0, experts_used %u and expert_dim %u, wanted all 0 or "
+        "none",
+        layer.experts_used, layer.expert_dim));
   }
-  if (layer.kv_source.value_or(index) == index) return absl::OkStatus();
+  if (layer.num_experts > kMaxExperts) {
+    return absl::InvalidArgumentError(
+        FormatText("num_experts is %u, wanted at most %u", layer.num_experts,
+                   kMaxExperts));
+  }
+  if (layer.experts_used < 1 || layer.experts_used > layer.num_experts) {
+    return absl::InvalidArgumentError(
+        FormatText("experts_used is %u, wanted 1 to num_experts %u",
+                   layer.experts_used, layer.num_experts));
+  }
+  return CheckSize("expert_dim", layer.expert_dim);
+}
+
+// Checks the layer whose keys and values layer `index` reads.
+absl::Status CheckSource(const ModelConfig& c, size_t index) {
+  const LayerConfig& layer = c.layers[index];
+  if (layer.has_own_kv()) return absl::OkStatus();
+  const size_t source = *layer.kv_source;
+  if (layer.type == BlockType::kRecurrent || c.bidirectional ||
+      source >= index) {
+    return absl::InvalidArgumentError(FormatText(
+        "kv_source is %u, wanted an earlier layer, and causal attention",
+        source));
+  }
+  const LayerConfig& from = c.layers[source];
+  if (from.has_own_kv() && from.type == layer.type &&
+      from.num_kv_heads == layer.num_kv_heads &&
+      from.head_dim == layer.head_dim && from.rope == layer.rope &&
+      from.sliding_window == layer.sliding_window) {
+    return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(FormatText(
-      "kv_source is %u, wanted none or %u: layers that share keys are not "
-      "supported",
-      *layer.kv_source, index));
+      "kv_source is %u, wanted a layer that has its own keys and values, of "
+      "the same type, heads, window and rope",
+      source));
 }
 
 absl::Status CheckRecurrence(const ModelConfig& c, const LayerConfig& layer) {
@@ -117,7 +144,8 @@ absl::Status CheckLayer(const ModelConfig& c, size_t index) {
   const LayerConfig& layer = c.layers[index];
   GEMMA_RETURN_IF_ERROR(CheckLayerSizes(layer));
   GEMMA_RETURN_IF_ERROR(CheckRope(layer.rope, layer.head_dim));
-  GEMMA_RETURN_IF_ERROR(CheckComputed(layer, index));
+  GEMMA_RETURN_IF_ERROR(CheckExperts(layer));
+  GEMMA_RETURN_IF_ERROR(CheckSource(c, index));
   return CheckRecurrence(c, layer);
 }
 
@@ -140,6 +168,22 @@ absl::Status CheckLru(const ModelConfig& c) {
   }
   return absl::InvalidArgumentError(
       FormatText("conv_width is %u, wanted 1 to %u", c.conv_width, kMaxTaps));
+}
+
+absl::Status CheckPerLayer(const ModelConfig& c) {
+  if (c.per_layer_dim == 0) {
+    if (c.per_layer_vocab == 0) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        FormatText("per_layer_vocab is %u and per_layer_dim 0, wanted both or "
+                   "neither",
+                   c.per_layer_vocab));
+  }
+  GEMMA_RETURN_IF_ERROR(CheckSize("per_layer_dim", c.per_layer_dim));
+  GEMMA_RETURN_IF_ERROR(CheckSize("per_layer_dim times the number of layers",
+                                  c.per_layer_dim * c.num_layers()));
+  if (c.per_layer_vocab == 0) return absl::OkStatus();
+  GEMMA_RETURN_IF_ERROR(CheckSize("per_layer_vocab", c.per_layer_vocab));
+  return CheckPositive("per_layer_scale", c.per_layer_scale);
 }
 
 absl::Status CheckPooling(const ModelConfig& c) {
@@ -171,6 +215,7 @@ absl::Status Validate(const ModelConfig& config) {
     GEMMA_RETURN_IF_ERROR(CheckSizes(config));
     GEMMA_RETURN_IF_ERROR(CheckLru(config));
     GEMMA_RETURN_IF_ERROR(CheckEachLayer(config));
+    GEMMA_RETURN_IF_ERROR(CheckPerLayer(config));
     GEMMA_RETURN_IF_ERROR(CheckPooling(config));
     GEMMA_RETURN_IF_ERROR(
         CheckPositive("embedding_scale", config.embedding_scale));

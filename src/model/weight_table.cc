@@ -19,6 +19,12 @@ size_t KvHeads(C, L l) { return l.kv_dim(); }
 size_t Head(C, L l) { return l.head_dim; }
 size_t Ffw(C, L l) { return l.ffw_dim; }
 size_t Lru(C c, L) { return c.lru_width; }
+size_t PerLayer(C c, L) { return c.per_layer_dim; }
+size_t PerLayerVocab(C c, L) { return c.per_layer_vocab; }
+size_t AllPerLayer(C c, L) { return c.num_layers() * c.per_layer_dim; }
+size_t Experts(C, L l) { return l.num_experts; }
+size_t Expert(C, L l) { return l.expert_dim; }
+size_t One(C, L) { return 1; }
 size_t Taps(C c, L) { return c.conv_width; }
 size_t Strips(C, L l) { return l.num_heads; }
 size_t Strip(C c, L l) { return c.lru_width / l.num_heads; }
@@ -30,6 +36,13 @@ bool Recurs(C, L l) { return l.type == BlockType::kRecurrent; }
 bool Attends(C c, L l) { return !Recurs(c, l); }
 bool AttendsBiased(C c, L l) { return Attends(c, l) && c.biases; }
 bool AttendsNormed(C c, L l) { return Attends(c, l) && c.qk_norm; }
+bool HasKeys(C c, L l) { return Attends(c, l) && l.has_own_kv(); }
+bool HasValues(C c, L l) { return HasKeys(c, l) && !l.k_eq_v; }
+bool HasKeyNorm(C c, L l) { return HasKeys(c, l) && c.qk_norm; }
+bool HasExperts(C, L l) { return l.num_experts != 0; }
+bool HasPerLayer(C c, L) { return c.per_layer_dim != 0; }
+bool HasPerLayerTable(C c, L) { return c.per_layer_vocab != 0; }
+bool HasLayerScale(C c, L) { return c.layer_scales; }
 constexpr bool (*kAlways)(C, L) = nullptr;
 
 constexpr auto kMixInput = TapPoint::kMixInput;
@@ -37,6 +50,9 @@ constexpr auto kMixHidden = TapPoint::kMixHidden;
 constexpr auto kFfwInput = TapPoint::kFfwInput;
 constexpr auto kFfwHidden = TapPoint::kFfwHidden;
 constexpr auto kHeadInput = TapPoint::kHeadInput;
+constexpr auto kEmbeddingTap = TapPoint::kEmbedding;
+constexpr auto kPerLayerInput = TapPoint::kPerLayerInput;
+constexpr auto kPerLayerHidden = TapPoint::kPerLayerHidden;
 
 // Sensitivities were measured on Gemma 3 270M (1,508 tokens of prose), with one
 // role at a time in Q4_0, whose errors are about 1 %. Roles that this model
@@ -75,6 +91,29 @@ constexpr WeightRow kRows[] = {
      &M::final_norm,
      {"norm.weight", "final_norm.weight", "output_norm.weight",
       "c_final_norm"}},
+    {R::kPerLayerTable,
+     kModel,
+     kTable,
+     HasPerLayerTable,
+     {PerLayerVocab, AllPerLayer},
+     &M::per_layer_table,
+     {"embed_tokens_per_layer.weight", "", "per_layer_token_embd.weight"}},
+    {R::kPerLayerContext,
+     kModel,
+     kMatrix,
+     HasPerLayer,
+     {AllPerLayer, Dim},
+     &M::per_layer_context,
+     {"per_layer_model_projection.weight", "", "per_layer_model_proj.weight"},
+     kEmbeddingTap,
+     5.0},
+    {R::kPerLayerNorm,
+     kModel,
+     kNorm,
+     HasPerLayer,
+     {PerLayer},
+     &M::per_layer_norm,
+     {"per_layer_projection_norm.weight", "", "per_layer_proj_norm.weight"}},
     {R::kPreMixNorm,
      kLayer,
      kNorm,
@@ -107,6 +146,41 @@ constexpr WeightRow kRows[] = {
      &W::post_ffw_norm,
      {"post_feedforward_layernorm.weight", "", "post_ffw_norm.weight",
       "post_ff_ns"}},
+    {R::kPostDenseNorm,
+     kLayer,
+     kNorm,
+     HasExperts,
+     {Dim},
+     &W::post_dense_norm,
+     {"post_feedforward_layernorm_1.weight", "", "post_ffw_norm_1.weight"}},
+    {R::kPreExpertNorm,
+     kLayer,
+     kNorm,
+     HasExperts,
+     {Dim},
+     &W::pre_expert_norm,
+     {"pre_feedforward_layernorm_2.weight", "", "pre_ffw_norm_2.weight"}},
+    {R::kPostExpertNorm,
+     kLayer,
+     kNorm,
+     HasExperts,
+     {Dim},
+     &W::post_expert_norm,
+     {"post_feedforward_layernorm_2.weight", "", "post_ffw_norm_2.weight"}},
+    {R::kPostPerLayerNorm,
+     kLayer,
+     kNorm,
+     HasPerLayer,
+     {Dim},
+     &W::post_per_layer_norm,
+     {"post_per_layer_input_norm.weight", "", "post_norm.weight"}},
+    {R::kLayerScale,
+     kLayer,
+     kVector,
+     HasLayerScale,
+     {One},
+     &W::layer_scale,
+     {"layer_scalar", "", "layer_output_scale.weight"}},
     {R::kQProj,
      kLayer,
      kMatrix,
@@ -120,7 +194,7 @@ constexpr WeightRow kRows[] = {
     {R::kKProj,
      kLayer,
      kMatrix,
-     Attends,
+     HasKeys,
      {KvHeads, Dim},
      &W::k_proj,
      {"self_attn.k_proj.weight", "temporal_block.k_proj.weight",
@@ -130,7 +204,7 @@ constexpr WeightRow kRows[] = {
     {R::kVProj,
      kLayer,
      kMatrix,
-     Attends,
+     HasValues,
      {KvHeads, Dim},
      &W::v_proj,
      {"self_attn.v_proj.weight", "temporal_block.v_proj.weight",
@@ -164,7 +238,7 @@ constexpr WeightRow kRows[] = {
     {R::kKNorm,
      kLayer,
      kNorm,
-     AttendsNormed,
+     HasKeyNorm,
      {Head},
      &W::k_norm,
      {"self_attn.k_norm.weight", "", "attn_k_norm.weight", "key_norm"}},
@@ -315,6 +389,72 @@ constexpr WeightRow kRows[] = {
      {Dim},
      &W::down_bias,
      {"", "mlp_block.down_proj.bias", "ffn_down.bias", "ffw_out_b"}},
+    {R::kRouter,
+     kLayer,
+     kExactMatrix,
+     HasExperts,
+     {Experts, Dim},
+     &W::router,
+     {"router.proj.weight", "", "ffn_gate_inp.weight"}},
+    {R::kRouterScale,
+     kLayer,
+     kVector,
+     HasExperts,
+     {Dim},
+     &W::router_scale,
+     {"router.scale", "", "ffn_gate_inp.scale"}},
+    {R::kExpertScale,
+     kLayer,
+     kVector,
+     HasExperts,
+     {Experts},
+     &W::expert_scale,
+     {"router.per_expert_scale", "", "ffn_down_exps.scale"}},
+    {R::kExpertGate,
+     kLayer,
+     kExperts,
+     HasExperts,
+     {Experts, Expert, Dim},
+     &W::expert_gate,
+     {"experts.gate_up_proj", "", "ffn_gate_exps.weight"},
+     std::nullopt,
+     5.3},
+    {R::kExpertUp,
+     kLayer,
+     kExperts,
+     HasExperts,
+     {Experts, Expert, Dim},
+     &W::expert_up,
+     {"experts.gate_up_proj", "", "ffn_up_exps.weight"},
+     std::nullopt,
+     9.7},
+    {R::kExpertDown,
+     kLayer,
+     kExperts,
+     HasExperts,
+     {Experts, Dim, Expert},
+     &W::expert_down,
+     {"experts.down_proj", "", "ffn_down_exps.weight"},
+     std::nullopt,
+     11.2},
+    {R::kPerLayerGate,
+     kLayer,
+     kMatrix,
+     HasPerLayer,
+     {PerLayer, Dim},
+     &W::per_layer_gate,
+     {"per_layer_input_gate.weight", "", "inp_gate.weight"},
+     kPerLayerInput,
+     5.3},
+    {R::kPerLayerProj,
+     kLayer,
+     kMatrix,
+     HasPerLayer,
+     {Dim, PerLayer},
+     &W::per_layer_proj,
+     {"per_layer_projection.weight", "", "proj.weight"},
+     kPerLayerHidden,
+     11.2},
     {R::kDense,
      kDense,
      kMatrix,
@@ -371,6 +511,7 @@ std::vector<WeightSpec> WeightsOf(const ModelConfig& config, bool own_head) {
   for (const WeightRow& row : kRows) {
     if (row.scope != WeightScope::kModel) continue;
     if (row.role == WeightRole::kHead && !own_head) continue;
+    if (row.has != nullptr && !row.has(config, {})) continue;
     Add(row, config, /*l=*/{}, /*layer=*/0, out);
   }
   for (size_t layer = 0; layer < config.num_layers(); ++layer) {

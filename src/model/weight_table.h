@@ -23,10 +23,18 @@ enum class WeightRole {
   kEmbedding,
   kHead,
   kFinalNorm,
+  kPerLayerTable,
+  kPerLayerContext,
+  kPerLayerNorm,
   kPreMixNorm,
   kPreFfwNorm,
   kPostMixNorm,
   kPostFfwNorm,
+  kPostDenseNorm,
+  kPreExpertNorm,
+  kPostExpertNorm,
+  kPostPerLayerNorm,
+  kLayerScale,
   kQProj,
   kKProj,
   kVProj,
@@ -53,6 +61,14 @@ enum class WeightRole {
   kGateBias,
   kUpBias,
   kDownBias,
+  kRouter,
+  kRouterScale,
+  kExpertScale,
+  kExpertGate,
+  kExpertUp,
+  kExpertDown,
+  kPerLayerGate,
+  kPerLayerProj,
   kDense,
 };
 
@@ -68,6 +84,9 @@ enum class WeightScope {
 // and how they are loaded.
 enum class WeightKind {
   kMatrix,          // [rows, cols], multiplies activations: may be quantized
+  kExactMatrix,     // as kMatrix, but never quantized
+  kExperts,         // [experts, rows, cols], a matrix for each expert
+  kTable,           // [rows, cols], whose rows are read one at a time
   kVector,          // added, or multiplied element by element: float32
   kNorm,            // as kVector; containers differ in what they store
   kConv,            // [channels, taps], oldest tap first
@@ -89,7 +108,8 @@ struct WeightNames {
 
 // Where the forward pass keeps a weight.
 using WeightSlot =
-    std::variant<Matrix Weights::*, std::vector<float> Weights::*,
+    std::variant<Matrix Weights::*, RowTable Weights::*,
+                 std::vector<float> Weights::*,
                  std::vector<Matrix> Weights::*, Matrix LayerWeights::*,
                  std::vector<float> LayerWeights::*,
                  std::vector<Matrix> LayerWeights::*>;
@@ -102,7 +122,7 @@ struct WeightRow {
   WeightRole role;
   WeightScope scope;
   WeightKind kind;
-  // Whether a layer has it; null: every layer does.
+  // Whether a model or layer has it; null: every one does.
   bool (*has)(const ModelConfig&, const LayerConfig&);
   std::array<WeightSize, 3> shape;  // outermost first; unused for kDense
   WeightSlot slot;
@@ -136,8 +156,8 @@ std::vector<WeightSpec> WeightsOf(const ModelConfig& config, bool own_head);
 std::vector<WeightSpec> LayerWeightsOf(const ModelConfig& config, size_t layer);
 
 // The place where a weight is kept. T must be the type that its role has there:
-// Matrix, std::vector<float>, or std::vector<Matrix> for gates and dense
-// layers.
+// Matrix, std::vector<float>, RowTable, or std::vector<Matrix> for gates,
+// experts and dense layers.
 template <class T>
 T& SlotOf(const WeightSpec& spec, Weights& weights) {
   const WeightSlot& slot = RowOf(spec.role).slot;

@@ -46,6 +46,7 @@ class Loader {
     const WeightSpec& spec = weight.spec;
     switch (spec.kind) {
       case WeightKind::kMatrix:
+      case WeightKind::kExactMatrix:
         return Packed(weight, MatrixSlot(spec, out));
       case WeightKind::kVector:
       case WeightKind::kNorm:
@@ -54,6 +55,9 @@ class Loader {
         return Vector(weight, SlotOf<std::vector<float>>(spec, out));
       case WeightKind::kGates:
         return Gates(weight, SlotOf<std::vector<Matrix>>(spec, out));
+      case WeightKind::kExperts:
+      case WeightKind::kTable:
+        break;
     }
     return absl::OkStatus();
   }

@@ -25,6 +25,12 @@ struct Matrix {
   PackedView view;       // no rows: the model has no such matrix
 };
 
+// A matrix whose rows are read one at a time, as a file stores them.
+struct RowTable {
+  AlignedBuffer memory;  // empty: the data is in the checkpoint's mapped file
+  WeightView view;       // no rows: the model has no such table
+};
+
 // The weights of one layer; those that a model lacks are empty. Norm weights
 // are the factors that multiply activations.
 struct LayerWeights {
@@ -44,6 +50,23 @@ struct LayerWeights {
   std::vector<float> gate_bias, up_bias;  // [ffw_dim]
   std::vector<float> down_bias;           // [model_dim]
 
+  // Mixture of experts, with a matrix of each kind for each expert.
+  Matrix router;                        // [num_experts, model_dim]
+  std::vector<float> router_scale;      // [model_dim]
+  std::vector<float> expert_scale;      // [num_experts]
+  std::vector<float> pre_expert_norm;   // [model_dim], of the experts' input
+  std::vector<float> post_dense_norm;   // [model_dim], of down_proj's output
+  std::vector<float> post_expert_norm;  // [model_dim], of the experts' sum
+  std::vector<Matrix> expert_gate, expert_up;  // [expert_dim, model_dim] each
+  std::vector<Matrix> expert_down;             // [model_dim, expert_dim] each
+
+  // Per-layer embeddings.
+  Matrix per_layer_gate;                   // [per_layer_dim, model_dim]
+  Matrix per_layer_proj;                   // [model_dim, per_layer_dim]
+  std::vector<float> post_per_layer_norm;  // [model_dim]
+
+  std::vector<float> layer_scale;  // [1], multiplies the layer's output
+
   // Recurrence. A gate has one square matrix for each of num_heads strips of
   // channels.
   Matrix linear_x, linear_y;                        // [lru_width, model_dim]
@@ -61,6 +84,10 @@ struct Weights {
   Matrix embedding;  // [vocab_size, model_dim]
   Matrix head;       // as embedding; no rows: the embedding is the head
   std::vector<float> final_norm;  // [model_dim]
+  // Per-layer embeddings: all layers' parts follow each other in a row.
+  RowTable per_layer_table;  // [per_layer_vocab, num_layers * per_layer_dim]
+  Matrix per_layer_context;  // [num_layers * per_layer_dim, model_dim]
+  std::vector<float> per_layer_norm;  // [per_layer_dim]
   std::vector<LayerWeights> layers;
   std::vector<Matrix>
       dense;           // [dense_dims[i], width before], applied after pooling

@@ -41,6 +41,12 @@ std::string_view NameOf(TapPoint point) {
       return "the feed-forward layer's hidden values";
     case TapPoint::kFfwOutput:
       return "the feed-forward layer's output";
+    case TapPoint::kPerLayerInput:
+      return "the residual stream after the feed-forward layer";
+    case TapPoint::kPerLayerHidden:
+      return "the gated per-layer embedding";
+    case TapPoint::kPerLayerOutput:
+      return "the per-layer embedding's output";
     case TapPoint::kBlockOutput:
       return "the residual stream after the block";
     case TapPoint::kHeadInput:
@@ -60,6 +66,7 @@ std::pair<size_t, size_t> LayersOf(const ModelConfig& config, TapPoint point) {
 // Returns the columns of the activations at a point of an existing layer.
 size_t ColumnsOf(const ModelConfig& config, TapPoint point, size_t layer) {
   if (point == TapPoint::kFfwHidden) return config.layers[layer].ffw_dim;
+  if (point == TapPoint::kPerLayerHidden) return config.per_layer_dim;
   if (point != TapPoint::kMixHidden) return config.model_dim;
   return config.layers[layer].type == BlockType::kRecurrent
              ? config.lru_width

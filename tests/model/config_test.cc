@@ -696,26 +696,38 @@ ModelConfig Valid() {
   return config;
 }
 
-// No block computes these fields yet.
-TEST(Validate, UnsupportedFieldsAreNamed) {
+// Fields of experts, shared keys and per-layer embeddings must fit each other.
+TEST(Validate, BadGemma4FieldsAreNamed) {
   EXPECT_EQ(ErrorOf(Validate(Valid())), "OK");
-  const std::pair<size_t LayerConfig::*, const char*> fields[] = {
-      {&LayerConfig::num_experts, "num_experts"},
-      {&LayerConfig::experts_used, "experts_used"},
-      {&LayerConfig::expert_dim, "expert_dim"},
-      {&LayerConfig::per_layer_dim, "per_layer_dim"}};
-  for (const auto& [member, name] : fields) {
+  const std::pair<std::function<void(ModelConfig&)>, const char*> changes[] = {
+      {[](ModelConfig& c) { c.layers[2].num_experts = 8; },
+       "layer 2: experts_used is 0, wanted 1 to num_experts 8"},
+      {[](ModelConfig& c) { c.layers[2].expert_dim = 8; },
+       "layer 2: num_experts is 0, experts_used 0 and expert_dim 8"},
+      {[](ModelConfig& c) { c.layers[3].kv_source = 3; },
+       "layer 3: kv_source is 3, wanted an earlier layer"},
+      {[](ModelConfig& c) {
+         c.layers[1].head_dim = 128;
+         c.layers[2].kv_source = 1;
+       },
+       "layer 2: kv_source is 1, wanted a layer that has its own keys"},
+      {[](ModelConfig& c) {
+         c.layers[2].kv_source = 1;
+         c.layers[3].kv_source = 2;
+       },
+       "layer 3: kv_source is 2, wanted a layer that has its own keys"},
+      {[](ModelConfig& c) { c.per_layer_vocab = 8; },
+       "per_layer_vocab is 8 and per_layer_dim 0"},
+      {[](ModelConfig& c) {
+         c.per_layer_dim = 8;
+         c.per_layer_vocab = 8;
+       },
+       "per_layer_scale is 0"}};
+  for (const auto& [change, message] : changes) {
     ModelConfig config = Valid();
-    config.layers[2].*member = 8;
-    EXPECT_THAT(ErrorOf(Validate(config)),
-                HasSubstr(absl::StrCat("layer 2: ", name, " is 8, wanted 0")));
+    change(config);
+    EXPECT_THAT(ErrorOf(Validate(config)), HasSubstr(message));
   }
-  ModelConfig config = Valid();
-  config.layers[3].kv_source = 3;
-  EXPECT_EQ(ErrorOf(Validate(config)), "OK");
-  config.layers[3].kv_source = 1;
-  EXPECT_THAT(ErrorOf(Validate(config)),
-              HasSubstr("layer 3: kv_source is 1, wanted none or 3"));
 }
 
 // Each layer is checked.

@@ -28,6 +28,11 @@ std::string ConfigText(const ModelConfig& config) {
   number("final_logits_soft_cap", config.final_logits_soft_cap);
   size("post_norms", config.post_norms);
   size("qk_norm", config.qk_norm);
+  size("value_norm", config.value_norm);
+  size("layer_scales", config.layer_scales);
+  size("per_layer_dim", config.per_layer_dim);
+  size("per_layer_vocab", config.per_layer_vocab);
+  number("per_layer_scale", config.per_layer_scale);
   size("biases", config.biases);
   size("exact_gelu", config.exact_gelu);
   size("bidirectional", config.bidirectional);
@@ -45,7 +50,7 @@ std::string ConfigText(const ModelConfig& config) {
     size("num_experts", layer.num_experts);
     size("experts_used", layer.experts_used);
     size("expert_dim", layer.expert_dim);
-    size("per_layer_dim", layer.per_layer_dim);
+    size("k_eq_v", layer.k_eq_v);
     size("kv_source", layer.kv_source.value_or(~size_t{0}));
   }
   size("pooling", static_cast<size_t>(config.pooling));
