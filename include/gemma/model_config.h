@@ -112,8 +112,8 @@ struct ModelConfig {
   size_t per_layer_vocab = 0;    // tokens with a row in the table, the others
                                  // use row 0; 0: no table
   float per_layer_scale = 0.0f;  // multiplies rows of the table:
-                                 // sqrt(per_layer_dim), rounded as the reference
-                                 // rounds it; 0 without a table
+                                 // sqrt(per_layer_dim), rounded as the
+                                 // reference rounds it; 0 without a table
 
   Pooling pooling = Pooling::kNone;  // whether a text becomes one vector
   std::vector<size_t> dense_dims;    // widths of the successive projections of

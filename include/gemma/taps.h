@@ -30,9 +30,9 @@ enum class TapPoint {
                     // embeddings
   kPerLayerHidden,  // [rows, per_layer_dim]: gelu(gate) * per-layer embedding
   kPerLayerOutput,  // [rows, model_dim]: its addition to the residual stream
-  kBlockOutput,  // [rows, model_dim]: the residual stream after the block
-  kHeadInput,    // [rows, model_dim]: the residual stream after the last block
-                 // and the last norm, even if no logits are computed
+  kBlockOutput,     // [rows, model_dim]: the residual stream after the block
+  kHeadInput,  // [rows, model_dim]: the residual stream after the last block
+               // and the last norm, even if no logits are computed
 };
 
 // The origin of activations.

@@ -369,6 +369,14 @@ void Checkpoint::Release(const Tensor& tensor) const {
   }
 }
 
+void Checkpoint::ExpectRandomReads(const Tensor& tensor) const {
+  for (const MappedFile& file : files) {
+    if (file.path() == tensor.file) {
+      file.ExpectRandomReads(absl::MakeConstSpan(tensor.data, tensor.bytes));
+    }
+  }
+}
+
 absl::StatusOr<Checkpoint> OpenCheckpoint(std::string path) {
   std::error_code error;
   if (fs::is_directory(path, error)) return OpenDirectory(std::move(path));

@@ -52,6 +52,9 @@ struct Checkpoint {
   // Returns the memory of a tensor to the system once its values are not
   // needed.
   void Release(const Tensor& tensor) const;
+
+  // Tells the system that single rows of a tensor will be read, in no order.
+  void ExpectRandomReads(const Tensor& tensor) const;
 };
 
 // Opens one of these:

@@ -6,6 +6,17 @@
 #include "compression/half.h"
 
 namespace gemma::internal {
+namespace {
+
+// Returns the square root, rounded to a type of 16 bits if `format` is one.
+float RoundedRoot(size_t value, Format format) {
+  const float root = std::sqrt(static_cast<float>(value));
+  if (format == Format::kBF16) return BF16ToFloat(FloatToBF16(root));
+  if (format == Format::kF16) return HalfToFloat(FloatToHalf(root));
+  return root;
+}
+
+}  // namespace
 
 void CanonicalizeNorm(const Conventions& conventions,
                       std::vector<float>& weight) {
@@ -59,12 +70,12 @@ std::vector<float> TransposeGate(const WeightView& strip) {
 }
 
 float EmbeddingScale(const ModelConfig& config, Format table) {
-  const float scale = std::sqrt(static_cast<float>(config.model_dim));
-  if (config.lru_width != 0 || table == Format::kBF16) {
-    return BF16ToFloat(FloatToBF16(scale));
-  }
-  if (table == Format::kF16) return HalfToFloat(FloatToHalf(scale));
-  return scale;
+  return RoundedRoot(config.model_dim,
+                     config.lru_width != 0 ? Format::kBF16 : table);
+}
+
+float PerLayerScale(const ModelConfig& config, Format table) {
+  return RoundedRoot(config.per_layer_dim, table);
 }
 
 }  // namespace gemma::internal

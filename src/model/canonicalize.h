@@ -40,6 +40,10 @@ std::vector<float> TransposeGate(const WeightView& strip);
 // float32, the type that it dequantizes to.
 float EmbeddingScale(const ModelConfig& config, Format table);
 
+// sqrt(per_layer_dim), likewise: rounded to the type of the table of per-layer
+// embeddings.
+float PerLayerScale(const ModelConfig& config, Format table);
+
 }  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_CANONICALIZE_H_

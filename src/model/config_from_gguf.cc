@@ -12,6 +12,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
+#include "src/model/gemma4_from_gguf.h"
 #include "src/model/gguf_keys.h"
 #include "src/model/read_config.h"
 #include "src/model/rope_from_gguf.h"
@@ -277,9 +278,10 @@ absl::Status ReadTokens(const GgufMetadata& metadata, ConfigDraft& c) {
 
 }  // namespace
 
-// head_dim^-0.5, except in the two largest models. As in llama.cpp, their depth
-// identifies them.
+// head_dim^-0.5, except in Gemma 4, which norms queries, and in the two largest
+// models. As in llama.cpp, their depth identifies them.
 float GgufQueryScale(const ModelConfig& config) {
+  if (IsGemma4(config.architecture)) return 1.0f;
   const size_t depth = config.num_layers();
   const LayerConfig& layer = GgufMainLayer(config);
   if ((config.architecture == "gemma2" && depth == 46) ||
@@ -313,12 +315,13 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
                  ErrorReason::kOtherArchitecture));
   if (c.architecture != "gemma" && c.architecture != "gemma2" &&
       c.architecture != "gemma3" && c.architecture != "gemma-embedding" &&
-      c.architecture != "recurrentgemma") {
+      c.architecture != "recurrentgemma" && !IsGemma4(c.architecture)) {
     const bool is_gemma = IsOfFamily(c.architecture);
     return WithReason(
         absl::InvalidArgumentError(FormatText(
             "%s: key 'general.architecture' is %s%s, wanted 'gemma', 'gemma2', "
-            "'gemma3', 'gemma-embedding' or 'recurrentgemma'",
+            "'gemma3', 'gemma4', 'gemma-embedding', 'gemma-embedding2' or "
+            "'recurrentgemma'",
             metadata.path(), Quoted(c.architecture),
             is_gemma ? ": this Gemma is not read yet" : "")),
         // llama.cpp's name for vision towers.
@@ -342,6 +345,9 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
     GEMMA_RETURN_IF_ERROR(ReadGemma3(keys, num_layers, c));
   } else if (c.architecture == "gemma-embedding") {
     GEMMA_RETURN_IF_ERROR(ReadEmbedding(keys, num_layers, checkpoint, c));
+  } else if (IsGemma4(c.architecture)) {
+    GEMMA_RETURN_IF_ERROR(ReadBlocks(keys, num_layers, /*period=*/6, c.blocks));
+    GEMMA_RETURN_IF_ERROR(ReadGemma4(keys, checkpoint, c));
   } else if (c.architecture == "recurrentgemma") {
     GEMMA_RETURN_IF_ERROR(ReadRecurrentGemma(keys, num_layers, window, c));
   } else {
@@ -358,9 +364,19 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   GEMMA_RETURN_IF_ERROR(ReadTokens(metadata, c));
   ModelConfig config = Finished(std::move(c), notes);
   GEMMA_RETURN_IF_ERROR(ReadDifferences(keys, config));
+  if (IsGemma4(config.architecture)) {
+    GEMMA_RETURN_IF_ERROR(ReadGemma4Layers(keys, checkpoint, config));
+  }
   config.query_scale = GgufQueryScale(config);
   GEMMA_RETURN_IF_ERROR(keys.Read("attention.scale", config.query_scale));
   return config;
+}
+
+Conventions GgufConventionsOf(const Checkpoint& checkpoint) {
+  std::string architecture;
+  checkpoint.metadata->Read("general.architecture", architecture).IgnoreError();
+  return {.naming = architecture == "gemma-embedding2" ? Naming::kGgufEmbedding2
+                                                       : Naming::kGguf};
 }
 
 }  // namespace gemma::internal

@@ -14,97 +14,14 @@
 #include "src/base/json.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
+#include "src/model/gemma4_from_json.h"
+#include "src/model/json_fields.h"
 #include "src/model/read_config.h"
 #include "src/model/rope_from_json.h"
 #include "src/model/supported_json.h"
 
 namespace gemma::internal {
 namespace {
-
-absl::Status CheckLayers(const Json& json, size_t num_layers) {
-  if (num_layers >= 1 && num_layers <= kMaxLayers) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      FormatText("%s: num_hidden_layers is %u, wanted 1 to %u", json.Where(),
-                 num_layers, kMaxLayers));
-}
-
-// Reads the activation, which each family states under its own key. In files of
-// Gemma 1, "gelu" means the tanh form, which the models were trained with.
-absl::Status ReadActivation(const Json& json, const char* key, ConfigDraft& c) {
-  std::string name = "gelu_pytorch_tanh";
-  GEMMA_RETURN_IF_ERROR(json.Read(key, name));
-  const bool is_gemma1 = c.architecture == "gemma";
-  c.exact_gelu = name == "gelu_python" || (name == "gelu" && !is_gemma1);
-  if (c.exact_gelu || name == "gelu") return absl::OkStatus();
-  for (const char* tanh : {"gelu_pytorch_tanh", "gelu_new", "gelu_fast",
-                           "gelu_accurate", "gelu_python_tanh"}) {
-    if (name == tanh) return absl::OkStatus();
-  }
-  return json.Find(key)->Unexpected("'gelu_pytorch_tanh' or 'gelu'");
-}
-
-// Reads the sizes that all families have. `c` already holds the family's
-// defaults.
-absl::Status ReadSizes(const Json& json, size_t& num_layers, ConfigDraft& c) {
-  GEMMA_RETURN_IF_ERROR(json.Read("vocab_size", c.vocab_size));
-  GEMMA_RETURN_IF_ERROR(json.Read("hidden_size", c.model_dim));
-  GEMMA_RETURN_IF_ERROR(json.Read("intermediate_size", c.all.ffw_dim));
-  GEMMA_RETURN_IF_ERROR(json.Read("num_attention_heads", c.all.num_heads));
-  GEMMA_RETURN_IF_ERROR(json.Read("num_key_value_heads", c.all.num_kv_heads));
-  GEMMA_RETURN_IF_ERROR(json.Read("max_position_embeddings", c.max_context));
-  GEMMA_RETURN_IF_ERROR(json.Read("rms_norm_eps", c.rms_norm_eps));
-  GEMMA_RETURN_IF_ERROR(json.Read("num_hidden_layers", num_layers));
-  return CheckLayers(json, num_layers);
-}
-
-// Reads the window of local layers. null means no window.
-absl::Status ReadWindow(const Json& json, ConfigDraft& c) {
-  if (json.IsNull("sliding_window")) c.sliding_window = 0;
-  return json.Read("sliding_window", c.sliding_window);
-}
-
-// Refuses local layers without a window: transformers either fails or lets a
-// position attend to nothing.
-absl::Status CheckWindow(const Json& json, const ConfigDraft& c) {
-  const auto local =
-      std::count(c.blocks.begin(), c.blocks.end(), BlockType::kLocalAttention);
-  const auto window = json.Find("sliding_window");
-  if (c.sliding_window != 0 || local == 0 || !window.has_value()) {
-    return absl::OkStatus();
-  }
-  return window->Unexpected(absl::StrCat("1 or more, because ", local,
-                                         " layers are 'sliding_attention'"));
-}
-
-// Reads the blocks from layer_types, or derives them from `period` if the file
-// has no layer_types.
-absl::Status ReadLayerTypes(const Json& json, size_t num_layers, size_t period,
-                            ConfigDraft& c) {
-  std::vector<std::string> types;
-  GEMMA_RETURN_IF_ERROR(json.Read("layer_types", types));
-  if (types.empty()) {
-    c.blocks = PeriodicBlocks(num_layers, period);
-    return CheckWindow(json, c);
-  }
-  if (types.size() != num_layers) {
-    return absl::InvalidArgumentError(
-        FormatText("%s: layer_types names %u layers, num_hidden_layers is %u",
-                   json.Where(), types.size(), num_layers));
-  }
-  for (const std::string& type : types) {
-    if (type == "full_attention") {
-      c.blocks.push_back(BlockType::kGlobalAttention);
-    } else if (type == "sliding_attention") {
-      c.blocks.push_back(BlockType::kLocalAttention);
-    } else {
-      return absl::InvalidArgumentError(
-          FormatText("%s: layer_types holds %s, wanted 'full_attention' or "
-                     "'sliding_attention'",
-                     json.Where(), Quoted(type)));
-    }
-  }
-  return CheckWindow(json, c);
-}
 
 absl::Status ReadQueryScale(const Json& json, ConfigDraft& c) {
   float scalar = 256.0f;
@@ -117,25 +34,6 @@ absl::Status ReadQueryScale(const Json& json, ConfigDraft& c) {
                    json.Where(), scalar));
   }
   c.query_scale = 1.0f / std::sqrt(scalar);
-  return absl::OkStatus();
-}
-
-absl::Status ReadSoftCaps(const Json& json, ConfigDraft& c) {
-  // null means no cap, but Read ignores null and would keep the default.
-  if (json.IsNull("attn_logit_softcapping")) c.attn_logits_soft_cap = 0.0f;
-  if (json.IsNull("final_logit_softcapping")) c.final_logits_soft_cap = 0.0f;
-  GEMMA_RETURN_IF_ERROR(
-      json.Read("attn_logit_softcapping", c.attn_logits_soft_cap));
-  return json.Read("final_logit_softcapping", c.final_logits_soft_cap);
-}
-
-// Adds a note if the file states a cap that transformers ignores in this model.
-absl::Status NoteCap(const Json& json, const char* key, ConfigDraft& c) {
-  float cap = 0.0f;
-  GEMMA_RETURN_IF_ERROR(json.Read(key, cap));
-  if (cap == 0.0f) return absl::OkStatus();
-  c.notes.push_back(FormatText("%s is %g, and has no effect in this model",
-                               json.Find(key)->Where(), cap));
   return absl::OkStatus();
 }
 
@@ -153,8 +51,8 @@ absl::Status ReadGemma(const Json& json, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
   GEMMA_RETURN_IF_ERROR(ReadActivation(json, "hidden_act", c));
   GEMMA_RETURN_IF_ERROR(ReadOneRope(json, c));
-  GEMMA_RETURN_IF_ERROR(NoteCap(json, "attn_logit_softcapping", c));
-  GEMMA_RETURN_IF_ERROR(NoteCap(json, "final_logit_softcapping", c));
+  GEMMA_RETURN_IF_ERROR(NoteIgnored(json, "attn_logit_softcapping", c));
+  GEMMA_RETURN_IF_ERROR(NoteIgnored(json, "final_logit_softcapping", c));
   c.all.rope.rotary_dim = c.all.head_dim;
   c.query_scale = InverseRoot(c.all.head_dim);
   c.blocks.assign(num_layers, BlockType::kGlobalAttention);
@@ -185,6 +83,14 @@ absl::Status ReadGemma2(const Json& json, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(ReadQueryScale(json, c));
   // If the file does not list them, even layers are local, odd layers global.
   return ReadLayerTypes(json, num_layers, /*period=*/2, c);
+}
+
+// VaultGemma is a Gemma 2 without the norms after its sub-blocks.
+absl::Status ReadVaultGemma(const Json& json, ConfigDraft& c) {
+  GEMMA_RETURN_IF_ERROR(ReadGemma2(json, c));
+  c.architecture = "vaultgemma";
+  c.post_norms = false;
+  return absl::OkStatus();
 }
 
 // EmbeddingGemma is a Gemma 3 with bidirectional attention.
@@ -220,7 +126,7 @@ absl::Status ReadGemma3(const Json& json, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(ReadDirections(json, c));
   GEMMA_RETURN_IF_ERROR(ReadTwoRopes(json, c));
   c.all.rope.rotary_dim = c.all.head_dim;
-  GEMMA_RETURN_IF_ERROR(NoteCap(json, "attn_logit_softcapping", c));
+  GEMMA_RETURN_IF_ERROR(NoteIgnored(json, "attn_logit_softcapping", c));
   GEMMA_RETURN_IF_ERROR(
       json.Read("final_logit_softcapping", c.final_logits_soft_cap));
   GEMMA_RETURN_IF_ERROR(ReadQueryScale(json, c));
@@ -317,12 +223,22 @@ struct Family {
   std::string_view model_type;
   ReadFamily read;
   Conventions conventions;
+  bool is_outer = false;  // "text_config" holds the keys of the text tower
 };
+constexpr Conventions kGemma4 = {.naming = Naming::kHf};
+constexpr Conventions kEmbedding2 = {.naming = Naming::kHfEmbedding2};
 constexpr Family kFamilies[] = {
     {"gemma", WithoutWindow<ReadGemma>, MinusOne(Naming::kHfGemma1)},
     {"gemma2", WithoutWindow<ReadGemma2>, MinusOne(Naming::kHf)},
-    {"gemma3", WithoutWindow<ReadGemma3>, MinusOne(Naming::kHf)},
+    {"gemma3", WithoutWindow<ReadGemma3>, MinusOne(Naming::kHf), true},
     {"gemma3_text", WithoutWindow<ReadGemma3>, MinusOne(Naming::kHf)},
+    {"gemma4", WithoutWindow<ReadGemma4>, kGemma4, true},
+    {"gemma4_text", WithoutWindow<ReadGemma4>, kGemma4},
+    {"gemma4_unified", WithoutWindow<ReadGemma4Unified>, kGemma4, true},
+    {"gemma4_unified_text", WithoutWindow<ReadGemma4Unified>, kGemma4},
+    {"vaultgemma", WithoutWindow<ReadVaultGemma>, MinusOne(Naming::kHf)},
+    {"embedding_gemma2", WithoutWindow<ReadEmbeddingGemma2>, kEmbedding2, true},
+    {"embedding_gemma2_text", WithoutWindow<ReadEmbeddingGemma2>, kEmbedding2},
     {"recurrent_gemma", ReadRecurrentGemma, MinusOne(Naming::kHfRecurrent)},
 };
 
@@ -331,7 +247,9 @@ absl::Status OtherFamily(const Json& model_type) {
   std::string name;
   GEMMA_RETURN_IF_ERROR(model_type.Get(name));
   constexpr std::string_view kWanted =
-      "'gemma', 'gemma2', 'gemma3', 'gemma3_text' or 'recurrent_gemma'";
+      "'gemma', 'gemma2', 'gemma3', 'gemma3_text', 'gemma4', 'gemma4_text', "
+      "'gemma4_unified', 'gemma4_unified_text', 'vaultgemma', "
+      "'embedding_gemma2', 'embedding_gemma2_text' or 'recurrent_gemma'";
   if (!IsOfFamily(name)) {
     return WithReason(model_type.Unexpected(kWanted),
                       ErrorReason::kOtherArchitecture);
@@ -372,11 +290,11 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
   c.rope_base_global = 10000.0f;
   GEMMA_RETURN_IF_ERROR(ReadTokens(outer, c));
 
-  // In a model with vision, "text_config" holds the keys of the text tower.
-  GEMMA_ASSIGN_OR_RETURN(const auto text, outer.Object("text_config"));
-  const Json& json = model_type == "gemma3" && text.has_value() ? *text : outer;
   const Family* family = FindFamily(model_type);
   if (family == nullptr) return OtherFamily(*outer.Find("model_type"));
+  GEMMA_ASSIGN_OR_RETURN(const auto text, outer.Object("text_config"));
+  const bool is_nested = family->is_outer && text.has_value();
+  const Json& json = is_nested ? *text : outer;
   GEMMA_RETURN_IF_ERROR(CheckNotQuantized(outer));
   GEMMA_RETURN_IF_ERROR(CheckNotQuantized(json));
   GEMMA_RETURN_IF_ERROR(CheckSupported(json, model_type));

@@ -7,10 +7,12 @@ namespace gemma::internal {
 
 // Selects which field of WeightNames names the tensors.
 enum class Naming {
-  kGguf,         // GGUF files; also gemma.cpp's tensors once they are read
-  kHf,           // Hugging Face: Gemma
-  kHfGemma1,     // Gemma 1, whose norms have other names
-  kHfRecurrent,  // RecurrentGemma
+  kGguf,            // GGUF files; also gemma.cpp's tensors once they are read
+  kHf,              // Hugging Face: Gemma
+  kHfGemma1,        // Gemma 1, whose norms have other names
+  kHfRecurrent,     // RecurrentGemma
+  kHfEmbedding2,    // EmbeddingGemma 2
+  kGgufEmbedding2,  // likewise, in GGUF files
 };
 
 // How the files of a checkpoint store weights; depends on the model family.

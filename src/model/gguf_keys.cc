@@ -10,6 +10,7 @@
 #include "src/base/format_text.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
+#include "src/model/gemma4_from_gguf.h"
 
 namespace gemma::internal {
 namespace {
@@ -53,7 +54,9 @@ constexpr std::string_view kKnown[] = {
     "block_count",
     "context_length",
     "embedding_length",
+    "embedding_length_out",
     "embedding_scale",
+    "expert_feed_forward_length",
     "expert_used_count",
     "feed_forward_length",
     "final_logit_softcapping",
@@ -90,6 +93,13 @@ constexpr std::string_view kKnown[] = {
 constexpr std::string_view kKnownGroups[] = {"recurrent.", "dense_", "vision.",
                                              "mm.", "audio."};
 
+// Keys of the above that count in Gemma 4.
+constexpr std::string_view kGemma4[] = {
+    "expert_count",
+    "attention.shared_kv_layers",
+    "embedding_length_per_layer_input",
+};
+
 bool IsKnown(std::string_view key) {
   const auto is_fixed = [&](const FixedKey& fixed) { return fixed.key == key; };
   const auto begins = [&](std::string_view group) {
@@ -100,8 +110,12 @@ bool IsKnown(std::string_view key) {
          std::any_of(std::begin(kKnownGroups), std::end(kKnownGroups), begins);
 }
 
-absl::Status CheckFixed(const KeyReader& keys) {
+absl::Status CheckFixed(const KeyReader& keys, const ConfigDraft& c) {
   for (const FixedKey& fixed : kFixed) {
+    if (IsGemma4(c.architecture) &&
+        std::count(std::begin(kGemma4), std::end(kGemma4), fixed.key) != 0) {
+      continue;
+    }
     float value = fixed.value;
     GEMMA_RETURN_IF_ERROR(keys.Read(fixed.key, value));
     if (value == fixed.value || value == fixed.also) continue;
@@ -127,7 +141,7 @@ absl::Status CheckDirections(const KeyReader& keys, const ConfigDraft& c) {
   if (pooling == 0 || c.pooling != Pooling::kNone) return absl::OkStatus();
   return absl::InvalidArgumentError(FormatText(
       "%s is %u, wanted 0: models that embed texts are read if their "
-      "architecture is 'gemma-embedding'",
+      "architecture is 'gemma-embedding' or 'gemma-embedding2'",
       keys.Where("pooling_type"), pooling));
 }
 
@@ -162,7 +176,7 @@ void NoteUnknown(const KeyReader& keys, ConfigDraft& c) {
 }  // namespace
 
 absl::Status CheckOtherKeys(const KeyReader& keys, ConfigDraft& c) {
-  GEMMA_RETURN_IF_ERROR(CheckFixed(keys));
+  GEMMA_RETURN_IF_ERROR(CheckFixed(keys, c));
   GEMMA_RETURN_IF_ERROR(CheckDirections(keys, c));
   if (c.architecture != "gemma2") {
     GEMMA_RETURN_IF_ERROR(NoteCap(keys, "attn_logit_softcapping", c));

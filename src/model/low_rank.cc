@@ -7,8 +7,11 @@
 #include "compression/codec.h"
 #include "compression/pack.h"
 #include "compression/packed_row.h"
+#include "compression/quantize.h"
+#include "ops/first_found.h"
 #include "ops/ops.h"
 #include "src/base/format_text.h"
+#include "src/base/sizes.h"
 #include "src/base/status_macros.h"
 
 namespace gemma::internal {
@@ -114,6 +117,39 @@ absl::StatusOr<std::vector<float>> SampleMerged(const BoundWeight& weight,
     merged.Get(row, row + 1, sample.data() + i * view.cols);
   }
   return sample;
+}
+
+absl::StatusOr<std::optional<size_t>> PackMerged(const BoundWeight& weight,
+                                                 Format format,
+                                                 Workers& workers,
+                                                 Matrix& out) {
+  GEMMA_ASSIGN_OR_RETURN(const MergedRows merged, MergedRows::Read(weight));
+  const size_t rows = out.view.rows;
+  const size_t cols = out.view.cols;
+  // Each task merges about a megabyte.
+  const size_t step = std::max<size_t>(
+      1, (size_t{1} << 20) / (cols * sizeof(float) * kPanelRows));
+  const size_t panels = out.view.NumPanels();
+  FirstFound bad_row;
+  workers.ForEach(DivideUp(panels, step), [&](size_t task, size_t) {
+    const size_t begin = task * step;
+    const size_t end = std::min(begin + step, panels);
+    const size_t first = begin * kPanelRows;
+    const size_t count = std::min(end * kPanelRows, rows) - first;
+    std::vector<float> values(count * cols);
+    merged.Get(first, first + count, values.data());
+    const WeightView part = {Format::kF32, count, cols,
+                             reinterpret_cast<uint8_t*>(values.data())};
+    uint8_t* to = out.memory.data() + begin * PanelBytes(out.view.layout, cols);
+    if (format == Format::kF32) {
+      PackPanels(part, out.view.layout, 0, end - begin, to);
+    } else if (const auto bad =
+                   QuantizePanels(part, format, out.view.layout,
+                                  /*importance=*/{}, 0, end - begin, to)) {
+      bad_row.Add(first + *bad);
+    }
+  });
+  return bad_row.Get();
 }
 
 }  // namespace gemma::internal

@@ -10,9 +10,11 @@
 #include "absl/status/statusor.h"
 #include "compression/weight_view.h"
 #include "ops/aligned_buffer.h"
+#include "ops/workers.h"
 #include "src/formats/tensor.h"
 #include "src/formats/tensor_values.h"
 #include "src/model/outline.h"
+#include "src/model/weights.h"
 
 namespace gemma::internal {
 
@@ -65,6 +67,13 @@ class MergedRows {
 // Returns up to `max_rows` merged rows, spread as those of SampledError.
 absl::StatusOr<std::vector<float>> SampleMerged(const BoundWeight& weight,
                                                 size_t max_rows);
+
+// Packs a matrix that adapters change into `out`, whose view and memory fit
+// `format`. Returns the first row with a value that is not finite, if there is
+// one and `format` cannot hold it. Fails if memory runs out.
+absl::StatusOr<std::optional<size_t>> PackMerged(const BoundWeight& weight,
+                                                 Format format,
+                                                 Workers& workers, Matrix& out);
 
 }  // namespace gemma::internal
 

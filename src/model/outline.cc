@@ -8,6 +8,7 @@
 #include "src/base/status_macros.h"
 #include "src/formats/safetensors.h"
 #include "src/model/canonicalize.h"
+#include "src/model/fused_tensors.h"
 #include "src/model/read_config.h"
 #include "src/model/sbs_tensors.h"
 #include "src/model/tensor_names.h"
@@ -30,9 +31,11 @@ Shape WithoutOnes(const Shape& shape) {
 // Returns the tensor with its scales bound, or an error that names the file if
 // the tensor is missing or of a type that is not read.
 absl::StatusOr<const Tensor*> Find(Checkpoint& checkpoint,
-                                   const std::string& name) {
+                                   const std::string& name,
+                                   bool may_have_scales = true) {
   const auto found = checkpoint.tensors.find(name);
   if (found != checkpoint.tensors.end()) {
+    if (!may_have_scales) return &found->second;
     GEMMA_RETURN_IF_ERROR(BindScales(checkpoint, name, found->second));
     return &found->second;
   }
@@ -71,7 +74,8 @@ absl::Status CheckShape(const Tensor& tensor, const std::string& name,
 absl::Status CheckPacked(const Tensor& tensor, const std::string& name,
                          const WeightSpec& spec) {
   if (!tensor.packed.has_value()) return absl::OkStatus();
-  if (spec.kind == WeightKind::kMatrix || spec.kind == WeightKind::kGates) {
+  if (spec.kind == WeightKind::kMatrix || spec.kind == WeightKind::kGates ||
+      spec.kind == WeightKind::kExperts) {
     return tensor.shape == spec.shape ? absl::OkStatus()
                                       : OtherShape(tensor, name, spec.shape);
   }
@@ -126,16 +130,84 @@ absl::Status CompleteFrom(const Tensor& table, const Checkpoint& checkpoint,
   return absl::OkStatus();
 }
 
+// Adds the value that depends on the table of per-layer embeddings.
+absl::Status CompletePerLayer(const TensorNames& names, Checkpoint& checkpoint,
+                              ModelConfig& config) {
+  if (config.per_layer_vocab == 0 || config.per_layer_scale != 0.0f) {
+    return absl::OkStatus();
+  }
+  GEMMA_ASSIGN_OR_RETURN(
+      const Tensor* table,
+      Find(checkpoint, names.Name(WeightRole::kPerLayerTable)));
+  GEMMA_ASSIGN_OR_RETURN(const Format format, TableFormat(checkpoint, *table));
+  config.per_layer_scale = PerLayerScale(config, format);
+  return absl::OkStatus();
+}
+
+// Whether a tensor whose name is that of the weight with "scale" at its end
+// multiplies the weight. In GGUF files, the router and the experts' last
+// matrices are followed by weights of such names.
+bool MayHaveScales(const Checkpoint& checkpoint, WeightRole role) {
+  return checkpoint.kind != CheckpointKind::kGguf ||
+         (role != WeightRole::kRouter && role != WeightRole::kExpertDown);
+}
+
+// Finds the matrices of experts. Gates may be in one tensor with the matrices
+// that they gate: then the gate is the first half of each expert's rows.
+absl::StatusOr<BoundWeight> BindExperts(Checkpoint& checkpoint,
+                                        const TensorNames& names,
+                                        WeightSpec spec) {
+  BoundWeight out;
+  out.name = names.Name(spec.role, spec.layer);
+  std::vector<size_t> shape = spec.shape;
+  out.row_step = shape[1];
+  const std::string fused = names.FusedName(spec.role, spec.layer);
+  if (fused == out.name ||
+      (!fused.empty() && !checkpoint.tensors.contains(out.name) &&
+       checkpoint.tensors.contains(fused))) {
+    out.name = fused;
+    if (spec.role == WeightRole::kExpertUp) out.first_row = shape[1];
+    shape[1] *= 2;
+    out.row_step = shape[1];
+  }
+  GEMMA_ASSIGN_OR_RETURN(
+      out.tensor,
+      Find(checkpoint, out.name, MayHaveScales(checkpoint, spec.role)));
+  GEMMA_RETURN_IF_ERROR(CheckShape(*out.tensor, out.name, shape));
+  GEMMA_RETURN_IF_ERROR(CheckPacked(*out.tensor, out.name, spec));
+  out.spec = std::move(spec);
+  return out;
+}
+
 absl::StatusOr<BoundWeight> Bind(Checkpoint& checkpoint,
                                  const TensorNames& names, WeightSpec spec) {
+  if (spec.kind == WeightKind::kExperts) {
+    return BindExperts(checkpoint, names, std::move(spec));
+  }
   std::string name = names.Name(spec.role, spec.layer);
-  GEMMA_ASSIGN_OR_RETURN(const Tensor* tensor, Find(checkpoint, name));
+  GEMMA_ASSIGN_OR_RETURN(
+      const Tensor* tensor,
+      Find(checkpoint, name, MayHaveScales(checkpoint, spec.role)));
   GEMMA_RETURN_IF_ERROR(CheckShape(*tensor, name, spec.shape));
   GEMMA_RETURN_IF_ERROR(CheckPacked(*tensor, name, spec));
-  return BoundWeight{std::move(spec), tensor, std::move(name), {}};
+  BoundWeight out;
+  out.spec = std::move(spec);
+  out.tensor = tensor;
+  out.name = std::move(name);
+  return out;
 }
 
 }  // namespace
+
+WeightView ExpertOf(const BoundWeight& weight, const uint8_t* values,
+                    size_t expert) {
+  WeightView view = RowsOf(*weight.tensor);
+  view.rows = weight.spec.shape[1];
+  view.data = values;
+  if (values == nullptr) return view;
+  view.data = view.Row(weight.first_row + expert * weight.row_step);
+  return view;
+}
 
 absl::StatusOr<Outline> ReadOutline(Checkpoint& checkpoint,
                                     RecurrentWindow window) {
@@ -148,10 +220,12 @@ absl::StatusOr<Outline> ReadOutline(Checkpoint& checkpoint,
   GEMMA_ASSIGN_OR_RETURN(const Tensor* table,
                          Find(checkpoint, names.Name(WeightRole::kEmbedding)));
   GEMMA_RETURN_IF_ERROR(CompleteFrom(*table, checkpoint, out.config));
+  GEMMA_RETURN_IF_ERROR(CompletePerLayer(names, checkpoint, out.config));
   if (absl::Status status = Validate(out.config); !status.ok()) {
     return absl::InvalidArgumentError(
         FormatText("%s: %s", checkpoint.path, status.message()));
   }
+  GEMMA_RETURN_IF_ERROR(SplitFused(out.config, checkpoint));
   GEMMA_ASSIGN_OR_RETURN(const bool own_head,
                          HasOwnHead(checkpoint, out.config, names, out.notes));
   for (WeightSpec& spec : WeightsOf(out.config, own_head)) {
@@ -159,7 +233,7 @@ absl::StatusOr<Outline> ReadOutline(Checkpoint& checkpoint,
                            Bind(checkpoint, names, std::move(spec)));
     out.weights.push_back(std::move(weight));
   }
-  NoteUnused(checkpoint, names, out.weights, out.notes);
+  NoteUnused(checkpoint, out.config, names, out.weights, out.notes);
   if (out.config.pooling != Pooling::kNone) {
     GEMMA_ASSIGN_OR_RETURN(out.prompts, ReadTextPrompts(checkpoint));
   }

@@ -23,15 +23,25 @@ namespace gemma::internal {
 
 struct LowRank;  // low_rank.h
 
-// A weight and its tensor, which has the same number of values and rows of the
-// same length.
+// A weight and its tensor, which has rows of the same length. Both have the
+// same number of values, except for experts whose tensor also holds another
+// weight.
 struct BoundWeight {
   WeightSpec spec;
-  const Tensor* tensor;  // of the checkpoint, or of an adapter
-  std::string name;      // of the tensor
+  const Tensor* tensor = nullptr;  // of the checkpoint, or of an adapter
+  std::string name;                // of the tensor
   // Products that adapters add to a matrix.
   std::vector<std::shared_ptr<const LowRank>> low_ranks;
+  // kExperts: the matrix of expert e begins at row first_row + e * row_step of
+  // the tensor.
+  size_t first_row = 0;
+  size_t row_step = 0;
 };
+
+// Returns the matrix of an expert. `values` are those of the weight's tensor;
+// see TensorValues. Null values give a view without data.
+WeightView ExpertOf(const BoundWeight& weight, const uint8_t* values,
+                    size_t expert);
 
 // All that is known about a checkpoint before its values are read. Never
 // changes once made, except by AddAdapters.

@@ -55,7 +55,9 @@ bool IsOfFamily(std::string_view name) {
 }
 
 ModelConfig Finished(ConfigDraft draft, Notes* notes) {
+  const bool is_filled = !draft.layers.empty();
   for (const BlockType type : draft.blocks) {
+    if (is_filled) break;
     LayerConfig& layer = draft.layers.emplace_back(draft.all);
     layer.type = type;
     const bool global = type == BlockType::kGlobalAttention;
@@ -93,7 +95,7 @@ absl::StatusOr<ModelConfig> ReadConfig(const Checkpoint& checkpoint,
 Conventions ConventionsOf(const Checkpoint& checkpoint) {
   switch (checkpoint.kind) {
     case CheckpointKind::kGguf:
-      return {};
+      return GgufConventionsOf(checkpoint);
     case CheckpointKind::kHuggingFace:
       return HfConventionsOf(checkpoint);
     case CheckpointKind::kSbs:

@@ -34,7 +34,8 @@ struct ConfigDraft : ModelConfig {
   float rope_factor_global = 1.0f;
 };
 
-// Returns the configuration with its layers filled in. Moves the draft's notes
+// Returns the configuration with its layers filled in, unless the reader of its
+// family did so. Moves the draft's notes
 // to the end of `notes`, if it is not null.
 ModelConfig Finished(ConfigDraft draft, Notes* notes = nullptr);
 
@@ -64,6 +65,9 @@ absl::StatusOr<ModelConfig> ConfigFromSbs(const Checkpoint& checkpoint,
 
 // Conventions of the family that config.json names.
 Conventions HfConventionsOf(const Checkpoint& checkpoint);
+
+// Conventions of the architecture that a GGUF file names.
+Conventions GgufConventionsOf(const Checkpoint& checkpoint);
 
 // Completes the configuration of a model that pools from the modules in its
 // directory, if there are any. Refuses modules that Embedder does not compute.

@@ -46,7 +46,10 @@ bool IsOfOllama(const KeyReader& keys) {
 // Ollama does when it loads them. Their depth identifies them.
 absl::Status CorrectOllama(const KeyReader& keys, size_t num_layers,
                            ConfigDraft& c) {
-  if (!IsOfOllama(keys) || c.sliding_window == 0) return absl::OkStatus();
+  if (!IsOfOllama(keys) || c.architecture != "gemma3" ||
+      c.sliding_window == 0) {
+    return absl::OkStatus();
+  }
   const bool is_scaled =
       num_layers == 34 || num_layers == 48 || num_layers == 62;  // 4B, 12B, 27B
   if (is_scaled && !keys.Has("rope.scaling.factor") &&

@@ -1,5 +1,6 @@
 #include "src/model/rope_from_json.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -25,8 +26,8 @@ absl::Status CheckWhole(const Json& json, bool is_linear, Notes& notes) {
 }
 
 // Reads one set of parameters: {"rope_type", "rope_theta", "factor"}.
-absl::Status ReadSet(const Json& json, float& base, float& factor,
-                     Notes& notes) {
+absl::Status ReadSet(const Json& json, float& base, float& factor, Notes& notes,
+                     const char* wanted = "'default' or 'linear'") {
   GEMMA_RETURN_IF_ERROR(json.Read("rope_theta", base));
   std::string type = "default";
   GEMMA_RETURN_IF_ERROR(json.Read("type", type));
@@ -34,8 +35,8 @@ absl::Status ReadSet(const Json& json, float& base, float& factor,
   if (type == "linear") return json.ReadRequired("factor", factor);
   if (type != "default") {
     return absl::InvalidArgumentError(
-        FormatText("%s: the type of RoPE is %s, wanted 'default' or 'linear'",
-                   json.Where(), Quoted(type)));
+        FormatText("%s: the type of RoPE is %s, wanted %s", json.Where(),
+                   Quoted(type), wanted));
   }
   float unused = 1.0f;
   GEMMA_RETURN_IF_ERROR(json.Read("factor", unused));
@@ -59,6 +60,32 @@ absl::StatusOr<std::optional<Json>> SharedSet(const Json& json) {
     return set->Unexpected("one set of RoPE parameters for all layers");
   }
   return set;
+}
+
+// Reads the set of one kind of attention. Defaults are those of transformers'
+// RopeParameters.
+absl::Status ReadRule(const Json& set, RopeRule& rule, Notes& notes) {
+  rule = {};
+  std::string type = "default";
+  GEMMA_RETURN_IF_ERROR(set.Read("rope_type", type));
+  if (type != "proportional") {
+    GEMMA_RETURN_IF_ERROR(ReadSet(set, rule.base, rule.factor, notes,
+                                  "'default', 'linear' or 'proportional'"));
+    return CheckWhole(set, type == "linear", notes);
+  }
+  GEMMA_RETURN_IF_ERROR(set.Read("rope_theta", rule.base));
+  GEMMA_RETURN_IF_ERROR(set.Read("factor", rule.factor));
+  GEMMA_RETURN_IF_ERROR(set.Read(kPartial, rule.rotating));
+  if (rule.rotating >= 0.0 && rule.rotating <= 1.0) return absl::OkStatus();
+  return set.Find(kPartial)->Unexpected("0 to 1");
+}
+
+// Adds a note for a key that transformers ignores in models whose
+// rope_parameters have sets.
+void NoteOldKey(const Json& json, const char* key, Notes& notes) {
+  const std::optional<Json> value = json.Find(key);
+  if (!value.has_value() || value->is_null()) return;
+  notes.push_back(FormatText("%s has no effect in this model", value->Where()));
 }
 
 absl::Status ReadShared(const Json& json, ConfigDraft& c) {
@@ -132,6 +159,41 @@ absl::Status ReadPartialRope(const Json& json, ConfigDraft& c) {
   c.all.rope.rotary_dim =
       static_cast<size_t>(rotating * static_cast<float>(c.all.head_dim));
   return absl::OkStatus();
+}
+
+RopeConfig RopeOf(const RopeRule& rule, size_t head_dim) {
+  const auto pairs =
+      static_cast<size_t>(rule.rotating * static_cast<double>(head_dim) / 2.0);
+  RopeConfig rope;
+  rope.base = rule.base;
+  rope.factor = rule.factor;
+  if (pairs == 0) return rope;
+  rope.rotary_dim = head_dim;
+  if (pairs < head_dim / 2) rope.num_rotating = pairs;
+  return rope;
+}
+
+absl::Status ReadRopeRules(const Json& json, RopeRules& rules, ConfigDraft& c) {
+  NoteOldKey(json, "rope_theta", c.notes);
+  NoteOldKey(json, "rope_local_base_freq", c.notes);
+  NoteOldKey(json, "rope_scaling", c.notes);
+  GEMMA_ASSIGN_OR_RETURN(const auto both, json.Object("rope_parameters"));
+  if (!both.has_value()) return absl::OkStatus();
+  const auto read = [&](const char* key, BlockType type,
+                        RopeRule& rule) -> absl::Status {
+    GEMMA_ASSIGN_OR_RETURN(const auto set, both->Object(key));
+    if (set.has_value()) return ReadRule(*set, rule, c.notes);
+    if (std::count(c.blocks.begin(), c.blocks.end(), type) == 0) {
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(
+        FormatText("%s has no member '%s', wanted one, because layers are of "
+                   "this type",
+                   both->Where(), key));
+  };
+  GEMMA_RETURN_IF_ERROR(
+      read("full_attention", BlockType::kGlobalAttention, rules.global));
+  return read("sliding_attention", BlockType::kLocalAttention, rules.local);
 }
 
 }  // namespace gemma::internal

@@ -21,6 +21,28 @@ absl::Status ReadTwoRopes(const Json& json, ConfigDraft& c);
 // size of heads must be set. RecurrentGemma.
 absl::Status ReadPartialRope(const Json& json, ConfigDraft& c);
 
+// How the heads of one kind of attention rotate, in Gemma 4.
+struct RopeRule {
+  float base = 10000.0f;
+  float factor = 1.0f;    // divides the frequencies
+  double rotating = 1.0;  // part of a head's pairs, from the first, that rotate
+};
+
+// The rules of both kinds of attention.
+struct RopeRules {
+  RopeRule local, global;
+};
+
+// Returns the RoPE of heads of head_dim values. The frequency of a pair depends
+// on the whole head, and not on the pairs that rotate ("proportional").
+RopeConfig RopeOf(const RopeRule& rule, size_t head_dim);
+
+// Reads rope_parameters, which must have a set for each kind of attention that
+// layers have; the file has none of both if rope_parameters is missing, and
+// then `rules` stays as it is. Refuses types of RoPE other than 'default',
+// 'linear' and 'proportional', and adds notes for fields without effect.
+absl::Status ReadRopeRules(const Json& json, RopeRules& rules, ConfigDraft& c);
+
 }  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_MODEL_ROPE_FROM_JSON_H_

@@ -50,7 +50,10 @@ absl::Status CheckSupported(const Json& json, std::string_view model_type) {
     GEMMA_RETURN_IF_ERROR(CheckFlag(json, "attention_bias", false));
     GEMMA_RETURN_IF_ERROR(CheckFlag(json, "mlp_bias", false));
   }
-  if (const auto value = json.Find("use_bidirectional_attention")) {
+  // Gemma 4 has words instead of a bool; see gemma4_from_json.cc.
+  const bool has_words = absl::StartsWith(model_type, "gemma4");
+  const auto value = json.Find("use_bidirectional_attention");
+  if (value.has_value() && !has_words) {
     bool bidirectional = false;
     GEMMA_RETURN_IF_ERROR(
         json.Read("use_bidirectional_attention", bidirectional));

@@ -7,11 +7,17 @@
 namespace gemma::internal {
 namespace {
 
+bool IsGguf(Naming naming) {
+  return naming == Naming::kGguf || naming == Naming::kGgufEmbedding2;
+}
+
 std::string_view NameIn(const WeightNames& names, Naming naming) {
   switch (naming) {
     case Naming::kGguf:
+    case Naming::kGgufEmbedding2:
       return names.gguf;
     case Naming::kHf:
+    case Naming::kHfEmbedding2:
       return names.hf;
     case Naming::kHfGemma1:
       return names.hf_gemma1.empty() ? names.hf : names.hf_gemma1;
@@ -19,6 +25,23 @@ std::string_view NameIn(const WeightNames& names, Naming naming) {
       return names.recurrent;
   }
   return "";
+}
+
+// The folder in which EmbeddingGemma 2 keeps a weight that Gemma 4 keeps beside
+// the others.
+std::string_view FolderOf(WeightRole role, Naming naming) {
+  if (naming != Naming::kHfEmbedding2) return "";
+  switch (role) {
+    case WeightRole::kPerLayerContext:
+    case WeightRole::kPerLayerNorm:
+      return "ple.";
+    case WeightRole::kPerLayerGate:
+    case WeightRole::kPerLayerProj:
+    case WeightRole::kPostPerLayerNorm:
+      return "ple_block.";
+    default:
+      return "";
+  }
 }
 
 // Returns the prefix of the text tower's names. Some files have none; those of
@@ -65,12 +88,16 @@ bool MayBeTied(const Checkpoint& checkpoint) {
 TensorNames::TensorNames(const Checkpoint& checkpoint, Naming naming)
     : naming_(naming) {
   const std::string_view head = NameIn(RowOf(WeightRole::kHead).names, naming);
-  if (naming_ != Naming::kGguf) prefix_ = FindPrefix(checkpoint, naming);
-  head_ = naming_ == Naming::kGguf ? std::string(head)
-                                   : FindHead(checkpoint, head, prefix_);
+  if (!IsGguf(naming_)) prefix_ = FindPrefix(checkpoint, naming);
+  head_ =
+      IsGguf(naming_) ? std::string(head) : FindHead(checkpoint, head, prefix_);
   table_is_head_ = !checkpoint.tensors.contains(Name(WeightRole::kEmbedding)) &&
                    checkpoint.tensors.contains(head_) && MayBeTied(checkpoint);
-  if (naming_ == Naming::kGguf) return;
+  if (naming_ == Naming::kGgufEmbedding2) dense_.push_back(head_);
+  if (naming_ == Naming::kHfEmbedding2) {
+    dense_.push_back(absl::StrCat(prefix_, "embedding_projection.weight"));
+  }
+  if (IsGguf(naming_)) return;
   for (const Module* module : ModulesOf(checkpoint, "Dense")) {
     dense_.push_back(module->TensorName(RowOf(WeightRole::kDense).names.hf));
   }
@@ -78,8 +105,8 @@ TensorNames::TensorNames(const Checkpoint& checkpoint, Naming naming)
 
 std::string TensorNames::Name(WeightRole role, size_t layer) const {
   const WeightRow& row = RowOf(role);
-  const bool gguf = naming_ == Naming::kGguf;
-  if (row.scope == WeightScope::kDense && !gguf) {
+  const bool gguf = IsGguf(naming_);
+  if (row.scope == WeightScope::kDense && naming_ != Naming::kGguf) {
     return layer < dense_.size() ? dense_[layer] : "";
   }
   if (!head_.empty() && (role == WeightRole::kHead ||
@@ -87,19 +114,29 @@ std::string TensorNames::Name(WeightRole role, size_t layer) const {
     return head_;
   }
   const std::string_view name = NameIn(row.names, naming_);
+  const std::string_view folder = FolderOf(role, naming_);
   if (name.empty()) return "";
   switch (row.scope) {
     case WeightScope::kModel:
-      return absl::StrCat(prefix_, name);
+      return absl::StrCat(prefix_, folder, name);
     case WeightScope::kLayer:
       return gguf ? absl::StrCat("blk.", layer, ".", name)
-                  : absl::StrCat(prefix_, "layers.", layer, ".", name);
+                  : absl::StrCat(prefix_, "layers.", layer, ".", folder, name);
     case WeightScope::kDense:
       // llama.cpp numbers them as sentence-transformers' modules, the first two
       // of which are the transformer and pooling.
       return absl::StrCat("dense_", layer + 2, ".", name);
   }
   return "";
+}
+
+std::string TensorNames::FusedName(WeightRole role, size_t layer) const {
+  if (role != WeightRole::kExpertGate && role != WeightRole::kExpertUp) {
+    return "";
+  }
+  return IsGguf(naming_)
+             ? absl::StrCat("blk.", layer, ".", "ffn_gate_up_exps.weight")
+             : Name(role, layer);
 }
 
 }  // namespace gemma::internal

@@ -26,6 +26,10 @@ class TensorNames {
   // model has once.
   std::string Name(WeightRole role, size_t layer = 0) const;
 
+  // The name of the tensor that holds the gates of a layer's experts and the
+  // matrices that they gate, or empty for other roles than these two.
+  std::string FusedName(WeightRole role, size_t layer) const;
+
  private:
   TensorNames() = default;
 

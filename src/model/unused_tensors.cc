@@ -7,11 +7,13 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "compression/codec.h"
 #include "src/base/format_text.h"
 #include "src/base/hash_table.h"
 #include "src/base/messages.h"
+#include "src/model/gemma4_from_gguf.h"
 
 namespace gemma::internal {
 namespace {
@@ -19,13 +21,13 @@ namespace {
 // Bytes that are compared before their memory is released.
 constexpr size_t kPieceBytes = size_t{16} << 20;
 
-// The first words of the names of vision towers: in Hugging Face's files, and
-// in those of llama.cpp and Ollama.
-constexpr std::string_view kVision[] = {
-    "vision_tower.",       "multi_modal_projector.",
-    "vision_model.",       "model.vision_tower.",
-    "model.vision_model.", "model.multi_modal_projector."};
-constexpr std::string_view kGgufVision[] = {"v.", "mm."};
+// The first words of the names of towers that are not text, and of what
+// connects them: in Hugging Face's files, and in those of llama.cpp and Ollama.
+constexpr std::string_view kTowers[] = {
+    "vision_tower.",    "vision_model.", "multi_modal_projector.",
+    "vision_embedder.", "embed_vision.", "audio_tower.",
+    "embed_audio."};
+constexpr std::string_view kGgufTowers[] = {"v.", "mm.", "a."};
 
 template <size_t kSize>
 bool BeginsWithOne(std::string_view name,
@@ -36,9 +38,31 @@ bool BeginsWithOne(std::string_view name,
 }
 
 // Frequencies of RoPE, which some tools save with the weights. They follow from
-// the configuration.
-bool IsFrequency(std::string_view name) {
-  return absl::EndsWith(name, "rotary_emb.inv_freq");
+// the configuration, which the factors of Gemma 4's GGUF files are a part of.
+bool IsFrequency(std::string_view name, const ModelConfig& config) {
+  return absl::EndsWith(name, "rotary_emb.inv_freq") ||
+         (IsGemma4(config.architecture) && name == "rope_freqs.weight");
+}
+
+bool IsOfTower(std::string_view name, bool is_gguf) {
+  if (is_gguf) return BeginsWithOne(name, kGgufTowers);
+  absl::ConsumePrefix(&name, "model.");
+  return BeginsWithOne(name, kTowers);
+}
+
+// The names of the weights that layers would have if they did not read the keys
+// and values of others. Published files have them.
+HashSet<std::string> NamesOfShared(const ModelConfig& config,
+                                   const TensorNames& names) {
+  HashSet<std::string> out;
+  for (size_t i = 0; i < config.num_layers(); ++i) {
+    if (config.layers[i].has_own_kv()) continue;
+    for (const WeightRole role :
+         {WeightRole::kKProj, WeightRole::kVProj, WeightRole::kKNorm}) {
+      out.insert(names.Name(role, i));
+    }
+  }
+  return out;
 }
 
 // Scales of a tensor that is used; see tensor_scales.h.
@@ -64,6 +88,24 @@ bool SameBytes(const Checkpoint& checkpoint, const Tensor& a, const Tensor& b) {
   return true;
 }
 
+// Adds one note for the tensors that a file has in vain, as published.
+void NoteSkipped(const Checkpoint& checkpoint, size_t num_of_towers,
+                 size_t num_shared, Notes& notes) {
+  std::vector<std::string> parts;
+  if (num_of_towers != 0) {
+    parts.push_back(
+        FormatText("towers for images or sound (%u tensors)", num_of_towers));
+  }
+  if (num_shared != 0) {
+    parts.push_back(FormatText(
+        "keys and values of layers that use those of others (%u tensors)",
+        num_shared));
+  }
+  if (parts.empty()) return;
+  notes.push_back(FormatText("%s: skips %s", checkpoint.path,
+                             absl::StrJoin(parts, ", and ")));
+}
+
 }  // namespace
 
 bool SameValues(const Checkpoint& checkpoint, const Tensor& a,
@@ -85,7 +127,8 @@ bool SameValues(const Checkpoint& checkpoint, const Tensor& a,
   return true;
 }
 
-void NoteUnused(const Checkpoint& checkpoint, const TensorNames& names,
+void NoteUnused(const Checkpoint& checkpoint, const ModelConfig& config,
+                const TensorNames& names,
                 const std::vector<BoundWeight>& weights, Notes& notes) {
   HashSet<std::string_view> used;
   for (const BoundWeight& weight : weights) used.insert(weight.name);
@@ -93,24 +136,26 @@ void NoteUnused(const Checkpoint& checkpoint, const TensorNames& names,
   const std::string head = names.Name(WeightRole::kHead);
   used.insert(head);
   const bool is_gguf = checkpoint.kind == CheckpointKind::kGguf;
+  const HashSet<std::string> shared = NamesOfShared(config, names);
   std::vector<std::string_view> unused;
-  size_t vision = 0;
+  size_t num_of_towers = 0;
+  size_t num_shared = 0;
   for (const auto& [name, tensor] : checkpoint.tensors) {
-    if (used.contains(name) || IsFrequency(name) || IsScaleOf(used, name)) {
+    if (used.contains(name) || IsFrequency(name, config) ||
+        IsScaleOf(used, name)) {
       continue;
     }
-    if (is_gguf ? BeginsWithOne(name, kGgufVision)
-                : BeginsWithOne(name, kVision)) {
-      ++vision;
+    if (IsOfTower(name, is_gguf)) {
+      ++num_of_towers;
+    } else if (shared.contains(name)) {
+      ++num_shared;
     } else {
       unused.push_back(name);
     }
   }
-  if (is_gguf && vision != 0) {
-    notes.push_back(
-        FormatText("%s: skips a vision tower (%u tensors): only text is read",
-                   checkpoint.path, vision));
-  }
+  NoteSkipped(checkpoint,
+              is_gguf || IsGemma4(config.architecture) ? num_of_towers : 0,
+              num_shared, notes);
   if (unused.empty()) return;
   notes.push_back(
       FormatText("%s: %u tensors have no use in this model, for example %s",

@@ -16,10 +16,12 @@ namespace gemma::internal {
 // and returns their memory to the system.
 bool SameValues(const Checkpoint& checkpoint, const Tensor& a, const Tensor& b);
 
-// Adds a note for the tensors that are not among `weights`, and one for a
-// vision tower in a GGUF file. A vision tower in a Hugging Face directory needs
-// no note: that is how the models are published.
-void NoteUnused(const Checkpoint& checkpoint, const TensorNames& names,
+// Adds a note for the tensors that are not among `weights`, and one for towers
+// of images and sound and for keys and values that no layer reads. A vision
+// tower beside a Gemma 3 in a Hugging Face directory needs no note: every such
+// model is published with one.
+void NoteUnused(const Checkpoint& checkpoint, const ModelConfig& config,
+                const TensorNames& names,
                 const std::vector<BoundWeight>& weights, Notes& notes);
 
 }  // namespace gemma::internal

@@ -89,8 +89,10 @@ absl::Status PackedAlready(const Tensor& tensor) {
 
 absl::Status CheckStays(const BoundWeight& weight, WeightType type) {
   const Tensor& tensor = *weight.tensor;
-  if (!tensor.packed.has_value() || weight.spec.kind != WeightKind::kMatrix ||
-      !weight.low_ranks.empty()) {
+  const WeightKind kind = weight.spec.kind;
+  const bool may_change =
+      kind == WeightKind::kMatrix || kind == WeightKind::kExperts;
+  if (!tensor.packed.has_value() || !may_change || !weight.low_ranks.empty()) {
     return absl::OkStatus();
   }
   // Its bytes are packed panels, not rows that can be inspected.

@@ -109,9 +109,8 @@ struct WeightNames {
 // Where the forward pass keeps a weight.
 using WeightSlot =
     std::variant<Matrix Weights::*, RowTable Weights::*,
-                 std::vector<float> Weights::*,
-                 std::vector<Matrix> Weights::*, Matrix LayerWeights::*,
-                 std::vector<float> LayerWeights::*,
+                 std::vector<float> Weights::*, std::vector<Matrix> Weights::*,
+                 Matrix LayerWeights::*, std::vector<float> LayerWeights::*,
                  std::vector<Matrix> LayerWeights::*>;
 
 // Computes one dimension of a weight; null: the weight has fewer dimensions.

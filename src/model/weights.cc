@@ -18,6 +18,8 @@
 namespace gemma::internal {
 namespace {
 
+constexpr size_t kAlignment = 64;  // of PackedView::data
+
 Matrix& MatrixSlot(const WeightSpec& spec, Weights& weights) {
   if (RowOf(spec.role).scope != WeightScope::kDense) {
     return SlotOf<Matrix>(spec, weights);
@@ -46,7 +48,6 @@ class Loader {
     const WeightSpec& spec = weight.spec;
     switch (spec.kind) {
       case WeightKind::kMatrix:
-      case WeightKind::kExactMatrix:
         return Packed(weight, MatrixSlot(spec, out));
       case WeightKind::kVector:
       case WeightKind::kNorm:
@@ -55,9 +56,12 @@ class Loader {
         return Vector(weight, SlotOf<std::vector<float>>(spec, out));
       case WeightKind::kGates:
         return Gates(weight, SlotOf<std::vector<Matrix>>(spec, out));
+      case WeightKind::kExactMatrix:
+        return Exact(weight, SlotOf<Matrix>(spec, out));
       case WeightKind::kExperts:
+        return Experts(weight, SlotOf<std::vector<Matrix>>(spec, out));
       case WeightKind::kTable:
-        break;
+        return Table(weight, SlotOf<RowTable>(spec, out));
     }
     return absl::OkStatus();
   }
@@ -70,6 +74,7 @@ class Loader {
   }
 
   uint64_t memory() const { return memory_; }
+  uint64_t table_bytes() const { return table_bytes_; }
 
  private:
   // Loads a vector in float32, flattened, as the forward pass uses it.
@@ -85,7 +90,7 @@ class Loader {
     } else if (weight.spec.kind == WeightKind::kRecurrentParam) {
       CanonicalizeRecurrentParam(conventions_, out);
     }
-    return Done(tensor);
+    return Done(tensor.bytes);
   }
 
   absl::Status Packed(const BoundWeight& weight, Matrix& out) {
@@ -95,7 +100,7 @@ class Loader {
     const bool is_merged = !weight.low_ranks.empty();
     if (tensor.packed.has_value() && !is_merged) {
       UseInPlace(tensor, rows, weight.spec.shape[1], /*index=*/0, out);
-      return Done(tensor);
+      return Done(tensor.bytes);
     }
     WeightView view = RowsOf(weight);
     // The head has its own layout, because mostly only the largest logits are
@@ -107,69 +112,149 @@ class Loader {
         Allocate({format, rows, view.cols, nullptr},
                  is_head ? TopLayoutOf(format) : LayoutOf(format), out));
     if (workers_ == nullptr) return absl::OkStatus();
-    if (is_merged) return Merged(weight, format, out);
+    if (is_merged) {
+      GEMMA_ASSIGN_OR_RETURN(const std::optional<size_t> bad,
+                             PackMerged(weight, format, *workers_, out));
+      checkpoint_.Release(tensor);
+      return bad.has_value() ? NotFinite(weight, *bad) : Done(tensor.bytes);
+    }
     GEMMA_ASSIGN_OR_RETURN(const TensorValues values,
                            TensorValues::Read(tensor));
     view.data = values.data();
     if (tensor.arrangement.has_value()) checkpoint_.Release(tensor);
     FirstFound bad_row;
-    // Each task packs about a megabyte and then releases its source, so that
-    // source and packed matrix are never both in memory as a whole.
-    const size_t panel_bytes = view.RowBytes() * kPanelRows;
     const size_t panels = out.view.NumPanels();
-    const size_t step = std::max<size_t>(1, (size_t{1} << 20) / panel_bytes);
+    const size_t step = PanelsPerTask(view);
     workers_->ForEach(DivideUp(panels, step), [&](size_t task, size_t) {
       const size_t begin = task * step;
-      const size_t end = std::min(begin + step, panels);
-      if (format == view.format) {
-        PackPanels(view, out.view.layout, begin, end, out.memory.data());
-      } else if (const auto bad = QuantizePanels(view, format, out.view.layout,
-                                                 /*importance=*/{}, begin, end,
-                                                 out.memory.data())) {
-        bad_row.Add(*bad);
-      }
-      Tensor part = tensor;
-      part.data = view.Row(begin * kPanelRows);
-      part.bytes = (std::min(end * kPanelRows, rows) - begin * kPanelRows) *
-                   view.RowBytes();
-      checkpoint_.Release(part);
+      Pack(tensor, view, format, out.view.layout, begin,
+           std::min(begin + step, panels), out.memory.data(), /*row=*/0,
+           bad_row);
     });
     if (const auto row = bad_row.Get()) return NotFinite(weight, *row);
-    return Done(tensor);
+    return Done(tensor.bytes);
   }
 
-  // Packs a matrix that adapters change. Each task merges about a megabyte.
-  absl::Status Merged(const BoundWeight& weight, Format format, Matrix& out) {
+  // A task packs about a megabyte and then releases its source, so that source
+  // and packed matrix are never both in memory as a whole.
+  static size_t PanelsPerTask(const WeightView& view) {
+    return std::max<size_t>(1,
+                            (size_t{1} << 20) / (view.RowBytes() * kPanelRows));
+  }
+
+  // Packs panels [begin, end) of a matrix of `tensor` into `out`, the start of
+  // the packed matrix. Rows that are not finite are counted from `row`.
+  void Pack(const Tensor& tensor, const WeightView& view, Format format,
+            Layout layout, size_t begin, size_t end, uint8_t* out, size_t row,
+            FirstFound& bad_row) const {
+    if (format == view.format) {
+      PackPanels(view, layout, begin, end, out);
+    } else if (const auto bad = QuantizePanels(
+                   view, format, layout, /*importance=*/{}, begin, end, out)) {
+      bad_row.Add(row + *bad);
+    }
+    Tensor part = tensor;
+    part.data = view.Row(begin * kPanelRows);
+    part.bytes = (std::min(end * kPanelRows, view.rows) - begin * kPanelRows) *
+                 view.RowBytes();
+    checkpoint_.Release(part);
+  }
+
+  // Packs a small matrix that is never quantized: one in BF16 or F32 as it is,
+  // others as float32.
+  absl::Status Exact(const BoundWeight& weight, Matrix& out) {
     const Tensor& tensor = *weight.tensor;
-    GEMMA_ASSIGN_OR_RETURN(const MergedRows merged, MergedRows::Read(weight));
-    const size_t rows = out.view.rows;
-    const size_t cols = out.view.cols;
-    const size_t step = std::max<size_t>(
-        1, (size_t{1} << 20) / (cols * sizeof(float) * kPanelRows));
-    const size_t panels = out.view.NumPanels();
-    FirstFound bad_row;
-    workers_->ForEach(DivideUp(panels, step), [&](size_t task, size_t) {
-      const size_t begin = task * step;
-      const size_t end = std::min(begin + step, panels);
-      const size_t first = begin * kPanelRows;
-      const size_t count = std::min(end * kPanelRows, rows) - first;
-      std::vector<float> values(count * cols);
-      merged.Get(first, first + count, values.data());
-      const WeightView part = {Format::kF32, count, cols,
-                               reinterpret_cast<uint8_t*>(values.data())};
-      uint8_t* to =
-          out.memory.data() + begin * PanelBytes(out.view.layout, cols);
-      if (format == Format::kF32) {
-        PackPanels(part, out.view.layout, 0, end - begin, to);
-      } else if (const auto bad =
-                     QuantizePanels(part, format, out.view.layout,
-                                    /*importance=*/{}, 0, end - begin, to)) {
-        bad_row.Add(first + *bad);
+    const size_t rows = weight.spec.shape[0];
+    WeightView view = {tensor.format, rows, weight.spec.shape[1], nullptr};
+    if (tensor.packed.has_value()) {
+      UseInPlace(tensor, rows, view.cols, /*index=*/0, out);
+      return Done(tensor.bytes);
+    }
+    const bool is_kept =
+        !tensor.arrangement.has_value() &&
+        (tensor.format == Format::kBF16 || tensor.format == Format::kF32);
+    if (!is_kept) view.format = Format::kF32;
+    GEMMA_RETURN_IF_ERROR(Allocate(view, LayoutOf(view.format), out));
+    if (workers_ == nullptr) return absl::OkStatus();
+    std::vector<float> values;
+    if (is_kept) {
+      view.data = tensor.data;
+    } else {
+      GEMMA_ASSIGN_OR_RETURN(values, Decode(tensor));
+      view.data = reinterpret_cast<const uint8_t*>(values.data());
+    }
+    PackPanels(view, out.view.layout, 0, out.view.NumPanels(),
+               out.memory.data());
+    return Done(tensor.bytes);
+  }
+
+  // Loads the matrices of experts. The first one owns the memory of all, which
+  // follow each other.
+  absl::Status Experts(const BoundWeight& weight, std::vector<Matrix>& out) {
+    const Tensor& tensor = *weight.tensor;
+    const size_t count = weight.spec.shape[0];
+    const size_t rows = weight.spec.shape[1];
+    const size_t cols = weight.spec.shape[2];
+    GEMMA_RETURN_IF_ERROR(CheckStays(weight, quantize_));
+    out.resize(count);
+    if (tensor.packed.has_value()) {
+      for (size_t e = 0; e < count; ++e) {
+        UseInPlace(tensor, rows, cols, e, out[e]);
       }
+      return Done(tensor.bytes);
+    }
+    const Format format = WantedFormat(quantize_, RowsOf(tensor));
+    const Layout layout = LayoutOf(format);
+    const size_t each = RoundUp(PackedBytes(format, rows, cols), kAlignment);
+    GEMMA_ASSIGN_OR_RETURN(out[0].memory, Buffer(count * each));
+    for (size_t e = 0; e < count; ++e) {
+      out[e].view = {layout, rows, cols, nullptr};
+      if (workers_ != nullptr) {
+        out[e].view.data = out[0].memory.data() + e * each;
+      }
+    }
+    if (workers_ == nullptr) return absl::OkStatus();
+    GEMMA_ASSIGN_OR_RETURN(const TensorValues values,
+                           TensorValues::Read(tensor));
+    if (tensor.arrangement.has_value()) checkpoint_.Release(tensor);
+    FirstFound bad_row;
+    const size_t panels = out[0].view.NumPanels();
+    const size_t step = PanelsPerTask(ExpertOf(weight, nullptr, 0));
+    const size_t tasks = DivideUp(panels, step);  // for each expert
+    workers_->ForEach(count * tasks, [&](size_t task, size_t) {
+      const size_t e = task / tasks;
+      const size_t begin = task % tasks * step;
+      Pack(tensor, ExpertOf(weight, values.data(), e), format, layout, begin,
+           std::min(begin + step, panels), out[0].memory.data() + e * each,
+           weight.first_row + e * weight.row_step, bad_row);
     });
-    checkpoint_.Release(tensor);
     if (const auto row = bad_row.Get()) return NotFinite(weight, *row);
-    return Done(tensor);
+    return Done(count * rows * RowsOf(tensor).RowBytes());
+  }
+
+  // Leaves a table of rows in its file. Only values that the file does not
+  // store in order, or with scales of their own, are decoded into memory.
+  absl::Status Table(const BoundWeight& weight, RowTable& out) {
+    const Tensor& tensor = *weight.tensor;
+    out.view = RowsOf(tensor);
+    if (!tensor.arrangement.has_value()) {
+      table_bytes_ += tensor.bytes;
+      if (workers_ == nullptr) {
+        out.view.data = nullptr;
+      } else {
+        checkpoint_.ExpectRandomReads(tensor);
+      }
+      return Done(tensor.bytes);
+    }
+    const size_t bytes = out.view.rows * out.view.RowBytes();
+    GEMMA_ASSIGN_OR_RETURN(out.memory, Buffer(bytes));
+    if (workers_ == nullptr) return absl::OkStatus();
+    GEMMA_ASSIGN_OR_RETURN(const TensorValues values,
+                           TensorValues::Read(tensor));
+    std::copy_n(values.data(), bytes, out.memory.data());
+    out.view.data = out.memory.data();
+    checkpoint_.Release(tensor);
+    return Done(tensor.bytes);
   }
 
   static absl::Status NotFinite(const BoundWeight& weight, size_t row) {
@@ -204,7 +289,7 @@ class Loader {
       PackPanels(view, out[s].view.layout, 0, out[s].view.NumPanels(),
                  out[s].memory.data());
     }
-    return Done(tensor);
+    return Done(tensor.bytes);
   }
 
   // Uses matrix `index` of a packed tensor, whose matrices follow each other,
@@ -216,22 +301,27 @@ class Loader {
     memory_ += out.view.Bytes();
   }
 
-  absl::Status Allocate(const WeightView& view, Layout layout, Matrix& out) {
-    const size_t bytes = PackedBytes(view.format, view.rows, view.cols);
+  // Returns memory for weights, and counts it; an empty buffer if it only
+  // counts.
+  absl::StatusOr<AlignedBuffer> Buffer(size_t bytes) {
     memory_ += bytes;
-    if (workers_ != nullptr) {
-      out.memory = AlignedBuffer::AllocateWhole(bytes);
-      if (out.memory.data() == nullptr) {
-        return absl::ResourceExhaustedError(FormatText(
-            "%s: no memory for %u bytes of weights", checkpoint_.path, bytes));
-      }
-    }
+    if (workers_ == nullptr) return AlignedBuffer();
+    AlignedBuffer buffer = AlignedBuffer::AllocateWhole(bytes);
+    if (buffer.data() != nullptr) return buffer;
+    return absl::ResourceExhaustedError(FormatText(
+        "%s: no memory for %u bytes of weights", checkpoint_.path, bytes));
+  }
+
+  absl::Status Allocate(const WeightView& view, Layout layout, Matrix& out) {
+    GEMMA_ASSIGN_OR_RETURN(
+        out.memory, Buffer(PackedBytes(view.format, view.rows, view.cols)));
     out.view = {layout, view.rows, view.cols, out.memory.data()};
     return absl::OkStatus();
   }
 
-  absl::Status Done(const Tensor& tensor) {
-    done_bytes_ += tensor.bytes;
+  // Counts the bytes of a file that are done.
+  absl::Status Done(uint64_t bytes) {
+    done_bytes_ += bytes;
     return Report();
   }
 
@@ -252,6 +342,7 @@ class Loader {
   uint64_t done_bytes_ = 0;
   uint64_t total_bytes_ = 0;
   uint64_t memory_ = 0;
+  uint64_t table_bytes_ = 0;
 };
 
 absl::StatusOr<Weights> Load(
@@ -266,6 +357,7 @@ absl::StatusOr<Weights> Load(
     GEMMA_RETURN_IF_ERROR(load.Load(weight, weights));
   }
   weights.bytes = load.memory();
+  weights.table_bytes = load.table_bytes();
   weights.adapters_digest = outline.adapters_digest;
   GEMMA_RETURN_IF_ERROR(load.Finish());
   return weights;

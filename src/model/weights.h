@@ -91,7 +91,9 @@ struct Weights {
   std::vector<LayerWeights> layers;
   std::vector<Matrix>
       dense;           // [dense_dims[i], width before], applied after pooling
-  uint64_t bytes = 0;  // memory of all of the above, including mapped files
+  uint64_t bytes = 0;  // memory of all of the above, including mapped files,
+                       // except tables of rows that stay in their file
+  uint64_t table_bytes = 0;      // of those, most of which are never read
   uint64_t adapters_digest = 0;  // as in Outline
 
   const PackedView& HeadView() const {
@@ -107,8 +109,10 @@ absl::StatusOr<Weights> PlanWeights(const Checkpoint& checkpoint,
 
 // Packs the tensors of the outline on all workers. Releases the memory of the
 // mapped files as their values are packed. Matrices that are already packed in
-// the files are used in place, so the files must outlive the weights.
-// `quantize`: the type that the other matrices are converted to.
+// the files, and tables of rows, are used in place, so the files must outlive
+// the weights; reads nothing of such a table, but tells the system that its
+// pages will be read in no order. `quantize`: the type that the other matrices
+// are converted to.
 absl::StatusOr<Weights> LoadWeights(
     const Checkpoint& checkpoint, const Outline& outline, WeightType quantize,
     Workers& workers, const std::function<bool(const LoadProgress&)>& progress);

@@ -103,6 +103,14 @@ void MappedFile::Unmap() {
 }
 
 void MappedFile::Release(absl::Span<const uint8_t> part) const {
+  Advise(part, MADV_DONTNEED);
+}
+
+void MappedFile::ExpectRandomReads(absl::Span<const uint8_t> part) const {
+  Advise(part, MADV_RANDOM);
+}
+
+void MappedFile::Advise(absl::Span<const uint8_t> part, int advice) const {
   // Compare addresses as numbers, because `part` may point anywhere.
   const uintptr_t file_begin = reinterpret_cast<uintptr_t>(data_);
   const uintptr_t begin = reinterpret_cast<uintptr_t>(part.data());
@@ -119,7 +127,7 @@ void MappedFile::Release(absl::Span<const uint8_t> part) const {
   if (offset + part.size() == size_) last = size_;
   if (first >= last) return;
   // A failure only costs memory.
-  madvise(const_cast<uint8_t*>(data_) + first, last - first, MADV_DONTNEED);
+  madvise(const_cast<uint8_t*>(data_) + first, last - first, advice);
 }
 
 }  // namespace gemma::internal

@@ -40,10 +40,17 @@ class MappedFile {
   // bytes().
   void Release(absl::Span<const uint8_t> part) const;
 
+  // Tells the system that the whole pages inside `part` will be read in no
+  // order, so that it reads no other pages along with them. Does nothing if
+  // `part` is not within bytes().
+  void ExpectRandomReads(absl::Span<const uint8_t> part) const;
+
  private:
   MappedFile(std::string path, const uint8_t* data, size_t size)
       : path_(std::move(path)), data_(data), size_(size) {}
   void Unmap();
+  // Gives the system advice about the whole pages inside `part`.
+  void Advise(absl::Span<const uint8_t> part, int advice) const;
 
   std::string path_;
   const uint8_t* data_ = nullptr;

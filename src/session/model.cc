@@ -204,7 +204,9 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   GEMMA_RETURN_IF_ERROR(weights.status());
   impl.weights = *std::move(weights);
   impl.has_weights = !options.skip_weights;
-  if (impl.has_weights && HasPacked(checkpoint)) {
+  const bool reads_files =
+      HasPacked(checkpoint) || impl.weights.table_bytes != 0;
+  if (impl.has_weights && reads_files) {
     impl.files = std::move(checkpoint.files);
   }
   return model;

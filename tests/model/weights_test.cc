@@ -251,8 +251,7 @@ TEST(Weights, UnusedTensorsAreNoted) {
   WriteFile(path, gguf.Finish());
   EXPECT_THAT(
       LoadOrDie(path, {.num_threads = 1}).notes(),
-      ElementsAre(path + ": skips a vision tower (2 tensors): only text "
-                         "is read"));
+      ElementsAre(path + ": skips towers for images or sound (2 tensors)"));
 }
 
 TEST(Weights, MissingHeadIsRefused) {

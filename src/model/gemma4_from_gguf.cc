@@ -1,0 +1,162 @@
+#include "src/model/gemma4_from_gguf.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/format_text.h"
+#include "src/base/status_macros.h"
+#include "src/model/rope_from_gguf.h"
+#include "src/model/shared_layers.h"
+#include "src/model/tensor_names.h"
+
+namespace gemma::internal {
+namespace {
+
+constexpr char kEmbedding2[] = "gemma-embedding2";
+constexpr char kRopeFactors[] = "rope_freqs.weight";
+// A frequency divided by at least this does not rotate: llama.cpp's converter
+// writes 1e30.
+constexpr float kHuge = 1e20f;
+
+const Tensor* FindTensor(const Checkpoint& checkpoint, WeightRole role,
+                         size_t layer = 0) {
+  const auto found =
+      checkpoint.tensors.find(TensorNames::Gguf().Name(role, layer));
+  return found == checkpoint.tensors.end() ? nullptr : &found->second;
+}
+
+// Reads the width of the embeddings, which the projection has too. The window
+// is divided between both sides.
+absl::Status ReadPooling(const KeyReader& keys, const Checkpoint& checkpoint,
+                         ConfigDraft& c) {
+  c.bidirectional = true;
+  c.pooling = Pooling::kMean;
+  if (c.sliding_window != 0) c.sliding_window = HalfWindow(c.sliding_window);
+  size_t pooling = kGgufMeanPooling;
+  GEMMA_RETURN_IF_ERROR(keys.Read("pooling_type", pooling));
+  if (pooling != kGgufMeanPooling) {
+    return absl::InvalidArgumentError(FormatText("%s is %u, wanted %u (mean)",
+                                                 keys.Where("pooling_type"),
+                                                 pooling, kGgufMeanPooling));
+  }
+  const Tensor* projection = FindTensor(checkpoint, WeightRole::kHead);
+  size_t width = projection == nullptr || projection->shape.empty()
+                     ? c.model_dim
+                     : projection->shape[0];
+  GEMMA_RETURN_IF_ERROR(keys.Read("embedding_length_out", width));
+  c.dense_dims = {width};
+  return absl::OkStatus();
+}
+
+// Reads the number of leading pairs that rotate in global layers from the
+// factors that divide their frequencies: 1 for those, then huge. Other factors
+// would be another RoPE.
+absl::Status ReadRotating(const Checkpoint& checkpoint, ModelConfig& c) {
+  const auto layer =
+      std::find_if(c.layers.begin(), c.layers.end(), [](const LayerConfig& l) {
+        return l.type == BlockType::kGlobalAttention;
+      });
+  if (layer == c.layers.end()) return absl::OkStatus();
+  const auto found = checkpoint.tensors.find(kRopeFactors);
+  if (found == checkpoint.tensors.end()) {
+    return absl::NotFoundError(FormatText(
+        "%s: no tensor '%s', which says how many pairs of a head rotate",
+        checkpoint.path, kRopeFactors));
+  }
+  const Tensor& tensor = found->second;
+  const size_t pairs = layer->rope.rotary_dim / 2;
+  if (tensor.NumValues() != pairs) {
+    return absl::InvalidArgumentError(FormatText(
+        "%s: tensor '%s' has %u values, wanted one for each of the %u pairs of "
+        "a head",
+        tensor.file, kRopeFactors, tensor.NumValues(), pairs));
+  }
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<float> factors, Decode(tensor));
+  size_t rotating = 0;
+  while (rotating < pairs && factors[rotating] == 1.0f) ++rotating;
+  for (size_t i = rotating; i < pairs; ++i) {
+    if (factors[i] >= kHuge) continue;
+    return absl::InvalidArgumentError(FormatText(
+        "%s: value %u of tensor '%s' is %g, wanted 1 for the pairs that rotate "
+        "and then 1e30",
+        tensor.file, i, kRopeFactors, factors[i]));
+  }
+  for (LayerConfig& l : c.layers) {
+    if (l.type != BlockType::kGlobalAttention) continue;
+    if (rotating == 0) l.rope.rotary_dim = 0;
+    l.rope.num_rotating = rotating < pairs ? rotating : 0;
+  }
+  return absl::OkStatus();
+}
+
+// A layer without a tensor of values uses its keys.
+void FindKEqV(const Checkpoint& checkpoint, ModelConfig& c) {
+  for (size_t i = 0; i < c.num_layers(); ++i) {
+    const std::string fused = absl::StrCat("blk.", i, ".attn_qkv.weight");
+    c.layers[i].k_eq_v =
+        c.layers[i].has_own_kv() && !checkpoint.tensors.contains(fused) &&
+        FindTensor(checkpoint, WeightRole::kVProj, i) == nullptr;
+  }
+}
+
+absl::Status ReadExperts(const KeyReader& keys, ModelConfig& c) {
+  LayerConfig l;
+  GEMMA_RETURN_IF_ERROR(keys.Read("expert_count", l.num_experts));
+  if (l.num_experts == 0) return absl::OkStatus();
+  GEMMA_RETURN_IF_ERROR(keys.ReadRequired("expert_used_count", l.experts_used));
+  GEMMA_RETURN_IF_ERROR(
+      keys.ReadRequired("expert_feed_forward_length", l.expert_dim));
+  for (LayerConfig& layer : c.layers) {
+    layer.num_experts = l.num_experts;
+    layer.experts_used = l.experts_used;
+    layer.expert_dim = l.expert_dim;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+bool IsGemma4(std::string_view architecture) {
+  return architecture == "gemma4" || architecture == kEmbedding2;
+}
+
+absl::Status ReadGemma4(const KeyReader& keys, const Checkpoint& checkpoint,
+                        ConfigDraft& c) {
+  c.post_norms = true;
+  c.qk_norm = true;
+  c.value_norm = true;
+  c.layer_scales = FindTensor(checkpoint, WeightRole::kLayerScale) != nullptr;
+  c.rope_base_global = 1000000.0f;
+  GEMMA_RETURN_IF_ERROR(
+      keys.ReadRequired("attention.sliding_window", c.sliding_window));
+  GEMMA_RETURN_IF_ERROR(ReadTwoRopes(keys, /*num_layers=*/c.blocks.size(), c));
+  GEMMA_RETURN_IF_ERROR(
+      keys.Read("embedding_length_per_layer_input", c.per_layer_dim));
+  if (c.architecture == kEmbedding2) return ReadPooling(keys, checkpoint, c);
+  c.final_logits_soft_cap = 30.0f;  // early files lack the key
+  GEMMA_RETURN_IF_ERROR(
+      keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
+  if (c.per_layer_dim == 0) return absl::OkStatus();
+  const Tensor* table = FindTensor(checkpoint, WeightRole::kPerLayerTable);
+  // A table that is missing is an error once its tensor is looked for.
+  c.per_layer_vocab =
+      table != nullptr && table->shape.size() == 2 ? table->shape[0] : 1;
+  return absl::OkStatus();
+}
+
+absl::Status ReadGemma4Layers(const KeyReader& keys,
+                              const Checkpoint& checkpoint, ModelConfig& c) {
+  constexpr char kShared[] = "attention.shared_kv_layers";
+  size_t num_shared = 0;
+  GEMMA_RETURN_IF_ERROR(keys.Read(kShared, num_shared));
+  GEMMA_RETURN_IF_ERROR(ShareKeys(num_shared, keys.Where(kShared), c.layers));
+  GEMMA_RETURN_IF_ERROR(ReadExperts(keys, c));
+  FindKEqV(checkpoint, c);
+  if (c.architecture == kEmbedding2) return absl::OkStatus();
+  return ReadRotating(checkpoint, c);
+}
+
+}  // namespace gemma::internal
