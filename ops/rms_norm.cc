@@ -14,7 +14,7 @@ namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// LoadN and StoreN handle the last partial vector. A masked load per step costs
+// A null weight is 1. LoadN and StoreN handle the last partial vector. A masked load per step costs
 // little here, because a row is read from the L1 cache.
 void RmsNormRow(const float* x, const float* HWY_RESTRICT weight, size_t size,
                 float eps, float* out) {
@@ -30,9 +30,11 @@ void RmsNormRow(const float* x, const float* HWY_RESTRICT weight, size_t size,
   const auto scale = hn::Set(df, 1.0f / std::sqrt(mean + eps));
 
   for (size_t i = 0; i < size; i += N) {
-    const auto v = hn::Mul(hn::LoadN(df, x + i, size - i), scale);
-    const auto w = hn::LoadN(df, weight + i, size - i);
-    hn::StoreN(hn::Mul(v, w), df, out + i, size - i);
+    auto v = hn::Mul(hn::LoadN(df, x + i, size - i), scale);
+    if (weight != nullptr) {
+      v = hn::Mul(v, hn::LoadN(df, weight + i, size - i));
+    }
+    hn::StoreN(v, df, out + i, size - i);
   }
 }
 
@@ -46,9 +48,11 @@ HWY_EXPORT(RmsNormRow);
 
 void RmsNorm(std::span<const float> x, std::span<const float> weight, float eps,
              std::span<float> out) {
-  HWY_ASSERT(x.size() == weight.size() && x.size() == out.size());
+  HWY_ASSERT(x.size() == out.size());
+  HWY_ASSERT(weight.empty() || weight.size() == x.size());
   HWY_DYNAMIC_DISPATCH(RmsNormRow)
-  (x.data(), weight.data(), x.size(), eps, out.data());
+  (x.data(), weight.empty() ? nullptr : weight.data(), x.size(), eps,
+   out.data());
 }
 
 }  // namespace gemma::internal

@@ -11,14 +11,22 @@
 namespace gemma::internal {
 namespace {
 
+// Normalizes each head of a row in place; an empty norm is 1 everywhere.
+void NormHeads(std::span<const float> norm, float eps, size_t head_dim,
+               std::span<float> heads) {
+  for (size_t i = 0; i < heads.size(); i += head_dim) {
+    const std::span<float> head = heads.subspan(i, head_dim);
+    RmsNorm(head, norm, eps, head);
+  }
+}
+
 // Normalizes (if norm is not empty) and rotates each head of a row in place.
 void PrepareHeads(std::span<const float> norm, float eps,
                   std::span<const float> cos, std::span<const float> sin,
                   size_t head_dim, std::span<float> heads) {
+  if (!norm.empty()) NormHeads(norm, eps, head_dim, heads);
   for (size_t i = 0; i < heads.size(); i += head_dim) {
-    const std::span<float> head = heads.subspan(i, head_dim);
-    if (!norm.empty()) RmsNorm(head, norm, eps, head);
-    Rope(cos, sin, head);
+    Rope(cos, sin, heads.subspan(i, head_dim));
   }
 }
 
@@ -177,7 +185,9 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
       {normed, weights.k_proj.view, {}, k},
       {normed, weights.v_proj.view, {}, v},
   }};
-  MatMul(projections, context);
+  const bool has_own_kv = shape.has_own_kv();
+  const size_t num_projections = !has_own_kv ? 1 : shape.k_eq_v ? 2 : 3;
+  MatMul(std::span(projections).first(num_projections), context);
 
   const size_t head_dim = shape.head_dim;
   const float eps = config.rms_norm_eps;
@@ -193,6 +203,9 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
       const std::span<const float> cos = rope.Cos(layer, r);
       const std::span<const float> sin = rope.Sin(layer, r);
       PrepareHeads(weights.q_norm, eps, cos, sin, head_dim, q.Row(r));
+      if (!has_own_kv) continue;
+      if (shape.k_eq_v) std::ranges::copy(k.Row(r), v.Row(r).begin());
+      if (config.value_norm) NormHeads({}, eps, head_dim, v.Row(r));
       PrepareHeads(weights.k_norm, eps, cos, sin, head_dim, k.Row(r));
       rows[r].state->kv(layer).Store(rows[r].position, k.Row(r), v.Row(r));
     }

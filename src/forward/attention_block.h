@@ -94,7 +94,8 @@ class AttentionScratch {
 };
 
 // Computes update = attention of normed, both [rows.size(), model_dim], and
-// stores the keys and values of the rows. `rows`: the rows of the segments.
+// stores the keys and values of the rows, unless the layer reads those of
+// another. `rows`: the rows of the segments.
 // `rope` holds their angles, and attention.Divide(rows) was called before.
 void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
                     size_t layer, std::span<const Segment> segments,

@@ -9,13 +9,17 @@ namespace {
 
 // Places the buffers of `s` in memory that begins at `start`, and returns the
 // bytes of all buffers. If `s` is null, only counts.
-uint64_t Place(const ModelConfig& c, size_t max_rows, float* start,
-               Scratch* s) {
+uint64_t Place(const ModelConfig& c, size_t max_rows, size_t num_threads,
+               float* start, Scratch* s) {
   uint64_t used = 0;
-  const auto place = [&](MatrixView<float> Scratch::*view, size_t cols) {
-    if (s != nullptr) s->*view = {start + used, max_rows, cols};
+  const auto place_rows = [&](MatrixView<float> Scratch::*view, size_t rows,
+                              size_t cols) {
+    if (s != nullptr) s->*view = {start + used, rows, cols};
     // Each buffer begins on a cache line.
-    used += RoundUp(max_rows * cols, 16);
+    used += RoundUp(rows * cols, 16);
+  };
+  const auto place = [&](MatrixView<float> Scratch::*view, size_t cols) {
+    place_rows(view, max_rows, cols);
   };
   place(&Scratch::x, c.model_dim);
   place(&Scratch::normed, c.model_dim);
@@ -34,6 +38,12 @@ uint64_t Place(const ModelConfig& c, size_t max_rows, float* start,
   place(&Scratch::k, kv_dim);
   place(&Scratch::v, kv_dim);
   place(&Scratch::heads, q_dim);
+  place(&Scratch::per_layer, c.num_layers() * c.per_layer_dim);
+  place(&Scratch::per_layer_gate, c.per_layer_dim);
+  if (c.per_layer_vocab != 0) {
+    place_rows(&Scratch::table_row, num_threads,
+               c.num_layers() * c.per_layer_dim);
+  }
   for (auto view : {&Scratch::rec_x, &Scratch::rec_y, &Scratch::conv,
                     &Scratch::input_gate, &Scratch::recurrent_gate}) {
     place(view, c.lru_width);
@@ -43,13 +53,15 @@ uint64_t Place(const ModelConfig& c, size_t max_rows, float* start,
 
 }  // namespace
 
-Scratch::Scratch(const ModelConfig& config, size_t max_rows)
-    : memory(AlignedBuffer::Allocate(Bytes(config, max_rows))) {
-  if (ok()) Place(config, max_rows, memory.As<float>(), this);
+Scratch::Scratch(const ModelConfig& config, size_t max_rows,
+                 size_t num_threads)
+    : memory(AlignedBuffer::Allocate(Bytes(config, max_rows, num_threads))) {
+  if (ok()) Place(config, max_rows, num_threads, memory.As<float>(), this);
 }
 
-uint64_t Scratch::Bytes(const ModelConfig& config, size_t max_rows) {
-  return Place(config, max_rows, nullptr, nullptr);
+uint64_t Scratch::Bytes(const ModelConfig& config, size_t max_rows,
+                        size_t num_threads) {
+  return Place(config, max_rows, num_threads, nullptr, nullptr);
 }
 
 }  // namespace gemma::internal

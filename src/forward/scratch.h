@@ -19,14 +19,15 @@ inline MatrixView<float> Narrowed(MatrixView<float> buffer, size_t rows,
   return {buffer.data, rows, cols};
 }
 
-// Buffers for up to max_rows rows. The views have max_rows rows and the columns
-// of the widest layer. A pass uses the first rows, and a layer uses the views
-// that Narrowed returns.
+// Buffers for up to max_rows rows. The views have max_rows rows, except
+// table_row, and the columns of the widest layer. A pass uses the first rows,
+// and a layer uses the views that Narrowed returns.
 struct Scratch {
-  Scratch(const ModelConfig& config, size_t max_rows);
+  Scratch(const ModelConfig& config, size_t max_rows, size_t num_threads);
   bool ok() const { return memory.data() != nullptr; }
 
-  static uint64_t Bytes(const ModelConfig& config, size_t max_rows);
+  static uint64_t Bytes(const ModelConfig& config, size_t max_rows,
+                        size_t num_threads);
 
   AlignedBuffer memory;
   MatrixView<float> x;           // [max_rows, model_dim], the residual stream
@@ -38,6 +39,10 @@ struct Scratch {
   MatrixView<float> k;           // [max_rows, num_kv_heads * head_dim]
   MatrixView<float> v;           // [max_rows, num_kv_heads * head_dim]
   MatrixView<float> heads;       // [max_rows, num_heads * head_dim]
+  MatrixView<float> per_layer;       // [max_rows, num_layers * per_layer_dim]
+  MatrixView<float> per_layer_gate;  // [max_rows, per_layer_dim]
+  MatrixView<float> table_row;       // [num_threads, num_layers *
+                                     // per_layer_dim]
   MatrixView<float> rec_x;       // [max_rows, lru_width]
   MatrixView<float> rec_y;       // [max_rows, lru_width]
   MatrixView<float> conv;        // [max_rows, lru_width]

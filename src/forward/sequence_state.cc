@@ -14,10 +14,12 @@ bool IsSameShape(const LayerConfig& a, const LayerConfig& b) {
   return a.num_kv_heads == b.num_kv_heads && a.head_dim == b.head_dim;
 }
 
-// The layer that owns the state of `layer`: `layer` itself, or, in a
-// bidirectional model, the first layer of the same shape.
+// The layer that owns the state of `layer`: `layer` itself, the layer whose keys
+// it reads, or, in a bidirectional model, the first layer of the same shape.
 size_t OwnerOf(const ModelConfig& config, size_t layer) {
-  if (!config.bidirectional) return layer;
+  if (!config.bidirectional) {
+    return config.layers[layer].kv_source.value_or(layer);
+  }
   size_t owner = 0;
   while (!IsSameShape(config.layers[owner], config.layers[layer])) ++owner;
   return owner;

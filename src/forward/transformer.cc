@@ -7,6 +7,7 @@
 #include "src/base/format_text.h"
 #include "src/base/sizes.h"
 #include "src/forward/ffw_block.h"
+#include "src/forward/per_layer_block.h"
 #include "src/forward/recurrent_block.h"
 #include "src/forward/segment.h"
 #include "src/model/weight_table.h"
@@ -20,18 +21,27 @@ constexpr size_t kMaxTopK = 128;
 
 // Columns of the widest input of a matrix multiplication.
 size_t WidestInput(const ModelConfig& config) {
-  size_t widest = std::max(config.model_dim, config.lru_width);
+  size_t widest =
+      std::max({config.model_dim, config.lru_width, config.per_layer_dim});
   for (const LayerConfig& layer : config.layers) {
-    widest = std::max({widest, layer.ffw_dim, layer.q_dim()});
+    widest = std::max({widest, layer.ffw_dim, layer.q_dim(), layer.expert_dim});
   }
   return widest;
+}
+
+// The first layer from which on no layer has a state of its own.
+size_t FirstShared(const ModelConfig& config) {
+  size_t first = config.num_layers();
+  while (first > 0 && !config.layers[first - 1].has_own_kv()) --first;
+  return first;
 }
 
 bool RowsMatter(const Weights& weights, Arithmetic arithmetic) {
   const auto matters = [&](const Matrix& m) {
     return m.view.rows != 0 && internal::RowsMatter(m.view, arithmetic);
   };
-  bool any = internal::RowsMatter(weights.HeadView(), arithmetic);
+  bool any = internal::RowsMatter(weights.HeadView(), arithmetic) ||
+             matters(weights.per_layer_context);
   for (const LayerWeights& layer : weights.layers) {
     ForEachOf<Matrix>(layer, [&](const Matrix& m) { any = any || matters(m); });
   }
@@ -46,14 +56,16 @@ Transformer::Transformer(const ModelConfig& config, const Weights& weights,
     : config_(config),
       weights_(weights),
       context_(arithmetic, max_rows, WidestInput(config), workers),
-      scratch_(config, max_rows),
+      scratch_(config, max_rows, workers.num_threads()),
       attention_(config, max_rows, workers.num_threads()),
       few_rows_(RowsMatter(weights, arithmetic)
                     ? std::min(max_rows, kMinTileRows - 1)
                     : max_rows),
-      rope_(config, max_rows) {
+      rope_(config, max_rows),
+      first_shared_(FirstShared(config)) {
   // Reserve now, so that no pass allocates.
   rows_.reserve(max_rows);
+  kept_.reserve(max_rows);
   const PackedView& head = weights.HeadView();
   panels_.reserve(head.NumPanels());
   if (TopProducts::Supports(head, arithmetic)) top_products_.Reserve(head);
@@ -76,7 +88,7 @@ absl::StatusOr<Transformer> Transformer::Create(const ModelConfig& config,
 
 uint64_t Transformer::ScratchBytes(const ModelConfig& config, size_t max_rows,
                                    size_t num_threads) {
-  return Scratch::Bytes(config, max_rows) +
+  return Scratch::Bytes(config, max_rows, num_threads) +
          MatMulContext::Bytes(max_rows, WidestInput(config)) +
          AttentionScratch::Bytes(config, num_threads) +
          RopeTables::Bytes(config, max_rows);
@@ -84,20 +96,62 @@ uint64_t Transformer::ScratchBytes(const ModelConfig& config, size_t max_rows,
 
 void Transformer::Forward(std::span<const Segment> segments,
                           MatrixView<float> logits) {
-  RunBlocks(segments);
-  Logits(segments, logits);
+  Logits(RunBlocks(segments), logits);
 }
 
-// Runs all blocks. Leaves the segments' states in x, the residual stream.
-void Transformer::RunBlocks(std::span<const Segment> segments) {
+// Runs all blocks. Leaves the states of the segments that it returns in x, the
+// residual stream: they have all rows whose logits are wanted.
+std::span<const Segment> Transformer::RunBlocks(
+    std::span<const Segment> segments) {
   rows_.clear();
   for (const Segment& segment : segments) AddRows(segment);
   attention_.Divide(rows_);
   EmbedWords();
-  Tap(TapPoint::kEmbedding, 0, segments, scratch_.x.Rows(0, rows_.size()));
+  const MatrixView<float> x = scratch_.x.Rows(0, rows_.size());
+  Tap(TapPoint::kEmbedding, 0, segments, x);
+  if (config_.per_layer_dim != 0) {
+    EmbedPerLayer(config_, weights_, rows_, x, scratch_, context_);
+  }
   for (size_t layer = 0; layer < config_.num_layers(); ++layer) {
+    if (layer == first_shared_) {
+      segments = DropRows(segments);
+      if (rows_.empty()) break;
+    }
     RunBlock(layer, segments);
   }
+  return segments;
+}
+
+// Layers that store no keys influence only the row itself: keeps only the rows
+// whose logits are wanted, and all rows of segments with a tap. Returns the
+// segments that the rows make.
+std::span<const Segment> Transformer::DropRows(
+    std::span<const Segment> segments) {
+  const size_t all = config_.num_layers() * config_.per_layer_dim;
+  kept_.clear();
+  size_t row = 0;
+  size_t to = 0;
+  for (const Segment& segment : segments) {
+    const size_t size = segment.words.size();
+    const size_t count = HasTap(segment) ? size : NumLogits(segment);
+    row += size;
+    if (count == 0) continue;
+    Segment& kept = kept_.emplace_back(segment);
+    kept.words = segment.words.From(size - count);
+    kept.position += size - count;
+    for (size_t from = row - count; from < row; ++from, ++to) {
+      if (from == to) continue;
+      rows_[to] = rows_[from];
+      std::ranges::copy(scratch_.x.Row(from), scratch_.x.Row(to).begin());
+      std::ranges::copy(scratch_.per_layer.Row(from).first(all),
+                        scratch_.per_layer.Row(to).begin());
+      rope_.SetRow(to, rows_[to].position);
+    }
+  }
+  if (to == rows_.size()) return segments;
+  rows_.resize(to);
+  attention_.Divide(rows_);
+  return kept_;
 }
 
 // Adds the segment's words to the rows of the pass.
@@ -161,6 +215,18 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
   Tap(TapPoint::kFfwInput, layer, segments, normed);
   FfwBlock(config_, w, layer, segments, normed, scratch_, update, context_);
   AddUpdate(w.post_ffw_norm, TapPoint::kFfwOutput, layer, segments);
+
+  if (config_.per_layer_dim != 0) {
+    Tap(TapPoint::kPerLayerInput, layer, segments, x);
+    PerLayerBlock(config_, w, layer, segments, x, scratch_, update, context_);
+    AddUpdate(w.post_per_layer_norm, TapPoint::kPerLayerOutput, layer,
+              segments);
+  }
+  if (config_.layer_scales) {
+    for (size_t r = 0; r < x.rows; ++r) {
+      for (float& value : x.Row(r)) value *= w.layer_scale[0];
+    }
+  }
   Tap(TapPoint::kBlockOutput, layer, segments, x);
 }
 

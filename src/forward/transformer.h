@@ -58,7 +58,8 @@ class Transformer {
   Transformer(const ModelConfig& config, const Weights& weights,
               Arithmetic arithmetic, size_t max_rows, Workers& workers);
 
-  void RunBlocks(std::span<const Segment> segments);
+  std::span<const Segment> RunBlocks(std::span<const Segment> segments);
+  std::span<const Segment> DropRows(std::span<const Segment> segments);
   void AddRows(const Segment& segment);
   void EmbedWords();
   void RunBlock(size_t layer, std::span<const Segment> segments);
@@ -83,7 +84,9 @@ class Transformer {
   size_t few_rows_;
   std::vector<size_t> panels_;  // of TokenLogits
   RopeTables rope_;
+  size_t first_shared_;  // no layer from this one on stores keys
   std::vector<BatchRow> rows_;  // of the pass
+  std::vector<Segment> kept_;   // of the pass, after DropRows
 };
 
 }  // namespace gemma::internal
