@@ -25,7 +25,10 @@ CAUSAL_LM = {
     "gemma": (transformers.GemmaConfig, transformers.GemmaForCausalLM),
     "gemma2": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM),
     "gemma3_text": (transformers.Gemma3TextConfig, transformers.Gemma3ForCausalLM),
+    "gemma3n_text": (transformers.Gemma3nTextConfig, transformers.Gemma3nForCausalLM),
+    "gemma4_text": (transformers.Gemma4TextConfig, transformers.Gemma4ForCausalLM),
     "recurrent_gemma": (transformers.RecurrentGemmaConfig, transformers.RecurrentGemmaForCausalLM),
+    "vaultgemma": (transformers.VaultGemmaConfig, transformers.VaultGemmaForCausalLM),
 }
 
 # Prefixes of the text model in published files, longest first.
@@ -91,7 +94,7 @@ def read_tensors(directory):
 def load(directory, dtype=torch.float32, config=None):
     """Loads the text model of a local Hugging Face directory; `config` replaces config.json."""
     model = new_model(read_config(config or pathlib.Path(directory) / "config.json"), dtype)
-    wanted = {name: p for name, p in model.named_parameters() if not name.startswith("lm_head.")}
+    wanted = {name: p for name, p in model.state_dict().items() if not name.startswith("lm_head.")}
     with torch.no_grad():
         for name, tensor in read_tensors(directory):
             if name not in wanted:
@@ -107,9 +110,11 @@ def load(directory, dtype=torch.float32, config=None):
 
 def round_embedding_scale(model):
     """Makes a float32 model scale embeddings like a bfloat16 model. RecurrentGemma always does."""
-    if model.config.model_type != "recurrent_gemma":
-        scale = model.model.embed_tokens.embed_scale
-        scale.copy_(scale.bfloat16())
+    if model.config.model_type == "recurrent_gemma":
+        return
+    for name, scale in model.named_buffers():
+        if name.endswith(".embed_scale"):
+            scale.copy_(scale.bfloat16())
 
 
 @torch.no_grad()

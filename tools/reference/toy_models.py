@@ -253,7 +253,7 @@ def write_config(directory, config, dtype, name="config.json"):
 
 def tensors_of(model, dtype):
     tied = model.config.tie_word_embeddings
-    return {n: p.detach().to(dtype).contiguous() for n, p in model.named_parameters()
+    return {n: p.detach().to(dtype).contiguous() for n, p in model.state_dict().items()
             if not (tied and n.startswith("lm_head."))}
 
 
