@@ -193,7 +193,10 @@ def greedy_is_safe(tokens, margins, forbidden):
 
 
 def choose_prompt(models, vocab, forbidden=(0, EOS, BOS)):
-    """Finds a prompt after which every model's greedy path has large margins. Returns it and those paths."""
+    """Finds a prompt after which every model's greedy path has large margins. Returns it and those paths.
+
+    The path has no forbidden tokens, and the prompt none from `vocab` on.
+    """
     for seed in range(200):
         generator = torch.Generator().manual_seed(seed)
         ids = [BOS] + torch.randint(3, vocab, (PROMPT_TOKENS - 1,), generator=generator).tolist()
@@ -207,13 +210,13 @@ def choose_prompt(models, vocab, forbidden=(0, EOS, BOS)):
     raise ReferenceError("no prompt found with a well separated greedy path")
 
 
-def reference(model):
-    """Returns the arrays of reference.npz."""
+def reference(model, markers=()):
+    """Returns the arrays of reference.npz. markers: the last tokens, if neither prompt nor path may have them."""
     recurrent = model.config.model_type == "recurrent_gemma"
     models = [model]
     if recurrent:
         models.append(with_window(model, model.config.attention_window_size + 1))
-    ids, paths = choose_prompt(models, model.config.vocab_size)
+    ids, paths = choose_prompt(models, model.config.vocab_size - len(markers), (0, EOS, BOS, *markers))
     arrays = dict(ids=np.array([ids], np.int64))
     for suffix, each, (tokens, margins) in zip(("", "_deepmind"), models, paths):
         out, blocks = hf_models.logits_and_blocks(each, ids)
