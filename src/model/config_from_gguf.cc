@@ -358,7 +358,8 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   GEMMA_RETURN_IF_ERROR(
       keys.Read("rope.dimension_count", c.all.rope.rotary_dim));
   // Only our own files have these keys.
-  GEMMA_RETURN_IF_ERROR(keys.Read("embedding_scale", c.embedding_scale));
+  GEMMA_RETURN_IF_ERROR(keys.Read(kEmbeddingScaleKey, c.embedding_scale));
+  GEMMA_RETURN_IF_ERROR(keys.Read(kPerLayerScaleKey, c.per_layer_scale));
   GEMMA_RETURN_IF_ERROR(keys.Read(kExactGeluKey, c.exact_gelu));
   GEMMA_RETURN_IF_ERROR(CheckOtherKeys(keys, c));
   GEMMA_RETURN_IF_ERROR(ReadTokens(metadata, c));

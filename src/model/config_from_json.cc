@@ -225,20 +225,22 @@ struct Family {
   Conventions conventions;
   bool is_outer = false;  // "text_config" holds the keys of the text tower
 };
-constexpr Conventions kGemma4 = {.naming = Naming::kHf};
-constexpr Conventions kEmbedding2 = {.naming = Naming::kHfEmbedding2};
+constexpr Conventions kAsGemma4 = {.naming = Naming::kHf};
+constexpr Conventions kAsEmbedding2 = {.naming = Naming::kHfEmbedding2};
 constexpr Family kFamilies[] = {
     {"gemma", WithoutWindow<ReadGemma>, MinusOne(Naming::kHfGemma1)},
     {"gemma2", WithoutWindow<ReadGemma2>, MinusOne(Naming::kHf)},
     {"gemma3", WithoutWindow<ReadGemma3>, MinusOne(Naming::kHf), true},
     {"gemma3_text", WithoutWindow<ReadGemma3>, MinusOne(Naming::kHf)},
-    {"gemma4", WithoutWindow<ReadGemma4>, kGemma4, true},
-    {"gemma4_text", WithoutWindow<ReadGemma4>, kGemma4},
-    {"gemma4_unified", WithoutWindow<ReadGemma4Unified>, kGemma4, true},
-    {"gemma4_unified_text", WithoutWindow<ReadGemma4Unified>, kGemma4},
+    {"gemma4", WithoutWindow<ReadGemma4>, kAsGemma4, true},
+    {"gemma4_text", WithoutWindow<ReadGemma4>, kAsGemma4},
+    {"gemma4_unified", WithoutWindow<ReadGemma4Unified>, kAsGemma4, true},
+    {"gemma4_unified_text", WithoutWindow<ReadGemma4Unified>, kAsGemma4},
     {"vaultgemma", WithoutWindow<ReadVaultGemma>, MinusOne(Naming::kHf)},
-    {"embedding_gemma2", WithoutWindow<ReadEmbeddingGemma2>, kEmbedding2, true},
-    {"embedding_gemma2_text", WithoutWindow<ReadEmbeddingGemma2>, kEmbedding2},
+    {"embedding_gemma2", WithoutWindow<ReadEmbeddingGemma2>, kAsEmbedding2,
+     true},
+    {"embedding_gemma2_text", WithoutWindow<ReadEmbeddingGemma2>,
+     kAsEmbedding2},
     {"recurrent_gemma", ReadRecurrentGemma, MinusOne(Naming::kHfRecurrent)},
 };
 

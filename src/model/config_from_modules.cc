@@ -49,11 +49,12 @@ absl::Status CheckPooling(const Json& json, const ModelConfig& c) {
   GEMMA_RETURN_IF_ERROR(json.Read("include_prompt", with_prompt));
   if (!with_prompt) return json.Find("include_prompt")->Unexpected("true");
   for (const char* key : {"word_embedding_dimension", "embedding_dimension"}) {
-    size_t dim = c.model_dim;
+    size_t dim = c.embedding_dim();
     GEMMA_RETURN_IF_ERROR(json.Read(key, dim));
-    if (dim != c.model_dim) {
+    if (dim != c.embedding_dim()) {
       return json.Find(key)->Unexpected(
-          absl::StrCat("hidden_size ", c.model_dim));
+          absl::StrCat(c.dense_dims.empty() ? "hidden_size " : "embedding_dim ",
+                       c.embedding_dim()));
     }
   }
   return absl::OkStatus();

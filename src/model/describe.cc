@@ -61,7 +61,7 @@ absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
   // The model was trained with a scale rounded to the type of its original
   // table. State it if the type of the new table gives another value.
   if (config.embedding_scale != EmbeddingScale(config, table)) {
-    out.SetFloat32(GgufKey(config.architecture, "embedding_scale"),
+    out.SetFloat32(GgufKey(config.architecture, kEmbeddingScaleKey),
                    config.embedding_scale);
   }
   return absl::OkStatus();

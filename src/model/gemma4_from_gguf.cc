@@ -15,7 +15,7 @@
 namespace gemma::internal {
 namespace {
 
-constexpr char kEmbedding2[] = "gemma-embedding2";
+constexpr char kEmbeddingArchitecture[] = "gemma-embedding2";
 constexpr char kRopeFactors[] = "rope_freqs.weight";
 // A frequency divided by at least this does not rotate: llama.cpp's converter
 // writes 1e30.
@@ -51,15 +51,11 @@ absl::Status ReadPooling(const KeyReader& keys, const Checkpoint& checkpoint,
   return absl::OkStatus();
 }
 
-// Reads the number of leading pairs that rotate in global layers from the
-// factors that divide their frequencies: 1 for those, then huge. Other factors
-// would be another RoPE.
-absl::Status ReadRotating(const Checkpoint& checkpoint, ModelConfig& c) {
-  const auto layer =
-      std::find_if(c.layers.begin(), c.layers.end(), [](const LayerConfig& l) {
-        return l.type == BlockType::kGlobalAttention;
-      });
-  if (layer == c.layers.end()) return absl::OkStatus();
+// Returns the number of leading pairs that rotate, of `pairs`, by the factors
+// that divide their frequencies: 1 for those, then huge. Other factors would be
+// another RoPE.
+absl::StatusOr<size_t> RotatingByFactors(const Checkpoint& checkpoint,
+                                         size_t pairs) {
   const auto found = checkpoint.tensors.find(kRopeFactors);
   if (found == checkpoint.tensors.end()) {
     return absl::NotFoundError(FormatText(
@@ -67,7 +63,6 @@ absl::Status ReadRotating(const Checkpoint& checkpoint, ModelConfig& c) {
         checkpoint.path, kRopeFactors));
   }
   const Tensor& tensor = found->second;
-  const size_t pairs = layer->rope.rotary_dim / 2;
   if (tensor.NumValues() != pairs) {
     return absl::InvalidArgumentError(FormatText(
         "%s: tensor '%s' has %u values, wanted one for each of the %u pairs of "
@@ -84,10 +79,24 @@ absl::Status ReadRotating(const Checkpoint& checkpoint, ModelConfig& c) {
         "and then 1e30",
         tensor.file, i, kRopeFactors, factors[i]));
   }
-  for (LayerConfig& l : c.layers) {
-    if (l.type != BlockType::kGlobalAttention) continue;
-    if (rotating == 0) l.rope.rotary_dim = 0;
-    l.rope.num_rotating = rotating < pairs ? rotating : 0;
+  return rotating;
+}
+
+// Reads the number of pairs that rotate in global layers.
+absl::Status ReadRotating(const KeyReader& keys, const Checkpoint& checkpoint,
+                          ModelConfig& c) {
+  for (LayerConfig& layer : c.layers) {
+    if (layer.type != BlockType::kGlobalAttention) continue;
+    if (keys.Has(kNumRotatingKey)) {
+      GEMMA_RETURN_IF_ERROR(
+          keys.Read(kNumRotatingKey, layer.rope.num_rotating));
+      continue;
+    }
+    const size_t pairs = layer.rope.rotary_dim / 2;
+    GEMMA_ASSIGN_OR_RETURN(const size_t rotating,
+                           RotatingByFactors(checkpoint, pairs));
+    if (rotating == 0) layer.rope.rotary_dim = 0;
+    layer.rope.num_rotating = rotating < pairs ? rotating : 0;
   }
   return absl::OkStatus();
 }
@@ -120,7 +129,7 @@ absl::Status ReadExperts(const KeyReader& keys, ModelConfig& c) {
 }  // namespace
 
 bool IsGemma4(std::string_view architecture) {
-  return architecture == "gemma4" || architecture == kEmbedding2;
+  return architecture == "gemma4" || architecture == kEmbeddingArchitecture;
 }
 
 absl::Status ReadGemma4(const KeyReader& keys, const Checkpoint& checkpoint,
@@ -135,7 +144,8 @@ absl::Status ReadGemma4(const KeyReader& keys, const Checkpoint& checkpoint,
   GEMMA_RETURN_IF_ERROR(ReadTwoRopes(keys, /*num_layers=*/c.blocks.size(), c));
   GEMMA_RETURN_IF_ERROR(
       keys.Read("embedding_length_per_layer_input", c.per_layer_dim));
-  if (c.architecture == kEmbedding2) return ReadPooling(keys, checkpoint, c);
+  if (c.architecture == kEmbeddingArchitecture)
+    return ReadPooling(keys, checkpoint, c);
   c.final_logits_soft_cap = 30.0f;  // early files lack the key
   GEMMA_RETURN_IF_ERROR(
       keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
@@ -155,8 +165,8 @@ absl::Status ReadGemma4Layers(const KeyReader& keys,
   GEMMA_RETURN_IF_ERROR(ShareKeys(num_shared, keys.Where(kShared), c.layers));
   GEMMA_RETURN_IF_ERROR(ReadExperts(keys, c));
   FindKEqV(checkpoint, c);
-  if (c.architecture == kEmbedding2) return absl::OkStatus();
-  return ReadRotating(checkpoint, c);
+  if (c.architecture == kEmbeddingArchitecture) return absl::OkStatus();
+  return ReadRotating(keys, checkpoint, c);
 }
 
 }  // namespace gemma::internal

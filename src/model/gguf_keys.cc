@@ -55,7 +55,6 @@ constexpr std::string_view kKnown[] = {
     "context_length",
     "embedding_length",
     "embedding_length_out",
-    "embedding_scale",
     "expert_feed_forward_length",
     "expert_used_count",
     "feed_forward_length",
@@ -74,7 +73,10 @@ constexpr std::string_view kKnown[] = {
     "rope.scaling.type",
     "tensor_data_layout",
     "vocab_size",
+    kEmbeddingScaleKey,
     kExactGeluKey,
+    kNumRotatingKey,
+    kPerLayerScaleKey,
     // Our own keys, which begin as those of the architecture "gemma" do.
     "bos_token",
     "extra_token_types",
@@ -94,7 +96,7 @@ constexpr std::string_view kKnownGroups[] = {"recurrent.", "dense_", "vision.",
                                              "mm.", "audio."};
 
 // Keys of the above that count in Gemma 4.
-constexpr std::string_view kGemma4[] = {
+constexpr std::string_view kGemma4Keys[] = {
     "expert_count",
     "attention.shared_kv_layers",
     "embedding_length_per_layer_input",
@@ -113,7 +115,8 @@ bool IsKnown(std::string_view key) {
 absl::Status CheckFixed(const KeyReader& keys, const ConfigDraft& c) {
   for (const FixedKey& fixed : kFixed) {
     if (IsGemma4(c.architecture) &&
-        std::count(std::begin(kGemma4), std::end(kGemma4), fixed.key) != 0) {
+        std::count(std::begin(kGemma4Keys), std::end(kGemma4Keys), fixed.key) !=
+            0) {
       continue;
     }
     float value = fixed.value;

@@ -100,8 +100,12 @@ inline constexpr std::string_view kLocalRotaryDim = "rope.dimension_count_swa";
 inline constexpr std::string_view kBosTokenKey = "gemma.bos_token";
 inline constexpr std::string_view kStopTokensKey = "gemma.stop_tokens";
 
-// "<architecture>." and this: a bool, see ModelConfig::exact_gelu.
-inline constexpr std::string_view kExactGeluKey = "exact_gelu";
+// Keys of our own files, after "<architecture>.".
+inline constexpr std::string_view kExactGeluKey = "exact_gelu";  // a bool
+inline constexpr std::string_view kEmbeddingScaleKey = "embedding_scale";
+inline constexpr std::string_view kPerLayerScaleKey = "per_layer_scale";
+// RopeConfig::num_rotating of Gemma 4's global layers; replaces rope_freqs.
+inline constexpr std::string_view kNumRotatingKey = "rope.num_rotating";
 
 // The number of keys that RecurrentGemma's local attention sees if the file's
 // window is `keys`; see RecurrentWindow.

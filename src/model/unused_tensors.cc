@@ -23,7 +23,7 @@ constexpr size_t kPieceBytes = size_t{16} << 20;
 
 // The first words of the names of towers that are not text, and of what
 // connects them: in Hugging Face's files, and in those of llama.cpp and Ollama.
-constexpr std::string_view kTowers[] = {
+constexpr std::string_view kOtherTowers[] = {
     "vision_tower.",    "vision_model.", "multi_modal_projector.",
     "vision_embedder.", "embed_vision.", "audio_tower.",
     "embed_audio."};
@@ -47,7 +47,7 @@ bool IsFrequency(std::string_view name, const ModelConfig& config) {
 bool IsOfTower(std::string_view name, bool is_gguf) {
   if (is_gguf) return BeginsWithOne(name, kGgufTowers);
   absl::ConsumePrefix(&name, "model.");
-  return BeginsWithOne(name, kTowers);
+  return BeginsWithOne(name, kOtherTowers);
 }
 
 // The names of the weights that layers would have if they did not read the keys

@@ -61,7 +61,8 @@ class Loader {
       case WeightKind::kExperts:
         return Experts(weight, SlotOf<std::vector<Matrix>>(spec, out));
       case WeightKind::kTable:
-        return Table(weight, SlotOf<RowTable>(spec, out));
+        return Table(weight, out.*std::get<RowTable Weights::*>(
+                                 RowOf(spec.role).slot));
     }
     return absl::OkStatus();
   }

@@ -1,0 +1,308 @@
+// Loads the weights that only Gemma 4 has: experts in the two forms of files,
+// tables whose rows stay in the file, and fused tensors.
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "compression/layout.h"
+#include "compression/packed_row.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "src/formats/checkpoint.h"
+#include "src/model/outline.h"
+#include "src/model/weights.h"
+#include "tests/support/error_of.h"
+#include "tests/support/tiny_files.h"
+#include "tests/support/toy_models.h"
+
+namespace gemma::internal {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::string GgufToyPath(const std::string& name) {
+  return absl::StrCat(GEMMA_TESTDATA_DIR, "/gguf/", name, ".gguf");
+}
+
+// A checkpoint with its weights, which point into it.
+struct LoadedWeights {
+  Checkpoint checkpoint;
+  Outline outline;
+  Weights weights;
+};
+
+absl::StatusOr<LoadedWeights> LoadWith(const std::string& path,
+                                       WeightType type = WeightType::kKeep) {
+  LoadedWeights out;
+  absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(path);
+  if (!checkpoint.ok()) return checkpoint.status();
+  out.checkpoint = *std::move(checkpoint);
+  absl::StatusOr<Outline> outline =
+      ReadOutline(out.checkpoint, RecurrentWindow::kDeepMind);
+  if (!outline.ok()) return outline.status();
+  out.outline = *std::move(outline);
+  Workers workers(2);
+  absl::StatusOr<Weights> weights = LoadWeights(
+      out.checkpoint, out.outline, type, workers, /*progress=*/nullptr);
+  if (!weights.ok()) return weights.status();
+  out.weights = *std::move(weights);
+  return out;
+}
+
+LoadedWeights LoadOk(const std::string& path,
+                     WeightType type = WeightType::kKeep) {
+  absl::StatusOr<LoadedWeights> loaded = LoadWith(path, type);
+  EXPECT_EQ(ErrorOf(loaded), "OK") << path;
+  return loaded.ok() ? *std::move(loaded) : LoadedWeights();
+}
+
+// Returns all values of a matrix.
+std::vector<float> ValuesOf(const Matrix& matrix) {
+  const PackedView& view = matrix.view;
+  std::vector<float> values(view.rows * view.cols);
+  for (size_t row = 0; row < view.rows; ++row) {
+    DecodePackedRow(view, row, values.data() + row * view.cols);
+  }
+  return values;
+}
+
+// Returns the values of a tensor.
+std::vector<float> StoredValues(const LoadedWeights& loaded,
+                                const std::string& name) {
+  return *Decode(loaded.checkpoint.tensors.at(name));
+}
+
+std::vector<float> Slice(const std::vector<float>& values, size_t begin,
+                         size_t size) {
+  const auto first = values.begin() + static_cast<std::ptrdiff_t>(begin);
+  return {first, first + static_cast<std::ptrdiff_t>(size)};
+}
+
+// The first half of each expert's rows is the gate.
+TEST(Gemma4Weights, FusedExpertsAreSplit) {
+  const LoadedWeights loaded = LoadOk(ToyPath("gemma4_moe"));
+  const std::string prefix = "model.layers.1.experts.";
+  const std::vector<float> fused =
+      StoredValues(loaded, prefix + "gate_up_proj");
+  const std::vector<float> down = StoredValues(loaded, prefix + "down_proj");
+  const LayerWeights& layer = loaded.weights.layers[1];
+  constexpr size_t kEach = 32 * 32;
+  ASSERT_EQ(layer.expert_gate.size(), 5);
+  ASSERT_EQ(layer.expert_up.size(), 5);
+  ASSERT_EQ(layer.expert_down.size(), 5);
+  for (size_t e = 0; e < 5; ++e) {
+    EXPECT_EQ(ValuesOf(layer.expert_gate[e]),
+              Slice(fused, 2 * e * kEach, kEach));
+    EXPECT_EQ(ValuesOf(layer.expert_up[e]),
+              Slice(fused, (2 * e + 1) * kEach, kEach));
+    EXPECT_EQ(ValuesOf(layer.expert_down[e]), Slice(down, e * kEach, kEach));
+  }
+}
+
+void ExpectSameMatrix(const Matrix& a, const Matrix& b) {
+  EXPECT_EQ(ValuesOf(a), ValuesOf(b));
+}
+
+// The GGUF files have fused and split tensors, and dead keys and values.
+TEST(Gemma4Weights, GgufEqualsSafetensors) {
+  for (const char* name : {"gemma4_e2b", "gemma4_moe", "gemma4_31b"}) {
+    SCOPED_TRACE(name);
+    const LoadedWeights hf = LoadOk(ToyPath(name));
+    const LoadedWeights gguf = LoadOk(GgufToyPath(name));
+    ASSERT_EQ(hf.weights.layers.size(), gguf.weights.layers.size());
+    EXPECT_EQ(hf.outline.config.layers, gguf.outline.config.layers);
+    for (size_t i = 0; i < hf.weights.layers.size(); ++i) {
+      const LayerWeights& a = hf.weights.layers[i];
+      const LayerWeights& b = gguf.weights.layers[i];
+      ExpectSameMatrix(a.q_proj, b.q_proj);
+      ExpectSameMatrix(a.k_proj, b.k_proj);
+      ExpectSameMatrix(a.v_proj, b.v_proj);
+      ExpectSameMatrix(a.router, b.router);
+      EXPECT_EQ(a.q_norm, b.q_norm);
+      EXPECT_EQ(a.router_scale, b.router_scale);
+      EXPECT_EQ(a.expert_scale, b.expert_scale);
+      EXPECT_EQ(a.layer_scale, b.layer_scale);
+      ASSERT_EQ(a.expert_gate.size(), b.expert_gate.size());
+      for (size_t e = 0; e < a.expert_gate.size(); ++e) {
+        ExpectSameMatrix(a.expert_gate[e], b.expert_gate[e]);
+        ExpectSameMatrix(a.expert_up[e], b.expert_up[e]);
+        ExpectSameMatrix(a.expert_down[e], b.expert_down[e]);
+      }
+    }
+  }
+}
+
+TEST(Gemma4Weights, KeysAreValues) {
+  const LoadedWeights loaded = LoadOk(ToyPath("gemma4_31b"));
+  for (size_t i = 0; i < 3; ++i) {
+    const bool global = i == 2;
+    EXPECT_EQ(loaded.outline.config.layers[i].k_eq_v, global);
+    EXPECT_EQ(loaded.weights.layers[i].v_proj.view.rows, global ? 0 : 16);
+  }
+}
+
+TEST(Gemma4Weights, SkippedTensorsAreNoted) {
+  const std::string nested = ToyPath("gemma4_nested");
+  const LoadedWeights hf = LoadOk(nested);
+  ASSERT_EQ(hf.outline.notes.size(), 1);
+  EXPECT_THAT(hf.outline.notes[0],
+              HasSubstr(nested + ": skips towers for images or sound ("));
+  EXPECT_THAT(hf.outline.notes[0],
+              HasSubstr(", and keys and values of layers that use those of "
+                        "others (6 tensors)"));
+  const std::string gguf = GgufToyPath("gemma4_e2b");
+  EXPECT_THAT(LoadOk(gguf).outline.notes,
+              ElementsAre(gguf + ": skips keys and values of layers that use "
+                                 "those of others (4 tensors)"));
+  EXPECT_THAT(LoadOk(ToyPath("gemma4_moe")).outline.notes, IsEmpty());
+}
+
+// The per-layer table is used where it is in the mapped file, in its own type.
+TEST(Gemma4Weights, TableStaysInFile) {
+  for (const std::string& path :
+       {ToyPath("gemma4_e2b"), GgufToyPath("gemma4_e2b")}) {
+    const LoadedWeights loaded = LoadOk(path, WeightType::kQ8);
+    const RowTable& table = loaded.weights.per_layer_table;
+    const absl::Span<const uint8_t> file = loaded.checkpoint.files[0].bytes();
+    EXPECT_EQ(table.memory.data(), nullptr);
+    EXPECT_EQ(table.view.format, Format::kF32);
+    EXPECT_EQ(table.view.rows, 96);
+    EXPECT_EQ(table.view.cols, 5 * 4);
+    EXPECT_GE(table.view.data, file.data());
+    EXPECT_LE(table.view.data + 96 * 80, file.data() + file.size());
+    EXPECT_EQ(loaded.weights.table_bytes, 96 * 80);
+  }
+}
+
+// Without weights, the same numbers are predicted.
+TEST(Gemma4Weights, PlanCountsSameBytes) {
+  for (const char* name : {"gemma4_e2b", "gemma4_moe", "gemma4_31b"}) {
+    const LoadedWeights loaded = LoadOk(ToyPath(name), WeightType::kQ8);
+    const absl::StatusOr<Weights> plan =
+        PlanWeights(loaded.checkpoint, loaded.outline, WeightType::kQ8);
+    ASSERT_EQ(ErrorOf(plan), "OK");
+    EXPECT_EQ(plan->bytes, loaded.weights.bytes);
+    EXPECT_EQ(plan->table_bytes, loaded.weights.table_bytes);
+    EXPECT_EQ(plan->per_layer_table.view.data, nullptr);
+  }
+}
+
+// Experts are quantized like other matrices, and the router is not.
+TEST(Gemma4Weights, RouterStaysExact) {
+  const LoadedWeights exact = LoadOk(ToyPath("gemma4_moe"));
+  const LoadedWeights quantized =
+      LoadOk(ToyPath("gemma4_moe"), WeightType::kQ4_0);
+  const LayerWeights& a = exact.weights.layers[0];
+  const LayerWeights& b = quantized.weights.layers[0];
+  ExpectSameMatrix(a.router, b.router);
+  EXPECT_EQ(b.expert_up[4].view.layout, LayoutOf(Format::kQ4_0));
+  EXPECT_NE(ValuesOf(a.expert_up[4]), ValuesOf(b.expert_up[4]));
+}
+
+// sqrt(24) is rounded to the type of the weights, as is sqrt(4).
+TEST(Gemma4Weights, ScalesAreRounded) {
+  const LoadedWeights loaded = LoadOk(ToyPath("gemma4_bf16"));
+  EXPECT_EQ(loaded.outline.config.embedding_scale, 4.90625f);
+  EXPECT_EQ(loaded.outline.config.per_layer_scale, 2.0f);
+  const LoadedWeights shared = LoadOk(ToyPath("gemma4_shared"));
+  EXPECT_FLOAT_EQ(shared.outline.config.per_layer_scale, 2.8284271f);
+}
+
+// Returns the pages of this process that a file fills, in KiB.
+size_t ResidentKib(const std::string& path) {
+  std::ifstream maps("/proc/self/smaps");
+  size_t sum = 0;
+  bool is_file = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find('-') < line.find(' ')) {
+      is_file = line.ends_with(path);
+    } else if (is_file && line.starts_with("Rss:")) {
+      sum += std::stoul(line.substr(4));
+    }
+  }
+  return sum;
+}
+
+// A table of 256 MiB, of which loading reads nothing.
+TEST(Gemma4Weights, TableIsNotRead) {
+  const std::string from = ToyPath("gemma4_e2b");
+  const std::string directory = TestDirectory();
+  std::ifstream config_file(from + "/config.json");
+  nlohmann::json config = nlohmann::json::parse(config_file);
+  constexpr size_t kRows = size_t{256 << 20} / (5 * 4 * sizeof(float));
+  config["vocab_size_per_layer_input"] = kRows;
+  WriteFile(directory + "/config.json", config.dump());
+  // Puts the table at the end of the file, which has a hole there.
+  const LoadedWeights toy = LoadOk(from);
+  nlohmann::json header;
+  std::vector<char> data;
+  const std::string table = "model.embed_tokens_per_layer.weight";
+  for (const auto& [name, tensor] : toy.checkpoint.tensors) {
+    if (name == table) continue;
+    header[name] = {
+        {"dtype", "F32"},
+        {"shape", tensor.shape},
+        {"data_offsets", {data.size(), data.size() + tensor.bytes}}};
+    data.insert(data.end(), tensor.data, tensor.data + tensor.bytes);
+  }
+  const size_t bytes = kRows * 20 * sizeof(float);
+  header[table] = {{"dtype", "F32"},
+                   {"shape", {kRows, 20}},
+                   {"data_offsets", {data.size(), data.size() + bytes}}};
+  const Bytes file =
+      RawSafetensors(header.dump(), Bytes(data.begin(), data.end()));
+  const std::string path = directory + "/model.safetensors";
+  WriteFile(path, file);
+  fs::resize_file(path, file.size() + bytes);
+  const LoadedWeights loaded = LoadOk(directory, WeightType::kQ8);
+  EXPECT_EQ(loaded.weights.per_layer_table.view.rows, kRows);
+  EXPECT_LT(ResidentKib(path), 1024);
+}
+
+// Returns the error of loading the toy's GGUF file with one tensor renamed to a
+// name of the same length.
+std::string RenamedError(const std::string& toy, std::string_view from,
+                         std::string_view to) {
+  std::ifstream in(GgufToyPath(toy), std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  const size_t at = bytes.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  bytes.replace(at, to.size(), to);
+  const std::string path = TestDirectory() + "/m.gguf";
+  WriteFile(path, Bytes(bytes.begin(), bytes.end()));
+  return ErrorOf(LoadWith(path));
+}
+
+TEST(Gemma4Weights, MissingTensorsAreNamed) {
+  const auto error = RenamedError;
+  EXPECT_THAT(error("gemma4_moe", "blk.0.ffn_gate_up_exps.weight",
+                    "blk.0.ffn_gate_up_expt.weight"),
+              HasSubstr("no tensor 'blk.0.ffn_gate_exps.weight'"));
+  EXPECT_THAT(error("gemma4_moe", "blk.1.ffn_gate_inp.scale",
+                    "blk.1.ffn_gate_inp.scalf"),
+              HasSubstr("no tensor 'blk.1.ffn_gate_inp.scale'"));
+  EXPECT_THAT(error("gemma4_e2b", "per_layer_token_embd.weight",
+                    "per_layer_token_embe.weight"),
+              HasSubstr("no tensor 'per_layer_token_embd.weight'"));
+  EXPECT_THAT(error("gemma4_e2b", "rope_freqs.weight", "rope_freqt.weight"),
+              HasSubstr("no tensor 'rope_freqs.weight', which says how many "
+                        "pairs of a head rotate"));
+  EXPECT_THAT(
+      error("gemma4_31b", "blk.0.attn_norm.weight", "blk.0.attn_qorm.weight"),
+      HasSubstr("no tensor 'blk.0.attn_norm.weight'"));
+}
+
+}  // namespace
+}  // namespace gemma::internal
