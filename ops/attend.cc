@@ -74,21 +74,30 @@ HWY_INLINE void ScoreBlocks(const float* HWY_RESTRICT q, size_t num_queries,
 // Computes the scores of all queries with the tile's blocks that `range`
 // touches.
 template <class T>
-void Scores(const AttendBuffers& buffers, size_t num_queries,
-            const T* HWY_RESTRICT keys, size_t head_dim, TileRange range,
-            Ahead ahead) {
+void Scores(const AttendJob& job, const AttendBuffers& buffers,
+            const T* HWY_RESTRICT keys, const T* HWY_RESTRICT values,
+            TileRange range, Ahead ahead) {
+  const size_t head_dim = job.head_dim;
+  const size_t num_queries = NumQueries(job);
+  const bool is_split = job.cache.num_rotated != 0;
   const size_t end = hwy::RoundUpTo(range.end, kCacheBlock);
   size_t begin = range.begin / kCacheBlock * kCacheBlock;
   if constexpr (!std::is_same_v<T, CacheByte>) {
-    if (std::is_same_v<T, float> || num_queries < kManyQueries) {
+    if (!is_split && (std::is_same_v<T, float> || num_queries < kManyQueries)) {
       return ScoreBlocks(buffers.q, num_queries, keys + begin * head_dim,
                          end - begin, head_dim, ahead, buffers.weights + begin);
     }
   }
+  const size_t key_row = CacheRow<T>(KeyDim(job));
   for (; begin < end; begin += kDecodedKeys) {
     const size_t count = HWY_MIN(kDecodedKeys, end - begin);
-    DecodeKeys(keys + begin * CacheRow<T>(head_dim), count, head_dim,
-               buffers.keys);
+    if (is_split) {
+      DecodeSplitKeys(job, keys + begin * key_row,
+                      values + begin * CacheRow<T>(head_dim), count,
+                      buffers.values, buffers.keys);
+    } else {
+      DecodeKeys(keys + begin * key_row, count, head_dim, buffers.keys);
+    }
     ScoreBlocks(buffers.q, num_queries, buffers.keys, count, head_dim, ahead,
                 buffers.weights + begin);
   }
@@ -195,12 +204,13 @@ void AddTile(const AttendJob& job, size_t tile, size_t begin, size_t end,
 
   const size_t slot = tile % job.cache.num_slots;
   const size_t row = CacheRow<T>(head_dim);
-  const T* keys = static_cast<const T*>(job.cache.keys) + slot * row;
+  const size_t key_row = CacheRow<T>(KeyDim(job));
+  const T* keys = static_cast<const T*>(job.cache.keys) + slot * key_row;
   const T* values = static_cast<const T*>(job.cache.values) + slot * row;
   const T* next_keys = static_cast<const T*>(job.cache.keys) +
-                       (tile + kCacheTile) % job.cache.num_slots * row;
+                       (tile + kCacheTile) % job.cache.num_slots * key_row;
   const size_t num_queries = NumQueries(job);
-  Scores(buffers, num_queries, keys, head_dim,
+  Scores(job, buffers, keys, values,
          {runs[0].range.begin, runs[num_runs - 1].range.end},
          Ahead(values, kCacheTile * row * sizeof(T),
                HWY_MAX(1, num_queries * kTileVectors / kSums) * head_dim));
@@ -214,7 +224,7 @@ void AddTile(const AttendJob& job, size_t tile, size_t begin, size_t end,
   }
   WeightedValues(
       buffers, {runs, num_runs}, num_queries, values, head_dim,
-      Ahead(next_keys, kCacheTile * row * sizeof(T),
+      Ahead(next_keys, kCacheTile * key_row * sizeof(T),
             HWY_MAX(1, num_queries * head_dim / kLanes / kSums) * kCacheTile),
       state);
 }
@@ -344,6 +354,9 @@ void CheckJob(const AttendJob& job) {
   HWY_ASSERT(job.q.rows == job.out.rows && job.q.cols == job.out.cols);
   HWY_ASSERT(job.q.rows > 0 && job.q.cols % job.head_dim == 0);
   HWY_ASSERT(job.position % kMaxAttendRows + job.q.rows <= kMaxAttendRows);
+  HWY_ASSERT(job.cache.num_rotated == 0 ||
+             (job.cache.num_rotated <= HWY_MIN(kMaxRotated, job.head_dim / 2) &&
+              job.key_weight.size() == job.head_dim));
   HWY_ASSERT(job.window > 0 && job.cache.num_slots % kCacheTile == 0);
   HWY_ASSERT(job.mutual.empty() ||
              (job.mutual.begin <= job.position &&

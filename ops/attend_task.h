@@ -17,6 +17,9 @@ inline constexpr size_t kMaxDecodedKeys = 32;
 // The most values of a position decoded at once: 8 KiB for a tile.
 inline constexpr size_t kMaxDecodedValues = 32;
 
+static_assert(2 * kMaxRotated * kCacheBlock <= kCacheTile * kMaxDecodedValues,
+              "DecodeSplitKeys uses AttendBuffers::values");
+
 // A byte of CacheType::kI8, codes or scales.
 struct CacheByte {
   uint8_t byte;
@@ -71,6 +74,10 @@ struct AttendBuffers {
 
 inline size_t NumQueries(const AttendJob& job) {
   return job.q.rows * (job.q.cols / job.head_dim);
+}
+
+inline size_t KeyDim(const AttendJob& job) {
+  return KeyDim(job.head_dim, job.cache.num_rotated);
 }
 
 // The positions [begin, end) that a row sees.

@@ -110,6 +110,73 @@ HWY_INLINE void DecodeKeys(const CacheByte* HWY_RESTRICT keys, size_t num_keys,
   }
 }
 
+// Writes the values of the positions of a block, times weights, to
+// out[d * kCacheBlock + position]. Transposes 4 by 4.
+template <class T>
+HWY_INLINE void TransposeValues(const T* HWY_RESTRICT values, size_t head_dim,
+                                const float* HWY_RESTRICT weight, size_t begin,
+                                float* HWY_RESTRICT out) {
+  const hn::FixedTag<float, 4> d4;
+  HWY_ALIGN float rows[kCacheBlock * kLanes];
+  const VF w = LoadValues(weight, begin, head_dim);
+  for (size_t i = 0; i < kCacheBlock; ++i) {
+    const VF v =
+        LoadValues(values + i * CacheRow<T>(head_dim), begin, head_dim);
+    hn::Store(hn::Mul(v, w), DF(), rows + i * kLanes);
+  }
+  const size_t count = HWY_MIN(kLanes, head_dim - begin);
+  for (size_t d = 0; d < count; d += 4) {
+    for (size_t i = 0; i < kCacheBlock; i += 4) {
+      const float* from = rows + i * kLanes + d;
+      const auto r0 = hn::Load(d4, from);
+      const auto r1 = hn::Load(d4, from + kLanes);
+      const auto r2 = hn::Load(d4, from + 2 * kLanes);
+      const auto r3 = hn::Load(d4, from + 3 * kLanes);
+      const auto low02 = hn::InterleaveLower(d4, r0, r2);
+      const auto low13 = hn::InterleaveLower(d4, r1, r3);
+      const auto high02 = hn::InterleaveUpper(d4, r0, r2);
+      const auto high13 = hn::InterleaveUpper(d4, r1, r3);
+      float* to = out + (begin + d) * kCacheBlock + i;
+      hn::StoreU(hn::InterleaveLower(d4, low02, low13), d4, to);
+      if (d + 1 >= count) continue;
+      hn::StoreU(hn::InterleaveUpper(d4, low02, low13), d4, to + kCacheBlock);
+      if (d + 2 >= count) continue;
+      hn::StoreU(hn::InterleaveLower(d4, high02, high13), d4,
+                 to + 2 * kCacheBlock);
+      if (d + 3 >= count) continue;
+      hn::StoreU(hn::InterleaveUpper(d4, high02, high13), d4,
+                 to + 3 * kCacheBlock);
+    }
+  }
+}
+
+// Decodes whole blocks of keys, of which the cache holds only the rotated
+// pairs, as DecodeKeys does. `scratch` has room for these pairs of a block.
+template <class T>
+HWY_INLINE void DecodeSplitKeys(const AttendJob& job,
+                                const T* HWY_RESTRICT keys,
+                                const T* HWY_RESTRICT values, size_t num_keys,
+                                float* HWY_RESTRICT scratch,
+                                float* HWY_RESTRICT out) {
+  const size_t head_dim = job.head_dim;
+  const size_t half = head_dim / 2;
+  const size_t n = job.cache.num_rotated;
+  for (size_t key = 0; key < num_keys; key += kCacheBlock) {
+    for (size_t d = 0; d < head_dim; d += kLanes) {
+      const size_t end = HWY_MIN(d + kLanes, head_dim);
+      if (end <= n || (d >= half && end <= half + n)) continue;
+      TransposeValues(values, head_dim, job.key_weight.data(), d, out);
+    }
+    DecodeKeys(keys, kCacheBlock, 2 * n, scratch);
+    hwy::CopyBytes(scratch, out, n * kCacheBlock * sizeof(float));
+    hwy::CopyBytes(scratch + n * kCacheBlock, out + half * kCacheBlock,
+                   n * kCacheBlock * sizeof(float));
+    keys += kCacheBlock * CacheRow<T>(2 * n);
+    values += kCacheBlock * CacheRow<T>(head_dim);
+    out += kCacheBlock * head_dim;
+  }
+}
+
 template <size_t kSize>
 using Constant = std::integral_constant<size_t, kSize>;
 

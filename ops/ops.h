@@ -147,8 +147,8 @@ void GatedGelu(std::span<float> gate, std::span<const float> up,
                GeluForm gelu = GeluForm::kTanh);
 
 // out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps). All have the same size;
-// out may be x. An empty weight is 1 everywhere. The weight is the factor itself; see src/model/canonicalize.h
-// for checkpoints that store it minus one.
+// out may be x. An empty weight is 1 everywhere. The weight is the factor
+// itself; see src/model/canonicalize.h for checkpoints that store it minus one.
 void RmsNorm(std::span<const float> x, std::span<const float> weight, float eps,
              std::span<float> out);
 
@@ -246,12 +246,24 @@ inline constexpr size_t kCacheTile = 64;
 // In kI8, zeros fill head_dim up to whole groups. A group of a block of keys is
 // int8 [kCacheGroup, kCacheBlock], then a bfloat16 scale for each key; a group
 // of a value is int8 [kCacheGroup], then its bfloat16 scale.
+//
+// With num_rotated, keys are values times weights (AttendJob::key_weight),
+// except for the pairs (i, i + head_dim / 2) with i < num_rotated. The cache
+// holds only these pairs' parts of keys: first all first halves, then all
+// second halves.
 struct HeadCache {
-  void* keys = nullptr;    // [num_slots / kCacheBlock, head_dim, kCacheBlock]
+  void* keys = nullptr;    // [num_slots / kCacheBlock, KeyDim, kCacheBlock]
   void* values = nullptr;  // [num_slots, head_dim]
   CacheType type = CacheType::kF32;
   size_t num_slots = 0;
+  size_t num_rotated = 0;  // at most kMaxRotated; 0: keys are whole
 };
+inline constexpr size_t kMaxRotated = 64;
+
+// Returns the values that are stored of a key.
+constexpr size_t KeyDim(size_t head_dim, size_t num_rotated) {
+  return num_rotated == 0 ? head_dim : 2 * num_rotated;
+}
 
 // Writes a position's key and value, both [head_dim], rounded to nearest (ties
 // to even for kBF16; for kI8, to 127ths of about the largest magnitude of the
@@ -291,6 +303,7 @@ struct AttendJob {
   MatrixView<float> out;  // [rows, heads * head_dim]
   MutualRange mutual;     // if not empty, it contains all rows
   size_t ahead = 0;       // most later keys that a row in `mutual` sees
+  std::span<const float> key_weight;  // [head_dim], if cache.num_rotated != 0
 };
 
 // scratch: AttendScratchSize(rows * heads, head_dim) floats.

@@ -1,6 +1,7 @@
 // Writes keys and values in the layout that attention reads.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -13,14 +14,13 @@ namespace {
 template <class T, class Convert>
 void Store(std::span<const float> key, std::span<const float> value,
            size_t slot, const HeadCache& cache, Convert convert) {
-  const size_t head_dim = key.size();
   T* keys = static_cast<T*>(cache.keys) +
-            slot / kCacheBlock * kCacheBlock * head_dim + slot % kCacheBlock;
-  T* values = static_cast<T*>(cache.values) + slot * head_dim;
-  for (size_t i = 0; i < head_dim; ++i) {
+            slot / kCacheBlock * kCacheBlock * key.size() + slot % kCacheBlock;
+  T* values = static_cast<T*>(cache.values) + slot * value.size();
+  for (size_t i = 0; i < key.size(); ++i) {
     keys[i * kCacheBlock] = convert(key[i]);
-    values[i] = convert(value[i]);
   }
+  for (size_t i = 0; i < value.size(); ++i) values[i] = convert(value[i]);
 }
 
 // Rounds a group and writes its codes, `stride` bytes apart. Fills a short
@@ -49,17 +49,20 @@ void StoreGroup(std::span<const float> from, size_t stride, uint8_t* codes,
 
 void StoreI8(std::span<const float> key, std::span<const float> value,
              size_t slot, const HeadCache& cache) {
-  const size_t row_bytes = CacheRowBytes(CacheType::kI8, key.size());
   const size_t in_block = slot % kCacheBlock;
-  uint8_t* keys =
-      static_cast<uint8_t*>(cache.keys) + (slot - in_block) * row_bytes;
-  uint8_t* values = static_cast<uint8_t*>(cache.values) + slot * row_bytes;
+  uint8_t* keys = static_cast<uint8_t*>(cache.keys) +
+                  (slot - in_block) * CacheRowBytes(CacheType::kI8, key.size());
   for (size_t i = 0; i < key.size(); i += kCacheGroup) {
-    const size_t size = std::min(kCacheGroup, key.size() - i);
-    StoreGroup(key.subspan(i, size), kCacheBlock, keys + in_block,
+    StoreGroup(key.subspan(i, std::min(kCacheGroup, key.size() - i)),
+               kCacheBlock, keys + in_block,
                keys + kCacheGroup * kCacheBlock + 2 * in_block);
-    StoreGroup(value.subspan(i, size), 1, values, values + kCacheGroup);
     keys += (kCacheGroup + 2) * kCacheBlock;
+  }
+  uint8_t* values = static_cast<uint8_t*>(cache.values) +
+                    slot * CacheRowBytes(CacheType::kI8, value.size());
+  for (size_t i = 0; i < value.size(); i += kCacheGroup) {
+    StoreGroup(value.subspan(i, std::min(kCacheGroup, value.size() - i)), 1,
+               values, values + kCacheGroup);
     values += kCacheGroup + 2;
   }
 }
@@ -70,6 +73,12 @@ void StoreCache(std::span<const float> key, std::span<const float> value,
                 size_t position, const HeadCache& cache) {
   HWY_DASSERT(key.size() == value.size());
   const size_t slot = position % cache.num_slots;
+  std::array<float, 2 * kMaxRotated> rotated;
+  if (const size_t n = cache.num_rotated; n != 0) {
+    std::copy_n(key.begin(), n, rotated.begin());
+    std::copy_n(key.begin() + key.size() / 2, n, rotated.begin() + n);
+    key = std::span(rotated).first(2 * n);
+  }
   switch (cache.type) {
     case CacheType::kF32:
       return Store<float>(key, value, slot, cache, [](float x) { return x; });

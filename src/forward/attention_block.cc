@@ -239,7 +239,8 @@ void AttentionBlock(const ModelConfig& config, const LayerWeights& weights,
                                 config.attn_logits_soft_cap,
                                 slice(heads),
                                 row.mutual,
-                                ahead};
+                                ahead,
+                                weights.k_norm};
              });
 
   Tap(TapPoint::kMixHidden, layer, segments, heads);

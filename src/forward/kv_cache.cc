@@ -5,9 +5,9 @@
 namespace gemma::internal {
 
 uint8_t* KvCache::HeadStart(size_t half, size_t kv_head) const {
-  const size_t head_bytes =
-      shape_.Slots() * CacheRowBytes(shape_.type, shape_.head_dim);
-  return memory_.data() + (half * shape_.num_kv_heads + kv_head) * head_bytes;
+  const size_t rows = half == 0 ? 0 : shape_.num_kv_heads * shape_.Slots();
+  return memory_.data() + rows * shape_.RowBytes(0) +
+         kv_head * shape_.Slots() * shape_.RowBytes(half);
 }
 
 void KvCache::Store(size_t position, std::span<const float> keys,
@@ -23,9 +23,8 @@ void KvCache::ForEachPiece(
     size_t position, absl::FunctionRef<void(std::span<uint8_t>)> use) const {
   // Each block of keys or values is contiguous, wherever the ring begins.
   const size_t first = position - std::min(position, shape_.num_kept);
-  const size_t bytes =
-      kCacheBlock * CacheRowBytes(shape_.type, shape_.head_dim);
   for (size_t half = 0; half < 2; ++half) {
+    const size_t bytes = kCacheBlock * shape_.RowBytes(half);
     for (size_t head = 0; head < shape_.num_kv_heads; ++head) {
       for (size_t begin = first / kCacheBlock * kCacheBlock; begin < position;
            begin += kCacheBlock) {
@@ -38,7 +37,7 @@ void KvCache::ForEachPiece(
 
 HeadCache KvCache::Head(size_t kv_head) const {
   return {HeadStart(0, kv_head), HeadStart(1, kv_head), shape_.type,
-          shape_.Slots()};
+          shape_.Slots(), shape_.num_rotated};
 }
 
 }  // namespace gemma::internal

@@ -24,12 +24,18 @@ class KvCache {
     size_t num_kv_heads = 0;
     size_t head_dim = 0;
     CacheType type = CacheType::kF32;
+    size_t num_rotated = 0;  // see HeadCache
 
     // num_slots, rounded up to whole tiles.
     size_t Slots() const { return RoundUp(num_slots, kCacheTile); }
+    // Bytes of a position's key (half 0) or value (half 1) of one head.
+    size_t RowBytes(size_t half) const {
+      return CacheRowBytes(
+          type, half == 0 ? KeyDim(head_dim, num_rotated) : head_dim);
+    }
     // Bytes of keys and values together.
     size_t Bytes() const {
-      return Product({2, Slots(), num_kv_heads, CacheRowBytes(type, head_dim)});
+      return Product({Slots(), num_kv_heads, RowBytes(0) + RowBytes(1)});
     }
   };
 
@@ -59,7 +65,7 @@ class KvCache {
   uint8_t* HeadStart(size_t half, size_t kv_head) const;
 
   Shape shape_;
-  AlignedBuffer memory_;  // [2, num_kv_heads, Slots(), head_dim]
+  AlignedBuffer memory_;  // keys, then values: [num_kv_heads, Slots(), row]
 };
 
 }  // namespace gemma::internal

@@ -53,8 +53,7 @@ uint64_t Place(const ModelConfig& c, size_t max_rows, size_t num_threads,
 
 }  // namespace
 
-Scratch::Scratch(const ModelConfig& config, size_t max_rows,
-                 size_t num_threads)
+Scratch::Scratch(const ModelConfig& config, size_t max_rows, size_t num_threads)
     : memory(AlignedBuffer::Allocate(Bytes(config, max_rows, num_threads))) {
   if (ok()) Place(config, max_rows, num_threads, memory.As<float>(), this);
 }

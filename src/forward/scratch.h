@@ -30,23 +30,23 @@ struct Scratch {
                         size_t num_threads);
 
   AlignedBuffer memory;
-  MatrixView<float> x;           // [max_rows, model_dim], the residual stream
-  MatrixView<float> normed;      // [max_rows, model_dim]
-  MatrixView<float> update;      // [max_rows, model_dim]
-  MatrixView<float> gate;        // [max_rows, ffw_dim]
-  MatrixView<float> up;          // [max_rows, ffw_dim]
-  MatrixView<float> q;           // [max_rows, num_heads * head_dim]
-  MatrixView<float> k;           // [max_rows, num_kv_heads * head_dim]
-  MatrixView<float> v;           // [max_rows, num_kv_heads * head_dim]
-  MatrixView<float> heads;       // [max_rows, num_heads * head_dim]
-  MatrixView<float> per_layer;       // [max_rows, num_layers * per_layer_dim]
+  MatrixView<float> x;          // [max_rows, model_dim], the residual stream
+  MatrixView<float> normed;     // [max_rows, model_dim]
+  MatrixView<float> update;     // [max_rows, model_dim]
+  MatrixView<float> gate;       // [max_rows, ffw_dim]
+  MatrixView<float> up;         // [max_rows, ffw_dim]
+  MatrixView<float> q;          // [max_rows, num_heads * head_dim]
+  MatrixView<float> k;          // [max_rows, num_kv_heads * head_dim]
+  MatrixView<float> v;          // [max_rows, num_kv_heads * head_dim]
+  MatrixView<float> heads;      // [max_rows, num_heads * head_dim]
+  MatrixView<float> per_layer;  // [max_rows, num_layers * per_layer_dim]
   MatrixView<float> per_layer_gate;  // [max_rows, per_layer_dim]
   MatrixView<float> table_row;       // [num_threads, num_layers *
                                      // per_layer_dim]
-  MatrixView<float> rec_x;       // [max_rows, lru_width]
-  MatrixView<float> rec_y;       // [max_rows, lru_width]
-  MatrixView<float> conv;        // [max_rows, lru_width]
-  MatrixView<float> input_gate;  // [max_rows, lru_width]
+  MatrixView<float> rec_x;           // [max_rows, lru_width]
+  MatrixView<float> rec_y;           // [max_rows, lru_width]
+  MatrixView<float> conv;            // [max_rows, lru_width]
+  MatrixView<float> input_gate;      // [max_rows, lru_width]
   MatrixView<float> recurrent_gate;  // [max_rows, lru_width]
 };
 

@@ -14,8 +14,9 @@ bool IsSameShape(const LayerConfig& a, const LayerConfig& b) {
   return a.num_kv_heads == b.num_kv_heads && a.head_dim == b.head_dim;
 }
 
-// The layer that owns the state of `layer`: `layer` itself, the layer whose keys
-// it reads, or, in a bidirectional model, the first layer of the same shape.
+// The layer that owns the state of `layer`: `layer` itself, the layer whose
+// keys it reads, or, in a bidirectional model, the first layer of the same
+// shape.
 size_t OwnerOf(const ModelConfig& config, size_t layer) {
   if (!config.bidirectional) {
     return config.layers[layer].kv_source.value_or(layer);
@@ -25,12 +26,33 @@ size_t OwnerOf(const ModelConfig& config, size_t layer) {
   return owner;
 }
 
+// The rotated pairs of keys that the layer's cache holds, where the rest of a
+// key follows from the value: the projections are the same, and so are the
+// norms but for the weights. 0: the cache holds whole keys.
+size_t NumRotated(const ModelConfig& config, size_t index) {
+  const LayerConfig& layer = config.layers[index];
+  const RopeConfig& rope = layer.rope;
+  const bool follows = layer.k_eq_v && config.qk_norm && config.value_norm &&
+                       rope.rotary_dim == layer.head_dim &&
+                       rope.num_rotating <= kMaxRotated &&
+                       2 * rope.num_rotating < layer.head_dim;
+  // Readers lack the weights of this layer's norm.
+  const auto reads = [&](const LayerConfig& other) {
+    return other.kv_source == index;
+  };
+  return follows && !config.bidirectional &&
+                 std::ranges::none_of(config.layers, reads)
+             ? rope.num_rotating
+             : 0;
+}
+
 // A local layer keeps the window before the first row of a pass, and
 // max_rollback more positions. Its ring has more slots than that: for the rows
 // of the pass, or for the rest of the first and last block of these positions,
 // whichever is more.
 KvCache::Shape KvShape(const ModelConfig& config, const SequenceLimits& limits,
-                       const LayerConfig& layer) {
+                       size_t index) {
+  const LayerConfig& layer = config.layers[index];
   size_t slots = limits.max_tokens;
   size_t kept = limits.max_tokens;
   if (layer.type == BlockType::kLocalAttention && !config.bidirectional) {
@@ -38,7 +60,12 @@ KvCache::Shape KvShape(const ModelConfig& config, const SequenceLimits& limits,
     const size_t ring = kept + std::max(limits.max_rows, 2 * kCacheBlock);
     slots = HasGlobal(config) ? std::min(ring, slots) : ring;
   }
-  return {slots, kept, layer.num_kv_heads, layer.head_dim, limits.cache_type};
+  return {slots,
+          kept,
+          layer.num_kv_heads,
+          layer.head_dim,
+          limits.cache_type,
+          NumRotated(config, index)};
 }
 
 RecurrentState::Shape RecurrentShape(const ModelConfig& config,
@@ -52,16 +79,17 @@ uint64_t BytesOf(const ModelConfig& config, const SequenceLimits& limits,
   if (OwnerOf(config, layer) != layer) return 0;
   return config.layers[layer].type == BlockType::kRecurrent
              ? RecurrentShape(config, limits).Bytes()
-             : KvShape(config, limits, config.layers[layer]).Bytes();
+             : KvShape(config, limits, layer).Bytes();
 }
 
 // How many positions before the last one a layer still holds. For a local layer
 // this includes the room for the rows of a pass, which holds earlier positions
 // after the pass.
 size_t Rollback(const ModelConfig& config, const SequenceLimits& limits,
-                const LayerConfig& layer) {
+                size_t index) {
+  const LayerConfig& layer = config.layers[index];
   if (layer.type == BlockType::kRecurrent) return limits.max_rollback;
-  const size_t slots = KvShape(config, limits, layer).Slots();
+  const size_t slots = KvShape(config, limits, index).Slots();
   const bool forgets = layer.type == BlockType::kLocalAttention &&
                        !(HasGlobal(config) && slots >= limits.max_tokens);
   return forgets ? slots - (layer.sliding_window - 1)
@@ -107,8 +135,7 @@ absl::StatusOr<SequenceState> SequenceState::Create(
       continue;
     }
     const LayerConfig& layer = config.layers[i];
-    state.rollback_ =
-        std::min(state.rollback_, Rollback(config, limits, layer));
+    state.rollback_ = std::min(state.rollback_, Rollback(config, limits, i));
     std::span<uint8_t> bytes;
     if (layer.type == BlockType::kRecurrent) {
       state.index_.push_back(state.recurrent_states_.size());
@@ -119,7 +146,7 @@ absl::StatusOr<SequenceState> SequenceState::Create(
     } else {
       state.index_.push_back(state.kv_caches_.size());
       KvCache& added =
-          state.kv_caches_.emplace_back(KvShape(config, limits, layer));
+          state.kv_caches_.emplace_back(KvShape(config, limits, i));
       ok = ok && added.ok();
       bytes = added.bytes();
     }

@@ -1,7 +1,7 @@
 // The state of one sequence in all layers. Layers that read the keys and values
-// of an earlier layer have no state of their own. A bidirectional model reads a whole
-// text in one pass and needs the cache of a layer only while it computes the
-// layer, so layers of the same shape share a cache.
+// of an earlier layer have no state of their own. A bidirectional model reads a
+// whole text in one pass and needs the cache of a layer only while it computes
+// the layer, so layers of the same shape share a cache.
 
 #ifndef GEMMA_SRC_FORWARD_SEQUENCE_STATE_H_
 #define GEMMA_SRC_FORWARD_SEQUENCE_STATE_H_

@@ -84,7 +84,7 @@ class Transformer {
   size_t few_rows_;
   std::vector<size_t> panels_;  // of TokenLogits
   RopeTables rope_;
-  size_t first_shared_;  // no layer from this one on stores keys
+  size_t first_shared_;         // no layer from this one on stores keys
   std::vector<BatchRow> rows_;  // of the pass
   std::vector<Segment> kept_;   // of the pass, after DropRows
 };

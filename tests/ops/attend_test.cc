@@ -23,16 +23,20 @@ constexpr size_t kNoWindow = std::numeric_limits<size_t>::max();
 
 // A ring of one head.
 struct Ring {
-  Ring(CacheType type, size_t slots, size_t head_dim)
+  Ring(CacheType type, size_t slots, size_t head_dim, size_t num_rotated = 0)
       : type(type),
         slots(slots),
-        keys(slots * CacheRowBytes(type, head_dim)),
-        values(keys.size()) {}
+        num_rotated(num_rotated),
+        keys(slots * CacheRowBytes(type, KeyDim(head_dim, num_rotated))),
+        values(slots * CacheRowBytes(type, head_dim)) {}
 
-  HeadCache view() { return {keys.data(), values.data(), type, slots}; }
+  HeadCache view() {
+    return {keys.data(), values.data(), type, slots, num_rotated};
+  }
 
   CacheType type;
   size_t slots;
+  size_t num_rotated;
   std::vector<uint8_t> keys, values;
 };
 
@@ -48,6 +52,7 @@ struct Case {
   float cap = 0.0f;
   MutualRange mutual;        // as in AttendJob
   size_t ahead = kNoWindow;  // as in AttendJob
+  size_t num_rotated = 0;    // as in HeadCache
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& c) {
@@ -55,8 +60,8 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
              << " position " << c.position << " rows " << c.rows << " window "
              << c.window << " slots " << c.slots << " type "
              << static_cast<int>(c.type) << " cap " << c.cap << " mutual "
-             << c.mutual.begin << " to " << c.mutual.end << " ahead "
-             << c.ahead;
+             << c.mutual.begin << " to " << c.mutual.end << " ahead " << c.ahead
+             << " rotated " << c.num_rotated;
 }
 
 constexpr float kScale = 0.5f;
@@ -72,7 +77,8 @@ class Fixture {
   // Writes all positions from 0 on into the ring.
   explicit Fixture(const Case& c)
       : c_(c),
-        ring_(c.type, c.slots, c.head_dim),
+        ring_(c.type, c.slots, c.head_dim, c.num_rotated),
+        weight_(RandomVector(c.num_rotated == 0 ? 0 : c.head_dim, 9)),
         q_(RandomVector(c.rows * c.group * c.head_dim, 1)) {
     // Makes scores a few units large for any size of a head.
     for (float& v : q_) v *= 8.0f / std::sqrt(static_cast<float>(c.head_dim));
@@ -96,7 +102,8 @@ class Fixture {
             c_.cap,
             {out.data(), end - begin, cols},
             c_.mutual,
-            c_.ahead};
+            c_.ahead,
+            weight_};
   }
 
   std::vector<float> Whole(size_t begin, size_t end) {
@@ -163,6 +170,20 @@ class Fixture {
     return static_cast<double>(std::clamp(code, -127.0f, 127.0f)) * scale;
   }
 
+  // Returns value i of the key of position p.
+  double Key(size_t p, size_t i) const {
+    const size_t n = c_.num_rotated;
+    if (n == 0) return Rounded(keys_[p], i);
+    const size_t half = c_.head_dim / 2;
+    if (i % half >= n || i >= 2 * half) {
+      return static_cast<double>(weight_[i]) * Rounded(values_[p], i);
+    }
+    std::vector<float> stored(keys_[p].begin(), keys_[p].begin() + n);
+    stored.insert(stored.end(), keys_[p].begin() + half,
+                  keys_[p].begin() + half + n);
+    return Rounded(stored, i < half ? i : n + i - half);
+  }
+
   std::vector<double> ReferenceOfOne(const float* q, size_t begin,
                                      size_t end) const {
     std::vector<double> scores;
@@ -170,7 +191,7 @@ class Fixture {
     for (size_t p = begin; p < end; ++p) {
       double dot = 0;
       for (size_t i = 0; i < c_.head_dim; ++i) {
-        dot += static_cast<double>(q[i]) * Rounded(keys_[p], i);
+        dot += static_cast<double>(q[i]) * Key(p, i);
       }
       dot *= kScale;
       if (c_.cap > 0) dot = c_.cap * std::tanh(dot / c_.cap);
@@ -191,6 +212,7 @@ class Fixture {
   Case c_;
   Ring ring_;
   std::vector<std::vector<float>> keys_, values_;  // one for each position
+  std::vector<float> weight_;
   std::vector<float> q_;
 };
 
@@ -244,6 +266,52 @@ TEST(Attend, MatchesDoublePrecision) {
       }
     }
   }
+}
+
+// Keys that follow from values, but for their rotated pairs.
+TEST(Attend, SplitKeysMatchDoublePrecision) {
+  for (Case c : OddCases()) {
+    if (c.head_dim < 16) continue;
+    for (const CacheType type : kTypes) {
+      for (const size_t divisor : {2, 8}) {
+        c.type = type;
+        c.num_rotated = std::min(c.head_dim / divisor, kMaxRotated);
+        ExpectMatches(c);
+      }
+    }
+  }
+}
+
+// In float32, a split cache gives the bits of a cache with whole keys.
+TEST(Attend, SplitKeysGiveSameBits) {
+  constexpr size_t kDim = 48, kRotated = 5, kPositions = 70;
+  const std::vector<float> weight = RandomVector(kDim, 1);
+  const std::vector<float> q = RandomVector(2 * kDim, 2);
+  Ring whole(CacheType::kF32, 128, kDim);
+  Ring split(CacheType::kF32, 128, kDim, kRotated);
+  for (size_t p = 0; p < kPositions; ++p) {
+    const std::vector<float> value = RandomVector(kDim, 2 * p + 3);
+    std::vector<float> key = RandomVector(kDim, 2 * p + 4);
+    for (size_t i = 0; i < kDim; ++i) {
+      if (i % (kDim / 2) >= kRotated) key[i] = weight[i] * value[i];
+    }
+    StoreCache(key, value, p, whole.view());
+    StoreCache(key, value, p, split.view());
+  }
+  ForEachTarget([&] {
+    std::vector<float> out[2];
+    const HeadCache caches[] = {whole.view(), split.view()};
+    for (size_t i = 0; i < 2; ++i) {
+      out[i].resize(2 * kDim);
+      std::vector<float> scratch(AttendScratchSize(2, kDim));
+      AttendJob job = {
+          {q.data(), 1, 2 * kDim}, kDim, caches[i], kPositions - 1, kNoWindow};
+      job.out = {out[i].data(), 1, 2 * kDim};
+      job.key_weight = weight;
+      Attend(job, scratch);
+    }
+    EXPECT_EQ(out[0], out[1]);
+  });
 }
 
 // Returns cases with rows at both ends and in the middle of texts, where texts

@@ -47,6 +47,18 @@ TEST(RmsNorm, MatchesDoublePrecision) {
   });
 }
 
+TEST(RmsNorm, EmptyWeightIsOne) {
+  ForEachTarget([] {
+    for (const size_t size : kSizes) {
+      const std::vector<float> x = RandomVector(size, size);
+      std::vector<float> out(size), expected(size);
+      RmsNorm(x, {}, 1e-6f, out);
+      RmsNorm(x, std::vector<float>(size, 1.0f), 1e-6f, expected);
+      EXPECT_EQ(out, expected) << "size " << size;
+    }
+  });
+}
+
 TEST(RmsNorm, WorksInPlace) {
   std::vector<float> x = RandomVector(37, 1);
   const std::vector<float> weight = RandomVector(37, 2);
