@@ -62,11 +62,13 @@ bool IsQuantized(const PackedView& w) {
 
 // Below kMinTileRows rows, tiles gain no speed. And the rows of a checked
 // draft, up to 16, must give the same bits as one row at a time.
-Kernel Choose(Arithmetic arithmetic, const MatMulJob& job) {
-  if (job.x.rows >= kMinTileRows && RowsMatter(job.w, arithmetic)) {
+Kernel Choose(const MatMulContext& context, const MatMulJob& job) {
+  const size_t rows =
+      context.pass_rows() != 0 ? context.pass_rows() : job.x.rows;
+  if (rows >= kMinTileRows && RowsMatter(job.w, context.arithmetic())) {
     return Kernel::kBf16;
   }
-  return IsQuantized(job.w) && arithmetic != Arithmetic::kFloat32
+  return IsQuantized(job.w) && context.arithmetic() != Arithmetic::kFloat32
              ? Kernel::kInt8
              : Kernel::kFloat;
 }
@@ -75,17 +77,17 @@ Kernel Choose(Arithmetic arithmetic, const MatMulJob& job) {
 class Rounded {
  public:
   Rounded(std::span<const MatMulJob> jobs, MatMulContext& context)
-      : arithmetic_(context.arithmetic()), x_(jobs[0].x) {
+      : context_(context), x_(jobs[0].x) {
     for (const MatMulJob& job : jobs) {
       CheckShapes(job);
       HWY_ASSERT(job.x.data == x_.data && job.x.rows == x_.rows);
-      Round(Choose(arithmetic_, job), context);
+      Round(Choose(context, job), context);
     }
   }
 
   // Computes panels [begin, end) of a job.
   void Run(const MatMulJob& job, size_t begin, size_t end) const {
-    switch (Choose(arithmetic_, job)) {
+    switch (Choose(context_, job)) {
       case Kernel::kFloat:
         return FloatPanels(job, begin, end);
       case Kernel::kInt8:
@@ -119,7 +121,7 @@ class Rounded {
     }
   }
 
-  Arithmetic arithmetic_;
+  const MatMulContext& context_;
   MatrixView<const float> x_;
   const Int8Block* int8_ = nullptr;
   Bf16Rows bf16_ = {};

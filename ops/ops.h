@@ -50,9 +50,16 @@ class MatMulContext {
     return {buffer_.data(), buffer_.bytes()};
   }
 
+  // Says how many rows the pass has that the rows of later calls belong to.
+  // Calls then choose their arithmetic by that number, not by the rows of their
+  // x, which may be some of the pass's. 0, the first value: by the rows of x.
+  void SetPassRows(size_t rows) { pass_rows_ = rows; }
+  size_t pass_rows() const { return pass_rows_; }
+
  private:
   Arithmetic arithmetic_;
   Workers* workers_;
+  size_t pass_rows_ = 0;
   AlignedBuffer buffer_;
 };
 
@@ -72,7 +79,8 @@ void MatMul(std::span<const MatMulJob> jobs, MatMulContext& context);
 // A call with fewer rows of x gives each row the bits that the row has alone. A
 // call with at least this many rows gives the same bits for any such number of
 // rows; if RowsMatter returns true for the w of a job, these bits may differ
-// from those of a call with fewer rows.
+// from those of a call with fewer rows. MatMulContext::SetPassRows gives calls
+// the bits of a different number of rows.
 inline constexpr size_t kMinTileRows = 32;
 bool RowsMatter(const PackedView& w, Arithmetic arithmetic);
 

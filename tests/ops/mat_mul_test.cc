@@ -450,6 +450,37 @@ TEST(MatMul, FastestRoundsToBfloat16) {
   }
 }
 
+// Some rows of a pass have the bits that they have among all its rows.
+TEST(MatMul, PassRowsChooseArithmetic) {
+  Workers workers(2);
+  constexpr size_t kRows = 40;
+  for (const Format format : {Format::kBF16, Format::kQ4_0}) {
+    const TestMatrix w(format, 40, 256, 5);
+    const std::vector<float> x = RandomVector(kRows * 256, 7);
+    const auto product = [&](size_t rows, size_t pass_rows) {
+      std::vector<float> out(rows * 40);
+      MatMulContext context(Arithmetic::kFastest, rows, 256, workers);
+      context.SetPassRows(pass_rows);
+      const MatMulJob job = {
+          {x.data(), rows, 256}, w.packed, {}, {out.data(), rows, 40}};
+      MatMul({&job, 1}, context);
+      return out;
+    };
+    const auto check = [&] {
+      const std::vector<float> many = product(kRows, 0);
+      const std::vector<float> few = product(3, 0);
+      std::vector<float> first = many;
+      first.resize(few.size());
+      EXPECT_EQ(product(3, kRows), first) << FormatName(format);
+      first = product(kRows, 3);
+      first.resize(few.size());
+      EXPECT_EQ(first, few) << FormatName(format);
+      EXPECT_EQ(product(kRows, kMinTileRows), many) << FormatName(format);
+    };
+    WithAndWithoutAmx([&] { ForEachTarget(check); });
+  }
+}
+
 // Jobs of one call may round x differently: on some CPUs, to int8 for one and
 // to bfloat16 for the other.
 TEST(MatMul, FastestOfSeveralFormats) {
