@@ -90,6 +90,10 @@ TOYS = {
     "recurrent_gemma_48": ("recurrent_gemma", dict(  # sqrt(48) differs from its bfloat16; the LRU is wider
         hidden_size=48, intermediate_size=2 * 96, num_hidden_layers=4, num_attention_heads=4,
         num_key_value_heads=1, lru_width=64, attention_window_size=8)),
+    "vaultgemma": ("vaultgemma", dict(  # as the 1B: all layers global, no soft-caps; own query scale
+        vocab_size=128, hidden_size=16, intermediate_size=32, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=4, head_dim=8, query_pre_attn_scalar=6, layer_types=[GLOBAL] * 3,
+        attn_logit_softcapping=None, final_logit_softcapping=None)),
 }
 # Toys of configurations that no published model has, in tests/testdata/configs. transformers reads them back with its
 # own loader.
@@ -102,6 +106,9 @@ CONFIGS = {
         hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
         head_dim=16, query_pre_attn_scalar=16, sliding_window=8, layer_types=[LOCAL, GLOBAL],
         attn_logit_softcapping=1.0, tie_word_embeddings=False)),
+    "vaultgemma_local": ("vaultgemma", dict(  # transformers' defaults: every other layer local, soft-caps
+        vocab_size=128, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, query_pre_attn_scalar=8, sliding_window=8, attn_logit_softcapping=5.0)),
 }
 COMPRESSED = {"gemma2_odd"}  # one file deflated, the rest stored
 
