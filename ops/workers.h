@@ -3,6 +3,7 @@
 #ifndef GEMMA_OPS_WORKERS_H_
 #define GEMMA_OPS_WORKERS_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -75,6 +76,17 @@ class Workers {
   std::exception_ptr failure_;  // ForEach throws it if failed_
   alignas(64) std::atomic<uint32_t> running_{0};  // threads still at work
 };
+
+// Calls body(row) for each row below `count`. Threads take several rows at once,
+// because the work for one row is small.
+template <class Body>
+void ForEachRow(Workers& workers, size_t count, Body body) {
+  constexpr size_t kRows = 8;
+  workers.ForEach((count + kRows - 1) / kRows, [&](size_t task, size_t) {
+    const size_t end = std::min((task + 1) * kRows, count);
+    for (size_t row = task * kRows; row < end; ++row) body(row);
+  });
+}
 
 }  // namespace gemma::internal
 

@@ -56,9 +56,9 @@ void PerLayerBlock(const ModelConfig& config, const LayerWeights& weights,
           .Cols(layer * dim, dim);
   const MatMulJob in = {x, weights.per_layer_gate.view, {}, gate};
   MatMul({&in, 1}, context);
-  for (size_t r = 0; r < x.rows; ++r) {
+  ForEachRow(context.workers(), x.rows, [&](size_t r) {
     GatedGelu(gate.Row(r), vectors.Row(r), GeluOf(config));
-  }
+  });
   Tap(TapPoint::kPerLayerHidden, layer, segments, gate);
   const MatMulJob out = {gate, weights.per_layer_proj.view, {}, update};
   MatMul({&out, 1}, context);

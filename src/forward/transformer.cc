@@ -105,6 +105,9 @@ std::span<const Segment> Transformer::RunBlocks(
     std::span<const Segment> segments) {
   rows_.clear();
   for (const Segment& segment : segments) AddRows(segment);
+  // Rows that are kept after others were dropped have the bits that they have
+  // among all rows.
+  context_.SetPassRows(rows_.size());
   attention_.Divide(rows_);
   EmbedWords();
   const MatrixView<float> x = scratch_.x.Rows(0, rows_.size());
@@ -223,9 +226,9 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
               segments);
   }
   if (config_.layer_scales) {
-    for (size_t r = 0; r < x.rows; ++r) {
+    ForEachRow(context_.workers(), x.rows, [&](size_t r) {
       for (float& value : x.Row(r)) value *= w.layer_scale[0];
-    }
+    });
   }
   Tap(TapPoint::kBlockOutput, layer, segments, x);
 }
@@ -237,7 +240,7 @@ void Transformer::AddUpdate(std::span<const float> post_norm, TapPoint point,
   const MatrixView<float> update = scratch_.update.Rows(0, rows_.size());
   if (!post_norm.empty()) NormRows(update, post_norm, update);
   Tap(point, layer, segments, update);
-  for (size_t r = 0; r < x.rows; ++r) AddTo(update.Row(r), x.Row(r));
+  ForEachRow(context_.workers(), x.rows, [&](size_t r) { AddTo(update.Row(r), x.Row(r)); });
 }
 
 // Writes the normalized rows whose logits are wanted to the first rows of
@@ -270,6 +273,7 @@ size_t Transformer::HeadInputs(std::span<const Segment> segments) {
 
 void Transformer::Logits(std::span<const Segment> segments,
                          MatrixView<float> logits) {
+  context_.SetPassRows(0);
   const size_t wanted = HeadInputs(segments);
   if (wanted == 0 || NeededOnly(segments, logits)) return;
   const MatMulJob head = {
@@ -343,9 +347,9 @@ void Transformer::TokenLogits(std::span<const TokenId> tokens,
 void Transformer::NormRows(MatrixView<const float> x,
                            std::span<const float> weight,
                            MatrixView<float> out) {
-  for (size_t r = 0; r < x.rows; ++r) {
+  ForEachRow(context_.workers(), x.rows, [&](size_t r) {
     RmsNorm(x.Row(r), weight, config_.rms_norm_eps, out.Row(r));
-  }
+  });
 }
 
 }  // namespace gemma::internal

@@ -15,7 +15,7 @@
 namespace gemma::internal {
 namespace {
 
-constexpr char kEmbeddingArchitecture[] = "gemma-embedding2";
+constexpr char kEmbeddingArch[] = "gemma-embedding2";
 constexpr char kRopeFactors[] = "rope_freqs.weight";
 // A frequency divided by at least this does not rotate: llama.cpp's converter
 // writes 1e30.
@@ -129,7 +129,7 @@ absl::Status ReadExperts(const KeyReader& keys, ModelConfig& c) {
 }  // namespace
 
 bool IsGemma4(std::string_view architecture) {
-  return architecture == "gemma4" || architecture == kEmbeddingArchitecture;
+  return architecture == "gemma4" || architecture == kEmbeddingArch;
 }
 
 absl::Status ReadGemma4(const KeyReader& keys, const Checkpoint& checkpoint,
@@ -144,8 +144,7 @@ absl::Status ReadGemma4(const KeyReader& keys, const Checkpoint& checkpoint,
   GEMMA_RETURN_IF_ERROR(ReadTwoRopes(keys, /*num_layers=*/c.blocks.size(), c));
   GEMMA_RETURN_IF_ERROR(
       keys.Read("embedding_length_per_layer_input", c.per_layer_dim));
-  if (c.architecture == kEmbeddingArchitecture)
-    return ReadPooling(keys, checkpoint, c);
+  if (c.architecture == kEmbeddingArch) return ReadPooling(keys, checkpoint, c);
   c.final_logits_soft_cap = 30.0f;  // early files lack the key
   GEMMA_RETURN_IF_ERROR(
       keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
@@ -165,8 +164,8 @@ absl::Status ReadGemma4Layers(const KeyReader& keys,
   GEMMA_RETURN_IF_ERROR(ShareKeys(num_shared, keys.Where(kShared), c.layers));
   GEMMA_RETURN_IF_ERROR(ReadExperts(keys, c));
   FindKEqV(checkpoint, c);
-  if (c.architecture == kEmbeddingArchitecture) return absl::OkStatus();
-  return ReadRotating(keys, checkpoint, c);
+  if (c.architecture == kEmbeddingArch) return absl::OkStatus();
+  return ReadRotating(checkpoint, c);
 }
 
 }  // namespace gemma::internal

@@ -49,6 +49,8 @@ const std::vector<Toy>& AllToys() {
       {"gemma3_noscale", "gemma3_noscale"},
       {"gemma3_4groups", "gemma3_4groups"},
       {"gemma3_nested", "gemma3_nested"},
+      {"gemma4_e2b", "gemma4_e2b"},
+      {"gemma4_31b", "gemma4_31b"},
       {"recurrent_transformers", "recurrent_gemma", kTransformers},
       {"recurrent_deepmind", "recurrent_gemma", kDeepMind, "out_deepmind"},
       {"recurrent_48_transformers", "recurrent_gemma_48", kTransformers},
