@@ -144,6 +144,67 @@ TEST(Gemma4Weights, GgufEqualsSafetensors) {
   }
 }
 
+// EmbeddingGemma 2 keeps some weights in folders, and its projection has names
+// of its own.
+TEST(Gemma4Weights, EmbeddingGemma2IsRead) {
+  const std::string directory = ToyPath("embedding_gemma2");
+  const LoadedWeights hf = LoadOk(directory);
+  const LoadedWeights gguf = LoadOk(GgufToyPath("gemma_embedding2"));
+  EXPECT_THAT(hf.outline.notes,
+              ElementsAre(HasSubstr("skips towers for images or sound (")));
+  EXPECT_THAT(gguf.outline.notes, IsEmpty());
+  for (const ModelConfig& c : {hf.outline.config, gguf.outline.config}) {
+    EXPECT_EQ(c.architecture, "gemma-embedding2");
+    EXPECT_TRUE(c.bidirectional);
+    EXPECT_EQ(c.pooling, Pooling::kMean);
+    EXPECT_THAT(c.dense_dims, ElementsAre(40));
+    EXPECT_EQ(c.per_layer_dim, 8);
+    EXPECT_EQ(c.per_layer_vocab, 0);
+    EXPECT_EQ(c.layers[0].sliding_window, 4);  // 3 to each side, and itself
+    EXPECT_EQ(c.layers[2].rope.rotary_dim, 16);
+    EXPECT_EQ(c.layers[2].rope.num_rotating, 0);
+    EXPECT_FALSE(c.layers[2].k_eq_v);
+  }
+  EXPECT_EQ(hf.outline.config.layers, gguf.outline.config.layers);
+  ExpectSameMatrix(hf.weights.dense[0], gguf.weights.dense[0]);
+  ExpectSameMatrix(hf.weights.per_layer_context,
+                   gguf.weights.per_layer_context);
+  EXPECT_EQ(hf.weights.per_layer_norm, gguf.weights.per_layer_norm);
+  EXPECT_EQ(hf.weights.table_bytes, 0);
+  for (size_t i = 0; i < 5; ++i) {
+    const LayerWeights& a = hf.weights.layers[i];
+    const LayerWeights& b = gguf.weights.layers[i];
+    ExpectSameMatrix(a.per_layer_gate, b.per_layer_gate);
+    ExpectSameMatrix(a.per_layer_proj, b.per_layer_proj);
+    EXPECT_EQ(a.post_per_layer_norm, b.post_per_layer_norm);
+    EXPECT_EQ(a.layer_scale, b.layer_scale);
+  }
+  ASSERT_TRUE(hf.outline.prompts.has_value());
+  EXPECT_EQ(hf.outline.prompts->all.size(), 3);
+}
+
+// A norm of Gemma 4 is the factor itself, one of VaultGemma the factor minus
+// one.
+TEST(Gemma4Weights, NormsByFamily) {
+  const std::string name = "model.layers.0.input_layernorm.weight";
+  const LoadedWeights gemma4 = LoadOk(ToyPath("gemma4_31b"));
+  EXPECT_EQ(gemma4.weights.layers[0].pre_mix_norm, StoredValues(gemma4, name));
+  const LoadedWeights vault = LoadOk(ToyPath("vaultgemma"));
+  std::vector<float> factors = StoredValues(vault, name);
+  for (float& factor : factors) factor += 1.0f;
+  EXPECT_EQ(vault.weights.layers[0].pre_mix_norm, factors);
+  EXPECT_THAT(vault.weights.layers[0].post_mix_norm, IsEmpty());
+}
+
+// The 12B's text_config has no keys of per-layer embeddings and experts.
+TEST(Gemma4Weights, UnifiedIsRead) {
+  const LoadedWeights loaded = LoadOk(ToyPath("gemma4_unified"));
+  EXPECT_EQ(loaded.outline.config.per_layer_dim, 0);
+  EXPECT_EQ(loaded.outline.config.layers[0].num_experts, 0);
+  EXPECT_THAT(loaded.outline.notes,
+              ElementsAre(HasSubstr("skips towers for images or sound (")));
+}
+
 TEST(Gemma4Weights, KeysAreValues) {
   const LoadedWeights loaded = LoadOk(ToyPath("gemma4_31b"));
   for (size_t i = 0; i < 3; ++i) {
@@ -178,11 +239,11 @@ TEST(Gemma4Weights, TableStaysInFile) {
     const absl::Span<const uint8_t> file = loaded.checkpoint.files[0].bytes();
     EXPECT_EQ(table.memory.data(), nullptr);
     EXPECT_EQ(table.view.format, Format::kF32);
-    EXPECT_EQ(table.view.rows, 96);
+    EXPECT_EQ(table.view.rows, 256);
     EXPECT_EQ(table.view.cols, 5 * 4);
     EXPECT_GE(table.view.data, file.data());
-    EXPECT_LE(table.view.data + 96 * 80, file.data() + file.size());
-    EXPECT_EQ(loaded.weights.table_bytes, 96 * 80);
+    EXPECT_LE(table.view.data + 256 * 80, file.data() + file.size());
+    EXPECT_EQ(loaded.weights.table_bytes, 256 * 80);
   }
 }
 
