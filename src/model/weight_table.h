@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -160,8 +161,10 @@ std::vector<WeightSpec> LayerWeightsOf(const ModelConfig& config, size_t layer);
 template <class T>
 T& SlotOf(const WeightSpec& spec, Weights& weights) {
   const WeightSlot& slot = RowOf(spec.role).slot;
-  if (const auto* member = std::get_if<T LayerWeights::*>(&slot)) {
-    return weights.layers[spec.layer].**member;
+  if constexpr (!std::is_same_v<T, RowTable>) {
+    if (const auto* member = std::get_if<T LayerWeights::*>(&slot)) {
+      return weights.layers[spec.layer].**member;
+    }
   }
   return weights.*std::get<T Weights::*>(slot);
 }

@@ -13,11 +13,20 @@
 namespace gemma::internal {
 namespace {
 
-constexpr TapPoint kAllPoints[] = {
-    TapPoint::kEmbedding, TapPoint::kMixInput,    TapPoint::kMixHidden,
-    TapPoint::kMixOutput, TapPoint::kMixedStream, TapPoint::kFfwInput,
-    TapPoint::kFfwHidden, TapPoint::kFfwOutput,   TapPoint::kBlockOutput,
-    TapPoint::kHeadInput};
+// The points of a model.
+std::vector<TapPoint> PointsOf(const ModelConfig& config) {
+  std::vector<TapPoint> points = {
+      TapPoint::kEmbedding, TapPoint::kMixInput,    TapPoint::kMixHidden,
+      TapPoint::kMixOutput, TapPoint::kMixedStream, TapPoint::kFfwInput,
+      TapPoint::kFfwHidden, TapPoint::kFfwOutput,   TapPoint::kBlockOutput,
+      TapPoint::kHeadInput};
+  if (config.per_layer_dim != 0) {
+    points.insert(points.end(),
+                  {TapPoint::kPerLayerInput, TapPoint::kPerLayerHidden,
+                   TapPoint::kPerLayerOutput});
+  }
+  return points;
+}
 
 // The only layer of points that belong to one layer; otherwise any layer.
 size_t LayerOf(const ModelConfig& config, TapPoint point) {
@@ -36,6 +45,7 @@ std::vector<TokenId> Prompt(size_t size) {
 // As documented in taps.h.
 size_t Columns(const ModelConfig& config, TapPoint point, size_t layer) {
   if (point == TapPoint::kFfwHidden) return config.layers[layer].ffw_dim;
+  if (point == TapPoint::kPerLayerHidden) return config.per_layer_dim;
   if (point != TapPoint::kMixHidden) return config.model_dim;
   return config.layers[layer].type == BlockType::kRecurrent
              ? config.lru_width
@@ -66,7 +76,8 @@ TEST_P(Taps, SeeRowsInOrder) {
     ASSERT_TRUE(session.Append(all.first(20)).ok());
     ASSERT_TRUE(session.Forward(all.subspan(20, 4)).ok());
     AllLogits(session, {tokens.begin() + 24, tokens.end()});
-    EXPECT_EQ(rows.size(), 8 * config.num_layers() + 2);
+    const size_t per_layer = PointsOf(config).size() - 2;
+    EXPECT_EQ(rows.size(), per_layer * config.num_layers() + 2);
     for (const auto& [where, count] : rows) {
       const auto [layer, point] = where;
       EXPECT_EQ(count, tokens.size());
@@ -80,7 +91,7 @@ TEST_P(Taps, ChangesTakeEffect) {
   const std::vector<TokenId> tokens = Prompt(12);
   const Model model = LoadToy(GetParam());
   const std::vector<float> expected = AllLogits(model, tokens);
-  for (const TapPoint point : kAllPoints) {
+  for (const TapPoint point : PointsOf(model.config())) {
     const size_t layer = LayerOf(model.config(), point);
     Session session = NewSession(model);
     session.SetTap([&](const TapSite& site, absl::Span<float> x) {
@@ -146,7 +157,7 @@ TEST(TapsTest, ZerosGiveZeros) {
 }
 
 // The residual stream begins as the embeddings, and gains in a block what its
-// two halves add.
+// parts add. Some models scale the result.
 TEST_P(Taps, ResidualStreamSumsOutputs) {
   const Model model = LoadToy(GetParam());
   Session session = NewSession(model);
@@ -159,11 +170,18 @@ TEST_P(Taps, ResidualStreamSumsOutputs) {
         break;
       case TapPoint::kMixOutput:
       case TapPoint::kFfwOutput:
+      case TapPoint::kPerLayerOutput:
         ASSERT_EQ(x.size(), stream.size());
         for (size_t i = 0; i < x.size(); ++i) stream[i] += x[i];
         break;
-      case TapPoint::kMixedStream:
       case TapPoint::kBlockOutput:
+        for (const float scale :
+             model.impl().weights.layers[site.layer].layer_scale) {
+          for (float& value : stream) value *= scale;
+        }
+        [[fallthrough]];
+      case TapPoint::kMixedStream:
+      case TapPoint::kPerLayerInput:
         EXPECT_EQ(std::vector<float>(x.begin(), x.end()), stream);
         ++compared;
         break;
@@ -172,7 +190,8 @@ TEST_P(Taps, ResidualStreamSumsOutputs) {
     }
   });
   AllLogits(session, Prompt(12));
-  EXPECT_EQ(compared, 2 * model.config().num_layers());
+  const size_t per_layer = model.config().per_layer_dim == 0 ? 2 : 3;
+  EXPECT_EQ(compared, per_layer * model.config().num_layers());
 }
 
 // The embedding of a token is its row of the table, times the scale.
