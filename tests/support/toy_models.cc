@@ -49,8 +49,6 @@ const std::vector<Toy>& AllToys() {
       {"gemma3_noscale", "gemma3_noscale"},
       {"gemma3_4groups", "gemma3_4groups"},
       {"gemma3_nested", "gemma3_nested"},
-      {"vaultgemma", "vaultgemma"},
-      {"vaultgemma_local", "../configs/vaultgemma_local"},
       {"gemma4_e2b", "gemma4_e2b"},
       {"gemma4_31b", "gemma4_31b"},
       {"recurrent_transformers", "recurrent_gemma", kTransformers},
