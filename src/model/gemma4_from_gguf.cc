@@ -83,15 +83,9 @@ absl::StatusOr<size_t> RotatingByFactors(const Checkpoint& checkpoint,
 }
 
 // Reads the number of pairs that rotate in global layers.
-absl::Status ReadRotating(const KeyReader& keys, const Checkpoint& checkpoint,
-                          ModelConfig& c) {
+absl::Status ReadRotating(const Checkpoint& checkpoint, ModelConfig& c) {
   for (LayerConfig& layer : c.layers) {
     if (layer.type != BlockType::kGlobalAttention) continue;
-    if (keys.Has(kNumRotatingKey)) {
-      GEMMA_RETURN_IF_ERROR(
-          keys.Read(kNumRotatingKey, layer.rope.num_rotating));
-      continue;
-    }
     const size_t pairs = layer.rope.rotary_dim / 2;
     GEMMA_ASSIGN_OR_RETURN(const size_t rotating,
                            RotatingByFactors(checkpoint, pairs));

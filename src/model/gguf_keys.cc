@@ -75,7 +75,6 @@ constexpr std::string_view kKnown[] = {
     "vocab_size",
     kEmbeddingScaleKey,
     kExactGeluKey,
-    kNumRotatingKey,
     kPerLayerScaleKey,
     // Our own keys, which begin as those of the architecture "gemma" do.
     "bos_token",

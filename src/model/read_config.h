@@ -104,8 +104,6 @@ inline constexpr std::string_view kStopTokensKey = "gemma.stop_tokens";
 inline constexpr std::string_view kExactGeluKey = "exact_gelu";  // a bool
 inline constexpr std::string_view kEmbeddingScaleKey = "embedding_scale";
 inline constexpr std::string_view kPerLayerScaleKey = "per_layer_scale";
-// RopeConfig::num_rotating of Gemma 4's global layers; replaces rope_freqs.
-inline constexpr std::string_view kNumRotatingKey = "rope.num_rotating";
 
 // The number of keys that RecurrentGemma's local attention sees if the file's
 // window is `keys`; see RecurrentWindow.
