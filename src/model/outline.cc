@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
@@ -152,6 +154,22 @@ bool MayHaveScales(const Checkpoint& checkpoint, WeightRole role) {
          (role != WeightRole::kRouter && role != WeightRole::kExpertDown);
 }
 
+// Refuses experts that each have tensors of their own, as some quantizers write
+// them.
+absl::Status CheckTogether(const Checkpoint& checkpoint,
+                           const std::string& name) {
+  const size_t end = name.rfind('.') + 1;
+  const std::string first = absl::StrCat(name.substr(0, end), "0.");
+  for (const auto& [other, tensor] : checkpoint.tensors) {
+    if (!absl::StartsWith(other, first)) continue;
+    return absl::InvalidArgumentError(
+        FormatText("%s: tensor '%s' is of one expert, wanted '%s', which holds "
+                   "those of all",
+                   tensor.file, other, name));
+  }
+  return absl::OkStatus();
+}
+
 // Finds the matrices of experts. Gates may be in one tensor with the matrices
 // that they gate: then the gate is the first half of each expert's rows.
 absl::StatusOr<BoundWeight> BindExperts(Checkpoint& checkpoint,
@@ -169,6 +187,9 @@ absl::StatusOr<BoundWeight> BindExperts(Checkpoint& checkpoint,
     if (spec.role == WeightRole::kExpertUp) out.first_row = shape[1];
     shape[1] *= 2;
     out.row_step = shape[1];
+  }
+  if (!checkpoint.tensors.contains(out.name)) {
+    GEMMA_RETURN_IF_ERROR(CheckTogether(checkpoint, out.name));
   }
   GEMMA_ASSIGN_OR_RETURN(
       out.tensor,

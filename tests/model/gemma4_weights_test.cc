@@ -332,18 +332,35 @@ TEST(Gemma4Weights, TableIsNotRead) {
   EXPECT_LT(ResidentKib(path), 1024);
 }
 
-// Returns the error of loading the toy's GGUF file with one tensor renamed to a
-// name of the same length.
-std::string RenamedError(const std::string& toy, std::string_view from,
-                         std::string_view to) {
-  std::ifstream in(GgufToyPath(toy), std::ios::binary);
+// Copies a file with a name in it replaced by one of the same length.
+void CopyRenamed(const std::string& path, std::string_view from,
+                 std::string_view to, const std::string& copy) {
+  std::ifstream in(path, std::ios::binary);
   std::string bytes{std::istreambuf_iterator<char>(in), {}};
   const size_t at = bytes.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
+  ASSERT_NE(at, std::string::npos) << from;
   bytes.replace(at, to.size(), to);
+  WriteFile(copy, Bytes(bytes.begin(), bytes.end()));
+}
+
+// Returns the error of loading the toy's GGUF file with a tensor renamed.
+std::string RenamedError(const std::string& toy, std::string_view from,
+                         std::string_view to) {
   const std::string path = TestDirectory() + "/m.gguf";
-  WriteFile(path, Bytes(bytes.begin(), bytes.end()));
+  CopyRenamed(GgufToyPath(toy), from, to, path);
   return ErrorOf(LoadWith(path));
+}
+
+TEST(Gemma4Weights, SingleExpertsAreRefused) {
+  const std::string from = ToyPath("gemma4_moe");
+  const std::string directory = TestDirectory();
+  fs::copy_file(from + "/config.json", directory + "/config.json");
+  CopyRenamed(from + "/model.safetensors", "layers.1.experts.down_proj",
+              "layers.1.experts.0.dn_proj", directory + "/model.safetensors");
+  EXPECT_THAT(ErrorOf(LoadWith(directory)),
+              HasSubstr("tensor 'model.layers.1.experts.0.dn_proj' is of one "
+                        "expert, wanted 'model.layers.1.experts.down_proj', "
+                        "which holds those of all"));
 }
 
 TEST(Gemma4Weights, MissingTensorsAreNamed) {
