@@ -697,7 +697,7 @@ ModelConfig Valid() {
 }
 
 // Fields of experts, shared keys and per-layer embeddings must fit each other.
-TEST(Validate, BadGemma4FieldsAreNamed) {
+TEST(Validate, BadGemma4Fields) {
   EXPECT_EQ(ErrorOf(Validate(Valid())), "OK");
   const std::pair<std::function<void(ModelConfig&)>, const char*> changes[] = {
       {[](ModelConfig& c) { c.layers[2].num_experts = 8; },
@@ -707,7 +707,7 @@ TEST(Validate, BadGemma4FieldsAreNamed) {
       {[](ModelConfig& c) { c.layers[3].kv_source = 3; },
        "layer 3: kv_source is 3, wanted an earlier layer"},
       {[](ModelConfig& c) {
-         c.layers[1].head_dim = 128;
+         c.layers[1].num_kv_heads = 2;
          c.layers[2].kv_source = 1;
        },
        "layer 2: kv_source is 1, wanted a layer that has its own keys"},
