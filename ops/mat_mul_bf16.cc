@@ -149,8 +149,8 @@ void RoundRow(std::span<const float> x, uint16_t* out) {
 void Bf16Panels(const MatMulJob& job, const Bf16Rows& x, size_t begin,
                 size_t end) {
   HWY_ASSERT(job.w.cols % kBf16TileCols == 0);
-  for (size_t row = 0; row < job.x.rows; row += kBf16Rows) {
-    const size_t count = HWY_MIN(kBf16Rows, job.x.rows - row);
+  for (size_t row = 0; row < job.out.rows; row += kBf16Rows) {
+    const size_t count = HWY_MIN(kBf16Rows, job.out.rows - row);
     for (size_t panel = begin; panel < end; panel += 2) {
       PanelPair(job, x, row, count, panel, end);
     }

@@ -35,12 +35,15 @@ namespace hn = hwy::HWY_NAMESPACE;
 // Multiplies kRows rows of x, from row `first` on, with kPanels panels of
 // values.
 template <Layout kLayout, size_t kRows, size_t kPanels>
-HWY_NOINLINE void FewRows(const MatMulJob& job, size_t first, size_t panel) {
+HWY_NOINLINE void FewRows(const MatMulJob& job, RowIndex index, size_t first,
+                          size_t panel) {
   using D = Decoder<kLayout>;
   const DF df;
   const size_t stride = PanelBytes(kLayout, job.w.cols);
   const float* HWY_RESTRICT x[kRows];
-  for (size_t r = 0; r < kRows; ++r) x[r] = job.x.Row(first + r).data();
+  for (size_t r = 0; r < kRows; ++r) {
+    x[r] = job.x.Row(RowOfX(index, first + r)).data();
+  }
   VF sums[kPanels][kRows][kColVectors];
   for (size_t i = 0; i < kPanels; ++i) {
     for (size_t r = 0; r < kRows; ++r) {
@@ -78,18 +81,21 @@ HWY_NOINLINE void FewRows(const MatMulJob& job, size_t first, size_t panel) {
 // Multiplies the rows of x from `first` on, kRows at a time, with panels
 // [begin, end) of values. Returns the number of rows done.
 template <Layout kLayout, size_t kRows>
-size_t FewRowsOf(const MatMulJob& job, size_t first, size_t begin, size_t end) {
+size_t FewRowsOf(const MatMulJob& job, RowIndex index, size_t first,
+                 size_t begin, size_t end) {
   // Sums stay in registers: AVX-512 has 32, other targets 16.
   constexpr size_t kSums = kColVectors == 1 ? 16 : 8;
   constexpr size_t kPanels =
       HWY_MAX(1, HWY_MIN(kSideBySide.streams, kSums / (kRows * kColVectors)));
   size_t row = first;
-  for (; row + kRows <= job.x.rows; row += kRows) {
+  for (; row + kRows <= job.out.rows; row += kRows) {
     size_t panel = begin;
     for (; panel + kPanels <= end; panel += kPanels) {
-      FewRows<kLayout, kRows, kPanels>(job, row, panel);
+      FewRows<kLayout, kRows, kPanels>(job, index, row, panel);
     }
-    for (; panel < end; ++panel) FewRows<kLayout, kRows, 1>(job, row, panel);
+    for (; panel < end; ++panel) {
+      FewRows<kLayout, kRows, 1>(job, index, row, panel);
+    }
   }
   return row - first;
 }
@@ -97,11 +103,12 @@ size_t FewRowsOf(const MatMulJob& job, size_t first, size_t begin, size_t end) {
 // Multiplies the only row of x with kPanels panels of codes, decoded as they
 // are read: while one panel's sums wait for each other, the next panel's begin.
 template <Layout kLayout, size_t kPanels>
-HWY_NOINLINE void OneRowOfCodes(const MatMulJob& job, size_t panel) {
+HWY_NOINLINE void OneRowOfCodes(const MatMulJob& job, RowIndex index,
+                                size_t panel) {
   static_assert(!TraitsOf(kLayout).has_row_units);
   const DF df;
   const size_t stride = PanelBytes(kLayout, job.w.cols);
-  const float* HWY_RESTRICT x = job.x.data;
+  const float* HWY_RESTRICT x = job.x.Row(RowOfX(index, 0)).data();
   const Ahead<kTileStride<kLayout>> ahead(
       kSideBySide.ahead_bytes, job.w.cols / kTileCols, kPanels, stride);
   VF sums[kPanels * kColVectors];
@@ -182,32 +189,43 @@ HWY_INLINE void RowTile(const float* HWY_RESTRICT panel, size_t cols,
 // every target, and are enough to hide the latency of a multiply-add.
 inline constexpr size_t kTileRows = kColVectors >= 12 ? 1 : 12 / kColVectors;
 
-// Multiplies all rows of x with one decoded panel.
-HWY_NOINLINE void AllRows(const MatMulJob& job, size_t panel, size_t begin,
-                          size_t end, const float* HWY_RESTRICT decoded) {
+// Multiplies all rows with one decoded panel.
+HWY_NOINLINE void AllRows(const MatMulJob& job, RowIndex index, size_t panel,
+                          size_t begin, size_t end,
+                          const float* HWY_RESTRICT decoded) {
   const size_t row = panel * kPanelRows;
   const size_t panel_rows = HWY_MIN(kPanelRows, job.w.rows - row);
   const float* bias =
       job.bias.empty() || end != job.w.cols ? nullptr : job.bias.data() + row;
+  HWY_ALIGN float gathered[kTileRows < 2 ? 2 : kTileRows][kBlockCols];
   const auto tile = [&](auto rows, size_t r) GEMMA_LAMBDA {
+    const float* x = job.x.data + r * job.x.stride + begin;
+    size_t x_stride = job.x.stride;
+    if (!index.empty()) {
+      for (size_t i = 0; i < decltype(rows)::value; ++i) {
+        hwy::CopyBytes(job.x.data + index[r + i] * job.x.stride + begin,
+                       gathered[i], (end - begin) * sizeof(float));
+      }
+      x = gathered[0];
+      x_stride = kBlockCols;
+    }
     RowTile<decltype(rows)::value>(
-        decoded, end - begin, job.x.data + r * job.x.stride + begin,
-        job.x.stride, begin == 0, bias, panel_rows,
+        decoded, end - begin, x, x_stride, begin == 0, bias, panel_rows,
         job.out.data + r * job.out.stride + row, job.out.stride);
   };
   size_t r = 0;
-  for (; r + kTileRows <= job.x.rows; r += kTileRows) {
+  for (; r + kTileRows <= job.out.rows; r += kTileRows) {
     tile(std::integral_constant<size_t, kTileRows>(), r);
   }
-  for (; r + 2 <= job.x.rows; r += 2) {
+  for (; r + 2 <= job.out.rows; r += 2) {
     tile(std::integral_constant<size_t, 2>(), r);
   }
-  if (r < job.x.rows) tile(std::integral_constant<size_t, 1>(), r);
+  if (r < job.out.rows) tile(std::integral_constant<size_t, 1>(), r);
 }
 
 // Multiplies several rows of x with panels [begin, end), at most kTaskPanels.
 template <Layout kLayout>
-void ManyRows(const MatMulJob& job, size_t begin, size_t end) {
+void ManyRows(const MatMulJob& job, RowIndex index, size_t begin, size_t end) {
   HWY_ALIGN float buffer[kTaskPanels * kBlockCols * kPanelRows];
   for (size_t col = 0; col < job.w.cols; col += kBlockCols) {
     const size_t col_end = HWY_MIN(col + kBlockCols, job.w.cols);
@@ -216,42 +234,45 @@ void ManyRows(const MatMulJob& job, size_t begin, size_t end) {
       DecodePanel<kLayout>(job.w, panel, col, col_end, decoded);
     }
     for (size_t panel = begin; panel < end; ++panel) {
-      AllRows(job, panel, col, col_end,
+      AllRows(job, index, panel, col, col_end,
               buffer + (panel - begin) * kBlockCols * kPanelRows);
     }
   }
 }
 
 template <Layout kLayout>
-void Panels(const MatMulJob& job, size_t begin, size_t end) {
+void Panels(const MatMulJob& job, RowIndex index, size_t begin, size_t end) {
   if constexpr (TraitsOf(kLayout).code_bits == 0) {
-    if (job.x.rows <= kFewRows) {
-      size_t row = FewRowsOf<kLayout, 4>(job, 0, begin, end);
-      row += FewRowsOf<kLayout, 2>(job, row, begin, end);
-      FewRowsOf<kLayout, 1>(job, row, begin, end);
+    if (job.out.rows <= kFewRows) {
+      size_t row = FewRowsOf<kLayout, 4>(job, index, 0, begin, end);
+      row += FewRowsOf<kLayout, 2>(job, index, row, begin, end);
+      FewRowsOf<kLayout, 1>(job, index, row, begin, end);
       return;
     }
   } else if constexpr (kLayout == Layout::kU8) {
     // Autoencoders use this layout without rounding activations.
     constexpr size_t kPanels = kSideBySide.streams / 2;
-    if (job.x.rows == 1) {
+    if (job.out.rows == 1) {
       size_t panel = begin;
       for (; panel + kPanels <= end; panel += kPanels) {
-        OneRowOfCodes<kLayout, kPanels>(job, panel);
+        OneRowOfCodes<kLayout, kPanels>(job, index, panel);
       }
-      for (; panel < end; ++panel) OneRowOfCodes<kLayout, 1>(job, panel);
+      for (; panel < end; ++panel) {
+        OneRowOfCodes<kLayout, 1>(job, index, panel);
+      }
       return;
     }
   }
-  ManyRows<kLayout>(job, begin, end);
+  ManyRows<kLayout>(job, index, begin, end);
 }
 
 // Chooses the layout once per call, so the loops above do not branch on it.
-void FloatPanelsOnTarget(const MatMulJob& job, size_t begin, size_t end) {
+void FloatPanelsOnTarget(const MatMulJob& job, RowIndex index, size_t begin,
+                         size_t end) {
   switch (job.w.layout) {
 #define GEMMA_LAYOUT_CASE(layout) \
   case Layout::layout:            \
-    return Panels<Layout::layout>(job, begin, end);
+    return Panels<Layout::layout>(job, index, begin, end);
     GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
 #undef GEMMA_LAYOUT_CASE
   }
@@ -266,8 +287,9 @@ HWY_AFTER_NAMESPACE();
 namespace gemma::internal {
 HWY_EXPORT(FloatPanelsOnTarget);
 
-void FloatPanels(const MatMulJob& job, size_t begin, size_t end) {
-  HWY_DYNAMIC_DISPATCH(FloatPanelsOnTarget)(job, begin, end);
+void FloatPanels(const MatMulJob& job, size_t begin, size_t end,
+                 RowIndex index) {
+  HWY_DYNAMIC_DISPATCH(FloatPanelsOnTarget)(job, index, begin, end);
 }
 
 }  // namespace gemma::internal

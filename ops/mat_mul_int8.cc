@@ -104,8 +104,9 @@ HWY_INLINE void AddScaled(const uint8_t* header, size_t group, size_t v,
 // [v_begin, v_begin + kParts) of the rows of `num_panels` panels: at most
 // kPanels, and with many rows exactly kPanels.
 template <Layout kLayout, size_t kRows, size_t kPanels>
-HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
-                       size_t panel, size_t num_panels, size_t v_begin) {
+HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, RowIndex index,
+                       size_t first, size_t panel, size_t num_panels,
+                       size_t v_begin) {
   constexpr size_t kNumParts = kParts<kRows>;
   // Tiles that are multiplied with x together.
   constexpr size_t kTiles = kRows < kManyRows ? 1 : kPanels;
@@ -113,7 +114,9 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
   const size_t stride = PanelBytes(kLayout, job.w.cols);
   const size_t num_tiles = job.w.cols / kTileCols;
   const Int8Block* rows[kRows];
-  for (size_t r = 0; r < kRows; ++r) rows[r] = x + (first + r) * num_tiles;
+  for (size_t r = 0; r < kRows; ++r) {
+    rows[r] = x + RowOfX(index, first + r) * num_tiles;
+  }
   VF sums[kNumParts][kPanels][kRows];
   for (size_t p = 0; p < kNumParts; ++p) {
     for (size_t i = 0; i < kPanels; ++i) {
@@ -177,8 +180,8 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, size_t first,
 
 // Multiplies kRows rows of x with panels [begin, end).
 template <Layout kLayout, size_t kRows>
-void PanelRows(const MatMulJob& job, const Int8Block* x, size_t first,
-               size_t begin, size_t end) {
+void PanelRows(const MatMulJob& job, const Int8Block* x, RowIndex index,
+               size_t first, size_t begin, size_t end) {
   constexpr size_t kPanels = kStreams<kRows>;
   const size_t streams =
       kRows < kManyRows ? HWY_MIN(kPanels, GetPanelReads().streams) : kPanels;
@@ -187,27 +190,28 @@ void PanelRows(const MatMulJob& job, const Int8Block* x, size_t first,
   for (size_t v = 0; v < kColVectors; v += kParts<kRows>) {
     size_t panel = begin;
     for (; panel + streams <= end; panel += streams) {
-      Rows<kLayout, kRows, kPanels>(job, x, first, panel, streams, v);
+      Rows<kLayout, kRows, kPanels>(job, x, index, first, panel, streams, v);
     }
     if (panel == end) continue;
     if constexpr (kRows < kManyRows) {
-      Rows<kLayout, kRows, kPanels>(job, x, first, panel, end - panel, v);
+      Rows<kLayout, kRows, kPanels>(job, x, index, first, panel, end - panel,
+                                    v);
     } else {
-      Rows<kLayout, kRows, 1>(job, x, first, panel, 1, v);
+      Rows<kLayout, kRows, 1>(job, x, index, first, panel, 1, v);
     }
   }
 }
 
 template <Layout kLayout>
-void Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
-            size_t end) {
+void Panels(const MatMulJob& job, const Int8Block* x, RowIndex index,
+            size_t begin, size_t end) {
   if constexpr (TraitsOf(kLayout).code_bits != 0) {
     // A few rows at a time stay in the L1 cache while all panels are read.
     size_t row = 0;
     const auto rows = [&](auto count) GEMMA_LAMBDA {
       constexpr size_t kRows = decltype(count)::value;
-      for (; row + kRows <= job.x.rows; row += kRows) {
-        PanelRows<kLayout, kRows>(job, x, row, begin, end);
+      for (; row + kRows <= job.out.rows; row += kRows) {
+        PanelRows<kLayout, kRows>(job, x, index, row, begin, end);
       }
     };
     // Without vectors, computing rows together gains no speed and compiles
@@ -222,12 +226,12 @@ void Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
 }
 
 // Chooses the layout once per call, so the loops above do not branch on it.
-void Int8PanelsOnTarget(const MatMulJob& job, const Int8Block* x, size_t begin,
-                        size_t end) {
+void Int8PanelsOnTarget(const MatMulJob& job, const Int8Block* x,
+                        RowIndex index, size_t begin, size_t end) {
   switch (job.w.layout) {
 #define GEMMA_LAYOUT_CASE(layout) \
   case Layout::layout:            \
-    return Panels<Layout::layout>(job, x, begin, end);
+    return Panels<Layout::layout>(job, x, index, begin, end);
     GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
 #undef GEMMA_LAYOUT_CASE
   }
@@ -249,9 +253,9 @@ void QuantizeRow(std::span<const float> x, Int8Block* out) {
 }
 
 void Int8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
-                size_t end) {
+                size_t end, RowIndex index) {
   HWY_ASSERT(TraitsOf(job.w.layout).code_bits != 0);
-  HWY_DYNAMIC_DISPATCH(Int8PanelsOnTarget)(job, x, begin, end);
+  HWY_DYNAMIC_DISPATCH(Int8PanelsOnTarget)(job, x, index, begin, end);
 }
 
 }  // namespace gemma::internal

@@ -1,5 +1,5 @@
-// The kernels of MatMul. Each computes consecutive panels of one job on the
-// calling thread. mat_mul.cc chooses among them.
+// The kernels of MatMul. Each computes consecutive panels of one job, for the
+// rows of job.out, on the calling thread. RoundedX chooses among them.
 
 #ifndef GEMMA_OPS_MAT_MUL_KERNELS_H_
 #define GEMMA_OPS_MAT_MUL_KERNELS_H_
@@ -26,19 +26,26 @@ struct Int8Block {
   int32_t sum;      // of both
 };
 
+// The row of x that each row of a product takes. Empty: its own.
+using RowIndex = std::span<const uint32_t>;
+inline size_t RowOfX(RowIndex index, size_t row) {
+  return index.empty() ? row : index[row];
+}
+
 // Rounds x to nearest. x.size() is a multiple of kTileCols; infinities and NaN
 // give NaN scales.
 void QuantizeRow(std::span<const float> x, Int8Block* out);
 
 // Multiplies the values of w and x exactly and sums in float32, columns in
 // ascending order.
-void FloatPanels(const MatMulJob& job, size_t begin, size_t end);
+void FloatPanels(const MatMulJob& job, size_t begin, size_t end,
+                 RowIndex index = {});
 
 // As FloatPanels, for layouts with codes and the rounded rows `x`: row r starts
 // at x + r * w.cols / kTileCols. Products within a block are exact integers,
 // blocks are summed in ascending order in float32: the same bits on all CPUs.
 void Int8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
-                size_t end);
+                size_t end, RowIndex index = {});
 
 // Rows of x rounded to bfloat16, `stride` apart, padded with readable rows of
 // any contents to a multiple of kBf16RowMultiple rows.

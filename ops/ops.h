@@ -38,7 +38,10 @@ class MatMulContext {
  public:
   // Has room for x of up to max_rows rows and max_cols columns.
   MatMulContext(Arithmetic arithmetic, size_t max_rows, size_t max_cols,
-                Workers& workers);
+                Workers& workers)
+      : MatMulContext(arithmetic, Bytes(max_rows, max_cols), workers) {}
+  // Has a buffer of this size: the largest of all that the calls need.
+  MatMulContext(Arithmetic arithmetic, size_t bytes, Workers& workers);
   bool ok() const { return buffer_.data() != nullptr; }
 
   // Returns the size of the buffer.
@@ -129,6 +132,10 @@ class TopProducts {
 // Runs one job on the calling thread, in kFloat32.
 void MatMulInline(const MatMulJob& job);
 
+// Runs one job in kFloat32, whatever arithmetic other products have: for
+// products that decide what is computed.
+void ExactMatMul(const MatMulJob& job, Workers& workers);
+
 // The forms of GELU (arXiv 1606.08415).
 enum class GeluForm {
   kTanh,   // 0.5 z (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3)))
@@ -148,6 +155,8 @@ struct GatedMatMulJob {
 };
 void GatedMatMul(const GatedMatMulJob& job, MatMulContext& context);
 
+// Mixtures of experts: ops/experts.h.
+
 // gate[i] = gelu(gate[i]) * up[i]. Both have the same size. Both forms are
 // within 4e-7 |gate[i] up[i]| of the exact value. Numbers that are not finite
 // give such numbers.
@@ -162,6 +171,9 @@ void RmsNorm(std::span<const float> x, std::span<const float> weight, float eps,
 
 // x[i] += y[i].
 void AddTo(std::span<const float> y, std::span<float> x);
+
+// x[i] += factor * y[i], with one fused multiply-add each.
+void AddScaledTo(float factor, std::span<const float> y, std::span<float> x);
 
 // Returns the first i >= begin with x[i] > bound, or x.size(). A NaN exceeds
 // nothing.

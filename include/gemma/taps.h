@@ -13,7 +13,8 @@ namespace gemma {
 
 // The points, in the order of computation. The mix is attention or recurrence.
 // Inputs and hidden values are the activations that weights multiply: all of a
-// block's, except those for the recurrence's gates.
+// block's, except those for the recurrence's gates and for the router of
+// experts. A layer without experts or per-layer embeddings has no such points.
 enum class TapPoint {
   kEmbedding,    // [rows, model_dim]: the scaled embeddings; layer 0
   kMixInput,     // [rows, model_dim]: the residual stream after the norm
@@ -23,8 +24,15 @@ enum class TapPoint {
   kMixedStream,  // [rows, model_dim]: the residual stream with the mix added
   kFfwInput,     // [rows, model_dim]: the residual stream after the norm
   kFfwHidden,    // [rows, ffw_dim]: gelu(gate) * up
+  kExpertInput,   // [rows, model_dim]: in layers with experts, the input of
+                  // those: the residual stream after a norm of its own
+  kExpertChoice,  // [rows, 2 * experts_used]: the index of each expert that the
+                  // row uses, in ascending order, and then the factor of its
+                  // result; changes of an index have no effect
+  kExpertHidden,  // [rows, experts_used * expert_dim]: gelu(gate) * up of these
+                  // experts, in the order of kExpertChoice
   kFfwOutput,    // [rows, model_dim]: the feed-forward layer's addition to the
-                 // residual stream
+                 // residual stream, that of experts included
   kPerLayerInput,   // [rows, model_dim]: the residual stream with the
                     // feed-forward layer added, in models with per-layer
                     // embeddings
@@ -46,7 +54,7 @@ struct TapSite {
 
 // A function that receives activations [num_rows, columns], row-major, on the
 // thread that called Forward. TapPoint defines the columns. Changes to the
-// activations take effect. The number of rows in a call depends on the prefill
+// activations take effect, except where TapPoint says otherwise. The number of rows in a call depends on the prefill
 // chunk; the set of all rows does not.
 //
 // The model computes nothing else during the call. On the tap's thread, these

@@ -6,6 +6,7 @@
 #include "ops/ops.h"
 #include "src/base/format_text.h"
 #include "src/base/sizes.h"
+#include "src/forward/expert_block.h"
 #include "src/forward/ffw_block.h"
 #include "src/forward/per_layer_block.h"
 #include "src/forward/recurrent_block.h"
@@ -36,6 +37,14 @@ size_t FirstShared(const ModelConfig& config) {
   return first;
 }
 
+// Bytes that products of up to max_rows rows need.
+size_t ContextBytes(const ModelConfig& config, size_t max_rows) {
+  return std::max(MatMulContext::Bytes(max_rows, WidestInput(config)),
+                  ExpertScratch::ContextBytes(config, max_rows));
+}
+
+// The router has the same arithmetic in all passes, and so have a recurrence's
+// gates.
 bool RowsMatter(const Weights& weights, Arithmetic arithmetic) {
   const auto matters = [&](const Matrix& m) {
     return m.view.rows != 0 && internal::RowsMatter(m.view, arithmetic);
@@ -43,7 +52,13 @@ bool RowsMatter(const Weights& weights, Arithmetic arithmetic) {
   bool any = internal::RowsMatter(weights.HeadView(), arithmetic) ||
              matters(weights.per_layer_context);
   for (const LayerWeights& layer : weights.layers) {
-    ForEachOf<Matrix>(layer, [&](const Matrix& m) { any = any || matters(m); });
+    ForEachOf<Matrix>(layer, [&](const Matrix& m) {
+      any = any || (&m != &layer.router && matters(m));
+    });
+    for (const auto* experts :
+         {&layer.expert_gate, &layer.expert_up, &layer.expert_down}) {
+      any = any || std::any_of(experts->begin(), experts->end(), matters);
+    }
   }
   return any;
 }
@@ -55,8 +70,9 @@ Transformer::Transformer(const ModelConfig& config, const Weights& weights,
                          Workers& workers)
     : config_(config),
       weights_(weights),
-      context_(arithmetic, max_rows, WidestInput(config), workers),
+      context_(arithmetic, ContextBytes(config, max_rows), workers),
       scratch_(config, max_rows, workers.num_threads()),
+      experts_(config, max_rows),
       attention_(config, max_rows, workers.num_threads()),
       few_rows_(RowsMatter(weights, arithmetic)
                     ? std::min(max_rows, kMinTileRows - 1)
@@ -78,7 +94,8 @@ absl::StatusOr<Transformer> Transformer::Create(const ModelConfig& config,
                                                 Workers& workers) {
   Transformer transformer(config, weights, arithmetic, max_rows, workers);
   if (transformer.scratch_.ok() && transformer.context_.ok() &&
-      transformer.attention_.ok() && transformer.rope_.ok()) {
+      transformer.experts_.ok() && transformer.attention_.ok() &&
+      transformer.rope_.ok()) {
     return transformer;
   }
   return absl::ResourceExhaustedError(
@@ -89,7 +106,8 @@ absl::StatusOr<Transformer> Transformer::Create(const ModelConfig& config,
 uint64_t Transformer::ScratchBytes(const ModelConfig& config, size_t max_rows,
                                    size_t num_threads) {
   return Scratch::Bytes(config, max_rows, num_threads) +
-         MatMulContext::Bytes(max_rows, WidestInput(config)) +
+         ContextBytes(config, max_rows) +
+         ExpertScratch::Bytes(config, max_rows) +
          AttentionScratch::Bytes(config, num_threads) +
          RopeTables::Bytes(config, max_rows);
 }
@@ -217,6 +235,9 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
   NormRows(x, w.pre_ffw_norm, normed);
   Tap(TapPoint::kFfwInput, layer, segments, normed);
   FfwBlock(config_, w, layer, segments, normed, scratch_, update, context_);
+  if (config_.layers[layer].num_experts != 0) {
+    ExpertBlock(config_, w, layer, segments, x, experts_, update, context_);
+  }
   AddUpdate(w.post_ffw_norm, TapPoint::kFfwOutput, layer, segments);
 
   if (config_.per_layer_dim != 0) {

@@ -14,6 +14,7 @@
 #include "ops/ops.h"
 #include "ops/workers.h"
 #include "src/forward/attention_block.h"
+#include "src/forward/expert_block.h"
 #include "src/forward/rope_tables.h"
 #include "src/forward/scratch.h"
 #include "src/forward/segment.h"
@@ -79,6 +80,7 @@ class Transformer {
   const Weights& weights_;
   MatMulContext context_;
   Scratch scratch_;
+  ExpertScratch experts_;
   AttentionScratch attention_;
   TopProducts top_products_;
   size_t few_rows_;

@@ -52,6 +52,8 @@ constexpr auto kFfwHidden = TapPoint::kFfwHidden;
 constexpr auto kHeadInput = TapPoint::kHeadInput;
 constexpr auto kEmbeddingTap = TapPoint::kEmbedding;
 constexpr auto kPerLayerInput = TapPoint::kPerLayerInput;
+constexpr auto kExpertInput = TapPoint::kExpertInput;
+constexpr auto kExpertHidden = TapPoint::kExpertHidden;
 constexpr auto kPerLayerHidden = TapPoint::kPerLayerHidden;
 
 // Sensitivities were measured on Gemma 3 270M (1,508 tokens of prose), with one
@@ -417,7 +419,7 @@ constexpr WeightRow kRows[] = {
      {Experts, Expert, Dim},
      &W::expert_gate,
      {"experts.gate_up_proj", "", "ffn_gate_exps.weight"},
-     std::nullopt,
+     kExpertInput,
      5.3},
     {R::kExpertUp,
      kLayer,
@@ -426,7 +428,7 @@ constexpr WeightRow kRows[] = {
      {Experts, Expert, Dim},
      &W::expert_up,
      {"experts.gate_up_proj", "", "ffn_up_exps.weight"},
-     std::nullopt,
+     kExpertInput,
      9.7},
     {R::kExpertDown,
      kLayer,
@@ -435,7 +437,7 @@ constexpr WeightRow kRows[] = {
      {Experts, Dim, Expert},
      &W::expert_down,
      {"experts.down_proj", "", "ffn_down_exps.weight"},
-     std::nullopt,
+     kExpertHidden,
      11.2},
     {R::kPerLayerGate,
      kLayer,

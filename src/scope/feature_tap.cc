@@ -39,6 +39,12 @@ std::string_view NameOf(TapPoint point) {
       return "the feed-forward layer's input";
     case TapPoint::kFfwHidden:
       return "the feed-forward layer's hidden values";
+    case TapPoint::kExpertInput:
+      return "the experts' input";
+    case TapPoint::kExpertChoice:
+      return "the chosen experts";
+    case TapPoint::kExpertHidden:
+      return "the experts' hidden values";
     case TapPoint::kFfwOutput:
       return "the feed-forward layer's output";
     case TapPoint::kPerLayerInput:
@@ -63,14 +69,32 @@ std::pair<size_t, size_t> LayersOf(const ModelConfig& config, TapPoint point) {
   return {0, num_layers - 1};
 }
 
-// Returns the columns of the activations at a point of an existing layer.
+// Returns the columns of the activations at a point of an existing layer, or 0
+// if the layer has no such point.
 size_t ColumnsOf(const ModelConfig& config, TapPoint point, size_t layer) {
-  if (point == TapPoint::kFfwHidden) return config.layers[layer].ffw_dim;
-  if (point == TapPoint::kPerLayerHidden) return config.per_layer_dim;
-  if (point != TapPoint::kMixHidden) return config.model_dim;
-  return config.layers[layer].type == BlockType::kRecurrent
-             ? config.lru_width
-             : config.layers[layer].q_dim();
+  if (point == TapPoint::kEmbedding || point == TapPoint::kHeadInput) {
+    return config.model_dim;
+  }
+  const LayerConfig& l = config.layers[layer];
+  switch (point) {
+    case TapPoint::kMixHidden:
+      return l.type == BlockType::kRecurrent ? config.lru_width : l.q_dim();
+    case TapPoint::kFfwHidden:
+      return l.ffw_dim;
+    case TapPoint::kExpertInput:
+      return l.num_experts == 0 ? 0 : config.model_dim;
+    case TapPoint::kExpertChoice:
+      return 2 * l.experts_used;
+    case TapPoint::kExpertHidden:
+      return l.experts_used * l.expert_dim;
+    case TapPoint::kPerLayerHidden:
+      return config.per_layer_dim;
+    case TapPoint::kPerLayerInput:
+    case TapPoint::kPerLayerOutput:
+      return config.per_layer_dim == 0 ? 0 : config.model_dim;
+    default:
+      return config.model_dim;
+  }
 }
 
 // Checks that the point exists and has `columns` columns.

@@ -1,0 +1,106 @@
+#include "ops/rounded_x.h"
+
+#include "hwy/base.h"
+
+namespace gemma::internal {
+namespace {
+
+// Padding of a row: rows 2 * 2048 bytes apart would share cache sets.
+constexpr size_t kBf16Padding = 32;
+constexpr size_t kCacheLine = 64;
+
+// Return the bytes of the rounded x. The int8 blocks come first; rounding up
+// keeps the bfloat16 rows after them aligned. A product may begin at any row,
+// and its kernel reads a multiple of kBf16RowMultiple rows.
+size_t Int8Bytes(size_t rows, size_t cols) {
+  return hwy::RoundUpTo(
+      rows * hwy::DivCeil(cols, kTileCols) * sizeof(Int8Block), kCacheLine);
+}
+size_t Bf16Bytes(size_t rows, size_t cols) {
+  return (rows + kBf16RowMultiple - 1) * (cols + kBf16Padding) *
+         sizeof(uint16_t);
+}
+
+bool IsQuantized(const PackedView& w) {
+  return TraitsOf(w.layout).code_bits != 0;
+}
+
+}  // namespace
+
+bool RowsMatter(const PackedView& w, Arithmetic arithmetic) {
+  return arithmetic == Arithmetic::kFastest &&
+         (IsQuantized(w) || w.layout == Layout::kBF16) &&
+         w.cols % kTileCols == 0 && Bf16IsFast(w.layout);
+}
+
+// Below kMinTileRows rows, tiles gain no speed. And the rows of a checked
+// draft, up to 16, must give the same bits as one row at a time.
+Kernel RoundedX::KernelOf(const PackedView& w) const {
+  const Arithmetic arithmetic = context_.arithmetic();
+  if (pass_rows_ >= kMinTileRows && RowsMatter(w, arithmetic)) {
+    return Kernel::kBf16;
+  }
+  return IsQuantized(w) && arithmetic != Arithmetic::kFloat32 ? Kernel::kInt8
+                                                              : Kernel::kFloat;
+}
+
+size_t RoundedX::Bytes(size_t x_rows, size_t rows, size_t cols) {
+  return Int8Bytes(x_rows, cols) + Bf16Bytes(rows, cols);
+}
+
+void RoundedX::Round(const PackedView& w) {
+  HWY_ASSERT(x_.cols == w.cols);
+  switch (KernelOf(w)) {
+    case Kernel::kFloat:
+      return;
+    case Kernel::kInt8:
+      return RoundToInt8();
+    case Kernel::kBf16:
+      return RoundToBf16();
+  }
+}
+
+void RoundedX::RoundToInt8() {
+  if (int8_ != nullptr) return;
+  auto* blocks = reinterpret_cast<Int8Block*>(context_.buffer().data());
+  int8_ = blocks;
+  HWY_ASSERT(Int8Bytes(x_.rows, x_.cols) <= context_.buffer().size());
+  context_.workers().ForEach(x_.rows, [&](size_t row, size_t) {
+    QuantizeRow(x_.Row(row), blocks + row * (x_.cols / kTileCols));
+  });
+}
+
+void RoundedX::RoundToBf16() {
+  if (bf16_.data != nullptr) return;
+  // Products with different w may need both kinds.
+  const size_t begin = Int8Bytes(x_.rows, x_.cols);
+  HWY_ASSERT(Bytes(x_.rows, num_rows(), x_.cols) <= context_.buffer().size());
+  auto* values = reinterpret_cast<uint16_t*>(context_.buffer().data() + begin);
+  bf16_ = {values, x_.cols + kBf16Padding};
+  context_.workers().ForEach(num_rows(), [&](size_t row, size_t) {
+    RoundRow(x_.Row(RowOfX(index_, row)), values + row * bf16_.stride);
+  });
+}
+
+void RoundedX::Run(size_t first, const PackedView& w,
+                   std::span<const float> bias, MatrixView<float> out,
+                   size_t begin, size_t end) const {
+  const RowIndex index =
+      index_.empty() ? index_ : index_.subspan(first, out.rows);
+  // With an index, kernels for rows of x start at its first row.
+  const size_t skip = index_.empty() ? first : 0;
+  const MatMulJob job = {x_.Rows(skip, index_.empty() ? out.rows : x_.rows), w,
+                         bias, out};
+  switch (KernelOf(w)) {
+    case Kernel::kFloat:
+      return FloatPanels(job, begin, end, index);
+    case Kernel::kInt8:
+      return Int8Panels(job, int8_ + skip * (x_.cols / kTileCols), begin, end,
+                        index);
+    case Kernel::kBf16:
+      return Bf16Panels(job, {bf16_.data + first * bf16_.stride, bf16_.stride},
+                        begin, end);
+  }
+}
+
+}  // namespace gemma::internal

@@ -1,0 +1,59 @@
+// The left operand of matrix products, rounded as their kernels need it.
+
+#ifndef GEMMA_OPS_ROUNDED_X_H_
+#define GEMMA_OPS_ROUNDED_X_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "ops/mat_mul_kernels.h"
+#include "ops/ops.h"
+
+namespace gemma::internal {
+
+enum class Kernel { kFloat, kInt8, kBf16 };
+
+// x for several products at once. The rounded values are in the context's
+// buffer, until a different RoundedX or TopProducts uses it.
+class RoundedX {
+ public:
+  // Products take the rows x[index[i]], or those of x itself if `index` is
+  // empty. Both must outlive this. `rows` chooses the arithmetic if the context
+  // does not know the rows of the pass.
+  RoundedX(MatrixView<const float> x, RowIndex index, size_t rows,
+           MatMulContext& context)
+      : x_(x),
+        index_(index),
+        pass_rows_(context.pass_rows() != 0 ? context.pass_rows() : rows),
+        context_(context) {}
+
+  // Returns the bytes of the context's buffer that products of `rows` rows
+  // [x_rows, cols] may need.
+  static size_t Bytes(size_t x_rows, size_t rows, size_t cols);
+
+  // Rounds x as products with w need it, unless that is done.
+  void Round(const PackedView& w);
+
+  // Computes panels [begin, end) of the product of rows [first, first +
+  // out.rows) with w, which Round must have seen.
+  void Run(size_t first, const PackedView& w, std::span<const float> bias,
+           MatrixView<float> out, size_t begin, size_t end) const;
+
+ private:
+  size_t num_rows() const { return index_.empty() ? x_.rows : index_.size(); }
+  Kernel KernelOf(const PackedView& w) const;
+  void RoundToInt8();
+  void RoundToBf16();
+
+  MatrixView<const float> x_;
+  RowIndex index_;
+  size_t pass_rows_;
+  MatMulContext& context_;
+  const Int8Block* int8_ = nullptr;  // of each row of x
+  Bf16Rows bf16_ = {};               // in the order of products
+};
+
+}  // namespace gemma::internal
+
+#endif  // GEMMA_OPS_ROUNDED_X_H_
