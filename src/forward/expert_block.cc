@@ -141,7 +141,7 @@ void ExpertBlock(const ModelConfig& model, const LayerWeights& weights,
       Narrowed(scratch.logits, x.rows, config.num_experts);
   const MatrixView<float> choices = Narrowed(scratch.choices, x.rows, 2 * used);
 
-  context.workers().ForEach(x.rows, [&](size_t r, size_t) {
+  ForEachRow(context.workers(), x.rows, [&](size_t r) {
     RmsNorm(x.Row(r), weights.router_scale, eps, sum.Row(r));
     RmsNorm(x.Row(r), weights.pre_expert_norm, eps, normed.Row(r));
     RmsNorm(update.Row(r), weights.post_dense_norm, eps, update.Row(r));
@@ -150,7 +150,7 @@ void ExpertBlock(const ModelConfig& model, const LayerWeights& weights,
 
   ExactMatMul({sum, weights.router.view, {}, logits}, context.workers());
   const float scale = 1.0f / std::sqrt(static_cast<float>(model.model_dim));
-  context.workers().ForEach(x.rows, [&](size_t r, size_t) {
+  ForEachRow(context.workers(), x.rows, [&](size_t r) {
     Choose(logits.Row(r), scale, weights.expert_scale, choices.Row(r));
   });
   scratch.Sort(weights, x.rows, used);
@@ -170,7 +170,7 @@ void ExpertBlock(const ModelConfig& model, const LayerWeights& weights,
   Tap(TapPoint::kExpertHidden, layer, segments,
       Narrowed(scratch.hidden, x.rows, used * config.expert_dim));
   SumExperts(job, context);
-  context.workers().ForEach(x.rows, [&](size_t r, size_t) {
+  ForEachRow(context.workers(), x.rows, [&](size_t r) {
     RmsNorm(sum.Row(r), weights.post_expert_norm, eps, sum.Row(r));
     AddTo(sum.Row(r), update.Row(r));
   });

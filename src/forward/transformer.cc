@@ -261,7 +261,8 @@ void Transformer::AddUpdate(std::span<const float> post_norm, TapPoint point,
   const MatrixView<float> update = scratch_.update.Rows(0, rows_.size());
   if (!post_norm.empty()) NormRows(update, post_norm, update);
   Tap(point, layer, segments, update);
-  ForEachRow(context_.workers(), x.rows, [&](size_t r) { AddTo(update.Row(r), x.Row(r)); });
+  ForEachRow(context_.workers(), x.rows,
+             [&](size_t r) { AddTo(update.Row(r), x.Row(r)); });
 }
 
 // Writes the normalized rows whose logits are wanted to the first rows of

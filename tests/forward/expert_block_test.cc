@@ -28,6 +28,14 @@ struct Shape {
   Format format = Format::kF32;
 };
 
+// Wrong ways to compute the block.
+enum class Mistake {
+  kNone,
+  kScaleBeforeNorm,  // the router's norm takes x * router_scale
+  kChooseScaled,     // experts with the largest scaled weights are chosen
+  kNoRoot,           // logits are not divided by sqrt(model_dim)
+};
+
 // A model of one layer: only what its experts need.
 class ExpertModel {
  public:
@@ -69,38 +77,30 @@ class ExpertModel {
                layer_.router.view.NumPanels(), layer_.router.memory.data());
   }
 
-  // What ExpertBlock makes of a row of x and of the dense branch. With
-  // `scale_first`, weights are scaled before they are divided by their sum,
-  // which is wrong.
+  // What ExpertBlock makes of a row of x and of the dense branch.
   Doubles Expected(const float* x, const float* dense,
-                   bool scale_first = false) const {
-    const Doubles logits =
-        Product(router_, Norm(x, layer_.router_scale), shape().num_experts);
+                   Mistake mistake = Mistake::kNone) const {
+    const Doubles logits = Logits(x, mistake);
+    std::vector<double> powers;
+    for (size_t e = 0; e < logits.size(); ++e) {
+      powers.push_back(std::exp(logits[e]));
+      if (mistake == Mistake::kChooseScaled) {
+        powers[e] *= layer_.expert_scale[e];
+      }
+    }
     std::vector<size_t> order(logits.size());
     std::iota(order.begin(), order.end(), size_t{0});
     std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return logits[a] > logits[b]; });
+                     [&](size_t a, size_t b) { return powers[a] > powers[b]; });
     order.resize(shape().experts_used);
     double total = 0;
-    const auto power = [&](size_t e) {
-      return std::exp(logits[e] / std::sqrt(static_cast<double>(dim()))) *
-             (scale_first ? layer_.expert_scale[e] : 1);
-    };
-    for (const size_t e : order) total += power(e);
+    for (const size_t e : order) total += powers[e];
     const Doubles input = Norm(x, layer_.pre_expert_norm);
     Doubles sum(dim(), 0.0);
     for (const size_t e : order) {
-      Doubles gate = Product(gate_[e], input, shape().expert_dim);
-      const Doubles up = Product(up_[e], input, shape().expert_dim);
-      for (size_t i = 0; i < gate.size(); ++i) {
-        const double z = gate[i];
-        gate[i] =
-            0.5 * z * up[i] *
-            (1 + std::tanh(std::sqrt(2 / M_PI) * (z + 0.044715 * z * z * z)));
-      }
-      const Doubles down = Product(down_[e], gate, dim());
-      const double weight =
-          power(e) / total * (scale_first ? 1 : layer_.expert_scale[e]);
+      const Doubles down = Gated(e, input);
+      double weight = powers[e] / total;
+      if (mistake != Mistake::kChooseScaled) weight *= layer_.expert_scale[e];
       for (size_t i = 0; i < dim(); ++i) sum[i] += weight * down[i];
     }
     Doubles out = Norm(dense, layer_.post_dense_norm);
@@ -123,6 +123,34 @@ class ExpertModel {
     out.memory = std::move(matrix.memory);
     out.view = matrix.packed;
     return matrix.values;
+  }
+
+  // What the softmax takes.
+  Doubles Logits(const float* x, Mistake mistake) const {
+    Doubles input = Norm(x, layer_.router_scale);
+    if (mistake == Mistake::kScaleBeforeNorm) {
+      for (size_t i = 0; i < dim(); ++i) {
+        input[i] = double{x[i]} * double{layer_.router_scale[i]};
+      }
+      input = Norm(input.data(), std::vector<float>(dim(), 1.0f));
+    }
+    Doubles logits = Product(router_, input, shape().num_experts);
+    if (mistake == Mistake::kNoRoot) return logits;
+    for (double& l : logits) l /= std::sqrt(static_cast<double>(dim()));
+    return logits;
+  }
+
+  // The result of one expert.
+  Doubles Gated(size_t e, const Doubles& input) const {
+    Doubles gate = Product(gate_[e], input, shape().expert_dim);
+    const Doubles up = Product(up_[e], input, shape().expert_dim);
+    for (size_t i = 0; i < gate.size(); ++i) {
+      const double z = gate[i];
+      gate[i] =
+          0.5 * z * up[i] *
+          (1 + std::tanh(std::sqrt(2 / M_PI) * (z + 0.044715 * z * z * z)));
+    }
+    return Product(down_[e], gate, dim());
   }
 
   template <class T>
@@ -187,11 +215,11 @@ std::vector<float> RowsOf(const ExpertModel& model, size_t rows) {
 
 Doubles ExpectedRows(const ExpertModel& model, const std::vector<float>& x,
                      const std::vector<float>& dense,
-                     bool scale_first = false) {
+                     Mistake mistake = Mistake::kNone) {
   Doubles out;
   for (size_t at = 0; at < x.size(); at += model.dim()) {
     const Doubles row =
-        model.Expected(x.data() + at, dense.data() + at, scale_first);
+        model.Expected(x.data() + at, dense.data() + at, mistake);
     out.insert(out.end(), row.begin(), row.end());
   }
   return out;
@@ -226,18 +254,18 @@ TEST(ExpertBlock, TiesTakeLowerIndex) {
             2e-5);
 }
 
-// The order of scaling and dividing by the sum is not hidden by norms.
-TEST(ExpertBlock, ScalesAfterDividing) {
+TEST(ExpertBlock, MistakesShow) {
   Workers workers(1);
   ExpertModel model(Shape{.used = 3});
   const std::vector<float> x = RowsOf(model, 9);
   const std::vector<float> dense = RandomVector(x.size(), 9);
-  // A negative scale makes the sum small.
-  model.layer().expert_scale[0] *= -1;
   const std::vector<float> out = RunBlock(model, model.layer(), x, dense,
                                           Arithmetic::kFloat32, 0, workers);
-  EXPECT_LT(RelativeError(out, ExpectedRows(model, x, dense)), 2e-5);
-  EXPECT_GT(RelativeError(out, ExpectedRows(model, x, dense, true)), 1e-2);
+  for (const Mistake mistake :
+       {Mistake::kScaleBeforeNorm, Mistake::kChooseScaled, Mistake::kNoRoot}) {
+    EXPECT_GT(RelativeError(out, ExpectedRows(model, x, dense, mistake)), 1e-3)
+        << static_cast<int>(mistake);
+  }
 }
 
 // A row has the same bits alone and among others, for any threads; with many

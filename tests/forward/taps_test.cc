@@ -13,20 +13,15 @@
 namespace gemma::internal {
 namespace {
 
-// The points of a model.
-std::vector<TapPoint> PointsOf(const ModelConfig& config) {
-  std::vector<TapPoint> points = {
-      TapPoint::kEmbedding, TapPoint::kMixInput,    TapPoint::kMixHidden,
-      TapPoint::kMixOutput, TapPoint::kMixedStream, TapPoint::kFfwInput,
-      TapPoint::kFfwHidden, TapPoint::kFfwOutput,   TapPoint::kBlockOutput,
-      TapPoint::kHeadInput};
-  if (config.per_layer_dim != 0) {
-    points.insert(points.end(),
-                  {TapPoint::kPerLayerInput, TapPoint::kPerLayerHidden,
-                   TapPoint::kPerLayerOutput});
-  }
-  return points;
-}
+constexpr TapPoint kAllPoints[] = {
+    TapPoint::kEmbedding,      TapPoint::kMixInput,
+    TapPoint::kMixHidden,      TapPoint::kMixOutput,
+    TapPoint::kMixedStream,    TapPoint::kFfwInput,
+    TapPoint::kFfwHidden,      TapPoint::kExpertInput,
+    TapPoint::kExpertChoice,   TapPoint::kExpertHidden,
+    TapPoint::kFfwOutput,      TapPoint::kPerLayerInput,
+    TapPoint::kPerLayerHidden, TapPoint::kPerLayerOutput,
+    TapPoint::kBlockOutput,    TapPoint::kHeadInput};
 
 // The only layer of points that belong to one layer; otherwise any layer.
 size_t LayerOf(const ModelConfig& config, TapPoint point) {
@@ -42,14 +37,43 @@ std::vector<TokenId> Prompt(size_t size) {
   return tokens;
 }
 
-// As documented in taps.h.
+// As documented in taps.h; 0 if there is no such point.
 size_t Columns(const ModelConfig& config, TapPoint point, size_t layer) {
-  if (point == TapPoint::kFfwHidden) return config.layers[layer].ffw_dim;
-  if (point == TapPoint::kPerLayerHidden) return config.per_layer_dim;
-  if (point != TapPoint::kMixHidden) return config.model_dim;
-  return config.layers[layer].type == BlockType::kRecurrent
-             ? config.lru_width
-             : config.layers[layer].q_dim();
+  if (point == TapPoint::kHeadInput) return config.model_dim;
+  const LayerConfig& l = config.layers[layer];
+  switch (point) {
+    case TapPoint::kMixHidden:
+      return l.type == BlockType::kRecurrent ? config.lru_width : l.q_dim();
+    case TapPoint::kFfwHidden:
+      return l.ffw_dim;
+    case TapPoint::kExpertInput:
+      return l.num_experts == 0 ? 0 : config.model_dim;
+    case TapPoint::kExpertChoice:
+      return 2 * l.experts_used;
+    case TapPoint::kExpertHidden:
+      return l.experts_used * l.expert_dim;
+    case TapPoint::kPerLayerHidden:
+      return config.per_layer_dim;
+    case TapPoint::kPerLayerInput:
+    case TapPoint::kPerLayerOutput:
+      return config.per_layer_dim == 0 ? 0 : config.model_dim;
+    default:
+      return config.model_dim;
+  }
+}
+
+// The points of all layers, each layer's counted.
+size_t NumPoints(const ModelConfig& config) {
+  size_t count = 2;  // kEmbedding and kHeadInput
+  for (size_t layer = 0; layer < config.num_layers(); ++layer) {
+    for (const TapPoint point : kAllPoints) {
+      if (point == TapPoint::kEmbedding || point == TapPoint::kHeadInput) {
+        continue;
+      }
+      if (Columns(config, point, layer) != 0) ++count;
+    }
+  }
+  return count;
 }
 
 class Taps : public ::testing::TestWithParam<Toy> {};
@@ -76,8 +100,7 @@ TEST_P(Taps, SeeRowsInOrder) {
     ASSERT_TRUE(session.Append(all.first(20)).ok());
     ASSERT_TRUE(session.Forward(all.subspan(20, 4)).ok());
     AllLogits(session, {tokens.begin() + 24, tokens.end()});
-    const size_t per_layer = PointsOf(config).size() - 2;
-    EXPECT_EQ(rows.size(), per_layer * config.num_layers() + 2);
+    EXPECT_EQ(rows.size(), NumPoints(config));
     for (const auto& [where, count] : rows) {
       const auto [layer, point] = where;
       EXPECT_EQ(count, tokens.size());
@@ -93,6 +116,7 @@ TEST_P(Taps, ChangesTakeEffect) {
   const std::vector<float> expected = AllLogits(model, tokens);
   for (const TapPoint point : PointsOf(model.config())) {
     const size_t layer = LayerOf(model.config(), point);
+    if (Columns(model.config(), point, layer) == 0) continue;
     Session session = NewSession(model);
     session.SetTap([&](const TapSite& site, absl::Span<float> x) {
       if (site.point != point || site.layer != layer) return;

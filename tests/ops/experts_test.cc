@@ -284,35 +284,46 @@ Results OneByOne(const TestExperts& weights, const Pass& pass,
   return results;
 }
 
-// Rows have the bits that products of the pass's rows have, however many rows
-// an expert has.
-TEST(Experts, SameBitsAsOneByOne) {
+// Expects the bits of products with one expert, in a pass of `pass_rows` rows.
+void ExpectSameBits(const TestExperts& weights, const Pass& pass,
+                    Arithmetic arithmetic, size_t pass_rows) {
+  SCOPED_TRACE(testing::Message() << pass.rows << " rows of " << pass_rows
+                                  << ", " << static_cast<int>(arithmetic));
   Workers one(1);
   Workers three(3);
+  ForEachTarget([&] {
+    const Results expected =
+        OneByOne(weights, pass, arithmetic, pass_rows, one);
+    // Without a number, the rows of x are those of the pass.
+    const Results actual = Run(weights, pass, arithmetic,
+                               pass_rows == pass.rows ? 0 : pass_rows, three);
+    EXPECT_EQ(actual.hidden, expected.hidden);
+    EXPECT_EQ(actual.out, expected.out);
+  });
+}
+
+TEST(Experts, SameBitsAsOneByOne) {
   for (const Format format : kAllFormats) {
+    SCOPED_TRACE(FormatName(format));
     const size_t size = BlockValues(format) == 256 ? 256 : 192;
     const TestExperts weights(format, size, size);
+    const Pass pass(weights, 6, 2, 2);
+    for (const Arithmetic arithmetic :
+         {Arithmetic::kFloat32, Arithmetic::kInt8}) {
+      ExpectSameBits(weights, pass, arithmetic, 6);
+    }
+  }
+}
+
+// The rows of the pass choose the arithmetic, not those of an expert.
+TEST(Experts, PassRowsChooseArithmetic) {
+  for (const Format format : {Format::kBF16, Format::kQ4_0}) {
+    SCOPED_TRACE(FormatName(format));
+    const TestExperts weights(format, 96, 160);
     for (const size_t rows : {size_t{1}, size_t{12}, kMinTileRows + 1}) {
-      // Most formats are not worth the time of all cases.
-      const bool usual = format == Format::kBF16 || format == Format::kQ4_0;
-      if (!usual && rows != 12) continue;
-      const Pass pass(weights, rows, 2, rows == 12 ? 2 : 1);
-      for (const Arithmetic arithmetic :
-           {Arithmetic::kFloat32, Arithmetic::kInt8, Arithmetic::kFastest}) {
-        SCOPED_TRACE(testing::Message()
-                     << FormatName(format) << ", " << rows << " rows, "
-                     << static_cast<int>(arithmetic));
-        ForEachTarget([&] {
-          for (const size_t pass_rows : {rows, kMinTileRows, size_t{3}}) {
-            const Results expected =
-                OneByOne(weights, pass, arithmetic, pass_rows, one);
-            const Results actual =
-                Run(weights, pass, arithmetic,
-                    pass_rows == rows ? 0 : pass_rows, three);
-            EXPECT_EQ(actual.hidden, expected.hidden);
-            EXPECT_EQ(actual.out, expected.out);
-          }
-        });
+      const Pass pass(weights, rows, 2);
+      for (const size_t pass_rows : {rows, kMinTileRows, size_t{3}}) {
+        ExpectSameBits(weights, pass, Arithmetic::kFastest, pass_rows);
       }
     }
   }

@@ -424,6 +424,12 @@ TEST(FeatureTap, ChecksWidthAndLayer) {
               HasSubstr("reconstructs 42 columns, the model has 72"));
   EXPECT_THAT(fits(model, kRes, {kMixHidden, kFfwOutput, 1}),
               HasSubstr("reads 42 columns, the model has 144"));
+  for (const TapPoint point :
+       {kExpertInput, kExpertChoice, kExpertHidden, kPerLayerInput,
+        kPerLayerHidden, kPerLayerOutput}) {
+    EXPECT_THAT(fits(model, kRes, {point, kFfwOutput, 1}),
+                HasSubstr("reads 42 columns, the model has 0"));
+  }
 }
 
 TEST(FeatureTap, RefusesAblationBeforeRead) {

@@ -51,6 +51,7 @@ const std::vector<Toy>& AllToys() {
       {"gemma3_nested", "gemma3_nested"},
       {"gemma4_e2b", "gemma4_e2b"},
       {"gemma4_31b", "gemma4_31b"},
+      {"gemma4_moe", "gemma4_moe"},
       {"recurrent_transformers", "recurrent_gemma", kTransformers},
       {"recurrent_deepmind", "recurrent_gemma", kDeepMind, "out_deepmind"},
       {"recurrent_48_transformers", "recurrent_gemma_48", kTransformers},
