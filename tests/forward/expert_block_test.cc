@@ -323,7 +323,9 @@ TEST(ExpertBlock, TapsSeeChosenExperts) {
   const std::vector<float>& hidden = seen[TapPoint::kExpertHidden];
   ASSERT_EQ(hidden.size(), 5 * 3 * shape.hidden);
   for (size_t slot = 0; slot < 5 * 3; ++slot) {
-    if (slot % 3 != 0) EXPECT_GT(choices[2 * slot], choices[2 * slot - 2]);
+    if (slot % 3 != 0) {
+      EXPECT_GT(choices[2 * slot], choices[2 * slot - 2]);
+    }
     // The hidden values are those of the expert that the choice names.
     const auto e = static_cast<size_t>(choices[2 * slot]);
     std::vector<float> gated(shape.hidden), scratch(shape.hidden);

@@ -28,6 +28,11 @@ INSTANTIATE_TEST_SUITE_P(
     Configs, Golden,
     ::testing::Values(Toy{"gemma2_gelu", "../configs/gemma2_gelu"},
                       Toy{"gemma3_head", "../configs/gemma3_head"},
+                      Toy{"gemma4_nested", "gemma4_nested"},
+                      Toy{"gemma4_unified", "gemma4_unified"},
+                      Toy{"gemma4_shared", "gemma4_shared"},
+                      Toy{"gemma4_unshared", "gemma4_unshared"},
+                      Toy{"gemma4_narrow", "gemma4_narrow"},
                       Toy{"vaultgemma", "vaultgemma"},
                       Toy{"vaultgemma_local", "../configs/vaultgemma_local"}),
     [](const auto& toy) { return toy.param.name; });
