@@ -8,6 +8,7 @@
 #include <limits>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -46,11 +47,14 @@ std::vector<EmbeddingToy> Toys() {
       {"gguf", gguf + "gemma_embedding.gguf", gguf + "gemma_embedding.npz"},
       {"gguf_bare", gguf + "gemma_embedding_bare.gguf",
        gguf + "gemma_embedding_bare.npz"},
+      {"directory2", directory + "2", directory + "2/embeddings.npz"},
+      {"gguf2", gguf + "gemma_embedding2.gguf",
+       directory + "2/embeddings.npz"},
   };
 }
 
-std::vector<std::string> Texts() {
-  std::ifstream file(ToyPath("embedding_gemma") + "/texts.txt");
+std::vector<std::string> Texts(const std::string& folder = "embedding_gemma") {
+  std::ifstream file(ToyPath(folder) + "/texts.txt");
   std::vector<std::string> texts;
   for (std::string line; std::getline(file, line);) texts.push_back(line);
   return texts;
@@ -78,7 +82,10 @@ class EmbedderTest : public ::testing::TestWithParam<EmbeddingToy> {
     return ReadTokens(GetParam().reference, "ids_" + std::to_string(text));
   }
 
-  const std::vector<std::string> texts_ = Texts();
+  const std::vector<std::string> texts_ =
+      Texts(std::string_view(GetParam().name).ends_with('2')
+                ? "embedding_gemma2"
+                : "embedding_gemma");
 };
 
 INSTANTIATE_TEST_SUITE_P(Toys, EmbedderTest, ::testing::ValuesIn(Toys()),

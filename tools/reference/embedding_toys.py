@@ -122,7 +122,8 @@ def write_modules(directory, config, dense):
         dict(idx=i, name=str(i), path=f"{i}_{kind}" if i else "", type=f"sentence_transformers.models.{kind}")
         for i, kind in enumerate(kinds)])
     write_json(directory / "1_Pooling" / "config.json", dict(
-        word_embedding_dimension=config.hidden_size, pooling_mode_cls_token=False, pooling_mode_mean_tokens=True,
+        word_embedding_dimension=getattr(config, "embedding_dim", config.hidden_size),
+        pooling_mode_cls_token=False, pooling_mode_mean_tokens=True,
         pooling_mode_max_tokens=False, pooling_mode_mean_sqrt_len_tokens=False, pooling_mode_weightedmean_tokens=False,
         pooling_mode_lasttoken=False, include_prompt=True))
     for i, (out, width) in enumerate(dense, 2):
