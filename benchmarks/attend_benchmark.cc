@@ -19,7 +19,6 @@
 namespace gemma::internal {
 namespace {
 
-constexpr size_t kHeadDim = 256;
 constexpr float kQueryScale = 0.0625f;
 
 // The shape of a layer's attention.
@@ -28,33 +27,41 @@ struct AttentionShape {
   size_t heads;
   size_t kv_heads;
   float soft_cap;
+  size_t head_dim = 256;
+  size_t num_rotated = 0;  // see HeadCache
 };
 constexpr AttentionShape kShapes[] = {
     {"gemma3_270m", 4, 1, 0.0f},
     {"gemma2_2b", 8, 4, 50.0f},
     {"recurrentgemma_2b", 10, 1, 0.0f},
+    {"gemma4_e2b_global", 8, 1, 0.0f, 512},
+    {"gemma4_31b_global", 32, 4, 0.0f, 512, 64},
+    {"gemma4_31b_global_whole_keys", 32, 4, 0.0f, 512},
 };
 
 // The keys and values of one layer, in more copies than the CPU's caches hold.
 class LayerCaches {
  public:
-  LayerCaches(CacheType type, size_t kv_heads, size_t keys)
+  LayerCaches(CacheType type, const AttentionShape& shape, size_t keys)
       : type_(type),
-        kv_heads_(kv_heads),
+        shape_(shape),
         keys_(keys),
-        half_bytes_(keys * CacheRowBytes(type, kHeadDim)),
+        key_bytes_(keys * CacheRowBytes(
+                              type, KeyDim(shape.head_dim, shape.num_rotated))),
+        value_bytes_(keys * CacheRowBytes(type, shape.head_dim)),
         num_copies_(BytesBeyondCaches() / bytes() + 1),
         memory_(AlignedBuffer::Allocate(num_copies_ * bytes())) {
     if (memory_.data() == nullptr) {
       Fail(absl::StrFormat("no memory for %d caches of %d bytes", num_copies_,
                            bytes()));
     }
+    const size_t dim = shape.head_dim;
     const std::vector<float> values =
-        RandomVector(2 * kv_heads * keys * kHeadDim, /*seed=*/1);
+        RandomVector(2 * shape.kv_heads * keys * dim, /*seed=*/1);
     const std::span<const float> all(values);
-    for (size_t i = 0; i < kv_heads * keys; ++i) {
-      StoreCache(all.subspan(2 * i * kHeadDim, kHeadDim),
-                 all.subspan((2 * i + 1) * kHeadDim, kHeadDim), i % keys,
+    for (size_t i = 0; i < shape.kv_heads * keys; ++i) {
+      StoreCache(all.subspan(2 * i * dim, dim),
+                 all.subspan((2 * i + 1) * dim, dim), i % keys,
                  Head(0, i / keys));
     }
     for (size_t i = 1; i < num_copies_; ++i) {
@@ -63,18 +70,19 @@ class LayerCaches {
   }
 
   // Returns the bytes of one copy.
-  size_t bytes() const { return 2 * kv_heads_ * half_bytes_; }
+  size_t bytes() const { return shape_.kv_heads * (key_bytes_ + value_bytes_); }
 
   HeadCache Head(size_t copy, size_t kv_head) const {
     uint8_t* keys = memory_.data() + copy % num_copies_ * bytes() +
-                    2 * kv_head * half_bytes_;
-    return {keys, keys + half_bytes_, type_, keys_};
+                    kv_head * (key_bytes_ + value_bytes_);
+    return {keys, keys + key_bytes_, type_, keys_, shape_.num_rotated};
   }
 
  private:
   CacheType type_;
-  size_t kv_heads_, keys_;
-  size_t half_bytes_;  // bytes of the keys, or the values, of one head
+  AttentionShape shape_;
+  size_t keys_;
+  size_t key_bytes_, value_bytes_;  // of one head
   size_t num_copies_;
   AlignedBuffer memory_;
 };
@@ -86,26 +94,28 @@ struct Layer {
       : shape(shape),
         rows(rows),
         keys(keys),
-        q(RandomVector(rows * shape.heads * kHeadDim, /*seed=*/2)),
+        q(RandomVector(rows * shape.heads * shape.head_dim, /*seed=*/2)),
         out(q.size()),
-        scratch_size(AttendScratchSize(rows * Group(), kHeadDim)),
-        partial_size(AttendPartialSize(rows * Group(), kHeadDim)),
+        key_weight(RandomVector(shape.head_dim, /*seed=*/3)),
+        scratch_size(AttendScratchSize(rows * Group(), shape.head_dim)),
+        partial_size(AttendPartialSize(rows * Group(), shape.head_dim)),
         scratch(BenchmarkWorkers().num_threads() * scratch_size),
         partials(shape.kv_heads * kMaxAttendSpans * partial_size) {}
 
   size_t Group() const { return shape.heads / shape.kv_heads; }
 
   AttendJob Job(const LayerCaches& caches, size_t copy, size_t kv_head) {
-    const size_t cols = Group() * kHeadDim;
-    const size_t stride = shape.heads * kHeadDim;
+    const size_t cols = Group() * shape.head_dim;
+    const size_t stride = shape.heads * shape.head_dim;
     return {.q = {q.data() + kv_head * cols, rows, cols, stride},
-            .head_dim = kHeadDim,
+            .head_dim = shape.head_dim,
             .cache = caches.Head(copy, kv_head),
             .position = keys - rows,
             .window = keys,
             .query_scale = kQueryScale,
             .soft_cap = shape.soft_cap,
-            .out = {out.data() + kv_head * cols, rows, cols, stride}};
+            .out = {out.data() + kv_head * cols, rows, cols, stride},
+            .key_weight = key_weight};
   }
 
   // If the heads are too few for the threads, divides the keys, as the model
@@ -130,7 +140,8 @@ struct Layer {
 
   AttentionShape shape;
   size_t rows, keys;
-  std::vector<float> q, out;  // [rows, heads, head_dim]
+  std::vector<float> q, out;      // [rows, heads, head_dim]
+  std::vector<float> key_weight;  // [head_dim]
   size_t scratch_size, partial_size;
   std::vector<float> scratch, partials;
 };
@@ -141,28 +152,43 @@ double CacheValue(CacheType type, const void* from, size_t i) {
              : BF16ToFloat(static_cast<const uint16_t*>(from)[i]);
 }
 
+// Value i of a key. See HeadCache for keys that follow from values.
+double KeyValue(const Layer& layer, const HeadCache& cache, size_t key,
+                size_t i) {
+  const size_t dim = layer.shape.head_dim;
+  const size_t n = layer.shape.num_rotated;
+  if (n != 0 && i % (dim / 2) >= n) {
+    return layer.key_weight[i] *
+           CacheValue(cache.type, cache.values, key * dim + i);
+  }
+  const size_t at = n != 0 && i >= dim / 2 ? n + i - dim / 2 : i;
+  return CacheValue(cache.type, cache.keys,
+                    key / kCacheBlock * kCacheBlock * KeyDim(dim, n) +
+                        at * kCacheBlock + key % kCacheBlock);
+}
+
 // Computes the attention of one query in double precision.
-std::vector<double> Reference(std::span<const float> q, const HeadCache& cache,
-                              double soft_cap) {
-  std::vector<double> out(kHeadDim);
+std::vector<double> Reference(std::span<const float> q, const Layer& layer,
+                              const HeadCache& cache) {
+  const size_t dim = layer.shape.head_dim;
+  const double soft_cap = layer.shape.soft_cap;
+  std::vector<double> out(dim);
   std::vector<double> weights(cache.num_slots);
   for (size_t key = 0; key < cache.num_slots; ++key) {
     double score = 0;
-    for (size_t i = 0; i < kHeadDim; ++i) {
-      score += q[i] * CacheValue(cache.type, cache.keys,
-                                 key / kCacheBlock * kCacheBlock * kHeadDim +
-                                     i * kCacheBlock + key % kCacheBlock);
+    for (size_t i = 0; i < dim; ++i) {
+      score += q[i] * KeyValue(layer, cache, key, i);
     }
     score *= kQueryScale;
     if (soft_cap > 0) score = soft_cap * std::tanh(score / soft_cap);
-    weights[key] = std::exp(score);  // scores are below 16
+    weights[key] = std::exp(score);  // scores are below 32
   }
   double sum = 0;
   for (const double weight : weights) sum += weight;
   for (size_t key = 0; key < cache.num_slots; ++key) {
-    for (size_t i = 0; i < kHeadDim; ++i) {
+    for (size_t i = 0; i < dim; ++i) {
       out[i] += weights[key] / sum *
-                CacheValue(cache.type, cache.values, key * kHeadDim + i);
+                CacheValue(cache.type, cache.values, key * dim + i);
     }
   }
   return out;
@@ -172,14 +198,15 @@ std::vector<double> Reference(std::span<const float> q, const HeadCache& cache,
 // covers float32 sums of `keys` values, and of head_dim products in a score.
 bool Check(benchmark::State& state, const Layer& layer,
            const LayerCaches& caches) {
+  const size_t dim = layer.shape.head_dim;
   const size_t last = layer.rows * layer.shape.heads - 1;
-  const std::span<const float> q(layer.q.data() + last * kHeadDim, kHeadDim);
-  const std::vector<double> expected = Reference(
-      q, caches.Head(0, layer.shape.kv_heads - 1), layer.shape.soft_cap);
+  const std::span<const float> q(layer.q.data() + last * dim, dim);
+  const std::vector<double> expected =
+      Reference(q, layer, caches.Head(0, layer.shape.kv_heads - 1));
   const std::vector<double> tolerance(
-      kHeadDim, static_cast<double>(layer.keys + kHeadDim) * 0x1p-24);
-  return CheckNear(state, {layer.out.data() + last * kHeadDim, kHeadDim},
-                   expected, tolerance);
+      dim, static_cast<double>(layer.keys + dim) * 0x1p-24);
+  return CheckNear(state, {layer.out.data() + last * dim, dim}, expected,
+                   tolerance);
 }
 
 // state.range: the rows, and the keys that each row sees.
@@ -187,18 +214,19 @@ void BM_Attend(benchmark::State& state, CacheType type,
                const AttentionShape& shape) {
   const auto rows = static_cast<size_t>(state.range(0));
   const auto keys = static_cast<size_t>(state.range(1));
-  const LayerCaches caches(type, shape.kv_heads, keys);
+  const LayerCaches caches(type, shape, keys);
   Layer layer(shape, rows, keys);
   layer.Run(caches, 0);
   if (!Check(state, layer, caches)) return;
   const double seconds = Time(state, [&](size_t i) { layer.Run(caches, i); });
   // q.k and weight * v take one multiply-add for each value.
   const double macs =
-      2.0 * static_cast<double>(rows * shape.heads * keys * kHeadDim);
+      2.0 * static_cast<double>(rows * shape.heads * keys * shape.head_dim);
   Report(state, seconds, {static_cast<double>(caches.bytes()), 2 * macs});
 }
 
 void BM_StoreCache(benchmark::State& state, CacheType type) {
+  constexpr size_t kHeadDim = 256;
   const std::vector<float> key = RandomVector(kHeadDim, /*seed=*/1);
   const std::vector<float> value = RandomVector(kHeadDim, /*seed=*/2);
   const size_t half = kCacheTile * CacheRowBytes(type, kHeadDim);
