@@ -216,8 +216,8 @@ bool EncodeSparse(const EncodeSparseJob& job, Workers& workers);
 void AddRows(const WeightView& w, std::span<const SparseValue> rows,
              std::span<float> out);
 
-// x[i] = cap * tanh(x[i] / cap), cap > 0. A number that is not finite becomes
-// NaN, so that it is not hidden.
+// x[i] = cap * tanh(x[i] / cap); cap 0: x stays as it is. A number that is not
+// finite becomes NaN, so that it is not hidden.
 void SoftCap(float cap, std::span<float> x);
 
 // out = scale * row `row` of the table. out: [table.cols].

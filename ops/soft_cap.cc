@@ -25,6 +25,22 @@ void SoftCapVector(float cap, size_t size, float* HWY_RESTRICT x) {
   }
 }
 
+// Reads x twice if it holds an infinity, and writes it only then.
+void InfinityToNanVector(size_t size, float* HWY_RESTRICT x) {
+  const hn::ScalableTag<float> df;
+  const size_t N = hn::Lanes(df);
+  auto sum = hn::Zero(df);
+  for (size_t i = 0; i < size; i += N) {
+    const auto v = hn::LoadN(df, x + i, size - i);
+    sum = hn::Add(sum, hn::Sub(v, v));
+  }
+  if (hn::AllFalse(df, hn::IsNaN(sum))) return;
+  for (size_t i = 0; i < size; i += N) {
+    const auto v = hn::LoadN(df, x + i, size - i);
+    hn::StoreN(hn::Add(v, hn::Sub(v, v)), df, x + i, size - i);
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
@@ -32,9 +48,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace gemma::internal {
 HWY_EXPORT(SoftCapVector);
+HWY_EXPORT(InfinityToNanVector);
 
 void SoftCap(float cap, std::span<float> x) {
-  HWY_ASSERT(cap > 0.0f);
+  HWY_ASSERT(cap >= 0.0f);
+  if (cap == 0.0f) {
+    HWY_DYNAMIC_DISPATCH(InfinityToNanVector)(x.size(), x.data());
+    return;
+  }
   HWY_DYNAMIC_DISPATCH(SoftCapVector)(cap, x.size(), x.data());
 }
 

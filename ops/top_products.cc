@@ -230,7 +230,6 @@ bool TopProducts::Find(std::span<const float> x, const PackedView& w, size_t k,
   context.workers().ForEach(candidates_.size(), [&](size_t i, size_t) {
     const size_t panel = candidates_[i];
     Int8Panels(job, blocks, panel, panel + 1);
-    if (soft_cap == 0.0f) return;
     const size_t row = panel * kPanelRows;
     SoftCap(soft_cap, out.subspan(row, std::min(kPanelRows, w.rows - row)));
   });

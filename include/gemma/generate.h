@@ -137,7 +137,8 @@ struct GenerateStats {
 // the model. Fails during an answer, and leaves the session with the tokens
 // computed so far, with Internal if a function of the caller throws, with
 // DataLoss and ErrorReason::kNotFinite if a logit is NaN or infinite, because
-// weights or activations are, and with ResourceExhausted if memory runs out or
+// weights or activations are (it names the first such weight), and with
+// ResourceExhausted if memory runs out or
 // the grammar allows too many ways to read the answer: the limits are those of
 // Grammar::Matches, with steps counted for each token.
 GEMMA_EXPORT absl::StatusOr<GenerateStats> Generate(

@@ -77,7 +77,8 @@ class GEMMA_EXPORT Session {
   // Appends tokens (at least one) and returns the logits [vocab_size] of the
   // token that follows the last. They are valid until the session's next call.
   // Fails and changes nothing if a token is not in the vocabulary
-  // (InvalidArgument) or the sequence would exceed max_tokens (OutOfRange).
+  // (InvalidArgument) or the sequence would exceed max_tokens (OutOfRange). A
+  // logit that is infinite, because weights or activations are, is NaN.
   absl::StatusOr<absl::Span<float>> Forward(absl::Span<const TokenId> tokens);
 
   // As Forward, but only the top_k largest logits (and all equal ones) are

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "src/session/model_impl.h"
+
 namespace gemma::internal {
 
 RunningRequest::RunningRequest(std::shared_ptr<Ticket::State> ticket,
@@ -94,7 +96,9 @@ void RunningRequest::Call(absl::FunctionRef<void()> body) {
 }
 
 void RunningRequest::Fail(absl::Status status) {
-  status_ = std::move(status);
+  status_ = session_.has_value()
+                ? session_->model().impl().WithBadWeight(std::move(status))
+                : std::move(status);
   ended_ = true;
 }
 

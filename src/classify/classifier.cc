@@ -16,6 +16,7 @@
 #include "src/base/status_macros.h"
 #include "src/classify/shield_prompt.h"
 #include "src/forward/segment.h"
+#include "src/session/model_impl.h"
 #include "src/session/session_impl.h"
 
 namespace gemma {
@@ -216,8 +217,9 @@ absl::StatusOr<double> Classifier::Impl::Answer(
   const double yes = logits[static_cast<size_t>(yes_)];
   const double no = logits[static_cast<size_t>(no_)];
   if (!std::isfinite(yes) || !std::isfinite(no)) {
-    return WithReason(absl::DataLossError("the model's logits are not finite"),
-                      ErrorReason::kNotFinite);
+    return model_.impl().WithBadWeight(
+        WithReason(absl::DataLossError("the model's logits are not finite"),
+                   ErrorReason::kNotFinite));
   }
   return 1.0 / (1.0 + std::exp(no - yes));
 }

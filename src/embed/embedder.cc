@@ -160,7 +160,10 @@ MemoryUse Embedder::MemoryFor(const Model& model, EmbedderOptions options) {
 
 absl::StatusOr<Embeddings> Embedder::Embed(absl::Span<const std::string> texts,
                                            const EmbedOptions& options) const {
-  return NoThrow([&] { return EmbedTexts(texts, options); });
+  absl::StatusOr<Embeddings> embeddings =
+      NoThrow([&] { return EmbedTexts(texts, options); });
+  if (embeddings.ok()) return embeddings;
+  return model_.impl().WithBadWeight(embeddings.status());
 }
 
 absl::StatusOr<Embeddings> Embedder::EmbedTexts(

@@ -301,7 +301,6 @@ void Transformer::Logits(std::span<const Segment> segments,
   const MatMulJob head = {
       scratch_.normed.Rows(0, wanted), weights_.HeadView(), {}, logits};
   MatMul({&head, 1}, context_);
-  if (config_.final_logits_soft_cap == 0.0f) return;
   // Pieces that keep all threads busy even for one row.
   constexpr size_t kPiece = 4096;
   const size_t pieces = DivideUp(logits.cols, kPiece);
@@ -358,7 +357,6 @@ void Transformer::TokenLogits(std::span<const TokenId> tokens,
                           {},
                           {logits.data(), 1, logits.size()}};
   MatMulPanels(head, panels_, context_);
-  if (config_.final_logits_soft_cap == 0.0f) return;
   for (const size_t panel : panels_) {
     const size_t row = panel * kPanelRows;
     SoftCap(config_.final_logits_soft_cap,

@@ -12,6 +12,7 @@
 #include "src/generate/ngram_drafter.h"
 #include "src/generate/prompt_pieces.h"
 #include "src/generate/speculator.h"
+#include "src/session/model_impl.h"
 #include "src/session/session_impl.h"
 
 namespace gemma {
@@ -128,14 +129,17 @@ namespace {
 absl::StatusOr<GenerateStats> GenerateWords(
     Session& session, const WordView& prompt, const GenerateOptions& options,
     const std::function<bool(std::string_view text)>& on_text) {
-  return NoThrow([&]() -> absl::StatusOr<GenerateStats> {
-    if (options.speculation == Speculation::kOff || session.has_tap()) {
-      return GenerateWith(nullptr, session, prompt, options, on_text);
-    }
-    NgramDrafter drafter(session,
-                         StopTokens(session.model().config(), options));
-    return GenerateWith(&drafter, session, prompt, options, on_text);
-  });
+  absl::StatusOr<GenerateStats> stats =
+      NoThrow([&]() -> absl::StatusOr<GenerateStats> {
+        if (options.speculation == Speculation::kOff || session.has_tap()) {
+          return GenerateWith(nullptr, session, prompt, options, on_text);
+        }
+        NgramDrafter drafter(session,
+                             StopTokens(session.model().config(), options));
+        return GenerateWith(&drafter, session, prompt, options, on_text);
+      });
+  if (stats.ok()) return stats;
+  return session.model().impl().WithBadWeight(stats.status());
 }
 
 }  // namespace

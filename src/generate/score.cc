@@ -7,6 +7,7 @@
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/generate/scored_tokens.h"
+#include "src/session/model_impl.h"
 #include "src/session/session_impl.h"
 
 namespace gemma {
@@ -128,8 +129,11 @@ absl::StatusOr<std::vector<ChoiceScore>> ScoreWords(Session& session,
         GEMMA_RETURN_IF_ERROR(CheckChoices(session, prompt.size(), choices));
         return ScoreChecked(session, prompt, choices);
       });
-  if (scores.ok() || session.position() == begin) return scores;
-  return Undo(session, begin, scores.status());
+  if (scores.ok()) return scores;
+  const absl::Status failure =
+      session.model().impl().WithBadWeight(scores.status());
+  if (session.position() == begin) return failure;
+  return Undo(session, begin, failure);
 }
 
 }  // namespace

@@ -56,8 +56,9 @@ class LogProbabilities {
   double log_sum_;  // log(sum(exp(logits)))
 };
 
-// Returns OK, or DataLoss with ErrorReason::kNotFinite if a logit is NaN or
-// +infinity; those that were not computed may be -infinity. `position`: the
+// Returns OK, or DataLoss with ErrorReason::kNotFinite if a logit is NaN, as
+// the forward pass writes those that are infinite. -infinity stands for those
+// that were not computed. `position`: the
 // number of words before the token that the logits predict, for the message.
 absl::Status CheckFinite(absl::Span<const float> logits, size_t position);
 

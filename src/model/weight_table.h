@@ -156,10 +156,10 @@ std::vector<WeightSpec> WeightsOf(const ModelConfig& config, bool own_head);
 std::vector<WeightSpec> LayerWeightsOf(const ModelConfig& config, size_t layer);
 
 // The place where a weight is kept. T must be the type that its role has there:
-// Matrix, std::vector<float>, RowTable, or std::vector<Matrix> for gates,
-// experts and dense layers.
-template <class T>
-T& SlotOf(const WeightSpec& spec, Weights& weights) {
+// Matrix, std::vector<float>, or std::vector<Matrix> for gates and dense
+// layers.
+template <class T, class AnyWeights>
+auto& SlotOf(const WeightSpec& spec, AnyWeights& weights) {
   const WeightSlot& slot = RowOf(spec.role).slot;
   if constexpr (!std::is_same_v<T, RowTable>) {
     if (const auto* member = std::get_if<T LayerWeights::*>(&slot)) {
@@ -167,6 +167,15 @@ T& SlotOf(const WeightSpec& spec, Weights& weights) {
     }
   }
   return weights.*std::get<T Weights::*>(slot);
+}
+
+// The place of a weight of the kind kMatrix.
+template <class AnyWeights>
+auto& MatrixSlot(const WeightSpec& spec, AnyWeights& weights) {
+  if (RowOf(spec.role).scope != WeightScope::kDense) {
+    return SlotOf<Matrix>(spec, weights);
+  }
+  return SlotOf<std::vector<Matrix>>(spec, weights)[spec.layer];
 }
 
 // Calls use(const T&) for each member of `layer` of type T, in the order of the

@@ -18,15 +18,6 @@
 namespace gemma::internal {
 namespace {
 
-constexpr size_t kAlignment = 64;  // of PackedView::data
-
-Matrix& MatrixSlot(const WeightSpec& spec, Weights& weights) {
-  if (RowOf(spec.role).scope != WeightScope::kDense) {
-    return SlotOf<Matrix>(spec, weights);
-  }
-  return SlotOf<std::vector<Matrix>>(spec, weights)[spec.layer];
-}
-
 // Loads weights one by one and counts the bytes done. Without workers, it only
 // counts the memory.
 class Loader {

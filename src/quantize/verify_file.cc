@@ -19,9 +19,9 @@
 #include "src/formats/gguf.h"
 #include "src/formats/gguf_writer.h"
 #include "src/formats/wrong_file.h"
+#include "src/model/finite.h"
 #include "src/model/num_threads.h"
 #include "src/os/mapped_file.h"
-#include "src/quantize/finite.h"
 
 namespace gemma {
 namespace {

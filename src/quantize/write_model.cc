@@ -20,12 +20,12 @@
 #include "src/model/adapter.h"
 #include "src/model/canonicalize.h"
 #include "src/model/describe.h"
+#include "src/model/finite.h"
 #include "src/model/low_rank.h"
 #include "src/model/outline.h"
 #include "src/model/tensor_names.h"
 #include "src/quantize/choose_format.h"
 #include "src/quantize/encode.h"
-#include "src/quantize/finite.h"
 #include "src/quantize/importance.h"
 
 namespace gemma::internal {

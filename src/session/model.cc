@@ -9,6 +9,7 @@
 #include "gemma/limits.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
+#include "src/base/messages.h"
 #include "src/base/no_throw.h"
 #include "src/base/sizes.h"
 #include "src/base/status_macros.h"
@@ -204,9 +205,10 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   GEMMA_RETURN_IF_ERROR(weights.status());
   impl.weights = *std::move(weights);
   impl.has_weights = !options.skip_weights;
-  const bool reads_files =
-      HasPacked(checkpoint) || impl.weights.table_bytes != 0;
-  if (impl.has_weights && reads_files) {
+  for (BoundWeight& weight : outline.weights) {
+    impl.weight_names.push_back({std::move(weight.spec), weight.name});
+  }
+  if (impl.has_weights && HasPacked(checkpoint)) {
     impl.files = std::move(checkpoint.files);
   }
   return model;
@@ -295,6 +297,26 @@ absl::StatusOr<Executor*> Model::Impl::executor() {
                            {arithmetic, MaxRows(), num_decode_threads}));
     }
     return executor_.get();
+  });
+}
+
+absl::Status Model::Impl::WithBadWeight(absl::Status status) {
+  if (ReasonOf(status) != ErrorReason::kNotFinite) return status;
+  return NoThrow([&] {
+    const std::lock_guard lock(mutex_);
+    if (!bad_weight_.has_value()) {
+      // Other threads may use those of the model.
+      Workers scan(workers->num_threads());
+      const NamedWeight* bad = FindNonFinite(weight_names, weights, scan);
+      bad_weight_ = bad != nullptr
+                        ? FormatText("tensor %s has a value that is not finite",
+                                     Quoted(bad->name))
+                        : "all weights are finite, but their products are not";
+    }
+    return WithReason(
+        absl::Status(status.code(),
+                     FormatText("%s: %s", status.message(), *bad_weight_)),
+        ErrorReason::kNotFinite);
   });
 }
 

@@ -18,6 +18,7 @@
 #include "ops/workers.h"
 #include "src/base/internal.h"
 #include "src/forward/executor.h"
+#include "src/model/finite.h"
 #include "src/model/text_prompts.h"
 #include "src/model/weights.h"
 #include "src/os/mapped_file.h"
@@ -34,12 +35,18 @@ class Model::Impl {
   // because such texts are never divided.
   size_t MaxRows() const;
 
+  // Adds to the status of a pass whose numbers are not finite which weight of
+  // the model is at fault. Reads all weights, the first time only. Returns
+  // other statuses as they are.
+  absl::Status WithBadWeight(absl::Status status);
+
   // The type of cache that `format` means for these weights.
   CacheType CacheTypeOf(CacheFormat format) const;
 
   ModelConfig config;
   std::vector<MappedFile> files;  // contain packed `weights`
   Weights weights;
+  std::vector<NamedWeight> weight_names;
   bool has_weights = false;  // if false, `weights` is only a plan
   absl::StatusOr<Tokenizer> tokenizer = absl::NotFoundError("");
   absl::StatusOr<ChatTemplate> chat_template = absl::NotFoundError("");
@@ -53,8 +60,9 @@ class Model::Impl {
   size_t num_decode_threads = 0;  // of the workers; see LoadOptions
 
  private:
-  std::mutex mutex_;  // guards executor_
+  std::mutex mutex_;  // guards executor_ and bad_weight_
   std::unique_ptr<Executor> executor_;
+  std::optional<std::string> bad_weight_;  // what WithBadWeight adds
 };
 
 }  // namespace gemma

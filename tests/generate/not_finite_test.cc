@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/formats/checkpoint.h"
@@ -18,6 +19,8 @@
 namespace gemma::internal {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 const std::vector<TokenId> kPrompt = {2, 9, 33, 7, 120};
@@ -60,14 +63,14 @@ TEST(NotFinite, FoundInEveryTensor) {
           !where.starts_with("blk.2.")) {
         continue;
       }
-      // An infinite embedding may give the logit -infinity, which is never
-      // chosen.
-      const bool is_table = where == "token_embd.weight";
-      for (const float bad : {NAN, is_table ? NAN : INFINITY}) {
+      for (const float bad : {NAN, INFINITY}) {
         const std::string path =
             WithValue(*checkpoint, tensor, tensor.NumValues() / 2, bad);
-        EXPECT_THAT(ErrorOf(ScoreStatus(path)),
-                    HasSubstr("the model's logits are not finite (position "))
+        EXPECT_THAT(
+            ErrorOf(ScoreStatus(path)),
+            AllOf(HasSubstr("the model's logits are not finite ("),
+                  EndsWith(absl::StrCat("tensor '", where,
+                                        "' has a value that is not finite"))))
             << name << " " << where << " " << bad;
       }
     }
@@ -151,6 +154,33 @@ TEST_F(NotFiniteAnswer, BadHeadRow) {
   EXPECT_THAT(ErrorOf(Generate(session, kPrompt, options,
                                [](std::string_view) { return true; })),
               HasSubstr("not finite (position 5)"));
+}
+
+// One sign of an infinite weight makes the only bad logit -infinity.
+TEST_F(NotFiniteAnswer, InfiniteHeadRow) {
+  for (const char* name : {"gemma", "gemma2", "gemma3"}) {
+    const absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(PathOf(name));
+    ASSERT_EQ(ErrorOf(checkpoint), "OK");
+    const Tensor& table = checkpoint->tensors.at("token_embd.weight");
+    for (const float bad : {INFINITY, -INFINITY}) {
+      // The last token, which is not in the prompt.
+      const std::string path = WithValue(
+          *checkpoint, table, (table.shape[0] - 1) * table.shape[1], bad);
+      EXPECT_THAT(ErrorOf(ScoreStatus(path)),
+                  EndsWith("(position 5): tensor 'token_embd.weight' has a "
+                           "value that is not finite"))
+          << name << " " << bad;
+    }
+  }
+}
+
+// Finite weights whose products overflow.
+TEST_F(NotFiniteAnswer, OverflowNamesNoTensor) {
+  const absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(PathOf("gemma"));
+  ASSERT_EQ(ErrorOf(checkpoint), "OK");
+  const Tensor& norm = checkpoint->tensors.at("output_norm.weight");
+  EXPECT_THAT(ErrorOf(ScoreStatus(WithValue(*checkpoint, norm, 0, 3e38f))),
+              EndsWith("all weights are finite, but their products are not"));
 }
 
 }  // namespace

@@ -186,9 +186,14 @@ TEST(Elementwise, KeepsNonFinite) {
         EXPECT_TRUE(std::isfinite(found[0]));
         EXPECT_FALSE(std::isfinite(found[1])) << bad;
       };
-      std::vector<float> x = with_bad;
-      SoftCap(30.0f, x);
-      expect(x);
+      std::vector<float> x;
+      for (const float cap : {30.0f, 0.0f}) {
+        x = with_bad;
+        SoftCap(cap, x);
+        expect(x);
+        EXPECT_TRUE(std::isnan(x[1]));
+      }
+      EXPECT_EQ(x[0], 1.0f);
       for (const GeluForm form : {GeluForm::kTanh, GeluForm::kExact}) {
         x = with_bad;
         GatedGelu(x, one, form);

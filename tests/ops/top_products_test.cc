@@ -87,7 +87,7 @@ size_t Check(Matrix& matrix, const std::vector<float>& x, size_t k,
   Workers workers(2);
   MatMulContext context(Arithmetic::kInt8, 1, matrix.cols(), workers);
   std::vector<float> full = Full(x, matrix.Pack(Layout::kU8Split), context);
-  if (soft_cap != 0.0f) SoftCap(soft_cap, full);
+  SoftCap(soft_cap, full);
   std::vector<float> ranked;
   for (const float value : full) {
     if (!std::isnan(value)) ranked.push_back(value);

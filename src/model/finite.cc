@@ -1,4 +1,4 @@
-#include "src/quantize/finite.h"
+#include "src/model/finite.h"
 
 #include <algorithm>
 #include <cmath>
@@ -53,6 +53,27 @@ std::optional<WeightPosition> FindNonFinite(const PackedView& view,
   return FindInRows(view.rows, view.cols, workers, [&](size_t row, float* out) {
     DecodePackedRow(view, row, out);
   });
+}
+
+const NamedWeight* FindNonFinite(const std::vector<NamedWeight>& names,
+                                 const Weights& weights, Workers& workers) {
+  const auto is_finite = [&](const Matrix& matrix) {
+    return !FindNonFinite(matrix.view, workers).has_value();
+  };
+  for (const NamedWeight& named : names) {
+    const WeightSpec& spec = named.spec;
+    bool all_finite = true;
+    if (spec.kind == WeightKind::kGates) {
+      const auto& gates = SlotOf<std::vector<Matrix>>(spec, weights);
+      all_finite = std::all_of(gates.begin(), gates.end(), is_finite);
+    } else if (spec.kind == WeightKind::kMatrix) {
+      all_finite = is_finite(MatrixSlot(spec, weights));
+    } else {
+      all_finite = AllFinite(SlotOf<std::vector<float>>(spec, weights));
+    }
+    if (!all_finite) return &named;
+  }
+  return nullptr;
 }
 
 }  // namespace gemma::internal

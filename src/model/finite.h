@@ -1,13 +1,17 @@
 // Finds weights that are infinite or not a number.
 
-#ifndef GEMMA_SRC_QUANTIZE_FINITE_H_
-#define GEMMA_SRC_QUANTIZE_FINITE_H_
+#ifndef GEMMA_SRC_MODEL_FINITE_H_
+#define GEMMA_SRC_MODEL_FINITE_H_
 
 #include <cstddef>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "compression/weight_view.h"
 #include "ops/workers.h"
+#include "src/model/weight_table.h"
+#include "src/model/weights.h"
 
 namespace gemma::internal {
 
@@ -22,6 +26,17 @@ std::optional<WeightPosition> FindNonFinite(const WeightView& view,
 std::optional<WeightPosition> FindNonFinite(const PackedView& view,
                                             Workers& workers);
 
+// A weight and the name of its tensor.
+struct NamedWeight {
+  WeightSpec spec;
+  std::string name;
+};
+
+// The first of the weights, in this order, that has a value that is infinite or
+// not a number; null: none has. Reads all values.
+const NamedWeight* FindNonFinite(const std::vector<NamedWeight>& names,
+                                 const Weights& weights, Workers& workers);
+
 }  // namespace gemma::internal
 
-#endif  // GEMMA_SRC_QUANTIZE_FINITE_H_
+#endif  // GEMMA_SRC_MODEL_FINITE_H_
