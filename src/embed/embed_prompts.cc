@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "gemma/embedder.h"
 #include "src/base/internal.h"
+#include "src/base/listing.h"
 #include "src/base/messages.h"
 #include "src/base/no_throw.h"
 #include "src/session/model_impl.h"
@@ -61,10 +61,9 @@ absl::StatusOr<std::string> WordsOf(absl::Span<const EmbedPrompt> prompts,
                    [&](const EmbedPrompt& p) { return p.name == name; });
   if (found == prompts.end()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "no prompt ", Quoted(name), ", wanted one of ",
-        absl::StrJoin(prompts, ", ", [](std::string* out, const auto& p) {
-          absl::StrAppend(out, Printable(p.name));
-        })));
+        "no prompt ", Quoted(name),
+        prompts.empty() ? ": the model's files have none" : ", wanted one of ",
+        Listing(prompts, [](const auto& p) { return Printable(p.name); })));
   }
   if (!title.empty() && found->prefix.find(place) == std::string_view::npos) {
     return absl::InvalidArgumentError(
@@ -83,26 +82,31 @@ std::string PublishedWords(const EmbedPrompt& prompt) {
 }
 
 // The prompts of the files, then the published prompts that they lack, unless
-// the files give other words to a published name: then the model was trained
-// with its own prompts only.
+// the files have other prompts than published ones, or none: then the model was
+// trained with its own prompts only.
 std::vector<EmbedPrompt> PromptsOf(const std::optional<TextPrompts>& own) {
   if (!own.has_value()) return {std::begin(kPrompts), std::end(kPrompts)};
   std::vector<EmbedPrompt> prompts;
   for (const TextPrompt& prompt : own->all) {
     prompts.push_back({prompt.name, prompt.words});
   }
-  std::vector<EmbedPrompt> more;
+  const auto is_published = [](const TextPrompt& own_prompt) {
+    return std::any_of(std::begin(kPrompts), std::end(kPrompts),
+                       [&](const EmbedPrompt& p) {
+                         return p.name == own_prompt.name &&
+                                PublishedWords(p) == own_prompt.words;
+                       });
+  };
+  if (prompts.empty() ||
+      !std::all_of(own->all.begin(), own->all.end(), is_published)) {
+    return prompts;
+  }
   for (const EmbedPrompt& published : kPrompts) {
-    const auto found = std::find_if(
+    const bool is_own = std::any_of(
         own->all.begin(), own->all.end(),
         [&](const TextPrompt& p) { return p.name == published.name; });
-    if (found == own->all.end()) {
-      more.push_back(published);
-    } else if (found->words != PublishedWords(published)) {
-      return prompts;
-    }
+    if (!is_own) prompts.push_back(published);
   }
-  prompts.insert(prompts.end(), more.begin(), more.end());
   return prompts;
 }
 

@@ -60,11 +60,16 @@ absl::Status AddJson(const Json& json, Templates& out) {
     out.push_back(std::move(only));
     return absl::OkStatus();
   }
+  bool has_default = false;
   for (const Json& element : value->Elements()) {
     ChatTemplateText named;
-    named.where = element.Where();
     GEMMA_RETURN_IF_ERROR(element.ReadRequired("name", named.name));
     GEMMA_RETURN_IF_ERROR(element.ReadRequired("template", named.text));
+    // Finding an element's place takes time in proportion to its number, and
+    // only one template is used.
+    const bool is_default = named.name == kDefaultTemplate && !has_default;
+    named.where = is_default || out.empty() ? element.Where() : value->Where();
+    has_default |= is_default;
     out.push_back(std::move(named));
   }
   return absl::OkStatus();

@@ -1,7 +1,9 @@
 #include "src/model/text_prompts.h"
 
 #include <algorithm>
+#include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,34 +20,45 @@ constexpr std::string_view kNamesKey = "gemma.prompts.names";
 constexpr std::string_view kWordsKey = "gemma.prompts.words";
 constexpr std::string_view kDefaultKey = "gemma.prompts.default";
 
-TextPrompt* Find(std::string_view name, TextPrompts& prompts) {
-  const auto found =
-      std::find_if(prompts.all.begin(), prompts.all.end(),
-                   [&](const TextPrompt& p) { return p.name == name; });
-  return found != prompts.all.end() ? &*found : nullptr;
+bool Has(std::string_view name, const TextPrompts& prompts) {
+  return std::any_of(prompts.all.begin(), prompts.all.end(),
+                     [&](const TextPrompt& p) { return p.name == name; });
 }
 
-void Set(std::string_view name, std::string words, TextPrompts& prompts) {
-  if (TextPrompt* prompt = Find(name, prompts); prompt != nullptr) {
-    prompt->words = std::move(words);
-  } else {
-    prompts.all.push_back({std::string(name), std::move(words)});
+// Adds prompts, or replaces those of the same name.
+class PromptSetter {
+ public:
+  explicit PromptSetter(TextPrompts& prompts) : prompts_(prompts) {
+    for (const TextPrompt& prompt : prompts.all) {
+      places_.emplace(prompt.name, places_.size());
+    }
   }
-}
+
+  void Set(std::string_view name, std::string words) {
+    const auto [place, inserted] =
+        places_.try_emplace(std::string(name), prompts_.all.size());
+    if (inserted) prompts_.all.push_back({std::string(name), ""});
+    prompts_.all[place->second].words = std::move(words);
+  }
+
+ private:
+  TextPrompts& prompts_;
+  std::unordered_map<std::string, size_t> places_;  // in prompts_.all
+};
 
 absl::StatusOr<TextPrompts> FromJson(const Json& json) {
-  TextPrompts prompts = {{{"query", ""}, {"document", ""}}, ""};
+  TextPrompts prompts;
   GEMMA_ASSIGN_OR_RETURN(const auto stated, json.Object("prompts"));
+  PromptSetter setter(prompts);
   if (stated.has_value()) {
     for (const auto& [name, value] : stated->Members()) {
       std::string words;
       GEMMA_RETURN_IF_ERROR(value.Get(words));
-      Set(name, std::move(words), prompts);
+      setter.Set(name, std::move(words));
     }
   }
   GEMMA_RETURN_IF_ERROR(json.Read("default_prompt_name", prompts.default_name));
-  if (!prompts.default_name.empty() &&
-      Find(prompts.default_name, prompts) == nullptr) {
+  if (!prompts.default_name.empty() && !Has(prompts.default_name, prompts)) {
     return json.Find("default_prompt_name")
         ->Unexpected("null or one of the names in 'prompts'");
   }
@@ -63,12 +76,12 @@ absl::StatusOr<TextPrompts> FromGguf(const GgufMetadata& metadata) {
         metadata.path(), kWordsKey, words.size(), kNamesKey, names.size()));
   }
   TextPrompts prompts;
+  PromptSetter setter(prompts);
   for (size_t i = 0; i < names.size(); ++i) {
-    Set(names[i], std::string(words[i]), prompts);
+    setter.Set(names[i], std::string(words[i]));
   }
   GEMMA_RETURN_IF_ERROR(metadata.Read(kDefaultKey, prompts.default_name));
-  if (!prompts.default_name.empty() &&
-      Find(prompts.default_name, prompts) == nullptr) {
+  if (!prompts.default_name.empty() && !Has(prompts.default_name, prompts)) {
     return absl::InvalidArgumentError(
         FormatText("%s: key '%s' is %s, wanted one of '%s'", metadata.path(),
                    kDefaultKey, Quoted(prompts.default_name), kNamesKey));

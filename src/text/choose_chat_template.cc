@@ -54,23 +54,28 @@ std::string_view Difference(const ChatTemplate::Impl& jinja,
   return "";
 }
 
-// Adds or replaces a token that tokenizer_config.json names, as a text or an
-// object.
-void SetName(std::string_view name, const Json& value,
+// Adds a token that tokenizer_config.json names, as a text or an object.
+void AddName(std::string_view name, const Json& value,
              TemplateTokens& special) {
   if (!absl::EndsWith(name, "_token")) return;
   std::string text;
   const absl::Status status =
       value.is_object() ? value.ReadRequired("content", text) : value.Get(text);
   if (!status.ok()) return;  // add_bos_token and the like
-  const auto it =
-      std::find_if(special.begin(), special.end(),
-                   [&](const auto& each) { return each.first == name; });
-  if (it != special.end()) {
-    it->second = std::move(text);
-  } else {
-    special.emplace_back(name, std::move(text));
-  }
+  special.emplace_back(name, std::move(text));
+}
+
+// Keeps the last token of each name, and sorts by names.
+void KeepLast(TemplateTokens& special) {
+  const auto same = [](const auto& a, const auto& b) {
+    return a.first == b.first;
+  };
+  std::reverse(special.begin(), special.end());
+  std::stable_sort(
+      special.begin(), special.end(),
+      [](const auto& a, const auto& b) { return a.first < b.first; });
+  special.erase(std::unique(special.begin(), special.end(), same),
+                special.end());
 }
 
 // The variables for tokens that transformers gives to a template.
@@ -82,12 +87,13 @@ TemplateTokens SpecialTokens(const Checkpoint& checkpoint,
     if (name == "extra_special_tokens" ||
         name == "model_specific_special_tokens") {
       for (const auto& [extra, text] : value.Members()) {
-        SetName(extra, text, special);
+        AddName(extra, text, special);
       }
     } else {
-      SetName(name, value, special);
+      AddName(name, value, special);
     }
   }
+  KeepLast(special);
   return special;
 }
 

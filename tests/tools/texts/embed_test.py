@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+import time
 import unittest
 
 from command import MODELS, TESTDATA, CommandTest, gemma, read_npy, read_npz
@@ -96,8 +97,8 @@ class EmbedTest(CommandTest):
             self.assertEqual(self.embed("the user", "--prompt", "query", model=model), self.embed("Q: the user"))
             self.assertEqual(self.embed("the user", "--no-prompt", model=model), self.embed("the user"))
             self.assertEqual(self.embed("the user", "--prefix", "P ", model=model), self.embed("P the user"))
-            # As in sentence-transformers, "document" exists.
-            self.assertEqual(self.embed("the user", "--prompt", "document", model=model), self.embed("the user"))
+            self.fails(2, "embed", model, "--prompt", "document", "x",
+                       says=["no prompt 'document'", "wanted one of query, other"])
             self.fails(2, "embed", model, "--no-prompt", "--prompt", "query", "x", says="--no-prompt excludes")
 
     def test_published_prompts_are_completed(self):
@@ -105,6 +106,22 @@ class EmbedTest(CommandTest):
                                          "document": "title: none | text: "})
         self.assertEqual(self.embed("the user", "--prompt", "FactChecking", model=own),
                          self.embed("task: fact checking | query: the user"))
+
+    def test_own_prompts_only(self):
+        own = self.with_prompts(prompts={"ask": "A: "})
+        for name in ("query", "document", "STS"):
+            self.fails(2, "embed", own, "--prompt", name, "x", says=[f"no prompt '{name}'", "wanted one of ask"])
+        own = self.with_prompts(prompts={"query": "", "document": ""})
+        self.assertEqual(self.embed("the user", "--prompt", "document", model=own), self.embed("the user"))
+        own = self.with_prompts(prompts={})
+        self.fails(2, "embed", own, "--prompt", "query", "x", says="no prompt 'query': the model's files have none")
+
+    def test_many_prompts_load_fast(self):
+        own = self.with_prompts(prompts={f"name{i}": f"{i}: " for i in range(200_000)})
+        begin = time.monotonic()
+        self.assertEqual(self.embed("the user", "--prompt", "name7", model=own), self.embed("7: the user"))
+        self.assertLess(time.monotonic() - begin, 15)  # 2 s or less, and 30 s if it grows with the square
+        self.fails(2, "embed", own, "--prompt", "STS", "x", says=" and 199980 more")
 
     def test_wrong_prompts_are_named(self):
         for config, says in (({"prompts": {"query": 3}}, "'prompts.query' is 3"), ({"prompts": []}, "'prompts'"),
