@@ -181,8 +181,9 @@ class GEMMA_EXPORT ChatTemplate {
   // the first `num_read` messages: 0, or up to and including an answer, without
   // the tokens that close it. If the template only adds text to a chat, these
   // are the tokens from the end of that answer on. If it changes earlier turns,
-  // for example by leaving out what a model thought, they are those of the
-  // whole chat; the session then goes back to where its tokens differ.
+  // for example by leaving out what a model thought, or the blanks around the
+  // answer, they are those of the whole chat; the session then goes back to
+  // where its tokens differ.
   //
   // The tokens are those of Render, except that text after an answer is encoded
   // apart from it, which matters only for templates that close answers with

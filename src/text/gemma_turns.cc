@@ -109,14 +109,17 @@ class GemmaTurns : public ChatTemplate::Impl {
     absl::Status status = CheckOrder(messages);
     if (!status.ok()) return status;
     ChatPrompt prompt;
-    prompt.whole = num_read == 0;
+    // A session has read its answer with the blanks around it, a chat that is
+    // read as a whole without them.
+    prompt.whole = num_read == 0 || Strip(messages[num_read - 1].text).size() !=
+                                        messages[num_read - 1].text.size();
     TurnWriter turns(tokenizer_, start_of_turn_, end_of_turn);
     if (prompt.whole) {
       turns.Bos();
     } else {
       turns.Close();
     }
-    for (size_t i = num_read; i < messages.size(); ++i) {
+    for (size_t i = prompt.whole ? 0 : num_read; i < messages.size(); ++i) {
       const Message& message = messages[i];
       const std::string text =
           absl::StrCat(i == 0 ? prefix : "", Strip(message.text));

@@ -98,8 +98,8 @@ class JinjaTurns : public ChatTemplate::Impl {
  private:
   // Where a text has an answer.
   struct Place {
-    size_t end = 0;             // offset in the text
-    bool is_unchanged = false;  // except for blanks around it
+    size_t end = 0;  // offset in the text
+    bool is_unchanged = false;
   };
 
   absl::StatusOr<std::vector<TokenId>> Encoded(
@@ -264,7 +264,7 @@ class JinjaTurns : public ChatTemplate::Impl {
     const std::string_view found =
         std::string_view(text.text())
             .substr(before->size(), place.end - before->size());
-    place.is_unchanged = Strip(found) == Strip(messages[i].text);
+    place.is_unchanged = found == messages[i].text;
     return place;
   }
 

@@ -1,4 +1,5 @@
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -10,6 +11,7 @@ namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::SizeIs;
 
 using Tokens = std::vector<TokenId>;
 
@@ -80,6 +82,23 @@ TEST_F(ChatTemplateTest, ContinuesAConversation) {
   EXPECT_EQ(tokens, *template_.Render({{{Role::kUser, "one"},
                                         {Role::kModel, "two"},
                                         {Role::kUser, "three"}}}));
+}
+
+// The session has read the blanks, which the chat does not have.
+TEST_F(ChatTemplateTest, TrimmedAnswersAreReread) {
+  for (const auto& [answer, is_whole] :
+       {std::pair{" two", true}, {"two\n", true}, {"two", false}}) {
+    const std::vector<Message> messages = {{Role::kSystem, "four"},
+                                           {Role::kUser, "one"},
+                                           {Role::kModel, answer},
+                                           {Role::kUser, "three"}};
+    const absl::StatusOr<ChatPrompt> prompt = template_.Continue(messages, 3);
+    ASSERT_EQ(ErrorOf(prompt), "OK");
+    EXPECT_EQ(prompt->whole, is_whole) << answer;
+    if (!is_whole) continue;
+    EXPECT_EQ(prompt->tokens, *template_.Render(messages));
+    EXPECT_THAT(prompt->answer_ends, SizeIs(1));
+  }
 }
 
 TEST_F(ChatTemplateTest, TrimsWhatPythonTrims) {

@@ -188,6 +188,17 @@ TEST(JinjaTurns, GivesWholeChangedChats) {
   EXPECT_EQ(opening->end_of_turn(), Id("<|im_end|>"));
 }
 
+TEST(JinjaTurns, TrimmedAnswersAreReread) {
+  const std::vector<Message> messages = {
+      {Role::kUser, "one"}, {Role::kModel, " two\n"}, {Role::kUser, "three"}};
+  EXPECT_FALSE(FileTurns("chatml").Continue(messages, 2)->whole);
+  const ChatTemplate trims = FileTurns("gemma");
+  const absl::StatusOr<ChatPrompt> prompt = trims.Continue(messages, 2);
+  ASSERT_EQ(ErrorOf(prompt), "OK");
+  EXPECT_TRUE(prompt->whole);
+  EXPECT_EQ(prompt->tokens, *trims.Render(messages));
+}
+
 TEST(JinjaTurns, RefusesUnreadMessages) {
   const std::vector<Message> messages = {
       {Role::kUser, "one"}, {Role::kModel, "two"}, {Role::kUser, "three"}};

@@ -192,7 +192,9 @@ TEST(ChatSettings, OneIsSetBack) {
 
 TEST(BlockText, IsBetweenTheFences) {
   EXPECT_EQ(BlockText("\"\"\"a\nb\"\"\""), "a\nb");
-  EXPECT_EQ(BlockText("\"\"\"\n  a\nb\n\"\"\" "), "a\nb");
+  // Only the line ends next to the fences are not part of the text.
+  EXPECT_EQ(BlockText("\"\"\"\n  a\nb \n\"\"\" "), "  a\nb ");
+  EXPECT_EQ(BlockText("\"\"\"\r\na\r\n\n\"\"\""), "a\r\n");
   EXPECT_EQ(BlockText("\"\"\"\"\"\""), "");
   EXPECT_EQ(BlockText("\"\"\"say \"\"\" now\"\"\""), "say \"\"\" now");
   for (const char* open : {"\"\"\"", "\"\"\"\"", "\"\"\"\"\"", "\"\"\"a",

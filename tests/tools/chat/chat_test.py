@@ -32,7 +32,7 @@ class ChatTest(CommandTest):
         return [m["text"] for m in self.saved(*lines)["messages"] if m["role"] == "user"]
 
     def test_a_line_is_a_message(self):
-        self.assertEqual(self.messages("one", "", '"""', "  two  ", "//three"), ["one", '"""', "two", "/three"])
+        self.assertEqual(self.messages("one", "", '"""', "  two  ", "//three"), ["one", '"""', "  two  ", "/three"])
 
     def test_standard_error_is_silent(self):
         self.assertEqual(self.says("one", "two"), "")

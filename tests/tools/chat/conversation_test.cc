@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -30,6 +32,11 @@ std::vector<TokenId> Join(std::vector<TokenId> a,
                           const std::vector<TokenId>& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
+}
+
+// Whether there are no blanks around the text.
+bool IsTrimmed(std::string_view text) {
+  return absl::StripAsciiWhitespace(text).size() == text.size();
 }
 
 // The prompts of the model, and the number of tokens that it computed.
@@ -124,8 +131,10 @@ class ConversationTest : public MixedModelTest {
 TEST_F(ConversationTest, MessageContinuesSession) {
   Conversation chat = New();
   chat.SetSystem("Be brief.");
-  Ask(chat, "one");
-  EXPECT_EQ(log_.prompts[0], *turns().UserTurn("one", "Be brief."));
+  Ask(chat, "four");
+  // Gemma's turns trim answers, which are then read again.
+  ASSERT_TRUE(IsTrimmed(chat.turns()[0].answer));
+  EXPECT_EQ(log_.prompts[0], *turns().UserTurn("four", "Be brief."));
   const std::vector<TokenId> first = TokensOf(chat.session());
   Ask(chat, "two");
   EXPECT_EQ(log_.prompts[1], *turns().NextUserTurn("two"));
@@ -136,6 +145,23 @@ TEST_F(ConversationTest, MessageContinuesSession) {
   ASSERT_EQ(chat.turns().size(), 2u);
   EXPECT_EQ(chat.turns()[1].message, "two");
   EXPECT_FALSE(chat.turns()[1].answer.empty());
+}
+
+TEST_F(ConversationTest, TrimmedAnswersAreReread) {
+  Conversation chat = New();
+  chat.SetSystem("Be brief.");
+  Ask(chat, "one");
+  const std::string answer = chat.turns()[0].answer;
+  ASSERT_FALSE(IsTrimmed(answer));
+  Ask(chat, "two");
+  const std::vector<TokenId> whole =
+      *turns().Render({{{Role::kSystem, "Be brief."},
+                        {Role::kUser, "one"},
+                        {Role::kModel, answer},
+                        {Role::kUser, "two"}}});
+  const std::vector<TokenId> read = TokensOf(chat.session());
+  ASSERT_GE(read.size(), whole.size());
+  EXPECT_TRUE(std::equal(whole.begin(), whole.end(), read.begin()));
 }
 
 TEST_F(ConversationTest, UndoLeavesNoTrace) {

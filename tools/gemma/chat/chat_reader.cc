@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/io/errors.h"
@@ -21,6 +22,10 @@ constexpr std::string_view kPrompt = "> ";
 constexpr std::string_view kBlockPrompt = ". ";
 constexpr std::string_view kFence = "\"\"\"";
 
+bool IsBlankInput(std::string_view text) {
+  return absl::StripAsciiWhitespace(text).empty();
+}
+
 }  // namespace
 
 std::optional<std::string> BlockText(std::string_view typed) {
@@ -29,7 +34,10 @@ std::optional<std::string> BlockText(std::string_view typed) {
   if (!absl::EndsWith(typed, kFence)) return std::nullopt;
   typed.remove_prefix(kFence.size());
   typed.remove_suffix(kFence.size());
-  return std::string(absl::StripAsciiWhitespace(typed));
+  // The line ends next to the fences are not part of the text.
+  if (!absl::ConsumePrefix(&typed, "\r\n")) absl::ConsumePrefix(&typed, "\n");
+  if (absl::ConsumeSuffix(&typed, "\n")) absl::ConsumeSuffix(&typed, "\r");
+  return std::string(typed);
 }
 
 absl::StatusOr<std::unique_ptr<ChatReader>> ChatReader::Create(bool quiet) {
@@ -61,9 +69,12 @@ absl::StatusOr<std::optional<ChatInput>> ChatReader::Next() {
     }
     warned_ = false;
     const std::string typed(absl::StripAsciiWhitespace(line.text));
-    std::string text = is_block ? BlockText(typed).value_or("") : typed;
     if (!typed.empty()) Remember(typed);
-    if (!text.empty()) return ChatInput{std::move(text), is_block};
+    // Blanks around a message are part of it, as in a batch.
+    std::string text = is_block ? BlockText(typed).value_or("")
+                       : absl::StartsWith(typed, "/") ? typed
+                                                      : line.text;
+    if (!IsBlankInput(text)) return ChatInput{std::move(text), is_block};
   }
 }
 
