@@ -149,12 +149,12 @@ class BadLinesTest(BatchTest):
         (b'{"prompt": "x", "temperature": {}}', "temperature"),
         (b'{"prompt": "x", "temperature": true}', "temperature"),
         (b'{"prompt": "x", "temperature": [1, 2]}', "temperature"),
-        (b'{"prompt": "x", "max_tokens": 0}', "max-tokens"),
-        (b'{"prompt": "x", "max_tokens": 1.5}', "max-tokens"),
-        (b'{"prompt": "x", "top_k": -1}', "top-k"),
-        (b'{"prompt": "x", "stop": ""}', "--stop"),
+        (b'{"prompt": "x", "max_tokens": 0}', "max_tokens"),
+        (b'{"prompt": "x", "max_tokens": 1.5}', "max_tokens"),
+        (b'{"prompt": "x", "top_k": -1}', "top_k"),
+        (b'{"prompt": "x", "stop": ""}', "'stop'"),
         (b'{"prompt": "x", "stop": [1, {}]}', "stop"),
-        (b'{"prompt": "x", "logit_bias": "x"}', "--logit-bias"),
+        (b'{"prompt": "x", "logit_bias": "x"}', "'logit_bias'"),
         (b'{"prompt": "x", "logit_bias": ["512=1"]}', "512"),
         (b'{"prompt": "x", "max-tokens": 5}', "max-tokens"),
         (b'{"prompt": "x", "temprature": 1}', "temperature"),  # a suggestion
@@ -198,6 +198,22 @@ class BadLinesTest(BatchTest):
         before = self.output.read_bytes()
         self.assertEqual(self.batch("--chat", "-n", 2, "-c", 1000).stderr, result.stderr)
         self.assertEqual(self.output.read_bytes(), before)
+
+    def test_errors_name_the_field(self):
+        cases = {"prompt": ('{"prompt": "a", "prompt": "b"}', "has 'prompt' twice in an object"),
+                 "role": ('{"messages": [{"role": "user", "role": "user", "content": "x"}]}', "has 'role' twice"),
+                 "top_k": ('{"prompt": "a", "top_k": "many"}', "'top_k': 'many' is not a whole number"),
+                 "speculate": ('{"prompt": "a", "speculate": "x"}', "'speculate': 'x' is not one of"),
+                 "timeout": ('{"prompt": "a", "timeout": -1}', "'timeout': -1 is not a number from 0"),
+                 "stop": ('{"prompt": "a", "stop": ""}', "'stop': the text is empty"),
+                 "logit_bias": ('{"prompt": "a", "logit_bias": "x"}', "'logit_bias' x: 'x' is not TOKEN=BIAS"),
+                 "unknown": ('{"prompt": "a", "logit_bias": "9999=1"}', "'logit_bias' 9999=1: '9999' is not a token")}
+        self.write([line.encode() for line, _ in cases.values()])
+        self.assertEqual(self.batch("-q").returncode, 1)
+        answers = self.answers()
+        for number, (_, says) in enumerate(cases.values(), 1):
+            self.assertIn(says, answers[number]["error"])
+            self.assertNotIn("--", answers[number]["error"])
 
     def test_bad_line_keeps_its_id(self):
         self.write([{"id": "seven", "prompt": 5}])

@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
@@ -142,6 +143,16 @@ absl::Status CheckSampling(const AnswerOptions& options) {
 
 }  // namespace
 
+std::string FlagLabel(std::string_view name) {
+  return absl::StrCat("--", name);
+}
+
+std::string FieldLabel(std::string_view name) {
+  return absl::StrCat("'", absl::StrReplaceAll(name, {{"-", "_"}}), "'");
+}
+
+std::string SettingLabel(std::string_view name) { return std::string(name); }
+
 std::string_view AnswerOption::name() const {
   return row_.flags.substr(row_.flags.find("--") + 2);
 }
@@ -151,8 +162,8 @@ bool AnswerOption::is_repeated() const {
   return row_.place(any).texts != nullptr;
 }
 
-absl::Status AnswerOption::Set(std::string_view text,
-                               AnswerOptions* options) const {
+absl::Status AnswerOption::Set(std::string_view text, AnswerOptions* options,
+                               OptionLabel label) const {
   const Place place = row_.place(*options);
   if (place.texts != nullptr) {
     place.texts->emplace_back(text);
@@ -165,7 +176,7 @@ absl::Status AnswerOption::Set(std::string_view text,
           : ParseChoice(text, absl::StrSplit(row_.words, '|'), place.choice);
   if (wanted.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("--", name(), ": '", text, "' is not ", wanted));
+      absl::StrCat(label(name()), ": '", text, "' is not ", wanted));
 }
 
 std::string AnswerOption::Get(const AnswerOptions& options) const {
@@ -226,27 +237,30 @@ void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
   }
 }
 
-absl::Status Validate(const AnswerOptions& options) {
+absl::Status Validate(const AnswerOptions& options, OptionLabel label) {
   if (options.timeout < 0 || options.timeout > kMaxTimeout) {
     return OptionError(
         {"--timeout"},
-        absl::StrCat("--timeout: ", options.timeout,
+        absl::StrCat(label("timeout"), ": ", options.timeout,
                      " is not a number from 0 to ", kMaxTimeout));
   }
   for (const std::string& stop : options.stop) {
     if (stop.empty()) {
-      return OptionError({"--stop"}, "--stop: the text is empty");
+      return OptionError({"--stop"},
+                         absl::StrCat(label("stop"), ": the text is empty"));
     }
   }
   for (const std::string& bias : options.logit_bias) {
-    GEMMA_RETURN_IF_ERROR(ParseLogitBias(bias).status());
+    GEMMA_RETURN_IF_ERROR(ParseLogitBias(bias, label("logit-bias")).status());
   }
   return CheckSampling(options);
 }
 
-absl::Status FindTokens(const Model& model, AnswerOptions* options) {
-  GEMMA_ASSIGN_OR_RETURN(options->sampling.logit_bias,
-                         FindLogitBiases(options->logit_bias, model));
+absl::Status FindTokens(const Model& model, AnswerOptions* options,
+                        OptionLabel label) {
+  GEMMA_ASSIGN_OR_RETURN(
+      options->sampling.logit_bias,
+      FindLogitBiases(options->logit_bias, model, label("logit-bias")));
   // Two biases may name the same token, one by its id and one by its piece.
   return CheckSampling(*options);
 }

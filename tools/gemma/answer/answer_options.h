@@ -29,6 +29,13 @@ struct AnswerOptions {
   bool as_is = false;                // add no newline, except on a terminal
 };
 
+// Returns what messages call the option with this name: "--top-k" on the
+// command line, "'top_k'" in a line of a batch, "top-k" in /set.
+using OptionLabel = std::string (*)(std::string_view name);
+std::string FlagLabel(std::string_view name);
+std::string FieldLabel(std::string_view name);
+std::string SettingLabel(std::string_view name);
+
 // A row of the table.
 class AnswerOption {
  public:
@@ -55,8 +62,9 @@ class AnswerOption {
   bool is_repeated() const;
 
   // Sets the value. Adds one if the option may be repeated. InvalidArgument
-  // names the flag, the text found and the value wanted.
-  absl::Status Set(std::string_view text, AnswerOptions* options) const;
+  // names the option, the text found and the value wanted.
+  absl::Status Set(std::string_view text, AnswerOptions* options,
+                   OptionLabel label = FlagLabel) const;
   // The value in the form that Set reads. Empty if the option may be repeated.
   std::string Get(const AnswerOptions& options) const;
   // Copies the option's value from `from` to `options`.
@@ -82,11 +90,13 @@ void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
                       const std::string& default_max_tokens);
 
 // OK, or a usage error that names the option.
-absl::Status Validate(const AnswerOptions& options);
+absl::Status Validate(const AnswerOptions& options,
+                      OptionLabel label = FlagLabel);
 
 // Looks up the tokens of --logit-bias in the model. `options` must be valid. If
 // the model does not have a token, the usage error names it.
-absl::Status FindTokens(const Model& model, AnswerOptions* options);
+absl::Status FindTokens(const Model& model, AnswerOptions* options,
+                        OptionLabel label = FlagLabel);
 
 }  // namespace gemma::tools
 

@@ -124,7 +124,7 @@ class Batch {
   absl::StatusOr<Ticket> Begin(std::string_view line, BatchRequest* request,
                                std::vector<Verdict>* verdicts) {
     GEMMA_RETURN_IF_ERROR(ParseBatchRequest(line, defaults_, request));
-    GEMMA_RETURN_IF_ERROR(FindTokens(model_, &request->options));
+    GEMMA_RETURN_IF_ERROR(FindTokens(model_, &request->options, FieldLabel));
     if (options_.guard != nullptr) {
       GEMMA_ASSIGN_OR_RETURN(verdicts->emplace_back(),
                              options_.guard->JudgePrompt(PromptText(*request)));

@@ -80,7 +80,7 @@ std::vector<std::string> Fields() {
 absl::Status SetOption(const AnswerOption& option, const nlohmann::json& json,
                        AnswerOptions* options) {
   GEMMA_ASSIGN_OR_RETURN(const std::string word, Word(FieldOf(option), json));
-  return option.Set(word, options);
+  return option.Set(word, options, FieldLabel);
 }
 
 absl::Status ReadOption(const std::string& field, const nlohmann::json& json,
@@ -104,14 +104,13 @@ absl::Status ReadOption(const std::string& field, const nlohmann::json& json,
 absl::Status ReadObject(const nlohmann::json& json, BatchRequest* request) {
   GEMMA_RETURN_IF_ERROR(ReadId(json, &request->id));
   bool has_prompt = false;
-  bool has_system = false;
   for (const auto& [name, value] : json.items()) {
     if (name == "id") continue;
     if (name == "prompt") {
       has_prompt = true;
       GEMMA_RETURN_IF_ERROR(ReadTextField(name, value, &request->prompt));
     } else if (name == "system") {
-      has_system = true;
+      request->has_system = true;
       GEMMA_RETURN_IF_ERROR(ReadTextField(name, value, &request->system));
     } else if (name == "messages") {
       GEMMA_RETURN_IF_ERROR(ReadMessages(value, &request->messages));
@@ -119,9 +118,9 @@ absl::Status ReadObject(const nlohmann::json& json, BatchRequest* request) {
       GEMMA_RETURN_IF_ERROR(ReadOption(name, value, &request->options));
     }
   }
-  GEMMA_RETURN_IF_ERROR(Validate(request->options));
+  GEMMA_RETURN_IF_ERROR(Validate(request->options, FieldLabel));
   const bool has_messages = !request->messages.empty();
-  if (has_messages && (has_prompt || has_system)) {
+  if (has_messages && (has_prompt || request->has_system)) {
     return absl::InvalidArgumentError(
         "'messages' excludes 'prompt' and 'system'");
   }
@@ -154,13 +153,22 @@ std::string PromptText(const BatchRequest& request) {
 absl::StatusOr<std::vector<TokenId>> PromptTokens(
     const Model& model, const BatchRequest& request,
     const PromptOptions& options) {
-  if (request.messages.empty()) {
-    return PromptTokens(model, request.prompt, request.system, options);
-  }
-  if (options.no_turns) {
+  const std::string off = options.no_turns
+                              ? absl::StrCat("--chat-template ", kNoTemplate)
+                          : options.raw ? "--raw"
+                                        : "";
+  const bool has_messages = !request.messages.empty();
+  if (!off.empty() && (has_messages || request.has_system)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("'messages' need chat turns, but --chat-template ",
-                     kNoTemplate, " turns them off"));
+        absl::StrCat(has_messages ? "'messages' need" : "'system' needs",
+                     " chat turns, but ", off, " turns them off"));
+  }
+  if (!has_messages) {
+    if (request.has_system && !options.chat) {
+      return absl::InvalidArgumentError(
+          "'system' needs chat turns; with a base model, --chat makes them");
+    }
+    return PromptTokens(model, request.prompt, request.system, options);
   }
   GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
   std::vector<Message> messages = request.messages;

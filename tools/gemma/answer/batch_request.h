@@ -19,6 +19,7 @@ struct BatchRequest {
   std::string id;  // JSON; empty: no id
   std::string prompt;
   std::string system;
+  bool has_system = false;        // the line states it
   std::vector<Message> messages;  // if not empty, used instead of `prompt`
   AnswerOptions options;
 };
@@ -41,7 +42,8 @@ absl::Status ParseBatchRequest(std::string_view line,
 // The prompt, or the text of the last message.
 std::string PromptText(const BatchRequest& request);
 
-// The tokens of the request. Messages are a chat, whatever `options` say.
+// The tokens of the request. Messages are a chat, unless `options`
+// turn chats off.
 absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
                                                   const BatchRequest& request,
                                                   const PromptOptions& options);

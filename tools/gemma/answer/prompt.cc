@@ -38,12 +38,20 @@ absl::Status CheckChatTemplate(const ModelOptions& options, bool chat, bool raw,
                    given, " turns them off"));
 }
 
-void NoteTurns(const ChatTemplate& turns) {
+void NoteTurns(const Model& model, const ChatTemplate& turns) {
   if (turns.is_gemma()) return;
   const std::string reason =
       turns.reason().empty() ? "" : absl::StrCat(", because ", turns.reason());
-  Note(absl::StrCat("the turns are those of ", turns.source(), reason,
-                    " (--chat-template gemma: Gemma's own)"));
+  Note(absl::StrCat(
+      "the turns are those of ", turns.source(), reason,
+      HasGemmaTurns(model) ? " (--chat-template gemma: Gemma's own)" : ""));
+}
+
+absl::Status CheckParseControl(const PromptOptions& options) {
+  if (!options.chat || !options.parse_control) return absl::OkStatus();
+  return OptionError({"--parse-control", "--raw"},
+                     "--parse-control needs --raw: the text of a chat turn "
+                     "never becomes a control token");
 }
 
 bool NoteControlTokens(const Tokenizer& tokenizer, std::string_view prompt) {
@@ -64,11 +72,7 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(
     const Model& model, std::string_view prompt, std::string_view system,
     const PromptOptions& options) {
   if (options.chat) {
-    if (options.parse_control) {
-      return OptionError({"--parse-control", "--raw"},
-                         "--parse-control needs --raw: the text of a chat turn "
-                         "never becomes a control token");
-    }
+    GEMMA_RETURN_IF_ERROR(CheckParseControl(options));
     GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
     return turns.UserTurn(prompt, system);
   }

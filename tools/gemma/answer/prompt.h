@@ -19,6 +19,7 @@ namespace gemma::tools {
 struct PromptOptions {
   bool chat = false;           // as chat turns
   bool no_turns = false;       // there are no chat turns at all
+  bool raw = false;            // the caller wants no chat turns
   bool parse_control = false;  // names of control tokens become those tokens
 };
 
@@ -34,8 +35,12 @@ bool IsChat(const Model& model, const ModelOptions& options, bool chat,
 absl::Status CheckChatTemplate(const ModelOptions& options, bool chat, bool raw,
                                bool system);
 
-// If the turns are not Gemma's own, says so on standard error.
-void NoteTurns(const ChatTemplate& turns);
+// If the turns of the model are not Gemma's own, says so on standard error.
+void NoteTurns(const Model& model, const ChatTemplate& turns);
+
+// A usage error if the options read control tokens in chat turns, whose text
+// never becomes one.
+absl::Status CheckParseControl(const PromptOptions& options);
 
 // If a prompt that is no chat turn names a control token that stays text, says
 // so on standard error. Returns whether it does.

@@ -134,6 +134,7 @@ std::string_view ModeNote(bool tuned, bool chat) {
 PromptOptions PromptOf(const RunOptions& options, const Model& model) {
   return {.chat = IsChat(model, options.model, options.chat, options.raw),
           .no_turns = options.model.chat_template == kNoTemplate,
+          .raw = options.raw,
           .parse_control = options.parse_control};
 }
 
@@ -142,7 +143,7 @@ absl::Status NoteTokens(const Model& model, std::string_view prompt,
                         const PromptOptions& options) {
   if (options.chat) {
     GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
-    NoteTurns(turns);
+    NoteTurns(model, turns);
   } else if (!options.parse_control) {
     GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
     NoteControlTokens(*tokenizer, prompt);
@@ -162,9 +163,10 @@ absl::Status RunLines(RunOptions options) {
                          Guard::Load(options.guard, options.model));
   options.batch.guard = guard.get();
   options.batch.prompt = PromptOf(options, model);
+  GEMMA_RETURN_IF_ERROR(CheckParseControl(options.batch.prompt));
   if (options.batch.prompt.chat) {
     GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
-    if (!options.model.quiet) NoteTurns(turns);
+    if (!options.model.quiet) NoteTurns(model, turns);
   }
   options.batch.quiet = options.model.quiet;
   options.batch.verbose = options.verbose;

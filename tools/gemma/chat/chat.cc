@@ -74,7 +74,7 @@ absl::Status Chat(ChatOptions options) {
     return NotTunedToChat(options.model.path);
   }
   GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
-  if (!options.model.quiet) NoteTurns(turns);
+  if (!options.model.quiet) NoteTurns(model, turns);
   GEMMA_RETURN_IF_ERROR(FindTokens(model, &options.answer));
   GEMMA_ASSIGN_OR_RETURN(Session session, CreateSession(model, options.model,
                                                         DefaultContext(model)));

@@ -44,7 +44,7 @@ std::string ValueOf(const AnswerOption& option, const AnswerOptions& options) {
 
 // Replaces the options by `changed` if those are valid.
 absl::Status Accept(AnswerOptions changed, AnswerOptions* options) {
-  const absl::Status status = Validate(changed);
+  const absl::Status status = Validate(changed, SettingLabel);
   // Not a usage error, because the command line is right.
   if (!status.ok()) return absl::InvalidArgumentError(status.message());
   *options = std::move(changed);
@@ -53,7 +53,7 @@ absl::Status Accept(AnswerOptions changed, AnswerOptions* options) {
 
 absl::Status BadStop(std::string_view value, std::string_view wanted) {
   return absl::InvalidArgumentError(
-      absl::StrCat("--stop: '", value, "' is not ", wanted));
+      absl::StrCat("stop: '", value, "' is not ", wanted));
 }
 
 absl::Status SetStop(std::string_view value, AnswerOptions* options) {
@@ -64,7 +64,7 @@ absl::Status SetStop(std::string_view value, AnswerOptions* options) {
     constexpr std::string_view kWanted =
         "a string or an array of strings in JSON";
     const absl::StatusOr<internal::Json> json =
-        internal::Json::Parse(value, "--stop");
+        internal::Json::Parse(value, "stop");
     if (!json.ok()) return BadStop(value, kWanted);
     if (json->is_string()) stop.emplace_back();
     const absl::Status status =
@@ -101,7 +101,7 @@ absl::Status ChangeSetting(std::string_view name, std::string_view value,
   GEMMA_ASSIGN_OR_RETURN(const AnswerOption* option, Find(name));
   if (name == kStop) return SetStop(value, options);
   AnswerOptions changed = *options;
-  GEMMA_RETURN_IF_ERROR(option->Set(value, &changed));
+  GEMMA_RETURN_IF_ERROR(option->Set(value, &changed, SettingLabel));
   return Accept(std::move(changed), options);
 }
 

@@ -34,20 +34,20 @@ std::optional<TokenId> Find(const Tokenizer& tokenizer,
   return tokenizer.Find(absl::StrReplaceAll(piece, {{" ", "\u2581"}}));
 }
 
-absl::Status Refuse(std::string_view text, std::string_view found,
-                    std::string_view wanted) {
-  return OptionError(
-      {"--logit-bias"},
-      absl::StrCat("--logit-bias ", text, ": '", found, "' is ", wanted));
+absl::Status Refuse(std::string_view label, std::string_view text,
+                    std::string_view found, std::string_view wanted) {
+  return OptionError({"--logit-bias"}, absl::StrCat(label, " ", text, ": '",
+                                                    found, "' is ", wanted));
 }
 
 }  // namespace
 
-absl::StatusOr<NamedBias> ParseLogitBias(std::string_view text) {
+absl::StatusOr<NamedBias> ParseLogitBias(std::string_view text,
+                                         std::string_view label) {
   // The last '=', because a piece may contain one.
   const size_t equals = text.rfind('=');
   if (equals == std::string_view::npos) {
-    return Refuse(text, text, "not TOKEN=BIAS");
+    return Refuse(label, text, text, "not TOKEN=BIAS");
   }
   const std::string_view token = text.substr(0, equals);
   const std::string_view bias = text.substr(equals + 1);
@@ -55,25 +55,27 @@ absl::StatusOr<NamedBias> ParseLogitBias(std::string_view text) {
   if (IsQuoted(token)) {
     named.piece = token.substr(1, token.size() - 2);
   } else if (!ParseId(token, &named.token)) {
-    return Refuse(text, token, "neither an id nor a piece in double quotes");
+    return Refuse(label, text, token,
+                  "neither an id nor a piece in double quotes");
   }
   if (!absl::SimpleAtof(bias, &named.bias) ||
       !(std::isfinite(named.bias) || named.bias == -INFINITY)) {
-    return Refuse(text, bias, "neither a number nor -inf");
+    return Refuse(label, text, bias, "neither a number nor -inf");
   }
   return named;
 }
 
 absl::StatusOr<std::vector<LogitBias>> FindLogitBiases(
-    const std::vector<std::string>& texts, const Model& model) {
+    const std::vector<std::string>& texts, const Model& model,
+    std::string_view label) {
   std::vector<LogitBias> biases;
   for (const std::string& text : texts) {
-    GEMMA_ASSIGN_OR_RETURN(NamedBias named, ParseLogitBias(text));
+    GEMMA_ASSIGN_OR_RETURN(NamedBias named, ParseLogitBias(text, label));
     if (!named.piece.empty()) {
       GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
       const std::optional<TokenId> token = Find(*tokenizer, named.piece);
       if (!token.has_value()) {
-        return Refuse(text, named.piece,
+        return Refuse(label, text, named.piece,
                       "not a piece of the model's vocabulary");
       }
       named.token = *token;
@@ -81,7 +83,7 @@ absl::StatusOr<std::vector<LogitBias>> FindLogitBiases(
     const ModelConfig& config = model.config();
     if (!config.has_token(named.token)) {
       return Refuse(
-          text, absl::StrCat(named.token),
+          label, text, absl::StrCat(named.token),
           absl::StrCat("not a token from 0 to ", config.vocab_size - 1));
     }
     biases.push_back({named.token, named.bias});

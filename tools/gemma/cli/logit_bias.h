@@ -22,12 +22,15 @@ struct NamedBias {
 // Parses TOKEN=BIAS. TOKEN is an id, or a piece in double quotes, in which
 // blanks may stand for the vocabulary's U+2581. BIAS is a number or -inf.
 // Returns a usage error for any other text.
-absl::StatusOr<NamedBias> ParseLogitBias(std::string_view text);
+// `label`: what the error calls the option.
+absl::StatusOr<NamedBias> ParseLogitBias(
+    std::string_view text, std::string_view label = "--logit-bias");
 
 // Parses the texts and finds their tokens in the model. Returns a usage error
 // for the first text that cannot be parsed or whose token the model lacks.
 absl::StatusOr<std::vector<LogitBias>> FindLogitBiases(
-    const std::vector<std::string>& texts, const Model& model);
+    const std::vector<std::string>& texts, const Model& model,
+    std::string_view label = "--logit-bias");
 
 }  // namespace gemma::tools
 

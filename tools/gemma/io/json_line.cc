@@ -1,9 +1,14 @@
 #include "tools/gemma/io/json_line.h"
 
 #include <cstddef>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/json.h"
+#include "src/base/messages.h"
 
 namespace gemma::tools {
 
@@ -33,6 +38,28 @@ bool IsTooDeep(std::string_view json) {
   return false;
 }
 
+// Finds a key that an object has twice.
+class RepeatedKey {
+ public:
+  void See(nlohmann::json::parse_event_t event, const nlohmann::json& value) {
+    using Event = nlohmann::json::parse_event_t;
+    if (event == Event::object_start) {
+      objects_.emplace_back();
+    } else if (event == Event::object_end) {
+      objects_.pop_back();
+    } else if (event == Event::key && !name_.has_value() &&
+               !objects_.back().insert(value.get<std::string>()).second) {
+      name_ = value.get<std::string>();
+    }
+  }
+
+  const std::optional<std::string>& name() const { return name_; }
+
+ private:
+  std::vector<std::set<std::string>> objects_;  // the keys of each open one
+  std::optional<std::string> name_;
+};
+
 }  // namespace
 
 absl::StatusOr<nlohmann::json> ParseJsonLine(std::string_view line) {
@@ -40,8 +67,20 @@ absl::StatusOr<nlohmann::json> ParseJsonLine(std::string_view line) {
     return absl::InvalidArgumentError(
         absl::StrCat("nested more than ", kMaxDepth, " deep, wanted less"));
   }
+  RepeatedKey repeated;
   try {
-    return nlohmann::json::parse(line);
+    nlohmann::json json = nlohmann::json::parse(
+        line, [&](int, nlohmann::json::parse_event_t event,
+                  const nlohmann::json& value) {
+          repeated.See(event, value);
+          return true;
+        });
+    if (repeated.name().has_value()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("has ", internal::Quoted(*repeated.name()),
+                       " twice in an object, wanted it once"));
+    }
+    return json;
   } catch (const nlohmann::json::parse_error& error) {
     return absl::InvalidArgumentError(
         absl::StrCat("not JSON in UTF-8 (error at byte ", error.byte, ")"));

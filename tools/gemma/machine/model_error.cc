@@ -55,6 +55,9 @@ constexpr std::string_view kTokenizerCure =
     "put tokenizer.model or tokenizer.json of the model's repository next to "
     "the weights; if the model is a GGUF file, use one with a tokenizer";
 
+constexpr std::string_view kOtherTemplateCure =
+    "--chat-template FILE uses the turns of another template; gemma run --raw "
+    "needs none";
 constexpr std::string_view kTemplateCure =
     "--chat-template gemma uses Gemma's own turns, --chat-template FILE those "
     "of another template; gemma run --raw needs none";
@@ -269,13 +272,18 @@ absl::StatusOr<ChatTemplate> ChatTurns(const Model& model) {
   GEMMA_RETURN_IF_ERROR(TokenizerOf(model).status());
   absl::StatusOr<ChatTemplate> turns = model.chat_template();
   if (!turns.ok()) {
-    return WithCure(
-        turns.status(),
-        ReasonOf(turns.status()) == ErrorReason::kChatTemplate
-            ? kTemplateCure
-            : "gemma run --raw completes texts, without chat turns");
+    return WithCure(turns.status(),
+                    ReasonOf(turns.status()) != ErrorReason::kChatTemplate
+                        ? "gemma run --raw completes texts, without chat turns"
+                    : HasGemmaTurns(model) ? kTemplateCure
+                                           : kOtherTemplateCure);
   }
   return turns;
+}
+
+bool HasGemmaTurns(const Model& model) {
+  const absl::StatusOr<const Tokenizer*> tokenizer = model.tokenizer();
+  return tokenizer.ok() && ChatTemplate::Create(**tokenizer).ok();
 }
 
 absl::StatusOr<Classifier> NewClassifier(const Model& model,

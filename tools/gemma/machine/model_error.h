@@ -20,6 +20,9 @@ absl::Status ExplainModelError(absl::Status status, const std::string& path);
 absl::StatusOr<const Tokenizer*> TokenizerOf(const Model& model);
 absl::StatusOr<ChatTemplate> ChatTurns(const Model& model);
 
+// Returns whether the vocabulary has the markers of Gemma's own turns.
+bool HasGemmaTurns(const Model& model);
+
 // Calls Classifier::Create, and adds a cure to an error.
 absl::StatusOr<Classifier> NewClassifier(const Model& model,
                                          ClassifierOptions options);
