@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -26,11 +27,29 @@ constexpr std::string_view kJsonKey = "chat_template";
 constexpr std::string_view kGgufKey = "tokenizer.chat_template";
 
 absl::Status AddFile(std::string path, std::string_view name, Templates& out) {
+  std::error_code error;
+  if (std::filesystem::file_size(path, error) == 0 && !error) {
+    out.push_back({std::string(name), "", std::move(path)});
+    return absl::OkStatus();
+  }
   GEMMA_ASSIGN_OR_RETURN(const MappedFile file,
                          MappedFile::Open(std::move(path)));
   out.push_back(
       {std::string(name), std::string(file.text()), std::string(file.path())});
   return absl::OkStatus();
+}
+
+bool HasFile(const std::string& directory) {
+  std::error_code error;
+  const auto size =
+      std::filesystem::file_size(InDirectory(directory, kFile), error);
+  return !error && size > 0;
+}
+
+bool IsEmpty(const Json& value) {
+  std::string_view text;
+  return value.is_null() ||
+         (value.Get(text).ok() && absl::StripAsciiWhitespace(text).empty());
 }
 
 bool HasFolder(const std::string& directory) {
@@ -98,9 +117,9 @@ absl::Status AddDirectory(const std::string& directory,
 
 bool HasChatTemplates(const std::string& directory,
                       const std::optional<Json>& tokenizer_config) {
-  return Exists(directory, kFile) || HasFolder(directory) ||
+  return HasFile(directory) || HasFolder(directory) ||
          (tokenizer_config.has_value() && tokenizer_config->Has(kJsonKey) &&
-          !tokenizer_config->IsNull(kJsonKey)) ||
+          !IsEmpty(*tokenizer_config->Find(kJsonKey))) ||
          Exists(directory, kJsonFile);
 }
 

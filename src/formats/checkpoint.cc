@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
@@ -144,8 +145,12 @@ absl::StatusOr<Checkpoint> OpenGguf(std::string given, MappedFile file) {
     GEMMA_RETURN_IF_ERROR(CheckPart(gguf, *split, split->number));
     GEMMA_RETURN_IF_ERROR(AddParts(*split, checkpoint));
   }
+  std::string_view chat_template;
   checkpoint.has_chat_template =
-      checkpoint.metadata->Has("tokenizer.chat_template");
+      checkpoint.metadata->Has("tokenizer.chat_template") &&
+      !(checkpoint.metadata->Read("tokenizer.chat_template", chat_template)
+            .ok() &&
+        absl::StripAsciiWhitespace(chat_template).empty());
   return checkpoint;
 }
 

@@ -133,7 +133,7 @@ absl::Status TakeTokenizer(absl::StatusOr<Tokenizer> tokenizer,
     const absl::Span<const std::string> notes = impl.tokenizer->notes();
     impl.notes.insert(impl.notes.end(), notes.begin(), notes.end());
     impl.chat_template =
-        ChooseChatTemplate(checkpoint, *impl.tokenizer, wanted);
+        ChooseChatTemplate(checkpoint, *impl.tokenizer, wanted, &impl.notes);
     if (!wanted.path.empty()) {
       GEMMA_RETURN_IF_ERROR(impl.chat_template.status());
     }

@@ -38,6 +38,9 @@ class ChatTemplate::Impl {
   bool is_gemma = false;
   std::string source;
   std::string reason;
+  // What a template writes like a control token, though the vocabulary has no
+  // such piece: "<|im_start|>".
+  std::vector<std::string> missing_markers;
 };
 
 }  // namespace gemma

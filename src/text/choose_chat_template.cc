@@ -10,14 +10,20 @@
 #include "absl/strings/str_cat.h"
 #include "gemma/error_reason.h"
 #include "src/base/json.h"
+#include "src/base/listing.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/formats/chat_template_files.h"
+#include "src/formats/wrong_file.h"
 #include "src/os/mapped_file.h"
+#include "src/os/stream.h"
 #include "src/text/chat_template_impl.h"
 
 namespace gemma::internal {
 namespace {
+
+// More than any template.
+constexpr size_t kMaxTemplateBytes = size_t{16} << 20;
 
 // A chat that two templates may turn into different tokens.
 struct Sample {
@@ -100,10 +106,20 @@ TemplateTokens SpecialTokens(const Checkpoint& checkpoint,
 absl::StatusOr<ChatTemplateImpl> FromFile(const std::string& path,
                                           const Tokenizer& tokenizer,
                                           const TemplateTokens& special) {
-  const absl::StatusOr<MappedFile> file = MappedFile::Open(path);
-  if (!file.ok()) {
-    return WithReason(file.status(), ErrorReason::kChatTemplate);
+  const auto failure = [](const absl::Status& status) {
+    // A file that is not itself has a reason, and a cure, of its own.
+    const bool is_other = ReasonOf(status) == ErrorReason::kLfsPointer ||
+                          ReasonOf(status) == ErrorReason::kWebPage;
+    return is_other ? status : WithReason(status, ErrorReason::kChatTemplate);
+  };
+  if (IsStream(path)) {
+    const absl::StatusOr<std::string> text =
+        ReadStream(path, kMaxTemplateBytes);
+    if (!text.ok()) return failure(text.status());
+    return MakeJinjaTurns(tokenizer, *text, path, special);
   }
+  const absl::StatusOr<MappedFile> file = OpenModelFile(path);
+  if (!file.ok()) return failure(file.status());
   return MakeJinjaTurns(tokenizer, file->text(), path, special);
 }
 
@@ -126,11 +142,33 @@ ChatTemplate With(ChatTemplateImpl impl, std::string_view reason) {
   return ChatTemplate(std::move(impl));
 }
 
-}  // namespace
+// Removes templates without text, as programs write them that have none.
+void RemoveEmpty(std::vector<ChatTemplateText>& templates,
+                 std::vector<std::string>& notes) {
+  const auto is_empty = [](const ChatTemplateText& each) {
+    return Strip(each.text).empty();
+  };
+  const auto first = std::find_if(templates.begin(), templates.end(), is_empty);
+  if (first == templates.end()) return;
+  notes.push_back(absl::StrCat(
+      first->where, ": the chat template is empty, and counts as absent"));
+  std::erase_if(templates, is_empty);
+}
 
-absl::StatusOr<ChatTemplate> ChooseChatTemplate(const Checkpoint& checkpoint,
-                                                const Tokenizer& tokenizer,
-                                                const WantedTurns& wanted) {
+void NoteMissingMarkers(const ChatTemplate::Impl& turns,
+                        std::vector<std::string>& notes) {
+  if (turns.missing_markers.empty()) return;
+  constexpr size_t kMost = 5;
+  notes.push_back(absl::StrCat(
+      turns.source, ": the chat template writes ",
+      QuotedListing(turns.missing_markers, kMost),
+      ", which the vocabulary lacks: the model reads them as plain text"));
+}
+
+absl::StatusOr<ChatTemplate> Choose(const Checkpoint& checkpoint,
+                                    const Tokenizer& tokenizer,
+                                    const WantedTurns& wanted,
+                                    std::vector<std::string>& notes) {
   const TemplateTokens special = SpecialTokens(checkpoint, tokenizer);
   if (!wanted.path.empty()) {
     GEMMA_ASSIGN_OR_RETURN(ChatTemplateImpl jinja,
@@ -147,6 +185,7 @@ absl::StatusOr<ChatTemplate> ChooseChatTemplate(const Checkpoint& checkpoint,
   if (!templates.ok()) {
     return WithReason(templates.status(), ErrorReason::kChatTemplate);
   }
+  RemoveEmpty(*templates, notes);
   if (templates->empty()) {
     if (wanted.of_file) {
       return WithReason(absl::NotFoundError(absl::StrCat(
@@ -170,6 +209,20 @@ absl::StatusOr<ChatTemplate> ChooseChatTemplate(const Checkpoint& checkpoint,
   }
   return With(std::move(jinja), absl::StrCat("it makes other tokens of ", what,
                                              " than Gemma's own turns"));
+}
+
+}  // namespace
+
+absl::StatusOr<ChatTemplate> ChooseChatTemplate(
+    const Checkpoint& checkpoint, const Tokenizer& tokenizer,
+    const WantedTurns& wanted, std::vector<std::string>* notes) {
+  std::vector<std::string> own_notes;
+  absl::StatusOr<ChatTemplate> turns =
+      Choose(checkpoint, tokenizer, wanted, own_notes);
+  if (notes == nullptr) return turns;
+  if (turns.ok()) NoteMissingMarkers(turns->impl(), own_notes);
+  notes->insert(notes->end(), own_notes.begin(), own_notes.end());
+  return turns;
 }
 
 }  // namespace gemma::internal

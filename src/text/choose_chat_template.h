@@ -4,6 +4,7 @@
 #define GEMMA_SRC_TEXT_CHOOSE_CHAT_TEMPLATE_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "gemma/tokenizer.h"
@@ -20,10 +21,12 @@ struct WantedTurns {
 
 // Returns the wanted turns. If none are wanted: those of the files' template,
 // but Gemma's own if they have none, or if both make the same tokens of a few
-// chats. A chat that the files' template refuses makes no difference.
-absl::StatusOr<ChatTemplate> ChooseChatTemplate(const Checkpoint& checkpoint,
-                                                const Tokenizer& tokenizer,
-                                                const WantedTurns& wanted);
+// chats. A chat that the files' template refuses makes no difference. Adds to
+// `notes`, unless null, that a template of the files is empty, and which
+// markers a template writes that the vocabulary lacks.
+absl::StatusOr<ChatTemplate> ChooseChatTemplate(
+    const Checkpoint& checkpoint, const Tokenizer& tokenizer,
+    const WantedTurns& wanted, std::vector<std::string>* notes = nullptr);
 
 }  // namespace gemma::internal
 

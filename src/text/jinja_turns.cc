@@ -6,6 +6,7 @@
 #include <ctime>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +24,7 @@
 #include "src/base/status_macros.h"
 #include "src/jinja/jinja_template.h"
 #include "src/text/chat_template_impl.h"
+#include "src/text/markers.h"
 #include "src/text/tokenizer_impl.h"
 
 namespace gemma {
@@ -59,6 +61,7 @@ class JinjaTurns : public ChatTemplate::Impl {
     GEMMA_RETURN_IF_ERROR(FindUserText());
     FindSystemRole(absl::StrContains(text, "developer"));
     FindEndOfTurn();
+    FindMissingMarkers();
     return absl::OkStatus();
   }
 
@@ -191,7 +194,10 @@ class JinjaTurns : public ChatTemplate::Impl {
     if (*uses) return absl::OkStatus();
     return WithReason(
         absl::InvalidArgumentError(FormatText(
-            "%s leaves out the text of messages that are strings", source)),
+            "%s ignores what a user says: it does not write a message's "
+            "'content' where that is a text (some templates want a list of "
+            "parts)",
+            source)),
         ErrorReason::kChatTemplate);
   }
 
@@ -235,6 +241,34 @@ class JinjaTurns : public ChatTemplate::Impl {
     const PrefixMatcher::Entry* control =
         tokenizer_.impl().MatchControl(all.substr(begin, next.end - begin));
     if (control != nullptr) end_of_turn = control->token;
+  }
+
+  // The markers of a few chats that the vocabulary has no piece for.
+  void FindMissingMarkers() {
+    std::set<std::string_view> seen;
+    std::vector<MarkedText> texts;
+    const Message user = {Role::kUser, "question"};
+    for (const std::vector<Message>& messages :
+         {std::vector<Message>{user, {Role::kModel, "answer"}, user},
+          std::vector<Message>{{Role::kSystem, "instruction"}, user}}) {
+      absl::StatusOr<MarkedText> text = Rendered(messages, quick_);
+      if (text.ok()) texts.push_back(*std::move(text));
+    }
+    for (const MarkedText& text : texts) {
+      size_t begin = 0;
+      for (const MarkedText::Run& run : text.runs()) {
+        const std::string_view part =
+            std::string_view(text.text()).substr(begin, run.end - begin);
+        begin = run.end;
+        if (run.origin != TextOrigin::kTemplate) continue;
+        for (const std::string_view marker : MarkersIn(part)) {
+          const bool is_new = seen.insert(marker).second;
+          if (is_new && !tokenizer_.Find(marker).has_value()) {
+            missing_markers.emplace_back(marker);
+          }
+        }
+      }
+    }
   }
 
   static std::vector<MarkedText::Run>::const_iterator RunAt(

@@ -274,7 +274,8 @@ TEST(JinjaTurns, NamesRefusedTemplates) {
   // A template for lists of parts would lose the text.
   EXPECT_THAT(error("{% for m in messages %}{% for part in m.content %}"
                     "{{ part.text }}{% endfor %}{% endfor %}"),
-              HasSubstr("leaves out the text"));
+              HasSubstr("the template ignores what a user says: it does not "
+                        "write a message's 'content' where that is a text"));
   EXPECT_THAT(error("{% for i in range(100000) %}{% for j in range(100000) %}"
                     "{% endfor %}{% endfor %}{{ messages[0].content }}"),
               HasSubstr("the template: "));

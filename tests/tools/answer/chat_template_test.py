@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Chat templates of model files: --chat-template, --parse-control and inspect, with a toy model of 512 pieces."""
 import json
+import os
+import shutil
+import time
 import unittest
 
-from command import TESTDATA, CommandTest, gemma, rewrite_gguf
+from command import MODELS, TESTDATA, CommandTest, gemma, rewrite_gguf
 
 SOURCE = TESTDATA / "gguf" / "gemma3_mixed.gguf"
 KEY = "tokenizer.chat_template"
@@ -22,6 +25,11 @@ class TemplateTest(CommandTest):
 
     def write(self, template):
         rewrite_gguf(SOURCE, self.model, {KEY: template}, PIECES)
+
+    def template(self, text):
+        path = self.folder / "t.jinja"
+        path.write_text(text)
+        return path
 
     def run_json(self, *arguments, model=None, **options):
         result = gemma("run", model or self.model, *arguments, "-o", "json", "--logprobs", 0, "--score-prompt", "-n", 1,
@@ -93,8 +101,64 @@ class RunTest(TemplateTest):
         for command in (["tokenize", self.model, "x"], ["logits", self.model, "--tokens", "2", "--output",
                                                         self.folder / "l.npy"], ["inspect", self.model]):
             self.succeeds(*command)
+        self.fails(2, "run", SOURCE, "x", "--chat-template", "", says="--chat-template: '' is not a file, or one of")
+        pointer = self.folder / "pointer.jinja"
+        pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+        self.fails(1, "run", SOURCE, "x", "--chat-template", pointer, says="pointer.jinja: is a Git LFS pointer",
+                   cure="git lfs pull")
         missing = self.folder / "missing.jinja"
         self.fails(1, "run", SOURCE, "x", "--chat-template", missing, says=str(missing), cure=CURE)
+
+    def test_template_comes_from_pipe(self):
+        self.write(None)
+        expected = self.prompt("x", "--chat-template", self.template(CHATML))
+        read, write = os.pipe()
+        os.write(write, CHATML.encode())
+        os.close(write)
+        self.addCleanup(os.close, read)
+        self.assertEqual(self.prompt("x", "--chat-template", f"/dev/fd/{read}", pass_fds=[read]), expected)
+
+    def test_empty_template_counts_as_none(self):
+        for text in ("", " \n"):
+            self.write(text)
+            answer, notes = self.run_json("x", "--chat")
+            self.assertEqual([token["piece"] for token in answer["prompt"]], self.prompt("x", model=SOURCE))
+            self.assertIn(f"gemma: {self.model}: {KEY}: the chat template is empty, and counts as absent", notes)
+        self.write("")
+        self.assertFalse(json.loads(self.succeeds("inspect", self.model, "-o", "json"))["instruction_tuned"])
+        self.fails(1, "run", self.model, "x", "--chat-template", "file", "-q", says="there is no chat template",
+                   cure=CURE)
+
+    def test_missing_markers_are_named(self):
+        rewrite_gguf(SOURCE, self.model, {KEY: CHATML}, {})
+        _, notes = self.run_json("x")
+        self.assertIn(f"gemma: {self.model}: {KEY}: the chat template writes '<|im_start|>', '<|im_end|>', which the "
+                      "vocabulary lacks: the model reads them as plain text", notes)
+        many = self.template("".join(f"<|m{i}|>" for i in range(9)) + "[INST] {{ messages[0].content }}</s><think>")
+        _, notes = self.run_json("x", "--chat-template", many, model=SOURCE)
+        self.assertIn("writes '<|m0|>', '<|m1|>', '<|m2|>', '<|m3|>', '<|m4|>' and 6 more, which", notes[0])
+        # Without Gemma's markers, there is no hint to use its turns.
+        rewrite_gguf(SOURCE, self.model, {KEY: CHATML}, {**PIECES, "<start_of_turn>": "<other>"})
+        _, notes = self.run_json("x")
+        self.assertEqual(notes[-1], f"gemma: the turns are those of {self.model}: {KEY}, because the vocabulary lacks "
+                                    "the markers of Gemma's own turns")
+        rewrite_gguf(SOURCE, self.model, {KEY: "{% if %}"}, {"<start_of_turn>": "<other>"})
+        self.fails(1, "run", self.model, "x", "-q", says=KEY, cure="--chat-template FILE uses the turns of another")
+
+    def test_many_templates_load_fast(self):
+        folder = self.folder / "model"
+        shutil.copytree(MODELS / "gemma_fill", folder)
+        for name, says in (("t{}", "is called 't0', wanted one called 'default'"), ("default", "tokenizer_config.json")):
+            (folder / "tokenizer_config.json").write_text(json.dumps({
+                "chat_template": [{"name": name.format(i), "template": "{{ messages[0].content }}"}
+                                  for i in range(100_000)],
+                "extra_special_tokens": {f"x{i}_token": "y" for i in range(100_000)}}))
+            begin = time.monotonic()
+            self.assertIn(says, json.dumps(self.inspect_template(folder)))
+            self.assertLess(time.monotonic() - begin, 8)  # 1 s or less, and 16 s if it grows with the square
+
+    def inspect_template(self, model):
+        return json.loads(self.succeeds("inspect", model, "-o", "json"))["chat_template"]
 
     def test_template_refuses_system(self):
         self.write("{% if messages[0].role == 'system' %}{{ raise_exception('no system here') }}{% endif %}" + CHATML)
@@ -135,6 +199,14 @@ class BatchTest(TemplateTest):
         self.assertEqual((result.returncode, result.stdout), (1, b""))
         self.assertIn("sing", result.stderr.decode())
 
+    def test_raw_refuses_messages(self):
+        rewrite_gguf(SOURCE, self.model)
+        lines = [{"messages": [{"role": "user", "content": "x"}]}, {"prompt": "x", "system": "Be brief."}, "x"]
+        answers, _ = self.batch(lines, "--raw", "--batch-size", 1)
+        by_line = {answer["line"]: answer.get("error") for answer in answers}
+        self.assertEqual(by_line, {1: "'messages' need chat turns, but --raw turns them off",
+                                   2: "'system' needs chat turns, but --raw turns them off", 3: None})
+
     def test_control_tokens(self):
         rewrite_gguf(SOURCE, self.model)
         lines = ["<end_of_turn>", "<end_of_turn>x"]
@@ -167,6 +239,9 @@ class ControlTest(TemplateTest):
 
     def test_chat_turns_never_parse(self):
         self.fails(2, "run", SOURCE, "x", "--parse-control", says="--parse-control needs --raw")
+        lines = self.folder / "lines"
+        lines.write_text('"x"\n"y"\n')
+        self.fails(2, "run", SOURCE, "--parse-control", "--batch", lines, says="--parse-control needs --raw")
 
 
 class InspectTest(TemplateTest):
@@ -197,6 +272,24 @@ class InspectTest(TemplateTest):
 
 
 class ChatTest(TemplateTest):
+    def test_blanks_stay_by_all_ways(self):
+        # A template that trims neither text.
+        self.write("{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}<|im_start|>")
+        saved = self.folder / "chat.json"
+        result = gemma("chat", self.model, "-q", "-n", 1, stdin=f"  the north \n/save {saved}\n".encode())
+        self.assertEqual(result.returncode, 0, result)
+        self.assertEqual(json.loads(saved.read_text())["messages"][0]["text"], "  the north ")
+
+    def test_loaded_chat_has_same_tokens(self):
+        saved = self.folder / "chat.json"
+        tokens = lambda *lines: [line for line in gemma(
+            "chat", SOURCE, "-q", "-n", 2, "--logit-bias", '"\u2581"=1000', "--temperature", 0,
+            stdin="\n".join(lines).encode()).stderr.decode().splitlines() if "turn 1" in line]
+        live = tokens("the north", f"/save {saved}", "the end", "/tokens")
+        self.assertEqual(json.loads(saved.read_text())["messages"][1]["text"], "  ")
+        self.assertEqual(len(live), 1)
+        self.assertEqual(live, tokens(f"/load {saved}", "the end", "/tokens"))
+
     def test_chat_says_template(self):
         self.write(CHATML)
         result = gemma("chat", self.model, "-n", 2, stdin=b"one\ntwo\n/undo\nthree\n")

@@ -274,10 +274,14 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
 }
 
 void AddChatTemplate(CLI::App& app, ModelOptions* options) {
-  AddText(app, "--chat-template", "FILE|file|gemma|none",
-          &options->chat_template,
-          "Turns of a chat: a template in FILE, that of the model's\n"
-          "files, Gemma's own, or no turns")
+  AddRaw(app, "--chat-template", "FILE|file|gemma|none",
+         "Turns of a chat: a template in FILE, that of the model's\n"
+         "files, Gemma's own, or no turns",
+         [options](const std::string& text) {
+           Check("--chat-template", text,
+                 text.empty() ? "a file, or one of file|gemma|none" : "");
+           options->chat_template = text;
+         })
       ->default_str("file, or gemma if it makes the same");
 }
 
