@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Options that come from variables, as a shell sets them. See environment_test.cc for every option."""
+import json
 import os
 import unittest
 
@@ -49,9 +50,20 @@ class EnvironmentTest(CommandTest):
         # Also errors that are found later.
         self.fails(2, "run", "MODEL", "PROMPT", env=variables(TEMPERATURE=-1), says="temperature is -1",
                    cure="GEMMA_TEMPERATURE is '-1'")
-        self.fails(2, "run", "MODEL", "PROMPT", "--chat", env=variables(RAW=1), says="--chat and --raw",
+        self.fails(2, "run", "MODEL", "PROMPT", env=variables(RAW=1, CHAT=1), says="--chat and --raw",
                    cure="GEMMA_RAW is '1'")
         self.fails(2, "run", "MODEL", "PROMPT", "--temperature", "-1", env=variables(RAW=1), says="temperature is -1")
+
+    def test_options_override_contrary_variables(self):
+        for options, environment in ((["--chat"], {"RAW": 1}), (["--raw"], {"CHAT_TEMPLATE": "gemma"}),
+                                     (["--raw"], {"SYSTEM": "Be brief.", "CHAT": 1})):
+            self.fails(1, "run", "/no/model", "PROMPT", *options, env=variables(**environment), says="/no/model",
+                       cure="gemma list")
+        tokens = lambda **environment: json.loads(self.succeeds(
+            "run", SPEAKING, "hello", "--raw", "-n", 1, "-o", "json", env=variables(**environment)))["prompt_tokens"]
+        self.assertEqual(tokens(CHAT_TEMPLATE="gemma"), tokens())
+        # An option whose own value is wrong stays wrong.
+        self.fails(2, "run", "MODEL", "PROMPT", "--temperature", "-1", env=variables(TOP_P=9), says="temperature is -1")
 
     def test_help_needs_no_good_values(self):
         text = self.succeeds_quietly("run", "--help", env=variables(MAX_TOKENS="many", MODEL="x", RAW="?"))

@@ -7,7 +7,9 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -63,7 +65,10 @@ absl::Status Parse(CLI::App& app, int argc, char** argv) {
   return absl::OkStatus();
 }
 
-absl::Status Run(int argc, char** argv) {
+// Runs the command, as if the variables of `overridden` were not set. If other
+// variables contradict the command line, adds them to `overridden`, and the
+// caller tries again.
+absl::Status RunOnce(int argc, char** argv, std::set<std::string>& overridden) {
   Action action;
   const std::unique_ptr<CLI::App> app = MakeCommandTree(&action);
   if (argc < 2) return UsageError(absl::StrCat("which command? ", kSee));
@@ -75,12 +80,25 @@ absl::Status Run(int argc, char** argv) {
     }
     return Parse(*app, argc, argv);
   }
-  Environment environment(*command);
+  Environment environment(*command, overridden);
   environment.Relax();
   app->parse_complete_callback([&] { environment.Apply(); });
   GEMMA_RETURN_IF_ERROR(Parse(*app, argc, argv));
   if (action == nullptr) return absl::OkStatus();  // --help
-  return environment.Explain(action());
+  const absl::Status status = action();
+  for (std::string& variable : environment.Overridden(status)) {
+    overridden.insert(std::move(variable));
+  }
+  return environment.Explain(status);
+}
+
+absl::Status Run(int argc, char** argv) {
+  std::set<std::string> overridden;
+  while (true) {
+    const size_t before = overridden.size();
+    absl::Status status = RunOnce(argc, argv, overridden);
+    if (overridden.size() == before) return status;
+  }
 }
 
 // Reports that memory ran out, without needing any.

@@ -71,6 +71,15 @@ void ShiftArguments(CLI::App& command) {
   Set(*arguments[1], {text});
 }
 
+// Whether `names` has the option's name, "--top-k" or "PROMPT".
+bool IsNamed(const CLI::Option& option, const std::vector<std::string>& names) {
+  const std::string name =
+      option.get_positional() || option.get_lnames().empty()
+          ? option.get_name()
+          : absl::StrCat("--", option.get_lnames()[0]);
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 }  // namespace
 
 std::string VariableOf(const CLI::Option& option) {
@@ -105,7 +114,10 @@ void Environment::Apply() {
   ShiftArguments(command_);
   for (CLI::Option* option : command_.get_options({})) {
     const std::string variable = VariableOf(*option);
-    if (variable.empty() || option->count() != 0) continue;
+    if (variable.empty() || option->count() != 0 ||
+        overridden_.count(variable) != 0) {
+      continue;
+    }
     const std::string value = EnvironmentValue(variable);
     if (value.empty() || LacksNeeded(*option)) continue;
     applied_.push_back(option);
@@ -119,6 +131,24 @@ void Environment::Apply() {
                         error.what(), absl::StrCat(option->get_name(), ": "))));
     }
   }
+}
+
+std::vector<std::string> Environment::Overridden(
+    const absl::Status& status) const {
+  if (!IsUsageError(status)) return {};
+  const std::vector<std::string> wrong = OptionsOf(status);
+  std::vector<std::string> variables;
+  bool contradicts_command_line = false;
+  for (const CLI::Option* option : command_.get_options({})) {
+    if (option->count() == 0 || !IsNamed(*option, wrong)) continue;
+    if (std::find(applied_.begin(), applied_.end(), option) == applied_.end()) {
+      contradicts_command_line = true;
+    } else {
+      variables.push_back(VariableOf(*option));
+    }
+  }
+  if (!contradicts_command_line) return {};
+  return variables;
 }
 
 absl::Status Environment::Explain(absl::Status status) const {

@@ -35,7 +35,9 @@ tokenize is the text, unless it names a model.
 // The variables of one command's options.
 class Environment {
  public:
-  explicit Environment(CLI::App& command) : command_(command) {}
+  // `overridden`: variables that count as not set.
+  explicit Environment(CLI::App& command, std::set<std::string> overridden = {})
+      : command_(command), overridden_(std::move(overridden)) {}
 
   // Call this before parsing. Makes the options that variables set optional on
   // the command line.
@@ -46,12 +48,17 @@ class Environment {
   // was wanted.
   void Apply();
 
+  // Returns the variables whose options, by `status`, a usage error, contradict
+  // options of the command line: these override the variables.
+  std::vector<std::string> Overridden(const absl::Status& status) const;
+
   // Returns `status`. If it is a usage error about options that variables set
   // (see option_error.h), adds these variables and their values as its cure.
   absl::Status Explain(absl::Status status) const;
 
  private:
   CLI::App& command_;
+  const std::set<std::string> overridden_;
   std::vector<const CLI::Option*> applied_;
 };
 
