@@ -91,6 +91,11 @@ class Reader {
       changes_tied |= targets_.tied() &&
                       product.weight->spec.role == WeightRole::kEmbedding;
     }
+    if (num_zero_ > 0) {
+      outline_.notes.push_back(FormatText(
+          "%s: the scale of %u of its %u products is 0: they change nothing",
+          file_.path, num_zero_, products_.size()));
+    }
     if (changes_tied) {
       outline_.notes.push_back(absl::StrCat(
           file_.path,
@@ -236,6 +241,7 @@ class Reader {
     }
     GEMMA_ASSIGN_OR_RETURN(const size_t rank, CheckShapes(product));
     GEMMA_ASSIGN_OR_RETURN(const float scale, ScaleOf(target, rank));
+    if (scale == 0.0f) ++num_zero_;
     GEMMA_ASSIGN_OR_RETURN(std::vector<float> a, Values(*product.a));
     GEMMA_ASSIGN_OR_RETURN(std::vector<float> b, Values(*product.b));
     // LowRank wants b [rows, rank] and a [cols, rank].
@@ -315,6 +321,7 @@ class Reader {
   std::map<std::string, Product> products_;  // by target
   std::map<const BoundWeight*, const Entry*> whole_;
   size_t num_vision_ = 0;
+  size_t num_zero_ = 0;  // products that are scaled by 0
   bool has_whole_ = false;
 };
 

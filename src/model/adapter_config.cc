@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "src/base/format_text.h"
+#include "src/base/listing.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
@@ -56,12 +57,7 @@ bool IsOff(const Json& value) {
 
 // "['embed_tokens', 'lm_head']", for a list of strings.
 std::string Shown(const std::vector<std::string>& names) {
-  return absl::StrCat("[",
-                      absl::StrJoin(names, ", ",
-                                    [](std::string* out, const auto& name) {
-                                      absl::StrAppend(out, Quoted(name));
-                                    }),
-                      "]");
+  return absl::StrCat("[", QuotedListing(names), "]");
 }
 
 absl::Status Refused(const Json& value) {
@@ -91,6 +87,13 @@ absl::Status CheckFields(const Json& json) {
     const bool is_refused = std::find(std::begin(kRefused), std::end(kRefused),
                                       key) != std::end(kRefused);
     if ((is_refused || IsVariant(key)) && !IsOff(value)) return Refused(value);
+  }
+  // Other tasks add a head of their own, or belong to other models.
+  std::string_view task;
+  GEMMA_RETURN_IF_ERROR(json.Read("task_type", task));
+  if (!task.empty() && task != "CAUSAL_LM" && task != "FEATURE_EXTRACTION") {
+    return json.Find("task_type")
+        ->Unexpected("'CAUSAL_LM' or 'FEATURE_EXTRACTION'");
   }
   std::string_view bias = "none";
   GEMMA_RETURN_IF_ERROR(json.Read("bias", bias));
@@ -218,8 +221,9 @@ absl::Status AdapterConfig::CheckTarget(std::string_view module) const {
   }
   return absl::InvalidArgumentError(
       absl::StrCat(json_.Find("layers_to_transform")->Where(), " is [",
-                   absl::StrJoin(*layers_, ", "), "], without the layer of ",
-                   Quoted(module), ", for which there are tensors"));
+                   Listing(*layers_, [](size_t number) { return number; }),
+                   "], without the layer of ", Quoted(module),
+                   ", for which there are tensors"));
 }
 
 absl::StatusOr<float> AdapterConfig::ScaleOf(std::string_view module,

@@ -24,6 +24,7 @@
 #include "src/model/outline.h"
 #include "src/session/model_impl.h"
 #include "src/session/session_impl.h"
+#include "src/text/adapter_text.h"
 #include "src/text/choose_chat_template.h"
 #include "src/text/load_tokenizer.h"
 
@@ -187,8 +188,14 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   std::future<absl::StatusOr<Tokenizer>> tokenizer =
       TokenizerInBackground(checkpoint, impl.config.vocab_size, *impl.workers);
   const auto take_tokenizer = [&] {
-    return TakeTokenizer(tokenizer.get(), path, checkpoint,
-                         WantedTurnsOf(options), impl);
+    absl::Status status = TakeTokenizer(tokenizer.get(), path, checkpoint,
+                                        WantedTurnsOf(options), impl);
+    for (const Adapter& adapter : options.adapters) {
+      if (!status.ok() || !impl.tokenizer.ok()) break;
+      NoteAdapterText(adapter.path, checkpoint, *impl.tokenizer,
+                      impl.config.vocab_size, impl.notes);
+    }
+    return status;
   };
   if (options.before_weights) {
     GEMMA_RETURN_IF_ERROR(take_tokenizer());

@@ -11,6 +11,7 @@ from command import MODELS, TESTDATA, CommandTest, gemma, read_npy
 TOY = MODELS / "gemma2"
 LORA = TESTDATA / "lora"
 PLAIN = LORA / "plain"
+TOKENS = "2,17,4,99,5,60,3"
 
 
 def write_adapter(folder, module, rows, cols):
@@ -31,7 +32,7 @@ def write_adapter(folder, module, rows, cols):
 class LoraTest(CommandTest):
     def logits(self, *arguments):
         output = self.folder / "logits.npy"
-        self.succeeds_quietly("logits", *arguments, "--tokens", "2,17,4,99,5,60,3", "--output", output)
+        self.succeeds_quietly("logits", *arguments, "--tokens", TOKENS, "--output", output)
         return read_npy(output.read_bytes())[1]
 
     def assert_near(self, actual, wanted):
@@ -44,9 +45,65 @@ class LoraTest(CommandTest):
         merged = self.logits(TOY, "--lora", PLAIN)
         self.assertGreater(max(abs(x - y) for x, y in zip(base, merged)), 0.1)
         self.assert_near(self.logits(TOY, "--lora", LORA / "plain.gguf"), merged)
-        self.assert_near(self.logits(TOY, "--lora", f"{PLAIN}=0"), base)
         self.assert_near(self.logits(TOY, "--lora", f"{PLAIN}=0.25", "--lora", f"{PLAIN}=0.75"), merged)
         self.assert_near(self.logits(TOY, "--lora", f"{PLAIN}=-1", "--lora", PLAIN), base)
+
+    def test_zero_scale_is_noted(self):
+        output = self.folder / "logits.npy"
+        for lora in (f"{PLAIN}=0", self.changed(lora_alpha=0)):
+            result = gemma("logits", TOY, "--tokens", TOKENS, "--output", output, "--lora", lora)
+            self.assertEqual(result.returncode, 0, result)
+            self.assertRegex(result.stderr.decode(), r"the scale of \d+ of its \d+ products is 0: they change nothing\n")
+            self.assert_near(read_npy(output.read_bytes())[1], self.logits(TOY))
+
+    def changed(self, **fields):
+        """Returns a copy of an adapter whose configuration has other fields."""
+        copy = self.folder / "changed"
+        shutil.copytree(PLAIN, copy, dirs_exist_ok=True)
+        config = {**json.loads((PLAIN / "adapter_config.json").read_text()), **fields}
+        (copy / "adapter_config.json").write_text(json.dumps({k: v for k, v in config.items() if v is not ...}))
+        return copy
+
+    def test_tasks_of_other_heads(self):
+        for task in (None, "CAUSAL_LM", "FEATURE_EXTRACTION", ...):
+            self.succeeds("inspect", TOY, "--lora", self.changed(task_type=task))
+        for task in ("SEQ_CLS", "TOKEN_CLS", "SEQ_2_SEQ_LM", "QUESTION_ANS"):
+            self.fails(1, "inspect", TOY, "--lora", self.changed(task_type=task),
+                       says=[f"'task_type' is the string '{task}'", "wanted 'CAUSAL_LM' or 'FEATURE_EXTRACTION'"])
+
+    def test_missing_alpha_is_eight(self):
+        self.assert_near(self.logits(TOY, "--lora", self.changed(lora_alpha=...)),
+                         self.logits(TOY, "--lora", self.changed(lora_alpha=8)))
+
+    def test_inspect_lists_adapters(self):
+        shown = json.loads(self.succeeds("inspect", TOY, "--lora", f"{PLAIN}=0.5", "-o", "json"))
+        self.assertEqual(shown["adapters"], [{"path": str(PLAIN), "scale": 0.5}])
+        self.assertIn(f"adapter                {PLAIN} (scale 0.5)\n", self.succeeds("inspect", TOY, "--lora",
+                                                                                    f"{PLAIN}=0.5"))
+        for empty in ("", "=1"):
+            self.fails(2, "inspect", TOY, "--lora", empty, says=f"--lora: '{empty}' is not FILE or FILE=SCALE")
+
+    def test_other_tokens_are_noted(self):
+        model, adapter = self.folder / "model", self.folder / "adapter"
+        shutil.copytree(MODELS / "gemma_fill", model)
+        config = json.loads((model / "config.json").read_text())
+        write_adapter(adapter, "model.layers.0.self_attn.q_proj", config["num_attention_heads"] * config["head_dim"],
+                      config["hidden_size"])
+        tokenizer = json.loads((model / "tokenizer.json").read_text())
+        (adapter / "tokenizer.json").write_text(json.dumps(tokenizer, indent=1))  # other bytes, the same tokens
+        for folder in (model, adapter):
+            (folder / "chat_template.jinja").write_text("{{ messages[0].content }}")
+        notes = lambda: json.loads(self.succeeds("inspect", model, "--lora", adapter, "-o", "json"))["notes"]
+        self.assertFalse([note for note in notes() if "differs" in note])
+        text = json.dumps(tokenizer)
+        self.assertIn('"<end_of_turn>"', text)
+        (adapter / "tokenizer.json").write_text(text.replace('"<end_of_turn>"', '"<|end|>"'))
+        (adapter / "chat_template.jinja").write_text("{{ messages[0].content }}!")
+        tokens, template = [note for note in notes() if "differs" in note]
+        self.assertRegex(tokens, f"^{adapter}: the adapter's tokenizer differs from the model's, which is used: token "
+                                 r"\d+ is '<\|end\|>' there and '<end_of_turn>' here$")
+        self.assertEqual(template, f"{adapter}/chat_template.jinja: the adapter's chat template differs from the "
+                                   "model's turns, which are used")
 
     def test_quantize_merges_first(self):
         target = self.folder / "m.gguf"

@@ -82,6 +82,7 @@ void ReadAdapter(const std::string& text, std::vector<Adapter>* adapters) {
     const std::string scale = text.substr(at + 1);
     Check("--lora", scale, ParseReal(scale, &adapter.scale));
   }
+  Check("--lora", text, adapter.path.empty() ? "FILE or FILE=SCALE" : "");
   adapters->push_back(adapter);
 }
 

@@ -166,6 +166,15 @@ std::string ChatTemplateText(const OrderedJson& json) {
       absl::StrCat(name, " (", json["reason"].get<std::string>(), ")"), kUncut);
 }
 
+// What --lora merges.
+OrderedJson AdaptersJson(const ModelOptions& options) {
+  OrderedJson adapters = OrderedJson::array();
+  for (const Adapter& adapter : options.adapters) {
+    adapters.push_back({{"path", adapter.path}, {"scale", adapter.scale}});
+  }
+  return adapters;
+}
+
 OrderedJson TypeJson(const std::string& name, const TypeTotal& total) {
   return {{"type", name},
           {"tensors", total.tensors},
@@ -187,6 +196,7 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
       {"instruction_tuned", model.is_instruction_tuned()},
       {"has_tokenizer", model.tokenizer().ok()},
       {"notes", model.notes()},
+      {"adapters", AdaptersJson(options.model)},
       {"chat_template", ChatTemplateJson(options, model)},
       {"config", ConfigJson(model.config())},
       {"parameters", totals.all.values},
@@ -293,6 +303,11 @@ std::string ShowText(const InspectOptions& options, const Model& model,
                   model.tokenizer().ok() ? "yes" : "none", "\n");
   absl::StrAppend(&text, "  chat template          ",
                   ChatTemplateText(ChatTemplateJson(options, model)), "\n");
+  for (const Adapter& adapter : options.model.adapters) {
+    absl::StrAppend(&text, "  adapter                ",
+                    Printable(adapter.path, kUncut), " (scale ", adapter.scale,
+                    ")\n");
+  }
   for (const std::string& note : model.notes()) {
     absl::StrAppend(&text, "  note                   ", Printable(note, kUncut),
                     "\n");
