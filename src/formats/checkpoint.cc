@@ -343,6 +343,7 @@ bool AreOneModel(const std::vector<std::string>& names) {
 
 absl::StatusOr<Checkpoint> OpenDirectory(std::string path) {
   GEMMA_ASSIGN_OR_RETURN(path, SnapshotOf(std::move(path)));
+  GEMMA_RETURN_IF_ERROR(CheckLinks(path));
   if (HasSafetensors(path)) return OpenHuggingFace(std::move(path));
   GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                          ModelFileNames(path));

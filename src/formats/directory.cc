@@ -1,15 +1,29 @@
 #include "src/formats/directory.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
+#include <vector>
 
+#include "absl/strings/match.h"
+#include "gemma/error_reason.h"
 #include "src/base/status_macros.h"
 #include "src/formats/wrong_file.h"
 #include "src/os/mapped_file.h"
+#include "src/os/path.h"
 
 namespace gemma::internal {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// The ends of the names of all files that models have.
+constexpr std::string_view kEndings[] = {
+    ".json", ".safetensors", ".gguf", ".sbs", ".model", ".spm", ".jinja"};
+
+}  // namespace
 
 std::string InDirectory(const std::string& directory, std::string_view name) {
   return (fs::path(directory) / fs::path(name)).string();
@@ -18,6 +32,20 @@ std::string InDirectory(const std::string& directory, std::string_view name) {
 bool Exists(const std::string& directory, std::string_view name) {
   std::error_code error;
   return fs::exists(InDirectory(directory, name), error);
+}
+
+absl::Status CheckLinks(const std::string& directory) {
+  GEMMA_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                         NamesIn(directory));
+  for (const std::string& name : names) {
+    const bool is_read = std::any_of(
+        std::begin(kEndings), std::end(kEndings),
+        [&](std::string_view ending) { return absl::EndsWith(name, ending); });
+    if (!is_read) continue;
+    const absl::Status status = CheckLink(InDirectory(directory, name));
+    if (!status.ok()) return WithReason(status, ErrorReason::kMissingFile);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<Json>> ReadJson(const std::string& directory,

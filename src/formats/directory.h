@@ -16,6 +16,10 @@ std::string InDirectory(const std::string& directory, std::string_view name);
 
 bool Exists(const std::string& directory, std::string_view name);
 
+// Returns OK, or an error with ErrorReason::kMissingFile if a link to a file of
+// a model leads to nothing, as when files of Hugging Face's cache were removed.
+absl::Status CheckLinks(const std::string& directory);
+
 // Returns the parsed file, or nothing if it does not exist.
 absl::StatusOr<std::optional<Json>> ReadJson(const std::string& directory,
                                              std::string_view name);

@@ -9,7 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "src/base/listing.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/formats/checkpoint_files.h"
@@ -39,13 +39,8 @@ absl::StatusOr<std::string> MainOf(const std::string& directory) {
 
 std::string Listed(const std::vector<std::string>& names) {
   constexpr size_t kMost = 5;
-  const size_t count = std::min(kMost, names.size());
-  return absl::StrCat(
-      absl::StrJoin(names.begin(), names.begin() + count, ", ",
-                    [](std::string* out, const std::string& name) {
-                      absl::StrAppend(out, Printable(name));
-                    }),
-      count < names.size() ? ", ..." : "");
+  return Listing(
+      names, [](const std::string& name) { return Printable(name); }, kMost);
 }
 
 }  // namespace

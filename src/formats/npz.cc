@@ -4,9 +4,9 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "compression/half.h"
 #include "src/base/bytes.h"
+#include "src/base/listing.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
@@ -121,9 +121,8 @@ absl::StatusOr<NpzArray> Npz::Open(std::string_view name) const {
   if (found == entries_.end()) {
     return absl::NotFoundError(absl::StrCat(
         path_, ": no array ", Quoted(name), ", only ",
-        absl::StrJoin(entries_, ", ", [](std::string* out, const auto& entry) {
-          absl::StrAppend(out, Printable(entry.first));
-        })));
+        Listing(entries_,
+                [](const auto& entry) { return Printable(entry.first); })));
   }
   NpzArray array(absl::StrCat(path_, ": array ", Quoted(name)), found->second);
   GEMMA_RETURN_IF_ERROR(array.ReadHeader());

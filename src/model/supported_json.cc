@@ -68,6 +68,7 @@ absl::Status CheckSupported(const Json& json, std::string_view model_type) {
 absl::Status CheckTask(const Json& json, ConfigDraft& c) {
   std::vector<std::string> classes;
   GEMMA_RETURN_IF_ERROR(json.Read("architectures", classes));
+  bool is_noted = false;
   for (const std::string& name : classes) {
     if (absl::EndsWith(name, "Classification") ||
         absl::EndsWith(name, "QuestionAnswering")) {
@@ -76,11 +77,13 @@ absl::Status CheckTask(const Json& json, ConfigDraft& c) {
           ", wanted a model that continues or embeds texts, such as "
           "'Gemma3ForCausalLM'"));
     }
-    if (absl::EndsWith(name, "Model") && c.pooling == Pooling::kNone) {
+    if (absl::EndsWith(name, "Model") && c.pooling == Pooling::kNone &&
+        !is_noted) {
       c.notes.push_back(FormatText(
           "%s has %s, a model without a head: continues texts with the "
           "embeddings as the head",
           json.Find("architectures")->Where(), Quoted(name)));
+      is_noted = true;
     }
   }
   return absl::OkStatus();

@@ -52,7 +52,11 @@ absl::StatusOr<MappedFile> MappedFile::Open(std::string path) {
   // a pipe may wait. Check again afterwards, because the file may have been
   // replaced in between.
   struct stat info;
-  if (stat(path.c_str(), &info) != 0) return SystemError(path, errno);
+  if (stat(path.c_str(), &info) != 0) {
+    const int error = errno;
+    if (absl::Status status = CheckLink(path); !status.ok()) return status;
+    return SystemError(path, error);
+  }
   if (absl::Status status = CheckRegular(path, info); !status.ok()) {
     return status;
   }

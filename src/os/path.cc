@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <memory>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/messages.h"
@@ -29,6 +30,18 @@ bool IsPlainName(std::string_view name) {
 absl::Status CheckFileName(std::string_view path) {
   if (path.find('\0') == std::string_view::npos) return absl::OkStatus();
   return absl::InvalidArgumentError("a file name holds a zero byte");
+}
+
+absl::Status CheckLink(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path target =
+      std::filesystem::read_symlink(path, error);
+  if (error || std::filesystem::exists(path, error)) return absl::OkStatus();
+  const std::filesystem::path file =
+      (std::filesystem::path(DirectoryOf(path)) / target).lexically_normal();
+  return absl::NotFoundError(
+      absl::StrCat(path, ": is a link to ", Printable(file.string(), kUncut),
+                   ", which does not exist: download the model again"));
 }
 
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& directory) {

@@ -23,6 +23,9 @@ bool IsPlainName(std::string_view name);
 // byte.
 absl::Status CheckFileName(std::string_view path);
 
+// Returns OK, or NotFound if the path is a link to a file that does not exist.
+absl::Status CheckLink(const std::string& path);
+
 // Returns the names of the entries of a directory, sorted, without "." and
 // "..". (The iterators of std::filesystem end the process if memory runs out.)
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& directory);

@@ -77,6 +77,13 @@ def cache(folder, snapshots=("a1",)):
     return folder / "models--google--toy"
 
 
+def broken_cache(folder):
+    path = cache(folder)
+    (path / "snapshots/a1/model.safetensors").unlink()
+    (path / "snapshots/a1/model.safetensors").symlink_to("../../blobs/0123")
+    return path
+
+
 def sbs_without_sizes(folder):
     blob = struct.pack("<IQ16sQQ", 1, 260, b"Fc_final_norm", 256, 4).ljust(252, b"\0") + bytes(4)
     (folder / "m.sbs").write_bytes(b"SBS\n" + blob)
@@ -140,6 +147,7 @@ FILES = {
     "weights quantized by AWQ": with_config(quantization_config={"quant_method": "awq", "bits": 4}),
     "weights quantized by bitsandbytes": with_config(quantization_config={"quant_method": "bitsandbytes"}),
     "Hugging Face cache folder with two snapshots, without `refs/main`": lambda folder: cache(folder, ("a1", "b2")),
+    "Hugging Face cache folder with a link to a file that was removed": broken_cache,
     "gemma.cpp from before 2025, whose sizes cannot be derived": sbs_without_sizes,
     "PyTorch (`.bin`, `.pt`, `.pth`, `.ckpt`)": [
         with_file("m/pytorch_model.bin", b"x"), with_file("m/a.pt", b"x"), with_file("a.pth", bytes(9)),

@@ -143,6 +143,18 @@ class WrongFileTest(CommandTest):
         self.assertEqual(model(cache), model(TOY))
         # The files of the snapshot are protected as those of a folder are.
         self.fails(1, "logits", cache, "--tokens", "2", "--output", blobs / "0", says="wanted another file")
+        # A blob that was removed.
+        blob = (snapshots / "a1" / "config.json").resolve()
+        kept = blob.read_bytes()
+        blob.unlink()
+        for path in (cache, snapshots / "a1"):
+            self.fails(1, "inspect", path, says=f"a1/config.json: is a link to {blob}, which does not exist: "
+                       "download the model again", cure="gemma pull hf://OWNER/REPO")
+        blob.write_bytes(kept)
+        (snapshots / "a1/README.md").symlink_to("../../blobs/none")  # no file that is read
+        self.assertEqual(model(cache), model(TOY))
+        (self.folder / "m.gguf").symlink_to("blobs/none")
+        self.fails(1, "inspect", self.folder / "m.gguf", says="m.gguf: is a link to ", cure="gemma list")
         (refs / "main").write_text("c3")
         self.fails(1, "inspect", cache, says=["refs/main: is 'c3'", "(a1, b2)"])
 
