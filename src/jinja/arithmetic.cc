@@ -1,11 +1,13 @@
 // Python's arithmetic.
 
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
 #include "src/jinja/format.h"
 #include "src/jinja/operations.h"
+#include "src/jinja/text_functions.h"
 
 namespace gemma::internal {
 namespace {
@@ -190,11 +192,27 @@ absl::StatusOr<JinjaValue> Concatenate(const JinjaValue& a, const JinjaValue& b,
   return MakeSequence(a.sequence_type(), std::move(items), meter);
 }
 
+// As markupsafe, which escapes what is not marked as safe.
+absl::StatusOr<JinjaValue> AddMarkup(const JinjaValue& a, const JinjaValue& b,
+                                     Meter& meter) {
+  MarkedText text;
+  for (const JinjaValue* part : {&a, &b}) {
+    GEMMA_RETURN_IF_ERROR(
+        meter.Allocate((part->is_markup() ? 1 : 5) * part->text().size()));
+    text.Append(part->is_markup() ? part->marked() : Escaped(part->marked()));
+  }
+  return JinjaValue::Markup(std::move(text));
+}
+
 }  // namespace
 
 absl::StatusOr<JinjaValue> Calculate(Operator op, const JinjaValue& a,
                                      const JinjaValue& b, Meter& meter) {
   if (a.is_undefined()) return UndefinedError(a);
+  if (op == Operator::kAdd && (a.is_markup() || b.is_markup()) &&
+      a.is_string() && b.is_string()) {
+    return AddMarkup(a, b, meter);
+  }
   if (a.is_markup() || b.is_markup()) {
     return absl::UnimplementedError(absl::StrCat(
         "'", NameOf(op), "' of text of 'safe' or 'escape' is not supported"));

@@ -76,7 +76,13 @@ Interpreter::ValueOr Interpreter::EvaluateIn(
 
 Interpreter::ValueOr Interpreter::EvaluateName(const Expression& expression) {
   const JinjaValue* value = scope_->Find(expression.variable);
-  return value != nullptr ? *value : globals_[expression.variable];
+  if (value != nullptr) return *value;
+  const JinjaValue& global = globals_[expression.variable];
+  // jinja2's object of the template's blocks, which chats do not use.
+  if (global.is_undefined() && syntax_.names[expression.variable] == "self") {
+    return absl::UnimplementedError("the name 'self' is not supported");
+  }
+  return global;
 }
 
 Interpreter::ValueOr Interpreter::EvaluateItems(const Expression& expression) {
@@ -267,6 +273,13 @@ Interpreter::ValueOr Interpreter::EvaluateCall(const Expression& expression,
 }
 
 Interpreter::ValueOr Interpreter::EvaluateFilter(const Expression& expression) {
+  if (expression.builtin == nullptr) {
+    line_ = expression.line;
+    const bool is_test = expression.kind == Expression::Kind::kTest;
+    return absl::UnimplementedError(
+        absl::StrCat("the ", is_test ? "test " : "filter ",
+                     Quoted(expression.name), " is not supported"));
+  }
   JinjaValue subject = block_text_;
   if (expression.parts[0] != nullptr) {
     GEMMA_ASSIGN_OR_RETURN(subject, Evaluate(*expression.parts[0]));

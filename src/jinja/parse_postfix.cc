@@ -1,7 +1,6 @@
 // What follows an expression: attributes, items, calls, filters and tests.
 
 #include "absl/strings/str_cat.h"
-#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/jinja/builtins.h"
 #include "src/jinja/parser.h"
@@ -10,12 +9,6 @@ namespace gemma::internal {
 namespace {
 
 using TokenKind = JinjaToken::Kind;
-
-absl::Status NotSupported(uint32_t line, std::string_view what,
-                          std::string_view name) {
-  return absl::UnimplementedError(absl::StrCat(
-      "line ", line, ": the ", what, " ", Quoted(name), " is not supported"));
-}
 
 }  // namespace
 
@@ -142,10 +135,8 @@ JinjaParser::ExpressionOr JinjaParser::ParseFilters(const Expression* node) {
 JinjaParser::ExpressionOr JinjaParser::ParseFilter(const Expression* node) {
   Expression* filter = NewUnary(Kind::kFilter, line(), node);
   GEMMA_ASSIGN_OR_RETURN(filter->name, ExpectName());
+  // As in jinja2, one that is unknown fails only where a text reaches it.
   filter->builtin = FindFilter(filter->name);
-  if (filter->builtin == nullptr) {
-    return NotSupported(filter->line, "filter", filter->name);
-  }
   if (AtOperator("(")) GEMMA_RETURN_IF_ERROR(ParseArguments(*filter));
   return filter;
 }
@@ -157,7 +148,6 @@ JinjaParser::ExpressionOr JinjaParser::ParseTest(const Expression* node) {
   Expression* test = NewUnary(Kind::kTest, begin, node);
   GEMMA_ASSIGN_OR_RETURN(test->name, ExpectName());
   test->builtin = FindTest(test->name);
-  if (test->builtin == nullptr) return NotSupported(begin, "test", test->name);
   const TokenKind kind = token().kind;
   if (AtOperator("(")) {
     GEMMA_RETURN_IF_ERROR(ParseArguments(*test));

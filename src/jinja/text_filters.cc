@@ -98,34 +98,7 @@ ValueOr Escape(Interpreter& interpreter, const JinjaValue& subject,
   Meter& meter = interpreter.meter();
   GEMMA_ASSIGN_OR_RETURN(const MarkedText text, StrOf(subject, meter));
   GEMMA_RETURN_IF_ERROR(meter.Allocate(5 * text.size()));
-  MarkedText escaped;
-  size_t at = 0;
-  for (const MarkedText::Run& run : text.runs()) {
-    std::string part;
-    for (; at < run.end; ++at) {
-      switch (text.text()[at]) {
-        case '&':
-          part += "&amp;";
-          break;
-        case '<':
-          part += "&lt;";
-          break;
-        case '>':
-          part += "&gt;";
-          break;
-        case '\'':
-          part += "&#39;";
-          break;
-        case '"':
-          part += "&#34;";
-          break;
-        default:
-          part.push_back(text.text()[at]);
-      }
-    }
-    escaped.Append(part, run.origin);
-  }
-  return JinjaValue::Markup(std::move(escaped));
+  return JinjaValue::Markup(Escaped(text));
 }
 
 ValueOr Indent(Interpreter& interpreter, const JinjaValue& subject,

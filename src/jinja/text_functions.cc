@@ -226,4 +226,35 @@ absl::StatusOr<bool> IsAllOfCase(std::string_view text, LetterCase wanted,
   return any;
 }
 
+MarkedText Escaped(const MarkedText& text) {
+  MarkedText escaped;
+  size_t at = 0;
+  for (const MarkedText::Run& run : text.runs()) {
+    std::string part;
+    for (; at < run.end; ++at) {
+      switch (text.text()[at]) {
+        case '&':
+          part += "&amp;";
+          break;
+        case '<':
+          part += "&lt;";
+          break;
+        case '>':
+          part += "&gt;";
+          break;
+        case '\'':
+          part += "&#39;";
+          break;
+        case '"':
+          part += "&#34;";
+          break;
+        default:
+          part.push_back(text.text()[at]);
+      }
+    }
+    escaped.Append(part, run.origin);
+  }
+  return escaped;
+}
+
 }  // namespace gemma::internal

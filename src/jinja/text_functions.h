@@ -54,6 +54,9 @@ absl::StatusOr<std::vector<MarkedText>> SplitLines(const MarkedText& text,
 absl::StatusOr<bool> IsAllOfCase(std::string_view text, LetterCase wanted,
                                  Meter& meter);
 
+// Replaces the characters that HTML escapes: & < > ' ".
+MarkedText Escaped(const MarkedText& text);
+
 }  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_JINJA_TEXT_FUNCTIONS_H_

@@ -34,8 +34,8 @@ TEST(JinjaTemplate, UnknownNamesAreRefused) {
         "{% extends 'a' %}", "{% block a %}{% endblock %}", "{{ lipsum() }}",
         "{{ 'a'.encode() }}", "{{ ['a'] | map('urlencode') | list }}",
         "{% for x in [] recursive %}{% endfor %}", "{{ '\\N{DASH}' }}",
-        "{{ 'ǆ'.upper() }}", "{{ ('a' | safe) + 'b' }}", "{{ range(3) }}",
-        "{{ '١'.isdigit() }}", "{{ '{:e}'.format(1.5) }}"}) {
+        "{{ 'ǆ'.upper() }}", "{{ ('a' | safe) * 2 }}", "{{ self }}",
+        "{{ range(3) }}", "{{ '١'.isdigit() }}", "{{ '{:e}'.format(1.5) }}"}) {
     const absl::StatusOr<MarkedText> result = Render(source);
     EXPECT_TRUE(absl::IsUnimplemented(result.status()))
         << source << ": " << TextOf(result);
@@ -44,6 +44,17 @@ TEST(JinjaTemplate, UnknownNamesAreRefused) {
   }
   EXPECT_EQ(TextOf(Render("\n{{ x | urlencode }}")),
             "<error: UNIMPLEMENTED: line 2: the filter 'urlencode' is not "
+            "supported>");
+}
+
+// As in jinja2, where an 'if' decides whether they are reached.
+TEST(JinjaTemplate, UnknownFiltersFailLate) {
+  const std::string source =
+      "{% if x %}{{ x | from_json }}{% endif %}{{ (y is odd_one) if x else 1 }}"
+      "{{ 'a' }}";
+  EXPECT_EQ(TextOf(Render(source, R"({"x": false})")), "1a");
+  EXPECT_EQ(TextOf(Render(source, R"({"x": true})")),
+            "<error: UNIMPLEMENTED: line 1: the filter 'from_json' is not "
             "supported>");
 }
 
