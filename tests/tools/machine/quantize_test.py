@@ -205,8 +205,8 @@ class TypesTest(CommandTest):
 
     def test_gguf_refuses_packed_types(self):
         for kind in ("q5", "q4s"):
-            self.fails(1, "quantize", MODELS / "gemma3", self.target, "--type", kind, *GGUF,
-                       says=["type is " + kind, "layout packed"])
+            self.fails(2, "quantize", MODELS / "gemma3", self.target, "--type", kind, *GGUF,
+                       says=["--type " + kind, "--layout packed"])
         self.assertFalse(self.target.exists())
 
     def test_bits(self):
@@ -218,7 +218,7 @@ class TypesTest(CommandTest):
         self.fails(1, "quantize", MODELS / "gemma3", self.target, "--bits", 4.5, "--force",
                    says=["4.5 bits for each weight are too few", "the smallest formats take"])
         self.fails(1, "quantize", MODELS / "gemma2_odd", self.target, "--bits", 4.5, "--force", says="are too few")
-        self.fails(1, "quantize", MODELS / "gemma3", self.target, "--bits", 99, "--force", says="bits is 99")
+        self.fails(2, "quantize", MODELS / "gemma3", self.target, "--bits", 99, "--force", says="--bits: '99'")
 
     def test_packed_is_the_last_step(self):
         self.succeeds_quietly("quantize", MODELS / "gemma3", self.target, "--type", "bf16")
@@ -241,6 +241,18 @@ class TypesTest(CommandTest):
         self.assertNotEqual(lines["keep"], lines["q4"])
         self.assertEqual(lines["keep"], self.succeeds("perplexity", source, "--file", text))
         self.fails(2, "run", source, "Hi", "--quantize", "q7", says="q7")
+
+
+class OptionsTest(CommandTest):
+    def test_wrong_options(self):
+        target = self.folder / "m.gguf"
+        for options, says in ((["--bits", "-1"], "--bits: '-1' is not 0 (none) or from 1 to 32"),
+                              (["--bits", "99"], "--bits: '99' is not"),
+                              (["--bits", "0.5"], "--bits: '0.5' is not"),
+                              (["--bits", "4.75", "--type", "q4"], "--bits and --type exclude each other"),
+                              (["--layout", "gguf", "--type", "q4s"], "--type q4s: GGUF cannot store this type")):
+            self.fails(2, "quantize", MODELS / "gemma2", target, *options, says=says)
+        self.assertFalse(target.exists())
 
 
 class EndsTest(CommandTest):

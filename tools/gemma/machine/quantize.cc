@@ -6,9 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
@@ -27,6 +29,7 @@ struct Options {
   std::string source;
   std::string target;
   std::string type = "keep";
+  bool has_type = false;  // the caller chose it
   float bits = 0;
   std::string layout = "packed";
   std::string importance;
@@ -83,7 +86,25 @@ void ShowNotes(const std::string& source, const Options& options) {
   for (const std::string& note : model->notes()) Note(note);
 }
 
+// What the library would refuse too, as errors of the options.
+absl::Status Check(const Options& options) {
+  const bool is_only_ours = options.type == "q5" || options.type == "q4s";
+  if (options.layout == "gguf" && is_only_ours) {
+    return OptionError({"--type", "--layout"},
+                       absl::StrCat("--type ", options.type,
+                                    ": GGUF cannot store this type, wanted "
+                                    "another, or --layout packed"));
+  }
+  if (options.bits == 0) return absl::OkStatus();
+  if (options.has_type) return Exclude("--bits", "--type");
+  if (options.bits >= 1 && options.bits <= 32) return absl::OkStatus();
+  return OptionError({"--bits"},
+                     absl::StrCat("--bits: '", options.bits,
+                                  "' is not 0 (none) or from 1 to 32"));
+}
+
 absl::Status Run(const Options& options) {
+  GEMMA_RETURN_IF_ERROR(Check(options));
   GEMMA_ASSIGN_OR_RETURN(const std::string source,
                          ResolveModel(options.source));
   QuantizeOptions quantize = QuantizeOptionsOf(options);
@@ -115,9 +136,10 @@ void AddQuantize(CLI::App& app, Action* action) {
   AddText(*command, "DST", "FILE", &options->target, "The file to write")
       ->option_text("DST")
       ->required();
-  AddChoice(*command, "--type", &options->type, WeightTypeNames(),
-            "Type to convert matrices to; a matrix that has\n"
-            "no more bits than this type stays as it is");
+  CLI::Option* type =
+      AddChoice(*command, "--type", &options->type, WeightTypeNames(),
+                "Type to convert matrices to; a matrix that has\n"
+                "no more bits than this type stays as it is");
   AddNumber(*command, "--bits", &options->bits,
             "The most bits per weight, on average: mixes\n"
             "the types that lose least; 0: use --type");
@@ -142,7 +164,10 @@ Examples:
   gemma quantize gemma-3-1b-it/ bf16.gguf --type bf16 --layout gguf
 
 )");
-  command->callback([=] { *action = [=] { return Run(*options); }; });
+  command->callback([=] {
+    options->has_type = type->count() > 0;
+    *action = [=] { return Run(*options); };
+  });
 }
 
 }  // namespace gemma::tools
