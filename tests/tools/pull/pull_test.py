@@ -622,11 +622,12 @@ class UrlTest(PullTest):
     def test_html_page_instead_of_gguf(self):
         self.hub.files["toy.gguf"] = b"<html>Please log in</html>"
         self.pull_fails(1, self.url, cause=["not a GGUF file", self.url], cure="URL")
-        self.assertEqual(self.partial_files(), [])
+        self.assertEqual((self.partial_files(), self.listing()), ([], {}))
 
     def test_not_found(self):
         self.pull_fails(1, f"{self.hub.url}/blob/other.gguf", cause="HTTP 404", cure="URL")
-        self.assertEqual(self.partial_files(), [])
+        self.assertEqual((self.partial_files(), self.listing()), ([], {}))
+        self.assertFalse((self.store / "other").exists())
 
 
 class TermsTest(PullTest):

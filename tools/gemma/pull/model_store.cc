@@ -226,6 +226,17 @@ absl::StatusOr<bool> ModelStore::RemoveLeftovers(std::string_view name) const {
   return fs::remove(folder, error);
 }
 
+void ModelStore::RemoveUnbegun(const StoredModel& model) const {
+  if (model.complete) return;
+  std::error_code error;
+  for (const auto& entry :
+       fs::recursive_directory_iterator(FolderOf(model.name), error)) {
+    const bool is_folder = fs::is_directory(entry.symlink_status(error));
+    if (!is_folder && entry.path().filename() != kRecordFile) return;
+  }
+  Remove(model).IgnoreError();
+}
+
 absl::Status ModelStore::MakeFolderFor(std::string_view model,
                                        std::string_view file) const {
   const fs::path folder = (fs::path(FolderOf(model)) / file).parent_path();

@@ -97,6 +97,10 @@ class ModelStore {
   // other files.
   absl::StatusOr<bool> RemoveLeftovers(std::string_view name) const;
 
+  // Removes the record and the folders of an incomplete model of which no file
+  // is here, not even a part of one. Does nothing for other models.
+  void RemoveUnbegun(const StoredModel& model) const;
+
   // Creates the folder for a model's file, which may be a module folder. Fails
   // if a link or a file has that path.
   absl::Status MakeFolderFor(std::string_view model,

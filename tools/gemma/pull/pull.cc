@@ -185,10 +185,18 @@ absl::StatusOr<StoredModel> Puller::Pull(const PullPlan& plan) {
                 stored_->revision != plan.revision ||
                 stored_->files.size() != plan.files.size();
   for (size_t i = 0; i < plan.files.size(); ++i) {
-    GEMMA_ASSIGN_OR_RETURN(FetchedFile file, Fetch(plan, plan.files[i]));
-    is_new |= file.partial.has_value();
-    model.files[i] = file.stored;
-    files.push_back(std::move(file));
+    absl::StatusOr<FetchedFile> file = Fetch(plan, plan.files[i]);
+    if (!file.ok()) {
+      // A download that was refused leaves no model behind.
+      files.clear();
+      if (!stored_.has_value() || !stored_->complete) {
+        store_.RemoveUnbegun(model);
+      }
+      return file.status();
+    }
+    is_new |= file->partial.has_value();
+    model.files[i] = file->stored;
+    files.push_back(*std::move(file));
   }
   if (!is_new) return *stored_;
   GEMMA_RETURN_IF_ERROR(Commit(files, model));
