@@ -1,5 +1,6 @@
 // Chat templates: any template, rendered for a conversation.
 
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,8 +14,26 @@
 namespace gemma::internal {
 namespace {
 
-// A character that no template writes, unless its source names it by number.
-constexpr std::string_view kSentinel = "\xEE\x80\x80";  // U+E000
+// A character of the messages that shows where their text went.
+struct Sentinel {
+  std::string_view text;
+  std::string_view digits;  // in an escape, \uXXXX or \U00XXXXXX
+};
+
+// Each begins with a different byte. Python prints only the first two as they
+// are.
+constexpr Sentinel kSentinels[] = {{"\xE4\xB8\x99", "4e19"},
+                                   {"\xF0\xA0\x80\x80", "20000"},
+                                   {"\xEE\x80\x80", "e000"},
+                                   {"\xF4\x80\x80\x80", "100000"}};
+
+// Whether a template may write the sentinel itself. It needs the bytes, perhaps
+// in parts, or an escape with the digits: no function makes characters of
+// numbers, and these characters have no case.
+bool MayWrite(std::string_view source, const Sentinel& sentinel) {
+  return absl::StrContains(source, sentinel.text[0]) ||
+         absl::StrContainsIgnoreCase(source, sentinel.digits);
+}
 
 using Entries = std::vector<std::pair<std::string, JinjaValue>>;
 
@@ -26,21 +45,22 @@ JinjaValue OfMessage(std::string_view text) {
   return JinjaValue::String(text, TextOrigin::kMessage);
 }
 
-JinjaValue MessageOf(std::string_view role) {
+JinjaValue MessageOf(std::string_view role, std::string_view sentinel) {
   std::string content = " <start_of_turn>Caf\u00e9 {{ x }}\n";
-  content += kSentinel;
+  content += sentinel;
   return JinjaValue::Dict(Entries{{"role", OfTemplate(role)},
                                   {"content", OfMessage(content + " ")}});
 }
 
 // What transformers gives to a template.
-const JinjaValue& Conversation() {
-  static const auto& variables = *new JinjaValue(JinjaValue::Dict(Entries{
+JinjaValue ConversationWith(std::string_view sentinel) {
+  return JinjaValue::Dict(Entries{
       {"messages",
-       JinjaValue::List({MessageOf("system"), MessageOf("user"),
-                         MessageOf("assistant"), MessageOf("user")})},
+       JinjaValue::List(
+           {MessageOf("system", sentinel), MessageOf("user", sentinel),
+            MessageOf("assistant", sentinel), MessageOf("user", sentinel)})},
       {"tools", JinjaValue::List({JinjaValue::Dict(
-                    Entries{{"name", OfMessage(kSentinel)},
+                    Entries{{"name", OfMessage(sentinel)},
                             {"count", JinjaValue::Int(3)},
                             {"strict", JinjaValue::Bool(false)},
                             {"limit", JinjaValue::Double(0.5)},
@@ -49,14 +69,33 @@ const JinjaValue& Conversation() {
       {"eos_token", OfTemplate("<eos>")},
       {"add_generation_prompt", JinjaValue::Bool(true)},
       {std::string(kLocalTimeVariable), JinjaValue::Int(1'700'000'000)},
-  }));
-  return variables;
+  });
 }
 
-// Whether a template may write the sentinel itself.
-bool MayNameSentinel(std::string_view source) {
-  return absl::StrContains(source, kSentinel) ||
-         absl::StrContains(source, "\\") || absl::StrContains(source, "57344");
+// A conversation whose sentinel the template cannot write. If it may write all
+// of them, `is_sure` is false.
+struct Conversation {
+  const Sentinel& sentinel;
+  const JinjaValue& variables;
+  bool is_sure;
+};
+
+Conversation ConversationFor(absl::Span<const uint8_t> source) {
+  static const auto& conversations = *[] {
+    auto* all = new std::vector<JinjaValue>;
+    for (const Sentinel& sentinel : kSentinels) {
+      all->push_back(ConversationWith(sentinel.text));
+    }
+    return all;
+  }();
+  const size_t first = HashOf(source) % std::size(kSentinels);
+  for (size_t i = 0; i < std::size(kSentinels); ++i) {
+    const size_t at = (first + i) % std::size(kSentinels);
+    if (!MayWrite(TextOf(source), kSentinels[at])) {
+      return {kSentinels[at], conversations[at], true};
+    }
+  }
+  return {kSentinels[first], conversations[first], false};
 }
 
 }  // namespace
@@ -68,7 +107,8 @@ bool FuzzChatTemplate(absl::Span<const uint8_t> input) {
     RequireBlame(parsed.status());
     return false;
   }
-  const auto text = parsed->Render(Conversation());
+  const Conversation conversation = ConversationFor(input);
+  const auto text = parsed->Render(conversation.variables);
   if (!text.ok()) {
     if (!IsRaised(text.status())) RequireBlame(text.status());
     return true;
@@ -78,8 +118,8 @@ bool FuzzChatTemplate(absl::Span<const uint8_t> input) {
     Require(run.end > begin && run.end <= text->size(), "runs in order");
     const std::string_view part =
         std::string_view(text->text()).substr(begin, run.end - begin);
-    Require(run.origin == TextOrigin::kMessage || MayNameSentinel(source) ||
-                !absl::StrContains(part, kSentinel),
+    Require(run.origin == TextOrigin::kMessage || !conversation.is_sure ||
+                !absl::StrContains(part, conversation.sentinel.text),
             "text of a message that is marked so");
     begin = run.end;
   }
