@@ -214,9 +214,9 @@ TEST(SbsFileHostile, TocMustFitBlobs) {
   EXPECT_EQ(TocError(TocEntry("a", 3, 0, 3)),
             "m.sbs: blob 'toc': tensor 'a' is [0, 3], wanted a name and sizes "
             "of 1 or more");
-  constexpr uint32_t kMax = std::numeric_limits<uint32_t>::max();
+  constexpr uint32_t kLargest = std::numeric_limits<uint32_t>::max();
   for (const uint32_t type : {1, 2, 3, 4}) {
-    EXPECT_THAT(TocError(TocEntry("a", type, kMax, kMax)),
+    EXPECT_THAT(TocError(TocEntry("a", type, kLargest, kLargest)),
                 HasSubstr("does not fit [4294967295, 4294967295]"));
     EXPECT_THAT(TocError(TocEntry("a", type, 1u << 31, 1u << 31)),
                 HasSubstr("does not fit"));

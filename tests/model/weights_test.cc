@@ -527,11 +527,11 @@ TEST(Weights, RowsNeedWholeBlocks) {
 
 // If several tasks find bad rows, the error names the first row.
 TEST(Weights, NamesFirstBadRow) {
-  constexpr uint64_t kRows = 100000;  // about three tasks
+  constexpr uint64_t kManyRows = 100000;  // about three tasks
   TinyTensors tensors = TinyGgufTensors("gemma");
   TinyTensor& table = Find(tensors, "token_embd.weight");
-  table = MakeTensor("token_embd.weight", {kRows, 8});
-  for (const size_t row : {size_t{7}, size_t{50000}, size_t{kRows - 1}}) {
+  table = MakeTensor("token_embd.weight", {kManyRows, 8});
+  for (const size_t row : {size_t{7}, size_t{50000}, size_t{kManyRows - 1}}) {
     table.values[row * 8] = NAN;
   }
   GgufWriter gguf = TinyGgufKeys("gemma");

@@ -343,24 +343,26 @@ TEST_F(PackedFileTest, VerifyFindsChangedTensor) {
 // The tensors have no checksums, so VerifyFile finds the values.
 TEST_F(PackedFileTest, VerifyFindsNonFinite) {
   constexpr uint32_t kPackedBF16 = 0x6E02;
-  constexpr size_t kRows = 17, kCols = 2;
-  const size_t bytes = PackedView{Layout::kBF16, kRows, kCols, nullptr}.Bytes();
+  constexpr size_t kOddRows = 17, kFewCols = 2;
+  const size_t bytes =
+      PackedView{Layout::kBF16, kOddRows, kFewCols, nullptr}.Bytes();
   for (const uint16_t value : {0x7F80, 0xFF80, 0x7FC0}) {
     std::vector<std::string> found;
     for (size_t at = 0; at + 1 < bytes; at += 2) {
       Bytes data(bytes, 0);
       std::memcpy(data.data() + at, &value, sizeof(value));
-      WriteFile(Path(), GgufWriter()
-                            .Alignment(64)
-                            .Tensor("x", {kCols, kRows}, kPackedBF16, data)
-                            .Finish());
+      WriteFile(Path(),
+                GgufWriter()
+                    .Alignment(64)
+                    .Tensor("x", {kFewCols, kOddRows}, kPackedBF16, data)
+                    .Finish());
       const std::string error = ErrorOf(VerifyFile(Path()));
       if (error != "OK") found.push_back(error);
     }
     // Each value is found once; padding in the last panel does not count.
-    EXPECT_EQ(found.size(), kRows * kCols);
-    for (size_t row = 0; row < kRows; ++row) {
-      for (size_t col = 0; col < kCols; ++col) {
+    EXPECT_EQ(found.size(), kOddRows * kFewCols);
+    for (size_t row = 0; row < kOddRows; ++row) {
+      for (size_t col = 0; col < kFewCols; ++col) {
         const std::string at =
             Path() + ": tensor 'x' has a value that is not finite at row " +
             std::to_string(row) + ", column " + std::to_string(col);
