@@ -21,10 +21,8 @@ function(gemma_precompile target)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(${target} PRIVATE -fpch-preprocess)
   else()
-    # In a precompiled header, clang forgets where libstdc++ silences warnings
-    # of its own deprecated functions (std::stable_sort).
     target_compile_options(${target} PRIVATE
-      "SHELL:-Xclang -fno-pch-timestamp" -Wno-deprecated-declarations)
+      "SHELL:-Xclang -fno-pch-timestamp")
   endif()
 endfunction()
 
