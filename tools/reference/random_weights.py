@@ -3,7 +3,8 @@
 
 Activations stay finite, but the model's answers are noise. The program writes tensor by tensor, from a scaled and
 repeated pool of random values, so it needs little memory, and the disk limits its speed. The vocabulary is that of the
-Gemma 3 270M GGUF, cut or padded to the shape's size, so the turn markers are 105 and 106.
+Gemma 3 270M GGUF, cut or padded to the shape's size, so the turn markers are 105 and 106. gemma4-26b-a4b-cut has 12
+layers of the 26B-A4B, and a small vocabulary.
 
   random_weights.py gemma2-2b --output DIR [--type bf16|f32]                         Hugging Face directory
   random_weights.py gemma2-2b --output FILE.gguf --format gguf [--type bf16|f32|q8_0|q4_0]
@@ -23,6 +24,7 @@ from gguf import GGMLQuantizationType as Type
 
 import chat_templates
 import embedding_toys
+import gemma4_shapes
 import gguf_files
 import hf_models
 import toy_models
@@ -57,7 +59,7 @@ SHAPES = {
                                                   use_bidirectional_attention=True)),
     "recurrentgemma-2b": ("recurrent_gemma", _shape(RECURRENT, 2560, 26, 10, 1, 2 * 7680, lru_width=2560)),
     "recurrentgemma-9b": ("recurrent_gemma", _shape(RECURRENT, 4096, 38, 16, 1, 2 * 12288, lru_width=4096)),
-}
+} | gemma4_shapes.SHAPES
 DENSE = {"embeddinggemma-300m": (3072, 768)}  # widths of the layers after pooling
 TYPES = {"f32": Type.F32, "bf16": Type.BF16, "q8_0": Type.Q8_0, "q4_0": Type.Q4_0}
 BLOCK = 32
@@ -71,11 +73,19 @@ def make_config(shape, vocab=None):
     fields = {k: v for k, v in fields.items() if v is not None}
     if vocab:
         fields["vocab_size"] = vocab
+    if shape in gemma4_shapes.SHAPES:
+        return gemma4_shapes.make_config(kind, fields)
     return hf_models.CAUSAL_LM[kind][0](**fields, pad_token_id=0, eos_token_id=1, bos_token_id=2)
+
+
+def is_gemma4(config):
+    return config.model_type in ("gemma4_text", "embedding_gemma2_text")
 
 
 def parameters(config):
     """Returns (name, shape) of every tensor of a checkpoint, except those in module folders."""
+    if is_gemma4(config):
+        return gemma4_shapes.parameters(config)
     with torch.device("meta"):
         model = hf_models.CAUSAL_LM[config.model_type][1](config)
     return [(n, tuple(p.shape)) for n, p in model.named_parameters() if not n.startswith("lm_head.")]
@@ -83,12 +93,14 @@ def parameters(config):
 
 def dense_shapes(shape):
     """Returns (out, in) of each layer after pooling."""
-    widths = (SHAPES[shape][1]["hidden_size"], *DENSE.get(shape, ()))
+    widths = (SHAPES[shape][1].get("hidden_size"), *DENSE.get(shape, ()))
     return list(zip(widths[1:], widths))
 
 
-def mean_and_deviation(name, shape):
+def mean_and_deviation(config, name, shape):
     """Returns the mean and deviation of the normal distribution of a tensor's values."""
+    if is_gemma4(config):
+        return gemma4_shapes.mean_and_deviation(config, name, shape)
     leaf = name.rsplit(".", 1)[-1]
     if "norm" in name:
         return 0.0, 0.1
@@ -105,7 +117,8 @@ def mean_and_deviation(name, shape):
 class Pool:
     """Random values, encoded in a tensor type and repeated to the size of a tensor."""
 
-    def __init__(self, seed):
+    def __init__(self, config, seed):
+        self._config = config
         self._random = np.random.default_rng(seed)
         self._normal = self._random.standard_normal(BLOCKS * BLOCK, np.float32).reshape(BLOCKS, BLOCK)
         self._encoded = {}
@@ -120,7 +133,7 @@ class Pool:
 
     def write(self, file, name, shape, kind, plus=0.0):
         """Appends a tensor's bytes."""
-        mean, deviation = mean_and_deviation(name, shape)
+        mean, deviation = mean_and_deviation(self._config, name, shape)
         pool = self._bytes(kind, mean + plus, deviation)
         left = tensor_bytes(shape, kind)
         offset = int(self._random.integers(BLOCKS)) * (len(pool) // BLOCKS)
@@ -169,7 +182,8 @@ def write_json(path, fields):
 
 def write_directory(directory, config, dense, kind, pool, words, instruct):
     directory.mkdir(parents=True, exist_ok=True)
-    toy_models.write_config(directory, config, {Type.F32: "float32", Type.BF16: "bfloat16"}[kind])
+    write_config = gemma4_shapes.write_config if is_gemma4(config) else toy_models.write_config
+    write_config(directory, config, {Type.F32: "float32", Type.BF16: "bfloat16"}[kind])
     tensors = parameters(config)
     if dense:  # the names of a bare Gemma3TextModel, and module folders
         tensors = [(name.removeprefix("model."), shape) for name, shape in tensors]
@@ -198,32 +212,48 @@ def write_directory(directory, config, dense, kind, pool, words, instruct):
     write_json(directory / "generation_config.json", dict(bos_token_id=2, eos_token_id=stop, pad_token_id=0))
 
 
-def write_gguf(path, config, dense, kind, pool, words, instruct):
-    writer = gguf.GGUFWriter(path, gguf_files.architecture(config))
-    writer.add_name("random weights")
-    gguf_files.add_metadata(writer, config)
-    if dense:
-        gguf_files.add_pooling(writer, config, [(width, out) for out, width in dense])
-    if words:
-        words.add_to_gguf(writer, add_eos=bool(dense))
-    if instruct:
-        writer.add_chat_template(chat_templates.GEMMA)
-    tensors = []
+def gguf_tensors(config, dense, kind):
+    """Returns (transformers name, GGUF name, shape, type) of every tensor whose values are random."""
+    if is_gemma4(config):
+        return gemma4_shapes.gguf_tensors(config, kind)
     named = [(name, gguf_files.tensor_name(config.model_type, name), shape) for name, shape in parameters(config)]
     named += [(f"{i}_Dense", gguf_files.DENSE.format(i) + ".weight", shape) for i, shape in enumerate(dense, 2)]
+    tensors = []
     for name, stored, shape in named:
         stored_shape = (shape[0], shape[2]) if "conv_1d.weight" in name else shape
         each = Type.F32 if gguf_files.keeps_float32(stored, stored_shape) else kind
-        tensors.append((name, stored, shape, each))
-        writer.add_tensor_info(stored, stored_shape, np.dtype(np.float32), tensor_bytes(shape, each), raw_dtype=each)
+        tensors.append((name, stored, stored_shape, each))
+    return tensors
+
+
+def write_gguf(path, config, dense, kind, pool, words, instruct):
+    gemma4 = is_gemma4(config)
+    writer = gguf.GGUFWriter(path, (gemma4_shapes if gemma4 else gguf_files).architecture(config))
+    writer.add_name("random weights")
+    exact = (gemma4_shapes if gemma4 else gguf_files).add_metadata(writer, config) or {}
+    if dense:
+        gguf_files.add_pooling(writer, config, [(width, out) for out, width in dense])
+    if words:
+        words.add_to_gguf(writer, add_eos=bool(dense) or config.model_type == "embedding_gemma2_text")
+    if instruct:
+        writer.add_chat_template(chat_templates.GEMMA)
+    tensors = gguf_tensors(config, dense, kind)
+    for _, stored, shape, each in tensors:
+        writer.add_tensor_info(stored, shape, np.dtype(np.float32), tensor_bytes(shape, each), raw_dtype=each)
+    for stored, values in exact.items():
+        writer.add_tensor_info(stored, values.shape, values.dtype, values.nbytes)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
     file = writer.fout[0]
     writer.write_padding(file, file.tell())
     for name, stored, shape, each in tensors:
-        pool.write(file, name, shape, each, plus=1.0 if gguf_files.is_norm(stored) else 0.0)
+        plus = 1.0 if gguf_files.is_norm(stored) and not gemma4 else 0.0
+        pool.write(file, name, shape, each, plus)
         writer.write_padding(file, tensor_bytes(shape, each))
+    for values in exact.values():
+        file.write(values.tobytes())
+        writer.write_padding(file, values.nbytes)
     writer.close()
 
 
@@ -250,7 +280,7 @@ def main():
     if arguments.format == "hf" and kind not in (Type.F32, Type.BF16):
         raise ReferenceError(f"--type {arguments.type} needs --format gguf")
     # llama.cpp's converter cuts Gemma 3's embedding to the tokenizer's size.
-    cut = 262144 if arguments.format == "gguf" and SHAPES[arguments.shape][1]["vocab_size"] == 262208 else None
+    cut = 262144 if arguments.format == "gguf" and SHAPES[arguments.shape][1].get("vocab_size") == 262208 else None
     config = make_config(arguments.shape, cut)
     words = None
     if not arguments.no_tokenizer:
@@ -261,7 +291,8 @@ def main():
         raise ReferenceError("--instruct needs a tokenizer")
     start = time.monotonic()
     write = write_gguf if arguments.format == "gguf" else write_directory
-    write(arguments.output, config, dense_shapes(arguments.shape), kind, Pool(arguments.seed), words, arguments.instruct)
+    pool = Pool(config, arguments.seed)
+    write(arguments.output, config, dense_shapes(arguments.shape), kind, pool, words, arguments.instruct)
     files = [arguments.output] if arguments.output.is_file() else [
         file for file in arguments.output.rglob("*") if file.is_file()]
     size = sum(file.stat().st_size for file in files)
