@@ -9,8 +9,8 @@
                          suppressed (how often a token of suppress_tokens had the largest logit). Each of the three
                          stop tokens ends an answer.
   models/gemma4_chat/texts.json
-                         [text, token ids] by the package tokenizers: runs of blanks, and names of tokens that texts
-                         cannot have
+                         [text, token ids] by the package tokenizers: runs of blanks, and names of tokens, which are
+                         text
   gguf/gemma4_chat.gguf  the same model and tokenizer, in the form "gemma4": merges, and scores that are all -1000
   chat/gemma4.json       cases: name, messages, tools, thinking, generation_prompt, and text: the template's output. If
                          no text of the case contains a control token's name, also tokens: those of the toy's tokenizer
@@ -22,9 +22,11 @@ import argparse
 import json
 import pathlib
 import sys
+import tempfile
 
 import gguf
 import numpy as np
+import tokenizers
 import torch
 import transformers
 from safetensors.torch import save_file
@@ -57,7 +59,7 @@ ANSWER_TOKENS = range(3, 40)
 TEXTS = [
     "", " ", "the model", " the  model ", "\n", "\n\n\n", "a\n\nb", "\n" * 7, "\n" * 8, "\n" * 17, " " * 8, " " * 9,
     " " * 21 + "x", "\t\t\t\t\t", "\r\n \n\t ", "</s> <s>", "<table><b>the</b></table>", "<0x41><0x0A>", "<unused3>",
-    "<|turn", "turn|>", "\u2581the\u2581of", "\u65e5\u672c\u8a9e \u00e9\U0001f600", "Hello 1234567890, user's _{}",
+    "<|turn", "turn|>", "<eos> <|turn>model <turn|> <|\"|>", "\u2581the\u2581of", "\u65e5\u672c\u8a9e \u00e9\U0001f600", "Hello 1234567890, user's _{}",
 ]
 WORDS = "the of and to in is that it for was model user time".split()
 
@@ -89,7 +91,7 @@ class Words(Vocabulary):
             token["special"] = True
         path.write_text(json.dumps(fields, ensure_ascii=False), encoding="utf-8")
 
-    def add_to_gguf(self, writer, add_eos=False):
+    def add_to_gguf(self, writer, add_eos=False, suppress=True):
         writer.add_tokenizer_model("gemma4")
         writer.add_token_list(self.pieces)
         writer.add_token_scores([-1000.0] * len(self.pieces))
@@ -102,7 +104,18 @@ class Words(Vocabulary):
         writer.add_mask_token_id(self.pieces.index("<mask>"))
         writer.add_add_space_prefix(False)
         writer.add_add_bos_token(True)
-        writer.add_array("tokenizer.ggml.suppress_tokens", self.ids(SUPPRESSED))
+        if add_eos:
+            writer.add_add_eos_token(True)
+        if suppress:
+            writer.add_array("tokenizer.ggml.suppress_tokens", self.ids(SUPPRESSED))
+
+    def plain_tokenizer(self):
+        """Returns a tokenizer that knows no control tokens, so that their names in a text are text."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "tokenizer.json"
+            self.write_tokenizer_json(path)
+            fields = json.loads(path.read_text(encoding="utf-8"))
+        return tokenizers.Tokenizer.from_str(json.dumps(fields | dict(added_tokens=[], post_processor=None)))
 
     def ids(self, pieces):
         return [self.pieces.index(piece) for piece in pieces]
@@ -239,7 +252,8 @@ def main():
         print(f"{case['stop']:18s} after {len(case['answer']):2d} tokens, {case['suppressed']} suppressed:"
               f" {case['answer_text']!r}")
     write_lines(directory / "answers.json", answers)
-    write_lines(directory / "texts.json", [[text, tokenizer.encode(text, add_special_tokens=False)] for text in TEXTS])
+    plain = words.plain_tokenizer()
+    write_lines(directory / "texts.json", [[text, plain.encode(text).ids] for text in TEXTS])
 
 
 if __name__ == "__main__":

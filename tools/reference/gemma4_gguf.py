@@ -76,38 +76,43 @@ def rotation_factors(config):
     return np.array([1.0] * turned + [1e30] * (pairs - turned), np.float32)
 
 
-def add_metadata(writer, config):
-    a = "gemma4"
+def add_sizes(writer, a, config):
+    """Adds the keys that all architectures with two kinds of layers have."""
     narrow, wide = config.per_layer_config[LOCAL], config.per_layer_config[GLOBAL]
     local = [kind == LOCAL for kind in config.layer_types]
     writer.add_uint32(f"{a}.context_length", config.max_position_embeddings)
     writer.add_uint32(f"{a}.embedding_length", config.hidden_size)
     writer.add_uint32(f"{a}.block_count", config.num_hidden_layers)
+    writer.add_uint32(f"{a}.attention.head_count", config.num_attention_heads)
+    if wide.num_key_value_heads != narrow.num_key_value_heads:
+        writer.add_array(f"{a}.attention.head_count_kv",
+                         [(narrow if here else wide).num_key_value_heads for here in local])
+    else:
+        writer.add_uint32(f"{a}.attention.head_count_kv", wide.num_key_value_heads)
+    for part in ("key", "value"):
+        writer.add_uint32(f"{a}.attention.{part}_length", wide.head_dim)
+        writer.add_uint32(f"{a}.attention.{part}_length_swa", narrow.head_dim)
+    writer.add_array(f"{a}.attention.sliding_window_pattern", local)
+    writer.add_float32(f"{a}.attention.layer_norm_rms_epsilon", config.rms_norm_eps)
+    writer.add_float32(f"{a}.rope.freq_base", config.rope_parameters[GLOBAL]["rope_theta"])
+    writer.add_float32(f"{a}.rope.freq_base_swa", config.rope_parameters[LOCAL]["rope_theta"])
+    writer.add_uint32(f"{a}.rope.dimension_count", wide.head_dim)
+    writer.add_uint32(f"{a}.rope.dimension_count_swa", narrow.head_dim)
+    writer.add_uint32(f"{a}.embedding_length_per_layer_input", config.hidden_size_per_layer_input)
+
+
+def add_metadata(writer, config):
+    a = "gemma4"
+    add_sizes(writer, a, config)
     width = config.intermediate_size
     if config.use_double_wide_mlp:
         own = config.num_hidden_layers - config.num_kv_shared_layers
         writer.add_array(f"{a}.feed_forward_length", [width] * own + [2 * width] * config.num_kv_shared_layers)
     else:
         writer.add_uint32(f"{a}.feed_forward_length", width)
-    writer.add_uint32(f"{a}.attention.head_count", config.num_attention_heads)
-    if wide.num_key_value_heads != narrow.num_key_value_heads:
-        writer.add_array(f"{a}.attention.head_count_kv",
-                         [narrow.num_key_value_heads if here else wide.num_key_value_heads for here in local])
-    else:
-        writer.add_uint32(f"{a}.attention.head_count_kv", wide.num_key_value_heads)
-    for part in ("key", "value"):
-        writer.add_uint32(f"{a}.attention.{part}_length", wide.head_dim)
-        writer.add_uint32(f"{a}.attention.{part}_length_swa", narrow.head_dim)
     writer.add_uint32(f"{a}.attention.sliding_window", config.sliding_window)
-    writer.add_array(f"{a}.attention.sliding_window_pattern", local)
     writer.add_uint32(f"{a}.attention.shared_kv_layers", config.num_kv_shared_layers)
-    writer.add_float32(f"{a}.attention.layer_norm_rms_epsilon", config.rms_norm_eps)
-    writer.add_float32(f"{a}.rope.freq_base", config.rope_parameters[GLOBAL]["rope_theta"])
-    writer.add_float32(f"{a}.rope.freq_base_swa", config.rope_parameters[LOCAL]["rope_theta"])
-    writer.add_uint32(f"{a}.rope.dimension_count", wide.head_dim)
-    writer.add_uint32(f"{a}.rope.dimension_count_swa", narrow.head_dim)
     writer.add_float32(f"{a}.final_logit_softcapping", config.final_logit_softcapping)
-    writer.add_uint32(f"{a}.embedding_length_per_layer_input", config.hidden_size_per_layer_input)
     if config.enable_moe_block:
         writer.add_uint32(f"{a}.expert_count", config.num_experts)
         writer.add_uint32(f"{a}.expert_used_count", config.top_k_experts)
