@@ -4,9 +4,9 @@
 Each gemma4_<name>/ holds config.json, model.safetensors and reference.npz as toy_models.py describes them; the windows
 are 5 positions wide, or 3. All weights are random: each norm, scalar and scale too. config_published.json describes
 the same model in the form of Google's files, which give the sizes of global layers by global_head_dim and
-num_global_key_value_heads, where transformers writes per_layer_config. gemma4_nested has only that form, and is
-the text model inside a multimodal checkpoint, whose layers with a shared cache hold k_proj, v_proj and k_norm that
-no program may use.
+num_global_key_value_heads, where transformers writes per_layer_config. gemma4_nested and gemma4_unified have only that
+form, and are text models inside multimodal checkpoints. Layers with a shared cache hold k_proj, v_proj and k_norm there,
+which no program may use.
 
 A toy is written only if its logits tell the right model from those with the mistakes of gemma4_mistakes.py, and if
 a small change of any tensor shows in them.
@@ -63,6 +63,9 @@ TOYS = {
         hidden_size=16, intermediate_size=16, num_hidden_layers=4, layer_types=[LOCAL, GLOBAL, LOCAL, GLOBAL],
         num_attention_heads=2, num_key_value_heads=1, hidden_size_per_layer_input=4, num_kv_shared_layers=2,
         use_double_wide_mlp=True),
+    "gemma4_unified": dict(  # the form of the 12B
+        hidden_size=16, intermediate_size=16, num_hidden_layers=3, layer_types=[LOCAL, LOCAL, GLOBAL],
+        num_attention_heads=4, num_key_value_heads=2, attention_k_eq_v=True, num_global_key_value_heads=1),
     "gemma4_shared": dict(  # two periods of the E2B; layers 6 to 8 read the cache of layer 5, and layer 9 that of 4
         hidden_size=16, intermediate_size=16, num_hidden_layers=10, layer_types=PATTERN_5 * 2,
         num_attention_heads=4, num_key_value_heads=2, hidden_size_per_layer_input=8, num_kv_shared_layers=4,
@@ -74,7 +77,8 @@ TOYS = {
         hidden_size=16, intermediate_size=24, num_hidden_layers=5, layer_types=[LOCAL, LOCAL, GLOBAL, LOCAL, GLOBAL],
         num_attention_heads=4, num_key_value_heads=2, hidden_size_per_layer_input=4, num_kv_shared_layers=2),
 }
-MARKERS = range(88, VOCAB)  # of gemma4_nested: its second end token, and those of images and sound
+NESTED = ("gemma4_nested", "gemma4_unified")
+MARKERS = range(88, VOCAB)  # of these two: the second end token, and those of images and sound
 SEEDS = {"gemma4_bf16": "gemma4_bf161"}  # with the name itself, every greedy path meets a control token
 ROPE = {
     GLOBAL: dict(rope_type="proportional", partial_rotary_factor=0.25, rope_theta=1_000_000.0),
@@ -178,33 +182,54 @@ def save(directory, name, model):
     save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
 
 
-def save_nested(directory, name, model):
-    """Writes the layout of the published files, with tiny towers for images and sound."""
+def nested_config(name):
+    """Returns config.json of a multimodal checkpoint with tiny parts for images and sound."""
     fields = {
-        "architectures": ["Gemma4ForConditionalGeneration"], "model_type": "gemma4", "dtype": "float32",
-        "text_config": published_config(name),
+        "dtype": "float32", "text_config": published_config(name),
+        "image_token_id": 89, "audio_token_id": 90, "video_token_id": 91, "boi_token_id": 92, "eoi_token_id": 93,
+        "boa_token_id": 94, "eoa_token_id": 95, "eoa_token_index": 95, "eos_token_id": [1, 88],
+        "initializer_range": 0.02, "tie_word_embeddings": True, "transformers_version": "5.5.0",
+    }
+    if name == "gemma4_unified":
+        text = fields["text_config"] | dict(model_type="gemma4_unified_text", use_bidirectional_attention="vision")
+        for key in ("hidden_size_per_layer_input", "vocab_size_per_layer_input", "enable_moe_block", "num_experts",
+                    "top_k_experts", "moe_intermediate_size"):
+            del text[key]
+        return fields | {
+            "architectures": ["Gemma4UnifiedForConditionalGeneration"], "model_type": "gemma4_unified",
+            "text_config": text,
+            "vision_config": dict(model_type="gemma4_unified_vision", patch_size=1, pooling_kernel_size=2,
+                                  mm_embed_dim=8, mm_posemb_size=4, output_proj_dims=8),
+            "audio_config": dict(model_type="gemma4_unified_audio", audio_embed_dim=8),
+        }
+    return fields | {
+        "architectures": ["Gemma4ForConditionalGeneration"], "model_type": "gemma4", "vision_soft_tokens_per_image": 280,
         "vision_config": dict(
             model_type="gemma4_vision", hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
             num_key_value_heads=1, head_dim=8, patch_size=2, position_embedding_size=4, pooling_kernel_size=2),
         "audio_config": dict(
             model_type="gemma4_audio", hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
             subsampling_conv_channels=[4, 4], conv_kernel_size=3, output_proj_dims=8),
-        "image_token_id": 89, "audio_token_id": 90, "video_token_id": 91, "boi_token_id": 92, "eoi_token_id": 93,
-        "boa_token_id": 94, "eoa_token_id": 95, "eoa_token_index": 95, "vision_soft_tokens_per_image": 280,
-        "eos_token_id": [1, 88], "initializer_range": 0.02, "tie_word_embeddings": True, "transformers_version": "5.5.0",
     }
+
+
+def save_nested(directory, name, model):
+    """Writes the layout of the published files."""
+    fields = nested_config(name)
     toy_models.write_config(directory, fields, None)
-    config = transformers.Gemma4Config.from_pretrained(directory)
+    kind = getattr(transformers, fields["architectures"][0])
     with no_init_weights():
-        whole = transformers.Gemma4ForConditionalGeneration(config)
+        whole = kind(kind.config_class.from_pretrained(directory))
     generator = torch.Generator().manual_seed(7)
     nested = {n: torch.randn(p.shape, generator=generator) for n, p in whole.state_dict().items()
               if not n.startswith(("lm_head.", "model.language_model."))}
     own = toy_models.tensors_of(model, torch.float32)
-    for source, target in ((0, 2), (1, 3)):
+    first_shared = model.config.num_hidden_layers - model.config.num_kv_shared_layers
+    for target in range(first_shared, model.config.num_hidden_layers):
+        source = model.config.layer_types.index(model.config.layer_types[target])
         for part in ("k_proj", "v_proj", "k_norm"):
-            dead = own[f"model.layers.{source}.self_attn.{part}.weight"]
-            own[f"model.layers.{target}.self_attn.{part}.weight"] = torch.randn(dead.shape, generator=generator)
+            unused = own[f"model.layers.{source}.self_attn.{part}.weight"]
+            own[f"model.layers.{target}.self_attn.{part}.weight"] = torch.randn(unused.shape, generator=generator)
     nested |= {"model.language_model." + n.removeprefix("model."): p for n, p in own.items()}
     save_file(nested, directory / "model.safetensors", metadata={"format": "pt"})
 
@@ -227,12 +252,12 @@ def check_loader(directory, config, arrays):
 
 def write_toy(directory, name):
     model = build(name)
-    arrays = toy_models.reference(model, MARKERS if name.endswith("_nested") else ())
+    arrays = toy_models.reference(model, MARKERS if name in NESTED else ())
     effects = check_effects(name, model, arrays)
     if name.endswith("_bf16"):
         arrays |= toy_models.bf16_arrays(model, arrays["ids"][0])
     directory.mkdir(parents=True, exist_ok=True)
-    (save_nested if name.endswith("_nested") else save)(directory, name, model)
+    (save_nested if name in NESTED else save)(directory, name, model)
     np.savez(directory / "reference.npz", **arrays)
     for config in sorted(directory.glob("config*.json")):
         check_loader(directory, config.name, arrays)
