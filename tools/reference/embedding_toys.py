@@ -115,17 +115,19 @@ def write_json(path, value):
     path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
-def write_modules(directory, config, dense):
-    """Writes the files of sentence-transformers except weights; dense: (out, in) of each layer after the mean."""
+def write_modules(directory, config, dense, width=None):
+    """Writes the files of sentence-transformers except weights.
+
+    dense: (out, in) of each layer after the mean; width: of what the mean is taken of, by default the model's.
+    """
     kinds = ["Transformer", "Pooling", *["Dense"] * len(dense), "Normalize"]
     write_json(directory / "modules.json", [
         dict(idx=i, name=str(i), path=f"{i}_{kind}" if i else "", type=f"sentence_transformers.models.{kind}")
         for i, kind in enumerate(kinds)])
     write_json(directory / "1_Pooling" / "config.json", dict(
-        word_embedding_dimension=getattr(config, "embedding_dim", config.hidden_size),
-        pooling_mode_cls_token=False, pooling_mode_mean_tokens=True,
-        pooling_mode_max_tokens=False, pooling_mode_mean_sqrt_len_tokens=False, pooling_mode_weightedmean_tokens=False,
-        pooling_mode_lasttoken=False, include_prompt=True))
+        word_embedding_dimension=width or config.hidden_size, pooling_mode_cls_token=False,
+        pooling_mode_mean_tokens=True, pooling_mode_max_tokens=False, pooling_mode_mean_sqrt_len_tokens=False,
+        pooling_mode_weightedmean_tokens=False, pooling_mode_lasttoken=False, include_prompt=True))
     for i, (out, width) in enumerate(dense, 2):
         write_json(directory / f"{i}_Dense" / "config.json", dict(
             in_features=width, out_features=out, bias=False,

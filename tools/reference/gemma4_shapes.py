@@ -1,22 +1,33 @@
 """The published shapes of Gemma 4 and EmbeddingGemma 2, for random_weights.py.
 
-Tensors have the names of Gemma4ForCausalLM's files and of the text model in EmbeddingGemma 2's. Norms multiply by
-their weights as these are. Where llama.cpp keeps more than four bits in a quantised file, so does this: bfloat16 for
-the projection that makes per-layer embeddings, float32 for routers.
+The vocabulary is that of Gemma 3, with the names and the form that Gemma 4 gives its control tokens. Tensors have the
+names of Gemma4ForCausalLM's files and of the text model in EmbeddingGemma 2's. Norms multiply by their weights as these
+are. Where llama.cpp keeps more than four bits in a quantised file, so does this: bfloat16 for the projection that makes
+per-layer embeddings, float32 for routers.
 """
-import numpy as np
 import torch
 import transformers
 from gguf import GGMLQuantizationType as Type
 
 import embedding_toys
+import gemma4_chat
 import gemma4_gguf
-import hf_models
 import toy_models
 from toy_models import GLOBAL, LOCAL
+from vocabulary import BYTE, CONTROL, NORMAL, SPACE, USER_DEFINED
 
 EMBEDDING = "gemma-embedding2"  # GGUF's architecture
 VOCAB = 262_144
+CONTROL_TOKENS = {
+    4: "<mask>", 46: "<|tool>", 47: "<tool|>", 48: "<|tool_call>", 49: "<tool_call|>", 50: "<|tool_response>",
+    51: "<tool_response|>", 52: '<|"|>', 98: "<|think|>", 100: "<|channel>", 101: "<channel|>", 105: "<|turn>",
+    106: "<turn|>", 255_999: "<|image>", 256_000: "<|audio>", 258_880: "<|image|>", 258_881: "<|audio|>",
+    258_882: "<image|>", 258_883: "<audio|>", 258_884: "<|video|>"}
+END_OF_TURN = "<turn|>"
+TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}{{ '<|turn>' + message['role'].replace('assistant', 'model') + '\\n' "
+    "+ message['content'] | trim + '<turn|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|turn>model\\n' }}{% endif %}")
 
 
 def _layer_types(layers, period):
@@ -65,13 +76,28 @@ def make_config(kind, fields):
     return make(**fields)
 
 
+def words(old):
+    """Returns Gemma 3's vocabulary in the form of Gemma 4's: runs of blanks and tags are merged, not matched."""
+    pieces, scores, types = list(old.pieces), list(old.scores), list(old.types)
+    for i, (piece, kind) in enumerate(zip(old.pieces, old.types)):
+        if i in CONTROL_TOKENS:
+            pieces[i] = CONTROL_TOKENS[i]
+            types[i] = USER_DEFINED if pieces[i] in gemma4_chat.PRINTED else CONTROL
+        elif kind == USER_DEFINED:
+            pieces[i], types[i], scores[i] = piece.replace(" ", SPACE), NORMAL, 1000.0 + len(piece)
+        elif i >= 4 and kind != BYTE:
+            types[i] = NORMAL
+    return gemma4_chat.Words(pieces, scores, types)
+
+
 def parameters(config):
     """Returns (name, shape) of every tensor of a checkpoint."""
     from transformers.models.embedding_gemma2 import modeling_embedding_gemma2
 
     embeds = config.model_type == "embedding_gemma2_text"
     with torch.device("meta"):
-        model = (modeling_embedding_gemma2.EmbeddingGemma2TextModel if embeds else transformers.Gemma4ForCausalLM)(config)
+        model = (modeling_embedding_gemma2.EmbeddingGemma2TextModel(config) if embeds
+                 else transformers.Gemma4ForCausalLM(config))
     prefix = "language_model." if embeds else ""
     return [(prefix + n, tuple(p.shape)) for n, p in model.state_dict().items() if not n.startswith("lm_head.")]
 
@@ -105,25 +131,13 @@ def add_metadata(writer, config):
     if config.model_type == "gemma4_text":
         gemma4_gguf.add_metadata(writer, config)
         return {"rope_freqs.weight": gemma4_gguf.rotation_factors(config)}
-    a, wide = EMBEDDING, config.per_layer_config[GLOBAL]
-    local = [kind == LOCAL for kind in config.layer_types]
-    for key, value in {
-            "context_length": config.max_position_embeddings, "embedding_length": config.hidden_size,
-            "embedding_length_out": config.embedding_dim, "block_count": config.num_hidden_layers,
-            "feed_forward_length": config.intermediate_size, "attention.head_count": config.num_attention_heads,
-            "attention.key_length": wide.head_dim, "attention.value_length": wide.head_dim,
-            "attention.key_length_swa": config.head_dim, "attention.value_length_swa": config.head_dim,
-            "attention.sliding_window": 2 * config.sliding_window, "attention.shared_kv_layers": 0,
-            "rope.dimension_count": wide.head_dim, "rope.dimension_count_swa": config.head_dim,
-            "embedding_length_per_layer_input": config.hidden_size_per_layer_input, "pooling_type": 1}.items():
-        writer.add_uint32(f"{a}.{key}", value)
-    writer.add_array(f"{a}.attention.head_count_kv",
-                     [config.num_key_value_heads if here else wide.num_key_value_heads for here in local])
-    writer.add_array(f"{a}.attention.sliding_window_pattern", local)
+    a = EMBEDDING
+    gemma4_gguf.add_sizes(writer, a, config)
+    writer.add_uint32(f"{a}.feed_forward_length", config.intermediate_size)
+    writer.add_uint32(f"{a}.attention.sliding_window", 2 * config.sliding_window)
     writer.add_bool(f"{a}.attention.causal", False)
-    writer.add_float32(f"{a}.attention.layer_norm_rms_epsilon", config.rms_norm_eps)
-    writer.add_float32(f"{a}.rope.freq_base", config.rope_parameters[GLOBAL]["rope_theta"])
-    writer.add_float32(f"{a}.rope.freq_base_swa", config.rope_parameters[LOCAL]["rope_theta"])
+    writer.add_uint32(f"{a}.embedding_length_out", config.embedding_dim)
+    writer.add_uint32(f"{a}.pooling_type", 1)
     return {}
 
 
@@ -135,7 +149,7 @@ def write_config(directory, config, dtype):
     toy_models.write_config(directory, dict(
         architectures=["EmbeddingGemma2Model"], model_type="embedding_gemma2", dtype=dtype, vision_config=None,
         audio_config=None, text_config=config.to_diff_dict()), dtype)
-    embedding_toys.write_modules(directory, config, ())
+    embedding_toys.write_modules(directory, config, [], config.embedding_dim)
 
 
 def architecture(config):

@@ -3,8 +3,8 @@
 
 Activations stay finite, but the model's answers are noise. The program writes tensor by tensor, from a scaled and
 repeated pool of random values, so it needs little memory, and the disk limits its speed. The vocabulary is that of the
-Gemma 3 270M GGUF, cut or padded to the shape's size, so the turn markers are 105 and 106. gemma4-26b-a4b-cut has 12
-layers of the 26B-A4B, and a small vocabulary.
+Gemma 3 270M GGUF, cut or padded to the shape's size, so the turn markers are 105 and 106; Gemma 4's shapes give its
+control tokens other names. gemma4-26b-a4b-cut has 12 layers of the 26B-A4B, and a small vocabulary.
 
   random_weights.py gemma2-2b --output DIR [--type bf16|f32]                         Hugging Face directory
   random_weights.py gemma2-2b --output FILE.gguf --format gguf [--type bf16|f32|q8_0|q4_0]
@@ -207,8 +207,9 @@ def write_directory(directory, config, dense, kind, pool, words, instruct):
             eos_token="<eos>", pad_token="<pad>", unk_token="<unk>"))
     stop = [vocabulary.EOS]
     if instruct:
-        (directory / "chat_template.jinja").write_text(chat_templates.GEMMA, encoding="utf-8")
-        stop.append(words.pieces.index("<end_of_turn>"))
+        template = gemma4_shapes.TEMPLATE if is_gemma4(config) else chat_templates.GEMMA
+        (directory / "chat_template.jinja").write_text(template, encoding="utf-8")
+        stop.append(words.pieces.index(gemma4_shapes.END_OF_TURN if is_gemma4(config) else "<end_of_turn>"))
     write_json(directory / "generation_config.json", dict(bos_token_id=2, eos_token_id=stop, pad_token_id=0))
 
 
@@ -233,10 +234,12 @@ def write_gguf(path, config, dense, kind, pool, words, instruct):
     exact = (gemma4_shapes if gemma4 else gguf_files).add_metadata(writer, config) or {}
     if dense:
         gguf_files.add_pooling(writer, config, [(width, out) for out, width in dense])
-    if words:
-        words.add_to_gguf(writer, add_eos=bool(dense) or config.model_type == "embedding_gemma2_text")
+    if words and gemma4:
+        words.add_to_gguf(writer, add_eos=config.model_type == "embedding_gemma2_text", suppress=False)
+    elif words:
+        words.add_to_gguf(writer, add_eos=bool(dense))
     if instruct:
-        writer.add_chat_template(chat_templates.GEMMA)
+        writer.add_chat_template(gemma4_shapes.TEMPLATE if gemma4 else chat_templates.GEMMA)
     tensors = gguf_tensors(config, dense, kind)
     for _, stored, shape, each in tensors:
         writer.add_tensor_info(stored, shape, np.dtype(np.float32), tensor_bytes(shape, each), raw_dtype=each)
@@ -287,6 +290,8 @@ def main():
         if arguments.tokenizer_from is None:
             raise ReferenceError("no 270M GGUF in the cache: give --tokenizer-from or --no-tokenizer")
         words = vocabulary.Vocabulary.from_gguf(arguments.tokenizer_from).resized(config.vocab_size)
+        if is_gemma4(config):
+            words = gemma4_shapes.words(words)
     if arguments.instruct and words is None:
         raise ReferenceError("--instruct needs a tokenizer")
     start = time.monotonic()
