@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -26,12 +26,12 @@ struct ImportanceSource {
 
 // Sums the squares of the activations that the matrices multiply, for each
 // column, in double precision. The sums depend on the rows and their order, not
-// on the number of rows in a call. The gates of a recurrence are left out: they
-// have few weights.
+// on the number of rows in a call. Each expert has the sums of the rows that
+// chose it. The gates of a recurrence are left out: they have few weights.
 class ActivationSums {
  public:
-  // Adds the activations that a tap sees. Ignores points whose activations no
-  // matrix multiplies.
+  // Adds the activations that a tap sees, in the order in which it sees them.
+  // Ignores points whose activations no matrix multiplies.
   void Add(const TapSite& site, absl::Span<const float> activations);
 
   // Writes a file for Importance::Load with the matrices of `config`. The
@@ -47,10 +47,23 @@ class ActivationSums {
   struct Sums {
     uint64_t rows = 0;
     std::vector<double> squares;  // [columns]
+
+    void AddRow(absl::Span<const float> x);
   };
-  using Key = std::pair<size_t, TapPoint>;  // layer, point
+  // Layer, point and expert, which is 0 where there are none.
+  using Key = std::tuple<size_t, TapPoint, size_t>;
+
+  // Adds what the chosen experts of each row multiply.
+  void AddChosen(const TapSite& site, absl::Span<const float> choices);
+  void AddHidden(const TapSite& site, absl::Span<const float> hidden);
+  // Returns the experts that the rows chose, [rows, used], from choices
+  // [rows, 2 * used].
+  static std::vector<size_t> Chosen(absl::Span<const float> choices);
 
   std::map<Key, Sums> sums_;
+  // Of the layer with experts that was seen last.
+  std::vector<float> expert_input_;
+  std::vector<size_t> chosen_;
 };
 
 }  // namespace gemma::internal

@@ -1,5 +1,6 @@
 #include "src/quantize/importance.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -31,53 +32,94 @@ absl::Status Invalid(const std::string& path, std::string_view tensor,
       absl::StrCat(path, ": tensor ", Quoted(tensor), " ", what));
 }
 
-// Adds sums / count. Adds nothing if the count is 0.
+// The means of all tensors, and what they lack.
+struct Collected {
+  Means means;
+  size_t tensors_with_unchosen = 0;  // of experts
+  size_t unchosen = 0;               // matrices of these
+};
+
+// Replaces the means of matrices without a count by those of all rows.
+void FillUnchosen(absl::Span<const float> counts, std::vector<float>& means,
+                  Collected& out) {
+  const size_t columns = means.size() / counts.size();
+  std::vector<double> mean(columns);
+  double total = 0;
+  size_t unchosen = 0;
+  for (size_t m = 0; m < counts.size(); ++m) {
+    total += double{counts[m]};
+    unchosen += counts[m] == 0.0f;
+    for (size_t i = 0; i < columns; ++i) {
+      mean[i] += double{counts[m]} * double{means[m * columns + i]};
+    }
+  }
+  for (size_t m = 0; m < counts.size(); ++m) {
+    if (counts[m] != 0.0f) continue;
+    for (size_t i = 0; i < columns; ++i) {
+      means[m * columns + i] = static_cast<float>(mean[i] / total);
+    }
+  }
+  out.tensors_with_unchosen += unchosen != 0;
+  out.unchosen += unchosen;
+}
+
+// Adds sums / counts, where each count belongs to a matrix of the tensor. Adds
+// nothing if all counts are 0.
 absl::Status AddMeans(const std::string& path, std::string_view tensor,
-                      std::vector<float> sums, float count, Means& means) {
+                      std::vector<float> sums, absl::Span<const float> counts,
+                      Collected& out) {
   // With a count of 1 or more, a mean cannot exceed its finite sum.
-  if (count != 0.0f && !(std::isfinite(count) && count >= 1.0f)) {
+  for (const float count : counts) {
+    if (count == 0.0f || (std::isfinite(count) && count >= 1.0f)) continue;
     return Invalid(path, tensor,
                    FormatText("has a count of %g, wanted 0, or a number "
                               "of 1 or more",
                               count));
   }
+  const size_t columns = sums.size() / counts.size();
   for (size_t i = 0; i < sums.size(); ++i) {
     if (std::isfinite(sums[i]) && sums[i] >= 0.0f) continue;
     return Invalid(path, tensor,
                    FormatText("has a sum of squares of %g for column %u, "
                               "wanted a finite number of 0 or more",
-                              sums[i], i));
+                              sums[i], i % columns));
   }
-  if (count == 0.0f) return absl::OkStatus();
-  for (float& sum : sums) sum = static_cast<float>(double{sum} / count);
-  if (!means.emplace(tensor, std::move(sums)).second) {
+  if (std::all_of(counts.begin(), counts.end(),
+                  [](float count) { return count == 0.0f; })) {
+    return absl::OkStatus();
+  }
+  for (size_t i = 0; i < sums.size(); ++i) {
+    const float count = counts[i / columns];
+    if (count != 0.0f) sums[i] = static_cast<float>(double{sums[i]} / count);
+  }
+  FillUnchosen(counts, sums, out);
+  if (!out.means.emplace(tensor, std::move(sums)).second) {
     return Invalid(path, tensor, "appears twice");
   }
   return absl::OkStatus();
 }
 
-// Returns the values of a tensor that must have one row of float32.
-absl::StatusOr<std::vector<float>> ReadRow(const std::string& name,
-                                           const Tensor& tensor) {
+// Returns the values of a tensor that must have rows of float32.
+absl::StatusOr<std::vector<float>> ReadRows(const std::string& name,
+                                            const Tensor& tensor) {
   if (tensor.format != Format::kF32) {
     return Invalid(
         tensor.file, name,
         absl::StrCat("is of type ", FormatName(tensor.format), ", wanted F32"));
   }
-  const size_t cols = tensor.shape.back();
-  if (tensor.NumValues() != cols) {
+  if (tensor.shape.size() > 2) {
     return Invalid(tensor.file, name,
-                   FormatText("is [%s], wanted one row",
+                   FormatText("is [%s], wanted one row, or one for each expert",
                               absl::StrJoin(tensor.shape, ", ")));
   }
   // The data may be unaligned.
-  std::vector<float> values(cols);
+  std::vector<float> values(tensor.NumValues());
   std::memcpy(values.data(), tensor.data, tensor.bytes);
   return values;
 }
 
-absl::StatusOr<Means> ReadGguf(absl::Span<const uint8_t> bytes,
-                               const std::string& path) {
+absl::StatusOr<Collected> ReadGguf(absl::Span<const uint8_t> bytes,
+                                   const std::string& path) {
   GEMMA_ASSIGN_OR_RETURN(const GgufFile file, ParseGguf(bytes, path));
   std::string type;
   GEMMA_RETURN_IF_ERROR(file.metadata.ReadRequired(kTypeKey, type));
@@ -86,7 +128,7 @@ absl::StatusOr<Means> ReadGguf(absl::Span<const uint8_t> bytes,
         absl::StrCat(path, ": key ", Quoted(kTypeKey), " is ", Quoted(type),
                      ", wanted ", Quoted(kImportanceType)));
   }
-  Means means;
+  Collected out;
   for (const auto& [name, tensor] : file.tensors) {
     std::string_view matrix = name;
     if (absl::ConsumeSuffix(&matrix, kCountsEnding)) {
@@ -102,17 +144,18 @@ absl::StatusOr<Means> ReadGguf(absl::Span<const uint8_t> bytes,
       return Invalid(path, name,
                      absl::StrCat("has no matching ", Quoted(counts)));
     }
-    GEMMA_ASSIGN_OR_RETURN(std::vector<float> sums, ReadRow(name, tensor));
+    GEMMA_ASSIGN_OR_RETURN(std::vector<float> sums, ReadRows(name, tensor));
     GEMMA_ASSIGN_OR_RETURN(const std::vector<float> count,
-                           ReadRow(counts, found->second));
-    if (count.size() != 1) {
-      return Invalid(path, counts,
-                     FormatText("has %u values, wanted 1", count.size()));
+                           ReadRows(counts, found->second));
+    const size_t rows = sums.size() / tensor.shape.back();
+    if (count.size() != rows) {
+      return Invalid(
+          path, counts,
+          FormatText("has %u values, wanted %u", count.size(), rows));
     }
-    GEMMA_RETURN_IF_ERROR(
-        AddMeans(path, matrix, std::move(sums), count[0], means));
+    GEMMA_RETURN_IF_ERROR(AddMeans(path, matrix, std::move(sums), count, out));
   }
-  return means;
+  return out;
 }
 
 // llama.cpp's older files. All numbers are little-endian:
@@ -125,7 +168,7 @@ class OldFile {
   OldFile(absl::Span<const uint8_t> bytes, const std::string& path)
       : path_(path), reader_(bytes) {}
 
-  absl::StatusOr<Means> Read() {
+  absl::StatusOr<Collected> Read() {
     int32_t count = 0;
     if (!reader_.Read(count)) return Truncated("the number of matrices");
     if (count < 1 || count > kMaxMatrices) {
@@ -134,12 +177,12 @@ class OldFile {
           "llama.cpp file it would have %d matrices, wanted 1 to %d",
           path_, count, kMaxMatrices));
     }
-    Means means;
+    Collected out;
     for (int32_t i = 0; i < count; ++i) {
-      GEMMA_RETURN_IF_ERROR(ReadMatrix(i, means));
+      GEMMA_RETURN_IF_ERROR(ReadMatrix(i, out));
     }
     GEMMA_RETURN_IF_ERROR(ReadEnd());
-    return means;
+    return out;
   }
 
  private:
@@ -148,7 +191,7 @@ class OldFile {
         absl::StrCat(path_, ": the file ends within ", what));
   }
 
-  absl::Status ReadMatrix(int32_t index, Means& means) {
+  absl::Status ReadMatrix(int32_t index, Collected& out) {
     const std::string what = absl::StrCat("matrix ", index);
     int32_t name_bytes = 0;
     if (!reader_.Read(name_bytes)) return Truncated(what);
@@ -174,8 +217,8 @@ class OldFile {
     }
     std::vector<float> sums(columns);
     std::memcpy(sums.data(), bytes.data(), bytes.size());
-    return AddMeans(path_, name, std::move(sums), static_cast<float>(calls),
-                    means);
+    const auto count = static_cast<float>(calls);
+    return AddMeans(path_, name, std::move(sums), {&count, 1}, out);
   }
 
   absl::Status ReadEnd() {
@@ -208,14 +251,21 @@ absl::StatusOr<Importance> Importance::Load(std::string path) {
 
 absl::StatusOr<Importance> Importance::Parse(absl::Span<const uint8_t> bytes,
                                              std::string path) {
-  GEMMA_ASSIGN_OR_RETURN(Means means, IsGguf(bytes)
-                                          ? ReadGguf(bytes, path)
-                                          : OldFile(bytes, path).Read());
-  if (means.empty()) {
+  GEMMA_ASSIGN_OR_RETURN(Collected found, IsGguf(bytes)
+                                              ? ReadGguf(bytes, path)
+                                              : OldFile(bytes, path).Read());
+  if (found.means.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": has no matrix with a count above 0"));
   }
-  return Importance(std::move(path), std::move(means));
+  std::vector<std::string> notes;
+  if (found.unchosen != 0) {
+    notes.push_back(FormatText(
+        "%s: lacks %u matrices, in %u tensors, of experts that no token chose: "
+        "uses the mean of the other experts",
+        path, found.unchosen, found.tensors_with_unchosen));
+  }
+  return Importance(std::move(path), std::move(found.means), std::move(notes));
 }
 
 absl::Span<const float> Importance::Of(std::string_view tensor) const {
@@ -224,13 +274,18 @@ absl::Span<const float> Importance::Of(std::string_view tensor) const {
   return found->second;
 }
 
-absl::Status Importance::CheckColumns(std::string_view tensor,
-                                      size_t columns) const {
+absl::Status Importance::CheckColumns(std::string_view tensor, size_t columns,
+                                      size_t matrices) const {
   const size_t found = Of(tensor).size();
-  if (found == 0 || found == columns) return absl::OkStatus();
-  return Invalid(
-      path_, tensor,
-      FormatText("has %u columns, the model's has %u", found, columns));
+  if (found == 0 || found == columns * matrices) return absl::OkStatus();
+  if (matrices == 1) {
+    return Invalid(
+        path_, tensor,
+        FormatText("has %u columns, the model's has %u", found, columns));
+  }
+  return Invalid(path_, tensor,
+                 FormatText("has %u numbers, wanted %u for each of %u experts",
+                            found, columns, matrices));
 }
 
 }  // namespace gemma::internal

@@ -31,15 +31,20 @@ class Importance {
   static absl::StatusOr<Importance> Parse(absl::Span<const uint8_t> bytes,
                                           std::string path);
 
-  // The importance of a matrix, found by its name in GGUF files: a number of 0
-  // or more for each column. Empty if the file lacks the matrix. Valid as long
-  // as this object.
+  // The importance of a tensor, found by its name in GGUF files: a number of 0
+  // or more for each column of each of its matrices. Empty if the file lacks
+  // the tensor. Valid as long as this object. A matrix of an expert that no
+  // token chose has the mean over the tokens of the others; see notes.
   absl::Span<const float> Of(std::string_view tensor) const;
 
-  // OK if Of(tensor) is empty or has `columns` numbers.
-  absl::Status CheckColumns(std::string_view tensor, size_t columns) const;
+  // OK if Of(tensor) is empty or has `columns` numbers for each of `matrices`.
+  absl::Status CheckColumns(std::string_view tensor, size_t columns,
+                            size_t matrices = 1) const;
 
-  // The number of matrices in the file, at least one.
+  // What the file lacks and was made up for, in sentences that name the file.
+  const std::vector<std::string>& notes() const { return notes_; }
+
+  // The number of tensors in the file, at least one.
   size_t size() const { return means_.size(); }
   // The file's path, for messages.
   const std::string& path() const { return path_; }
@@ -47,11 +52,14 @@ class Importance {
  private:
   using Means = HashMap<std::string, std::vector<float>>;
 
-  Importance(std::string path, Means means)
-      : path_(std::move(path)), means_(std::move(means)) {}
+  Importance(std::string path, Means means, std::vector<std::string> notes)
+      : path_(std::move(path)),
+        means_(std::move(means)),
+        notes_(std::move(notes)) {}
 
   std::string path_;
   Means means_;  // by tensor name
+  std::vector<std::string> notes_;
 };
 
 }  // namespace gemma::internal

@@ -1,7 +1,9 @@
 // GGUF importance files, as llama.cpp's imatrix tool writes them. They hold the
-// keys below and, for each matrix, two tensors in F32, named after it:
-//   <matrix>.in_sum2 [1, columns]  sums of squares of each column's inputs
-//   <matrix>.counts  [1, 1]        the number of tokens in the sums, or 0
+// keys below and, for each tensor of `matrices` matrices (one, or one for each
+// expert), two tensors in F32, named after it:
+//   <tensor>.in_sum2 [matrices, columns]  sums of squares of the columns'
+//   inputs <tensor>.counts  [matrices, 1]        the numbers of tokens in them,
+//   or 0
 // Readers ignore tensors with other endings.
 
 #ifndef GEMMA_SRC_QUANTIZE_IMPORTANCE_FORMAT_H_

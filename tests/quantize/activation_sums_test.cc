@@ -25,7 +25,9 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::FloatEq;
 using ::testing::HasSubstr;
+using ::testing::Pointwise;
 using ::testing::StartsWith;
 
 const ImportanceSource kSource = {"text.txt", 3, 64};
@@ -58,6 +60,8 @@ const Toy kToys[] = {
     {"gemma", "gemma"},
     {"gemma2", "gemma2"},
     {"gemma3", "gemma3"},
+    {"gemma4_e2b", "gemma4_e2b"},
+    {"gemma4_moe", "gemma4_moe"},
     {"recurrent", "recurrent_gemma", RecurrentWindow::kTransformers}};
 INSTANTIATE_TEST_SUITE_P(Toys, ActivationSumsOf, ::testing::ValuesIn(kToys),
                          [](const auto& toy) { return toy.param.name; });
@@ -70,22 +74,28 @@ TEST_P(ActivationSumsOf, EqualWhatTransformersMultiplies) {
   const absl::StatusOr<Importance> importance = Importance::Load(path);
   ASSERT_TRUE(importance.ok()) << importance.status();
   const Model model = LoadToy(toy);
-  size_t matrices = 0;
+  const std::string file = GEMMA_TESTDATA_DIR "/importance/" + toy.folder;
+  size_t tensors = 0;
   for (const WeightSpec& spec : WeightsOf(model.config(), false)) {
-    if (spec.kind != WeightKind::kMatrix) continue;
-    ++matrices;
+    const bool has_experts = spec.kind == WeightKind::kExperts;
+    if (spec.kind != WeightKind::kMatrix && !has_experts) continue;
+    ++tensors;
     const std::string name = TensorNames::Gguf().Name(spec.role, spec.layer);
     SCOPED_TRACE(name);
-    EXPECT_TRUE(importance->CheckColumns(name, spec.shape[1]).ok());
+    const size_t columns = spec.shape.back();
+    const size_t matrices = has_experts ? spec.shape[0] : 1;
+    EXPECT_TRUE(importance->CheckColumns(name, columns, matrices).ok());
     const absl::Span<const float> means = importance->Of(name);
-    const std::vector<float> sums = ReadFloats(
-        GEMMA_TESTDATA_DIR "/importance/" + toy.folder + ".npz", name);
+    const std::vector<float> sums = ReadFloats(file + ".npz", name);
+    std::vector<TokenId> counts(1, static_cast<TokenId>(tokens.size()));
+    if (has_experts) counts = ReadTokens(file + ".npz", name + ".counts");
     ASSERT_EQ(means.size(), sums.size());
     for (size_t i = 0; i < sums.size(); ++i) {
-      EXPECT_NEAR(means[i], sums[i] / tokens.size(), 1e-4 * means[i] + 1e-9);
+      const float count = static_cast<float>(counts[i / columns]);
+      EXPECT_NEAR(means[i], sums[i] / count, 1e-4 * means[i] + 1e-9);
     }
   }
-  EXPECT_EQ(importance->size(), matrices);
+  EXPECT_EQ(importance->size(), tensors);
 }
 
 TEST_P(ActivationSumsOf, SameBytesAnyThreads) {
@@ -200,6 +210,34 @@ TEST_F(OneBlock, WritesLlamaCppFormat) {
   };
   EXPECT_EQ(value(sums), 11.0f);
   EXPECT_EQ(value(counts), 3.0f);
+}
+
+// Each expert has the sums of the rows that chose it.
+TEST_F(OneBlock, ExpertsGetTheirRows) {
+  LayerConfig& layer = config_.layers[0];
+  layer.num_experts = 3;
+  layer.experts_used = 2;
+  layer.expert_dim = 1;
+  AddAll();
+  // The rows choose experts 0 and 2, and twice 0; nothing chooses 1.
+  Add(TapPoint::kExpertInput, 0, {1, 2, 3, 4}, 2);
+  Add(TapPoint::kExpertChoice, 0, {0, 0.5f, 2, 0.5f, 0, 0.7f, 2, 0.3f}, 2);
+  Add(TapPoint::kExpertHidden, 0, {1, 2, 3, 4}, 2);
+  Add(TapPoint::kExpertInput, 0, {5, 6});
+  Add(TapPoint::kExpertChoice, 0, {0, 0.5f, 1, 0.5f});
+  Add(TapPoint::kExpertHidden, 0, {5, 0});
+  ASSERT_EQ(ErrorOf(Write()), "OK");
+  const absl::StatusOr<Importance> importance = Importance::Load(path_);
+  ASSERT_TRUE(importance.ok()) << importance.status();
+  EXPECT_THAT(importance->notes(), ElementsAre());
+  for (const char* name : {"gate", "up"}) {
+    EXPECT_THAT(
+        importance->Of(absl::StrCat("blk.0.ffn_", name, "_exps.weight")),
+        Pointwise(FloatEq(),
+                  {35.0f / 3, 56.0f / 3, 25.0f, 36.0f, 5.0f, 10.0f}));
+  }
+  EXPECT_THAT(importance->Of("blk.0.ffn_down_exps.weight"),
+              Pointwise(FloatEq(), {35.0f / 3, 0.0f, 10.0f}));
 }
 
 TEST_F(OneBlock, RefusesUnusableSums) {

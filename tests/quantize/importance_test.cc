@@ -133,6 +133,29 @@ TEST(Importance, ZeroCountIsUnknown) {
   }
 }
 
+// A matrix for each expert. One that no token chose has the mean over the
+// tokens of the others, which a note says.
+TEST(Importance, UnchosenExpertsGetMean) {
+  GgufWriter writer = Header();
+  writer.Tensor("a.in_sum2", {2, 3}, kF32, Floats({1, 2, 0, 0, 9, 12}))
+      .Tensor("a.counts", {1, 3}, kF32, Floats({1, 0, 3}))
+      .Tensor("b.in_sum2", {1, 2}, kF32, Floats({4, 6}))
+      .Tensor("b.counts", {1, 2}, kF32, Floats({2, 3}));
+  const Bytes bytes = writer.Finish();
+  const absl::StatusOr<Importance> importance = Parse(bytes);
+  ASSERT_TRUE(importance.ok()) << importance.status();
+  EXPECT_THAT(importance->Of("a"), ElementsAre(1, 2, 2.5, 3.5, 3, 4));
+  EXPECT_THAT(importance->Of("b"), ElementsAre(2, 2));
+  EXPECT_TRUE(importance->CheckColumns("a", 2, 3).ok());
+  EXPECT_EQ(importance->CheckColumns("a", 3, 3).message(),
+            "F: tensor 'a' has 6 numbers, wanted 3 for each of 3 experts");
+  EXPECT_THAT(importance->notes(),
+              ElementsAre("F: lacks 1 matrices, in 1 tensors, of experts that "
+                          "no token chose: uses the mean of the other "
+                          "experts"));
+  EXPECT_THAT(Parse(TinyImportance())->notes(), IsEmpty());
+}
+
 TEST(Importance, RefusesBadNumbers) {
   for (const float bad : {-1.0f, kInfinity, -kInfinity, NAN}) {
     GgufWriter writer = Header();
@@ -180,12 +203,18 @@ TEST(Importance, RefusesOtherGgufFiles) {
   EXPECT_EQ(ErrorOfFile(counts),
             "F: tensor 'a.counts' has no matching 'a.in_sum2'");
 
-  // One tensor for several matrices, as in models with experts.
+  // One count for each matrix.
   GgufWriter experts = Header();
   experts.Tensor("a.in_sum2", {2, 3}, kF32, Floats({1, 2, 3, 4, 5, 6}))
-      .Tensor("a.counts", {1, 3}, kF32, Floats({1, 2, 3}));
+      .Tensor("a.counts", {1, 2}, kF32, Floats({1, 2}));
   EXPECT_EQ(ErrorOfFile(experts),
-            "F: tensor 'a.in_sum2' is [3, 2], wanted one row");
+            "F: tensor 'a.counts' has 2 values, wanted 3");
+  GgufWriter deep = Header();
+  deep.Tensor("a.in_sum2", {2, 1, 1}, kF32, Floats({1, 2}))
+      .Tensor("a.counts", {1}, kF32, Floats({1}));
+  EXPECT_EQ(ErrorOfFile(deep),
+            "F: tensor 'a.in_sum2' is [1, 1, 2], wanted one row, or one for "
+            "each expert");
   GgufWriter two = Header();
   two.Tensor("a.in_sum2", {2}, kF32, Floats({1, 2}))
       .Tensor("a.counts", {2}, kF32, Floats({1, 2}));

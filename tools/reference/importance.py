@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Writes to tests/testdata/importance the sums of squares of each matrix's inputs when transformers runs the toys.
 
-  gemma, gemma2, gemma3, recurrent_gemma .npz   for the ids of models/<name>/reference.npz
+  gemma, gemma2, gemma3, recurrent_gemma, gemma4_e2b, gemma4_moe .npz
+                                                for the ids of models/<name>/reference.npz
   gemma3_mixed.npz                              with gguf/gemma3_mixed.gguf, for testdata/real270m/text.txt in windows
                                                 of 64 positions, as `gemma perplexity` reads it
 
 Each array has the name of the matrix's tensor in GGUF files. It is float32 [columns], summed in double precision.
-`counts`, int64 [1], is the number of tokens. RecurrentGemma follows transformers' window.
+`counts`, int64 [1], is the number of tokens. The arrays of experts are [experts, columns], of the tokens that chose each;
+their numbers are in <tensor>.counts, int64 [experts]. RecurrentGemma follows transformers' window.
 
   importance.py [--testdata DIR] [--output DIR]
 """
@@ -17,21 +19,34 @@ import sys
 import numpy as np
 import torch
 
+import gemma4_gguf
 import gguf_files
 import gguf_toys
 import hf_models
 from hf_models import ReferenceError
 
-TOYS = ("gemma", "gemma2", "gemma3", "recurrent_gemma")
+TOYS = ("gemma", "gemma2", "gemma3", "recurrent_gemma", "gemma4_e2b", "gemma4_moe")
 WINDOW = 64
 BOS = 2
 
 
 def matrix_name(kind, module):
     """Returns the GGUF name of a linear layer's weight; the head is the embedding."""
-    if module == "lm_head":
-        return gguf_files.tensor_name(kind, "model.embed_tokens.weight")
-    return gguf_files.tensor_name(kind, module + ".weight")
+    name = "model.embed_tokens.weight" if module == "lm_head" else module + ".weight"
+    return gemma4_gguf.tensor_name(name) if kind == "gemma4_text" else gguf_files.tensor_name(kind, name)
+
+
+def add_experts(sums, layer, module, inputs):
+    """Adds the squares of what each expert's matrices multiply."""
+    hidden, chosen, _ = inputs
+    for expert in range(module.num_experts):
+        x = hidden[(chosen == expert).any(-1)]
+        gate, up = torch.nn.functional.linear(x, module.gate_up_proj[expert]).chunk(2, dim=-1)
+        for part, values in (("gate", x), ("up", x), ("down", module.act_fn(gate) * up)):
+            name = f"blk.{layer}.ffn_{part}_exps.weight"
+            squares = sums.setdefault(name, np.zeros((module.num_experts, values.shape[1])))
+            squares[expert] += values.double().square().sum(0).numpy()
+            sums.setdefault(name + ".counts", np.zeros(module.num_experts))[expert] += len(values)
 
 
 def sums_of_squares(model, windows):
@@ -46,14 +61,19 @@ def sums_of_squares(model, windows):
 
     kind = model.config.model_type
     hooks = [module.register_forward_pre_hook(hook(matrix_name(kind, name)))
-             for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+             for name, module in model.named_modules()
+             if isinstance(module, torch.nn.Linear) and not name.endswith("router.proj")]
+    hooks += [layer.experts.register_forward_pre_hook(
+        lambda module, inputs, i=i: add_experts(sums, i, module, inputs))
+        for i, layer in enumerate(model.model.layers) if getattr(layer, "enable_moe_block", False)]
     try:
         for ids in windows:
             hf_models.logits(model, ids)
     finally:
         for each in hooks:
             each.remove()
-    arrays = {name: values.astype(np.float32) for name, values in sorted(sums.items())}
+    arrays = {name: values.astype(np.int64 if name.endswith(".counts") else np.float32)
+              for name, values in sorted(sums.items())}
     return arrays | dict(counts=np.array([sum(map(len, windows))], np.int64))
 
 
@@ -80,7 +100,8 @@ def main():
     for name, (model, windows) in runs.items():
         arrays = sums_of_squares(model, windows)
         np.savez(arguments.output / f"{name}.npz", **arrays)
-        print(f"{name:20s} {arrays['counts'][0]} tokens, {len(arrays) - 1} matrices")
+        tensors = sum(not key.endswith("counts") for key in arrays)
+        print(f"{name:20s} {arrays['counts'][0]} tokens, {tensors} tensors")
 
 
 if __name__ == "__main__":
