@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,12 @@ struct QuantizeOptions {
   // If not 0, chooses the best type for each matrix so that the model uses at
   // most this many bits per weight. `type` is then ignored.
   double bits = 0;
+  // The types of the tables of per-layer embeddings and of experts' matrices.
+  // No value: as `type` and `bits` say for all. Such tables are stored row by
+  // row, in types of GGUF, and stay in the file when the model runs. Matrices
+  // that choose experts keep float32 or bfloat16.
+  std::optional<WeightType> table_type;
+  std::optional<WeightType> expert_type;
   FileLayout layout = FileLayout::kPacked;  // of the file
   // A file with the importance of each column of each matrix, from `gemma
   // importance` or llama.cpp (imatrix). May be empty.
@@ -42,6 +49,9 @@ struct QuantizeOptions {
   std::vector<Adapter> adapters;  // merged before weights are converted
   bool overwrite = false;         // replace an existing file
   size_t num_threads = 0;         // 0: one per core that this process may use
+  // Called by the calling thread with each thing that the importance file
+  // lacks and that is made up for, a sentence.
+  std::function<void(std::string_view)> note;
   // Called repeatedly by the calling thread. Return false to cancel.
   std::function<bool(const QuantizeProgress&)> progress;
 };
@@ -58,7 +68,9 @@ struct QuantizeOptions {
 // A packed source can only be written packed again; matrices that no adapter
 // changes stay unchanged. GGUF lacks the library's own formats: with
 // FileLayout::kGguf, kQ4 becomes IQ4_NL, kQ6 becomes Q6_K (Q8_0 if the row size
-// is not a multiple of 256), and kQ5 and kQ4S are refused.
+// is not a multiple of 256), and kQ5 and kQ4S are refused. The same holds for
+// tables of per-layer embeddings in both layouts, but if `type` is one of these
+// two and table_type has no value, kQ5 becomes kQ6 and kQ4S becomes Q4_0.
 //
 // Errors: those of loading; AlreadyExists if the target exists and
 // options.overwrite is false; InvalidArgument if the target is not a regular

@@ -64,6 +64,15 @@ absl::Status Describe(const Checkpoint& checkpoint, const ModelConfig& config,
     out.SetFloat32(GgufKey(config.architecture, kEmbeddingScaleKey),
                    config.embedding_scale);
   }
+  // So was the scale of per-layer embeddings.
+  for (const Format format : {Format::kF32, Format::kBF16, Format::kF16}) {
+    if (config.per_layer_vocab == 0 ||
+        config.per_layer_scale == PerLayerScale(config, format)) {
+      continue;
+    }
+    out.SetFloat32(GgufKey(config.architecture, kPerLayerScaleKey),
+                   config.per_layer_scale);
+  }
   return absl::OkStatus();
 }
 

@@ -9,7 +9,9 @@
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/model/describe.h"
+#include "src/model/gemma4_from_gguf.h"
 #include "src/model/read_config.h"
+#include "src/model/shared_layers.h"
 
 namespace gemma::internal {
 namespace {
@@ -30,7 +32,9 @@ class KeyWriter {
   void Set(std::string_view key, std::string_view text) {
     out_.SetString(Name(key), text);
   }
-  void SetTrue(std::string_view key) { out_.SetBool(Name(key), true); }
+  void SetBool(std::string_view key, bool value) {
+    out_.SetBool(Name(key), value);
+  }
   // Sets one number if all layers have the same size, otherwise an array with
   // one number for each layer.
   void Set(std::string_view key, const ModelConfig& c,
@@ -69,23 +73,55 @@ const LayerConfig* FirstOf(const ModelConfig& c, BlockType type) {
   return found != c.layers.end() ? &*found : nullptr;
 }
 
+// Whether the layer's RoPE can be told by the tensor of factors that Gemma 4's
+// files have: some pairs of a whole head rotate, or none.
+bool HasRopeFactors(const ModelConfig& c, const LayerConfig& layer) {
+  return c.architecture == "gemma4" &&
+         layer.type == BlockType::kGlobalAttention &&
+         (layer.rope.rotary_dim == 0 ||
+          layer.rope.rotary_dim == layer.head_dim);
+}
+
+// The number of layers that read the keys and values of others.
+size_t NumShared(const ModelConfig& c) {
+  return std::count_if(c.layers.begin(), c.layers.end(),
+                       [](const LayerConfig& l) { return !l.has_own_kv(); });
+}
+
+// Returns the layers as readers share keys among the last `num_shared`, or no
+// layers if they cannot.
+std::vector<LayerConfig> Shared(const ModelConfig& c, size_t num_shared) {
+  std::vector<LayerConfig> layers = c.layers;
+  for (LayerConfig& layer : layers) layer.kv_source.reset();
+  if (!ShareKeys(num_shared, "", layers).ok()) layers.clear();
+  return layers;
+}
+
 // Checks that GGUF's keys can describe the layers: except for sizes stored in
-// arrays, one key holds the value for all layers of a type.
+// arrays, one key holds the value for all layers of a type. Whether values are
+// keys follows from the tensors.
 absl::Status CheckLayers(const ModelConfig& c) {
+  const std::vector<LayerConfig> shared = Shared(c, NumShared(c));
   for (size_t i = 0; i < c.num_layers(); ++i) {
     LayerConfig said = *FirstOf(c, c.layers[i].type);
     said.ffw_dim = c.layers[i].ffw_dim;
     said.num_heads = c.layers[i].num_heads;
     said.num_kv_heads = c.layers[i].num_kv_heads;
-    said.rope.num_rotating = 0;
+    said.k_eq_v = c.layers[i].k_eq_v;
+    said.num_experts = c.layers[0].num_experts;
+    said.experts_used = c.layers[0].experts_used;
+    said.expert_dim = c.layers[0].expert_dim;
+    said.kv_source.reset();
+    if (!shared.empty()) said.kv_source = shared[i].kv_source;
+    if (!HasRopeFactors(c, said)) said.rope.num_rotating = 0;
     // Gemma 3 scales only global layers, the others all layers.
     if (said.type == BlockType::kLocalAttention) {
       said.rope.factor = c.qk_norm ? 1.0f : GgufMainLayer(c).rope.factor;
     }
     if (said == c.layers[i]) continue;
     return absl::UnimplementedError(FormatText(
-        "layer %u has its own heads, window or RoPE, which GGUF keys cannot "
-        "express",
+        "layer %u has its own heads, window, RoPE, experts or source of keys, "
+        "which GGUF keys cannot express",
         i));
   }
   return absl::OkStatus();
@@ -106,8 +142,10 @@ void DescribeSizes(const ModelConfig& c, KeyWriter& keys) {
 }
 
 void DescribeRope(const ModelConfig& c, KeyWriter& keys) {
-  const RopeConfig& rope = GgufMainLayer(c).rope;
-  keys.Set("rope.dimension_count", rope.rotary_dim);
+  const LayerConfig& main = GgufMainLayer(c);
+  const RopeConfig& rope = main.rope;
+  keys.Set("rope.dimension_count",
+           HasRopeFactors(c, main) ? main.head_dim : rope.rotary_dim);
   keys.Set("rope.freq_base", rope.base);
   if (rope.factor != 1.0f) {
     keys.Set("rope.scaling.type", std::string_view("linear"));
@@ -117,9 +155,11 @@ void DescribeRope(const ModelConfig& c, KeyWriter& keys) {
 
 // Sets the pattern of local and global blocks: a period if there is one,
 // otherwise a list.
-void DescribePattern(const std::vector<BlockType>& blocks, KeyWriter& keys) {
+// `list`: always a list, which readers of Gemma 4 expect.
+void DescribePattern(const std::vector<BlockType>& blocks, bool list,
+                     KeyWriter& keys) {
   constexpr std::string_view kKey = "attention.sliding_window_pattern";
-  for (size_t period = 1; period <= blocks.size() + 1; ++period) {
+  for (size_t period = 1; !list && period <= blocks.size() + 1; ++period) {
     if (blocks != PeriodicBlocks(blocks.size(), period)) continue;
     keys.Set(kKey, period);
     return;
@@ -138,10 +178,11 @@ void DescribeLocal(const ModelConfig& c, KeyWriter& keys) {
   const bool whole = c.bidirectional && local != nullptr;
   keys.Set("attention.sliding_window", whole ? WholeWindow(window) : window);
   if (local != nullptr) keys.Set("rope.freq_base_swa", local->rope.base);
-  DescribePattern(BlocksOf(c), keys);
+  const bool is_gemma4 = IsGemma4(c.architecture);
+  DescribePattern(BlocksOf(c), /*list=*/is_gemma4, keys);
   if (local == nullptr) return;
   const LayerConfig& main = GgufMainLayer(c);
-  if (local->head_dim == main.head_dim &&
+  if (!is_gemma4 && local->head_dim == main.head_dim &&
       local->rope.rotary_dim == main.rope.rotary_dim) {
     return;
   }
@@ -167,6 +208,27 @@ void DescribePooling(const ModelConfig& c, KeyWriter& keys) {
     width = c.dense_dims[i];
     keys.Set(GgufDenseKey(i, "out"), width);
   }
+}
+
+// Sets the keys that only Gemma 4 and EmbeddingGemma 2 have. The former's are
+// also set to the values that change nothing, because readers require some, and
+// assume others for files without them.
+void DescribeGemma4(const ModelConfig& c, KeyWriter& keys) {
+  keys.Set("embedding_length_per_layer_input", c.per_layer_dim);
+  keys.Set("attention.shared_kv_layers", NumShared(c));
+  const LayerConfig& layer = c.layers[0];
+  if (layer.num_experts != 0) {
+    keys.Set("expert_count", layer.num_experts);
+    keys.Set("expert_used_count", layer.experts_used);
+    keys.Set("expert_feed_forward_length", layer.expert_dim);
+  }
+  if (c.pooling == Pooling::kNone) {
+    keys.Set("final_logit_softcapping", c.final_logits_soft_cap);
+    return;
+  }
+  keys.Set("pooling_type", kGgufMeanPooling);
+  keys.Set("embedding_length_out", c.embedding_dim());
+  keys.SetBool("attention.causal", false);
 }
 
 // Returns the shortest sequence that the blocks repeat.
@@ -199,6 +261,11 @@ void DescribeRecurrence(const ModelConfig& c, KeyWriter& keys) {
 }  // namespace
 
 absl::Status DescribeConfig(const ModelConfig& config, GgufFileWriter& out) {
+  if (config.architecture == "vaultgemma") {
+    return absl::UnimplementedError(
+        "the architecture is 'vaultgemma', for which GGUF has no keys, wanted "
+        "a model that GGUF files can hold");
+  }
   GEMMA_RETURN_IF_ERROR(CheckLayers(config));
   out.SetString("general.architecture", config.architecture);
   out.SetString("general.type", "model");
@@ -209,7 +276,9 @@ absl::Status DescribeConfig(const ModelConfig& config, GgufFileWriter& out) {
     DescribeRecurrence(config, keys);
   } else if (config.post_norms) {
     DescribeLocal(config, keys);
-    if (config.pooling != Pooling::kNone) {
+    if (IsGemma4(config.architecture)) {
+      DescribeGemma4(config, keys);
+    } else if (config.pooling != Pooling::kNone) {
       DescribePooling(config, keys);
     } else {
       // Always state them for Gemma 2: readers assume defaults for a file
@@ -220,7 +289,7 @@ absl::Status DescribeConfig(const ModelConfig& config, GgufFileWriter& out) {
   if (config.query_scale != GgufQueryScale(config)) {
     keys.Set("attention.scale", config.query_scale);
   }
-  if (config.exact_gelu) keys.SetTrue(kExactGeluKey);
+  if (config.exact_gelu) keys.SetBool(kExactGeluKey, true);
   return absl::OkStatus();
 }
 

@@ -27,23 +27,6 @@ std::string_view NameIn(const WeightNames& names, Naming naming) {
   return "";
 }
 
-// The folder in which EmbeddingGemma 2 keeps a weight that Gemma 4 keeps beside
-// the others.
-std::string_view FolderOf(WeightRole role, Naming naming) {
-  if (naming != Naming::kHfEmbedding2) return "";
-  switch (role) {
-    case WeightRole::kPerLayerContext:
-    case WeightRole::kPerLayerNorm:
-      return "ple.";
-    case WeightRole::kPerLayerGate:
-    case WeightRole::kPerLayerProj:
-    case WeightRole::kPostPerLayerNorm:
-      return "ple_block.";
-    default:
-      return "";
-  }
-}
-
 // Returns the prefix of the text tower's names. Some files have none; those of
 // models with vision have a longer one, in an old and a new form. A file that
 // lacks the embedding under its own name still has the last norm.
@@ -85,6 +68,21 @@ bool MayBeTied(const Checkpoint& checkpoint) {
 
 }  // namespace
 
+std::string_view FolderOf(WeightRole role, Naming naming) {
+  if (naming != Naming::kHfEmbedding2) return "";
+  switch (role) {
+    case WeightRole::kPerLayerContext:
+    case WeightRole::kPerLayerNorm:
+      return "ple.";
+    case WeightRole::kPerLayerGate:
+    case WeightRole::kPerLayerProj:
+    case WeightRole::kPostPerLayerNorm:
+      return "ple_block.";
+    default:
+      return "";
+  }
+}
+
 TensorNames::TensorNames(const Checkpoint& checkpoint, Naming naming)
     : naming_(naming) {
   const std::string_view head = NameIn(RowOf(WeightRole::kHead).names, naming);
@@ -101,6 +99,15 @@ TensorNames::TensorNames(const Checkpoint& checkpoint, Naming naming)
   for (const Module* module : ModulesOf(checkpoint, "Dense")) {
     dense_.push_back(module->TensorName(RowOf(WeightRole::kDense).names.hf));
   }
+}
+
+TensorNames TensorNames::Gguf(std::string_view architecture) {
+  TensorNames names;
+  if (architecture == "gemma-embedding2") {
+    names.naming_ = Naming::kGgufEmbedding2;
+    names.dense_ = {std::string(RowOf(WeightRole::kHead).names.gguf)};
+  }
+  return names;
 }
 
 std::string TensorNames::Name(WeightRole role, size_t layer) const {

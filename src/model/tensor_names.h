@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/formats/checkpoint.h"
@@ -13,6 +14,10 @@
 
 namespace gemma::internal {
 
+// The folder, "" or ending in a dot, in which EmbeddingGemma 2's Hugging Face
+// files keep a weight that Gemma 4's keep beside the others.
+std::string_view FolderOf(WeightRole role, Naming naming);
+
 // Names of the tensors of one checkpoint or of one kind of file. Where the head
 // and the embedding are one matrix, a file may hold it under either name.
 class TensorNames {
@@ -20,6 +25,8 @@ class TensorNames {
   TensorNames(const Checkpoint& checkpoint, Naming naming);
   // Names in GGUF files.
   static TensorNames Gguf() { return TensorNames(); }
+  // The same, for a model of the architecture.
+  static TensorNames Gguf(std::string_view architecture);
 
   // The tensor's name in the files, or empty if the family has no such tensor.
   // `layer` is the number of the layer or dense layer; ignored for roles that a

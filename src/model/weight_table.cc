@@ -60,7 +60,8 @@ constexpr auto kPerLayerHidden = TapPoint::kPerLayerHidden;
 // role at a time in Q4_0, whose errors are about 1 %. Roles that this model
 // lacks have the sensitivity of a similar role: the recurrent block's inputs
 // that of kVProj, its output that of kOProj, dense layers that of the head,
-// which also comes last.
+// which also comes last, experts and per-layer embeddings those of the
+// feed-forward layer.
 using R = WeightRole;
 using M = Weights;
 using W = LayerWeights;
@@ -99,7 +100,9 @@ constexpr WeightRow kRows[] = {
      HasPerLayerTable,
      {PerLayerVocab, AllPerLayer},
      &M::per_layer_table,
-     {"embed_tokens_per_layer.weight", "", "per_layer_token_embd.weight"}},
+     {"embed_tokens_per_layer.weight", "", "per_layer_token_embd.weight"},
+     std::nullopt,
+     5.0},
     {R::kPerLayerContext,
      kModel,
      kMatrix,

@@ -31,13 +31,40 @@ Format WantedGgufFormat(WeightType type, const WeightView& w) {
   Format wanted = WantedFormat(type, w);
   const Format kept = KeptFormat(w.format);
   if (wanted == w.format || wanted == kept) return kept;
-  if (wanted == Format::kN6_16) {
+  if (wanted == Format::kN6_16 || wanted == Format::kN5_16) {
     wanted = FirstThatFits({Format::kQ6_K, Format::kQ8_0}, w.cols);
   }
   if (wanted == Format::kN4_16) wanted = Format::kIQ4_NL;
+  if (wanted == Format::kN4_32) wanted = Format::kQ4_0;
   const bool is_smaller =
       BitsPerWeight(wanted, w.cols) < BitsPerWeight(kept, w.cols);
   return is_smaller ? wanted : kept;
+}
+
+// The type that the options ask for.
+WeightType TypeOf(const WeightSpec& spec, const QuantizeOptions& options) {
+  if (spec.kind == WeightKind::kTable) {
+    return options.table_type.value_or(options.type);
+  }
+  if (spec.kind == WeightKind::kExperts) {
+    return options.expert_type.value_or(options.type);
+  }
+  return options.type;
+}
+
+// Whether a budget of bits, not a type, determines the weight's format.
+bool IsBudgeted(const WeightSpec& spec, const QuantizeOptions& options) {
+  if (options.bits == 0) return false;
+  switch (spec.kind) {
+    case WeightKind::kMatrix:
+      return true;
+    case WeightKind::kExperts:
+      return !options.expert_type.has_value();
+    case WeightKind::kTable:
+      return !options.table_type.has_value();
+    default:
+      return false;
+  }
 }
 
 // Checks that a packed tensor would only be copied.
@@ -49,7 +76,12 @@ absl::Status CheckPacked(const BoundWeight& weight,
       !is_copied) {
     return PackedAlready(*weight.tensor);
   }
-  return CheckStays(weight, options.type);
+  return CheckStays(weight, TypeOf(weight.spec, options));
+}
+
+// Whether a matrix that is never quantized stays bfloat16.
+bool StaysBF16(const Tensor& tensor) {
+  return tensor.format == Format::kBF16 && !tensor.arrangement.has_value();
 }
 
 Format ChooseFormat(const BoundWeight& weight, const QuantizeOptions& options) {
@@ -58,14 +90,22 @@ Format ChooseFormat(const BoundWeight& weight, const QuantizeOptions& options) {
   if (tensor.packed.has_value() && weight.low_ranks.empty()) {
     return tensor.format;
   }
-  if (weight.spec.kind == WeightKind::kMatrix) {
-    const WeightView rows = RowsOf(weight);
-    return is_packed ? KeptFormat(WantedFormat(options.type, rows))
-                     : WantedGgufFormat(options.type, rows);
+  const WeightType type = TypeOf(weight.spec, options);
+  switch (weight.spec.kind) {
+    case WeightKind::kMatrix:
+    case WeightKind::kExperts:
+      return is_packed ? KeptFormat(WantedFormat(type, RowsOf(weight)))
+                       : WantedGgufFormat(type, RowsOf(weight));
+    case WeightKind::kTable:
+      return WantedGgufFormat(type, RowsOf(weight));
+    case WeightKind::kExactMatrix:
+      return StaysBF16(tensor) ? Format::kBF16 : Format::kF32;
+    case WeightKind::kGates:
+      return is_packed && tensor.format == Format::kBF16 ? Format::kBF16
+                                                         : Format::kF32;
+    default:
+      return Format::kF32;
   }
-  const bool is_gate = weight.spec.kind == WeightKind::kGates;
-  return is_gate && is_packed && tensor.format == Format::kBF16 ? Format::kBF16
-                                                                : Format::kF32;
 }
 
 }  // namespace
@@ -73,25 +113,25 @@ Format ChooseFormat(const BoundWeight& weight, const QuantizeOptions& options) {
 absl::StatusOr<std::vector<Format>> ChooseFormats(
     absl::Span<const BoundWeight> weights, const QuantizeOptions& options,
     Workers& workers) {
-  std::vector<Format> out;
-  std::vector<Format> budgeted;
   for (const BoundWeight& weight : weights) {
     GEMMA_RETURN_IF_ERROR(CheckPacked(weight, options));
   }
+  std::vector<FormatChoice> choices;
+  for (const BoundWeight& weight : weights) {
+    if (!IsBudgeted(weight.spec, options)) {
+      choices.push_back({.fixed = ChooseFormat(weight, options)});
+    } else if (options.layout == FileLayout::kPacked &&
+               weight.spec.kind != WeightKind::kTable) {
+      choices.push_back({.ladder = kPackedLadder});
+    } else {
+      choices.push_back({.ladder = kGgufLadder});
+    }
+  }
   if (options.bits != 0) {
-    const absl::Span<const Format> ladder =
-        options.layout == FileLayout::kPacked
-            ? absl::Span<const Format>(kPackedLadder)
-            : absl::Span<const Format>(kGgufLadder);
-    GEMMA_ASSIGN_OR_RETURN(budgeted,
-                           PlanFormats(weights, options.bits, ladder, workers));
+    return PlanFormats(weights, choices, options.bits, workers);
   }
-  for (size_t i = 0; i < weights.size(); ++i) {
-    const bool is_matrix = weights[i].spec.kind == WeightKind::kMatrix;
-    out.push_back(is_matrix && !budgeted.empty()
-                      ? budgeted[i]
-                      : ChooseFormat(weights[i], options));
-  }
+  std::vector<Format> out;
+  for (const FormatChoice& choice : choices) out.push_back(*choice.fixed);
   return out;
 }
 

@@ -15,10 +15,11 @@
 
 namespace gemma::internal {
 
-// Chooses a format for each weight. A matrix gets the format that the options
-// ask for, or keeps its own format if that needs no more bits. All other
-// weights become float32, except that gates in bfloat16 stay bfloat16 in packed
-// files. InvalidArgument for a packed source that would have to be converted.
+// Chooses a format for each weight. A matrix, a table of rows or the matrices
+// of experts get the format that the options ask for, or keep their own format
+// if that needs no more bits. All other weights become float32, except that
+// matrices that are never quantized stay bfloat16, as do gates in packed files.
+// InvalidArgument for a packed source that would have to be converted.
 absl::StatusOr<std::vector<Format>> ChooseFormats(
     absl::Span<const BoundWeight> weights, const QuantizeOptions& options,
     Workers& workers);

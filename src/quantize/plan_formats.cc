@@ -55,33 +55,82 @@ Choices Hull(Choices all) {
   return hull;
 }
 
-// Returns the choices of a matrix. `share`: the matrix's share of its role's
-// sensitivity.
-absl::StatusOr<Choices> ChoicesOf(const BoundWeight& weight,
-                                  absl::Span<const Format> ladder,
-                                  double share) {
-  const WeightView view = RowsOf(weight);
-  WeightView sampled = view;
+// Rows of a weight, spread over it. They point into one of the other members.
+struct Sample {
+  WeightView rows;
   std::optional<TensorValues> stored;
   std::vector<float> merged;
-  if (weight.low_ranks.empty()) {
-    GEMMA_ASSIGN_OR_RETURN(stored, TensorValues::Read(*weight.tensor));
-    sampled.data = stored->data();
-  } else {
-    GEMMA_ASSIGN_OR_RETURN(merged, SampleMerged(weight, kSampleRows));
-    sampled = {Format::kF32, merged.size() / view.cols, view.cols,
-               reinterpret_cast<const uint8_t*>(merged.data())};
+  std::vector<uint8_t> gathered;
+};
+
+// Copies rows of experts one after the other.
+void GatherRows(const BoundWeight& weight, Sample& sample) {
+  const size_t rows = weight.spec.shape[1];
+  const size_t all = weight.spec.shape[0] * rows;
+  const size_t count = std::min(kSampleRows, all);
+  WeightView view = ExpertOf(weight, sample.stored->data(), 0);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t row = i * all / count;
+    view = ExpertOf(weight, sample.stored->data(), row / rows);
+    const uint8_t* from = view.Row(row % rows);
+    sample.gathered.insert(sample.gathered.end(), from, from + view.RowBytes());
   }
-  const double values = static_cast<double>(view.rows * view.cols);
-  const Format kept = KeptFormat(view.format);
-  const double own_bits = BitsPerWeight(kept, view.cols);
+  sample.rows = {view.format, count, view.cols, sample.gathered.data()};
+}
+
+absl::StatusOr<Sample> SampleOf(const BoundWeight& weight) {
+  Sample sample;
+  sample.rows = RowsOf(weight);
+  if (!weight.low_ranks.empty()) {
+    GEMMA_ASSIGN_OR_RETURN(sample.merged, SampleMerged(weight, kSampleRows));
+    const size_t cols = sample.rows.cols;
+    sample.rows = {Format::kF32, sample.merged.size() / cols, cols,
+                   reinterpret_cast<const uint8_t*>(sample.merged.data())};
+    return sample;
+  }
+  GEMMA_ASSIGN_OR_RETURN(sample.stored, TensorValues::Read(*weight.tensor));
+  sample.rows.data = sample.stored->data();
+  if (weight.spec.kind == WeightKind::kExperts) GatherRows(weight, sample);
+  return sample;
+}
+
+// The number of values of a weight, which may be a part of its tensor.
+double NumValues(const BoundWeight& weight) {
+  double values = 1;
+  for (const size_t size : weight.spec.shape) {
+    values *= static_cast<double>(size);
+  }
+  return values;
+}
+
+// Whether a weight without a ladder takes the bits of its format.
+bool IsStoredIn(const WeightSpec& spec) {
+  return spec.kind == WeightKind::kMatrix ||
+         spec.kind == WeightKind::kExactMatrix ||
+         spec.kind == WeightKind::kExperts || spec.kind == WeightKind::kTable;
+}
+
+// Returns the choices of a weight. `share`: its share of its role's
+// sensitivity.
+absl::StatusOr<Choices> ChoicesOf(const BoundWeight& weight,
+                                  const FormatChoice& choice, double share) {
+  const double values = NumValues(weight);
+  const size_t cols = weight.spec.shape.back();
+  if (choice.fixed.has_value()) {
+    const double bits =
+        IsStoredIn(weight.spec) ? BitsPerWeight(*choice.fixed, cols) : 32.0;
+    return Choices{{*choice.fixed, bits * values, 0.0}};
+  }
+  GEMMA_ASSIGN_OR_RETURN(const Sample sample, SampleOf(weight));
+  const Format kept = KeptFormat(RowsOf(weight).format);
+  const double own_bits = BitsPerWeight(kept, cols);
   Choices all = {{kept, own_bits * values, 0.0}};
-  for (const Format format : ladder) {
-    if (view.cols % BlockValues(format) != 0) continue;
-    const double bits = BitsPerWeight(format, view.cols);
+  for (const Format format : choice.ladder) {
+    if (cols % BlockValues(format) != 0) continue;
+    const double bits = BitsPerWeight(format, cols);
     if (bits >= own_bits) continue;  // keeping the codes is better
     const std::optional<double> squared =
-        SampledError(sampled, format, kSampleRows);
+        SampledError(sample.rows, format, kSampleRows);
     if (!squared) {
       return absl::InvalidArgumentError(
           FormatText("%s: tensor '%s' has values that are not finite",
@@ -166,46 +215,35 @@ Plan BestPlan(const std::vector<Choices>& choices, double budget) {
 }  // namespace
 
 absl::StatusOr<std::vector<Format>> PlanFormats(
-    absl::Span<const BoundWeight> weights, double bits,
-    absl::Span<const Format> ladder, Workers& workers) {
+    absl::Span<const BoundWeight> weights,
+    absl::Span<const FormatChoice> choices, double bits, Workers& workers) {
   std::map<WeightRole, double> role_weights;
   double all_values = 0;
-  double budget = 0;
   for (const BoundWeight& weight : weights) {
-    const auto values = static_cast<double>(weight.tensor->NumValues());
-    all_values += values;
-    budget += bits * values;
-    if (weight.spec.kind == WeightKind::kMatrix) {
-      role_weights[weight.spec.role] += 1;
-    } else {
-      budget -= 32 * values;
-    }
+    all_values += NumValues(weight);
+    role_weights[weight.spec.role] += 1;
   }
+  const double budget = bits * all_values;
   std::vector<absl::StatusOr<Choices>> measured(
       weights.size(), absl::StatusOr<Choices>(Choices()));
   workers.ForEach(weights.size(), [&](size_t i, size_t) {
-    const BoundWeight& weight = weights[i];
-    if (weight.spec.kind != WeightKind::kMatrix) {
-      measured[i] = Choices{{weight.tensor->format, 0.0, 0.0}};
-      return;
-    }
-    measured[i] =
-        ChoicesOf(weight, ladder, 1.0 / role_weights[weight.spec.role]);
+    measured[i] = ChoicesOf(weights[i], choices[i],
+                            1.0 / role_weights[weights[i].spec.role]);
   });
 
-  std::vector<Choices> choices;
+  std::vector<Choices> hulls;
   for (absl::StatusOr<Choices>& of : measured) {
     GEMMA_RETURN_IF_ERROR(of.status());
-    choices.push_back(*std::move(of));
+    hulls.push_back(*std::move(of));
   }
-  const double least = BitsOf(choices);
+  const double least = BitsOf(hulls);
   if (least > budget) {
     return absl::InvalidArgumentError(FormatText(
         "%g bits for each weight are too few, the smallest formats take %.3f",
         bits, bits + (least - budget) / all_values));
   }
   std::vector<Format> out;
-  for (const Choice& choice : BestPlan(choices, budget).taken) {
+  for (const Choice& choice : BestPlan(hulls, budget).taken) {
     out.push_back(choice.format);
   }
   return out;

@@ -22,15 +22,31 @@
 namespace gemma {
 namespace {
 
+// Checks that GGUF has the type.
+absl::Status CheckIsOfGguf(const char* field, WeightType type,
+                           const char* cure) {
+  if (type != WeightType::kQ5 && type != WeightType::kQ4S) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      FormatText("%s is %s, which GGUF cannot store, wanted another type%s",
+                 field, WeightTypeName(type), cure));
+}
+
 absl::Status CheckOptions(const QuantizeOptions& options) {
   GEMMA_RETURN_IF_ERROR(CheckThreads("num_threads", options.num_threads));
-  const bool is_only_ours =
-      options.type == WeightType::kQ5 || options.type == WeightType::kQ4S;
-  if (options.layout == FileLayout::kGguf && is_only_ours) {
-    return absl::InvalidArgumentError(FormatText(
-        "type is %s, which GGUF cannot store, wanted another type or layout "
-        "packed",
-        WeightTypeName(options.type)));
+  if (options.layout == FileLayout::kGguf) {
+    constexpr char kCure[] = " or layout packed";
+    GEMMA_RETURN_IF_ERROR(CheckIsOfGguf("type", options.type, kCure));
+    if (options.expert_type.has_value()) {
+      GEMMA_RETURN_IF_ERROR(
+          CheckIsOfGguf("expert_type", *options.expert_type, kCure));
+    }
+  }
+  if (options.table_type.has_value()) {
+    GEMMA_RETURN_IF_ERROR(
+        CheckIsOfGguf("table_type", *options.table_type,
+                      ", because tables are stored row by row"));
   }
   if (options.bits != 0 && !(options.bits >= 1 && options.bits <= 32)) {
     return absl::InvalidArgumentError(

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "gemma/error_reason.h"
 #include "src/base/format_text.h"
 #include "src/base/messages.h"
@@ -23,10 +21,9 @@
 #include "src/model/finite.h"
 #include "src/model/low_rank.h"
 #include "src/model/outline.h"
-#include "src/model/tensor_names.h"
-#include "src/quantize/choose_format.h"
 #include "src/quantize/encode.h"
 #include "src/quantize/importance.h"
+#include "src/quantize/weight_plan.h"
 
 namespace gemma::internal {
 namespace {
@@ -34,47 +31,8 @@ namespace {
 // Bytes of the source that are read, encoded and written at a time.
 constexpr size_t kPieceBytes = size_t{16} << 20;
 
-constexpr std::string_view kFileType = "general.file_type";
-constexpr std::string_view kQuantizationVersion =
-    "general.quantization_version";
-
-// llama.cpp's number for files in which most matrices have the format.
-struct FileType {
-  Format format;
-  uint32_t number;
-};
-constexpr FileType kFileTypes[] = {
-    {Format::kF32, 0},      {Format::kF16, 1},     {Format::kQ4_0, 2},
-    {Format::kQ4_1, 3},     {Format::kQ8_0, 7},    {Format::kQ5_0, 8},
-    {Format::kQ5_1, 9},     {Format::kQ2_K, 10},   {Format::kQ3_K, 12},
-    {Format::kQ4_K, 15},    {Format::kQ5_K, 17},   {Format::kQ6_K, 18},
-    {Format::kIQ4_NL, 25},  {Format::kIQ4_XS, 30}, {Format::kBF16, 32},
-    {Format::kIQ2_XXS, 19}, {Format::kIQ2_XS, 20}, {Format::kIQ2_S, 28},
-    {Format::kIQ3_XXS, 23}, {Format::kIQ3_S, 26},  {Format::kMXFP4, 38},
-    {Format::kNVFP4, 39},
-};
-
 // File offset alignment of packed tensors: the size of a page.
 constexpr uint32_t kPackedFileAlignment = 4096;
-
-// A weight and its target encoding.
-struct WeightPlan {
-  BoundWeight from;
-  Encoding to;
-  std::string name;  // in the written file
-  absl::Span<const float> importance;
-};
-
-// The matrices, each of shape [rows, cols], that follow each other in the
-// weight's tensor.
-struct MatricesOf {
-  explicit MatricesOf(const WeightSpec& spec)
-      : count(spec.kind == WeightKind::kGates ? spec.shape[0] : 1),
-        rows(spec.shape[spec.shape.size() - 2]),
-        cols(spec.shape.back()) {}
-
-  size_t count, rows, cols;
-};
 
 // Returns the rows [begin, end) of a tensor.
 Tensor Part(const Tensor& tensor, size_t begin, size_t end) {
@@ -86,14 +44,6 @@ Tensor Part(const Tensor& tensor, size_t begin, size_t end) {
   return part;
 }
 
-// The bytes of a tensor that count as progress: those that are encoded, which
-// for arranged tensors are not those of the file.
-uint64_t ProgressBytes(const Tensor& tensor) {
-  if (!tensor.arrangement.has_value()) return tensor.bytes;
-  const WeightView rows = RowsOf(tensor);
-  return uint64_t{rows.rows} * rows.RowBytes();
-}
-
 class ModelWriter {
  public:
   ModelWriter(Checkpoint& checkpoint, const QuantizeOptions& options,
@@ -101,8 +51,8 @@ class ModelWriter {
       : checkpoint_(checkpoint),
         options_(options),
         workers_(workers),
-        is_packed_(options.layout == FileLayout::kPacked),
-        file_(is_packed_ ? kPackedFileAlignment : kDefaultGgufAlignment) {}
+        file_(options.layout == FileLayout::kPacked ? kPackedFileAlignment
+                                                    : kDefaultGgufAlignment) {}
 
   absl::Status Write(std::string target) {
     GEMMA_RETURN_IF_ERROR(MakePlans());
@@ -111,6 +61,7 @@ class ModelWriter {
     for (const WeightPlan& plan : plans_) {
       GEMMA_RETURN_IF_ERROR(WriteWeight(plan));
     }
+    GEMMA_RETURN_IF_ERROR(WriteRopeFactors());
     return OfOutput(file_.Commit(options_.overwrite
                                      ? AtomicFile::Existing::kReplace
                                      : AtomicFile::Existing::kKeep));
@@ -133,99 +84,41 @@ class ModelWriter {
         outline_, ReadOutline(checkpoint_, RecurrentWindow::kTransformers));
     GEMMA_RETURN_IF_ERROR(
         AddAdapters(options_.adapters, checkpoint_, outline_));
-    const std::vector<BoundWeight>& weights = outline_.weights;
-    GEMMA_RETURN_IF_ERROR(ReadImportance(weights));
-    GEMMA_ASSIGN_OR_RETURN(const std::vector<Format> formats,
-                           ChooseFormats(weights, options_, workers_));
-    for (size_t i = 0; i < weights.size(); ++i) {
-      const WeightSpec& spec = weights[i].spec;
-      total_bytes_ += ProgressBytes(*weights[i].tensor);
-      const Encoding to = {formats[i], LayoutFor(weights[i], formats[i])};
-      std::string name = names_.Name(spec.role, spec.layer);
-      const absl::Span<const float> importance = ImportanceFor(spec);
-      plans_.push_back({weights[i], to, std::move(name), importance});
+    if (!options_.importance.empty()) {
+      GEMMA_ASSIGN_OR_RETURN(importance_,
+                             Importance::Load(options_.importance));
+    }
+    GEMMA_ASSIGN_OR_RETURN(
+        plans_, PlanWeightsOf(outline_, checkpoint_.path, options_,
+                              importance_.has_value() ? &*importance_ : nullptr,
+                              workers_));
+    for (const WeightPlan& plan : plans_) {
+      total_bytes_ += ProgressBytes(plan.from);
+    }
+    if (importance_.has_value() && options_.note) {
+      for (const std::string& note : importance_->notes()) options_.note(note);
     }
     return absl::OkStatus();
-  }
-
-  // Whether the weight's packed bytes are written as they are.
-  static bool IsCopied(const BoundWeight& weight) {
-    return weight.tensor->packed.has_value() && weight.low_ranks.empty();
-  }
-
-  // The layout that the weight is packed in, or nothing if it is not packed.
-  std::optional<Layout> LayoutFor(const BoundWeight& weight,
-                                  Format format) const {
-    const WeightSpec& spec = weight.spec;
-    if (IsCopied(weight)) return weight.tensor->packed;
-    if (!is_packed_) return std::nullopt;
-    if (spec.role == WeightRole::kEmbedding || spec.role == WeightRole::kHead) {
-      return TopLayoutOf(format);
-    }
-    const bool is_multiplied =
-        spec.kind == WeightKind::kMatrix || spec.kind == WeightKind::kGates;
-    return is_multiplied ? std::optional(LayoutOf(format)) : std::nullopt;
-  }
-
-  // Loads and checks the importance file if the options name one.
-  absl::Status ReadImportance(const std::vector<BoundWeight>& weights) {
-    if (options_.importance.empty()) return absl::OkStatus();
-    GEMMA_ASSIGN_OR_RETURN(importance_, Importance::Load(options_.importance));
-    size_t known = 0;
-    for (const BoundWeight& weight : weights) {
-      if (weight.spec.kind != WeightKind::kMatrix) continue;
-      const std::string name = names_.Name(weight.spec.role, weight.spec.layer);
-      GEMMA_RETURN_IF_ERROR(
-          importance_->CheckColumns(name, weight.spec.shape.back()));
-      known += !importance_->Of(name).empty();
-    }
-    if (known != 0) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat(options_.importance, ": has none of the matrices of ",
-                     checkpoint_.path));
-  }
-
-  absl::Span<const float> ImportanceFor(const WeightSpec& spec) const {
-    if (!importance_.has_value()) return {};
-    return importance_->Of(names_.Name(spec.role, spec.layer));
   }
 
   absl::Status SetKeys() {
     GEMMA_RETURN_IF_ERROR(
         Describe(checkpoint_, outline_.config, plans_[0].to.format, file_));
-    std::map<Format, uint64_t> bytes;
-    bool has_blocks = false;
-    for (const WeightPlan& plan : plans_) {
-      const uint64_t size = BytesOf(plan);
-      const uint32_t type =
-          plan.to.packed.has_value()
-              ? GgufTypeNumber(plan.to.format, *plan.to.packed)
-              : *GgufTypeNumber(plan.to.format);
-      file_.Declare(plan.name, type, plan.from.spec.shape, size);
-      has_blocks |= BlockValues(plan.to.format) > 1;
-      if (plan.from.spec.kind == WeightKind::kMatrix) {
-        bytes[plan.to.format] += size;
-      }
+    DeclareWeights(plans_, file_);
+    rope_factors_ = RopeFactors(outline_.config);
+    if (!rope_factors_.empty()) {
+      file_.Declare(kRopeFactors, *GgufTypeNumber(Format::kF32),
+                    {rope_factors_.size()},
+                    rope_factors_.size() * sizeof(float));
     }
-    const Format most = std::max_element(bytes.begin(), bytes.end(),
-                                         [](const auto& a, const auto& b) {
-                                           return a.second < b.second;
-                                         })
-                            ->first;
-    for (const FileType& type : kFileTypes) {
-      if (type.format == most) file_.SetUint32(kFileType, type.number);
-    }
-    if (has_blocks) file_.SetUint32(kQuantizationVersion, 2);
     return absl::OkStatus();
   }
 
-  static uint64_t BytesOf(const WeightPlan& plan) {
-    if (!plan.to.packed.has_value()) {
-      const WeightView rows = RowsOf(*plan.from.tensor);
-      return EncodedBytes(plan.to, rows.rows, rows.cols);
-    }
-    const MatricesOf matrices(plan.from.spec);
-    return matrices.count * EncodedBytes(plan.to, matrices.rows, matrices.cols);
+  absl::Status WriteRopeFactors() {
+    if (rope_factors_.empty()) return absl::OkStatus();
+    return OfOutput(file_.Write(
+        kRopeFactors, {reinterpret_cast<const uint8_t*>(rope_factors_.data()),
+                       rope_factors_.size() * sizeof(float)}));
   }
 
   absl::Status WriteWeight(const WeightPlan& plan) {
@@ -241,15 +134,47 @@ class ModelWriter {
     Tensor in_order = tensor;
     in_order.data = values.data();
     in_order.arrangement.reset();
-    in_order.bytes = ProgressBytes(tensor);
-    if (plan.from.spec.kind == WeightKind::kMatrix) {
-      GEMMA_RETURN_IF_ERROR(WriteMatrix(plan, in_order));
-    } else if (plan.to.packed.has_value()) {
-      GEMMA_RETURN_IF_ERROR(WriteGates(plan, in_order));
-    } else {
-      GEMMA_RETURN_IF_ERROR(WriteVector(plan, in_order));
-    }
+    in_order.bytes = ProgressBytes(plan.from);
+    GEMMA_RETURN_IF_ERROR(WriteValues(plan, in_order));
     checkpoint_.Release(tensor);
+    return absl::OkStatus();
+  }
+
+  // `in_order`: the weight's tensor without an arrangement.
+  absl::Status WriteValues(const WeightPlan& plan, const Tensor& in_order) {
+    switch (plan.from.spec.kind) {
+      case WeightKind::kMatrix:
+      case WeightKind::kTable:
+        return WriteMatrix(plan, in_order);
+      case WeightKind::kExperts:
+        return WriteExperts(plan, in_order);
+      case WeightKind::kExactMatrix:
+        // Others become float32.
+        return plan.to.format == in_order.format ? WriteMatrix(plan, in_order)
+                                                 : WriteVector(plan, in_order);
+      default:
+        return plan.to.packed.has_value() ? WriteGates(plan, in_order)
+                                          : WriteVector(plan, in_order);
+    }
+  }
+
+  // Writes one matrix after the other, each with its own importance.
+  absl::Status WriteExperts(const WeightPlan& plan, const Tensor& tensor) {
+    const MatricesOf matrices(plan.from.spec);
+    WeightPlan of_expert = plan;
+    for (size_t e = 0; e < matrices.count; ++e) {
+      const WeightView view = ExpertOf(plan.from, tensor.data, e);
+      Tensor part = tensor;
+      part.shape = {matrices.rows, matrices.cols};
+      part.data = view.data;
+      part.bytes = view.rows * view.RowBytes();
+      if (!plan.importance.empty()) {
+        of_expert.importance =
+            plan.importance.subspan(e * matrices.cols, matrices.cols);
+      }
+      GEMMA_RETURN_IF_ERROR(WriteMatrix(
+          of_expert, part, plan.from.first_row + e * plan.from.row_step));
+    }
     return absl::OkStatus();
   }
 
@@ -258,13 +183,15 @@ class ModelWriter {
            kEncodeRows;
   }
 
-  absl::Status WriteMatrix(const WeightPlan& plan, const Tensor& tensor) {
+  // `first_row`: the number that messages give the first row.
+  absl::Status WriteMatrix(const WeightPlan& plan, const Tensor& tensor,
+                           size_t first_row = 0) {
     const WeightView view = RowsOf(tensor);
     const size_t rows = RowsPerPiece(view.RowBytes());
     for (size_t begin = 0; begin < view.rows; begin += rows) {
       const Tensor part =
           Part(tensor, begin, std::min(begin + rows, view.rows));
-      GEMMA_RETURN_IF_ERROR(WriteRows(plan, part, begin));
+      GEMMA_RETURN_IF_ERROR(WriteRows(plan, part, first_row + begin));
       GEMMA_RETURN_IF_ERROR(Done(part));
     }
     return absl::OkStatus();
@@ -369,11 +296,10 @@ class ModelWriter {
   Checkpoint& checkpoint_;
   const QuantizeOptions& options_;
   Workers& workers_;
-  const bool is_packed_;
-  const TensorNames names_ = TensorNames::Gguf();
   Outline outline_;
   std::optional<Importance> importance_;
   std::vector<WeightPlan> plans_;  // the embedding table first
+  std::vector<float> rope_factors_;
   GgufFileWriter file_;
   std::vector<uint8_t> encoded_;
   uint64_t done_bytes_ = 0;

@@ -68,13 +68,24 @@ class PlannedModel {
   absl::StatusOr<std::vector<Format>> Plan(double bits,
                                            size_t threads = 2) const {
     Workers workers(threads);
-    return PlanFormats(bound_, bits, kLadder, workers);
+    std::vector<FormatChoice> choices = choices_;
+    for (const Weight& weight : weights_) {
+      if (!choices_.empty()) break;
+      choices.push_back(weight.rows == 0 ? FormatChoice{.fixed = Format::kF32}
+                                         : FormatChoice{.ladder = kLadder});
+    }
+    return PlanFormats(bound_, choices, bits, workers);
   }
 
   std::vector<Format> PlanOrFail(double bits) const {
     const auto plan = Plan(bits);
     EXPECT_EQ(ErrorOf(plan), "OK") << bits;
     return plan.ok() ? *plan : std::vector<Format>(bound_.size());
+  }
+
+  // Replaces the choices of a ladder for each matrix.
+  void SetChoices(std::vector<FormatChoice> choices) {
+    choices_ = std::move(choices);
   }
 
   // Bits per weight, with vectors in float32.
@@ -123,6 +134,7 @@ class PlannedModel {
   std::vector<Weight> weights_;
   std::vector<Tensor> tensors_;
   std::vector<BoundWeight> bound_;
+  std::vector<FormatChoice> choices_;
 };
 
 PlannedModel SmallModel() {
@@ -261,6 +273,54 @@ TEST(PlanFormats, RowsOfNoBlocks) {
                             Gaussian(WeightRole::kVProj, 64, 64)});
   EXPECT_EQ(model.PlanOrFail(11)[0], Format::kBF16);
   EXPECT_NE(ErrorOf(model.Plan(9)), "OK");
+}
+
+// Formats that are fixed count, whatever their loss.
+TEST(PlanFormats, FixedFormatsCount) {
+  PlannedModel model({Gaussian(WeightRole::kQProj, 64, 64, 1),
+                      Gaussian(WeightRole::kVProj, 64, 64, 2)});
+  model.SetChoices({{.fixed = Format::kQ4_0}, {.ladder = kLadder}});
+  for (const double bits : {4.5, 6.5, 10.25}) {
+    const std::vector<Format> formats = model.PlanOrFail(bits);
+    EXPECT_EQ(formats[0], Format::kQ4_0);
+    EXPECT_LE(model.Bits(formats), bits);
+  }
+  EXPECT_EQ(model.PlanOrFail(10.25)[1], Format::kBF16);
+  model.SetChoices({{.fixed = Format::kF32}, {.ladder = kLadder}});
+  EXPECT_THAT(ErrorOf(model.Plan(16)), HasSubstr("too few"));
+}
+
+// Experts are sampled where their matrices are: here, in the second half of
+// each expert's rows. Those of the first half are not finite.
+TEST(PlanFormats, SamplesExpertsOwnRows) {
+  constexpr size_t kExperts = 3, kRows = 8, kCols = 32;
+  const Weight rows =
+      Gaussian(WeightRole::kExpertUp, kExperts * 2 * kRows, kCols);
+  Values values = rows.values;
+  for (size_t e = 0; e < kExperts; ++e) {
+    std::fill_n(values.begin() + static_cast<ptrdiff_t>(2 * e * kRows * kCols),
+                kRows * kCols, NAN);
+  }
+  Tensor tensor;
+  tensor.shape = {kExperts, 2 * kRows, kCols};
+  tensor.data = reinterpret_cast<const uint8_t*>(values.data());
+  tensor.bytes = values.size() * sizeof(float);
+  BoundWeight weight = {{WeightRole::kExpertUp,
+                         0,
+                         WeightKind::kExperts,
+                         {kExperts, kRows, kCols}},
+                        &tensor,
+                        "t"};
+  weight.first_row = kRows;
+  weight.row_step = 2 * kRows;
+  const FormatChoice choice = {.ladder = kLadder};
+  Workers workers(1);
+  const auto plan = PlanFormats({&weight, 1}, {&choice, 1}, 16, workers);
+  ASSERT_EQ(ErrorOf(plan), "OK");
+  EXPECT_EQ(plan->front(), Format::kBF16);
+  weight.first_row = 0;
+  EXPECT_THAT(ErrorOf(PlanFormats({&weight, 1}, {&choice, 1}, 16, workers)),
+              HasSubstr("not finite"));
 }
 
 }  // namespace

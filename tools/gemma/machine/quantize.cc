@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -25,12 +26,17 @@
 namespace gemma::tools {
 namespace {
 
+// The word for the type of all other matrices.
+constexpr char kSame[] = "same";
+
 struct Options {
   std::string source;
   std::string target;
   std::string type = "keep";
   bool has_type = false;  // the caller chose it
   float bits = 0;
+  std::string table_type = kSame;
+  std::string expert_type = kSame;
   std::string layout = "packed";
   std::string importance;
   std::vector<Adapter> adapters;
@@ -42,6 +48,8 @@ QuantizeOptions QuantizeOptionsOf(const Options& options) {
   QuantizeOptions quantize;
   quantize.type = *ParseWeightType(options.type);
   quantize.bits = double{options.bits};
+  quantize.table_type = ParseWeightType(options.table_type);
+  quantize.expert_type = ParseWeightType(options.expert_type);
   quantize.layout =
       options.layout == "gguf" ? FileLayout::kGguf : FileLayout::kPacked;
   quantize.importance = options.importance;
@@ -49,6 +57,13 @@ QuantizeOptions QuantizeOptionsOf(const Options& options) {
   quantize.overwrite = options.force;
   quantize.num_threads = options.threads;
   return quantize;
+}
+
+// The names of types, and the word for the type of other matrices.
+std::vector<std::string> TypesOrSame() {
+  std::vector<std::string> names = WeightTypeNames();
+  names.push_back(kSame);
+  return names;
 }
 
 // Adds a cure if one is known.
@@ -109,6 +124,7 @@ absl::Status Run(const Options& options) {
                          ResolveModel(options.source));
   QuantizeOptions quantize = QuantizeOptionsOf(options);
   ShowNotes(source, options);
+  quantize.note = [](std::string_view note) { Note(note); };
   {
     Progress line = Progress::OfBytes("writing", /*quiet=*/false);
     quantize.progress = [&line](const QuantizeProgress& progress) {
@@ -143,6 +159,12 @@ void AddQuantize(CLI::App& app, Action* action) {
   AddNumber(*command, "--bits", &options->bits,
             "The most bits per weight, on average: mixes\n"
             "the types that lose least; 0: use --type");
+  AddChoice(*command, "--table-type", &options->table_type, TypesOrSame(),
+            "Type of per-layer embeddings (Gemma 4), which stay\n"
+            "in the file; same: as the matrices");
+  AddChoice(*command, "--expert-type", &options->expert_type, TypesOrSame(),
+            "Type of experts (Gemma 4 26B-A4B), whose router\n"
+            "is kept; same: as the matrices");
   AddChoice(*command, "--layout", &options->layout, {"packed", "gguf"},
             "packed: mapped into memory and run as it is;\n"
             "gguf: for llama.cpp too");
