@@ -100,6 +100,15 @@ class DoctorTest(CommandTest):
         self.assertIn("tokenizer", found["cure"])
         self.assertEqual(self.findings(GEMMA_MODEL=str(TOY))["model"]["facts"]["model"], str(TOY))
 
+    def test_tables_in_files(self):
+        toy = MODELS / "gemma4_e2b"
+        found = self.findings(toy, "--context", 64)["model"]
+        memory = json.loads(self.succeeds("inspect", toy, "--context", 64, "-o", "json"))["memory"]
+        for part in ("weights", "total", "table"):
+            self.assertEqual(found["facts"][part], memory[part])
+        self.assertGreater(memory["table"], 0)
+        self.assertIn(", and reads per-layer embeddings in ", found["text"])
+
     def test_problems_exit_with_1(self):
         found = self.findings("/no/model.gguf", code=1)["model"]
         self.assertEqual(found["level"], "problem")

@@ -112,7 +112,25 @@ class InspectTest(CommandTest):
                 memory = report["memory"]
                 self.assertEqual(memory["total"], memory["weights"] + memory["cache"] + memory["scratch"])
                 if "nested" not in folder.name:  # these have tensors that are not needed
-                    self.assertGreaterEqual(memory["weights"], 4 * values)
+                    self.assertGreaterEqual(memory["weights"] + memory["table"], 4 * values)
+
+    def test_per_layer_tables_are_apart(self):
+        report = self.inspect(MODELS / "gemma4_e2b")
+        config, memory = report["config"], report["memory"]
+        row = 4 * 5 * 4  # five layers of four float32 values
+        rows = config["per_layer_vocab"]
+        self.assertEqual((config["per_layer_dim"], memory["table_per_token"], memory["table"]), (4, row, row * rows))
+        self.assertEqual(config["kv_source"], [None, None, None, 1, 2])
+        self.assertEqual((config["k_eq_v"], config["num_experts"]), (False, 0))
+        self.assertEqual(memory["total"], memory["weights"] + memory["cache"] + memory["scratch"])
+        text = self.succeeds_quietly("inspect", MODELS / "gemma4_e2b")
+        self.assertRegex(text, rf"(?m)^  table +{row * rows}  .*: stays in the file, a token reads {row} B$")
+        self.assertRegex(text, r"(?m)^  kv_source +1 \(layers 3\), 2 \(layers 4\)$")
+        self.assertRegex(text, r"(?m)^  per_layer_dim +4$")
+        experts = self.inspect(MODELS / "gemma4_moe")
+        self.assertEqual([experts["config"][key] for key in ("num_experts", "experts_used", "expert_dim", "k_eq_v")],
+                         [5, 2, 32, [False, True]])
+        self.assertEqual((experts["memory"]["table"], experts["memory"]["table_per_token"]), (0, 0))
 
     def test_memory_grows_with_the_context(self):
         small = self.inspect(TOY, "--context", 100)["memory"]
@@ -148,6 +166,13 @@ class BenchTest(CommandTest):
             self.assertGreater(result["load_ms"], 0)
             self.assertGreater(result["peak_memory_bytes"], 1 << 20)
             self.assertRegex(result["test_time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+
+    def test_gemma4(self):
+        for toy in ("gemma4_e2b", "gemma4_moe"):
+            results = json.loads(self.succeeds_quietly(
+                "bench", MODELS / toy, "-p", 6, "-n", 3, "-r", 1, "--quantize", "q8", "-o", "json"))
+            self.assertEqual([(r["n_prompt"], r["n_gen"]) for r in results], [(6, 0), (0, 3)])
+            self.assertRegex(results[0]["model_type"], "^gemma4 ")
 
     def test_lists_make_all_combinations(self):
         results = json.loads(self.succeeds_quietly(

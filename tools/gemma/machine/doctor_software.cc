@@ -148,6 +148,10 @@ Finding FindModel(const ModelOptions& options, const Memory& memory) {
                               ", ", tuned ? "instruction-tuned" : "base",
                               ", needs ", Bytes(use.total()),
                               " for a context of ", plan.amounts.context);
+  if (use.table != 0) {
+    absl::StrAppend(&finding.text, ", and reads per-layer embeddings in ",
+                    Bytes(use.table), " of the file");
+  }
   if (!fits.ok()) {
     finding.level = Level::kProblem;
     finding.text = std::string(fits.message());
@@ -167,6 +171,7 @@ Finding FindModel(const ModelOptions& options, const Memory& memory) {
                         {"cache", use.cache},
                         {"scratch", use.scratch},
                         {"total", use.total()},
+                        {"table", use.table},
                         {"fits", fits.ok()}});
   return finding;
 }

@@ -62,6 +62,7 @@ bool IsLocal(const LayerConfig& layer) {
   return layer.type == BlockType::kLocalAttention;
 }
 bool IsAny(const LayerConfig& /*layer*/) { return true; }
+bool Shares(const LayerConfig& layer) { return !layer.has_own_kv(); }
 
 // Returns the value of the layers for which `has` is true: one value if they
 // agree, else a list with an item for each layer, which is null for the other
@@ -94,6 +95,12 @@ OrderedJson ConfigJson(const ModelConfig& config) {
   const auto rope_base = [](const auto& l) { return l.rope.base; };
   const auto rope_factor = [](const auto& l) { return l.rope.factor; };
   const auto window = [](const auto& l) { return l.sliding_window; };
+  const auto rotating = [](const auto& l) { return l.rope.num_rotating; };
+  const auto k_eq_v = [](const auto& l) { return l.k_eq_v; };
+  // Null for a layer that has its own keys and values.
+  const auto source = [](const LayerConfig& l) {
+    return l.has_own_kv() ? OrderedJson() : OrderedJson(*l.kv_source);
+  };
   return {
       {"architecture", config.architecture},
       {"num_layers", config.num_layers()},
@@ -106,6 +113,12 @@ OrderedJson ConfigJson(const ModelConfig& config) {
       {"max_context", config.max_context},
       {"sliding_window", Layers(config, IsLocal, window)},
       {"rotary_dim", Layers(config, IsAny, rotary_dim)},
+      {"num_rotating", Layers(config, IsAny, rotating)},
+      {"k_eq_v", Layers(config, IsAny, k_eq_v)},
+      {"kv_source", Layers(config, Shares, source)},
+      {"num_experts", sizes(&LayerConfig::num_experts)},
+      {"experts_used", sizes(&LayerConfig::experts_used)},
+      {"expert_dim", sizes(&LayerConfig::expert_dim)},
       {"lru_width", config.lru_width},
       {"conv_width", config.conv_width},
       {"rope_base_local", Layers(config, IsLocal, rope_base)},
@@ -118,6 +131,11 @@ OrderedJson ConfigJson(const ModelConfig& config) {
       {"final_logits_soft_cap", config.final_logits_soft_cap},
       {"post_norms", config.post_norms},
       {"qk_norm", config.qk_norm},
+      {"value_norm", config.value_norm},
+      {"layer_scales", config.layer_scales},
+      {"per_layer_dim", config.per_layer_dim},
+      {"per_layer_vocab", config.per_layer_vocab},
+      {"per_layer_scale", config.per_layer_scale},
       {"biases", config.biases},
       {"exact_gelu", config.exact_gelu},
       {"bidirectional", config.bidirectional},
@@ -209,7 +227,9 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
         {"weights", memory.weights},
         {"cache", memory.cache},
         {"scratch", memory.scratch},
-        {"total", memory.total()}}},
+        {"total", memory.total()},
+        {"table", memory.table},
+        {"table_per_token", memory.table_per_token}}},
       {"tensors", TensorsJson(model)},
   });
 }
@@ -336,6 +356,12 @@ std::string ShowText(const InspectOptions& options, const Model& model,
   for (const auto& [name, bytes] : parts) {
     absl::StrAppendFormat(&text, "  %-8s %14d  %s\n", name, bytes,
                           Bytes(bytes));
+  }
+  if (memory.table != 0) {
+    absl::StrAppendFormat(
+        &text, "  %-8s %14d  %s: stays in the file, a token reads %s\n",
+        "table", memory.table, Bytes(memory.table),
+        Bytes(memory.table_per_token));
   }
   return text;
 }

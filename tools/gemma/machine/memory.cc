@@ -221,6 +221,7 @@ std::function<MemoryUse(const Amounts&)> UseOfSessions(
     for (const Model* model : models) {
       const MemoryUse use = model->MemoryFor(options, amounts.sequences);
       sum.weights += use.weights;
+      sum.table += use.table;
       sum.cache += use.cache;
       sum.scratch += use.scratch + uint64_t{logits} * amounts.chunk *
                                        model->config().vocab_size *
