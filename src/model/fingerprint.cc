@@ -47,6 +47,16 @@ void AddLayerConfig(const LayerConfig& layer, Hash& hash) {
   }
   hash.Number(layer.rope.base);
   hash.Number(layer.rope.factor);
+  if (layer.k_eq_v) hash.Text("k_eq_v");
+  if (layer.kv_source.has_value()) {
+    hash.Text("kv_source");
+    hash.Number(uint64_t{*layer.kv_source});
+  }
+  if (layer.num_experts == 0) return;
+  for (const size_t size :
+       {layer.num_experts, layer.experts_used, layer.expert_dim}) {
+    hash.Number(uint64_t{size});
+  }
 }
 
 void AddConfig(const ModelConfig& config, Hash& hash) {
@@ -65,15 +75,23 @@ void AddConfig(const ModelConfig& config, Hash& hash) {
     hash.Byte(flag);
   }
   if (config.exact_gelu) hash.Text("exact_gelu");
+  if (config.value_norm) hash.Text("value_norm");
+  if (config.layer_scales) hash.Text("layer_scales");
+  if (config.per_layer_dim != 0) {
+    hash.Number(uint64_t{config.per_layer_dim});
+    hash.Number(uint64_t{config.per_layer_vocab});
+    hash.Number(config.per_layer_scale);
+  }
   for (const LayerConfig& layer : config.layers) AddLayerConfig(layer, hash);
 }
 
+constexpr size_t kSamples = 256;
+
 // Adds a few bytes, spread over the whole matrix.
-void AddSample(const Matrix& matrix, Hash& hash) {
-  constexpr size_t kSamples = 256;
+void AddSample(const Matrix& matrix, Hash& hash, size_t samples = kSamples) {
   const size_t size = matrix.view.Bytes();
   hash.Number(uint64_t{size});
-  const size_t count = std::min(size, kSamples);
+  const size_t count = std::min(size, samples);
   for (size_t i = 0; i < count; ++i) {
     hash.Byte(matrix.view.data[size / count * i]);
   }
@@ -85,8 +103,13 @@ void AddNumbers(std::span<const float> numbers, Hash& hash) {
 
 void AddLayer(const LayerWeights& layer, Hash& hash) {
   ForEachOf<Matrix>(layer, [&](const Matrix& m) { AddSample(m, hash); });
-  ForEachOf<std::vector<Matrix>>(layer, [&](const std::vector<Matrix>& gates) {
-    for (const Matrix& gate : gates) AddSample(gate, hash);
+  // Of many experts, a few bytes of each: they may be in a mapped file that is
+  // larger than the memory.
+  constexpr size_t kAllSamples = 4096;
+  ForEachOf<std::vector<Matrix>>(layer, [&](const std::vector<Matrix>& all) {
+    for (const Matrix& each : all) {
+      AddSample(each, hash, std::min(kSamples, kAllSamples / all.size()));
+    }
   });
   ForEachOf<std::vector<float>>(
       layer, [&](std::span<const float> x) { AddNumbers(x, hash); });
@@ -113,6 +136,8 @@ uint64_t Fingerprint(const ModelConfig& config,
   if (tokenizer != nullptr) AddTokenizer(*tokenizer, hash);
   AddSample(weights.embedding, hash);
   AddSample(weights.head, hash);
+  AddSample(weights.per_layer_context, hash);
+  AddNumbers(weights.per_layer_norm, hash);
   for (const LayerWeights& layer : weights.layers) AddLayer(layer, hash);
   AddNumbers(weights.final_norm, hash);
   // Samples of the weights may miss a small change.

@@ -12,7 +12,8 @@
 namespace gemma::internal {
 
 // Hashes the configuration, the files' tensors, the tokenizer's pieces and a
-// sample of the weights' bytes. The same files give the same number on every
+// sample of the weights' bytes, except those of tables that stay in their file.
+// The same files give the same number on every
 // machine. `tokenizer` may be null; the weights must be loaded.
 uint64_t Fingerprint(const ModelConfig& config,
                      const std::vector<TensorSummary>& tensors,

@@ -6,12 +6,14 @@
 #include <fstream>
 #include <iterator>
 #include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/crc/crc32c.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "src/forward/sequence_state.h"
 #include "tests/support/error_of.h"
 #include "tests/support/input_rows.h"
 #include "tests/support/tiny_files.h"
@@ -156,6 +158,36 @@ TEST_F(SessionFileTest, RecurrentSizeIsConstant) {
       EXPECT_NEAR(bytes, before, before / 10);
     }
     before = bytes;
+  }
+}
+
+// Layers that read the keys and values of others have none of their own: of
+// five layers, only the first three are stored.
+TEST_F(SessionFileTest, SharedLayersNotStored) {
+  constexpr size_t kTokens = 40;
+  constexpr size_t kHeader = 8 + 2 * 4 + 7 * 8 + kTokens * 4 + 8;
+  constexpr size_t kChecksum = 4;
+  const Model model = LoadExact(ToyPath("gemma4_e2b"));
+  const SessionOptions options = {.max_tokens = 64, .max_rollback = 6};
+  Session session = NewSession(model, options);
+  ASSERT_EQ(ErrorOf(session.Append(RandomPrompt(kTokens))), "OK");
+  ASSERT_EQ(ErrorOf(session.Save(Path())), "OK");
+  ModelConfig own = model.config();
+  own.layers.resize(3);
+  const SequenceLimits limits = {64, 6, LoadOptions().prefill_chunk,
+                                 CacheType::kF32};
+  const absl::StatusOr<SequenceState> state =
+      SequenceState::Create(own, limits);
+  ASSERT_EQ(ErrorOf(state), "OK");
+  size_t bytes = 0;
+  state->ForEachPiece(kTokens,
+                      [&](std::span<uint8_t> piece) { bytes += piece.size(); });
+  EXPECT_EQ(ReadFile(Path()).size(), kHeader + bytes + kChecksum);
+  EXPECT_EQ(model.MemoryFor(options).cache, SequenceState::Bytes(own, limits));
+  // Another number of layers, and the same with other sources.
+  for (const char* toy : {"gemma4_shared", "gemma4_narrow"}) {
+    EXPECT_THAT(ErrorOf(Session::Restore(LoadExact(ToyPath(toy)), Path())),
+                HasSubstr(": saved with another model"));
   }
 }
 
