@@ -101,11 +101,11 @@ class Reader {
           file_.path,
           ": changes the embedding and the head, which are one matrix here"));
     }
-    if (num_vision_ > 0) {
+    if (num_of_towers_ > 0) {
       outline_.notes.push_back(absl::StrCat(
-          file_.path, ": ", num_vision_,
-          " tensors of a vision tower are not used, as only the text model "
-          "runs"));
+          file_.path, ": ", num_of_towers_,
+          " tensors of towers for images or sound are not used, as only the "
+          "text model runs"));
     }
     return absl::OkStatus();
   }
@@ -150,10 +150,11 @@ class Reader {
                         ")");
   }
 
-  absl::Status NoUse(const Entry& entry) const {
+  // `why`: a part of a sentence, or empty.
+  absl::Status NoUse(const Entry& entry, std::string_view why = "") const {
     return absl::InvalidArgumentError(
         absl::StrCat(entry.second.file, ": tensor ", Quoted(entry.first),
-                     " changes no matrix of the model", ForBase()));
+                     " changes no matrix of the model", why, ForBase()));
   }
 
   absl::Status OtherShape(const Entry& entry, std::string_view wanted) const {
@@ -169,13 +170,16 @@ class Reader {
     const std::optional<AdapterTensorName> name =
         is_gguf ? ParseGgufName(entry.first) : ParsePeftName(entry.first);
     if (!name.has_value()) return NoUse(entry);
-    if (!is_gguf && IsVisionModule(name->target)) {
-      ++num_vision_;
+    if (!is_gguf && IsTowerModule(name->target)) {
+      ++num_of_towers_;
       return absl::OkStatus();
     }
     BoundWeight* weight = is_gguf ? targets_.FindGguf(name->target)
                                   : targets_.FindModule(name->target);
-    if (weight == nullptr) return NoUse(entry);
+    if (weight == nullptr) {
+      return NoUse(entry, is_gguf ? targets_.WhyNotGguf(name->target)
+                                  : targets_.WhyNotModule(name->target));
+    }
     // A tied head has the weight of the embedding, but linear parts.
     const bool is_embedding = weight->spec.role == WeightRole::kEmbedding &&
                               IsEmbeddingName(name->target);
@@ -320,8 +324,7 @@ class Reader {
   float gguf_alpha_ = 0;
   std::map<std::string, Product> products_;  // by target
   std::map<const BoundWeight*, const Entry*> whole_;
-  size_t num_vision_ = 0;
-  size_t num_zero_ = 0;  // products that are scaled by 0
+  size_t num_of_towers_ = 0;
   bool has_whole_ = false;
 };
 

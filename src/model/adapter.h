@@ -13,9 +13,9 @@ namespace gemma::internal {
 
 // Reads the adapters and adds their products to the weights of the outline,
 // which keeps what it needs of their files. Each tensor of an adapter must have
-// a use; those of a vision tower are counted in a note, because the model's own
-// vision tower is not read either. Also notes an adapter in the model's own
-// directory that is not one of `adapters`.
+// a use; those of towers for images or sound are counted in a note, because the
+// model's own towers are not read either. Also notes an adapter in the model's
+// own directory that is not one of `adapters`.
 //
 // Errors name the file, and the field or tensor that is not supported, does not
 // fit the model, or has no use.

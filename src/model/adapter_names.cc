@@ -1,5 +1,8 @@
 #include "src/model/adapter_names.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -29,6 +32,21 @@ constexpr Infix kInfixes[] = {
     {".lora_embedding_A", AdapterPart::kEmbeddingA, ""},
     {".lora_embedding_B", AdapterPart::kEmbeddingB, ""},
 };
+
+// The module of a weight, without the tower's prefix.
+std::string ModuleOf(const ModelConfig& config, const WeightRow& row,
+                     size_t layer) {
+  std::string_view name =
+      config.lru_width != 0 ? row.names.recurrent : row.names.hf;
+  absl::ConsumeSuffix(&name, kWeight);
+  const std::string_view folder =
+      FolderOf(row.role, config.architecture == "gemma-embedding2"
+                             ? Naming::kHfEmbedding2
+                             : Naming::kHf);
+  return row.scope == WeightScope::kLayer
+             ? absl::StrCat("layers.", layer, ".", folder, name)
+             : absl::StrCat(folder, name);
+}
 
 // Whether `text` is empty or the name of an adapter, ".default".
 bool IsAdapterName(std::string_view text) {
@@ -62,10 +80,14 @@ std::optional<AdapterTensorName> ParseGgufName(std::string_view name) {
   return std::nullopt;
 }
 
-bool IsVisionModule(std::string_view module) {
+bool IsTowerModule(std::string_view module) {
+  constexpr std::string_view kBeginnings[] = {
+      "vision_tower.", "multi_modal_projector.", "vision_embedder.",
+      "embed_vision.", "audio_tower.",           "embed_audio."};
   absl::ConsumePrefix(&module, "model.");
-  return absl::StartsWith(module, "vision_tower.") ||
-         absl::StartsWith(module, "multi_modal_projector.");
+  return std::any_of(
+      std::begin(kBeginnings), std::end(kBeginnings),
+      [&](std::string_view word) { return absl::StartsWith(module, word); });
 }
 
 AdapterTargets::AdapterTargets(Outline& outline) {
@@ -80,13 +102,9 @@ AdapterTargets::AdapterTargets(Outline& outline) {
     if (spec.role == WeightRole::kEmbedding) embedding = &weight;
     if (spec.role == WeightRole::kHead) head = &weight;
     gguf_[TensorNames::Gguf().Name(spec.role, spec.layer)] = &weight;
-    std::string_view name =
-        outline.config.lru_width != 0 ? row.names.recurrent : row.names.hf;
-    absl::ConsumeSuffix(&name, kWeight);
-    modules_[row.scope == WeightScope::kLayer
-                 ? absl::StrCat("layers.", spec.layer, ".", name)
-                 : std::string(name)] = &weight;
+    modules_[ModuleOf(outline.config, row, spec.layer)] = &weight;
   }
+  AddRefused(outline.config);
   if (head == nullptr && outline.config.pooling == Pooling::kNone) {
     tied_ = true;
     const WeightNames& names = RowOf(WeightRole::kHead).names;
@@ -95,6 +113,62 @@ AdapterTargets::AdapterTargets(Outline& outline) {
     modules_[std::string(name)] = embedding;
     gguf_[std::string(names.gguf)] = embedding;
   }
+}
+
+void AdapterTargets::AddRefused(const ModelConfig& config) {
+  const auto refuse = [&](WeightRole role, size_t layer, std::string why) {
+    refused_modules_[ModuleOf(config, RowOf(role), layer)] = why;
+    refused_gguf_[TensorNames::Gguf().Name(role, layer)] = std::move(why);
+  };
+  if (config.per_layer_vocab != 0) {
+    refuse(WeightRole::kPerLayerTable, 0,
+           ": the table of per-layer embeddings stays as it is in its file");
+  }
+  for (size_t i = 0; i < config.num_layers(); ++i) {
+    const LayerConfig& layer = config.layers[i];
+    if (layer.k_eq_v) {
+      refuse(WeightRole::kVProj, i,
+             absl::StrCat(": the values of layer ", i, " are its keys"));
+    }
+    if (!layer.has_own_kv()) {
+      for (const WeightRole role : {WeightRole::kKProj, WeightRole::kVProj}) {
+        refuse(
+            role, i,
+            absl::StrCat(": layer ", i, " reads the keys and values of layer ",
+                         *layer.kv_source));
+      }
+    }
+    if (layer.num_experts == 0) continue;
+    refuse(WeightRole::kRouter, i,
+           ": adapters of the router of experts are not read");
+    const std::string experts = ": adapters of experts are not read";
+    for (const WeightRole role :
+         {WeightRole::kExpertGate, WeightRole::kExpertUp,
+          WeightRole::kExpertDown}) {
+      refuse(role, i, experts);
+    }
+    // PEFT's name for an adapter of a parameter without a module of its own.
+    refused_modules_[absl::StrCat("layers.", i, ".experts")] = experts;
+    refused_gguf_[TensorNames::Gguf().FusedName(WeightRole::kExpertUp, i)] =
+        experts;
+  }
+}
+
+std::string_view AdapterTargets::WhyNotModule(std::string_view module) const {
+  // Layers of PEFT may be nested.
+  while (absl::ConsumeSuffix(&module, ".base_layer")) {
+  }
+  for (const std::string_view tower : kTowers) {
+    if (!absl::StartsWith(module, tower)) continue;
+    const auto found = refused_modules_.find(module.substr(tower.size()));
+    if (found != refused_modules_.end()) return found->second;
+  }
+  return "";
+}
+
+std::string_view AdapterTargets::WhyNotGguf(std::string_view tensor) const {
+  const auto found = refused_gguf_.find(tensor);
+  return found == refused_gguf_.end() ? std::string_view() : found->second;
 }
 
 BoundWeight* AdapterTargets::FindModule(std::string_view module) const {

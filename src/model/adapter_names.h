@@ -37,8 +37,8 @@ struct AdapterTensorName {
 std::optional<AdapterTensorName> ParsePeftName(std::string_view name);
 std::optional<AdapterTensorName> ParseGgufName(std::string_view name);
 
-// Whether a PEFT module belongs to a vision tower.
-bool IsVisionModule(std::string_view module);
+// Whether a PEFT module belongs to a tower for images or sound.
+bool IsTowerModule(std::string_view module);
 
 // Finds the matrices of a model by the names that adapters use.
 class AdapterTargets {
@@ -51,10 +51,20 @@ class AdapterTargets {
   BoundWeight* FindModule(std::string_view module) const;
   BoundWeight* FindGguf(std::string_view tensor) const;
 
+  // Why the model has no such matrix, or why adapters cannot change it, to be
+  // added to a message: ": ...". Empty if nothing is known of the name.
+  std::string_view WhyNotModule(std::string_view module) const;
+  std::string_view WhyNotGguf(std::string_view tensor) const;
+
   // Whether the embedding is the head, too.
   bool tied() const { return tied_; }
 
  private:
+  // Adds the names of weights that Gemma 4's layers lack, or that no adapter
+  // changes.
+  void AddRefused(const ModelConfig& config);
+
+  HashMap<std::string, std::string> refused_modules_, refused_gguf_;
   HashMap<std::string, BoundWeight*> modules_;  // without the tower's prefix
   HashMap<std::string, BoundWeight*> gguf_;
   bool tied_ = false;

@@ -241,9 +241,10 @@ TEST_F(AdapterErrors, VisionTensorsAreCounted) {
       "base_model.model.model.vision_tower.layers.0.q_proj.lora_A.weight",
       {2, 3}));
   ASSERT_EQ(Error(Config(), tensors), "OK");
-  EXPECT_THAT(Load()->notes(),
-              ElementsAre(HasSubstr(": 1 tensors of a vision tower are not "
-                                    "used, as only the text model runs")));
+  EXPECT_THAT(
+      Load()->notes(),
+      ElementsAre(HasSubstr(": 1 tensors of towers for images or sound are not "
+                            "used, as only the text model runs")));
 }
 
 TEST_F(AdapterErrors, PairsMustBeComplete) {
