@@ -36,11 +36,19 @@ class ListTest(PullTest):
         self.assertGreater(len(rows), 3)
         for name, row in rows.items():
             self.assertIsNone(row["path"])
-            self.assertEqual(row["licence"], "Gemma Terms of Use")
-            self.assertEqual(row["gated"], row["source"].startswith("hf://google/"))
+            new = name.startswith(("gemma-4-", "embeddinggemma-2"))
+            self.assertEqual(row["licence"], "Apache-2.0" if new else "Gemma Terms of Use")
+            # Whether these are gated has not been checked.
+            self.assertEqual(row["gated"], None if new else row["source"].startswith("hf://google/"))
             self.assertGreater(row["bytes"], 10**8)
             self.fails(1, "inspect", name, says="not pulled", cure=f"gemma pull {name} fetches it")
-        self.assertIn("not pulled", self.succeeds_quietly("list", "-a"))
+        for size in ("E2B", "E4B", "12B", "26B-A4B", "31B"):
+            for ending in ("", "-it"):
+                row = rows[f"gemma-4-{size.lower()}{ending}"]
+                self.assertEqual(row["source"], f"hf://google/gemma-4-{size}{ending}")
+        text = self.succeeds_quietly("list", "-a")
+        self.assertIn("not pulled", text)
+        self.assertRegex(text, r"(?m)^gemma-4-e2b .*may be gated: HF_TOKEN then opens it$")
         self.fails(2, "list", "-o", "xml", says="'xml'")
 
     def test_catalogue_uses_endpoint(self):

@@ -10,6 +10,13 @@
 
 namespace gemma::tools {
 
+// Whether a repository needs a token and accepted terms.
+enum class Gated { kNo, kYes, kUnknown };
+
+// Licences of models.
+inline constexpr std::string_view kGemmaTerms = "Gemma Terms of Use";
+inline constexpr std::string_view kApache = "Apache-2.0";
+
 struct CatalogueEntry {
   std::string_view name;
   std::string_view description;
@@ -17,7 +24,8 @@ struct CatalogueEntry {
   uint64_t bytes;           // exact if `sha256` is known, else an estimate
   std::string_view file;    // file name, for a kPip source; else ""
   std::string_view sha256;  // of the file, or ""
-  bool gated;               // needs a token and accepted terms
+  Gated gated;
+  std::string_view licence = kGemmaTerms;
 };
 
 // All entries. The first is the default model.
@@ -31,8 +39,7 @@ const CatalogueEntry* FindInCatalogue(std::string_view name);
 // is compared. nullptr if no entry matches.
 const CatalogueEntry* TunedSibling(std::string_view model);
 
-// The licence of all models in the catalogue.
-inline constexpr std::string_view kLicence = "Gemma Terms of Use";
+// Said before the first download of a model under these terms.
 inline constexpr std::string_view kTermsNotice =
     "Gemma is provided under and subject to the Gemma Terms of Use found at "
     "ai.google.dev/gemma/terms";

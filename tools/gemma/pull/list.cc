@@ -66,8 +66,10 @@ OrderedJson RowJson(const Row& row, const ModelStore& store) {
     json["bytes"] = row.known->bytes;
     json["source"] = row.known->source;
     json["description"] = row.known->description;
-    json["licence"] = kLicence;
-    json["gated"] = row.known->gated;
+    json["licence"] = row.known->licence;
+    if (row.known->gated != Gated::kUnknown) {
+      json["gated"] = row.known->gated == Gated::kYes;
+    }
   }
   if (row.stored != nullptr) {
     json["name"] = row.stored->name;
@@ -90,6 +92,18 @@ std::string ShowJson(const std::vector<Row>& rows, const ModelStore& store) {
   return ToText(json);
 }
 
+std::string_view TextOf(Gated gated) {
+  switch (gated) {
+    case Gated::kNo:
+      return "";
+    case Gated::kYes:
+      return "; gated: needs HF_TOKEN";
+    case Gated::kUnknown:
+      return "; may be gated: HF_TOKEN then opens it";
+  }
+  return "";
+}
+
 std::vector<std::string> Cells(const Row& row, const ModelStore& store) {
   if (row.stored != nullptr) {
     return {
@@ -102,8 +116,7 @@ std::vector<std::string> Cells(const Row& row, const ModelStore& store) {
           absl::StrCat(row.known->sha256.empty() ? "~" : "",
                        Bytes(row.known->bytes)),
           "not pulled",
-          absl::StrCat(row.known->description,
-                       row.known->gated ? "; gated: needs HF_TOKEN" : "")};
+          absl::StrCat(row.known->description, TextOf(row.known->gated))};
 }
 
 std::string ShowText(const std::vector<Row>& rows, const ModelStore& store) {

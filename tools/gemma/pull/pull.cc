@@ -118,6 +118,16 @@ absl::Status CheckFolder(const ModelStore& store, const ModelSource& source,
                    "gives the model another name"));
 }
 
+// Whether the source is known to have another licence than Gemma's terms.
+bool HasOtherLicence(const ModelSource& source) {
+  const absl::Span<const CatalogueEntry> entries = Catalogue();
+  return std::any_of(entries.begin(), entries.end(),
+                     [&](const CatalogueEntry& entry) {
+                       return entry.source == source.text &&
+                              entry.licence != kGemmaTerms;
+                     });
+}
+
 // Shows the terms once for each directory of models.
 void ShowTerms(const ModelStore& store, bool quiet) {
   const std::string marker = absl::StrCat(store.directory(), "/.terms-shown");
@@ -333,7 +343,7 @@ absl::Status Pull(const PullOptions& options) {
                          store.Find(source.name));
   GEMMA_RETURN_IF_ERROR(CheckFolder(store, source, stored));
   GEMMA_RETURN_IF_ERROR(store.RemoveTemporaries(source.name));
-  ShowTerms(store, options.quiet);
+  if (!HasOtherLicence(source)) ShowTerms(store, options.quiet);
   HttpClient http(std::move(token));
   GEMMA_ASSIGN_OR_RETURN(
       const PullPlan plan,
