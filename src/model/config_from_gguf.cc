@@ -116,10 +116,13 @@ absl::Status ReadDifferences(const KeyReader& keys, ModelConfig& c) {
 }
 
 // Reads the blocks from a period, or from a list that says for each layer
-// whether it is local.
+// whether it is local. A period of 0: the key must be there.
 absl::Status ReadBlocks(const KeyReader& keys, size_t num_layers, size_t period,
                         std::vector<BlockType>& blocks) {
   constexpr std::string_view kKey = "attention.sliding_window_pattern";
+  if (period == 0 && !keys.Has(kKey)) {
+    return keys.ReadRequired(kKey, period);
+  }
   if (!keys.IsArray(kKey)) {
     GEMMA_RETURN_IF_ERROR(keys.Read(kKey, period));
     if (period == 0) {
@@ -346,7 +349,7 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   } else if (c.architecture == "gemma-embedding") {
     GEMMA_RETURN_IF_ERROR(ReadEmbedding(keys, num_layers, checkpoint, c));
   } else if (IsGemma4(c.architecture)) {
-    GEMMA_RETURN_IF_ERROR(ReadBlocks(keys, num_layers, /*period=*/6, c.blocks));
+    GEMMA_RETURN_IF_ERROR(ReadBlocks(keys, num_layers, /*period=*/0, c.blocks));
     GEMMA_RETURN_IF_ERROR(ReadGemma4(keys, checkpoint, c));
   } else if (c.architecture == "recurrentgemma") {
     GEMMA_RETURN_IF_ERROR(ReadRecurrentGemma(keys, num_layers, window, c));

@@ -137,7 +137,7 @@ absl::Status ReadGemma4(const KeyReader& keys, const Checkpoint& checkpoint,
       keys.ReadRequired("attention.sliding_window", c.sliding_window));
   GEMMA_RETURN_IF_ERROR(ReadTwoRopes(keys, /*num_layers=*/c.blocks.size(), c));
   GEMMA_RETURN_IF_ERROR(
-      keys.Read("embedding_length_per_layer_input", c.per_layer_dim));
+      keys.ReadRequired("embedding_length_per_layer_input", c.per_layer_dim));
   if (c.architecture == kEmbeddingArch) return ReadPooling(keys, checkpoint, c);
   c.final_logits_soft_cap = 30.0f;  // early files lack the key
   GEMMA_RETURN_IF_ERROR(

@@ -630,6 +630,26 @@ TEST(Gemma4GgufRefuses, WhatItCannotCompute) {
               HasSubstr("pooling_type' is 1, wanted 0"));
 }
 
+// Without these keys, a reader would have to guess.
+TEST(Gemma4GgufRefuses, MissingKeys) {
+  const std::string keys[] = {"sliding_window_pattern", "sliding_window",
+                              "per_layer_input"};
+  for (const std::string& key : keys) {
+    Bytes bytes = WithTensors(Gemma4Sizes()[0], GgufKeys(Gemma4Sizes()[0]),
+                              RopeFactors(256, 64))
+                      .Finish();
+    // The last letter of its only occurrence, or of the first one.
+    const auto found =
+        std::search(bytes.begin(), bytes.end(), key.begin(), key.end());
+    ASSERT_NE(found, bytes.end()) << key;
+    *(found + static_cast<std::ptrdiff_t>(key.size()) - 1) = 'X';
+    const std::string path = TestDirectory() + "/m.gguf";
+    WriteFile(path, bytes);
+    EXPECT_THAT(ErrorOf(ReadNoted(path).config), HasSubstr("no key 'gemma4."))
+        << key;
+  }
+}
+
 TEST(Gemma4Gguf, CapIsRead) {
   const Gemma4Size size = Gemma4Sizes()[4];
   GgufWriter gguf = GgufKeys(size);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "compression/codec.h"
 #include "compression/layout.h"
 #include "compression/packed_row.h"
 #include "gmock/gmock.h"
@@ -296,40 +297,80 @@ size_t ResidentKib(const std::string& path) {
   return sum;
 }
 
-// A table of 256 MiB, of which loading reads nothing.
-TEST(Gemma4Weights, TableIsNotRead) {
-  const std::string from = ToyPath("gemma4_e2b");
-  const std::string directory = TestDirectory();
-  std::ifstream config_file(from + "/config.json");
-  nlohmann::json config = nlohmann::json::parse(config_file);
-  constexpr size_t kRows = size_t{256 << 20} / (5 * 4 * sizeof(float));
-  config["vocab_size_per_layer_input"] = kRows;
-  WriteFile(directory + "/config.json", config.dump());
-  // Puts the table at the end of the file, which has a hole there.
-  const LoadedWeights toy = LoadOk(from);
-  nlohmann::json header;
-  std::vector<char> data;
-  const std::string table = "model.embed_tokens_per_layer.weight";
+// The tensors of a toy with per-layer embeddings, in a safetensors file whose
+// last tensor is another table. Without bytes, the file ends where it begins.
+Bytes WithTable(const LoadedWeights& toy, const char* type, size_t rows,
+                size_t bytes, const Bytes& table, const nlohmann::json& more) {
+  constexpr char kName[] = "model.embed_tokens_per_layer.weight";
+  nlohmann::json header = more;
+  Bytes data;
   for (const auto& [name, tensor] : toy.checkpoint.tensors) {
-    if (name == table) continue;
+    if (name == kName) continue;
     header[name] = {
         {"dtype", "F32"},
         {"shape", tensor.shape},
         {"data_offsets", {data.size(), data.size() + tensor.bytes}}};
     data.insert(data.end(), tensor.data, tensor.data + tensor.bytes);
   }
-  const size_t bytes = kRows * 20 * sizeof(float);
-  header[table] = {{"dtype", "F32"},
-                   {"shape", {kRows, 20}},
+  for (auto& [name, tensor] : header.items()) {
+    if (!more.contains(name)) continue;  // four bytes at the end
+    tensor["data_offsets"] = {data.size(), data.size() + 4};
+    data.insert(data.end(), {0, 0, 0x40, 0x40});  // 3.0f
+  }
+  header[kName] = {{"dtype", type},
+                   {"shape", {rows, 20}},
                    {"data_offsets", {data.size(), data.size() + bytes}}};
-  const Bytes file =
-      RawSafetensors(header.dump(), Bytes(data.begin(), data.end()));
+  data.insert(data.end(), table.begin(), table.end());
+  return RawSafetensors(header.dump(), data);
+}
+
+nlohmann::json ConfigOf(const std::string& directory) {
+  std::ifstream file(directory + "/config.json");
+  return nlohmann::json::parse(file);
+}
+
+// A table of 256 MiB, of which loading reads nothing.
+TEST(Gemma4Weights, TableIsNotRead) {
+  const std::string from = ToyPath("gemma4_e2b");
+  const std::string directory = TestDirectory();
+  constexpr size_t kRows = size_t{256 << 20} / (5 * 4 * sizeof(float));
+  constexpr size_t kBytes = kRows * 20 * sizeof(float);
+  nlohmann::json config = ConfigOf(from);
+  config["vocab_size_per_layer_input"] = kRows;
+  WriteFile(directory + "/config.json", config.dump());
+  const Bytes file = WithTable(LoadOk(from), "F32", kRows, kBytes, {}, {});
   const std::string path = directory + "/model.safetensors";
   WriteFile(path, file);
-  fs::resize_file(path, file.size() + bytes);
+  fs::resize_file(path, file.size() + kBytes);  // a hole in the file
   const LoadedWeights loaded = LoadOk(directory, WeightType::kQ8);
   EXPECT_EQ(loaded.weights.per_layer_table.view.rows, kRows);
   EXPECT_LT(ResidentKib(path), 1024);
+}
+
+// A table with scales of its own is multiplied in memory.
+TEST(Gemma4Weights, ScaledTableIsDecoded) {
+  const std::string from = ToyPath("gemma4_e2b");
+  const std::string directory = TestDirectory();
+  nlohmann::json config = ConfigOf(from);
+  config["quantization_config"] = {
+      {"quant_method", "compressed-tensors"},
+      {"format", "float-quantized"},
+      {"config_groups",
+       {{"group_0", {{"weights", {{"type", "float"}, {"num_bits", 8}}}}}}}};
+  WriteFile(directory + "/config.json", config.dump());
+  const Bytes ones(256 * 20, 0x38);  // in F8_E4M3
+  WriteFile(directory + "/model.safetensors",
+            WithTable(LoadOk(from), "F8_E4M3", 256, ones.size(), ones,
+                      {{"model.embed_tokens_per_layer.weight_scale",
+                        {{"dtype", "F32"}, {"shape", {1}}}}}));
+  const LoadedWeights loaded = LoadOk(directory);
+  const RowTable& table = loaded.weights.per_layer_table;
+  ASSERT_NE(table.memory.data(), nullptr);
+  EXPECT_EQ(loaded.weights.table_bytes, 0);
+  EXPECT_EQ(table.view.format, Format::kF32);
+  std::vector<float> row(20);
+  DecodeRow(table.view, 255, row.data());
+  EXPECT_EQ(row, std::vector<float>(20, 3.0f));
 }
 
 // Copies a file with a name in it replaced by one of the same length.
