@@ -192,7 +192,7 @@ TEST(DescribeConfig, RefusesLayersWithoutKeys) {
     ModelConfig config = Finished(OddGemma3());
     change(config.layers[3]);
     EXPECT_THAT(error(config),
-                HasSubstr("layer 3 has its own heads, window or RoPE"));
+                HasSubstr("layer 3 has its own heads, window, RoPE, experts or"));
   }
   ModelConfig config = Finished(OddGemma3());
   config.layers[5].rope.num_rotating = 1;  // the only global layer

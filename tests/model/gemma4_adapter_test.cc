@@ -58,7 +58,7 @@ class Gemma4Adapter : public ::testing::Test {
   const std::string adapter_ = folder_ + "/adapter";
 };
 
-std::vector<float> ValuesOf(const Matrix& matrix) {
+std::vector<float> UnpackedValues(const Matrix& matrix) {
   const PackedView& view = matrix.view;
   std::vector<float> values(view.rows * view.cols);
   for (size_t row = 0; row < view.rows; ++row) {
@@ -70,8 +70,8 @@ std::vector<float> ValuesOf(const Matrix& matrix) {
 // Checks that `after` is `before` plus kScale times the outer product b a.
 void ExpectChanged(const Matrix& before, const Matrix& after,
                    const TinyTensor& a, const TinyTensor& b) {
-  const std::vector<float> x = ValuesOf(before);
-  const std::vector<float> y = ValuesOf(after);
+  const std::vector<float> x = UnpackedValues(before);
+  const std::vector<float> y = UnpackedValues(after);
   ASSERT_EQ(x.size(), y.size());
   const size_t cols = before.view.cols;
   for (size_t i = 0; i < x.size(); ++i) {
