@@ -222,7 +222,7 @@ TEST_F(AdapterErrors, EveryTensorHasUse) {
         "base_model.model.model.layers.0.mlp.up_proj.weight",
         "base_model.model.model.layers.0.input_layernorm.weight",
         "base_model.model.model.embed_tokens.lora_A.weight",
-        "base_model.model.audio_tower.layers.0.q_proj.lora_A.weight",
+        "base_model.model.audio.layers.0.q_proj.lora_A.weight",
         "base_model.model.model.vision.layers.0.mlp.up_proj.lora_A.weight",
         "base_model.model.model.norm.weight", "epoch"}) {
     TinyTensors tensors = Tensors();

@@ -183,6 +183,8 @@ TEST(DescribeConfig, RefusesLayersWithoutKeys) {
       [](LayerConfig& l) { l.rope.num_rotating = 1; },
       [](LayerConfig& l) { l.rope.base = 7.0f; },
       [](LayerConfig& l) { l.rope.factor = 7.0f; },
+      [](LayerConfig& l) { l.num_experts = 2; },
+      [](LayerConfig& l) { l.kv_source = 1; },
   };
   const auto error = [](const ModelConfig& config) {
     GgufFileWriter writer(kDefaultGgufAlignment);

@@ -41,7 +41,7 @@ class QuantizeTest(CommandTest):
     def test_toys_keep_their_logits(self):
         for folder in toy_models():
             if folder.name == "vaultgemma":
-                self.fails(1, "quantize", folder, self.target, *KEEP, says="'vaultgemma', for which GGUF has no keys")
+                self.fails(1, "quantize", folder, self.folder / "none.gguf", *KEEP, says="for which GGUF has no keys")
                 continue
             with self.subTest(folder.name):
                 self.quantize(folder, *KEEP, "--force")
@@ -212,6 +212,8 @@ class TypesTest(CommandTest):
 
     def test_packed_unchanged_by_default(self):
         for folder in toy_models():
+            if folder.name == "vaultgemma":
+                continue
             with self.subTest(folder.name):
                 self.succeeds_quietly("quantize", folder, self.target, "--force")
                 self.assertEqual(self.logits(self.target), self.logits(folder))
