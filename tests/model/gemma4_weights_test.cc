@@ -70,7 +70,7 @@ LoadedWeights LoadOk(const std::string& path,
 }
 
 // Returns all values of a matrix.
-std::vector<float> ValuesOf(const Matrix& matrix) {
+std::vector<float> MatrixValues(const Matrix& matrix) {
   const PackedView& view = matrix.view;
   std::vector<float> values(view.rows * view.cols);
   for (size_t row = 0; row < view.rows; ++row) {
@@ -104,16 +104,16 @@ TEST(Gemma4Weights, FusedExpertsAreSplit) {
   ASSERT_EQ(layer.expert_up.size(), 5);
   ASSERT_EQ(layer.expert_down.size(), 5);
   for (size_t e = 0; e < 5; ++e) {
-    EXPECT_EQ(ValuesOf(layer.expert_gate[e]),
+    EXPECT_EQ(MatrixValues(layer.expert_gate[e]),
               Slice(fused, 2 * e * kEach, kEach));
-    EXPECT_EQ(ValuesOf(layer.expert_up[e]),
+    EXPECT_EQ(MatrixValues(layer.expert_up[e]),
               Slice(fused, (2 * e + 1) * kEach, kEach));
-    EXPECT_EQ(ValuesOf(layer.expert_down[e]), Slice(down, e * kEach, kEach));
+    EXPECT_EQ(MatrixValues(layer.expert_down[e]), Slice(down, e * kEach, kEach));
   }
 }
 
 void ExpectSameMatrix(const Matrix& a, const Matrix& b) {
-  EXPECT_EQ(ValuesOf(a), ValuesOf(b));
+  EXPECT_EQ(MatrixValues(a), MatrixValues(b));
 }
 
 // The GGUF files have fused and split tensors, and dead keys and values.
@@ -270,7 +270,7 @@ TEST(Gemma4Weights, RouterStaysExact) {
   const LayerWeights& b = quantized.weights.layers[0];
   ExpectSameMatrix(a.router, b.router);
   EXPECT_EQ(b.expert_up[4].view.layout, LayoutOf(Format::kQ4_0));
-  EXPECT_NE(ValuesOf(a.expert_up[4]), ValuesOf(b.expert_up[4]));
+  EXPECT_NE(MatrixValues(a.expert_up[4]), MatrixValues(b.expert_up[4]));
 }
 
 // sqrt(24) is rounded to the type of the weights, as is sqrt(4).
@@ -324,7 +324,7 @@ Bytes WithTable(const LoadedWeights& toy, const char* type, size_t rows,
   return RawSafetensors(header.dump(), data);
 }
 
-nlohmann::json ConfigOf(const std::string& directory) {
+nlohmann::json ConfigJson(const std::string& directory) {
   std::ifstream file(directory + "/config.json");
   return nlohmann::json::parse(file);
 }
@@ -335,7 +335,7 @@ TEST(Gemma4Weights, TableIsNotRead) {
   const std::string directory = TestDirectory();
   constexpr size_t kRows = size_t{256 << 20} / (5 * 4 * sizeof(float));
   constexpr size_t kBytes = kRows * 20 * sizeof(float);
-  nlohmann::json config = ConfigOf(from);
+  nlohmann::json config = ConfigJson(from);
   config["vocab_size_per_layer_input"] = kRows;
   WriteFile(directory + "/config.json", config.dump());
   const Bytes file = WithTable(LoadOk(from), "F32", kRows, kBytes, {}, {});
@@ -351,7 +351,7 @@ TEST(Gemma4Weights, TableIsNotRead) {
 TEST(Gemma4Weights, ScaledTableIsDecoded) {
   const std::string from = ToyPath("gemma4_e2b");
   const std::string directory = TestDirectory();
-  nlohmann::json config = ConfigOf(from);
+  nlohmann::json config = ConfigJson(from);
   config["quantization_config"] = {
       {"quant_method", "compressed-tensors"},
       {"format", "float-quantized"},
