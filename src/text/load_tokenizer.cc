@@ -70,9 +70,14 @@ absl::StatusOr<Tokenizer> FromGguf(const Checkpoint& checkpoint,
   std::vector<std::string_view> tokens;
   std::vector<float> scores;
   std::vector<int32_t> types;
+  std::vector<std::string_view> merges;
   GEMMA_RETURN_IF_ERROR(metadata.Read("tokenizer.ggml.model", data.model));
   GEMMA_RETURN_IF_ERROR(metadata.Read("tokenizer.ggml.tokens", tokens));
-  GEMMA_RETURN_IF_ERROR(metadata.Read("tokenizer.ggml.scores", scores));
+  if (data.model == "gemma4") {
+    GEMMA_RETURN_IF_ERROR(metadata.Read("tokenizer.ggml.merges", merges));
+  } else {
+    GEMMA_RETURN_IF_ERROR(metadata.Read("tokenizer.ggml.scores", scores));
+  }
   GEMMA_RETURN_IF_ERROR(metadata.Read("tokenizer.ggml.token_type", types));
   GEMMA_RETURN_IF_ERROR(
       ReadId(metadata, "tokenizer.ggml.bos_token_id", data.bos));
@@ -88,6 +93,7 @@ absl::StatusOr<Tokenizer> FromGguf(const Checkpoint& checkpoint,
   data.tokens = tokens;
   data.scores = scores;
   data.types = types;
+  data.merges = merges;
   GEMMA_ASSIGN_OR_RETURN(Vocabulary vocabulary,
                          VocabularyFromGguf(data, checkpoint.path));
   std::string_view rules;

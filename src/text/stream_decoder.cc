@@ -40,6 +40,8 @@ std::string StreamDecoder::Append(TokenId token) {
       pending_.push_back(static_cast<char>(*ByteOfPiece(piece)));
       return TakeText(pending_);
     case PieceType::kControl:
+      if (IsPrintedControl(piece)) return Finish() + std::string(piece);
+      return Finish();
     case PieceType::kUnknown:
       return Finish();
     case PieceType::kNormal:

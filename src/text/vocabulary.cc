@@ -16,6 +16,33 @@
 namespace gemma::internal {
 namespace {
 
+// Control tokens of Gemma 4 and FunctionGemma that answers contain.
+constexpr std::string_view kPrintedControls[] = {"<|channel>",
+                                                 "<channel|>",
+                                                 "<|tool_call>",
+                                                 "<tool_call|>",
+                                                 "<|tool_response>",
+                                                 "<tool_response|>",
+                                                 "<|\"|>",
+                                                 "<start_function_call>",
+                                                 "<end_function_call>",
+                                                 "<start_function_response>",
+                                                 "<end_function_response>",
+                                                 "<escape>"};
+
+// Their other control tokens. Files may call all of them user-defined, so that
+// programs which cut answers apart by text see them.
+constexpr std::string_view kOtherControls[] = {"<|turn>",
+                                               "<turn|>",
+                                               "<|tool>",
+                                               "<tool|>",
+                                               "<|image>",
+                                               "<image|>",
+                                               "<|audio>",
+                                               "<audio|>",
+                                               "<start_function_declaration>",
+                                               "<end_function_declaration>"};
+
 constexpr std::array<std::string_view, 13> kControlNames = {
     "<pad>",
     "<eos>",
@@ -125,6 +152,11 @@ absl::Status CheckPiece(const Vocabulary::Piece& piece, size_t id,
 
 }  // namespace
 
+bool IsPrintedControl(std::string_view name) {
+  return std::find(std::begin(kPrintedControls), std::end(kPrintedControls),
+                   name) != std::end(kPrintedControls);
+}
+
 PieceType CanonicalType(const Vocabulary::Piece& piece) {
   if (piece.type == PieceType::kUnused && piece.text.empty()) {
     return PieceType::kUnused;
@@ -135,12 +167,17 @@ PieceType CanonicalType(const Vocabulary::Piece& piece) {
       IsUnusedName(piece.text)) {
     return PieceType::kControl;
   }
-  if (piece.type != PieceType::kNormal && IsBarName(piece.text)) {
+  const bool is_named =
+      IsBarName(piece.text) || IsPrintedControl(piece.text) ||
+      std::find(std::begin(kOtherControls), std::end(kOtherControls),
+                piece.text) != std::end(kOtherControls);
+  if (piece.type != PieceType::kNormal && is_named) {
     return PieceType::kControl;
   }
   if (ByteOfPiece(piece.text).has_value()) return PieceType::kByte;
+  const bool is_tag = piece.type != PieceType::kUnused && IsTag(piece.text);
   if (IsRun(piece.text, kBlank, 2) || IsRun(piece.text, "\n", 1) ||
-      IsRun(piece.text, "\t", 1) || IsTag(piece.text)) {
+      IsRun(piece.text, "\t", 1) || is_tag) {
     return PieceType::kUserDefined;
   }
   return piece.type;
@@ -167,74 +204,6 @@ std::string QuotedPiece(std::string_view piece) {
   constexpr size_t kMaxSize = 64;
   return absl::StrCat("'", absl::CHexEscape(piece.substr(0, kMaxSize)),
                       piece.size() > kMaxSize ? "...'" : "'");
-}
-
-absl::StatusOr<Vocabulary> VocabularyFromGguf(const GgufTokenizerData& data,
-                                              std::string_view path) {
-  if (data.model != "llama") {
-    return absl::InvalidArgumentError(
-        FormatText("%s: tokenizer.ggml.model is %s, wanted 'llama'", path,
-                   QuotedPiece(data.model)));
-  }
-  const size_t size = data.tokens.size();
-  if (size == 0 || size > kMaxPieces) {
-    return absl::InvalidArgumentError(
-        FormatText("%s: tokenizer.ggml.tokens has %d elements, wanted 1 "
-                   "to %d",
-                   path, size, kMaxPieces));
-  }
-  if (data.scores.size() != size || data.types.size() != size) {
-    return absl::InvalidArgumentError(FormatText(
-        "%s: tokenizer.ggml.scores has %d elements and "
-        "tokenizer.ggml.token_type %d, wanted %d as tokenizer.ggml.tokens",
-        path, data.scores.size(), data.types.size(), size));
-  }
-
-  Vocabulary vocabulary;
-  vocabulary.pieces.resize(size);
-  for (size_t i = 0; i < size; ++i) {
-    if (data.types[i] < 0 || data.types[i] > 6) {
-      return absl::InvalidArgumentError(
-          FormatText("%s: tokenizer.ggml.token_type[%d] is %d, wanted 0 "
-                     "to 6",
-                     path, i, data.types[i]));
-    }
-    // llama.cpp merges pieces of the type 0, undefined, like normal ones. A
-    // piece without a text never matches.
-    const auto type = data.tokens[i].empty() ? PieceType::kUnused
-                      : data.types[i] == 0
-                          ? PieceType::kNormal
-                          : static_cast<PieceType>(data.types[i]);
-    vocabulary.pieces[i] = {.text = std::string(data.tokens[i]),
-                            .score = data.scores[i],
-                            .type = type};
-  }
-
-  struct Id {
-    std::string_view key;
-    const std::optional<int64_t>& value;
-    TokenId& id;
-    std::string_view otherwise;  // the piece that Canonicalize looks for
-  };
-  for (const Id& id : {Id{"bos", data.bos, vocabulary.bos, "<bos>"},
-                       Id{"eos", data.eos, vocabulary.eos, "<eos>"},
-                       Id{"unknown", data.unk, vocabulary.unk, "<unk>"},
-                       Id{"padding", data.pad, vocabulary.pad, "<pad>"}}) {
-    if (!id.value.has_value()) continue;
-    if (*id.value < 0 || static_cast<uint64_t>(*id.value) >= size ||
-        data.tokens[static_cast<size_t>(*id.value)].empty()) {
-      vocabulary.notes.push_back(FormatText(
-          "%s: tokenizer.ggml.%s_token_id is %d, wanted the id of a piece, 0 "
-          "to %d: '%s' is used if the vocabulary has it",
-          path, id.key, *id.value, size - 1, id.otherwise));
-      continue;
-    }
-    id.id = static_cast<TokenId>(*id.value);
-  }
-  vocabulary.add_space_prefix = data.add_space_prefix;
-  const absl::Status status = Canonicalize(vocabulary, path);
-  if (!status.ok()) return status;
-  return vocabulary;
 }
 
 absl::Status Canonicalize(Vocabulary& vocabulary, std::string_view path) {
@@ -275,7 +244,9 @@ absl::Status Canonicalize(Vocabulary& vocabulary, std::string_view path) {
       }
     }
     piece.type = CanonicalType(piece);
-    if (piece.type != PieceType::kNormal) piece.score = 0.0f;  // not used
+    if (piece.type != PieceType::kNormal && piece.type != PieceType::kUnused) {
+      piece.score = 0.0f;  // not used
+    }
   }
   pieces[vocabulary.unk].type = PieceType::kUnknown;
   return absl::OkStatus();

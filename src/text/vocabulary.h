@@ -35,6 +35,11 @@ inline bool IsControlType(PieceType type) {
   return type == PieceType::kControl || type == PieceType::kUnknown;
 }
 
+// Whether the name of a control token is text too: the borders of thoughts and
+// of calls of tools in answers of Gemma 4 and FunctionGemma. Without them, the
+// text of such an answer could not be understood.
+bool IsPrintedControl(std::string_view name);
+
 // The character that stands for a blank in a piece.
 inline constexpr std::string_view kBlank = "\u2581";
 
@@ -77,9 +82,10 @@ absl::StatusOr<Vocabulary> VocabularyFromModelProto(
 
 // The keys tokenizer.ggml.* of a GGUF file.
 struct GgufTokenizerData {
-  std::string_view model = "llama";           // ...model
+  std::string_view model = "llama";           // ...model; or "gemma4"
   absl::Span<const std::string_view> tokens;  // ...tokens
-  absl::Span<const float> scores;             // ...scores
+  absl::Span<const float> scores;             // ...scores; not of "gemma4"
+  absl::Span<const std::string_view> merges;  // ...merges; only of "gemma4"
   absl::Span<const int32_t> types;            // ...token_type
   std::optional<int64_t> bos;                 // ...bos_token_id
   std::optional<int64_t> eos;                 // ...eos_token_id
@@ -91,6 +97,12 @@ struct GgufTokenizerData {
 
 absl::StatusOr<Vocabulary> VocabularyFromGguf(const GgufTokenizerData& data,
                                               std::string_view path);
+
+// In a vocabulary whose pieces are made by merges alone, marks normal pieces of
+// several characters that no merge makes: text never becomes them. They are
+// unused pieces that merge after all others, and are then split again.
+// `is_merged` is indexed by TokenId.
+void SetUnreachable(const std::vector<bool>& is_merged, Vocabulary& vocabulary);
 
 // The content of Hugging Face's tokenizer.json and tokenizer_config.json.
 struct HfTokenizerData {

@@ -109,13 +109,19 @@ class HfReader {
     return absl::OkStatus();
   }
 
+  // Gemma 4 has no sentencepiece model: its tokenizer.json is all there is.
+  bool HasOnlyMerges() const {
+    return ids_.contains("<|turn>") && ids_.contains("<turn|>");
+  }
+
   // A merge makes every ordinary piece of more than one character. Longer
   // pieces without a merge are defined by the sentencepiece model: tags, runs
   // of blanks, names. Canonicalize finds the control tokens among them by name.
   void SetTypes() {
+    if (HasOnlyMerges()) SetUnreachable(is_merged_, vocabulary_);
     for (size_t id = 0; id < vocabulary_.pieces.size(); ++id) {
       Vocabulary::Piece& piece = vocabulary_.pieces[id];
-      if (piece.text.empty() || is_merged_[id]) continue;
+      if (piece.type != PieceType::kNormal || is_merged_[id]) continue;
       if (Utf8Length(piece.text[0]) != piece.text.size()) {
         piece.type = PieceType::kUserDefined;
       }

@@ -1,5 +1,6 @@
 #include "src/text/load_tokenizer.h"
 
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -226,6 +227,33 @@ TEST(LoadTokenizer, RefusesInvalidNames) {
               HasSubstr("content"));
   EXPECT_THAT(ErrorOf(LoadWith(json::array())),
               HasSubstr("added_tokens_decoder"));
+}
+
+// tools/reference/gemma4_chat.py writes the tokens that tokenizers gives.
+TEST(LoadTokenizer, Gemma4FormsAgree) {
+  const std::string testdata = GEMMA_TESTDATA_DIR;
+  const std::string folder = testdata + "/models/gemma4_chat";
+  const json texts = json::parse(std::ifstream(folder + "/texts.json"));
+  const auto from_json = Tokenizer::Load(folder);
+  const auto from_gguf = Tokenizer::Load(testdata + "/gguf/gemma4_chat.gguf");
+  ASSERT_EQ(ErrorOf(from_json), "OK");
+  ASSERT_EQ(ErrorOf(from_gguf), "OK");
+  for (const Tokenizer& tokenizer : {*from_json, *from_gguf}) {
+    for (const json& text : texts) {
+      EXPECT_EQ(*tokenizer.Encode(text[0].get<std::string>()),
+                text[1].get<std::vector<TokenId>>())
+          << text[0];
+    }
+    // Also the tokens that GGUF files call user-defined are control tokens.
+    const auto parsed = tokenizer.Encode(
+        "<|channel>thought\n<channel|>x<turn|>", ControlTokens::kParse);
+    EXPECT_TRUE(tokenizer.IsControl((*parsed)[0]));
+    EXPECT_EQ((*parsed)[0], *tokenizer.Find("<|channel>"));
+    EXPECT_EQ(tokenizer.Decode(*parsed), "<|channel>thought\n<channel|>x");
+    EXPECT_EQ(tokenizer.Decode({{*tokenizer.Find("</b>")}}), "</b>");
+  }
+  EXPECT_EQ(from_json->impl().vocabulary().pieces,
+            from_gguf->impl().vocabulary().pieces);
 }
 
 }  // namespace

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/text/tokenizer_impl.h"
+#include "tests/support/error_of.h"
 #include "tests/support/model_proto.h"
 #include "tests/support/toy_vocab.h"
 
@@ -275,7 +277,8 @@ TEST(VocabularyFromGguf, RejectsContradictions) {
   GgufTokenizerData data = forms.gguf();
   data.model = "gpt2";
   EXPECT_EQ(error(data),
-            "dir/toy.file: tokenizer.ggml.model is 'gpt2', wanted 'llama'");
+            "dir/toy.file: tokenizer.ggml.model is 'gpt2', wanted 'llama' or "
+            "'gemma4'");
 
   data = forms.gguf();
   data.scores.remove_suffix(1);
@@ -298,6 +301,48 @@ TEST(VocabularyFromGguf, RejectsContradictions) {
 }
 
 // llama.cpp uses a default for such an id, too.
+// The scores of these files are useless.
+TEST(VocabularyFromGguf, RanksByMerges) {
+  const VocabularyForms forms = ToyVocabulary();
+  std::vector<std::string> merges;
+  for (const auto& [left, right] : forms.hf.merges) {
+    if (left + right != "Hello") merges.push_back(left + " " + right);
+  }
+  std::vector<std::string_view> views(merges.begin(), merges.end());
+  GgufTokenizerData data = forms.gguf();
+  data.model = "gemma4";
+  data.scores = {};
+  data.merges = views;
+  const Vocabulary vocabulary = *VocabularyFromGguf(data, kVocabularyPath);
+  std::vector<float> scores(vocabulary.pieces.size(), 1.0f);
+  for (size_t rank = 0; rank < views.size(); ++rank) {
+    const std::string made = absl::StrReplaceAll(views[rank], {{" ", ""}});
+    for (size_t i = 0; i < vocabulary.pieces.size(); ++i) {
+      const Vocabulary::Piece& piece = vocabulary.pieces[i];
+      if (piece.text == made && piece.type == PieceType::kNormal &&
+          scores[i] == 1.0f) {
+        scores[i] = -static_cast<float>(rank);
+        EXPECT_EQ(piece.score, scores[i]) << made;
+      }
+    }
+  }
+  // No merge makes it, so text never becomes it.
+  EXPECT_EQ(TypeOf(vocabulary, "Hello"), PieceType::kUnused);
+  const Tokenizer tokenizer = *MakeTokenizer(vocabulary, kVocabularyPath);
+  EXPECT_GT(tokenizer.Encode("Hello")->size(), 1u);
+  EXPECT_EQ(tokenizer.Decode(*tokenizer.Encode("Hello")), "Hello");
+
+  const auto error = [&](std::vector<std::string_view> wrong) {
+    data.merges = wrong;
+    return ErrorOf(VocabularyFromGguf(data, kVocabularyPath));
+  };
+  EXPECT_THAT(error({}), HasSubstr("tokenizer.ggml.merges has 0 elements"));
+  for (const std::string_view wrong : {"zq zq", "the", " the", "t h ", ""}) {
+    EXPECT_THAT(error({views[0], wrong}),
+                HasSubstr("dir/toy.file: tokenizer.ggml.merges[1] is '"));
+  }
+}
+
 TEST(VocabularyFromGguf, NotesBadIds) {
   VocabularyForms forms = ToyVocabulary();
   for (int64_t id : {int64_t{-1}, static_cast<int64_t>(forms.tokens.size()),
