@@ -119,10 +119,10 @@ class GEMMA_EXPORT Ticket {
 // was computed token by token; most of it is then computed again.
 //
 // The engine's thread calls the functions of requests (on_text, on_prompt,
-// on_token, cancelled) between passes. All requests wait while a function runs,
-// so hand the text over to slow consumers. If a function throws, only its
-// request fails. The functions may use sessions of the model: the engine does
-// not use the model meanwhile.
+// on_token, on_control, cancelled) between passes. All requests wait while a
+// function runs, so hand the text over to slow consumers. If a function throws,
+// only its request fails. The functions may use sessions of the model: the
+// engine does not use the model meanwhile.
 class GEMMA_EXPORT Engine {
  public:
   // Fails if an option is out of range, the model has no tokenizer, or memory

@@ -82,6 +82,10 @@ struct GenerateOptions {
   // If set, receives each new token before its text, but no stop token.
   // Generate then computes all logits; the answer is the same.
   std::function<void(const ScoredToken& token)> on_token;
+  // If set, receives each control token of the answer that does not end it,
+  // after all text before it; see AnswerParser. Stop strings then do not match
+  // across control tokens, and no control token has a text.
+  std::function<void(TokenId token)> on_control;
   // Number of alternatives that on_token receives with each token.
   size_t num_alternatives = 0;
   // Whether on_token also receives the prompt's tokens. The prompt is then

@@ -121,6 +121,9 @@ struct ModelConfig {
 
   TokenId bos_token = 2;                   // begins a text
   std::vector<TokenId> stop_tokens = {1};  // each ends a text
+  // Tokens that Generate and Engine never choose: their logits become
+  // -infinity. Logits that a Session returns are unchanged.
+  std::vector<TokenId> suppress_tokens = {};
 
   // Returns whether the vocabulary has the token.
   bool has_token(TokenId token) const {

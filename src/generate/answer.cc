@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
@@ -82,11 +83,14 @@ Answer::Answer(const ModelConfig& config, const Tokenizer& tokenizer,
                const GenerateOptions& options,
                const StopFilter::TextFunction& on_text)
     : stop_tokens_(StopTokens(config, options)),
+      suppress_tokens_(config.suppress_tokens),
+      tokenizer_(tokenizer),
       options_(options),
       sampler_(options.sampling),
       reporter_(options, tokenizer),
       constraint_(options.grammar, tokenizer, stop_tokens_,
-                  sampler_.num_candidates(), reporter_.wanted()),
+                  sampler_.num_candidates(), reporter_.wanted(),
+                  suppress_tokens_),
       decoder_(tokenizer),
       filter_(options.stop_strings, on_text) {}
 
@@ -143,9 +147,20 @@ size_t Answer::Left(size_t room) const {
 std::optional<TokenId> Answer::Choose(absl::Span<float> logits) {
   if (Fail(CheckFinite(logits, begin_ + num_tokens_))) return std::nullopt;
   reporter_.Expect(logits);
+  for (const TokenId token : suppress_tokens_) {
+    logits[static_cast<size_t>(token)] =
+        -std::numeric_limits<float>::infinity();
+  }
   constraint_.Apply(logits);
   const TokenId token = constraint_.Allowed(sampler_.Sample(logits));
   if (Fail(constraint_.status())) return std::nullopt;
+  if (std::ranges::find(suppress_tokens_, token) != suppress_tokens_.end()) {
+    Fail(absl::FailedPreconditionError(
+        FormatText("only tokens that the model suppresses, such as %d, can "
+                   "follow in the grammar",
+                   token)));
+    return std::nullopt;
+  }
   if (std::binary_search(stop_tokens_.begin(), stop_tokens_.end(), token)) {
     End(StopReason::kStopToken);
     return std::nullopt;
@@ -153,9 +168,17 @@ std::optional<TokenId> Answer::Choose(absl::Span<float> logits) {
   constraint_.Accept(token);
   sampler_.Accept({&token, 1});
   reporter_.Report(token);
-  filter_.Append(decoder_.Append(token));
   ++num_tokens_;
+  if (!Control(token)) filter_.Append(decoder_.Append(token));
   return token;
+}
+
+bool Answer::Control(TokenId token) {
+  if (!options_.on_control || !tokenizer_.IsControl(token)) return false;
+  filter_.Append(decoder_.Finish());
+  filter_.Flush();
+  if (!filter_.stopped() && !filter_.refused()) options_.on_control(token);
+  return true;
 }
 
 void Answer::Finish() {

@@ -105,7 +105,12 @@ class Answer {
   // Ends the answer with an error. Returns false if `status` is OK.
   bool Fail(absl::Status status);
 
+  // Passes a control token on. Returns whether the caller wants such tokens.
+  bool Control(TokenId token);
+
   const std::vector<TokenId> stop_tokens_;
+  const std::vector<TokenId>& suppress_tokens_;
+  const Tokenizer& tokenizer_;
   const GenerateOptions& options_;
   Sampler sampler_;
   TokenReporter reporter_;

@@ -24,9 +24,10 @@ constexpr size_t kMaxRanked = 4096;
 
 Constraint::Constraint(const Grammar* grammar, const Tokenizer& tokenizer,
                        absl::Span<const TokenId> stops, size_t num_candidates,
-                       bool all_logits)
+                       bool all_logits, absl::Span<const TokenId> suppressed)
     : num_candidates_(num_candidates),
       all_logits_(all_logits),
+      suppressed_(suppressed),
       more_(kLeastMore) {
   if (grammar == nullptr) return;
   allowed_.emplace(grammar->impl().bytes, tokenizer.impl().trie(), stops);
@@ -37,14 +38,16 @@ const NeededLogits& Constraint::needed() {
   needed_is_set_ = true;
   needed_ = {};
   if (all_logits_) return needed_;
-  needed_.top_k = num_candidates_;
+  // Of the largest logits, those of suppressed tokens do not count.
+  const size_t most = num_candidates_ + suppressed_.size();
+  if (num_candidates_ != 0) needed_.top_k = most;
   if (!allowed_.has_value()) return needed_;
   if (const std::vector<TokenId>* few = allowed_->Few()) {
     needed_.tokens = *few;
   } else if (num_candidates_ != 0) {
-    needed_.top_k = num_candidates_ + more_;
-    needed_.enough = [this](std::span<const float> logits) {
-      has_candidates_ = FindCandidates(logits, num_candidates_ + more_);
+    needed_.top_k = most + more_;
+    needed_.enough = [this, most](std::span<const float> logits) {
+      has_candidates_ = FindCandidates(logits, most + more_);
       return has_candidates_;
     };
   }
@@ -80,7 +83,9 @@ bool Constraint::FindCandidates(absl::Span<const float> logits, size_t among) {
     if (candidates_.size() == num_candidates_) break;
     // Logits that were not computed are -infinity too.
     if (token.logit == kImpossible) break;
-    if (allowed_->Contains(token.token)) {
+    const bool is_suppressed =
+        std::ranges::find(suppressed_, token.token) != suppressed_.end();
+    if (allowed_->Contains(token.token) && !is_suppressed) {
       candidates_.push_back(token);
     } else {
       ++refused;

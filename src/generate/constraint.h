@@ -27,10 +27,11 @@ class Constraint {
  public:
   // All arguments must outlive the constraint. `grammar` may be null. `stops`
   // are the tokens that end an answer, ascending. `num_candidates` is the
-  // sampler's. If `all_logits`, other code needs all logits.
+  // sampler's. If `all_logits`, other code needs all logits. The logits of
+  // `suppressed` are -infinity when Apply gets them.
   Constraint(const Grammar* grammar, const Tokenizer& tokenizer,
              absl::Span<const TokenId> stops, size_t num_candidates,
-             bool all_logits);
+             bool all_logits, absl::Span<const TokenId> suppressed = {});
   // The result of needed() refers to this object.
   Constraint(const Constraint&) = delete;
   Constraint& operator=(const Constraint&) = delete;
@@ -65,6 +66,7 @@ class Constraint {
   std::optional<AllowedTokens> allowed_;  // empty without a grammar
   const size_t num_candidates_;
   const bool all_logits_;
+  const absl::Span<const TokenId> suppressed_;
   NeededLogits needed_;
   bool needed_is_set_ = false;
   size_t more_;  // how many more logits than candidates to request

@@ -276,6 +276,7 @@ absl::Status ReadTokens(const GgufMetadata& metadata, ConfigDraft& c) {
     if (token.has_value()) c.stop_tokens.push_back(*token);
   }
   GEMMA_RETURN_IF_ERROR(metadata.Read(kBosTokenKey, c.bos_token));
+  GEMMA_RETURN_IF_ERROR(metadata.Read(kSuppressTokensKey, c.suppress_tokens));
   return metadata.Read(kStopTokensKey, c.stop_tokens);
 }
 

@@ -305,6 +305,8 @@ absl::StatusOr<ModelConfig> ConfigFromJson(const Checkpoint& checkpoint,
   if (&json != &outer) GEMMA_RETURN_IF_ERROR(ReadTokens(json, c));
   if (checkpoint.generation_config.has_value()) {
     GEMMA_RETURN_IF_ERROR(ReadTokens(*checkpoint.generation_config, c));
+    GEMMA_RETURN_IF_ERROR(checkpoint.generation_config->Read(
+        "suppress_tokens", c.suppress_tokens));
   }
   if (c.pooling != Pooling::kNone) {
     GEMMA_RETURN_IF_ERROR(ReadModuleConfigs(checkpoint, c));

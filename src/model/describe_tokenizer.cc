@@ -95,9 +95,12 @@ void DescribeEnds(const Tokenizer* tokenizer, const ModelConfig& config,
   if (tokenizer != nullptr) {
     bos = tokenizer->bos();
     eos = tokenizer->eos();
-    if (const auto end_of_turn = tokenizer->Find("<end_of_turn>")) {
+    for (const std::string_view name : {"<end_of_turn>", "<turn|>"}) {
+      const auto end_of_turn = tokenizer->Find(name);
+      if (!end_of_turn.has_value()) continue;
       SetToken("tokenizer.ggml.eot_token_id", *end_of_turn, out);
       stops.push_back(*end_of_turn);
+      break;
     }
   }
   stops.push_back(eos);
@@ -106,6 +109,9 @@ void DescribeEnds(const Tokenizer* tokenizer, const ModelConfig& config,
   if (bos != config.bos_token) SetToken(kBosTokenKey, config.bos_token, out);
   if (Sorted(stops) != Sorted(config.stop_tokens)) {
     out.SetInt32s(kStopTokensKey, Sorted(config.stop_tokens));
+  }
+  if (!config.suppress_tokens.empty()) {
+    out.SetInt32s(kSuppressTokensKey, Sorted(config.suppress_tokens));
   }
 }
 

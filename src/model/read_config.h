@@ -95,6 +95,10 @@ inline constexpr std::string_view kLocalValueLength =
     "attention.value_length_swa";
 inline constexpr std::string_view kLocalRotaryDim = "rope.dimension_count_swa";
 
+// The key of ModelConfig::suppress_tokens in GGUF files.
+inline constexpr std::string_view kSuppressTokensKey =
+    "tokenizer.ggml.suppress_tokens";
+
 // Our own GGUF keys: the tokens that begin and end a text, where the standard
 // tokenizer keys cannot state all of them.
 inline constexpr std::string_view kBosTokenKey = "gemma.bos_token";

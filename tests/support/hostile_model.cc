@@ -289,7 +289,7 @@ void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf) {
   }
   for (const std::string& piece : pieces) {
     tokens.push_back(piece);
-    types.push_back(1);
+    types.push_back(piece.starts_with("<|") || piece.ends_with("|>") ? 3 : 1);
   }
   std::vector<float> scores(tokens.size());
   for (size_t i = 0; i < scores.size(); ++i) {
