@@ -4,6 +4,8 @@
 #define GEMMA_GEMMA_H_
 
 #include "gemma/adapter.h"
+#include "gemma/answer_parser.h"
+#include "gemma/chat_template.h"
 #include "gemma/classifier.h"
 #include "gemma/embedder.h"
 #include "gemma/engine.h"

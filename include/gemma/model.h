@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/adapter.h"
+#include "gemma/chat_template.h"
 #include "gemma/export.h"
 #include "gemma/model_config.h"
 #include "gemma/tokenizer.h"

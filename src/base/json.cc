@@ -33,7 +33,8 @@ enum class Kind : uint8_t {
 // and each key by its value.
 struct Node {
   Kind kind = Kind::kNull;
-  uint32_t size = 0;   // bytes of a string, elements or members
+  uint32_t size = 0;   // bytes of a string, elements or members; 1 for a float
+                       // that is written as an integer
   uint64_t value = 0;  // bool; bits of a number; start of a string in
                        // `strings`; for a container, the node after it
 };
@@ -93,8 +94,10 @@ class Json::Document::Builder {
   bool number_unsigned(uint64_t value) {
     return Add({Kind::kUnsigned, 0, value});
   }
-  bool number_float(double value, const std::string& /*text*/) {
-    return Add({Kind::kFloat, 0, std::bit_cast<uint64_t>(value)});
+  // Also gets integers of more than 64 bits.
+  bool number_float(double value, const std::string& text) {
+    const bool is_integer = text.find_first_of(".eE") == std::string::npos;
+    return Add({Kind::kFloat, is_integer, std::bit_cast<uint64_t>(value)});
   }
   bool string(std::string& text) {
     const size_t start = document_.strings.size();
@@ -296,6 +299,12 @@ bool GetInteger(const Node& node, T& value) {
 absl::Status Json::Get(int32_t& value) const {
   if (GetInteger(document_->nodes[node_], value)) return absl::OkStatus();
   return Unexpected(IntegerWanted<int32_t>());
+}
+
+bool Json::IsInteger() const {
+  const Node& node = document_->nodes[node_];
+  return node.kind == Kind::kNegative || node.kind == Kind::kUnsigned ||
+         (node.kind == Kind::kFloat && node.size == 1);
 }
 
 absl::Status Json::Get(int64_t& value) const {

@@ -45,6 +45,8 @@ class Json {
   bool is_string() const { return type() == Type::kString; }
   bool is_array() const { return type() == Type::kArray; }
   bool is_object() const { return type() == Type::kObject; }
+  // Whether this is a number that is written as an integer, of any size.
+  bool IsInteger() const;
 
   // Reads this value. A wrong type or a value out of range is an error and
   // leaves `value` unchanged. Integers must be written as integers: 1e3 and 1.0

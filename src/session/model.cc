@@ -82,8 +82,8 @@ std::future<absl::StatusOr<Tokenizer>> TokenizerInBackground(
   return std::async(std::launch::deferred, load);
 }
 
-// Adds the tokens that end a text or a turn, sorts, and removes repetitions and
-// tokens that the model cannot produce.
+// Adds the tokens that end a text or a turn. Sorts these and the suppressed
+// tokens, and removes repetitions and tokens that the model cannot produce.
 void CompleteStopTokens(Model::Impl& impl) {
   std::vector<TokenId>& stops = impl.config.stop_tokens;
   if (impl.chat_template.ok() && impl.chat_template->end_of_turn() >= 0) {
@@ -92,16 +92,25 @@ void CompleteStopTokens(Model::Impl& impl) {
   if (impl.tokenizer.ok()) {
     const Tokenizer& tokenizer = *impl.tokenizer;
     stops.push_back(tokenizer.eos());
-    // The second one is the name that fine-tunes with ChatML's turns use.
-    for (const std::string_view name : {"<end_of_turn>", "<|im_end|>"}) {
+    // The second one is the name that fine-tunes with ChatML's turns use. After
+    // the last two, Gemma 4 and FunctionGemma wait for the result of a call.
+    for (const std::string_view name :
+         {"<end_of_turn>", "<|im_end|>", "<turn|>", "<|tool_response>",
+          "<start_function_response>"}) {
       const auto end = tokenizer.Find(name);
       if (end.has_value() && tokenizer.IsControl(*end)) stops.push_back(*end);
     }
   }
   std::sort(stops.begin(), stops.end());
   stops.erase(std::unique(stops.begin(), stops.end()), stops.end());
-  std::erase_if(stops,
-                [&](TokenId token) { return !impl.config.has_token(token); });
+  std::vector<TokenId>& suppressed = impl.config.suppress_tokens;
+  std::sort(suppressed.begin(), suppressed.end());
+  suppressed.erase(std::unique(suppressed.begin(), suppressed.end()),
+                   suppressed.end());
+  for (std::vector<TokenId>* tokens : {&stops, &suppressed}) {
+    std::erase_if(*tokens,
+                  [&](TokenId token) { return !impl.config.has_token(token); });
+  }
 }
 
 // The most checkpoints that a session makes on its own.
@@ -113,9 +122,12 @@ size_t NumCheckpoints(const ModelConfig& config,
                   options.max_tokens / options.checkpoint_interval);
 }
 
-WantedTurns WantedTurnsOf(const LoadOptions& options) {
+WantedTurns WantedTurnsOf(const LoadOptions& options,
+                          const ModelConfig& config) {
   return {.of_file = options.turn_source == TurnSource::kFile,
           .of_gemma = options.turn_source == TurnSource::kGemma,
+          // Of Gemma 4's models, only E2B and E4B have embeddings per layer.
+          .empty_thought = config.per_layer_dim == 0,
           .path = options.chat_template_file};
 }
 
@@ -188,8 +200,9 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   std::future<absl::StatusOr<Tokenizer>> tokenizer =
       TokenizerInBackground(checkpoint, impl.config.vocab_size, *impl.workers);
   const auto take_tokenizer = [&] {
-    absl::Status status = TakeTokenizer(tokenizer.get(), path, checkpoint,
-                                        WantedTurnsOf(options), impl);
+    absl::Status status =
+        TakeTokenizer(tokenizer.get(), path, checkpoint,
+                      WantedTurnsOf(options, impl.config), impl);
     for (const Adapter& adapter : options.adapters) {
       if (!status.ok() || !impl.tokenizer.ok()) break;
       NoteAdapterText(adapter.path, checkpoint, *impl.tokenizer,

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "gemma/chat_template.h"
 #include "gemma/tokenizer.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
@@ -54,16 +55,17 @@ ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 
 absl::StatusOr<std::vector<TokenId>> ChatTemplate::Render(
-    absl::Span<const Message> messages) const {
-  return NoThrow([&] { return impl_->Render(messages); });
+    absl::Span<const Message> messages, const ChatOptions& options) const {
+  return NoThrow([&] { return impl_->Render(messages, options); });
 }
 
 absl::StatusOr<ChatPrompt> ChatTemplate::Continue(
-    absl::Span<const Message> messages, size_t num_read) const {
+    absl::Span<const Message> messages, size_t num_read,
+    const ChatOptions& options) const {
   return NoThrow([&]() -> absl::StatusOr<ChatPrompt> {
     const absl::Status status = CheckRead(messages, num_read);
     if (!status.ok()) return status;
-    return impl_->Continue(messages, num_read);
+    return impl_->Continue(messages, num_read, options);
   });
 }
 
@@ -74,7 +76,7 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::UserTurn(
     if (!system.empty())
       messages.push_back({Role::kSystem, std::string(system)});
     messages.push_back({Role::kUser, std::string(text)});
-    return impl_->Render(messages);
+    return impl_->Render(messages, {});
   });
 }
 
@@ -84,7 +86,7 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::NextUserTurn(
     const std::vector<Message> messages = {{Role::kUser, "question"},
                                            {Role::kModel, "answer"},
                                            {Role::kUser, std::string(text)}};
-    absl::StatusOr<ChatPrompt> prompt = impl_->Continue(messages, 2);
+    absl::StatusOr<ChatPrompt> prompt = impl_->Continue(messages, 2, {});
     if (!prompt.ok()) return prompt.status();
     if (prompt->whole) {
       return absl::FailedPreconditionError(FormatText(

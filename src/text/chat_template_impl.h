@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "gemma/chat_template.h"
 #include "gemma/tokenizer.h"
 #include "src/base/internal.h"
 
@@ -24,14 +25,15 @@ class ChatTemplate::Impl {
   // As the functions of ChatTemplate, but may throw if memory runs out. The
   // first `num_read` messages end in an answer, and more follow.
   virtual absl::StatusOr<std::vector<TokenId>> Render(
-      absl::Span<const Message> messages) const = 0;
+      absl::Span<const Message> messages, const ChatOptions& options) const = 0;
   virtual absl::StatusOr<ChatPrompt> Continue(
-      absl::Span<const Message> messages, size_t num_read) const = 0;
+      absl::Span<const Message> messages, size_t num_read,
+      const ChatOptions& options) const = 0;
 
   // As Render, for short chats: costs little, whatever the template does.
   virtual absl::StatusOr<std::vector<TokenId>> Try(
-      absl::Span<const Message> messages) const {
-    return Render(messages);
+      absl::Span<const Message> messages, const ChatOptions& options) const {
+    return Render(messages, options);
   }
 
   TokenId end_of_turn = -1;
@@ -53,8 +55,17 @@ using ChatTemplateImpl = std::unique_ptr<ChatTemplate::Impl>;
 // bos_token. All become control tokens if they name some.
 using TemplateTokens = std::vector<std::pair<std::string, std::string>>;
 
-// Gemma's own turns. Fails if the vocabulary lacks turn markers.
-absl::StatusOr<ChatTemplateImpl> MakeGemmaTurns(const Tokenizer& tokenizer);
+// Gemma's own turns: those of Gemma 4 or FunctionGemma if the vocabulary has
+// their markers, or else those of Gemma 1 to 3. Fails if it lacks them all.
+// `empty_thought` is only for Gemma 4: whether an empty thought comes before an
+// answer without thinking, as in the templates of 12B and larger models, but
+// not in those of E2B and E4B.
+absl::StatusOr<ChatTemplateImpl> MakeGemmaTurns(const Tokenizer& tokenizer,
+                                                bool empty_thought = true);
+
+// Turns of Gemma 4 or FunctionGemma; null if the vocabulary lacks their
+// markers.
+ChatTemplateImpl MakeToolTurns(const Tokenizer& tokenizer, bool empty_thought);
 
 // The turns of a template in Jinja; see ChatTemplate::FromJinja.
 absl::StatusOr<ChatTemplateImpl> MakeJinjaTurns(const Tokenizer& tokenizer,

@@ -29,6 +29,7 @@ constexpr size_t kMaxTemplateBytes = size_t{16} << 20;
 struct Sample {
   std::string_view what;
   std::vector<Message> messages;
+  ChatOptions options = {};
 };
 
 std::vector<Sample> Samples() {
@@ -45,16 +46,51 @@ std::vector<Sample> Samples() {
           {"an empty text", {{Role::kUser, ""}, {Role::kModel, ""}, ask}}};
 }
 
+// The same for turns with thinking and tools, if a template knows them.
+std::vector<Sample> SamplesWithTools() {
+  const Message ask = {Role::kUser, "What is it?"};
+  const Message answer = {Role::kModel, "It is this."};
+  const Message system = {Role::kSystem, "Be brief."};
+  const Message call = {
+      .role = Role::kModel,
+      .thoughts = "I look.",
+      .tool_calls = {
+          {"look", R"({"Where": "there", "at": [1, true, "b"]})", "1"}}};
+  const Message result = {
+      .role = Role::kTool, .text = "this", .tool_name = "look", .call_id = "1"};
+  const ChatOptions tools = {.tools = R"([{"type": "function", "function": {
+      "name": "look", "description": "Looks.", "parameters": {
+        "type": "object", "required": ["where"], "properties": {
+          "where": {"type": "string", "description": "A place",
+                    "enum": ["here", "there"]},
+          "at": {"type": "array", "items": {"type": "string"}},
+          "how": {"type": "object", "nullable": true,
+                  "properties": {"deep": {"type": "number"}}}}}}}])"};
+  return {
+      {"the wish to think", {ask}, {.thinking = true}},
+      {"the wish not to think", {ask}, {.thinking = false}},
+      {"the wish to think and a system message",
+       {system, ask, answer, ask},
+       {.thinking = true}},
+      {"declarations of tools", {ask}, tools},
+      {"declarations of tools and a system message", {system, ask}, tools},
+      {"a call of a tool", {ask, call}, tools},
+      {"the result of a tool", {ask, call, result}, tools},
+      {"an answer after a result", {ask, call, result, answer, ask}, tools}};
+}
+
 // Returns what the templates turn into different tokens, or "" if nothing.
 std::string_view Difference(const ChatTemplate::Impl& jinja,
                             const ChatTemplate::Impl& gemma) {
-  for (const Sample& sample : Samples()) {
-    const auto wanted = jinja.Try(sample.messages);
+  std::vector<Sample> samples = Samples();
+  for (Sample& sample : SamplesWithTools()) samples.push_back(sample);
+  for (const Sample& sample : samples) {
+    const auto wanted = jinja.Try(sample.messages, sample.options);
     // A refusal has no reason. Other failures must not be hidden.
     const bool refused = absl::IsInvalidArgument(wanted.status()) &&
                          ReasonOf(wanted.status()) == ErrorReason::kNone;
     if (refused) continue;
-    const auto own = gemma.Render(sample.messages);
+    const auto own = gemma.Render(sample.messages, sample.options);
     if (!wanted.ok() || !own.ok() || *wanted != *own) return sample.what;
   }
   return "";
@@ -142,6 +178,27 @@ ChatTemplate With(ChatTemplateImpl impl, std::string_view reason) {
   return ChatTemplate(std::move(impl));
 }
 
+// Gemma's own turns, as the model's size has them or otherwise.
+absl::StatusOr<ChatTemplateImpl> OwnTurns(const Tokenizer& tokenizer,
+                                          const WantedTurns& wanted,
+                                          bool otherwise = false) {
+  return MakeGemmaTurns(tokenizer, wanted.empty_thought != otherwise);
+}
+
+// Gemma's own turns that make the same tokens of a user's message as a template
+// of the files: those templates differ in the empty thought.
+absl::StatusOr<ChatTemplateImpl> OwnTurnsLike(const ChatTemplate::Impl& jinja,
+                                              const Tokenizer& tokenizer,
+                                              const WantedTurns& wanted) {
+  const std::vector<Message> ask = {{Role::kUser, "What is it?"}};
+  const auto tokens = jinja.Try(ask, {});
+  GEMMA_ASSIGN_OR_RETURN(ChatTemplateImpl other,
+                         OwnTurns(tokenizer, wanted, /*otherwise=*/true));
+  const auto own = other->Render(ask, {});
+  if (tokens.ok() && own.ok() && *tokens == *own) return other;
+  return OwnTurns(tokenizer, wanted);
+}
+
 // Removes templates without text, as programs write them that have none.
 void RemoveEmpty(std::vector<ChatTemplateText>& templates,
                  std::vector<std::string>& notes) {
@@ -175,13 +232,18 @@ absl::StatusOr<ChatTemplate> Choose(const Checkpoint& checkpoint,
                            FromFile(wanted.path, tokenizer, special));
     return ChatTemplate(std::move(jinja));
   }
-  absl::StatusOr<ChatTemplateImpl> gemma = MakeGemmaTurns(tokenizer);
-  if (wanted.of_gemma) {
-    GEMMA_RETURN_IF_ERROR(gemma.status());
-    return ChatTemplate(*std::move(gemma));
-  }
+  absl::StatusOr<ChatTemplateImpl> gemma = OwnTurns(tokenizer, wanted);
   absl::StatusOr<std::vector<ChatTemplateText>> templates =
       ReadChatTemplates(checkpoint);
+  if (wanted.of_gemma) {
+    GEMMA_RETURN_IF_ERROR(gemma.status());
+    if (templates.ok() && !templates->empty()) {
+      const auto jinja = FromText(*templates, tokenizer, special);
+      if (jinja.ok()) gemma = OwnTurnsLike(**jinja, tokenizer, wanted);
+      GEMMA_RETURN_IF_ERROR(gemma.status());
+    }
+    return ChatTemplate(*std::move(gemma));
+  }
   if (!templates.ok()) {
     return WithReason(templates.status(), ErrorReason::kChatTemplate);
   }
@@ -198,6 +260,7 @@ absl::StatusOr<ChatTemplate> Choose(const Checkpoint& checkpoint,
   GEMMA_ASSIGN_OR_RETURN(ChatTemplateImpl jinja,
                          FromText(*templates, tokenizer, special));
   if (wanted.of_file) return ChatTemplate(std::move(jinja));
+  if (gemma.ok()) gemma = OwnTurnsLike(*jinja, tokenizer, wanted);
   if (!gemma.ok()) {
     return With(std::move(jinja),
                 "the vocabulary lacks the markers of Gemma's own turns");

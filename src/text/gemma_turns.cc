@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "gemma/chat_template.h"
 #include "gemma/tokenizer.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
@@ -78,6 +79,10 @@ std::string_view RoleName(Role role) {
       return "user";
     case Role::kModel:
       return "model";
+    case Role::kTool:
+      return "tool";
+    case Role::kDeveloper:
+      return "developer";
   }
   return "unknown";
 }
@@ -91,14 +96,18 @@ class GemmaTurns : public ChatTemplate::Impl {
   }
 
   absl::StatusOr<std::vector<TokenId>> Render(
-      absl::Span<const Message> messages) const override {
-    absl::StatusOr<ChatPrompt> prompt = Continue(messages, 0);
+      absl::Span<const Message> messages,
+      const ChatOptions& options) const override {
+    absl::StatusOr<ChatPrompt> prompt = Continue(messages, 0, options);
     if (!prompt.ok()) return prompt.status();
     return std::move(prompt->tokens);
   }
 
-  absl::StatusOr<ChatPrompt> Continue(absl::Span<const Message> messages,
-                                      size_t num_read) const override {
+  absl::StatusOr<ChatPrompt> Continue(
+      absl::Span<const Message> messages, size_t num_read,
+      const ChatOptions& options) const override {
+    absl::Status status = CheckParts(messages, options);
+    if (!status.ok()) return status;
     // The published template of Gemma 3, which trims every text but this one.
     std::string prefix;
     if (!messages.empty() && messages.front().role == Role::kSystem) {
@@ -106,7 +115,7 @@ class GemmaTurns : public ChatTemplate::Impl {
       messages.remove_prefix(1);
       if (num_read > 0) --num_read;
     }
-    absl::Status status = CheckOrder(messages);
+    status = CheckOrder(messages);
     if (!status.ok()) return status;
     ChatPrompt prompt;
     // A session has read its answer with the blanks around it, a chat that is
@@ -140,6 +149,30 @@ class GemmaTurns : public ChatTemplate::Impl {
   }
 
  private:
+  // Refuses what these turns have no words for.
+  static absl::Status CheckParts(absl::Span<const Message> messages,
+                                 const ChatOptions& options) {
+    if (!options.tools.empty()) {
+      return absl::InvalidArgumentError(
+          "there are tools, but the turns of Gemma 1 to 3 cannot declare any: "
+          "use a chat template that can");
+    }
+    if (options.thinking.value_or(false)) {
+      return absl::InvalidArgumentError(
+          "thinking is on, but models with the turns of Gemma 1 to 3 do not "
+          "think");
+    }
+    for (const Message& message : messages) {
+      if (message.tool_calls.empty() && message.content_json.empty()) continue;
+      return absl::InvalidArgumentError(FormatText(
+          "a message of the role '%s' has %s, wanted only a text in the turns "
+          "of Gemma 1 to 3",
+          RoleName(message.role),
+          message.tool_calls.empty() ? "content in JSON" : "calls of tools"));
+    }
+    return absl::OkStatus();
+  }
+
   // `messages` are those after the system's.
   static absl::Status CheckOrder(absl::Span<const Message> messages) {
     if (messages.size() % 2 == 0) {
@@ -186,7 +219,9 @@ std::string_view internal::Strip(std::string_view text) {
 }
 
 absl::StatusOr<ChatTemplateImpl> internal::MakeGemmaTurns(
-    const Tokenizer& tokenizer) {
+    const Tokenizer& tokenizer, bool empty_thought) {
+  ChatTemplateImpl with_tools = MakeToolTurns(tokenizer, empty_thought);
+  if (with_tools != nullptr) return with_tools;
   const std::optional<TokenId> start = tokenizer.Find("<start_of_turn>");
   const std::optional<TokenId> end = tokenizer.Find("<end_of_turn>");
   if (!start.has_value() || !end.has_value()) {

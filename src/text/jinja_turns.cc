@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "gemma/error_reason.h"
 #include "src/base/format_text.h"
@@ -24,6 +25,9 @@
 #include "src/base/status_macros.h"
 #include "src/jinja/jinja_template.h"
 #include "src/text/chat_template_impl.h"
+#include "src/text/jinja_messages.h"
+#include "src/text/json_values.h"
+#include "src/text/marked_turns.h"
 #include "src/text/markers.h"
 #include "src/text/tokenizer_impl.h"
 
@@ -44,12 +48,12 @@ JinjaValue TemplateString(std::string_view text) {
   return JinjaValue::String(text, TextOrigin::kTemplate);
 }
 
-class JinjaTurns : public ChatTemplate::Impl {
+class JinjaTurns : public MarkedTurns {
  public:
   // `quick` is the same template as `jinja`, with small limits.
   JinjaTurns(const Tokenizer& tokenizer, JinjaTemplate jinja,
              JinjaTemplate quick, std::string_view name, TemplateTokens special)
-      : tokenizer_(tokenizer),
+      : MarkedTurns(tokenizer),
         jinja_(std::move(jinja)),
         quick_(std::move(quick)),
         special_(std::move(special)) {
@@ -65,56 +69,23 @@ class JinjaTurns : public ChatTemplate::Impl {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<std::vector<TokenId>> Render(
-      Messages messages) const override {
-    return Encoded(Text(messages, jinja_));
+  absl::StatusOr<std::vector<TokenId>> Try(
+      Messages messages, const ChatOptions& options) const override {
+    return Encoded(Checked(messages, options, quick_));
   }
 
-  absl::StatusOr<std::vector<TokenId>> Try(Messages messages) const override {
-    return Encoded(Text(messages, quick_));
+ protected:
+  absl::StatusOr<MarkedText> Text(Messages messages,
+                                  const ChatOptions& options) const override {
+    return Checked(messages, options, jinja_);
   }
 
-  absl::StatusOr<ChatPrompt> Continue(Messages messages,
-                                      size_t num_read) const override {
-    GEMMA_ASSIGN_OR_RETURN(const MarkedText text, Text(messages, jinja_));
-    ChatPrompt prompt;
-    size_t begin = 0;
-    if (num_read > 0) {
-      const std::optional<Place> answer = Find(text, messages, num_read - 1);
-      if (answer.has_value() && answer->is_unchanged) {
-        begin = answer->end;
-        prompt.whole = false;
-      }
-    }
-    std::vector<size_t> ends;
-    for (size_t i = prompt.whole ? 0 : num_read; i < messages.size(); ++i) {
-      if (messages[i].role != Role::kModel) continue;
-      const size_t last = ends.empty() ? begin : ends.back();
-      const std::optional<Place> answer = Find(text, messages, i);
-      ends.push_back(answer.has_value() ? std::max(answer->end, last) : last);
-    }
-    GEMMA_RETURN_IF_ERROR(tokenizer_.impl().EncodeMarked(
-        text, begin, ends, prompt.tokens, prompt.answer_ends));
-    return prompt;
+  absl::StatusOr<MarkedText> Beginning(
+      Messages messages, const ChatOptions& options) const override {
+    return Rendered(messages, options, jinja_);
   }
 
  private:
-  // Where a text has an answer.
-  struct Place {
-    size_t end = 0;  // offset in the text
-    bool is_unchanged = false;
-  };
-
-  absl::StatusOr<std::vector<TokenId>> Encoded(
-      const absl::StatusOr<MarkedText>& text) const {
-    GEMMA_RETURN_IF_ERROR(text.status());
-    std::vector<TokenId> tokens;
-    std::vector<size_t> no_cuts;
-    GEMMA_RETURN_IF_ERROR(
-        tokenizer_.impl().EncodeMarked(*text, 0, {}, tokens, no_cuts));
-    return tokens;
-  }
-
   absl::Status Failure(const absl::Status& status) const {
     if (IsRaised(status)) {
       return absl::InvalidArgumentError(
@@ -127,35 +98,55 @@ class JinjaTurns : public ChatTemplate::Impl {
   }
 
   std::string_view RoleName(Role role) const {
-    if (role == Role::kSystem) return system_role_;
-    return role == Role::kUser ? "user" : "assistant";
+    switch (role) {
+      case Role::kSystem:
+        return system_role_;
+      case Role::kUser:
+        return "user";
+      case Role::kModel:
+        return "assistant";
+      case Role::kTool:
+        return "tool";
+      case Role::kDeveloper:
+        return "developer";
+    }
+    return "";
   }
 
   // Renders a chat, and lets the template open the next turn of the model.
   absl::StatusOr<MarkedText> Rendered(Messages messages,
+                                      const ChatOptions& options,
                                       const JinjaTemplate& jinja) const {
     std::vector<JinjaValue> list;
-    for (const Message& message : messages) {
-      list.push_back(JinjaValue::Dict(
-          {{"role", TemplateString(RoleName(message.role))},
-           {"content",
-            JinjaValue::String(message.text, TextOrigin::kMessage)}}));
+    for (size_t i = 0; i < messages.size(); ++i) {
+      GEMMA_ASSIGN_OR_RETURN(
+          list.emplace_back(),
+          MessageValue(messages[i], RoleName(messages[i].role), i));
+    }
+    JinjaValue tools = JinjaValue::None();
+    if (!options.tools.empty()) {
+      GEMMA_ASSIGN_OR_RETURN(tools, ToolsFromJson(options.tools));
     }
     std::vector<std::pair<std::string, JinjaValue>> variables = {
         {"messages", JinjaValue::List(std::move(list))},
-        {"tools", JinjaValue::None()},
+        {"tools", std::move(tools)},
         {"documents", JinjaValue::None()},
         {"add_generation_prompt", JinjaValue::Bool(true)},
         {std::string(kLocalTimeVariable), JinjaValue::Int(LocalTime())}};
+    if (options.thinking.has_value()) {
+      variables.emplace_back("enable_thinking",
+                             JinjaValue::Bool(*options.thinking));
+    }
     for (const auto& [name, text] : special_) {
       variables.emplace_back(name, TemplateString(text));
     }
     return jinja.Render(JinjaValue::Dict(std::move(variables)));
   }
 
-  // As Rendered, but refuses chats that would lose a message.
-  absl::StatusOr<MarkedText> Text(Messages messages,
-                                  const JinjaTemplate& jinja) const {
+  // As Rendered, but refuses chats that would lose a part.
+  absl::StatusOr<MarkedText> Checked(Messages messages,
+                                     const ChatOptions& options,
+                                     const JinjaTemplate& jinja) const {
     if (messages.empty()) {
       return absl::InvalidArgumentError("0 messages, wanted one or more");
     }
@@ -168,30 +159,92 @@ class JinjaTurns : public ChatTemplate::Impl {
           "user",
           source));
     }
-    absl::StatusOr<MarkedText> text = Rendered(messages, jinja);
+    absl::StatusOr<MarkedText> text = Rendered(messages, options, jinja);
     if (!text.ok()) return Failure(text.status());
+    GEMMA_RETURN_IF_ERROR(CheckUses(*text, messages, options, jinja));
     return text;
+  }
+
+  // An error if the template ignores tools, calls, results or the wish to
+  // think: the text is then the same without them.
+  absl::Status CheckUses(const MarkedText& text, Messages messages,
+                         const ChatOptions& options,
+                         const JinjaTemplate& jinja) const {
+    const auto same = [&](Messages others, const ChatOptions& changed) {
+      const auto other = Rendered(others, changed, jinja);
+      return other.ok() && *other == text;
+    };
+    const auto ignored = [&](std::string_view what) {
+      return absl::InvalidArgumentError(
+          FormatText("%s ignores %s", source, what));
+    };
+    ChatOptions changed = options;
+    changed.tools.clear();
+    if (!options.tools.empty() && same(messages, changed)) {
+      return ignored("declarations of tools");
+    }
+    changed = options;
+    changed.thinking = false;
+    if (options.thinking.value_or(false) && same(messages, changed)) {
+      return absl::InvalidArgumentError(
+          FormatText("%s has no thinking that could be turned on", source));
+    }
+    std::vector<Message> others(messages.begin(), messages.end());
+    for (Message& other : others) {
+      const Message kept = other;
+      if (!kept.tool_calls.empty()) {
+        for (ToolCall& call : other.tool_calls) call.name += "_";
+        if (same(others, options)) return ignored("calls of tools");
+      } else if (kept.role == Role::kTool) {
+        other.content_json.clear();
+        other.text += "_";
+        if (same(others, options)) return ignored("results of tools");
+      }
+      other = kept;
+    }
+    return absl::OkStatus();
   }
 
   // Whether the text of the first of two messages, of this role and of a user,
   // makes a difference; or the error of rendering them.
   absl::StatusOr<bool> Uses(Role role) const {
-    const auto with = [&](std::string_view text) {
+    return Differ([&](std::string_view text) {
       std::vector<Message> messages = {{role, std::string(text)}};
       if (role != Role::kUser) messages.push_back({Role::kUser, "question"});
-      return Rendered(messages, quick_);
-    };
-    GEMMA_ASSIGN_OR_RETURN(const MarkedText a, with("Be brief."));
-    GEMMA_ASSIGN_OR_RETURN(const MarkedText b, with("Be kind."));
+      return messages;
+    });
+  }
+
+  // Whether two texts, in the messages that `with` makes, make a difference.
+  template <class Make>
+  absl::StatusOr<bool> Differ(Make with) const {
+    GEMMA_ASSIGN_OR_RETURN(const MarkedText a,
+                           Rendered(with("Be brief."), {}, quick_));
+    GEMMA_ASSIGN_OR_RETURN(const MarkedText b,
+                           Rendered(with("Be kind."), {}, quick_));
     return a.text() != b.text();
+  }
+
+  // Whether the template reads texts in lists of parts, as TranslateGemma's,
+  // which refuses strings.
+  bool UsesParts() const {
+    const absl::StatusOr<bool> uses = Differ([](std::string_view text) {
+      Message message;
+      message.content_json = absl::StrCat(
+          R"([{"type": "text", "source_lang_code": "en",)",
+          R"("target_lang_code": "de", "text": ")", text, R"("}])");
+      return std::vector<Message>{message};
+    });
+    return uses.ok() && *uses;
   }
 
   absl::Status FindUserText() const {
     const absl::StatusOr<bool> uses = Uses(Role::kUser);
+    if (uses.ok() && *uses) return absl::OkStatus();
+    if (UsesParts()) return absl::OkStatus();
     if (!uses.ok()) {
       return WithReason(Failure(uses.status()), ErrorReason::kChatTemplate);
     }
-    if (*uses) return absl::OkStatus();
     return WithReason(
         absl::InvalidArgumentError(FormatText(
             "%s ignores what a user says: it does not write a message's "
@@ -222,7 +275,7 @@ class JinjaTurns : public ChatTemplate::Impl {
     const std::vector<Message> messages = {{Role::kUser, "question"},
                                            {Role::kModel, "answer"},
                                            {Role::kUser, "again"}};
-    const absl::StatusOr<MarkedText> text = Rendered(messages, quick_);
+    const absl::StatusOr<MarkedText> text = Rendered(messages, {}, quick_);
     if (!text.ok()) return;
     const std::string_view all = text->text();
     size_t begin = 0;
@@ -239,7 +292,7 @@ class JinjaTurns : public ChatTemplate::Impl {
     const MarkedText::Run& next = *RunAt(*text, begin);
     if (next.origin != TextOrigin::kTemplate) return;
     const PrefixMatcher::Entry* control =
-        tokenizer_.impl().MatchControl(all.substr(begin, next.end - begin));
+        tokenizer().impl().MatchControl(all.substr(begin, next.end - begin));
     if (control != nullptr) end_of_turn = control->token;
   }
 
@@ -251,7 +304,7 @@ class JinjaTurns : public ChatTemplate::Impl {
     for (const std::vector<Message>& messages :
          {std::vector<Message>{user, {Role::kModel, "answer"}, user},
           std::vector<Message>{{Role::kSystem, "instruction"}, user}}) {
-      absl::StatusOr<MarkedText> text = Rendered(messages, quick_);
+      absl::StatusOr<MarkedText> text = Rendered(messages, {}, quick_);
       if (text.ok()) texts.push_back(*std::move(text));
     }
     for (const MarkedText& text : texts) {
@@ -263,7 +316,7 @@ class JinjaTurns : public ChatTemplate::Impl {
         if (run.origin != TextOrigin::kTemplate) continue;
         for (const std::string_view marker : MarkersIn(part)) {
           const bool is_new = seen.insert(marker).second;
-          if (is_new && !tokenizer_.Find(marker).has_value()) {
+          if (is_new && !tokenizer().Find(marker).has_value()) {
             missing_markers.emplace_back(marker);
           }
         }
@@ -271,41 +324,9 @@ class JinjaTurns : public ChatTemplate::Impl {
     }
   }
 
-  static std::vector<MarkedText::Run>::const_iterator RunAt(
-      const MarkedText& text, size_t at) {
-    return std::find_if(
-        text.runs().begin(), text.runs().end(),
-        [at](const MarkedText::Run& run) { return run.end > at; });
-  }
-
-  // Finds messages[i], an answer, in the text of all messages: it follows the
-  // text of the messages before it, which opens the model's turn. Returns
-  // nothing if the template has changed that text.
-  std::optional<Place> Find(const MarkedText& text, Messages messages,
-                            size_t i) const {
-    const absl::StatusOr<MarkedText> before =
-        Rendered(messages.first(i), jinja_);
-    if (!before.ok() || before->size() > text.size() ||
-        text.Substring(0, before->size()) != *before) {
-      return std::nullopt;
-    }
-    Place place;
-    place.end = before->size();
-    const auto run = RunAt(text, place.end);
-    if (run != text.runs().end() && run->origin == TextOrigin::kMessage) {
-      place.end = run->end;
-    }
-    const std::string_view found =
-        std::string_view(text.text())
-            .substr(before->size(), place.end - before->size());
-    place.is_unchanged = found == messages[i].text;
-    return place;
-  }
-
   // Bytes of a template's own words in a message.
   static constexpr size_t kMaxWords = 400;
 
-  const Tokenizer tokenizer_;
   const JinjaTemplate jinja_;
   const JinjaTemplate quick_;
   const TemplateTokens special_;

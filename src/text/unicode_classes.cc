@@ -183,7 +183,7 @@ bool IsSpace(uint32_t c) {
 }
 
 // Returns the character that `text` consists of.
-uint32_t CodePoint(std::string_view text) {
+uint32_t CodePointOf(std::string_view text) {
   if (text.empty()) return 0;
   const auto lead = static_cast<uint8_t>(text[0]);
   uint32_t c = text.size() == 1 ? lead : lead & (0xFF >> (text.size() + 1));
@@ -207,18 +207,18 @@ std::string_view Last(std::string_view text) {
 }  // namespace
 
 bool BeginsWithWord(std::string_view text) {
-  return IsWord(CodePoint(First(text)));
+  return IsWord(CodePointOf(First(text)));
 }
 
 bool EndsWithWord(std::string_view text) {
-  return IsWord(CodePoint(Last(text)));
+  return IsWord(CodePointOf(Last(text)));
 }
 
 size_t LeadingSpace(std::string_view text) {
   size_t size = 0;
   while (size < text.size()) {
     const std::string_view c = First(text.substr(size));
-    if (!IsSpace(CodePoint(c))) break;
+    if (!IsSpace(CodePointOf(c))) break;
     size += c.size();
   }
   return size;
@@ -228,7 +228,7 @@ size_t TrailingSpace(std::string_view text) {
   size_t size = 0;
   while (size < text.size()) {
     const std::string_view c = Last(text.substr(0, text.size() - size));
-    if (!IsSpace(CodePoint(c))) break;
+    if (!IsSpace(CodePointOf(c))) break;
     size += c.size();
   }
   return size;

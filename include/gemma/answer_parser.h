@@ -1,0 +1,66 @@
+// Takes a model's answer apart: thoughts, text, and calls of tools.
+
+#ifndef GEMMA_ANSWER_PARSER_H_
+#define GEMMA_ANSWER_PARSER_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gemma/chat_template.h"
+#include "gemma/export.h"
+#include "gemma/model_config.h"
+#include "gemma/tokenizer.h"
+
+namespace gemma {
+
+// The parts of an answer. They fit into a Message of Role::kModel.
+struct ParsedAnswer {
+  std::string text = {};      // the answer to the user
+  std::string thoughts = {};  // what the model thought first; may be empty
+  std::vector<ToolCall> tool_calls = {};  // in order, without ids
+  // Whether the tokens of the answer are not those of `text` alone, so that a
+  // later prompt with `text` differs from what the session has read.
+  bool has_markers = false;
+};
+
+// Splits an answer of Gemma 4 or FunctionGemma at its control tokens while it
+// is generated: give Text to Generate as on_text and Control as
+// GenerateOptions::on_control. Only control tokens begin thoughts and calls;
+// text that looks like their names stays text. A call in wrong syntax, or one
+// that is cut short, becomes text, with the names of its control tokens. With
+// other vocabularies, all is text. Movable, not copyable.
+class GEMMA_EXPORT AnswerParser {
+ public:
+  // Receives a part of the text or of the thoughts as soon as it is known.
+  using TextFunction = std::function<void(std::string_view text)>;
+
+  // The functions may be empty. They are called in Text, Control and Finish.
+  explicit AnswerParser(const Tokenizer& tokenizer, TextFunction on_text = {},
+                        TextFunction on_thoughts = {});
+  ~AnswerParser();
+  AnswerParser(AnswerParser&&) noexcept;
+  AnswerParser& operator=(AnswerParser&&) noexcept;
+
+  // Takes the next text of the answer, in UTF-8.
+  void Text(std::string_view text);
+
+  // Takes a control token, which comes after all text so far.
+  void Control(TokenId token);
+
+  // Takes the end of the answer. Call this once, then only answer().
+  void Finish();
+
+  // Returns the parts so far; after Finish, all of them.
+  const ParsedAnswer& answer() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gemma
+
+#endif  // GEMMA_ANSWER_PARSER_H_
