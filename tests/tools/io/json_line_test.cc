@@ -61,7 +61,7 @@ TEST(ParseJsonLine, RefusesOtherText) {
 }
 
 TEST(JsonFields, NameTheWantedType) {
-  const nlohmann::json object = {{"id", nullptr}, {"text", 5}};
+  const nlohmann::ordered_json object = {{"id", nullptr}, {"text", 5}};
   std::string found;
   EXPECT_EQ(ErrorOf(ReadTextField("text", object["text"], &found)),
             "'text' is of type number, wanted a string");

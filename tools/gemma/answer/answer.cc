@@ -8,10 +8,13 @@
 #include <string_view>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
+#include "tools/gemma/answer/thoughts.h"
+#include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/progress.h"
@@ -61,14 +64,31 @@ absl::Status StoppedInPrompt(const GenerateStats& stats, size_t prompt_size) {
       stats.prompt_tokens, prompt_size));
 }
 
+// Receives the parts of an answer. Returns false to stop.
+struct AnswerView {
+  std::function<bool(std::string_view text)> text;
+  std::function<void(std::string_view text)> thoughts;
+};
+
 // Appends `prompt` to the session and generates an answer to it.
-absl::StatusOr<Answer> Produce(
-    Session& session, absl::Span<const TokenId> prompt,
-    const AnswerOptions& options, const WantedScores& wanted,
-    const std::function<bool(std::string_view text)>& on_text) {
+absl::StatusOr<Answer> Produce(Session& session,
+                               absl::Span<const TokenId> prompt,
+                               const AnswerOptions& options,
+                               const WantedScores& wanted,
+                               const AnswerView& view) {
   Answer answer;
+  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer,
+                         session.model().tokenizer());
+  bool goes_on = true;
+  AnswerParser parser(
+      *tokenizer,
+      [&](std::string_view text) { goes_on = goes_on && view.text(text); },
+      view.thoughts);
   GenerateOptions generate = ToGenerateOptions(options);
   generate.cancelled = Interrupted;
+  if (options.is_turn) {
+    generate.on_control = [&](TokenId token) { parser.Control(token); };
+  }
   SetScores(wanted, prompt.size(), &generate, &answer);
   auto progress = std::make_unique<Progress>("reading the prompt", "tok");
   generate.on_prompt = [&progress](size_t done, size_t total) {
@@ -77,12 +97,18 @@ absl::StatusOr<Answer> Produce(
   };
   GEMMA_ASSIGN_OR_RETURN(answer.stats, Generate(session, prompt, generate,
                                                 [&](std::string_view text) {
-                                                  answer.text.append(text);
-                                                  return on_text(text);
+                                                  parser.Text(text);
+                                                  return goes_on;
                                                 }));
+  parser.Finish();
   if (answer.stats.prompt_tokens < prompt.size()) {
     return StoppedInPrompt(answer.stats, prompt.size());
   }
+  const ParsedAnswer& parsed = parser.answer();
+  answer.text = parsed.text;
+  answer.thoughts = parsed.thoughts;
+  answer.tool_calls = parsed.tool_calls;
+  answer.has_markers = parsed.has_markers;
   return answer;
 }
 
@@ -90,8 +116,16 @@ absl::StatusOr<Answer> Produce(
 // AnswerOptions::as_is.
 absl::Status WriteLineEnd(const Answer& answer, const AnswerOptions& options) {
   const bool as_is = options.as_is && isatty(STDOUT_FILENO) != 1;
-  if (as_is || absl::EndsWith(answer.text, "\n")) return absl::OkStatus();
+  const bool is_only_calls = answer.text.empty() && !answer.tool_calls.empty();
+  if (as_is || is_only_calls || absl::EndsWith(answer.text, "\n")) {
+    return absl::OkStatus();
+  }
   return WriteOutput("\n");
+}
+
+absl::Status WriteEnd(const Answer& answer, const AnswerOptions& options) {
+  GEMMA_RETURN_IF_ERROR(WriteLineEnd(answer, options));
+  return WriteOutput(CallLines(answer.tool_calls));
 }
 
 }  // namespace
@@ -118,19 +152,28 @@ absl::StatusOr<Answer> StreamAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,
                                     const AnswerOptions& options) {
   absl::Status written;
-  GEMMA_ASSIGN_OR_RETURN(Answer answer, Produce(session, prompt, options, {},
-                                                [&](std::string_view text) {
-                                                  written = WriteOutput(text);
-                                                  return written.ok();
-                                                }));
+  ThoughtsView thoughts(options.hides_thoughts);
+  AnswerView view;
+  view.thoughts = [&](std::string_view text) { thoughts.Show(text); };
+  view.text = [&](std::string_view text) {
+    thoughts.End();
+    written = WriteOutput(text);
+    return written.ok();
+  };
+  GEMMA_ASSIGN_OR_RETURN(Answer answer,
+                         Produce(session, prompt, options, {}, view));
+  thoughts.End();
   GEMMA_RETURN_IF_ERROR(written);
-  GEMMA_RETURN_IF_ERROR(WriteLineEnd(answer, options));
+  GEMMA_RETURN_IF_ERROR(WriteEnd(answer, options));
   return answer;
 }
 
 absl::Status WriteAnswer(const Answer& answer, const AnswerOptions& options) {
+  ThoughtsView thoughts(options.hides_thoughts);
+  thoughts.Show(answer.thoughts);
+  thoughts.End();
   GEMMA_RETURN_IF_ERROR(WriteOutput(answer.text));
-  return WriteLineEnd(answer, options);
+  return WriteEnd(answer, options);
 }
 
 absl::StatusOr<Answer> GatherAnswer(Session& session,
@@ -139,7 +182,7 @@ absl::StatusOr<Answer> GatherAnswer(Session& session,
                                     const WantedScores& wanted) {
   GEMMA_ASSIGN_OR_RETURN(Answer answer,
                          Produce(session, prompt, options, wanted,
-                                 [](std::string_view) { return true; }));
+                                 {[](std::string_view) { return true; }, {}}));
   if (wanted.num_alternatives.has_value()) return answer;
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer,
                          session.model().tokenizer());
@@ -147,6 +190,16 @@ absl::StatusOr<Answer> GatherAnswer(Session& session,
     answer.tokens.push_back({token, tokenizer->Piece(token)});
   }
   return answer;
+}
+
+std::string AllText(const ParsedAnswer& answer) {
+  std::string all;
+  for (const std::string& part :
+       {answer.thoughts, answer.text, CallLines(answer.tool_calls)}) {
+    if (part.empty()) continue;
+    absl::StrAppend(&all, all.empty() ? "" : "\n", part);
+  }
+  return all;
 }
 
 std::string StatsLine(const GenerateStats& stats) {

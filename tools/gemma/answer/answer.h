@@ -19,6 +19,9 @@ namespace gemma::tools {
 
 struct Answer {
   std::string text;
+  std::string thoughts;              // before the text, or before calls
+  std::vector<ToolCall> tool_calls;  // the model waits for their results
+  bool has_markers = false;          // see ParsedAnswer
   GenerateStats stats;
   std::vector<ScoredToken> tokens;         // of the answer; see WantedScores
   std::vector<ScoredToken> prompt_tokens;  // empty unless scored
@@ -36,15 +39,16 @@ GenerateOptions ToGenerateOptions(const AnswerOptions& options);
 
 // Appends `prompt` to the session, which must have room for it, and shows a
 // progress line. Then streams the answer to standard output, and adds a newline
-// if the answer does not end with one (see AnswerOptions::as_is). While the
-// prompt is read, an interrupt is an InterruptedError and a timeout is
+// if the answer does not end with one (see AnswerOptions::as_is). Calls of
+// tools follow, as lines of JSON. Thoughts are shown by a ThoughtsView. While
+// the prompt is read, an interrupt is an InterruptedError and a timeout is
 // DeadlineExceeded. After that, they end the answer with StopReason::kCancelled
 // or kDeadline.
 absl::StatusOr<Answer> StreamAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,
                                     const AnswerOptions& options);
 
-// Writes the text of an answer, and a newline as in StreamAnswer.
+// Writes an answer that is complete, as StreamAnswer does.
 absl::Status WriteAnswer(const Answer& answer, const AnswerOptions& options);
 
 // Like StreamAnswer, but writes no output and also returns the tokens.
@@ -52,6 +56,9 @@ absl::StatusOr<Answer> GatherAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,
                                     const AnswerOptions& options,
                                     const WantedScores& wanted);
+
+// All that an answer says: its thoughts, its text and its calls.
+std::string AllText(const ParsedAnswer& answer);
 
 // Such as "prompt: 12 tokens, 120.1 tok/s; answer: 35 tokens, 29.3 tok/s, 8 of
 // 9 guessed right; the model ended it".

@@ -27,6 +27,8 @@ struct AnswerOptions {
   const Grammar* grammar = nullptr;  // form of the answer; null: any text
   std::vector<size_t> checkpoints;   // see GenerateOptions
   bool as_is = false;                // add no newline, except on a terminal
+  bool is_turn = false;              // the answer may have thoughts and calls
+  bool hides_thoughts = false;       // except on a terminal
 };
 
 // Returns what messages call the option with this name: "--top-k" on the

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/io/text.h"
 
 namespace gemma::tools {
@@ -51,11 +52,20 @@ std::string_view StopReasonName(StopReason reason) {
   return "";
 }
 
+void AddParts(std::string_view thoughts, const std::vector<ToolCall>& calls,
+              OrderedJson* json) {
+  if (!thoughts.empty()) (*json)["thoughts"] = thoughts;
+  if (calls.empty()) return;
+  OrderedJson& list = (*json)["tool_calls"] = OrderedJson::array();
+  for (const ToolCall& call : calls) list.push_back(CallJson(call));
+}
+
 std::string AnswerJson(std::string_view model_path, const Answer& answer) {
   OrderedJson json = {{"model", model_path}};
   if (!answer.verdicts.empty()) json["guard"] = VerdictsJson(answer.verdicts);
   if (!RefusalOf(answer.verdicts).ok()) return ToText(json);
   json["text"] = answer.text;
+  AddParts(answer.thoughts, answer.tool_calls, &json);
   json["tokens"] = ToJson(answer.tokens);
   if (!answer.prompt_tokens.empty()) {
     json["prompt"] = ToJson(answer.prompt_tokens);

@@ -3,8 +3,10 @@
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_ANSWER_REPORT_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_ANSWER_REPORT_H_
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tools/gemma/answer/answer.h"
 
@@ -12,6 +14,10 @@ namespace gemma::tools {
 
 // The name of a reason in reports, such as "stop_token".
 std::string_view StopReasonName(StopReason reason);
+
+// Adds "thoughts" and "tool_calls" to an object, as far as there are any.
+void AddParts(std::string_view thoughts, const std::vector<ToolCall>& calls,
+              nlohmann::ordered_json* json);
 
 // The object that `gemma run --help` describes, and a newline. If a guard
 // refused, the object contains nothing of the answer.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <list>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <thread>
@@ -97,6 +98,14 @@ class Batch {
     Ticket ticket;
     std::string prompt;             // for the guard
     std::vector<Verdict> verdicts;  // the guard's
+    // Gets the answer on the engine's thread; null: the answer is a text.
+    std::shared_ptr<AnswerParser> parser;
+
+    // The parts of an answer that is complete.
+    ParsedAnswer Parts(const Completion& completion) const {
+      if (parser == nullptr) return {.text = completion.text};
+      return parser->answer();
+    }
   };
 
   // Submits lines until the engine has enough of them.
@@ -106,10 +115,13 @@ class Batch {
       if (IsBlank(lines_[next_]) || answers_.Has(next_)) continue;
       BatchRequest request;
       std::vector<Verdict> verdicts;
-      absl::StatusOr<Ticket> ticket = Begin(lines_[next_], &request, &verdicts);
+      std::shared_ptr<AnswerParser> parser;
+      absl::StatusOr<Ticket> ticket =
+          Begin(lines_[next_], &request, &verdicts, &parser);
       if (ticket.ok()) {
         running_.push_back({next_, request.id, *std::move(ticket),
-                            PromptText(request), std::move(verdicts)});
+                            PromptText(request), std::move(verdicts),
+                            std::move(parser)});
       } else if (absl::IsCancelled(ticket.status())) {
         return absl::OkStatus();
       } else if (IsRefused(ticket.status())) {
@@ -122,7 +134,8 @@ class Batch {
   }
 
   absl::StatusOr<Ticket> Begin(std::string_view line, BatchRequest* request,
-                               std::vector<Verdict>* verdicts) {
+                               std::vector<Verdict>* verdicts,
+                               std::shared_ptr<AnswerParser>* parser) {
     GEMMA_RETURN_IF_ERROR(ParseBatchRequest(line, defaults_, request));
     GEMMA_RETURN_IF_ERROR(FindTokens(model_, &request->options, FieldLabel));
     if (options_.guard != nullptr) {
@@ -139,6 +152,22 @@ class Batch {
       request->options.max_tokens = kMaxCompletionTokens;
     }
     engine_request.options = ToGenerateOptions(request->options);
+    if (chat && request->options.grammar == nullptr) {
+      GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model_));
+      *parser = std::make_shared<AnswerParser>(*tokenizer);
+      engine_request.on_text = [parts = *parser](std::string_view text) {
+        parts->Text(text);
+        return true;
+      };
+      engine_request.options.on_control = [parts = *parser](TokenId token) {
+        parts->Control(token);
+      };
+    } else if (request->turns.thinking.value_or(false) ||
+               !request->turns.tools.empty()) {
+      return absl::InvalidArgumentError(
+          "'think' and 'tools' need an answer without --format, --regex and "
+          "--choice");
+    }
     return engine_.Submit(std::move(engine_request));
   }
 
@@ -164,7 +193,8 @@ class Batch {
       any = true;
       const absl::StatusOr<Completion>& completion = it->ticket.Wait();
       if (completion.ok()) {
-        const absl::Status status = Judge(completion->text, *it);
+        if (it->parser != nullptr) it->parser->Finish();
+        const absl::Status status = Judge(AllText(it->Parts(*completion)), *it);
         if (absl::IsCancelled(status)) return any;
         GEMMA_RETURN_IF_ERROR(
             IsRefused(status) ? WriteRefusal(it->line, it->id, it->verdicts)
@@ -192,11 +222,12 @@ class Batch {
     ++done_;
     num_tokens_ += completion.tokens.size();
     const GenerateStats& stats = completion.stats;
-    nlohmann::ordered_json fields = {
-        {"text", completion.text},
-        {"stop_reason", StopReasonName(stats.stop_reason)},
-        {"prompt_tokens", stats.prompt_tokens},
-        {"new_tokens", stats.new_tokens}};
+    const ParsedAnswer parts = running.Parts(completion);
+    nlohmann::ordered_json fields = {{"text", parts.text}};
+    AddParts(parts.thoughts, parts.tool_calls, &fields);
+    fields["stop_reason"] = StopReasonName(stats.stop_reason);
+    fields["prompt_tokens"] = stats.prompt_tokens;
+    fields["new_tokens"] = stats.new_tokens;
     if (!running.verdicts.empty()) {
       fields["guard"] = VerdictsJson(running.verdicts);
     }
@@ -281,14 +312,19 @@ or a JSON object:
                          output
   prompt, system         strings; system is optional
   messages               instead of both: [{"role", "content"}] with the
-                         roles system, user and assistant
+                         roles system, developer, user, assistant and
+                         tool. An assistant may have tool_calls, each with
+                         name and arguments, and thoughts; a tool has the
+                         name that was called, or tool_call_id. A content
+                         may be a list of parts: [{"type": "text", "text"}]
+  think, tools           true or false; a list as in the file of --tools
   temperature, max_tokens, stop, ...
                          options for this line: the flags above that
                          concern the answer, with "_" for "-"; timeout
                          includes the time in which the line waits
 --output receives one line for each, in the order in which answers end:
   line, input, id        the line's number (from 1), its CRC-32, its id
-  text, stop_reason, prompt_tokens, new_tokens
+  text, thoughts, tool_calls, stop_reason, prompt_tokens, new_tokens
                          as with -o json
   guard                  with --guard, as with -o json; a refused line has
                          guard but no text, and does not count as an error

@@ -77,14 +77,14 @@ absl::Status BatchAnswers::Continue(
 
 absl::Status BatchAnswers::Read(std::string_view answer, size_t number,
                                 const std::vector<std::string_view>& lines) {
-  const absl::StatusOr<nlohmann::json> parsed = ParseJsonLine(answer);
+  const absl::StatusOr<nlohmann::ordered_json> parsed = ParseJsonLine(answer);
   const auto refuse = [&](std::string_view what) {
     return WithCure(absl::FailedPreconditionError(
                         absl::StrCat(path_, ": line ", number, " is ", what)),
                     "write to another --output, or remove this one");
   };
   if (!parsed.ok()) return refuse("not an answer of a batch");
-  const nlohmann::json& json = *parsed;
+  const nlohmann::ordered_json& json = *parsed;
   if (!json.is_object() || !json.contains("line") || !json.contains("input") ||
       !json["line"].is_number_unsigned() || !json["input"].is_string()) {
     return refuse("not an answer of a batch");

@@ -8,6 +8,7 @@
 #include "absl/strings/str_replace.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/answer/batch_messages.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/json_line.h"
 #include "tools/gemma/io/nearest.h"
@@ -16,50 +17,9 @@
 namespace gemma::tools {
 namespace {
 
-absl::StatusOr<Role> RoleOf(std::string_view name) {
-  if (name == "system") return Role::kSystem;
-  if (name == "user") return Role::kUser;
-  if (name == "assistant" || name == "model") return Role::kModel;
-  return absl::InvalidArgumentError(
-      absl::StrCat("'role' is '", name, "', wanted system, user or assistant"));
-}
-
-absl::Status ReadMessages(const nlohmann::json& json,
-                          std::vector<Message>* messages) {
-  if (!json.is_array()) {
-    return WrongType("messages", json, "an array of messages");
-  }
-  if (json.empty()) {
-    return absl::InvalidArgumentError(
-        "'messages' is empty, wanted one message or more");
-  }
-  for (const nlohmann::json& from : json) {
-    if (!from.is_object()) return WrongType("messages", from, "objects in it");
-    std::string role;
-    Message message;
-    for (const auto& [name, value] : from.items()) {
-      if (name == "role") {
-        GEMMA_RETURN_IF_ERROR(ReadTextField(name, value, &role));
-      } else if (name == "content") {
-        GEMMA_RETURN_IF_ERROR(ReadTextField(name, value, &message.text));
-      } else {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "a message has '", name, "', wanted 'role' and 'content'"));
-      }
-    }
-    if (!from.contains("content")) {
-      return absl::InvalidArgumentError(
-          "a message has no 'content', wanted 'role' and 'content'");
-    }
-    GEMMA_ASSIGN_OR_RETURN(message.role, RoleOf(role));
-    messages->push_back(std::move(message));
-  }
-  return absl::OkStatus();
-}
-
 // The value as a word of the command line.
 absl::StatusOr<std::string> Word(std::string_view name,
-                                 const nlohmann::json& json) {
+                                 const nlohmann::ordered_json& json) {
   if (json.is_string()) return json.get<std::string>();
   if (json.is_number()) return json.dump();
   return WrongType(name, json, "a number or a string");
@@ -70,20 +30,23 @@ std::string FieldOf(const AnswerOption& option) {
 }
 
 std::vector<std::string> Fields() {
-  std::vector<std::string> fields = {"id", "prompt", "system", "messages"};
+  std::vector<std::string> fields = {"id",       "prompt", "system",
+                                     "messages", "think",  "tools"};
   for (const AnswerOption& option : AllAnswerOptions()) {
     fields.push_back(FieldOf(option));
   }
   return fields;
 }
 
-absl::Status SetOption(const AnswerOption& option, const nlohmann::json& json,
+absl::Status SetOption(const AnswerOption& option,
+                       const nlohmann::ordered_json& json,
                        AnswerOptions* options) {
   GEMMA_ASSIGN_OR_RETURN(const std::string word, Word(FieldOf(option), json));
   return option.Set(word, options, FieldLabel);
 }
 
-absl::Status ReadOption(const std::string& field, const nlohmann::json& json,
+absl::Status ReadOption(const std::string& field,
+                        const nlohmann::ordered_json& json,
                         AnswerOptions* options) {
   const AnswerOption* option =
       FindAnswerOption(absl::StrReplaceAll(field, {{"_", "-"}}));
@@ -94,14 +57,15 @@ absl::Status ReadOption(const std::string& field, const nlohmann::json& json,
   if (!option->is_repeated()) return SetOption(*option, json, options);
   // The values of the line replace those of the command line.
   option->Clear(options);
-  for (const nlohmann::json& element :
-       json.is_array() ? json : nlohmann::json::array({json})) {
+  for (const nlohmann::ordered_json& element :
+       json.is_array() ? json : nlohmann::ordered_json::array({json})) {
     GEMMA_RETURN_IF_ERROR(SetOption(*option, element, options));
   }
   return absl::OkStatus();
 }
 
-absl::Status ReadObject(const nlohmann::json& json, BatchRequest* request) {
+absl::Status ReadObject(const nlohmann::ordered_json& json,
+                        BatchRequest* request) {
   GEMMA_RETURN_IF_ERROR(ReadId(json, &request->id));
   bool has_prompt = false;
   for (const auto& [name, value] : json.items()) {
@@ -114,6 +78,12 @@ absl::Status ReadObject(const nlohmann::json& json, BatchRequest* request) {
       GEMMA_RETURN_IF_ERROR(ReadTextField(name, value, &request->system));
     } else if (name == "messages") {
       GEMMA_RETURN_IF_ERROR(ReadMessages(value, &request->messages));
+    } else if (name == "think") {
+      if (!value.is_boolean()) return WrongType(name, value, "true or false");
+      request->turns.thinking = value.get<bool>();
+    } else if (name == "tools") {
+      if (!value.is_array()) return WrongType(name, value, "a list of tools");
+      request->turns.tools = value.empty() ? "" : value.dump();
     } else {
       GEMMA_RETURN_IF_ERROR(ReadOption(name, value, &request->options));
     }
@@ -135,7 +105,8 @@ absl::Status ParseBatchRequest(std::string_view line,
                                const BatchRequest& defaults,
                                BatchRequest* request) {
   *request = defaults;
-  GEMMA_ASSIGN_OR_RETURN(const nlohmann::json json, ParseJsonLine(line));
+  GEMMA_ASSIGN_OR_RETURN(const nlohmann::ordered_json json,
+                         ParseJsonLine(line));
   if (json.is_string()) {
     request->prompt = json.get<std::string>();
     return absl::OkStatus();
@@ -146,8 +117,9 @@ absl::Status ParseBatchRequest(std::string_view line,
 }
 
 std::string PromptText(const BatchRequest& request) {
-  return request.messages.empty() ? request.prompt
-                                  : request.messages.back().text;
+  if (request.messages.empty()) return request.prompt;
+  const Message& last = request.messages.back();
+  return last.content_json.empty() ? last.text : last.content_json;
 }
 
 absl::StatusOr<std::vector<TokenId>> PromptTokens(
@@ -168,15 +140,18 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(
       return absl::InvalidArgumentError(
           "'system' needs chat turns; with a base model, --chat makes them");
     }
-    return PromptTokens(model, request.prompt, request.system, options);
+    PromptOptions with_turns = options;
+    with_turns.turns = request.turns;
+    return PromptTokens(model, request.prompt, request.system, with_turns);
   }
   GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
   std::vector<Message> messages = request.messages;
   // Without a system message in the line, use the command line's.
-  if (!request.system.empty() && messages[0].role != Role::kSystem) {
+  if (!request.system.empty() && messages[0].role != Role::kSystem &&
+      messages[0].role != Role::kDeveloper) {
     messages.insert(messages.begin(), {Role::kSystem, request.system});
   }
-  return turns.Render(messages);
+  return turns.Render(messages, request.turns);
 }
 
 }  // namespace gemma::tools

@@ -21,6 +21,7 @@ struct BatchRequest {
   std::string system;
   bool has_system = false;        // the line states it
   std::vector<Message> messages;  // if not empty, used instead of `prompt`
+  ChatOptions turns;              // thinking and tools
   AnswerOptions options;
 };
 
@@ -29,9 +30,11 @@ struct BatchRequest {
 //   id         optional: a string or a number
 //   prompt     a string
 //   system     optional: a string; by default, that of `defaults`
-//   messages   instead of both: [{"role", "content"}] with the roles system,
-//              user and assistant (or model); if the first is not a system
-//              message, that of `defaults` comes before it
+//   messages   instead of both: [{"role", "content"}], see batch_messages.h; if
+//              the first is not a system message, that of `defaults` comes
+//              before it
+//   think      true or false: whether the model thinks
+//   tools      declarations of tools, as in the file of --tools
 // and the options of `gemma run` that concern the answer, named like the flags
 // with "_" for "-". Options that may be repeated also accept an array. Missing
 // options come from `defaults`. Sets request->id even if a later field is bad.

@@ -152,8 +152,10 @@ absl::StatusOr<Answer> Guard::AnswerTo(std::string_view prompt,
     GEMMA_ASSIGN_OR_RETURN(answer,
                            GatherAnswer(session, tokens, options, wanted));
     if (Interrupted()) return InterruptedError();
-    GEMMA_ASSIGN_OR_RETURN(verdicts.emplace_back(),
-                           JudgeAnswer(prompt, answer.text));
+    GEMMA_ASSIGN_OR_RETURN(
+        verdicts.emplace_back(),
+        JudgeAnswer(prompt, AllText({answer.text, answer.thoughts,
+                                     answer.tool_calls})));
     if (verdicts[1].violated().has_value()) answer = {};
   }
   answer.verdicts = std::move(verdicts);

@@ -74,7 +74,19 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(
   if (options.chat) {
     GEMMA_RETURN_IF_ERROR(CheckParseControl(options));
     GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
-    return turns.UserTurn(prompt, system);
+    std::vector<Message> messages;
+    if (!system.empty())
+      messages.push_back({Role::kSystem, std::string(system)});
+    messages.push_back({Role::kUser, std::string(prompt)});
+    return turns.Render(messages, options.turns);
+  }
+  const bool thinks = options.turns.thinking.has_value();
+  if (thinks || !options.turns.tools.empty()) {
+    const std::string option = thinks ? "--think" : "--tools";
+    return OptionError({option},
+                       absl::StrCat(option,
+                                    " needs a chat; with a base model, "
+                                    "add --chat"));
   }
   if (!system.empty()) {
     return OptionError({"--system"},

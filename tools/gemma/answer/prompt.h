@@ -21,6 +21,7 @@ struct PromptOptions {
   bool no_turns = false;       // there are no chat turns at all
   bool raw = false;            // the caller wants no chat turns
   bool parse_control = false;  // names of control tokens become those tokens
+  ChatOptions turns;           // thinking and tools, in a chat
 };
 
 // Adds --parse-control.
@@ -48,7 +49,8 @@ bool NoteControlTokens(const Tokenizer& tokenizer, std::string_view prompt);
 
 // The prompt as a chat turn, after `system` if that is not empty. Without a
 // chat: the prompt as a text to complete, after BOS; `system` and, in a chat,
-// parse_control are then usage errors.
+// parse_control are then usage errors. So are thinking and tools without a
+// chat.
 absl::StatusOr<std::vector<TokenId>> PromptTokens(const Model& model,
                                                   std::string_view prompt,
                                                   std::string_view system,

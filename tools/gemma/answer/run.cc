@@ -20,6 +20,7 @@
 #include "tools/gemma/answer/guard.h"
 #include "tools/gemma/answer/prompt.h"
 #include "tools/gemma/answer/steering.h"
+#include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/cli/grammar_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
@@ -45,6 +46,7 @@ struct RunOptions {
   GuardOptions guard;
   GrammarOptions grammar;
   SteeringOptions steering;
+  TurnOptions turns;
   std::string format = "text";
   WantedScores wanted;
   size_t num_alternatives = 0;  // value of --logprobs, if given
@@ -63,6 +65,8 @@ absl::Status CheckFill(const RunOptions& options) {
   if (asked_by.empty()) return absl::OkStatus();
   const char* other = options.prompt != kStdinArgument ? "PROMPT"
                       : options.chat                   ? "--chat"
+                      : options.turns.think            ? "--think"
+                      : !options.turns.tools.empty()   ? "--tools"
                       : !options.system.empty()        ? "--system"
                       : !options.batch.input.empty()   ? "--batch"
                       : !options.guard.model.empty()   ? "--guard"
@@ -131,11 +135,13 @@ std::string_view ModeNote(bool tuned, bool chat) {
               : "a base model: it completes your prompt (--chat: a chat turn)";
 }
 
-PromptOptions PromptOf(const RunOptions& options, const Model& model) {
+PromptOptions PromptOf(const RunOptions& options, const ChatOptions& turns,
+                       const Model& model) {
   return {.chat = IsChat(model, options.model, options.chat, options.raw),
           .no_turns = options.model.chat_template == kNoTemplate,
           .raw = options.raw,
-          .parse_control = options.parse_control};
+          .parse_control = options.parse_control,
+          .turns = turns};
 }
 
 // Says on standard error what is special about the prompt's tokens.
@@ -151,7 +157,7 @@ absl::Status NoteTokens(const Model& model, std::string_view prompt,
   return absl::OkStatus();
 }
 
-absl::Status RunLines(RunOptions options) {
+absl::Status RunLines(RunOptions options, const ChatOptions& turn_options) {
   std::vector<std::string> models = ModelPaths(options.model);
   models.push_back(options.guard.model);
   GEMMA_RETURN_IF_ERROR(
@@ -162,7 +168,7 @@ absl::Status RunLines(RunOptions options) {
   GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
                          Guard::Load(options.guard, options.model));
   options.batch.guard = guard.get();
-  options.batch.prompt = PromptOf(options, model);
+  options.batch.prompt = PromptOf(options, turn_options, model);
   GEMMA_RETURN_IF_ERROR(CheckParseControl(options.batch.prompt));
   if (options.batch.prompt.chat) {
     GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
@@ -173,6 +179,7 @@ absl::Status RunLines(RunOptions options) {
   BatchRequest defaults;
   defaults.system = options.system;
   defaults.options = options.answer;
+  defaults.turns = turn_options;
   return RunBatch(model, options.model, options.batch, defaults);
 }
 
@@ -206,8 +213,22 @@ absl::Status Run(RunOptions options) {
   GEMMA_RETURN_IF_ERROR(Check(options));
   GEMMA_ASSIGN_OR_RETURN(const std::optional<Grammar> grammar,
                          ReadGrammar(options.grammar));
-  if (grammar.has_value()) options.answer.grammar = &*grammar;
-  if (!options.batch.input.empty()) return RunLines(std::move(options));
+  if (grammar.has_value()) {
+    if (!options.turns.empty()) {
+      const std::string asked_by = options.turns.asked_by();
+      return OptionError({asked_by, "--format", "--regex", "--choice"},
+                         absl::StrCat(asked_by,
+                                      " excludes --format json, "
+                                      "--regex and --choice"));
+    }
+    options.answer.grammar = &*grammar;
+  }
+  GEMMA_ASSIGN_OR_RETURN(const ChatOptions turn_options,
+                         ReadTurnOptions(options.turns));
+  options.answer.hides_thoughts = options.model.quiet;
+  if (!options.batch.input.empty()) {
+    return RunLines(std::move(options), turn_options);
+  }
   const bool fill = !options.fill.asked_by().empty();
   std::string prompt;
   FillTexts texts;
@@ -220,8 +241,9 @@ absl::Status Run(RunOptions options) {
                          Steering::Load(options.steering));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   const bool tuned = model.is_instruction_tuned();
-  const PromptOptions how = PromptOf(options, model);
+  const PromptOptions how = PromptOf(options, turn_options, model);
   const bool chat = !fill && how.chat;
+  options.answer.is_turn = chat && grammar == std::nullopt;
   GEMMA_ASSIGN_OR_RETURN(
       const std::vector<TokenId> tokens,
       fill ? FillTokens(model, options.model.path, options.fill, texts,
@@ -271,6 +293,7 @@ void AddRun(CLI::App& app, Action* action) {
   AddChatTemplate(*command, &options->model);
   AddText(*command, "--system", "TEXT", &options->system,
           "Instructions that the model reads before the prompt");
+  AddTurnOptions(*command, &options->turns);
   AddAnswerOptions(*command, &options->answer,
                    "256 for a completion, else the rest of --context");
   AddGrammarOptions(*command, &options->grammar);
@@ -306,6 +329,10 @@ void AddRun(CLI::App& app, Action* action) {
       R"(Standard output receives only the answer. Ctrl-C ends the answer; the
 exit code is then 130. Write "--" before a prompt that begins with a dash.
 
+With --tools, standard output receives each call of a tool as a line of
+JSON, {"name", "arguments"}, after the text, if there is any. The model then
+waits for the results: gemma chat and "messages" in a --batch give them.
+
 With --format json, --regex or --choice, only tokens that can continue such
 an answer are chosen. If --max-tokens, --stop, --timeout, the context or
 Ctrl-C cuts an answer short, it is only the beginning of one; -v and
@@ -322,6 +349,9 @@ ended:
                          answer), policy and probability; the fields
                          below are then missing
   text                   the answer
+  thoughts               what the model thought, if it did
+  tool_calls             the tools that the model calls, if it does; each
+                         has name and arguments
   tokens                 of the answer, without the one that ended it:
     id, piece            the token's number, and its spelling in the
                          vocabulary

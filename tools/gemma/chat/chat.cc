@@ -11,6 +11,7 @@
 #include "tools/gemma/answer/guard.h"
 #include "tools/gemma/answer/prompt.h"
 #include "tools/gemma/answer/steering.h"
+#include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/chat/chat_loop.h"
 #include "tools/gemma/chat/chat_reader.h"
 #include "tools/gemma/chat/chat_settings.h"
@@ -25,11 +26,12 @@
 namespace gemma::tools {
 namespace {
 
-struct ChatOptions {
+struct ChatRunOptions {
   ModelOptions model;
   AnswerOptions answer;
   SteeringOptions steering;
   GuardOptions guard;
+  TurnOptions turns;
   std::string system;
   std::string context_policy = "error";
   bool chat = false;
@@ -57,7 +59,7 @@ Conversation::Answerer AnswererWith(Guard* guard, bool verbose) {
   };
 }
 
-absl::Status Chat(ChatOptions options) {
+absl::Status Chat(ChatRunOptions options) {
   GEMMA_RETURN_IF_ERROR(Validate(options.answer));
   GEMMA_RETURN_IF_ERROR(Validate(options.guard));
   GEMMA_RETURN_IF_ERROR(WithOptions(
@@ -67,6 +69,10 @@ absl::Status Chat(ChatOptions options) {
                        "a chat needs turns, but --chat-template none turns "
                        "them off; gemma run completes texts");
   }
+  GEMMA_ASSIGN_OR_RETURN(const ChatOptions turn_options,
+                         ReadTurnOptions(options.turns));
+  options.answer.is_turn = true;
+  options.answer.hides_thoughts = options.model.quiet;
   GEMMA_ASSIGN_OR_RETURN(const Steering steering,
                          Steering::Load(options.steering));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
@@ -87,7 +93,8 @@ absl::Status Chat(ChatOptions options) {
   GEMMA_ASSIGN_OR_RETURN(
       Conversation conversation,
       Conversation::Create(std::move(session), turns, policy,
-                           AnswererWith(guard.get(), options.verbose)));
+                           AnswererWith(guard.get(), options.verbose),
+                           turn_options));
   conversation.SetSystem(options.system);
   GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<ChatReader> reader,
                          ChatReader::Create(options.model.quiet));
@@ -99,7 +106,7 @@ absl::Status Chat(ChatOptions options) {
 }  // namespace
 
 void AddChat(CLI::App& app, Action* action) {
-  auto options = std::make_shared<ChatOptions>();
+  auto options = std::make_shared<ChatRunOptions>();
   CLI::App* command =
       app.add_subcommand("chat", "Talk with an instruction-tuned model");
   AddModelOptions(*command, &options->model, "4096");
@@ -108,6 +115,7 @@ void AddChat(CLI::App& app, Action* action) {
   AddText(*command, "--system", "TEXT", &options->system,
           "Instructions that the model reads before the first\n"
           "message");
+  AddTurnOptions(*command, &options->turns);
   AddAnswerOptions(*command, &options->answer, std::string(kChatMaxTokens));
   AddSteeringOptions(*command, &options->steering);
   AddGuardOptions(*command, &options->guard);
@@ -128,6 +136,9 @@ as in a shell, and a paste, or a block of lines between """ and """, is
 one message. Typed lines are saved in $GEMMA_HISTORY, by default
 ~/.local/state/gemma/history; if GEMMA_HISTORY is set but empty, they are
 not saved. NO_COLOR turns colours off.
+With --tools, a call of a tool is shown as a line of JSON, {"name",
+"arguments"}. /result gives the result, and the model goes on. Thoughts are
+left out of the chat when the answer is complete, and are never saved.
 Ctrl-C stops an answer; the part already shown stays in the chat. At the
 prompt, it clears the line. At an empty prompt it ends the chat with exit
 code 130: on a terminal if pressed twice, else at once. After a failure, a

@@ -17,6 +17,8 @@ enum class ChatCommand {
   kHelp,
   kSystem,
   kSet,
+  kThink,
+  kResult,
   kRegen,
   kUndo,
   kRead,

@@ -91,6 +91,7 @@ Completion Complete(std::string_view line) {
   const std::string_view typed =
       begin == std::string_view::npos ? "" : line.substr(begin);
   if (command == "/set") return CompleteWord(typed, SettingNames(), " ");
+  if (command == "/think") return CompleteWord(typed, {"off", "on"}, "");
   if (command == "/read" || command == "/save" || command == "/load") {
     return CompleteFile(typed);
   }

@@ -144,6 +144,10 @@ absl::Status ChatLoop::Do(const ChatLine& line) {
       return System(line.argument);
     case ChatCommand::kSet:
       return Set(line.argument);
+    case ChatCommand::kThink:
+      return Think(line.argument);
+    case ChatCommand::kResult:
+      return GiveResult(line.argument);
     case ChatCommand::kRegen:
       return Regenerate();
     case ChatCommand::kUndo:
@@ -177,6 +181,37 @@ absl::Status ChatLoop::Answer(const std::string& message) {
   return Finish(reply);
 }
 
+absl::Status ChatLoop::GiveResult(const std::string& argument) {
+  const size_t blank = argument.find_first_of(" \t\n");
+  if (blank == std::string::npos) {
+    return absl::InvalidArgumentError("/result: has no text, wanted NAME TEXT");
+  }
+  const std::string_view text = absl::StripLeadingAsciiWhitespace(
+      std::string_view(argument).substr(blank));
+  GEMMA_ASSIGN_OR_RETURN(
+      const std::optional<Reply> reply,
+      conversation_.GiveResult(argument.substr(0, blank), text, settings_));
+  if (reply.has_value()) return Finish(*reply);
+  const ToolCall* next = conversation_.turns().back().Waiting();
+  Remark(absl::StrCat("the model also waits for the result of the tool ",
+                      next->name));
+  return absl::OkStatus();
+}
+
+absl::Status ChatLoop::Think(const std::string& argument) {
+  if (!argument.empty() && argument != "on" && argument != "off") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("/think: found '", argument, "', wanted on or off"));
+  }
+  if (argument.empty()) {
+    Tell(conversation_.thinks() ? "thinking is on" : "thinking is off");
+    return absl::OkStatus();
+  }
+  GEMMA_RETURN_IF_ERROR(conversation_.SetThinking(argument == "on"));
+  Remark(absl::StrCat("thinking is ", argument));
+  return absl::OkStatus();
+}
+
 absl::Status ChatLoop::Regenerate() {
   return Finish(conversation_.AskAgain(settings_));
 }
@@ -194,6 +229,11 @@ absl::Status ChatLoop::Finish(const absl::StatusOr<Reply>& reply) {
   if (stats.stop_reason == StopReason::kCancelled &&
       reader_->is_interactive()) {
     Remark("stopped; the part already shown stays (/undo removes it)");
+  }
+  const ToolCall* waiting = conversation_.turns().back().Waiting();
+  if (waiting != nullptr && reader_->is_interactive()) {
+    Remark(absl::StrCat("the model waits for a result: /result ", waiting->name,
+                        " TEXT"));
   }
   if (verbose_) {
     GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());

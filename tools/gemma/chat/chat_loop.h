@@ -45,6 +45,8 @@ class ChatLoop {
   absl::Status Handle(const ChatInput& input);
   absl::Status Do(const ChatLine& line);
   absl::Status Answer(const std::string& message);
+  absl::Status GiveResult(const std::string& argument);
+  absl::Status Think(const std::string& argument);
   absl::Status Regenerate();
   absl::Status Finish(const absl::StatusOr<Reply>& reply);
   absl::Status System(const std::string& text);

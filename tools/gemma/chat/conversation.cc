@@ -9,6 +9,7 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
+#include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/logit_rows.h"
 
@@ -21,6 +22,28 @@ absl::Status NothingSaid() {
   return absl::FailedPreconditionError("there is no answer yet");
 }
 
+// Appends the messages of a turn, and an element of `ends_turn` for each that
+// the model wrote.
+void AddTurn(const Turn& turn, bool has_answer, std::vector<Message>& messages,
+             std::vector<bool>& ends_turn) {
+  messages.push_back({Role::kUser, turn.message});
+  for (const ToolStep& step : turn.steps) {
+    messages.push_back({.role = Role::kModel,
+                        .thoughts = step.thoughts,
+                        .tool_calls = step.calls});
+    ends_turn.push_back(false);
+    for (size_t i = 0; i < step.results.size(); ++i) {
+      if (!step.results[i].has_value()) continue;
+      Message result = {.tool_name = step.calls[i].name};
+      SetResult(*step.results[i], &result);
+      messages.push_back(std::move(result));
+    }
+  }
+  if (!has_answer) return;
+  messages.push_back({Role::kModel, turn.answer});
+  ends_turn.push_back(false);
+}
+
 // An error that advises a context with room for `num_tokens` and an answer.
 absl::Status ContextFull(std::string_view cause, size_t num_tokens) {
   return WithCure(
@@ -31,31 +54,98 @@ absl::Status ContextFull(std::string_view cause, size_t num_tokens) {
 
 }  // namespace
 
+const ToolCall* ToolStep::Waiting() const {
+  for (size_t i = 0; i < calls.size(); ++i) {
+    if (i >= results.size() || !results[i].has_value()) return &calls[i];
+  }
+  return nullptr;
+}
+
 absl::StatusOr<Conversation> Conversation::Create(Session session,
                                                   ChatTemplate chat_template,
                                                   ContextPolicy policy,
-                                                  Answerer answerer) {
-  const std::vector<Message> turns = {{Role::kUser, "question"},
-                                      {Role::kModel, "answer"},
-                                      {Role::kUser, "question"}};
-  GEMMA_RETURN_IF_ERROR(chat_template.Render(turns).status());
-  return Conversation(std::move(session), std::move(chat_template), policy,
-                      std::move(answerer));
+                                                  Answerer answerer,
+                                                  const ChatOptions& options) {
+  Conversation conversation(std::move(session), std::move(chat_template),
+                            policy, std::move(answerer), options);
+  GEMMA_RETURN_IF_ERROR(conversation.CheckTurns(options));
+  return conversation;
 }
 
 Conversation::Conversation(Session session, ChatTemplate chat_template,
-                           ContextPolicy policy, Answerer answerer)
+                           ContextPolicy policy, Answerer answerer,
+                           const ChatOptions& options)
     : session_(std::move(session)),
       chat_template_(std::move(chat_template)),
       policy_(policy),
-      answerer_(std::move(answerer)) {}
+      answerer_(std::move(answerer)),
+      options_(options) {}
+
+absl::Status Conversation::CheckTurns(const ChatOptions& options) const {
+  const std::vector<Message> turns = {{Role::kUser, "question"},
+                                      {Role::kModel, "answer"},
+                                      {Role::kUser, "question"}};
+  return chat_template_.Render(turns, options).status();
+}
 
 absl::StatusOr<Reply> Conversation::Ask(std::string_view message,
                                         const AnswerOptions& options) {
+  if (!turns_.empty() && turns_.back().Waiting() != nullptr) {
+    const std::string& tool = turns_.back().Waiting()->name;
+    return WithCure(absl::FailedPreconditionError(absl::StrCat(
+                        "the model waits for the result of the tool ", tool)),
+                    absl::StrCat("/result ", tool,
+                                 " TEXT gives it, /undo removes the "
+                                 "message"));
+  }
+  return Continue({std::string(message), ""}, message, options);
+}
+
+absl::StatusOr<std::optional<Reply>> Conversation::GiveResult(
+    std::string_view tool, std::string_view result,
+    const AnswerOptions& options) {
+  if (turns_.empty() || turns_.back().Waiting() == nullptr) {
+    return absl::FailedPreconditionError(
+        "the model waits for no result of a tool");
+  }
+  Turn next = turns_.back();
+  ToolStep& step = next.steps.back();
+  step.results.resize(step.calls.size());
+  size_t i = 0;
+  while (i < step.calls.size() &&
+         (step.calls[i].name != tool || step.results[i].has_value())) {
+    ++i;
+  }
+  if (i == step.calls.size()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the model waits for the result of the tool ",
+                     next.Waiting()->name, ", not of ", tool));
+  }
+  step.results[i] = std::string(result);
+  if (next.Waiting() != nullptr) {
+    turns_.back() = std::move(next);
+    return std::nullopt;
+  }
+  const Turn old = turns_.back();
+  turns_.pop_back();
+  ends_.resize(std::min(ends_.size(), turns_.size()));
+  has_changes_ = true;  // the session has read a part of the turn
+  absl::StatusOr<Reply> reply = Continue(std::move(next), result, options);
+  if (!reply.ok()) {
+    turns_.push_back(old);
+    return reply.status();
+  }
+  return *reply;
+}
+
+absl::StatusOr<Reply> Conversation::Continue(Turn next,
+                                             std::string_view last_text,
+                                             const AnswerOptions& options) {
   std::vector<Turn> dropped;
   GEMMA_ASSIGN_OR_RETURN(const Prompt prompt,
-                         MakeRoom(message, options, &dropped));
-  absl::StatusOr<Reply> reply = AnswerTo(message, prompt, options);
+                         MakeRoom(next, options, &dropped));
+  absl::StatusOr<Reply> reply =
+      AnswerTo(std::move(next), last_text, prompt, options);
   if (reply.ok()) {
     reply->dropped_turns = dropped.size();
   } else if (!dropped.empty()) {
@@ -66,7 +156,8 @@ absl::StatusOr<Reply> Conversation::Ask(std::string_view message,
   return reply;
 }
 
-absl::StatusOr<Reply> Conversation::AnswerTo(std::string_view message,
+absl::StatusOr<Reply> Conversation::AnswerTo(Turn next,
+                                             std::string_view last_text,
                                              const Prompt& prompt,
                                              const AnswerOptions& options) {
   has_changes_ |= prompt.has_changes;
@@ -82,13 +173,23 @@ absl::StatusOr<Reply> Conversation::AnswerTo(std::string_view message,
     }
   }
   absl::StatusOr<Answer> answer =
-      answerer_(session_, prompt.tokens, message, dice);
+      answerer_(session_, prompt.tokens, last_text, dice);
   ends_.clear();
   for (const size_t end : prompt.ends) {
     if (end <= session_.position()) ends_.push_back(end);
   }
   GEMMA_RETURN_IF_ERROR(answer.status());
-  turns_.push_back({std::string(message), std::move(answer->text)});
+  // The next prompt has neither thoughts nor calls as the session read them.
+  has_changes_ |= answer->has_markers;
+  if (answer->tool_calls.empty()) {
+    next.answer = std::move(answer->text);
+  } else {
+    // Templates put the text of a message after the results of its calls, where
+    // it would end the turn; so text before calls is shown, but not kept.
+    next.steps.push_back(
+        {std::move(answer->tool_calls), {}, std::move(answer->thoughts)});
+  }
+  turns_.push_back(std::move(next));
   ends_.push_back(session_.position());
   // Without memory for a checkpoint, going back takes longer.
   session_.Checkpoint().IgnoreError();
@@ -120,6 +221,15 @@ void Conversation::Clear() {
 void Conversation::SetSystem(std::string_view text) {
   system_ = std::string(text);
   ends_.clear();
+}
+
+absl::Status Conversation::SetThinking(bool thinking) {
+  ChatOptions options = options_;
+  options.thinking = thinking;
+  GEMMA_RETURN_IF_ERROR(CheckTurns(options));
+  options_ = std::move(options);
+  ends_.clear();
+  return absl::OkStatus();
 }
 
 absl::Status Conversation::Replace(std::string_view system,
@@ -162,7 +272,7 @@ absl::StatusOr<ContextUse> Conversation::Use() const {
   };
   for (const size_t end : ends_) add(end);
   if (ends_.size() == turns_.size()) return use;
-  GEMMA_ASSIGN_OR_RETURN(const Prompt prompt, RenderUnread(""));
+  GEMMA_ASSIGN_OR_RETURN(const Prompt prompt, RenderUnread({}));
   use = {.capacity = use.capacity, .is_limited = use.is_limited};
   for (const size_t end : prompt.ends) add(end);
   use.unread = use.used - std::min(use.used, prompt.begin);
@@ -179,31 +289,43 @@ absl::Status Conversation::CheckRoom() const {
 }
 
 absl::StatusOr<Conversation::Prompt> Conversation::Render(
-    size_t first, size_t num_read, std::string_view message) const {
+    size_t first, size_t num_read, const Turn& next) const {
   std::vector<Message> messages;
   if (!system_.empty()) messages.push_back({Role::kSystem, system_});
   size_t read_messages = 0;
+  std::vector<bool> ends_turn;  // for each message of the model
   for (size_t i = first; i < turns_.size(); ++i) {
-    messages.push_back({Role::kUser, turns_[i].message});
-    messages.push_back({Role::kModel, turns_[i].answer});
+    AddTurn(turns_[i], /*has_answer=*/turns_[i].Waiting() == nullptr, messages,
+            ends_turn);
+    ends_turn.back() = true;
     // After a change, the session's turns may differ from those of a chat that
     // ends here.
     if (i + 1 == num_read && !has_changes_) read_messages = messages.size();
   }
-  messages.push_back({Role::kUser, std::string(message)});
-  GEMMA_ASSIGN_OR_RETURN(ChatPrompt chat,
-                         chat_template_.Continue(messages, read_messages));
+  AddTurn(next, /*has_answer=*/false, messages, ends_turn);
+  GEMMA_ASSIGN_OR_RETURN(
+      ChatPrompt chat,
+      chat_template_.Continue(messages, read_messages, options_));
+  // Only the last message of the model in a turn ends it.
+  ends_turn.erase(
+      ends_turn.begin(),
+      ends_turn.end() - static_cast<ptrdiff_t>(std::min(
+                            ends_turn.size(), chat.answer_ends.size())));
+  std::vector<size_t> turn_ends;
+  for (size_t i = 0; i < ends_turn.size(); ++i) {
+    if (ends_turn[i]) turn_ends.push_back(chat.answer_ends[i]);
+  }
   Prompt prompt;
   prompt.tokens = std::move(chat.tokens);
   if (chat.whole) {
-    prompt.ends = std::move(chat.answer_ends);
+    prompt.ends = std::move(turn_ends);
     prompt.has_changes = num_read > 0;
     if (prompt.has_changes || has_changes_) KeepCommonTokens(prompt);
     return prompt;
   }
   prompt.begin = read_position();
   prompt.ends = ends_;
-  for (const size_t end : chat.answer_ends) {
+  for (const size_t end : turn_ends) {
     prompt.ends.push_back(prompt.begin + end);
   }
   return prompt;
@@ -223,20 +345,20 @@ void Conversation::KeepCommonTokens(Prompt& prompt) const {
 }
 
 absl::StatusOr<Conversation::Prompt> Conversation::RenderUnread(
-    std::string_view message) const {
-  return Render(/*first=*/0, /*num_read=*/ends_.size(), message);
+    const Turn& next) const {
+  return Render(/*first=*/0, /*num_read=*/ends_.size(), next);
 }
 
 absl::StatusOr<Conversation::Prompt> Conversation::MakeRoom(
-    std::string_view message, const AnswerOptions& options,
+    const Turn& next, const AnswerOptions& options,
     std::vector<Turn>* dropped) {
-  GEMMA_ASSIGN_OR_RETURN(Prompt prompt, RenderUnread(message));
+  GEMMA_ASSIGN_OR_RETURN(Prompt prompt, RenderUnread(next));
   const size_t left = capacity() - prompt.begin;
   const size_t needed = prompt.tokens.size();
   if (policy_ == ContextPolicy::kDropOldestTurns) {
     const size_t reserve = Reserve(options);
     if (needed + reserve <= left) return prompt;
-    return DropOldestTurns(message, reserve, dropped);
+    return DropOldestTurns(next, reserve, dropped);
   }
   if (needed <= left) return prompt;
   if (turns_.empty()) return PromptTooLong(needed, left);
@@ -247,11 +369,10 @@ absl::StatusOr<Conversation::Prompt> Conversation::MakeRoom(
 }
 
 absl::StatusOr<Conversation::Prompt> Conversation::DropOldestTurns(
-    std::string_view message, size_t reserve, std::vector<Turn>* dropped) {
+    const Turn& next, size_t reserve, std::vector<Turn>* dropped) {
   // Drop at least one turn, if any: MakeRoom found that not all of them fit.
   for (size_t first = turns_.empty() ? 0 : 1;; ++first) {
-    GEMMA_ASSIGN_OR_RETURN(Prompt prompt,
-                           Render(first, /*num_read=*/0, message));
+    GEMMA_ASSIGN_OR_RETURN(Prompt prompt, Render(first, /*num_read=*/0, next));
     const size_t needed = prompt.begin + prompt.tokens.size();
     const bool is_last = first == turns_.size();
     if (needed + reserve > capacity() && !is_last) continue;

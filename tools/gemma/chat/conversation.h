@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,10 +19,29 @@
 
 namespace gemma::tools {
 
+// Calls of tools, and their results: text, or a JSON object. The results are in
+// the order of the calls; those that are still missing have no value.
+struct ToolStep {
+  std::vector<ToolCall> calls;
+  std::vector<std::optional<std::string>> results;
+  // What the model thought before the calls. It reads this again until the turn
+  // ends; it is never saved.
+  std::string thoughts = {};
+
+  // The first call without a result, or null.
+  const ToolCall* Waiting() const;
+};
+
 // A message and its answer.
 struct Turn {
   std::string message;
   std::string answer;
+  std::vector<ToolStep> steps = {};  // before the answer
+
+  // The call whose result the model waits for, so that there is no answer yet.
+  const ToolCall* Waiting() const {
+    return steps.empty() ? nullptr : steps.back().Waiting();
+  }
 };
 
 // How to handle a message that does not fit in the context.
@@ -58,19 +78,30 @@ class Conversation {
       std::string_view message, const AnswerOptions& options)>;
 
   // `session` must be empty. Fails if the template makes no turns of a message
-  // and its answer.
+  // and its answer, or has no words for `options`.
   static absl::StatusOr<Conversation> Create(Session session,
                                              ChatTemplate chat_template,
                                              ContextPolicy policy,
-                                             Answerer answerer);
+                                             Answerer answerer,
+                                             const ChatOptions& options = {});
 
   // Answers a message. The seed of an answer is that of `options` plus the
   // number of answers before, so each answer has a different one. A cancelled
   // answer stays, as far as it came. On failure, no turn is added or dropped:
   // OutOfRange if the message does not fit, InterruptedError if the prompt was
   // interrupted.
+  // FailedPrecondition if the model waits for the result of a tool.
   absl::StatusOr<Reply> Ask(std::string_view message,
                             const AnswerOptions& options);
+
+  // Gives the result of a tool that the last answer calls: of the first call of
+  // this name without a result. After the last result, the model goes on, as in
+  // Ask; else nothing is read yet, and the reply has no value. On failure, the
+  // result is not kept. FailedPrecondition if the model waits for no such
+  // result.
+  absl::StatusOr<std::optional<Reply>> GiveResult(std::string_view tool,
+                                                  std::string_view result,
+                                                  const AnswerOptions& options);
 
   // Answers the last message again, with a new seed. On failure, the old answer
   // stays. FailedPrecondition if there is no turn.
@@ -84,6 +115,11 @@ class Conversation {
 
   // Keeps the turns; the session reads them again with the next message.
   void SetSystem(std::string_view text);
+
+  // Turns thinking on or off, or fails if the template cannot. The session
+  // reads the turns again with the next message.
+  absl::Status SetThinking(bool thinking);
+  bool thinks() const { return options_.thinking.value_or(false); }
 
   // Replaces the system message and all turns; the session reads them with the
   // next message. OutOfRange if they do not fit and the policy drops no turns;
@@ -112,7 +148,11 @@ class Conversation {
   };
 
   Conversation(Session session, ChatTemplate chat_template,
-               ContextPolicy policy, Answerer answerer);
+               ContextPolicy policy, Answerer answerer,
+               const ChatOptions& options);
+
+  // OK if the template makes turns of a chat with these options.
+  absl::Status CheckTurns(const ChatOptions& options) const;
 
   // Number of positions of the session, used and free.
   size_t capacity() const;
@@ -121,27 +161,31 @@ class Conversation {
   // Number of tokens to keep free for an answer.
   size_t Reserve(const AnswerOptions& options) const;
 
-  // Renders the turns from `first` on and a message, of which the session has
-  // read `num_read` turns.
+  // Renders the turns from `first` on and a turn without an answer, of which
+  // the session has read `num_read` turns.
   absl::StatusOr<Prompt> Render(size_t first, size_t num_read,
-                                std::string_view message) const;
-  // Renders the turns that are not read yet, and a message.
-  absl::StatusOr<Prompt> RenderUnread(std::string_view message) const;
+                                const Turn& next) const;
+  // Renders the turns that are not read yet, and a turn.
+  absl::StatusOr<Prompt> RenderUnread(const Turn& next) const;
   // Makes a prompt of all tokens of the chat continue the session as far as it
   // has the same tokens.
   void KeepCommonTokens(Prompt& prompt) const;
 
-  // The prompt for a message. May move the oldest turns to `dropped`.
-  absl::StatusOr<Prompt> MakeRoom(std::string_view message,
+  // The prompt for a turn. May move the oldest turns to `dropped`.
+  absl::StatusOr<Prompt> MakeRoom(const Turn& next,
                                   const AnswerOptions& options,
                                   std::vector<Turn>* dropped);
-  absl::StatusOr<Prompt> DropOldestTurns(std::string_view message,
-                                         size_t reserve,
+  absl::StatusOr<Prompt> DropOldestTurns(const Turn& next, size_t reserve,
                                          std::vector<Turn>* dropped);
 
-  // Reads the prompt and adds a turn. On failure, keeps the turns that were
-  // read.
-  absl::StatusOr<Reply> AnswerTo(std::string_view message, const Prompt& prompt,
+  // Makes room for a turn and adds it with its answer to `last_text`, which a
+  // guard judges. Restores dropped turns on failure.
+  absl::StatusOr<Reply> Continue(Turn next, std::string_view last_text,
+                                 const AnswerOptions& options);
+  // Reads the prompt and adds the turn with its answer, or with the calls that
+  // the model makes instead. On failure, keeps the turns that were read.
+  absl::StatusOr<Reply> AnswerTo(Turn next, std::string_view last_text,
+                                 const Prompt& prompt,
                                  const AnswerOptions& options);
 
   Session session_;
@@ -153,7 +197,9 @@ class Conversation {
   std::vector<Turn> turns_;
   std::vector<size_t> ends_;  // end positions of the turns that were read
   size_t num_answers_ = 0;    // including those taken back
-  bool has_changes_ = false;  // in any prompt; see Prompt
+  // In any prompt (see Prompt), or because an answer had thoughts or calls.
+  bool has_changes_ = false;
+  ChatOptions options_;
 };
 
 }  // namespace gemma::tools

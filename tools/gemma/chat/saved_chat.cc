@@ -39,29 +39,80 @@ absl::Status CheckFormat(const Json& json) {
   return json.Find("version")->Unexpected(absl::StrCat(kVersion));
 }
 
-absl::StatusOr<std::vector<Turn>> ReadTurns(const Json& json) {
-  GEMMA_ASSIGN_OR_RETURN(const auto messages, json.Array("messages"));
-  std::vector<Turn> turns;
-  if (!messages.has_value()) return turns;
-  bool from_user = true;
-  for (const Json& message : messages->Elements()) {
-    const std::string_view wanted = from_user ? "user" : "model";
+// Reads the turns of a chat message by message.
+class TurnReader {
+ public:
+  absl::StatusOr<std::vector<Turn>> Read(const Json& messages) {
+    for (const Json& message : messages.Elements()) {
+      GEMMA_RETURN_IF_ERROR(ReadMessage(message));
+    }
+    if (!wants_model_) return std::move(turns_);
+    // The last answer may be a call without a result.
+    if (!turns_.empty() && turns_.back().Waiting() != nullptr) {
+      return std::move(turns_);
+    }
+    return messages.Unexpected("an answer for every message");
+  }
+
+ private:
+  absl::Status ReadMessage(const Json& message) {
     std::string role;
     std::string text;
     GEMMA_RETURN_IF_ERROR(message.ReadRequired("role", role));
     GEMMA_RETURN_IF_ERROR(message.ReadRequired("text", text));
+    const ToolCall* waiting =
+        turns_.empty() ? nullptr : turns_.back().Waiting();
+    const std::string_view wanted = waiting != nullptr ? "tool"
+                                    : wants_model_     ? "model"
+                                                       : "user";
     if (role != wanted) {
       return message.Find("role")->Unexpected(absl::StrCat("'", wanted, "'"));
     }
-    if (from_user) {
-      turns.push_back({std::move(text), ""});
-    } else {
-      turns.back().answer = std::move(text);
+    if (waiting != nullptr) return ReadResult(message, text, *waiting);
+    if (!wants_model_) {
+      turns_.push_back({std::move(text), ""});
+      wants_model_ = true;
+      return absl::OkStatus();
     }
-    from_user = !from_user;
+    GEMMA_ASSIGN_OR_RETURN(const auto calls, message.Array("tool_calls"));
+    if (calls.has_value()) return ReadCalls(*calls);
+    turns_.back().answer = std::move(text);
+    wants_model_ = false;
+    return absl::OkStatus();
   }
-  if (from_user) return turns;
-  return messages->Unexpected("an answer for every message");
+
+  absl::Status ReadCalls(const Json& calls) {
+    ToolStep step;
+    for (const Json& call : calls.Elements()) {
+      ToolCall& read = step.calls.emplace_back();
+      GEMMA_RETURN_IF_ERROR(call.ReadRequired("name", read.name));
+      GEMMA_RETURN_IF_ERROR(call.ReadRequired("arguments", read.arguments));
+    }
+    if (step.calls.empty()) return calls.Unexpected("one call or more");
+    turns_.back().steps.push_back(std::move(step));
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadResult(const Json& message, const std::string& text,
+                          const ToolCall& waiting) {
+    std::string name;
+    GEMMA_RETURN_IF_ERROR(message.ReadRequired("name", name));
+    if (name != waiting.name) {
+      return message.Find("name")->Unexpected(
+          absl::StrCat("'", waiting.name, "'"));
+    }
+    turns_.back().steps.back().results.push_back(text);
+    return absl::OkStatus();
+  }
+
+  std::vector<Turn> turns_;
+  bool wants_model_ = false;
+};
+
+absl::StatusOr<std::vector<Turn>> ReadTurns(const Json& json) {
+  GEMMA_ASSIGN_OR_RETURN(const auto messages, json.Array("messages"));
+  if (!messages.has_value()) return std::vector<Turn>();
+  return TurnReader().Read(*messages);
 }
 
 // The value in the form that ChangeSetting reads.
@@ -109,13 +160,31 @@ absl::Status CheckReplaceable(const std::string& path) {
       path, ": exists and is not a saved chat; wanted another name"));
 }
 
+using Out = nlohmann::ordered_json;
+
+void AddStep(const ToolStep& step, Out& messages) {
+  Out calls = Out::array();
+  for (const ToolCall& call : step.calls) {
+    calls.push_back({{"name", call.name}, {"arguments", call.arguments}});
+  }
+  messages.push_back(
+      {{"role", "model"}, {"text", ""}, {"tool_calls", std::move(calls)}});
+  for (size_t i = 0; i < step.results.size(); ++i) {
+    if (!step.results[i].has_value()) break;
+    messages.push_back({{"role", "tool"},
+                        {"name", step.calls[i].name},
+                        {"text", *step.results[i]}});
+  }
+}
+
 }  // namespace
 
 std::string ToJson(const SavedChat& chat) {
-  using Out = nlohmann::ordered_json;
   Out messages = Out::array();
   for (const Turn& turn : chat.turns) {
     messages.push_back({{"role", "user"}, {"text", turn.message}});
+    for (const ToolStep& step : turn.steps) AddStep(step, messages);
+    if (turn.Waiting() != nullptr) continue;
     messages.push_back({{"role", "model"}, {"text", turn.answer}});
   }
   Out settings = Out::object();

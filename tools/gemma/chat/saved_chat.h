@@ -2,7 +2,11 @@
 //   format     "gemma chat"
 //   version    1
 //   system     the system message, or empty
-//   messages   [{role: "user" | "model", text}], alternating; ends with a model
+//   messages   [{role: "user" | "model", text}], alternating; ends with a
+//   model.
+//              Before its answer, a model may call tools: {role: "model", text:
+//              "", tool_calls: [{name, arguments}]}, and then have {role:
+//              "tool", name, text} for each result. Thoughts are not saved
 //   settings   {name: value} as in /set: numbers and strings; `stop`: an array
 // Other keys are ignored.
 

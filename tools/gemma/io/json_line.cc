@@ -41,8 +41,9 @@ bool IsTooDeep(std::string_view json) {
 // Finds a key that an object has twice.
 class RepeatedKey {
  public:
-  void See(nlohmann::json::parse_event_t event, const nlohmann::json& value) {
-    using Event = nlohmann::json::parse_event_t;
+  void See(nlohmann::ordered_json::parse_event_t event,
+           const nlohmann::ordered_json& value) {
+    using Event = nlohmann::ordered_json::parse_event_t;
     if (event == Event::object_start) {
       objects_.emplace_back();
     } else if (event == Event::object_end) {
@@ -62,16 +63,16 @@ class RepeatedKey {
 
 }  // namespace
 
-absl::StatusOr<nlohmann::json> ParseJsonLine(std::string_view line) {
+absl::StatusOr<nlohmann::ordered_json> ParseJsonLine(std::string_view line) {
   if (IsTooDeep(line)) {
     return absl::InvalidArgumentError(
         absl::StrCat("nested more than ", kMaxDepth, " deep, wanted less"));
   }
   RepeatedKey repeated;
   try {
-    nlohmann::json json = nlohmann::json::parse(
-        line, [&](int, nlohmann::json::parse_event_t event,
-                  const nlohmann::json& value) {
+    nlohmann::ordered_json json = nlohmann::ordered_json::parse(
+        line, [&](int, nlohmann::ordered_json::parse_event_t event,
+                  const nlohmann::ordered_json& value) {
           repeated.See(event, value);
           return true;
         });
@@ -81,28 +82,30 @@ absl::StatusOr<nlohmann::json> ParseJsonLine(std::string_view line) {
                        " twice in an object, wanted it once"));
     }
     return json;
-  } catch (const nlohmann::json::parse_error& error) {
+  } catch (const nlohmann::ordered_json::parse_error& error) {
     return absl::InvalidArgumentError(
         absl::StrCat("not JSON in UTF-8 (error at byte ", error.byte, ")"));
-  } catch (const nlohmann::json::exception&) {
+  } catch (const nlohmann::ordered_json::exception&) {
     return absl::InvalidArgumentError("a number is too large");
   }
 }
 
-absl::Status WrongType(std::string_view name, const nlohmann::json& found,
+absl::Status WrongType(std::string_view name,
+                       const nlohmann::ordered_json& found,
                        std::string_view wanted) {
   return absl::InvalidArgumentError(absl::StrCat(
       "'", name, "' is of type ", found.type_name(), ", wanted ", wanted));
 }
 
-absl::Status ReadTextField(std::string_view name, const nlohmann::json& json,
+absl::Status ReadTextField(std::string_view name,
+                           const nlohmann::ordered_json& json,
                            std::string* text) {
   if (!json.is_string()) return WrongType(name, json, "a string");
   *text = json.get_ref<const std::string&>();
   return absl::OkStatus();
 }
 
-absl::Status ReadId(const nlohmann::json& object, std::string* id) {
+absl::Status ReadId(const nlohmann::ordered_json& object, std::string* id) {
   const auto found = object.find("id");
   if (found == object.end()) return absl::OkStatus();
   if (!found->is_string() && !found->is_number()) {

@@ -12,23 +12,26 @@
 
 namespace gemma::tools {
 
-// Parses a line that is one JSON value in UTF-8. A value that is nested deeper
+// Parses a line that is one JSON value in UTF-8. Objects keep the order of
+// their keys, which matters for tools in prompts. A value that is nested deeper
 // than src/base/json.h allows is an error, because nlohmann's functions recurse
 // when they copy or write one, and would overflow the stack.
-absl::StatusOr<nlohmann::json> ParseJsonLine(std::string_view line);
+absl::StatusOr<nlohmann::ordered_json> ParseJsonLine(std::string_view line);
 
 // Returns the error "'name' is of type X, wanted Y", where X is the type of
 // `found`, and Y is `wanted`.
-absl::Status WrongType(std::string_view name, const nlohmann::json& found,
+absl::Status WrongType(std::string_view name,
+                       const nlohmann::ordered_json& found,
                        std::string_view wanted);
 
 // Stores a field in `text`. Returns an error if the field is not a string.
-absl::Status ReadTextField(std::string_view name, const nlohmann::json& json,
+absl::Status ReadTextField(std::string_view name,
+                           const nlohmann::ordered_json& json,
                            std::string* text);
 
 // Stores the field `id` of an object, if it exists, as JSON. Returns an error
 // if it is neither a string nor a number.
-absl::Status ReadId(const nlohmann::json& object, std::string* id);
+absl::Status ReadId(const nlohmann::ordered_json& object, std::string* id);
 
 }  // namespace gemma::tools
 

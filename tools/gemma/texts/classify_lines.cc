@@ -33,7 +33,7 @@ struct Line {
   absl::Status status;
 };
 
-absl::Status ParseObject(const nlohmann::json& json, Line& line) {
+absl::Status ParseObject(const nlohmann::ordered_json& json, Line& line) {
   GEMMA_RETURN_IF_ERROR(ReadId(json, &line.id));
   bool has_text = false;
   for (const auto& [name, value] : json.items()) {
@@ -53,7 +53,8 @@ absl::Status ParseObject(const nlohmann::json& json, Line& line) {
 }
 
 absl::Status Parse(std::string_view text, Line& line) {
-  GEMMA_ASSIGN_OR_RETURN(const nlohmann::json json, ParseJsonLine(text));
+  GEMMA_ASSIGN_OR_RETURN(const nlohmann::ordered_json json,
+                         ParseJsonLine(text));
   if (json.is_string()) return ReadTextField("text", json, &line.text);
   if (json.is_object()) return ParseObject(json, line);
   return WrongType("the line", json, "an object or a string");
@@ -130,7 +131,7 @@ class Lines {
   absl::Status Write(const Line& line,
                      const absl::StatusOr<std::vector<double>>& result) {
     nlohmann::ordered_json json = {{"line", line.number}};
-    if (!line.id.empty()) json["id"] = nlohmann::json::parse(line.id);
+    if (!line.id.empty()) json["id"] = nlohmann::ordered_json::parse(line.id);
     ++num_lines_;
     if (result.ok()) {
       json["probabilities"] = ProbabilitiesJson(policies_, *result);
@@ -139,7 +140,8 @@ class Lines {
       json["error"] = result.status().message();
     }
     return WriteOutput(absl::StrCat(
-        json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+        json.dump(-1, ' ', false,
+                  nlohmann::ordered_json::error_handler_t::replace),
         "\n"));
   }
 

@@ -39,7 +39,7 @@ struct Prefixes {
   }
 };
 
-absl::StatusOr<EmbedInput> FromObject(const nlohmann::json& object,
+absl::StatusOr<EmbedInput> FromObject(const nlohmann::ordered_json& object,
                                       const Prefixes& prefixes) {
   EmbedInput input;
   std::string prompt = prefixes.options.prompt;
@@ -70,7 +70,8 @@ absl::StatusOr<EmbedInput> FromObject(const nlohmann::json& object,
 
 absl::StatusOr<EmbedInput> FromJson(std::string_view line,
                                     const Prefixes& prefixes) {
-  GEMMA_ASSIGN_OR_RETURN(const nlohmann::json json, ParseJsonLine(line));
+  GEMMA_ASSIGN_OR_RETURN(const nlohmann::ordered_json json,
+                         ParseJsonLine(line));
   if (json.is_object()) return FromObject(json, prefixes);
   if (!json.is_string()) {
     return WrongType("the line", json, "an object or a string");

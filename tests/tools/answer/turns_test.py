@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Thinking and tools: --think, --tools and their fields in batches, with a toy of Gemma 4 (gemma4_chat.py)."""
+import json
+import unittest
+
+from command import MODELS, TESTDATA, CommandTest, gemma
+
+MODEL = MODELS / "gemma4_chat"
+OTHER = TESTDATA / "gguf" / "gemma3_mixed.gguf"
+CASES = {case["name"]: case for case in json.loads((TESTDATA / "chat" / "gemma4.json").read_text(encoding="utf-8"))}
+ANSWERS = json.loads((MODEL / "answers.json").read_text(encoding="utf-8"))
+
+
+class TurnsTest(CommandTest):
+    def tools(self, value):
+        path = self.folder / "tools.json"
+        path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
+        return path
+
+    def prompt(self, name, *arguments):
+        """The ids of the prompt of a case with one message of a user."""
+        case = CASES[name]
+        *system, message = case["messages"]
+        if case["tools"]:
+            arguments += ("--tools", self.tools(case["tools"]))
+        if system:
+            arguments += ("--system", system[0]["content"])
+        answer = json.loads(self.succeeds("run", MODEL, message["content"], "-q", "-o", "json", "--logprobs", 0,
+                                          "--score-prompt", "-n", 1, *arguments))
+        return [token["id"] for token in answer["prompt"]]
+
+
+class RunTest(TurnsTest):
+    def test_tokens_equal_transformers(self):
+        for name, arguments in (("plain", []), ("thinking", ["--think"]), ("system_thinking", ["--think"]),
+                                ("declaration", []), ("declarations_thinking", ["--think"])):
+            with self.subTest(name):
+                self.assertEqual(self.prompt(name, *arguments), CASES[name]["tokens"])
+
+    def test_answers_equal_transformers(self):
+        for golden in ANSWERS:
+            text = self.succeeds("run", MODEL, golden["text"], "-q", "--temperature", 0, "--activations", "float32")
+            self.assertEqual(text, golden["answer_text"] + "\n")
+
+    def test_models_without_turns_refuse(self):
+        self.fails(1, "run", OTHER, "x", "--think", says="thinking is on, but models with the turns of Gemma 1 to 3")
+        tools = self.tools(CASES["declaration"]["tools"])
+        self.fails(1, "run", OTHER, "x", "--tools", tools, says="cannot declare any")
+        self.fails(1, "chat", OTHER, "--think", says="thinking is on, but models with the turns of Gemma 1 to 3")
+        self.fails(2, "run", OTHER, "x", "--raw", "--think", says="--think needs a chat")
+        self.fails(2, "run", OTHER, "x", "--think", "--format", "json", says="--think excludes --format json")
+
+    def test_wrong_tools_are_named(self):
+        for text, says in (("[", "tools.json"), ("{}", "wanted a list of tools"), ("[{}]", "the key 'function'"),
+                           ('[{"function": {}}]', "function.name")):
+            self.fails(2, "run", MODEL, "x", "--tools", self.tools(text), says=says)
+
+
+class BatchTest(TurnsTest):
+    def batch(self, *lines):
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        result = gemma("run", MODEL, "--batch", "-", "-n", 1, stdin=text.encode())
+        answers = sorted((json.loads(line) for line in result.stdout.splitlines()), key=lambda answer: answer["line"])
+        return answers
+
+    def test_prompts_equal_transformers(self):
+        names = ["call", "two_calls", "results_in_other_order", "call_result_answer", "thought_before_call",
+                 "thought_before_old_call", "result_parts", "developer", "parts", "declarations_thinking"]
+        lines = []
+        for name in names:
+            line = {"messages": CASES[name]["messages"], "tools": CASES[name]["tools"] or []}
+            if CASES[name]["thinking"] is not None:
+                line["think"] = CASES[name]["thinking"]
+            lines.append(line)
+        answers = self.batch(*lines)
+        self.assertEqual([answer.get("prompt_tokens", answer) for answer in answers],
+                         [len(CASES[name]["tokens"]) for name in names])
+
+    def test_wrong_messages_are_named(self):
+        user = {"role": "user", "content": "x"}
+        for message, says in (
+                ({"role": "tool", "content": "y"}, "follows no call"),
+                ({"role": "assistant"}, "no 'content'"),
+                ({"role": "assistant", "tool_calls": [{}]}, "a call has no 'name'"),
+                ({"role": "assistant", "tool_calls": [{"name": "f", "arguments": 1}]}, "'arguments' is of type number"),
+                ({"role": "user", "content": "y", "tool_calls": []}, "has 'tool_calls'"),
+                ({"role": "robot", "content": "y"}, "'role' is 'robot'")):
+            answer, = self.batch({"messages": [user, message]})
+            self.assertIn(says, answer["error"])
+        answer, = self.batch({"prompt": "x", "think": "yes"})
+        self.assertIn("'think' is of type string", answer["error"])
+
+
+class ChatTest(TurnsTest):
+    def test_think_is_shown_and_changed(self):
+        result = gemma("chat", MODEL, stdin=b"/think\n/think on\n/think\n/think maybe\n")
+        self.assertEqual(result.stderr.decode().splitlines()[:3], ["thinking is off", "thinking is on",
+                                                                   "thinking is on"])
+        self.assertIn("wanted on or off", result.stderr.decode())
+        result = gemma("chat", OTHER, stdin=b"/think on\n")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("do not think", result.stderr.decode())
+
+    def test_result_needs_a_call(self):
+        result = gemma("chat", MODEL, stdin=b"/result f x\n")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("waits for no result", result.stderr.decode())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,36 @@
+// Shows what a model thinks while it is generated.
+
+#ifndef GEMMA_TOOLS_GEMMA_ANSWER_THOUGHTS_H_
+#define GEMMA_TOOLS_GEMMA_ANSWER_THOUGHTS_H_
+
+#include <string_view>
+
+namespace gemma::tools {
+
+// Writes thoughts as they come: dimmed among the answer if standard output is a
+// terminal, else on standard error. They never mix with the answer in a file or
+// a pipe. A line with three dots ends them.
+class ThoughtsView {
+ public:
+  // `quiet`: shows thoughts only on a terminal.
+  explicit ThoughtsView(bool quiet);
+  ~ThoughtsView() { End(); }
+  ThoughtsView(const ThoughtsView&) = delete;
+  ThoughtsView& operator=(const ThoughtsView&) = delete;
+
+  void Show(std::string_view text);
+  // Ends thoughts before text of the answer. May be called at any time.
+  void End();
+
+ private:
+  void Write(std::string_view text) const;
+
+  const bool on_output_;  // standard output is a terminal
+  const bool dims_;
+  const bool hides_;
+  bool is_open_ = false;
+};
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_ANSWER_THOUGHTS_H_

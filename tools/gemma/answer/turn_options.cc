@@ -1,0 +1,92 @@
+#include "tools/gemma/answer/turn_options.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
+#include "src/base/json.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/io/files.h"
+
+namespace gemma::tools {
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+absl::Status CheckTools(const Json& json) {
+  if (!json.is_array()) return json.Unexpected("a list of tools");
+  for (const Json& tool : json.Elements()) {
+    if (!tool.is_object()) return tool.Unexpected("an object");
+    GEMMA_ASSIGN_OR_RETURN(const std::optional<Json> function,
+                           tool.Object("function"));
+    if (!function.has_value()) {
+      return tool.Unexpected("an object with the key 'function'");
+    }
+    std::string name;
+    GEMMA_RETURN_IF_ERROR(function->ReadRequired("name", name));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string TurnOptions::asked_by() const {
+  if (think) return "--think";
+  return tools.empty() ? "" : "--tools";
+}
+
+void AddTurnOptions(CLI::App& app, TurnOptions* options) {
+  app.add_flag("--think", options->think,
+               "Let the model think before it answers. Thoughts are\n"
+               "shown dimmed on a terminal, or on standard error");
+  AddText(app, "--tools", "FILE", &options->tools,
+          "Tools that the model may call: a JSON list of\n"
+          "{\"type\": \"function\", \"function\": {\"name\",\n"
+          "\"description\", \"parameters\"}}");
+}
+
+absl::StatusOr<ChatOptions> ReadTurnOptions(const TurnOptions& options) {
+  ChatOptions turns;
+  if (options.think) turns.thinking = true;
+  if (options.tools.empty()) return turns;
+  GEMMA_ASSIGN_OR_RETURN(turns.tools, ReadText(options.tools));
+  const absl::StatusOr<Json> json = Json::Parse(turns.tools, options.tools);
+  const absl::Status status = json.ok() ? CheckTools(*json) : json.status();
+  if (!status.ok()) {
+    return OptionError({"--tools"},
+                       absl::StrCat("--tools: ", status.message()));
+  }
+  return turns;
+}
+
+OrderedJson CallJson(const ToolCall& call) {
+  OrderedJson json = OrderedJson::object();
+  if (!call.id.empty()) json["id"] = call.id;
+  json["name"] = call.name;
+  json["arguments"] =
+      OrderedJson::parse(call.arguments, nullptr, /*allow_exceptions=*/false);
+  return json;
+}
+
+std::string CallLines(const std::vector<ToolCall>& calls) {
+  std::string lines;
+  for (const ToolCall& call : calls) {
+    absl::StrAppend(&lines,
+                    CallJson(call).dump(-1, ' ', false,
+                                        OrderedJson::error_handler_t::replace),
+                    "\n");
+  }
+  return lines;
+}
+
+void SetResult(std::string_view text, Message* message) {
+  message->role = Role::kTool;
+  const absl::StatusOr<Json> json = Json::Parse(text, "result");
+  const bool is_object = json.ok() && json->is_object();
+  (is_object ? message->content_json : message->text) = std::string(text);
+}
+
+}  // namespace gemma::tools
