@@ -160,10 +160,10 @@ absl::Status NoteTokens(const Model& model, std::string_view prompt,
 absl::Status RunLines(RunOptions options, const ChatOptions& turn_options) {
   std::vector<std::string> models = ModelPaths(options.model);
   models.push_back(options.guard.model);
-  GEMMA_RETURN_IF_ERROR(
-      CheckOutput(options.batch.output, models,
-                  {options.batch.input, options.guard.policy.file,
-                   options.grammar.schema, ChatTemplateFile(options.model)}));
+  GEMMA_RETURN_IF_ERROR(CheckOutput(
+      options.batch.output, models,
+      {options.batch.input, options.guard.policy.file, options.grammar.schema,
+       options.turns.tools, ChatTemplateFile(options.model)}));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
                          Guard::Load(options.guard, options.model));
