@@ -21,7 +21,8 @@ using ValueOr = absl::StatusOr<JinjaValue>;
 constexpr TextOrigin kTemplate = TextOrigin::kTemplate;
 constexpr int64_t kMaxRange = 100000;  // items, as in jinja2's sandbox
 
-ValueOr Range(Interpreter& interpreter, const CallArguments& arguments) {
+ValueOr RangeFunction(Interpreter& interpreter,
+                      const CallArguments& arguments) {
   const size_t count = arguments.positional.size();
   if (count < 1 || count > 3 || !arguments.named.empty()) {
     return absl::InvalidArgumentError("range() wants one to three integers");
@@ -171,7 +172,8 @@ constexpr std::string_view kWeekdays[] = {"Sunday",    "Monday",   "Tuesday",
 
 // Appends the field "%c" of a date; "%-c" has no leading zero. Returns false if
 // it is not known.
-bool AppendField(const LocalTime& time, char c, bool plain, std::string& out) {
+bool AppendTimeField(const LocalTime& time, char c, bool plain,
+                     std::string& out) {
   const auto number = [&](int64_t value, int width) {
     out += plain ? absl::StrCat(value)
                  : FormatText("%0*d", width, static_cast<int>(value));
@@ -259,7 +261,7 @@ ValueOr StrftimeNow(Interpreter& interpreter, const CallArguments& arguments) {
     const bool plain = at < text.size() && text[at] == '-';
     if (plain) ++at;
     std::string field;
-    if (at == text.size() || !AppendField(time, text[at], plain, field)) {
+    if (at == text.size() || !AppendTimeField(time, text[at], plain, field)) {
       return absl::UnimplementedError(
           absl::StrCat("strftime_now() has the format ",
                        Quoted(text.substr(begin, at + 1 - begin)),
@@ -295,14 +297,10 @@ struct Global {
   Function::Body body;
 };
 constexpr Global kGlobals[] = {
-    {"range", Range},
-    {"dict", Dict},
-    {"namespace", Namespace},
-    {"raise_exception", RaiseException},
-    {"strftime_now", StrftimeNow},
-    {"lipsum", nullptr},
-    {"cycler", nullptr},
-    {"joiner", nullptr},
+    {"range", RangeFunction},      {"dict", Dict},
+    {"namespace", Namespace},      {"raise_exception", RaiseException},
+    {"strftime_now", StrftimeNow}, {"lipsum", nullptr},
+    {"cycler", nullptr},           {"joiner", nullptr},
 };
 
 }  // namespace

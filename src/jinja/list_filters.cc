@@ -355,7 +355,7 @@ ValueOr Batch(Interpreter& interpreter, const JinjaValue& subject,
   return MakeSequence(SequenceType::kGenerator, std::move(batches), meter);
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kListFilters[] = {
     {"batch", Batch},       {"count", Length},       {"dictsort", DictSort},
     {"first", First},       {"groupby", GroupBy},    {"items", ItemsFilter},
     {"last", Last},         {"length", Length},      {"list", List},
@@ -365,6 +365,6 @@ constexpr Builtin kFilters[] = {
 
 }  // namespace
 
-absl::Span<const Builtin> ListFilters() { return kFilters; }
+absl::Span<const Builtin> ListFilters() { return kListFilters; }
 
 }  // namespace gemma::internal

@@ -20,7 +20,7 @@ namespace {
 
 using ValueOr = absl::StatusOr<JinjaValue>;
 
-absl::Status TooLarge() {
+absl::Status NumberTooLarge() {
   return absl::UnimplementedError("an integer does not fit into 64 bits");
 }
 
@@ -82,7 +82,7 @@ TextOrigin OriginOf(const MarkedText& text) {
 
 ValueOr Truncate(double value, TextOrigin origin, const JinjaValue& otherwise) {
   if (!std::isfinite(value)) return otherwise;
-  if (!(std::abs(value) < 9.2e18)) return TooLarge();
+  if (!(std::abs(value) < 9.2e18)) return NumberTooLarge();
   return JinjaValue::Int(static_cast<int64_t>(value), origin);
 }
 
@@ -117,7 +117,7 @@ ValueOr Int(Interpreter& interpreter, const JinjaValue& subject,
   const char* const end = digits.data() + digits.size();
   const auto result = std::from_chars(digits.data(), end, number);
   if (result.ptr == end && result.ec == std::errc::result_out_of_range) {
-    return TooLarge();
+    return NumberTooLarge();
   }
   if (result.ptr == end && result.ec == std::errc()) {
     return JinjaValue::Int(number, origin);
@@ -219,13 +219,13 @@ ValueOr Sum(Interpreter& interpreter, const JinjaValue& subject,
   return sum;
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kNumberFilters[] = {
     {"abs", Abs},     {"float", Float}, {"int", Int},
     {"round", Round}, {"sum", Sum},
 };
 
 }  // namespace
 
-absl::Span<const Builtin> NumberFilters() { return kFilters; }
+absl::Span<const Builtin> NumberFilters() { return kNumberFilters; }
 
 }  // namespace gemma::internal

@@ -10,7 +10,7 @@
 namespace gemma::internal {
 namespace {
 
-constexpr TextOrigin kTemplate = TextOrigin::kTemplate;
+constexpr TextOrigin kObjectOrigin = TextOrigin::kTemplate;
 
 // loop.cycle and loop.changed. The interpreter owns both objects.
 class LoopFunction : public JinjaObject {
@@ -93,7 +93,7 @@ absl::StatusOr<JinjaValue> MacroObject::Call(Interpreter& interpreter,
   if (syntax_.uses_kwargs) {
     std::vector<JinjaValue::Entry> entries;
     for (auto& [name, value] : rest.named) {
-      entries.push_back({JinjaValue::String(name, kTemplate), value});
+      entries.push_back({JinjaValue::String(name, kObjectOrigin), value});
     }
     GEMMA_ASSIGN_OR_RETURN(JinjaValue kwargs,
                            MakeDict(std::move(entries), interpreter.meter()));
@@ -166,11 +166,11 @@ absl::StatusOr<int64_t> LoopObject::Length(Interpreter& interpreter) {
 absl::StatusOr<std::optional<JinjaValue>> LoopObject::Attribute(
     Interpreter& interpreter, std::string_view name) {
   const auto number = [](int64_t value) {
-    return JinjaValue::Int(value, kTemplate);
+    return JinjaValue::Int(value, kObjectOrigin);
   };
   if (name == "index0") return number(index0_);
   if (name == "index") return number(index0_ + 1);
-  if (name == "first") return JinjaValue::Bool(index0_ == 0, kTemplate);
+  if (name == "first") return JinjaValue::Bool(index0_ == 0, kObjectOrigin);
   if (name == "depth0") return number(0);
   if (name == "depth") return number(1);
   if (name == "length" || name == "revindex" || name == "revindex0") {
@@ -182,7 +182,7 @@ absl::StatusOr<std::optional<JinjaValue>> LoopObject::Attribute(
     if (ahead_.empty()) {
       GEMMA_RETURN_IF_ERROR(FindNext(interpreter).status());
     }
-    if (name == "last") return JinjaValue::Bool(ahead_.empty(), kTemplate);
+    if (name == "last") return JinjaValue::Bool(ahead_.empty(), kObjectOrigin);
     if (!ahead_.empty()) return ahead_.front();
     return JinjaValue::Undefined("there is no next item");
   }
@@ -220,7 +220,7 @@ absl::StatusOr<JinjaValue> LoopObject::Changed(Interpreter& interpreter,
     changed = !equal;
   }
   last_changed_ = std::move(values);
-  return JinjaValue::Bool(changed, kTemplate);
+  return JinjaValue::Bool(changed, kObjectOrigin);
 }
 
 }  // namespace gemma::internal

@@ -120,7 +120,7 @@ ValueOr Default(Interpreter&, const JinjaValue& subject,
   return replace ? values[0] : subject;
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kSelectFilters[] = {
     {"d", Default},
     {"default", Default},
     {"map", Map},
@@ -132,7 +132,7 @@ constexpr Builtin kFilters[] = {
 
 }  // namespace
 
-absl::Span<const Builtin> SelectFilters() { return kFilters; }
+absl::Span<const Builtin> SelectFilters() { return kSelectFilters; }
 
 const Builtin* FindFilter(std::string_view name) {
   for (const absl::Span<const Builtin> table :

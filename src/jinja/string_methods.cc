@@ -231,7 +231,7 @@ ValueOr ZeroFill(Interpreter& interpreter, const JinjaValue& subject,
   return MakeString(std::move(filled), meter);
 }
 
-constexpr Builtin kMethods[] = {
+constexpr Builtin kStringMethods[] = {
     {"capitalize", Case<CaseChange::kCapitalize>},
     {"center", Justify<Side::kBoth>},
     {"format", Format},
@@ -257,6 +257,6 @@ constexpr Builtin kMethods[] = {
 
 }  // namespace
 
-absl::Span<const Builtin> StringMethods() { return kMethods; }
+absl::Span<const Builtin> StringMethods() { return kStringMethods; }
 
 }  // namespace gemma::internal

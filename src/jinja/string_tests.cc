@@ -17,7 +17,7 @@ namespace {
 
 using ValueOr = absl::StatusOr<JinjaValue>;
 
-JinjaValue Truth(bool value) {
+JinjaValue TextTruth(bool value) {
   return JinjaValue::Bool(value, TextOrigin::kTemplate);
 }
 
@@ -77,11 +77,11 @@ ValueOr HasAffix(Interpreter& interpreter, const JinjaValue& subject,
       GEMMA_RETURN_IF_ERROR(interpreter.meter().Spend(1 + affix->size() / 64));
       found = found || has(affix->text());
     }
-    return Truth(found);
+    return TextTruth(found);
   }
   GEMMA_ASSIGN_OR_RETURN(const MarkedText* affix,
                          StringOf(callee, search.wanted));
-  return Truth(has(affix->text()));
+  return TextTruth(has(affix->text()));
 }
 
 template <bool kLast, bool kMustExist>
@@ -137,14 +137,14 @@ ValueOr AllAre(Interpreter& interpreter, const JinjaValue& subject,
     if (!absl::ascii_isascii(static_cast<unsigned char>(c))) {
       has_others = true;
     } else if (!kIsOfClass(c)) {
-      return Truth(false);
+      return TextTruth(false);
     }
   }
   if (has_others) {
     return absl::UnimplementedError(
         "the classes of characters beyond ASCII are not known here");
   }
-  return Truth(!text.empty());
+  return TextTruth(!text.empty());
 }
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -158,7 +158,7 @@ ValueOr IsAscii(Interpreter& interpreter, const JinjaValue& subject,
   GEMMA_RETURN_IF_ERROR(arguments.BindNone("isascii"));
   const std::string_view text = subject.text();
   GEMMA_RETURN_IF_ERROR(interpreter.meter().Spend(text.size() / 64));
-  return Truth(std::all_of(text.begin(), text.end(), [](char c) {
+  return TextTruth(std::all_of(text.begin(), text.end(), [](char c) {
     return static_cast<unsigned char>(c) < 0x80;
   }));
 }
@@ -170,10 +170,10 @@ ValueOr IsBlank(Interpreter& interpreter, const JinjaValue& subject,
   GEMMA_RETURN_IF_ERROR(interpreter.meter().Spend(text.size() / 64));
   for (size_t at = 0; at < text.size();) {
     const size_t end = CharacterEnd(text, at);
-    if (!IsSpace(CodePoint(text.substr(at, end - at)))) return Truth(false);
+    if (!IsSpace(CodePoint(text.substr(at, end - at)))) return TextTruth(false);
     at = end;
   }
-  return Truth(!text.empty());
+  return TextTruth(!text.empty());
 }
 
 template <LetterCase kCase>
@@ -182,10 +182,10 @@ ValueOr HasCase(Interpreter& interpreter, const JinjaValue& subject,
   GEMMA_RETURN_IF_ERROR(arguments.BindNone("islower"));
   GEMMA_ASSIGN_OR_RETURN(const bool result, IsAllOfCase(subject.text(), kCase,
                                                         interpreter.meter()));
-  return Truth(result);
+  return TextTruth(result);
 }
 
-constexpr Builtin kMethods[] = {
+constexpr Builtin kTestMethods[] = {
     {"count", Count},
     {"endswith", HasAffix<false>},
     {"find", Find<false, false>},
@@ -206,6 +206,6 @@ constexpr Builtin kMethods[] = {
 
 }  // namespace
 
-absl::Span<const Builtin> StringTestMethods() { return kMethods; }
+absl::Span<const Builtin> StringTestMethods() { return kTestMethods; }
 
 }  // namespace gemma::internal

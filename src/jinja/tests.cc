@@ -113,8 +113,8 @@ ValueOr SameAs(Interpreter&, const JinjaValue& subject,
 }
 
 template <LetterCase kCase>
-ValueOr HasCase(Interpreter& interpreter, const JinjaValue& subject,
-                CallArguments& arguments) {
+ValueOr CaseTest(Interpreter& interpreter, const JinjaValue& subject,
+                 CallArguments& arguments) {
   GEMMA_RETURN_IF_ERROR(arguments.BindNone("lower"));
   GEMMA_ASSIGN_OR_RETURN(const MarkedText text,
                          StrOf(subject, interpreter.meter()));
@@ -148,7 +148,7 @@ constexpr Builtin kTests[] = {
     {"lessthan", CompareWith<Operator::kLess>},
     {"lt", CompareWith<Operator::kLess>},
     {"<", CompareWith<Operator::kLess>},
-    {"lower", HasCase<LetterCase::kLower>},
+    {"lower", CaseTest<LetterCase::kLower>},
     {"mapping", Simple<IsMapping>},
     {"ne", CompareWith<Operator::kNotEqual>},
     {"!=", CompareWith<Operator::kNotEqual>},
@@ -160,7 +160,7 @@ constexpr Builtin kTests[] = {
     {"string", Simple<IsString>},
     {"true", Simple<IsExactlyTrue>},
     {"undefined", Simple<IsUndefined>},
-    {"upper", HasCase<LetterCase::kUpper>},
+    {"upper", CaseTest<LetterCase::kUpper>},
 };
 
 }  // namespace

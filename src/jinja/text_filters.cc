@@ -49,8 +49,8 @@ ValueOr Trim(Interpreter& interpreter, const JinjaValue& subject,
 }
 
 template <CaseChange kChange>
-ValueOr Case(Interpreter& interpreter, const JinjaValue& subject,
-             CallArguments& arguments) {
+ValueOr CaseFilter(Interpreter& interpreter, const JinjaValue& subject,
+                   CallArguments& arguments) {
   GEMMA_RETURN_IF_ERROR(arguments.BindNone("upper"));
   Meter& meter = interpreter.meter();
   GEMMA_ASSIGN_OR_RETURN(const MarkedText text, StrOf(subject, meter));
@@ -91,8 +91,8 @@ ValueOr Safe(Interpreter& interpreter, const JinjaValue& subject,
   return JinjaValue::Markup(std::move(text));
 }
 
-ValueOr Escape(Interpreter& interpreter, const JinjaValue& subject,
-               CallArguments& arguments) {
+ValueOr EscapeFilter(Interpreter& interpreter, const JinjaValue& subject,
+                     CallArguments& arguments) {
   GEMMA_RETURN_IF_ERROR(arguments.BindNone("escape"));
   if (subject.is_markup()) return subject;
   Meter& meter = interpreter.meter();
@@ -152,8 +152,8 @@ ValueOr Center(Interpreter& interpreter, const JinjaValue& subject,
       ->function(interpreter, JinjaValue::String(std::move(text)), centered);
 }
 
-ValueOr Format(Interpreter& interpreter, const JinjaValue& subject,
-               CallArguments& arguments) {
+ValueOr FormatFilter(Interpreter& interpreter, const JinjaValue& subject,
+                     CallArguments& arguments) {
   Meter& meter = interpreter.meter();
   if (!arguments.named.empty() && !arguments.positional.empty()) {
     return absl::InvalidArgumentError(
@@ -180,8 +180,8 @@ ValueOr Format(Interpreter& interpreter, const JinjaValue& subject,
   return FormatPercent(format, values, meter);
 }
 
-ValueOr Join(Interpreter& interpreter, const JinjaValue& subject,
-             CallArguments& arguments) {
+ValueOr JoinFilter(Interpreter& interpreter, const JinjaValue& subject,
+                   CallArguments& arguments) {
   JinjaValue values[2] = {JinjaValue::String(MarkedText()), JinjaValue::None()};
   GEMMA_RETURN_IF_ERROR(arguments.Bind("join", {"d", "attribute"}, 0, values));
   Meter& meter = interpreter.meter();
@@ -269,27 +269,27 @@ ValueOr ToJson(Interpreter& interpreter, const JinjaValue& subject,
   return MakeString(std::move(text), meter);
 }
 
-constexpr Builtin kFilters[] = {
-    {"capitalize", Case<CaseChange::kCapitalize>},
+constexpr Builtin kTextFilters[] = {
+    {"capitalize", CaseFilter<CaseChange::kCapitalize>},
     {"center", Center},
-    {"e", Escape},
-    {"escape", Escape},
-    {"format", Format},
+    {"e", EscapeFilter},
+    {"escape", EscapeFilter},
+    {"format", FormatFilter},
     {"indent", Indent},
-    {"join", Join},
-    {"lower", Case<CaseChange::kLower>},
+    {"join", JoinFilter},
+    {"lower", CaseFilter<CaseChange::kLower>},
     {"replace", ReplaceFilter},
     {"safe", Safe},
     {"string", String},
-    {"title", Case<CaseChange::kTitleFilter>},
+    {"title", CaseFilter<CaseChange::kTitleFilter>},
     {"tojson", ToJson},
     {"trim", Trim},
-    {"upper", Case<CaseChange::kUpper>},
+    {"upper", CaseFilter<CaseChange::kUpper>},
     {"wordcount", WordCount},
 };
 
 }  // namespace
 
-absl::Span<const Builtin> TextFilters() { return kFilters; }
+absl::Span<const Builtin> TextFilters() { return kTextFilters; }
 
 }  // namespace gemma::internal

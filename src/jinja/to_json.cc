@@ -20,7 +20,7 @@ namespace {
 using Kind = JinjaValue::Kind;
 using SequenceType = JinjaValue::SequenceType;
 
-constexpr TextOrigin kMessage = TextOrigin::kMessage;
+constexpr TextOrigin kJsonOrigin = TextOrigin::kMessage;
 
 // Returns the escape of a character, or nothing if it is written as it is.
 std::string EscapeOf(uint32_t c, bool ensure_ascii) {
@@ -99,7 +99,7 @@ class Writer {
   absl::Status Text(const MarkedText& marked) {
     const std::string_view text = marked.text();
     GEMMA_RETURN_IF_ERROR(meter_.Allocate(text.size()));
-    out_.Append("\"", kMessage);
+    out_.Append("\"", kJsonOrigin);
     size_t copied = 0;
     for (size_t at = 0; at < text.size();) {
       const size_t end = CharacterEnd(text, at);
@@ -114,14 +114,14 @@ class Writer {
       at = end;
     }
     out_.Append(marked, copied, text.size());
-    out_.Append("\"", kMessage);
+    out_.Append("\"", kJsonOrigin);
     return absl::OkStatus();
   }
 
   absl::Status NewLine(size_t level) {
     if (!style_.has_indent) return absl::OkStatus();
     GEMMA_RETURN_IF_ERROR(meter_.Allocate(1 + level * style_.indent.size()));
-    out_.Append("\n", kMessage);
+    out_.Append("\n", kJsonOrigin);
     for (size_t i = 0; i < level; ++i) out_.Append(style_.indent);
     return absl::OkStatus();
   }
@@ -136,10 +136,10 @@ class Writer {
 
   absl::Status List(const JinjaValue& value, size_t level) {
     if (value.items().empty()) {
-      out_.Append("[]", kMessage);
+      out_.Append("[]", kJsonOrigin);
       return absl::OkStatus();
     }
-    out_.Append("[", kMessage);
+    out_.Append("[", kJsonOrigin);
     bool first = true;
     for (const JinjaValue& item : value.items()) {
       GEMMA_RETURN_IF_ERROR(Separator(first, level + 1));
@@ -147,15 +147,15 @@ class Writer {
       GEMMA_RETURN_IF_ERROR(Value(item, level + 1));
     }
     GEMMA_RETURN_IF_ERROR(NewLine(level));
-    out_.Append("]", kMessage);
+    out_.Append("]", kJsonOrigin);
     return absl::OkStatus();
   }
 
   absl::Status Key(const JinjaValue& key) {
     if (key.is_string()) return Text(key.marked());
-    out_.Append("\"", kMessage);
+    out_.Append("\"", kJsonOrigin);
     GEMMA_RETURN_IF_ERROR(Value(key, 0));
-    out_.Append("\"", kMessage);
+    out_.Append("\"", kJsonOrigin);
     return absl::OkStatus();
   }
 
@@ -185,7 +185,7 @@ class Writer {
 
   absl::Status Dict(const JinjaValue& value, size_t level) {
     if (value.entries().empty()) {
-      out_.Append("{}", kMessage);
+      out_.Append("{}", kJsonOrigin);
       return absl::OkStatus();
     }
     if (style_.sort_keys) {
@@ -198,7 +198,7 @@ class Writer {
 
   absl::Status Entries(const std::vector<JinjaValue::Entry>& entries,
                        size_t level) {
-    out_.Append("{", kMessage);
+    out_.Append("{", kJsonOrigin);
     bool first = true;
     for (const JinjaValue::Entry& entry : entries) {
       GEMMA_RETURN_IF_ERROR(Separator(first, level + 1));
@@ -209,7 +209,7 @@ class Writer {
       GEMMA_RETURN_IF_ERROR(Value(entry.value, level + 1));
     }
     GEMMA_RETURN_IF_ERROR(NewLine(level));
-    out_.Append("}", kMessage);
+    out_.Append("}", kJsonOrigin);
     return absl::OkStatus();
   }
 
