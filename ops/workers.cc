@@ -15,8 +15,14 @@ namespace {
 // interrupted for a moment needs to come back. To sleep and be woken costs far
 // more than to wait, above all in virtual machines. Other threads that are
 // ready to run go first.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// Code between calls is so slow here that waiting would only delay others.
+constexpr int kYields = 1;
+constexpr int kSpins = 10;
+#else
 constexpr int kYields = 10;
 constexpr int kSpins = 1000;
+#endif
 
 // Waits until value differs from `old` and returns it.
 uint32_t WaitForChange(std::atomic<uint32_t>& value, uint32_t old) {
