@@ -83,9 +83,11 @@ class Fixture {
     // Makes scores a few units large for any size of a head.
     for (float& v : q_) v *= 8.0f / std::sqrt(static_cast<float>(c.head_dim));
     for (size_t p = 0; p < std::max(c.position + c.rows, c.mutual.end); ++p) {
-      keys_.push_back(RandomVector(c.head_dim, 2 * p + 2));
-      values_.push_back(RandomVector(c.head_dim, 2 * p + 3));
-      StoreCache(keys_.back(), values_.back(), p, ring_.view());
+      const std::vector<float> key = RandomVector(c.head_dim, 2 * p + 2);
+      const std::vector<float> value = RandomVector(c.head_dim, 2 * p + 3);
+      StoreCache(key, value, p, ring_.view());
+      keys_.push_back(Rounded(key));
+      values_.push_back(Rounded(value));
     }
   }
 
@@ -155,19 +157,29 @@ class Fixture {
     return AttendScratchSize(rows * c_.group, c_.head_dim);
   }
 
-  // Returns value i of a key or value as the cache stores it.
-  double Rounded(const std::vector<float>& from, size_t i) const {
-    if (c_.type == CacheType::kF32) return from[i];
-    if (c_.type == CacheType::kBF16) return BF16ToFloat(FloatToBF16(from[i]));
-    const size_t begin = i / kCacheGroup * kCacheGroup;
-    float largest = 0;
-    for (size_t j = begin; j < std::min(begin + kCacheGroup, from.size());
-         ++j) {
-      largest = std::max(largest, std::abs(from[j]));
+  // Returns a key or value as the cache stores it.
+  std::vector<double> Rounded(const std::vector<float>& from) const {
+    std::vector<double> out(from.begin(), from.end());
+    if (c_.type == CacheType::kF32) return out;
+    if (c_.type == CacheType::kBF16) {
+      for (double& v : out) {
+        v = BF16ToFloat(FloatToBF16(static_cast<float>(v)));
+      }
+      return out;
     }
-    const float scale = BF16ToFloat(FloatToBF16(largest / 127.0f));
-    const float code = std::round(from[i] / scale);
-    return static_cast<double>(std::clamp(code, -127.0f, 127.0f)) * scale;
+    for (size_t begin = 0; begin < from.size(); begin += kCacheGroup) {
+      const size_t end = std::min(begin + kCacheGroup, from.size());
+      float largest = 0;
+      for (size_t i = begin; i < end; ++i) {
+        largest = std::max(largest, std::abs(from[i]));
+      }
+      const float scale = BF16ToFloat(FloatToBF16(largest / 127.0f));
+      for (size_t i = begin; i < end; ++i) {
+        const float code = std::round(from[i] / scale);
+        out[i] = static_cast<double>(std::clamp(code, -127.0f, 127.0f)) * scale;
+      }
+    }
+    return out;
   }
 
   // Returns value i of the key of position p.
@@ -191,7 +203,7 @@ class Fixture {
     for (size_t p = begin; p < end; ++p) {
       double dot = 0;
       for (size_t i = 0; i < c_.head_dim; ++i) {
-        dot += static_cast<double>(q[i]) * Key(p, i);
+        dot += static_cast<double>(q[i]) * keys_[p][i];
       }
       dot *= kScale;
       if (c_.cap > 0) dot = c_.cap * std::tanh(dot / c_.cap);
@@ -203,7 +215,7 @@ class Fixture {
     std::vector<double> out(c_.head_dim);
     for (size_t p = begin; p < end; ++p) {
       for (size_t i = 0; i < c_.head_dim; ++i) {
-        out[i] += scores[p - begin] / sum * Rounded(values_[p], i);
+        out[i] += scores[p - begin] / sum * values_[p][i];
       }
     }
     return out;
@@ -211,8 +223,8 @@ class Fixture {
 
   Case c_;
   Ring ring_;
-  std::vector<std::vector<float>> keys_, values_;  // one for each position
-  std::vector<float> weight_;
+  // As the cache stores them, one for each position.
+  std::vector<std::vector<double>> keys_, values_;
   std::vector<float> q_;
 };
 
