@@ -1,10 +1,12 @@
 #include "tests/fault/fault_toys.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "absl/strings/str_format.h"
 #include "gemma/quantize.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -39,6 +41,57 @@ std::string WriteFaultPacked(const std::string& directory,
   options.num_threads = 1;
   options.overwrite = true;
   EXPECT_TRUE(Quantize(source, path, options).ok());
+  return path;
+}
+
+std::string WriteFaultDirectory(const std::string& directory) {
+  using nlohmann::json;
+  const std::vector<std::string> special = {
+      "<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"};
+  json added, vocab;
+  const auto add = [&](const std::string& piece) {
+    vocab[piece] = vocab.size();
+  };
+  for (const std::string& name : special) {
+    added.push_back({{"id", vocab.size()},
+                     {"content", name},
+                     {"special", true},
+                     {"normalized", false}});
+    add(name);
+  }
+  for (int byte = 0; byte < 256; ++byte) add(absl::StrFormat("<0x%02X>", byte));
+  for (const char* piece : {"\u2581", "h", "e", "l", "o", "t", "c", "a", "he",
+                            "ll", "hell", "\u2581t", "at"}) {
+    add(piece);
+  }
+  json merges;
+  for (const auto& [left, right] : std::vector<std::array<const char*, 2>>{
+           {"h", "e"}, {"l", "l"}, {"he", "ll"}, {"\u2581", "t"}, {"a", "t"}}) {
+    merges.push_back(json::array({left, right}));
+  }
+  const json tokenizer = {{"added_tokens", added},
+                          {"normalizer",
+                           {{"type", "Replace"},
+                            {"pattern", {{"String", " "}}},
+                            {"content", "\u2581"}}},
+                          {"model",
+                           {{"type", "BPE"},
+                            {"unk_token", "<unk>"},
+                            {"fuse_unk", true},
+                            {"byte_fallback", true},
+                            {"vocab", vocab},
+                            {"merges", merges}}}};
+  const uint64_t size = vocab.size();
+  json config = TinyConfig("gemma");
+  config["vocab_size"] = size;
+  TinyTensors tensors = TinyHfTensors("gemma");
+  Find(tensors, "model.embed_tokens.weight") =
+      MakeTensor("model.embed_tokens.weight", {size, 8});
+  const std::string path = directory + "/source";
+  WriteTinyDirectory(path, config, tensors);
+  WriteFile(path + "/tokenizer.json", tokenizer.dump());
+  WriteFile(path + "/tokenizer_config.json",
+            R"({"bos_token": "<bos>", "eos_token": "<eos>"})");
   return path;
 }
 

@@ -21,6 +21,10 @@ std::string WriteFaultGguf(const std::string& directory,
 std::string WriteFaultPacked(const std::string& directory,
                              const std::string& architecture);
 
+// Writes a Hugging Face directory whose tokenizer.json has some tokens of each
+// kind. Returns the path.
+std::string WriteFaultDirectory(const std::string& directory);
+
 // Writes a file of gemma.cpp that includes a tokenizer. Returns the path.
 std::string WriteFaultSbs(const std::string& directory);
 

@@ -33,7 +33,7 @@ void SweepLoad(const std::string& path, const LoadOptions& options) {
 }
 
 TEST(LoadFaults, HuggingFaceDirectory) {
-  SweepLoad(ToyPath("gemma_fill"), FaultOptions());
+  SweepLoad(WriteFaultDirectory(TestDirectory()), FaultOptions());
 }
 
 TEST(LoadFaults, GgufFile) {
@@ -77,7 +77,7 @@ TEST(LoadFaults, MergedAdapter) {
 }
 
 TEST(LoadFaults, TokenizerAlone) {
-  const std::string path = ToyPath("gemma_fill");
+  const std::string path = WriteFaultDirectory(TestDirectory());
   SweepMemory([&](Injector& faults) -> absl::Status {
     const auto tokens = faults([&]() -> absl::StatusOr<std::vector<TokenId>> {
       const auto tokenizer = Tokenizer::Load(path);

@@ -55,7 +55,9 @@ TEST(WriteFaults, Packed) {
 }
 
 TEST(WriteFaults, PackedDirectory) {
-  SweepQuantize(ToyPath("gemma_fill"), TestDirectory(),
+  const std::string directory = TestDirectory();
+  std::filesystem::create_directory(directory + "/out");
+  SweepQuantize(WriteFaultDirectory(directory), directory + "/out",
                 {.type = WeightType::kQ8});
 }
 
