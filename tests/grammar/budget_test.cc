@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -79,6 +80,15 @@ std::string Name(std::string_view prefix, size_t i) {
 
 OrderedJson Ref(const std::string& name) {
   return {{"$ref", "#/$defs/" + name}};
+}
+
+// Adds a member whose name is new. operator[] would look for it among all
+// others.
+void AddMember(const std::string& name, OrderedJson value, OrderedJson& to) {
+  if (to.is_null()) to = OrderedJson::object();
+  using Members = OrderedJson::object_t::Container;
+  Members& members = to.get_ref<OrderedJson::object_t&>();
+  members.emplace_back(name, std::move(value));
 }
 
 // A typical value of a form's field.
@@ -160,8 +170,9 @@ OrderedJson Alternatives(size_t count) {
 
 TEST(GrammarBudget, SharedAlternativesFit) {
   OrderedJson schema = {{"$defs", {{"big", Alternatives(256)}}}};
+  OrderedJson& properties = schema["properties"];
   for (size_t i = 0; i < 10000; ++i) {
-    schema["properties"][Name("p", i)] = Ref("big");
+    AddMember(Name("p", i), Ref("big"), properties);
   }
   const Cost cost = CostOfSchema(schema);
   EXPECT_EQ(cost.error, "OK");
@@ -170,9 +181,11 @@ TEST(GrammarBudget, SharedAlternativesFit) {
 
 TEST(GrammarBudget, CopiedAlternativesAreRefused) {
   OrderedJson schema = {{"$defs", {{"big", Alternatives(256)}}}};
+  OrderedJson& properties = schema["properties"];
   for (size_t i = 0; i < 10000; ++i) {
-    schema["properties"][Name("p", i)] = Ref("big");
-    schema["properties"][Name("p", i)]["maxLength"] = 1000 + i;
+    OrderedJson property = Ref("big");
+    property["maxLength"] = 1000 + i;
+    AddMember(Name("p", i), std::move(property), properties);
   }
   ExpectRefused(CostOfSchema(schema), "'#/$defs/big/anyOf/", kSteps);
 }
@@ -192,11 +205,13 @@ TEST(GrammarBudget, ComparedBranchesAreRefused) {
 }
 
 TEST(GrammarBudget, ComparedPropertiesAreRefused) {
-  OrderedJson branch = {{"type", "object"}};
+  OrderedJson properties, required;
   for (size_t i = 0; i < 4000; ++i) {
-    branch["required"].push_back(Name("p", i));
-    branch["properties"][Name("p", i)] = true;
+    required.push_back(Name("p", i));
+    AddMember(Name("p", i), true, properties);
   }
+  const OrderedJson branch = {
+      {"type", "object"}, {"required", required}, {"properties", properties}};
   OrderedJson schema;
   schema["oneOf"] = {branch, branch};
   ExpectRefused(CostOfSchema(schema), "'#/oneOf/", kSteps);
@@ -219,17 +234,18 @@ TEST(GrammarBudget, ComparedValuesAreRefused) {
 // A search among many members takes time too.
 TEST(GrammarBudget, WidePlacesAreRefused) {
   OrderedJson wide = {{"type", "object"}};
-  for (size_t i = 0; i < 30000; ++i) wide[Name("x-", i)] = 0;
+  for (size_t i = 0; i < 30000; ++i) AddMember(Name("x-", i), 0, wide);
   OrderedJson schema = {
       {"$defs", {{"wide", wide}, {"big", Alternatives(256)}}}};
   schema["allOf"] = {Ref("wide"), Ref("big")};
   ExpectRefused(CostOfSchema(schema), "'#", kSteps);
 
-  OrderedJson links;
+  OrderedJson defs, properties;
   for (size_t i = 0; i < 8000; ++i) {
-    links["$defs"][Name("d", i)] = true;
-    links["properties"][Name("p", i)] = Ref(Name("d", 7999 - i));
+    AddMember(Name("d", i), true, defs);
+    AddMember(Name("p", i), Ref(Name("d", 7999 - i)), properties);
   }
+  const OrderedJson links = {{"$defs", defs}, {"properties", properties}};
   ExpectRefused(CostOfSchema(links), "'#/properties/p", kSteps);
 }
 
@@ -247,8 +263,9 @@ TEST(GrammarBudget, WideTuplesAreRefused) {
 // The pointers of all places below the long name contain it.
 TEST(GrammarBudget, LongNamesFit) {
   OrderedJson inner;
+  OrderedJson& properties = inner["properties"];
   for (size_t i = 0; i < 5000; ++i) {
-    inner["properties"][Name("p", i)] = {{"type", "null"}};
+    AddMember(Name("p", i), {{"type", "null"}}, properties);
   }
   OrderedJson schema;
   schema["properties"][std::string(500000, 'x')] = inner;
