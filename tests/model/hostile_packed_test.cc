@@ -131,7 +131,7 @@ class WideModel {
       Add(std::string(name) + ".weight", {256});
     }
     WriteFile(path_, gguf_.Finish());
-    LoadAndRun(path_);
+    if (LoadAndRun(path_)) return "OK";
     return ErrorOf(Model::Load(path_, {.num_threads = 1}).status());
   }
 

@@ -121,9 +121,8 @@ void AddGgufRecurrence(const std::string& layer, TinyTensors& out) {
 }  // namespace
 
 Bytes TinyTensor::bytes() const {
-  ByteWriter out;
-  for (const float value : values) out.Number(value);
-  return out.bytes();
+  const auto* begin = reinterpret_cast<const uint8_t*>(values.data());
+  return {begin, begin + values.size() * sizeof(float)};
 }
 
 TinyTensor MakeTensor(std::string name, std::vector<uint64_t> shape) {
