@@ -26,6 +26,9 @@ STORE_COMMANDS = ["pull", "list", "remove"]  # these load no model
 OTHER_COMMANDS = ["compare", "quantize", "verify-file", "doctor", "completion", "man"]
 TIMEOUT = 300
 
+# For tests that only compare results, which need no sanitizers.
+compares_results = unittest.skipIf(os.environ.get("GEMMA_SANITIZED"), "under sanitizers")
+
 # Remove the caller's variables, because they would set options.
 for _name in [name for name in os.environ if name.startswith("GEMMA_")]:
     if _name not in ("GEMMA_BINARY", "GEMMA_TESTDATA", "GEMMA_TEST_MODEL"):

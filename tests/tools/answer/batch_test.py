@@ -299,7 +299,7 @@ class ResumeTest(BatchTest):
                        says=[str(self.output), "another process"])
 
     def test_interrupted_and_killed(self):
-        lines = [{"prompt": f"number {i}", "max_tokens": 200, "seed": i} for i in range(300)]
+        lines = [{"prompt": f"number {i}", "max_tokens": 100, "seed": i} for i in range(150)]
         self.write(lines)
         for number in (signal.SIGINT, signal.SIGKILL):
             process = self.start("run", MODEL, "--batch", self.input, "--output", self.output, "--raw", "-t", 1)
@@ -314,12 +314,12 @@ class ResumeTest(BatchTest):
             self.assertEqual(code, 130 if number == signal.SIGINT else -signal.SIGKILL)
             if number == signal.SIGINT:
                 self.assertRegex(process.stderr.read().decode(),
-                                 r"\Agemma: \d+ of 300 lines done; run the same command to do the rest\n\Z")
-                self.assertLess(len(self.answers()), 300)
+                                 r"\Agemma: \d+ of 150 lines done; run the same command to do the rest\n\Z")
+                self.assertLess(len(self.answers()), 150)
         # The continued batch has the answers of an uninterrupted one.
         self.assertEqual(self.batch("--raw").returncode, 0)
         answers = self.answers()
-        self.assertEqual(len(answers), 300)
+        self.assertEqual(len(answers), 150)
         self.output.unlink()
         self.assertEqual(self.batch("--raw", "--batch-size", 32).returncode, 0)
         self.assertEqual(self.answers(), answers)

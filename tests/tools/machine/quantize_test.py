@@ -12,7 +12,7 @@ import subprocess
 import time
 import unittest
 
-from command import MODELS, TESTDATA, CommandTest, read_gguf, toy_models
+from command import MODELS, TESTDATA, CommandTest, compares_results, read_gguf, toy_models
 
 TOY = MODELS / "gemma2"
 GGUF = ["--layout", "gguf"]
@@ -38,6 +38,7 @@ class QuantizeTest(CommandTest):
     def files(self):
         return sorted(path.name for path in self.folder.iterdir())
 
+    @compares_results
     def test_toys_keep_their_logits(self):
         for folder in toy_models():
             if folder.name == "vaultgemma":
@@ -210,6 +211,7 @@ class TypesTest(CommandTest):
         output.unlink()
         return data
 
+    @compares_results
     def test_packed_unchanged_by_default(self):
         for folder in toy_models():
             if folder.name == "vaultgemma":
@@ -219,6 +221,7 @@ class TypesTest(CommandTest):
                 self.assertEqual(self.logits(self.target), self.logits(folder))
                 self.assertIn("as they were written", self.succeeds_quietly("verify-file", self.target))
 
+    @compares_results
     def test_types_equal_loaded_ones(self):
         sizes = []
         for kind in ("bf16", "q8", "q6", "q5", "q4", "q4s"):
@@ -343,6 +346,7 @@ class EndsTest(CommandTest):
         self.succeeds_quietly(*self.arguments())
         return time.monotonic() - start
 
+    @compares_results
     def test_killed_at_any_moment(self):
         duration = self.duration()
         self.target.write_text("old")
