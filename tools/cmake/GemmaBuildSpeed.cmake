@@ -17,6 +17,17 @@ endif()
 # target read.
 function(gemma_precompile target)
   target_precompile_headers(${target} PRIVATE ${ARGN})
+  gemma_precompiled_options(${target})
+endfunction()
+
+# gemma_reuse_precompiled(TARGET OTHER) uses the precompiled headers of another
+# target, which must be compiled with the same options.
+function(gemma_reuse_precompiled target other)
+  target_precompile_headers(${target} REUSE_FROM ${other})
+  gemma_precompiled_options(${target})
+endfunction()
+
+function(gemma_precompiled_options target)
   # ccache needs these options for precompiled headers.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(${target} PRIVATE -fpch-preprocess)
