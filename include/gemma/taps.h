@@ -24,15 +24,15 @@ enum class TapPoint {
   kMixedStream,  // [rows, model_dim]: the residual stream with the mix added
   kFfwInput,     // [rows, model_dim]: the residual stream after the norm
   kFfwHidden,    // [rows, ffw_dim]: gelu(gate) * up
-  kExpertInput,   // [rows, model_dim]: in layers with experts, the input of
-                  // those: the residual stream after a norm of its own
+  kExpertInput,  // [rows, model_dim]: in layers with experts, the input of
+                 // those: the residual stream after a norm of its own
   kExpertChoice,  // [rows, 2 * experts_used]: the index of each expert that the
                   // row uses, in ascending order, and then the factor of its
                   // result; changes of an index have no effect
   kExpertHidden,  // [rows, experts_used * expert_dim]: gelu(gate) * up of these
                   // experts, in the order of kExpertChoice
-  kFfwOutput,    // [rows, model_dim]: the feed-forward layer's addition to the
-                 // residual stream, that of experts included
+  kFfwOutput,     // [rows, model_dim]: the feed-forward layer's addition to the
+                  // residual stream, that of experts included
   kPerLayerInput,   // [rows, model_dim]: the residual stream with the
                     // feed-forward layer added, in models with per-layer
                     // embeddings
@@ -54,8 +54,8 @@ struct TapSite {
 
 // A function that receives activations [num_rows, columns], row-major, on the
 // thread that called Forward. TapPoint defines the columns. Changes to the
-// activations take effect, except where TapPoint says otherwise. The number of rows in a call depends on the prefill
-// chunk; the set of all rows does not.
+// activations take effect, except where TapPoint says otherwise. The number of
+// rows in a call depends on the prefill chunk; the set of all rows does not.
 //
 // The model computes nothing else during the call. On the tap's thread, these
 // fail with FailedPrecondition: functions that compute with the model (Forward,

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <map>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -244,7 +245,7 @@ TEST(ExpertBlock, MatchesDoublePrecision) {
 
 TEST(ExpertBlock, TiesTakeLowerIndex) {
   Workers workers(1);
-  ExpertModel model({.experts = 6, .used = 2});
+  ExpertModel model(Shape{.experts = 6, .used = 2});
   for (const size_t e : {1, 2, 4, 5}) model.TieExperts(0, e);
   const std::vector<float> x = RowsOf(model, 9);
   const std::vector<float> dense = RandomVector(x.size(), 9);
@@ -308,7 +309,7 @@ TEST(ExpertBlock, TapsSeeChosenExperts) {
   const std::vector<float> dense = RandomVector(x.size(), 9);
   std::map<TapPoint, std::vector<float>> seen;
   const TapFunction look = [&](const TapSite& site, absl::Span<float> values) {
-    EXPECT_EQ(site.num_rows, 5);
+    EXPECT_EQ(site.num_rows, 5u);
     seen[site.point].assign(values.begin(), values.end());
   };
   const auto run = [&](const TapFunction& tap) {
@@ -316,7 +317,7 @@ TEST(ExpertBlock, TapsSeeChosenExperts) {
                     workers, tap);
   };
   const std::vector<float> expected = run(look);
-  EXPECT_EQ(seen.size(), 3);
+  EXPECT_EQ(seen.size(), 3u);
   EXPECT_EQ(seen[TapPoint::kExpertInput].size(), 5 * shape.dim);
   EXPECT_EQ(seen[TapPoint::kExpertChoice].size(), 5 * 2 * 3);
   const std::vector<float>& choices = seen[TapPoint::kExpertChoice];
@@ -345,8 +346,8 @@ TEST(ExpertBlock, TapsSeeChosenExperts) {
   }
 }
 
-// All values may be changed, but the indices of experts.
-TEST(ExpertBlock, TapsChangeAllButIndices) {
+// All other values can be changed.
+TEST(ExpertBlock, TapsCannotChangeIndices) {
   Workers workers(2);
   ExpertModel model(Shape{.used = 3});
   const std::vector<float> x = RowsOf(model, 5);
@@ -370,7 +371,7 @@ TEST(ExpertBlock, TapsChangeAllButIndices) {
 
 // Models without experts pay nothing.
 TEST(ExpertScratch, CountsItsBytes) {
-  EXPECT_EQ(ExpertScratch::Bytes(ModelConfig(), 512), 0);
+  EXPECT_EQ(ExpertScratch::Bytes(ModelConfig(), 512), 0u);
   const Shape shape;
   const ExpertModel model(shape);
   const size_t floats = 2 * shape.dim + shape.experts + 2 * shape.used +

@@ -85,7 +85,7 @@ TEST(ChooseExperts, KeepsNonFinite) {
   }
 }
 
-TEST(ExactMatMul, SameBitsInEveryPass) {
+TEST(ExactMatMul, SameBitsAnyRows) {
   Workers workers(3);
   const TestMatrix w(Format::kBF16, 70, 96, 1);
   const std::vector<float> x = RandomVector(40 * 96, 2);
@@ -302,7 +302,7 @@ void ExpectSameBits(const TestExperts& weights, const Pass& pass,
   });
 }
 
-TEST(Experts, SameBitsAsOneByOne) {
+TEST(Experts, EqualSingleProducts) {
   for (const Format format : kAllFormats) {
     SCOPED_TRACE(FormatName(format));
     const size_t size = BlockValues(format) == 256 ? 256 : 192;
