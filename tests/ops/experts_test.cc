@@ -157,8 +157,8 @@ struct Results {
   std::vector<float> hidden, out;
 };
 
-Results Run(const TestExperts& weights, const Pass& pass, Arithmetic arithmetic,
-            size_t pass_rows, Workers& workers) {
+Results Compute(const TestExperts& weights, const Pass& pass,
+                Arithmetic arithmetic, size_t pass_rows, Workers& workers) {
   const size_t uses = pass.row.size();
   Results results = {std::vector<float>(uses * weights.hidden(), NAN),
                      std::vector<float>(pass.rows * weights.dim(), NAN)};
@@ -244,7 +244,7 @@ TEST(Experts, MatchDoublePrecision) {
     }
     ForEachTarget([&] {
       const std::vector<float> out =
-          Run(weights, pass, Arithmetic::kFloat32, 0, workers).out;
+          Compute(weights, pass, Arithmetic::kFloat32, 0, workers).out;
       EXPECT_LT(RelativeError(out, expected), 2e-6) << FormatName(c.format);
     });
   }
@@ -295,8 +295,9 @@ void ExpectSameBits(const TestExperts& weights, const Pass& pass,
     const Results expected =
         OneByOne(weights, pass, arithmetic, pass_rows, one);
     // Without a number, the rows of x are those of the pass.
-    const Results actual = Run(weights, pass, arithmetic,
-                               pass_rows == pass.rows ? 0 : pass_rows, three);
+    const Results actual =
+        Compute(weights, pass, arithmetic,
+                pass_rows == pass.rows ? 0 : pass_rows, three);
     EXPECT_EQ(actual.hidden, expected.hidden);
     EXPECT_EQ(actual.out, expected.out);
   });
@@ -336,7 +337,7 @@ TEST(Experts, JoinOnceForAll) {
   const TestExperts weights(Format::kQ4_0, 256, 256);
   const Pass pass(weights, 1, 4);
   const uint64_t joins = workers.num_joins();
-  Run(weights, pass, Arithmetic::kInt8, 0, workers);
+  Compute(weights, pass, Arithmetic::kInt8, 0, workers);
   // And one that rounds the experts' hidden values.
   EXPECT_EQ(workers.num_joins(), joins + 3);
 }
