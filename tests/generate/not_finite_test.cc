@@ -179,7 +179,8 @@ TEST_F(NotFiniteAnswer, OverflowNamesNoTensor) {
   const absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(PathOf("gemma"));
   ASSERT_EQ(ErrorOf(checkpoint), "OK");
   const Tensor& norm = checkpoint->tensors.at("output_norm.weight");
-  EXPECT_THAT(ErrorOf(ScoreStatus(WithValue(*checkpoint, norm, 0, 3e38f))),
+  // A large value of the last state, so that the product overflows.
+  EXPECT_THAT(ErrorOf(ScoreStatus(WithValue(*checkpoint, norm, 12, 3e38f))),
               EndsWith("all weights are finite, but their products are not"));
 }
 
