@@ -225,23 +225,26 @@ class JinjaTurns : public MarkedTurns {
     return a.text() != b.text();
   }
 
-  // Whether the template reads texts in lists of parts, as TranslateGemma's,
-  // which refuses strings.
-  bool UsesParts() const {
-    const absl::StatusOr<bool> uses = Differ([](std::string_view text) {
-      Message message;
-      message.content_json = absl::StrCat(
-          R"([{"type": "text", "source_lang_code": "en",)",
-          R"("target_lang_code": "de", "text": ")", text, R"("}])");
-      return std::vector<Message>{message};
-    });
-    return uses.ok() && *uses;
+  // A message of a user in a list of parts, as TranslateGemma wants it.
+  static Message PartsOf(std::string_view text) {
+    Message message;
+    message.content_json =
+        absl::StrCat(R"([{"type": "text", "source_lang_code": "en",)",
+                     R"("target_lang_code": "de", "text": ")", text, R"("}])");
+    return message;
   }
 
-  absl::Status FindUserText() const {
+  // A template may refuse strings, if it reads texts in lists of parts.
+  absl::Status FindUserText() {
     const absl::StatusOr<bool> uses = Uses(Role::kUser);
     if (uses.ok() && *uses) return absl::OkStatus();
-    if (UsesParts()) return absl::OkStatus();
+    if (!uses.ok() && IsRaised(uses.status())) {
+      const absl::StatusOr<bool> uses_parts = Differ([](std::string_view text) {
+        return std::vector<Message>{PartsOf(text)};
+      });
+      refuses_strings_ = uses_parts.ok() && *uses_parts;
+      if (refuses_strings_) return absl::OkStatus();
+    }
     if (!uses.ok()) {
       return WithReason(Failure(uses.status()), ErrorReason::kChatTemplate);
     }
@@ -272,9 +275,10 @@ class JinjaTurns : public MarkedTurns {
 
   // The control token that the template writes after an answer.
   void FindEndOfTurn() {
-    const std::vector<Message> messages = {{Role::kUser, "question"},
-                                           {Role::kModel, "answer"},
-                                           {Role::kUser, "again"}};
+    std::vector<Message> messages = {{Role::kUser, "question"},
+                                     {Role::kModel, "answer"},
+                                     {Role::kUser, "again"}};
+    if (refuses_strings_) messages[0] = messages[2] = PartsOf("question");
     const absl::StatusOr<MarkedText> text = Rendered(messages, {}, quick_);
     if (!text.ok()) return;
     const std::string_view all = text->text();
@@ -332,6 +336,7 @@ class JinjaTurns : public MarkedTurns {
   const TemplateTokens special_;
   std::string_view system_role_ = "system";
   bool ignores_system_ = false;
+  bool refuses_strings_ = false;
 };
 
 }  // namespace

@@ -176,7 +176,7 @@ bool IsWord(uint32_t c) {
   return (next - kRunBegins.begin()) % 2 == 0;
 }
 
-bool IsSpace(uint32_t c) {
+bool IsUnicodeSpace(uint32_t c) {
   return c == ' ' || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0xA0 ||
          c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
          c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
@@ -218,7 +218,7 @@ size_t LeadingSpace(std::string_view text) {
   size_t size = 0;
   while (size < text.size()) {
     const std::string_view c = First(text.substr(size));
-    if (!IsSpace(CodePointOf(c))) break;
+    if (!IsUnicodeSpace(CodePointOf(c))) break;
     size += c.size();
   }
   return size;
@@ -228,7 +228,7 @@ size_t TrailingSpace(std::string_view text) {
   size_t size = 0;
   while (size < text.size()) {
     const std::string_view c = Last(text.substr(0, text.size() - size));
-    if (!IsSpace(CodePointOf(c))) break;
+    if (!IsUnicodeSpace(CodePointOf(c))) break;
     size += c.size();
   }
   return size;

@@ -138,11 +138,8 @@ TEST(SuppressTokens, AnswersEqualTransformers) {
     EXPECT_THAT(
         model.config().suppress_tokens,
         ElementsAre(*tokenizer.Find("<image|>"), *tokenizer.Find("<audio|>")));
-    const ChatTemplate turns = *model.chat_template();
-    EXPECT_TRUE(turns.is_gemma());
     for (const ChatJson& golden : answers) {
       const auto prompt = golden["prompt"].get<std::vector<TokenId>>();
-      EXPECT_EQ(*turns.UserTurn(golden["text"].get<std::string>()), prompt);
       GenerateOptions options;
       options.sampling.temperature = 0.0f;
       EXPECT_EQ(AnswerOf(model, prompt, options, 64),

@@ -23,7 +23,9 @@ class Parts {
             Vocab(), [this](std::string_view part) { text += part; },
             [this](std::string_view part) { thoughts += part; }) {
     StreamDecoder decoder(Vocab());
-    for (const TokenId token : *Vocab().Encode(answer, ControlTokens::kParse)) {
+    const std::vector<TokenId> tokens =
+        *Vocab().Encode(answer, ControlTokens::kParse);
+    for (const TokenId token : tokens) {
       if (Vocab().IsControl(token)) {
         parser_.Control(token);
       } else {

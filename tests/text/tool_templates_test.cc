@@ -92,7 +92,7 @@ TEST(ToolTemplates, TakePartsForStrings) {
       "{% set part = m.content[0] %}<|turn>user\n{{ part.source_lang_code }} "
       "to {{ part.target_lang_code }}: {{ part.text | trim }}<turn|>\n"
       "{% else %}<|turn>model\n{{ m.content | trim }}<turn|>\n{% endif %}"
-      "{% endfor %}<|turn>model\n");
+      "{% endfor %}{{ '<|turn>model\\n' }}");
   ASSERT_EQ(ErrorOf(turns), "OK");
   EXPECT_THAT(ErrorOf(turns->UserTurn("x")),
               HasSubstr("refuses these messages: wanted one part"));
@@ -119,7 +119,7 @@ std::string PlainTurns(bool empty_thought, std::string_view think = "\n") {
          "{% endif %}{% if first %}{{ messages[0].content | trim }}{% endif %}"
          "<turn|>\n{% endif %}{% for m in messages[(1 if first else 0):] %}"
          "{{ '<|turn>' + ('model' if m.role == 'assistant' else m.role) }}\n"
-         "{{ m.content | trim }}<turn|>\n{% endfor %}<|turn>model\n" +
+         "{{ m.content | trim }}<turn|>\n{% endfor %}{{ '<|turn>model\\n' }}" +
          (empty_thought ? "{% if not enable_thinking %}{{ '<|channel>thought\\n"
                           "<channel|>' }}{% endif %}"
                         : "");
