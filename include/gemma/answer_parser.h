@@ -21,8 +21,8 @@ struct ParsedAnswer {
   std::string text = {};      // the answer to the user
   std::string thoughts = {};  // what the model thought first; may be empty
   std::vector<ToolCall> tool_calls = {};  // in order, without ids
-  // Whether the tokens of the answer are not those of `text` alone, so that a
-  // later prompt with `text` differs from what the session has read.
+  // Whether the answer had marks of thoughts or calls, so that a later prompt
+  // with `text` differs from what the session has read.
   bool has_markers = false;
 };
 

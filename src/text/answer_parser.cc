@@ -49,7 +49,7 @@ class AnswerParser::Impl {
   }
 
   void Control(TokenId token) {
-    answer_.has_markers = true;
+    answer_.has_markers |= !NameOf(token).empty();
     switch (part_) {
       case Part::kText:
         if (token == open_channel_) {

@@ -59,6 +59,9 @@ TEST(AnswerParser, SplitsThoughtsFromText) {
   const Parts plain("Hello.");
   EXPECT_EQ(plain.text, "Hello.");
   EXPECT_FALSE(plain.has_markers());
+  const Parts other("a<|image>b");  // not a mark of answers
+  EXPECT_EQ(other.text, "ab");
+  EXPECT_FALSE(other.has_markers());
   const Parts thinking("<|channel>thought\nWell,\nso.\n<channel|>Hello.\n");
   EXPECT_EQ(thinking.thoughts, "Well,\nso.");
   EXPECT_EQ(thinking.text, "Hello.\n");
