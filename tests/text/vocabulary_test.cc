@@ -356,7 +356,7 @@ TEST(VocabularyFromGguf, NotesBadIds) {
                      std::numeric_limits<int64_t>::max()}) {
     GgufTokenizerData data = forms.gguf();
     data.bos = data.pad = id;
-    const auto vocabulary = VocabularyFromGguf(data, kPath);
+    const auto vocabulary = VocabularyFromGguf(data, kVocabularyPath);
     ASSERT_TRUE(vocabulary.ok()) << vocabulary.status();
     EXPECT_EQ(vocabulary->bos, 2);
     EXPECT_EQ(vocabulary->pad, 0);
@@ -373,7 +373,7 @@ TEST(VocabularyFromGguf, NotesBadIds) {
 TEST(VocabularyFromGguf, TakesOddPieces) {
   VocabularyForms forms = ToyVocabulary();
   const GgufTokenizerData plain = forms.gguf();
-  const Vocabulary before = *VocabularyFromGguf(plain, kPath);
+  const Vocabulary before = *VocabularyFromGguf(plain, kVocabularyPath);
   std::vector<int32_t> types = forms.types;
   for (int32_t& type : types) type = type == 1 ? 0 : type;
   std::vector<std::string_view> tokens = forms.tokens;
@@ -381,14 +381,14 @@ TEST(VocabularyFromGguf, TakesOddPieces) {
   GgufTokenizerData data = forms.gguf();
   data.types = types;
   data.tokens = tokens;
-  const auto after = VocabularyFromGguf(data, kPath);
+  const auto after = VocabularyFromGguf(data, kVocabularyPath);
   ASSERT_TRUE(after.ok()) << after.status();
   for (size_t i = 0; i < before.pieces.size(); ++i) {
     if (i == 7) continue;
     EXPECT_EQ(after->pieces[i], before.pieces[i]) << i;
   }
   EXPECT_EQ(after->pieces[7].type, PieceType::kUnused);
-  const auto tokenizer = MakeTokenizer(*after, kPath);
+  const auto tokenizer = MakeTokenizer(*after, kVocabularyPath);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   EXPECT_EQ(tokenizer->Decode({7}), "");
 }
@@ -396,12 +396,12 @@ TEST(VocabularyFromGguf, TakesOddPieces) {
 // GGUF files from mid-2024 call tags normal pieces.
 TEST(VocabularyFromGguf, TagsStayWhole) {
   VocabularyForms forms = ToyVocabulary();
-  const Vocabulary before = *VocabularyFromGguf(forms.gguf(), kPath);
+  const Vocabulary before = *VocabularyFromGguf(forms.gguf(), kVocabularyPath);
   std::vector<int32_t> types = forms.types;
   for (int32_t& type : types) type = type == 4 ? 1 : type;
   GgufTokenizerData data = forms.gguf();
   data.types = types;
-  EXPECT_EQ(VocabularyFromGguf(data, kPath)->pieces, before.pieces);
+  EXPECT_EQ(VocabularyFromGguf(data, kVocabularyPath)->pieces, before.pieces);
 }
 
 // All of Gemma's sentencepiece models have add_dummy_prefix = false.
