@@ -284,6 +284,15 @@ Results OneByOne(const TestExperts& weights, const Pass& pass,
   return results;
 }
 
+// Random weights of some formats are so large that results are not finite:
+// makes NaN equal to NaN.
+std::vector<float> Comparable(std::vector<float> values) {
+  for (float& value : values) {
+    if (std::isnan(value)) value = 0.125f;
+  }
+  return values;
+}
+
 // Expects the bits of products with one expert, in a pass of `pass_rows` rows.
 void ExpectSameBits(const TestExperts& weights, const Pass& pass,
                     Arithmetic arithmetic, size_t pass_rows) {
@@ -298,8 +307,8 @@ void ExpectSameBits(const TestExperts& weights, const Pass& pass,
     const Results actual =
         Compute(weights, pass, arithmetic,
                 pass_rows == pass.rows ? 0 : pass_rows, three);
-    EXPECT_EQ(actual.hidden, expected.hidden);
-    EXPECT_EQ(actual.out, expected.out);
+    EXPECT_EQ(Comparable(actual.hidden), Comparable(expected.hidden));
+    EXPECT_EQ(Comparable(actual.out), Comparable(expected.out));
   });
 }
 
