@@ -335,7 +335,7 @@ absl::Status Model::Impl::WithBadWeight(absl::Status status) {
       bad_weight_ = bad != nullptr
                         ? FormatText("tensor %s has a value that is not finite",
                                      Quoted(bad->name))
-                        : "all weights are finite, but their products are not";
+                        : "all weights are finite";
     }
     return WithReason(
         absl::Status(status.code(),

@@ -347,7 +347,9 @@ TEST_F(ScriptedClassifier, RefusesNonFiniteLogits) {
                              std::numeric_limits<float>::infinity()}) {
     const auto result = Classify(pieces, kYes, weight);
     EXPECT_EQ(result.status().code(), absl::StatusCode::kDataLoss);
-    EXPECT_EQ(ErrorOf(result), "the model's logits are not finite");
+    EXPECT_EQ(ErrorOf(result),
+              "the model's logits are not finite: tensor 'output.weight' has a "
+              "value that is not finite");
   }
 }
 

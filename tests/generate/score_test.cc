@@ -226,9 +226,9 @@ TEST(Score, FailedRewindIsReported) {
   const absl::Status status = Score(session, {7}, {Tokens{6}}).status();
   EXPECT_TRUE(absl::IsDataLoss(status)) << status;
   EXPECT_EQ(ErrorOf(status),
-            "the model's logits are not finite (position 3); the session now "
-            "has 0 tokens instead of 2, because the rewind failed: the tap "
-            "failed");
+            "the model's logits are not finite (position 3): all weights are "
+            "finite; the session now has 0 tokens instead of 2, because the "
+            "rewind failed: the tap failed");
   EXPECT_EQ(session.position(), 0u);
 }
 

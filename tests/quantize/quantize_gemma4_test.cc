@@ -108,7 +108,8 @@ class QuantizeGemma4Test : public ::testing::Test {
   // The types of a written file's tensors.
   std::map<std::string, std::string> TypesOf() const {
     std::map<std::string, std::string> types;
-    for (const TensorSummary& tensor : LoadExact(Path()).tensors()) {
+    const Model model = LoadExact(Path());
+    for (const TensorSummary& tensor : model.tensors()) {
       types[tensor.name] = tensor.format;
     }
     return types;
