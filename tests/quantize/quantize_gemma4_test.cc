@@ -107,8 +107,8 @@ class QuantizeGemma4Test : public ::testing::Test {
 
   // The types of a written file's tensors.
   std::map<std::string, std::string> TypesOf() const {
-    std::map<std::string, std::string> types;
     const Model model = LoadExact(Path());
+    std::map<std::string, std::string> types;
     for (const TensorSummary& tensor : model.tensors()) {
       types[tensor.name] = tensor.format;
     }
