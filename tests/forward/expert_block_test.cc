@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "src/forward/transformer.h"
 #include "tests/support/near.h"
 #include "tests/support/test_matrix.h"
 
@@ -367,6 +368,35 @@ TEST(ExpertBlock, TapsCannotChangeIndices) {
   EXPECT_EQ(run(TapPoint::kExpertChoice, 0, 2), plain);
   EXPECT_NE(run(TapPoint::kExpertChoice, 1, 2), plain);
   EXPECT_NE(run(TapPoint::kExpertHidden, 0, 1), plain);
+}
+
+// Experts whose arithmetic depends on the rows of a pass divide passes into
+// those of few rows and of many. A router's never does.
+TEST(ExpertBlock, CountsInFewRows) {
+  Workers workers(1);
+  constexpr size_t kMaxRows = 64;
+  const auto few_rows = [&](Format experts, Format router) {
+    ExpertModel model(Shape{.dim = 64, .hidden = 32, .format = experts});
+    ModelConfig config = model.config();
+    config.vocab_size = 16;
+    config.layers[0].num_heads = config.layers[0].num_kv_heads = 1;
+    config.layers[0].head_dim = 8;
+    config.layers[0].ffw_dim = 32;
+    TestMatrix embedding(Format::kF32, config.vocab_size, 64, 1);
+    TestMatrix routes(router, config.layers[0].num_experts, 64, 2);
+    Weights weights;
+    weights.embedding.view = embedding.packed;
+    weights.layers.push_back(std::move(model.layer()));
+    weights.layers[0].router.view = routes.packed;
+    return Transformer::Create(config, weights, Arithmetic::kFastest, kMaxRows,
+                               workers)
+        ->few_rows();
+  };
+  const TestMatrix tiles(Format::kBF16, 16, 64, 1);
+  const bool matter = RowsMatter(tiles.packed, Arithmetic::kFastest);
+  EXPECT_EQ(few_rows(Format::kBF16, Format::kF32),
+            matter ? kMinTileRows - 1 : kMaxRows);
+  EXPECT_EQ(few_rows(Format::kF32, Format::kBF16), kMaxRows);
 }
 
 // Models without experts pay nothing.
