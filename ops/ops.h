@@ -223,6 +223,8 @@ void SoftCap(float cap, std::span<float> x);
 // out = scale * row `row` of the table. out: [table.cols].
 void Embed(const PackedView& table, size_t row, float scale,
            std::span<float> out);
+void Embed(const WeightView& table, size_t row, float scale,
+           std::span<float> out);
 
 // Writes the cosines and sines of position * frequency[i] for one position. The
 // product is rounded to float32 as in transformers and DeepMind's code.

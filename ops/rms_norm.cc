@@ -14,8 +14,8 @@ namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// A null weight is 1. LoadN and StoreN handle the last partial vector. A masked load per step costs
-// little here, because a row is read from the L1 cache.
+// A null weight is 1. LoadN and StoreN handle the last partial vector. A masked
+// load per step costs little here, because a row is read from the L1 cache.
 void RmsNormRow(const float* x, const float* HWY_RESTRICT weight, size_t size,
                 float eps, float* out) {
   const hn::ScalableTag<float> df;

@@ -77,8 +77,8 @@ class Workers {
   alignas(64) std::atomic<uint32_t> running_{0};  // threads still at work
 };
 
-// Calls body(row) for each row below `count`. Threads take several rows at once,
-// because the work for one row is small.
+// Calls body(row) for each row below `count`. Threads take several rows at
+// once, because the work for one row is small.
 template <class Body>
 void ForEachRow(Workers& workers, size_t count, Body body) {
   constexpr size_t kRows = 8;

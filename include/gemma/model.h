@@ -133,11 +133,10 @@ struct MemoryUse {
   // Checkpoints made by SessionOptions::checkpoint_interval. A call of
   // Session::Checkpoint may add one more, up to max_checkpoints.
   uint64_t checkpoints = 0;
-  // Tables of per-layer embeddings (Gemma 4) that stay in the mapped file, and
-  // the bytes of them that each token reads. The system keeps what was read as
-  // long as it likes, so this is no part of the total.
+  // Tables of per-layer embeddings (Gemma 4) that stay in the mapped file. The
+  // system keeps what was read as long as it likes, so the total leaves it out.
   uint64_t table = 0;
-  uint64_t table_per_token = 0;
+  uint64_t table_per_token = 0;  // bytes of the table that a token reads
   // Returns the sum of weights, cache, scratch and checkpoints.
   uint64_t total() const { return weights + cache + scratch + checkpoints; }
 };

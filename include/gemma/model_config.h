@@ -71,6 +71,7 @@ struct LayerConfig {
 
   size_t q_dim() const { return num_heads * head_dim; }      // of all queries
   size_t kv_dim() const { return num_kv_heads * head_dim; }  // of all keys
+  // Returns whether the layer computes keys and values of its own.
   bool has_own_kv() const { return !kv_source.has_value(); }
 
   // Returns whether all fields are equal.

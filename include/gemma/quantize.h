@@ -36,11 +36,12 @@ struct QuantizeOptions {
   // If not 0, chooses the best type for each matrix so that the model uses at
   // most this many bits per weight. `type` is then ignored.
   double bits = 0;
-  // The types of the tables of per-layer embeddings and of experts' matrices.
-  // No value: as `type` and `bits` say for all. Such tables are stored row by
-  // row, in types of GGUF, and stay in the file when the model runs. Matrices
-  // that choose experts keep float32 or bfloat16.
+  // The type of tables of per-layer embeddings. No value: as `type` and `bits`
+  // say for all. Tables are stored row by row, in types of GGUF, and stay in
+  // the file when the model runs.
   std::optional<WeightType> table_type;
+  // The type of experts' matrices, likewise. Matrices that choose experts keep
+  // float32 or bfloat16.
   std::optional<WeightType> expert_type;
   FileLayout layout = FileLayout::kPacked;  // of the file
   // A file with the importance of each column of each matrix, from `gemma

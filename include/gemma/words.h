@@ -51,8 +51,9 @@ class GEMMA_EXPORT InputRows {
  public:
   // values: [rows, model_dim], at least one row. Each row replaces a token's
   // embedding after scaling. In a table of per-layer embeddings, the row of
-  // token 0, the padding, stands for it, as in transformers. Fails if the number of values is not a multiple of
-  // model_dim, if a value is not finite, or if memory for the hashes runs out.
+  // token 0, the padding, stands for it, as in transformers. Fails if the
+  // number of values is not a multiple of model_dim, if a value is not finite,
+  // or if memory for the hashes runs out.
   static absl::StatusOr<InputRows> Create(std::vector<float> values,
                                           size_t model_dim,
                                           RowMask mask = RowMask::kCausal);

@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "compression/codec.h"
 #include "src/forward/ffw_block.h"
 
 namespace gemma::internal {
@@ -37,10 +36,11 @@ void EmbedPerLayer(const ModelConfig& config, const Weights& weights,
     }
     if (table.view.rows == 0) return;
     const std::span<float> of_token = scratch.table_row.Row(worker);
-    DecodeRow(table.view, TableRow(rows[r], table), of_token.data());
+    internal::Embed(table.view, TableRow(rows[r], table),
+                    config.per_layer_scale, of_token);
     constexpr float kHalfRoot = 0.70710678118654752f;  // 1 / sqrt(2)
     for (size_t i = 0; i < all; ++i) {
-      row[i] = (row[i] + of_token[i] * config.per_layer_scale) * kHalfRoot;
+      row[i] = (row[i] + of_token[i]) * kHalfRoot;
     }
   });
 }

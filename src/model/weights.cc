@@ -52,8 +52,8 @@ class Loader {
       case WeightKind::kExperts:
         return Experts(weight, SlotOf<std::vector<Matrix>>(spec, out));
       case WeightKind::kTable:
-        return Table(weight, out.*std::get<RowTable Weights::*>(
-                                 RowOf(spec.role).slot));
+        return Table(weight,
+                     out.*std::get<RowTable Weights::*>(RowOf(spec.role).slot));
     }
     return absl::OkStatus();
   }

@@ -48,8 +48,7 @@ std::vector<EmbeddingToy> Toys() {
       {"gguf_bare", gguf + "gemma_embedding_bare.gguf",
        gguf + "gemma_embedding_bare.npz"},
       {"directory2", directory + "2", directory + "2/embeddings.npz"},
-      {"gguf2", gguf + "gemma_embedding2.gguf",
-       directory + "2/embeddings.npz"},
+      {"gguf2", gguf + "gemma_embedding2.gguf", directory + "2/embeddings.npz"},
   };
 }
 
@@ -82,10 +81,9 @@ class EmbedderTest : public ::testing::TestWithParam<EmbeddingToy> {
     return ReadTokens(GetParam().reference, "ids_" + std::to_string(text));
   }
 
-  const std::vector<std::string> texts_ =
-      Texts(std::string_view(GetParam().name).ends_with('2')
-                ? "embedding_gemma2"
-                : "embedding_gemma");
+  const std::vector<std::string> texts_ = Texts(
+      std::string_view(GetParam().name).ends_with('2') ? "embedding_gemma2"
+                                                       : "embedding_gemma");
 };
 
 INSTANTIATE_TEST_SUITE_P(Toys, EmbedderTest, ::testing::ValuesIn(Toys()),

@@ -193,8 +193,9 @@ TEST(DescribeConfig, RefusesLayersWithoutKeys) {
   for (const auto& change : changes) {
     ModelConfig config = Finished(OddGemma3());
     change(config.layers[3]);
-    EXPECT_THAT(error(config),
-                HasSubstr("layer 3 has its own heads, window, RoPE, experts or"));
+    EXPECT_THAT(
+        error(config),
+        HasSubstr("layer 3 has its own heads, window, RoPE, experts or"));
   }
   ModelConfig config = Finished(OddGemma3());
   config.layers[5].rope.num_rotating = 1;  // the only global layer

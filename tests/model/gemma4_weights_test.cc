@@ -108,7 +108,8 @@ TEST(Gemma4Weights, FusedExpertsAreSplit) {
               Slice(fused, 2 * e * kEach, kEach));
     EXPECT_EQ(MatrixValues(layer.expert_up[e]),
               Slice(fused, (2 * e + 1) * kEach, kEach));
-    EXPECT_EQ(MatrixValues(layer.expert_down[e]), Slice(down, e * kEach, kEach));
+    EXPECT_EQ(MatrixValues(layer.expert_down[e]),
+              Slice(down, e * kEach, kEach));
   }
 }
 

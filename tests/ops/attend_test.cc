@@ -281,7 +281,7 @@ TEST(Attend, MatchesDoublePrecision) {
 }
 
 // Keys that follow from values, but for their rotated pairs.
-TEST(Attend, SplitKeysMatchDoublePrecision) {
+TEST(Attend, SplitKeysMatchDoubles) {
   for (Case c : OddCases()) {
     if (c.head_dim < 16) continue;
     for (const CacheType type : kTypes) {
@@ -295,7 +295,7 @@ TEST(Attend, SplitKeysMatchDoublePrecision) {
 }
 
 // In float32, a split cache gives the bits of a cache with whole keys.
-TEST(Attend, SplitKeysGiveSameBits) {
+TEST(Attend, SplitKeysSameBits) {
   constexpr size_t kDim = 48, kRotated = 5, kPositions = 70;
   const std::vector<float> weight = RandomVector(kDim, 1);
   const std::vector<float> q = RandomVector(2 * kDim, 2);

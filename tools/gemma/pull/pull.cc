@@ -121,11 +121,10 @@ absl::Status CheckFolder(const ModelStore& store, const ModelSource& source,
 // Whether the source is known to have another licence than Gemma's terms.
 bool HasOtherLicence(const ModelSource& source) {
   const absl::Span<const CatalogueEntry> entries = Catalogue();
-  return std::any_of(entries.begin(), entries.end(),
-                     [&](const CatalogueEntry& entry) {
-                       return entry.source == source.text &&
-                              entry.licence != kGemmaTerms;
-                     });
+  return std::any_of(
+      entries.begin(), entries.end(), [&](const CatalogueEntry& entry) {
+        return entry.source == source.text && entry.licence != kGemmaTerms;
+      });
 }
 
 // Shows the terms once for each directory of models.
