@@ -325,6 +325,7 @@ class Reader {
   std::map<std::string, Product> products_;  // by target
   std::map<const BoundWeight*, const Entry*> whole_;
   size_t num_of_towers_ = 0;
+  size_t num_zero_ = 0;  // products that are scaled by 0
   bool has_whole_ = false;
 };
 

@@ -40,6 +40,32 @@ std::optional<WeightPosition> FindInRows(size_t rows, size_t cols,
   return WeightPosition{*row, static_cast<size_t>(bad - values.begin())};
 }
 
+// Whether all values of a weight are finite.
+bool IsFinite(const WeightSpec& spec, const Weights& weights,
+              Workers& workers) {
+  const auto is_finite = [&](const Matrix& matrix) {
+    return !FindNonFinite(matrix.view, workers).has_value();
+  };
+  switch (spec.kind) {
+    case WeightKind::kMatrix:
+    case WeightKind::kExactMatrix:
+      return is_finite(MatrixSlot(spec, weights));
+    case WeightKind::kGates:
+    case WeightKind::kExperts:
+      return std::ranges::all_of(SlotOf<std::vector<Matrix>>(spec, weights),
+                                 is_finite);
+    case WeightKind::kTable:
+      return !FindNonFinite(SlotOf<RowTable>(spec, weights).view, workers)
+                  .has_value();
+    case WeightKind::kVector:
+    case WeightKind::kNorm:
+    case WeightKind::kConv:
+    case WeightKind::kRecurrentParam:
+      return AllFinite(SlotOf<std::vector<float>>(spec, weights));
+  }
+  return true;
+}
+
 }  // namespace
 
 std::optional<WeightPosition> FindNonFinite(const WeightView& view,
@@ -57,21 +83,9 @@ std::optional<WeightPosition> FindNonFinite(const PackedView& view,
 
 const NamedWeight* FindNonFinite(const std::vector<NamedWeight>& names,
                                  const Weights& weights, Workers& workers) {
-  const auto is_finite = [&](const Matrix& matrix) {
-    return !FindNonFinite(matrix.view, workers).has_value();
-  };
   for (const NamedWeight& named : names) {
     const WeightSpec& spec = named.spec;
-    bool all_finite = true;
-    if (spec.kind == WeightKind::kGates) {
-      const auto& gates = SlotOf<std::vector<Matrix>>(spec, weights);
-      all_finite = std::all_of(gates.begin(), gates.end(), is_finite);
-    } else if (spec.kind == WeightKind::kMatrix) {
-      all_finite = is_finite(MatrixSlot(spec, weights));
-    } else {
-      all_finite = AllFinite(SlotOf<std::vector<float>>(spec, weights));
-    }
-    if (!all_finite) return &named;
+    if (!IsFinite(spec, weights, workers)) return &named;
   }
   return nullptr;
 }

@@ -156,8 +156,8 @@ std::vector<WeightSpec> WeightsOf(const ModelConfig& config, bool own_head);
 std::vector<WeightSpec> LayerWeightsOf(const ModelConfig& config, size_t layer);
 
 // The place where a weight is kept. T must be the type that its role has there:
-// Matrix, std::vector<float>, or std::vector<Matrix> for gates and dense
-// layers.
+// Matrix, std::vector<float>, RowTable, or std::vector<Matrix> for gates,
+// experts and dense layers.
 template <class T, class AnyWeights>
 auto& SlotOf(const WeightSpec& spec, AnyWeights& weights) {
   const WeightSlot& slot = RowOf(spec.role).slot;
@@ -169,7 +169,7 @@ auto& SlotOf(const WeightSpec& spec, AnyWeights& weights) {
   return weights.*std::get<T Weights::*>(slot);
 }
 
-// The place of a weight of the kind kMatrix.
+// The place of a weight of the kind kMatrix or kExactMatrix.
 template <class AnyWeights>
 auto& MatrixSlot(const WeightSpec& spec, AnyWeights& weights) {
   if (RowOf(spec.role).scope != WeightScope::kDense) {

@@ -18,6 +18,8 @@
 namespace gemma::internal {
 namespace {
 
+constexpr size_t kAlignment = 64;  // of PackedView::data
+
 // Loads weights one by one and counts the bytes done. Without workers, it only
 // counts the memory.
 class Loader {

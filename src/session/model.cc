@@ -228,7 +228,9 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   for (BoundWeight& weight : outline.weights) {
     impl.weight_names.push_back({std::move(weight.spec), weight.name});
   }
-  if (impl.has_weights && HasPacked(checkpoint)) {
+  const bool reads_files =
+      HasPacked(checkpoint) || impl.weights.table_bytes != 0;
+  if (impl.has_weights && reads_files) {
     impl.files = std::move(checkpoint.files);
   }
   return model;

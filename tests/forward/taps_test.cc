@@ -114,7 +114,7 @@ TEST_P(Taps, ChangesTakeEffect) {
   const std::vector<TokenId> tokens = Prompt(12);
   const Model model = LoadToy(GetParam());
   const std::vector<float> expected = AllLogits(model, tokens);
-  for (const TapPoint point : PointsOf(model.config())) {
+  for (const TapPoint point : kAllPoints) {
     const size_t layer = LayerOf(model.config(), point);
     if (Columns(model.config(), point, layer) == 0) continue;
     Session session = NewSession(model);

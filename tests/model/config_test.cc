@@ -592,8 +592,8 @@ TEST(ConfigJson, IgnoresGemma3Cap) {
 }
 
 TEST(ConfigJson, UnreadGemmasAreNamed) {
-  for (const char* type : {"gemma3n", "gemma4", "vaultgemma", "t5gemma2",
-                           "paligemma", "shieldgemma2"}) {
+  for (const char* type : {"gemma3n", "gemma4_assistant", "diffusion_gemma",
+                           "t5gemma2", "paligemma", "shieldgemma2"}) {
     const absl::Status status = FromJson({{"model_type", type}}).status();
     EXPECT_THAT(ErrorOf(status),
                 HasSubstr(absl::StrCat("'model_type' is '", type,

@@ -520,7 +520,8 @@ TEST(Gemma4Json, NotesUselessKeys) {
 TEST(Gemma4JsonRefuses, WhatItCannotCompute) {
   const std::pair<json, const char*> refusals[] = {
       {{{"use_bidirectional_attention", "all"}},
-       "'use_bidirectional_attention' is 'all', wanted 'vision' or null"},
+       "'use_bidirectional_attention' is the string 'all', wanted 'vision' or "
+       "null"},
       {{{"use_bidirectional_attention", true}},
        "'use_bidirectional_attention' is true, wanted a string"},
       {{{"attention_bias", true}}, "'attention_bias' is true, wanted false"},
@@ -528,11 +529,11 @@ TEST(Gemma4JsonRefuses, WhatItCannotCompute) {
        "the type of RoPE is 'yarn', wanted 'default', 'linear' or "
        "'proportional'"},
       {Ropes({{"rope_type", "proportional"}, {"partial_rotary_factor", 1.5}}),
-       "partial_rotary_factor' is 1.5, wanted 0 to 1"},
+       "partial_rotary_factor' is the decimal number 1.5, wanted 0 to 1"},
       {Ropes({{"rope_type", "linear"},
               {"partial_rotary_factor", 0.5},
               {"factor", 4.0}}),
-       "partial_rotary_factor' is 0.5, wanted 1"},
+       "partial_rotary_factor' is the decimal number 0.5, wanted 1"},
       {Ropes(nullptr), "has no member 'full_attention'"},
       {{{"num_kv_shared_layers", 35}},
        "num_kv_shared_layers is 35, wanted fewer than the 35 layers"},
@@ -583,7 +584,7 @@ TEST(Gemma4Json, ValidateChecksSizes) {
         {"top_k_experts", 5},
         {"moe_intermediate_size", 16}},
        "experts_used is 5, wanted 1 to num_experts 4"},
-      {{{"intermediate_size", size_t{1} << 23}}, "layer 15: ffw_dim is"},
+      {{{"intermediate_size", (size_t{1} << 23) + 1}}, "layer 15: ffw_dim is"},
       {{{"hidden_size_per_layer_input", size_t{1} << 23}},
        "per_layer_dim times the number of layers"}};
   for (const auto& [change, message] : changes) {

@@ -37,8 +37,10 @@ TEST(WeightTable, RolesFindTheirRows) {
 // all of them.
 TEST(WeightTable, MatricesHaveSensitivities) {
   for (const WeightRow& row : WeightTable()) {
-    EXPECT_EQ(row.kind == WeightKind::kMatrix, row.sensitivity > 0)
-        << row.names.gguf;
+    const bool is_quantized = row.kind == WeightKind::kMatrix ||
+                              row.kind == WeightKind::kExperts ||
+                              row.kind == WeightKind::kTable;
+    EXPECT_EQ(is_quantized, row.sensitivity > 0) << row.names.gguf;
     if (row.input.has_value()) {
       EXPECT_TRUE(is_quantized) << row.names.gguf;
     }

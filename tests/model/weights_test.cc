@@ -375,10 +375,11 @@ TEST(Weights, BadSpecialIdsNoted) {
 TEST(Weights, ChatMlEndStops) {
   const std::string path = TestDirectory() + "/m.gguf";
   std::string file = ModelWithPieces({"<|im_end|>"});
+  // The type of the last token: after the array's type and size.
+  SetNumber("tokenizer.ggml.token_type", 12 + 4 * 260, 1, file);
   WriteFile(path, file);
   EXPECT_THAT(LoadOrDie(path, {}).config().stop_tokens,
               testing::Not(Contains(kFirstPiece)));
-  // The type of the last token: after the array's type and size.
   SetNumber("tokenizer.ggml.token_type", 12 + 4 * 260, 3, file);
   WriteFile(path, file);
   EXPECT_THAT(LoadOrDie(path, {}).config().stop_tokens, Contains(kFirstPiece));

@@ -86,8 +86,8 @@ class Fixture {
       const std::vector<float> key = RandomVector(c.head_dim, 2 * p + 2);
       const std::vector<float> value = RandomVector(c.head_dim, 2 * p + 3);
       StoreCache(key, value, p, ring_.view());
-      keys_.push_back(Rounded(key));
       values_.push_back(Rounded(value));
+      keys_.push_back(Key(key, values_.back()));
     }
   }
 
@@ -182,18 +182,21 @@ class Fixture {
     return out;
   }
 
-  // Returns value i of the key of position p.
-  double Key(size_t p, size_t i) const {
+  // Returns a key as attention reads it: with num_rotated, only the rotated
+  // pairs are stored, and the rest follows from the stored value.
+  std::vector<double> Key(const std::vector<float>& key,
+                          const std::vector<double>& value) const {
     const size_t n = c_.num_rotated;
-    if (n == 0) return Rounded(keys_[p], i);
+    if (n == 0) return Rounded(key);
     const size_t half = c_.head_dim / 2;
-    if (i % half >= n || i >= 2 * half) {
-      return static_cast<double>(weight_[i]) * Rounded(values_[p], i);
-    }
-    std::vector<float> stored(keys_[p].begin(), keys_[p].begin() + n);
-    stored.insert(stored.end(), keys_[p].begin() + half,
-                  keys_[p].begin() + half + n);
-    return Rounded(stored, i < half ? i : n + i - half);
+    std::vector<float> pairs(key.begin(), key.begin() + n);
+    pairs.insert(pairs.end(), key.begin() + half, key.begin() + half + n);
+    const std::vector<double> stored = Rounded(pairs);
+    std::vector<double> out(c_.head_dim);
+    for (size_t i = 0; i < c_.head_dim; ++i) out[i] = weight_[i] * value[i];
+    std::copy_n(stored.begin(), n, out.begin());
+    std::copy_n(stored.begin() + n, n, out.begin() + half);
+    return out;
   }
 
   std::vector<double> ReferenceOfOne(const float* q, size_t begin,
@@ -223,6 +226,7 @@ class Fixture {
 
   Case c_;
   Ring ring_;
+  std::vector<float> weight_;
   // As the cache stores them, one for each position.
   std::vector<std::vector<double>> keys_, values_;
   std::vector<float> q_;

@@ -37,6 +37,7 @@ LEAST_EFFECT = 5  # of a change of any tensor by about a tenth, in tolerances
 LEAST_ROUTER_MARGIN = 1e-3  # between the logits of the last expert that is chosen and the first that is not
 
 VOCAB = 96
+MANY_TOKENS = dict(vocab_size=256, vocab_size_per_layer_input=256)  # as the tests of all toys need
 COMMON = dict(
     vocab_size=VOCAB, vocab_size_per_layer_input=VOCAB, pad_token_id=0, eos_token_id=1, bos_token_id=2,
     max_position_embeddings=512, sliding_window=5, final_logit_softcapping=30.0, head_dim=8, global_head_dim=16,
@@ -45,14 +46,17 @@ PATTERN_5 = [LOCAL] * 4 + [GLOBAL]
 
 TOYS = {
     "gemma4_e2b": dict(  # per-layer embeddings; the last two layers share the caches of layers 1 and 2, and are wide
+        **MANY_TOKENS,
         hidden_size=32, intermediate_size=32, num_hidden_layers=5, layer_types=[LOCAL, LOCAL, GLOBAL, LOCAL, GLOBAL],
         num_attention_heads=2, num_key_value_heads=1, hidden_size_per_layer_input=4, num_kv_shared_layers=2,
         use_double_wide_mlp=True),
     "gemma4_moe": dict(  # as the 26B: experts in each layer; values of global layers are their keys
+        **MANY_TOKENS,
         hidden_size=32, intermediate_size=32, num_hidden_layers=2, layer_types=[LOCAL, GLOBAL],
         num_attention_heads=4, num_key_value_heads=2, attention_k_eq_v=True, num_global_key_value_heads=1,
         enable_moe_block=True, num_experts=5, top_k_experts=2, moe_intermediate_size=32),
     "gemma4_31b": dict(  # as the 12B and the 31B
+        **MANY_TOKENS,
         hidden_size=32, intermediate_size=48, num_hidden_layers=3, layer_types=[LOCAL, LOCAL, GLOBAL],
         num_attention_heads=4, num_key_value_heads=2, attention_k_eq_v=True, num_global_key_value_heads=1),
     "gemma4_bf16": dict(  # sqrt(24) differs from its bfloat16

@@ -140,7 +140,7 @@ FILES = {
     "safetensors directory without `config.json`": without("config.json"),
     "Hugging Face directory, a shard absent": without("model-00002-of-00002.safetensors", "gemma2_sharded"),
     "Hugging Face directory of another architecture": with_config(model_type="llama"),
-    "Hugging Face directory of a Gemma that is not read yet (VaultGemma)": with_config(model_type="vaultgemma"),
+    "Hugging Face directory of a Gemma that is not read yet (Gemma 3n)": with_config(model_type="gemma3n"),
     "Hugging Face directory of a classifier": with_config(architectures=["Gemma2ForSequenceClassification"]),
     "weights quantized by mlx": with_config(quantization={"group_size": 64, "bits": 4}),
     "weights quantized by GPTQ": with_config(quantization_config={"quant_method": "gptq", "bits": 4}),

@@ -124,8 +124,8 @@ class WrongFileTest(CommandTest):
         other = pathlib.Path(shutil.copytree(TOY, self.folder / "other"))
         (other / "config.json").write_text(json.dumps({**config, "model_type": "llama"}))
         self.fails(1, "inspect", other, says="llama", cure="only Gemma models")
-        (other / "config.json").write_text(json.dumps({**config, "model_type": "vaultgemma"}))
-        self.fails(1, "inspect", other, says="'vaultgemma': this Gemma is not read yet", cure="run here")
+        (other / "config.json").write_text(json.dumps({**config, "model_type": "gemma3n"}))
+        self.fails(1, "inspect", other, says="'gemma3n': this Gemma is not read yet", cure="run here")
 
     def test_folders_of_the_cache(self):
         cache = self.folder / "models--google--toy"
