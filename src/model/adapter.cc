@@ -23,6 +23,7 @@
 #include "src/model/adapter_config.h"
 #include "src/model/adapter_names.h"
 #include "src/model/low_rank.h"
+#include "src/model/unused_tensors.h"
 #include "src/os/path.h"
 
 namespace gemma::internal {
@@ -170,7 +171,7 @@ class Reader {
     const std::optional<AdapterTensorName> name =
         is_gguf ? ParseGgufName(entry.first) : ParsePeftName(entry.first);
     if (!name.has_value()) return NoUse(entry);
-    if (!is_gguf && IsTowerModule(name->target)) {
+    if (!is_gguf && IsTowerName(name->target)) {
       ++num_of_towers_;
       return absl::OkStatus();
     }

@@ -80,16 +80,6 @@ std::optional<AdapterTensorName> ParseGgufName(std::string_view name) {
   return std::nullopt;
 }
 
-bool IsTowerModule(std::string_view module) {
-  constexpr std::string_view kBeginnings[] = {
-      "vision_tower.", "multi_modal_projector.", "vision_embedder.",
-      "embed_vision.", "audio_tower.",           "embed_audio."};
-  absl::ConsumePrefix(&module, "model.");
-  return std::any_of(
-      std::begin(kBeginnings), std::end(kBeginnings),
-      [&](std::string_view word) { return absl::StartsWith(module, word); });
-}
-
 AdapterTargets::AdapterTargets(Outline& outline) {
   BoundWeight* embedding = nullptr;
   BoundWeight* head = nullptr;

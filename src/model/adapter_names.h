@@ -37,9 +37,6 @@ struct AdapterTensorName {
 std::optional<AdapterTensorName> ParsePeftName(std::string_view name);
 std::optional<AdapterTensorName> ParseGgufName(std::string_view name);
 
-// Whether a PEFT module belongs to a tower for images or sound.
-bool IsTowerModule(std::string_view module);
-
 // Finds the matrices of a model by the names that adapters use.
 class AdapterTargets {
  public:

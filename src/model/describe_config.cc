@@ -73,8 +73,8 @@ const LayerConfig* FirstOf(const ModelConfig& c, BlockType type) {
   return found != c.layers.end() ? &*found : nullptr;
 }
 
-// Whether the layer's RoPE can be told by the tensor of factors that Gemma 4's
-// files have: some pairs of a whole head rotate, or none.
+// Whether the tensor of factors in Gemma 4's files can state the layer's RoPE:
+// some pairs of a whole head rotate, or none.
 bool HasRopeFactors(const ModelConfig& c, const LayerConfig& layer) {
   return c.architecture == "gemma4" &&
          layer.type == BlockType::kGlobalAttention &&

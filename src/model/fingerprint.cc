@@ -87,14 +87,15 @@ void AddConfig(const ModelConfig& config, Hash& hash) {
 
 constexpr size_t kSamples = 256;
 
-// Adds a few bytes, spread over the whole matrix.
-void AddSample(const Matrix& matrix, Hash& hash, size_t samples = kSamples) {
-  const size_t size = matrix.view.Bytes();
+// Adds a few bytes, spread over the data.
+void AddSample(const uint8_t* data, size_t size, Hash& hash, size_t samples) {
   hash.Number(uint64_t{size});
   const size_t count = std::min(size, samples);
-  for (size_t i = 0; i < count; ++i) {
-    hash.Byte(matrix.view.data[size / count * i]);
-  }
+  for (size_t i = 0; i < count; ++i) hash.Byte(data[size / count * i]);
+}
+
+void AddSample(const Matrix& matrix, Hash& hash, size_t samples = kSamples) {
+  AddSample(matrix.view.data, matrix.view.Bytes(), hash, samples);
 }
 
 void AddNumbers(std::span<const float> numbers, Hash& hash) {
@@ -103,7 +104,7 @@ void AddNumbers(std::span<const float> numbers, Hash& hash) {
 
 void AddLayer(const LayerWeights& layer, Hash& hash) {
   ForEachOf<Matrix>(layer, [&](const Matrix& m) { AddSample(m, hash); });
-  // Of many experts, a few bytes of each: they may be in a mapped file that is
+  // A few bytes of each expert, because experts may be in a mapped file that is
   // larger than the memory.
   constexpr size_t kAllSamples = 4096;
   ForEachOf<std::vector<Matrix>>(layer, [&](const std::vector<Matrix>& all) {
@@ -137,6 +138,11 @@ uint64_t Fingerprint(const ModelConfig& config,
   AddSample(weights.embedding, hash);
   AddSample(weights.head, hash);
   AddSample(weights.per_layer_context, hash);
+  if (const WeightView& table = weights.per_layer_table.view; table.rows != 0) {
+    // Each byte reads a page of the mapped file.
+    constexpr size_t kTableSamples = 32;
+    AddSample(table.data, table.rows * table.RowBytes(), hash, kTableSamples);
+  }
   AddNumbers(weights.per_layer_norm, hash);
   for (const LayerWeights& layer : weights.layers) AddLayer(layer, hash);
   AddNumbers(weights.final_norm, hash);

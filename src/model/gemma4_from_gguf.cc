@@ -52,8 +52,8 @@ absl::Status ReadPooling(const KeyReader& keys, const Checkpoint& checkpoint,
 }
 
 // Returns the number of leading pairs that rotate, of `pairs`, by the factors
-// that divide their frequencies: 1 for those, then huge. Other factors would be
-// another RoPE.
+// that divide their frequencies: 1 for those, then huge. Fails for other
+// factors.
 absl::StatusOr<size_t> RotatingByFactors(const Checkpoint& checkpoint,
                                          size_t pairs) {
   const auto found = checkpoint.tensors.find(kRopeFactors);
@@ -95,14 +95,31 @@ absl::Status ReadRotating(const Checkpoint& checkpoint, ModelConfig& c) {
   return absl::OkStatus();
 }
 
-// A layer without a tensor of values uses its keys.
+// Where no global layer has a tensor of values, their values are their keys. If
+// only some lack one, the file is not complete.
 void FindKEqV(const Checkpoint& checkpoint, ModelConfig& c) {
+  const auto may_be = [](const LayerConfig& layer) {
+    return layer.type == BlockType::kGlobalAttention && layer.has_own_kv();
+  };
   for (size_t i = 0; i < c.num_layers(); ++i) {
     const std::string fused = absl::StrCat("blk.", i, ".attn_qkv.weight");
-    c.layers[i].k_eq_v =
-        c.layers[i].has_own_kv() && !checkpoint.tensors.contains(fused) &&
-        FindTensor(checkpoint, WeightRole::kVProj, i) == nullptr;
+    if (may_be(c.layers[i]) &&
+        (checkpoint.tensors.contains(fused) ||
+         FindTensor(checkpoint, WeightRole::kVProj, i) != nullptr)) {
+      return;
+    }
   }
+  for (LayerConfig& layer : c.layers) layer.k_eq_v = may_be(layer);
+}
+
+// Whether layers have a scale. If only some have one, the file is not complete.
+bool HasLayerScales(const Checkpoint& checkpoint, size_t num_layers) {
+  for (size_t i = 0; i < num_layers; ++i) {
+    if (FindTensor(checkpoint, WeightRole::kLayerScale, i) != nullptr) {
+      return true;
+    }
+  }
+  return false;
 }
 
 absl::Status ReadExperts(const KeyReader& keys, ModelConfig& c) {
@@ -131,7 +148,7 @@ absl::Status ReadGemma4(const KeyReader& keys, const Checkpoint& checkpoint,
   c.post_norms = true;
   c.qk_norm = true;
   c.value_norm = true;
-  c.layer_scales = FindTensor(checkpoint, WeightRole::kLayerScale) != nullptr;
+  c.layer_scales = HasLayerScales(checkpoint, c.blocks.size());
   c.rope_base_global = 1000000.0f;
   GEMMA_RETURN_IF_ERROR(
       keys.ReadRequired("attention.sliding_window", c.sliding_window));
@@ -157,8 +174,8 @@ absl::Status ReadGemma4Layers(const KeyReader& keys,
   GEMMA_RETURN_IF_ERROR(keys.Read(kShared, num_shared));
   GEMMA_RETURN_IF_ERROR(ShareKeys(num_shared, keys.Where(kShared), c.layers));
   GEMMA_RETURN_IF_ERROR(ReadExperts(keys, c));
-  FindKEqV(checkpoint, c);
   if (c.architecture == kEmbeddingArch) return absl::OkStatus();
+  FindKEqV(checkpoint, c);
   return ReadRotating(checkpoint, c);
 }
 

@@ -49,11 +49,12 @@ absl::Status ReadTypes(const Json& json, size_t num_layers, size_t period,
   GEMMA_RETURN_IF_ERROR(ReadLayerTypes(json, num_layers, period, c));
   if (c.blocks.back() == BlockType::kGlobalAttention) return absl::OkStatus();
   c.blocks.back() = BlockType::kGlobalAttention;
-  if (json.Has("layer_types")) {
+  const std::optional<Json> types = json.Find("layer_types");
+  if (types.has_value() && types->is_array() && types->size() != 0) {
     c.notes.push_back(FormatText(
         "%s: the last layer is 'sliding_attention', and is computed as "
         "'full_attention', as in transformers",
-        json.Find("layer_types")->Where()));
+        types->Where()));
   }
   return absl::OkStatus();
 }
@@ -141,11 +142,16 @@ absl::Status ReadGlobalHeads(const Json& json, bool k_eq_v, GlobalHeads& heads,
 // concerns images only.
 absl::Status CheckDirection(const Json& json) {
   constexpr char kKey[] = "use_bidirectional_attention";
+  bool all = true;
+  if (const std::optional<Json> value = json.Find(kKey);
+      value.has_value() && value->Get(all).ok() && !all) {
+    return absl::OkStatus();
+  }
   std::string direction = "vision";
   GEMMA_RETURN_IF_ERROR(json.Read(kKey, direction));
   return direction == "vision"
              ? absl::OkStatus()
-             : json.Find(kKey)->Unexpected("'vision' or null");
+             : json.Find(kKey)->Unexpected("'vision', false or null");
 }
 
 // Reads what follows from the layers' types: RoPE, and which layers have values

@@ -67,6 +67,7 @@ absl::StatusOr<std::optional<Json>> SharedSet(const Json& json) {
 absl::Status ReadRule(const Json& set, RopeRule& rule, Notes& notes) {
   rule = {};
   std::string type = "default";
+  GEMMA_RETURN_IF_ERROR(set.Read("type", type));
   GEMMA_RETURN_IF_ERROR(set.Read("rope_type", type));
   if (type != "proportional") {
     GEMMA_RETURN_IF_ERROR(ReadSet(set, rule.base, rule.factor, notes,

@@ -38,16 +38,14 @@ bool BeginsWithOne(std::string_view name,
 }
 
 // Frequencies of RoPE, which some tools save with the weights. They follow from
-// the configuration, which the factors of Gemma 4's GGUF files are a part of.
+// the configuration; readers use the factors of Gemma 4's GGUF files for it.
 bool IsFrequency(std::string_view name, const ModelConfig& config) {
   return absl::EndsWith(name, "rotary_emb.inv_freq") ||
          (IsGemma4(config.architecture) && name == "rope_freqs.weight");
 }
 
 bool IsOfTower(std::string_view name, bool is_gguf) {
-  if (is_gguf) return BeginsWithOne(name, kGgufTowers);
-  absl::ConsumePrefix(&name, "model.");
-  return BeginsWithOne(name, kOtherTowers);
+  return is_gguf ? BeginsWithOne(name, kGgufTowers) : IsTowerName(name);
 }
 
 // The names of the weights that layers would have if they did not read the keys
@@ -88,7 +86,7 @@ bool SameBytes(const Checkpoint& checkpoint, const Tensor& a, const Tensor& b) {
   return true;
 }
 
-// Adds one note for the tensors that a file has in vain, as published.
+// Adds one note for tensors without use that published files have.
 void NoteSkipped(const Checkpoint& checkpoint, size_t num_of_towers,
                  size_t num_shared, Notes& notes) {
   std::vector<std::string> parts;
@@ -107,6 +105,11 @@ void NoteSkipped(const Checkpoint& checkpoint, size_t num_of_towers,
 }
 
 }  // namespace
+
+bool IsTowerName(std::string_view name) {
+  absl::ConsumePrefix(&name, "model.");
+  return BeginsWithOne(name, kOtherTowers);
+}
 
 bool SameValues(const Checkpoint& checkpoint, const Tensor& a,
                 const Tensor& b) {

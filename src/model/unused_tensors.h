@@ -3,6 +3,7 @@
 #ifndef GEMMA_SRC_MODEL_UNUSED_TENSORS_H_
 #define GEMMA_SRC_MODEL_UNUSED_TENSORS_H_
 
+#include <string_view>
 #include <vector>
 
 #include "src/formats/checkpoint.h"
@@ -11,6 +12,10 @@
 #include "src/model/tensor_names.h"
 
 namespace gemma::internal {
+
+// Whether a Hugging Face name, or that of a module of an adapter, belongs to a
+// tower of images or sound, or to what connects one.
+bool IsTowerName(std::string_view name);
 
 // Whether two matrices have the same values. Reads both as far as they agree,
 // and returns their memory to the system.

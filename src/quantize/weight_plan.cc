@@ -156,8 +156,8 @@ std::vector<float> RopeFactors(const ModelConfig& config) {
       main.type != BlockType::kGlobalAttention) {
     return {};
   }
-  std::vector<float> factors(main.head_dim / 2, kStill);
   const size_t pairs = main.rope.rotary_dim / 2;
+  std::vector<float> factors(pairs != 0 ? pairs : main.head_dim / 2, kStill);
   const size_t rotating =
       main.rope.num_rotating != 0 ? main.rope.num_rotating : pairs;
   std::fill_n(factors.begin(), rotating, 1.0f);

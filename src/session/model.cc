@@ -126,7 +126,7 @@ WantedTurns WantedTurnsOf(const LoadOptions& options,
                           const ModelConfig& config) {
   return {.of_file = options.turn_source == TurnSource::kFile,
           .of_gemma = options.turn_source == TurnSource::kGemma,
-          // Of Gemma 4's models, only E2B and E4B have embeddings per layer.
+          // Only E2B and E4B of Gemma 4 have per-layer embeddings.
           .empty_thought = config.per_layer_dim == 0,
           .path = options.chat_template_file};
 }

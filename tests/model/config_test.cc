@@ -649,6 +649,23 @@ TEST(ConfigJson, OldConfigsSameBits) {
   }
 }
 
+// The spelling of Google's files and that of transformers.
+TEST(ConfigJson, PublishedSpellingSameBits) {
+  for (const char* folder :
+       {"gemma4_e2b", "gemma4_moe", "gemma4_31b", "gemma4_bf16",
+        "gemma4_shared", "gemma4_unshared", "gemma4_narrow"}) {
+    const Reference reference = ReadReference({"", folder});
+    const std::string copy = TestDirectory();
+    std::filesystem::copy_file(ToyPath(folder) + "/model.safetensors",
+                               copy + "/model.safetensors");
+    std::filesystem::copy_file(ToyPath(folder) + "/config_published.json",
+                               copy + "/config.json");
+    EXPECT_EQ(AllLogits(LoadOrDie(copy, {}), reference.tokens),
+              AllLogits(LoadOrDie(ToyPath(folder), {}), reference.tokens))
+        << folder;
+  }
+}
+
 // ---------------------------------------------------------------------------
 // Refused files
 

@@ -409,6 +409,13 @@ NotedConfig E2bWith(const json& changes) {
   return ReadJson4(config);
 }
 
+// As in files of Gemma 3.
+TEST(Gemma4Json, FalseMeansCausal) {
+  const NotedConfig read = E2bWith({{"use_bidirectional_attention", false}});
+  ASSERT_EQ(ErrorOf(read.config), "OK");
+  EXPECT_FALSE(read.config->bidirectional);
+}
+
 TEST(Gemma4Json, ClassDefaults) {
   const NotedConfig result = ReadJson4({{"model_type", "gemma4_text"}});
   ASSERT_EQ(ErrorOf(result.config), "OK");
@@ -490,6 +497,7 @@ TEST(Gemma4Json, RopeTypes) {
   const RopeConfig all = {.rotary_dim = 512, .base = 5e5f};
   EXPECT_EQ(global({{"rope_type", "default"}, {"rope_theta", 5e5}}), all);
   EXPECT_EQ(global({{"rope_type", "proportional"}, {"rope_theta", 5e5}}), all);
+  EXPECT_EQ(global({{"type", "proportional"}, {"rope_theta", 5e5}}), all);
   EXPECT_EQ(
       global({{"rope_type", "linear"}, {"rope_theta", 5e5}, {"factor", 8.0}}),
       (RopeConfig{.rotary_dim = 512, .base = 5e5f, .factor = 8.0f}));
@@ -520,8 +528,8 @@ TEST(Gemma4Json, NotesUselessKeys) {
 TEST(Gemma4JsonRefuses, WhatItCannotCompute) {
   const std::pair<json, const char*> refusals[] = {
       {{{"use_bidirectional_attention", "all"}},
-       "'use_bidirectional_attention' is the string 'all', wanted 'vision' or "
-       "null"},
+       "'use_bidirectional_attention' is the string 'all', wanted "
+       "'vision', false or null"},
       {{{"use_bidirectional_attention", true}},
        "'use_bidirectional_attention' is true, wanted a string"},
       {{{"attention_bias", true}}, "'attention_bias' is true, wanted false"},

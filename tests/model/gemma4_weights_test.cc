@@ -422,6 +422,12 @@ TEST(Gemma4Weights, MissingTensorsAreNamed) {
   EXPECT_THAT(
       error("gemma4_31b", "blk.0.attn_norm.weight", "blk.0.attn_qorm.weight"),
       HasSubstr("no tensor 'blk.0.attn_norm.weight'"));
+  // Keys do not stand for missing values, nor 1 for a missing scale.
+  EXPECT_THAT(error("gemma4_e2b", "blk.0.attn_v.weight", "blk.0.attn_w.weight"),
+              HasSubstr("no tensor 'blk.0.attn_v.weight'"));
+  EXPECT_THAT(error("gemma4_e2b", "blk.0.layer_output_scale.weight",
+                    "blk.0.layer_output_scalf.weight"),
+              HasSubstr("no tensor 'blk.0.layer_output_scale.weight'"));
 }
 
 }  // namespace
