@@ -23,6 +23,16 @@ namespace {
 constexpr std::string_view kEndings[] = {
     ".json", ".safetensors", ".gguf", ".sbs", ".model", ".spm", ".jinja"};
 
+// Files of images and sound have such names too, and are not read.
+bool IsOfModel(std::string_view name) {
+  return !absl::StartsWith(name, "mmproj") &&
+         !absl::StrContains(name, "processor_config") &&
+         std::any_of(std::begin(kEndings), std::end(kEndings),
+                     [&](std::string_view ending) {
+                       return absl::EndsWith(name, ending);
+                     });
+}
+
 }  // namespace
 
 std::string InDirectory(const std::string& directory, std::string_view name) {
@@ -39,10 +49,7 @@ absl::Status CheckLinks(const std::string& directory) {
   const absl::StatusOr<std::vector<std::string>> names = NamesIn(directory);
   if (!names.ok()) return absl::OkStatus();
   for (const std::string& name : *names) {
-    const bool is_read = std::any_of(
-        std::begin(kEndings), std::end(kEndings),
-        [&](std::string_view ending) { return absl::EndsWith(name, ending); });
-    if (!is_read) continue;
+    if (!IsOfModel(name)) continue;
     const absl::Status status = CheckLink(InDirectory(directory, name));
     if (!status.ok()) return WithReason(status, ErrorReason::kMissingFile);
   }

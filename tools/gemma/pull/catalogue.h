@@ -39,7 +39,7 @@ const CatalogueEntry* FindInCatalogue(std::string_view name);
 // is compared. nullptr if no entry matches.
 const CatalogueEntry* TunedSibling(std::string_view model);
 
-// Said before the first download of a model under these terms.
+// Printed before the first download of a model under these terms.
 inline constexpr std::string_view kTermsNotice =
     "Gemma is provided under and subject to the Gemma Terms of Use found at "
     "ai.google.dev/gemma/terms";

@@ -229,12 +229,13 @@ absl::StatusOr<bool> ModelStore::RemoveLeftovers(std::string_view name) const {
 void ModelStore::RemoveUnbegun(const StoredModel& model) const {
   if (model.complete) return;
   std::error_code error;
-  for (const auto& entry :
-       fs::recursive_directory_iterator(FolderOf(model.name), error)) {
-    const bool is_folder = fs::is_directory(entry.symlink_status(error));
-    if (!is_folder && entry.path().filename() != kRecordFile) return;
+  fs::recursive_directory_iterator entry(FolderOf(model.name), error);
+  for (; !error && entry != fs::recursive_directory_iterator();
+       entry.increment(error)) {
+    const bool is_folder = fs::is_directory(entry->symlink_status(error));
+    if (!is_folder && entry->path().filename() != kRecordFile) return;
   }
-  Remove(model).IgnoreError();
+  if (!error) Remove(model).IgnoreError();
 }
 
 absl::Status ModelStore::MakeFolderFor(std::string_view model,
