@@ -44,12 +44,12 @@ struct Message {
   // JSON in place of `text`, if not empty: a list of parts, such as
   // [{"type": "text", "text": "Hello"}], or any value that a tool returned.
   std::string content_json = {};
-  // Of kModel: what the model thought before its calls. Templates leave it out
-  // once the user has sent another message.
+  // What the model thought before its calls, in a message of kModel. Templates
+  // leave it out once the user has sent another message.
   std::string thoughts = {};
   std::vector<ToolCall> tool_calls = {};  // of kModel
-  // Of kTool: the tool that was called. May be empty if call_id names the call,
-  // or if the results are in the order of the calls.
+  // The tool that was called, in a message of kTool. It may be empty if call_id
+  // names the call, or if the results are in the order of the calls.
   std::string tool_name = {};
   std::string call_id = {};  // of kTool: ToolCall::id, or empty
 };
@@ -76,13 +76,14 @@ struct ChatPrompt {
   bool whole = true;
 };
 
-// The turns of a chat. Either Gemma's own, as its published templates write
+// The turns of a chat. They are Gemma's own, as its published templates write
 // them, for example <start_of_turn>user\n...<end_of_turn>\n<start_of_turn>model
-// \n in Gemma 1 to 3; the vocabulary tells which. Or those of a template in
-// Jinja, the language of chat templates in model files. Such a template has
-// access to nothing but the chat, and a limit on its steps and memory. The text
-// of a message, a call, a result or a declaration never becomes a control
-// token, whatever a template does with it. Immutable and cheap to copy.
+// \n in Gemma 1 to 3, or those of a template in Jinja, the language of chat
+// templates in model files. The vocabulary determines which turns are Gemma's
+// own. A template in Jinja has access to nothing but the chat, and a limit on
+// its steps and memory. The text of a message, a call, a result or a
+// declaration never becomes a control token, whatever a template does with it.
+// Immutable and cheap to copy.
 class GEMMA_EXPORT ChatTemplate {
  public:
   // Returns Gemma's own turns. Fails if the vocabulary lacks turn markers. With

@@ -55,7 +55,8 @@ struct ScoredToken {
 struct GenerateOptions {
   size_t max_new_tokens = 0;  // 0: until the session is full
   SamplingOptions sampling;   // how a token is chosen
-  // Texts that end generation. They are not part of the answer.
+  // Texts that end generation. They are not part of the answer. They also match
+  // in what the model thinks and in calls of tools.
   std::vector<std::string> stop_strings;
   // Tokens that end generation in addition to ModelConfig::stop_tokens, in any
   // order. They are not part of the answer.

@@ -1,10 +1,12 @@
 #include "src/text/call_parser.h"
 
+#include <cmath>
 #include <cstddef>
 #include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
 #include "src/base/hash_table.h"
 
@@ -41,8 +43,10 @@ size_t TakeDigits(std::string_view& text) {
   return count;
 }
 
-// Whether a text is a number of JSON.
+// Whether a text is a number of JSON that a double can hold.
 bool IsNumber(std::string_view text) {
+  double value = 0;
+  if (!absl::SimpleAtod(text, &value) || !std::isfinite(value)) return false;
   absl::ConsumePrefix(&text, "-");
   const bool has_zero = absl::StartsWith(text, "0");
   const size_t whole = TakeDigits(text);
@@ -85,6 +89,10 @@ class CallReader {
     return absl::ConsumePrefix(&rest_, std::string_view(&c, 1));
   }
 
+  bool AtQuote() const {
+    return absl::StartsWith(rest_, std::string_view(&kQuoteByte, 1));
+  }
+
   // A text in quotes. Nothing is escaped in it.
   bool Quoted(std::string_view& text) {
     if (!Take(kQuoteByte)) return false;
@@ -96,8 +104,8 @@ class CallReader {
   }
 
   bool Key(std::string_view& key) {
-    if (Quoted(key)) return true;
     SkipBlanks();
+    if (AtQuote()) return Quoted(key);
     const size_t end = rest_.find_first_of(":,{}[]\xFF");
     if (end == std::string_view::npos || end == 0) return false;
     key = absl::StripTrailingAsciiWhitespace(rest_.substr(0, end));
@@ -143,8 +151,9 @@ class CallReader {
     SkipBlanks();
     if (absl::StartsWith(rest_, "{")) return Object(json, depth);
     if (absl::StartsWith(rest_, "[")) return List(json, depth);
-    std::string_view text;
-    if (Quoted(text)) {
+    if (AtQuote()) {
+      std::string_view text;
+      if (!Quoted(text)) return false;
       AppendJsonString(text, json);
       return true;
     }

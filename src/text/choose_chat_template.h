@@ -26,7 +26,7 @@ struct WantedTurns {
 // Returns the wanted turns. If none are wanted: those of the files' template,
 // but Gemma's own if they have none, or if both make the same tokens of a few
 // chats. A chat that the files' template refuses makes no difference. The
-// files' template also tells whether Gemma's own turns have an empty thought.
+// files' template also decides if Gemma's own turns have an empty thought.
 // Adds to `notes`, unless null, that a template of the files is empty, and
 // which markers a template writes that the vocabulary lacks.
 absl::StatusOr<ChatTemplate> ChooseChatTemplate(

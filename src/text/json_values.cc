@@ -20,9 +20,8 @@ absl::StatusOr<JinjaValue> ValueOf(const Json& json) {
       return JinjaValue::Bool(value);
     }
     case Json::Type::kNumber: {
-      if (json.IsInteger()) {
-        int64_t whole = 0;
-        GEMMA_RETURN_IF_ERROR(json.Get(whole));
+      int64_t whole = 0;
+      if (json.IsInteger() && json.Get(whole).ok()) {
         return JinjaValue::Int(whole);
       }
       double value = 0;

@@ -100,7 +100,7 @@ absl::StatusOr<std::vector<std::string>> TextsOf(const Message& message,
     if (type == nullptr || !type->is_string() || type->text() != "text" ||
         text == nullptr || !text->is_string()) {
       return Refusal(i,
-                     "has a part that is no text, wanted {\"type\": \"text\", "
+                     "has a part that is not text, wanted {\"type\": \"text\", "
                      "\"text\": ...}");
     }
     texts.push_back(text->text());

@@ -97,6 +97,10 @@ TEST(AnswerParser, WrongSyntaxStaysText) {
         "<|tool_call>call:f{a:<|\"|>x}<tool_call|>",
         "<|tool_call>call:{}<tool_call|>", "<|tool_call>call:f{}x<tool_call|>",
         "<|tool_call>call:f{a:01}<tool_call|>", "<|tool_call><tool_call|>",
+        "<|tool_call>call:f{a:1e999}<tool_call|>",
+        "<|tool_call>call:f{a:[-1e999]}<tool_call|>",
+        "<|tool_call>call:f{a:<|\"|>5}<tool_call|>",
+        "<|tool_call>call:f{<|\"|>a:5}<tool_call|>",
         "<|channel>plan\nx<channel|>", "x<channel|>y", "<tool_call|>",
         "a<|\"|>b", "<|channel>thou"}) {
     const Parts parts(answer);

@@ -103,9 +103,8 @@ TEST(ToolTurns, TokensEqualTransformers) {
         Gemma4Turns().Render(MessagesFrom(golden["messages"]), options);
     if (name == "call_of_text_arguments") {
       EXPECT_THAT(ErrorOf(tokens), HasSubstr("arguments of 'now'"));
-    } else if (name == "numbers") {  // one needs more than 64 bits
-      EXPECT_THAT(ErrorOf(tokens),
-                  HasSubstr("arguments of 'f': 'f' is 12345678901234567890"));
+    } else if (name == "numbers") {  // see LargeIntegersBecomeDoubles
+      EXPECT_EQ(ErrorOf(tokens), "OK");
     } else if (golden.contains("tokens")) {
       ASSERT_EQ(ErrorOf(tokens), "OK");
       EXPECT_EQ(*tokens, golden["tokens"].get<Ids>());
@@ -125,6 +124,21 @@ TEST(ToolTurns, NumbersAsInPython) {
                    "call:f{a:0,b:-1,c:1.0,d:1.5e-07,e:1e+20,"
                    "f:9223372036854775807,g:-0.0,h:0.1}<tool_call|>"
                    "<|tool_response>"));
+}
+
+TEST(ToolTurns, LargeIntegersBecomeDoubles) {
+  const Message call = {
+      .role = Role::kModel,
+      .tool_calls = {{"f", R"({"a":9223372036854775808,)"
+                           R"("b":12345678901234567890,)"
+                           R"("c":100000000000000000000000})"}}};
+  const absl::StatusOr<Ids> tokens =
+      Gemma4Turns().Render({{{Role::kUser, "x"}, call}});
+  ASSERT_EQ(ErrorOf(tokens), "OK");
+  EXPECT_EQ(*tokens,
+            Parsed("<bos><|turn>user\nx<turn|>\n<|turn>model\n<|tool_call>"
+                   "call:f{a:9.223372036854776e+18,b:1.2345678901234567e+19,"
+                   "c:1e+23}<tool_call|><|tool_response>"));
 }
 
 // Neither messages, nor names, keys, values and schemas become control tokens.
@@ -193,7 +207,7 @@ TEST(ToolTurns, RefusesLostParts) {
   EXPECT_THAT(error({ask, call, {.role = Role::kTool}, {.role = Role::kTool}}),
               HasSubstr("message 3 is the result of a tool, but every call"));
   EXPECT_THAT(error({{.content_json = R"([{"type": "image"}])"}}),
-              HasSubstr("message 0 has a part that is no text"));
+              HasSubstr("message 0 has a part that is not text"));
   EXPECT_THAT(error({}), HasSubstr("0 messages"));
   EXPECT_THAT(error({ask}, {.tools = "[{}]"}),
               AllOf(HasSubstr("tools: '[0]'"), HasSubstr("'function'")));

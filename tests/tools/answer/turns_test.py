@@ -66,7 +66,8 @@ class RunTest(TurnsTest):
 
     def test_wrong_tools_are_named(self):
         for text, says in (("[", "tools.json"), ("{}", "wanted a list of tools"), ("[{}]", "the key 'function'"),
-                           ('[{"function": {}}]', "no key 'name'")):
+                           ('[{"function": {}}]', "no key 'name'"),
+                           ('[{"function": {"name": "f", "parameters": 3}}]', "parameters' is 3")):
             self.fails(2, "run", self.model, "x", "--tools", self.tools(text), says=says)
 
 
@@ -103,6 +104,15 @@ class BatchTest(TurnsTest):
             self.assertIn(says, answer["error"])
         answer, = self.batch({"prompt": "x", "think": "yes"})
         self.assertIn("'think' is of type string", answer["error"])
+
+    def test_think_needs_a_chat(self):
+        lines = [{"prompt": "x", "think": think} for think in (False, True)]
+        result = gemma("run", self.model, "--raw", "--batch", "-", "-n", 1,
+                       stdin="".join(json.dumps(line) + "\n" for line in lines).encode())
+        plain, thinks = sorted((json.loads(line) for line in result.stdout.splitlines()),
+                               key=lambda answer: answer["line"])
+        self.assertNotIn("error", plain)
+        self.assertIn("'think' needs a chat", thinks["error"])
 
 
 class ChatTest(TurnsTest):

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -91,6 +92,29 @@ TEST(SavedChat, MissingKeysChangeNothing) {
   EXPECT_EQ(chat->settings.sampling.top_k, 4u);
   EXPECT_EQ(chat->system, "");
   EXPECT_THAT(chat->turns, IsEmpty());
+}
+
+TEST(SavedChat, KeepsUnorderedResults) {
+  SavedChat chat;
+  chat.turns = {
+      {.message = "x",
+       .answer = "",
+       .steps = {{.calls = {{"f", "{}"}, {"g", "{}"}, {"f", "{}"}, {"h", "{}"}},
+                  .results = {std::nullopt, "b", std::nullopt, "d"}}}}};
+  const std::string json = ToJson(chat);
+  const absl::StatusOr<SavedChat> read = ParseSavedChat(json, "F", {});
+  ASSERT_EQ(ErrorOf(read), "OK");
+  ASSERT_EQ(read->turns.size(), 1u);
+  ASSERT_EQ(read->turns[0].steps.size(), 1u);
+  EXPECT_EQ(read->turns[0].steps[0].results, chat.turns[0].steps[0].results);
+  EXPECT_EQ(ToJson(*read), json);
+  EXPECT_THAT(Error(With(R"("messages": [{"role": "user", "text": "x"},
+                {"role": "model", "text": "", "tool_calls":
+                 [{"name": "f", "arguments": "{}"},
+                  {"name": "g", "arguments": "{}"}]},
+                {"role": "tool", "name": "g", "text": "1"},
+                {"role": "tool", "name": "g", "text": "2"}])")),
+              HasSubstr("wanted the tool of a call without a result"));
 }
 
 TEST(SavedChatHostile, OtherFilesAreRefused) {

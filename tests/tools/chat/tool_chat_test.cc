@@ -1,6 +1,11 @@
 // Chats with thoughts and calls of tools. A model with Gemma 4's control tokens
 // says what the test wants.
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cstdio>
 #include <map>
 #include <string>
 #include <utility>
@@ -14,6 +19,8 @@
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 #include "tools/gemma/answer/answer.h"
+#include "tools/gemma/answer/thoughts.h"
+#include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/chat/conversation.h"
 #include "tools/gemma/chat/saved_chat.h"
 
@@ -169,6 +176,56 @@ TEST_F(ToolChatTest, SavedWithoutThoughts) {
     }
   }
   EXPECT_EQ(ErrorOf(chat.Replace("", chat.turns())), "OK");
+}
+
+TEST(CallLines, KeepsWrongArguments) {
+  EXPECT_EQ(CallLines({ToolCall{"f", R"({"x":1e999})"}}),
+            "{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1e999}\"}\n");
+}
+
+// What `act` writes to a stream that is a terminal without colours.
+template <class Act>
+std::string OnTerminal(int stream, Act act) {
+  const int reader = posix_openpt(O_RDWR | O_NOCTTY);
+  EXPECT_GE(reader, 0);
+  EXPECT_EQ(grantpt(reader), 0);
+  EXPECT_EQ(unlockpt(reader), 0);
+  const int terminal = open(ptsname(reader), O_RDWR | O_NOCTTY);
+  EXPECT_GE(terminal, 0);
+  const char* const old_term = getenv("TERM");
+  const std::string term = old_term == nullptr ? "" : old_term;
+  setenv("TERM", "dumb", 1);
+  std::fflush(nullptr);
+  const int saved = dup(stream);
+  dup2(terminal, stream);
+  act();
+  std::fflush(nullptr);
+  dup2(saved, stream);
+  close(saved);
+  if (old_term == nullptr) {
+    unsetenv("TERM");
+  } else {
+    setenv("TERM", term.c_str(), 1);
+  }
+  close(terminal);
+  std::string shown;
+  for (char c = 0; read(reader, &c, 1) == 1;) shown += c;
+  close(reader);
+  return shown;
+}
+
+// Thoughts must not control a terminal, with colours or without.
+TEST(ThoughtsView, EscapesOnEveryTerminal) {
+  for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
+    testing::internal::CaptureStdout();  // which may be a terminal itself
+    const std::string shown = OnTerminal(stream, [] {
+      ThoughtsView view(/*quiet=*/false);
+      view.Show("a\x1b[2Jb");
+    });
+    testing::internal::GetCapturedStdout();
+    EXPECT_THAT(shown, HasSubstr("a\\x1b[2Jb")) << stream;
+    EXPECT_THAT(shown, Not(HasSubstr("\x1b"))) << stream;
+  }
 }
 
 }  // namespace

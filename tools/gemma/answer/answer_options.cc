@@ -103,7 +103,9 @@ constexpr AnswerOption kOptions[] = {
          kMaxSessionTokens, "", "Maximum number of tokens of an answer"}),
     AnswerOption({"--stop",
                   [](AnswerOptions& o) -> Place { return {.texts = &o.stop}; },
-                  0, 0, "TEXT", "End the answer before TEXT; may be repeated"}),
+                  0, 0, "TEXT",
+                  "End the answer before TEXT, also in thoughts and\n"
+                  "calls of tools; may be repeated"}),
     AnswerOption(
         {"--speculate",
          [](AnswerOptions& o) -> Place { return {.choice = &o.speculate}; }, 0,

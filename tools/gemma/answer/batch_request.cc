@@ -142,6 +142,7 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(
     }
     PromptOptions with_turns = options;
     with_turns.turns = request.turns;
+    with_turns.label = FieldLabel;
     return PromptTokens(model, request.prompt, request.system, with_turns);
   }
   GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));

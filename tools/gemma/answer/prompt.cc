@@ -80,11 +80,11 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(
     messages.push_back({Role::kUser, std::string(prompt)});
     return turns.Render(messages, options.turns);
   }
-  const bool thinks = options.turns.thinking.has_value();
+  const bool thinks = options.turns.thinking.value_or(false);
   if (thinks || !options.turns.tools.empty()) {
-    const std::string option = thinks ? "--think" : "--tools";
-    return OptionError({option},
-                       absl::StrCat(option,
+    const std::string_view option = thinks ? "think" : "tools";
+    return OptionError({FlagLabel(option)},
+                       absl::StrCat(options.label(option),
                                     " needs a chat; with a base model, "
                                     "add --chat"));
   }

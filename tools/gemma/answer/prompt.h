@@ -11,17 +11,19 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/gemma.h"
+#include "tools/gemma/answer/answer_options.h"
 #include "tools/gemma/cli/options.h"
 
 namespace gemma::tools {
 
 // How prompts become tokens.
 struct PromptOptions {
-  bool chat = false;           // as chat turns
-  bool no_turns = false;       // there are no chat turns at all
-  bool raw = false;            // the caller wants no chat turns
-  bool parse_control = false;  // names of control tokens become those tokens
-  ChatOptions turns;           // thinking and tools, in a chat
+  bool chat = false;              // as chat turns
+  bool no_turns = false;          // there are no chat turns at all
+  bool raw = false;               // the caller wants no chat turns
+  bool parse_control = false;     // names of control tokens become those tokens
+  ChatOptions turns;              // thinking and tools, in a chat
+  OptionLabel label = FlagLabel;  // what messages call these two
 };
 
 // Adds --parse-control.
@@ -43,7 +45,7 @@ void NoteTurns(const Model& model, const ChatTemplate& turns);
 // never becomes one.
 absl::Status CheckParseControl(const PromptOptions& options);
 
-// If a prompt that is no chat turn names a control token that stays text, says
+// If a prompt outside of chat turns names a control token that stays text, says
 // so on standard error. Returns whether it does.
 bool NoteControlTokens(const Tokenizer& tokenizer, std::string_view prompt);
 

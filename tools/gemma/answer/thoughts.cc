@@ -9,6 +9,7 @@
 #include "src/base/messages.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
+#include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/terminal_text.h"
 
 namespace gemma::tools {
@@ -16,16 +17,14 @@ namespace gemma::tools {
 ThoughtsView::ThoughtsView(bool quiet)
     : on_output_(isatty(STDOUT_FILENO) == 1),
       dims_(on_output_ ? OutputHasColours() : TerminalHasColours()),
+      escapes_(on_output_ || StderrIsTerminal()),
       hides_(quiet && !on_output_) {}
 
 void ThoughtsView::Write(std::string_view text) const {
-  std::string shown(text);
-  if (dims_) {
-    shown =
-        absl::StrCat(Begin(Colour::kNote), PrintableLines(text), kEndColour);
-  }
+  std::string shown = escapes_ ? PrintableLines(text) : std::string(text);
+  if (dims_) shown = absl::StrCat(Begin(Colour::kNote), shown, kEndColour);
   if (on_output_) {
-    // Thoughts are no part of the output: a failure shows in the answer.
+    // Thoughts are not part of the output: a failure shows in the answer.
     WriteOutput(shown).IgnoreError();
   } else {
     ShowPrompt(shown);

@@ -27,6 +27,7 @@ class ThoughtsView {
 
   const bool on_output_;  // standard output is a terminal
   const bool dims_;
+  const bool escapes_;  // control characters, since they are on a terminal
   const bool hides_;
   bool is_open_ = false;
 };

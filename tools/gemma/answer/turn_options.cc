@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
@@ -27,6 +28,7 @@ absl::Status CheckTools(const Json& json) {
     }
     std::string name;
     GEMMA_RETURN_IF_ERROR(function->ReadRequired("name", name));
+    GEMMA_RETURN_IF_ERROR(function->Object("parameters").status());
   }
   return absl::OkStatus();
 }
@@ -66,8 +68,10 @@ OrderedJson CallJson(const ToolCall& call) {
   OrderedJson json = OrderedJson::object();
   if (!call.id.empty()) json["id"] = call.id;
   json["name"] = call.name;
-  json["arguments"] =
+  OrderedJson arguments =
       OrderedJson::parse(call.arguments, nullptr, /*allow_exceptions=*/false);
+  json["arguments"] = arguments.is_discarded() ? OrderedJson(call.arguments)
+                                               : std::move(arguments);
   return json;
 }
 

@@ -31,7 +31,8 @@ void AddTurnOptions(CLI::App& app, TurnOptions* options);
 // error names what is wrong.
 absl::StatusOr<ChatOptions> ReadTurnOptions(const TurnOptions& options);
 
-// A call as {"name", "arguments"}, with "id" if it has one.
+// A call as {"name", "arguments"}, with "id" if it has one. Arguments that are
+// not valid JSON become a string.
 nlohmann::ordered_json CallJson(const ToolCall& call);
 // The calls as lines of JSON, one for each.
 std::string CallLines(const std::vector<ToolCall>& calls);

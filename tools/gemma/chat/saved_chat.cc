@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -68,7 +69,7 @@ class TurnReader {
     if (role != wanted) {
       return message.Find("role")->Unexpected(absl::StrCat("'", wanted, "'"));
     }
-    if (waiting != nullptr) return ReadResult(message, text, *waiting);
+    if (waiting != nullptr) return ReadResult(message, text);
     if (!wants_model_) {
       turns_.push_back({std::move(text), ""});
       wants_model_ = true;
@@ -93,16 +94,19 @@ class TurnReader {
     return absl::OkStatus();
   }
 
-  absl::Status ReadResult(const Json& message, const std::string& text,
-                          const ToolCall& waiting) {
+  // A result belongs to the first call of its tool that has none.
+  absl::Status ReadResult(const Json& message, const std::string& text) {
     std::string name;
     GEMMA_RETURN_IF_ERROR(message.ReadRequired("name", name));
-    if (name != waiting.name) {
-      return message.Find("name")->Unexpected(
-          absl::StrCat("'", waiting.name, "'"));
+    ToolStep& step = turns_.back().steps.back();
+    step.results.resize(step.calls.size());
+    for (size_t i = 0; i < step.calls.size(); ++i) {
+      if (step.calls[i].name != name || step.results[i].has_value()) continue;
+      step.results[i] = text;
+      return absl::OkStatus();
     }
-    turns_.back().steps.back().results.push_back(text);
-    return absl::OkStatus();
+    return message.Find("name")->Unexpected(
+        "the tool of a call without a result");
   }
 
   std::vector<Turn> turns_;
@@ -170,7 +174,7 @@ void AddStep(const ToolStep& step, Out& messages) {
   messages.push_back(
       {{"role", "model"}, {"text", ""}, {"tool_calls", std::move(calls)}});
   for (size_t i = 0; i < step.results.size(); ++i) {
-    if (!step.results[i].has_value()) break;
+    if (!step.results[i].has_value()) continue;
     messages.push_back({{"role", "tool"},
                         {"name", step.calls[i].name},
                         {"text", *step.results[i]}});

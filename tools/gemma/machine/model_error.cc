@@ -229,8 +229,8 @@ std::string FindCure(const absl::Status& status, const std::string& path) {
     case ErrorReason::kOtherArchitecture:
       return "only Gemma models run here (gemma list --all)";
     case ErrorReason::kUnreadGemma:
-      return "Gemma 1, 2 and 3, RecurrentGemma, CodeGemma, ShieldGemma and "
-             "EmbeddingGemma run here (gemma list --all)";
+      return "Gemma 1 to 4, RecurrentGemma, CodeGemma, ShieldGemma, VaultGemma "
+             "and EmbeddingGemma run here (gemma list --all)";
     case ErrorReason::kLfsPointer:
       return std::string(kPointerCure);
     case ErrorReason::kWebPage:
