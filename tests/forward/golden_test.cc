@@ -140,13 +140,47 @@ TEST_P(NegativeControl, AttentionSoftCapMatters) {
             kTolerance);
 }
 
-TEST_P(NegativeControl, NormWithoutOneFails) {
-  for (auto norm : {&LayerWeights::pre_mix_norm, &LayerWeights::pre_ffw_norm}) {
-    EXPECT_GT(Error([&](Model::Impl& m) {
-                for (float& w : m.weights.layers[0].*norm) w -= 1.0f;
-              }),
-              kTolerance);
+// Gemma 4's norms are plain factors; those of the others are stored minus one.
+TEST_P(NegativeControl, ShiftedNormFails) {
+  for (const float by : {-1.0f, 1.0f}) {
+    for (auto norm :
+         {&LayerWeights::pre_mix_norm, &LayerWeights::pre_ffw_norm}) {
+      EXPECT_GT(Error([&](Model::Impl& m) {
+                  for (float& w : m.weights.layers[0].*norm) w += by;
+                }),
+                kTolerance);
+    }
   }
+}
+
+// Rotating as many leading values, with their own frequencies, is not the same
+// as rotating the first pairs of the whole head.
+TEST_P(NegativeControl, RotatedPairsMatter) {
+  const Model model = LoadToy(GetParam());
+  if (std::ranges::none_of(model.config().layers, [](const LayerConfig& l) {
+        return l.rope.num_rotating != 0;
+      })) {
+    return;
+  }
+  EXPECT_GT(Error([](Model::Impl& m) {
+              for (LayerConfig& layer : m.config.layers) {
+                if (layer.rope.num_rotating == 0) continue;
+                layer.rope.rotary_dim = 2 * layer.rope.num_rotating;
+                layer.rope.num_rotating = 0;
+              }
+            }),
+            kTolerance);
+}
+
+TEST(NegativeControlOfGemma4, WrongKeySourceFails) {
+  const Toy toy = {"", "gemma4_e2b"};
+  const Reference reference = ReadReference(toy);
+  const Model model = LoadToy(toy);
+  LayerConfig& layer = model.impl().config.layers[3];
+  ASSERT_EQ(layer.kv_source, 1u);
+  layer.kv_source = 0;
+  EXPECT_GT(RelativeError(AllLogits(model, reference.tokens), reference.logits),
+            kTolerance);
 }
 
 TEST_P(NegativeControl, SwappedGateUpFails) {
@@ -179,6 +213,7 @@ TEST(GoldenForms, GgufEqualsSafetensors) {
       {"gemma3", "gemma3.gguf"},
       {"gemma4_e2b", "gemma4_e2b.gguf"},
       {"gemma4_31b", "gemma4_31b.gguf"},
+      {"gemma4_moe", "gemma4_moe.gguf"},
       {"recurrent_gemma", "recurrent_gemma.gguf"},
       {"gemma_mha", "gemma_mha-v2.gguf"},
       {"gemma_mha", "gemma_mha-00001-of-00003.gguf"},

@@ -54,13 +54,20 @@ absl::Status ScoreStatus(const std::string& path, LoadOptions options = {}) {
 // Each tensor of the first blocks, so that the model computes on with the bad
 // value in it.
 TEST(NotFinite, FoundInEveryTensor) {
-  for (const char* name : {"gemma", "gemma2", "gemma3", "recurrent_gemma"}) {
+  for (const char* name :
+       {"gemma", "gemma2", "gemma3", "recurrent_gemma", "gemma4_e2b"}) {
     const absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(PathOf(name));
     ASSERT_EQ(ErrorOf(checkpoint), "OK");
     for (const auto& [tensor_name, tensor] : checkpoint->tensors) {
       const std::string_view where = tensor_name;
       if (where.starts_with("blk.") && !where.starts_with("blk.0.") &&
           !where.starts_with("blk.2.")) {
+        continue;
+      }
+      // Only rows of tokens in the text are read of the table, and the reader
+      // compares the factors with the rule that they state.
+      if (where == "per_layer_token_embd.weight" ||
+          where == "rope_freqs.weight") {
         continue;
       }
       for (const float bad : {NAN, INFINITY}) {

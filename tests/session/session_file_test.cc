@@ -191,6 +191,17 @@ TEST_F(SessionFileTest, SharedLayersNotStored) {
   }
 }
 
+// Where values are keys, the cache holds of a key only what is rotated: of the
+// 16 values in the toy's global layer, 2 pairs.
+TEST_F(SessionFileTest, SplitKeysTakeLess) {
+  const Model model = LoadExact(ToyPath("gemma4_31b"));
+  ModelConfig config = model.config();
+  const SequenceLimits limits = {64, 6, 32, CacheType::kF32};
+  const uint64_t split = SequenceState::Bytes(config, limits);
+  config.layers[2].k_eq_v = false;
+  EXPECT_EQ(SequenceState::Bytes(config, limits) - split, 64u * (16 - 4) * 4);
+}
+
 TEST_F(SessionFileTest, OtherModelIsRefused) {
   const Model model = LoadOrDie(ToyPath("gemma2"), {});
   ASSERT_TRUE(NewSession(model).Save(Path()).ok());
