@@ -75,7 +75,7 @@ struct Cols {
   size_t count;
 };
 
-// A view of which columns from `cols.begin` on are `to`'s columns: kernels
+// Returns a view whose columns from `cols.begin` on are those of `to`: kernels
 // write to the place of a panel in a whole row.
 MatrixView<float> Shifted(MatrixView<float> to, const Cols& cols,
                           size_t width) {

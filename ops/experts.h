@@ -43,8 +43,8 @@ struct ExpertsJob {
   // In the order in which a row's results are added: their uses follow each
   // other.
   std::span<const Expert> experts;
-  // Of each use: the row of x and out, the row of `hidden`, each used once, and
-  // the factor of the expert's result.
+  // Each use has a row of x and out, a row of `hidden` of its own, and a factor
+  // for the expert's result.
   std::span<const uint32_t> rows;
   std::span<const uint32_t> slots;
   std::span<const float> weights;

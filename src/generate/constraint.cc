@@ -38,7 +38,7 @@ const NeededLogits& Constraint::needed() {
   needed_is_set_ = true;
   needed_ = {};
   if (all_logits_) return needed_;
-  // Of the largest logits, those of suppressed tokens do not count.
+  // The largest logits may be those of suppressed tokens, which do not count.
   const size_t most = num_candidates_ + suppressed_.size();
   if (num_candidates_ != 0) needed_.top_k = most;
   if (!allowed_.has_value()) return needed_;

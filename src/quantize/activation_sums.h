@@ -61,7 +61,7 @@ class ActivationSums {
   static std::vector<size_t> Chosen(absl::Span<const float> choices);
 
   std::map<Key, Sums> sums_;
-  // Of the layer with experts that was seen last.
+  // The last layer with experts that was seen has these.
   std::vector<float> expert_input_;
   std::vector<size_t> chosen_;
 };
