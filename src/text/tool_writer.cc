@@ -18,7 +18,7 @@
 namespace gemma::internal {
 namespace {
 
-// The value of a key, undefined if there is none or if this is not a dict.
+// The value of a key, undefined if it is missing or if this is not a dict.
 JinjaValue At(const JinjaValue& value, std::string_view key) {
   const JinjaValue* found = value.is_dict() ? value.Find(key) : nullptr;
   return found != nullptr ? *found : JinjaValue();

@@ -37,7 +37,7 @@ std::vector<TokenId> Prompt(size_t size) {
   return tokens;
 }
 
-// As documented in taps.h; 0 if there is no such point.
+// As documented in taps.h; 0 if the model lacks the point.
 size_t Columns(const ModelConfig& config, TapPoint point, size_t layer) {
   if (point == TapPoint::kHeadInput) return config.model_dim;
   const LayerConfig& l = config.layers[layer];

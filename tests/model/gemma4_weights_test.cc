@@ -299,7 +299,8 @@ size_t ResidentKib(const std::string& path) {
 }
 
 // The tensors of a toy with per-layer embeddings, in a safetensors file whose
-// last tensor is another table. Without bytes, the file ends where it begins.
+// last tensor is a different table. Without bytes, the file ends where it
+// begins.
 Bytes WithTable(const LoadedWeights& toy, const char* type, size_t rows,
                 size_t bytes, const Bytes& table, const nlohmann::json& more) {
   constexpr char kName[] = "model.embed_tokens_per_layer.weight";

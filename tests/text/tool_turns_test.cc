@@ -181,7 +181,7 @@ TEST(ToolTurns, ContinuesPlainAnswers) {
   EXPECT_EQ(whole->tokens, *Gemma4Turns().Render(messages));
   const Ids before = Parsed("<bos><|turn>user\none<turn|>\n<|turn>model\ntwo");
   EXPECT_THAT(whole->answer_ends, testing::ElementsAre(before.size()));
-  // With thinking there is none, so text is only added.
+  // With thinking the turn has no such end, so text is only added.
   const absl::StatusOr<ChatPrompt> rest =
       Gemma4Turns().Continue(messages, 2, {.thinking = true});
   ASSERT_EQ(ErrorOf(rest), "OK");

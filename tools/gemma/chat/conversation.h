@@ -38,7 +38,7 @@ struct Turn {
   std::string answer;
   std::vector<ToolStep> steps = {};  // before the answer
 
-  // The call whose result the model waits for, so that there is no answer yet.
+  // The call whose result the model waits for before it answers.
   const ToolCall* Waiting() const {
     return steps.empty() ? nullptr : steps.back().Waiting();
   }
