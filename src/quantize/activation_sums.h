@@ -50,7 +50,7 @@ class ActivationSums {
 
     void AddRow(absl::Span<const float> x);
   };
-  // Layer, point and expert, which is 0 where there are none.
+  // Layer, point and expert; the expert is 0 in layers without experts.
   using Key = std::tuple<size_t, TapPoint, size_t>;
 
   // Adds what the chosen experts of each row multiply.
