@@ -77,6 +77,9 @@ absl::StatusOr<ChatTemplateImpl> MakeJinjaTurns(const Tokenizer& tokenizer,
 // vocabulary has these tokens.
 TemplateTokens SpecialTokensOf(const Tokenizer& tokenizer);
 
+// Returns the word for the role in Gemma's own turns.
+std::string_view TurnRole(Role role);
+
 // Removes what Python's str.strip removes. Jinja's trim, which the published
 // templates call, uses it.
 std::string_view Strip(std::string_view text);

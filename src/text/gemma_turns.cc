@@ -71,22 +71,6 @@ class TurnWriter {
   TokenWriter tokens_;
 };
 
-std::string_view RoleName(Role role) {
-  switch (role) {
-    case Role::kSystem:
-      return "system";
-    case Role::kUser:
-      return "user";
-    case Role::kModel:
-      return "model";
-    case Role::kTool:
-      return "tool";
-    case Role::kDeveloper:
-      return "developer";
-  }
-  return "unknown";
-}
-
 class GemmaTurns : public ChatTemplate::Impl {
  public:
   GemmaTurns(const Tokenizer& tokenizer, TokenId start, TokenId end)
@@ -136,7 +120,7 @@ class GemmaTurns : public ChatTemplate::Impl {
         turns.Ask(text);
         break;
       }
-      turns.Open(RoleName(message.role), text);
+      turns.Open(TurnRole(message.role), text);
       if (message.role == Role::kModel) {
         prompt.answer_ends.push_back(turns.size());
       }
@@ -167,7 +151,7 @@ class GemmaTurns : public ChatTemplate::Impl {
       return absl::InvalidArgumentError(FormatText(
           "a message of the role '%s' has %s, wanted only a text in the turns "
           "of Gemma 1 to 3",
-          RoleName(message.role),
+          TurnRole(message.role),
           message.tool_calls.empty() ? "content in JSON" : "calls of tools"));
     }
     return absl::OkStatus();
@@ -187,7 +171,7 @@ class GemmaTurns : public ChatTemplate::Impl {
         return absl::InvalidArgumentError(FormatText(
             "message %d after the system's is of the role '%s', wanted '%s': "
             "user and model alternate",
-            i, RoleName(messages[i].role), RoleName(wanted)));
+            i, TurnRole(messages[i].role), TurnRole(wanted)));
       }
     }
     return absl::OkStatus();
@@ -198,6 +182,22 @@ class GemmaTurns : public ChatTemplate::Impl {
 };
 
 }  // namespace
+
+std::string_view internal::TurnRole(Role role) {
+  switch (role) {
+    case Role::kSystem:
+      return "system";
+    case Role::kUser:
+      return "user";
+    case Role::kModel:
+      return "model";
+    case Role::kTool:
+      return "tool";
+    case Role::kDeveloper:
+      return "developer";
+  }
+  return "";
+}
 
 std::string_view internal::Strip(std::string_view text) {
   const auto strip_once = [&text] {

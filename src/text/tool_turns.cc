@@ -61,22 +61,6 @@ bool IsInstruction(const Message& message) {
   return message.role == Role::kSystem || message.role == Role::kDeveloper;
 }
 
-std::string_view RoleOf(Role role) {
-  switch (role) {
-    case Role::kSystem:
-      return "system";
-    case Role::kUser:
-      return "user";
-    case Role::kModel:
-      return "model";
-    case Role::kTool:
-      return "tool";
-    case Role::kDeveloper:
-      return "developer";
-  }
-  return "";
-}
-
 // An error about messages[i].
 absl::Status Refusal(size_t i, std::string_view what) {
   return absl::InvalidArgumentError(FormatText("message %d %s", i, what));
@@ -211,7 +195,7 @@ class TurnsWriter {
     }
     // Messages of the model in a row share the first opening.
     if (message.role != Role::kModel || previous_ != Role::kModel) {
-      Open(RoleOf(message.role));
+      Open(TurnRole(message.role));
     }
     previous_ = message.role;
     GEMMA_RETURN_IF_ERROR(Calls(message, i));
