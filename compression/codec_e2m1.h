@@ -12,7 +12,7 @@
 // means 0. The sign bit is ignored, except that byte 255 means 240.
 //
 // A file may multiply all values of an NVFP4 matrix by a number: see
-// src/model/tensor_scales.h.
+// src/model/config/tensor_scales.h.
 
 #ifndef GEMMA_COMPRESSION_CODEC_E2M1_H_
 #define GEMMA_COMPRESSION_CODEC_E2M1_H_

@@ -165,7 +165,8 @@ void GatedGelu(std::span<float> gate, std::span<const float> up,
 
 // out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps). All have the same size;
 // out may be x. An empty weight is 1 everywhere. The weight is the factor
-// itself; see src/model/canonicalize.h for checkpoints that store it minus one.
+// itself; see src/model/tensors/canonicalize.h for checkpoints that store it
+// minus one.
 void RmsNorm(std::span<const float> x, std::span<const float> weight, float eps,
              std::span<float> out);
 

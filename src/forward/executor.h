@@ -19,7 +19,7 @@
 #include "src/forward/pass_costs.h"
 #include "src/forward/segment.h"
 #include "src/forward/transformer.h"
-#include "src/model/weights.h"
+#include "src/model/tensors/weights.h"
 
 namespace gemma::internal {
 

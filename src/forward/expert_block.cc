@@ -6,7 +6,7 @@
 #include "src/base/sizes.h"
 #include "src/forward/ffw_block.h"
 #include "src/forward/scratch.h"
-#include "src/model/limits.h"
+#include "src/model/config/limits.h"
 
 namespace gemma::internal {
 namespace {

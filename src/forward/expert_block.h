@@ -14,7 +14,7 @@
 #include "ops/matrix_view.h"
 #include "ops/ops.h"
 #include "src/forward/segment.h"
-#include "src/model/weights.h"
+#include "src/model/tensors/weights.h"
 
 namespace gemma::internal {
 

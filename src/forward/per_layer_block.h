@@ -12,7 +12,7 @@
 #include "ops/ops.h"
 #include "src/forward/scratch.h"
 #include "src/forward/segment.h"
-#include "src/model/weights.h"
+#include "src/model/tensors/weights.h"
 
 namespace gemma::internal {
 

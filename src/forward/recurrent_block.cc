@@ -6,7 +6,7 @@
 #include "ops/ops.h"
 #include "src/forward/ffw_block.h"
 #include "src/forward/segment.h"
-#include "src/model/limits.h"
+#include "src/model/config/limits.h"
 
 namespace gemma::internal {
 namespace {

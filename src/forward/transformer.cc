@@ -11,7 +11,7 @@
 #include "src/forward/per_layer_block.h"
 #include "src/forward/recurrent_block.h"
 #include "src/forward/segment.h"
-#include "src/model/weight_table.h"
+#include "src/model/tensors/weight_table.h"
 
 namespace gemma::internal {
 namespace {

@@ -18,7 +18,7 @@
 #include "src/forward/rope_tables.h"
 #include "src/forward/scratch.h"
 #include "src/forward/segment.h"
-#include "src/model/weights.h"
+#include "src/model/tensors/weights.h"
 
 namespace gemma::internal {
 

@@ -9,8 +9,8 @@
 #include "src/base/status_macros.h"
 #include "src/formats/gguf_types.h"
 #include "src/formats/gguf_writer.h"
-#include "src/model/tensor_names.h"
-#include "src/model/weight_table.h"
+#include "src/model/tensors/tensor_names.h"
+#include "src/model/tensors/weight_table.h"
 #include "src/quantize/importance_format.h"
 
 namespace gemma::internal {

@@ -4,8 +4,8 @@
 #include <initializer_list>
 
 #include "src/base/status_macros.h"
-#include "src/model/low_rank.h"
-#include "src/model/wanted_format.h"
+#include "src/model/tensors/low_rank.h"
+#include "src/model/tensors/wanted_format.h"
 
 namespace gemma::internal {
 namespace {

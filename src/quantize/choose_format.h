@@ -10,7 +10,7 @@
 #include "compression/format.h"
 #include "gemma/quantize.h"
 #include "ops/workers.h"
-#include "src/model/outline.h"
+#include "src/model/tensors/outline.h"
 #include "src/quantize/plan_formats.h"
 
 namespace gemma::internal {

@@ -10,9 +10,9 @@
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/formats/tensor_values.h"
-#include "src/model/low_rank.h"
-#include "src/model/sampled_error.h"
-#include "src/model/wanted_format.h"
+#include "src/model/tensors/low_rank.h"
+#include "src/model/tensors/sampled_error.h"
+#include "src/model/tensors/wanted_format.h"
 
 namespace gemma::internal {
 namespace {

@@ -10,7 +10,7 @@
 #include "absl/types/span.h"
 #include "compression/format.h"
 #include "ops/workers.h"
-#include "src/model/outline.h"
+#include "src/model/tensors/outline.h"
 
 namespace gemma::internal {
 

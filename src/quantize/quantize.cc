@@ -15,7 +15,7 @@
 #include "src/base/status_macros.h"
 #include "src/formats/checkpoint.h"
 #include "src/formats/checkpoint_files.h"
-#include "src/model/num_threads.h"
+#include "src/model/config/num_threads.h"
 #include "src/os/path.h"
 #include "src/quantize/write_model.h"
 

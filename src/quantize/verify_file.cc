@@ -19,8 +19,8 @@
 #include "src/formats/gguf.h"
 #include "src/formats/gguf_writer.h"
 #include "src/formats/wrong_file.h"
-#include "src/model/finite.h"
-#include "src/model/num_threads.h"
+#include "src/model/config/num_threads.h"
+#include "src/model/tensors/finite.h"
 #include "src/os/mapped_file.h"
 
 namespace gemma {

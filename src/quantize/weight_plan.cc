@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf_types.h"
-#include "src/model/read_config.h"
-#include "src/model/tensor_names.h"
+#include "src/model/config/read_config.h"
+#include "src/model/tensors/tensor_names.h"
 #include "src/quantize/choose_format.h"
 
 namespace gemma::internal {

@@ -15,7 +15,7 @@
 #include "gemma/quantize.h"
 #include "ops/workers.h"
 #include "src/formats/gguf_writer.h"
-#include "src/model/outline.h"
+#include "src/model/tensors/outline.h"
 #include "src/quantize/encode.h"
 #include "src/quantize/importance.h"
 

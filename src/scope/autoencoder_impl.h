@@ -15,7 +15,7 @@
 #include "ops/matrix_view.h"
 #include "ops/workers.h"
 #include "src/base/internal.h"
-#include "src/model/weights.h"
+#include "src/model/tensors/weights.h"
 
 namespace gemma {
 

@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
-#include "src/model/num_threads.h"
+#include "src/model/config/num_threads.h"
 #include "src/scope/autoencoder_file.h"
 #include "src/scope/feature_site.h"
 #include "src/scope/pack_array.h"

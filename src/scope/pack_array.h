@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "compression/format.h"
 #include "ops/workers.h"
-#include "src/model/weights.h"
+#include "src/model/tensors/weights.h"
 #include "src/scope/autoencoder_file.h"
 #include "src/scope/autoencoder_impl.h"
 

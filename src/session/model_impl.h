@@ -18,9 +18,9 @@
 #include "ops/workers.h"
 #include "src/base/internal.h"
 #include "src/forward/executor.h"
-#include "src/model/finite.h"
-#include "src/model/text_prompts.h"
-#include "src/model/weights.h"
+#include "src/model/config/text_prompts.h"
+#include "src/model/tensors/finite.h"
+#include "src/model/tensors/weights.h"
 #include "src/os/mapped_file.h"
 
 namespace gemma {

@@ -12,7 +12,7 @@
 #include "src/base/no_throw.h"
 #include "src/base/sizes.h"
 #include "src/base/status_macros.h"
-#include "src/model/fingerprint.h"
+#include "src/model/describe/fingerprint.h"
 #include "src/session/model_impl.h"
 
 namespace gemma {

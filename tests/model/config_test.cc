@@ -17,7 +17,7 @@
 #include "nlohmann/json.hpp"
 #include "src/base/status_macros.h"
 #include "src/formats/checkpoint.h"
-#include "src/model/read_config.h"
+#include "src/model/config/read_config.h"
 #include "tests/support/config_text.h"
 #include "tests/support/error_of.h"
 #include "tests/support/hostile_model.h"

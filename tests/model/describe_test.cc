@@ -1,6 +1,6 @@
 // Written metadata reads back unchanged.
 
-#include "src/model/describe.h"
+#include "src/model/describe/describe.h"
 
 #include <filesystem>
 #include <functional>
@@ -11,7 +11,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/model/read_config.h"
+#include "src/model/config/read_config.h"
 #include "src/text/load_tokenizer.h"
 #include "src/text/tokenizer_impl.h"
 #include "tests/support/config_text.h"

@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "src/formats/checkpoint.h"
-#include "src/model/read_config.h"
+#include "src/model/config/read_config.h"
 #include "tests/support/error_of.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"

@@ -1,4 +1,4 @@
-#include "src/model/fingerprint.h"
+#include "src/model/describe/fingerprint.h"
 
 #include <functional>
 #include <set>

@@ -2,7 +2,7 @@
 // said about those that are not followed. The meanings are those of llama.cpp
 // and, for its own files, of Ollama.
 
-#include "src/model/gguf_keys.h"
+#include "src/model/config/gguf_keys.h"
 
 #include <cstdint>
 #include <string>
@@ -13,7 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/formats/checkpoint.h"
-#include "src/model/read_config.h"
+#include "src/model/config/read_config.h"
 #include "tests/support/error_of.h"
 #include "tests/support/hostile_model.h"
 #include "tests/support/tiny_files.h"

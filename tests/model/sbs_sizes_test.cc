@@ -1,7 +1,7 @@
 // Derives the configuration from old files of gemma.cpp with the shapes of
 // published models, but without values.
 
-#include "src/model/sbs_sizes.h"
+#include "src/model/config/sbs_sizes.h"
 
 #include <cmath>
 #include <string>

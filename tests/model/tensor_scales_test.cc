@@ -1,7 +1,7 @@
 // Scales of 8-bit floats; tools/reference/scaled_weights.py writes the values
 // that transformers and compressed-tensors give.
 
-#include "src/model/tensor_scales.h"
+#include "src/model/config/tensor_scales.h"
 
 #include <algorithm>
 #include <bit>

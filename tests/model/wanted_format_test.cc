@@ -1,4 +1,4 @@
-#include "src/model/wanted_format.h"
+#include "src/model/tensors/wanted_format.h"
 
 #include <cmath>
 #include <random>

@@ -1,6 +1,6 @@
 // The table of weights is consistent.
 
-#include "src/model/weight_table.h"
+#include "src/model/tensors/weight_table.h"
 
 #include <set>
 #include <string>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "src/model/tensor_names.h"
+#include "src/model/tensors/tensor_names.h"
 #include "src/session/model_impl.h"
 #include "tests/support/toy_models.h"
 

@@ -12,7 +12,7 @@
 #include "compression/quantize.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/model/wanted_format.h"
+#include "src/model/tensors/wanted_format.h"
 #include "tests/support/error_of.h"
 
 namespace gemma::internal {

@@ -16,7 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/formats/checkpoint.h"
-#include "src/model/weight_table.h"
+#include "src/model/tensors/weight_table.h"
 #include "src/session/model_impl.h"
 #include "tests/support/config_text.h"
 #include "tests/support/error_of.h"

@@ -1,6 +1,6 @@
 // Writes files of gemma.cpp. The code follows the description of the format in
-// src/formats/sbs.h and src/model/sbs_tensors.cc, and shares no code with the
-// reader.
+// src/formats/sbs.h and src/model/tensors/sbs_tensors.cc, and shares no code
+// with the reader.
 
 #ifndef GEMMA_TESTS_SUPPORT_SBS_FILES_H_
 #define GEMMA_TESTS_SUPPORT_SBS_FILES_H_
