@@ -11,7 +11,7 @@
 #include "gemma/gemma.h"
 #include "src/grammar/allowed_tokens.h"
 #include "src/grammar/grammar_impl.h"
-#include "src/text/tokenizer_impl.h"
+#include "src/text/tokenizer/tokenizer_impl.h"
 
 namespace gemma::internal {
 namespace {

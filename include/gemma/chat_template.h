@@ -179,7 +179,7 @@ class GEMMA_EXPORT ChatTemplate {
   // an answer than Gemma's own turns", or "" if the caller chose them.
   const std::string& reason() const;
 
-  // Internal; see src/text/chat_template_impl.h.
+  // Internal; see src/text/turns/chat_template_impl.h.
   class Impl;
   // Internal.
   explicit ChatTemplate(std::shared_ptr<const Impl> impl);

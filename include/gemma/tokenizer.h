@@ -84,7 +84,7 @@ class GEMMA_EXPORT Tokenizer {
   // is done. Valid while any copy of the tokenizer exists.
   absl::Span<const std::string> notes() const;
 
-  // Internal; see src/text/tokenizer_impl.h.
+  // Internal; see src/text/tokenizer/tokenizer_impl.h.
   class Impl;
   // Internal.
   explicit Tokenizer(std::shared_ptr<const Impl> impl);

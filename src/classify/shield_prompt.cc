@@ -8,7 +8,7 @@
 #include "src/base/format_text.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
-#include "src/text/token_writer.h"
+#include "src/text/tokenizer/token_writer.h"
 
 namespace gemma::internal {
 namespace {

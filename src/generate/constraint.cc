@@ -5,7 +5,7 @@
 
 #include "src/generate/scored_tokens.h"
 #include "src/grammar/grammar_impl.h"
-#include "src/text/tokenizer_impl.h"
+#include "src/text/tokenizer/tokenizer_impl.h"
 
 namespace gemma::internal {
 namespace {

@@ -13,7 +13,7 @@
 #include "gemma/model_config.h"
 #include "src/base/hash_table.h"
 #include "src/grammar/automaton.h"
-#include "src/text/token_trie.h"
+#include "src/text/tokenizer/token_trie.h"
 
 namespace gemma::internal {
 

@@ -24,9 +24,9 @@
 #include "src/model/tensors/outline.h"
 #include "src/session/model_impl.h"
 #include "src/session/session_impl.h"
-#include "src/text/adapter_text.h"
-#include "src/text/choose_chat_template.h"
-#include "src/text/load_tokenizer.h"
+#include "src/text/tokenizer/load_tokenizer.h"
+#include "src/text/turns/adapter_text.h"
+#include "src/text/turns/choose_chat_template.h"
 
 namespace gemma {
 namespace {

@@ -14,7 +14,7 @@
 #include "gemma/gemma.h"
 #include "nlohmann/json.hpp"
 #include "src/os/mapped_file.h"
-#include "src/text/vocabulary.h"
+#include "src/text/tokenizer/vocabulary.h"
 #include "tests/fuzz/harness.h"
 #include "tests/support/autoencoder_files.h"
 #include "tests/support/grammar_texts.h"

@@ -7,7 +7,7 @@
 #include "src/base/json.h"
 #include "src/grammar/automaton.h"
 #include "src/grammar/grammar_impl.h"
-#include "src/text/vocabulary.h"
+#include "src/text/tokenizer/vocabulary.h"
 #include "tests/fuzz/harness.h"
 #include "tests/fuzz/targets.h"
 

@@ -19,7 +19,7 @@
 #include "src/generate/generate.h"
 #include "src/generate/speculator.h"
 #include "src/grammar/grammar_impl.h"
-#include "src/text/tokenizer_impl.h"
+#include "src/text/tokenizer/tokenizer_impl.h"
 #include "tests/support/error_of.h"
 #include "tests/support/grammar_texts.h"
 #include "tests/support/hostile_model.h"

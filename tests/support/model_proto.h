@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "src/text/vocabulary.h"
+#include "src/text/tokenizer/vocabulary.h"
 
 namespace gemma::internal {
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "src/text/vocabulary.h"
+#include "src/text/tokenizer/vocabulary.h"
 
 namespace gemma::internal {
 

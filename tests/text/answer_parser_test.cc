@@ -5,8 +5,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/text/call_parser.h"
-#include "src/text/tokenizer_impl.h"
+#include "src/text/tokenizer/tokenizer_impl.h"
+#include "src/text/turns/call_parser.h"
 
 namespace gemma::internal {
 namespace {

@@ -9,7 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "sentencepiece_processor.h"
-#include "src/text/tokenizer_impl.h"
+#include "src/text/tokenizer/tokenizer_impl.h"
 #include "tests/support/error_of.h"
 #include "tests/support/model_proto.h"
 #include "tests/support/toy_vocab.h"

@@ -11,8 +11,8 @@
 #include "gemma/error_reason.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/text/choose_chat_template.h"
-#include "src/text/load_tokenizer.h"
+#include "src/text/tokenizer/load_tokenizer.h"
+#include "src/text/turns/choose_chat_template.h"
 #include "tests/support/error_of.h"
 #include "tests/support/tiny_files.h"
 

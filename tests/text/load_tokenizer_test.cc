@@ -1,4 +1,4 @@
-#include "src/text/load_tokenizer.h"
+#include "src/text/tokenizer/load_tokenizer.h"
 
 #include <fstream>
 #include <string>
@@ -8,7 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "src/text/tokenizer_impl.h"
+#include "src/text/tokenizer/tokenizer_impl.h"
 #include "tests/support/error_of.h"
 #include "tests/support/hostile_model.h"
 #include "tests/support/model_proto.h"

@@ -14,7 +14,7 @@
 #include "nlohmann/json.hpp"
 #include "src/formats/gguf.h"
 #include "src/os/mapped_file.h"
-#include "src/text/tokenizer_impl.h"
+#include "src/text/tokenizer/tokenizer_impl.h"
 #include "tests/support/toy_vocab.h"
 
 namespace gemma::internal {

@@ -6,7 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "src/base/utf8.h"
-#include "src/text/tokenizer_impl.h"
+#include "src/text/tokenizer/tokenizer_impl.h"
 #include "tests/support/model_proto.h"
 #include "tests/support/toy_vocab.h"
 

@@ -1,4 +1,4 @@
-#include "src/text/token_trie.h"
+#include "src/text/tokenizer/token_trie.h"
 
 #include <algorithm>
 #include <random>

@@ -13,7 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/text/tokenizer_impl.h"
+#include "src/text/tokenizer/tokenizer_impl.h"
 #include "tests/support/model_proto.h"
 #include "tests/support/toy_vocab.h"
 

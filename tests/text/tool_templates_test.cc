@@ -9,7 +9,7 @@
 #include "gemma/chat_template.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/text/choose_chat_template.h"
+#include "src/text/turns/choose_chat_template.h"
 #include "tests/support/error_of.h"
 #include "tests/support/tiny_files.h"
 

@@ -12,7 +12,7 @@
 #include "gemma/chat_template.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/text/load_tokenizer.h"
+#include "src/text/tokenizer/load_tokenizer.h"
 #include "tests/support/error_of.h"
 #include "tests/support/toy_vocab.h"
 

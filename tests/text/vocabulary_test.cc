@@ -1,4 +1,4 @@
-#include "src/text/vocabulary.h"
+#include "src/text/tokenizer/vocabulary.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,7 +11,7 @@
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/text/tokenizer_impl.h"
+#include "src/text/tokenizer/tokenizer_impl.h"
 #include "tests/support/error_of.h"
 #include "tests/support/model_proto.h"
 #include "tests/support/toy_vocab.h"

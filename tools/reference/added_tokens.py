@@ -6,7 +6,7 @@
                       names as text (`as_text`).
 
 With --word-characters, prints instead the characters that may not stand beside a token with `single_word`: the lengths
-of runs of code points that alternately are not and are such characters, for src/text/unicode_classes.cc.
+of runs of code points that alternately are not and are such characters, for src/text/tokenizer/unicode_classes.cc.
 
   added_tokens.py [--output DIR] [--word-characters]
 """

@@ -13,7 +13,7 @@
 #include "src/model/config/text_prompts.h"
 #include "src/model/tensors/canonicalize.h"
 #include "src/os/mapped_file.h"
-#include "src/text/load_tokenizer.h"
+#include "src/text/tokenizer/load_tokenizer.h"
 
 namespace gemma::internal {
 namespace {

@@ -11,10 +11,10 @@
 #include "absl/types/span.h"
 #include "src/model/config/read_config.h"
 #include "src/model/describe/describe.h"
-#include "src/text/load_tokenizer.h"
-#include "src/text/tokenizer_impl.h"
-#include "src/text/tokenizer_json.h"
-#include "src/text/vocabulary.h"
+#include "src/text/tokenizer/load_tokenizer.h"
+#include "src/text/tokenizer/tokenizer_impl.h"
+#include "src/text/tokenizer/tokenizer_json.h"
+#include "src/text/tokenizer/vocabulary.h"
 
 namespace gemma::internal {
 namespace {
