@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "src/jinja/jinja_template.h"
+#include "src/jinja/run/jinja_template.h"
 #include "tests/fuzz/harness.h"
 #include "tests/fuzz/targets.h"
 

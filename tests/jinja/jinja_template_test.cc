@@ -1,4 +1,4 @@
-#include "src/jinja/jinja_template.h"
+#include "src/jinja/run/jinja_template.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "src/jinja/marked_text.h"
+#include "src/jinja/values/marked_text.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

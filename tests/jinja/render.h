@@ -10,7 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "src/base/status_macros.h"
-#include "src/jinja/jinja_template.h"
+#include "src/jinja/run/jinja_template.h"
 
 namespace gemma::internal {
 

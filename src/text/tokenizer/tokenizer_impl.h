@@ -17,7 +17,7 @@
 #include "absl/types/span.h"
 #include "gemma/tokenizer.h"
 #include "src/base/internal.h"
-#include "src/jinja/marked_text.h"
+#include "src/jinja/values/marked_text.h"
 #include "src/text/tokenizer/bpe_encoder.h"
 #include "src/text/tokenizer/piece_index.h"
 #include "src/text/tokenizer/prefix_matcher.h"

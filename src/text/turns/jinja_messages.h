@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "gemma/chat_template.h"
-#include "src/jinja/value.h"
+#include "src/jinja/values/value.h"
 
 namespace gemma::internal {
 

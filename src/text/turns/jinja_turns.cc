@@ -23,7 +23,7 @@
 #include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
-#include "src/jinja/jinja_template.h"
+#include "src/jinja/run/jinja_template.h"
 #include "src/text/tokenizer/tokenizer_impl.h"
 #include "src/text/turns/chat_template_impl.h"
 #include "src/text/turns/jinja_messages.h"

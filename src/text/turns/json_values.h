@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "src/base/json.h"
-#include "src/jinja/value.h"
+#include "src/jinja/values/value.h"
 
 namespace gemma::internal {
 

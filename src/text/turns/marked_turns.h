@@ -12,7 +12,7 @@
 #include "gemma/chat_template.h"
 #include "gemma/tokenizer.h"
 #include "src/base/internal.h"
-#include "src/jinja/marked_text.h"
+#include "src/jinja/values/marked_text.h"
 #include "src/text/turns/chat_template_impl.h"
 
 namespace gemma::internal {

@@ -9,11 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
-#include "src/jinja/jinja_template.h"
-#include "src/jinja/meter.h"
-#include "src/jinja/operations.h"
-#include "src/jinja/text_functions.h"
-#include "src/jinja/text_of.h"
+#include "src/jinja/run/jinja_template.h"
+#include "src/jinja/values/meter.h"
+#include "src/jinja/values/operations.h"
+#include "src/jinja/values/text_functions.h"
+#include "src/jinja/values/text_of.h"
 
 namespace gemma::internal {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "absl/status/status.h"
 #include "src/base/internal.h"
-#include "src/jinja/marked_text.h"
-#include "src/jinja/value.h"
+#include "src/jinja/values/marked_text.h"
+#include "src/jinja/values/value.h"
 
 namespace gemma::internal {
 
