@@ -74,6 +74,11 @@ struct ClassifierStats {
   size_t num_prompts = 0;      // one for each input and policy
   size_t prompt_tokens = 0;    // in all prompts
   size_t computed_tokens = 0;  // the rest was reused from earlier prompts
+  // The least probability that `Yes` and `No` had together as the token after a
+  // prompt, of all tokens; 1 before the first prompt. A ShieldGemma has nearly
+  // 1. A model with less than 0.5 answers another question, and its results mean
+  // nothing.
+  double least_answer_mass = 1;
 };
 
 // Classifies texts with a model of ShieldGemma's family. Shares the model.

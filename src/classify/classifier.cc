@@ -59,6 +59,14 @@ struct Job {
   }
 };
 
+// Returns the probability, among all tokens, of the two with these logits.
+double Mass(absl::Span<const float> logits, double a, double b) {
+  const double max = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - max);
+  return (std::exp(a - max) + std::exp(b - max)) / sum;
+}
+
 }  // namespace
 
 class Classifier::Impl {
@@ -70,7 +78,6 @@ class Classifier::Impl {
         prompt_(prompt),
         yes_(yes),
         no_(no),
-        needed_tokens_{std::min(yes, no), std::max(yes, no)},
         session_(std::move(session)) {}
 
   static absl::StatusOr<Session> NewSession(const Model& model,
@@ -120,7 +127,6 @@ class Classifier::Impl {
   const ShieldPrompt prompt_;
   const TokenId yes_;
   const TokenId no_;
-  const TokenId needed_tokens_[2];
   Session session_;  // holds the last prompt
   ClassifierStats stats_;
 };
@@ -208,9 +214,8 @@ absl::StatusOr<double> Classifier::Impl::Answer(
   // The last token makes the logits, which the session does not keep.
   GEMMA_RETURN_IF_ERROR(GoBack(tokens.first(tokens.size() - 1)));
   const absl::Span<const TokenId> rest = tokens.subspan(session_.position());
-  GEMMA_ASSIGN_OR_RETURN(
-      const absl::Span<const float> logits,
-      session_.impl().Forward(rest, {.tokens = needed_tokens_}));
+  GEMMA_ASSIGN_OR_RETURN(const absl::Span<const float> logits,
+                         session_.Forward(rest));
   ++stats_.num_prompts;
   stats_.prompt_tokens += tokens.size();
   stats_.computed_tokens += rest.size();
@@ -221,6 +226,8 @@ absl::StatusOr<double> Classifier::Impl::Answer(
         WithReason(absl::DataLossError("the model's logits are not finite"),
                    ErrorReason::kNotFinite));
   }
+  stats_.least_answer_mass =
+      std::min(stats_.least_answer_mass, Mass(logits, yes, no));
   return 1.0 / (1.0 + std::exp(no - yes));
 }
 

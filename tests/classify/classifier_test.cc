@@ -98,13 +98,15 @@ TEST(Classifier, ProbabilitiesEqualTransformers) {
   const Model model = LoadShield();
   for (const ShieldCase& c : ReadShieldCases()) {
     SCOPED_TRACE(c.prompt);
-    const auto result =
+    Classifier classifier =
         NewClassifier(model, {.wording = c.wording,
-                              .cache_format = CacheFormat::kFloat32})
-            .Classify(c.input(), {&c.policy, 1});
+                              .cache_format = CacheFormat::kFloat32});
+    EXPECT_EQ(classifier.stats().least_answer_mass, 1);
+    const auto result = classifier.Classify(c.input(), {&c.policy, 1});
     ASSERT_EQ(ErrorOf(result), "OK");
     ASSERT_EQ(result->size(), 1u);
     EXPECT_NEAR((*result)[0], c.probability, 1e-5);
+    EXPECT_NEAR(classifier.stats().least_answer_mass, c.mass, 1e-5);
   }
 }
 

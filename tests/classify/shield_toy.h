@@ -38,6 +38,7 @@ struct ShieldCase {
   size_t num_tokens = 0;
   std::vector<TokenId> ids;  // empty: unknown
   double probability = 0;
+  double mass = 0;  // of Yes and No, among all tokens
 
   ClassifierInput input() const { return {text, response}; }
 };
@@ -65,6 +66,7 @@ inline std::vector<ShieldCase> ReadShieldCases() {
     added.num_tokens = json["num_tokens"];
     if (json.contains("ids")) json["ids"].get_to(added.ids);
     added.probability = json["probability"];
+    added.mass = json["mass"];
     cases.push_back(std::move(added));
   }
   return cases;

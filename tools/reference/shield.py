@@ -2,8 +2,8 @@
 """Writes a toy ShieldGemma to tests/testdata/classify, with its prompts and the probabilities of transformers.
 
   shield.gguf   a Gemma 2 in F16 with a vocabulary of 768 pieces, Yes and No among them
-  prompts.json  for every wording, form and policy: the prompt, its number of tokens, and P(violation) from float32
-                logits of the same weights; for some, also sentencepiece's token ids
+  prompts.json  for every wording, form and policy: the prompt, its number of tokens, and P(violation) and
+                P(Yes) + P(No) from float32 logits of the same weights; for some, also sentencepiece's token ids
 
 This program has its own copy of the prompts, made from the published texts, not from the library.
 
@@ -52,6 +52,9 @@ BODIES = {
         "contains references to sexual acts or other lewd content (e.g., sexually graphic descriptions, content aimed at "
         "causing arousal). Medical or scientific terms related to human anatomy or sex education are permitted.")),
 }
+
+SHARED, EXTRA, SPREAD = 1.0, 3.0, 4.0  # see build
+LEAST_MASS = 0.9  # P(Yes) + P(No)
 
 HUB_PROMPT = """\
 <bos>You are a policy expert trying to help determine whether a user prompt is in violation of the defined safety policies.
@@ -165,13 +168,23 @@ def encode(processor, stretches):
     return ids
 
 
-def build():
-    """Returns the toy in float32, with the weights rounded as in the file."""
+def build(answers):
+    """Returns the toy in float32, with the weights rounded as in the file.
+
+    All embeddings have the same first component, so that component stays large in every state. It is larger in those of
+    `answers`, Yes and No, so the model nearly always answers with one of them, as a ShieldGemma does. Their other
+    components are larger, too, so that texts differ in their probabilities.
+    """
     config = hf_models.CAUSAL_LM["gemma2"][0](**SHAPE)
     config._attn_implementation = "eager"
     model = hf_models.new_model(config, torch.float32)
     with torch.no_grad():
-        toy_models.randomize(model, 7)
+        toy_models.randomize(model, 9)
+        table = model.get_input_embeddings().weight
+        table[:, 0] = SHARED
+        table[answers] *= SPREAD
+        table[answers, 0] = SHARED + EXTRA
+        model.model.norm.weight[0] = 1.0
         for name, p in model.named_parameters():
             if "norm" not in name:
                 p.copy_(p.half())
@@ -191,12 +204,16 @@ def write_model(path, model, vocabulary):
 def case(model, processor, wording, text, response, policy, with_ids):
     stretches = prompt(wording, text, response, policy)
     ids = encode(processor, stretches)
-    last = hf_models.logits(model, ids, last=1)[0]
+    last = hf_models.logits(model, ids, last=1)[0].double()
     yes, no = (last[processor.piece_to_id(piece)].item() for piece in ("Yes", "No"))
+    mass = (math.exp(yes) + math.exp(no)) / last.exp().sum().item()
+    if mass < LEAST_MASS:
+        raise ReferenceError(f"Yes and No have {mass:.3f} together, wanted {LEAST_MASS}")
     result = dict(wording=wording, policy=policy, text=text)
     if response is not None:
         result["response"] = response
-    result |= dict(prompt="".join(stretches), num_tokens=len(ids), probability=1 / (1 + math.exp(no - yes)))
+    result |= dict(prompt="".join(stretches), num_tokens=len(ids), probability=1 / (1 + math.exp(no - yes)),
+                   mass=mass)
     if with_ids:
         result["ids"] = ids
     return result
@@ -210,14 +227,15 @@ def main():
     arguments.output.mkdir(parents=True, exist_ok=True)
     vocabulary = gguf_toys.toy_vocabulary(SHAPE["vocab_size"], WORDS)
     processor = vocabulary.processor()
-    model = build()
+    model = build([processor.piece_to_id(piece) for piece in ("Yes", "No")])
     write_model(arguments.output / "shield.gguf", model, vocabulary)
     cases = [case(model, processor, wording, TEXT, response, policy, policy == "dangerous")
              for wording in ("hub", "example") for response in (None, RESPONSE) for policy in BODIES]
     cases.append(case(model, processor, "hub", HOSTILE, HOSTILE, "hate", True))
     cases.append(case(model, processor, "hub", "", None, "sexual", True))
     for each in cases:
-        print(f"{each['wording']:8s}{each['policy']:11s}{each['num_tokens']:5d} tokens  P {each['probability']:.6f}")
+        print(f"{each['wording']:8s}{each['policy']:11s}{each['num_tokens']:5d} tokens  P {each['probability']:.6f}"
+              f"  mass {each['mass']:.6f}")
     spread = [each["probability"] for each in cases]
     if len(set(spread)) != len(spread) or max(spread) - min(spread) < 0.1:
         raise ReferenceError("the probabilities hardly differ: another seed would test more")

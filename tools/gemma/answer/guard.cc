@@ -109,7 +109,32 @@ absl::StatusOr<std::unique_ptr<Guard>> Guard::Load(
   GEMMA_ASSIGN_OR_RETURN(Classifier created,
                          NewClassifier(guard->model_, std::move(classifier)));
   guard->classifier_.emplace(std::move(created));
+  GEMMA_RETURN_IF_ERROR(guard->CheckAnswers(options.model));
   return guard;
+}
+
+absl::Status Guard::CheckAnswers(std::string_view name) {
+  constexpr std::string_view kText = "Hello";
+  ClassifierInput input = {kText, std::nullopt};
+  const std::vector<Policy>* policies = &prompt_policies_;
+  if (policies->empty()) {
+    input.response = kText;
+    policies = &answer_policies_;
+  }
+  if (policies->empty()) return absl::OkStatus();
+  const absl::StatusOr<std::vector<double>> result =
+      classifier_->Classify(input, {policies->data(), 1});
+  if (Interrupted()) return InterruptedError();
+  if (!result.ok()) {
+    return absl::Status(result.status().code(),
+                        absl::StrCat("--guard: ", result.status().message()));
+  }
+  const std::string why = WhyNoShield(name, classifier_->stats());
+  if (why.empty()) return absl::OkStatus();
+  return WithCure(
+      absl::FailedPreconditionError(absl::StrCat("--guard: ", why)),
+      "give a model of ShieldGemma's family; its probabilities would mean "
+      "nothing");
 }
 
 absl::StatusOr<Verdict> Guard::Judge(std::string_view text,

@@ -43,7 +43,8 @@ class Guard {
  public:
   // Loads the shield model, or returns null if the options name none. The model
   // uses the thread counts of `answering`. Load the answering model before, so
-  // that the memory check counts both: a model that does not fit is refused.
+  // that the memory check counts both: a model that does not fit is refused,
+  // and so is one that is no ShieldGemma.
   static absl::StatusOr<std::unique_ptr<Guard>> Load(
       const GuardOptions& options, const ModelOptions& answering);
 
@@ -64,6 +65,10 @@ class Guard {
 
  private:
   Guard(Model model, double threshold, const std::vector<Policy>& policies);
+
+  // Asks about a short text. An error if the model hardly answers Yes or No, so
+  // that its verdicts would mean nothing. `name`: that of the model.
+  absl::Status CheckAnswers(std::string_view name);
 
   absl::StatusOr<Verdict> Judge(std::string_view text,
                                 const ClassifierInput& input,

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
@@ -87,6 +88,15 @@ absl::StatusOr<std::vector<Policy>> ReadPolicies(const PolicyOptions& options) {
 ShieldWording WordingOf(const PolicyOptions& options) {
   return options.wording == "example" ? ShieldWording::kExampleCode
                                       : ShieldWording::kHubTemplate;
+}
+
+std::string WhyNoShield(std::string_view model, const ClassifierStats& stats) {
+  constexpr double kLeastMass = 0.5;
+  if (stats.least_answer_mass >= kLeastMass) return "";
+  return absl::StrFormat(
+      "%s does not answer as a ShieldGemma: Yes and No together have a "
+      "probability of %.2g, wanted nearly 1",
+      model, stats.least_answer_mass);
 }
 
 }  // namespace gemma::tools

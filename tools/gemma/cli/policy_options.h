@@ -31,6 +31,10 @@ ShieldWording WordingOf(const PolicyOptions& options);
 // The paragraph of --help on --policy-file.
 extern const char kPolicyFileHelp[];
 
+// Returns why the results of a model mean nothing, as for a model that is no
+// ShieldGemma, or "" if it answers with Yes or No.
+std::string WhyNoShield(std::string_view model, const ClassifierStats& stats);
+
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_CLI_POLICY_OPTIONS_H_

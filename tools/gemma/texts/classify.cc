@@ -109,6 +109,7 @@ std::string JsonOf(const ClassifyOptions& options,
                  {"probabilities", ProbabilitiesJson(policies, probabilities)},
                  {"prompt_tokens", stats.prompt_tokens},
                  {"computed_tokens", stats.computed_tokens},
+                 {"answer_mass", stats.least_answer_mass},
                  {"seconds", seconds}});
 }
 
@@ -144,6 +145,10 @@ absl::Status ClassifyText(const Model& model, const ClassifyOptions& options,
       options.format == "json"
           ? JsonOf(options, policies, *probabilities, stats, seconds)
           : TextOf(policies, *probabilities)));
+  if (const std::string why = WhyNoShield(options.model.path, stats);
+      !why.empty()) {
+    Note(why);
+  }
   if (options.verbose) {
     Note(absl::StrFormat("%u prompts of %u tokens, %u of them computed, %.2f s",
                          stats.num_prompts, stats.prompt_tokens,
@@ -193,6 +198,7 @@ absl::Status Classify(const ClassifyOptions& options) {
     return ClassifyText(model, options, std::move(classifier), policies, text);
   }
   const ClassifyLinesOptions lines = {
+      options.model.path,
       options.file.empty() ? std::string(kStdinArgument) : options.file,
       options.model.quiet, options.verbose};
   return ClassifyLines(model, std::move(classifier), policies, lines);
@@ -233,6 +239,9 @@ With -o json, standard output receives an object:
   prompt_tokens          number of tokens of the prompts for all policies
   computed_tokens        number of these that were computed: tokens that
                          prompts share count once
+  answer_mass            the least probability that Yes and No had together,
+                         among all tokens: nearly 1 for a ShieldGemma. Below
+                         0.5, a line on standard error says so, too
   seconds                time for the text, without loading the model
 
 )" + std::string(kClassifyLinesHelp) +

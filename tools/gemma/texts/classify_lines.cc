@@ -10,6 +10,7 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
+#include "tools/gemma/cli/policy_options.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/json_line.h"
@@ -203,7 +204,10 @@ absl::Status ClassifyLines(const Model& model, ClassifierOptions options,
   };
   GEMMA_ASSIGN_OR_RETURN(Classifier classifier,
                          NewClassifier(model, std::move(options)));
-  return lines.Run(classifier);
+  const absl::Status status = lines.Run(classifier);
+  const std::string why = WhyNoShield(lines_options.model, classifier.stats());
+  if (!why.empty()) Note(why);
+  return status;
 }
 
 }  // namespace gemma::tools

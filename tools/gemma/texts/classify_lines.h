@@ -16,6 +16,7 @@
 namespace gemma::tools {
 
 struct ClassifyLinesOptions {
+  std::string model;     // its name, for a note
   std::string input;     // "-": standard input
   bool quiet = false;    // no progress
   bool verbose = false;  // progress even without a terminal
