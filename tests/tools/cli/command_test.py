@@ -49,13 +49,13 @@ class UsageTest(CommandTest):
 
     def test_commands(self):
         self.fails(2, says="--help")
-        self.fails(2, "fly", says="'fly'")
-        self.fails(2, "", says="''")
-        self.fails(2, "--fly", says="--fly")
+        self.fails(2, "fly", says="'fly'", cure="gemma --help")
+        self.fails(2, "", says="''", cure="gemma --help")
+        self.fails(2, "--fly", says="no option --fly", cure="gemma --help")
 
     def test_missing_arguments(self):
         for command in COMMANDS:
-            self.fails(2, command, says="MODEL")
+            self.fails(2, command, says=f"{command}: MODEL is required", cure="gemma-3-270m")
         self.fails(2, "logits", TOY, "--tokens", "2", says="--output")
         self.fails(2, "logits", TOY, "--output", "F.npy", says="--tokens")
         self.fails(2, "verify", TOY, says="--reference")
@@ -64,8 +64,8 @@ class UsageTest(CommandTest):
 
     def test_unknown_and_surplus_arguments(self):
         for command in COMMANDS:
-            self.fails(2, command, "MODEL", "--fly", says="--fly")
-        self.fails(2, "inspect", "MODEL", "surplus", says="surplus")
+            self.fails(2, command, "MODEL", "--fly", says="--fly", cure=f"gemma {command} --help")
+        self.fails(2, "inspect", "MODEL", "surplus", says="surplus", cure="gemma inspect --help")
         self.fails(2, "inspect", "MODEL", "--threads", "1", "--threads", "2", says="--threads")
 
     def test_values(self):
@@ -74,7 +74,7 @@ class UsageTest(CommandTest):
             "--top-k": ["-1", "1.5", "0x10", "99999999999999999999"],
             "--top-p": ["-0.1", "1.1", "nan"],
             "--min-p": ["-0.1", "1.1"],
-            "--seed": ["-1", "x"],
+            "--seed": ["-2", "x", ""],
             "--max-tokens": ["-1", "0", "many"],
             "--threads": ["-1", "1e3", "100000"],
             "--context": ["0", "-5", "4k"],

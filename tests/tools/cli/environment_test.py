@@ -72,7 +72,7 @@ class EnvironmentTest(CommandTest):
 
     def test_model_variable_errors(self):
         self.fails(1, "inspect", env=variables(MODEL="/no/model.gguf"), says="/no/model.gguf", cure="gemma list")
-        self.fails(2, "inspect", env=variables(MODEL=""), says="MODEL")
+        self.fails(2, "inspect", env=variables(MODEL=""), says="MODEL", cure="")
 
 
 if __name__ == "__main__":

@@ -4,25 +4,30 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 #include <memory>
 #include <new>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "absl/types/span.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/command_tree.h"
 #include "tools/gemma/cli/environment.h"
+#include "tools/gemma/cli/habits.h"
+#include "tools/gemma/cli/unknown_words.h"
 #include "tools/gemma/io/bus_error.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/signals.h"
+#include "tools/gemma/pull/resolve.h"
 
 namespace gemma::tools {
 namespace {
@@ -37,8 +42,6 @@ void OccupyStandardDescriptors() {
   }
 }
 
-constexpr std::string_view kSee = "see gemma --help";
-
 // Returns the command with this name, or nullptr.
 CLI::App* FindCommand(CLI::App& app, const std::string& name) {
   const std::vector<CLI::App*> found = app.get_subcommands(
@@ -46,44 +49,92 @@ CLI::App* FindCommand(CLI::App& app, const std::string& name) {
   return found.empty() ? nullptr : found[0];
 }
 
+// An error about an argument that is missing, such as "MODEL is required".
+absl::Status MissingArgument(const CLI::App& command,
+                             const CLI::RequiredError& error) {
+  const std::string_view said = error.what();
+  absl::Status status =
+      UsageError(absl::StrCat(command.get_name(), ": ", said));
+  return absl::StartsWith(said, "MODEL ")
+             ? WithCure(std::move(status), ModelsAtHand())
+             : status;
+}
+
+// An error about an option without its value. CLI11 says "--stop: 1 required
+// TEXT missing".
+absl::Status MissingValue(const CLI::ArgumentMismatch& error) {
+  const std::string_view said = error.what();
+  const std::string_view option = said.substr(0, said.find(':'));
+  return UsageError(absl::StrContains(said, "missing")
+                        ? absl::StrCat(option, " needs a value")
+                        : said);
+}
+
 // Parses the command line. Runs the command's callback, or prints the answer to
 // --help or --version.
-absl::Status Parse(CLI::App& app, int argc, char** argv) {
+absl::Status Parse(CLI::App& app, const CLI::App& command,
+                   std::vector<std::string> words) {
+  // CLI11 takes the last word first.
+  std::reverse(words.begin(), words.end());
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(words));
   } catch (const CLI::CallForHelp&) {
     return WriteOutput(app.help());
   } catch (const CLI::CallForVersion& version) {
     return WriteOutput(absl::StrCat(version.what(), "\n"));
   } catch (const CLI::ParseError& error) {
-    // Report unknown words first: CLI11 may report a missing argument instead.
-    const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
-    if (unknown.empty()) return UsageError(error.what());
-    return UsageError(absl::StrCat(
-        "not understood: ", absl::StrJoin(unknown, " "), "; ", kSee));
+    const std::vector<std::string> surplus = app.remaining(/*recurse=*/true);
+    if (!surplus.empty()) return SurplusArguments(command, surplus);
+    if (const auto* missing = dynamic_cast<const CLI::RequiredError*>(&error)) {
+      return MissingArgument(command, *missing);
+    }
+    if (const auto* mismatch =
+            dynamic_cast<const CLI::ArgumentMismatch*>(&error)) {
+      return MissingValue(*mismatch);
+    }
+    return UsageError(error.what());
   }
   return absl::OkStatus();
+}
+
+// Returns the words of a command line as gemma's own: `gemma ls` means
+// `gemma list`, `gemma help run` means `gemma run --help`.
+std::vector<std::string> OwnWords(std::vector<std::string> words) {
+  if (words.empty()) return words;
+  if (words[0] == "version") words[0] = "--version";
+  if (words[0] == "help") {
+    words.erase(words.begin());
+    words.resize(std::min<size_t>(words.size(), 1));
+    words.emplace_back("--help");
+  }
+  if (const std::string_view own = CommandAlias(words[0]); !own.empty()) {
+    words[0] = std::string(own);
+  }
+  return words;
 }
 
 // Runs the command, as if the variables of `overridden` were not set. If other
 // variables contradict the command line, adds them to `overridden`, and the
 // caller tries again.
-absl::Status RunOnce(int argc, char** argv, std::set<std::string>& overridden) {
+absl::Status RunOnce(const std::vector<std::string>& words,
+                     std::set<std::string>& overridden) {
   Action action;
   const std::unique_ptr<CLI::App> app = MakeCommandTree(&action);
-  if (argc < 2) return UsageError(absl::StrCat("which command? ", kSee));
-  const std::string first = argv[1];
-  CLI::App* command = FindCommand(*app, first);
+  if (words.empty()) return UsageError("which command? see gemma --help");
+  CLI::App* command = FindCommand(*app, words[0]);
   if (command == nullptr) {
-    if (!absl::StartsWith(first, "-")) {
-      return UsageError(absl::StrCat("no command '", first, "'; ", kSee));
+    if (!absl::StartsWith(words[0], "-")) {
+      return UnknownCommand(*app, words[0]);
     }
-    return Parse(*app, argc, argv);
+    GEMMA_RETURN_IF_ERROR(CheckOptions(*app, {words[0]}));
+    return Parse(*app, *app, words);
   }
+  GEMMA_RETURN_IF_ERROR(
+      CheckOptions(*command, absl::MakeConstSpan(words).subspan(1)));
   Environment environment(*command, overridden);
   environment.Relax();
   app->parse_complete_callback([&] { environment.Apply(); });
-  GEMMA_RETURN_IF_ERROR(Parse(*app, argc, argv));
+  GEMMA_RETURN_IF_ERROR(Parse(*app, *command, words));
   if (action == nullptr) return absl::OkStatus();  // --help
   const absl::Status status = action();
   for (std::string& variable : environment.Overridden(status)) {
@@ -93,10 +144,12 @@ absl::Status RunOnce(int argc, char** argv, std::set<std::string>& overridden) {
 }
 
 absl::Status Run(int argc, char** argv) {
+  const std::vector<std::string> words =
+      OwnWords(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
   std::set<std::string> overridden;
   while (true) {
     const size_t before = overridden.size();
-    absl::Status status = RunOnce(argc, argv, overridden);
+    absl::Status status = RunOnce(words, overridden);
     if (overridden.size() == before) return status;
   }
 }

@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/io/errors.h"
@@ -77,6 +78,27 @@ bool NamesModel(const std::string& text) {
   // A model with a broken record counts, too.
   const absl::StatusOr<std::optional<StoredModel>> stored = store->Find(text);
   return !stored.ok() || stored->has_value();
+}
+
+std::string ModelsAtHand() {
+  std::vector<std::string> names;
+  const absl::StatusOr<ModelStore> store = ModelStore::Open();
+  if (store.ok()) {
+    for (const StoredModel& model : store->List()) {
+      if (model.complete) names.push_back(model.name);
+    }
+  }
+  if (names.empty()) {
+    return absl::StrCat("a file, a directory or the name of a pulled model; ",
+                        "gemma pull ", Catalogue()[0].name,
+                        " fetches one to try");
+  }
+  constexpr size_t kMost = 5;
+  if (names.size() > kMost) {
+    names.resize(kMost);
+    names.push_back("...");
+  }
+  return absl::StrCat("pulled models: ", absl::StrJoin(names, ", "));
 }
 
 }  // namespace gemma::tools

@@ -20,6 +20,9 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model);
 // ends in .gguf or .sbs.
 bool NamesModel(const std::string& text);
 
+// Returns the names of pulled models in a sentence, or how to get one.
+std::string ModelsAtHand();
+
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_PULL_RESOLVE_H_

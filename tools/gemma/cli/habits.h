@@ -1,0 +1,31 @@
+// Words that people know from Ollama, llama.cpp, transformers and their like,
+// and what gemma has in their place. They are hints, except for a few commands
+// that simply work.
+
+#ifndef GEMMA_TOOLS_GEMMA_CLI_HABITS_H_
+#define GEMMA_TOOLS_GEMMA_CLI_HABITS_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gemma::tools {
+
+// Returns the command that a word of another tool means, as "list" for "ls", or
+// "" if it means none of gemma's.
+std::string_view CommandAlias(std::string_view word);
+
+// Returns what to do in place of a command that gemma lacks, or "" if the word
+// is not known from elsewhere.
+std::string_view CommandHint(std::string_view word);
+
+// Returns what to do in place of `option` of another tool, as "--temperature"
+// or a sentence, for a command that has the options `own` ("--threads").
+// Returns
+// "" if the word is not known from elsewhere, or means nothing here.
+std::string OptionHint(std::string_view option, std::string_view command,
+                       const std::vector<std::string>& own);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_CLI_HABITS_H_

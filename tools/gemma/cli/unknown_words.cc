@@ -1,0 +1,148 @@
+#include "tools/gemma/cli/unknown_words.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tools/gemma/cli/habits.h"
+#include "tools/gemma/cli/option_table.h"
+#include "tools/gemma/commands.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/nearest.h"
+
+namespace gemma::tools {
+namespace {
+
+// "--temp" of "--temp=0"
+std::string_view NameOf(std::string_view word) {
+  return word.substr(0, word.find('='));
+}
+
+const CLI::Option* FindShort(const CLI::App& command, char letter) {
+  return command.get_option_no_throw(std::string{'-', letter});
+}
+
+bool TakesValue(const CLI::Option& option) {
+  return option.get_items_expected_max() > 0;
+}
+
+// "-v", "-qv", or "-n5": flags, and at the end perhaps an option whose value
+// follows. -h stands alone, so that no other word prints the help.
+const CLI::Option* LastOfShortOptions(const CLI::App& command,
+                                      std::string_view word) {
+  const CLI::Option* option = nullptr;
+  for (const char letter : word.substr(1)) {
+    option = FindShort(command, letter);
+    if (option == nullptr || (letter == 'h' && word.size() > 2)) return nullptr;
+    if (TakesValue(*option)) return option;
+  }
+  return option;
+}
+
+// Returns the option that a word with a dash names, or nullptr.
+const CLI::Option* FindOption(const CLI::App& command, std::string_view word) {
+  if (absl::StartsWith(word, "--")) {
+    return command.get_option_no_throw(std::string(NameOf(word)));
+  }
+  return LastOfShortOptions(command, word);
+}
+
+// Whether the next word is the value of the option that `word` names: after
+// "-n", not after "-n5".
+bool ValueFollows(const CLI::Option& option, std::string_view word) {
+  if (!TakesValue(option)) return false;
+  if (absl::StartsWith(word, "--")) return !absl::StrContains(word, '=');
+  return option.check_sname(std::string(1, word.back()));
+}
+
+std::vector<std::string> OptionsOf(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const OptionEntry& entry : DescribeCommand(command).options) {
+    for (std::string& name : entry.Spellings()) {
+      names.push_back(std::move(name));
+    }
+  }
+  return names;
+}
+
+// "gemma run"
+std::string FullName(const CLI::App& command) {
+  if (command.get_name() == kCommandName) return std::string(kCommandName);
+  return absl::StrCat(kCommandName, " ", command.get_name());
+}
+
+std::string Lists(const CLI::App& command) {
+  return absl::StrCat(FullName(command), " --help lists the options");
+}
+
+absl::Status UnknownOption(const CLI::App& command, std::string_view word) {
+  const std::string_view name = NameOf(word);
+  const std::vector<std::string> own = OptionsOf(command);
+  const std::string hint = OptionHint(name, command.get_name(), own);
+  const std::string guess =
+      hint.empty() && absl::StartsWith(name, "--") ? DidYouMean(name, own) : "";
+  const bool is_root = command.get_name() == kCommandName;
+  return WithCure(
+      UsageError(absl::StrCat(
+          is_root ? "no" : absl::StrCat(command.get_name(), " has no"),
+          " option ", name, guess)),
+      hint.empty() ? Lists(command) : hint);
+}
+
+}  // namespace
+
+absl::Status CheckOptions(const CLI::App& command,
+                          absl::Span<const std::string> words) {
+  const auto end = std::find(words.begin(), words.end(), "--");
+  for (auto word = words.begin(); word != end; ++word) {
+    if (*word == "--help" || *word == "-h") return absl::OkStatus();
+  }
+  for (auto word = words.begin(); word != end; ++word) {
+    // "-" is standard input, and "-1" a number.
+    if (word->size() < 2 || (*word)[0] != '-' ||
+        absl::ascii_isdigit((*word)[1]) || (*word)[1] == '.') {
+      continue;
+    }
+    const CLI::Option* option = FindOption(command, *word);
+    // A word of another tool, rather than -n with the value "o-cnv"
+    const bool is_habit =
+        !absl::StartsWith(*word, "--") && NameOf(*word).size() > 2 &&
+        !OptionHint(NameOf(*word), command.get_name(), OptionsOf(command))
+             .empty();
+    if (option == nullptr || is_habit) return UnknownOption(command, *word);
+    if (ValueFollows(*option, *word) && word + 1 != end) ++word;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status UnknownCommand(const CLI::App& root, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : root.get_subcommands({})) {
+    names.push_back(command->get_name());
+  }
+  const std::string_view hint = CommandHint(word);
+  return WithCure(
+      UsageError(absl::StrCat("no command '", word, "'",
+                              hint.empty() ? DidYouMean(word, names) : "")),
+      hint.empty() ? "gemma --help lists the commands" : hint);
+}
+
+absl::Status SurplusArguments(const CLI::App& command,
+                              const std::vector<std::string>& words) {
+  std::vector<std::string> takes;
+  for (const OptionEntry& argument : DescribeCommand(command).arguments) {
+    takes.push_back(argument.argument);
+  }
+  const bool reads_file = command.get_option_no_throw("--file") != nullptr;
+  return WithCure(
+      UsageError(absl::StrCat(
+          command.get_name(), " takes ",
+          takes.empty() ? "options only" : absl::StrJoin(takes, " "),
+          ", found more: '", absl::StrJoin(words, "' '"), "'")),
+      reads_file ? absl::StrCat("--file ", words[0], " reads a file")
+                 : Lists(command));
+}
+
+}  // namespace gemma::tools

@@ -1,0 +1,34 @@
+// Finds words of a command line that no option of a command matches, before
+// CLI11 reads them: it would take "-hf" for -h and -f, and report a missing
+// argument rather than the unknown word.
+
+#ifndef GEMMA_TOOLS_GEMMA_CLI_UNKNOWN_WORDS_H_
+#define GEMMA_TOOLS_GEMMA_CLI_UNKNOWN_WORDS_H_
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+
+namespace gemma::tools {
+
+// Returns OK, or a usage error for the first of `words`, those after the
+// command's name, that begins with a dash and is no option of the command. Its
+// cure says what was meant, if that is known. Words after "--" and the values
+// of options are not looked at; with --help among them, all are accepted.
+absl::Status CheckOptions(const CLI::App& command,
+                          absl::Span<const std::string> words);
+
+// Returns a usage error for a word that is not the name of a command.
+absl::Status UnknownCommand(const CLI::App& root, const std::string& word);
+
+// Returns a usage error for arguments that the command does not take.
+absl::Status SurplusArguments(const CLI::App& command,
+                              const std::vector<std::string>& words);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_CLI_UNKNOWN_WORDS_H_
