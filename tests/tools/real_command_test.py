@@ -7,10 +7,11 @@ import pathlib
 import pty
 import select
 import signal
+import subprocess
 import time
 import unittest
 
-from command import CommandTest, gemma, read_npy, real_model
+from command import BINARY, CommandTest, gemma, read_npy, real_model
 
 GREEDY = ["--temperature", "0"]
 
@@ -53,6 +54,20 @@ class RunTest(RealTest):
                 result = self.run_model(*arguments, *GREEDY, "-n", 8, stdin=stdin)
                 self.assertEqual((result.returncode, result.stdout), (0, expected))
 
+    def test_pipe_follows_the_prompt(self):
+        text = "Item: one\nItem: two\n"
+        expected = self.run_model("Count.\n\n" + text.rstrip("\n"), *GREEDY, "-n", 8).stdout
+        self.assertEqual(self.run_model("Count.", *GREEDY, "-n", 8, stdin=text.encode()).stdout, expected)
+        file = self.folder / "items.txt"
+        file.write_text(text)
+        for arguments, stdin in ((["Count.", "--file", file], b""), (["--file", file, "Count."], b""),
+                                 (["Count.", "-f", "-"], text.encode())):
+            self.assertEqual(self.run_model(*arguments, *GREEDY, "-n", 8, stdin=stdin).stdout, expected, arguments)
+        with open(file, "rb") as opened:
+            result = subprocess.run([BINARY, "run", self.model, "Count.", *GREEDY, "-n", "8"], stdin=opened,
+                                    capture_output=True, check=False)
+        self.assertEqual(result.stdout, expected)
+
     def test_seed_holds_for_any_threads(self):
         def answer(*arguments):
             return self.run_model("Once upon a time", "-n", 16, *arguments).stdout
@@ -60,7 +75,14 @@ class RunTest(RealTest):
         self.assertEqual(answer("--seed", 7, "--threads", 1), first)
         self.assertEqual(answer("--seed", 7, "--chunk", 3), first)
         self.assertNotEqual(answer("--seed", 8), first)
-        self.assertEqual(answer(), answer("--seed", 0))
+        self.assertNotEqual(answer(), answer())  # drawn
+
+    def test_drawn_seed_is_shown(self):
+        for arguments in ([], ["--seed", "random"], ["--seed", "-1"]):
+            report = json.loads(self.run_model("Once upon a time", "-n", 8, "-o", "json", *arguments).stdout)
+            again = self.run_model("Once upon a time", "-n", 8, "-v", "-q", "--seed", report["seed"])
+            self.assertEqual(again.stdout.decode(), report["text"] + "\n")
+            self.assertIn(f"; seed {report['seed']}\n", again.stderr.decode())
 
     def test_guessing_changes_no_answer(self):
         prompt = "red, green, blue, cyan, teal, grey, pink\n" * 4
@@ -89,7 +111,7 @@ class RunTest(RealTest):
 
     def test_output_is_whole_characters(self):
         for prompt in ("日本語の文章：", "Emoji: 😀 😃 😄"):
-            process = self.start("run", self.model, prompt, "--seed", 3, "-n", 24)
+            process = self.start("run", self.model, prompt, "--seed", 3, "-n", 24, stdin=subprocess.DEVNULL)
             while piece := os.read(process.stdout.fileno(), 4096):
                 piece.decode()  # Each write alone is valid UTF-8.
 
@@ -108,7 +130,7 @@ class RunTest(RealTest):
         self.assertEqual(self.run_model(*GREEDY, "-n", 4, stdin=b"").returncode, 0)
 
     def test_streams_until_ctrl_c(self):
-        process = self.start("run", self.model, "1 2 3 4 5", *GREEDY, "-n", 3000)
+        process = self.start("run", self.model, "1 2 3 4 5", *GREEDY, "-n", 3000, stdin=subprocess.DEVNULL)
         first = read_some(process.stdout, 60)
         self.assertNotEqual(first, b"")
         self.assertIsNone(process.poll())  # still running, so the output was streamed
@@ -130,11 +152,29 @@ class RunTest(RealTest):
         self.assertEqual(process.stdout.read(), b"")
 
     def test_broken_pipe_ends_quietly(self):
-        process = self.start("run", self.model, "1 2 3 4 5", *GREEDY, "-n", 3000, "--quiet")
+        process = self.start("run", self.model, "1 2 3 4 5", *GREEDY, "-n", 3000, "--quiet", stdin=subprocess.DEVNULL)
         self.assertNotEqual(read_some(process.stdout, 60), b"")
         process.stdout.close()
         self.assertEqual(process.wait(timeout=60), 1)
         self.assertEqual(process.stderr.read(), b"")
+
+
+class NoShieldTest(RealTest):
+    """The model has tokens for Yes and No, and hardly answers with them."""
+
+    def test_classify_warns(self):
+        result = gemma("classify", self.model, "hi", "--policy", "hate", "-o", "json")
+        self.assertEqual(result.returncode, 0)
+        mass = json.loads(result.stdout)["answer_mass"]
+        self.assertLess(mass, 0.1)
+        self.assertRegex(result.stderr.decode(),
+                         rf"\Agemma: [^\n]* does not answer as a ShieldGemma: [^\n]* {mass:.2g}, wanted nearly 1\n\Z")
+        result = gemma("classify", self.model, "--policy", "hate", "--jsonl", stdin=b'"hi"\n')
+        self.assertIn(b"does not answer as a ShieldGemma", result.stderr)
+
+    def test_guard_refuses_to_start(self):
+        self.fails(1, "run", self.model, "hi", "-q", "-n", 4, "--guard", self.model,
+                   says="does not answer as a ShieldGemma", cure="ShieldGemma's family")
 
 
 class TerminalTest(RealTest):
@@ -142,7 +182,8 @@ class TerminalTest(RealTest):
 
     def test_progress_and_stats(self):
         master, slave = pty.openpty()
-        process = self.start("run", self.model, "The capital of France is", *GREEDY, "-n", 4, stderr=slave)
+        process = self.start("run", self.model, "The capital of France is", *GREEDY, "-n", 4, stderr=slave,
+                             stdin=subprocess.DEVNULL)
         os.close(slave)
         shown = b""
         try:

@@ -84,7 +84,7 @@ class AnswersTest(BatchTest):
         self.write(["the cat", {"prompt": "the dog", "max_tokens": 5}])
         self.assertEqual(self.batch("--raw").returncode, 0)
         for number, prompt, arguments in ((1, "the cat", []), (2, "the dog", ["-n", 5])):
-            self.assertEqual(self.answers()[number]["text"], self.alone(prompt, "--raw", *arguments)["text"])
+            self.assertEqual(self.answers()[number]["text"], self.alone(prompt, "--raw", "--seed", 0, *arguments)["text"])
 
     def test_system_message_from_command_line(self):
         self.write([{"messages": [{"role": "user", "content": "hello"}]}, "hello",

@@ -97,7 +97,8 @@ class JsonTest(SamplingTest):
     def test_fields(self):
         report = self.json("-n", 6, "--seed", 3)
         self.assertEqual(list(report), ["model", "text", "tokens", "stop_reason", "prompt_tokens", "new_tokens",
-                                        "prefill_seconds", "decode_seconds"])
+                                        "seed", "prefill_seconds", "decode_seconds"])
+        self.assertEqual(report["seed"], 3)
         self.assertEqual(report["model"], str(MODEL))
         self.assertEqual(report["new_tokens"], len(report["tokens"]))
         self.assertEqual(report["stop_reason"], "max_tokens")
@@ -145,7 +146,7 @@ class JsonTest(SamplingTest):
 
     def test_logprobs_match_logits(self):
         prompt = [int(id) for id in self.succeeds_quietly("tokenize", MODEL, PROMPT, "--bos").split()]
-        exact = ["-n", 6, "--activations", "float32", "--temperature", "2", "--presence-penalty", "1"]
+        exact = ["-n", 6, "--activations", "float32", "--temperature", "2", "--presence-penalty", "1", "--seed", "1"]
         plain = self.json(*exact)
         row = self.logits_of(prompt + [token["id"] for token in plain["tokens"]])
         for num in (0, 1, 5):

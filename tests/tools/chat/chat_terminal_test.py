@@ -330,8 +330,16 @@ class ErrorTest(TerminalTest):
         chat.line("this")
         self.assertEqual(self.messages(chat), ["this"])
 
+    def test_a_terminal_forgets_old_turns(self):
+        chat = self.open("--context", "48", "-n", "3")
+        for _ in range(6):
+            chat.line("the one")
+        self.assertIn(b"the context is full: forgot the oldest turn", chat.shown)
+        chat.line("/set context-policy")
+        self.assertIn(b"context-policy: '' is not one of error|drop-oldest-turns", chat.shown)
+
     def test_full_context_can_be_undone(self):
-        chat = self.open("--context", "40")
+        chat = self.open("--context", "40", "--context-policy", "error")
         chat.line("one")
         self.assertIn(b"is full", chat.shown)
         chat.line("/undo")

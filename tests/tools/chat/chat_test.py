@@ -104,11 +104,37 @@ class ChatTest(CommandTest):
         self.assertEqual(len(again), 2)
         self.assertEqual(first[0], again[0])
         self.assertNotEqual(first[1], again[1])
+        self.assertNotEqual(first, chat("one"))  # each chat draws its seed
+        self.assertEqual(chat("/set seed 7", "one"), chat("/set seed 7", "one"))
+
+    def test_context_and_policy_change_inside(self):
+        long = "the " * 30
+        cramped = self.chat(*[long] * 6, arguments=["--context", 96])
+        self.assertEqual(cramped.returncode, 1)
+        self.assertIn(b"/set context 512 or /set context-policy drop-oldest-turns makes room", cramped.stderr)
+        text = self.says("/set context-policy drop-oldest-turns", *[long] * 6, "/set", arguments=["--context", 96])
+        self.assertIn("forgot the oldest turn", text)
+        self.assertIn("context-policy: drop-oldest-turns\n", text)
+        text = self.says("one", "/set context 1024", *[long] * 6, "/set", "/tokens", arguments=["--context", 96])
+        self.assertIn("the model reads the turn again with the next message", text)
+        self.assertIn("context: 1024\n", text)
+        self.assertIn("turn 7: ", text)
+        for line, says in (("/set context 0", "context: '0' is not a whole number"),
+                           ("/set context-policy x", "context-policy: 'x' is not one of error|drop-oldest-turns"),
+                           ("/set verbose maybe", "verbose: 'maybe' is not on or off"),
+                           ("/set contxt 5", "did you mean context?")):
+            result = self.chat(line)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(says, result.stderr.decode())
+
+    def test_verbose_inside(self):
+        text = self.says("/set verbose", "one", "/set verbose off", "two")
+        self.assertEqual(text.count("; context: "), 1)
 
     def test_a_loaded_conversation_goes_on(self):
         path = self.folder / "chat.json"
-        whole = self.saved("/system S", "one", "/set max-tokens 3", "two")
-        self.says("/system S", "one", "/set max-tokens 3", f"/save {path}")
+        whole = self.saved("/system S", "one", "/set max-tokens 3", "two", arguments=["--seed", 5])
+        self.says("/system S", "one", "/set max-tokens 3", f"/save {path}", arguments=["--seed", 5])
         text = self.says(f"/load {path}", "/system", "/set")
         self.assertIn("loaded 1 turn; context: ", text)
         self.assertIn("\nS\n", text)

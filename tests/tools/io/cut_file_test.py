@@ -2,6 +2,7 @@
 """A packed model's file that is cut while the command uses it."""
 import os
 import signal
+import subprocess
 import unittest
 
 from command import TESTDATA, TIMEOUT, CommandTest
@@ -41,7 +42,8 @@ class CutFileTest(CommandTest):
     def test_run_names_the_file(self):
         path = self.packed()
         process = self.start("run", path, "the cat", "-q", "--raw", "-n", 90000, "--context", 100000, "-t", 1,
-                             "--logit-bias", '"<eos>"=-1000', "--logit-bias", '"<end_of_turn>"=-1000')
+                             "--logit-bias", '"<eos>"=-1000', "--logit-bias", '"<end_of_turn>"=-1000',
+                             stdin=subprocess.DEVNULL)
         self.assertEqual(len(process.stdout.read(1)), 1)
         os.truncate(path, 0)
         self.ends(process, path.name)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -91,12 +92,13 @@ constexpr AnswerOption kOptions[] = {
          0, "TOKEN=BIAS",
          "Add BIAS to the logit of TOKEN, an id or a piece in\n"
          "double quotes; -inf: never choose it; may be repeated"}),
-    AnswerOption(
-        {"--seed",
-         [](AnswerOptions& o) -> Place { return {.count = &o.sampling.seed}; },
-         0, SIZE_MAX, "",
-         "Seed of the random choice; the same seed gives the\n"
-         "same answer"}),
+    AnswerOption({"--seed",
+                  [](AnswerOptions& o) -> Place {
+                    return {.count = &o.sampling.seed, .is_seed = &o.has_seed};
+                  },
+                  0, SIZE_MAX, "",
+                  "Seed of the random choice; the same seed gives the\n"
+                  "same answer; random: another one each time (-v shows it)"}),
     AnswerOption(
         {"-n,--max-tokens",
          [](AnswerOptions& o) -> Place { return {.count = &o.max_tokens}; }, 1,
@@ -120,6 +122,19 @@ constexpr AnswerOption kOptions[] = {
          "Time limit in seconds for reading the prompt and\n"
          "answering; 0: no limit"}),
 };
+
+// Sets a seed from its text: a number, or "random" or "-1" to draw one. Returns
+// "", or what was wanted.
+std::string ParseSeed(std::string_view text, const Place& place) {
+  if (text == "random" || text == "-1") {
+    // 32 bits: easy to type again
+    *place.count = std::random_device()();
+  } else if (!ParseCount(text, 0, SIZE_MAX, place.count).empty()) {
+    return "a whole number, or random";
+  }
+  *place.is_seed = true;
+  return "";
+}
 
 // The flags whose values are invalid on their own.
 std::vector<std::string> Culprits(const AnswerOptions& options) {
@@ -172,7 +187,8 @@ absl::Status AnswerOption::Set(std::string_view text, AnswerOptions* options,
     return absl::OkStatus();
   }
   const std::string wanted =
-      place.number != nullptr ? ParseReal(text, place.number)
+      place.is_seed != nullptr  ? ParseSeed(text, place)
+      : place.number != nullptr ? ParseReal(text, place.number)
       : place.count != nullptr
           ? ParseCount(text, row_.least, row_.most, place.count)
           : ParseChoice(text, absl::StrSplit(row_.words, '|'), place.choice);
@@ -196,6 +212,7 @@ void AnswerOption::Copy(const AnswerOptions& from,
   const Place place = row_.place(*options);
   if (place.number != nullptr) *place.number = *source.number;
   if (place.count != nullptr) *place.count = *source.count;
+  if (place.is_seed != nullptr) *place.is_seed = *source.is_seed;
   if (place.choice != nullptr) *place.choice = std::move(*source.choice);
   if (place.texts != nullptr) *place.texts = std::move(*source.texts);
 }
@@ -209,7 +226,11 @@ void AnswerOption::AddTo(CLI::App& app, AnswerOptions* options,
   const std::string flags(row_.flags);
   const std::string description(row_.description);
   const Place place = row_.place(*options);
-  if (place.number != nullptr) {
+  if (place.is_seed != nullptr) {
+    AddParsed(app, flags, "N", description, [place](const std::string& text) {
+      return ParseSeed(text, place);
+    })->default_str("random, with --batch 0");
+  } else if (place.number != nullptr) {
     AddNumber(app, flags, place.number, description);
   } else if (place.count != nullptr) {
     AddNumber(app, flags, place.count, row_.least, row_.most, description,
@@ -256,6 +277,16 @@ absl::Status Validate(const AnswerOptions& options, OptionLabel label) {
     GEMMA_RETURN_IF_ERROR(ParseLogitBias(bias, label("logit-bias")).status());
   }
   return CheckSampling(options);
+}
+
+void DrawMissingSeed(AnswerOptions* options) {
+  if (options->has_seed) return;
+  options->sampling.seed = std::random_device()();
+  options->has_seed = true;
+}
+
+std::string SeedNote(const SamplingOptions& options) {
+  return options.temperature == 0 ? "" : absl::StrCat("; seed ", options.seed);
 }
 
 absl::Status FindTokens(const Model& model, AnswerOptions* options,

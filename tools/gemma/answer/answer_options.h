@@ -18,6 +18,7 @@ namespace gemma::tools {
 
 struct AnswerOptions {
   SamplingOptions sampling;
+  bool has_seed = false;  // the caller gave sampling.seed, or had it drawn
   std::vector<std::string> logit_bias;  // TOKEN=BIAS, see FindTokens
   size_t max_tokens = 0;                // 0: the command decides
   std::vector<std::string> stop;
@@ -41,10 +42,12 @@ std::string SettingLabel(std::string_view name);
 // A row of the table.
 class AnswerOption {
  public:
-  // Points to the option's value. Exactly one member is set.
+  // Points to the option's value. Exactly one member is set, or with a count
+  // also `is_seed`.
   struct Place {
     float* number = nullptr;
     size_t* count = nullptr;
+    bool* is_seed = nullptr;  // of a count that can be drawn: set when given
     std::string* choice = nullptr;
     std::vector<std::string>* texts = nullptr;  // if it may be repeated
   };
@@ -94,6 +97,12 @@ void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
 // OK, or a usage error that names the option.
 absl::Status Validate(const AnswerOptions& options,
                       OptionLabel label = FlagLabel);
+
+// Draws a seed if the caller gave none.
+void DrawMissingSeed(AnswerOptions* options);
+
+// "; seed 7", or "" if the answer has no random choice.
+std::string SeedNote(const SamplingOptions& options);
 
 // Looks up the tokens of --logit-bias in the model. `options` must be valid. If
 // the model does not have a token, the usage error names it.

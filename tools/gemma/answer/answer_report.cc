@@ -60,7 +60,8 @@ void AddParts(std::string_view thoughts, const std::vector<ToolCall>& calls,
   for (const ToolCall& call : calls) list.push_back(CallJson(call));
 }
 
-std::string AnswerJson(std::string_view model_path, const Answer& answer) {
+std::string AnswerJson(std::string_view model_path,
+                       const AnswerOptions& options, const Answer& answer) {
   OrderedJson json = {{"model", model_path}};
   if (!answer.verdicts.empty()) json["guard"] = VerdictsJson(answer.verdicts);
   if (!RefusalOf(answer.verdicts).ok()) return ToText(json);
@@ -73,6 +74,7 @@ std::string AnswerJson(std::string_view model_path, const Answer& answer) {
   json["stop_reason"] = StopReasonName(answer.stats.stop_reason);
   json["prompt_tokens"] = answer.stats.prompt_tokens;
   json["new_tokens"] = answer.stats.new_tokens;
+  json["seed"] = options.sampling.seed;
   json["prefill_seconds"] = answer.stats.prefill_seconds;
   json["decode_seconds"] = answer.stats.decode_seconds;
   return ToText(json);

@@ -21,7 +21,8 @@ void AddParts(std::string_view thoughts, const std::vector<ToolCall>& calls,
 
 // The object that `gemma run --help` describes, and a newline. If a guard
 // refused, the object contains nothing of the answer.
-std::string AnswerJson(std::string_view model_path, const Answer& answer);
+std::string AnswerJson(std::string_view model_path,
+                       const AnswerOptions& options, const Answer& answer);
 
 }  // namespace gemma::tools
 

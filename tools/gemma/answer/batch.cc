@@ -331,7 +331,8 @@ or a JSON object:
   error                  instead of an answer: why the line failed; the
                          other lines are answered, and the exit code is 1
 Empty lines are skipped. An existing --output file is continued. Each
-answer is the same as that of a `gemma run` with this prompt alone.
+answer is the same as that of a `gemma run` with this prompt and seed
+alone. The seed is 0 if neither the line nor --seed gives one.
 
 )";
 

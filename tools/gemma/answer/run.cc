@@ -19,6 +19,7 @@
 #include "tools/gemma/answer/fill.h"
 #include "tools/gemma/answer/guard.h"
 #include "tools/gemma/answer/prompt.h"
+#include "tools/gemma/answer/prompt_source.h"
 #include "tools/gemma/answer/steering.h"
 #include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/cli/grammar_options.h"
@@ -50,7 +51,7 @@ struct RunOptions {
   std::string format = "text";
   WantedScores wanted;
   size_t num_alternatives = 0;  // value of --logprobs, if given
-  std::string prompt = std::string(kStdinArgument);
+  PromptSource prompt;
   std::string system;
   bool chat = false;
   bool raw = false;
@@ -63,15 +64,16 @@ absl::Status CheckFill(const RunOptions& options) {
   GEMMA_RETURN_IF_ERROR(Validate(options.fill));
   const std::string_view asked_by = options.fill.asked_by();
   if (asked_by.empty()) return absl::OkStatus();
-  const char* other = options.prompt != kStdinArgument ? "PROMPT"
-                      : options.chat                   ? "--chat"
-                      : options.turns.think            ? "--think"
-                      : !options.turns.tools.empty()   ? "--tools"
-                      : !options.system.empty()        ? "--system"
-                      : !options.batch.input.empty()   ? "--batch"
-                      : !options.guard.model.empty()   ? "--guard"
-                      : options.parse_control          ? "--parse-control"
-                                                       : nullptr;
+  const std::string prompt = options.prompt.asked_by();
+  if (!prompt.empty()) return Exclude(std::string(asked_by), prompt);
+  const char* other = options.chat                   ? "--chat"
+                      : options.turns.think          ? "--think"
+                      : !options.turns.tools.empty() ? "--tools"
+                      : !options.system.empty()      ? "--system"
+                      : !options.batch.input.empty() ? "--batch"
+                      : !options.guard.model.empty() ? "--guard"
+                      : options.parse_control        ? "--parse-control"
+                                                     : nullptr;
   if (other == nullptr) return absl::OkStatus();
   return Exclude(std::string(asked_by), other);
 }
@@ -91,9 +93,8 @@ absl::Status Check(const RunOptions& options) {
   GEMMA_RETURN_IF_ERROR(CheckChatTemplate(
       options.model, options.chat, options.raw, !options.system.empty()));
   if (!options.batch.input.empty()) {
-    if (options.prompt != kStdinArgument) {
-      return Exclude("--batch", "PROMPT");
-    }
+    const std::string prompt = options.prompt.asked_by();
+    if (!prompt.empty()) return Exclude("--batch", prompt);
     if (options.format != "text") {
       return Exclude("--batch", "--output-format");
     }
@@ -109,19 +110,15 @@ absl::Status Check(const RunOptions& options) {
   return Validate(options.answer);
 }
 
-absl::StatusOr<std::string> ReadPrompt(const RunOptions& options) {
-  if (options.prompt != kStdinArgument) {
-    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.prompt, "PROMPT")));
-    return options.prompt;
+// Whether an option reads standard input, so that the prompt does not.
+bool TakesStdin(const RunOptions& options) {
+  for (const std::string_view path :
+       {std::string_view(options.guard.policy.file),
+        std::string_view(options.grammar.schema),
+        std::string_view(options.turns.tools)}) {
+    if (path == kStdinArgument) return true;
   }
-  if (isatty(STDIN_FILENO) == 1 && !options.model.quiet) {
-    Note("type the prompt, then Enter and Ctrl-D");
-  }
-  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(options.prompt));
-  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, kStdinName));
-  // The line end that `echo` adds is not part of the prompt.
-  if (!text.empty() && text.back() == '\n') text.pop_back();
-  return text;
+  return false;
 }
 
 std::string_view ModeNote(bool tuned, bool chat) {
@@ -201,7 +198,8 @@ absl::StatusOr<Answer> AnswerPrompt(const RunOptions& options, Guard* guard,
   if (guard != nullptr && options.verbose) Note(VerdictsLine(answer.verdicts));
   const absl::Status refusal = RefusalOf(answer.verdicts);
   if (json) {
-    GEMMA_RETURN_IF_ERROR(WriteOutput(AnswerJson(options.model.path, answer)));
+    GEMMA_RETURN_IF_ERROR(
+        WriteOutput(AnswerJson(options.model.path, options.answer, answer)));
   } else if (refusal.ok()) {
     GEMMA_RETURN_IF_ERROR(WriteAnswer(answer, options.answer));
   }
@@ -229,13 +227,16 @@ absl::Status Run(RunOptions options) {
   if (!options.batch.input.empty()) {
     return RunLines(std::move(options), turn_options);
   }
+  DrawMissingSeed(&options.answer);
   const bool fill = !options.fill.asked_by().empty();
   std::string prompt;
   FillTexts texts;
   if (fill) {
     GEMMA_ASSIGN_OR_RETURN(texts, ReadFill(options.fill));
   } else {
-    GEMMA_ASSIGN_OR_RETURN(prompt, ReadPrompt(options));
+    GEMMA_ASSIGN_OR_RETURN(
+        prompt,
+        ReadPrompt(options.prompt, TakesStdin(options), options.model.quiet));
   }
   GEMMA_ASSIGN_OR_RETURN(const Steering steering,
                          Steering::Load(options.steering));
@@ -268,7 +269,8 @@ absl::Status Run(RunOptions options) {
       const Answer answer,
       AnswerPrompt(options, guard.get(), prompt, session, tokens));
   if (options.verbose || (StderrIsTerminal() && !options.model.quiet)) {
-    Note(StatsLine(answer.stats));
+    Note(absl::StrCat(StatsLine(answer.stats),
+                      SeedNote(options.answer.sampling)));
   }
   const bool cancelled = answer.stats.stop_reason == StopReason::kCancelled;
   return cancelled ? InterruptedError() : absl::OkStatus();
@@ -281,8 +283,7 @@ void AddRun(CLI::App& app, Action* action) {
   CLI::App* command =
       app.add_subcommand("run", "Answer a prompt, or complete a text");
   AddModelOptions(*command, &options->model, "4096");
-  AddText(*command, "PROMPT", "", &options->prompt,
-          "The prompt; if missing or \"-\": standard input");
+  AddPromptSource(*command, &options->prompt);
   command->add_flag("--chat", options->chat,
                     "Answer the prompt as a chat turn (the default for\n"
                     "instruction-tuned models)");
@@ -366,6 +367,7 @@ ended:
                          context_full, deadline, grammar_end or cancelled
   prompt_tokens          number of tokens of the prompt, including BOS
   new_tokens             number of tokens of the answer
+  seed                   seed of the random choice, for --seed
   prefill_seconds        time until the first token's logits
   decode_seconds         time after that
 

@@ -26,6 +26,8 @@
 namespace gemma::tools {
 namespace {
 
+constexpr char kAutoPolicy[] = "auto";
+
 struct ChatRunOptions {
   ModelOptions model;
   AnswerOptions answer;
@@ -33,7 +35,7 @@ struct ChatRunOptions {
   GuardOptions guard;
   TurnOptions turns;
   std::string system;
-  std::string context_policy = "error";
+  std::string context_policy = kAutoPolicy;
   bool chat = false;
   bool verbose = false;
 };
@@ -72,6 +74,7 @@ absl::Status Chat(ChatRunOptions options) {
   GEMMA_ASSIGN_OR_RETURN(const ChatOptions turn_options,
                          ReadTurnOptions(options.turns));
   options.answer.is_turn = true;
+  DrawMissingSeed(&options.answer);
   options.answer.hides_thoughts = options.model.quiet;
   GEMMA_ASSIGN_OR_RETURN(const Steering steering,
                          Steering::Load(options.steering));
@@ -87,19 +90,29 @@ absl::Status Chat(ChatRunOptions options) {
   GEMMA_RETURN_IF_ERROR(steering.Attach(session));
   GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
                          Guard::Load(options.guard, options.model));
-  const ContextPolicy policy = options.context_policy == "error"
-                                   ? ContextPolicy::kError
-                                   : ContextPolicy::kDropOldestTurns;
+  GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<ChatReader> reader,
+                         ChatReader::Create(options.model.quiet));
+  // On a terminal, a chat does not end because the context is full.
+  const ContextPolicy policy =
+      ParseContextPolicy(options.context_policy)
+          .value_or(reader->is_interactive() ? ContextPolicy::kDropOldestTurns
+                                             : ContextPolicy::kError);
   GEMMA_ASSIGN_OR_RETURN(
       Conversation conversation,
       Conversation::Create(std::move(session), turns, policy,
                            AnswererWith(guard.get(), options.verbose),
                            turn_options));
   conversation.SetSystem(options.system);
-  GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<ChatReader> reader,
-                         ChatReader::Create(options.model.quiet));
-  ChatLoop loop(std::move(conversation), std::move(reader), options.answer,
-                options.verbose, options.model.quiet);
+  const auto new_session = [&](size_t context) -> absl::StatusOr<Session> {
+    ModelOptions resized = options.model;
+    resized.context = context;
+    GEMMA_ASSIGN_OR_RETURN(Session created,
+                           CreateSession(model, resized, context));
+    GEMMA_RETURN_IF_ERROR(steering.Attach(created));
+    return created;
+  };
+  ChatLoop loop(std::move(conversation), std::move(reader), new_session,
+                options.answer, options.verbose, options.model.quiet);
   return loop.Run();
 }
 
@@ -120,9 +133,9 @@ void AddChat(CLI::App& app, Action* action) {
   AddSteeringOptions(*command, &options->steering);
   AddGuardOptions(*command, &options->guard);
   AddChoice(*command, "--context-policy", &options->context_policy,
-            {"error", "drop-oldest-turns"},
+            {kAutoPolicy, "error", "drop-oldest-turns"},
             "When the context is full: report an error, or forget\n"
-            "the oldest turns");
+            "the oldest turns; auto: forget them on a terminal");
   command->add_flag("-q,--quiet", options->model.quiet,
                     "Print only failures, and what a command asks for, on\n"
                     "standard error");

@@ -90,7 +90,7 @@ Completion Complete(std::string_view line) {
   const size_t begin = line.find_first_not_of(' ', blank);
   const std::string_view typed =
       begin == std::string_view::npos ? "" : line.substr(begin);
-  if (command == "/set") return CompleteWord(typed, SettingNames(), " ");
+  if (command == "/set") return CompleteWord(typed, AllSettingNames(), " ");
   if (command == "/think") return CompleteWord(typed, {"off", "on"}, "");
   if (command == "/read" || command == "/save" || command == "/load") {
     return CompleteFile(typed);

@@ -95,9 +95,11 @@ std::string UseText(const ContextUse& use, const std::vector<Turn>& turns) {
 
 ChatLoop::ChatLoop(Conversation conversation,
                    std::unique_ptr<ChatReader> reader,
-                   const AnswerOptions& settings, bool verbose, bool quiet)
+                   NewChatSession new_session, const AnswerOptions& settings,
+                   bool verbose, bool quiet)
     : conversation_(std::move(conversation)),
       reader_(std::move(reader)),
+      new_session_(std::move(new_session)),
       first_settings_(settings),
       settings_(settings),
       verbose_(verbose),
@@ -237,7 +239,8 @@ absl::Status ChatLoop::Finish(const absl::StatusOr<Reply>& reply) {
   }
   if (verbose_) {
     GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
-    Note(absl::StrCat(StatsLine(stats), "; context: ", ContextLine(use)));
+    Note(absl::StrCat(StatsLine(stats), SeedNote(reply->sampling),
+                      "; context: ", ContextLine(use)));
   }
   return conversation_.CheckRoom();
 }
@@ -259,32 +262,6 @@ absl::Status ChatLoop::System(const std::string& text) {
   Remark(absl::StrCat("the system message is set; the model reads ", what,
                       " again with the next message"));
   return absl::OkStatus();
-}
-
-absl::Status ChatLoop::Set(const std::string& argument) {
-  if (argument.empty()) {
-    ShowSettings();
-    return absl::OkStatus();
-  }
-  const size_t blank = argument.find(' ');
-  const std::string name = argument.substr(0, blank);
-  if (blank == std::string::npos) {
-    GEMMA_RETURN_IF_ERROR(CopySetting(name, first_settings_, &settings_));
-    Remark(absl::StrCat(name, " is reset to its value at the start"));
-    return absl::OkStatus();
-  }
-  const std::string value(
-      absl::StripAsciiWhitespace(std::string_view(argument).substr(blank)));
-  return ChangeSetting(name, value, &settings_);
-}
-
-void ChatLoop::ShowSettings() {
-  std::string text;
-  for (const auto& [name, value] : Settings(settings_)) {
-    absl::StrAppend(&text, name, ": ", value.empty() ? kChatMaxTokens : value,
-                    "\n");
-  }
-  Tell(text);
 }
 
 absl::Status ChatLoop::Undo() {
@@ -315,11 +292,12 @@ absl::Status ChatLoop::CheckRoomFor(const std::string& what,
                                     size_t num_tokens) const {
   GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
   if (num_tokens < use.left()) return absl::OkStatus();
-  return WithCure(absl::OutOfRangeError(absl::StrCat(
-                      what, ": ", Counted(num_tokens, "token"), ", fewer than ",
-                      use.left(), " of the context's ", use.capacity, " fit")),
-                  absl::StrCat("/clear, or start with --context ",
-                               RoomyContext(use.used + num_tokens)));
+  return WithCure(
+      absl::OutOfRangeError(absl::StrCat(
+          what, ": ", Counted(num_tokens, "token"), ", fewer than ", use.left(),
+          " of the context's ", use.capacity, " fit")),
+      absl::StrCat("/set context ", RoomyContext(use.used + num_tokens),
+                   " or /clear makes room"));
 }
 
 absl::Status ChatLoop::Save(const std::string& path) {

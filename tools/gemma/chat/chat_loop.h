@@ -3,6 +3,7 @@
 #ifndef GEMMA_TOOLS_GEMMA_CHAT_CHAT_LOOP_H_
 #define GEMMA_TOOLS_GEMMA_CHAT_CHAT_LOOP_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,12 +30,20 @@ std::string TotalsLine(const ChatTotals& totals);
 // The text of /tokens: a line for the context, then one for each turn.
 std::string UseText(const ContextUse& use, const std::vector<Turn>& turns);
 
+// "error", "drop-oldest-turns".
+std::string_view NameOf(ContextPolicy policy);
+std::optional<ContextPolicy> ParseContextPolicy(std::string_view name);
+
+// Creates an empty session of the chat's model with this number of tokens.
+using NewChatSession = std::function<absl::StatusOr<Session>(size_t context)>;
+
 class ChatLoop {
  public:
   // `verbose`: prints speed and context use after each answer. `quiet`: prints
   // only failures and what a command asks for.
   ChatLoop(Conversation conversation, std::unique_ptr<ChatReader> reader,
-           const AnswerOptions& settings, bool verbose, bool quiet);
+           NewChatSession new_session, const AnswerOptions& settings,
+           bool verbose, bool quiet);
 
   // Runs until the input or /exit ends the chat. On a terminal, a failure is
   // printed and the chat goes on; elsewhere, the chat ends and returns it. A
@@ -50,7 +59,11 @@ class ChatLoop {
   absl::Status Regenerate();
   absl::Status Finish(const absl::StatusOr<Reply>& reply);
   absl::Status System(const std::string& text);
+  // In chat_loop_settings.cc.
   absl::Status Set(const std::string& argument);
+  absl::Status SetContext(std::string_view value);
+  absl::Status SetPolicy(std::string_view value);
+  absl::Status SetVerbose(std::string_view value);
   void ShowSettings();
   absl::Status Undo();
   absl::Status Read(const std::string& path);
@@ -68,6 +81,7 @@ class ChatLoop {
 
   Conversation conversation_;
   std::unique_ptr<ChatReader> reader_;
+  const NewChatSession new_session_;
   const AnswerOptions first_settings_;
   AnswerOptions settings_;
   bool verbose_;

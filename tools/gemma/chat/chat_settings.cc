@@ -32,8 +32,8 @@ absl::StatusOr<const AnswerOption*> Find(std::string_view name) {
   const AnswerOption* option = FindAnswerOption(name);
   if (option != nullptr && IsSetting(*option)) return option;
   return absl::InvalidArgumentError(
-      absl::StrCat("no setting '", name, "'", DidYouMean(name, SettingNames()),
-                   " (/set lists them)"));
+      absl::StrCat("no setting '", name, "'",
+                   DidYouMean(name, AllSettingNames()), " (/set lists them)"));
 }
 
 std::string ValueOf(const AnswerOption& option, const AnswerOptions& options) {
@@ -82,6 +82,15 @@ std::vector<std::string> SettingNames() {
   std::vector<std::string> names;
   for (const AnswerOption& option : AllAnswerOptions()) {
     if (IsSetting(option)) names.emplace_back(option.name());
+  }
+  return names;
+}
+
+std::vector<std::string> AllSettingNames() {
+  std::vector<std::string> names = SettingNames();
+  for (const std::string_view name :
+       {kContextSetting, kPolicySetting, kVerboseSetting}) {
+    names.emplace_back(name);
   }
   return names;
 }

@@ -17,8 +17,15 @@ namespace gemma::tools {
 // The default of max-tokens, as --help and /set print it.
 inline constexpr std::string_view kChatMaxTokens = "the rest of --context";
 
-// "temperature", ...
+// Settings of the chat itself, which saved chats do not keep.
+inline constexpr std::string_view kContextSetting = "context";
+inline constexpr std::string_view kPolicySetting = "context-policy";
+inline constexpr std::string_view kVerboseSetting = "verbose";
+
+// "temperature", ...: the settings of answers.
 std::vector<std::string> SettingNames();
+// These and the settings of the chat.
+std::vector<std::string> AllSettingNames();
 
 // Names and values, in the order of SettingNames and in the form that
 // ChangeSetting reads. `stop` is a JSON array of strings. `max-tokens` is empty

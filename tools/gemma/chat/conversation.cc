@@ -48,8 +48,9 @@ void AddTurn(const Turn& turn, bool has_answer, std::vector<Message>& messages,
 absl::Status ContextFull(std::string_view cause, size_t num_tokens) {
   return WithCure(
       absl::OutOfRangeError(cause),
-      absl::StrCat("start with --context ", RoomyContext(num_tokens),
-                   ", or with --context-policy drop-oldest-turns"));
+      absl::StrCat("/set context ", RoomyContext(num_tokens),
+                   " or /set context-policy drop-oldest-turns makes room; at "
+                   "the start: --context, --context-policy"));
 }
 
 }  // namespace
@@ -194,7 +195,7 @@ absl::StatusOr<Reply> Conversation::AnswerTo(Turn next,
   // Without memory for a checkpoint, going back takes longer.
   session_.Checkpoint().IgnoreError();
   ++num_answers_;
-  return Reply{.stats = answer->stats};
+  return Reply{.stats = answer->stats, .sampling = dice.sampling};
 }
 
 absl::StatusOr<Reply> Conversation::AskAgain(const AnswerOptions& options) {
@@ -250,6 +251,11 @@ absl::Status Conversation::Replace(std::string_view system,
   turns_ = std::move(old_turns);
   ends_ = std::move(old_ends);
   return status;
+}
+
+void Conversation::ReplaceSession(Session session) {
+  session_ = std::move(session);
+  ends_.clear();
 }
 
 size_t Conversation::capacity() const {

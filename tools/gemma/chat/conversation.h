@@ -60,6 +60,7 @@ struct ContextUse {
 
 struct Reply {
   GenerateStats stats;       // the prompt is everything that had to be read
+  SamplingOptions sampling;  // with the answer's own seed
   size_t dropped_turns = 0;  // oldest turns dropped to make room
 };
 
@@ -125,6 +126,13 @@ class Conversation {
   // next message. OutOfRange if they do not fit and the policy drops no turns;
   // nothing changes then.
   absl::Status Replace(std::string_view system, std::vector<Turn> turns);
+
+  // Goes on with an empty session of the same model, which reads all turns with
+  // the next message.
+  void ReplaceSession(Session session);
+
+  void set_policy(ContextPolicy policy) { policy_ = policy; }
+  ContextPolicy policy() const { return policy_; }
 
   const std::string& system() const { return system_; }
   const std::vector<Turn>& turns() const { return turns_; }

@@ -159,6 +159,16 @@ CLI::Option* AddNumbers(CLI::App& app, const std::string& names,
       ->default_str(absl::StrJoin(*values, ","));
 }
 
+CLI::Option* AddParsed(
+    CLI::App& app, const std::string& names, const std::string& type_name,
+    const std::string& description,
+    std::function<std::string(const std::string& text)> parse) {
+  return AddRaw(app, names, type_name, description,
+                [names, parse = std::move(parse)](const std::string& text) {
+                  Check(names, text, parse(text));
+                });
+}
+
 CLI::Option* AddText(CLI::App& app, const std::string& names,
                      const std::string& type_name, std::string* value,
                      const std::string& description) {

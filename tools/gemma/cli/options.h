@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,12 @@ CLI::Option* AddNumber(CLI::App& app, const std::string& names, float* value,
 CLI::Option* AddNumbers(CLI::App& app, const std::string& names,
                         std::vector<size_t>* values, size_t least, size_t most,
                         const std::string& description);
+
+// Adds an option that `parse` reads: it returns "" or what was wanted.
+CLI::Option* AddParsed(
+    CLI::App& app, const std::string& names, const std::string& type_name,
+    const std::string& description,
+    std::function<std::string(const std::string& text)> parse);
 
 // Adds a text, which stays unchanged, even with brackets and dashes. Shells
 // complete file names if `type_name` begins with FILE.

@@ -1,0 +1,83 @@
+#include "tools/gemma/answer/prompt_source.h"
+
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "src/base/internal.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/text.h"
+
+namespace gemma::tools {
+namespace {
+
+absl::StatusOr<std::string> ReadPart(std::string_view path) {
+  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(path));
+  GEMMA_RETURN_IF_ERROR(
+      CheckUtf8(text, path == kStdinArgument ? kStdinName : path));
+  if (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+// Whether standard input is a pipe, a socket or a file. A terminal or /dev/null
+// has nothing to add to a prompt.
+bool StdinIsRedirected() {
+  struct stat info;
+  if (fstat(STDIN_FILENO, &info) != 0) return false;
+  return S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) ||
+         S_ISREG(info.st_mode);
+}
+
+// A program may have left a pipe open in which nothing will come. Says after a
+// while what is waited for.
+void NoteWaiting() {
+  constexpr int kPatienceMs = 2000;
+  pollfd input = {STDIN_FILENO, POLLIN, 0};
+  if (poll(&input, 1, kPatienceMs) != 0) return;
+  Note(
+      "waiting for standard input, which follows the prompt (without it: "
+      "</dev/null)");
+}
+
+}  // namespace
+
+void AddPromptSource(CLI::App& app, PromptSource* source) {
+  AddText(app, "PROMPT", "", &source->text,
+          "The prompt; a pipe or file at standard input follows it.\n"
+          "If missing or \"-\": standard input alone");
+  AddText(app, "-f,--file", "FILE", &source->file,
+          "Read the prompt from FILE; after PROMPT, if there is one");
+}
+
+absl::StatusOr<std::string> ReadPrompt(const PromptSource& source,
+                                       bool stdin_taken, bool quiet) {
+  std::vector<std::string> parts;
+  if (source.text != kStdinArgument) {
+    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(source.text, "PROMPT")));
+    parts.push_back(source.text);
+  }
+  if (!source.file.empty()) {
+    GEMMA_ASSIGN_OR_RETURN(parts.emplace_back(), ReadPart(source.file));
+    stdin_taken = stdin_taken || source.file == kStdinArgument;
+  }
+  if (parts.empty()) {
+    if (isatty(STDIN_FILENO) == 1 && !quiet) {
+      Note("type the prompt, then Enter and Ctrl-D");
+    }
+    return ReadPart(kStdinArgument);
+  }
+  if (!stdin_taken && StdinIsRedirected()) {
+    if (!quiet) NoteWaiting();
+    GEMMA_ASSIGN_OR_RETURN(std::string text, ReadPart(kStdinArgument));
+    if (!text.empty()) parts.push_back(std::move(text));
+  }
+  return absl::StrJoin(parts, "\n\n");
+}
+
+}  // namespace gemma::tools

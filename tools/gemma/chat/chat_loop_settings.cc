@@ -1,0 +1,111 @@
+// /set: the settings of answers, and those of the chat itself.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/chat/chat_loop.h"
+#include "tools/gemma/chat/chat_settings.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/io/errors.h"
+
+namespace gemma::tools {
+namespace {
+
+absl::Status Wrong(std::string_view name, std::string_view value,
+                   std::string_view wanted) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, ": '", value, "' is not ", wanted));
+}
+
+}  // namespace
+
+std::string_view NameOf(ContextPolicy policy) {
+  return policy == ContextPolicy::kError ? "error" : "drop-oldest-turns";
+}
+
+std::optional<ContextPolicy> ParseContextPolicy(std::string_view name) {
+  for (const ContextPolicy policy :
+       {ContextPolicy::kError, ContextPolicy::kDropOldestTurns}) {
+    if (NameOf(policy) == name) return policy;
+  }
+  return std::nullopt;
+}
+
+absl::Status ChatLoop::Set(const std::string& argument) {
+  if (argument.empty()) {
+    ShowSettings();
+    return absl::OkStatus();
+  }
+  const size_t blank = argument.find(' ');
+  const std::string name = argument.substr(0, blank);
+  const std::string_view value =
+      blank == std::string::npos
+          ? ""
+          : absl::StripAsciiWhitespace(
+                std::string_view(argument).substr(blank));
+  if (name == kContextSetting) return SetContext(value);
+  if (name == kPolicySetting) return SetPolicy(value);
+  if (name == kVerboseSetting) return SetVerbose(value);
+  if (blank == std::string::npos) {
+    GEMMA_RETURN_IF_ERROR(CopySetting(name, first_settings_, &settings_));
+    Remark(absl::StrCat(name, " is reset to its value at the start"));
+    return absl::OkStatus();
+  }
+  return ChangeSetting(name, value, &settings_);
+}
+
+absl::Status ChatLoop::SetContext(std::string_view value) {
+  size_t tokens = 0;
+  const std::string wanted = ParseCount(value, 1, kMaxSessionTokens, &tokens);
+  if (!wanted.empty()) return Wrong(kContextSetting, value, wanted);
+  GEMMA_ASSIGN_OR_RETURN(Session session, new_session_(tokens));
+  conversation_.ReplaceSession(std::move(session));
+  const size_t turns = conversation_.turns().size();
+  if (turns > 0) {
+    Remark(absl::StrCat("the model reads ",
+                        turns == 1 ? "the turn" : "the turns",
+                        " again with the next message"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ChatLoop::SetPolicy(std::string_view value) {
+  const std::optional<ContextPolicy> policy = ParseContextPolicy(value);
+  if (!policy.has_value()) {
+    return Wrong(kPolicySetting, value, "one of error|drop-oldest-turns");
+  }
+  conversation_.set_policy(*policy);
+  return absl::OkStatus();
+}
+
+absl::Status ChatLoop::SetVerbose(std::string_view value) {
+  // As in Ollama, the name alone turns it on.
+  if (!value.empty() && value != "on" && value != "off") {
+    return Wrong(kVerboseSetting, value, "on or off");
+  }
+  verbose_ = value != "off";
+  return absl::OkStatus();
+}
+
+void ChatLoop::ShowSettings() {
+  std::string text;
+  const auto add = [&text](std::string_view name, std::string_view value) {
+    absl::StrAppend(&text, name, ": ", value, "\n");
+  };
+  for (const auto& [name, value] : Settings(settings_)) {
+    add(name, value.empty() ? kChatMaxTokens : value);
+  }
+  add(kContextSetting,
+      absl::StrCat(conversation_.session().options().max_tokens));
+  add(kPolicySetting, NameOf(conversation_.policy()));
+  add(kVerboseSetting, verbose_ ? "on" : "off");
+  Tell(text);
+}
+
+}  // namespace gemma::tools
