@@ -76,8 +76,8 @@ struct ClassifierStats {
   size_t computed_tokens = 0;  // the rest was reused from earlier prompts
   // The least probability that `Yes` and `No` had together as the token after a
   // prompt, of all tokens; 1 before the first prompt. A ShieldGemma has nearly
-  // 1. A model with less than 0.5 answers another question, and its results mean
-  // nothing.
+  // 1. A model with less than 0.5 answers another question, and its results
+  // mean nothing.
   double least_answer_mass = 1;
 };
 

@@ -98,9 +98,8 @@ TEST(Classifier, ProbabilitiesEqualTransformers) {
   const Model model = LoadShield();
   for (const ShieldCase& c : ReadShieldCases()) {
     SCOPED_TRACE(c.prompt);
-    Classifier classifier =
-        NewClassifier(model, {.wording = c.wording,
-                              .cache_format = CacheFormat::kFloat32});
+    Classifier classifier = NewClassifier(
+        model, {.wording = c.wording, .cache_format = CacheFormat::kFloat32});
     EXPECT_EQ(classifier.stats().least_answer_mass, 1);
     const auto result = classifier.Classify(c.input(), {&c.policy, 1});
     ASSERT_EQ(ErrorOf(result), "OK");
