@@ -149,7 +149,7 @@ TEST(SavedChatHostile, ErrorsNameTheKey) {
       {R"("settings": {"temperature": null})", "temperature"},
       {R"("settings": {"top-k": 1.5})", "'1.5'"},
       {R"("settings": {"top-k": 1e30})", "top-k"},
-      {R"("settings": {"seed": -1})", "seed"},
+      {R"("settings": {"seed": -2})", "seed"},
       {R"("settings": {"stop": [1]})", "stop"},
       {R"("settings": {"stop": [""]})", "stop"},
       {R"("settings": {"speculate": "on"})", "'on'"},

@@ -123,6 +123,25 @@ TEST(ChooseFiles, TakesSoleGgufFile) {
   EXPECT_THAT(Choose({"a.gguf"}, "b.gguf")[0], HasSubstr("no file b.gguf"));
 }
 
+TEST(ChooseFiles, TakesWantedType) {
+  HubListing listing;
+  for (const char* path :
+       {"m-Q4_0.gguf", "m-Q4_0_4_4.gguf", "m-UD-Q4_K_XL.gguf",
+        "Q8_0/m-Q8_0-00001-of-00001.gguf", "config.json"}) {
+    listing.files.push_back({.path = path});
+  }
+  const auto choose = [&listing](const char* type) {
+    const auto files = ChooseFiles(listing, {.text = "t", .type = type});
+    return files.ok() ? (*files)[0].path
+                      : std::string(files.status().message());
+  };
+  EXPECT_EQ(choose("q4_0"), "m-Q4_0.gguf");
+  EXPECT_EQ(choose("Q4_K_XL"), "m-UD-Q4_K_XL.gguf");
+  EXPECT_EQ(choose("Q8_0"), "Q8_0/m-Q8_0-00001-of-00001.gguf");
+  EXPECT_THAT(choose("Q5_K_M"), HasSubstr("no GGUF file of the type Q5_K_M"));
+  EXPECT_THAT(choose("Q4"), HasSubstr("no GGUF file of the type Q4"));
+}
+
 TEST(ChooseFiles, TakesAllParts) {
   const std::vector<std::string> parts = {"m-00001-of-00002.gguf",
                                           "m-00002-of-00002.gguf"};

@@ -40,6 +40,34 @@ TEST(ModelSource, ReadsRepositories) {
   EXPECT_EQ(source.text, "hf://o/r/q4/m-00002-of-00003.gguf@refs/pr/1");
 }
 
+TEST(ModelSource, ReadsOtherSpellings) {
+  for (const std::string_view text :
+       {"google/gemma-3-1b-it", "huggingface.co/google/gemma-3-1b-it",
+        "https://huggingface.co/google/gemma-3-1b-it",
+        "https://huggingface.co/google/gemma-3-1b-it/",
+        "https://hf.co/google/gemma-3-1b-it?library=x#use",
+        "https://huggingface.co/google/gemma-3-1b-it/tree/main"}) {
+    EXPECT_EQ(Parse(text).text, "hf://google/gemma-3-1b-it") << text;
+  }
+  EXPECT_EQ(Parse("https://huggingface.co/o/r/tree/v2").text, "hf://o/r@v2");
+  EXPECT_EQ(Parse("https://huggingface.co/o/r/blob/main/d/m.gguf").text,
+            "hf://o/r/d/m.gguf");
+  // A link to download stays one.
+  EXPECT_EQ(Parse("https://huggingface.co/o/r/resolve/main/m.gguf").kind,
+            SourceKind::kUrl);
+}
+
+TEST(ModelSource, ReadsTypes) {
+  const ModelSource source = Parse("hf://unsloth/gemma-3-1b-it-GGUF:Q4_K_M");
+  EXPECT_EQ(source.repository, "unsloth/gemma-3-1b-it-GGUF");
+  EXPECT_EQ(source.type, "Q4_K_M");
+  EXPECT_EQ(source.file, "");
+  EXPECT_EQ(source.name, "gemma-3-1b-it-q4_k_m");
+  EXPECT_EQ(source.text, "hf://unsloth/gemma-3-1b-it-GGUF:Q4_K_M");
+  EXPECT_EQ(Parse("hf.co/o/r:q8_0@v1").text, "hf://o/r:q8_0@v1");
+  EXPECT_EQ(Parse("o/r:Q8_0").type, "Q8_0");
+}
+
 TEST(ModelSource, SameSourceSameText) {
   EXPECT_EQ(Parse("hf://o/r@main").text, Parse("hf://o/r").text);
   EXPECT_NE(Parse("hf://o/r@v1").text, Parse("hf://o/r").text);
@@ -64,6 +92,11 @@ TEST(ModelSource, RefusesWhatIsNone) {
                                       "hf://o/..",
                                       "hf://o/r/../x.gguf",
                                       "hf://o/r/x.bin",
+                                      "hf://o/r:",
+                                      "hf://o/r:a/b",
+                                      "hf://o/r/m.gguf:Q4_0",
+                                      "o/r/x",
+                                      "https://huggingface.co/o",
                                       "hf://o/r@",
                                       "hf://o/r@a b",
                                       "hf://o/r@../x",

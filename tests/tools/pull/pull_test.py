@@ -111,6 +111,9 @@ class HubTest(PullTest):
         data = (GGUF / "gemma3.gguf").read_bytes()
         self.hub.files = {"a.gguf": b"GGUF", "q4/b.c.gguf": data}
         self.pull_fails(1, "hf://owner/toy", cause=["2 models", "hf://owner/toy/FILE", "a.gguf, q4/b.c.gguf"])
+        self.assertEqual(self.pull("owner/toy:A", "--name", "typed").name, "a.gguf")
+        self.pull_fails(1, "owner/toy:Q4_K_M", cause=["no GGUF file of the type Q4_K_M", "a.gguf, q4/b.c.gguf"])
+        self.fails(1, "run", "owner/toy", says="owner/toy: no such file", cure="gemma pull owner/toy fetches it")
         path = self.pull("hf://owner/toy/q4/b.c.gguf@v1")
         self.assertEqual(path, self.store / "b.c" / "b.c.gguf")
         self.pull_fails(1, "hf://owner/toy/c.gguf", cause="no file c.gguf")

@@ -202,6 +202,38 @@ absl::StatusOr<std::vector<HubFile>> ChooseDirectory(
       "model.safetensors"));
 }
 
+// Whether a file's name has the type as a part of its own, in any case: "q4_0"
+// is in "m-Q4_0.gguf", but not in "m-Q4_0_4_4.gguf". Every name has the type
+// "".
+bool HasType(std::string_view path, std::string_view type) {
+  const std::string name = absl::AsciiStrToLower(FileName(path));
+  const std::string wanted = absl::AsciiStrToLower(type);
+  const auto joins = [&name](size_t at) {
+    return at < name.size() &&
+           (absl::ascii_isalnum(name[at]) || name[at] == '_');
+  };
+  for (size_t at = name.find(wanted); at != std::string::npos;
+       at = name.find(wanted, at + 1)) {
+    // SIZE_MAX, before the first character, joins nothing.
+    if (wanted.empty() || (!joins(at - 1) && !joins(at + wanted.size()))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+absl::Status NoFileOfType(const HubListing& listing,
+                          const ModelSource& source) {
+  std::vector<std::string> models;
+  for (const HubFile& file : listing.files) {
+    if (BeginsModel(file)) models.push_back(file.path);
+  }
+  return absl::NotFoundError(absl::StrCat(
+      source.text, ": the repository has no GGUF file of the type ",
+      source.type, models.empty() ? "" : "; it has ",
+      Printable(absl::StrJoin(models, ", "), kMaxNamesBytes)));
+}
+
 }  // namespace
 
 bool IsModuleFile(std::string_view path) {
@@ -267,13 +299,19 @@ absl::StatusOr<std::vector<HubFile>> ChooseFiles(const HubListing& listing,
   if (!source.file.empty()) return WithParts(listing, source, source.file);
   std::vector<std::string> models;
   for (const HubFile& file : listing.files) {
-    if (BeginsModel(file)) models.push_back(file.path);
+    if (BeginsModel(file) && HasType(file.path, source.type)) {
+      models.push_back(file.path);
+    }
+  }
+  if (models.empty() && !source.type.empty()) {
+    return NoFileOfType(listing, source);
   }
   if (models.empty()) return ChooseDirectory(listing, source);
   if (models.size() == 1) return WithParts(listing, source, models[0]);
   return absl::InvalidArgumentError(absl::StrCat(
       source.text, ": the repository has ", models.size(),
-      " models; choose one: hf://", source.repository, "/FILE, with FILE from ",
+      " models; choose one: hf://", source.repository, ":TYPE or hf://",
+      source.repository, "/FILE, with FILE from ",
       Printable(absl::StrJoin(models, ", "), kMaxNamesBytes)));
 }
 

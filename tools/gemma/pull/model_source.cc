@@ -44,6 +44,32 @@ bool IsRevision(std::string_view revision) {
   });
 }
 
+// Letters, digits, dots, dashes and underscores, as in Q4_K_M.
+bool IsType(std::string_view type) { return IsModelName(type); }
+
+// "hf://..." for the address of a page of a repository or of a file in it, else
+// "". An address with /resolve/ stays a URL.
+std::string HubFormOfPage(std::string_view text) {
+  absl::ConsumePrefix(&text, "https://");
+  if (!absl::ConsumePrefix(&text, "huggingface.co/") &&
+      !absl::ConsumePrefix(&text, "hf.co/")) {
+    return "";
+  }
+  text = text.substr(0, text.find_first_of("?#"));
+  absl::ConsumeSuffix(&text, "/");
+  const std::vector<std::string_view> parts = absl::StrSplit(text, '/');
+  if (parts.size() < 2) return "";
+  const std::string repository = absl::StrCat(kHub, parts[0], "/", parts[1]);
+  if (parts.size() == 2) return repository;
+  if (parts.size() == 4 && parts[2] == "tree") {
+    return absl::StrCat(repository, "@", parts[3]);
+  }
+  if (parts.size() < 5 || parts[2] != "blob") return "";
+  return absl::StrCat(repository, "/",
+                      absl::StrJoin(parts.begin() + 4, parts.end(), "/"), "@",
+                      parts[3]);
+}
+
 absl::StatusOr<ModelSource> ParseHub(std::string_view text) {
   ModelSource source;
   source.kind = SourceKind::kHub;
@@ -53,11 +79,20 @@ absl::StatusOr<ModelSource> ParseHub(std::string_view text) {
                         ? std::string(kDefaultRevision)
                         : std::string(path.substr(at + 1));
   path = path.substr(0, at);
-  const std::vector<std::string_view> parts = absl::StrSplit(path, '/');
+  std::string_view repository = path;
+  if (const size_t colon = path.find(':'); colon != std::string_view::npos) {
+    source.type = std::string(path.substr(colon + 1));
+    repository = path.substr(0, colon);
+  }
+  const bool has_bad_type =
+      repository.size() != path.size() && !IsType(source.type);
+  const std::vector<std::string_view> parts = absl::StrSplit(repository, '/');
   if (parts.size() < 2 || !IsModelName(parts[0]) || !IsModelName(parts[1]) ||
       !std::all_of(parts.begin(), parts.end(), IsPlainName) ||
-      !IsRevision(source.revision)) {
-    return Wrong(text, "hf://OWNER/REPO[/FILE][@REVISION]");
+      !IsRevision(source.revision) || has_bad_type ||
+      (!source.type.empty() && parts.size() > 2)) {
+    return Wrong(text,
+                 "hf://OWNER/REPO, perhaps with /FILE or :TYPE, and @REVISION");
   }
   source.repository = absl::StrCat(parts[0], "/", parts[1]);
   source.file = absl::StrJoin(parts.begin() + 2, parts.end(), "/");
@@ -66,6 +101,13 @@ absl::StatusOr<ModelSource> ParseHub(std::string_view text) {
   }
   source.name =
       source.file.empty() ? std::string(parts[1]) : NameOfGguf(source.file);
+  if (!source.type.empty()) {
+    std::string_view model = parts[1];
+    if (!absl::ConsumeSuffix(&model, "-GGUF")) {
+      absl::ConsumeSuffix(&model, "-gguf");
+    }
+    source.name = absl::StrCat(model, "-", absl::AsciiStrToLower(source.type));
+  }
   source.text = absl::StrCat(kHub, path);
   if (source.revision != kDefaultRevision) {
     absl::StrAppend(&source.text, "@", source.revision);
@@ -89,6 +131,10 @@ absl::StatusOr<ModelSource> ParseUrl(std::string_view text) {
 }  // namespace
 
 absl::StatusOr<ModelSource> ParseSource(std::string_view text) {
+  if (const std::string page = HubFormOfPage(text); !page.empty()) {
+    return ParseHub(page);
+  }
+  if (LooksLikeRepository(text)) return ParseHub(absl::StrCat(kHub, text));
   if (absl::StartsWith(text, kHub)) return ParseHub(text);
   if (absl::StartsWith(text, kPip)) {
     ModelSource source;
@@ -99,6 +145,12 @@ absl::StatusOr<ModelSource> ParseSource(std::string_view text) {
   }
   if (LooksLikeSource(text)) return ParseUrl(text);
   return Wrong(text, "a name, hf://OWNER/REPO or the URL of a GGUF file");
+}
+
+bool LooksLikeRepository(std::string_view text) {
+  text = text.substr(0, text.find_first_of(":@"));
+  const std::vector<std::string_view> parts = absl::StrSplit(text, '/');
+  return parts.size() == 2 && IsModelName(parts[0]) && IsModelName(parts[1]);
 }
 
 bool LooksLikeSource(std::string_view text) {

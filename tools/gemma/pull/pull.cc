@@ -63,7 +63,7 @@ absl::StatusOr<ModelSource> FindSource(const std::string& model,
   if (const CatalogueEntry* entry = FindInCatalogue(model)) {
     text = std::string(entry->source);
     name = model;
-  } else if (!LooksLikeSource(model)) {
+  } else if (!LooksLikeSource(model) && IsModelName(model)) {
     GEMMA_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
                            store.Find(model));
     if (!stored.has_value()) {
@@ -361,9 +361,9 @@ void AddPull(CLI::App& app, Action* action) {
   CLI::App* command =
       app.add_subcommand("pull", "Download a model and give it a name");
   AddText(*command, "SOURCE", "", &options->model,
-          "A name from gemma list --all,\n"
-          "hf://OWNER/REPO[/FILE][@REVISION], or the URL of a\n"
-          "GGUF file")
+          "A name from gemma list --all, a repository\n"
+          "hf://OWNER/REPO[/FILE | :TYPE][@REVISION], also without\n"
+          "hf://, or the URL of a GGUF file")
       ->option_text("SOURCE")
       ->default_str(options->model);
   AddText(*command, "--name", "NAME", &options->name,
@@ -386,7 +386,8 @@ HF_ENDPOINT names a server to use instead of Hugging Face.
 
 Examples:
   gemma pull gemma-3-270m && gemma run gemma-3-270m "Once upon a time"
-  gemma pull hf://google/gemma-3-1b-it
+  gemma pull google/gemma-3-1b-it
+  gemma pull hf://google/gemma-3-1b-it-qat-q4_0-gguf:Q4_0
 
 )");
   command->callback(

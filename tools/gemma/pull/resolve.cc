@@ -45,6 +45,14 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model) {
         absl::NotFoundError(absl::StrCat(model, ": not a file")),
         absl::StrCat("gemma pull ", model, " fetches it and gives it a name"));
   }
+  if (LooksLikeRepository(model)) {
+    return WithCure(
+        absl::NotFoundError(absl::StrCat(model, ": no such file or directory")),
+        absl::StrCat("gemma pull ", model,
+                     " fetches it, if it is a repository "
+                     "of Hugging Face; gemma list shows the models that are "
+                     "here"));
+  }
   if (!IsModelName(model)) return model;
   GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
   GEMMA_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
