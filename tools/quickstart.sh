@@ -5,13 +5,14 @@
 #
 # Installs missing packages, builds the command, fetches Gemma 3 270M unless
 # $GEMMA_MODEL names another model, and runs the prompt. Only the model's answer
-# is on stdout.
+# is on stdout; the speed, and what to try next, are on stderr.
 
 set -euo pipefail
 root="$(cd "$(dirname "$0")/.." && pwd)"
 
-run=(run --temperature 0)  # the most probable answer, the same every time
-prompt="${1:-The capital of France is}"
+# The most probable answer, the same every time.
+run=(run --temperature 0 --max-tokens 64 --verbose)
+prompt="${1:-Once upon a time, there was a little}"
 
 "$root/tools/setup.sh" --release-only
 (
@@ -22,4 +23,13 @@ prompt="${1:-The capital of France is}"
 model="${GEMMA_MODEL:-$("$root/tools/fetch_model.sh")}"
 
 echo "==> build/release/gemma ${run[*]} $model \"$prompt\"" >&2
-exec "$root/build/release/gemma" "${run[@]}" "$model" "$prompt"
+"$root/build/release/gemma" "${run[@]}" "$model" "$prompt" </dev/null
+
+cat >&2 <<END
+
+Next:
+  ln -s "$root/build/release/gemma" ~/.local/bin/   # if that folder is in your PATH
+  gemma list --all                  # models that can be pulled, also ones that chat
+  gemma pull gemma-3-270m           # gives this model a name
+  gemma run gemma-3-270m "Water boils at 100 degrees Celsius and freezes at" -n 24
+END

@@ -184,6 +184,12 @@ class GEMMA_EXPORT Model {
   // config().stop_tokens.
   absl::StatusOr<ChatTemplate> chat_template() const;
 
+  // Returns the tokens of a prompt as the model is to read it: for an
+  // instruction-tuned model, a chat with `text` as the user's turn, and for any
+  // other, BOS and `text`, which the model then continues. Names of control
+  // tokens in `text` stay text. Fails as tokenizer or chat_template does.
+  absl::StatusOr<std::vector<TokenId>> Prompt(std::string_view text) const;
+
   // Returns a line for each thing that the files state and the model does not
   // follow, or follows against another statement of the files: a tensor that
   // has no use, for example, or an adapter in the model's directory that was

@@ -265,6 +265,21 @@ absl::StatusOr<ChatTemplate> Model::chat_template() const {
   });
 }
 
+absl::StatusOr<std::vector<TokenId>> Model::Prompt(
+    std::string_view text) const {
+  return NoThrow([&]() -> absl::StatusOr<std::vector<TokenId>> {
+    if (is_instruction_tuned()) {
+      GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, chat_template());
+      return turns.UserTurn(text);
+    }
+    GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, this->tokenizer());
+    GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
+                           tokenizer->Encode(text));
+    tokens.insert(tokens.begin(), config().bos_token);
+    return tokens;
+  });
+}
+
 const std::vector<std::string>& Model::notes() const { return impl_->notes; }
 
 const std::vector<TensorSummary>& Model::tensors() const {

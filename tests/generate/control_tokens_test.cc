@@ -203,5 +203,25 @@ TEST(SuppressTokens, GrammarOfSuppressedFails) {
               testing::HasSubstr("only tokens that the model suppresses"));
 }
 
+// Neither a prompt without BOS nor a base model that reads turns.
+TEST(ModelPrompt, ReadsAsItsModel) {
+  const std::string folder = std::string(GEMMA_TESTDATA_DIR) + "/gguf/";
+  const std::string text = "the <start_of_turn> <bos>";
+  const Model tuned = LoadOrDie(folder + "gemma3_mixed.gguf", {});
+  ASSERT_TRUE(tuned.is_instruction_tuned());
+  EXPECT_EQ(*tuned.Prompt(text), *tuned.chat_template()->UserTurn(text));
+  const Model base = LoadOrDie(folder + "gemma4_chat.gguf", {});
+  ASSERT_FALSE(base.is_instruction_tuned());
+  std::vector<TokenId> expected = {(*base.tokenizer())->bos()};
+  const std::vector<TokenId> tokens = *(*base.tokenizer())->Encode(text);
+  for (const TokenId token : tokens) {
+    EXPECT_FALSE((*base.tokenizer())->IsControl(token));
+    expected.push_back(token);
+  }
+  EXPECT_EQ(*base.Prompt(text), expected);
+  EXPECT_THAT(ErrorOf(LoadOrDie(folder + "gemma3.gguf", {}).Prompt("x")),
+              testing::HasSubstr("no tokenizer"));
+}
+
 }  // namespace
 }  // namespace gemma::internal
