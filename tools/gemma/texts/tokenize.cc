@@ -1,15 +1,20 @@
 // gemma tokenize: turns a text into token ids.
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "gemma/gemma.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/answer/prompt.h"
+#include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
@@ -24,28 +29,97 @@ namespace {
 struct TokenizeOptions {
   std::string model;
   std::string text = std::string(kStdinArgument);
+  bool decode = false;
+  bool pieces = false;
+  std::string format = "text";
   bool bos = false;
   bool parse_control = false;
 };
 
-absl::Status Tokenize(const TokenizeOptions& options) {
-  std::string text = options.text;
-  if (text == kStdinArgument) {
-    GEMMA_ASSIGN_OR_RETURN(text, ReadText(text));
-    GEMMA_RETURN_IF_ERROR(CheckUtf8(text, kStdinName));
-  } else {
-    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(text, "TEXT")));
+absl::Status Check(const TokenizeOptions& options) {
+  if (options.decode && options.bos) return Exclude("--decode", "--bos");
+  if (options.decode && options.parse_control) {
+    return Exclude("--decode", "--parse-control");
   }
+  if (options.pieces && options.format == "json") {
+    return OptionError({"--pieces", "--output-format"},
+                       "--pieces excludes -o json, which has the pieces");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadInput(const TokenizeOptions& options) {
+  if (options.text != kStdinArgument) {
+    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.text, "TEXT")));
+    return options.text;
+  }
+  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(options.text));
+  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, kStdinName));
+  return text;
+}
+
+// Reads token ids between blanks, commas or brackets, so that the output of
+// this command and lists in JSON or Python can be given.
+absl::StatusOr<std::vector<TokenId>> ReadIds(std::string_view text,
+                                             const Tokenizer& tokenizer) {
+  std::vector<TokenId> tokens;
+  for (const std::string_view word :
+       absl::StrSplit(text, absl::ByAnyChar(" \t\r\n,[]"), absl::SkipEmpty())) {
+    size_t id = 0;
+    const std::string wanted =
+        ParseCount(word, 0, tokenizer.vocab_size() - 1, &id);
+    if (!wanted.empty()) {
+      return UsageError(absl::StrCat("TEXT: '", word, "' is not ", wanted));
+    }
+    tokens.push_back(static_cast<TokenId>(id));
+  }
+  return tokens;
+}
+
+std::string Show(const TokenizeOptions& options, const Tokenizer& tokenizer,
+                 absl::Span<const TokenId> tokens) {
+  if (options.format == "json") {
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    for (const TokenId token : tokens) {
+      list.push_back({{"id", token},
+                      {"piece", tokenizer.Piece(token)},
+                      {"control", tokenizer.IsControl(token)}});
+    }
+    return ToText({{"model", options.model},
+                   {"text", tokenizer.Decode(tokens)},
+                   {"tokens", std::move(list)}});
+  }
+  if (options.pieces) {
+    std::string lines;
+    for (const TokenId token : tokens) {
+      absl::StrAppend(&lines, token, "\t", Printable(tokenizer.Piece(token)),
+                      "\n");
+    }
+    return lines;
+  }
+  return absl::StrCat(
+      options.decode ? tokenizer.Decode(tokens) : absl::StrJoin(tokens, " "),
+      "\n");
+}
+
+absl::Status Tokenize(const TokenizeOptions& options) {
+  GEMMA_RETURN_IF_ERROR(Check(options));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadInput(options));
   GEMMA_ASSIGN_OR_RETURN(const std::string path, ResolveModel(options.model));
   const absl::StatusOr<Tokenizer> tokenizer = Tokenizer::Load(path);
   if (!tokenizer.ok()) return ExplainModelError(tokenizer.status(), path);
   for (const std::string& note : tokenizer->notes()) Note(note);
-  GEMMA_ASSIGN_OR_RETURN(
-      std::vector<TokenId> tokens,
-      tokenizer->Encode(text, options.parse_control ? ControlTokens::kParse
-                                                    : ControlTokens::kAsText));
+  std::vector<TokenId> tokens;
+  if (options.decode) {
+    GEMMA_ASSIGN_OR_RETURN(tokens, ReadIds(text, *tokenizer));
+  } else {
+    GEMMA_ASSIGN_OR_RETURN(
+        tokens, tokenizer->Encode(text, options.parse_control
+                                            ? ControlTokens::kParse
+                                            : ControlTokens::kAsText));
+  }
   if (options.bos) tokens.insert(tokens.begin(), tokenizer->bos());
-  return WriteOutput(absl::StrCat(absl::StrJoin(tokens, " "), "\n"));
+  return WriteOutput(Show(options, *tokenizer, tokens));
 }
 
 }  // namespace
@@ -53,14 +127,30 @@ absl::Status Tokenize(const TokenizeOptions& options) {
 void AddTokenize(CLI::App& app, Action* action) {
   auto options = std::make_shared<TokenizeOptions>();
   CLI::App* command =
-      app.add_subcommand("tokenize", "Print the token ids of a text");
+      app.add_subcommand("tokenize", "Turn a text into token ids, and back");
   AddModelPath(*command, &options->model);
   AddText(*command, "TEXT", "", &options->text,
           "The text; if missing or \"-\": standard input, unchanged");
+  command->add_flag("-d,--decode", options->decode,
+                    "TEXT is a list of ids: print their text");
+  command->add_flag("--pieces", options->pieces,
+                    "Print a line for each token: its id and its piece");
   command->add_flag("--bos", options->bos, "Begin with the BOS token");
   AddParseControl(*command, &options->parse_control);
+  AddFormat(*command, &options->format);
   command->footer(
-      "Example:\n  gemma tokenize gemma-3-270m.gguf \"Hello world\"\n\n");
+      R"(With -o json, standard output receives an object:
+  model                  MODEL
+  text                   the text of all tokens
+  tokens                 a list; each token has id, piece (its spelling in
+                         the vocabulary) and control (true or false)
+
+Examples:
+  gemma tokenize gemma-3-270m.gguf "Hello world"
+  gemma tokenize gemma-3-270m.gguf --decode "9259 1902"
+  gemma tokenize gemma-3-270m.gguf --pieces < text.txt
+
+)");
   command->callback([=] { *action = [=] { return Tokenize(*options); }; });
 }
 

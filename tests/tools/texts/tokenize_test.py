@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""gemma tokenize: ids, pieces and JSON of a text, and back."""
+import json
+import unittest
+
+from command import TESTDATA, CommandTest
+
+MODEL = TESTDATA / "gguf" / "gemma3_mixed.gguf"
+TEXT = "Hello  user \u65e5\n\tthe"
+
+
+class TokenizeTest(CommandTest):
+    def tokenize(self, *arguments, **options):
+        return self.succeeds_quietly("tokenize", MODEL, *arguments, **options)
+
+    def test_ids_and_back(self):
+        ids = self.tokenize(TEXT).rstrip("\n")
+        self.assertEqual(self.tokenize("--decode", ids), TEXT + "\n")
+        self.assertEqual(self.tokenize("-d", stdin=(ids + "\n").encode()), TEXT + "\n")
+        self.assertEqual(self.tokenize("-d", f"[{ids.replace(' ', ', ')}]"), TEXT + "\n")
+        # BOS has no text.
+        self.assertEqual(self.tokenize("-d", self.tokenize(TEXT, "--bos")), TEXT + "\n")
+        self.assertEqual(self.tokenize("-d", ""), "\n")
+
+    def test_json_and_pieces(self):
+        ids = [int(token) for token in self.tokenize(TEXT, "--bos").split()]
+        report = json.loads(self.tokenize(TEXT, "--bos", "-o", "json"))
+        self.assertEqual(list(report), ["model", "text", "tokens"])
+        self.assertEqual((report["model"], report["text"]), (str(MODEL), TEXT))
+        self.assertEqual([token["id"] for token in report["tokens"]], ids)
+        self.assertEqual(report["tokens"][0], {"id": 2, "piece": "<bos>", "control": True})
+        self.assertFalse(any(token["control"] for token in report["tokens"][1:]))
+        text = b"".join(bytes.fromhex(piece[3:5]) if len(piece) == 6 and piece.startswith("<0x") else piece.encode()
+                        for piece in (token["piece"] for token in report["tokens"][1:]))
+        self.assertEqual(text.decode().replace("\u2581", " "), TEXT)
+        lines = self.tokenize(TEXT, "--bos", "--pieces").splitlines()
+        self.assertEqual([int(line.split("\t")[0]) for line in lines], ids)
+        self.assertEqual(lines[0], "2\t<bos>")
+        decoded = json.loads(self.tokenize("--decode", " ".join(map(str, ids)), "-o", "json"))
+        self.assertEqual(decoded, report)
+
+    def test_wrong_use(self):
+        self.fails(2, "tokenize", MODEL, "-d", "5 x", says="TEXT: 'x' is not a whole number from 0 to ")
+        self.fails(2, "tokenize", MODEL, "-d", "99999999", says="'99999999'")
+        self.fails(2, "tokenize", MODEL, "-d", "--bos", "5", says=["--decode", "--bos"])
+        self.fails(2, "tokenize", MODEL, "-d", "--parse-control", "5", says=["--decode", "--parse-control"])
+        self.fails(2, "tokenize", MODEL, "--pieces", "-o", "json", "x", says=["--pieces", "-o json"])
+
+
+if __name__ == "__main__":
+    unittest.main()
