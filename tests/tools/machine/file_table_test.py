@@ -119,7 +119,7 @@ FILES = {
     "GGUF, version 2": files(GGUFS / "gemma_mha-v2.gguf"),
     "GGUF in parts (`-00001-of-00003.gguf`)": files(*PARTS),
     "GGUF of `gemma quantize`, both layouts": [
-        quantized("--layout", "gguf"), quantized()],
+        quantized("--layout", "gguf"), quantized("keep")],
     "Hugging Face directory: `config.json`, `model.safetensors`": with_config(),
     "Hugging Face directory with an index and its shards": lambda folder: MODELS / "gemma2_sharded",
     "sentence-transformers directory with its modules (EmbeddingGemma)": lambda folder: MODELS / "embedding_gemma",

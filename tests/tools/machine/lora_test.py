@@ -147,7 +147,7 @@ class LoraTest(CommandTest):
             shutil.copy(PLAIN / name, folder / name)
         beside = "adapter_config.json: the adapter beside the model's weights is not merged into them"
         for command in (["inspect", folder], ["bench", folder, "-p", "4", "-n", "0", "-r", "1"],
-                        ["quantize", folder, self.folder / "m.gguf"]):
+                        ["quantize", folder, self.folder / "m.gguf", "keep"]):
             result = gemma(*command)
             self.assertEqual(result.returncode, 0, result)
             self.assertEqual((result.stdout + result.stderr).decode().count(beside), 1, result)
@@ -158,7 +158,7 @@ class LoraTest(CommandTest):
 
     def test_adapter_is_no_model(self):
         for path, base in ((PLAIN, "toys/gemma2"), (LORA / "plain.gguf", "gemma2")):
-            for command in (["inspect", path], ["run", path, "Hello"], ["quantize", path, self.folder / "m.gguf"]):
+            for command in (["inspect", path], ["run", path, "Hello"], ["quantize", path, self.folder / "m.gguf", "keep"]):
                 self.fails(1, *command, says=f"holds only a LoRA adapter for '{base}', wanted a model",
                            cure="give the base model, and the adapter with --lora")
 

@@ -12,7 +12,7 @@ import subprocess
 import time
 import unittest
 
-from command import MODELS, TESTDATA, CommandTest, compares_results, read_gguf, toy_models
+from command import MODELS, TESTDATA, CommandTest, compares_results, gemma, read_gguf, toy_models
 
 TOY = MODELS / "gemma2"
 GGUF = ["--layout", "gguf"]
@@ -158,18 +158,18 @@ class QuantizeTest(CommandTest):
         self.assertGreater(len({path.parent for path in files}), 2)  # also files of modules
         before = {path: path.read_bytes() for path in files}
         for path in [*files, *(self.folder / name for name in ("blob", "link", "same"))]:
-            self.fails(1, "quantize", folder, path, "--force", says=[str(path), "wanted another file"])
+            self.fails(1, "quantize", folder, path, "keep", "--force", says=[str(path), "wanted another file"])
         self.assertEqual({path: path.read_bytes() for path in files}, before)
         self.assertTrue((folder / "tokenizer.json").is_symlink())
         # A file that was made from the folder, in the folder, is a different model.
         target = folder / "m.gguf"
-        self.quantize(folder, target=target)
+        self.quantize(folder, target=target, "keep")
         self.quantize(folder, "--force", target=target)
 
     def test_the_importance_is_no_target(self):
         path = self.folder / "importance.gguf"
         path.write_bytes(b"mine")
-        self.fails(1, "quantize", TOY, path, "--importance", path, "--force", says="wanted another file")
+        self.fails(1, "quantize", TOY, path, "keep", "--importance", path, "--force", says="wanted another file")
         self.assertEqual(path.read_bytes(), b"mine")
 
     def test_weights_that_are_not_finite(self):
@@ -190,6 +190,26 @@ class QuantizeTest(CommandTest):
         self.fails(2, "quantize", TOY, self.target, *BF16, "--bits", "few", says="few")
         self.fails(2, "quantize", TOY, self.target, *BF16, "--threads", "-1", says="-1")
         self.assertEqual(self.files(), [])
+
+    def test_type_as_others_write_it(self):
+        self.fails(2, "quantize", TOY, self.target, says="which type?", cure="keep writes the same weights")
+        self.assertFalse(self.target.exists())
+        self.succeeds_quietly("quantize", TOY, self.target, "Q4_0")
+        wanted = self.target.read_bytes()
+        self.succeeds_quietly("quantize", TOY, self.target, "--type", "q4_0", "--force")
+        self.assertEqual(self.target.read_bytes(), wanted)
+        self.fails(2, "quantize", TOY, self.target, "Q4_K_M", says=["'Q4_K_M' is not one of", "the nearest is q4"])
+        self.fails(2, "run", TOY, "x", "--quantize", "Q8_0", says="the nearest is q8")
+        self.fails(2, "quantize", TOY, self.target, "q4", "--type", "q8", says="TYPE is given, too")
+        self.fails(2, "quantize", TOY, self.target, "q4", "--bits", 5, says=["--bits", "--type"])
+
+    def test_second_time_is_noted(self):
+        source = TESTDATA / "gguf" / "gemma3_mixed.gguf"
+        for options, noted in ((["q4"], True), (["--bits", 5], True), (["keep"], False), (["bf16"], False)):
+            result = gemma("quantize", source, self.target, *options, "--force")
+            self.assertEqual(result.returncode, 0, result)
+            self.assertEqual(b"are quantized already" in result.stderr, noted, options)
+        self.succeeds_quietly("quantize", TOY, self.target, "q4", "--force")
 
     def test_type_from_a_variable(self):
         environment = dict(os.environ, GEMMA_TYPE="bf16", GEMMA_LAYOUT="gguf")
@@ -212,12 +232,12 @@ class TypesTest(CommandTest):
         return data
 
     @compares_results
-    def test_packed_unchanged_by_default(self):
+    def test_packed_unchanged_if_kept(self):
         for folder in toy_models():
             if folder.name == "vaultgemma":
                 continue
             with self.subTest(folder.name):
-                self.succeeds_quietly("quantize", folder, self.target, "--force")
+                self.succeeds_quietly("quantize", folder, self.target, "keep", "--force")
                 self.assertEqual(self.logits(self.target), self.logits(folder))
                 self.assertIn("as they were written", self.succeeds_quietly("verify-file", self.target))
 
@@ -259,7 +279,7 @@ class TypesTest(CommandTest):
         self.fails(1, "quantize", self.target, other, *GGUF, says=says)
         self.fails(1, "quantize", self.target, other, "--bits", 8, says=says)
         self.fails(1, "run", self.target, "Hi", "--quantize", "q4", says=says)
-        self.succeeds_quietly("quantize", self.target, other)
+        self.succeeds_quietly("quantize", self.target, other, "--type", "keep")
         self.assertEqual(other.read_bytes(), self.target.read_bytes())
 
     def test_quantize_while_loading(self):
@@ -422,7 +442,7 @@ class VerifyFileTest(CommandTest):
         self.assertIn("no checksums", self.succeeds_quietly("verify-file", foreign))
         self.fails(1, "verify-file", self.folder / "none", says="No such file", cure="gemma list")
         self.fails(1, "verify-file", TOY, says="directory")
-        self.fails(2, "verify-file", says="MODEL")
+        self.fails(2, "verify-file", says="MODEL", cure="")
 
 
 if __name__ == "__main__":

@@ -148,6 +148,17 @@ constexpr Habit kOptionHints[] = {
     {"--token", "gemma pull reads the token of a hub from HF_TOKEN"},
 };
 
+constexpr Habit kTypes[] = {
+    {"f16", "bf16"},      {"fp16", "bf16"},  {"float16", "bf16"},
+    {"bfloat16", "bf16"}, {"f32", "keep"},   {"copy", "keep"},
+    {"q8_0", "q8"},       {"int8", "q8"},    {"8bit", "q8"},
+    {"q6_k", "q6"},       {"q5_0", "q5"},    {"q5_1", "q5"},
+    {"q5_k", "q5"},       {"q5_k_s", "q5"},  {"q5_k_m", "q5"},
+    {"q4_1", "q4"},       {"q4_k", "q4"},    {"q4_k_s", "q4"},
+    {"q4_k_m", "q4"},     {"int4", "q4"},    {"4bit", "q4"},
+    {"iq4_nl", "q4"},     {"iq4_xs", "q4s"}, {"q3_k_m", "q4s"},
+};
+
 template <size_t kSize>
 std::string_view Find(const Habit (&habits)[kSize], std::string_view word) {
   for (const Habit& habit : habits) {
@@ -167,6 +178,10 @@ std::string_view CommandAlias(std::string_view word) {
 
 std::string_view CommandHint(std::string_view word) {
   return Find(kCommandHints, word);
+}
+
+std::string_view NearestWeightType(std::string_view type) {
+  return Find(kTypes, type);
 }
 
 std::string OptionHint(std::string_view option, std::string_view command,

@@ -26,6 +26,10 @@ std::string_view CommandHint(std::string_view word);
 std::string OptionHint(std::string_view option, std::string_view command,
                        const std::vector<std::string>& own);
 
+// Returns the weight type of gemma that is nearest to one of another tool, in
+// small letters: "q4" for "q4_k_m". "" if the type is not known.
+std::string_view NearestWeightType(std::string_view type);
+
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_CLI_HABITS_H_

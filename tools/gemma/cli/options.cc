@@ -6,12 +6,14 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/cli/habits.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
@@ -229,6 +231,21 @@ std::vector<std::string> WeightTypeNames() {
   return names;
 }
 
+CLI::Option* AddWeightType(CLI::App& app, const std::string& names,
+                           std::string* value,
+                           const std::vector<std::string>& types,
+                           const std::string& description) {
+  const auto parse = [=](const std::string& text) -> std::string {
+    const std::string lower = absl::AsciiStrToLower(text);
+    const std::string wanted = ParseChoice(lower, types, value);
+    const std::string_view near = NearestWeightType(lower);
+    if (wanted.empty() || near.empty()) return wanted;
+    return absl::StrCat(wanted, "; the nearest is ", near);
+  };
+  return AddParsed(app, names, absl::StrJoin(types, "|"), description, parse)
+      ->default_str(*value);
+}
+
 void AddModelPath(CLI::App& app, std::string* path, const std::string& name) {
   AddText(app, name, "", path,
           "A GGUF file (of a split model: any part), a Hugging\n"
@@ -275,8 +292,8 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
   AddChoice(app, "--activations", &options->activations, {"float32", "int8"},
             "Type of activations that are multiplied with\nquantized weights: "
             "int8 is fast, float32 exact");
-  AddChoice(app, "--quantize", &options->quantize, WeightTypeNames(),
-            "Convert weights to this type while loading");
+  AddWeightType(app, "--quantize", &options->quantize, WeightTypeNames(),
+                "Convert weights to this type while loading");
   AddLora(app, &options->adapters);
   app.add_flag("--deterministic", options->deterministic,
                "Compute the same bits for any --chunk, on every\nCPU");

@@ -72,6 +72,13 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
 // Returns the names of all weight types.
 std::vector<std::string> WeightTypeNames();
 
+// Adds an option or argument whose value is one of `types`, in any case. For a
+// type of another tool, such as q4_k_m, the error names the nearest of ours.
+CLI::Option* AddWeightType(CLI::App& app, const std::string& names,
+                           std::string* value,
+                           const std::vector<std::string>& types,
+                           const std::string& description);
+
 // Adds the argument MODEL, or a model argument with another name.
 void AddModelPath(CLI::App& app, std::string* path,
                   const std::string& name = "MODEL");

@@ -2,6 +2,7 @@
 
 #include "gemma/quantize.h"
 
+#include <cmath>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,7 +34,8 @@ struct Options {
   std::string source;
   std::string target;
   std::string type = "keep";
-  bool has_type = false;  // the caller chose it
+  bool has_type = false;    // the caller chose it
+  bool has_change = false;  // ... or anything else that changes the weights
   float bits = 0;
   std::string table_type = kSame;
   std::string expert_type = kSame;
@@ -57,6 +59,28 @@ QuantizeOptions QuantizeOptionsOf(const Options& options) {
   quantize.overwrite = options.force;
   quantize.num_threads = options.threads;
   return quantize;
+}
+
+// Bits per weight, as in gemma/weight_type.h; for kKeep, infinitely many.
+double BitsOf(WeightType type) {
+  switch (type) {
+    case WeightType::kKeep:
+      return HUGE_VAL;
+    case WeightType::kBF16:
+      return 16;
+    case WeightType::kQ8:
+      return 8.5;
+    case WeightType::kQ6:
+      return 6.5;
+    case WeightType::kQ5:
+      return 5.5;
+    case WeightType::kQ4:
+    case WeightType::kQ4_0:
+      return 4.5;
+    case WeightType::kQ4S:
+      return 4.25;
+  }
+  return 0;
 }
 
 // The names of types, and the word for the type of other matrices.
@@ -90,6 +114,24 @@ absl::Status ShowResult(const std::string& target) {
                                      Bytes(all.bytes), all.bits_per_weight()));
 }
 
+// Says on standard error that weights will be quantized a second time.
+void NoteSecondTime(const Model& model, const Options& options) {
+  const double bits = options.bits != 0
+                          ? double{options.bits}
+                          : BitsOf(*ParseWeightType(options.type));
+  const Totals totals = Summarize(model.tensors());
+  for (const auto& [type, total] : totals.types) {
+    // Floats of 16 bits or more, and types that stay as they are.
+    if (total.bits_per_weight() >= 16 || total.bits_per_weight() <= bits) {
+      continue;
+    }
+    Note(absl::StrCat(
+        "the source's weights are quantized already (", type,
+        "): quantized again, they lose more than the unquantized model would"));
+    return;
+  }
+}
+
 // Prints what the source states and the written model will not follow.
 void ShowNotes(const std::string& source, const Options& options) {
   LoadOptions load;
@@ -99,6 +141,7 @@ void ShowNotes(const std::string& source, const Options& options) {
   const absl::StatusOr<Model> model = Model::Load(source, load);
   if (!model.ok()) return;  // Quantize returns the error
   for (const std::string& note : model->notes()) Note(note);
+  NoteSecondTime(*model, options);
 }
 
 // What the library would refuse too, as errors of the options.
@@ -110,7 +153,13 @@ absl::Status Check(const Options& options) {
                                     ": GGUF cannot store this type, wanted "
                                     "another, or --layout packed"));
   }
-  if (options.bits == 0) return absl::OkStatus();
+  if (options.bits == 0) {
+    if (options.has_type || options.has_change) return absl::OkStatus();
+    return WithCure(
+        OptionError({"--type"}, "quantize: which type? wanted TYPE or --bits"),
+        "q4 is small, q8 nearly exact; keep writes the same weights to one "
+        "file");
+  }
   if (options.has_type) return Exclude("--bits", "--type");
   if (options.bits >= 1 && options.bits <= 32) return absl::OkStatus();
   return OptionError({"--bits"},
@@ -152,19 +201,22 @@ void AddQuantize(CLI::App& app, Action* action) {
   AddText(*command, "DST", "FILE", &options->target, "The file to write")
       ->option_text("DST")
       ->required();
-  CLI::Option* type =
-      AddChoice(*command, "--type", &options->type, WeightTypeNames(),
-                "Type to convert matrices to; a matrix that has\n"
-                "no more bits than this type stays as it is");
+  // As llama-quantize takes it.
+  const CLI::Option* argument = AddWeightType(*command, "TYPE", &options->type,
+                                              WeightTypeNames(), "As --type");
+  const CLI::Option* type =
+      AddWeightType(*command, "--type", &options->type, WeightTypeNames(),
+                    "Type to convert matrices to; a matrix that has\n"
+                    "no more bits than this type stays as it is");
   AddNumber(*command, "--bits", &options->bits,
             "The most bits per weight, on average: mixes\n"
             "the types that lose least; 0: use --type");
-  AddChoice(*command, "--table-type", &options->table_type, TypesOrSame(),
-            "Type of per-layer embeddings (Gemma 4), which stay\n"
-            "in the file; same: as the matrices");
-  AddChoice(*command, "--expert-type", &options->expert_type, TypesOrSame(),
-            "Type of experts (Gemma 4 26B-A4B), whose router\n"
-            "is kept; same: as the matrices");
+  AddWeightType(*command, "--table-type", &options->table_type, TypesOrSame(),
+                "Type of per-layer embeddings (Gemma 4), which stay\n"
+                "in the file; same: as the matrices");
+  AddWeightType(*command, "--expert-type", &options->expert_type, TypesOrSame(),
+                "Type of experts (Gemma 4 26B-A4B), whose router\n"
+                "is kept; same: as the matrices");
   AddChoice(*command, "--layout", &options->layout, {"packed", "gguf"},
             "packed: mapped into memory and run as it is;\n"
             "gguf: for llama.cpp too");
@@ -181,13 +233,19 @@ each tensor (see gemma verify-file). An existing DST stays unchanged until
 the new file is complete.
 
 Examples:
-  gemma quantize gemma-3-1b-it/ gemma-3-1b-it-q4.gguf --type q4
+  gemma quantize gemma-3-1b-it/ gemma-3-1b-it-q4.gguf q4
   gemma quantize gemma-3-1b-it/ small.gguf --bits 4.75
   gemma quantize gemma-3-1b-it/ bf16.gguf --type bf16 --layout gguf
 
 )");
   command->callback([=] {
-    options->has_type = type->count() > 0;
+    if (argument->count() > 0 && type->count() > 0) {
+      throw CLI::ValidationError("--type", "TYPE is given, too");
+    }
+    options->has_type = argument->count() > 0 || type->count() > 0;
+    options->has_change =
+        options->layout == "gguf" || !options->adapters.empty() ||
+        options->table_type != kSame || options->expert_type != kSame;
     *action = [=] { return Run(*options); };
   });
 }
