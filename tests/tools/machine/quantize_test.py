@@ -163,8 +163,8 @@ class QuantizeTest(CommandTest):
         self.assertTrue((folder / "tokenizer.json").is_symlink())
         # A file that was made from the folder, in the folder, is a different model.
         target = folder / "m.gguf"
-        self.quantize(folder, target=target, "keep")
-        self.quantize(folder, "--force", target=target)
+        self.quantize(folder, "keep", target=target)
+        self.quantize(folder, "keep", "--force", target=target)
 
     def test_the_importance_is_no_target(self):
         path = self.folder / "importance.gguf"

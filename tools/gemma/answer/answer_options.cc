@@ -229,7 +229,7 @@ void AnswerOption::AddTo(CLI::App& app, AnswerOptions* options,
   if (place.is_seed != nullptr) {
     AddParsed(app, flags, "N", description, [place](const std::string& text) {
       return ParseSeed(text, place);
-    })->default_str("random, with --batch 0");
+    })->default_str("random; 0 in a batch");
   } else if (place.number != nullptr) {
     AddNumber(app, flags, place.number, description);
   } else if (place.count != nullptr) {
