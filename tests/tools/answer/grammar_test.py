@@ -33,7 +33,7 @@ class GrammarTest(CommandTest):
         return path
 
     def test_help(self):
-        text = self.succeeds_quietly("run", "--help")
+        text = self.succeeds_quietly("run", "--help-all")
         for option in ("--format", "--schema", "--regex", "--choice"):
             self.assertIn(f"  {option} ", text)
 

@@ -23,10 +23,10 @@ class SamplingTest(CommandTest):
 class OptionsTest(SamplingTest):
     def test_help(self):
         for command in ("run", "chat"):
-            text = self.succeeds_quietly(command, "--help")
+            text = self.succeeds_quietly(command, "--help-all")
             for option in OPTIONS:
                 self.assertIn(f"  {option} ", text)
-        self.assertIn("--logprobs", self.succeeds_quietly("run", "--help"))
+        self.assertIn("--logprobs", self.succeeds_quietly("run", "--help-all"))
 
     def test_values(self):
         bad = {

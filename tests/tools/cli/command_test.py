@@ -2,6 +2,7 @@
 """The command as a whole: help, usage errors, exit codes and output streams. Needs only toy models."""
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -20,11 +21,12 @@ class HelpTest(CommandTest):
             self.assertRegex(text, rf"(?m)^  {command} ")
         self.assertIn("Exit codes:", text)
 
-    def help_of(self, command):
-        text = self.succeeds_quietly(command, "--help")
-        self.assertIn(f"gemma {command} ", text)
-        self.assertIn("Example", text)
-        self.assertIn("Exit codes:", text)
+    def help_of(self, command, option="--help-all"):
+        text = self.succeeds_quietly(command, option)
+        self.assertIn(f"\nUsage: gemma {command} [OPTIONS]", text)
+        # Examples come first.
+        self.assertRegex(text, rf"\A[A-Z][^\n]*:\n  [^\n]*gemma {command}[^\n]*\n")
+        self.assertNotIn("Exit codes:", text)
         for line in text.splitlines():
             self.assertLessEqual(len(line), 80, line)
         return text
@@ -39,6 +41,18 @@ class HelpTest(CommandTest):
                 for option in ("--threads", "--context", "--recurrent-window"):
                     self.assertEqual(option in text, command != "tokenize", option)
                 self.assertEqual("--speculate off|auto" in text, command in ("run", "chat"))
+
+    def test_help_is_short(self):
+        for command in COMMANDS + STORE_COMMANDS + OTHER_COMMANDS:
+            text = self.help_of(command, "--help")
+            self.assertLessEqual(text.count("\n"), 80)
+            whole = self.help_of(command)
+            self.assertEqual(text == whole, f"gemma {command} --help-all" not in text)
+            for line in re.findall(r"(?m)^  (?:-\w, )?--[\w-]+", text):
+                self.assertIn(line, whole)
+        for title in ("Often used", "Sampling", "Output", "Guard", "Machine and numbers"):
+            self.assertIn(f"\n{title}:\n", self.help_of("run"))
+            self.assertEqual(f"\n{title}:\n" in self.help_of("run", "--help"), title == "Often used")
 
     def test_version(self):
         self.assertRegex(self.succeeds_quietly("--version"), r"\Agemma \d+\.\d+\.\d+\n\Z")

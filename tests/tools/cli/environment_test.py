@@ -67,8 +67,8 @@ class EnvironmentTest(CommandTest):
 
     def test_help_needs_no_good_values(self):
         text = self.succeeds_quietly("run", "--help", env=variables(MAX_TOKENS="many", MODEL="x", RAW="?"))
-        for name in ("GEMMA_MODEL", "GEMMA_MAX_TOKENS", "GEMMA_RAW"):
-            self.assertIn(f"[{name}]", text)
+        self.assertEqual(text.replace("[MODEL]", "MODEL"), self.succeeds_quietly("run", "--help"))
+        self.assertIn("--max-tokens\nby GEMMA_MAX_TOKENS", self.succeeds_quietly("--help"))
 
     def test_model_variable_errors(self):
         self.fails(1, "inspect", env=variables(MODEL="/no/model.gguf"), says="/no/model.gguf", cure="gemma list")

@@ -44,9 +44,9 @@ class CompletionTest(CommandTest):
         return path
 
     def options_of(self, command):
-        return set(re.findall(r"(?<![\w-])--?[a-z0-9][a-z0-9-]*(?=[ ,\n])", "\n".join(
-            line[:34] if line.startswith("  -") else "" for line in
-            (self.succeeds_quietly(command, "--help") + "\n").splitlines())  + "\n"))
+        lines = self.succeeds_quietly(command, "--help-all").splitlines()
+        names = " ".join(re.split(r"\s{2,}", line.strip())[0] for line in lines if line.startswith("  -"))
+        return set(re.findall(r"(?<![\w-])--?[a-z0-9][a-z0-9-]*", names))
 
     def bash(self, *words):
         result = subprocess.run(["bash", "-c", DRIVER, "bash", "gemma", *words], cwd=self.work, capture_output=True,

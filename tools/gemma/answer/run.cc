@@ -374,7 +374,7 @@ ended:
 )" + std::string(kFillHelp) +
       kGuardHelp + kBatchHelp +
       R"(Examples:
-  gemma run gemma-3-270m.gguf "The capital of France is"
+  gemma run gemma-3-270m "Once upon a time, there was a little" -n 64
   gemma run gemma-3-1b-it/ --system "Be brief." < question.txt
   gemma run gemma-3-270m.gguf "Once upon" -o json --logprobs 3
   gemma run gemma-3-1b-it/ --format json --schema person.json \

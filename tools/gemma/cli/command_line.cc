@@ -22,6 +22,7 @@
 #include "tools/gemma/cli/command_tree.h"
 #include "tools/gemma/cli/environment.h"
 #include "tools/gemma/cli/habits.h"
+#include "tools/gemma/cli/help.h"
 #include "tools/gemma/cli/unknown_words.h"
 #include "tools/gemma/io/bus_error.h"
 #include "tools/gemma/io/errors.h"
@@ -79,7 +80,9 @@ absl::Status Parse(CLI::App& app, const CLI::App& command,
   try {
     app.parse(std::move(words));
   } catch (const CLI::CallForHelp&) {
-    return WriteOutput(app.help());
+    return WriteOutput(HelpOf(command, /*all=*/false));
+  } catch (const CLI::CallForAllHelp&) {
+    return WriteOutput(HelpOf(command, /*all=*/true));
   } catch (const CLI::CallForVersion& version) {
     return WriteOutput(absl::StrCat(version.what(), "\n"));
   } catch (const CLI::ParseError& error) {

@@ -90,7 +90,9 @@ std::string VariableOf(const CLI::Option& option) {
   } else if (option.get_name() != kModel) {
     return "";
   }
-  if (name == "help" || name == "version") return "";
+  for (const std::string_view other : {"help", "help-all", "version", "json"}) {
+    if (name == other) return "";
+  }
   return absl::StrCat(
       kPrefix, absl::AsciiStrToUpper(absl::StrReplaceAll(name, {{"-", "_"}})));
 }

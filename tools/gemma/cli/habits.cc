@@ -138,7 +138,6 @@ constexpr Habit kOptionHints[] = {
     {"--no-warmup", "gemma run computes no warm-up"},
     {"-dev", "gemma computes on the CPU"},
     {"--nobos", "gemma run --raw --parse-control reads written control tokens"},
-    {"--json", "-o json"},
     {"--output-file", "--output"},
     {"--out", "--output"},
     {"--imatrix", "--importance"},

@@ -130,8 +130,7 @@ void AppendCommand(const CommandEntry& command, std::string* page) {
   for (const OptionEntry& option : command.options) {
     AppendItem(Head(option), Details(option), page);
   }
-  // Every footer ends with the exit codes, which have their own section here.
-  AppendParagraphs(absl::StripSuffix(command.footer, kExitCodesHelp), page);
+  AppendParagraphs(command.footer, page);
 }
 
 std::string ManualPage(const CLI::App& app) {

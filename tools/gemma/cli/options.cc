@@ -403,8 +403,12 @@ absl::StatusOr<Session> CreateSession(const Model& model,
 }
 
 CLI::Option* AddFormat(CLI::App& app, std::string* format) {
-  return AddChoice(app, "-o,--output-format", format, {"text", "json"},
-                   "Format of the output");
+  CLI::Option* option = AddChoice(app, "-o,--output-format", format,
+                                  {"text", "json"}, "Format of the output");
+  app.add_flag_callback(
+         "--json", [format] { *format = "json"; }, "As -o json")
+      ->excludes(option);
+  return option;
 }
 
 void AddQuiet(CLI::App& app, bool* quiet) {

@@ -168,7 +168,7 @@ absl::StatusOr<Session> CreateSession(const Model& model,
                                       const ModelOptions& options,
                                       size_t default_context);
 
-// Adds -o text|json.
+// Adds -o text|json, and --json.
 CLI::Option* AddFormat(CLI::App& app, std::string* format);
 
 // Adds -q. Commands that load a model give ModelOptions::quiet.

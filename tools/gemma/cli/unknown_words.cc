@@ -97,7 +97,9 @@ absl::Status CheckOptions(const CLI::App& command,
                           absl::Span<const std::string> words) {
   const auto end = std::find(words.begin(), words.end(), "--");
   for (auto word = words.begin(); word != end; ++word) {
-    if (*word == "--help" || *word == "-h") return absl::OkStatus();
+    if (*word == "--help" || *word == "-h" || *word == "--help-all") {
+      return absl::OkStatus();
+    }
   }
   for (auto word = words.begin(); word != end; ++word) {
     // "-" is standard input, and "-1" a number.

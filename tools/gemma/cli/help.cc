@@ -1,0 +1,210 @@
+#include "tools/gemma/cli/help.h"
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "tools/gemma/cli/option_table.h"
+#include "tools/gemma/commands.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kColumn = 26;  // where descriptions begin
+constexpr size_t kWidth = 80;
+constexpr size_t kShort = 80;  // lines that a help may have in one piece
+constexpr size_t kExamplesFirst = 2;
+
+constexpr std::string_view kOften = "Often used";
+
+struct Group {
+  std::string_view title;
+  std::vector<std::string_view> options;
+};
+
+// The groups of options, in the order of the help; all others are often used.
+const std::vector<Group>& Groups() {
+  static const std::vector<Group>& groups = *new std::vector<Group>{
+      {kOften, {}},
+      {"Sampling",
+       {"top-k", "top-p", "min-p", "typical-p", "repetition-penalty",
+        "frequency-penalty", "presence-penalty", "penalty-window", "logit-bias",
+        "stop", "speculate", "timeout"}},
+      {"Output",
+       {"regex", "choice", "logprobs", "score-prompt", "parse-control",
+        "chat-template"}},
+      {"Many prompts", {"batch-size", "output"}},
+      {"Guard",
+       {"guard", "guard-threshold", "guard-policy", "guard-policy-file",
+        "guard-wording"}},
+      {"Filling a gap",
+       {"fill-prefix", "fill-suffix", "fill-path", "fill-file"}},
+      {"Features", {"steer", "ablate", "sae-type"}},
+      {"Machine and numbers",
+       {"decode-threads", "chunk", "recurrent-window", "cache-type",
+        "activations", "quantize", "deterministic", "simd", "ignore-memory"}},
+  };
+  return groups;
+}
+
+const Group& GroupOf(const OptionEntry& option) {
+  for (const Group& group : Groups()) {
+    if (std::find(group.options.begin(), group.options.end(),
+                  option.long_name) != group.options.end()) {
+      return group;
+    }
+  }
+  return Groups()[0];
+}
+
+// Appends `left` and, from the column on, `text` in lines of the width.
+void AppendEntry(std::string_view left, std::string_view text,
+                 std::string* help) {
+  absl::StrAppend(help, "  ", left);
+  size_t column = 2 + left.size();
+  bool is_new_line = false;
+  const auto start = [&] {
+    if (column + 2 > kColumn) {
+      absl::StrAppend(help, "\n");
+      column = 0;
+    }
+    help->append(kColumn - column, ' ');
+    column = kColumn;
+    is_new_line = true;
+  };
+  start();
+  for (const std::string_view word :
+       absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty())) {
+    if (!is_new_line && column + 1 + word.size() > kWidth) start();
+    absl::StrAppend(help, is_new_line ? "" : " ", word);
+    column += word.size() + (is_new_line ? 0 : 1);
+    is_new_line = false;
+  }
+  absl::StrAppend(help, "\n");
+}
+
+// "-n, --max-tokens N"
+std::string Spelling(const OptionEntry& option) {
+  if (!option.argument.empty()) return option.argument;
+  return absl::StrCat(absl::StrJoin(option.Spellings(), ", "),
+                      option.value.empty() ? "" : " ", option.value);
+}
+
+std::string Description(const OptionEntry& option) {
+  if (option.default_text.empty()) return option.description;
+  return absl::StrCat(option.description, " (default: ", option.default_text,
+                      ")");
+}
+
+void AppendOptions(const CommandEntry& command, bool all, std::string* help) {
+  if (!command.arguments.empty()) absl::StrAppend(help, "\nArguments:\n");
+  for (const OptionEntry& argument : command.arguments) {
+    AppendEntry(Spelling(argument), Description(argument), help);
+  }
+  const bool has_groups = std::any_of(
+      command.options.begin(), command.options.end(),
+      [](const OptionEntry& o) { return GroupOf(o).title != kOften; });
+  for (const Group& group : Groups()) {
+    if (!all && group.title != kOften) continue;
+    std::string text;
+    for (const OptionEntry& option : command.options) {
+      if (&GroupOf(option) == &group) {
+        AppendEntry(Spelling(option), Description(option), &text);
+      }
+    }
+    if (text.empty()) continue;
+    absl::StrAppend(help, "\n", has_groups ? group.title : "Options", ":\n",
+                    text);
+  }
+}
+
+// The parts of a command's footer.
+struct Footer {
+  std::string text;                   // without the examples
+  std::vector<std::string> examples;  // each may have several lines
+};
+
+Footer Split(std::string_view footer) {
+  Footer parts;
+  size_t begin = footer.find("Examples:\n");
+  if (begin == std::string_view::npos) begin = footer.find("Example:\n");
+  parts.text = std::string(absl::StripAsciiWhitespace(footer.substr(0, begin)));
+  if (begin == std::string_view::npos) return parts;
+  footer.remove_prefix(begin);
+  footer.remove_prefix(footer.find('\n') + 1);
+  bool continues = false;
+  for (const std::string_view line : absl::StrSplit(footer, '\n')) {
+    if (!absl::StartsWith(line, "  ")) break;
+    if (continues) {
+      absl::StrAppend(&parts.examples.back(), "\n", line);
+    } else {
+      parts.examples.emplace_back(line);
+    }
+    continues = absl::EndsWith(line, "\\");
+  }
+  return parts;
+}
+
+std::string Usage(const CommandEntry& command) {
+  std::string usage =
+      absl::StrCat("Usage: ", kCommandName, " ", command.name, " [OPTIONS]");
+  for (const OptionEntry& argument : command.arguments) {
+    const char* bracket = argument.required ? "" : "[";
+    absl::StrAppend(&usage, " ", bracket, argument.argument,
+                    argument.repeatable ? "..." : "",
+                    argument.required ? "" : "]");
+  }
+  return usage;
+}
+
+std::string HelpOfRoot(const CLI::App& root) {
+  std::string help =
+      absl::StrCat(root.get_description(), "\n\nUsage: ", kCommandName,
+                   " COMMAND [OPTIONS]\n\nCommands:\n");
+  for (const CommandEntry& command : DescribeCommands(root)) {
+    absl::StrAppendFormat(&help, "  %-12s%s\n", command.name,
+                          command.description);
+  }
+  absl::StrAppend(&help, "\nOptions:\n");
+  for (const OptionEntry& option : DescribeCommand(root).options) {
+    AppendEntry(Spelling(option), Description(option), &help);
+  }
+  return absl::StrCat(help, "\n", root.get_footer());
+}
+
+}  // namespace
+
+std::string HelpOf(const CLI::App& app, bool all) {
+  if (app.get_name() == kCommandName) return HelpOfRoot(app);
+  const CommandEntry command = DescribeCommand(app);
+  const Footer footer = Split(command.footer);
+  const auto make = [&](bool whole) {
+    std::string help = absl::StrCat(command.description, ":\n");
+    const size_t shown = whole
+                             ? footer.examples.size()
+                             : std::min(kExamplesFirst, footer.examples.size());
+    for (size_t i = 0; i < shown; ++i) {
+      absl::StrAppend(&help, footer.examples[i], "\n");
+    }
+    absl::StrAppend(&help, "\n", Usage(command), "\n");
+    AppendOptions(command, whole, &help);
+    if (!whole) {
+      absl::StrAppend(&help, "\n", kCommandName, " ", command.name,
+                      " --help-all lists all options and explains them.\n");
+    } else if (!footer.text.empty()) {
+      absl::StrAppend(&help, "\n", footer.text, "\n");
+    }
+    return help;
+  };
+  const std::string whole = make(true);
+  const auto lines = std::count(whole.begin(), whole.end(), '\n');
+  return all || lines <= static_cast<ptrdiff_t>(kShort) ? whole : make(false);
+}
+
+}  // namespace gemma::tools
