@@ -52,7 +52,7 @@ void AddSteeringOptions(CLI::App& app, SteeringOptions* options) {
   AddTexts(app, std::string(kSteer), "SAE:FEATURE=X", &options->steer,
            "Add X times a feature's direction while the model\n"
            "reads and writes; may be repeated. SAE is FILE[:SITE],\n"
-           "see gemma scope --help");
+           "see gemma scope --help-all");
   AddTexts(app, std::string(kAblate), "SAE:FEATURE", &options->ablate,
            "Remove a feature's contribution; may be repeated");
   AddFeatureWeights(app, &options->sae_type);

@@ -74,7 +74,9 @@ std::string FullName(const CLI::App& command) {
 }
 
 std::string Lists(const CLI::App& command) {
-  return absl::StrCat(FullName(command), " --help lists the options");
+  const bool is_root = command.get_name() == kCommandName;
+  return absl::StrCat(FullName(command), is_root ? " --help" : " --help-all",
+                      " lists the options");
 }
 
 absl::Status UnknownOption(const CLI::App& command, std::string_view word) {

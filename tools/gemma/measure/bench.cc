@@ -296,7 +296,7 @@ void AddBench(CLI::App& app, Action* action) {
             "tests with a single sequence; 0: all");
   AddTexts(*command, "--sae", "FILE[:SITE]", &options->autoencoders,
            "Autoencoder that finds the strongest features of\n"
-           "each token, see gemma scope --help; may be repeated");
+           "each token, see gemma scope --help-all; may be repeated");
   AddFeatureWeights(*command, &options->sae_type);
   AddNumber(*command, "-r,--repetitions", &options->repetitions, 1,
             kMaxRepetitions, "Timed runs of each test, after a warm-up run");

@@ -117,7 +117,7 @@ absl::StatusOr<const SparseAutoencoder*> Autoencoders::Load(
     if (absl::IsFailedPrecondition(autoencoder.status())) {
       return WithCure(autoencoder.status(),
                       absl::StrCat("add the site, for example ", name.path,
-                                   ":res@12; gemma scope --help lists the "
+                                   ":res@12; gemma scope --help-all lists the "
                                    "sites"));
     }
     if (!autoencoder.ok()) return autoencoder.status();
