@@ -27,17 +27,11 @@ struct Bf16Job {
   bool first;
 };
 
-// Runs a job on the tiles of x86's AMX. HasAmx returns whether this CPU has
-// them and the system lets this process use them; AmxTiles needs it.
-bool HasAmx();
+// Runs a job on the tiles of x86's AMX. Needs HasAmx() (ops/cpu.h).
 void AmxTiles(const Bf16Job& job);
-// Makes HasAmx return false if not `allowed`. Only while no kernel runs.
-void AllowAmxForTest(bool allowed);
 
 // Runs a job with the dot products of x86's AVX-512 BF16, which treat denormals
-// as zeros. HasAvx512Bf16 returns whether this CPU and the system support them;
-// Avx512Bf16Tiles needs it.
-bool HasAvx512Bf16();
+// as zeros. Needs HasAvx512Bf16() (ops/cpu.h).
 void Avx512Bf16Tiles(const Bf16Job& job);
 
 }  // namespace gemma::internal

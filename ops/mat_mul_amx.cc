@@ -1,30 +1,11 @@
 #include "ops/bf16_tiles.h"
 
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__)
 
-#include <cpuid.h>
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 namespace gemma::internal {
 namespace {
-
-bool CpuHasTiles() {
-  unsigned eax, ebx, ecx, edx;
-  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
-  constexpr unsigned kAmxBf16 = 1u << 22;
-  constexpr unsigned kAmxTile = 1u << 24;
-  return (edx & kAmxBf16) && (edx & kAmxTile);
-}
-
-// Linux gives a process the tiles' registers only on request; see
-// Documentation/arch/x86/xstate.rst. All threads of the process get them.
-bool SystemGivesTiles() {
-  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
-  constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
 
 // The operand of LDTILECFG: all tiles have 16 rows of 64 bytes.
 struct alignas(64) TileConfig {
@@ -38,16 +19,7 @@ static_assert(sizeof(TileConfig) == 64);
 
 constexpr size_t kSumsStride = 32 * sizeof(float);
 
-bool amx_allowed = true;
-
 }  // namespace
-
-bool HasAmx() {
-  static const bool has = CpuHasTiles() && SystemGivesTiles();
-  return has && amx_allowed;
-}
-
-void AllowAmxForTest(bool allowed) { amx_allowed = allowed; }
 
 // Tiles 0..3 hold sums, 4 and 5 rows of x, 6 and 7 panels of w: four products
 // for four loads.
@@ -94,9 +66,7 @@ __attribute__((target("amx-tile,amx-bf16"))) void AmxTiles(const Bf16Job& job) {
 
 namespace gemma::internal {
 
-bool HasAmx() { return false; }
 void AmxTiles(const Bf16Job&) {}
-void AllowAmxForTest(bool) {}
 
 }  // namespace gemma::internal
 

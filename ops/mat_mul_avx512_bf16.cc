@@ -16,12 +16,6 @@ static_assert(2 * kBf16TileRows % kRows == 0);
 
 }  // namespace
 
-bool HasAvx512Bf16() {
-  // This also checks whether the system saves the registers.
-  return __builtin_cpu_supports("avx512f") &&
-         __builtin_cpu_supports("avx512bf16");
-}
-
 __attribute__((target("avx512f,avx512bf16"))) void Avx512Bf16Tiles(
     const Bf16Job& job) {
   for (size_t row = 0; row < job.x_rows; row += kRows) {
@@ -61,7 +55,6 @@ __attribute__((target("avx512f,avx512bf16"))) void Avx512Bf16Tiles(
 
 namespace gemma::internal {
 
-bool HasAvx512Bf16() { return false; }
 void Avx512Bf16Tiles(const Bf16Job&) {}
 
 }  // namespace gemma::internal

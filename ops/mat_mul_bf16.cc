@@ -10,6 +10,7 @@
 // After foreach_target.h.
 #include "hwy/highway.h"
 #include "ops/bf16_tiles.h"
+#include "ops/cpu.h"
 #include "ops/packed-inl.h"
 
 #ifndef GEMMA_OPS_MAT_MUL_BF16_ONCE

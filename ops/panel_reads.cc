@@ -1,6 +1,7 @@
 #include "ops/panel_reads.h"
 
 #include "hwy/base.h"
+#include "ops/cpu.h"
 
 namespace gemma::internal {
 namespace {
@@ -11,9 +12,7 @@ namespace {
 // prefetchers stop at each page: on Sapphire Rapids, eight panels arrive 1.7
 // times as fast as one panel without fetches.
 PanelReads Fastest() {
-#if HWY_ARCH_X86 && !HWY_COMPILER_MSVC
-  if (__builtin_cpu_is("amd")) return {.streams = 1, .ahead_bytes = 4096};
-#endif
+  if (IsAmd()) return {.streams = 1, .ahead_bytes = 4096};
   return kSideBySide;
 }
 

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "ops/aligned_buffer.h"
 #include "ops/bf16_tiles.h"
+#include "ops/cpu.h"
 #include "ops/ops.h"
 #include "ops/panel_reads.h"
 #include "tests/support/for_each_target.h"

@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "ops/bf16_tiles.h"
+#include "ops/cpu.h"
 #include "ops/targets.h"
 #include "src/base/internal.h"
 #include "src/os/cpus.h"

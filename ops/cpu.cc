@@ -1,0 +1,139 @@
+#include "ops/cpu.h"
+
+#include <utility>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#if defined(__linux__) && defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#if defined(__linux__) && defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
+namespace gemma::internal {
+namespace {
+
+#if defined(__x86_64__)
+
+// The registers after CPUID of leaf 7, "structured extended feature flags".
+struct Leaf7 {
+  explicit Leaf7(unsigned subleaf) {
+    __get_cpuid_count(7, subleaf, &eax, &ebx, &ecx, &edx);
+  }
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+bool CpuHasTiles() {
+  constexpr unsigned kAmxBf16 = 1u << 22;
+  constexpr unsigned kAmxTile = 1u << 24;
+  const unsigned edx = Leaf7(0).edx;
+  return (edx & kAmxBf16) && (edx & kAmxTile);
+}
+
+// Linux gives a process the tiles' registers only on request; see
+// Documentation/arch/x86/xstate.rst. All threads of the process get them.
+bool SystemGivesTiles() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+// The compiler's function also checks that the system saves the registers.
+CpuFeatures Detect() {
+  constexpr unsigned kAvxVnniBit = 1u << 4;
+  CpuFeatures features = kSse2;  // which all CPUs of 64 bits have
+  const auto add = [&](CpuFeatures feature, bool has) {
+    if (has) features |= feature;
+  };
+  const bool avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl");
+  add(kAvx2, avx2);
+  add(kAvxVnni, avx2 && (Leaf7(1).eax & kAvxVnniBit));
+  add(kAvx512, avx512);
+  add(kAvx512Vnni, avx512 && __builtin_cpu_supports("avx512vnni"));
+  add(kAvx512Bf16, avx512 && __builtin_cpu_supports("avx512bf16"));
+  add(kAmx, CpuHasTiles() && SystemGivesTiles());
+  return features;
+}
+
+#elif defined(__aarch64__)
+
+CpuFeatures Detect() {
+  CpuFeatures features = kNeon;  // which all CPUs of 64 bits have
+#if defined(__linux__)
+  // Documentation/arch/arm64/elf_hwcaps.rst
+  constexpr unsigned long kAsimdDp = 1ul << 20;  // HWCAP_ASIMDDP
+  constexpr unsigned long kI8mm = 1ul << 13;     // HWCAP2_I8MM
+  constexpr unsigned long kBf16 = 1ul << 14;     // HWCAP2_BF16
+  if (getauxval(AT_HWCAP) & kAsimdDp) features |= kNeonDotProd;
+  if (getauxval(AT_HWCAP2) & kI8mm) features |= kNeonI8mm;
+  if (getauxval(AT_HWCAP2) & kBf16) features |= kNeonBf16;
+#endif
+  return features;
+}
+
+#else
+
+CpuFeatures Detect() { return 0; }
+
+#endif
+
+CpuFeatures allowed_features = ~CpuFeatures{0};
+bool amx_allowed = true;
+
+}  // namespace
+
+CpuFeatures FeaturesOfCpu() {
+  static const CpuFeatures features = Detect();
+  return features;
+}
+
+std::vector<std::string> FeatureNames(CpuFeatures features) {
+  static constexpr std::pair<CpuFeatures, const char*> kNames[] = {
+      {kSse2, "SSE2"},
+      {kAvx2, "AVX2"},
+      {kAvxVnni, "AVX-VNNI"},
+      {kAvx512, "AVX-512"},
+      {kAvx512Vnni, "AVX-512 VNNI"},
+      {kAvx512Bf16, "AVX-512 BF16"},
+      {kAmx, "AMX"},
+      {kNeon, "NEON"},
+      {kNeonDotProd, "NEON dot product"},
+      {kNeonI8mm, "NEON I8MM"},
+      {kNeonBf16, "NEON BF16"}};
+  std::vector<std::string> names;
+  for (const auto& [feature, name] : kNames) {
+    if (features & feature) names.emplace_back(name);
+  }
+  return names;
+}
+
+void AllowFeatures(CpuFeatures features) { allowed_features = features; }
+
+bool MayUse(CpuFeatures features) {
+  const CpuFeatures usable = FeaturesOfCpu() & allowed_features;
+  return (usable & features) == features && (amx_allowed || !(features & kAmx));
+}
+
+void AllowAmxForTest(bool allowed) { amx_allowed = allowed; }
+
+bool IsAmd() {
+#if defined(__x86_64__)
+  return __builtin_cpu_is("amd");
+#else
+  return false;
+#endif
+}
+
+}  // namespace gemma::internal
