@@ -137,12 +137,6 @@ void PanelPair(const MatMulJob& job, const Bf16Rows& x, size_t first,
 
 }  // namespace
 
-bool Bf16IsFast(Layout layout) {
-  if (HasAmx()) return true;
-  // Quantized weights are faster with integer dot products than decoded.
-  return layout == Layout::kBF16 && HasAvx512Bf16();
-}
-
 void RoundRow(std::span<const float> x, uint16_t* out) {
   HWY_DYNAMIC_DISPATCH(RoundOnTarget)(x, out);
 }

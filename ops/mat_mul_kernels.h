@@ -55,14 +55,12 @@ struct Bf16Rows {
 };
 inline constexpr size_t kBf16RowMultiple = 32;
 
-// Whether Bf16Panels can run on this CPU and is the fastest for many rows of x.
-bool Bf16IsFast(Layout layout);
-
 // Rounds to nearest even.
 void RoundRow(std::span<const float> x, uint16_t* out);
 
 // Multiplies x and w, both rounded to bfloat16, and sums in float32 in an order
-// that depends only on w.cols. w.cols is a multiple of 32. Needs Bf16IsFast().
+// that depends only on w.cols. w.cols is a multiple of 32. Needs HasAmx() or
+// HasAvx512Bf16() (ops/cpu.h).
 void Bf16Panels(const MatMulJob& job, const Bf16Rows& x, size_t begin,
                 size_t end);
 

@@ -21,27 +21,14 @@ size_t Bf16Bytes(size_t rows, size_t cols) {
          sizeof(uint16_t);
 }
 
-bool IsQuantized(const PackedView& w) {
-  return TraitsOf(w.layout).code_bits != 0;
-}
-
 }  // namespace
 
 bool RowsMatter(const PackedView& w, Arithmetic arithmetic) {
-  return arithmetic == Arithmetic::kFastest &&
-         (IsQuantized(w) || w.layout == Layout::kBF16) &&
-         w.cols % kTileCols == 0 && Bf16IsFast(w.layout);
+  return IsBf16(ChooseKernel(w, kMinTileRows, arithmetic));
 }
 
-// Below kMinTileRows rows, tiles gain no speed. And the rows of a checked
-// draft, up to 16, must give the same bits as one row at a time.
 Kernel RoundedX::KernelOf(const PackedView& w) const {
-  const Arithmetic arithmetic = context_.arithmetic();
-  if (pass_rows_ >= kMinTileRows && RowsMatter(w, arithmetic)) {
-    return Kernel::kBf16;
-  }
-  return IsQuantized(w) && arithmetic != Arithmetic::kFloat32 ? Kernel::kInt8
-                                                              : Kernel::kFloat;
+  return ChooseKernel(w, pass_rows_, context_.arithmetic());
 }
 
 size_t RoundedX::Bytes(size_t x_rows, size_t rows, size_t cols) {
@@ -55,7 +42,8 @@ void RoundedX::Round(const PackedView& w) {
       return;
     case Kernel::kInt8:
       return RoundToInt8();
-    case Kernel::kBf16:
+    case Kernel::kAmx:
+    case Kernel::kAvx512Bf16:
       return RoundToBf16();
   }
 }
@@ -97,7 +85,8 @@ void RoundedX::Run(size_t first, const PackedView& w,
     case Kernel::kInt8:
       return Int8Panels(job, int8_ + skip * (x_.cols / kTileCols), begin, end,
                         index);
-    case Kernel::kBf16:
+    case Kernel::kAmx:
+    case Kernel::kAvx512Bf16:
       return Bf16Panels(job, {bf16_.data + first * bf16_.stride, bf16_.stride},
                         begin, end);
   }

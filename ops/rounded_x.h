@@ -7,12 +7,11 @@
 #include <cstdint>
 #include <span>
 
+#include "ops/kernel_table.h"
 #include "ops/mat_mul_kernels.h"
 #include "ops/ops.h"
 
 namespace gemma::internal {
-
-enum class Kernel { kFloat, kInt8, kBf16 };
 
 // x for several products at once. The rounded values are in the context's
 // buffer, until a different RoundedX or TopProducts uses it.

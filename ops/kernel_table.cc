@@ -1,0 +1,90 @@
+#include "ops/kernel_table.h"
+
+#include <utility>
+
+#include "ops/cpu.h"
+#include "ops/targets.h"
+
+namespace gemma::internal {
+namespace {
+
+// Kinds of weights, as bits of a set.
+constexpr unsigned kQuantized = 1;
+constexpr unsigned kBf16 = 2;
+constexpr unsigned kFloat = 4;  // float32 and float16
+constexpr unsigned kAll = kQuantized | kBf16 | kFloat;
+
+unsigned KindOf(Layout layout) {
+  if (TraitsOf(layout).code_bits != 0) return kQuantized;
+  return layout == Layout::kBF16 ? kBf16 : kFloat;
+}
+
+struct Rule {
+  unsigned weights;
+  size_t min_rows;     // of the pass
+  Arithmetic minimum;  // this or one after it
+  CpuFeatures cpu;     // what most kernels need, Highway checks (ops/targets.h)
+  Kernel kernel;
+};
+
+// The first rule that holds decides. Tiles come first where they are faster:
+// decoding quantized weights to bfloat16 pays only for those of AMX. Below
+// kMinTileRows rows, tiles gain no speed, and the rows of a checked draft, up
+// to 16, must give the same bits as one row at a time.
+constexpr Rule kRules[] = {{kQuantized | kBf16, kMinTileRows,
+                            Arithmetic::kFastest, kAmx, Kernel::kAmx},
+                           {kBf16, kMinTileRows, Arithmetic::kFastest,
+                            kAvx512Bf16, Kernel::kAvx512Bf16},
+                           {kQuantized, 1, Arithmetic::kInt8, 0, Kernel::kInt8},
+                           {kAll, 1, Arithmetic::kFloat32, 0, Kernel::kFloat}};
+
+// `whole_tiles`: whether the columns fill tiles.
+Kernel Choose(unsigned weights, size_t pass_rows, Arithmetic arithmetic,
+              bool whole_tiles) {
+  for (const Rule& rule : kRules) {
+    if ((rule.weights & weights) && pass_rows >= rule.min_rows &&
+        arithmetic >= rule.minimum && MayUse(rule.cpu) &&
+        (whole_tiles || !IsBf16(rule.kernel))) {
+      return rule.kernel;
+    }
+  }
+  return Kernel::kFloat;
+}
+
+std::string NameOf(Kernel kernel) {
+  switch (kernel) {
+    case Kernel::kFloat:
+    case Kernel::kInt8:
+      return ChosenTarget();
+    case Kernel::kAmx:
+      return FeatureNames(kAmx).front();
+    case Kernel::kAvx512Bf16:
+      return FeatureNames(kAvx512Bf16).front();
+  }
+  return "";
+}
+
+std::string NameFor(unsigned weights, size_t rows) {
+  return NameOf(
+      Choose(weights, rows, Arithmetic::kFastest, /*whole_tiles=*/true));
+}
+
+}  // namespace
+
+Kernel ChooseKernel(const PackedView& w, size_t pass_rows,
+                    Arithmetic arithmetic) {
+  return Choose(KindOf(w.layout), pass_rows, arithmetic,
+                w.cols % kTileCols == 0);
+}
+
+std::vector<ProductKernels> KernelsInUse() {
+  std::vector<ProductKernels> all;
+  for (const auto& [kind, name] :
+       {std::pair(kQuantized, "quantized"), std::pair(kBf16, "bfloat16"),
+        std::pair(kFloat, "float32 and float16")}) {
+    all.push_back({name, NameFor(kind, 1), NameFor(kind, kMinTileRows)});
+  }
+  return all;
+}
+
+}  // namespace gemma::internal

@@ -1,0 +1,43 @@
+// Which kernel multiplies: a table of weights, rows, arithmetic and CPU.
+
+#ifndef GEMMA_OPS_KERNEL_TABLE_H_
+#define GEMMA_OPS_KERNEL_TABLE_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "compression/layout.h"
+#include "ops/ops.h"
+
+namespace gemma::internal {
+
+enum class Kernel {
+  kFloat,       // FloatPanels
+  kInt8,        // Int8Panels
+  kAmx,         // Bf16Panels with AmxTiles
+  kAvx512Bf16,  // Bf16Panels with Avx512Bf16Tiles
+};
+
+// Whether the kernel's x is rounded to bfloat16.
+inline bool IsBf16(Kernel kernel) {
+  return kernel == Kernel::kAmx || kernel == Kernel::kAvx512Bf16;
+}
+
+// Returns the kernel that multiplies with w in passes of this many rows.
+Kernel ChooseKernel(const PackedView& w, size_t pass_rows,
+                    Arithmetic arithmetic);
+
+// The products of one kind of weights in one kind of pass.
+struct ProductKernels {
+  std::string weights;  // "quantized", "bfloat16" or "float32 and float16"
+  std::string decode;   // the instruction set that computes few rows
+  std::string prefill;  // and kMinTileRows and more; with Arithmetic::kFastest
+};
+
+// Returns the instruction sets that kernels use on this CPU, under the cap.
+std::vector<ProductKernels> KernelsInUse();
+
+}  // namespace gemma::internal
+
+#endif  // GEMMA_OPS_KERNEL_TABLE_H_
