@@ -70,6 +70,10 @@ GEMMA_EXPORT const char* gemma_last_error(void);
 /* Returns the library's version, for example "0.1.0". */
 GEMMA_EXPORT const char* gemma_version(void);
 
+/* Makes the process compute as on a CPU with fewer instructions; see CapSimd in
+ * gemma/simd.h, also for the names. Before the first model is loaded. */
+GEMMA_EXPORT gemma_status gemma_cap_simd(const char* name);
+
 /* ---- Models */
 
 /* The turns of gemma_chat_prompt; see TurnSource in gemma/model.h. */

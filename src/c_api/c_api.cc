@@ -242,6 +242,13 @@ using gemma::internal::Reported;
 const char* gemma_last_error(void) { return gemma::internal::LastError(); }
 const char* gemma_version(void) { return GEMMA_VERSION_STRING; }
 
+gemma_status gemma_cap_simd(const char* name) {
+  return Reported([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(name);
+    return gemma::CapSimd(name);
+  });
+}
+
 // ---- Models
 
 void gemma_load_options_init(gemma_load_options* options) {

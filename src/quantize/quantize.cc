@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gemma/error_reason.h"
+#include "ops/targets.h"
 #include "ops/workers.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
@@ -99,6 +100,7 @@ absl::Status Quantize(std::string_view source, std::string_view target,
     if (!status.ok()) return WithReason(status, ErrorReason::kOutputFile);
     GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint, OpenCheckpoint(from));
     Workers workers(NumThreads(options.num_threads));
+    FixSimd();
     return WriteModel(std::move(checkpoint), path, options, workers);
   });
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "ops/targets.h"
 #include "src/base/internal.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
@@ -35,6 +36,7 @@ SparseAutoencoder& SparseAutoencoder::operator=(SparseAutoencoder&&) noexcept =
 absl::StatusOr<SparseAutoencoder> SparseAutoencoder::Load(
     std::string_view path, const SparseAutoencoderOptions& options) {
   return NoThrow([&]() -> absl::StatusOr<SparseAutoencoder> {
+    FixSimd();
     GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<Impl> impl,
                            LoadAutoencoder(std::string(path), options));
     return SparseAutoencoder(std::move(impl));

@@ -7,6 +7,7 @@
 
 #include "gemma/error_reason.h"
 #include "gemma/limits.h"
+#include "ops/targets.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
 #include "src/base/messages.h"
@@ -216,6 +217,7 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   }
   absl::StatusOr<Weights> weights = std::move(impl.weights);
   if (!options.skip_weights) {
+    FixSimd();
     weights = LoadWeights(checkpoint, outline, options.quantize, *impl.workers,
                           options.progress);
   }

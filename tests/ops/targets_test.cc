@@ -1,34 +1,52 @@
-// The reported targets are those that dispatch uses.
+// The reported targets are those that dispatch uses, and a cap limits all
+// dispatch.
 
 #include "ops/targets.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "hwy/targets.h"
+#include "ops/cpu.h"
+#include "ops/kernel_table.h"
 #include "tests/support/for_each_target.h"
 
 namespace gemma::internal {
 namespace {
 
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::Not;
+
+// Returns the names of the compiled targets, by their bit: a lower bit is a
+// better target.
+std::map<int64_t, std::string> NamesByBit() {
+  std::map<int64_t, std::string> names;
+  int64_t rest = HWY_TARGETS;
+  for (const std::string& name : CompiledTargets()) {
+    names[rest & -rest] = name;
+    rest &= rest - 1;
+  }
+  EXPECT_EQ(rest, 0);
+  return names;
+}
+
 TEST(Targets, RunnableWereCompiled) {
   const std::vector<std::string> compiled = CompiledTargets();
-  ForEachTarget(
-      [&] { EXPECT_THAT(compiled, ::testing::Contains(ChosenTarget())); });
+  ForEachTarget([&] { EXPECT_THAT(compiled, Contains(ChosenTarget())); });
 }
 
 TEST(Targets, ChoosesBestSupported) {
-  std::vector<std::string> supported;
-  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    supported.emplace_back(hwy::TargetName(target));
-  }
-  EXPECT_EQ(ChosenTarget(), supported.front());
+  const std::map<int64_t, std::string> names = NamesByBit();
+  EXPECT_EQ(ChosenTarget(),
+            names.at(hwy::SupportedAndGeneratedTargets().front()));
   // A CPU with fewer instructions gets a different target.
   for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
     hwy::SetSupportedTargetsForTest(target);
-    EXPECT_EQ(ChosenTarget(), hwy::TargetName(target));
+    EXPECT_EQ(ChosenTarget(), names.at(target));
   }
   hwy::SetSupportedTargetsForTest(0);
 }
@@ -36,6 +54,126 @@ TEST(Targets, ChoosesBestSupported) {
 TEST(Targets, HighwayHasAVersion) {
   EXPECT_THAT(HighwayVersion(),
               ::testing::MatchesRegex("[0-9]+[.][0-9]+[.][0-9]+"));
+}
+
+class SimdCapTest : public ::testing::Test {
+ protected:
+  SimdCapTest() { UncapSimdForTest(); }
+  ~SimdCapTest() override { UncapSimdForTest(); }
+
+  // Caps, and returns what kernels use.
+  static std::string TargetUnder(std::string_view cap) {
+    EXPECT_EQ(SetSimdCap(cap), CapResult::kOk) << cap;
+    EXPECT_EQ(CurrentCap(), cap);
+    return ChosenTarget();
+  }
+};
+
+TEST_F(SimdCapTest, ChoosesTheTarget) {
+  const int64_t supported = hwy::SupportedTargets();
+  const bool has_dl = (supported & HWY_TARGETS & HWY_AVX3_DL) != 0;
+  const std::string best = has_dl ? "AVX-512 VNNI" : "AVX2";
+  const std::map<std::string, std::string> want = {
+      {"sse2", "SSE2"},   {"avx2", "AVX2"},      {"avx2-vnni", "AVX2"},
+      {"avx512", "AVX2"}, {"avx512-vnni", best}, {"avx512-bf16", best},
+      {"amx", best},      {"neon", "NEON"},      {"neon-dotprod", "NEON"}};
+  if ((HWY_TARGETS & (HWY_TARGETS - 1)) == 0) GTEST_SKIP() << "one target";
+  for (const std::string& cap : PossibleCaps()) {
+    UncapSimdForTest();
+    const std::string target = TargetUnder(cap);
+    if (cap == "neon-i8mm") continue;  // depends on bfloat16
+    EXPECT_EQ(target, want.at(cap)) << cap;
+    // Asking Highway again does not undo the cap.
+    EXPECT_THAT(PossibleCaps(), Contains(cap));
+    hwy::SupportedTargets();
+    EXPECT_EQ(ChosenTarget(), target) << cap;
+  }
+}
+
+TEST_F(SimdCapTest, LimitsOurOwnChecks) {
+  const CpuFeatures cpu = FeaturesOfCpu();
+  for (const std::string& cap : PossibleCaps()) {
+    UncapSimdForTest();
+    ASSERT_EQ(SetSimdCap(cap), CapResult::kOk);
+    EXPECT_EQ(HasAmx(), cap == "amx") << cap;
+    EXPECT_EQ(HasAvx512Bf16(), cap == "amx" || cap == "avx512-bf16") << cap;
+    for (const ProductKernels& kernels : KernelsInUse()) {
+      EXPECT_EQ(kernels.decode, ChosenTarget()) << cap << kernels.weights;
+      if (cap == "amx" || cap == "avx512-bf16") continue;
+      EXPECT_EQ(kernels.prefill, ChosenTarget()) << cap << kernels.weights;
+    }
+  }
+  UncapSimdForTest();
+  EXPECT_EQ(HasAmx(), (cpu & kAmx) != 0);
+  EXPECT_EQ(HasAvx512Bf16(), (cpu & kAvx512Bf16) != 0);
+}
+
+TEST_F(SimdCapTest, OnlyWhatCpuHas) {
+  const std::vector<std::string> possible = PossibleCaps();
+  for (const SimdCap& cap : SimdCaps()) {
+    const bool has = (FeaturesOfCpu() & cap.features) == cap.features;
+    if (has) continue;
+    EXPECT_THAT(possible, Not(Contains(cap.name)));
+    EXPECT_EQ(SetSimdCap(cap.name), CapResult::kImpossible) << cap.name;
+  }
+  for (const char* name : {"", "AVX2", "avx3", "avx2 "}) {
+    EXPECT_EQ(SetSimdCap(name), CapResult::kUnknown) << name;
+  }
+  EXPECT_EQ(CurrentCap(), "");
+}
+
+TEST_F(SimdCapTest, TellsCapsWithoutKernels) {
+  EXPECT_TRUE(CapHasKernels());
+  std::vector<std::string> without;
+  for (const std::string& cap : PossibleCaps()) {
+    UncapSimdForTest();
+    ASSERT_EQ(SetSimdCap(cap), CapResult::kOk);
+    if (!CapHasKernels()) without.push_back(cap);
+  }
+  if ((FeaturesOfCpu() & kAvx512Bf16) && (FeaturesOfCpu() & kAvxVnni) &&
+      (HWY_TARGETS & HWY_AVX3_DL)) {
+    EXPECT_THAT(without, ElementsAre("avx2-vnni", "avx512"));
+  }
+  EXPECT_THAT(without, Not(Contains("sse2")));
+}
+
+TEST_F(SimdCapTest, ComesBeforeKernelsRun) {
+  const std::vector<std::string> possible = PossibleCaps();
+  if (possible.size() < 2) GTEST_SKIP() << "one cap";
+  FixSimd();
+  EXPECT_EQ(SetSimdCap(possible[0]), CapResult::kTooLate);
+  EXPECT_EQ(CurrentCap(), "");
+  UncapSimdForTest();
+  ASSERT_EQ(SetSimdCap(possible[0]), CapResult::kOk);
+  FixSimd();
+  EXPECT_EQ(SetSimdCap(possible[0]), CapResult::kOk);
+  EXPECT_EQ(SetSimdCap(possible[1]), CapResult::kTooLate);
+  EXPECT_EQ(CurrentCap(), possible[0]);
+}
+
+// The table of kernels, for matrices [16, cols].
+TEST(KernelTable, WeightsRowsAndCpu) {
+  const auto choose = [](Layout layout, size_t cols, size_t rows,
+                         Arithmetic arithmetic) {
+    return ChooseKernel({layout, 16, cols, nullptr}, rows, arithmetic);
+  };
+  const bool amx = HasAmx();
+  const Kernel quantized = amx ? Kernel::kAmx : Kernel::kInt8;
+  const Kernel bf16 = amx               ? Kernel::kAmx
+                      : HasAvx512Bf16() ? Kernel::kAvx512Bf16
+                                        : Kernel::kFloat;
+  constexpr Layout kCodes = LayoutOf(Format::kQ4_0);
+  EXPECT_EQ(choose(kCodes, 64, 31, Arithmetic::kFastest), Kernel::kInt8);
+  EXPECT_EQ(choose(kCodes, 64, 32, Arithmetic::kFastest), quantized);
+  EXPECT_EQ(choose(kCodes, 64, 32, Arithmetic::kInt8), Kernel::kInt8);
+  EXPECT_EQ(choose(kCodes, 64, 32, Arithmetic::kFloat32), Kernel::kFloat);
+  EXPECT_EQ(choose(Layout::kBF16, 64, 31, Arithmetic::kFastest),
+            Kernel::kFloat);
+  EXPECT_EQ(choose(Layout::kBF16, 64, 32, Arithmetic::kFastest), bf16);
+  EXPECT_EQ(choose(Layout::kBF16, 65, 32, Arithmetic::kFastest),
+            Kernel::kFloat);
+  EXPECT_EQ(choose(Layout::kBF16, 64, 32, Arithmetic::kInt8), Kernel::kFloat);
+  EXPECT_EQ(choose(Layout::kF32, 64, 32, Arithmetic::kFastest), Kernel::kFloat);
 }
 
 }  // namespace

@@ -41,12 +41,15 @@ class DoctorTest(CommandTest):
         self.assertLessEqual(cpu["usable"], cpu["allowed"])
         simd = found["simd"]["facts"]
         self.assertIn(simd["chosen"], simd["compiled"])
+        self.assertEqual(simd["cap"], "")
         flags = re.search(r"flags\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
         if platform.machine() == "x86_64" and flags and len(simd["compiled"]) > 1:
             flags = flags[1].split()
             self.assertEqual(simd["chosen"] != "SSE2", "avx2" in flags)
-            self.assertEqual(simd["avx512_bf16"], "avx512_bf16" in flags)
-            if simd["amx"]:
+            for name, flag in (("AVX2", "avx2"), ("AVX-VNNI", "avx_vnni"), ("AVX-512", "avx512vl"),
+                               ("AVX-512 VNNI", "avx512_vnni"), ("AVX-512 BF16", "avx512_bf16")):
+                self.assertEqual(name in simd["cpu"], flag in flags, name)
+            if "AMX" in simd["cpu"]:
                 self.assertIn("amx_bf16", flags)
         memory = found["memory"]["facts"]
         [total] = re.findall(r"MemTotal: +(\d+) kB", pathlib.Path("/proc/meminfo").read_text())

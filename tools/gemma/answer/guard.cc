@@ -30,6 +30,7 @@ ModelOptions ShieldOptions(const GuardOptions& options,
   shield.decode_threads = answering.decode_threads;
   shield.activations = answering.activations;
   shield.deterministic = answering.deterministic;
+  shield.simd = answering.simd;
   shield.ignore_memory = answering.ignore_memory;
   return shield;
 }

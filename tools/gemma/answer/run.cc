@@ -26,6 +26,7 @@
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/output_check.h"
+#include "tools/gemma/cli/simd_option.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
@@ -238,6 +239,8 @@ absl::Status Run(RunOptions options) {
         prompt,
         ReadPrompt(options.prompt, TakesStdin(options), options.model.quiet));
   }
+  // Before autoencoders are loaded.
+  GEMMA_RETURN_IF_ERROR(ApplySimd(options.model.simd, options.model.quiet));
   GEMMA_ASSIGN_OR_RETURN(const Steering steering,
                          Steering::Load(options.steering));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));

@@ -18,6 +18,7 @@
 #include "tools/gemma/chat/conversation.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/simd_option.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/text.h"
@@ -76,6 +77,8 @@ absl::Status Chat(ChatRunOptions options) {
   options.answer.is_turn = true;
   DrawMissingSeed(&options.answer);
   options.answer.hides_thoughts = options.model.quiet;
+  // Before autoencoders are loaded.
+  GEMMA_RETURN_IF_ERROR(ApplySimd(options.model.simd, options.model.quiet));
   GEMMA_ASSIGN_OR_RETURN(const Steering steering,
                          Steering::Load(options.steering));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));

@@ -14,6 +14,7 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/habits.h"
+#include "tools/gemma/cli/simd_option.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
@@ -90,6 +91,7 @@ void ReadAdapter(const std::string& text, std::vector<Adapter>* adapters) {
 
 absl::StatusOr<Model> Load(const ModelOptions& options,
                            const LoadOptions& load) {
+  GEMMA_RETURN_IF_ERROR(ApplySimd(options.simd, options.quiet));
   GEMMA_ASSIGN_OR_RETURN(const std::string path, ResolveModel(options.path));
   absl::StatusOr<Model> model = Model::Load(path, load);
   if (!model.ok()) return ExplainModelError(model.status(), path);
@@ -297,6 +299,7 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
   AddLora(app, &options->adapters);
   app.add_flag("--deterministic", options->deterministic,
                "Compute the same bits for any --chunk, on every\nCPU");
+  AddSimd(app, &options->simd);
   app.add_flag("--ignore-memory", options->ignore_memory,
                "Continue even if the model does not fit in\nmemory");
 }

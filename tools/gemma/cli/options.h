@@ -95,6 +95,7 @@ struct ModelOptions {
   std::string activations = "int8";  // a command may choose another default
   bool deterministic = false;
   std::string quantize = "keep";  // a result of WeightTypeName
+  std::string simd;               // see ApplySimd (simd_option.h)
   std::vector<Adapter> adapters;
   bool quiet = false;         // print no notes about the model
   std::string chat_template;  // see AddChatTemplate
@@ -116,7 +117,7 @@ void AddModelOptions(CLI::App& app, ModelOptions* options,
                      std::vector<size_t>* threads = nullptr);
 
 // Adds --threads, --decode-threads, --context, --chunk, --recurrent-window,
-// --cache-type, --activations, --quantize, --lora, --deterministic and
+// --cache-type, --activations, --quantize, --lora, --deterministic, --simd and
 // --ignore-memory.
 // `default_context`: the default of --context as --help shows it. If `threads`
 // is not null, --threads accepts several numbers and stores them there.
@@ -144,10 +145,10 @@ MemoryPlan PlanOf(const Model& model, const ModelOptions& options,
 // memory.h.
 absl::Status CheckMemory(const ModelOptions& options, const MemoryPlan& plan);
 
-// Loads the model and shows a progress line; an interrupt stops it. Before it
-// loads weights, it prints Model::notes unless options.quiet, and refuses a
-// model that does not suit the command (CheckPurpose) or does not fit in
-// memory. Adds cures to errors.
+// Loads the model and shows a progress line; an interrupt stops it. Applies
+// options.simd first. Before it loads weights, it prints Model::notes unless
+// options.quiet, and refuses a model that does not suit the command
+// (CheckPurpose) or does not fit in memory. Adds cures to errors.
 absl::StatusOr<Model> LoadModel(const ModelOptions& options);
 
 // Loads the model without its weights, to describe it and to plan its memory.

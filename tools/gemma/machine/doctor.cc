@@ -11,6 +11,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/simd_option.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
@@ -97,6 +98,7 @@ std::string ShowJson(const std::vector<Finding>& findings) {
 }
 
 absl::Status Doctor(const DoctorOptions& options) {
+  GEMMA_RETURN_IF_ERROR(ApplySimd(options.model.simd, /*quiet=*/true));
   const std::vector<Finding> findings = FindAll(options.model);
   GEMMA_RETURN_IF_ERROR(WriteOutput(
       options.format == "json" ? ShowJson(findings) : ShowText(findings)));
@@ -120,7 +122,9 @@ void AddDoctor(CLI::App& app, Action* action) {
 or problem says what to do. With MODEL, the command also checks whether
 the model fits in memory, without loading it. The exit code is 1 if there
 is a problem. -o json prints an array of objects with the fields about,
-level, text, cure and facts. Sizes in facts are in bytes.
+level, text, cure and facts. Sizes in facts are in bytes. The line simd
+says which instructions the CPU has, which ones kernels were compiled for,
+and which ones run.
 
 Examples:
   gemma doctor

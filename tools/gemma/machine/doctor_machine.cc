@@ -6,8 +6,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "ops/cpu.h"
-#include "ops/targets.h"
 #include "src/base/internal.h"
 #include "src/os/cpus.h"
 #include "tools/gemma/io/system_text.h"
@@ -54,24 +52,36 @@ Finding FindCpu() {
 }
 
 Finding FindSimd() {
-  const std::vector<std::string> compiled = CompiledTargets();
-  const std::string chosen = ChosenTarget();
+  const SimdUse use = GetSimdUse();
   Finding finding;
   finding.about = "simd";
-  finding.text =
-      absl::StrCat(chosen, ", chosen from ", absl::StrJoin(compiled, ", "));
-  if (HasAmx()) absl::StrAppend(&finding.text, "; AMX");
-  if (HasAvx512Bf16()) absl::StrAppend(&finding.text, "; AVX-512 BF16");
-  if (compiled.size() > 1 && chosen == compiled.back()) {
+  finding.text = absl::StrCat(use.chosen, ", chosen from ",
+                              absl::StrJoin(use.compiled, ", "),
+                              "; the CPU has ", absl::StrJoin(use.cpu, ", "));
+  nlohmann::ordered_json products = nlohmann::ordered_json::object();
+  for (const SimdProducts& product : use.products) {
+    products[product.weights] = {{"decode", product.decode},
+                                 {"prefill", product.prefill}};
+    if (product.decode == use.chosen && product.prefill == use.chosen) continue;
+    absl::StrAppend(&finding.text, "; ", product.weights,
+                    " weights: ", product.prefill, " for prompts");
+  }
+  if (!use.cap.empty()) {
+    absl::StrAppend(&finding.text, "; capped to ", use.cap);
+  }
+  if (!use.note.empty()) {
+    finding.level = Level::kWarning;
+    finding.cure = use.note;
+  } else if (use.compiled.size() > 1 && use.chosen == use.compiled.back() &&
+             use.cap.empty()) {
     finding.level = Level::kWarning;
     finding.cure =
         "the CPU, or its virtual machine, supports only the oldest of these "
         "instruction sets: with a newer one, models run several times faster";
   }
-  finding.facts = {{"chosen", chosen},
-                   {"compiled", compiled},
-                   {"amx", HasAmx()},
-                   {"avx512_bf16", HasAvx512Bf16()}};
+  finding.facts = {{"cpu", use.cpu},       {"compiled", use.compiled},
+                   {"chosen", use.chosen}, {"products", products},
+                   {"cap", use.cap},       {"caps", use.caps}};
   return finding;
 }
 

@@ -14,6 +14,7 @@
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/simd_option.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
@@ -44,6 +45,7 @@ struct Options {
   std::vector<Adapter> adapters;
   bool force = false;
   size_t threads = 0;
+  std::string simd;
 };
 
 QuantizeOptions QuantizeOptionsOf(const Options& options) {
@@ -169,6 +171,7 @@ absl::Status Check(const Options& options) {
 
 absl::Status Run(const Options& options) {
   GEMMA_RETURN_IF_ERROR(Check(options));
+  GEMMA_RETURN_IF_ERROR(ApplySimd(options.simd));
   GEMMA_ASSIGN_OR_RETURN(const std::string source,
                          ResolveModel(options.source));
   QuantizeOptions quantize = QuantizeOptionsOf(options);
@@ -227,6 +230,7 @@ void AddQuantize(CLI::App& app, Action* action) {
   command->add_flag("-f,--force", options->force, "Replace DST if it exists");
   AddNumber(*command, "-t,--threads", &options->threads, 0, kMaxThreads,
             "Number of threads; 0: one per available core");
+  AddSimd(*command, &options->simd);
   command->footer(
       R"(DST also contains the configuration, the tokenizer, and a checksum for
 each tensor (see gemma verify-file). An existing DST stays unchanged until

@@ -14,6 +14,7 @@
 #include "src/base/stopwatch.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/simd_option.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
@@ -204,6 +205,9 @@ BenchResult Describe(const BenchOptions& options, const Model& model) {
   result.model_n_params = totals.all.values;
   result.n_ubatch = options.model.chunk;
   result.n_threads = model.num_threads();
+  const SimdUse simd = GetSimdUse();
+  result.simd = simd.chosen;
+  result.simd_cap = simd.cap;
   const CacheFormat cache =
       CacheFormatFor(model, SessionOptionsOf(options.model, 1).cache_format);
   result.type_kv = cache == CacheFormat::kFloat32 ? "f32"
@@ -261,6 +265,7 @@ absl::Status Bench(BenchOptions options) {
   if (tests.empty())
     return OptionError({"--n-prompt", "--n-gen"},
                        "-p and -n are 0: nothing to measure");
+  GEMMA_RETURN_IF_ERROR(ApplySimd(options.model.simd));
   Autoencoders autoencoders(options.sae_type);
   GEMMA_ASSIGN_OR_RETURN(const std::vector<FeatureReader> readers,
                          LoadReaders(options, &autoencoders));

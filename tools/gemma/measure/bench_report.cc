@@ -69,6 +69,8 @@ OrderedJson ToJson(const BenchResult& result) {
       {"n_batch", result.n_ubatch},
       {"n_ubatch", result.n_ubatch},
       {"n_threads", result.n_threads},
+      {"simd", result.simd},
+      {"simd_cap", result.simd_cap},
       {"type_k", result.type_kv},
       {"type_v", result.type_kv},
       {"n_prompt", result.n_prompt},

@@ -20,7 +20,9 @@ struct BenchResult {
   uint64_t model_n_params = 0;  // weights
   size_t n_ubatch = 0;          // tokens computed at once, at most
   size_t n_threads = 0;
-  std::string type_kv;  // of the cache
+  std::string simd;      // SimdUse::chosen
+  std::string simd_cap;  // SimdUse::cap
+  std::string type_kv;   // of the cache
   size_t n_prompt = 0;
   size_t n_gen = 0;
   size_t n_depth = 0;

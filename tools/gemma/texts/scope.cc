@@ -15,6 +15,7 @@
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/output_check.h"
+#include "tools/gemma/cli/simd_option.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
@@ -169,6 +170,7 @@ absl::Status Scope(ScopeOptions options) {
     page.emplace(std::move(file));
   }
   GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadScopeText(options));
+  GEMMA_RETURN_IF_ERROR(ApplySimd(options.model.simd));
   Autoencoders autoencoders(options.sae_type);
   GEMMA_ASSIGN_OR_RETURN(Readers readers, LoadReaders(options, &autoencoders));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));

@@ -1,0 +1,43 @@
+#include "tools/gemma/cli/simd_option.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "gemma/gemma.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/io/errors.h"
+
+namespace gemma::tools {
+
+namespace {
+
+// Returns "", or what is wrong with a name. A known name that this CPU lacks is
+// refused by ApplySimd, so that it means the same on every CPU.
+std::string CheckName(const std::string& text) {
+  std::string name;
+  if (ParseChoice(text, SimdNames(), &name).empty()) return "";
+  return absl::StrCat("'", text, "' is not ",
+                      ParseChoice(text, GetSimdUse().caps, &name),
+                      ", which this CPU and this build have");
+}
+
+}  // namespace
+
+void AddSimd(CLI::App& app, std::string* simd) {
+  AddText(app, "--simd", absl::StrJoin(SimdNames(), "|"), simd,
+          "Compute as a CPU with no better instructions than\n"
+          "these; gemma doctor lists those of this CPU")
+      ->check(CheckName)
+      ->default_str("all");
+}
+
+absl::Status ApplySimd(const std::string& simd, bool quiet) {
+  if (simd.empty() || GetSimdUse().cap == simd) return absl::OkStatus();
+  GEMMA_RETURN_IF_ERROR(WithOptions(AsUsageError(CapSimd(simd)), {"--simd"}));
+  const std::string note = GetSimdUse().note;
+  if (!note.empty() && !quiet) Note(note);
+  return absl::OkStatus();
+}
+
+}  // namespace gemma::tools
