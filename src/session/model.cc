@@ -307,6 +307,7 @@ MemoryUse Model::MemoryFor(const SessionOptions& options,
       pools ? CacheType::kF32 : model.CacheTypeOf(options.cache_format)};
   MemoryUse use;
   use.weights = model.weights.bytes;
+  use.mapped = model.weights.mapped_bytes;
   use.table = model.weights.table_bytes;
   if (use.table != 0) {
     use.table_per_token = model.weights.per_layer_table.view.RowBytes();

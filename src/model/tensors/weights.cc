@@ -68,6 +68,7 @@ class Loader {
   }
 
   uint64_t memory() const { return memory_; }
+  uint64_t mapped_bytes() const { return mapped_bytes_; }
   uint64_t table_bytes() const { return table_bytes_; }
 
  private:
@@ -293,6 +294,7 @@ class Loader {
     out.view = {*tensor.packed, rows, cols, tensor.data};
     out.view.data += index * out.view.Bytes();
     memory_ += out.view.Bytes();
+    mapped_bytes_ += out.view.Bytes();
   }
 
   // Returns memory for weights, and counts it; an empty buffer if it only
@@ -336,6 +338,7 @@ class Loader {
   uint64_t done_bytes_ = 0;
   uint64_t total_bytes_ = 0;
   uint64_t memory_ = 0;
+  uint64_t mapped_bytes_ = 0;
   uint64_t table_bytes_ = 0;
 };
 
@@ -351,6 +354,7 @@ absl::StatusOr<Weights> Load(
     GEMMA_RETURN_IF_ERROR(load.Load(weight, weights));
   }
   weights.bytes = load.memory();
+  weights.mapped_bytes = load.mapped_bytes();
   weights.table_bytes = load.table_bytes();
   weights.adapters_digest = outline.adapters_digest;
   GEMMA_RETURN_IF_ERROR(load.Finish());

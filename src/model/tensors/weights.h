@@ -93,7 +93,8 @@ struct Weights {
       dense;           // [dense_dims[i], width before], applied after pooling
   uint64_t bytes = 0;  // memory of all of the above, including mapped files,
                        // except tables of rows that stay in their file
-  uint64_t table_bytes = 0;      // of those, most of which are never read
+  uint64_t mapped_bytes = 0;     // of these, those in mapped files
+  uint64_t table_bytes = 0;      // of tables in files, mostly never read
   uint64_t adapters_digest = 0;  // as in Outline
 
   const PackedView& HeadView() const {

@@ -132,6 +132,17 @@ class InspectTest(CommandTest):
                          [5, 2, 32, [False, True]])
         self.assertEqual((experts["memory"]["table"], experts["memory"]["table_per_token"]), (0, 0))
 
+    def test_packed_weights_stay_mapped(self):
+        packed = self.folder / "packed.gguf"
+        self.succeeds("quantize", TOY, packed, "--type", "q8")
+        memory = self.inspect(packed)["memory"]
+        matrices = sum(tensor["bytes"] for tensor in self.inspect(packed)["tensors"] if len(tensor["shape"]) > 1)
+        self.assertEqual(memory["mapped"], matrices)
+        self.assertLess(memory["mapped"], memory["weights"])
+        self.assertRegex(self.succeeds("inspect", packed), rf"\n  weights .*\n  mapped +{matrices}  ")
+        self.assertEqual(self.inspect(TOY)["memory"]["mapped"], 0)
+        self.assertNotIn("  mapped ", self.succeeds("inspect", TOY))
+
     def test_memory_grows_with_the_context(self):
         small = self.inspect(TOY, "--context", 100)["memory"]
         large = self.inspect(TOY, "--context", 10000)["memory"]

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -13,6 +14,7 @@
 #include "tests/support/toy_models.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/machine/doctor_findings.h"
 
 namespace gemma::tools {
 namespace {
@@ -254,6 +256,105 @@ TEST_F(CheckMemoryTest, TheLeastRoomCounts) {
   memory.group_available = use_.total() - 1;
   EXPECT_THAT(std::string(CheckMemory(Plan(), memory).message()),
               HasSubstr("the control group has"));
+}
+
+// A packed file, whose weights stay in the file.
+class MappedTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(Quantize(ToyPath("gemma2"), options_.path,
+                         {.type = WeightType::kQ8, .num_threads = 1})
+                    .ok());
+    absl::StatusOr<Model> model =
+        Model::Load(options_.path, {.num_threads = 1, .skip_weights = true});
+    ASSERT_TRUE(model.ok()) << model.status();
+    model_.emplace(*std::move(model));
+    plan_ = PlanOf(*model_, options_, /*default_context=*/64);
+    plan_.loaded = false;
+    use_ = plan_.use(plan_.amounts);
+    rest_ = use_.total() - use_.mapped;
+  }
+  static Memory Available(uint64_t bytes) {
+    Memory memory;
+    memory.available = bytes;
+    return memory;
+  }
+
+  ModelOptions options_ = {
+      .path = (fs::path(TestDirectory()) / "packed.gguf").string()};
+  std::optional<Model> model_;
+  MemoryPlan plan_;
+  MemoryUse use_;
+  uint64_t rest_ = 0;
+};
+
+TEST_F(MappedTest, OnlyRestMustFit) {
+  EXPECT_GT(use_.mapped, 0u);
+  EXPECT_GT(use_.weights, use_.mapped);  // norms are in memory
+  EXPECT_TRUE(CheckMemory(plan_, Available(rest_)).ok());
+  const absl::Status status = CheckMemory(plan_, Available(rest_ - 1));
+  EXPECT_TRUE(absl::IsResourceExhausted(status));
+  // Weights that are packed at loading must fit.
+  const Model toy = LoadOrDie(ToyPath("gemma2"), {.num_threads = 1});
+  EXPECT_EQ(toy.MemoryFor({}).mapped, 0u);
+}
+
+TEST_F(MappedTest, NoteSaysReadBytes) {
+  EXPECT_EQ(MappedNote(plan_, Available(use_.total())), "");
+  EXPECT_EQ(MappedNote(plan_, Memory()), "");
+  Memory memory = Available(use_.total());
+  memory.group_available = use_.total() - 2048;
+  EXPECT_THAT(MappedNote(plan_, memory),
+              ::testing::AllOf(StartsWith(options_.path),
+                               HasSubstr("the control group has"),
+                               HasSubstr("the system reads 2.00 KiB from")));
+  // The address space is no memory, and contains the mapped file already.
+  memory = Available(use_.total());
+  memory.address_available = rest_;
+  EXPECT_TRUE(CheckMemory(plan_, memory).ok());
+  EXPECT_EQ(MappedNote(plan_, memory), "");
+}
+
+TEST_F(MappedTest, NoteSaysWhatFits) {
+  MemoryPlan plan;
+  plan.bits_per_weight = 8.5;
+  plan.use = [](const Amounts&) {
+    return MemoryUse{.weights = 1000, .mapped = 1000};
+  };
+  EXPECT_THAT(MappedNote(plan, Available(999)), HasSubstr("--type q6 "));
+  plan.bits_per_weight = 8.6;  // Q8 with some vectors
+  EXPECT_THAT(MappedNote(plan, Available(999)), HasSubstr("--type q6 "));
+  plan.bits_per_weight = 8.5;
+  EXPECT_THAT(MappedNote(plan, Available(600)), HasSubstr("--type q4 "));
+  EXPECT_THAT(MappedNote(plan, Available(510)), HasSubstr("--type q4s "));
+  EXPECT_THAT(MappedNote(plan, Available(490)),
+              HasSubstr("only a smaller model"));
+}
+
+TEST_F(MappedTest, ReuseLeavesMappedWeights) {
+  plan_.loaded = true;
+  EXPECT_EQ(BytesLeft(plan_, Available(use_.total() + 5)),
+            5 + use_.weights - use_.mapped);
+  EXPECT_EQ(BytesLeft(plan_, Available(use_.mapped)), 0u);
+}
+
+TEST_F(MappedTest, DoctorPredicts) {
+  options_.context = 64;
+  options_.threads = 1;
+  Finding found = FindModel(options_, Available(use_.total() - 1));
+  EXPECT_EQ(found.level, Level::kWarning);
+  EXPECT_THAT(found.cure, HasSubstr(" of weights stay in the mapped file"));
+  EXPECT_EQ(found.facts["mapped"], use_.mapped);
+  EXPECT_EQ(found.facts["fits"], true);
+  EXPECT_EQ(found.facts["mapped_fits"], false);
+  found = FindModel(options_, Available(rest_ - 1));
+  EXPECT_EQ(found.level, Level::kProblem);
+  // The file is mapped into the address space.
+  Memory memory = Available(use_.total());
+  memory.address_available = use_.total() - 1;
+  EXPECT_EQ(FindModel(options_, memory).level, Level::kProblem);
+  memory.address_available = use_.total();
+  EXPECT_EQ(FindModel(options_, memory).facts["mapped_fits"], true);
 }
 
 // The plans of commands.

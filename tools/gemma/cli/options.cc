@@ -20,6 +20,7 @@
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/machine/memory.h"
 #include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/machine/summary.h"
 #include "tools/gemma/pull/resolve.h"
 
 namespace gemma::tools {
@@ -328,6 +329,7 @@ MemoryPlan PlanOf(const Model& model, const ModelOptions& options,
   MemoryPlan plan;
   plan.name = options.path;
   plan.loaded = true;
+  plan.bits_per_weight = Summarize(model.tensors()).all.bits_per_weight();
   if (model.config().pooling != Pooling::kNone) {
     plan.amounts.context =
         options.context != 0
@@ -346,8 +348,13 @@ MemoryPlan PlanOf(const Model& model, const ModelOptions& options,
 }
 
 absl::Status CheckMemory(const ModelOptions& options, const MemoryPlan& plan) {
-  return options.ignore_memory ? absl::OkStatus()
-                               : CheckMemory(plan, ReadMemory());
+  if (options.ignore_memory) return absl::OkStatus();
+  const Memory memory = ReadMemory();
+  GEMMA_RETURN_IF_ERROR(CheckMemory(plan, memory));
+  if (plan.loaded || options.quiet) return absl::OkStatus();
+  const std::string note = MappedNote(plan, memory);
+  if (!note.empty()) Note(note);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Model> LoadModel(const ModelOptions& options) {

@@ -142,7 +142,8 @@ MemoryPlan PlanOf(const Model& model, const ModelOptions& options,
                   size_t default_context, size_t sessions = 1);
 
 // Returns OK with --ignore-memory, else the result of the CheckMemory of
-// memory.h.
+// memory.h. Prints the MappedNote of a plan that is not loaded yet, unless
+// options.quiet.
 absl::Status CheckMemory(const ModelOptions& options, const MemoryPlan& plan);
 
 // Loads the model and shows a progress line; an interrupt stops it. Applies

@@ -33,7 +33,7 @@ Finding FindHugePages(const std::string& setting);
 Finding FindVersions();
 Finding FindStore();
 // Checks the model that the options name.
-Finding FindModel(const ModelOptions& options, const Memory& memory);
+Finding FindModel(const ModelOptions& options, Memory memory);
 
 }  // namespace gemma::tools
 

@@ -128,7 +128,7 @@ Finding FindStore() {
   return finding;
 }
 
-Finding FindModel(const ModelOptions& options, const Memory& memory) {
+Finding FindModel(const ModelOptions& options, Memory memory) {
   Finding finding;
   finding.about = "model";
   finding.facts = {{"model", options.path}};
@@ -142,12 +142,22 @@ Finding FindModel(const ModelOptions& options, const Memory& memory) {
   const bool tuned = model->is_instruction_tuned();
   MemoryPlan plan = PlanOf(*model, options, DefaultContext(*model));
   plan.loaded = false;
-  const absl::Status fits = CheckMemory(plan, memory);
   const MemoryUse use = plan.use(plan.amounts);
+  if (memory.address_available.has_value()) {
+    // The model's file will be mapped.
+    *memory.address_available -=
+        std::min(*memory.address_available, use.mapped);
+  }
+  const absl::Status fits = CheckMemory(plan, memory);
+  const std::string mapped_note = MappedNote(plan, memory);
   finding.text = absl::StrCat(options.path, ": ", model->config().architecture,
                               ", ", tuned ? "instruction-tuned" : "base",
                               ", needs ", Bytes(use.total()),
                               " for a context of ", plan.amounts.context);
+  if (use.mapped != 0) {
+    absl::StrAppend(&finding.text, ", of which ", Bytes(use.mapped),
+                    " stay in the file");
+  }
   if (use.table != 0) {
     absl::StrAppend(&finding.text, ", and reads per-layer embeddings in ",
                     Bytes(use.table), " of the file");
@@ -156,6 +166,9 @@ Finding FindModel(const ModelOptions& options, const Memory& memory) {
     finding.level = Level::kProblem;
     finding.text = std::string(fits.message());
     finding.cure = CureOf(fits);
+  } else if (!mapped_note.empty()) {
+    finding.level = Level::kWarning;
+    finding.cure = mapped_note;
   } else if (!model->tokenizer().ok()) {
     finding.level = Level::kWarning;
     finding.cure = std::string(model->tokenizer().status().message());
@@ -168,11 +181,13 @@ Finding FindModel(const ModelOptions& options, const Memory& memory) {
                         {"has_tokenizer", model->tokenizer().ok()},
                         {"context", plan.amounts.context},
                         {"weights", use.weights},
+                        {"mapped", use.mapped},
                         {"cache", use.cache},
                         {"scratch", use.scratch},
                         {"total", use.total()},
                         {"table", use.table},
-                        {"fits", fits.ok()}});
+                        {"fits", fits.ok()},
+                        {"mapped_fits", mapped_note.empty()}});
   return finding;
 }
 

@@ -225,6 +225,7 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
        {{"context", session.max_tokens},
         {"threads", model.num_threads()},
         {"weights", memory.weights},
+        {"mapped", memory.mapped},
         {"cache", memory.cache},
         {"scratch", memory.scratch},
         {"total", memory.total()},
@@ -348,11 +349,14 @@ std::string ShowText(const InspectOptions& options, const Model& model,
   const MemoryUse memory = model.MemoryFor(session);
   absl::StrAppend(&text, "\nmemory (context of ", session.max_tokens,
                   " tokens, ", model.num_threads(), " threads)\n");
-  const std::vector<std::pair<std::string_view, uint64_t>> parts = {
+  std::vector<std::pair<std::string_view, uint64_t>> parts = {
       {"weights", memory.weights},
       {"cache", memory.cache},
       {"scratch", memory.scratch},
       {"total", memory.total()}};
+  if (memory.mapped != 0) {  // of the weights
+    parts.insert(parts.begin() + 1, {"mapped", memory.mapped});
+  }
   for (const auto& [name, bytes] : parts) {
     absl::StrAppendFormat(&text, "  %-8s %14d  %s\n", name, bytes,
                           Bytes(bytes));

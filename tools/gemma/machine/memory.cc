@@ -86,10 +86,15 @@ void ReadAddressLimit(const std::string& root, Memory* memory) {
       limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, used);
 }
 
-// Returns the bytes that are not in memory yet.
+// Returns the bytes of weights that must stay in memory.
+uint64_t Unmapped(const MemoryUse& use) {
+  return use.weights - std::min(use.weights, use.mapped);
+}
+
+// Returns the bytes that are not in memory yet and must stay there.
 uint64_t Needed(const MemoryPlan& plan, const Amounts& amounts) {
   const MemoryUse use = plan.use(amounts);
-  return (plan.loaded ? 0 : use.weights) + use.cache + use.scratch;
+  return (plan.loaded ? 0 : Unmapped(use)) + use.cache + use.scratch;
 }
 
 // An amount that a cure may lower.
@@ -151,18 +156,48 @@ std::string CacheText(const MemoryPlan& plan, uint64_t bytes) {
                       " of ", context);
 }
 
+// What to use so that mapped weights of `bits` per weight fit into `room`
+// instead of `mapped` bytes: a smaller type. (A file has some bits more than
+// its type, because vectors are float32.)
+std::string FittingType(double bits, uint64_t room, uint64_t mapped) {
+  // The types of gemma quantize, and their bits; see gemma/weight_type.h.
+  static constexpr std::pair<WeightType, double> kTypes[] = {
+      {WeightType::kQ8, 8.5},
+      {WeightType::kQ6, 6.5},
+      {WeightType::kQ5, 5.5},
+      {WeightType::kQ4, 4.5},
+      {WeightType::kQ4S, 4.25}};
+  const double share = static_cast<double>(room) / static_cast<double>(mapped);
+  const double fitting = bits * std::min(share, 0.97);
+  for (const auto& [type, type_bits] : kTypes) {
+    if (type_bits <= fitting) {
+      return absl::StrCat("a file that gemma quantize --type ",
+                          WeightTypeName(type), " writes would fit (",
+                          type_bits, " bits per weight)");
+    }
+  }
+  return "only a smaller model would fit";
+}
+
 }  // namespace
 
-std::optional<Memory::Room> Memory::LeastRoom() const {
+std::optional<Memory::Room> Memory::LeastResidentRoom() const {
   std::optional<Room> least;
   const std::vector<std::pair<Bytes64, std::string_view>> rooms = {
-      {available, "the machine"},
-      {group_available, "the control group"},
-      {address_available, "the limit of ulimit -v"}};
+      {available, "the machine"}, {group_available, "the control group"}};
   for (const auto& [bytes, of] : rooms) {
     if (bytes.has_value() && (!least.has_value() || *bytes < least->bytes)) {
       least = {*bytes, of};
     }
+  }
+  return least;
+}
+
+std::optional<Memory::Room> Memory::LeastRoom() const {
+  const std::optional<Room> least = LeastResidentRoom();
+  if (address_available.has_value() &&
+      (!least.has_value() || *address_available < least->bytes)) {
+    return Room{*address_available, "the limit of ulimit -v"};
   }
   return least;
 }
@@ -189,8 +224,9 @@ absl::Status CheckMemory(const MemoryPlan& plan, const Memory& memory) {
   const uint64_t needed = Needed(plan, plan.amounts);
   if (needed <= room->bytes) return absl::OkStatus();
   const MemoryUse use = plan.use(plan.amounts);
+  const uint64_t unmapped = plan.loaded ? 0 : Unmapped(use);
   const std::string weights =
-      plan.loaded ? "" : absl::StrCat("weights ", Bytes(use.weights), ", ");
+      unmapped == 0 ? "" : absl::StrCat("weights ", Bytes(unmapped), ", ");
   absl::Status status = absl::ResourceExhaustedError(absl::StrCat(
       plan.name, ": needs ", Bytes(needed), " more memory (", weights,
       CacheText(plan, use.cache), ", scratch ", Bytes(use.scratch), "), but ",
@@ -205,10 +241,32 @@ absl::Status CheckMemory(const MemoryPlan& plan, const Memory& memory) {
                    "; --ignore-memory tries anyway"));
 }
 
+std::string MappedNote(const MemoryPlan& plan, const Memory& memory) {
+  const std::optional<Memory::Room> room = memory.LeastResidentRoom();
+  const uint64_t mapped = plan.use(plan.amounts).mapped;
+  if (!room.has_value() || mapped == 0) return "";
+  const uint64_t rest = Needed(plan, plan.amounts);
+  const uint64_t left = room->bytes - std::min(room->bytes, rest);
+  if (mapped <= left) return "";
+  return absl::StrCat(
+      plan.name, ": ", Bytes(mapped), " of weights stay in the mapped file, ",
+      "but ", room->of, " has ", Bytes(left), " for them beside ", Bytes(rest),
+      " of other memory: the system reads ", Bytes(mapped - left),
+      " from the disk again and again, which is slow; ",
+      FittingType(plan.bits_per_weight, left, mapped));
+}
+
 uint64_t BytesLeft(const MemoryPlan& plan, const Memory& memory) {
-  const std::optional<Memory::Room> room = memory.LeastRoom();
-  if (!room.has_value()) return UINT64_MAX;
-  return room->bytes - std::min(room->bytes, Needed(plan, plan.amounts));
+  const uint64_t needed = Needed(plan, plan.amounts);
+  const uint64_t mapped = plan.use(plan.amounts).mapped;
+  uint64_t left = UINT64_MAX;
+  if (const auto room = memory.LeastRoom(); room.has_value()) {
+    left = room->bytes - std::min(room->bytes, needed);
+  }
+  if (const auto room = memory.LeastResidentRoom(); room.has_value()) {
+    left = std::min(left, room->bytes - std::min(room->bytes, needed + mapped));
+  }
+  return left;
 }
 
 std::function<MemoryUse(const Amounts&)> UseOfSessions(
@@ -221,6 +279,7 @@ std::function<MemoryUse(const Amounts&)> UseOfSessions(
     for (const Model* model : models) {
       const MemoryUse use = model->MemoryFor(options, amounts.sequences);
       sum.weights += use.weights;
+      sum.mapped += use.mapped;
       sum.table += use.table;
       sum.cache += use.cache;
       sum.scratch += use.scratch + uint64_t{logits} * amounts.chunk *

@@ -36,6 +36,9 @@ struct Memory {
   };
   // Returns the smallest available amount, or nullopt if all are unknown.
   std::optional<Room> LeastRoom() const;
+  // As LeastRoom, without the limit of the address space, which does not count
+  // what is in memory.
+  std::optional<Room> LeastResidentRoom() const;
 };
 
 // Reads proc and sys/fs/cgroup below `root`. Supports control groups of
@@ -56,17 +59,24 @@ struct MemoryPlan {
   Amounts amounts;
   // Whether the command also works with a smaller context.
   bool may_lower_context = true;
+  double bits_per_weight = 0;  // on average in the files; 0: unknown
   // Returns all memory for these amounts, including the weights.
   std::function<MemoryUse(const Amounts&)> use;
 };
 
-// Returns OK if the plan fits, or if the available memory is unknown. Else
+// Returns OK if the plan fits, or if the available memory is unknown. Weights
+// in mapped files need not fit, because the system can read them again. Else
 // returns ResourceExhausted with the numbers, and a cure: lower amounts that
 // fit.
 absl::Status CheckMemory(const MemoryPlan& plan, const Memory& memory);
 
-// Returns the bytes that the plan leaves available; UINT64_MAX if the available
-// memory is unknown.
+// Returns "" if the mapped weights of a plan that CheckMemory accepts fit into
+// memory beside the rest, or if it is unknown. Else returns a sentence: how
+// much the system will read again and again, and which type of weights fits.
+std::string MappedNote(const MemoryPlan& plan, const Memory& memory);
+
+// Returns the bytes that the plan leaves available, mapped weights included;
+// UINT64_MAX if the available memory is unknown.
 uint64_t BytesLeft(const MemoryPlan& plan, const Memory& memory);
 
 // Returns a function that computes the memory of models and sessions: for each
