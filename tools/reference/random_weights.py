@@ -4,7 +4,8 @@
 Activations stay finite, but the model's answers are noise. The program writes tensor by tensor, from a scaled and
 repeated pool of random values, so it needs little memory, and the disk limits its speed. The vocabulary is that of the
 Gemma 3 270M GGUF, cut or padded to the shape's size, so the turn markers are 105 and 106; Gemma 4's shapes give its
-control tokens other names. gemma4-26b-a4b-cut has 12 layers of the 26B-A4B, and a small vocabulary.
+control tokens other names. gemma4-26b-a4b-cut has 12 layers of the 26B-A4B, and a small vocabulary. Shapes of 12B and
+more are written only in Q4_0.
 
   random_weights.py gemma2-2b --output DIR [--type bf16|f32]                         Hugging Face directory
   random_weights.py gemma2-2b --output FILE.gguf --format gguf [--type bf16|f32|q8_0|q4_0]
@@ -66,6 +67,15 @@ BLOCK = 32
 BLOCKS = 131_071  # a prime, so that no row of a weight repeats an earlier one
 SHARD_BYTES = 5_000_000_000
 PIECE_BYTES = 1 << 24
+LARGE = 11_000_000_000  # parameters; the text models called 12B have 11.8 billion
+
+
+def check_size(shape, kind):
+    """Refuses a file that would fill a disk: from 12B on, other types take up to 61 GB (26B-A4B's cut is below)."""
+    count = sum(int(np.prod(s)) for _, s in parameters(make_config(shape)))
+    if count > LARGE and kind != Type.Q4_0:
+        raise ReferenceError(f"{shape} has {count / 1e9:.1f} billion parameters: shapes of 12B and more are written only with "
+                             "--format gguf --type q4_0")
 
 
 def make_config(shape, vocab=None):
@@ -280,6 +290,7 @@ def main():
     if arguments.shape is None or arguments.output is None:
         parser.error("SHAPE and --output are needed")
     kind = TYPES[arguments.type]
+    check_size(arguments.shape, kind)
     if arguments.format == "hf" and kind not in (Type.F32, Type.BF16):
         raise ReferenceError(f"--type {arguments.type} needs --format gguf")
     # llama.cpp's converter cuts Gemma 3's embedding to the tokenizer's size.
