@@ -51,7 +51,8 @@ std::vector<Case> Cases() {
       toy("patterns", "gemma2"),       toy("rslora", "gemma3"),
       toy("nested", "gemma3_nested"),  toy("recurrent", "recurrent_gemma_48"),
       toy("embed", "gemma_mha"),       toy("head", "gemma_mha"),
-      toy("sharded", "gemma2_sharded")};
+      toy("gemma4", "gemma4_e2b"),     toy("gemma4_keys", "gemma4_31b"),
+      toy("gemma4_moe", "gemma4_moe"), toy("sharded", "gemma2_sharded")};
   cases.back().adapters = {{LoraPath("plain")}};
   cases.back().logits = "plain";
   cases.back().prompt = "gemma2";
@@ -85,6 +86,11 @@ std::vector<Case> Cases() {
                    {{LoraPath("plain")}},
                    "plain",
                    "gemma2"});
+  cases.push_back({"gguf_gemma4",
+                   GgufPath("gemma4_e2b.gguf"),
+                   {{LoraPath("gemma4.gguf")}},
+                   "gemma4",
+                   "gemma4_e2b"});
   cases.push_back({"gguf_parts",
                    GgufPath("gemma_mha-00001-of-00003.gguf"),
                    {{LoraPath("embed.gguf")}},

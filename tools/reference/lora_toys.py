@@ -10,7 +10,8 @@ Each <name>/ is a PEFT directory. reference.npz holds, for the first 16 tokens o
   merged_bf16 of gemma2_bf16 with `half`, merged into bfloat16 weights, computed in float32
   unmerged_embed of gemma_mha with `embed` before the merge: differs, because the adapter leaves the tied head alone
 
-plain.gguf and embed.gguf hold the same adapters under llama.cpp's names. untied_base/ is a toy with a head of its own.
+plain.gguf, embed.gguf and gemma4.gguf hold the same adapters under llama.cpp's names. untied_base/ is a toy with a head
+of its own.
 
   lora_toys.py [--output DIR]
 """
@@ -28,6 +29,7 @@ import peft
 import torch
 from safetensors.torch import load_file, save_file
 
+import gemma4_gguf
 import gguf_files
 import hf_models
 import toy_models
@@ -36,6 +38,7 @@ from hf_models import ReferenceError
 TOKENS = 16
 GEMMA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 RECURRENT = GEMMA + ["linear_x", "linear_y", "linear_out"]
+PER_LAYER = GEMMA + ["per_layer_input_gate", "per_layer_projection", "per_layer_model_projection"]
 
 # name -> (toy, fields of LoraConfig)
 ADAPTERS = {
@@ -51,6 +54,10 @@ ADAPTERS = {
     "embed": ("gemma_mha", dict(r=2, lora_alpha=4, target_modules=["embed_tokens", "q_proj"])),
     "head": ("gemma_mha", dict(r=2, lora_alpha=4, target_modules=["embed_tokens", "lm_head"])),
     "untied": ("untied_base", dict(r=2, lora_alpha=4, target_modules=["embed_tokens", "lm_head", "v_proj"])),
+    # Layers 3 and 4 have no keys and values of their own.
+    "gemma4": ("gemma4_e2b", dict(r=2, lora_alpha=4, target_modules=PER_LAYER)),
+    "gemma4_keys": ("gemma4_31b", dict(r=2, lora_alpha=4, target_modules=GEMMA)),  # keys of layer 2 are its values, too
+    "gemma4_moe": ("gemma4_moe", dict(r=2, lora_alpha=4, target_modules=GEMMA)),  # beside experts
     "half": ("gemma2_bf16", dict(r=2, lora_alpha=4, target_modules=GEMMA)),
 }
 SAVES_EMBEDDINGS = {"untied"}  # peft's default for adapters of embeddings
@@ -136,7 +143,8 @@ def write_gguf(path, directory, name):
     """Writes the adapter as llama.cpp's convert_lora_to_gguf does, which stores the embedding's A transposed."""
     toy, fields = ADAPTERS[name]
     model_type = base_model(toy).config.model_type
-    writer = gguf.GGUFWriter(path, gguf_files.ARCHITECTURES[model_type])
+    is_gemma4 = model_type == "gemma4_text"
+    writer = gguf.GGUFWriter(path, "gemma4" if is_gemma4 else gguf_files.ARCHITECTURES[model_type])
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", float(fields["lora_alpha"]))
@@ -144,7 +152,8 @@ def write_gguf(path, directory, name):
     for tensor, values in sorted(load_file(directory / "adapter_model.safetensors").items()):
         module, _, part = tensor.removeprefix("base_model.model.").rpartition(".lora_")
         values = values.numpy()
-        target = gguf_files.tensor_name(model_type, module + ".weight")
+        weight = module + ".weight"
+        target = gemma4_gguf.tensor_name(weight) if is_gemma4 else gguf_files.tensor_name(model_type, weight)
         if part == "embedding_A":
             values = values.T
         writer.add_tensor(f"{target}.lora_{part.removeprefix('embedding_')[0].lower()}",
@@ -183,7 +192,7 @@ def write(output):
     hf_models.round_embedding_scale(model)
     arrays["merged_bf16"] = hf_models.logits(model, prompt("gemma2_bf16")).numpy()
     np.savez_compressed(output / "reference.npz", **arrays)
-    for name in ("plain", "embed"):
+    for name in ("plain", "embed", "gemma4"):
         write_gguf(output / f"{name}.gguf", output / name, name)
 
 
