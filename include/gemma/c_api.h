@@ -38,6 +38,8 @@ typedef struct gemma_model gemma_model;
 typedef struct gemma_session gemma_session;
 /* A switch that ends an answer. It is off at first. */
 typedef struct gemma_cancellation gemma_cancellation;
+/* The parts of an answer: thoughts, text and calls; see gemma/c_chat.h. */
+typedef struct gemma_answer gemma_answer;
 
 /* The result of a call. The values are those of absl::StatusCode; functions
  * return only the values listed here. If memory runs out, the status is
@@ -157,7 +159,9 @@ GEMMA_EXPORT int32_t gemma_bos_token(const gemma_model* model);
 typedef enum gemma_role {
   GEMMA_ROLE_SYSTEM = 0,
   GEMMA_ROLE_USER = 1,
-  GEMMA_ROLE_MODEL = 2
+  GEMMA_ROLE_MODEL = 2,
+  GEMMA_ROLE_TOOL = 3,     /* the result of a call; see gemma/c_chat.h */
+  GEMMA_ROLE_DEVELOPER = 4 /* as system, under another name */
 } gemma_role;
 
 /* One message of a chat. */
@@ -169,7 +173,8 @@ typedef struct gemma_message {
 /* Writes the prompt of a chat: BOS, all messages, and the opening of the
  * model's turn. Only the first message may be a system message. The others
  * alternate between user and model, and the last one is the user's. A chat
- * template of the files may allow more or less, and may have no BOS. */
+ * template of the files may allow more or less, and may have no BOS.
+ * gemma/c_chat.h has chats with tools and thinking. */
 GEMMA_EXPORT gemma_status gemma_chat_prompt(const gemma_model* model,
                                             const gemma_message* messages,
                                             size_t num_messages,
@@ -291,6 +296,12 @@ typedef struct gemma_generate_options {
   size_t num_grammar_texts;         /* size of grammar_texts */
   const int32_t* stop_tokens;       /* end the answer, as the model's own do */
   size_t num_stop_tokens;           /* size of stop_tokens */
+  /* If not null, receives the parts of the answer; on_text then receives only
+   * its text, without thoughts and calls. */
+  gemma_answer* answer;
+  /* Needs `answer`: receives what the model thinks. Return false to end the
+   * answer. May be null. */
+  bool (*on_thoughts)(const char* text, size_t size, void* user);
 } gemma_generate_options;
 
 /* Sets the defaults. */
@@ -327,7 +338,8 @@ typedef bool (*gemma_text_callback)(const char* text, size_t size, void* user);
 /* Appends the prompt to the session, then generates tokens until the answer
  * ends. Calls on_text (which may be null) with each new piece of its text. A
  * cancelled answer or a timeout is not an error: see the stop reason. options:
- * null for the defaults. user: passed to on_text. stats: may be null. */
+ * null for the defaults. user: passed to on_text and on_thoughts. stats: may be
+ * null. */
 GEMMA_EXPORT gemma_status gemma_generate(
     gemma_session* session, const int32_t* prompt, size_t prompt_size,
     const gemma_generate_options* options, gemma_text_callback on_text,

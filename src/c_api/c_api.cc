@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <new>
@@ -20,10 +21,7 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/c_api/c_status.h"
-
-struct gemma_model {
-  gemma::Model model;
-};
+#include "src/c_api/c_values.h"
 
 struct gemma_session {
   gemma::Session session;
@@ -35,13 +33,6 @@ struct gemma_cancellation {
 
 namespace gemma {
 namespace {
-
-absl::Status NullError(const char* name) {
-  return absl::InvalidArgumentError(absl::StrCat(name, " is null"));
-}
-
-#define GEMMA_C_REQUIRE(pointer) \
-  if ((pointer) == nullptr) return NullError(#pointer)
 
 // Copies the fields that both versions of the struct have from the caller's
 // struct to `into`, which holds defaults. Fields of a newer header must be
@@ -65,43 +56,17 @@ absl::Status ReadSized(const Options* from, const char* name, Options& into) {
   return absl::OkStatus();
 }
 
-// Writes tokens or text as gemma/c_api.h specifies.
-template <class From, class To>
-absl::Status Write(const From& from, To* to, size_t capacity, size_t* size) {
-  *size = from.size();
-  if (from.size() > capacity) {
-    return absl::OutOfRangeError(
-        absl::StrCat("there is room for ", capacity, ", wanted ", from.size()));
-  }
-  if (from.empty()) return absl::OkStatus();
-  if (to == nullptr) return NullError("the buffer");
-  std::copy(from.begin(), from.end(), to);
-  return absl::OkStatus();
-}
-
-// Returns an enumeration's number. The caller may have set any number.
-template <class Enum>
-unsigned NumberOf(const Enum& value) {
-  unsigned number;
-  static_assert(sizeof(number) == sizeof(value));
-  std::memcpy(&number, &value, sizeof(number));
-  return number;
-}
-
 absl::Status ReadMessages(const gemma_message* from, size_t count,
                           std::vector<Message>& messages) {
   for (size_t i = 0; i < count; ++i) {
-    constexpr Role kRoles[] = {Role::kSystem, Role::kUser, Role::kModel};
-    const unsigned role = NumberOf(from[i].role);
-    if (role >= std::size(kRoles)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("messages[", i, "].role is ", role, ", wanted 0 to 2"));
-    }
+    const absl::StatusOr<Role> role =
+        ReadRole(from[i].role, absl::StrCat("messages[", i, "].role"));
+    if (!role.ok()) return role.status();
     if (from[i].text == nullptr) {
       return absl::InvalidArgumentError(
           absl::StrCat("messages[", i, "].text is null"));
     }
-    messages.push_back({kRoles[role], from[i].text});
+    messages.push_back({*role, from[i].text});
   }
   return absl::OkStatus();
 }
@@ -200,6 +165,46 @@ absl::StatusOr<std::optional<Grammar>> ReadGrammar(
   return Grammar::FromJsonSchema(texts[0]);
 }
 
+// Gives the parts of an answer to the caller's functions while it is generated.
+class PartsView {
+ public:
+  // All arguments must outlive this.
+  PartsView(const gemma_generate_options& options, gemma_text_callback on_text,
+            void* user)
+      : parser_(
+            options.answer->tokenizer,
+            [=, this](std::string_view text) { Give(on_text, text, user); },
+            [=, this, on_thoughts = options.on_thoughts](
+                std::string_view text) { Give(on_thoughts, text, user); }) {}
+
+  // Lets a call of Generate end once a function returned false. Returns the
+  // function for its text.
+  std::function<bool(std::string_view)> Connect(GenerateOptions& options) {
+    options.on_control = [this](TokenId token) { parser_.Control(token); };
+    options.cancelled = [this, cancelled = std::move(options.cancelled)] {
+      return !goes_on_ || (cancelled && cancelled());
+    };
+    return [this](std::string_view text) {
+      parser_.Text(text);
+      return goes_on_;
+    };
+  }
+
+  const ParsedAnswer& Finish() {
+    parser_.Finish();
+    return parser_.answer();
+  }
+
+ private:
+  void Give(gemma_text_callback function, std::string_view text, void* user) {
+    if (!goes_on_ || function == nullptr) return;
+    goes_on_ = function(text.data(), text.size(), user);
+  }
+
+  bool goes_on_ = true;
+  AnswerParser parser_;
+};
+
 gemma_stop_reason StopReasonOf(StopReason reason) {
   switch (reason) {
     case StopReason::kStopToken:
@@ -236,7 +241,6 @@ void WriteStats(const GenerateStats& from, gemma_generate_stats* to) {
 }  // namespace
 }  // namespace gemma
 
-using gemma::NullError;
 using gemma::internal::Reported;
 
 const char* gemma_last_error(void) { return gemma::internal::LastError(); }
@@ -344,7 +348,7 @@ gemma_status gemma_tokenize(const gemma_model* model, const char* text,
                                             ? gemma::ControlTokens::kParse
                                             : gemma::ControlTokens::kAsText);
     GEMMA_RETURN_IF_ERROR(encoded.status());
-    return gemma::Write(*encoded, tokens, capacity, size);
+    return gemma::internal::Write(*encoded, tokens, capacity, size);
   });
 }
 
@@ -357,8 +361,8 @@ gemma_status gemma_detokenize(const gemma_model* model, const int32_t* tokens,
     GEMMA_C_REQUIRE(size);
     const auto tokenizer = model->model.tokenizer();
     GEMMA_RETURN_IF_ERROR(tokenizer.status());
-    return gemma::Write((*tokenizer)->Decode({tokens, num_tokens}), text,
-                        capacity, size);
+    return gemma::internal::Write((*tokenizer)->Decode({tokens, num_tokens}),
+                                  text, capacity, size);
   });
 }
 
@@ -401,7 +405,7 @@ gemma_status gemma_chat_prompt(const gemma_model* model,
     GEMMA_RETURN_IF_ERROR(turns.status());
     const auto rendered = turns->Render(read);
     GEMMA_RETURN_IF_ERROR(rendered.status());
-    return gemma::Write(*rendered, tokens, capacity, size);
+    return gemma::internal::Write(*rendered, tokens, capacity, size);
   });
 }
 
@@ -416,7 +420,7 @@ gemma_status gemma_chat_next_turn(const gemma_model* model, const char* text,
     GEMMA_RETURN_IF_ERROR(turns.status());
     const auto rendered = turns->NextUserTurn(text);
     GEMMA_RETURN_IF_ERROR(rendered.status());
-    return gemma::Write(*rendered, tokens, capacity, size);
+    return gemma::internal::Write(*rendered, tokens, capacity, size);
   });
 }
 
@@ -436,7 +440,7 @@ gemma_status gemma_fill_prompt(const gemma_model* model, const char* prefix,
                       .suffix = {suffix, suffix_size},
                       .path = path == nullptr ? std::string_view() : path});
     GEMMA_RETURN_IF_ERROR(prompt.status());
-    return gemma::Write(*prompt, tokens, capacity, size);
+    return gemma::internal::Write(*prompt, tokens, capacity, size);
   });
 }
 
@@ -447,7 +451,7 @@ gemma_status gemma_fill_stop_tokens(const gemma_model* model, int32_t* tokens,
     GEMMA_C_REQUIRE(size);
     const auto fill = gemma::FillOf(model->model);
     GEMMA_RETURN_IF_ERROR(fill.status());
-    return gemma::Write(fill->stop_tokens(), tokens, capacity, size);
+    return gemma::internal::Write(fill->stop_tokens(), tokens, capacity, size);
   });
 }
 
@@ -588,12 +592,23 @@ gemma_status gemma_generate(gemma_session* session, const int32_t* prompt,
     const auto grammar = gemma::ReadGrammar(from);
     GEMMA_RETURN_IF_ERROR(grammar.status());
     if (grammar->has_value()) generate.grammar = &**grammar;
-    const auto generated = gemma::Generate(
-        session->session, {prompt, prompt_size}, generate,
+    std::optional<gemma::PartsView> parts;
+    std::function<bool(std::string_view)> take_text =
         [&](std::string_view text) {
           return on_text == nullptr || on_text(text.data(), text.size(), user);
-        });
+        };
+    if (from.answer != nullptr) {
+      parts.emplace(from, on_text, user);
+      take_text = parts->Connect(generate);
+    } else if (from.on_thoughts != nullptr) {
+      return absl::InvalidArgumentError(
+          "on_thoughts is set, but answer is null: calls of tools would be "
+          "lost");
+    }
+    const auto generated = gemma::Generate(
+        session->session, {prompt, prompt_size}, generate, take_text);
     GEMMA_RETURN_IF_ERROR(generated.status());
+    if (parts.has_value()) from.answer->parts = parts->Finish();
     if (stats != nullptr) gemma::WriteStats(*generated, stats);
     return absl::OkStatus();
   });

@@ -177,7 +177,7 @@ TEST_F(CApi, TurnsEqualTemplate) {
   EXPECT_EQ(
       gemma_chat_prompt(model_, wrong, 1, tokens.data(), tokens.size(), &size),
       GEMMA_INVALID_ARGUMENT);
-  EXPECT_STREQ(gemma_last_error(), "messages[0].role is 9, wanted 0 to 2");
+  EXPECT_STREQ(gemma_last_error(), "messages[0].role is 9, wanted 0 to 4");
 }
 
 TEST_F(CApi, LogitsEqualSession) {

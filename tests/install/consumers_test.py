@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ["GEMMA_BINARY"]).resolve().parent
 EXAMPLES = ROOT / "tools/examples"
 MODEL = ROOT / "tests/testdata/gguf/gemma3_mixed.gguf"
+GEMMA4 = ROOT / "tests/testdata/gguf/gemma4_chat.gguf"
 AUTOENCODER = ROOT / "tests/testdata/scope/gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4"
 
 
@@ -51,6 +52,9 @@ class Consumers(unittest.TestCase):
         # Moves the prefix, because no file may contain the folder of the installation.
         cls.prefix = (cls.folder / "gemma").rename(cls.folder / "moved")
         (cls.folder / "gemma").symlink_to(cls.prefix)
+        cls.tools = cls.folder / "tools.json"
+        cls.tools.write_text('[{"type": "function", "function": {"name": "now", "description": '
+                             '"Returns the date and the time."}}]')
         cls.expected = run(cls.prefix / "bin/gemma", "run", MODEL, "hello the cat", "--chat", "--seed", 0, "-n", 256, "-q")
 
     def abseil(self):
@@ -59,6 +63,10 @@ class Consumers(unittest.TestCase):
 
     def check_examples(self, folder):
         self.assertEqual(run(folder / "chat_in_c", MODEL, "hello the cat").rstrip("\n"), self.expected.rstrip("\n"))
+        # The toy's answer calls no tool.
+        thinking = run(self.prefix / "bin/gemma", "run", GEMMA4, "hello", "--chat", "--think", "--tools", self.tools,
+                       "--seed", 0, "-n", 1024, "-q")
+        self.assertEqual(run(folder / "tools_in_c", GEMMA4, "hello").rstrip("\n"), thinking.rstrip("\n"))
         spoken = run(folder / "chat", MODEL, input="hello\nthe cat\n")
         self.assertEqual(spoken.count("> "), 3, spoken)
         prompts = self.folder / "prompts.txt"
@@ -181,8 +189,9 @@ class Consumers(unittest.TestCase):
             with self.subTest(header=header.name):
                 run("c++", "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", include,
                     "-isystem", self.abseil(), "-x", "c++", header)
-        run("cc", "-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-pedantic", "-Werror", "-I", include, "-x", "c",
-            include / "gemma/c_api.h")
+        for header in ("c_api.h", "c_chat.h"):
+            run("cc", "-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-pedantic", "-Werror", "-I", include, "-x", "c",
+                include / "gemma" / header)
 
     def test_packages(self):
         out = self.folder / "packages"
