@@ -116,7 +116,8 @@ TEST(HubListing, SurvivesChangedBytes) {
 }
 
 TEST(ChooseFiles, TakesSoleGgufFile) {
-  EXPECT_THAT(Choose({"README.md", "config.json", "d/m.gguf", "mmproj-x.gguf"}),
+  EXPECT_THAT(Choose({"README.md", "config.json", "d/m.gguf", "mmproj-x.gguf",
+                      "m-mmproj.gguf"}),
               ElementsAre("d/m.gguf"));
   EXPECT_THAT(Choose({"a.gguf", "b.gguf"})[0], HasSubstr("a.gguf, b.gguf"));
   EXPECT_THAT(Choose({"a.gguf", "b.gguf"}, "b.gguf"), ElementsAre("b.gguf"));

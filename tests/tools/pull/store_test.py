@@ -46,6 +46,9 @@ class ListTest(PullTest):
             for ending in ("", "-it"):
                 row = rows[f"gemma-4-{size.lower()}{ending}"]
                 self.assertEqual(row["source"], f"hf://google/gemma-4-{size}{ending}")
+            quantized = rows[f"gemma-4-{size.lower()}-it-qat"]
+            self.assertEqual(quantized["source"], f"hf://google/gemma-4-{size}-it-qat-q4_0-gguf")
+            self.assertLess(quantized["bytes"], row["bytes"] / 3)
         text = self.succeeds_quietly("list", "-a")
         self.assertIn("not pulled", text)
         self.assertRegex(text, r"(?m)^gemma-4-e2b .*may be gated: HF_TOKEN then opens it$")

