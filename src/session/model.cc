@@ -25,6 +25,7 @@
 #include "src/model/tensors/outline.h"
 #include "src/session/model_impl.h"
 #include "src/session/session_impl.h"
+#include "src/text/tokenizer/control_names.h"
 #include "src/text/tokenizer/load_tokenizer.h"
 #include "src/text/turns/adapter_text.h"
 #include "src/text/turns/choose_chat_template.h"
@@ -96,8 +97,9 @@ void CompleteStopTokens(Model::Impl& impl) {
     // The second one is the name that fine-tunes with ChatML's turns use. After
     // the last two, Gemma 4 and FunctionGemma wait for the result of a call.
     for (const std::string_view name :
-         {"<end_of_turn>", "<|im_end|>", "<turn|>", "<|tool_response>",
-          "<start_function_response>"}) {
+         {kGemma3Turns.close, std::string_view("<|im_end|>"),
+          kGemma4Turns.close, kGemma4Turns.tools.open_result,
+          kGemma3Turns.tools.open_result}) {
       const auto end = tokenizer.Find(name);
       if (end.has_value() && tokenizer.IsControl(*end)) stops.push_back(*end);
     }

@@ -12,36 +12,40 @@
 #include "absl/strings/strip.h"
 #include "src/base/format_text.h"
 #include "src/base/utf8.h"
+#include "src/text/tokenizer/control_names.h"
 
 namespace gemma::internal {
 namespace {
 
+constexpr const ToolMarks& kTools4 = kGemma4Turns.tools;
+constexpr const ToolMarks& kTools3 = kGemma3Turns.tools;
+
 // Control tokens of Gemma 4 and FunctionGemma that answers contain.
-constexpr std::string_view kPrintedControls[] = {"<|channel>",
-                                                 "<channel|>",
-                                                 "<|tool_call>",
-                                                 "<tool_call|>",
-                                                 "<|tool_response>",
-                                                 "<tool_response|>",
-                                                 "<|\"|>",
-                                                 "<start_function_call>",
-                                                 "<end_function_call>",
-                                                 "<start_function_response>",
-                                                 "<end_function_response>",
-                                                 "<escape>"};
+constexpr std::string_view kPrintedControls[] = {kGemma4Turns.open_channel,
+                                                 kGemma4Turns.close_channel,
+                                                 kTools4.open_call,
+                                                 kTools4.close_call,
+                                                 kTools4.open_result,
+                                                 kTools4.close_result,
+                                                 kTools4.quote,
+                                                 kTools3.open_call,
+                                                 kTools3.close_call,
+                                                 kTools3.open_result,
+                                                 kTools3.close_result,
+                                                 kTools3.quote};
 
 // Their other control tokens. Files may call all of them user-defined, so that
 // programs which cut answers apart by text see them.
-constexpr std::string_view kOtherControls[] = {"<|turn>",
-                                               "<turn|>",
-                                               "<|tool>",
-                                               "<tool|>",
+constexpr std::string_view kOtherControls[] = {kGemma4Turns.open,
+                                               kGemma4Turns.close,
+                                               kTools4.open_declaration,
+                                               kTools4.close_declaration,
                                                "<|image>",
                                                "<image|>",
                                                "<|audio>",
                                                "<audio|>",
-                                               "<start_function_declaration>",
-                                               "<end_function_declaration>"};
+                                               kTools3.open_declaration,
+                                               kTools3.close_declaration};
 
 constexpr std::array<std::string_view, 13> kControlNames = {
     "<pad>",
@@ -52,8 +56,8 @@ constexpr std::array<std::string_view, 13> kControlNames = {
     "<2mass>",
     "[@BOS@]",
     "[multimodal]",
-    "<start_of_turn>",
-    "<end_of_turn>",
+    kGemma3Turns.open,
+    kGemma3Turns.close,
     "<start_of_image>",
     "<end_of_image>",
     "<image_soft_token>"};

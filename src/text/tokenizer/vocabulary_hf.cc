@@ -7,6 +7,7 @@
 #include "src/base/hash_table.h"
 #include "src/base/utf8.h"
 #include "src/text/tokenizer/added_tokens.h"
+#include "src/text/tokenizer/control_names.h"
 #include "src/text/tokenizer/vocabulary.h"
 
 namespace gemma::internal {
@@ -111,7 +112,8 @@ class HfReader {
 
   // Gemma 4 has no sentencepiece model: its tokenizer.json is all there is.
   bool HasOnlyMerges() const {
-    return ids_.contains("<|turn>") && ids_.contains("<turn|>");
+    return ids_.contains(kGemma4Turns.open) &&
+           ids_.contains(kGemma4Turns.close);
   }
 
   // A merge makes every ordinary piece of more than one character. Longer

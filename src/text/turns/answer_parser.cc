@@ -8,9 +8,9 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "src/base/internal.h"
+#include "src/text/tokenizer/control_names.h"
 #include "src/text/tokenizer/tokenizer_impl.h"
 #include "src/text/turns/call_parser.h"
-#include "src/text/turns/tool_writer.h"
 
 namespace gemma {
 
@@ -21,13 +21,13 @@ class AnswerParser::Impl {
       : tokenizer_(tokenizer),
         on_text_(std::move(on_text)),
         on_thoughts_(std::move(on_thoughts)) {
-    const bool is_gemma4 = Find("<|turn>").has_value();
-    const ToolMarks& marks = is_gemma4 ? kGemma4Marks : kFunctionGemmaMarks;
-    open_call_ = Find(marks.open_call);
-    close_call_ = Find(marks.close_call);
-    quote_ = Find(marks.quote);
-    open_channel_ = Find("<|channel>");
-    close_channel_ = Find("<channel|>");
+    const bool is_gemma4 = Find(kGemma4Turns.open).has_value();
+    const TurnMarks& marks = is_gemma4 ? kGemma4Turns : kGemma3Turns;
+    open_call_ = Find(marks.tools.open_call);
+    close_call_ = Find(marks.tools.close_call);
+    quote_ = Find(marks.tools.quote);
+    open_channel_ = Find(marks.open_channel);
+    close_channel_ = Find(marks.close_channel);
   }
 
   void Text(std::string_view text) {

@@ -14,6 +14,7 @@
 #include "gemma/tokenizer.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
+#include "src/text/tokenizer/control_names.h"
 #include "src/text/tokenizer/token_writer.h"
 #include "src/text/turns/chat_template_impl.h"
 
@@ -222,13 +223,13 @@ absl::StatusOr<ChatTemplateImpl> internal::MakeGemmaTurns(
     const Tokenizer& tokenizer, bool empty_thought) {
   ChatTemplateImpl with_tools = MakeToolTurns(tokenizer, empty_thought);
   if (with_tools != nullptr) return with_tools;
-  const std::optional<TokenId> start = tokenizer.Find("<start_of_turn>");
-  const std::optional<TokenId> end = tokenizer.Find("<end_of_turn>");
+  const std::optional<TokenId> start = tokenizer.Find(kGemma3Turns.open);
+  const std::optional<TokenId> end = tokenizer.Find(kGemma3Turns.close);
   if (!start.has_value() || !end.has_value()) {
     return absl::FailedPreconditionError(FormatText(
         "the vocabulary has no piece '%s', wanted the markers of turns: the "
         "model does not chat",
-        start.has_value() ? "<end_of_turn>" : "<start_of_turn>"));
+        start.has_value() ? kGemma3Turns.close : kGemma3Turns.open));
   }
   return std::make_unique<GemmaTurns>(tokenizer, *start, *end);
 }

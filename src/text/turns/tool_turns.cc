@@ -16,6 +16,7 @@
 #include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
+#include "src/text/tokenizer/control_names.h"
 #include "src/text/turns/chat_template_impl.h"
 #include "src/text/turns/json_values.h"
 #include "src/text/turns/marked_turns.h"
@@ -26,34 +27,19 @@ namespace {
 
 // What differs between the two.
 struct TurnWords {
-  ToolMarks tools;
-  std::string_view open, close;    // of a turn
+  TurnMarks marks;
   std::string_view instructor;     // role of instructions
   std::string_view trained_words;  // instructions if there are only tools
-  std::string_view think;          // sign to think; empty: never thinks
-  std::string_view open_channel;   // of thoughts
-  std::string_view close_channel;
 };
 
-constexpr TurnWords kGemma4Words = {.tools = kGemma4Marks,
-                                    .open = "<|turn>",
-                                    .close = "<turn|>",
-                                    .instructor = "system",
-                                    .trained_words = "",
-                                    .think = "<|think|>",
-                                    .open_channel = "<|channel>",
-                                    .close_channel = "<channel|>"};
+constexpr TurnWords kGemma4Words = {
+    .marks = kGemma4Turns, .instructor = "system", .trained_words = ""};
 constexpr TurnWords kFunctionGemmaWords = {
-    .tools = kFunctionGemmaMarks,
-    .open = "<start_of_turn>",
-    .close = "<end_of_turn>",
+    .marks = kGemma3Turns,
     .instructor = "developer",
     .trained_words =
         "You are a model that can do function calling with the following "
-        "functions",
-    .think = "",
-    .open_channel = "",
-    .close_channel = ""};
+        "functions"};
 
 using Chat = absl::Span<const Message>;
 
@@ -94,14 +80,14 @@ absl::StatusOr<std::vector<std::string>> TextsOf(const Message& message,
 
 // Leaves out what is between the marks of thoughts.
 std::string WithoutThoughts(std::string_view text, const TurnWords& words) {
-  if (words.open_channel.empty()) return std::string(text);
+  if (words.marks.open_channel.empty()) return std::string(text);
   std::string result;
   while (true) {
-    const size_t close = text.find(words.close_channel);
+    const size_t close = text.find(words.marks.close_channel);
     const std::string_view part = text.substr(0, close);
-    result += part.substr(0, part.find(words.open_channel));
+    result += part.substr(0, part.find(words.marks.open_channel));
     if (close == std::string_view::npos) return result;
-    text.remove_prefix(close + words.close_channel.size());
+    text.remove_prefix(close + words.marks.close_channel.size());
   }
 }
 
@@ -112,7 +98,7 @@ class TurnsWriter {
       : words_(words),
         messages_(messages),
         text_(text),
-        tools_(words.tools, text) {}
+        tools_(words.marks.tools, text) {}
 
   // A turn with the sign to think, the first instructions and the declarations
   // of tools, as far as there are some.
@@ -124,7 +110,7 @@ class TurnsWriter {
       return absl::OkStatus();
     }
     Open(words_.instructor);
-    if (thinks) Words(absl::StrCat(words_.think, "\n"));
+    if (thinks) Words(absl::StrCat(words_.marks.think, "\n"));
     if (instructed) {
       GEMMA_RETURN_IF_ERROR(Texts(messages_.front(), 0));
       next_ = 1;
@@ -156,8 +142,8 @@ class TurnsWriter {
     if (goes_on_) return;
     Open("model");
     if (empty_thought) {
-      Words(
-          absl::StrCat(words_.open_channel, "thought\n", words_.close_channel));
+      Words(absl::StrCat(words_.marks.open_channel, "thought\n",
+                         words_.marks.close_channel));
     }
   }
 
@@ -166,9 +152,9 @@ class TurnsWriter {
     text_.Append(words, TextOrigin::kTemplate);
   }
   void Open(std::string_view role) {
-    Words(absl::StrCat(words_.open, role, "\n"));
+    Words(absl::StrCat(words_.marks.open, role, "\n"));
   }
-  void Close() { Words(absl::StrCat(words_.close, "\n")); }
+  void Close() { Words(absl::StrCat(words_.marks.close, "\n")); }
 
   // Each text of a message, trimmed.
   absl::Status Texts(const Message& message, size_t i) {
@@ -204,7 +190,7 @@ class TurnsWriter {
     goes_on_ = !message.tool_calls.empty();
     const bool is_empty = message.text.empty() && message.content_json.empty();
     if (goes_on_ && !has_results) {
-      Words(words_.tools.open_result);
+      Words(words_.marks.tools.open_result);
     } else if (!has_results || !is_empty) {
       Close();
     }
@@ -214,10 +200,10 @@ class TurnsWriter {
   absl::Status Calls(const Message& message, size_t i) {
     const bool is_new = !last_user_.has_value() || i > *last_user_;
     if (!message.tool_calls.empty() && !message.thoughts.empty() && is_new &&
-        !words_.open_channel.empty()) {
-      Words(absl::StrCat(words_.open_channel, "thought\n"));
+        !words_.marks.open_channel.empty()) {
+      Words(absl::StrCat(words_.marks.open_channel, "thought\n"));
       text_.Append(message.thoughts, TextOrigin::kMessage);
-      Words(absl::StrCat("\n", words_.close_channel));
+      Words(absl::StrCat("\n", words_.marks.close_channel));
     }
     for (const ToolCall& call : message.tool_calls) {
       GEMMA_ASSIGN_OR_RETURN(
@@ -298,7 +284,7 @@ class ToolTurns : public MarkedTurns {
   ToolTurns(const Tokenizer& tokenizer, const TurnWords& words,
             bool empty_thought)
       : MarkedTurns(tokenizer), words_(words), empty_thought_(empty_thought) {
-    end_of_turn = *tokenizer.Find(words.close);
+    end_of_turn = *tokenizer.Find(words.marks.close);
     is_gemma = true;
   }
 
@@ -309,7 +295,7 @@ class ToolTurns : public MarkedTurns {
       return absl::InvalidArgumentError("0 messages, wanted one or more");
     }
     const bool thinks = options.thinking.value_or(false);
-    if (thinks && words_.think.empty()) {
+    if (thinks && words_.marks.think.empty()) {
       return absl::InvalidArgumentError(
           "thinking is on, but FunctionGemma does not think");
     }
@@ -327,13 +313,13 @@ class ToolTurns : public MarkedTurns {
   const bool empty_thought_;
 };
 
-bool HasAll(const Tokenizer& tokenizer, const TurnWords& words) {
-  const ToolMarks& tools = words.tools;
+bool HasAll(const Tokenizer& tokenizer, const TurnMarks& marks) {
+  const ToolMarks& tools = marks.tools;
   for (const std::string_view mark :
-       {words.open, words.close, tools.open_declaration,
+       {marks.open, marks.close, tools.open_declaration,
         tools.close_declaration, tools.open_call, tools.close_call,
-        tools.open_result, tools.close_result, tools.quote, words.think,
-        words.open_channel, words.close_channel}) {
+        tools.open_result, tools.close_result, tools.quote, marks.think,
+        marks.open_channel, marks.close_channel}) {
     if (mark.empty()) continue;
     const std::optional<TokenId> token = tokenizer.Find(mark);
     if (!token.has_value() || !tokenizer.IsControl(*token)) return false;
@@ -344,10 +330,10 @@ bool HasAll(const Tokenizer& tokenizer, const TurnWords& words) {
 }  // namespace
 
 ChatTemplateImpl MakeToolTurns(const Tokenizer& tokenizer, bool empty_thought) {
-  if (HasAll(tokenizer, kGemma4Words)) {
+  if (HasAll(tokenizer, kGemma4Turns)) {
     return std::make_unique<ToolTurns>(tokenizer, kGemma4Words, empty_thought);
   }
-  if (HasAll(tokenizer, kFunctionGemmaWords)) {
+  if (HasAll(tokenizer, kGemma3Turns)) {
     return std::make_unique<ToolTurns>(tokenizer, kFunctionGemmaWords,
                                        /*empty_thought=*/false);
   }

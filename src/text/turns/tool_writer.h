@@ -10,28 +10,9 @@
 #include "src/base/internal.h"
 #include "src/jinja/values/marked_text.h"
 #include "src/jinja/values/value.h"
+#include "src/text/tokenizer/control_names.h"
 
 namespace gemma::internal {
-
-// The control tokens around declarations, calls, results and strings in them.
-struct ToolMarks {
-  std::string_view open_declaration, close_declaration;
-  std::string_view open_call, close_call;
-  std::string_view open_result, close_result;
-  std::string_view quote;  // on both sides of a string; nothing is escaped
-};
-
-inline constexpr ToolMarks kGemma4Marks = {
-    "<|tool>",          "<tool|>",          "<|tool_call>", "<tool_call|>",
-    "<|tool_response>", "<tool_response|>", "<|\"|>"};
-inline constexpr ToolMarks kFunctionGemmaMarks = {
-    "<start_function_declaration>",
-    "<end_function_declaration>",
-    "<start_function_call>",
-    "<end_function_call>",
-    "<start_function_response>",
-    "<end_function_response>",
-    "<escape>"};
 
 // Appends to a text as the published template of Gemma 4 31B does. Marks and
 // the words of the grammar are the template's; names, keys and values are a
