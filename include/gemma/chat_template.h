@@ -131,7 +131,8 @@ class GEMMA_EXPORT ChatTemplate {
   // A template in Jinja decides all of this itself, also whether there is a
   // BOS. InvalidArgument, with the template's own words, if it refuses the
   // messages, and if it would ignore a system message, tools, calls, results,
-  // or the wish to think.
+  // or the wish to think. It may leave out calls and results before the last
+  // message of the user if it writes them while they are new.
   absl::StatusOr<std::vector<TokenId>> Render(
       absl::Span<const Message> messages,
       const ChatOptions& options = {}) const;

@@ -26,6 +26,7 @@
 #include "src/jinja/run/jinja_template.h"
 #include "src/text/tokenizer/tokenizer_impl.h"
 #include "src/text/turns/chat_template_impl.h"
+#include "src/text/turns/ignored_parts.h"
 #include "src/text/turns/jinja_messages.h"
 #include "src/text/turns/json_values.h"
 #include "src/text/turns/marked_turns.h"
@@ -189,19 +190,10 @@ class JinjaTurns : public MarkedTurns {
       return absl::InvalidArgumentError(
           FormatText("%s has no thinking that could be turned on", source));
     }
-    std::vector<Message> others(messages.begin(), messages.end());
-    for (Message& other : others) {
-      const Message kept = other;
-      if (!kept.tool_calls.empty()) {
-        for (ToolCall& call : other.tool_calls) call.name += "_";
-        if (same(others, options)) return ignored("calls of tools");
-      } else if (kept.role == Role::kTool) {
-        other.content_json.clear();
-        other.text += "_";
-        if (same(others, options)) return ignored("results of tools");
-      }
-      other = kept;
-    }
+    const std::string_view lost = IgnoredToolParts(
+        messages, text,
+        [&](Messages others) { return Rendered(others, options, jinja); });
+    if (!lost.empty()) return ignored(lost);
     return absl::OkStatus();
   }
 
