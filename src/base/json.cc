@@ -7,6 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "src/base/format_text.h"
@@ -20,8 +21,9 @@ namespace {
 enum class Kind : uint8_t {
   kNull,
   kBool,
-  kNegative,  // integer
-  kUnsigned,  // integer
+  kNegative,      // integer
+  kUnsigned,      // integer
+  kLargeInteger,  // of more than 64 bits
   kFloat,
   kString,
   kArray,
@@ -33,10 +35,11 @@ enum class Kind : uint8_t {
 // and each key by its value.
 struct Node {
   Kind kind = Kind::kNull;
-  uint32_t size = 0;   // bytes of a string, elements or members; 1 for a float
-                       // that is written as an integer
-  uint64_t value = 0;  // bool; bits of a number; start of a string in
-                       // `strings`; for a container, the node after it
+  uint32_t size = 0;   // bytes of a string or of a large integer; elements or
+                       // members
+  uint64_t value = 0;  // bool; bits of a number; start of a string or of the
+                       // digits of a large integer in `strings`; for a
+                       // container, the node after it
 };
 
 // Appends a member to a path, which looks like "a.b[3]".
@@ -96,14 +99,12 @@ class Json::Document::Builder {
   }
   // Also gets integers of more than 64 bits.
   bool number_float(double value, const std::string& text) {
-    const bool is_integer = text.find_first_of(".eE") == std::string::npos;
-    return Add({Kind::kFloat, is_integer, std::bit_cast<uint64_t>(value)});
+    if (text.find_first_of(".eE") == std::string::npos) {
+      return AddText(Kind::kLargeInteger, text);
+    }
+    return Add({Kind::kFloat, 0, std::bit_cast<uint64_t>(value)});
   }
-  bool string(std::string& text) {
-    const size_t start = document_.strings.size();
-    document_.strings += text;
-    return Add({Kind::kString, static_cast<uint32_t>(text.size()), start});
-  }
+  bool string(const std::string& text) { return AddText(Kind::kString, text); }
   bool binary(nlohmann::json::binary_t& /*value*/) { return false; }
 
   bool start_object(size_t /*size*/) { return Open(Kind::kObject); }
@@ -179,6 +180,12 @@ class Json::Document::Builder {
     return Append(node);
   }
 
+  bool AddText(Kind kind, const std::string& text) {
+    const size_t start = document_.strings.size();
+    document_.strings += text;
+    return Add({kind, static_cast<uint32_t>(text.size()), start});
+  }
+
   bool Open(Kind kind) {
     if (open_.size() >= limits_.max_depth) {
       return Fail(FormatText("nested more than %d deep, wanted less",
@@ -249,6 +256,7 @@ Json::Type Json::type() const {
       return Type::kBool;
     case Kind::kNegative:
     case Kind::kUnsigned:
+    case Kind::kLargeInteger:
     case Kind::kFloat:
       return Type::kNumber;
     case Kind::kString:
@@ -304,7 +312,24 @@ absl::Status Json::Get(int32_t& value) const {
 bool Json::IsInteger() const {
   const Node& node = document_->nodes[node_];
   return node.kind == Kind::kNegative || node.kind == Kind::kUnsigned ||
-         (node.kind == Kind::kFloat && node.size == 1);
+         node.kind == Kind::kLargeInteger;
+}
+
+absl::Status Json::GetDigits(std::string& value) const {
+  const Node& node = document_->nodes[node_];
+  switch (node.kind) {
+    case Kind::kNegative:
+      value = absl::StrCat(static_cast<int64_t>(node.value));
+      return absl::OkStatus();
+    case Kind::kUnsigned:
+      value = absl::StrCat(node.value);
+      return absl::OkStatus();
+    case Kind::kLargeInteger:
+      value = std::string(document_->Text(node_));
+      return absl::OkStatus();
+    default:
+      return Unexpected("an integer");
+  }
 }
 
 absl::Status Json::Get(int64_t& value) const {
@@ -334,6 +359,12 @@ absl::Status Json::Get(double& value) const {
     case Kind::kNegative:
       value = static_cast<double>(static_cast<int64_t>(node.value));
       return absl::OkStatus();
+    case Kind::kLargeInteger:
+      // The parser refuses what no double can hold.
+      if (absl::SimpleAtod(document_->Text(node_), &value)) {
+        return absl::OkStatus();
+      }
+      return Unexpected("a number");
     default:
       return Unexpected("a number");
   }
@@ -487,6 +518,9 @@ absl::Status Json::Unexpected(std::string_view wanted) const {
       break;
     case Kind::kUnsigned:
       found = absl::StrCat(node.value);
+      break;
+    case Kind::kLargeInteger:
+      found = Printable(document_->Text(node_));
       break;
     case Kind::kFloat:
       found = FormatText("the decimal number %g",

@@ -47,6 +47,8 @@ class Json {
   bool is_object() const { return type() == Type::kObject; }
   // Whether this is a number that is written as an integer, of any size.
   bool IsInteger() const;
+  // Reads such a number as its digits, with a minus sign if it is negative.
+  absl::Status GetDigits(std::string& value) const;
 
   // Reads this value. A wrong type or a value out of range is an error and
   // leaves `value` unchanged. Integers must be written as integers: 1e3 and 1.0

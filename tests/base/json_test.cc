@@ -66,6 +66,25 @@ TEST(Json, ReadsValues) {
               ElementsAre(ElementsAre(1), ElementsAre(2, 3)));
 }
 
+TEST(Json, LargeIntegersKeepDigits) {
+  for (const std::string digits :
+       {"0", "-7", "18446744073709551615", "18446744073709551616",
+        "-123456789012345678901234567890"}) {
+    const absl::StatusOr<Json> json = Json::Parse(digits, "f");
+    ASSERT_EQ(ErrorOf(json), "OK");
+    EXPECT_TRUE(json->IsInteger());
+    std::string read;
+    EXPECT_EQ(ErrorOf(json->GetDigits(read)), "OK");
+    EXPECT_EQ(read, digits);
+    double value = 0;
+    EXPECT_EQ(ErrorOf(json->Get(value)), "OK");
+    EXPECT_EQ(value, std::stod(digits));
+  }
+  std::string read;
+  EXPECT_EQ(ErrorOf(Json::Parse("1e20", "f")->GetDigits(read)),
+            "f is the decimal number 1e+20, wanted an integer");
+}
+
 TEST(Json, MissingKeysKeepValue) {
   const Json json = MustParse(R"({"a": null})");
   size_t value = 7;

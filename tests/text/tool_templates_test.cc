@@ -2,14 +2,17 @@
 // choice between them and Gemma 4's own turns.
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gemma/chat_template.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/text/turns/choose_chat_template.h"
+#include "src/text/turns/ignored_parts.h"
 #include "tests/support/error_of.h"
 #include "tests/support/tiny_files.h"
 
@@ -81,6 +84,90 @@ TEST(ToolTemplates, RefuseIgnoredParts) {
   ASSERT_EQ(ErrorOf(calls), "OK");
   EXPECT_EQ(ErrorOf(calls->Render(ToolMessages())),
             "the template ignores results of tools");
+}
+
+TEST(ToolTemplates, MayDropOldCalls) {
+  // Writes calls and results only after the last message of the user.
+  const absl::StatusOr<ChatTemplate> turns = JinjaOf(
+      "{% set ns = namespace(last=0) %}{% for m in messages %}"
+      "{% if m.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}"
+      "{% endfor %}{% for m in messages %}"
+      "{% set new = loop.index0 > ns.last %}"
+      "{% if m.role == 'tool' %}{% if new %}<{{ m.content }}>{% endif %}"
+      "{% else %}{{ m.content }}{% if new %}"
+      "{% for call in m.tool_calls %}[{{ call.function.name | upper }}]"
+      "{% endfor %}{% endif %}{% endif %}{% endfor %}");
+  ASSERT_EQ(ErrorOf(turns), "OK");
+  const auto text = [&](const std::vector<Message>& messages) {
+    const auto tokens = turns->Render(messages);
+    EXPECT_EQ(ErrorOf(tokens), "OK");
+    return tokens.ok() ? ToyTokenizer().Decode(*tokens) : "";
+  };
+  const Message call = {.role = Role::kModel, .tool_calls = {{"now", "{}"}}};
+  const Message result = {.role = Role::kTool, .text = "noon"};
+  std::vector<Message> messages = {{Role::kUser, "when?"}, call, result};
+  EXPECT_EQ(text(messages), "when?[NOW]<noon>");
+  messages.push_back({Role::kModel, "Noon."});
+  messages.push_back({Role::kUser, "So?"});
+  EXPECT_EQ(text(messages), "when?Noon.So?");
+  messages.push_back(call);
+  messages.push_back(result);
+  EXPECT_EQ(text(messages), "when?Noon.So?[NOW]<noon>");
+  // A template that never writes results is still refused in a long chat.
+  const absl::StatusOr<ChatTemplate> calls = JinjaOf(
+      "{% for m in messages %}{{ m.tool_calls }}"
+      "{% if m.role != 'tool' %}{{ m.content }}{% endif %}{% endfor %}");
+  EXPECT_EQ(ErrorOf(calls->Render(messages)),
+            "the template ignores results of tools");
+  messages.resize(5);
+  EXPECT_EQ(ErrorOf(calls->Render(messages)),
+            "the template ignores results of tools");
+}
+
+TEST(ToolTemplates, ManyCallsFewRenderings) {
+  std::vector<Message> messages = {{Role::kUser, "x"}};
+  for (int i = 0; i < 500; ++i) {
+    messages.push_back({.role = Role::kModel, .tool_calls = {{"f", "{}"}}});
+    messages.push_back({.role = Role::kTool, .text = "y", .tool_name = "f"});
+  }
+  size_t count = 0;
+  const auto render =
+      [&](absl::Span<const Message> all) -> absl::StatusOr<MarkedText> {
+    ++count;
+    MarkedText text;
+    for (const Message& message : all) {
+      text.Append(message.text, TextOrigin::kMessage);
+      for (const ToolCall& call : message.tool_calls) {
+        text.Append(call.name, TextOrigin::kMessage);
+      }
+    }
+    return text;
+  };
+  EXPECT_EQ(IgnoredToolParts(messages, *render(messages), render), "");
+  EXPECT_EQ(count, 3u);
+}
+
+// Python's integers have any size.
+TEST(ToolTemplates, LargeIntegersKeepDigits) {
+  const auto rendered = [](std::string_view argument) {
+    const absl::StatusOr<ChatTemplate> turns = JinjaOf(absl::StrCat(
+        "{% for m in messages %}{{ m.content }}{% for c in m.tool_calls %}"
+        "{{ c.function.name }}{% set a = c.function.arguments.a %}",
+        argument, "{% endfor %}{% endfor %}"));
+    EXPECT_EQ(ErrorOf(turns), "OK");
+    const auto tokens = turns->Render(
+        {{{Role::kUser, "x"},
+          {.role = Role::kModel,
+           .tool_calls = {{"f", R"({"a":-12345678901234567890123})"}}}}});
+    return tokens.ok() ? ToyTokenizer().Decode(*tokens) : ErrorOf(tokens);
+  };
+  EXPECT_EQ(rendered("{{ [a] | tojson }}{{ a }}{{ a | int }}"),
+            "xf[-12345678901234567890123]-12345678901234567890123"
+            "-12345678901234567890123");
+  EXPECT_EQ(rendered("{{ a is integer }}{{ a is number }}{{ a is float }}"
+                     "{{ a == a }}{{ a == 1 }}"),
+            "xfTrueTrueFalseTrueFalse");
+  EXPECT_THAT(rendered("{{ a + 1 }}"), HasSubstr("'int' and 'int'"));
 }
 
 // In the manner of TranslateGemma's template.

@@ -163,6 +163,7 @@ std::string_view OthersOf(const JinjaValue& subject) {
       return kOtherOfDict;
     case JinjaValue::Kind::kBool:
     case JinjaValue::Kind::kInt:
+    case JinjaValue::Kind::kLargeInt:
       return kOtherOfInt;
     case JinjaValue::Kind::kDouble:
       return kOtherOfDouble;

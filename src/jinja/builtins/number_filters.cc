@@ -93,6 +93,7 @@ ValueOr Int(Interpreter& interpreter, const JinjaValue& subject,
   GEMMA_RETURN_IF_ERROR(arguments.Bind("int", {"default", "base"}, 0, values));
   GEMMA_ASSIGN_OR_RETURN(const int64_t base, IntegerOf("int()", values[1]));
   if (subject.is_undefined()) return UndefinedError(subject);
+  if (subject.is_large_int()) return subject;
   if (subject.is_double()) {
     return Truncate(subject.real(), subject.origin(), values[0]);
   }
@@ -133,6 +134,7 @@ ValueOr Float(Interpreter& interpreter, const JinjaValue& subject,
   GEMMA_RETURN_IF_ERROR(
       arguments.Bind("float", {"default"}, 0, {&otherwise, 1}));
   if (subject.is_undefined()) return UndefinedError(subject);
+  if (subject.is_large_int()) return NumberTooLarge();
   if (subject.is_number()) {
     return JinjaValue::Double(subject.AsDouble(), subject.origin());
   }

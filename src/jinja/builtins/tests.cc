@@ -28,9 +28,13 @@ bool IsExactlyTrue(const JinjaValue& value) {
 bool IsExactlyFalse(const JinjaValue& value) {
   return value.is_bool() && !value.boolean();
 }
-bool IsInteger(const JinjaValue& value) { return value.is_int(); }
+bool IsInteger(const JinjaValue& value) {
+  return value.is_int() || value.is_large_int();
+}
 bool IsFloat(const JinjaValue& value) { return value.is_double(); }
-bool IsNumber(const JinjaValue& value) { return value.is_number(); }
+bool IsNumber(const JinjaValue& value) {
+  return value.is_number() || value.is_large_int();
+}
 bool IsString(const JinjaValue& value) { return value.is_string(); }
 bool IsMapping(const JinjaValue& value) { return value.is_dict(); }
 bool IsEscaped(const JinjaValue& value) { return value.is_markup(); }

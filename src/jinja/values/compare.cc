@@ -63,6 +63,8 @@ bool IsTrue(const JinjaValue& value) {
       return value.integer() != 0;
     case Kind::kDouble:
       return value.real() != 0;
+    case Kind::kLargeInt:
+      return true;
     case Kind::kString:
       return !value.text().empty();
     case Kind::kSequence:

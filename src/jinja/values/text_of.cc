@@ -170,6 +170,7 @@ absl::Status AppendStr(const JinjaValue& value, Meter& meter,
     case Kind::kDouble:
       text.Append(DoubleText(value.real()), value.origin());
       return absl::OkStatus();
+    case Kind::kLargeInt:
     case Kind::kString:
       GEMMA_RETURN_IF_ERROR(meter.Allocate(value.text().size()));
       text.Append(value.marked());

@@ -70,6 +70,10 @@ class Writer {
       case Kind::kDouble:
         out_.Append(NumberText(value), value.origin());
         return absl::OkStatus();
+      case Kind::kLargeInt:
+        GEMMA_RETURN_IF_ERROR(meter_.Allocate(value.text().size()));
+        out_.Append(value.digits());
+        return absl::OkStatus();
       case Kind::kString:
         return Text(value.marked());
       case Kind::kDict:

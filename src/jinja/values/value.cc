@@ -59,6 +59,12 @@ JinjaValue JinjaValue::Double(double value, TextOrigin origin) {
   return result;
 }
 
+JinjaValue JinjaValue::LargeInt(std::string_view digits) {
+  JinjaValue result = String(digits, TextOrigin::kMessage);
+  result.kind_ = Kind::kLargeInt;
+  return result;
+}
+
 JinjaValue JinjaValue::String(std::string_view text, TextOrigin origin) {
   return String(MarkedText(text, origin));
 }
@@ -168,6 +174,8 @@ bool JinjaValue::SameAs(const JinjaValue& other) const {
       return integer_ == other.integer_;
     case Kind::kDouble:
       return real_ == other.real_;
+    case Kind::kLargeInt:
+      return text() == other.text();
     default:
       return contents_ == other.contents_;
   }
@@ -203,6 +211,7 @@ std::string_view JinjaValue::TypeName() const {
     case Kind::kBool:
       return "bool";
     case Kind::kInt:
+    case Kind::kLargeInt:
       return "int";
     case Kind::kDouble:
       return "float";

@@ -26,6 +26,7 @@ class JinjaValue {
     kNone,
     kBool,
     kInt,
+    kLargeInt,  // of more than 64 bits: can be written, but not computed with
     kDouble,
     kString,
     kSequence,
@@ -56,6 +57,8 @@ class JinjaValue {
   static JinjaValue Bool(bool value);
   static JinjaValue Int(int64_t value);
   static JinjaValue Double(double value);
+  // The digits of an integer of more than 64 bits.
+  static JinjaValue LargeInt(std::string_view digits);
   // UTF-8. Bytes that are not UTF-8 count as one character each.
   static JinjaValue String(std::string_view text, TextOrigin origin);
   static JinjaValue String(MarkedText text);
@@ -87,6 +90,7 @@ class JinjaValue {
   bool is_none() const { return kind_ == Kind::kNone; }
   bool is_bool() const { return kind_ == Kind::kBool; }
   bool is_int() const { return kind_ == Kind::kInt; }
+  bool is_large_int() const { return kind_ == Kind::kLargeInt; }
   bool is_double() const { return kind_ == Kind::kDouble; }
   bool is_number() const { return is_bool() || is_int() || is_double(); }
   bool is_string() const { return kind_ == Kind::kString; }
@@ -114,6 +118,8 @@ class JinjaValue {
     return *static_cast<const MarkedText*>(contents_.get());
   }
   const std::string& text() const { return marked().text(); }
+  // The digits of a large integer.
+  const MarkedText& digits() const { return marked(); }
   SequenceType sequence_type() const {
     return static_cast<SequenceType>(flag_);
   }

@@ -24,6 +24,11 @@ absl::StatusOr<JinjaValue> ValueOf(const Json& json) {
       if (json.IsInteger() && json.Get(whole).ok()) {
         return JinjaValue::Int(whole);
       }
+      if (json.IsInteger()) {
+        std::string digits;
+        GEMMA_RETURN_IF_ERROR(json.GetDigits(digits));
+        return JinjaValue::LargeInt(digits);
+      }
       double value = 0;
       GEMMA_RETURN_IF_ERROR(json.Get(value));
       return JinjaValue::Double(value);

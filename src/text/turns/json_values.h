@@ -15,8 +15,8 @@ namespace gemma::internal {
 inline constexpr Json::Limits kChatJsonLimits = {
     .max_bytes = size_t{64} << 20, .max_depth = 64, .max_values = 1 << 20};
 
-// Parses JSON as Python's json.loads does, but makes a double of an integer
-// that does not fit in int64_t. All texts and keys are a message's.
+// Parses JSON as Python's json.loads does. Integers of any size keep their
+// digits. All texts and keys are a message's.
 // InvalidArgument if it is not valid or is beyond kChatJsonLimits. `what`
 // begins the message.
 absl::StatusOr<JinjaValue> ValueFromJson(std::string_view json,
