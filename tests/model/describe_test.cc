@@ -3,14 +3,17 @@
 #include "src/model/describe/describe.h"
 
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 #include "src/model/config/read_config.h"
 #include "src/text/tokenizer/load_tokenizer.h"
 #include "src/text/tokenizer/tokenizer_impl.h"
@@ -250,6 +253,11 @@ Tokenizer ThereAndBack(const Tokenizer& tokenizer, size_t rows) {
   return LoadedTokenizer(Written(std::move(writer)));
 }
 
+Tokenizer Gemma4Tokenizer() {
+  return *Tokenizer::Load(std::string(GEMMA_TESTDATA_DIR) +
+                          "/models/gemma4_chat");
+}
+
 // The toy vocabulary from each kind of file except GGUF.
 std::vector<Tokenizer> Tokenizers() {
   const VocabularyForms forms = ToyVocabulary();
@@ -295,7 +303,9 @@ TEST(DescribeTokenizer, KeepsPiecesAndPads) {
 }
 
 TEST(DescribeTokenizer, EncodesTheSame) {
-  for (const Tokenizer& tokenizer : Tokenizers()) {
+  std::vector<Tokenizer> tokenizers = Tokenizers();
+  tokenizers.push_back(Gemma4Tokenizer());
+  for (const Tokenizer& tokenizer : tokenizers) {
     const Tokenizer written =
         ThereAndBack(tokenizer, tokenizer.vocab_size() + 5);
     for (uint64_t seed = 0; seed < 1000; ++seed) {
@@ -311,6 +321,51 @@ TEST(DescribeTokenizer, EncodesTheSame) {
         ASSERT_EQ(written.Decode(*again), tokenizer.Decode(*tokens));
       }
     }
+  }
+}
+
+// llama.cpp's converter writes these keys. The merges are those of the source,
+// without those of runs of blanks, which are user-defined pieces here.
+TEST(DescribeTokenizer, Gemma4HasMerges) {
+  const Tokenizer tokenizer = Gemma4Tokenizer();
+  ConfigDraft c = Odd("gemma");
+  c.vocab_size = tokenizer.vocab_size();
+  GgufFileWriter writer(kDefaultGgufAlignment);
+  EXPECT_EQ(ErrorOf(DescribeConfig(Finished(c), writer)), "OK");
+  DescribeTokenizer(&tokenizer, c, writer);
+  const Checkpoint written = Written(std::move(writer));
+  const GgufMetadata& keys = *written.metadata;
+  std::string_view model;
+  std::vector<std::string_view> merges;
+  std::vector<float> scores;
+  std::vector<int32_t> types;
+  EXPECT_EQ(ErrorOf(keys.Read("tokenizer.ggml.model", model)), "OK");
+  EXPECT_EQ(ErrorOf(keys.Read("tokenizer.ggml.merges", merges)), "OK");
+  EXPECT_EQ(ErrorOf(keys.Read("tokenizer.ggml.scores", scores)), "OK");
+  EXPECT_EQ(ErrorOf(keys.Read("tokenizer.ggml.token_type", types)), "OK");
+  EXPECT_EQ(model, "gemma4");
+  EXPECT_EQ(scores, std::vector<float>(tokenizer.vocab_size(), -1000.0f));
+  EXPECT_EQ(types[*tokenizer.Find("<|tool_call>")], 4);
+  EXPECT_EQ(types[*tokenizer.Find("<|turn>")], 3);
+  EXPECT_EQ(types[*tokenizer.Find("<0x0A>")], 6);
+  const nlohmann::json source = nlohmann::json::parse(std::ifstream(
+      std::string(GEMMA_TESTDATA_DIR) + "/models/gemma4_chat/tokenizer.json"));
+  const absl::Span<const Vocabulary::Piece> pieces =
+      tokenizer.impl().vocabulary().pieces;
+  std::vector<std::string> wanted;
+  for (const nlohmann::json& merge : source["model"]["merges"]) {
+    const std::string left = merge[0], right = merge[1];
+    const TokenId made = *tokenizer.Find(left + right);
+    if (pieces[made].type != PieceType::kNormal) continue;
+    wanted.push_back(absl::StrCat(left, " ", right));
+  }
+  EXPECT_GT(wanted.size(), 10u);
+  EXPECT_EQ(merges,
+            std::vector<std::string_view>(wanted.begin(), wanted.end()));
+  const Tokenizer read = LoadedTokenizer(written);
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    EXPECT_EQ(read.impl().vocabulary().pieces[i].text, pieces[i].text);
+    EXPECT_EQ(read.impl().vocabulary().pieces[i].type, pieces[i].type) << i;
   }
 }
 

@@ -11,6 +11,7 @@
 #include "absl/types/span.h"
 #include "src/model/config/read_config.h"
 #include "src/model/describe/describe.h"
+#include "src/text/tokenizer/control_names.h"
 #include "src/text/tokenizer/load_tokenizer.h"
 #include "src/text/tokenizer/tokenizer_impl.h"
 #include "src/text/tokenizer/tokenizer_json.h"
@@ -18,6 +19,9 @@
 
 namespace gemma::internal {
 namespace {
+
+// Of all pieces in files that llama.cpp's converter writes. Nothing reads it.
+constexpr float kGemma4Score = -1000.0f;
 
 // Returns the text of a piece as the file stores it. User-defined pieces are
 // matched before blanks are replaced, so their blanks stay.
@@ -42,6 +46,20 @@ void DescribeExtraPieces(absl::Span<const Vocabulary::Piece> pieces,
   out.SetInt32s(kExtraTypesKey, types);
 }
 
+// Whether the vocabulary is Gemma 4's. llama.cpp's converter gives it a type of
+// its own, with merges.
+bool IsGemma4(const Tokenizer& tokenizer) {
+  return tokenizer.Find(kGemma4Turns.open).has_value() &&
+         tokenizer.Find(kGemma4Turns.close).has_value();
+}
+
+// The type that llama.cpp's converter gives a piece of Gemma 4: user-defined if
+// llama.cpp's programs look for it in answers, and normal if no merge makes it.
+PieceType StoredType(const Vocabulary::Piece& piece) {
+  if (IsPrintedControl(piece.text)) return PieceType::kUserDefined;
+  return IsUnreachable(piece) ? PieceType::kNormal : piece.type;
+}
+
 void DescribePieces(const Tokenizer& tokenizer, size_t vocab_size,
                     GgufFileWriter& out) {
   std::vector<std::string> texts;
@@ -49,10 +67,22 @@ void DescribePieces(const Tokenizer& tokenizer, size_t vocab_size,
   std::vector<int32_t> types;
   const absl::Span<const Vocabulary::Piece> pieces =
       tokenizer.impl().vocabulary().pieces;
-  for (const Vocabulary::Piece& piece : pieces.subspan(0, vocab_size)) {
+  const absl::Span<const Vocabulary::Piece> stored =
+      pieces.subspan(0, vocab_size);
+  const std::vector<std::string> merges =
+      IsGemma4(tokenizer) ? MergesOf(stored) : std::vector<std::string>();
+  const bool has_merges = !merges.empty();
+  for (const Vocabulary::Piece& piece : stored) {
     texts.push_back(StoredText(piece));
-    scores.push_back(piece.score);
-    types.push_back(static_cast<int32_t>(piece.type));
+    scores.push_back(has_merges ? kGemma4Score : piece.score);
+    types.push_back(
+        static_cast<int32_t>(has_merges ? StoredType(piece) : piece.type));
+  }
+  out.SetString("tokenizer.ggml.model", has_merges ? "gemma4" : "llama");
+  if (has_merges) {
+    const std::vector<std::string_view> merge_views(merges.begin(),
+                                                    merges.end());
+    out.SetStrings("tokenizer.ggml.merges", merge_views);
   }
   if (pieces.size() > vocab_size) {
     DescribeExtraPieces(pieces.subspan(vocab_size), out);
@@ -95,7 +125,8 @@ void DescribeEnds(const Tokenizer* tokenizer, const ModelConfig& config,
   if (tokenizer != nullptr) {
     bos = tokenizer->bos();
     eos = tokenizer->eos();
-    for (const std::string_view name : {"<end_of_turn>", "<turn|>"}) {
+    for (const std::string_view name :
+         {kGemma3Turns.close, kGemma4Turns.close}) {
       const auto end_of_turn = tokenizer->Find(name);
       if (!end_of_turn.has_value()) continue;
       SetToken("tokenizer.ggml.eot_token_id", *end_of_turn, out);
@@ -125,7 +156,6 @@ void DescribeTokenizer(const Tokenizer* tokenizer, const ModelConfig& config,
     return;
   }
   const Vocabulary& vocabulary = tokenizer->impl().vocabulary();
-  out.SetString("tokenizer.ggml.model", "llama");
   out.SetString("tokenizer.ggml.pre", "default");
   DescribePieces(*tokenizer, config.vocab_size, out);
   SetToken("tokenizer.ggml.unknown_token_id", vocabulary.unk, out);

@@ -104,6 +104,15 @@ absl::StatusOr<Vocabulary> VocabularyFromGguf(const GgufTokenizerData& data,
 // `is_merged` is indexed by TokenId.
 void SetUnreachable(const std::vector<bool>& is_merged, Vocabulary& vocabulary);
 
+// Returns whether SetUnreachable has marked the piece.
+bool IsUnreachable(const Vocabulary::Piece& piece);
+
+// Returns tokenizer.ggml.merges of a vocabulary: each way to make a piece of
+// two others, with a blank between these, in the order of the pieces' scores,
+// and then of the ids of the two parts, as Hugging Face's converter orders
+// them. VocabularyFromGguf ranks the pieces by them in the same order.
+std::vector<std::string> MergesOf(absl::Span<const Vocabulary::Piece> pieces);
+
 // The content of Hugging Face's tokenizer.json and tokenizer_config.json.
 struct HfTokenizerData {
   std::vector<std::pair<std::string, int64_t>> vocab;       // model.vocab

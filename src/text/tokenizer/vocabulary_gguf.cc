@@ -1,10 +1,11 @@
-// Reads the tokenizer of a GGUF file.
+// Reads the tokenizer of a GGUF file, and makes its merges.
 
 #include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "src/base/format_text.h"
 #include "src/base/hash_table.h"
 #include "src/base/utf8.h"
@@ -49,18 +50,68 @@ absl::Status RankByMerges(absl::Span<const std::string_view> merges,
   return absl::OkStatus();
 }
 
+// The score of pieces that no merge makes.
+constexpr float kUnreachable = -2.0f * static_cast<float>(kMaxMerges);
+
+bool IsOneCharacter(std::string_view text) {
+  return Utf8Length(text[0]) == text.size();
+}
+
 }  // namespace
+
+bool IsUnreachable(const Vocabulary::Piece& piece) {
+  return piece.type == PieceType::kUnused && !piece.text.empty() &&
+         piece.score == kUnreachable;
+}
+
+std::vector<std::string> MergesOf(absl::Span<const Vocabulary::Piece> pieces) {
+  HashMap<std::string_view, size_t> ids;
+  std::vector<const Vocabulary::Piece*> made;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (pieces[i].type != PieceType::kNormal) continue;
+    ids.try_emplace(pieces[i].text, i);
+    if (!IsOneCharacter(pieces[i].text)) made.push_back(&pieces[i]);
+  }
+  std::stable_sort(made.begin(), made.end(), [](const auto* a, const auto* b) {
+    return a->score > b->score;
+  });
+  struct Split {
+    size_t left = 0, right = 0;  // ids
+    size_t at = 0;
+    auto operator<=>(const Split&) const = default;
+  };
+  std::vector<std::string> merges;
+  for (const Vocabulary::Piece* piece : made) {
+    const std::string_view text = piece->text;
+    const size_t first = Utf8Length(text[0]);
+    std::vector<Split> splits;
+    for (size_t at = first; at < text.size(); at += Utf8Length(text[at])) {
+      const auto left = ids.find(text.substr(0, at));
+      const auto right = ids.find(text.substr(at));
+      if (left == ids.end() || right == ids.end()) continue;
+      splits.push_back({left->second, right->second, at});
+    }
+    std::sort(splits.begin(), splits.end());
+    // A merge of parts that are no pieces keeps the piece's rank.
+    if (splits.empty()) splits.push_back({0, 0, first});
+    for (const Split& split : splits) {
+      merges.push_back(
+          absl::StrCat(text.substr(0, split.at), " ", text.substr(split.at)));
+    }
+  }
+  return merges;
+}
 
 void SetUnreachable(const std::vector<bool>& is_merged,
                     Vocabulary& vocabulary) {
   for (size_t i = 0; i < vocabulary.pieces.size(); ++i) {
     Vocabulary::Piece& piece = vocabulary.pieces[i];
     if (piece.type != PieceType::kNormal || is_merged[i] ||
-        Utf8Length(piece.text[0]) == piece.text.size()) {
+        IsOneCharacter(piece.text)) {
       continue;
     }
     piece.type = PieceType::kUnused;
-    piece.score = -2.0f * static_cast<float>(kMaxMerges);
+    piece.score = kUnreachable;
   }
 }
 
