@@ -659,6 +659,36 @@ TEST(Gemma4GgufRefuses, MissingKeys) {
   }
 }
 
+TEST(Gemma4Gguf, ExpertSizesMayRepeat) {
+  Gemma4Size size = Gemma4Sizes()[3];
+  ASSERT_NE(size.experts, 0u);
+  const size_t width = size.expert_dim;
+  const auto read = [&](std::vector<int32_t> widths) {
+    size.experts = 0;  // the keys follow here
+    GgufWriter gguf = GgufKeys(size);
+    gguf.Uint32("gemma4.expert_count", 128)
+        .Array("gemma4.expert_used_count", kInt32,
+               std::vector<int32_t>(size.layers, 8))
+        .Array("gemma4.expert_feed_forward_length", kInt32, widths);
+    return ReadGguf4(WithTensors(size, gguf, RopeFactors(256, 64))).config;
+  };
+  std::vector<int32_t> widths(size.layers, static_cast<int32_t>(width));
+  const auto config = read(widths);
+  ASSERT_EQ(ErrorOf(config), "OK");
+  for (const LayerConfig& layer : config->layers) {
+    EXPECT_EQ(layer.expert_dim, width);
+    EXPECT_EQ(layer.experts_used, 8u);
+  }
+  widths.back() = 32;
+  EXPECT_THAT(ErrorOf(read(widths)),
+              HasSubstr("expert_feed_forward_length' is [704, 704"));
+  widths.resize(2);
+  EXPECT_THAT(
+      ErrorOf(read(widths)),
+      HasSubstr("is [704, 704], wanted one number, or the same number for "
+                "each of the 30 layers"));
+}
+
 TEST(Gemma4Gguf, CapIsRead) {
   const Gemma4Size size = Gemma4Sizes()[4];
   GgufWriter gguf = GgufKeys(size);

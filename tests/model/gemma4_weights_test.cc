@@ -404,6 +404,9 @@ TEST(Gemma4Weights, SingleExpertsAreRefused) {
               HasSubstr("tensor 'model.layers.1.experts.0.dn_proj' is of one "
                         "expert, wanted 'model.layers.1.experts.down_proj', "
                         "which holds those of all"));
+  EXPECT_THAT(RenamedError("gemma4_moe", "blk.0.ffn_down_exps.weight",
+                           "blk.0.ffn_down.0.weight_of"),
+              HasSubstr("is of one expert, wanted 'blk.0.ffn_down_exps"));
 }
 
 TEST(Gemma4Weights, MissingTensorsAreNamed) {

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/format_text.h"
+#include "src/base/listing.h"
 #include "src/base/status_macros.h"
 #include "src/model/config/rope_from_gguf.h"
 #include "src/model/config/shared_layers.h"
@@ -122,13 +124,32 @@ bool HasLayerScales(const Checkpoint& checkpoint, size_t num_layers) {
   return false;
 }
 
+// Reads a size of all layers, which a key may repeat for each.
+absl::Status ReadSame(const KeyReader& keys, std::string_view key,
+                      size_t num_layers, size_t& size) {
+  if (!keys.IsArray(key)) return keys.ReadRequired(key, size);
+  std::vector<size_t> sizes;
+  GEMMA_RETURN_IF_ERROR(keys.Read(key, sizes));
+  if (sizes.size() != num_layers ||
+      std::ranges::count(sizes, sizes[0]) != std::ssize(sizes)) {
+    return absl::InvalidArgumentError(FormatText(
+        "%s is [%s], wanted one number, or the same number for each of the %u "
+        "layers",
+        keys.Where(key), Listing(sizes, [](size_t each) { return each; }),
+        num_layers));
+  }
+  size = sizes[0];
+  return absl::OkStatus();
+}
+
 absl::Status ReadExperts(const KeyReader& keys, ModelConfig& c) {
   LayerConfig l;
   GEMMA_RETURN_IF_ERROR(keys.Read("expert_count", l.num_experts));
   if (l.num_experts == 0) return absl::OkStatus();
-  GEMMA_RETURN_IF_ERROR(keys.ReadRequired("expert_used_count", l.experts_used));
   GEMMA_RETURN_IF_ERROR(
-      keys.ReadRequired("expert_feed_forward_length", l.expert_dim));
+      ReadSame(keys, "expert_used_count", c.num_layers(), l.experts_used));
+  GEMMA_RETURN_IF_ERROR(ReadSame(keys, "expert_feed_forward_length",
+                                 c.num_layers(), l.expert_dim));
   for (LayerConfig& layer : c.layers) {
     layer.num_experts = l.num_experts;
     layer.experts_used = l.experts_used;

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
 #include "src/formats/safetensors.h"
@@ -158,8 +159,11 @@ bool MayHaveScales(const Checkpoint& checkpoint, WeightRole role) {
 // them.
 absl::Status CheckTogether(const Checkpoint& checkpoint,
                            const std::string& name) {
-  const size_t end = name.rfind('.') + 1;
-  const std::string first = absl::StrCat(name.substr(0, end), "0.");
+  // "experts.0.down_proj.weight", or "ffn_down.0.weight" in GGUF files from
+  // before experts were put together.
+  std::string_view all = std::string_view(name).substr(0, name.rfind('.'));
+  absl::ConsumeSuffix(&all, "_exps");
+  const std::string first = absl::StrCat(all, ".0.");
   for (const auto& [other, tensor] : checkpoint.tensors) {
     if (!absl::StartsWith(other, first)) continue;
     return absl::InvalidArgumentError(
