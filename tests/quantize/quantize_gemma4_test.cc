@@ -3,6 +3,8 @@
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -132,6 +134,32 @@ TEST_F(QuantizeGemma4Test, KeptWeightsSameBits) {
       ASSERT_EQ(ErrorOf(check), "OK");
       EXPECT_TRUE(check->has_checksums);
     }
+  }
+}
+
+// RoPE of only half of each head has factors for that half.
+TEST_F(QuantizeGemma4Test, FewRopeFactorsSurvive) {
+  std::ifstream in(Gemma4Toy("gguf/gemma4_31b.gguf"), std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  const auto change = [&](std::string_view name, char from, char to) {
+    // The name is followed by a number of four bytes: the type of a key's
+    // value, or a tensor's number of dimensions.
+    const size_t at = bytes.find(std::string(name) + from) + name.size();
+    ASSERT_LT(at + 4, bytes.size());
+    ASSERT_EQ(bytes[at + 4], to * 2);
+    bytes[at + 4] = to;
+  };
+  change("gemma4.rope.dimension_count", 4, 8);  // of heads of 16 values
+  change("rope_freqs.weight", 1, 4);
+  const std::string source = Path("source.gguf");
+  WriteFile(source, Bytes(bytes.begin(), bytes.end()));
+  const Model before = LoadExact(source);
+  const LayerConfig& global = before.config().layers.back();
+  EXPECT_EQ(global.rope.rotary_dim, 8u);
+  EXPECT_EQ(global.rope.num_rotating, 2u);
+  for (const FileLayout layout : {FileLayout::kPacked, FileLayout::kGguf}) {
+    ASSERT_EQ(Error(source, {.layout = layout}), "OK");
+    ExpectSameWeights(before, LoadExact(Path()));
   }
 }
 
