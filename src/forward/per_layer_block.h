@@ -16,21 +16,22 @@
 
 namespace gemma::internal {
 
-// Computes the vectors of all layers, scratch.per_layer [rows.size(),
-// num_layers * per_layer_dim], from the scaled embeddings x. Each layer's part
-// of the product with per_layer_context is normalized. With a table, the
-// token's row is added, and the sum divided by sqrt(2); rows that are given as
-// vectors use row 0, as transformers' padding token.
+// Prepares scratch.per_layer from the scaled embeddings x. The vector of a
+// layer is its part of the product of x with per_layer_context, normalized.
+// With a table, the token's row is added, and the sum divided by sqrt(2); rows
+// that are given as vectors use row 0, as transformers' padding token. These
+// vectors of all layers are then in scratch.per_layer. Without a table, it
+// holds x, of which each layer computes its own vector.
 void EmbedPerLayer(const ModelConfig& config, const Weights& weights,
                    std::span<const BatchRow> rows, MatrixView<const float> x,
                    Scratch& scratch, MatMulContext& context);
 
 // Computes update = proj(gelu(gate(x)) * the layer's vector), both [rows,
-// model_dim].
-void PerLayerBlock(const ModelConfig& config, const LayerWeights& weights,
-                   size_t layer, std::span<const Segment> segments,
-                   MatrixView<const float> x, Scratch& scratch,
-                   MatrixView<float> update, MatMulContext& context);
+// model_dim]. Needs EmbedPerLayer before.
+void PerLayerBlock(const ModelConfig& config, const Weights& all, size_t layer,
+                   std::span<const Segment> segments, MatrixView<const float> x,
+                   Scratch& scratch, MatrixView<float> update,
+                   MatMulContext& context);
 
 }  // namespace gemma::internal
 

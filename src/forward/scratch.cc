@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/ops.h"
 #include "src/base/sizes.h"
 
 namespace gemma::internal {
@@ -38,7 +39,12 @@ uint64_t Place(const ModelConfig& c, size_t max_rows, size_t num_threads,
   place(&Scratch::k, kv_dim);
   place(&Scratch::v, kv_dim);
   place(&Scratch::heads, q_dim);
-  place(&Scratch::per_layer, c.num_layers() * c.per_layer_dim);
+  if (c.per_layer_dim != 0 && c.per_layer_vocab == 0) {
+    place(&Scratch::per_layer, c.model_dim);
+    place(&Scratch::per_layer_part, c.per_layer_dim + kPanelRows - 1);
+  } else {
+    place(&Scratch::per_layer, c.num_layers() * c.per_layer_dim);
+  }
   place(&Scratch::per_layer_gate, c.per_layer_dim);
   if (c.per_layer_vocab != 0) {
     place_rows(&Scratch::table_row, num_threads,

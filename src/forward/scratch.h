@@ -30,16 +30,20 @@ struct Scratch {
                         size_t num_threads);
 
   AlignedBuffer memory;
-  MatrixView<float> x;          // [max_rows, model_dim], the residual stream
-  MatrixView<float> normed;     // [max_rows, model_dim]
-  MatrixView<float> update;     // [max_rows, model_dim]
-  MatrixView<float> gate;       // [max_rows, ffw_dim]
-  MatrixView<float> up;         // [max_rows, ffw_dim]
-  MatrixView<float> q;          // [max_rows, num_heads * head_dim]
-  MatrixView<float> k;          // [max_rows, num_kv_heads * head_dim]
-  MatrixView<float> v;          // [max_rows, num_kv_heads * head_dim]
-  MatrixView<float> heads;      // [max_rows, num_heads * head_dim]
-  MatrixView<float> per_layer;  // [max_rows, num_layers * per_layer_dim]
+  MatrixView<float> x;       // [max_rows, model_dim], the residual stream
+  MatrixView<float> normed;  // [max_rows, model_dim]
+  MatrixView<float> update;  // [max_rows, model_dim]
+  MatrixView<float> gate;    // [max_rows, ffw_dim]
+  MatrixView<float> up;      // [max_rows, ffw_dim]
+  MatrixView<float> q;       // [max_rows, num_heads * head_dim]
+  MatrixView<float> k;       // [max_rows, num_kv_heads * head_dim]
+  MatrixView<float> v;       // [max_rows, num_kv_heads * head_dim]
+  MatrixView<float> heads;   // [max_rows, num_heads * head_dim]
+  // [max_rows, num_layers * per_layer_dim], or [max_rows, model_dim] without a
+  // table; see per_layer_block.h.
+  MatrixView<float> per_layer;
+  MatrixView<float> per_layer_part;  // [max_rows, less than per_layer_dim +
+                                     // kPanelRows]; without a table
   MatrixView<float> per_layer_gate;  // [max_rows, per_layer_dim]
   MatrixView<float> table_row;       // [num_threads, num_layers *
                                      // per_layer_dim]

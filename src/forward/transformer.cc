@@ -148,7 +148,6 @@ std::span<const Segment> Transformer::RunBlocks(
 // segments that the rows make.
 std::span<const Segment> Transformer::DropRows(
     std::span<const Segment> segments) {
-  const size_t all = config_.num_layers() * config_.per_layer_dim;
   kept_.clear();
   size_t row = 0;
   size_t to = 0;
@@ -164,7 +163,7 @@ std::span<const Segment> Transformer::DropRows(
       if (from == to) continue;
       rows_[to] = rows_[from];
       std::ranges::copy(scratch_.x.Row(from), scratch_.x.Row(to).begin());
-      std::ranges::copy(scratch_.per_layer.Row(from).first(all),
+      std::ranges::copy(scratch_.per_layer.Row(from),
                         scratch_.per_layer.Row(to).begin());
       rope_.SetRow(to, rows_[to].position);
     }
@@ -242,7 +241,8 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
 
   if (config_.per_layer_dim != 0) {
     Tap(TapPoint::kPerLayerInput, layer, segments, x);
-    PerLayerBlock(config_, w, layer, segments, x, scratch_, update, context_);
+    PerLayerBlock(config_, weights_, layer, segments, x, scratch_, update,
+                  context_);
     AddUpdate(w.post_per_layer_norm, TapPoint::kPerLayerOutput, layer,
               segments);
   }

@@ -15,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/forward/executor.h"
+#include "src/forward/scratch.h"
 #include "src/session/model_impl.h"
 #include "tests/support/error_of.h"
 #include "tests/support/near.h"
@@ -215,6 +216,18 @@ TEST_P(EmbedderTest, WrongModelsAreSeen) {
 }
 
 Model LoadToyEmbedder() { return LoadExact(ToyPath("embedding_gemma")); }
+
+// Vectors of a layer without a table are computed when the layer needs them, so
+// more layers need no more memory for a text.
+TEST(Embedder, LayersShareScratch) {
+  const Model model = LoadOrDie(ToyPath("embedding_gemma2"), {});
+  const ModelConfig& config = model.config();
+  ASSERT_NE(config.per_layer_dim, 0u);
+  ModelConfig twice = config;
+  twice.layers.insert(twice.layers.end(), config.layers.begin(),
+                      config.layers.end());
+  EXPECT_EQ(Scratch::Bytes(twice, 100, 1), Scratch::Bytes(config, 100, 1));
+}
 
 TEST(Embedder, PromptsPrecedeTexts) {
   const Model model = LoadToyEmbedder();
