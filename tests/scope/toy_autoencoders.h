@@ -49,6 +49,9 @@ inline std::vector<ToySite> AllToySites() {
   const std::string layer = "/layer_1/width_24/average_l0_6/params.npz";
   const std::string of_2 = "gemma-scope-2-toy-pt/";
   const std::string file = "/layer_3_width_24_l0_small/params.safetensors";
+  const std::string of_4 = "gemma-scope-2-e2b-pt/";
+  const std::string of_experts = "gemma-scope-2-moe-pt/";
+  const std::string file_1 = "/layer_1_width_24_l0_small/params.safetensors";
   return {
       {"gemma2_odd",
        "res",
@@ -80,6 +83,30 @@ inline std::vector<ToySite> AllToySites() {
        "transcoder",
        of_2 + "transcoder" + file,
        {kFfwInput, kFfwOutput, 3}},
+      {"gemma4_e2b",
+       "resid_post",
+       of_4 + "resid_post" + file,
+       {kBlockOutput, kBlockOutput, 3}},
+      {"gemma4_e2b",
+       "attn_out",
+       of_4 + "attn_out" + file,
+       {kMixHidden, kMixHidden, 3}},
+      {"gemma4_e2b",
+       "mlp_out",
+       of_4 + "mlp_out" + file,
+       {kFfwOutput, kFfwOutput, 3}},
+      {"gemma4_e2b",
+       "transcoder",
+       of_4 + "transcoder" + file,
+       {kFfwInput, kFfwOutput, 3}},
+      {"gemma4_moe",
+       "mlp_out",
+       of_experts + "mlp_out" + file_1,
+       {kFfwOutput, kFfwOutput, 1}},
+      {"gemma4_moe",
+       "transcoder",
+       of_experts + "transcoder" + file_1,
+       {kFfwInput, kFfwOutput, 1}},
   };
 }
 

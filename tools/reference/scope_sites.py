@@ -5,8 +5,11 @@
                                                                          the embedding's in embedding/width_24/...
   gemma-scope-2-toy-pt/<site>/layer_3_width_24_l0_small/params.safetensors, config.json
                                                                          for models/gemma3_noscale, as in Gemma Scope 2
+  gemma-scope-2-e2b-pt, gemma-scope-2-moe-pt           the same for layer 3 of models/gemma4_e2b, which has per-layer
+                                                         embeddings and the cache of another layer, and for layer 1 of
+                                                         models/gemma4_moe, which has experts
   gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4/params.npz      for gguf/gemma3_mixed.gguf
-  gemma2_odd.npz, gemma3_noscale.npz: for each site
+  gemma2_odd.npz, gemma3_noscale.npz, gemma4_e2b.npz, gemma4_moe.npz: for each site
     ids                 int64   [n]            the tokens
     <site>_in           float32 [n, columns]   the autoencoder's input: an input or output of transformers' module
     transcoder_out      float32 [n, columns]   the activations to reconstruct
@@ -57,6 +60,7 @@ SITES_2 = {
     "resid_post": (RES, RES), "attn_out": (ATT, ATT), "mlp_out": (MLP, MLP),
     "transcoder": (("pre_feedforward_layernorm", "out"), MLP),
 }
+EXPERT_SITES = {site: SITES_2[site] for site in ("mlp_out", "transcoder")}
 HOOK_POINTS = {  # the names of these places in config.json
     RES: "model.layers.{}.output", ATT: "model.layers.{}.self_attn.o_proj.input",
     MLP: "model.layers.{}.post_feedforward_layernorm.output",
@@ -212,8 +216,8 @@ def write_scope_2(folder, autoencoder, layer, site, places):
         "type": "transcoder" if site == "transcoder" else "sae"}, indent=1) + "\n", encoding="utf-8")
 
 
-def toy(testdata, output, name, layer, sites, write):
-    """Writes one toy's autoencoders, one for each of its sites."""
+def toy(testdata, output, name, layer, sites, write, repository="gemma-scope-2-toy-pt"):
+    """Writes one toy's autoencoders, one for each of its sites, in Gemma Scope 2's form to `repository`."""
     model = hf_models.load(testdata / "models" / name)
     ids = np.load(testdata / "models" / name / "reference.npz")["ids"][0][:TOKENS]
     arrays = dict(ids=ids)
@@ -223,12 +227,12 @@ def toy(testdata, output, name, layer, sites, write):
                                   affine=write == write_scope_2 and site == "transcoder")
         arrays |= describe_site(model, layer, ids, site, places, autoencoder, x)
         if write == write_scope_2:
-            write(output / "gemma-scope-2-toy-pt" / site / f"layer_{layer}_width_24_l0_small", autoencoder, layer, site,
+            write(output / repository / site / f"layer_{layer}_width_24_l0_small", autoencoder, layer, site,
                   places)
         else:
-            repository = "res" if site == "embedding" else site + "s" * (site == "transcoder")
+            word = "res" if site == "embedding" else site + "s" * (site == "transcoder")
             place = "embedding" if site == "embedding" else f"layer_{layer}"
-            write(output / f"gemma-scope-toy-pt-{repository}" / place / "width_24" / "average_l0_6", autoencoder)
+            write(output / f"gemma-scope-toy-pt-{word}" / place / "width_24" / "average_l0_6", autoencoder)
     np.savez_compressed(output / f"{name}.npz", **arrays)
     print(f"{name:16s} {len(sites)} sites, {len(ids)} tokens")
 
@@ -269,6 +273,8 @@ def main():
     arguments.output.mkdir(parents=True, exist_ok=True)
     toy(arguments.testdata, arguments.output, "gemma2_odd", 1, SITES, write_scope_1)
     toy(arguments.testdata, arguments.output, "gemma3_noscale", 3, SITES_2, write_scope_2)
+    toy(arguments.testdata, arguments.output, "gemma4_e2b", 3, SITES_2, write_scope_2, "gemma-scope-2-e2b-pt")
+    toy(arguments.testdata, arguments.output, "gemma4_moe", 1, EXPERT_SITES, write_scope_2, "gemma-scope-2-moe-pt")
     mixed(arguments.testdata, arguments.output)
 
 
