@@ -30,6 +30,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsNull;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr char kNow[] =
     R"([{"type": "function", "function": {"name": "now", "description": "Time",
@@ -183,9 +184,10 @@ TEST(CallLines, KeepsWrongArguments) {
             "{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1e999}\"}\n");
 }
 
-// What `act` writes to a stream that is a terminal without colours.
+// What `act` writes to a stream that is a terminal of a type; a dumb one has no
+// colours.
 template <class Act>
-std::string OnTerminal(int stream, Act act) {
+std::string OnTerminal(int stream, Act act, const char* type = "dumb") {
   const int reader = posix_openpt(O_RDWR | O_NOCTTY);
   EXPECT_GE(reader, 0);
   EXPECT_EQ(grantpt(reader), 0);
@@ -194,7 +196,7 @@ std::string OnTerminal(int stream, Act act) {
   EXPECT_GE(terminal, 0);
   const char* const old_term = getenv("TERM");
   const std::string term = old_term == nullptr ? "" : old_term;
-  setenv("TERM", "dumb", 1);
+  setenv("TERM", type, 1);
   std::fflush(nullptr);
   const int saved = dup(stream);
   dup2(terminal, stream);
@@ -212,6 +214,32 @@ std::string OnTerminal(int stream, Act act) {
   for (char c = 0; read(reader, &c, 1) == 1;) shown += c;
   close(reader);
   return shown;
+}
+
+// On a terminal, thoughts are dim, and the answer and its calls are not.
+TEST_F(ToolChatTest, ThoughtsAreDim) {
+  setenv("NO_COLOR", "", 1);
+  Conversation chat = New(/*thinks=*/true);
+  std::string error;
+  const auto ask = [&](const char* type) {
+    return OnTerminal(
+        STDOUT_FILENO,
+        [&] {
+          testing::internal::CaptureStderr();
+          EXPECT_EQ(ErrorOf(chat.Ask("when?", options_)), "OK");
+          error = testing::internal::GetCapturedStderr();
+        },
+        type);
+  };
+  const std::string shown = ask("xterm");
+  EXPECT_THAT(shown, StartsWith("\x1b[2mHm."));
+  EXPECT_THAT(shown, HasSubstr("...\r\n\x1b[0m{\"name\":\"now\""));
+  EXPECT_EQ(error, "");
+  EXPECT_EQ(ErrorOf(chat.Undo()), "OK");
+  EXPECT_EQ(ask("dumb"),
+            "Hm.\r\n\r\n...\r\n{\"name\":\"now\","
+            "\"arguments\":{}}\r\n");
+  EXPECT_EQ(chat.turns()[0].answer, "");
 }
 
 // Thoughts must not control a terminal, with colours or without.
