@@ -340,6 +340,11 @@ json With(json config, const json& changes) {
   return config;
 }
 
+json Without(json config, const char* key) {
+  config.erase(key);
+  return config;
+}
+
 json OldGriffin(const ConfigDraft& c) {
   json j = Sizes("recurrent_gemma", c);
   j.erase("max_position_embeddings");
@@ -431,6 +436,13 @@ std::vector<Published> AllPublished() {
       {"gemma3_27b", Nested(few27b), WithStops(three27b, {1, 106})},
       {"gemma3_27b_new", Nested(NewGemma3(three27b, 168)),
        WithStops(three27b, {1, 106})},
+      {"functiongemma_270m", NewGemma3(three270m, 256), three270m},
+      {"medgemma_4b_it", Nested(OldGemma3(three4b, 256)),
+       WithStops(three4b, {1, 106})},
+      {"medgemma_27b_text_it", NewGemma3(three27b, 168), three27b},
+      {"translategemma_4b_it",
+       Without(Nested(NewGemma3(three4b, 256)), "vision_config"),
+       WithStops(three4b, {1, 106})},
       {"recurrent_2b_deepmind", OldGriffin(rec2b), rec2b},
       {"recurrent_2b_transformers", OldGriffin(rec2b),
        Griffin(26, 2560, 10, 7680, 2048), kTransformers},
