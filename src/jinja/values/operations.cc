@@ -32,6 +32,9 @@ absl::Status UndefinedError(const JinjaValue& value) {
 
 absl::Status TypeError(std::string_view what, const JinjaValue& a,
                        const JinjaValue& b) {
+  if (a.is_large_int() || b.is_large_int()) {
+    return absl::UnimplementedError("an integer does not fit into 64 bits");
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("'", what, "' does not accept '", a.TypeName(), "' and '",
                    b.TypeName(), "'"));
