@@ -94,6 +94,18 @@ TEST(ControlTokens, CallWaitsForResult) {
   EXPECT_THAT(Events(model, {}), ElementsAre("[<|turn>]"));
 }
 
+TEST(ControlTokens, FunctionGemmaWaitsToo) {
+  const Model model =
+      ModelThatSays({"<start_function_call>", "call:f{}", "<end_function_call>",
+                     "<start_function_response>", "x"});
+  const TokenId token =
+      *(*model.tokenizer())->Find("<start_function_response>");
+  EXPECT_THAT(model.config().stop_tokens, testing::Contains(token));
+  EXPECT_THAT(Events(model, {}),
+              ElementsAre("[<start_function_call>]", "call:f{}",
+                          "[<end_function_call>]"));
+}
+
 std::string ChatToy() {
   return std::string(GEMMA_TESTDATA_DIR) + "/models/gemma4_chat";
 }

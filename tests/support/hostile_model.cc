@@ -288,7 +288,10 @@ void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf) {
   }
   for (const std::string& piece : pieces) {
     tokens.push_back(piece);
-    types.push_back(piece.starts_with("<|") || piece.ends_with("|>") ? 3 : 1);
+    const bool is_mark = piece.find("_function_") != piece.npos ||
+                         piece == "<escape>" || piece.starts_with("<|") ||
+                         piece.ends_with("|>");
+    types.push_back(is_mark ? 3 : 1);
   }
   std::vector<float> scores(tokens.size());
   for (size_t i = 0; i < scores.size(); ++i) {

@@ -54,7 +54,7 @@ void AddTensors(const TinyTensors& tensors, GgufWriter& gguf);
 
 // Adds a vocabulary: <pad>, <eos>, <bos> and <unk>, the 256 bytes from
 // kFirstByte on, and `pieces` from kFirstPiece on. Those that begin with "<|"
-// or end with "|>" are control tokens.
+// or end with "|>", and the marks of FunctionGemma, are control tokens.
 inline constexpr TokenId kFirstByte = 4;
 inline constexpr TokenId kFirstPiece = 260;
 void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf);

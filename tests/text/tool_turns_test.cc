@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gemma/answer_parser.h"
 #include "gemma/chat_template.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -269,6 +270,64 @@ TEST(ToolTurns, WritesFunctionGemmasTurns) {
             "<end_function_response>"));
   EXPECT_THAT(ErrorOf(turns.Render({{ask}}, {.thinking = true})),
               HasSubstr("FunctionGemma does not think"));
+}
+
+// The example of Google's page "FunctionGemma formatting and best practices",
+// with two parameters of which one is one of several words.
+TEST(ToolTurns, FunctionGemmasWeatherFlow) {
+  std::vector<std::string> names;
+  const Tokenizer tokenizer = FunctionGemmaTokenizer(names);
+  const ChatTemplate turns = *ChatTemplate::Create(tokenizer);
+  const auto parse = [&](std::string_view text) {
+    return *tokenizer.Encode(text, ControlTokens::kParse);
+  };
+  const ChatOptions tools = {.tools = R"([{"type": "function", "function": {
+      "name": "get_current_weather", "description": "Gets the weather.",
+      "parameters": {"type": "object", "properties": {
+        "location": {"type": "string", "description": "The city"},
+        "unit": {"type": "string", "description": "The unit",
+                 "enum": ["celsius", "fahrenheit"]}},
+      "required": ["location"]}}}])"};
+  const std::string asked =
+      "<bos><start_of_turn>developer\nYou are a model that can do function "
+      "calling with the following functions<start_function_declaration>"
+      "declaration:get_current_weather{description:<escape>Gets the weather."
+      "<escape>,parameters:{properties:{location:{description:<escape>The "
+      "city<escape>,type:<escape>STRING<escape>},unit:{description:<escape>"
+      "The unit<escape>,enum:[<escape>celsius<escape>,<escape>fahrenheit"
+      "<escape>],type:<escape>STRING<escape>}},required:[<escape>location"
+      "<escape>],type:<escape>OBJECT<escape>}}<end_function_declaration>"
+      "<end_of_turn>\n<start_of_turn>user\nHow is Tokyo?<end_of_turn>\n"
+      "<start_of_turn>model\n";
+  const Message ask = {Role::kUser, "How is Tokyo?"};
+  EXPECT_EQ(*turns.Render({{ask}}, tools), parse(asked));
+
+  const std::string call =
+      "<start_function_call>call:get_current_weather{location:<escape>Tokyo, "
+      "Japan<escape>}<end_function_call>";
+  AnswerParser parser(tokenizer);
+  StreamDecoder decoder(tokenizer);
+  for (const TokenId token : parse(call)) {
+    if (tokenizer.IsControl(token)) {
+      parser.Control(token);
+    } else {
+      parser.Text(decoder.Append(token));
+    }
+  }
+  parser.Finish();
+  const ToolCall wanted = {"get_current_weather",
+                           R"({"location":"Tokyo, Japan"})"};
+  EXPECT_THAT(parser.answer().tool_calls, testing::ElementsAre(wanted));
+  const std::vector<Message> messages = {
+      ask,
+      {.role = Role::kModel, .tool_calls = parser.answer().tool_calls},
+      {.role = Role::kTool,
+       .content_json = R"({"temperature": 15, "weather": "sunny"})"}};
+  EXPECT_EQ(*turns.Render(messages, tools),
+            parse(asked + call +
+                  "<start_function_response>response:get_current_weather{"
+                  "temperature:15,weather:<escape>sunny<escape>}"
+                  "<end_function_response>"));
 }
 
 TEST(ToolTurns, OlderGemmasRefuseTools) {
