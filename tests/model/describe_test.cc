@@ -324,8 +324,7 @@ TEST(DescribeTokenizer, EncodesTheSame) {
   }
 }
 
-// llama.cpp's converter writes these keys. The merges are those of the source,
-// without those of runs of blanks, which are user-defined pieces here.
+// llama.cpp's converter writes these keys. The merges are those of the source.
 TEST(DescribeTokenizer, Gemma4HasMerges) {
   const Tokenizer tokenizer = Gemma4Tokenizer();
   ConfigDraft c = Odd("gemma");
@@ -348,25 +347,20 @@ TEST(DescribeTokenizer, Gemma4HasMerges) {
   EXPECT_EQ(types[*tokenizer.Find("<|tool_call>")], 4);
   EXPECT_EQ(types[*tokenizer.Find("<|turn>")], 3);
   EXPECT_EQ(types[*tokenizer.Find("<0x0A>")], 6);
+  EXPECT_EQ(types[*tokenizer.Find("\u2581\u2581")], 1);
   const nlohmann::json source = nlohmann::json::parse(std::ifstream(
       std::string(GEMMA_TESTDATA_DIR) + "/models/gemma4_chat/tokenizer.json"));
-  const absl::Span<const Vocabulary::Piece> pieces =
-      tokenizer.impl().vocabulary().pieces;
   std::vector<std::string> wanted;
   for (const nlohmann::json& merge : source["model"]["merges"]) {
     const std::string left = merge[0], right = merge[1];
-    const TokenId made = *tokenizer.Find(left + right);
-    if (pieces[made].type != PieceType::kNormal) continue;
     wanted.push_back(absl::StrCat(left, " ", right));
   }
-  EXPECT_GT(wanted.size(), 10u);
+  EXPECT_GT(wanted.size(), 100u);
   EXPECT_EQ(merges,
             std::vector<std::string_view>(wanted.begin(), wanted.end()));
   const Tokenizer read = LoadedTokenizer(written);
-  for (size_t i = 0; i < pieces.size(); ++i) {
-    EXPECT_EQ(read.impl().vocabulary().pieces[i].text, pieces[i].text);
-    EXPECT_EQ(read.impl().vocabulary().pieces[i].type, pieces[i].type) << i;
-  }
+  EXPECT_EQ(read.impl().vocabulary().pieces,
+            tokenizer.impl().vocabulary().pieces);
 }
 
 TEST(DescribeTokenizer, KeepsRulesAndExtras) {

@@ -53,11 +53,19 @@ bool IsGemma4(const Tokenizer& tokenizer) {
          tokenizer.Find(kGemma4Turns.close).has_value();
 }
 
-// The type that llama.cpp's converter gives a piece of Gemma 4: user-defined if
-// llama.cpp's programs look for it in answers, and normal if no merge makes it.
-PieceType StoredType(const Vocabulary::Piece& piece) {
-  if (IsPrintedControl(piece.text)) return PieceType::kUserDefined;
-  return IsUnreachable(piece) ? PieceType::kNormal : piece.type;
+// A piece of Gemma 4 as llama.cpp's converter writes it: user-defined if
+// llama.cpp's programs look for it in answers, and normal if it is a run of
+// blanks or if no merge makes it.
+Vocabulary::Piece StoredPiece(const Vocabulary::Piece& piece) {
+  Vocabulary::Piece stored = piece;
+  stored.score = kGemma4Score;
+  if (IsPrintedControl(piece.text)) {
+    stored.type = PieceType::kUserDefined;
+  } else if (IsUnreachable(piece) || (piece.type == PieceType::kUserDefined &&
+                                      IsRunOfBlanks(piece.text))) {
+    stored.type = PieceType::kNormal;
+  }
+  return stored;
 }
 
 void DescribePieces(const Tokenizer& tokenizer, size_t vocab_size,
@@ -72,11 +80,11 @@ void DescribePieces(const Tokenizer& tokenizer, size_t vocab_size,
   const std::vector<std::string> merges =
       IsGemma4(tokenizer) ? MergesOf(stored) : std::vector<std::string>();
   const bool has_merges = !merges.empty();
-  for (const Vocabulary::Piece& piece : stored) {
+  for (const Vocabulary::Piece& own : stored) {
+    const Vocabulary::Piece piece = has_merges ? StoredPiece(own) : own;
     texts.push_back(StoredText(piece));
-    scores.push_back(has_merges ? kGemma4Score : piece.score);
-    types.push_back(
-        static_cast<int32_t>(has_merges ? StoredType(piece) : piece.type));
+    scores.push_back(piece.score);
+    types.push_back(static_cast<int32_t>(piece.type));
   }
   out.SetString("tokenizer.ggml.model", has_merges ? "gemma4" : "llama");
   if (has_merges) {

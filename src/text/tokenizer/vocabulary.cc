@@ -161,6 +161,11 @@ bool IsPrintedControl(std::string_view name) {
                    name) != std::end(kPrintedControls);
 }
 
+bool IsRunOfBlanks(std::string_view piece) {
+  return IsRun(piece, kBlank, 2) || IsRun(piece, "\n", 1) ||
+         IsRun(piece, "\t", 1);
+}
+
 PieceType CanonicalType(const Vocabulary::Piece& piece) {
   if (piece.type == PieceType::kUnused && piece.text.empty()) {
     return PieceType::kUnused;
@@ -180,8 +185,7 @@ PieceType CanonicalType(const Vocabulary::Piece& piece) {
   }
   if (ByteOfPiece(piece.text).has_value()) return PieceType::kByte;
   const bool is_tag = piece.type != PieceType::kUnused && IsTag(piece.text);
-  if (IsRun(piece.text, kBlank, 2) || IsRun(piece.text, "\n", 1) ||
-      IsRun(piece.text, "\t", 1) || is_tag) {
+  if (IsRunOfBlanks(piece.text) || is_tag) {
     return PieceType::kUserDefined;
   }
   return piece.type;

@@ -107,10 +107,15 @@ void SetUnreachable(const std::vector<bool>& is_merged, Vocabulary& vocabulary);
 // Returns whether SetUnreachable has marked the piece.
 bool IsUnreachable(const Vocabulary::Piece& piece);
 
+// Whether a piece is one of the runs that Canonicalize makes user-defined: of
+// blanks, newlines or tabs.
+bool IsRunOfBlanks(std::string_view piece);
+
 // Returns tokenizer.ggml.merges of a vocabulary: each way to make a piece of
 // two others, with a blank between these, in the order of the pieces' scores,
 // and then of the ids of the two parts, as Hugging Face's converter orders
-// them. VocabularyFromGguf ranks the pieces by them in the same order.
+// them. Runs of blanks come first, the longest before the others.
+// VocabularyFromGguf ranks the pieces by them in the same order.
 std::vector<std::string> MergesOf(absl::Span<const Vocabulary::Piece> pieces);
 
 // The content of Hugging Face's tokenizer.json and tokenizer_config.json.

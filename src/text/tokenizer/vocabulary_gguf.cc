@@ -57,6 +57,12 @@ bool IsOneCharacter(std::string_view text) {
   return Utf8Length(text[0]) == text.size();
 }
 
+size_t NumCharacters(std::string_view text) {
+  size_t count = 0;
+  for (size_t at = 0; at < text.size(); at += Utf8Length(text[at])) ++count;
+  return count;
+}
+
 }  // namespace
 
 bool IsUnreachable(const Vocabulary::Piece& piece) {
@@ -68,12 +74,16 @@ std::vector<std::string> MergesOf(absl::Span<const Vocabulary::Piece> pieces) {
   HashMap<std::string_view, size_t> ids;
   std::vector<const Vocabulary::Piece*> made;
   for (size_t i = 0; i < pieces.size(); ++i) {
-    if (pieces[i].type != PieceType::kNormal) continue;
+    const bool is_run = pieces[i].type == PieceType::kUserDefined &&
+                        IsRunOfBlanks(pieces[i].text);
+    if (pieces[i].type != PieceType::kNormal && !is_run) continue;
     ids.try_emplace(pieces[i].text, i);
     if (!IsOneCharacter(pieces[i].text)) made.push_back(&pieces[i]);
   }
+  // Runs of blanks share a score: the longest comes first.
   std::stable_sort(made.begin(), made.end(), [](const auto* a, const auto* b) {
-    return a->score > b->score;
+    if (a->score != b->score) return a->score > b->score;
+    return NumCharacters(a->text) > NumCharacters(b->text);
   });
   struct Split {
     size_t left = 0, right = 0;  // ids
