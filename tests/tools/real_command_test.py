@@ -253,14 +253,12 @@ class ChatTest(RealTest):
         process.stdin.write(b"Write a list of numbers: 1, 2, 3\n")
         self.assertNotEqual(read_some(process.stdout, 60), b"")
         process.send_signal(signal.SIGINT)
-        time.sleep(1)
-        self.assertIsNone(process.poll())
         process.stdin.write(b"/exit\n")
-        self.assertEqual(process.wait(timeout=30), 0)
+        self.assertEqual(process.wait(timeout=30), 0)  # The whole answer would take longer.
 
     def test_ctrl_c_at_prompt_leaves(self):
         process = self.start("chat", self.model, "--chat")
-        time.sleep(3)  # By then the model is loaded. If not, Ctrl-C interrupts the loading.
+        time.sleep(1)  # By then the model is loaded. If not, Ctrl-C interrupts the loading.
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(timeout=30), 130)
 
