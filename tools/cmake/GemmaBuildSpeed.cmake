@@ -2,13 +2,14 @@
 
 # Uses ccache if it is installed and the user chose no other launcher. Paths
 # below the source tree stay relative, so that a clone in a different folder
-# reuses the results of this one.
+# reuses the results of this one. ccache learns from the compiler which headers a
+# source reads, instead of preprocessing it first.
 option(GEMMA_USE_CCACHE "Compile with ccache if it is installed"
   ${PROJECT_IS_TOP_LEVEL})
 find_program(GEMMA_CCACHE ccache)
 if(GEMMA_USE_CCACHE AND GEMMA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
-    "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1
+    "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
     "CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime"
     "${GEMMA_CCACHE}")
 endif()
