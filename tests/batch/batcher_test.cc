@@ -134,7 +134,7 @@ INSTANTIATE_TEST_SUITE_P(Toys, BatcherReuse,
 // The first request that diverges from a prompt at a new position may find that
 // the recurrent layers forgot this position; the next one does not.
 TEST_P(BatcherReuse, WhatEndedRequestsComputed) {
-  const Model model = LoadSpeakingToy(GetParam(), 2, 256);
+  const Model model = LoadSpeakingToy(GetParam(), kToyThreads, 256);
   const std::vector<TokenId> system = MakePrompt(450, 1);
   const bool recurrent = GetParam().name == "recurrent";
   Steps steps(model);
@@ -151,7 +151,7 @@ TEST_P(BatcherReuse, WhatEndedRequestsComputed) {
 
 // The first prompt has pushed the common beginning out of the rings.
 TEST_P(BatcherReuse, PrefixOutsideRings) {
-  const Model model = LoadSpeakingToy(GetParam(), 2, 256);
+  const Model model = LoadSpeakingToy(GetParam(), kToyThreads, 256);
   Steps steps(model);
   const std::vector<TokenId> whole = MakePrompt(2000, 1);
   steps.Add(Ask(whole, 30));
@@ -163,7 +163,7 @@ TEST_P(BatcherReuse, PrefixOutsideRings) {
 }
 
 TEST_P(BatcherReuse, AConversation) {
-  const Model model = LoadSpeakingToy(GetParam(), 2, 256);
+  const Model model = LoadSpeakingToy(GetParam(), kToyThreads, 256);
   Steps steps(model);
   std::vector<TokenId> prompt = MakePrompt(100, 1);
   size_t before = 0;
@@ -184,7 +184,7 @@ TEST_P(BatcherReuse, AConversation) {
 }
 
 TEST_P(BatcherReuse, OfSimultaneousRequests) {
-  const Model model = LoadSpeakingToy(GetParam(), 2, 256);
+  const Model model = LoadSpeakingToy(GetParam(), kToyThreads, 256);
   const std::vector<TokenId> system = MakePrompt(600, 1);
   Steps steps(model);
   for (size_t i = 0; i < 5; ++i) {
@@ -196,7 +196,7 @@ TEST_P(BatcherReuse, OfSimultaneousRequests) {
 }
 
 TEST_P(BatcherReuse, OfRunningRequests) {
-  const Model model = LoadSpeakingToy(GetParam(), 2, 256);
+  const Model model = LoadSpeakingToy(GetParam(), kToyThreads, 256);
   const std::vector<TokenId> prompt = MakePrompt(300, 1);
   Steps steps(model);
   const size_t first = steps.Add(Ask(prompt, 50));

@@ -101,7 +101,7 @@ std::vector<Outcome> AllAlone(const Model& model,
 
 TEST_P(SameBitsTogether, AnyBatchAnyReuse) {
   const std::vector<Request> requests = MixedRequests();
-  const Model model = LoadSpeakingToy(GetParam(), 2, 256);
+  const Model model = LoadSpeakingToy(GetParam(), kToyThreads, 256);
   EngineOptions options;
   options.max_tokens = 720;
   const std::vector<Outcome> expected = AllAlone(model, requests, options);
@@ -115,7 +115,7 @@ TEST_P(SameBitsTogether, PassesOfFewRows) {
   const std::vector<Request> requests = MixedRequests();
   for (const size_t chunk : {48, 7}) {
     SCOPED_TRACE(testing::Message() << "chunk " << chunk);
-    const Model model = LoadSpeakingToy(GetParam(), 2, chunk);
+    const Model model = LoadSpeakingToy(GetParam(), kToyThreads, chunk);
     EngineOptions options;
     options.max_tokens = 720;
     options.max_sequences = chunk == 7 ? 1 : 40;

@@ -22,7 +22,7 @@ inline std::string ShieldFile(const std::string& name) {
 // Loads the toy with float32 activations.
 inline Model LoadShield(size_t chunk = 256) {
   LoadOptions options;
-  options.num_threads = 2;
+  options.num_threads = kToyThreads;
   options.activations = Activations::kFloat32;
   options.prefill_chunk = chunk;
   return LoadOrDie(ShieldFile("shield.gguf"), options);

@@ -124,7 +124,7 @@ INSTANTIATE_TEST_SUITE_P(Toys, Speculate, ::testing::ValuesIn(AllToys()),
                          [](const auto& toy) { return toy.param.name; });
 
 TEST_P(Speculate, SameTokensAndState) {
-  const Model model = LoadToy(GetParam(), 2, 24);
+  const Model model = LoadToy(GetParam(), kToyThreads, 24);
   const auto vocab_size = static_cast<TokenId>(model.config().vocab_size);
   size_t passes = 0, answers = 0;
   for (uint64_t seed = 0; seed < 6; ++seed) {

@@ -62,7 +62,7 @@ TEST_P(InputRowsOf, EmbeddingsGiveTokensBits) {
                    << WeightTypeName(a.weights) << ", deterministic "
                    << a.deterministic << ", chunk " << chunk);
       LoadOptions options;
-      options.num_threads = 2;
+      options.num_threads = kToyThreads;
       options.prefill_chunk = chunk;
       options.recurrent_window = GetParam().window;
       options.quantize = a.weights;
@@ -98,7 +98,7 @@ void ExpectSameFuture(Session& with_rows, Session& with_tokens,
 }
 
 TEST_P(InputRowsOf, RewindLikeTokens) {
-  const Model model = LoadToy(GetParam(), 2, 8);
+  const Model model = LoadToy(GetParam(), kToyThreads, 8);
   const Tokens tokens = PromptOf(model);
   const Words words = WithEmbeddings(model, tokens, 5, 52);
   for (const size_t interval : {0, 13}) {
@@ -120,7 +120,7 @@ TEST_P(InputRowsOf, RewindLikeTokens) {
 }
 
 TEST_P(InputRowsOf, SavedSessionsKeepRows) {
-  const Model model = LoadToy(GetParam(), 2, 8);
+  const Model model = LoadToy(GetParam(), kToyThreads, 8);
   const Tokens tokens = PromptOf(model);
   const Words words = WithEmbeddings(model, tokens, 5, 52);
   Session with_tokens = NewSession(model);
@@ -136,7 +136,7 @@ TEST_P(InputRowsOf, SavedSessionsKeepRows) {
 }
 
 TEST_P(InputRowsOf, SessionsTogetherWithTokens) {
-  const Model model = LoadToy(GetParam(), 2, /*chunk=*/8);
+  const Model model = LoadToy(GetParam(), kToyThreads, /*chunk=*/8);
   const size_t vocab_size = model.config().vocab_size;
   const Tokens tokens = MakePrompt(30, 1);
   const Words words = WithEmbeddings(model, tokens, 3, 20);
@@ -241,7 +241,7 @@ TEST_P(BidirectionalRows, SameBitsAnyPasses) {
 }
 
 TEST_P(BidirectionalRows, RewindOnlyToEnds) {
-  const Model model = LoadToy({"", GetParam()}, 2, 24);
+  const Model model = LoadToy({"", GetParam()}, kToyThreads, 24);
   const size_t vocab_size = model.config().vocab_size;
   const Words words = ReadRows(model, GetParam()).words;
   Session first = NewSession(model);
@@ -271,7 +271,7 @@ TEST_P(BidirectionalRows, RewindOnlyToEnds) {
 }
 
 TEST_P(BidirectionalRows, MustFitOnePass) {
-  const Model model = LoadToy({"", GetParam()}, 2, kLongest - 1);
+  const Model model = LoadToy({"", GetParam()}, kToyThreads, kLongest - 1);
   const Words words = ReadRows(model, GetParam()).words;
   Session session = NewSession(model);
   const auto longest = std::find_if(
@@ -316,7 +316,7 @@ INSTANTIATE_TEST_SUITE_P(Toys, RowPrompts,
 TEST_P(RowPrompts, EngineAnswersAsGenerate) {
   for (const size_t chunk : {256, 40}) {
     SCOPED_TRACE(chunk);
-    const Model model = LoadSpeakingToy(GetParam(), 2, chunk);
+    const Model model = LoadSpeakingToy(GetParam(), kToyThreads, chunk);
     std::vector<Request> requests;
     for (const RowMask mask : {RowMask::kCausal, kBidirectional}) {
       for (const size_t seed : {1, 2}) {

@@ -77,7 +77,7 @@ TEST_P(SameBits, AnyPieces) {
 TEST_P(SameBits, AnyThreadsAndChunk) {
   const std::vector<TokenId> tokens = Prompt(40);
   const std::vector<float> expected = AllLogits(LoadToy(GetParam()), tokens);
-  for (const size_t threads : {1, 3, 4}) {
+  for (const size_t threads : {2, 3, 4}) {
     for (const size_t chunk : {1, 2, 7, 16, 64}) {
       const Model model = LoadToy(GetParam(), threads, chunk);
       EXPECT_EQ(AllLogits(model, tokens), expected)
@@ -137,7 +137,7 @@ TEST_P(SameBits, AnyBatchNeighbours) {
 // With passes of few rows, so that continuations are cut, and with checkpoints
 // where passes end.
 TEST_P(SameBits, SessionsTogether) {
-  const Model model = LoadToy(GetParam(), 2, /*chunk=*/8);
+  const Model model = LoadToy(GetParam(), kToyThreads, /*chunk=*/8);
   const size_t vocab_size = model.config().vocab_size;
   const std::vector<std::vector<TokenId>> prompts = {
       Prompt(5, 1), Prompt(23, 2), Prompt(1), Prompt(12, 3)};
@@ -196,7 +196,7 @@ TEST(SessionTest, RefusesBadBatches) {
 // the first ones again.
 TEST_P(SameBits, RollBackAndRedo) {
   const std::vector<TokenId> tokens = Prompt(60);
-  const Model model = LoadToy(GetParam(), 2, 8);
+  const Model model = LoadToy(GetParam(), kToyThreads, 8);
   const std::vector<float> expected = AllLogits(model, tokens);
   const size_t vocab_size = model.config().vocab_size;
   for (const size_t max_rollback : {1, 5, 16}) {
@@ -221,7 +221,7 @@ TEST_P(SameBits, RollBackAndRedo) {
 // start.
 TEST_P(SameBits, RewindFar) {
   const std::vector<TokenId> tokens = Prompt(90);
-  const Model model = LoadToy(GetParam(), 2, 8);
+  const Model model = LoadToy(GetParam(), kToyThreads, 8);
   const size_t vocab_size = model.config().vocab_size;
   const std::vector<float> expected = AllLogits(model, tokens);
   for (const size_t interval : {0, 13}) {
@@ -260,7 +260,7 @@ TEST_P(SameBits, RewindRecomputesFromCheckpoint) {
 // computes nothing.
 TEST_P(SameBits, RewindStartsAtCheckpoint) {
   const std::vector<TokenId> tokens = Prompt(90);
-  const Model model = LoadToy(GetParam(), 2, 8);
+  const Model model = LoadToy(GetParam(), kToyThreads, 8);
   const size_t vocab_size = model.config().vocab_size;
   const std::vector<float> expected = AllLogits(model, tokens);
   for (const size_t back : {0, 1, 5}) {

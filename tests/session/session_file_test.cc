@@ -118,7 +118,7 @@ TEST_P(EveryToy, RestoredContinuesAlike) {
 
 // Rings of different sizes, after a rewind.
 TEST_P(EveryToy, RestoredWithAnotherChunk) {
-  const Model model = LoadToy(GetParam(), 2, /*chunk=*/64);
+  const Model model = LoadToy(GetParam(), kToyThreads, /*chunk=*/64);
   Session session = NewSession(model, {.max_tokens = 100});
   ASSERT_TRUE(session.Append(RandomPrompt(50)).ok());
   ASSERT_TRUE(session.Rewind(41).ok());

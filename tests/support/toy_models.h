@@ -29,8 +29,18 @@ const std::vector<Toy>& AllToys();
 // Returns the path of a folder in tests/testdata/models.
 std::string ToyPath(const std::string& folder);
 
+// The threads of toys where their number does not matter. Two threads mostly
+// wait for each other in passes that are so short, on cores that other tests
+// could use. Only the thread sanitizer needs two.
+#ifdef __SANITIZE_THREAD__
+inline constexpr size_t kToyThreads = 2;
+#else
+inline constexpr size_t kToyThreads = 1;
+#endif
+
 // Loads a toy, or ends the test program.
-Model LoadToy(const Toy& toy, size_t num_threads = 2, size_t chunk = 256);
+Model LoadToy(const Toy& toy, size_t num_threads = kToyThreads,
+              size_t chunk = 256);
 Model LoadOrDie(const std::string& path, const LoadOptions& options);
 // Loads a model with activations in float32.
 Model LoadExact(const std::string& path);
