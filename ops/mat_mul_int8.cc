@@ -214,10 +214,13 @@ void Panels(const MatMulJob& job, const Int8Block* x, RowIndex index,
         PanelRows<kLayout, kRows>(job, x, index, row, begin, end);
       }
     };
-    // Without vectors, computing rows together gains no speed and compiles
-    // slowly.
+    // Without vectors, computing rows together gains no speed. On SSE2, which
+    // lacks most of the operations, eight rows gain most of it. The others
+    // would only take time to compile.
     if constexpr (HWY_TARGET != HWY_EMU128) {
-      rows(std::integral_constant<size_t, 8>());
+      rows(std::integral_constant<size_t, kManyRows>());
+    }
+    if constexpr (HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SSE2) {
       rows(std::integral_constant<size_t, 4>());
       rows(std::integral_constant<size_t, 2>());
     }
