@@ -278,6 +278,17 @@ void FloatPanelsOnTarget(const MatMulJob& job, RowIndex index, size_t begin,
   }
 }
 
+void DecodeFloatsOnTarget(const PackedView& w, size_t panel, size_t begin,
+                          size_t end, float* HWY_RESTRICT out) {
+  switch (w.layout) {
+#define GEMMA_LAYOUT_CASE(layout) \
+  case Layout::layout:            \
+    return DecodePanel<Layout::layout>(w, panel, begin, end, out);
+    GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
+#undef GEMMA_LAYOUT_CASE
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
@@ -286,10 +297,16 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace gemma::internal {
 HWY_EXPORT(FloatPanelsOnTarget);
+HWY_EXPORT(DecodeFloatsOnTarget);
 
 void FloatPanels(const MatMulJob& job, size_t begin, size_t end,
                  RowIndex index) {
   HWY_DYNAMIC_DISPATCH(FloatPanelsOnTarget)(job, index, begin, end);
+}
+
+void DecodeFloats(const PackedView& w, size_t panel, size_t begin, size_t end,
+                  float* out) {
+  HWY_DYNAMIC_DISPATCH(DecodeFloatsOnTarget)(w, panel, begin, end, out);
 }
 
 }  // namespace gemma::internal

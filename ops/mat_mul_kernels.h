@@ -41,6 +41,11 @@ void QuantizeRow(std::span<const float> x, Int8Block* out);
 void FloatPanels(const MatMulJob& job, size_t begin, size_t end,
                  RowIndex index = {});
 
+// Decodes columns [begin, end) of a panel of w to out [end - begin,
+// kPanelRows], which is aligned for vectors.
+void DecodeFloats(const PackedView& w, size_t panel, size_t begin, size_t end,
+                  float* out);
+
 // As FloatPanels, for layouts with codes and the rounded rows `x`: row r starts
 // at x + r * w.cols / kTileCols. Products within a block are exact integers,
 // blocks are summed in ascending order in float32: the same bits on all CPUs.
