@@ -286,10 +286,15 @@ class PerplexityTest(RealTest):
     TEXT = ("The quick brown fox jumps over the lazy dog. It was the best of times, it was the worst of times. "
             "All happy families are alike; every unhappy family is unhappy in its own way. ") * 3
 
+    reports = {}  # by arguments, which several tests share
+
     def perplexity(self, *arguments):
         file = self.folder / "text.txt"
         file.write_text(self.TEXT)
-        return json.loads(self.succeeds_quietly("perplexity", self.model, "--file", file, "-o", "json", *arguments))
+        if arguments not in self.reports:
+            self.reports[arguments] = json.loads(
+                self.succeeds_quietly("perplexity", self.model, "--file", file, "-o", "json", *arguments))
+        return self.reports[arguments]
 
     def test_report(self):
         report = self.perplexity()
