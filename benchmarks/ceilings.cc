@@ -16,6 +16,7 @@
 // After foreach_target.h.
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
+#include "ops/int8_dot-inl.h"
 
 #ifndef GEMMA_BENCHMARKS_CEILINGS_ONCE
 #define GEMMA_BENCHMARKS_CEILINGS_ONCE
@@ -83,6 +84,36 @@ float MultiplyAdd(size_t steps, float factor, float term) {
   return hn::ReduceSum(df, sums[0]);
 }
 
+// Returns the multiply-adds of one step of MultiplyBytes, or 0 if the CPU has
+// no instruction that sums four products of bytes.
+size_t ByteMacs() {
+  if (kQuadDot == QuadDot::kNone) return 0;
+  return kChains * hn::Lanes(DU8());
+}
+
+// Runs kChains dot products of vectors of ones, `steps` times, as products of
+// 4-bit weights do. Returns the sum of all products. The chains start at
+// different numbers, so that the compiler keeps each.
+int64_t MultiplyBytes([[maybe_unused]] size_t steps) {
+  int64_t sum = 0;
+  if constexpr (kQuadDot != QuadDot::kNone) {
+    using D = Dot<Layout::kU4, CodeBits::kAll>;
+    const auto w = D::Prepare(hn::Set(DU32(), 0x01010101u));
+    const auto x = hn::Set(DI8(), 1);
+    VI32 sums[kChains];
+    for (size_t c = 0; c < kChains; ++c) {
+      const auto start = static_cast<int32_t>(c);
+      sums[c] = hn::Set(DI32(), start);
+      sum -= start * static_cast<int64_t>(hn::Lanes(DI32()));
+    }
+    for (size_t step = 0; step < steps; ++step) {
+      for (VI32& of_chain : sums) of_chain = D::AddQuads(of_chain, w, x);
+    }
+    for (const VI32& of_chain : sums) sum += hn::ReduceSum(DI32(), of_chain);
+  }
+  return sum;
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
@@ -95,12 +126,14 @@ HWY_EXPORT(SimdTarget);
 HWY_EXPORT(SumWords);
 HWY_EXPORT(FloatLanes);
 HWY_EXPORT(MultiplyAdd);
+HWY_EXPORT(ByteMacs);
+HWY_EXPORT(MultiplyBytes);
 
 constexpr int kRuns = 5;
-constexpr size_t kFmaSteps = size_t{1} << 21;
-// The tasks of a thread: several, so that a thread that is slow for a while
-// gets fewer.
-constexpr size_t kFmaTasks = 8;
+constexpr size_t kSteps = size_t{1} << 21;
+// The tasks of a thread that multiplies: several, so that a thread that is slow
+// for a while gets fewer.
+constexpr size_t kTasks = 8;
 
 // Returns the time of the fastest run, in seconds. The first run, in which the
 // CPU finds its clock rate, does not count.
@@ -142,11 +175,11 @@ double ReadBytesPerSecond(Workers& workers, size_t bytes) {
 }
 
 double FmaFlopsPerSecond(Workers& workers) {
-  const size_t tasks = kFmaTasks * workers.num_threads();
+  const size_t tasks = kTasks * workers.num_threads();
   std::vector<float> sums(tasks);
   const double seconds = Fastest([&] {
     workers.ForEach(tasks, [&](size_t task, size_t) {
-      sums[task] = HWY_DYNAMIC_DISPATCH(MultiplyAdd)(kFmaSteps, 0.5f, 1.0f);
+      sums[task] = HWY_DYNAMIC_DISPATCH(MultiplyAdd)(kSteps, 0.5f, 1.0f);
     });
   });
   const size_t lanes = HWY_DYNAMIC_DISPATCH(FloatLanes)();
@@ -154,8 +187,24 @@ double FmaFlopsPerSecond(Workers& workers) {
   if (std::ranges::any_of(sums, [&](float s) { return s != expected; })) {
     Fail("multiply-adds gave a wrong sum");
   }
-  return 2.0 * static_cast<double>(tasks * kFmaSteps * kChains * lanes) /
-         seconds;
+  return 2.0 * static_cast<double>(tasks * kSteps * kChains * lanes) / seconds;
+}
+
+double ByteMacsPerSecond(Workers& workers) {
+  const size_t macs = kSteps * HWY_DYNAMIC_DISPATCH(ByteMacs)();
+  if (macs == 0) return 0;
+  const size_t tasks = kTasks * workers.num_threads();
+  std::vector<int64_t> sums(tasks);
+  const double seconds = Fastest([&] {
+    workers.ForEach(tasks, [&](size_t task, size_t) {
+      sums[task] = HWY_DYNAMIC_DISPATCH(MultiplyBytes)(kSteps);
+    });
+  });
+  const auto expected = static_cast<int64_t>(macs);
+  if (std::ranges::any_of(sums, [&](int64_t s) { return s != expected; })) {
+    Fail("dot products of bytes gave a wrong sum");
+  }
+  return static_cast<double>(tasks * macs) / seconds;
 }
 
 }  // namespace
@@ -167,24 +216,32 @@ Ceilings MeasureCeilings(Workers& workers, size_t read_bytes) {
   ceilings.read_bytes = read_bytes / kReadTaskBytes * kReadTaskBytes;
   ceilings.read_bytes_per_second = ReadBytesPerSecond(workers, read_bytes);
   ceilings.fma_flops_per_second = FmaFlopsPerSecond(workers);
+  ceilings.byte_macs_per_second = ByteMacsPerSecond(workers);
   return ceilings;
 }
 
 std::string ToText(const Ceilings& ceilings) {
-  return absl::StrFormat(
+  std::string text = absl::StrFormat(
       "ceilings, %d threads, %s: memory read %.1f GB/s, float32 multiply-add "
       "%.0f GFLOP/s",
       ceilings.threads, ceilings.simd_target,
       ceilings.read_bytes_per_second / 1e9,
       ceilings.fma_flops_per_second / 1e9);
+  if (ceilings.byte_macs_per_second != 0) {
+    absl::StrAppendFormat(&text, ", byte dot product %.0f GMAC/s",
+                          ceilings.byte_macs_per_second / 1e9);
+  }
+  return text;
 }
 
 std::string ToJson(const Ceilings& ceilings) {
   return absl::StrFormat(
       R"({"threads": %d, "simd_target": "%s", "read_bytes": %d, )"
-      R"("read_bytes_per_second": %.0f, "fma_flops_per_second": %.0f})",
+      R"("read_bytes_per_second": %.0f, "fma_flops_per_second": %.0f, )"
+      R"("byte_macs_per_second": %.0f})",
       ceilings.threads, ceilings.simd_target, ceilings.read_bytes,
-      ceilings.read_bytes_per_second, ceilings.fma_flops_per_second);
+      ceilings.read_bytes_per_second, ceilings.fma_flops_per_second,
+      ceilings.byte_macs_per_second);
 }
 
 }  // namespace gemma::internal

@@ -17,9 +17,12 @@ struct Ceilings {
   size_t read_bytes = 0;             // read per run, far more than caches hold
   double read_bytes_per_second = 0;  // of memory
   double fma_flops_per_second = 0;   // float32; one multiply-add is two
+  // Multiply-adds of the instruction that sums four products of bytes; 0 if the
+  // CPU has none.
+  double byte_macs_per_second = 0;
 };
 
-// Takes about two seconds and `read_bytes` of memory.
+// Takes about three seconds and `read_bytes` of memory.
 Ceilings MeasureCeilings(Workers& workers, size_t read_bytes = size_t{1} << 30);
 
 // Returns the ceilings for people, on one line.

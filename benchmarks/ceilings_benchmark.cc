@@ -12,7 +12,7 @@ namespace {
 constexpr char kUsage[] =
     "usage: ceilings_benchmark [--threads N] [--json]\n\n"
     "Measures how fast all the threads together read memory (1 GiB) and\n"
-    "multiply and add float32 in registers: the best of five runs.\n"
+    "multiply and add float32 and bytes in registers: the best of five runs.\n"
     "  --threads N   default: all the CPUs\n"
     "  --json        print a JSON object\n";
 

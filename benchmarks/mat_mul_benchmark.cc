@@ -123,7 +123,8 @@ Work ProductWork(size_t rows, const WeightCopies& w) {
   const double macs = static_cast<double>(rows) *
                       static_cast<double>(w.file().rows) *
                       static_cast<double>(w.file().cols);
-  return {static_cast<double>(w.bytes()), 2 * macs};
+  const bool has_codes = TraitsOf(LayoutOf(w.file().format)).code_bits != 0;
+  return {static_cast<double>(w.bytes()), 2 * macs, has_codes ? macs : 0};
 }
 
 // state.range(0): rows of activations.
@@ -190,6 +191,7 @@ void BM_GatedMatMul(benchmark::State& state, Format format,
   Work work = ProductWork(rows, weights);
   work.bytes *= 2;
   work.flops *= 2;
+  work.byte_macs *= 2;
   Report(state, Time(state, run), work);
 }
 

@@ -43,6 +43,9 @@ void AddContext(const Ceilings& ceilings) {
   benchmark::AddCustomContext(
       "fma_flops_per_second",
       absl::StrFormat("%.0f", ceilings.fma_flops_per_second));
+  benchmark::AddCustomContext(
+      "byte_macs_per_second",
+      absl::StrFormat("%.0f", ceilings.byte_macs_per_second));
 }
 
 }  // namespace
@@ -118,6 +121,10 @@ void Report(benchmark::State& state, double seconds, const Work& work) {
     const double rate = work.flops / seconds;
     state.counters["GFLOP/s"] = rate / 1e9;
     state.counters["fma%"] = 100 * rate / ceilings.fma_flops_per_second;
+  }
+  if (work.byte_macs > 0 && ceilings.byte_macs_per_second > 0) {
+    const double rate = work.byte_macs / seconds;
+    state.counters["dot%"] = 100 * rate / ceilings.byte_macs_per_second;
   }
 }
 

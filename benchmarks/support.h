@@ -60,11 +60,12 @@ double Time(benchmark::State& state, Body body) {
 
 // The work of one iteration. A value of 0 is not reported.
 struct Work {
-  double bytes = 0;  // of weights, keys or vectors, each counted once
-  double flops = 0;  // a multiply-add is two
+  double bytes = 0;      // of weights, keys or vectors, each counted once
+  double flops = 0;      // a multiply-add is two
+  double byte_macs = 0;  // multiply-adds of codes and int8 activations
 };
 
-// Reports GB/s and GFLOP/s and their shares of the ceilings in percent. A share
+// Reports GB/s and GFLOP/s and shares of the ceilings in percent. A share
 // of reading above 100 means that caches held the bytes.
 void Report(benchmark::State& state, double seconds, const Work& work);
 
