@@ -9,6 +9,10 @@
 namespace gemma::internal {
 namespace {
 
+// The rows of a gated product at a time: x and the products of a task stay in
+// the L2 cache until gate and up are multiplied.
+constexpr size_t kPieceRows = 48;
+
 void CheckShapes(const MatMulJob& job) {
   HWY_ASSERT(job.x.cols == job.w.cols && job.out.cols == job.w.rows);
   HWY_ASSERT(job.x.rows == job.out.rows);
@@ -112,16 +116,25 @@ void GatedMatMul(const GatedMatMulJob& job, MatMulContext& context) {
                             {job.x, job.up, job.up_bias, job.scratch}};
   HWY_ASSERT(job.gate.rows == job.up.rows);
   const RoundedX x = RoundFor(jobs, context);
+  const size_t step = x.CanDivideRows(job.gate) && x.CanDivideRows(job.up)
+                          ? kPieceRows
+                          : job.x.rows;
   const Tasks tasks(job.gate, job.x.rows, context.workers());
   context.workers().ForEach(tasks.size(), [&](size_t task, size_t) {
     const size_t begin = tasks.Begin(task);
     const size_t end = tasks.End(task);
-    for (const MatMulJob& part : jobs) Run(x, part, begin, end);
     const size_t first = begin * kPanelRows;
     const size_t count = HWY_MIN(end * kPanelRows, job.gate.rows) - first;
-    for (size_t row = 0; row < job.x.rows; ++row) {
-      GatedGelu(job.out.Row(row).subspan(first, count),
-                job.scratch.Row(row).subspan(first, count), job.gelu);
+    for (size_t row = 0; row < job.x.rows; row += step) {
+      const size_t row_end = HWY_MIN(row + step, job.x.rows);
+      for (const MatMulJob& part : jobs) {
+        x.Run(row, part.w, part.bias, part.out.Rows(row, row_end - row), begin,
+              end);
+      }
+      for (size_t r = row; r < row_end; ++r) {
+        GatedGelu(job.out.Row(r).subspan(first, count),
+                  job.scratch.Row(r).subspan(first, count), job.gelu);
+      }
     }
   });
 }

@@ -34,6 +34,12 @@ class RoundedX {
   // Rounds x as products with w need it, unless that is done.
   void Round(const PackedView& w);
 
+  // Whether a product with w costs the same if Run computes it in pieces of
+  // some rows. Kernels that decode w do that again for each piece.
+  bool CanDivideRows(const PackedView& w) const {
+    return KernelOf(w) == Kernel::kInt8;
+  }
+
   // Computes panels [begin, end) of the product of rows [first, first +
   // out.rows) with w, which Round must have seen.
   void Run(size_t first, const PackedView& w, std::span<const float> bias,
