@@ -120,9 +120,10 @@ HWY_INLINE VI32 LessZero(const Int8Block& x) {
   if constexpr (kZero == 0) {
     return hn::Zero(di32);
   } else {
-    const int32_t sum = kTileGroups<kLayout> == 2 ? x.sums[kGroup] : x.sum;
-    return hn::Neg(
-        hn::ShiftLeft<std::countr_zero(size_t{kZero})>(hn::Set(di32, sum)));
+    const int32_t minus_sum =
+        kTileGroups<kLayout> == 2 ? x.minus_sums[kGroup] : x.minus_sum;
+    return hn::ShiftLeft<std::countr_zero(size_t{kZero})>(
+        hn::Set(di32, minus_sum));
   }
 }
 

@@ -55,9 +55,9 @@ void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
       }
     }
     out->scale = scale;
-    out->sums[0] = sums[0];
-    out->sums[1] = sums[1];
-    out->sum = sums[0] + sums[1];
+    out->minus_sums[0] = -sums[0];
+    out->minus_sums[1] = -sums[1];
+    out->minus_sum = -(sums[0] + sums[1]);
   }
 }
 
@@ -93,7 +93,7 @@ HWY_INLINE void AddScaled(const uint8_t* header, size_t group, size_t v,
                          hn::ConvertTo(df, acc[r]), sums[r]);
     if constexpr (TraitsOf(kLayout).has_offset) {
       const int32_t codes =
-          kTileGroups<kLayout> == 2 ? xb.sums[kGroup] : xb.sum;
+          -(kTileGroups<kLayout> == 2 ? xb.minus_sums[kGroup] : xb.minus_sum);
       sums[r] = hn::MulAdd(
           offset, hn::Set(df, xb.scale * static_cast<float>(codes)), sums[r]);
     }

@@ -22,8 +22,10 @@ inline constexpr size_t kFewRows = 8;
 struct Int8Block {
   int8_t codes[kTileCols];  // -127..127
   float scale;
-  int32_t sums[2];  // of the codes of each half
-  int32_t sum;      // of both
+  // Minus the sums of the codes of each half, and of both. Products of unsigned
+  // codes begin with a multiple of one of them, which a shift then gives.
+  int32_t minus_sums[2];
+  int32_t minus_sum;
 };
 
 // The row of x that each row of a product takes. Empty: its own.
