@@ -26,16 +26,16 @@ void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
   const size_t N = hn::Lanes(df);
   for (size_t begin = 0; begin < x.size(); begin += kTileCols, ++out) {
     const float* HWY_RESTRICT from = x.data() + begin;
-    auto largest = hn::Zero(df);
-    // NaN if any x is NaN or infinite, else 0. (Max may drop a NaN.)
-    auto poison = hn::Zero(df);
+    // Bits of magnitudes have the same order, with NaN after infinity. (The
+    // largest of floats may drop a NaN.)
+    auto bits = hn::Zero(di32);
     for (size_t i = 0; i < kTileCols; i += N) {
-      const auto v = hn::LoadU(df, from + i);
-      largest = hn::Max(largest, hn::Abs(v));
-      poison = hn::MulAdd(v, hn::Zero(df), poison);
+      const auto v = hn::Abs(hn::LoadU(df, from + i));
+      bits = hn::Max(bits, hn::BitCast(di32, v));
     }
-    const float scale =
-        hn::ReduceMax(df, largest) / 127.0f + hn::ReduceSum(df, poison);
+    const float largest = hwy::BitCastScalar<float>(hn::ReduceMax(di32, bits));
+    // The difference is NaN if any x is NaN or infinite, else 0.
+    const float scale = largest / 127.0f + (largest - largest);
     const auto inverse = hn::Set(df, scale > 0.0f ? 1.0f / scale : 0.0f);
     // 1 / scale may be infinite.
     const auto limit = hn::Set(df, 127.0f);
