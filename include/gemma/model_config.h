@@ -57,6 +57,10 @@ struct LayerConfig {
                               // only used by kLocalAttention
   RopeConfig rope;            // unused by kRecurrent
   size_t ffw_dim = 0;         // width inside the gated feed-forward layer
+  // Gemma 3n: before the activation, gates become what they exceed the mean of
+  // the row's gates by, less this many of their standard deviations (of the
+  // population), or 0. No value: gates stay as they are.
+  std::optional<float> gate_cutoff;
 
   // Keys and values.
   bool k_eq_v = false;  // Gemma 4: the values are the projected keys, before
@@ -81,8 +85,8 @@ struct LayerConfig {
 // The hyperparameters of one model. Set every field: 0 is valid only if the
 // field's comment gives it a meaning.
 struct ModelConfig {
-  std::string architecture;  // "gemma", "gemma2", "gemma3", "gemma4",
-                             // "vaultgemma", "recurrentgemma",
+  std::string architecture;  // "gemma", "gemma2", "gemma3", "gemma3n",
+                             // "gemma4", "vaultgemma", "recurrentgemma",
                              // "gemma-embedding", "gemma-embedding2"
   size_t model_dim = 0;      // width of the residual stream
   size_t vocab_size = 0;     // number of tokens
@@ -98,7 +102,7 @@ struct ModelConfig {
   float final_logits_soft_cap = 0.0f;  // likewise
   bool post_norms = false;     // Gemma 2, 3: sub-block outputs are normalized
   bool qk_norm = false;        // Gemma 3, 4: each head's q and k are normalized
-  bool value_norm = false;     // Gemma 4: so are its v, without weights
+  bool value_norm = false;     // Gemma 3n, 4: so are its v, without weights
   bool layer_scales = false;   // Gemma 4: each layer's output is scaled
   bool biases = false;         // RecurrentGemma: projections have biases
   bool exact_gelu = false;     // the activation is z * normal_cdf(z), not the
@@ -107,7 +111,14 @@ struct ModelConfig {
                                // positions; local, as many later as earlier
   std::vector<LayerConfig> layers;  // from the first to the last
 
-  // Per-layer embeddings (Gemma 4): each layer adds what a gate makes of a
+  // Gemma 3n. AltUp (arXiv 2301.13310): several residual streams, each as wide
+  // as model_dim. A layer predicts all of them, computes one, and corrects all
+  // by the difference. LAuReL (arXiv 2411.07501): a product of low rank beside
+  // the attention.
+  size_t altup_streams = 0;  // 2 or more; 0: one stream, without AltUp
+  size_t laurel_rank = 0;    // 0 without AltUp
+
+  // Per-layer embeddings (Gemma 3n, 4): each layer adds what a gate makes of a
   // vector that depends on the token and its embedding.
   size_t per_layer_dim = 0;      // width of the vector; 0: no such embeddings
   size_t per_layer_vocab = 0;    // tokens with a row in the table, the others

@@ -13,15 +13,20 @@ namespace gemma {
 
 // The points, in the order of computation. The mix is attention or recurrence.
 // Inputs and hidden values are the activations that weights multiply: all of a
-// block's, except those for the recurrence's gates and for the router of
-// experts. A layer without experts or per-layer embeddings has no such points.
+// block's, except those for the recurrence's gates, for the router of experts,
+// and for what only Gemma 3n has: AltUp's matrices and the second one of LAuReL.
+// A layer without experts or per-layer embeddings has no such points.
+//
+// In Gemma 3n, the residual stream is the first of AltUp's streams: as a layer
+// predicts it, up to kFfwOutput, then as the layer corrects it.
 enum class TapPoint {
   kEmbedding,    // [rows, model_dim]: the scaled embeddings; layer 0
   kMixInput,     // [rows, model_dim]: the residual stream after the norm
   kMixHidden,    // [rows, num_heads * head_dim]: the heads' values, or
                  // [rows, lru_width]: the gated states
   kMixOutput,    // [rows, model_dim]: the mix's addition to the residual stream
-  kMixedStream,  // [rows, model_dim]: the residual stream with the mix added
+  kMixedStream,  // [rows, model_dim]: the residual stream with the mix added;
+                 // in Gemma 3n also with LAuReL, over sqrt(2)
   kFfwInput,     // [rows, model_dim]: the residual stream after the norm
   kFfwHidden,    // [rows, ffw_dim]: gelu(gate) * up
   kExpertInput,  // [rows, model_dim]: in layers with experts, the input of
@@ -35,9 +40,10 @@ enum class TapPoint {
                   // residual stream, that of experts included
   kPerLayerInput,   // [rows, model_dim]: the residual stream with the
                     // feed-forward layer added, in models with per-layer
-                    // embeddings
+                    // embeddings; in Gemma 3n corrected and scaled
   kPerLayerHidden,  // [rows, per_layer_dim]: gelu(gate) * per-layer embedding
-  kPerLayerOutput,  // [rows, model_dim]: its addition to the residual stream
+  kPerLayerOutput,  // [rows, model_dim]: its addition to the residual stream;
+                    // in Gemma 3n to each stream but the first
   kBlockOutput,     // [rows, model_dim]: the residual stream after the block
   kHeadInput,  // [rows, model_dim]: the residual stream after the last block
                // and the last norm, even if no logits are computed

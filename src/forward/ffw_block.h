@@ -19,7 +19,7 @@ namespace gemma::internal {
 GeluForm GeluOf(const ModelConfig& config);
 
 // update = down(gelu(gate(normed)) * up(normed)), both [number of tokens,
-// model_dim].
+// model_dim]. With LayerConfig::gate_cutoff, the gates are cut before gelu.
 void FfwBlock(const ModelConfig& model, const LayerWeights& weights,
               size_t layer, std::span<const Segment> segments,
               MatrixView<const float> normed, Scratch& scratch,

@@ -50,6 +50,13 @@ uint64_t Place(const ModelConfig& c, size_t max_rows, size_t num_threads,
     place_rows(&Scratch::table_row, num_threads,
                c.num_layers() * c.per_layer_dim);
   }
+  if (c.altup_streams != 0) {
+    place_rows(&Scratch::streams, (c.altup_streams - 1) * max_rows,
+               c.model_dim);
+    place(&Scratch::predicted, c.model_dim);
+    place(&Scratch::modalities, c.altup_streams);
+    place(&Scratch::laurel, c.laurel_rank);
+  }
   for (auto view : {&Scratch::rec_x, &Scratch::rec_y, &Scratch::conv,
                     &Scratch::input_gate, &Scratch::recurrent_gate}) {
     place(view, c.lru_width);

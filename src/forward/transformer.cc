@@ -1,11 +1,11 @@
 #include "src/forward/transformer.h"
 
 #include <algorithm>
-#include <limits>
+#include <functional>
 
 #include "ops/ops.h"
 #include "src/base/format_text.h"
-#include "src/base/sizes.h"
+#include "src/forward/altup_block.h"
 #include "src/forward/expert_block.h"
 #include "src/forward/ffw_block.h"
 #include "src/forward/per_layer_block.h"
@@ -15,10 +15,6 @@
 
 namespace gemma::internal {
 namespace {
-
-// Finding more than this many of the largest logits is hardly faster than
-// computing all.
-constexpr size_t kMaxTopK = 128;
 
 // Columns of the widest input of a matrix multiplication.
 size_t WidestInput(const ModelConfig& config) {
@@ -43,7 +39,7 @@ size_t ContextBytes(const ModelConfig& config, size_t max_rows) {
                   ExpertScratch::ContextBytes(config, max_rows));
 }
 
-// The router has the same arithmetic in all passes, and so have a recurrence's
+// Routers have the same arithmetic in all passes, and so have a recurrence's
 // gates.
 bool RowsMatter(const Weights& weights, Arithmetic arithmetic) {
   const auto matters = [&](const Matrix& m) {
@@ -51,9 +47,13 @@ bool RowsMatter(const Weights& weights, Arithmetic arithmetic) {
   };
   bool any = internal::RowsMatter(weights.HeadView(), arithmetic) ||
              matters(weights.per_layer_context);
+  for (const auto* stack : {&weights.altup_proj, &weights.altup_unembed}) {
+    any = any || std::any_of(stack->begin(), stack->end(), matters);
+  }
   for (const LayerWeights& layer : weights.layers) {
     ForEachOf<Matrix>(layer, [&](const Matrix& m) {
-      any = any || (&m != &layer.router && matters(m));
+      const bool exact = &m == &layer.router || &m == &layer.altup_router;
+      any = any || (!exact && matters(m));
     });
     for (const auto* experts :
          {&layer.expert_gate, &layer.expert_up, &layer.expert_down}) {
@@ -133,12 +133,22 @@ std::span<const Segment> Transformer::RunBlocks(
   if (config_.per_layer_dim != 0) {
     EmbedPerLayer(config_, weights_, rows_, x, scratch_, context_);
   }
+  const bool has_streams = config_.altup_streams != 0;
+  if (has_streams) {
+    SplitStreams(config_, weights_, rows_.size(), scratch_, context_);
+  }
   for (size_t layer = 0; layer < config_.num_layers(); ++layer) {
     if (layer == first_shared_) {
       segments = DropRows(segments);
       if (rows_.empty()) break;
     }
     RunBlock(layer, segments);
+  }
+  if (!has_streams) return segments;
+  // Only these rows need the products that merge their streams.
+  if (first_shared_ == config_.num_layers()) segments = DropRows(segments);
+  if (!rows_.empty()) {
+    MergeStreams(config_, weights_, rows_.size(), scratch_, context_);
   }
   return segments;
 }
@@ -162,7 +172,10 @@ std::span<const Segment> Transformer::DropRows(
     for (size_t from = row - count; from < row; ++from, ++to) {
       if (from == to) continue;
       rows_[to] = rows_[from];
-      std::ranges::copy(scratch_.x.Row(from), scratch_.x.Row(to).begin());
+      for (size_t i = 0; i < std::max<size_t>(1, config_.altup_streams); ++i) {
+        const MatrixView<float> stream = StreamOf(scratch_, i, rows_.size());
+        std::ranges::copy(stream.Row(from), stream.Row(to).begin());
+      }
       std::ranges::copy(scratch_.per_layer.Row(from),
                         scratch_.per_layer.Row(to).begin());
       rope_.SetRow(to, rows_[to].position);
@@ -219,6 +232,10 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
   const MatrixView<float> normed = scratch_.normed.Rows(0, rows_.size());
   const MatrixView<float> update = scratch_.update.Rows(0, rows_.size());
 
+  const bool has_streams = config_.altup_streams != 0;
+  if (has_streams) {
+    PredictStreams(config_, w, x.rows, scratch_, context_.workers());
+  }
   NormRows(x, w.pre_mix_norm, normed);
   Tap(TapPoint::kMixInput, layer, segments, normed);
   if (config_.layers[layer].type == BlockType::kRecurrent) {
@@ -229,6 +246,7 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
                    attention_, update, context_);
   }
   AddUpdate(w.post_mix_norm, TapPoint::kMixOutput, layer, segments);
+  if (has_streams) LaurelBlock(config_, w, normed, scratch_, context_);
   Tap(TapPoint::kMixedStream, layer, segments, x);
 
   NormRows(x, w.pre_ffw_norm, normed);
@@ -239,7 +257,10 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
   }
   AddUpdate(w.post_ffw_norm, TapPoint::kFfwOutput, layer, segments);
 
-  if (config_.per_layer_dim != 0) {
+  if (has_streams) {
+    CorrectStreams(config_, w, x.rows, scratch_, context_.workers());
+    AddPerLayerToStreams(layer, segments);
+  } else if (config_.per_layer_dim != 0) {
     Tap(TapPoint::kPerLayerInput, layer, segments, x);
     PerLayerBlock(config_, weights_, layer, segments, x, scratch_, update,
                   context_);
@@ -254,6 +275,31 @@ void Transformer::RunBlock(size_t layer, std::span<const Segment> segments) {
   Tap(TapPoint::kBlockOutput, layer, segments, x);
 }
 
+// Adds what the layer's embeddings give for the scaled first stream to the
+// others.
+void Transformer::AddPerLayerToStreams(size_t layer,
+                                       std::span<const Segment> segments) {
+  const LayerWeights& w = weights_.layers[layer];
+  const size_t rows = rows_.size();
+  const MatrixView<float> scaled = scratch_.normed.Rows(0, rows);
+  const MatrixView<float> update = scratch_.update.Rows(0, rows);
+  ForEachRow(context_.workers(), rows, [&](size_t r) {
+    const std::span<float> out = scaled.Row(r);
+    std::ranges::transform(scratch_.x.Row(r), w.altup_output_scale, out.begin(),
+                           std::multiplies<>());
+  });
+  Tap(TapPoint::kPerLayerInput, layer, segments, scaled);
+  PerLayerBlock(config_, weights_, layer, segments, scaled, scratch_, update,
+                context_);
+  NormRows(update, w.post_per_layer_norm, update);
+  Tap(TapPoint::kPerLayerOutput, layer, segments, update);
+  ForEachRow(context_.workers(), rows, [&](size_t r) {
+    for (size_t i = 1; i < config_.altup_streams; ++i) {
+      AddTo(update.Row(r), StreamOf(scratch_, i, rows).Row(r));
+    }
+  });
+}
+
 // x += post_norm(update), or x += update if the model has no such norm.
 void Transformer::AddUpdate(std::span<const float> post_norm, TapPoint point,
                             size_t layer, std::span<const Segment> segments) {
@@ -263,105 +309,6 @@ void Transformer::AddUpdate(std::span<const float> post_norm, TapPoint point,
   Tap(point, layer, segments, update);
   ForEachRow(context_.workers(), x.rows,
              [&](size_t r) { AddTo(update.Row(r), x.Row(r)); });
-}
-
-// Writes the normalized rows whose logits are wanted to the first rows of
-// `normed`, and returns their number.
-size_t Transformer::HeadInputs(std::span<const Segment> segments) {
-  size_t row = 0;
-  size_t wanted = 0;
-  for (const Segment& segment : segments) {
-    const size_t size = segment.words.size();
-    const size_t count = NumLogits(segment);
-    const MatrixView<float> out = scratch_.normed.Rows(wanted, count);
-    const size_t first = row + size - count;
-    if (HasTap(segment)) {
-      // The tap sees the other rows, too.
-      const MatrixView<float> all = scratch_.normed.Rows(row, size);
-      NormRows(scratch_.x.Rows(row, size), weights_.final_norm, all);
-      Tap(TapPoint::kHeadInput, config_.num_layers(), {&segment, 1}, all);
-      if (first != wanted) {
-        std::copy_n(scratch_.normed.Row(first).data(), count * all.cols,
-                    out.data);
-      }
-    } else {
-      NormRows(scratch_.x.Rows(first, count), weights_.final_norm, out);
-    }
-    row += size;
-    wanted += count;
-  }
-  return wanted;
-}
-
-void Transformer::Logits(std::span<const Segment> segments,
-                         MatrixView<float> logits) {
-  context_.SetPassRows(0);
-  const size_t wanted = HeadInputs(segments);
-  if (wanted == 0 || NeededOnly(segments, logits)) return;
-  const MatMulJob head = {
-      scratch_.normed.Rows(0, wanted), weights_.HeadView(), {}, logits};
-  MatMul({&head, 1}, context_);
-  // Pieces that keep all threads busy even for one row.
-  constexpr size_t kPiece = 4096;
-  const size_t pieces = DivideUp(logits.cols, kPiece);
-  context_.workers().ForEach(wanted * pieces, [&](size_t task, size_t) {
-    const size_t begin = task % pieces * kPiece;
-    const size_t size = std::min(kPiece, logits.cols - begin);
-    SoftCap(config_.final_logits_soft_cap,
-            logits.Row(task / pieces).subspan(begin, size));
-  });
-}
-
-// If the logits of one row are wanted, and only some of them are needed,
-// computes these for the first row of `normed`. Returns false if all must be
-// computed.
-bool Transformer::NeededOnly(std::span<const Segment> segments,
-                             MatrixView<float> logits) {
-  const NeededLogits* needed = segments[0].needed;
-  if (segments.size() != 1 || needed == nullptr ||
-      NumLogits(segments[0]) != 1) {
-    return false;
-  }
-  if (needed->tokens.empty()) return TopLogits(*needed, logits.Row(0));
-  TokenLogits(needed->tokens, logits.Row(0));
-  return true;
-}
-
-// Computes the largest logits, if they are enough and can be found faster than
-// all. Only for one row: two rows would read the weights twice.
-bool Transformer::TopLogits(const NeededLogits& needed,
-                            std::span<float> logits) {
-  if (needed.top_k == 0 || needed.top_k > kMaxTopK ||
-      !TopProducts::Supports(weights_.HeadView(), context_.arithmetic()) ||
-      !top_products_.Pays()) {
-    return false;
-  }
-  return top_products_.Find(scratch_.normed.Row(0), weights_.HeadView(),
-                            needed.top_k, config_.final_logits_soft_cap,
-                            context_, logits) &&
-         (!needed.enough || needed.enough(logits));
-}
-
-// Computes the logits of the tokens, and of their neighbours in the same panel.
-void Transformer::TokenLogits(std::span<const TokenId> tokens,
-                              std::span<float> logits) {
-  panels_.clear();
-  for (const TokenId token : tokens) {
-    const size_t panel = static_cast<size_t>(token) / kPanelRows;
-    if (panels_.empty() || panels_.back() != panel) panels_.push_back(panel);
-  }
-  std::fill(logits.begin(), logits.end(),
-            -std::numeric_limits<float>::infinity());
-  const MatMulJob head = {scratch_.normed.Rows(0, 1),
-                          weights_.HeadView(),
-                          {},
-                          {logits.data(), 1, logits.size()}};
-  MatMulPanels(head, panels_, context_);
-  for (const size_t panel : panels_) {
-    const size_t row = panel * kPanelRows;
-    SoftCap(config_.final_logits_soft_cap,
-            logits.subspan(row, std::min(kPanelRows, logits.size() - row)));
-  }
 }
 
 void Transformer::NormRows(MatrixView<const float> x,

@@ -64,6 +64,7 @@ class Transformer {
   void AddRows(const Segment& segment);
   void EmbedWords();
   void RunBlock(size_t layer, std::span<const Segment> segments);
+  void AddPerLayerToStreams(size_t layer, std::span<const Segment> segments);
   void AddUpdate(std::span<const float> post_norm, TapPoint point, size_t layer,
                  std::span<const Segment> segments);
   void Pool(std::span<const Segment> segments, MatrixView<float> out);

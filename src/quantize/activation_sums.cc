@@ -134,12 +134,13 @@ absl::Status ActivationSums::Write(const ModelConfig& config, bool own_head,
     const bool head = *point == TapPoint::kHeadInput;
     const size_t layer = head ? config.num_layers() : spec.layer;
     const bool has_experts = spec.kind == WeightKind::kExperts;
-    const size_t matrices = has_experts ? spec.shape[0] : 1;
+    const size_t matrices = spec.shape.size() == 3 ? spec.shape[0] : 1;
     const size_t columns = spec.shape.back();
     Entry entry = {TensorNames::Gguf().Name(spec.role, spec.layer), {}, {}};
     bool is_seen = false;
     for (size_t m = 0; m < matrices; ++m) {
-      const auto found = sums_.find({layer, *point, m});
+      // All matrices of a stack have the same inputs.
+      const auto found = sums_.find({layer, *point, has_experts ? m : 0});
       const bool has = found != sums_.end();
       is_seen |= has;
       entry.counts.push_back(has ? static_cast<float>(found->second.rows)

@@ -57,6 +57,7 @@ bool IsBudgeted(const WeightSpec& spec, const QuantizeOptions& options) {
   if (options.bits == 0) return false;
   switch (spec.kind) {
     case WeightKind::kMatrix:
+    case WeightKind::kStack:
       return true;
     case WeightKind::kExperts:
       return !options.expert_type.has_value();
@@ -94,6 +95,7 @@ Format ChooseFormat(const BoundWeight& weight, const QuantizeOptions& options) {
   switch (weight.spec.kind) {
     case WeightKind::kMatrix:
     case WeightKind::kExperts:
+    case WeightKind::kStack:
       return is_packed ? KeptFormat(WantedFormat(type, RowsOf(weight)))
                        : WantedGgufFormat(type, RowsOf(weight));
     case WeightKind::kTable:

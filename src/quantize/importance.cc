@@ -284,7 +284,7 @@ absl::Status Importance::CheckColumns(std::string_view tensor, size_t columns,
         FormatText("has %u columns, the model's has %u", found, columns));
   }
   return Invalid(path_, tensor,
-                 FormatText("has %u numbers, wanted %u for each of %u experts",
+                 FormatText("has %u numbers, wanted %u for each of %u matrices",
                             found, columns, matrices));
 }
 

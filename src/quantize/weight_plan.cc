@@ -40,7 +40,8 @@ constexpr FileType kFileTypes[] = {
 constexpr float kStill = 1e30f;
 
 bool IsMultiplied(WeightKind kind) {
-  return kind == WeightKind::kMatrix || kind == WeightKind::kExperts;
+  return kind == WeightKind::kMatrix || kind == WeightKind::kExperts ||
+         kind == WeightKind::kStack;
 }
 
 // The layout that the weight is packed in, or nothing if it is not packed.
@@ -99,6 +100,12 @@ uint64_t ProgressBytes(const BoundWeight& weight) {
     return uint64_t{weight.spec.shape[0]} * weight.spec.shape[1] *
            rows.RowBytes();
   }
+  uint64_t of_parts = 0;
+  for (const BoundPart& part : weight.parts) {
+    const WeightView view = RowsOf(*part.tensor);
+    of_parts += uint64_t{view.rows} * view.RowBytes();
+  }
+  if (of_parts != 0) return of_parts;
   if (!weight.tensor->arrangement.has_value()) return weight.tensor->bytes;
   return uint64_t{rows.rows} * rows.RowBytes();
 }

@@ -26,8 +26,8 @@ struct WeightPlan {
   BoundWeight from;
   Encoding to;
   std::string name;  // in the written file
-  // How much each column matters, or, of experts, each column of each; empty:
-  // all alike.
+  // How much each column matters, or, of experts and stacks, each column of
+  // each matrix; empty: all alike.
   absl::Span<const float> importance;
 };
 

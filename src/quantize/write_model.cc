@@ -128,6 +128,7 @@ class ModelWriter {
       return Done(tensor);
     }
     if (!plan.from.low_ranks.empty()) return WriteMerged(plan);
+    if (plan.from.spec.kind == WeightKind::kStack) return WriteStack(plan);
     // A tensor that needs rearranging is rearranged as a whole, one at a time.
     GEMMA_ASSIGN_OR_RETURN(const TensorValues values,
                            TensorValues::Read(tensor));
@@ -137,6 +138,22 @@ class ModelWriter {
     in_order.bytes = ProgressBytes(plan.from);
     GEMMA_RETURN_IF_ERROR(WriteValues(plan, in_order));
     checkpoint_.Release(tensor);
+    return absl::OkStatus();
+  }
+
+  // Writes the matrices of a stack one after the other.
+  absl::Status WriteStack(const WeightPlan& plan) {
+    const MatricesOf matrices(plan.from.spec);
+    WeightPlan of_matrix = plan;
+    for (size_t i = 0; i < matrices.count; ++i) {
+      Tensor storage;
+      of_matrix.from = MatrixOf(plan.from, i, storage);
+      if (!plan.importance.empty()) {
+        of_matrix.importance =
+            plan.importance.subspan(i * matrices.cols, matrices.cols);
+      }
+      GEMMA_RETURN_IF_ERROR(WriteWeight(of_matrix));
+    }
     return absl::OkStatus();
   }
 

@@ -148,7 +148,7 @@ TEST(Importance, UnchosenExpertsGetMean) {
   EXPECT_THAT(importance->Of("b"), ElementsAre(2, 2));
   EXPECT_TRUE(importance->CheckColumns("a", 2, 3).ok());
   EXPECT_EQ(importance->CheckColumns("a", 3, 3).message(),
-            "F: tensor 'a' has 6 numbers, wanted 3 for each of 3 experts");
+            "F: tensor 'a' has 6 numbers, wanted 3 for each of 3 matrices");
   EXPECT_THAT(importance->notes(),
               ElementsAre("F: lacks 1 matrices, in 1 tensors, of experts that "
                           "no token chose: uses the mean of the other "

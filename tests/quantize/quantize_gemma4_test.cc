@@ -336,7 +336,7 @@ TEST_F(QuantizeGemma4Test, ImportanceNeedsAllExperts) {
   EXPECT_EQ(Error(Gemma4Toy("models/gemma4_moe"), {.importance = Path("i")}),
             Path("i") +
                 ": tensor 'blk.0.ffn_up_exps.weight' has 128 numbers, wanted "
-                "32 for each of 5 experts");
+                "32 for each of 5 matrices");
 }
 
 }  // namespace

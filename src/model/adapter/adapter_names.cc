@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "src/model/tensors/tensor_names.h"
 #include "src/model/tensors/weight_table.h"
@@ -114,8 +115,25 @@ void AdapterTargets::AddRefused(const ModelConfig& config) {
     refuse(WeightRole::kPerLayerTable, 0,
            ": the table of per-layer embeddings stays as it is in its file");
   }
+  for (const WeightRole role :
+       {WeightRole::kAltUpProj, WeightRole::kAltUpUnembed}) {
+    const std::string why = ": adapters of AltUp's matrices are not read";
+    const std::string module = ModuleOf(config, RowOf(role), 0);
+    for (size_t i = 0; i + 1 < config.altup_streams; ++i) {
+      refused_modules_[absl::StrReplaceAll(module, {{"*", absl::StrCat(i)}})] =
+          why;
+      refused_gguf_[TensorNames::Gguf().Name(role)] = why;
+    }
+  }
   for (size_t i = 0; i < config.num_layers(); ++i) {
     const LayerConfig& layer = config.layers[i];
+    if (config.altup_streams != 0) {
+      for (const WeightRole role :
+           {WeightRole::kAltUpRouter, WeightRole::kAltUpPredict,
+            WeightRole::kAltUpCorrect}) {
+        refuse(role, i, ": adapters of AltUp's matrices are not read");
+      }
+    }
     if (layer.k_eq_v) {
       refuse(WeightRole::kVProj, i,
              absl::StrCat(": the values of layer ", i, " are its keys"));

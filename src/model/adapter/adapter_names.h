@@ -57,8 +57,8 @@ class AdapterTargets {
   bool tied() const { return tied_; }
 
  private:
-  // Adds the names of weights that Gemma 4's layers lack, or that no adapter
-  // changes.
+  // Adds the names of weights that layers of Gemma 3n and 4 lack, or that no
+  // adapter changes.
   void AddRefused(const ModelConfig& config);
 
   HashMap<std::string, std::string> refused_modules_, refused_gguf_;

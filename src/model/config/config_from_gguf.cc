@@ -12,6 +12,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf.h"
+#include "src/model/config/gemma3n.h"
 #include "src/model/config/gemma4_from_gguf.h"
 #include "src/model/config/gguf_keys.h"
 #include "src/model/config/read_config.h"
@@ -282,10 +283,12 @@ absl::Status ReadTokens(const GgufMetadata& metadata, ConfigDraft& c) {
 
 }  // namespace
 
-// head_dim^-0.5, except in Gemma 4, which norms queries, and in the two largest
-// models. As in llama.cpp, their depth identifies them.
+// head_dim^-0.5, except in Gemma 3n and 4, which norm queries, and in the two
+// largest models. As in llama.cpp, their depth identifies them.
 float GgufQueryScale(const ModelConfig& config) {
-  if (IsGemma4(config.architecture)) return 1.0f;
+  if (IsGemma4(config.architecture) || config.architecture == kGemma3n) {
+    return 1.0f;
+  }
   const size_t depth = config.num_layers();
   const LayerConfig& layer = GgufMainLayer(config);
   if ((config.architecture == "gemma2" && depth == 46) ||
@@ -319,13 +322,14 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
                  ErrorReason::kOtherArchitecture));
   if (c.architecture != "gemma" && c.architecture != "gemma2" &&
       c.architecture != "gemma3" && c.architecture != "gemma-embedding" &&
-      c.architecture != "recurrentgemma" && !IsGemma4(c.architecture)) {
+      c.architecture != "recurrentgemma" && c.architecture != kGemma3n &&
+      !IsGemma4(c.architecture)) {
     const bool is_gemma = IsOfFamily(c.architecture);
     return WithReason(
         absl::InvalidArgumentError(FormatText(
             "%s: key 'general.architecture' is %s%s, wanted 'gemma', 'gemma2', "
-            "'gemma3', 'gemma4', 'gemma-embedding', 'gemma-embedding2' or "
-            "'recurrentgemma'",
+            "'gemma3', 'gemma3n', 'gemma4', 'gemma-embedding', "
+            "'gemma-embedding2' or 'recurrentgemma'",
             metadata.path(), Quoted(c.architecture),
             is_gemma ? ": this Gemma is not read yet" : "")),
         // llama.cpp's name for vision towers.
@@ -349,6 +353,9 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
     GEMMA_RETURN_IF_ERROR(ReadGemma3(keys, num_layers, c));
   } else if (c.architecture == "gemma-embedding") {
     GEMMA_RETURN_IF_ERROR(ReadEmbedding(keys, num_layers, checkpoint, c));
+  } else if (c.architecture == kGemma3n) {
+    GEMMA_RETURN_IF_ERROR(ReadBlocks(keys, num_layers, /*period=*/0, c.blocks));
+    GEMMA_RETURN_IF_ERROR(ReadGemma3n(keys, checkpoint, c));
   } else if (IsGemma4(c.architecture)) {
     GEMMA_RETURN_IF_ERROR(ReadBlocks(keys, num_layers, /*period=*/0, c.blocks));
     GEMMA_RETURN_IF_ERROR(ReadGemma4(keys, checkpoint, c));
@@ -371,6 +378,8 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
   GEMMA_RETURN_IF_ERROR(ReadDifferences(keys, config));
   if (IsGemma4(config.architecture)) {
     GEMMA_RETURN_IF_ERROR(ReadGemma4Layers(keys, checkpoint, config));
+  } else if (config.architecture == kGemma3n) {
+    GEMMA_RETURN_IF_ERROR(ReadGemma3nLayers(keys, config));
   }
   config.query_scale = GgufQueryScale(config);
   GEMMA_RETURN_IF_ERROR(keys.Read("attention.scale", config.query_scale));

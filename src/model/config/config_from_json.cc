@@ -14,6 +14,7 @@
 #include "src/base/json.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
+#include "src/model/config/gemma3n.h"
 #include "src/model/config/gemma4_from_json.h"
 #include "src/model/config/json_fields.h"
 #include "src/model/config/read_config.h"
@@ -232,6 +233,8 @@ constexpr Family kFamilies[] = {
     {"gemma2", WithoutWindow<ReadGemma2>, MinusOne(Naming::kHf)},
     {"gemma3", WithoutWindow<ReadGemma3>, MinusOne(Naming::kHf), true},
     {"gemma3_text", WithoutWindow<ReadGemma3>, MinusOne(Naming::kHf)},
+    {"gemma3n", WithoutWindow<ReadGemma3n>, kAsGemma4, true},
+    {"gemma3n_text", WithoutWindow<ReadGemma3n>, kAsGemma4},
     {"gemma4", WithoutWindow<ReadGemma4>, kAsGemma4, true},
     {"gemma4_text", WithoutWindow<ReadGemma4>, kAsGemma4},
     {"gemma4_unified", WithoutWindow<ReadGemma4Unified>, kAsGemma4, true},
@@ -249,8 +252,8 @@ absl::Status OtherFamily(const Json& model_type) {
   std::string name;
   GEMMA_RETURN_IF_ERROR(model_type.Get(name));
   constexpr std::string_view kWanted =
-      "'gemma', 'gemma2', 'gemma3', 'gemma3_text', 'gemma4', 'gemma4_text', "
-      "'gemma4_unified', 'gemma4_unified_text', 'vaultgemma', "
+      "'gemma', 'gemma2', 'gemma3', 'gemma3_text', 'gemma3n', 'gemma3n_text', "
+      "'gemma4', 'gemma4_text', 'gemma4_unified', 'gemma4_unified_text', 'vaultgemma', "
       "'embedding_gemma2', 'embedding_gemma2_text' or 'recurrent_gemma'";
   if (!IsOfFamily(name)) {
     return WithReason(model_type.Unexpected(kWanted),

@@ -23,13 +23,6 @@ constexpr char kRopeFactors[] = "rope_freqs.weight";
 // writes 1e30.
 constexpr float kHuge = 1e20f;
 
-const Tensor* FindTensor(const Checkpoint& checkpoint, WeightRole role,
-                         size_t layer = 0) {
-  const auto found =
-      checkpoint.tensors.find(TensorNames::Gguf().Name(role, layer));
-  return found == checkpoint.tensors.end() ? nullptr : &found->second;
-}
-
 // Reads the width of the embeddings, which the projection has too. The window
 // is divided between both sides.
 absl::Status ReadPooling(const KeyReader& keys, const Checkpoint& checkpoint,
@@ -44,7 +37,7 @@ absl::Status ReadPooling(const KeyReader& keys, const Checkpoint& checkpoint,
                                                  keys.Where("pooling_type"),
                                                  pooling, kGgufMeanPooling));
   }
-  const Tensor* projection = FindTensor(checkpoint, WeightRole::kHead);
+  const Tensor* projection = FindGgufTensor(checkpoint, WeightRole::kHead);
   size_t width = projection == nullptr || projection->shape.empty()
                      ? c.model_dim
                      : projection->shape[0];
@@ -107,7 +100,7 @@ void FindKEqV(const Checkpoint& checkpoint, ModelConfig& c) {
     const std::string fused = absl::StrCat("blk.", i, ".attn_qkv.weight");
     if (may_be(c.layers[i]) &&
         (checkpoint.tensors.contains(fused) ||
-         FindTensor(checkpoint, WeightRole::kVProj, i) != nullptr)) {
+         FindGgufTensor(checkpoint, WeightRole::kVProj, i) != nullptr)) {
       return;
     }
   }
@@ -117,7 +110,7 @@ void FindKEqV(const Checkpoint& checkpoint, ModelConfig& c) {
 // Whether layers have a scale. If only some have one, the file is not complete.
 bool HasLayerScales(const Checkpoint& checkpoint, size_t num_layers) {
   for (size_t i = 0; i < num_layers; ++i) {
-    if (FindTensor(checkpoint, WeightRole::kLayerScale, i) != nullptr) {
+    if (FindGgufTensor(checkpoint, WeightRole::kLayerScale, i) != nullptr) {
       return true;
     }
   }
@@ -181,7 +174,7 @@ absl::Status ReadGemma4(const KeyReader& keys, const Checkpoint& checkpoint,
   GEMMA_RETURN_IF_ERROR(
       keys.Read("final_logit_softcapping", c.final_logits_soft_cap));
   if (c.per_layer_dim == 0) return absl::OkStatus();
-  const Tensor* table = FindTensor(checkpoint, WeightRole::kPerLayerTable);
+  const Tensor* table = FindGgufTensor(checkpoint, WeightRole::kPerLayerTable);
   // A table that is missing is an error once its tensor is looked for.
   c.per_layer_vocab =
       table != nullptr && table->shape.size() == 2 ? table->shape[0] : 1;

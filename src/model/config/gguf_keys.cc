@@ -10,7 +10,9 @@
 #include "src/base/format_text.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
+#include "src/model/config/gemma3n.h"
 #include "src/model/config/gemma4_from_gguf.h"
+#include "src/model/tensors/tensor_names.h"
 
 namespace gemma::internal {
 namespace {
@@ -94,30 +96,42 @@ constexpr std::string_view kKnown[] = {
 constexpr std::string_view kKnownGroups[] = {"recurrent.", "dense_", "vision.",
                                              "mm.", "audio."};
 
-// Keys of the above that count in Gemma 4.
-constexpr std::string_view kGemma4Keys[] = {
-    "expert_count",
+// Keys of kFixed that are read in Gemma 3n and 4.
+constexpr std::string_view kReadKeys[] = {
     "attention.shared_kv_layers",
     "embedding_length_per_layer_input",
 };
 
-bool IsKnown(std::string_view key) {
+// Keys that only Gemma 3n has.
+constexpr std::string_view kGemma3nKeys[] = {kCutoffKey, kActiveStreamKey,
+                                             kStreamsKey};
+
+template <size_t kSize>
+bool Contains(const std::string_view (&keys)[kSize], std::string_view key) {
+  return std::count(std::begin(keys), std::end(keys), key) != 0;
+}
+
+// Whether the architecture gives a key of kFixed a meaning.
+bool IsRead(std::string_view key, std::string_view architecture) {
+  const bool is_gemma4 = IsGemma4(architecture);
+  if (key == "expert_count") return is_gemma4;
+  return (is_gemma4 || architecture == kGemma3n) && Contains(kReadKeys, key);
+}
+
+bool IsKnown(std::string_view key, std::string_view architecture) {
+  if (architecture == kGemma3n && Contains(kGemma3nKeys, key)) return true;
   const auto is_fixed = [&](const FixedKey& fixed) { return fixed.key == key; };
   const auto begins = [&](std::string_view group) {
     return absl::StartsWith(key, group);
   };
-  return std::count(std::begin(kKnown), std::end(kKnown), key) != 0 ||
+  return Contains(kKnown, key) ||
          std::any_of(std::begin(kFixed), std::end(kFixed), is_fixed) ||
          std::any_of(std::begin(kKnownGroups), std::end(kKnownGroups), begins);
 }
 
 absl::Status CheckFixed(const KeyReader& keys, const ConfigDraft& c) {
   for (const FixedKey& fixed : kFixed) {
-    if (IsGemma4(c.architecture) &&
-        std::count(std::begin(kGemma4Keys), std::end(kGemma4Keys), fixed.key) !=
-            0) {
-      continue;
-    }
+    if (IsRead(fixed.key, c.architecture)) continue;
     float value = fixed.value;
     GEMMA_RETURN_IF_ERROR(keys.Read(fixed.key, value));
     if (value == fixed.value || value == fixed.also) continue;
@@ -165,7 +179,8 @@ void NoteUnknown(const KeyReader& keys, ConfigDraft& c) {
   std::vector<std::string> unknown;
   for (std::string_view key : keys.metadata().Keys()) {
     if (!absl::StartsWith(key, prefix)) continue;
-    if (!IsKnown(key.substr(prefix.size()))) unknown.push_back(Quoted(key));
+    if (IsKnown(key.substr(prefix.size()), c.architecture)) continue;
+    unknown.push_back(Quoted(key));
   }
   if (unknown.empty()) return;
   const bool is_cut = unknown.size() > kMaxTold;
@@ -176,6 +191,13 @@ void NoteUnknown(const KeyReader& keys, ConfigDraft& c) {
 }
 
 }  // namespace
+
+const Tensor* FindGgufTensor(const Checkpoint& checkpoint, WeightRole role,
+                             size_t layer) {
+  const auto found =
+      checkpoint.tensors.find(TensorNames::Gguf().Name(role, layer));
+  return found == checkpoint.tensors.end() ? nullptr : &found->second;
+}
 
 absl::Status CheckOtherKeys(const KeyReader& keys, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(CheckFixed(keys, c));

@@ -3,14 +3,17 @@
 #ifndef GEMMA_SRC_MODEL_CONFIG_GGUF_KEYS_H_
 #define GEMMA_SRC_MODEL_CONFIG_GGUF_KEYS_H_
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "src/formats/checkpoint.h"
 #include "src/formats/gguf_metadata.h"
 #include "src/model/config/read_config.h"
+#include "src/model/tensors/weight_table.h"
 
 namespace gemma::internal {
 
@@ -50,6 +53,10 @@ class KeyReader {
   const GgufMetadata& metadata_;
   std::string architecture_;
 };
+
+// Returns the tensor of a GGUF file that holds the weight, or null.
+const Tensor* FindGgufTensor(const Checkpoint& checkpoint, WeightRole role,
+                             size_t layer = 0);
 
 // Refuses keys with a value that would change what the model computes, and that
 // the engine does not compute. Adds notes for the keys that llama.cpp ignores

@@ -48,9 +48,14 @@ absl::Status ReadActivation(const Json& json, const char* key, ConfigDraft& c) {
 }
 
 absl::Status ReadSizes(const Json& json, size_t& num_layers, ConfigDraft& c) {
+  GEMMA_RETURN_IF_ERROR(json.Read("intermediate_size", c.all.ffw_dim));
+  return ReadSizesButFfw(json, num_layers, c);
+}
+
+absl::Status ReadSizesButFfw(const Json& json, size_t& num_layers,
+                             ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(json.Read("vocab_size", c.vocab_size));
   GEMMA_RETURN_IF_ERROR(json.Read("hidden_size", c.model_dim));
-  GEMMA_RETURN_IF_ERROR(json.Read("intermediate_size", c.all.ffw_dim));
   GEMMA_RETURN_IF_ERROR(json.Read("num_attention_heads", c.all.num_heads));
   GEMMA_RETURN_IF_ERROR(json.Read("num_key_value_heads", c.all.num_kv_heads));
   GEMMA_RETURN_IF_ERROR(json.Read("max_position_embeddings", c.max_context));

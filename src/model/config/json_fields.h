@@ -15,6 +15,10 @@ namespace gemma::internal {
 // Reads the sizes that all families have. `num_layers` becomes 1 to kMaxLayers.
 absl::Status ReadSizes(const Json& json, size_t& num_layers, ConfigDraft& c);
 
+// As ReadSizes, but leaves intermediate_size.
+absl::Status ReadSizesButFfw(const Json& json, size_t& num_layers,
+                             ConfigDraft& c);
+
 // Reads the activation, which each family states under its own key. In files of
 // Gemma 1, "gelu" means the tanh form, which the models were trained with.
 absl::Status ReadActivation(const Json& json, const char* key, ConfigDraft& c);

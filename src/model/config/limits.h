@@ -16,6 +16,7 @@ inline constexpr size_t kMaxLayers = 1024;
 inline constexpr size_t kMaxTaps = 16;     // of ModelConfig::conv_width
 inline constexpr size_t kMaxStrip = 1024;  // channels that share a gate matrix
 inline constexpr size_t kMaxExperts = 1024;  // of LayerConfig::num_experts
+inline constexpr size_t kMaxStreams = 8;     // of ModelConfig::altup_streams
 inline constexpr size_t kMaxDense = 8;       // of ModelConfig::dense_dims
 
 }  // namespace gemma::internal

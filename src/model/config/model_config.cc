@@ -63,6 +63,14 @@ absl::Status CheckLayerSizes(const LayerConfig& layer) {
   return CheckSize("sliding_window", layer.sliding_window);
 }
 
+absl::Status CheckCutoff(const ModelConfig& c, const LayerConfig& layer) {
+  if (!layer.gate_cutoff.has_value()) return absl::OkStatus();
+  if (std::isfinite(*layer.gate_cutoff) && !c.biases) return absl::OkStatus();
+  return absl::InvalidArgumentError(FormatText(
+      "gate_cutoff is %g, wanted a finite number, and a model without biases",
+      *layer.gate_cutoff));
+}
+
 absl::Status CheckRope(const RopeConfig& rope, size_t head_dim) {
   if (rope.rotary_dim > head_dim || rope.rotary_dim % 2 != 0) {
     return absl::InvalidArgumentError(FormatText(
@@ -143,6 +151,7 @@ absl::Status CheckRecurrence(const ModelConfig& c, const LayerConfig& layer) {
 absl::Status CheckLayer(const ModelConfig& c, size_t index) {
   const LayerConfig& layer = c.layers[index];
   GEMMA_RETURN_IF_ERROR(CheckLayerSizes(layer));
+  GEMMA_RETURN_IF_ERROR(CheckCutoff(c, layer));
   GEMMA_RETURN_IF_ERROR(CheckRope(layer.rope, layer.head_dim));
   GEMMA_RETURN_IF_ERROR(CheckExperts(layer));
   GEMMA_RETURN_IF_ERROR(CheckSource(c, index));
@@ -186,6 +195,35 @@ absl::Status CheckPerLayer(const ModelConfig& c) {
   return CheckPositive("per_layer_scale", c.per_layer_scale);
 }
 
+// AltUp and LAuReL come together, with the blocks that Gemma 3n has.
+absl::Status CheckStreams(const ModelConfig& c) {
+  if (c.altup_streams == 0) {
+    if (c.laurel_rank == 0) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        FormatText("laurel_rank is %u and altup_streams 0, wanted both or "
+                   "neither",
+                   c.laurel_rank));
+  }
+  if (c.altup_streams < 2 || c.altup_streams > kMaxStreams) {
+    return absl::InvalidArgumentError(
+        FormatText("altup_streams is %u, wanted 0 (none) or 2 to %u",
+                   c.altup_streams, kMaxStreams));
+  }
+  GEMMA_RETURN_IF_ERROR(CheckSize("laurel_rank", c.laurel_rank));
+  const bool fits = c.per_layer_dim != 0 && c.post_norms && !c.layer_scales &&
+                    !c.biases && c.pooling == Pooling::kNone;
+  const bool plain =
+      std::all_of(c.layers.begin(), c.layers.end(), [](const LayerConfig& l) {
+        return l.type != BlockType::kRecurrent && l.num_experts == 0;
+      });
+  if (fits && plain) return absl::OkStatus();
+  return absl::InvalidArgumentError(FormatText(
+      "altup_streams is %u, wanted a model with per-layer embeddings and "
+      "post_norms, without layer_scales, biases, experts, recurrence and "
+      "pooling",
+      c.altup_streams));
+}
+
 absl::Status CheckPooling(const ModelConfig& c) {
   const bool pools = c.pooling != Pooling::kNone;
   if (c.bidirectional && !pools) {
@@ -217,6 +255,7 @@ absl::Status Validate(const ModelConfig& config) {
     GEMMA_RETURN_IF_ERROR(CheckEachLayer(config));
     GEMMA_RETURN_IF_ERROR(CheckPerLayer(config));
     GEMMA_RETURN_IF_ERROR(CheckPooling(config));
+    GEMMA_RETURN_IF_ERROR(CheckStreams(config));
     GEMMA_RETURN_IF_ERROR(
         CheckPositive("embedding_scale", config.embedding_scale));
     GEMMA_RETURN_IF_ERROR(CheckPositive("query_scale", config.query_scale));

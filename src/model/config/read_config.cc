@@ -54,10 +54,9 @@ bool IsOfFamily(std::string_view name) {
   return absl::StrContainsIgnoreCase(name, "gemma");
 }
 
-ModelConfig Finished(ConfigDraft draft, Notes* notes) {
-  const bool is_filled = !draft.layers.empty();
+void FillLayers(ConfigDraft& draft) {
+  if (!draft.layers.empty()) return;
   for (const BlockType type : draft.blocks) {
-    if (is_filled) break;
     LayerConfig& layer = draft.layers.emplace_back(draft.all);
     layer.type = type;
     const bool global = type == BlockType::kGlobalAttention;
@@ -68,6 +67,10 @@ ModelConfig Finished(ConfigDraft draft, Notes* notes) {
       layer.sliding_window = draft.sliding_window;
     }
   }
+}
+
+ModelConfig Finished(ConfigDraft draft, Notes* notes) {
+  FillLayers(draft);
   if (notes != nullptr) {
     std::move(draft.notes.begin(), draft.notes.end(),
               std::back_inserter(*notes));

@@ -34,8 +34,10 @@ struct ConfigDraft : ModelConfig {
   float rope_factor_global = 1.0f;
 };
 
-// Returns the configuration with its layers filled in, unless the reader of its
-// family did so. Moves the draft's notes
+// Makes the layers from what they share and from `blocks`, if there are none.
+void FillLayers(ConfigDraft& draft);
+
+// Returns the configuration with its layers filled in. Moves the draft's notes
 // to the end of `notes`, if it is not null.
 ModelConfig Finished(ConfigDraft draft, Notes* notes = nullptr);
 

@@ -1,6 +1,7 @@
 // Metadata of a GGUF file from a ModelConfig.
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
+#include "src/model/config/gemma3n.h"
 #include "src/model/config/gemma4_from_gguf.h"
 #include "src/model/config/read_config.h"
 #include "src/model/config/shared_layers.h"
@@ -51,6 +53,9 @@ class KeyWriter {
   }
   void Set(std::string_view key, const std::vector<bool>& values) {
     out_.SetBools(Name(key), values);
+  }
+  void Set(std::string_view key, const std::vector<float>& values) {
+    out_.SetFloat32s(Name(key), values);
   }
   void Set(std::string_view key, const std::vector<std::string_view>& values) {
     out_.SetStrings(Name(key), values);
@@ -105,6 +110,7 @@ absl::Status CheckLayers(const ModelConfig& c) {
   for (size_t i = 0; i < c.num_layers(); ++i) {
     LayerConfig said = *FirstOf(c, c.layers[i].type);
     said.ffw_dim = c.layers[i].ffw_dim;
+    said.gate_cutoff = c.layers[i].gate_cutoff;
     said.num_heads = c.layers[i].num_heads;
     said.num_kv_heads = c.layers[i].num_kv_heads;
     said.k_eq_v = c.layers[i].k_eq_v;
@@ -155,7 +161,7 @@ void DescribeRope(const ModelConfig& c, KeyWriter& keys) {
 
 // Sets the pattern of local and global blocks: a period if there is one,
 // otherwise a list.
-// `list`: always a list, which readers of Gemma 4 expect.
+// `list`: always a list, which readers of Gemma 3n and 4 expect.
 void DescribePattern(const std::vector<BlockType>& blocks, bool list,
                      KeyWriter& keys) {
   constexpr std::string_view kKey = "attention.sliding_window_pattern";
@@ -179,7 +185,7 @@ void DescribeLocal(const ModelConfig& c, KeyWriter& keys) {
   keys.Set("attention.sliding_window", whole ? WholeWindow(window) : window);
   if (local != nullptr) keys.Set("rope.freq_base_swa", local->rope.base);
   const bool is_gemma4 = IsGemma4(c.architecture);
-  DescribePattern(BlocksOf(c), /*list=*/is_gemma4, keys);
+  DescribePattern(BlocksOf(c), is_gemma4 || c.architecture == kGemma3n, keys);
   if (local == nullptr) return;
   const LayerConfig& main = GgufMainLayer(c);
   if (!is_gemma4 && local->head_dim == main.head_dim &&
@@ -231,6 +237,21 @@ void DescribeGemma4(const ModelConfig& c, KeyWriter& keys) {
   keys.SetBool("attention.causal", false);
 }
 
+// Sets the keys that Gemma 3n has besides those of Gemma 3.
+void DescribeGemma3n(const ModelConfig& c, KeyWriter& keys) {
+  keys.Set("embedding_length_per_layer_input", c.per_layer_dim);
+  keys.Set("attention.shared_kv_layers", NumShared(c));
+  keys.Set("final_logit_softcapping", c.final_logits_soft_cap);
+  keys.Set(kStreamsKey, c.altup_streams);
+  keys.Set(kActiveStreamKey, size_t{0});
+  std::vector<float> cutoffs;
+  for (const LayerConfig& layer : c.layers) {
+    cutoffs.push_back(layer.gate_cutoff.value_or(
+        -std::numeric_limits<float>::infinity()));
+  }
+  keys.Set(kCutoffKey, cutoffs);
+}
+
 // Returns the shortest sequence that the blocks repeat.
 std::vector<std::string_view> RepeatedWords(
     const std::vector<BlockType>& blocks) {
@@ -278,6 +299,8 @@ absl::Status DescribeConfig(const ModelConfig& config, GgufFileWriter& out) {
     DescribeLocal(config, keys);
     if (IsGemma4(config.architecture)) {
       DescribeGemma4(config, keys);
+    } else if (config.architecture == kGemma3n) {
+      DescribeGemma3n(config, keys);
     } else if (config.pooling != Pooling::kNone) {
       DescribePooling(config, keys);
     } else {

@@ -47,6 +47,10 @@ void AddLayerConfig(const LayerConfig& layer, Hash& hash) {
   }
   hash.Number(layer.rope.base);
   hash.Number(layer.rope.factor);
+  if (layer.gate_cutoff.has_value()) {
+    hash.Text("gate_cutoff");
+    hash.Number(*layer.gate_cutoff);
+  }
   if (layer.k_eq_v) hash.Text("k_eq_v");
   if (layer.kv_source.has_value()) {
     hash.Text("kv_source");
@@ -81,6 +85,11 @@ void AddConfig(const ModelConfig& config, Hash& hash) {
     hash.Number(uint64_t{config.per_layer_dim});
     hash.Number(uint64_t{config.per_layer_vocab});
     hash.Number(config.per_layer_scale);
+  }
+  if (config.altup_streams != 0) {
+    hash.Text("altup_streams");
+    hash.Number(uint64_t{config.altup_streams});
+    hash.Number(uint64_t{config.laurel_rank});
   }
   for (const LayerConfig& layer : config.layers) AddLayerConfig(layer, hash);
 }
@@ -144,6 +153,9 @@ uint64_t Fingerprint(const ModelConfig& config,
     AddSample(table.data, table.rows * table.RowBytes(), hash, kTableSamples);
   }
   AddNumbers(weights.per_layer_norm, hash);
+  for (const auto* stack : {&weights.altup_proj, &weights.altup_unembed}) {
+    for (const Matrix& matrix : *stack) AddSample(matrix, hash);
+  }
   for (const LayerWeights& layer : weights.layers) AddLayer(layer, hash);
   AddNumbers(weights.final_norm, hash);
   // Samples of the weights may miss a small change.

@@ -52,6 +52,7 @@ bool IsFinite(const WeightSpec& spec, const Weights& weights,
       return is_finite(MatrixSlot(spec, weights));
     case WeightKind::kGates:
     case WeightKind::kExperts:
+    case WeightKind::kStack:
       return std::ranges::all_of(SlotOf<std::vector<Matrix>>(spec, weights),
                                  is_finite);
     case WeightKind::kTable:

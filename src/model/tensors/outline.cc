@@ -78,7 +78,7 @@ absl::Status CheckPacked(const Tensor& tensor, const std::string& name,
                          const WeightSpec& spec) {
   if (!tensor.packed.has_value()) return absl::OkStatus();
   if (spec.kind == WeightKind::kMatrix || spec.kind == WeightKind::kGates ||
-      spec.kind == WeightKind::kExperts) {
+      spec.kind == WeightKind::kExperts || spec.kind == WeightKind::kStack) {
     return tensor.shape == spec.shape ? absl::OkStatus()
                                       : OtherShape(tensor, name, spec.shape);
   }
@@ -204,10 +204,47 @@ absl::StatusOr<BoundWeight> BindExperts(Checkpoint& checkpoint,
   return out;
 }
 
+// Finds the matrices of a stack, which are in tensors of their own or in one.
+absl::StatusOr<BoundWeight> BindStack(Checkpoint& checkpoint,
+                                      const TensorNames& names,
+                                      WeightSpec spec) {
+  BoundWeight out;
+  out.name = names.PartName(spec.role, 0);
+  GEMMA_ASSIGN_OR_RETURN(out.tensor, Find(checkpoint, out.name));
+  if (out.name != names.Name(spec.role)) {
+    const Shape each(spec.shape.begin() + 1, spec.shape.end());
+    for (size_t i = 0; i < spec.shape[0]; ++i) {
+      BoundPart& part = out.parts.emplace_back();
+      part.name = names.PartName(spec.role, i);
+      GEMMA_ASSIGN_OR_RETURN(part.tensor, Find(checkpoint, part.name));
+      GEMMA_RETURN_IF_ERROR(CheckShape(*part.tensor, part.name, each));
+      if (part.tensor->format == out.tensor->format) continue;
+      return absl::InvalidArgumentError(FormatText(
+          "%s: tensor '%s' is of type %s, wanted %s, the type of '%s'",
+          part.tensor->file, part.name, FormatName(part.tensor->format),
+          FormatName(out.tensor->format), out.name));
+    }
+  } else {
+    GEMMA_RETURN_IF_ERROR(CheckShape(*out.tensor, out.name, spec.shape));
+    GEMMA_RETURN_IF_ERROR(CheckPacked(*out.tensor, out.name, spec));
+    if (out.tensor->arrangement.has_value()) {
+      return absl::UnimplementedError(FormatText(
+          "%s: tensor '%s' has scales in a tensor of their own, which is not "
+          "read for several matrices",
+          out.tensor->file, out.name));
+    }
+  }
+  out.spec = std::move(spec);
+  return out;
+}
+
 absl::StatusOr<BoundWeight> Bind(Checkpoint& checkpoint,
                                  const TensorNames& names, WeightSpec spec) {
   if (spec.kind == WeightKind::kExperts) {
     return BindExperts(checkpoint, names, std::move(spec));
+  }
+  if (spec.kind == WeightKind::kStack) {
+    return BindStack(checkpoint, names, std::move(spec));
   }
   std::string name = names.Name(spec.role, spec.layer);
   GEMMA_ASSIGN_OR_RETURN(
@@ -232,6 +269,24 @@ WeightView ExpertOf(const BoundWeight& weight, const uint8_t* values,
   if (values == nullptr) return view;
   view.data = view.Row(weight.first_row + expert * weight.row_step);
   return view;
+}
+
+BoundWeight MatrixOf(const BoundWeight& stack, size_t index, Tensor& storage) {
+  BoundWeight out;
+  out.spec = {stack.spec.role, stack.spec.layer, WeightKind::kMatrix,
+              {stack.spec.shape[1], stack.spec.shape[2]}};
+  if (!stack.parts.empty()) {
+    out.name = stack.parts[index].name;
+    out.tensor = stack.parts[index].tensor;
+    return out;
+  }
+  out.name = stack.name;
+  storage = *stack.tensor;
+  storage.shape = out.spec.shape;
+  storage.bytes = stack.tensor->bytes / stack.spec.shape[0];
+  storage.data = stack.tensor->data + index * storage.bytes;
+  out.tensor = &storage;
+  return out;
 }
 
 absl::StatusOr<Outline> ReadOutline(Checkpoint& checkpoint,

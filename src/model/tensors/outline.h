@@ -23,6 +23,12 @@ namespace gemma::internal {
 
 struct LowRank;  // low_rank.h
 
+// A matrix of a stack that has a tensor of its own.
+struct BoundPart {
+  const Tensor* tensor = nullptr;
+  std::string name;
+};
+
 // A weight and its tensor, which has rows of the same length. Both have the
 // same number of values, except for experts whose tensor also holds another
 // weight.
@@ -36,7 +42,14 @@ struct BoundWeight {
   // the tensor.
   size_t first_row = 0;
   size_t row_step = 0;
+  // kStack: the tensor of each matrix, all of the same type, of which `tensor`
+  // is the first; empty: `tensor` holds all.
+  std::vector<BoundPart> parts;
 };
+
+// Returns matrix `index` of a stack as a weight of its own, with a tensor that
+// is either a part of the stack's or, if `tensor` holds all matrices, `storage`.
+BoundWeight MatrixOf(const BoundWeight& stack, size_t index, Tensor& storage);
 
 // Returns the matrix of an expert. `values` are those of the weight's tensor;
 // see TensorValues. Null values give a view without data.

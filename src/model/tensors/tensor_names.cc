@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 
 namespace gemma::internal {
 namespace {
@@ -135,6 +136,10 @@ std::string TensorNames::Name(WeightRole role, size_t layer) const {
       return absl::StrCat("dense_", layer + 2, ".", name);
   }
   return "";
+}
+
+std::string TensorNames::PartName(WeightRole role, size_t part) const {
+  return absl::StrReplaceAll(Name(role), {{"*", absl::StrCat(part)}});
 }
 
 std::string TensorNames::FusedName(WeightRole role, size_t layer) const {

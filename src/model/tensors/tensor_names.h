@@ -30,8 +30,11 @@ class TensorNames {
 
   // The tensor's name in the files, or empty if the family has no such tensor.
   // `layer` is the number of the layer or dense layer; ignored for roles that a
-  // model has once.
+  // model has once. Of a stack, names with a "*" are those of several tensors.
   std::string Name(WeightRole role, size_t layer = 0) const;
+
+  // The name of the tensor that holds matrix `part` of a stack.
+  std::string PartName(WeightRole role, size_t part) const;
 
   // The name of the tensor that holds the gates of a layer's experts and the
   // matrices that they gate, or empty for other roles than these two.

@@ -13,6 +13,7 @@
 #include "src/base/format_text.h"
 #include "src/base/hash_table.h"
 #include "src/base/messages.h"
+#include "src/model/config/gemma3n.h"
 #include "src/model/config/gemma4_from_gguf.h"
 
 namespace gemma::internal {
@@ -35,6 +36,11 @@ bool BeginsWithOne(std::string_view name,
   return std::any_of(
       std::begin(words), std::end(words),
       [&](std::string_view word) { return absl::StartsWith(name, word); });
+}
+
+// Whether published files of the model hold towers that are not text.
+bool ComesWithTowers(const ModelConfig& config) {
+  return IsGemma4(config.architecture) || config.architecture == kGemma3n;
 }
 
 // Frequencies of RoPE, which some tools save with the weights. They follow from
@@ -134,7 +140,10 @@ void NoteUnused(const Checkpoint& checkpoint, const ModelConfig& config,
                 const TensorNames& names,
                 const std::vector<BoundWeight>& weights, Notes& notes) {
   HashSet<std::string_view> used;
-  for (const BoundWeight& weight : weights) used.insert(weight.name);
+  for (const BoundWeight& weight : weights) {
+    used.insert(weight.name);
+    for (const BoundPart& part : weight.parts) used.insert(part.name);
+  }
   // A copy of the embedding is of use to other programs.
   const std::string head = names.Name(WeightRole::kHead);
   used.insert(head);
@@ -157,7 +166,7 @@ void NoteUnused(const Checkpoint& checkpoint, const ModelConfig& config,
     }
   }
   NoteSkipped(checkpoint,
-              is_gguf || IsGemma4(config.architecture) ? num_of_towers : 0,
+              is_gguf || ComesWithTowers(config) ? num_of_towers : 0,
               num_shared, notes);
   if (unused.empty()) return;
   notes.push_back(

@@ -28,6 +28,10 @@ size_t One(C, L) { return 1; }
 size_t Taps(C c, L) { return c.conv_width; }
 size_t Strips(C, L l) { return l.num_heads; }
 size_t Strip(C c, L l) { return c.lru_width / l.num_heads; }
+size_t Streams(C c, L) { return c.altup_streams; }
+size_t OtherStreams(C c, L) { return c.altup_streams - 1; }
+size_t StreamPairs(C c, L) { return c.altup_streams * c.altup_streams; }
+size_t Laurel(C c, L) { return c.laurel_rank; }
 
 // Conditions.
 bool HasPostNorms(C c, L) { return c.post_norms; }
@@ -43,6 +47,8 @@ bool HasExperts(C, L l) { return l.num_experts != 0; }
 bool HasPerLayer(C c, L) { return c.per_layer_dim != 0; }
 bool HasPerLayerTable(C c, L) { return c.per_layer_vocab != 0; }
 bool HasLayerScale(C c, L) { return c.layer_scales; }
+bool HasAltUp(C c, L) { return c.altup_streams != 0; }
+bool HasLaurel(C c, L) { return c.laurel_rank != 0; }
 constexpr bool (*kAlways)(C, L) = nullptr;
 
 constexpr auto kMixInput = TapPoint::kMixInput;
@@ -60,8 +66,8 @@ constexpr auto kPerLayerHidden = TapPoint::kPerLayerHidden;
 // role at a time in Q4_0, whose errors are about 1 %. Roles that this model
 // lacks have the sensitivity of a similar role: the recurrent block's inputs
 // that of kVProj, its output that of kOProj, dense layers that of the head,
-// which also comes last, experts and per-layer embeddings those of the
-// feed-forward layer.
+// which also comes last, as do AltUp's last products; experts, per-layer
+// embeddings and the rest of AltUp and LAuReL those of the feed-forward layer.
 using R = WeightRole;
 using M = Weights;
 using W = LayerWeights;
@@ -119,6 +125,24 @@ constexpr WeightRow kRows[] = {
      {PerLayer},
      &M::per_layer_norm,
      {"per_layer_projection_norm.weight", "", "per_layer_proj_norm.weight"}},
+    {R::kAltUpProj,
+     kModel,
+     kStack,
+     HasAltUp,
+     {OtherStreams, Dim, Dim},
+     &M::altup_proj,
+     {"altup_projections.*.weight", "", "altup_proj.weight"},
+     kEmbeddingTap,
+     5.0},
+    {R::kAltUpUnembed,
+     kModel,
+     kStack,
+     HasAltUp,
+     {OtherStreams, Dim, Dim},
+     &M::altup_unembed,
+     {"altup_unembed_projections.*.weight", "", "altup_unembd_proj.weight"},
+     std::nullopt,
+     13.1},
     {R::kPreMixNorm,
      kLayer,
      kNorm,
@@ -460,6 +484,66 @@ constexpr WeightRow kRows[] = {
      {"per_layer_projection.weight", "", "proj.weight"},
      kPerLayerHidden,
      11.2},
+    {R::kAltUpRouter,
+     kLayer,
+     kExactMatrix,
+     HasAltUp,
+     {Streams, Dim},
+     &W::altup_router,
+     {"altup.modality_router.weight", "", "altup_router.weight"}},
+    {R::kAltUpRouterNorm,
+     kLayer,
+     kNorm,
+     HasAltUp,
+     {Dim},
+     &W::altup_router_norm,
+     {"altup.router_norm.weight", "", "altup_router_norm.weight"}},
+    {R::kAltUpPredict,
+     kLayer,
+     kVector,
+     HasAltUp,
+     {StreamPairs, Streams},
+     &W::altup_predict,
+     {"altup.prediction_coefs.weight", "", "altup_predict_coef.weight"}},
+    {R::kAltUpCorrect,
+     kLayer,
+     kVector,
+     HasAltUp,
+     {Streams, Streams},
+     &W::altup_correct,
+     {"altup.correction_coefs.weight", "", "altup_correct_coef.weight"}},
+    {R::kAltUpOutputScale,
+     kLayer,
+     kVector,
+     HasAltUp,
+     {Dim},
+     &W::altup_output_scale,
+     {"altup.correct_output_scale", "", "altup_correct_scale.weight"}},
+    {R::kLaurelLeft,
+     kLayer,
+     kMatrix,
+     HasLaurel,
+     {Laurel, Dim},
+     &W::laurel_left,
+     {"laurel.linear_left.weight", "", "laurel_l.weight"},
+     kMixInput,
+     5.3},
+    {R::kLaurelRight,
+     kLayer,
+     kMatrix,
+     HasLaurel,
+     {Dim, Laurel},
+     &W::laurel_right,
+     {"laurel.linear_right.weight", "", "laurel_r.weight"},
+     std::nullopt,
+     11.2},
+    {R::kPostLaurelNorm,
+     kLayer,
+     kNorm,
+     HasLaurel,
+     {Dim},
+     &W::post_laurel_norm,
+     {"laurel.post_laurel_norm.weight", "", "laurel_post_norm.weight"}},
     {R::kDense,
      kDense,
      kMatrix,

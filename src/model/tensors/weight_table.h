@@ -27,6 +27,8 @@ enum class WeightRole {
   kPerLayerTable,
   kPerLayerContext,
   kPerLayerNorm,
+  kAltUpProj,
+  kAltUpUnembed,
   kPreMixNorm,
   kPreFfwNorm,
   kPostMixNorm,
@@ -70,6 +72,14 @@ enum class WeightRole {
   kExpertDown,
   kPerLayerGate,
   kPerLayerProj,
+  kAltUpRouter,
+  kAltUpRouterNorm,
+  kAltUpPredict,
+  kAltUpCorrect,
+  kAltUpOutputScale,
+  kLaurelLeft,
+  kLaurelRight,
+  kPostLaurelNorm,
   kDense,
 };
 
@@ -87,6 +97,8 @@ enum class WeightKind {
   kMatrix,          // [rows, cols], multiplies activations: may be quantized
   kExactMatrix,     // as kMatrix, but never quantized
   kExperts,         // [experts, rows, cols], a matrix for each expert
+  kStack,           // [matrices, rows, cols], as that many kMatrix; Hugging
+                    // Face files hold each in a tensor of its own
   kTable,           // [rows, cols], whose rows are read one at a time
   kVector,          // added, or multiplied element by element: float32
   kNorm,            // as kVector; containers differ in what they store
@@ -99,7 +111,8 @@ enum class WeightKind {
 // "layers.N." in Hugging Face files, "blk.N." in GGUF files. Empty if the
 // container lacks the weight.
 struct WeightNames {
-  std::string_view hf;         // Hugging Face: Gemma
+  std::string_view hf;         // Hugging Face: Gemma; of a stack, "*" is the
+                               // number of a matrix
   std::string_view recurrent;  // Hugging Face: RecurrentGemma
   std::string_view gguf;
   std::string_view sbs;  // gemma.cpp, "NAME_N"; empty if it is only part of a
@@ -157,7 +170,7 @@ std::vector<WeightSpec> LayerWeightsOf(const ModelConfig& config, size_t layer);
 
 // The place where a weight is kept. T must be the type that its role has there:
 // Matrix, std::vector<float>, RowTable, or std::vector<Matrix> for gates,
-// experts and dense layers.
+// experts, stacks and dense layers.
 template <class T, class AnyWeights>
 auto& SlotOf(const WeightSpec& spec, AnyWeights& weights) {
   const WeightSlot& slot = RowOf(spec.role).slot;

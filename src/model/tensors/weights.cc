@@ -51,6 +51,8 @@ class Loader {
         return Gates(weight, SlotOf<std::vector<Matrix>>(spec, out));
       case WeightKind::kExactMatrix:
         return Exact(weight, SlotOf<Matrix>(spec, out));
+      case WeightKind::kStack:
+        return Stack(weight, SlotOf<std::vector<Matrix>>(spec, out));
       case WeightKind::kExperts:
         return Experts(weight, SlotOf<std::vector<Matrix>>(spec, out));
       case WeightKind::kTable:
@@ -225,6 +227,15 @@ class Loader {
     });
     if (const auto row = bad_row.Get()) return NotFinite(weight, *row);
     return Done(count * rows * RowsOf(tensor).RowBytes());
+  }
+
+  absl::Status Stack(const BoundWeight& weight, std::vector<Matrix>& out) {
+    out.resize(weight.spec.shape[0]);
+    for (size_t i = 0; i < out.size(); ++i) {
+      Tensor storage;
+      GEMMA_RETURN_IF_ERROR(Packed(MatrixOf(weight, i, storage), out[i]));
+    }
+    return absl::OkStatus();
   }
 
   // Leaves a table of rows in its file. Only values that the file does not

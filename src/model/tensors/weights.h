@@ -67,6 +67,18 @@ struct LayerWeights {
 
   std::vector<float> layer_scale;  // [1], multiplies the layer's output
 
+  // AltUp: the router chooses how strongly the coefficients count.
+  Matrix altup_router;                    // [altup_streams, model_dim]
+  std::vector<float> altup_router_norm;   // [model_dim]
+  std::vector<float> altup_predict;       // [altup_streams^2, altup_streams]
+  std::vector<float> altup_correct;       // [altup_streams, altup_streams]
+  std::vector<float> altup_output_scale;  // [model_dim]
+
+  // LAuReL.
+  Matrix laurel_left;                   // [laurel_rank, model_dim]
+  Matrix laurel_right;                  // [model_dim, laurel_rank]
+  std::vector<float> post_laurel_norm;  // [model_dim]
+
   // Recurrence. A gate has one square matrix for each of num_heads strips of
   // channels.
   Matrix linear_x, linear_y;                        // [lru_width, model_dim]
@@ -88,6 +100,9 @@ struct Weights {
   RowTable per_layer_table;  // [per_layer_vocab, num_layers * per_layer_dim]
   Matrix per_layer_context;  // [num_layers * per_layer_dim, model_dim]
   std::vector<float> per_layer_norm;  // [per_layer_dim]
+  // AltUp: what makes each stream but the first from the embeddings, and what
+  // the last layer leaves of it part of the result. [model_dim, model_dim] each.
+  std::vector<Matrix> altup_proj, altup_unembed;
   std::vector<LayerWeights> layers;
   std::vector<Matrix>
       dense;           // [dense_dims[i], width before], applied after pooling
