@@ -107,17 +107,22 @@ bool Convert(const Scalar& scalar, bool& value) {
   return true;
 }
 
-bool Convert(const Scalar& scalar, float& value) {
-  double wide = 0.0;
+bool Convert(const Scalar& scalar, double& value) {
   if (const auto* real = std::get_if<double>(&scalar)) {
-    wide = *real;
+    value = *real;
   } else if (const auto* natural = std::get_if<uint64_t>(&scalar)) {
-    wide = static_cast<double>(*natural);
+    value = static_cast<double>(*natural);
   } else if (const auto* integer = std::get_if<int64_t>(&scalar)) {
-    wide = static_cast<double>(*integer);
+    value = static_cast<double>(*integer);
   } else {
     return false;
   }
+  return true;
+}
+
+bool Convert(const Scalar& scalar, float& value) {
+  double wide = 0.0;
+  if (!Convert(scalar, wide)) return false;
   // NaN fails this comparison too.
   if (!(std::abs(wide) <= std::numeric_limits<float>::max())) return false;
   value = static_cast<float>(wide);
@@ -137,6 +142,8 @@ std::string Wanted() {
     return "a bool";
   } else if constexpr (std::is_same_v<T, float>) {
     return "a finite number";
+  } else if constexpr (std::is_same_v<T, double>) {
+    return "a number";
   } else if constexpr (std::is_same_v<T, std::string_view>) {
     return "a string";
   } else {
@@ -315,6 +322,10 @@ absl::Status GgufMetadata::Read(std::string_view key,
 }
 absl::Status GgufMetadata::Read(std::string_view key,
                                 std::vector<float>& value) const {
+  return ReadArray(key, value);
+}
+absl::Status GgufMetadata::Read(std::string_view key,
+                                std::vector<double>& value) const {
   return ReadArray(key, value);
 }
 absl::Status GgufMetadata::Read(std::string_view key,

@@ -61,6 +61,8 @@ class GgufMetadata {
   absl::Status Read(std::string_view key, std::vector<float>& value) const;
   absl::Status Read(std::string_view key,
                     std::vector<std::string_view>& value) const;
+  // Also reads numbers that are not finite.
+  absl::Status Read(std::string_view key, std::vector<double>& value) const;
 
   // The same, but a missing key is an error.
   template <class T>

@@ -12,18 +12,18 @@ namespace gemma::internal {
 namespace {
 
 absl::Status ReadStreams(const KeyReader& keys, const Checkpoint& checkpoint,
-                       ConfigDraft& c) {
+                         ConfigDraft& c) {
   size_t active = 0;
   GEMMA_RETURN_IF_ERROR(keys.ReadRequired(kStreamsKey, c.altup_streams));
   GEMMA_RETURN_IF_ERROR(keys.ReadRequired(kActiveStreamKey, active));
   if (c.altup_streams < 2 || c.altup_streams > kMaxStreams) {
-    return absl::InvalidArgumentError(
-        FormatText("%s is %u, wanted 2 to %u", keys.Where(kStreamsKey),
-                   c.altup_streams, kMaxStreams));
+    return absl::InvalidArgumentError(FormatText("%s is %u, wanted 2 to %u",
+                                                 keys.Where(kStreamsKey),
+                                                 c.altup_streams, kMaxStreams));
   }
   if (active != 0) {
-    return absl::InvalidArgumentError(FormatText(
-        "%s is %u, wanted 0", keys.Where(kActiveStreamKey), active));
+    return absl::InvalidArgumentError(
+        FormatText("%s is %u, wanted 0", keys.Where(kActiveStreamKey), active));
   }
   // No key states the rank. A tensor that is missing is an error once it is
   // looked for.
@@ -66,7 +66,7 @@ absl::Status ReadGemma3nLayers(const KeyReader& keys, ModelConfig& c) {
   size_t num_shared = 0;
   GEMMA_RETURN_IF_ERROR(keys.ReadRequired(kShared, num_shared));
   GEMMA_RETURN_IF_ERROR(ShareKeys(num_shared, keys.Where(kShared), c.layers));
-  std::vector<float> cutoffs;
+  std::vector<double> cutoffs;
   GEMMA_RETURN_IF_ERROR(keys.ReadRequired(kCutoffKey, cutoffs));
   if (cutoffs.size() != c.num_layers()) {
     return absl::InvalidArgumentError(
@@ -74,14 +74,14 @@ absl::Status ReadGemma3nLayers(const KeyReader& keys, ModelConfig& c) {
                    keys.Where(kCutoffKey), cutoffs.size(), c.num_layers()));
   }
   for (size_t i = 0; i < cutoffs.size(); ++i) {
-    if (cutoffs[i] == -std::numeric_limits<float>::infinity()) continue;
-    if (!std::isfinite(cutoffs[i])) {
+    if (cutoffs[i] == -std::numeric_limits<double>::infinity()) continue;
+    if (!(std::abs(cutoffs[i]) <= std::numeric_limits<float>::max())) {
       return absl::InvalidArgumentError(
           FormatText("%s is %g for layer %u, wanted a finite number, or "
                      "-infinity for gates that stay",
                      keys.Where(kCutoffKey), cutoffs[i], i));
     }
-    c.layers[i].gate_cutoff = cutoffs[i];
+    c.layers[i].gate_cutoff = static_cast<float>(cutoffs[i]);
   }
   return absl::OkStatus();
 }

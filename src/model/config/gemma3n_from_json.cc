@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,8 +68,8 @@ absl::Status ReadSparsity(const Json& json, ConfigDraft& c) {
   constexpr char kKey[] = "activation_sparsity_pattern";
   // The first layers are sparse, if no list says otherwise.
   constexpr size_t kSparse = 10;
-  std::vector<float> shares(c.num_layers());
-  if (c.num_layers() > kSparse) std::fill_n(shares.begin(), kSparse, 0.95f);
+  std::vector<double> shares(c.num_layers());
+  if (c.num_layers() > kSparse) std::fill_n(shares.begin(), kSparse, 0.95);
   const std::optional<Json> value = json.Find(kKey);
   if (value.has_value() && !value->is_null()) {
     GEMMA_RETURN_IF_ERROR(value->Get(shares));
@@ -75,14 +77,13 @@ absl::Status ReadSparsity(const Json& json, ConfigDraft& c) {
         CheckListed(json, kKey, shares.size(), c.num_layers()));
   }
   for (size_t i = 0; i < shares.size(); ++i) {
-    if (!(shares[i] >= 0.0f && shares[i] < 1.0f)) {
+    if (!(shares[i] >= 0.0 && shares[i] < 1.0)) {
       return absl::InvalidArgumentError(
           FormatText("%s is %g for layer %u, wanted 0 or more, and below 1",
                      value->Where(), shares[i], i));
     }
-    if (shares[i] == 0.0f) continue;
-    c.layers[i].gate_cutoff =
-        static_cast<float>(NormalQuantile(double{shares[i]}));
+    if (shares[i] == 0.0) continue;
+    c.layers[i].gate_cutoff = static_cast<float>(NormalQuantile(shares[i]));
   }
   return absl::OkStatus();
 }
@@ -121,8 +122,8 @@ absl::Status ReadPerLayerOf3n(const Json& json, ConfigDraft& c) {
 }  // namespace
 
 double NormalQuantile(double p) {
-  // Bisection: the distribution function is monotone, and its ends are beyond
-  // what a float32 p reaches.
+  // Bisection: the distribution function is monotone, and almost 0 and 1 at
+  // both ends.
   double low = -40.0;
   double high = 40.0;
   for (int i = 0; i < 100; ++i) {
