@@ -14,8 +14,8 @@ namespace gemma {
 // The points, in the order of computation. The mix is attention or recurrence.
 // Inputs and hidden values are the activations that weights multiply: all of a
 // block's, except those for the recurrence's gates, for the router of experts,
-// and for what only Gemma 3n has: AltUp's matrices and the second one of LAuReL.
-// A layer without experts or per-layer embeddings has no such points.
+// and for what only Gemma 3n has: AltUp's matrices and the second one of
+// LAuReL. A layer without experts or per-layer embeddings has no such points.
 //
 // In Gemma 3n, the residual stream is the first of AltUp's streams: as a layer
 // predicts it, up to kFfwOutput, then as the layer corrects it.

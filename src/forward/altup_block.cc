@@ -33,8 +33,8 @@ float MeanSquare(std::span<const float> x) {
 void ScaleLike(std::span<const float> like, std::span<float> x) {
   // The least mean square, as in transformers.
   constexpr float kLeast = 1e-5f;
-  const float factor = std::sqrt(MeanSquare(like)) /
-                       std::sqrt(std::max(MeanSquare(x), kLeast));
+  const float factor =
+      std::sqrt(MeanSquare(like)) / std::sqrt(std::max(MeanSquare(x), kLeast));
   for (float& value : x) value *= factor;
 }
 
@@ -51,7 +51,10 @@ void Modalities(const ModelConfig& config, const LayerWeights& weights,
   ExactMatMul({normed, weights.altup_router.view, {}, out}, workers);
   const float scale = 1.0f / static_cast<float>(config.model_dim);
   for (size_t r = 0; r < out.rows; ++r) {
-    for (float& value : out.Row(r)) value = std::tanh(value * scale);
+    // Where the product is infinite, tanh would hide it: the difference is NaN.
+    for (float& value : out.Row(r)) {
+      value = std::tanh(value * scale) + (value - value);
+    }
   }
 }
 
@@ -59,7 +62,8 @@ void Modalities(const ModelConfig& config, const LayerWeights& weights,
 float Coefficient(std::span<const float> matrix, size_t row,
                   std::span<const float> m) {
   float sum = 0.0f;
-  for (size_t p = 0; p < m.size(); ++p) sum += matrix[row * m.size() + p] * m[p];
+  for (size_t p = 0; p < m.size(); ++p)
+    sum += matrix[row * m.size() + p] * m[p];
   return sum;
 }
 
@@ -76,8 +80,8 @@ void SplitStreams(const ModelConfig& config, const Weights& weights,
   std::array<MatMulJob, kMaxStreams> jobs;
   const size_t others = config.altup_streams - 1;
   for (size_t i = 0; i < others; ++i) {
-    jobs[i] = {x, weights.altup_proj[i].view, {},
-               StreamOf(scratch, i + 1, rows)};
+    jobs[i] = {
+        x, weights.altup_proj[i].view, {}, StreamOf(scratch, i + 1, rows)};
   }
   MatMul({jobs.data(), others}, context);
   ForEachRow(context.workers(), rows, [&](size_t r) {
@@ -96,7 +100,8 @@ void PredictStreams(const ModelConfig& config, const LayerWeights& weights,
     const std::span<const float> m = scratch.modalities.Row(r);
     std::array<std::span<float>, kMaxStreams> streams;
     std::array<float, kMaxStreams * kMaxStreams> c;
-    for (size_t i = 0; i < n; ++i) streams[i] = StreamOf(scratch, i, rows).Row(r);
+    for (size_t i = 0; i < n; ++i)
+      streams[i] = StreamOf(scratch, i, rows).Row(r);
     for (size_t i = 0; i < n * n; ++i) {
       c[i] = Coefficient(weights.altup_predict, i, m);
     }
@@ -168,7 +173,9 @@ void MergeStreams(const ModelConfig& config, const Weights& weights,
   });
   for (size_t i = 1; i < config.altup_streams; ++i) {
     const MatMulJob job = {StreamOf(scratch, i, rows),
-                           weights.altup_unembed[i - 1].view, {}, product};
+                           weights.altup_unembed[i - 1].view,
+                           {},
+                           product};
     MatMul({&job, 1}, context);
     ForEachRow(context.workers(), rows, [&](size_t r) {
       ScaleLike(x.Row(r), product.Row(r));

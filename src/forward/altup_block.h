@@ -42,8 +42,8 @@ void LaurelBlock(const ModelConfig& config, const LayerWeights& weights,
 void CorrectStreams(const ModelConfig& config, const LayerWeights& weights,
                     size_t rows, Scratch& scratch, Workers& workers);
 
-// x = the mean of x and of the products of the other streams, each made as large
-// as x in the mean square.
+// x = the mean of x and of the products of the other streams, each made as
+// large as x in the mean square.
 void MergeStreams(const ModelConfig& config, const Weights& weights,
                   size_t rows, Scratch& scratch, MatMulContext& context);
 

@@ -10,8 +10,8 @@
 namespace gemma::internal {
 namespace {
 
-// The mean of term(x[i]), summed in several lanes, in an order that depends only
-// on the size.
+// The mean of term(x[i]), summed in several lanes, in an order that depends
+// only on the size.
 template <class Term>
 double MeanOf(std::span<const float> x, Term term) {
   constexpr size_t kLanes = 8;

@@ -20,8 +20,8 @@ inline MatrixView<float> Narrowed(MatrixView<float> buffer, size_t rows,
 }
 
 // Buffers for up to max_rows rows. The views have max_rows rows, except
-// table_row and streams, and the columns of the widest layer. A pass uses the first rows,
-// and a layer uses the views that Narrowed returns.
+// table_row and streams, and the columns of the widest layer. A pass uses the
+// first rows, and a layer uses the views that Narrowed returns.
 struct Scratch {
   Scratch(const ModelConfig& config, size_t max_rows, size_t num_threads);
   bool ok() const { return memory.data() != nullptr; }
@@ -47,15 +47,15 @@ struct Scratch {
   MatrixView<float> per_layer_gate;  // [max_rows, per_layer_dim]
   MatrixView<float> table_row;       // [num_threads, num_layers *
                                      // per_layer_dim]
-  MatrixView<float> streams;  // [(altup_streams - 1) * max_rows, model_dim]:
-                              // one stream after the other; see StreamOf
-  MatrixView<float> predicted;       // [max_rows, model_dim]
-  MatrixView<float> modalities;      // [max_rows, altup_streams]
-  MatrixView<float> laurel;          // [max_rows, laurel_rank]
-  MatrixView<float> rec_x;           // [max_rows, lru_width]
-  MatrixView<float> rec_y;           // [max_rows, lru_width]
-  MatrixView<float> conv;            // [max_rows, lru_width]
-  MatrixView<float> input_gate;      // [max_rows, lru_width]
+  MatrixView<float> streams;     // [(altup_streams - 1) * max_rows, model_dim]:
+                                 // one stream after the other; see StreamOf
+  MatrixView<float> predicted;   // [max_rows, model_dim]
+  MatrixView<float> modalities;  // [max_rows, altup_streams]
+  MatrixView<float> laurel;      // [max_rows, laurel_rank]
+  MatrixView<float> rec_x;       // [max_rows, lru_width]
+  MatrixView<float> rec_y;       // [max_rows, lru_width]
+  MatrixView<float> conv;        // [max_rows, lru_width]
+  MatrixView<float> input_gate;  // [max_rows, lru_width]
   MatrixView<float> recurrent_gate;  // [max_rows, lru_width]
 };
 

@@ -18,8 +18,8 @@ namespace {
 
 // Columns of the widest input of a matrix multiplication.
 size_t WidestInput(const ModelConfig& config) {
-  size_t widest =
-      std::max({config.model_dim, config.lru_width, config.per_layer_dim});
+  size_t widest = std::max({config.model_dim, config.lru_width,
+                            config.per_layer_dim, config.laurel_rank});
   for (const LayerConfig& layer : config.layers) {
     widest = std::max({widest, layer.ffw_dim, layer.q_dim(), layer.expert_dim});
   }

@@ -107,8 +107,8 @@ double NumValues(const BoundWeight& weight) {
 bool IsStoredIn(const WeightSpec& spec) {
   return spec.kind == WeightKind::kMatrix ||
          spec.kind == WeightKind::kExactMatrix ||
-         spec.kind == WeightKind::kExperts ||
-         spec.kind == WeightKind::kStack || spec.kind == WeightKind::kTable;
+         spec.kind == WeightKind::kExperts || spec.kind == WeightKind::kStack ||
+         spec.kind == WeightKind::kTable;
 }
 
 // Returns the choices of a weight. `share`: its share of its role's

@@ -253,7 +253,8 @@ absl::Status OtherFamily(const Json& model_type) {
   GEMMA_RETURN_IF_ERROR(model_type.Get(name));
   constexpr std::string_view kWanted =
       "'gemma', 'gemma2', 'gemma3', 'gemma3_text', 'gemma3n', 'gemma3n_text', "
-      "'gemma4', 'gemma4_text', 'gemma4_unified', 'gemma4_unified_text', 'vaultgemma', "
+      "'gemma4', 'gemma4_text', 'gemma4_unified', 'gemma4_unified_text', "
+      "'vaultgemma', "
       "'embedding_gemma2', 'embedding_gemma2_text' or 'recurrent_gemma'";
   if (!IsOfFamily(name)) {
     return WithReason(model_type.Unexpected(kWanted),

@@ -246,8 +246,8 @@ void DescribeGemma3n(const ModelConfig& c, KeyWriter& keys) {
   keys.Set(kActiveStreamKey, size_t{0});
   std::vector<float> cutoffs;
   for (const LayerConfig& layer : c.layers) {
-    cutoffs.push_back(layer.gate_cutoff.value_or(
-        -std::numeric_limits<float>::infinity()));
+    cutoffs.push_back(
+        layer.gate_cutoff.value_or(-std::numeric_limits<float>::infinity()));
   }
   keys.Set(kCutoffKey, cutoffs);
 }

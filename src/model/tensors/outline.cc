@@ -273,7 +273,9 @@ WeightView ExpertOf(const BoundWeight& weight, const uint8_t* values,
 
 BoundWeight MatrixOf(const BoundWeight& stack, size_t index, Tensor& storage) {
   BoundWeight out;
-  out.spec = {stack.spec.role, stack.spec.layer, WeightKind::kMatrix,
+  out.spec = {stack.spec.role,
+              stack.spec.layer,
+              WeightKind::kMatrix,
               {stack.spec.shape[1], stack.spec.shape[2]}};
   if (!stack.parts.empty()) {
     out.name = stack.parts[index].name;

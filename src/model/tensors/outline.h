@@ -48,7 +48,8 @@ struct BoundWeight {
 };
 
 // Returns matrix `index` of a stack as a weight of its own, with a tensor that
-// is either a part of the stack's or, if `tensor` holds all matrices, `storage`.
+// is either a part of the stack's or, if `tensor` holds all matrices,
+// `storage`.
 BoundWeight MatrixOf(const BoundWeight& stack, size_t index, Tensor& storage);
 
 // Returns the matrix of an expert. `values` are those of the weight's tensor;

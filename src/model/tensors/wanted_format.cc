@@ -90,9 +90,9 @@ absl::Status PackedAlready(const Tensor& tensor) {
 absl::Status CheckStays(const BoundWeight& weight, WeightType type) {
   const Tensor& tensor = *weight.tensor;
   const WeightKind kind = weight.spec.kind;
-  const bool may_change =
-      kind == WeightKind::kMatrix || kind == WeightKind::kExperts ||
-      kind == WeightKind::kStack;
+  const bool may_change = kind == WeightKind::kMatrix ||
+                          kind == WeightKind::kExperts ||
+                          kind == WeightKind::kStack;
   if (!tensor.packed.has_value() || !may_change || !weight.low_ranks.empty()) {
     return absl::OkStatus();
   }

@@ -101,7 +101,8 @@ struct Weights {
   Matrix per_layer_context;  // [num_layers * per_layer_dim, model_dim]
   std::vector<float> per_layer_norm;  // [per_layer_dim]
   // AltUp: what makes each stream but the first from the embeddings, and what
-  // the last layer leaves of it part of the result. [model_dim, model_dim] each.
+  // the last layer leaves of it part of the result. [model_dim, model_dim]
+  // each.
   std::vector<Matrix> altup_proj, altup_unembed;
   std::vector<LayerWeights> layers;
   std::vector<Matrix>
