@@ -3,8 +3,9 @@
 
 gemma3n/ holds config.json, model.safetensors and reference.npz as toy_models.py describes them, in the form of Google's
 files: the text model inside a multimodal checkpoint, and keys and values of layers with shared caches, which no program
-may use. block_<i> is the first of the four residual streams. The last tokens have no row in the table of per-layer
-embeddings; their row is that of token 0.
+may use. block_<i> is the first of the four residual streams. Two layers are wider than the others, as in models that
+are cut out of larger ones. The last tokens have no row in the table of per-layer embeddings; their row is that of token
+0.
 
   gemma3n_toys.py [--output DIR]
 """
@@ -24,13 +25,13 @@ from hf_models import ReferenceError
 from toy_models import GLOBAL, LOCAL
 
 TEXT = dict(
-    vocab_size=100, vocab_size_per_layer_input=96, pad_token_id=0, eos_token_id=1, bos_token_id=2, hidden_size=16,
-    intermediate_size=32, num_hidden_layers=5, layer_types=[LOCAL, LOCAL, GLOBAL, LOCAL, GLOBAL],
+    vocab_size=512, vocab_size_per_layer_input=480, pad_token_id=0, eos_token_id=1, bos_token_id=2, hidden_size=16,
+    intermediate_size=[128, 64, 48, 64, 48], num_hidden_layers=5, layer_types=[LOCAL, LOCAL, GLOBAL, LOCAL, GLOBAL],
     num_attention_heads=4, num_key_value_heads=2, head_dim=8, hidden_size_per_layer_input=4, num_kv_shared_layers=2,
     laurel_rank=4, activation_sparsity_pattern=[0.95, 0.75, 0.0, 0.0, 0.0], sliding_window=5,
     max_position_embeddings=512)
 FIRST_SHARED = 3
-SEED = 3
+SEED = 4
 
 
 def randomize(model):
@@ -84,13 +85,13 @@ def save(directory, model):
         "architectures": ["Gemma3nForConditionalGeneration"], "model_type": "gemma3n", "dtype": "float32",
         "text_config": TEXT | dict(
             model_type="gemma3n_text", hidden_activation="gelu_pytorch_tanh", rms_norm_eps=1e-6,
-            intermediate_size=[TEXT["intermediate_size"]] * TEXT["num_hidden_layers"], altup_active_idx=0,
+            altup_active_idx=0,
             altup_coef_clip=120.0, altup_correct_scale=True, altup_num_inputs=4, attention_bias=False,
             final_logit_softcapping=30.0, rope_local_base_freq=10_000.0, rope_theta=1_000_000.0, rope_scaling=None),
         "vision_config": dict(model_type="gemma3n_vision", architecture="mobilenetv5_300m_enc", hidden_size=8),
         "audio_config": dict(model_type="gemma3n_audio", hidden_size=8),
-        "boi_token_id": 93, "image_token_id": 97, "eoi_token_id": 96, "boa_token_id": 94, "audio_token_id": 98,
-        "eoa_token_id": 99, "eos_token_id": [1, 92], "initializer_range": 0.02, "transformers_version": "4.53.0.dev0",
+        "boi_token_id": 470, "image_token_id": 481, "eoi_token_id": 480, "boa_token_id": 471, "audio_token_id": 482,
+        "eoa_token_id": 483, "eos_token_id": [1, 6], "initializer_range": 0.02, "transformers_version": "4.53.0.dev0",
     }
     toy_models.write_config(directory, fields, None)
     own = toy_models.tensors_of(model, torch.float32)

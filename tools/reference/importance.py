@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Writes to tests/testdata/importance the sums of squares of each matrix's inputs when transformers runs the toys.
 
-  gemma, gemma2, gemma3, recurrent_gemma, gemma4_e2b, gemma4_moe .npz
+  gemma, gemma2, gemma3, gemma3n, recurrent_gemma, gemma4_e2b, gemma4_moe .npz
                                                 for the ids of models/<name>/reference.npz
   gemma3_mixed.npz                              with gguf/gemma3_mixed.gguf, for testdata/real270m/text.txt in windows
                                                 of 64 positions, as `gemma perplexity` reads it
 
 Each array has the name of the matrix's tensor in GGUF files. It is float32 [columns], summed in double precision.
 `counts`, int64 [1], is the number of tokens. The arrays of experts are [experts, columns], of the tokens that chose each;
-their numbers are in <tensor>.counts, int64 [experts]. RecurrentGemma follows transformers' window.
+their numbers are in <tensor>.counts, int64 [experts]. Those of AltUp's first products are [matrices, columns].
+RecurrentGemma follows transformers' window.
 
   importance.py [--testdata DIR] [--output DIR]
 """
@@ -19,13 +20,15 @@ import sys
 import numpy as np
 import torch
 
+import gemma3n_gguf
 import gemma4_gguf
 import gguf_files
 import gguf_toys
 import hf_models
 from hf_models import ReferenceError
 
-TOYS = ("gemma", "gemma2", "gemma3", "recurrent_gemma", "gemma4_e2b", "gemma4_moe")
+TOYS = ("gemma", "gemma2", "gemma3", "gemma3n", "recurrent_gemma", "gemma4_e2b", "gemma4_moe")
+UNSEEN = ("router", "_coefs", "altup_unembed_projections", "linear_right")  # matrices without a tap on their input
 WINDOW = 64
 BOS = 2
 
@@ -33,6 +36,8 @@ BOS = 2
 def matrix_name(kind, module):
     """Returns the GGUF name of a linear layer's weight; the head is the embedding."""
     name = "model.embed_tokens.weight" if module == "lm_head" else module + ".weight"
+    if kind == "gemma3n_text":
+        return gemma3n_gguf.tensor_name(name)
     return gemma4_gguf.tensor_name(name) if kind == "gemma4_text" else gguf_files.tensor_name(kind, name)
 
 
@@ -53,16 +58,20 @@ def sums_of_squares(model, windows):
     """Returns the arrays of a file."""
     sums = {}
 
-    def hook(name):
+    def hook(name, part):
         def add(_module, inputs):
             squares = inputs[0].reshape(-1, inputs[0].shape[-1]).double().square().sum(0).numpy()
-            sums[name] = sums.get(name, 0) + squares
+            if part is None:
+                sums[name] = sums.get(name, 0) + squares
+            else:
+                sums.setdefault(name, np.zeros((model.config.altup_num_inputs - 1, len(squares))))[part] += squares
         return add
 
     kind = model.config.model_type
-    hooks = [module.register_forward_pre_hook(hook(matrix_name(kind, name)))
+    hooks = [module.register_forward_pre_hook(hook(
+        matrix_name(kind, name), int(name.rsplit(".", 1)[1]) if "altup_projections" in name else None))
              for name, module in model.named_modules()
-             if isinstance(module, torch.nn.Linear) and not name.endswith("router.proj")]
+             if isinstance(module, torch.nn.Linear) and not any(part in name for part in UNSEEN)]
     hooks += [layer.experts.register_forward_pre_hook(
         lambda module, inputs, i=i: add_experts(sums, i, module, inputs))
         for i, layer in enumerate(model.model.layers) if getattr(layer, "enable_moe_block", False)]
@@ -93,7 +102,8 @@ def main():
     runs = {}
     for name in TOYS:
         folder = arguments.testdata / "models" / name
-        runs[name] = (hf_models.load(folder), [np.load(folder / "reference.npz")["ids"][0].tolist()])
+        load = gemma3n_gguf.load if name == "gemma3n" else hf_models.load
+        runs[name] = (load(folder), [np.load(folder / "reference.npz")["ids"][0].tolist()])
     text = (arguments.testdata / "real270m" / "text.txt").read_text(encoding="utf-8")
     tokens = gguf_toys.toy_vocabulary().processor().encode(text)
     runs["gemma3_mixed"] = (gguf_toys.load_mixed(arguments.testdata / "gguf" / "gemma3_mixed.gguf"), windows_of(tokens))

@@ -25,6 +25,7 @@ from gguf import GGMLQuantizationType as Type
 
 import chat_templates
 import embedding_toys
+import gemma3n_shapes
 import gemma4_shapes
 import gguf_files
 import hf_models
@@ -60,7 +61,7 @@ SHAPES = {
                                                   use_bidirectional_attention=True)),
     "recurrentgemma-2b": ("recurrent_gemma", _shape(RECURRENT, 2560, 26, 10, 1, 2 * 7680, lru_width=2560)),
     "recurrentgemma-9b": ("recurrent_gemma", _shape(RECURRENT, 4096, 38, 16, 1, 2 * 12288, lru_width=4096)),
-} | gemma4_shapes.SHAPES
+} | gemma3n_shapes.SHAPES | gemma4_shapes.SHAPES
 DENSE = {"embeddinggemma-300m": (3072, 768)}  # widths of the layers after pooling
 TYPES = {"f32": Type.F32, "bf16": Type.BF16, "q8_0": Type.Q8_0, "q4_0": Type.Q4_0}
 BLOCK = 32
@@ -83,8 +84,9 @@ def make_config(shape, vocab=None):
     fields = {k: v for k, v in fields.items() if v is not None}
     if vocab:
         fields["vocab_size"] = vocab
-    if shape in gemma4_shapes.SHAPES:
-        return gemma4_shapes.make_config(kind, fields)
+    for shapes in (gemma3n_shapes, gemma4_shapes):
+        if shape in shapes.SHAPES:
+            return shapes.make_config(kind, fields)
     return hf_models.CAUSAL_LM[kind][0](**fields, pad_token_id=0, eos_token_id=1, bos_token_id=2)
 
 
@@ -92,10 +94,17 @@ def is_gemma4(config):
     return config.model_type in ("gemma4_text", "embedding_gemma2_text")
 
 
+def own_shapes(config):
+    """Returns the module that knows the names and values of a newer family, or None."""
+    if config.model_type == gemma3n_shapes.KIND:
+        return gemma3n_shapes
+    return gemma4_shapes if is_gemma4(config) else None
+
+
 def parameters(config):
     """Returns (name, shape) of every tensor of a checkpoint, except those in module folders."""
-    if is_gemma4(config):
-        return gemma4_shapes.parameters(config)
+    if own_shapes(config):
+        return own_shapes(config).parameters(config)
     with torch.device("meta"):
         model = hf_models.CAUSAL_LM[config.model_type][1](config)
     return [(n, tuple(p.shape)) for n, p in model.named_parameters() if not n.startswith("lm_head.")]
@@ -109,8 +118,8 @@ def dense_shapes(shape):
 
 def mean_and_deviation(config, name, shape):
     """Returns the mean and deviation of the normal distribution of a tensor's values."""
-    if is_gemma4(config):
-        return gemma4_shapes.mean_and_deviation(config, name, shape)
+    if own_shapes(config):
+        return own_shapes(config).mean_and_deviation(config, name, shape)
     leaf = name.rsplit(".", 1)[-1]
     if "norm" in name:
         return 0.0, 0.1
@@ -192,8 +201,7 @@ def write_json(path, fields):
 
 def write_directory(directory, config, dense, kind, pool, words, instruct):
     directory.mkdir(parents=True, exist_ok=True)
-    write_config = gemma4_shapes.write_config if is_gemma4(config) else toy_models.write_config
-    write_config(directory, config, {Type.F32: "float32", Type.BF16: "bfloat16"}[kind])
+    (own_shapes(config) or toy_models).write_config(directory, config, {Type.F32: "float32", Type.BF16: "bfloat16"}[kind])
     tensors = parameters(config)
     if dense:  # the names of a bare Gemma3TextModel, and module folders
         tensors = [(name.removeprefix("model."), shape) for name, shape in tensors]
@@ -225,8 +233,8 @@ def write_directory(directory, config, dense, kind, pool, words, instruct):
 
 def gguf_tensors(config, dense, kind):
     """Returns (transformers name, GGUF name, shape, type) of every tensor whose values are random."""
-    if is_gemma4(config):
-        return gemma4_shapes.gguf_tensors(config, kind)
+    if own_shapes(config):
+        return own_shapes(config).gguf_tensors(config, kind)
     named = [(name, gguf_files.tensor_name(config.model_type, name), shape) for name, shape in parameters(config)]
     named += [(f"{i}_Dense", gguf_files.DENSE.format(i) + ".weight", shape) for i, shape in enumerate(dense, 2)]
     tensors = []
@@ -239,9 +247,10 @@ def gguf_tensors(config, dense, kind):
 
 def write_gguf(path, config, dense, kind, pool, words, instruct):
     gemma4 = is_gemma4(config)
-    writer = gguf.GGUFWriter(path, (gemma4_shapes if gemma4 else gguf_files).architecture(config))
+    shapes = own_shapes(config) or gguf_files
+    writer = gguf.GGUFWriter(path, shapes.architecture(config))
     writer.add_name("random weights")
-    exact = (gemma4_shapes if gemma4 else gguf_files).add_metadata(writer, config) or {}
+    exact = shapes.add_metadata(writer, config) or {}
     if dense:
         gguf_files.add_pooling(writer, config, [(width, out) for out, width in dense])
     if words and gemma4:
@@ -261,7 +270,7 @@ def write_gguf(path, config, dense, kind, pool, words, instruct):
     file = writer.fout[0]
     writer.write_padding(file, file.tell())
     for name, stored, shape, each in tensors:
-        plus = 1.0 if gguf_files.is_norm(stored) and not gemma4 else 0.0
+        plus = 1.0 if gguf_files.is_norm(stored) and not own_shapes(config) else 0.0
         pool.write(file, name, shape, each, plus)
         writer.write_padding(file, tensor_bytes(shape, each))
     for values in exact.values():
