@@ -143,6 +143,15 @@ class InspectTest(CommandTest):
         self.assertEqual(self.inspect(TOY)["memory"]["mapped"], 0)
         self.assertNotIn("  mapped ", self.succeeds("inspect", TOY))
 
+    def test_parts_of_gemma3n(self):
+        report = json.loads(self.succeeds("inspect", MODELS / "gemma3n", "-o", "json"))
+        config = report["config"]
+        self.assertEqual([config[key] for key in ("altup_streams", "laurel_rank", "ffw_dim")],
+                         [4, 4, [128, 64, 48, 64, 48]])
+        cutoffs = [round(cutoff, 4) if cutoff else cutoff for cutoff in config["gate_cutoff"]]
+        self.assertEqual(cutoffs, [1.6449, 0.6745, None, None, None])
+        self.assertEqual(report["memory"]["table_per_token"], 4 * 5 * 4)
+
     def test_memory_grows_with_the_context(self):
         small = self.inspect(TOY, "--context", 100)["memory"]
         large = self.inspect(TOY, "--context", 10000)["memory"]

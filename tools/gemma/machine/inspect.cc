@@ -63,6 +63,9 @@ bool IsLocal(const LayerConfig& layer) {
 }
 bool IsAny(const LayerConfig& /*layer*/) { return true; }
 bool Shares(const LayerConfig& layer) { return !layer.has_own_kv(); }
+bool CutsGates(const LayerConfig& layer) {
+  return layer.gate_cutoff.has_value();
+}
 
 // Returns the value of the layers for which `has` is true: one value if they
 // agree, else a list with an item for each layer, which is null for the other
@@ -101,6 +104,7 @@ OrderedJson ConfigJson(const ModelConfig& config) {
   const auto source = [](const LayerConfig& l) {
     return l.has_own_kv() ? OrderedJson() : OrderedJson(*l.kv_source);
   };
+  const auto cutoff = [](const auto& l) { return *l.gate_cutoff; };
   return {
       {"architecture", config.architecture},
       {"num_layers", config.num_layers()},
@@ -116,6 +120,7 @@ OrderedJson ConfigJson(const ModelConfig& config) {
       {"num_rotating", Layers(config, IsAny, rotating)},
       {"k_eq_v", Layers(config, IsAny, k_eq_v)},
       {"kv_source", Layers(config, Shares, source)},
+      {"gate_cutoff", Layers(config, CutsGates, cutoff)},
       {"num_experts", sizes(&LayerConfig::num_experts)},
       {"experts_used", sizes(&LayerConfig::experts_used)},
       {"expert_dim", sizes(&LayerConfig::expert_dim)},
@@ -133,6 +138,8 @@ OrderedJson ConfigJson(const ModelConfig& config) {
       {"qk_norm", config.qk_norm},
       {"value_norm", config.value_norm},
       {"layer_scales", config.layer_scales},
+      {"altup_streams", config.altup_streams},
+      {"laurel_rank", config.laurel_rank},
       {"per_layer_dim", config.per_layer_dim},
       {"per_layer_vocab", config.per_layer_vocab},
       {"per_layer_scale", config.per_layer_scale},
