@@ -183,6 +183,69 @@ TEST(NegativeControlOfGemma4, WrongKeySourceFails) {
             kTolerance);
 }
 
+// Typical mistakes in what only Gemma 3n has.
+TEST(NegativeControlOfGemma3n, EachPartMatters) {
+  const Toy toy = {"", "gemma3n"};
+  const Reference reference = ReadReference(toy);
+  const auto error = [&](const std::function<void(Model::Impl&)>& change) {
+    const Model model = LoadToy(toy);
+    change(model.impl());
+    return RelativeError(AllLogits(model, reference.tokens), reference.logits);
+  };
+  EXPECT_LE(error([](Model::Impl&) {}), kTolerance);
+  const std::pair<const char*, std::function<void(Model::Impl&)>> mistakes[] = {
+      {"gates stay",
+       [](Model::Impl& m) { m.config.layers[1].gate_cutoff.reset(); }},
+      {"the deviation of a sample, as in llama.cpp",
+       [](Model::Impl& m) {
+         *m.config.layers[0].gate_cutoff *= std::sqrt(128.0f / 127.0f);
+       }},
+      {"keys of another layer",
+       [](Model::Impl& m) { m.config.layers[3].kv_source = 0; }},
+      {"values without a norm",
+       [](Model::Impl& m) { m.config.value_norm = false; }},
+      {"corrections without the 1",
+       [](Model::Impl& m) {
+         for (size_t i = 0; i < 4; ++i) {
+           // m has values of both signs, so no constant stands for the 1.
+           m.weights.layers[2].altup_correct[i * 4 + i] -= 1.0f;
+         }
+       }},
+      {"predictions by the transposed coefficients",
+       [](Model::Impl& m) {
+         std::vector<float>& c = m.weights.layers[1].altup_predict;
+         for (size_t i = 0; i < 4; ++i) {
+           for (size_t k = 0; k < i; ++k) {
+             std::swap_ranges(c.begin() + 4 * (4 * i + k),
+                              c.begin() + 4 * (4 * i + k) + 4,
+                              c.begin() + 4 * (4 * k + i));
+           }
+         }
+       }},
+      {"streams in another order",
+       [](Model::Impl& m) {
+         std::swap(m.weights.altup_proj[0], m.weights.altup_proj[1]);
+       }},
+      {"results of streams in another order",
+       [](Model::Impl& m) {
+         std::swap(m.weights.altup_unembed[0], m.weights.altup_unembed[2]);
+       }},
+      {"an unscaled input of per-layer embeddings",
+       [](Model::Impl& m) {
+         auto& scale = m.weights.layers[0].altup_output_scale;
+         std::fill(scale.begin(), scale.end(), 1.0f);
+       }},
+      {"LAuReL without its norm",
+       [](Model::Impl& m) {
+         auto& norm = m.weights.layers[4].post_laurel_norm;
+         std::fill(norm.begin(), norm.end(), 1.0f);
+       }},
+  };
+  for (const auto& [name, change] : mistakes) {
+    EXPECT_GT(error(change), kTolerance) << name;
+  }
+}
+
 TEST_P(NegativeControl, SwappedGateUpFails) {
   EXPECT_GT(Error([](Model::Impl& m) {
               std::swap(m.weights.layers[0].gate_proj,
@@ -211,6 +274,7 @@ TEST(GoldenForms, GgufEqualsSafetensors) {
       {"gemma", "gemma.gguf"},
       {"gemma2", "gemma2.gguf"},
       {"gemma3", "gemma3.gguf"},
+      {"gemma3n", "gemma3n.gguf"},
       {"gemma4_e2b", "gemma4_e2b.gguf"},
       {"gemma4_31b", "gemma4_31b.gguf"},
       {"gemma4_moe", "gemma4_moe.gguf"},

@@ -180,10 +180,34 @@ TEST(TapsTest, ZerosGiveZeros) {
             std::vector<float>(12 * model.config().vocab_size));
 }
 
+// The input of Gemma 3n's per-layer embeddings is the block's output, scaled.
+TEST(TapsOfGemma3n, ScaledPerLayerInput) {
+  const Model model = LoadExact(ToyPath("gemma3n"));
+  Session session = NewSession(model);
+  std::vector<float> scaled;
+  size_t compared = 0;
+  session.SetTap([&](const TapSite& site, absl::Span<float> x) {
+    if (site.point == TapPoint::kPerLayerInput) {
+      scaled.assign(x.begin(), x.end());
+    } else if (site.point == TapPoint::kBlockOutput) {
+      const std::vector<float>& scale =
+          model.impl().weights.layers[site.layer].altup_output_scale;
+      ASSERT_EQ(x.size(), scaled.size());
+      for (size_t i = 0; i < x.size(); ++i) {
+        EXPECT_EQ(scaled[i], x[i] * scale[i % scale.size()]);
+      }
+      ++compared;
+    }
+  });
+  AllLogits(session, Prompt(12));
+  EXPECT_EQ(compared, model.config().num_layers());
+}
+
 // The residual stream begins as the embeddings, and gains in a block what its
-// parts add. Some models scale the result.
+// parts add. Some models scale the result; AltUp mixes it with other streams.
 TEST_P(Taps, ResidualStreamSumsOutputs) {
   const Model model = LoadToy(GetParam());
+  if (model.config().altup_streams != 0) return;
   Session session = NewSession(model);
   std::vector<float> stream;
   size_t compared = 0;

@@ -54,8 +54,8 @@ absl::Status ScoreStatus(const std::string& path, LoadOptions options = {}) {
 // Each tensor of the first blocks, so that the model computes on with the bad
 // value in it.
 TEST(NotFinite, FoundInEveryTensor) {
-  for (const char* name :
-       {"gemma", "gemma2", "gemma3", "recurrent_gemma", "gemma4_e2b"}) {
+  for (const char* name : {"gemma", "gemma2", "gemma3", "recurrent_gemma",
+                           "gemma3n", "gemma4_e2b"}) {
     const absl::StatusOr<Checkpoint> checkpoint = OpenCheckpoint(PathOf(name));
     ASSERT_EQ(ErrorOf(checkpoint), "OK");
     for (const auto& [tensor_name, tensor] : checkpoint->tensors) {

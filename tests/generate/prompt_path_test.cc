@@ -63,8 +63,8 @@ Outcome ByEngine(const Model& model, const std::vector<Request>& company,
 }
 
 TEST_P(PromptPath, SameBitsEveryWay) {
-  for (const char* toy :
-       {"gemma3", "gemma2", "recurrent_gemma", "gemma4_e2b", "gemma4_moe"}) {
+  for (const char* toy : {"gemma3", "gemma2", "recurrent_gemma", "gemma3n",
+                          "gemma4_e2b", "gemma4_moe"}) {
     for (const size_t chunk : {32, 100, 256, 1024}) {
       LoadOptions options = GetParam().options;
       options.prefill_chunk = chunk;

@@ -604,8 +604,8 @@ TEST(ConfigJson, IgnoresGemma3Cap) {
 }
 
 TEST(ConfigJson, UnreadGemmasAreNamed) {
-  for (const char* type : {"gemma3n", "gemma4_assistant", "diffusion_gemma",
-                           "t5gemma2", "paligemma", "shieldgemma2"}) {
+  for (const char* type : {"gemma4_assistant", "diffusion_gemma", "t5gemma2",
+                           "paligemma", "shieldgemma2"}) {
     const absl::Status status = FromJson({{"model_type", type}}).status();
     EXPECT_THAT(ErrorOf(status),
                 HasSubstr(absl::StrCat("'model_type' is '", type,
@@ -1234,8 +1234,9 @@ TEST(ConfigGgufRefuses, UnknownArchitecture) {
                     HasSubstr("wanted 'gemma', 'gemma2'")));
   EXPECT_THAT(GgufError("gemma", GgufWriter()),
               HasSubstr("general.architecture"));
-  EXPECT_THAT(GgufError("gemma", TinyGgufKeys("gemma3n")),
-              HasSubstr("'gemma3n': this Gemma is not read yet, wanted"));
+  EXPECT_THAT(
+      GgufError("gemma", TinyGgufKeys("gemma4-assistant")),
+      HasSubstr("'gemma4-assistant': this Gemma is not read yet, wanted"));
 }
 
 TEST(ConfigGgufRefuses, OtherScalingOfRope) {

@@ -37,9 +37,9 @@ TEST(WeightTable, RolesFindTheirRows) {
 // all of them.
 TEST(WeightTable, MatricesHaveSensitivities) {
   for (const WeightRow& row : WeightTable()) {
-    const bool is_quantized = row.kind == WeightKind::kMatrix ||
-                              row.kind == WeightKind::kExperts ||
-                              row.kind == WeightKind::kTable;
+    const bool is_quantized =
+        row.kind == WeightKind::kMatrix || row.kind == WeightKind::kExperts ||
+        row.kind == WeightKind::kStack || row.kind == WeightKind::kTable;
     EXPECT_EQ(is_quantized, row.sensitivity > 0) << row.names.gguf;
     if (row.input.has_value()) {
       EXPECT_TRUE(is_quantized) << row.names.gguf;

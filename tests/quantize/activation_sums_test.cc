@@ -60,6 +60,7 @@ const Toy kToys[] = {
     {"gemma", "gemma"},
     {"gemma2", "gemma2"},
     {"gemma3", "gemma3"},
+    {"gemma3n", "gemma3n"},
     {"gemma4_e2b", "gemma4_e2b"},
     {"gemma4_moe", "gemma4_moe"},
     {"recurrent", "recurrent_gemma", RecurrentWindow::kTransformers}};
@@ -78,16 +79,18 @@ TEST_P(ActivationSumsOf, EqualWhatTransformersMultiplies) {
   size_t tensors = 0;
   for (const WeightSpec& spec : WeightsOf(model.config(), false)) {
     const bool has_experts = spec.kind == WeightKind::kExperts;
-    if (spec.kind != WeightKind::kMatrix && !has_experts) continue;
+    const bool is_stack = spec.kind == WeightKind::kStack;
+    if (spec.kind != WeightKind::kMatrix && !has_experts && !is_stack) continue;
+    if (!RowOf(spec.role).input.has_value()) continue;
     ++tensors;
     const std::string name = TensorNames::Gguf().Name(spec.role, spec.layer);
     SCOPED_TRACE(name);
     const size_t columns = spec.shape.back();
-    const size_t matrices = has_experts ? spec.shape[0] : 1;
+    const size_t matrices = has_experts || is_stack ? spec.shape[0] : 1;
     EXPECT_TRUE(importance->CheckColumns(name, columns, matrices).ok());
     const absl::Span<const float> means = importance->Of(name);
     const std::vector<float> sums = ReadFloats(file + ".npz", name);
-    std::vector<TokenId> counts(1, static_cast<TokenId>(tokens.size()));
+    std::vector<TokenId> counts(matrices, static_cast<TokenId>(tokens.size()));
     if (has_experts) counts = ReadTokens(file + ".npz", name + ".counts");
     ASSERT_EQ(means.size(), sums.size());
     for (size_t i = 0; i < sums.size(); ++i) {

@@ -1,5 +1,5 @@
-// Written files of Gemma 4 and EmbeddingGemma 2: experts, tables of per-layer
-// embeddings, and routers.
+// Written files of Gemma 3n, Gemma 4 and EmbeddingGemma 2: experts, tables of
+// per-layer embeddings, routers, and AltUp's stacks of matrices.
 
 #include <cmath>
 #include <cstring>
@@ -32,6 +32,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 const char* const kGemma4Toys[] = {
+    "models/gemma3n",          "gguf/gemma3n.gguf",
     "models/gemma4_e2b",       "models/gemma4_moe",
     "models/gemma4_31b",       "models/gemma4_bf16",
     "models/gemma4_nested",    "models/gemma4_shared",
@@ -68,6 +69,8 @@ void ExpectSameWeights(const Model& before, const Model& after) {
   ExpectSame(a.embedding, b.embedding);
   ExpectSame(a.per_layer_context, b.per_layer_context);
   ExpectSame(a.dense, b.dense);
+  ExpectSame(a.altup_proj, b.altup_proj);
+  ExpectSame(a.altup_unembed, b.altup_unembed);
   EXPECT_EQ(a.final_norm, b.final_norm);
   EXPECT_EQ(a.per_layer_norm, b.per_layer_norm);
   const WeightView& table = a.per_layer_table.view;

@@ -30,6 +30,8 @@ std::string ConfigText(const ModelConfig& config) {
   size("qk_norm", config.qk_norm);
   size("value_norm", config.value_norm);
   size("layer_scales", config.layer_scales);
+  size("altup_streams", config.altup_streams);
+  size("laurel_rank", config.laurel_rank);
   size("per_layer_dim", config.per_layer_dim);
   size("per_layer_vocab", config.per_layer_vocab);
   number("per_layer_scale", config.per_layer_scale);
@@ -47,6 +49,7 @@ std::string ConfigText(const ModelConfig& config) {
     number("rope_base", layer.rope.base);
     number("rope_factor", layer.rope.factor);
     size("ffw_dim", layer.ffw_dim);
+    if (layer.gate_cutoff) number("gate_cutoff", *layer.gate_cutoff);
     size("num_experts", layer.num_experts);
     size("experts_used", layer.experts_used);
     size("expert_dim", layer.expert_dim);

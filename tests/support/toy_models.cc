@@ -49,6 +49,7 @@ const std::vector<Toy>& AllToys() {
       {"gemma3_noscale", "gemma3_noscale"},
       {"gemma3_4groups", "gemma3_4groups"},
       {"gemma3_nested", "gemma3_nested"},
+      {"gemma3n", "gemma3n"},
       {"gemma4_e2b", "gemma4_e2b"},
       {"gemma4_31b", "gemma4_31b"},
       {"gemma4_moe", "gemma4_moe"},

@@ -130,7 +130,8 @@ FILES = {
     "GGUF in parts, one of them absent": files(*PARTS[:2]),
     "GGUF that ends early": with_file("m.gguf", (GGUFS / "gemma3.gguf").read_bytes()[:5000]),
     "GGUF of another architecture": with_file("m.gguf", gguf_of((ARCHITECTURE, b"llama"))),
-    "GGUF of a Gemma that is not read yet (Gemma 3n)": with_file("m.gguf", gguf_of((ARCHITECTURE, b"gemma3n"))),
+    "GGUF of a Gemma that is not read yet (a drafter of Gemma 4)": with_file(
+        "m.gguf", gguf_of((ARCHITECTURE, b"gemma4-assistant"))),
     "GGUF with the vision part of a model (`mmproj`)": with_file("m.gguf", gguf_of((ARCHITECTURE, b"clip"))),
     "GGUF with a LoRA adapter": with_file("m.gguf", ADAPTER),
     "GGML (before GGUF)": with_file("m.bin", b"tjgg" + bytes(60)),
@@ -140,7 +141,7 @@ FILES = {
     "safetensors directory without `config.json`": without("config.json"),
     "Hugging Face directory, a shard absent": without("model-00002-of-00002.safetensors", "gemma2_sharded"),
     "Hugging Face directory of another architecture": with_config(model_type="llama"),
-    "Hugging Face directory of a Gemma that is not read yet (Gemma 3n)": with_config(model_type="gemma3n"),
+    "Hugging Face directory of a Gemma that is not read yet (PaliGemma)": with_config(model_type="paligemma"),
     "Hugging Face directory of a classifier": with_config(architectures=["Gemma2ForSequenceClassification"]),
     "weights quantized by mlx": with_config(quantization={"group_size": 64, "bits": 4}),
     "weights quantized by GPTQ": with_config(quantization_config={"quant_method": "gptq", "bits": 4}),

@@ -67,7 +67,8 @@ class WrongFileTest(CommandTest):
         self.wrong("llama.gguf", gguf_of(b"llama"), "only Gemma models", says="'llama'")
         self.wrong("mmproj.gguf", gguf_of(b"clip"), "the vision part of a model", says="'clip'")
 
-        self.wrong("gemma3n.gguf", gguf_of(b"gemma3n"), "run here", says="'gemma3n': this Gemma is not read yet")
+        self.wrong("drafter.gguf", gguf_of(b"gemma4-assistant"), "run here",
+                   says="'gemma4-assistant': this Gemma is not read yet")
 
     def test_pointers_in_a_folder(self):
         names = ["config.json", "generation_config.json", "tokenizer_config.json", "tokenizer.json", "tokenizer.model",
@@ -124,8 +125,8 @@ class WrongFileTest(CommandTest):
         other = pathlib.Path(shutil.copytree(TOY, self.folder / "other"))
         (other / "config.json").write_text(json.dumps({**config, "model_type": "llama"}))
         self.fails(1, "inspect", other, says="llama", cure="only Gemma models")
-        (other / "config.json").write_text(json.dumps({**config, "model_type": "gemma3n"}))
-        self.fails(1, "inspect", other, says="'gemma3n': this Gemma is not read yet", cure="run here")
+        (other / "config.json").write_text(json.dumps({**config, "model_type": "paligemma"}))
+        self.fails(1, "inspect", other, says="'paligemma': this Gemma is not read yet", cure="run here")
 
     def test_folders_of_the_cache(self):
         cache = self.folder / "models--google--toy"

@@ -73,6 +73,16 @@ class QuantizeTest(CommandTest):
                 self.assertEqual(keys[key], value, key)
             self.assertIn("rope_freqs.weight", tensors)
 
+    def test_gemma3n_keys_and_tensors(self):
+        self.succeeds("quantize", MODELS / "gemma3n", self.target, *KEEP, "--force")
+        keys, tensors = read_gguf(self.target)
+        wanted_keys, wanted = read_gguf(TESTDATA / "gguf/gemma3n.gguf")
+        for key, value in wanted_keys.items():
+            self.assertEqual(keys[key], value, key)
+        for tensor in tensors:
+            self.assertEqual(tensors[tensor], wanted[tensor], tensor)
+        self.assertEqual(len(wanted) - len(tensors), 6)  # keys and values of layers that use those of others
+
     def test_tables_and_experts_apart(self):
         def types(model, *options):
             self.quantize(MODELS / model, *options, "--force")

@@ -42,6 +42,8 @@ class ListTest(PullTest):
             self.assertEqual(row["gated"], None if new else row["source"].startswith("hf://google/"))
             self.assertGreater(row["bytes"], 10**8)
             self.fails(1, "inspect", name, says="not pulled", cure=f"gemma pull {name} fetches it")
+        for name in ("gemma-3n-E2B", "gemma-3n-E2B-it", "gemma-3n-E4B", "gemma-3n-E4B-it"):
+            self.assertEqual(rows[name.lower()]["source"], f"hf://google/{name}")
         for size in ("E2B", "E4B", "12B", "26B-A4B", "31B"):
             for ending in ("", "-it"):
                 row = rows[f"gemma-4-{size.lower()}{ending}"]
