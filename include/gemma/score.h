@@ -3,11 +3,14 @@
 #ifndef GEMMA_SCORE_H_
 #define GEMMA_SCORE_H_
 
+#include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "gemma/export.h"
+#include "gemma/model.h"
 #include "gemma/session.h"
 #include "gemma/words.h"
 
@@ -39,6 +42,13 @@ GEMMA_EXPORT absl::StatusOr<std::vector<ChoiceScore>> Score(
 GEMMA_EXPORT absl::StatusOr<std::vector<ChoiceScore>> Score(
     Session& session, const Words& prompt,
     absl::Span<const std::vector<TokenId>> choices);
+
+// Returns the error of logits that are NaN, for callers who compute their own
+// scores from Session::Forward: DataLoss with ErrorReason::kNotFinite. Its
+// message is `what`, and after it the first weight of the model that is NaN or
+// infinite, or that all weights are finite. The first call reads all weights.
+GEMMA_EXPORT absl::Status NotFiniteError(const Model& model,
+                                         std::string_view what);
 
 }  // namespace gemma
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "gemma/error_reason.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
 #include "src/base/no_throw.h"
@@ -148,6 +149,13 @@ absl::StatusOr<std::vector<ChoiceScore>> Score(Session& session,
                                                const Words& prompt,
                                                Choices choices) {
   return ScoreWords(session, prompt, choices);
+}
+
+absl::Status NotFiniteError(const Model& model, std::string_view what) {
+  return NoThrow([&] {
+    return model.impl().WithBadWeight(
+        WithReason(absl::DataLossError(what), ErrorReason::kNotFinite));
+  });
 }
 
 }  // namespace gemma

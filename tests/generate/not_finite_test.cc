@@ -191,5 +191,17 @@ TEST_F(NotFiniteAnswer, OverflowNamesNoTensor) {
               EndsWith("all weights are finite"));
 }
 
+// Callers of Session::Forward see the logits, and ask why they are NaN.
+TEST_F(NotFiniteAnswer, CallersLearnTheTensor) {
+  const absl::Status status = NotFiniteError(Damaged(), "row 7 of a.npy");
+  EXPECT_EQ(ErrorOf(status),
+            "row 7 of a.npy: tensor 'blk.0.ffn_up.weight' has a value that is "
+            "not finite");
+  EXPECT_TRUE(absl::IsDataLoss(status));
+  EXPECT_EQ(ReasonOf(status), ErrorReason::kNotFinite);
+  const Model sound = LoadOrDie(PathOf("gemma_fill"), {});
+  EXPECT_EQ(ErrorOf(NotFiniteError(sound, "x")), "x: all weights are finite");
+}
+
 }  // namespace
 }  // namespace gemma::internal

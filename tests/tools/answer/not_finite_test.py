@@ -31,7 +31,17 @@ class NotFiniteTest(CommandTest):
             self.fails(1, "run", model, "hi", "--raw", "-q", "-n", 3, "-o", "json", "--logprobs", 2, says=says)
             result = gemma("run", model, "--batch", "-", "--raw", "-n", 3, stdin=b'"hi"\n')
             self.assertIn(says, json.loads(result.stdout)["error"])
-            self.fails(1, "perplexity", model, "--file", __file__, says="not finite", stdout=None)
+
+    def test_measures_name_the_tensor(self):
+        text = self.folder / "text.txt"
+        text.write_text("a b c d e f g h")
+        for value in (math.nan, math.inf):
+            bad = self.damaged(CHATS, "blk.0.ffn_norm.weight", value)
+            says = (f"{bad}: the model's logits are not finite (token 0 of the text): "
+                    "tensor 'blk.0.ffn_norm.weight' has a value that is not finite")
+            self.fails(1, "perplexity", bad, "--file", text, "--context", 4, says=says)
+            self.fails(1, "compare", CHATS, bad, "--file", text, says=says)
+            self.fails(1, "compare", bad, CHATS, "--file", text, says=says)
 
     def test_embeddings_end_with_error(self):
         model = self.damaged(EMBEDS, "blk.0.ffn_norm.weight", math.nan)

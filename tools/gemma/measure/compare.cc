@@ -124,23 +124,23 @@ absl::StatusOr<Task> Prepare(const CompareOptions& options) {
   return task;
 }
 
-// Fails if a score is not finite; the error names the model.
-absl::Status CheckFinite(const CompareOptions& options, const TokenScore& score,
-                         size_t position) {
-  if (std::isfinite(score.kl) && std::isfinite(score.base_nll) &&
-      std::isfinite(score.other_nll)) {
-    return absl::OkStatus();
-  }
-  return absl::DataLossError(absl::StrCat(
-      std::isfinite(score.base_nll) ? options.other.path : options.base,
-      ": the logits are not finite where they predict token ", position));
-}
-
 // One session for each model.
 struct Pair {
   Session base;
   Session other;
 };
+
+// Fails if a score is not finite; the error names the model and the weight.
+absl::Status CheckFinite(const CompareOptions& options, const Pair& sessions,
+                         const TokenScore& score, size_t position) {
+  if (std::isfinite(score.kl) && std::isfinite(score.base_nll) &&
+      std::isfinite(score.other_nll)) {
+    return absl::OkStatus();
+  }
+  const bool is_other = std::isfinite(score.base_nll);
+  return NotFiniteAt((is_other ? sessions.other : sessions.base).model(),
+                     is_other ? options.other.path : options.base, position);
+}
 
 // Appends the scores of a window. `total`: the number of tokens of the text.
 absl::Status ScoreWindow(const CompareOptions& options, Pair& sessions,
@@ -168,7 +168,8 @@ absl::Status ScoreWindow(const CompareOptions& options, Pair& sessions,
               window.targets[first + row]);
         });
         for (size_t i = begin; i < scores->size(); ++i) {
-          GEMMA_RETURN_IF_ERROR(CheckFinite(options, (*scores)[i], i));
+          GEMMA_RETURN_IF_ERROR(
+              CheckFinite(options, sessions, (*scores)[i], i));
         }
         progress.Update(scores->size(), total);
         return absl::OkStatus();

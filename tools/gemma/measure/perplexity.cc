@@ -42,13 +42,13 @@ struct Score {
 };
 
 // Adds the scores of a window.
-absl::Status ScoreWindow(Session& session, const TextWindow& window,
-                         size_t rows_at_once, size_t total, Progress& progress,
-                         Score* score) {
+absl::Status ScoreWindow(const PerplexityOptions& options, Session& session,
+                         const TextWindow& window, size_t total,
+                         Progress& progress, Score* score) {
   const size_t vocab_size = session.model().config().vocab_size;
   GEMMA_RETURN_IF_ERROR(session.Rewind(0));
   return ForEachLogitRows(
-      session, window.inputs, rows_at_once,
+      session, window.inputs, options.model.chunk,
       [&](size_t first, absl::Span<const float> rows) {
         std::vector<double> nll(rows.size() / vocab_size);
         ForEachRow(session.model().num_threads(), nll.size(), [&](size_t row) {
@@ -57,12 +57,16 @@ absl::Status ScoreWindow(Session& session, const TextWindow& window,
                                     window.targets[first + row]);
         });
         // Adds in the text's order, so that threads do not change the sum.
-        for (const double token_nll : nll) score->nll += token_nll;
-        score->tokens += nll.size();
+        for (const double token_nll : nll) {
+          if (!std::isfinite(token_nll)) {
+            return NotFiniteAt(session.model(), options.model.path,
+                               score->tokens);
+          }
+          score->nll += token_nll;
+          ++score->tokens;
+        }
         progress.Update(score->tokens, total);
-        if (std::isfinite(score->nll)) return absl::OkStatus();
-        return absl::DataLossError(absl::StrCat(
-            "the model's logits are not finite near token ", score->tokens));
+        return absl::OkStatus();
       });
 }
 
@@ -108,9 +112,9 @@ absl::Status Perplexity(const PerplexityOptions& options) {
     GEMMA_ASSIGN_OR_RETURN(
         score.windows, ForEachWindow(tokens, model.config().bos_token, window,
                                      [&](const TextWindow& at) {
-                                       return ScoreWindow(
-                                           session, at, options.model.chunk,
-                                           tokens.size(), progress, &score);
+                                       return ScoreWindow(options, session, at,
+                                                          tokens.size(),
+                                                          progress, &score);
                                      }));
     score.seconds = stopwatch.seconds();
   }

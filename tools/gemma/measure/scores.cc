@@ -7,6 +7,9 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "gemma/score.h"
+
 namespace gemma::tools {
 namespace {
 
@@ -74,6 +77,13 @@ TokenScore CompareScores(absl::Span<const float> base,
   score.base_top = MostProbable(base);
   score.other_top = MostProbable(other);
   return score;
+}
+
+absl::Status NotFiniteAt(const Model& model, const std::string& path,
+                         size_t position) {
+  return NotFiniteError(
+      model, absl::StrCat(path, ": the model's logits are not finite (token ",
+                          position, " of the text)"));
 }
 
 void ForEachRow(size_t num_threads, size_t num_rows,

@@ -5,8 +5,11 @@
 
 #include <cstddef>
 #include <functional>
+#include <string>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "gemma/model.h"
 #include "gemma/model_config.h"
 
 namespace gemma::tools {
@@ -45,6 +48,12 @@ struct TokenScore {
 // predict `token`. Scores are not finite if a logit is not finite.
 TokenScore CompareScores(absl::Span<const float> base,
                          absl::Span<const float> other, TokenId token);
+
+// Returns the error of a model whose logits, which predict token `position` of
+// the text, are not finite. It begins with the model's path and names the first
+// weight that is not finite.
+absl::Status NotFiniteAt(const Model& model, const std::string& path,
+                         size_t position);
 
 // Calls body(row) for each row below `num_rows`, on up to `num_threads`
 // threads, or on fewer if the system gives no more. `body` must not throw.
