@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "src/base/status_macros.h"
 #include "src/formats/directory.h"
+#include "src/formats/wrong_file.h"
 #include "src/os/mapped_file.h"
 #include "src/os/path.h"
 
@@ -32,8 +33,7 @@ absl::Status AddFile(std::string path, std::string_view name, Templates& out) {
     out.push_back({std::string(name), "", std::move(path)});
     return absl::OkStatus();
   }
-  GEMMA_ASSIGN_OR_RETURN(const MappedFile file,
-                         MappedFile::Open(std::move(path)));
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, OpenModelFile(std::move(path)));
   out.push_back(
       {std::string(name), std::string(file.text()), std::string(file.path())});
   return absl::OkStatus();

@@ -252,7 +252,8 @@ absl::Status AddModules(Checkpoint& checkpoint) {
 // cause.
 absl::Status CheckTextFiles(const std::string& directory) {
   for (const char* name : {"tokenizer.model", "tokenizer.json",
-                           "added_tokens.json", "chat_template.jinja"}) {
+                           "added_tokens.json", "special_tokens_map.json",
+                           "chat_template.jinja", "chat_template.json"}) {
     if (!Exists(directory, name)) continue;
     const absl::StatusOr<MappedFile> file =
         MappedFile::Open(InDirectory(directory, name));

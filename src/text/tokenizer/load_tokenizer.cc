@@ -18,6 +18,8 @@
 #include "src/base/json.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
+#include "src/formats/directory.h"
+#include "src/formats/wrong_file.h"
 #include "src/os/mapped_file.h"
 #include "src/text/tokenizer/added_tokens.h"
 #include "src/text/tokenizer/tokenizer_impl.h"
@@ -119,7 +121,7 @@ absl::StatusOr<Tokenizer> FromModelProto(absl::Span<const uint8_t> bytes,
 
 absl::StatusOr<Tokenizer> FromModelProto(const std::string& path,
                                          size_t num_rows) {
-  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, OpenModelFile(path));
   return FromModelProto(file.bytes(), path, num_rows);
 }
 
@@ -182,15 +184,6 @@ void UseFlags(const std::vector<AddedToken>& from,
   }
 }
 
-// Reads a file that holds an object. Nothing if it does not exist.
-absl::StatusOr<std::optional<Json>> ReadObject(const std::string& path) {
-  if (!Exists(path)) return std::nullopt;
-  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  GEMMA_ASSIGN_OR_RETURN(const Json json, Json::Parse(file.text(), path));
-  if (!json.is_object()) return json.Unexpected("an object");
-  return json;
-}
-
 // Before tokenizer_config.json had "added_tokens_decoder", two more files told
 // the added tokens and which of them are special. As in transformers, they are
 // only read without that key.
@@ -205,15 +198,15 @@ absl::StatusOr<HfFiles> ReadSmallFiles(const Checkpoint& checkpoint) {
     files.has_decoder = configs[0].Has("added_tokens_decoder");
     if (files.has_decoder) return files;
   }
-  const std::string base = absl::StrCat(checkpoint.directory, "/");
-  GEMMA_ASSIGN_OR_RETURN(const std::optional<Json> special,
-                         ReadObject(base + "special_tokens_map.json"));
+  GEMMA_ASSIGN_OR_RETURN(
+      const std::optional<Json> special,
+      ReadObject(checkpoint.directory, "special_tokens_map.json"));
   if (special.has_value()) {
     GEMMA_RETURN_IF_ERROR(ReadRoles(*special, files.data));
     configs.push_back(*special);
   }
   GEMMA_ASSIGN_OR_RETURN(const std::optional<Json> added,
-                         ReadObject(base + "added_tokens.json"));
+                         ReadObject(checkpoint.directory, "added_tokens.json"));
   if (added.has_value()) {
     files.added_path = added->Where();
     GEMMA_RETURN_IF_ERROR(ReadAddedTokensJson(*added, configs, files.added));
@@ -257,7 +250,7 @@ absl::Status Complete(const HfFiles& files, Vocabulary& vocabulary) {
 }
 
 absl::StatusOr<Vocabulary> FromModelFile(const std::string& path) {
-  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, OpenModelFile(path));
   return VocabularyFromModelProto(file.bytes(), path);
 }
 
@@ -268,7 +261,7 @@ absl::StatusOr<Vocabulary> FromTokenizerJson(const std::string& path,
                                              const std::string& model_path,
                                              HfFiles& files) {
   HfTokenizerData& data = files.data;
-  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  GEMMA_ASSIGN_OR_RETURN(const MappedFile file, OpenModelFile(path));
   const TokenizerJsonParts parts = TakeApart(file.text());
   {
     GEMMA_ASSIGN_OR_RETURN(const Json rest, Json::Parse(parts.rest, path));

@@ -139,23 +139,25 @@ TemplateTokens SpecialTokens(const Checkpoint& checkpoint,
   return special;
 }
 
+// The error of a template that cannot be read. A file that is not itself has a
+// reason, and a cure, of its own.
+absl::Status Unreadable(const absl::Status& status) {
+  const bool is_other = ReasonOf(status) == ErrorReason::kLfsPointer ||
+                        ReasonOf(status) == ErrorReason::kWebPage;
+  return is_other ? status : WithReason(status, ErrorReason::kChatTemplate);
+}
+
 absl::StatusOr<ChatTemplateImpl> FromFile(const std::string& path,
                                           const Tokenizer& tokenizer,
                                           const TemplateTokens& special) {
-  const auto failure = [](const absl::Status& status) {
-    // A file that is not itself has a reason, and a cure, of its own.
-    const bool is_other = ReasonOf(status) == ErrorReason::kLfsPointer ||
-                          ReasonOf(status) == ErrorReason::kWebPage;
-    return is_other ? status : WithReason(status, ErrorReason::kChatTemplate);
-  };
   if (IsStream(path)) {
     const absl::StatusOr<std::string> text =
         ReadStream(path, kMaxTemplateBytes);
-    if (!text.ok()) return failure(text.status());
+    if (!text.ok()) return Unreadable(text.status());
     return MakeJinjaTurns(tokenizer, *text, path, special);
   }
   const absl::StatusOr<MappedFile> file = OpenModelFile(path);
-  if (!file.ok()) return failure(file.status());
+  if (!file.ok()) return Unreadable(file.status());
   return MakeJinjaTurns(tokenizer, file->text(), path, special);
 }
 
@@ -245,7 +247,7 @@ absl::StatusOr<ChatTemplate> Choose(const Checkpoint& checkpoint,
     return ChatTemplate(*std::move(gemma));
   }
   if (!templates.ok()) {
-    return WithReason(templates.status(), ErrorReason::kChatTemplate);
+    return Unreadable(templates.status());
   }
   RemoveEmpty(*templates, notes);
   if (templates->empty()) {

@@ -72,13 +72,21 @@ class WrongFileTest(CommandTest):
 
     def test_pointers_in_a_folder(self):
         names = ["config.json", "generation_config.json", "tokenizer_config.json", "tokenizer.json", "tokenizer.model",
-                 "model.safetensors"]
-        for name in names:
-            folder = pathlib.Path(shutil.copytree(TOY, self.folder / "copy", dirs_exist_ok=True))
+                 "model.safetensors", "added_tokens.json", "special_tokens_map.json", "chat_template.jinja",
+                 "chat_template.json"]
+        of_embedders = ["modules.json", "config_sentence_transformers.json", "sentence_bert_config.json",
+                        "1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors"]
+        for model, name in [(TOY, name) for name in names] + [(MODELS / "embedding_gemma", name) for name in of_embedders]:
+            folder = pathlib.Path(shutil.copytree(model, self.folder / "copy", dirs_exist_ok=True))
             (folder / name).write_bytes(POINTER)
             self.fails(1, "inspect", folder, says=f"{name}: is a Git LFS pointer, not the file itself",
                        cure="git lfs pull")
             shutil.rmtree(folder)
+        # A template of a chat is read when a chat needs it.
+        folder = pathlib.Path(shutil.copytree(MODELS / "gemma_fill", self.folder / "copy"))
+        (folder / "additional_chat_templates").mkdir()
+        (folder / "additional_chat_templates/default.jinja").write_bytes(POINTER)
+        self.fails(1, "run", folder, "hi", "--chat", says="default.jinja: is a Git LFS pointer", cure="git lfs pull")
         folder = pathlib.Path(shutil.copytree(MODELS / "gemma2_sharded", self.folder / "shards"))
         for name in ("model-00002-of-00002.safetensors", "model.safetensors.index.json"):
             (folder / name).write_bytes(POINTER)

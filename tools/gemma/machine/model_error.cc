@@ -271,14 +271,20 @@ absl::StatusOr<const Tokenizer*> TokenizerOf(const Model& model) {
 absl::StatusOr<ChatTemplate> ChatTurns(const Model& model) {
   GEMMA_RETURN_IF_ERROR(TokenizerOf(model).status());
   absl::StatusOr<ChatTemplate> turns = model.chat_template();
-  if (!turns.ok()) {
-    return WithCure(turns.status(),
-                    ReasonOf(turns.status()) != ErrorReason::kChatTemplate
-                        ? "gemma run --raw completes texts, without chat turns"
-                    : HasGemmaTurns(model) ? kTemplateCure
-                                           : kOtherTemplateCure);
+  if (turns.ok()) return turns;
+  switch (ReasonOf(turns.status())) {
+    case ErrorReason::kLfsPointer:
+      return WithCure(turns.status(), kPointerCure);
+    case ErrorReason::kWebPage:
+      return WithCure(turns.status(), kWebPageCure);
+    case ErrorReason::kChatTemplate:
+      return WithCure(turns.status(), HasGemmaTurns(model)
+                                          ? kTemplateCure
+                                          : kOtherTemplateCure);
+    default:
+      return WithCure(turns.status(),
+                      "gemma run --raw completes texts, without chat turns");
   }
-  return turns;
 }
 
 bool HasGemmaTurns(const Model& model) {
