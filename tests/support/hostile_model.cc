@@ -14,18 +14,6 @@ namespace {
 
 using Shape = std::vector<uint64_t>;
 
-struct NamedShape {
-  const char* name;
-  Shape shape;
-};
-
-void AddAll(std::string_view prefix, const std::vector<NamedShape>& shapes,
-            TinyTensors& out) {
-  for (const auto& [name, shape] : shapes) {
-    out.push_back(MakeTensor(absl::StrCat(prefix, name), shape));
-  }
-}
-
 bool HasPostNorms(std::string_view model) {
   return model == "gemma2" || model == "gemma3" || model == "gemma3_text";
 }
@@ -45,7 +33,9 @@ void AddHfAttention(const std::string& model_type, const std::string& layer,
           {"mlp.up_proj.weight", {6, 8}},
           {"mlp.down_proj.weight", {8, 6}},
           {"input_layernorm.weight", {8}},
-          {"post_attention_layernorm.weight", {8}}},
+          {model_type == "vaultgemma" ? "pre_feedforward_layernorm.weight"
+                                      : "post_attention_layernorm.weight",
+           {8}}},
          out);
   if (HasPostNorms(model_type)) {
     AddAll(layer,
@@ -136,6 +126,13 @@ TinyTensor MakeTensor(std::string name, std::vector<uint64_t> shape) {
   return out;
 }
 
+void AddAll(std::string_view prefix, const std::vector<NamedShape>& shapes,
+            TinyTensors& out) {
+  for (const auto& [name, shape] : shapes) {
+    out.push_back(MakeTensor(absl::StrCat(prefix, name), shape));
+  }
+}
+
 TinyTensor& Find(TinyTensors& tensors, const std::string& name) {
   const auto it =
       std::find_if(tensors.begin(), tensors.end(),
@@ -150,7 +147,8 @@ nlohmann::json TinyConfig(const std::string& model_type) {
       {"hidden_size", 8},         {"intermediate_size", 6},
       {"num_hidden_layers", 2},   {"num_attention_heads", 2},
       {"num_key_value_heads", 1}, {"head_dim", 4}};
-  if (model_type == "gemma2" || model_type == "gemma3_text") {
+  if (model_type == "gemma2" || model_type == "gemma3_text" ||
+      model_type == "vaultgemma") {
     config["sliding_window"] = 2;
     config["query_pre_attn_scalar"] = 4;
   }
@@ -279,7 +277,8 @@ Bytes TinyGgufModel(const std::string& architecture) {
   return gguf.Finish();
 }
 
-void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf) {
+void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf,
+                  std::optional<bool> add_space_prefix) {
   std::vector<std::string> tokens = {"<pad>", "<eos>", "<bos>", "<unk>"};
   std::vector<int32_t> types = {3, 3, 3, 2};
   for (int byte = 0; byte < 256; ++byte) {
@@ -304,8 +303,10 @@ void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf) {
       .Uint32("tokenizer.ggml.bos_token_id", 2)
       .Uint32("tokenizer.ggml.eos_token_id", 1)
       .Uint32("tokenizer.ggml.unknown_token_id", 3)
-      .Uint32("tokenizer.ggml.padding_token_id", 0)
-      .Bool("tokenizer.ggml.add_space_prefix", false);
+      .Uint32("tokenizer.ggml.padding_token_id", 0);
+  if (add_space_prefix.has_value()) {
+    gguf.Bool("tokenizer.ggml.add_space_prefix", *add_space_prefix);
+  }
 }
 
 Bytes ScriptedModel(const std::vector<std::string>& pieces,

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gemma/gemma.h"
@@ -35,10 +37,19 @@ using TinyTensors = std::vector<TinyTensor>;
 // Returns a tensor of distinct small values.
 TinyTensor MakeTensor(std::string name, std::vector<uint64_t> shape);
 
+// Appends such tensors, with the prefix before each name.
+struct NamedShape {
+  const char* name;
+  std::vector<uint64_t> shape;
+};
+void AddAll(std::string_view prefix, const std::vector<NamedShape>& shapes,
+            TinyTensors& out);
+
 // Returns the tensor with this name, which must exist.
 TinyTensor& Find(TinyTensors& tensors, const std::string& name);
 
-// These return everything that a Hugging Face model needs.
+// These return everything that a Hugging Face model needs. They also know the
+// type vaultgemma.
 nlohmann::json TinyConfig(const std::string& model_type);
 TinyTensors TinyHfTensors(const std::string& model_type);
 // Creates the directory if it does not exist.
@@ -54,10 +65,12 @@ void AddTensors(const TinyTensors& tensors, GgufWriter& gguf);
 
 // Adds a vocabulary: <pad>, <eos>, <bos> and <unk>, the 256 bytes from
 // kFirstByte on, and `pieces` from kFirstPiece on. Those that begin with "<|"
-// or end with "|>", and the marks of FunctionGemma, are control tokens.
+// or end with "|>" are control tokens. Without `add_space_prefix`, the file
+// does not have this key, as files from before July 2024.
 inline constexpr TokenId kFirstByte = 4;
 inline constexpr TokenId kFirstPiece = 260;
-void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf);
+void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf,
+                  std::optional<bool> add_space_prefix = false);
 
 // Returns a model with that vocabulary. It predicts, with near certainty, the
 // token to which `next` maps the last token, or <eos> if `next` has no entry.
