@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -328,6 +329,97 @@ TEST(Weights, AddedTokensBeyondTable) {
       ErrorOf(tokenizer.Encode("<image_soft_token>", ControlTokens::kParse)),
       HasSubstr("contains '<image_soft_token>', token 260"));
   EXPECT_EQ(ErrorOf(tokenizer.Encode("<image_soft_token>")), "OK");
+}
+
+// A Gemma 3 whose table has a row for each of 264 pieces: those of AddTokenizer
+// before kFirstPiece, a blank, "a", "b" and "ab".
+struct HfPieces {
+  static constexpr TokenId kBlank = kFirstPiece;
+  static constexpr TokenId kB = kFirstPiece + 2;
+  static constexpr TokenId kAB = kFirstPiece + 3;
+  static constexpr TokenId kEnd = kFirstPiece + 4;
+
+  HfPieces() {
+    config["vocab_size"] = kEnd;
+    Find(tensors, "model.embed_tokens.weight") =
+        MakeTensor("model.embed_tokens.weight", {uint64_t{kEnd}, 8});
+  }
+
+  // Writes the model, with `more` tokens after those of the table: transformers
+  // writes such files after training Gemma 3 270M, 1B or EmbeddingGemma.
+  std::string Write(const json& more) const {
+    json added = json::array();
+    json vocab;
+    for (const char* name : {"<pad>", "<eos>", "<bos>", "<unk>"}) {
+      added.push_back(
+          {{"id", added.size()}, {"content", name}, {"special", true}});
+      vocab[name] = vocab.size();
+    }
+    added.insert(added.end(), more.begin(), more.end());
+    for (int byte = 0; byte < 256; ++byte) {
+      vocab[absl::StrFormat("<0x%02X>", byte)] = vocab.size();
+    }
+    for (const char* piece : {"\u2581", "a", "b", "ab"}) {
+      vocab[piece] = vocab.size();
+    }
+    const json tokenizer = {
+        {"added_tokens", added},
+        {"normalizer",
+         {{"type", "Replace"},
+          {"pattern", {{"String", " "}}},
+          {"content", "\u2581"}}},
+        {"model",
+         {{"type", "BPE"},
+          {"unk_token", "<unk>"},
+          {"byte_fallback", true},
+          {"vocab", vocab},
+          {"merges", json::array({json::array({"a", "b"})})}}}};
+    const std::string directory = TestDirectory();
+    WriteTinyDirectory(directory, config, tensors);
+    WriteFile(directory + "/tokenizer.json", tokenizer.dump());
+    return directory;
+  }
+
+  json config = TinyConfig("gemma3_text");
+  TinyTensors tensors = TinyHfTensors("gemma3_text");
+};
+
+const json kImageToken = {{"id", HfPieces::kEnd},
+                          {"content", "<image_soft_token>"},
+                          {"special", true}};
+
+TEST(Weights, FolderTokensBeyondTable) {
+  const HfPieces files;
+  const std::vector<float> expected = HfLogits(files.config, files.tensors);
+  const json plain = {{"id", HfPieces::kEnd + 1}, {"content", "beyond"}};
+  const Model model =
+      LoadOrDie(files.Write(json::array({kImageToken, plain})), {});
+  EXPECT_EQ(AllLogits(model, kThreeTokens), expected);
+  const Tokenizer& tokenizer = **model.tokenizer();
+  EXPECT_EQ(tokenizer.vocab_size(), 266u);
+  EXPECT_EQ(
+      *tokenizer.Encode("ab b"),
+      (std::vector<TokenId>{HfPieces::kAB, HfPieces::kBlank, HfPieces::kB}));
+  const auto error = [&](std::string_view text) {
+    return ErrorOf(tokenizer.Encode(text, ControlTokens::kParse));
+  };
+  EXPECT_EQ(error("ab<image_soft_token>"),
+            "the text contains '<image_soft_token>', token 264: the embedding "
+            "table has rows only for tokens 0 to 263");
+  EXPECT_THAT(error("a beyond"), HasSubstr("contains 'beyond', token 265: "));
+}
+
+TEST(Weights, EmbedderTokensBeyondTable) {
+  HfPieces files;
+  files.config["use_bidirectional_attention"] = true;
+  const auto vector = [&](const json& more) {
+    const Model model = LoadOrDie(files.Write(more), {});
+    EXPECT_EQ((*model.tokenizer())->vocab_size(), 264 + more.size());
+    return Embedder::Create(model)->Embed({"ab b"})->values;
+  };
+  const std::vector<float> expected = vector(json::array());
+  EXPECT_EQ(expected.size(), 8u);
+  EXPECT_EQ(vector(json::array({kImageToken})), expected);
 }
 
 // A model with this vocabulary (AddTokenizer), as the bytes of its file.

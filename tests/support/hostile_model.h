@@ -65,8 +65,9 @@ void AddTensors(const TinyTensors& tensors, GgufWriter& gguf);
 
 // Adds a vocabulary: <pad>, <eos>, <bos> and <unk>, the 256 bytes from
 // kFirstByte on, and `pieces` from kFirstPiece on. Those that begin with "<|"
-// or end with "|>" are control tokens. Without `add_space_prefix`, the file
-// does not have this key, as files from before July 2024.
+// or end with "|>", and the marks of FunctionGemma, are control tokens. Without
+// `add_space_prefix`, the file does not have this key, as files from before
+// July 2024.
 inline constexpr TokenId kFirstByte = 4;
 inline constexpr TokenId kFirstPiece = 260;
 void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf,

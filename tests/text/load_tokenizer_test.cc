@@ -1,6 +1,7 @@
 #include "src/text/tokenizer/load_tokenizer.h"
 
 #include <fstream>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -227,6 +228,39 @@ TEST(LoadTokenizer, RefusesInvalidNames) {
               HasSubstr("content"));
   EXPECT_THAT(ErrorOf(LoadWith(json::array())),
               HasSubstr("added_tokens_decoder"));
+}
+
+// Gemma's sentencepiece models put no blank before a text, so files without the
+// key mean none. llama.cpp's default is one.
+TEST(LoadTokenizer, MissingPrefixMeansNone) {
+  const std::string blank = "\u2581";
+  const std::vector<std::string> pieces = {"a",   "b",          "ab",
+                                           blank, blank + "ab", "<|user|>"};
+  constexpr TokenId kWord = kFirstPiece + 2;
+  constexpr TokenId kBlankAndWord = kFirstPiece + 4;
+  constexpr TokenId kUser = kFirstPiece + 5;
+  for (const char* architecture : kArchitectures) {
+    const auto load = [&](std::optional<bool> add_space_prefix) {
+      GgufWriter gguf = TinyGgufKeys(architecture);
+      AddTokenizer(pieces, gguf, add_space_prefix);
+      TinyTensors tensors = TinyGgufTensors(architecture);
+      Find(tensors, "token_embd.weight") =
+          MakeTensor("token_embd.weight", {kFirstPiece + pieces.size(), 8});
+      AddTensors(tensors, gguf);
+      const std::string path = TestDirectory() + "/m.gguf";
+      WriteFile(path, gguf.Finish());
+      return Tokenizer::Load(path);
+    };
+    for (const std::optional<bool> key : {std::optional<bool>(), {false}}) {
+      const auto tokenizer = load(key);
+      ASSERT_EQ(ErrorOf(tokenizer), "OK") << architecture;
+      EXPECT_EQ(*tokenizer->Encode("ab"), std::vector<TokenId>{kWord});
+      // As between the turns of a chat.
+      EXPECT_EQ(*tokenizer->Encode("<|user|>ab ab", ControlTokens::kParse),
+                (std::vector<TokenId>{kUser, kWord, kBlankAndWord}));
+    }
+    EXPECT_EQ(*load(true)->Encode("ab"), std::vector<TokenId>{kBlankAndWord});
+  }
 }
 
 // tools/reference/gemma4_chat.py writes the tokens that tokenizers gives.
