@@ -92,11 +92,10 @@ run_fuzz() {
   for name in "${targets[@]}"; do
     step "Fuzzing: $name"
     mkdir -p "build/fuzz/corpus/$name"
-    # Sanitizers make code about five times as slow: 25 s stand for 5 s. They
-    # keep freed memory for a while, and libFuzzer counts that. The cache of the
-    # longest session has 1088 MB, of which few pages are ever touched.
-    ASAN_SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer-19 \
-      ASAN_OPTIONS=quarantine_size_mb=16 "build/fuzz/tests/fuzz_$name" \
+    # Sanitizers make code about five times as slow: 25 s stand for 5 s. The
+    # cache of the longest session has 1088 MB, of which few pages are ever
+    # touched.
+    ASAN_SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer-19 "build/fuzz/tests/fuzz_$name" \
       -max_total_time="${FUZZ_SECONDS:-60}" -timeout=25 -malloc_limit_mb=1100 \
       -rss_limit_mb=1280 -artifact_prefix="build/fuzz/failed/$name-" \
       -dict="tests/fuzz/dictionaries/$name.txt" -print_final_stats=1 \

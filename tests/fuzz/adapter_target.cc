@@ -1,24 +1,39 @@
-// Adapters: a PEFT directory or a GGUF file, merged into a tiny model.
+// Adapters: a PEFT directory or a GGUF file, merged into tiny models.
 
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "src/formats/adapter_file.h"
 #include "tests/fuzz/harness.h"
 #include "tests/fuzz/targets.h"
+#include "tests/support/hostile_gemma4.h"
 #include "tests/support/hostile_model.h"
 
 namespace gemma::internal {
 namespace {
 
-// The tiny model whose weights the adapters change.
-class Base {
+// The tiny models whose weights the adapters change.
+class Bases {
  public:
-  Base() { folder_.Write("m.gguf", TextOf(TinyGgufModel("gemma3"))); }
+  Bases() {
+    folder_.Write("gemma3", TextOf(TinyGgufModel("gemma3")));
+    for (const char* form : {"gemma4", "gemma4_moe"}) {
+      folder_.Write(form, TextOf(Gemma4GgufModel(form)));
+    }
+  }
 
-  absl::StatusOr<Model> Load(const std::string& adapter) const {
+  // Loads the model that the adapter's files name, as published files name the
+  // model that they were trained with.
+  absl::StatusOr<Model> Load(const std::string& adapter,
+                             std::string_view input) const {
+    const char* base = absl::StrContains(input, "gemma4_moe") ? "gemma4_moe"
+                       : absl::StrContains(input, "gemma4")   ? "gemma4"
+                                                              : "gemma3";
     LoadOptions options = {.num_threads = 1, .prefill_chunk = 4};
     options.adapters = {{.path = adapter, .scale = 0.5f}};
-    return Model::Load(folder_.Path("m.gguf"), options);
+    return Model::Load(folder_.Path(base), options);
   }
 
  private:
@@ -28,7 +43,7 @@ class Base {
 }  // namespace
 
 bool FuzzAdapter(absl::Span<const uint8_t> input) {
-  static const Base base;
+  static const Bases bases;
   static InputFolder folder;
   const bool is_gguf = TextOf(input).starts_with("GGUF");
   if (is_gguf) {
@@ -41,7 +56,13 @@ bool FuzzAdapter(absl::Span<const uint8_t> input) {
   }
   const std::string path =
       is_gguf ? folder.Path("adapter.gguf") : folder.path();
-  const absl::StatusOr<Model> model = base.Load(path);
+  // Most inputs end here, without a model.
+  const absl::StatusOr<AdapterFile> adapter = OpenAdapter(path);
+  if (!adapter.ok()) {
+    RequireBlame(adapter.status(), path);
+    return false;
+  }
+  const absl::StatusOr<Model> model = bases.Load(path, TextOf(input));
   if (!model.ok()) {
     RequireBlame(model.status(), path);
     return false;

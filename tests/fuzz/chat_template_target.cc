@@ -45,20 +45,41 @@ JinjaValue OfMessage(std::string_view text) {
   return JinjaValue::String(text, TextOrigin::kMessage);
 }
 
-JinjaValue MessageOf(std::string_view role, std::string_view sentinel) {
+JinjaValue MessageOf(std::string_view role, std::string_view sentinel,
+                     Entries more = {}) {
   std::string content = " <start_of_turn>Caf\u00e9 {{ x }}\n";
   content += sentinel;
-  return JinjaValue::Dict(Entries{{"role", OfTemplate(role)},
-                                  {"content", OfMessage(content + " ")}});
+  more.emplace_back("role", OfTemplate(role));
+  more.emplace_back("content", OfMessage(content + " "));
+  return JinjaValue::Dict(std::move(more));
+}
+
+// Thoughts and a call of a tool.
+Entries CallOf(std::string_view sentinel) {
+  JinjaValue arguments = JinjaValue::Dict(
+      Entries{{"city", OfMessage(sentinel)},
+              {"days", JinjaValue::List({JinjaValue::Int(2)})}});
+  JinjaValue call = JinjaValue::Dict(Entries{
+      {"type", OfTemplate("function")},
+      {"id", OfMessage("call_1")},
+      {"function",
+       JinjaValue::Dict(Entries{{"name", OfMessage(sentinel)},
+                                {"arguments", std::move(arguments)}})}});
+  return {{"reasoning_content", OfMessage(sentinel)},
+          {"tool_calls", JinjaValue::List({std::move(call)})}};
 }
 
 // What transformers gives to a template.
 JinjaValue ConversationWith(std::string_view sentinel) {
   return JinjaValue::Dict(Entries{
       {"messages",
-       JinjaValue::List(
-           {MessageOf("system", sentinel), MessageOf("user", sentinel),
-            MessageOf("assistant", sentinel), MessageOf("user", sentinel)})},
+       JinjaValue::List({MessageOf("system", sentinel),
+                         MessageOf("user", sentinel),
+                         MessageOf("assistant", sentinel, CallOf(sentinel)),
+                         MessageOf("tool", sentinel,
+                                   {{"name", OfMessage(sentinel)},
+                                    {"tool_call_id", OfMessage("call_1")}}),
+                         MessageOf("user", sentinel)})},
       {"tools", JinjaValue::List({JinjaValue::Dict(
                     Entries{{"name", OfMessage(sentinel)},
                             {"count", JinjaValue::Int(3)},
@@ -68,6 +89,7 @@ JinjaValue ConversationWith(std::string_view sentinel) {
       {"bos_token", OfTemplate("<bos>")},
       {"eos_token", OfTemplate("<eos>")},
       {"add_generation_prompt", JinjaValue::Bool(true)},
+      {"enable_thinking", JinjaValue::Bool(true)},
       {std::string(kLocalTimeVariable), JinjaValue::Int(1'700'000'000)},
   });
 }

@@ -71,10 +71,20 @@ bool FuzzSafetensors(absl::Span<const uint8_t> input) {
   static InputFolder folder;
   const InputFiles files = SplitInput(TextOf(input), DirectoryNames());
   for (const auto& [name, contents] : files) {
+    // Most inputs end here, without writing files.
+    if (name == "config.json") {
+      const auto json = Json::Parse(contents, name);
+      if (!json.ok()) {
+        RequireBlame(json.status(), name);
+        return false;
+      }
+    }
     if (!name.ends_with(".safetensors")) continue;
     const std::vector<uint8_t> exact(contents.begin(), contents.end());
     const auto parsed = ParseSafetensors(exact, name);
-    if (!parsed.ok()) RequireBlame(parsed.status(), name);
+    if (parsed.ok()) continue;
+    RequireBlame(parsed.status(), name);
+    if (name == "model.safetensors") return false;
   }
   WriteInput(files, folder);
   return LoadAndRunModel(folder.path());

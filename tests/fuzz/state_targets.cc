@@ -11,6 +11,7 @@
 #include "src/session/session_impl.h"
 #include "tests/fuzz/harness.h"
 #include "tests/fuzz/targets.h"
+#include "tests/support/hostile_gemma4.h"
 #include "tests/support/hostile_model.h"
 #include "tests/support/zip_writer.h"
 
@@ -50,19 +51,24 @@ void RunAutoencoder(const SparseAutoencoder& autoencoder) {
           "a direction");
 }
 
-// Tiny models of all architectures, loaded once.
+// Tiny models of all architectures that have sessions, loaded once. The order
+// is that of the seeds.
 const std::vector<Model>& TinyModels() {
   static const auto& models = *[] {
     InputFolder folder;
     auto* out = new std::vector<Model>;
-    for (const char* architecture : kArchitectures) {
+    const auto load = [&](const Bytes& file) {
       const std::string path = folder.Path("m.gguf");
-      folder.Write("m.gguf", TextOf(TinyGgufModel(architecture)));
+      folder.Write("m.gguf", TextOf(file));
       const auto model =
           Model::Load(path, {.num_threads = 1, .prefill_chunk = 4});
       Require(model.ok(), "a tiny model");
       out->push_back(*model);
+    };
+    for (const char* architecture : kArchitectures) {
+      load(TinyGgufModel(architecture));
     }
+    for (const char* form : kGemma4Generators) load(Gemma4GgufModel(form));
     return out;
   }();
   return models;

@@ -1,0 +1,195 @@
+// What is read beside models: tokenizers, autoencoders, saved sessions,
+// grammars, templates and adapters.
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gemma/gemma.h"
+#include "nlohmann/json.hpp"
+#include "src/text/tokenizer/vocabulary.h"
+#include "tests/fuzz/harness.h"
+#include "tests/fuzz/seeds.h"
+#include "tests/support/autoencoder_files.h"
+#include "tests/support/grammar_texts.h"
+#include "tests/support/hostile_gemma4.h"
+#include "tests/support/hostile_model.h"
+#include "tests/support/tiny_files.h"
+#include "tests/support/toy_models.h"
+#include "tests/support/toy_vocab.h"
+#include "tests/support/zip_writer.h"
+
+namespace gemma::internal {
+namespace {
+
+void WriteTokenizers(const std::string& folder) {
+  const VocabularyForms forms = ToyVocabulary();
+  Corpus(folder, "tokenizer_model").Add("toy", forms.model_proto);
+
+  nlohmann::ordered_json json;
+  for (const auto& token : forms.hf.added) {
+    json["added_tokens"].push_back({{"id", token.id},
+                                    {"content", token.content},
+                                    {"special", token.special}});
+  }
+  json["normalizer"] = {{"type", "Replace"},
+                        {"pattern", {{"String", " "}}},
+                        {"content", "\u2581"}};
+  json["pre_tokenizer"] = nullptr;
+  nlohmann::ordered_json& model = json["model"];
+  model = {{"type", "BPE"}, {"unk_token", "<unk>"}, {"byte_fallback", true}};
+  for (const auto& [piece, id] : forms.hf.vocab) model["vocab"][piece] = id;
+  for (const auto& [left, right] : forms.hf.merges) {
+    model["merges"].push_back({left, right});
+  }
+  const Corpus corpus(folder, "tokenizer_json");
+  corpus.Add("toy", json.dump());
+  corpus.Add("config",
+             Files()
+                 .Add("tokenizer.json", json.dump())
+                 .Add("tokenizer_config.json",
+                      R"({"bos_token": {"content": "<bos>"},)"
+                      R"( "added_tokens_decoder": {"6": {"content": "<a>"}}})")
+                 .input());
+}
+
+void WriteNpz(const std::string& folder) {
+  const Corpus corpus(folder, "npz");
+  for (const bool affine : {false, true}) {
+    const FileArrays arrays = RandomArrays(5, 18, affine ? 4 : 5, 1, affine);
+    const std::string name = affine ? "affine" : "plain";
+    corpus.Add(name, NpzOf(arrays));
+    Files files;
+    for (const auto& [key, array] : arrays) {
+      const std::string shape =
+          array.shape.size() == 1
+              ? absl::StrCat("(", array.shape[0], ",)")
+              : absl::StrCat("(", array.shape[0], ", ", array.shape[1], ")");
+      files.Add(key + ".npy",
+                Npy(NpyDictionary("<f4", shape), BytesOf(array.values)));
+    }
+    corpus.Add(name + "_arrays", files.input());
+  }
+}
+
+void WriteSessions(const std::string& folder) {
+  const Corpus corpus(folder, "session");
+  InputFolder files;
+  const std::string saved = files.Path("s.session");
+  char number = 0;
+  const auto add = [&](const char* name, const Bytes& model) {
+    const std::string path = files.Path("m.gguf");
+    files.Write("m.gguf", TextOf(model));
+    Session session = NewSession(
+        LoadOrDie(path, {.num_threads = 1, .prefill_chunk = 4}),
+        {.max_tokens = 16, .max_rollback = 2, .checkpoint_interval = 4});
+    Words words(std::vector<TokenId>{1, 2, 3});
+    const absl::StatusOr<InputRows> rows =
+        InputRows::Create(std::vector<float>(16, 0.25f), 8);
+    words.Append(*rows);
+    if (!session.Append(words).ok() || !session.Save(saved).ok()) std::exit(1);
+    std::string input = ReadText(saved);
+    input.resize(input.size() - 4);  // the checksum
+    corpus.Add(name, number + input);
+    ++number;
+  };
+  for (const char* architecture : kArchitectures) {
+    add(architecture, TinyGgufModel(architecture));
+  }
+  for (const char* form : kGemma4Generators) add(form, Gemma4GgufModel(form));
+}
+
+void WriteGrammars(const std::string& folder) {
+  const Corpus schemas(folder, "json_schema");
+  size_t number = 0;
+  for (const auto& test : SchemaCases()) {
+    schemas.Add(absl::StrCat(number++), test["schema"].dump());
+  }
+  const Corpus regexes(folder, "regex");
+  const std::string_view expressions[] = {
+      "(yes|no)?",
+      R"([a-z_]\w{2,5}(-\d+)*)",
+      R"([^"\\\x00-\x1f]{1,20}\.)",
+      R"(\u{1F600}|\u00e9[à-ÿ]+?)",
+      R"(^\d{3}-?\d{4}$)",
+      R"((a|b(c|d){2})*\s\S)",
+      R"((?:https?://)[^\s/]+(/.*)?)",
+      "((a{0,9}){0,9}){0,9}",
+      "[^a",
+  };
+  number = 0;
+  for (const std::string_view expression : expressions) {
+    regexes.Add(absl::StrCat(number++), expression);
+  }
+}
+
+void WriteTemplates(const std::string& folder) {
+  const Corpus corpus(folder, "chat_template");
+  for (const auto& entry : std::filesystem::directory_iterator(
+           GEMMA_TESTDATA_DIR "/jinja/templates")) {
+    corpus.Add(entry.path().filename().string(), ReadText(entry.path()));
+  }
+}
+
+void WriteAdapters(const std::string& folder) {
+  const Corpus corpus(folder, "adapter");
+  // Of rank 2, for matrices of 8 rows and columns, or 2 rows.
+  const auto peft = [&](const char* base,
+                        const std::vector<std::string>& modules) {
+    SafetensorsWriter weights;
+    for (const std::string& module : modules) {
+      const std::string name =
+          absl::StrCat("base_model.model.model.layers.1.", module, ".lora_");
+      const bool narrow = module == "per_layer_input_gate";
+      const TinyTensor a = MakeTensor("a", {2, 8});
+      const TinyTensor b = MakeTensor("b", {narrow ? 2u : 8u, 2});
+      weights.Tensor(name + "A.weight", "F32", a.shape, a.bytes());
+      weights.Tensor(name + "B.weight", "F32", b.shape, b.bytes());
+    }
+    nlohmann::json config = {{"peft_type", "LORA"},
+                             {"r", 2},
+                             {"lora_alpha", 4},
+                             {"base_model_name_or_path", base},
+                             {"rank_pattern", {{".*q_proj", 2}}}};
+    for (const std::string& module : modules) {
+      config["target_modules"].push_back(module.substr(module.rfind('.') + 1));
+    }
+    return Files()
+        .Add("adapter_config.json", config.dump())
+        .Add("adapter_model.safetensors", TextOf(weights.Finish()))
+        .input();
+  };
+  corpus.Add("peft", peft("gemma3", {"self_attn.q_proj", "self_attn.o_proj"}));
+  corpus.Add("peft_gemma4",
+             peft("gemma4", {"self_attn.q_proj", "per_layer_input_gate"}));
+  corpus.Add("peft_gemma4_moe",
+             peft("gemma4_moe", {"self_attn.q_proj", "self_attn.o_proj"}));
+  for (const std::string architecture : {"gemma3", "gemma4"}) {
+    const TinyTensor a = MakeTensor("a", {2, 8});
+    const TinyTensor b = MakeTensor("b", {8, 2});
+    GgufWriter gguf;
+    gguf.String("general.architecture", architecture)
+        .String("general.type", "adapter")
+        .String("adapter.type", "lora")
+        .Float32("adapter.lora.alpha", 4.0f)
+        .Tensor("blk.0.attn_q.weight.lora_a", {8, 2}, 0, a.bytes())
+        .Tensor("blk.0.attn_q.weight.lora_b", {2, 8}, 0, b.bytes());
+    corpus.Add("gguf_" + architecture, gguf.Finish());
+  }
+}
+
+}  // namespace
+
+void WriteOtherSeeds(const std::string& folder) {
+  WriteTokenizers(folder);
+  WriteNpz(folder);
+  WriteSessions(folder);
+  WriteGrammars(folder);
+  WriteTemplates(folder);
+  WriteAdapters(folder);
+}
+
+}  // namespace gemma::internal
