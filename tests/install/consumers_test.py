@@ -49,7 +49,7 @@ class Consumers(unittest.TestCase):
         cls.folder = pathlib.Path(tempfile.mkdtemp())
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.home = dict(os.environ, HOME=str(cls.folder))
-        [line] = re.findall("^cmake --install .*$", "".join(blocks("README.md", "sh")), re.MULTILINE)
+        [line] = re.findall("^cmake --install .*$", "".join(blocks("include/gemma/README.md", "sh")), re.MULTILINE)
         run("sh", "-c", line.replace("build/release", str(BUILD)), env=cls.home)
         # Moves the prefix, because no file may contain the folder of the installation.
         cls.prefix = (cls.folder / "gemma").rename(cls.folder / "moved")
@@ -217,7 +217,7 @@ class Consumers(unittest.TestCase):
         run("dpkg-deb", "--extract", package, self.folder / "deb")
         # The files are those of the other tests, in other folders.
         folder = self.folder / "from_deb"
-        build(folder, f"-DCMAKE_PREFIX_PATH={self.folder / 'deb/usr'}", targets=("chat", "chat_in_c"))
+        build(folder, f"-DCMAKE_PREFIX_PATH={self.folder / 'deb/usr'}", targets=("chat", "chat_in_c", "tools_in_c"))
         self.check_chats(folder)
 
 

@@ -132,14 +132,16 @@ class InspectTest(CommandTest):
                          [5, 2, 32, [False, True]])
         self.assertEqual((experts["memory"]["table"], experts["memory"]["table_per_token"]), (0, 0))
 
-    def test_parts_of_gemma3n(self):
-        report = json.loads(self.succeeds("inspect", MODELS / "gemma3n", "-o", "json"))
-        config = report["config"]
-        self.assertEqual([config[key] for key in ("altup_streams", "laurel_rank", "ffw_dim")],
-                         [4, 4, [128, 64, 48, 64, 48]])
-        cutoffs = [round(cutoff, 4) if cutoff else cutoff for cutoff in config["gate_cutoff"]]
-        self.assertEqual(cutoffs, [1.6449, 0.6745, None, None, None])
-        self.assertEqual(report["memory"]["table_per_token"], 4 * 5 * 4)
+    def test_packed_weights_stay_mapped(self):
+        packed = self.folder / "packed.gguf"
+        self.succeeds("quantize", TOY, packed, "--type", "q8")
+        memory = self.inspect(packed)["memory"]
+        matrices = sum(tensor["bytes"] for tensor in self.inspect(packed)["tensors"] if len(tensor["shape"]) > 1)
+        self.assertEqual(memory["mapped"], matrices)
+        self.assertLess(memory["mapped"], memory["weights"])
+        self.assertRegex(self.succeeds("inspect", packed), rf"\n  weights .*\n  mapped +{matrices}  ")
+        self.assertEqual(self.inspect(TOY)["memory"]["mapped"], 0)
+        self.assertNotIn("  mapped ", self.succeeds("inspect", TOY))
 
     def test_parts_of_gemma3n(self):
         report = json.loads(self.succeeds("inspect", MODELS / "gemma3n", "-o", "json"))
