@@ -102,8 +102,9 @@ HWY_INLINE void AddScaled(const uint8_t* header, size_t group, size_t v,
 
 // Multiplies kRows rows of x, from row `first` on, with parts
 // [v_begin, v_begin + kParts) of the rows of `num_panels` panels: at most
-// kPanels, and with many rows exactly kPanels.
-template <Layout kLayout, size_t kRows, size_t kPanels>
+// kPanels, and with many rows exactly kPanels. kFetches: the panels are not in
+// a cache yet, so they are fetched ahead.
+template <Layout kLayout, size_t kRows, size_t kPanels, bool kFetches>
 HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, RowIndex index,
                        size_t first, size_t panel, size_t num_panels,
                        size_t v_begin) {
@@ -142,8 +143,10 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, RowIndex index,
           Tile tiles[kTiles];
           for (size_t t = 0; t < kTiles; ++t) {
             tiles[t] = tile.At((i + t) * stride);
-            Fetch<kTileStride<kLayout>>(tiles[t].planes + ahead.Of(block));
-            if constexpr (RestBytes(kLayout) != 0) {
+            if constexpr (kFetches) {
+              Fetch<kTileStride<kLayout>>(tiles[t].planes + ahead.Of(block));
+            }
+            if constexpr (kFetches && RestBytes(kLayout) != 0) {
               Fetch<RestBytes(kLayout)>(tiles[t].rest +
                                         ahead_of_rest.Of(block));
             }
@@ -179,7 +182,7 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, RowIndex index,
 }
 
 // Multiplies kRows rows of x with panels [begin, end).
-template <Layout kLayout, size_t kRows>
+template <Layout kLayout, size_t kRows, bool kFetches>
 void PanelRows(const MatMulJob& job, const Int8Block* x, RowIndex index,
                size_t first, size_t begin, size_t end) {
   constexpr size_t kPanels = kStreams<kRows>;
@@ -190,14 +193,15 @@ void PanelRows(const MatMulJob& job, const Int8Block* x, RowIndex index,
   for (size_t v = 0; v < kColVectors; v += kParts<kRows>) {
     size_t panel = begin;
     for (; panel + streams <= end; panel += streams) {
-      Rows<kLayout, kRows, kPanels>(job, x, index, first, panel, streams, v);
+      Rows<kLayout, kRows, kPanels, kFetches>(job, x, index, first, panel,
+                                              streams, v);
     }
     if (panel == end) continue;
     if constexpr (kRows < kManyRows) {
-      Rows<kLayout, kRows, kPanels>(job, x, index, first, panel, end - panel,
-                                    v);
+      Rows<kLayout, kRows, kPanels, kFetches>(job, x, index, first, panel,
+                                              end - panel, v);
     } else {
-      Rows<kLayout, kRows, 1>(job, x, index, first, panel, 1, v);
+      Rows<kLayout, kRows, 1, kFetches>(job, x, index, first, panel, 1, v);
     }
   }
 }
@@ -211,7 +215,14 @@ void Panels(const MatMulJob& job, const Int8Block* x, RowIndex index,
     const auto rows = [&](auto count) GEMMA_LAMBDA {
       constexpr size_t kRows = decltype(count)::value;
       for (; row + kRows <= job.out.rows; row += kRows) {
-        PanelRows<kLayout, kRows>(job, x, index, row, begin, end);
+        // The first rows leave the panels in the L2 cache. Fetches then only
+        // take time.
+        if (kRows == kManyRows && row > 0) {
+          PanelRows<kLayout, kRows, kRows != kManyRows>(job, x, index, row,
+                                                        begin, end);
+        } else {
+          PanelRows<kLayout, kRows, true>(job, x, index, row, begin, end);
+        }
       }
     };
     // Without vectors, computing rows together gains no speed. On SSE2, which
