@@ -3,7 +3,7 @@
 import os
 import unittest
 
-from command import MODELS, CommandTest
+from command import MODELS, CommandTest, compares_results
 
 TOY = MODELS / "gemma2"
 
@@ -45,6 +45,7 @@ class HabitsTest(CommandTest):
         self.fails(2, "quantise", says="did you mean quantize?", cure="gemma --help")
         self.fails(2, "help", "fly", says="no command 'fly'", cure="gemma --help")
 
+    @compares_results
     def test_options_that_lead_on(self):
         for command, options in OPTIONS.items():
             for option, cure in options.items():
