@@ -11,8 +11,8 @@ set -euo pipefail
 root="$(cd "$(dirname "$0")/.." && pwd)"
 
 # The most probable answer, the same every time.
-run=(run --temperature 0 --max-tokens 64 --verbose)
-prompt="${1:-Once upon a time, there was a little}"
+run=(run --temperature 0 --max-tokens 60 --verbose)
+prompt="${1:-Once upon a time, in a village by the sea, there lived}"
 
 "$root/tools/setup.sh" --release-only
 (
