@@ -128,9 +128,9 @@ struct SessionOptions;  // gemma/session.h
 // Bytes of memory that a model needs; see Model::MemoryFor.
 struct MemoryUse {
   uint64_t weights = 0;  // packed
-  // Of these, the weights of a packed file (gemma/quantize.h), which stay in
-  // the mapped file: if memory is short, the system drops their pages and reads
-  // them again, which is slow. All the rest must fit in memory.
+  // The part of `weights` that stays in a mapped packed file
+  // (gemma/quantize.h). If memory is short, the system drops its pages and
+  // reads them again, which is slow. All the rest must fit in memory.
   uint64_t mapped = 0;
   uint64_t cache = 0;    // of the sessions
   uint64_t scratch = 0;  // of passes, including logits

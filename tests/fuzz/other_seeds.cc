@@ -136,7 +136,7 @@ void WriteTemplates(const std::string& folder) {
 
 void WriteAdapters(const std::string& folder) {
   const Corpus corpus(folder, "adapter");
-  // Of rank 2, for matrices of 8 rows and columns, or 2 rows.
+  // Rank 2, for matrices of 8 rows and columns, or 2 rows.
   const auto peft = [&](const char* base,
                         const std::vector<std::string>& modules) {
     SafetensorsWriter weights;

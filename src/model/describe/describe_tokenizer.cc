@@ -20,7 +20,8 @@
 namespace gemma::internal {
 namespace {
 
-// Of all pieces in files that llama.cpp's converter writes. Nothing reads it.
+// The score of all pieces in files that llama.cpp's converter writes. Nothing
+// reads it.
 constexpr float kGemma4Score = -1000.0f;
 
 // Returns the text of a piece as the file stores it. User-defined pieces are

@@ -44,7 +44,7 @@ class Guard {
   // Loads the shield model, or returns null if the options name none. The model
   // uses the thread counts of `answering`. Load the answering model before, so
   // that the memory check counts both: a model that does not fit is refused,
-  // and so is one that is no ShieldGemma.
+  // and so is a model that is not a ShieldGemma.
   static absl::StatusOr<std::unique_ptr<Guard>> Load(
       const GuardOptions& options, const ModelOptions& answering);
 
