@@ -34,7 +34,8 @@ struct ConfigDraft : ModelConfig {
   float rope_factor_global = 1.0f;
 };
 
-// Makes the layers from what they share and from `blocks`, if there are none.
+// If the draft has no layers yet, makes them from its shared sizes and
+// `blocks`.
 void FillLayers(ConfigDraft& draft);
 
 // Returns the configuration with its layers filled in. Moves the draft's notes
