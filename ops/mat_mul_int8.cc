@@ -102,8 +102,8 @@ HWY_INLINE void AddScaled(const uint8_t* header, size_t group, size_t v,
 
 // Multiplies kRows rows of x, from row `first` on, with parts
 // [v_begin, v_begin + kParts) of the rows of `num_panels` panels: at most
-// kPanels, and with many rows exactly kPanels. kFetches: the panels are not in
-// a cache yet, so they are fetched ahead.
+// kPanels, and with many rows or one panel exactly kPanels. kFetches: the
+// panels are not in a cache yet, so they are fetched ahead.
 template <Layout kLayout, size_t kRows, size_t kPanels, bool kFetches>
 HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, RowIndex index,
                        size_t first, size_t panel, size_t num_panels,
@@ -111,7 +111,7 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, RowIndex index,
   constexpr size_t kNumParts = kParts<kRows>;
   // Tiles that are multiplied with x together.
   constexpr size_t kTiles = kRows < kManyRows ? 1 : kPanels;
-  const size_t count = kRows < kManyRows ? num_panels : kPanels;
+  const size_t count = kRows < kManyRows && kPanels > 1 ? num_panels : kPanels;
   const size_t stride = PanelBytes(kLayout, job.w.cols);
   const size_t num_tiles = job.w.cols / kTileCols;
   const Int8Block* rows[kRows];
@@ -181,6 +181,10 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, RowIndex index,
   }
 }
 
+// Whether Rows is compiled for one panel at a time and few rows: its sums then
+// stay in registers. Wanted where GetPanelReads may return one stream.
+inline constexpr bool kHasOneStream = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2;
+
 // Multiplies kRows rows of x with panels [begin, end).
 template <Layout kLayout, size_t kRows, bool kFetches>
 void PanelRows(const MatMulJob& job, const Int8Block* x, RowIndex index,
@@ -192,6 +196,14 @@ void PanelRows(const MatMulJob& job, const Int8Block* x, RowIndex index,
   // other, so that the sums stay in registers.
   for (size_t v = 0; v < kColVectors; v += kParts<kRows>) {
     size_t panel = begin;
+    if constexpr (kHasOneStream && kRows < kManyRows) {
+      if (streams == 1) {
+        for (; panel < end; ++panel) {
+          Rows<kLayout, kRows, 1, kFetches>(job, x, index, first, panel, 1, v);
+        }
+        continue;
+      }
+    }
     for (; panel + streams <= end; panel += streams) {
       Rows<kLayout, kRows, kPanels, kFetches>(job, x, index, first, panel,
                                               streams, v);
