@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Plots tokens/s against depth, and against sequences in a batch: plot.py RESULTS.json writes a PNG for each model."""
+"""Plots tokens/s against depth, and against sequences in a batch: plot.py RESULTS.json writes a PNG for each model.
+
+benchmarks/pictures/speed.json holds what speed.png shows.
+"""
 import json
 import pathlib
 import statistics
@@ -9,6 +12,9 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
+
+
+MOST_TICKS = 6  # more labels would run into each other
 
 
 def speeds(tests, engine, x):
@@ -29,8 +35,11 @@ def draw(axes, tests, engines, x, title, label):
         xs, low, median, high = zip(*points)
         [line] = axes.plot(xs, median, marker="o", label=engine)
         axes.fill_between(xs, low, high, color=line.get_color(), alpha=0.2)
-    axes.set(title=title, xlabel=label, ylabel="tokens/s")
+    measured = sorted({test[x] for test in tests})
+    axes.set(title=title, xlabel=label, ylabel="tokens per second")
     axes.set_ylim(bottom=0)
+    if len(measured) <= MOST_TICKS:
+        axes.set_xticks(measured, [f"{each:,}" for each in measured])
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
         axes.legend()
@@ -44,11 +53,13 @@ def panels(model):
     first = [test for test in tests if test["generated"] and test["depth"] == tests[0]["depth"]]
     found = []
     if prefill:
-        found.append((prefill, "depth", f"prefill of {prefill[0]['prompt']}", "tokens before"))
+        found.append((prefill, "depth", f"Prefill: {prefill[0]['prompt']} tokens at once",
+                      "tokens already in the context"))
     if decode:
-        found.append((decode, "depth", f"decode of {decode[0]['generated']}", "tokens before"))
+        found.append((decode, "depth", f"Decode: {decode[0]['generated']} tokens one by one",
+                      "tokens already in the context"))
     if any(test["batch"] > 1 for test in first):
-        found.append((first, "batch", "decode, all sequences", "sequences in a batch"))
+        found.append((first, "batch", "Decode of several sequences together", "sequences"))
     return found
 
 
@@ -59,7 +70,7 @@ def plot(model, path):
     figure, axes = pyplot.subplots(1, len(found), figsize=(5 * len(found), 4), squeeze=False)
     for each, (tests, x, title, label) in zip(axes[0], found):
         draw(each, tests, model["engines"], x, title, label)
-    figure.suptitle(model["name"])
+    figure.suptitle(model.get("title", model["name"]))
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 
