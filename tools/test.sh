@@ -47,9 +47,9 @@ run_tsan() {
     -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1 -fno-omit-frame-pointer" \
     -DCMAKE_C_FLAGS="-fsanitize=thread" \
     -DCMAKE_PREFIX_PATH="$PWD/build/deps"
-  cmake --build build/tsan --target chat_in_c ops_test session_test generate_test batch_test
+  cmake --build build/tsan --target hello_in_c ops_test session_test generate_test batch_test
   step "Testing: tsan"
-  build/tsan/chat_in_c tests/testdata/gguf/gemma3_mixed.gguf "hello"
+  build/tsan/hello_in_c tests/testdata/gguf/gemma3_mixed.gguf "hello"
   ctest --test-dir build/tsan/gemma --output-on-failure -j 2 \
     --no-tests=error -LE real -R 'Workers|Session|Engine' -E RowPrompts
 }

@@ -12,7 +12,9 @@
  * header keeps working, because new fields are only added at the end.
  *
  * Several threads may use a model at the same time; only one thread at a time
- * may use a session. No function here aborts, prints or throws.
+ * may use a session. Objects may be freed in any order: sessions, chats and
+ * answers share what the model loaded, and the last of them frees it. No
+ * function here aborts, prints or throws.
  *
  *     gemma_model* model = NULL;
  *     if (gemma_model_load("model.gguf", NULL, &model) != GEMMA_OK)
@@ -109,13 +111,14 @@ typedef struct gemma_load_options {
 /* Sets the defaults. */
 GEMMA_EXPORT void gemma_load_options_init(gemma_load_options* options);
 
-/* Loads a GGUF file, a Hugging Face directory or a gemma.cpp file. Free *model
- * with gemma_model_free. options: null for the defaults. */
+/* Loads a GGUF file, a Hugging Face directory or a gemma.cpp file. `path` is a
+ * path: only the command gemma knows models by name. Free *model with
+ * gemma_model_free. options: null for the defaults. */
 GEMMA_EXPORT gemma_status gemma_model_load(const char* path,
                                            const gemma_load_options* options,
                                            gemma_model** model);
-/* Frees the model. Its sessions stay valid: they share what was loaded. Null is
- * allowed. */
+/* Gives the model up: sessions, chats and answers that were made from it stay
+ * valid. Null is allowed. */
 GEMMA_EXPORT void gemma_model_free(gemma_model* model);
 
 /* Returns the number of tokens in the vocabulary: the size of a row of
@@ -187,6 +190,15 @@ GEMMA_EXPORT gemma_status gemma_chat_next_turn(const gemma_model* model,
                                                const char* text,
                                                int32_t* tokens, size_t capacity,
                                                size_t* size);
+
+/* Writes text[0, text_size) as the model is to read it: for an
+ * instruction-tuned model, a chat with the text as the user's turn; for any
+ * other, BOS and the text, which the model then continues. The names of control
+ * tokens in the text stay text. */
+GEMMA_EXPORT gemma_status gemma_model_prompt(const gemma_model* model,
+                                             const char* text, size_t text_size,
+                                             int32_t* tokens, size_t capacity,
+                                             size_t* size);
 
 /* Writes a prompt that asks a model such as CodeGemma for the text between a
  * prefix and a suffix. path: the path of the file that contains them, or null.

@@ -151,14 +151,14 @@ struct MemoryUse {
 class GEMMA_EXPORT Model {
  public:
   // Loads a GGUF file (or the first of its parts), a Hugging Face directory, or
-  // a gemma.cpp file (.sbs), whose tensors are given their GGUF names. In a
-  // model's folder of Hugging Face's cache (models--OWNER--NAME), loads the
-  // snapshot that refs/main names, or else the only one. Files
-  // are memory-mapped during loading; a packed file (gemma/quantize.h) stays
-  // mapped as long as anything shares the model. If a mapped file is truncated,
-  // reading the lost part raises SIGBUS: replace files by renaming. Errors name
-  // the file, the field, what was found and what was wanted; see also
-  // gemma/error_reason.h.
+  // a gemma.cpp file (.sbs), whose tensors are given their GGUF names. `path`
+  // is a path: only the command gemma knows models by name. In a model's folder
+  // of Hugging Face's cache (models--OWNER--NAME), loads the snapshot that
+  // refs/main names, or else the only one. Files are memory-mapped during
+  // loading; a packed file (gemma/quantize.h) stays mapped as long as anything
+  // shares the model. If a mapped file is truncated, reading the lost part
+  // raises SIGBUS: replace files by renaming. Errors name the file, the field,
+  // what was found and what was wanted; see also gemma/error_reason.h.
   static absl::StatusOr<Model> Load(std::string_view path,
                                     LoadOptions options = {});
 

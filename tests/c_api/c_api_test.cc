@@ -262,6 +262,30 @@ TEST_F(CApi, StopsAtAText) {
   EXPECT_EQ(text, whole.substr(0, whole.find(stop)));
 }
 
+TEST_F(CApi, PromptsAsModelReads) {
+  // With a null after "the", and the name of a control token.
+  const std::string text("the \0 of <end_of_turn>", 22);
+  for (const char* file : {"gemma4_chat.gguf", "gemma3_mixed.gguf"}) {
+    const std::string path = std::string(GEMMA_TESTDATA_DIR) + "/gguf/" + file;
+    gemma_model* model = nullptr;
+    ASSERT_EQ(gemma_model_load(path.c_str(), nullptr, &model), GEMMA_OK);
+    const Model same = LoadOrDie(path, {});
+    const auto expected = same.Prompt(text);
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    std::vector<int32_t> tokens(expected->size());
+    size_t size = 0;
+    EXPECT_EQ(
+        gemma_model_prompt(model, text.data(), text.size(), nullptr, 0, &size),
+        GEMMA_OUT_OF_RANGE);
+    ASSERT_EQ(size, tokens.size());
+    ASSERT_EQ(gemma_model_prompt(model, text.data(), text.size(), tokens.data(),
+                                 tokens.size(), &size),
+              GEMMA_OK);
+    EXPECT_EQ(tokens, *expected);
+    gemma_model_free(model);
+  }
+}
+
 TEST_F(CApi, FillsIn) {
   gemma_model* model = nullptr;
   const std::string path =
@@ -671,6 +695,13 @@ TEST_F(CApi, NullPointersAreRefused) {
   refuses(gemma_chat_next_turn(model_, nullptr, &token, 1, &size),
           "text is null");
   refuses(gemma_chat_next_turn(model_, "a", &token, 1, nullptr),
+          "size is null");
+
+  refuses(gemma_model_prompt(nullptr, "a", 1, &token, 1, &size),
+          "model is null");
+  refuses(gemma_model_prompt(model_, nullptr, 1, &token, 1, &size),
+          "text is null");
+  refuses(gemma_model_prompt(model_, "a", 1, &token, 1, nullptr),
           "size is null");
 
   refuses(gemma_fill_prompt(nullptr, "", 0, "", 0, nullptr, &token, 1, &size),

@@ -1,7 +1,8 @@
-/* Answers one message: chat_in_c MODEL MESSAGE */
+/* Answers a prompt, or with a base model continues it: hello_in_c MODEL TEXT */
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gemma/c_api.h"
 
@@ -13,14 +14,14 @@ static bool print_text(const char* text, size_t size, void* user) {
 }
 
 static int answer(gemma_model* model, const char* text) {
-  const gemma_message message = {GEMMA_ROLE_USER, text};
   size_t size = 0;
-  gemma_chat_prompt(model, &message, 1, NULL, 0, &size);
+  gemma_model_prompt(model, text, strlen(text), NULL, 0, &size);
   int32_t* prompt = malloc((size + 1) * sizeof(*prompt));
   if (prompt == NULL) return GEMMA_RESOURCE_EXHAUSTED;
 
   gemma_session* session = NULL;
-  int status = gemma_chat_prompt(model, &message, 1, prompt, size, &size);
+  int status =
+      gemma_model_prompt(model, text, strlen(text), prompt, size, &size);
   if (status == GEMMA_OK) status = gemma_session_create(model, NULL, &session);
   if (status == GEMMA_OK) {
     gemma_generate_options options;
@@ -36,7 +37,7 @@ static int answer(gemma_model* model, const char* text) {
 
 int main(int argc, char** argv) {
   if (argc != 3) {
-    fprintf(stderr, "usage: chat_in_c MODEL MESSAGE\n");
+    fprintf(stderr, "usage: hello_in_c MODEL TEXT\n");
     return 2;
   }
   gemma_model* model = NULL;
