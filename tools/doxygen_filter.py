@@ -20,12 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BLOCK_START = re.compile(r"\s*(//|/\*)")
 # Code, a blank and a comment. Ends of blocks and forward declarations have no documentation.
 TRAILING = re.compile(r'(?!\s*(?:#endif|\}|(?:class|struct) \w+;))(\s*[^\s/](?:[^"/]|"[^"]*"|/(?![/*]))*\s)(//|/\*)( .*)$')
-# Standard text for members whose meaning every C++ programmer knows.
-SPECIAL_MEMBERS = [
-    (re.compile(r"\s*~\w+\(\);$"), "Frees what it holds."),
-    (re.compile(r"\s*(\w+)\(\1&&\) noexcept;$"), "Takes over what the other holds."),
-    (re.compile(r"\s*(\w+)& operator=\(\1&&\) noexcept;$"), "Frees what it holds and takes over."),
-]
+# Destructors and moves: without a comment of their own, they do what every C++ programmer expects, and are left out.
+SPECIAL_MEMBER = re.compile(r"\s*(~\w+\(\)|(\w+)\(\2&&\) noexcept|(\w+)& operator=\(\3&&\) noexcept);$")
 
 
 def escape(text):
@@ -84,8 +80,8 @@ def convert(text):
                 out += mark([lines[at]], "<")
                 at += 1
         else:
-            special = next((words for pattern, words in SPECIAL_MEMBERS if pattern.match(line)), None)
-            out.append(f"{line}  ///< {special}" if special else line)
+            is_told = out and out[-1].lstrip().startswith("///")
+            out.append("" if SPECIAL_MEMBER.match(line) and not is_told else line)
             at += 1
     return "\n".join(out)
 
@@ -106,8 +102,10 @@ def self_test():
         ('\n#define A "http://a"  // b', '\n#define A "http://a"  ///< b'),
         ("\n// <b>, `<c>`, \"<d>\" and \\n.\nint f();", "\n/// \\<b\\>, `<c>`, \"<d>\" and \\\\n.\nint f();"),
         ("\n//     f(&a);\nint f();", "\n///     f(&a);\nint f();"),
-        ("\n  ~A();", "\n  ~A();  ///< Frees what it holds."),
-        ("\n  A(A&&) noexcept;", "\n  A(A&&) noexcept;  ///< Takes over what the other holds."),
+        ("\n  ~A();", "\n"),
+        ("\n  A(A&&) noexcept;\n  A& operator=(A&&) noexcept;", "\n\n"),
+        ("\n// One.\nA(A&&) noexcept;", "\n/// One.\nA(A&&) noexcept;"),
+        ("\n  B(A&&) noexcept;", "\n  B(A&&) noexcept;"),
     ]
     wrong = [f"{given!r} became {convert(given)!r}, wanted {wanted!r}" for given, wanted in cases
              if convert(given) != wanted]

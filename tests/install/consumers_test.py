@@ -64,7 +64,10 @@ class Consumers(unittest.TestCase):
         return path.parents[2]
 
     def check_chats(self, folder):
-        self.assertEqual(run(folder / "chat_in_c", MODEL, "hello the cat").rstrip("\n"), self.expected.rstrip("\n"))
+        self.assertEqual(run(folder / "hello_in_c", MODEL, "hello the cat").rstrip("\n"), self.expected.rstrip("\n"))
+        continued = run(self.prefix / "bin/gemma", "run", GEMMA4, "hello the cat", "--raw", "--seed", 0, "-n", 256, "-q",
+                        stdin=subprocess.DEVNULL)
+        self.assertEqual(run(folder / "hello_in_c", GEMMA4, "hello the cat").rstrip("\n"), continued.rstrip("\n"))
         # The toy's answer calls no tool.
         thinking = run(self.prefix / "bin/gemma", "run", GEMMA4, "hello", "--chat", "--think", "--tools", self.tools,
                        "--seed", 0, "-n", 1024, "-q")
@@ -89,18 +92,19 @@ class Consumers(unittest.TestCase):
             self.assertRegex(line, r"^.*\t( \d+:[0-9.e+-]+){0,3}$")
         self.assertIn(":", "".join(line.split("\t")[-1] for line in lines))
 
-    def test_readme(self):
+    def test_first_program(self):
+        page = "include/gemma/README.md"
         project = self.folder / "hello"
         project.mkdir()
-        [program] = blocks("README.md", "cpp")
-        [cmake] = blocks("README.md", "cmake")
+        [program] = [block for block in blocks(page, "cpp") if "int main" in block]
+        [cmake] = blocks(page, "cmake")
         self.assertLessEqual(len(program.splitlines()), 30)
         self.assertLessEqual(len(cmake.splitlines()), 10)
         (project / "hello.cc").write_text(program)
         (project / "CMakeLists.txt").write_text(
             cmake + "target_compile_options(hello PRIVATE -Wall -Wextra -Werror)\n")
         (project / "model.gguf").symlink_to(MODEL)
-        [lines] = [block.splitlines() for block in blocks("README.md", "sh") if "build/hello" in block]
+        [lines] = [block.splitlines() for block in blocks(page, "sh") if "build/hello" in block]
         *building, running = lines
         for line in building:
             run("sh", "-c", line, cwd=project, env=self.home)
@@ -114,19 +118,21 @@ class Consumers(unittest.TestCase):
         page = "include/gemma/README.md"
         folder = self.folder / "page"
         folder.mkdir()
-        shutil.copy(EXAMPLES / "chat_in_c.c", folder)
+        shutil.copy(EXAMPLES / "hello_in_c.c", folder)
         (folder / "model.gguf").symlink_to(MODEL)
-        [lines] = [block for block in blocks(page, "sh") if "chat_in_c" in block]
+        [lines] = [block for block in blocks(page, "sh") if "hello_in_c" in block]
         answer = run("sh", "-euc", lines, cwd=folder, env=self.home)
-        expected = run(self.prefix / "bin/gemma", "run", MODEL, "Why is the sky blue?", "--chat", "--seed", 0, "-n", 256,
-                       "-q")
+        expected = run(self.prefix / "bin/gemma", "run", MODEL, "Why is the sky blue?", "--seed", 0, "-n", 256, "-q",
+                       stdin=subprocess.DEVNULL)
         self.assertTrue(expected.strip())
         self.assertEqual(answer.rstrip("\n"), expected.rstrip("\n"))
 
-        fragments = blocks(page, "cpp")
+        fragments = [block for block in blocks(page, "cpp") if "int main" not in block]
         self.assertGreaterEqual(len(fragments), 3)
         functions = [f"void F{i}(absl::StatusOr<gemma::Model> model) {{\n{fragment}}}\n"
                      for i, fragment in enumerate(fragments)]
+        [whole] = blocks("README.md", "cpp")
+        functions.append(f"void Whole() {{\n{whole}}}\n")
         program = folder / "fragments.cc"
         program.write_text('#include <iostream>\n\n#include "gemma/gemma.h"\n\n' + "".join(functions))
         run("c++", "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", self.prefix / "include",
@@ -149,7 +155,7 @@ class Consumers(unittest.TestCase):
         environment = dict(os.environ, PKG_CONFIG_PATH=str(pc.parent))
         flags = run("pkg-config", "--cflags", "--libs", "gemma", env=environment).split()
         program = self.folder / "with_cc"
-        run("cc", "-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", EXAMPLES / "chat_in_c.c", "-o", program, *flags)
+        run("cc", "-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", EXAMPLES / "hello_in_c.c", "-o", program, *flags)
         answer = run(program, MODEL, "hello the cat", env=dict(os.environ, LD_LIBRARY_PATH=str(pc.parents[1])))
         self.assertEqual(answer.rstrip("\n"), self.expected.rstrip("\n"))
         version = run("pkg-config", "--modversion", "gemma", env=environment)
@@ -217,7 +223,7 @@ class Consumers(unittest.TestCase):
         run("dpkg-deb", "--extract", package, self.folder / "deb")
         # The files are those of the other tests, in other folders.
         folder = self.folder / "from_deb"
-        build(folder, f"-DCMAKE_PREFIX_PATH={self.folder / 'deb/usr'}", targets=("chat", "chat_in_c", "tools_in_c"))
+        build(folder, f"-DCMAKE_PREFIX_PATH={self.folder / 'deb/usr'}", targets=("chat", "hello_in_c", "tools_in_c"))
         self.check_chats(folder)
 
 
