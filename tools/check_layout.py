@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Checks includes between folders, the names at the top level, that no code
-matches words of messages, and that tests have short names.
+matches words of messages, that tests have short names, that links between
+pages lead somewhere, and that README.md stays short.
 
 Prints one line for each breach and exits with 1 if there is any.
 --self-test shows that each rule can fail.
 """
 
 import pathlib
+import posixpath
 import re
 import subprocess
 import sys
@@ -21,7 +23,7 @@ TOP_LEVEL = set("""
 
 # Tools that may include the library's internal headers. All others use its
 # public headers and src/base and src/os, which do not depend on models.
-INSIDERS = r"tools/gemma/(machine/(doctor|verify)|measure/(importance|verify)|io/npy)\w*\."
+INSIDERS = r"tools/gemma/(machine/(doctor|file_type|verify)|measure/(importance|verify)|io/npy)\w*\."
 
 # The rooms (folders) of src. Each may include its own headers, the public ones
 # and those of the rooms listed here, which are below it.
@@ -85,6 +87,10 @@ TEST_NAMES = [
      r"[a-z0-9]+(_[a-z0-9]+){0,4}", "at most five words, as in test_keeps_order"),
 ]
 
+# README.md is a first look; the folders' pages have the rest.
+README_LINES = 180
+README_COLUMNS = 120
+
 # Public headers may include the standard library, abseil and each other.
 PUBLIC = r"<\w+>|<std(def|int|bool)\.h>|\"(absl|gemma)/"
 
@@ -99,7 +105,31 @@ def check(files):
             breaches += [f"{path}:{line}: {what}" for line, what in check_code(path, text)]
         if path.startswith("tests/"):
             breaches += [f"{path}:{line}: {what}" for line, what in check_test_names(path, text)]
+        if path.endswith(".md"):
+            breaches += [f"{path}:{line}: {what}" for line, what in check_page(path, text, files)]
     return breaches
+
+
+def anchors(page):
+    """Returns the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def check_page(path, text, files):
+    if path == "README.md":
+        lines = text.splitlines()
+        if len(lines) > README_LINES:
+            yield README_LINES + 1, f"wanted at most {README_LINES} lines"
+        yield from ((number, f"wanted at most {README_COLUMNS} columns")
+                    for number, line in enumerate(lines, 1) if len(line) > README_COLUMNS)
+    for link in re.finditer(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)", text):
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), link[1])) if link[1] else path
+        line = text.count("\n", 0, link.start()) + 1
+        if target not in files and not any(name.startswith(target + "/") for name in files):
+            yield line, f"{link[1]}: no such file"
+        elif link[2] is not None and link[2] not in anchors(files.get(target, "")):
+            yield line, f"#{link[2]}: no such heading"
 
 
 def check_test_names(path, text):
@@ -145,7 +175,7 @@ def repository_files():
          "--others", "--exclude-standard"],
         cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     return {name: (ROOT / name).read_text(errors="replace")
-            if re.search(r"\.(h|cc|cpp|c)$|^tests/.*\.py$", name) else ""
+            if re.search(r"\.(h|cc|cpp|c|md)$|^tests/.*\.py$", name) else ""
             for name in names if name and (ROOT / name).is_file()}
 
 
@@ -176,6 +206,8 @@ def self_test():
         ("tests/ops/a_test.cc", '#include "hwy/highway.h"'),
         ("tests/ops/a_test.cc", 'EXPECT_TRUE(status.message() == "late");'),
         ("tools/gemma/a.cc", "Note(absl::StrCat(path, status.message()));"),
+        ("README.md", "[a](README.md), [b](https://a/b.md), [c](#a-b-1)\n# A: b (1)"),
+        ("src/a.md", "x" * 200 + "[a](../src)"),
         ("tests/os/a_test.cc", "TEST(A, AtAStopToken) {}"),
         ("tests/os/a_test.cc", "TEST_F(A, TrainedQ4_0KeepsCodes) {}"),
         ("tests/os/a_test.cc", "INSTANTIATE_TEST_SUITE_P(Toys, A, Values(1));"),
@@ -185,6 +217,12 @@ def self_test():
     ]
     bad = [
         ("notes.txt", ""),
+        ("README.md", "\n" * 180),
+        ("README.md", "x" * 121),
+        ("README.md", "[a](b.md)"),
+        ("README.md", "[a](#b)\n# A"),
+        ("README.md", "[a](#a)\n```\n# A\n```"),
+        ("src/a.md", "[a](README.md)"),
         ("extra/a.cc", ""),
         ("src/a.cc", ""),
         ("include/gemma/a.h", '#include "src/model/a.h"'),

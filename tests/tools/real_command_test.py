@@ -300,7 +300,7 @@ class PerplexityTest(RealTest):
         report = self.perplexity()
         tokens = self.succeeds_quietly("tokenize", self.model, self.TEXT).split()
         self.assertEqual(report["scored_tokens"], len(tokens))
-        self.assertEqual((report["context"], report["windows"]), (2048, 1))
+        self.assertEqual((report["options"]["context"], report["windows"]), (2048, 1))
         self.assertAlmostEqual(report["perplexity"], math.exp(report["mean_nll"]))
         self.assertTrue(1 < report["perplexity"] < 100, report)
 
@@ -367,6 +367,7 @@ class InspectTest(RealTest):
         self.assertFalse(report["instruction_tuned"])
         self.assertEqual(report["parameters"], 268098176)
         self.assertGreater(len(report["types"]), 1)
+        self.assertEqual((report["path"], report["file_type"]), (os.path.abspath(self.model), "Q4_K_M"))
 
     def test_truncated_file(self):
         data = pathlib.Path(self.model).read_bytes()

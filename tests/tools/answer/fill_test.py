@@ -46,7 +46,7 @@ class FillTest(CommandTest):
 
     def test_json_tells_the_same(self):
         for case in CASES:
-            answer = json.loads(self.fill(GGUF, case, "-o", "json"))
+            answer = json.loads(self.fill(GGUF, case, "--json", "--list-tokens"))
             self.assertEqual(answer["text"], case["text"])
             self.assertEqual([token["id"] for token in answer["tokens"]], case["answer"])
             self.assertEqual(answer["stop_reason"], "stop_token")

@@ -129,7 +129,8 @@ class RunTest(GuardTest):
             text = "answer" if answer_is_worse else "prompt"
             scores = self.score(prompt, self.free(prompt) if answer_is_worse else None)
             self.assert_refused(result, text, scores, stdout=result.stdout)
-            self.assertEqual(list(report), ["model", "guard"])
+            self.assertEqual(list(report), ["schema_version", "gemma_version", "model", "path", "file_type", "options",
+                                            "input", "guard"])
             # A refused prompt is not answered.
             self.assertEqual("answer" in report["guard"], answer_is_worse)
             refused = report["guard"]["refused"]
@@ -199,7 +200,7 @@ class BatchTest(GuardTest):
         for number, prompt in enumerate(PROMPTS, 1):
             answer = answers[number]
             if expected[prompt]:
-                self.assertEqual(list(answer), ["line", "input", "guard"])
+                self.assertEqual(list(answer), ["schema_version", "gemma_version", "model", "line", "input", "guard"])
                 self.assertEqual(answer["guard"]["refused"]["text"], expected[prompt])
             else:
                 self.assertEqual(answer["text"], self.free(prompt))

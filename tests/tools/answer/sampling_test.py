@@ -14,7 +14,7 @@ OPTIONS = ["--typical-p", "--repetition-penalty", "--frequency-penalty", "--pres
 
 class SamplingTest(CommandTest):
     def json(self, *arguments):
-        return json.loads(self.succeeds_quietly("run", MODEL, PROMPT, "--raw", "-q", "-o", "json", *arguments))
+        return json.loads(self.succeeds_quietly("run", MODEL, PROMPT, "--raw", "-q", "--json", "--list-tokens", *arguments))
 
     def ids(self, *arguments):
         return [token["id"] for token in self.json(*arguments)["tokens"]]
@@ -96,8 +96,9 @@ class OptionsTest(SamplingTest):
 class JsonTest(SamplingTest):
     def test_fields(self):
         report = self.json("-n", 6, "--seed", 3)
-        self.assertEqual(list(report), ["model", "text", "tokens", "stop_reason", "prompt_tokens", "new_tokens",
-                                        "seed", "prefill_seconds", "decode_seconds"])
+        self.assertEqual(list(report), ["schema_version", "gemma_version", "model", "path", "file_type", "options", "input", "text",
+                                        "tokens", "stop_reason", "prompt_tokens", "new_tokens", "seed",
+                                        "prefill_seconds", "decode_seconds"])
         self.assertEqual(report["seed"], 3)
         self.assertEqual(report["model"], str(MODEL))
         self.assertEqual(report["new_tokens"], len(report["tokens"]))

@@ -22,7 +22,7 @@ class DoctorTest(CommandTest):
     def findings(self, *arguments, code=0, **environment):
         result = gemma("doctor", *arguments, "-o", "json", env={**self.environment, **environment})
         self.assertEqual((result.returncode, result.stderr), (code, b""), result)
-        return {finding["about"]: finding for finding in json.loads(result.stdout)}
+        return {finding["about"]: finding for finding in json.loads(result.stdout)["findings"]}
 
     def test_text(self):
         lines = self.succeeds_quietly("doctor", env=self.environment).splitlines()
@@ -86,7 +86,9 @@ class DoctorTest(CommandTest):
         self.assertEqual(store["facts"]["directory"], str(self.folder / "models"))
         self.assertEqual(store["facts"]["models"], 0)
         self.assertGreater(store["facts"]["free_bytes"], 0)
+        write_record(self.folder / "models", "unbegun", complete=False)
         write_record(self.folder / "models", "half", complete=False)
+        (self.folder / "models/half/m.gguf.partial").write_bytes(b"G")
         store = self.findings()["models"]
         self.assertEqual((store["level"], store["facts"]["incomplete"]), ("warning", ["half"]))
         self.assertIn("half", store["cure"])

@@ -77,7 +77,7 @@ class LoraTest(CommandTest):
 
     def test_inspect_lists_adapters(self):
         shown = json.loads(self.succeeds("inspect", TOY, "--lora", f"{PLAIN}=0.5", "-o", "json"))
-        self.assertEqual(shown["adapters"], [{"path": str(PLAIN), "scale": 0.5}])
+        self.assertEqual(shown["options"]["lora"], [{"path": str(PLAIN), "scale": 0.5}])
         self.assertIn(f"adapter                {PLAIN} (scale 0.5)\n", self.succeeds("inspect", TOY, "--lora",
                                                                                     f"{PLAIN}=0.5"))
         for empty in ("", "=1"):

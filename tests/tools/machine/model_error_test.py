@@ -258,7 +258,7 @@ class TooLargeTest(CommandTest):
         context = self.context_over_the_limit()
         result = gemma("doctor", TOY, "--context", context, "-o", "json", **self.limited())
         self.assertEqual(result.returncode, 1)
-        found = {finding["about"]: finding for finding in json.loads(result.stdout)}
+        found = {finding["about"]: finding for finding in json.loads(result.stdout)["findings"]}
         self.assertEqual(found["memory"]["facts"]["address_limit"], self.LIMIT)
         self.assertEqual((found["model"]["level"], found["model"]["facts"]["fits"]), ("problem", False))
         self.assertIn("fits", found["model"]["cure"])

@@ -13,7 +13,7 @@ KERNELS = {"sse2": "SSE2", "avx2": "AVX2", "avx2-vnni": "AVX2", "avx512": "AVX2"
 
 def doctor(*arguments, **options):
     result = gemma("doctor", *arguments, "-o", "json", **options)
-    return {finding["about"]: finding for finding in json.loads(result.stdout)}["simd"]
+    return {finding["about"]: finding for finding in json.loads(result.stdout)["findings"]}["simd"]
 
 
 class SimdTest(CommandTest):

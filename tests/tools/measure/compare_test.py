@@ -116,7 +116,7 @@ class NumbersTest(CompareTest):
                                        ("same", same))}
         ratio = math.exp(means[1] - means[0])
         expected = {
-            "scored_tokens": n, "context": context, "mean_kl": statistics.fmean(kl), "mean_kl_error": errors["kl"],
+            "scored_tokens": n, "mean_kl": statistics.fmean(kl), "mean_kl_error": errors["kl"],
             "median_kl": statistics.median(kl), "kl_90": quantile(kl, 0.9), "kl_99": quantile(kl, 0.99),
             "kl_99_9": quantile(kl, 0.999), "max_kl": max(kl), "max_kl_position": kl.index(max(kl)),
             "top1_agreement": statistics.fmean(same), "top1_agreement_error": errors["same"],
@@ -124,6 +124,7 @@ class NumbersTest(CompareTest):
             "other_perplexity": math.exp(means[1]), "other_perplexity_error": math.exp(means[1]) * errors["other"],
             "perplexity_ratio": ratio, "perplexity_ratio_error": ratio * errors["difference"],
         }
+        self.assertEqual(report["options"]["context"], context)
         for key, value in expected.items():
             self.assertAlmostEqual(report[key], value, delta=1e-6 * max(1, abs(value)), msg=key)
         return report

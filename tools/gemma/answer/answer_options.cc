@@ -205,6 +205,13 @@ std::string AnswerOption::Get(const AnswerOptions& options) const {
   return place.choice != nullptr ? *place.choice : "";
 }
 
+std::vector<std::string> AnswerOption::Texts(
+    const AnswerOptions& options) const {
+  AnswerOptions copy = options;
+  const Place place = row_.place(copy);
+  return place.texts != nullptr ? *place.texts : std::vector<std::string>();
+}
+
 void AnswerOption::Copy(const AnswerOptions& from,
                         AnswerOptions* options) const {
   AnswerOptions copy = from;

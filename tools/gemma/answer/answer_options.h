@@ -72,6 +72,8 @@ class AnswerOption {
                    OptionLabel label = FlagLabel) const;
   // The value in the form that Set reads. Empty if the option may be repeated.
   std::string Get(const AnswerOptions& options) const;
+  // Returns the values of an option that may be repeated, else none.
+  std::vector<std::string> Texts(const AnswerOptions& options) const;
   // Copies the option's value from `from` to `options`.
   void Copy(const AnswerOptions& from, AnswerOptions* options) const;
   // Removes all values. The option must be one that may be repeated.

@@ -3,13 +3,18 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_replace.h"
 #include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/report_head.h"
 
 namespace gemma::tools {
 namespace {
 
 using OrderedJson = nlohmann::ordered_json;
+
+constexpr std::string_view kSeed = "seed";  // a field of its own
 
 OrderedJson ToJson(const ScoredToken& token) {
   OrderedJson json = {{"id", token.token}, {"piece", token.piece}};
@@ -27,6 +32,29 @@ OrderedJson ToJson(const ScoredToken& token) {
 OrderedJson ToJson(const std::vector<ScoredToken>& tokens) {
   OrderedJson json = OrderedJson::array();
   for (const ScoredToken& token : tokens) json.push_back(ToJson(token));
+  return json;
+}
+
+// The options that choose tokens and end the answer, except the seed, by their
+// names with "_" for "-".
+OrderedJson AnswerOptionsJson(const AnswerOptions& options) {
+  OrderedJson json;
+  for (const AnswerOption& option : AllAnswerOptions()) {
+    if (option.name() == kSeed) continue;
+    const std::string text = option.Get(options);
+    OrderedJson& value = json[absl::StrReplaceAll(option.name(), {{"-", "_"}})];
+    uint64_t count = 0;
+    double number = 0;
+    if (option.is_repeated()) {
+      value = option.Texts(options);
+    } else if (absl::SimpleAtoi(text, &count)) {
+      value = count;
+    } else if (absl::SimpleAtod(text, &number)) {
+      value = number;
+    } else {
+      value = text;
+    }
+  }
   return json;
 }
 
@@ -60,14 +88,40 @@ void AddParts(std::string_view thoughts, const std::vector<ToolCall>& calls,
   for (const ToolCall& call : calls) list.push_back(CallJson(call));
 }
 
-std::string AnswerJson(std::string_view model_path,
-                       const AnswerOptions& options, const Answer& answer) {
-  OrderedJson json = {{"model", model_path}};
+OrderedJson RequestJson(const AskedOptions& asked, const Model& model) {
+  OrderedJson json = ReportHead(asked.model, model);
+  OrderedJson& options = json["options"] = OptionsJson(
+      asked.model, model,
+      SessionOptionsOf(asked.model, DefaultContext(model)).max_tokens);
+  options.update(AnswerOptionsJson(asked.answer));
+  options["chat"] = asked.chat;
+  const auto add = [&options](const char* name, const auto& value) {
+    if (!value.empty()) options[name] = value;
+  };
+  add("system", asked.system);
+  add("chat_template", asked.model.chat_template);
+  add("tools", asked.turns.tools);
+  add("schema", asked.grammar.schema);
+  add("regex", asked.grammar.regexes);
+  add("choice", asked.grammar.choices);
+  add("steer", asked.steering.steer);
+  add("ablate", asked.steering.ablate);
+  const auto set = [&options](const char* name, bool value) {
+    if (value) options[name] = true;
+  };
+  set("json", asked.grammar.format == "json");
+  set("think", asked.turns.think);
+  set("parse_control", asked.parse_control);
+  return json;
+}
+
+std::string AnswerJson(OrderedJson json, const AnswerOptions& options,
+                       const Answer& answer, bool lists_tokens) {
   if (!answer.verdicts.empty()) json["guard"] = VerdictsJson(answer.verdicts);
   if (!RefusalOf(answer.verdicts).ok()) return ToText(json);
   json["text"] = answer.text;
   AddParts(answer.thoughts, answer.tool_calls, &json);
-  json["tokens"] = ToJson(answer.tokens);
+  if (lists_tokens) json["tokens"] = ToJson(answer.tokens);
   if (!answer.prompt_tokens.empty()) {
     json["prompt"] = ToJson(answer.prompt_tokens);
   }

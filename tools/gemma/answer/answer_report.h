@@ -8,7 +8,12 @@
 #include <string_view>
 #include <vector>
 
+#include "gemma/gemma.h"
 #include "tools/gemma/answer/answer.h"
+#include "tools/gemma/answer/steering.h"
+#include "tools/gemma/answer/turn_options.h"
+#include "tools/gemma/cli/grammar_options.h"
+#include "tools/gemma/cli/options.h"
 
 namespace gemma::tools {
 
@@ -19,10 +24,28 @@ std::string_view StopReasonName(StopReason reason);
 void AddParts(std::string_view thoughts, const std::vector<ToolCall>& calls,
               nlohmann::ordered_json* json);
 
-// The object that `gemma run --help` describes, and a newline. If a guard
-// refused, the object contains nothing of the answer.
-std::string AnswerJson(std::string_view model_path,
-                       const AnswerOptions& options, const Answer& answer);
+// What was asked for, and how.
+struct AskedOptions {
+  const ModelOptions& model;
+  const AnswerOptions& answer;
+  const GrammarOptions& grammar;
+  const SteeringOptions& steering;
+  const TurnOptions& turns;
+  const std::string& system;
+  bool chat;
+  bool parse_control;
+};
+
+// Returns the head of a report (ReportHead) with `options`.
+nlohmann::ordered_json RequestJson(const AskedOptions& asked,
+                                   const Model& model);
+
+// Adds the answer's fields to a request, and returns the text of the object and
+// a newline. If a guard refused, the object contains nothing of the answer.
+// `lists_tokens`: has the tokens of the answer.
+std::string AnswerJson(nlohmann::ordered_json json,
+                       const AnswerOptions& options, const Answer& answer,
+                       bool lists_tokens);
 
 }  // namespace gemma::tools
 

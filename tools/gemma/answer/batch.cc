@@ -95,6 +95,7 @@ class Batch {
   struct Running {
     size_t line;
     std::string id;
+    uint64_t seed;
     Ticket ticket;
     std::string prompt;             // for the guard
     std::vector<Verdict> verdicts;  // the guard's
@@ -119,9 +120,9 @@ class Batch {
       absl::StatusOr<Ticket> ticket =
           Begin(lines_[next_], &request, &verdicts, &parser);
       if (ticket.ok()) {
-        running_.push_back({next_, request.id, *std::move(ticket),
-                            PromptText(request), std::move(verdicts),
-                            std::move(parser)});
+        running_.push_back({next_, request.id, request.options.sampling.seed,
+                            *std::move(ticket), PromptText(request),
+                            std::move(verdicts), std::move(parser)});
       } else if (absl::IsCancelled(ticket.status())) {
         return absl::OkStatus();
       } else if (IsRefused(ticket.status())) {
@@ -228,6 +229,7 @@ class Batch {
     fields["stop_reason"] = StopReasonName(stats.stop_reason);
     fields["prompt_tokens"] = stats.prompt_tokens;
     fields["new_tokens"] = stats.new_tokens;
+    fields["seed"] = running.seed;
     if (!running.verdicts.empty()) {
       fields["guard"] = VerdictsJson(running.verdicts);
     }
@@ -324,7 +326,8 @@ or a JSON object:
                          includes the time in which the line waits
 --output receives one line for each, in the order in which answers end:
   line, input, id        the line's number (from 1), its CRC-32, its id
-  text, thoughts, tool_calls, stop_reason, prompt_tokens, new_tokens
+  schema_version, gemma_version, model, text, thoughts, tool_calls,
+  stop_reason, prompt_tokens, new_tokens, seed
                          as with -o json
   guard                  with --guard, as with -o json; a refused line has
                          guard but no text, and does not count as an error
@@ -344,8 +347,9 @@ absl::Status RunBatch(const Model& model, const ModelOptions& model_options,
   GEMMA_ASSIGN_OR_RETURN(
       const EngineOptions engine_options,
       OptionsOfEngine(model, model_options, options.size, lines));
-  GEMMA_ASSIGN_OR_RETURN(BatchAnswers answers,
-                         BatchAnswers::Open(options.output, lines));
+  GEMMA_ASSIGN_OR_RETURN(
+      BatchAnswers answers,
+      BatchAnswers::Open(options.output, lines, model_options.path));
   GEMMA_ASSIGN_OR_RETURN(Engine engine, Engine::Create(model, engine_options));
   Batch batch(model, engine, options, defaults, lines, std::move(answers));
   GEMMA_RETURN_IF_ERROR(batch.Run());

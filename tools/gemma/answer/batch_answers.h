@@ -27,8 +27,10 @@ class BatchAnswers {
   // lines that the file already has, but cuts off a last line without a
   // newline. Fails if another process writes to the file, or if a line of the
   // file does not answer a line of the input; the error names that line.
+  // `model`: each line names it.
   static absl::StatusOr<BatchAnswers> Open(
-      const std::string& path, const std::vector<std::string_view>& lines);
+      const std::string& path, const std::vector<std::string_view>& lines,
+      const std::string& model);
 
   ~BatchAnswers();
   BatchAnswers(BatchAnswers&& other) noexcept;
@@ -45,8 +47,11 @@ class BatchAnswers {
                      const nlohmann::ordered_json& fields);
 
  private:
-  BatchAnswers(int fd, std::string path, size_t num_lines)
-      : fd_(fd), path_(std::move(path)), has_(num_lines) {}
+  BatchAnswers(int fd, std::string path, size_t num_lines, std::string model)
+      : fd_(fd),
+        path_(std::move(path)),
+        model_(std::move(model)),
+        has_(num_lines) {}
 
   // Reads the answers that the file already has.
   absl::Status Continue(const std::vector<std::string_view>& lines);
@@ -55,6 +60,7 @@ class BatchAnswers {
 
   int fd_;  // -1: standard output
   std::string path_;
+  std::string model_;
   std::vector<bool> has_;
   size_t num_errors_ = 0;
 };

@@ -52,6 +52,7 @@ struct RunOptions {
   std::string format = "text";
   WantedScores wanted;
   size_t num_alternatives = 0;  // value of --logprobs, if given
+  bool lists_tokens = false;
   PromptSource prompt;
   std::string system;
   bool chat = false;
@@ -83,6 +84,9 @@ absl::Status Check(const RunOptions& options) {
   const bool scored = options.wanted.num_alternatives.has_value();
   if (scored && options.format != "json") {
     return Needs("--logprobs", "--output-format json");
+  }
+  if (options.lists_tokens && options.format != "json") {
+    return Needs("--list-tokens", "--output-format json");
   }
   if (options.chat && options.raw) {
     return Exclude("--chat", "--raw");
@@ -199,8 +203,23 @@ absl::StatusOr<Answer> AnswerPrompt(const RunOptions& options, Guard* guard,
   if (guard != nullptr && options.verbose) Note(VerdictsLine(answer.verdicts));
   const absl::Status refusal = RefusalOf(answer.verdicts);
   if (json) {
+    const bool lists_tokens =
+        options.lists_tokens || options.wanted.num_alternatives.has_value();
+    const Model& model = session.model();
+    const bool fill = !options.fill.asked_by().empty();
+    const AskedOptions asked = {
+        options.model,
+        options.answer,
+        options.grammar,
+        options.steering,
+        options.turns,
+        options.system,
+        !fill && IsChat(model, options.model, options.chat, options.raw),
+        options.parse_control};
+    nlohmann::ordered_json report = RequestJson(asked, model);
+    if (!fill) report["input"] = prompt;
     GEMMA_RETURN_IF_ERROR(
-        WriteOutput(AnswerJson(options.model.path, options.answer, answer)));
+        WriteOutput(AnswerJson(report, options.answer, answer, lists_tokens)));
   } else if (refusal.ok()) {
     GEMMA_RETURN_IF_ERROR(WriteAnswer(answer, options.answer));
   }
@@ -314,6 +333,9 @@ void AddRun(CLI::App& app, Action* action) {
       ->add_flag("--score-prompt", options->wanted.of_prompt,
                  "With --logprobs: include the tokens of the prompt")
       ->needs(logprobs);
+  command->add_flag("--list-tokens", options->lists_tokens,
+                    "With --json: list the tokens of the answer, as\n"
+                    "--logprobs does, but without log-probabilities");
   CLI::Option* batch =
       AddText(*command, "--batch", "FILE", &options->batch.input,
               "Answer the prompts of FILE, several at once; one line\n"
@@ -344,35 +366,13 @@ Ctrl-C cuts an answer short, it is only the beginning of one; -v and
 the order of the schema; a schema with a keyword that cannot be enforced is
 refused. A prompt that asks for such an answer helps the model.
 
-With -o json, standard output receives an object when the answer has
-ended:
-  model                  MODEL
-  guard                  with --guard: threshold, and for prompt and
-                         answer the probability of each policy. If one
-                         is refused, also refused: its text (prompt or
-                         answer), policy and probability; the fields
-                         below are then missing
-  text                   the answer
-  thoughts               what the model thought, if it did
-  tool_calls             the tools that the model calls, if it does; each
-                         has name and arguments
-  tokens                 of the answer, without the one that ended it:
-    id, piece            the token's number, and its spelling in the
-                         vocabulary
-    logprob              with --logprobs: natural logarithm of the
-                         token's probability, from the model's logits
-                         before any sampling option
-    alternatives         with --logprobs: the most probable tokens at
-                         this position, each with id, piece and logprob
-  prompt                 with --score-prompt: the prompt's tokens in the
-                         same form; the first has no logprob
-  stop_reason            stop_token, stop_string, max_tokens,
-                         context_full, deadline, grammar_end or cancelled
-  prompt_tokens          number of tokens of the prompt, including BOS
-  new_tokens             number of tokens of the answer
-  seed                   seed of the random choice, for --seed
-  prefill_seconds        time until the first token's logits
-  decode_seconds         time after that
+With --json, standard output receives an object when the answer has ended:
+text, thoughts, tool_calls, stop_reason, prompt_tokens, new_tokens, the
+seed, options, the times and the model's file; with --logprobs or
+--list-tokens also tokens, with --score-prompt those of the prompt, and
+with --guard the probabilities. If a text was refused, guard has refused,
+and the fields of the answer are missing. The page json.md of gemma's
+sources describes each field.
 
 )" + std::string(kFillHelp) +
       kGuardHelp + kBatchHelp +

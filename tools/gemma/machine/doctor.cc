@@ -19,6 +19,7 @@
 #include "tools/gemma/io/terminal_text.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/doctor_findings.h"
+#include "tools/gemma/machine/report_head.h"
 
 namespace gemma::tools {
 namespace {
@@ -86,9 +87,10 @@ std::string ShowText(const std::vector<Finding>& findings) {
 }
 
 std::string ShowJson(const std::vector<Finding>& findings) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  nlohmann::ordered_json json = ReportHead();
+  nlohmann::ordered_json& list = json["findings"];
   for (const Finding& finding : findings) {
-    json.push_back({{"about", finding.about},
+    list.push_back({{"about", finding.about},
                     {"level", Name(finding.level)},
                     {"text", finding.text},
                     {"cure", finding.cure},
@@ -121,7 +123,7 @@ void AddDoctor(CLI::App& app, Action* action) {
       R"(Each line begins with ok, warning or problem. The line below a warning
 or problem says what to do. With MODEL, the command also checks whether
 the model fits in memory, without loading it. The exit code is 1 if there
-is a problem. -o json prints an array of objects with the fields about,
+is a problem. With --json, the object's findings have the fields about,
 level, text, cure and facts. Sizes in facts are in bytes. The line simd
 says which instructions the CPU has, which ones kernels were compiled for,
 and which ones run.

@@ -21,6 +21,7 @@
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/machine/summary.h"
 
 namespace gemma::tools {
@@ -191,15 +192,6 @@ std::string ChatTemplateText(const OrderedJson& json) {
       absl::StrCat(name, " (", json["reason"].get<std::string>(), ")"), kUncut);
 }
 
-// What --lora merges.
-OrderedJson AdaptersJson(const ModelOptions& options) {
-  OrderedJson adapters = OrderedJson::array();
-  for (const Adapter& adapter : options.adapters) {
-    adapters.push_back({{"path", adapter.path}, {"scale", adapter.scale}});
-  }
-  return adapters;
-}
-
 OrderedJson TypeJson(const std::string& name, const TypeTotal& total) {
   return {{"type", name},
           {"tensors", total.tensors},
@@ -216,12 +208,12 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
   for (const auto& [name, total] : totals.types) {
     types.push_back(TypeJson(name, total));
   }
-  return ToText(OrderedJson{
-      {"model", options.model.path},
+  OrderedJson json = ReportHead(options.model, model);
+  json["options"] = OptionsJson(options.model, model, session.max_tokens);
+  json.update({
       {"instruction_tuned", model.is_instruction_tuned()},
       {"has_tokenizer", model.tokenizer().ok()},
       {"notes", model.notes()},
-      {"adapters", AdaptersJson(options.model)},
       {"chat_template", ChatTemplateJson(options, model)},
       {"config", ConfigJson(model.config())},
       {"parameters", totals.all.values},
@@ -240,6 +232,7 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
         {"table_per_token", memory.table_per_token}}},
       {"tensors", TensorsJson(model)},
   });
+  return ToText(json);
 }
 
 // Returns whether the value of this key in ConfigJson is a list with an item

@@ -23,6 +23,7 @@
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/memory.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/machine/summary.h"
 #include "tools/gemma/measure/bench_report.h"
 #include "tools/gemma/texts/autoencoders.h"
@@ -203,6 +204,8 @@ BenchResult Describe(const BenchOptions& options, const Model& model) {
                    " ", totals.main_type);
   result.model_size = totals.all.bytes;
   result.model_n_params = totals.all.values;
+  result.head = ReportHead(options.model, model);
+  result.options = OptionsJson(options.model, model, /*context=*/0);
   result.n_ubatch = options.model.chunk;
   result.n_threads = model.num_threads();
   const SimdUse simd = GetSimdUse();
@@ -245,6 +248,8 @@ absl::Status BenchModel(const BenchOptions& options,
   }
   for (const BenchTest& test : tests) {
     BenchResult result = Describe(options, model);
+    result.options["context"] =
+        SessionOptionsOf(options.model, test.depth + test.tokens()).max_tokens;
     result.load_ms = load_ms;
     result.n_prompt = test.prompt;
     result.n_gen = test.generated;

@@ -56,7 +56,8 @@ OrderedJson ToJson(const BenchResult& result) {
   const Statistics ns = Summarize(Nanoseconds(result));
   const std::vector<double> rates = TokensPerSecond(result);
   const Statistics rate = Summarize(rates);
-  return {
+  OrderedJson json = result.head;
+  json.update({
       {"build_commit", GEMMA_VERSION_STRING},
       {"build_number", 0},
       {"cpu_info", ReadField("/proc/cpuinfo", "model name")},
@@ -87,7 +88,9 @@ OrderedJson ToJson(const BenchResult& result) {
       {"peak_memory_bytes", result.peak_memory_bytes},
       {"samples_ns", result.samples_ns},
       {"samples_ts", rates},
-  };
+  });
+  json["options"] = result.options;
+  return json;
 }
 
 std::string ShowJson(const std::vector<BenchResult>& results) {
@@ -100,7 +103,7 @@ std::string Quoted(const std::string& text) {
   return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
 }
 
-// All fields except the samples, like llama-bench.
+// All fields except the samples and the options, like llama-bench.
 std::string ShowCsv(const std::vector<BenchResult>& results) {
   std::string csv;
   for (size_t i = 0; i < results.size(); ++i) {
@@ -108,7 +111,7 @@ std::string ShowCsv(const std::vector<BenchResult>& results) {
     std::string values;
     const OrderedJson json = ToJson(results[i]);
     for (const auto& [key, value] : json.items()) {
-      if (value.is_array()) continue;
+      if (value.is_structured()) continue;
       const std::string_view comma = names.empty() ? "" : ",";
       absl::StrAppend(&names, comma, key);
       absl::StrAppend(

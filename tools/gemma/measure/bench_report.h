@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@ namespace gemma::tools {
 // The result of one test: n_prompt tokens at once, or n_gen tokens one by one
 // in each of n_parallel sequences. The cache already holds n_depth tokens.
 struct BenchResult {
+  nlohmann::ordered_json head;     // see ReportHead
+  nlohmann::ordered_json options;  // see OptionsJson
   std::string model_filename;
   std::string model_type;       // for example "gemma3 268.10 M Q4_K"
   uint64_t model_size = 0;      // bytes of the weights in the file

@@ -25,7 +25,9 @@
 #include "tools/gemma/io/logit_rows.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/file_type.h"
 #include "tools/gemma/machine/memory.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/measure/comparison.h"
 #include "tools/gemma/measure/comparison_plot.h"
 #include "tools/gemma/measure/scores.h"
@@ -182,7 +184,8 @@ std::string PerTokenLines(absl::Span<const TokenScore> scores,
   std::string lines;
   for (size_t position = 0; position < scores.size(); ++position) {
     const TokenScore& score = scores[position];
-    const nlohmann::ordered_json json = {
+    nlohmann::ordered_json json = ReportHead();
+    json.update({
         {"position", position},
         {"token", score.token},
         {"text", tokenizer.Decode({score.token})},
@@ -191,20 +194,30 @@ std::string PerTokenLines(absl::Span<const TokenScore> scores,
         {"other_nll", score.other_nll},
         {"base_top", score.base_top},
         {"other_top", score.other_top},
-    };
+    });
     absl::StrAppend(&lines, json.dump(), "\n");
   }
   return lines;
 }
 
 nlohmann::ordered_json ToJson(const CompareOptions& options, const Task& task,
-                              size_t windows, const Comparison& sum,
-                              double seconds) {
-  return {
+                              const Pair& sessions, size_t windows,
+                              const Comparison& sum, double seconds) {
+  const Model& base = sessions.base.model();
+  const Model& other = sessions.other.model();
+  const std::string base_path = PathOfModel(options.base);
+  const std::string other_path = PathOfModel(options.other.path);
+  nlohmann::ordered_json json = ReportHead();
+  json.update({
       {"base", options.base},
+      {"base_path", base_path},
+      {"base_file_type", FileType(base_path, base)},
+      {"base_activations", BaseOptions(options).activations},
       {"other", options.other.path},
+      {"other_path", other_path},
+      {"other_file_type", FileType(other_path, other)},
+      {"options", OptionsJson(options.other, other, task.window)},
       {"file", options.file},
-      {"context", task.window},
       {"windows", windows},
       {"scored_tokens", sum.tokens},
       {"mean_kl", sum.mean_kl.value},
@@ -225,7 +238,8 @@ nlohmann::ordered_json ToJson(const CompareOptions& options, const Task& task,
       {"perplexity_ratio_error", sum.perplexity_ratio.error},
       {"seconds", seconds},
       {"tokens_per_second", static_cast<double>(sum.tokens) / seconds},
-  };
+  });
+  return json;
 }
 
 std::string ToTable(const Comparison& sum) {
@@ -329,10 +343,10 @@ absl::Status Compare(const CompareOptions& options) {
                          ScoreText(options, task, sessions, &windows));
   const double seconds = stopwatch.seconds();
   const Comparison sum = Summarize(scores);
-  GEMMA_RETURN_IF_ERROR(
-      WriteOutput(options.format == "json"
-                      ? ToText(ToJson(options, task, windows, sum, seconds))
-                      : ToTable(sum)));
+  GEMMA_RETURN_IF_ERROR(WriteOutput(
+      options.format == "json"
+          ? ToText(ToJson(options, task, sessions, windows, sum, seconds))
+          : ToTable(sum)));
   if (!outputs.per_token.has_value() && !outputs.plot.has_value()) {
     return absl::OkStatus();
   }

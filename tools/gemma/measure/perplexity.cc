@@ -20,6 +20,7 @@
 #include "tools/gemma/io/logit_rows.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/measure/scores.h"
 #include "tools/gemma/measure/text_windows.h"
 
@@ -70,21 +71,21 @@ absl::Status ScoreWindow(const PerplexityOptions& options, Session& session,
       });
 }
 
-std::string Show(const PerplexityOptions& options, size_t window,
-                 const Score& score) {
+std::string Show(const PerplexityOptions& options, const Model& model,
+                 size_t window, const Score& score) {
   const double rate = static_cast<double>(score.tokens) / score.seconds;
   if (options.format == "json") {
-    const nlohmann::ordered_json json = {
-        {"model", options.model.path},
+    nlohmann::ordered_json json = ReportHead(options.model, model);
+    json["options"] = OptionsJson(options.model, model, window);
+    json.update({
         {"file", options.file},
-        {"context", window},
         {"windows", score.windows},
         {"scored_tokens", score.tokens},
         {"mean_nll", score.mean_nll()},
         {"perplexity", std::exp(score.mean_nll())},
         {"seconds", score.seconds},
         {"tokens_per_second", rate},
-    };
+    });
     return ToText(json);
   }
   return absl::StrFormat(
@@ -118,7 +119,7 @@ absl::Status Perplexity(const PerplexityOptions& options) {
                                      }));
     score.seconds = stopwatch.seconds();
   }
-  return WriteOutput(Show(options, window, score));
+  return WriteOutput(Show(options, model, window, score));
 }
 
 }  // namespace

@@ -24,6 +24,7 @@
 #include "tools/gemma/io/logit_rows.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/measure/scores.h"
 #include "tools/gemma/measure/token_file.h"
 
@@ -139,14 +140,17 @@ absl::StatusOr<Comparison> Compare(Session& session,
   return sum;
 }
 
-std::string Show(const VerifyOptions& options, const Comparison& sum,
-                 double limit, bool passed) {
+std::string Show(const VerifyOptions& options, const Model& model,
+                 const Comparison& sum, double limit, bool passed) {
   const auto positions = static_cast<double>(sum.positions);
   const double rate = positions / sum.seconds;
   const double agreement = static_cast<double>(sum.same_top) / positions;
   if (options.format == "json") {
-    const nlohmann::ordered_json json = {
-        {"model", options.model.path},
+    nlohmann::ordered_json json = ReportHead(options.model, model);
+    json["options"] =
+        OptionsJson(options.model, model,
+                    SessionOptionsOf(options.model, sum.positions).max_tokens);
+    json.update({
         {"reference", options.reference},
         {"array", options.array},
         {"positions", sum.positions},
@@ -159,7 +163,7 @@ std::string Show(const VerifyOptions& options, const Comparison& sum,
         {"top1_agreement", agreement},
         {"tokens_per_second", rate},
         {"passed", passed},
-    };
+    });
     return ToText(json);
   }
   return absl::StrFormat(
@@ -201,7 +205,7 @@ absl::Status Verify(const VerifyOptions& options) {
   const double limit =
       double{options.tolerance} * std::max(1.0, sum.max_reference);
   const bool passed = sum.max_error <= limit;  // false for NaN
-  GEMMA_RETURN_IF_ERROR(WriteOutput(Show(options, sum, limit, passed)));
+  GEMMA_RETURN_IF_ERROR(WriteOutput(Show(options, model, sum, limit, passed)));
   if (passed) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrFormat(
       "%s: the logits differ from %s by %.3e at position %d, token %d; "

@@ -26,6 +26,7 @@
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/texts/classify_lines.h"
 
 namespace gemma::tools {
@@ -100,17 +101,19 @@ std::string TextOf(absl::Span<const Policy> policies,
   return text;
 }
 
-std::string JsonOf(const ClassifyOptions& options,
-                   absl::Span<const Policy> policies,
+std::string JsonOf(const Model& model, const ClassifyOptions& options,
+                   size_t context, absl::Span<const Policy> policies,
                    absl::Span<const double> probabilities,
                    const ClassifierStats& stats, double seconds) {
-  return ToText({{"model", options.model.path},
-                 {"wording", options.policy.wording},
-                 {"probabilities", ProbabilitiesJson(policies, probabilities)},
-                 {"prompt_tokens", stats.prompt_tokens},
-                 {"computed_tokens", stats.computed_tokens},
-                 {"answer_mass", stats.least_answer_mass},
-                 {"seconds", seconds}});
+  nlohmann::ordered_json json = ReportHead(options.model, model);
+  json["options"] = OptionsJson(options.model, model, context);
+  json.update({{"wording", options.policy.wording},
+               {"probabilities", ProbabilitiesJson(policies, probabilities)},
+               {"prompt_tokens", stats.prompt_tokens},
+               {"computed_tokens", stats.computed_tokens},
+               {"answer_mass", stats.least_answer_mass},
+               {"seconds", seconds}});
+  return ToText(json);
 }
 
 absl::Status ClassifyText(const Model& model, const ClassifyOptions& options,
@@ -124,6 +127,7 @@ absl::Status ClassifyText(const Model& model, const ClassifyOptions& options,
     if (!options.model.quiet) progress->Update(done, total);
     return !Interrupted();
   };
+  const size_t context = classifier_options.max_tokens;
   GEMMA_ASSIGN_OR_RETURN(Classifier classifier,
                          NewClassifier(model, std::move(classifier_options)));
   ClassifierInput input = {text, std::nullopt};
@@ -142,9 +146,9 @@ absl::Status ClassifyText(const Model& model, const ClassifyOptions& options,
   const ClassifierStats& stats = classifier.stats();
   const double seconds = stopwatch.seconds();
   GEMMA_RETURN_IF_ERROR(WriteOutput(
-      options.format == "json"
-          ? JsonOf(options, policies, *probabilities, stats, seconds)
-          : TextOf(policies, *probabilities)));
+      options.format == "json" ? JsonOf(model, options, context, policies,
+                                        *probabilities, stats, seconds)
+                               : TextOf(policies, *probabilities)));
   if (const std::string why = WhyNoShield(options.model.path, stats);
       !why.empty()) {
     Note(why);
@@ -233,16 +237,11 @@ model's next token. You decide which probability is too high; the exit
 code does not depend on it. Names of control tokens in the text stay text.
 The text that the prompts of several policies share is computed once.
 
-With -o json, standard output receives an object:
-  model, wording         MODEL, and --wording
-  probabilities          probability of each policy, by its name
-  prompt_tokens          number of tokens of the prompts for all policies
-  computed_tokens        number of these that were computed: tokens that
-                         prompts share count once
-  answer_mass            the least probability that Yes and No had together,
-                         among all tokens: nearly 1 for a ShieldGemma. Below
-                         0.5, a line on standard error says so, too
-  seconds                time for the text, without loading the model
+With --json, standard output receives an object with the probabilities, the
+options, and answer_mass: the least probability that Yes and No had
+together, among all tokens. It is nearly 1 for a ShieldGemma; below 0.5, a
+line on standard error says so, too. The page json.md of gemma's sources
+describes each field.
 
 )" + std::string(kClassifyLinesHelp) +
       kPolicyFileHelp +

@@ -18,6 +18,7 @@
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/machine/report_head.h"
 
 namespace gemma::tools {
 namespace {
@@ -66,6 +67,7 @@ class Lines {
   Lines(absl::Span<const Policy> policies, const ClassifyLinesOptions& options,
         LineReader reader)
       : policies_(policies),
+        model_(options.model),
         reader_(std::move(reader)),
         total_(reader_.Count().value_or(0)),
         progress_(
@@ -131,7 +133,9 @@ class Lines {
 
   absl::Status Write(const Line& line,
                      const absl::StatusOr<std::vector<double>>& result) {
-    nlohmann::ordered_json json = {{"line", line.number}};
+    nlohmann::ordered_json json = ReportHead();
+    json["model"] = model_;
+    json["line"] = line.number;
     if (!line.id.empty()) json["id"] = nlohmann::ordered_json::parse(line.id);
     ++num_lines_;
     if (result.ok()) {
@@ -154,6 +158,7 @@ class Lines {
   }
 
   absl::Span<const Policy> policies_;
+  const std::string model_;
   LineReader reader_;
   const size_t total_;  // 0: unknown
   Progress progress_;

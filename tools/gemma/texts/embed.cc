@@ -58,9 +58,11 @@ class Run {
   absl::Status Write() {
     const size_t dimensions =
         options_.dimensions != 0 ? options_.dimensions : embedder_.dimensions();
+    EmbedOutputOptions format = options_.output;
+    format.model = options_.model.path;
     GEMMA_ASSIGN_OR_RETURN(
         EmbedOutput output,
-        EmbedOutput::Open(options_.output, inputs_.size(), dimensions));
+        EmbedOutput::Open(format, inputs_.size(), dimensions));
     const absl::Span<const EmbedInput> inputs = inputs_;
     while (totals_.texts < inputs.size()) {
       const absl::Span<const EmbedInput> block =

@@ -12,6 +12,7 @@
 #include "src/os/atomic_file.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/machine/report_head.h"
 
 namespace gemma::tools {
 namespace {
@@ -46,10 +47,18 @@ absl::Status Check(const EmbedOutputOptions& options) {
   return absl::OkStatus();
 }
 
+EmbedOutput::EmbedOutput(bool json, const std::string& model) : json_(json) {
+  nlohmann::ordered_json head = ReportHead();
+  head["model"] = model;
+  head_ = head.dump(-1, ' ', false,
+                    nlohmann::ordered_json::error_handler_t::replace);
+  head_.back() = ',';  // its brace
+}
+
 absl::StatusOr<EmbedOutput> EmbedOutput::Open(const EmbedOutputOptions& options,
                                               size_t texts, size_t dimensions) {
   const std::string_view format = FormatOf(options);
-  EmbedOutput output(format == "json");
+  EmbedOutput output(format == "json", options.model);
   if (format == "npy") {
     GEMMA_ASSIGN_OR_RETURN(NpyWriter npy,
                            NpyWriter::Create(options.path, texts, dimensions));
@@ -71,7 +80,7 @@ std::string EmbedOutput::Line(const EmbedInput& input,
   const bool is_cut = std::binary_search(embeddings.truncated.begin(),
                                          embeddings.truncated.end(), text);
   return absl::StrCat(
-      "{\"index\": ", done_ + text,
+      head_, "\"index\": ", done_ + text,
       input.id.empty() ? "" : absl::StrCat(", \"id\": ", input.id),
       ", \"tokens\": ", embeddings.num_tokens[text],
       ", \"truncated\": ", is_cut ? "true" : "false",

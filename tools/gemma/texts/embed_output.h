@@ -22,6 +22,7 @@ namespace gemma::tools {
 struct EmbedOutputOptions {
   std::string format;  // "text", "json" or "npy"; empty: by the path's ending
   std::string path;    // empty: standard output
+  std::string model;   // for JSON: MODEL as typed
 };
 
 // OK, or a usage error that names the option.
@@ -41,13 +42,14 @@ class EmbedOutput {
   absl::Status Finish();
 
  private:
-  explicit EmbedOutput(bool json) : json_(json) {}
+  EmbedOutput(bool json, const std::string& model);
 
   std::string Line(const EmbedInput& input, const Embeddings& embeddings,
                    size_t text) const;
 
   bool json_;
-  size_t done_ = 0;  // number of texts written
+  std::string head_;  // how each object begins, up to its own fields
+  size_t done_ = 0;   // number of texts written
   std::optional<NpyWriter> npy_;
   std::optional<AtomicFile> file_;  // neither: standard output
 };

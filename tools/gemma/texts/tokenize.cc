@@ -21,6 +21,7 @@
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/pull/resolve.h"
 
 namespace gemma::tools {
@@ -85,9 +86,12 @@ std::string Show(const TokenizeOptions& options, const Tokenizer& tokenizer,
                       {"piece", tokenizer.Piece(token)},
                       {"control", tokenizer.IsControl(token)}});
     }
-    return ToText({{"model", options.model},
-                   {"text", tokenizer.Decode(tokens)},
-                   {"tokens", std::move(list)}});
+    nlohmann::ordered_json json = ReportHead();
+    json.update({{"model", options.model},
+                 {"path", PathOfModel(options.model)},
+                 {"text", tokenizer.Decode(tokens)},
+                 {"tokens", std::move(list)}});
+    return ToText(json);
   }
   if (options.pieces) {
     std::string lines;
@@ -139,11 +143,9 @@ void AddTokenize(CLI::App& app, Action* action) {
   AddParseControl(*command, &options->parse_control);
   AddFormat(*command, &options->format);
   command->footer(
-      R"(With -o json, standard output receives an object:
-  model                  MODEL
-  text                   the text of all tokens
-  tokens                 a list; each token has id, piece (its spelling in
-                         the vocabulary) and control (true or false)
+      R"(With --json, standard output receives an object with the text of all tokens
+and for each its id, its piece (its spelling in the vocabulary) and whether
+it is a control token.
 
 Examples:
   gemma tokenize gemma-3-270m.gguf "Hello world"
