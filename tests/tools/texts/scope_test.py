@@ -94,9 +94,9 @@ class NumbersTest(ScopeTest):
                 self.assertAlmostEqual(feature["value"], value, delta=1e-4 * max(1, value))
 
     def test_same_for_threads_and_chunks(self):
-        expected = self.scope("--top", 16)
+        expected = self.scope("--top", 16)["tokens"]
         for arguments in (["--threads", 1], ["--threads", 3, "--chunk", 5], ["--chunk", 1]):
-            self.assertEqual(self.scope("--top", 16, *arguments), expected)
+            self.assertEqual(self.scope("--top", 16, *arguments)["tokens"], expected)
 
     def test_where_the_text_comes_from(self):
         expected = self.scope()
@@ -121,10 +121,24 @@ class NumbersTest(ScopeTest):
         self.assertEqual(len(lines), 1 + len(tokens))
         for position, (line, token) in enumerate(zip(lines[1:], tokens)):
             piece = token["piece"].replace("\n", "\\n")
-            told = [f"{feature['index']}:" for feature in token["features"][0]]
+            told = [f"{feature['index']}:" for feature in token["features"][0][:5]]
             self.assertTrue(line.startswith(f"{position:5}  {piece}"), line)
             self.assertEqual(re.findall(r"\d+:", line.removeprefix(f"{position:5}  {piece}")), told)
         self.assertIn("\\n", "".join(lines))
+
+
+    def test_json_has_all_active_features(self):
+        report = self.scope()
+        self.assertIsNone(report["top"])
+        for token, expected in zip(report["tokens"], self.expected("res")):
+            values = [feature["value"] for feature in token["features"][0]]
+            self.assert_features(token["features"][0], expected)
+            self.assertEqual(values, sorted(values, reverse=True))
+        self.assertGreater(max(len(token["features"][0]) for token in report["tokens"]), 5)
+        cut = self.scope("--top", 2)
+        self.assertEqual(cut["top"], 2)
+        for token, whole in zip(cut["tokens"], report["tokens"]):
+            self.assertEqual(token["features"][0], whole["features"][0][:2])
 
 
 class SteeringTest(ScopeTest):
@@ -226,7 +240,7 @@ class Page(html.parser.HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.elements, self.scripts, self.inside = [], [], None
+        self.elements, self.scripts, self.inside, self.title = [], [], None, ""
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -241,6 +255,8 @@ class Page(html.parser.HTMLParser):
     def handle_data(self, data):
         if self.inside == "script":
             self.scripts[-1] += data
+        if self.inside == "title":
+            self.title += data
 
 
 class PageTest(ScopeTest):
@@ -262,6 +278,38 @@ class PageTest(ScopeTest):
             self.assertEqual(pairs[1::2], sorted(pairs[1::2], reverse=True))
             for index, value in zip(pairs[::2], pairs[1::2]):
                 self.assertAlmostEqual(value, expected[index], delta=1e-3 * max(1, expected[index]))
+
+    def test_outlier_leaves_the_colours(self):
+        _, _, data = self.page(text="hello the cat")
+        tops = dict(zip(data["tops"][0][::2], data["tops"][0][1::2]))
+        self.assertTrue(tops)
+        for feature in range(16):
+            values = sorted(pairs[pairs[::2].index(feature) * 2 + 1] for pairs in data["values"][0][1:]
+                            if feature in pairs[::2])
+            # Nine in ten of its tokens are in the lower half of the scale.
+            top = 2 * values[(len(values) - 1) * 9 // 10] if values else 0
+            if values and top < values[-1]:
+                self.assertAlmostEqual(tops.pop(feature), top, delta=2e-3 * top)
+        self.assertEqual(tops, {})
+
+    def test_terminal_gets_one_line(self):
+        path = self.folder / "page.html"
+        printed = self.succeeds_quietly("scope", MODEL, TEXT, "--sae", SAE, "--html", path)
+        self.assertEqual(printed, f"{path}: {len(self.ids)} tokens, 16 features\n")
+        long = self.succeeds_quietly("scope", MODEL, "the " * 1200, "--sae", SAE, "--sae", f"{SAE}:mlp@1", "--html", path)
+        self.assertRegex(long, r": \d,\d\d\d tokens, 32 features\n\Z")
+
+    def test_title_names_text_and_model(self):
+        _, page, _ = self.page(text="The <b> cat")
+        self.assertEqual(page.title, f'"The <b> cat": features in {MODEL}')
+        _, page, _ = self.page(text=ATTACK)
+        self.assertIn("</script>", page.title)
+        self.assertLess(len(page.title), len(ATTACK) + len(str(MODEL)))
+        file = self.folder / "notes & more.txt"
+        file.write_text(TEXT)
+        path = self.folder / "page.html"
+        self.succeeds_quietly("scope", MODEL, "--file", file, "--sae", SAE, "--html", path)
+        self.assertEqual(Page(path.read_text()).title, f"notes & more.txt: features in {MODEL}")
 
     def test_needs_nothing_else(self):
         source, page, _ = self.page("--sae", f"{SAE}:mlp@1")

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gemma/gemma.h"
 #include "src/base/internal.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/os/atomic_file.h"
 #include "tools/gemma/cli/option_error.h"
@@ -24,6 +25,7 @@
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/texts/autoencoders.h"
 #include "tools/gemma/texts/scope_html.h"
 #include "tools/gemma/texts/scope_report.h"
@@ -33,6 +35,8 @@ namespace {
 
 constexpr size_t kMaxFeature = size_t{1} << 32;
 constexpr size_t kMaxTop = 1 << 20;
+constexpr size_t kTableTop = 5;       // features of a token in a table
+constexpr size_t kMaxTitleText = 40;  // bytes of the text in a title
 
 struct ScopeOptions {
   ModelOptions model;
@@ -42,7 +46,7 @@ struct ScopeOptions {
   std::string file;  // empty: use `text`
   bool parse_control = false;
   std::vector<size_t> features;
-  size_t top = 5;
+  size_t top = 0;  // 0: kTableTop for a table, all for JSON
   std::string format = "text";
   std::string html;  // empty: no page
 };
@@ -67,6 +71,20 @@ absl::StatusOr<std::string> ReadScopeText(const ScopeOptions& options) {
   return text;
 }
 
+// The features of a token that the report lists, the strongest; 0: all.
+size_t ReportedTop(const ScopeOptions& options) {
+  if (options.top != 0 || options.format == "json") return options.top;
+  return kTableTop;
+}
+
+// What titles call the text.
+std::string NameOf(const ScopeOptions& options, std::string_view text) {
+  if (!options.file.empty() && options.file != kStdinArgument) {
+    return options.file.substr(options.file.rfind('/') + 1);
+  }
+  return absl::StrCat("\"", Printable(text, kMaxTitleText), "\"");
+}
+
 // The loaded autoencoders of --sae, and their descriptions for reports.
 struct Readers {
   std::vector<FeatureReader> readers;
@@ -89,8 +107,8 @@ absl::StatusOr<Readers> LoadReaders(const ScopeOptions& options,
           absl::StrCat("--features: ", feature, " is not from 0 to ",
                        num_features - 1, ", the features of ", text));
     }
-    // A page has more features than the printed report.
-    size_t top = options.features.empty() ? options.top : 0;
+    size_t top = options.features.empty() ? ReportedTop(options) : 0;
+    // A page has more features than a table.
     if (top != 0 && !options.html.empty()) {
       top = std::max(top, kMaxPageFeatures);
     }
@@ -114,7 +132,8 @@ absl::StatusOr<std::vector<TokenId>> TokensOf(const ScopeOptions& options,
 }
 
 // Reads the tokens with a session that has room for them.
-absl::StatusOr<ScopedText> Read(const ScopeOptions& options, const Model& model,
+absl::StatusOr<ScopedText> Read(const ScopeOptions& options,
+                                std::string_view name, const Model& model,
                                 const Tokenizer& tokenizer, Readers readers,
                                 absl::Span<const TokenId> tokens) {
   GEMMA_ASSIGN_OR_RETURN(
@@ -123,8 +142,16 @@ absl::StatusOr<ScopedText> Read(const ScopeOptions& options, const Model& model,
                     std::min(tokens.size(), model.config().max_context)));
   GEMMA_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
   const size_t num_readers = readers.readers.size();
-  ScopedText text = {
-      options.model.path, std::move(readers.named), {}, options.features};
+  ScopedText text = {.name = std::string(name),
+                     .head = ReportHead(options.model, model),
+                     .model = options.model.path,
+                     .autoencoders = std::move(readers.named),
+                     .tokens = {},
+                     .wanted = options.features};
+  text.head["options"] =
+      OptionsJson(options.model, model,
+                  SessionOptionsOf(options.model, tokens.size()).max_tokens);
+  text.head["options"]["sae_type"] = options.sae_type;
   for (const TokenId token : tokens) {
     text.tokens.push_back({token, tokenizer.Piece(token),
                            tokenizer.IsControl(token),
@@ -146,6 +173,23 @@ absl::StatusOr<ScopedText> Read(const ScopeOptions& options, const Model& model,
   }));
   if (Interrupted()) return InterruptedError();
   return text;
+}
+
+// 1018 as "1,018".
+std::string Grouped(size_t number) {
+  std::string digits = absl::StrCat(number);
+  for (size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
+  return digits;
+}
+
+// "f.html: 1,018 tokens, 256 features".
+std::string PageLine(std::string_view path, const ScopedText& text) {
+  size_t features = 0;
+  for (const ScopedAutoencoder& of : text.autoencoders) {
+    features += of.num_features;
+  }
+  return absl::StrCat(path, ": ", Grouped(text.tokens.size()), " tokens, ",
+                      Grouped(features), " features\n");
 }
 
 // An error if --html would overwrite an input.
@@ -182,16 +226,19 @@ absl::Status Scope(ScopeOptions options) {
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
   GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
                          TokensOf(options, *tokenizer, text));
-  GEMMA_ASSIGN_OR_RETURN(
-      const ScopedText scoped,
-      Read(options, model, *tokenizer, std::move(readers), tokens));
+  GEMMA_ASSIGN_OR_RETURN(const ScopedText scoped,
+                         Read(options, NameOf(options, text), model, *tokenizer,
+                              std::move(readers), tokens));
   if (page.has_value()) {
     GEMMA_RETURN_IF_ERROR(page->Write(ScopePage(scoped)));
     GEMMA_RETURN_IF_ERROR(page->Commit());
+    if (options.format != "json") {
+      return WriteOutput(PageLine(options.html, scoped));
+    }
   }
   return WriteOutput(options.format == "json"
-                         ? ScopeJson(scoped, options.top)
-                         : ScopeTable(scoped, options.top));
+                         ? ScopeJson(scoped, ReportedTop(options))
+                         : ScopeTable(scoped, ReportedTop(options)));
 }
 
 }  // namespace
@@ -217,7 +264,8 @@ void AddScope(CLI::App& app, Action* action) {
              "Report only these features, active or not")
       ->default_str("all");
   AddNumber(*command, "--top", &options->top, 1, kMaxTop,
-            "Number of strongest features to print for each token");
+            "Number of strongest features to print for each token",
+            absl::StrCat(kTableTop, "; with --json: all active ones"));
   AddFormat(*command, &options->format);
   AddText(*command, "--html", "FILE.html", &options->html,
           "Write a page that colours the text by the strength of\n"
@@ -228,13 +276,10 @@ void AddScope(CLI::App& app, Action* action) {
 piece and its strongest features as index:value. Values of BOS are far
 from those of all other tokens.
 
-With -o json, standard output receives an object:
-  model                  MODEL
-  autoencoders           for each: file, site, and features, their number
-  tokens                 BOS and the tokens of the text:
-    id, piece            the token's number, and its spelling in the
-                         vocabulary
-    features             for each autoencoder, a list of index and value
+With --json, standard output receives an object with all active features
+of each token, or the strongest with --top; the page json.md of gemma's
+sources describes each field. With --html, it receives only a line about
+the page, unless --json is given, too.
 
 Examples:
   gemma scope gemma-2-2b.gguf "The cat sat." \

@@ -1,6 +1,7 @@
 #include "tools/gemma/texts/scope_html.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
@@ -9,13 +10,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "src/base/internal.h"
+#include "src/base/messages.h"
 
 namespace gemma::tools {
 namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
-constexpr std::string_view kMark = "{{data}}";  // stands for the page's data
+// Stand for the page's data and its title.
+constexpr std::string_view kDataMark = "{{data}}";
+constexpr std::string_view kTitleMark = "{{title}}";
 
 // Rounds to four digits; the page shows three.
 double Rounded(float value) {
@@ -26,10 +31,7 @@ double Rounded(float value) {
 
 // index, value, index, value and so on, the strongest first.
 OrderedJson Pairs(std::vector<Feature> features) {
-  std::sort(features.begin(), features.end(),
-            [](const Feature& a, const Feature& b) {
-              return a.value != b.value ? a.value > b.value : a.index < b.index;
-            });
+  KeepStrongest(kMaxPageFeatures, &features);
   OrderedJson pairs = OrderedJson::array();
   for (const Feature& feature : features) {
     pairs.push_back(feature.index);
@@ -38,13 +40,43 @@ OrderedJson Pairs(std::vector<Feature> features) {
   return pairs;
 }
 
+// Returns plain text as HTML, on one line.
+std::string Escaped(std::string_view text) {
+  return absl::StrReplaceAll(Printable(text, kUncut),
+                             {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}});
+}
+
+// index, top and so on, for features whose scale of colours ends below their
+// largest value: at twice the value that 90 % of the feature's tokens do not
+// exceed. Else one outlier would leave all other tokens pale. BOS, the first
+// token, has no colour.
+OrderedJson Tops(const ScopedText& text, size_t autoencoder) {
+  std::map<size_t, std::vector<float>> values;
+  for (size_t i = 1; i < text.tokens.size(); ++i) {
+    for (const Feature& feature : text.tokens[i].features[autoencoder]) {
+      if (feature.value > 0) values[feature.index].push_back(feature.value);
+    }
+  }
+  OrderedJson tops = OrderedJson::array();
+  for (auto& [index, of] : values) {
+    std::sort(of.begin(), of.end());
+    const float top = 2 * of[(of.size() - 1) * 9 / 10];
+    if (top >= of.back()) continue;
+    tops.push_back(index);
+    tops.push_back(Rounded(top));
+  }
+  return tops;
+}
+
 // The data of the page; scope_page.html describes it.
 OrderedJson PageData(const ScopedText& text) {
   OrderedJson autoencoders = OrderedJson::array();
   OrderedJson values = OrderedJson::array();
+  OrderedJson tops = OrderedJson::array();
   for (const ScopedAutoencoder& of : text.autoencoders) {
     autoencoders.push_back(
         {{"file", of.file}, {"site", of.site}, {"features", of.num_features}});
+    tops.push_back(Tops(text, values.size()));
     values.push_back(OrderedJson::array());
   }
   OrderedJson tokens = OrderedJson::array();
@@ -57,10 +89,11 @@ OrderedJson PageData(const ScopedText& text) {
       values[i].push_back(Pairs(token.features[i]));
     }
   }
-  return {{"model", text.model},
-          {"autoencoders", std::move(autoencoders)},
-          {"tokens", std::move(tokens)},
-          {"values", std::move(values)}};
+  return {
+      {"model", text.model},         {"text", text.name},
+      {"limit", kMaxPageFeatures},   {"autoencoders", std::move(autoencoders)},
+      {"tokens", std::move(tokens)}, {"values", std::move(values)},
+      {"tops", std::move(tops)}};
 }
 
 }  // namespace
@@ -72,10 +105,15 @@ std::string ScopePage(const ScopedText& text) {
       PageData(text).dump(-1, ' ', false,
                           OrderedJson::error_handler_t::replace),
       {{"<", "\\u003c"}});
+  const std::string title =
+      Escaped(absl::StrCat(text.name, ": features in ", text.model));
   const std::string_view page = kScopePage;
-  const size_t mark = page.find(kMark);
-  return absl::StrCat(page.substr(0, mark), data,
-                      page.substr(mark + kMark.size()));
+  const size_t at = page.find(kTitleMark);
+  const size_t after = at + kTitleMark.size();
+  const size_t data_at = page.find(kDataMark);
+  return absl::StrCat(page.substr(0, at), title,
+                      page.substr(after, data_at - after), data,
+                      page.substr(data_at + kDataMark.size()));
 }
 
 }  // namespace gemma::tools

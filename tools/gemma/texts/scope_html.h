@@ -13,8 +13,8 @@ namespace gemma::tools {
 // The contents of scope_page.html.
 extern const char kScopePage[];
 
-// Maximum number of features of a token on a page: more than a good sparse
-// autoencoder has active.
+// The most features of a token on a page: more than a good sparse autoencoder
+// has active. The page says where it left out some.
 inline constexpr size_t kMaxPageFeatures = 512;
 
 // A page that colours the text by the strength of a feature that its reader

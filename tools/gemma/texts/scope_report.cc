@@ -16,15 +16,17 @@ using OrderedJson = nlohmann::ordered_json;
 
 constexpr size_t kMaxPieceWidth = 24;  // of the table's column
 
-// The features that a report lists for a token: the strongest, or all wanted
-// ones.
+// The features that a report lists for a token: the `top` strongest (0: all),
+// or all wanted ones.
 std::vector<Feature> ToTell(const ScopedText& text, const ScopedToken& token,
                             size_t autoencoder, size_t top) {
   const std::vector<Feature>& active = token.features[autoencoder];
-  if (text.wanted.empty()) {
-    return {active.begin(), active.begin() + std::min(active.size(), top)};
-  }
   std::vector<Feature> all;
+  if (text.wanted.empty()) {
+    all = active;
+    KeepStrongest(top, &all);
+    return all;
+  }
   for (const size_t index : text.wanted) {
     const auto found = std::find_if(
         active.begin(), active.end(),
@@ -71,6 +73,14 @@ void AppendTable(const ScopedText& text, size_t autoencoder, size_t top,
 
 }  // namespace
 
+void KeepStrongest(size_t top, std::vector<Feature>* features) {
+  std::sort(features->begin(), features->end(),
+            [](const Feature& a, const Feature& b) {
+              return a.value != b.value ? a.value > b.value : a.index < b.index;
+            });
+  if (top != 0 && top < features->size()) features->resize(top);
+}
+
 std::string ScopeTable(const ScopedText& text, size_t top) {
   std::string out;
   for (size_t i = 0; i < text.autoencoders.size(); ++i) {
@@ -100,9 +110,11 @@ std::string ScopeJson(const ScopedText& text, size_t top) {
                       {"piece", token.piece},
                       {"features", std::move(features)}});
   }
-  return ToText({{"model", text.model},
-                 {"autoencoders", std::move(autoencoders)},
-                 {"tokens", std::move(tokens)}});
+  OrderedJson json = text.head;
+  json.update({{"top", top == 0 ? OrderedJson() : OrderedJson(top)},
+               {"autoencoders", std::move(autoencoders)},
+               {"tokens", std::move(tokens)}});
+  return ToText(json);
 }
 
 }  // namespace gemma::tools

@@ -4,6 +4,7 @@
 #define GEMMA_TOOLS_GEMMA_TEXTS_SCOPE_REPORT_H_
 
 #include <cstddef>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,18 +30,25 @@ struct ScopedToken {
 
 // A text. The first token is BOS.
 struct ScopedText {
+  std::string name;             // a file, or how the text begins, in quotes
+  nlohmann::ordered_json head;  // see ReportHead, with the options
   std::string model;
   std::vector<ScopedAutoencoder> autoencoders;
   std::vector<ScopedToken> tokens;
   // If not empty, report only these features, active or not, in ascending
-  // order. Else each token has its active features, the strongest first.
+  // order. Else each token has its active features, in any order.
   std::vector<size_t> wanted;
 };
+
+// Sorts features, the strongest first; of equally strong ones, the one with the
+// lower index comes first. Keeps only the first `top`; 0: all.
+void KeepStrongest(size_t top, std::vector<Feature>* features);
 
 // A table for each autoencoder, with the `top` strongest features of a token.
 std::string ScopeTable(const ScopedText& text, size_t top);
 
-// The object that `gemma scope --help` describes, and a newline.
+// The JSON object of gemma scope, and a newline. `top`: 0 for all active
+// features.
 std::string ScopeJson(const ScopedText& text, size_t top);
 
 }  // namespace gemma::tools
