@@ -512,7 +512,26 @@ class FailureTest(PullTest):
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             self.set_environment("HF_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
-            self.pull_fails(1, "hf://owner/toy", cause="127.0.0.1", cure="network")
+            address = f"127.0.0.1:{unused.getsockname()[1]}"
+            for source in ("hf://owner/toy", "gemma-3-1b-it", f"http://{address}/m.gguf"):
+                self.pull_fails(1, source, cause="127.0.0.1", cure="network")
+        self.assertEqual(self.listing(), {})
+
+    def test_server_that_sends_nothing(self):
+        self.hub.files = {"m.gguf": b"GGUF"}
+        for number in (signal.SIGINT, signal.SIGKILL):
+            self.hub.cut_after = 0
+            self.hub.hold = threading.Event()
+            process = self.start("pull", "hf://owner/toy")
+            self.wait_for(lambda: any("/blob/" in request.path for request in self.hub.requests))
+            process.send_signal(number)
+            process.communicate(timeout=30)
+            self.hub.hold.set()
+            self.hub.take_requests()
+            self.assertEqual(self.listing(), {}, number)
+            self.assertRegex(self.succeeds_quietly("list"), r"\ANAME +KIND +SIZE +PULLED +PATH\n\Z")
+        self.hub.cut_after = None
+        self.pull("hf://owner/toy")
 
     def test_an_endpoint_that_is_none(self):
         for endpoint in ("huggingface.co", "ftp://127.0.0.1", "http://user:password@127.0.0.1", "http://"):

@@ -83,4 +83,4 @@ class PullTest(CommandTest):
         return sorted(path.name for path in self.store.rglob("*.partial*"))
 
     def listing(self, *arguments):
-        return {row["name"]: row for row in json.loads(self.succeeds_quietly("list", "-o", "json", *arguments))}
+        return {row["name"]: row for row in json.loads(self.succeeds_quietly("list", "--json", *arguments))["models"]}

@@ -164,7 +164,10 @@ class RemoveTest(PullTest):
     def test_what_is_incomplete(self):
         self.hub.cut_after = 1000
         self.assertEqual(gemma("pull", "hf://owner/toy", "--name", "other").returncode, 1)
-        self.assertIn("incomplete", self.succeeds_quietly("list"))
+        row = self.listing()["other"]
+        self.assertFalse(row["complete"])
+        self.assertTrue(0 < row["bytes_here"] < row["bytes"], row)
+        self.assertRegex(self.succeeds_quietly("list"), r"(?m)^other .*incomplete, [\d.]+ (B|KiB) here ")
         self.succeeds_quietly("remove", "other", "--yes")
         self.assertFalse((self.store / "other").exists())
 

@@ -17,6 +17,7 @@
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/pull/catalogue.h"
 #include "tools/gemma/pull/model_store.h"
 
@@ -57,10 +58,10 @@ std::vector<Row> MakeRows(const std::vector<StoredModel>& models, bool all) {
 
 OrderedJson RowJson(const Row& row, const ModelStore& store) {
   OrderedJson json = {
-      {"name", nullptr},    {"kind", nullptr},      {"bytes", nullptr},
-      {"path", nullptr},    {"pulled_at", nullptr}, {"complete", false},
-      {"source", nullptr},  {"revision", nullptr},  {"description", nullptr},
-      {"licence", nullptr}, {"gated", nullptr}};
+      {"name", nullptr},        {"kind", nullptr},      {"bytes", nullptr},
+      {"path", nullptr},        {"pulled_at", nullptr}, {"complete", false},
+      {"bytes_here", 0},        {"source", nullptr},    {"revision", nullptr},
+      {"description", nullptr}, {"licence", nullptr},   {"gated", nullptr}};
   if (row.known != nullptr) {
     json["name"] = row.known->name;
     json["bytes"] = row.known->bytes;
@@ -74,10 +75,11 @@ OrderedJson RowJson(const Row& row, const ModelStore& store) {
   if (row.stored != nullptr) {
     json["name"] = row.stored->name;
     json["kind"] = row.stored->kind();
-    json["bytes"] = row.stored->bytes();
+    if (row.stored->bytes() != 0) json["bytes"] = row.stored->bytes();
     json["path"] = store.PathOf(*row.stored);
     json["pulled_at"] = row.stored->pulled_at;
     json["complete"] = row.stored->complete;
+    json["bytes_here"] = store.BytesHere(*row.stored);
     json["source"] = row.stored->source;
     if (!row.stored->revision.empty()) {
       json["revision"] = row.stored->revision;
@@ -87,8 +89,10 @@ OrderedJson RowJson(const Row& row, const ModelStore& store) {
 }
 
 std::string ShowJson(const std::vector<Row>& rows, const ModelStore& store) {
-  OrderedJson json = OrderedJson::array();
-  for (const Row& row : rows) json.push_back(RowJson(row, store));
+  OrderedJson json = ReportHead();
+  json["directory"] = store.directory();
+  OrderedJson& models = json["models"] = OrderedJson::array();
+  for (const Row& row : rows) models.push_back(RowJson(row, store));
   return ToText(json);
 }
 
@@ -106,11 +110,13 @@ std::string_view TextOf(Gated gated) {
 
 std::vector<std::string> Cells(const Row& row, const ModelStore& store) {
   if (row.stored != nullptr) {
-    return {
-        row.stored->name, std::string(row.stored->kind()),
-        Bytes(row.stored->bytes()),
-        row.stored->complete ? Printable(row.stored->pulled_at) : "incomplete",
-        store.PathOf(*row.stored)};
+    return {row.stored->name, std::string(row.stored->kind()),
+            row.stored->bytes() == 0 ? "unknown" : Bytes(row.stored->bytes()),
+            row.stored->complete
+                ? Printable(row.stored->pulled_at)
+                : absl::StrCat("incomplete, ",
+                               Bytes(store.BytesHere(*row.stored)), " here"),
+            store.PathOf(*row.stored)};
   }
   return {std::string(row.known->name), "-",
           absl::StrCat(row.known->sha256.empty() ? "~" : "",
@@ -159,7 +165,9 @@ void AddList(CLI::App& app, Action* action) {
   command->footer(
       R"(Examples:
   gemma list --all
-  gemma list -o json
+  gemma list --json
+
+A download that stopped is incomplete: gemma pull NAME continues it.
 
 )");
   command->callback([=] { *action = [=] { return List(*options); }; });

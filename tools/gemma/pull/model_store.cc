@@ -160,13 +160,30 @@ std::vector<StoredModel> ModelStore::List() const {
   for (const auto& entry : fs::directory_iterator(directory_, error)) {
     absl::StatusOr<std::optional<StoredModel>> model =
         Find(entry.path().filename().string());
-    if (model.ok() && model->has_value()) models.push_back(**std::move(model));
+    if (!model.ok() || !model->has_value()) continue;
+    if ((*model)->complete || BytesHere(**model) > 0) {
+      models.push_back(**std::move(model));
+    }
   }
   std::sort(models.begin(), models.end(),
             [](const StoredModel& a, const StoredModel& b) {
               return a.name < b.name;
             });
   return models;
+}
+
+uint64_t ModelStore::BytesHere(const StoredModel& model) const {
+  uint64_t sum = 0;
+  for (const StoredFile& file : model.files) {
+    const std::string path = absl::StrCat(FolderOf(model.name), "/", file.name);
+    for (const std::string& at :
+         {path, absl::StrCat(path, PartialFile::kSuffix)}) {
+      std::error_code error;
+      const uintmax_t bytes = fs::file_size(at, error);
+      if (!error) sum += bytes;
+    }
+  }
+  return sum;
 }
 
 absl::StatusOr<ModelLock> ModelStore::Lock(const std::string& name, bool wait,

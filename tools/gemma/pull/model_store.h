@@ -73,8 +73,12 @@ class ModelStore {
   // The record of a model, or nullopt if the model was not pulled.
   absl::StatusOr<std::optional<StoredModel>> Find(std::string_view name) const;
 
-  // All records, sorted by name, without broken ones.
+  // All records, sorted by name, without broken ones and without downloads of
+  // which nothing is here, as a pull leaves that is killed at its start.
   std::vector<StoredModel> List() const;
+
+  // The bytes of the model's files that are here, also in parts.
+  uint64_t BytesHere(const StoredModel& model) const;
 
   // Locks a model. If another process has the lock, waits for it if `wait` is
   // true, else fails. `quiet`: prints no note about the wait.
