@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""Holds tools/gemma/json.md against the JSON of every command: both have the same fields."""
+import json
+import os
+import pathlib
+import re
+import unittest
+
+from command import MODELS, TESTDATA, CommandTest, gemma
+
+PAGE = pathlib.Path(__file__).resolve().parents[3] / "tools/gemma/json.md"
+MODEL = TESTDATA / "gguf/gemma3_mixed.gguf"
+SHIELD = TESTDATA / "classify/shield.gguf"
+EMBEDS = MODELS / "embedding_gemma"
+SAE = TESTDATA / "scope/gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4/params.npz"
+SHARED = ("Head", "Model", "Options")
+# No toy thinks, or calls tools.
+UNSEEN = {"thoughts", "tool_calls[].name", "tool_calls[].arguments"}
+# Options that only some models have, or that are given. `inspect` shows them.
+RARE = {"options.lora[].path", "options.lora[].scale", "options.recurrent_window"}
+
+
+def sections():
+    """Returns the fields that each section of the page lists, with those that it begins with."""
+    own, begins = {}, {}
+    for section in PAGE.read_text(encoding="utf-8").split("\n## ")[1:]:
+        title, _, body = section.partition("\n")
+        cells = re.findall(r"^\| (`.*?) \|", body, re.MULTILINE)
+        own[title] = [field for cell in cells for field in re.findall("`([^`]+)`", cell)]
+        begins[title] = re.findall(r"\w+", (re.findall(r"Begins with ([\w,\s]+)", body) or [""])[0])
+    return {title: [field for shared in begins[title] if shared in SHARED for field in own[shared]] + fields
+            for title, fields in own.items() if title not in SHARED}
+
+
+def fields_of(value, listed, prefix=""):
+    """Yields the paths of all values that have no fields themselves, in the page's words."""
+    if isinstance(value, dict):
+        if prefix.endswith("findings[]"):  # facts depend on the subject
+            value = dict(value)
+            about = prefix.replace("[]", f"[{value['about']}]")
+            yield from fields_of({"facts": value.pop("facts")}, listed, about)
+        for name, inner in value.items():
+            path = f"{prefix}.{name}" if prefix else name
+            is_any = any(field.startswith(f"{prefix}.*") for field in listed)
+            yield from fields_of(inner, listed, f"{prefix}.*" if is_any else path)
+    elif isinstance(value, list) and (value == [] or isinstance(value[0], (dict, list)) or f"{prefix}[]" in listed):
+        for inner in value:
+            yield from fields_of(inner, listed, prefix + "[]")
+        if not value and prefix in listed:
+            yield prefix
+    else:
+        yield prefix
+
+
+class JsonPageTest(CommandTest):
+    pages = sections()
+
+    def setUp(self):
+        super().setUp()
+        self.text = self.folder / "text.txt"
+        self.text.write_text("The cat sat on the mat.")
+
+    def object(self, *arguments, code=0, **options):
+        result = gemma(*arguments, "--json", **options)
+        self.assertEqual(result.returncode, code, result)
+        return json.loads(result.stdout)
+
+    def lines(self, *arguments, code=0, **options):
+        result = gemma(*arguments, **options)
+        self.assertEqual(result.returncode, code, result)
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    def check(self, title, *objects):
+        """Expects that the objects together have exactly the fields of a section."""
+        listed = self.pages[title]
+        self.assertEqual(len(listed), len(set(listed)), listed)
+        found = set()
+        for value in objects:
+            self.assertEqual(list(value)[:2], ["schema_version", "gemma_version"])
+            self.assertEqual(value["schema_version"], 1)
+            for name in ("path", "base_path", "other_path"):
+                self.assertTrue(pathlib.Path(value.get(name, self.folder)).exists())
+            found |= set(fields_of(value, set(listed)))
+        self.assertEqual(sorted(found - set(listed)), [], "not on the page")
+        self.assertEqual(sorted(set(listed) - found - UNSEEN - (set() if title == "inspect" else RARE)), [],
+                         "only on the page")
+
+    def test_answers(self):
+        policies = ["--guard", SHIELD, "--guard-threshold"]
+        schema = self.folder / "schema.json"
+        schema.write_text('{"type": "boolean"}')
+        tools = self.folder / "tools.json"
+        tools.write_text('[{"type": "function", "function": {"name": "now", "description": "The time."}}]')
+        template = self.folder / "chat.jinja"
+        template.write_text("{{ bos_token }}{{ messages[-1].content }}")
+        short = ["-q", "-n", 2]
+        self.check(
+            "run",
+            self.object("run", MODEL, "hello", *short, "--logprobs", 1, "--score-prompt", "--raw", "--parse-control",
+                        "--stop", "x", "--logit-bias", "5=1", "--steer", f"{SAE}:3=1", "--ablate", f"{SAE}:2"),
+            self.object("run", MODEL, "hello", *short, "--chat", "--system", "Be brief.", "--regex", "a+"),
+            self.object("run", MODEL, "hello", *short, "--chat-template", template, "--chat", "--choice", "yes"),
+            self.object("run", MODEL, "hello", "-q", "--format", "json", "--schema", schema),
+            self.object("run", MODELS / "gemma4_chat", "hello", *short, "--chat", "--think", "--tools", tools),
+            self.object("run", MODEL, "hello", *short, *policies, 1),
+            self.object("run", MODEL, "hello", *short, *policies, 0, code=3))
+
+    def test_batch_lines(self):
+        lines = b'{"prompt": "hello", "id": 7}\n{"prompt": 7}\n'
+        batch = ["run", MODEL, "--batch", "-", "-q", "-n", 2, "--guard", SHIELD, "--guard-threshold"]
+        self.check("run --batch", *self.lines(*batch, 1, stdin=lines, code=1), *self.lines(*batch, 0, stdin=b'"x"\n'))
+
+    def test_texts(self):
+        self.check("classify", self.object("classify", SHIELD, "hello"))
+        self.check("classify --jsonl", *self.lines("classify", SHIELD, "--jsonl", code=1,
+                                                   stdin=b'{"text": "a", "id": 1}\n{"text": 1}\n'))
+        self.check("embed", *self.lines("embed", EMBEDS, "-q", "--jsonl", "--output-format", "json",
+                                        stdin=b'{"text": "a", "id": 1}\n'))
+        self.check("tokenize", self.object("tokenize", MODEL, "hello"))
+        self.check("scope", self.object("scope", MODEL, "hello", "--sae", SAE))
+
+    def test_measures(self):
+        tokens = self.folder / "tokens.jsonl"
+        other = self.object("compare", MODEL, MODEL, "--file", self.text, "--per-token", tokens)
+        self.check("compare", other)
+        self.check("compare --per-token", *map(json.loads, tokens.read_text().splitlines()))
+        self.check("perplexity", self.object("perplexity", MODEL, "--file", self.text))
+        self.check("verify", self.object("verify", MODELS / "gemma3", "--reference", MODELS / "gemma3/reference.npz"))
+        self.check("bench", *json.loads(self.succeeds(
+            "bench", MODEL, "-p", 2, "-n", 0, "-r", 1, "--output-format", "json")))
+
+    def test_machine(self):
+        self.check("inspect", self.object("inspect", MODEL), self.object("inspect", MODELS / "gemma4_chat"),
+                   self.object("inspect", MODELS / "gemma2", "--lora", TESTDATA / "lora/plain"),
+                   self.object("inspect", MODELS / "recurrent_gemma"))
+        self.check("doctor", self.object("doctor", MODEL))
+        self.check("list", self.object("list", "--all", env={**os.environ, "GEMMA_MODELS": str(self.folder)}))
+
+    def test_every_section_is_checked(self):
+        checked = set(re.findall(r'self\.check\(\s*"([^"]+)"', pathlib.Path(__file__).read_text(encoding="utf-8")))
+        self.assertEqual(checked, set(self.pages))
+
+    def test_tokens_only_when_asked(self):
+        plain = self.object("run", MODEL, "hello", "-q", "-n", 2)
+        self.assertNotIn("tokens", plain)
+        listed = self.object("run", MODEL, "hello", "-q", "-n", 2, "--list-tokens", "--seed", plain["seed"])
+        self.assertEqual([sorted(token) for token in listed["tokens"]], 2 * [["id", "piece"]])
+        self.assertEqual(listed["text"], plain["text"])
+        self.fails(2, "run", MODEL, "hello", "--list-tokens", says=["--list-tokens", "json"])
+
+    def test_record_repeats_the_answer(self):
+        given = ["--temperature", 1.5, "--top-k", 7, "--stop", "zz", "-c", 100, "-t", 1, "--activations", "float32"]
+        answer = self.object("run", MODEL, "hello", "-q", "-n", 8, *given)
+        options = answer["options"]
+        names = ("temperature", "top_k", "stop", "context", "threads", "activations")
+        self.assertEqual([options[name] for name in names], [1.5, 7, ["zz"], 100, 1, "float32"])
+        again = ["--seed", answer["seed"]]
+        for name in (*(name for name in names if name != "stop"), "top_p", "min_p", "max_tokens", "chunk"):
+            again += [f"--{name.replace('_', '-')}", options[name]]
+        repeated = self.object("run", answer["path"], answer["input"], "-q", "--stop", "zz", *again)
+        self.assertEqual(repeated["text"], answer["text"])
+
+    def test_file_types(self):
+        found = [self.object("inspect", path)["file_type"] for path in (MODEL, MODELS / "gemma2", MODELS / "gemma2_bf16")]
+        self.assertEqual(found, ["Q8_0", "F32", "BF16"])
+
+    def test_lines_have_their_seeds(self):
+        lines = self.lines("run", MODEL, "--batch", "-", "-q", "-n", 1, stdin=b'"a"\n{"prompt": "b", "seed": 5}\n')
+        self.assertEqual({line["line"]: line["seed"] for line in lines}, {1: 0, 2: 5})
+
+
+if __name__ == "__main__":
+    unittest.main()
