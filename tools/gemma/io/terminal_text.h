@@ -1,8 +1,11 @@
-// Text for people on standard error, which may be a terminal.
+// Text for people on a terminal: on standard error, and on standard output if
+// that is one.
 
 #ifndef GEMMA_TOOLS_GEMMA_IO_TERMINAL_TEXT_H_
 #define GEMMA_TOOLS_GEMMA_IO_TERMINAL_TEXT_H_
 
+#include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace gemma::tools {
@@ -15,8 +18,28 @@ bool TerminalCanMove();
 // set, or empty.
 bool TerminalHasColours();
 
-// Returns whether standard output is such a terminal and colours are wanted.
+// Returns whether standard output is a terminal that can do more than add
+// lines.
+bool OutputCanMove();
+
+// Returns whether OutputCanMove() and colours are wanted.
 bool OutputHasColours();
+
+// Returns the width of the terminal at standard output at the moment, or 0 if
+// it has none.
+size_t OutputColumns();
+
+// Makes a text printable that comes in pieces, as PrintableLines does. The last
+// character of a piece may be incomplete; it then comes with the next piece.
+class PrintablePieces {
+ public:
+  std::string Next(std::string_view piece);
+  // An incomplete character at the end of all pieces.
+  std::string Rest();
+
+ private:
+  std::string incomplete_;
+};
 
 enum class Colour { kPrompt, kNote, kOk, kWarning, kProblem };
 

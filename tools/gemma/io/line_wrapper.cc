@@ -1,0 +1,134 @@
+#include "tools/gemma/io/line_wrapper.h"
+
+#include <clocale>
+#include <cstdint>
+#include <cwchar>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
+#include "src/base/utf8.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kTabStop = 8;
+constexpr std::string_view kZeroWidthJoiner = "\xE2\x80\x8D";
+
+// No line begins with one of these.
+constexpr std::string_view kClosing[] = {
+    "、", "。", "，", "．", "！", "？", "：", "；", "）", "」", "』",
+    "】", "》", "〉", "〕", "］", "｝", "ー", "々", "…",  "’",  "”"};
+
+wchar_t CodePointOf(std::string_view character) {
+  const size_t length = character.size();
+  auto code = static_cast<uint32_t>(static_cast<uint8_t>(character[0]));
+  if (length > 1) code &= 0x7Fu >> length;
+  for (size_t i = 1; i < length; ++i) {
+    code = code << 6 | (static_cast<uint8_t>(character[i]) & 0x3Fu);
+  }
+  return static_cast<wchar_t>(code);
+}
+
+bool IsClosingMark(std::string_view character) {
+  for (const std::string_view mark : kClosing) {
+    if (character == mark) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+size_t CharacterWidth(std::string_view character) {
+  if (character.size() < 2) return 1;
+  // The system's table is that of its terminals. The process keeps its locale.
+  static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (utf8 == nullptr) return 1;
+  const locale_t old = uselocale(utf8);
+  const int width = wcwidth(CodePointOf(character));
+  uselocale(old);
+  return width < 0 ? 1 : static_cast<size_t>(width);
+}
+
+LineWrapper::LineWrapper(std::function<size_t()> columns, Sink sink)
+    : columns_(std::move(columns)), sink_(std::move(sink)) {}
+
+void LineWrapper::Write(std::string_view text) {
+  while (!text.empty()) {
+    const size_t length = Utf8CharacterLength(text);
+    const std::string_view character = text.substr(0, length == 0 ? 1 : length);
+    Put(character);
+    text.remove_prefix(character.size());
+  }
+}
+
+void LineWrapper::WriteStyle(std::string_view sequence) {
+  absl::StrAppend(&word_, sequence);
+}
+
+void LineWrapper::SetBreaks(bool breaks) {
+  EndWord();
+  breaks_ = breaks;
+}
+
+void LineWrapper::Put(std::string_view character) {
+  if (character == "\n") {
+    EndWord();
+    sink_("\n");
+    column_ = blanks_ = indent_ = 0;
+    return;
+  }
+  if (character == " " || character == "\t") {
+    EndWord();
+    const size_t to_stop = kTabStop - (column_ + blanks_) % kTabStop;
+    blanks_ += character == " " ? 1 : to_stop;
+    return;
+  }
+  const size_t width = CharacterWidth(character);
+  const bool is_wide = width == 2;
+  if (word_width_ > 0 && (is_wide || (is_wide_ && width > 0)) && !is_glued_ &&
+      !IsClosingMark(character)) {
+    EndWord();
+  }
+  absl::StrAppend(&word_, character);
+  word_width_ += width;
+  if (width > 0) is_wide_ = is_wide;
+  is_glued_ = character == kZeroWidthJoiner;
+  const size_t columns = Columns();
+  // No line has room for the word, so it need not be held.
+  if (columns == 0 || word_width_ > columns) {
+    PassOn();
+    is_begun_ = true;
+  }
+}
+
+void LineWrapper::EndWord() {
+  PassOn();
+  is_wide_ = is_glued_ = is_begun_ = false;
+}
+
+void LineWrapper::PassOn() {
+  if (word_.empty()) return;
+  const size_t columns = Columns();
+  if (word_width_ > 0) {
+    const size_t indent = 2 * indent_ < columns ? indent_ : 0;
+    const bool fits =
+        columns == 0 || is_begun_ || column_ + blanks_ + word_width_ <= columns;
+    if (!fits && column_ > indent) {
+      sink_(absl::StrCat("\n", std::string(indent, ' ')));
+      column_ = indent;
+    } else {
+      sink_(std::string(blanks_, ' '));
+      column_ += blanks_;
+    }
+    blanks_ = 0;
+  }
+  sink_(word_);
+  column_ += word_width_;
+  // The terminal has broken a line that was too long.
+  if (columns > 0 && column_ > columns) column_ %= columns;
+  word_.clear();
+  word_width_ = 0;
+}
+
+}  // namespace gemma::tools

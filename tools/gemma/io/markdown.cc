@@ -1,0 +1,367 @@
+#include "tools/gemma/io/markdown.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
+#include "src/base/utf8.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kMaxFenceLine = 64;  // bytes of a fence with its language
+constexpr size_t kMinFence = 3;
+constexpr size_t kMaxHeading = 6;
+constexpr size_t kMaxDigits = 4;
+constexpr std::string_view kBullet = "\xE2\x80\xA2 ";
+constexpr std::string_view kEdge = "\xE2\x94\x82";
+constexpr std::string_view kDash = "\xE2\x94\x80";
+constexpr size_t kRuleColumns = 24;
+// A backslash before one of these makes it plain text. Before others it stays,
+// as in \( of formulas.
+constexpr std::string_view kEscapable = "*_`#";
+
+// The number of characters `c` at the beginning of the text.
+size_t RunOf(char c, std::string_view text) {
+  return std::min(text.find_first_not_of(c), text.size());
+}
+
+bool IsBlankCharacter(char c) { return c == ' ' || c == '\n'; }
+
+// Whether emphasis may begin after this character: not in a word, and for an
+// underscore not in an address or a name.
+bool MayBegin(char mark, char last) {
+  if (mark == '*') return !absl::ascii_isalnum(static_cast<uint8_t>(last));
+  return std::string_view(" ([{\"'*").find(last) != std::string_view::npos;
+}
+
+// Position after the run of `run` backticks that ends a span of code, which
+// begins with such a run; npos: none so far. A run at the end of an unfinished
+// text may become longer.
+size_t EndOfCodeSpan(std::string_view text, size_t run, bool is_end) {
+  size_t at = run;
+  while ((at = text.find('`', at)) != std::string_view::npos) {
+    const size_t length = RunOf('`', text.substr(at));
+    if (at + length == text.size() && !is_end) break;
+    at += length;
+    if (length == run) return at;
+  }
+  return std::string_view::npos;
+}
+
+// Position of the run that ends the emphasis with which `text` begins, or npos.
+size_t EndOfEmphasis(std::string_view text, size_t run, bool is_end) {
+  const char mark = text[0];
+  for (size_t at = run; at < text.size();) {
+    if (text[at] == '\\') {
+      at += 2;
+      continue;
+    }
+    if (text[at] == '`') {
+      const size_t length = RunOf('`', text.substr(at));
+      const size_t end = EndOfCodeSpan(text.substr(at), length, is_end);
+      if (end == std::string_view::npos && !is_end) return end;
+      at += end == std::string_view::npos ? length : end;
+      continue;
+    }
+    if (text[at] != mark) {
+      ++at;
+      continue;
+    }
+    const size_t length = RunOf(mark, text.substr(at));
+    const size_t after = at + length;
+    if (after == text.size() && !is_end) return std::string_view::npos;
+    const bool ends =
+        !IsBlankCharacter(text[at - 1]) &&
+        (after == text.size() || !absl::ascii_isalnum(text[after]));
+    // "**bold *and italic***" ends with its last two.
+    if (ends && length == run) return at;
+    if (ends && length == 3) return after - run;
+    at = after;
+  }
+  return std::string_view::npos;
+}
+
+}  // namespace
+
+void MarkdownRenderer::Write(std::string_view text) {
+  while (!text.empty()) {
+    const size_t length = Utf8CharacterLength(text);
+    const std::string_view character = text.substr(0, length == 0 ? 1 : length);
+    Put(character);
+    text.remove_prefix(character.size());
+  }
+}
+
+void MarkdownRenderer::Finish() {
+  if (place_ == Place::kLineStart) TakeLineStart(/*is_whole=*/true);
+  if (place_ == Place::kCodeStart) TakeCodeStart(/*is_whole=*/true);
+  TakeText(/*is_end=*/true);
+  for (Style* style : {&bold_, &italic_, &code_, &mark_}) {
+    if (style->depth > 0) lines_.WriteStyle(style->off);
+    style->depth = 0;
+  }
+  lines_.SetBreaks(true);
+  place_ = Place::kLineStart;
+  is_heading_ = false;
+}
+
+void MarkdownRenderer::Put(std::string_view character) {
+  const bool is_end = character == "\n";
+  const std::string_view more = is_end ? "" : character;
+  switch (place_) {
+    case Place::kLineStart:
+      start_ += more;
+      TakeLineStart(is_end);
+      break;
+    case Place::kCodeStart:
+      start_ += more;
+      TakeCodeStart(is_end);
+      break;
+    case Place::kText:
+      text_ += more;
+      TakeText(is_end);
+      break;
+    case Place::kCode:
+      lines_.Write(more);
+      break;
+  }
+  if (is_end) EndLine();
+}
+
+void MarkdownRenderer::EndLine() {
+  TakeText(/*is_end=*/true);
+  if (is_heading_) End(bold_);
+  is_heading_ = false;
+  lines_.Write("\n");
+  last_ = ' ';
+  place_ = fence_ == 0 ? Place::kLineStart : Place::kCodeStart;
+}
+
+void MarkdownRenderer::Begin(Style& style) {
+  if (style.depth++ == 0) lines_.WriteStyle(style.on);
+}
+
+void MarkdownRenderer::End(Style& style) {
+  if (--style.depth == 0) lines_.WriteStyle(style.off);
+}
+
+void MarkdownRenderer::Plain(std::string_view text) {
+  if (text.empty()) return;
+  lines_.Write(text);
+  last_ = text.back();
+}
+
+void MarkdownRenderer::BeginText(std::string_view rest, size_t columns) {
+  lines_.SetIndent(columns);
+  text_ = std::string(rest);
+  start_.clear();
+  place_ = Place::kText;
+  TakeText(/*is_end=*/false);
+}
+
+void MarkdownRenderer::TakeLineStart(bool is_whole) {
+  const size_t indent = RunOf(' ', start_);
+  const std::string_view text = std::string_view(start_).substr(indent);
+  if (text.empty()) {
+    if (is_whole) start_.clear();
+    return;
+  }
+  switch (text[0]) {
+    case '#':
+      if (TakeHeading(text, is_whole)) return;
+      break;
+    case '-':
+    case '*':
+    case '+':
+    case '_':
+      if (TakeBullet(text, is_whole)) return;
+      break;
+    case '`':
+    case '~':
+      if (TakeFence(text, is_whole)) return;
+      break;
+    case '>': {
+      if (text.size() < 2 && !is_whole) return;
+      Begin(mark_);
+      lines_.Write(kEdge);
+      End(mark_);
+      lines_.Write(" ");
+      const size_t begin = text.size() > 1 && text[1] == ' ' ? 2 : 1;
+      const std::string rest(text.substr(begin));
+      BeginText(rest, 2);
+      return;
+    }
+    default:
+      if (absl::ascii_isdigit(text[0]) && TakeNumber(text, is_whole)) return;
+  }
+  lines_.Write(std::string(indent, ' '));
+  const std::string rest(text);
+  BeginText(rest, indent);
+}
+
+// Each of these returns whether the line is what they look for, or may become
+// it. If so, they have handled what is known.
+
+bool MarkdownRenderer::TakeHeading(std::string_view text, bool is_whole) {
+  const size_t level = RunOf('#', text);
+  if (level > kMaxHeading) return false;
+  if (level == text.size()) return !is_whole;
+  if (text[level] != ' ') return false;
+  const std::string rest(absl::StripLeadingAsciiWhitespace(text.substr(level)));
+  if (rest.empty() && !is_whole) return true;
+  is_heading_ = true;
+  Begin(bold_);
+  BeginText(rest, 0);
+  return true;
+}
+
+bool MarkdownRenderer::TakeBullet(std::string_view text, bool is_whole) {
+  const char mark = text[0];
+  const size_t run = RunOf(mark, text);
+  if (run == text.size()) {
+    if (!is_whole) return true;
+    if (run < 3 || mark == '+') return false;
+    Begin(mark_);
+    for (size_t i = 0; i < kRuleColumns; ++i) lines_.Write(kDash);
+    End(mark_);
+    start_.clear();
+    return true;
+  }
+  if (run > 1 || text[1] != ' ' || mark == '_') return false;
+  const size_t indent = start_.size() - text.size();
+  lines_.Write(absl::StrCat(std::string(indent, ' '), kBullet));
+  const std::string rest(text.substr(2));
+  BeginText(rest, indent + 2);
+  return true;
+}
+
+bool MarkdownRenderer::TakeNumber(std::string_view text, bool is_whole) {
+  size_t digits = 0;
+  while (digits < text.size() && absl::ascii_isdigit(text[digits])) ++digits;
+  if (digits > kMaxDigits) return false;
+  if (digits == text.size()) return !is_whole;
+  if (text[digits] != '.' && text[digits] != ')') return false;
+  if (digits + 1 == text.size()) return !is_whole;
+  if (text[digits + 1] != ' ') return false;
+  const size_t indent = start_.size() - text.size();
+  lines_.Write(start_);
+  const size_t columns = indent + digits + 2;
+  BeginText("", columns);
+  return true;
+}
+
+bool MarkdownRenderer::TakeFence(std::string_view text, bool is_whole) {
+  const char mark = text[0];
+  const size_t run = RunOf(mark, text);
+  if (run == text.size() && !is_whole) return true;
+  if (run < kMinFence || text.size() > kMaxFenceLine) return false;
+  if (text.substr(run).find(mark) != std::string_view::npos) return false;
+  if (!is_whole) return true;
+  fence_ = mark;
+  fence_size_ = run;
+  Begin(mark_);
+  lines_.Write(start_);
+  End(mark_);
+  lines_.SetBreaks(false);
+  start_.clear();
+  return true;
+}
+
+void MarkdownRenderer::TakeCodeStart(bool is_whole) {
+  const std::string_view text = absl::StripAsciiWhitespace(start_);
+  const bool may_be_fence =
+      RunOf(fence_, text) == text.size() && start_.size() <= kMaxFenceLine;
+  if (may_be_fence && !is_whole) return;
+  const bool is_fence = may_be_fence && text.size() >= fence_size_;
+  if (is_fence) {
+    if (code_.depth > 0) End(code_);
+    fence_ = 0;
+    lines_.SetBreaks(true);
+    Begin(mark_);
+    lines_.Write(start_);
+    End(mark_);
+  } else {
+    if (code_.depth == 0) Begin(code_);
+    lines_.Write(start_);
+    place_ = Place::kCode;
+  }
+  start_.clear();
+}
+
+void MarkdownRenderer::TakeText(bool is_end) {
+  size_t at = 0;
+  while (at < text_.size()) {
+    const size_t size = TakeSpan(std::string_view(text_).substr(at), is_end);
+    if (size == 0) break;
+    at += size;
+  }
+  text_.erase(0, at);
+}
+
+size_t MarkdownRenderer::TakeSpan(std::string_view text, bool is_end) {
+  const char c = text[0];
+  if (c == '\\') {
+    if (text.size() == 1 && !is_end) return 0;
+    const bool escapes =
+        text.size() > 1 && kEscapable.find(text[1]) != std::string_view::npos;
+    Plain(text.substr(escapes ? 1 : 0, 1));
+    return escapes ? 2 : 1;
+  }
+  if (c != '`' && c != '*' && c != '_') {
+    const size_t size = std::min(text.find_first_of("\\`*_"), text.size());
+    Plain(text.substr(0, size));
+    return size;
+  }
+  const size_t run = RunOf(c, text);
+  if (run == text.size() && !is_end && run < kMaxSpan) return 0;
+  return c == '`' ? TakeCodeSpan(text, run, is_end)
+                  : TakeEmphasis(text, run, is_end);
+}
+
+size_t MarkdownRenderer::TakeCodeSpan(std::string_view text, size_t run,
+                                      bool is_end) {
+  const size_t end = EndOfCodeSpan(text, run, is_end);
+  if (end == std::string_view::npos || end > kMaxSpan) {
+    if (!is_end && text.size() <= kMaxSpan) return 0;
+    Plain(text.substr(0, run));
+    return run;
+  }
+  std::string_view code = text.substr(run, end - 2 * run);
+  // One blank at each end keeps backticks apart from the marks.
+  if (code.size() > 2 && code.front() == ' ' && code.back() == ' ') {
+    code = code.substr(1, code.size() - 2);
+  }
+  Begin(code_);
+  Plain(code);
+  End(code_);
+  return end;
+}
+
+size_t MarkdownRenderer::TakeEmphasis(std::string_view text, size_t run,
+                                      bool is_end) {
+  const size_t most = text[0] == '_' ? 1 : 3;
+  const bool opens = run <= most && run < text.size() &&
+                     !IsBlankCharacter(text[run]) && MayBegin(text[0], last_);
+  const size_t end =
+      opens ? EndOfEmphasis(text, run, is_end) : std::string_view::npos;
+  if (end == std::string_view::npos || end + run > kMaxSpan) {
+    if (opens && !is_end && text.size() <= kMaxSpan) return 0;
+    Plain(text.substr(0, run));
+    return run;
+  }
+  if (run >= 2) Begin(bold_);
+  if (run != 2) Begin(italic_);
+  last_ = text[0];
+  const std::string_view inside = text.substr(run, end - run);
+  for (size_t at = 0; at < inside.size();) {
+    at += TakeSpan(inside.substr(at), /*is_end=*/true);
+  }
+  if (run != 2) End(italic_);
+  if (run >= 2) End(bold_);
+  last_ = text[0];
+  return end + run;
+}
+
+}  // namespace gemma::tools
