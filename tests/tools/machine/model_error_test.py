@@ -187,8 +187,9 @@ class WrongFileTest(CommandTest):
 
 class BaseModelTest(CommandTest):
     def test_the_sibling_that_chats(self):
-        for name, sibling in (("gemma-3-1b-pt", "gemma-3-1b-it"), ("gemma-2-2b", "gemma-2-2b-it"),
-                              ("gemma-3-270m-q4_k_m", "gemma-3-270m-it"), ("recurrentgemma-2b", "recurrentgemma-2b-it")):
+        for name, sibling in (("gemma-3-1b-pt", "gemma-3-1b-it-q4"), ("gemma-2-2b", "gemma-2-2b-it"),
+                              ("gemma-3-270m-q4_k_m", "gemma-3-270m-it-q8"),
+                              ("recurrentgemma-2b", "recurrentgemma-2b-it")):
             path = shutil.copytree(TOY, self.folder / name)
             self.fails(1, "chat", path, says=[name, "base model"], cure=f"gemma pull {sibling}, and chat with that")
         path = shutil.copytree(TOY, self.folder / "gemma-3-1b5")

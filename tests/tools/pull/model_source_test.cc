@@ -142,5 +142,19 @@ TEST(Catalogue, EntriesCanBePulled) {
   EXPECT_EQ(FindInCatalogue("other"), nullptr);
 }
 
+TEST(Catalogue, SmallestThatChatsFirst) {
+  EXPECT_EQ(DefaultModel().name, "gemma-3-270m");
+  EXPECT_EQ(&SmallestChatModel(), &Catalogue()[0]);
+  EXPECT_EQ(SmallestChatModel().gated, Gated::kNo);
+  const auto sibling = [](std::string_view model) {
+    const CatalogueEntry* found = TunedSibling(model);
+    return found == nullptr ? "" : found->name;
+  };
+  EXPECT_EQ(sibling("a/gemma-3-1b-pt/"), "gemma-3-1b-it-q4");
+  EXPECT_EQ(sibling("gemma-3-270m-q4_k_m.gguf"), "gemma-3-270m-it-q8");
+  EXPECT_EQ(sibling("gemma-4-e2b"), "gemma-4-e2b-it-q4");
+  EXPECT_EQ(sibling("gemma-3-1b5"), "");
+}
+
 }  // namespace
 }  // namespace gemma::tools

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import unittest
@@ -32,15 +33,17 @@ class ListTest(PullTest):
 
     def test_the_catalogue(self):
         rows = self.listing("--all")
-        self.assertEqual(list(rows)[0], "gemma-3-270m")
-        self.assertGreater(len(rows), 3)
+        gated = [row["gated"] for row in rows.values()]
+        self.assertEqual(gated, sorted(gated, key=[False, True, None].index))
+        first = next(iter(rows.values()))  # the smallest that chats well
+        self.assertEqual((first["name"], first["gated"]), ("gemma-3-1b-it-q4", False))
+        self.assertLess(max(first["bytes"], first["memory"]), 10**9)
         for name, row in rows.items():
             self.assertIsNone(row["path"])
             new = name.startswith(("gemma-4-", "embeddinggemma-2"))
             self.assertEqual(row["licence"], "Apache-2.0" if new else "Gemma Terms of Use")
-            # Whether these are gated has not been checked.
-            self.assertEqual(row["gated"], None if new else row["source"].startswith("hf://google/"))
             self.assertGreater(row["bytes"], 10**8)
+            self.assertGreater(row["memory"], 10**8)
             self.fails(1, "inspect", name, says="not pulled", cure=f"gemma pull {name} fetches it")
         for name in ("gemma-3n-E2B", "gemma-3n-E2B-it", "gemma-3n-E4B", "gemma-3n-E4B-it"):
             self.assertEqual(rows[name.lower()]["source"], f"hf://google/{name}")
@@ -51,10 +54,31 @@ class ListTest(PullTest):
             quantized = rows[f"gemma-4-{size.lower()}-it-qat"]
             self.assertEqual(quantized["source"], f"hf://google/gemma-4-{size}-it-qat-q4_0-gguf")
             self.assertLess(quantized["bytes"], row["bytes"] / 3)
-        text = self.succeeds_quietly("list", "-a")
-        self.assertIn("not pulled", text)
-        self.assertRegex(text, r"(?m)^gemma-4-e2b .*may be gated: HF_TOKEN then opens it$")
+        for size in ("1b", "4b"):
+            self.assertEqual(rows[f"gemma-3-{size}-it-qat"]["source"], f"hf://google/gemma-3-{size}-it-qat-q4_0-gguf")
         self.fails(2, "list", "-o", "xml", says="'xml'")
+
+    def test_catalogue_is_in_groups(self):
+        text = self.succeeds_quietly("list", "--all")
+        open_, gated, unknown = re.split(r"\n\n", text)
+        self.assertRegex(open_, r"\AOpen\nNAME +DOWNLOAD +MEMORY +MODEL\n"
+                                r"gemma-3-1b-it-q4 +~[\d.]+ MiB +~[\d.]+ MiB +Gemma 3 1B, instruction-tuned, Q4_K_M\n")
+        self.assertRegex(open_, r"(?m)^gemma-3-270m +241.39 MiB ")
+        self.assertRegex(gated, r"\AGated: accept the terms at huggingface.co, and set HF_TOKEN\nNAME ")
+        self.assertRegex(unknown, r"\ANot checked: may be gated; HF_TOKEN then opens them\nNAME ")
+        self.assertIn("gemma-4-31b ", unknown)
+        self.hub.files = directory("gemma2")
+        self.pull("hf://owner/toy")
+        text = self.succeeds_quietly("list", "--all")
+        self.assertRegex(text, r"\ANAME +KIND +SIZE +PULLED +PATH\ntoy [^\n]*\n\nOpen\n")
+
+    def test_bare_pull_tells_size(self):
+        # No program is found that could fetch the package.
+        error = gemma("pull", env={**os.environ, "PATH": str(self.folder)}).stderr.decode()
+        self.assertRegex(error, r"\Agemma: fetching gemma-3-270m, Gemma 3 270M, base, Q4_K_M, 241.39 MiB; "
+                                r"one that chats: gemma pull gemma-3-1b-it-q4, [\d.]+ MiB\n")
+        self.assertNotIn("fetching", gemma("pull", "gemma-3-270m", env={**os.environ, "PATH": ""}).stderr.decode())
+        self.assertRegex(self.succeeds_quietly("pull", "--help"), r"\(default:\s+gemma-3-270m,\s+241.39\s+MiB\)")
 
     def test_catalogue_uses_endpoint(self):
         self.pull_fails(1, "gemma-3-1b-it", cause="hf://google/gemma-3-1b-it", cure="models")

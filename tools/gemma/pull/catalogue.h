@@ -20,21 +20,31 @@ inline constexpr std::string_view kApache = "Apache-2.0";
 struct CatalogueEntry {
   std::string_view name;
   std::string_view description;
-  std::string_view source;  // see ParseSource
-  uint64_t bytes;           // exact if `sha256` is known, else an estimate
-  std::string_view file;    // file name, for a kPip source; else ""
-  std::string_view sha256;  // of the file, or ""
+  std::string_view source;    // see ParseSource
+  uint64_t bytes;             // exact if `sha256` is known, else an estimate
+  uint64_t memory_megabytes;  // 10^6 bytes that a chat needs, an estimate
   Gated gated;
   std::string_view licence = kGemmaTerms;
+  std::string_view file = {};    // file name, for a kPip source
+  std::string_view sha256 = {};  // of the file
 };
 
-// All entries. The first is the default model.
+// All entries, by Gated in its order. In each group, models that chat come
+// first, and among these files of about 4 bits, with the smallest that chats
+// well at the top.
 absl::Span<const CatalogueEntry> Catalogue();
+
+// What `gemma pull` fetches without a name.
+const CatalogueEntry& DefaultModel();
+
+// The smallest open model that chats well.
+const CatalogueEntry& SmallestChatModel();
 
 // The entry with this name, or nullptr.
 const CatalogueEntry* FindInCatalogue(std::string_view name);
 
-// The instruction-tuned model that matches a base model: same family and size.
+// The first instruction-tuned model that matches a base model: same family and
+// size.
 // `model` is the base model's path or name; only the beginning of its last part
 // is compared. nullptr if no entry matches.
 const CatalogueEntry* TunedSibling(std::string_view model);

@@ -58,13 +58,15 @@ std::vector<Row> MakeRows(const std::vector<StoredModel>& models, bool all) {
 
 OrderedJson RowJson(const Row& row, const ModelStore& store) {
   OrderedJson json = {
-      {"name", nullptr},        {"kind", nullptr},      {"bytes", nullptr},
-      {"path", nullptr},        {"pulled_at", nullptr}, {"complete", false},
-      {"bytes_here", 0},        {"source", nullptr},    {"revision", nullptr},
-      {"description", nullptr}, {"licence", nullptr},   {"gated", nullptr}};
+      {"name", nullptr},     {"kind", nullptr},        {"bytes", nullptr},
+      {"memory", nullptr},   {"path", nullptr},        {"pulled_at", nullptr},
+      {"complete", false},   {"bytes_here", 0},        {"source", nullptr},
+      {"revision", nullptr}, {"description", nullptr}, {"licence", nullptr},
+      {"gated", nullptr}};
   if (row.known != nullptr) {
     json["name"] = row.known->name;
     json["bytes"] = row.known->bytes;
+    json["memory"] = row.known->memory_megabytes * 1'000'000;
     json["source"] = row.known->source;
     json["description"] = row.known->description;
     json["licence"] = row.known->licence;
@@ -96,53 +98,75 @@ std::string ShowJson(const std::vector<Row>& rows, const ModelStore& store) {
   return ToText(json);
 }
 
-std::string_view TextOf(Gated gated) {
+std::string_view TitleOf(Gated gated) {
   switch (gated) {
     case Gated::kNo:
-      return "";
+      return "Open";
     case Gated::kYes:
-      return "; gated: needs HF_TOKEN";
+      return "Gated: accept the terms at huggingface.co, and set HF_TOKEN";
     case Gated::kUnknown:
-      return "; may be gated: HF_TOKEN then opens it";
+      return "Not checked: may be gated; HF_TOKEN then opens them";
   }
   return "";
 }
 
-std::vector<std::string> Cells(const Row& row, const ModelStore& store) {
-  if (row.stored != nullptr) {
-    return {row.stored->name, std::string(row.stored->kind()),
-            row.stored->bytes() == 0 ? "unknown" : Bytes(row.stored->bytes()),
-            row.stored->complete
-                ? Printable(row.stored->pulled_at)
-                : absl::StrCat("incomplete, ",
-                               Bytes(store.BytesHere(*row.stored)), " here"),
-            store.PathOf(*row.stored)};
-  }
-  return {std::string(row.known->name), "-",
-          absl::StrCat(row.known->sha256.empty() ? "~" : "",
-                       Bytes(row.known->bytes)),
-          "not pulled",
-          absl::StrCat(row.known->description, TextOf(row.known->gated))};
-}
+using Cells = std::vector<std::string>;
 
-std::string ShowText(const std::vector<Row>& rows, const ModelStore& store) {
-  std::vector<std::vector<std::string>> lines = {
-      {"NAME", "KIND", "SIZE", "PULLED", "PATH"}};
-  for (const Row& row : rows) lines.push_back(Cells(row, store));
+// Appends lines of cells in columns.
+void AppendTable(const std::vector<Cells>& lines, std::string* text) {
   std::vector<size_t> widths(lines[0].size(), 0);
-  for (const std::vector<std::string>& line : lines) {
+  for (const Cells& line : lines) {
     for (size_t i = 0; i < line.size(); ++i) {
       widths[i] = std::max(widths[i], line[i].size());
     }
   }
-  std::string text;
-  for (const std::vector<std::string>& line : lines) {
+  for (const Cells& line : lines) {
     for (size_t i = 0; i + 1 < line.size(); ++i) {
-      absl::StrAppendFormat(&text, "%-*s  ", static_cast<int>(widths[i]),
+      absl::StrAppendFormat(text, "%-*s  ", static_cast<int>(widths[i]),
                             line[i]);
     }
-    absl::StrAppend(&text, line.back(), "\n");
+    absl::StrAppend(text, line.back(), "\n");
   }
+}
+
+// Appends the models of the catalogue that are not pulled, in groups.
+void AppendCatalogue(const std::vector<Row>& rows, std::string* text) {
+  for (const Gated gated : {Gated::kNo, Gated::kYes, Gated::kUnknown}) {
+    std::vector<Cells> lines;
+    for (const Row& row : rows) {
+      if (row.stored != nullptr || row.known->gated != gated) continue;
+      const CatalogueEntry& known = *row.known;
+      lines.push_back(
+          {std::string(known.name),
+           absl::StrCat(known.sha256.empty() ? "~" : "", Bytes(known.bytes)),
+           absl::StrCat("~", Bytes(known.memory_megabytes * 1'000'000)),
+           std::string(known.description)});
+    }
+    if (lines.empty()) continue;
+    lines.insert(lines.begin(), {"NAME", "DOWNLOAD", "MEMORY", "MODEL"});
+    absl::StrAppend(text, text->empty() ? "" : "\n", TitleOf(gated), "\n");
+    AppendTable(lines, text);
+  }
+}
+
+std::string ShowText(const std::vector<Row>& rows, const ModelStore& store,
+                     bool all) {
+  std::vector<Cells> lines = {{"NAME", "KIND", "SIZE", "PULLED", "PATH"}};
+  for (const Row& row : rows) {
+    if (row.stored == nullptr) continue;
+    const StoredModel& stored = *row.stored;
+    lines.push_back(
+        {stored.name, std::string(stored.kind()),
+         stored.bytes() == 0 ? "unknown" : Bytes(stored.bytes()),
+         stored.complete
+             ? Printable(stored.pulled_at)
+             : absl::StrCat("incomplete, ", Bytes(store.BytesHere(stored)),
+                            " here"),
+         store.PathOf(stored)});
+  }
+  std::string text;
+  if (!all || lines.size() > 1) AppendTable(lines, &text);
+  if (all) AppendCatalogue(rows, &text);
   return text;
 }
 
@@ -150,8 +174,9 @@ absl::Status List(const ListOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
   const std::vector<StoredModel> models = store.List();
   const std::vector<Row> rows = MakeRows(models, options.all);
-  return WriteOutput(options.format == "json" ? ShowJson(rows, store)
-                                              : ShowText(rows, store));
+  return WriteOutput(options.format == "json"
+                         ? ShowJson(rows, store)
+                         : ShowText(rows, store, options.all));
 }
 
 }  // namespace
@@ -160,7 +185,9 @@ void AddList(CLI::App& app, Action* action) {
   auto options = std::make_shared<ListOptions>();
   CLI::App* command = app.add_subcommand("list", "List the pulled models");
   command->add_flag("-a,--all", options->all,
-                    "Also list the models that gemma pull knows by name");
+                    "Also list the models that gemma pull knows by name:\n"
+                    "what is open and what needs a token, the size of the\n"
+                    "download, and the memory that a chat needs");
   AddFormat(*command, &options->format);
   command->footer(
       R"(Examples:

