@@ -92,7 +92,7 @@ class RunTest(RealTest):
             auto = self.run_model(*arguments, *sampling, "--speculate", "auto")
             self.assertEqual((off.returncode, auto.returncode), (0, 0))
             self.assertEqual(auto.stdout, off.stdout)
-            self.assertNotIn(b"guessed", off.stderr)
+            self.assertNotIn(b"speculation", off.stderr)
 
     def test_stop(self):
         whole = self.run_model("1 2 3 4 5 6", *GREEDY, "-n", 24).stdout.decode()

@@ -1,11 +1,9 @@
 // Chats with thoughts and calls of tools. A model with Gemma 4's control tokens
 // says what the test wants.
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <map>
 #include <string>
 #include <utility>
@@ -16,6 +14,7 @@
 #include "src/base/internal.h"
 #include "tests/support/error_of.h"
 #include "tests/support/hostile_model.h"
+#include "tests/support/on_terminal.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
 #include "tools/gemma/answer/answer.h"
@@ -182,38 +181,6 @@ TEST_F(ToolChatTest, SavedWithoutThoughts) {
 TEST(CallLines, KeepsWrongArguments) {
   EXPECT_EQ(CallLines({ToolCall{"f", R"({"x":1e999})"}}),
             "{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1e999}\"}\n");
-}
-
-// What `act` writes to a stream that is a terminal of a type; a dumb one has no
-// colours.
-template <class Act>
-std::string OnTerminal(int stream, Act act, const char* type = "dumb") {
-  const int reader = posix_openpt(O_RDWR | O_NOCTTY);
-  EXPECT_GE(reader, 0);
-  EXPECT_EQ(grantpt(reader), 0);
-  EXPECT_EQ(unlockpt(reader), 0);
-  const int terminal = open(ptsname(reader), O_RDWR | O_NOCTTY);
-  EXPECT_GE(terminal, 0);
-  const char* const old_term = getenv("TERM");
-  const std::string term = old_term == nullptr ? "" : old_term;
-  setenv("TERM", type, 1);
-  std::fflush(nullptr);
-  const int saved = dup(stream);
-  dup2(terminal, stream);
-  act();
-  std::fflush(nullptr);
-  dup2(saved, stream);
-  close(saved);
-  if (old_term == nullptr) {
-    unsetenv("TERM");
-  } else {
-    setenv("TERM", term.c_str(), 1);
-  }
-  close(terminal);
-  std::string shown;
-  for (char c = 0; read(reader, &c, 1) == 1;) shown += c;
-  close(reader);
-  return shown;
 }
 
 // On a terminal, thoughts are dim, and the answer and its calls are not.

@@ -13,12 +13,13 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
-#include "tools/gemma/answer/thoughts.h"
+#include "tools/gemma/answer/answer_display.h"
 #include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
+#include "tools/gemma/io/terminal_text.h"
 
 namespace gemma::tools {
 namespace {
@@ -151,28 +152,22 @@ GenerateOptions ToGenerateOptions(const AnswerOptions& options) {
 absl::StatusOr<Answer> StreamAnswer(Session& session,
                                     absl::Span<const TokenId> prompt,
                                     const AnswerOptions& options) {
-  absl::Status written;
-  ThoughtsView thoughts(options.hides_thoughts);
+  AnswerDisplay display(options);
   AnswerView view;
-  view.thoughts = [&](std::string_view text) { thoughts.Show(text); };
-  view.text = [&](std::string_view text) {
-    thoughts.End();
-    written = WriteOutput(text);
-    return written.ok();
-  };
-  GEMMA_ASSIGN_OR_RETURN(Answer answer,
-                         Produce(session, prompt, options, {}, view));
-  thoughts.End();
-  GEMMA_RETURN_IF_ERROR(written);
-  GEMMA_RETURN_IF_ERROR(WriteEnd(answer, options));
+  view.thoughts = [&](std::string_view text) { display.Thoughts(text); };
+  view.text = [&](std::string_view text) { return display.Text(text); };
+  absl::StatusOr<Answer> answer = Produce(session, prompt, options, {}, view);
+  if (!answer.ok()) return answer;
+  GEMMA_RETURN_IF_ERROR(display.End());
+  GEMMA_RETURN_IF_ERROR(WriteEnd(*answer, options));
   return answer;
 }
 
 absl::Status WriteAnswer(const Answer& answer, const AnswerOptions& options) {
-  ThoughtsView thoughts(options.hides_thoughts);
-  thoughts.Show(answer.thoughts);
-  thoughts.End();
-  GEMMA_RETURN_IF_ERROR(WriteOutput(answer.text));
+  AnswerDisplay display(options);
+  display.Thoughts(answer.thoughts);
+  display.Text(answer.text);
+  GEMMA_RETURN_IF_ERROR(display.End());
   return WriteEnd(answer, options);
 }
 
@@ -207,15 +202,41 @@ std::string StatsLine(const GenerateStats& stats) {
       stats.prefill_seconds > 0
           ? static_cast<double>(stats.prompt_tokens) / stats.prefill_seconds
           : 0;
-  std::string guessed;
+  std::string speculation;
   if (stats.drafted_tokens > 0) {
-    guessed = absl::StrFormat(", %d of %d guessed right", stats.accepted_tokens,
-                              stats.drafted_tokens);
+    speculation = absl::StrFormat(", speculation %d of %d right",
+                                  stats.accepted_tokens, stats.drafted_tokens);
   }
   return absl::StrFormat(
       "prompt: %d tokens, %.1f tok/s; answer: %d tokens, %.1f tok/s%s; %s",
       stats.prompt_tokens, prompt_rate, stats.new_tokens,
-      stats.decode_tokens_per_second(), guessed, Name(stats.stop_reason));
+      stats.decode_tokens_per_second(), speculation, Name(stats.stop_reason));
+}
+
+std::string CutMark(const GenerateStats& stats, size_t context,
+                    OptionLabel label) {
+  switch (stats.stop_reason) {
+    case StopReason::kMaxTokens:
+      return absl::StrCat("[cut at ", stats.new_tokens,
+                          stats.new_tokens == 1 ? " token: " : " tokens: ",
+                          label("max-tokens"), "]");
+    case StopReason::kContextFull:
+      return absl::StrCat("[cut, because the context of ", context,
+                          " tokens is full: ", label("context"), "]");
+    case StopReason::kDeadline:
+      return absl::StrCat("[cut by the time limit: ", label("timeout"), "]");
+    default:
+      return "";
+  }
+}
+
+void NoteAnswer(const Answer& answer, const AnswerOptions& options,
+                size_t context, bool verbose, bool quiet) {
+  const bool at_terminal = StderrIsTerminal() && !quiet;
+  const std::string cut = CutMark(answer.stats, context);
+  if (at_terminal && !cut.empty()) Tell(cut);
+  if (!verbose && !at_terminal) return;
+  Note(absl::StrCat(StatsLine(answer.stats), SeedNote(options.sampling)));
 }
 
 }  // namespace gemma::tools

@@ -38,10 +38,10 @@ struct WantedScores {
 GenerateOptions ToGenerateOptions(const AnswerOptions& options);
 
 // Appends `prompt` to the session, which must have room for it, and shows a
-// progress line. Then streams the answer to standard output, and adds a newline
-// if the answer does not end with one (see AnswerOptions::as_is). Calls of
-// tools follow, as lines of JSON. Thoughts are shown by a ThoughtsView. While
-// the prompt is read, an interrupt is an InterruptedError and a timeout is
+// progress line. Then streams the answer to standard output through an
+// AnswerDisplay, and adds a newline if the answer does not end with one (see
+// AnswerOptions::as_is). Calls of tools follow, as lines of JSON. While the
+// prompt is read, an interrupt is an InterruptedError and a timeout is
 // DeadlineExceeded. After that, they end the answer with StopReason::kCancelled
 // or kDeadline.
 absl::StatusOr<Answer> StreamAnswer(Session& session,
@@ -60,9 +60,20 @@ absl::StatusOr<Answer> GatherAnswer(Session& session,
 // All that an answer says: its thoughts, its text and its calls.
 std::string AllText(const ParsedAnswer& answer);
 
-// Such as "prompt: 12 tokens, 120.1 tok/s; answer: 35 tokens, 29.3 tok/s, 8 of
-// 9 guessed right; the model ended it".
+// Such as "prompt: 12 tokens, 120.1 tok/s; answer: 35 tokens, 29.3 tok/s,
+// speculation 8 of 9 right; the model ended it".
 std::string StatsLine(const GenerateStats& stats);
+
+// The mark after an answer that ended too early, such as "[cut at 256 tokens:
+// --max-tokens]", or "". `context`: tokens that the context holds. `label`
+// names the option that allows more.
+std::string CutMark(const GenerateStats& stats, size_t context,
+                    OptionLabel label = FlagLabel);
+
+// Prints the StatsLine with `verbose` or on a terminal, there after the
+// CutMark. `quiet`: only with `verbose`. `context` is as for CutMark.
+void NoteAnswer(const Answer& answer, const AnswerOptions& options,
+                size_t context, bool verbose, bool quiet);
 
 // Default of --max-tokens for completions. A base model often does not end its
 // text.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -107,7 +108,8 @@ constexpr AnswerOption kOptions[] = {
                   [](AnswerOptions& o) -> Place { return {.texts = &o.stop}; },
                   0, 0, "TEXT",
                   "End the answer before TEXT, also in thoughts and\n"
-                  "calls of tools; may be repeated"}),
+                  "calls of tools; \\n, \\t and \\\\ are a line end, a tab\n"
+                  "and a backslash; may be repeated"}),
     AnswerOption(
         {"--speculate",
          [](AnswerOptions& o) -> Place { return {.choice = &o.speculate}; }, 0,
@@ -264,6 +266,32 @@ void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
   for (const AnswerOption& option : kOptions) {
     option.AddTo(app, options,
                  option.name() == "max-tokens" ? default_max_tokens : "");
+  }
+}
+
+void AddMarkdown(CLI::App& app, AnswerOptions* options) {
+  AddChoice(app, "--markdown", &options->markdown, {"on", "off"},
+            "Show Markdown of chat turns as bold, italic and\n"
+            "coloured text, if a terminal can");
+}
+
+std::string Unescaped(std::string_view text) {
+  return absl::StrReplaceAll(text,
+                             {{"\\\\", "\\"}, {"\\n", "\n"}, {"\\t", "\t"}});
+}
+
+void UnescapeStops(AnswerOptions* options, bool quiet) {
+  for (std::string& stop : options->stop) {
+    if (stop.find('\\') == std::string::npos) continue;
+    const std::string typed = std::exchange(stop, Unescaped(stop));
+    if (quiet) continue;
+    Note(typed == stop
+             ? absl::StrCat("--stop '", typed,
+                            "': the backslash stays (\\n, \\t and \\\\ are a "
+                            "line end, a tab and a backslash)")
+             : absl::StrCat("--stop '", typed,
+                            "': \\n is a line end, \\t a tab and \\\\ a "
+                            "backslash"));
   }
 }
 

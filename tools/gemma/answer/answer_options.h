@@ -30,6 +30,8 @@ struct AnswerOptions {
   bool as_is = false;                // add no newline, except on a terminal
   bool is_turn = false;              // the answer may have thoughts and calls
   bool hides_thoughts = false;       // except on a terminal
+  std::string markdown = "on";       // of chat turns, on a terminal
+  std::string echo;                  // a terminal shows it before the answer
 };
 
 // Returns what messages call the option with this name: "--top-k" on the
@@ -95,6 +97,17 @@ const AnswerOption* FindAnswerOption(std::string_view name);
 
 void AddAnswerOptions(CLI::App& app, AnswerOptions* options,
                       const std::string& default_max_tokens);
+
+// Adds --markdown.
+void AddMarkdown(CLI::App& app, AnswerOptions* options);
+
+// Returns `text` with \n, \t and \\ replaced by a line end, a tab and a
+// backslash. Other backslashes stay.
+std::string Unescaped(std::string_view text);
+
+// Unescapes the texts of --stop. Prints a note on each text with a backslash,
+// unless `quiet`.
+void UnescapeStops(AnswerOptions* options, bool quiet);
 
 // OK, or a usage error that names the option.
 absl::Status Validate(const AnswerOptions& options,

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
@@ -18,11 +19,17 @@ ThoughtsView::ThoughtsView(bool quiet)
     : on_output_(isatty(STDOUT_FILENO) == 1),
       dims_(on_output_ ? OutputHasColours() : TerminalHasColours()),
       escapes_(on_output_ || StderrIsTerminal()),
-      hides_(quiet && !on_output_) {}
+      hides_(quiet && !on_output_),
+      lines_([] { return OutputCanMove() ? OutputColumns() : 0; },
+             [this](std::string_view text) { shown_ += text; }) {}
 
-void ThoughtsView::Write(std::string_view text) const {
-  std::string shown = escapes_ ? PrintableLines(text) : std::string(text);
-  if (dims_) shown = absl::StrCat(Begin(Colour::kNote), shown, kEndColour);
+void ThoughtsView::Write(std::string_view text) {
+  if (escapes_) {
+    lines_.Write(text);
+  } else {
+    shown_ += text;
+  }
+  const std::string shown = std::exchange(shown_, "");
   if (on_output_) {
     // Thoughts are not part of the output: a failure shows in the answer.
     WriteOutput(shown).IgnoreError();
@@ -33,14 +40,22 @@ void ThoughtsView::Write(std::string_view text) const {
 
 void ThoughtsView::Show(std::string_view text) {
   if (hides_ || text.empty()) return;
+  if (!is_open_ && dims_) lines_.WriteStyle(Begin(Colour::kNote));
   is_open_ = true;
-  Write(text);
+  Write(escapes_ ? pieces_.Next(text) : std::string(text));
 }
 
 void ThoughtsView::End() {
   if (!is_open_) return;
   is_open_ = false;
-  Write("\n...\n");
+  if (!escapes_) {
+    Write("\n...\n");
+    return;
+  }
+  lines_.Write(absl::StrCat(pieces_.Rest(), "\n...\n"));
+  if (dims_) lines_.WriteStyle(kEndColour);
+  lines_.Flush();
+  Write("");
 }
 
 }  // namespace gemma::tools
