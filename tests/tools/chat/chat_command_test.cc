@@ -14,6 +14,7 @@
 #include "tools/gemma/chat/chat_completion.h"
 #include "tools/gemma/chat/chat_reader.h"
 #include "tools/gemma/chat/chat_settings.h"
+#include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/nearest.h"
 
 namespace gemma::tools {
@@ -48,7 +49,20 @@ TEST(ChatCommand, FoundByName) {
     EXPECT_EQ(Parse(needs ? name + " X" : name).command, info.command);
     EXPECT_THAT(ChatHelp(), HasSubstr(name + " "));
   }
-  EXPECT_EQ(Parse("/quit").command, ChatCommand::kExit);
+  for (const char* name : {"/quit", "/bye"}) {
+    EXPECT_EQ(Parse(name).command, ChatCommand::kExit);
+  }
+  EXPECT_EQ(Parse("/retry").command, ChatCommand::kRegen);
+  EXPECT_EQ(Parse("/?").command, ChatCommand::kHelp);
+}
+
+TEST(ChatCommand, OtherProgramsWordsLead) {
+  const absl::Status status = ParseChatLine("/show info").status();
+  EXPECT_EQ(ErrorOf(status), "no command '/show'");
+  EXPECT_THAT(CureOf(status), HasSubstr("/model shows the model"));
+  AnswerOptions options;
+  EXPECT_THAT(CureOf(ChangeSetting("parameter", "temperature 1", &options)),
+              HasSubstr("/set temperature 0.5"));
 }
 
 TEST(ChatCommand, RestIsArgument) {
@@ -65,8 +79,8 @@ TEST(ChatCommand, UnknownSuggestsNearest) {
   EXPECT_THAT(ErrorOf(ParseChatLine("/sve x")),
               AllOf(HasSubstr("'/sve'"), HasSubstr("did you mean /save?")));
   EXPECT_THAT(ErrorOf(ParseChatLine("/re")), HasSubstr("/regen?"));
-  EXPECT_THAT(ErrorOf(ParseChatLine("/bye")), Not(HasSubstr("did you mean")));
-  for (const char* text : {"/bye", "/", "/ help", "/Help"}) {
+  EXPECT_THAT(ErrorOf(ParseChatLine("/now")), Not(HasSubstr("did you mean")));
+  for (const char* text : {"/now", "/", "/ help", "/Help"}) {
     EXPECT_THAT(ErrorOf(ParseChatLine(text)),
                 AllOf(HasSubstr("no command"), HasSubstr("/help")))
         << text;
@@ -135,6 +149,7 @@ TEST(ChatSettings, SetAndShown) {
   EXPECT_EQ(set("max-tokens", "99"), "99");
   EXPECT_EQ(set("speculate", "off"), "off");
   EXPECT_EQ(set("stop", "the end"), R"(["the end"])");
+  EXPECT_EQ(set("stop", R"(a\n\\n)"), R"(["a\n\\n"])");
   EXPECT_EQ(set("stop", R"("\n\n")"), R"(["\n\n"])");
   EXPECT_EQ(set("stop", R"(["a", "[b"])"), R"(["a","[b"])");
   EXPECT_EQ(options.sampling.temperature, 0.5f);

@@ -22,9 +22,9 @@ SECONDS = 60
 
 
 class Terminal:
-    """A chat on a pseudo-terminal."""
+    """A command on a pseudo-terminal, by default a chat."""
 
-    def __init__(self, folder, arguments, environment):
+    def __init__(self, folder, arguments, environment, command=("chat", MODEL, "--temperature", "0"), columns=100):
         variables = {name: value for name, value in os.environ.items()
                      if not re.match(r"LC_|LANG|GEMMA_|XDG_|NO_COLOR|EDITRC", name)}
         variables.update({"HOME": str(folder), "TERM": "xterm", "XDG_STATE_HOME": str(folder / "state"),
@@ -35,9 +35,8 @@ class Terminal:
         if self.pid == 0:
             os.chdir(folder)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-            command = [BINARY, "chat", MODEL, "--temperature", "0", *arguments]
-            os.execve(BINARY, [str(word) for word in command], variables)
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            os.execve(BINARY, [str(word) for word in (BINARY, *command, *arguments)], variables)
         self.status = None
 
     def read_some(self):

@@ -25,7 +25,7 @@ class ChatTest(CommandTest):
     def saved(self, *lines, arguments=()):
         """The conversation after these lines."""
         path = self.folder / "saved.json"
-        self.says(*lines, f"/save {path}", arguments=arguments)
+        self.says(*lines, f"/save {path} --force", arguments=arguments)
         return json.loads(path.read_text())
 
     def messages(self, *lines):
@@ -96,7 +96,7 @@ class ChatTest(CommandTest):
 
         def chat(*lines):
             path = self.folder / "saved.json"
-            text = "".join(line + "\n" for line in (*lines, f"/save {path}"))
+            text = "".join(line + "\n" for line in (*lines, f"/save {path} --force"))
             result = gemma("chat", MODEL, *warm, stdin=text.encode())
             self.assertEqual(result.returncode, 0, result)
             return json.loads(path.read_text())["messages"]
@@ -111,7 +111,8 @@ class ChatTest(CommandTest):
         long = "the " * 30
         cramped = self.chat(*[long] * 6, arguments=["--context", 96])
         self.assertEqual(cramped.returncode, 1)
-        self.assertIn(b"/set context 512 or /set context-policy drop-oldest-turns makes room", cramped.stderr)
+        self.assertIn(b"/set context 512, /set context-policy drop-oldest-turns, /undo or /clear makes room; "
+                      b"/save FILE keeps the chat", cramped.stderr)
         text = self.says("/set context-policy drop-oldest-turns", *[long] * 6, "/set", arguments=["--context", 96])
         self.assertIn("forgot the oldest turn", text)
         self.assertIn("context-policy: drop-oldest-turns\n", text)
@@ -146,8 +147,8 @@ class ChatTest(CommandTest):
     def test_files_that_are_no_conversation(self):
         path = self.folder / "notes.txt"
         path.write_text("hello")
-        for command in ("/load", "/save"):
-            result = self.chat(f"{command} {path}")
+        for command, word in (("/load", ""), ("/save", ""), ("/save", " --force")):
+            result = self.chat(f"{command} {path}{word}")
             self.assertEqual(result.returncode, 1)
             self.assertIn(str(path), result.stderr.decode())
         self.assertEqual(path.read_text(), "hello")

@@ -588,5 +588,27 @@ TEST_F(ConversationTest, RefusesTooManyTurns) {
   EXPECT_LT(dropping.turns().size(), 10u);
 }
 
+TEST_F(ConversationTest, AnotherModelReadsTurns) {
+  Conversation chat = New();
+  ASSERT_EQ(ErrorOf(chat.Ask("one", greedy_)), "OK");
+  const std::vector<TokenId> first = log_.prompts.back();
+  ASSERT_EQ(ErrorOf(chat.ReplaceModel(
+                NewSession(*model_, {.max_tokens = 1024, .max_rollback = 4}),
+                turns())),
+            "OK");
+  EXPECT_EQ(chat.turns().size(), 1u);
+  ASSERT_EQ(ErrorOf(chat.Ask("two", greedy_)), "OK");
+  // The new session reads both turns.
+  EXPECT_EQ(First(chat, first.size()), first);
+  EXPECT_GT(log_.prompts.back().size(), 2 * first.size());
+  EXPECT_EQ(chat.turns().size(), 2u);
+  // Too small a context changes nothing.
+  EXPECT_THAT(
+      ErrorOf(chat.ReplaceModel(
+          NewSession(*model_, {.max_tokens = 8, .max_rollback = 4}), turns())),
+      HasSubstr("2 turns have"));
+  EXPECT_EQ(ErrorOf(chat.Ask("three", greedy_)), "OK");
+}
+
 }  // namespace
 }  // namespace gemma::tools

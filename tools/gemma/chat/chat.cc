@@ -1,5 +1,7 @@
 // gemma chat: many turns in one session.
 
+#include "tools/gemma/chat/chat.h"
+
 #include <memory>
 #include <string>
 #include <utility>
@@ -7,12 +9,13 @@
 #include "gemma/gemma.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/answer/answer.h"
 #include "tools/gemma/answer/answer_options.h"
 #include "tools/gemma/answer/guard.h"
-#include "tools/gemma/answer/prompt.h"
 #include "tools/gemma/answer/steering.h"
 #include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/chat/chat_loop.h"
+#include "tools/gemma/chat/chat_model.h"
 #include "tools/gemma/chat/chat_reader.h"
 #include "tools/gemma/chat/chat_settings.h"
 #include "tools/gemma/chat/conversation.h"
@@ -22,24 +25,9 @@
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/text.h"
-#include "tools/gemma/machine/model_error.h"
 
 namespace gemma::tools {
 namespace {
-
-constexpr char kAutoPolicy[] = "auto";
-
-struct ChatRunOptions {
-  ModelOptions model;
-  AnswerOptions answer;
-  SteeringOptions steering;
-  GuardOptions guard;
-  TurnOptions turns;
-  std::string system;
-  std::string context_policy = kAutoPolicy;
-  bool chat = false;
-  bool verbose = false;
-};
 
 // `guard` may be null. It must outlive the result. With a guard, an answer is
 // shown only after the guard has judged it.
@@ -62,6 +50,8 @@ Conversation::Answerer AnswererWith(Guard* guard, bool verbose) {
   };
 }
 
+}  // namespace
+
 absl::Status Chat(ChatRunOptions options) {
   GEMMA_RETURN_IF_ERROR(Validate(options.answer));
   GEMMA_RETURN_IF_ERROR(Validate(options.guard));
@@ -74,6 +64,7 @@ absl::Status Chat(ChatRunOptions options) {
   }
   GEMMA_ASSIGN_OR_RETURN(const ChatOptions turn_options,
                          ReadTurnOptions(options.turns));
+  UnescapeStops(&options.answer, options.model.quiet);
   options.answer.is_turn = true;
   DrawMissingSeed(&options.answer);
   options.answer.hides_thoughts = options.model.quiet;
@@ -81,16 +72,15 @@ absl::Status Chat(ChatRunOptions options) {
   GEMMA_RETURN_IF_ERROR(ApplySimd(options.model.simd, options.model.quiet));
   GEMMA_ASSIGN_OR_RETURN(const Steering steering,
                          Steering::Load(options.steering));
-  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
-  if (!IsChat(model, options.model, options.chat, /*raw=*/false)) {
-    return NotTunedToChat(options.model.path);
-  }
-  GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
-  if (!options.model.quiet) NoteTurns(model, turns);
-  GEMMA_RETURN_IF_ERROR(FindTokens(model, &options.answer));
-  GEMMA_ASSIGN_OR_RETURN(Session session, CreateSession(model, options.model,
-                                                        DefaultContext(model)));
-  GEMMA_RETURN_IF_ERROR(steering.Attach(session));
+  const LoadChatModel load = [&](std::string path) {
+    ModelOptions model = options.model;
+    model.path = std::move(path);
+    return ChatModel::Load(model, options.chat, &steering);
+  };
+  GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<ChatModel> model,
+                         load(options.model.path));
+  GEMMA_RETURN_IF_ERROR(FindTokens(model->model(), &options.answer));
+  GEMMA_ASSIGN_OR_RETURN(Session session, model->NewSession(0));
   GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
                          Guard::Load(options.guard, options.model));
   GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<ChatReader> reader,
@@ -102,24 +92,14 @@ absl::Status Chat(ChatRunOptions options) {
                                              : ContextPolicy::kError);
   GEMMA_ASSIGN_OR_RETURN(
       Conversation conversation,
-      Conversation::Create(std::move(session), turns, policy,
+      Conversation::Create(std::move(session), model->turns(), policy,
                            AnswererWith(guard.get(), options.verbose),
                            turn_options));
   conversation.SetSystem(options.system);
-  const auto new_session = [&](size_t context) -> absl::StatusOr<Session> {
-    ModelOptions resized = options.model;
-    resized.context = context;
-    GEMMA_ASSIGN_OR_RETURN(Session created,
-                           CreateSession(model, resized, context));
-    GEMMA_RETURN_IF_ERROR(steering.Attach(created));
-    return created;
-  };
-  ChatLoop loop(std::move(conversation), std::move(reader), new_session,
-                options.answer, options.verbose, options.model.quiet);
+  ChatLoop loop(std::move(conversation), std::move(reader), std::move(model),
+                load, options.answer, options.verbose, options.model.quiet);
   return loop.Run();
 }
-
-}  // namespace
 
 void AddChat(CLI::App& app, Action* action) {
   auto options = std::make_shared<ChatRunOptions>();
@@ -133,6 +113,7 @@ void AddChat(CLI::App& app, Action* action) {
           "message");
   AddTurnOptions(*command, &options->turns);
   AddAnswerOptions(*command, &options->answer, std::string(kChatMaxTokens));
+  AddMarkdown(*command, &options->answer);
   AddSteeringOptions(*command, &options->steering);
   AddGuardOptions(*command, &options->guard);
   AddChoice(*command, "--context-policy", &options->context_policy,
@@ -147,7 +128,7 @@ void AddChat(CLI::App& app, Action* action) {
                     "standard error");
   command->footer(
       R"(Each line is a message or a command; /help lists the commands. /exit,
-/quit and the end of input end the chat. On a terminal, lines are edited
+/bye and the end of input end the chat. On a terminal, lines are edited
 as in a shell, and a paste, or a block of lines between """ and """, is
 one message. Typed lines are saved in $GEMMA_HISTORY, by default
 ~/.local/state/gemma/history; if GEMMA_HISTORY is set but empty, they are
@@ -155,6 +136,9 @@ not saved. NO_COLOR turns colours off.
 With --tools, a call of a tool is shown as a line of JSON, {"name",
 "arguments"}. /result gives the result, and the model goes on. Thoughts are
 left out of the chat when the answer is complete, and are never saved.
+On a terminal, lines break between words, and Markdown becomes bold,
+italic and coloured text; --markdown off, NO_COLOR and TERM=dumb leave it
+as it is. /copy copies an answer as the model wrote it.
 Ctrl-C stops an answer; the part already shown stays in the chat. At the
 prompt, it clears the line. At an empty prompt it ends the chat with exit
 code 130: on a terminal if pressed twice, else at once. After a failure, a

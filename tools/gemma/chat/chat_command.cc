@@ -4,6 +4,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "src/base/internal.h"
+#include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/nearest.h"
 
 namespace gemma::tools {
@@ -15,21 +17,61 @@ constexpr ChatCommandInfo kCommands[] = {
      "Show or set the system message"},
     {ChatCommand::kSet, "/set", "[NAME [VALUE]]",
      "Show the settings, set one, or reset one"},
-    {ChatCommand::kRegen, "/regen", "", "Answer the last message again"},
+    {ChatCommand::kRegen, "/regen", "",
+     "Answer the last message again; also /retry"},
     {ChatCommand::kUndo, "/undo", "", "Remove the last message and its answer"},
+    {ChatCommand::kCopy, "/copy", "",
+     "Copy the last answer to the terminal's clipboard"},
     {ChatCommand::kThink, "/think", "[on|off]",
      "Show whether the model thinks first, or change it"},
     {ChatCommand::kResult, "/result", "NAME TEXT",
      "Give the result of a tool: a text or a JSON object"},
     {ChatCommand::kRead, "/read", "FILE",
      "Put a text file in front of the next message"},
-    {ChatCommand::kSave, "/save", "FILE", "Write the conversation to a file"},
+    {ChatCommand::kSave, "/save", "FILE [--force]",
+     "Write the conversation to a file"},
     {ChatCommand::kLoad, "/load", "FILE", "Go on with a saved conversation"},
     {ChatCommand::kTokens, "/tokens", "", "Show how many tokens each turn has"},
     {ChatCommand::kStats, "/stats", "", "Show the speed of the answers"},
+    {ChatCommand::kModel, "/model", "[NAME]",
+     "Show the model, or go on with another one"},
     {ChatCommand::kClear, "/clear", "",
      "Forget everything except the system message"},
-    {ChatCommand::kExit, "/exit", "", "End the chat, as Ctrl-D does"},
+    {ChatCommand::kExit, "/exit", "", "End the chat, as Ctrl-D and /bye do"},
+};
+
+struct OtherName {
+  std::string_view name;
+  std::string_view command;
+};
+
+constexpr OtherName kOtherNames[] = {
+    {"/quit", "/exit"}, {"/bye", "/exit"},    {"/retry", "/regen"},
+    {"/?", "/help"},    {"/reset", "/clear"}, {"/new", "/clear"},
+};
+
+// What does here what a command of another program does.
+struct CommandHint {
+  std::string_view name;
+  std::string_view hint;
+};
+
+constexpr CommandHint kCommandHintsOfChat[] = {
+    {"/show",
+     "/model shows the model, /system the system message, /set the "
+     "settings"},
+    {"/info", "/model shows the model, gemma inspect describes it"},
+    {"/list", "gemma list shows the pulled models, /model NAME changes to one"},
+    {"/models",
+     "gemma list shows the pulled models, /model NAME changes to one"},
+    {"/history", "/tokens shows the turns, Up and Ctrl-R find earlier lines"},
+    {"/timings", "/stats shows the speed, /set verbose on after each answer"},
+    {"/verbose", "/set verbose on shows the speed after each answer"},
+    {"/temperature", "/set temperature X"},
+    {"/file", "/read FILE puts a text file in front of the next message"},
+    {"/edit", "/undo removes the last message, Up shows it again"},
+    {"/multiline",
+     "\"\"\" before and after several lines makes them a message"},
 };
 
 constexpr std::string_view kHelpFooter =
@@ -49,9 +91,17 @@ bool NeedsArgument(const ChatCommandInfo& info) {
 }
 
 absl::StatusOr<ChatCommandInfo> FindCommand(std::string_view name) {
-  if (name == "/quit") name = "/exit";
+  for (const OtherName& other : kOtherNames) {
+    if (other.name == name) name = other.command;
+  }
   for (const ChatCommandInfo& info : kCommands) {
     if (info.name == name) return info;
+  }
+  for (const CommandHint& hint : kCommandHintsOfChat) {
+    if (hint.name != name) continue;
+    return WithCure(
+        absl::InvalidArgumentError(absl::StrCat("no command '", name, "'")),
+        hint.hint);
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "no command '", name, "'", DidYouMean(name, ChatCommandNames()),

@@ -21,11 +21,13 @@ enum class ChatCommand {
   kResult,
   kRegen,
   kUndo,
+  kCopy,
   kRead,
   kSave,
   kLoad,
   kTokens,
   kStats,
+  kModel,
   kClear,
   kExit,
 };
@@ -45,11 +47,12 @@ struct ChatCommandInfo {
 // All commands in the order of /help.
 absl::Span<const ChatCommandInfo> ChatCommands();
 
-// "/help", "/system", ...
+// "/help", "/system", ..., without other names such as "/bye".
 std::vector<std::string> ChatCommandNames();
 
 // `text` must have no blanks at its ends. InvalidArgument if a command does not
-// exist, lacks an argument or has an unwanted one.
+// exist, lacks an argument or has an unwanted one. For a command of another
+// program, the error says what does the same here.
 absl::StatusOr<ChatLine> ParseChatLine(std::string_view text);
 
 // The text of /help, in lines of at most 80 characters.

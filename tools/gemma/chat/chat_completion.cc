@@ -10,6 +10,7 @@
 #include "tools/gemma/chat/chat_command.h"
 #include "tools/gemma/chat/chat_settings.h"
 #include "tools/gemma/io/text.h"
+#include "tools/gemma/pull/resolve.h"
 
 namespace gemma::tools {
 namespace {
@@ -92,6 +93,7 @@ Completion Complete(std::string_view line) {
       begin == std::string_view::npos ? "" : line.substr(begin);
   if (command == "/set") return CompleteWord(typed, AllSettingNames(), " ");
   if (command == "/think") return CompleteWord(typed, {"off", "on"}, "");
+  if (command == "/model") return CompleteWord(typed, ModelNames(), "");
   if (command == "/read" || command == "/save" || command == "/load") {
     return CompleteFile(typed);
   }

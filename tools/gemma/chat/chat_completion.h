@@ -15,8 +15,8 @@ struct Completion {
 };
 
 // Completes the line that ends at the cursor: names of commands, of settings
-// after /set, and of files after /read, /save and /load. Offers hidden files
-// only if the typed name begins with a dot.
+// after /set, of pulled models after /model, and of files after /read, /save
+// and /load. Offers hidden files only if the typed name begins with a dot.
 Completion Complete(std::string_view line);
 
 // Replaces the tilde of "~" and "~/..." by $HOME. Other paths stay unchanged.

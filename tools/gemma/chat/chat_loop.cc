@@ -1,20 +1,15 @@
 #include "tools/gemma/chat/chat_loop.h"
 
-#include <algorithm>
 #include <csignal>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/chat/chat_completion.h"
 #include "tools/gemma/chat/chat_settings.h"
-#include "tools/gemma/chat/saved_chat.h"
 #include "tools/gemma/io/errors.h"
-#include "tools/gemma/io/files.h"
-#include "tools/gemma/io/logit_rows.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/terminal_text.h"
 #include "tools/gemma/io/text.h"
@@ -22,84 +17,20 @@
 namespace gemma::tools {
 namespace {
 
-// Bytes of a message that a list of turns shows.
-constexpr size_t kShownBytes = 48;
-
-std::string Counted(size_t count, std::string_view one) {
-  return absl::StrCat(count, " ", one, count == 1 ? "" : "s");
-}
-
-std::string Rate(size_t tokens, double seconds) {
-  return absl::StrFormat(
-      "%s, %.1f tok/s", Counted(tokens, "token"),
-      seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0);
-}
-
-// The beginning of the text, on one line.
-std::string Shortened(std::string_view text) {
-  std::string line(text.substr(0, text.find('\n')));
-  const bool is_whole = line.size() == text.size();
-  if (is_whole && line.size() <= kShownBytes) return line;
-  line.resize(std::min(line.size(), kShownBytes));
-  // Drop an incomplete character at the end.
-  while (!line.empty() && !CheckUtf8(line, "").ok()) line.pop_back();
-  return line + "...";
-}
-
-std::string ContextLine(const ContextUse& use) {
-  if (!use.is_limited) return Counted(use.used, "token");
-  return absl::StrCat(use.used, " of ", Counted(use.capacity, "token"), " (",
-                      use.left(), " left)");
-}
-
-void Add(const GenerateStats& stats, ChatTotals* totals) {
-  ++totals->answers;
-  totals->last = stats;
-  GenerateStats& sum = totals->sum;
-  sum.prompt_tokens += stats.prompt_tokens;
-  sum.new_tokens += stats.new_tokens;
-  sum.prefill_seconds += stats.prefill_seconds;
-  sum.decode_seconds += stats.decode_seconds;
-  sum.drafted_tokens += stats.drafted_tokens;
-  sum.accepted_tokens += stats.accepted_tokens;
+std::string SetLabel(std::string_view name) {
+  return absl::StrCat("/set ", name);
 }
 
 }  // namespace
 
-std::string TotalsLine(const ChatTotals& totals) {
-  const GenerateStats& sum = totals.sum;
-  std::string line =
-      absl::StrCat(Counted(totals.answers, "answer"),
-                   "; prompts: ", Rate(sum.prompt_tokens, sum.prefill_seconds),
-                   "; answers: ", Rate(sum.new_tokens, sum.decode_seconds));
-  if (sum.drafted_tokens > 0) {
-    absl::StrAppendFormat(&line, ", %d of %d guessed right",
-                          sum.accepted_tokens, sum.drafted_tokens);
-  }
-  return line;
-}
-
-std::string UseText(const ContextUse& use, const std::vector<Turn>& turns) {
-  std::string text = absl::StrCat("context: ", ContextLine(use), "\n");
-  if (use.unread > 0) {
-    absl::StrAppend(&text, "  ", Counted(use.unread, "token"),
-                    " still to be read with the next message\n");
-  }
-  for (size_t i = 0; i < use.turns.size() && i < turns.size(); ++i) {
-    absl::StrAppend(&text, "  turn ", i + 1, ": ",
-                    Counted(use.turns[i], "token"), ": ",
-                    Shortened(turns[i].message), "\n");
-  }
-  return text;
-}
-
 ChatLoop::ChatLoop(Conversation conversation,
                    std::unique_ptr<ChatReader> reader,
-                   NewChatSession new_session, const AnswerOptions& settings,
-                   bool verbose, bool quiet)
+                   std::unique_ptr<ChatModel> model, LoadChatModel load_model,
+                   const AnswerOptions& settings, bool verbose, bool quiet)
     : conversation_(std::move(conversation)),
       reader_(std::move(reader)),
-      new_session_(std::move(new_session)),
+      model_(std::move(model)),
+      load_model_(std::move(load_model)),
       first_settings_(settings),
       settings_(settings),
       verbose_(verbose),
@@ -107,8 +38,11 @@ ChatLoop::ChatLoop(Conversation conversation,
 
 absl::Status ChatLoop::Run() {
   const bool is_interactive = reader_->is_interactive();
-  if (is_interactive)
-    Remark("/help lists commands; /exit or Ctrl-D ends the chat");
+  if (is_interactive) {
+    Remark(absl::StrCat(model_->Description(),
+                        "\n/help lists commands; /exit or Ctrl-D ends the "
+                        "chat"));
+  }
   while (!leaves_) {
     GEMMA_ASSIGN_OR_RETURN(const std::optional<ChatInput> input,
                            reader_->Next());
@@ -154,10 +88,14 @@ absl::Status ChatLoop::Do(const ChatLine& line) {
       return Regenerate();
     case ChatCommand::kUndo:
       return Undo();
+    case ChatCommand::kCopy:
+      return Copy();
+    case ChatCommand::kModel:
+      return ChangeModel(line.argument);
     case ChatCommand::kRead:
       return Read(ExpandHome(line.argument));
     case ChatCommand::kSave:
-      return Save(ExpandHome(line.argument));
+      return Save(line.argument);
     case ChatCommand::kLoad:
       return Load(ExpandHome(line.argument));
     case ChatCommand::kTokens:
@@ -221,7 +159,7 @@ absl::Status ChatLoop::Regenerate() {
 absl::Status ChatLoop::Finish(const absl::StatusOr<Reply>& reply) {
   GEMMA_RETURN_IF_ERROR(reply.status());
   const GenerateStats& stats = reply->stats;
-  Add(stats, &totals_);
+  AddAnswer(stats, &totals_);
   if (reply->dropped_turns > 0 && !quiet_) {
     Note(absl::StrCat("the context is full: forgot the oldest ",
                       reply->dropped_turns == 1
@@ -232,6 +170,7 @@ absl::Status ChatLoop::Finish(const absl::StatusOr<Reply>& reply) {
       reader_->is_interactive()) {
     Remark("stopped; the part already shown stays (/undo removes it)");
   }
+  MarkCut(stats);
   const ToolCall* waiting = conversation_.turns().back().Waiting();
   if (waiting != nullptr && reader_->is_interactive()) {
     Remark(absl::StrCat("the model waits for a result: /result ", waiting->name,
@@ -264,82 +203,11 @@ absl::Status ChatLoop::System(const std::string& text) {
   return absl::OkStatus();
 }
 
-absl::Status ChatLoop::Undo() {
-  GEMMA_ASSIGN_OR_RETURN(const Turn turn, conversation_.Undo());
-  Remark(absl::StrCat("removed: ", Shortened(turn.message)));
-  return absl::OkStatus();
-}
-
-absl::Status ChatLoop::Read(const std::string& path) {
-  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, path));
-  const std::string all =
-      read_text_.empty() ? text : absl::StrCat(read_text_, "\n\n", text);
-  GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer,
-                         conversation_.session().model().tokenizer());
-  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
-                         tokenizer->Encode(all));
-  GEMMA_RETURN_IF_ERROR(CheckRoomFor(path, tokens.size()));
-  const bool is_first = read_text_.empty();
-  read_text_ = all;
-  Remark(absl::StrCat(path, is_first ? ": " : " and the files read before: ",
-                      Counted(tokens.size(), "token"),
-                      " in front of the next message"));
-  return absl::OkStatus();
-}
-
-absl::Status ChatLoop::CheckRoomFor(const std::string& what,
-                                    size_t num_tokens) const {
-  GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
-  if (num_tokens < use.left()) return absl::OkStatus();
-  return WithCure(
-      absl::OutOfRangeError(absl::StrCat(
-          what, ": ", Counted(num_tokens, "token"), ", fewer than ", use.left(),
-          " of the context's ", use.capacity, " fit")),
-      absl::StrCat("/set context ", RoomyContext(use.used + num_tokens),
-                   " or /clear makes room"));
-}
-
-absl::Status ChatLoop::Save(const std::string& path) {
-  const std::vector<Turn>& turns = conversation_.turns();
-  GEMMA_RETURN_IF_ERROR(
-      SaveChat(path, {conversation_.system(), turns, settings_}));
-  Remark(absl::StrCat(path, ": saved ", Counted(turns.size(), "turn")));
-  return absl::OkStatus();
-}
-
-absl::Status ChatLoop::Load(const std::string& path) {
-  GEMMA_ASSIGN_OR_RETURN(SavedChat chat, LoadChat(path, settings_));
-  const size_t num_turns = chat.turns.size();
-  GEMMA_RETURN_IF_ERROR(
-      conversation_.Replace(chat.system, std::move(chat.turns)));
-  settings_ = std::move(chat.settings);
-  read_text_.clear();
-  GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
-  Remark(absl::StrCat(path, ": loaded ", Counted(num_turns, "turn"),
-                      "; context: ", ContextLine(use)));
-  return absl::OkStatus();
-}
-
-absl::Status ChatLoop::ShowTokens() {
-  GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
-  Tell(UseText(use, conversation_.turns()));
-  return absl::OkStatus();
-}
-
-void ChatLoop::ShowStats() {
-  if (!totals_.last.has_value()) {
-    Tell("there is no answer yet");
-    return;
-  }
-  Tell(absl::StrCat("last answer: ", StatsLine(*totals_.last),
-                    "\nall: ", TotalsLine(totals_)));
-}
-
-void ChatLoop::Clear() {
-  conversation_.Clear();
-  read_text_.clear();
-  Remark("forgot everything except the system message");
+void ChatLoop::MarkCut(const GenerateStats& stats) const {
+  if (!reader_->is_interactive()) return;
+  const std::string mark =
+      CutMark(stats, conversation_.session().options().max_tokens, SetLabel);
+  if (!mark.empty()) Remark(mark);
 }
 
 void ChatLoop::Remark(const std::string& text) const {

@@ -3,7 +3,6 @@
 #ifndef GEMMA_TOOLS_GEMMA_CHAT_CHAT_LOOP_H_
 #define GEMMA_TOOLS_GEMMA_CHAT_CHAT_LOOP_H_
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,38 +11,24 @@
 #include "absl/status/statusor.h"
 #include "tools/gemma/answer/answer_options.h"
 #include "tools/gemma/chat/chat_command.h"
+#include "tools/gemma/chat/chat_model.h"
 #include "tools/gemma/chat/chat_reader.h"
+#include "tools/gemma/chat/chat_text.h"
 #include "tools/gemma/chat/conversation.h"
 
 namespace gemma::tools {
 
-// Sums over the answers of a chat.
-struct ChatTotals {
-  size_t answers = 0;
-  GenerateStats sum;                  // stop_reason is not set
-  std::optional<GenerateStats> last;  // of the last answer
-};
-
-// "3 answers; prompts: 120 tokens, 110.1 tok/s; answers: ...".
-std::string TotalsLine(const ChatTotals& totals);
-
-// The text of /tokens: a line for the context, then one for each turn.
-std::string UseText(const ContextUse& use, const std::vector<Turn>& turns);
-
 // "error", "drop-oldest-turns".
 std::string_view NameOf(ContextPolicy policy);
 std::optional<ContextPolicy> ParseContextPolicy(std::string_view name);
-
-// Creates an empty session of the chat's model with this number of tokens.
-using NewChatSession = std::function<absl::StatusOr<Session>(size_t context)>;
 
 class ChatLoop {
  public:
   // `verbose`: prints speed and context use after each answer. `quiet`: prints
   // only failures and what a command asks for.
   ChatLoop(Conversation conversation, std::unique_ptr<ChatReader> reader,
-           NewChatSession new_session, const AnswerOptions& settings,
-           bool verbose, bool quiet);
+           std::unique_ptr<ChatModel> model, LoadChatModel load_model,
+           const AnswerOptions& settings, bool verbose, bool quiet);
 
   // Runs until the input or /exit ends the chat. On a terminal, a failure is
   // printed and the chat goes on; elsewhere, the chat ends and returns it. A
@@ -64,10 +49,14 @@ class ChatLoop {
   absl::Status SetContext(std::string_view value);
   absl::Status SetPolicy(std::string_view value);
   absl::Status SetVerbose(std::string_view value);
+  absl::Status SetMarkdown(std::string_view value);
   void ShowSettings();
+  // In chat_loop_commands.cc.
   absl::Status Undo();
+  absl::Status ChangeModel(const std::string& name);
+  absl::Status Copy();
   absl::Status Read(const std::string& path);
-  absl::Status Save(const std::string& path);
+  absl::Status Save(const std::string& argument);
   absl::Status Load(const std::string& path);
   absl::Status ShowTokens();
   void ShowStats();
@@ -76,18 +65,22 @@ class ChatLoop {
   // OutOfRange if the context has no room for `num_tokens` more. The message
   // begins with `what`.
   absl::Status CheckRoomFor(const std::string& what, size_t num_tokens) const;
+  // On a terminal, marks an answer that ended too early.
+  void MarkCut(const GenerateStats& stats) const;
   // Prints a text that no command asks for, unless quiet.
   void Remark(const std::string& text) const;
 
   Conversation conversation_;
   std::unique_ptr<ChatReader> reader_;
-  const NewChatSession new_session_;
-  const AnswerOptions first_settings_;
+  std::unique_ptr<ChatModel> model_;
+  const LoadChatModel load_model_;
+  AnswerOptions first_settings_;
   AnswerOptions settings_;
   bool verbose_;
   bool quiet_;
   bool leaves_ = false;
   std::string read_text_;  // from /read, for the next message
+  std::string saved_;      // the file that /save wrote last
   ChatTotals totals_;
 };
 

@@ -52,6 +52,7 @@ absl::Status ChatLoop::Set(const std::string& argument) {
   if (name == kContextSetting) return SetContext(value);
   if (name == kPolicySetting) return SetPolicy(value);
   if (name == kVerboseSetting) return SetVerbose(value);
+  if (name == kMarkdownSetting) return SetMarkdown(value);
   if (blank == std::string::npos) {
     GEMMA_RETURN_IF_ERROR(CopySetting(name, first_settings_, &settings_));
     Remark(absl::StrCat(name, " is reset to its value at the start"));
@@ -64,7 +65,7 @@ absl::Status ChatLoop::SetContext(std::string_view value) {
   size_t tokens = 0;
   const std::string wanted = ParseCount(value, 1, kMaxSessionTokens, &tokens);
   if (!wanted.empty()) return Wrong(kContextSetting, value, wanted);
-  GEMMA_ASSIGN_OR_RETURN(Session session, new_session_(tokens));
+  GEMMA_ASSIGN_OR_RETURN(Session session, model_->NewSession(tokens));
   conversation_.ReplaceSession(std::move(session));
   const size_t turns = conversation_.turns().size();
   if (turns > 0) {
@@ -93,6 +94,14 @@ absl::Status ChatLoop::SetVerbose(std::string_view value) {
   return absl::OkStatus();
 }
 
+absl::Status ChatLoop::SetMarkdown(std::string_view value) {
+  if (!value.empty() && value != "on" && value != "off") {
+    return Wrong(kMarkdownSetting, value, "on or off");
+  }
+  settings_.markdown = value.empty() ? "on" : value;
+  return absl::OkStatus();
+}
+
 void ChatLoop::ShowSettings() {
   std::string text;
   const auto add = [&text](std::string_view name, std::string_view value) {
@@ -105,6 +114,7 @@ void ChatLoop::ShowSettings() {
       absl::StrCat(conversation_.session().options().max_tokens));
   add(kPolicySetting, NameOf(conversation_.policy()));
   add(kVerboseSetting, verbose_ ? "on" : "off");
+  add(kMarkdownSetting, settings_.markdown);
   Tell(text);
 }
 

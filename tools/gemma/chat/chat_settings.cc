@@ -28,9 +28,37 @@ bool IsSetting(const AnswerOption& option) {
   return !option.is_repeated() || option.name() == kStop;
 }
 
+// What does here what a setting of Ollama does.
+struct SettingHint {
+  std::string_view name;
+  std::string_view hint;
+};
+
+constexpr SettingHint kSettingHints[] = {
+    {"parameter", "/set temperature 0.5, without the word 'parameter'"},
+    {"system", "/system TEXT sets the system message"},
+    {"template", "--chat-template FILE sets it at the start"},
+    {"think", "/think on lets the model think first"},
+    {"nothink", "/think off"},
+    {"quiet", "/set verbose off"},
+    {"wordwrap", "lines break between words on every terminal that can"},
+    {"nowordwrap", "--markdown off and a pipe leave the text as it is"},
+    {"format", "gemma run --format json answers in JSON"},
+    {"history", "GEMMA_HISTORY names the file of typed lines"},
+    {"nohistory", "GEMMA_HISTORY= keeps no typed lines"},
+    {"num_ctx", "/set context N"},
+    {"num_predict", "/set max-tokens N"},
+};
+
 absl::StatusOr<const AnswerOption*> Find(std::string_view name) {
   const AnswerOption* option = FindAnswerOption(name);
   if (option != nullptr && IsSetting(*option)) return option;
+  for (const SettingHint& hint : kSettingHints) {
+    if (hint.name != name) continue;
+    return WithCure(
+        absl::InvalidArgumentError(absl::StrCat("no setting '", name, "'")),
+        hint.hint);
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("no setting '", name, "'",
                    DidYouMean(name, AllSettingNames()), " (/set lists them)"));
@@ -59,7 +87,7 @@ absl::Status BadStop(std::string_view value, std::string_view wanted) {
 absl::Status SetStop(std::string_view value, AnswerOptions* options) {
   std::vector<std::string> stop;
   if (value.empty() || (value[0] != '"' && value[0] != '[')) {
-    stop.emplace_back(value);
+    stop.push_back(Unescaped(value));
   } else {
     constexpr std::string_view kWanted =
         "a string or an array of strings in JSON";
@@ -89,7 +117,7 @@ std::vector<std::string> SettingNames() {
 std::vector<std::string> AllSettingNames() {
   std::vector<std::string> names = SettingNames();
   for (const std::string_view name :
-       {kContextSetting, kPolicySetting, kVerboseSetting}) {
+       {kContextSetting, kPolicySetting, kVerboseSetting, kMarkdownSetting}) {
     names.emplace_back(name);
   }
   return names;

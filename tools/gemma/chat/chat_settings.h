@@ -21,6 +21,7 @@ inline constexpr std::string_view kChatMaxTokens = "the rest of --context";
 inline constexpr std::string_view kContextSetting = "context";
 inline constexpr std::string_view kPolicySetting = "context-policy";
 inline constexpr std::string_view kVerboseSetting = "verbose";
+inline constexpr std::string_view kMarkdownSetting = "markdown";
 
 // "temperature", ...: the settings of answers.
 std::vector<std::string> SettingNames();
@@ -33,9 +34,9 @@ std::vector<std::string> AllSettingNames();
 std::vector<std::pair<std::string, std::string>> Settings(
     const AnswerOptions& options);
 
-// Changes a setting. `stop` is a plain text, a JSON string (in which a line end
-// is "\n") or a JSON array of strings. InvalidArgument names the setting, the
-// value found and the value wanted; nothing changes then.
+// Changes a setting. `stop` is a plain text, in which Unescaped replaces
+// escapes, a JSON string or a JSON array of strings. InvalidArgument names the
+// setting, the value found and the value wanted; nothing changes then.
 absl::Status ChangeSetting(std::string_view name, std::string_view value,
                            AnswerOptions* options);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,12 +10,9 @@
 #include "src/base/stopwatch.h"
 #include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/io/errors.h"
-#include "tools/gemma/io/logit_rows.h"
 
 namespace gemma::tools {
 namespace {
-
-constexpr size_t kNoLimit = std::numeric_limits<size_t>::max() / 4;
 
 absl::Status NothingSaid() {
   return absl::FailedPreconditionError("there is no answer yet");
@@ -42,15 +38,6 @@ void AddTurn(const Turn& turn, bool has_answer, std::vector<Message>& messages,
   if (!has_answer) return;
   messages.push_back({Role::kModel, turn.answer});
   ends_turn.push_back(false);
-}
-
-// An error that advises a context with room for `num_tokens` and an answer.
-absl::Status ContextFull(std::string_view cause, size_t num_tokens) {
-  return WithCure(
-      absl::OutOfRangeError(cause),
-      absl::StrCat("/set context ", RoomyContext(num_tokens),
-                   " or /set context-policy drop-oldest-turns makes room; at "
-                   "the start: --context, --context-policy"));
 }
 
 }  // namespace
@@ -238,14 +225,7 @@ absl::Status Conversation::Replace(std::string_view system,
   const std::string old_system = std::exchange(system_, std::string(system));
   std::vector<Turn> old_turns = std::exchange(turns_, std::move(turns));
   std::vector<size_t> old_ends = std::exchange(ends_, {});
-  const absl::StatusOr<ContextUse> use = Use();
-  absl::Status status = use.status();
-  if (use.ok() && use->left() == 0 && policy_ == ContextPolicy::kError) {
-    status = ContextFull(absl::StrCat(turns_.size(), " turns have ", use->used,
-                                      " tokens, fewer than ", use->capacity,
-                                      " fit in the context"),
-                         use->used);
-  }
+  absl::Status status = CheckTurnsFit();
   if (status.ok()) return status;
   system_ = old_system;
   turns_ = std::move(old_turns);
@@ -258,40 +238,21 @@ void Conversation::ReplaceSession(Session session) {
   ends_.clear();
 }
 
-size_t Conversation::capacity() const {
-  const size_t left = session_.remaining();
-  return left > kNoLimit ? kNoLimit : left + session_.position();
-}
-
-size_t Conversation::Reserve(const AnswerOptions& options) const {
-  const size_t most = std::max<size_t>(1, capacity() / 4);
-  return options.max_tokens == 0 ? most : std::min(options.max_tokens, most);
-}
-
-absl::StatusOr<ContextUse> Conversation::Use() const {
-  ContextUse use;
-  use.capacity = capacity();
-  use.is_limited = use.capacity != kNoLimit;
-  const auto add = [&use](size_t end) {
-    use.turns.push_back(end - use.used);
-    use.used = end;
-  };
-  for (const size_t end : ends_) add(end);
-  if (ends_.size() == turns_.size()) return use;
-  GEMMA_ASSIGN_OR_RETURN(const Prompt prompt, RenderUnread({}));
-  use = {.capacity = use.capacity, .is_limited = use.is_limited};
-  for (const size_t end : prompt.ends) add(end);
-  use.unread = use.used - std::min(use.used, prompt.begin);
-  return use;
-}
-
-absl::Status Conversation::CheckRoom() const {
-  if (policy_ != ContextPolicy::kError || read_position() < capacity()) {
-    return absl::OkStatus();
+absl::Status Conversation::ReplaceModel(Session session,
+                                        ChatTemplate chat_template) {
+  std::swap(session_, session);
+  std::swap(chat_template_, chat_template);
+  std::vector<size_t> old_ends = std::exchange(ends_, {});
+  absl::Status status = CheckTurns(options_);
+  if (status.ok()) status = CheckTurnsFit();
+  if (status.ok()) {
+    has_changes_ = false;
+    return status;
   }
-  return ContextFull(
-      absl::StrCat("the context of ", capacity(), " tokens is full"),
-      2 * capacity());
+  std::swap(session_, session);
+  std::swap(chat_template_, chat_template);
+  ends_ = std::move(old_ends);
+  return status;
 }
 
 absl::StatusOr<Conversation::Prompt> Conversation::Render(
@@ -353,43 +314,6 @@ void Conversation::KeepCommonTokens(Prompt& prompt) const {
 absl::StatusOr<Conversation::Prompt> Conversation::RenderUnread(
     const Turn& next) const {
   return Render(/*first=*/0, /*num_read=*/ends_.size(), next);
-}
-
-absl::StatusOr<Conversation::Prompt> Conversation::MakeRoom(
-    const Turn& next, const AnswerOptions& options,
-    std::vector<Turn>* dropped) {
-  GEMMA_ASSIGN_OR_RETURN(Prompt prompt, RenderUnread(next));
-  const size_t left = capacity() - prompt.begin;
-  const size_t needed = prompt.tokens.size();
-  if (policy_ == ContextPolicy::kDropOldestTurns) {
-    const size_t reserve = Reserve(options);
-    if (needed + reserve <= left) return prompt;
-    return DropOldestTurns(next, reserve, dropped);
-  }
-  if (needed <= left) return prompt;
-  if (turns_.empty()) return PromptTooLong(needed, left);
-  return ContextFull(
-      absl::StrCat("the message needs ", needed, " tokens, ", left,
-                   " of the context's ", capacity(), " are left"),
-      capacity() - left + needed);
-}
-
-absl::StatusOr<Conversation::Prompt> Conversation::DropOldestTurns(
-    const Turn& next, size_t reserve, std::vector<Turn>* dropped) {
-  // Drop at least one turn, if any: MakeRoom found that not all of them fit.
-  for (size_t first = turns_.empty() ? 0 : 1;; ++first) {
-    GEMMA_ASSIGN_OR_RETURN(Prompt prompt, Render(first, /*num_read=*/0, next));
-    const size_t needed = prompt.begin + prompt.tokens.size();
-    const bool is_last = first == turns_.size();
-    if (needed + reserve > capacity() && !is_last) continue;
-    if (needed > capacity()) return PromptTooLong(needed, capacity());
-    const auto kept = turns_.begin() + static_cast<ptrdiff_t>(first);
-    dropped->assign(std::make_move_iterator(turns_.begin()),
-                    std::make_move_iterator(kept));
-    turns_.erase(turns_.begin(), kept);
-    ends_.clear();
-    return prompt;
-  }
 }
 
 }  // namespace gemma::tools

@@ -131,6 +131,12 @@ class Conversation {
   // the next message.
   void ReplaceSession(Session session);
 
+  // Goes on with an empty session of another model, which reads all turns with
+  // the next message, in the turns of `chat_template`. Fails if that makes no
+  // turns, has no words for the options, or, if the policy drops no turns, if
+  // they do not fit; nothing changes then.
+  absl::Status ReplaceModel(Session session, ChatTemplate chat_template);
+
   void set_policy(ContextPolicy policy) { policy_ = policy; }
   ContextPolicy policy() const { return policy_; }
 
@@ -161,6 +167,8 @@ class Conversation {
 
   // OK if the template makes turns of a chat with these options.
   absl::Status CheckTurns(const ChatOptions& options) const;
+  // OutOfRange if the turns do not fit and the policy drops none.
+  absl::Status CheckTurnsFit() const;
 
   // Number of positions of the session, used and free.
   size_t capacity() const;

@@ -1,0 +1,70 @@
+#include "tools/gemma/chat/chat_model.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "src/base/internal.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/answer/prompt.h"
+#include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/machine/summary.h"
+
+namespace gemma::tools {
+
+absl::StatusOr<std::unique_ptr<ChatModel>> ChatModel::Load(
+    const ModelOptions& options, bool chat, const Steering* steering) {
+  GEMMA_ASSIGN_OR_RETURN(Model model, LoadModel(options));
+  if (!IsChat(model, options, chat, /*raw=*/false)) {
+    return NotTunedToChat(options.path);
+  }
+  GEMMA_ASSIGN_OR_RETURN(ChatTemplate turns, ChatTurns(model));
+  if (!options.quiet) NoteTurns(model, turns);
+  return std::unique_ptr<ChatModel>(
+      new ChatModel(options, std::move(model), std::move(turns), steering));
+}
+
+ChatModel::ChatModel(const ModelOptions& options, Model model,
+                     ChatTemplate turns, const Steering* steering)
+    : options_(options),
+      model_(std::move(model)),
+      turns_(std::move(turns)),
+      steering_(*steering) {}
+
+absl::StatusOr<Session> ChatModel::NewSession(size_t context) {
+  ModelOptions resized = options_;
+  if (context != 0) resized.context = context;
+  GEMMA_ASSIGN_OR_RETURN(
+      Session session, CreateSession(model_, resized, DefaultContext(model_)));
+  GEMMA_RETURN_IF_ERROR(steering_.Attach(session));
+  options_.context = resized.context;
+  return session;
+}
+
+std::string ChatModel::Description() const {
+  const size_t context =
+      options_.context != 0 ? options_.context : DefaultContext(model_);
+  const size_t threads = model_.num_threads();
+  return absl::StrCat(Printable(name()), ": ", MainTypes(model_.tensors()),
+                      ", context of ", context, " tokens, ", threads,
+                      threads == 1 ? " thread" : " threads");
+}
+
+std::string MainTypes(const std::vector<TensorSummary>& tensors) {
+  const Totals totals = Summarize(tensors);
+  std::vector<std::pair<uint64_t, std::string>> types;
+  for (const auto& [name, total] : totals.types) {
+    if (total.values >= totals.all.values / 10) {
+      types.emplace_back(total.values, name);
+    }
+  }
+  std::sort(types.rbegin(), types.rend());
+  return absl::StrJoin(types, " and ", [](std::string* out, const auto& type) {
+    absl::StrAppend(out, type.second);
+  });
+}
+
+}  // namespace gemma::tools

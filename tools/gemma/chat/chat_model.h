@@ -1,0 +1,58 @@
+// The model of a chat, which /model changes.
+
+#ifndef GEMMA_TOOLS_GEMMA_CHAT_CHAT_MODEL_H_
+#define GEMMA_TOOLS_GEMMA_CHAT_CHAT_MODEL_H_
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "gemma/gemma.h"
+#include "tools/gemma/answer/steering.h"
+#include "tools/gemma/cli/options.h"
+
+namespace gemma::tools {
+
+class ChatModel {
+ public:
+  // Loads options.path, and prints notes about its turns unless options.quiet.
+  // FailedPrecondition if it is a base model, unless `chat`. `steering` must
+  // outlive the result; its sessions follow it.
+  static absl::StatusOr<std::unique_ptr<ChatModel>> Load(
+      const ModelOptions& options, bool chat, const Steering* steering);
+
+  const Model& model() const { return model_; }
+  const ChatTemplate& turns() const { return turns_; }
+  const std::string& name() const { return options_.path; }
+
+  // Creates an empty session of `context` tokens; 0: the number of the last
+  // one, or at first that of the options.
+  absl::StatusOr<Session> NewSession(size_t context);
+
+  // "gemma-3-1b-it: Q8_0, context of 4096 tokens, 2 threads".
+  std::string Description() const;
+
+ private:
+  ChatModel(const ModelOptions& options, Model model, ChatTemplate turns,
+            const Steering* steering);
+
+  ModelOptions options_;
+  const Model model_;
+  const ChatTemplate turns_;
+  const Steering& steering_;
+};
+
+// Loads the model with this name or path as the chat's first one was loaded.
+using LoadChatModel =
+    std::function<absl::StatusOr<std::unique_ptr<ChatModel>>(std::string)>;
+
+// The types that hold a tenth of the values or more, the most first: "Q8_0 and
+// Q4_K".
+std::string MainTypes(const std::vector<TensorSummary>& tensors);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_CHAT_CHAT_MODEL_H_
