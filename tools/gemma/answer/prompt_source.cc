@@ -7,12 +7,16 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "src/base/internal.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/text.h"
+#include "tools/gemma/pull/resolve.h"
 
 namespace gemma::tools {
 namespace {
@@ -34,6 +38,13 @@ bool StdinIsRedirected() {
          S_ISREG(info.st_mode);
 }
 
+// Whether this is a file whose name is not that of a model.
+bool IsOtherFile(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+         !absl::EndsWith(path, ".gguf") && !absl::EndsWith(path, ".sbs");
+}
+
 // A program may have left a pipe open in which nothing will come. Says after a
 // while what is waited for.
 void NoteWaiting() {
@@ -50,9 +61,21 @@ void NoteWaiting() {
 void AddPromptSource(CLI::App& app, PromptSource* source) {
   AddText(app, "PROMPT", "", &source->text,
           "The prompt; a pipe or file at standard input follows it.\n"
-          "If missing or \"-\": standard input alone");
+          "\"-\", or nothing: standard input alone; nothing, on a\n"
+          "terminal, with a model that chats: a chat");
   AddText(app, "-f,--file", "FILE", &source->file,
           "Read the prompt from FILE; after PROMPT, if there is one");
+}
+
+absl::Status CheckOrder(const std::string& model, const PromptSource& source) {
+  if (!source.is_given || NamesModel(model) || !NamesModel(source.text) ||
+      IsOtherFile(source.text)) {
+    return absl::OkStatus();
+  }
+  return WithCure(absl::NotFoundError(absl::StrCat(
+                      Quoted(model), ": no such file or directory")),
+                  absl::StrCat("the model comes first: gemma run ", source.text,
+                               " \"PROMPT\""));
 }
 
 absl::StatusOr<std::string> ReadPrompt(const PromptSource& source,

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "tools/gemma/io/files.h"
 
@@ -16,6 +17,7 @@ namespace gemma::tools {
 struct PromptSource {
   std::string text = std::string(kStdinArgument);  // the argument PROMPT
   std::string file;                                // --file; may be empty
+  bool is_given = false;  // PROMPT is on the command line, perhaps as "-"
 
   // The option or argument that gives a prompt, for messages, or "".
   std::string asked_by() const {
@@ -26,6 +28,9 @@ struct PromptSource {
 
 // Adds PROMPT and --file.
 void AddPromptSource(CLI::App& app, PromptSource* source);
+
+// An error if PROMPT names a model and MODEL does not.
+absl::Status CheckOrder(const std::string& model, const PromptSource& source);
 
 // Reads the prompt: PROMPT, the file, and standard input if there is no other
 // part or if it is a pipe or a file. Each part loses the line end that `echo`

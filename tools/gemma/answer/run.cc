@@ -22,6 +22,7 @@
 #include "tools/gemma/answer/prompt_source.h"
 #include "tools/gemma/answer/steering.h"
 #include "tools/gemma/answer/turn_options.h"
+#include "tools/gemma/chat/chat.h"
 #include "tools/gemma/cli/grammar_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
@@ -227,8 +228,32 @@ absl::StatusOr<Answer> AnswerPrompt(const RunOptions& options, Guard* guard,
   return answer;
 }
 
+// Whether the user is at a terminal and has given neither a prompt nor an
+// option that only a prompt has.
+bool AsksForChat(const RunOptions& options, bool has_grammar) {
+  return isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 &&
+         !options.prompt.is_given && options.prompt.asked_by().empty() &&
+         options.fill.asked_by().empty() && options.batch.input.empty() &&
+         options.format == "text" && !options.raw && !options.parse_control &&
+         !has_grammar;
+}
+
+absl::Status RunChat(const RunOptions& options) {
+  ChatRunOptions chat;
+  chat.model = options.model;
+  chat.answer = options.answer;
+  chat.steering = options.steering;
+  chat.guard = options.guard;
+  chat.turns = options.turns;
+  chat.system = options.system;
+  chat.chat = options.chat;
+  chat.verbose = options.verbose;
+  return Chat(std::move(chat));
+}
+
 absl::Status Run(RunOptions options) {
   GEMMA_RETURN_IF_ERROR(Check(options));
+  GEMMA_RETURN_IF_ERROR(CheckOrder(options.model.path, options.prompt));
   GEMMA_ASSIGN_OR_RETURN(const std::optional<Grammar> grammar,
                          ReadGrammar(options.grammar));
   if (grammar.has_value()) {
@@ -241,8 +266,15 @@ absl::Status Run(RunOptions options) {
     }
     options.answer.grammar = &*grammar;
   }
+  if (AsksForChat(options, grammar.has_value())) {
+    GEMMA_ASSIGN_OR_RETURN(const Model outline, ReadOutline(options.model));
+    if (IsChat(outline, options.model, options.chat, options.raw)) {
+      return RunChat(options);
+    }
+  }
   GEMMA_ASSIGN_OR_RETURN(const ChatOptions turn_options,
                          ReadTurnOptions(options.turns));
+  UnescapeStops(&options.answer, options.model.quiet);
   options.answer.hides_thoughts = options.model.quiet;
   if (!options.batch.input.empty()) {
     return RunLines(std::move(options), turn_options);
@@ -286,14 +318,13 @@ absl::Status Run(RunOptions options) {
   if (!options.model.quiet && !fill) {
     Note(ModeNote(tuned, chat));
     GEMMA_RETURN_IF_ERROR(NoteTokens(model, prompt, how));
+    if (!chat) options.answer.echo = prompt;
   }
   GEMMA_ASSIGN_OR_RETURN(
       const Answer answer,
       AnswerPrompt(options, guard.get(), prompt, session, tokens));
-  if (options.verbose || (StderrIsTerminal() && !options.model.quiet)) {
-    Note(absl::StrCat(StatsLine(answer.stats),
-                      SeedNote(options.answer.sampling)));
-  }
+  NoteAnswer(answer, options.answer, session.options().max_tokens,
+             options.verbose, options.model.quiet);
   const bool cancelled = answer.stats.stop_reason == StopReason::kCancelled;
   return cancelled ? InterruptedError() : absl::OkStatus();
 }
@@ -320,6 +351,7 @@ void AddRun(CLI::App& app, Action* action) {
   AddAnswerOptions(*command, &options->answer,
                    "256 for a completion, else the rest of --context");
   AddGrammarOptions(*command, &options->grammar);
+  AddMarkdown(*command, &options->answer);
   AddSteeringOptions(*command, &options->steering);
   AddFillOptions(*command, &options->fill);
   AddGuardOptions(*command, &options->guard);
@@ -354,6 +386,8 @@ void AddRun(CLI::App& app, Action* action) {
   command->footer(
       R"(Standard output receives only the answer. Ctrl-C ends the answer; the
 exit code is then 130. Write "--" before a prompt that begins with a dash.
+On a terminal, lines break between words, and a completion follows its
+prompt; --markdown shows the Markdown of chat turns there.
 
 With --tools, standard output receives each call of a tool as a line of
 JSON, {"name", "arguments"}, after the text, if there is any. The model then
@@ -386,7 +420,9 @@ sources describes each field.
   gemma run gemma-3-1b-it/ --batch prompts.jsonl --output answers.jsonl
 
 )");
+  CLI::Option* prompt = command->get_option("PROMPT");
   command->callback([=] {
+    options->prompt.is_given = prompt->count() > 0;
     if (logprobs->count() > 0) {
       options->wanted.num_alternatives = options->num_alternatives;
     }

@@ -56,9 +56,13 @@ absl::Status MissingArgument(const CLI::App& command,
   const std::string_view said = error.what();
   absl::Status status =
       UsageError(absl::StrCat(command.get_name(), ": ", said));
-  return absl::StartsWith(said, "MODEL ")
-             ? WithCure(std::move(status), ModelsAtHand())
-             : status;
+  if (!absl::StartsWith(said, "MODEL ")) return status;
+  const std::string& name = command.get_name();
+  const bool answers = name == "run" || name == "chat";
+  const std::string start = absl::StrCat(
+      "gemma ", name, " MODEL", name == "run" ? " \"PROMPT\"" : "", "; ");
+  return WithCure(std::move(status),
+                  absl::StrCat(answers ? start : "", ModelsAtHand()));
 }
 
 // An error about an option without its value. CLI11 says "--stop: 1 required

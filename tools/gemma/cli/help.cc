@@ -38,7 +38,7 @@ const std::vector<Group>& Groups() {
         "stop", "speculate", "timeout"}},
       {"Output",
        {"regex", "choice", "logprobs", "score-prompt", "parse-control",
-        "chat-template"}},
+        "chat-template", "markdown"}},
       {"Many prompts", {"batch-size", "output"}},
       {"Guard",
        {"guard", "guard-threshold", "guard-policy", "guard-policy-file",
