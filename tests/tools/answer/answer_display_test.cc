@@ -76,6 +76,19 @@ TEST(AnswerDisplay, LinesBreakBetweenWords) {
             "The quick brown fox jumps over \\x1b[2Jit\r\n");
 }
 
+TEST(AnswerDisplay, ExactTextsStayWhole) {
+  Answer answer;
+  answer.text = "{\"text\": \"one two three four five\"}";
+  AnswerOptions options;
+  const absl::StatusOr<Grammar> grammar = Grammar::FromRegex(".*");
+  ASSERT_EQ(ErrorOf(grammar), "OK");
+  options.grammar = &*grammar;
+  EXPECT_EQ(Shown(answer, options), answer.text + "\r\n");
+  options.grammar = nullptr;
+  options.as_is = true;  // the text for a gap
+  EXPECT_EQ(Shown(answer, options), answer.text + "\r\n");
+}
+
 TEST(AnswerDisplay, CompletionFollowsItsPrompt) {
   Answer answer;
   answer.text = " upon a time there was";

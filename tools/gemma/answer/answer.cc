@@ -157,7 +157,10 @@ absl::StatusOr<Answer> StreamAnswer(Session& session,
   view.thoughts = [&](std::string_view text) { display.Thoughts(text); };
   view.text = [&](std::string_view text) { return display.Text(text); };
   absl::StatusOr<Answer> answer = Produce(session, prompt, options, {}, view);
-  if (!answer.ok()) return answer;
+  if (!answer.ok()) {
+    display.Abandon();
+    return answer;
+  }
   GEMMA_RETURN_IF_ERROR(display.End());
   GEMMA_RETURN_IF_ERROR(WriteEnd(*answer, options));
   return answer;

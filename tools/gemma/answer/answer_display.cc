@@ -28,7 +28,7 @@ std::string EndOf(const std::string& text) {
 
 AnswerDisplay::AnswerDisplay(const AnswerOptions& options)
     : escapes_(isatty(STDOUT_FILENO) == 1),
-      wraps_(OutputCanMove()),
+      wraps_(OutputCanMove() && options.grammar == nullptr && !options.as_is),
       dims_(OutputHasColours()),
       renders_(dims_ && options.is_turn && options.markdown != "off"),
       echo_(wraps_ ? EndOf(options.echo) : ""),
@@ -52,6 +52,12 @@ absl::Status AnswerDisplay::End() {
   lines_.Flush();
   WriteShown();
   return status_;
+}
+
+void AnswerDisplay::Abandon() {
+  echo_.clear();
+  // The failure of the answer comes first.
+  End().IgnoreError();
 }
 
 void AnswerDisplay::Add(const std::string& text) {

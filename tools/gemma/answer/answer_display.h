@@ -16,8 +16,9 @@
 namespace gemma::tools {
 
 // On a terminal, control characters are escaped. If it can move its cursor,
-// lines break between words, and the Markdown of a chat turn is shown if the
-// options and the terminal's colours allow it. In a file or a pipe, text is
+// lines break between words, except those of JSON and other answers with a
+// grammar and of texts for a gap, and the Markdown of a chat turn is shown if
+// the options and the terminal's colours allow it. In a file or a pipe, text is
 // written as it is. Thoughts are shown by a ThoughtsView.
 class AnswerDisplay {
  public:
@@ -30,6 +31,8 @@ class AnswerDisplay {
   bool Text(std::string_view text);
   // Writes what is held back, and returns the first failure of a write.
   absl::Status End();
+  // Ends an answer that failed: writes what is held back, and ends styles.
+  void Abandon();
 
  private:
   // Shows the prompt that a completion continues.

@@ -32,7 +32,6 @@
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/logit_rows.h"
-#include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/model_error.h"
 

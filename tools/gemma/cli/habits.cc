@@ -130,7 +130,13 @@ constexpr Habit kOptionHints[] = {
     {"--reasoning", "--think"},
     {"-e", "write \\n in the shell's own way: $'...' in bash"},
     {"--escape", "write \\n in the shell's own way: $'...' in bash"},
-    {"--color", "answers have no colour; NO_COLOR turns dimmed notes off"},
+    {"--color",
+     "a terminal shows Markdown in colour; NO_COLOR and --markdown off turn "
+     "that off"},
+    {"--no-display-prompt",
+     "only a terminal shows the prompt, dimmed before its completion; -q "
+     "leaves it out"},
+    {"--nowordwrap", "a pipe gets the text as it is: gemma run ... | cat"},
     {"--mlock", "weights stay in memory as the system decides"},
     {"--no-mmap", "weights are mapped or packed as their format needs"},
     {"--numa", "gemma doctor shows the processors that gemma may use"},
