@@ -13,6 +13,7 @@
 #include "tools/gemma/chat/chat_settings.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/terminal_text.h"
 
 namespace gemma::tools {
 namespace {

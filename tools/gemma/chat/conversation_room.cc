@@ -25,7 +25,8 @@ absl::Status ContextFull(std::string_view cause, size_t num_tokens) {
       absl::OutOfRangeError(cause),
       absl::StrCat("/set context ", RoomyContext(num_tokens),
                    ", /set context-policy drop-oldest-turns, /undo or /clear "
-                   "makes room; /save FILE keeps the chat"));
+                   "makes room; /save FILE keeps the chat; at the start: "
+                   "--context, --context-policy"));
 }
 
 }  // namespace
