@@ -6,7 +6,7 @@ import shutil
 import unittest
 
 from chat_terminal_test import CTRL_D, MODEL, PROMPT, Terminal, TerminalTest
-from command import TESTDATA, gemma
+from command import TESTDATA, gemma, write_record
 
 BASE = TESTDATA / "gguf" / "gemma_fill.gguf"
 
@@ -126,6 +126,14 @@ class CommandsTest(TerminalTest):
         chat.line("/model")
         self.assertIn(b"other.gguf: ", chat.shown[-400:])
         self.assertEqual(self.messages(chat), ["one", "two"])
+
+    def test_tab_completes_pulled_models(self):
+        write_record(self.folder / "store", "toy")
+        chat = self.open("-n", "3", GEMMA_MODELS=str(self.folder / "store"))
+        chat.line("/model")
+        self.assertIn(b"pulled models: toy", chat.shown)
+        chat.line("/model t\t")
+        self.assertIn(b"/store/toy/m.gguf: No such file", chat.shown)  # the record is all that is there
 
     def test_a_full_context_offers_ways(self):
         chat = self.open("--context", "40", "--context-policy", "error")
