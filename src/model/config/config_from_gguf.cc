@@ -209,16 +209,7 @@ absl::Status ReadDense(const KeyReader& keys, const Checkpoint& checkpoint,
 absl::Status ReadEmbedding(const KeyReader& keys, size_t num_layers,
                            const Checkpoint& checkpoint, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(ReadGemma3(keys, num_layers, c));
-  c.bidirectional = true;
-  if (c.sliding_window != 0) c.sliding_window = HalfWindow(c.sliding_window);
-  c.pooling = Pooling::kMean;
-  size_t pooling = kGgufMeanPooling;
-  GEMMA_RETURN_IF_ERROR(keys.Read("pooling_type", pooling));
-  if (pooling != kGgufMeanPooling) {
-    return absl::InvalidArgumentError(FormatText("%s is %u, wanted %u (mean)",
-                                                 keys.Where("pooling_type"),
-                                                 pooling, kGgufMeanPooling));
-  }
+  GEMMA_RETURN_IF_ERROR(ReadMeanPooling(keys, c));
   return ReadDense(keys, checkpoint, c);
 }
 

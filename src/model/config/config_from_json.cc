@@ -48,9 +48,7 @@ absl::Status ReadGemma(const Json& json, ConfigDraft& c) {
   c.all.head_dim = 256;
   c.max_context = 8192;
   size_t num_layers = 28;
-  GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
-  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
-  GEMMA_RETURN_IF_ERROR(ReadActivation(json, "hidden_act", c));
+  GEMMA_RETURN_IF_ERROR(ReadSizesAndHeads(json, "hidden_act", num_layers, c));
   GEMMA_RETURN_IF_ERROR(ReadOneRope(json, c));
   GEMMA_RETURN_IF_ERROR(NoteIgnored(json, "attn_logit_softcapping", c));
   GEMMA_RETURN_IF_ERROR(NoteIgnored(json, "final_logit_softcapping", c));
@@ -74,9 +72,8 @@ absl::Status ReadGemma2(const Json& json, ConfigDraft& c) {
   c.attn_logits_soft_cap = 50.0f;
   c.final_logits_soft_cap = 30.0f;
   size_t num_layers = 26;
-  GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
-  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
-  GEMMA_RETURN_IF_ERROR(ReadActivation(json, "hidden_activation", c));
+  GEMMA_RETURN_IF_ERROR(
+      ReadSizesAndHeads(json, "hidden_activation", num_layers, c));
   GEMMA_RETURN_IF_ERROR(ReadWindow(json, c));
   GEMMA_RETURN_IF_ERROR(ReadOneRope(json, c));
   c.all.rope.rotary_dim = c.all.head_dim;
@@ -120,24 +117,17 @@ absl::Status ReadGemma3(const Json& json, ConfigDraft& c) {
   c.rope_base_local = 10000.0f;
   c.rope_base_global = 1000000.0f;
   size_t num_layers = 26;
-  GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
-  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
-  GEMMA_RETURN_IF_ERROR(ReadActivation(json, "hidden_activation", c));
+  GEMMA_RETURN_IF_ERROR(
+      ReadSizesAndHeads(json, "hidden_activation", num_layers, c));
   GEMMA_RETURN_IF_ERROR(ReadWindow(json, c));
   GEMMA_RETURN_IF_ERROR(ReadDirections(json, c));
   GEMMA_RETURN_IF_ERROR(ReadTwoRopes(json, c));
   c.all.rope.rotary_dim = c.all.head_dim;
-  GEMMA_RETURN_IF_ERROR(NoteIgnored(json, "attn_logit_softcapping", c));
-  GEMMA_RETURN_IF_ERROR(
-      json.Read("final_logit_softcapping", c.final_logits_soft_cap));
+  GEMMA_RETURN_IF_ERROR(ReadFinalSoftCap(json, c));
   GEMMA_RETURN_IF_ERROR(ReadQueryScale(json, c));
   size_t period = 6;
-  GEMMA_RETURN_IF_ERROR(json.Read("_sliding_window_pattern", period));
-  GEMMA_RETURN_IF_ERROR(json.Read("sliding_window_pattern", period));
-  if (period == 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        json.Where(), ": sliding_window_pattern is 0, wanted at least 1"));
-  }
+  GEMMA_RETURN_IF_ERROR(ReadPeriod(json, "_sliding_window_pattern", period));
+  GEMMA_RETURN_IF_ERROR(ReadPeriod(json, "sliding_window_pattern", period));
   return ReadLayerTypes(json, num_layers, period, c);
 }
 

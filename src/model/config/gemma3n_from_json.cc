@@ -143,10 +143,7 @@ absl::Status ReadGemma3n(const Json& json, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
   c.all.rope.rotary_dim = c.all.head_dim;
   GEMMA_RETURN_IF_ERROR(ReadActivation(json, "hidden_activation", c));
-  GEMMA_RETURN_IF_ERROR(NoteIgnored(json, "attn_logit_softcapping", c));
-  if (json.IsNull("final_logit_softcapping")) c.final_logits_soft_cap = 0.0f;
-  GEMMA_RETURN_IF_ERROR(
-      json.Read("final_logit_softcapping", c.final_logits_soft_cap));
+  GEMMA_RETURN_IF_ERROR(ReadFinalSoftCap(json, c));
   GEMMA_RETURN_IF_ERROR(ReadWindow(json, c));
   GEMMA_RETURN_IF_ERROR(ReadTwoRopes(json, c));
   GEMMA_RETURN_IF_ERROR(ReadLayerTypes(json, num_layers, /*period=*/5, c));

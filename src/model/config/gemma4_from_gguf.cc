@@ -23,20 +23,10 @@ constexpr char kRopeFactors[] = "rope_freqs.weight";
 // writes 1e30.
 constexpr float kHuge = 1e20f;
 
-// Reads the width of the embeddings, which the projection has too. The window
-// is divided between both sides.
+// Reads the width of the embeddings, which the projection has too.
 absl::Status ReadPooling(const KeyReader& keys, const Checkpoint& checkpoint,
                          ConfigDraft& c) {
-  c.bidirectional = true;
-  c.pooling = Pooling::kMean;
-  if (c.sliding_window != 0) c.sliding_window = HalfWindow(c.sliding_window);
-  size_t pooling = kGgufMeanPooling;
-  GEMMA_RETURN_IF_ERROR(keys.Read("pooling_type", pooling));
-  if (pooling != kGgufMeanPooling) {
-    return absl::InvalidArgumentError(FormatText("%s is %u, wanted %u (mean)",
-                                                 keys.Where("pooling_type"),
-                                                 pooling, kGgufMeanPooling));
-  }
+  GEMMA_RETURN_IF_ERROR(ReadMeanPooling(keys, c));
   const Tensor* projection = FindGgufTensor(checkpoint, WeightRole::kHead);
   size_t width = projection == nullptr || projection->shape.empty()
                      ? c.model_dim

@@ -227,12 +227,9 @@ absl::Status ReadGenerator(const Json& json, ConfigDraft& c) {
   bool k_eq_v = false;
   GlobalHeads global;
   GEMMA_RETURN_IF_ERROR(CheckDirection(json));
-  GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
-  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
-  GEMMA_RETURN_IF_ERROR(ReadActivation(json, "hidden_activation", c));
-  GEMMA_RETURN_IF_ERROR(NoteIgnored(json, "attn_logit_softcapping", c));
   GEMMA_RETURN_IF_ERROR(
-      json.Read("final_logit_softcapping", c.final_logits_soft_cap));
+      ReadSizesAndHeads(json, "hidden_activation", num_layers, c));
+  GEMMA_RETURN_IF_ERROR(ReadFinalSoftCap(json, c));
   GEMMA_RETURN_IF_ERROR(ReadWindow(json, c));
   GEMMA_RETURN_IF_ERROR(ReadTypes(json, num_layers, /*period=*/6, c));
   GEMMA_RETURN_IF_ERROR(json.Read("attention_k_eq_v", k_eq_v));
@@ -275,9 +272,8 @@ absl::Status ReadEmbeddingGemma2(const Json& json, ConfigDraft& c) {
   size_t embedding_dim = 768;
   GlobalHeads global = {.num_kv_heads = 1};
   c.per_layer_dim = 512;
-  GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
-  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
-  GEMMA_RETURN_IF_ERROR(ReadActivation(json, "hidden_activation", c));
+  GEMMA_RETURN_IF_ERROR(
+      ReadSizesAndHeads(json, "hidden_activation", num_layers, c));
   GEMMA_RETURN_IF_ERROR(
       json.Read("hidden_size_per_layer_input", c.per_layer_dim));
   GEMMA_RETURN_IF_ERROR(json.Read("embedding_dim", embedding_dim));
@@ -286,10 +282,7 @@ absl::Status ReadEmbeddingGemma2(const Json& json, ConfigDraft& c) {
   }
   c.dense_dims = {embedding_dim};
   GEMMA_RETURN_IF_ERROR(ReadWindow(json, c));
-  GEMMA_RETURN_IF_ERROR(json.Read("sliding_window_pattern", period));
-  if (period == 0) {
-    return json.Find("sliding_window_pattern")->Unexpected("1 or more");
-  }
+  GEMMA_RETURN_IF_ERROR(ReadPeriod(json, "sliding_window_pattern", period));
   GEMMA_RETURN_IF_ERROR(ReadTypes(json, num_layers, period, c));
   c.sliding_window += 1;  // the positions up to the radius, and the current one
   GEMMA_RETURN_IF_ERROR(ReadGlobalHeads(json, /*k_eq_v=*/true, global, c));

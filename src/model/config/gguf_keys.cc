@@ -199,6 +199,20 @@ const Tensor* FindGgufTensor(const Checkpoint& checkpoint, WeightRole role,
   return found == checkpoint.tensors.end() ? nullptr : &found->second;
 }
 
+absl::Status ReadMeanPooling(const KeyReader& keys, ConfigDraft& c) {
+  c.bidirectional = true;
+  c.pooling = Pooling::kMean;
+  if (c.sliding_window != 0) c.sliding_window = HalfWindow(c.sliding_window);
+  size_t pooling = kGgufMeanPooling;
+  GEMMA_RETURN_IF_ERROR(keys.Read("pooling_type", pooling));
+  if (pooling != kGgufMeanPooling) {
+    return absl::InvalidArgumentError(FormatText("%s is %u, wanted %u (mean)",
+                                                 keys.Where("pooling_type"),
+                                                 pooling, kGgufMeanPooling));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckOtherKeys(const KeyReader& keys, ConfigDraft& c) {
   GEMMA_RETURN_IF_ERROR(CheckFixed(keys, c));
   GEMMA_RETURN_IF_ERROR(CheckDirections(keys, c));

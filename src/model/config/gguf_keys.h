@@ -58,6 +58,11 @@ class KeyReader {
 const Tensor* FindGgufTensor(const Checkpoint& checkpoint, WeightRole role,
                              size_t layer = 0);
 
+// Sets what models that embed texts have in common: attention in both
+// directions, whose window is divided between the sides, and the mean of the
+// states. Fails if the file states another pooling.
+absl::Status ReadMeanPooling(const KeyReader& keys, ConfigDraft& c);
+
 // Refuses keys with a value that would change what the model computes, and that
 // the engine does not compute. Adds notes for the keys that llama.cpp ignores
 // in this architecture, and for keys that nothing here reads. The sizes of `c`

@@ -32,6 +32,12 @@ absl::Status CheckWindow(const Json& json, const ConfigDraft& c) {
                                          " layers are 'sliding_attention'"));
 }
 
+// null means no cap, but Read ignores null and would keep the default.
+absl::Status ReadCap(const Json& json, const char* key, float& cap) {
+  if (json.IsNull(key)) cap = 0.0f;
+  return json.Read(key, cap);
+}
+
 }  // namespace
 
 absl::Status ReadActivation(const Json& json, const char* key, ConfigDraft& c) {
@@ -62,6 +68,19 @@ absl::Status ReadSizesButFfw(const Json& json, size_t& num_layers,
   GEMMA_RETURN_IF_ERROR(json.Read("rms_norm_eps", c.rms_norm_eps));
   GEMMA_RETURN_IF_ERROR(json.Read("num_hidden_layers", num_layers));
   return CheckLayers(json, num_layers);
+}
+
+absl::Status ReadSizesAndHeads(const Json& json, const char* activation,
+                               size_t& num_layers, ConfigDraft& c) {
+  GEMMA_RETURN_IF_ERROR(ReadSizes(json, num_layers, c));
+  GEMMA_RETURN_IF_ERROR(json.Read("head_dim", c.all.head_dim));
+  return ReadActivation(json, activation, c);
+}
+
+absl::Status ReadPeriod(const Json& json, const char* key, size_t& period) {
+  GEMMA_RETURN_IF_ERROR(json.Read(key, period));
+  return period != 0 ? absl::OkStatus()
+                     : json.Find(key)->Unexpected("at least 1");
 }
 
 absl::Status ReadWindow(const Json& json, ConfigDraft& c) {
@@ -98,12 +117,14 @@ absl::Status ReadLayerTypes(const Json& json, size_t num_layers, size_t period,
 }
 
 absl::Status ReadSoftCaps(const Json& json, ConfigDraft& c) {
-  // null means no cap, but Read ignores null and would keep the default.
-  if (json.IsNull("attn_logit_softcapping")) c.attn_logits_soft_cap = 0.0f;
-  if (json.IsNull("final_logit_softcapping")) c.final_logits_soft_cap = 0.0f;
   GEMMA_RETURN_IF_ERROR(
-      json.Read("attn_logit_softcapping", c.attn_logits_soft_cap));
-  return json.Read("final_logit_softcapping", c.final_logits_soft_cap);
+      ReadCap(json, "attn_logit_softcapping", c.attn_logits_soft_cap));
+  return ReadCap(json, "final_logit_softcapping", c.final_logits_soft_cap);
+}
+
+absl::Status ReadFinalSoftCap(const Json& json, ConfigDraft& c) {
+  GEMMA_RETURN_IF_ERROR(NoteIgnored(json, "attn_logit_softcapping", c));
+  return ReadCap(json, "final_logit_softcapping", c.final_logits_soft_cap);
 }
 
 absl::Status NoteIgnored(const Json& json, const char* key, ConfigDraft& c) {

@@ -19,8 +19,13 @@ absl::Status ReadSizes(const Json& json, size_t& num_layers, ConfigDraft& c);
 absl::Status ReadSizesButFfw(const Json& json, size_t& num_layers,
                              ConfigDraft& c);
 
-// Reads the activation, which each family states under its own key. In files of
-// Gemma 1, "gelu" means the tanh form, which the models were trained with.
+// Reads the sizes, the size of a head, and the activation, which each family
+// states under its own key.
+absl::Status ReadSizesAndHeads(const Json& json, const char* activation,
+                               size_t& num_layers, ConfigDraft& c);
+
+// Reads the activation. In files of Gemma 1, "gelu" means the tanh form, which
+// the models were trained with.
 absl::Status ReadActivation(const Json& json, const char* key, ConfigDraft& c);
 
 // Reads the window of local layers. null means no window.
@@ -31,8 +36,15 @@ absl::Status ReadWindow(const Json& json, ConfigDraft& c);
 absl::Status ReadLayerTypes(const Json& json, size_t num_layers, size_t period,
                             ConfigDraft& c);
 
+// Reads one layer in how many is global. Fails for 0.
+absl::Status ReadPeriod(const Json& json, const char* key, size_t& period);
+
 // Reads both soft caps. null means no cap.
 absl::Status ReadSoftCaps(const Json& json, ConfigDraft& c);
+
+// Reads the soft cap of the logits, as ReadSoftCaps, of models whose attention
+// has none: adds a note if the file states one.
+absl::Status ReadFinalSoftCap(const Json& json, ConfigDraft& c);
 
 // Adds a note if the file states a number other than 0 under a key that
 // transformers ignores in this model.

@@ -26,7 +26,7 @@ using Notes = std::vector<std::string>;
 struct ConfigDraft : ModelConfig {
   LayerConfig all;                // properties that the layers share
   std::vector<BlockType> blocks;  // one per layer
-  Notes notes;                    // what the files state in vain
+  Notes notes;                    // on what has no effect here
   size_t sliding_window = 0;      // of local layers
   float rope_base_local = 0.0f;   // of local and recurrent layers
   float rope_base_global = 0.0f;
