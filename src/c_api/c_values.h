@@ -17,10 +17,16 @@
 #include "gemma/c_api.h"
 #include "gemma/chat_template.h"
 #include "gemma/model.h"
+#include "gemma/session.h"
 #include "gemma/tokenizer.h"
+#include "gemma/version.h"
 
 struct gemma_model {
   gemma::Model model;
+};
+
+struct gemma_session {
+  gemma::Session session;
 };
 
 struct gemma_answer {
@@ -58,6 +64,28 @@ unsigned NumberOf(const Enum& value) {
   static_assert(sizeof(number) == sizeof(value));
   std::memcpy(&number, &value, sizeof(number));
   return number;
+}
+
+// Copies the fields that both versions of the struct have from the caller's
+// struct to `into`, which holds defaults. Fields of a newer header must be
+// zero.
+template <class Options>
+absl::Status ReadSized(const Options* from, const char* name, Options& into) {
+  if (from == nullptr) return absl::OkStatus();
+  const size_t size = from->struct_size;
+  if (size < sizeof(size_t)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ".struct_size is ", size, ", wanted ",
+                     sizeof(Options), ": call ", name, "_init"));
+  }
+  const auto* bytes = reinterpret_cast<const unsigned char*>(from);
+  for (size_t i = sizeof(Options); i < size; ++i) {
+    if (bytes[i] == 0) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        name, " sets a field that version ", GEMMA_VERSION_STRING, " lacks"));
+  }
+  std::memcpy(&into, from, std::min(size, sizeof(Options)));
+  return absl::OkStatus();
 }
 
 // `name` begins the message.
