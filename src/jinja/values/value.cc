@@ -29,32 +29,23 @@ JinjaValue JinjaValue::Double(double value) {
 }
 
 JinjaValue JinjaValue::None(TextOrigin origin) {
-  JinjaValue none;
-  none.kind_ = Kind::kNone;
-  none.origin_ = origin;
-  return none;
+  return JinjaValue(Kind::kNone, origin);
 }
 
 JinjaValue JinjaValue::Bool(bool value, TextOrigin origin) {
-  JinjaValue result;
-  result.kind_ = Kind::kBool;
-  result.origin_ = origin;
+  JinjaValue result(Kind::kBool, origin);
   result.integer_ = value ? 1 : 0;
   return result;
 }
 
 JinjaValue JinjaValue::Int(int64_t value, TextOrigin origin) {
-  JinjaValue result;
-  result.kind_ = Kind::kInt;
-  result.origin_ = origin;
+  JinjaValue result(Kind::kInt, origin);
   result.integer_ = value;
   return result;
 }
 
 JinjaValue JinjaValue::Double(double value, TextOrigin origin) {
-  JinjaValue result;
-  result.kind_ = Kind::kDouble;
-  result.origin_ = origin;
+  JinjaValue result(Kind::kDouble, origin);
   result.real_ = value;
   return result;
 }

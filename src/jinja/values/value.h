@@ -150,6 +150,8 @@ class JinjaValue {
   struct Items;
   struct Entries;
 
+  JinjaValue(Kind kind, TextOrigin origin) : kind_(kind), origin_(origin) {}
+
   Kind kind_ = Kind::kUndefined;
   TextOrigin origin_ = TextOrigin::kTemplate;
   uint8_t flag_ = 0;  // the type of a sequence; 1 for markup
