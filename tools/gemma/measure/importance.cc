@@ -1,7 +1,6 @@
 // gemma importance: measures how much each column of a model's matrices
 // matters.
 
-#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -72,29 +71,26 @@ absl::Status Importance(const ImportanceOptions& options) {
   GEMMA_RETURN_IF_ERROR(
       CheckOutput(options.output, ModelPaths(options.model), {options.file}));
   GEMMA_ASSIGN_OR_RETURN(const std::string output, OutputPath(options.output));
-  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
-  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.file));
-  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
-                         TokensOf(model, text, options.file));
-  const size_t window = WindowSize(options.model, model.config());
-  GEMMA_ASSIGN_OR_RETURN(
-      Session session,
-      CreateSession(model, options.model, std::min(window, tokens.size() + 1)));
+  GEMMA_ASSIGN_OR_RETURN(WindowedText text,
+                         LoadWindowedText(options.model, options.file));
   ActivationSums sums;
-  session.SetTap([&sums](const TapSite& site, absl::Span<float> activations) {
-    sums.Add(site, activations);
-  });
+  text.session.SetTap(
+      [&sums](const TapSite& site, absl::Span<float> activations) {
+        sums.Add(site, activations);
+      });
 
   Progress progress("importance", "tok");
   GEMMA_ASSIGN_OR_RETURN(
       const size_t windows,
-      ForEachWindow(tokens, model.config().bos_token, window,
+      ForEachWindow(text.tokens, text.model.config().bos_token, text.window,
                     [&](const TextWindow& at) {
-                      return ReadWindow(session, at, tokens.size(), progress);
+                      return ReadWindow(text.session, at, text.tokens.size(),
+                                        progress);
                     }));
-  return sums.Write(model.config(), model.impl().weights.head.view.rows != 0,
+  return sums.Write(text.model.config(),
+                    text.model.impl().weights.head.view.rows != 0,
                     {DatasetOf(options.file), static_cast<uint32_t>(windows),
-                     static_cast<uint32_t>(window)},
+                     static_cast<uint32_t>(text.window)},
                     output);
 }
 

@@ -97,29 +97,24 @@ std::string Show(const PerplexityOptions& options, const Model& model,
 
 absl::Status Perplexity(const PerplexityOptions& options) {
   GEMMA_RETURN_IF_ERROR(CheckWindow(options.model));
-  GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
-  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.file));
-  GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
-                         TokensOf(model, text, options.file));
-  const size_t window = WindowSize(options.model, model.config());
-  GEMMA_ASSIGN_OR_RETURN(
-      Session session,
-      CreateSession(model, options.model, std::min(window, tokens.size() + 1)));
+  GEMMA_ASSIGN_OR_RETURN(WindowedText text,
+                         LoadWindowedText(options.model, options.file));
 
   Score score;
   {
     Progress progress("perplexity", "tok");
     Stopwatch stopwatch;
     GEMMA_ASSIGN_OR_RETURN(
-        score.windows, ForEachWindow(tokens, model.config().bos_token, window,
-                                     [&](const TextWindow& at) {
-                                       return ScoreWindow(options, session, at,
-                                                          tokens.size(),
+        score.windows, ForEachWindow(text.tokens, text.model.config().bos_token,
+                                     text.window, [&](const TextWindow& at) {
+                                       return ScoreWindow(options, text.session,
+                                                          at,
+                                                          text.tokens.size(),
                                                           progress, &score);
                                      }));
     score.seconds = stopwatch.seconds();
   }
-  return WriteOutput(Show(options, model, window, score));
+  return WriteOutput(Show(options, text.model, text.window, score));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "tools/gemma/measure/text_windows.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
@@ -52,6 +53,20 @@ absl::Status CheckWindow(const ModelOptions& options) {
 size_t WindowSize(const ModelOptions& options, const ModelConfig& config) {
   if (options.context != 0) return options.context;
   return std::min(kDefaultWindow, config.max_context);
+}
+
+absl::StatusOr<WindowedText> LoadWindowedText(const ModelOptions& options,
+                                              const std::string& file) {
+  GEMMA_ASSIGN_OR_RETURN(Model model, LoadModel(options));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(file));
+  GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
+                         TokensOf(model, text, file));
+  const size_t window = WindowSize(options, model.config());
+  GEMMA_ASSIGN_OR_RETURN(
+      Session session,
+      CreateSession(model, options, std::min(window, tokens.size() + 1)));
+  return WindowedText{std::move(model), std::move(tokens), window,
+                      std::move(session)};
 }
 
 absl::StatusOr<size_t> ForEachWindow(

@@ -39,6 +39,18 @@ absl::Status CheckWindow(const ModelOptions& options);
 // max_context, whichever is less.
 size_t WindowSize(const ModelOptions& options, const ModelConfig& config);
 
+// A model, a text for it, and a session with room for a window of the text.
+struct WindowedText {
+  Model model;
+  std::vector<TokenId> tokens;
+  size_t window;  // WindowSize
+  Session session;
+};
+
+// Loads the model, and reads the text of a file.
+absl::StatusOr<WindowedText> LoadWindowedText(const ModelOptions& options,
+                                              const std::string& file);
+
 // The tokens that a model reads in a window, and the tokens to score: the
 // logits after inputs[i] predict targets[i].
 struct TextWindow {
