@@ -10,8 +10,6 @@ Its reference is models/gemma3n/reference.npz.
 
   gemma3n_gguf.py [--models DIR] [--output DIR]
 """
-import argparse
-import pathlib
 import sys
 
 import gguf
@@ -24,31 +22,8 @@ from hf_models import ReferenceError
 from toy_models import GLOBAL, LOCAL
 
 A = "gemma3n"
-TOP = {
-    "model.embed_tokens.weight": "token_embd.weight",
-    "model.norm.weight": "output_norm.weight",
-    "model.embed_tokens_per_layer.weight": "per_layer_token_embd.weight",
-    "model.per_layer_model_projection.weight": "per_layer_model_proj.weight",
-    "model.per_layer_projection_norm.weight": "per_layer_proj_norm.weight",
-}
 STACKS = {"model.altup_projections.": "altup_proj.weight", "model.altup_unembed_projections.": "altup_unembd_proj.weight"}
-BLOCK = {
-    "input_layernorm.weight": "attn_norm.weight",
-    "self_attn.q_proj.weight": "attn_q.weight",
-    "self_attn.k_proj.weight": "attn_k.weight",
-    "self_attn.v_proj.weight": "attn_v.weight",
-    "self_attn.o_proj.weight": "attn_output.weight",
-    "self_attn.q_norm.weight": "attn_q_norm.weight",
-    "self_attn.k_norm.weight": "attn_k_norm.weight",
-    "post_attention_layernorm.weight": "post_attention_norm.weight",
-    "pre_feedforward_layernorm.weight": "ffn_norm.weight",
-    "mlp.gate_proj.weight": "ffn_gate.weight",
-    "mlp.up_proj.weight": "ffn_up.weight",
-    "mlp.down_proj.weight": "ffn_down.weight",
-    "post_feedforward_layernorm.weight": "post_ffw_norm.weight",
-    "per_layer_input_gate.weight": "inp_gate.weight",
-    "per_layer_projection.weight": "proj.weight",
-    "post_per_layer_input_norm.weight": "post_norm.weight",
+BLOCK = gguf_files.PER_LAYER_BLOCK | {
     "altup.modality_router.weight": "altup_router.weight",
     "altup.router_norm.weight": "altup_router_norm.weight",
     "altup.prediction_coefs.weight": "altup_predict_coef.weight",
@@ -65,10 +40,7 @@ def tensor_name(name):
     for prefix, stored in STACKS.items():
         if name.startswith(prefix):
             return stored
-    if name in TOP:
-        return TOP[name]
-    layer, rest = name.removeprefix("model.layers.").split(".", 1)
-    return f"blk.{layer}.{BLOCK[rest]}"
+    return gguf_files.per_layer_name(name, BLOCK)
 
 
 def add_metadata(writer, config):
@@ -117,25 +89,11 @@ def load(directory):
     return model
 
 
-def add_unused_keys(tensors, config):
-    """Adds keys and values of the layers with shared caches: other numbers, in the shapes of the first layer."""
-    random = np.random.default_rng(5)
-    for layer in range(config.num_hidden_layers - config.num_kv_shared_layers, config.num_hidden_layers):
-        for part in ("attn_k", "attn_v", "attn_k_norm"):
-            shape = tensors[f"blk.0.{part}.weight"].shape
-            tensors[f"blk.{layer}.{part}.weight"] = random.standard_normal(shape, np.float32)
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", type=pathlib.Path, default=hf_models.TESTDATA / "models")
-    parser.add_argument("--output", type=pathlib.Path, default=hf_models.TESTDATA / "gguf")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    arguments = hf_models.gguf_arguments(__doc__)
     model = load(arguments.models / "gemma3n")
     tensors = tensors_of(model)
-    add_unused_keys(tensors, model.config)
+    gguf_files.add_unused_keys(tensors, model.config)
     path = arguments.output / "gemma3n.gguf"
     writer = gguf.GGUFWriter(path, A)
     add_metadata(writer, model.config)

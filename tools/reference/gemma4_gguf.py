@@ -11,44 +11,18 @@ Their references are models/<name>/reference.npz.
 
   gemma4_gguf.py [--models DIR] [--output DIR]
 """
-import argparse
-import pathlib
 import sys
 
 import gguf
 import numpy as np
-import torch
 
 import gguf_files
 import hf_models
 from hf_models import ReferenceError
 from toy_models import GLOBAL, LOCAL
 
-TOP = {
-    "model.embed_tokens.weight": "token_embd.weight",
-    "model.norm.weight": "output_norm.weight",
-    "model.embed_tokens_per_layer.weight": "per_layer_token_embd.weight",
-    "model.per_layer_model_projection.weight": "per_layer_model_proj.weight",
-    "model.per_layer_projection_norm.weight": "per_layer_proj_norm.weight",
-}
-BLOCK = {
-    "input_layernorm.weight": "attn_norm.weight",
-    "self_attn.q_proj.weight": "attn_q.weight",
-    "self_attn.k_proj.weight": "attn_k.weight",
-    "self_attn.v_proj.weight": "attn_v.weight",
-    "self_attn.o_proj.weight": "attn_output.weight",
-    "self_attn.q_norm.weight": "attn_q_norm.weight",
-    "self_attn.k_norm.weight": "attn_k_norm.weight",
-    "post_attention_layernorm.weight": "post_attention_norm.weight",
-    "pre_feedforward_layernorm.weight": "ffn_norm.weight",
-    "mlp.gate_proj.weight": "ffn_gate.weight",
-    "mlp.up_proj.weight": "ffn_up.weight",
-    "mlp.down_proj.weight": "ffn_down.weight",
-    "post_feedforward_layernorm.weight": "post_ffw_norm.weight",
+BLOCK = gguf_files.PER_LAYER_BLOCK | {
     "layer_scalar": "layer_output_scale.weight",
-    "per_layer_input_gate.weight": "inp_gate.weight",
-    "per_layer_projection.weight": "proj.weight",
-    "post_per_layer_input_norm.weight": "post_norm.weight",
     "router.proj.weight": "ffn_gate_inp.weight",
     "router.scale": "ffn_gate_inp.scale",
     "router.per_expert_scale": "ffn_down_exps.scale",
@@ -62,10 +36,7 @@ BLOCK = {
 
 def tensor_name(name):
     """Returns the GGUF name of a transformers tensor of the text model."""
-    if name in TOP:
-        return TOP[name]
-    layer, rest = name.removeprefix("model.layers.").split(".", 1)
-    return f"blk.{layer}.{BLOCK[rest]}"
+    return gguf_files.per_layer_name(name, BLOCK)
 
 
 def rotation_factors(config):
@@ -126,17 +97,6 @@ def tensors_of(model):
     return tensors | {"rope_freqs.weight": rotation_factors(model.config)}
 
 
-def add_unused_keys(tensors, config):
-    """Adds keys and values of the layers with shared caches: other numbers, in the shapes of the layers they read."""
-    random = np.random.default_rng(5)
-    own = config.num_hidden_layers - config.num_kv_shared_layers
-    for layer in range(own, config.num_hidden_layers):
-        source = config.layer_types.index(config.layer_types[layer])
-        for part in ("attn_k", "attn_v", "attn_k_norm"):
-            shape = tensors[f"blk.{source}.{part}.weight"].shape
-            tensors[f"blk.{layer}.{part}.weight"] = random.standard_normal(shape, np.float32)
-
-
 def fuse_attention(tensors, layer):
     parts = [tensors.pop(f"blk.{layer}.attn_{part}.weight") for part in "qkv"]
     tensors[f"blk.{layer}.attn_qkv.weight"] = np.concatenate(parts)
@@ -162,17 +122,12 @@ def write(path, config, tensors, words=None, kind=gguf.GGMLQuantizationType.F32)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", type=pathlib.Path, default=hf_models.TESTDATA / "models")
-    parser.add_argument("--output", type=pathlib.Path, default=hf_models.TESTDATA / "gguf")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    arguments = hf_models.gguf_arguments(__doc__)
     for name in ("gemma4_e2b", "gemma4_moe", "gemma4_31b"):
         model = hf_models.load(arguments.models / name)
         tensors = tensors_of(model)
         if name == "gemma4_e2b":
-            add_unused_keys(tensors, model.config)
+            gguf_files.add_unused_keys(tensors, model.config)
             fuse_attention(tensors, model.config.num_hidden_layers - 1)
         elif name == "gemma4_moe":
             split_experts(tensors, model.config.num_hidden_layers - 1)

@@ -83,6 +83,37 @@ def hf_name(model_type, name):
     return f"model.layers.{block}.{names[part]}.{leaf}"
 
 
+# Of Gemma 3n and 4, whose norms are stored as they are: whole names
+_PER_LAYER_OUTSIDE = {
+    "model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
+    "model.embed_tokens_per_layer.weight": "per_layer_token_embd.weight",
+    "model.per_layer_model_projection.weight": "per_layer_model_proj.weight",
+    "model.per_layer_projection_norm.weight": "per_layer_proj_norm.weight",
+}
+PER_LAYER_BLOCK = {f"{theirs}.weight": f"{ours}.weight" for theirs, ours in (_GEMMA23 | {
+    "per_layer_input_gate": "inp_gate", "per_layer_projection": "proj", "post_per_layer_input_norm": "post_norm",
+}).items()}
+
+
+def per_layer_name(name, block):
+    """Returns the GGUF name of a transformers tensor of a model with per-layer embeddings; block: as PER_LAYER_BLOCK."""
+    if name in _PER_LAYER_OUTSIDE:
+        return _PER_LAYER_OUTSIDE[name]
+    layer, rest = name.removeprefix("model.layers.").split(".", 1)
+    return f"blk.{layer}.{block[rest]}"
+
+
+def add_unused_keys(tensors, config):
+    """Adds keys and values of the layers with shared caches: other numbers, in the shapes of the layers they read."""
+    random = np.random.default_rng(5)
+    own = config.num_hidden_layers - config.num_kv_shared_layers
+    for layer in range(own, config.num_hidden_layers):
+        source = config.layer_types.index(config.layer_types[layer])
+        for part in ("attn_k", "attn_v", "attn_k_norm"):
+            shape = tensors[f"blk.{source}.{part}.weight"].shape
+            tensors[f"blk.{layer}.{part}.weight"] = random.standard_normal(shape, np.float32)
+
+
 def is_norm(gguf_name):
     return gguf_name.endswith("norm.weight")
 

@@ -9,8 +9,6 @@
 
   gguf_toys.py [--models DIR] [--output DIR]
 """
-import argparse
-import pathlib
 import struct
 import sys
 
@@ -187,12 +185,7 @@ def check_mixed(path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", type=pathlib.Path, default=hf_models.TESTDATA / "models")
-    parser.add_argument("--output", type=pathlib.Path, default=hf_models.TESTDATA / "gguf")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    arguments = hf_models.gguf_arguments(__doc__)
     for name in ("gemma", "gemma2", "gemma3", "recurrent_gemma"):
         write_toy(arguments.output / f"{name}.gguf", hf_models.load(arguments.models / name))
     mha = hf_models.load(arguments.models / "gemma_mha")

@@ -3,6 +3,7 @@
 The other tools of this folder share it. Attention is always "eager", so soft-caps and masks are exact. Every result
 comes from one plain forward pass without a KV cache.
 """
+import argparse
 import json
 import os
 import pathlib
@@ -37,6 +38,17 @@ TEXT_PREFIXES = ("language_model.model.", "model.language_model.", "model.")
 
 class ReferenceError(Exception):
     """An error that the programs print in one line without a traceback."""
+
+
+def gguf_arguments(description):
+    """Reads the command line of a script that writes GGUF files of toys: --models and --output."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=pathlib.Path, default=TESTDATA / "models")
+    parser.add_argument("--output", type=pathlib.Path, default=TESTDATA / "gguf")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    return arguments
 
 
 def read_config(path):
