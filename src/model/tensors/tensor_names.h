@@ -30,7 +30,7 @@ class TensorNames {
 
   // The tensor's name in the files, or empty if the family has no such tensor.
   // `layer` is the number of the layer or dense layer; ignored for roles that a
-  // model has once. Of a stack, names with a "*" are those of several tensors.
+  // model has once. PartName replaces a "*", which names of stacks may have.
   std::string Name(WeightRole role, size_t layer = 0) const;
 
   // The name of the tensor that holds matrix `part` of a stack.

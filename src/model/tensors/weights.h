@@ -127,9 +127,9 @@ absl::StatusOr<Weights> PlanWeights(const Checkpoint& checkpoint,
 // Packs the tensors of the outline on all workers. Releases the memory of the
 // mapped files as their values are packed. Matrices that are already packed in
 // the files, and tables of rows, are used in place, so the files must outlive
-// the weights; reads nothing of such a table, but tells the system that its
-// pages will be read in no order. `quantize`: the type that the other matrices
-// are converted to.
+// the weights; reads nothing of such a table, but announces to the system that
+// its pages will be read in any order. `quantize`: the type that the other
+// matrices are converted to.
 absl::StatusOr<Weights> LoadWeights(
     const Checkpoint& checkpoint, const Outline& outline, WeightType quantize,
     Workers& workers, const std::function<bool(const LoadProgress&)>& progress);

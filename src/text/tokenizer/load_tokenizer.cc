@@ -184,9 +184,9 @@ void UseFlags(const std::vector<AddedToken>& from,
   }
 }
 
-// Before tokenizer_config.json had "added_tokens_decoder", two more files told
-// the added tokens and which of them are special. As in transformers, they are
-// only read without that key.
+// Before tokenizer_config.json had "added_tokens_decoder", two more files
+// listed the added tokens and those of them that are special. As in
+// transformers, they are only read without that key.
 absl::StatusOr<HfFiles> ReadSmallFiles(const Checkpoint& checkpoint) {
   HfFiles files;
   std::vector<Json> configs;
@@ -326,7 +326,7 @@ absl::Status internal::CheckTokenizer(const Tokenizer& tokenizer,
   const std::vector<Vocabulary::Piece>& pieces =
       tokenizer.impl().vocabulary().pieces;
   for (size_t i = config.vocab_size; i < pieces.size(); ++i) {
-    // Merging never makes them, so they are no sign of another model's files.
+    // Merging never makes them, so a model can do without them.
     if (IsControlType(pieces[i].type) ||
         pieces[i].type == PieceType::kUserDefined || pieces[i].text.empty()) {
       continue;

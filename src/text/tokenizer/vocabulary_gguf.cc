@@ -102,7 +102,7 @@ std::vector<std::string> MergesOf(absl::Span<const Vocabulary::Piece> pieces) {
       splits.push_back({left->second, right->second, at});
     }
     std::sort(splits.begin(), splits.end());
-    // A merge of parts that are no pieces keeps the piece's rank.
+    // A merge of parts that are not pieces keeps the piece's rank.
     if (splits.empty()) splits.push_back({0, 0, first});
     for (const Split& split : splits) {
       merges.push_back(
