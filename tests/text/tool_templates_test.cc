@@ -145,6 +145,12 @@ TEST(ToolTemplates, ManyCallsFewRenderings) {
   };
   EXPECT_EQ(IgnoredToolParts(messages, *render(messages), render), "");
   EXPECT_EQ(count, 3u);
+  // Texts that are like the words in place of calls cost no more.
+  for (const char* part : {"zq", "q0z", "q00", "q1z2q"}) {
+    messages[0].text.clear();
+    for (int i = 0; i < 100'000; ++i) messages[0].text += part;
+    EXPECT_EQ(IgnoredToolParts(messages, *render(messages), render), "");
+  }
 }
 
 // Python's integers have any size.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
@@ -43,6 +44,23 @@ void RenameResults(const std::vector<ToolCall>& before,
       break;
     }
   }
+}
+
+// Returns a short word that the text does not contain: "q", a number and "z".
+std::string UnusedWord(std::string_view text) {
+  // A text contains fewer such words than it has bytes.
+  std::vector<bool> is_used(text.size() + 1);
+  for (size_t q = text.find('q'); q != text.npos; q = text.find('q', q + 1)) {
+    size_t number = 0;
+    size_t end = q + 1;
+    while (end < text.size() && absl::ascii_isdigit(text[end]) &&
+           number < is_used.size()) {
+      number = 10 * number + static_cast<size_t>(text[end++] - '0');
+    }
+    if (number < is_used.size()) is_used[number] = true;
+  }
+  const auto free = std::find(is_used.begin(), is_used.end(), false);
+  return absl::StrCat("q", free - is_used.begin(), "z");
 }
 
 Replaced Replace(Messages messages, Kind kind, std::string_view prefix) {
@@ -118,8 +136,7 @@ bool Ignores(Messages messages, const MarkedText& text, Kind kind,
 
 std::string_view IgnoredToolParts(Messages messages, const MarkedText& text,
                                   const RenderFunction& render) {
-  std::string prefix = "q";
-  while (absl::StrContains(text.text(), prefix)) prefix += "zq";
+  const std::string prefix = UnusedWord(text.text());
   if (Ignores(messages, text, Kind::kCalls, prefix, render)) {
     return "calls of tools";
   }
