@@ -50,6 +50,7 @@ inline std::vector<ToySite> AllToySites() {
   const std::string of_2 = "gemma-scope-2-toy-pt/";
   const std::string file = "/layer_3_width_24_l0_small/params.safetensors";
   const std::string of_4 = "gemma-scope-2-e2b-pt/";
+  const std::string of_3n = "gemma-scope-2-3n-pt/";
   const std::string of_experts = "gemma-scope-2-moe-pt/";
   const std::string file_1 = "/layer_1_width_24_l0_small/params.safetensors";
   return {
@@ -98,6 +99,22 @@ inline std::vector<ToySite> AllToySites() {
       {"gemma4_e2b",
        "transcoder",
        of_4 + "transcoder" + file,
+       {kFfwInput, kFfwOutput, 3}},
+      {"gemma3n",
+       "resid_post",
+       of_3n + "resid_post" + file,
+       {kBlockOutput, kBlockOutput, 3}},
+      {"gemma3n",
+       "attn_out",
+       of_3n + "attn_out" + file,
+       {kMixHidden, kMixHidden, 3}},
+      {"gemma3n",
+       "mlp_out",
+       of_3n + "mlp_out" + file,
+       {kFfwOutput, kFfwOutput, 3}},
+      {"gemma3n",
+       "transcoder",
+       of_3n + "transcoder" + file,
        {kFfwInput, kFfwOutput, 3}},
       {"gemma4_moe",
        "mlp_out",

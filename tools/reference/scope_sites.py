@@ -5,11 +5,13 @@
                                                                          the embedding's in embedding/width_24/...
   gemma-scope-2-toy-pt/<site>/layer_3_width_24_l0_small/params.safetensors, config.json
                                                                          for models/gemma3_noscale, as in Gemma Scope 2
-  gemma-scope-2-e2b-pt, gemma-scope-2-moe-pt           the same for layer 3 of models/gemma4_e2b, which has per-layer
-                                                         embeddings and the cache of another layer, and for layer 1 of
-                                                         models/gemma4_moe, which has experts
+  gemma-scope-2-e2b-pt, gemma-scope-2-moe-pt, gemma-scope-2-3n-pt
+                                                         the same for layer 3 of models/gemma4_e2b, which has per-layer
+                                                         embeddings and the cache of another layer, for layer 1 of
+                                                         models/gemma4_moe, which has experts, and for layer 3 of
+                                                         models/gemma3n, which has several streams
   gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4/params.npz      for gguf/gemma3_mixed.gguf
-  gemma2_odd.npz, gemma3_noscale.npz, gemma4_e2b.npz, gemma4_moe.npz: for each site
+  gemma2_odd.npz, gemma3_noscale.npz, gemma4_e2b.npz, gemma4_moe.npz, gemma3n.npz: for each site
     ids                 int64   [n]            the tokens
     <site>_in           float32 [n, columns]   the autoencoder's input: an input or output of transformers' module
     transcoder_out      float32 [n, columns]   the activations to reconstruct
@@ -35,6 +37,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
+import gemma3n_gguf
 import gguf_toys
 import hf_models
 from hf_models import ReferenceError
@@ -87,11 +90,14 @@ class Hooks:
         module = block.get_submodule(name)
         if kind == "out":
             def after(_module, _inputs, output):
-                first = output[0] if isinstance(output, tuple) else output
-                changed = function(first[0])
-                if changed is None:
-                    return None
-                return (changed[None], *output[1:]) if isinstance(output, tuple) else changed[None]
+                if isinstance(output, tuple):
+                    first = after(_module, _inputs, output[0])
+                    return None if first is None else (first, *output[1:])
+                if output.dim() == 4:  # all of Gemma 3n's streams, of which the first counts
+                    first = after(_module, _inputs, output[0])
+                    return None if first is None else torch.cat([first[None], output[1:]])
+                changed = function(output[0])
+                return None if changed is None else changed[None]
             self.handles.append(module.register_forward_hook(after))
         else:
             def before(module, inputs):
@@ -218,7 +224,8 @@ def write_scope_2(folder, autoencoder, layer, site, places):
 
 def toy(testdata, output, name, layer, sites, write, repository="gemma-scope-2-toy-pt"):
     """Writes one toy's autoencoders, one for each of its sites, in Gemma Scope 2's form to `repository`."""
-    model = hf_models.load(testdata / "models" / name)
+    load = gemma3n_gguf.load if name == "gemma3n" else hf_models.load
+    model = load(testdata / "models" / name)
     ids = np.load(testdata / "models" / name / "reference.npz")["ids"][0][:TOKENS]
     arrays = dict(ids=ids)
     for site, places in sites.items():
@@ -275,6 +282,7 @@ def main():
     toy(arguments.testdata, arguments.output, "gemma3_noscale", 3, SITES_2, write_scope_2)
     toy(arguments.testdata, arguments.output, "gemma4_e2b", 3, SITES_2, write_scope_2, "gemma-scope-2-e2b-pt")
     toy(arguments.testdata, arguments.output, "gemma4_moe", 1, EXPERT_SITES, write_scope_2, "gemma-scope-2-moe-pt")
+    toy(arguments.testdata, arguments.output, "gemma3n", 3, SITES_2, write_scope_2, "gemma-scope-2-3n-pt")
     mixed(arguments.testdata, arguments.output)
 
 
