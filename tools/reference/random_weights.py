@@ -29,6 +29,7 @@ import gemma3n_shapes
 import gemma4_shapes
 import gguf_files
 import hf_models
+import published_sizes
 import toy_models
 import vocabulary
 from hf_models import ReferenceError
@@ -63,20 +64,28 @@ SHAPES = {
     "recurrentgemma-9b": ("recurrent_gemma", _shape(RECURRENT, 4096, 38, 16, 1, 2 * 12288, lru_width=4096)),
 } | gemma3n_shapes.SHAPES | gemma4_shapes.SHAPES
 DENSE = {"embeddinggemma-300m": (3072, 768)}  # widths of the layers after pooling
-TYPES = {"f32": Type.F32, "bf16": Type.BF16, "q8_0": Type.Q8_0, "q4_0": Type.Q4_0}
+TYPES = {name: Type[name.upper()] for name in published_sizes.TYPES}
 BLOCK = 32
 BLOCKS = 131_071  # a prime, so that no row of a weight repeats an earlier one
 SHARD_BYTES = 5_000_000_000
 PIECE_BYTES = 1 << 24
-LARGE = 11_000_000_000  # parameters; the text models called 12B have 11.8 billion
 
 
-def check_size(shape, kind):
-    """Refuses a file that would fill a disk: from 12B on, other types take up to 61 GB (26B-A4B's cut is below)."""
-    count = sum(int(np.prod(s)) for _, s in parameters(make_config(shape)))
-    if count > LARGE and kind != Type.Q4_0:
-        raise ReferenceError(f"{shape} has {count / 1e9:.1f} billion parameters: shapes of 12B and more are written only with "
-                             "--format gguf --type q4_0")
+def check_type(shape, kind):
+    """Refuses a file that would fill a disk."""
+    types = published_sizes.types_of(shape)
+    if kind not in types:
+        raise ReferenceError(f"{shape} has {published_sizes.PARAMETERS[shape] / 1e9:.1f} billion parameters: it is written "
+                             f"only with --format gguf --type {' or '.join(types)}")
+
+
+def count_parameters(shape):
+    """Returns the parameters of a shape, which published_sizes.py must know."""
+    shapes = [s for _, s in parameters(make_config(shape))] + dense_shapes(shape)
+    count = sum(int(np.prod(s)) for s in shapes)
+    if count != published_sizes.PARAMETERS.get(shape):
+        raise ReferenceError(f"{shape} has {count:,} parameters, published_sizes.py says otherwise")
+    return count
 
 
 def make_config(shape, vocab=None):
@@ -293,13 +302,13 @@ def main():
     arguments = parser.parse_args()
     if arguments.list:
         for shape in SHAPES:
-            shapes = [s for _, s in parameters(make_config(shape))] + dense_shapes(shape)
-            print(f"{shape:20s} {sum(int(np.prod(s)) for s in shapes):>14,} parameters")
+            print(f"{shape:20s} {count_parameters(shape):>14,} parameters")
         return
     if arguments.shape is None or arguments.output is None:
         parser.error("SHAPE and --output are needed")
     kind = TYPES[arguments.type]
-    check_size(arguments.shape, kind)
+    check_type(arguments.shape, arguments.type)
+    count_parameters(arguments.shape)
     if arguments.format == "hf" and kind not in (Type.F32, Type.BF16):
         raise ReferenceError(f"--type {arguments.type} needs --format gguf")
     # llama.cpp's converter cuts Gemma 3's embedding to the tokenizer's size.
