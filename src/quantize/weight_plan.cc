@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
 #include "src/formats/gguf_types.h"
+#include "src/model/config/gemma3n.h"
 #include "src/model/config/read_config.h"
 #include "src/model/tensors/tensor_names.h"
 #include "src/quantize/choose_format.h"
@@ -76,11 +77,25 @@ absl::Status CheckImportance(const std::vector<WeightPlan>& plans,
       absl::StrCat(importance.path(), ": has none of the matrices of ", model));
 }
 
+// The tokens for which a table has no row.
+size_t MissingRows(const WeightSpec& spec, const ModelConfig& config) {
+  if (spec.kind != WeightKind::kTable) return 0;
+  return config.vocab_size - std::min(spec.shape[0], config.vocab_size);
+}
+
+// The shape of a plan's tensor in the written file.
+std::vector<size_t> WrittenShape(const WeightPlan& plan) {
+  std::vector<size_t> shape = plan.from.spec.shape;
+  shape[0] += plan.more_rows;
+  return shape;
+}
+
 uint64_t BytesOf(const WeightPlan& plan) {
   const std::vector<size_t>& shape = plan.from.spec.shape;
   if (shape.size() < 2) return EncodedBytes(plan.to, 1, shape.back());
   const MatricesOf matrices(plan.from.spec);
-  return matrices.count * EncodedBytes(plan.to, matrices.rows, matrices.cols);
+  return matrices.count *
+         EncodedBytes(plan.to, matrices.rows + plan.more_rows, matrices.cols);
 }
 
 }  // namespace
@@ -125,6 +140,9 @@ absl::StatusOr<std::vector<WeightPlan>> PlanWeightsOf(
     WeightPlan plan = {
         weight, to, names.Name(weight.spec.role, weight.spec.layer), {}};
     if (importance != nullptr) plan.importance = importance->Of(plan.name);
+    if (options.layout == FileLayout::kGguf) {
+      plan.more_rows = MissingRows(weight.spec, outline.config);
+    }
     plans.push_back(std::move(plan));
   }
   if (importance != nullptr) {
@@ -142,7 +160,7 @@ void DeclareWeights(const std::vector<WeightPlan>& plans,
     const uint32_t type = plan.to.packed.has_value()
                               ? GgufTypeNumber(plan.to.format, *plan.to.packed)
                               : *GgufTypeNumber(plan.to.format);
-    file.Declare(plan.name, type, plan.from.spec.shape, size);
+    file.Declare(plan.name, type, WrittenShape(plan), size);
     has_blocks |= BlockValues(plan.to.format) > 1;
     if (IsMultiplied(plan.from.spec.kind)) bytes[plan.to.format] += size;
   }
@@ -155,6 +173,29 @@ void DeclareWeights(const std::vector<WeightPlan>& plans,
     if (type.format == most) file.SetUint32(kFileType, type.number);
   }
   if (has_blocks) file.SetUint32(kQuantizationVersion, 2);
+}
+
+std::vector<UnusedTensor> UnusedKeysOf(const ModelConfig& config,
+                                       const std::vector<WeightPlan>& plans,
+                                       FileLayout layout) {
+  std::vector<UnusedTensor> unused;
+  if (config.architecture != kGemma3n || layout != FileLayout::kGguf) {
+    return unused;
+  }
+  const TensorNames names = TensorNames::Gguf(config.architecture);
+  for (size_t i = 0; i < config.num_layers(); ++i) {
+    if (config.layers[i].has_own_kv()) continue;
+    for (const WeightPlan& plan : plans) {
+      const WeightSpec& spec = plan.from.spec;
+      if (spec.layer == *config.layers[i].kv_source &&
+          (spec.role == WeightRole::kKProj || spec.role == WeightRole::kVProj ||
+           spec.role == WeightRole::kKNorm)) {
+        unused.push_back({names.Name(spec.role, i), plan.to.format, spec.shape,
+                          BytesOf(plan)});
+      }
+    }
+  }
+  return unused;
 }
 
 std::vector<float> RopeFactors(const ModelConfig& config) {

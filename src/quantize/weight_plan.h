@@ -29,6 +29,18 @@ struct WeightPlan {
   // How much each column matters, or, of experts and stacks, each column of
   // each matrix; empty: all alike.
   absl::Span<const float> importance;
+  // Rows of a table that the file holds after the weight's own, all equal to
+  // the first: llama.cpp wants one for each token, and tokens without a row use
+  // the first.
+  size_t more_rows = 0;
+};
+
+// A tensor of zeros that no computation uses, but that readers look for.
+struct UnusedTensor {
+  std::string name;
+  Format format;
+  std::vector<size_t> shape;  // outermost first
+  uint64_t bytes;
 };
 
 // The matrices, each of shape [rows, cols], that follow each other in a written
@@ -46,6 +58,13 @@ absl::StatusOr<std::vector<WeightPlan>> PlanWeightsOf(
     const Outline& outline, std::string_view model,
     const QuantizeOptions& options, const Importance* importance,
     Workers& workers);
+
+// The keys and values of Gemma 3n's layers that use those of others, without
+// which llama.cpp does not load a file. Empty for other models, and for packed
+// files, which only this library reads.
+std::vector<UnusedTensor> UnusedKeysOf(const ModelConfig& config,
+                                       const std::vector<WeightPlan>& plans,
+                                       FileLayout layout);
 
 // Whether the weight's packed bytes are written as they are.
 bool IsCopied(const BoundWeight& weight);

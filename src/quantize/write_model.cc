@@ -62,6 +62,10 @@ class ModelWriter {
       GEMMA_RETURN_IF_ERROR(WriteWeight(plan));
     }
     GEMMA_RETURN_IF_ERROR(WriteRopeFactors());
+    for (const UnusedTensor& tensor : unused_keys_) {
+      const std::vector<uint8_t> zeros(tensor.bytes);
+      GEMMA_RETURN_IF_ERROR(OfOutput(file_.Write(tensor.name, zeros)));
+    }
     return OfOutput(file_.Commit(options_.overwrite
                                      ? AtomicFile::Existing::kReplace
                                      : AtomicFile::Existing::kKeep));
@@ -110,6 +114,11 @@ class ModelWriter {
       file_.Declare(kRopeFactors, *GgufTypeNumber(Format::kF32),
                     {rope_factors_.size()},
                     rope_factors_.size() * sizeof(float));
+    }
+    unused_keys_ = UnusedKeysOf(outline_.config, plans_, options_.layout);
+    for (const UnusedTensor& tensor : unused_keys_) {
+      file_.Declare(tensor.name, *GgufTypeNumber(tensor.format), tensor.shape,
+                    tensor.bytes);
     }
     return absl::OkStatus();
   }
@@ -161,8 +170,9 @@ class ModelWriter {
   absl::Status WriteValues(const WeightPlan& plan, const Tensor& in_order) {
     switch (plan.from.spec.kind) {
       case WeightKind::kMatrix:
-      case WeightKind::kTable:
         return WriteMatrix(plan, in_order);
+      case WeightKind::kTable:
+        return WriteTable(plan, in_order);
       case WeightKind::kExperts:
         return WriteExperts(plan, in_order);
       case WeightKind::kExactMatrix:
@@ -211,6 +221,16 @@ class ModelWriter {
       GEMMA_RETURN_IF_ERROR(WriteRows(plan, part, first_row + begin));
       GEMMA_RETURN_IF_ERROR(Done(part));
     }
+    return absl::OkStatus();
+  }
+
+  absl::Status WriteTable(const WeightPlan& plan, const Tensor& tensor) {
+    GEMMA_RETURN_IF_ERROR(WriteMatrix(plan, tensor));
+    const Tensor first = Part(tensor, 0, 1);
+    for (size_t i = 0; i < plan.more_rows; ++i) {
+      GEMMA_RETURN_IF_ERROR(WriteRows(plan, first, /*begin=*/0));
+    }
+    checkpoint_.Release(first);
     return absl::OkStatus();
   }
 
@@ -317,6 +337,7 @@ class ModelWriter {
   std::optional<Importance> importance_;
   std::vector<WeightPlan> plans_;  // the embedding table first
   std::vector<float> rope_factors_;
+  std::vector<UnusedTensor> unused_keys_;
   GgufFileWriter file_;
   std::vector<uint8_t> encoded_;
   uint64_t done_bytes_ = 0;

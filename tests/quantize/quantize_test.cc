@@ -98,7 +98,10 @@ void ExpectSameModel(const std::string& source, const std::string& written,
   options.num_threads = 2;
   const Model before = LoadOrDie(source, options);
   const Model after = LoadOrDie(written, options);
-  EXPECT_EQ(ConfigText(after.config()), ConfigText(before.config()));
+  // Written tables have a row for each token; see quantize_gemma4_test.cc.
+  ModelConfig config = after.config();
+  config.per_layer_vocab = before.config().per_layer_vocab;
+  EXPECT_EQ(ConfigText(config), ConfigText(before.config()));
   EXPECT_EQ(AllLogits(after, kTokens), AllLogits(before, kTokens));
 }
 

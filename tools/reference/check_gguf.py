@@ -3,13 +3,14 @@
 
   check_gguf.py FILE.gguf... [--gemma build/release/gemma] [--tolerance 0.05]
 
-The Python package gguf must read every key and tensor, and dequantise the tensors to finite values. If llama-cpp-python
-is installed (benchmarks/compare.py makes such an environment), it must load the file and give the logits of gemma,
-except for RecurrentGemma, which it does not know. It keeps keys, values and activations with fewer bits, so the largest
-error may be --tolerance times the largest logit.
+The Python package gguf must read every key and tensor, know the tensors' names as those of the architecture, except
+for RecurrentGemma, which it does not know, and dequantise the tensors to finite values. If llama-cpp-python is installed (benchmarks/compare.py makes such an environment), it must load the file and give the logits of gemma, again except for
+RecurrentGemma. It keeps keys, values and activations with fewer bits, so the largest error may be --tolerance times the
+largest logit.
 """
 import argparse
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,10 +30,25 @@ class CheckError(Exception):
     pass
 
 
+def check_names(path, architecture, names):
+    """Checks that the package lists all names for the architecture."""
+    known = {name: arch for arch, name in gguf.MODEL_ARCH_NAMES.items()}
+    if architecture not in known:
+        if architecture == OURS:
+            return
+        raise CheckError(f"{path}: gguf does not know the architecture {architecture!r}")
+    listed = {gguf.TENSOR_NAMES[tensor] for tensor in gguf.MODEL_TENSORS[known[architecture]]}
+    for name in names:
+        plain = re.sub(r"^blk\.\d+\.", "blk.{bid}.", name).rsplit(".", 1)[0]
+        if plain not in listed:
+            raise CheckError(f"{path}: gguf does not know the tensor {name!r} of {architecture!r}")
+
+
 def check_read(path):
     """Reads everything with the package. Returns the architecture and the number of tokens of the table."""
     reader = gguf.GGUFReader(path)
     fields = {name: field.contents() for name, field in reader.fields.items()}
+    check_names(path, fields["general.architecture"], [tensor.name for tensor in reader.tensors])
     rows = 0
     for tensor in reader.tensors:
         values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)

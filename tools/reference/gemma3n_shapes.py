@@ -33,6 +33,15 @@ def parameters(config):
     return [(n, tuple(p.shape)) for n, p in model.state_dict().items() if not n.startswith("lm_head.")]
 
 
+def _unused_keys(config):
+    """Returns (name, shape) of keys and values in layers that use those of others."""
+    width, columns = config.num_key_value_heads * config.head_dim, config.hidden_size
+    parts = {"k_proj": (width, columns), "v_proj": (width, columns), "k_norm": (config.head_dim,)}
+    first = config.num_hidden_layers - config.num_kv_shared_layers
+    return [(f"model.layers.{layer}.self_attn.{part}.weight", shape)
+            for layer in range(first, config.num_hidden_layers) for part, shape in parts.items()]
+
+
 def mean_and_deviation(config, name, shape):
     """Returns the mean and deviation of the normal distribution of a tensor's values."""
     if name.endswith(("norm.weight", "correct_output_scale")):
@@ -45,9 +54,13 @@ def mean_and_deviation(config, name, shape):
 
 
 def gguf_tensors(config, kind):
-    """Returns (transformers name, GGUF name, shape, type) of every tensor; the matrices of a stack are one tensor."""
+    """Returns (transformers name, GGUF name, shape, type) of every tensor; the matrices of a stack are one tensor.
+
+    Has what only llama.cpp wants: a row of the table for each token, and keys and values that no layer uses."""
     tensors = {}
-    for name, shape in parameters(config):
+    for name, shape in parameters(config) + _unused_keys(config):
+        if "embed_tokens_per_layer" in name:
+            shape = (config.vocab_size, shape[1])
         stored = gemma3n_gguf.tensor_name(name)
         if stored in gemma3n_gguf.STACKS.values():
             shape = (config.altup_num_inputs - 1, *shape)
