@@ -869,7 +869,7 @@ TEST(ConfigJsonRefuses, LayersThatDisagree) {
       {"gemma2", {{"layer_types", "full_attention"}}, {"'layer_types'"}},
       {"gemma3_text",
        {{"sliding_window_pattern", 0}},
-       {"sliding_window_pattern is 0", "wanted at least 1"}},
+       {"'sliding_window_pattern' is 0", "wanted at least 1"}},
       {"gemma",
        {{"num_hidden_layers", 0}},
        {"num_hidden_layers is 0, wanted 1 to 1024"}},
