@@ -2,7 +2,6 @@
 
 #include "gemma/c_chat.h"
 
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,20 +33,8 @@ bool Append(const char* text, size_t size, void* user) {
 class CChat : public ::testing::Test {
  protected:
   static void Load() {
-    const std::vector<std::string> pieces = {
-        "<|channel>",       "thought\n",        "Hm.",        "\n\n",
-        "<channel|>",       "<|tool_call>",     "call:now{}", "<tool_call|>",
-        "<|tool_response>", "<tool_response|>", "Noon.",      "<|turn>",
-        "<turn|>",          "<|tool>",          "<tool|>",    "<|\"|>",
-        "<|think|>"};
-    const auto piece = [](size_t i) {
-      return static_cast<TokenId>(kFirstPiece + i);
-    };
-    std::map<TokenId, TokenId> next = {{kFirstByte + '\n', piece(0)},
-                                       {piece(9), piece(10)}};
-    for (size_t i = 0; i < 8; ++i) next[piece(i)] = piece(i + 1);
     const std::string path = TestDirectory() + "/m.gguf";
-    WriteFile(path, ScriptedModel(pieces, next));
+    WriteFile(path, ToolCallingModel());
     ASSERT_EQ(gemma_model_load(path.c_str(), nullptr, &model_), GEMMA_OK)
         << gemma_last_error();
     same_ = new Model(LoadOrDie(path, {.num_threads = 1}));

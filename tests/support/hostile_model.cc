@@ -351,4 +351,20 @@ Bytes ScriptedModel(const std::vector<std::string>& pieces,
   return gguf.Finish();
 }
 
+Bytes ToolCallingModel() {
+  const std::vector<std::string> pieces = {
+      "<|channel>",       "thought\n",        "Hm.",        "\n\n",
+      "<channel|>",       "<|tool_call>",     "call:now{}", "<tool_call|>",
+      "<|tool_response>", "<tool_response|>", "Noon.",      "<|turn>",
+      "<turn|>",          "<|tool>",          "<tool|>",    "<|\"|>",
+      "<|think|>"};
+  const auto piece = [](size_t i) {
+    return static_cast<TokenId>(kFirstPiece + i);
+  };
+  std::map<TokenId, TokenId> next = {{kFirstByte + '\n', piece(0)},
+                                     {piece(9), piece(10)}};
+  for (size_t i = 0; i < 8; ++i) next[piece(i)] = piece(i + 1);
+  return ScriptedModel(pieces, next);
+}
+
 }  // namespace gemma::internal

@@ -78,6 +78,10 @@ void AddTokenizer(const std::vector<std::string>& pieces, GgufWriter& gguf,
 Bytes ScriptedModel(const std::vector<std::string>& pieces,
                     const std::map<TokenId, TokenId>& next);
 
+// Returns such a model with Gemma 4's control tokens. After a turn it thinks
+// "Hm." and calls the tool `now`; after a result it answers "Noon.".
+Bytes ToolCallingModel();
+
 }  // namespace gemma::internal
 
 #endif  // GEMMA_TESTS_SUPPORT_HOSTILE_MODEL_H_

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <map>
 #include <string>
 #include <utility>
@@ -44,20 +45,8 @@ class ToolChatTest : public ::testing::Test {
 
   // The model thinks, calls the tool `now`, and answers when it has the result.
   static Model Load() {
-    const std::vector<std::string> pieces = {
-        "<|channel>",       "thought\n",        "Hm.",        "\n\n",
-        "<channel|>",       "<|tool_call>",     "call:now{}", "<tool_call|>",
-        "<|tool_response>", "<tool_response|>", "Noon.",      "<|turn>",
-        "<turn|>",          "<|tool>",          "<tool|>",    "<|\"|>",
-        "<|think|>"};
-    const auto piece = [](size_t i) {
-      return static_cast<TokenId>(kFirstPiece + i);
-    };
-    std::map<TokenId, TokenId> next = {{kFirstByte + '\n', piece(0)},
-                                       {piece(9), piece(10)}};
-    for (size_t i = 0; i < 8; ++i) next[piece(i)] = piece(i + 1);
     const std::string path = TestDirectory() + "/m.gguf";
-    WriteFile(path, ScriptedModel(pieces, next));
+    WriteFile(path, ToolCallingModel());
     return LoadOrDie(path, {.num_threads = 1});
   }
 
