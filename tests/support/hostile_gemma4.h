@@ -1,5 +1,5 @@
-// The smallest models of Gemma 4's family, built in memory as those of
-// hostile_model.h. Their logits mean nothing.
+// The smallest models of Gemma 4's family and of Gemma 3n, built in memory as
+// those of hostile_model.h. Their logits mean nothing.
 
 #ifndef GEMMA_TESTS_SUPPORT_HOSTILE_GEMMA4_H_
 #define GEMMA_TESTS_SUPPORT_HOSTILE_GEMMA4_H_
@@ -17,8 +17,10 @@ namespace gemma::internal {
 //               of its second, and has a wider feed-forward layer
 //   gemma4_moe  experts; the values of its global layer are its keys
 //   embedding2  per-layer embeddings; pools, and has a dense layer
+//   gemma3n     as gemma4, but all feed-forward layers are alike, and the gates
+//               of the first are sparse; two streams, and LAuReL of rank 2
 inline constexpr const char* kGemma4Forms[] = {"gemma4", "gemma4_moe",
-                                               "embedding2"};
+                                               "embedding2", "gemma3n"};
 inline constexpr const char* kGemma4Generators[] = {"gemma4", "gemma4_moe"};
 
 // All models are 8 wide, with 2 heads of 4 values, 1 key/value head, a window
