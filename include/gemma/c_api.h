@@ -309,7 +309,8 @@ typedef struct gemma_generate_options {
   const int32_t* stop_tokens;       /* end the answer, as the model's own do */
   size_t num_stop_tokens;           /* size of stop_tokens */
   /* If not null, receives the parts of the answer; on_text then receives only
-   * its text, without thoughts and calls. */
+   * its text, without thoughts and calls. Must be made for the session's
+   * model. */
   gemma_answer* answer;
   /* Needs `answer`: receives what the model thinks. Return false to end the
    * answer. May be null. */

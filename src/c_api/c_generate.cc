@@ -89,6 +89,18 @@ absl::StatusOr<std::optional<Grammar>> ReadGrammar(
   return Grammar::FromJsonSchema(texts[0]);
 }
 
+// Another model's control tokens would give other parts.
+absl::Status CheckAnswer(const gemma_answer& answer, const Model& model) {
+  const auto tokenizer = model.tokenizer();
+  GEMMA_RETURN_IF_ERROR(tokenizer.status());
+  if (&(*tokenizer)->impl() == &answer.tokenizer.impl()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "answer belongs to another model, wanted one that gemma_answer_create "
+      "made for the session's model");
+}
+
 // Gives the parts of an answer to the caller's functions while it is generated.
 class PartsView {
  public:
@@ -231,6 +243,8 @@ gemma_status gemma_generate(gemma_session* session, const int32_t* prompt,
           return on_text == nullptr || on_text(text.data(), text.size(), user);
         };
     if (from.answer != nullptr) {
+      GEMMA_RETURN_IF_ERROR(
+          gemma::CheckAnswer(*from.answer, session->session.model()));
       parts.emplace(from, on_text, user);
       take_text = parts->Connect(generate);
     } else if (from.on_thoughts != nullptr) {

@@ -206,6 +206,21 @@ TEST_F(CChat, ThoughtsHaveTheirFunction) {
   EXPECT_EQ(gemma_answer_thoughts(answer_, nullptr), before);
 }
 
+TEST_F(CChat, AnswerBelongsToModel) {
+  gemma_model* other = nullptr;
+  const std::string path = TestDirectory() + "/other.gguf";
+  WriteFile(path, ToolCallingModel());
+  ASSERT_EQ(gemma_model_load(path.c_str(), nullptr, &other), GEMMA_OK);
+  gemma_answer* answer = nullptr;
+  ASSERT_EQ(gemma_answer_create(other, &answer), GEMMA_OK);
+  gemma_model_free(other);
+  gemma_chat_add(chat_, GEMMA_ROLE_USER, "when?");
+  options_.answer = answer;
+  EXPECT_EQ(Generate(), GEMMA_INVALID_ARGUMENT);
+  EXPECT_THAT(gemma_last_error(), HasSubstr("answer belongs to another model"));
+  gemma_answer_free(answer);
+}
+
 TEST_F(CChat, ReadsTokensOfAnswers) {
   const std::string answer =
       "<|channel>thought\nHm.\n<channel|>So.<|tool_call>call:now{z:<|\"|>a"
