@@ -21,7 +21,8 @@ namespace gemma::internal {
 //               of the first are sparse; two streams, and LAuReL of rank 2
 inline constexpr const char* kGemma4Forms[] = {"gemma4", "gemma4_moe",
                                                "embedding2", "gemma3n"};
-inline constexpr const char* kGemma4Generators[] = {"gemma4", "gemma4_moe"};
+inline constexpr const char* kGemma4Generators[] = {"gemma4", "gemma4_moe",
+                                                    "gemma3n"};
 
 // All models are 8 wide, with 2 heads of 4 values, 1 key/value head, a window
 // of 2 and 8 tokens. Layer 0 is local, the others are global.
