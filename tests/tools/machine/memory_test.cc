@@ -307,7 +307,7 @@ TEST_F(MappedTest, NoteSaysReadBytes) {
   EXPECT_THAT(MappedNote(plan_, memory),
               ::testing::AllOf(StartsWith(options_.path),
                                HasSubstr("the control group has"),
-                               HasSubstr("the system reads 2.00 KiB from")));
+                               HasSubstr("the system reads 2.05 kB from")));
   // The address space is no memory, and contains the mapped file already.
   memory = Available(use_.total());
   memory.address_available = rest_;

@@ -224,7 +224,7 @@ class TooLargeTest(CommandTest):
         result = gemma(*arguments, context, **self.limited())
         self.assertEqual((result.returncode, result.stdout), (1, b""), result)
         cause, cure = result.stderr.decode().splitlines()
-        self.assertRegex(cause, r"needs \S+ GiB more memory \(weights \S+ \S+, cache \S+ GiB for a context of "
+        self.assertRegex(cause, r"needs \S+ GB more memory \(weights \S+ \S+, cache \S+ GB for a context of "
                                 rf"{context}, scratch \S+ \S+\), but the limit of ulimit -v has \S+ \S+ left$")
         self.assertFalse((self.folder / "F.npy").exists())
         # At least a quarter fits: half would fit, but the program itself needs memory too.

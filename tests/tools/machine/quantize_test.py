@@ -51,7 +51,7 @@ class QuantizeTest(CommandTest):
 
     def test_says_what_was_written(self):
         line = self.quantize(TOY, *BF16)
-        self.assertRegex(line, r"\A\S+/m\.gguf  [\d.]+ KiB, 16\.\d+ bits/weight\n\Z")
+        self.assertRegex(line, r"\A\S+/m\.gguf  [\d.]+ kB, 16\.\d+ bits/weight\n\Z")
 
     def test_gguf_names_and_keys(self):
         for name, theirs in (("gemma2", "gemma2.gguf"), ("gemma3", "gemma3.gguf"),

@@ -121,7 +121,7 @@ TEST(HttpClient, LimitsHeaders) {
   HttpClient client({});
   TextBody body;
   EXPECT_EQ(client.Get(server.url(), {}, body).status().message(),
-            "the server sends more than 256 KiB of headers");
+            "the server sends more than 262 kB of headers");
 }
 
 TEST(HttpClient, OutlivesAnException) {

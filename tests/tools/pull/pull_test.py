@@ -540,7 +540,7 @@ class FailureTest(PullTest):
 
     def test_no_room_for_listed_files(self):
         self.hub.listing = {"model.safetensors": {"size": 2**62}}
-        self.pull_fails(1, "hf://owner/toy", cause=["toy: needs", "GiB more"], cure="GEMMA_MODELS")
+        self.pull_fails(1, "hf://owner/toy", cause=["toy: needs", "TB more"], cure="GEMMA_MODELS")
         self.hub.listing = {name: {"size": 2**64 - 1} for name in self.hub.files}
         self.pull_fails(1, "hf://owner/toy", cause="needs", cure="GEMMA_MODELS")
         self.assertEqual([r.path for r in self.hub.take_requests() if "/api/" not in r.path], [])

@@ -13,6 +13,7 @@
 #include "src/os/system_error.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/signals.h"
+#include "tools/gemma/io/text.h"
 
 namespace gemma::tools {
 namespace {
@@ -29,7 +30,7 @@ absl::StatusOr<std::string> ReadAll(int fd, std::string_view name) {
     text.append(buffer, 0, static_cast<size_t>(got));
     if (text.size() > kMaxTextBytes) {
       return absl::InvalidArgumentError(absl::StrCat(
-          name, ": more than ", kMaxTextBytes >> 20, " MiB of text"));
+          name, ": more than ", Bytes(kMaxTextBytes), " of text"));
     }
   }
 }

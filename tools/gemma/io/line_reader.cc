@@ -14,6 +14,7 @@
 #include "src/os/system_error.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
+#include "tools/gemma/io/text.h"
 
 namespace gemma::tools {
 
@@ -84,8 +85,8 @@ std::optional<size_t> LineReader::Count() const {
 
 absl::Status LineReader::Fill() {
   if (buffer_.size() > kMaxTextBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        name_, ": a line of more than ", kMaxTextBytes >> 20, " MiB"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(name_, ": a line of more than ", Bytes(kMaxTextBytes)));
   }
   GEMMA_RETURN_IF_ERROR(WaitForInput(fd_));
   char bytes[4096];

@@ -56,15 +56,16 @@ std::vector<std::string_view> SplitLines(std::string_view text) {
 }
 
 std::string Bytes(uint64_t bytes) {
-  const auto value = static_cast<double>(bytes);
-  if (bytes >= uint64_t{1} << 30) {
-    return absl::StrFormat("%.2f GiB", value / (1 << 30));
+  if (bytes < 1000) return absl::StrFormat("%d B", bytes);
+  auto value = static_cast<double>(bytes);
+  std::string_view unit;
+  for (const std::string_view larger : {"kB", "MB", "GB", "TB"}) {
+    value /= 1000;
+    unit = larger;
+    if (value < 999.5) break;
   }
-  if (bytes >= uint64_t{1} << 20) {
-    return absl::StrFormat("%.2f MiB", value / (1 << 20));
-  }
-  if (bytes >= 1024) return absl::StrFormat("%.2f KiB", value / 1024);
-  return absl::StrFormat("%d B", bytes);
+  const int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+  return absl::StrFormat("%.*f %s", decimals, value, unit);
 }
 
 std::string Count(uint64_t count) {
@@ -82,6 +83,30 @@ std::string TimeNow() {
   char text[32] = {};
   std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
   return text;
+}
+
+std::string Age(std::string_view time, std::time_t now) {
+  struct Unit {
+    std::string_view name;
+    int64_t seconds;
+  };
+  constexpr int64_t kDay = 86400;
+  // A month is a twelfth of a year.
+  constexpr Unit kUnits[] = {{"year", 365 * kDay}, {"month", 365 * kDay / 12},
+                             {"week", 7 * kDay},   {"day", kDay},
+                             {"hour", 3600},       {"minute", 60}};
+  std::tm utc = {};
+  const std::string text(time);
+  const char* end = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  if (end == nullptr || *end != '\0') return text;
+  const int64_t seconds = now - timegm(&utc);
+  for (const Unit& unit : kUnits) {
+    const int64_t count = seconds / unit.seconds;
+    if (count < 1) continue;
+    return absl::StrFormat("%d %s%s ago", count, unit.name,
+                           count == 1 ? "" : "s");
+  }
+  return "just now";
 }
 
 std::string ToText(const nlohmann::ordered_json& json) {

@@ -4,6 +4,7 @@
 #define GEMMA_TOOLS_GEMMA_IO_TEXT_H_
 
 #include <cstdint>
+#include <ctime>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -20,7 +21,8 @@ absl::Status CheckUtf8(std::string_view text, std::string_view what);
 // Returns the lines of a text without their line ends, "\n" or "\r\n".
 std::vector<std::string_view> SplitLines(std::string_view text);
 
-// "247.30 MiB".
+// "253 MB", "1.42 GB", "17 B": three digits, in units of 1000 bytes, as shops,
+// hubs and disks count.
 std::string Bytes(uint64_t bytes);
 
 // "268.10 M".
@@ -28,6 +30,11 @@ std::string Count(uint64_t count);
 
 // The time now, "2026-01-31T12:00:00Z".
 std::string TimeNow();
+
+// "3 hours ago": how long before `now` a time of TimeNow's form was, in the
+// largest unit that fits. "just now" for less than a minute, and for times to
+// come. Returns other texts unchanged.
+std::string Age(std::string_view time, std::time_t now);
 
 // Returns JSON with two blanks of indentation and a line end. Replaces bytes
 // that are not UTF-8, for example in paths, by U+FFFD. Escapes all control

@@ -147,7 +147,7 @@ std::string FittingOptions(const MemoryPlan& plan, uint64_t room) {
   return "";
 }
 
-// "cache 3.0 GiB for 64 contexts of 4096".
+// "cache 3.22 GB for 64 contexts of 4096".
 std::string CacheText(const MemoryPlan& plan, uint64_t bytes) {
   const auto& [context, sequences, chunk] = plan.amounts;
   return absl::StrCat("cache ", Bytes(bytes), " for ",

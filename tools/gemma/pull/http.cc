@@ -14,6 +14,7 @@
 #include "src/base/status_macros.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/signals.h"
+#include "tools/gemma/io/text.h"
 
 namespace gemma::tools {
 namespace {
@@ -124,9 +125,8 @@ struct HttpClient::Transfer {
 absl::StatusOr<bool> HttpClient::Transfer::TakeHeader(std::string_view line) {
   header_bytes += line.size();
   if (header_bytes > kMaxHeaderBytes) {
-    return absl::DataLossError(absl::StrCat("the server sends more than ",
-                                            kMaxHeaderBytes >> 10,
-                                            " KiB of headers"));
+    return absl::DataLossError(absl::StrCat(
+        "the server sends more than ", Bytes(kMaxHeaderBytes), " of headers"));
   }
   // Forgets the headers of a response before this one: "100 Continue".
   if (absl::StartsWith(line, "HTTP/")) response.headers.clear();

@@ -16,6 +16,7 @@
 #include "src/base/part_name.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/text.h"
 #include "tools/gemma/pull/model_record.h"
 
 namespace gemma::tools {
@@ -53,7 +54,7 @@ class TextBody : public HttpBody {
   absl::Status Append(std::string_view bytes) override {
     if (bytes.size() > kMaxListingBytes - text_.size()) {
       return absl::DataLossError(absl::StrCat(
-          "the list of files has more than ", kMaxListingBytes >> 20, " MiB"));
+          "the list of files has more than ", Bytes(kMaxListingBytes)));
     }
     text_.append(bytes);
     return absl::OkStatus();

@@ -1,12 +1,14 @@
 // gemma list: lists the pulled models.
 
 #include <algorithm>
+#include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "src/base/internal.h"
@@ -110,6 +112,15 @@ std::string_view TitleOf(Gated gated) {
   return "";
 }
 
+// The model's path without the folder that the heading names.
+std::string PathIn(const ModelStore& store, const StoredModel& model) {
+  const std::string path = store.PathOf(model);
+  const std::string folder = absl::StrCat(store.directory(), "/");
+  return Printable(
+      absl::StartsWith(path, folder) ? path.substr(folder.size()) : path,
+      kUncut);
+}
+
 using Cells = std::vector<std::string>;
 
 // Appends lines of cells in columns.
@@ -151,7 +162,10 @@ void AppendCatalogue(const std::vector<Row>& rows, std::string* text) {
 
 std::string ShowText(const std::vector<Row>& rows, const ModelStore& store,
                      bool all) {
-  std::vector<Cells> lines = {{"NAME", "KIND", "SIZE", "PULLED", "PATH"}};
+  std::vector<Cells> lines = {
+      {"NAME", "KIND", "SIZE", "PULLED",
+       absl::StrCat("PATH in ", Printable(store.directory(), kUncut))}};
+  const std::time_t now = std::time(nullptr);
   for (const Row& row : rows) {
     if (row.stored == nullptr) continue;
     const StoredModel& stored = *row.stored;
@@ -159,10 +173,10 @@ std::string ShowText(const std::vector<Row>& rows, const ModelStore& store,
         {stored.name, std::string(stored.kind()),
          stored.bytes() == 0 ? "unknown" : Bytes(stored.bytes()),
          stored.complete
-             ? Printable(stored.pulled_at)
+             ? Printable(Age(stored.pulled_at, now))
              : absl::StrCat("incomplete, ", Bytes(store.BytesHere(stored)),
                             " here"),
-         store.PathOf(stored)});
+         PathIn(store, stored)});
   }
   std::string text;
   if (!all || lines.size() > 1) AppendTable(lines, &text);
