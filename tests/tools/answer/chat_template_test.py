@@ -32,7 +32,7 @@ class TemplateTest(CommandTest):
         return path
 
     def run_json(self, *arguments, model=None, **options):
-        result = gemma("run", model or self.model, *arguments, "-o", "json", "--logprobs", 0, "--score-prompt", "-n", 1,
+        result = gemma("run", model or self.model, *arguments, "--json", "--logprobs", 0, "--score-prompt", "-n", 1,
                        "--temperature", 0, **options)
         self.assertEqual(result.returncode, 0, result)
         return json.loads(result.stdout), result.stderr.decode().splitlines()
@@ -86,7 +86,7 @@ class RunTest(TemplateTest):
     def test_turn_ends_answer(self):
         rewrite_gguf(SOURCE, self.model, {KEY: CHATML.replace("<|im_end|>", "<|end|>")},
                      {"<unused0>": "<|im_start|>", "<unused1>": "<|end|>"})
-        end = json.loads(self.succeeds("inspect", self.model, "-o", "json"))["chat_template"]["end_of_turn"]
+        end = json.loads(self.succeeds("inspect", self.model, "--json"))["chat_template"]["end_of_turn"]
         for template, reason in (("file", "stop_token"), ("gemma", "max_tokens")):
             answer, _ = self.run_json("x", "--chat-template", template, "--logit-bias", f"{end}=1000")
             self.assertEqual(answer["stop_reason"], reason)
@@ -125,7 +125,7 @@ class RunTest(TemplateTest):
             self.assertEqual([token["piece"] for token in answer["prompt"]], self.prompt("x", model=SOURCE))
             self.assertIn(f"gemma: {self.model}: {KEY}: the chat template is empty, and counts as absent", notes)
         self.write("")
-        self.assertFalse(json.loads(self.succeeds("inspect", self.model, "-o", "json"))["instruction_tuned"])
+        self.assertFalse(json.loads(self.succeeds("inspect", self.model, "--json"))["instruction_tuned"])
         self.fails(1, "run", self.model, "x", "--chat-template", "file", "-q", says="there is no chat template",
                    cure=CURE)
 
@@ -158,7 +158,7 @@ class RunTest(TemplateTest):
             self.assertLess(time.monotonic() - begin, 8)  # 1 s or less, and 16 s if it grows with the square
 
     def inspect_template(self, model):
-        return json.loads(self.succeeds("inspect", model, "-o", "json"))["chat_template"]
+        return json.loads(self.succeeds("inspect", model, "--json"))["chat_template"]
 
     def test_template_refuses_system(self):
         self.write("{% if messages[0].role == 'system' %}{{ raise_exception('no system here') }}{% endif %}" + CHATML)
@@ -246,19 +246,19 @@ class ControlTest(TemplateTest):
 
 class InspectTest(TemplateTest):
     def inspect(self, *arguments, model=None):
-        return json.loads(self.succeeds("inspect", model or self.model, "-o", "json", *arguments))["chat_template"]
+        return json.loads(self.succeeds("inspect", model or self.model, "--json", *arguments))["chat_template"]
 
     def test_says_which_and_why(self):
         place = f"{SOURCE}: {KEY}"
         self.assertEqual(self.inspect(model=SOURCE), {
             "turns": "gemma", "file": "", "reason": f"{place} makes the same tokens", "end_of_turn": 6})
-        self.assertIn(f"  chat template          Gemma's own turns ({place} makes the same tokens)\n",
+        self.assertIn(f"chat template  Gemma's own turns ({place} makes the same tokens)\n",
                       self.succeeds("inspect", SOURCE))
         self.write(CHATML)
         place = f"{self.model}: {KEY}"
         reason = "it makes other tokens of a user's message than Gemma's own turns"
         self.assertEqual(self.inspect(), {"turns": "file", "file": place, "reason": reason, "end_of_turn": 8})
-        self.assertIn(f"  chat template          {place} ({reason})\n", self.succeeds("inspect", self.model))
+        self.assertIn(f"chat template  {place} ({reason})\n", self.succeeds("inspect", self.model))
         self.assertEqual(self.inspect("--chat-template", "gemma")["reason"], "it was chosen")
         self.assertEqual(self.inspect("--chat-template", "none"), {"turns": "none", "reason": "it was chosen"})
 

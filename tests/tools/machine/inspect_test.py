@@ -8,7 +8,7 @@ import statistics
 import struct
 import unittest
 
-from command import MODELS, CommandTest, config_of, toy_models
+from command import MODELS, TESTDATA, CommandTest, config_of, toy_models
 
 TOY = MODELS / "gemma2"
 
@@ -43,10 +43,12 @@ def write_gguf(path, keys, shapes):
     path.write_bytes(header + bytes(-len(header) % 32 + offset))
 
 
-def write_mixed(path):
-    """Writes a Gemma 3 whose middle layer has different sizes."""
+def write_mixed(path, file_type=None):
+    """Writes a Gemma 3 whose middle layer has different sizes, perhaps with general.file_type."""
     heads, kv_heads, ffw, local = [4, 2, 4], [2, 1, 2], [32, 48, 32], [8, 16, 8]
     keys = {"general.architecture": "gemma3"}
+    if file_type is not None:
+        keys["general.file_type"] = file_type
     keys.update({f"gemma3.{key}": value for key, value in {
         "embedding_length": 24, "block_count": 3, "feed_forward_length": ffw, "attention.head_count": heads,
         "attention.head_count_kv": kv_heads, "attention.key_length": 16, "attention.value_length": 16,
@@ -66,7 +68,7 @@ def write_mixed(path):
 
 class InspectTest(CommandTest):
     def inspect(self, *arguments):
-        return json.loads(self.succeeds_quietly("inspect", *arguments, "-o", "json"))
+        return json.loads(self.succeeds_quietly("inspect", *arguments, "--json"))
 
     def test_configuration(self):
         config = config_of(TOY)
@@ -93,7 +95,7 @@ class InspectTest(CommandTest):
         self.assertEqual(config["head_dim"], [8, 16, 8])
         self.assertEqual(config["rotary_dim"], [8, 16, 8])
         self.assertEqual(config["sliding_window"], 4)
-        text = self.succeeds_quietly("inspect", path)
+        text = self.succeeds_quietly("inspect", path, "--all")
         self.assertRegex(text, r"(?m)^  head_dim +8 \(layers 0, 2\), 16 \(layers 1\)$")
         self.assertRegex(text, r"(?m)^  sliding_window +4$")
 
@@ -123,7 +125,7 @@ class InspectTest(CommandTest):
         self.assertEqual(config["kv_source"], [None, None, None, 1, 2])
         self.assertEqual((config["k_eq_v"], config["num_experts"]), (False, 0))
         self.assertEqual(memory["total"], memory["weights"] + memory["cache"] + memory["scratch"])
-        text = self.succeeds_quietly("inspect", MODELS / "gemma4_e2b")
+        text = self.succeeds_quietly("inspect", MODELS / "gemma4_e2b", "--all")
         self.assertRegex(text, rf"(?m)^  table +{row * rows}  .*: stays in the file, a token reads {row} B$")
         self.assertRegex(text, r"(?m)^  kv_source +1 \(layers 3\), 2 \(layers 4\)$")
         self.assertRegex(text, r"(?m)^  per_layer_dim +4$")
@@ -139,12 +141,12 @@ class InspectTest(CommandTest):
         matrices = sum(tensor["bytes"] for tensor in self.inspect(packed)["tensors"] if len(tensor["shape"]) > 1)
         self.assertEqual(memory["mapped"], matrices)
         self.assertLess(memory["mapped"], memory["weights"])
-        self.assertRegex(self.succeeds("inspect", packed), rf"\n  weights .*\n  mapped +{matrices}  ")
+        self.assertRegex(self.succeeds("inspect", packed, "--all"), rf"\n  weights .*\n  mapped +{matrices}  ")
         self.assertEqual(self.inspect(TOY)["memory"]["mapped"], 0)
-        self.assertNotIn("  mapped ", self.succeeds("inspect", TOY))
+        self.assertNotIn("  mapped ", self.succeeds("inspect", TOY, "--all"))
 
     def test_parts_of_gemma3n(self):
-        report = json.loads(self.succeeds("inspect", MODELS / "gemma3n", "-o", "json"))
+        report = json.loads(self.succeeds("inspect", MODELS / "gemma3n", "--json"))
         config = report["config"]
         self.assertEqual([config[key] for key in ("altup_streams", "laurel_rank", "ffw_dim")],
                          [4, 4, [128, 64, 48, 64, 48]])
@@ -159,12 +161,34 @@ class InspectTest(CommandTest):
         self.assertGreater(large["cache"], 10 * small["cache"])
         self.assertEqual(large["weights"], small["weights"])
 
-    def test_prints_a_report(self):
+    def test_prints_a_few_lines(self):
         for folder in toy_models():
             text = self.succeeds_quietly("inspect", folder)
-            for heading in ("configuration", "tensors", "types", "memory"):
-                self.assertRegex(text, rf"(?m)^{heading}\b")
-            self.assertIn("bits/weight", text)
+            names = [line.split("  ")[0] for line in text.splitlines()]
+            names = [name for name in names if name != "table"]  # only some models have one
+            self.assertEqual(names[:8], ["path", "architecture", "parameters", "file type", "size", "context", "memory",
+                                         "chat template"])
+            self.assertLessEqual(len(names), 10)
+            self.assertIn(str(folder), text)
+            self.assertRegex(text, r"(?m)^file type +F32, 32.00 bits per weight$")
+        memory = self.inspect(TOY)["memory"]
+        self.assertRegex(self.succeeds_quietly("inspect", TOY),
+                         rf"(?m)^memory +{memory['total'] / 1e6:.2f} MB with {memory['context']} tokens: ")
+
+    def test_prints_more_on_request(self):
+        short = self.succeeds_quietly("inspect", TOY)
+        tensors = self.succeeds_quietly("inspect", TOY, "--tensors")
+        text = self.succeeds_quietly("inspect", TOY, "--all")
+        for whole in (tensors, text):
+            self.assertTrue(whole.startswith(short))
+            self.assertIn("\ntensors (", whole)
+            self.assertIn("bits/weight", whole)
+        self.assertNotIn("\nconfiguration", tensors)
+        for heading in ("configuration", "types", "memory"):
+            self.assertRegex(text, rf"(?m)^{heading}\b")
+        self.assertRegex(text, r"(?m)^  attn_logits_soft_cap +50$")
+        for absent in ("lru_width", "biases", "pooling", "num_experts"):  # a Gemma 2 has none
+            self.assertNotIn(absent, text)
 
 
 class BenchTest(CommandTest):
@@ -172,7 +196,7 @@ class BenchTest(CommandTest):
         return self.succeeds_quietly("bench", TOY, "-p", 6, "-n", 3, "-r", 2, *arguments)
 
     def test_json_has_llama_bench_fields(self):
-        results = json.loads(self.bench("-o", "json"))
+        results = json.loads(self.bench("--json"))
         self.assertEqual([(r["n_prompt"], r["n_gen"], r["n_depth"]) for r in results], [(6, 0, 0), (0, 3, 0)])
         for result in results:
             self.assertEqual([f for f in BENCH_FIELDS if f not in result], [])
@@ -190,25 +214,45 @@ class BenchTest(CommandTest):
     def test_gemma4(self):
         for toy in ("gemma4_e2b", "gemma4_moe"):
             results = json.loads(self.succeeds_quietly(
-                "bench", MODELS / toy, "-p", 6, "-n", 3, "-r", 1, "--quantize", "q8", "-o", "json"))
+                "bench", MODELS / toy, "-p", 6, "-n", 3, "-r", 1, "--quantize", "q8", "--json"))
             self.assertEqual([(r["n_prompt"], r["n_gen"]) for r in results], [(6, 0), (0, 3)])
-            self.assertRegex(results[0]["model_type"], "^gemma4 ")
+            self.assertRegex(results[0]["model_type"], "^gemma4 .* F32$")
+
+    def test_names_the_file_type(self):
+        kind = lambda path: json.loads(self.succeeds_quietly(
+            "bench", path, "-p", 2, "-n", 0, "-r", 1, "--json"))[0]["model_type"]
+        path = self.folder / "m.gguf"
+        # Zeros as norms and weights still run. The number counts, whatever the types of the tensors.
+        for number, name in ((15, "Q4_K - Medium"), (14, "Q4_K - Small"), (7, "Q8_0"), (30, "IQ4_XS - 4.25 bpw")):
+            write_mixed(path, number)
+            self.assertTrue(kind(path).endswith(f" {name}"), kind(path))
+            self.assertRegex(self.succeeds_quietly("inspect", path), rf"(?m)^file type +{name}, 32.00 bits per weight$")
+        write_mixed(path, 999)
+        self.assertTrue(kind(path).endswith(" F32"), kind(path))
+        # Types of at least a twentieth of the weights, without a number.
+        mixed = TESTDATA / "gguf/gemma3_mixed.gguf"
+        types = json.loads(self.succeeds_quietly("inspect", mixed, "--json"))["types"]
+        total = sum(kind["values"] for kind in types)
+        names = [kind["type"] for kind in sorted(types, key=lambda t: t["values"], reverse=True)
+                 if kind["values"] >= total / 20]
+        self.assertEqual(len(names), 10)
+        self.assertIn(f"file type      {' + '.join(names[:3])} + 7 more, ", self.succeeds_quietly("inspect", mixed))
 
     def test_lists_make_all_combinations(self):
         results = json.loads(self.succeeds_quietly(
-            "bench", TOY, "-p", "4,8", "-n", "0", "-d", "0,5", "-t", "1,2", "-r", 1, "-o", "json"))
+            "bench", TOY, "-p", "4,8", "-n", "0", "-d", "0,5", "-t", "1,2", "-r", 1, "--json"))
         self.assertEqual([(r["n_threads"], r["n_depth"], r["n_prompt"]) for r in results],
                          [(t, d, p) for t in (1, 2) for d in (0, 5) for p in (4, 8)])
 
     def test_sequences_together(self):
         results = json.loads(self.succeeds_quietly(
-            "bench", TOY, "-p", 4, "-n", 3, "-d", 5, "-b", "1,4", "-r", 1, "-o", "json"))
+            "bench", TOY, "-p", 4, "-n", 3, "-d", 5, "-b", "1,4", "-r", 1, "--json"))
         self.assertEqual([(r["n_prompt"], r["n_gen"], r["n_parallel"]) for r in results],
                          [(4, 0, 1), (0, 3, 1), (0, 3, 4)])
         self.assertAlmostEqual(results[2]["samples_ts"][0], 12 * 1e9 / results[2]["samples_ns"][0], places=3)
 
     def test_csv(self):
-        rows = list(csv.DictReader(io.StringIO(self.bench("-o", "csv"))))
+        rows = list(csv.DictReader(io.StringIO(self.bench("--csv"))))
         self.assertEqual([(r["n_prompt"], r["n_gen"]) for r in rows], [("6", "0"), ("0", "3")])
         self.assertEqual([f for f in BENCH_FIELDS if f not in rows[0]], ["samples_ns", "samples_ts"])
 

@@ -32,7 +32,7 @@ def write_adapter(folder, module, rows, cols):
 class LoraTest(CommandTest):
     def logits(self, *arguments):
         output = self.folder / "logits.npy"
-        self.succeeds_quietly("logits", *arguments, "--tokens", TOKENS, "--output", output)
+        self.succeeds_quietly("logits", *arguments, "--tokens", TOKENS, "--output", output, "--force")
         return read_npy(output.read_bytes())[1]
 
     def assert_near(self, actual, wanted):
@@ -51,7 +51,7 @@ class LoraTest(CommandTest):
     def test_zero_scale_is_noted(self):
         output = self.folder / "logits.npy"
         for lora in (f"{PLAIN}=0", self.changed(lora_alpha=0)):
-            result = gemma("logits", TOY, "--tokens", TOKENS, "--output", output, "--lora", lora)
+            result = gemma("logits", TOY, "--tokens", TOKENS, "--output", output, "--force", "--lora", lora)
             self.assertEqual(result.returncode, 0, result)
             self.assertRegex(result.stderr.decode(), r"the scale of \d+ of its \d+ products is 0: they change nothing\n")
             self.assert_near(read_npy(output.read_bytes())[1], self.logits(TOY))
@@ -76,9 +76,10 @@ class LoraTest(CommandTest):
                          self.logits(TOY, "--lora", self.changed(lora_alpha=8)))
 
     def test_inspect_lists_adapters(self):
-        shown = json.loads(self.succeeds("inspect", TOY, "--lora", f"{PLAIN}=0.5", "-o", "json"))
+        shown = json.loads(self.succeeds("inspect", TOY, "--lora", f"{PLAIN}=0.5", "--json"))
         self.assertEqual(shown["options"]["lora"], [{"path": str(PLAIN), "scale": 0.5}])
-        self.assertIn(f"adapter                {PLAIN} (scale 0.5)\n", self.succeeds("inspect", TOY, "--lora",
+        self.assertIn(f"adapter        {PLAIN} (scale 0.5)
+", self.succeeds("inspect", TOY, "--lora",
                                                                                     f"{PLAIN}=0.5"))
         for empty in ("", "=1"):
             self.fails(2, "inspect", TOY, "--lora", empty, says=f"--lora: '{empty}' is not FILE or FILE=SCALE")
@@ -93,7 +94,7 @@ class LoraTest(CommandTest):
         (adapter / "tokenizer.json").write_text(json.dumps(tokenizer, indent=1))  # other bytes, the same tokens
         for folder in (model, adapter):
             (folder / "chat_template.jinja").write_text("{{ messages[0].content }}")
-        notes = lambda: json.loads(self.succeeds("inspect", model, "--lora", adapter, "-o", "json"))["notes"]
+        notes = lambda: json.loads(self.succeeds("inspect", model, "--lora", adapter, "--json"))["notes"]
         self.assertFalse([note for note in notes() if "differs" in note])
         text = json.dumps(tokenizer)
         self.assertIn('"<end_of_turn>"', text)
@@ -120,7 +121,7 @@ class LoraTest(CommandTest):
 
     def test_inspect_predicts_memory(self):
         def weights(*arguments, notes=b""):
-            result = gemma("inspect", *arguments, "-o", "json")
+            result = gemma("inspect", *arguments, "--json")
             self.assertEqual(result.returncode, 0, result)
             self.assertIn(notes, result.stdout + result.stderr)
             return json.loads(result.stdout)["memory"]["weights"]
@@ -136,7 +137,7 @@ class LoraTest(CommandTest):
         text.write_text("the model of 2 users " * 20)
         model = TESTDATA / "gguf" / "gemma3_mixed.gguf"
         write_adapter(self.folder / "adapter", "model.layers.0.self_attn.q_proj", 256, 256)
-        result = gemma("compare", model, model, "--file", text, "--lora", self.folder / "adapter", "-o", "json")
+        result = gemma("compare", model, model, "--file", text, "--lora", self.folder / "adapter", "--json")
         self.assertEqual(result.returncode, 0, result)
         self.assertGreater(json.loads(result.stdout)["mean_kl"], 1e-4)
 

@@ -1,4 +1,4 @@
-// The type of a model's file, by the name that people know it by.
+// What a model's file calls the types of its weights.
 
 #ifndef GEMMA_TOOLS_GEMMA_MACHINE_FILE_TYPE_H_
 #define GEMMA_TOOLS_GEMMA_MACHINE_FILE_TYPE_H_
@@ -9,9 +9,15 @@
 
 namespace gemma::tools {
 
-// Returns the type that a GGUF file states, such as "Q4_K_M". For other files,
-// and if it states none, returns the type of the most weights. `path`: the path
-// of the model.
+// Returns the name that llama.cpp's tools print for the number in
+// general.file_type of a GGUF file, such as "Q4_K - Medium", or "" if the
+// number is not known.
+std::string FileTypeName(size_t number);
+
+// Returns the type of the files of `model` at `path`: FileTypeName, if a GGUF
+// file states a number, else the types of its weights: "BF16", or "Q8_0 + Q4_K"
+// for a mixture, the three types of the most weights first, without those that
+// have less than a twentieth.
 std::string FileType(const std::string& path, const Model& model);
 
 }  // namespace gemma::tools

@@ -1,24 +1,19 @@
-// gemma inspect: shows a model's configuration, tensors and memory.
+// gemma inspect: describes a model.
 
-#include <algorithm>
-#include <map>
+#include "tools/gemma/machine/inspect.h"
+
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "gemma/gemma.h"
 #include "src/base/internal.h"
-#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"
-#include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/report_head.h"
@@ -28,11 +23,6 @@ namespace gemma::tools {
 namespace {
 
 using OrderedJson = nlohmann::ordered_json;
-
-struct InspectOptions {
-  ModelOptions model;
-  std::string format = "text";
-};
 
 std::string_view Name(BlockType type) {
   switch (type) {
@@ -88,6 +78,8 @@ OrderedJson Layers(const ModelConfig& config, bool (*has)(const LayerConfig&),
   if (first.is_null()) return 0;
   return same ? first : each;
 }
+
+}  // namespace
 
 OrderedJson ConfigJson(const ModelConfig& config) {
   std::vector<std::string> blocks;
@@ -155,18 +147,6 @@ OrderedJson ConfigJson(const ModelConfig& config) {
   };
 }
 
-OrderedJson TensorsJson(const Model& model) {
-  OrderedJson tensors = OrderedJson::array();
-  for (const TensorSummary& tensor : model.tensors()) {
-    tensors.push_back({{"name", tensor.name},
-                       {"type", tensor.format},
-                       {"shape", tensor.shape},
-                       {"bytes", tensor.bytes}});
-  }
-  return tensors;
-}
-
-// The turns that the model's chats would have.
 OrderedJson ChatTemplateJson(const InspectOptions& options,
                              const Model& model) {
   if (options.model.chat_template == kNoTemplate) {
@@ -183,13 +163,17 @@ OrderedJson ChatTemplateJson(const InspectOptions& options,
       {"end_of_turn", turns->end_of_turn()}};
 }
 
-std::string ChatTemplateText(const OrderedJson& json) {
-  const std::string turns = json["turns"];
-  const std::string name = turns == "gemma"  ? "Gemma's own turns"
-                           : turns == "file" ? json["file"].get<std::string>()
-                                             : turns;
-  return Printable(
-      absl::StrCat(name, " (", json["reason"].get<std::string>(), ")"), kUncut);
+namespace {
+
+OrderedJson TensorsJson(const Model& model) {
+  OrderedJson tensors = OrderedJson::array();
+  for (const TensorSummary& tensor : model.tensors()) {
+    tensors.push_back({{"name", tensor.name},
+                       {"type", tensor.format},
+                       {"shape", tensor.shape},
+                       {"bytes", tensor.bytes}});
+  }
+  return tensors;
 }
 
 OrderedJson TypeJson(const std::string& name, const TypeTotal& total) {
@@ -235,148 +219,13 @@ std::string ShowJson(const InspectOptions& options, const Model& model,
   return ToText(json);
 }
 
-// Returns whether the value of this key in ConfigJson is a list with an item
-// for each layer.
-bool IsPerLayer(std::string_view key, const OrderedJson& value) {
-  return value.is_array() && key != "dense_dims" && key != "stop_tokens";
-}
-
-std::string Shown(const OrderedJson& value) {
-  if (value.is_string()) return Printable(value.get<std::string>());
-  if (value.is_number_float()) return absl::StrCat(value.get<float>());
-  return value.dump();
-}
-
-// Returns "256 (layers 0-4, 6-10), 512 (layers 5, 11)", for a list with a value
-// for each layer.
-std::string ShownByLayer(const OrderedJson& values) {
-  std::vector<OrderedJson> different;
-  for (const OrderedJson& value : values) {
-    if (!value.is_null() && std::find(different.begin(), different.end(),
-                                      value) == different.end()) {
-      different.push_back(value);
-    }
-  }
-  std::vector<std::string> parts;
-  for (const OrderedJson& value : different) {
-    std::vector<std::string> runs;
-    for (size_t begin = 0, end = 0; begin < values.size(); begin = end + 1) {
-      end = begin;
-      while (end < values.size() && values[end] == value) ++end;
-      if (end == begin) continue;
-      runs.push_back(end - begin == 1 ? absl::StrCat(begin)
-                                      : absl::StrCat(begin, "-", end - 1));
-    }
-    parts.push_back(absl::StrCat(Shown(value), " (layers ",
-                                 absl::StrJoin(runs, ", "), ")"));
-  }
-  return absl::StrJoin(parts, ", ");
-}
-
-void AppendConfig(const ModelConfig& config, std::string* text) {
-  const OrderedJson json = ConfigJson(config);
-  for (const auto& [key, value] : json.items()) {
-    if (key == "blocks") continue;
-    absl::StrAppendFormat(
-        text, "  %-22s %s\n", key,
-        IsPerLayer(key, value) ? ShownByLayer(value) : Shown(value));
-  }
-  std::map<std::string_view, size_t> counts;
-  std::string letters;
-  for (const LayerConfig& layer : config.layers) {
-    ++counts[Name(layer.type)];
-    letters.push_back(Name(layer.type)[0]);
-  }
-  absl::StrAppendFormat(
-      text, "  %-22s %s (%s)\n", "blocks", letters,
-      absl::StrJoin(counts, ", ", [](std::string* out, const auto& count) {
-        absl::StrAppend(out, count.second, " ", count.first);
-      }));
-}
-
-void AppendTensors(const Model& model, std::string* text) {
-  size_t name_width = 4;
-  for (const TensorSummary& tensor : model.tensors()) {
-    name_width = std::max(name_width, tensor.name.size());
-  }
-  for (const TensorSummary& tensor : model.tensors()) {
-    absl::StrAppendFormat(text, "  %-*s  %-7s %12d  [%s]\n",
-                          static_cast<int>(name_width), Printable(tensor.name),
-                          tensor.format, tensor.bytes,
-                          absl::StrJoin(tensor.shape, ", "));
-  }
-}
-
-void AppendTotal(std::string_view name, const TypeTotal& total,
-                 std::string* text) {
-  absl::StrAppendFormat(
-      text, "  %-7s %5d tensors %14d values %14d bytes  %6.3f bits/weight\n",
-      name, total.tensors, total.values, total.bytes, total.bits_per_weight());
-}
-
-std::string ShowText(const InspectOptions& options, const Model& model,
-                     const SessionOptions& session) {
-  std::string text =
-      absl::StrCat("model  ", Printable(options.model.path, kUncut), "\n");
-  absl::StrAppend(&text, "  instruction-tuned      ",
-                  model.is_instruction_tuned() ? "yes" : "no", "\n");
-  absl::StrAppend(&text, "  tokenizer              ",
-                  model.tokenizer().ok() ? "yes" : "none", "\n");
-  absl::StrAppend(&text, "  chat template          ",
-                  ChatTemplateText(ChatTemplateJson(options, model)), "\n");
-  for (const Adapter& adapter : options.model.adapters) {
-    absl::StrAppend(&text, "  adapter                ",
-                    Printable(adapter.path, kUncut), " (scale ", adapter.scale,
-                    ")\n");
-  }
-  for (const std::string& note : model.notes()) {
-    absl::StrAppend(&text, "  note                   ", Printable(note, kUncut),
-                    "\n");
-  }
-  absl::StrAppend(&text, "\nconfiguration\n");
-  AppendConfig(model.config(), &text);
-
-  absl::StrAppend(&text, "\ntensors (name, type, bytes, shape)\n");
-  AppendTensors(model, &text);
-
-  const Totals totals = Summarize(model.tensors());
-  absl::StrAppend(&text, "\ntypes\n");
-  for (const auto& [name, total] : totals.types) {
-    AppendTotal(name, total, &text);
-  }
-  AppendTotal("all", totals.all, &text);
-
-  const MemoryUse memory = model.MemoryFor(session);
-  absl::StrAppend(&text, "\nmemory (context of ", session.max_tokens,
-                  " tokens, ", model.num_threads(), " threads)\n");
-  std::vector<std::pair<std::string_view, uint64_t>> parts = {
-      {"weights", memory.weights},
-      {"cache", memory.cache},
-      {"scratch", memory.scratch},
-      {"total", memory.total()}};
-  if (memory.mapped != 0) {  // of the weights
-    parts.insert(parts.begin() + 1, {"mapped", memory.mapped});
-  }
-  for (const auto& [name, bytes] : parts) {
-    absl::StrAppendFormat(&text, "  %-8s %14d  %s\n", name, bytes,
-                          Bytes(bytes));
-  }
-  if (memory.table != 0) {
-    absl::StrAppendFormat(
-        &text, "  %-8s %14d  %s: stays in the file, a token reads %s\n",
-        "table", memory.table, Bytes(memory.table),
-        Bytes(memory.table_per_token));
-  }
-  return text;
-}
-
 absl::Status Inspect(const InspectOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(const Model model, ReadOutline(options.model));
   const SessionOptions session =
       SessionOptionsOf(options.model, DefaultContext(model));
   return WriteOutput(options.format == "json"
                          ? ShowJson(options, model, session)
-                         : ShowText(options, model, session));
+                         : InspectText(options, model, session));
 }
 
 }  // namespace
@@ -384,14 +233,20 @@ absl::Status Inspect(const InspectOptions& options) {
 void AddInspect(CLI::App& app, Action* action) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App* command = app.add_subcommand(
-      "inspect", "Show configuration, tensors and memory of a model");
+      "inspect", "Describe a model: type, size, memory, tensors");
   AddModelOptions(*command, &options->model, "4096");
   AddChatTemplate(*command, &options->model);
+  command->add_flag("--tensors", options->tensors,
+                    "Also list the tensors and their types");
+  command->add_flag("-a,--all", options->all,
+                    "Also list the tensors, the configuration and the parts\n"
+                    "of the memory");
   AddFormat(*command, &options->format);
   command->footer(
       R"(Examples:
-  gemma inspect gemma-3-270m.gguf --context 32768
-  gemma inspect gemma-3-270m.gguf -o json
+  gemma inspect gemma-3-270m.gguf --context 32k
+  gemma inspect gemma-3-270m.gguf --all
+  gemma inspect gemma-3-270m.gguf --json
 
 )");
   command->callback([=] { *action = [=] { return Inspect(*options); }; });

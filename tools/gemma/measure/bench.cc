@@ -22,6 +22,7 @@
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/file_type.h"
 #include "tools/gemma/machine/memory.h"
 #include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/machine/summary.h"
@@ -201,7 +202,7 @@ BenchResult Describe(const BenchOptions& options, const Model& model) {
   result.model_filename = options.model.path;
   result.model_type =
       absl::StrCat(model.config().architecture, " ", Count(totals.all.values),
-                   " ", totals.main_type);
+                   " ", FileType(options.model.path, model));
   result.model_size = totals.all.bytes;
   result.model_n_params = totals.all.values;
   result.head = ReportHead(options.model, model);
