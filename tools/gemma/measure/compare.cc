@@ -246,11 +246,11 @@ std::string ToTable(const Comparison& sum) {
   return absl::StrFormat(
       R"(scored tokens     %d
 mean KL           %.3e +- %.1e nats
-median KL         %.3e
-90 %% KL           %.3e
-99 %% KL           %.3e
-99.9 %% KL         %.3e
-largest KL        %.3e (token %d of the text)
+median KL         %.3e nats
+90 %% KL           %.3e nats
+99 %% KL           %.3e nats
+99.9 %% KL         %.3e nats
+largest KL        %.3e nats (token %d of the text)
 top-1 agreement   %.2f +- %.2f %%
 base perplexity   %.4f +- %.4f
 other perplexity  %.4f +- %.4f

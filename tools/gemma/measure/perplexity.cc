@@ -36,10 +36,18 @@ struct PerplexityOptions {
 struct Score {
   size_t tokens = 0;
   size_t windows = 0;
-  double nll = 0;  // sum over all tokens, in nats
+  double nll = 0;          // sum over all tokens, in nats
+  double nll_squares = 0;  // sum of the squares
   double seconds = 0;
 
   double mean_nll() const { return nll / static_cast<double>(tokens); }
+  // The standard error of the mean, as if tokens were independent; NaN for a
+  // single token.
+  double error() const {
+    const auto count = static_cast<double>(tokens);
+    const double variance = (nll_squares - nll * nll / count) / (count - 1);
+    return std::sqrt(std::max(variance, 0.0) / count);
+  }
 };
 
 // Adds the scores of a window.
@@ -64,6 +72,7 @@ absl::Status ScoreWindow(const PerplexityOptions& options, Session& session,
                                score->tokens);
           }
           score->nll += token_nll;
+          score->nll_squares += token_nll * token_nll;
           ++score->tokens;
         }
         progress.Update(score->tokens, total);
@@ -88,11 +97,14 @@ std::string Show(const PerplexityOptions& options, const Model& model,
     });
     return ToText(json);
   }
+  const double perplexity = std::exp(score.mean_nll());
+  // The perplexity changes by itself times the change of the mean.
   return absl::StrFormat(
-      "scored_tokens  %d\n"
-      "mean_nll       %.6f\n"
-      "perplexity     %.4f\n",
-      score.tokens, score.mean_nll(), std::exp(score.mean_nll()));
+      "scored tokens  %d\n"
+      "mean NLL       %.6f +- %.1e nats per token\n"
+      "perplexity     %.4f +- %.4f\n",
+      score.tokens, score.mean_nll(), score.error(), perplexity,
+      perplexity * score.error());
 }
 
 absl::Status Perplexity(const PerplexityOptions& options) {
@@ -130,7 +142,8 @@ void AddPerplexity(CLI::App& app, Action* action) {
   AddFormat(*command, &options->format);
   command->footer(
       R"(Prints the number of scored tokens, the mean negative log-likelihood
-in nats, and its exponential.
+(NLL) in nats, and its exponential, the perplexity. What follows "+-" is a
+standard error, computed as if tokens were independent.
 
 Example:
   gemma perplexity gemma-3-270m.gguf --file text.txt
