@@ -63,7 +63,7 @@ def text_of(arguments, length):
 
 
 def measure(arguments, text, policies):
-    command = [arguments.gemma, "classify", arguments.model, text, "--threads", arguments.threads, "-o", "json"]
+    command = [arguments.gemma, "classify", arguments.model, text, "--threads", arguments.threads, "--json"]
     for policy in policies:
         command += ["--policy", policy]
     return json.loads(run(command, "gemma classify"))

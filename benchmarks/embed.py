@@ -57,7 +57,7 @@ class Gemma:
         # A chunk of one token holds only one text.
         chunk = [] if together else ["--chunk", 1]
         with tempfile.NamedTemporaryFile(suffix=".npy") as vectors:
-            done = run([*self.command, *chunk, "--file", texts, "--output", vectors.name])
+            done = run([*self.command, *chunk, "--file", texts, "--output", vectors.name, "--force"])
         return float(re.search(r"tokens in ([\d.]+) s", done.stderr)[1])
 
 

@@ -73,14 +73,14 @@ class Quality:
         self._text = text
 
     def inspect(self, file):
-        return json.loads(run([self._gemma, "inspect", file, "-o", "json"], f"gemma inspect {file}"))
+        return json.loads(run([self._gemma, "inspect", file, "--json"], f"gemma inspect {file}"))
 
     def compare(self, reference, file, activations):
         """Uses float32 caches, so that only the weights, and the activations if they are int8, differ.
 
         The result is the same for any number of threads; files are compared side by side instead.
         """
-        command = [self._gemma, "compare", reference, file, "--file", self._text, "-o", "json",
+        command = [self._gemma, "compare", reference, file, "--file", self._text, "--json",
                    "--cache-type", "float32", "--base-activations", "float32", "--activations", activations,
                    "--threads", 1]
         return json.loads(run(command, f"gemma compare {file}"))

@@ -92,7 +92,7 @@ class Gemma(Engine):
 
     def describe(self, model):
         """Returns the sizes that the tables need."""
-        inspected = json.loads(run([self._binary, "inspect", model, "-o", "json"], "gemma inspect"))
+        inspected = json.loads(run([self._binary, "inspect", model, "--json"], "gemma inspect"))
         config = inspected["config"]
         return {
             "architecture": config["architecture"],
@@ -105,7 +105,7 @@ class Gemma(Engine):
 
     def measure(self, model, test):
         command = [self._binary, "bench", model, "-p", test.prompt, "-n", test.generated, "-d", test.depth,
-                   "-b", test.batch, "-t", self._threads, "-r", 1, "-o", "json"]
+                   "-b", test.batch, "-t", self._threads, "-r", 1, "--json"]
         [result] = json.loads(run(command, "gemma bench"))
         return {"tokens_per_second": test.tokens * 1e9 / result["samples_ns"][0],
                 "peak_memory_bytes": result["peak_memory_bytes"], "load_seconds": result["load_ms"] / 1e3}

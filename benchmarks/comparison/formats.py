@@ -85,7 +85,7 @@ class Makers:
 
     def measure_importance(self, source, text):
         """Measures importance for the formats that use it. If that fails, these formats report the reason."""
-        command = [self._gemma, "importance", source, "--file", text, "--output", self._importance]
+        command = [self._gemma, "importance", source, "--file", text, "--output", self._importance, "--force"]
         try:
             run(command, "gemma importance")
             self._why_no_importance = ""

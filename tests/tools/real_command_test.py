@@ -79,7 +79,7 @@ class RunTest(RealTest):
 
     def test_drawn_seed_is_shown(self):
         for arguments in ([], ["--seed", "random"], ["--seed", "-1"]):
-            report = json.loads(self.run_model("Once upon a time", "-n", 8, "-o", "json", *arguments).stdout)
+            report = json.loads(self.run_model("Once upon a time", "-n", 8, "--json", *arguments).stdout)
             again = self.run_model("Once upon a time", "-n", 8, "-v", "-q", "--seed", report["seed"])
             self.assertEqual(again.stdout.decode(), report["text"] + "\n")
             self.assertIn(f"; seed {report['seed']}\n", again.stderr.decode())
@@ -163,7 +163,7 @@ class NoShieldTest(RealTest):
     """The model has tokens for Yes and No, and hardly answers with them."""
 
     def test_classify_warns(self):
-        result = gemma("classify", self.model, "hi", "--policy", "hate", "-o", "json")
+        result = gemma("classify", self.model, "hi", "--policy", "hate", "--json")
         self.assertEqual(result.returncode, 0)
         mass = json.loads(result.stdout)["answer_mass"]
         self.assertLess(mass, 0.1)
@@ -293,7 +293,7 @@ class PerplexityTest(RealTest):
         file.write_text(self.TEXT)
         if arguments not in self.reports:
             self.reports[arguments] = json.loads(
-                self.succeeds_quietly("perplexity", self.model, "--file", file, "-o", "json", *arguments))
+                self.succeeds_quietly("perplexity", self.model, "--file", file, "--json", *arguments))
         return self.reports[arguments]
 
     def test_report(self):
@@ -322,7 +322,7 @@ class PerplexityTest(RealTest):
     def test_is_what_the_logits_say(self):
         ids = self.succeeds_quietly("tokenize", self.model, "The quick brown fox jumps", "--bos").split()
         output = self.folder / "F.npy"
-        self.succeeds_quietly("logits", self.model, "--tokens", ",".join(ids), "--output", output)
+        self.succeeds_quietly("logits", self.model, "--tokens", ",".join(ids), "--output", output, "--force")
         (_, vocab), values = read_npy(output.read_bytes())
         nll = 0
         for row, token in enumerate(ids[1:]):
@@ -340,7 +340,7 @@ class PerplexityTest(RealTest):
     def test_a_comparison_has_the_same(self):
         alone = [self.perplexity("--activations", activations)["perplexity"] for activations in ("float32", "int8")]
         report = json.loads(self.succeeds_quietly(
-            "compare", self.model, self.model, "--file", self.folder / "text.txt", "-o", "json",
+            "compare", self.model, self.model, "--file", self.folder / "text.txt", "--json",
             "--base-activations", "float32", "--activations", "int8"))
         self.assertAlmostEqual(report["base_perplexity"], alone[0], delta=1e-9 * alone[0])
         self.assertAlmostEqual(report["other_perplexity"], alone[1], delta=1e-9 * alone[1])
@@ -359,7 +359,7 @@ class PerplexityTest(RealTest):
 
 class InspectTest(RealTest):
     def test_real_model(self):
-        report = json.loads(self.succeeds_quietly("inspect", self.model, "-o", "json"))
+        report = json.loads(self.succeeds_quietly("inspect", self.model, "--json"))
         config = report["config"]
         self.assertEqual(config["architecture"], "gemma3")
         self.assertEqual((config["num_layers"], config["model_dim"], config["vocab_size"]), (18, 640, 262144))

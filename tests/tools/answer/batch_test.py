@@ -40,7 +40,7 @@ class BatchTest(CommandTest):
         return answers
 
     def alone(self, prompt, *arguments):
-        return json.loads(self.succeeds_quietly("run", MODEL, prompt, "-q", "-o", "json", *arguments))
+        return json.loads(self.succeeds_quietly("run", MODEL, prompt, "-q", "--json", *arguments))
 
 
 class AnswersTest(BatchTest):
@@ -222,8 +222,8 @@ class BadLinesTest(BatchTest):
 
     def test_usage(self):
         self.fails(2, "run", "MODEL", "prompt", "--batch", "F", says=["--batch", "PROMPT"])
-        self.fails(2, "run", "MODEL", "--batch", "F", "-o", "json", says="--output-format")
-        self.fails(2, "run", "MODEL", "--output", "F", says="--batch")
+        self.fails(2, "run", "MODEL", "--batch", "F", "--json", says="--json")
+        self.fails(2, "run", "MODEL", "--batch", "F", "--output", "G", "--force", says=["--batch", "--force"])
         self.fails(2, "run", "MODEL", "--batch", "F", "--batch-size", "0", says="--batch-size")
         self.fails(2, "run", "MODEL", "--batch", "F", "--batch-size", "1025", says="--batch-size")
         self.fails(1, "run", MODEL, "--batch", self.folder / "none", says="none")

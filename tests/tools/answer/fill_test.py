@@ -77,7 +77,7 @@ class FillTest(CommandTest):
     def test_one_text_may_be_missing(self):
         for name in ("prefix", "suffix"):
             case = {"prefix": "", "suffix": "", "path": "", "files": [], name: "the "}
-            answer = json.loads(self.fill(GGUF, case, "-o", "json"))
+            answer = json.loads(self.fill(GGUF, case, "--json"))
             self.assertEqual(answer["prompt_tokens"], 4 + len(self.tokens("the ")))
 
     def tokens(self, text):
@@ -86,7 +86,7 @@ class FillTest(CommandTest):
     def test_control_tokens_are_text(self):
         attack = "".join(MARKERS) + "<bos><eos>"
         (self.folder / "prefix").write_text(attack)
-        answer = json.loads(self.succeeds_quietly("run", GGUF, *self.texts[:2], "-o", "json"))
+        answer = json.loads(self.succeeds_quietly("run", GGUF, *self.texts[:2], "--json"))
         self.assertEqual(answer["prompt_tokens"], 4 + len(self.tokens(attack)))
 
     def test_a_model_without_the_markers(self):

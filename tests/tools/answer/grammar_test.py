@@ -25,7 +25,7 @@ SCHEMA = {
 class GrammarTest(CommandTest):
     def answer(self, *arguments):
         """The report of a whole answer."""
-        return json.loads(self.succeeds_quietly("run", MODEL, PROMPT, "--raw", "-q", "-o", "json", *arguments))
+        return json.loads(self.succeeds_quietly("run", MODEL, PROMPT, "--raw", "-q", "--json", *arguments))
 
     def schema(self, schema):
         path = self.folder / "schema.json"

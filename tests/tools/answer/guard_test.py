@@ -29,13 +29,13 @@ class GuardTest(CommandTest):
         if (prompt, answer) not in self.scores:
             response = [] if answer is None else [f"--response={answer}"]
             self.scores[prompt, answer] = json.loads(
-                self.succeeds_quietly("classify", SHIELD, "-o", "json", *response, "--", prompt))["probabilities"]
+                self.succeeds_quietly("classify", SHIELD, "--json", *response, "--", prompt))["probabilities"]
         return self.scores[prompt, answer]
 
     def free(self, prompt):
         if prompt not in self.answers:
             self.answers[prompt] = json.loads(
-                self.succeeds("run", MODEL, *ANSWER, "--quiet", "-o", "json", prompt))["text"]
+                self.succeeds("run", MODEL, *ANSWER, "--quiet", "--json", prompt))["text"]
         return self.answers[prompt]
 
     def prompt_where(self, answer_is_worse):
@@ -86,7 +86,7 @@ class RunTest(GuardTest):
 
     def test_the_threshold_itself_is_allowed(self):
         prompt, _ = self.prompt_where(answer_is_worse=False)
-        report = json.loads(self.guarded(prompt, "-o", "json", threshold=1).stdout)["guard"]
+        report = json.loads(self.guarded(prompt, "--json", threshold=1).stdout)["guard"]
         most = highest(report["prompt"])[1]
         self.assertEqual(self.guarded(prompt, threshold=f"{most + 1e-6}").returncode, 0)
         self.assertEqual(self.guarded(prompt, threshold=f"{most - 1e-6}").returncode, 3)
@@ -102,14 +102,14 @@ class RunTest(GuardTest):
         (self.folder / "policies.json").write_text(json.dumps([rule]))
         file = ["--guard-policy-file", self.folder / "policies.json"]
         # The policy has no rule for prompts, so the answer is refused.
-        result = self.guarded(PROMPTS[0], *file, "-o", "json", threshold=0)
+        result = self.guarded(PROMPTS[0], *file, "--json", threshold=0)
         guard = json.loads(result.stdout)["guard"]
         self.assertEqual((guard["prompt"], list(guard["answer"])), ({}, ["rude"]))
         self.assertEqual((guard["refused"]["text"], guard["refused"]["policy"]), ("answer", "rude"))
 
     def test_json_tells_the_scores(self):
         prompt = PROMPTS[0]
-        result = self.guarded(prompt, "-o", "json", threshold=1)
+        result = self.guarded(prompt, "--json", threshold=1)
         report = json.loads(result.stdout)
         self.assertEqual(result.returncode, 0)
         self.assertEqual(report["text"], self.free(prompt))
@@ -124,7 +124,7 @@ class RunTest(GuardTest):
     def test_refusal_json_hides_answer(self):
         for answer_is_worse in (True, False):
             prompt, threshold = self.prompt_where(answer_is_worse)
-            result = self.guarded(prompt, "-o", "json", threshold=threshold)
+            result = self.guarded(prompt, "--json", threshold=threshold)
             report = json.loads(result.stdout)
             text = "answer" if answer_is_worse else "prompt"
             scores = self.score(prompt, self.free(prompt) if answer_is_worse else None)

@@ -28,7 +28,7 @@ class NotFiniteTest(CommandTest):
             model = self.damaged(CHATS, "blk.0.ffn_norm.weight", value)
             for options in (["--temperature", 0], ["--temperature", 1], ["--activations", "float32"]):
                 self.fails(1, "run", model, "hi", "--raw", "-q", "-n", 3, *options, says=[says, names])
-            self.fails(1, "run", model, "hi", "--raw", "-q", "-n", 3, "-o", "json", "--logprobs", 2, says=says)
+            self.fails(1, "run", model, "hi", "--raw", "-q", "-n", 3, "--json", "--logprobs", 2, says=says)
             result = gemma("run", model, "--batch", "-", "--raw", "-n", 3, stdin=b'"hi"\n')
             self.assertIn(says, json.loads(result.stdout)["error"])
 

@@ -34,7 +34,7 @@ class PromptPathTest(CommandTest):
 
     def run_alone(self, message, seed, *options, new_tokens=60):
         return json.loads(self.succeeds_quietly("run", MODEL, message, *ANSWER, *chosen(seed), "-n", new_tokens,
-                                                "-o", "json", *options))
+                                                "--json", *options))
 
     def test_run_batch_and_chat_agree(self):
         requests = [(message, seed) for message in self.messages for seed in range(4)]

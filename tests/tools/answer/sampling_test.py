@@ -43,11 +43,11 @@ class OptionsTest(SamplingTest):
                     with self.subTest(option=option, value=value):
                         line = self.fails(2, command, "MODEL", f"{option}={value}")
                         self.assertIn(option.strip("-").replace("-", "_"), line.replace("-", "_"))
-        self.fails(2, "run", "MODEL", "--logprobs", "-1", "-o", "json", says="--logprobs")
-        self.fails(2, "run", "MODEL", "--logprobs", "1001", "-o", "json", says="--logprobs")
+        self.fails(2, "run", "MODEL", "--logprobs", "-1", "--json", says="--logprobs")
+        self.fails(2, "run", "MODEL", "--logprobs", "1001", "--json", says="--logprobs")
         self.fails(2, "run", "MODEL", "--logprobs", "1", says=["--logprobs", "json"])
-        self.fails(2, "run", "MODEL", "-o", "json", "--score-prompt", says="--logprobs")
-        self.fails(2, "run", "MODEL", "-o", "yaml", says="'yaml'")
+        self.fails(2, "run", "MODEL", "--json", "--score-prompt", says="--logprobs")
+        self.fails(2, "run", "MODEL", "--output-format", "yaml", says="'yaml' is not one of text|json", cure="-o ./yaml")
 
     def test_bad_logit_bias_tokens(self):
         for command in ("run", "chat"):

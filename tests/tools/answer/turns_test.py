@@ -39,7 +39,7 @@ class TurnsTest(CommandTest):
             arguments += ("--tools", self.tools(case["tools"]))
         if system:
             arguments += ("--system", system[0]["content"])
-        answer = json.loads(self.succeeds("run", self.model, message["content"], "-q", "-o", "json", "--logprobs", 0,
+        answer = json.loads(self.succeeds("run", self.model, message["content"], "-q", "--json", "--logprobs", 0,
                                           "--score-prompt", "-n", 1, *arguments))
         return [token["id"] for token in answer["prompt"]]
 

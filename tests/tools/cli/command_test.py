@@ -93,7 +93,7 @@ class UsageTest(CommandTest):
             "--seed": ["-2", "x", ""],
             "--max-tokens": ["-1", "0", "many"],
             "--threads": ["-1", "1e3", "100000"],
-            "--context": ["0", "-5", "4k"],
+            "--context": ["0", "-5", "0k", "4m", "k"],
             "--chunk": ["0", "-1"],
             "--recurrent-window": ["google", ""],
             "--stop": [""],
@@ -105,8 +105,6 @@ class UsageTest(CommandTest):
                     line = self.fails(2, "run", "MODEL", "PROMPT", option, value)
                     self.assertIn(option.strip("-").replace("-", "_"), line.replace("-", "_"))
         self.fails(2, "chat", "MODEL", "--context-policy", "forget", says="--context-policy")
-        self.fails(2, "inspect", "MODEL", "-o", "xml", says="'xml'")
-        self.fails(2, "bench", "MODEL", "-o", "xml", says="'xml'")
         self.fails(2, "bench", "MODEL", "-p", "0", "-n", "0")
         self.fails(2, "bench", "MODEL", "-p", "1,,2")
         self.fails(2, "verify", "MODEL", "--reference", "F", "--tolerance", "-1", says="--tolerance")
@@ -117,6 +115,11 @@ class UsageTest(CommandTest):
         # "010" is ten: 11 tokens do not fit.
         self.fails(1, "logits", TOY, "--tokens", ",".join("2" * 11), "--context", "010",
                    "--output", self.folder / "F.npy", says=["11", "10"], cure="--context 512")
+
+    def test_contexts_in_thousands(self):
+        memory = lambda context: self.succeeds_quietly("inspect", TOY, "--context", context)
+        self.assertIn("with 8192 tokens", memory("8k"))
+        self.assertEqual(memory("8K"), memory(8192))
 
     def test_options_that_contradict(self):
         self.fails(2, "run", "MODEL", "PROMPT", "--chat", "--raw", says="--raw")

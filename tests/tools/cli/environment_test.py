@@ -34,10 +34,12 @@ class EnvironmentTest(CommandTest):
         self.assertEqual(self.succeeds_quietly("tokenize", SPEAKING, stdin=b"hello the cat", env=environment), expected)
 
     def test_foreign_output_variables_are_ignored(self):
-        environment = variables(OUTPUT=self.folder / "F.npy", OUTPUT_FORMAT="json")
+        environment = variables(OUTPUT=self.folder / "F.npy", JSON=1)
         self.succeeds_quietly("run", SPEAKING, "hello", "-q", "--max-tokens", 1, env=environment)
         self.succeeds_quietly("bench", TOY, "-p", 2, "-n", 0, "-r", 1, env=environment)
         self.succeeds_quietly("bench", TOY, "-p", 2, "-n", 0, "-r", 1, env=variables(OUTPUT_FORMAT="text"))
+        # Flags override variables of flags that they exclude.
+        self.assertIn("n_gen", self.succeeds_quietly("bench", TOY, "-p", 2, "-n", 0, "-r", 1, "--csv", env=environment))
         self.succeeds_quietly("list", env=environment)
         self.assertFalse((self.folder / "F.npy").exists())
 
@@ -60,7 +62,7 @@ class EnvironmentTest(CommandTest):
             self.fails(1, "run", "/no/model", "PROMPT", *options, env=variables(**environment), says="/no/model",
                        cure="gemma list")
         tokens = lambda **environment: json.loads(self.succeeds(
-            "run", SPEAKING, "hello", "--raw", "-n", 1, "-o", "json", env=variables(**environment)))["prompt_tokens"]
+            "run", SPEAKING, "hello", "--raw", "-n", 1, "--json", env=variables(**environment)))["prompt_tokens"]
         self.assertEqual(tokens(CHAT_TEMPLATE="gemma"), tokens())
         # An option whose own value is wrong stays wrong.
         self.fails(2, "run", "MODEL", "PROMPT", "--temperature", "-1", env=variables(TOP_P=9), says="temperature is -1")

@@ -66,7 +66,7 @@ class HabitsTest(CommandTest):
         # A value may look like an option, and a prompt like a number.
         self.fails(1, "run", "/no/model", "x", "--stop", "--temp", says="/no/model", cure="gemma list")
         self.fails(1, "run", "/no/model", "-5", says="/no/model", cure="gemma list")
-        self.fails(1, "run", "/no/model", "-qvn5", "x", says="/no/model", cure="gemma list")
+        self.fails(1, "run", "/no/model", "-qn5", "x", says="/no/model", cure="gemma list")
 
     def test_missing_words(self):
         environment = {**os.environ, "GEMMA_MODELS": str(self.folder)}

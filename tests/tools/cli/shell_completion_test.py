@@ -71,7 +71,7 @@ class CompletionTest(CommandTest):
         self.assertEqual(self.bash("run", "--cache-type", "b"), {"bfloat16"})
         self.assertEqual(self.bash("run", "--cache-type", "="), {"auto", "float32", "bfloat16", "int8"})
         self.assertEqual(self.bash("run", "--cache-type", "=", "i"), {"int8"})
-        self.assertEqual(self.bash("list", "-o", ""), {"text", "json"})
+        self.assertEqual(self.bash("run", "--format", ""), {"text", "json"})
         self.assertEqual(self.bash("completion", ""), {"bash", "zsh", "fish"})
 
     def test_bash_completes_files_and_models(self):
@@ -81,6 +81,7 @@ class CompletionTest(CommandTest):
         files = {"text one.txt", "model.gguf"}
         self.assertEqual(self.bash("perplexity", "m", "--file", ""), files)
         self.assertEqual(self.bash("perplexity", "m", "-f", "te"), {"text one.txt"})
+        self.assertEqual(self.bash("perplexity", "m", "-o", "te"), {"text one.txt"})
         self.assertEqual(self.bash("run", ""), files | {"mine"})
         self.assertEqual(self.bash("run", "mi"), {"mine"})
         # Options and their values do not count as arguments. A prompt has no completion.
@@ -183,7 +184,7 @@ class ManTest(CommandTest):
         self.assertEqual((result.returncode, result.stderr), (0, b""), result.stderr.decode())
         text = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout.decode())
         self.assertIn("--max-tokens", text)
-        self.assertIn("gemma run gemma-3-270m.gguf \"Once upon\" -o json --logprobs 3", text)
+        self.assertIn("gemma run gemma-3-270m.gguf \"Once upon\" --json --logprobs 3", text)
         if shutil.which("mandoc"):
             lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", page], capture_output=True, text=True, check=False)
             # The page has no date, so that two builds give the same page.

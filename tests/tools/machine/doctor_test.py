@@ -20,7 +20,7 @@ class DoctorTest(CommandTest):
         self.environment = dict(os.environ, GEMMA_MODELS=str(self.folder / "models"))
 
     def findings(self, *arguments, code=0, **environment):
-        result = gemma("doctor", *arguments, "-o", "json", env={**self.environment, **environment})
+        result = gemma("doctor", *arguments, "--json", env={**self.environment, **environment})
         self.assertEqual((result.returncode, result.stderr), (code, b""), result)
         return {finding["about"]: finding for finding in json.loads(result.stdout)["findings"]}
 
@@ -95,7 +95,7 @@ class DoctorTest(CommandTest):
 
     def test_a_model(self):
         found = self.findings(TOY, "--context", 1000)["model"]
-        inspected = json.loads(self.succeeds("inspect", TOY, "--context", 1000, "-o", "json"))["memory"]
+        inspected = json.loads(self.succeeds("inspect", TOY, "--context", 1000, "--json"))["memory"]
         for part in ("weights", "cache", "scratch", "total", "context"):
             self.assertEqual(found["facts"][part], inspected[part])
         self.assertEqual(found["facts"]["instruction_tuned"], False)
@@ -108,7 +108,7 @@ class DoctorTest(CommandTest):
     def test_tables_in_files(self):
         toy = MODELS / "gemma4_e2b"
         found = self.findings(toy, "--context", 64)["model"]
-        memory = json.loads(self.succeeds("inspect", toy, "--context", 64, "-o", "json"))["memory"]
+        memory = json.loads(self.succeeds("inspect", toy, "--context", 64, "--json"))["memory"]
         for part in ("weights", "total", "table"):
             self.assertEqual(found["facts"][part], memory[part])
         self.assertGreater(memory["table"], 0)

@@ -178,7 +178,8 @@ class FileTableTest(CommandTest):
 
     def try_file(self, path, result, words, embeds):
         output = self.folder / "out.npy"
-        arguments = ["embed", path, "x"] if embeds else ["logits", path, "--tokens", "2,5", "--output", output]
+        arguments = ["embed", path, "x"] if embeds else ["logits", path, "--tokens", "2,5", "--output", output,
+                                                                 "--force"]
         found = gemma(*arguments)
         self.assertEqual(found.returncode, {"runs": 0, "refused": 1}[result], found.stderr)
         for word in words:

@@ -144,7 +144,7 @@ class WrongFileTest(CommandTest):
         for number, file in enumerate(sorted(TOY.iterdir())):
             shutil.copy(file, blobs / str(number))
             (snapshots / "a1" / file.name).symlink_to(f"../../blobs/{number}")
-        model = lambda folder: json.loads(self.succeeds_quietly("inspect", folder, "-o", "json"))["config"]
+        model = lambda folder: json.loads(self.succeeds_quietly("inspect", folder, "--json"))["config"]
         self.assertEqual(model(cache), model(TOY))
         (snapshots / "b2").mkdir()
         self.fails(1, "inspect", cache, says=["has 2 snapshots (a1, b2)", "give the path of a snapshot"])
@@ -213,7 +213,7 @@ class TooLargeTest(CommandTest):
         """Returns a context with which the toy needs more than the limit. With half of it, the toy fits."""
         context = 1024
         while True:
-            memory = json.loads(self.succeeds("inspect", TOY, "--context", context, *options, "-o", "json"))["memory"]
+            memory = json.loads(self.succeeds("inspect", TOY, "--context", context, *options, "--json"))["memory"]
             if memory["total"] > self.LIMIT:
                 return context
             context *= 2
@@ -257,7 +257,7 @@ class TooLargeTest(CommandTest):
 
     def test_the_doctor_tells_it_too(self):
         context = self.context_over_the_limit()
-        result = gemma("doctor", TOY, "--context", context, "-o", "json", **self.limited())
+        result = gemma("doctor", TOY, "--context", context, "--json", **self.limited())
         self.assertEqual(result.returncode, 1)
         found = {finding["about"]: finding for finding in json.loads(result.stdout)["findings"]}
         self.assertEqual(found["memory"]["facts"]["address_limit"], self.LIMIT)

@@ -92,7 +92,7 @@ class QuantizeTest(CommandTest):
     def test_tables_and_experts_apart(self):
         def types(model, *options):
             self.quantize(MODELS / model, *options, "--force")
-            report = json.loads(self.succeeds("inspect", self.target, "-o", "json"))
+            report = json.loads(self.succeeds("inspect", self.target, "--json"))
             return {tensor["name"]: tensor["type"] for tensor in report["tensors"]}
 
         table = "per_layer_token_embd.weight"

@@ -97,7 +97,7 @@ class SbsTest(CommandTest):
         path.write_bytes(toy_file())
         result = gemma("verify", path, "--reference", TOY / "reference.npz")
         self.assertEqual(result.returncode, 0, result.stderr)
-        shown = json.loads(gemma("inspect", path, "-o", "json").stdout)
+        shown = json.loads(gemma("inspect", path, "--json").stdout)
         self.assertEqual(shown["config"]["architecture"], "gemma2")
         self.assertFalse(shown["instruction_tuned"])
         self.assertEqual(shown["parameters"], sum(len(data) // 4 for data in read_tensors().values()))

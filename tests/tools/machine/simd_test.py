@@ -12,7 +12,7 @@ KERNELS = {"sse2": "SSE2", "avx2": "AVX2", "avx2-vnni": "AVX2", "avx512": "AVX2"
 
 
 def doctor(*arguments, **options):
-    result = gemma("doctor", *arguments, "-o", "json", **options)
+    result = gemma("doctor", *arguments, "--json", **options)
     return {finding["about"]: finding for finding in json.loads(result.stdout)["findings"]}["simd"]
 
 
@@ -54,12 +54,12 @@ class SimdTest(CommandTest):
 
     def logits(self, *arguments):
         file = self.folder / "logits.npy"
-        self.succeeds(*arguments, "--output", file)
+        self.succeeds(*arguments, "--output", file, "--force")
         return file.read_bytes()
 
     def test_bench_tells_the_target(self):
         for cap in self.caps[:3]:
-            result = gemma("bench", TOY, "-p", 4, "-n", 0, "-r", 1, "--simd", cap, "-o", "json")
+            result = gemma("bench", TOY, "-p", 4, "-n", 0, "-r", 1, "--simd", cap, "--json")
             [run] = json.loads(result.stdout)
             self.assertEqual((run["simd"], run["simd_cap"]), (KERNELS[cap], cap))
             note = b"no kernels for the cap 'avx2-vnni' alone; those for AVX2 run" if cap == "avx2-vnni" else b""

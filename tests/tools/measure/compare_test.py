@@ -47,7 +47,7 @@ class CompareTest(CommandTest):
         name = b"output_norm.weight"
         extents, extent, kind, offset = struct.unpack_from("<IQIQ", data, data.index(name) + len(name))
         self.assertEqual((extents, extent, kind), (1, 256, 0))
-        begin = len(data) - json.loads(self.succeeds("inspect", TOY, "-o", "json"))["weight_bytes"] + offset
+        begin = len(data) - json.loads(self.succeeds("inspect", TOY, "--json"))["weight_bytes"] + offset
         norm = struct.unpack_from("<256f", data, begin)
         self.assertLess(max(map(abs, norm)), 10)
         struct.pack_into("<256f", data, begin, *(change(i, value) for i, value in enumerate(norm)))
@@ -56,7 +56,7 @@ class CompareTest(CommandTest):
         return path
 
     def compare(self, base, other, *arguments):
-        return json.loads(self.succeeds_quietly("compare", base, other, "--file", self.text, "-o", "json", *arguments))
+        return json.loads(self.succeeds_quietly("compare", base, other, "--file", self.text, "--json", *arguments))
 
     def tokens(self):
         return [int(token) for token in self.succeeds("tokenize", TOY, TEXT).split()]
@@ -66,14 +66,15 @@ class CompareTest(CommandTest):
         tokens, rows, path = self.tokens(), [], self.folder / "F.npy"
         for begin in range(0, len(tokens), context - 1):
             window = [2] + tokens[begin : begin + context - 1][:-1]
-            self.succeeds("logits", model, "--tokens", ",".join(map(str, window)), "--output", path, *arguments)
+            self.succeeds("logits", model, "--tokens", ",".join(map(str, window)), "--output", path, "--force",
+                          *arguments)
             (count, size), values = read_npy(path.read_bytes())
             rows += [log_softmax(values[row * size : (row + 1) * size]) for row in range(count)]
         return rows
 
     def per_token(self, base, other, *arguments):
         path = self.folder / "tokens.jsonl"
-        self.compare(base, other, "--per-token", path, *arguments)
+        self.compare(base, other, "--per-token", path, "--force", *arguments)
         return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -94,7 +95,7 @@ class NumbersTest(CompareTest):
         ours = self.log_probabilities(base, context, *base_arguments)
         theirs = self.log_probabilities(other, context, *other_arguments)
         path = self.folder / "tokens.jsonl"
-        report = self.compare(base, other, "--context", context, "--per-token", path, *arguments)
+        report = self.compare(base, other, "--context", context, "--per-token", path, "--force", *arguments)
         lines = [json.loads(line) for line in path.read_text().splitlines()]
 
         kl = [math.fsum(math.exp(p) * (p - q) for p, q in zip(*rows)) for rows in zip(ours, theirs)]
@@ -148,8 +149,14 @@ class NumbersTest(CompareTest):
         report = self.compare(TOY, other, "--context", 40)
         for key, model in (("base_perplexity", TOY), ("other_perplexity", other)):
             alone = json.loads(self.succeeds("perplexity", model, "--file", self.text, "--context", 40,
-                                             "--activations", "float32", "-o", "json"))
+                                             "--activations", "float32", "--json"))
             self.assertAlmostEqual(report[key], alone["perplexity"], delta=1e-9 * report[key])
+        text = self.succeeds_quietly("perplexity", other, "--file", self.text, "--context", 40,
+                                     "--activations", "float32")
+        self.assertRegex(text, rf"\Ascored tokens  {report['scored_tokens']}\n"
+                               rf"mean NLL       {math.log(report['other_perplexity']):.6f} \+- \S+ nats per token\n"
+                               rf"perplexity     {report['other_perplexity']:.4f} "
+                               rf"\+- {report['other_perplexity_error']:.4f}\n\Z")
 
     def test_same_for_threads_and_chunks(self):
         other = self.other()
@@ -166,7 +173,7 @@ class NumbersTest(CompareTest):
 
     def test_standard_input(self):
         expected = self.compare(TOY, TOY)["base_perplexity"]
-        text = self.succeeds_quietly("compare", TOY, TOY, "--file", "-", "-o", "json", stdin=TEXT.encode())
+        text = self.succeeds_quietly("compare", TOY, TOY, "--file", "-", "--json", stdin=TEXT.encode())
         self.assertEqual(json.loads(text)["base_perplexity"], expected)
 
     def test_the_table(self):
@@ -247,7 +254,7 @@ class RefusalTest(CompareTest):
         limit, context = 4 << 30, 1024
 
         def needs(context):
-            return json.loads(self.succeeds("inspect", TOY, "--context", context, "-o", "json"))["memory"]["total"]
+            return json.loads(self.succeeds("inspect", TOY, "--context", context, "--json"))["memory"]["total"]
         while 2 * needs(context) < limit:
             context *= 2
         self.assertLess(needs(context), limit)  # one fits
@@ -277,6 +284,8 @@ class PlotTest(CompareTest):
         for arguments in ([], ["--per-token", lines]):
             self.succeeds_quietly("compare", TOY, self.other(), "--file", self.text, "--plot", plot, *arguments,
                                   env=WITH_MATPLOTLIB)
+            self.fails(1, "compare", TOY, TOY, "--file", self.text, "--plot", plot, says="already exists",
+                       cure="--force", env=WITH_MATPLOTLIB)
             data = plot.read_bytes()
             self.assertTrue(data.startswith(b"\x89PNG\r\n\x1a\n") and data.rstrip().endswith(b"IEND\xaeB`\x82"))
             self.assertGreater(len(data), 10000)

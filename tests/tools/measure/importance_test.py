@@ -23,8 +23,9 @@ class ImportanceTest(CommandTest):
     def importance(self, *arguments, file=TEXT, **options):
         """Runs the command and returns the bytes of its output file."""
         self.path.unlink(missing_ok=True)
-        self.assertEqual(self.succeeds_quietly("importance", MODEL, "--file", file, "--context", WINDOW, "--output",
-                                               self.path, *arguments, **options), "")
+        said = self.succeeds_quietly("importance", MODEL, "-f", file, "--context", WINDOW, "-o", self.path, *arguments,
+                                     **options)
+        self.assertRegex(said, rf"\A{self.path}  \d+ tokens, \d+ windows?, [\d.]+ kB\n\Z")
         return self.path.read_bytes()
 
     def short_text(self, text="The quick brown fox jumps over the lazy dog."):
@@ -118,7 +119,9 @@ class ImportanceTest(CommandTest):
         link = self.folder / "link.gguf"
         link.symlink_to(self.path)
         self.path.write_text("old")
-        self.succeeds_quietly("importance", MODEL, "--file", file, "--context", WINDOW, "--output", link)
+        arguments = ["importance", MODEL, "--file", file, "--context", WINDOW, "--output", link]
+        self.fails(1, *arguments, says="already exists", cure="--force")
+        self.assertEqual(self.succeeds_quietly(*arguments, "--force", "--quiet"), "")
         self.assertTrue(link.is_symlink())
         self.assertEqual(self.path.read_bytes(), expected)
         self.assertEqual(sorted(self.folder.iterdir()), [self.path, link, file])
@@ -126,7 +129,7 @@ class ImportanceTest(CommandTest):
     def test_interrupt_keeps_old_file(self):
         file = self.short_text(TEXT.read_text() * 300)
         self.path.write_text("old")
-        process = self.start("importance", MODEL, "--file", file, "--output", self.path)
+        process = self.start("importance", MODEL, "--file", file, "--output", self.path, "--force")
         time.sleep(1)
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(60), 130)

@@ -21,7 +21,8 @@ class LogitsTest(CommandTest):
     def logits(self, model, *arguments):
         path = self.folder / "F.npy"
         path.unlink(missing_ok=True)
-        self.assertEqual(self.succeeds_quietly("logits", model, "--output", path, *arguments), "")
+        said = self.succeeds_quietly("logits", model, "-o", path, *arguments)
+        self.assertRegex(said, rf"\A{path}  \d+ tokens, \d+ logits each, [\d.]+ k?B\n\Z")
         return path.read_bytes()
 
     def test_toys_equal_reference(self):
@@ -74,12 +75,14 @@ class LogitsTest(CommandTest):
         self.fails(1, "logits", TOY, "--tokens", "2", "--output", "/dev/full", says="/dev/full")
 
     def test_output_replaces_files_only(self):
-        self.succeeds("logits", TOY, "--tokens", "2", "--output", "/dev/null")
+        self.assertEqual(self.succeeds("logits", TOY, "--tokens", "2", "--output", "/dev/null"), "")
         self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
         path, link = self.folder / "F.npy", self.folder / "link.npy"
         path.write_text("old")
         link.symlink_to(path)
-        self.succeeds("logits", TOY, "--tokens", "2", "--output", link)
+        self.fails(1, "logits", TOY, "--tokens", "2", "--output", link, says="already exists", cure="--force")
+        self.assertEqual(path.read_text(), "old")
+        self.succeeds("logits", TOY, "--tokens", "2", "--output", link, "--force")
         self.assertTrue(link.is_symlink())
         self.assertEqual(read_npy(path.read_bytes())[0], (1, 256))
         self.assertEqual(sorted(self.folder.iterdir()), [path, link])
@@ -100,7 +103,7 @@ class VerifyTest(CommandTest):
                   out=write_npy("<f4", out_shape or (self.rows, self.vocab), out), **options)
 
     def passes(self, model=TOY, reference=None, *arguments):
-        return json.loads(self.succeeds_quietly("verify", model, "--reference", reference or self.path, "-o", "json",
+        return json.loads(self.succeeds_quietly("verify", model, "--reference", reference or self.path, "--json",
                                                 *arguments))
 
     def test_every_toy_model_passes(self):
@@ -126,8 +129,7 @@ class VerifyTest(CommandTest):
 
     def test_prints_a_table(self):
         text = self.succeeds_quietly("verify", TOY, "--reference", TOY / "reference.npz")
-        for line in ("positions            37", "largest logit error  ", "mean KL  ", "top-1 agreement      100.00 %",
-                     "tokens per second  "):
+        for line in ("positions            37", "largest logit error  ", "mean KL  ", "top-1 agreement      100.00 %"):
             self.assertIn(line, text)
 
     def test_any_accepted_form(self):
@@ -146,7 +148,7 @@ class VerifyTest(CommandTest):
                           says=["position 5", "token 7", "5.000e-01"])
         self.assertIn(str(self.path), line)
         self.succeeds_quietly("verify", TOY, "--reference", self.path, "--tolerance", 0.6)
-        self.fails(1, "verify", TOY, "--reference", self.path, "-o", "json", "--tolerance", 0, stdout=None)
+        self.fails(1, "verify", TOY, "--reference", self.path, "--json", "--tolerance", 0, stdout=None)
 
     def test_numbers_that_are_none(self):
         for value in (math.nan, math.inf):

@@ -74,7 +74,7 @@ class HubTest(PullTest):
         self.succeeds("perplexity", "toy", "--file", text)
         self.succeeds_quietly("inspect", "toy")
         self.succeeds_quietly("bench", "toy", "-p", 4, "-n", 0, "-r", 1)
-        self.succeeds_quietly("logits", "toy", "--tokens", "2,5", "--output", self.folder / "F.npy")
+        self.succeeds_quietly("logits", "toy", "--tokens", "2,5", "--output", self.folder / "F.npy", "--force")
         self.succeeds_quietly("verify", "toy", "--reference", MODELS / "gemma2_odd" / "reference.npz")
 
     def test_present_files_are_not_fetched(self):

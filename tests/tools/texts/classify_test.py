@@ -25,7 +25,7 @@ def expected(wording="hub", text=TEXT, response=None):
 
 class ClassifyTest(CommandTest):
     def report(self, *arguments, **options):
-        return json.loads(self.succeeds_quietly("classify", MODEL, "-o", "json", *EXACT, *arguments, **options))
+        return json.loads(self.succeeds_quietly("classify", MODEL, "--json", *EXACT, *arguments, **options))
 
     def assert_near(self, actual, wanted):
         self.assertEqual(list(actual), list(wanted))
@@ -216,7 +216,7 @@ class RefusalsTest(ClassifyTest):
         self.fails(2, "classify", "MODEL", "x", "--file", "F", says="--file")
         self.fails(2, "classify", "MODEL", "x", "--jsonl", says="--jsonl")
         self.fails(2, "classify", "MODEL", "--jsonl", "--response", "x", says="--response")
-        self.fails(2, "classify", "MODEL", "--jsonl", "-o", "json", says="--output-format")
+        self.fails(2, "classify", "MODEL", "--jsonl", "--json", says="--json")
         self.fails(2, "classify", "MODEL", b"\xff".decode("utf-8", "surrogateescape"), says="TEXT")
         self.fails(2, "classify", "MODEL", "x", "--response", b"\xff".decode("utf-8", "surrogateescape"),
                    says="--response")

@@ -48,7 +48,8 @@ class EmbedTest(CommandTest):
 
     def test_numbers_are_whole_float32(self):
         path = self.folder / "F.npy"
-        self.assertEqual(self.embed("--file", TOY / "texts.txt", "--output", path), "")
+        said = self.embed("-f", TOY / "texts.txt", "-o", path)
+        self.assertRegex(said, rf"\A{path}  {len(TEXTS)} texts, 40 dimensions, [\d.]+ (k?B)\n\Z")
         shape, values = read_npy(path.read_bytes())
         self.assertEqual(shape, (len(TEXTS), 40))
         printed = [value for row in self.lines("--file", TOY / "texts.txt") for value in row]
@@ -132,7 +133,7 @@ class EmbedTest(CommandTest):
         lines = [json.dumps("the user"), json.dumps({"text": "the user", "id": "a\n\u00e9"}), "  ",
                  json.dumps({"text": "the user", "id": 7, "prompt": "document"}),
                  json.dumps({"text": "the user", "title": "it", "prompt": "document"})]
-        found = self.lines("--jsonl", "--prompt", "query", "-o", "json", stdin="\n".join(lines).encode())
+        found = self.lines("--jsonl", "--prompt", "query", "--json", stdin="\n".join(lines).encode())
         self.assertEqual([line.get("id") for line in found], [None, "a\n\u00e9", 7, None])
         self.assertEqual([line["index"] for line in found], [0, 1, 2, 3])
         for line, words in zip(found, ("task: search result | query: ", "task: search result | query: ",
@@ -152,7 +153,7 @@ class EmbedTest(CommandTest):
         self.fails(1, "embed", TOY, "--jsonl", "--file", path, says=[str(path), "UTF-8"])
 
     def test_long_texts_cut_with_notice(self):
-        result = gemma("embed", TOY, *EXACT, "--file", TOY / "texts.txt", "--context", 12, "--no-normalize", "-o", "json")
+        result = gemma("embed", TOY, *EXACT, "--file", TOY / "texts.txt", "--context", 12, "--no-normalize", "--json")
         self.assertEqual(result.returncode, 0)
         found = [json.loads(line) for line in result.stdout.splitlines()]
         self.assert_near([line["embedding"] for line in found], rows("cut"), 2e-5)
@@ -188,6 +189,9 @@ class EmbedTest(CommandTest):
         path = self.folder / "vectors.txt"
         self.embed("the user", "--output", path)
         self.assertEqual(path.read_text(), self.embed("the user"))
+        self.fails(1, "embed", TOY, "x", "--output", path, says="already exists", cure="--force")
+        self.assertEqual(self.embed("x", "--output", path, "--force", "--quiet"), "")
+        self.assertEqual(path.read_text(), self.embed("x"))
         self.fails(1, "embed", TOY, "the user", "--output", "/no/folder/F.npy", says="/no/folder/F.npy")
         self.fails(1, "embed", TOY, "the user", "--output", "/dev/full", says="/dev/full")
 
@@ -197,7 +201,7 @@ class EmbedTest(CommandTest):
                                 (["--title", "t", "x"], ["--title"]),
                                 (["--prefix", "a", "--prompt", "query", "x"], ["--prefix"]),
                                 (["--file", "a", "x"], ["--file"]), (["--jsonl", "x"], ["--jsonl"]),
-                                (["-o", "npy", "x"], ["--output"]), (["-o", "csv", "x"], ["csv"]),
+                                (["--npy", "x"], ["--output"]), (["--npy", "--json", "x"], ["--npy", "--json"]),
                                 (["--dimensions", 41, "x"], ["--dimensions", "41", "40"]),
                                 (["--dimensions", 0, "x"], ["--dimensions"]),
                                 (["--context", 257, "x"], ["--context", "257", "2 to 256"]),
@@ -216,9 +220,9 @@ class EmbedTest(CommandTest):
 
     def test_tokenizer_and_inspection_work(self):
         self.assertTrue(self.succeeds("tokenize", TOY, "the user"))
-        config = json.loads(self.succeeds("inspect", TOY, "-o", "json"))["config"]
+        config = json.loads(self.succeeds("inspect", TOY, "--json"))["config"]
         self.assertEqual((config["pooling"], config["bidirectional"], config["dense_dims"]), ("mean", True, [80, 40]))
-        self.assertIn("2_Dense/linear.weight", self.succeeds("inspect", TOY))
+        self.assertIn("2_Dense/linear.weight", self.succeeds("inspect", TOY, "--tensors"))
 
     def test_quantized_files(self):
         expected = self.embed("--file", TOY / "texts.txt")

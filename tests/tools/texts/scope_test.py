@@ -26,7 +26,7 @@ class ScopeTest(CommandTest):
         cls.strength, = cls.reference["res_strength"][1]
 
     def scope(self, *arguments, text=TEXT, sae=SAE, **options):
-        return json.loads(self.succeeds_quietly("scope", MODEL, text, "--sae", sae, "-o", "json", *EXACT, *arguments,
+        return json.loads(self.succeeds_quietly("scope", MODEL, text, "--sae", sae, "--json", *EXACT, *arguments,
                                                 **options))
 
     def expected(self, site):
@@ -95,6 +95,7 @@ class NumbersTest(ScopeTest):
 
     def test_same_for_threads_and_chunks(self):
         expected = self.scope("--top", 16)["tokens"]
+        self.assertEqual(self.scope("--top", 0)["tokens"], expected)  # all of its 16 features
         for arguments in (["--threads", 1], ["--threads", 3, "--chunk", 5], ["--chunk", 1]):
             self.assertEqual(self.scope("--top", 16, *arguments)["tokens"], expected)
 
@@ -104,7 +105,7 @@ class NumbersTest(ScopeTest):
         path.write_text(TEXT)
         for arguments, stdin in ((["--file", path], b""), (["--file", "-"], TEXT.encode()), ([], TEXT.encode()),
                                  (["-"], TEXT.encode())):
-            report = json.loads(self.succeeds_quietly("scope", MODEL, *arguments, "--sae", SAE, "-o", "json", *EXACT,
+            report = json.loads(self.succeeds_quietly("scope", MODEL, *arguments, "--sae", SAE, "--json", *EXACT,
                                                       stdin=stdin))
             self.assertEqual(report, expected)
 
@@ -144,7 +145,7 @@ class NumbersTest(ScopeTest):
 class SteeringTest(ScopeTest):
     def answer(self, *arguments):
         report = json.loads(self.succeeds(
-            "run", MODEL, TEXT, "--raw", "-q", "--temperature", 0, "-n", 8, "-o", "json", "--logprobs", 1, *EXACT,
+            "run", MODEL, TEXT, "--raw", "-q", "--temperature", 0, "-n", 8, "--json", "--logprobs", 1, *EXACT,
             *arguments))
         return [token["id"] for token in report["tokens"]], [token["logprob"] for token in report["tokens"]]
 
@@ -189,7 +190,7 @@ class RefusalTest(ScopeTest):
     def test_arguments(self):
         self.fails(2, "scope", MODEL, "a", says="--sae")
         self.fails(2, "scope", MODEL, "a", "--sae", SAE, "--features", "16", says=["--features: 16", "0 to 15"])
-        self.fails(2, "scope", MODEL, "a", "--sae", SAE, "--top", "0", says="--top")
+        self.fails(2, "scope", MODEL, "a", "--sae", SAE, "--top", "-1", says="--top")
         self.fails(2, "scope", MODEL, "a", "--sae", SAE, "--sae-type", "int4", says="--sae-type")
         self.fails(2, "scope", MODEL, "a", "--sae", SAE, "--file", "F", says="--file and TEXT")
         self.fails(2, "scope", MODEL, "\udcff", "--sae", SAE, says="TEXT: byte 0")
@@ -262,7 +263,7 @@ class Page(html.parser.HTMLParser):
 class PageTest(ScopeTest):
     def page(self, *arguments, text=TEXT):
         path = self.folder / "page.html"
-        self.scope("--html", path, *arguments, text=text)
+        self.scope("--html", path, "--force", *arguments, text=text)
         source = path.read_text()
         page = Page(source)
         return source, page, json.loads(page.scripts[0])
@@ -355,7 +356,8 @@ class PageTest(ScopeTest):
     def test_what_fails_leaves_no_page(self):
         path = self.folder / "page.html"
         path.write_text("old")
-        self.fails(1, "scope", MODEL, "a", "--sae", f"{SAE}:res@2", "--html", path)
+        self.fails(1, "scope", MODEL, "a", "--sae", f"{SAE}:res@1", "--html", path, says="already exists", cure="--force")
+        self.fails(1, "scope", MODEL, "a", "--sae", f"{SAE}:res@2", "--html", path, "--force")
         self.assertEqual(path.read_text(), "old")
         self.fails(1, "scope", MODEL, "a", "--sae", SAE, "--html", self.folder / "none/page.html", says="page.html")
 
@@ -363,8 +365,8 @@ class PageTest(ScopeTest):
 class BenchTest(ScopeTest):
     def test_measures_with_an_autoencoder(self):
         for arguments, count in (([], 0), (["--sae", SAE], 1), (["--sae", SAE, "--sae", f"{SAE}:mlp@0"], 2)):
-            results = json.loads(self.succeeds_quietly("bench", MODEL, "-p", 4, "-n", 3, "-b", "1,2", "-r", 1, "-o",
-                                                       "json", *arguments))
+            results = json.loads(self.succeeds_quietly(
+                "bench", MODEL, "-p", 4, "-n", 3, "-b", "1,2", "-r", 1, "--json", *arguments))
             self.assertEqual([result["n_autoencoders"] for result in results], [count] * 3)
         self.assertIn("tg3 + 1 SAE", self.succeeds_quietly("bench", MODEL, "-p", 0, "-n", 3, "-r", 1, "--sae", SAE))
 

@@ -24,7 +24,7 @@ class TokenizeTest(CommandTest):
 
     def test_json_and_pieces(self):
         ids = [int(token) for token in self.tokenize(TEXT, "--bos").split()]
-        report = json.loads(self.tokenize(TEXT, "--bos", "-o", "json"))
+        report = json.loads(self.tokenize(TEXT, "--bos", "--json"))
         self.assertEqual(list(report), ["schema_version", "gemma_version", "model", "path", "text", "tokens"])
         self.assertEqual((report["model"], report["text"]), (str(MODEL), TEXT))
         self.assertEqual([token["id"] for token in report["tokens"]], ids)
@@ -36,7 +36,7 @@ class TokenizeTest(CommandTest):
         lines = self.tokenize(TEXT, "--bos", "--pieces").splitlines()
         self.assertEqual([int(line.split("\t")[0]) for line in lines], ids)
         self.assertEqual(lines[0], "2\t<bos>")
-        decoded = json.loads(self.tokenize("--decode", " ".join(map(str, ids)), "-o", "json"))
+        decoded = json.loads(self.tokenize("--decode", " ".join(map(str, ids)), "--json"))
         self.assertEqual(decoded, report)
 
     def test_wrong_use(self):
@@ -44,7 +44,7 @@ class TokenizeTest(CommandTest):
         self.fails(2, "tokenize", MODEL, "-d", "99999999", says="'99999999'")
         self.fails(2, "tokenize", MODEL, "-d", "--bos", "5", says=["--decode", "--bos"])
         self.fails(2, "tokenize", MODEL, "-d", "--parse-control", "5", says=["--decode", "--parse-control"])
-        self.fails(2, "tokenize", MODEL, "--pieces", "-o", "json", "x", says=["--pieces", "-o json"])
+        self.fails(2, "tokenize", MODEL, "--pieces", "--json", "x", says=["--pieces", "--json"])
 
 
 if __name__ == "__main__":

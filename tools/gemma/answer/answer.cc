@@ -1,7 +1,5 @@
 #include "tools/gemma/answer/answer.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -116,7 +114,7 @@ absl::StatusOr<Answer> Produce(Session& session,
 // Writes a newline if the answer does not end with one; see
 // AnswerOptions::as_is.
 absl::Status WriteLineEnd(const Answer& answer, const AnswerOptions& options) {
-  const bool as_is = options.as_is && isatty(STDOUT_FILENO) != 1;
+  const bool as_is = options.as_is && !OutputIsTerminal();
   const bool is_only_calls = answer.text.empty() && !answer.tool_calls.empty();
   if (as_is || is_only_calls || absl::EndsWith(answer.text, "\n")) {
     return absl::OkStatus();

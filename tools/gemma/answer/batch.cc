@@ -328,8 +328,8 @@ or a JSON object:
   line, input, id        the line's number (from 1), its CRC-32, its id
   schema_version, gemma_version, model, text, thoughts, tool_calls,
   stop_reason, prompt_tokens, new_tokens, seed
-                         as with -o json
-  guard                  with --guard, as with -o json; a refused line has
+                         as with --json
+  guard                  with --guard, as with --json; a refused line has
                          guard but no text, and does not count as an error
   error                  instead of an answer: why the line failed; the
                          other lines are answered, and the exit code is 1

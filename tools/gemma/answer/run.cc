@@ -23,6 +23,7 @@
 #include "tools/gemma/answer/steering.h"
 #include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/chat/chat.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/grammar_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
@@ -59,6 +60,7 @@ struct RunOptions {
   bool raw = false;
   bool parse_control = false;
   bool verbose = false;
+  bool force = false;
 };
 
 // An error if an option contradicts those that fill a gap.
@@ -83,10 +85,10 @@ absl::Status CheckFill(const RunOptions& options) {
 absl::Status Check(const RunOptions& options) {
   const bool scored = options.wanted.num_alternatives.has_value();
   if (scored && options.format != "json") {
-    return Needs("--logprobs", "--output-format json");
+    return Needs("--logprobs", "--json");
   }
   if (options.lists_tokens && options.format != "json") {
-    return Needs("--list-tokens", "--output-format json");
+    return Needs("--list-tokens", "--json");
   }
   if (options.chat && options.raw) {
     return Exclude("--chat", "--raw");
@@ -101,8 +103,9 @@ absl::Status Check(const RunOptions& options) {
     const std::string prompt = options.prompt.asked_by();
     if (!prompt.empty()) return Exclude("--batch", prompt);
     if (options.format != "text") {
-      return Exclude("--batch", "--output-format");
+      return Exclude("--batch", "--json");
     }
+    if (options.force) return Exclude("--batch", "--force");
     if (!options.steering.empty()) {
       return OptionError({"--batch", "--steer", "--ablate"},
                          "--batch excludes --steer and --ablate");
@@ -219,7 +222,7 @@ absl::StatusOr<Answer> AnswerPrompt(const RunOptions& options, Guard* guard,
     nlohmann::ordered_json report = RequestJson(asked, model);
     if (!fill) report["input"] = prompt;
     GEMMA_RETURN_IF_ERROR(
-        WriteOutput(AnswerJson(report, options.answer, answer, lists_tokens)));
+        WriteResult(AnswerJson(report, options.answer, answer, lists_tokens)));
   } else if (refusal.ok()) {
     GEMMA_RETURN_IF_ERROR(WriteAnswer(answer, options.answer));
   }
@@ -354,10 +357,10 @@ void AddRun(CLI::App& app, Action* action) {
   AddSteeringOptions(*command, &options->steering);
   AddFillOptions(*command, &options->fill);
   AddGuardOptions(*command, &options->guard);
-  AddFormat(*command, &options->format);
+  AddForms(*command, &options->format);
   CLI::Option* logprobs = AddNumber(
       *command, "--logprobs", &options->num_alternatives, 0, kMaxAlternatives,
-      "With -o json: print the log-probability of each token\n"
+      "With --json: print the log-probability of each token\n"
       "and of the N most probable tokens at its position",
       "none");
   command
@@ -367,15 +370,15 @@ void AddRun(CLI::App& app, Action* action) {
   command->add_flag("--list-tokens", options->lists_tokens,
                     "With --json: list the tokens of the answer, as\n"
                     "--logprobs does, but without log-probabilities");
-  CLI::Option* batch =
-      AddText(*command, "--batch", "FILE", &options->batch.input,
-              "Answer the prompts of FILE, several at once; one line\n"
-              "of JSON for each, see below; \"-\": standard input");
-  AddText(*command, "--output", "FILE", &options->batch.output,
-          "With --batch: file for the answers; an existing file\n"
-          "is continued")
-      ->default_str("standard output")
-      ->needs(batch);
+  AddText(*command, "--batch", "FILE", &options->batch.input,
+          "Answer the prompts of FILE, several at once; one line\n"
+          "of JSON for each, see below; \"-\": standard input");
+  AddText(*command, "-o,--output", "FILE", &options->batch.output,
+          "Write the answer to FILE, which appears when it is\n"
+          "complete. With --batch: the answers, one by one; an\n"
+          "existing file is continued")
+      ->default_str("standard output");
+  AddForce(*command, &options->force);
   AddNumber(*command, "--batch-size", &options->batch.size, 1, kMaxSequences,
             "With --batch: number of prompts computed together");
   AddQuiet(*command, &options->model.quiet);
@@ -395,7 +398,7 @@ waits for the results: gemma chat and "messages" in a --batch give them.
 With --format json, --regex or --choice, only tokens that can continue such
 an answer are chosen. If --max-tokens, --stop, --timeout, the context or
 Ctrl-C cuts an answer short, it is only the beginning of one; -v and
--o json print why an answer ended. JSON is on one line, with properties in
+--json print why an answer ended. JSON is on one line, with properties in
 the order of the schema; a schema with a keyword that cannot be enforced is
 refused. A prompt that asks for such an answer helps the model.
 
@@ -412,11 +415,11 @@ sources describes each field.
       R"(Examples:
   gemma run gemma-3-270m "Once upon a time, there was a little" -n 64
   gemma run gemma-3-1b-it/ --system "Be brief." < question.txt
-  gemma run gemma-3-270m.gguf "Once upon" -o json --logprobs 3
+  gemma run gemma-3-270m.gguf "Once upon" --json --logprobs 3
   gemma run gemma-3-1b-it/ --format json --schema person.json \
     "Invent a person."
   gemma run gemma-3-1b-it/ --choice yes --choice no "Is ice cold?"
-  gemma run gemma-3-1b-it/ --batch prompts.jsonl --output answers.jsonl
+  gemma run gemma-3-1b-it/ --batch prompts.jsonl -o answers.jsonl
 
 )");
   CLI::Option* prompt = command->get_option("PROMPT");
@@ -425,7 +428,12 @@ sources describes each field.
     if (logprobs->count() > 0) {
       options->wanted.num_alternatives = options->num_alternatives;
     }
-    *action = [=] { return Run(*options); };
+    *action = [=] {
+      // A batch writes its output itself, to continue it.
+      const bool is_batch = !options->batch.input.empty();
+      return WithOutput(*command, is_batch ? "" : options->batch.output,
+                        [=] { return Run(*options); });
+    };
   });
 }
 

@@ -1,7 +1,5 @@
 #include "tools/gemma/answer/thoughts.h"
 
-#include <unistd.h>
-
 #include <string>
 #include <utility>
 
@@ -16,7 +14,7 @@
 namespace gemma::tools {
 
 ThoughtsView::ThoughtsView(bool quiet)
-    : on_output_(isatty(STDOUT_FILENO) == 1),
+    : on_output_(OutputIsTerminal()),
       dims_(on_output_ ? OutputHasColours() : TerminalHasColours()),
       escapes_(on_output_ || StderrIsTerminal()),
       hides_(quiet && !on_output_),

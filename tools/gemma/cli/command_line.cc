@@ -20,9 +20,11 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/command_tree.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/environment.h"
 #include "tools/gemma/cli/habits.h"
 #include "tools/gemma/cli/help.h"
+#include "tools/gemma/cli/old_spellings.h"
 #include "tools/gemma/cli/unknown_words.h"
 #include "tools/gemma/io/bus_error.h"
 #include "tools/gemma/io/errors.h"
@@ -120,13 +122,28 @@ std::vector<std::string> OwnWords(std::vector<std::string> words) {
   return words;
 }
 
+// Writes the words after the command's name in today's spelling. Returns what
+// to say about that if this is the first try.
+absl::StatusOr<std::vector<std::string>> TranslateOldSpellings(
+    const CLI::App& command, bool is_first, std::vector<std::string>& words) {
+  GEMMA_ASSIGN_OR_RETURN(
+      SpelledWords spelled,
+      NewSpellings(command, {words.begin() + 1, words.end()}));
+  words.resize(1);
+  words.insert(words.end(), spelled.words.begin(), spelled.words.end());
+  GEMMA_ASSIGN_OR_RETURN(const std::string note, ReadFormVariable(command));
+  if (!note.empty()) spelled.notes.push_back(note);
+  return is_first ? spelled.notes : std::vector<std::string>();
+}
+
 // Runs the command, as if the variables of `overridden` were not set. If other
 // variables contradict the command line, adds them to `overridden`, and the
 // caller tries again.
-absl::Status RunOnce(const std::vector<std::string>& words,
+absl::Status RunOnce(std::vector<std::string> words,
                      std::set<std::string>& overridden) {
   Action action;
-  const std::unique_ptr<CLI::App> app = MakeCommandTree(&action);
+  CommonOptions common;
+  const std::unique_ptr<CLI::App> app = MakeCommandTree(&action, &common);
   if (words.empty()) return UsageError("which command? see gemma --help");
   CLI::App* command = FindCommand(*app, words[0]);
   if (command == nullptr) {
@@ -136,6 +153,9 @@ absl::Status RunOnce(const std::vector<std::string>& words,
     GEMMA_RETURN_IF_ERROR(CheckOptions(*app, {words[0]}));
     return Parse(*app, *app, words);
   }
+  GEMMA_ASSIGN_OR_RETURN(
+      const std::vector<std::string> notes,
+      TranslateOldSpellings(*command, overridden.empty(), words));
   GEMMA_RETURN_IF_ERROR(
       CheckOptions(*command, absl::MakeConstSpan(words).subspan(1)));
   Environment environment(*command, overridden);
@@ -143,7 +163,10 @@ absl::Status RunOnce(const std::vector<std::string>& words,
   app->parse_complete_callback([&] { environment.Apply(); });
   GEMMA_RETURN_IF_ERROR(Parse(*app, *command, words));
   if (action == nullptr) return absl::OkStatus();  // --help
-  const absl::Status status = action();
+  if (command->get_option("--quiet")->count() == 0) {
+    for (const std::string& note : notes) Note(note);
+  }
+  const absl::Status status = RunAction(*command, common, action);
   for (std::string& variable : environment.Overridden(status)) {
     overridden.insert(std::move(variable));
   }

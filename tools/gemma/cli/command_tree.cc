@@ -10,7 +10,8 @@
 
 namespace gemma::tools {
 
-std::unique_ptr<CLI::App> MakeCommandTree(Action* action) {
+std::unique_ptr<CLI::App> MakeCommandTree(Action* action,
+                                          CommonOptions* common) {
   auto app = std::make_unique<CLI::App>("Runs Gemma models on the CPU.",
                                         std::string(kCommandName));
   app->set_version_flag("--version", "gemma " GEMMA_VERSION_STRING,
@@ -39,6 +40,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(Action* action) {
   AddCompletion(*app, action);
   AddMan(*app, action);
   for (CLI::App* command : app->get_subcommands({})) {
+    AddCommonOptions(*command, common);
     command->set_help_flag("-h,--help", "Print help");
     command->set_help_all_flag("--help-all", "Print all options, explained");
   }

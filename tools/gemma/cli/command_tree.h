@@ -7,12 +7,15 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/commands.h"
 
 namespace gemma::tools {
 
-// Returns the tree of all commands. Parsing with it sets `*action`.
-std::unique_ptr<CLI::App> MakeCommandTree(Action* action);
+// Returns the tree of all commands. Parsing with it sets `*action` and
+// `*common`.
+std::unique_ptr<CLI::App> MakeCommandTree(Action* action,
+                                          CommonOptions* common);
 
 }  // namespace gemma::tools
 

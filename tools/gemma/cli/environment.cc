@@ -55,6 +55,21 @@ bool LacksNeeded(const CLI::Option& option) {
   });
 }
 
+// Returns whether an option is set that excludes this one.
+bool IsExcluded(const CLI::Option& option) {
+  const std::set<CLI::Option*> excludes = option.get_excludes();
+  return std::any_of(excludes.begin(), excludes.end(),
+                     [](const CLI::Option* o) { return o->count() != 0; });
+}
+
+// Returns whether the option's variable is not for this call: GEMMA_OUTPUT
+// names the file of a --batch, not of each answer of `gemma run`.
+bool IsForBatch(const CLI::App& command, const CLI::Option& option) {
+  const CLI::Option* batch = command.get_option_no_throw("--batch");
+  return batch != nullptr && batch->count() == 0 &&
+         option.check_lname("output");
+}
+
 // If a variable sets the model, the only word of the command line may be the
 // second argument: moves it there.
 void ShiftArguments(CLI::App& command) {
@@ -84,13 +99,14 @@ bool IsNamed(const CLI::Option& option, const std::vector<std::string>& names) {
 
 std::string VariableOf(const CLI::Option& option) {
   std::string name(kModel);
+  if (!option.get_configurable()) return "";
   if (!option.get_positional()) {
     if (option.get_lnames().empty()) return "";
     name = option.get_lnames()[0];
   } else if (option.get_name() != kModel) {
     return "";
   }
-  for (const std::string_view other : {"help", "help-all", "version", "json"}) {
+  for (const std::string_view other : {"help", "help-all", "version"}) {
     if (name == other) return "";
   }
   return absl::StrCat(
@@ -121,7 +137,10 @@ void Environment::Apply() {
       continue;
     }
     const std::string value = EnvironmentValue(variable);
-    if (value.empty() || LacksNeeded(*option)) continue;
+    if (value.empty() || LacksNeeded(*option) || IsExcluded(*option) ||
+        IsForBatch(command_, *option)) {
+      continue;
+    }
     applied_.push_back(option);
     const std::vector<std::string> words = Words(*option, variable, value);
     try {

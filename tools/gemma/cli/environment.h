@@ -18,8 +18,8 @@
 namespace gemma::tools {
 
 // Returns the variable of an option. Returns "" for --help and --version, which
-// set nothing, and for all arguments except MODEL, because they differ from
-// call to call.
+// set nothing, and for all arguments except MODEL and most outputs, because
+// they differ from call to call.
 std::string VariableOf(const CLI::Option& option);
 
 // The paragraph of --help on variables.

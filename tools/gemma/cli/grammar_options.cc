@@ -28,8 +28,8 @@ absl::StatusOr<std::optional<Grammar>> Checked(absl::StatusOr<Grammar> grammar,
 
 void AddGrammarOptions(CLI::App& app, GrammarOptions* options) {
   AddChoice(app, "--format", &options->format, {"text", "json"},
-            "Form of the answer: any text, or one JSON value\n"
-            "(the report of the command itself: see -o)");
+            "What the answer itself must be: any text, or one JSON\n"
+            "value (--json: the command's report about it)");
   AddText(app, "--schema", "FILE", &options->schema,
           "With --format json: a JSON schema that the\nvalue must match");
   AddTexts(app, "--regex", "EXPR", &options->regexes,

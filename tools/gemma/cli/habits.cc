@@ -146,6 +146,7 @@ constexpr Habit kOptionHints[] = {
     {"--nobos", "gemma run --raw --parse-control reads written control tokens"},
     {"--output-file", "--output"},
     {"--out", "--output"},
+    {"-f", "--force"},
     {"--imatrix", "--importance"},
     {"--pure", "--type"},
     {"--outtype", "--type"},

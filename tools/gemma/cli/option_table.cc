@@ -21,7 +21,9 @@ ValueKind KindOfArgument(std::string_view name) {
   return ValueKind::kText;
 }
 
-OptionEntry Describe(const CLI::Option& option) {
+}  // namespace
+
+OptionEntry DescribeOption(const CLI::Option& option) {
   OptionEntry entry;
   if (!option.get_snames().empty()) entry.short_name = option.get_snames()[0];
   if (!option.get_lnames().empty()) entry.long_name = option.get_lnames()[0];
@@ -51,8 +53,6 @@ OptionEntry Describe(const CLI::Option& option) {
   return entry;
 }
 
-}  // namespace
-
 std::vector<std::string> OptionEntry::Spellings() const {
   std::vector<std::string> spellings;
   if (!short_name.empty()) spellings.push_back(absl::StrCat("-", short_name));
@@ -67,7 +67,7 @@ CommandEntry DescribeCommand(const CLI::App& command) {
   entry.footer = command.get_footer();
   for (const CLI::Option* option : command.get_options({})) {
     (option->get_positional() ? entry.arguments : entry.options)
-        .push_back(Describe(*option));
+        .push_back(DescribeOption(*option));
   }
   return entry;
 }

@@ -47,6 +47,9 @@ struct CommandEntry {
   std::string footer;  // of --help, unchanged
 };
 
+// Returns an option's entry, or that of an argument.
+OptionEntry DescribeOption(const CLI::Option& option);
+
 // Returns a command's entry. For the root: the options before any command.
 CommandEntry DescribeCommand(const CLI::App& command);
 

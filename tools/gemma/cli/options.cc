@@ -111,6 +111,21 @@ std::string ParseCount(std::string_view text, size_t least, size_t most,
   return "";
 }
 
+std::string ParseTokens(std::string_view text, size_t least, size_t most,
+                        size_t* value) {
+  constexpr size_t kThousand = 1024;  // as contexts are counted
+  size_t thousands = 0;
+  const bool has_unit = text.ends_with('k') || text.ends_with('K');
+  if (has_unit && ParseCount(text.substr(0, text.size() - 1),
+                             (least + kThousand - 1) / kThousand,
+                             most / kThousand, &thousands)
+                      .empty()) {
+    *value = thousands * kThousand;
+    return "";
+  }
+  return ParseCount(text, least, most, value);
+}
+
 std::string ParseReal(std::string_view text, float* value) {
   float number = 0;
   if (!absl::SimpleAtof(text, &number) || !std::isfinite(number)) {
@@ -279,9 +294,13 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
   AddNumber(app, "--decode-threads", &options->decode_threads, 0, kMaxThreads,
             "How many of these threads compute passes of up\n"
             "to 16 tokens, such as decoding; 0: all");
-  AddNumber(app, "-c,--context", &options->context, 1, kMaxSessionTokens,
-            "Context length: the most tokens that one\nsequence may have",
-            default_context);
+  AddParsed(app, "-c,--context", "N",
+            "Context length: the most tokens that one sequence\n"
+            "may have; 8k is 8192",
+            [options](const std::string& text) {
+              return ParseTokens(text, 1, kMaxSessionTokens, &options->context);
+            })
+      ->default_str(default_context);
   AddNumber(app, "--chunk", &options->chunk, 1, kMaxPrefillChunk,
             "The most tokens of a sequence in one pass");
   AddChoice(app, "--recurrent-window", &options->recurrent_window,
@@ -410,15 +429,6 @@ absl::StatusOr<Session> CreateSession(const Model& model,
   GEMMA_RETURN_IF_ERROR(
       CheckMemory(options, PlanOf(model, options, default_context)));
   return Session::Create(model, SessionOptionsOf(options, default_context));
-}
-
-CLI::Option* AddFormat(CLI::App& app, std::string* format) {
-  CLI::Option* option = AddChoice(app, "-o,--output-format", format,
-                                  {"text", "json"}, "Format of the output");
-  app.add_flag_callback(
-         "--json", [format] { *format = "json"; }, "As -o json")
-      ->excludes(option);
-  return option;
 }
 
 void AddQuiet(CLI::App& app, bool* quiet) {

@@ -22,6 +22,9 @@ namespace gemma::tools {
 // decimal, so that "010" is ten.
 std::string ParseCount(std::string_view text, size_t least, size_t most,
                        size_t* value);
+// Also reads "8k": 8192.
+std::string ParseTokens(std::string_view text, size_t least, size_t most,
+                        size_t* value);
 std::string ParseReal(std::string_view text, float* value);
 std::string ParseChoice(std::string_view text,
                         const std::vector<std::string>& choices,
@@ -169,9 +172,6 @@ SessionOptions SessionOptionsOf(const ModelOptions& options,
 absl::StatusOr<Session> CreateSession(const Model& model,
                                       const ModelOptions& options,
                                       size_t default_context);
-
-// Adds -o text|json, and --json.
-CLI::Option* AddFormat(CLI::App& app, std::string* format);
 
 // Adds -q. Commands that load a model give ModelOptions::quiet.
 void AddQuiet(CLI::App& app, bool* quiet);

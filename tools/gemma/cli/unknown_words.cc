@@ -41,22 +41,6 @@ const CLI::Option* LastOfShortOptions(const CLI::App& command,
   return option;
 }
 
-// Returns the option that a word with a dash names, or nullptr.
-const CLI::Option* FindOption(const CLI::App& command, std::string_view word) {
-  if (absl::StartsWith(word, "--")) {
-    return command.get_option_no_throw(std::string(NameOf(word)));
-  }
-  return LastOfShortOptions(command, word);
-}
-
-// Whether the next word is the value of the option that `word` names: after
-// "-n", not after "-n5".
-bool ValueFollows(const CLI::Option& option, std::string_view word) {
-  if (!TakesValue(option)) return false;
-  if (absl::StartsWith(word, "--")) return !absl::StrContains(word, '=');
-  return option.check_sname(std::string(1, word.back()));
-}
-
 std::vector<std::string> OptionsOf(const CLI::App& command) {
   std::vector<std::string> names;
   for (const OptionEntry& entry : DescribeCommand(command).options) {
@@ -95,6 +79,24 @@ absl::Status UnknownOption(const CLI::App& command, std::string_view word) {
 
 }  // namespace
 
+const CLI::Option* OptionNamed(const CLI::App& command, std::string_view word) {
+  // "-" is standard input, and "-1" a number.
+  if (word.size() < 2 || word[0] != '-' || absl::ascii_isdigit(word[1]) ||
+      word[1] == '.') {
+    return nullptr;
+  }
+  if (absl::StartsWith(word, "--")) {
+    return command.get_option_no_throw(std::string(NameOf(word)));
+  }
+  return LastOfShortOptions(command, word);
+}
+
+bool ValueFollows(const CLI::Option& option, std::string_view word) {
+  if (!TakesValue(option)) return false;
+  if (absl::StartsWith(word, "--")) return !absl::StrContains(word, '=');
+  return option.check_sname(std::string(1, word.back()));
+}
+
 absl::Status CheckOptions(const CLI::App& command,
                           absl::Span<const std::string> words) {
   const auto end = std::find(words.begin(), words.end(), "--");
@@ -109,7 +111,7 @@ absl::Status CheckOptions(const CLI::App& command,
         absl::ascii_isdigit((*word)[1]) || (*word)[1] == '.') {
       continue;
     }
-    const CLI::Option* option = FindOption(command, *word);
+    const CLI::Option* option = OptionNamed(command, *word);
     // A word of another tool, rather than -n with the value "o-cnv"
     const bool is_habit =
         !absl::StartsWith(*word, "--") && NameOf(*word).size() > 2 &&

@@ -15,6 +15,14 @@
 
 namespace gemma::tools {
 
+// Returns the option that a word with a dash names, such as "-n5" or
+// "--temp=0", or nullptr.
+const CLI::Option* OptionNamed(const CLI::App& command, std::string_view word);
+
+// Whether the next word is the value of the option that `word` names: after
+// "-n", not after "-n5".
+bool ValueFollows(const CLI::Option& option, std::string_view word);
+
 // Returns OK, or a usage error for the first of `words`, those after the
 // command's name, that begins with a dash and is no option of the command. Its
 // cure says what was meant, if that is known. Words after "--" and the values

@@ -26,6 +26,13 @@ std::string OneLine(std::string_view text) {
                    kUncut);
 }
 
+bool is_quiet = false;
+
+void PrintLine(std::string_view message) {
+  // One write, so that lines of several processes do not mix.
+  ShowPrompt(absl::StrCat("gemma: ", OneLine(message), "\n"));
+}
+
 }  // namespace
 
 absl::Status UsageError(std::string_view message) {
@@ -71,8 +78,8 @@ std::string CureOf(const absl::Status& status) {
 }
 
 void NoteError(const absl::Status& status) {
-  if (!status.GetPayload(kSilent).has_value()) Note(status.message());
-  if (const std::string cure = CureOf(status); !cure.empty()) Note(cure);
+  if (!status.GetPayload(kSilent).has_value()) PrintLine(status.message());
+  if (const std::string cure = CureOf(status); !cure.empty()) PrintLine(cure);
 }
 
 int Report(const absl::Status& status) {
@@ -87,9 +94,12 @@ int Report(const absl::Status& status) {
 }
 
 void Note(std::string_view message) {
-  // One write, so that lines of several processes do not mix.
-  ShowPrompt(absl::StrCat("gemma: ", OneLine(message), "\n"));
+  if (!is_quiet) PrintLine(message);
 }
+
+void SetQuiet(bool quiet) { is_quiet = quiet; }
+
+bool IsQuiet() { return is_quiet; }
 
 void ShowPrompt(std::string_view text) {
   // A failure cannot be reported anywhere.

@@ -52,15 +52,21 @@ absl::Status WithCure(absl::Status status, std::string_view cure);
 // The advice, or "".
 std::string CureOf(const absl::Status& status);
 
-// Prints the error, with its cure if it has one, as Note does.
+// Prints the error, with its cure if it has one, as Note does, also if
+// IsQuiet().
 void NoteError(const absl::Status& status);
 
 // Prints the error, if there is one, and returns the exit code.
 int Report(const absl::Status& status);
 
 // Prints "gemma: <message>" on standard error, as one line: line ends and tabs
-// become blanks, and Printable escapes the rest.
+// become blanks, and Printable escapes the rest. Prints nothing if IsQuiet().
 void Note(std::string_view message);
+
+// Whether notes and progress are off, for the whole process (--quiet). Failures
+// are still printed.
+void SetQuiet(bool quiet);
+bool IsQuiet();
 
 // Prints `text` on standard error as it is.
 void ShowPrompt(std::string_view text);

@@ -12,6 +12,7 @@
 #include "src/base/status_macros.h"
 #include "src/os/system_error.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/text.h"
 
@@ -29,8 +30,8 @@ absl::StatusOr<std::string> ReadAll(int fd, std::string_view name) {
     if (got == 0) return text;
     text.append(buffer, 0, static_cast<size_t>(got));
     if (text.size() > kMaxTextBytes) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          name, ": more than ", Bytes(kMaxTextBytes), " of text"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ": more than ", Bytes(kMaxTextBytes), " of text"));
     }
   }
 }
@@ -87,10 +88,22 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 }
 
 absl::Status WriteOutput(std::string_view text) {
+  if (OutputFile* file = OutputFile::Current()) return file->Write(text);
   const int error_number = WriteAll(STDOUT_FILENO, text);
   if (error_number == 0) return absl::OkStatus();
   if (error_number == EPIPE) return SilentError();
   return WriteError("standard output", error_number);
+}
+
+absl::Status WriteResult(std::string_view text) {
+  GEMMA_RETURN_IF_ERROR(WriteOutput(text));
+  if (OutputFile* file = OutputFile::Current()) file->set_whole();
+  return absl::OkStatus();
+}
+
+absl::Status WriteSummary(std::string_view line) {
+  if (IsQuiet()) return absl::OkStatus();
+  return WriteOutput(absl::StrCat(line, "\n"));
 }
 
 absl::Status WriteTo(int fd, std::string_view bytes, std::string_view name) {

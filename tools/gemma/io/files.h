@@ -30,9 +30,16 @@ absl::StatusOr<std::string> ReadText(std::string_view path);
 // Returns the bytes of a regular file, also if its name is "-".
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
-// Writes all of `text` to standard output at once. Returns SilentError if the
-// reader has closed it.
+// Writes all of `text` to standard output at once, or to the OutputFile that
+// takes its place. Returns SilentError if the reader has closed it.
 absl::Status WriteOutput(std::string_view text);
+
+// Writes a text that is the whole result: see OutputFile::is_whole.
+absl::Status WriteResult(std::string_view text);
+
+// Writes a line about a result that went elsewhere, such as "m.gguf  1.2 MB",
+// to standard output, unless notes are off (IsQuiet).
+absl::Status WriteSummary(std::string_view line);
 
 // Writes all of `bytes` to an open file. `name`: its name in messages.
 absl::Status WriteTo(int fd, std::string_view bytes, std::string_view name);

@@ -58,7 +58,7 @@ Progress::Progress(std::string label, std::string unit, double unit_size,
     : label_(std::move(label)),
       unit_(std::move(unit)),
       unit_size_(unit_size),
-      enabled_(enabled),
+      enabled_(enabled && !IsQuiet()),
       lines_(lines) {}
 
 Progress Progress::OfBytes(std::string label, bool quiet) {

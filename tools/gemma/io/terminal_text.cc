@@ -13,6 +13,7 @@
 #include "src/base/messages.h"
 #include "src/base/utf8.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/system_text.h"
 
@@ -33,7 +34,11 @@ bool TerminalCanMove() { return StderrIsTerminal() && HasTerminalType(); }
 
 bool TerminalHasColours() { return TerminalCanMove() && WantsColours(); }
 
-bool OutputCanMove() { return isatty(STDOUT_FILENO) == 1 && HasTerminalType(); }
+bool OutputIsTerminal() {
+  return OutputFile::Current() == nullptr && isatty(STDOUT_FILENO) == 1;
+}
+
+bool OutputCanMove() { return OutputIsTerminal() && HasTerminalType(); }
 
 bool OutputHasColours() { return OutputCanMove() && WantsColours(); }
 

@@ -18,7 +18,11 @@ bool TerminalCanMove();
 // set, or empty.
 bool TerminalHasColours();
 
-// Returns whether standard output is a terminal that can do more than add
+// Returns whether results go to a terminal: standard output is one, and no
+// OutputFile takes its place.
+bool OutputIsTerminal();
+
+// Returns whether standard output is such a terminal and can do more than add
 // lines.
 bool OutputCanMove();
 

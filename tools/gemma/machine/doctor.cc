@@ -10,6 +10,7 @@
 #include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/simd_option.h"
 #include "tools/gemma/commands.h"
@@ -102,7 +103,7 @@ std::string ShowJson(const std::vector<Finding>& findings) {
 absl::Status Doctor(const DoctorOptions& options) {
   GEMMA_RETURN_IF_ERROR(ApplySimd(options.model.simd, /*quiet=*/true));
   const std::vector<Finding> findings = FindAll(options.model);
-  GEMMA_RETURN_IF_ERROR(WriteOutput(
+  GEMMA_RETURN_IF_ERROR(WriteResult(
       options.format == "json" ? ShowJson(findings) : ShowText(findings)));
   for (const Finding& finding : findings) {
     if (finding.level == Level::kProblem) return SilentError();
@@ -118,7 +119,7 @@ void AddDoctor(CLI::App& app, Action* action) {
       "doctor", "Show what this machine has for models, and its problems");
   AddModelOptions(*command, &options->model, "4096");
   command->get_option("MODEL")->required(false);
-  AddFormat(*command, &options->format);
+  AddForms(*command, &options->format);
   command->footer(
       R"(Each line begins with ok, warning or problem. The line below a warning
 or problem says what to do. With MODEL, the command also checks whether
@@ -130,7 +131,7 @@ and which ones run.
 
 Examples:
   gemma doctor
-  gemma doctor gemma-3-270m.gguf --context 32768 -o json
+  gemma doctor gemma-3-270m.gguf --context 32768 --json
 
 )");
   command->callback([=] { *action = [=] { return Doctor(*options); }; });

@@ -12,6 +12,7 @@
 #include "gemma/gemma.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/files.h"
@@ -241,7 +242,7 @@ void AddInspect(CLI::App& app, Action* action) {
   command->add_flag("-a,--all", options->all,
                     "Also list the tensors, the configuration and the parts\n"
                     "of the memory");
-  AddFormat(*command, &options->format);
+  AddForms(*command, &options->format, {{"json", "Print all of this as JSON"}});
   command->footer(
       R"(Examples:
   gemma inspect gemma-3-270m.gguf --context 32k

@@ -105,15 +105,15 @@ absl::Status Explain(const absl::Status& status, const std::string& source) {
   return ExplainModelError(status, source);
 }
 
-// "m.gguf  240.1 MiB, 8.502 bits/weight"
+// "m.gguf  240 MB, 8.502 bits/weight"
 absl::Status ShowResult(const std::string& target) {
   LoadOptions load;
   load.num_threads = 1;
   load.skip_weights = true;
   GEMMA_ASSIGN_OR_RETURN(const Model model, Model::Load(target, load));
   const TypeTotal all = Summarize(model.tensors()).all;
-  return WriteOutput(absl::StrFormat("%s  %s, %.3f bits/weight\n", target,
-                                     Bytes(all.bytes), all.bits_per_weight()));
+  return WriteSummary(absl::StrFormat("%s  %s, %.3f bits/weight", target,
+                                      Bytes(all.bytes), all.bits_per_weight()));
 }
 
 // Says on standard error that weights will be quantized a second time.
@@ -227,7 +227,7 @@ void AddQuantize(CLI::App& app, Action* action) {
           "How much each channel matters: a file of gemma\n"
           "importance, or an imatrix of llama.cpp");
   AddLora(*command, &options->adapters);
-  command->add_flag("-f,--force", options->force, "Replace DST if it exists");
+  command->add_flag("--force", options->force, "Replace DST if it exists");
   AddNumber(*command, "-t,--threads", &options->threads, 0, kMaxThreads,
             "Number of threads; 0: one per available core");
   AddSimd(*command, &options->simd);

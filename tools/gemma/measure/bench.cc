@@ -12,6 +12,7 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/simd_option.h"
@@ -311,15 +312,15 @@ void AddBench(CLI::App& app, Action* action) {
   AddFeatureWeights(*command, &options->sae_type);
   AddNumber(*command, "-r,--repetitions", &options->repetitions, 1,
             kMaxRepetitions, "Timed runs of each test, after a warm-up run");
-  AddChoice(*command, "-o,--output-format", &options->format,
-            {"text", "md", "json", "csv"},
-            "Format of the output; text is the same as md");
+  AddForms(*command, &options->format,
+           {{"json", "Print the result as JSON"},
+            {"csv", "Print the result as comma-separated values"}});
   command->footer(
       R"(The result uses the names of llama.cpp's llama-bench. The tokens are
 random, but the same in every run, so no tokenizer is needed.
 
 Example:
-  gemma bench gemma-3-270m.gguf -p 512 -n 128 -t 1,2 -o json
+  gemma bench gemma-3-270m.gguf -p 512 -n 128 -t 1,2 --json
 
 )");
   command->callback([=] { *action = [=] { return Bench(*options); }; });

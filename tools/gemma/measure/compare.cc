@@ -17,12 +17,14 @@
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "src/os/atomic_file.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/output_check.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/logit_rows.h"
+#include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/file_type.h"
@@ -44,6 +46,7 @@ struct CompareOptions {
   std::string per_token;
   std::string plot;
   std::string format = "text";
+  bool force = false;
 };
 
 ModelOptions BaseOptions(const CompareOptions& options) {
@@ -325,6 +328,7 @@ absl::Status Compare(const CompareOptions& options) {
     std::vector<std::string> models = ModelPaths(options.other);
     models.push_back(options.base);
     GEMMA_RETURN_IF_ERROR(CheckOutput(output, models, {options.file}));
+    GEMMA_RETURN_IF_ERROR(CheckReplaces(output, options.force));
   }
   GEMMA_ASSIGN_OR_RETURN(Outputs outputs, OpenOutputs(options));
   GEMMA_ASSIGN_OR_RETURN(const Task task, Prepare(options));
@@ -378,7 +382,8 @@ void AddCompare(CLI::App& app, Action* action) {
   AddText(*command, "--plot", "FILE.png", &options->plot,
           "Output file for a plot of the tokens' KL; needs\n"
           "python3 and matplotlib");
-  AddFormat(*command, &options->format);
+  AddForce(*command, &options->force);
+  AddForms(*command, &options->format);
   command->footer(
       R"(At every token of the text, BASE and OTHER predict the probabilities of
 the whole vocabulary. The command prints how much OTHER's differ from

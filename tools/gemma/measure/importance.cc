@@ -14,11 +14,13 @@
 #include "src/os/atomic_file.h"
 #include "src/quantize/activation_sums.h"
 #include "src/session/model_impl.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/output_check.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
+#include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/measure/text_windows.h"
@@ -30,6 +32,7 @@ struct ImportanceOptions {
   ModelOptions model;
   std::string file;
   std::string output = "importance.gguf";
+  bool force = false;
 };
 
 // Returns the file that `path` names, with links resolved. Fails if it cannot
@@ -70,6 +73,7 @@ absl::Status Importance(const ImportanceOptions& options) {
   GEMMA_RETURN_IF_ERROR(CheckWindow(options.model));
   GEMMA_RETURN_IF_ERROR(
       CheckOutput(options.output, ModelPaths(options.model), {options.file}));
+  GEMMA_RETURN_IF_ERROR(CheckReplaces(options.output, options.force));
   GEMMA_ASSIGN_OR_RETURN(const std::string output, OutputPath(options.output));
   GEMMA_ASSIGN_OR_RETURN(WindowedText text,
                          LoadWindowedText(options.model, options.file));
@@ -79,19 +83,25 @@ absl::Status Importance(const ImportanceOptions& options) {
         sums.Add(site, activations);
       });
 
-  Progress progress("importance", "tok");
-  GEMMA_ASSIGN_OR_RETURN(
-      const size_t windows,
-      ForEachWindow(text.tokens, text.model.config().bos_token, text.window,
-                    [&](const TextWindow& at) {
-                      return ReadWindow(text.session, at, text.tokens.size(),
-                                        progress);
-                    }));
-  return sums.Write(text.model.config(),
-                    text.model.impl().weights.head.view.rows != 0,
-                    {DatasetOf(options.file), static_cast<uint32_t>(windows),
-                     static_cast<uint32_t>(text.window)},
-                    output);
+  size_t windows = 0;
+  {
+    Progress progress("importance", "tok");
+    GEMMA_ASSIGN_OR_RETURN(
+        windows, ForEachWindow(text.tokens, text.model.config().bos_token,
+                               text.window, [&](const TextWindow& at) {
+                                 return ReadWindow(text.session, at,
+                                                   text.tokens.size(),
+                                                   progress);
+                               }));
+  }
+  GEMMA_RETURN_IF_ERROR(sums.Write(
+      text.model.config(), text.model.impl().weights.head.view.rows != 0,
+      {DatasetOf(options.file), static_cast<uint32_t>(windows),
+       static_cast<uint32_t>(text.window)},
+      output));
+  return WriteFileSummary(options.output,
+                          absl::StrCat(text.tokens.size(), " tokens, ", windows,
+                                       windows == 1 ? " window" : " windows"));
 }
 
 }  // namespace
@@ -107,14 +117,15 @@ void AddImportance(CLI::App& app, Action* action) {
           "\"-\": standard input. It is read in windows of BOS\n"
           "and --context - 1 tokens, as perplexity does")
       ->required();
-  AddText(*command, "--output", "FILE", &options->output,
+  AddText(*command, "-o,--output", "FILE", &options->output,
           "Output file, a GGUF file like those of llama.cpp's\n"
           "imatrix: for each column of each matrix, the mean\n"
           "square of the values that it is multiplied by")
       ->default_str(options->output);
+  AddForce(*command, &options->force);
   command->footer(
       "Example:\n"
-      "  gemma importance gemma-3-270m.gguf --file text.txt --output "
+      "  gemma importance gemma-3-270m.gguf --file text.txt -o "
       "F.gguf\n\n");
   command->callback([=] { *action = [=] { return Importance(*options); }; });
 }

@@ -9,6 +9,7 @@
 #include "gemma/gemma.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/output_check.h"
@@ -16,6 +17,7 @@
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/logit_rows.h"
 #include "tools/gemma/io/npy.h"
+#include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/measure/token_file.h"
 
@@ -29,6 +31,7 @@ struct LogitsOptions {
   std::string tokens;
   std::string tokens_file;
   std::string output;
+  bool force = false;
 };
 
 // Reads the ids of --tokens or of --tokens-file. Bad ids in --tokens are a
@@ -60,6 +63,7 @@ absl::Status Logits(const LogitsOptions& options) {
   }
   GEMMA_RETURN_IF_ERROR(CheckOutput(options.output, ModelPaths(options.model),
                                     {options.tokens_file}));
+  GEMMA_RETURN_IF_ERROR(CheckReplaces(options.output, options.force));
   GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
                          ReadTokens(options));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
@@ -72,14 +76,19 @@ absl::Status Logits(const LogitsOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(
       NpyWriter writer,
       NpyWriter::Create(options.output, tokens.size(), vocab_size));
-  Progress progress("logits", "tok");
-  GEMMA_RETURN_IF_ERROR(ForEachLogitRows(
-      session, tokens, options.model.chunk,
-      [&](size_t first, absl::Span<const float> rows) {
-        progress.Update(first + rows.size() / vocab_size, tokens.size());
-        return writer.Append(rows);
-      }));
-  return writer.Finish();
+  {
+    Progress progress("logits", "tok");
+    GEMMA_RETURN_IF_ERROR(ForEachLogitRows(
+        session, tokens, options.model.chunk,
+        [&](size_t first, absl::Span<const float> rows) {
+          progress.Update(first + rows.size() / vocab_size, tokens.size());
+          return writer.Append(rows);
+        }));
+  }
+  GEMMA_RETURN_IF_ERROR(writer.Finish());
+  return WriteFileSummary(
+      options.output,
+      absl::StrCat(tokens.size(), " tokens, ", vocab_size, " logits each"));
 }
 
 }  // namespace
@@ -95,12 +104,13 @@ void AddLogits(CLI::App& app, Action* action) {
   AddText(*command, kTokensOption, "ID[,ID...]", &options->tokens, "Token ids");
   AddText(*command, "--tokens-file", "FILE", &options->tokens_file,
           "File of token ids, separated by blanks or line ends");
-  AddText(*command, "--output", "FILE.npy", &options->output,
+  AddText(*command, "-o,--output", "FILE.npy", &options->output,
           "Output file: float32 [tokens, vocabulary]")
       ->required();
+  AddForce(*command, &options->force);
   command->footer(
       "Example:\n"
-      "  gemma logits gemma-3-270m.gguf --tokens 2,17,4 --output F.npy\n\n");
+      "  gemma logits gemma-3-270m.gguf --tokens 2,17,4 -o F.npy\n\n");
   command->callback([=] { *action = [=] { return Logits(*options); }; });
 }
 

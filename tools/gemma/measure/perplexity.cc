@@ -13,6 +13,7 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
@@ -139,7 +140,7 @@ void AddPerplexity(CLI::App& app, Action* action) {
       "perplexity", "Measure how well the model predicts a text");
   AddModelOptions(*command, &options->model, kDefaultWindowText);
   AddTextFile(*command, &options->file);
-  AddFormat(*command, &options->format);
+  AddForms(*command, &options->format);
   command->footer(
       R"(Prints the number of scored tokens, the mean negative log-likelihood
 (NLL) in nats, and its exponential, the perplexity. What follows "+-" is a

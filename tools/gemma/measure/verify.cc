@@ -16,6 +16,7 @@
 #include "src/base/stopwatch.h"
 #include "src/formats/npz.h"
 #include "src/os/mapped_file.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"
@@ -171,10 +172,9 @@ std::string Show(const VerifyOptions& options, const Model& model,
 largest logit error  %.3e (position %d, token %d; limit %.3e)
 mean KL              %.3e nats
 top-1 agreement      %.2f %% (%d of %d)
-tokens per second    %.1f
 )",
       sum.positions, sum.max_error, sum.position, sum.token, limit,
-      sum.mean_kl(), 100 * agreement, sum.same_top, sum.positions, rate);
+      sum.mean_kl(), 100 * agreement, sum.same_top, sum.positions);
 }
 
 absl::Status Verify(const VerifyOptions& options) {
@@ -205,7 +205,7 @@ absl::Status Verify(const VerifyOptions& options) {
   const double limit =
       double{options.tolerance} * std::max(1.0, sum.max_reference);
   const bool passed = sum.max_error <= limit;  // false for NaN
-  GEMMA_RETURN_IF_ERROR(WriteOutput(Show(options, model, sum, limit, passed)));
+  GEMMA_RETURN_IF_ERROR(WriteResult(Show(options, model, sum, limit, passed)));
   if (passed) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrFormat(
       "%s: the logits differ from %s by %.3e at position %d, token %d; "
@@ -234,7 +234,7 @@ void AddVerify(CLI::App& app, Action* action) {
   AddText(*command, "--array", "NAME", &options->array,
           "Name of the array with the reference's logits")
       ->default_str(options->array);
-  AddFormat(*command, &options->format);
+  AddForms(*command, &options->format);
   command->footer(
       R"(Exits with 1 if the largest error is above the tolerance, or if a logit
 is not a number.

@@ -14,6 +14,7 @@
 #include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
@@ -202,7 +203,7 @@ void AddList(CLI::App& app, Action* action) {
                     "Also list the models that gemma pull knows by name:\n"
                     "what is open and what needs a token, the size of the\n"
                     "download, and the memory that a chat needs");
-  AddFormat(*command, &options->format);
+  AddForms(*command, &options->format);
   command->footer(
       R"(Examples:
   gemma list --all

@@ -14,6 +14,7 @@
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
 #include "tools/gemma/io/line_reader.h"
 #include "tools/gemma/io/nearest.h"
 #include "tools/gemma/io/text.h"
@@ -62,7 +63,10 @@ absl::Status Remove(const RemoveOptions& options) {
   if (!model.has_value()) {
     GEMMA_ASSIGN_OR_RETURN(const bool had_leftovers,
                            RemoveLeftovers(store, options.name));
-    if (had_leftovers) return absl::OkStatus();
+    if (had_leftovers) {
+      return WriteSummary(
+          absl::StrCat("removed what was left of ", options.name));
+    }
     std::vector<std::string> names;
     for (const StoredModel& here : store.List()) names.push_back(here.name);
     return WithCure(absl::NotFoundError(absl::StrCat(
@@ -85,7 +89,8 @@ absl::Status Remove(const RemoveOptions& options) {
     Note(absl::StrCat(store.FolderOf(options.name),
                       ": has other files, which stay"));
   }
-  return absl::OkStatus();
+  return WriteSummary(
+      absl::StrCat("removed ", model->name, ", ", Bytes(model->bytes())));
 }
 
 }  // namespace

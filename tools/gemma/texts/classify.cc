@@ -16,6 +16,7 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/policy_options.h"
@@ -64,7 +65,7 @@ absl::Status Check(const ClassifyOptions& options) {
         "response");
   }
   if (options.format != "text") {
-    return Exclude("--jsonl", "--output-format");
+    return Exclude("--jsonl", "--json");
   }
   return absl::OkStatus();
 }
@@ -227,7 +228,7 @@ void AddClassify(CLI::App& app, Action* action) {
   command->add_flag("--jsonl", options->lines,
                     "Classify each line of the input, which is JSON; see\n"
                     "below");
-  AddFormat(*command, &options->format);
+  AddForms(*command, &options->format);
   AddQuiet(*command, &options->model.quiet);
   command->add_flag("-v,--verbose", options->verbose,
                     "Print token counts and time on standard error");

@@ -13,11 +13,13 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/output_check.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/machine/model_error.h"
@@ -40,6 +42,7 @@ struct EmbedCommandOptions {
   size_t dimensions = 0;
   bool raw = false;
   bool verbose = false;
+  bool force = false;
 };
 
 // Counts of the finished blocks.
@@ -91,6 +94,15 @@ class Run {
                         totals_.texts, totals_.tokens, seconds,
                         static_cast<double>(totals_.texts) / seconds,
                         static_cast<double>(totals_.tokens) / seconds));
+  }
+
+  // Names the file, if there is one.
+  absl::Status Summarize() const {
+    const std::string what = absl::StrCat(
+        totals_.texts, " texts, ",
+        options_.dimensions != 0 ? options_.dimensions : embedder_.dimensions(),
+        " dimensions");
+    return WriteFileSummary(options_.output.path, what, options_.model.quiet);
   }
 
  private:
@@ -155,6 +167,7 @@ absl::Status Embed(const EmbedCommandOptions& options) {
   GEMMA_RETURN_IF_ERROR(Check(options.output));
   GEMMA_RETURN_IF_ERROR(CheckOutput(
       options.output.path, ModelPaths(options.model), {options.input.file}));
+  GEMMA_RETURN_IF_ERROR(CheckReplaces(options.output.path, options.force));
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const Embedder embedder,
                          CreateEmbedder(model, options));
@@ -171,7 +184,7 @@ absl::Status Embed(const EmbedCommandOptions& options) {
   Run run(options, embedder, std::move(inputs));
   GEMMA_RETURN_IF_ERROR(run.Write());
   if (!options.model.quiet) run.Tell();
-  return absl::OkStatus();
+  return run.Summarize();
 }
 
 // The names of all prompts, broken into lines: "query, document, ...".
@@ -194,7 +207,7 @@ std::string PromptNames() {
 void AddInputOptions(CLI::App& command, EmbedInputOptions* options) {
   AddTextArguments(command, "TEXT", &options->texts,
                    "The texts; if missing: the lines of standard input");
-  AddText(command, "--file", "FILE", &options->file,
+  AddText(command, "-f,--file", "FILE", &options->file,
           "Embed the lines of FILE; \"-\": standard input");
   command.add_flag("--jsonl", options->jsonl,
                    "Lines are JSON: strings, or objects with text and\n"
@@ -225,14 +238,16 @@ void AddEmbed(CLI::App& app, Action* action) {
             "Keep the first N values of each vector", "all");
   command->add_flag("--no-normalize", options->raw,
                     "Do not scale vectors to length 1");
-  AddChoice(*command, "-o,--output-format", &options->output.format,
-            {"text", "json", "npy"},
-            "Format of the vectors: JSON arrays, JSON objects or\n"
-            "a NumPy file")
-      ->default_str("text, or npy for FILE.npy");
-  AddText(*command, "--output", "FILE", &options->output.path,
-          "File for the vectors")
+  AddForms(*command, &options->output.format,
+           {{"json", "Write JSON objects rather than arrays"},
+            {"npy",
+             "Write a NumPy file, which needs --output; the default\n"
+             "for FILE.npy"}});
+  AddText(*command, "-o,--output", "FILE", &options->output.path,
+          "Write the vectors to FILE, which appears when it is\n"
+          "complete")
       ->default_str("standard output");
+  AddForce(*command, &options->force);
   AddQuiet(*command, &options->model.quiet);
   command->add_flag("-v,--verbose", options->verbose,
                     "Print the speed on standard error, even if that is\n"
@@ -241,7 +256,7 @@ void AddEmbed(CLI::App& app, Action* action) {
       R"(Prints a line for each text, in the same order: a vector as a JSON
 array of numbers. Unless --no-normalize is given, vectors have length 1,
 so the dot product of two vectors is the cosine of their angle. With
--o json, a line is an object:
+--json, a line is an object:
   index, id              number of the text (from 0), its id
   tokens, truncated      number of its tokens, whether it was cut
   embedding              the array
@@ -257,7 +272,7 @@ the prompts are those of this file. EmbeddingGemma's prompts:
 Examples:
   gemma embed embeddinggemma-300m/ --prompt query "Who was Ada?"
   gemma embed embeddinggemma-300m/ --prompt document --file lines.txt \
-    --dimensions 256 --output vectors.npy
+    --dimensions 256 -o vectors.npy
 
 )");
   command->callback([=] { *action = [=] { return Embed(*options); }; });

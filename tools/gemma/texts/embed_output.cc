@@ -42,7 +42,7 @@ std::string Array(absl::Span<const float> values) {
 
 absl::Status Check(const EmbedOutputOptions& options) {
   if (FormatOf(options) == "npy" && options.path.empty()) {
-    return OptionError({"--output-format"}, "-o npy needs --output FILE.npy");
+    return Needs("--npy", "--output FILE");
   }
   return absl::OkStatus();
 }

@@ -13,6 +13,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/os/atomic_file.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/output_check.h"
@@ -21,6 +22,7 @@
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/logit_rows.h"
+#include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/text.h"
@@ -49,6 +51,7 @@ struct ScopeOptions {
   size_t top = 0;  // 0: kTableTop for a table, all for JSON
   std::string format = "text";
   std::string html;  // empty: no page
+  bool force = false;
 };
 
 absl::Status Check(const ScopeOptions& options) {
@@ -200,7 +203,9 @@ absl::Status CheckPage(const ScopeOptions& options) {
                            ParseAutoencoder("--sae", text));
     files.push_back(name.path);
   }
-  return CheckOutput(options.html, ModelPaths(options.model), std::move(files));
+  GEMMA_RETURN_IF_ERROR(
+      CheckOutput(options.html, ModelPaths(options.model), std::move(files)));
+  return CheckReplaces(options.html, options.force);
 }
 
 absl::Status Scope(ScopeOptions options) {
@@ -263,13 +268,20 @@ void AddScope(CLI::App& app, Action* action) {
   AddNumbers(*command, "--features", &options->features, 0, kMaxFeature,
              "Report only these features, active or not")
       ->default_str("all");
-  AddNumber(*command, "--top", &options->top, 1, kMaxTop,
-            "Number of strongest features to print for each token",
-            absl::StrCat(kTableTop, "; with --json: all active ones"));
-  AddFormat(*command, &options->format);
+  AddParsed(*command, "--top", "N",
+            "Number of strongest features to print for each token;\n0: all",
+            [options](const std::string& text) {
+              const std::string wanted =
+                  ParseCount(text, 0, kMaxTop, &options->top);
+              if (options->top == 0) options->top = kMaxTop;
+              return wanted;
+            })
+      ->default_str(absl::StrCat(kTableTop, "; with --json: all active ones"));
+  AddForms(*command, &options->format);
   AddText(*command, "--html", "FILE.html", &options->html,
           "Write a page that colours the text by the strength of\n"
           "a feature; it works without a network");
+  AddForce(*command, &options->force);
   command->footer(
       std::string(kAutoencoderHelp) +
       R"(Prints a line for each token, beginning with BOS: its position, its

@@ -14,6 +14,7 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/answer/prompt.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"
@@ -30,6 +31,7 @@ namespace {
 struct TokenizeOptions {
   std::string model;
   std::string text = std::string(kStdinArgument);
+  std::string file;
   bool decode = false;
   bool pieces = false;
   std::string format = "text";
@@ -38,13 +40,16 @@ struct TokenizeOptions {
 };
 
 absl::Status Check(const TokenizeOptions& options) {
+  if (!options.file.empty() && options.text != kStdinArgument) {
+    return Exclude("--file", "TEXT");
+  }
   if (options.decode && options.bos) return Exclude("--decode", "--bos");
   if (options.decode && options.parse_control) {
     return Exclude("--decode", "--parse-control");
   }
   if (options.pieces && options.format == "json") {
-    return OptionError({"--pieces", "--output-format"},
-                       "--pieces excludes -o json, which has the pieces");
+    return OptionError({"--pieces", "--json"},
+                       "--pieces excludes --json, which has the pieces");
   }
   return absl::OkStatus();
 }
@@ -54,8 +59,10 @@ absl::StatusOr<std::string> ReadInput(const TokenizeOptions& options) {
     GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.text, "TEXT")));
     return options.text;
   }
-  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(options.text));
-  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, kStdinName));
+  const std::string path = options.file.empty() ? options.text : options.file;
+  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(path));
+  GEMMA_RETURN_IF_ERROR(
+      CheckUtf8(text, path == kStdinArgument ? kStdinName : path));
   return text;
 }
 
@@ -135,13 +142,15 @@ void AddTokenize(CLI::App& app, Action* action) {
   AddModelPath(*command, &options->model);
   AddText(*command, "TEXT", "", &options->text,
           "The text; if missing or \"-\": standard input, unchanged");
+  AddText(*command, "-f,--file", "FILE", &options->file,
+          "Read the text from FILE; \"-\": standard input");
   command->add_flag("-d,--decode", options->decode,
                     "TEXT is a list of ids: print their text");
   command->add_flag("--pieces", options->pieces,
                     "Print a line for each token: its id and its piece");
   command->add_flag("--bos", options->bos, "Begin with the BOS token");
   AddParseControl(*command, &options->parse_control);
-  AddFormat(*command, &options->format);
+  AddForms(*command, &options->format);
   command->footer(
       R"(With --json, standard output receives an object with the text of all tokens
 and for each its id, its piece (its spelling in the vocabulary) and whether
