@@ -68,7 +68,8 @@ class EnvironmentTest(CommandTest):
         self.fails(2, "run", "MODEL", "PROMPT", "--temperature", "-1", env=variables(TOP_P=9), says="temperature is -1")
 
     def test_help_needs_no_good_values(self):
-        text = self.succeeds_quietly("run", "--help", env=variables(MAX_TOKENS="many", MODEL="x", RAW="?"))
+        text = self.succeeds_quietly("run", "--help", env=variables(MAX_TOKENS="many", MODEL="x", RAW="?",
+                                                                              OUTPUT_FORMAT="?"))
         self.assertEqual(text.replace("[MODEL]", "MODEL"), self.succeeds_quietly("run", "--help"))
         self.assertIn("--max-tokens\nby GEMMA_MAX_TOKENS", self.succeeds_quietly("--help"))
 

@@ -126,6 +126,7 @@ std::vector<std::string> OwnWords(std::vector<std::string> words) {
 // to say about that if this is the first try.
 absl::StatusOr<std::vector<std::string>> TranslateOldSpellings(
     const CLI::App& command, bool is_first, std::vector<std::string>& words) {
+  if (AsksForHelp(words)) return std::vector<std::string>();
   GEMMA_ASSIGN_OR_RETURN(
       SpelledWords spelled,
       NewSpellings(command, {words.begin() + 1, words.end()}));

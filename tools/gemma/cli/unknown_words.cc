@@ -79,6 +79,14 @@ absl::Status UnknownOption(const CLI::App& command, std::string_view word) {
 
 }  // namespace
 
+bool AsksForHelp(absl::Span<const std::string> words) {
+  return std::any_of(words.begin(), std::find(words.begin(), words.end(), "--"),
+                     [](const std::string& word) {
+                       return word == "--help" || word == "-h" ||
+                              word == "--help-all";
+                     });
+}
+
 const CLI::Option* OptionNamed(const CLI::App& command, std::string_view word) {
   // "-" is standard input, and "-1" a number.
   if (word.size() < 2 || word[0] != '-' || absl::ascii_isdigit(word[1]) ||
@@ -99,12 +107,8 @@ bool ValueFollows(const CLI::Option& option, std::string_view word) {
 
 absl::Status CheckOptions(const CLI::App& command,
                           absl::Span<const std::string> words) {
+  if (AsksForHelp(words)) return absl::OkStatus();
   const auto end = std::find(words.begin(), words.end(), "--");
-  for (auto word = words.begin(); word != end; ++word) {
-    if (*word == "--help" || *word == "-h" || *word == "--help-all") {
-      return absl::OkStatus();
-    }
-  }
   for (auto word = words.begin(); word != end; ++word) {
     // "-" is standard input, and "-1" a number.
     if (word->size() < 2 || (*word)[0] != '-' ||

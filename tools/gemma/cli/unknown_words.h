@@ -15,6 +15,10 @@
 
 namespace gemma::tools {
 
+// Whether --help or its like is among the words before "--". Then nothing else
+// counts.
+bool AsksForHelp(absl::Span<const std::string> words);
+
 // Returns the option that a word with a dash names, such as "-n5" or
 // "--temp=0", or nullptr.
 const CLI::Option* OptionNamed(const CLI::App& command, std::string_view word);
