@@ -51,7 +51,7 @@ class QuantizeTest(CommandTest):
 
     def test_says_what_was_written(self):
         line = self.quantize(TOY, *BF16)
-        self.assertRegex(line, r"\A\S+/m\.gguf  [\d.]+ kB, 16\.\d+ bits/weight\n\Z")
+        self.assertRegex(line, r"\A\S+/m\.gguf  [\d.]+ kB, 16\.\d+ bits/weight \(source: [\d.]+ kB, 32\.000\)\n\Z")
 
     def test_gguf_names_and_keys(self):
         for name, theirs in (("gemma2", "gemma2.gguf"), ("gemma3", "gemma3.gguf"),
@@ -134,7 +134,8 @@ class QuantizeTest(CommandTest):
 
     def test_targets_that_cannot_be(self):
         self.fails(1, "quantize", TOY, self.folder / "no" / "m.gguf", *KEEP, says="No such file", cure="directory")
-        self.fails(1, "quantize", TOY, self.folder, *KEEP, "--force", says="directory")
+        for force in ([], ["--force"]):
+            self.fails(1, "quantize", TOY, self.folder, *KEEP, *force, says="is a directory, wanted a file")
         if os.getuid() != 0:
             self.folder.chmod(0o500)
             self.fails(1, "quantize", TOY, self.target, *KEEP, says="Permission denied")

@@ -18,6 +18,7 @@
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
+#include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/text.h"
@@ -105,15 +106,16 @@ absl::Status Explain(const absl::Status& status, const std::string& source) {
   return ExplainModelError(status, source);
 }
 
-// "m.gguf  240 MB, 8.502 bits/weight"
-absl::Status ShowResult(const std::string& target) {
+// "m.gguf  285 MB, 8.502 bits/weight (source: 536 MB, 16.000)"
+absl::Status ShowResult(const std::string& target, const TypeTotal& source) {
   LoadOptions load;
   load.num_threads = 1;
   load.skip_weights = true;
   GEMMA_ASSIGN_OR_RETURN(const Model model, Model::Load(target, load));
   const TypeTotal all = Summarize(model.tensors()).all;
-  return WriteSummary(absl::StrFormat("%s  %s, %.3f bits/weight", target,
-                                      Bytes(all.bytes), all.bits_per_weight()));
+  return WriteSummary(absl::StrFormat(
+      "%s  %s, %.3f bits/weight (source: %s, %.3f)", target, Bytes(all.bytes),
+      all.bits_per_weight(), Bytes(source.bytes), source.bits_per_weight()));
 }
 
 // Says on standard error that weights will be quantized a second time.
@@ -134,16 +136,18 @@ void NoteSecondTime(const Model& model, const Options& options) {
   }
 }
 
-// Prints what the source states and the written model will not follow.
-void ShowNotes(const std::string& source, const Options& options) {
+// Prints what the source states and the written model will not follow. Returns
+// the sizes of its weights.
+TypeTotal ShowNotes(const std::string& source, const Options& options) {
   LoadOptions load;
   load.num_threads = 1;
   load.skip_weights = true;
   load.adapters = options.adapters;
   const absl::StatusOr<Model> model = Model::Load(source, load);
-  if (!model.ok()) return;  // Quantize returns the error
+  if (!model.ok()) return {};  // Quantize returns the error
   for (const std::string& note : model->notes()) Note(note);
   NoteSecondTime(*model, options);
+  return Summarize(model->tensors()).all;
 }
 
 // What the library would refuse too, as errors of the options.
@@ -174,8 +178,9 @@ absl::Status Run(const Options& options) {
   GEMMA_RETURN_IF_ERROR(ApplySimd(options.simd));
   GEMMA_ASSIGN_OR_RETURN(const std::string source,
                          ResolveModel(options.source));
+  GEMMA_RETURN_IF_ERROR(CheckReplaces(options.target, options.force));
   QuantizeOptions quantize = QuantizeOptionsOf(options);
-  ShowNotes(source, options);
+  const TypeTotal before = ShowNotes(source, options);
   quantize.note = [](std::string_view note) { Note(note); };
   {
     Progress line = Progress::OfBytes("writing", /*quiet=*/false);
@@ -187,7 +192,7 @@ absl::Status Run(const Options& options) {
     if (absl::IsCancelled(status)) return InterruptedError();
     if (!status.ok()) return Explain(status, source);
   }
-  return ShowResult(options.target);
+  return ShowResult(options.target, before);
 }
 
 }  // namespace
