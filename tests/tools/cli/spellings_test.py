@@ -34,6 +34,7 @@ class FormTest(CommandTest):
             self.assertEqual(self.succeeds_quietly("inspect", TOY, *words, "-q", cwd=self.folder), expected)
         self.assertEqual(self.noted("inspect", TOY, "-o", "text", note="-o text: text is the default"),
                          self.succeeds_quietly("inspect", TOY))
+        self.assertEqual(self.succeeds_quietly("inspect", TOY, "-qo", "json", cwd=self.folder), expected)
         self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_forms_of_llama_bench(self):

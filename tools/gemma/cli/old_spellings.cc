@@ -52,10 +52,12 @@ bool IsText(std::string_view form) { return form == "text" || form == "md"; }
 struct Old {
   std::string option;
   std::string form;
-  size_t words = 1;  // 2 if the value is the next word
+  size_t words = 1;   // 2 if the value is the next word
+  std::string flags;  // before -o in the same word: "-q" of "-qo"
 };
 
-std::optional<Old> ReadOld(const std::vector<std::string>& words, size_t at) {
+std::optional<Old> ReadOld(const CLI::App& command,
+                           const std::vector<std::string>& words, size_t at) {
   const std::string& word = words[at];
   for (const std::string_view option : {"--output", kOldOption.data()}) {
     if (absl::StartsWith(word, absl::StrCat(option, "="))) {
@@ -66,6 +68,12 @@ std::optional<Old> ReadOld(const std::vector<std::string>& words, size_t at) {
     }
   }
   if (word == "-o" && at + 1 < words.size()) return Old{word, words[at + 1], 2};
+  const CLI::Option* option = OptionNamed(command, word);
+  if (option != nullptr && option->check_lname("output") &&
+      !absl::StartsWith(word, "--") && ValueFollows(*option, word) &&
+      at + 1 < words.size()) {
+    return Old{"-o", words[at + 1], 2, word.substr(0, word.size() - 1)};
+  }
   if (!absl::StartsWith(word, "-o")) return std::nullopt;
   return Old{"-o", std::string(absl::StripPrefix(word.substr(2), "="))};
 }
@@ -111,13 +119,14 @@ absl::StatusOr<SpelledWords> NewSpellings(
       break;
     }
     const std::optional<Old> old =
-        has_output ? ReadOld(words, i) : std::nullopt;
+        has_output ? ReadOld(command, words, i) : std::nullopt;
     const bool is_form =
         old.has_value() && (IsFormWord(old->form) || old->option == kOldOption);
     if (is_form) {
       if (std::find(forms.begin(), forms.end(), old->form) == forms.end()) {
         return WrongForm(command, *old, forms);
       }
+      if (!old->flags.empty()) result.words.push_back(old->flags);
       for (std::string& word : Replace(*old, &result.notes.emplace_back())) {
         result.words.push_back(std::move(word));
       }
