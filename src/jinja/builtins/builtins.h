@@ -35,9 +35,16 @@ absl::StatusOr<const Builtin*> FindMethod(const JinjaValue& subject,
 // Whether the method changes its list or dict, which templates must not do.
 bool IsMutatingMethod(const JinjaValue& subject, std::string_view name);
 
+// The functions joiner and cycler.
+absl::StatusOr<JinjaValue> MakeJoiner(Interpreter& interpreter,
+                                      const CallArguments& arguments);
+absl::StatusOr<JinjaValue> MakeCycler(Interpreter& interpreter,
+                                      const CallArguments& arguments);
+
 // The parts of these tables.
 absl::Span<const Builtin> TextFilters();
 absl::Span<const Builtin> ListFilters();
+absl::Span<const Builtin> CutFilters();
 absl::Span<const Builtin> SelectFilters();
 absl::Span<const Builtin> NumberFilters();
 absl::Span<const Builtin> StringMethods();

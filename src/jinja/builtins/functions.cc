@@ -272,6 +272,12 @@ ValueOr StrftimeNow(Interpreter& interpreter, const CallArguments& arguments) {
   return MakeString(std::move(out), interpreter.meter());
 }
 
+// The variable `self`: the blocks of a template, which has none.
+class TemplateReference : public JinjaObject {
+ public:
+  std::string_view TypeName() const override { return "TemplateReference"; }
+};
+
 class Function : public JinjaObject {
  public:
   using Body = ValueOr (*)(Interpreter&, const CallArguments&);
@@ -300,7 +306,7 @@ constexpr Global kGlobals[] = {
     {"range", RangeFunction},      {"dict", Dict},
     {"namespace", Namespace},      {"raise_exception", RaiseException},
     {"strftime_now", StrftimeNow}, {"lipsum", nullptr},
-    {"cycler", nullptr},           {"joiner", nullptr},
+    {"cycler", MakeCycler},        {"joiner", MakeJoiner},
 };
 
 }  // namespace
@@ -311,6 +317,9 @@ JinjaValue GlobalFunction(std::string_view name) {
       return JinjaValue::Object(
           std::make_shared<Function>(global.name, global.body));
     }
+  }
+  if (name == "self") {
+    return JinjaValue::Object(std::make_shared<TemplateReference>());
   }
   return JinjaValue::Undefined(absl::StrCat(Quoted(name), " is undefined"));
 }

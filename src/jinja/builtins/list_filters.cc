@@ -1,4 +1,4 @@
-// Filters that order, group and take apart sequences.
+// Filters that order and group sequences.
 
 #include <algorithm>
 #include <charconv>
@@ -324,43 +324,12 @@ ValueOr Extreme(Interpreter& interpreter, const JinjaValue& subject,
   return items.items()[best];
 }
 
-ValueOr Batch(Interpreter& interpreter, const JinjaValue& subject,
-              CallArguments& arguments) {
-  JinjaValue values[2] = {{}, JinjaValue::None()};
-  GEMMA_RETURN_IF_ERROR(
-      arguments.Bind("batch", {"linecount", "fill_with"}, 1, values));
-  Meter& meter = interpreter.meter();
-  GEMMA_ASSIGN_OR_RETURN(const int64_t count, IntegerOf("batch()", values[0]));
-  if (count < 1) {
-    return absl::InvalidArgumentError("batch() wants a positive size");
-  }
-  const auto width = static_cast<size_t>(count);
-  GEMMA_ASSIGN_OR_RETURN(const JinjaValue items, ItemsOf(subject, meter));
-  std::vector<JinjaValue> batches;
-  for (size_t at = 0; at < items.items().size();) {
-    const size_t end = at + std::min(width, items.items().size() - at);
-    const auto begin = items.items().begin();
-    std::vector<JinjaValue> batch(begin + static_cast<std::ptrdiff_t>(at),
-                                  begin + static_cast<std::ptrdiff_t>(end));
-    if (batch.size() < width && !values[1].is_none()) {
-      GEMMA_RETURN_IF_ERROR(meter.AllocateValues(width - batch.size()));
-      batch.resize(width, values[1]);
-    }
-    at = end;
-    GEMMA_ASSIGN_OR_RETURN(
-        JinjaValue made,
-        MakeSequence(SequenceType::kList, std::move(batch), meter));
-    batches.push_back(std::move(made));
-  }
-  return MakeSequence(SequenceType::kGenerator, std::move(batches), meter);
-}
-
 constexpr Builtin kListFilters[] = {
-    {"batch", Batch},       {"count", Length},       {"dictsort", DictSort},
-    {"first", First},       {"groupby", GroupBy},    {"items", ItemsFilter},
-    {"last", Last},         {"length", Length},      {"list", List},
-    {"max", Extreme<true>}, {"min", Extreme<false>}, {"reverse", Reverse},
-    {"sort", Sort},         {"unique", Unique},
+    {"count", Length},       {"dictsort", DictSort}, {"first", First},
+    {"groupby", GroupBy},    {"items", ItemsFilter}, {"last", Last},
+    {"length", Length},      {"list", List},         {"max", Extreme<true>},
+    {"min", Extreme<false>}, {"reverse", Reverse},   {"sort", Sort},
+    {"unique", Unique},
 };
 
 }  // namespace

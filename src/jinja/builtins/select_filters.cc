@@ -136,7 +136,8 @@ absl::Span<const Builtin> SelectFilters() { return kSelectFilters; }
 
 const Builtin* FindFilter(std::string_view name) {
   for (const absl::Span<const Builtin> table :
-       {TextFilters(), ListFilters(), SelectFilters(), NumberFilters()}) {
+       {TextFilters(), ListFilters(), CutFilters(), SelectFilters(),
+        NumberFilters()}) {
     if (const Builtin* filter = FindIn(table, name)) return filter;
   }
   return nullptr;

@@ -1,6 +1,10 @@
 // The tests of `x is name`.
 
+#include <algorithm>
+#include <iterator>
+
 #include "absl/strings/str_cat.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/jinja/builtins/builtins.h"
 #include "src/jinja/run/interpreter.h"
@@ -52,7 +56,7 @@ bool IsSequence(const JinjaValue& value) {
 }
 bool IsCallable(const JinjaValue& value) {
   return value.is_undefined() ||
-         (value.is_object() && (value.object().callable() || IsLoop(value)));
+         (value.is_object() && value.object().callable());
 }
 
 // A test without arguments.
@@ -127,6 +131,27 @@ ValueOr CaseTest(Interpreter& interpreter, const JinjaValue& subject,
   return Truth(holds);
 }
 
+// Whether the subject names a filter (a test) of jinja2.
+ValueOr IsFilter(Interpreter&, const JinjaValue& subject,
+                 CallArguments& arguments) {
+  GEMMA_RETURN_IF_ERROR(arguments.BindNone("filter"));
+  constexpr std::string_view kOthers[] = {
+      "attr",      "filesizeformat", "forceescape", "pprint",   "random",
+      "striptags", "urlencode",      "urlize",      "wordwrap", "xmlattr"};
+  if (!subject.is_string()) return Truth(false);
+  if (std::ranges::find(kOthers, subject.text()) != std::end(kOthers)) {
+    return absl::UnimplementedError(absl::StrCat(
+        "the filter ", Quoted(subject.text()), " is not supported"));
+  }
+  return Truth(FindFilter(subject.text()) != nullptr);
+}
+
+ValueOr IsTest(Interpreter&, const JinjaValue& subject,
+               CallArguments& arguments) {
+  GEMMA_RETURN_IF_ERROR(arguments.BindNone("test"));
+  return Truth(subject.is_string() && FindTest(subject.text()) != nullptr);
+}
+
 constexpr Builtin kTests[] = {
     {"boolean", Simple<IsBoolean>},
     {"callable", Simple<IsCallable>},
@@ -138,6 +163,7 @@ constexpr Builtin kTests[] = {
     {"escaped", Simple<IsEscaped>},
     {"even", Even},
     {"false", Simple<IsExactlyFalse>},
+    {"filter", IsFilter},
     {"float", Simple<IsFloat>},
     {"ge", CompareWith<Operator::kGreaterOrEqual>},
     {">=", CompareWith<Operator::kGreaterOrEqual>},
@@ -162,6 +188,7 @@ constexpr Builtin kTests[] = {
     {"sameas", SameAs},
     {"sequence", Simple<IsSequence>},
     {"string", Simple<IsString>},
+    {"test", IsTest},
     {"true", Simple<IsExactlyTrue>},
     {"undefined", Simple<IsUndefined>},
     {"upper", CaseTest<LetterCase::kUpper>},

@@ -77,12 +77,7 @@ Interpreter::ValueOr Interpreter::EvaluateIn(
 Interpreter::ValueOr Interpreter::EvaluateName(const Expression& expression) {
   const JinjaValue* value = scope_->Find(expression.variable);
   if (value != nullptr) return *value;
-  const JinjaValue& global = globals_[expression.variable];
-  // jinja2's object of the template's blocks, which chats do not use.
-  if (global.is_undefined() && syntax_.names[expression.variable] == "self") {
-    return absl::UnimplementedError("the name 'self' is not supported");
-  }
-  return global;
+  return globals_[expression.variable];
 }
 
 Interpreter::ValueOr Interpreter::EvaluateItems(const Expression& expression) {

@@ -244,8 +244,28 @@ Interpreter::FlowOr Interpreter::RunWith(const Statement& statement) {
 Interpreter::FlowOr Interpreter::RunFor(const Statement& statement) {
   GEMMA_ASSIGN_OR_RETURN(const JinjaValue iterable,
                          Evaluate(*statement.expression));
+  return RunLoop(statement, iterable, /*depth0=*/0);
+}
+
+absl::StatusOr<MarkedText> Interpreter::RunLoopAgain(
+    const Statement& statement, const JinjaValue& iterable, int64_t depth0,
+    std::shared_ptr<Scope> scope) {
+  MarkedText text;
+  MarkedText* const outer = std::exchange(out_, &text);
+  std::shared_ptr<Scope> outer_scope = std::exchange(scope_, std::move(scope));
+  const absl::Status status = RunLoop(statement, iterable, depth0).status();
+  scope_ = std::move(outer_scope);
+  out_ = outer;
+  GEMMA_RETURN_IF_ERROR(status);
+  GEMMA_RETURN_IF_ERROR(meter_.Allocate(text.size() + 16 * text.runs().size()));
+  return text;
+}
+
+Interpreter::FlowOr Interpreter::RunLoop(const Statement& statement,
+                                         const JinjaValue& iterable,
+                                         int64_t depth0) {
   GEMMA_ASSIGN_OR_RETURN(const JinjaValue items, ItemsOf(iterable, meter_));
-  auto owned = std::make_unique<LoopObject>(statement, items, scope_);
+  auto owned = std::make_unique<LoopObject>(statement, items, scope_, depth0);
   LoopObject& loop = *owned;
   GEMMA_ASSIGN_OR_RETURN(const JinjaValue loop_value, Own(std::move(owned)));
   bool any = false;

@@ -74,6 +74,12 @@ class Interpreter {
   // Calls a macro whose parameters are set in `scope`. Returns its text.
   absl::StatusOr<MarkedText> RunMacro(const MacroSyntax& macro,
                                       std::shared_ptr<Scope> scope);
+  // Runs a recursive loop for other items, `depth0` loops within the first.
+  // `scope` is where the loop stands. Returns its text.
+  absl::StatusOr<MarkedText> RunLoopAgain(const Statement& statement,
+                                          const JinjaValue& iterable,
+                                          int64_t depth0,
+                                          std::shared_ptr<Scope> scope);
   // Evaluates an expression where the variables of `scope` can be read.
   ValueOr EvaluateIn(const std::shared_ptr<Scope>& scope,
                      const Expression& expression);
@@ -99,6 +105,8 @@ class Interpreter {
   FlowOr RunStatement(const Statement& statement);
   FlowOr RunInScope(const Body& body, std::shared_ptr<Scope> scope);
   FlowOr RunFor(const Statement& statement);
+  FlowOr RunLoop(const Statement& statement, const JinjaValue& iterable,
+                 int64_t depth0);
   FlowOr RunIf(const Statement& statement);
   FlowOr RunWith(const Statement& statement);
   // A block of set or filter: assigns the text of its body, or prints it.

@@ -155,6 +155,21 @@ absl::StatusOr<bool> LoopObject::Advance(Interpreter& interpreter) {
   return true;
 }
 
+absl::StatusOr<JinjaValue> LoopObject::Call(Interpreter& interpreter,
+                                            const CallArguments& arguments) {
+  if (!statement_.is_recursive) {
+    return absl::InvalidArgumentError(
+        "the template calls 'loop' in a loop that is not marked 'recursive'");
+  }
+  JinjaValue iterable;
+  GEMMA_RETURN_IF_ERROR(
+      arguments.Bind("loop", {"iterable"}, 1, {&iterable, 1}));
+  GEMMA_ASSIGN_OR_RETURN(
+      MarkedText text,
+      interpreter.RunLoopAgain(statement_, iterable, depth0_ + 1, scope_));
+  return MakeString(std::move(text), interpreter.meter());
+}
+
 absl::StatusOr<int64_t> LoopObject::Length(Interpreter& interpreter) {
   if (statement_.condition == nullptr) return items_.items().size();
   while (true) {
@@ -171,8 +186,8 @@ absl::StatusOr<std::optional<JinjaValue>> LoopObject::Attribute(
   if (name == "index0") return number(index0_);
   if (name == "index") return number(index0_ + 1);
   if (name == "first") return JinjaValue::Bool(index0_ == 0, kObjectOrigin);
-  if (name == "depth0") return number(0);
-  if (name == "depth") return number(1);
+  if (name == "depth0") return number(depth0_);
+  if (name == "depth") return number(depth0_ + 1);
   if (name == "length" || name == "revindex" || name == "revindex0") {
     GEMMA_ASSIGN_OR_RETURN(const int64_t length, Length(interpreter));
     if (name == "length") return number(length);

@@ -68,18 +68,24 @@ class MethodObject : public JinjaObject {
 // The variable `loop`. It also holds what its loop visits.
 class LoopObject : public JinjaObject {
  public:
-  // `items` is a sequence. `scope` is where the loop stands.
+  // `items` is a sequence. `scope` is where the loop stands. `depth0` counts
+  // the calls of a recursive loop around it.
   LoopObject(const Statement& statement, JinjaValue items,
-             std::shared_ptr<Scope> scope)
+             std::shared_ptr<Scope> scope, int64_t depth0)
       : statement_(statement),
         items_(std::move(items)),
-        scope_(std::move(scope)) {}
+        scope_(std::move(scope)),
+        depth0_(depth0) {}
 
   // Goes to the next item. Returns whether there is one.
   absl::StatusOr<bool> Advance(Interpreter& interpreter);
   const JinjaValue& current() const { return current_; }
 
   std::string_view TypeName() const override { return "LoopContext"; }
+  bool callable() const override { return true; }
+  // Runs a recursive loop for the items of the argument. Returns its text.
+  absl::StatusOr<JinjaValue> Call(Interpreter& interpreter,
+                                  const CallArguments& arguments) override;
   absl::StatusOr<std::optional<JinjaValue>> Attribute(
       Interpreter& interpreter, std::string_view name) override;
 
@@ -98,6 +104,7 @@ class LoopObject : public JinjaObject {
   const Statement& statement_;
   JinjaValue items_;
   std::shared_ptr<Scope> scope_;
+  int64_t depth0_;
   size_t next_ = 0;               // of items_
   std::deque<JinjaValue> ahead_;  // items that passed and were not visited
   int64_t index0_ = -1;

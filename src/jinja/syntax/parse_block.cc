@@ -34,10 +34,7 @@ JinjaParser::StatementOr JinjaParser::ParseFor() {
   if (TakeName("if")) {
     GEMMA_ASSIGN_OR_RETURN(loop->condition, ParseExpression());
   }
-  if (AtName("recursive")) {
-    return absl::UnimplementedError("line " + std::to_string(line()) +
-                                    ": recursive loops are not supported");
-  }
+  loop->is_recursive = TakeName("recursive");
   ++loops_;
   GEMMA_ASSIGN_OR_RETURN(loop->body, ParseBlock({"endfor", "else"}));
   --loops_;

@@ -94,7 +94,8 @@ struct Statement {
     kPrint,     // expression
     kSet,       // targets[0] = expression
     kSetBlock,  // targets[0] = body, through the filters of expression or null
-    kFor,       // targets[0] in expression if condition: body, else other_body
+    kFor,       // targets[0] in expression if condition: body, else
+                // other_body; is_recursive: the body may call `loop`
     kIf,        // if expressions[i]: bodies[i], else other_body
     kWith,      // targets[i] = expressions[i]: body
     kMacro,     // macro
@@ -107,6 +108,7 @@ struct Statement {
 
   Kind kind;
   uint32_t line;
+  bool is_recursive = false;
   std::string text;
   const Expression* expression = nullptr;
   const Expression* condition = nullptr;
