@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "gemma/gemma.h"
 #include "src/base/internal.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/answer/prompt.h"
 #include "tools/gemma/cli/common_options.h"
