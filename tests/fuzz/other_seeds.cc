@@ -1,5 +1,5 @@
 // What is read beside models: tokenizers, autoencoders, saved sessions,
-// grammars, templates and adapters.
+// grammars, templates, answers and adapters.
 
 #include <cstdlib>
 #include <filesystem>
@@ -134,6 +134,28 @@ void WriteTemplates(const std::string& folder) {
   }
 }
 
+void WriteAnswers(const std::string& folder) {
+  const Corpus corpus(folder, "answer");
+  const std::string_view answers[] = {
+      "Hello.",
+      "<|channel>thought\nWell,\nso.\n<channel|>Hello.\n",
+      "<|channel>thought<channel|>x<|channel>plan\ny<channel|>",
+      "I see. <|tool_call>call:get{b:<|\"|>a \"b\"\n{}:,\\<|\"|>,a:[1,-2.5e3,"
+      "{x:true}],n:null,e:{},l:[]}<tool_call|><|tool_call>call:now{}"
+      "<tool_call|><|tool_response>",
+      "<|tool_call>call:f{<|\"|>a b<|\"|>:12345678901234567890}<tool_call|>",
+      "<|tool_call>call:f{a:1,a:2}<tool_call|>",
+      "<start_function_call>call:sum{x:<escape>caf\u00e9<escape>,y:[0.5]}"
+      "<end_function_call><start_function_response>",
+      "<start_function_call>call:f{<start_function_call>call:g{}"
+      "<end_function_call>",
+  };
+  size_t number = 0;
+  for (const std::string_view answer : answers) {
+    corpus.Add(absl::StrCat(number++), answer);
+  }
+}
+
 void WriteAdapters(const std::string& folder) {
   const Corpus corpus(folder, "adapter");
   // Rank 2, for matrices of 8 rows and columns, or 2 rows.
@@ -189,6 +211,7 @@ void WriteOtherSeeds(const std::string& folder) {
   WriteSessions(folder);
   WriteGrammars(folder);
   WriteTemplates(folder);
+  WriteAnswers(folder);
   WriteAdapters(folder);
 }
 

@@ -54,7 +54,7 @@ inline std::string ReadText(const std::string& path) {
 }
 
 // These write FOLDER/TARGET/NAME. The first writes models, the second adapters,
-// tokenizers, autoencoders, sessions, grammars and templates.
+// tokenizers, autoencoders, sessions, grammars, templates and answers.
 void WriteModelSeeds(const std::string& folder);
 void WriteOtherSeeds(const std::string& folder);
 

@@ -37,6 +37,10 @@ bool FuzzRegex(absl::Span<const uint8_t> input);
 // A chat template, rendered for a conversation.
 bool FuzzChatTemplate(absl::Span<const uint8_t> input);
 
+// An answer of Gemma 4 or FunctionGemma, in which names of control tokens are
+// those tokens. Returns whether it has thoughts or calls.
+bool FuzzAnswer(absl::Span<const uint8_t> input);
+
 // An adapter: a GGUF file, or the files of a PEFT directory, as SplitInput
 // divides them.
 bool FuzzAdapter(absl::Span<const uint8_t> input);
@@ -61,6 +65,7 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"json_schema", FuzzJsonSchema},
     {"regex", FuzzRegex},
     {"chat_template", FuzzChatTemplate},
+    {"answer", FuzzAnswer},
     {"adapter", FuzzAdapter},
 };
 
