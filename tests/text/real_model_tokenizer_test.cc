@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "gemma/chat_template.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
