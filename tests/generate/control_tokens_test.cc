@@ -199,7 +199,7 @@ TEST(SuppressTokens, GrammarOfSuppressedFails) {
   // All ways to begin "x", as a piece and as a byte.
   std::vector<TokenId> first;
   for (TokenId token = 0; token < 512; ++token) {
-    if ((*free.tokenizer())->Decode({{token}}) == "x") first.push_back(token);
+    if ((*free.tokenizer())->Decode({token}) == "x") first.push_back(token);
   }
   ASSERT_GE(first.size(), 2u);
   const ChatJson config = {{"suppress_tokens", first}};

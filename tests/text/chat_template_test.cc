@@ -2,9 +2,11 @@
 #include <utility>
 #include <vector>
 
+#include "gemma/chat_template.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "src/text/tokenizer/tokenizer_impl.h"
+#include "tests/support/error_of.h"
 #include "tests/support/toy_vocab.h"
 
 namespace gemma::internal {

@@ -284,7 +284,7 @@ TEST(LoadTokenizer, Gemma4FormsAgree) {
     EXPECT_TRUE(tokenizer.IsControl((*parsed)[0]));
     EXPECT_EQ((*parsed)[0], *tokenizer.Find("<|channel>"));
     EXPECT_EQ(tokenizer.Decode(*parsed), "<|channel>thought\n<channel|>x");
-    EXPECT_EQ(tokenizer.Decode({{*tokenizer.Find("</b>")}}), "</b>");
+    EXPECT_EQ(tokenizer.Decode({*tokenizer.Find("</b>")}), "</b>");
   }
   EXPECT_EQ(from_json->impl().vocabulary().pieces,
             from_gguf->impl().vocabulary().pieces);
