@@ -21,11 +21,16 @@ unsigned KindOf(Layout layout) {
 
 struct Rule {
   unsigned weights;
-  size_t min_rows;     // of the pass
+  size_t pass_rows;    // the fewest rows of the pass
   Arithmetic minimum;  // this or one after it
   CpuFeatures cpu;     // what most kernels need, Highway checks (ops/targets.h)
   Kernel kernel;
+  size_t rows = 1;       // the fewest rows of the product
+  bool is_avx2 = false;  // only where Highway chose AVX2
 };
+
+// From this many rows on, unpacking panels pays.
+constexpr size_t kMinUnpackedRows = 8;
 
 // The first rule that holds decides. Tiles come first where they are faster:
 // decoding quantized weights to bfloat16 pays only for those of AMX. Below
@@ -35,16 +40,21 @@ constexpr Rule kRules[] = {{kQuantized | kBf16, kMinTileRows,
                             Arithmetic::kFastest, kAmx, Kernel::kAmx},
                            {kBf16, kMinTileRows, Arithmetic::kFastest,
                             kAvx512Bf16, Kernel::kAvx512Bf16},
+                           {kQuantized, 1, Arithmetic::kInt8, kAvxVnni,
+                            Kernel::kAvxVnni, kMinUnpackedRows, true},
+                           {kQuantized, 1, Arithmetic::kInt8, kAvx2,
+                            Kernel::kAvx2, kMinUnpackedRows, true},
                            {kQuantized, 1, Arithmetic::kInt8, 0, Kernel::kInt8},
                            {kAll, 1, Arithmetic::kFloat32, 0, Kernel::kFloat}};
 
 // `whole_tiles`: whether the columns fill tiles.
-Kernel Choose(unsigned weights, size_t pass_rows, Arithmetic arithmetic,
-              bool whole_tiles) {
+Kernel Choose(unsigned weights, size_t rows, size_t pass_rows,
+              Arithmetic arithmetic, bool whole_tiles) {
   for (const Rule& rule : kRules) {
-    if ((rule.weights & weights) && pass_rows >= rule.min_rows &&
-        arithmetic >= rule.minimum && MayUse(rule.cpu) &&
-        (whole_tiles || !IsBf16(rule.kernel))) {
+    if ((rule.weights & weights) && pass_rows >= rule.pass_rows &&
+        rows >= rule.rows && arithmetic >= rule.minimum && MayUse(rule.cpu) &&
+        (whole_tiles || !IsBf16(rule.kernel)) &&
+        (!rule.is_avx2 || ChoseAvx2())) {
       return rule.kernel;
     }
   }
@@ -55,7 +65,10 @@ std::string NameOf(Kernel kernel) {
   switch (kernel) {
     case Kernel::kFloat:
     case Kernel::kInt8:
+    case Kernel::kAvx2:
       return ChosenTarget();
+    case Kernel::kAvxVnni:
+      return FeatureNames(kAvxVnni).front();
     case Kernel::kAmx:
       return FeatureNames(kAmx).front();
     case Kernel::kAvx512Bf16:
@@ -66,14 +79,14 @@ std::string NameOf(Kernel kernel) {
 
 std::string NameFor(unsigned weights, size_t rows) {
   return NameOf(
-      Choose(weights, rows, Arithmetic::kFastest, /*whole_tiles=*/true));
+      Choose(weights, rows, rows, Arithmetic::kFastest, /*whole_tiles=*/true));
 }
 
 }  // namespace
 
-Kernel ChooseKernel(const PackedView& w, size_t pass_rows,
+Kernel ChooseKernel(const PackedView& w, size_t rows, size_t pass_rows,
                     Arithmetic arithmetic) {
-  return Choose(KindOf(w.layout), pass_rows, arithmetic,
+  return Choose(KindOf(w.layout), rows, pass_rows, arithmetic,
                 w.cols % kTileCols == 0);
 }
 

@@ -15,6 +15,8 @@ namespace gemma::internal {
 enum class Kernel {
   kFloat,       // FloatPanels
   kInt8,        // Int8Panels
+  kAvx2,        // Avx2Panels
+  kAvxVnni,     // AvxVnniPanels
   kAmx,         // Bf16Panels with AmxTiles
   kAvx512Bf16,  // Bf16Panels with Avx512Bf16Tiles
 };
@@ -24,8 +26,15 @@ inline bool IsBf16(Kernel kernel) {
   return kernel == Kernel::kAmx || kernel == Kernel::kAvx512Bf16;
 }
 
-// Returns the kernel that multiplies with w in passes of this many rows.
-Kernel ChooseKernel(const PackedView& w, size_t pass_rows,
+// Whether the kernel's x is rounded to int8.
+inline bool IsInt8(Kernel kernel) {
+  return kernel == Kernel::kInt8 || kernel == Kernel::kAvx2 ||
+         kernel == Kernel::kAvxVnni;
+}
+
+// Returns the kernel that multiplies `rows` rows with w in a pass of
+// `pass_rows`. How x is rounded, and so the result, depends only on the latter.
+Kernel ChooseKernel(const PackedView& w, size_t rows, size_t pass_rows,
                     Arithmetic arithmetic);
 
 // The products of one kind of weights in one kind of pass.

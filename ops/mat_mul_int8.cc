@@ -3,6 +3,7 @@
 // three instructions do.
 
 #include "ops/mat_mul_kernels.h"
+#include "ops/unpacked_panels.h"
 
 // ---- 1. Compile part 2 once per SIMD target.
 #undef HWY_TARGET_INCLUDE
@@ -12,6 +13,7 @@
 #include "hwy/highway.h"
 #include "ops/int8_dot-inl.h"
 #include "ops/packed-inl.h"
+#include "ops/unpack-inl.h"
 
 // ---- 2. Vectors, no threads.
 HWY_BEFORE_NAMESPACE();
@@ -282,6 +284,18 @@ void Int8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end, RowIndex index) {
   HWY_ASSERT(TraitsOf(job.w.layout).code_bits != 0);
   HWY_DYNAMIC_DISPATCH(Int8PanelsOnTarget)(job, x, index, begin, end);
+}
+
+void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
+            bool signed_levels, UnpackedPanel& out) {
+  HWY_ASSERT(TraitsOf(w.layout).code_bits != 0 && begin < end);
+  HWY_ASSERT(end - begin <= kUnpackedCols);
+#if HWY_TARGETS & HWY_AVX2
+  N_AVX2::UnpackOnTarget(w, panel, begin, end, signed_levels, out);
+#else
+  (void)signed_levels, (void)panel, (void)out;
+  HWY_ASSERT(false);  // no kernel that needs it was compiled
+#endif
 }
 
 }  // namespace gemma::internal

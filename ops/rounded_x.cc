@@ -1,6 +1,7 @@
 #include "ops/rounded_x.h"
 
 #include "hwy/base.h"
+#include "ops/unpacked_panels.h"
 
 namespace gemma::internal {
 namespace {
@@ -24,11 +25,11 @@ size_t Bf16Bytes(size_t rows, size_t cols) {
 }  // namespace
 
 bool RowsMatter(const PackedView& w, Arithmetic arithmetic) {
-  return IsBf16(ChooseKernel(w, kMinTileRows, arithmetic));
+  return IsBf16(ChooseKernel(w, kMinTileRows, kMinTileRows, arithmetic));
 }
 
-Kernel RoundedX::KernelOf(const PackedView& w) const {
-  return ChooseKernel(w, pass_rows_, context_.arithmetic());
+Kernel RoundedX::KernelOf(const PackedView& w, size_t rows) const {
+  return ChooseKernel(w, rows, pass_rows_, context_.arithmetic());
 }
 
 size_t RoundedX::Bytes(size_t x_rows, size_t rows, size_t cols) {
@@ -37,10 +38,12 @@ size_t RoundedX::Bytes(size_t x_rows, size_t rows, size_t cols) {
 
 void RoundedX::Round(const PackedView& w) {
   HWY_ASSERT(x_.cols == w.cols);
-  switch (KernelOf(w)) {
+  switch (KernelOf(w, num_rows())) {
     case Kernel::kFloat:
       return;
     case Kernel::kInt8:
+    case Kernel::kAvx2:
+    case Kernel::kAvxVnni:
       return RoundToInt8();
     case Kernel::kAmx:
     case Kernel::kAvx512Bf16:
@@ -79,12 +82,16 @@ void RoundedX::Run(size_t first, const PackedView& w,
   const size_t skip = index_.empty() ? first : 0;
   const MatMulJob job = {x_.Rows(skip, index_.empty() ? out.rows : x_.rows), w,
                          bias, out};
-  switch (KernelOf(w)) {
+  const size_t first_block = skip * (x_.cols / kTileCols);
+  switch (KernelOf(w, out.rows)) {
     case Kernel::kFloat:
       return FloatPanels(job, begin, end, index);
     case Kernel::kInt8:
-      return Int8Panels(job, int8_ + skip * (x_.cols / kTileCols), begin, end,
-                        index);
+      return Int8Panels(job, int8_ + first_block, begin, end, index);
+    case Kernel::kAvx2:
+      return Avx2Panels(job, int8_ + first_block, begin, end, index);
+    case Kernel::kAvxVnni:
+      return AvxVnniPanels(job, int8_ + first_block, begin, end, index);
     case Kernel::kAmx:
     case Kernel::kAvx512Bf16:
       return Bf16Panels(job, {bf16_.data + first * bf16_.stride, bf16_.stride},

@@ -37,7 +37,7 @@ class RoundedX {
   // Whether a product with w costs the same if Run computes it in pieces of
   // some rows. Kernels that decode w do that again for each piece.
   bool CanDivideRows(const PackedView& w) const {
-    return KernelOf(w) == Kernel::kInt8;
+    return IsInt8(KernelOf(w, num_rows()));
   }
 
   // Computes panels [begin, end) of the product of rows [first, first +
@@ -47,7 +47,7 @@ class RoundedX {
 
  private:
   size_t num_rows() const { return index_.empty() ? x_.rows : index_.size(); }
-  Kernel KernelOf(const PackedView& w) const;
+  Kernel KernelOf(const PackedView& w, size_t rows) const;
   void RoundToInt8();
   void RoundToBf16();
 

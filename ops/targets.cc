@@ -99,12 +99,13 @@ struct Kernels {
   explicit Kernels(CpuFeatures features) {
     const int64_t targets = TargetsWith(features);
     best = targets & -targets;
-    tiles = features & FeaturesOfCpu() & (kAvx512Bf16 | kAmx);
+    others = features & FeaturesOfCpu() &
+             (kAvx512Bf16 | kAmx | (best == HWY_AVX2 ? kAvxVnni : 0));
   }
   bool operator==(const Kernels&) const = default;
 
-  int64_t best = 0;  // 0: this build has no target as low
-  CpuFeatures tiles = 0;
+  int64_t best = 0;        // 0: this build has no target as low
+  CpuFeatures others = 0;  // of kernels compiled for one instruction set
 };
 
 bool IsPossible(const SimdCap& cap) {
@@ -128,6 +129,8 @@ std::vector<std::string> CompiledTargets() { return Names(HWY_TARGETS); }
 std::string ChosenTarget() {
   return NameOf(HWY_DYNAMIC_DISPATCH(TargetOfThis)());
 }
+
+bool ChoseAvx2() { return HWY_DYNAMIC_DISPATCH(TargetOfThis)() == HWY_AVX2; }
 
 std::span<const SimdCap> SimdCaps() { return kCaps; }
 

@@ -23,6 +23,9 @@ namespace gemma::internal {
 std::vector<std::string> CompiledTargets();
 std::string ChosenTarget();
 
+// Whether most kernels use AVX2, and none of AVX-512.
+bool ChoseAvx2();
+
 // A cap. Its name stands for CPUs that have these features.
 struct SimdCap {
   std::string_view name;  // "avx2-vnni"

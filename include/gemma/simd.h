@@ -37,8 +37,8 @@ struct SimdProducts {
 struct SimdUse {
   std::vector<std::string> cpu;  // what CPU and system have: "AVX-512 VNNI"
   std::vector<std::string> compiled;   // what kernels were compiled for, the
-                                       // best first, without those for products
-                                       // of bfloat16 only
+                                       // best first, without those for some
+                                       // products of prompts only
   std::vector<std::string> caps;       // names that CapSimd takes here
   std::string cap;                     // the cap, or ""
   std::string chosen;                  // one of `compiled`: what kernels use

@@ -100,7 +100,9 @@ TEST_F(SimdCapTest, LimitsOurOwnChecks) {
     for (const ProductKernels& kernels : KernelsInUse()) {
       EXPECT_EQ(kernels.decode, ChosenTarget()) << cap << kernels.weights;
       if (cap == "amx" || cap == "avx512-bf16") continue;
-      EXPECT_EQ(kernels.prefill, ChosenTarget()) << cap << kernels.weights;
+      const bool vnni = cap == "avx2-vnni" && kernels.weights == "quantized";
+      EXPECT_EQ(kernels.prefill, vnni ? "AVX-VNNI" : ChosenTarget())
+          << cap << kernels.weights;
     }
   }
   UncapSimdForTest();
@@ -132,7 +134,7 @@ TEST_F(SimdCapTest, TellsCapsWithoutKernels) {
   }
   if ((FeaturesOfCpu() & kAvx512Bf16) && (FeaturesOfCpu() & kAvxVnni) &&
       (HWY_TARGETS & HWY_AVX3_DL)) {
-    EXPECT_THAT(without, ElementsAre("avx2-vnni", "avx512"));
+    EXPECT_THAT(without, ElementsAre("avx512"));
   }
   EXPECT_THAT(without, Not(Contains("sse2")));
 }
@@ -155,17 +157,21 @@ TEST_F(SimdCapTest, ComesBeforeKernelsRun) {
 TEST(KernelTable, WeightsRowsAndCpu) {
   const auto choose = [](Layout layout, size_t cols, size_t rows,
                          Arithmetic arithmetic) {
-    return ChooseKernel({layout, 16, cols, nullptr}, rows, arithmetic);
+    return ChooseKernel({layout, 16, cols, nullptr}, rows, rows, arithmetic);
   };
   const bool amx = HasAmx();
-  const Kernel quantized = amx ? Kernel::kAmx : Kernel::kInt8;
+  const Kernel int8 = !ChoseAvx2()       ? Kernel::kInt8
+                      : MayUse(kAvxVnni) ? Kernel::kAvxVnni
+                                         : Kernel::kAvx2;
+  const Kernel quantized = amx ? Kernel::kAmx : int8;
   const Kernel bf16 = amx               ? Kernel::kAmx
                       : HasAvx512Bf16() ? Kernel::kAvx512Bf16
                                         : Kernel::kFloat;
   constexpr Layout kCodes = LayoutOf(Format::kQ4_0);
-  EXPECT_EQ(choose(kCodes, 64, 31, Arithmetic::kFastest), Kernel::kInt8);
+  EXPECT_EQ(choose(kCodes, 64, 1, Arithmetic::kFastest), Kernel::kInt8);
+  EXPECT_EQ(choose(kCodes, 64, 31, Arithmetic::kFastest), int8);
   EXPECT_EQ(choose(kCodes, 64, 32, Arithmetic::kFastest), quantized);
-  EXPECT_EQ(choose(kCodes, 64, 32, Arithmetic::kInt8), Kernel::kInt8);
+  EXPECT_EQ(choose(kCodes, 64, 32, Arithmetic::kInt8), int8);
   EXPECT_EQ(choose(kCodes, 64, 32, Arithmetic::kFloat32), Kernel::kFloat);
   EXPECT_EQ(choose(Layout::kBF16, 64, 31, Arithmetic::kFastest),
             Kernel::kFloat);
@@ -174,6 +180,29 @@ TEST(KernelTable, WeightsRowsAndCpu) {
             Kernel::kFloat);
   EXPECT_EQ(choose(Layout::kBF16, 64, 32, Arithmetic::kInt8), Kernel::kFloat);
   EXPECT_EQ(choose(Layout::kF32, 64, 32, Arithmetic::kFastest), Kernel::kFloat);
+}
+
+// The table takes them for many rows, wherever Highway chose AVX2.
+TEST(KernelTable, UnpacksForManyRows) {
+  if (!(HWY_TARGETS & HWY_AVX2) || !MayUse(kAvx2)) GTEST_SKIP() << "no AVX2";
+  const PackedView w = {LayoutOf(Format::kQ4_0), 16, 64, nullptr};
+  const auto choose = [&](size_t rows, size_t pass_rows) {
+    return ChooseKernel(w, rows, pass_rows, Arithmetic::kInt8);
+  };
+  const Kernel many = MayUse(kAvxVnni) ? Kernel::kAvxVnni : Kernel::kAvx2;
+  hwy::SetSupportedTargetsForTest(HWY_AVX2);
+  EXPECT_EQ(choose(1, 1), Kernel::kInt8);
+  EXPECT_EQ(choose(1, 64), Kernel::kInt8);
+  EXPECT_EQ(choose(64, 64), many);
+  EXPECT_EQ(choose(64, 1), many);
+  EXPECT_EQ(ChooseKernel(w, 64, 64, Arithmetic::kFloat32), Kernel::kFloat);
+  hwy::SetSupportedTargetsForTest(0);
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    if (target == HWY_AVX2) continue;
+    hwy::SetSupportedTargetsForTest(target);
+    EXPECT_EQ(choose(64, 64), Kernel::kInt8);
+  }
+  hwy::SetSupportedTargetsForTest(0);
 }
 
 }  // namespace

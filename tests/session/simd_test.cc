@@ -43,10 +43,10 @@ TEST_F(CapSimdTest, ReportsItsCap) {
     EXPECT_EQ(use.cap, cap);
     EXPECT_EQ(use.cpu, before.cpu);
     EXPECT_EQ(use.caps, caps_);
-    if (cap == "avx2-vnni" || cap == "avx512") {
+    if (cap == "avx512") {
       EXPECT_THAT(use.note, HasSubstr("no kernels for the cap '" + cap));
     }
-    if (cap == "avx2" && use.compiled.size() > 1) {
+    if (cap.starts_with("avx2") && use.compiled.size() > 1) {
       EXPECT_EQ(use.note, "");
     }
   }

@@ -1,0 +1,125 @@
+#include <bit>
+
+#include "hwy/base.h"
+#include "ops/unpacked_panels.h"
+
+#if HWY_ARCH_X86
+
+#include <immintrin.h>
+
+HWY_PUSH_ATTRIBUTES("avx2,fma")
+
+namespace gemma::internal {
+namespace avx2 {
+
+#include "ops/unpacked_dots-inl.h"
+
+// Products of the code vectors of one group of columns with kRows rows of x:
+// acc[r][p] for part p of the rows of w.
+template <Layout kLayout, size_t kRows>
+struct Dots {
+  static constexpr size_t kVectors = kGroupVectors<kLayout>;
+  // Pairs of products that a sum in 16 bits holds.
+  static constexpr size_t kFlush = TraitsOf(kLayout).level_bits <= 4   ? 8
+                                   : TraitsOf(kLayout).level_bits == 5 ? 4
+                                                                       : 2;
+  static constexpr size_t kStep = HWY_MIN(kFlush, kVectors);
+
+  // For unsigned codes of few bits.
+  static HWY_INLINE void SumNarrow(const uint8_t* HWY_RESTRICT codes,
+                                   const Int8Block* const (&x)[kRows],
+                                   size_t group, __m256i (&acc)[kRows][2]) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i pairs[kRows][kParts];
+    HWY_UNROLL(8)
+    for (size_t i = 0; i < kVectors; ++i) {
+      const __m256i w0 = LoadCodes(codes, i, 0);
+      const __m256i w1 = LoadCodes(codes, i, 1);
+      HWY_UNROLL(4)
+      for (size_t r = 0; r < kRows; ++r) {
+        const __m256i xs = BroadcastCodes(*x[r], group * kVectors + i);
+        const __m256i p0 = _mm256_maddubs_epi16(w0, xs);
+        const __m256i p1 = _mm256_maddubs_epi16(w1, xs);
+        if (i % kStep == 0) {
+          pairs[r][0] = p0;
+          pairs[r][1] = p1;
+        } else {
+          pairs[r][0] = _mm256_add_epi16(pairs[r][0], p0);
+          pairs[r][1] = _mm256_add_epi16(pairs[r][1], p1);
+        }
+        KeepInOrder(pairs[r][0]);
+        KeepInOrder(pairs[r][1]);
+        if (i % kStep != kStep - 1) continue;
+        HWY_UNROLL(2)
+        for (size_t p = 0; p < kParts; ++p) {
+          const __m256i sum = _mm256_madd_epi16(pairs[r][p], ones);
+          acc[r][p] = i < kStep ? sum : _mm256_add_epi32(acc[r][p], sum);
+        }
+      }
+    }
+    if constexpr (TraitsOf(kLayout).zero != 0) {
+      HWY_UNROLL(4)
+      for (size_t r = 0; r < kRows; ++r) {
+        const __m256i zero = LessZero<kLayout>(*x[r], group);
+        acc[r][0] = _mm256_add_epi32(acc[r][0], zero);
+        acc[r][1] = _mm256_add_epi32(acc[r][1], zero);
+      }
+    }
+  }
+
+  // For signed levels. A pair of products of 8 bits fills 16 bits. x gets the
+  // signs of the levels, because one factor must be unsigned.
+  static HWY_INLINE void SumWide(const uint8_t* HWY_RESTRICT codes,
+                                 const Int8Block* const (&x)[kRows],
+                                 size_t group, __m256i (&acc)[kRows][2]) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    HWY_UNROLL(8)
+    for (size_t i = 0; i < kVectors; ++i) {
+      const __m256i w[] = {LoadCodes(codes, i, 0), LoadCodes(codes, i, 1)};
+      const __m256i magnitude[] = {_mm256_abs_epi8(w[0]),
+                                   _mm256_abs_epi8(w[1])};
+      HWY_UNROLL(4)
+      for (size_t r = 0; r < kRows; ++r) {
+        const __m256i xs = BroadcastCodes(*x[r], group * kVectors + i);
+        HWY_UNROLL(2)
+        for (size_t p = 0; p < kParts; ++p) {
+          const __m256i pairs =
+              _mm256_maddubs_epi16(magnitude[p], _mm256_sign_epi8(xs, w[p]));
+          const __m256i sum = _mm256_madd_epi16(pairs, ones);
+          acc[r][p] = i == 0 ? sum : _mm256_add_epi32(acc[r][p], sum);
+          KeepInOrder(acc[r][p]);
+        }
+      }
+    }
+  }
+
+  static HWY_INLINE void Sum(const uint8_t* HWY_RESTRICT codes,
+                             const Int8Block* const (&x)[kRows], size_t group,
+                             __m256i (&acc)[kRows][2]) {
+    if constexpr (IsNarrow(kLayout)) {
+      SumNarrow(codes, x, group, acc);
+    } else {
+      SumWide(codes, x, group, acc);
+    }
+  }
+};
+
+#include "ops/unpacked_rows-inl.h"
+
+}  // namespace avx2
+
+void Avx2Rows(const UnpackedJob& job) { avx2::RowsOfJob(job); }
+
+}  // namespace gemma::internal
+
+HWY_POP_ATTRIBUTES
+
+#else
+
+namespace gemma::internal {
+
+void Avx2Rows(const UnpackedJob&) {}
+
+}  // namespace gemma::internal
+
+#endif

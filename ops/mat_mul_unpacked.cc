@@ -1,0 +1,90 @@
+#include <cstring>
+
+#include "hwy/base.h"
+#include "ops/unpacked_panels.h"
+
+namespace gemma::internal {
+namespace {
+
+// The rows of x whose sums wait for the next columns, and the panels.
+constexpr size_t kPieceRows = 64;
+constexpr size_t kPiecePanels = kTaskPanels;
+
+// What a task needs while it runs.
+struct Scratch {
+  alignas(64) float sums[kPiecePanels][kPieceRows][kPanelRows];
+  UnpackedPanel unpacked;
+};
+
+// The kernel that multiplies what was unpacked.
+struct RowsKernel {
+  void (*run)(const UnpackedJob& job);
+  bool signed_levels;
+};
+
+// Writes the sums of rows [first, first + count) with a panel.
+void Store(const float (*sums)[kPanelRows], const float* units,
+           const MatMulJob& job, size_t panel, size_t first, size_t count) {
+  const size_t begin = panel * kPanelRows;
+  const size_t cols = HWY_MIN(kPanelRows, job.w.rows - begin);
+  for (size_t r = 0; r < count; ++r) {
+    float* out = job.out.Row(first + r).data() + begin;
+    for (size_t i = 0; i < cols; ++i) out[i] = sums[r][i] * units[i];
+    if (job.bias.empty()) continue;
+    for (size_t i = 0; i < cols; ++i) out[i] += job.bias[begin + i];
+  }
+}
+
+// Computes panels [begin, end), at most kPiecePanels, for rows [first, first +
+// count), at most kPieceRows. All columns of a piece that are multiplied with
+// one panel are multiplied with the others while they are in the L2 cache.
+void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
+           RowIndex index, size_t begin, size_t end, size_t first, size_t count,
+           Scratch& scratch) {
+  const size_t num_tiles = job.w.cols / kTileCols;
+  const size_t even = hwy::RoundUpTo(count, size_t{2});
+  const Int8Block* rows[kPieceRows];
+  std::memset(scratch.sums, 0, (end - begin) * sizeof(scratch.sums[0]));
+  for (size_t col = 0; col < job.w.cols; col += kUnpackedCols) {
+    for (size_t r = 0; r < even; ++r) {
+      const size_t row = first + HWY_MIN(r, count - 1);
+      rows[r] = x + RowOfX(index, row) * num_tiles + col / kTileCols;
+    }
+    const size_t col_end = HWY_MIN(col + kUnpackedCols, job.w.cols);
+    for (size_t panel = begin; panel < end; ++panel) {
+      float(*sums)[kPanelRows] = scratch.sums[panel - begin];
+      UnpackedPanel& w = scratch.unpacked;
+      Unpack(job.w, panel, col, col_end, kernel.signed_levels, w);
+      kernel.run({&w, job.w.layout, rows, even, sums[0]});
+      if (col_end == job.w.cols) {
+        Store(sums, w.units, job, panel, first, count);
+      }
+    }
+  }
+}
+
+void Panels(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
+            size_t begin, size_t end, RowIndex index) {
+  Scratch scratch;
+  for (size_t panel = begin; panel < end; panel += kPiecePanels) {
+    const size_t panel_end = HWY_MIN(panel + kPiecePanels, end);
+    for (size_t row = 0; row < job.out.rows; row += kPieceRows) {
+      Piece(kernel, job, x, index, panel, panel_end, row,
+            HWY_MIN(kPieceRows, job.out.rows - row), scratch);
+    }
+  }
+}
+
+}  // namespace
+
+void Avx2Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
+                size_t end, RowIndex index) {
+  Panels({Avx2Rows, /*signed_levels=*/true}, job, x, begin, end, index);
+}
+
+void AvxVnniPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
+                   size_t end, RowIndex index) {
+  Panels({AvxVnniRows, /*signed_levels=*/false}, job, x, begin, end, index);
+}
+
+}  // namespace gemma::internal

@@ -1,0 +1,91 @@
+// Unpacks the codes of panels to bytes, on AVX2. Kernels include this file once
+// per SIMD target.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ops/unpacked_panels.h"
+
+#if defined(GEMMA_OPS_UNPACK_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef GEMMA_OPS_UNPACK_INL_H_
+#undef GEMMA_OPS_UNPACK_INL_H_
+#else
+#define GEMMA_OPS_UNPACK_INL_H_
+#endif
+
+#include "hwy/highway.h"
+#include "ops/packed-inl.h"
+
+#if HWY_TARGET == HWY_AVX2
+HWY_BEFORE_NAMESPACE();
+namespace gemma::internal {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <Layout kLayout>
+HWY_NOINLINE void UnpackCols(const PackedView& w, size_t panel, size_t begin,
+                             size_t end, bool signed_levels,
+                             UnpackedPanel& out) {
+  if constexpr (TraitsOf(kLayout).code_bits != 0) {
+    const DF df;
+    const DU8 du8;
+    const bool is_signed = signed_levels && !IsNarrow(kLayout);
+    const VU8 zero =
+        hn::Set(du8, is_signed ? static_cast<uint8_t>(kZero<kLayout>) : 0);
+    uint8_t* HWY_RESTRICT codes = out.codes;
+    float* HWY_RESTRICT scales = out.scales;
+    float* HWY_RESTRICT offsets = out.offsets;
+    ForEachTile<kLayout>(
+        w, panel, begin, end,
+        [&](const uint8_t* header, size_t group, const Tile& tile)
+            GEMMA_LAMBDA {
+              Unroll<kCodeVectors>([&](auto g) GEMMA_LAMBDA {
+                for (size_t v = 0; v < kColVectors; ++v) {
+                  VU8 code = hn::BitCast(du8, Codes<kLayout, g>(tile, v));
+                  if constexpr (!IsNarrow(kLayout)) code = hn::Sub(code, zero);
+                  hn::Store(code, du8,
+                            codes + g * kCodeVectorBytes + v * 4 * LanesF());
+                }
+              });
+              codes += kCodeVectors * kCodeVectorBytes;
+              for (size_t i = 0; i < kTileGroups<kLayout>; ++i) {
+                for (size_t v = 0; v < kColVectors; ++v) {
+                  VF scale, offset;
+                  LoadScale<kLayout>(header, group + i, v, scale, offset);
+                  hn::Store(scale, df, scales + v * LanesF());
+                  if constexpr (TraitsOf(kLayout).has_offset) {
+                    hn::Store(offset, df, offsets + v * LanesF());
+                  }
+                }
+                scales += kPanelRows;
+                offsets += kPanelRows;
+              }
+            });
+    for (size_t v = 0; v < kColVectors; ++v) {
+      VF units = hn::Set(df, 1.0f);
+      if constexpr (TraitsOf(kLayout).has_row_units) {
+        units = LoadUnits<kLayout>(w, panel, v);
+      }
+      hn::Store(units, df, out.units + v * LanesF());
+    }
+    out.num_blocks = (end - begin) / kTileCols;
+  }
+}
+
+void UnpackOnTarget(const PackedView& w, size_t panel, size_t begin, size_t end,
+                    bool signed_levels, UnpackedPanel& out) {
+  switch (w.layout) {
+#define GEMMA_LAYOUT_CASE(layout) \
+  case Layout::layout:            \
+    return UnpackCols<Layout::layout>(w, panel, begin, end, signed_levels, out);
+    GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
+#undef GEMMA_LAYOUT_CASE
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma::internal
+HWY_AFTER_NAMESPACE();
+#endif  // HWY_TARGET == HWY_AVX2
+
+#endif  // GEMMA_OPS_UNPACK_INL_H_

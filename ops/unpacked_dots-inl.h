@@ -1,0 +1,45 @@
+// What kernels of single instruction sets with 256 bits share. Their attributes
+// hold for what is defined here: included in a namespace of each.
+
+// The vectors that hold a column of a panel.
+inline constexpr size_t kParts = 2;
+
+template <Layout kLayout>
+inline constexpr size_t kGroups = kTileCols / TraitsOf(kLayout).scale_cols;
+template <Layout kLayout>
+inline constexpr size_t kGroupVectors = kCodeVectors / kGroups<kLayout>;
+
+HWY_INLINE __m256i LoadCodes(const uint8_t* codes, size_t vector, size_t part) {
+  return _mm256_load_si256(reinterpret_cast<const __m256i*>(
+      codes + vector * kCodeVectorBytes + part * sizeof(__m256i)));
+}
+
+// Keeps g++ from adding in a different order, which needs more registers than
+// there are.
+HWY_INLINE void KeepInOrder(__m256i& sum) { __asm__("" : "+x"(sum)); }
+
+// Returns four columns of x in every lane.
+HWY_INLINE __m256i BroadcastCodes(const Int8Block& x, size_t vector) {
+  int32_t four;
+  hwy::CopyBytes<sizeof(four)>(x.codes + 4 * vector, &four);
+  return _mm256_set1_epi32(four);
+}
+
+// Returns minus the sum of the codes of x in a group of columns, in every lane.
+template <Layout kLayout>
+HWY_INLINE __m256i MinusSum(const Int8Block& x, size_t group) {
+  return _mm256_set1_epi32(kGroups<kLayout> == 2 ? x.minus_sums[group]
+                                                 : x.minus_sum);
+}
+
+// Returns MinusSum times the zero of unsigned codes.
+template <Layout kLayout>
+HWY_INLINE __m256i LessZero(const Int8Block& x, size_t group) {
+  constexpr unsigned kZero = TraitsOf(kLayout).zero;
+  if constexpr (kZero == 0) {
+    return _mm256_setzero_si256();
+  } else {
+    return _mm256_slli_epi32(MinusSum<kLayout>(x, group),
+                             std::countr_zero(kZero));
+  }
+}

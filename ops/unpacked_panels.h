@@ -1,0 +1,70 @@
+// Products of many rows of x with quantized panels whose codes are unpacked to
+// bytes first, on CPUs with AVX2 and without dot products of four bytes in 512
+// bits. Unpacking costs as much as one or two rows; then, a row costs only the
+// instructions that multiply and add.
+
+#ifndef GEMMA_OPS_UNPACKED_PANELS_H_
+#define GEMMA_OPS_UNPACKED_PANELS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "compression/weight_view.h"
+#include "ops/mat_mul_kernels.h"
+
+namespace gemma::internal {
+
+// The columns that are unpacked at a time. With the rows of x that they are
+// multiplied with, they stay in an L1 cache of 32 KiB.
+inline constexpr size_t kUnpackedCols = 1024;
+
+// Some columns of a panel. Blocks have kTileCols columns, groups share scales.
+struct UnpackedPanel {
+  // [num_blocks, kCodeVectors, kCodeVectorBytes]: see Layout. If a code with
+  // its zero has more than kNarrowBits, and `Unpack` was asked for it, the byte
+  // is the signed level.
+  alignas(64) uint8_t codes[kUnpackedCols * kPanelRows];
+  // [groups, kPanelRows]: for units of 1. Offsets are unset if the layout has
+  // none.
+  alignas(64) float scales[kUnpackedCols / 16 * kPanelRows];
+  alignas(64) float offsets[kUnpackedCols / 16 * kPanelRows];
+  // What sums are multiplied with: 1 if the rows have no units.
+  alignas(64) float units[kPanelRows];
+  size_t num_blocks = 0;
+};
+
+// The most bits of codes whose products AVX2 sums in 16 bits, two at least.
+inline constexpr size_t kNarrowBits = 6;
+constexpr bool IsNarrow(Layout layout) {
+  return TraitsOf(layout).level_bits <= kNarrowBits;
+}
+
+// Unpacks columns [begin, end) of a panel, multiples of the columns of its
+// blocks. `signed_levels`: codes that are not narrow become signed.
+void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
+            bool signed_levels, UnpackedPanel& out);
+
+// Adds the products of rows of x with the unpacked columns to their sums.
+struct UnpackedJob {
+  const UnpackedPanel* w;
+  Layout layout;
+  // The first of the columns' blocks, in each row. num_rows is even; a row may
+  // stand here twice.
+  const Int8Block* const* x;
+  size_t num_rows;
+  float* sums;  // [num_rows, kPanelRows]
+};
+
+// Need AVX2 and FMA, the second also AVX-VNNI. The first wants signed levels.
+void Avx2Rows(const UnpackedJob& job);
+void AvxVnniRows(const UnpackedJob& job);
+
+// As Int8Panels, with the same bits, by the first or second of these.
+void Avx2Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
+                size_t end, RowIndex index = {});
+void AvxVnniPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
+                   size_t end, RowIndex index = {});
+
+}  // namespace gemma::internal
+
+#endif  // GEMMA_OPS_UNPACKED_PANELS_H_

@@ -1,0 +1,66 @@
+// Included by the files of single instruction sets with 256 bits, in a
+// namespace that defines Dots. Their attributes hold for what is defined here.
+
+// Adds to sums[r] the products of row r of x with all columns of w.
+template <Layout kLayout, size_t kRows>
+HWY_NOINLINE void Rows(const UnpackedPanel& w, const Int8Block* const* from,
+                       float* HWY_RESTRICT sums) {
+  using D = Dots<kLayout, kRows>;
+  const uint8_t* HWY_RESTRICT codes = w.codes;
+  const float* HWY_RESTRICT scales = w.scales;
+  const float* HWY_RESTRICT offsets = w.offsets;
+  const Int8Block* x[kRows];
+  for (size_t r = 0; r < kRows; ++r) x[r] = from[r];
+  for (size_t block = 0; block < w.num_blocks; ++block) {
+    HWY_UNROLL(2)
+    for (size_t group = 0; group < kGroups<kLayout>; ++group) {
+      __m256i acc[kRows][kParts];
+      D::Sum(codes, x, group, acc);
+      HWY_UNROLL(4)
+      for (size_t r = 0; r < kRows; ++r) {
+        const __m256 x_scale = _mm256_broadcast_ss(&x[r]->scale);
+        HWY_UNROLL(2)
+        for (size_t p = 0; p < kParts; ++p) {
+          float* HWY_RESTRICT at = sums + r * kPanelRows + p * 8;
+          __m256 sum = _mm256_fmadd_ps(
+              _mm256_mul_ps(_mm256_load_ps(scales + p * 8), x_scale),
+              _mm256_cvtepi32_ps(acc[r][p]), _mm256_load_ps(at));
+          if constexpr (TraitsOf(kLayout).has_offset) {
+            const __m256 minus_x = _mm256_mul_ps(
+                x_scale, _mm256_cvtepi32_ps(MinusSum<kLayout>(*x[r], group)));
+            sum =
+                _mm256_fnmadd_ps(_mm256_load_ps(offsets + p * 8), minus_x, sum);
+          }
+          _mm256_store_ps(at, sum);
+        }
+      }
+      codes += kGroupVectors<kLayout> * kCodeVectorBytes;
+      scales += kPanelRows;
+      offsets += kPanelRows;
+    }
+    for (size_t r = 0; r < kRows; ++r) ++x[r];
+  }
+}
+
+template <Layout kLayout>
+void RowsOfLayout(const UnpackedJob& job) {
+  if constexpr (TraitsOf(kLayout).code_bits != 0) {
+    size_t row = 0;
+    for (; row + 4 <= job.num_rows; row += 4) {
+      Rows<kLayout, 4>(*job.w, job.x + row, job.sums + row * kPanelRows);
+    }
+    for (; row < job.num_rows; row += 2) {
+      Rows<kLayout, 2>(*job.w, job.x + row, job.sums + row * kPanelRows);
+    }
+  }
+}
+
+inline void RowsOfJob(const UnpackedJob& job) {
+  switch (job.layout) {
+#define GEMMA_LAYOUT_CASE(layout) \
+  case Layout::layout:            \
+    return RowsOfLayout<Layout::layout>(job);
+    GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
+#undef GEMMA_LAYOUT_CASE
+  }
+}

@@ -1,0 +1,159 @@
+// Kernels that unpack panels give the bits of Int8Panels. Other tests compare
+// those with double precision.
+
+#include "ops/unpacked_panels.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "hwy/detect_targets.h"
+#include "ops/cpu.h"
+#include "tests/support/near.h"
+#include "tests/support/test_matrix.h"
+
+namespace gemma::internal {
+namespace {
+
+using PanelsFunction = void(const MatMulJob&, const Int8Block*, size_t, size_t,
+                            RowIndex);
+
+// The kernels of this file that run on this CPU.
+std::vector<PanelsFunction*> Kernels() {
+  std::vector<PanelsFunction*> kernels;
+  if (!(HWY_TARGETS & HWY_AVX2) || !MayUse(kAvx2)) return kernels;
+  kernels.push_back(Avx2Panels);
+  if (MayUse(kAvxVnni)) kernels.push_back(AvxVnniPanels);
+  return kernels;
+}
+
+// Rounded rows of x and the products of some of them, in buffers without room
+// at the end.
+class Products {
+ public:
+  Products(const std::vector<float>& x, size_t cols)
+      : x_rows_(x.size() / cols), cols_(cols), blocks_(x.size() / kTileCols) {
+    for (size_t r = 0; r < x_rows_; ++r) {
+      QuantizeRow({x.data() + r * cols, cols},
+                  blocks_.data() + r * cols / kTileCols);
+    }
+  }
+
+  // Returns the products of `rows` rows, or of those of the index.
+  std::vector<float> Of(PanelsFunction* kernel, const PackedView& w,
+                        const std::vector<float>& bias, size_t rows,
+                        RowIndex index = {}) const {
+    std::vector<float> out(rows * w.rows, NAN);
+    const MatMulJob job = {{nullptr, index.empty() ? rows : x_rows_, cols_},
+                           w,
+                           bias,
+                           {out.data(), rows, w.rows}};
+    kernel(job, blocks_.data(), 0, w.NumPanels(), index);
+    return out;
+  }
+
+ private:
+  size_t x_rows_;
+  size_t cols_;
+  std::vector<Int8Block> blocks_;
+};
+
+// Bits, because sums of random scales may be NaN.
+bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() &&
+         std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+bool HasCodes(Format format) {
+  return TraitsOf(LayoutOf(format)).code_bits != 0;
+}
+
+// More columns than are unpacked at a time, more rows than are summed at a
+// time, and a panel that is not full.
+TEST(UnpackedPanels, SameBitsAnyRows) {
+  constexpr size_t kRows = 70;
+  constexpr size_t kCols = kUnpackedCols + 256;
+  constexpr size_t kWeightRows = 37;
+  const Products products(RandomVector(kRows * kCols, 1), kCols);
+  const std::vector<float> bias = RandomVector(kWeightRows, 2);
+  for (const Format format : kAllFormats) {
+    if (!HasCodes(format)) continue;
+    const TestMatrix w(format, kWeightRows, kCols, 3);
+    const std::vector<float> all =
+        products.Of(Int8Panels, w.packed, bias, kRows);
+    for (PanelsFunction* kernel : Kernels()) {
+      for (const size_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 64, 65, 70}) {
+        const std::vector<float> some(all.begin(),
+                                      all.begin() + rows * kWeightRows);
+        EXPECT_TRUE(SameBits(products.Of(kernel, w.packed, bias, rows), some))
+            << FormatName(format) << ", " << rows << " rows";
+      }
+    }
+  }
+}
+
+// The head's layout, whose lower bits lie apart.
+TEST(UnpackedPanels, SplitCodesToo) {
+  const Products products(RandomVector(9 * 288, 1), 288);
+  const TestMatrix q8(Format::kQ8_0, 70, 288, 3);
+  const AlignedBuffer memory =
+      AlignedBuffer::Allocate(PackedBytes(Format::kQ8_0, 70, 288));
+  PackPanels({Format::kQ8_0, 70, 288, q8.bytes.data()}, Layout::kU8Split, 0,
+             q8.packed.NumPanels(), memory.data());
+  const PackedView split = {Layout::kU8Split, 70, 288, memory.data()};
+  const std::vector<float> want = products.Of(Int8Panels, q8.packed, {}, 9);
+  for (PanelsFunction* kernel : Kernels()) {
+    EXPECT_TRUE(SameBits(products.Of(kernel, split, {}, 9), want));
+  }
+}
+
+// Experts choose rows, in any order.
+TEST(UnpackedPanels, RowsOfAnIndex) {
+  const std::vector<uint32_t> index = {4, 0, 0, 6, 2, 5, 6, 1, 3};
+  const Products products(RandomVector(7 * 512, 1), 512);
+  const TestMatrix w(Format::kQ4_K, 20, 512, 2);
+  const std::vector<float> want =
+      products.Of(Int8Panels, w.packed, {}, index.size(), index);
+  for (PanelsFunction* kernel : Kernels()) {
+    EXPECT_TRUE(
+        SameBits(products.Of(kernel, w.packed, {}, index.size(), index), want));
+  }
+}
+
+// Sums in 16 bits hold the largest products of every format.
+TEST(UnpackedPanels, ExtremeCodesNeverSaturate) {
+  for (const Format format : kAllFormats) {
+    if (!HasCodes(format)) continue;
+    for (const int byte : {0x00, 0x7F, 0x80, 0xFF}) {
+      const TestMatrix w(format, 16, 256, 1, byte);
+      for (const float value : {-1.0f, 1.0f}) {
+        const Products products(std::vector<float>(4 * 256, value), 256);
+        const std::vector<float> want =
+            products.Of(Int8Panels, w.packed, {}, 4);
+        for (PanelsFunction* kernel : Kernels()) {
+          EXPECT_TRUE(SameBits(products.Of(kernel, w.packed, {}, 4), want))
+              << FormatName(format) << " of bytes " << byte;
+        }
+      }
+    }
+  }
+}
+
+// A NaN anywhere in a block must reach the result.
+TEST(UnpackedPanels, RowsStayApart) {
+  std::vector<float> x = RandomVector(8 * 64, 2);
+  x[5 * 64 + 40] = INFINITY;
+  const Products products(x, 64);
+  const TestMatrix w(Format::kQ4_0, 16, 64, 1);
+  for (PanelsFunction* kernel : Kernels()) {
+    const std::vector<float> out = products.Of(kernel, w.packed, {}, 8);
+    for (size_t i = 0; i < out.size(); ++i) {
+      EXPECT_EQ(std::isnan(out[i]), i / 16 == 5) << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gemma::internal
