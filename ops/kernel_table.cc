@@ -30,7 +30,7 @@ struct Rule {
 };
 
 // From this many rows on, unpacking panels pays.
-constexpr size_t kMinUnpackedRows = 8;
+constexpr size_t kMinUnpackedRows = 4;
 
 // The first rule that holds decides. Tiles come first where they are faster:
 // decoding quantized weights to bfloat16 pays only for those of AMX. Below

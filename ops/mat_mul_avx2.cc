@@ -19,6 +19,7 @@ namespace avx2 {
 template <Layout kLayout, size_t kRows>
 struct Dots {
   static constexpr size_t kVectors = kGroupVectors<kLayout>;
+  static constexpr size_t kCodeBytes = IsNarrow(kLayout) ? 1 : 2;
   // Pairs of products that a sum in 16 bits holds.
   static constexpr size_t kFlush = TraitsOf(kLayout).level_bits <= 4   ? 8
                                    : TraitsOf(kLayout).level_bits == 5 ? 4
@@ -67,39 +68,47 @@ struct Dots {
     }
   }
 
-  // For signed levels. A pair of products of 8 bits fills 16 bits. x gets the
-  // signs of the levels, because one factor must be unsigned.
+  // For signed levels in 16 bits.
   static HWY_INLINE void SumWide(const uint8_t* HWY_RESTRICT codes,
-                                 const Int8Block* const (&x)[kRows],
-                                 size_t group, __m256i (&acc)[kRows][2]) {
-    const __m256i ones = _mm256_set1_epi16(1);
+                                 const int16_t* HWY_RESTRICT x, size_t group,
+                                 __m256i (&acc)[kRows][kParts]) {
     HWY_UNROLL(8)
     for (size_t i = 0; i < kVectors; ++i) {
-      const __m256i w[] = {LoadCodes(codes, i, 0), LoadCodes(codes, i, 1)};
-      const __m256i magnitude[] = {_mm256_abs_epi8(w[0]),
-                                   _mm256_abs_epi8(w[1])};
-      HWY_UNROLL(4)
-      for (size_t r = 0; r < kRows; ++r) {
-        const __m256i xs = BroadcastCodes(*x[r], group * kVectors + i);
-        HWY_UNROLL(2)
-        for (size_t p = 0; p < kParts; ++p) {
-          const __m256i pairs =
-              _mm256_maddubs_epi16(magnitude[p], _mm256_sign_epi8(xs, w[p]));
-          const __m256i sum = _mm256_madd_epi16(pairs, ones);
-          acc[r][p] = i == 0 ? sum : _mm256_add_epi32(acc[r][p], sum);
-          KeepInOrder(acc[r][p]);
+      HWY_UNROLL(2)
+      for (size_t odd = 0; odd < 2; ++odd) {
+        const __m256i w0 = LoadCodes(codes, 2 * i + odd, 0);
+        const __m256i w1 = LoadCodes(codes, 2 * i + odd, 1);
+        HWY_UNROLL(4)
+        for (size_t r = 0; r < kRows; ++r) {
+          int32_t two;
+          hwy::CopyBytes<sizeof(two)>(
+              x + r * kWidenedCols + odd * 16 + 2 * (group * kVectors + i),
+              &two);
+          const __m256i xs = _mm256_set1_epi32(two);
+          const __m256i p0 = _mm256_madd_epi16(w0, xs);
+          const __m256i p1 = _mm256_madd_epi16(w1, xs);
+          if (i == 0 && odd == 0) {
+            acc[r][0] = p0;
+            acc[r][1] = p1;
+          } else {
+            acc[r][0] = _mm256_add_epi32(acc[r][0], p0);
+            acc[r][1] = _mm256_add_epi32(acc[r][1], p1);
+          }
+          KeepInOrder(acc[r][0]);
+          KeepInOrder(acc[r][1]);
         }
       }
     }
   }
 
   static HWY_INLINE void Sum(const uint8_t* HWY_RESTRICT codes,
-                             const Int8Block* const (&x)[kRows], size_t group,
-                             __m256i (&acc)[kRows][2]) {
+                             const Int8Block* const (&x)[kRows],
+                             const int16_t* HWY_RESTRICT widened_x,
+                             size_t group, __m256i (&acc)[kRows][kParts]) {
     if constexpr (IsNarrow(kLayout)) {
       SumNarrow(codes, x, group, acc);
     } else {
-      SumWide(codes, x, group, acc);
+      SumWide(codes, widened_x, group, acc);
     }
   }
 };
@@ -107,6 +116,16 @@ struct Dots {
 #include "ops/unpacked_rows-inl.h"
 
 }  // namespace avx2
+
+void Avx2Widen(const Int8Block* x, size_t num_blocks, int16_t* out) {
+  for (size_t block = 0; block < num_blocks; ++block, out += kTileCols) {
+    const __m256i codes =
+        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x[block].codes));
+    auto* to = reinterpret_cast<__m256i*>(out);
+    _mm256_store_si256(to, _mm256_srai_epi16(_mm256_slli_epi16(codes, 8), 8));
+    _mm256_store_si256(to + 1, _mm256_srai_epi16(codes, 8));
+  }
+}
 
 void Avx2Rows(const UnpackedJob& job) { avx2::RowsOfJob(job); }
 
@@ -118,6 +137,7 @@ HWY_POP_ATTRIBUTES
 
 namespace gemma::internal {
 
+void Avx2Widen(const Int8Block*, size_t, int16_t*) {}
 void Avx2Rows(const UnpackedJob&) {}
 
 }  // namespace gemma::internal

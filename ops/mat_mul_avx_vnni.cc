@@ -18,8 +18,11 @@ namespace avx_vnni {
 // acc[r][p] for part p of the rows of w.
 template <Layout kLayout, size_t kRows>
 struct Dots {
+  static constexpr size_t kCodeBytes = 1;
+
   static HWY_INLINE void Sum(const uint8_t* HWY_RESTRICT codes,
-                             const Int8Block* const (&x)[kRows], size_t group,
+                             const Int8Block* const (&x)[kRows],
+                             const int16_t* /*widened_x*/, size_t group,
                              __m256i (&acc)[kRows][kParts]) {
     constexpr size_t kVectors = kGroupVectors<kLayout>;
     HWY_UNROLL(4)

@@ -287,13 +287,13 @@ void Int8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
 }
 
 void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
-            bool signed_levels, UnpackedPanel& out) {
+            bool widen, const uint8_t* next, UnpackedPanel& out) {
   HWY_ASSERT(TraitsOf(w.layout).code_bits != 0 && begin < end);
-  HWY_ASSERT(end - begin <= kUnpackedCols);
+  HWY_ASSERT(end - begin <= (widen ? kWidenedCols : kUnpackedCols));
 #if HWY_TARGETS & HWY_AVX2
-  N_AVX2::UnpackOnTarget(w, panel, begin, end, signed_levels, out);
+  N_AVX2::UnpackOnTarget(w, panel, begin, end, widen, next, out);
 #else
-  (void)signed_levels, (void)panel, (void)out;
+  (void)panel, (void)next, (void)out;
   HWY_ASSERT(false);  // no kernel that needs it was compiled
 #endif
 }

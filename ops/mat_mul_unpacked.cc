@@ -14,12 +14,14 @@ constexpr size_t kPiecePanels = kTaskPanels;
 struct Scratch {
   alignas(64) float sums[kPiecePanels][kPieceRows][kPanelRows];
   UnpackedPanel unpacked;
+  alignas(64) int16_t widened_x[kPieceRows][kWidenedCols];
 };
 
 // The kernel that multiplies what was unpacked.
 struct RowsKernel {
   void (*run)(const UnpackedJob& job);
-  bool signed_levels;
+  // Null if it needs no codes in 16 bits.
+  void (*widen)(const Int8Block* x, size_t num_blocks, int16_t* out);
 };
 
 // Writes the sums of rows [first, first + count) with a panel.
@@ -43,19 +45,33 @@ void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
            Scratch& scratch) {
   const size_t num_tiles = job.w.cols / kTileCols;
   const size_t even = hwy::RoundUpTo(count, size_t{2});
+  const bool widens = kernel.widen != nullptr && !IsNarrow(job.w.layout);
+  const size_t step = widens ? kWidenedCols : kUnpackedCols;
+  const size_t block_cols = TraitsOf(job.w.layout).block_cols;
   const Int8Block* rows[kPieceRows];
   std::memset(scratch.sums, 0, (end - begin) * sizeof(scratch.sums[0]));
-  for (size_t col = 0; col < job.w.cols; col += kUnpackedCols) {
+  for (size_t col = 0; col < job.w.cols; col += step) {
     for (size_t r = 0; r < even; ++r) {
       const size_t row = first + HWY_MIN(r, count - 1);
       rows[r] = x + RowOfX(index, row) * num_tiles + col / kTileCols;
     }
-    const size_t col_end = HWY_MIN(col + kUnpackedCols, job.w.cols);
+    const size_t col_end = HWY_MIN(col + step, job.w.cols);
+    for (size_t r = 0; widens && r < even; ++r) {
+      kernel.widen(rows[r], (col_end - col) / kTileCols, scratch.widened_x[r]);
+    }
     for (size_t panel = begin; panel < end; ++panel) {
       float(*sums)[kPanelRows] = scratch.sums[panel - begin];
       UnpackedPanel& w = scratch.unpacked;
-      Unpack(job.w, panel, col, col_end, kernel.signed_levels, w);
-      kernel.run({&w, job.w.layout, rows, even, sums[0]});
+      // What comes next arrives in the cache while this is multiplied.
+      const uint8_t* next = nullptr;
+      if (first == 0) {
+        const bool is_last = panel + 1 == end;
+        next = job.w.Panel(is_last ? begin : panel + 1) +
+               (is_last ? col_end : col) / block_cols *
+                   PanelBlockBytes(job.w.layout);
+      }
+      Unpack(job.w, panel, col, col_end, widens, next, w);
+      kernel.run({&w, job.w.layout, rows, scratch.widened_x[0], even, sums[0]});
       if (col_end == job.w.cols) {
         Store(sums, w.units, job, panel, first, count);
       }
@@ -79,12 +95,12 @@ void Panels(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
 
 void Avx2Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end, RowIndex index) {
-  Panels({Avx2Rows, /*signed_levels=*/true}, job, x, begin, end, index);
+  Panels({Avx2Rows, Avx2Widen}, job, x, begin, end, index);
 }
 
 void AvxVnniPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
                    size_t end, RowIndex index) {
-  Panels({AvxVnniRows, /*signed_levels=*/false}, job, x, begin, end, index);
+  Panels({AvxVnniRows, nullptr}, job, x, begin, end, index);
 }
 
 }  // namespace gemma::internal

@@ -22,16 +22,36 @@ namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// Stores a code vector, or its signed levels in 16 bits.
+template <Layout kLayout>
+HWY_INLINE void StoreCodes(VU32 codes, bool widen, size_t vector, size_t v,
+                           uint8_t* HWY_RESTRICT out) {
+  const DU8 du8;
+  VU8 code = hn::BitCast(du8, codes);
+  uint8_t* to = out + vector * kCodeVectorBytes + v * 4 * LanesF();
+  if constexpr (!IsNarrow(kLayout)) {
+    if (widen) {
+      const hn::Repartition<int16_t, DF> d16;
+      const auto level = hn::BitCast(
+          d16,
+          hn::Sub(code, hn::Set(du8, static_cast<uint8_t>(kZero<kLayout>))));
+      to += vector * kCodeVectorBytes;
+      hn::Store(hn::BitCast(du8, hn::ShiftRight<8>(hn::ShiftLeft<8>(level))),
+                du8, to);
+      code = hn::BitCast(du8, hn::ShiftRight<8>(level));
+      to += kCodeVectorBytes;
+    }
+  }
+  hn::Store(code, du8, to);
+}
+
 template <Layout kLayout>
 HWY_NOINLINE void UnpackCols(const PackedView& w, size_t panel, size_t begin,
-                             size_t end, bool signed_levels,
+                             size_t end, bool widen, const uint8_t* next,
                              UnpackedPanel& out) {
   if constexpr (TraitsOf(kLayout).code_bits != 0) {
     const DF df;
-    const DU8 du8;
-    const bool is_signed = signed_levels && !IsNarrow(kLayout);
-    const VU8 zero =
-        hn::Set(du8, is_signed ? static_cast<uint8_t>(kZero<kLayout>) : 0);
+    widen = widen && !IsNarrow(kLayout);
     uint8_t* HWY_RESTRICT codes = out.codes;
     float* HWY_RESTRICT scales = out.scales;
     float* HWY_RESTRICT offsets = out.offsets;
@@ -39,15 +59,17 @@ HWY_NOINLINE void UnpackCols(const PackedView& w, size_t panel, size_t begin,
         w, panel, begin, end,
         [&](const uint8_t* header, size_t group, const Tile& tile)
             GEMMA_LAMBDA {
+              if (next != nullptr) {
+                Fetch<kTileStride<kLayout>>(next);
+                next += kTileStride<kLayout>;
+              }
               Unroll<kCodeVectors>([&](auto g) GEMMA_LAMBDA {
                 for (size_t v = 0; v < kColVectors; ++v) {
-                  VU8 code = hn::BitCast(du8, Codes<kLayout, g>(tile, v));
-                  if constexpr (!IsNarrow(kLayout)) code = hn::Sub(code, zero);
-                  hn::Store(code, du8,
-                            codes + g * kCodeVectorBytes + v * 4 * LanesF());
+                  StoreCodes<kLayout>(Codes<kLayout, g>(tile, v), widen, g, v,
+                                      codes);
                 }
               });
-              codes += kCodeVectors * kCodeVectorBytes;
+              codes += kCodeVectors * kCodeVectorBytes * (widen ? 2 : 1);
               for (size_t i = 0; i < kTileGroups<kLayout>; ++i) {
                 for (size_t v = 0; v < kColVectors; ++v) {
                   VF scale, offset;
@@ -73,11 +95,11 @@ HWY_NOINLINE void UnpackCols(const PackedView& w, size_t panel, size_t begin,
 }
 
 void UnpackOnTarget(const PackedView& w, size_t panel, size_t begin, size_t end,
-                    bool signed_levels, UnpackedPanel& out) {
+                    bool widen, const uint8_t* next, UnpackedPanel& out) {
   switch (w.layout) {
 #define GEMMA_LAYOUT_CASE(layout) \
   case Layout::layout:            \
-    return UnpackCols<Layout::layout>(w, panel, begin, end, signed_levels, out);
+    return UnpackCols<Layout::layout>(w, panel, begin, end, widen, next, out);
     GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
 #undef GEMMA_LAYOUT_CASE
   }

@@ -17,12 +17,14 @@ namespace gemma::internal {
 // The columns that are unpacked at a time. With the rows of x that they are
 // multiplied with, they stay in an L1 cache of 32 KiB.
 inline constexpr size_t kUnpackedCols = 1024;
+// If codes take 16 bits.
+inline constexpr size_t kWidenedCols = kUnpackedCols / 2;
 
 // Some columns of a panel. Blocks have kTileCols columns, groups share scales.
 struct UnpackedPanel {
-  // [num_blocks, kCodeVectors, kCodeVectorBytes]: see Layout. If a code with
-  // its zero has more than kNarrowBits, and `Unpack` was asked for it, the byte
-  // is the signed level.
+  // [num_blocks, kCodeVectors, kCodeVectorBytes]: see Layout. If widened, two
+  // vectors of signed levels in 16 bits for each: columns 0 and 2 of every row,
+  // then columns 1 and 3.
   alignas(64) uint8_t codes[kUnpackedCols * kPanelRows];
   // [groups, kPanelRows]: for units of 1. Offsets are unset if the layout has
   // none.
@@ -40,9 +42,10 @@ constexpr bool IsNarrow(Layout layout) {
 }
 
 // Unpacks columns [begin, end) of a panel, multiples of the columns of its
-// blocks. `signed_levels`: codes that are not narrow become signed.
+// blocks. `widen`: unless they are narrow, codes are widened. Fetches as many
+// bytes from `next` into the cache, unless it is null.
 void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
-            bool signed_levels, UnpackedPanel& out);
+            bool widen, const uint8_t* next, UnpackedPanel& out);
 
 // Adds the products of rows of x with the unpacked columns to their sums.
 struct UnpackedJob {
@@ -51,15 +54,20 @@ struct UnpackedJob {
   // The first of the columns' blocks, in each row. num_rows is even; a row may
   // stand here twice.
   const Int8Block* const* x;
+  // [num_rows, kWidenedCols]: their codes in 16 bits, if those of w are so. A
+  // block has columns 0 and 2 of each four, then columns 1 and 3.
+  const int16_t* widened_x;
   size_t num_rows;
   float* sums;  // [num_rows, kPanelRows]
 };
 
-// Need AVX2 and FMA, the second also AVX-VNNI. The first wants signed levels.
+// Need AVX2 and FMA, the last also AVX-VNNI. The first fills a row of
+// widened_x; the second wants widened codes.
+void Avx2Widen(const Int8Block* x, size_t num_blocks, int16_t* out);
 void Avx2Rows(const UnpackedJob& job);
 void AvxVnniRows(const UnpackedJob& job);
 
-// As Int8Panels, with the same bits, by the first or second of these.
+// As Int8Panels, with the same bits, by Avx2Rows or AvxVnniRows.
 void Avx2Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end, RowIndex index = {});
 void AvxVnniPanels(const MatMulJob& job, const Int8Block* x, size_t begin,

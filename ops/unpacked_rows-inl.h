@@ -1,21 +1,23 @@
 // Included by the files of single instruction sets with 256 bits, in a
 // namespace that defines Dots. Their attributes hold for what is defined here.
 
-// Adds to sums[r] the products of row r of x with all columns of w.
+// Adds to job.sums the products of rows [row, row + kRows) of x.
 template <Layout kLayout, size_t kRows>
-HWY_NOINLINE void Rows(const UnpackedPanel& w, const Int8Block* const* from,
-                       float* HWY_RESTRICT sums) {
+HWY_NOINLINE void Rows(const UnpackedJob& job, size_t row) {
   using D = Dots<kLayout, kRows>;
-  const uint8_t* HWY_RESTRICT codes = w.codes;
-  const float* HWY_RESTRICT scales = w.scales;
-  const float* HWY_RESTRICT offsets = w.offsets;
+  const uint8_t* HWY_RESTRICT codes = job.w->codes;
+  const float* HWY_RESTRICT scales = job.w->scales;
+  const float* HWY_RESTRICT offsets = job.w->offsets;
+  const int16_t* widened_x = job.widened_x + row * kWidenedCols;
+  float* HWY_RESTRICT sums = job.sums + row * kPanelRows;
   const Int8Block* x[kRows];
-  for (size_t r = 0; r < kRows; ++r) x[r] = from[r];
-  for (size_t block = 0; block < w.num_blocks; ++block) {
+  for (size_t r = 0; r < kRows; ++r) x[r] = job.x[row + r];
+  const size_t num_blocks = job.w->num_blocks;
+  for (size_t block = 0; block < num_blocks; ++block) {
     HWY_UNROLL(2)
     for (size_t group = 0; group < kGroups<kLayout>; ++group) {
       __m256i acc[kRows][kParts];
-      D::Sum(codes, x, group, acc);
+      D::Sum(codes, x, widened_x, group, acc);
       HWY_UNROLL(4)
       for (size_t r = 0; r < kRows; ++r) {
         const __m256 x_scale = _mm256_broadcast_ss(&x[r]->scale);
@@ -34,11 +36,12 @@ HWY_NOINLINE void Rows(const UnpackedPanel& w, const Int8Block* const* from,
           _mm256_store_ps(at, sum);
         }
       }
-      codes += kGroupVectors<kLayout> * kCodeVectorBytes;
+      codes += kGroupVectors<kLayout> * kCodeVectorBytes * D::kCodeBytes;
       scales += kPanelRows;
       offsets += kPanelRows;
     }
     for (size_t r = 0; r < kRows; ++r) ++x[r];
+    widened_x += kTileCols;
   }
 }
 
@@ -47,10 +50,10 @@ void RowsOfLayout(const UnpackedJob& job) {
   if constexpr (TraitsOf(kLayout).code_bits != 0) {
     size_t row = 0;
     for (; row + 4 <= job.num_rows; row += 4) {
-      Rows<kLayout, 4>(*job.w, job.x + row, job.sums + row * kPanelRows);
+      Rows<kLayout, 4>(job, row);
     }
     for (; row < job.num_rows; row += 2) {
-      Rows<kLayout, 2>(*job.w, job.x + row, job.sums + row * kPanelRows);
+      Rows<kLayout, 2>(job, row);
     }
   }
 }
