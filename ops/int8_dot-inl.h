@@ -112,6 +112,16 @@ HWY_INLINE hn::Vec<DI8> Broadcast(const int8_t* HWY_RESTRICT codes) {
   return hn::BitCast(DI8(), hn::Set(DI32(), four));
 }
 
+// Returns the sum that a field of Int8Block holds.
+HWY_INLINE int32_t MinusSum(int32_t field) {
+#if HWY_TARGET == HWY_AVX2
+  const auto bits = static_cast<uint32_t>(field);
+  return static_cast<int16_t>(bits) + static_cast<int16_t>(bits >> 16);
+#else
+  return field;
+#endif
+}
+
 // Returns -kDotZero * the sum of the codes of x for a group of columns.
 template <Layout kLayout, size_t kGroup, CodeBits kPart>
 HWY_INLINE VI32 LessZero(const Int8Block& x) {
@@ -122,8 +132,14 @@ HWY_INLINE VI32 LessZero(const Int8Block& x) {
   } else {
     const int32_t minus_sum =
         kTileGroups<kLayout> == 2 ? x.minus_sums[kGroup] : x.minus_sum;
+#if HWY_TARGET == HWY_AVX2
+    const hn::Repartition<int16_t, DF> d16;
+    return hn::WidenMulPairwiseAdd(
+        di32, hn::BitCast(d16, hn::Set(di32, minus_sum)), hn::Set(d16, kZero));
+#else
     return hn::ShiftLeft<std::countr_zero(size_t{kZero})>(
         hn::Set(di32, minus_sum));
+#endif
   }
 }
 

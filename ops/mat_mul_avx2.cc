@@ -20,11 +20,27 @@ template <Layout kLayout, size_t kRows>
 struct Dots {
   static constexpr size_t kVectors = kGroupVectors<kLayout>;
   static constexpr size_t kCodeBytes = IsNarrow(kLayout) ? 1 : 2;
-  // Pairs of products that a sum in 16 bits holds.
-  static constexpr size_t kFlush = TraitsOf(kLayout).level_bits <= 4   ? 8
-                                   : TraitsOf(kLayout).level_bits == 5 ? 4
-                                                                       : 2;
-  static constexpr size_t kStep = HWY_MIN(kFlush, kVectors);
+  static constexpr int kZero = TraitsOf(kLayout).zero;
+  // The largest magnitude of a narrow level.
+  static constexpr int kLargest =
+      HWY_MAX(kZero, (1 << HWY_MIN(kNarrowBits, TraitsOf(kLayout).level_bits)) -
+                         1 - kZero);
+  // Vectors whose products with x a sum in 16 bits holds: two to each lane.
+  static constexpr size_t kStep =
+      HWY_MIN(kVectors, 2 * 127 * 8 * kLargest <= INT16_MAX ? 8 : 4);
+  static_assert(!IsNarrow(kLayout) ||
+                2 * 127 * int{kStep} * kLargest <= INT16_MAX);
+
+  // Returns minus the zero times the codes of x in sum `step` of a group: half
+  // of all columns, unless a sum holds the group. The sums wrap around on the
+  // way, but the last is that of levels, which fits.
+  static HWY_INLINE __m256i LessZero(const Int8Block& x, size_t group,
+                                     size_t step) {
+    const __m256i sums = kStep == kVectors
+                             ? MinusSums<kLayout>(x, group)
+                             : _mm256_set1_epi32(x.minus_sums[step]);
+    return _mm256_slli_epi16(sums, std::countr_zero(unsigned{kZero}));
+  }
 
   // For unsigned codes of few bits.
   static HWY_INLINE void SumNarrow(const uint8_t* HWY_RESTRICT codes,
@@ -41,9 +57,13 @@ struct Dots {
         const __m256i xs = BroadcastCodes(*x[r], group * kVectors + i);
         const __m256i p0 = _mm256_maddubs_epi16(w0, xs);
         const __m256i p1 = _mm256_maddubs_epi16(w1, xs);
-        if (i % kStep == 0) {
+        if (i % kStep == 0 && kZero == 0) {
           pairs[r][0] = p0;
           pairs[r][1] = p1;
+        } else if (i % kStep == 0) {
+          const __m256i less_zero = LessZero(*x[r], group, i / kStep);
+          pairs[r][0] = _mm256_add_epi16(less_zero, p0);
+          pairs[r][1] = _mm256_add_epi16(less_zero, p1);
         } else {
           pairs[r][0] = _mm256_add_epi16(pairs[r][0], p0);
           pairs[r][1] = _mm256_add_epi16(pairs[r][1], p1);
@@ -56,14 +76,6 @@ struct Dots {
           const __m256i sum = _mm256_madd_epi16(pairs[r][p], ones);
           acc[r][p] = i < kStep ? sum : _mm256_add_epi32(acc[r][p], sum);
         }
-      }
-    }
-    if constexpr (TraitsOf(kLayout).zero != 0) {
-      HWY_UNROLL(4)
-      for (size_t r = 0; r < kRows; ++r) {
-        const __m256i zero = LessZero<kLayout>(*x[r], group);
-        acc[r][0] = _mm256_add_epi32(acc[r][0], zero);
-        acc[r][1] = _mm256_add_epi32(acc[r][1], zero);
       }
     }
   }

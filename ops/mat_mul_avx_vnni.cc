@@ -25,9 +25,15 @@ struct Dots {
                              const int16_t* /*widened_x*/, size_t group,
                              __m256i (&acc)[kRows][kParts]) {
     constexpr size_t kVectors = kGroupVectors<kLayout>;
+    constexpr unsigned kZero = TraitsOf(kLayout).zero;
     HWY_UNROLL(4)
     for (size_t r = 0; r < kRows; ++r) {
-      acc[r][0] = acc[r][1] = LessZero<kLayout>(*x[r], group);
+      __m256i less_zero = _mm256_setzero_si256();
+      if constexpr (kZero != 0) {
+        less_zero = _mm256_slli_epi32(MinusSum<kLayout>(*x[r], group),
+                                      std::countr_zero(kZero));
+      }
+      acc[r][0] = acc[r][1] = less_zero;
     }
     HWY_UNROLL(8)
     for (size_t i = 0; i < kVectors; ++i) {

@@ -21,6 +21,30 @@ namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+#if HWY_TARGET == HWY_AVX2
+void StoreSums(Int8Block& block) {
+  const hn::Repartition<uint8_t, DF> du8;
+  const hn::Repartition<int8_t, DF> di8;
+  const hn::Repartition<int16_t, DF> d16;
+  const DI32 d;
+  static_assert(HWY_MAX_LANES_D(decltype(di8)) == kTileCols);
+  // Lanes of 32 bits hold two sums. Each half of a vector is one of columns.
+  const auto codes = hn::LoadU(di8, block.codes);
+  const auto minus =
+      hn::Neg(hn::SatWidenMulPairwiseAdd(d16, hn::Set(du8, 1), codes));
+  const auto other = hn::BitCast(d16, hn::Shuffle1032(hn::BitCast(d, minus)));
+  const auto two = hn::BitCast(d, hn::Add(minus, other));
+  const auto sums =
+      hn::Add(hn::BitCast(d16, two), hn::BitCast(d16, hn::Shuffle2301(two)));
+  const auto both = hn::Add(sums, hn::SwapAdjacentBlocks(sums));
+  alignas(32) int32_t lanes[8];
+  hn::Store(hn::BitCast(d, sums), d, lanes);
+  block.minus_sums[0] = lanes[0];
+  block.minus_sums[1] = lanes[4];
+  block.minus_sum = hn::GetLane(hn::BitCast(d, both));
+}
+#endif
+
 void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
   const hn::CappedTag<float, kTileCols> df;
   const hn::RebindToSigned<decltype(df)> di32;
@@ -41,25 +65,31 @@ void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
     const auto inverse = hn::Set(df, scale > 0.0f ? 1.0f / scale : 0.0f);
     // 1 / scale may be infinite.
     const auto limit = hn::Set(df, 127.0f);
-    int32_t sums[2] = {};
+    [[maybe_unused]] int32_t sums[2] = {};
     for (size_t i = 0; i < kTileCols; i += N) {
       const auto scaled = hn::Mul(hn::LoadU(df, from + i), inverse);
       const auto number = hn::IfThenZeroElse(hn::IsNaN(scaled), scaled);
       const auto codes =
           hn::NearestInt(hn::Clamp(number, hn::Neg(limit), limit));
-      sums[2 * i / kTileCols] += hn::ReduceSum(di32, codes);
+      if constexpr (HWY_TARGET != HWY_AVX2) {
+        sums[2 * i / kTileCols] += hn::ReduceSum(di32, codes);
+      }
       hn::StoreU(hn::DemoteTo(d8, codes), d8, out->codes + i);
     }
+    out->scale = scale;
+#if HWY_TARGET == HWY_AVX2
+    StoreSums(*out);
+#else
     if (N == kTileCols) {  // one vector spans both halves
       sums[0] = sums[1] = 0;
       for (size_t i = 0; i < kTileCols; ++i) {
         sums[2 * i / kTileCols] += out->codes[i];
       }
     }
-    out->scale = scale;
     out->minus_sums[0] = -sums[0];
     out->minus_sums[1] = -sums[1];
     out->minus_sum = -(sums[0] + sums[1]);
+#endif
   }
 }
 
@@ -94,8 +124,8 @@ HWY_INLINE void AddScaled(const uint8_t* header, size_t group, size_t v,
     sums[r] = hn::MulAdd(hn::Mul(scale, hn::Set(df, xb.scale)),
                          hn::ConvertTo(df, acc[r]), sums[r]);
     if constexpr (TraitsOf(kLayout).has_offset) {
-      const int32_t codes =
-          -(kTileGroups<kLayout> == 2 ? xb.minus_sums[kGroup] : xb.minus_sum);
+      const int32_t codes = -MinusSum(
+          kTileGroups<kLayout> == 2 ? xb.minus_sums[kGroup] : xb.minus_sum);
       sums[r] = hn::MulAdd(
           offset, hn::Set(df, xb.scale * static_cast<float>(codes)), sums[r]);
     }

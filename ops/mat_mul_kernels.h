@@ -24,6 +24,8 @@ struct Int8Block {
   float scale;
   // Minus the sums of the codes of each half, and of both. Products of unsigned
   // codes begin with a multiple of one of them, which a shift then gives.
+  // On the target AVX2, each holds two sums in 16 bits: of columns 0 and 1 of
+  // every four in the lower half, of columns 2 and 3 in the upper one.
   int32_t minus_sums[2];
   int32_t minus_sum;
 };

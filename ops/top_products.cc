@@ -69,8 +69,8 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
       scan.w, panel, 0, scan.w.cols,
       [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
         const Int8Block& x = scan.x[block];
-        const auto middle =
-            hn::Set(df, kMiddle / 4 * static_cast<float>(-x.minus_sum));
+        const auto middle = hn::Set(
+            df, kMiddle / 4 * static_cast<float>(-MinusSum(x.minus_sum)));
         const auto x_scale = hn::Set(df, 4 * x.scale);
         const auto slack = hn::Set(df, scan.slack[block]);
         for (size_t i = 0; i < num_panels; ++i) {

@@ -25,21 +25,19 @@ HWY_INLINE __m256i BroadcastCodes(const Int8Block& x, size_t vector) {
   return _mm256_set1_epi32(four);
 }
 
-// Returns minus the sum of the codes of x in a group of columns, in every lane.
+// Returns minus the sums of the codes of x in a group of columns, two to each
+// lane: see Int8Block.
 template <Layout kLayout>
-HWY_INLINE __m256i MinusSum(const Int8Block& x, size_t group) {
+HWY_INLINE __m256i MinusSums(const Int8Block& x, size_t group) {
   return _mm256_set1_epi32(kGroups<kLayout> == 2 ? x.minus_sums[group]
                                                  : x.minus_sum);
 }
 
-// Returns MinusSum times the zero of unsigned codes.
+// Returns minus the sum of all these codes. The units that multiply have enough
+// to do.
 template <Layout kLayout>
-HWY_INLINE __m256i LessZero(const Int8Block& x, size_t group) {
-  constexpr unsigned kZero = TraitsOf(kLayout).zero;
-  if constexpr (kZero == 0) {
-    return _mm256_setzero_si256();
-  } else {
-    return _mm256_slli_epi32(MinusSum<kLayout>(x, group),
-                             std::countr_zero(kZero));
-  }
+HWY_INLINE __m256i MinusSum(const Int8Block& x, size_t group) {
+  const __m256i sums = MinusSums<kLayout>(x, group);
+  return _mm256_add_epi32(_mm256_srai_epi32(_mm256_slli_epi32(sums, 16), 16),
+                          _mm256_srai_epi32(sums, 16));
 }

@@ -35,7 +35,7 @@ struct UnpackedPanel {
   size_t num_blocks = 0;
 };
 
-// The most bits of codes whose products AVX2 sums in 16 bits, two at least.
+// The most bits of codes whose products AVX2 sums in 16 bits.
 inline constexpr size_t kNarrowBits = 6;
 constexpr bool IsNarrow(Layout layout) {
   return TraitsOf(layout).level_bits <= kNarrowBits;
@@ -67,7 +67,8 @@ void Avx2Widen(const Int8Block* x, size_t num_blocks, int16_t* out);
 void Avx2Rows(const UnpackedJob& job);
 void AvxVnniRows(const UnpackedJob& job);
 
-// As Int8Panels, with the same bits, by Avx2Rows or AvxVnniRows.
+// As Int8Panels on the target AVX2, which also rounded x, with the same bits,
+// by Avx2Rows or AvxVnniRows.
 void Avx2Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end, RowIndex index = {});
 void AvxVnniPanels(const MatMulJob& job, const Int8Block* x, size_t begin,

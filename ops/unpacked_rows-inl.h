@@ -21,6 +21,11 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t row) {
       HWY_UNROLL(4)
       for (size_t r = 0; r < kRows; ++r) {
         const __m256 x_scale = _mm256_broadcast_ss(&x[r]->scale);
+        __m256 minus_x;
+        if constexpr (TraitsOf(kLayout).has_offset) {
+          minus_x = _mm256_mul_ps(
+              x_scale, _mm256_cvtepi32_ps(MinusSum<kLayout>(*x[r], group)));
+        }
         HWY_UNROLL(2)
         for (size_t p = 0; p < kParts; ++p) {
           float* HWY_RESTRICT at = sums + r * kPanelRows + p * 8;
@@ -28,8 +33,6 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t row) {
               _mm256_mul_ps(_mm256_load_ps(scales + p * 8), x_scale),
               _mm256_cvtepi32_ps(acc[r][p]), _mm256_load_ps(at));
           if constexpr (TraitsOf(kLayout).has_offset) {
-            const __m256 minus_x = _mm256_mul_ps(
-                x_scale, _mm256_cvtepi32_ps(MinusSum<kLayout>(*x[r], group)));
             sum =
                 _mm256_fnmadd_ps(_mm256_load_ps(offsets + p * 8), minus_x, sum);
           }

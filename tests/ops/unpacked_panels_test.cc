@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "hwy/detect_targets.h"
+#include "hwy/targets.h"
 #include "ops/cpu.h"
 #include "tests/support/near.h"
 #include "tests/support/test_matrix.h"
@@ -17,13 +17,22 @@
 namespace gemma::internal {
 namespace {
 
+class UnpackedPanels : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!(HWY_TARGETS & HWY_AVX2) || !MayUse(kAvx2)) GTEST_SKIP() << "no AVX2";
+    hwy::SetSupportedTargetsForTest(HWY_AVX2);
+  }
+  ~UnpackedPanels() override { hwy::SetSupportedTargetsForTest(0); }
+};
+
 using PanelsFunction = void(const MatMulJob&, const Int8Block*, size_t, size_t,
                             RowIndex);
 
-// The kernels of this file that run on this CPU.
+// The kernels that run on this CPU. All others run on AVX2, too, because they
+// share the rounded x.
 std::vector<PanelsFunction*> Kernels() {
   std::vector<PanelsFunction*> kernels;
-  if (!(HWY_TARGETS & HWY_AVX2) || !MayUse(kAvx2)) return kernels;
   kernels.push_back(Avx2Panels);
   if (MayUse(kAvxVnni)) kernels.push_back(AvxVnniPanels);
   return kernels;
@@ -72,7 +81,7 @@ bool HasCodes(Format format) {
 
 // More columns than are unpacked at a time, more rows than are summed at a
 // time, and a panel that is not full.
-TEST(UnpackedPanels, SameBitsAnyRows) {
+TEST_F(UnpackedPanels, SameBitsAnyRows) {
   constexpr size_t kRows = 70;
   constexpr size_t kCols = kUnpackedCols + 256;
   constexpr size_t kWeightRows = 37;
@@ -95,7 +104,7 @@ TEST(UnpackedPanels, SameBitsAnyRows) {
 }
 
 // The head's layout, whose lower bits lie apart.
-TEST(UnpackedPanels, SplitCodesToo) {
+TEST_F(UnpackedPanels, SplitCodesToo) {
   const Products products(RandomVector(9 * 288, 1), 288);
   const TestMatrix q8(Format::kQ8_0, 70, 288, 3);
   const AlignedBuffer memory =
@@ -110,7 +119,7 @@ TEST(UnpackedPanels, SplitCodesToo) {
 }
 
 // Experts choose rows, in any order.
-TEST(UnpackedPanels, RowsOfAnIndex) {
+TEST_F(UnpackedPanels, RowsOfAnIndex) {
   const std::vector<uint32_t> index = {4, 0, 0, 6, 2, 5, 6, 1, 3};
   const Products products(RandomVector(7 * 512, 1), 512);
   const TestMatrix w(Format::kQ4_K, 20, 512, 2);
@@ -123,7 +132,7 @@ TEST(UnpackedPanels, RowsOfAnIndex) {
 }
 
 // Sums in 16 bits hold the largest products of every format.
-TEST(UnpackedPanels, ExtremeCodesNeverSaturate) {
+TEST_F(UnpackedPanels, ExtremeCodesNeverSaturate) {
   for (const Format format : kAllFormats) {
     if (!HasCodes(format)) continue;
     for (const int byte : {0x00, 0x7F, 0x80, 0xFF}) {
@@ -142,7 +151,7 @@ TEST(UnpackedPanels, ExtremeCodesNeverSaturate) {
 }
 
 // A NaN anywhere in a block must reach the result.
-TEST(UnpackedPanels, RowsStayApart) {
+TEST_F(UnpackedPanels, RowsStayApart) {
   std::vector<float> x = RandomVector(8 * 64, 2);
   x[5 * 64 + 40] = INFINITY;
   const Products products(x, 64);
