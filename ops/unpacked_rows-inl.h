@@ -21,7 +21,7 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t row) {
       HWY_UNROLL(4)
       for (size_t r = 0; r < kRows; ++r) {
         const __m256 x_scale = _mm256_broadcast_ss(&x[r]->scale);
-        __m256 minus_x;
+        [[maybe_unused]] __m256 minus_x;
         if constexpr (TraitsOf(kLayout).has_offset) {
           minus_x = _mm256_mul_ps(
               x_scale, _mm256_cvtepi32_ps(MinusSum<kLayout>(*x[r], group)));
