@@ -78,8 +78,7 @@ class LoraTest(CommandTest):
     def test_inspect_lists_adapters(self):
         shown = json.loads(self.succeeds("inspect", TOY, "--lora", f"{PLAIN}=0.5", "--json"))
         self.assertEqual(shown["options"]["lora"], [{"path": str(PLAIN), "scale": 0.5}])
-        self.assertIn(f"adapter        {PLAIN} (scale 0.5)
-", self.succeeds("inspect", TOY, "--lora",
+        self.assertIn(f"adapter        {PLAIN} (scale 0.5)\n", self.succeeds("inspect", TOY, "--lora",
                                                                                     f"{PLAIN}=0.5"))
         for empty in ("", "=1"):
             self.fails(2, "inspect", TOY, "--lora", empty, says=f"--lora: '{empty}' is not FILE or FILE=SCALE")

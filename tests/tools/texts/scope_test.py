@@ -297,7 +297,8 @@ class PageTest(ScopeTest):
         path = self.folder / "page.html"
         printed = self.succeeds_quietly("scope", MODEL, TEXT, "--sae", SAE, "--html", path)
         self.assertEqual(printed, f"{path}: {len(self.ids)} tokens, 16 features\n")
-        long = self.succeeds_quietly("scope", MODEL, "the " * 1200, "--sae", SAE, "--sae", f"{SAE}:mlp@1", "--html", path)
+        long = self.succeeds_quietly("scope", MODEL, "the " * 1200, "--sae", SAE, "--sae", f"{SAE}:mlp@1", "--html", path,
+                                     "--force")
         self.assertRegex(long, r": \d,\d\d\d tokens, 32 features\n\Z")
 
     def test_title_names_text_and_model(self):
@@ -309,7 +310,7 @@ class PageTest(ScopeTest):
         file = self.folder / "notes & more.txt"
         file.write_text(TEXT)
         path = self.folder / "page.html"
-        self.succeeds_quietly("scope", MODEL, "--file", file, "--sae", SAE, "--html", path)
+        self.succeeds_quietly("scope", MODEL, "--file", file, "--sae", SAE, "--html", path, "--force")
         self.assertEqual(Page(path.read_text()).title, f"notes & more.txt: features in {MODEL}")
 
     def test_needs_nothing_else(self):

@@ -329,7 +329,7 @@ absl::Status WithRoomCure(absl::Status status) {
       "run the same command again: it continues where this one stopped");
 }
 
-// "gemma-3-270m, Gemma 3 270M, base, Q4_K_M, 241.39 MiB"
+// "gemma-3-270m, Gemma 3 270M, base, Q4_K_M, 253 MB"
 std::string Described(const CatalogueEntry& entry) {
   return absl::StrCat(entry.name, ", ", entry.description, ", ",
                       entry.sha256.empty() ? "about " : "", Bytes(entry.bytes));
@@ -337,11 +337,6 @@ std::string Described(const CatalogueEntry& entry) {
 
 absl::Status Pull(const PullOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
-  if (!options.is_given && !options.quiet) {
-    Note(absl::StrCat("fetching ", Described(DefaultModel()),
-                      "; one that chats: gemma pull ", SmallestChatModel().name,
-                      ", ", Bytes(SmallestChatModel().bytes)));
-  }
   GEMMA_ASSIGN_OR_RETURN(ModelSource source, FindSource(options.model, store));
   if (!options.name.empty()) source.name = options.name;
   GEMMA_RETURN_IF_ERROR(Check(options, source));
@@ -352,6 +347,12 @@ absl::Status Pull(const PullOptions& options) {
                          store.Lock(source.name, /*wait=*/true, options.quiet));
   GEMMA_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
                          store.Find(source.name));
+  const bool is_here = stored.has_value() && stored->complete;
+  if (!options.is_given && !options.quiet && !is_here) {
+    Note(absl::StrCat("fetching ", Described(DefaultModel()),
+                      "; one that chats: gemma pull ", SmallestChatModel().name,
+                      ", ", Bytes(SmallestChatModel().bytes)));
+  }
   GEMMA_RETURN_IF_ERROR(CheckFolder(store, source, stored));
   GEMMA_RETURN_IF_ERROR(store.RemoveTemporaries(source.name));
   if (!HasOtherLicence(source)) ShowTerms(store, options.quiet);
