@@ -15,6 +15,8 @@
 #include "tests/support/on_terminal.h"
 #include "tools/gemma/answer/answer.h"
 #include "tools/gemma/chat/chat_text.h"
+#include "tools/gemma/io/files.h"
+#include "tools/gemma/io/output_file.h"
 
 namespace gemma::tools {
 namespace {
@@ -74,6 +76,27 @@ TEST(AnswerDisplay, LinesBreakBetweenWords) {
   EXPECT_EQ(Shown(answer, options, "dumb"),
             "Let me think about this for a while.\r\n...\r\n"
             "The quick brown fox jumps over \\x1b[2Jit\r\n");
+}
+
+TEST(AnswerDisplay, FilesGetTextUnchanged) {
+  Answer answer;
+  answer.text = "A **bold** word, \r\x1b[2J and more than 20 columns\n";
+  AnswerOptions options;
+  options.is_turn = true;
+  const std::string path = ::testing::TempDir() + "/answer.txt";
+  const std::string shown = OnTerminal(
+      STDOUT_FILENO,
+      [&] {
+        const auto file = OutputFile::Open(path, /*force=*/true);
+        ASSERT_EQ(ErrorOf(file), "OK");
+        EXPECT_EQ(ErrorOf(WriteAnswer(answer, options)), "OK");
+        EXPECT_EQ(ErrorOf((*file)->Commit()), "OK");
+      },
+      "xterm", /*columns=*/20);
+  EXPECT_EQ(shown, "");
+  const absl::StatusOr<std::string> written = ReadFile(path);
+  ASSERT_EQ(ErrorOf(written), "OK");
+  EXPECT_EQ(*written, answer.text);
 }
 
 TEST(AnswerDisplay, ExactTextsStayWhole) {

@@ -25,7 +25,8 @@ class StartTest(TerminalTest):
         self.assertEqual(self.messages(terminal), ["one"])
 
     def test_base_model_wants_prompt(self):
-        for command in (("run", BASE, "-n", "3"), ("run", MODEL, "--raw", "-n", "3"), ("run", MODEL, "-", "-n", "3")):
+        for command in (("run", BASE, "-n", "3"), ("run", MODEL, "--raw", "-n", "3"), ("run", MODEL, "-", "-n", "3"),
+                        ("run", MODEL, "-n", "3", "-o", "answer")):
             terminal = Terminal(self.folder, [], {}, command=command)
             self.addCleanup(terminal.close)
             terminal.wait_for(b"type the prompt, then Enter and Ctrl-D")

@@ -1,7 +1,5 @@
 #include "tools/gemma/answer/answer_display.h"
 
-#include <unistd.h>
-
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -27,7 +25,7 @@ std::string EndOf(const std::string& text) {
 }  // namespace
 
 AnswerDisplay::AnswerDisplay(const AnswerOptions& options)
-    : escapes_(isatty(STDOUT_FILENO) == 1),
+    : escapes_(OutputIsTerminal()),
       wraps_(OutputCanMove() && options.grammar == nullptr && !options.as_is),
       dims_(OutputHasColours()),
       renders_(dims_ && options.is_turn && options.markdown != "off"),

@@ -33,6 +33,7 @@
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/logit_rows.h"
+#include "tools/gemma/io/terminal_text.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/model_error.h"
 
@@ -233,7 +234,7 @@ absl::StatusOr<Answer> AnswerPrompt(const RunOptions& options, Guard* guard,
 // Whether the user is at a terminal and has given neither a prompt nor an
 // option that only a prompt has.
 bool AsksForChat(const RunOptions& options, bool has_grammar) {
-  return isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 &&
+  return isatty(STDIN_FILENO) == 1 && OutputIsTerminal() &&
          !options.prompt.is_given && options.prompt.asked_by().empty() &&
          options.fill.asked_by().empty() && options.batch.input.empty() &&
          options.format == "text" && !options.raw && !options.parse_control &&
