@@ -167,6 +167,12 @@ TEST_F(ToolChatTest, SavedWithoutThoughts) {
   EXPECT_EQ(ErrorOf(chat.Replace("", chat.turns())), "OK");
 }
 
+TEST(CallLines, EscapesControlCharacters) {
+  EXPECT_EQ(CallLines({ToolCall{"f\u009b", "{\"x\":\"\u009b2J\x7F\"}"}}),
+            "{\"name\":\"f\\u009b\",\"arguments\":"
+            "{\"x\":\"\\u009b2J\\u007f\"}}\n");
+}
+
 TEST(CallLines, KeepsWrongArguments) {
   EXPECT_EQ(CallLines({ToolCall{"f", R"({"x":1e999})"}}),
             "{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1e999}\"}\n");

@@ -39,6 +39,8 @@ TEST(JsonText, EscapesEveryControlCharacter) {
   const nlohmann::ordered_json json = {"\x1b\x7F\u0080\u009b[2J\u00A0\xC2"};
   EXPECT_EQ(ToText(json),
             "[\n  \"\\u001b\\u007f\\u0080\\u009b[2J\u00A0\uFFFD\"\n]\n");
+  EXPECT_EQ(ToLine(json),
+            "[\"\\u001b\\u007f\\u0080\\u009b[2J\u00A0\uFFFD\"]\n");
   EXPECT_EQ(nlohmann::ordered_json::parse(ToText(json))[0],
             "\x1b\x7F\u0080\u009b[2J\u00A0\uFFFD");
 }

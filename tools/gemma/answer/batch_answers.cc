@@ -20,6 +20,7 @@
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/json_line.h"
+#include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/report_head.h"
 
 namespace gemma::tools {
@@ -131,8 +132,7 @@ absl::Status BatchAnswers::Write(size_t line, std::string_view input,
       {{"model", model_}, {"line", line + 1}, {"input", Checksum(input)}});
   if (!id.empty()) json["id"] = OrderedJson::parse(id);
   json.update(fields);
-  const std::string text = absl::StrCat(
-      json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace), "\n");
+  const std::string text = ToLine(json);
   if (fd_ < 0) return WriteOutput(text);
   return WriteTo(fd_, text, path_);
 }

@@ -11,6 +11,7 @@
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/io/files.h"
+#include "tools/gemma/io/text.h"
 
 namespace gemma::tools {
 namespace {
@@ -77,12 +78,7 @@ OrderedJson CallJson(const ToolCall& call) {
 
 std::string CallLines(const std::vector<ToolCall>& calls) {
   std::string lines;
-  for (const ToolCall& call : calls) {
-    absl::StrAppend(&lines,
-                    CallJson(call).dump(-1, ' ', false,
-                                        OrderedJson::error_handler_t::replace),
-                    "\n");
-  }
+  for (const ToolCall& call : calls) lines += ToLine(CallJson(call));
   return lines;
 }
 

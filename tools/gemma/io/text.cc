@@ -31,6 +31,13 @@ std::string EscapeControls(std::string_view json) {
   return out;
 }
 
+std::string Written(const nlohmann::ordered_json& json, int indent) {
+  using Json = nlohmann::ordered_json;
+  return EscapeControls(
+             json.dump(indent, ' ', false, Json::error_handler_t::replace)) +
+         "\n";
+}
+
 }  // namespace
 
 absl::Status CheckUtf8(std::string_view text, std::string_view what) {
@@ -110,10 +117,11 @@ std::string Age(std::string_view time, std::time_t now) {
 }
 
 std::string ToText(const nlohmann::ordered_json& json) {
-  using Json = nlohmann::ordered_json;
-  return EscapeControls(
-             json.dump(2, ' ', false, Json::error_handler_t::replace)) +
-         "\n";
+  return Written(json, /*indent=*/2);
+}
+
+std::string ToLine(const nlohmann::ordered_json& json) {
+  return Written(json, /*indent=*/-1);
 }
 
 }  // namespace gemma::tools

@@ -41,6 +41,9 @@ std::string Age(std::string_view time, std::time_t now);
 // characters, also those from U+007F on, which JSON allows.
 std::string ToText(const nlohmann::ordered_json& json);
 
+// As ToText, but on one line.
+std::string ToLine(const nlohmann::ordered_json& json);
+
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_IO_TEXT_H_

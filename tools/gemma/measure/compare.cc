@@ -198,7 +198,7 @@ std::string PerTokenLines(absl::Span<const TokenScore> scores,
         {"base_top", score.base_top},
         {"other_top", score.other_top},
     });
-    absl::StrAppend(&lines, json.dump(), "\n");
+    lines += ToLine(json);
   }
   return lines;
 }

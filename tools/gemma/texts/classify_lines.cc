@@ -17,6 +17,7 @@
 #include "tools/gemma/io/line_reader.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
+#include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/model_error.h"
 #include "tools/gemma/machine/report_head.h"
 
@@ -144,10 +145,7 @@ class Lines {
       ++num_failed_;
       json["error"] = result.status().message();
     }
-    return WriteOutput(absl::StrCat(
-        json.dump(-1, ' ', false,
-                  nlohmann::ordered_json::error_handler_t::replace),
-        "\n"));
+    return WriteOutput(ToLine(json));
   }
 
   absl::Status Summary() const {
