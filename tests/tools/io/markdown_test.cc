@@ -143,6 +143,18 @@ TEST(Markdown, TextComesEarly) {
   EXPECT_EQ(shown, "The fox \x1b[1mjumps\x1b[22m over");
 }
 
+TEST(Markdown, FinishEndsCodeBlocks) {
+  std::string shown;
+  LineWrapper lines([] { return 40; },
+                    [&](std::string_view part) { shown += part; });
+  MarkdownRenderer markdown(&lines);
+  markdown.Write("```\nx");
+  markdown.Finish();
+  shown.clear();
+  markdown.Write("\n**a**\n");
+  EXPECT_EQ(shown, "\n\x1b[1ma\x1b[22m\n");
+}
+
 TEST(Markdown, ControlCharactersAreShown) {
   EXPECT_EQ(Rendered("a `\x1b[31m` **\x9B**"),
             "a <c>\\x1b[31m</c> <b>\\x9b</b>");

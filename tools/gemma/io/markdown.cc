@@ -104,6 +104,7 @@ void MarkdownRenderer::Finish() {
   }
   lines_.SetBreaks(true);
   place_ = Place::kLineStart;
+  fence_ = 0;
   is_heading_ = false;
 }
 
