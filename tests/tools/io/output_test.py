@@ -147,6 +147,10 @@ class ResultFileTest(CommandTest):
         done = subprocess.run(f'"{BINARY}" tokenize "{SPEAKING}" hello -o >(cat)', shell=True, executable="/bin/bash",
                               capture_output=True, check=False)
         self.assertEqual((done.returncode, done.stdout.decode()), (0, expected), done)
+        embed = ["embed", MODELS / "embedding_gemma", "hello"]
+        self.assertEqual(self.succeeds(*embed, "-o", "-"), self.succeeds(*embed))
+        for command in (["logits", SPEAKING, "--tokens", "2"], ["importance", SPEAKING, "--file", self.text]):
+            self.fails(1, *command, "-o", "-", says="wanted a file", cure="./-")
 
     def test_commands_without_a_result(self):
         for command in (["chat", SPEAKING], ["pull"], ["remove", "x"], ["quantize", SPEAKING, self.path, "q4"]):

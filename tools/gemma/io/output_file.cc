@@ -18,6 +18,11 @@ OutputFile* current_output = nullptr;
 }  // namespace
 
 absl::Status CheckReplaces(const std::string& path, bool force) {
+  if (path == kStdinArgument) {
+    return WithCure(
+        absl::InvalidArgumentError("-: standard output, wanted a file"),
+        "./- names a file");
+  }
   std::error_code error;
   const std::filesystem::file_status status =
       std::filesystem::status(path, error);

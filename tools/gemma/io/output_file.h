@@ -15,8 +15,8 @@
 
 namespace gemma::tools {
 
-// Returns OK, or an error if `path` is a folder, or, unless `force`, a file
-// that exists. Pipes and devices are OK.
+// Returns OK, or an error if `path` is "-" or a folder, or, unless `force`, a
+// file that exists. Pipes and devices are OK.
 absl::Status CheckReplaces(const std::string& path, bool force);
 
 // Writes "FILE  <what>, 1.2 MB" to standard output, or "FILE  1.2 MB" if `what`

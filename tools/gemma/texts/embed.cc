@@ -19,6 +19,7 @@
 #include "tools/gemma/cli/output_check.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
 #include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
@@ -275,7 +276,11 @@ Examples:
     --dimensions 256 -o vectors.npy
 
 )");
-  command->callback([=] { *action = [=] { return Embed(*options); }; });
+  command->callback([=] {
+    std::string& path = options->output.path;
+    if (path == kStdinArgument) path.clear();
+    *action = [=] { return Embed(*options); };
+  });
 }
 
 }  // namespace gemma::tools
