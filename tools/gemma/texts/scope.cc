@@ -185,14 +185,15 @@ std::string Grouped(size_t number) {
   return digits;
 }
 
-// "f.html: 1,018 tokens, 256 features".
+// "f.html: 1,018 tokens, 256 features"
 std::string PageLine(std::string_view path, const ScopedText& text) {
   size_t features = 0;
   for (const ScopedAutoencoder& of : text.autoencoders) {
     features += of.num_features;
   }
-  return absl::StrCat(path, ": ", Grouped(text.tokens.size()), " tokens, ",
-                      Grouped(features), " features\n");
+  return absl::StrCat(Printable(path, kUncut), ": ",
+                      Grouped(text.tokens.size()), " tokens, ",
+                      Grouped(features), " features");
 }
 
 // An error if --html would overwrite an input.
@@ -238,7 +239,7 @@ absl::Status Scope(ScopeOptions options) {
     GEMMA_RETURN_IF_ERROR(page->Write(ScopePage(scoped)));
     GEMMA_RETURN_IF_ERROR(page->Commit());
     if (options.format != "json") {
-      return WriteOutput(PageLine(options.html, scoped));
+      return WriteSummary(PageLine(options.html, scoped));
     }
   }
   return WriteOutput(options.format == "json"
