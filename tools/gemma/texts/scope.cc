@@ -48,7 +48,7 @@ struct ScopeOptions {
   std::string file;  // empty: use `text`
   bool parse_control = false;
   std::vector<size_t> features;
-  size_t top = 0;  // 0: kTableTop for a table, all for JSON
+  size_t top = 0;  // 0: kTableTop for a table, all for JSON; kMaxTop: all
   std::string format = "text";
   std::string html;  // empty: no page
   bool force = false;
@@ -76,6 +76,7 @@ absl::StatusOr<std::string> ReadScopeText(const ScopeOptions& options) {
 
 // The features of a token that the report lists, the strongest; 0: all.
 size_t ReportedTop(const ScopeOptions& options) {
+  if (options.top == kMaxTop) return 0;
   if (options.top != 0 || options.format == "json") return options.top;
   return kTableTop;
 }
