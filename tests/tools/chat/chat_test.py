@@ -132,6 +132,11 @@ class ChatTest(CommandTest):
         text = self.says("/set verbose", "one", "/set verbose off", "two")
         self.assertEqual(text.count("; context: "), 1)
 
+    def test_markdown_inside(self):
+        text = self.says("/set markdown on", "/set", "/set markdown", "/set", arguments=["--markdown", "off"])
+        self.assertEqual(re.findall(r"markdown: (\w+)", text), ["on", "off"])
+        self.assertIn("'x' is not on or off", self.chat("/set markdown x").stderr.decode())
+
     def test_a_loaded_conversation_goes_on(self):
         path = self.folder / "chat.json"
         whole = self.saved("/system S", "one", "/set max-tokens 3", "two", arguments=["--seed", 5])

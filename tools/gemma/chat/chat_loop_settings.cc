@@ -99,7 +99,7 @@ absl::Status ChatLoop::SetMarkdown(std::string_view value) {
   if (!value.empty() && value != "on" && value != "off") {
     return Wrong(kMarkdownSetting, value, "on or off");
   }
-  settings_.markdown = value.empty() ? "on" : value;
+  settings_.markdown = value.empty() ? first_settings_.markdown : value;
   return absl::OkStatus();
 }
 
