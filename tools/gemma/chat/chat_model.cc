@@ -1,17 +1,14 @@
 #include "tools/gemma/chat/chat_model.h"
 
-#include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/answer/prompt.h"
+#include "tools/gemma/machine/file_type.h"
 #include "tools/gemma/machine/model_error.h"
-#include "tools/gemma/machine/summary.h"
 
 namespace gemma::tools {
 
@@ -48,23 +45,9 @@ std::string ChatModel::Description() const {
   const size_t context =
       options_.context != 0 ? options_.context : DefaultContext(model_);
   const size_t threads = model_.num_threads();
-  return absl::StrCat(Printable(name()), ": ", MainTypes(model_.tensors()),
+  return absl::StrCat(Printable(name()), ": ", FileType(name(), model_),
                       ", context of ", context, " tokens, ", threads,
                       threads == 1 ? " thread" : " threads");
-}
-
-std::string MainTypes(const std::vector<TensorSummary>& tensors) {
-  const Totals totals = Summarize(tensors);
-  std::vector<std::pair<uint64_t, std::string>> types;
-  for (const auto& [name, total] : totals.types) {
-    if (total.values >= totals.all.values / 10) {
-      types.emplace_back(total.values, name);
-    }
-  }
-  std::sort(types.rbegin(), types.rend());
-  return absl::StrJoin(types, " and ", [](std::string* out, const auto& type) {
-    absl::StrAppend(out, type.second);
-  });
 }
 
 }  // namespace gemma::tools

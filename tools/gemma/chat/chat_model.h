@@ -7,7 +7,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "gemma/gemma.h"
@@ -48,10 +47,6 @@ class ChatModel {
 // Loads the model with this name or path as the chat's first one was loaded.
 using LoadChatModel =
     std::function<absl::StatusOr<std::unique_ptr<ChatModel>>(std::string)>;
-
-// The types that hold a tenth of the values or more, the most first: "Q8_0 and
-// Q4_K".
-std::string MainTypes(const std::vector<TensorSummary>& tensors);
 
 }  // namespace gemma::tools
 

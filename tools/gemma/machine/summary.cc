@@ -13,12 +13,6 @@ Totals Summarize(const std::vector<TensorSummary>& tensors) {
       total->bytes += tensor.bytes;
     }
   }
-  uint64_t most = 0;
-  for (const auto& [name, total] : totals.types) {
-    if (total.values <= most) continue;
-    most = total.values;
-    totals.main_type = name;
-  }
   return totals;
 }
 

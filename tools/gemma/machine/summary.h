@@ -28,7 +28,6 @@ struct TypeTotal {
 struct Totals {
   std::map<std::string, TypeTotal> types;
   TypeTotal all;
-  std::string main_type;  // the type of the most values
 };
 
 Totals Summarize(const std::vector<TensorSummary>& tensors);
