@@ -156,7 +156,7 @@ bool RunAnswer(const Turns& turns, std::string_view input) {
               answer.tool_calls == held.tool_calls &&
               answer.has_markers == held.has_markers,
           "the same parts however the text arrives");
-  // A blank's piece is no character of its own.
+  // A blank's piece is not a character of its own.
   bool is_plain = !absl::StrContains(input, kBlank);
   for (const ToolCall& call : answer.tool_calls) {
     Require(!call.name.empty(), "the name of a tool");
