@@ -318,11 +318,13 @@ absl::StatusOr<ModelConfig> ConfigFromGguf(const Checkpoint& checkpoint,
     const bool is_gemma = IsOfFamily(c.architecture);
     return WithReason(
         absl::InvalidArgumentError(FormatText(
-            "%s: key 'general.architecture' is %s%s, wanted 'gemma', 'gemma2', "
-            "'gemma3', 'gemma3n', 'gemma4', 'gemma-embedding', "
-            "'gemma-embedding2' or 'recurrentgemma'",
-            metadata.path(), Quoted(c.architecture),
-            is_gemma ? ": this Gemma is not read yet" : "")),
+            "%s: key 'general.architecture' is %s%s", metadata.path(),
+            Quoted(c.architecture),
+            is_gemma ? ": this Gemma is not read yet, wanted 'gemma', "
+                       "'gemma2', 'gemma3', 'gemma3n', 'gemma4', "
+                       "'gemma-embedding', 'gemma-embedding2' or "
+                       "'recurrentgemma'"
+                     : ", wanted a Gemma model")),
         // llama.cpp's name for vision towers.
         c.architecture == "clip" ? ErrorReason::kVisionTower
         : is_gemma               ? ErrorReason::kUnreadGemma

@@ -247,7 +247,7 @@ absl::Status OtherFamily(const Json& model_type) {
       "'vaultgemma', "
       "'embedding_gemma2', 'embedding_gemma2_text' or 'recurrent_gemma'";
   if (!IsOfFamily(name)) {
-    return WithReason(model_type.Unexpected(kWanted),
+    return WithReason(model_type.Unexpected("a Gemma model"),
                       ErrorReason::kOtherArchitecture);
   }
   return WithReason(absl::InvalidArgumentError(absl::StrCat(

@@ -38,24 +38,24 @@ class WrongFileTest(CommandTest):
             self.fails(1, *command, says=[name, *([says] if isinstance(says, str) else says)], cure=cure)
 
     def test_files_of_others(self):
-        self.wrong("notes.txt", b"Once upon a time.\n", "it is a text")
+        self.wrong("notes.txt", b"Once upon a time.\n", "the first argument is the model", says="is a text, not a model")
         self.wrong("m.gguf", POINTER, "git lfs pull", says="is a Git LFS pointer, not the file itself")
         self.wrong("m.gguf", b"\n<!DOCTYPE html><html><head>", "/resolve/", says="is a web page, not the file itself")
         self.wrong("m.gguf", b'{"error":"Repository not found"}', "/resolve/")
-        self.wrong("pytorch_model.bin", b"\x80\x02}q\x00.", "safetensors")
+        self.wrong("pytorch_model.bin", b"\x80\x02}q\x00.", "safetensors", says="has PyTorch weights, which")
         with zipfile.ZipFile(self.folder / "zip", "w") as archive:
             archive.writestr("archive/data.pkl", b"x")
         self.wrong("model.pt", (self.folder / "zip").read_bytes(), "safetensors")
         self.wrong("old.bin", bytes(range(1, 200)), "safetensors")
-        self.wrong("2b-it-sfp.sbs", bytes(range(200)), "to its end", says="not a GGUF or gemma.cpp file")
-        self.wrong("ggml-model.bin", b"tjgg" + bytes(60), "before GGUF")
-        self.wrong("gemma.tflite", b"\x1c\0\0\0TFL3" + bytes(60), "LiteRT")
-        self.wrong("gemma3-1b-it-int4.task", (self.folder / "zip").read_bytes(), "MediaPipe")
-        self.wrong("gemma3-1b-it-int4.litertlm", b"LITERTLM" + bytes(60), "LiteRT")
-        self.wrong("model.onnx", b"\x08\x0a" + bytes(60), "ONNX")
-        self.wrong("m.gguf.gz", gzip.compress(GGUF.read_bytes()[:1000]), "unpack it")
-        self.wrong("m.gguf.partial", b"\0" * 100, "gemma pull continues")
-        self.wrong("m", b"\0" * 100, "gemma pull")
+        self.wrong("2b-it-sfp.sbs", bytes(range(200)), "to its end", says="does not begin as files of gemma.cpp do")
+        self.wrong("ggml-model.bin", b"tjgg" + bytes(60), "use a GGUF file", says="before GGUF")
+        self.wrong("gemma.tflite", b"\x1c\0\0\0TFL3" + bytes(60), "safetensors", says="LiteRT")
+        self.wrong("gemma3-1b-it-int4.task", (self.folder / "zip").read_bytes(), "safetensors", says="MediaPipe")
+        self.wrong("gemma3-1b-it-int4.litertlm", b"LITERTLM" + bytes(60), "safetensors", says="LiteRT")
+        self.wrong("model.onnx", b"\x08\x0a" + bytes(60), "safetensors", says="ONNX")
+        self.wrong("m.gguf.gz", gzip.compress(GGUF.read_bytes()[:1000]), "unpack it", says="is compressed")
+        self.wrong("m.gguf.partial", b"\0" * 100, "gemma pull continues", says="has not finished")
+        self.wrong("m", b"\0" * 100, "gemma pull", says="is not a model: it begins with")
         self.wrong("m.gguf", b"", "to its end", says="is empty")
 
     def test_files_of_gemma_cpp(self):
@@ -64,7 +64,7 @@ class WrongFileTest(CommandTest):
         self.wrong("old.sbs", b"SBS\n" + blob, "migrate_weights", says="no tensor 'c_embedding'")
 
     def test_gguf_files_of_other_models(self):
-        self.wrong("llama.gguf", gguf_of(b"llama"), "only Gemma models", says="'llama'")
+        self.wrong("llama.gguf", gguf_of(b"llama"), "only Gemma models", says="'llama', wanted a Gemma model")
         self.wrong("mmproj.gguf", gguf_of(b"clip"), "the vision part of a model", says="'clip'")
 
         self.wrong("drafter.gguf", gguf_of(b"gemma4-assistant"), "run here",
@@ -118,21 +118,28 @@ class WrongFileTest(CommandTest):
         shutil.copy(TOY / "config.json", folder)
         self.fails(1, "inspect", folder, says="without weights", cure="gemma pull")
         (folder / "pytorch_model.bin").write_bytes(b"\x80\x02")
-        self.fails(1, "inspect", folder, says="without weights", cure="PyTorch")
+        self.fails(1, "inspect", folder, says="has PyTorch weights, which gemma does not read, because reading them "
+                   "may run code (pytorch_model.bin)", cure="safetensors")
         (folder / "pytorch_model.bin").unlink()
         for name, cure in (("model.onnx", "ONNX"), ("onnx/model.onnx", "ONNX"), ("flax_model.msgpack", "Flax"),
                            ("model.task", "MediaPipe"), ("model.ckpt", "PyTorch")):
             path = folder / name
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(b"x")
-            self.fails(1, "inspect", folder, says="without weights", cure=cure)
+            self.fails(1, "inspect", folder, says=cure, cure="safetensors or GGUF")
             path.unlink()
         (folder / "a.safetensors").write_bytes(b"")
-        self.fails(1, "inspect", folder, says="without weights", cure="model.safetensors.index.json")
+        self.fails(1, "inspect", folder, says="that no file lists", cure="model.safetensors.index.json")
         config = json.loads((TOY / "config.json").read_text())
         other = pathlib.Path(shutil.copytree(TOY, self.folder / "other"))
         (other / "config.json").write_text(json.dumps({**config, "model_type": "llama"}))
-        self.fails(1, "inspect", other, says="llama", cure="only Gemma models")
+        self.fails(1, "inspect", other, says="'llama', wanted a Gemma model", cure="only Gemma models")
+        for name in ("config.json",):
+            self.fails(1, "run", TOY / name, "hi", says=f"{name}: is one file of a model's directory",
+                       cure=f"give the directory: {TOY}")
+        (self.folder / "adapter_model.safetensors").write_bytes(b"\2\0\0\0\0\0\0\0{}")
+        self.fails(1, "run", self.folder / "adapter_model.safetensors", "hi", says="is an adapter, not a model",
+                   cure="--lora")
         (other / "config.json").write_text(json.dumps({**config, "model_type": "paligemma"}))
         self.fails(1, "inspect", other, says="'paligemma': this Gemma is not read yet", cure="run here")
 

@@ -144,11 +144,11 @@ class QuantizeTest(CommandTest):
 
     def test_sources_that_cannot_be(self):
         self.fails(1, "quantize", self.folder / "none", self.target, *KEEP, says="none", cure="gemma list")
-        self.fails(1, "quantize", self.folder, self.target, *KEEP, says="not a GGUF or gemma.cpp file",
+        self.fails(1, "quantize", self.folder, self.target, *KEEP, says="is a directory without a model",
                    cure="gemma pull")
         (self.folder / "text").write_text("no model")
-        self.fails(1, "quantize", self.folder / "text", self.target, *KEEP, says="not a GGUF or gemma.cpp file",
-                   cure="text")
+        self.fails(1, "quantize", self.folder / "text", self.target, *KEEP, says="is a text, not a model",
+                   cure="the first argument")
         self.assertEqual(self.files(), ["text"])
 
     def test_the_source_is_no_target(self):

@@ -433,7 +433,8 @@ class ResumeTest(PullTest):
         for process in (first, second, third):
             stdout, stderr = process.communicate(timeout=60)
             self.assertEqual((process.returncode, stdout.decode(), stderr),
-                             (0, f"{self.store / 'toy'}\n", b""))
+                             (0, f"{self.store / 'toy'}\n",
+                              b"" if process is third else b"gemma: its name here is toy\n"))
         blobs = [r for r in self.hub.take_requests() if "/blob/" in r.path]
         self.assertEqual(len(blobs), 1)
         self.assertEqual((self.store / "toy" / self.NAME).read_bytes(), self.hub.files[self.NAME])
@@ -529,7 +530,7 @@ class FailureTest(PullTest):
             self.hub.hold.set()
             self.hub.take_requests()
             self.assertEqual(self.listing(), {}, number)
-            self.assertRegex(self.succeeds_quietly("list"), r"\ANAME +KIND +SIZE +PULLED +PATH in [^\n]*\n\Z")
+            self.assertRegex(self.succeeds("list"), r"\ANAME +KIND +SIZE +PULLED +PATH in [^\n]*\n\Z")
         self.hub.cut_after = None
         self.pull("hf://owner/toy")
 
@@ -564,13 +565,20 @@ class FailureTest(PullTest):
         self.pull_fails(1, "hf://owner/toy", cause="/dev/null/models")
 
     def test_wrong_use(self):
-        for source in ("hf://owner", "hf://owner/", "hf:///toy", "hf://../toy", "hf://owner/..", "hf://owner/toy/x.bin",
+        for source in ("hf://owner", "hf://owner/", "hf:///toy", "hf://../toy", "hf://owner/..", 
                        "hf://owner/toy/../x.gguf", "hf://owner/toy@", "hf://owner/toy@../x", "hf://own er/toy",
                        "ftp://127.0.0.1/x.gguf", "http://127.0.0.1/x.bin", "http://", "no-such-model",
                        "http://user:password@127.0.0.1/x.gguf", "", "../toy", "pip:other==1.0"):
             with self.subTest(source):
                 line, = self.pull_fails(2, source)
                 self.assertNotIn("password@", line)
+        for source in ("hf://owner/toy/x.bin", "https://huggingface.co/owner/toy/blob/main/model.safetensors",
+                       "https://huggingface.co/owner/toy/resolve/main/model.safetensors"):
+            self.pull_fails(2, source, cause="wanted a FILE that ends in .gguf", cure="gemma pull owner/toy fetches")
+        for name, near in (("gemma3:1b", "gemma-3-1b-it-q4"), ("gemma-3-270m:q4", "gemma-3-270m"),
+                           ("gemma-3-1b", "gemma-3-1b-it-q4"), ("gemma-3-1b-it-Q4", "gemma-3-1b-it-q4"),
+                           ("gemma3:1b-it-qat", "gemma-3-1b-it-qat"), ("gemma-3-27om", "gemma-3-270m")):
+            self.pull_fails(2, name, cause=f"'{name}' is not in the catalogue", cure=f"did you mean {near}")
         self.pull_fails(2, "hf://owner/toy", "--name", "../x", cause="'../x'")
         self.pull_fails(2, "hf://owner/toy", "--sha256", "0" * 64, cause="--sha256")
         self.pull_fails(2, "http://127.0.0.1/x.gguf", "--sha256", "12", cause="--sha256")
@@ -658,7 +666,7 @@ class TermsTest(PullTest):
         (self.store / ".terms-shown").unlink()
         self.succeeds_quietly("pull", "hf://owner/toy", "--quiet")
         result = gemma("pull", "hf://owner/toy")
-        self.assertRegex(result.stderr.decode(), rf"\Agemma: [^\n]+{TERMS}\n\Z")
+        self.assertRegex(result.stderr.decode(), rf"\Agemma: [^\n]+{TERMS}\ngemma: its name here is toy\n\Z")
         self.pull("hf://owner/toy", "--name", "other")
 
 

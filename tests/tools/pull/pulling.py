@@ -55,8 +55,11 @@ class PullTest(CommandTest):
         return hub
 
     def pull(self, source, *arguments):
-        """Pulls a model, expects no output on standard error, and returns the path."""
-        return pathlib.Path(self.succeeds_quietly("pull", source, *arguments).rstrip("\n"))
+        """Pulls a model, expects at most a note with its name on standard error, and returns the path."""
+        result = gemma("pull", source, *arguments)
+        self.assertEqual(result.returncode, 0, result)
+        self.assertRegex(result.stderr.decode(), r"\A(gemma: its name here is \S+\n)?\Z")
+        return pathlib.Path(result.stdout.decode().rstrip("\n"))
 
     def pull_fails(self, code, *arguments, cause=(), cure=None):
         """Expects a line with `cause` and, with `cure`, a second line with that. Returns them."""

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import unittest
 
-from command import MODELS, gemma
+from command import MODELS, gemma, write_record
 from hub_server import COMMIT
 from pulling import GGUF, PullTest, directory
 
@@ -16,7 +16,9 @@ from pulling import GGUF, PullTest, directory
 class ListTest(PullTest):
     def test_what_was_pulled(self):
         self.assertEqual(self.listing(), {})
-        self.assertRegex(self.succeeds_quietly("list"), r"\ANAME +KIND +SIZE +PULLED +PATH in \S+\n\Z")
+        result = gemma("list")
+        self.assertRegex(result.stdout.decode(), r"\ANAME +KIND +SIZE +PULLED +PATH in \S+\n\Z")
+        self.assertRegex(result.stderr.decode(), r"\Agemma: no model is pulled: gemma pull gemma-3-270m [^\n]+\n\Z")
         self.hub.files = directory("gemma2")
         self.pull("hf://owner/toy")
         self.hub.files = {"a.gguf": (GGUF / "gemma3.gguf").read_bytes()}
@@ -65,7 +67,8 @@ class ListTest(PullTest):
         text = self.succeeds_quietly("list", "--all")
         open_, gated, unknown = re.split(r"\n\n", text)
         self.assertRegex(open_, r"\AOpen\nNAME +DOWNLOAD +MEMORY +MODEL\n"
-                                r"gemma-3-1b-it-q4 +~806 MB +~950 MB +Gemma 3 1B, instruction-tuned, Q4_K_M\n")
+                                r"gemma-3-1b-it-q4 +~806 MB +~950 MB +Gemma 3 1B, chats, Q4_K_M\n")
+        self.assertLessEqual(max(map(len, text.splitlines())), 80)
         self.assertRegex(open_, r"(?m)^gemma-3-270m +253 MB ")
         self.assertRegex(gated, r"\AGated: accept the terms at huggingface.co, and set HF_TOKEN\nNAME ")
         self.assertRegex(unknown, r"\ANot checked: may be gated; HF_TOKEN then opens them\nNAME ")
@@ -120,7 +123,31 @@ class NameTest(PullTest):
         self.fails(1, "run", "no-such", "x", says="no-such: no such file", cure="gemma list")
         self.fails(1, "run", "hf://owner/toy", "x", says="not a file", cure="gemma pull")
         self.fails(1, "run", "./no-such", "x", says="./no-such", cure="gemma list")
+        for name, near in (("gemma3:1b", "gemma-3-1b-it-q4"), ("gemma-3-270m:latest", "gemma-3-270m"),
+                           ("gemma3:latest", "gemma-3-1b-it-q4"), ("gemma2:2b", "gemma-2-2b-it"),
+                           ("gemma3n:e4b", "gemma-3n-e4b-it"), ("gemma3:270m", "gemma-3-270m-it-q8"),
+                           ("gemma3:1b-it-q4_K_M", "gemma-3-1b-it-q4"), ("gemma-3-1B-PT", "gemma-3-1b-pt"),
+                           ("gemma3:270m-pt-q4_K_M", "gemma-3-270m")):
+            self.fails(1, "run", name, "x", says=f"{name}: no such file, and no pulled model of this name",
+                       cure=f"did you mean {near}? gemma pull {near} fetches it")
+        self.fails(1, "run", "llama3:8b", "x", says="llama3:8b", cure="gemma list")
+        write_record(self.store, "gemma-3-270m")
+        line = gemma("run", "gemma-3-270m:latest", "x").stderr.decode()
+        self.assertTrue(line.endswith("gemma: did you mean gemma-3-270m?\n"), line)
         self.assertEqual(self.hub.take_requests(), [])  # These commands never download.
+
+
+    def test_source_of_pulled_model(self):
+        self.hub.files = {"toy-Q4_K_M.gguf": (GGUF / "gemma3.gguf").read_bytes()}
+        result = gemma("pull", "owner/toy:Q4_K_M")
+        self.assertEqual((result.returncode, result.stderr), (0, b"gemma: its name here is toy-q4_k_m\n"), result)
+        self.assertEqual(gemma("pull", "owner/toy:Q4_K_M", "--quiet").stderr, b"")
+        for source in ("toy-q4_k_m", "owner/toy:Q4_K_M", "hf://owner/toy:Q4_K_M", "hf.co/owner/toy"):
+            if source == "hf.co/owner/toy":
+                self.fails(1, "inspect", source, says=source, cure="gemma list")
+            else:
+                self.succeeds_quietly("inspect", source)
+        self.fails(1, "inspect", "owner/toy:Q8_0", says="no such file", cure="gemma pull owner/toy:Q8_0")
 
 
 class RemoveTest(PullTest):
@@ -154,6 +181,7 @@ class RemoveTest(PullTest):
 
     def test_asks_on_a_terminal_only(self):
         self.fails(2, "remove", "toy", says="--yes")
+        self.fails(1, "remove", "nothere", says="nothere: no model that gemma pull", cure="gemma list")
         self.assertTrue((self.store / "toy").exists())
         for answer, code in ((b"n\n", 1), (b"\n", 1), (b"yes\n", 0)):
             terminal, child = pty.openpty()

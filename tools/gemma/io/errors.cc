@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <string>
+#include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
@@ -46,7 +47,10 @@ bool IsUsageError(const absl::Status& status) {
 }
 
 absl::Status AsUsageError(const absl::Status& status) {
-  return status.ok() ? status : UsageError(status.message());
+  if (status.ok()) return status;
+  const std::string cure = CureOf(status);
+  absl::Status usage = UsageError(status.message());
+  return cure.empty() ? usage : WithCure(std::move(usage), cure);
 }
 
 absl::Status RefusedError(std::string_view message) {

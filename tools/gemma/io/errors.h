@@ -33,7 +33,7 @@ often a second line that says what to do.
 // The command was called in a wrong way: exit code 2.
 absl::Status UsageError(std::string_view message);
 bool IsUsageError(const absl::Status& status);
-// OK, or the same message as a usage error.
+// OK, or the same message and advice as a usage error.
 absl::Status AsUsageError(const absl::Status& status);
 
 // A guard refused a prompt or an answer: exit code 3.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/nearest.h"
@@ -26,21 +28,20 @@ namespace fs = std::filesystem;
 constexpr std::string_view kPullCure =
     "gemma pull fetches models that gemma can read; gemma list --all shows "
     "some of them";
-constexpr std::string_view kPickleCure =
-    "gemma does not read PyTorch weights, because reading them may run code: "
+// The cure for weights in a format that gemma does not read.
+constexpr std::string_view kOtherFormatCure =
     "use the model's safetensors or GGUF files (gemma pull hf://OWNER/REPO)";
-
-constexpr std::string_view kOnnxCure =
-    "gemma does not read ONNX: use the model's safetensors or GGUF files "
-    "(gemma "
-    "pull hf://OWNER/REPO)";
-constexpr std::string_view kMobileCure =
-    "gemma does not read models for LiteRT and MediaPipe: use the model's "
-    "safetensors or GGUF files (gemma pull hf://OWNER/REPO)";
-constexpr std::string_view kOtherToolCure =
-    "gemma does not read weights of Flax and Keras: use the model's "
-    "safetensors "
-    "or GGUF files (gemma pull hf://OWNER/REPO)";
+constexpr std::string_view kPickle =
+    "PyTorch weights, which gemma does not read, because reading them may run "
+    "code";
+constexpr std::string_view kOnnx = "ONNX weights, which gemma does not read";
+constexpr std::string_view kMobile =
+    "weights for LiteRT and MediaPipe, which gemma does not read";
+constexpr std::string_view kOtherTool =
+    "weights of Flax or Keras, which gemma does not read";
+constexpr std::string_view kOldGgml =
+    "a format that llama.cpp used before GGUF";
+constexpr std::string_view kOldGgmlCure = "use a GGUF file of the model";
 constexpr std::string_view kWebPageCure =
     "a server answered with a text in place of the file: the link to the file "
     "has /resolve/ instead of /blob/ (or use gemma pull hf://OWNER/REPO/FILE)";
@@ -62,60 +63,67 @@ constexpr std::string_view kTemplateCure =
     "--chat-template gemma uses Gemma's own turns, --chat-template FILE those "
     "of another template; gemma run --raw needs none";
 
-// The first bytes, from `offset` on, of a file that is not a model, and the
-// cure.
+// Why a path is not a model, and what to do.
+struct Finding {
+  std::string cause;  // "is compressed", after the path
+  std::string cure;
+};
+
+// The first bytes, from `offset` on, of a file that is not a model.
 struct Beginning {
   size_t offset;
   std::string_view bytes;
+  std::string_view cause;
   std::string_view cure;
 };
 
 constexpr Beginning kBeginnings[] = {
-    {0, "<", kWebPageCure},
-    {0, "\x80\x02", kPickleCure},
-    {0, "PK\x03\x04", kPickleCure},
-    {0, "ggml",
-     "it has a format that llama.cpp used before GGUF: use a GGUF file of "
-     "the model"},
-    {0, "lmgg",
-     "it has a format that llama.cpp used before GGUF: use a GGUF file of "
-     "the model"},
-    {0, "tjgg",
-     "it has a format that llama.cpp used before GGUF: use a GGUF file of "
-     "the model"},
-    {4, "TFL3", kMobileCure},
-    {0, "LITERTLM", kMobileCure},
-    {0, "\x1f\x8b", "it is compressed: unpack it first"},
+    {0, "<", "is a web page, not the file itself", kWebPageCure},
+    {0, "\x80\x02", kPickle, kOtherFormatCure},
+    {0, "PK\x03\x04", kPickle, kOtherFormatCure},
+    {0, "ggml", kOldGgml, kOldGgmlCure},
+    {0, "lmgg", kOldGgml, kOldGgmlCure},
+    {0, "tjgg", kOldGgml, kOldGgmlCure},
+    {4, "TFL3", kMobile, kOtherFormatCure},
+    {0, "LITERTLM", kMobile, kOtherFormatCure},
+    {0, "\x1f\x8b", "is compressed", "unpack it first"},
     {0,
      "\xfd"
      "7zXZ",
-     "it is compressed: unpack it first"},
-    {0, "\x28\xb5\x2f\xfd", "it is compressed: unpack it first"},
+     "is compressed", "unpack it first"},
+    {0, "\x28\xb5\x2f\xfd", "is compressed", "unpack it first"},
 };
 
-// The end of a file name, and the cure. For formats without first bytes of
-// their own, or with those of archives.
+// The end of a file name. For formats without first bytes of their own, or
+// with those of archives.
 struct Ending {
   std::string_view suffix;
+  std::string_view cause;
   std::string_view cure;
   bool in_directories;  // also names the weights that a directory holds
 };
 
 constexpr Ending kEndings[] = {
-    {".sbs", kCutCure, false},
-    {".bin", kPickleCure, true},
-    {".pt", kPickleCure, true},
-    {".pth", kPickleCure, true},
-    {".ckpt", kPickleCure, true},
-    {".onnx", kOnnxCure, true},
-    {".onnx_data", kOnnxCure, true},
-    {".task", kMobileCure, true},
-    {".litertlm", kMobileCure, true},
-    {".tflite", kMobileCure, true},
-    {".msgpack", kOtherToolCure, true},
-    {".h5", kOtherToolCure, true},
-    {PartialFile::kSuffix,
-     "it is a download that has not finished: gemma pull continues it", false},
+    {".sbs", "does not begin as files of gemma.cpp do", kCutCure, false},
+    {".bin", kPickle, kOtherFormatCure, true},
+    {".pt", kPickle, kOtherFormatCure, true},
+    {".pth", kPickle, kOtherFormatCure, true},
+    {".ckpt", kPickle, kOtherFormatCure, true},
+    {".onnx", kOnnx, kOtherFormatCure, true},
+    {".onnx_data", kOnnx, kOtherFormatCure, true},
+    {".task", kMobile, kOtherFormatCure, true},
+    {".litertlm", kMobile, kOtherFormatCure, true},
+    {".tflite", kMobile, kOtherFormatCure, true},
+    {".msgpack", kOtherTool, kOtherFormatCure, true},
+    {".h5", kOtherTool, kOtherFormatCure, true},
+    {PartialFile::kSuffix, "is a download that has not finished",
+     "gemma pull continues it", false},
+};
+
+// Files of a model's directory that people take for the model.
+constexpr std::string_view kDirectoryFiles[] = {
+    "config.json",     "generation_config.json", "tokenizer.json",
+    "tokenizer.model", "tokenizer_config.json",  "model.safetensors.index.json",
 };
 
 std::string FirstBytes(const std::string& path) {
@@ -141,10 +149,30 @@ const Ending* EndingOf(std::string_view name) {
   return nullptr;
 }
 
-// Returns the cure for a file that is not a model.
-std::string CureOfFile(const std::string& path) {
+// "has PyTorch weights, ...", or a cause that has its own verb.
+std::string WithVerb(std::string_view cause) {
+  const bool is_noun = cause == kPickle || cause == kOnnx || cause == kMobile ||
+                       cause == kOtherTool || cause == kOldGgml;
+  return absl::StrCat(is_noun ? "has " : "", cause);
+}
+
+// Returns why a file is not a model.
+Finding FindingOfFile(const std::string& path) {
+  const fs::path file(path);
+  const fs::path folder =
+      file.has_parent_path() ? file.parent_path() : fs::path(".");
+  std::error_code error;
+  if (std::find(std::begin(kDirectoryFiles), std::end(kDirectoryFiles),
+                file.filename().string()) != std::end(kDirectoryFiles) &&
+      fs::exists(folder / "config.json", error)) {
+    return {"is one file of a model's directory",
+            absl::StrCat("give the directory: ", folder.string())};
+  }
   const std::string bytes = FirstBytes(path);
-  if (absl::StartsWith("GGUF", bytes)) return std::string(kCutCure);
+  if (absl::StartsWith("GGUF", bytes)) {
+    return {"ends before the first four bytes of a GGUF file",
+            std::string(kCutCure)};
+  }
   const std::string_view text = absl::StripLeadingAsciiWhitespace(bytes);
   const Ending* ending = EndingOf(path);
   for (const Beginning& beginning : kBeginnings) {
@@ -152,20 +180,24 @@ std::string CureOfFile(const std::string& path) {
     if (found.size() > beginning.offset &&
         absl::StartsWith(found.substr(beginning.offset), beginning.bytes)) {
       // PyTorch's files are not the only archives.
-      const bool is_archive = beginning.cure == kPickleCure;
-      return std::string(is_archive && ending != nullptr ? ending->cure
-                                                         : beginning.cure);
+      if (beginning.cause == kPickle && ending != nullptr) break;
+      return {WithVerb(beginning.cause), std::string(beginning.cure)};
     }
   }
-  if (ending != nullptr) return std::string(ending->cure);
+  if (ending != nullptr) {
+    return {WithVerb(ending->cause), std::string(ending->cure)};
+  }
   if (IsText(bytes) && absl::EndsWith(path, ".gguf")) {
-    return std::string(kWebPageCure);
+    return {"is a text, not the file itself", std::string(kWebPageCure)};
   }
   if (IsText(bytes)) {
-    return absl::StrCat("it is a text, but the first argument is the model; ",
-                        kPullCure);
+    return {"is a text, not a model",
+            absl::StrCat("the first argument is the model; ", kPullCure)};
   }
-  return std::string(kPullCure);
+  return {absl::StrCat("is not a model: it begins with ",
+                       Quoted(std::string_view(bytes).substr(0, 4)),
+                       ", wanted a GGUF file or one of gemma.cpp"),
+          std::string(kPullCure)};
 }
 
 std::vector<std::string> NamesIn(const fs::path& folder) {
@@ -178,27 +210,34 @@ std::vector<std::string> NamesIn(const fs::path& folder) {
   return names;
 }
 
-// Returns the cure for a directory that is not a model. Some repositories have
-// their weights in a folder of their own, such as onnx.
-std::string CureOfDirectory(const fs::path& path, bool is_outer = true) {
-  std::string inner;
+// Returns why a directory is not a model. Some repositories have their weights
+// in a folder of their own, such as onnx: the cause is empty if such an inner
+// folder has none.
+Finding FindingOfDirectory(const fs::path& path, bool is_outer = true) {
+  std::error_code error;
+  Finding inner;
   for (const std::string& name : NamesIn(path)) {
     const Ending* ending = EndingOf(name);
     if (ending != nullptr && ending->in_directories) {
-      return std::string(ending->cure);
+      return {absl::StrCat(WithVerb(ending->cause), " (", Printable(name), ")"),
+              std::string(ending->cure)};
     }
     if (absl::EndsWith(name, ".safetensors") && is_outer) {
-      return "config.json, and model.safetensors.index.json if there are "
-             "several .safetensors, must be next to the weights: gemma pull "
-             "hf://OWNER/REPO fetches all files";
+      return {"has .safetensors that no file lists",
+              "config.json, and model.safetensors.index.json if there are "
+              "several .safetensors, must be next to the weights: gemma pull "
+              "hf://OWNER/REPO fetches all files"};
     }
-    std::error_code error;
-    if (is_outer && inner.empty() && fs::is_directory(path / name, error)) {
-      inner = CureOfDirectory(path / name, /*is_outer=*/false);
+    if (is_outer && inner.cause.empty() &&
+        fs::is_directory(path / name, error)) {
+      inner = FindingOfDirectory(path / name, /*is_outer=*/false);
     }
   }
-  if (!inner.empty() || !is_outer) return inner;
-  return std::string(kPullCure);
+  if (!inner.cause.empty() || !is_outer) return inner;
+  return {fs::exists(path / "config.json", error)
+              ? "has config.json without weights"
+              : "is a directory without a model",
+          std::string(kPullCure)};
 }
 
 // Returns the cure for a path that does not exist.
@@ -214,8 +253,6 @@ std::string FindCure(const absl::Status& status, const std::string& path) {
   const fs::file_status file = fs::status(path, error);
   if (!fs::exists(file)) return CureOfNothing(path);
   switch (ReasonOf(status)) {
-    case ErrorReason::kNotAModel:
-      return fs::is_directory(file) ? CureOfDirectory(path) : CureOfFile(path);
     case ErrorReason::kIncompleteFile:
       return std::string(kCutCure);
     case ErrorReason::kDamagedFile:
@@ -248,6 +285,7 @@ std::string FindCure(const absl::Status& status, const std::string& path) {
     case ErrorReason::kChatTemplate:
       return std::string(kTemplateCure);
     case ErrorReason::kNone:
+    case ErrorReason::kNotAModel:  // see NotAModel
     case ErrorReason::kOutputFile:
     case ErrorReason::kNotFinite:
       break;
@@ -255,9 +293,36 @@ std::string FindCure(const absl::Status& status, const std::string& path) {
   return "";
 }
 
+// Returns the error that says in its first line why the path is not a model.
+absl::Status WithFinding(const std::string& path, ErrorReason reason,
+                         const Finding& finding) {
+  return WithCure(WithReason(absl::InvalidArgumentError(
+                                 absl::StrCat(path, ": ", finding.cause)),
+                             reason),
+                  finding.cure);
+}
+
+// Whether the file is an adapter of PEFT.
+bool IsAdapterFile(const std::string& path) {
+  return absl::StrContains(fs::path(path).filename().string(),
+                           "adapter_model.safetensors");
+}
+
 }  // namespace
 
 absl::Status ExplainModelError(absl::Status status, const std::string& path) {
+  std::error_code error;
+  if (ReasonOf(status) == ErrorReason::kNotAModel) {
+    return WithFinding(path, ErrorReason::kNotAModel,
+                       fs::is_directory(path, error) ? FindingOfDirectory(path)
+                                                     : FindingOfFile(path));
+  }
+  if (ReasonOf(status) == ErrorReason::kNone && IsAdapterFile(path) &&
+      fs::exists(path, error)) {
+    return WithFinding(path, ErrorReason::kAdapter,
+                       {"is an adapter, not a model",
+                        "give the base model, and the adapter with --lora"});
+  }
   const std::string cure = FindCure(status, path);
   return cure.empty() ? status : WithCure(std::move(status), cure);
 }

@@ -43,6 +43,12 @@ const CatalogueEntry& SmallestChatModel();
 // The entry with this name, or nullptr.
 const CatalogueEntry* FindInCatalogue(std::string_view name);
 
+// The entry that a name of another form means most likely: Ollama's
+// FAMILY:SIZE[-it][-QUANTIZATION], as "gemma3:1b", or a part of one of our
+// names, in any letter case. nullptr if the name has a part that is not known,
+// or no entry has its family and size.
+const CatalogueEntry* NearestInCatalogue(std::string_view name);
+
 // The first instruction-tuned model that matches a base model: same family and
 // size.
 // `model` is the base model's path or name; only the beginning of its last part

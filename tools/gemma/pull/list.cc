@@ -23,6 +23,7 @@
 #include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/pull/catalogue.h"
 #include "tools/gemma/pull/model_store.h"
+#include "tools/gemma/pull/resolve.h"
 
 namespace gemma::tools {
 namespace {
@@ -189,9 +190,10 @@ absl::Status List(const ListOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
   const std::vector<StoredModel> models = store.List();
   const std::vector<Row> rows = MakeRows(models, options.all);
-  return WriteOutput(options.format == "json"
-                         ? ShowJson(rows, store)
-                         : ShowText(rows, store, options.all));
+  const bool is_json = options.format == "json";
+  if (models.empty() && !options.all && !is_json) Note(ModelsAtHand());
+  return WriteOutput(is_json ? ShowJson(rows, store)
+                             : ShowText(rows, store, options.all));
 }
 
 }  // namespace

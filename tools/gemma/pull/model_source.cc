@@ -13,6 +13,7 @@
 #include "src/base/internal.h"
 #include "src/base/part_name.h"
 #include "src/os/path.h"
+#include "tools/gemma/io/errors.h"
 #include "tools/gemma/pull/http.h"
 #include "tools/gemma/pull/hub.h"
 #include "tools/gemma/pull/model_store.h"
@@ -48,7 +49,7 @@ bool IsRevision(std::string_view revision) {
 bool IsType(std::string_view type) { return IsModelName(type); }
 
 // "hf://..." for the address of a page of a repository or of a file in it, else
-// "". An address with /resolve/ stays a URL.
+// "". An address of a GGUF file with /resolve/ stays a URL.
 std::string HubFormOfPage(std::string_view text) {
   absl::ConsumePrefix(&text, "https://");
   if (!absl::ConsumePrefix(&text, "huggingface.co/") &&
@@ -64,7 +65,11 @@ std::string HubFormOfPage(std::string_view text) {
   if (parts.size() == 4 && parts[2] == "tree") {
     return absl::StrCat(repository, "@", parts[3]);
   }
-  if (parts.size() < 5 || parts[2] != "blob") return "";
+  const bool is_page = parts.size() >= 5 && parts[2] == "blob";
+  // Only the address of a GGUF file can be pulled as it is.
+  const bool is_other_file =
+      parts.size() >= 5 && parts[2] == "resolve" && !IsGguf(parts.back());
+  if (!is_page && !is_other_file) return "";
   return absl::StrCat(repository, "/",
                       absl::StrJoin(parts.begin() + 4, parts.end(), "/"), "@",
                       parts[3]);
@@ -97,7 +102,10 @@ absl::StatusOr<ModelSource> ParseHub(std::string_view text) {
   source.repository = absl::StrCat(parts[0], "/", parts[1]);
   source.file = absl::StrJoin(parts.begin() + 2, parts.end(), "/");
   if (!source.file.empty() && !IsGguf(source.file)) {
-    return Wrong(text, "a FILE that ends in .gguf");
+    return WithCure(Wrong(text, "a FILE that ends in .gguf"),
+                    absl::StrCat("gemma pull ", source.repository,
+                                 " fetches the repository's model, with all "
+                                 "its files"));
   }
   source.name =
       source.file.empty() ? std::string(parts[1]) : NameOfGguf(source.file);

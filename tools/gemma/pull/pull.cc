@@ -32,6 +32,7 @@
 #include "tools/gemma/pull/partial_file.h"
 #include "tools/gemma/pull/pip_package.h"
 #include "tools/gemma/pull/pull_plan.h"
+#include "tools/gemma/pull/resolve.h"
 
 namespace gemma::tools {
 namespace {
@@ -67,14 +68,11 @@ absl::StatusOr<ModelSource> FindSource(const std::string& model,
   } else if (!LooksLikeSource(model) && IsModelName(model)) {
     GEMMA_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
                            store.Find(model));
-    if (!stored.has_value()) {
-      return UsageError(absl::StrCat(
-          "'", model,
-          "' is not in the catalogue; wanted a name from gemma list --all, "
-          "hf://OWNER/REPO or the URL of a GGUF file"));
-    }
+    if (!stored.has_value()) return NotInCatalogue(model);
     text = stored->source;
     name = model;
+  } else if (NearestInCatalogue(model) != nullptr) {
+    return NotInCatalogue(model);
   }
   absl::StatusOr<ModelSource> source = ParseSource(text);
   if (!source.ok()) return AsUsageError(source.status());
@@ -364,6 +362,9 @@ absl::Status Pull(const PullOptions& options) {
   GEMMA_RETURN_IF_ERROR(CheckRoom(plan, store, source.name));
   Puller puller(options, source, store, stored, http);
   GEMMA_ASSIGN_OR_RETURN(const StoredModel model, puller.Pull(plan));
+  if (options.name.empty() && options.model != model.name && !options.quiet) {
+    Note(absl::StrCat("its name here is ", model.name));
+  }
   return WriteOutput(absl::StrCat(store.PathOf(model), "\n"));
 }
 

@@ -52,17 +52,16 @@ absl::StatusOr<bool> RemoveLeftovers(const ModelStore& store,
 }
 
 absl::Status Remove(const RemoveOptions& options) {
-  const bool asks = !options.yes;
-  if (asks && isatty(STDIN_FILENO) != 1) {
-    return UsageError(
-        "cannot ask without a terminal: --yes removes the model unasked");
-  }
+  const bool can_remove = options.yes || isatty(STDIN_FILENO) == 1;
   GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
   GEMMA_ASSIGN_OR_RETURN(std::optional<StoredModel> model,
                          store.Find(options.name));
   if (!model.has_value()) {
-    GEMMA_ASSIGN_OR_RETURN(const bool had_leftovers,
-                           RemoveLeftovers(store, options.name));
+    bool had_leftovers = false;
+    if (can_remove) {
+      GEMMA_ASSIGN_OR_RETURN(had_leftovers,
+                             RemoveLeftovers(store, options.name));
+    }
     if (had_leftovers) {
       return WriteSummary(
           absl::StrCat("removed what was left of ", options.name));
@@ -74,7 +73,11 @@ absl::Status Remove(const RemoveOptions& options) {
                     absl::StrCat("gemma list shows the pulled models",
                                  DidYouMean(options.name, names)));
   }
-  if (asks) {
+  if (!options.yes) {
+    if (!can_remove) {
+      return UsageError(
+          "cannot ask without a terminal: --yes removes the model unasked");
+    }
     GEMMA_ASSIGN_OR_RETURN(const bool confirmed, Confirm(*model));
     if (!confirmed) return absl::AbortedError("nothing was removed");
   }

@@ -5,11 +5,14 @@
 #include <filesystem>
 #include <optional>
 #include <system_error>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
@@ -38,6 +41,41 @@ std::vector<std::string> KnownNames(const ModelStore& store) {
   return names;
 }
 
+// The pulled model that came from the source that `text` names, if one did.
+std::optional<StoredModel> PulledFrom(const std::string& text) {
+  const absl::StatusOr<ModelSource> source = ParseSource(text);
+  const absl::StatusOr<ModelStore> store = ModelStore::Open();
+  if (!source.ok() || !store.ok()) return std::nullopt;
+  std::optional<StoredModel> found;
+  for (StoredModel& model : store->List()) {
+    if (model.complete && model.source == source->text &&
+        (!found.has_value() || model.name == source->name)) {
+      found = std::move(model);
+    }
+  }
+  return found;
+}
+
+// The error for a name that is neither a file nor a pulled model.
+absl::Status UnknownName(const std::string& model, const ModelStore& store) {
+  const absl::Status status = absl::NotFoundError(
+      absl::StrCat(model, ": no such file, and no pulled model of this name"));
+  if (const CatalogueEntry* entry = NearestInCatalogue(model)) {
+    const auto stored = store.Find(entry->name);
+    const bool is_here =
+        stored.ok() && stored->has_value() && (*stored)->complete;
+    return WithCure(
+        status, absl::StrCat("did you mean ", entry->name, "?",
+                             is_here ? ""
+                                     : absl::StrCat(" gemma pull ", entry->name,
+                                                    " fetches it")));
+  }
+  return WithCure(
+      status,
+      absl::StrCat("gemma list --all shows the models that are here or can be ",
+                   "pulled", DidYouMean(model, KnownNames(store))));
+}
+
 // Whether the text is rather a sentence than a path.
 bool LooksLikePrompt(std::string_view text) {
   return text.find_first_of(" \t\n") != std::string_view::npos &&
@@ -49,6 +87,10 @@ bool LooksLikePrompt(std::string_view text) {
 
 absl::StatusOr<std::string> ResolveModel(const std::string& model) {
   if (access(model.c_str(), F_OK) == 0) return model;
+  if (const std::optional<StoredModel> pulled = PulledFrom(model)) {
+    GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
+    return store.PathOf(*pulled);
+  }
   if (LooksLikeSource(model)) {
     return WithCure(
         absl::NotFoundError(absl::StrCat(model, ": not a file")),
@@ -69,7 +111,11 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model) {
         "the model comes first (gemma run MODEL \"PROMPT\"); gemma list shows "
         "the models that are here");
   }
-  if (!IsModelName(model)) return model;
+  if (!IsModelName(model)) {
+    if (NearestInCatalogue(model) == nullptr) return model;
+    GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
+    return UnknownName(model, store);
+  }
   GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
   GEMMA_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
                          store.Find(model));
@@ -84,11 +130,26 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model) {
                         absl::StrCat(model, ": no such file, and not pulled")),
                     absl::StrCat("gemma pull ", model, " fetches it"));
   }
-  return WithCure(
-      absl::NotFoundError(absl::StrCat(
-          model, ": no such file, and no pulled model of this name")),
-      absl::StrCat("gemma list --all shows the models that are here or can be ",
-                   "pulled", DidYouMean(model, KnownNames(store))));
+  return UnknownName(model, store);
+}
+
+absl::Status NotInCatalogue(const std::string& model) {
+  const absl::Status status = UsageError(absl::StrCat(
+      "'", model,
+      "' is not in the catalogue; wanted a name from gemma list --all, "
+      "hf://OWNER/REPO or the URL of a GGUF file"));
+  const CatalogueEntry* nearest = NearestInCatalogue(model);
+  if (nearest != nullptr) {
+    return WithCure(status, absl::StrCat("did you mean ", nearest->name, ", ",
+                                         nearest->description, "?"));
+  }
+  std::vector<std::string> names;
+  for (const CatalogueEntry& entry : Catalogue()) {
+    names.emplace_back(entry.name);
+  }
+  const std::string near = DidYouMean(absl::AsciiStrToLower(model), names);
+  if (near.empty()) return status;
+  return WithCure(status, absl::StripPrefix(near, "; "));
 }
 
 bool NamesModel(const std::string& text) {

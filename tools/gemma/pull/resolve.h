@@ -6,15 +6,21 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace gemma::tools {
 
 // Returns the path of MODEL: MODEL itself if it is an existing file or
-// directory, else the path of the pulled model with this name. Text that is
+// directory, else the path of the pulled model with this name, or from this
+// source (OWNER/REPO:TYPE). Text that is
 // neither and cannot be a name is returned unchanged, because loading it gives
 // a good error. Downloads nothing.
 absl::StatusOr<std::string> ResolveModel(const std::string& model);
+
+// The usage error for a name that gemma pull cannot fetch, with the nearest
+// name of the catalogue if there is one.
+absl::Status NotInCatalogue(const std::string& model);
 
 // Whether `text` may mean a model: it is an existing file or directory, the
 // name of a pulled model or of one in the catalogue, a source, or a path that
