@@ -28,8 +28,10 @@ echo "==> build/release/gemma ${run[*]} $model \"$prompt\"" >&2
 cat >&2 <<END
 
 Next:
-  ln -s "$root/build/release/gemma" ~/.local/bin/   # if that folder is in your PATH
-  gemma list --all                  # models that can be pulled, also ones that chat
+  mkdir -p ~/.local/bin && ln -s "$root/build/release/gemma" ~/.local/bin/
+  export PATH="\$HOME/.local/bin:\$PATH"   # if gemma is not found; in ~/.profile, for every login
+  gemma pull gemma-3-1b-it-q4 && gemma chat gemma-3-1b-it-q4   # 806 MB, chats
+  gemma list --all                  # all models by name, with their sizes
   gemma pull gemma-3-270m           # gives this model a name
   gemma run gemma-3-270m "Water boils at 100 degrees Celsius and freezes at" -n 24
 END
