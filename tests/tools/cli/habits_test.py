@@ -31,7 +31,7 @@ OPTIONS = {
 class HabitsTest(CommandTest):
     def test_commands_that_work(self):
         environment = {**os.environ, "GEMMA_MODELS": str(self.folder)}
-        self.assertIn("NAME", self.succeeds_quietly("ls", env=environment))
+        self.assertIn("NAME", self.succeeds("ls", env=environment))
         self.fails(1, "rm", "-y", "no-such-model", says="no-such-model", cure="", env=environment)
         self.assertEqual(self.succeeds_quietly("show", TOY), self.succeeds_quietly("inspect", TOY))
         self.assertEqual(self.succeeds_quietly("help"), self.succeeds_quietly("--help"))

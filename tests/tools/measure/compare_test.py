@@ -226,7 +226,8 @@ class RefusalTest(CompareTest):
 
     def test_bad_files(self):
         self.refused("/no/model.gguf", TOY, says="/no/model.gguf", cure="")
-        self.refused(TOY, self.text, says=str(self.text), cure="it is a text")
+        self.refused(TOY, self.text, says=f"{self.text}: is a text, not a model",
+                     cure="the first argument is the model")
         broken = self.folder / "broken.gguf"
         broken.write_bytes(TOY.read_bytes()[:-1])
         self.refused(TOY, broken, says=str(broken), cure="to its end")
