@@ -195,7 +195,8 @@ const CatalogueEntry* NearestInCatalogue(std::string_view name) {
   if (absl::EndsWith(lower, ":latest")) lower.resize(lower.rfind(':'));
   if (const CatalogueEntry* entry = FindInCatalogue(lower)) return entry;
   const NameParts wanted = PartsOf(lower);
-  if (!wanted.is_known) return nullptr;
+  // The name of a file is rather a mistyped path.
+  if (!wanted.is_known || absl::EndsWith(lower, ".gguf")) return nullptr;
   const CatalogueEntry* nearest = nullptr;
   int most = -1;
   for (const CatalogueEntry& entry : kCatalogue) {
