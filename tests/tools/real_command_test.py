@@ -229,7 +229,7 @@ class ChatTest(RealTest):
     def test_full_context_is_an_error(self):
         result = self.chat("Hello\n" * 8, "-n", 4, "--context", 48)
         self.assertEqual(result.returncode, 1)
-        self.assertRegex(result.stderr.decode(), r"\Agemma: [^\n]*context[^\n]*\ngemma: [^\n]*--context-policy[^\n]*\n\Z")
+        self.assertRegex(result.stderr.decode(), r"\Agemma: [^\n]*context[^\n]*\ngemma: [^\n]*/set context-policy[^\n]*\n\Z")
 
     def test_oldest_turns_are_dropped(self):
         result = self.chat("Hello\n" * 6, "-n", 4, "--context", 48, "--context-policy", "drop-oldest-turns",
@@ -242,7 +242,7 @@ class ChatTest(RealTest):
         for policy in ("error", "drop-oldest-turns"):
             result = self.chat("word " * 100 + "\n", "--context", 32, "--context-policy", policy)
             self.assertEqual(result.returncode, 1)
-            self.assertRegex(result.stderr.decode(), r"\Agemma: [^\n]* 32 fit in the context\ngemma: --context 512 holds it\n\Z")
+            self.assertRegex(result.stderr.decode(), r"\Agemma: [^\n]* 32 fit in the context\ngemma: /set context 512 holds it\n\Z")
 
     def test_text_that_is_not_utf8(self):
         result = gemma("chat", self.model, "--chat", stdin=b"caf\xe9\n")

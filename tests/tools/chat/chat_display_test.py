@@ -114,9 +114,10 @@ class CommandsTest(TerminalTest):
         chat = self.open("-n", "3", "--threads", "1")
         chat.line("one")
         chat.line("/model")
-        for model, says in (("none", b"no such file"), (BASE, b"is a base model")):
+        for model, says in (("none", b"no such file"), (BASE, b"/model NAME changes to an instruction-tuned one")):
             chat.line(f"/model {model}")
             self.assertIn(says, chat.shown)
+            self.assertNotIn(b"--chat", chat.shown)
             chat.line("/model")
             self.assertIn(b"gemma3_mixed.gguf: ", chat.shown[-400:])
         chat.line(f"/model {other}")

@@ -313,6 +313,7 @@ absl::Status Run(RunOptions options) {
                          Guard::Load(options.guard, options.model));
   GEMMA_ASSIGN_OR_RETURN(Session session, CreateSession(model, options.model,
                                                         DefaultContext(model)));
+  NoteLongContext(model, options.model);
   GEMMA_RETURN_IF_ERROR(CheckFits(session, tokens.size()));
   GEMMA_RETURN_IF_ERROR(steering.Attach(session));
   if (options.answer.max_tokens == 0 && !chat) {

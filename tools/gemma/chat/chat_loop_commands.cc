@@ -10,6 +10,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "src/base/internal.h"
@@ -33,6 +34,18 @@ constexpr std::string_view kForce = " --force";
 // Bytes in base64 that common terminals accept for their clipboard.
 constexpr size_t kMaxClipboard = 74'992;
 
+// Words the advice about a base model for a chat that goes on without it.
+absl::StatusOr<std::unique_ptr<ChatModel>> InChat(
+    absl::StatusOr<std::unique_ptr<ChatModel>> model) {
+  if (model.ok() || !absl::IsFailedPrecondition(model.status()) ||
+      !absl::StrContains(CureOf(model.status()), "--chat ")) {
+    return model;
+  }
+  return WithCure(model.status(),
+                  "the chat goes on with its model; /model NAME changes to an "
+                  "instruction-tuned one");
+}
+
 }  // namespace
 
 absl::Status ChatLoop::Undo() {
@@ -47,7 +60,7 @@ absl::Status ChatLoop::ChangeModel(const std::string& name) {
     return absl::OkStatus();
   }
   GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<ChatModel> model,
-                         load_model_(ExpandHome(name)));
+                         InChat(load_model_(ExpandHome(name))));
   // The same text may be another token there.
   AnswerOptions first_settings = first_settings_;
   AnswerOptions settings = settings_;
@@ -118,12 +131,17 @@ absl::Status ChatLoop::CheckRoomFor(const std::string& what,
                                     size_t num_tokens) const {
   GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
   if (num_tokens < use.left()) return absl::OkStatus();
-  return WithCure(
-      absl::OutOfRangeError(absl::StrCat(
-          what, ": ", Counted(num_tokens, "token"), ", fewer than ", use.left(),
-          " of the context's ", use.capacity, " fit")),
-      absl::StrCat("/set context ", RoomyContext(use.used + num_tokens),
-                   ", /undo or /clear makes room; /save FILE keeps the chat"));
+  const bool fits_alone = num_tokens < use.capacity;
+  const std::string larger =
+      absl::StrCat("/set context ", RoomyContext(use.used + num_tokens));
+  return WithCure(absl::OutOfRangeError(absl::StrCat(
+                      what, ": ", Counted(num_tokens, "token"), ", fewer than ",
+                      use.left(), " of the context's ", use.capacity, " fit")),
+                  fits_alone
+                      ? absl::StrCat(larger,
+                                     ", /undo or /clear makes room; /save FILE "
+                                     "keeps the chat")
+                      : absl::StrCat(larger, " holds it"));
 }
 
 absl::Status ChatLoop::Save(const std::string& argument) {

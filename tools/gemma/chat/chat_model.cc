@@ -34,9 +34,11 @@ ChatModel::ChatModel(const ModelOptions& options, Model model,
 absl::StatusOr<Session> ChatModel::NewSession(size_t context) {
   ModelOptions resized = options_;
   if (context != 0) resized.context = context;
+  resized.in_chat = context != 0;
   GEMMA_ASSIGN_OR_RETURN(
       Session session, CreateSession(model_, resized, DefaultContext(model_)));
   GEMMA_RETURN_IF_ERROR(steering_.Attach(session));
+  NoteLongContext(model_, resized);
   options_.context = resized.context;
   return session;
 }

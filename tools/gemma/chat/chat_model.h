@@ -31,7 +31,7 @@ class ChatModel {
   // one, or at first that of the options.
   absl::StatusOr<Session> NewSession(size_t context);
 
-  // "gemma-3-1b-it: Q8_0, context of 4096 tokens, 2 threads".
+  // "gemma-3-1b-it: Q4_K - Medium, context of 4096 tokens, 2 threads".
   std::string Description() const;
 
  private:

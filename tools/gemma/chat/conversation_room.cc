@@ -19,14 +19,24 @@ namespace {
 
 constexpr size_t kNoLimit = std::numeric_limits<size_t>::max() / 4;
 
-// An error that advises a context with room for `num_tokens` and an answer.
+// An error that advises a context with room for `num_tokens` and an answer, or
+// fewer turns.
 absl::Status ContextFull(std::string_view cause, size_t num_tokens) {
   return WithCure(
       absl::OutOfRangeError(cause),
       absl::StrCat("/set context ", RoomyContext(num_tokens),
                    ", /set context-policy drop-oldest-turns, /undo or /clear "
-                   "makes room; /save FILE keeps the chat; at the start: "
-                   "--context, --context-policy"));
+                   "makes room; /save FILE keeps the chat"));
+}
+
+// The error of a message that needs `num_tokens` tokens even without turns
+// before it: only a larger context helps.
+absl::Status MessageTooLong(size_t num_tokens, size_t capacity) {
+  return WithCure(
+      absl::OutOfRangeError(absl::StrCat("the prompt has ", num_tokens,
+                                         " tokens, ", capacity,
+                                         " fit in the context")),
+      absl::StrCat("/set context ", RoomyContext(num_tokens), " holds it"));
 }
 
 }  // namespace
@@ -90,7 +100,12 @@ absl::StatusOr<Conversation::Prompt> Conversation::MakeRoom(
     return DropOldestTurns(next, reserve, dropped);
   }
   if (needed <= left) return prompt;
-  if (turns_.empty()) return PromptTooLong(needed, left);
+  GEMMA_ASSIGN_OR_RETURN(const Prompt alone,
+                         Render(turns_.size(), /*num_read=*/0, next));
+  const size_t alone_needs = alone.begin + alone.tokens.size();
+  if (alone_needs > capacity()) {
+    return MessageTooLong(prompt.begin + needed, capacity());
+  }
   return ContextFull(
       absl::StrCat("the message needs ", needed, " tokens, ", left,
                    " of the context's ", capacity(), " are left"),
@@ -105,7 +120,7 @@ absl::StatusOr<Conversation::Prompt> Conversation::DropOldestTurns(
     const size_t needed = prompt.begin + prompt.tokens.size();
     const bool is_last = first == turns_.size();
     if (needed + reserve > capacity() && !is_last) continue;
-    if (needed > capacity()) return PromptTooLong(needed, capacity());
+    if (needed > capacity()) return MessageTooLong(needed, capacity());
     const auto kept = turns_.begin() + static_cast<ptrdiff_t>(first);
     dropped->assign(std::make_move_iterator(turns_.begin()),
                     std::make_move_iterator(kept));

@@ -348,6 +348,7 @@ MemoryPlan PlanOf(const Model& model, const ModelOptions& options,
   MemoryPlan plan;
   plan.name = options.path;
   plan.loaded = true;
+  plan.in_chat = options.in_chat;
   plan.bits_per_weight = Summarize(model.tensors()).all.bits_per_weight();
   if (model.config().pooling != Pooling::kNone) {
     plan.amounts.context =
@@ -429,6 +430,14 @@ absl::StatusOr<Session> CreateSession(const Model& model,
   GEMMA_RETURN_IF_ERROR(
       CheckMemory(options, PlanOf(model, options, default_context)));
   return Session::Create(model, SessionOptionsOf(options, default_context));
+}
+
+void NoteLongContext(const Model& model, const ModelOptions& options) {
+  const size_t trained = model.config().max_context;
+  if (options.quiet || trained == 0 || options.context <= trained) return;
+  Note(absl::StrCat("the model was trained on ", trained,
+                    " tokens: in the context of ", options.context,
+                    ", answers get worse beyond them"));
 }
 
 void AddQuiet(CLI::App& app, bool* quiet) {

@@ -103,7 +103,8 @@ struct ModelOptions {
   bool quiet = false;         // print no notes about the model
   std::string chat_template;  // see AddChatTemplate
   bool ignore_memory = false;
-  bool embeds = false;  // the model must embed texts, not continue them
+  bool in_chat = false;  // see MemoryPlan
+  bool embeds = false;   // the model must embed texts, not continue them
   // Number of logits matrices, of --chunk rows each, that the command keeps.
   size_t logits = 0;
 };
@@ -172,6 +173,10 @@ SessionOptions SessionOptionsOf(const ModelOptions& options,
 absl::StatusOr<Session> CreateSession(const Model& model,
                                       const ModelOptions& options,
                                       size_t default_context);
+
+// Says on standard error, unless options.quiet, that options.context is more
+// than the model was trained on.
+void NoteLongContext(const Model& model, const ModelOptions& options);
 
 // Adds -q. Commands that load a model give ModelOptions::quiet.
 void AddQuiet(CLI::App& app, bool* quiet);

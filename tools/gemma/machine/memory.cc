@@ -147,6 +147,17 @@ std::string FittingOptions(const MemoryPlan& plan, uint64_t room) {
   return "";
 }
 
+// As FittingOptions, for a chat that has a context already.
+std::string FittingInChat(const MemoryPlan& plan, uint64_t room) {
+  Amounts amounts = plan.amounts;
+  const Lowered context = {"", &Amounts::context, 256};
+  if (amounts.context <= context.least ||
+      !LowerAmount(plan, context, room, &amounts)) {
+    return "the chat keeps its context";
+  }
+  return absl::StrCat("/set context ", amounts.context, " fits");
+}
+
 // "cache 3.22 GB for 64 contexts of 4096".
 std::string CacheText(const MemoryPlan& plan, uint64_t bytes) {
   const auto& [context, sequences, chunk] = plan.amounts;
@@ -231,6 +242,9 @@ absl::Status CheckMemory(const MemoryPlan& plan, const Memory& memory) {
       plan.name, ": needs ", Bytes(needed), " more memory (", weights,
       CacheText(plan, use.cache), ", scratch ", Bytes(use.scratch), "), but ",
       room->of, " has ", Bytes(room->bytes), " left"));
+  if (plan.in_chat) {
+    return WithCure(std::move(status), FittingInChat(plan, room->bytes));
+  }
   const std::string fitting = FittingOptions(plan, room->bytes);
   return WithCure(
       std::move(status),
