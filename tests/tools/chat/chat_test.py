@@ -118,6 +118,13 @@ class ChatTest(CommandTest):
         self.assertIn("context-policy: drop-oldest-turns\n", text)
         text = self.says("one", "/set context 1024", *[long] * 6, "/set", "/tokens", arguments=["--context", 96])
         self.assertIn("the model reads the turn again with the next message", text)
+        # Only a larger context helps a message that is too long by itself.
+        alone = self.chat("one", "the " * 150, arguments=["--context", 96])
+        self.assertRegex(alone.stderr.decode(), r"\A[^\n]* 96 fit in the context\ngemma: /set context 512 holds it\n\Z")
+        reset = self.says("/set context 80", "/set context", "/set context-policy", "/set", arguments=["--context", 96])
+        self.assertIn("context is reset to its value at the start\n", reset)
+        self.assertIn("context: 96\n", reset)
+        self.assertRegex(self.says("/set context 200000"), r"\Agemma: the model was trained on \d+ tokens: [^\n]*\n\Z")
         self.assertIn("context: 1024\n", text)
         self.assertIn("turn 7: ", text)
         for line, says in (("/set context 0", "context: '0' is not a whole number"),
@@ -156,6 +163,8 @@ class ChatTest(CommandTest):
             result = self.chat(f"{command} {path}{word}")
             self.assertEqual(result.returncode, 1)
             self.assertIn(str(path), result.stderr.decode())
+            if not (command == "/save" and word == ""):
+                self.assertIn("is not a saved chat", result.stderr.decode())
         self.assertEqual(path.read_text(), "hello")
         self.assertEqual(self.chat(f"/load {self.folder}/none").returncode, 1)
 

@@ -32,6 +32,8 @@ ChatLoop::ChatLoop(Conversation conversation,
       model_(std::move(model)),
       load_model_(std::move(load_model)),
       first_settings_(settings),
+      first_context_(conversation_.session().options().max_tokens),
+      first_policy_(conversation_.policy()),
       settings_(settings),
       verbose_(verbose),
       quiet_(quiet) {}

@@ -51,6 +51,7 @@ class ChatLoop {
   absl::Status SetVerbose(std::string_view value);
   absl::Status SetMarkdown(std::string_view value);
   void ShowSettings();
+  void RemarkReset(std::string_view name) const;
   // In chat_loop_commands.cc.
   absl::Status Undo();
   absl::Status ChangeModel(const std::string& name);
@@ -75,6 +76,8 @@ class ChatLoop {
   std::unique_ptr<ChatModel> model_;
   const LoadChatModel load_model_;
   AnswerOptions first_settings_;
+  const size_t first_context_;
+  const ContextPolicy first_policy_;
   AnswerOptions settings_;
   bool verbose_;
   bool quiet_;

@@ -56,18 +56,26 @@ absl::Status ChatLoop::Set(const std::string& argument) {
   if (name == kMarkdownSetting) return SetMarkdown(value);
   if (blank == std::string::npos) {
     GEMMA_RETURN_IF_ERROR(CopySetting(name, first_settings_, &settings_));
-    Remark(absl::StrCat(name, " is reset to its value at the start"));
+    RemarkReset(name);
     return absl::OkStatus();
   }
   return ChangeSetting(name, value, &settings_);
 }
 
+void ChatLoop::RemarkReset(std::string_view name) const {
+  Remark(absl::StrCat(name, " is reset to its value at the start"));
+}
+
 absl::Status ChatLoop::SetContext(std::string_view value) {
-  size_t tokens = 0;
-  const std::string wanted = ParseCount(value, 1, kMaxSessionTokens, &tokens);
-  if (!wanted.empty()) return Wrong(kContextSetting, value, wanted);
+  size_t tokens = first_context_;
+  if (!value.empty()) {
+    const std::string wanted =
+        ParseTokens(value, 1, kMaxSessionTokens, &tokens);
+    if (!wanted.empty()) return Wrong(kContextSetting, value, wanted);
+  }
   GEMMA_ASSIGN_OR_RETURN(Session session, model_->NewSession(tokens));
   conversation_.ReplaceSession(std::move(session));
+  if (value.empty()) RemarkReset(kContextSetting);
   const size_t turns = conversation_.turns().size();
   if (turns > 0) {
     Remark(absl::StrCat("the model reads ",
@@ -78,6 +86,11 @@ absl::Status ChatLoop::SetContext(std::string_view value) {
 }
 
 absl::Status ChatLoop::SetPolicy(std::string_view value) {
+  if (value.empty()) {
+    conversation_.set_policy(first_policy_);
+    RemarkReset(kPolicySetting);
+    return absl::OkStatus();
+  }
   const std::optional<ContextPolicy> policy = ParseContextPolicy(value);
   if (!policy.has_value()) {
     return Wrong(kPolicySetting, value, "one of error|drop-oldest-turns");

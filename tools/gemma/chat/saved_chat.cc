@@ -208,6 +208,15 @@ std::string ToJson(const SavedChat& chat) {
 absl::StatusOr<SavedChat> ParseSavedChat(std::string_view json,
                                          const std::string& path,
                                          const AnswerOptions& settings) {
+  // A file that is not even JSON is another file; the place of the first wrong
+  // byte would say nothing.
+  if (json.find_first_not_of(" \t\r\n") == std::string_view::npos ||
+      json[json.find_first_not_of(" \t\r\n")] != '{') {
+    return WithCure(
+        absl::InvalidArgumentError(absl::StrCat(path, ": is not a saved chat")),
+        "/save FILE writes one; /read FILE puts a text file in "
+        "front of the next message");
+  }
   GEMMA_ASSIGN_OR_RETURN(const Json root, Json::Parse(json, path, kLimits));
   GEMMA_RETURN_IF_ERROR(CheckFormat(root));
   SavedChat chat;
