@@ -4,14 +4,17 @@
 
 #include <cmath>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/simd_option.h"
@@ -22,7 +25,9 @@
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/file_type.h"
 #include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/machine/summary.h"
 #include "tools/gemma/pull/resolve.h"
 
@@ -47,6 +52,7 @@ struct Options {
   bool force = false;
   size_t threads = 0;
   std::string simd;
+  std::string format = "text";
 };
 
 QuantizeOptions QuantizeOptionsOf(const Options& options) {
@@ -106,16 +112,53 @@ absl::Status Explain(const absl::Status& status, const std::string& source) {
   return ExplainModelError(status, source);
 }
 
-// "m.gguf  285 MB, 8.502 bits/weight (source: 536 MB, 16.000)"
-absl::Status ShowResult(const std::string& target, const TypeTotal& source) {
+// What is known of the source before it is written.
+struct Source {
+  TypeTotal all;
+  std::string file_type;
+};
+
+std::string JsonOf(const Options& options, const Source& source,
+                   const Model& written, const TypeTotal& all) {
+  nlohmann::ordered_json json = ReportHead();
+  nlohmann::ordered_json adapters = nlohmann::ordered_json::array();
+  for (const Adapter& adapter : options.adapters) {
+    adapters.push_back({{"path", adapter.path}, {"scale", adapter.scale}});
+  }
+  json.update({{"model", options.source},
+               {"path", PathOfModel(options.source)},
+               {"file_type", source.file_type}});
+  json["options"] = {{"type", options.type},
+                     {"bits", options.bits},
+                     {"table_type", options.table_type},
+                     {"expert_type", options.expert_type},
+                     {"layout", options.layout},
+                     {"importance", options.importance},
+                     {"lora", std::move(adapters)}};
+  json.update({{"weight_bytes", source.all.bytes},
+               {"bits_per_weight", source.all.bits_per_weight()}});
+  AddOutputFile(options.target, &json);
+  json.update({{"output_file_type", FileType(options.target, written)},
+               {"output_weight_bytes", all.bytes},
+               {"output_bits_per_weight", all.bits_per_weight()}});
+  return ToText(json);
+}
+
+// "m.gguf  285 MB, 8.502 bits/weight (source: 536 MB, 16.000)", or JSON.
+absl::Status ShowResult(const Options& options, const Source& source) {
+  const std::string& target = options.target;
   LoadOptions load;
   load.num_threads = 1;
   load.skip_weights = true;
   GEMMA_ASSIGN_OR_RETURN(const Model model, Model::Load(target, load));
   const TypeTotal all = Summarize(model.tensors()).all;
-  return WriteSummary(absl::StrFormat(
-      "%s  %s, %.3f bits/weight (source: %s, %.3f)", target, Bytes(all.bytes),
-      all.bits_per_weight(), Bytes(source.bytes), source.bits_per_weight()));
+  if (options.format == "json") {
+    return WriteResult(JsonOf(options, source, model, all));
+  }
+  return WriteSummary(
+      absl::StrFormat("%s  %s, %.3f bits/weight (source: %s, %.3f)", target,
+                      Bytes(all.bytes), all.bits_per_weight(),
+                      Bytes(source.all.bytes), source.all.bits_per_weight()));
 }
 
 // Says on standard error that weights will be quantized a second time.
@@ -137,8 +180,8 @@ void NoteSecondTime(const Model& model, const Options& options) {
 }
 
 // Prints what the source states and the written model will not follow. Returns
-// the sizes of its weights.
-TypeTotal ShowNotes(const std::string& source, const Options& options) {
+// the sizes and types of its weights.
+Source ShowNotes(const std::string& source, const Options& options) {
   LoadOptions load;
   load.num_threads = 1;
   load.skip_weights = true;
@@ -147,7 +190,7 @@ TypeTotal ShowNotes(const std::string& source, const Options& options) {
   if (!model.ok()) return {};  // Quantize returns the error
   for (const std::string& note : model->notes()) Note(note);
   NoteSecondTime(*model, options);
-  return Summarize(model->tensors()).all;
+  return {Summarize(model->tensors()).all, FileType(source, *model)};
 }
 
 // What the library would refuse too, as errors of the options.
@@ -180,7 +223,7 @@ absl::Status Run(const Options& options) {
                          ResolveModel(options.source));
   GEMMA_RETURN_IF_ERROR(CheckReplaces(options.target, options.force));
   QuantizeOptions quantize = QuantizeOptionsOf(options);
-  const TypeTotal before = ShowNotes(source, options);
+  const Source before = ShowNotes(source, options);
   quantize.note = [](std::string_view note) { Note(note); };
   {
     Progress line = Progress::OfBytes("writing", /*quiet=*/false);
@@ -192,7 +235,7 @@ absl::Status Run(const Options& options) {
     if (absl::IsCancelled(status)) return InterruptedError();
     if (!status.ok()) return Explain(status, source);
   }
-  return ShowResult(options.target, before);
+  return ShowResult(options, before);
 }
 
 }  // namespace
@@ -236,6 +279,7 @@ void AddQuantize(CLI::App& app, Action* action) {
   AddNumber(*command, "-t,--threads", &options->threads, 0, kMaxThreads,
             "Number of threads; 0: one per available core");
   AddSimd(*command, &options->simd);
+  AddForms(*command, &options->format);
   command->footer(
       R"(DST also contains the configuration, the tokenizer, and a checksum for
 each tensor (see gemma verify-file). An existing DST stays unchanged until

@@ -1,6 +1,7 @@
 #include "tools/gemma/machine/report_head.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <system_error>
 
@@ -43,6 +44,16 @@ OrderedJson ReportHead(const ModelOptions& options, const Model& model) {
   json["path"] = path;
   json["file_type"] = FileType(path, model);
   return json;
+}
+
+void AddOutputFile(const std::string& path, OrderedJson* json) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  (*json)["output"] = error ? path : absolute.lexically_normal().string();
+  OrderedJson& bytes = (*json)["output_bytes"] = nullptr;
+  if (!std::filesystem::is_regular_file(path, error)) return;
+  const uintmax_t size = std::filesystem::file_size(path, error);
+  if (!error) bytes = size;
 }
 
 std::string PathOfModel(const std::string& model) {

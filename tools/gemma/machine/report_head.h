@@ -21,6 +21,10 @@ nlohmann::ordered_json ReportHead();
 nlohmann::ordered_json ReportHead(const ModelOptions& options,
                                   const Model& model);
 
+// Adds the file at `path` that a command wrote: `output`, its absolute path,
+// and `output_bytes`, null if it is a pipe or a device.
+void AddOutputFile(const std::string& path, nlohmann::ordered_json* json);
+
 // Returns the absolute path that MODEL means.
 std::string PathOfModel(const std::string& model);
 

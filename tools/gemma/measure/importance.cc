@@ -23,6 +23,8 @@
 #include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/measure/text_windows.h"
 
 namespace gemma::tools {
@@ -33,6 +35,7 @@ struct ImportanceOptions {
   std::string file;
   std::string output = "importance.gguf";
   bool force = false;
+  std::string format = "text";
 };
 
 // Returns the file that `path` names, with links resolved. Fails if it cannot
@@ -99,6 +102,15 @@ absl::Status Importance(const ImportanceOptions& options) {
       {DatasetOf(options.file), static_cast<uint32_t>(windows),
        static_cast<uint32_t>(text.window)},
       output));
+  if (options.format == "json") {
+    nlohmann::ordered_json json = ReportHead(options.model, text.model);
+    json["options"] = OptionsJson(options.model, text.model, text.window);
+    json.update({{"file", options.file},
+                 {"windows", windows},
+                 {"tokens", text.tokens.size()}});
+    AddOutputFile(options.output, &json);
+    return WriteResult(ToText(json));
+  }
   return WriteFileSummary(options.output,
                           absl::StrCat(text.tokens.size(), " tokens, ", windows,
                                        windows == 1 ? " window" : " windows"));
@@ -123,6 +135,7 @@ void AddImportance(CLI::App& app, Action* action) {
           "square of the values that it is multiplied by")
       ->default_str(options->output);
   AddForce(*command, &options->force);
+  AddForms(*command, &options->format);
   command->footer(
       "Example:\n"
       "  gemma importance gemma-3-270m.gguf --file text.txt -o "

@@ -15,10 +15,13 @@
 #include "tools/gemma/cli/output_check.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
 #include "tools/gemma/io/logit_rows.h"
 #include "tools/gemma/io/npy.h"
 #include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/progress.h"
+#include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/measure/token_file.h"
 
 namespace gemma::tools {
@@ -32,6 +35,7 @@ struct LogitsOptions {
   std::string tokens_file;
   std::string output;
   bool force = false;
+  std::string format = "text";
 };
 
 // Reads the ids of --tokens or of --tokens-file. Bad ids in --tokens are a
@@ -86,6 +90,14 @@ absl::Status Logits(const LogitsOptions& options) {
         }));
   }
   GEMMA_RETURN_IF_ERROR(writer.Finish());
+  if (options.format == "json") {
+    nlohmann::ordered_json json = ReportHead(options.model, model);
+    json["options"] =
+        OptionsJson(options.model, model, session.options().max_tokens);
+    json.update({{"tokens", tokens.size()}, {"vocab_size", vocab_size}});
+    AddOutputFile(options.output, &json);
+    return WriteResult(ToText(json));
+  }
   return WriteFileSummary(
       options.output,
       absl::StrCat(tokens.size(), " tokens, ", vocab_size, " logits each"));
@@ -108,6 +120,7 @@ void AddLogits(CLI::App& app, Action* action) {
           "Output file: float32 [tokens, vocabulary]")
       ->required();
   AddForce(*command, &options->force);
+  AddForms(*command, &options->format);
   command->footer(
       "Example:\n"
       "  gemma logits gemma-3-270m.gguf --tokens 2,17,4 -o F.npy\n\n");

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -17,12 +18,14 @@
 #include "src/os/atomic_file.h"
 #include "src/os/mapped_file.h"
 #include "src/os/system_error.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/pull/catalogue.h"
 #include "tools/gemma/pull/download.h"
 #include "tools/gemma/pull/http.h"
@@ -47,6 +50,7 @@ struct PullOptions {
   std::string name;
   std::string sha256;
   bool quiet = false;
+  std::string format = "text";
 };
 
 // A file of the model. It is either in its place already, or `partial` holds it
@@ -333,6 +337,24 @@ std::string Described(const CatalogueEntry& entry) {
                       entry.sha256.empty() ? "about " : "", Bytes(entry.bytes));
 }
 
+std::string JsonOf(const ModelStore& store, const StoredModel& model) {
+  nlohmann::ordered_json files = nlohmann::ordered_json::array();
+  for (const StoredFile& file : model.files) {
+    files.push_back(
+        {{"name", file.name}, {"bytes", file.bytes}, {"digest", file.digest}});
+  }
+  nlohmann::ordered_json json = ReportHead();
+  json.update({{"name", model.name},
+               {"kind", model.kind()},
+               {"path", store.PathOf(model)},
+               {"pulled_at", model.pulled_at},
+               {"source", model.source},
+               {"revision", model.revision},
+               {"bytes", model.bytes()},
+               {"files", std::move(files)}});
+  return ToText(json);
+}
+
 absl::Status Pull(const PullOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
   GEMMA_ASSIGN_OR_RETURN(ModelSource source, FindSource(options.model, store));
@@ -365,7 +387,9 @@ absl::Status Pull(const PullOptions& options) {
   if (options.name.empty() && options.model != model.name && !options.quiet) {
     Note(absl::StrCat("its name here is ", model.name));
   }
-  return WriteOutput(absl::StrCat(store.PathOf(model), "\n"));
+  return WriteOutput(options.format == "json"
+                         ? JsonOf(store, model)
+                         : absl::StrCat(store.PathOf(model), "\n"));
 }
 
 }  // namespace
@@ -387,6 +411,7 @@ void AddPull(CLI::App& app, Action* action) {
           "in the catalogue, or that of the file or repository");
   AddText(*command, "--sha256", "HEX", &options->sha256,
           "SHA-256 that the file at a URL must have");
+  AddForms(*command, &options->format);
   AddQuiet(*command, &options->quiet);
   command->footer(R"(Without SOURCE, fetches )" +
                   std::string(DefaultModel().name) +

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
@@ -18,6 +20,7 @@
 #include "tools/gemma/io/line_reader.h"
 #include "tools/gemma/io/nearest.h"
 #include "tools/gemma/io/text.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/pull/model_store.h"
 
 namespace gemma::tools {
@@ -26,6 +29,7 @@ namespace {
 struct RemoveOptions {
   std::string name;
   bool yes = false;
+  std::string format = "text";
 };
 
 absl::StatusOr<bool> Confirm(const StoredModel& model) {
@@ -51,8 +55,20 @@ absl::StatusOr<bool> RemoveLeftovers(const ModelStore& store,
   return store.RemoveLeftovers(name);
 }
 
+// `bytes`: null if there was no record of the model.
+absl::Status WriteJson(const RemoveOptions& options, const ModelStore& store,
+                       const nlohmann::ordered_json& bytes, bool has_others) {
+  nlohmann::ordered_json json = ReportHead();
+  json.update({{"name", options.name},
+               {"directory", store.FolderOf(options.name)},
+               {"bytes", bytes},
+               {"has_other_files", has_others}});
+  return WriteOutput(ToText(json));
+}
+
 absl::Status Remove(const RemoveOptions& options) {
   const bool can_remove = options.yes || isatty(STDIN_FILENO) == 1;
+  const bool json = options.format == "json";
   GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
   GEMMA_ASSIGN_OR_RETURN(std::optional<StoredModel> model,
                          store.Find(options.name));
@@ -63,6 +79,7 @@ absl::Status Remove(const RemoveOptions& options) {
                              RemoveLeftovers(store, options.name));
     }
     if (had_leftovers) {
+      if (json) return WriteJson(options, store, nullptr, false);
       return WriteSummary(
           absl::StrCat("removed what was left of ", options.name));
     }
@@ -92,6 +109,7 @@ absl::Status Remove(const RemoveOptions& options) {
     Note(absl::StrCat(store.FolderOf(options.name),
                       ": has other files, which stay"));
   }
+  if (json) return WriteJson(options, store, model->bytes(), has_others);
   return WriteSummary(
       absl::StrCat("removed ", model->name, ", ", Bytes(model->bytes())));
 }
@@ -107,6 +125,7 @@ void AddRemove(CLI::App& app, Action* action) {
       ->required();
   command->add_flag("-y,--yes", options->yes,
                     "Do not ask first; required without a terminal");
+  AddForms(*command, &options->format);
   command->footer("Example:\n  gemma remove gemma-3-270m\n\n");
   command->callback([=] { *action = [=] { return Remove(*options); }; });
 }
