@@ -222,7 +222,8 @@ class BadLinesTest(BatchTest):
 
     def test_usage(self):
         self.fails(2, "run", "MODEL", "prompt", "--batch", "F", says=["--batch", "PROMPT"])
-        self.fails(2, "run", "MODEL", "--batch", "F", "--json", says="--json")
+        for scores in (["--logprobs", "1"], ["--list-tokens"]):
+            self.fails(2, "run", "MODEL", "--batch", "F", "--json", *scores, says=["--batch", scores[0]])
         self.fails(2, "run", "MODEL", "--batch", "F", "--output", "G", "--force", says=["--batch", "--force"])
         self.fails(2, "run", "MODEL", "--batch", "F", "--batch-size", "0", says="--batch-size")
         self.fails(2, "run", "MODEL", "--batch", "F", "--batch-size", "1025", says="--batch-size")
@@ -317,11 +318,11 @@ class ResumeTest(BatchTest):
                                  r"\Agemma: \d+ of 150 lines done; run the same command to do the rest\n\Z")
                 self.assertLess(len(self.answers()), 150)
         # The continued batch has the answers of an uninterrupted one.
-        self.assertEqual(self.batch("--raw").returncode, 0)
+        self.assertEqual(self.batch("--raw", "-t", 1).returncode, 0)
         answers = self.answers()
         self.assertEqual(len(answers), 150)
         self.output.unlink()
-        self.assertEqual(self.batch("--raw", "--batch-size", 32).returncode, 0)
+        self.assertEqual(self.batch("--raw", "-t", 1, "--batch-size", 32).returncode, 0)
         self.assertEqual(self.answers(), answers)
 
 

@@ -4,16 +4,20 @@ import json
 import os
 import pathlib
 import re
+import sys
 import unittest
 
 from command import MODELS, TESTDATA, CommandTest, gemma
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pull"))
+from pulling import PullTest, directory  # noqa: E402  pylint: disable=wrong-import-position
 
 PAGE = pathlib.Path(__file__).resolve().parents[3] / "tools/gemma/json.md"
 MODEL = TESTDATA / "gguf/gemma3_mixed.gguf"
 SHIELD = TESTDATA / "classify/shield.gguf"
 EMBEDS = MODELS / "embedding_gemma"
 SAE = TESTDATA / "scope/gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4/params.npz"
-SHARED = ("Head", "Model", "Options")
+SHARED = ("Head", "Model", "Options", "Output")
 # No toy thinks, or calls tools.
 UNSEEN = {"thoughts", "tool_calls[].name", "tool_calls[].arguments"}
 # Options that only some models have, or that are given. `inspect` shows them.
@@ -52,7 +56,7 @@ def fields_of(value, listed, prefix=""):
         yield prefix
 
 
-class JsonPageTest(CommandTest):
+class JsonPageTest(PullTest):
     pages = sections()
 
     def setUp(self):
@@ -87,12 +91,7 @@ class JsonPageTest(CommandTest):
 
     def test_answers(self):
         policies = ["--guard", SHIELD, "--guard-threshold"]
-        schema = self.folder / "schema.json"
-        schema.write_text('{"type": "boolean"}')
-        tools = self.folder / "tools.json"
-        tools.write_text('[{"type": "function", "function": {"name": "now", "description": "The time."}}]')
-        template = self.folder / "chat.jinja"
-        template.write_text("{{ bos_token }}{{ messages[-1].content }}")
+        schema, tools, template = self.request_files()
         short = ["-q", "-n", 2]
         self.check(
             "run",
@@ -105,17 +104,39 @@ class JsonPageTest(CommandTest):
             self.object("run", MODEL, "hello", *short, *policies, 1),
             self.object("run", MODEL, "hello", *short, *policies, 0, code=3))
 
+    def request_files(self):
+        """Returns a schema, a list of tools and a chat template."""
+        schema = self.folder / "schema.json"
+        schema.write_text('{"type": "boolean"}')
+        tools = self.folder / "tools.json"
+        tools.write_text('[{"type": "function", "function": {"name": "now", "description": "The time."}}]')
+        template = self.folder / "chat.jinja"
+        template.write_text("{{ bos_token }}{{ messages[-1].content }}")
+        return schema, tools, template
+
     def test_batch_lines(self):
         lines = b'{"prompt": "hello", "id": 7}\n{"prompt": 7}\n'
         batch = ["run", MODEL, "--batch", "-", "-q", "-n", 2, "--guard", SHIELD, "--guard-threshold"]
-        self.check("run --batch", *self.lines(*batch, 1, stdin=lines, code=1), *self.lines(*batch, 0, stdin=b'"x"\n'))
+        schema, tools, template = self.request_files()
+        other = [[MODEL, "--raw", "--parse-control", "--stop", "x", "--logit-bias", "5=1"],
+                 [MODEL, "--chat", "--system", "Be brief.", "--regex", "a+"],
+                 [MODEL, "--chat", "--chat-template", template, "--choice", "yes"],
+                 [MODEL, "--format", "json", "--schema", schema],
+                 [MODELS / "gemma4_chat", "--chat", "--think", "--tools", tools]]
+        more = [line for model, *options in other
+                for line in self.lines("run", model, "--batch", "-", "-q", "-n", 2, *options, stdin=b'"x"\n')]
+        self.check("run --batch", *self.lines(*batch, 1, stdin=lines, code=1), *self.lines(*batch, 0, stdin=b'"x"\n'),
+                   *more)
 
     def test_texts(self):
         self.check("classify", self.object("classify", SHIELD, "hello"))
         self.check("classify --jsonl", *self.lines("classify", SHIELD, "--jsonl", code=1,
                                                    stdin=b'{"text": "a", "id": 1}\n{"text": 1}\n'))
-        self.check("embed", *self.lines("embed", EMBEDS, "-q", "--jsonl", "--output-format", "json",
-                                        stdin=b'{"text": "a", "id": 1}\n'))
+        embed = ["embed", EMBEDS, "-q", "--jsonl", "--json"]
+        self.check("embed", *self.lines(*embed, "--prompt", "document", "--title", "t",
+                                        stdin=b'{"text": "a", "id": 1}\n'),
+                   *self.lines(*embed, "--prefix", "x", stdin=b'"a"\n'),
+                   *self.lines(*embed, "--no-prompt", stdin=b'"a"\n'))
         self.check("tokenize", self.object("tokenize", MODEL, "hello"))
         self.check("scope", self.object("scope", MODEL, "hello", "--sae", SAE))
 
@@ -128,6 +149,38 @@ class JsonPageTest(CommandTest):
         self.check("verify", self.object("verify", MODELS / "gemma3", "--reference", MODELS / "gemma3/reference.npz"))
         self.check("bench", *json.loads(self.succeeds(
             "bench", MODEL, "-p", 2, "-n", 0, "-r", 1, "--output-format", "json")))
+
+    def test_files(self):
+        path = self.folder / "file"
+        found = self.object("logits", MODEL, "--tokens", "2,5,7", "-o", path)
+        self.check("logits", found)
+        self.assertEqual((found["tokens"], found["output"], found["output_bytes"]), (3, str(path), path.stat().st_size))
+        found = self.object("importance", MODEL, "--file", self.text, "-o", path, "--force", "-c", 8)
+        self.check("importance", found)
+        self.assertEqual((found["file"], found["options"]["context"], found["output_bytes"]),
+                         (str(self.text), 8, path.stat().st_size))
+        found = self.object("quantize", MODELS / "gemma2", path, "--type", "q8", "--force")
+        self.check("quantize", found)
+        self.assertEqual((found["options"]["type"], found["output_bytes"]), ("q8", path.stat().st_size))
+        outline = self.object("inspect", path)
+        self.assertEqual([found[f"output_{name}"] for name in ("file_type", "weight_bytes", "bits_per_weight")],
+                         [outline[name] for name in ("file_type", "weight_bytes", "bits_per_weight")])
+        checked = self.object("verify-file", path)
+        self.check("verify-file", checked)
+        self.assertEqual((checked["tensors"], checked["file_type"], checked["has_checksums"]),
+                         (len(outline["tensors"]), outline["file_type"], True))
+
+    def test_store(self):
+        self.hub.files = directory("gemma2")
+        pulled = self.object("pull", "hf://owner/toy")
+        self.check("pull", pulled)
+        sizes = {name: len(self.hub.files[name]) for name in ("config.json", "model.safetensors")}
+        self.assertEqual({file["name"]: file["bytes"] for file in pulled["files"]}, sizes)
+        self.assertEqual(pulled["bytes"], sum(sizes.values()))
+        removed = self.object("remove", "toy", "--yes")
+        self.check("remove", removed)
+        self.assertEqual((removed["name"], removed["bytes"], removed["has_other_files"]),
+                         ("toy", pulled["bytes"], False))
 
     def test_machine(self):
         self.check("inspect", self.object("inspect", MODEL), self.object("inspect", MODELS / "gemma4_chat"),
@@ -167,6 +220,22 @@ class JsonPageTest(CommandTest):
     def test_lines_have_their_seeds(self):
         lines = self.lines("run", MODEL, "--batch", "-", "-q", "-n", 1, stdin=b'"a"\n{"prompt": "b", "seed": 5}\n')
         self.assertEqual({line["line"]: line["seed"] for line in lines}, {1: 0, 2: 5})
+
+    def test_lines_have_their_options(self):
+        stdin = b'"a"\n{"prompt": "b", "temperature": 0.5, "max_tokens": 1}\n'
+        batch = ["run", MODEL, "--batch", "-", "--json", "-q", "-n", 2, "--top-k", 3]
+        lines = {line["line"]: line["options"] for line in self.lines(*batch, stdin=stdin)}
+        names = ("temperature", "max_tokens", "top_k")
+        self.assertEqual([lines[1][name] for name in names[1:]], [2, 3])
+        self.assertEqual([lines[2][name] for name in names], [0.5, 1, 3])
+        texts = b'"a"\n"b"\n'
+        lines = self.lines("classify", SHIELD, "--jsonl", stdin=texts)
+        self.assertEqual(lines, self.lines("classify", SHIELD, "--jsonl", "--json", stdin=texts))
+        alone = [self.object("classify", SHIELD, text) for text in "ab"]
+        for line, one in zip(lines, alone):
+            self.assertEqual([line[name] for name in ("path", "file_type", "options", "wording")],
+                             [one[name] for name in ("path", "file_type", "options", "wording")])
+        self.assertAlmostEqual(lines[-1]["answer_mass"], min(one["answer_mass"] for one in alone))
 
 
 if __name__ == "__main__":

@@ -216,7 +216,6 @@ class RefusalsTest(ClassifyTest):
         self.fails(2, "classify", "MODEL", "x", "--file", "F", says="--file")
         self.fails(2, "classify", "MODEL", "x", "--jsonl", says="--jsonl")
         self.fails(2, "classify", "MODEL", "--jsonl", "--response", "x", says="--response")
-        self.fails(2, "classify", "MODEL", "--jsonl", "--json", says="--json")
         self.fails(2, "classify", "MODEL", b"\xff".decode("utf-8", "surrogateescape"), says="TEXT")
         self.fails(2, "classify", "MODEL", "x", "--response", b"\xff".decode("utf-8", "surrogateescape"),
                    says="--response")

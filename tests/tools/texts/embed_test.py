@@ -52,6 +52,7 @@ class EmbedTest(CommandTest):
         self.assertRegex(said, rf"\A{path}  {len(TEXTS)} texts, 40 dimensions, [\d.]+ (k?B)\n\Z")
         shape, values = read_npy(path.read_bytes())
         self.assertEqual(shape, (len(TEXTS), 40))
+        self.assertIn("  1 text, 40 dimensions, ", self.embed("x", "-o", self.folder / "one.npy"))
         printed = [value for row in self.lines("--file", TOY / "texts.txt") for value in row]
         self.assertEqual(type(values)("f", printed), values)
 
@@ -140,6 +141,8 @@ class EmbedTest(CommandTest):
                                        "title: none | text: ", "title: it | text: ")):
             self.assertEqual(line["embedding"], self.lines(words + "the user")[0])
             self.assertFalse(line["truncated"])
+        text = self.embed("--json", "x").rstrip("\n")
+        self.assertEqual(text, json.dumps(json.loads(text), separators=(",", ":")))
 
     def test_bad_jsonl_names_the_line(self):
         path = self.folder / "lines.jsonl"

@@ -35,8 +35,8 @@ OrderedJson ToJson(const std::vector<ScoredToken>& tokens) {
   return json;
 }
 
-// The options that choose tokens and end the answer, except the seed, by their
-// names with "_" for "-".
+}  // namespace
+
 OrderedJson AnswerOptionsJson(const AnswerOptions& options) {
   OrderedJson json;
   for (const AnswerOption& option : AllAnswerOptions()) {
@@ -57,8 +57,6 @@ OrderedJson AnswerOptionsJson(const AnswerOptions& options) {
   }
   return json;
 }
-
-}  // namespace
 
 std::string_view StopReasonName(StopReason reason) {
   switch (reason) {

@@ -36,6 +36,10 @@ struct AskedOptions {
   bool parse_control;
 };
 
+// Returns the options of an answer but the seed, by their names with "_" for
+// "-".
+nlohmann::ordered_json AnswerOptionsJson(const AnswerOptions& options);
+
 // Returns the head of a report (ReportHead) with `options`.
 nlohmann::ordered_json RequestJson(const AskedOptions& asked,
                                    const Model& model);

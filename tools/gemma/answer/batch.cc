@@ -96,6 +96,7 @@ class Batch {
     size_t line;
     std::string id;
     uint64_t seed;
+    nlohmann::ordered_json options;
     Ticket ticket;
     std::string prompt;             // for the guard
     std::vector<Verdict> verdicts;  // the guard's
@@ -121,12 +122,14 @@ class Batch {
           Begin(lines_[next_], &request, &verdicts, &parser);
       if (ticket.ok()) {
         running_.push_back({next_, request.id, request.options.sampling.seed,
-                            *std::move(ticket), PromptText(request),
-                            std::move(verdicts), std::move(parser)});
+                            OptionsOf(request), *std::move(ticket),
+                            PromptText(request), std::move(verdicts),
+                            std::move(parser)});
       } else if (absl::IsCancelled(ticket.status())) {
         return absl::OkStatus();
       } else if (IsRefused(ticket.status())) {
-        GEMMA_RETURN_IF_ERROR(WriteRefusal(next_, request.id, verdicts));
+        GEMMA_RETURN_IF_ERROR(
+            WriteRefusal(next_, request.id, OptionsOf(request), verdicts));
       } else {
         GEMMA_RETURN_IF_ERROR(WriteError(next_, request.id, ticket.status()));
       }
@@ -198,9 +201,10 @@ class Batch {
         const absl::Status status = Judge(AllText(it->Parts(*completion)), *it);
         if (absl::IsCancelled(status)) return any;
         GEMMA_RETURN_IF_ERROR(
-            IsRefused(status) ? WriteRefusal(it->line, it->id, it->verdicts)
-            : status.ok()     ? WriteAnswer(*it, *completion)
-                              : WriteError(it->line, it->id, status));
+            IsRefused(status)
+                ? WriteRefusal(it->line, it->id, it->options, it->verdicts)
+            : status.ok() ? WriteAnswer(*it, *completion)
+                          : WriteError(it->line, it->id, status));
       } else {
         GEMMA_RETURN_IF_ERROR(
             WriteError(it->line, it->id, completion.status()));
@@ -224,7 +228,8 @@ class Batch {
     num_tokens_ += completion.tokens.size();
     const GenerateStats& stats = completion.stats;
     const ParsedAnswer parts = running.Parts(completion);
-    nlohmann::ordered_json fields = {{"text", parts.text}};
+    nlohmann::ordered_json fields = {{"options", running.options},
+                                     {"text", parts.text}};
     AddParts(parts.thoughts, parts.tool_calls, &fields);
     fields["stop_reason"] = StopReasonName(stats.stop_reason);
     fields["prompt_tokens"] = stats.prompt_tokens;
@@ -237,11 +242,20 @@ class Batch {
                           fields);
   }
 
+  // The options of all lines, and the line's own in their place.
+  nlohmann::ordered_json OptionsOf(const BatchRequest& request) const {
+    nlohmann::ordered_json options = options_.head.at("options");
+    options.update(AnswerOptionsJson(request.options));
+    return options;
+  }
+
   absl::Status WriteRefusal(size_t line, const std::string& id,
+                            nlohmann::ordered_json options,
                             absl::Span<const Verdict> verdicts) {
     ++done_;
-    return answers_.Write(line, lines_[line], id,
-                          {{"guard", VerdictsJson(verdicts)}});
+    return answers_.Write(
+        line, lines_[line], id,
+        {{"options", std::move(options)}, {"guard", VerdictsJson(verdicts)}});
   }
 
   absl::Status WriteError(size_t line, const std::string& id,
@@ -326,8 +340,8 @@ or a JSON object:
                          includes the time in which the line waits
 --output receives one line for each, in the order in which answers end:
   line, input, id        the line's number (from 1), its CRC-32, its id
-  schema_version, gemma_version, model, text, thoughts, tool_calls,
-  stop_reason, prompt_tokens, new_tokens, seed
+  schema_version, gemma_version, model, path, file_type, options, text,
+  thoughts, tool_calls, stop_reason, prompt_tokens, new_tokens, seed
                          as with --json
   guard                  with --guard, as with --json; a refused line has
                          guard but no text, and does not count as an error
@@ -347,9 +361,11 @@ absl::Status RunBatch(const Model& model, const ModelOptions& model_options,
   GEMMA_ASSIGN_OR_RETURN(
       const EngineOptions engine_options,
       OptionsOfEngine(model, model_options, options.size, lines));
+  nlohmann::ordered_json head = options.head;
+  head.erase("options");  // each line has its own
   GEMMA_ASSIGN_OR_RETURN(
       BatchAnswers answers,
-      BatchAnswers::Open(options.output, lines, model_options.path));
+      BatchAnswers::Open(options.output, lines, std::move(head)));
   GEMMA_ASSIGN_OR_RETURN(Engine engine, Engine::Create(model, engine_options));
   Batch batch(model, engine, options, defaults, lines, std::move(answers));
   GEMMA_RETURN_IF_ERROR(batch.Run());

@@ -4,6 +4,7 @@
 #define GEMMA_TOOLS_GEMMA_ANSWER_BATCH_H_
 
 #include <cstddef>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "absl/status/status.h"
@@ -18,6 +19,8 @@ struct BatchOptions {
   std::string input;         // "-": standard input
   std::string output = "-";  // "-": standard output
   size_t size = EngineOptions().max_sequences;
+  // How each line begins: a report's head with the options of all lines.
+  nlohmann::ordered_json head;
   PromptOptions prompt;    // for prompts without messages
   bool quiet = false;      // no progress, no notes
   bool verbose = false;    // progress even without a terminal, and a summary

@@ -21,7 +21,6 @@
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/json_line.h"
 #include "tools/gemma/io/text.h"
-#include "tools/gemma/machine/report_head.h"
 
 namespace gemma::tools {
 namespace {
@@ -44,14 +43,14 @@ bool IsFile(int fd) {
 
 absl::StatusOr<BatchAnswers> BatchAnswers::Open(
     const std::string& path, const std::vector<std::string_view>& lines,
-    const std::string& model) {
+    OrderedJson head) {
   if (path == kStdinArgument) {
-    return BatchAnswers(-1, path, lines.size(), model);
+    return BatchAnswers(-1, path, lines.size(), std::move(head));
   }
   const int fd =
       open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (fd < 0) return SystemError(path, errno);
-  BatchAnswers answers(fd, path, lines.size(), model);
+  BatchAnswers answers(fd, path, lines.size(), std::move(head));
   if (!IsFile(fd)) return answers;
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     return absl::UnavailableError(
@@ -120,16 +119,15 @@ BatchAnswers::~BatchAnswers() {
 BatchAnswers::BatchAnswers(BatchAnswers&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       path_(std::move(other.path_)),
-      model_(std::move(other.model_)),
+      head_(std::move(other.head_)),
       has_(std::move(other.has_)),
       num_errors_(other.num_errors_) {}
 
 absl::Status BatchAnswers::Write(size_t line, std::string_view input,
                                  std::string_view id,
                                  const OrderedJson& fields) {
-  OrderedJson json = ReportHead();
-  json.update(
-      {{"model", model_}, {"line", line + 1}, {"input", Checksum(input)}});
+  OrderedJson json = head_;
+  json.update({{"line", line + 1}, {"input", Checksum(input)}});
   if (!id.empty()) json["id"] = OrderedJson::parse(id);
   json.update(fields);
   const std::string text = ToLine(json);

@@ -5,7 +5,7 @@
 #define GEMMA_TOOLS_GEMMA_ANSWER_BATCH_ANSWERS_H_
 
 #include <cstddef>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,10 +27,10 @@ class BatchAnswers {
   // lines that the file already has, but cuts off a last line without a
   // newline. Fails if another process writes to the file, or if a line of the
   // file does not answer a line of the input; the error names that line.
-  // `model`: each line names it.
+  // `head`: the fields that each line begins with.
   static absl::StatusOr<BatchAnswers> Open(
       const std::string& path, const std::vector<std::string_view>& lines,
-      const std::string& model);
+      nlohmann::ordered_json head);
 
   ~BatchAnswers();
   BatchAnswers(BatchAnswers&& other) noexcept;
@@ -47,10 +47,11 @@ class BatchAnswers {
                      const nlohmann::ordered_json& fields);
 
  private:
-  BatchAnswers(int fd, std::string path, size_t num_lines, std::string model)
+  BatchAnswers(int fd, std::string path, size_t num_lines,
+               nlohmann::ordered_json head)
       : fd_(fd),
         path_(std::move(path)),
-        model_(std::move(model)),
+        head_(std::move(head)),
         has_(num_lines) {}
 
   // Reads the answers that the file already has.
@@ -60,7 +61,7 @@ class BatchAnswers {
 
   int fd_;  // -1: standard output
   std::string path_;
-  std::string model_;
+  nlohmann::ordered_json head_;
   std::vector<bool> has_;
   size_t num_errors_ = 0;
 };

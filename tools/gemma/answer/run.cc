@@ -104,9 +104,9 @@ absl::Status Check(const RunOptions& options) {
   if (!options.batch.input.empty()) {
     const std::string prompt = options.prompt.asked_by();
     if (!prompt.empty()) return Exclude("--batch", prompt);
-    if (options.format != "text") {
-      return Exclude("--batch", "--json");
-    }
+    // The lines are JSON with and without --json.
+    if (scored) return Exclude("--batch", "--logprobs");
+    if (options.lists_tokens) return Exclude("--batch", "--list-tokens");
     if (options.force) return Exclude("--batch", "--force");
     if (!options.steering.empty()) {
       return OptionError({"--batch", "--steer", "--ablate"},
@@ -164,6 +164,17 @@ absl::Status NoteTokens(const Model& model, std::string_view prompt,
   return absl::OkStatus();
 }
 
+// Returns how a report begins: the model and the options.
+nlohmann::ordered_json HeadOf(const RunOptions& options, const Model& model) {
+  const bool fill = !options.fill.asked_by().empty();
+  return RequestJson(
+      {options.model, options.answer, options.grammar, options.steering,
+       options.turns, options.system,
+       !fill && IsChat(model, options.model, options.chat, options.raw),
+       options.parse_control},
+      model);
+}
+
 absl::Status RunLines(RunOptions options, const ChatOptions& turn_options) {
   std::vector<std::string> models = ModelPaths(options.model);
   models.push_back(options.guard.model);
@@ -181,6 +192,7 @@ absl::Status RunLines(RunOptions options, const ChatOptions& turn_options) {
     GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
     if (!options.model.quiet) NoteTurns(model, turns);
   }
+  options.batch.head = HeadOf(options, model);
   options.batch.quiet = options.model.quiet;
   options.batch.verbose = options.verbose;
   BatchRequest defaults;
@@ -210,18 +222,8 @@ absl::StatusOr<Answer> AnswerPrompt(const RunOptions& options, Guard* guard,
   if (json) {
     const bool lists_tokens =
         options.lists_tokens || options.wanted.num_alternatives.has_value();
-    const Model& model = session.model();
     const bool fill = !options.fill.asked_by().empty();
-    const AskedOptions asked = {
-        options.model,
-        options.answer,
-        options.grammar,
-        options.steering,
-        options.turns,
-        options.system,
-        !fill && IsChat(model, options.model, options.chat, options.raw),
-        options.parse_control};
-    nlohmann::ordered_json report = RequestJson(asked, model);
+    nlohmann::ordered_json report = HeadOf(options, session.model());
     if (!fill) report["input"] = prompt;
     GEMMA_RETURN_IF_ERROR(
         WriteResult(AnswerJson(report, options.answer, answer, lists_tokens)));

@@ -64,9 +64,6 @@ absl::Status Check(const ClassifyOptions& options) {
         "--jsonl and --response exclude each other: each line has its own "
         "response");
   }
-  if (options.format != "text") {
-    return Exclude("--jsonl", "--json");
-  }
   return absl::OkStatus();
 }
 
@@ -102,14 +99,21 @@ std::string TextOf(absl::Span<const Policy> policies,
   return text;
 }
 
+// How each object begins.
+nlohmann::ordered_json HeadOf(const Model& model,
+                              const ClassifyOptions& options, size_t context) {
+  nlohmann::ordered_json json = ReportHead(options.model, model);
+  json["options"] = OptionsJson(options.model, model, context);
+  json["wording"] = options.policy.wording;
+  return json;
+}
+
 std::string JsonOf(const Model& model, const ClassifyOptions& options,
                    size_t context, absl::Span<const Policy> policies,
                    absl::Span<const double> probabilities,
                    const ClassifierStats& stats, double seconds) {
-  nlohmann::ordered_json json = ReportHead(options.model, model);
-  json["options"] = OptionsJson(options.model, model, context);
-  json.update({{"wording", options.policy.wording},
-               {"probabilities", ProbabilitiesJson(policies, probabilities)},
+  nlohmann::ordered_json json = HeadOf(model, options, context);
+  json.update({{"probabilities", ProbabilitiesJson(policies, probabilities)},
                {"prompt_tokens", stats.prompt_tokens},
                {"computed_tokens", stats.computed_tokens},
                {"answer_mass", stats.least_answer_mass},
@@ -203,7 +207,7 @@ absl::Status Classify(const ClassifyOptions& options) {
     return ClassifyText(model, options, std::move(classifier), policies, text);
   }
   const ClassifyLinesOptions lines = {
-      options.model.path,
+      options.model.path, HeadOf(model, options, classifier.max_tokens),
       options.file.empty() ? std::string(kStdinArgument) : options.file,
       options.model.quiet, options.verbose};
   return ClassifyLines(model, std::move(classifier), policies, lines);
@@ -226,8 +230,8 @@ void AddClassify(CLI::App& app, Action* action) {
           "Read the text, or with --jsonl the lines, from FILE");
   AddPolicyOptions(*command, &options->policy);
   command->add_flag("--jsonl", options->lines,
-                    "Classify each line of the input, which is JSON; see\n"
-                    "below");
+                    "Classify each line of the input, which is JSON, and\n"
+                    "print one of JSON for it; see below");
   AddForms(*command, &options->format);
   AddQuiet(*command, &options->model.quiet);
   command->add_flag("-v,--verbose", options->verbose,

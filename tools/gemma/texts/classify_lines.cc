@@ -19,7 +19,6 @@
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/model_error.h"
-#include "tools/gemma/machine/report_head.h"
 
 namespace gemma::tools {
 namespace {
@@ -68,7 +67,7 @@ class Lines {
   Lines(absl::Span<const Policy> policies, const ClassifyLinesOptions& options,
         LineReader reader)
       : policies_(policies),
-        model_(options.model),
+        head_(options.head),
         reader_(std::move(reader)),
         total_(reader_.Count().value_or(0)),
         progress_(
@@ -123,6 +122,7 @@ class Lines {
       if (line.status.ok()) inputs.push_back({line.text, line.response});
     }
     const auto results = classifier.ClassifyAll(inputs, policies_);
+    answer_mass_ = classifier.stats().least_answer_mass;
     if (Interrupted()) return InterruptedError();
     auto result = results.begin();
     for (const Line& line : lines) {
@@ -134,13 +134,13 @@ class Lines {
 
   absl::Status Write(const Line& line,
                      const absl::StatusOr<std::vector<double>>& result) {
-    nlohmann::ordered_json json = ReportHead();
-    json["model"] = model_;
+    nlohmann::ordered_json json = head_;
     json["line"] = line.number;
     if (!line.id.empty()) json["id"] = nlohmann::ordered_json::parse(line.id);
     ++num_lines_;
     if (result.ok()) {
       json["probabilities"] = ProbabilitiesJson(policies_, *result);
+      json["answer_mass"] = answer_mass_;
     } else {
       ++num_failed_;
       json["error"] = result.status().message();
@@ -156,11 +156,12 @@ class Lines {
   }
 
   absl::Span<const Policy> policies_;
-  const std::string model_;
+  const nlohmann::ordered_json head_;
   LineReader reader_;
   const size_t total_;  // 0: unknown
   Progress progress_;
   Stopwatch stopwatch_;
+  double answer_mass_ = 1;  // the least so far
   size_t num_read_ = 0;     // including blank lines
   size_t num_at_once_ = 0;  // of the last Read
   size_t num_lines_ = 0;
@@ -179,8 +180,11 @@ object:
                          output
 Standard output receives one line for each, in the same order and as soon
 as it is computed:
+  model, path, options, ...
+                         as with --json
   line, id               the line's number (from 1), its id
   probabilities          probability of each policy, by its name
+  answer_mass            as with --json, the least of the lines so far
   error                  instead of probabilities: why the line failed; the
                          other lines are classified, and the exit code is 1
 Empty lines are skipped.

@@ -3,7 +3,7 @@
 #ifndef GEMMA_TOOLS_GEMMA_TEXTS_CLASSIFY_LINES_H_
 #define GEMMA_TOOLS_GEMMA_TEXTS_CLASSIFY_LINES_H_
 
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,10 +16,11 @@
 namespace gemma::tools {
 
 struct ClassifyLinesOptions {
-  std::string model;     // its name, for a note
-  std::string input;     // "-": standard input
-  bool quiet = false;    // no progress
-  bool verbose = false;  // progress even without a terminal
+  std::string model;            // its name, for a note
+  nlohmann::ordered_json head;  // how each line begins
+  std::string input;            // "-": standard input
+  bool quiet = false;           // no progress
+  bool verbose = false;         // progress even without a terminal
 };
 
 // The part of --help that describes the lines.

@@ -24,6 +24,7 @@
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/texts/embed_input.h"
 #include "tools/gemma/texts/embed_output.h"
 
@@ -55,15 +56,18 @@ struct Totals {
 
 class Run {
  public:
-  Run(const EmbedCommandOptions& options, const Embedder& embedder,
-      std::vector<EmbedInput> inputs)
-      : options_(options), embedder_(embedder), inputs_(std::move(inputs)) {}
+  Run(const EmbedCommandOptions& options, const Model& model,
+      const Embedder& embedder, std::vector<EmbedInput> inputs)
+      : options_(options),
+        model_(model),
+        embedder_(embedder),
+        inputs_(std::move(inputs)) {}
 
   absl::Status Write() {
     const size_t dimensions =
         options_.dimensions != 0 ? options_.dimensions : embedder_.dimensions();
     EmbedOutputOptions format = options_.output;
-    format.model = options_.model.path;
+    if (format.format == "json") format.head = Head(dimensions);
     GEMMA_ASSIGN_OR_RETURN(
         EmbedOutput output,
         EmbedOutput::Open(format, inputs_.size(), dimensions));
@@ -89,24 +93,37 @@ class Run {
     }
     if (!options_.verbose && !StderrIsTerminal()) return;
     const double seconds = stopwatch_.seconds();
-    Note(
-        absl::StrFormat("%u texts, %u tokens in %.2f s: %.1f texts/s, %.1f "
-                        "tok/s",
-                        totals_.texts, totals_.tokens, seconds,
-                        static_cast<double>(totals_.texts) / seconds,
-                        static_cast<double>(totals_.tokens) / seconds));
+    Note(absl::StrFormat("%u %s, %u tokens in %.2f s: %.1f texts/s, %.1f tok/s",
+                         totals_.texts, totals_.texts == 1 ? "text" : "texts",
+                         totals_.tokens, seconds,
+                         static_cast<double>(totals_.texts) / seconds,
+                         static_cast<double>(totals_.tokens) / seconds));
   }
 
   // Names the file, if there is one.
   absl::Status Summarize() const {
     const std::string what = absl::StrCat(
-        totals_.texts, " texts, ",
+        totals_.texts, totals_.texts == 1 ? " text, " : " texts, ",
         options_.dimensions != 0 ? options_.dimensions : embedder_.dimensions(),
         " dimensions");
     return WriteFileSummary(options_.output.path, what, options_.model.quiet);
   }
 
  private:
+  // How each JSON object begins.
+  nlohmann::ordered_json Head(size_t dimensions) const {
+    const EmbedInputOptions& input = options_.input;
+    nlohmann::ordered_json head = ReportHead(options_.model, model_);
+    nlohmann::ordered_json& options = head["options"] =
+        OptionsJson(options_.model, model_, embedder_.max_tokens());
+    options.update({{"dimensions", dimensions}, {"normalize", !options_.raw}});
+    if (!input.prompt.empty()) options["prompt"] = input.prompt;
+    if (!input.title.empty()) options["title"] = input.title;
+    if (!input.prefix.empty()) options["prefix"] = input.prefix;
+    if (input.no_prompt) options["no_prompt"] = true;
+    return head;
+  }
+
   absl::StatusOr<Embeddings> Embed(absl::Span<const EmbedInput> block) const {
     std::vector<std::string> texts;
     for (const EmbedInput& input : block) texts.push_back(input.text);
@@ -138,6 +155,7 @@ class Run {
   }
 
   const EmbedCommandOptions& options_;
+  const Model& model_;
   const Embedder& embedder_;
   const std::vector<EmbedInput> inputs_;
   Totals totals_;
@@ -182,7 +200,7 @@ absl::Status Embed(const EmbedCommandOptions& options) {
         ": has no dense layers; vectors are the means before these layers, and "
         "cannot be compared with those of the published model"));
   }
-  Run run(options, embedder, std::move(inputs));
+  Run run(options, model, embedder, std::move(inputs));
   GEMMA_RETURN_IF_ERROR(run.Write());
   if (!options.model.quiet) run.Tell();
   return run.Summarize();
@@ -257,7 +275,7 @@ void AddEmbed(CLI::App& app, Action* action) {
       R"(Prints a line for each text, in the same order: a vector as a JSON
 array of numbers. Unless --no-normalize is given, vectors have length 1,
 so the dot product of two vectors is the cosine of their angle. With
---json, a line is an object:
+--json, a line is an object that begins with the model and the options:
   index, id              number of the text (from 0), its id
   tokens, truncated      number of its tokens, whether it was cut
   embedding              the array

@@ -12,7 +12,6 @@
 #include "src/os/atomic_file.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/io/errors.h"
-#include "tools/gemma/machine/report_head.h"
 
 namespace gemma::tools {
 namespace {
@@ -29,10 +28,10 @@ void AppendNumber(float value, std::string* text) {
   text->append(buffer, end.ptr);
 }
 
-std::string Array(absl::Span<const float> values) {
+std::string Array(absl::Span<const float> values, std::string_view comma) {
   std::string text = "[";
   for (const float value : values) {
-    if (text.size() > 1) text += ", ";
+    if (text.size() > 1) text += comma;
     AppendNumber(value, &text);
   }
   return text + "]";
@@ -47,9 +46,9 @@ absl::Status Check(const EmbedOutputOptions& options) {
   return absl::OkStatus();
 }
 
-EmbedOutput::EmbedOutput(bool json, const std::string& model) : json_(json) {
-  nlohmann::ordered_json head = ReportHead();
-  head["model"] = model;
+EmbedOutput::EmbedOutput(bool json, const nlohmann::ordered_json& head)
+    : json_(json) {
+  if (!json) return;
   head_ = head.dump(-1, ' ', false,
                     nlohmann::ordered_json::error_handler_t::replace);
   head_.back() = ',';  // its brace
@@ -58,7 +57,7 @@ EmbedOutput::EmbedOutput(bool json, const std::string& model) : json_(json) {
 absl::StatusOr<EmbedOutput> EmbedOutput::Open(const EmbedOutputOptions& options,
                                               size_t texts, size_t dimensions) {
   const std::string_view format = FormatOf(options);
-  EmbedOutput output(format == "json", options.model);
+  EmbedOutput output(format == "json", options.head);
   if (format == "npy") {
     GEMMA_ASSIGN_OR_RETURN(NpyWriter npy,
                            NpyWriter::Create(options.path, texts, dimensions));
@@ -75,16 +74,17 @@ std::string EmbedOutput::Line(const EmbedInput& input,
                               const Embeddings& embeddings, size_t text) const {
   const std::string vector =
       Array(absl::MakeSpan(embeddings.values)
-                .subspan(text * embeddings.dimensions, embeddings.dimensions));
+                .subspan(text * embeddings.dimensions, embeddings.dimensions),
+            json_ ? "," : ", ");
   if (!json_) return absl::StrCat(vector, "\n");
   const bool is_cut = std::binary_search(embeddings.truncated.begin(),
                                          embeddings.truncated.end(), text);
   return absl::StrCat(
-      head_, "\"index\": ", done_ + text,
-      input.id.empty() ? "" : absl::StrCat(", \"id\": ", input.id),
-      ", \"tokens\": ", embeddings.num_tokens[text],
-      ", \"truncated\": ", is_cut ? "true" : "false",
-      ", \"embedding\": ", vector, "}\n");
+      head_, "\"index\":", done_ + text,
+      input.id.empty() ? "" : absl::StrCat(",\"id\":", input.id),
+      ",\"tokens\":", embeddings.num_tokens[text],
+      ",\"truncated\":", is_cut ? "true" : "false", ",\"embedding\":", vector,
+      "}\n");
 }
 
 absl::Status EmbedOutput::Append(absl::Span<const EmbedInput> inputs,

@@ -4,6 +4,7 @@
 #define GEMMA_TOOLS_GEMMA_TEXTS_EMBED_OUTPUT_H_
 
 #include <cstddef>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -22,7 +23,7 @@ namespace gemma::tools {
 struct EmbedOutputOptions {
   std::string format;  // "text", "json" or "npy"; empty: by the path's ending
   std::string path;    // empty: standard output
-  std::string model;   // for JSON: MODEL as typed
+  nlohmann::ordered_json head;  // for JSON: how each object begins
 };
 
 // OK, or a usage error that names the option.
@@ -42,7 +43,7 @@ class EmbedOutput {
   absl::Status Finish();
 
  private:
-  EmbedOutput(bool json, const std::string& model);
+  EmbedOutput(bool json, const nlohmann::ordered_json& head);
 
   std::string Line(const EmbedInput& input, const Embeddings& embeddings,
                    size_t text) const;
