@@ -200,7 +200,8 @@ class BatchTest(GuardTest):
         for number, prompt in enumerate(PROMPTS, 1):
             answer = answers[number]
             if expected[prompt]:
-                self.assertEqual(list(answer), ["schema_version", "gemma_version", "model", "line", "input", "guard"])
+                self.assertEqual(list(answer), ["schema_version", "gemma_version", "model", "path", "file_type", "line",
+                                                "input", "options", "guard"])
                 self.assertEqual(answer["guard"]["refused"]["text"], expected[prompt])
             else:
                 self.assertEqual(answer["text"], self.free(prompt))

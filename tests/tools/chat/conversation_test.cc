@@ -418,7 +418,8 @@ TEST_F(ConversationTest, TooLongMessageFails) {
   // Fewer turns would not help.
   EXPECT_THAT(ErrorOf(status),
               AllOf(HasSubstr("the prompt has"), HasSubstr("64 fit")));
-  EXPECT_EQ(CureOf(status), "/set context 512 holds it");
+  // 428 tokens and room for an answer.
+  EXPECT_EQ(CureOf(status), "/set context 1024 holds it");
   EXPECT_EQ(chat.turns().size(), 1u);
   EXPECT_EQ(chat.session().position(), position);
 }
