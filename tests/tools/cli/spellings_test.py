@@ -45,7 +45,7 @@ class FormTest(CommandTest):
         self.fails(2, "man", "-o", "json", says="there is only text", cure="-o ./json")
 
     def test_files_named_like_forms(self):
-        self.succeeds_quietly("list", "-o", "./json", cwd=self.folder)
+        self.succeeds_quietly("list", "--quiet", "-o", "./json", cwd=self.folder)
         self.assertTrue((self.folder / "json").read_text().startswith("NAME"))
         # The value of another option, and words after "--"
         self.fails(1, "run", "/no/model", "--stop", "-o", "--", "-o", says="/no/model", cure="")

@@ -122,9 +122,9 @@ class ResultFileTest(CommandTest):
         for command in (["run", SPEAKING, "hello", "-c", 1], ["inspect", "/no/model"]):
             result = gemma(*command, "-o", self.path, "--force")
             self.assertEqual((result.returncode, self.path.read_text()), (1, "old"), result)
-        self.fails(1, "list", "-o", self.folder, says="is a directory")
-        self.fails(1, "list", "-o", "/no/folder/F", says="/no/folder/F")
-        self.fails(1, "list", "-o", "/dev/full", says="/dev/full")
+        self.fails(1, "list", "--quiet", "-o", self.folder, says="is a directory")
+        self.fails(1, "list", "--quiet", "-o", "/no/folder/F", says="/no/folder/F")
+        self.fails(1, "list", "--quiet", "-o", "/dev/full", says="/dev/full")
         self.assertEqual(sorted(self.folder.iterdir()), [self.path, self.text])
 
     def test_interrupted_answers_leave_no_file(self):
