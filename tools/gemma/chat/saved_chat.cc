@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
 #include "src/base/json.h"
@@ -208,10 +210,8 @@ std::string ToJson(const SavedChat& chat) {
 absl::StatusOr<SavedChat> ParseSavedChat(std::string_view json,
                                          const std::string& path,
                                          const AnswerOptions& settings) {
-  // A file that is not even JSON is another file; the place of the first wrong
-  // byte would say nothing.
-  if (json.find_first_not_of(" \t\r\n") == std::string_view::npos ||
-      json[json.find_first_not_of(" \t\r\n")] != '{') {
+  // Another kind of file. An error of the JSON parser would not say so.
+  if (!absl::StartsWith(absl::StripLeadingAsciiWhitespace(json), "{")) {
     return WithCure(
         absl::InvalidArgumentError(absl::StrCat(path, ": is not a saved chat")),
         "/save FILE writes one; /read FILE puts a text file in "
