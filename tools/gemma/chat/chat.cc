@@ -75,10 +75,11 @@ absl::Status Chat(ChatRunOptions options) {
   const LoadChatModel load = [&](std::string path) {
     ModelOptions model = options.model;
     model.path = std::move(path);
-    return ChatModel::Load(model, options.chat, &steering);
+    return ChatModel::Load(model, options.chat, &steering, /*in_chat=*/true);
   };
   GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<ChatModel> model,
-                         load(options.model.path));
+                         ChatModel::Load(options.model, options.chat, &steering,
+                                         /*in_chat=*/false));
   GEMMA_RETURN_IF_ERROR(FindTokens(model->model(), &options.answer));
   GEMMA_ASSIGN_OR_RETURN(Session session, model->NewSession(0));
   GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,

@@ -10,7 +10,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "src/base/internal.h"
@@ -34,18 +33,6 @@ constexpr std::string_view kForce = " --force";
 // Bytes in base64 that common terminals accept for their clipboard.
 constexpr size_t kMaxClipboard = 74'992;
 
-// Words the advice about a base model for a chat that goes on without it.
-absl::StatusOr<std::unique_ptr<ChatModel>> InChat(
-    absl::StatusOr<std::unique_ptr<ChatModel>> model) {
-  if (model.ok() || !absl::IsFailedPrecondition(model.status()) ||
-      !absl::StrContains(CureOf(model.status()), "--chat ")) {
-    return model;
-  }
-  return WithCure(model.status(),
-                  "the chat goes on with its model; /model NAME changes to an "
-                  "instruction-tuned one");
-}
-
 }  // namespace
 
 absl::Status ChatLoop::Undo() {
@@ -60,7 +47,7 @@ absl::Status ChatLoop::ChangeModel(const std::string& name) {
     return absl::OkStatus();
   }
   GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<ChatModel> model,
-                         InChat(load_model_(ExpandHome(name))));
+                         load_model_(ExpandHome(name)));
   // The same text may be another token there.
   AnswerOptions first_settings = first_settings_;
   AnswerOptions settings = settings_;

@@ -13,10 +13,11 @@
 namespace gemma::tools {
 
 absl::StatusOr<std::unique_ptr<ChatModel>> ChatModel::Load(
-    const ModelOptions& options, bool chat, const Steering* steering) {
+    const ModelOptions& options, bool chat, const Steering* steering,
+    bool in_chat) {
   GEMMA_ASSIGN_OR_RETURN(Model model, LoadModel(options));
   if (!IsChat(model, options, chat, /*raw=*/false)) {
-    return NotTunedToChat(options.path);
+    return NotTunedToChat(options.path, in_chat);
   }
   GEMMA_ASSIGN_OR_RETURN(ChatTemplate turns, ChatTurns(model));
   if (!options.quiet) NoteTurns(model, turns);

@@ -18,10 +18,11 @@ namespace gemma::tools {
 class ChatModel {
  public:
   // Loads options.path, and prints notes about its turns unless options.quiet.
-  // FailedPrecondition if it is a base model, unless `chat`. `steering` must
-  // outlive the result; its sessions follow it.
+  // Fails for a base model, unless `chat`; `in_chat` is as for NotTunedToChat.
+  // `steering` must outlive the result; its sessions follow it.
   static absl::StatusOr<std::unique_ptr<ChatModel>> Load(
-      const ModelOptions& options, bool chat, const Steering* steering);
+      const ModelOptions& options, bool chat, const Steering* steering,
+      bool in_chat);
 
   const Model& model() const { return model_; }
   const ChatTemplate& turns() const { return turns_; }
@@ -44,7 +45,8 @@ class ChatModel {
   const Steering& steering_;
 };
 
-// Loads the model with this name or path as the chat's first one was loaded.
+// Loads the model with this name or path for a chat that has a model already,
+// as its first one was loaded.
 using LoadChatModel =
     std::function<absl::StatusOr<std::unique_ptr<ChatModel>>(std::string)>;
 

@@ -388,11 +388,17 @@ absl::Status CheckPurpose(const Model& model, bool embeds,
                   "gemma embed writes embeddings");
 }
 
-absl::Status NotTunedToChat(std::string_view model) {
+absl::Status NotTunedToChat(std::string_view model, bool in_chat) {
+  const absl::Status status = absl::FailedPreconditionError(
+      absl::StrCat(model, ": is a base model, not tuned to chat"));
+  if (in_chat) {
+    return WithCure(status,
+                    "the chat goes on with its model; /model NAME changes to "
+                    "an instruction-tuned one");
+  }
   const CatalogueEntry* tuned = TunedSibling(model);
   return WithCure(
-      absl::FailedPreconditionError(
-          absl::StrCat(model, ": is a base model, not tuned to chat")),
+      status,
       absl::StrCat(
           tuned == nullptr
               ? std::string("use an instruction-tuned model (gemma list --all)")

@@ -33,7 +33,8 @@ absl::Status CheckPurpose(const Model& model, bool embeds,
                           std::string_view name);
 
 // Returns the error for a base model named `model` that is asked to chat.
-absl::Status NotTunedToChat(std::string_view model);
+// `in_chat`: by a chat that has a model already.
+absl::Status NotTunedToChat(std::string_view model, bool in_chat);
 
 }  // namespace gemma::tools
 
