@@ -133,6 +133,19 @@ gemma_status gemma_chat_next_turn(const gemma_model* model, const char* text,
   });
 }
 
+gemma_status gemma_model_prompt(const gemma_model* model, const char* text,
+                                size_t text_size, int32_t* tokens,
+                                size_t capacity, size_t* size) {
+  return Reported([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(model);
+    if (text_size != 0) GEMMA_C_REQUIRE(text);
+    GEMMA_C_REQUIRE(size);
+    const auto prompt = model->model.Prompt({text, text_size});
+    GEMMA_RETURN_IF_ERROR(prompt.status());
+    return gemma::internal::Write(*prompt, tokens, capacity, size);
+  });
+}
+
 gemma_status gemma_fill_prompt(const gemma_model* model, const char* prefix,
                                size_t prefix_size, const char* suffix,
                                size_t suffix_size, const char* path,
