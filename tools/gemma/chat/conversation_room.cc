@@ -32,11 +32,7 @@ absl::Status ContextFull(std::string_view cause, size_t num_tokens) {
 // The error of a message that needs `num_tokens` tokens even without turns
 // before it: only a larger context helps.
 absl::Status MessageTooLong(size_t num_tokens, size_t capacity) {
-  return WithCure(
-      absl::OutOfRangeError(absl::StrCat("the prompt has ", num_tokens,
-                                         " tokens, ", capacity,
-                                         " fit in the context")),
-      absl::StrCat("/set context ", RoomyContext(num_tokens), " holds it"));
+  return PromptTooLong(num_tokens, capacity, "/set context");
 }
 
 }  // namespace

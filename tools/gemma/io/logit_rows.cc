@@ -38,12 +38,13 @@ size_t RoomyContext(size_t num_tokens) {
   return std::bit_ceil(num_tokens + 256);
 }
 
-absl::Status PromptTooLong(size_t num_tokens, size_t room) {
+absl::Status PromptTooLong(size_t num_tokens, size_t room,
+                           std::string_view option) {
   return WithCure(
       absl::OutOfRangeError(absl::StrCat("the prompt has ", num_tokens,
                                          " tokens, ", room,
                                          " fit in the context")),
-      absl::StrCat("--context ", RoomyContext(num_tokens), " holds it"));
+      absl::StrCat(option, " ", RoomyContext(num_tokens), " holds it"));
 }
 
 }  // namespace gemma::tools

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
@@ -33,8 +34,9 @@ absl::Status CheckFits(const Session& session, size_t num_tokens);
 size_t RoomyContext(size_t num_tokens);
 
 // Returns the error of a prompt of `num_tokens` tokens in a context that has
-// room for `room` tokens.
-absl::Status PromptTooLong(size_t num_tokens, size_t room);
+// room for `room` tokens. `option` sets a larger one.
+absl::Status PromptTooLong(size_t num_tokens, size_t room,
+                           std::string_view option = "--context");
 
 }  // namespace gemma::tools
 
