@@ -18,6 +18,7 @@
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/terminal_text.h"
+#include "tools/gemma/io/text.h"
 
 namespace gemma::tools {
 namespace {
@@ -218,8 +219,7 @@ std::string CutMark(const GenerateStats& stats, size_t context,
                     OptionLabel label) {
   switch (stats.stop_reason) {
     case StopReason::kMaxTokens:
-      return absl::StrCat("[cut at ", stats.new_tokens,
-                          stats.new_tokens == 1 ? " token: " : " tokens: ",
+      return absl::StrCat("[cut at ", Counted(stats.new_tokens, "token"), ": ",
                           label("max-tokens"), "]");
     case StopReason::kContextFull:
       return absl::StrCat("[cut, because the context of ", context,

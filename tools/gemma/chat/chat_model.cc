@@ -7,6 +7,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/answer/prompt.h"
+#include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/file_type.h"
 #include "tools/gemma/machine/model_error.h"
 
@@ -47,10 +48,9 @@ absl::StatusOr<Session> ChatModel::NewSession(size_t context) {
 std::string ChatModel::Description() const {
   const size_t context =
       options_.context != 0 ? options_.context : DefaultContext(model_);
-  const size_t threads = model_.num_threads();
   return absl::StrCat(Printable(name()), ": ", FileType(name(), model_),
-                      ", context of ", context, " tokens, ", threads,
-                      threads == 1 ? " thread" : " threads");
+                      ", context of ", context, " tokens, ",
+                      Counted(model_.num_threads(), "thread"));
 }
 
 }  // namespace gemma::tools

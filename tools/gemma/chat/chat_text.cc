@@ -21,10 +21,6 @@ std::string Rate(size_t tokens, double seconds) {
 
 }  // namespace
 
-std::string Counted(size_t count, std::string_view one) {
-  return absl::StrCat(count, " ", one, count == 1 ? "" : "s");
-}
-
 std::string Shortened(std::string_view text) {
   std::string line(text.substr(0, text.find('\n')));
   const bool is_whole = line.size() == text.size();

@@ -32,9 +32,6 @@ std::string UseText(const ContextUse& use, const std::vector<Turn>& turns);
 // "120 of 4096 tokens (3976 left)".
 std::string ContextLine(const ContextUse& use);
 
-// "1 turn", "2 turns".
-std::string Counted(size_t count, std::string_view one);
-
 // The beginning of the text, on one line.
 std::string Shortened(std::string_view text);
 

@@ -75,6 +75,10 @@ std::string Bytes(uint64_t bytes) {
   return absl::StrFormat("%.*f %s", decimals, value, unit);
 }
 
+std::string Counted(uint64_t count, std::string_view one) {
+  return absl::StrCat(count, " ", one, count == 1 ? "" : "s");
+}
+
 std::string Count(uint64_t count) {
   const auto value = static_cast<double>(count);
   if (count >= 1'000'000'000) return absl::StrFormat("%.2f B", value / 1e9);
@@ -110,8 +114,8 @@ std::string Age(std::string_view time, std::time_t now) {
   for (const Unit& unit : kUnits) {
     const int64_t count = seconds / unit.seconds;
     if (count < 1) continue;
-    return absl::StrFormat("%d %s%s ago", count, unit.name,
-                           count == 1 ? "" : "s");
+    return absl::StrCat(Counted(static_cast<uint64_t>(count), unit.name),
+                        " ago");
   }
   return "just now";
 }

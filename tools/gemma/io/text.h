@@ -25,6 +25,9 @@ std::vector<std::string_view> SplitLines(std::string_view text);
 // hubs and disks count.
 std::string Bytes(uint64_t bytes);
 
+// "1 turn", "2 turns".
+std::string Counted(uint64_t count, std::string_view one);
+
 // "268.10 M".
 std::string Count(uint64_t count);
 

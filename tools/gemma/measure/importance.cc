@@ -111,9 +111,9 @@ absl::Status Importance(const ImportanceOptions& options) {
     AddOutputFile(options.output, &json);
     return WriteResult(ToText(json));
   }
-  return WriteFileSummary(options.output,
-                          absl::StrCat(text.tokens.size(), " tokens, ", windows,
-                                       windows == 1 ? " window" : " windows"));
+  return WriteFileSummary(
+      options.output, absl::StrCat(Counted(text.tokens.size(), "token"), ", ",
+                                   Counted(windows, "window")));
 }
 
 }  // namespace

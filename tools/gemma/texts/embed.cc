@@ -23,6 +23,7 @@
 #include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
+#include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/model_error.h"
 #include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/texts/embed_input.h"
@@ -93,9 +94,9 @@ class Run {
     }
     if (!options_.verbose && !StderrIsTerminal()) return;
     const double seconds = stopwatch_.seconds();
-    Note(absl::StrFormat("%u %s, %u tokens in %.2f s: %.1f texts/s, %.1f tok/s",
-                         totals_.texts, totals_.texts == 1 ? "text" : "texts",
-                         totals_.tokens, seconds,
+    Note(absl::StrFormat("%s, %s in %.2f s: %.1f texts/s, %.1f tok/s",
+                         Counted(totals_.texts, "text"),
+                         Counted(totals_.tokens, "token"), seconds,
                          static_cast<double>(totals_.texts) / seconds,
                          static_cast<double>(totals_.tokens) / seconds));
   }
@@ -103,7 +104,7 @@ class Run {
   // Names the file, if there is one.
   absl::Status Summarize() const {
     const std::string what = absl::StrCat(
-        totals_.texts, totals_.texts == 1 ? " text, " : " texts, ",
+        Counted(totals_.texts, "text"), ", ",
         options_.dimensions != 0 ? options_.dimensions : embedder_.dimensions(),
         " dimensions");
     return WriteFileSummary(options_.output.path, what, options_.model.quiet);
