@@ -99,7 +99,7 @@ class CommandsTest(TerminalTest):
         chat = self.open()
         chat.line("one")
         chat.line(f"/save {path}")
-        self.assertIn(b"exists already", chat.shown)
+        self.assertIn(b"already exists", chat.shown)
         self.assertIn(f"/save {path} --force replaces it".encode(), chat.shown)
         self.assertEqual(path.read_text(), "")
         chat.line(f"/save {path} --force")

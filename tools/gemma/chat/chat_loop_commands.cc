@@ -1,7 +1,5 @@
 // Commands of a chat on the conversation, its model and its files.
 
-#include <sys/stat.h>
-
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +19,7 @@
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/logit_rows.h"
+#include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/terminal_text.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/pull/resolve.h"
@@ -135,13 +134,14 @@ absl::Status ChatLoop::Save(const std::string& argument) {
   std::string_view file = argument;
   const bool replaces = absl::ConsumeSuffix(&file, kForce);
   const std::string path = ExpandHome(absl::StripAsciiWhitespace(file));
-  struct stat info = {};
   // The chat's own file may be written again.
-  if (!replaces && path != saved_ && stat(path.c_str(), &info) == 0) {
-    return WithCure(
-        absl::AlreadyExistsError(absl::StrCat(path, ": exists already")),
-        absl::StrCat("/save ", path, kForce, " replaces it"));
+  const absl::Status may_write =
+      CheckReplaces(path, replaces || path == saved_);
+  if (absl::IsAlreadyExists(may_write)) {
+    return WithCure(may_write,
+                    absl::StrCat("/save ", path, kForce, " replaces it"));
   }
+  GEMMA_RETURN_IF_ERROR(may_write);
   const std::vector<Turn>& turns = conversation_.turns();
   GEMMA_RETURN_IF_ERROR(
       SaveChat(path, {conversation_.system(), turns, settings_}));
