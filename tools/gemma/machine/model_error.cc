@@ -32,15 +32,17 @@ constexpr std::string_view kPullCure =
 constexpr std::string_view kOtherFormatCure =
     "use the model's safetensors or GGUF files (gemma pull hf://OWNER/REPO)";
 constexpr std::string_view kPickle =
-    "PyTorch weights, which gemma does not read, because reading them may run "
+    "has PyTorch weights, which gemma does not read, because reading them may "
+    "run "
     "code";
-constexpr std::string_view kOnnx = "ONNX weights, which gemma does not read";
+constexpr std::string_view kOnnx =
+    "has ONNX weights, which gemma does not read";
 constexpr std::string_view kMobile =
-    "weights for LiteRT and MediaPipe, which gemma does not read";
+    "has weights for LiteRT and MediaPipe, which gemma does not read";
 constexpr std::string_view kOtherTool =
-    "weights of Flax or Keras, which gemma does not read";
+    "has weights of Flax or Keras, which gemma does not read";
 constexpr std::string_view kOldGgml =
-    "a format that llama.cpp used before GGUF";
+    "has a format that llama.cpp used before GGUF";
 constexpr std::string_view kOldGgmlCure = "use a GGUF file of the model";
 constexpr std::string_view kWebPageCure =
     "a server answered with a text in place of the file: the link to the file "
@@ -149,13 +151,6 @@ const Ending* EndingOf(std::string_view name) {
   return nullptr;
 }
 
-// "has PyTorch weights, ...", or a cause that has its own verb.
-std::string WithVerb(std::string_view cause) {
-  const bool is_noun = cause == kPickle || cause == kOnnx || cause == kMobile ||
-                       cause == kOtherTool || cause == kOldGgml;
-  return absl::StrCat(is_noun ? "has " : "", cause);
-}
-
 // Returns why a file is not a model.
 Finding FindingOfFile(const std::string& path) {
   const fs::path file(path);
@@ -181,11 +176,11 @@ Finding FindingOfFile(const std::string& path) {
         absl::StartsWith(found.substr(beginning.offset), beginning.bytes)) {
       // PyTorch's files are not the only archives.
       if (beginning.cause == kPickle && ending != nullptr) break;
-      return {WithVerb(beginning.cause), std::string(beginning.cure)};
+      return {std::string(beginning.cause), std::string(beginning.cure)};
     }
   }
   if (ending != nullptr) {
-    return {WithVerb(ending->cause), std::string(ending->cure)};
+    return {std::string(ending->cause), std::string(ending->cure)};
   }
   if (IsText(bytes) && absl::EndsWith(path, ".gguf")) {
     return {"is a text, not the file itself", std::string(kWebPageCure)};
@@ -219,7 +214,7 @@ Finding FindingOfDirectory(const fs::path& path, bool is_outer = true) {
   for (const std::string& name : NamesIn(path)) {
     const Ending* ending = EndingOf(name);
     if (ending != nullptr && ending->in_directories) {
-      return {absl::StrCat(WithVerb(ending->cause), " (", Printable(name), ")"),
+      return {absl::StrCat(ending->cause, " (", Printable(name), ")"),
               std::string(ending->cure)};
     }
     if (absl::EndsWith(name, ".safetensors") && is_outer) {
