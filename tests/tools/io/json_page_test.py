@@ -214,8 +214,8 @@ class JsonPageTest(PullTest):
         self.assertEqual(repeated["text"], answer["text"])
 
     def test_file_types(self):
-        found = [self.object("inspect", MODELS / name)["file_type"] for name in ("gemma2", "gemma2_bf16")]
-        self.assertEqual(found, ["F32", "BF16"])
+        found = [self.object("inspect", path)["file_type"] for path in (MODEL, MODELS / "gemma2", MODELS / "gemma2_bf16")]
+        self.assertEqual(found, ["Q8_0 + IQ4_NL + IQ4_XS + 7 more", "F32", "BF16"])
 
     def test_lines_have_their_seeds(self):
         lines = self.lines("run", MODEL, "--batch", "-", "-q", "-n", 1, stdin=b'"a"\n{"prompt": "b", "seed": 5}\n')
