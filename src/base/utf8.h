@@ -62,6 +62,26 @@ inline size_t Utf8CharacterLength(std::string_view text) {
   return length != 0 && length == Utf8Length(text[0]) ? length : 0;
 }
 
+// Returns the end of the character that begins at `begin`, which is below the
+// size of the text. A byte that is not UTF-8 is a character by itself.
+inline size_t CharacterEnd(std::string_view text, size_t begin) {
+  if (static_cast<uint8_t>(text[begin]) < 0x80) return begin + 1;
+  const size_t length = Utf8CharacterLength(text.substr(begin));
+  return begin + (length == 0 ? 1 : length);
+}
+
+// Returns the code point of a text that is one character, or 0 if it is empty.
+inline uint32_t CodePointOf(std::string_view character) {
+  if (character.empty()) return 0;
+  const auto lead = static_cast<uint8_t>(character[0]);
+  uint32_t code =
+      character.size() == 1 ? lead : lead & (0xFF >> (character.size() + 1));
+  for (const char byte : character.substr(1)) {
+    code = code << 6 | (static_cast<uint8_t>(byte) & 0x3F);
+  }
+  return code;
+}
+
 inline bool IsValidUtf8(std::string_view text) {
   while (!text.empty()) {
     const size_t length = Utf8CharacterLength(text);

@@ -15,14 +15,6 @@
 
 namespace gemma::internal {
 
-// Returns the end of the character that begins at `begin`, which is below the
-// size of the text. A byte that is not UTF-8 is a character by itself.
-inline size_t CharacterEnd(std::string_view text, size_t begin) {
-  if (static_cast<uint8_t>(text[begin]) < 0x80) return begin + 1;
-  const size_t length = Utf8CharacterLength(text.substr(begin));
-  return begin + (length == 0 ? 1 : length);
-}
-
 // Returns the begin of the character that ends at `end`, which is above 0.
 size_t CharacterBegin(std::string_view text, size_t end);
 

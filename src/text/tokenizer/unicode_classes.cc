@@ -182,17 +182,6 @@ bool IsUnicodeSpace(uint32_t c) {
          c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
-// Returns the character that `text` consists of.
-uint32_t CodePointOf(std::string_view text) {
-  if (text.empty()) return 0;
-  const auto lead = static_cast<uint8_t>(text[0]);
-  uint32_t c = text.size() == 1 ? lead : lead & (0xFF >> (text.size() + 1));
-  for (const char byte : text.substr(1)) {
-    c = c << 6 | (static_cast<uint8_t>(byte) & 0x3F);
-  }
-  return c;
-}
-
 std::string_view First(std::string_view text) {
   return text.substr(0, Utf8CharacterLength(text));
 }

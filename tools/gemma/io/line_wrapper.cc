@@ -20,16 +20,6 @@ constexpr std::string_view kClosing[] = {
     "、", "。", "，", "．", "！", "？", "：", "；", "）", "」", "』",
     "】", "》", "〉", "〕", "］", "｝", "ー", "々", "…",  "’",  "”"};
 
-wchar_t CodePointOf(std::string_view character) {
-  const size_t length = character.size();
-  auto code = static_cast<uint32_t>(static_cast<uint8_t>(character[0]));
-  if (length > 1) code &= 0x7Fu >> length;
-  for (size_t i = 1; i < length; ++i) {
-    code = code << 6 | (static_cast<uint8_t>(character[i]) & 0x3Fu);
-  }
-  return static_cast<wchar_t>(code);
-}
-
 bool IsClosingMark(std::string_view character) {
   for (const std::string_view mark : kClosing) {
     if (character == mark) return true;
@@ -45,7 +35,7 @@ size_t CharacterWidth(std::string_view character) {
   static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
   if (utf8 == nullptr) return 1;
   const locale_t old = uselocale(utf8);
-  const int width = wcwidth(CodePointOf(character));
+  const int width = wcwidth(static_cast<wchar_t>(CodePointOf(character)));
   uselocale(old);
   return width < 0 ? 1 : static_cast<size_t>(width);
 }
@@ -54,11 +44,10 @@ LineWrapper::LineWrapper(std::function<size_t()> columns, Sink sink)
     : columns_(std::move(columns)), sink_(std::move(sink)) {}
 
 void LineWrapper::Write(std::string_view text) {
-  while (!text.empty()) {
-    const size_t length = Utf8CharacterLength(text);
-    const std::string_view character = text.substr(0, length == 0 ? 1 : length);
-    Put(character);
-    text.remove_prefix(character.size());
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = CharacterEnd(text, at);
+    Put(text.substr(at, end - at));
+    at = end;
   }
 }
 

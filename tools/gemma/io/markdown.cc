@@ -86,11 +86,10 @@ size_t EndOfEmphasis(std::string_view text, size_t run, bool is_end) {
 }  // namespace
 
 void MarkdownRenderer::Write(std::string_view text) {
-  while (!text.empty()) {
-    const size_t length = Utf8CharacterLength(text);
-    const std::string_view character = text.substr(0, length == 0 ? 1 : length);
-    Put(character);
-    text.remove_prefix(character.size());
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = CharacterEnd(text, at);
+    Put(text.substr(at, end - at));
+    at = end;
   }
 }
 
