@@ -157,6 +157,9 @@ class NumbersTest(CompareTest):
                                rf"mean NLL       {math.log(report['other_perplexity']):.6f} \+- \S+ nats per token\n"
                                rf"perplexity     {report['other_perplexity']:.4f} "
                                rf"\+- {report['other_perplexity_error']:.4f}\n\Z")
+        # One token has no deviation.
+        text = self.succeeds_quietly("perplexity", other, "--file", "-", stdin=b"a")
+        self.assertRegex(text, r"\Ascored tokens  1\nmean NLL +[\d.]+ nats per token\nperplexity +[\d.]+\n\Z")
 
     def test_same_for_threads_and_chunks(self):
         other = self.other()

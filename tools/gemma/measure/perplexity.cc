@@ -42,8 +42,8 @@ struct Score {
   double seconds = 0;
 
   double mean_nll() const { return nll / static_cast<double>(tokens); }
-  // The standard error of the mean, as if tokens were independent; NaN for a
-  // single token.
+  // The standard error of the mean, as if tokens were independent. Needs
+  // two tokens.
   double error() const {
     const auto count = static_cast<double>(tokens);
     const double variance = (nll_squares - nll * nll / count) / (count - 1);
@@ -99,13 +99,18 @@ std::string Show(const PerplexityOptions& options, const Model& model,
     return ToText(json);
   }
   const double perplexity = std::exp(score.mean_nll());
-  // The perplexity changes by itself times the change of the mean.
+  std::string mean_error;
+  std::string error;
+  if (score.tokens > 1) {
+    mean_error = absl::StrFormat(" +- %.1e", score.error());
+    // The perplexity changes by itself times the change of the mean.
+    error = absl::StrFormat(" +- %.4f", perplexity * score.error());
+  }
   return absl::StrFormat(
       "scored tokens  %d\n"
-      "mean NLL       %.6f +- %.1e nats per token\n"
-      "perplexity     %.4f +- %.4f\n",
-      score.tokens, score.mean_nll(), score.error(), perplexity,
-      perplexity * score.error());
+      "mean NLL       %.6f%s nats per token\n"
+      "perplexity     %.4f%s\n",
+      score.tokens, score.mean_nll(), mean_error, perplexity, error);
 }
 
 absl::Status Perplexity(const PerplexityOptions& options) {
