@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """gemma tokenize: ids, pieces and JSON of a text, and back."""
 import json
+import os
+import pty
+import subprocess
 import unittest
 
-from command import TESTDATA, CommandTest
+from command import BINARY, TESTDATA, CommandTest
 
 MODEL = TESTDATA / "gguf" / "gemma3_mixed.gguf"
 TEXT = "Hello  user \u65e5\n\tthe"
@@ -21,6 +24,16 @@ class TokenizeTest(CommandTest):
         # BOS has no text.
         self.assertEqual(self.tokenize("-d", self.tokenize(TEXT, "--bos")), TEXT + "\n")
         self.assertEqual(self.tokenize("-d", ""), "\n")
+
+    def test_terminal_gets_no_escapes(self):
+        title = "\x1b]0;x\x07"
+        ids = self.tokenize(title)
+        self.assertEqual(self.tokenize("--decode", ids), title + "\n")  # a pipe gets the text
+        terminal, output = pty.openpty()
+        subprocess.run([BINARY, "tokenize", MODEL, "--decode", ids], stdin=subprocess.DEVNULL, stdout=output, check=True)
+        os.close(output)
+        self.assertEqual(os.read(terminal, 1000), b"\\x1b]0;x\\x07\r\n")
+        os.close(terminal)
 
     def test_json_and_pieces(self):
         ids = [int(token) for token in self.tokenize(TEXT, "--bos").split()]

@@ -21,6 +21,7 @@
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
+#include "tools/gemma/io/terminal_text.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/model_error.h"
 #include "tools/gemma/machine/report_head.h"
@@ -109,9 +110,9 @@ std::string Show(const TokenizeOptions& options, const Tokenizer& tokenizer,
     }
     return lines;
   }
-  return absl::StrCat(
-      options.decode ? tokenizer.Decode(tokens) : absl::StrJoin(tokens, " "),
-      "\n");
+  if (!options.decode) return absl::StrCat(absl::StrJoin(tokens, " "), "\n");
+  const std::string text = tokenizer.Decode(tokens);
+  return absl::StrCat(OutputIsTerminal() ? PrintableLines(text) : text, "\n");
 }
 
 absl::Status Tokenize(const TokenizeOptions& options) {
