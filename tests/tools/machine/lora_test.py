@@ -75,6 +75,16 @@ class LoraTest(CommandTest):
         self.assert_near(self.logits(TOY, "--lora", self.changed(lora_alpha=...)),
                          self.logits(TOY, "--lora", self.changed(lora_alpha=8)))
 
+    def test_chat_names_adapters(self):
+        model, adapter = MODELS / "gemma_fill", self.folder / "adapter"
+        config = json.loads((model / "config.json").read_text())
+        write_adapter(adapter, "model.layers.0.self_attn.q_proj", config["num_attention_heads"] * config["head_dim"],
+                      config["hidden_size"])
+        # /model keeps them for another model.
+        said = gemma("chat", model, "--chat", "-q", "--lora", adapter, "-t", 1,
+                     stdin=f"/model\n/model {model}\n/model\n".encode()).stderr.decode()
+        self.assertEqual(said.count(f", 1 thread, adapter {adapter}\n"), 2, said)
+
     def test_inspect_lists_adapters(self):
         shown = json.loads(self.succeeds("inspect", TOY, "--lora", f"{PLAIN}=0.5", "--json"))
         self.assertEqual(shown["options"]["lora"], [{"path": str(PLAIN), "scale": 0.5}])

@@ -48,9 +48,13 @@ absl::StatusOr<Session> ChatModel::NewSession(size_t context) {
 std::string ChatModel::Description() const {
   const size_t context =
       options_.context != 0 ? options_.context : DefaultContext(model_);
-  return absl::StrCat(Printable(name()), ": ", FileType(name(), model_),
-                      ", context of ", context, " tokens, ",
-                      Counted(model_.num_threads(), "thread"));
+  std::string text = absl::StrCat(
+      Printable(name()), ": ", FileType(name(), model_), ", context of ",
+      context, " tokens, ", Counted(model_.num_threads(), "thread"));
+  for (const Adapter& adapter : options_.adapters) {
+    absl::StrAppend(&text, ", adapter ", Printable(adapter.path));
+  }
+  return text;
 }
 
 }  // namespace gemma::tools

@@ -32,7 +32,8 @@ class ChatModel {
   // one, or at first that of the options.
   absl::StatusOr<Session> NewSession(size_t context);
 
-  // "gemma-3-1b-it: Q4_K - Medium, context of 4096 tokens, 2 threads".
+  // "gemma-3-1b-it: Q4_K - Medium, context of 4096 tokens, 2 threads", and the
+  // adapters, if there are any.
   std::string Description() const;
 
  private:
