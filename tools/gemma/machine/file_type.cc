@@ -1,6 +1,7 @@
 #include "tools/gemma/machine/file_type.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "src/base/internal.h"
 #include "src/formats/checkpoint.h"
 #include "tools/gemma/machine/summary.h"
 #include "tools/gemma/pull/resolve.h"
