@@ -9,6 +9,7 @@ import re
 import unittest
 
 from command import BINARY, MODELS, CommandTest, gemma, write_record
+from inspect_test import write_mixed
 
 TOY = MODELS / "gemma2"
 ABOUT = ["cpu", "simd", "threads", "memory", "huge pages", "models", "versions"]
@@ -113,6 +114,41 @@ class DoctorTest(CommandTest):
             self.assertEqual(found["facts"][part], memory[part])
         self.assertGreater(memory["table"], 0)
         self.assertIn(", and reads per-layer embeddings in ", found["text"])
+
+    def test_speed_by_weights_and_memory(self):
+        def memory_and_tensors(model):
+            report = json.loads(self.succeeds("inspect", model, "--json"))
+            return report["memory"], {tensor["name"]: tensor["bytes"] for tensor in report["tensors"]}, report["config"]
+
+        def weight_bytes(model, *options):
+            found = self.findings(model, "--context", 64, "-t", 1, *options)["speed"]
+            facts = found["facts"]
+            self.assertAlmostEqual(facts["tokens_per_second"],
+                                   facts["read_bytes_per_second"] / facts["weight_bytes_per_token"])
+            self.assertEqual((found["level"], facts["threads"]), ("ok", 1))
+            self.assertRegex(found["text"], r"\Aat most about [\d.]+ tokens/s when decoding: a token reads [\d.]+ [kM]?B "
+                                            r"of weights, and 1 thread reads [\d.]+ [kMGT]?B/s here now\Z")
+            return facts["weight_bytes_per_token"]
+
+        self.assertEqual(weight_bytes(TOY), memory_and_tensors(TOY)[0]["weights"])
+        self.assertLess(weight_bytes(TOY, "--quantize", "q8"), weight_bytes(TOY) / 2)
+        # With a head of its own, only a row of the embedding is read.
+        path = self.folder / "head.gguf"
+        write_mixed(path, own_head=True)
+        with_head = weight_bytes(path)
+        write_mixed(path)
+        self.assertEqual(with_head, weight_bytes(path))
+        # A row of the table of per-layer embeddings.
+        memory = memory_and_tensors(MODELS / "gemma4_e2b")[0]
+        self.assertEqual(weight_bytes(MODELS / "gemma4_e2b"), memory["weights"] + memory["table_per_token"])
+        # Two of five experts.
+        memory, tensors, config = memory_and_tensors(MODELS / "gemma4_moe")
+        experts = sum(size for name, size in tensors.items() if ".experts." in name)
+        self.assertGreater(experts, 0)
+        self.assertEqual(weight_bytes(MODELS / "gemma4_moe"),
+                         memory["weights"] - experts * (1 - config["experts_used"] / config["num_experts"]))
+        # A model that embeds texts decodes none.
+        self.assertNotIn("speed", self.findings(MODELS / "embedding_gemma"))
 
     def test_problems_exit_with_1(self):
         found = self.findings("/no/model.gguf", code=1)["model"]

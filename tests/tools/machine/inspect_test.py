@@ -43,18 +43,21 @@ def write_gguf(path, keys, shapes):
     path.write_bytes(header + bytes(-len(header) % 32 + offset))
 
 
-def write_mixed(path, file_type=None):
+def write_mixed(path, file_type=None, own_head=False, **keys_of_file):
     """Writes a Gemma 3 whose middle layer has different sizes, perhaps with general.file_type."""
     heads, kv_heads, ffw, local = [4, 2, 4], [2, 1, 2], [32, 48, 32], [8, 16, 8]
     keys = {"general.architecture": "gemma3"}
     if file_type is not None:
         keys["general.file_type"] = file_type
+    keys.update({key.replace("__", "."): value for key, value in keys_of_file.items()})
     keys.update({f"gemma3.{key}": value for key, value in {
         "embedding_length": 24, "block_count": 3, "feed_forward_length": ffw, "attention.head_count": heads,
         "attention.head_count_kv": kv_heads, "attention.key_length": 16, "attention.value_length": 16,
         "attention.key_length_swa": 8, "attention.value_length_swa": 8, "attention.sliding_window": 4,
         "attention.sliding_window_pattern": 2}.items()})
     shapes = {"token_embd.weight": (40, 24), "output_norm.weight": (24,)}
+    if own_head:
+        shapes["output.weight"] = (40, 24)
     for i in range(3):
         for name, shape in {
                 "attn_norm": (24,), "post_attention_norm": (24,), "ffn_norm": (24,), "post_ffw_norm": (24,),

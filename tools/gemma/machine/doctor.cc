@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -65,7 +66,10 @@ std::vector<Finding> FindAll(const ModelOptions& options) {
           ReadFirstLine("/sys/kernel/mm/transparent_hugepage/enabled")),
       FindStore(),
       FindVersions()};
-  if (!options.path.empty()) findings.push_back(FindModel(options, memory));
+  if (options.path.empty()) return findings;
+  for (Finding& finding : FindModel(options, memory)) {
+    findings.push_back(std::move(finding));
+  }
   return findings;
 }
 
@@ -122,12 +126,17 @@ void AddDoctor(CLI::App& app, Action* action) {
   AddForms(*command, &options->format);
   command->footer(
       R"(Each line begins with ok, warning or problem. The line below a warning
-or problem says what to do. With MODEL, the command also checks whether
-the model fits in memory, without loading it. The exit code is 1 if there
-is a problem. With --json, the object's findings have the fields about,
-level, text, cure and facts. Sizes in facts are in bytes. The line simd
-says which instructions the CPU has, which ones kernels were compiled for,
-and which ones run.
+or problem says what to do. The exit code is 1 if there is a problem. The
+line simd says which instructions the CPU has, which ones kernels were
+compiled for, and which ones run.
+
+With MODEL, the command also checks whether the model fits in memory,
+without loading it, and says how fast it may decode at the beginning of a
+text: it measures for some tenths of a second how fast memory is read. Other
+programs that run make this slower.
+
+With --json, the object's findings have the fields about, level, text, cure
+and facts. Sizes in facts are in bytes.
 
 Examples:
   gemma doctor

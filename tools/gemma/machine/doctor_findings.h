@@ -4,8 +4,11 @@
 #define GEMMA_TOOLS_GEMMA_MACHINE_DOCTOR_FINDINGS_H_
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "gemma/gemma.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/machine/memory.h"
 
@@ -32,8 +35,12 @@ Finding FindMemory(const Memory& memory);
 Finding FindHugePages(const std::string& setting);
 Finding FindVersions();
 Finding FindStore();
-// Checks the model that the options name.
-Finding FindModel(const ModelOptions& options, Memory memory);
+// Checks the model that the options name. If it fits, and continues texts, a
+// second finding says how fast it may decode.
+std::vector<Finding> FindModel(const ModelOptions& options, Memory memory);
+// Measures how fast the memory is read, for some tenths of a second. Returns
+// nothing if there is no memory to measure.
+std::optional<Finding> FindSpeed(const Model& model, const Memory& memory);
 
 }  // namespace gemma::tools
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -19,6 +20,8 @@
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/doctor_findings.h"
+#include "tools/gemma/machine/file_type.h"
+#include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/pull/digest.h"
 #include "tools/gemma/pull/http.h"
 #include "tools/gemma/pull/model_store.h"
@@ -128,16 +131,17 @@ Finding FindStore() {
   return finding;
 }
 
-Finding FindModel(const ModelOptions& options, Memory memory) {
+std::vector<Finding> FindModel(const ModelOptions& options, Memory memory) {
   Finding finding;
   finding.about = "model";
-  finding.facts = {{"model", options.path}};
+  finding.facts = {{"model", options.path},
+                   {"path", PathOfModel(options.path)}};
   const absl::StatusOr<Model> model = ReadOutline(options);
   if (!model.ok()) {
     finding.level = Level::kProblem;
     finding.text = std::string(model.status().message());
     finding.cure = CureOf(model.status());
-    return finding;
+    return {finding};
   }
   const bool tuned = model->is_instruction_tuned();
   MemoryPlan plan = PlanOf(*model, options, DefaultContext(*model));
@@ -176,7 +180,8 @@ Finding FindModel(const ModelOptions& options, Memory memory) {
     finding.level = Level::kWarning;
     finding.cure = std::string(model->chat_template().status().message());
   }
-  finding.facts.update({{"architecture", model->config().architecture},
+  finding.facts.update({{"file_type", FileType(options.path, *model)},
+                        {"architecture", model->config().architecture},
                         {"instruction_tuned", tuned},
                         {"has_tokenizer", model->tokenizer().ok()},
                         {"context", plan.amounts.context},
@@ -188,7 +193,13 @@ Finding FindModel(const ModelOptions& options, Memory memory) {
                         {"table", use.table},
                         {"fits", fits.ok()},
                         {"mapped_fits", mapped_note.empty()}});
-  return finding;
+  std::vector<Finding> findings = {std::move(finding)};
+  if (fits.ok() && mapped_note.empty() &&
+      model->config().pooling == Pooling::kNone) {
+    std::optional<Finding> speed = FindSpeed(*model, memory);
+    if (speed.has_value()) findings.push_back(*std::move(speed));
+  }
+  return findings;
 }
 
 }  // namespace gemma::tools
