@@ -102,6 +102,20 @@ class InspectTest(CommandTest):
         self.assertRegex(text, r"(?m)^  head_dim +8 \(layers 0, 2\), 16 \(layers 1\)$")
         self.assertRegex(text, r"(?m)^  sliding_window +4$")
 
+    def test_zeros_that_are_values(self):
+        path = self.folder / "zero.gguf"
+        write_mixed(path, tokenizer__ggml__bos_token_id=0)
+        self.assertRegex(self.succeeds_quietly("inspect", path, "--all"), r"(?m)^  bos_token +0$")
+        # Layers without a source or a cut are null, whatever the others have.
+        config = self.inspect(path)["config"]
+        self.assertEqual((config["kv_source"], config["gate_cutoff"], config["bos_token"]), (None, None, 0))
+        # A token that is never chosen changes answers.
+        with open(MODELS / "gemma4_chat/generation_config.json", encoding="utf-8") as file:
+            tokens = json.load(file)["suppress_tokens"]
+        self.assertEqual(self.inspect(MODELS / "gemma4_chat")["config"]["suppress_tokens"], sorted(tokens))
+        self.assertRegex(self.succeeds_quietly("inspect", MODELS / "gemma4_chat", "--all"),
+                         rf"(?m)^  suppress_tokens +\[{','.join(map(str, sorted(tokens)))}\]$")
+
     def test_totals_are_sums(self):
         for folder in toy_models():
             with self.subTest(folder.name):

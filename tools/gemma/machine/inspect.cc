@@ -59,19 +59,29 @@ bool CutsGates(const LayerConfig& layer) {
   return layer.gate_cutoff.has_value();
 }
 
+// Returns a list with an item for each layer: its value if `has` is true, else
+// null. Returns null if `has` is true for no layer.
+template <class Value>
+OrderedJson EachLayer(const ModelConfig& config,
+                      bool (*has)(const LayerConfig&), Value value) {
+  OrderedJson each = OrderedJson::array();
+  bool any = false;
+  for (const LayerConfig& layer : config.layers) {
+    any = any || has(layer);
+    each.push_back(has(layer) ? OrderedJson(value(layer)) : OrderedJson());
+  }
+  return any ? each : OrderedJson();
+}
+
 // Returns the value of the layers for which `has` is true: one value if they
-// agree, else a list with an item for each layer, which is null for the other
-// layers. Returns 0 if `has` is true for no layer.
+// agree, else a list as above. Returns 0 if `has` is true for no layer.
 template <class Value>
 OrderedJson Layers(const ModelConfig& config, bool (*has)(const LayerConfig&),
                    Value value) {
-  OrderedJson each = OrderedJson::array();
+  const OrderedJson each = EachLayer(config, has, value);
   OrderedJson first;
   bool same = true;
-  for (const LayerConfig& layer : config.layers) {
-    const OrderedJson of_layer =
-        has(layer) ? OrderedJson(value(layer)) : OrderedJson();
-    each.push_back(of_layer);
+  for (const OrderedJson& of_layer : each) {
     if (of_layer.is_null()) continue;
     if (first.is_null()) first = of_layer;
     same = same && of_layer == first;
@@ -94,10 +104,7 @@ OrderedJson ConfigJson(const ModelConfig& config) {
   const auto window = [](const auto& l) { return l.sliding_window; };
   const auto rotating = [](const auto& l) { return l.rope.num_rotating; };
   const auto k_eq_v = [](const auto& l) { return l.k_eq_v; };
-  // Null for a layer that has its own keys and values.
-  const auto source = [](const LayerConfig& l) {
-    return l.has_own_kv() ? OrderedJson() : OrderedJson(*l.kv_source);
-  };
+  const auto source = [](const LayerConfig& l) { return *l.kv_source; };
   const auto cutoff = [](const auto& l) { return *l.gate_cutoff; };
   return {
       {"architecture", config.architecture},
@@ -113,8 +120,8 @@ OrderedJson ConfigJson(const ModelConfig& config) {
       {"rotary_dim", Layers(config, IsAny, rotary_dim)},
       {"num_rotating", Layers(config, IsAny, rotating)},
       {"k_eq_v", Layers(config, IsAny, k_eq_v)},
-      {"kv_source", Layers(config, Shares, source)},
-      {"gate_cutoff", Layers(config, CutsGates, cutoff)},
+      {"kv_source", EachLayer(config, Shares, source)},
+      {"gate_cutoff", EachLayer(config, CutsGates, cutoff)},
       {"num_experts", sizes(&LayerConfig::num_experts)},
       {"experts_used", sizes(&LayerConfig::experts_used)},
       {"expert_dim", sizes(&LayerConfig::expert_dim)},
@@ -144,6 +151,7 @@ OrderedJson ConfigJson(const ModelConfig& config) {
       {"dense_dims", config.dense_dims},
       {"bos_token", config.bos_token},
       {"stop_tokens", config.stop_tokens},
+      {"suppress_tokens", config.suppress_tokens},
       {"blocks", blocks},
   };
 }

@@ -25,7 +25,7 @@ using OrderedJson = nlohmann::ordered_json;
 // Returns whether the value of this key in ConfigJson is a list with an item
 // for each layer.
 bool IsPerLayer(std::string_view key, const OrderedJson& value) {
-  return value.is_array() && key != "dense_dims" && key != "stop_tokens";
+  return value.is_array() && key != "dense_dims" && !key.ends_with("_tokens");
 }
 
 std::string Shown(const OrderedJson& value) {
@@ -60,8 +60,12 @@ std::string ShownByLayer(const OrderedJson& values) {
   return absl::StrJoin(parts, ", ");
 }
 
-// Whether the value says that the model lacks something.
-bool IsAbsent(const OrderedJson& value) {
+// Whether the value of this key in ConfigJson says that the model lacks
+// something. A token 0 is a token, and queries and keys may rotate by 0 values.
+bool IsAbsent(std::string_view key, const OrderedJson& value) {
+  if (key == "bos_token" || key == "stop_tokens" || key == "rotary_dim") {
+    return false;
+  }
   return value.is_null() || value == 0 || value == false || value == "none" ||
          (value.is_array() && value.empty());
 }
@@ -70,7 +74,7 @@ void AppendConfig(const ModelConfig& config, std::string* text) {
   const OrderedJson json = ConfigJson(config);
   absl::StrAppend(text, "\nconfiguration (what the model lacks is left out)\n");
   for (const auto& [key, value] : json.items()) {
-    if (key == "blocks" || IsAbsent(value)) continue;
+    if (key == "blocks" || IsAbsent(key, value)) continue;
     absl::StrAppendFormat(
         text, "  %-22s %s\n", key,
         IsPerLayer(key, value) ? ShownByLayer(value) : Shown(value));
