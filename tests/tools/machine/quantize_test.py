@@ -51,7 +51,10 @@ class QuantizeTest(CommandTest):
 
     def test_says_what_was_written(self):
         line = self.quantize(TOY, *BF16)
-        self.assertRegex(line, r"\A\S+/m\.gguf  [\d.]+ kB, 16\.\d+ bits/weight \(source: [\d.]+ kB, 32\.000\)\n\Z")
+        sizes = [json.loads(self.succeeds("inspect", path, "--json"))["weight_bytes"] / 1000
+                 for path in (TOY, self.target)]
+        self.assertRegex(line, rf"\A\S+/m\.gguf  {sizes[0]:.0f} kB → {sizes[1]:.0f} kB, 16\.\d+ bits/weight "
+                               r"\(source: 32\.000\)\n\Z")
 
     def test_gguf_names_and_keys(self):
         for name, theirs in (("gemma2", "gemma2.gguf"), ("gemma3", "gemma3.gguf"),
@@ -226,6 +229,11 @@ class QuantizeTest(CommandTest):
             result = gemma("quantize", source, self.target, *options, "--force")
             self.assertEqual(result.returncode, 0, result)
             self.assertEqual(b"are quantized already" in result.stderr, noted, options)
+        mixed = gemma("quantize", source, self.target, "--bits", 4.4, "--force").stderr.decode()
+        types = json.loads(self.succeeds("inspect", source, "--json"))["types"]
+        named = sorted(kind["type"] for kind in types if 4.4 < kind["bits_per_weight"] < 16)
+        self.assertGreater(len(named), 2)
+        self.assertIn(f"already ({', '.join(named)}): ", mixed)
         self.succeeds_quietly("quantize", TOY, self.target, "q4", "--force")
 
     def test_type_from_a_variable(self):

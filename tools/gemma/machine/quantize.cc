@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/common_options.h"
@@ -125,6 +126,9 @@ std::string JsonOf(const Options& options, const Source& source,
   for (const Adapter& adapter : options.adapters) {
     adapters.push_back({{"path", adapter.path}, {"scale", adapter.scale}});
   }
+  const SimdUse simd = GetSimdUse();
+  LoadOptions load;
+  load.num_threads = options.threads;
   json.update({{"model", options.source},
                {"path", PathOfModel(options.source)},
                {"file_type", source.file_type}});
@@ -134,7 +138,10 @@ std::string JsonOf(const Options& options, const Source& source,
                      {"expert_type", options.expert_type},
                      {"layout", options.layout},
                      {"importance", options.importance},
-                     {"lora", std::move(adapters)}};
+                     {"lora", std::move(adapters)},
+                     {"threads", ThreadsFor(load).prefill},
+                     {"simd", simd.chosen},
+                     {"simd_cap", simd.cap}};
   json.update({{"weight_bytes", source.all.bytes},
                {"bits_per_weight", source.all.bits_per_weight()}});
   AddOutputFile(options.target, &json);
@@ -144,7 +151,7 @@ std::string JsonOf(const Options& options, const Source& source,
   return ToText(json);
 }
 
-// "m.gguf  285 MB, 8.502 bits/weight (source: 536 MB, 16.000)", or JSON.
+// "m.gguf  536 MB → 285 MB, 8.502 bits/weight (source: 16.000)", or JSON.
 absl::Status ShowResult(const Options& options, const Source& source) {
   const std::string& target = options.target;
   LoadOptions load;
@@ -156,9 +163,9 @@ absl::Status ShowResult(const Options& options, const Source& source) {
     return WriteResult(JsonOf(options, source, model, all));
   }
   return WriteSummary(
-      absl::StrFormat("%s  %s, %.3f bits/weight (source: %s, %.3f)", target,
-                      Bytes(all.bytes), all.bits_per_weight(),
-                      Bytes(source.all.bytes), source.all.bits_per_weight()));
+      absl::StrFormat("%s  %s → %s, %.3f bits/weight (source: %.3f)", target,
+                      Bytes(source.all.bytes), Bytes(all.bytes),
+                      all.bits_per_weight(), source.all.bits_per_weight()));
 }
 
 // Says on standard error that weights will be quantized a second time.
@@ -166,17 +173,20 @@ void NoteSecondTime(const Model& model, const Options& options) {
   const double bits = options.bits != 0
                           ? double{options.bits}
                           : BitsOf(*ParseWeightType(options.type));
+  std::vector<std::string> types;
   const Totals totals = Summarize(model.tensors());
   for (const auto& [type, total] : totals.types) {
     // Floats of 16 bits or more, and types that stay as they are.
     if (total.bits_per_weight() >= 16 || total.bits_per_weight() <= bits) {
       continue;
     }
-    Note(absl::StrCat(
-        "the source's weights are quantized already (", type,
-        "): quantized again, they lose more than the unquantized model would"));
-    return;
+    types.push_back(type);
   }
+  if (types.empty()) return;
+  Note(absl::StrCat(
+      "the source's weights are quantized already (",
+      absl::StrJoin(types, ", "),
+      "): quantized again, they lose more than the unquantized model would"));
 }
 
 // Prints what the source states and the written model will not follow. Returns
