@@ -151,15 +151,20 @@ class NumbersTest(CompareTest):
             alone = json.loads(self.succeeds("perplexity", model, "--file", self.text, "--context", 40,
                                              "--activations", "float32", "--json"))
             self.assertAlmostEqual(report[key], alone["perplexity"], delta=1e-9 * report[key])
+            error = report[f"{key}_error"]
+            self.assertAlmostEqual(error, alone["perplexity_error"], delta=1e-6 * error)
+            self.assertAlmostEqual(error / report[key], alone["mean_nll_error"], delta=1e-6)
         text = self.succeeds_quietly("perplexity", other, "--file", self.text, "--context", 40,
                                      "--activations", "float32")
         self.assertRegex(text, rf"\Ascored tokens  {report['scored_tokens']}\n"
-                               rf"mean NLL       {math.log(report['other_perplexity']):.6f} \+- \S+ nats per token\n"
+                               rf"mean NLL       {math.log(report['other_perplexity']):.6f} \+- \d\.\d{{6}} nats per token\n"
                                rf"perplexity     {report['other_perplexity']:.4f} "
                                rf"\+- {report['other_perplexity_error']:.4f}\n\Z")
         # One token has no deviation.
         text = self.succeeds_quietly("perplexity", other, "--file", "-", stdin=b"a")
         self.assertRegex(text, r"\Ascored tokens  1\nmean NLL +[\d.]+ nats per token\nperplexity +[\d.]+\n\Z")
+        alone = json.loads(self.succeeds("perplexity", other, "--file", "-", "--json", stdin=b"a"))
+        self.assertEqual((alone["mean_nll_error"], alone["perplexity_error"]), (None, None))
 
     def test_same_for_threads_and_chunks(self):
         other = self.other()

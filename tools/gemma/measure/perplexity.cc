@@ -84,6 +84,10 @@ absl::Status ScoreWindow(const PerplexityOptions& options, Session& session,
 std::string Show(const PerplexityOptions& options, const Model& model,
                  size_t window, const Score& score) {
   const double rate = static_cast<double>(score.tokens) / score.seconds;
+  const double perplexity = std::exp(score.mean_nll());
+  const bool has_error = score.tokens > 1;
+  // The perplexity changes by itself times the change of the mean.
+  const double perplexity_error = has_error ? perplexity * score.error() : 0;
   if (options.format == "json") {
     nlohmann::ordered_json json = ReportHead(options.model, model);
     json["options"] = OptionsJson(options.model, model, window);
@@ -92,19 +96,23 @@ std::string Show(const PerplexityOptions& options, const Model& model,
         {"windows", score.windows},
         {"scored_tokens", score.tokens},
         {"mean_nll", score.mean_nll()},
-        {"perplexity", std::exp(score.mean_nll())},
+        {"mean_nll_error", nullptr},
+        {"perplexity", perplexity},
+        {"perplexity_error", nullptr},
         {"seconds", score.seconds},
         {"tokens_per_second", rate},
     });
+    if (has_error) {
+      json["mean_nll_error"] = score.error();
+      json["perplexity_error"] = perplexity_error;
+    }
     return ToText(json);
   }
-  const double perplexity = std::exp(score.mean_nll());
   std::string mean_error;
   std::string error;
-  if (score.tokens > 1) {
-    mean_error = absl::StrFormat(" +- %.1e", score.error());
-    // The perplexity changes by itself times the change of the mean.
-    error = absl::StrFormat(" +- %.4f", perplexity * score.error());
+  if (has_error) {
+    mean_error = absl::StrFormat(" +- %.6f", score.error());
+    error = absl::StrFormat(" +- %.4f", perplexity_error);
   }
   return absl::StrFormat(
       "scored tokens  %d\n"
