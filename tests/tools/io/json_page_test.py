@@ -129,7 +129,8 @@ class JsonPageTest(PullTest):
                    *more)
 
     def test_texts(self):
-        self.check("classify", self.object("classify", SHIELD, "hello"))
+        self.check("classify", self.object("classify", SHIELD, "hello"),
+                   self.object("classify", SHIELD, "hello", "--response", "yes"))
         self.check("classify --jsonl", *self.lines("classify", SHIELD, "--jsonl", code=1,
                                                    stdin=b'{"text": "a", "id": 1}\n{"text": 1}\n'))
         embed = ["embed", EMBEDS, "-q", "--jsonl", "--json"]
@@ -138,7 +139,8 @@ class JsonPageTest(PullTest):
                    *self.lines(*embed, "--prefix", "x", stdin=b'"a"\n'),
                    *self.lines(*embed, "--no-prompt", stdin=b'"a"\n'))
         self.check("tokenize", self.object("tokenize", MODEL, "hello"))
-        self.check("scope", self.object("scope", MODEL, "hello", "--sae", SAE))
+        self.check("scope", self.object("scope", MODEL, "hello", "--sae", SAE),
+                   self.object("scope", MODEL, "hello", "--sae", SAE, "--features", "3"))
 
     def test_measures(self):
         tokens = self.folder / "tokens.jsonl"

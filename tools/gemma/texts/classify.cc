@@ -104,6 +104,7 @@ nlohmann::ordered_json HeadOf(const Model& model,
                               const ClassifyOptions& options, size_t context) {
   nlohmann::ordered_json json = ReportHead(options.model, model);
   json["options"] = OptionsJson(options.model, model, context);
+  if (options.has_response) json["options"]["response"] = options.response;
   json["wording"] = options.policy.wording;
   return json;
 }

@@ -155,7 +155,9 @@ absl::StatusOr<ScopedText> Read(const ScopeOptions& options,
   text.head["options"] =
       OptionsJson(options.model, model,
                   SessionOptionsOf(options.model, tokens.size()).max_tokens);
-  text.head["options"]["sae_type"] = options.sae_type;
+  text.head["options"].update({{"sae_type", options.sae_type},
+                               {"parse_control", options.parse_control},
+                               {"features", options.features}});
   for (const TokenId token : tokens) {
     text.tokens.push_back({token, tokenizer.Piece(token),
                            tokenizer.IsControl(token),

@@ -98,6 +98,10 @@ std::string Show(const TokenizeOptions& options, const Tokenizer& tokenizer,
     nlohmann::ordered_json json = ReportHead();
     json.update({{"model", options.model},
                  {"path", PathOfModel(options.model)},
+                 {"options",
+                  {{"bos", options.bos},
+                   {"decode", options.decode},
+                   {"parse_control", options.parse_control}}},
                  {"text", tokenizer.Decode(tokens)},
                  {"tokens", std::move(list)}});
     return ToText(json);
