@@ -1,269 +1,48 @@
 #include "src/base/json.h"
 
-#include <algorithm>
 #include <bit>
 #include <cmath>
-#include <exception>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "src/base/format_text.h"
-#include "src/base/hash_table.h"
+#include "src/base/json_document.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
 namespace gemma::internal {
-namespace {
 
-enum class Kind : uint8_t {
-  kNull,
-  kBool,
-  kNegative,      // integer
-  kUnsigned,      // integer
-  kLargeInteger,  // of more than 64 bits
-  kFloat,
-  kString,
-  kArray,
-  kObject,
-};
-
-// One value. A document stores its values in the order of the file. A container
-// is followed by its elements. An object is followed by a string for each key,
-// and each key by its value.
-struct Node {
-  Kind kind = Kind::kNull;
-  uint32_t size = 0;   // bytes of a string or of a large integer; elements or
-                       // members
-  uint64_t value = 0;  // bool; bits of a number; start of a string or of the
-                       // digits of a large integer in `strings`; for a
-                       // container, the node after it
-};
-
-// Appends a member to a path, which looks like "a.b[3]".
-void AppendName(std::string& path, std::string_view name) {
+void AppendJsonName(std::string& path, std::string_view name) {
   absl::StrAppend(&path, path.empty() ? "" : ".", Printable(name));
 }
 
-void AppendIndex(std::string& path, size_t index) {
+void AppendJsonIndex(std::string& path, size_t index) {
   absl::StrAppend(&path, "[", index, "]");
 }
 
-// Returns "file: 'path'", or only the file if the path is empty.
-std::string WhereOf(std::string_view file, std::string_view path) {
+std::string JsonPlace(std::string_view file, std::string_view path) {
   return path.empty() ? std::string(file)
                       : absl::StrCat(file, ": '", path, "'");
 }
 
-}  // namespace
-
-struct Json::Document {
-  std::string path;
-  std::vector<Node> nodes;
-  std::string strings;
-
-  std::string_view Text(size_t node) const {
-    return std::string_view(strings).substr(nodes[node].value,
-                                            nodes[node].size);
-  }
-  // Returns the node after the value at `node` and its elements.
-  size_t Next(size_t node) const {
-    const Kind kind = nodes[node].kind;
-    return kind == Kind::kArray || kind == Kind::kObject
-               ? static_cast<size_t>(nodes[node].value)
-               : node + 1;
-  }
-
-  // Appends the parser's events to a document. A handler returns false to end
-  // the parse; `status` then has the reason.
-  class Builder;
-};
-
-class Json::Document::Builder {
- public:
-  Builder(Document& document, const Limits& limits)
-      : document_(document), limits_(limits) {}
-
-  const absl::Status& status() const { return status_; }
-
-  bool null() { return Add({Kind::kNull, 0, 0}); }
-  bool boolean(bool value) { return Add({Kind::kBool, 0, value}); }
-  bool number_integer(int64_t value) {
-    return Add({value < 0 ? Kind::kNegative : Kind::kUnsigned, 0,
-                static_cast<uint64_t>(value)});
-  }
-  bool number_unsigned(uint64_t value) {
-    return Add({Kind::kUnsigned, 0, value});
-  }
-  // Also gets integers of more than 64 bits.
-  bool number_float(double value, const std::string& text) {
-    if (text.find_first_of(".eE") == std::string::npos) {
-      return AddText(Kind::kLargeInteger, text);
-    }
-    return Add({Kind::kFloat, 0, std::bit_cast<uint64_t>(value)});
-  }
-  bool string(const std::string& text) { return AddText(Kind::kString, text); }
-  bool binary(nlohmann::json::binary_t& /*value*/) { return false; }
-
-  bool start_object(size_t /*size*/) { return Open(Kind::kObject); }
-  bool start_array(size_t /*size*/) { return Open(Kind::kArray); }
-  bool end_array() { return Close(); }
-  bool key(std::string& name) {
-    const size_t start = document_.strings.size();
-    document_.strings += name;
-    // An object counts its keys. Its values are not counted again.
-    if (!Append({Kind::kString, static_cast<uint32_t>(name.size()), start})) {
-      return false;
-    }
-    ++document_.nodes[open_.back()].size;
-    return true;
-  }
-  bool end_object() {
-    const size_t object = open_.back();
-    HashSet<std::string_view> names;
-    names.reserve(document_.nodes[object].size);
-    for (size_t name = object + 1; name < document_.nodes.size();
-         name = document_.Next(name + 1)) {
-      if (!names.insert(document_.Text(name)).second) {
-        return Fail(absl::StrCat("two keys ", Quoted(document_.Text(name)),
-                                 ", wanted each key once"));
-      }
-    }
-    return Close();
-  }
-
-  bool parse_error(size_t /*position*/, const std::string& /*last_token*/,
-                   const std::exception& error) {
-    // An example: "[json.exception.parse_error.101] parse error at line 1,
-    // column 2: ..."
-    std::string_view what = error.what();
-    if (const size_t end = what.find("] "); end != std::string_view::npos) {
-      what.remove_prefix(end + 2);
-    }
-    status_ = absl::InvalidArgumentError(absl::StrCat(
-        document_.path, ": is not JSON: ", Printable(what, /*max_size=*/240)));
-    return false;
-  }
-
- private:
-  bool Fail(std::string_view message) {
-    std::string place;
-    for (size_t i = 0; i + 1 < open_.size(); ++i) {
-      const Node& parent = document_.nodes[open_[i]];
-      if (parent.kind == Kind::kArray) {
-        AppendIndex(place, parent.size - 1);
-      } else {
-        AppendName(place, document_.Text(open_[i + 1] - 1));
-      }
-    }
-    status_ = absl::InvalidArgumentError(
-        absl::StrCat(WhereOf(document_.path, place), ": ", message));
-    return false;
-  }
-
-  bool Append(const Node& node) {
-    if (document_.nodes.size() >= limits_.max_values) {
-      return Fail(FormatText("more than %d values", limits_.max_values));
-    }
-    document_.nodes.push_back(node);
-    return true;
-  }
-
-  // Appends an element, the value of a member or the outermost value.
-  bool Add(const Node& node) {
-    if (!open_.empty()) {
-      Node& container = document_.nodes[open_.back()];
-      if (container.kind == Kind::kArray) ++container.size;
-    }
-    return Append(node);
-  }
-
-  bool AddText(Kind kind, const std::string& text) {
-    const size_t start = document_.strings.size();
-    document_.strings += text;
-    return Add({kind, static_cast<uint32_t>(text.size()), start});
-  }
-
-  bool Open(Kind kind) {
-    if (open_.size() >= limits_.max_depth) {
-      return Fail(FormatText("nested more than %d deep, wanted less",
-                             limits_.max_depth));
-    }
-    if (!Add({kind, 0, 0})) return false;
-    open_.push_back(document_.nodes.size() - 1);
-    return true;
-  }
-
-  bool Close() {
-    document_.nodes[open_.back()].value = document_.nodes.size();
-    open_.pop_back();
-    return true;
-  }
-
-  Document& document_;
-  const Limits& limits_;
-  std::vector<size_t> open_;  // nodes of containers not yet closed
-  absl::Status status_;
-};
-
-absl::StatusOr<Json> Json::Parse(std::string_view text, std::string path,
-                                 const Limits& limits) {
-  // Nodes store sizes in 32 bits.
-  constexpr size_t kMaxBytes = std::numeric_limits<uint32_t>::max();
-  const size_t max_bytes = std::min(limits.max_bytes, kMaxBytes);
-  if (text.size() > max_bytes) {
-    return absl::InvalidArgumentError(
-        FormatText("%s: %d bytes of JSON, wanted at most %d", path, text.size(),
-                   max_bytes));
-  }
-  // The parser would skip a byte order mark.
-  if (text.substr(0, 3) == "\xEF\xBB\xBF") {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": is not JSON: begins with a byte order mark"));
-  }
-  // The parser would take a zero byte for the end of the text.
-  if (const size_t zero = text.find('\0'); zero != std::string_view::npos) {
-    return absl::InvalidArgumentError(
-        FormatText("%s: is not JSON: byte %d is zero", path, zero));
-  }
-  auto document = std::make_shared<Document>();
-  document->path = std::move(path);
-  Document::Builder builder(*document, limits);
-  // The parser reports errors to the builder. It throws only if memory runs
-  // out.
-  try {
-    if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) {
-      return builder.status().ok() ? absl::InvalidArgumentError(absl::StrCat(
-                                         document->path, ": is not JSON"))
-                                   : builder.status();
-    }
-  } catch (const std::exception& error) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(document->path, ": ", error.what()));
-  }
-  document->nodes.shrink_to_fit();
-  document->strings.shrink_to_fit();
-  return Json(std::move(document), 0);
-}
-
 Json::Type Json::type() const {
   switch (document_->nodes[node_].kind) {
-    case Kind::kNull:
+    case JsonKind::kNull:
       return Type::kNull;
-    case Kind::kBool:
+    case JsonKind::kBool:
       return Type::kBool;
-    case Kind::kNegative:
-    case Kind::kUnsigned:
-    case Kind::kLargeInteger:
-    case Kind::kFloat:
+    case JsonKind::kNegative:
+    case JsonKind::kUnsigned:
+    case JsonKind::kLargeInteger:
+    case JsonKind::kFloat:
       return Type::kNumber;
-    case Kind::kString:
+    case JsonKind::kString:
       return Type::kString;
-    case Kind::kArray:
+    case JsonKind::kArray:
       return Type::kArray;
-    case Kind::kObject:
+    case JsonKind::kObject:
       return Type::kObject;
   }
   return Type::kNull;
@@ -277,8 +56,8 @@ size_t Json::size() const {
 // Values
 
 absl::Status Json::Get(bool& value) const {
-  const Node& node = document_->nodes[node_];
-  if (node.kind != Kind::kBool) return Unexpected("true or false");
+  const JsonNode& node = document_->nodes[node_];
+  if (node.kind != JsonKind::kBool) return Unexpected("true or false");
   value = node.value != 0;
   return absl::OkStatus();
 }
@@ -287,13 +66,13 @@ namespace {
 
 // Stores the node's integer in `value` if it fits. Returns whether it does.
 template <class T>
-bool GetInteger(const Node& node, T& value) {
-  if (node.kind == Kind::kUnsigned) {
+bool GetInteger(const JsonNode& node, T& value) {
+  if (node.kind == JsonKind::kUnsigned) {
     if (!std::in_range<T>(node.value)) return false;
     value = static_cast<T>(node.value);
     return true;
   }
-  if (node.kind == Kind::kNegative) {
+  if (node.kind == JsonKind::kNegative) {
     const int64_t negative = static_cast<int64_t>(node.value);
     if (!std::in_range<T>(negative)) return false;
     value = static_cast<T>(negative);
@@ -310,21 +89,21 @@ absl::Status Json::Get(int32_t& value) const {
 }
 
 bool Json::IsInteger() const {
-  const Node& node = document_->nodes[node_];
-  return node.kind == Kind::kNegative || node.kind == Kind::kUnsigned ||
-         node.kind == Kind::kLargeInteger;
+  const JsonNode& node = document_->nodes[node_];
+  return node.kind == JsonKind::kNegative || node.kind == JsonKind::kUnsigned ||
+         node.kind == JsonKind::kLargeInteger;
 }
 
 absl::Status Json::GetDigits(std::string& value) const {
-  const Node& node = document_->nodes[node_];
+  const JsonNode& node = document_->nodes[node_];
   switch (node.kind) {
-    case Kind::kNegative:
+    case JsonKind::kNegative:
       value = absl::StrCat(static_cast<int64_t>(node.value));
       return absl::OkStatus();
-    case Kind::kUnsigned:
+    case JsonKind::kUnsigned:
       value = absl::StrCat(node.value);
       return absl::OkStatus();
-    case Kind::kLargeInteger:
+    case JsonKind::kLargeInteger:
       value = std::string(document_->Text(node_));
       return absl::OkStatus();
     default:
@@ -348,18 +127,18 @@ absl::Status Json::Get(size_t& value) const {
 }
 
 absl::Status Json::Get(double& value) const {
-  const Node& node = document_->nodes[node_];
+  const JsonNode& node = document_->nodes[node_];
   switch (node.kind) {
-    case Kind::kFloat:
+    case JsonKind::kFloat:
       value = std::bit_cast<double>(node.value);
       return absl::OkStatus();
-    case Kind::kUnsigned:
+    case JsonKind::kUnsigned:
       value = static_cast<double>(node.value);
       return absl::OkStatus();
-    case Kind::kNegative:
+    case JsonKind::kNegative:
       value = static_cast<double>(static_cast<int64_t>(node.value));
       return absl::OkStatus();
-    case Kind::kLargeInteger:
+    case JsonKind::kLargeInteger:
       // The parser refuses what no double can hold.
       if (absl::SimpleAtod(document_->Text(node_), &value)) {
         return absl::OkStatus();
@@ -467,7 +246,7 @@ void Json::Descend(Name name, Index index) const {
   // Each step goes into the child that holds node_.
   size_t node = 0;
   while (node != node_) {
-    const bool is_object = document_->nodes[node].kind == Kind::kObject;
+    const bool is_object = document_->nodes[node].kind == JsonKind::kObject;
     size_t count = 0;
     size_t child = node + 1;
     if (is_object) ++child;
@@ -487,9 +266,9 @@ void Json::Descend(Name name, Index index) const {
 
 std::string Json::Where() const {
   std::string path;
-  Descend([&](std::string_view name) { AppendName(path, name); },
-          [&](size_t index) { AppendIndex(path, index); });
-  return WhereOf(document_->path, path);
+  Descend([&](std::string_view name) { AppendJsonName(path, name); },
+          [&](size_t index) { AppendJsonIndex(path, index); });
+  return JsonPlace(document_->path, path);
 }
 
 std::string Json::Pointer() const {
@@ -504,35 +283,35 @@ std::string Json::Pointer() const {
 }
 
 absl::Status Json::Unexpected(std::string_view wanted) const {
-  const Node& node = document_->nodes[node_];
+  const JsonNode& node = document_->nodes[node_];
   std::string found;
   switch (node.kind) {
-    case Kind::kNull:
+    case JsonKind::kNull:
       found = "null";
       break;
-    case Kind::kBool:
+    case JsonKind::kBool:
       found = node.value != 0 ? "true" : "false";
       break;
-    case Kind::kNegative:
+    case JsonKind::kNegative:
       found = absl::StrCat(static_cast<int64_t>(node.value));
       break;
-    case Kind::kUnsigned:
+    case JsonKind::kUnsigned:
       found = absl::StrCat(node.value);
       break;
-    case Kind::kLargeInteger:
+    case JsonKind::kLargeInteger:
       found = Printable(document_->Text(node_));
       break;
-    case Kind::kFloat:
+    case JsonKind::kFloat:
       found = FormatText("the decimal number %g",
                          std::bit_cast<double>(node.value));
       break;
-    case Kind::kString:
+    case JsonKind::kString:
       found = absl::StrCat("the string ", Quoted(document_->Text(node_)));
       break;
-    case Kind::kArray:
+    case JsonKind::kArray:
       found = "an array";
       break;
-    case Kind::kObject:
+    case JsonKind::kObject:
       found = "an object";
       break;
   }
