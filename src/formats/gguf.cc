@@ -22,7 +22,6 @@ constexpr uint64_t kMaxKeyBytes = 65535;  // the specification's limit
 constexpr uint64_t kMaxStringBytes = uint64_t{16} << 20;
 constexpr uint32_t kMaxGgufDims = 4;
 constexpr uint64_t kMaxAlignment = 65536;
-constexpr uint64_t kMaxPackedCols = uint64_t{1} << 32;
 
 // The least number of bytes of a value: its size, or the size of the length for
 // a string. 0 if values and elements cannot have this type.
@@ -48,33 +47,6 @@ uint64_t MinBytes(GgufType type) {
       return 0;
   }
   return 0;
-}
-
-// Returns the bytes of a tensor whose rows are whole blocks, or nothing on
-// overflow.
-std::optional<uint64_t> RowBytesOf(const Tensor& tensor) {
-  std::optional<uint64_t> values = 1;
-  for (size_t size : tensor.shape) {
-    if (values.has_value()) values = CheckedMul(*values, size);
-  }
-  if (!values.has_value()) return std::nullopt;
-  return CheckedMul(*values / BlockValues(tensor.format),
-                    BlockBytes(tensor.format));
-}
-
-// The same for packed matrices, one after the other. A vector counts as one
-// row.
-std::optional<uint64_t> PackedBytesOf(const Tensor& tensor) {
-  const size_t dims = tensor.shape.size();
-  const uint64_t rows = dims < 2 ? 1 : tensor.shape[dims - 2];
-  if (tensor.shape.back() > kMaxPackedCols) return std::nullopt;
-  std::optional<uint64_t> bytes =
-      CheckedMul(rows / kPanelRows + (rows % kPanelRows != 0),
-                 PanelBytes(*tensor.packed, tensor.shape.back()));
-  for (size_t i = 0; i + 2 < dims; ++i) {
-    if (bytes.has_value()) bytes = CheckedMul(*bytes, tensor.shape[i]);
-  }
-  return bytes;
 }
 
 // Returns "1 byte", "2 bytes" and so on.
@@ -352,8 +324,7 @@ absl::Status GgufParser::SetBytes(const std::string& what, Tensor& tensor) {
         what, " of type ", FormatName(tensor.format), " has rows of ", cols,
         " values, wanted a multiple of ", block_values));
   }
-  const std::optional<uint64_t> bytes =
-      tensor.packed.has_value() ? PackedBytesOf(tensor) : RowBytesOf(tensor);
+  const std::optional<uint64_t> bytes = GgufTensorBytes(tensor);
   if (!bytes.has_value() || *bytes > bytes_.size()) {
     return Incomplete(Invalid(absl::StrCat(
         what, " of shape [", absl::StrJoin(tensor.shape, ", "), "] and type ",

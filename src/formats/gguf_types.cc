@@ -4,9 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "src/base/checked_reader.h"
 
 namespace gemma::internal {
 namespace {
+
+constexpr uint64_t kMaxPackedCols = uint64_t{1} << 32;
 
 struct RowType {
   int number;
@@ -66,6 +69,33 @@ constexpr NamedGgufType kUnreadTypes[] = {
     {41, "Q1_0"},
 };
 
+// Returns the bytes of a tensor whose rows are whole blocks, or nothing on
+// overflow.
+std::optional<uint64_t> RowBytesOf(const Tensor& tensor) {
+  std::optional<uint64_t> values = 1;
+  for (size_t size : tensor.shape) {
+    if (values.has_value()) values = CheckedMul(*values, size);
+  }
+  if (!values.has_value()) return std::nullopt;
+  return CheckedMul(*values / BlockValues(tensor.format),
+                    BlockBytes(tensor.format));
+}
+
+// The same for packed matrices, one after the other. A vector counts as one
+// row.
+std::optional<uint64_t> PackedBytesOf(const Tensor& tensor) {
+  const size_t dims = tensor.shape.size();
+  const uint64_t rows = dims < 2 ? 1 : tensor.shape[dims - 2];
+  if (tensor.shape.back() > kMaxPackedCols) return std::nullopt;
+  std::optional<uint64_t> bytes =
+      CheckedMul(rows / kPanelRows + (rows % kPanelRows != 0),
+                 PanelBytes(*tensor.packed, tensor.shape.back()));
+  for (size_t i = 0; i + 2 < dims; ++i) {
+    if (bytes.has_value()) bytes = CheckedMul(*bytes, tensor.shape[i]);
+  }
+  return bytes;
+}
+
 }  // namespace
 
 std::optional<GgufTensorType> GgufTypeOf(uint32_t number) {
@@ -95,6 +125,10 @@ uint32_t GgufTypeNumber(Format format, Layout packed) {
     if (type.format == format && type.layout == packed) return type.number;
   }
   return 0;
+}
+
+std::optional<uint64_t> GgufTensorBytes(const Tensor& tensor) {
+  return tensor.packed.has_value() ? PackedBytesOf(tensor) : RowBytesOf(tensor);
 }
 
 std::vector<NamedGgufType> ReadGgufTypes() {

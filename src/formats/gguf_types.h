@@ -11,6 +11,7 @@
 
 #include "absl/types/span.h"
 #include "compression/format.h"
+#include "src/formats/tensor.h"
 
 namespace gemma::internal {
 
@@ -34,6 +35,10 @@ std::optional<uint32_t> GgufTypeNumber(Format format);
 // GGUF's. A matrix of `rows` rows takes PackedBytes. Its first byte is at a
 // multiple of kPackedAlignment in the file.
 uint32_t GgufTypeNumber(Format format, Layout packed);
+
+// Returns the bytes that a tensor of whole blocks takes in its file, in rows or
+// packed, or nothing on overflow.
+std::optional<uint64_t> GgufTensorBytes(const Tensor& tensor);
 
 // A type of rows by its name.
 struct NamedGgufType {
