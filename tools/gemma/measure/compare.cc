@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "gemma/gemma.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
@@ -181,28 +180,6 @@ absl::Status ScoreWindow(const CompareOptions& options, Pair& sessions,
       });
 }
 
-// One line of JSON for each token.
-std::string PerTokenLines(absl::Span<const TokenScore> scores,
-                          const Tokenizer& tokenizer) {
-  std::string lines;
-  for (size_t position = 0; position < scores.size(); ++position) {
-    const TokenScore& score = scores[position];
-    nlohmann::ordered_json json = ReportHead();
-    json.update({
-        {"position", position},
-        {"token", score.token},
-        {"text", tokenizer.Decode({score.token})},
-        {"kl", score.kl},
-        {"base_nll", score.base_nll},
-        {"other_nll", score.other_nll},
-        {"base_top", score.base_top},
-        {"other_top", score.other_top},
-    });
-    lines += ToLine(json);
-  }
-  return lines;
-}
-
 nlohmann::ordered_json ToJson(const CompareOptions& options, const Task& task,
                               const Pair& sessions, size_t windows,
                               const Comparison& sum, double seconds) {
@@ -243,28 +220,6 @@ nlohmann::ordered_json ToJson(const CompareOptions& options, const Task& task,
       {"tokens_per_second", static_cast<double>(sum.tokens) / seconds},
   });
   return json;
-}
-
-std::string ToTable(const Comparison& sum) {
-  return absl::StrFormat(
-      R"(scored tokens     %d
-mean KL           %.3e +- %.1e nats
-median KL         %.3e nats
-90 %% KL           %.3e nats
-99 %% KL           %.3e nats
-99.9 %% KL         %.3e nats
-largest KL        %.3e nats (token %d of the text)
-top-1 agreement   %.2f +- %.2f %%
-base perplexity   %.4f +- %.4f
-other perplexity  %.4f +- %.4f
-other / base      %.5f +- %.5f
-)",
-      sum.tokens, sum.mean_kl.value, sum.mean_kl.error, sum.median_kl,
-      sum.kl_90, sum.kl_99, sum.kl_99_9, sum.max_kl, sum.max_kl_position,
-      100 * sum.top1_agreement.value, 100 * sum.top1_agreement.error,
-      sum.base_perplexity.value, sum.base_perplexity.error,
-      sum.other_perplexity.value, sum.other_perplexity.error,
-      sum.perplexity_ratio.value, sum.perplexity_ratio.error);
 }
 
 // The output files for the scores of tokens.

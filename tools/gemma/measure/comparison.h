@@ -4,8 +4,10 @@
 #define GEMMA_TOOLS_GEMMA_MEASURE_COMPARISON_H_
 
 #include <cstddef>
+#include <string>
 
 #include "absl/types/span.h"
+#include "gemma/tokenizer.h"
 #include "tools/gemma/measure/scores.h"
 
 namespace gemma::tools {
@@ -38,6 +40,13 @@ struct Comparison {
 
 // Summarizes the scores of at least one token.
 Comparison Summarize(absl::Span<const TokenScore> scores);
+
+// Returns a table for people.
+std::string ToTable(const Comparison& sum);
+
+// Returns one line of JSON for each token.
+std::string PerTokenLines(absl::Span<const TokenScore> scores,
+                          const Tokenizer& tokenizer);
 
 }  // namespace gemma::tools
 
