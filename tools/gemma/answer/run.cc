@@ -21,6 +21,7 @@
 #include "tools/gemma/answer/guard.h"
 #include "tools/gemma/answer/prompt.h"
 #include "tools/gemma/answer/prompt_source.h"
+#include "tools/gemma/answer/run_options.h"
 #include "tools/gemma/answer/steering.h"
 #include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/chat/chat.h"
@@ -42,94 +43,6 @@ namespace gemma::tools {
 namespace {
 
 constexpr size_t kMaxAlternatives = 1000;
-
-struct RunOptions {
-  ModelOptions model;
-  AnswerOptions answer;
-  BatchOptions batch;  // used if its input is not empty
-  FillOptions fill;
-  GuardOptions guard;
-  GrammarOptions grammar;
-  SteeringOptions steering;
-  TurnOptions turns;
-  std::string format = "text";
-  WantedScores wanted;
-  size_t num_alternatives = 0;  // value of --logprobs, if given
-  bool lists_tokens = false;
-  PromptSource prompt;
-  std::string system;
-  bool chat = false;
-  bool raw = false;
-  bool parse_control = false;
-  bool verbose = false;
-  bool force = false;
-};
-
-// An error if an option contradicts those that fill a gap.
-absl::Status CheckFill(const RunOptions& options) {
-  GEMMA_RETURN_IF_ERROR(Validate(options.fill));
-  const std::string_view asked_by = options.fill.asked_by();
-  if (asked_by.empty()) return absl::OkStatus();
-  const std::string prompt = options.prompt.asked_by();
-  if (!prompt.empty()) return Exclude(std::string(asked_by), prompt);
-  const char* other = options.chat                   ? "--chat"
-                      : options.turns.think          ? "--think"
-                      : !options.turns.tools.empty() ? "--tools"
-                      : !options.system.empty()      ? "--system"
-                      : !options.batch.input.empty() ? "--batch"
-                      : !options.guard.model.empty() ? "--guard"
-                      : options.parse_control        ? "--parse-control"
-                                                     : nullptr;
-  if (other == nullptr) return absl::OkStatus();
-  return Exclude(std::string(asked_by), other);
-}
-
-absl::Status Check(const RunOptions& options) {
-  const bool scored = options.wanted.num_alternatives.has_value();
-  if (scored && options.format != "json") {
-    return Needs("--logprobs", "--json");
-  }
-  if (options.lists_tokens && options.format != "json") {
-    return Needs("--list-tokens", "--json");
-  }
-  if (options.chat && options.raw) {
-    return Exclude("--chat", "--raw");
-  }
-  if (options.raw && !options.system.empty()) {
-    return OptionError({"--system", "--raw"},
-                       "--system needs a chat, but --raw turns it off");
-  }
-  GEMMA_RETURN_IF_ERROR(CheckChatTemplate(
-      options.model, options.chat, options.raw, !options.system.empty()));
-  if (!options.batch.input.empty()) {
-    const std::string prompt = options.prompt.asked_by();
-    if (!prompt.empty()) return Exclude("--batch", prompt);
-    // The lines are JSON with and without --json.
-    if (scored) return Exclude("--batch", "--logprobs");
-    if (options.lists_tokens) return Exclude("--batch", "--list-tokens");
-    if (options.force) return Exclude("--batch", "--force");
-    if (!options.steering.empty()) {
-      return OptionError({"--batch", "--steer", "--ablate"},
-                         "--batch excludes --steer and --ablate");
-    }
-  }
-  GEMMA_RETURN_IF_ERROR(WithOptions(
-      AsUsageError(CheckUtf8(options.system, "--system")), {"--system"}));
-  GEMMA_RETURN_IF_ERROR(CheckFill(options));
-  GEMMA_RETURN_IF_ERROR(Validate(options.guard));
-  return Validate(options.answer);
-}
-
-// Whether an option reads standard input, so that the prompt does not.
-bool TakesStdin(const RunOptions& options) {
-  for (const std::string_view path :
-       {std::string_view(options.guard.policy.file),
-        std::string_view(options.grammar.schema),
-        std::string_view(options.turns.tools)}) {
-    if (path == kStdinArgument) return true;
-  }
-  return false;
-}
 
 std::string_view ModeNote(bool tuned, bool chat) {
   if (tuned) {
@@ -258,7 +171,7 @@ absl::Status RunChat(const RunOptions& options) {
 }
 
 absl::Status Run(RunOptions options) {
-  GEMMA_RETURN_IF_ERROR(Check(options));
+  GEMMA_RETURN_IF_ERROR(CheckRun(options));
   GEMMA_RETURN_IF_ERROR(CheckOrder(options.model.path, options.prompt));
   GEMMA_ASSIGN_OR_RETURN(const std::optional<Grammar> grammar,
                          ReadGrammar(options.grammar));
