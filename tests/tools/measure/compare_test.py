@@ -178,6 +178,9 @@ class NumbersTest(CompareTest):
         report = self.compare(TOY, self.other())
         self.assertEqual((report["scored_tokens"], report["mean_kl_error"]), (1, None))
         self.assertEqual(report["mean_kl"], report["max_kl"])
+        table = self.succeeds_quietly("compare", TOY, self.other(), "--file", self.text)
+        self.assertRegex(table, r"(?m)^mean KL +[\d.e+-]+ nats$")
+        self.assertNotRegex(table, r"nan|\+-")
 
     def test_standard_input(self):
         expected = self.compare(TOY, TOY)["base_perplexity"]

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/report_head.h"
@@ -44,6 +45,12 @@ double Quantile(absl::Span<const double> values, double q) {
   return values[below] + weight * (values[above] - values[below]);
 }
 
+// Returns " +- 0.12", or "" if the error is not known.
+std::string PlusMinus(double error, const absl::FormatSpec<double>& format) {
+  if (std::isnan(error)) return "";
+  return absl::StrCat(" +- ", absl::StrFormat(format, error));
+}
+
 }  // namespace
 
 Comparison Summarize(absl::Span<const TokenScore> scores) {
@@ -79,23 +86,25 @@ Comparison Summarize(absl::Span<const TokenScore> scores) {
 std::string ToTable(const Comparison& sum) {
   return absl::StrFormat(
       R"(scored tokens     %d
-mean KL           %.3e +- %.1e nats
+mean KL           %.3e%s nats
 median KL         %.3e nats
 90 %% KL           %.3e nats
 99 %% KL           %.3e nats
 99.9 %% KL         %.3e nats
 largest KL        %.3e nats (token %d of the text)
-top-1 agreement   %.2f +- %.2f %%
-base perplexity   %.4f +- %.4f
-other perplexity  %.4f +- %.4f
-other / base      %.5f +- %.5f
+top-1 agreement   %.2f%s %%
+base perplexity   %.4f%s
+other perplexity  %.4f%s
+other / base      %.5f%s
 )",
-      sum.tokens, sum.mean_kl.value, sum.mean_kl.error, sum.median_kl,
-      sum.kl_90, sum.kl_99, sum.kl_99_9, sum.max_kl, sum.max_kl_position,
-      100 * sum.top1_agreement.value, 100 * sum.top1_agreement.error,
-      sum.base_perplexity.value, sum.base_perplexity.error,
-      sum.other_perplexity.value, sum.other_perplexity.error,
-      sum.perplexity_ratio.value, sum.perplexity_ratio.error);
+      sum.tokens, sum.mean_kl.value, PlusMinus(sum.mean_kl.error, "%.1e"),
+      sum.median_kl, sum.kl_90, sum.kl_99, sum.kl_99_9, sum.max_kl,
+      sum.max_kl_position, 100 * sum.top1_agreement.value,
+      PlusMinus(100 * sum.top1_agreement.error, "%.2f"),
+      sum.base_perplexity.value, PlusMinus(sum.base_perplexity.error, "%.4f"),
+      sum.other_perplexity.value, PlusMinus(sum.other_perplexity.error, "%.4f"),
+      sum.perplexity_ratio.value,
+      PlusMinus(sum.perplexity_ratio.error, "%.5f"));
 }
 
 std::string PerTokenLines(absl::Span<const TokenScore> scores,
