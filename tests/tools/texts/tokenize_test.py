@@ -38,7 +38,8 @@ class TokenizeTest(CommandTest):
     def test_json_and_pieces(self):
         ids = [int(token) for token in self.tokenize(TEXT, "--bos").split()]
         report = json.loads(self.tokenize(TEXT, "--bos", "--json"))
-        self.assertEqual(list(report), ["schema_version", "gemma_version", "model", "path", "text", "tokens"])
+        self.assertEqual(list(report), ["schema_version", "gemma_version", "model", "path", "options", "text", "tokens"])
+        self.assertEqual(report["options"], {"bos": True, "decode": False, "parse_control": False})
         self.assertEqual((report["model"], report["text"]), (str(MODEL), TEXT))
         self.assertEqual([token["id"] for token in report["tokens"]], ids)
         self.assertEqual(report["tokens"][0], {"id": 2, "piece": "<bos>", "control": True})
