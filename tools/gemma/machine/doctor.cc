@@ -120,7 +120,7 @@ absl::Status Doctor(const DoctorOptions& options) {
 void AddDoctor(CLI::App& app, Action* action) {
   auto options = std::make_shared<DoctorOptions>();
   CLI::App* command = app.add_subcommand(
-      "doctor", "Show what this machine has for models, and its problems");
+      "doctor", "Check this machine: CPU, SIMD, memory, huge pages, models");
   AddModelOptions(*command, &options->model, "4096");
   command->get_option("MODEL")->required(false);
   AddForms(*command, &options->format);

@@ -256,7 +256,7 @@ void AddScope(CLI::App& app, Action* action) {
   auto options = std::make_shared<ScopeOptions>();
   options->model.activations = "float32";
   CLI::App* command = app.add_subcommand(
-      "scope", "Show the active features of a text (sparse autoencoders)");
+      "scope", "Show which features a text activates (Gemma Scope)");
   AddModelOptions(*command, &options->model, "the length of the text");
   AddText(*command, "TEXT", "", &options->text,
           "The text; if missing or \"-\": standard input, unchanged");
