@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""What README.md, the other pages, tools/quickstart.sh and --help tell a newcomer is true of the command."""
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import unittest
+
+from command import BINARY, COMMANDS, OTHER_COMMANDS, STORE_COMMANDS, TESTDATA, CommandTest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+README, COMMAND, LIBRARY = "README.md", "tools/gemma/README.md", "include/gemma/README.md"
+PAGES = [README, COMMAND, LIBRARY, "tools/gemma/json.md", "tests/README.md", "benchmarks/README.md",
+         "src/formats/README.md", "ARCHITECTURE.md", "SECURITY.md"]
+ALL = COMMANDS + STORE_COMMANDS + OTHER_COMMANDS
+
+# What a newcomer looks for, by page and section. "" is what stands before the first section.
+SAID = {
+    (README, ""): ["runs Google's Gemma models on the CPU", "independent of Google and of gemma.cpp",
+                   "times llama.cpp's decode", "For you if", "Not yet: an HTTP server, Python", "answers have the same bits"],
+    (README, "Install"): ["Only the packages need root", "Debian 12", "Other Linux systems", "~/.local/bin", "export PATH",
+                          "cannot chat", "no account", "gemma pull gemma-3-1b-it-q4", "gemma list --all"],
+    (README, "Coming from llama.cpp, Ollama or transformers"): ["llama-cli -m F -p TEXT -n N --temp X", "ollama run NAME",
+                                                                "max_new_tokens"],
+    (README, "Quantization"): [], (README, "Models and files"): [], (README, "The C++ and C library"): [],
+    (README, "Speed"): ["two threads, libgemma : llama.cpp on the same files", "each ratio compares two runs"],
+    (README, "Limits"): ["Tried with real weights: Gemma 3 270M."],
+    (COMMAND, "Quantization"): [], (COMMAND, "Safety classifier (ShieldGemma)"): [],
+    (COMMAND, "Interpretability (Gemma Scope)"): [], (COMMAND, "Fill-in-the-middle (CodeGemma)"): [],
+    (COMMAND, "Embeddings (EmbeddingGemma)"): [],
+    (LIBRARY, "A first program"): ["int main(", "model->Prompt(", "`Model::Load` takes the path of a model."],
+    (LIBRARY, "Installing"): ["a new minor version may change the interface"],
+    (LIBRARY, "Lifetimes"): ["objects may end in any order; in C, they may be freed in any order"],
+    (LIBRARY, "Base models"): ["puts the token that begins every text, BOS", "without BOS"],
+    (LIBRARY, "Many requests"): ["the error names the limit"],
+    (LIBRARY, "Safety classifier (ShieldGemma)"): [], (LIBRARY, "Fill-in-the-middle (CodeGemma)"): [],
+    (LIBRARY, "Headers"): ["`c_api.h` | Most of this, for C"],
+}
+# Words that newcomers stumbled over.
+ODD = re.compile("differences below a tenth|Nothing has the name|What is left of the real|Tells? what this machine|"
+                 "a text has|after one in vain|comes too much|The most of it|Is (a|that) text safe|[fF]illing gaps|"
+                 "Smaller files|at hand|(not|been|be) tried|Frees what it holds|of the speed that the memory has|"
+                 "the capital of the country", re.IGNORECASE)
+
+
+def sections(page):
+    """Returns the text of each section of a page, by its title, with single blanks."""
+    text = re.sub(r"(?ms)^```.*?^```$", lambda block: block[0].replace("\n#", "\n"), (ROOT / page).read_text("utf-8"))
+    first, *others = re.split(r"(?m)^## ", text)
+    return {"": " ".join(first.split()),
+            **{title: " ".join(body.split()) for title, _, body in (other.partition("\n") for other in others)}}
+
+
+def blocks(page, *languages):
+    return re.findall(rf"(?ms)^```(?:{'|'.join(languages)})\n(.*?)^```$", (ROOT / page).read_text("utf-8"))
+
+
+def typed(block):
+    """Returns (command, output) for each command of a console block. A command's lines may end in a backslash."""
+    return re.findall(r"(?ms)^\$ ((?:[^\n]*\\\n)*[^\n]*\n)(.*?)(?=^\$ |\Z)", block)
+
+
+class PageTest(CommandTest):
+    """Runs what pages show in an empty folder, where no model, network or other program is found."""
+
+    def setUp(self):
+        super().setUp()
+        bin_folder = self.folder / "bin"
+        self.work = self.folder / "work"
+        for folder in (bin_folder, self.work, self.folder / "store"):
+            folder.mkdir()
+        for name in ("cat", "head", "tail", "sed"):
+            (bin_folder / name).symlink_to(shutil.which(name))
+        # Notes each command, with its exit code.
+        self.log = self.folder / "log"
+        self.log.touch()
+        program = bin_folder / "gemma"
+        program.write_text(f'#!/bin/sh\n{shlex.quote(BINARY)} "$@"\ncode=$?\n'
+                           f'printf "%s %s\\0" $code "$*" >> {shlex.quote(str(self.log))}\nexit $code\n')
+        program.chmod(0o755)
+        nowhere = "http://127.0.0.1:1"
+        self.environment = {"PATH": str(bin_folder), "HOME": str(self.work), "GEMMA_MODELS": str(self.folder / "store"),
+                            "HF_ENDPOINT": nowhere, "https_proxy": nowhere, "http_proxy": nowhere, "LC_ALL": "C.UTF-8"}
+
+    def shell(self, script, cwd=None):
+        """Returns what a script prints on both streams. Words that stand for a number or a hash become one."""
+        script = re.sub(r"\b[NX]\b", "1", script).replace("HASH", "0" * 64)
+        return subprocess.run([shutil.which("bash"), "-c", "exec 2>&1\n" + script], stdin=subprocess.DEVNULL, check=False,
+                              stdout=subprocess.PIPE, env=self.environment, cwd=cwd or self.work, timeout=60).stdout.decode()
+
+    def misused(self):
+        """Returns the commands that were wrong use, and how many were run, since the last call."""
+        lines = self.log.read_text().split("\0")[:-1]
+        self.log.write_text("")
+        return [line for line in lines if not re.match("[01] ", line)], len(lines)
+
+
+class CommandsTest(PageTest):
+    def test_blocks_use_known_words(self):
+        for page, least in ((README, 5), (COMMAND, 30)):
+            for block in blocks(page, "sh"):
+                self.shell(block)
+            for block in blocks(page, "console"):
+                self.shell("".join(command for command, _ in typed(block)))
+            wrong, count = self.misused()
+            self.assertEqual([line for line in wrong if "--temperature -1" not in line], [])
+            self.assertGreaterEqual(count, least)
+
+    def test_cheat_sheet_uses_known_words(self):
+        table = (ROOT / README).read_text("utf-8").split("## Coming from", 1)[1].split("\n## ", 1)[0]
+        rows = [line.replace(r"\|", "\0").split("|")[2] for line in table.splitlines() if line.startswith("| `")]
+        commands = [code.replace("\0", "|") for row in rows for code in re.findall("`([^`]+ [^`]+)`", row)]
+        (self.work / "F").write_text("x")
+        for command in commands:
+            self.assertIn("gemma ", command)
+            self.shell(command)
+        wrong, count = self.misused()
+        self.assertEqual((wrong, count), ([], len(commands)))
+        self.assertGreaterEqual(len(commands), 10)
+
+    def test_examples_use_known_words(self):
+        for command in ALL:
+            examples = self.succeeds_quietly(command, "--help-all").split("\nUsage:")[0].split(":\n", 1)[1]
+            self.shell(examples)
+            wrong, count = self.misused()
+            self.assertEqual(wrong, [], command)
+            self.assertGreaterEqual(count, 1, command)
+
+    def test_toys_print_what_is_shown(self):
+        shown = [block for page in (README, COMMAND) for block in blocks(page, "console")
+                 if "tests/testdata" in block or "--temperature -1" in block]
+        self.assertEqual(len(shown), 3)
+        number = r"\b0\.\d+"  # the last digits depend on the CPU
+        for block in shown:
+            commands = typed(block)
+            parts = self.shell("".join(f"{command}code=$?; echo '&'; (exit $code)\n" for command, _ in commands), cwd=ROOT)
+            for (command, expected), found in zip(commands, parts.split("&\n")):
+                self.assertEqual(re.sub(number, "P", found), re.sub(number, "P", expected))
+                for one, other in zip(re.findall(number, found), re.findall(number, expected)):
+                    self.assertAlmostEqual(float(one), float(other), delta=2e-3, msg=command)
+
+    def test_precision_has_the_defaults(self):
+        [row] = re.findall(r"(?m)^\| `--activations .*$", (ROOT / COMMAND).read_text("utf-8"))
+        exact = set(re.findall("`([a-z]+)`", row))
+        [row] = re.findall(r"(?m)^\| `--chunk .*$", (ROOT / COMMAND).read_text("utf-8"))
+        small = set(re.findall("`([a-z]+)`", row.split("; `gemma bench`")[0]))
+        for command in COMMANDS:
+            text = " ".join(self.succeeds_quietly(command, "--help-all").split())
+            if "--activations " not in text:
+                continue
+            default = lambda option: re.search(rf"{option} .*?\(default: (\w+)\)", text)[1]
+            self.assertEqual(default("--activations"), "float32" if command in exact else "int8", command)
+            self.assertEqual(default("--chunk"), "64" if command in small else "256", command)
+
+
+class WordsTest(CommandTest):
+    def test_pages_say_it(self):
+        pages = {page: sections(page) for page, _ in SAID}
+        for (page, title), texts in SAID.items():
+            self.assertIn(title, list(pages[page]), page)
+            for text in texts:
+                self.assertIn(text, pages[page][title], (page, title))
+
+    def test_first_screen_shows_an_answer(self):
+        screen = (ROOT / README).read_text("utf-8").split("\n## ", 1)[0]
+        self.assertLessEqual(screen.count("\n"), 30)
+        [(command, answer)] = typed(blocks(README, "console")[0])
+        self.assertIn(command, screen)
+        self.assertGreater(len(answer.split()), 40)
+
+    def test_no_odd_words(self):
+        texts = {page: (ROOT / page).read_text("utf-8") for page in PAGES}
+        texts |= {header.name: header.read_text("utf-8") for header in (ROOT / "include/gemma").glob("*.h")}
+        texts |= {command: self.succeeds_quietly(command, "--help-all") for command in ALL}
+        texts["gemma"] = self.succeeds_quietly("--help")
+        # What the model wrote is no word of ours.
+        texts[COMMAND] = "".join(re.split(r"(?ms)^```console\n.*?^```$", texts[COMMAND]))
+        for name, text in texts.items():
+            self.assertEqual(ODD.findall(" ".join(text.split())), [], name)
+
+    def test_commands_say_their_subject(self):
+        listed = self.succeeds_quietly("--help")
+        for command, words in (("doctor", "CPU, SIMD, memory, huge pages, models"), ("scope", "(Gemma Scope)"),
+                               ("classify", "(ShieldGemma)"), ("embed", "(EmbeddingGemma)")):
+            self.assertRegex(listed, rf"(?m)^  {command} .*{re.escape(words)}")
+        self.assertRegex(" ".join(self.succeeds_quietly("bench", "--help").split()), "--repetitions N .*?after a warm-up")
+
+    def test_front_page_of_reference(self):
+        [page] = re.findall(r"(?m)^USE_MDFILE_AS_MAINPAGE *= *(\S+)$", (ROOT / "tools/Doxyfile").read_text("utf-8"))
+        self.assertEqual(page, LIBRARY)  # whose first program consumers_test.py builds
+
+    def test_sizes_are_the_catalogues(self):
+        listed = json.loads(self.succeeds_quietly("list", "--all", "--json", env={**os.environ, "GEMMA_MODELS": "/none"}))
+        models = {model["name"]: model for model in listed["models"]}
+        texts = [(ROOT / page).read_text("utf-8") for page in (README, COMMAND, "tools/quickstart.sh")]
+        sizes = [found for text in texts for found in re.findall(r"(gemma-3-1b-it-q4|Gemma 3 270M)\b[^\n]*?(\d+) MB", text)]
+        self.assertGreaterEqual(len(sizes), 4)
+        for name, megabytes in sizes:
+            model = models["gemma-3-270m" if "M" in name else name]
+            self.assertEqual(round(model["bytes"] / 1e6), int(megabytes), name)
+        for name, gigabytes in re.findall(r"(gemma-[\w-]+)\b[^\n]*? about (\d+) GB", texts[0]):
+            self.assertEqual(round(models[name]["memory"] / 1e9), int(gigabytes), name)
+
+
+class ScriptTest(PageTest):
+    """tools/quickstart.sh and tools/setup.sh, in a checkout where other programs are replaced."""
+
+    def setUp(self):
+        super().setUp()
+        self.tools = self.work / "tools"
+        self.tools.mkdir()
+        for name in ("bash", "dirname"):
+            (self.folder / "bin" / name).symlink_to(shutil.which(name))
+
+    def script(self, path, text):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#!/bin/bash\n" + text)
+        path.chmod(0o755)
+
+    def test_quickstart_ends_with_answer(self):
+        shutil.copy(ROOT / "tools/quickstart.sh", self.tools)
+        self.script(self.tools / "setup.sh", "")
+        self.script(self.tools / "fetch_model.sh", f"echo {shlex.quote(str(TESTDATA / 'gguf/gemma_fill.gguf'))}")
+        self.script(self.folder / "bin/cmake", "")
+        (self.work / "build/release").mkdir(parents=True)
+        (self.work / "build/release/gemma").symlink_to(BINARY)
+        result = subprocess.run([self.tools / "quickstart.sh"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                env=self.environment, check=False)
+        self.assertEqual(result.returncode, 0, result)
+        self.assertTrue(result.stdout.strip())
+        self.assertRegex(result.stderr, r"answer: \d+ tokens?, [\d.]+ tok/s")
+        # The prompt and the length are those that README.md shows.
+        [(command, _)] = typed(blocks(README, "console")[0])
+        prompt, length = re.search(r'"(.*)" -n (\d+)', command).groups()
+        self.assertIn(f'--max-tokens {length} --verbose', result.stderr)
+        self.assertIn(f'gemma_fill.gguf "{prompt}"\n', result.stderr)
+        # What to try next
+        following = result.stderr.split("\nNext:\n", 1)[1]
+        self.shell("\n".join(line for line in following.splitlines() if line.startswith("  gemma ")))
+        wrong, count = self.misused()
+        self.assertEqual(wrong, [])
+        self.assertGreaterEqual(count, 4)
+        for words in ("ln -s", "export PATH", "gemma chat ", "gemma list --all"):
+            self.assertIn(words, following)
+
+    def test_setup_names_roots_line(self):
+        shutil.copy(ROOT / "tools/setup.sh", self.tools)
+        self.script(self.folder / "bin/dpkg-query", "exit 1\n")
+        for name in ("mkdir", "flock", "rm", "mktemp"):
+            (self.folder / "bin" / name).symlink_to(shutil.which(name))
+        for folder in (self.folder, self.work):
+            folder.chmod(0o777)
+        as_user = {} if os.geteuid() else {"user": 65534, "extra_groups": []}
+        result = subprocess.run([self.tools / "setup.sh", "--release-only"], capture_output=True, text=True,
+                                env=self.environment, check=False, **as_user)
+        self.assertEqual((result.returncode, result.stdout), (1, ""), result)
+        self.assertRegex(result.stderr, r"setup.sh: as root, run: apt-get update && apt-get install ca-certificates cmake ")
+
+
+if __name__ == "__main__":
+    unittest.main()
