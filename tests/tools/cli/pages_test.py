@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import unittest
 
-from command import BINARY, COMMANDS, OTHER_COMMANDS, STORE_COMMANDS, TESTDATA, CommandTest
+from command import BINARY, COMMANDS, OTHER_COMMANDS, STORE_COMMANDS, TESTDATA, CommandTest, gemma
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 README, COMMAND, LIBRARY = "README.md", "tools/gemma/README.md", "include/gemma/README.md"
@@ -43,7 +43,7 @@ SAID = {
 ODD = re.compile("differences below a tenth|Nothing has the name|What is left of the real|Tells? what this machine|"
                  "a text has|after one in vain|comes too much|The most of it|Is (a|that) text safe|[fF]illing gaps|"
                  "Smaller files|at hand|(not|been|be) tried|Frees what it holds|of the speed that the memory has|"
-                 "the capital of the country", re.IGNORECASE)
+                 "the capital of the country|AVX3", re.IGNORECASE)
 
 
 def sections(page):
@@ -176,6 +176,7 @@ class WordsTest(CommandTest):
         texts |= {header.name: header.read_text("utf-8") for header in (ROOT / "include/gemma").glob("*.h")}
         texts |= {command: self.succeeds_quietly(command, "--help-all") for command in ALL}
         texts["gemma"] = self.succeeds_quietly("--help")
+        texts["doctor prints"] = (gemma("doctor").stdout + gemma("doctor", "--json").stdout).decode()
         # What the model wrote is no word of ours.
         texts[COMMAND] = "".join(re.split(r"(?ms)^```console\n.*?^```$", texts[COMMAND]))
         for name, text in texts.items():
@@ -187,6 +188,12 @@ class WordsTest(CommandTest):
                                ("classify", "(ShieldGemma)"), ("embed", "(EmbeddingGemma)")):
             self.assertRegex(listed, rf"(?m)^  {command} .*{re.escape(words)}")
         self.assertRegex(" ".join(self.succeeds_quietly("bench", "--help").split()), "--repetitions N .*?after a warm-up")
+
+    def test_json_of_commands_is_explained(self):
+        titles = re.findall(r"(?m)^## (.*)$", (ROOT / "tools/gemma/json.md").read_text("utf-8"))
+        for command in ALL:
+            has_json = "\n  --json " in self.succeeds_quietly(command, "--help-all")
+            self.assertEqual(has_json, command in titles, command)  # whose fields json_page_test.py holds
 
     def test_front_page_of_reference(self):
         [page] = re.findall(r"(?m)^USE_MDFILE_AS_MAINPAGE *= *(\S+)$", (ROOT / "tools/Doxyfile").read_text("utf-8"))

@@ -112,6 +112,14 @@ class ResultFileTest(CommandTest):
                 self.assertEqual(self.path.read_text(), expected)
                 self.path.unlink()
 
+    def test_written_files_get_a_line(self):
+        commands = {"2 tokens, 512 logits each": ["logits", SPEAKING, "--tokens", "2,5"],
+                    "1 text, 40 dimensions": ["embed", MODELS / "embedding_gemma", "hello"],
+                    r"\d+ tokens, 1 window": ["importance", SPEAKING, "--file", self.text]}
+        for words, command in commands.items():
+            said = self.succeeds_quietly(*command, "-o", self.path, "--force")
+            self.assertRegex(said, rf"\A{self.path}  {words}, [\d.]+ k?B\n\Z")
+
     def test_json_of_commands_that_vary(self):
         for command in (["bench", MODELS / "gemma2", "-p", 2, "-n", 0, "-r", 1], ["doctor"]):
             gemma(*command, "--json", "-o", self.path, "--force")

@@ -137,6 +137,9 @@ class WrongFileTest(CommandTest):
         for name in ("config.json",):
             self.fails(1, "run", TOY / name, "hi", says=f"{name}: is one file of a model's directory",
                        cure=f"give the directory: {TOY}")
+        for command in (["run", TOY / "model.safetensors", "hi"], ["inspect", TOY / "model.safetensors"]):
+            self.fails(1, *command, says=["model.safetensors: is a safetensors file, wanted the directory with its "
+                                          "config.json", f"give {TOY}"])
         (self.folder / "adapter_model.safetensors").write_bytes(b"\2\0\0\0\0\0\0\0{}")
         self.fails(1, "run", self.folder / "adapter_model.safetensors", "hi", says="is an adapter, not a model",
                    cure="--lora")
