@@ -171,6 +171,16 @@ class WordsTest(CommandTest):
         self.assertIn(command, screen)
         self.assertGreater(len(answer.split()), 40)
 
+    def test_speed_claims_are_the_tables(self):
+        said = sections(README)
+        rows = re.findall(r"\| ((?:[\d.]+ : [\d.]+ \([\d.]+\) \| ?)+)", said["Speed"])
+        ratios = [re.findall(r"\(([\d.]+)\)", row) for row in rows]
+        self.assertGreater(len(ratios), 3)
+        for column, words in ((1, "llama.cpp's decode"), (0, "its prefill"), (2, "its speed with eight sequences")):
+            [found] = re.findall(rf"([\d.]+) to ([\d.]+) times {re.escape(words)}", said[""])
+            measured = sorted((row[column] for row in ratios if len(row) > column), key=float)
+            self.assertEqual(found, (measured[0], measured[-1]), words)
+
     def test_no_odd_words(self):
         texts = {page: (ROOT / page).read_text("utf-8") for page in PAGES}
         texts |= {header.name: header.read_text("utf-8") for header in (ROOT / "include/gemma").glob("*.h")}
