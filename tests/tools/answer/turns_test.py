@@ -69,6 +69,8 @@ class RunTest(TurnsTest):
                            ('[{"function": {}}]', "no key 'name'"),
                            ('[{"function": {"name": "f", "parameters": 3}}]', "parameters' is 3")):
             self.fails(2, "run", self.model, "x", "--tools", self.tools(text), says=says)
+        self.fails(1, "run", self.model, "x", "--tools", '[{"function": {}}]', says="No such file",
+                   cure="--tools reads a file: in bash, --tools <(echo '...')")
 
 
 class BatchTest(TurnsTest):

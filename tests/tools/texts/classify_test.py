@@ -125,6 +125,8 @@ class PolicyFileTest(ClassifyTest):
                            ('[{"name": "a"}]', "title"), ("[" * 100000, "p.json")):
             self.fails(1, "classify", "/no/model", "--policy-file", self.write("p.json", text), "x", says=says)
         self.fails(1, "classify", "/no/model", "--policy-file", "/no/file", "x", says="/no/file")
+        self.fails(1, "classify", "/no/model", "--policy-file", '[{"name": "a"}]', "x", says="No such file",
+                   cure="--policy-file reads a file")
 
 
 class LinesTest(ClassifyTest):

@@ -55,7 +55,11 @@ absl::StatusOr<ChatOptions> ReadTurnOptions(const TurnOptions& options) {
   ChatOptions turns;
   if (options.think) turns.thinking = true;
   if (options.tools.empty()) return turns;
-  GEMMA_ASSIGN_OR_RETURN(turns.tools, ReadText(options.tools));
+  absl::StatusOr<std::string> tools = ReadText(options.tools);
+  if (!tools.ok()) {
+    return WithJsonCure(tools.status(), "--tools", options.tools);
+  }
+  turns.tools = *std::move(tools);
   const absl::StatusOr<Json> json = Json::Parse(turns.tools, options.tools);
   const absl::Status status = json.ok() ? CheckTools(*json) : json.status();
   if (!status.ok()) {

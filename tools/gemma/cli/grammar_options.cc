@@ -58,8 +58,11 @@ absl::StatusOr<std::optional<Grammar>> ReadGrammar(
     return Checked(Grammar::FromChoices(options.choices), "--choice");
   if (!json) return std::nullopt;
   if (options.schema.empty()) return Grammar::AnyJson();
-  GEMMA_ASSIGN_OR_RETURN(const std::string schema, ReadText(options.schema));
-  return Checked(Grammar::FromJsonSchema(schema), "--schema", options.schema);
+  const absl::StatusOr<std::string> schema = ReadText(options.schema);
+  if (!schema.ok()) {
+    return WithJsonCure(schema.status(), "--schema", options.schema);
+  }
+  return Checked(Grammar::FromJsonSchema(*schema), "--schema", options.schema);
 }
 
 }  // namespace gemma::tools

@@ -37,6 +37,16 @@ absl::Status Needs(const std::string& option, const std::string& needed) {
   return OptionError({option}, absl::StrCat(option, " needs ", needed));
 }
 
+absl::Status WithJsonCure(const absl::Status& status, const std::string& option,
+                          std::string_view path) {
+  const size_t first = path.find_first_not_of(" \n");
+  if (first == path.npos || (path[first] != '{' && path[first] != '[')) {
+    return status;
+  }
+  return WithCure(status, absl::StrCat(option, " reads a file: in bash, ",
+                                       option, " <(echo '...') gives it one"));
+}
+
 std::vector<std::string> OptionsOf(const absl::Status& status) {
   const std::optional<absl::Cord> payload = status.GetPayload(kOptions);
   if (!payload.has_value()) return {};

@@ -25,6 +25,11 @@ absl::Status Exclude(const std::string& one, const std::string& other);
 // "--title needs --prompt". `needed` may say more than the name of an option.
 absl::Status Needs(const std::string& option, const std::string& needed);
 
+// Adds a cure to the error of reading `path`, the value of an option for a JSON
+// file, if the value is JSON itself, as other programs want it.
+absl::Status WithJsonCure(const absl::Status& status, const std::string& option,
+                          std::string_view path);
+
 // Returns the options that an error records, or an empty list.
 std::vector<std::string> OptionsOf(const absl::Status& status);
 

@@ -67,8 +67,12 @@ void AddPolicyOptions(CLI::App& app, PolicyOptions* options) {
 absl::StatusOr<std::vector<Policy>> ReadPolicies(const PolicyOptions& options) {
   std::vector<Policy> all = ShieldPolicies();
   if (!options.file.empty()) {
-    GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(options.file));
-    GEMMA_ASSIGN_OR_RETURN(all, ParsePolicies(text, options.file));
+    const absl::StatusOr<std::string> text = ReadText(options.file);
+    if (!text.ok()) {
+      return WithJsonCure(text.status(), options.prefix + "policy-file",
+                          options.file);
+    }
+    GEMMA_ASSIGN_OR_RETURN(all, ParsePolicies(*text, options.file));
   }
   std::vector<Policy> chosen;
   for (const std::string& name : options.names) {
