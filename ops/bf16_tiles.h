@@ -27,7 +27,7 @@ struct Bf16Job {
   bool first;
 };
 
-// Runs a job on the tiles of x86's AMX. Needs HasAmx() (ops/cpu.h).
+// Runs a job on the tiles of x86's AMX. Needs HasAmxBf16() (ops/cpu.h).
 void AmxTiles(const Bf16Job& job);
 
 // Runs a job with the dot products of x86's AVX-512 BF16, which treat denormals

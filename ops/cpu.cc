@@ -26,11 +26,14 @@ struct Leaf7 {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
 
-bool CpuHasTiles() {
-  constexpr unsigned kAmxBf16 = 1u << 22;
-  constexpr unsigned kAmxTile = 1u << 24;
+// Returns the kinds of tiles that the CPU has.
+CpuFeatures TilesOfCpu() {
+  constexpr unsigned kBf16Bit = 1u << 22;
+  constexpr unsigned kTileBit = 1u << 24;
+  constexpr unsigned kInt8Bit = 1u << 25;
   const unsigned edx = Leaf7(0).edx;
-  return (edx & kAmxBf16) && (edx & kAmxTile);
+  if (!(edx & kTileBit)) return 0;
+  return (edx & kBf16Bit ? kAmxBf16 : 0) | (edx & kInt8Bit ? kAmxInt8 : 0);
 }
 
 // Linux gives a process the tiles' registers only on request; see
@@ -63,7 +66,8 @@ CpuFeatures Detect() {
   add(kAvx512, avx512);
   add(kAvx512Vnni, avx512 && __builtin_cpu_supports("avx512vnni"));
   add(kAvx512Bf16, avx512 && __builtin_cpu_supports("avx512bf16"));
-  add(kAmx, CpuHasTiles() && SystemGivesTiles());
+  const CpuFeatures tiles = TilesOfCpu();
+  add(tiles, tiles != 0 && SystemGivesTiles());
   return features;
 }
 
@@ -90,13 +94,13 @@ CpuFeatures Detect() { return 0; }
 #endif
 
 CpuFeatures allowed_features = ~CpuFeatures{0};
-bool amx_allowed = true;
+std::optional<CpuFeatures> features_for_test;
 
 }  // namespace
 
 CpuFeatures FeaturesOfCpu() {
   static const CpuFeatures features = Detect();
-  return features;
+  return features_for_test.value_or(features);
 }
 
 std::vector<std::string> FeatureNames(CpuFeatures features) {
@@ -107,7 +111,8 @@ std::vector<std::string> FeatureNames(CpuFeatures features) {
       {kAvx512, "AVX-512"},
       {kAvx512Vnni, "AVX-512 VNNI"},
       {kAvx512Bf16, "AVX-512 BF16"},
-      {kAmx, "AMX"},
+      {kAmxBf16, "AMX-BF16"},
+      {kAmxInt8, "AMX-INT8"},
       {kNeon, "NEON"},
       {kNeonDotProd, "NEON dot product"},
       {kNeonI8mm, "NEON I8MM"},
@@ -123,10 +128,12 @@ void AllowFeatures(CpuFeatures features) { allowed_features = features; }
 
 bool MayUse(CpuFeatures features) {
   const CpuFeatures usable = FeaturesOfCpu() & allowed_features;
-  return (usable & features) == features && (amx_allowed || !(features & kAmx));
+  return (usable & features) == features;
 }
 
-void AllowAmxForTest(bool allowed) { amx_allowed = allowed; }
+void SetCpuForTest(std::optional<CpuFeatures> features) {
+  features_for_test = features;
+}
 
 bool IsAmd() {
 #if defined(__x86_64__)

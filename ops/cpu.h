@@ -5,6 +5,7 @@
 #define GEMMA_OPS_CPU_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,11 +19,12 @@ inline constexpr CpuFeatures kAvxVnni = 1u << 2;
 inline constexpr CpuFeatures kAvx512 = 1u << 3;  // F, BW, DQ and VL
 inline constexpr CpuFeatures kAvx512Vnni = 1u << 4;
 inline constexpr CpuFeatures kAvx512Bf16 = 1u << 5;
-inline constexpr CpuFeatures kAmx = 1u << 6;  // AMX-TILE and AMX-BF16
+inline constexpr CpuFeatures kAmxBf16 = 1u << 6;  // and AMX-TILE
 inline constexpr CpuFeatures kNeon = 1u << 7;
 inline constexpr CpuFeatures kNeonDotProd = 1u << 8;
 inline constexpr CpuFeatures kNeonI8mm = 1u << 9;
 inline constexpr CpuFeatures kNeonBf16 = 1u << 10;
+inline constexpr CpuFeatures kAmxInt8 = 1u << 11;  // and AMX-TILE
 
 // Returns what this CPU and the system have.
 CpuFeatures FeaturesOfCpu();
@@ -38,13 +40,14 @@ void AllowFeatures(CpuFeatures features);
 // forbidden.
 bool MayUse(CpuFeatures features);
 
-// Whether the tiles of x86's AMX may be used, or the dot products of x86's
-// AVX-512 BF16.
-inline bool HasAmx() { return MayUse(kAmx); }
+// Whether the tiles of bfloat16 of x86's AMX may be used, or the dot products
+// of x86's AVX-512 BF16.
+inline bool HasAmxBf16() { return MayUse(kAmxBf16); }
 inline bool HasAvx512Bf16() { return MayUse(kAvx512Bf16); }
 
-// Makes HasAmx return false if not `allowed`. Only while no kernel runs.
-void AllowAmxForTest(bool allowed);
+// Makes FeaturesOfCpu return these features, or those that the CPU has if
+// nullopt. Only while no kernel runs.
+void SetCpuForTest(std::optional<CpuFeatures> features);
 
 // Whether AMD made the CPU.
 bool IsAmd();

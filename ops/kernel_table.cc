@@ -37,7 +37,7 @@ constexpr size_t kMinUnpackedRows = 4;
 // kMinTileRows rows, tiles gain no speed, and the rows of a checked draft, up
 // to 16, must give the same bits as one row at a time.
 constexpr Rule kRules[] = {{kQuantized | kBf16, kMinTileRows,
-                            Arithmetic::kFastest, kAmx, Kernel::kAmx},
+                            Arithmetic::kFastest, kAmxBf16, Kernel::kAmxBf16},
                            {kBf16, kMinTileRows, Arithmetic::kFastest,
                             kAvx512Bf16, Kernel::kAvx512Bf16},
                            {kQuantized, 1, Arithmetic::kInt8, kAvxVnni,
@@ -69,8 +69,8 @@ std::string NameOf(Kernel kernel) {
       return ChosenTarget();
     case Kernel::kAvxVnni:
       return FeatureNames(kAvxVnni).front();
-    case Kernel::kAmx:
-      return FeatureNames(kAmx).front();
+    case Kernel::kAmxBf16:
+      return FeatureNames(kAmxBf16).front();
     case Kernel::kAvx512Bf16:
       return FeatureNames(kAvx512Bf16).front();
   }

@@ -17,13 +17,13 @@ enum class Kernel {
   kInt8,        // Int8Panels
   kAvx2,        // Avx2Panels
   kAvxVnni,     // AvxVnniPanels
-  kAmx,         // Bf16Panels with AmxTiles
+  kAmxBf16,     // Bf16Panels with AmxTiles
   kAvx512Bf16,  // Bf16Panels with Avx512Bf16Tiles
 };
 
 // Whether the kernel's x is rounded to bfloat16.
 inline bool IsBf16(Kernel kernel) {
-  return kernel == Kernel::kAmx || kernel == Kernel::kAvx512Bf16;
+  return kernel == Kernel::kAmxBf16 || kernel == Kernel::kAvx512Bf16;
 }
 
 // Whether the kernel's x is rounded to int8.

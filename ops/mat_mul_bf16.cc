@@ -1,5 +1,5 @@
 // The kernels of MatMul for tiles of bfloat16: they round x, decode panels of w
-// and loop over both. mat_mul_amx.cc and mat_mul_avx512_bf16.cc multiply.
+// and loop over both. mat_mul_amx_bf16.cc and mat_mul_avx512_bf16.cc multiply.
 
 #include "ops/mat_mul_kernels.h"
 
@@ -151,7 +151,7 @@ void PanelPair(const MatMulJob& job, const Bf16Rows& x, size_t first,
     tiles.cols = col_end - col;
     tiles.sums = sums;
     tiles.first = col == 0;
-    (HasAmx() ? AmxTiles : Avx512Bf16Tiles)(tiles);
+    (HasAmxBf16() ? AmxTiles : Avx512Bf16Tiles)(tiles);
   }
   for (size_t p = 0; p < num_panels; ++p) {
     HWY_DYNAMIC_DISPATCH(StoreOnTarget)

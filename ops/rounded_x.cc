@@ -45,7 +45,7 @@ void RoundedX::Round(const PackedView& w) {
     case Kernel::kAvx2:
     case Kernel::kAvxVnni:
       return RoundToInt8();
-    case Kernel::kAmx:
+    case Kernel::kAmxBf16:
     case Kernel::kAvx512Bf16:
       return RoundToBf16();
   }
@@ -92,7 +92,7 @@ void RoundedX::Run(size_t first, const PackedView& w,
       return Avx2Panels(job, int8_ + first_block, begin, end, index);
     case Kernel::kAvxVnni:
       return AvxVnniPanels(job, int8_ + first_block, begin, end, index);
-    case Kernel::kAmx:
+    case Kernel::kAmxBf16:
     case Kernel::kAvx512Bf16:
       return Bf16Panels(job, {bf16_.data + first * bf16_.stride, bf16_.stride},
                         begin, end);

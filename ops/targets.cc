@@ -36,7 +36,8 @@ constexpr SimdCap kCaps[] = {
     {"avx512", kSse2 | kAvx2 | kAvx512},
     {"avx512-vnni", kSse2 | kAvx2 | kAvx512 | kAvx512Vnni},
     {"avx512-bf16", kSse2 | kAvx2 | kAvx512 | kAvx512Vnni | kAvx512Bf16},
-    {"amx", kSse2 | kAvx2 | kAvx512 | kAvx512Vnni | kAvx512Bf16 | kAmx},
+    {"amx",
+     kSse2 | kAvx2 | kAvx512 | kAvx512Vnni | kAvx512Bf16 | kAmxBf16 | kAmxInt8},
     {"neon", kNeon},
     {"neon-dotprod", kNeon | kNeonDotProd},
     {"neon-i8mm", kNeon | kNeonDotProd | kNeonI8mm | kNeonBf16}};
@@ -100,7 +101,8 @@ struct Kernels {
     const int64_t targets = TargetsWith(features);
     best = targets & -targets;
     others = features & FeaturesOfCpu() &
-             (kAvx512Bf16 | kAmx | (best == HWY_AVX2 ? kAvxVnni : 0));
+             (kAvx512Bf16 | kAmxBf16 | (best == HWY_AVX2 ? kAvxVnni : 0) |
+              (best == HWY_AVX3_DL ? kAmxInt8 : 0));
   }
   bool operator==(const Kernels&) const = default;
 
@@ -131,6 +133,10 @@ std::string ChosenTarget() {
 }
 
 bool ChoseAvx2() { return HWY_DYNAMIC_DISPATCH(TargetOfThis)() == HWY_AVX2; }
+
+bool ChoseAvx512Vnni() {
+  return HWY_DYNAMIC_DISPATCH(TargetOfThis)() == HWY_AVX3_DL;
+}
 
 std::span<const SimdCap> SimdCaps() { return kCaps; }
 

@@ -23,8 +23,9 @@ namespace gemma::internal {
 std::vector<std::string> CompiledTargets();
 std::string ChosenTarget();
 
-// Whether most kernels use AVX2, and none of AVX-512.
+// Whether most kernels use AVX2, and none of AVX-512, or AVX-512 VNNI.
 bool ChoseAvx2();
+bool ChoseAvx512Vnni();
 
 // A cap. Its name stands for CPUs that have these features.
 struct SimdCap {

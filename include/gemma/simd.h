@@ -15,8 +15,8 @@ namespace gemma {
 // Makes the whole process compute as on a CPU with fewer instructions: for
 // measuring, for tests and to report faults. The names stand for CPUs with
 //   sse2, avx2 (with FMA), avx2-vnni (and AVX-VNNI), avx512 (F, BW, DQ and VL),
-//   avx512-vnni, avx512-bf16, amx (AMX-TILE and AMX-BF16), each with those
-//   before it, except that avx512 and avx512-vnni are without AVX-VNNI;
+//   avx512-vnni, avx512-bf16, amx (AMX-TILE, AMX-BF16 and AMX-INT8), each with
+//   those before it, except that avx512 and avx512-vnni are without AVX-VNNI;
 //   neon, neon-dotprod, neon-i8mm (and BF16), likewise.
 // Call it before anything loads weights or writes a model; later, it succeeds
 // only if the name is the cap already. Returns InvalidArgument for an unknown

@@ -333,11 +333,11 @@ TEST(MatMul, Int8SumsNeverSaturate) {
 template <class Body>
 void WithAndWithoutAmx(Body body) {
   body();
-  if (!HasAmx()) return;
+  if (!HasAmxBf16()) return;
   SCOPED_TRACE("without AMX");
-  AllowAmxForTest(false);
+  SetCpuForTest(FeaturesOfCpu() & ~kAmxBf16);
   body();
-  AllowAmxForTest(true);
+  SetCpuForTest(std::nullopt);
 }
 
 // Many rows are computed in bfloat16, if this CPU has instructions for it: both
@@ -420,7 +420,7 @@ TEST(MatMul, FastestOfSeveralFormats) {
 // Sums of small integers are exact in any order.
 TEST(Bf16Tiles, EveryInstructionIsExact) {
   std::vector<void (*)(const Bf16Job&)> kinds;
-  if (HasAmx()) kinds.push_back(AmxTiles);
+  if (HasAmxBf16()) kinds.push_back(AmxTiles);
   if (HasAvx512Bf16()) kinds.push_back(Avx512Bf16Tiles);
   constexpr size_t kRows = 64;
   constexpr size_t kCols = 96;

@@ -95,7 +95,8 @@ TEST_F(SimdCapTest, LimitsOurOwnChecks) {
   for (const std::string& cap : PossibleCaps()) {
     UncapSimdForTest();
     ASSERT_EQ(SetSimdCap(cap), CapResult::kOk);
-    EXPECT_EQ(HasAmx(), cap == "amx") << cap;
+    EXPECT_EQ(HasAmxBf16(), cap == "amx") << cap;
+    EXPECT_EQ(MayUse(kAmxInt8), cap == "amx") << cap;
     EXPECT_EQ(HasAvx512Bf16(), cap == "amx" || cap == "avx512-bf16") << cap;
     for (const ProductKernels& kernels : KernelsInUse()) {
       EXPECT_EQ(kernels.decode, ChosenTarget()) << cap << kernels.weights;
@@ -108,7 +109,8 @@ TEST_F(SimdCapTest, LimitsOurOwnChecks) {
     }
   }
   UncapSimdForTest();
-  EXPECT_EQ(HasAmx(), (cpu & kAmx) != 0);
+  EXPECT_EQ(HasAmxBf16(), (cpu & kAmxBf16) != 0);
+  EXPECT_EQ(MayUse(kAmxInt8), (cpu & kAmxInt8) != 0);
   EXPECT_EQ(HasAvx512Bf16(), (cpu & kAvx512Bf16) != 0);
 }
 
@@ -161,12 +163,12 @@ TEST(KernelTable, WeightsRowsAndCpu) {
                          Arithmetic arithmetic) {
     return ChooseKernel({layout, 16, cols, nullptr}, rows, rows, arithmetic);
   };
-  const bool amx = HasAmx();
+  const bool amx = HasAmxBf16();
   const Kernel int8 = !ChoseAvx2()       ? Kernel::kInt8
                       : MayUse(kAvxVnni) ? Kernel::kAvxVnni
                                          : Kernel::kAvx2;
-  const Kernel quantized = amx ? Kernel::kAmx : int8;
-  const Kernel bf16 = amx               ? Kernel::kAmx
+  const Kernel quantized = amx ? Kernel::kAmxBf16 : int8;
+  const Kernel bf16 = amx               ? Kernel::kAmxBf16
                       : HasAvx512Bf16() ? Kernel::kAvx512Bf16
                                         : Kernel::kFloat;
   constexpr Layout kCodes = LayoutOf(Format::kQ4_0);

@@ -1,4 +1,5 @@
 #include "ops/bf16_tiles.h"
+#include "ops/tile_config.h"
 
 #if defined(__x86_64__)
 
@@ -6,16 +7,6 @@
 
 namespace gemma::internal {
 namespace {
-
-// The operand of LDTILECFG: all tiles have 16 rows of 64 bytes.
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-static_assert(sizeof(TileConfig) == 64);
 
 constexpr size_t kSumsStride = 32 * sizeof(float);
 
