@@ -20,6 +20,7 @@
 #include "tests/support/for_each_target.h"
 #include "tests/support/near.h"
 #include "tests/support/test_matrix.h"
+#include "tests/support/tile_trap.h"
 
 namespace gemma::internal {
 namespace {
@@ -420,7 +421,10 @@ TEST(MatMul, FastestOfSeveralFormats) {
 // Sums of small integers are exact in any order.
 TEST(Bf16Tiles, EveryInstructionIsExact) {
   std::vector<void (*)(const Bf16Job&)> kinds;
-  if (HasAmxBf16()) kinds.push_back(AmxTiles);
+#if GEMMA_HAS_TILE_TRAP
+  const TileTrap trap;
+  kinds.push_back(AmxTiles);
+#endif
   if (HasAvx512Bf16()) kinds.push_back(Avx512Bf16Tiles);
   constexpr size_t kRows = 64;
   constexpr size_t kCols = 96;
