@@ -19,33 +19,54 @@ unsigned KindOf(Layout layout) {
   return layout == Layout::kBF16 ? kBf16 : kFloat;
 }
 
+// What Highway chose. Kernels of single instruction sets share the x that it
+// rounded, and the panels that it unpacks.
+enum class Chosen { kAny, kAvx2, kAvx512Vnni };
+
+bool Chose(Chosen target) {
+  switch (target) {
+    case Chosen::kAny:
+      return true;
+    case Chosen::kAvx2:
+      return ChoseAvx2();
+    case Chosen::kAvx512Vnni:
+      return ChoseAvx512Vnni();
+  }
+  return false;
+}
+
 struct Rule {
   unsigned weights;
   size_t pass_rows;    // the fewest rows of the pass
   Arithmetic minimum;  // this or one after it
   CpuFeatures cpu;     // what most kernels need, Highway checks (ops/targets.h)
   Kernel kernel;
-  size_t rows = 1;       // the fewest rows of the product
-  bool is_avx2 = false;  // only where Highway chose AVX2
+  size_t rows = 1;  // the fewest rows of the product
+  Chosen target = Chosen::kAny;
 };
 
-// From this many rows on, unpacking panels pays.
+// From this many rows on, unpacking panels pays: with AVX2, and with tiles,
+// which have 16 rows of x.
 constexpr size_t kMinUnpackedRows = 4;
+constexpr size_t kMinAmxRows = 16;
 
-// The first rule that holds decides. Tiles come first where they are faster:
-// decoding quantized weights to bfloat16 pays only for those of AMX. Below
-// kMinTileRows rows, tiles gain no speed, and the rows of a checked draft, up
-// to 16, must give the same bits as one row at a time.
-constexpr Rule kRules[] = {{kQuantized | kBf16, kMinTileRows,
-                            Arithmetic::kFastest, kAmxBf16, Kernel::kAmxBf16},
-                           {kBf16, kMinTileRows, Arithmetic::kFastest,
-                            kAvx512Bf16, Kernel::kAvx512Bf16},
-                           {kQuantized, 1, Arithmetic::kInt8, kAvxVnni,
-                            Kernel::kAvxVnni, kMinUnpackedRows, true},
-                           {kQuantized, 1, Arithmetic::kInt8, kAvx2,
-                            Kernel::kAvx2, kMinUnpackedRows, true},
-                           {kQuantized, 1, Arithmetic::kInt8, 0, Kernel::kInt8},
-                           {kAll, 1, Arithmetic::kFloat32, 0, Kernel::kFloat}};
+// The first rule that holds decides. All that begin with kInt8 give the same
+// bits, so that the rows of the product may choose among them. Tiles of
+// bfloat16 give different bits than single rows. Below kMinTileRows rows, they
+// gain no speed, and the rows of a checked draft, up to 16, must have the bits
+// of one row at a time.
+constexpr Rule kRules[] = {
+    {kQuantized, 1, Arithmetic::kInt8, kAmxInt8, Kernel::kAmxInt8, kMinAmxRows,
+     Chosen::kAvx512Vnni},
+    {kQuantized, 1, Arithmetic::kInt8, kAvxVnni, Kernel::kAvxVnni,
+     kMinUnpackedRows, Chosen::kAvx2},
+    {kQuantized, 1, Arithmetic::kInt8, kAvx2, Kernel::kAvx2, kMinUnpackedRows,
+     Chosen::kAvx2},
+    {kQuantized, 1, Arithmetic::kInt8, 0, Kernel::kInt8},
+    {kBf16, kMinTileRows, Arithmetic::kFastest, kAmxBf16, Kernel::kAmxBf16},
+    {kBf16, kMinTileRows, Arithmetic::kFastest, kAvx512Bf16,
+     Kernel::kAvx512Bf16},
+    {kAll, 1, Arithmetic::kFloat32, 0, Kernel::kFloat}};
 
 // `whole_tiles`: whether the columns fill tiles.
 Kernel Choose(unsigned weights, size_t rows, size_t pass_rows,
@@ -53,8 +74,7 @@ Kernel Choose(unsigned weights, size_t rows, size_t pass_rows,
   for (const Rule& rule : kRules) {
     if ((rule.weights & weights) && pass_rows >= rule.pass_rows &&
         rows >= rule.rows && arithmetic >= rule.minimum && MayUse(rule.cpu) &&
-        (whole_tiles || !IsBf16(rule.kernel)) &&
-        (!rule.is_avx2 || ChoseAvx2())) {
+        (whole_tiles || !IsBf16(rule.kernel)) && Chose(rule.target)) {
       return rule.kernel;
     }
   }
@@ -69,6 +89,8 @@ std::string NameOf(Kernel kernel) {
       return ChosenTarget();
     case Kernel::kAvxVnni:
       return FeatureNames(kAvxVnni).front();
+    case Kernel::kAmxInt8:
+      return FeatureNames(kAmxInt8).front();
     case Kernel::kAmxBf16:
       return FeatureNames(kAmxBf16).front();
     case Kernel::kAvx512Bf16:

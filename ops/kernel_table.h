@@ -17,6 +17,7 @@ enum class Kernel {
   kInt8,        // Int8Panels
   kAvx2,        // Avx2Panels
   kAvxVnni,     // AvxVnniPanels
+  kAmxInt8,     // AmxInt8Panels
   kAmxBf16,     // Bf16Panels with AmxTiles
   kAvx512Bf16,  // Bf16Panels with Avx512Bf16Tiles
 };
@@ -29,7 +30,7 @@ inline bool IsBf16(Kernel kernel) {
 // Whether the kernel's x is rounded to int8.
 inline bool IsInt8(Kernel kernel) {
   return kernel == Kernel::kInt8 || kernel == Kernel::kAvx2 ||
-         kernel == Kernel::kAvxVnni;
+         kernel == Kernel::kAvxVnni || kernel == Kernel::kAmxInt8;
 }
 
 // Returns the kernel that multiplies `rows` rows with w in a pass of

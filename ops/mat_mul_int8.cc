@@ -328,5 +328,17 @@ void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
 #endif
 }
 
+void UnpackLevels(const PackedView& w, size_t panel, size_t begin, size_t end,
+                  const uint8_t* next, UnpackedPanel& out) {
+  HWY_ASSERT(TraitsOf(w.layout).code_bits != 0 && begin < end);
+  HWY_ASSERT(end - begin <= kUnpackedCols);
+#if HWY_TARGETS & HWY_AVX3_DL
+  N_AVX3_DL::UnpackOnTarget(w, panel, begin, end, /*widen=*/false, next, out);
+#else
+  (void)panel, (void)next, (void)out;
+  HWY_ASSERT(false);  // no kernel that needs it was compiled
+#endif
+}
+
 }  // namespace gemma::internal
 #endif  // HWY_ONCE

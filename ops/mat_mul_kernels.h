@@ -67,9 +67,9 @@ inline constexpr size_t kBf16RowMultiple = 32;
 // Rounds to nearest even.
 void RoundRow(std::span<const float> x, uint16_t* out);
 
-// Multiplies x and w, both rounded to bfloat16, and sums in float32 in an order
-// that depends only on w.cols. w.cols is a multiple of 32. Needs HasAmxBf16()
-// or HasAvx512Bf16() (ops/cpu.h).
+// Multiplies x, rounded to bfloat16, and w, whose layout is kBF16, and sums in
+// float32 in an order that depends only on w.cols, a multiple of 32. Needs
+// HasAmxBf16() or HasAvx512Bf16() (ops/cpu.h).
 void Bf16Panels(const MatMulJob& job, const Bf16Rows& x, size_t begin,
                 size_t end);
 

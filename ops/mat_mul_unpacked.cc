@@ -24,19 +24,6 @@ struct RowsKernel {
   void (*widen)(const Int8Block* x, size_t num_blocks, int16_t* out);
 };
 
-// Writes the sums of rows [first, first + count) with a panel.
-void Store(const float (*sums)[kPanelRows], const float* units,
-           const MatMulJob& job, size_t panel, size_t first, size_t count) {
-  const size_t begin = panel * kPanelRows;
-  const size_t cols = HWY_MIN(kPanelRows, job.w.rows - begin);
-  for (size_t r = 0; r < count; ++r) {
-    float* out = job.out.Row(first + r).data() + begin;
-    for (size_t i = 0; i < cols; ++i) out[i] = sums[r][i] * units[i];
-    if (job.bias.empty()) continue;
-    for (size_t i = 0; i < cols; ++i) out[i] += job.bias[begin + i];
-  }
-}
-
 // Computes panels [begin, end), at most kPiecePanels, for rows [first, first +
 // count), at most kPieceRows. All columns of a piece that are multiplied with
 // one panel are multiplied with the others while they are in the L2 cache.
@@ -73,7 +60,7 @@ void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
       Unpack(job.w, panel, col, col_end, widens, next, w);
       kernel.run({&w, job.w.layout, rows, scratch.widened_x[0], even, sums[0]});
       if (col_end == job.w.cols) {
-        Store(sums, w.units, job, panel, first, count);
+        StoreUnpacked(sums, w.units, job, panel, first, count);
       }
     }
   }
@@ -92,6 +79,19 @@ void Panels(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
 }
 
 }  // namespace
+
+void StoreUnpacked(const float (*sums)[kPanelRows], const float* units,
+                   const MatMulJob& job, size_t panel, size_t first,
+                   size_t count) {
+  const size_t begin = panel * kPanelRows;
+  const size_t cols = HWY_MIN(kPanelRows, job.w.rows - begin);
+  for (size_t r = 0; r < count; ++r) {
+    float* out = job.out.Row(first + r).data() + begin;
+    for (size_t i = 0; i < cols; ++i) out[i] = sums[r][i] * units[i];
+    if (job.bias.empty()) continue;
+    for (size_t i = 0; i < cols; ++i) out[i] += job.bias[begin + i];
+  }
+}
 
 void Avx2Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end, RowIndex index) {

@@ -27,9 +27,9 @@ enum class Arithmetic {
   // Quantized w: x is rounded to int8, with one scale for each 32 columns, and
   // products of codes are exact. Other w: as kFloat32.
   kInt8,
-  // As kInt8, but if the CPU has bfloat16 tiles, a call with many rows of x
-  // rounds x and w to bfloat16. Then a row's result differs between calls with
-  // many rows and calls with few.
+  // As kInt8, but if w is bfloat16 and the CPU has products of bfloat16, a call
+  // with many rows of x rounds x to bfloat16. Then a row's result differs
+  // between calls with many rows and calls with few.
   kFastest,
 };
 

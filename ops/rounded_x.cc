@@ -1,6 +1,7 @@
 #include "ops/rounded_x.h"
 
 #include "hwy/base.h"
+#include "ops/int8_tiles.h"
 #include "ops/unpacked_panels.h"
 
 namespace gemma::internal {
@@ -44,6 +45,7 @@ void RoundedX::Round(const PackedView& w) {
     case Kernel::kInt8:
     case Kernel::kAvx2:
     case Kernel::kAvxVnni:
+    case Kernel::kAmxInt8:
       return RoundToInt8();
     case Kernel::kAmxBf16:
     case Kernel::kAvx512Bf16:
@@ -92,6 +94,8 @@ void RoundedX::Run(size_t first, const PackedView& w,
       return Avx2Panels(job, int8_ + first_block, begin, end, index);
     case Kernel::kAvxVnni:
       return AvxVnniPanels(job, int8_ + first_block, begin, end, index);
+    case Kernel::kAmxInt8:
+      return AmxInt8Panels(job, int8_ + first_block, begin, end, index);
     case Kernel::kAmxBf16:
     case Kernel::kAvx512Bf16:
       return Bf16Panels(job, {bf16_.data + first * bf16_.stride, bf16_.stride},

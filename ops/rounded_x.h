@@ -34,10 +34,12 @@ class RoundedX {
   // Rounds x as products with w need it, unless that is done.
   void Round(const PackedView& w);
 
-  // Whether a product with w costs the same if Run computes it in pieces of
-  // some rows. Kernels that decode w do that again for each piece.
+  // Whether a product with w costs about the same if Run computes it in pieces
+  // of some rows. Kernels with tiles unpack w, or read it again, for each
+  // piece, which takes a larger share of their time.
   bool CanDivideRows(const PackedView& w) const {
-    return IsInt8(KernelOf(w, num_rows()));
+    const Kernel kernel = KernelOf(w, num_rows());
+    return IsInt8(kernel) && kernel != Kernel::kAmxInt8;
   }
 
   // Computes panels [begin, end) of the product of rows [first, first +

@@ -1,5 +1,5 @@
-// Unpacks the codes of panels to bytes, on AVX2. Kernels include this file once
-// per SIMD target.
+// Unpacks the codes of panels to bytes, on AVX2 and, as signed levels, on
+// AVX-512 VNNI. Kernels include this file once per SIMD target.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,25 +16,27 @@
 #include "hwy/highway.h"
 #include "ops/packed-inl.h"
 
-#if HWY_TARGET == HWY_AVX2
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3_DL
 HWY_BEFORE_NAMESPACE();
 namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Stores a code vector, or its signed levels in 16 bits.
+// Stores a code vector, or its signed levels in 16 bits. On AVX-512 VNNI, its
+// signed levels.
 template <Layout kLayout>
-HWY_INLINE void StoreCodes(VU32 codes, bool widen, size_t vector, size_t v,
-                           uint8_t* HWY_RESTRICT out) {
+HWY_INLINE void StoreCodes(VU32 codes, [[maybe_unused]] bool widen,
+                           size_t vector, size_t v, uint8_t* HWY_RESTRICT out) {
   const DU8 du8;
   VU8 code = hn::BitCast(du8, codes);
   uint8_t* to = out + vector * kCodeVectorBytes + v * 4 * LanesF();
-  if constexpr (!IsNarrow(kLayout)) {
+  const VU8 zero = hn::Set(du8, static_cast<uint8_t>(kZero<kLayout>));
+  if constexpr (HWY_TARGET == HWY_AVX3_DL) {
+    code = hn::Sub(code, zero);
+  } else if constexpr (!IsNarrow(kLayout)) {
     if (widen) {
       const hn::Repartition<int16_t, DF> d16;
-      const auto level = hn::BitCast(
-          d16,
-          hn::Sub(code, hn::Set(du8, static_cast<uint8_t>(kZero<kLayout>))));
+      const auto level = hn::BitCast(d16, hn::Sub(code, zero));
       to += vector * kCodeVectorBytes;
       hn::Store(hn::BitCast(du8, hn::ShiftRight<8>(hn::ShiftLeft<8>(level))),
                 du8, to);
@@ -108,6 +110,6 @@ void UnpackOnTarget(const PackedView& w, size_t panel, size_t begin, size_t end,
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
-#endif  // HWY_TARGET == HWY_AVX2
+#endif  // HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3_DL
 
 #endif  // GEMMA_OPS_UNPACK_INL_H_

@@ -1,7 +1,7 @@
 // Products of many rows of x with quantized panels whose codes are unpacked to
-// bytes first, on CPUs with AVX2 and without dot products of four bytes in 512
-// bits. Unpacking costs as much as one or two rows; then, a row costs only the
-// instructions that multiply and add.
+// bytes first: on CPUs with AVX2 and without dot products of four bytes in 512
+// bits, and for tiles (int8_tiles.h). Unpacking costs as much as one or two
+// rows; then, a row costs only the instructions that multiply and add.
 
 #ifndef GEMMA_OPS_UNPACKED_PANELS_H_
 #define GEMMA_OPS_UNPACKED_PANELS_H_
@@ -46,6 +46,17 @@ constexpr bool IsNarrow(Layout layout) {
 // bytes from `next` into the cache, unless it is null.
 void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
             bool widen, const uint8_t* next, UnpackedPanel& out);
+
+// As Unpack without widening, on the target AVX-512 VNNI, but codes become
+// signed levels.
+void UnpackLevels(const PackedView& w, size_t panel, size_t begin, size_t end,
+                  const uint8_t* next, UnpackedPanel& out);
+
+// Writes the sums [count, kPanelRows] of rows [first, first + count) with a
+// panel to job.out, times the units, plus the bias.
+void StoreUnpacked(const float (*sums)[kPanelRows], const float* units,
+                   const MatMulJob& job, size_t panel, size_t first,
+                   size_t count);
 
 // Adds the products of rows of x with the unpacked columns to their sums.
 struct UnpackedJob {

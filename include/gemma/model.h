@@ -37,10 +37,9 @@ enum class Activations {
   kFloat32,
   // Quantized weights: activations become int8, with one scale for each 32
   // values. Several times faster; changes logits by a mean KL of about 3e-3
-  // nats. On a CPU with bfloat16 tiles (AMX), passes of many tokens use
-  // bfloat16 instead, for bfloat16 weights too. On a CPU with bfloat16 dot
-  // products (AVX-512 BF16), activations become bfloat16 for bfloat16 weights
-  // only. Float32 and float16 weights: no rounding.
+  // nats. Bfloat16 weights: on a CPU with products of bfloat16 (AMX, AVX-512
+  // BF16), activations become bfloat16 in passes of many tokens. Float32 and
+  // float16 weights: no rounding.
   kRounded,
 };
 
@@ -75,8 +74,9 @@ struct LoadOptions {
   // Trades exactness for speed.
   Activations activations = Activations::kRounded;
   // Always sum in the same order, for many tokens as for one. Then logits are
-  // the same bits for any prefill_chunk. Slower only on CPUs with AMX tiles; no
-  // effect with Activations::kFloat32.
+  // the same bits for any prefill_chunk. Has an effect only for bfloat16
+  // weights, with Activations::kRounded, on CPUs with AMX or AVX-512 BF16, and
+  // is slower there.
   bool deterministic = false;
   // The type that matrices are converted to during loading: less memory and
   // more speed for a bfloat16 checkpoint. Quantize (gemma/quantize.h) converts

@@ -163,19 +163,19 @@ TEST(KernelTable, WeightsRowsAndCpu) {
                          Arithmetic arithmetic) {
     return ChooseKernel({layout, 16, cols, nullptr}, rows, rows, arithmetic);
   };
-  const bool amx = HasAmxBf16();
   const Kernel int8 = !ChoseAvx2()       ? Kernel::kInt8
                       : MayUse(kAvxVnni) ? Kernel::kAvxVnni
                                          : Kernel::kAvx2;
-  const Kernel quantized = amx ? Kernel::kAmxBf16 : int8;
-  const Kernel bf16 = amx               ? Kernel::kAmxBf16
+  const Kernel many =
+      ChoseAvx512Vnni() && MayUse(kAmxInt8) ? Kernel::kAmxInt8 : int8;
+  const Kernel bf16 = HasAmxBf16()      ? Kernel::kAmxBf16
                       : HasAvx512Bf16() ? Kernel::kAvx512Bf16
                                         : Kernel::kFloat;
   constexpr Layout kCodes = LayoutOf(Format::kQ4_0);
   EXPECT_EQ(choose(kCodes, 64, 1, Arithmetic::kFastest), Kernel::kInt8);
-  EXPECT_EQ(choose(kCodes, 64, 31, Arithmetic::kFastest), int8);
-  EXPECT_EQ(choose(kCodes, 64, 32, Arithmetic::kFastest), quantized);
-  EXPECT_EQ(choose(kCodes, 64, 32, Arithmetic::kInt8), int8);
+  EXPECT_EQ(choose(kCodes, 64, 15, Arithmetic::kFastest), int8);
+  EXPECT_EQ(choose(kCodes, 64, 16, Arithmetic::kFastest), many);
+  EXPECT_EQ(choose(kCodes, 64, 16, Arithmetic::kInt8), many);
   EXPECT_EQ(choose(kCodes, 64, 32, Arithmetic::kFloat32), Kernel::kFloat);
   EXPECT_EQ(choose(Layout::kBF16, 64, 31, Arithmetic::kFastest),
             Kernel::kFloat);

@@ -22,8 +22,8 @@ Model LoadSpeakingToy(const Toy& toy, LoadOptions options);
 std::vector<Toy> AllSpeakingToys();
 
 // Options to load a toy for each arithmetic that a CPU may use. The bits of the
-// results depend on the number of rows in a pass with AMX, and for bfloat16
-// also with AVX-512 BF16; deterministic options prevent this.
+// results of bfloat16 weights depend on the number of rows in a pass with AMX
+// and AVX-512 BF16; deterministic options prevent this.
 struct ToyArithmetic {
   std::string name;  // for test names
   LoadOptions options;
