@@ -26,12 +26,15 @@ namespace {
 class Int8Tiles : public ::testing::Test {
  protected:
   void SetUp() override {
+    has_tiles_ = (FeaturesOfCpu() & kAmxInt8) != 0;  // asks the system for them
     if (!ChoseAvx512Vnni()) GTEST_SKIP() << "no AVX-512 VNNI";
   }
   ~Int8Tiles() override { SetCpuForTest(std::nullopt); }
 
   // Says that the CPU has what the trap gives it.
   static void SayCpuHasTiles() { SetCpuForTest(FeaturesOfCpu() | kAmxInt8); }
+
+  bool has_tiles_ = false;  // the CPU itself runs the instructions
 };
 
 // Rounded rows of x and the products of some of them, in buffers without room
@@ -161,7 +164,7 @@ TEST_F(Int8Tiles, RowsStayApart) {
 
 // Without the right configuration, the tests above fail.
 TEST_F(Int8Tiles, WrongConfigurationsAreSeen) {
-  if (MayUse(kAmxInt8)) GTEST_SKIP() << "the CPU itself runs the instructions";
+  if (has_tiles_) GTEST_SKIP() << "only the model lets configurations change";
   const TileProducts products(RandomVector(16 * 64, 1), 64);
   const TestMatrix w(Format::kQ4_0, 16, 64, 2);
   const auto refused = [&](TileTrap::Change change) {
@@ -214,7 +217,7 @@ TEST_F(Int8Tiles, TableTakesThem) {
     return out;
   };
   const std::vector<float> all = gated(0, 70);
-  EXPECT_GT(trap.num_run(), 0u);
+  EXPECT_NE(trap.num_run() != 0, has_tiles_);
   std::vector<float> pieces;
   for (const auto& [first, rows] : {std::pair(0, 17), std::pair(17, 1),
                                     std::pair(18, 32), std::pair(50, 20)}) {
