@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
 #include "src/base/utf8.h"
+#include "tools/gemma/io/markdown_spans.h"
 
 namespace gemma::tools {
 namespace {
@@ -18,69 +19,20 @@ constexpr std::string_view kBullet = "\xE2\x80\xA2 ";
 constexpr std::string_view kEdge = "\xE2\x94\x82";
 constexpr std::string_view kDash = "\xE2\x94\x80";
 constexpr size_t kRuleColumns = 24;
+constexpr size_t kTabColumns = 4;  // CommonMark's
 // A backslash before one of these makes it plain text. Before others it stays,
 // as in \( of formulas.
 constexpr std::string_view kEscapable = "*_`#";
 
-// The number of characters `c` at the beginning of the text.
-size_t RunOf(char c, std::string_view text) {
-  return std::min(text.find_first_not_of(c), text.size());
-}
-
-bool IsBlankCharacter(char c) { return c == ' ' || c == '\n'; }
-
-// Whether emphasis may begin after this character: not in a word, and for an
-// underscore not in an address or a name.
-bool MayBegin(char mark, char last) {
-  if (mark == '*') return !absl::ascii_isalnum(static_cast<uint8_t>(last));
-  return std::string_view(" ([{\"'*").find(last) != std::string_view::npos;
-}
-
-// Position after the run of `run` backticks that ends a span of code, which
-// begins with such a run; npos: none so far. A run at the end of an unfinished
-// text may become longer.
-size_t EndOfCodeSpan(std::string_view text, size_t run, bool is_end) {
-  size_t at = run;
-  while ((at = text.find('`', at)) != std::string_view::npos) {
-    const size_t length = RunOf('`', text.substr(at));
-    if (at + length == text.size() && !is_end) break;
-    at += length;
-    if (length == run) return at;
+// The text with each tab at its beginning as blanks up to the next stop.
+std::string WithBlanks(std::string_view line) {
+  std::string blanks;
+  size_t at = 0;
+  for (; at < line.size() && (line[at] == ' ' || line[at] == '\t'); ++at) {
+    const size_t to_stop = kTabColumns - blanks.size() % kTabColumns;
+    blanks.append(line[at] == ' ' ? 1 : to_stop, ' ');
   }
-  return std::string_view::npos;
-}
-
-// Position of the run that ends the emphasis with which `text` begins, or npos.
-size_t EndOfEmphasis(std::string_view text, size_t run, bool is_end) {
-  const char mark = text[0];
-  for (size_t at = run; at < text.size();) {
-    if (text[at] == '\\') {
-      at += 2;
-      continue;
-    }
-    if (text[at] == '`') {
-      const size_t length = RunOf('`', text.substr(at));
-      const size_t end = EndOfCodeSpan(text.substr(at), length, is_end);
-      if (end == std::string_view::npos && !is_end) return end;
-      at += end == std::string_view::npos ? length : end;
-      continue;
-    }
-    if (text[at] != mark) {
-      ++at;
-      continue;
-    }
-    const size_t length = RunOf(mark, text.substr(at));
-    const size_t after = at + length;
-    if (after == text.size() && !is_end) return std::string_view::npos;
-    const bool ends =
-        !IsBlankCharacter(text[at - 1]) &&
-        (after == text.size() || !absl::ascii_isalnum(text[after]));
-    // "**bold *and italic***" ends with its last two.
-    if (ends && length == run) return at;
-    if (ends && length == 3) return after - run;
-    at = after;
-  }
-  return std::string_view::npos;
+  return absl::StrCat(blanks, line.substr(at));
 }
 
 }  // namespace
@@ -123,7 +75,7 @@ void MarkdownRenderer::Put(std::string_view character) {
       text_ += more;
       TakeText(is_end);
       break;
-    case Place::kCode:
+    case Place::kRaw:
       lines_.Write(more);
       break;
   }
@@ -162,6 +114,7 @@ void MarkdownRenderer::BeginText(std::string_view rest, size_t columns) {
 }
 
 void MarkdownRenderer::TakeLineStart(bool is_whole) {
+  start_ = WithBlanks(start_);
   const size_t indent = RunOf(' ', start_);
   const std::string_view text = std::string_view(start_).substr(indent);
   if (text.empty()) {
@@ -193,6 +146,12 @@ void MarkdownRenderer::TakeLineStart(bool is_whole) {
       BeginText(rest, 2);
       return;
     }
+    case '|':
+      lines_.Write(start_);
+      lines_.SetIndent(indent);
+      start_.clear();
+      place_ = Place::kRaw;
+      return;
     default:
       if (absl::ascii_isdigit(text[0]) && TakeNumber(text, is_whole)) return;
   }
@@ -219,20 +178,22 @@ bool MarkdownRenderer::TakeHeading(std::string_view text, bool is_whole) {
 
 bool MarkdownRenderer::TakeBullet(std::string_view text, bool is_whole) {
   const char mark = text[0];
-  const size_t run = RunOf(mark, text);
-  if (run == text.size()) {
-    if (!is_whole) return true;
-    if (run < 3 || mark == '+') return false;
-    Begin(mark_);
-    for (size_t i = 0; i < kRuleColumns; ++i) lines_.Write(kDash);
-    End(mark_);
-    start_.clear();
-    return true;
+  if (RunOf(mark, text) == text.size() || text[1] == ' ') {
+    const size_t other = text.find_first_not_of(std::string{mark, ' '});
+    const bool is_marks = other == std::string_view::npos;
+    if (is_marks && !is_whole) return true;
+    if (is_marks && mark != '+' && std::ranges::count(text, mark) >= 3) {
+      Begin(mark_);
+      for (size_t i = 0; i < kRuleColumns; ++i) lines_.Write(kDash);
+      End(mark_);
+      start_.clear();
+      return true;
+    }
   }
-  if (run > 1 || text[1] != ' ' || mark == '_') return false;
+  if (text.size() < 2 || text[1] != ' ' || mark == '_') return false;
   const size_t indent = start_.size() - text.size();
   lines_.Write(absl::StrCat(std::string(indent, ' '), kBullet));
-  const std::string rest(text.substr(2));
+  const std::string rest(absl::StripLeadingAsciiWhitespace(text.substr(1)));
   BeginText(rest, indent + 2);
   return true;
 }
@@ -243,12 +204,14 @@ bool MarkdownRenderer::TakeNumber(std::string_view text, bool is_whole) {
   if (digits > kMaxDigits) return false;
   if (digits == text.size()) return !is_whole;
   if (text[digits] != '.' && text[digits] != ')') return false;
-  if (digits + 1 == text.size()) return !is_whole;
-  if (text[digits + 1] != ' ') return false;
-  const size_t indent = start_.size() - text.size();
-  lines_.Write(start_);
-  const size_t columns = indent + digits + 2;
-  BeginText("", columns);
+  const std::string_view after = text.substr(digits + 1);
+  const std::string rest(absl::StripLeadingAsciiWhitespace(after));
+  if (rest.empty()) return !is_whole;
+  if (after[0] != ' ') return false;
+  const size_t columns = start_.size() - after.size() + 1;
+  start_.resize(columns - 1);
+  lines_.Write(absl::StrCat(start_, " "));
+  BeginText(rest, columns);
   return true;
 }
 
@@ -285,7 +248,7 @@ void MarkdownRenderer::TakeCodeStart(bool is_whole) {
   } else {
     if (code_.depth == 0) Begin(code_);
     lines_.Write(start_);
-    place_ = Place::kCode;
+    place_ = Place::kRaw;
   }
   start_.clear();
 }
@@ -341,27 +304,23 @@ size_t MarkdownRenderer::TakeCodeSpan(std::string_view text, size_t run,
 
 size_t MarkdownRenderer::TakeEmphasis(std::string_view text, size_t run,
                                       bool is_end) {
-  const size_t most = text[0] == '_' ? 1 : 3;
-  const bool opens = run <= most && run < text.size() &&
-                     !IsBlankCharacter(text[run]) && MayBegin(text[0], last_);
-  const size_t end =
-      opens ? EndOfEmphasis(text, run, is_end) : std::string_view::npos;
-  if (end == std::string_view::npos || end + run > kMaxSpan) {
-    if (opens && !is_end && text.size() <= kMaxSpan) return 0;
+  const auto [marks, end, is_open] = FindEmphasis(text, last_, is_end);
+  if (is_open && text.size() <= kMaxSpan) return 0;
+  if (marks == 0 || end + marks > kMaxSpan) {
     Plain(text.substr(0, run));
     return run;
   }
-  if (run >= 2) Begin(bold_);
-  if (run != 2) Begin(italic_);
+  if (marks >= 2) Begin(bold_);
+  if (marks != 2) Begin(italic_);
   last_ = text[0];
-  const std::string_view inside = text.substr(run, end - run);
+  const std::string_view inside = text.substr(marks, end - marks);
   for (size_t at = 0; at < inside.size();) {
     at += TakeSpan(inside.substr(at), /*is_end=*/true);
   }
-  if (run != 2) End(italic_);
-  if (run >= 2) End(bold_);
+  if (marks != 2) End(italic_);
+  if (marks >= 2) End(bold_);
   last_ = text[0];
-  return end + run;
+  return end + marks;
 }
 
 }  // namespace gemma::tools

@@ -17,8 +17,9 @@ namespace gemma::tools {
 //
 // Text comes as soon as its meaning is known. Marks that turn out to have no
 // partner on the line, or none within kMaxSpan bytes, stay in the text, and so
-// do those inside words: 2*3*4, __init__, *.txt. The output does not depend on
-// the pieces in which text comes.
+// do those of names and products: 2*3*4, __init__, *.txt (see FindEmphasis).
+// Rows of tables keep all marks, and so their columns. The output does not
+// depend on the pieces in which text comes.
 class MarkdownRenderer {
  public:
   static constexpr size_t kMaxSpan = 120;
@@ -37,7 +38,7 @@ class MarkdownRenderer {
     kLineStart,  // the beginning of a line, which says what the line is
     kText,       // the rest of a line
     kCodeStart,  // the beginning of a line of code, which may be a fence
-    kCode,       // the rest of a line of code
+    kRaw,        // the rest of a line of code, or of a table
   };
   // A style, and how many marks have begun it.
   struct Style {
