@@ -24,7 +24,7 @@ SECONDS = 60
 class Terminal:
     """A command on a pseudo-terminal, by default a chat."""
 
-    def __init__(self, folder, arguments, environment, command=("chat", MODEL, "--temperature", "0"), columns=100):
+    def __init__(self, folder, arguments, environment, command=("chat", MODEL, "--temperature", "0"), columns=200):
         variables = {name: value for name, value in os.environ.items()
                      if not re.match(r"LC_|LANG|GEMMA_|XDG_|NO_COLOR|EDITRC", name)}
         variables.update({"HOME": str(folder), "TERM": "xterm", "XDG_STATE_HOME": str(folder / "state"),
@@ -89,8 +89,9 @@ class Terminal:
 
 
 class TerminalTest(CommandTest):
-    def open(self, *arguments, **environment):
-        terminal = Terminal(self.folder, arguments or ["-n", "3"], {"LC_ALL": "C.UTF-8", **environment})
+    def open(self, *arguments, columns=200, **environment):
+        terminal = Terminal(self.folder, arguments or ["-n", "3"], {"LC_ALL": "C.UTF-8", **environment},
+                            columns=columns)
         self.addCleanup(terminal.close)
         terminal.prompt()
         return terminal

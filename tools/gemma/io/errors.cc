@@ -12,10 +12,12 @@
 #include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "tools/gemma/io/signals.h"
+#include "tools/gemma/io/terminal_text.h"
 
 namespace gemma::tools {
 namespace {
 
+constexpr std::string_view kProgram = "gemma: ";
 constexpr std::string_view kUsage = "gemma.tools/usage";
 constexpr std::string_view kRefused = "gemma.tools/refused";
 constexpr std::string_view kSilent = "gemma.tools/silent";
@@ -30,8 +32,9 @@ std::string OneLine(std::string_view text) {
 bool is_quiet = false;
 
 void PrintLine(std::string_view message) {
+  const std::string line = absl::StrCat(kProgram, OneLine(message));
   // One write, so that lines of several processes do not mix.
-  ShowPrompt(absl::StrCat("gemma: ", OneLine(message), "\n"));
+  ShowPrompt(absl::StrCat(Broken(line, ErrorColumns(), kProgram.size()), "\n"));
 }
 
 }  // namespace

@@ -60,7 +60,8 @@ void NoteError(const absl::Status& status);
 int Report(const absl::Status& status);
 
 // Prints "gemma: <message>" on standard error, as one line: line ends and tabs
-// become blanks, and Printable escapes the rest. Prints nothing if IsQuiet().
+// become blanks, and Printable escapes the rest. A terminal that is narrower
+// gets several lines, broken between words. Prints nothing if IsQuiet().
 void Note(std::string_view message);
 
 // Whether notes and progress are off, for the whole process (--quiet). Failures

@@ -12,6 +12,7 @@
 #include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/terminal_text.h"
 
 namespace gemma::tools {
 namespace {
@@ -118,7 +119,11 @@ void Progress::Show(std::string_view line) {
   if (lines_) {
     Note(line);
   } else {
-    WriteTerminal(absl::StrCat(kErase, Printable(line, kUncut)));
+    // kErase erases one row. A terminal that has a full row may begin another.
+    const size_t columns = ErrorColumns();
+    const std::string printable = Printable(line, kUncut);
+    WriteTerminal(
+        absl::StrCat(kErase, Cut(printable, columns > 1 ? columns - 1 : 0)));
   }
 }
 

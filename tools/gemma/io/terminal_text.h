@@ -33,6 +33,19 @@ bool OutputHasColours();
 // it has none.
 size_t OutputColumns();
 
+// Returns the width of the terminal at standard error at the moment, or 0 if it
+// is none that can do more than add lines.
+size_t ErrorColumns();
+
+// Breaks the lines of a printable text between words, to fit into a terminal of
+// so many columns; 0: returns it unchanged. What is broken off a line begins
+// below its first word, or, if the line begins with blanks, below its second
+// column, which follows two blanks; `indent`: not before this column.
+std::string Broken(std::string_view text, size_t columns, size_t indent = 0);
+
+// The beginning of a printable line that fits into so many columns; 0: all.
+std::string_view Cut(std::string_view line, size_t columns);
+
 // Makes a text printable that comes in pieces, as PrintableLines does. The last
 // character of a piece may be incomplete; it then comes with the next piece.
 class PrintablePieces {
@@ -51,8 +64,9 @@ enum class Colour { kPrompt, kNote, kOk, kWarning, kProblem };
 std::string_view Begin(Colour colour);
 inline constexpr std::string_view kEndColour = "\x1b[0m";
 
-// Prints lines on standard error, escaped by PrintableLines, and in the colour
-// of notes if colours are wanted. Adds the last line end if it is missing.
+// Prints lines on standard error, escaped by PrintableLines, broken between
+// words on a terminal, and in the colour of notes if colours are wanted. Adds
+// the last line end if it is missing.
 void Tell(std::string_view text);
 
 }  // namespace gemma::tools
