@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The command as a whole: help, usage errors, exit codes and output streams. Needs only toy models."""
+import json
 import os
 import pathlib
 import re
@@ -9,9 +10,10 @@ import subprocess
 import time
 import unittest
 
-from command import BINARY, COMMANDS, MODELS, OTHER_COMMANDS, STORE_COMMANDS, CommandTest, compares_results
+from command import BINARY, COMMANDS, MODELS, OTHER_COMMANDS, STORE_COMMANDS, TESTDATA, CommandTest, compares_results
 
 TOY = MODELS / "gemma2"
+SPEAKING = TESTDATA / "gguf" / "gemma3_mixed.gguf"
 
 
 class HelpTest(CommandTest):
@@ -249,6 +251,32 @@ class InterruptTest(CommandTest):
                 yield os.readlink(link)
             except FileNotFoundError:
                 pass  # closed meanwhile
+
+    def interrupt(self, *arguments):
+        """Stops an answer that never ends. Returns what standard output and error have then."""
+        process = self.start("run", SPEAKING, "g", "--temperature", 0, "-c", 200000, "-t", 1, *arguments,
+                             stdin=subprocess.DEVNULL)
+        note = b"" if "-q" in arguments else process.stderr.readline()
+        time.sleep(0.4 if "-q" in arguments else 0.1)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 130, stderr)
+        return stdout, (note + stderr).decode()
+
+    def test_interrupted_answer_has_no_file(self):
+        output = self.folder / "answer"
+        for form in ([], ["--json"]):
+            stdout, stderr = self.interrupt("-o", output, *form)
+            self.assertEqual(stdout, b"")
+            self.assertTrue(stderr.endswith(f"\ngemma: interrupted: {output} is not written\n"), stderr)
+            self.assertEqual(list(self.folder.iterdir()), [])
+        output.write_text("old")
+        _, stderr = self.interrupt("-o", output, "--force", "--json")
+        self.assertTrue(stderr.endswith(f"\ngemma: interrupted: {output} is left as it was\n"), stderr)
+        self.assertEqual(output.read_text(), "old")
+        self.assertEqual(self.interrupt("-o", self.folder / "other", "-q"), (b"", ""))
+        # On standard output, JSON says why the answer ended.
+        self.assertEqual(json.loads(self.interrupt("--json")[0])["stop_reason"], "cancelled")
 
     def test_sigterm_removes_partial_output(self):
         tokens = self.folder / "tokens"

@@ -3,8 +3,10 @@
 #include <sys/resource.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string_view>
+#include <system_error>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -47,6 +49,29 @@ std::vector<std::string> PathsIn(const std::string& value) {
 bool IsOn(const CLI::App& command, const std::string& flag) {
   const CLI::Option* option = command.get_option_no_throw(flag);
   return option != nullptr && option->count() > 0 && option->as<bool>();
+}
+
+// Says what became of the output file of a command that a signal stopped. A
+// batch says so itself: its file keeps the answers so far.
+void NoteInterrupted(const CLI::App& command) {
+  const CLI::Option* output = command.get_option_no_throw("--output");
+  const CLI::Option* batch = command.get_option_no_throw("--batch");
+  if (output == nullptr || output->count() == 0 || IsOn(command, "--quiet") ||
+      (batch != nullptr && batch->count() > 0)) {
+    return;
+  }
+  const std::string path = output->results().back();
+  std::error_code error;
+  const std::filesystem::file_status file =
+      std::filesystem::status(path, error);
+  if (path.empty() || path == kStdinArgument ||
+      (std::filesystem::exists(file) &&
+       !std::filesystem::is_regular_file(file))) {
+    return;
+  }
+  Note(absl::StrCat("interrupted: ", path,
+                    std::filesystem::exists(file) ? " is left as it was"
+                                                  : " is not written"));
 }
 
 // The most memory that the process had so far.
@@ -119,7 +144,9 @@ absl::Status WithOutput(const CLI::App& command, const std::string& path,
     GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<OutputFile> file,
                            OutputFile::Open(path, IsOn(command, "--force")));
     status = action();
-    if (!status.ok() && !file->is_whole()) return status;
+    // What a signal has cut short is no result, even if JSON says so in itself.
+    const bool is_result = file->is_whole() && !absl::IsCancelled(status);
+    if (!status.ok() && !is_result) return status;
     GEMMA_RETURN_IF_ERROR(file->Commit());
   }
   const absl::Status said =
@@ -132,6 +159,7 @@ absl::Status RunAction(const CLI::App& command, const CommonOptions& options,
   if (options.quiet) SetQuiet(true);
   const Stopwatch stopwatch;
   absl::Status status = WithOutput(command, options.output, action);
+  if (absl::IsCancelled(status)) NoteInterrupted(command);
   if (options.verbose) {
     Note(absl::StrFormat("%.2f s, at most %s of memory", stopwatch.seconds(),
                          Bytes(MostMemory())));

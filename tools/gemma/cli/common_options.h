@@ -44,12 +44,14 @@ absl::Status CheckCommandOutput(const CLI::App& command,
                                 const std::string& output);
 
 // Runs the action with its result in the file at `path`, and prints a line with
-// the file's name and size. The file appears only if the action succeeds or
-// WriteResult wrote its result. For "" and "-", only runs the action.
+// the file's name and size. The file appears only if the action succeeds, or if
+// WriteResult wrote its result and no signal stopped the action. For "" and
+// "-", only runs the action.
 absl::Status WithOutput(const CLI::App& command, const std::string& path,
                         const Action& action);
 
-// Runs the action of a command, whose common options were read.
+// Runs the action of a command, whose common options were read. If Ctrl-C or
+// another signal stops it, says that --output got no file.
 absl::Status RunAction(const CLI::App& command, const CommonOptions& options,
                        const Action& action);
 
