@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -57,12 +58,40 @@ TEST(ChatCommand, FoundByName) {
 }
 
 TEST(ChatCommand, OtherProgramsWordsLead) {
-  const absl::Status status = ParseChatLine("/show info").status();
+  const absl::Status status = ParseChatLine("/show license").status();
   EXPECT_EQ(ErrorOf(status), "no command '/show'");
   EXPECT_THAT(CureOf(status), HasSubstr("/model shows the model"));
   AnswerOptions options;
-  EXPECT_THAT(CureOf(ChangeSetting("parameter", "temperature 1", &options)),
-              HasSubstr("/set temperature 0.5"));
+  EXPECT_THAT(CureOf(ChangeSetting("num_ctx", "8192", &options)),
+              HasSubstr("/set context N"));
+}
+
+TEST(ChatCommand, OllamaLinesMeanOurs) {
+  struct Line {
+    const char* typed;
+    ChatCommand command;
+    const char* argument;
+  };
+  for (const Line& line : std::initializer_list<Line>{
+           {"/show info", ChatCommand::kModel, ""},
+           {"/show system", ChatCommand::kSystem, ""},
+           {"/show parameters", ChatCommand::kSet, ""},
+           {"/set system Be brief.", ChatCommand::kSystem, "Be brief."},
+           {"/set system  a b\nc", ChatCommand::kSystem, "a b\nc"},
+           {"/set parameter temperature 0.5", ChatCommand::kSet,
+            "temperature 0.5"},
+           {"/set parameter num_ctx 8192", ChatCommand::kSet, "context 8192"},
+           {"/set parameter num_predict 9", ChatCommand::kSet, "max-tokens 9"},
+           {"/set parameter top_k 4", ChatCommand::kSet, "top-k 4"},
+           {"/set parameter stop a_b", ChatCommand::kSet, "stop a_b"},
+           {"/set parameter", ChatCommand::kSet, ""},
+           {"/set quiet", ChatCommand::kSet, "verbose off"},
+           {"/set think", ChatCommand::kThink, "on"},
+           {"/set nothink", ChatCommand::kThink, "off"},
+           {"/set systematic x", ChatCommand::kSet, "systematic x"}}) {
+    EXPECT_EQ(Parse(line.typed).command, line.command) << line.typed;
+    EXPECT_EQ(Parse(line.typed).argument, line.argument) << line.typed;
+  }
 }
 
 TEST(ChatCommand, RestIsArgument) {

@@ -1,9 +1,13 @@
 #include "tools/gemma/chat/chat_command.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "src/base/internal.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/nearest.h"
@@ -50,6 +54,30 @@ constexpr OtherName kOtherNames[] = {
     {"/?", "/help"},    {"/reset", "/clear"}, {"/new", "/clear"},
 };
 
+// A line of Ollama, or its beginning, and ours that does the same.
+struct OtherLine {
+  std::string_view line;
+  std::string_view own;
+};
+
+constexpr OtherLine kOtherLines[] = {
+    {"/show info", "/model"},           {"/show system", "/system"},
+    {"/show parameters", "/set"},       {"/set parameters", "/set"},
+    {"/set quiet", "/set verbose off"}, {"/set think", "/think on"},
+    {"/set nothink", "/think off"},
+};
+constexpr OtherLine kOtherBeginnings[] = {
+    {"/set system", "/system"},
+    {"/set parameter", "/set"},
+};
+// Names of settings, after underscores became hyphens.
+constexpr OtherLine kOtherSettings[] = {
+    {"num-ctx", "context"},
+    {"num-predict", "max-tokens"},
+    {"repeat-penalty", "repetition-penalty"},
+    {"repeat-last-n", "penalty-window"},
+};
+
 // What does here what a command of another program does.
 struct CommandHint {
   std::string_view name;
@@ -75,12 +103,40 @@ constexpr CommandHint kCommandHintsOfChat[] = {
 };
 
 constexpr std::string_view kHelpFooter =
-    "To send several lines as one message, paste them, or write \"\"\" before\n"
-    "and after them. To begin a message with a slash, write //.\n"
-    "Ctrl-C stops an answer; the part already shown stays. At the prompt, it\n"
-    "clears the line; twice at an empty prompt, it ends the chat.\n"
-    "Up and Ctrl-R find earlier lines. Tab completes commands and file "
+    "To send several lines at once, paste them, or write \"\"\" around them.\n"
+    "To begin a message with a slash, write //.\n"
+    "Ctrl-C stops an answer; the part already shown stays.\n"
+    "At the prompt, it clears the line; twice at an empty one, it ends the "
+    "chat.\n"
+    "Up and Ctrl-R find earlier lines; Tab completes commands and file "
     "names.\n";
+
+// "num_ctx 8k" as "context 8k".
+std::string WithOwnSetting(std::string_view setting) {
+  const size_t end = std::min(setting.find(' '), setting.size());
+  std::string name = absl::StrReplaceAll(setting.substr(0, end), {{"_", "-"}});
+  for (const OtherLine& other : kOtherSettings) {
+    if (other.line == name) name = other.own;
+  }
+  return absl::StrCat(name, setting.substr(end));
+}
+
+// The line as one of ours, if it is one of Ollama's that means the same.
+std::string InOwnWords(std::string_view line) {
+  for (const OtherLine& other : kOtherLines) {
+    if (other.line == line) return std::string(other.own);
+  }
+  for (const OtherLine& other : kOtherBeginnings) {
+    std::string_view rest = line;
+    if (!absl::ConsumePrefix(&rest, other.line)) continue;
+    if (!rest.empty() && rest[0] != ' ') continue;
+    rest = absl::StripLeadingAsciiWhitespace(rest);
+    if (rest.empty()) return std::string(other.own);
+    return absl::StrCat(other.own, " ",
+                        other.own == "/set" ? WithOwnSetting(rest) : rest);
+  }
+  return std::string(line);
+}
 
 bool TakesArgument(const ChatCommandInfo& info) {
   return !info.argument.empty();
@@ -125,6 +181,8 @@ absl::StatusOr<ChatLine> ParseChatLine(std::string_view text) {
   if (absl::StartsWith(text, "//")) {
     return ChatLine{ChatCommand::kMessage, std::string(text.substr(1))};
   }
+  const std::string own = InOwnWords(text);
+  text = own;
   const size_t end = text.find_first_of(" \t\n");
   const absl::StatusOr<ChatCommandInfo> info = FindCommand(text.substr(0, end));
   if (!info.ok()) return info.status();

@@ -6,6 +6,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -50,8 +53,11 @@ class ChatLoop {
   absl::Status SetPolicy(std::string_view value);
   absl::Status SetVerbose(std::string_view value);
   absl::Status SetMarkdown(std::string_view value);
-  void ShowSettings();
-  void RemarkReset(std::string_view name) const;
+  // Sets one setting, or resets it if there is no value.
+  absl::Status SetOne(std::string_view name, std::string_view value,
+                      bool has_value);
+  // Names and values, as /set shows them.
+  std::vector<std::pair<std::string, std::string>> AllSettings() const;
   // In chat_loop_commands.cc.
   absl::Status Undo();
   absl::Status ChangeModel(const std::string& name);

@@ -40,7 +40,11 @@ std::optional<ContextPolicy> ParseContextPolicy(std::string_view name) {
 
 absl::Status ChatLoop::Set(const std::string& argument) {
   if (argument.empty()) {
-    ShowSettings();
+    std::string text;
+    for (const auto& [name, value] : AllSettings()) {
+      absl::StrAppend(&text, name, ": ", value, "\n");
+    }
+    Tell(text);
     return absl::OkStatus();
   }
   const size_t blank = argument.find(' ');
@@ -50,20 +54,26 @@ absl::Status ChatLoop::Set(const std::string& argument) {
           ? ""
           : absl::StripAsciiWhitespace(
                 std::string_view(argument).substr(blank));
+  GEMMA_RETURN_IF_ERROR(SetOne(name, value, blank != std::string::npos));
+  const bool is_reset = value.empty() && name != kVerboseSetting;
+  if (!is_reset && !reader_->is_interactive()) return absl::OkStatus();
+  for (const auto& [known, now] : AllSettings()) {
+    if (known != name) continue;
+    Remark(absl::StrCat(name,
+                        is_reset ? " is reset to its value at the start" : "",
+                        ": ", now));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ChatLoop::SetOne(std::string_view name, std::string_view value,
+                              bool has_value) {
   if (name == kContextSetting) return SetContext(value);
   if (name == kPolicySetting) return SetPolicy(value);
   if (name == kVerboseSetting) return SetVerbose(value);
   if (name == kMarkdownSetting) return SetMarkdown(value);
-  if (blank == std::string::npos) {
-    GEMMA_RETURN_IF_ERROR(CopySetting(name, first_settings_, &settings_));
-    RemarkReset(name);
-    return absl::OkStatus();
-  }
-  return ChangeSetting(name, value, &settings_);
-}
-
-void ChatLoop::RemarkReset(std::string_view name) const {
-  Remark(absl::StrCat(name, " is reset to its value at the start"));
+  return has_value ? ChangeSetting(name, value, &settings_)
+                   : CopySetting(name, first_settings_, &settings_);
 }
 
 absl::Status ChatLoop::SetContext(std::string_view value) {
@@ -75,7 +85,6 @@ absl::Status ChatLoop::SetContext(std::string_view value) {
   }
   GEMMA_ASSIGN_OR_RETURN(Session session, model_->NewSession(tokens));
   conversation_.ReplaceSession(std::move(session));
-  if (value.empty()) RemarkReset(kContextSetting);
   const size_t turns = conversation_.turns().size();
   if (turns > 0) {
     Remark(absl::StrCat("the model reads ",
@@ -88,7 +97,6 @@ absl::Status ChatLoop::SetContext(std::string_view value) {
 absl::Status ChatLoop::SetPolicy(std::string_view value) {
   if (value.empty()) {
     conversation_.set_policy(first_policy_);
-    RemarkReset(kPolicySetting);
     return absl::OkStatus();
   }
   const std::optional<ContextPolicy> policy = ParseContextPolicy(value);
@@ -116,20 +124,20 @@ absl::Status ChatLoop::SetMarkdown(std::string_view value) {
   return absl::OkStatus();
 }
 
-void ChatLoop::ShowSettings() {
-  std::string text;
-  const auto add = [&text](std::string_view name, std::string_view value) {
-    absl::StrAppend(&text, name, ": ", value, "\n");
-  };
-  for (const auto& [name, value] : Settings(settings_)) {
-    add(name, value.empty() ? kChatMaxTokens : value);
+std::vector<std::pair<std::string, std::string>> ChatLoop::AllSettings() const {
+  std::vector<std::pair<std::string, std::string>> all = Settings(settings_);
+  for (auto& [name, value] : all) {
+    if (value.empty()) value = "the rest of the context";  // of max-tokens
   }
+  const auto add = [&all](std::string_view name, std::string_view value) {
+    all.emplace_back(name, value);
+  };
   add(kContextSetting,
       absl::StrCat(conversation_.session().options().max_tokens));
   add(kPolicySetting, NameOf(conversation_.policy()));
   add(kVerboseSetting, verbose_ ? "on" : "off");
   add(kMarkdownSetting, settings_.markdown);
-  Tell(text);
+  return all;
 }
 
 }  // namespace gemma::tools

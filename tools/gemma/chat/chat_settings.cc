@@ -35,8 +35,6 @@ struct SettingHint {
 };
 
 constexpr SettingHint kSettingHints[] = {
-    {"parameter", "/set temperature 0.5, without the word 'parameter'"},
-    {"system", "/system TEXT sets the system message"},
     {"template", "--chat-template FILE sets it at the start"},
     {"think", "/think on lets the model think first"},
     {"nothink", "/think off"},

@@ -14,7 +14,7 @@
 
 namespace gemma::tools {
 
-// The default of max-tokens, as --help and /set print it.
+// The default of max-tokens, as --help prints it.
 inline constexpr std::string_view kChatMaxTokens = "the rest of --context";
 
 // Settings of the chat itself, which saved chats do not keep.
