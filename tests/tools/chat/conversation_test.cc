@@ -578,6 +578,11 @@ TEST_F(ConversationTest, RefusesTooManyTurns) {
   const std::vector<Turn> many(20, {"a message", "an answer"});
   EXPECT_THAT(ErrorOf(chat.Replace("S", many)),
               AllOf(HasSubstr("20 turns"), HasSubstr("64 fit")));
+  // Nothing of them can be undone.
+  const std::string cure = CureOf(chat.Replace("S", many));
+  EXPECT_THAT(cure, AllOf(HasSubstr("/set context 1024"),
+                          HasSubstr("/set context-policy drop-oldest-turns"),
+                          Not(HasSubstr("/undo"))));
   EXPECT_EQ(chat.system(), "");
   EXPECT_EQ(chat.turns().size(), 1u);
   EXPECT_EQ(chat.Use()->used, used);

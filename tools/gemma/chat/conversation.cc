@@ -225,7 +225,7 @@ absl::Status Conversation::Replace(std::string_view system,
   const std::string old_system = std::exchange(system_, std::string(system));
   std::vector<Turn> old_turns = std::exchange(turns_, std::move(turns));
   std::vector<size_t> old_ends = std::exchange(ends_, {});
-  absl::Status status = CheckTurnsFit();
+  absl::Status status = CheckTurnsFit(/*are_new=*/true);
   if (status.ok()) return status;
   system_ = old_system;
   turns_ = std::move(old_turns);
@@ -244,7 +244,7 @@ absl::Status Conversation::ReplaceModel(Session session,
   std::swap(chat_template_, chat_template);
   std::vector<size_t> old_ends = std::exchange(ends_, {});
   absl::Status status = CheckTurns(options_);
-  if (status.ok()) status = CheckTurnsFit();
+  if (status.ok()) status = CheckTurnsFit(/*are_new=*/false);
   if (status.ok()) {
     has_changes_ = false;
     return status;

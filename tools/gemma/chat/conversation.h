@@ -167,8 +167,9 @@ class Conversation {
 
   // OK if the template makes turns of a chat with these options.
   absl::Status CheckTurns(const ChatOptions& options) const;
-  // OutOfRange if the turns do not fit and the policy drops none.
-  absl::Status CheckTurnsFit() const;
+  // OutOfRange if the turns do not fit and the policy drops none. `are_new`:
+  // they are not yet those of the chat, which goes on without them.
+  absl::Status CheckTurnsFit(bool are_new) const;
 
   // Number of positions of the session, used and free.
   size_t capacity() const;

@@ -13,6 +13,7 @@
 #include "tools/gemma/chat/conversation.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/logit_rows.h"
+#include "tools/gemma/io/text.h"
 
 namespace gemma::tools {
 namespace {
@@ -73,15 +74,19 @@ absl::Status Conversation::CheckRoom() const {
       2 * capacity());
 }
 
-absl::Status Conversation::CheckTurnsFit() const {
+absl::Status Conversation::CheckTurnsFit(bool are_new) const {
   GEMMA_ASSIGN_OR_RETURN(const ContextUse use, Use());
   if (use.left() > 0 || policy_ != ContextPolicy::kError) {
     return absl::OkStatus();
   }
-  return ContextFull(
-      absl::StrCat(turns_.size(), " turns have ", use.used,
-                   " tokens, fewer than ", use.capacity, " fit in the context"),
-      use.used);
+  const std::string cause = absl::StrCat(
+      Counted(turns_.size(), "turn"), turns_.size() == 1 ? " has " : " have ",
+      use.used, " tokens, fewer than ", use.capacity, " fit in the context");
+  if (!are_new) return ContextFull(cause, use.used);
+  return WithCure(absl::OutOfRangeError(cause),
+                  absl::StrCat("/set context ", RoomyContext(use.used),
+                               " or /set context-policy drop-oldest-turns "
+                               "makes room for them; then /load again"));
 }
 
 absl::StatusOr<Conversation::Prompt> Conversation::MakeRoom(
