@@ -14,6 +14,7 @@
 #include "tests/support/error_of.h"
 #include "tests/support/on_terminal.h"
 #include "tools/gemma/answer/answer.h"
+#include "tools/gemma/chat/chat_loop.h"
 #include "tools/gemma/chat/chat_text.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/output_file.h"
@@ -146,6 +147,17 @@ TEST(AnswerDisplay, SpeculationHasItsName) {
   AddAnswer(stats, &totals);
   AddAnswer(stats, &totals);
   EXPECT_THAT(TotalsLine(totals), HasSubstr(", speculation 16 of 18 right"));
+}
+
+TEST(AnswerDisplay, ChatNamesItsSettings) {
+  GenerateStats stats;
+  stats.stop_reason = StopReason::kMaxTokens;
+  EXPECT_THAT(StatsLine(stats), HasSubstr("; ended by --max-tokens"));
+  EXPECT_THAT(StatsLine(stats, SetLabel),
+              HasSubstr("ended by /set max-tokens"));
+  stats.stop_reason = StopReason::kContextFull;
+  EXPECT_THAT(StatsLine(stats, SetLabel),
+              HasSubstr("the context is full (/set context)"));
 }
 
 TEST(Stop, EscapesBecomeCharacters) {

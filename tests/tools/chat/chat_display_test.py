@@ -2,6 +2,7 @@
 """What gemma chat and gemma run show on a pseudo-terminal, and the commands of a chat that need one."""
 import base64
 import json
+import re
 import shutil
 import unittest
 
@@ -36,7 +37,7 @@ class StartTest(TerminalTest):
 
 
 class AnswerTest(TerminalTest):
-    def run_command(self, *command, columns=100, **environment):
+    def run_command(self, *command, columns=200, **environment):
         terminal = Terminal(self.folder, [], {"LC_ALL": "C.UTF-8", **environment}, command=("run", *command),
                             columns=columns)
         self.addCleanup(terminal.close)
@@ -47,11 +48,11 @@ class AnswerTest(TerminalTest):
         words = "one two three four five six seven eight nine"
         arguments = (BASE, words, "-n", "2", "--temperature", "0")
         shown = self.run_command(*arguments, columns=20)
-        note = shown.index(b"a base model: it completes")
+        note = shown.index(b"gemma: a base model:\r\n       it completes\r\n")
         echo = shown.index(b"\x1b[2mone two three four\r\nfive six seven eight\r\nnine\x1b[0m")
         self.assertLess(note, echo)
         self.assertNotIn(b"a base model", shown[echo:])
-        self.assertIn(b"[cut at 2 tokens: --max-tokens]", shown[echo:])
+        self.assertIn(b"[cut at 2 tokens:\r\n--max-tokens]", shown[echo:])
         # Nothing of this is in a pipe, nor on a terminal that cannot move.
         self.assertNotIn("one two", self.succeeds("run", *arguments))
         self.assertNotIn(b"one two", self.run_command(*arguments, TERM="dumb"))
@@ -65,15 +66,46 @@ class AnswerTest(TerminalTest):
         self.assertNotIn("cut", piped)
 
 
+class NarrowTest(TerminalTest):
+    """At 45 columns, no line breaks inside a word: not those of notes, of errors and of lists."""
+    LINES = ("/help", "/set", "/set verbose", "/sve x", "/undo now", "one", "/retry", "/tokens", "/stats", "/copy",
+             "/set num_ctx 5", "/set context 0", "/load none", "/model nowhere", "/undo", "/undo", "/set top-k 4")
+
+    def lines_of(self, columns):
+        shutil.copy(MODEL, self.folder / "toy.gguf")
+        terminal = Terminal(self.folder, [], {"LC_ALL": "C.UTF-8"}, columns=columns,
+                            command=("chat", "toy.gguf", "-n", "3", "--seed", "1", "-t", "1"))
+        self.addCleanup(terminal.close)
+        terminal.prompt()
+        lines = []
+        for line in self.LINES:
+            terminal.line(line)
+        for line in re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\][^\x07]*\x07", b"", terminal.shown).split(b"\r\n"):
+            if not line.startswith(b">"):
+                lines.append(line)
+        return lines
+
+    def test_words_stay_whole(self):
+        wide, narrow = self.lines_of(1000), self.lines_of(45)
+        self.assertGreater(len(narrow), len(wide) + 10)
+        self.assertLessEqual(max(map(len, narrow)), 45)
+        words, wanted = (re.sub(rb"[0-9.]+ +tok/s", b"tok/s", b" ".join(lines)).split() for lines in (narrow, wide))
+        self.assertEqual(words, wanted)
+        self.assertIn(b"  /undo                   Remove the last", narrow)
+        self.assertIn(b"    message and its answer", narrow)
+
+
 class CommandsTest(TerminalTest):
     def test_other_programs_words(self):
         chat = self.open()
         chat.line("/?")
         self.assertIn(b"/copy", chat.shown)
-        for line, says in (("/show info", b"/model shows the model"), ("/set system x", b"/system TEXT"),
-                           ("/set parameter temperature 0", b"/set temperature 0.5")):
+        for line, says in (("/show info", b"gemma3_mixed.gguf: "), ("/set system x", b"the system message is set"),
+                           ("/show license", b"/model shows the model"), ("/load none", b"/model NAME changes"),
+                           ("/set parameter temperature 0.5", b""), ("/set", b"temperature: 0.5\r\n")):
+            begin = len(chat.shown)
             chat.line(line)
-            self.assertIn(says, chat.shown)
+            self.assertIn(says, chat.shown[begin:])
         chat.line("one")
         chat.line("/retry")
         chat.type("/bye\r")

@@ -360,7 +360,9 @@ class ColourTest(TerminalTest):
         return chat.shown
 
     def test_only_where_they_are_welcome(self):
-        self.assertRegex(self.shown(), self.COLOUR)
+        shown = self.shown()
+        self.assertIn(b"\x1b[1;34m>\x1b[0m ", shown)  # the prompt, which tells questions from answers
+        self.assertIn(b"\x1b[2m", shown)  # notes
         self.assertRegex(self.shown(NO_COLOR=""), self.COLOUR)
         self.assertNotRegex(self.shown(NO_COLOR="1"), self.COLOUR)
 

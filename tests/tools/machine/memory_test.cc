@@ -21,7 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Optional;
 using ::testing::StartsWith;
 
@@ -221,6 +223,18 @@ TEST_F(CheckMemoryTest, LowersSequencesBeforeContext) {
   plan.may_lower_context = false;
   EXPECT_THAT(CureWithout(plan, {.context = 65536, .sequences = 1}),
               StartsWith("use a smaller model"));
+}
+
+TEST_F(CheckMemoryTest, ChatGoesOnWithout) {
+  MemoryPlan plan = Plan();
+  plan.in_chat = true;
+  EXPECT_EQ(CureWith(plan, {.context = 16384}),
+            "/set context 16384 makes it fit");
+  EXPECT_THAT(CureWith(plan, {.context = 1}),
+              AllOf(HasSubstr("the chat keeps its model"),
+                    Not(HasSubstr("--ignore-memory"))));
+  plan.loaded = true;  // only another context is wanted
+  EXPECT_EQ(CureOf(Check(plan, 0)), "the chat keeps its context");
 }
 
 TEST_F(CheckMemoryTest, LowersTheChunkFirst) {

@@ -23,20 +23,22 @@
 namespace gemma::tools {
 namespace {
 
-std::string_view Name(StopReason reason) {
+// How the answer ended. `label` names the option that ended it.
+std::string EndOf(StopReason reason, OptionLabel label) {
   switch (reason) {
     case StopReason::kStopToken:
       return "the model ended it";
     case StopReason::kStopString:
-      return "ended by --stop";
+      return absl::StrCat("ended by ", label("stop"));
     case StopReason::kMaxTokens:
-      return "ended by --max-tokens";
+      return absl::StrCat("ended by ", label("max-tokens"));
     case StopReason::kContextFull:
-      return "ended because the context is full (--context)";
+      return absl::StrCat("ended because the context is full (",
+                          label("context"), ")");
     case StopReason::kCancelled:
       return "interrupted";
     case StopReason::kDeadline:
-      return "ended by --timeout";
+      return absl::StrCat("ended by ", label("timeout"));
     case StopReason::kGrammarEnd:
       return "complete";
   }
@@ -57,11 +59,12 @@ void SetScores(const WantedScores& wanted, size_t num_prompt_tokens,
 }
 
 // The error of an answer that was stopped while the prompt was read.
-absl::Status StoppedInPrompt(const GenerateStats& stats, size_t prompt_size) {
+absl::Status StoppedInPrompt(const GenerateStats& stats, size_t prompt_size,
+                             const AnswerOptions& options) {
   if (stats.stop_reason != StopReason::kDeadline) return InterruptedError();
   return absl::DeadlineExceededError(absl::StrFormat(
-      "--timeout: only %u of the prompt's %u tokens were read in time",
-      stats.prompt_tokens, prompt_size));
+      "%s: only %u of the prompt's %u tokens were read in time",
+      options.label("timeout"), stats.prompt_tokens, prompt_size));
 }
 
 // Receives the parts of an answer. Returns false to stop.
@@ -102,7 +105,7 @@ absl::StatusOr<Answer> Produce(Session& session,
                                                 }));
   parser.Finish();
   if (answer.stats.prompt_tokens < prompt.size()) {
-    return StoppedInPrompt(answer.stats, prompt.size());
+    return StoppedInPrompt(answer.stats, prompt.size(), options);
   }
   const ParsedAnswer& parsed = parser.answer();
   answer.text = parsed.text;
@@ -199,7 +202,7 @@ std::string AllText(const ParsedAnswer& answer) {
   return all;
 }
 
-std::string StatsLine(const GenerateStats& stats) {
+std::string StatsLine(const GenerateStats& stats, OptionLabel label) {
   const double prompt_rate =
       stats.prefill_seconds > 0
           ? static_cast<double>(stats.prompt_tokens) / stats.prefill_seconds
@@ -212,7 +215,8 @@ std::string StatsLine(const GenerateStats& stats) {
   return absl::StrFormat(
       "prompt: %d tokens, %.1f tok/s; answer: %d tokens, %.1f tok/s%s; %s",
       stats.prompt_tokens, prompt_rate, stats.new_tokens,
-      stats.decode_tokens_per_second(), speculation, Name(stats.stop_reason));
+      stats.decode_tokens_per_second(), speculation,
+      EndOf(stats.stop_reason, label));
 }
 
 std::string CutMark(const GenerateStats& stats, size_t context,

@@ -61,8 +61,10 @@ absl::StatusOr<Answer> GatherAnswer(Session& session,
 std::string AllText(const ParsedAnswer& answer);
 
 // Such as "prompt: 12 tokens, 120.1 tok/s; answer: 35 tokens, 29.3 tok/s,
-// speculation 8 of 9 right; the model ended it".
-std::string StatsLine(const GenerateStats& stats);
+// speculation 8 of 9 right; the model ended it". `label` names the option that
+// ended the answer.
+std::string StatsLine(const GenerateStats& stats,
+                      OptionLabel label = FlagLabel);
 
 // The mark after an answer that ended too early, such as "[cut at 256 tokens:
 // --max-tokens]", or "". `context`: tokens that the context holds. `label`

@@ -16,6 +16,13 @@
 
 namespace gemma::tools {
 
+// Returns what messages call the option with this name: "--top-k" on the
+// command line, "'top_k'" in a line of a batch, "top-k" in /set.
+using OptionLabel = std::string (*)(std::string_view name);
+std::string FlagLabel(std::string_view name);
+std::string FieldLabel(std::string_view name);
+std::string SettingLabel(std::string_view name);
+
 struct AnswerOptions {
   SamplingOptions sampling;
   bool has_seed = false;  // the caller gave sampling.seed, or had it drawn
@@ -32,14 +39,8 @@ struct AnswerOptions {
   bool hides_thoughts = false;       // except on a terminal
   std::string markdown = "on";       // of chat turns, on a terminal
   std::string echo;                  // a terminal shows it before the answer
+  OptionLabel label = FlagLabel;     // for errors while the model answers
 };
-
-// Returns what messages call the option with this name: "--top-k" on the
-// command line, "'top_k'" in a line of a batch, "top-k" in /set.
-using OptionLabel = std::string (*)(std::string_view name);
-std::string FlagLabel(std::string_view name);
-std::string FieldLabel(std::string_view name);
-std::string SettingLabel(std::string_view name);
 
 // A row of the table.
 class AnswerOption {

@@ -38,13 +38,14 @@ absl::Status CheckChatTemplate(const ModelOptions& options, bool chat, bool raw,
                    given, " turns them off"));
 }
 
-void NoteTurns(const Model& model, const ChatTemplate& turns) {
+void NoteTurns(const Model& model, const ChatTemplate& turns, bool in_chat) {
   if (turns.is_gemma()) return;
   const std::string reason =
       turns.reason().empty() ? "" : absl::StrCat(", because ", turns.reason());
-  Note(absl::StrCat(
-      "the turns are those of ", turns.source(), reason,
-      HasGemmaTurns(model) ? " (--chat-template gemma: Gemma's own)" : ""));
+  Note(absl::StrCat("the turns are those of ", turns.source(), reason,
+                    HasGemmaTurns(model) && !in_chat
+                        ? " (--chat-template gemma: Gemma's own)"
+                        : ""));
 }
 
 absl::Status CheckParseControl(const PromptOptions& options) {

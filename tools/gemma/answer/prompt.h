@@ -39,7 +39,9 @@ absl::Status CheckChatTemplate(const ModelOptions& options, bool chat, bool raw,
                                bool system);
 
 // If the turns of the model are not Gemma's own, says so on standard error.
-void NoteTurns(const Model& model, const ChatTemplate& turns);
+// `in_chat`: names no option, because the chat has begun.
+void NoteTurns(const Model& model, const ChatTemplate& turns,
+               bool in_chat = false);
 
 // A usage error if the options read control tokens in chat turns, whose text
 // never becomes one.

@@ -110,6 +110,12 @@ absl::Status Steering::Add(std::string_view option, const std::string& text,
   return absl::OkStatus();
 }
 
+std::vector<std::string> Steering::Names() const {
+  std::vector<std::string> names;
+  for (const Change& change : changes_) names.push_back(change.text);
+  return names;
+}
+
 absl::Status Steering::Attach(Session& session) const {
   if (changes_.empty()) return absl::OkStatus();
   FeatureTapOptions options;

@@ -47,6 +47,9 @@ class Steering {
   // names the option.
   static absl::StatusOr<Steering> Load(const SteeringOptions& options);
 
+  // "--steer FILE:7=2": the options that name the changes, in their order.
+  std::vector<std::string> Names() const;
+
   // Makes the session apply the changes to all that it computes from now on;
   // without changes, does nothing. This object and the session's model must
   // outlive the session. If an autoencoder does not fit the model, the error

@@ -66,20 +66,23 @@ absl::Status Chat(ChatRunOptions options) {
                          ReadTurnOptions(options.turns));
   UnescapeStops(&options.answer, options.model.quiet);
   options.answer.is_turn = true;
+  options.answer.label = SetLabel;
   DrawMissingSeed(&options.answer);
   options.answer.hides_thoughts = options.model.quiet;
   // Before autoencoders are loaded.
   GEMMA_RETURN_IF_ERROR(ApplySimd(options.model.simd, options.model.quiet));
   GEMMA_ASSIGN_OR_RETURN(const Steering steering,
                          Steering::Load(options.steering));
-  const LoadChatModel load = [&](std::string path) {
+  const LoadChatModel load = [&](std::string path, size_t context) {
     ModelOptions model = options.model;
     model.path = std::move(path);
-    return ChatModel::Load(model, options.chat, &steering, /*in_chat=*/true);
+    model.context = context;
+    model.in_chat = true;
+    return ChatModel::Load(model, options.chat, &steering);
   };
-  GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<ChatModel> model,
-                         ChatModel::Load(options.model, options.chat, &steering,
-                                         /*in_chat=*/false));
+  GEMMA_ASSIGN_OR_RETURN(
+      std::unique_ptr<ChatModel> model,
+      ChatModel::Load(options.model, options.chat, &steering));
   GEMMA_RETURN_IF_ERROR(FindTokens(model->model(), &options.answer));
   GEMMA_ASSIGN_OR_RETURN(Session session, model->NewSession(0));
   GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,

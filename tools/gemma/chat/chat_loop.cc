@@ -15,13 +15,10 @@
 #include "tools/gemma/io/text.h"
 
 namespace gemma::tools {
-namespace {
 
 std::string SetLabel(std::string_view name) {
   return absl::StrCat("/set ", name);
 }
-
-}  // namespace
 
 ChatLoop::ChatLoop(Conversation conversation,
                    std::unique_ptr<ChatReader> reader,
@@ -52,7 +49,9 @@ absl::Status ChatLoop::Run() {
     const absl::Status status = Handle(*input);
     if (Interrupted() && InterruptSignal() != SIGINT) return InterruptedError();
     if (absl::IsCancelled(status)) {
-      if (is_interactive) Remark("\nstopped before the answer began");
+      if (is_interactive) {
+        Remark("\nstopped before the answer began; the chat is as it was");
+      }
     } else if (IsRefused(status) ||
                (is_interactive && !absl::IsAborted(status))) {
       if (!status.ok()) NoteError(status);
@@ -180,7 +179,7 @@ absl::Status ChatLoop::Finish(const absl::StatusOr<Reply>& reply) {
   }
   if (verbose_) {
     GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
-    Note(absl::StrCat(StatsLine(stats), SeedNote(reply->sampling),
+    Note(absl::StrCat(StatsLine(stats, SetLabel), SeedNote(reply->sampling),
                       "; context: ", ContextLine(use)));
   }
   return conversation_.CheckRoom();

@@ -25,6 +25,9 @@ namespace gemma::tools {
 std::string_view NameOf(ContextPolicy policy);
 std::optional<ContextPolicy> ParseContextPolicy(std::string_view name);
 
+// "/set max-tokens": what messages of a chat call an option of answers.
+std::string SetLabel(std::string_view name);
+
 class ChatLoop {
  public:
   // `verbose`: prints speed and context use after each answer. `quiet`: prints
@@ -61,6 +64,7 @@ class ChatLoop {
   // In chat_loop_commands.cc.
   absl::Status Undo();
   absl::Status ChangeModel(const std::string& name);
+  absl::Status ChangeTo(const std::string& name);
   absl::Status Copy();
   absl::Status Read(const std::string& path);
   absl::Status Save(const std::string& argument);

@@ -45,8 +45,20 @@ absl::Status ChatLoop::ChangeModel(const std::string& name) {
     Tell(absl::StrCat(model_->Description(), "\n", ModelsAtHand()));
     return absl::OkStatus();
   }
+  const absl::Status status = ChangeTo(name);
+  if (status.ok()) return status;
+  if (!absl::IsCancelled(status)) {
+    return NotChanged(status, name, model_->name());
+  }
+  const std::string goes_on =
+      absl::StrCat("stopped; the chat goes on with ", model_->name());
+  Remark(reader_->is_interactive() ? absl::StrCat("\n", goes_on) : goes_on);
+  return absl::OkStatus();
+}
+
+absl::Status ChatLoop::ChangeTo(const std::string& name) {
   GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<ChatModel> model,
-                         load_model_(ExpandHome(name)));
+                         load_model_(ExpandHome(name), model_->context()));
   // The same text may be another token there.
   AnswerOptions first_settings = first_settings_;
   AnswerOptions settings = settings_;
@@ -151,7 +163,13 @@ absl::Status ChatLoop::Save(const std::string& argument) {
 }
 
 absl::Status ChatLoop::Load(const std::string& path) {
-  GEMMA_ASSIGN_OR_RETURN(SavedChat chat, LoadChat(path, settings_));
+  absl::StatusOr<SavedChat> loaded = LoadChat(path, settings_);
+  if (absl::IsNotFound(loaded.status())) {
+    return WithCure(loaded.status(),
+                    "/load FILE goes on with a chat that /save wrote; /model "
+                    "NAME changes the model");
+  }
+  GEMMA_ASSIGN_OR_RETURN(SavedChat chat, std::move(loaded));
   const size_t num_turns = chat.turns.size();
   GEMMA_RETURN_IF_ERROR(
       conversation_.Replace(chat.system, std::move(chat.turns)));
@@ -159,7 +177,8 @@ absl::Status ChatLoop::Load(const std::string& path) {
   read_text_.clear();
   GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
   Remark(absl::StrCat(path, ": loaded ", Counted(num_turns, "turn"),
-                      "; context: ", ContextLine(use)));
+                      "; context: ", ContextLine(use),
+                      use.left() > 0 ? "" : ", so the oldest are forgotten"));
   return absl::OkStatus();
 }
 
@@ -174,7 +193,7 @@ void ChatLoop::ShowStats() {
     Tell("there is no answer yet");
     return;
   }
-  Tell(absl::StrCat("last answer: ", StatsLine(*totals_.last),
+  Tell(absl::StrCat("last answer: ", StatsLine(*totals_.last, SetLabel),
                     "\nall: ", TotalsLine(totals_)));
 }
 

@@ -18,11 +18,10 @@ namespace gemma::tools {
 class ChatModel {
  public:
   // Loads options.path, and prints notes about its turns unless options.quiet.
-  // Fails for a base model, unless `chat`; `in_chat` is as for NotTunedToChat.
-  // `steering` must outlive the result; its sessions follow it.
+  // Fails for a base model, unless `chat`. `steering` must outlive the result;
+  // its sessions follow it.
   static absl::StatusOr<std::unique_ptr<ChatModel>> Load(
-      const ModelOptions& options, bool chat, const Steering* steering,
-      bool in_chat);
+      const ModelOptions& options, bool chat, const Steering* steering);
 
   const Model& model() const { return model_; }
   const ChatTemplate& turns() const { return turns_; }
@@ -32,8 +31,12 @@ class ChatModel {
   // one, or at first that of the options.
   absl::StatusOr<Session> NewSession(size_t context);
 
-  // "gemma-3-1b-it: Q4_K - Medium, context of 4096 tokens, 2 threads", and the
-  // adapters, if there are any.
+  // The context that was asked for last; 0: none, so that the model decides.
+  size_t context() const { return options_.context; }
+
+  // "gemma-3-1b-it: Q4_K - Medium, context of 4096 tokens, 2 threads", and what
+  // changes its answers beyond its files: adapters, --chat-template, --steer
+  // and --ablate.
   std::string Description() const;
 
  private:
@@ -47,9 +50,14 @@ class ChatModel {
 };
 
 // Loads the model with this name or path for a chat that has a model already,
-// as its first one was loaded.
-using LoadChatModel =
-    std::function<absl::StatusOr<std::unique_ptr<ChatModel>>(std::string)>;
+// as its first one was loaded, but with another context (0: the model decides).
+using LoadChatModel = std::function<absl::StatusOr<std::unique_ptr<ChatModel>>(
+    std::string name, size_t context)>;
+
+// Returns the error of changing to the model `name`, with a cure for a chat
+// that goes on with `old_name`.
+absl::Status NotChanged(const absl::Status& status, const std::string& name,
+                        const std::string& old_name);
 
 }  // namespace gemma::tools
 

@@ -93,7 +93,8 @@ void ReadAdapter(const std::string& text, std::vector<Adapter>* adapters) {
 absl::StatusOr<Model> Load(const ModelOptions& options,
                            const LoadOptions& load) {
   GEMMA_RETURN_IF_ERROR(ApplySimd(options.simd, options.quiet));
-  GEMMA_ASSIGN_OR_RETURN(const std::string path, ResolveModel(options.path));
+  GEMMA_ASSIGN_OR_RETURN(const std::string path,
+                         ResolveModel(options.path, options.in_chat));
   absl::StatusOr<Model> model = Model::Load(path, load);
   if (!model.ok()) return ExplainModelError(model.status(), path);
   return model;

@@ -153,9 +153,12 @@ std::string FittingInChat(const MemoryPlan& plan, uint64_t room) {
   const Lowered context = {"", &Amounts::context, 256};
   if (amounts.context <= context.least ||
       !LowerAmount(plan, context, room, &amounts)) {
-    return "the chat keeps its context";
+    return plan.loaded ? "the chat keeps its context"
+                       : "the chat keeps its model; one of a type with fewer "
+                         "bits needs less (gemma list --all)";
   }
-  return absl::StrCat("/set context ", amounts.context, " fits");
+  return absl::StrCat("/set context ", amounts.context,
+                      plan.loaded ? " fits" : " makes it fit");
 }
 
 // "cache 3.22 GB for 64 contexts of 4096".

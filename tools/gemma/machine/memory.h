@@ -59,7 +59,8 @@ struct MemoryPlan {
   Amounts amounts;
   // Whether the command also works with a smaller context.
   bool may_lower_context = true;
-  // Whether a chat asks for a larger context: the cure is one of its commands.
+  // Whether a chat asks for another context or model, and goes on without it:
+  // the cure is one of its commands.
   bool in_chat = false;
   double bits_per_weight = 0;  // on average in the files; 0: unknown
   // Returns all memory for these amounts, including the weights.

@@ -85,7 +85,8 @@ bool LooksLikePrompt(std::string_view text) {
 
 }  // namespace
 
-absl::StatusOr<std::string> ResolveModel(const std::string& model) {
+absl::StatusOr<std::string> ResolveModel(const std::string& model,
+                                         bool in_chat) {
   if (access(model.c_str(), F_OK) == 0) return model;
   if (const std::optional<StoredModel> pulled = PulledFrom(model)) {
     GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
@@ -104,7 +105,7 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model) {
                      "of Hugging Face; gemma list shows the models that are "
                      "here"));
   }
-  if (LooksLikePrompt(model)) {
+  if (!in_chat && LooksLikePrompt(model)) {
     return WithCure(
         absl::NotFoundError(
             absl::StrCat(Quoted(model), ": no such file or directory")),

@@ -15,8 +15,10 @@ namespace gemma::tools {
 // directory, else the path of the pulled model with this name, or from this
 // source (OWNER/REPO:TYPE). Text that is
 // neither and cannot be a name is returned unchanged, because loading it gives
-// a good error. Downloads nothing.
-absl::StatusOr<std::string> ResolveModel(const std::string& model);
+// a good error. Downloads nothing. `in_chat`: a chat asks, where MODEL cannot
+// be taken for the prompt.
+absl::StatusOr<std::string> ResolveModel(const std::string& model,
+                                         bool in_chat = false);
 
 // The usage error for a name that gemma pull cannot fetch, with the nearest
 // name of the catalogue if there is one.
