@@ -4,9 +4,10 @@ import base64
 import json
 import re
 import shutil
+import time
 import unittest
 
-from chat_terminal_test import CTRL_D, MODEL, PROMPT, Terminal, TerminalTest
+from chat_terminal_test import CTRL_C, CTRL_D, MODEL, PROMPT, Terminal, TerminalTest
 from command import TESTDATA, gemma, write_record
 
 BASE = TESTDATA / "gguf" / "gemma_fill.gguf"
@@ -57,6 +58,17 @@ class AnswerTest(TerminalTest):
         self.assertNotIn("one two", self.succeeds("run", *arguments))
         self.assertNotIn(b"one two", self.run_command(*arguments, TERM="dumb"))
         self.assertRegex(self.run_command(*arguments, NO_COLOR="1"), rb"\none two[^\x1b]*\Z")
+
+    def test_ctrl_c_with_a_file(self):
+        terminal = Terminal(self.folder, [], {"LC_ALL": "C.UTF-8"},
+                            command=("run", MODEL, "g", "-c", "200000", "--temperature", "0", "-o", "answer"))
+        self.addCleanup(terminal.close)
+        terminal.wait_for(b"your prompt is a chat turn")
+        time.sleep(0.2)
+        terminal.type(CTRL_C)
+        self.assertEqual(terminal.end(), 130)
+        self.assertRegex(terminal.shown, rb"\^C\r\ngemma: prompt: [^\n]*; interrupted\r\n"
+                                         rb"gemma: interrupted: answer is not written\r\n\Z")
 
     def test_chat_marks_cut_answers(self):
         chat = self.open("-n", "3")

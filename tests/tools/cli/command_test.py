@@ -291,6 +291,7 @@ class InterruptTest(CommandTest):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(timeout=60), 128 + signal.SIGTERM)
         self.assertEqual(list(self.folder.iterdir()), [tokens])
+        self.assertEqual(process.stderr.read().decode(), f"gemma: interrupted: {output} is not written\n")
 
 
 if __name__ == "__main__":

@@ -238,6 +238,11 @@ std::string CutMark(const GenerateStats& stats, size_t context,
 void NoteAnswer(const Answer& answer, const AnswerOptions& options,
                 size_t context, bool verbose, bool quiet) {
   const bool at_terminal = StderrIsTerminal() && !quiet;
+  // The terminal has shown ^C on a line that no answer ends.
+  if (at_terminal && !OutputIsTerminal() &&
+      answer.stats.stop_reason == StopReason::kCancelled) {
+    ShowPrompt("\n");
+  }
   const std::string cut = CutMark(answer.stats, context);
   if (at_terminal && !cut.empty()) Tell(cut);
   if (!verbose && !at_terminal) return;
