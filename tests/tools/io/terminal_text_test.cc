@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
@@ -53,8 +54,9 @@ TEST(Note, NarrowTerminalBreaksWords) {
             "gemma: none: no such\r\n       file\r\n"
             "gemma: gemma list shows\r\n       the models\r\n");
   setenv("NO_COLOR", "", 1);
-  // A terminal that is none for long lines, and one that cannot move.
-  for (const auto& [type, columns] : {std::pair("xterm", 0), {"dumb", 24}}) {
+  // A terminal of unknown width, and one that cannot move.
+  for (const auto& [type, columns] :
+       {std::pair("xterm", 0), std::pair("dumb", 24)}) {
     EXPECT_EQ(OnTerminal(
                   STDERR_FILENO, [] { Note("one two three four five"); }, type,
                   static_cast<unsigned short>(columns)),
