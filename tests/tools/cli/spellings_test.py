@@ -44,6 +44,15 @@ class FormTest(CommandTest):
         self.fails(2, *BENCH, "-o", "sql", says="'sql' is not one of text|json|csv|md", cure="-o ./sql")
         self.fails(2, "man", "-o", "json", says="there is only text", cure="-o ./json")
 
+    def test_batch_of_bench(self):
+        words = ["bench", TOY, "-p", 0, "-n", 1, "-r", 1, "--csv"]
+        wanted = self.succeeds_quietly(*words, "--batch-size", 2).splitlines()[0]
+        for batch in (["--batch", 2], ["--batch=2"]):
+            result = self.noted(*words, *batch, note="--batch is now spelled --batch-size")
+            self.assertEqual(result.splitlines()[0], wanted)
+        # run has its own.
+        self.fails(1, "run", "/no/model", "--batch", "F", says="", cure="")
+
     def test_files_named_like_forms(self):
         self.succeeds_quietly("list", "--quiet", "-o", "./json", cwd=self.folder)
         self.assertTrue((self.folder / "json").read_text().startswith("NAME"))

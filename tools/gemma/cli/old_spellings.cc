@@ -106,6 +106,19 @@ std::vector<std::string> Replace(const Old& old, std::string* note) {
   return {absl::StrCat("--", old.form)};
 }
 
+// Renames an option of before in its place: bench's --batch, which other
+// commands have for a file.
+void Rename(const CLI::App& command, std::string* word, SpelledWords* result) {
+  constexpr std::string_view kOld = "--batch";
+  if (command.get_option_no_throw("--batch") != nullptr ||
+      command.get_option_no_throw("--batch-size") == nullptr ||
+      std::string_view(*word).substr(0, word->find('=')) != kOld) {
+    return;
+  }
+  word->insert(kOld.size(), "-size");
+  result->notes.emplace_back("--batch is now spelled --batch-size");
+}
+
 }  // namespace
 
 absl::StatusOr<SpelledWords> NewSpellings(
@@ -133,9 +146,10 @@ absl::StatusOr<SpelledWords> NewSpellings(
       i += old->words - 1;
       continue;
     }
-    result.words.push_back(words[i]);
-    const CLI::Option* option = OptionNamed(command, words[i]);
-    if (option != nullptr && ValueFollows(*option, words[i]) &&
+    std::string& word = result.words.emplace_back(words[i]);
+    Rename(command, &word, &result);
+    const CLI::Option* option = OptionNamed(command, word);
+    if (option != nullptr && ValueFollows(*option, word) &&
         i + 1 < words.size()) {
       result.words.push_back(words[++i]);
     }

@@ -20,7 +20,7 @@ struct SpelledWords {
 
 // Returns the words after a command's name with -o FORM, --output FORM and
 // --output-format FORM as --FORM, or without them for "text". A usage error for
-// a form that the command does not have.
+// a form that the command does not have. bench's --batch becomes --batch-size.
 absl::StatusOr<SpelledWords> NewSpellings(
     const CLI::App& command, const std::vector<std::string>& words);
 
