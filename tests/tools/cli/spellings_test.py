@@ -110,9 +110,26 @@ class FileTest(CommandTest):
         self.assertEqual(self.succeeds_quietly("embed", MODELS / "embedding_gemma", "-f", text),
                          self.succeeds_quietly("embed", MODELS / "embedding_gemma", "hello the cat"))
         self.fails(2, "tokenize", SPEAKING, "-f", text, "hello", says=["--file", "TEXT"])
+        self.fails(2, "perplexity", SPEAKING, text, "-f", text, says=["--file", "FILE"])
         # Nothing is destroyed by the -f of before.
         self.fails(2, "quantize", SPEAKING, text, "q4", "-f", says="quantize has no option -f", cure="--force")
         self.assertEqual(text.read_text(), "hello the cat")
+
+
+    def test_texts_come_three_ways(self):
+        text, path = self.folder / "text", self.folder / "F.gguf"
+        text.write_text("hello the cat")
+        for command in (["perplexity", SPEAKING], ["compare", SPEAKING, SPEAKING],
+                        ["importance", SPEAKING, "-o", path, "--force"]):
+            wanted = self.succeeds_quietly(*command, "--file", text)
+            self.assertEqual(self.succeeds_quietly(*command, text), wanted)
+            self.assertEqual(self.succeeds_quietly(*command, stdin=text.read_bytes()), wanted)
+            self.assertEqual(self.succeeds_quietly(*command, "-", stdin=text.read_bytes()), wanted)
+        environment = dict(os.environ, GEMMA_MODEL=str(SPEAKING), GEMMA_FILE="/no/file")
+        self.assertEqual(self.succeeds_quietly("perplexity", text, env=environment),
+                         self.succeeds_quietly("perplexity", SPEAKING, text))
+        self.fails(1, "perplexity", SPEAKING, stdin=b"", says="standard input: no text to score")
+        self.fails(1, "perplexity", SPEAKING, stdin=b"\xff", says="standard input: byte 0")
 
 
 if __name__ == "__main__":

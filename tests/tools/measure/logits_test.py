@@ -18,10 +18,10 @@ def reference_name(folder):
 
 
 class LogitsTest(CommandTest):
-    def logits(self, model, *arguments):
+    def logits(self, model, *arguments, **options):
         path = self.folder / "F.npy"
         path.unlink(missing_ok=True)
-        said = self.succeeds_quietly("logits", model, "-o", path, *arguments)
+        said = self.succeeds_quietly("logits", model, "-o", path, *arguments, **options)
         self.assertRegex(said, rf"\A{path}  \d+ tokens, \d+ logits each, [\d.]+ k?B\n\Z")
         return path.read_bytes()
 
@@ -51,6 +51,8 @@ class LogitsTest(CommandTest):
         tokens = self.folder / "tokens.txt"
         tokens.write_text(" 2\t17\n\n4  5 \r\n")
         self.assertEqual(self.logits(TOY, "--tokens-file", tokens), self.logits(TOY, "--tokens", "2,17,4,5"))
+        self.assertEqual(self.logits(TOY, "--tokens-file", "-", stdin=tokens.read_bytes()),
+                         self.logits(TOY, "--tokens-file", tokens))
 
     def test_bad_tokens(self):
         path = self.folder / "F.npy"

@@ -1,13 +1,11 @@
 #include "tools/gemma/answer/prompt_source.h"
 
 #include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string_view>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "src/base/internal.h"
@@ -15,6 +13,7 @@
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/pull/resolve.h"
 
@@ -23,26 +22,9 @@ namespace {
 
 absl::StatusOr<std::string> ReadPart(std::string_view path) {
   GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(path));
-  GEMMA_RETURN_IF_ERROR(
-      CheckUtf8(text, path == kStdinArgument ? kStdinName : path));
+  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, InputName(path)));
   if (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
-}
-
-// Whether standard input is a pipe, a socket or a file. A terminal or /dev/null
-// has nothing to add to a prompt.
-bool StdinIsRedirected() {
-  struct stat info;
-  if (fstat(STDIN_FILENO, &info) != 0) return false;
-  return S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) ||
-         S_ISREG(info.st_mode);
-}
-
-// Whether this is a file whose name is not that of a model.
-bool IsOtherFile(const std::string& path) {
-  struct stat info;
-  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
-         !absl::EndsWith(path, ".gguf") && !absl::EndsWith(path, ".sbs");
 }
 
 // A program may have left a pipe open in which nothing will come. Says after a

@@ -81,7 +81,8 @@ void ShiftArguments(CLI::App& command) {
     return;
   }
   const std::string text = arguments[0]->results()[0];
-  if (NamesModel(text)) return;
+  const bool wants_file = arguments[1]->get_type_name() == "FILE";
+  if (wants_file ? !IsOtherFile(text) : NamesModel(text)) return;
   arguments[0]->clear();
   Set(*arguments[1], {text});
 }

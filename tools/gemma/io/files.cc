@@ -65,6 +65,17 @@ absl::Status WaitForInput(int fd) {
   return InterruptedError();
 }
 
+bool StdinIsRedirected() {
+  struct stat info;
+  if (fstat(STDIN_FILENO, &info) != 0) return false;
+  return S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) ||
+         S_ISREG(info.st_mode);
+}
+
+std::string_view InputName(std::string_view path) {
+  return path == kStdinArgument ? kStdinName : path;
+}
+
 absl::StatusOr<std::string> ReadText(std::string_view path) {
   if (path == kStdinArgument) return ReadAll(STDIN_FILENO, kStdinName);
   const std::string name(path);

@@ -19,6 +19,14 @@ inline constexpr std::string_view kStdinArgument = "-";
 // Larger texts are refused, so that a wrong file does not fill the memory.
 inline constexpr size_t kMaxTextBytes = size_t{256} << 20;
 
+// Whether standard input is a pipe, a socket or a file. A terminal or /dev/null
+// has no text to read.
+bool StdinIsRedirected();
+
+// Returns what messages call a file that ReadText reads: "standard input" for
+// "-".
+std::string_view InputName(std::string_view path);
+
 // Waits until a read of `fd` would not block. Returns InterruptedError at an
 // interrupt.
 absl::Status WaitForInput(int fd);

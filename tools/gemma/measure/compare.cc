@@ -348,12 +348,18 @@ perplexities. Numbers after +- are standard errors, computed as if tokens
 were independent. Both models must have the same vocabulary. The options
 apply to both, but --lora only to OTHER.
 
-Example:
+Examples:
+  gemma compare gemma-3-270m-bf16.gguf gemma-3-270m-q4_0.gguf text.txt
   gemma compare gemma-3-270m-bf16.gguf gemma-3-270m-q4_0.gguf \
     --file text.txt --per-token tokens.jsonl --plot kl.png
 
 )");
-  command->callback([=] { *action = [=] { return Compare(*options); }; });
+  command->callback([=] {
+    *action = [=]() -> absl::Status {
+      GEMMA_RETURN_IF_ERROR(FindTextFile("compare BASE OTHER", &options->file));
+      return Compare(*options);
+    };
+  });
 }
 
 }  // namespace gemma::tools

@@ -124,11 +124,10 @@ void AddImportance(CLI::App& app, Action* action) {
   CLI::App* command = app.add_subcommand(
       "importance", "Measure which inputs of the weights matter");
   AddModelOptions(*command, &options->model, kDefaultWindowText);
-  AddText(*command, "-f,--file", "FILE", &options->file,
-          "A text like those that the model will work with;\n"
-          "\"-\": standard input. It is read in windows of BOS\n"
-          "and --context - 1 tokens, as perplexity does")
-      ->required();
+  AddTextFile(*command, &options->file,
+              "A text like those that the model will work with;\n"
+              "\"-\", or nothing: standard input. It is read in windows\n"
+              "of BOS and --context - 1 tokens, as perplexity does");
   AddText(*command, "-o,--output", "FILE", &options->output,
           "Output file, a GGUF file like those of llama.cpp's\n"
           "imatrix: for each column of each matrix, the mean\n"
@@ -137,10 +136,16 @@ void AddImportance(CLI::App& app, Action* action) {
   AddForce(*command, &options->force);
   AddForms(*command, &options->format);
   command->footer(
-      "Example:\n"
+      "Examples:\n"
+      "  gemma importance gemma-3-270m.gguf text.txt\n"
       "  gemma importance gemma-3-270m.gguf --file text.txt -o "
       "F.gguf\n\n");
-  command->callback([=] { *action = [=] { return Importance(*options); }; });
+  command->callback([=] {
+    *action = [=]() -> absl::Status {
+      GEMMA_RETURN_IF_ERROR(FindTextFile("importance MODEL", &options->file));
+      return Importance(*options);
+    };
+  });
 }
 
 }  // namespace gemma::tools

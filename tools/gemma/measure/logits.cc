@@ -115,15 +115,18 @@ void AddLogits(CLI::App& app, Action* action) {
   AddModelOptions(*command, &options->model, "enough for the tokens");
   AddText(*command, kTokensOption, "ID[,ID...]", &options->tokens, "Token ids");
   AddText(*command, "--tokens-file", "FILE", &options->tokens_file,
-          "File of token ids, separated by blanks or line ends");
+          "File of token ids, separated by blanks or line\n"
+          "ends; \"-\": standard input");
   AddText(*command, "-o,--output", "FILE.npy", &options->output,
           "Output file: float32 [tokens, vocabulary]")
       ->required();
   AddForce(*command, &options->force);
   AddForms(*command, &options->format);
   command->footer(
-      "Example:\n"
-      "  gemma logits gemma-3-270m.gguf --tokens 2,17,4 -o F.npy\n\n");
+      "Examples:\n"
+      "  gemma logits gemma-3-270m.gguf --tokens 2,17,4 -o F.npy\n"
+      "  gemma tokenize gemma-3-270m.gguf --bos \"Hello\" | \\\n"
+      "    gemma logits gemma-3-270m.gguf --tokens-file - -o F.npy\n\n");
   command->callback([=] { *action = [=] { return Logits(*options); }; });
 }
 

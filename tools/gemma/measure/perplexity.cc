@@ -159,11 +159,17 @@ void AddPerplexity(CLI::App& app, Action* action) {
 (NLL) in nats, and its exponential, the perplexity. What follows "+-" is a
 standard error, computed as if tokens were independent.
 
-Example:
-  gemma perplexity gemma-3-270m.gguf --file text.txt
+Examples:
+  gemma perplexity gemma-3-270m.gguf text.txt
+  gemma perplexity gemma-3-270m.gguf --context 4096 --json < text.txt
 
 )");
-  command->callback([=] { *action = [=] { return Perplexity(*options); }; });
+  command->callback([=] {
+    *action = [=]() -> absl::Status {
+      GEMMA_RETURN_IF_ERROR(FindTextFile("perplexity MODEL", &options->file));
+      return Perplexity(*options);
+    };
+  });
 }
 
 }  // namespace gemma::tools

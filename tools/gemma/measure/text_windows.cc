@@ -19,17 +19,29 @@ constexpr size_t kDefaultWindow = 2048;
 
 }  // namespace
 
-CLI::Option* AddTextFile(CLI::App& app, std::string* file) {
-  return AddText(app, "-f,--file", "FILE", file,
-                 "The text; \"-\": standard input. It is read in\n"
-                 "windows of BOS and --context - 1 tokens; every\n"
-                 "token after BOS is scored")
-      ->required();
+void AddTextFile(CLI::App& app, std::string* file,
+                 const std::string& description) {
+  CLI::Option* argument =
+      AddText(app, "FILE", "FILE", file, "As --file")->option_text("FILE");
+  AddText(app, "-f,--file", "FILE", file, description)->excludes(argument);
+}
+
+absl::Status FindTextFile(std::string_view command, std::string* file) {
+  if (!file->empty()) return absl::OkStatus();
+  if (!StdinIsRedirected()) {
+    return WithCure(
+        OptionError({"--file"},
+                    absl::StrCat(command.substr(0, command.find(' ')),
+                                 ": FILE is required")),
+        absl::StrCat("gemma ", command, " FILE, or < FILE"));
+  }
+  *file = std::string(kStdinArgument);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> ReadTextFile(const std::string& file) {
   GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(file));
-  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, file));
+  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, InputName(file)));
   return text;
 }
 
@@ -39,7 +51,8 @@ absl::StatusOr<std::vector<TokenId>> TokensOf(const Model& model,
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model));
   GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens, tokenizer->Encode(text));
   if (tokens.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(file, ": no text to score"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(InputName(file), ": no text to score"));
   }
   return tokens;
 }

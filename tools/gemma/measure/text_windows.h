@@ -20,8 +20,16 @@ namespace gemma::tools {
 // The default that --help shows for --context if it is the size of a window.
 inline constexpr char kDefaultWindowText[] = "2048";
 
-// Adds -f,--file: the file of the text.
-CLI::Option* AddTextFile(CLI::App& app, std::string* file);
+// Adds the file of the text: the argument FILE, or -f,--file.
+void AddTextFile(CLI::App& app, std::string* file,
+                 const std::string& description =
+                     "The text; \"-\", or nothing: standard input. It is read\n"
+                     "in windows of BOS and --context - 1 tokens; every\n"
+                     "token after BOS is scored");
+
+// If no file was given, sets `file` to standard input, or returns a usage error
+// if that is a terminal or /dev/null. `command`: "perplexity MODEL".
+absl::Status FindTextFile(std::string_view command, std::string* file);
 
 // Reads the text of a file, or of standard input ("-"). Fails if it is not
 // UTF-8.

@@ -43,7 +43,7 @@ absl::StatusOr<std::vector<TokenId>> ParseTokenIds(std::string_view text,
 
 absl::StatusOr<std::vector<TokenId>> ReadTokenFile(std::string_view path) {
   GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
-  return ParseTokenIds(text, kBlanks, path);
+  return ParseTokenIds(text, kBlanks, InputName(path));
 }
 
 }  // namespace gemma::tools

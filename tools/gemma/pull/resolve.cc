@@ -1,5 +1,6 @@
 #include "tools/gemma/pull/resolve.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -164,6 +165,12 @@ bool NamesModel(const std::string& text) {
   // A model with a broken record counts, too.
   const absl::StatusOr<std::optional<StoredModel>> stored = store->Find(text);
   return !stored.ok() || stored->has_value();
+}
+
+bool IsOtherFile(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+         !absl::EndsWith(path, ".gguf") && !absl::EndsWith(path, ".sbs");
 }
 
 std::vector<std::string> ModelNames() {

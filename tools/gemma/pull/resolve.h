@@ -29,6 +29,9 @@ absl::Status NotInCatalogue(const std::string& model);
 // ends in .gguf or .sbs.
 bool NamesModel(const std::string& text);
 
+// Whether this is a file whose name is not that of a model.
+bool IsOtherFile(const std::string& path);
+
 // Returns the names of the pulled models that are complete.
 std::vector<std::string> ModelNames();
 
