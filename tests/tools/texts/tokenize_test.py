@@ -21,6 +21,7 @@ class TokenizeTest(CommandTest):
         self.assertEqual(self.tokenize("--decode", ids), TEXT + "\n")
         self.assertEqual(self.tokenize("-d", stdin=(ids + "\n").encode()), TEXT + "\n")
         self.assertEqual(self.tokenize("-d", f"[{ids.replace(' ', ', ')}]"), TEXT + "\n")
+        self.assertEqual(self.tokenize("-d", *ids.split()), TEXT + "\n")
         # BOS has no text.
         self.assertEqual(self.tokenize("-d", self.tokenize(TEXT, "--bos")), TEXT + "\n")
         self.assertEqual(self.tokenize("-d", ""), "\n")
@@ -55,6 +56,7 @@ class TokenizeTest(CommandTest):
         self.assertEqual(decoded, {key: value for key, value in report.items() if key != "options"})
 
     def test_wrong_use(self):
+        self.fails(2, "tokenize", MODEL, "two", "words", says="found more: 'words'", cure="quote a text")
         self.fails(2, "tokenize", MODEL, "-d", "5 x", says="TEXT: 'x' is not a whole number from 0 to ")
         self.fails(2, "tokenize", MODEL, "-d", "99999999", says="'99999999'")
         self.fails(2, "tokenize", MODEL, "-d", "--bos", "5", says=["--decode", "--bos"])

@@ -32,7 +32,7 @@ namespace {
 
 struct TokenizeOptions {
   std::string model;
-  std::string text = std::string(kStdinArgument);
+  std::vector<std::string> texts;
   std::string file;
   bool decode = false;
   bool pieces = false;
@@ -41,9 +41,21 @@ struct TokenizeOptions {
   bool parse_control = false;
 };
 
+// Several words are one list of ids.
+std::string TextOf(const TokenizeOptions& options) {
+  return options.texts.empty() ? std::string(kStdinArgument)
+                               : absl::StrJoin(options.texts, " ");
+}
+
 absl::Status Check(const TokenizeOptions& options) {
-  if (!options.file.empty() && options.text != kStdinArgument) {
+  if (!options.file.empty() && TextOf(options) != kStdinArgument) {
     return Exclude("--file", "TEXT");
+  }
+  if (options.texts.size() > 1 && !options.decode) {
+    return WithCure(
+        UsageError(absl::StrCat("tokenize takes MODEL TEXT, found more: '",
+                                options.texts[1], "'")),
+        "quote a text of several words; --file FILE reads a file");
   }
   if (options.decode && options.bos) return Exclude("--decode", "--bos");
   if (options.decode && options.parse_control) {
@@ -57,14 +69,14 @@ absl::Status Check(const TokenizeOptions& options) {
 }
 
 absl::StatusOr<std::string> ReadInput(const TokenizeOptions& options) {
-  if (options.text != kStdinArgument) {
-    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.text, "TEXT")));
-    return options.text;
+  std::string text = TextOf(options);
+  if (text != kStdinArgument) {
+    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(text, "TEXT")));
+    return text;
   }
-  const std::string path = options.file.empty() ? options.text : options.file;
-  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(path));
-  GEMMA_RETURN_IF_ERROR(
-      CheckUtf8(text, path == kStdinArgument ? kStdinName : path));
+  const std::string path = options.file.empty() ? text : options.file;
+  GEMMA_ASSIGN_OR_RETURN(text, ReadText(path));
+  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, InputName(path)));
   return text;
 }
 
@@ -146,12 +158,13 @@ void AddTokenize(CLI::App& app, Action* action) {
   CLI::App* command =
       app.add_subcommand("tokenize", "Turn a text into token ids, and back");
   AddModelPath(*command, &options->model);
-  AddText(*command, "TEXT", "", &options->text,
-          "The text; if missing or \"-\": standard input, unchanged");
+  AddTextArguments(*command, "TEXT", &options->texts,
+                   "The text; if missing or \"-\": standard input, unchanged");
   AddText(*command, "-f,--file", "FILE", &options->file,
           "Read the text from FILE; \"-\": standard input");
   command->add_flag("-d,--decode", options->decode,
-                    "TEXT is a list of ids: print their text");
+                    "TEXT is a list of ids, in one word or several: print\n"
+                    "their text");
   command->add_flag("--pieces", options->pieces,
                     "Print a line for each token: its id and its piece");
   command->add_flag("--bos", options->bos, "Begin with the BOS token");
