@@ -116,6 +116,9 @@ class JsonTest(SamplingTest):
         report = self.json("-n", 20, "--seed", 3, "--stop", end)
         self.assertEqual((report["stop_reason"], report["text"]),
                          ("stop_string", whole["text"][:whole["text"].index(end)]))
+        # -1: until the context is full, in a completion too
+        report = self.json("--context", whole["prompt_tokens"] + 3, "--seed", 3, "-n", -1)
+        self.assertEqual((report["stop_reason"], report["options"]["max_tokens"]), ("context_full", -1))
         self.assertEqual(self.json("--context", whole["prompt_tokens"] + 3, "--seed", 3)["stop_reason"],
                          "context_full")
         report = self.json("--logit-bias", '"<eos>"=1000')

@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -103,7 +104,10 @@ constexpr AnswerOption kOptions[] = {
     AnswerOption(
         {"-n,--max-tokens",
          [](AnswerOptions& o) -> Place { return {.count = &o.max_tokens}; }, 1,
-         kMaxSessionTokens, "", "Maximum number of tokens of an answer"}),
+         kMaxSessionTokens, "",
+         "Maximum number of tokens of an answer; -1: until the\n"
+         "context is full",
+         /*may_be_open=*/true}),
     AnswerOption({"--stop",
                   [](AnswerOptions& o) -> Place { return {.texts = &o.stop}; },
                   0, 0, "TEXT",
@@ -128,7 +132,7 @@ constexpr AnswerOption kOptions[] = {
 // Sets a seed from its text: a number, or "random" or "-1" to draw one. Returns
 // "", or what was wanted.
 std::string ParseSeed(std::string_view text, const Place& place) {
-  if (text == "random" || text == "-1") {
+  if (absl::EqualsIgnoreCase(text, "random") || text == "-1") {
     // 32 bits: easy to type again
     *place.count = std::random_device()();
   } else if (!ParseCount(text, 0, SIZE_MAX, place.count).empty()) {
@@ -136,6 +140,20 @@ std::string ParseSeed(std::string_view text, const Place& place) {
   }
   *place.is_seed = true;
   return "";
+}
+
+constexpr std::string_view kOpen = "-1";  // as llama.cpp and Ollama write it
+
+std::string ParseCountOf(const AnswerOption::Row& row, std::string_view text,
+                         size_t* count) {
+  if (row.may_be_open && text == kOpen) {
+    *count = row.most;
+    return "";
+  }
+  const std::string wanted = ParseCount(text, row.least, row.most, count);
+  return wanted.empty() || !row.may_be_open
+             ? wanted
+             : absl::StrCat(wanted, ", or ", kOpen);
 }
 
 // The flags whose values are invalid on their own.
@@ -192,7 +210,7 @@ absl::Status AnswerOption::Set(std::string_view text, AnswerOptions* options,
       place.is_seed != nullptr  ? ParseSeed(text, place)
       : place.number != nullptr ? ParseReal(text, place.number)
       : place.count != nullptr
-          ? ParseCount(text, row_.least, row_.most, place.count)
+          ? ParseCountOf(row_, text, place.count)
           : ParseChoice(text, absl::StrSplit(row_.words, '|'), place.choice);
   if (wanted.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -203,7 +221,11 @@ std::string AnswerOption::Get(const AnswerOptions& options) const {
   AnswerOptions copy = options;
   const Place place = row_.place(copy);
   if (place.number != nullptr) return absl::StrCat(*place.number);
-  if (place.count != nullptr) return absl::StrCat(*place.count);
+  if (place.count != nullptr) {
+    return row_.may_be_open && *place.count == row_.most
+               ? std::string(kOpen)
+               : absl::StrCat(*place.count);
+  }
   return place.choice != nullptr ? *place.choice : "";
 }
 
@@ -238,12 +260,16 @@ void AnswerOption::AddTo(CLI::App& app, AnswerOptions* options,
   if (place.is_seed != nullptr) {
     AddParsed(app, flags, "N", description, [place](const std::string& text) {
       return ParseSeed(text, place);
-    })->default_str("random; 0 in a batch");
+    })->default_str("random");
   } else if (place.number != nullptr) {
     AddNumber(app, flags, place.number, description);
   } else if (place.count != nullptr) {
-    AddNumber(app, flags, place.count, row_.least, row_.most, description,
-              default_text);
+    AddParsed(app, flags, "N", description,
+              [place, row = row_](const std::string& text) {
+                return ParseCountOf(row, text, place.count);
+              })
+        ->default_str(default_text.empty() ? absl::StrCat(*place.count)
+                                           : default_text);
   } else if (place.choice != nullptr) {
     AddChoice(app, flags, place.choice, absl::StrSplit(row_.words, '|'),
               description);

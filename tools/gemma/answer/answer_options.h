@@ -60,6 +60,7 @@ class AnswerOption {
     size_t least, most;      // range of a count
     std::string_view words;  // "a|b" of a choice, "TOKEN=BIAS" of a text
     std::string_view description;
+    bool may_be_open = false;  // -1 stands for the largest count
   };
 
   explicit constexpr AnswerOption(const Row& row) : row_(row) {}

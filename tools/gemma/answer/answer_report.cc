@@ -43,7 +43,7 @@ OrderedJson AnswerOptionsJson(const AnswerOptions& options) {
     if (option.name() == kSeed) continue;
     const std::string text = option.Get(options);
     OrderedJson& value = json[absl::StrReplaceAll(option.name(), {{"-", "_"}})];
-    uint64_t count = 0;
+    int64_t count = 0;
     double number = 0;
     if (option.is_repeated()) {
       value = option.Texts(options);
