@@ -151,7 +151,8 @@ chat on a terminal goes on; any other chat ends.
 )" + std::string(kGuardHelp) +
       R"(After a refusal, the chat goes on as if the message had not been sent.
 
-Example:
+Examples:
+  gemma chat gemma-3-1b-it.gguf
   gemma chat gemma-3-1b-it.gguf --system "Be brief."
 
 )");

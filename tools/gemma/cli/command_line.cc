@@ -58,8 +58,14 @@ absl::Status MissingArgument(const CLI::App& command,
   const std::string_view said = error.what();
   absl::Status status =
       UsageError(absl::StrCat(command.get_name(), ": ", said));
-  if (!absl::StartsWith(said, "MODEL ")) return status;
   const std::string& name = command.get_name();
+  if (absl::StartsWith(said, "--reference ")) {
+    return WithCure(std::move(status),
+                    "gemma verify-file MODEL checks a file for damage");
+  }
+  if (!absl::StartsWith(said, "MODEL ") && !absl::StartsWith(said, "NAME ")) {
+    return status;
+  }
   const bool answers = name == "run" || name == "chat";
   const std::string start = absl::StrCat(
       "gemma ", name, " MODEL", name == "run" ? " \"PROMPT\"" : "", "; ");
@@ -107,19 +113,29 @@ absl::Status Parse(CLI::App& app, const CLI::App& command,
 }
 
 // Returns the words of a command line as gemma's own: `gemma ls` means
-// `gemma list`, `gemma help run` means `gemma run --help`.
+// `gemma list`.
 std::vector<std::string> OwnWords(std::vector<std::string> words) {
   if (words.empty()) return words;
   if (words[0] == "version") words[0] = "--version";
-  if (words[0] == "help") {
-    words.erase(words.begin());
-    words.resize(std::min<size_t>(words.size(), 1));
-    words.emplace_back("--help");
-  }
+  if (words[0] == "--help-all") words[0] = "--help";
   if (const std::string_view own = CommandAlias(words[0]); !own.empty()) {
     words[0] = std::string(own);
   }
   return words;
+}
+
+// Prints the answer to `gemma help`, `gemma help run` or `gemma help guard`.
+absl::Status Help(CLI::App& app, const std::vector<std::string>& words) {
+  if (words.size() == 1 || words[1] == "--help" || words[1] == "-h") {
+    return WriteOutput(HelpOf(app, /*all=*/false));
+  }
+  const std::string_view own = CommandAlias(words[1]);
+  const CLI::App* command =
+      FindCommand(app, own.empty() ? words[1] : std::string(own));
+  const std::string help = command != nullptr
+                               ? HelpOf(*command, words.back() == "--help-all")
+                               : HelpOnTopic(app, words[1]);
+  return help.empty() ? UnknownCommand(app, words[1]) : WriteOutput(help);
 }
 
 // Writes the words after the command's name in today's spelling. Returns what
@@ -146,6 +162,7 @@ absl::Status RunOnce(std::vector<std::string> words,
   CommonOptions common;
   const std::unique_ptr<CLI::App> app = MakeCommandTree(&action, &common);
   if (words.empty()) return UsageError("which command? see gemma --help");
+  if (words[0] == "help") return Help(*app, words);
   CLI::App* command = FindCommand(*app, words[0]);
   if (command == nullptr) {
     if (!absl::StartsWith(words[0], "-")) {

@@ -47,7 +47,9 @@ std::unique_ptr<CLI::App> MakeCommandTree(Action* action,
   app->footer(
       absl::StrCat("Example:\n  gemma run gemma-3-270m \"Once upon a time, "
                    "there was a little\" -n 64\n",
-                   "\nHelp on a command: gemma COMMAND --help\n\n",
+                   "\nHelp on a command: gemma COMMAND --help\n"
+                   "Help on options: gemma help guard, gemma help batch, "
+                   "gemma help sampling\n\n",
                    kVariablesHelp, "\n", kExitCodesHelp));
   return app;
 }

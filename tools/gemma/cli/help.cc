@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "tools/gemma/cli/option_table.h"
 #include "tools/gemma/commands.h"
@@ -22,6 +23,7 @@ constexpr size_t kShort = 80;  // lines that a help may have in one piece
 constexpr size_t kExamplesFirst = 2;
 
 constexpr std::string_view kOften = "Often used";
+constexpr std::string_view kMachine = "Machine and numbers";
 
 struct Group {
   std::string_view title;
@@ -46,7 +48,7 @@ const std::vector<Group>& Groups() {
       {"Filling a gap",
        {"fill-prefix", "fill-suffix", "fill-path", "fill-file"}},
       {"Features", {"steer", "ablate", "sae-type"}},
-      {"Machine and numbers",
+      {kMachine,
        {"decode-threads", "chunk", "recurrent-window", "cache-type",
         "activations", "quantize", "deterministic", "simd", "ignore-memory"}},
   };
@@ -61,6 +63,25 @@ const Group& GroupOf(const OptionEntry& option) {
     }
   }
   return Groups()[0];
+}
+
+// How much a help shows.
+enum class Extent {
+  kOften,  // the options that are often used
+  kWords,  // all options that are not about the machine
+  kAll,
+};
+
+bool Shows(Extent extent, const Group& group) {
+  return extent == Extent::kAll || group.title == kOften ||
+         (extent == Extent::kWords && group.title != kMachine);
+}
+
+bool HasMachineOptions(const CommandEntry& command) {
+  return std::any_of(command.options.begin(), command.options.end(),
+                     [](const OptionEntry& option) {
+                       return GroupOf(option).title == kMachine;
+                     });
 }
 
 // Appends `left` and, from the column on, `text` in lines of the width.
@@ -102,7 +123,8 @@ std::string Description(const OptionEntry& option) {
                       ")");
 }
 
-void AppendOptions(const CommandEntry& command, bool all, std::string* help) {
+void AppendOptions(const CommandEntry& command, Extent extent,
+                   std::string* help) {
   if (!command.arguments.empty()) absl::StrAppend(help, "\nArguments:\n");
   for (const OptionEntry& argument : command.arguments) {
     AppendEntry(Spelling(argument), Description(argument), help);
@@ -111,11 +133,17 @@ void AppendOptions(const CommandEntry& command, bool all, std::string* help) {
       command.options.begin(), command.options.end(),
       [](const OptionEntry& o) { return GroupOf(o).title != kOften; });
   for (const Group& group : Groups()) {
-    if (!all && group.title != kOften) continue;
+    if (!Shows(extent, group)) continue;
     std::string text;
     for (const OptionEntry& option : command.options) {
       if (&GroupOf(option) == &group) {
-        AppendEntry(Spelling(option), Description(option), &text);
+        const std::string said = Description(option);
+        AppendEntry(
+            Spelling(option),
+            extent == Extent::kOften
+                ? absl::StrReplaceAll(said, {{"see below", "see --help-all"}})
+                : said,
+            &text);
       }
     }
     if (text.empty()) continue;
@@ -130,7 +158,7 @@ struct Footer {
   std::vector<std::string> examples;  // each may have several lines
 };
 
-Footer Split(std::string_view footer) {
+Footer SplitFooter(std::string_view footer) {
   Footer parts;
   size_t begin = footer.find("Examples:\n");
   if (begin == std::string_view::npos) begin = footer.find("Example:\n");
@@ -183,28 +211,70 @@ std::string HelpOfRoot(const CLI::App& root) {
 std::string HelpOf(const CLI::App& app, bool all) {
   if (app.get_name() == kCommandName) return HelpOfRoot(app);
   const CommandEntry command = DescribeCommand(app);
-  const Footer footer = Split(command.footer);
-  const auto make = [&](bool whole) {
+  const Footer footer = SplitFooter(command.footer);
+  const auto make = [&](Extent extent) {
     std::string help = absl::StrCat(command.description, ":\n");
-    const size_t shown = whole
+    const size_t shown = extent != Extent::kOften
                              ? footer.examples.size()
                              : std::min(kExamplesFirst, footer.examples.size());
     for (size_t i = 0; i < shown; ++i) {
       absl::StrAppend(&help, footer.examples[i], "\n");
     }
     absl::StrAppend(&help, "\n", Usage(command), "\n");
-    AppendOptions(command, whole, &help);
-    if (!whole) {
-      absl::StrAppend(&help, "\n", kCommandName, " ", command.name,
-                      " --help-all lists all options and explains them.\n");
-    } else if (!footer.text.empty()) {
+    AppendOptions(command, extent, &help);
+    if (extent != Extent::kOften && !footer.text.empty()) {
       absl::StrAppend(&help, "\n", footer.text, "\n");
+    }
+    if (extent != Extent::kAll) {
+      absl::StrAppend(&help, "\n", kCommandName, " ", command.name,
+                      " --help-all lists all options",
+                      extent == Extent::kOften ? " and explains them" : "",
+                      ".\n");
     }
     return help;
   };
-  const std::string whole = make(true);
-  const auto lines = std::count(whole.begin(), whole.end(), '\n');
-  return all || lines <= static_cast<ptrdiff_t>(kShort) ? whole : make(false);
+  if (all) return make(Extent::kAll);
+  const std::string help =
+      make(HasMachineOptions(command) ? Extent::kWords : Extent::kAll);
+  const auto lines = std::count(help.begin(), help.end(), '\n');
+  return lines <= static_cast<ptrdiff_t>(kShort) ? help : make(Extent::kOften);
+}
+
+std::string HelpOnTopic(const CLI::App& root, std::string_view topic) {
+  std::string name = absl::AsciiStrToLower(topic);
+  name = absl::StrReplaceAll(name, {{"_", "-"}});
+  name.erase(0, name.find_first_not_of('-'));
+  const auto has_name = [&](const OptionEntry& option) {
+    return option.long_name == name ||
+           absl::StartsWith(option.long_name, absl::StrCat(name, "-"));
+  };
+  const auto in_group = [&](const OptionEntry& option) {
+    const std::vector<std::string> title = absl::StrSplit(
+        absl::AsciiStrToLower(GroupOf(option).title), absl::MaxSplits(' ', 1));
+    return title[0] == name;
+  };
+  for (const CommandEntry& command : DescribeCommands(root)) {
+    const bool is_name =
+        std::any_of(command.options.begin(), command.options.end(), has_name);
+    std::string help;
+    for (const OptionEntry& option : command.options) {
+      if (is_name ? has_name(option) : in_group(option)) {
+        AppendEntry(Spelling(option), Description(option), &help);
+      }
+    }
+    if (help.empty()) continue;
+    const std::string text = SplitFooter(command.footer).text;
+    for (const std::string_view paragraph : absl::StrSplit(text, "\n\n")) {
+      const std::string_view begin = paragraph.substr(0, paragraph.find('\n'));
+      if (is_name && absl::StrContains(begin, absl::StrCat("--", name))) {
+        absl::StrAppend(&help, "\n", paragraph, "\n");
+      }
+    }
+    return absl::StrCat("Options of ", kCommandName, " ", command.name, ":\n",
+                        help, "\n", kCommandName, " ", command.name,
+                        " --help-all lists all options.\n");
+  }
+  return "";
 }
 
 }  // namespace gemma::tools

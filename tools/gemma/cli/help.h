@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <string_view>
 
 namespace gemma::tools {
 
@@ -12,6 +13,12 @@ namespace gemma::tools {
 // Unless `all`, a command with much to say shows only the options that are
 // often used, and names --help-all.
 std::string HelpOf(const CLI::App& command, bool all);
+
+// Returns the help on a topic, such as "guard", "batch" or "sampling": the
+// options with that name, or that begins with it, or of that group, in the
+// first command that has them, and what that command's help says about them. ""
+// if there are none.
+std::string HelpOnTopic(const CLI::App& root, std::string_view topic);
 
 }  // namespace gemma::tools
 

@@ -36,8 +36,9 @@ the shell's start file:
   zsh   ~/.zshrc, after compinit     source <(gemma completion zsh)
   fish  ~/.config/fish/config.fish   gemma completion fish | source
 
-Example:
+Examples:
   source <(gemma completion bash)
+  gemma completion fish | source
 
 )");
   command->callback(

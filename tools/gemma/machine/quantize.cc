@@ -263,12 +263,15 @@ void AddQuantize(CLI::App& app, Action* action) {
       ->option_text("DST")
       ->required();
   // As llama-quantize takes it.
-  const CLI::Option* argument = AddWeightType(*command, "TYPE", &options->type,
-                                              WeightTypeNames(), "As --type");
+  const CLI::Option* argument =
+      AddWeightType(*command, "TYPE", &options->type, WeightTypeNames(),
+                    "As --type; wanted unless --type or --bits is given")
+          ->default_str("");
   const CLI::Option* type =
       AddWeightType(*command, "--type", &options->type, WeightTypeNames(),
                     "Type to convert matrices to; a matrix that has\n"
-                    "no more bits than this type stays as it is");
+                    "no more bits than this type stays as it is")
+          ->default_str("");
   AddNumber(*command, "--bits", &options->bits,
             "The most bits per weight, on average: mixes\n"
             "the types that lose least; 0: use --type");

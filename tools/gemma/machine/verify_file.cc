@@ -86,8 +86,9 @@ void AddVerifyFile(CLI::App& app, Action* action) {
 files for weights that are not finite. If it finds damage, it names the
 first damaged tensor and exits with 1.
 
-Example:
+Examples:
   gemma verify-file gemma-3-1b-it-q8.gguf
+  gemma verify-file gemma-3-270m --json
 
 )");
   command->callback(

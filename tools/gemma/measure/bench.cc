@@ -319,7 +319,8 @@ void AddBench(CLI::App& app, Action* action) {
       R"(The result uses the names of llama.cpp's llama-bench. The tokens are
 random, but the same in every run, so no tokenizer is needed.
 
-Example:
+Examples:
+  gemma bench gemma-3-270m.gguf
   gemma bench gemma-3-270m.gguf -p 512 -n 128 -t 1,2 --json
 
 )");

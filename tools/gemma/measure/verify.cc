@@ -239,8 +239,9 @@ void AddVerify(CLI::App& app, Action* action) {
       R"(Exits with 1 if the largest error is above the tolerance, or if a logit
 is not a number.
 
-Example:
+Examples:
   gemma verify gemma-2-2b/ --reference reference.npz
+  gemma verify gemma-2-2b.gguf --reference reference.npz --tolerance 0.01
 
 )");
   command->callback([=] { *action = [=] { return Verify(*options); }; });
